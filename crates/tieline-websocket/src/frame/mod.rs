@@ -1,0 +1,269 @@
+//! Frames that the server sends (RFC 6455, section 5.2), encoded once and shared.
+//!
+//! Knows no connection. Invariants: a frame is immutable; it is always complete (FIN) and never
+//! masked, as a server's must be; its compressed form is made at most once, whoever needs it
+//! first.
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use crate::close::CONTROL_MAX;
+use crate::{CloseFrame, Deflate, Message, deflate};
+
+/// What a frame carries (RFC 6455, section 11.8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FrameKind {
+    /// A text message.
+    Text,
+    /// A binary message.
+    Binary,
+    /// A ping.
+    Ping,
+    /// A pong.
+    Pong,
+    /// A close.
+    Close,
+}
+
+impl FrameKind {
+    fn opcode(self) -> u8 {
+        match self {
+            FrameKind::Text => 0x1,
+            FrameKind::Binary => 0x2,
+            FrameKind::Close => 0x8,
+            FrameKind::Ping => 0x9,
+            FrameKind::Pong => 0xa,
+        }
+    }
+
+    fn is_data(self) -> bool {
+        matches!(self, FrameKind::Text | FrameKind::Binary)
+    }
+}
+
+/// An encoded frame, ready for any number of connections.
+///
+/// A clone is a reference count; the handle is eight bytes. The payload is taken over from the
+/// `String` or `Vec` that it is made of, without a copy: to echo a message costs one allocation
+/// for the message and one for the frame.
+#[derive(Clone)]
+pub struct Frame(Arc<Inner>);
+
+struct Inner {
+    kind: FrameKind,
+    header: Header,
+    payload: Vec<u8>,
+    /// `None` inside: compression gains nothing. Boxed because most frames never have it.
+    deflated: OnceLock<Option<Box<Deflated>>>,
+}
+
+struct Deflated {
+    header: Header,
+    payload: Vec<u8>,
+}
+
+impl Frame {
+    /// A text message.
+    pub fn text(text: impl Into<String>) -> Self {
+        Frame::new(FrameKind::Text, text.into().into_bytes())
+    }
+
+    /// A binary message.
+    pub fn binary(bytes: impl Into<Vec<u8>>) -> Self {
+        Frame::new(FrameKind::Binary, bytes.into())
+    }
+
+    /// A ping (RFC 6455, section 5.5.2). A payload of more than 125 bytes is cut to 125.
+    pub fn ping(payload: &[u8]) -> Self {
+        Frame::new(FrameKind::Ping, control_payload(payload))
+    }
+
+    /// A pong (RFC 6455, section 5.5.3). A payload of more than 125 bytes is cut to 125.
+    pub fn pong(payload: &[u8]) -> Self {
+        Frame::new(FrameKind::Pong, control_payload(payload))
+    }
+
+    /// A close (RFC 6455, section 5.5.1), with an empty payload for `None`. On a connection use
+    /// [`Protocol::close`](crate::Protocol::close), which keeps the handshake's state.
+    pub fn close(close: Option<&CloseFrame>) -> Self {
+        let payload = close.map(CloseFrame::encode).unwrap_or_default();
+        Frame::new(FrameKind::Close, payload)
+    }
+
+    fn new(kind: FrameKind, payload: Vec<u8>) -> Self {
+        Frame(Arc::new(Inner {
+            kind,
+            header: Header::new(kind, false, payload.len()),
+            payload,
+            deflated: OnceLock::new(),
+        }))
+    }
+
+    /// What the frame carries.
+    pub fn kind(&self) -> FrameKind {
+        self.0.kind
+    }
+
+    /// The payload, uncompressed.
+    pub fn payload(&self) -> &[u8] {
+        &self.0.payload
+    }
+
+    /// The bytes for the wire.
+    ///
+    /// `deflate` is given for a connection that negotiated permessage-deflate. The compressed form
+    /// is made by the first call that needs it, on the calling thread, with that call's settings;
+    /// all later calls share it. Control frames, payloads below [`Deflate::threshold`] and
+    /// payloads that compression does not shorten go out plain (RFC 7692, section 6.1 leaves it
+    /// to the sender, message by message).
+    pub fn wire(&self, deflate: Option<&Deflate>) -> Wire<'_> {
+        let inner = &*self.0;
+        if let Some(deflated) = deflate.and_then(|settings| inner.deflated(settings)) {
+            return Wire {
+                header: deflated.header.bytes(),
+                payload: &deflated.payload,
+            };
+        }
+        Wire {
+            header: inner.header.bytes(),
+            payload: &inner.payload,
+        }
+    }
+}
+
+impl Inner {
+    fn deflated(&self, settings: &Deflate) -> Option<&Deflated> {
+        if !self.kind.is_data() || self.payload.len() < settings.threshold {
+            return None;
+        }
+        let made = self.deflated.get_or_init(|| {
+            let payload = deflate::compress(&self.payload, settings.level)?;
+            let header = Header::new(self.kind, true, payload.len());
+            Some(Box::new(Deflated { header, payload }))
+        });
+        made.as_deref()
+    }
+}
+
+fn control_payload(payload: &[u8]) -> Vec<u8> {
+    payload[..payload.len().min(CONTROL_MAX)].to_vec()
+}
+
+/// The bytes of a frame on the wire, to be written one part after the other, best vectored.
+#[derive(Clone, Copy, Debug)]
+pub struct Wire<'a> {
+    /// The header, 2 to 10 bytes.
+    pub header: &'a [u8],
+    /// The payload, possibly compressed, possibly empty.
+    pub payload: &'a [u8],
+}
+
+impl Wire<'_> {
+    /// The length of header and payload together, in bytes.
+    pub fn len(&self) -> usize {
+        self.header.len() + self.payload.len()
+    }
+
+    /// Always false: a frame has a header.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// An unmasked header, inline: a separate allocation would cost more than its ten bytes.
+struct Header {
+    bytes: [u8; 10],
+    len: u8,
+}
+
+impl Header {
+    fn new(kind: FrameKind, compressed: bool, length: usize) -> Self {
+        let mut bytes = [0; 10];
+        bytes[0] = 0x80 | if compressed { 0x40 } else { 0 } | kind.opcode();
+        let length = length as u64;
+        let len = if let Ok(short @ 0..=125) = u8::try_from(length) {
+            bytes[1] = short;
+            2
+        } else if let Ok(length) = u16::try_from(length) {
+            bytes[1] = 126;
+            bytes[2..4].copy_from_slice(&length.to_be_bytes());
+            4
+        } else {
+            bytes[1] = 127;
+            bytes[2..].copy_from_slice(&length.to_be_bytes());
+            10
+        };
+        Header { bytes, len }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len)]
+    }
+}
+
+impl fmt::Debug for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Payloads are the application's secrets and may be long: a log shows their length only.
+        f.debug_struct("Frame")
+            .field("kind", &self.kind())
+            .field("len", &self.payload().len())
+            .finish()
+    }
+}
+
+/// Frames are equal when they carry the same, compressed or not.
+impl PartialEq for Frame {
+    fn eq(&self, other: &Self) -> bool {
+        self.kind() == other.kind() && self.payload() == other.payload()
+    }
+}
+
+impl Eq for Frame {}
+
+impl From<Message> for Frame {
+    fn from(message: Message) -> Self {
+        match message {
+            Message::Text(text) => Frame::text(text),
+            Message::Binary(bytes) => Frame::binary(bytes),
+        }
+    }
+}
+
+impl From<String> for Frame {
+    fn from(text: String) -> Self {
+        Frame::text(text)
+    }
+}
+
+impl From<&String> for Frame {
+    fn from(text: &String) -> Self {
+        Frame::text(text)
+    }
+}
+
+impl From<&str> for Frame {
+    fn from(text: &str) -> Self {
+        Frame::text(text)
+    }
+}
+
+impl From<Vec<u8>> for Frame {
+    fn from(bytes: Vec<u8>) -> Self {
+        Frame::binary(bytes)
+    }
+}
+
+impl From<&[u8]> for Frame {
+    fn from(bytes: &[u8]) -> Self {
+        Frame::binary(bytes)
+    }
+}
+
+impl<const N: usize> From<&[u8; N]> for Frame {
+    fn from(bytes: &[u8; N]) -> Self {
+        Frame::binary(bytes)
+    }
+}

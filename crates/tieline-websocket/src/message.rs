@@ -1,0 +1,49 @@
+//! A complete message as the application sees it.
+//!
+//! Owns nothing but the payload; knows neither frames nor compression. A text message is valid
+//! UTF-8 by its type.
+
+/// A complete message, defragmented, inflated and checked (RFC 6455, section 5.6).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Message {
+    /// Text, valid UTF-8.
+    Text(String),
+    /// Bytes without an interpretation.
+    Binary(Vec<u8>),
+}
+
+impl Message {
+    /// The payload's length in bytes.
+    pub fn len(&self) -> usize {
+        self.as_bytes().len()
+    }
+
+    /// Whether the payload is empty; such messages are legal.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The payload, whatever its kind.
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            Message::Text(text) => text.as_bytes(),
+            Message::Binary(bytes) => bytes,
+        }
+    }
+
+    /// The text, or `None` if the message is binary.
+    pub fn as_text(&self) -> Option<&str> {
+        match self {
+            Message::Text(text) => Some(text),
+            Message::Binary(_) => None,
+        }
+    }
+
+    /// The payload, whatever its kind, without a copy.
+    pub fn into_bytes(self) -> Vec<u8> {
+        match self {
+            Message::Text(text) => text.into_bytes(),
+            Message::Binary(bytes) => bytes,
+        }
+    }
+}
