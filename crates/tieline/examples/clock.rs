@@ -1,0 +1,33 @@
+//! Every message is answered with the time.
+//!
+//! ```sh
+//! cargo run -p tieline --example clock -- 127.0.0.1:8080
+//! ```
+
+use std::time::SystemTime;
+
+use tieline::{Accept, Config, Connection, Handler, Hub, Listener, Message, Node};
+
+struct Clock;
+
+impl Handler for Clock {
+    type State = ();
+
+    async fn on_message(&self, connection: &Connection, _: &mut (), _: Message) {
+        let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+        connection.emit(format!("{} seconds since 1970", now.as_secs()));
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let address = std::env::args().nth(1).unwrap_or("127.0.0.1:8080".into());
+    let listener = Listener::bind(&address).await?;
+    eprintln!("listening on ws://{}", listener.local_addr()?);
+
+    let node = Node::new(Hub::new(Config::default())?, Clock);
+    let ctrl_c = async { drop(tokio::signal::ctrl_c().await) };
+    node.serve(listener, |_| async { Ok(Accept::new(())) }, ctrl_c)
+        .await;
+    Ok(())
+}

@@ -1,0 +1,125 @@
+//! What a connection's task waits for: bytes, room to write, a close, a deadline.
+
+use std::{
+    future::poll_fn,
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use tokio::time::{Instant, Sleep};
+
+use super::stream::Stream;
+use crate::{hub::Member, scratch::Chunk};
+
+/// The task's end of the socket, and the deadline of its close.
+pub(super) struct Wire {
+    stream: Stream,
+    /// Set once a close has begun: no timer is held before.
+    deadline: Option<Pin<Box<Sleep>>>,
+    close_noticed: bool,
+}
+
+/// What happened on the wire.
+pub(super) enum Event {
+    /// Bytes came.
+    Read(Chunk),
+    /// A close was begun on our side; said once.
+    Closing,
+    /// No more bytes will come.
+    End(io::ErrorKind),
+    /// The close took too long, or nothing can be sent any more.
+    Deadline,
+}
+
+impl Wire {
+    pub(super) fn new(stream: Stream) -> Self {
+        Self {
+            stream,
+            deadline: None,
+            close_noticed: false,
+        }
+    }
+
+    /// Waits for the next event. Cancel-safe.
+    pub(super) async fn next(&mut self, member: &Member) -> Event {
+        poll_fn(|cx| self.poll_next(cx, member)).await
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>, member: &Member) -> Poll<Event> {
+        self.poll_writes(cx, member);
+        if member.is_closing() && !self.close_noticed {
+            self.close_noticed = true;
+            return Poll::Ready(Event::Closing);
+        }
+        if member.is_aborted() || self.poll_deadline(cx, member).is_ready() {
+            return Poll::Ready(Event::Deadline);
+        }
+        let mut chunk = Chunk::take();
+        self.stream
+            .poll_read(cx, chunk.space())
+            .map(|read| match read {
+                Ok(0) => Event::End(io::ErrorKind::UnexpectedEof),
+                Err(e) => Event::End(e.kind()),
+                Ok(n) => {
+                    member.heard();
+                    chunk.fill(n);
+                    Event::Read(chunk)
+                }
+            })
+    }
+
+    /// Writes what waits, as far as the socket takes it.
+    pub(super) fn poll_writes(&mut self, cx: &mut Context<'_>, member: &Member) {
+        member.drive(cx, self.stream.writer());
+    }
+
+    /// Ready once a close has lasted as long as it may.
+    pub(super) fn poll_deadline(&mut self, cx: &mut Context<'_>, member: &Member) -> Poll<()> {
+        if !member.is_closing() {
+            return Poll::Pending;
+        }
+        let timeout = member.rules().config.close_timeout;
+        let deadline = self
+            .deadline
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
+        deadline.as_mut().poll(cx)
+    }
+
+    /// Starts the deadline anew, for `on_disconnect`.
+    pub(super) fn extend_deadline(&mut self, member: &Member) {
+        if let Some(deadline) = &mut self.deadline {
+            deadline
+                .as_mut()
+                .reset(Instant::now() + member.rules().config.close_timeout);
+        }
+    }
+
+    /// Lets everything queued leave and ends the sending direction. With `linger`, then reads on until
+    /// the peer ends too: a socket that is closed while bytes are unread is reset, and a reset may
+    /// destroy the close frame before the peer has read it (RFC 9293, 3.10.7.4; RFC 6455, 7.1.1).
+    pub(super) async fn finish(&mut self, member: &Member, linger: bool) {
+        let left = poll_fn(|cx| {
+            self.poll_writes(cx, member);
+            if member.is_drained() {
+                return Poll::Ready(true);
+            }
+            if member.is_aborted() {
+                Poll::Ready(false)
+            } else {
+                self.poll_deadline(cx, member).map(|()| false)
+            }
+        });
+        if !left.await {
+            return;
+        }
+        let shut = poll_fn(|cx| match self.stream.poll_shutdown(cx) {
+            Poll::Ready(done) => Poll::Ready(done.is_ok()),
+            Poll::Pending => self.poll_deadline(cx, member).map(|()| false),
+        });
+        if !shut.await {
+            return;
+        }
+        while linger && matches!(self.next(member).await, Event::Read(_) | Event::Closing) {}
+    }
+}

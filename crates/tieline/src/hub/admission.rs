@@ -1,0 +1,93 @@
+//! How connections come into the hub and leave it.
+//!
+//! Owns the count of sockets and the rule for duplicate ids. A connection is admitted before its
+//! upgrade is answered, so that an id is refused in time and nothing sent to it meanwhile is lost;
+//! frames wait in its outbox until the socket is attached.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use tieline_websocket::Frame;
+
+use super::{Connection, Hub, Member, Names, shard::Inserted};
+use crate::CloseReason;
+
+/// A connection's place in the hub; dropping it ends it.
+pub(crate) struct Admission {
+    connection: Connection,
+}
+
+/// A connection that was not admitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum AdmissionError {
+    #[error("the client id is connected already")]
+    Duplicate,
+    #[error("the node holds as many connections as it may")]
+    Full,
+}
+
+impl Hub {
+    /// Admits a connection; `first` goes out before everything else, `deflate` is whether the client
+    /// negotiated compression.
+    pub(crate) fn admit(
+        &self,
+        names: Names,
+        first: Option<Frame>,
+        deflate: bool,
+    ) -> Result<Admission, AdmissionError> {
+        if self.0.sockets.fetch_add(1, Ordering::AcqRel) >= self.0.capacity {
+            self.0.sockets.fetch_sub(1, Ordering::AcqRel);
+            return Err(AdmissionError::Full);
+        }
+        let member = Arc::new(Member::new(
+            names,
+            first,
+            deflate,
+            Arc::clone(&self.0.rules),
+        ));
+        let inserted = self
+            .part_of(&member.id)
+            .index
+            .lock()
+            .insert(&member, self.config().duplicate);
+        match inserted {
+            Inserted::Taken => {
+                self.0.sockets.fetch_sub(1, Ordering::AcqRel);
+                return Err(AdmissionError::Duplicate);
+            }
+            Inserted::Replaced(older) => older.close(CloseReason::Replaced),
+            Inserted::Fresh => {}
+        }
+        Ok(Admission {
+            connection: Connection::new(self.clone(), member),
+        })
+    }
+}
+
+impl Admission {
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// Takes the connection out of the index, so that nothing more is sent to it and its id is free.
+    pub(crate) fn forget(&self) {
+        let member = self.connection.member();
+        self.connection
+            .hub()
+            .part_of(&member.id)
+            .index
+            .lock()
+            .remove(member);
+    }
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        self.forget();
+        self.connection.member().detach();
+        self.connection
+            .hub()
+            .0
+            .sockets
+            .fetch_sub(1, Ordering::AcqRel);
+    }
+}

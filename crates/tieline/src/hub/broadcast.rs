@@ -1,0 +1,250 @@
+//! Messages to many: a queue and a worker per shard.
+//!
+//! Owns the order between messages to many and messages to one. Knows nothing of who belongs where:
+//! audiences come from the index. The worker takes what waits for one audience, joins it once, and
+//! writes the joined bytes once per connection, a slice of connections at a time. Invariant: while
+//! anything waits or is being delivered (`pending`), a message to a connection of this shard waits
+//! behind it, so that what one task sends to one client arrives in the order of the calls.
+
+use std::{
+    cell::OnceCell,
+    collections::VecDeque,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use parking_lot::Mutex;
+use tieline_websocket::{Deflate, Frame};
+use tokio::sync::Notify;
+
+use super::{member::Member, shard::Audience};
+use crate::delivery::{Reached, Tally};
+
+/// Connections that the worker serves before it lets others run: about 0.2 ms of sends.
+const SLICE: usize = 64;
+
+/// An audience this small is served by the caller, if nothing waits: waking the worker would cost as
+/// much as the sends.
+const AT_ONCE: usize = 32;
+
+/// Most frames, and most bytes, that are joined.
+const RUN_FRAMES: usize = 256;
+const RUN_BYTES: usize = 64 * 1024;
+
+/// A message on its way to an audience.
+pub(super) struct Post {
+    pub(super) audience: Audience,
+    pub(super) except: Option<Arc<[Arc<str>]>>,
+    pub(super) frame: Frame,
+    pub(super) tally: Arc<Tally>,
+}
+
+/// Bounds of a queue.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    pub(super) bytes: usize,
+    pub(super) frames: usize,
+}
+
+pub(super) struct Queue {
+    waiting: Mutex<Waiting>,
+    /// Posts that wait or are being delivered.
+    pending: AtomicUsize,
+    bell: Notify,
+    bounds: Bounds,
+}
+
+#[derive(Default)]
+struct Waiting {
+    posts: VecDeque<Post>,
+    bytes: usize,
+}
+
+impl Queue {
+    pub(super) fn new(bounds: Bounds) -> Self {
+        Self {
+            waiting: Mutex::default(),
+            pending: AtomicUsize::new(0),
+            bell: Notify::new(),
+            bounds,
+        }
+    }
+
+    /// Whether nothing waits, so that a message to one connection may go straight to its outbox.
+    pub(super) fn is_idle(&self) -> bool {
+        self.pending.load(Ordering::Acquire) == 0
+    }
+
+    /// Delivers a small message to few at once, and queues everything else for the worker.
+    pub(super) fn post(&self, post: Post) {
+        if post.audience.len() <= AT_ONCE && self.is_idle() {
+            let mut run = Run::of(post);
+            run.deliver_slice(0);
+            run.end();
+            return;
+        }
+        let mut waiting = self.waiting.lock();
+        let length = post.frame.payload().len();
+        let full =
+            waiting.posts.len() >= self.bounds.frames || waiting.bytes + length > self.bounds.bytes;
+        if full {
+            drop(waiting);
+            let queue_full = post.audience.len() as u64;
+            post.tally.end_part(Reached {
+                queue_full,
+                ..Reached::default()
+            });
+            return;
+        }
+        waiting.bytes += length;
+        waiting.posts.push_back(post);
+        self.pending.fetch_add(1, Ordering::AcqRel);
+        drop(waiting);
+        self.bell.notify_one();
+    }
+
+    /// Delivers what is posted, for ever.
+    pub(super) async fn work(&self) {
+        loop {
+            self.bell.notified().await;
+            while let Some(mut run) = self.take_run() {
+                let slices = run.audience.len().div_ceil(SLICE);
+                for slice in 0..slices {
+                    run.deliver_slice(slice);
+                    tokio::task::yield_now().await;
+                }
+                let posts = run.frames.len();
+                run.end();
+                self.pending.fetch_sub(posts, Ordering::AcqRel);
+            }
+        }
+    }
+
+    fn take_run(&self) -> Option<Run> {
+        let mut waiting = self.waiting.lock();
+        let Some(first) = waiting.posts.pop_front() else {
+            waiting.posts = VecDeque::new();
+            return None;
+        };
+        let mut bytes = first.frame.payload().len();
+        let mut run = Run::of(first);
+        while let Some(next) = waiting.posts.front()
+            && run.frames.len() < RUN_FRAMES
+            && bytes + next.frame.payload().len() <= RUN_BYTES
+            && run.is_for(next)
+        {
+            bytes += next.frame.payload().len();
+            let next = waiting
+                .posts
+                .pop_front()
+                .expect("the front was just looked at");
+            run.add(next);
+        }
+        waiting.bytes -= bytes;
+        Some(run)
+    }
+}
+
+/// Consecutive messages to one audience, joined.
+pub(super) struct Run {
+    audience: Audience,
+    except: Option<Arc<[Arc<str>]>>,
+    frames: Vec<(Frame, Arc<Tally>)>,
+    /// Connections that took every frame.
+    whole: u64,
+    /// What else became of each frame.
+    failed: Vec<Reached>,
+    plain: OnceCell<Vec<u8>>,
+    deflated: OnceCell<Vec<u8>>,
+}
+
+impl Run {
+    fn of(post: Post) -> Self {
+        Self {
+            audience: post.audience,
+            except: post.except,
+            frames: vec![(post.frame, post.tally)],
+            whole: 0,
+            failed: Vec::new(),
+            plain: OnceCell::new(),
+            deflated: OnceCell::new(),
+        }
+    }
+
+    fn is_for(&self, post: &Post) -> bool {
+        Arc::ptr_eq(&self.audience, &post.audience) && self.except == post.except
+    }
+
+    fn add(&mut self, post: Post) {
+        self.frames.push((post.frame, post.tally));
+    }
+
+    pub(super) fn frames(&self) -> impl Iterator<Item = &Frame> {
+        self.frames.iter().map(|(frame, _)| frame)
+    }
+
+    /// The frames' wire bytes in one piece; `None` where they are too long to be worth a copy.
+    pub(super) fn joined(&self, deflate: Option<&Deflate>) -> Option<&[u8]> {
+        let joined = if deflate.is_some() {
+            &self.deflated
+        } else {
+            &self.plain
+        };
+        let bytes = joined.get_or_init(|| {
+            let mut bytes = Vec::new();
+            for frame in self.frames() {
+                let wire = frame.wire(deflate);
+                if bytes.len() + wire.len() > 2 * RUN_BYTES {
+                    return Vec::new();
+                }
+                bytes.extend_from_slice(wire.header);
+                bytes.extend_from_slice(wire.payload);
+            }
+            bytes
+        });
+        (!bytes.is_empty()).then_some(bytes)
+    }
+
+    fn deliver_slice(&mut self, slice: usize) {
+        let audience = Arc::clone(&self.audience);
+        for member in audience.iter().skip(slice * SLICE).take(SLICE) {
+            if !self.excepts(member) {
+                self.deliver(member);
+            }
+        }
+    }
+
+    fn excepts(&self, member: &Member) -> bool {
+        self.except
+            .as_ref()
+            .is_some_and(|ids| ids.iter().any(|id| **id == *member.id))
+    }
+
+    fn deliver(&mut self, member: &Arc<Member>) {
+        let failed = member.push_run(self);
+        if failed.is_empty() {
+            self.whole += 1;
+            return;
+        }
+        // The exception: count frame by frame.
+        self.failed.resize(self.frames.len(), Reached::default());
+        for reached in &mut self.failed {
+            reached.delivered += 1;
+        }
+        for (i, delivery) in failed {
+            self.failed[i].delivered -= 1;
+            self.failed[i].count(delivery);
+        }
+    }
+
+    /// Tells each frame's tally what became of it.
+    fn end(self) {
+        for (i, (_, tally)) in self.frames.iter().enumerate() {
+            let mut part = self.failed.get(i).copied().unwrap_or_default();
+            part.delivered += self.whole;
+            tally.end_part(part);
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! The application's handle of a connection.
+
+use std::{fmt, net::SocketAddr, sync::Arc};
+
+use tieline_websocket::{CloseFrame, Frame};
+
+use super::{Hub, member::Member};
+use crate::{
+    ClientId, CloseReason, Receipt,
+    id::{self, NameError},
+};
+
+/// One accepted WebSocket. Cheap to clone; it may outlive the socket, and then answers `Offline`.
+///
+/// Two handles are equal when they are of the same accepted WebSocket: a later connection with the
+/// same id is another one.
+#[derive(Clone)]
+pub struct Connection {
+    hub: Hub,
+    member: Arc<Member>,
+}
+
+impl Connection {
+    pub(crate) fn new(hub: Hub, member: Arc<Member>) -> Self {
+        Self { hub, member }
+    }
+
+    pub(crate) fn member(&self) -> &Arc<Member> {
+        &self.member
+    }
+
+    /// The application's name for this connection.
+    pub fn id(&self) -> &ClientId {
+        &self.member.id
+    }
+
+    /// The user, if the application named one at the upgrade.
+    pub fn user(&self) -> Option<&str> {
+        self.member.user.as_deref()
+    }
+
+    /// The subprotocol that was agreed on.
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.member.subprotocol.as_deref()
+    }
+
+    /// The peer's address; behind a proxy, the proxy's. `None` where the HTTP server does not tell.
+    pub fn peer(&self) -> Option<SocketAddr> {
+        self.member.peer
+    }
+
+    /// The groups it is in, in no order; after its end, those it was in then.
+    pub fn groups(&self) -> Vec<Arc<str>> {
+        self.member.groups.lock().clone()
+    }
+
+    /// The hub that holds it.
+    pub fn hub(&self) -> &Hub {
+        &self.hub
+    }
+
+    /// Whether it is open: not closed and not closing.
+    pub fn is_open(&self) -> bool {
+        !self.member.is_closing()
+    }
+
+    /// Sends to this client.
+    pub fn emit(&self, frame: impl Into<Frame>) -> Receipt {
+        self.hub.emit_to(&self.member, frame.into())
+    }
+
+    /// Joins a group; false if it was in it already. The group is there as long as someone is in it.
+    pub fn join(&self, group: &str) -> Result<bool, JoinError> {
+        id::check(group)?;
+        let limit = self.hub.config().groups_per_connection;
+        let mut index = self.hub.part_of(&self.member.id).index.lock();
+        if !index.holds(&self.member) {
+            return Err(JoinError::Closed);
+        }
+        let groups = self.member.groups.lock();
+        if groups.len() >= limit && !groups.iter().any(|g| **g == *group) {
+            return Err(JoinError::TooMany(limit));
+        }
+        drop(groups);
+        Ok(index.join(&self.member, group.into()))
+    }
+
+    /// Leaves a group; false if it was not in it.
+    pub fn leave(&self, group: &str) -> bool {
+        let mut index = self.hub.part_of(&self.member.id).index.lock();
+        index.holds(&self.member) && index.leave(&self.member, group)
+    }
+
+    /// Begins the close handshake. What was sent before still leaves; a second call changes nothing.
+    pub fn close(&self, frame: CloseFrame) {
+        self.member.close(CloseReason::Application(frame));
+    }
+}
+
+impl PartialEq for Connection {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.member, &other.member)
+    }
+}
+
+impl Eq for Connection {}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("id", self.id())
+            .field("user", &self.user())
+            .field("open", &self.is_open())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A join that was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum JoinError {
+    /// The group's name is empty or too long.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// The connection is in as many groups as one may be in
+    /// ([`Config::groups_per_connection`](crate::Config::groups_per_connection)).
+    #[error("the connection is in {0} groups already, the limit")]
+    TooMany(usize),
+    /// The connection has ended.
+    #[error("the connection is closed")]
+    Closed,
+}

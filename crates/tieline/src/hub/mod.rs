@@ -1,0 +1,320 @@
+//! The connections of this node, and how to reach them.
+//!
+//! Owns the index (`shard`), each connection's outbox and socket (`member`, `outbox`), the order of
+//! messages to one and to many (`broadcast`), the flush at the end of a turn (`turn`) and the
+//! keepalive (`sweeper`). Must not know handlers, HTTP, registries or other nodes. Invariants: an id
+//! names at most one connection; a message to many reaches exactly those who were there when it was
+//! sent; what one task sends to one client arrives in the order of the calls.
+
+mod admission;
+mod broadcast;
+mod except;
+mod handle;
+mod member;
+mod outbox;
+mod rules;
+mod shard;
+mod sweeper;
+mod turn;
+
+use std::{
+    fmt,
+    hash::{BuildHasher, RandomState},
+    sync::{Arc, atomic::AtomicUsize},
+};
+
+use parking_lot::Mutex;
+use tieline_websocket::{CloseCode, CloseFrame, Frame};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+pub(crate) use self::{
+    admission::{Admission, AdmissionError},
+    member::{Member, Names},
+    turn::Turn,
+};
+use self::{
+    broadcast::{Bounds, Post, Queue},
+    rules::Rules,
+    shard::{Scope, Shard},
+};
+pub use self::{
+    except::Except,
+    handle::{Connection, JoinError},
+};
+use crate::{
+    CloseReason, Config, ConfigError, Receipt,
+    delivery::{Reached, Tally},
+};
+
+/// The connections of this node. Cheap to clone; all clones are the same hub.
+///
+/// `emit` and its kin enqueue when they are called and return a [`Receipt`], which may be awaited,
+/// spawned or dropped.
+#[derive(Clone)]
+pub struct Hub(Arc<Inner>);
+
+struct Inner {
+    parts: Box<[Arc<Part>]>,
+    hasher: RandomState,
+    rules: Arc<Rules>,
+    capacity: usize,
+    /// Admitted connections whose task has not ended.
+    sockets: AtomicUsize,
+    _workers: DropGuard,
+}
+
+/// A shard with its queue.
+struct Part {
+    index: Mutex<Shard>,
+    queue: Queue,
+}
+
+impl Hub {
+    /// A hub that runs: its workers and sweepers are tasks of the current tokio runtime, and end when
+    /// the last clone and the last connection are gone.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn new(config: Config) -> Result<Self, ConfigError> {
+        config.validate()?;
+        let available = || std::thread::available_parallelism().map_or(1, usize::from);
+        let shards = config.shards.unwrap_or_else(available);
+        let capacity = config.max_connections.unwrap_or_else(descriptor_capacity);
+        let bounds = Bounds {
+            bytes: config.broadcast_queue_bytes,
+            frames: config.broadcast_queue_frames,
+        };
+        let rules = Arc::new(Rules::new(config));
+        let stop = CancellationToken::new();
+        let parts = (0..shards)
+            .map(|_| Part::start(bounds, &rules, &stop))
+            .collect();
+        Ok(Self(Arc::new(Inner {
+            parts,
+            hasher: RandomState::new(),
+            rules,
+            capacity,
+            sockets: AtomicUsize::new(0),
+            _workers: stop.drop_guard(),
+        })))
+    }
+
+    /// The connection with this id, if it is here and open.
+    pub fn connection(&self, id: &str) -> Option<Connection> {
+        let member = self.find(id)?;
+        (!member.is_closing()).then(|| self.handle(member))
+    }
+
+    /// Whether a client is here.
+    pub fn online(&self, id: &str) -> bool {
+        self.find(id).is_some_and(|member| !member.is_closing())
+    }
+
+    /// How many connections this hub admitted and has not ended yet.
+    pub fn len(&self) -> usize {
+        self.0.sockets.load(std::sync::atomic::Ordering::Acquire)
+    }
+
+    /// Whether no connection is here.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// All connections, in no order. Costs a visit of each.
+    pub fn connections(&self) -> Vec<Connection> {
+        self.gather(Scope::Everyone)
+    }
+
+    /// The connections of a user.
+    pub fn user(&self, user: &str) -> Vec<Connection> {
+        self.gather(Scope::User(user))
+    }
+
+    /// The connections in a group.
+    pub fn members(&self, group: &str) -> Vec<Connection> {
+        self.gather(Scope::Group(group))
+    }
+
+    /// The users who are here, each once, in no order.
+    pub fn users(&self) -> Vec<Arc<str>> {
+        let mut users: Vec<_> = self
+            .0
+            .parts
+            .iter()
+            .flat_map(|p| p.index.lock().users())
+            .collect();
+        users.sort_unstable();
+        users.dedup();
+        users
+    }
+
+    /// Sends to the client with this id.
+    pub fn emit(&self, id: &str, frame: impl Into<Frame>) -> Receipt {
+        match self.find(id) {
+            Some(member) => self.emit_to(&member, frame.into()),
+            None => Receipt::decided(crate::Delivery::Offline),
+        }
+    }
+
+    /// Sends to every connection of a user.
+    pub fn emit_user(&self, user: &str, frame: impl Into<Frame>) -> Receipt<Reached> {
+        self.post(Scope::User(user), None, &frame.into())
+    }
+
+    /// Sends to every connection in a group.
+    pub fn emit_group(&self, group: &str, frame: impl Into<Frame>) -> Receipt<Reached> {
+        self.post(Scope::Group(group), None, &frame.into())
+    }
+
+    /// Sends to every connection, the sender's included.
+    pub fn broadcast(&self, frame: impl Into<Frame>) -> Receipt<Reached> {
+        self.post(Scope::Everyone, None, &frame.into())
+    }
+
+    /// The same hub with some client ids left out of what is sent to many.
+    ///
+    /// ```
+    /// # use tieline::{Config, Hub};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), tieline::ConfigError> {
+    /// let hub = Hub::new(Config::default())?;
+    /// let reached = hub.except(["alice"]).emit_group("room", "hello, all but Alice").await;
+    /// assert_eq!(reached.delivered, 0); // nobody is here yet
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn except<I>(&self, ids: I) -> Except<'_>
+    where
+        I: IntoIterator,
+        I::Item: AsRef<str>,
+    {
+        Except::new(
+            self,
+            ids.into_iter().map(|id| Arc::from(id.as_ref())).collect(),
+        )
+    }
+
+    /// Closes every connection with code 1001. Connections made later are not affected; see
+    /// [`Node::drain`](crate::Node::drain) for an orderly end.
+    pub fn close(&self) {
+        let frame = CloseFrame::new(CloseCode::GOING_AWAY, "the hub closes");
+        for connection in self.connections() {
+            connection
+                .member()
+                .close(CloseReason::Application(frame.clone()));
+        }
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.0.rules.config
+    }
+
+    fn find(&self, id: &str) -> Option<Arc<Member>> {
+        self.part_of(id).index.lock().find(id)
+    }
+
+    fn part_of(&self, id: &str) -> &Part {
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "any bits of the hash will do"
+        )]
+        let hash = self.0.hasher.hash_one(id) as usize;
+        &self.0.parts[hash % self.0.parts.len()]
+    }
+
+    fn handle(&self, member: Arc<Member>) -> Connection {
+        Connection::new(self.clone(), member)
+    }
+
+    fn gather(&self, scope: Scope<'_>) -> Vec<Connection> {
+        let audiences = self
+            .0
+            .parts
+            .iter()
+            .filter_map(|part| part.index.lock().audience(scope));
+        audiences
+            .flat_map(|audience| audience.iter().map(Arc::clone).collect::<Vec<_>>())
+            .filter(|member| !member.is_closing())
+            .map(|member| self.handle(member))
+            .collect()
+    }
+
+    /// Sends to one connection: at once, or behind what still waits in its shard.
+    fn emit_to(&self, member: &Arc<Member>, frame: Frame) -> Receipt {
+        let part = self.part_of(&member.id);
+        if part.queue.is_idle() {
+            return Receipt::decided(member.push(frame));
+        }
+        let (tally, receipt) = Tally::new(1);
+        let audience = Arc::from([Arc::clone(member)]);
+        part.queue.post(Post {
+            audience,
+            except: None,
+            frame,
+            tally,
+        });
+        receipt
+    }
+
+    /// Sends to a scope: one post to each shard that has someone in it.
+    fn post(
+        &self,
+        scope: Scope<'_>,
+        except: Option<&Arc<[Arc<str>]>>,
+        frame: &Frame,
+    ) -> Receipt<Reached> {
+        let parts = &self.0.parts;
+        let audiences: Vec<_> = parts
+            .iter()
+            .filter_map(|part| Some((part, part.index.lock().audience(scope)?)))
+            .collect();
+        if audiences.is_empty() {
+            return Receipt::decided(Reached::default());
+        }
+        let (tally, receipt) = Tally::new(audiences.len());
+        for (part, audience) in audiences {
+            let (frame, except, tally) = (frame.clone(), except.cloned(), Arc::clone(&tally));
+            part.queue.post(Post {
+                audience,
+                except,
+                frame,
+                tally,
+            });
+        }
+        receipt
+    }
+}
+
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub")
+            .field("connections", &self.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Part {
+    fn start(bounds: Bounds, rules: &Arc<Rules>, stop: &CancellationToken) -> Arc<Self> {
+        let part = Arc::new(Self {
+            index: Mutex::default(),
+            queue: Queue::new(bounds),
+        });
+        let worker = Arc::clone(&part);
+        tokio::spawn(
+            stop.clone()
+                .run_until_cancelled_owned(async move { worker.queue.work().await }),
+        );
+        let sweep = sweeper::run(Arc::clone(&part), Arc::clone(rules));
+        tokio::spawn(stop.clone().run_until_cancelled_owned(sweep));
+        part
+    }
+}
+
+/// Nine tenths of the descriptor limit: the rest is for listeners, handshakes and the application.
+fn descriptor_capacity() -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let limit = limit
+        .and_then(|limit| usize::try_from(limit).ok())
+        .unwrap_or(usize::MAX);
+    limit / 10 * 9
+}

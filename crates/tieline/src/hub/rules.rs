@@ -1,0 +1,60 @@
+//! What all connections of a hub share: the configuration, the clock, the ping.
+
+use std::{
+    sync::atomic::{AtomicU32, Ordering},
+    time::Instant,
+};
+
+use tieline_websocket::{Frame, Limits};
+
+use crate::Config;
+
+#[derive(Debug)]
+pub(crate) struct Rules {
+    pub(crate) config: Config,
+    pub(crate) limits: Limits,
+    pub(crate) clock: Clock,
+    pub(crate) ping: Frame,
+}
+
+impl Rules {
+    pub(super) fn new(config: Config) -> Self {
+        let limits = config.limits();
+        Self {
+            config,
+            limits,
+            clock: Clock::new(),
+            ping: Frame::ping(b""),
+        }
+    }
+}
+
+/// A coarse monotonic clock: milliseconds since the hub began, set by the sweepers, read for the price
+/// of a load. It wraps after 49 days, so only differences are meaningful.
+#[derive(Debug)]
+pub(crate) struct Clock {
+    start: Instant,
+    now: AtomicU32,
+}
+
+impl Clock {
+    fn new() -> Self {
+        Self {
+            start: Instant::now(),
+            now: AtomicU32::new(0),
+        }
+    }
+
+    /// The time of the last tick.
+    pub(crate) fn now(&self) -> u32 {
+        self.now.load(Ordering::Relaxed)
+    }
+
+    /// Sets the clock, and returns the time.
+    #[expect(clippy::cast_possible_truncation, reason = "the clock wraps")]
+    pub(super) fn tick(&self) -> u32 {
+        let now = self.start.elapsed().as_millis() as u32;
+        self.now.store(now, Ordering::Relaxed);
+        now
+    }
+}

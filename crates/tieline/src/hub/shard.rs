@@ -1,0 +1,206 @@
+//! A part of the hub: which of its connections have which id, user and group.
+//!
+//! Owns the index and the snapshots of audiences. Knows nothing of delivery. Invariants: an id names
+//! one member; a member that is not in the index by its id is in no user's and no group's audience
+//! either; an audience is exactly who belonged at the call that took it.
+
+use std::{
+    borrow::Borrow,
+    collections::{HashMap, HashSet},
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
+
+use super::member::Member;
+use crate::Duplicate;
+
+/// The receivers of a message, as they were when it was sent.
+pub(super) type Audience = Arc<[Arc<Member>]>;
+
+/// Whom a message is for.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Scope<'a> {
+    Everyone,
+    User(&'a str),
+    Group(&'a str),
+}
+
+// The maps keep std's SipHash: strangers choose ids and group names.
+#[derive(Default)]
+pub(super) struct Shard {
+    ids: HashSet<ById>,
+    users: HashMap<Arc<str>, Crowd>,
+    groups: HashMap<Arc<str>, Crowd>,
+    /// Everyone's snapshot, until someone comes or goes.
+    everyone: Option<Audience>,
+}
+
+/// Some members, and their snapshot until someone comes or goes. Taking it anew costs about 10 ns a
+/// member, sending to a member about 3 µs, so even under churn it is not what costs.
+#[derive(Default)]
+struct Crowd {
+    members: HashSet<ByAddress, foldhash::fast::FixedState>,
+    snapshot: Option<Audience>,
+}
+
+/// A member under its id.
+struct ById(Arc<Member>);
+
+/// A member as itself.
+struct ByAddress(Arc<Member>);
+
+/// What became of an insertion.
+pub(super) enum Inserted {
+    /// The id was free.
+    Fresh,
+    /// The id was taken; the older member is out of the index and is to be closed.
+    Replaced(Arc<Member>),
+    /// The id is taken and the newer is refused.
+    Taken,
+}
+
+impl Shard {
+    pub(super) fn insert(&mut self, member: &Arc<Member>, duplicate: Duplicate) -> Inserted {
+        let older = self.ids.get(&*member.id).map(|entry| Arc::clone(&entry.0));
+        if let Some(older) = &older {
+            if duplicate == Duplicate::Reject && !older.is_closing() {
+                return Inserted::Taken;
+            }
+            self.remove(older);
+        }
+        self.everyone = None;
+        self.ids.insert(ById(Arc::clone(member)));
+        if let Some(user) = &member.user {
+            enter(&mut self.users, user, member);
+        }
+        for group in member.groups.lock().iter() {
+            enter(&mut self.groups, group, member);
+        }
+        older.map_or(Inserted::Fresh, Inserted::Replaced)
+    }
+
+    /// Takes a member out of the index; false if it is not there, or another has its id by now.
+    pub(super) fn remove(&mut self, member: &Arc<Member>) -> bool {
+        if !self.holds(member) {
+            return false;
+        }
+        self.everyone = None;
+        self.ids.remove(&*member.id);
+        if let Some(user) = &member.user {
+            leave(&mut self.users, user, member);
+        }
+        for group in member.groups.lock().iter() {
+            leave(&mut self.groups, group, member);
+        }
+        true
+    }
+
+    pub(super) fn holds(&self, member: &Arc<Member>) -> bool {
+        self.ids
+            .get(&*member.id)
+            .is_some_and(|entry| Arc::ptr_eq(&entry.0, member))
+    }
+
+    pub(super) fn find(&self, id: &str) -> Option<Arc<Member>> {
+        self.ids.get(id).map(|entry| Arc::clone(&entry.0))
+    }
+
+    /// Joins a member that the index holds to a group; false if it is in the group already.
+    pub(super) fn join(&mut self, member: &Arc<Member>, group: Arc<str>) -> bool {
+        let mut groups = member.groups.lock();
+        let fresh = !groups.contains(&group);
+        if fresh {
+            enter(&mut self.groups, &group, member);
+            groups.push(group);
+        }
+        fresh
+    }
+
+    /// Takes a member out of a group; false if it is not in it.
+    pub(super) fn leave(&mut self, member: &Arc<Member>, group: &str) -> bool {
+        let mut groups = member.groups.lock();
+        let Some(at) = groups.iter().position(|g| &**g == group) else {
+            return false;
+        };
+        groups.swap_remove(at);
+        leave(&mut self.groups, group, member);
+        true
+    }
+
+    pub(super) fn users(&self) -> Vec<Arc<str>> {
+        self.users.keys().map(Arc::clone).collect()
+    }
+
+    /// Who is in a scope now; `None` where nobody is.
+    pub(super) fn audience(&mut self, scope: Scope<'_>) -> Option<Audience> {
+        match scope {
+            Scope::Everyone if self.ids.is_empty() => None,
+            Scope::Everyone => {
+                let ids = &self.ids;
+                let snapshot = || ids.iter().map(|entry| Arc::clone(&entry.0)).collect();
+                Some(Arc::clone(self.everyone.get_or_insert_with(snapshot)))
+            }
+            Scope::User(name) => self.users.get_mut(name).map(Crowd::audience),
+            Scope::Group(name) => self.groups.get_mut(name).map(Crowd::audience),
+        }
+    }
+}
+
+impl Crowd {
+    fn audience(&mut self) -> Audience {
+        let members = &self.members;
+        let snapshot = || members.iter().map(|entry| Arc::clone(&entry.0)).collect();
+        Arc::clone(self.snapshot.get_or_insert_with(snapshot))
+    }
+}
+
+fn enter(crowds: &mut HashMap<Arc<str>, Crowd>, name: &Arc<str>, member: &Arc<Member>) {
+    let crowd = crowds.entry(Arc::clone(name)).or_default();
+    crowd.members.insert(ByAddress(Arc::clone(member)));
+    crowd.snapshot = None;
+}
+
+/// A crowd goes with its last member, so that names cost nothing once nobody uses them.
+fn leave(crowds: &mut HashMap<Arc<str>, Crowd>, name: &str, member: &Arc<Member>) {
+    if let Some(crowd) = crowds.get_mut(name) {
+        crowd.members.remove(&ByAddress(Arc::clone(member)));
+        crowd.snapshot = None;
+        if crowd.members.is_empty() {
+            crowds.remove(name);
+        }
+    }
+}
+
+impl Borrow<str> for ById {
+    fn borrow(&self) -> &str {
+        &self.0.id
+    }
+}
+
+impl Hash for ById {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (*self.0.id).hash(state);
+    }
+}
+
+impl PartialEq for ById {
+    fn eq(&self, other: &Self) -> bool {
+        *self.0.id == *other.0.id
+    }
+}
+
+impl Eq for ById {}
+
+impl Hash for ByAddress {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Arc::as_ptr(&self.0).addr().hash(state);
+    }
+}
+
+impl PartialEq for ByAddress {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for ByAddress {}

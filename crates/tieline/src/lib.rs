@@ -1,0 +1,86 @@
+//! WebSocket connections on any number of nodes: reach any client by id, user, group or all at once,
+//! and know what happened.
+//!
+//! A [`Hub`] holds the connections of this process. A [`Handler`] is what the application does with
+//! them. A [`Node`] is both, and what an HTTP server hands its upgrades to: a [`Listener`] of this
+//! crate, or an axum router with [`Upgrade`] as an extractor.
+//!
+//! ```no_run
+//! use tieline::{Accept, Config, Connection, Handler, Hub, Listener, Message, Node};
+//!
+//! struct Shout;
+//!
+//! impl Handler for Shout {
+//!     type State = ();
+//!
+//!     async fn on_message(&self, connection: &Connection, _: &mut (), message: Message) {
+//!         connection.hub().broadcast(message);
+//!     }
+//! }
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let node = Node::new(Hub::new(Config::default())?, Shout);
+//!     let listener = Listener::bind("127.0.0.1:8080").await?;
+//!     let ctrl_c = async { drop(tokio::signal::ctrl_c().await) };
+//!     node.serve(listener, |_request| async { Ok(Accept::new(())) }, ctrl_c).await;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # What is promised
+//!
+//! At most once, with a receipt. `emit` and its kin enqueue when they are called and return a
+//! [`Receipt`], a future that yields a [`Delivery`] for one client or [`Reached`] for many.
+//! [`Delivery::Delivered`] means that the frame is in the outbox of a live connection, never less. What
+//! one task sends to one client arrives in the order of the calls, by id, user, group or broadcast.
+//!
+//! # Components
+//!
+//! | noun | is |
+//! |---|---|
+//! | [`Hub`] | the connections of this node |
+//! | [`Connection`] | one accepted WebSocket |
+//! | [`Handler`] | the application's callbacks |
+//! | [`Node`] | hub and handler, served and drained |
+//! | [`Listener`] | TCP, TLS and HTTP/1.1 |
+//! | [`Upgrade`], [`Accept`], [`Refusal`] | the decision who may connect, as whom |
+//! | [`Message`], [`Frame`] | what came, and what goes: encoded once for all its receivers |
+//! | [`Config`] | every limit and policy |
+//!
+//! # Features
+//!
+//! | feature | brings |
+//! |---|---|
+//! | `axum` | [`Upgrade`] as an extractor |
+//! | `tls` | TLS on the [`Listener`], by rustls |
+
+#[cfg(feature = "axum")]
+pub mod axum;
+mod close;
+mod config;
+mod connection;
+mod delivery;
+mod handler;
+mod hub;
+mod id;
+mod listener;
+mod node;
+mod scratch;
+mod upgrade;
+
+pub use tieline_websocket::{CloseCode, CloseFrame, Deflate, Frame, Message, ProtocolError};
+
+#[cfg(feature = "tls")]
+pub use self::listener::{Tls, TlsError};
+pub use self::{
+    close::CloseReason,
+    config::{Config, ConfigError, Duplicate, Origins, SlowConsumer},
+    delivery::{Delivery, Reached, Receipt},
+    handler::{ConnectionError, Handler},
+    hub::{Connection, Except, Hub, JoinError},
+    id::{ClientId, MAX_NAME, NameError},
+    listener::{Body, Listener},
+    node::{Drained, Node, NodeService},
+    upgrade::{Accept, Refusal, Upgrade, UpgradeRequest},
+};

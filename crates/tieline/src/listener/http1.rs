@@ -1,0 +1,146 @@
+//! One HTTP/1.1 connection, until it ends or is upgraded.
+
+use std::{convert::Infallible, net::SocketAddr, pin::pin, time::Duration};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
+use tower_service::Service;
+
+use super::Body;
+#[cfg(feature = "tls")]
+use super::Tls;
+use crate::{Config, upgrade::Accepted};
+
+/// How connections are served before an upgrade.
+#[derive(Debug, Clone)]
+pub(super) struct Server {
+    header_size: usize,
+    header_fields: usize,
+    handshake_timeout: Duration,
+    #[cfg(feature = "tls")]
+    tls: Option<Tls>,
+}
+
+impl Server {
+    pub(super) fn new(config: &Config) -> Self {
+        Self {
+            header_size: config.header_size,
+            header_fields: config.header_fields,
+            handshake_timeout: config.handshake_timeout,
+            #[cfg(feature = "tls")]
+            tls: None,
+        }
+    }
+
+    pub(super) fn limits(&mut self, config: &Config) {
+        self.header_size = config.header_size;
+        self.header_fields = config.header_fields;
+        self.handshake_timeout = config.handshake_timeout;
+    }
+
+    #[cfg(feature = "tls")]
+    pub(super) fn tls(&mut self, tls: Tls) {
+        self.tls = Some(tls);
+    }
+
+    pub(super) fn handshake_timeout(&self) -> Duration {
+        self.handshake_timeout
+    }
+
+    /// Serves a connection. What goes wrong here is the peer's doing, and told at level debug.
+    pub(super) async fn serve<S, B>(
+        self,
+        tcp: TcpStream,
+        peer: SocketAddr,
+        service: S,
+        stop: CancellationToken,
+    ) where
+        S: Service<Request<Body>, Response = Response<B>, Error = Infallible> + Clone,
+        S::Future: Send + 'static,
+        B: hyper::body::Body<Data = Bytes> + Send + 'static,
+        B::Error: std::error::Error + Send + Sync + 'static,
+    {
+        let accepted = Accepted {
+            peer,
+            at: Instant::now(),
+        };
+        let _ = tcp.set_nodelay(true);
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &self.tls {
+            let deadline = accepted.at + self.handshake_timeout;
+            match tokio::time::timeout_at(deadline, tls.accept(tcp)).await {
+                Ok(Ok(stream)) => self.serve_stream(stream, accepted, service, stop).await,
+                Ok(Err(error)) => tracing::debug!(%peer, %error, "TLS handshake failed"),
+                Err(_) => tracing::debug!(%peer, "TLS handshake took too long"),
+            }
+            return;
+        }
+        self.serve_stream(tcp, accepted, service, stop).await;
+    }
+
+    async fn serve_stream<S, B>(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        accepted: Accepted,
+        service: S,
+        stop: CancellationToken,
+    ) where
+        S: Service<Request<Body>, Response = Response<B>, Error = Infallible> + Clone,
+        S::Future: Send + 'static,
+        B: hyper::body::Body<Data = Bytes> + Send + 'static,
+        B::Error: std::error::Error + Send + Sync + 'static,
+    {
+        let mut first = true;
+        let mut service = service;
+        let service = service_with(move |mut request: Request<Body>| {
+            let at = if first { accepted.at } else { Instant::now() };
+            first = false;
+            request.extensions_mut().insert(Accepted { at, ..accepted });
+            service.call(request)
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.handshake_timeout)
+            .max_headers(self.header_fields)
+            .max_buf_size(self.header_size)
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades();
+        let mut connection = pin!(connection);
+        let ended = tokio::select! {
+            ended = &mut connection => ended,
+            () = stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(peer = %accepted.peer, %error, "HTTP connection ended");
+        }
+    }
+}
+
+/// hyper calls a service by shared reference; requests of one HTTP/1.1 connection come one by one.
+fn service_with<C, Fut, B>(
+    call: C,
+) -> impl hyper::service::Service<
+    Request<Incoming>,
+    Response = Response<B>,
+    Error = Infallible,
+    Future = Fut,
+>
+where
+    C: FnMut(Request<Body>) -> Fut,
+    Fut: Future<Output = Result<Response<B>, Infallible>>,
+    B: hyper::body::Body,
+{
+    let call = std::cell::RefCell::new(call);
+    service_fn(move |request: Request<Incoming>| (call.borrow_mut())(request.map(Body)))
+}

@@ -1,0 +1,117 @@
+//! The listener: TCP, optional TLS, HTTP/1.1.
+//!
+//! Owns accepting and the limits that hold before an upgrade. Must not know what is served: any tower
+//! service of HTTP requests. Invariants: an error of `accept` never ends the loop; a connection that
+//! sends no complete request within the handshake timeout is closed.
+
+mod body;
+mod http1;
+#[cfg(feature = "tls")]
+mod tls;
+
+use std::{convert::Infallible, io, net::SocketAddr, pin::pin, time::Duration};
+
+use http::{Request, Response};
+use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower_service::Service;
+
+pub use self::body::Body;
+use self::http1::Server;
+#[cfg(feature = "tls")]
+pub use self::tls::{Tls, TlsError};
+use crate::Config;
+
+/// Pause after an error of `accept` that the next call would meet again, such as EMFILE: long enough
+/// for descriptors to come free, short enough for the backlog.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Listens on a TCP port and serves HTTP/1.1, for upgrades and whatever else the service offers.
+#[derive(Debug)]
+pub struct Listener {
+    tcp: TcpListener,
+    server: Server,
+}
+
+impl Listener {
+    /// Listens on an address; port 0 takes a free one.
+    pub async fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
+        Ok(Self::from_tcp(TcpListener::bind(address).await?))
+    }
+
+    /// Takes a socket that listens already.
+    pub fn from_tcp(tcp: TcpListener) -> Self {
+        Self {
+            tcp,
+            server: Server::new(&Config::default()),
+        }
+    }
+
+    /// The address it listens on.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.tcp.local_addr()
+    }
+
+    /// Takes header limits and handshake timeout from a configuration instead of the defaults.
+    pub fn limits(mut self, config: &Config) -> Self {
+        self.server.limits(config);
+        self
+    }
+
+    /// Serves TLS.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.server.tls(tls);
+        self
+    }
+
+    /// Accepts and serves until `shutdown`; then accepts no more, lets requests that are under way end,
+    /// and returns. Connections that were upgraded are the node's, and go on.
+    pub async fn serve<S, B>(self, service: S, shutdown: impl Future<Output = ()>)
+    where
+        S: Service<Request<Body>, Response = Response<B>, Error = Infallible>,
+        S: Clone + Send + 'static,
+        S::Future: Send + 'static,
+        B: hyper::body::Body<Data = bytes::Bytes> + Send + 'static,
+        B::Error: std::error::Error + Send + Sync + 'static,
+    {
+        let stop = CancellationToken::new();
+        let tasks = TaskTracker::new();
+        let mut shutdown = pin!(shutdown);
+        loop {
+            let (tcp, peer) = tokio::select! {
+                () = &mut shutdown => break,
+                accepted = accept(&self.tcp) => accepted,
+            };
+            let (server, service, stop) = (self.server.clone(), service.clone(), stop.clone());
+            tasks.spawn(async move { server.serve(tcp, peer, service, stop).await });
+        }
+        drop(self.tcp);
+        stop.cancel();
+        tasks.close();
+        let _ = tokio::time::timeout(self.server.handshake_timeout(), tasks.wait()).await;
+    }
+}
+
+/// Accepts one connection, whatever it takes. Cancel-safe.
+async fn accept(tcp: &TcpListener) -> (TcpStream, SocketAddr) {
+    loop {
+        match tcp.accept().await {
+            Ok(accepted) => return accepted,
+            // The peer gave up while it waited: the next one may be fine.
+            Err(e) if is_of_peer(&e) => {}
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept; trying again");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+fn is_of_peer(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset
+    )
+}

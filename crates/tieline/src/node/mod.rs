@@ -1,0 +1,145 @@
+//! One process that holds connections: the hub and the application, composed.
+//!
+//! Owns the tasks of its connections and their orderly end. Invariant: every task it starts is
+//! tracked, and a drain waits for each.
+
+mod drain;
+mod service;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use hyper::upgrade::OnUpgrade;
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+
+pub use self::{drain::Drained, service::NodeService};
+use crate::{
+    Accept, Handler, Hub, Listener, Refusal, UpgradeRequest, connection::Session, hub::Admission,
+    upgrade::detach,
+};
+
+/// One process that holds connections. Cheap to clone; all clones are the same node.
+///
+/// ```no_run
+/// # use tieline::{Accept, Config, Connection, Handler, Hub, Listener, Message, Node};
+/// # struct Echo;
+/// # impl Handler for Echo {
+/// #     type State = ();
+/// #     async fn on_message(&self, connection: &Connection, _: &mut (), message: Message) {
+/// #         connection.emit(message);
+/// #     }
+/// # }
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let node = Node::new(Hub::new(Config::default())?, Echo);
+/// let listener = Listener::bind("127.0.0.1:8080").await?;
+/// let ctrl_c = async { drop(tokio::signal::ctrl_c().await) };
+/// node.serve(listener, |_| async { Ok(Accept::new(())) }, ctrl_c).await;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Node<H: Handler>(Arc<Inner<H>>);
+
+#[derive(Debug)]
+struct Inner<H> {
+    hub: Hub,
+    handler: Arc<H>,
+    tasks: TaskTracker,
+    draining: AtomicBool,
+}
+
+impl<H: Handler> Node<H> {
+    /// A node of this hub, whose connections this handler serves.
+    pub fn new(hub: Hub, handler: H) -> Self {
+        let tasks = TaskTracker::new();
+        Self(Arc::new(Inner {
+            hub,
+            handler: Arc::new(handler),
+            tasks,
+            draining: AtomicBool::new(false),
+        }))
+    }
+
+    /// The connections.
+    pub fn hub(&self) -> &Hub {
+        &self.0.hub
+    }
+
+    /// The application.
+    pub fn handler(&self) -> &H {
+        &self.0.handler
+    }
+
+    /// Whether new connections are welcome: false once a drain has begun.
+    pub fn is_ready(&self) -> bool {
+        !self.is_draining()
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.0.draining.load(Ordering::Acquire)
+    }
+
+    /// An HTTP service that upgrades every request which `authorize` accepts. For applications without
+    /// a router of their own; those with axum use [`Upgrade`](crate::Upgrade) as an extractor.
+    pub fn service<F, D>(&self, authorize: F) -> NodeService<H, F>
+    where
+        F: Fn(UpgradeRequest) -> D + Send + Sync + 'static,
+        D: Future<Output = Result<Accept<H::State>, Refusal>> + Send + 'static,
+    {
+        NodeService::new(self.clone(), authorize)
+    }
+
+    /// Serves until `shutdown`, then drains: [`Listener::serve`] of [`Node::service`], and
+    /// [`Node::drain`].
+    pub async fn serve<F, D>(
+        &self,
+        listener: Listener,
+        authorize: F,
+        shutdown: impl Future<Output = ()>,
+    ) -> Drained
+    where
+        F: Fn(UpgradeRequest) -> D + Send + Sync + 'static,
+        D: Future<Output = Result<Accept<H::State>, Refusal>> + Send + 'static,
+    {
+        listener
+            .limits(self.hub().config())
+            .serve(self.service(authorize), shutdown)
+            .await;
+        self.drain().await
+    }
+
+    /// Starts the task of an admitted connection. The upgrade completes in a task of its own, so that
+    /// the connection's is no larger than the connection needs.
+    pub(crate) fn start(
+        &self,
+        admission: Admission,
+        state: H::State,
+        inflate: bool,
+        on_upgrade: OnUpgrade,
+        deadline: Instant,
+    ) {
+        let handler = Arc::clone(&self.0.handler);
+        let tasks = self.0.tasks.clone();
+        self.0.tasks.spawn(async move {
+            match tokio::time::timeout_at(deadline, on_upgrade).await {
+                Ok(Ok(upgraded)) => {
+                    let (stream, writer, early) = detach(upgraded);
+                    let session = Session::new(handler, admission, state, inflate, stream);
+                    tasks.spawn(session.run(writer, early));
+                }
+                Ok(Err(error)) => tracing::debug!(%error, "the client left during the upgrade"),
+                Err(_) => tracing::debug!("the client did not take the upgrade in time"),
+            }
+        });
+    }
+}
+
+impl<H: Handler> Clone for Node<H> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}

@@ -1,0 +1,204 @@
+//! From an HTTP request to a connection.
+//!
+//! Owns the checks of an upgrade (RFC 6455, section 4.2; origin; names; capacity; duplicate ids), its
+//! answer, and the hand-over of the raw socket. Must not know routes: who may connect, and as whom,
+//! the application decides. Invariant: a refused upgrade leaves nothing behind.
+
+mod decision;
+mod detach;
+mod origin;
+mod request;
+
+use std::net::SocketAddr;
+
+use http::{HeaderValue, Response, StatusCode, header, request::Parts};
+use hyper::upgrade::OnUpgrade;
+use tieline_websocket::handshake::HandshakeError;
+use tokio::time::Instant;
+
+pub(crate) use self::detach::detach;
+pub use self::{
+    decision::{Accept, Refusal},
+    request::UpgradeRequest,
+};
+use crate::{
+    ClientId, Config, Handler, Hub, Node,
+    hub::{Admission, AdmissionError, Names},
+    id,
+};
+
+/// What the listener knows of a request; it travels as a request extension.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Accepted {
+    pub(crate) peer: SocketAddr,
+    /// When the handshake began: the accept, or a later request on the same HTTP connection.
+    pub(crate) at: Instant,
+}
+
+/// A checked upgrade request that waits for the application's decision.
+///
+/// With an own axum router it is an extractor (feature `axum`); [`Node::service`] makes it for those
+/// who have none.
+#[derive(Debug)]
+pub struct Upgrade {
+    request: UpgradeRequest,
+    on_upgrade: OnUpgrade,
+    begun: Instant,
+}
+
+impl Upgrade {
+    /// Checks a request. Takes the HTTP server's upgrade out of the request's extensions.
+    pub fn from_parts(parts: &mut Parts) -> Result<Self, Refusal> {
+        let accepted = parts.extensions.get::<Accepted>().copied();
+        let peer = accepted.map(|a| a.peer).or_else(|| foreign_peer(parts));
+        let request = UpgradeRequest::new(parts, peer)?;
+        let on_upgrade = parts.extensions.remove::<OnUpgrade>().ok_or_else(|| {
+            Refusal::new(
+                StatusCode::BAD_REQUEST,
+                "this HTTP connection cannot be upgraded\n",
+            )
+        })?;
+        let begun = accepted.map_or_else(Instant::now, |a| a.at);
+        Ok(Self {
+            request,
+            on_upgrade,
+            begun,
+        })
+    }
+
+    /// The request: headers, query, peer.
+    pub fn request(&self) -> &UpgradeRequest {
+        &self.request
+    }
+
+    /// Accepts: the answer to send, 101 or the reason why not: 403 for a foreign origin, 400 for a
+    /// name out of bounds, 409 for a duplicate id under [`Duplicate::Reject`](crate::Duplicate), 503
+    /// while draining or full, 408 when the decision took longer than
+    /// [`Config::handshake_timeout`](crate::Config::handshake_timeout).
+    #[expect(
+        clippy::unused_async,
+        reason = "a cluster answers once it knows that the id is ours"
+    )]
+    pub async fn accept<H: Handler>(
+        self,
+        node: &Node<H>,
+        accept: Accept<H::State>,
+    ) -> Response<String> {
+        self.try_accept(node, accept)
+            .unwrap_or_else(Refusal::into_response)
+    }
+
+    fn try_accept<H: Handler>(
+        self,
+        node: &Node<H>,
+        accept: Accept<H::State>,
+    ) -> Result<Response<String>, Refusal> {
+        let hub = node.hub();
+        self.check(hub.config(), node.is_draining())?;
+        let handshake = &self.request.handshake;
+        let deflate = hub.config().compression.is_some() && handshake.offers_deflate();
+        let mut response = handshake
+            .respond(accept.subprotocol.as_deref(), deflate)
+            .map(|()| String::new());
+        response.headers_mut().extend(accept.headers);
+
+        let agreed = response.headers().get(header::SEC_WEBSOCKET_PROTOCOL);
+        let names = Names {
+            id: accept.id.unwrap_or_else(ClientId::random),
+            user: accept.user,
+            groups: accept.groups,
+            subprotocol: agreed.and_then(|p| p.to_str().ok()).map(Box::from),
+            peer: self.request.peer,
+        };
+        check_names(&names, hub.config())?;
+        let admission = admit(hub, names, accept.first, deflate)?;
+        let deadline = self.begun + hub.config().handshake_timeout;
+        node.start(admission, accept.state, deflate, self.on_upgrade, deadline);
+        Ok(response)
+    }
+
+    fn check(&self, config: &Config, draining: bool) -> Result<(), Refusal> {
+        if draining {
+            return Err(unavailable("the node is draining; connect again\n"));
+        }
+        if self.begun.elapsed() > config.handshake_timeout {
+            return Err(Refusal::new(
+                StatusCode::REQUEST_TIMEOUT,
+                "the handshake took too long\n",
+            ));
+        }
+        if !origin::allowed(&config.origins, &self.request) {
+            let body = "pages of this origin may not connect; the server's configuration lists \
+                        those that may\n";
+            return Err(Refusal::new(StatusCode::FORBIDDEN, body));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn begun(&self) -> Instant {
+        self.begun
+    }
+}
+
+impl From<HandshakeError> for Refusal {
+    fn from(error: HandshakeError) -> Self {
+        let (parts, body) = error.response().into_parts();
+        let named = parts
+            .headers
+            .into_iter()
+            .filter_map(|(name, value)| Some((name?, value)));
+        named.fold(Self::new(parts.status, body), |refusal, (name, value)| {
+            refusal.header(name, value)
+        })
+    }
+}
+
+fn check_names(names: &Names, config: &Config) -> Result<(), Refusal> {
+    let bad = |what: String| Refusal::new(StatusCode::BAD_REQUEST, what);
+    if let Some(user) = &names.user {
+        id::check(user).map_err(|e| bad(format!("user: {e}\n")))?;
+    }
+    for group in &names.groups {
+        id::check(group).map_err(|e| bad(format!("group: {e}\n")))?;
+    }
+    if names.groups.len() > config.groups_per_connection {
+        let limit = config.groups_per_connection;
+        return Err(bad(format!(
+            "{} groups, the limit is {limit}\n",
+            names.groups.len()
+        )));
+    }
+    Ok(())
+}
+
+fn admit(
+    hub: &Hub,
+    names: Names,
+    first: Option<tieline_websocket::Frame>,
+    deflate: bool,
+) -> Result<Admission, Refusal> {
+    hub.admit(names, first, deflate)
+        .map_err(|error| match error {
+            AdmissionError::Duplicate => Refusal::new(StatusCode::CONFLICT, format!("{error}\n")),
+            AdmissionError::Full => unavailable(&format!("{error}; connect again\n")),
+        })
+}
+
+fn unavailable(body: &str) -> Refusal {
+    Refusal::new(StatusCode::SERVICE_UNAVAILABLE, body)
+        .header(header::RETRY_AFTER, HeaderValue::from_static("1"))
+}
+
+/// The peer's address as `axum::serve` tells it, where the application asked for it.
+#[cfg(feature = "axum")]
+fn foreign_peer(parts: &Parts) -> Option<SocketAddr> {
+    parts
+        .extensions
+        .get::<axum::extract::ConnectInfo<SocketAddr>>()
+        .map(|info| info.0)
+}
+
+#[cfg(not(feature = "axum"))]
+fn foreign_peer(_: &Parts) -> Option<SocketAddr> {
+    None
+}

@@ -1,0 +1,58 @@
+//! Which pages may connect (RFC 6455, 10.2).
+
+use http::{Uri, header};
+
+use super::UpgradeRequest;
+use crate::Origins;
+
+/// Whether the request's origin is allowed. Clients that are no browsers send none, and are allowed:
+/// they could send any.
+pub(super) fn allowed(origins: &Origins, request: &UpgradeRequest) -> bool {
+    if !request.headers().contains_key(header::ORIGIN) {
+        return true;
+    }
+    let Some(origin) = request.header(header::ORIGIN) else {
+        return false;
+    };
+    match origins {
+        Origins::Any => true,
+        Origins::List(list) => list
+            .iter()
+            .any(|o| o.trim_end_matches('/').eq_ignore_ascii_case(origin)),
+        Origins::SameHost => same_host(origin, request.header(header::HOST).unwrap_or_default()),
+    }
+}
+
+/// Compares host and port; a port that is the scheme's own may be missing on either side.
+fn same_host(origin: &str, host: &str) -> bool {
+    let Ok(origin) = origin.parse::<Uri>() else {
+        return false;
+    };
+    let (Some(scheme), Some(authority)) = (origin.scheme_str(), origin.authority()) else {
+        return false;
+    };
+    let own_port = if scheme == "https" { 443 } else { 80 };
+    let Ok(host) = host.parse::<http::uri::Authority>() else {
+        return false;
+    };
+    authority.host().eq_ignore_ascii_case(host.host())
+        && authority.port_u16().unwrap_or(own_port) == host.port_u16().unwrap_or(own_port)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_compared_with_their_ports() {
+        assert!(same_host("http://example.org:8080", "example.org:8080"));
+        assert!(same_host("https://Example.org", "example.org"));
+        assert!(same_host("https://example.org", "example.org:443"));
+        assert!(!same_host("http://example.org:8080", "example.org"));
+        assert!(!same_host("http://evil.org", "example.org"));
+        assert!(!same_host("http://example.org.evil.org", "example.org"));
+        assert!(!same_host("null", "example.org"));
+        assert!(!same_host("http://[::1]:80", "::1"));
+        assert!(same_host("http://[::1]:81", "[::1]:81"));
+    }
+}

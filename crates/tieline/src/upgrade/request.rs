@@ -1,0 +1,69 @@
+//! An upgrade request as the application sees it.
+
+use std::net::SocketAddr;
+
+use http::{HeaderMap, Uri, header, request::Parts};
+use tieline_websocket::handshake;
+
+/// A request to open a WebSocket: headers, path and query, the peer's address.
+#[derive(Debug, Clone)]
+pub struct UpgradeRequest {
+    pub(super) uri: Uri,
+    pub(super) headers: HeaderMap,
+    pub(super) peer: Option<SocketAddr>,
+    pub(super) handshake: handshake::Request,
+}
+
+impl UpgradeRequest {
+    pub(super) fn new(
+        parts: &Parts,
+        peer: Option<SocketAddr>,
+    ) -> Result<Self, handshake::HandshakeError> {
+        let handshake = handshake::Request::parse(&parts.method, parts.version, &parts.headers)?;
+        Ok(Self {
+            uri: parts.uri.clone(),
+            headers: parts.headers.clone(),
+            peer,
+            handshake,
+        })
+    }
+
+    /// The path, as in `/ws`.
+    pub fn path(&self) -> &str {
+        self.uri.path()
+    }
+
+    /// The value of a query parameter, decoded; the first if it stands there more than once.
+    pub fn query(&self, name: &str) -> Option<String> {
+        let pairs = form_urlencoded::parse(self.uri.query()?.as_bytes());
+        pairs
+            .into_iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.into_owned())
+    }
+
+    /// The request's target.
+    pub fn uri(&self) -> &Uri {
+        &self.uri
+    }
+
+    /// The headers.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// The peer's address; behind a proxy, the proxy's. `None` where the HTTP server does not tell.
+    pub fn peer(&self) -> Option<SocketAddr> {
+        self.peer
+    }
+
+    /// The subprotocols that the client offers, in its order of preference.
+    pub fn subprotocols(&self) -> impl Iterator<Item = &str> {
+        self.handshake.subprotocols()
+    }
+
+    /// The text of a header, if it is there and is text.
+    pub(super) fn header(&self, name: header::HeaderName) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+}
