@@ -1,0 +1,92 @@
+// The server under test: the real binary, as a process of its own.
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { accessSync, constants } from "node:fs";
+import { createServer } from "node:net";
+import { fileURLToPath } from "node:url";
+import { setTimeout as pause } from "node:timers/promises";
+
+const READY_MS = 15_000;
+const EXIT_MS = 20_000;
+const POLL_MS = 50;
+const KEPT_OUTPUT = 4_000;
+
+export const repository = fileURLToPath(new URL("../../", import.meta.url));
+const binary = process.env.TIELINE_BIN ?? `${repository}target/release/tieline`;
+
+const running = new Set();
+process.on("exit", () => running.forEach((child) => child.kill("SIGKILL")));
+
+export function requireBinary() {
+  const advice = "build it with `cargo build --release -p tieline-server`, or name another in TIELINE_BIN";
+  requireExecutable(binary, `no server at ${binary}: ${advice}`);
+}
+
+export function requireExecutable(path, message) {
+  try {
+    accessSync(path, constants.X_OK);
+  } catch {
+    throw new Error(message);
+  }
+}
+
+export async function freePort() {
+  const probe = createServer().listen(0, "127.0.0.1");
+  await once(probe, "listening");
+  const { port } = probe.address();
+  probe.close();
+  await once(probe, "close");
+  return port;
+}
+
+export class Server {
+  #child;
+  #output = "";
+
+  constructor(port) {
+    this.port = port;
+    this.url = `http://127.0.0.1:${port}`;
+  }
+
+  async start() {
+    const child = spawn(binary, ["demo", "--listen", `127.0.0.1:${this.port}`], { stdio: ["ignore", "pipe", "pipe"] });
+    this.#child = child;
+    running.add(child);
+    child.once("exit", () => running.delete(child));
+    child.once("error", (error) => this.#keep(String(error)));
+    for (const stream of [child.stdout, child.stderr]) stream.on("data", (data) => this.#keep(data));
+    await this.#ready();
+  }
+
+  /** Ends the process and returns how it ended. */
+  async stop(signal) {
+    const child = this.#child;
+    if (!running.has(child)) return { code: child.exitCode, signal: child.signalCode };
+    const ended = once(child, "exit", { signal: AbortSignal.timeout(EXIT_MS) });
+    child.kill(signal);
+    try {
+      const [code, by] = await ended;
+      return { code, signal: by };
+    } catch {
+      child.kill("SIGKILL");
+      throw new Error(`the server did not end within ${EXIT_MS} ms of ${signal}\n${this.#output}`);
+    }
+  }
+
+  async #ready() {
+    const deadline = Date.now() + READY_MS;
+    while (Date.now() < deadline) {
+      assert.ok(running.has(this.#child), `the server ended at once\n${this.#output}`);
+      const answer = await fetch(`${this.url}/readyz`).catch(() => null);
+      if (answer?.status === 200) return;
+      await pause(POLL_MS);
+    }
+    throw new Error(`/readyz did not answer 200 within ${READY_MS} ms\n${this.#output}`);
+  }
+
+  #keep(data) {
+    this.#output = (this.#output + data).slice(-KEPT_OUTPUT);
+  }
+}

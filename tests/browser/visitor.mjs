@@ -1,0 +1,116 @@
+// A visitor of the page: what a person sees and does, in a browser context of
+// its own unless several tabs share one.
+
+import assert from "node:assert/strict";
+import { chromium } from "playwright-core";
+import { requireExecutable } from "./server.mjs";
+
+const DEADLINE_MS = 15_000;
+const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
+const quiet = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+
+export const desktop = { viewport: { width: 1180, height: 760 } };
+export const phone = { viewport: { width: 360, height: 640 }, hasTouch: true, isMobile: true };
+
+export function launch() {
+  requireExecutable(
+    executablePath,
+    `no browser at ${executablePath}: install Chromium (Debian: apt-get install chromium), or name one in CHROMIUM`,
+  );
+  return chromium.launch({ executablePath, args: quiet });
+}
+
+export async function openContext(browser, options = {}) {
+  const context = await browser.newContext({ ...desktop, ...options });
+  context.setDefaultTimeout(DEADLINE_MS);
+  return context;
+}
+
+export class Visitor {
+  #complaints = [];
+
+  static async open(context, address) {
+    const visitor = new Visitor(await context.newPage(), new URL(address).origin);
+    await visitor.page.goto(address);
+    return visitor;
+  }
+
+  constructor(page, origin) {
+    this.page = page;
+    page.on("pageerror", (error) => this.#complaints.push(String(error)));
+    page.on("console", (message) => this.#heard(message));
+    page.on("request", (request) => {
+      if (!request.url().startsWith(origin)) this.#complaints.push(`asked elsewhere: ${request.url()}`);
+    });
+  }
+
+  // While the server is away, the browser logs each failed attempt to connect.
+  #heard(message) {
+    const expected = message.text().startsWith("WebSocket connection to");
+    if (message.type() === "error" && !expected) this.#complaints.push(message.text());
+  }
+
+  assertNoErrors() {
+    assert.deepEqual(this.#complaints, []);
+  }
+
+  status(word) {
+    return this.page.locator("#status", { hasText: new RegExp(`^${word}$`, "u") }).waitFor();
+  }
+
+  online(name) {
+    return this.page.locator("#people bdi", { hasText: exactly(name) }).waitFor();
+  }
+
+  choose(list, name) {
+    return this.#item(list, name).click();
+  }
+
+  async joinRoom(name) {
+    await this.page.getByLabel("Room to join").fill(name);
+    await this.page.getByRole("button", { name: "Join", exact: true }).click();
+    await this.page.locator("h1", { hasText: exactly(`#${name}`) }).waitFor();
+  }
+
+  async say(text) {
+    await this.page.locator("#text").fill(text);
+    await this.page.getByRole("button", { name: "Send" }).click();
+  }
+
+  /** Says it and waits until it has come back from the server. */
+  async sayAndSee(text) {
+    await this.say(text);
+    await this.bubble(text, '.own[data-state="sent"]').waitFor();
+  }
+
+  /** Messages of that exact text in the conversation on the screen. */
+  bubble(text, kind = "") {
+    return this.page.locator(`.conversation:not([hidden]) .message${kind} .bubble`, { hasText: exactly(text) });
+  }
+
+  unread(list, name, count) {
+    return this.#item(list, name).locator(".badge", { hasText: new RegExp(`^${count}\\b`, "u") }).waitFor();
+  }
+
+  #item(list, name) {
+    return this.page.locator(`#${list} button`, { has: this.page.locator("bdi", { hasText: exactly(name) }) });
+  }
+
+  /** Everything in the document, on the screen or not. */
+  content() {
+    return this.page.evaluate(() => document.documentElement.textContent);
+  }
+}
+
+/** A locator given a string would accept any text that contains it. */
+function exactly(text) {
+  return new RegExp(`^${text.replace(/[\\^$.*+?()[\]{}|]/gu, "\\$&")}$`, "u");
+}
