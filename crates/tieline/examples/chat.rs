@@ -12,10 +12,9 @@ use axum::{
     response::IntoResponse,
     routing::get,
 };
-use http::StatusCode;
 use tieline::{
     Accept, CloseReason, Config, Connection, Handler, Hub, Listener, Message, Node, Refusal,
-    Upgrade,
+    StatusCode, Upgrade,
 };
 
 struct Chat;
@@ -55,16 +54,16 @@ async fn enter(
     State(node): State<Node<Chat>>,
     Path(room): Path<String>,
     upgrade: Upgrade,
-) -> impl IntoResponse {
+) -> Result<impl IntoResponse, Refusal> {
     let Some(name) = upgrade.request().query("name") else {
         let body = "say who you are: /room?name=you\n";
-        return Refusal::new(StatusCode::BAD_REQUEST, body).into_response();
+        return Err(Refusal::new(StatusCode::BAD_REQUEST, body));
     };
     let accept = Accept::new(Guest {
         name: name.clone(),
         room: room.clone(),
     });
-    upgrade.accept(&node, accept.user(name).group(room)).await
+    Ok(upgrade.accept(&node, accept.user(name).group(room)).await)
 }
 
 #[tokio::main]

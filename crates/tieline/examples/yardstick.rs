@@ -13,10 +13,9 @@ use std::{path::PathBuf, time::Duration};
 
 use anyhow::Context;
 use clap::{Parser, ValueEnum};
-use http::StatusCode;
 use tieline::{
     Accept, ClientId, Config, Connection, Deflate, Duplicate, Handler, Hub, Listener, Message,
-    Node, Origins, Refusal, SlowConsumer, Tls, UpgradeRequest,
+    Node, Origins, Refusal, SlowConsumer, StatusCode, Tls, UpgradeRequest,
 };
 use tokio::signal::unix::{SignalKind, signal};
 

@@ -47,6 +47,6 @@ impl<S: Sync> FromRequestParts<S> for Upgrade {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        IntoResponse::into_response(Refusal::into_response(self))
+        self.into_http().into_response()
     }
 }

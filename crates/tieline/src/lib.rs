@@ -69,6 +69,7 @@ mod node;
 mod scratch;
 mod upgrade;
 
+pub use http::StatusCode;
 pub use tieline_websocket::{CloseCode, CloseFrame, Deflate, Frame, Message, ProtocolError};
 
 #[cfg(feature = "tls")]
@@ -82,5 +83,5 @@ pub use self::{
     id::{ClientId, MAX_NAME, NameError},
     listener::{Body, Listener},
     node::{Drained, Node, NodeService},
-    upgrade::{Accept, Refusal, Upgrade, UpgradeRequest},
+    upgrade::{Accept, Farewell, Refusal, Upgrade, UpgradeRequest},
 };

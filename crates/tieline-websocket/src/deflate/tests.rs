@@ -1,5 +1,7 @@
 //! RFC 7692, section 7.2, and what keeps a compressed message within its bounds.
 
+#![allow(clippy::cast_possible_truncation)]
+
 use super::*;
 
 const HELLO: [u8; 7] = [0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];

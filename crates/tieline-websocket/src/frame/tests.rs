@@ -1,5 +1,7 @@
 //! RFC 6455, section 5.2, from the sender's side, and what sharing a frame must cost.
 
+#![allow(clippy::cast_possible_truncation)]
+
 use super::*;
 use crate::CloseCode;
 

@@ -17,7 +17,7 @@ pub enum Phase {
 /// What one call of [`Protocol::receive`](crate::Protocol::receive) took out of its input.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Received {
-    /// How many bytes of the input are done with. All of it when `action` is `None`.
+    /// How many bytes of the input are done with. All of it when `action` is `None` and no pong is due.
     pub consumed: usize,
     /// What the driver has to do, if anything.
     pub action: Option<Action>,

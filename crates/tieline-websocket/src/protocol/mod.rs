@@ -53,8 +53,9 @@ impl Protocol {
     /// Takes the next thing out of `input`, which is unmasked in place.
     ///
     /// Call it in a loop, each time with what lies behind `consumed`, until the input is empty;
-    /// `consumed` is zero only if the input is empty, and covers all of it when there is no
-    /// action. Input may be split anywhere. Pings and pongs lead to no action.
+    /// `consumed` is zero only if the input is empty. Input may be split anywhere. Pings and pongs
+    /// lead to no action, but a ping ends the call, so that a driver which takes the pong after
+    /// each call answers every ping.
     ///
     /// While [`Phase::Closing`], messages are discarded as they arrive, only their framing is
     /// checked; once [`Phase::Closed`], everything is discarded unseen.
@@ -62,7 +63,7 @@ impl Protocol {
         let mut consumed = 0;
         while consumed < input.len() && self.phase != Phase::Closed {
             match self.step(limits, &mut input[consumed..]) {
-                Ok((advanced, None)) => consumed += advanced,
+                Ok((advanced, None)) if self.pong.is_none() => consumed += advanced,
                 Ok((advanced, action)) => {
                     consumed += advanced;
                     return Received { consumed, action };

@@ -5,6 +5,8 @@
 //! - Both: a fault that stands in the last, incomplete frame is refused here as soon as its byte is
 //!   there; they may wait for more (tungstenite for the whole frame, tokio-websockets for the
 //!   second byte of a header, and for the whole frame when fragments exceed the limit together).
+//! - tokio-websockets does not check that a text ends with a whole character if its last fragment
+//!   is empty; the test does it in its place.
 //! - tungstenite accepts lengths that are not minimal.
 //! - tungstenite answers an invalid close code with 1002, but reports a close and no error; it
 //!   takes 1014 for invalid.
@@ -123,10 +125,15 @@ fn tokio_websockets(bytes: &[u8]) -> (Vec<Message>, End) {
                         let empty = message.as_payload().is_empty();
                         break End::Closed((!empty).then(|| code.into()));
                     }
-                    if let Some(text) = message.as_text() {
-                        messages.push(Message::Text(text.to_owned()));
-                    } else if message.is_binary() {
-                        messages.push(Message::Binary(message.as_payload().to_vec()));
+                    let payload = message.as_payload().to_vec();
+                    if message.is_binary() {
+                        messages.push(Message::Binary(payload));
+                    } else if message.is_text() {
+                        // Not `as_text`: see the known differences.
+                        let Ok(text) = String::from_utf8(payload) else {
+                            break End::Refused;
+                        };
+                        messages.push(Message::Text(text));
                     }
                 }
                 // A frame that the input cuts short is an I/O error there.
@@ -192,7 +199,7 @@ fn damage_at(bytes: &mut Vec<u8>, starts: &[usize], at: prop::sample::Index, val
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60000))]
+    #![proptest_config(ProptestConfig::with_cases(1500))]
 
     #[test]
     fn tungstenite_agrees(bytes in corrupt()) {

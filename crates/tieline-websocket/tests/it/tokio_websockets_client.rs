@@ -40,7 +40,7 @@ async fn messages_are_echoed_whatever_their_frames() {
             let echo = client.next().await.unwrap().unwrap();
             assert_eq!(echo.as_text(), Some(&text[..]));
 
-            let bytes: Vec<u8> = (0..length).map(|i| (i % 251) as u8).collect();
+            let bytes: Vec<u8> = (0..=250).cycle().take(length).collect();
             sent.push(Message::Binary(bytes.clone()));
             client
                 .send(PeerMessage::binary(bytes.clone()))

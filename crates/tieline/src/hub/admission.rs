@@ -6,9 +6,7 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use tieline_websocket::Frame;
-
-use super::{Connection, Hub, Member, Names, shard::Inserted};
+use super::{Connection, Greeting, Hub, Member, Names, shard::Inserted};
 use crate::CloseReason;
 
 /// A connection's place in the hub; dropping it ends it.
@@ -26,24 +24,17 @@ pub(crate) enum AdmissionError {
 }
 
 impl Hub {
-    /// Admits a connection; `first` goes out before everything else, `deflate` is whether the client
-    /// negotiated compression.
+    /// Admits a connection under its names.
     pub(crate) fn admit(
         &self,
         names: Names,
-        first: Option<Frame>,
-        deflate: bool,
+        greeting: Greeting,
     ) -> Result<Admission, AdmissionError> {
         if self.0.sockets.fetch_add(1, Ordering::AcqRel) >= self.0.capacity {
             self.0.sockets.fetch_sub(1, Ordering::AcqRel);
             return Err(AdmissionError::Full);
         }
-        let member = Arc::new(Member::new(
-            names,
-            first,
-            deflate,
-            Arc::clone(&self.0.rules),
-        ));
+        let member = Arc::new(Member::new(names, greeting, Arc::clone(&self.0.rules)));
         let inserted = self
             .part_of(&member.id)
             .index

@@ -28,7 +28,7 @@ use super::{
     rules::Rules,
     turn::Turn,
 };
-use crate::{ClientId, CloseReason, Config, Delivery, SlowConsumer};
+use crate::{ClientId, CloseReason, Config, Delivery, Farewell, SlowConsumer};
 
 /// What the connection's task must do, or is doing.
 mod signal {
@@ -53,6 +53,7 @@ pub(crate) struct Member {
     pub(crate) peer: Option<SocketAddr>,
     /// Kept after the hub has forgotten the member, so that `on_disconnect` can still read it.
     pub(super) groups: Mutex<Vec<Arc<str>>>,
+    farewell: Option<Farewell>,
     rules: Arc<Rules>,
     signals: AtomicU8,
     /// Coarse milliseconds of the hub's clock when the client was last heard.
@@ -92,15 +93,21 @@ pub(crate) struct Names {
     pub(crate) peer: Option<SocketAddr>,
 }
 
+/// What a connection is sent unasked, and how.
+pub(crate) struct Greeting {
+    /// Goes out before everything else.
+    pub(crate) first: Option<Frame>,
+    /// Makes the message that goes before our close frame.
+    pub(crate) farewell: Option<Farewell>,
+    /// Whether the client negotiated compression.
+    pub(crate) deflate: bool,
+}
+
 impl Member {
-    pub(super) fn new(
-        names: Names,
-        first: Option<Frame>,
-        deflate: bool,
-        rules: Arc<Rules>,
-    ) -> Self {
-        let mut outbox = Outbox::new(rules.config.compression.filter(|_| deflate));
-        if let Some(frame) = first {
+    pub(super) fn new(names: Names, greeting: Greeting, rules: Arc<Rules>) -> Self {
+        let deflate = rules.config.compression.filter(|_| greeting.deflate);
+        let mut outbox = Outbox::new(deflate);
+        if let Some(frame) = greeting.first {
             outbox.push(frame);
         }
         let egress = Egress {
@@ -116,6 +123,7 @@ impl Member {
             subprotocol: names.subprotocol,
             peer: names.peer,
             groups: Mutex::new(names.groups),
+            farewell: greeting.farewell,
             signals: AtomicU8::new(0),
             heard: AtomicU32::new(rules.clock.now()),
             begun: AtomicU32::new(0),
@@ -230,6 +238,9 @@ impl Member {
         if matches!(reason, CloseReason::SlowConsumer | CloseReason::Silent) {
             egress.outbox.discard_waiting();
         }
+        if let (Some(farewell), false) = (self.farewell, matches!(reason, CloseReason::Client(_))) {
+            egress.outbox.push(farewell(&reason));
+        }
         if let Some(frame) = frame.or_else(|| Some(Frame::close(Some(&reason.frame()?)))) {
             egress.outbox.push(frame);
         }
@@ -248,10 +259,15 @@ impl Member {
         self.signal(egress, signal::CLOSE | signal::ABORT);
     }
 
-    /// Queues a pong; it leaves with the next flush, before what waits.
+    /// Queues a pong; it leaves with the next flush, before what waits. One that still waits is
+    /// written first, and replaced only where the socket takes nothing: every ping is answered, and
+    /// pings without reading pile nothing up.
     pub(crate) fn pong(self: &Arc<Self>, pong: Frame) {
         let mut egress = self.egress.lock();
         if egress.closing.is_none() {
+            if egress.outbox.has_pong() {
+                self.flush(&mut egress, true);
+            }
             egress.outbox.set_pong(pong);
             self.flush_or_defer(&mut egress);
         }

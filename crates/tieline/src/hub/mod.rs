@@ -29,7 +29,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub(crate) use self::{
     admission::{Admission, AdmissionError},
-    member::{Member, Names},
+    member::{Greeting, Member, Names},
     turn::Turn,
 };
 use self::{
@@ -205,7 +205,8 @@ impl Hub {
         }
     }
 
-    pub(crate) fn config(&self) -> &Config {
+    /// The settings it was made with.
+    pub fn config(&self) -> &Config {
         &self.0.rules.config
     }
 

@@ -93,6 +93,10 @@ impl Outbox {
         self.pong = Some(pong);
     }
 
+    pub(crate) fn has_pong(&self) -> bool {
+        self.pong.is_some()
+    }
+
     /// Discards the oldest frame that has not begun to leave; false if there is none.
     pub(crate) fn discard_oldest(&mut self) -> bool {
         match self.queue.remove(usize::from(self.written > 0)) {

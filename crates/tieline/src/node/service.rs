@@ -49,7 +49,7 @@ where
         Box::pin(async move {
             Ok(answer(&node, &*authorize, upgrade)
                 .await
-                .unwrap_or_else(Refusal::into_response))
+                .unwrap_or_else(Refusal::into_http))
         })
     }
 }

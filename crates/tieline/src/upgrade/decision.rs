@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use tieline_websocket::Frame;
 
-use crate::ClientId;
+use crate::{ClientId, CloseReason};
 
 /// An accepted upgrade: who the client is.
 ///
@@ -24,7 +24,11 @@ pub struct Accept<S> {
     pub(super) subprotocol: Option<String>,
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     pub(super) first: Option<Frame>,
+    pub(super) farewell: Option<Farewell>,
 }
+
+/// Makes a last message out of the reason to close; see [`Accept::farewell`].
+pub type Farewell = fn(&CloseReason) -> Frame;
 
 impl<S> Accept<S> {
     /// Accepts with a state that the handler sees, and a random id.
@@ -37,6 +41,7 @@ impl<S> Accept<S> {
             subprotocol: None,
             headers: Vec::new(),
             first: None,
+            farewell: None,
         }
     }
 
@@ -79,6 +84,12 @@ impl<S> Accept<S> {
         self.first = Some(frame.into());
         self
     }
+
+    /// Sends a last message before the close frame, whenever it is our side that closes.
+    pub fn farewell(mut self, farewell: Farewell) -> Self {
+        self.farewell = Some(farewell);
+        self
+    }
 }
 
 /// A refused upgrade: an HTTP status and a body that says what to do.
@@ -110,8 +121,8 @@ impl Refusal {
         self.status
     }
 
-    /// The answer to send.
-    pub fn into_response(self) -> Response<String> {
+    /// The answer to send; with axum a refusal is a response by itself.
+    pub fn into_http(self) -> Response<String> {
         let mut response = Response::new(self.body);
         *response.status_mut() = self.status;
         let text = HeaderValue::from_static("text/plain; charset=utf-8");

@@ -18,12 +18,12 @@ use tokio::time::Instant;
 
 pub(crate) use self::detach::detach;
 pub use self::{
-    decision::{Accept, Refusal},
+    decision::{Accept, Farewell, Refusal},
     request::UpgradeRequest,
 };
 use crate::{
     ClientId, Config, Handler, Hub, Node,
-    hub::{Admission, AdmissionError, Names},
+    hub::{Admission, AdmissionError, Greeting, Names},
     id,
 };
 
@@ -85,7 +85,7 @@ impl Upgrade {
         accept: Accept<H::State>,
     ) -> Response<String> {
         self.try_accept(node, accept)
-            .unwrap_or_else(Refusal::into_response)
+            .unwrap_or_else(Refusal::into_http)
     }
 
     fn try_accept<H: Handler>(
@@ -111,7 +111,12 @@ impl Upgrade {
             peer: self.request.peer,
         };
         check_names(&names, hub.config())?;
-        let admission = admit(hub, names, accept.first, deflate)?;
+        let greeting = Greeting {
+            first: accept.first,
+            farewell: accept.farewell,
+            deflate,
+        };
+        let admission = admit(hub, names, greeting)?;
         let deadline = self.begun + hub.config().handshake_timeout;
         node.start(admission, accept.state, deflate, self.on_upgrade, deadline);
         Ok(response)
@@ -171,17 +176,11 @@ fn check_names(names: &Names, config: &Config) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn admit(
-    hub: &Hub,
-    names: Names,
-    first: Option<tieline_websocket::Frame>,
-    deflate: bool,
-) -> Result<Admission, Refusal> {
-    hub.admit(names, first, deflate)
-        .map_err(|error| match error {
-            AdmissionError::Duplicate => Refusal::new(StatusCode::CONFLICT, format!("{error}\n")),
-            AdmissionError::Full => unavailable(&format!("{error}; connect again\n")),
-        })
+fn admit(hub: &Hub, names: Names, greeting: Greeting) -> Result<Admission, Refusal> {
+    hub.admit(names, greeting).map_err(|error| match error {
+        AdmissionError::Duplicate => Refusal::new(StatusCode::CONFLICT, format!("{error}\n")),
+        AdmissionError::Full => unavailable(&format!("{error}; connect again\n")),
+    })
 }
 
 fn unavailable(body: &str) -> Refusal {

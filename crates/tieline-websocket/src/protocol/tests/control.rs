@@ -25,6 +25,19 @@ fn newest_ping_replaces_an_unanswered_one() {
 }
 
 #[test]
+fn a_driver_that_takes_each_pong_answers_every_ping_of_one_read() {
+    let mut protocol = Protocol::new(false);
+    let mut bytes = [frame(0x89, b"1"), frame(0x89, b"2"), frame(0x89, b"3")].concat();
+    let mut rest = &mut bytes[..];
+    for payload in [b"1", b"2", b"3"] {
+        let received = protocol.receive(&Limits::default(), rest);
+        rest = &mut rest[received.consumed..];
+        assert_eq!(protocol.take_pong(), Some(Frame::pong(payload)));
+    }
+    assert!(rest.is_empty());
+}
+
+#[test]
 fn pong_needs_no_answer() {
     let mut protocol = Protocol::new(false);
     let bytes = frame(0x8a, b"unasked");

@@ -18,10 +18,10 @@ fn examples_of_section_5_7() {
 
 #[test]
 fn message_of_every_length_encoding_arrives() {
-    for length in [0, 1, 125, 126, 127, 65_535, 65_536, 70_000] {
+    for length in [0_usize, 1, 125, 126, 127, 65_535, 65_536, 70_000] {
         let payload: Vec<u8> = (0..length).map(|i| (i * 31) as u8).collect();
         assert_eq!(actions(&frame(0x82, &payload)), [binary(&payload)]);
-        let letters = "x".repeat(length as usize);
+        let letters = "x".repeat(length);
         assert_eq!(actions(&frame(0x81, letters.as_bytes())), [text(&letters)]);
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Every scenario runs with every split of its bytes in [`SPLITS`], and all must agree.
 
+#![allow(clippy::cast_possible_truncation)]
+
 mod close;
 mod control;
 mod deflate;
@@ -51,7 +53,6 @@ fn feed(protocol: &mut Protocol, limits: &Limits, bytes: &[u8], split: usize) ->
         while !rest.is_empty() {
             let received = protocol.receive(limits, rest);
             assert!(received.consumed > 0, "progress");
-            assert!(received.action.is_some() || received.consumed == rest.len());
             rest = &mut rest[received.consumed..];
             actions.extend(received.action);
         }

@@ -1,0 +1,56 @@
+//! The Tieline server.
+//!
+//! `tieline demo` shows it in a browser, `tieline serve` is for production. This file reads the command
+//! line, starts the log and turns outcomes into exit codes; `run` does the work.
+
+mod cli;
+mod demo;
+mod page;
+mod run;
+mod webpubsub;
+
+use std::{io::IsTerminal, process::ExitCode};
+
+use clap::Parser;
+use tracing_subscriber::{EnvFilter, fmt};
+
+use self::cli::{Cli, Command, Log, LogFormat};
+
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// The command line cannot be meant: exit code 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Usage(String);
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Demo(options) => {
+            start_log(&options.log, "warn");
+            run::demo(options).await
+        }
+        Command::Serve(options) => {
+            start_log(&options.log, "info");
+            run::serve(options).await
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("tieline: {error:#}");
+            ExitCode::from(if error.is::<Usage>() { 2 } else { 1 })
+        }
+    }
+}
+
+fn start_log(log: &Log, level: &str) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match log.log_format {
+        LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).init(),
+        LogFormat::Json => builder.json().init(),
+    }
+}

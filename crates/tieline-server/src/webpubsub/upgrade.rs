@@ -1,0 +1,153 @@
+//! Who may connect, and as whom.
+
+use axum::{
+    Router,
+    extract::{Path, State},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use tieline::{Accept, ClientId, Node, Refusal, StatusCode, Upgrade, UpgradeRequest};
+
+use super::{
+    Events, WebPubSub,
+    acks::Acks,
+    client::{Client, Publish},
+    outgoing,
+};
+
+const JSON: &str = "json.webpubsub.azure.v1";
+
+/// The name of the one hub that this process serves; names are compared in lower case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Hub(String);
+
+impl std::str::FromStr for Hub {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let mut chars = name.chars();
+        let starts = chars.next().is_some_and(|c| c.is_ascii_alphabetic());
+        let goes_on = chars.all(|c| c.is_ascii_alphanumeric() || "_`,.[]".contains(c));
+        if starts && goes_on && name.len() <= 128 {
+            return Ok(Self(name.to_ascii_lowercase()));
+        }
+        Err("a hub name is a letter and up to 127 letters, digits or one of _`,.[]".into())
+    }
+}
+
+impl std::fmt::Display for Hub {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What the routes need.
+struct Served<E: Events> {
+    node: Node<WebPubSub<E>>,
+    hub: Hub,
+}
+
+impl<E: Events> Clone for Served<E> {
+    fn clone(&self) -> Self {
+        Self {
+            node: self.node.clone(),
+            hub: self.hub.clone(),
+        }
+    }
+}
+
+/// The routes of the client side: `/client/hubs/{hub}` and `/client/?hub={hub}`.
+pub(crate) fn routes<E: Events>(node: Node<WebPubSub<E>>, hub: Hub) -> Router {
+    Router::new()
+        .route("/client/hubs/{hub}", get(by_path))
+        .route("/client/", get(by_query))
+        .route("/client", get(by_query))
+        .with_state(Served { node, hub })
+}
+
+async fn by_path<E: Events>(
+    State(served): State<Served<E>>,
+    Path(hub): Path<String>,
+    upgrade: Upgrade,
+) -> Response {
+    connect(&served, &hub, upgrade).await
+}
+
+async fn by_query<E: Events>(State(served): State<Served<E>>, upgrade: Upgrade) -> Response {
+    let hub = upgrade.request().query("hub").unwrap_or_default();
+    connect(&served, &hub, upgrade).await
+}
+
+async fn connect<E: Events>(served: &Served<E>, hub: &str, upgrade: Upgrade) -> Response {
+    if !hub.eq_ignore_ascii_case(&served.hub.0) {
+        let body = format!(
+            "there is no hub {hub:?} here; this server's hub is {:?}\n",
+            served.hub.0
+        );
+        return Refusal::new(StatusCode::NOT_FOUND, body).into_response();
+    }
+    match decide(upgrade.request()) {
+        Ok(accept) => upgrade.accept(&served.node, accept).await.into_response(),
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+/// The user that the client says it is.
+fn user_of(request: &UpgradeRequest) -> Option<String> {
+    request.query("user").filter(|user| !user.is_empty())
+}
+
+fn decide(request: &UpgradeRequest) -> Result<Accept<Client>, Refusal> {
+    let id = ClientId::random();
+    let user = user_of(request);
+    let mut offered = request.subprotocols().peekable();
+    let accept = if offered.peek().is_none() {
+        Accept::new(Client::Simple(publish(request)?))
+    } else if offered.any(|name| name == JSON) {
+        Accept::new(Client::Json(Acks::default()))
+            .subprotocol(JSON)
+            .first(outgoing::connected(&id, user.as_deref()))
+            .farewell(outgoing::disconnected)
+    } else {
+        let body = format!("none of the offered subprotocols is spoken here; offer {JSON}\n");
+        return Err(Refusal::new(StatusCode::BAD_REQUEST, body));
+    };
+    let accept = accept.id(id);
+    Ok(match user {
+        Some(user) => accept.user(user),
+        None => accept,
+    })
+}
+
+/// `webpubsub_mode` of a simple client's URL.
+fn publish(request: &UpgradeRequest) -> Result<Option<Box<Publish>>, Refusal> {
+    let bad = |what: &str| Err(Refusal::new(StatusCode::BAD_REQUEST, format!("{what}\n")));
+    match request.query("webpubsub_mode").as_deref() {
+        None | Some("" | "sendEvent") => Ok(None),
+        Some("sendToGroup") => match request.query("group").filter(|group| !group.is_empty()) {
+            Some(group) => {
+                let no_echo = request
+                    .query("noEcho")
+                    .is_some_and(|v| v.eq_ignore_ascii_case("true"));
+                Ok(Some(Box::new(Publish { group, no_echo })))
+            }
+            None => bad("webpubsub_mode=sendToGroup needs a group=NAME beside it"),
+        },
+        Some(mode) => bad(&format!(
+            "webpubsub_mode={mode} is unknown; it is sendEvent or sendToGroup"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hub_names_are_checked_and_lower_cased() {
+        assert_eq!("Chat".parse(), Ok(Hub("chat".into())));
+        for name in ["", "1a", "a b", "a/b", &"a".repeat(129)] {
+            assert!(name.parse::<Hub>().is_err(), "{name}");
+        }
+    }
+}

@@ -1,0 +1,224 @@
+// What every test here needs: a server of the release build on a free port, a
+// WebSocket peer that can be asked for its next message, and deadlines.
+
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import net from "node:net";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import WebSocket from "ws";
+
+const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../../..");
+const BUILD = path.resolve(ROOT, process.env.CARGO_TARGET_DIR ?? "target", "release");
+
+/** No single wait of a test may take longer, in milliseconds. */
+export const DEADLINE = 15_000;
+
+export const MESSAGE_LIMIT = 1024 * 1024;
+
+/** Settles like `promise`, or fails at the deadline and says what was awaited. */
+export async function within(promise, what, deadline = DEADLINE) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${what}: nothing after ${deadline} ms`)), deadline);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Asks again and again until `condition` returns something true. */
+export async function eventually(what, condition) {
+  const end = Date.now() + DEADLINE;
+  for (;;) {
+    const answer = await condition();
+    if (answer) return answer;
+    if (Date.now() > end) throw new Error(`${what}: not so after ${DEADLINE} ms`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+async function canListen(port) {
+  const probe = net.createServer();
+  try {
+    probe.listen(port, "127.0.0.1");
+    await once(probe, "listening");
+    return true;
+  } catch {
+    return false;
+  } finally {
+    probe.close();
+  }
+}
+
+// Below the range from which the system takes the ports of outgoing connections,
+// so that a server can come back on its port after a restart.
+async function freePort() {
+  for (;;) {
+    const port = 20_000 + Math.floor(Math.random() * 10_000);
+    if (await canListen(port)) return port;
+  }
+}
+
+// Whatever happens to a test, its servers do not outlive it.
+const running = new Set();
+process.on("exit", () => running.forEach((child) => child.kill("SIGKILL")));
+
+/** A process of ours: started, ready, and stopped again by whoever started it. */
+export class Server {
+  static async yardstick(...args) {
+    const program = path.join("examples", "yardstick");
+    return new Server(program, args, await freePort(), accepts).start();
+  }
+
+  static async tieline(command, port, ...args) {
+    return new Server("tieline", [command, ...args], port ?? (await freePort()), isReady).start();
+  }
+
+  constructor(program, args, port, ready) {
+    this.port = port;
+    this.program = path.join(BUILD, program);
+    this.args = [...args, "--listen", `127.0.0.1:${port}`];
+    this.ready = ready;
+    this.output = "";
+  }
+
+  url(target, scheme = "ws") {
+    return `${scheme}://127.0.0.1:${this.port}${target}`;
+  }
+
+  async start() {
+    this.process = spawn(this.program, this.args, { stdio: ["ignore", "pipe", "pipe"] });
+    running.add(this.process);
+    this.exited = new Promise((resolve) => {
+      this.process.once("error", (error) => resolve({ error: error.message }));
+      this.process.once("exit", (code, signal) => resolve({ code, signal }));
+    });
+    for (const stream of [this.process.stdout, this.process.stderr]) {
+      stream.on("data", (text) => (this.output = (this.output + text).slice(-10_000)));
+    }
+    let ended;
+    this.exited.then((how) => (ended = how));
+    try {
+      await eventually(`${this.program} is ready`, () => {
+        if (ended) throw new Error(`${this.program} ended early: ${JSON.stringify(ended)}\n${this.output}`);
+        return this.ready(this);
+      });
+    } catch (error) {
+      this.process.kill("SIGKILL");
+      throw error;
+    }
+    return this;
+  }
+
+  terminate() {
+    this.process.kill("SIGTERM");
+  }
+
+  /** Ends the process, orderly if it can, and tells how it ended. */
+  async stop() {
+    this.terminate();
+    try {
+      return await within(this.exited, `${this.program} drains and exits`, 2 * DEADLINE);
+    } finally {
+      this.process.kill("SIGKILL");
+    }
+  }
+}
+
+async function accepts(server) {
+  const socket = net.connect(server.port, "127.0.0.1");
+  try {
+    await once(socket, "connect");
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
+  }
+}
+
+async function isReady(server) {
+  try {
+    return (await fetch(server.url("/readyz", "http"))).status === 200;
+  } catch {
+    return false;
+  }
+}
+
+/** An open WebSocket whose messages wait until they are asked for. */
+export class Peer {
+  static async open(url, options = {}) {
+    const { protocols = [], ...rest } = options;
+    const peer = new Peer(new WebSocket(url, protocols, { perMessageDeflate: false, ...rest }));
+    await within(once(peer.socket, "open"), `open ${url}`);
+    return peer;
+  }
+
+  constructor(socket) {
+    this.socket = socket;
+    this.waiting = [];
+    this.asked = [];
+    socket.on("message", (data, binary) => {
+      const message = { data, binary };
+      const ask = this.asked.shift();
+      if (ask) ask(message);
+      else this.waiting.push(message);
+    });
+    this.closed = new Promise((resolve) => {
+      socket.on("close", (code, reason) => resolve({ code, reason: reason.toString() }));
+    });
+    // Every error is followed by a close, which is what the tests look at.
+    socket.on("error", () => {});
+  }
+
+  send(data, options) {
+    this.socket.send(data, options);
+  }
+
+  async message() {
+    const next = this.waiting.length
+      ? Promise.resolve(this.waiting.shift())
+      : new Promise((resolve) => this.asked.push(resolve));
+    return within(next, "a message");
+  }
+
+  /** The next message, which must be text. */
+  async text() {
+    const { data, binary } = await this.message();
+    if (binary) throw new Error(`binary, where text was due: ${data.subarray(0, 80).toString("hex")}`);
+    return data.toString();
+  }
+
+  async json() {
+    return JSON.parse(await this.text());
+  }
+
+  /** The close that the server sent, or answered. */
+  async end() {
+    return within(this.closed, "the close");
+  }
+
+  async close(code = 1000, reason = "") {
+    this.socket.close(code, reason);
+    return this.end();
+  }
+}
+
+/** The HTTP status with which an upgrade is refused. */
+export async function refusal(url, options = {}) {
+  const socket = new WebSocket(url, { perMessageDeflate: false, ...options });
+  socket.on("error", () => {});
+  const answer = Promise.race([
+    once(socket, "unexpected-response").then(([, response]) => response),
+    once(socket, "open").then(() => ({ statusCode: 101 })),
+  ]);
+  try {
+    const { statusCode, headers } = await within(answer, `an answer from ${url}`);
+    return { status: statusCode, headers };
+  } finally {
+    socket.terminate();
+  }
+}

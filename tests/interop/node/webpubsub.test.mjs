@@ -1,0 +1,213 @@
+// The official JavaScript client of Web PubSub, unchanged, with the JSON
+// subprotocol. Its defaults stand, except that no message is tried again: a
+// failure is to be seen.
+
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { WebPubSubClient, WebPubSubJsonProtocol } from "@azure/web-pubsub-client";
+import { DEADLINE, Peer, Server, eventually, within } from "./kit.mjs";
+
+const timeout = 4 * DEADLINE;
+const HUB = "/client/hubs/chat";
+
+/** A client of the package, with what it received so far. */
+class Member {
+  constructor(server, user, options = {}) {
+    this.client = new WebPubSubClient(server.url(`${HUB}?user=${user}`), {
+      protocol: WebPubSubJsonProtocol(),
+      messageRetryOptions: { maxRetries: 0 },
+      reconnectRetryOptions: { retryDelayInMs: 100 },
+      // The client's timers outlive its stop() and would hold the process.
+      keepAliveIntervalInMs: 0,
+      keepAliveTimeoutInMs: 0,
+      ...options,
+    });
+    this.seen = { connected: [], disconnected: [], stopped: [], "group-message": [], "server-message": [] };
+    for (const [event, list] of Object.entries(this.seen)) this.client.on(event, (args) => list.push(args));
+  }
+
+  static async start(server, user, options) {
+    const member = new Member(server, user, options);
+    await within(member.client.start(), `${user} starts`);
+    await member.count("connected", 1);
+    return member;
+  }
+
+  count(event, n) {
+    return eventually(`${n} × ${event}`, () => this.seen[event].length >= n);
+  }
+
+  async messages(event, n) {
+    await this.count(event, n);
+    return this.seen[event].map(({ message }) => message);
+  }
+
+  async stop() {
+    this.client.stop();
+    await this.count("stopped", 1);
+  }
+}
+
+async function withMembers(server, users, body) {
+  const members = [];
+  try {
+    for (const user of users) members.push(await Member.start(server, user));
+    await body(...members);
+  } finally {
+    for (const member of members) await member.stop();
+  }
+}
+
+describe("@azure/web-pubsub-client with tieline serve", () => {
+  let server;
+  before(async () => (server = await Server.tieline("serve")));
+  after(() => server?.stop());
+
+  test("connects, and knows its user and its connection", { timeout }, () =>
+    withMembers(server, ["ada", "ben"], async (ada, ben) => {
+      assert.equal(ada.seen.connected[0].userId, "ada");
+      assert.equal(ben.seen.connected[0].userId, "ben");
+      const ids = [ada, ben].map((member) => member.seen.connected[0].connectionId);
+      assert.ok(ids.every((id) => typeof id === "string" && id.length > 0));
+      assert.notEqual(ids[0], ids[1]);
+    }));
+
+  test("sends every data type to a group, sender included", { timeout }, () =>
+    withMembers(server, ["ada", "ben"], async (ada, ben) => {
+      const { client } = ada;
+      await client.joinGroup("g1");
+      await ben.client.joinGroup("g1");
+      await client.sendToGroup("g1", " text,\n kept ", "text");
+      await client.sendToGroup("g1", { deep: [1, "zwei", null], "ž": true }, "json");
+      await client.sendToGroup("g1", new Uint8Array([1, 2, 3, 255]).buffer, "binary");
+      for (const member of [ada, ben]) {
+        const [text, json, binary] = await member.messages("group-message", 3);
+        assert.equal(text.group, "g1");
+        assert.equal(text.fromUserId, "ada");
+        assert.equal(text.dataType, "text");
+        assert.equal(text.data, " text,\n kept ");
+        assert.equal(json.dataType, "json");
+        assert.deepEqual(json.data, { deep: [1, "zwei", null], "ž": true });
+        assert.equal(binary.dataType, "binary");
+        assert.deepEqual([...new Uint8Array(binary.data)], [1, 2, 3, 255]);
+      }
+    }));
+
+  test("noEcho leaves out the sender; who left receives nothing", { timeout }, () =>
+    withMembers(server, ["ada", "ben", "cleo"], async (ada, ben, cleo) => {
+      for (const member of [ada, ben, cleo]) await member.client.joinGroup("g2");
+      await cleo.client.leaveGroup("g2");
+      await ada.client.sendToGroup("g2", "without me", "text", { noEcho: true });
+      await ada.client.sendToGroup("g2", "for all", "text");
+      const data = async (member, n) => (await member.messages("group-message", n)).map((m) => m.data);
+      assert.deepEqual(await data(ben, 2), ["without me", "for all"]);
+      assert.deepEqual(await data(ada, 1), ["for all"]);
+      // Acknowledged after whatever could have been sent to her.
+      await cleo.client.joinGroup("g3");
+      assert.deepEqual(cleo.seen["group-message"], []);
+    }));
+
+  test("an ackId that succeeded once is a duplicate, and does nothing", { timeout }, () =>
+    withMembers(server, ["ada"], async (ada) => {
+      const { client } = ada;
+      assert.equal((await client.joinGroup("g4", { ackId: 700 })).isDuplicated, false);
+      assert.equal((await client.sendToGroup("g4", "once", "text", { ackId: 701 })).isDuplicated, false);
+      assert.equal((await client.sendToGroup("g4", "twice", "text", { ackId: 701 })).isDuplicated, true);
+      await client.sendToGroup("g4", "last", "text");
+      const data = (await ada.messages("group-message", 2)).map((message) => message.data);
+      assert.deepEqual(data, ["once", "last"]);
+    }));
+
+  test("an event fails, and says so, where no handler is", { timeout }, () =>
+    withMembers(server, ["ada"], async ({ client }) => {
+      for (const ackId of [800, 800]) {
+        await assert.rejects(within(client.sendEvent("any", { a: 1 }, "json", { ackId }), "the ack"), (error) => {
+          assert.equal(error.errorDetail?.name, "InternalServerError", "a failed ackId may be used again");
+          assert.equal(typeof error.errorDetail.message, "string");
+          return true;
+        });
+      }
+    }));
+
+  test("the client's own keep-alive is answered", { timeout }, async () => {
+    let pongs = 0;
+    const protocol = WebPubSubJsonProtocol();
+    const parse = protocol.parseMessages;
+    protocol.parseMessages = (input) => {
+      const message = parse(input);
+      if (message?.kind === "pong") pongs += 1;
+      return message;
+    };
+    const ada = await Member.start(server, "ada", { protocol, keepAliveIntervalInMs: 50 });
+    await eventually("three pongs", () => pongs >= 3);
+    await ada.stop();
+  });
+
+  // The reliable subprotocol is not offered. A client that insists on it gets no
+  // subprotocol, and fails at its start instead of at its first message.
+  test("the default, reliable subprotocol is refused at the start", { timeout }, async () => {
+    const member = new Member(server, "ada", { protocol: undefined });
+    await assert.rejects(within(member.client.start(), "the refusal"));
+  });
+});
+
+describe("@azure/web-pubsub-client with tieline demo", () => {
+  let server;
+  before(async () => (server = await Server.tieline("demo")));
+  after(() => server?.stop());
+
+  test("the handler's answers arrive as messages from the server", { timeout }, () =>
+    withMembers(server, ["ada", "ben"], async (ada, ben) => {
+      await ada.client.sendEvent("online", {}, "json");
+      const [{ dataType, data }] = await ada.messages("server-message", 1);
+      assert.equal(dataType, "json");
+      assert.equal(data.kind, "online");
+      assert.deepEqual([...data.users].sort(), ["ada", "ben"]);
+      assert.equal(data.total, 2);
+
+      await ada.client.sendEvent("direct", { to: "ben", text: "psst" }, "json");
+      const direct = { kind: "direct", from: "ada", to: "ben", text: "psst" };
+      assert.deepEqual((await ben.messages("server-message", 1))[0].data, direct);
+      assert.deepEqual((await ada.messages("server-message", 2))[1].data, direct);
+    }));
+
+  test("a handler that refuses is a failed ack with its name", { timeout }, () =>
+    withMembers(server, ["ada"], async ({ client }) => {
+      const sent = client.sendEvent("direct", { to: "nobody", text: "psst" }, "json");
+      await assert.rejects(within(sent, "the ack"), (error) => error.errorDetail?.name === "Offline");
+    }));
+
+  test("simple clients and subprotocol clients meet in the lobby", { timeout }, () =>
+    withMembers(server, ["ada"], async (ada) => {
+      await ada.client.joinGroup("lobby");
+      const simple = await Peer.open(server.url(`${HUB}?user=ben`));
+      simple.send(" plain \n");
+      const [message] = await ada.messages("group-message", 1);
+      assert.equal(message.group, "lobby");
+      assert.equal(message.fromUserId, "ben");
+      assert.equal(message.dataType, "text");
+      assert.equal(message.data, " plain \n");
+      await simple.close();
+    }));
+});
+
+describe("a restart of the server", () => {
+  test("the client reconnects, joins its groups again and goes on", { timeout }, async () => {
+    let server = await Server.tieline("serve");
+    const [ada, ben] = [await Member.start(server, "ada"), await Member.start(server, "ben")];
+    try {
+      for (const member of [ada, ben]) await member.client.joinGroup("g");
+      await server.stop();
+      for (const member of [ada, ben]) await member.count("disconnected", 1);
+      server = await Server.tieline("serve", server.port);
+      // Raised only after the groups have been joined again.
+      for (const member of [ada, ben]) await member.count("connected", 2);
+      assert.notEqual(ada.seen.connected[0].connectionId, ada.seen.connected[1].connectionId);
+      await ada.client.sendToGroup("g", "after the restart", "text", { noEcho: true });
+      assert.equal((await ben.messages("group-message", 1))[0].data, "after the restart");
+    } finally {
+      for (const member of [ada, ben]) await member.stop();
+      await server.stop();
+    }
+  });
+});

@@ -1,0 +1,110 @@
+"""What every test here needs: a server of the release build on a free port,
+and deadlines."""
+
+import os
+import random
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
+BUILD = ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "release"
+
+DEADLINE = 15.0
+"""No single wait of a test may take longer, in seconds."""
+
+MESSAGE_LIMIT = 1024 * 1024
+
+
+def eventually(what, condition, deadline=DEADLINE):
+    """Asks again and again until the condition returns something true."""
+    end = time.monotonic() + deadline
+    while True:
+        answer = condition()
+        if answer:
+            return answer
+        if time.monotonic() > end:
+            raise AssertionError(f"{what}: not so after {deadline} s")
+        time.sleep(0.02)
+
+
+def free_port():
+    """A port below the range from which the system takes the ports of outgoing
+    connections, so that a server can come back on it after a restart."""
+    while True:
+        port = random.randrange(20_000, 30_000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+
+
+class Server:
+    """A process of ours: started, ready, and stopped again by who started it."""
+
+    def __init__(self, program, args, port, ready):
+        self.port = port
+        self.log = tempfile.TemporaryFile()
+        self.process = subprocess.Popen(
+            [BUILD / program, *args, "--listen", f"127.0.0.1:{port}"],
+            stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
+        )
+        try:
+            eventually(f"{program} is ready", lambda: self._alive() and ready(self))
+        except BaseException:
+            self.process.kill()
+            self.process.wait()
+            raise
+
+    @classmethod
+    def yardstick(cls, *args):
+        return cls("examples/yardstick", args, free_port(), _accepts)
+
+    @classmethod
+    def tieline(cls, command, port=None):
+        return cls("tieline", [command], port or free_port(), _is_ready)
+
+    def url(self, target, scheme="ws"):
+        return f"{scheme}://127.0.0.1:{self.port}{target}"
+
+    def terminate(self):
+        self.process.terminate()
+
+    def stop(self):
+        """Ends the process, orderly if it can, and returns its exit status."""
+        self.terminate()
+        try:
+            return self.process.wait(2 * DEADLINE)
+        finally:
+            self.process.kill()
+            self.process.wait()
+            self.log.close()
+
+    def _alive(self):
+        if self.process.poll() is None:
+            return True
+        self.log.seek(0)
+        output = self.log.read().decode(errors="replace")[-10_000:]
+        raise AssertionError(f"{self.process.args[0]} ended before it was ready: {output}")
+
+
+def _accepts(server):
+    try:
+        socket.create_connection(("127.0.0.1", server.port), timeout=1).close()
+        return True
+    except OSError:
+        return False
+
+
+def _is_ready(server):
+    try:
+        with urllib.request.urlopen(server.url("/readyz", "http"), timeout=1) as answer:
+            return answer.status == 200
+    except (urllib.error.URLError, OSError):
+        return False
