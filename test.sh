@@ -43,7 +43,8 @@ part_format() { cargo fmt --all --check; }
 part_clippy() { cargo clippy "${ALL[@]}" --all-targets -- -D warnings; }
 part_tests() { cargo test "${ALL[@]}" --lib --bins --tests --no-fail-fast; }
 part_doctests() { cargo test "${ALL[@]}" --doc --no-fail-fast; }
-part_docs() { RUSTDOCFLAGS="-D warnings" cargo doc "${ALL[@]}" --no-deps; }
+# The libraries only: the program's comments are the text of its --help.
+part_docs() { RUSTDOCFLAGS="-D warnings" cargo doc "${ALL[@]}" --lib --no-deps; }
 
 # Advisories would have to be fetched; these three need no network.
 part_deny() {

@@ -29,8 +29,9 @@ TARGET = ROOT / os.environ.get("CARGO_TARGET_DIR", "target")
 SUITE = TARGET / "autobahn"
 REPORT = TARGET / "autobahn-report"
 
-# Section 9 sends messages of up to 16 MiB in as many as 65,536 fragments.
-LIMITS = ["--message-limit", str(16 << 20), "--fragments", "65536", "--outbox-bytes", str(64 << 20), "--deflate"]
+# Section 9 sends messages of up to 16 MiB, in as many as 65,536 fragments and an
+# empty last one.
+LIMITS = ["--message-limit", str(16 << 20), "--fragments", "65537", "--outbox-bytes", str(64 << 20), "--deflate"]
 
 # Run side by side, the longest first: the suite waits for each echo, so that one
 # lane alone leaves a core idle. Nothing is left out.
@@ -78,13 +79,16 @@ def serving(program):
             except OSError:
                 continue
         port = probe.getsockname()[1]
-    server = subprocess.Popen([program, "--listen", f"127.0.0.1:{port}", *LIMITS], stdin=subprocess.DEVNULL)
+    REPORT.mkdir(parents=True)
+    with (REPORT / "server.log").open("w") as log:
+        command = [program, "--listen", f"127.0.0.1:{port}", *LIMITS]
+        server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     try:
         wait_until_it_listens(server, port)
         yield f"ws://127.0.0.1:{port}/echo"
         server.terminate()
         if (status := server.wait(60)) != 0:
-            sys.exit(f"autobahn: the server ended with status {status}")
+            sys.exit(f"autobahn: the server ended with status {status}; see {log.name}")
     finally:
         server.kill()
         server.wait()
@@ -97,7 +101,7 @@ def wait_until_it_listens(server, port):
             return socket.create_connection(("127.0.0.1", port), timeout=1).close()
         except OSError:
             time.sleep(0.02)
-    sys.exit("autobahn: the server does not listen")
+    sys.exit(f"autobahn: the server does not listen; see {REPORT}/server.log")
 
 
 def run_all(url, lanes):
@@ -142,6 +146,8 @@ def judge(results):
             named[behaviour].append(case)
     counts = Counter(verdict["behavior"] for verdict in results.values())
     print(f"autobahn: {len(results)} cases: " + ", ".join(f"{n} {what}" for what, n in counts.most_common()))
+    if counts["UNIMPLEMENTED"]:
+        print("autobahn: UNIMPLEMENTED: an offer that is declined: " + ", ".join(part + "*" for part in DECLINED))
     for what, cases in named.items():
         if cases:
             print(f"autobahn: {what}: " + ", ".join(cases))

@@ -4,7 +4,7 @@
 //! that an idle connection owns no buffer. Invariant: what a [`Chunk`] holds when its connection has
 //! to wait is the connection's own copy.
 
-use std::cell::Cell;
+use std::{cell::Cell, task::Poll};
 
 /// Bytes of one read. Larger reads save system calls on large messages and cost cache.
 const SIZE: usize = 64 * 1024;
@@ -13,77 +13,92 @@ thread_local! {
     static SPARE: Cell<Option<Box<[u8]>>> = const { Cell::new(None) };
 }
 
-/// The bytes of one read, not yet decoded.
+/// The bytes of one read, not yet decoded; empty while the connection waits for more.
 #[derive(Debug, Default)]
 pub(crate) struct Chunk {
     /// The thread's buffer, or a copy of what was left of it.
     bytes: Option<Box<[u8]>>,
-    start: usize,
-    end: usize,
-    own: bool,
+    start: u32,
+    end: u32,
+    /// Whether the bytes are the thread's.
+    borrowed: bool,
 }
 
 impl Chunk {
-    /// Takes the thread's buffer, to read into.
-    pub(crate) fn take() -> Self {
-        let bytes = SPARE
-            .take()
-            .unwrap_or_else(|| vec![0; SIZE].into_boxed_slice());
-        Self {
-            bytes: Some(bytes),
-            start: 0,
-            end: 0,
-            own: false,
-        }
-    }
-
     /// A chunk of bytes that were read elsewhere.
     pub(crate) fn copy_of(bytes: &[u8]) -> Self {
         Self {
-            end: bytes.len(),
-            bytes: Some(bytes.into()),
+            end: offset(bytes.len()),
+            bytes: (!bytes.is_empty()).then(|| bytes.into()),
             start: 0,
-            own: true,
+            borrowed: false,
         }
     }
 
-    /// The whole buffer, to read into.
-    pub(crate) fn space(&mut self) -> &mut [u8] {
-        self.bytes.as_deref_mut().unwrap_or_default()
-    }
-
-    /// Says how many bytes were read into [`Chunk::space`].
-    pub(crate) fn fill(&mut self, n: usize) {
-        self.end = n;
+    /// Takes the thread's buffer, lets `read` fill it, and gives it back if nothing came.
+    pub(crate) fn read<E>(
+        &mut self,
+        read: impl FnOnce(&mut [u8]) -> Poll<Result<usize, E>>,
+    ) -> Poll<Result<usize, E>> {
+        let mut bytes = SPARE
+            .take()
+            .unwrap_or_else(|| vec![0; SIZE].into_boxed_slice());
+        let polled = read(&mut bytes);
+        *self = Self {
+            bytes: Some(bytes),
+            start: 0,
+            end: if let Poll::Ready(Ok(n)) = polled {
+                offset(n)
+            } else {
+                0
+            },
+            borrowed: true,
+        };
+        if self.is_empty() {
+            self.clear();
+        }
+        polled
     }
 
     /// What is not decoded yet.
     pub(crate) fn rest(&mut self) -> &mut [u8] {
         let (start, end) = (self.start, self.end);
-        &mut self.space()[start..end]
+        &mut self.bytes.as_deref_mut().unwrap_or_default()[start as usize..end as usize]
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.start == self.end
     }
 
-    /// Says how much of [`Chunk::rest`] was decoded.
+    /// Says how much of [`Chunk::rest`] was decoded. When nothing is left, the buffer goes back.
     pub(crate) fn advance(&mut self, n: usize) {
-        self.start += n;
+        self.start += offset(n);
+        if self.is_empty() {
+            self.clear();
+        }
     }
 
     /// Prepares for a wait: keeps a copy of what is left, and gives the thread its buffer back.
     pub(crate) fn park(&mut self) {
-        if !self.own {
+        if self.borrowed {
             let copy = Self::copy_of(self.rest());
             *self = copy;
         }
     }
+
+    fn clear(&mut self) {
+        *self = Self::default();
+    }
+}
+
+/// Chunks are far below 4 GiB, and every idle connection carries one.
+fn offset(n: usize) -> u32 {
+    u32::try_from(n).expect("a chunk is one read, or what came with a request")
 }
 
 impl Drop for Chunk {
     fn drop(&mut self) {
-        if !self.own {
+        if self.borrowed {
             SPARE.set(self.bytes.take());
         }
     }
@@ -93,17 +108,44 @@ impl Drop for Chunk {
 mod tests {
     use super::*;
 
+    fn read(chunk: &mut Chunk, text: &[u8]) -> usize {
+        let mut address = 0;
+        let polled = chunk.read(|space| {
+            address = space.as_ptr().addr();
+            space[..text.len()].copy_from_slice(text);
+            Poll::Ready(Ok::<_, ()>(text.len()))
+        });
+        assert_eq!(polled, Poll::Ready(Ok(text.len())));
+        address
+    }
+
     #[test]
     fn a_parked_chunk_keeps_its_rest_and_returns_the_buffer() {
-        let mut chunk = Chunk::take();
-        let buffer = chunk.space().as_ptr().addr();
-        chunk.space()[..5].copy_from_slice(b"hello");
-        chunk.fill(5);
+        let (mut chunk, mut other) = (Chunk::default(), Chunk::default());
+        let buffer = read(&mut chunk, b"hello");
         chunk.advance(2);
         chunk.park();
-        let mut other = Chunk::take();
-        assert_eq!(other.space().as_ptr().addr(), buffer);
-        other.space()[..5].fill(0);
+        assert_eq!(read(&mut other, b"world"), buffer);
         assert_eq!(chunk.rest(), b"llo");
+    }
+
+    #[test]
+    fn a_decoded_chunk_returns_the_buffer() {
+        let (mut chunk, mut other) = (Chunk::default(), Chunk::default());
+        let buffer = read(&mut chunk, b"hello");
+        chunk.advance(5);
+        assert_eq!(read(&mut other, b"world"), buffer);
+        assert!(chunk.bytes.is_none());
+    }
+
+    #[test]
+    fn nothing_read_keeps_no_buffer() {
+        let mut chunk = Chunk::default();
+        assert!(
+            chunk
+                .read(|_| Poll::<Result<usize, ()>>::Pending)
+                .is_pending()
+        );
+        assert!(chunk.bytes.is_none() && chunk.is_empty());
     }
 }

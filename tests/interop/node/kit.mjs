@@ -73,8 +73,8 @@ export class Server {
     return new Server(program, args, await freePort(), accepts).start();
   }
 
-  static async tieline(command, port, ...args) {
-    return new Server("tieline", [command, ...args], port ?? (await freePort()), isReady).start();
+  static async tieline(command, port) {
+    return new Server("tieline", [command], port ?? (await freePort()), isReady).start();
   }
 
   constructor(program, args, port, ready) {
@@ -90,7 +90,11 @@ export class Server {
   }
 
   async start() {
-    this.process = spawn(this.program, this.args, { stdio: ["ignore", "pipe", "pipe"] });
+    this.process = spawn(this.program, this.args, {
+      stdio: ["ignore", "pipe", "pipe"],
+      // Seconds over which `tieline serve` spreads its closes: 10 by default.
+      env: { ...process.env, TIELINE_DRAIN_WINDOW: "1" },
+    });
     running.add(this.process);
     this.exited = new Promise((resolve) => {
       this.process.once("error", (error) => resolve({ error: error.message }));

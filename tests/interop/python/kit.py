@@ -54,6 +54,8 @@ class Server:
         self.process = subprocess.Popen(
             [BUILD / program, *args, "--listen", f"127.0.0.1:{port}"],
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
+            # Seconds over which `tieline serve` spreads its closes: 10 by default.
+            env={**os.environ, "TIELINE_DRAIN_WINDOW": "1"},
         )
         try:
             eventually(f"{program} is ready", lambda: self._alive() and ready(self))

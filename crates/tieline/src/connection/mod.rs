@@ -5,6 +5,7 @@
 //! waits for the client; `on_connect` completes first, `on_disconnect` runs last and once; a close
 //! ends within its deadline.
 
+mod callback;
 mod session;
 mod stream;
 mod wire;

@@ -1,25 +1,27 @@
 //! The task of a connection.
+//!
+//! Its size is what an idle connection costs most of, so the parts that run once, `on_connect` and
+//! everything from the close on, are boxed, and what a message passes through is kept small.
 
 use std::{
     future::poll_fn,
     io,
-    panic::AssertUnwindSafe,
-    pin::{Pin, pin},
+    pin::Pin,
     sync::Arc,
     task::{Context, Poll},
 };
 
-use futures_util::FutureExt;
 use pin_project_lite::pin_project;
-use tieline_websocket::{Action, Message, Protocol};
+use tieline_websocket::{Action, Message, Protocol, ProtocolError};
 use tokio::net::tcp::OwnedWriteHalf;
 
 use super::{
+    callback::{Call, Called, call},
     stream::Stream,
     wire::{Event, Wire},
 };
 use crate::{
-    CloseReason, Connection, Handler,
+    CloseReason, Handler,
     handler::ConnectionError,
     hub::{Admission, Member, Turn},
     scratch::Chunk,
@@ -32,9 +34,10 @@ pub(crate) struct Session<H: Handler> {
     state: H::State,
     protocol: Protocol,
     wire: Wire,
+    chunk: Chunk,
 }
 
-/// How a part of the conversation went.
+/// How the conversation goes on.
 enum Flow {
     Continue,
     /// Both sides said goodbye, or nothing more can be said.
@@ -43,135 +46,122 @@ enum Flow {
     Linger,
 }
 
+/// What the next bytes were.
+enum Decoded {
+    Message(Message),
+    Failed(ProtocolError),
+    /// Nothing for the application.
+    Other(Flow),
+}
+
 impl<H: Handler> Session<H> {
+    /// A session on a detached stream; `early` is what the client sent with its upgrade request.
     pub(crate) fn new(
         handler: Arc<H>,
         admission: Admission,
         state: H::State,
         inflate: bool,
-        stream: Stream,
+        (stream, write_half, early): (Stream, Option<OwnedWriteHalf>, Chunk),
     ) -> Self {
+        admission.connection().member().attach(write_half);
         Self {
             handler,
             admission,
             state,
             protocol: Protocol::new(inflate),
             wire: Wire::new(stream),
+            chunk: early,
         }
     }
 
-    /// Runs the connection to its end. `early` is what the client sent with its upgrade request.
-    pub(crate) fn run(
-        self,
-        write_half: Option<OwnedWriteHalf>,
-        early: Chunk,
-    ) -> impl Future<Output = ()> + Send {
-        InTurns {
-            task: self.live(write_half, early),
-        }
-    }
-
-    async fn live(mut self, write_half: Option<OwnedWriteHalf>, early: Chunk) {
-        let member = self.admission.connection().member();
-        poll_fn(|cx| Poll::Ready(member.watch(cx.waker()))).await;
-        member.attach(write_half);
-        let linger = self.converse(early).await;
-        self.admission.forget();
-        self.wire
-            .finish(self.admission.connection().member(), linger)
-            .await;
-        self.say_goodbye().await;
-    }
-
-    /// From `on_connect` to the end of the close handshake; true if the peer may still be sending.
-    async fn converse(&mut self, early: Chunk) -> bool {
-        let Self {
-            handler,
-            admission,
-            state,
-            wire,
-            ..
-        } = self;
-        let connection = admission.connection();
-        let mut chunk = early;
-        let called = call(wire, connection, &mut chunk, async {
-            handler.on_connect(connection, state).await;
-        });
-        let mut flow = match called.await {
-            Called::Dropped => Flow::End,
-            Called::Panicked => self.panicked().await,
-            Called::Done => Flow::Continue,
+    /// Runs the connection to its end. An async block, because an async function would hold the
+    /// session twice.
+    pub(crate) fn run(mut self) -> impl Future<Output = ()> + Send {
+        let task = async move {
+            let mut flow = Box::pin(self.open()).await;
+            while let Flow::Continue = flow {
+                flow = match self.decode() {
+                    Some(Decoded::Message(message)) => {
+                        let called = self.handle(message).await;
+                        match called {
+                            Called::Done => self.go_on(),
+                            called => Box::pin(self.called(called)).await,
+                        }
+                    }
+                    Some(Decoded::Failed(error)) => Box::pin(self.fail(error)).await,
+                    Some(Decoded::Other(flow)) => flow,
+                    None => match self.next_event().await {
+                        Event::Read => Flow::Continue,
+                        Event::Closing => self.go_on(),
+                        Event::End(kind) => Box::pin(self.lose(kind)).await,
+                        Event::Deadline => Flow::End,
+                    },
+                };
+            }
+            Box::pin(self.end(matches!(flow, Flow::Linger))).await;
         };
-        if let Flow::Continue = flow {
-            flow = self.take(chunk).await;
-        }
-        while let Flow::Continue = flow {
-            let event = self.wire.next(self.admission.connection().member()).await;
-            flow = match event {
-                Event::Read(chunk) => self.take(chunk).await,
-                Event::Closing => {
-                    self.stop_hearing();
-                    Flow::Continue
-                }
-                Event::End(kind) => self.lost(kind).await,
-                Event::Deadline => Flow::End,
-            };
-        }
-        matches!(flow, Flow::Linger)
+        InTurns { task }
     }
 
-    /// Decodes what came and hands the messages to the handler, one after the other.
-    async fn take(&mut self, mut chunk: Chunk) -> Flow {
-        while !chunk.is_empty() {
-            let member = self.admission.connection().member();
-            let received = self.protocol.receive(&member.rules().limits, chunk.rest());
-            chunk.advance(received.consumed);
-            if let Some(pong) = self.protocol.take_pong() {
-                member.pong(pong);
-            }
-            let flow = match received.action {
-                None => Flow::Continue,
-                Some(Action::Message(message)) => {
-                    member.unfinished(false);
-                    self.handle(message, &mut chunk).await
-                }
-                Some(Action::Close { received, reply }) => {
-                    member.close_with(CloseReason::Client(received), Some(reply));
-                    Flow::End
-                }
-                Some(Action::Fail { error, reply }) => {
-                    member.close_with(CloseReason::Protocol(error.clone()), reply);
-                    self.tell(ConnectionError::Protocol(error)).await;
-                    Flow::Linger
-                }
-                Some(_) => Flow::End,
-            };
-            if !matches!(flow, Flow::Continue) {
-                return flow;
-            }
-        }
-        self.member().unfinished(self.protocol.in_message());
-        Flow::Continue
+    /// `on_connect`.
+    async fn open(&mut self) -> Flow {
+        let connection = self.admission.connection();
+        poll_fn(|cx| Poll::Ready(connection.member().watch(cx.waker()))).await;
+        let (handler, state) = (&self.handler, &mut self.state);
+        let called = call(&mut self.wire, connection.member(), &mut self.chunk, || {
+            handler.on_connect(connection, state)
+        })
+        .await;
+        self.called(called).await
     }
 
-    async fn handle(&mut self, message: Message, chunk: &mut Chunk) -> Flow {
-        let Self {
-            handler,
-            admission,
-            state,
-            wire,
-            ..
-        } = self;
-        let connection = admission.connection();
-        let called = call(wire, connection, chunk, async {
-            handler.on_message(connection, state, message).await;
-        });
-        match called.await {
-            Called::Dropped => return Flow::End,
-            Called::Panicked => return self.panicked().await,
-            Called::Done => {}
+    /// `on_message`.
+    fn handle(&mut self, message: Message) -> Call<'_, impl Future<Output = ()> + Send> {
+        let connection = self.admission.connection();
+        let (handler, state) = (&self.handler, &mut self.state);
+        call(&mut self.wire, connection.member(), &mut self.chunk, || {
+            handler.on_message(connection, state, message)
+        })
+    }
+
+    /// Waits for the wire: more bytes, or the end.
+    fn next_event(&mut self) -> impl Future<Output = Event> + Send {
+        let member = self.admission.connection().member();
+        poll_fn(|cx| self.wire.poll_next(cx, member, &mut self.chunk))
+    }
+
+    /// Takes the next thing out of the chunk; `None` once it is empty.
+    fn decode(&mut self) -> Option<Decoded> {
+        if self.chunk.is_empty() {
+            return None;
         }
-        if connection.member().is_closing() {
+        let member = self.admission.connection().member();
+        let received = self
+            .protocol
+            .receive(&member.rules().limits, self.chunk.rest());
+        self.chunk.advance(received.consumed);
+        if let Some(pong) = self.protocol.take_pong() {
+            member.pong(pong);
+        }
+        member.unfinished(self.protocol.in_message(), received.action.is_some());
+        Some(match received.action {
+            None => Decoded::Other(Flow::Continue),
+            Some(Action::Message(message)) => Decoded::Message(message),
+            Some(Action::Close { received, reply }) => {
+                member.close_with(CloseReason::Client(received), Some(reply));
+                Decoded::Other(Flow::End)
+            }
+            Some(Action::Fail { error, reply }) => {
+                member.close_with(CloseReason::Protocol(error.clone()), reply);
+                Decoded::Failed(error)
+            }
+            Some(_) => Decoded::Other(Flow::End),
+        })
+    }
+
+    /// Goes on, without the handler where a close has begun.
+    fn go_on(&mut self) -> Flow {
+        if self.member().is_closing() {
             self.stop_hearing();
         }
         Flow::Continue
@@ -184,14 +174,24 @@ impl<H: Handler> Session<H> {
         let _ = self.protocol.close(None);
     }
 
-    async fn panicked(&mut self) -> Flow {
-        self.member().close(CloseReason::Panic);
-        self.tell(ConnectionError::Panic).await;
-        self.stop_hearing();
-        Flow::Continue
+    async fn called(&mut self, called: Called) -> Flow {
+        match called {
+            Called::Done => self.go_on(),
+            Called::Dropped => Flow::End,
+            Called::Panicked => {
+                self.member().close(CloseReason::Panic);
+                self.tell(ConnectionError::Panic).await;
+                self.go_on()
+            }
+        }
     }
 
-    async fn lost(&mut self, kind: io::ErrorKind) -> Flow {
+    async fn fail(&mut self, error: ProtocolError) -> Flow {
+        self.tell(ConnectionError::Protocol(error)).await;
+        Flow::Linger
+    }
+
+    async fn lose(&mut self, kind: io::ErrorKind) -> Flow {
         let closing = self.member().is_closing();
         self.member().abort(CloseReason::Lost(kind));
         // The end of the stream is how many clients leave; only a failure is an error.
@@ -202,81 +202,37 @@ impl<H: Handler> Session<H> {
     }
 
     async fn tell(&mut self, error: ConnectionError) {
-        let Self {
-            handler,
-            admission,
-            state,
-            wire,
-            ..
-        } = self;
-        let connection = admission.connection();
+        let connection = self.admission.connection();
+        let (handler, state) = (&self.handler, &mut self.state);
         let mut nothing = Chunk::default();
-        let told = call(wire, connection, &mut nothing, async {
-            handler.on_error(connection, state, error).await;
-        });
-        told.await;
+        call(&mut self.wire, connection.member(), &mut nothing, || {
+            handler.on_error(connection, state, error)
+        })
+        .await;
     }
 
-    async fn say_goodbye(&mut self) {
-        let Self {
-            handler,
-            admission,
-            state,
-            wire,
-            ..
-        } = self;
-        let connection = admission.connection();
-        let reason = connection.member().reason();
+    /// The end of the close handshake, and `on_disconnect`.
+    async fn end(&mut self, linger: bool) {
+        self.admission.forget();
+        let connection = self.admission.connection();
+        let member = connection.member();
+        self.wire.finish(member, linger).await;
+
+        let reason = member.reason();
         let reason = reason.unwrap_or(CloseReason::Lost(io::ErrorKind::UnexpectedEof));
         tracing::debug!(id = %connection.id(), %reason, "connection ended");
-        wire.extend_deadline(connection.member());
+        self.wire.extend_deadline(member);
+        let (handler, state) = (&self.handler, &mut self.state);
         let mut nothing = Chunk::default();
-        let told = call(wire, connection, &mut nothing, async {
-            handler.on_disconnect(connection, state, reason).await;
-        });
-        told.await;
+        call(&mut self.wire, member, &mut nothing, || {
+            handler.on_disconnect(connection, state, reason)
+        })
+        .await;
     }
 
     fn member(&self) -> &Arc<Member> {
         self.admission.connection().member()
     }
-}
-
-enum Called {
-    Done,
-    Panicked,
-    /// The close deadline came first.
-    Dropped,
-}
-
-/// Runs a callback. Most end in their first poll, and pay for nothing; when one waits, the rest of the
-/// chunk is kept for it, silence does not count, and the outbox goes on being written.
-async fn call(
-    wire: &mut Wire,
-    connection: &Connection,
-    chunk: &mut Chunk,
-    callback: impl Future<Output = ()>,
-) -> Called {
-    let member = connection.member();
-    let mut callback = pin!(AssertUnwindSafe(callback).catch_unwind());
-    let mut waits = false;
-    let called = poll_fn(|cx| {
-        if let Poll::Ready(done) = callback.as_mut().poll(cx) {
-            return Poll::Ready(done.map_or(Called::Panicked, |()| Called::Done));
-        }
-        if !waits {
-            waits = true;
-            chunk.park();
-            member.handling(true);
-        }
-        wire.poll_writes(cx, member);
-        wire.poll_deadline(cx, member).map(|()| Called::Dropped)
-    });
-    let called = called.await;
-    if waits {
-        member.handling(false);
-    }
-    called
 }
 
 pin_project! {

@@ -15,15 +15,14 @@ use crate::{hub::Member, scratch::Chunk};
 /// The task's end of the socket, and the deadline of its close.
 pub(super) struct Wire {
     stream: Stream,
-    /// Set once a close has begun: no timer is held before.
+    /// Set once a close has been noticed: no timer is held before.
     deadline: Option<Pin<Box<Sleep>>>,
-    close_noticed: bool,
 }
 
 /// What happened on the wire.
 pub(super) enum Event {
-    /// Bytes came.
-    Read(Chunk),
+    /// Bytes came; they are in the chunk.
+    Read,
     /// A close was begun on our side; said once.
     Closing,
     /// No more bytes will come.
@@ -37,36 +36,33 @@ impl Wire {
         Self {
             stream,
             deadline: None,
-            close_noticed: false,
         }
     }
 
     /// Waits for the next event. Cancel-safe.
-    pub(super) async fn next(&mut self, member: &Member) -> Event {
-        poll_fn(|cx| self.poll_next(cx, member)).await
-    }
-
-    fn poll_next(&mut self, cx: &mut Context<'_>, member: &Member) -> Poll<Event> {
+    pub(super) fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+        member: &Member,
+        chunk: &mut Chunk,
+    ) -> Poll<Event> {
         self.poll_writes(cx, member);
-        if member.is_closing() && !self.close_noticed {
-            self.close_noticed = true;
-            return Poll::Ready(Event::Closing);
-        }
-        if member.is_aborted() || self.poll_deadline(cx, member).is_ready() {
+        let noticed = self.deadline.is_some();
+        if self.poll_deadline(cx, member).is_ready() || member.is_aborted() {
             return Poll::Ready(Event::Deadline);
         }
-        let mut chunk = Chunk::take();
-        self.stream
-            .poll_read(cx, chunk.space())
-            .map(|read| match read {
-                Ok(0) => Event::End(io::ErrorKind::UnexpectedEof),
-                Err(e) => Event::End(e.kind()),
-                Ok(n) => {
-                    member.heard();
-                    chunk.fill(n);
-                    Event::Read(chunk)
-                }
-            })
+        if member.is_closing() && !noticed {
+            return Poll::Ready(Event::Closing);
+        }
+        let read = chunk.read(|space| self.stream.poll_read(cx, space));
+        read.map(|read| match read {
+            Ok(0) => Event::End(io::ErrorKind::UnexpectedEof),
+            Err(e) => Event::End(e.kind()),
+            Ok(_) => {
+                member.heard();
+                Event::Read
+            }
+        })
     }
 
     /// Writes what waits, as far as the socket takes it.
@@ -98,7 +94,7 @@ impl Wire {
     /// Lets everything queued leave and ends the sending direction. With `linger`, then reads on until
     /// the peer ends too: a socket that is closed while bytes are unread is reset, and a reset may
     /// destroy the close frame before the peer has read it (RFC 9293, 3.10.7.4; RFC 6455, 7.1.1).
-    pub(super) async fn finish(&mut self, member: &Member, linger: bool) {
+    pub(super) async fn finish(&mut self, member: &Member, mut linger: bool) {
         let left = poll_fn(|cx| {
             self.poll_writes(cx, member);
             if member.is_drained() {
@@ -120,6 +116,10 @@ impl Wire {
         if !shut.await {
             return;
         }
-        while linger && matches!(self.next(member).await, Event::Read(_) | Event::Closing) {}
+        let mut unread = Chunk::default();
+        while linger {
+            let event = poll_fn(|cx| self.poll_next(cx, member, &mut unread)).await;
+            linger = matches!(event, Event::Read | Event::Closing);
+        }
     }
 }

@@ -51,7 +51,7 @@ impl Connection {
 
     /// The groups it is in, in no order; after its end, those it was in then.
     pub fn groups(&self) -> Vec<Arc<str>> {
-        self.member.groups.lock().clone()
+        self.member.groups.lock().names().to_vec()
     }
 
     /// The hub that holds it.
@@ -78,7 +78,7 @@ impl Connection {
             return Err(JoinError::Closed);
         }
         let groups = self.member.groups.lock();
-        if groups.len() >= limit && !groups.iter().any(|g| **g == *group) {
+        if groups.names().len() >= limit && !groups.contains(group) {
             return Err(JoinError::TooMany(limit));
         }
         drop(groups);

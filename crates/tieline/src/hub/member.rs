@@ -24,6 +24,7 @@ use tokio::{io::AsyncWrite, net::tcp::OwnedWriteHalf};
 
 use super::{
     broadcast::Run,
+    groups::Groups,
     outbox::{Flushed, Outbox},
     rules::Rules,
     turn::Turn,
@@ -44,6 +45,8 @@ mod signal {
     pub(super) const UNFINISHED: u8 = 16;
     /// A ping is out.
     pub(super) const PINGED: u8 = 32;
+    /// Listed for the end of a turn. Changed under the lock of the egress only.
+    pub(super) const TOUCHED: u8 = 64;
 }
 
 pub(crate) struct Member {
@@ -52,7 +55,7 @@ pub(crate) struct Member {
     pub(crate) subprotocol: Option<Box<str>>,
     pub(crate) peer: Option<SocketAddr>,
     /// Kept after the hub has forgotten the member, so that `on_disconnect` can still read it.
-    pub(super) groups: Mutex<Vec<Arc<str>>>,
+    pub(super) groups: Mutex<Groups>,
     farewell: Option<Farewell>,
     rules: Arc<Rules>,
     signals: AtomicU8,
@@ -68,8 +71,6 @@ struct Egress {
     sink: Sink,
     waker: Option<Waker>,
     closing: Option<Box<CloseReason>>,
-    /// Listed for the end of a turn.
-    touched: bool,
 }
 
 /// Where the outbox writes.
@@ -105,7 +106,7 @@ pub(crate) struct Greeting {
 
 impl Member {
     pub(super) fn new(names: Names, greeting: Greeting, rules: Arc<Rules>) -> Self {
-        let deflate = rules.config.compression.filter(|_| greeting.deflate);
+        let deflate = rules.deflate.clone().filter(|_| greeting.deflate);
         let mut outbox = Outbox::new(deflate);
         if let Some(frame) = greeting.first {
             outbox.push(frame);
@@ -115,14 +116,13 @@ impl Member {
             sink: Sink::Detached,
             waker: None,
             closing: None,
-            touched: false,
         };
         Self {
             id: names.id,
             user: names.user,
             subprotocol: names.subprotocol,
             peer: names.peer,
-            groups: Mutex::new(names.groups),
+            groups: Mutex::new(Groups::of(names.groups)),
             farewell: greeting.farewell,
             signals: AtomicU8::new(0),
             heard: AtomicU32::new(rules.clock.now()),
@@ -282,11 +282,11 @@ impl Member {
     }
 
     fn flush_or_defer(self: &Arc<Self>, egress: &mut Egress) {
-        if egress.touched {
+        if self.has(signal::TOUCHED) {
             return;
         }
         if Turn::defer(self) {
-            egress.touched = true;
+            self.set(signal::TOUCHED, true);
         } else {
             self.flush(egress, true);
         }
@@ -295,7 +295,7 @@ impl Member {
     /// The end of a turn that touched this connection.
     pub(super) fn flush_touched(&self) {
         let mut egress = self.egress.lock();
-        egress.touched = false;
+        self.set(signal::TOUCHED, false);
         self.flush(&mut egress, true);
     }
 
@@ -469,12 +469,14 @@ impl Member {
         self.set(signal::HANDLING, on);
     }
 
-    /// Whether a message is unfinished; the first `true` starts its clock.
-    pub(crate) fn unfinished(&self, on: bool) {
-        if on && !self.has(signal::UNFINISHED) {
+    /// Whether a message is unfinished. Its clock starts when it is seen first, and anew when another
+    /// message was completed meanwhile.
+    pub(crate) fn unfinished(&self, on: bool, anew: bool) {
+        let was = self.has(signal::UNFINISHED);
+        if on && (!was || anew) {
             self.begun.store(self.rules.clock.now(), Ordering::Relaxed);
         }
-        if on != self.has(signal::UNFINISHED) {
+        if on != was {
             self.set(signal::UNFINISHED, on);
         }
     }

@@ -9,6 +9,7 @@
 mod admission;
 mod broadcast;
 mod except;
+mod groups;
 mod handle;
 mod member;
 mod outbox;

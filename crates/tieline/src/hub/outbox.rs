@@ -9,6 +9,7 @@ use std::{
     cell::RefCell,
     collections::VecDeque,
     io::{self, IoSlice},
+    sync::Arc,
 };
 
 use tieline_websocket::{Deflate, Frame};
@@ -36,7 +37,8 @@ pub(crate) struct Outbox {
     written: usize,
     bytes: usize,
     pong: Option<Frame>,
-    deflate: Option<Deflate>,
+    /// Behind a pointer, because every idle connection carries it.
+    deflate: Option<Arc<Deflate>>,
 }
 
 /// What a flush left behind.
@@ -53,7 +55,7 @@ pub(crate) type Write<'a> = &'a mut dyn FnMut(&[IoSlice<'_>]) -> io::Result<usiz
 
 impl Outbox {
     /// An empty outbox; with `deflate` where the client negotiated compression.
-    pub(crate) fn new(deflate: Option<Deflate>) -> Self {
+    pub(crate) fn new(deflate: Option<Arc<Deflate>>) -> Self {
         Self {
             deflate,
             ..Self::default()
@@ -61,7 +63,7 @@ impl Outbox {
     }
 
     pub(crate) fn deflate(&self) -> Option<&Deflate> {
-        self.deflate.as_ref()
+        self.deflate.as_deref()
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -1,11 +1,14 @@
 //! What all connections of a hub share: the configuration, the clock, the ping.
 
 use std::{
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Instant,
 };
 
-use tieline_websocket::{Frame, Limits};
+use tieline_websocket::{Deflate, Frame, Limits};
 
 use crate::Config;
 
@@ -15,16 +18,20 @@ pub(crate) struct Rules {
     pub(crate) limits: Limits,
     pub(crate) clock: Clock,
     pub(crate) ping: Frame,
+    pub(super) deflate: Option<Arc<Deflate>>,
 }
 
 impl Rules {
     pub(super) fn new(config: Config) -> Self {
         let limits = config.limits();
+        let deflate = config.compression.map(Arc::new);
+        let (clock, ping) = (Clock::new(), Frame::ping(b""));
         Self {
             config,
             limits,
-            clock: Clock::new(),
-            ping: Frame::ping(b""),
+            clock,
+            ping,
+            deflate,
         }
     }
 }

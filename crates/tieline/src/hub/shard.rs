@@ -73,7 +73,7 @@ impl Shard {
         if let Some(user) = &member.user {
             enter(&mut self.users, user, member);
         }
-        for group in member.groups.lock().iter() {
+        for group in member.groups.lock().names() {
             enter(&mut self.groups, group, member);
         }
         older.map_or(Inserted::Fresh, Inserted::Replaced)
@@ -89,7 +89,7 @@ impl Shard {
         if let Some(user) = &member.user {
             leave(&mut self.users, user, member);
         }
-        for group in member.groups.lock().iter() {
+        for group in member.groups.lock().names() {
             leave(&mut self.groups, group, member);
         }
         true
@@ -111,18 +111,16 @@ impl Shard {
         let fresh = !groups.contains(&group);
         if fresh {
             enter(&mut self.groups, &group, member);
-            groups.push(group);
+            groups.insert(group);
         }
         fresh
     }
 
     /// Takes a member out of a group; false if it is not in it.
     pub(super) fn leave(&mut self, member: &Arc<Member>, group: &str) -> bool {
-        let mut groups = member.groups.lock();
-        let Some(at) = groups.iter().position(|g| &**g == group) else {
+        if !member.groups.lock().remove(group) {
             return false;
-        };
-        groups.swap_remove(at);
+        }
         leave(&mut self.groups, group, member);
         true
     }

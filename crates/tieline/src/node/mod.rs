@@ -127,9 +127,9 @@ impl<H: Handler> Node<H> {
         self.0.tasks.spawn(async move {
             match tokio::time::timeout_at(deadline, on_upgrade).await {
                 Ok(Ok(upgraded)) => {
-                    let (stream, writer, early) = detach(upgraded);
-                    let session = Session::new(handler, admission, state, inflate, stream);
-                    tasks.spawn(session.run(writer, early));
+                    let parts = detach(upgraded);
+                    let session = Session::new(handler, admission, state, inflate, parts);
+                    tasks.spawn(session.run());
                 }
                 Ok(Err(error)) => tracing::debug!(%error, "the client left during the upgrade"),
                 Err(_) => tracing::debug!("the client did not take the upgrade in time"),

@@ -1,0 +1,41 @@
+//! The groups that a connection is in.
+
+use std::sync::Arc;
+
+/// A set of group names. Most connections are in none or few: none costs a pointer, and looking
+/// through a few is faster than hashing.
+#[derive(Debug, Default)]
+pub(super) struct Groups(Option<Box<Vec<Arc<str>>>>);
+
+impl Groups {
+    pub(super) fn of(names: Vec<Arc<str>>) -> Self {
+        Self((!names.is_empty()).then(|| Box::new(names)))
+    }
+
+    pub(super) fn names(&self) -> &[Arc<str>] {
+        self.0.as_deref().map_or(&[], Vec::as_slice)
+    }
+
+    pub(super) fn contains(&self, name: &str) -> bool {
+        self.names().iter().any(|group| **group == *name)
+    }
+
+    pub(super) fn insert(&mut self, name: Arc<str>) {
+        self.0.get_or_insert_default().push(name);
+    }
+
+    /// Takes a name out; false if it is not there.
+    pub(super) fn remove(&mut self, name: &str) -> bool {
+        let Some(names) = &mut self.0 else {
+            return false;
+        };
+        let Some(at) = names.iter().position(|group| **group == *name) else {
+            return false;
+        };
+        names.swap_remove(at);
+        if names.is_empty() {
+            self.0 = None;
+        }
+        true
+    }
+}

@@ -1,0 +1,67 @@
+//! What the tests share: a node with a scripted handler, clients, deadlines.
+
+mod log;
+mod probe;
+pub(crate) mod raw;
+mod server;
+mod ws;
+
+use std::{future::Future, time::Duration};
+
+pub(crate) use self::{
+    log::{Event, Log, What},
+    probe::{Guest, Probe},
+    raw::{Answer, Raw, RawFrame},
+    server::{Server, listen},
+    ws::Client,
+};
+
+/// Runs a test on one thread; it fails when it takes longer than 20 s.
+pub(crate) fn run<T>(test: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    run_on(&runtime, Duration::from_secs(20), test)
+}
+
+/// Runs a test on several threads; it fails when it takes longer than 60 s.
+pub(crate) fn run_threads<T>(threads: usize, test: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
+        .enable_all()
+        .build()
+        .unwrap();
+    run_on(&runtime, Duration::from_secs(60), test)
+}
+
+fn run_on<T>(
+    runtime: &tokio::runtime::Runtime,
+    limit: Duration,
+    test: impl Future<Output = T>,
+) -> T {
+    raise_descriptor_limit();
+    runtime.block_on(async {
+        tokio::time::timeout(limit, test)
+            .await
+            .unwrap_or_else(|_| panic!("the test took longer than {limit:?}"))
+    })
+}
+
+/// Waits until a condition holds that nothing announces; the test's deadline bounds it.
+pub(crate) async fn eventually(mut holds: impl FnMut() -> bool) {
+    while !holds() {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// Many tests hold thousands of sockets; shells commonly grant 1,024 descriptors.
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    setrlimit(Resource::Nofile, raised).unwrap();
+}

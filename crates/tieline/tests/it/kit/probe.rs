@@ -1,0 +1,161 @@
+//! A handler that records its calls and does what clients script.
+//!
+//! A step is one of `wait` (for a permit of the gate), `hang`, `panic`, `emit:TEXT`, `close:CODE`,
+//! `join:GROUP`, `leave:GROUP`. A text message `!STEP` runs one; the query parameters `connect`,
+//! `error` and `disconnect` run one in those callbacks. Every other message comes back, unless the
+//! query says `quiet`.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use http::{HeaderName, HeaderValue};
+use tieline::{
+    Accept, ClientId, CloseCode, CloseFrame, CloseReason, Connection, ConnectionError, Frame,
+    Handler, Message, Refusal, StatusCode, UpgradeRequest,
+};
+use tokio::sync::Semaphore;
+
+use super::log::{Log, What};
+
+#[derive(Clone)]
+pub(crate) struct Probe {
+    pub(crate) log: Log,
+    /// `wait` takes a permit.
+    pub(crate) gate: Arc<Semaphore>,
+    serials: Arc<AtomicUsize>,
+}
+
+/// The state of a connection.
+#[derive(Debug, Default)]
+pub(crate) struct Guest {
+    pub(crate) serial: usize,
+    /// Messages that this connection has handled.
+    pub(crate) handled: usize,
+    query: HashMap<String, String>,
+}
+
+impl Probe {
+    pub(crate) fn new() -> Self {
+        Self {
+            log: Log::new(),
+            gate: Arc::new(Semaphore::new(0)),
+            serials: Arc::default(),
+        }
+    }
+
+    /// Decides by the query, which is also the guest's script.
+    pub(crate) async fn authorize(self, request: UpgradeRequest) -> Result<Accept<Guest>, Refusal> {
+        let query: HashMap<_, _> =
+            form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes())
+                .into_owned()
+                .collect();
+        match query.get("authorize").map(String::as_str) {
+            Some("hang") => std::future::pending().await,
+            Some("wait") => self.gate.acquire().await.unwrap().forget(),
+            Some("refuse") => {
+                let name = HeaderName::from_static("x-why");
+                let refusal = Refusal::new(StatusCode::IM_A_TEAPOT, "short and stout\n");
+                return Err(refusal.header(name, HeaderValue::from_static("tea")));
+            }
+            _ => {}
+        }
+        Ok(self.accept(query))
+    }
+
+    pub(crate) fn accept(&self, query: HashMap<String, String>) -> Accept<Guest> {
+        let serial = self.serials.fetch_add(1, Ordering::Relaxed);
+        let value = |name: &str| query.get(name).cloned();
+        let (id, user, groups) = (value("id"), value("user"), value("groups"));
+        let (protocol, first) = (value("protocol"), value("first"));
+        let farewell = value("farewell").is_some();
+        let mut accept = Accept::new(Guest {
+            serial,
+            handled: 0,
+            query,
+        })
+        .header(HeaderName::from_static("x-serial"), serial.into());
+        if let Some(id) = id {
+            accept = accept.id(ClientId::new(id).unwrap());
+        }
+        if let Some(user) = user {
+            accept = accept.user(user);
+        }
+        for group in groups.iter().flat_map(|groups| groups.split(',')) {
+            accept = accept.group(group);
+        }
+        if let Some(protocol) = protocol {
+            accept = accept.subprotocol(protocol);
+        }
+        if let Some(first) = first {
+            accept = accept.first(first);
+        }
+        if farewell {
+            accept = accept.farewell(|reason| Frame::text(format!("farewell {}", reason.code())));
+        }
+        accept
+    }
+
+    async fn act(&self, connection: &Connection, step: &str) {
+        let (verb, rest) = step.split_once(':').unwrap_or((step, ""));
+        match verb {
+            "wait" => self.gate.acquire().await.unwrap().forget(),
+            "hang" => std::future::pending().await,
+            "panic" => panic!("scripted"),
+            "emit" => drop(connection.emit(rest)),
+            "close" => {
+                let code = CloseCode::new(rest.parse().unwrap()).unwrap();
+                connection.close(CloseFrame::new(code, "scripted"));
+            }
+            "join" => assert!(connection.join(rest).unwrap()),
+            "leave" => assert!(connection.leave(rest)),
+            _ => panic!("unknown step {step:?}"),
+        }
+    }
+
+    async fn scripted(&self, connection: &Connection, guest: &Guest, callback: &str) {
+        if let Some(step) = guest.query.get(callback) {
+            self.act(connection, step).await;
+        }
+    }
+}
+
+impl Handler for Probe {
+    type State = Guest;
+
+    async fn on_connect(&self, connection: &Connection, guest: &mut Guest) {
+        let (serial, id) = (guest.serial, connection.id());
+        self.log.push(serial, id, What::Connecting);
+        self.scripted(connection, guest, "connect").await;
+        self.log.push(serial, id, What::Connected);
+    }
+
+    async fn on_message(&self, connection: &Connection, guest: &mut Guest, message: Message) {
+        let (serial, id) = (guest.serial, connection.id());
+        guest.handled += 1;
+        self.log.push(serial, id, What::Message(message.clone()));
+        match message.as_text().and_then(|text| text.strip_prefix('!')) {
+            Some("handled?") => drop(connection.emit(guest.handled.to_string())),
+            Some(step) => self.act(connection, step).await,
+            None if guest.query.contains_key("quiet") => {}
+            None => drop(connection.emit(message)),
+        }
+        self.log.push(serial, id, What::Handled);
+    }
+
+    async fn on_error(&self, connection: &Connection, guest: &mut Guest, error: ConnectionError) {
+        let what = What::Error(error);
+        self.log.push(guest.serial, connection.id(), what);
+        self.scripted(connection, guest, "error").await;
+    }
+
+    async fn on_disconnect(&self, connection: &Connection, guest: &mut Guest, reason: CloseReason) {
+        let what = What::Disconnect(reason);
+        self.log.push(guest.serial, connection.id(), what);
+        self.scripted(connection, guest, "disconnect").await;
+    }
+}

@@ -1,0 +1,145 @@
+//! The deadline of a close.
+
+use std::time::Instant;
+
+use tieline::{CloseReason, Config};
+
+use super::{close_frame, millis};
+use crate::kit::{Server, What, run};
+
+fn quick() -> Config {
+    Config {
+        close_timeout: millis(300),
+        ..Config::default()
+    }
+}
+
+#[test]
+fn a_peer_that_never_answers_a_close_is_left_at_the_deadline() {
+    run(async {
+        let server = Server::start(quick()).await;
+        let mut client = server.raw("id=a").await;
+        let begun = Instant::now();
+        server.connection("a").close(close_frame(4000));
+        assert_eq!(client.closed().await, 4000);
+        client.end().await;
+        let elapsed = begun.elapsed();
+        assert!(elapsed >= millis(300), "left after {elapsed:?}");
+        server.empty().await;
+        let reason = CloseReason::Application(close_frame(4000));
+        assert_eq!(server.log.disconnects("a"), [reason]);
+        server.assert_unharmed().await;
+    });
+}
+
+#[test]
+fn a_peer_that_answers_a_close_is_not_waited_for() {
+    run(async {
+        let server = Server::start(Config {
+            close_timeout: millis(60_000),
+            drain_timeout: millis(120_000),
+            ..Config::default()
+        })
+        .await;
+        let client = server.client("id=a").await;
+        server.connection("a").close(close_frame(4000));
+        let mut client = client;
+        assert_eq!(client.closed().await, Some(4000));
+        server.empty().await;
+    });
+}
+
+#[test]
+fn a_peer_that_talks_on_is_left_at_the_deadline() {
+    run(async {
+        let server = Server::start(quick()).await;
+        let mut client = server.raw("id=a").await;
+        server.connection("a").close(close_frame(4000));
+        let talk = async {
+            // Ends when the server is gone: the write fails.
+            let bytes = crate::kit::raw::frame(crate::kit::raw::TEXT, b"but still");
+            use tokio::io::AsyncWriteExt;
+            while client.stream.write_all(&bytes).await.is_ok() {
+                tokio::task::yield_now().await;
+            }
+        };
+        talk.await;
+        server.empty().await;
+        assert!(
+            server.log.messages("a").is_empty(),
+            "nobody listens any more"
+        );
+        assert_eq!(server.log.disconnects("a").len(), 1);
+    });
+}
+
+#[test]
+fn a_handler_that_never_ends_is_dropped_at_the_deadline() {
+    run(async {
+        let server = Server::start(quick()).await;
+        let mut client = server.raw("id=a").await;
+        client.send_text("!hang").await;
+        server
+            .log
+            .until(|events| {
+                events
+                    .iter()
+                    .find(|e| matches!(e.what, What::Message(_)))
+                    .map(drop)
+            })
+            .await;
+        let begun = Instant::now();
+        server.connection("a").close(close_frame(4000));
+        assert_eq!(client.closed().await, 4000);
+        let reason = CloseReason::Application(close_frame(4000));
+        assert_eq!(server.log.end_of("a").await, reason);
+        let elapsed = begun.elapsed();
+        assert!(elapsed >= millis(300), "dropped after {elapsed:?}");
+        server.empty().await;
+        assert_eq!(server.log.disconnects("a"), [reason]);
+        assert!(!server.log.of("a").contains(&What::Handled));
+        server.assert_unharmed().await;
+    });
+}
+
+#[test]
+fn a_handler_that_ends_in_time_is_not_dropped() {
+    run(async {
+        let server = Server::start(Config::default()).await;
+        let mut client = server.raw("id=a").await;
+        client.send_text("!wait").await;
+        server
+            .log
+            .until(|events| {
+                events
+                    .iter()
+                    .find(|e| matches!(e.what, What::Message(_)))
+                    .map(drop)
+            })
+            .await;
+        server.connection("a").close(close_frame(4000));
+        assert_eq!(client.closed().await, 4000);
+        server.open_gate(1);
+        client.send_close(4000).await;
+        client.end().await;
+        server.empty().await;
+        let last_two = server.log.of("a").split_off(3);
+        let reason = CloseReason::Application(close_frame(4000));
+        assert_eq!(last_two, [What::Handled, What::Disconnect(reason)]);
+    });
+}
+
+#[test]
+fn callbacks_that_never_end_do_not_keep_a_connection() {
+    run(async {
+        let server = Server::start(quick()).await;
+        for callback in ["connect", "disconnect"] {
+            let client = server.raw(&format!("id={callback}&{callback}=hang")).await;
+            server.connection(callback).close(close_frame(4000));
+            drop(client);
+            server.empty().await;
+            assert_eq!(server.log.disconnects(callback).len(), 1);
+        }
+        server.assert_unharmed().await;
+    });
+}

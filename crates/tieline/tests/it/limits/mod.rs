@@ -1,0 +1,21 @@
+//! Every limit of `Config` at its edge: the limit passes, one more does not, others are unharmed.
+
+mod broadcast_queue;
+mod closing;
+mod liveness;
+mod messages;
+mod outbox;
+mod requests;
+mod slow_readers;
+
+use std::time::Duration;
+
+use tieline::{CloseCode, CloseFrame};
+
+const fn millis(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+fn close_frame(code: u16) -> CloseFrame {
+    CloseFrame::new(CloseCode::new(code).unwrap(), "")
+}

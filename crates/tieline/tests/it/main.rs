@@ -1,0 +1,15 @@
+//! Integration tests: over real sockets, one binary, a module per topic.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "what a test takes for granted fails it, with its place"
+)]
+
+mod drain;
+mod faults;
+mod idle;
+mod kit;
+mod life;
+mod limits;
+mod model;
+mod ways_in;
