@@ -1,4 +1,6 @@
-//! The command line.
+//! The command line. Its doc comments are the texts of `--help`.
+
+#![allow(clippy::doc_markdown, reason = "the texts are read in a terminal")]
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 

@@ -139,7 +139,7 @@ fn who_is_online(hub: &Hub) -> Payload {
 async fn tell_who_is_online(hub: Hub, changed: Arc<Notify>) {
     loop {
         changed.notified().await;
-        let frame = who_is_online(&hub).from_server();
+        let frame = who_is_online(&hub).as_server_message();
         // Simple clients talk to people, not to programs: presence is nothing to them.
         for visitor in hub
             .connections()

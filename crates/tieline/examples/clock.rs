@@ -13,7 +13,7 @@ struct Clock;
 impl Handler for Clock {
     type State = ();
 
-    async fn on_message(&self, connection: &Connection, _: &mut (), _: Message) {
+    async fn on_message(&self, connection: &Connection, (): &mut (), _: Message) {
         let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
         connection.emit(format!("{} seconds since 1970", now.as_secs()));
     }

@@ -10,6 +10,12 @@
 //! Exits with 1 where an idle connection costs more than 1,500 bytes, or a broadcast runs at less than
 //! half of the bare loop.
 
+#![allow(
+    clippy::print_stdout,
+    clippy::cast_precision_loss,
+    reason = "it prints figures, which are not exact"
+)]
+
 use std::{
     fs,
     io::{BufRead, BufReader, ErrorKind, Read, Write},

@@ -186,7 +186,7 @@ pub(crate) fn send_to_group(
     no_echo: bool,
     payload: &Payload,
 ) {
-    let frame = payload.from_group(group, connection.user());
+    let frame = payload.as_group_message(group, connection.user());
     let hub = connection.hub();
     if no_echo {
         hub.except([connection.id()]).emit_group(group, frame);

@@ -89,13 +89,13 @@ impl Payload {
     /// A message of the server to one client, in the form that the client reads.
     pub(crate) fn for_client(&self, client: &Connection) -> Frame {
         match client.subprotocol() {
-            Some(_) => self.from_server(),
+            Some(_) => self.as_server_message(),
             None => self.for_simple_client(),
         }
     }
 
     /// A message of the server, for clients of the JSON subprotocol.
-    pub(crate) fn from_server(&self) -> Frame {
+    pub(crate) fn as_server_message(&self) -> Frame {
         frame(&Outgoing::Message {
             from: "server",
             group: None,
@@ -106,7 +106,7 @@ impl Payload {
     }
 
     /// A message that a client sends to a group.
-    pub(super) fn from_group(&self, group: &str, user: Option<&str>) -> Frame {
+    pub(super) fn as_group_message(&self, group: &str, user: Option<&str>) -> Frame {
         frame(&Outgoing::Message {
             from: "group",
             group: Some(group),
@@ -271,11 +271,11 @@ mod tests {
             ),
             (pong(), r#"{"type":"pong"}"#),
             (
-                Payload::binary(&[1, 2, 3]).from_server(),
+                Payload::binary(&[1, 2, 3]).as_server_message(),
                 r#"{"type":"message","from":"server","dataType":"binary","data":"AQID"}"#,
             ),
             (
-                Payload::text("echo").from_group("g1", Some("alice")),
+                Payload::text("echo").as_group_message("g1", Some("alice")),
                 r#"{"type":"message","from":"group","group":"g1","fromUserId":"alice","dataType":"text","data":"echo"}"#,
             ),
             (

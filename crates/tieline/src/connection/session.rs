@@ -106,7 +106,11 @@ impl<H: Handler> Session<H> {
     /// `on_connect`.
     async fn open(&mut self) -> Flow {
         let connection = self.admission.connection();
-        poll_fn(|cx| Poll::Ready(connection.member().watch(cx.waker()))).await;
+        poll_fn(|cx| {
+            connection.member().watch(cx.waker());
+            Poll::Ready(())
+        })
+        .await;
         let (handler, state) = (&self.handler, &mut self.state);
         let called = call(&mut self.wire, connection.member(), &mut self.chunk, || {
             handler.on_connect(connection, state)

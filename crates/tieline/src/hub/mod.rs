@@ -1,13 +1,15 @@
 //! The connections of this node, and how to reach them.
 //!
-//! Owns the index (`shard`), each connection's outbox and socket (`member`, `outbox`), the order of
-//! messages to one and to many (`broadcast`), the flush at the end of a turn (`turn`) and the
+//! Owns the index (`shard`), each connection's queue and socket (`member`, `egress`, `outbox`), the order
+//! of messages to one and to many (`broadcast`), the flush at the end of a turn (`turn`) and the
 //! keepalive (`sweeper`). Must not know handlers, HTTP, registries or other nodes. Invariants: an id
 //! names at most one connection; a message to many reaches exactly those who were there when it was
 //! sent; what one task sends to one client arrives in the order of the calls.
 
 mod admission;
 mod broadcast;
+mod drive;
+mod egress;
 mod except;
 mod groups;
 mod handle;

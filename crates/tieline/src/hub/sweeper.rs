@@ -21,7 +21,9 @@ pub(super) async fn run(part: Arc<Part>, rules: Arc<Rules>) {
             continue;
         };
         for slice in members.chunks(SLICE) {
-            slice.iter().for_each(|member| member.sweep(now));
+            for member in slice {
+                member.sweep(now);
+            }
             tokio::task::yield_now().await;
         }
     }

@@ -42,7 +42,7 @@ pub(crate) struct Accepted {
 #[derive(Debug)]
 pub struct Upgrade {
     request: UpgradeRequest,
-    on_upgrade: OnUpgrade,
+    socket: OnUpgrade,
     begun: Instant,
 }
 
@@ -52,7 +52,7 @@ impl Upgrade {
         let accepted = parts.extensions.get::<Accepted>().copied();
         let peer = accepted.map(|a| a.peer).or_else(|| foreign_peer(parts));
         let request = UpgradeRequest::new(parts, peer)?;
-        let on_upgrade = parts.extensions.remove::<OnUpgrade>().ok_or_else(|| {
+        let socket = parts.extensions.remove::<OnUpgrade>().ok_or_else(|| {
             Refusal::new(
                 StatusCode::BAD_REQUEST,
                 "this HTTP connection cannot be upgraded\n",
@@ -61,7 +61,7 @@ impl Upgrade {
         let begun = accepted.map_or_else(Instant::now, |a| a.at);
         Ok(Self {
             request,
-            on_upgrade,
+            socket,
             begun,
         })
     }
@@ -118,7 +118,7 @@ impl Upgrade {
         };
         let admission = admit(hub, names, greeting)?;
         let deadline = self.begun + hub.config().handshake_timeout;
-        node.start(admission, accept.state, deflate, self.on_upgrade, deadline);
+        node.start(admission, accept.state, deflate, self.socket, deadline);
         Ok(response)
     }
 

@@ -43,7 +43,7 @@ proptest! {
         allowances in prop::collection::vec(1..40_000usize, 0..60),
     ) {
         let frames: Vec<Frame> =
-            sizes.iter().enumerate().map(|(i, n)| Frame::binary(vec![i as u8; *n])).collect();
+            sizes.iter().enumerate().map(|(i, n)| Frame::binary(vec![u8::try_from(i).unwrap(); *n])).collect();
         let mut outbox = Outbox::default();
         frames.iter().for_each(|f| outbox.push(f.clone()));
         let total: usize = frames.iter().map(|f| wire(f).len()).sum();

@@ -96,13 +96,7 @@ fn what_the_older_said_before_it_was_replaced_is_not_taken_for_the_newer() {
         let server = Server::start(Config::default()).await;
         let mut older = server.raw("id=a").await;
         older.send_text("!wait").await;
-        server
-            .log
-            .until(|events| {
-                let mut all = events.iter();
-                all.find(|e| matches!(e.what, What::Message(_))).map(drop)
-            })
-            .await;
+        server.log.heard("a").await;
         // The older's handler is at work while the newer comes.
         let mut newer = server.raw("id=a").await;
         newer.send_text("hello").await;

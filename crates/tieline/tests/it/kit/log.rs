@@ -96,6 +96,17 @@ impl Log {
         .await;
     }
 
+    /// Waits for the first message of a connection with this id.
+    pub(crate) async fn heard(&self, id: &str) {
+        self.until(|events| {
+            let mut of_id = events.iter().filter(|event| event.id == id);
+            of_id
+                .find(|event| matches!(event.what, What::Message(_)))
+                .map(drop)
+        })
+        .await;
+    }
+
     /// Waits until a connection with this id has ended, and says why.
     pub(crate) async fn end_of(&self, id: &str) -> CloseReason {
         self.until(|events| {

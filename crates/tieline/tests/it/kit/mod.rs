@@ -9,8 +9,8 @@ mod ws;
 use std::{future::Future, time::Duration};
 
 pub(crate) use self::{
-    log::{Event, Log, What},
-    probe::{Guest, Probe},
+    log::{Log, What},
+    probe::Probe,
     raw::{Answer, Raw, RawFrame},
     server::{Server, listen},
     ws::Client,

@@ -8,7 +8,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicUsize, Ordering},
     },
 };
@@ -16,7 +16,7 @@ use std::{
 use http::{HeaderName, HeaderValue};
 use tieline::{
     Accept, ClientId, CloseCode, CloseFrame, CloseReason, Connection, ConnectionError, Frame,
-    Handler, Message, Refusal, StatusCode, UpgradeRequest,
+    Handler, Hub, Message, Refusal, StatusCode, UpgradeRequest,
 };
 use tokio::sync::Semaphore;
 
@@ -27,6 +27,8 @@ pub(crate) struct Probe {
     pub(crate) log: Log,
     /// `wait` takes a permit.
     pub(crate) gate: Arc<Semaphore>,
+    /// Where the decision `broadcast` sends to.
+    pub(crate) hub: Arc<OnceLock<Hub>>,
     serials: Arc<AtomicUsize>,
 }
 
@@ -44,6 +46,7 @@ impl Probe {
         Self {
             log: Log::new(),
             gate: Arc::new(Semaphore::new(0)),
+            hub: Arc::default(),
             serials: Arc::default(),
         }
     }
@@ -56,6 +59,7 @@ impl Probe {
                 .collect();
         match query.get("authorize").map(String::as_str) {
             Some("hang") => std::future::pending().await,
+            Some("broadcast") => drop(self.hub.get().unwrap().broadcast("deciding")),
             Some("wait") => self.gate.acquire().await.unwrap().forget(),
             Some("refuse") => {
                 let name = HeaderName::from_static("x-why");

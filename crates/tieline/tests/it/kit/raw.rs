@@ -4,7 +4,10 @@ use std::net::SocketAddr;
 
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    net::{TcpSocket, TcpStream},
+    net::{
+        TcpSocket, TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
 };
 
 pub(crate) const CONTINUATION: u8 = 0x0;
@@ -16,9 +19,6 @@ pub(crate) const PONG: u8 = 0xa;
 
 const FIN: u8 = 0x80;
 const RSV1: u8 = 0x40;
-
-/// The end of a stream by a reset, as an error kind.
-pub(crate) const RESET: std::io::ErrorKind = std::io::ErrorKind::ConnectionReset;
 
 /// The answer to an upgrade request.
 #[derive(Debug)]
@@ -61,6 +61,18 @@ impl Raw {
         Self::over(socket.connect(address).await.unwrap())
     }
 
+    /// The reading half with what was read already, and the writing half.
+    pub(crate) fn split(self) -> (Raw<OwnedReadHalf>, OwnedWriteHalf) {
+        let (read, write) = self.stream.into_split();
+        let reader = Raw {
+            stream: read,
+            serial: self.serial,
+            buffer: self.buffer,
+            start: self.start,
+        };
+        (reader, write)
+    }
+
     /// Ends the connection with a reset.
     pub(crate) fn reset(self) {
         let socket = socket2::SockRef::from(&self.stream);
@@ -99,7 +111,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
     pub(crate) async fn send_close(&mut self, code: u16) {
         self.send(CLOSE, &code.to_be_bytes()).await;
     }
+}
 
+impl<S: AsyncRead + Unpin> Raw<S> {
     /// Reads an HTTP answer. The body is what `Content-Length` says.
     pub(crate) async fn answer(&mut self) -> Answer {
         let end = loop {

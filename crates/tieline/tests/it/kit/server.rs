@@ -33,6 +33,7 @@ impl Server {
         let listener = adapt(listener);
         let hub = Hub::new(config).unwrap();
         let probe = Probe::new();
+        probe.hub.set(hub.clone()).unwrap();
         let log = probe.log.clone();
         let node = Node::new(hub.clone(), probe.clone());
         let (stop, stopped) = oneshot::channel();

@@ -48,15 +48,18 @@ impl Client {
         }
     }
 
-    /// The code of the close frame, which must be next; `None` if it has none.
-    pub(crate) async fn closed(&mut self) -> Option<u16> {
-        loop {
+    /// The code of the close frame, which must be next; `None` if it has none. Ends the handshake.
+    pub(crate) async fn closed(mut self) -> Option<u16> {
+        let code = loop {
             match self.next().await {
-                Message::Close(frame) => return frame.map(|frame| frame.code.into()),
+                Message::Close(frame) => break frame.map(|frame| frame.code.into()),
                 Message::Ping(_) | Message::Pong(_) => {}
                 other => panic!("not a close: {other:?}"),
             }
-        }
+        };
+        // The answer is written by the reads that follow.
+        assert!(self.socket.next().await.is_none());
+        code
     }
 
     /// Closes, reads to the end of the handshake and of the stream, and returns the texts that came

@@ -43,7 +43,6 @@ fn a_peer_that_answers_a_close_is_not_waited_for() {
         .await;
         let client = server.client("id=a").await;
         server.connection("a").close(close_frame(4000));
-        let mut client = client;
         assert_eq!(client.closed().await, Some(4000));
         server.empty().await;
     });

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use tieline::{Config, JoinError, MAX_NAME};
-use tokio::io::AsyncReadExt;
+use tokio::{io::AsyncReadExt, net::TcpStream};
 
 use super::millis;
 use crate::kit::{Raw, Server, eventually, raw::request, run, run_threads};
@@ -18,11 +18,7 @@ fn request_of(size: usize) -> String {
 }
 
 async fn status_of(server: &Server, request: &str) -> u16 {
-    let mut raw = Raw::over(
-        tokio::net::TcpStream::connect(server.address)
-            .await
-            .unwrap(),
-    );
+    let mut raw = Raw::over(TcpStream::connect(server.address).await.unwrap());
     raw.write(request.as_bytes()).await;
     raw.answer().await.status
 }
@@ -43,6 +39,29 @@ fn a_header_block_as_long_as_allowed_passes_and_one_byte_more_is_answered_431() 
                 "one byte over {limit}"
             );
             server.assert_unharmed().await;
+        }
+    });
+}
+
+#[test]
+fn a_header_block_in_pieces_is_measured_as_a_whole() {
+    run(async {
+        let server = Server::start(Config::default()).await;
+        for (size, status) in [(16 * 1024, 101), (16 * 1024 + 1, 431)] {
+            for first in [1, 10, 5000, 9000, 16_000] {
+                let mut raw = Raw::over(TcpStream::connect(server.address).await.unwrap());
+                let whole = request_of(size);
+                let (head, tail) = whole.split_at(first);
+                raw.write(head.as_bytes()).await;
+                tokio::time::sleep(millis(10)).await;
+                raw.write(tail.as_bytes()).await;
+                let answered = raw.answer().await.status;
+                assert_eq!(answered, status, "{size} bytes, {first} first");
+                if status == 101 {
+                    raw.send_close(1000).await;
+                    raw.closed().await;
+                }
+            }
         }
     });
 }
@@ -82,9 +101,7 @@ fn a_client_that_sends_nothing_is_closed_at_the_handshake_timeout() {
         })
         .await;
         let begun = Instant::now();
-        let mut silent = tokio::net::TcpStream::connect(server.address)
-            .await
-            .unwrap();
+        let mut silent = TcpStream::connect(server.address).await.unwrap();
         let mut rest = Vec::new();
         silent.read_to_end(&mut rest).await.unwrap();
         assert!(
@@ -106,9 +123,7 @@ fn a_request_in_drips_does_not_outlast_the_handshake_timeout() {
         })
         .await;
         let begun = Instant::now();
-        let mut slow = tokio::net::TcpStream::connect(server.address)
-            .await
-            .unwrap();
+        let mut slow = TcpStream::connect(server.address).await.unwrap();
         let (mut read, mut write) = slow.split();
         let drip = async {
             use tokio::io::AsyncWriteExt;
@@ -191,9 +206,7 @@ fn refused_and_abandoned_upgrades_take_no_place() {
         .await;
         for _ in 0..50 {
             assert_eq!(server.ask("authorize=refuse", "").await.status, 418);
-            let tcp = tokio::net::TcpStream::connect(server.address)
-                .await
-                .unwrap();
+            let tcp = TcpStream::connect(server.address).await.unwrap();
             let mut raw = Raw::over(tcp);
             raw.write(request("/?id=a", "").as_bytes()).await;
             raw.reset();

@@ -1,0 +1,250 @@
+//! The close handshake, what still arrives before it, and first and last words.
+
+use std::time::{Duration, Instant};
+
+use tieline::{CloseReason, Config, Delivery};
+
+use super::close_frame;
+use crate::kit::{
+    Server,
+    raw::{CLOSE, Raw, TEXT, frame, request},
+    run,
+};
+
+#[test]
+fn what_was_emitted_before_a_close_arrives_before_it() {
+    run(async {
+        let server = Server::start(Config::default()).await;
+        let mut client = server.raw("id=a&groups=g&user=u").await;
+        let connection = server.connection("a");
+        let mut sent = Vec::new();
+        for i in 0..100 {
+            sent.push(i.to_string());
+            match i % 4 {
+                0 => drop(connection.emit(i.to_string())),
+                1 => drop(server.hub.emit_group("g", i.to_string())),
+                2 => drop(server.hub.emit_user("u", i.to_string())),
+                _ => drop(server.hub.broadcast(i.to_string())),
+            }
+        }
+        connection.close(close_frame(4000, ""));
+        assert_eq!(connection.emit("late").await, Delivery::Offline);
+        assert_eq!(client.texts_until_closed().await, (sent, 4000));
+    });
+}
+
+#[test]
+fn megabytes_that_were_emitted_before_a_close_arrive_before_it() {
+    run(async {
+        let server = Server::start(Config {
+            outbox_bytes: 64 * 1024 * 1024,
+            ..Config::default()
+        })
+        .await;
+        let mut client = server.narrow("id=a").await;
+        let long = "x".repeat(1024 * 1024);
+        for _ in 0..20 {
+            assert!(server.hub.emit("a", &long).await.is_delivered());
+        }
+        server.connection("a").close(close_frame(4000, ""));
+        for _ in 0..20 {
+            assert_eq!(client.text().await.len(), long.len());
+        }
+        assert_eq!(client.closed().await, 4000);
+        client.send_close(4000).await;
+        client.end().await;
+        server.empty().await;
+    });
+}
+
+/// More than a caller serves itself, so that the shard's worker has yet to serve them.
+async fn crowd() -> (Server, Vec<Raw>) {
+    let server = Server::start(Config {
+        shards: Some(1),
+        ..Config::default()
+    })
+    .await;
+    let crowd = server.crowd("c", 40, "").await;
+    (server, crowd)
+}
+
+#[test]
+fn what_was_broadcast_to_a_crowd_before_a_close_arrives_before_it() {
+    run(async {
+        let (server, mut crowd) = crowd().await;
+        server.hub.broadcast("goodbye");
+        server.connection("c7").close(close_frame(4000, ""));
+        let farewell = vec!["goodbye".to_owned()];
+        assert_eq!(crowd[7].texts_until_closed().await, (farewell, 4000));
+    });
+}
+
+#[test]
+fn what_was_broadcast_to_a_crowd_before_the_hub_closes_arrives_before_it() {
+    run(async {
+        let (server, mut crowd) = crowd().await;
+        server.hub.broadcast("goodbye");
+        server.hub.close();
+        for client in &mut crowd {
+            let farewell = vec!["goodbye".to_owned()];
+            assert_eq!(client.texts_until_closed().await, (farewell, 1001));
+        }
+    });
+}
+
+#[test]
+fn what_was_broadcast_to_a_crowd_before_a_replacement_arrives_before_it() {
+    run(async {
+        let (server, mut crowd) = crowd().await;
+        // The decision broadcasts, and the newer is admitted right after it.
+        let mut newer = server.raw("id=c7&authorize=broadcast").await;
+        server.hub.broadcast("to the newer");
+        let decision = vec!["deciding".to_owned()];
+        assert_eq!(crowd[7].texts_until_closed().await, (decision, 4409));
+        assert_eq!(newer.text().await, "to the newer");
+        for text in ["deciding", "to the newer"] {
+            assert_eq!(crowd[8].text().await, text);
+        }
+    });
+}
+
+#[test]
+fn both_sides_may_close_at_once() {
+    run(async {
+        let server = Server::start(Config::default()).await;
+        let mut client = server.raw("id=a").await;
+        server.connection("a").close(close_frame(4000, ""));
+        client.send_close(4001).await;
+        assert_eq!(client.closed().await, 4000);
+        client.end().await;
+        server.empty().await;
+        let reason = CloseReason::Application(close_frame(4000, ""));
+        assert_eq!(server.log.disconnects("a"), [reason]);
+    });
+}
+
+#[test]
+fn a_close_from_a_callback_ends_hearing() {
+    run(async {
+        let server = Server::start(Config::default()).await;
+        let mut client = server.raw("id=a").await;
+        let together = [
+            frame(TEXT, b"!close:4000"),
+            frame(TEXT, b"not heard"),
+            frame(CLOSE, &4001_u16.to_be_bytes()),
+        ];
+        client.write(&together.concat()).await;
+        assert_eq!(client.closed().await, 4000);
+        client.end().await;
+        server.empty().await;
+        assert_eq!(server.log.messages("a").len(), 1);
+    });
+}
+
+#[test]
+fn a_close_from_on_connect_ends_hearing() {
+    run(async {
+        let server = Server::start(Config::default()).await;
+        let mut client = Raw::over(
+            tokio::net::TcpStream::connect(server.address)
+                .await
+                .unwrap(),
+        );
+        // In one segment with the request, so that all is there when `on_connect` runs.
+        let mut together = request("/?id=a&connect=close:4000", "").into_bytes();
+        together.extend(frame(TEXT, b"not heard"));
+        together.extend(frame(CLOSE, &4001_u16.to_be_bytes()));
+        client.write(&together).await;
+        assert_eq!(client.answer().await.status, 101);
+        assert_eq!(client.closed().await, 4000);
+        client.end().await;
+        server.empty().await;
+        assert!(server.log.messages("a").is_empty());
+        let reason = CloseReason::Application(close_frame(4000, "scripted"));
+        assert_eq!(server.log.disconnects("a"), [reason]);
+    });
+}
+
+#[test]
+fn nothing_is_heard_while_closing() {
+    run(async {
+        let server = Server::start(Config::default()).await;
+        let mut client = server.raw("id=a").await;
+        server.connection("a").close(close_frame(4000, ""));
+        assert_eq!(client.closed().await, 4000);
+        client.send_text("not heard").await;
+        client.send_close(4000).await;
+        client.end().await;
+        server.empty().await;
+        assert!(server.log.messages("a").is_empty());
+    });
+}
+
+#[test]
+fn the_close_timeout_does_not_cut_short_a_client_that_reads() {
+    run(async {
+        let server = Server::start(Config::default()).await;
+        let begun = Instant::now();
+        let client = server.client("id=a").await;
+        server.connection("a").close(close_frame(4000, ""));
+        assert_eq!(client.closed().await, Some(4000));
+        server.empty().await;
+        assert!(begun.elapsed() < Duration::from_secs(5));
+    });
+}
+
+#[test]
+fn the_first_frame_comes_before_everything_else() {
+    run(async {
+        let server = Server::start(Config::default()).await;
+        let mut other = server.raw("id=other").await;
+        for i in 0..20 {
+            // Another sends to the newcomer all the while.
+            let target = format!("id=a{i}&first=welcome&connect=emit:connected");
+            let (mut client, ()) = tokio::join!(server.raw(&target), async {
+                while !server
+                    .hub
+                    .emit(&format!("a{i}"), "eager")
+                    .await
+                    .is_delivered()
+                {
+                    tokio::task::yield_now().await;
+                }
+            });
+            assert_eq!(client.text().await, "welcome");
+            let mut rest = [client.text().await, client.text().await];
+            rest.sort_unstable();
+            assert_eq!(rest, ["connected", "eager"]);
+        }
+        other.send_text("well").await;
+        assert_eq!(other.text().await, "well");
+    });
+}
+
+#[test]
+fn the_farewell_comes_before_our_close_frame_and_knows_the_reason() {
+    run(async {
+        let server = Server::start(Config::default()).await;
+        let mut closed = server.raw("id=a&farewell=1").await;
+        server.hub.emit("a", "before");
+        server.connection("a").close(close_frame(4000, ""));
+        let words = ["before", "farewell 4000"].map(str::to_owned).to_vec();
+        assert_eq!(closed.texts_until_closed().await, (words, 4000));
+
+        let mut replaced = server.raw("id=b&farewell=1").await;
+        let _newer = server.raw("id=b").await;
+        let words = vec!["farewell 4409".to_owned()];
+        assert_eq!(replaced.texts_until_closed().await, (words, 4409));
+
+        let mut broken = server.raw("id=c&farewell=1").await;
+        broken.write(b"\x81\x02hi").await;
+        let words = vec!["farewell 1002".to_owned()];
+        assert_eq!(broken.texts_until_closed().await, (words, 1002));
+
+        // A client that goes by itself is told nothing.
+        let mut leaving = server.raw("id=d&farewell=1").await;
+        leaving.send_close(1000).await;
+        assert_eq!(leaving.closed().await, 1000);
+        leaving.end().await;
+    });
+}

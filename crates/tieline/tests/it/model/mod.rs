@@ -1,0 +1,70 @@
+//! Random operations against a simple model: every message exactly once to exactly whom it is due, in
+//! order.
+//!
+//! One driver issues the operations one after the other, so that the model knows who is where at each
+//! call, while all clients read. `TIELINE_SEED` repeats a run.
+
+mod clients;
+mod drivers;
+mod world;
+
+use std::time::{Duration, Instant};
+
+use fastrand::Rng;
+use tieline::Config;
+
+use self::world::World;
+use crate::kit::{Server, run_threads};
+
+const CLIENTS: usize = 1000;
+const OPERATIONS: usize = 6000;
+
+/// The seed of this run, which is printed: a failing test shows it.
+fn seed() -> u64 {
+    let seed = std::env::var("TIELINE_SEED")
+        .map_or_else(|_| fastrand::u64(..), |seed| seed.parse().unwrap());
+    eprintln!("TIELINE_SEED={seed}");
+    seed
+}
+
+#[test]
+fn every_message_reaches_exactly_whom_it_is_due_once_and_in_order() {
+    let mut rng = Rng::with_seed(seed());
+    run_threads(2, async {
+        let server = Server::start(Config {
+            shards: Some(rng.usize(1..=4)),
+            ..Config::default()
+        })
+        .await;
+        let mut world = World::new(server, CLIENTS);
+        world.populate(&mut rng).await;
+        let begun = Instant::now();
+        for _ in 0..OPERATIONS {
+            step(&mut world, &mut rng).await;
+            // A slow machine does less; it need not fail for that.
+            if begun.elapsed() > Duration::from_secs(35) {
+                break;
+            }
+        }
+        world.finish().await;
+    });
+}
+
+async fn step(world: &mut World, rng: &mut Rng) {
+    match rng.u32(0..1000) {
+        0..30 => world.connect(rng).await,
+        30..50 => world.close(rng).await,
+        50..65 => world.leave_orderly(rng).await,
+        65..75 => world.vanish(rng).await,
+        75..500 => world.emit(rng),
+        500..600 => world.emit_user(rng),
+        600..720 => world.emit_group(rng),
+        720..740 => world.broadcast(),
+        740..760 => world.broadcast_except(rng),
+        760..800 => world.emit_group_except(rng),
+        800..900 => world.join(rng),
+        900..980 => world.leave(rng),
+        980..990 => world.emit_to_nobody().await,
+        _ => world.settle().await,
+    }
+}
