@@ -3,8 +3,9 @@
 //!
 //! ```sh
 //! cargo build --release -p tieline --features tls --examples
-//! target/release/examples/measure            # 8,000 idle, 1,000 receivers, 5 rounds
-//! target/release/examples/measure 2000 200 3 # smaller
+//! target/release/examples/measure                  # both, as below
+//! target/release/examples/measure idle 8000        # connections
+//! target/release/examples/measure broadcast 1000 5 # receivers, rounds
 //! ```
 //!
 //! Exits with 1 where an idle connection costs more than 1,500 bytes, or a broadcast runs at less than
@@ -38,18 +39,31 @@ const LEAST_RATIO: f64 = 0.5;
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if arguments.first().is_some_and(|a| a == "floor") {
-        return floor(arguments[1].parse()?);
-    }
     let number = |i: usize, default| arguments.get(i).map_or(Ok(default), |a| a.parse());
-    let (idle, receivers, rounds) = (number(0, 8000)?, number(1, 1000)?, number(2, 5)?);
-    let bytes = measure_idle(idle)?;
-    println!("idle: {bytes:.0} resident bytes per connection, {idle} connections");
-    let ratio = measure_broadcast(receivers, rounds)?;
+    match arguments.first().map(String::as_str) {
+        None => {
+            check_idle(8000)?;
+            check_broadcast(1000, 5)
+        }
+        Some("idle") => check_idle(number(1, 8000)?),
+        Some("broadcast") => check_broadcast(number(1, 1000)?, number(2, 5)?),
+        Some("floor") => floor(number(1, 1000)?),
+        Some(other) => anyhow::bail!("{other:?} is unknown; it is idle or broadcast"),
+    }
+}
+
+fn check_idle(connections: usize) -> Result<()> {
+    let bytes = measure_idle(connections)?;
+    println!("idle: {bytes:.0} resident bytes per connection, {connections} connections");
     ensure!(
         bytes <= MOST_IDLE_BYTES,
         "an idle connection costs more than {MOST_IDLE_BYTES} bytes"
     );
+    Ok(())
+}
+
+fn check_broadcast(receivers: usize, rounds: usize) -> Result<()> {
+    let ratio = measure_broadcast(receivers, rounds)?;
     ensure!(
         ratio >= LEAST_RATIO,
         "a broadcast runs at less than {LEAST_RATIO} of the bare loop"

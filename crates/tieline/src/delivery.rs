@@ -8,7 +8,6 @@ use std::{
     future::Future,
     pin::Pin,
     sync::Arc,
-    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
     task::{Context, Poll},
 };
 
@@ -73,6 +72,15 @@ pub struct Reached {
 }
 
 impl Reached {
+    /// Adds another part of the same message.
+    pub(crate) fn add(&mut self, part: Self) {
+        self.delivered += part.delivered;
+        self.offline += part.offline;
+        self.refused += part.refused;
+        self.queue_full += part.queue_full;
+        self.incomplete |= part.incomplete;
+    }
+
     pub(crate) fn count(&mut self, delivery: Delivery) {
         match delivery {
             Delivery::Delivered => self.delivered += 1,
@@ -160,52 +168,38 @@ impl<T: From<Reached> + Unpin> Future for Receipt<T> {
 /// Adds up the outcomes of the parts of one message, one part per shard; the last part to end
 /// decides the receipt.
 #[derive(Debug)]
-pub(crate) struct Tally {
-    parts: AtomicUsize,
-    delivered: AtomicU64,
-    offline: AtomicU64,
-    refused: AtomicU64,
-    queue_full: AtomicU64,
-    receipt: Mutex<Option<oneshot::Sender<Reached>>>,
+pub(crate) struct Tally(Mutex<Counting>);
+
+#[derive(Debug)]
+struct Counting {
+    parts: usize,
+    reached: Reached,
+    receipt: Option<oneshot::Sender<Reached>>,
 }
 
 impl Tally {
-    /// A tally of `parts` parts, and the receipt that they decide.
-    pub(crate) fn new<T>(parts: usize) -> (Arc<Self>, Receipt<T>) {
+    /// A tally of `parts` parts, of which `reached` is known already, and the receipt that they decide.
+    pub(crate) fn new<T>(parts: usize, reached: Reached) -> (Arc<Self>, Receipt<T>) {
         let (sender, receiver) = oneshot::channel();
-        let tally = Self {
-            parts: AtomicUsize::new(parts),
-            delivered: AtomicU64::new(0),
-            offline: AtomicU64::new(0),
-            refused: AtomicU64::new(0),
-            queue_full: AtomicU64::new(0),
-            receipt: Mutex::new(Some(sender)),
+        let counting = Counting {
+            parts,
+            reached,
+            receipt: Some(sender),
         };
+        let tally = Self(Mutex::new(counting));
         (Arc::new(tally), Receipt(Inner::Pending(receiver)))
     }
 
     /// Ends one part with its counts.
     pub(crate) fn end_part(&self, part: Reached) {
-        self.delivered.fetch_add(part.delivered, Ordering::Relaxed);
-        self.offline.fetch_add(part.offline, Ordering::Relaxed);
-        self.refused.fetch_add(part.refused, Ordering::Relaxed);
-        self.queue_full
-            .fetch_add(part.queue_full, Ordering::Relaxed);
-        if self.parts.fetch_sub(1, Ordering::AcqRel) == 1
-            && let Some(sender) = self.receipt.lock().take()
+        let mut counting = self.0.lock();
+        counting.reached.add(part);
+        counting.parts -= 1;
+        if counting.parts == 0
+            && let Some(receipt) = counting.receipt.take()
         {
             // Nobody may be waiting: a receipt can be dropped.
-            let _ = sender.send(self.reached());
-        }
-    }
-
-    fn reached(&self) -> Reached {
-        Reached {
-            delivered: self.delivered.load(Ordering::Relaxed),
-            offline: self.offline.load(Ordering::Relaxed),
-            refused: self.refused.load(Ordering::Relaxed),
-            queue_full: self.queue_full.load(Ordering::Relaxed),
-            incomplete: false,
+            let _ = receipt.send(counting.reached);
         }
     }
 }
@@ -216,7 +210,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_last_part_decides_the_receipt() {
-        let (tally, receipt) = Tally::new::<Reached>(2);
+        let (tally, receipt) = Tally::new::<Reached>(2, Reached::default());
         tally.end_part(Reached {
             delivered: 2,
             ..Reached::default()
@@ -232,7 +226,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_lost_tally_is_unknown() {
-        let (tally, receipt) = Tally::new::<Delivery>(1);
+        let (tally, receipt) = Tally::new::<Delivery>(1, Reached::default());
         drop(tally);
         assert_eq!(receipt.await, Delivery::Unknown);
     }

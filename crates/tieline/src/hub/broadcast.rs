@@ -33,10 +33,13 @@ const AT_ONCE: usize = 32;
 const RUN_FRAMES: usize = 256;
 const RUN_BYTES: usize = 64 * 1024;
 
+/// Client ids that are left out.
+pub(super) type Except = Arc<[Arc<str>]>;
+
 /// A message on its way to an audience.
 pub(super) struct Post {
     pub(super) audience: Audience,
-    pub(super) except: Option<Arc<[Arc<str>]>>,
+    pub(super) except: Option<Except>,
     pub(super) frame: Frame,
     pub(super) tally: Arc<Tally>,
 }
@@ -77,14 +80,25 @@ impl Queue {
         self.pending.load(Ordering::Acquire) == 0
     }
 
-    /// Delivers a small message to few at once, and queues everything else for the worker.
-    pub(super) fn post(&self, post: Post) {
-        if post.audience.len() <= AT_ONCE && self.is_idle() {
-            let mut run = Run::of(post);
-            run.deliver_slice(0);
-            run.end();
-            return;
+    /// Delivers to few at once, if nothing waits; inside a turn the frames leave when it ends. `None`
+    /// where the message must be posted.
+    pub(super) fn deliver_at_once(
+        &self,
+        audience: &Audience,
+        except: Option<&Except>,
+        frame: &Frame,
+    ) -> Option<Reached> {
+        if audience.len() > AT_ONCE || !self.is_idle() {
+            return None;
         }
+        let mut reached = Reached::default();
+        let receivers = audience.iter().filter(|member| !excepts(except, member));
+        receivers.for_each(|member| reached.count(member.push(frame.clone())));
+        Some(reached)
+    }
+
+    /// Queues a message for the worker.
+    pub(super) fn post(&self, post: Post) {
         let mut waiting = self.waiting.lock();
         let length = post.frame.payload().len();
         let full =
@@ -150,7 +164,7 @@ impl Queue {
 /// Consecutive messages to one audience, joined.
 pub(super) struct Run {
     audience: Audience,
-    except: Option<Arc<[Arc<str>]>>,
+    except: Option<Except>,
     frames: Vec<(Frame, Arc<Tally>)>,
     /// Connections that took every frame.
     whole: u64,
@@ -210,16 +224,10 @@ impl Run {
     fn deliver_slice(&mut self, slice: usize) {
         let audience = Arc::clone(&self.audience);
         for member in audience.iter().skip(slice * SLICE).take(SLICE) {
-            if !self.excepts(member) {
+            if !excepts(self.except.as_ref(), member) {
                 self.deliver(member);
             }
         }
-    }
-
-    fn excepts(&self, member: &Member) -> bool {
-        self.except
-            .as_ref()
-            .is_some_and(|ids| ids.iter().any(|id| **id == *member.id))
     }
 
     fn deliver(&mut self, member: &Arc<Member>) {
@@ -247,4 +255,8 @@ impl Run {
             tally.end_part(part);
         }
     }
+}
+
+fn excepts(except: Option<&Except>, member: &Member) -> bool {
+    except.is_some_and(|ids| ids.iter().any(|id| **id == *member.id))
 }

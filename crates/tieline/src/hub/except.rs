@@ -1,21 +1,19 @@
 //! Exceptions from messages to many.
 
-use std::sync::Arc;
-
 use tieline_websocket::Frame;
 
-use super::{Hub, shard::Scope};
+use super::{Hub, broadcast, shard::Scope};
 use crate::{Receipt, delivery::Reached};
 
 /// A hub with some client ids left out; made by [`Hub::except`].
 #[derive(Debug, Clone)]
 pub struct Except<'a> {
     hub: &'a Hub,
-    ids: Arc<[Arc<str>]>,
+    ids: broadcast::Except,
 }
 
 impl<'a> Except<'a> {
-    pub(super) fn new(hub: &'a Hub, ids: Arc<[Arc<str>]>) -> Self {
+    pub(super) fn new(hub: &'a Hub, ids: broadcast::Except) -> Self {
         Self { hub, ids }
     }
 

@@ -183,7 +183,9 @@ impl Member {
             self.set(signal::PINGED, true);
             self.ping();
         } else if silence > config.ping_interval + config.ping_timeout {
+            // The frame is for a client that lives and does not answer; a dead one is not waited for.
             self.close(CloseReason::Silent);
+            self.abort(CloseReason::Silent);
         }
     }
 }

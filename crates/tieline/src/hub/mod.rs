@@ -249,7 +249,7 @@ impl Hub {
         if part.queue.is_idle() {
             return Receipt::decided(member.push(frame));
         }
-        let (tally, receipt) = Tally::new(1);
+        let (tally, receipt) = Tally::new(1, Reached::default());
         let audience = Arc::from([Arc::clone(member)]);
         part.queue.post(Post {
             audience,
@@ -260,25 +260,31 @@ impl Hub {
         receipt
     }
 
-    /// Sends to a scope: one post to each shard that has someone in it.
+    /// Sends to a scope: at once where few are, else by a post to each shard that has someone in it.
     fn post(
         &self,
         scope: Scope<'_>,
-        except: Option<&Arc<[Arc<str>]>>,
+        except: Option<&broadcast::Except>,
         frame: &Frame,
     ) -> Receipt<Reached> {
-        let parts = &self.0.parts;
-        let audiences: Vec<_> = parts
-            .iter()
-            .filter_map(|part| Some((part, part.index.lock().audience(scope)?)))
-            .collect();
-        if audiences.is_empty() {
-            return Receipt::decided(Reached::default());
+        let mut reached = Reached::default();
+        let mut posts = Vec::new();
+        for part in &self.0.parts {
+            let Some(audience) = part.index.lock().audience(scope) else {
+                continue;
+            };
+            match part.queue.deliver_at_once(&audience, except, frame) {
+                Some(part) => reached.add(part),
+                None => posts.push((&part.queue, audience)),
+            }
         }
-        let (tally, receipt) = Tally::new(audiences.len());
-        for (part, audience) in audiences {
+        if posts.is_empty() {
+            return Receipt::decided(reached);
+        }
+        let (tally, receipt) = Tally::new(posts.len(), reached);
+        for (queue, audience) in posts {
             let (frame, except, tally) = (frame.clone(), except.cloned(), Arc::clone(&tally));
-            part.queue.post(Post {
+            queue.post(Post {
                 audience,
                 except,
                 frame,

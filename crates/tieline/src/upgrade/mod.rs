@@ -27,6 +27,8 @@ use crate::{
     id,
 };
 
+const DRAINING: &str = "the node is draining; connect again\n";
+
 /// What the listener knows of a request; it travels as a request extension.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Accepted {
@@ -100,7 +102,9 @@ impl Upgrade {
         let mut response = handshake
             .respond(accept.subprotocol.as_deref(), deflate)
             .map(|()| String::new());
-        response.headers_mut().extend(accept.headers);
+        for (name, value) in accept.headers {
+            response.headers_mut().append(name, value);
+        }
 
         let agreed = response.headers().get(header::SEC_WEBSOCKET_PROTOCOL);
         let names = Names {
@@ -117,6 +121,10 @@ impl Upgrade {
             deflate,
         };
         let admission = admit(hub, names, greeting)?;
+        if node.is_draining() {
+            // The drain began meanwhile, and may not have seen this connection.
+            return Err(unavailable(DRAINING));
+        }
         let deadline = self.begun + hub.config().handshake_timeout;
         node.start(admission, accept.state, deflate, self.socket, deadline);
         Ok(response)
@@ -124,7 +132,7 @@ impl Upgrade {
 
     fn check(&self, config: &Config, draining: bool) -> Result<(), Refusal> {
         if draining {
-            return Err(unavailable("the node is draining; connect again\n"));
+            return Err(unavailable(DRAINING));
         }
         if self.begun.elapsed() > config.handshake_timeout {
             return Err(Refusal::new(

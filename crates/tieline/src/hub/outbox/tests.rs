@@ -37,9 +37,11 @@ fn flush_all(outbox: &mut Outbox) -> Vec<u8> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn bytes_leave_whole_and_in_order(
-        sizes in prop::collection::vec(prop_oneof![0..200usize, 15_000..18_000usize, 60_000..70_000usize], 1..40),
+        sizes in prop::collection::vec(prop_oneof![0..200usize, 15_000..18_000usize, 60_000..70_000usize], 1..20),
         allowances in prop::collection::vec(1..40_000usize, 0..60),
     ) {
         let frames: Vec<Frame> =
