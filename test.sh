@@ -23,7 +23,8 @@ build           1800  -                     the programs and examples, release p
 interop-node    600   build,node            Node clients: ws and the official Web PubSub client
 interop-python  600   build,python          Python clients: websockets and the official Web PubSub client
 autobahn        1500  build,python,apt      the Autobahn|Testsuite: sections 1 to 7, 9, 10, 12 and 13
-browser         600   build,node20,chromium  the demo page in headless Chromium
+measure         300   build                 what an idle connection costs, 8,000 of them
+browser         600   build,node,chromium    the demo page in headless Chromium
 '
 QUICK=(format clippy tests doctests)
 
@@ -76,6 +77,8 @@ part_autobahn() {
     PATH=$VENV/bin:$PATH tests/autobahn/run.py
 }
 
+part_measure() { "$CARGO_TARGET_DIR/release/examples/measure" idle 8000; }
+
 part_browser() {
     npm ci --prefix tests/browser --no-audit --no-fund
     TIELINE_BIN=$CARGO_TARGET_DIR/release/tieline node --test --test-reporter=spec tests/browser/*.test.mjs
@@ -85,7 +88,6 @@ part_browser() {
 
 node_is() { command -v npm >/dev/null && node -e "process.exit(parseInt(process.versions.node) < $1 ? 1 : 0)" 2>/dev/null; }
 have_node() { node_is 18; }
-have_node20() { node_is 20; }
 have_python() { python3 -c 'import ensurepip, venv' 2>/dev/null; }
 have_chromium() { command -v "${CHROMIUM:-chromium}" >/dev/null; }
 have_apt() { command -v apt-get >/dev/null && command -v dpkg >/dev/null; }
@@ -94,7 +96,6 @@ have_-() { true; }
 
 declare -A WHY=(
     [node]="Node 18 or newer with npm is missing (Debian: nodejs npm)"
-    [node20]="Playwright needs Node 20 or newer, with npm (Debian 13: nodejs npm)"
     [python]="Python 3 with venv is missing (Debian: python3 python3-venv)"
     [chromium]="Chromium is missing (Debian: chromium)"
     [apt]="the suite is unpacked from Debian packages, and there is no apt-get"
@@ -104,7 +105,7 @@ declare -A WHY=(
 # Installs the Debian packages that the chosen parts lack.
 install_missing() {
     local packages=() needs=" $* " as=()
-    [[ $needs == *" node"* ]] && ! have_node && packages+=(nodejs npm)
+    [[ $needs == *" node "* ]] && ! have_node && packages+=(nodejs npm)
     [[ $needs == *" python "* ]] && ! have_python && packages+=(python3 python3-venv)
     [[ $needs == *" chromium "* ]] && ! have_chromium && packages+=(chromium fonts-dejavu-core)
     if ((${#packages[@]} == 0)) || ! have_apt; then return 0; fi

@@ -77,6 +77,13 @@ export class Server {
     return new Server("tieline", [command], port ?? (await freePort()), isReady).start();
   }
 
+  static async example(program) {
+    const port = await freePort();
+    const example = new Server(program, [], port, accepts);
+    example.args = [`127.0.0.1:${port}`];
+    return example.start();
+  }
+
   constructor(program, args, port, ready) {
     this.port = port;
     this.program = path.join(BUILD, program);
@@ -117,13 +124,13 @@ export class Server {
     return this;
   }
 
-  terminate() {
-    this.process.kill("SIGTERM");
+  terminate(signal = "SIGTERM") {
+    this.process.kill(signal);
   }
 
   /** Ends the process, orderly if it can, and tells how it ended. */
-  async stop() {
-    this.terminate();
+  async stop(signal) {
+    this.terminate(signal);
     try {
       return await within(this.exited, `${this.program} drains and exits`, 2 * DEADLINE);
     } finally {

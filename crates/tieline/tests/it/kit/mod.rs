@@ -1,5 +1,6 @@
 //! What the tests share: a node with a scripted handler, clients, deadlines.
 
+pub(crate) mod child;
 mod log;
 mod probe;
 pub(crate) mod raw;

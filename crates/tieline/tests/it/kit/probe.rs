@@ -3,13 +3,13 @@
 //! A step is one of `wait` (for a permit of the gate), `hang`, `panic`, `emit:TEXT`, `close:CODE`,
 //! `join:GROUP`, `leave:GROUP`. A text message `!STEP` runs one; the query parameters `connect`,
 //! `error` and `disconnect` run one in those callbacks. Every other message comes back, unless the
-//! query says `quiet`.
+//! query says `quiet`; with `forget` messages are not recorded.
 
 use std::{
     collections::HashMap,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -30,6 +30,7 @@ pub(crate) struct Probe {
     /// Where the decision `broadcast` sends to.
     pub(crate) hub: Arc<OnceLock<Hub>>,
     serials: Arc<AtomicUsize>,
+    deciding: Arc<AtomicBool>,
 }
 
 /// The state of a connection.
@@ -48,7 +49,13 @@ impl Probe {
             gate: Arc::new(Semaphore::new(0)),
             hub: Arc::default(),
             serials: Arc::default(),
+            deciding: Arc::default(),
         }
+    }
+
+    /// Whether a decision has waited.
+    pub(crate) fn is_deciding(&self) -> bool {
+        self.deciding.load(Ordering::Acquire)
     }
 
     /// Decides by the query, which is also the guest's script.
@@ -60,7 +67,10 @@ impl Probe {
         match query.get("authorize").map(String::as_str) {
             Some("hang") => std::future::pending().await,
             Some("broadcast") => drop(self.hub.get().unwrap().broadcast("deciding")),
-            Some("wait") => self.gate.acquire().await.unwrap().forget(),
+            Some("wait") => {
+                self.deciding.store(true, Ordering::Release);
+                self.gate.acquire().await.unwrap().forget();
+            }
             Some("refuse") => {
                 let name = HeaderName::from_static("x-why");
                 let refusal = Refusal::new(StatusCode::IM_A_TEAPOT, "short and stout\n");
@@ -141,7 +151,9 @@ impl Handler for Probe {
     async fn on_message(&self, connection: &Connection, guest: &mut Guest, message: Message) {
         let (serial, id) = (guest.serial, connection.id());
         guest.handled += 1;
-        self.log.push(serial, id, What::Message(message.clone()));
+        if !guest.query.contains_key("forget") {
+            self.log.push(serial, id, What::Message(message.clone()));
+        }
         match message.as_text().and_then(|text| text.strip_prefix('!')) {
             Some("handled?") => drop(connection.emit(guest.handled.to_string())),
             Some(step) => self.act(connection, step).await,

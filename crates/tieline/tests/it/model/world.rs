@@ -251,9 +251,9 @@ impl World {
     /// Waits for the receipts that are out, and compares the hub with the model.
     pub(super) async fn settle(&mut self) {
         for (receipt, delivered) in self.of_many.drain(..) {
-            let mut expected = Reached::default();
-            expected.delivered = delivered;
-            assert_eq!(receipt.await, expected);
+            let reached = receipt.await;
+            assert_eq!(reached.delivered, delivered, "{reached:?}");
+            assert_eq!((reached.refused, reached.queue_full), (0, 0));
         }
         for (receipt, expected) in self.of_one.drain(..) {
             assert_eq!(receipt.await, expected);

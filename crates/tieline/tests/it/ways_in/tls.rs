@@ -1,0 +1,265 @@
+//! TLS on the listener.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use rcgen::{CertifiedKey, generate_simple_self_signed};
+use rustls::{ClientConfig, RootCertStore, pki_types::ServerName};
+use tieline::{CloseReason, Config, Delivery, Hub, Node, SlowConsumer, Tls, TlsError};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+
+use crate::kit::{
+    Probe, Raw, eventually, listen,
+    raw::{TEXT, frame, request},
+    run,
+};
+
+struct Secure {
+    node: Node<Probe>,
+    address: SocketAddr,
+    connector: TlsConnector,
+}
+
+impl Secure {
+    async fn start(config: Config) -> Self {
+        let CertifiedKey { cert, signing_key } =
+            generate_simple_self_signed(["node.test".to_owned()]).unwrap();
+        let key = signing_key.serialize_pem();
+        let tls = Tls::from_pem(cert.pem().as_bytes(), key.as_bytes()).unwrap();
+        let mut roots = RootCertStore::empty();
+        roots.add(cert.der().clone()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let client = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let (listener, address) = listen().await;
+        let probe = Probe::new();
+        let node = Node::new(Hub::new(config).unwrap(), probe.clone());
+        let serving = node.clone();
+        tokio::spawn(async move {
+            let authorize = move |request| probe.clone().authorize(request);
+            let forever = std::future::pending();
+            serving.serve(listener.tls(tls), authorize, forever).await
+        });
+        Self {
+            node,
+            address,
+            connector: TlsConnector::from(Arc::new(client)),
+        }
+    }
+
+    async fn secure(&self, tcp: TcpStream) -> Raw<TlsStream<TcpStream>> {
+        let name = ServerName::try_from("node.test").unwrap();
+        Raw::over(self.connector.connect(name, tcp).await.unwrap())
+    }
+
+    async fn client(&self, query: &str) -> Raw<TlsStream<TcpStream>> {
+        let tcp = TcpStream::connect(self.address).await.unwrap();
+        let mut raw = self.secure(tcp).await;
+        let answer = raw.upgrade(&format!("/?{query}"), "").await;
+        assert_eq!(answer.status, 101);
+        raw
+    }
+
+    async fn narrow(&self, query: &str) -> Raw<TlsStream<TcpStream>> {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        let mut raw = self
+            .secure(socket.connect(self.address).await.unwrap())
+            .await;
+        raw.upgrade(&format!("/?{query}"), "").await;
+        raw
+    }
+}
+
+#[test]
+fn messages_pass_both_ways_over_tls() {
+    run(async {
+        let server = Secure::start(Config::default()).await;
+        let mut client = server.client("id=a").await;
+        let hub = server.node.hub();
+        client.send_text("hello").await;
+        assert_eq!(client.text().await, "hello");
+        let long = "x".repeat(1_000_000);
+        client.send_text(&long).await;
+        assert_eq!(client.text().await, long);
+        assert_eq!(hub.emit("a", &long).await, Delivery::Delivered);
+        assert_eq!(client.text().await, long);
+        assert!(hub.connection("a").unwrap().peer().is_some());
+        for n in 0..1000 {
+            hub.emit("a", n.to_string());
+        }
+        for n in 0..1000 {
+            assert_eq!(client.text().await, n.to_string());
+        }
+        client.send_close(1000).await;
+        assert_eq!(client.closed().await, 1000);
+        client.end().await;
+        eventually(|| hub.is_empty()).await;
+        let disconnects = server.node.handler().log.disconnects("a");
+        assert!(matches!(disconnects[..], [CloseReason::Client(Some(_))]));
+    });
+}
+
+#[test]
+fn a_crowd_is_served_over_tls_in_order() {
+    run(async {
+        let server = Secure::start(Config {
+            shards: Some(1),
+            ..Config::default()
+        })
+        .await;
+        let mut crowd = Vec::new();
+        for i in 0..40 {
+            crowd.push(server.client(&format!("id=c{i}")).await);
+        }
+        let hub = server.node.hub();
+        for n in 0..20 {
+            hub.broadcast(format!("all {n}"));
+            for i in 0..40 {
+                hub.emit(&format!("c{i}"), format!("one {n}"));
+            }
+        }
+        for client in &mut crowd {
+            for n in 0..20 {
+                assert_eq!(client.text().await, format!("all {n}"));
+                assert_eq!(client.text().await, format!("one {n}"));
+            }
+        }
+    });
+}
+
+#[test]
+fn what_comes_with_the_request_over_tls_is_not_lost() {
+    run(async {
+        let server = Secure::start(Config::default()).await;
+        let tcp = TcpStream::connect(server.address).await.unwrap();
+        let mut client = server.secure(tcp).await;
+        let mut together = request("/?id=a", "").into_bytes();
+        together.extend(frame(TEXT, b"early"));
+        client.write(&together).await;
+        assert_eq!(client.answer().await.status, 101);
+        assert_eq!(client.text().await, "early");
+    });
+}
+
+#[test]
+fn a_close_over_tls_lets_what_was_sent_before_arrive() {
+    run(async {
+        let server = Secure::start(Config {
+            outbox_bytes: 64 * 1024 * 1024,
+            ..Config::default()
+        })
+        .await;
+        let mut client = server.narrow("id=a").await;
+        let connection = server.node.hub().connection("a").unwrap();
+        let long = "x".repeat(1024 * 1024);
+        for _ in 0..10 {
+            assert!(connection.emit(&long).await.is_delivered());
+        }
+        let code = tieline::CloseCode::new(4000).unwrap();
+        connection.close(tieline::CloseFrame::new(code, ""));
+        for _ in 0..10 {
+            assert_eq!(client.text().await.len(), long.len());
+        }
+        assert_eq!(client.closed().await, 4000);
+        client.send_close(4000).await;
+        client.end().await;
+    });
+}
+
+#[test]
+fn a_client_that_does_not_read_over_tls_is_bounded_too() {
+    run(async {
+        let server = Secure::start(Config {
+            outbox_bytes: 1024 * 1024,
+            message_size: 1024 * 1024 - 1,
+            slow_consumer: SlowConsumer::DropNewest,
+            ..Config::default()
+        })
+        .await;
+        let mut client = server.narrow("id=a").await;
+        let hub = server.node.hub();
+        let text = |n: usize| format!("{n:016384}");
+        let mut delivered = 0;
+        while hub.emit("a", text(delivered)).await == Delivery::Delivered {
+            delivered += 1;
+            assert!(delivered < 1000, "no bound");
+            tokio::task::yield_now().await;
+        }
+        assert!(delivered > 32);
+        for n in 0..delivered {
+            assert_eq!(client.text().await, text(n));
+        }
+    });
+}
+
+#[test]
+fn an_outbox_near_its_bound_is_written_over_tls_before_the_policy_applies() {
+    run(async {
+        let server = Secure::start(Config {
+            outbox_frames: 10,
+            ..Config::default()
+        })
+        .await;
+        let mut client = server.client("id=a&quiet=1").await;
+        // All in one write, so that the answers are made in one turn; the client reads them.
+        let burst: Vec<u8> = (0..100).flat_map(|_| frame(TEXT, b"!emit:x")).collect();
+        client.write(&burst).await;
+        for _ in 0..100 {
+            assert_eq!(client.text().await, "x");
+        }
+    });
+}
+
+#[test]
+fn a_tls_handshake_that_takes_too_long_is_closed() {
+    run(async {
+        let server = Secure::start(Config {
+            handshake_timeout: Duration::from_millis(300),
+            ..Config::default()
+        })
+        .await;
+        // One says nothing at all, one stops after the TLS handshake.
+        let silent = TcpStream::connect(server.address).await.unwrap();
+        Raw::over(silent).end().await;
+        let tcp = TcpStream::connect(server.address).await.unwrap();
+        server.secure(tcp).await.end().await;
+        let mut client = server.client("id=a").await;
+        client.send_text("well").await;
+        assert_eq!(client.text().await, "well");
+    });
+}
+
+#[test]
+fn what_is_no_tls_is_closed() {
+    run(async {
+        let server = Secure::start(Config::default()).await;
+        let mut plain = Raw::over(TcpStream::connect(server.address).await.unwrap());
+        plain.write(request("/?id=a", "").as_bytes()).await;
+        // An alert may come before the end, but no answer.
+        use tokio::io::AsyncReadExt;
+        let mut rest = Vec::new();
+        let _ = plain.stream.read_to_end(&mut rest).await;
+        assert!(rest.len() < 16, "{rest:?}");
+        let mut client = server.client("id=a").await;
+        client.send_text("well").await;
+        assert_eq!(client.text().await, "well");
+    });
+}
+
+#[test]
+fn certificates_and_keys_that_cannot_be_used_are_told_apart() {
+    let CertifiedKey { cert, signing_key } =
+        generate_simple_self_signed(["node.test".to_owned()]).unwrap();
+    let (cert, key) = (cert.pem(), signing_key.serialize_pem());
+    let from = |cert: &str, key: &str| Tls::from_pem(cert.as_bytes(), key.as_bytes()).map(drop);
+    assert_eq!(from(&cert, &key), Ok(()));
+    assert!(matches!(from("", &key), Err(TlsError::Certificate(_))));
+    assert!(matches!(from(&cert, ""), Err(TlsError::Key(_))));
+    let other = generate_simple_self_signed(["other.test".to_owned()]).unwrap();
+    let other = other.signing_key.serialize_pem();
+    assert!(matches!(from(&cert, &other), Err(TlsError::Key(_))));
+}
