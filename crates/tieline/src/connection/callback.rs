@@ -62,6 +62,8 @@ impl<F: Future<Output = ()>> Future for Call<'_, F> {
             if *call.waits {
                 call.member.handling(false);
             }
+            // An outbox near its bound that only this task may write is written between callbacks.
+            call.wire.poll_writes(cx, call.member);
             return called;
         }
         if !*call.waits {

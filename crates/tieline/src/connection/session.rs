@@ -165,7 +165,7 @@ impl<H: Handler> Session<H> {
 
     /// Goes on, without the handler where a close has begun.
     fn go_on(&mut self) -> Flow {
-        if self.member().is_closing() {
+        if self.member().is_leaving() {
             self.stop_hearing();
         }
         Flow::Continue
@@ -196,10 +196,15 @@ impl<H: Handler> Session<H> {
     }
 
     async fn lose(&mut self, kind: io::ErrorKind) -> Flow {
+        let reason = CloseReason::Lost(kind);
+        if kind == io::ErrorKind::UnexpectedEof {
+            // Many clients leave so. Its other half may still read what waits.
+            self.member().close(reason);
+            return Flow::End;
+        }
         let closing = self.member().is_closing();
-        self.member().abort(CloseReason::Lost(kind));
-        // The end of the stream is how many clients leave; only a failure is an error.
-        if !closing && kind != io::ErrorKind::UnexpectedEof {
+        self.member().abort(reason);
+        if !closing {
             self.tell(ConnectionError::Io(kind)).await;
         }
         Flow::End

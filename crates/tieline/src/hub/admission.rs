@@ -45,7 +45,7 @@ impl Hub {
                 self.0.sockets.fetch_sub(1, Ordering::AcqRel);
                 return Err(AdmissionError::Duplicate);
             }
-            Inserted::Replaced(older) => older.close(CloseReason::Replaced),
+            Inserted::Replaced(older) => self.close_member(&older, CloseReason::Replaced),
             Inserted::Fresh => {}
         }
         Ok(Admission {

@@ -15,12 +15,15 @@ use std::{
     },
 };
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use tieline_websocket::{Deflate, Frame};
 use tokio::sync::Notify;
 
 use super::{member::Member, shard::Audience};
-use crate::delivery::{Reached, Tally};
+use crate::{
+    CloseReason,
+    delivery::{Reached, Tally},
+};
 
 /// Connections that the worker serves before it lets others run: about 0.2 ms of sends.
 const SLICE: usize = 64;
@@ -44,6 +47,13 @@ pub(super) struct Post {
     pub(super) tally: Arc<Tally>,
 }
 
+/// What waits for the worker.
+enum Waiting {
+    Post(Post),
+    /// A close that must not overtake what was sent before it.
+    Close(Arc<Member>, CloseReason),
+}
+
 /// Bounds of a queue.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
@@ -52,23 +62,23 @@ pub(super) struct Bounds {
 }
 
 pub(super) struct Queue {
-    waiting: Mutex<Waiting>,
-    /// Posts that wait or are being delivered.
+    line: Mutex<Line>,
+    /// What waits or is being delivered.
     pending: AtomicUsize,
     bell: Notify,
     bounds: Bounds,
 }
 
 #[derive(Default)]
-struct Waiting {
-    posts: VecDeque<Post>,
+struct Line {
+    waiting: VecDeque<Waiting>,
     bytes: usize,
 }
 
 impl Queue {
     pub(super) fn new(bounds: Bounds) -> Self {
         Self {
-            waiting: Mutex::default(),
+            line: Mutex::default(),
             pending: AtomicUsize::new(0),
             bell: Notify::new(),
             bounds,
@@ -99,12 +109,12 @@ impl Queue {
 
     /// Queues a message for the worker.
     pub(super) fn post(&self, post: Post) {
-        let mut waiting = self.waiting.lock();
+        let mut line = self.line.lock();
         let length = post.frame.payload().len();
         let full =
-            waiting.posts.len() >= self.bounds.frames || waiting.bytes + length > self.bounds.bytes;
+            line.waiting.len() >= self.bounds.frames || line.bytes + length > self.bounds.bytes;
         if full {
-            drop(waiting);
+            drop(line);
             let queue_full = post.audience.len() as u64;
             post.tally.end_part(Reached {
                 queue_full,
@@ -112,10 +122,24 @@ impl Queue {
             });
             return;
         }
-        waiting.bytes += length;
-        waiting.posts.push_back(post);
+        line.bytes += length;
+        self.enqueue(line, Waiting::Post(post));
+    }
+
+    /// Closes a connection, behind what was sent to it before. Closes are not refused: there is one
+    /// per connection.
+    pub(super) fn close(&self, member: &Arc<Member>, reason: CloseReason) {
+        if self.is_idle() {
+            member.close(reason);
+        } else if member.leave() {
+            self.enqueue(self.line.lock(), Waiting::Close(Arc::clone(member), reason));
+        }
+    }
+
+    fn enqueue(&self, mut line: MutexGuard<'_, Line>, waiting: Waiting) {
+        line.waiting.push_back(waiting);
         self.pending.fetch_add(1, Ordering::AcqRel);
-        drop(waiting);
+        drop(line);
         self.bell.notify_one();
     }
 
@@ -123,41 +147,58 @@ impl Queue {
     pub(super) async fn work(&self) {
         loop {
             self.bell.notified().await;
-            while let Some(mut run) = self.take_run() {
-                let slices = run.audience.len().div_ceil(SLICE);
-                for slice in 0..slices {
-                    run.deliver_slice(slice);
-                    tokio::task::yield_now().await;
-                }
-                let posts = run.frames.len();
-                run.end();
-                self.pending.fetch_sub(posts, Ordering::AcqRel);
+            while let Some(next) = self.next() {
+                let done = match next {
+                    Waiting::Close(member, reason) => {
+                        member.close(reason);
+                        1
+                    }
+                    Waiting::Post(first) => self.deliver(self.run_from(first)).await,
+                };
+                self.pending.fetch_sub(done, Ordering::AcqRel);
             }
         }
     }
 
-    fn take_run(&self) -> Option<Run> {
-        let mut waiting = self.waiting.lock();
-        let Some(first) = waiting.posts.pop_front() else {
-            waiting.posts = VecDeque::new();
-            return None;
-        };
+    /// Delivers a run slice by slice; says how many posts it was.
+    async fn deliver(&self, mut run: Run) -> usize {
+        for slice in 0..run.audience.len().div_ceil(SLICE) {
+            run.deliver_slice(slice);
+            tokio::task::yield_now().await;
+        }
+        let posts = run.frames.len();
+        run.end();
+        posts
+    }
+
+    fn next(&self) -> Option<Waiting> {
+        let mut line = self.line.lock();
+        let next = line.waiting.pop_front();
+        match &next {
+            Some(Waiting::Post(post)) => line.bytes -= post.frame.payload().len(),
+            Some(Waiting::Close(..)) => {}
+            None => line.waiting = VecDeque::new(),
+        }
+        next
+    }
+
+    /// A post, and those behind it that are for the same audience.
+    fn run_from(&self, first: Post) -> Run {
         let mut bytes = first.frame.payload().len();
         let mut run = Run::of(first);
-        while let Some(next) = waiting.posts.front()
+        let mut line = self.line.lock();
+        while let Some(Waiting::Post(next)) = line.waiting.front()
             && run.frames.len() < RUN_FRAMES
             && bytes + next.frame.payload().len() <= RUN_BYTES
             && run.is_for(next)
+            && let Some(Waiting::Post(next)) = line.waiting.pop_front()
         {
-            bytes += next.frame.payload().len();
-            let next = waiting
-                .posts
-                .pop_front()
-                .expect("the front was just looked at");
+            let length = next.frame.payload().len();
+            bytes += length;
+            line.bytes -= length;
             run.add(next);
         }
-        waiting.bytes -= bytes;
-        Some(run)
+        run
     }
 }
 

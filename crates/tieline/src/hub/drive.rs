@@ -89,15 +89,21 @@ impl Member {
             Poll::Ready(result) => result,
             Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
         })?;
-        if flushed == Flushed::Empty && writer.poll_flush(cx)?.is_ready() {
-            self.set(signal::WRITE, false);
+        let done = flushed == Flushed::Empty && writer.poll_flush(cx)?.is_ready();
+        if done && self.has(signal::STALLED) {
+            // As above: bytes that would not go have gone.
             self.heard();
+        }
+        self.set(signal::STALLED, !done);
+        if done {
+            self.set(signal::WRITE, false);
         }
         Ok(())
     }
 
-    /// Whether everything queued has left.
+    /// Whether everything queued has left, a close that was asked for included.
     pub(crate) fn is_drained(&self) -> bool {
-        !self.has(signal::WRITE) && self.egress.lock().outbox.is_empty()
+        let awaited = self.is_leaving() && !self.is_closing();
+        !awaited && !self.has(signal::WRITE) && self.egress.lock().outbox.is_empty()
     }
 }

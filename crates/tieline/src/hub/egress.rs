@@ -133,20 +133,18 @@ impl Member {
 
     fn begin_close(&self, egress: &mut Egress, reason: CloseReason, frame: Option<Frame>) {
         if egress.closing.is_some() {
-            // Both sides may close at once; the peer's close is answered even so.
-            if let Some(frame) = frame {
-                egress.outbox.push(frame);
-            }
+            // One close frame a side: where closes cross, each is the other's answer.
             return;
         }
         if matches!(reason, CloseReason::SlowConsumer | CloseReason::Silent) {
             egress.outbox.discard_waiting();
         }
-        if let (Some(farewell), false) = (self.farewell, matches!(reason, CloseReason::Client(_))) {
-            egress.outbox.push(farewell(&reason));
-        }
-        if let Some(frame) = frame.or_else(|| Some(Frame::close(Some(&reason.frame()?)))) {
-            egress.outbox.push(frame);
+        if let Some(goodbye) = frame.or_else(|| Some(Frame::close(Some(&reason.frame()?)))) {
+            let ours = !matches!(reason, CloseReason::Client(_));
+            if let Some(farewell) = self.farewell.filter(|_| ours) {
+                egress.outbox.push(farewell(&reason));
+            }
+            egress.outbox.push(goodbye);
         }
         egress.closing = Some(Box::new(reason));
         self.signal(egress, signal::CLOSE);
@@ -186,13 +184,11 @@ impl Member {
     }
 
     fn flush_or_defer(self: &Arc<Self>, egress: &mut Egress) {
-        if self.has(signal::TOUCHED) {
-            return;
-        }
-        if Turn::defer(self) {
-            self.set(signal::TOUCHED, true);
-        } else {
+        if !Turn::is_running() || egress.outbox.is_half_full(&self.rules.config) {
             self.flush(egress, true);
+        } else if !self.has(signal::TOUCHED) {
+            self.set(signal::TOUCHED, true);
+            Turn::defer(self);
         }
     }
 
@@ -228,7 +224,7 @@ impl Member {
         }
     }
 
-    fn signal(&self, egress: &Egress, bits: u8) {
+    fn signal(&self, egress: &Egress, bits: u16) {
         self.signals.fetch_or(bits, Ordering::AcqRel);
         self.wake(egress);
     }

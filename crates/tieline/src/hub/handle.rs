@@ -61,7 +61,7 @@ impl Connection {
 
     /// Whether it is open: not closed and not closing.
     pub fn is_open(&self) -> bool {
-        !self.member.is_closing()
+        !self.member.is_leaving()
     }
 
     /// Sends to this client.
@@ -93,7 +93,8 @@ impl Connection {
 
     /// Begins the close handshake. What was sent before still leaves; a second call changes nothing.
     pub fn close(&self, frame: CloseFrame) {
-        self.member.close(CloseReason::Application(frame));
+        let reason = CloseReason::Application(frame);
+        self.hub.close_member(&self.member, reason);
     }
 }
 

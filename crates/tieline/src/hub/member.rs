@@ -8,7 +8,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicU8, AtomicU32, Ordering},
+        atomic::{AtomicU16, AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -27,19 +27,23 @@ use crate::{ClientId, CloseReason, Farewell};
 /// What the connection's task must do, or is doing.
 pub(super) mod signal {
     /// Frames wait for the task: the socket blocks, or only the task may write to it.
-    pub(in crate::hub) const WRITE: u8 = 1;
+    pub(in crate::hub) const WRITE: u16 = 1;
     /// A close was begun.
-    pub(in crate::hub) const CLOSE: u8 = 2;
+    pub(in crate::hub) const CLOSE: u16 = 2;
     /// End at once, without the close handshake.
-    pub(in crate::hub) const ABORT: u8 = 4;
+    pub(in crate::hub) const ABORT: u16 = 4;
     /// The handler is at work; silence does not count.
-    pub(in crate::hub) const HANDLING: u8 = 8;
+    pub(in crate::hub) const HANDLING: u16 = 8;
     /// A message is unfinished since the last read that began one.
-    pub(in crate::hub) const UNFINISHED: u8 = 16;
+    pub(in crate::hub) const UNFINISHED: u16 = 16;
     /// A ping is out.
-    pub(in crate::hub) const PINGED: u8 = 32;
+    pub(in crate::hub) const PINGED: u16 = 32;
     /// Listed for the end of a turn. Changed under the lock of the egress only.
-    pub(in crate::hub) const TOUCHED: u8 = 64;
+    pub(in crate::hub) const TOUCHED: u16 = 64;
+    /// A close was asked for; it may wait behind messages to many.
+    pub(in crate::hub) const LEAVING: u16 = 128;
+    /// The task's writer took nothing when it was asked last.
+    pub(in crate::hub) const STALLED: u16 = 256;
 }
 
 pub(crate) struct Member {
@@ -51,7 +55,7 @@ pub(crate) struct Member {
     pub(super) groups: Mutex<Groups>,
     pub(super) farewell: Option<Farewell>,
     pub(super) rules: Arc<Rules>,
-    pub(super) signals: AtomicU8,
+    pub(super) signals: AtomicU16,
     /// Coarse milliseconds of the hub's clock when the client was last heard.
     heard: AtomicU32,
     /// The same, when the unfinished message began.
@@ -98,7 +102,7 @@ impl Member {
             peer: names.peer,
             groups: Mutex::new(Groups::of(names.groups)),
             farewell: greeting.farewell,
-            signals: AtomicU8::new(0),
+            signals: AtomicU16::new(0),
             heard: AtomicU32::new(rules.clock.now()),
             begun: AtomicU32::new(0),
             rules,
@@ -110,8 +114,20 @@ impl Member {
         &self.rules
     }
 
+    /// Whether a close has begun; nothing more is queued.
     pub(crate) fn is_closing(&self) -> bool {
         self.has(signal::CLOSE)
+    }
+
+    /// Notes that a close was asked for; false if one was before.
+    pub(super) fn leave(&self) -> bool {
+        let before = self.signals.fetch_or(signal::LEAVING, Ordering::AcqRel);
+        before & (signal::LEAVING | signal::CLOSE) == 0
+    }
+
+    /// Whether a close was asked for; what was sent before may still be queued.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.has(signal::CLOSE | signal::LEAVING)
     }
 
     pub(crate) fn is_aborted(&self) -> bool {
@@ -123,11 +139,11 @@ impl Member {
         self.egress.lock().closing.as_deref().cloned()
     }
 
-    pub(super) fn has(&self, bits: u8) -> bool {
+    pub(super) fn has(&self, bits: u16) -> bool {
         self.signals.load(Ordering::Acquire) & bits != 0
     }
 
-    pub(super) fn set(&self, bits: u8, on: bool) {
+    pub(super) fn set(&self, bits: u16, on: bool) {
         if on {
             self.signals.fetch_or(bits, Ordering::AcqRel);
         } else {

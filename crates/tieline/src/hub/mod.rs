@@ -105,12 +105,12 @@ impl Hub {
     /// The connection with this id, if it is here and open.
     pub fn connection(&self, id: &str) -> Option<Connection> {
         let member = self.find(id)?;
-        (!member.is_closing()).then(|| self.handle(member))
+        (!member.is_leaving()).then(|| self.handle(member))
     }
 
     /// Whether a client is here.
     pub fn online(&self, id: &str) -> bool {
-        self.find(id).is_some_and(|member| !member.is_closing())
+        self.find(id).is_some_and(|member| !member.is_leaving())
     }
 
     /// How many connections this hub admitted and has not ended yet.
@@ -202,15 +202,18 @@ impl Hub {
     pub fn close(&self) {
         let frame = CloseFrame::new(CloseCode::GOING_AWAY, "the hub closes");
         for connection in self.connections() {
-            connection
-                .member()
-                .close(CloseReason::Application(frame.clone()));
+            connection.close(frame.clone());
         }
     }
 
     /// The settings it was made with.
     pub fn config(&self) -> &Config {
         &self.0.rules.config
+    }
+
+    /// Closes a connection, behind what was sent to it before.
+    pub(crate) fn close_member(&self, member: &Arc<Member>, reason: CloseReason) {
+        self.part_of(&member.id).queue.close(member, reason);
     }
 
     fn find(&self, id: &str) -> Option<Arc<Member>> {
@@ -238,7 +241,7 @@ impl Hub {
             .filter_map(|part| part.index.lock().audience(scope));
         audiences
             .flat_map(|audience| audience.iter().map(Arc::clone).collect::<Vec<_>>())
-            .filter(|member| !member.is_closing())
+            .filter(|member| !member.is_leaving())
             .map(|member| self.handle(member))
             .collect()
     }

@@ -14,6 +14,8 @@ use std::{
 
 use tieline_websocket::{Deflate, Frame};
 
+use crate::Config;
+
 /// Frames up to this many bytes in all are copied together and leave in one plain write; above it,
 /// slices of the frames themselves leave in a vectored one. Copying 64 bytes costs a few nanoseconds,
 /// an extra slice in a vectored write several tens.
@@ -74,6 +76,12 @@ impl Outbox {
     pub(crate) fn fits(&self, frame: &Frame, bytes: usize, frames: usize) -> bool {
         self.queue.is_empty()
             || (self.queue.len() < frames && self.bytes + self.length(frame) <= bytes)
+    }
+
+    /// Whether it is near enough to its bounds to be written before the turn ends.
+    pub(crate) fn is_half_full(&self, config: &Config) -> bool {
+        self.bytes >= config.outbox_bytes / 2
+            || self.queue.len() >= config.outbox_frames.div_ceil(2)
     }
 
     /// Appends a frame; whoever calls has looked at [`Outbox::fits`], or sends a control frame.

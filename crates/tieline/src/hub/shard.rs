@@ -63,7 +63,7 @@ impl Shard {
     pub(super) fn insert(&mut self, member: &Arc<Member>, duplicate: Duplicate) -> Inserted {
         let older = self.ids.get(&*member.id).map(|entry| Arc::clone(&entry.0));
         if let Some(older) = &older {
-            if duplicate == Duplicate::Reject && !older.is_closing() {
+            if duplicate == Duplicate::Reject && !older.is_leaving() {
                 return Inserted::Taken;
             }
             self.remove(older);

@@ -36,15 +36,16 @@ impl Turn {
         Self { outermost }
     }
 
-    /// Lists a connection for the end of the turn; false outside a turn.
-    pub(super) fn defer(member: &Arc<Member>) -> bool {
-        TOUCHED.with_borrow_mut(|touched| match touched {
-            Some(list) => {
-                list.push(Arc::clone(member));
-                true
-            }
-            None => false,
-        })
+    /// Whether this thread is inside a turn.
+    pub(super) fn is_running() -> bool {
+        TOUCHED.with_borrow(Option::is_some)
+    }
+
+    /// Lists a connection for the end of the running turn.
+    pub(super) fn defer(member: &Arc<Member>) {
+        TOUCHED.with_borrow_mut(|touched| {
+            touched.get_or_insert_default().push(Arc::clone(member));
+        });
     }
 }
 

@@ -14,9 +14,9 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tower_service::Service;
 
-use super::Body;
 #[cfg(feature = "tls")]
 use super::Tls;
+use super::{Body, Patient};
 use crate::{Config, upgrade::Accepted};
 
 /// How connections are served before an upgrade.
@@ -111,7 +111,10 @@ impl Server {
             .header_read_timeout(self.handshake_timeout)
             .max_headers(self.header_fields)
             .max_buf_size(self.header_size)
-            .serve_connection(TokioIo::new(stream), service)
+            .serve_connection(
+                TokioIo::new(Patient::new(stream, self.handshake_timeout)),
+                service,
+            )
             .with_upgrades();
         let mut connection = pin!(connection);
         let ended = tokio::select! {

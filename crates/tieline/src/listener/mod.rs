@@ -6,6 +6,7 @@
 
 mod body;
 mod http1;
+mod patient;
 #[cfg(feature = "tls")]
 mod tls;
 
@@ -18,6 +19,7 @@ use tower_service::Service;
 
 pub use self::body::Body;
 use self::http1::Server;
+pub(crate) use self::patient::Patient;
 #[cfg(feature = "tls")]
 pub use self::tls::{Tls, TlsError};
 use crate::Config;

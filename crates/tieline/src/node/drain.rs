@@ -52,7 +52,8 @@ impl<H: Handler> Node<H> {
 }
 
 fn close(connection: &Connection) {
-    connection.member().close(CloseReason::Drain);
+    let hub = connection.hub();
+    hub.close_member(connection.member(), CloseReason::Drain);
 }
 
 /// One moment for each of `count` closes, spread evenly over the window and jittered within its part.

@@ -2,29 +2,44 @@
 
 use hyper::upgrade::Upgraded;
 use hyper_util::{rt::TokioIo, server::conn::auto};
-use tokio::net::{TcpStream, tcp::OwnedWriteHalf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpStream, tcp::OwnedWriteHalf},
+};
+#[cfg(feature = "tls")]
+use tokio_rustls::server::TlsStream;
 
-use crate::{connection::Stream, scratch::Chunk};
+use crate::{connection::Stream, listener::Patient, scratch::Chunk};
 
 /// Takes the socket and what was read beyond the request, so that the HTTP server's buffers go.
 ///
-/// Our own listener and `axum::serve` both serve plain TCP, the latter behind hyper-util's wrapper. Any
-/// other stream, TLS among them, stays behind hyper's.
+/// Our own listener serves TCP and TLS, `axum::serve` TCP behind hyper-util's wrapper. Any other stream
+/// stays behind hyper's.
 pub(crate) fn detach(upgraded: Upgraded) -> (Stream, Option<OwnedWriteHalf>, Chunk) {
-    let upgraded = match upgraded.downcast::<TokioIo<TcpStream>>() {
-        Ok(parts) => return tcp(parts.io, &parts.read_buf),
+    let upgraded = match upgraded.downcast::<TokioIo<Patient<TcpStream>>>() {
+        Ok(parts) => return tcp(parts.io.into_inner().into_inner(), &parts.read_buf),
+        Err(upgraded) => upgraded,
+    };
+    #[cfg(feature = "tls")]
+    let upgraded = match upgraded.downcast::<TokioIo<Patient<TlsStream<TcpStream>>>>() {
+        Ok(parts) => return other(parts.io.into_inner().into_inner(), &parts.read_buf),
         Err(upgraded) => upgraded,
     };
     match auto::upgrade::downcast::<TokioIo<TcpStream>>(upgraded) {
-        Ok(parts) => tcp(parts.io, &parts.read_buf),
-        Err(upgraded) => {
-            let (stream, writer) = Stream::other(TokioIo::new(upgraded));
-            (stream, writer, Chunk::default())
-        }
+        Ok(parts) => tcp(parts.io.into_inner(), &parts.read_buf),
+        Err(upgraded) => other(TokioIo::new(upgraded), &[]),
     }
 }
 
-fn tcp(io: TokioIo<TcpStream>, early: &[u8]) -> (Stream, Option<OwnedWriteHalf>, Chunk) {
-    let (stream, writer) = Stream::tcp(io.into_inner());
+fn other(
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    early: &[u8],
+) -> (Stream, Option<OwnedWriteHalf>, Chunk) {
+    let (stream, writer) = Stream::other(stream);
+    (stream, writer, Chunk::copy_of(early))
+}
+
+fn tcp(socket: TcpStream, early: &[u8]) -> (Stream, Option<OwnedWriteHalf>, Chunk) {
+    let (stream, writer) = Stream::tcp(socket);
     (stream, writer, Chunk::copy_of(early))
 }

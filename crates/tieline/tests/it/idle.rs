@@ -7,7 +7,7 @@ use crate::kit::{Raw, Server, child, run_threads};
 const CONNECTIONS: usize = 2000;
 
 /// Generous: a debug build, the test's log and the client's socket included.
-const BYTES_EACH: usize = 8 * 1024;
+const BYTES_EACH: usize = 6 * 1024;
 
 #[test]
 fn an_idle_connection_keeps_no_buffer_after_it_has_talked() {

@@ -1,7 +1,7 @@
 //! A second connection with a live id does not corrupt the first.
 
 use futures_util::future::join_all;
-use tieline::{CloseReason, Config, Delivery, Duplicate};
+use tieline::{CloseReason, Config, Delivery, Duplicate, JoinError};
 
 use crate::kit::{Server, What, eventually, run, run_threads};
 
@@ -41,6 +41,8 @@ fn a_newer_connection_replaces_the_older() {
         assert_eq!(server.hub.emit_user("u", "to user").await.delivered, 1);
         assert_eq!(server.hub.emit_group("g", "to group").await.delivered, 1);
         assert_eq!(older_handle.emit("to the older").await, Delivery::Offline);
+        assert_eq!(older_handle.join("h"), Err(JoinError::Closed));
+        assert!(!older_handle.leave("g"));
 
         let (texts, code) = older.texts_until_closed().await;
         let sent: Vec<_> = (0..50).map(|i| format!("old {i}")).collect();
@@ -202,5 +204,22 @@ fn of_many_at_once_replace_leaves_one() {
         eventually(|| server.hub.len() == 1).await;
         eventually(|| server.log.disconnects("a").len() == 49).await;
         assert!(winner.is_open());
+    });
+}
+
+#[test]
+fn under_reject_a_closing_connection_does_not_hold_the_id() {
+    run(async {
+        let server = Server::start(rejecting()).await;
+        let mut older = server.raw("id=a").await;
+        server.connection("a").close(super::close_frame(4000));
+        // It has not answered, and will not for a while.
+        assert_eq!(older.closed().await, 4000);
+        let mut newer = server.raw("id=a").await;
+        older.send_close(4000).await;
+        older.end().await;
+        eventually(|| server.hub.len() == 1).await;
+        assert_eq!(server.hub.emit("a", "yours").await, Delivery::Delivered);
+        assert_eq!(newer.text().await, "yours");
     });
 }

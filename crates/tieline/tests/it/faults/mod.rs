@@ -9,7 +9,7 @@ use tieline::{
 use tokio_tungstenite::tungstenite;
 
 use crate::kit::{
-    Client, Server, What, listen,
+    Client, Server, What, eventually, listen,
     raw::{self, BINARY, TEXT},
     run,
 };
@@ -265,7 +265,7 @@ fn no_message_is_handled_before_on_connect_has_completed() {
             What::Handled,
         ];
         server.log.until_of("a", expected[4].clone()).await;
-        super::kit::eventually(|| server.log.of("a").len() == expected.len()).await;
+        eventually(|| server.log.of("a").len() == expected.len()).await;
         assert_eq!(server.log.of("a"), expected);
     });
 }

@@ -1,7 +1,8 @@
 //! What a node's handler was called with, in order, and waiting for it.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tieline::{CloseReason, ConnectionError, Message};
 use tokio::sync::watch;
 
@@ -43,12 +44,12 @@ impl Log {
 
     pub(crate) fn push(&self, serial: usize, id: &str, what: What) {
         let id = id.to_owned();
-        self.events.lock().unwrap().push(Event { serial, id, what });
+        self.events.lock().push(Event { serial, id, what });
         self.changed.send_replace(());
     }
 
     pub(crate) fn all(&self) -> Vec<Event> {
-        self.events.lock().unwrap().clone()
+        self.events.lock().clone()
     }
 
     /// What happened to the connections with an id.
@@ -80,7 +81,7 @@ impl Log {
         let mut changes = self.changed.subscribe();
         loop {
             changes.mark_unchanged();
-            if let Some(answer) = ask(&self.events.lock().unwrap()) {
+            if let Some(answer) = ask(&self.events.lock()) {
                 return answer;
             }
             changes.changed().await.unwrap();

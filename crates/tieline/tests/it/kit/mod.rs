@@ -33,7 +33,7 @@ pub(crate) fn run_threads<T>(threads: usize, test: impl Future<Output = T>) -> T
         .enable_all()
         .build()
         .unwrap();
-    run_on(&runtime, Duration::from_secs(60), test)
+    run_on(&runtime, Duration::from_mins(1), test)
 }
 
 fn run_on<T>(

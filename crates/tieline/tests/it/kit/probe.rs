@@ -1,7 +1,7 @@
 //! A handler that records its calls and does what clients script.
 //!
 //! A step is one of `wait` (for a permit of the gate), `hang`, `panic`, `emit:TEXT`, `close:CODE`,
-//! `join:GROUP`, `leave:GROUP`. A text message `!STEP` runs one; the query parameters `connect`,
+//! `join:GROUP`, `leave:GROUP`, `mix:COUNT`. A text message `!STEP` runs one; the query parameters `connect`,
 //! `error` and `disconnect` run one in those callbacks. Every other message comes back, unless the
 //! query says `quiet`; with `forget` messages are not recorded.
 
@@ -66,6 +66,7 @@ impl Probe {
                 .collect();
         match query.get("authorize").map(String::as_str) {
             Some("hang") => std::future::pending().await,
+            Some("panic") => panic!("scripted"),
             Some("broadcast") => drop(self.hub.get().unwrap().broadcast("deciding")),
             Some("wait") => {
                 self.deciding.store(true, Ordering::Release);
@@ -125,6 +126,7 @@ impl Probe {
                 let code = CloseCode::new(rest.parse().unwrap()).unwrap();
                 connection.close(CloseFrame::new(code, "scripted"));
             }
+            "mix" => mix(connection, rest.parse().unwrap()),
             "join" => assert!(connection.join(rest).unwrap()),
             "leave" => assert!(connection.leave(rest)),
             _ => panic!("unknown step {step:?}"),
@@ -134,6 +136,20 @@ impl Probe {
     async fn scripted(&self, connection: &Connection, guest: &Guest, callback: &str) {
         if let Some(step) = guest.query.get(callback) {
             self.act(connection, step).await;
+        }
+    }
+}
+
+/// Sends numbers to this client, by turns in every way that there is.
+fn mix(connection: &Connection, count: usize) {
+    let hub = connection.hub();
+    for n in 0..count {
+        let text = n.to_string();
+        match n % 5 {
+            0 | 1 => drop(connection.emit(text)),
+            2 => drop(hub.broadcast(text)),
+            3 => drop(hub.emit_group("mix", text)),
+            _ => drop(hub.emit(connection.id(), text)),
         }
     }
 }

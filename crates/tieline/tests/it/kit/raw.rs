@@ -19,6 +19,7 @@ pub(crate) const PONG: u8 = 0xa;
 
 const FIN: u8 = 0x80;
 const RSV1: u8 = 0x40;
+const MASKED: u8 = 0x80;
 
 /// The answer to an upgrade request.
 #[derive(Debug)]
@@ -117,14 +118,13 @@ impl<S: AsyncRead + Unpin> Raw<S> {
     /// Reads an HTTP answer. The body is what `Content-Length` says.
     pub(crate) async fn answer(&mut self) -> Answer {
         let end = loop {
-            let found = self.buffer.windows(4).position(|w| w == b"\r\n\r\n");
-            if let Some(at) = found {
+            let unread = &self.buffer[self.start..];
+            if let Some(at) = unread.windows(4).position(|w| w == b"\r\n\r\n") {
                 break at + 4;
             }
             assert!(self.fill().await, "no answer, but the end");
         };
-        let head = String::from_utf8(self.buffer[..end].to_vec()).unwrap();
-        self.start = end;
+        let head = String::from_utf8(self.take(end).await.unwrap()).unwrap();
         let mut answer = Answer {
             status: head[9..12].parse().unwrap(),
             head,
@@ -251,18 +251,17 @@ pub(crate) fn frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
 pub(crate) fn frame_with(first: u8, payload: &[u8]) -> Vec<u8> {
     const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
     let mut bytes = vec![first];
-    match payload.len() {
-        length @ 0..=125 => bytes.push(0x80 | u8::try_from(length).unwrap()),
-        length => match u16::try_from(length) {
-            Ok(length) => {
-                bytes.push(0x80 | 126);
-                bytes.extend(length.to_be_bytes());
-            }
-            Err(_) => {
-                bytes.push(0x80 | 127);
-                bytes.extend((length as u64).to_be_bytes());
-            }
-        },
+    let length = payload.len() as u64;
+    match (u8::try_from(length), u16::try_from(length)) {
+        (Ok(length @ ..126), _) => bytes.push(MASKED | length),
+        (_, Ok(length)) => {
+            bytes.push(MASKED | 0x7e);
+            bytes.extend(length.to_be_bytes());
+        }
+        _ => {
+            bytes.push(MASKED | 0x7f);
+            bytes.extend(length.to_be_bytes());
+        }
     }
     bytes.extend(MASK);
     bytes.extend(payload.iter().zip(MASK.iter().cycle()).map(|(b, m)| b ^ m));

@@ -1,14 +1,12 @@
 //! The close handshake, what still arrives before it, and first and last words.
 
-use std::time::{Duration, Instant};
-
 use tieline::{CloseReason, Config, Delivery};
 
 use super::close_frame;
 use crate::kit::{
     Server,
     raw::{CLOSE, Raw, TEXT, frame, request},
-    run,
+    run, run_threads,
 };
 
 #[test]
@@ -181,19 +179,6 @@ fn nothing_is_heard_while_closing() {
 }
 
 #[test]
-fn the_close_timeout_does_not_cut_short_a_client_that_reads() {
-    run(async {
-        let server = Server::start(Config::default()).await;
-        let begun = Instant::now();
-        let client = server.client("id=a").await;
-        server.connection("a").close(close_frame(4000, ""));
-        assert_eq!(client.closed().await, Some(4000));
-        server.empty().await;
-        assert!(begun.elapsed() < Duration::from_secs(5));
-    });
-}
-
-#[test]
 fn the_first_frame_comes_before_everything_else() {
     run(async {
         let server = Server::start(Config::default()).await;
@@ -246,5 +231,35 @@ fn the_farewell_comes_before_our_close_frame_and_knows_the_reason() {
         leaving.send_close(1000).await;
         assert_eq!(leaving.closed().await, 1000);
         leaving.end().await;
+    });
+}
+
+#[test]
+fn however_closes_cross_a_client_sees_one_close_frame_and_nothing_after_it() {
+    run_threads(4, async {
+        let server = Server::start(Config::default()).await;
+        for round in 0..300 {
+            let id = format!("a{round}");
+            let mut client = server.raw(&format!("id={id}")).await;
+            let connection = server.connection(&id);
+            let closing = tokio::spawn(async move {
+                connection.emit("before");
+                connection.close(close_frame(4000, ""));
+                connection.emit("after");
+            });
+            client.send_text("hello").await;
+            client.send_close(4001).await;
+            let mut closes = 0;
+            while let Some(frame) = client.frame().await {
+                assert_eq!(closes, 0, "{frame:?} follows a close frame");
+                closes += usize::from(frame.opcode == CLOSE);
+            }
+            assert_eq!(closes, 1, "round {round}");
+            closing.await.unwrap();
+        }
+        server.empty().await;
+        for round in 0..300 {
+            assert_eq!(server.log.disconnects(&format!("a{round}")).len(), 1);
+        }
     });
 }

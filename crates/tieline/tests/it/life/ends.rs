@@ -15,7 +15,7 @@ use crate::kit::{
 /// After the end of the only connection, which had the id `a`.
 async fn assert_ended_once(server: &Server, reason: CloseReason) {
     server.empty().await;
-    assert_eq!(server.log.disconnects("a"), [reason.clone()]);
+    assert_eq!(server.log.disconnects("a"), std::slice::from_ref(&reason));
     assert_eq!(
         server.log.of("a").last(),
         Some(&What::Disconnect(reason)),

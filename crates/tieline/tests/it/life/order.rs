@@ -125,3 +125,42 @@ fn to_a_client_that_reads_slowly() {
         }
     });
 }
+
+#[test]
+fn from_one_callback_by_every_way() {
+    run_threads(4, async {
+        for size in [3, 60] {
+            let server = Server::start(Config::default()).await;
+            let mut crowd = server.crowd("c", size, "groups=mix").await;
+            for _ in 0..10 {
+                crowd[0].send_text("!mix:500").await;
+                for n in 0..500 {
+                    assert_eq!(crowd[0].text().await, n.to_string());
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn long_and_short_ones_to_a_crowd() {
+    run(async {
+        let server = Server::start(Config {
+            shards: Some(1),
+            ..Config::default()
+        })
+        .await;
+        let mut crowd = server.crowd("c", 40, "").await;
+        let long = "x".repeat(300_000);
+        for n in 0..3 {
+            server.hub.broadcast(n.to_string());
+            server.hub.broadcast(&long);
+        }
+        for client in &mut crowd {
+            for n in 0..3 {
+                assert_eq!(client.text().await, n.to_string());
+                assert_eq!(client.text().await, long);
+            }
+        }
+    });
+}

@@ -3,9 +3,14 @@
 use std::time::Instant;
 
 use tieline::{CloseReason, Config};
+use tokio::io::AsyncWriteExt;
 
 use super::{close_frame, millis};
-use crate::kit::{Server, What, run};
+use crate::kit::{
+    Server, What,
+    raw::{TEXT, frame},
+    run,
+};
 
 fn quick() -> Config {
     Config {
@@ -54,15 +59,11 @@ fn a_peer_that_talks_on_is_left_at_the_deadline() {
         let server = Server::start(quick()).await;
         let mut client = server.raw("id=a").await;
         server.connection("a").close(close_frame(4000));
-        let talk = async {
-            // Ends when the server is gone: the write fails.
-            let bytes = crate::kit::raw::frame(crate::kit::raw::TEXT, b"but still");
-            use tokio::io::AsyncWriteExt;
-            while client.stream.write_all(&bytes).await.is_ok() {
-                tokio::task::yield_now().await;
-            }
-        };
-        talk.await;
+        // A write fails once the server is gone.
+        let bytes = frame(TEXT, b"but still");
+        while client.stream.write_all(&bytes).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
         server.empty().await;
         assert!(
             server.log.messages("a").is_empty(),
@@ -140,5 +141,25 @@ fn callbacks_that_never_end_do_not_keep_a_connection() {
             assert_eq!(server.log.disconnects(callback).len(), 1);
         }
         server.assert_unharmed().await;
+    });
+}
+
+#[test]
+fn a_handler_that_never_ends_is_dropped_once_its_client_is_found_gone() {
+    run(async {
+        let server = Server::start(quick()).await;
+        let mut client = server.raw("id=a").await;
+        client.send_text("!hang").await;
+        server.log.heard("a").await;
+        client.reset();
+        // Nothing is read meanwhile; a write finds out.
+        let connection = server.connection("a");
+        while connection.is_open() {
+            connection.emit("are you there?");
+            tokio::task::yield_now().await;
+        }
+        server.empty().await;
+        let disconnects = server.log.disconnects("a");
+        assert!(matches!(disconnects[..], [CloseReason::Lost(_)]));
     });
 }

@@ -8,12 +8,13 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use axum::{Router, extract::State, response::Response, routing::get};
+use parking_lot::Mutex;
 use tieline::{CloseReason, Config, Delivery, Hub, Node, SlowConsumer, Upgrade};
 
 use crate::kit::{Log, Probe, Raw, listen, run};
 
 /// What is sent, and what became of it.
-type Outcome = Arc<std::sync::Mutex<Vec<Delivery>>>;
+type Outcome = Arc<Mutex<Vec<Delivery>>>;
 
 struct Sent {
     node: Node<Probe>,
@@ -30,7 +31,7 @@ async fn send_before_the_upgrade(
     let response = upgrade.accept(&sent.node, accept).await;
     for text in &sent.texts {
         let delivery = sent.node.hub().emit("a", text).await;
-        sent.outcome.lock().unwrap().push(delivery);
+        sent.outcome.lock().push(delivery);
     }
     response
 }
@@ -49,7 +50,7 @@ async fn send(config: Config, count: usize) -> (Raw, Vec<Delivery>, Vec<String>,
     let address = serve(sent).await;
     let (client, answer) = Raw::open(address, "/", "").await;
     assert_eq!(answer.status, 101);
-    let outcome = outcome.lock().unwrap().clone();
+    let outcome = outcome.lock().clone();
     (client, outcome, texts, log)
 }
 

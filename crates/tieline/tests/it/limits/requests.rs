@@ -94,7 +94,7 @@ fn as_many_header_fields_as_allowed_pass_and_one_more_is_answered_431() {
 #[test]
 fn a_client_that_sends_nothing_is_closed_at_the_handshake_timeout() {
     run(async {
-        let timeout = millis(300);
+        let timeout = millis(500);
         let server = Server::start(Config {
             handshake_timeout: timeout,
             ..Config::default()
@@ -116,7 +116,7 @@ fn a_client_that_sends_nothing_is_closed_at_the_handshake_timeout() {
 #[test]
 fn a_request_in_drips_does_not_outlast_the_handshake_timeout() {
     run(async {
-        let timeout = millis(300);
+        let timeout = millis(500);
         let server = Server::start(Config {
             handshake_timeout: timeout,
             ..Config::default()
@@ -152,7 +152,7 @@ fn a_request_in_drips_does_not_outlast_the_handshake_timeout() {
 fn a_decision_that_takes_too_long_is_answered_503() {
     run(async {
         let server = Server::start(Config {
-            handshake_timeout: millis(200),
+            handshake_timeout: millis(500),
             ..Config::default()
         })
         .await;
@@ -238,7 +238,7 @@ fn as_many_groups_as_allowed_are_joined_and_one_more_is_refused() {
         assert!(server.hub.members("4").is_empty());
         assert!(connection.leave("1"));
         assert_eq!(connection.join("4"), Ok(true));
-        assert_eq!(server.hub.members("4"), [connection.clone()]);
+        assert_eq!(server.hub.members("4"), std::slice::from_ref(&connection));
         assert!(server.hub.members("1").is_empty());
 
         assert!(connection.leave("2"));

@@ -1,9 +1,10 @@
 //! Upgrade requests, good and bad, and the application's answer to them.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tieline::{Accept, Config, Connection, Handler, Hub, Message, Node, UpgradeRequest};
-use tokio::net::TcpStream;
+use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 use crate::kit::{
     Answer, Raw, Server, listen,
@@ -29,6 +30,23 @@ fn a_good_request_is_answered_as_rfc_6455_says() {
         let accept = Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
         assert_eq!(answer.header("sec-websocket-accept"), accept);
         assert_eq!(answer.header("sec-websocket-protocol"), None);
+    });
+}
+
+#[test]
+fn tokens_are_found_in_lists_and_in_any_case() {
+    run(async {
+        let server = Server::start(Config::default()).await;
+        let good = request("/", "");
+        for (from, to) in [
+            ("Connection: Upgrade", "Connection: keep-alive, Upgrade"),
+            ("Connection: Upgrade", "connection: upgrade"),
+            ("Upgrade: websocket", "UPGRADE: WebSocket"),
+        ] {
+            let like_it = good.replace(from, to);
+            assert_ne!(like_it, good);
+            assert_eq!(answer_to(&server, &like_it).await.status, 101);
+        }
     });
 }
 
@@ -188,7 +206,7 @@ fn the_application_sees_path_query_headers_subprotocols_and_peer() {
         let authorize = {
             let seen = Arc::clone(&seen);
             move |request| {
-                *seen.lock().unwrap() = Some(request);
+                *seen.lock() = Some(request);
                 async { Ok(Accept::new(())) }
             }
         };
@@ -200,7 +218,7 @@ fn the_application_sees_path_query_headers_subprotocols_and_peer() {
         let target = "/room/7?name=J%C3%BCrgen+K&name=other&empty=";
         let (raw, answer) = Raw::open(address, target, headers).await;
         assert_eq!(answer.status, 101);
-        let request = seen.lock().unwrap().take().unwrap();
+        let request = seen.lock().take().unwrap();
         assert_eq!(request.path(), "/room/7");
         assert_eq!(request.query("name").as_deref(), Some("Jürgen K"));
         assert_eq!(request.query("empty").as_deref(), Some(""));
@@ -209,5 +227,55 @@ fn the_application_sees_path_query_headers_subprotocols_and_peer() {
         assert_eq!(request.headers()["x-token"], "secret");
         assert!(request.subprotocols().eq(["a", "b"]));
         assert_eq!(request.peer(), Some(raw.stream.local_addr().unwrap()));
+    });
+}
+
+#[test]
+fn a_decision_that_panics_harms_nobody_else() {
+    run(async {
+        let server = Server::start(Config {
+            max_connections: Some(1),
+            ..Config::default()
+        })
+        .await;
+        let mut raw = Raw::over(TcpStream::connect(server.address).await.unwrap());
+        raw.write(request("/?authorize=panic", "").as_bytes()).await;
+        raw.end().await;
+        server.assert_unharmed().await;
+    });
+}
+
+#[test]
+fn a_client_that_asks_and_asks_and_never_reads_is_closed() {
+    run(async {
+        let server = Server::start(Config {
+            handshake_timeout: std::time::Duration::from_millis(500),
+            ..Config::default()
+        })
+        .await;
+        let mut greedy = Raw::narrow(server.address).await;
+        let requests = "GET / HTTP/1.1\r\nHost: node.test\r\n\r\n".repeat(1000);
+        // The writes come to stand once the answers fill the kernel's buffers, then fail.
+        while greedy.stream.write_all(requests.as_bytes()).await.is_ok() {}
+        server.assert_unharmed().await;
+    });
+}
+
+#[test]
+fn a_body_in_drips_does_not_keep_a_connection() {
+    run(async {
+        let server = Server::start(Config {
+            handshake_timeout: std::time::Duration::from_millis(500),
+            ..Config::default()
+        })
+        .await;
+        let mut slow = Raw::over(TcpStream::connect(server.address).await.unwrap());
+        let head = "POST / HTTP/1.1\r\nHost: node.test\r\nContent-Length: 1000000\r\n\r\n";
+        slow.write(head.as_bytes()).await;
+        assert_eq!(slow.answer().await.status, 405);
+        while slow.stream.write_all(b"drip").await.is_ok() {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        server.assert_unharmed().await;
     });
 }

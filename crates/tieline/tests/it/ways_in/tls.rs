@@ -5,7 +5,10 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::{ClientConfig, RootCertStore, pki_types::ServerName};
 use tieline::{CloseReason, Config, Delivery, Hub, Node, SlowConsumer, Tls, TlsError};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::{
+    io::AsyncReadExt,
+    net::{TcpSocket, TcpStream},
+};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::kit::{
@@ -218,7 +221,7 @@ fn an_outbox_near_its_bound_is_written_over_tls_before_the_policy_applies() {
 fn a_tls_handshake_that_takes_too_long_is_closed() {
     run(async {
         let server = Secure::start(Config {
-            handshake_timeout: Duration::from_millis(300),
+            handshake_timeout: Duration::from_millis(500),
             ..Config::default()
         })
         .await;
@@ -240,7 +243,6 @@ fn what_is_no_tls_is_closed() {
         let mut plain = Raw::over(TcpStream::connect(server.address).await.unwrap());
         plain.write(request("/?id=a", "").as_bytes()).await;
         // An alert may come before the end, but no answer.
-        use tokio::io::AsyncReadExt;
         let mut rest = Vec::new();
         let _ = plain.stream.read_to_end(&mut rest).await;
         assert!(rest.len() < 16, "{rest:?}");
@@ -262,4 +264,37 @@ fn certificates_and_keys_that_cannot_be_used_are_told_apart() {
     let other = generate_simple_self_signed(["other.test".to_owned()]).unwrap();
     let other = other.signing_key.serialize_pem();
     assert!(matches!(from(&cert, &other), Err(TlsError::Key(_))));
+}
+
+#[test]
+fn the_outbox_drains_over_tls_while_the_handler_is_slow() {
+    run(async {
+        let server = Secure::start(Config::default()).await;
+        let mut client = server.narrow("id=a").await;
+        client.send_text("!hang").await;
+        server.node.handler().log.heard("a").await;
+        let long = "x".repeat(500_000);
+        for _ in 0..20 {
+            assert!(server.node.hub().emit("a", &long).await.is_delivered());
+            assert_eq!(client.text().await.len(), long.len());
+        }
+    });
+}
+
+#[test]
+fn a_dead_peer_over_tls_is_closed_with_1011() {
+    run(async {
+        let server = Secure::start(Config {
+            ping_interval: Duration::from_millis(150),
+            ping_timeout: Duration::from_millis(150),
+            close_timeout: Duration::from_millis(150),
+            ..Config::default()
+        })
+        .await;
+        let mut dead = server.client("id=a").await;
+        assert_eq!(dead.closed().await, 1011, "after a ping");
+        dead.end().await;
+        let reason = server.node.handler().log.end_of("a").await;
+        assert_eq!(reason, CloseReason::Silent);
+    });
 }
