@@ -225,7 +225,7 @@ impl<H: Handler> Session<H> {
         self.admission.forget();
         let connection = self.admission.connection();
         let member = connection.member();
-        self.wire.finish(member, linger).await;
+        let finished = self.wire.finish(member).await;
 
         let reason = member.reason();
         let reason = reason.unwrap_or(CloseReason::Lost(io::ErrorKind::UnexpectedEof));
@@ -237,6 +237,9 @@ impl<H: Handler> Session<H> {
             handler.on_disconnect(connection, state, reason)
         })
         .await;
+        if finished && linger {
+            self.wire.linger(member).await;
+        }
     }
 
     fn member(&self) -> &Arc<Member> {

@@ -91,35 +91,33 @@ impl Wire {
         }
     }
 
-    /// Lets everything queued leave and ends the sending direction. With `linger`, then reads on until
-    /// the peer ends too: a socket that is closed while bytes are unread is reset, and a reset may
-    /// destroy the close frame before the peer has read it (RFC 9293, 3.10.7.4; RFC 6455, 7.1.1).
-    pub(super) async fn finish(&mut self, member: &Member, mut linger: bool) {
+    /// Lets everything queued leave and ends the sending direction; false where that did not work.
+    pub(super) async fn finish(&mut self, member: &Member) -> bool {
         let left = poll_fn(|cx| {
             self.poll_writes(cx, member);
             if member.is_drained() {
                 return Poll::Ready(true);
             }
             if member.is_aborted() {
-                Poll::Ready(false)
-            } else {
-                self.poll_deadline(cx, member).map(|()| false)
+                return Poll::Ready(false);
             }
+            self.poll_deadline(cx, member).map(|()| false)
         });
-        if !left.await {
-            return;
-        }
-        let shut = poll_fn(|cx| match self.stream.poll_shutdown(cx) {
+        let left = left.await;
+        left && poll_fn(|cx| match self.stream.poll_shutdown(cx) {
             Poll::Ready(done) => Poll::Ready(done.is_ok()),
             Poll::Pending => self.poll_deadline(cx, member).map(|()| false),
-        });
-        if !shut.await {
-            return;
-        }
+        })
+        .await
+    }
+
+    /// Reads on until the peer ends too: a socket that is closed while bytes are unread is reset, and a
+    /// reset may destroy the close frame before the peer has read it (RFC 9293, 3.10.7.4; RFC 6455,
+    /// 7.1.1).
+    pub(super) async fn linger(&mut self, member: &Member) {
         let mut unread = Chunk::default();
-        while linger {
-            let event = poll_fn(|cx| self.poll_next(cx, member, &mut unread)).await;
-            linger = matches!(event, Event::Read | Event::Closing);
-        }
+        while let Event::Read | Event::Closing =
+            poll_fn(|cx| self.poll_next(cx, member, &mut unread)).await
+        {}
     }
 }

@@ -30,7 +30,9 @@ impl Hub {
         names: Names,
         greeting: Greeting,
     ) -> Result<Admission, AdmissionError> {
-        if self.0.sockets.fetch_add(1, Ordering::AcqRel) >= self.0.capacity {
+        let before = self.0.sockets.fetch_add(1, Ordering::AcqRel);
+        // Who replaces its own older connection is let in: soon there is one less.
+        if before >= self.0.capacity && !self.online(&names.id) {
             self.0.sockets.fetch_sub(1, Ordering::AcqRel);
             return Err(AdmissionError::Full);
         }

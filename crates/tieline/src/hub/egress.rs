@@ -5,6 +5,7 @@
 //! first reason to close stays.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, atomic::Ordering},
     task::Waker,
 };
@@ -142,7 +143,11 @@ impl Member {
         if let Some(goodbye) = frame.or_else(|| Some(Frame::close(Some(&reason.frame()?)))) {
             let ours = !matches!(reason, CloseReason::Client(_));
             if let Some(farewell) = self.farewell.filter(|_| ours) {
-                egress.outbox.push(farewell(&reason));
+                // The application's code, under our lock: its panic must go no further.
+                let farewell = catch_unwind(AssertUnwindSafe(|| farewell(&reason)));
+                farewell
+                    .into_iter()
+                    .for_each(|frame| egress.outbox.push(frame));
             }
             egress.outbox.push(goodbye);
         }

@@ -13,7 +13,7 @@ use std::sync::{
 
 use hyper::upgrade::OnUpgrade;
 use tokio::time::Instant;
-use tokio_util::task::TaskTracker;
+use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 
 pub use self::{drain::Drained, service::NodeService};
 use crate::{
@@ -110,6 +110,11 @@ impl<H: Handler> Node<H> {
             .serve(self.service(authorize), shutdown)
             .await;
         self.drain().await
+    }
+
+    /// Makes a drain wait for as long as the token lives.
+    pub(crate) fn track(&self) -> TaskTrackerToken {
+        self.0.tasks.token()
     }
 
     /// Starts the task of an admitted connection. The upgrade completes in a task of its own, so that

@@ -95,6 +95,8 @@ impl Upgrade {
         node: &Node<H>,
         accept: Accept<H::State>,
     ) -> Result<Response<String>, Refusal> {
+        // From here on a drain waits for this upgrade, whatever comes of it.
+        let _tracked = node.track();
         let hub = node.hub();
         self.check(hub.config(), node.is_draining())?;
         let handshake = &self.request.handshake;
