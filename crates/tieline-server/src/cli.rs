@@ -4,15 +4,14 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, builder::BoolishValueParser};
 use tieline::{Config, Deflate, Origins};
 
 use crate::webpubsub::Hub;
 
-/// WebSockets on more than one machine.
+/// Holds WebSocket connections and reaches each by id, user, group, or all at once
 ///
-/// Holds WebSocket connections and reaches each by id, user, group, or all at once. Clients are the
-/// SDKs of Web PubSub, or any WebSocket client.
+/// Clients are the SDKs of Web PubSub, or any WebSocket client.
 #[derive(Debug, Parser)]
 #[command(name = "tieline", version, arg_required_else_help = true)]
 pub(crate) struct Cli {
@@ -79,7 +78,7 @@ pub(crate) struct Clients {
     #[arg(long, value_name = "NAME", default_value = "chat", env = "TIELINE_HUB")]
     pub(crate) hub: Hub,
     /// Let anyone name themselves by ?user=, also where --listen is not loopback
-    #[arg(long, env = "TIELINE_ANONYMOUS")]
+    #[arg(long, env = "TIELINE_ANONYMOUS", value_parser = BoolishValueParser::new())]
     pub(crate) anonymous: bool,
     /// Origin whose pages may connect, such as https://example.org; may be repeated; * is any
     /// [default: the server's own]
@@ -108,8 +107,17 @@ pub(crate) struct Limits {
         env = "TIELINE_MAX_OUTBOX")]
     pub(crate) max_outbox: usize,
     /// Compress for clients that offer it (permessage-deflate)
-    #[arg(long, env = "TIELINE_COMPRESS")]
+    #[arg(long, env = "TIELINE_COMPRESS", value_parser = BoolishValueParser::new())]
     pub(crate) compress: bool,
+    /// Seconds after SIGTERM in which clients are still taken, while GET /readyz says 503 already, so
+    /// that a balancer stops sending them
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 0,
+        env = "TIELINE_DRAIN_DELAY"
+    )]
+    pub(crate) drain_delay: u64,
     /// Seconds over which a drain spreads its closes
     #[arg(
         long,
@@ -122,7 +130,7 @@ pub(crate) struct Limits {
     #[arg(
         long,
         value_name = "SECONDS",
-        default_value_t = 25,
+        default_value_t = 20,
         env = "TIELINE_DRAIN_TIMEOUT"
     )]
     pub(crate) drain_timeout: u64,

@@ -1,6 +1,6 @@
 //! What the commands do: a node, its routes, its life.
 
-use std::{io::Write, net::SocketAddr};
+use std::{io::Write, net::SocketAddr, time::Duration};
 
 use anyhow::Context;
 use axum::{Router, http::StatusCode, routing::get};
@@ -35,7 +35,7 @@ pub(crate) async fn demo(options: Demo) -> anyhow::Result<()> {
         "  Open  http://{address}/  in two tabs: each is a person."
     )?;
     writeln!(out, "  Ctrl+C ends it.\n")?;
-    serve_until_told(listener, &node, router).await
+    serve_until_told(listener, &node, router, Duration::ZERO).await
 }
 
 /// `tieline serve`.
@@ -50,7 +50,8 @@ pub(crate) async fn serve(options: Serve) -> anyhow::Result<()> {
     let node = Node::new(hub, WebPubSub { events: NoEvents });
     let router = routes(&node, &options.clients);
     tracing::info!(address = %listener.local_addr()?, hub = %options.clients.hub, "listening");
-    serve_until_told(listener, &node, router).await
+    let delay = Duration::from_secs(options.limits.drain_delay);
+    serve_until_told(listener, &node, router, delay).await
 }
 
 async fn bind(address: SocketAddr, clients: &Clients) -> anyhow::Result<Listener> {
@@ -94,10 +95,16 @@ async fn serve_until_told<E: Events>(
     listener: Listener,
     node: &Node<WebPubSub<E>>,
     router: Router,
+    delay: Duration,
 ) -> anyhow::Result<()> {
     let mut told = Signals::new()?;
+    let end = async {
+        told.next().await;
+        node.set_ready(false);
+        tokio::time::sleep(delay).await;
+    };
     let config: &Config = node.hub().config();
-    listener.limits(config).serve(router, told.next()).await;
+    listener.limits(config).serve(router, end).await;
     tracing::info!(
         connections = node.hub().len(),
         "draining; a second signal ends at once"

@@ -1,9 +1,9 @@
 //! A chat with rooms, behind an axum router.
 //!
-//! Connect to `ws://127.0.0.1:8080/ROOM?name=NAME`: what you send goes to everyone in the room.
+//! Connect to `ws://127.0.0.1:8081/ROOM?name=NAME`: what you send goes to everyone in the room.
 //!
 //! ```sh
-//! cargo run -p tieline --features axum --example chat -- 127.0.0.1:8080
+//! cargo run -p tieline --features axum --example chat -- 127.0.0.1:8081
 //! ```
 
 use axum::{
@@ -68,7 +68,7 @@ async fn enter(
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let address = std::env::args().nth(1).unwrap_or("127.0.0.1:8080".into());
+    let address = std::env::args().nth(1).unwrap_or("127.0.0.1:8081".into());
     let listener = Listener::bind(&address).await?;
     eprintln!("listening on ws://{}", listener.local_addr()?);
 

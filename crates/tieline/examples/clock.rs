@@ -1,7 +1,7 @@
 //! Every message is answered with the time.
 //!
 //! ```sh
-//! cargo run -p tieline --example clock -- 127.0.0.1:8080
+//! cargo run -p tieline --example clock -- 127.0.0.1:8081
 //! ```
 
 use std::time::SystemTime;
@@ -21,7 +21,7 @@ impl Handler for Clock {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let address = std::env::args().nth(1).unwrap_or("127.0.0.1:8080".into());
+    let address = std::env::args().nth(1).unwrap_or("127.0.0.1:8081".into());
     let listener = Listener::bind(&address).await?;
     eprintln!("listening on ws://{}", listener.local_addr()?);
 

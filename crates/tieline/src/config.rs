@@ -61,8 +61,9 @@ pub struct Config {
     /// The time over which a drain spreads its closes, so that clients do not all come back at once.
     /// Default 10 s.
     pub drain_window: Duration,
-    /// When a drain ends whatever is left. At least the window plus `close_timeout`. Default 25 s,
-    /// which fits the 30 s that orchestrators commonly grant.
+    /// When a drain ends whatever is left. At least the window plus `close_timeout`. Default 20 s:
+    /// with the 5 s that HTTP requests may take to end before it, it fits the 30 s that orchestrators
+    /// commonly grant.
     pub drain_timeout: Duration,
     /// Most connections of this node; further upgrades are answered 503. `None`, the default, takes
     /// nine tenths of the process's descriptor limit.
@@ -98,7 +99,7 @@ impl Default for Config {
             ping_timeout: Duration::from_secs(20),
             close_timeout: Duration::from_secs(5),
             drain_window: Duration::from_secs(10),
-            drain_timeout: Duration::from_secs(25),
+            drain_timeout: Duration::from_secs(20),
             max_connections: None,
             groups_per_connection: 1024,
             duplicate: Duplicate::Replace,
@@ -225,11 +226,11 @@ pub enum ConfigError {
     #[error("{0} must be above zero")]
     Zero(&'static str),
     /// A setting is too small for another one.
-    #[error("{name} must be larger than {bound}: raise it, or lower the other")]
+    #[error("{name} is too small for {bound}: raise it, or lower the other")]
     TooSmall {
         /// The setting.
         name: &'static str,
-        /// What it must exceed.
+        /// What it must hold.
         bound: &'static str,
     },
     /// The compression level is not one of zlib's.

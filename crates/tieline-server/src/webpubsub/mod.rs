@@ -61,7 +61,7 @@ impl Events for NoEvents {
     async fn connected(&self, _: &Connection) {}
 
     async fn event(&self, _: &Connection, _: Event<'_>) -> Result<Option<Payload>, EventError> {
-        let message = "no event handler is configured".into();
+        let message = "no event handler is configured; webpubsub_mode=sendToGroup&group=NAME publishes to a group".into();
         Err(EventError {
             name: "InternalServerError",
             message,

@@ -2,10 +2,11 @@
 
 use axum::{
     Router,
-    extract::{Path, State},
+    extract::{Path, Query, State},
     response::{IntoResponse, Response},
     routing::get,
 };
+use serde::Deserialize;
 use tieline::{Accept, ClientId, Node, Refusal, StatusCode, Upgrade, UpgradeRequest};
 
 use super::{
@@ -68,27 +69,48 @@ pub(crate) fn routes<E: Events>(node: Node<WebPubSub<E>>, hub: Hub) -> Router {
 async fn by_path<E: Events>(
     State(served): State<Served<E>>,
     Path(hub): Path<String>,
-    upgrade: Upgrade,
+    upgrade: Result<Upgrade, Refusal>,
 ) -> Response {
     connect(&served, &hub, upgrade).await
 }
 
-async fn by_query<E: Events>(State(served): State<Served<E>>, upgrade: Upgrade) -> Response {
-    let hub = upgrade.request().query("hub").unwrap_or_default();
+async fn by_query<E: Events>(
+    State(served): State<Served<E>>,
+    Query(ByQuery { hub }): Query<ByQuery>,
+    upgrade: Result<Upgrade, Refusal>,
+) -> Response {
     connect(&served, &hub, upgrade).await
 }
 
-async fn connect<E: Events>(served: &Served<E>, hub: &str, upgrade: Upgrade) -> Response {
-    if !hub.eq_ignore_ascii_case(&served.hub.0) {
-        let body = format!(
-            "there is no hub {hub:?} here; this server's hub is {:?}\n",
-            served.hub.0
-        );
-        return Refusal::new(StatusCode::NOT_FOUND, body).into_response();
-    }
-    match decide(upgrade.request()) {
-        Ok(accept) => upgrade.accept(&served.node, accept).await.into_response(),
+#[derive(Deserialize)]
+struct ByQuery {
+    #[serde(default)]
+    hub: String,
+}
+
+/// A wrong hub is told before anything else, to a request by hand as well.
+async fn connect<E: Events>(
+    served: &Served<E>,
+    hub: &str,
+    upgrade: Result<Upgrade, Refusal>,
+) -> Response {
+    match served.check(hub).and(upgrade) {
+        Ok(upgrade) => match decide(upgrade.request()) {
+            Ok(accept) => upgrade.accept(&served.node, accept).await.into_response(),
+            Err(refusal) => refusal.into_response(),
+        },
         Err(refusal) => refusal.into_response(),
+    }
+}
+
+impl<E: Events> Served<E> {
+    fn check(&self, hub: &str) -> Result<(), Refusal> {
+        if hub.eq_ignore_ascii_case(&self.hub.0) {
+            return Ok(());
+        }
+        let own = &self.hub.0;
+        let body = format!("there is no hub {hub:?} here; this server's hub is {own:?}\n");
+        Err(Refusal::new(StatusCode::NOT_FOUND, body))
     }
 }
 

@@ -49,6 +49,7 @@ struct Inner<H> {
     hub: Hub,
     handler: Arc<H>,
     tasks: TaskTracker,
+    ready: AtomicBool,
     draining: AtomicBool,
 }
 
@@ -60,6 +61,7 @@ impl<H: Handler> Node<H> {
             hub,
             handler: Arc::new(handler),
             tasks,
+            ready: AtomicBool::new(true),
             draining: AtomicBool::new(false),
         }))
     }
@@ -74,9 +76,16 @@ impl<H: Handler> Node<H> {
         &self.0.handler
     }
 
-    /// Whether new connections are welcome: false once a drain has begun.
+    /// Whether balancers should send new connections here: until a drain, or
+    /// [`Node::set_ready`]`(false)`.
     pub fn is_ready(&self) -> bool {
-        !self.is_draining()
+        self.0.ready.load(Ordering::Acquire) && !self.is_draining()
+    }
+
+    /// Says whether balancers should send new connections here. They are accepted even so: a node that
+    /// is to end says so a moment before it drains.
+    pub fn set_ready(&self, ready: bool) {
+        self.0.ready.store(ready, Ordering::Release);
     }
 
     pub(crate) fn is_draining(&self) -> bool {

@@ -75,7 +75,7 @@ impl Upgrade {
 
     /// Accepts: the answer to send, 101 or the reason why not: 403 for a foreign origin, 400 for a
     /// name out of bounds, 409 for a duplicate id under [`Duplicate::Reject`](crate::Duplicate), 503
-    /// while draining or full, 408 when the decision took longer than
+    /// while draining or full, or when the decision took longer than
     /// [`Config::handshake_timeout`](crate::Config::handshake_timeout).
     #[expect(
         clippy::unused_async,
@@ -137,14 +137,11 @@ impl Upgrade {
             return Err(unavailable(DRAINING));
         }
         if self.begun.elapsed() > config.handshake_timeout {
-            return Err(Refusal::new(
-                StatusCode::REQUEST_TIMEOUT,
-                "the handshake took too long\n",
-            ));
+            return Err(unavailable("the handshake took too long; connect again\n"));
         }
         if !origin::allowed(&config.origins, &self.request) {
-            let body = "pages of this origin may not connect; the server's configuration lists \
-                        those that may\n";
+            let body = "pages of this origin may not connect; the server's operator can allow it \
+                        (Config::origins, tieline serve --origin)\n";
             return Err(Refusal::new(StatusCode::FORBIDDEN, body));
         }
         Ok(())
