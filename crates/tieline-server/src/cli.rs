@@ -7,7 +7,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::BoolishValueParser};
 use tieline::{Config, Deflate, Origins};
 
-use crate::webpubsub::Hub;
+use crate::webpubsub::{Access, Namespace};
 
 /// Holds WebSocket connections and reaches each by id, user, group, or all at once
 ///
@@ -40,6 +40,7 @@ pub(crate) struct Demo {
     #[arg(
         long,
         value_name = "ADDRESS",
+        value_parser = address,
         default_value = "127.0.0.1:8080",
         env = "TIELINE_LISTEN"
     )]
@@ -56,6 +57,7 @@ pub(crate) struct Serve {
     #[arg(
         long,
         value_name = "ADDRESS",
+        value_parser = address,
         default_value = "127.0.0.1:8080",
         env = "TIELINE_LISTEN"
     )]
@@ -76,7 +78,7 @@ pub(crate) struct Serve {
 pub(crate) struct Clients {
     /// Name of the hub, the last part of the clients' path
     #[arg(long, value_name = "NAME", default_value = "chat", env = "TIELINE_HUB")]
-    pub(crate) hub: Hub,
+    pub(crate) hub: Namespace,
     /// Let anyone name themselves by ?user=, also where --listen is not loopback
     #[arg(long, env = "TIELINE_ANONYMOUS", value_parser = BoolishValueParser::new())]
     pub(crate) anonymous: bool,
@@ -85,6 +87,7 @@ pub(crate) struct Clients {
     #[arg(
         long = "origin",
         value_name = "ORIGIN",
+        value_parser = origin,
         env = "TIELINE_ORIGINS",
         value_delimiter = ','
     )]
@@ -126,7 +129,7 @@ pub(crate) struct Limits {
         env = "TIELINE_DRAIN_WINDOW"
     )]
     pub(crate) drain_window: u64,
-    /// Seconds after which a drain ends whatever is left
+    /// Seconds after which a drain stops waiting; what is left ends with the process
     #[arg(
         long,
         value_name = "SECONDS",
@@ -173,7 +176,32 @@ pub(crate) enum LogFormat {
     Json,
 }
 
+/// The command line's addresses are numbers: a name could mean several.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_| "write address and port, as in 127.0.0.1:8080 or 0.0.0.0:8080".into())
+}
+
+/// An origin as browsers send it.
+fn origin(text: &str) -> Result<String, String> {
+    let host = text
+        .split_once("://")
+        .map(|(_, host)| host.trim_end_matches('/'));
+    if text == "*" || host.is_some_and(|host| !host.is_empty() && !host.contains('/')) {
+        return Ok(text.into());
+    }
+    Err("write scheme and host, as in https://example.org".into())
+}
+
 impl Clients {
+    pub(crate) fn access(&self) -> Access {
+        if self.anonymous {
+            Access::Anyone
+        } else {
+            Access::Loopback
+        }
+    }
+
     pub(crate) fn origins(&self) -> Origins {
         if self.origins.is_empty() {
             Origins::SameHost

@@ -27,17 +27,7 @@ struct Usage(String);
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let done = match Cli::parse().command {
-        Command::Demo(options) => {
-            start_log(&options.log, "warn");
-            run::demo(options).await
-        }
-        Command::Serve(options) => {
-            start_log(&options.log, "info");
-            run::serve(options).await
-        }
-    };
-    match done {
+    match run(Cli::parse().command).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("tieline: {error:#}");
@@ -46,11 +36,28 @@ async fn main() -> ExitCode {
     }
 }
 
-fn start_log(log: &Log, level: &str) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+async fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Demo(options) => {
+            start_log(&options.log, "warn")?;
+            run::demo(options).await
+        }
+        Command::Serve(options) => {
+            start_log(&options.log, "info")?;
+            run::serve(options).await
+        }
+    }
+}
+
+fn start_log(log: &Log, level: &str) -> Result<(), Usage> {
+    let wanted = std::env::var("RUST_LOG").unwrap_or_default();
+    let wanted = if wanted.is_empty() { level } else { &wanted };
+    let filter = EnvFilter::try_new(wanted)
+        .map_err(|error| Usage(format!("cannot read RUST_LOG={wanted}: {error}")))?;
     let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match log.log_format {
         LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).init(),
         LogFormat::Json => builder.json().init(),
     }
+    Ok(())
 }

@@ -7,7 +7,7 @@ use axum::{
     routing::get,
 };
 
-use crate::webpubsub::Hub;
+use crate::webpubsub::Namespace;
 
 const INDEX: &str = include_str!("../assets/index.html");
 
@@ -33,11 +33,11 @@ const ASSETS: [(&str, &str, &str); 12] = assets! {
     "icon.svg": "image/svg+xml",
 };
 
-/// Nothing but what the page itself brings, and WebSockets.
-const CSP: &str = "default-src 'self'; connect-src 'self' ws: wss:; frame-ancestors 'none'";
+/// Nothing but what the page itself brings; `'self'` covers WebSockets to the same host.
+const CSP: &str = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// The page at `/`, and what it loads.
-pub(crate) fn routes(hub: &Hub) -> Router {
+pub(crate) fn routes(hub: &Namespace) -> Router {
     let index = INDEX.replace(r#"content="chat""#, &format!(r#"content="{hub}""#));
     let page = move || async move { (headers("text/html"), Html(index)).into_response() };
     let router = Router::new().route("/", get(page));

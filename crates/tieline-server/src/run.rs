@@ -4,7 +4,7 @@ use std::{io::Write, net::SocketAddr, time::Duration};
 
 use anyhow::Context;
 use axum::{Router, http::StatusCode, routing::get};
-use tieline::{Config, Hub, Listener, Node, Tls};
+use tieline::{Hub, Listener, Node, Tls};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
@@ -87,7 +87,7 @@ fn routes<E: Events>(node: &Node<WebPubSub<E>>, clients: &Clients) -> Router {
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(readiness))
-        .merge(webpubsub::routes(node.clone(), hub))
+        .merge(webpubsub::routes(node.clone(), hub, clients.access()))
         .fallback(move || async move { (StatusCode::NOT_FOUND, nothing) })
 }
 
@@ -97,24 +97,26 @@ async fn serve_until_told<E: Events>(
     router: Router,
     delay: Duration,
 ) -> anyhow::Result<()> {
-    let mut told = Signals::new()?;
+    let (mut first, mut second) = (Signals::new()?, Signals::new()?);
     let end = async {
-        told.next().await;
+        first.next().await;
         node.set_ready(false);
+        tracing::info!(
+            connections = node.hub().len(),
+            "draining; a second signal ends at once"
+        );
         tokio::time::sleep(delay).await;
     };
-    let config: &Config = node.hub().config();
-    listener.limits(config).serve(router, end).await;
-    tracing::info!(
-        connections = node.hub().len(),
-        "draining; a second signal ends at once"
-    );
+    let impatience = async {
+        second.next().await;
+        second.next().await;
+    };
     tokio::select! {
-        drained = node.drain() => {
+        drained = node.serve_service(listener, router, end) => {
             anyhow::ensure!(drained.left == 0, "{} connections did not end in time", drained.left);
             Ok(())
         }
-        () = told.next() => anyhow::bail!("ended by a second signal"),
+        () = impatience => anyhow::bail!("ended by a second signal"),
     }
 }
 

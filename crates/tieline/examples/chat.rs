@@ -77,7 +77,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .route("/{room}", get(enter))
         .with_state(node.clone());
     let ctrl_c = async { drop(tokio::signal::ctrl_c().await) };
-    listener.serve(router, ctrl_c).await;
-    node.drain().await;
+    node.serve_service(listener, router, ctrl_c).await;
     Ok(())
 }

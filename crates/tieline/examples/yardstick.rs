@@ -29,8 +29,8 @@ struct Options {
     #[arg(long, default_value = "127.0.0.1:9201")]
     listen: String,
     /// Threads; 1 runs everything on one.
-    #[arg(long, default_value_t = 1)]
-    threads: usize,
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: u16,
     /// Longest message, in bytes.
     #[arg(long, default_value_t = Config::default().message_size)]
     message_limit: usize,
@@ -111,7 +111,7 @@ impl Options {
             drain_window,
             drain_timeout: drain_window + 2 * close_timeout,
             max_connections: self.max_connections,
-            shards: Some(self.threads),
+            shards: Some(self.threads.into()),
             origins: Origins::SameHost,
             ..Config::default()
         }
@@ -196,6 +196,7 @@ async fn authorize(request: UpgradeRequest) -> Result<Accept<Mode>, Refusal> {
 }
 
 async fn serve(options: Options) -> anyhow::Result<()> {
+    let node = Node::new(Hub::new(options.config())?, Yardstick);
     let listener = Listener::bind(&options.listen)
         .await
         .with_context(|| format!("cannot listen on {}", options.listen))?;
@@ -206,7 +207,6 @@ async fn serve(options: Options) -> anyhow::Result<()> {
         }
         _ => listener,
     };
-    let node = Node::new(Hub::new(options.config())?, Yardstick);
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let shutdown = async {
@@ -229,7 +229,7 @@ fn main() -> anyhow::Result<()> {
         _ => tokio::runtime::Builder::new_multi_thread(),
     };
     let runtime = builder
-        .worker_threads(options.threads)
+        .worker_threads(options.threads.into())
         .enable_all()
         .build()?;
     runtime.block_on(serve(options))

@@ -36,7 +36,8 @@ pub struct Config {
     /// Most header fields of an upgrade request; beyond it 431. Default 100.
     pub header_fields: usize,
     /// From the accept of the TCP connection to the upgrade, TLS and the application's decision
-    /// included. Default 5 s.
+    /// included. Default 5 s. Behind an axum router a decision is not cut short, but answered 503 if
+    /// it came too late.
     pub handshake_timeout: Duration,
     /// Bytes that may wait for one client; then [`Config::slow_consumer`] applies. Default 4 MiB. One
     /// frame always fits an empty outbox. A frame for many receivers is held once, however many wait.
@@ -61,14 +62,16 @@ pub struct Config {
     /// The time over which a drain spreads its closes, so that clients do not all come back at once.
     /// Default 10 s.
     pub drain_window: Duration,
-    /// When a drain ends whatever is left. At least the window plus `close_timeout`. Default 20 s:
+    /// When a drain stops waiting; what is left is counted in
+    /// [`Drained::left`](crate::Drained::left). At least the window plus `close_timeout`. Default 20 s:
     /// with the 5 s that HTTP requests may take to end before it, it fits the 30 s that orchestrators
     /// commonly grant.
     pub drain_timeout: Duration,
     /// Most connections of this node; further upgrades are answered 503. `None`, the default, takes
     /// nine tenths of the process's descriptor limit.
     pub max_connections: Option<usize>,
-    /// Most groups one connection may be in; a join beyond it is refused. Default 1,024.
+    /// Most groups one connection may be in; a join beyond it is refused. Default 128. Each costs about
+    /// 100 bytes and its name, which a client may choose to be 1,024 bytes long.
     pub groups_per_connection: usize,
     /// What happens when an id connects that is connected already. Default: the newer wins.
     pub duplicate: Duplicate,
@@ -101,7 +104,7 @@ impl Default for Config {
             drain_window: Duration::from_secs(10),
             drain_timeout: Duration::from_secs(20),
             max_connections: None,
-            groups_per_connection: 1024,
+            groups_per_connection: 128,
             duplicate: Duplicate::Replace,
             origins: Origins::SameHost,
             compression: None,
@@ -170,6 +173,12 @@ impl Config {
         if let Some((name, _)) = times.into_iter().find(|(_, time)| time.is_zero()) {
             return Err(ConfigError::Zero(name));
         }
+        let times = times
+            .into_iter()
+            .chain([("drain_window", self.drain_window)]);
+        if let Some((name, _)) = times.into_iter().find(|(_, time)| *time > MOST_TIME) {
+            return Err(ConfigError::TooLong(name));
+        }
         self.validate_sizes()
     }
 
@@ -218,6 +227,10 @@ impl Config {
     }
 }
 
+/// The longest time that a setting may be. More is a slip of the pen, and sums of times must not
+/// overflow.
+const MOST_TIME: Duration = Duration::from_hours(24);
+
 /// Settings that cannot work.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -225,6 +238,9 @@ pub enum ConfigError {
     /// A setting that must be above zero is zero.
     #[error("{0} must be above zero")]
     Zero(&'static str),
+    /// A time is longer than a day.
+    #[error("{0} is longer than a day, the limit")]
+    TooLong(&'static str),
     /// A setting is too small for another one.
     #[error("{name} is too small for {bound}: raise it, or lower the other")]
     TooSmall {
@@ -273,6 +289,18 @@ mod tests {
             ..Config::default()
         };
         assert_eq!(config.validate(), Err(ConfigError::Zero("shards")));
+    }
+
+    #[test]
+    fn a_time_is_at_most_a_day() {
+        let config = Config {
+            drain_timeout: Duration::from_secs(u64::MAX),
+            ..Config::default()
+        };
+        assert_eq!(
+            config.validate(),
+            Err(ConfigError::TooLong("drain_timeout"))
+        );
     }
 
     #[test]

@@ -13,7 +13,8 @@ use crate::{CloseReason, Connection};
 /// more is read from that client: a slow handler holds back its own client and nobody else. When the
 /// connection closes, a running callback has [`Config::close_timeout`](crate::Config::close_timeout)
 /// to end, then it is dropped at its next `await`. A panic closes that connection with 1011, after
-/// `on_error`.
+/// `on_error`. When the runtime itself ends, connections end with it, without `on_disconnect`: drain
+/// first.
 ///
 /// What a callback emits leaves when it first waits for something, or when all messages that were
 /// read together are handled: many small answers cost one system call.

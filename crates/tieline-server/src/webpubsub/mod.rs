@@ -16,7 +16,7 @@ use tieline::{CloseReason, Connection};
 pub(crate) use self::{
     client::{WebPubSub, send_to_group},
     outgoing::Payload,
-    upgrade::{Hub, routes},
+    upgrade::{Access, Namespace, routes},
 };
 
 /// What becomes of the events that clients send.

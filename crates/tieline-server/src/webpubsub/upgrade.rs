@@ -20,9 +20,9 @@ const JSON: &str = "json.webpubsub.azure.v1";
 
 /// The name of the one hub that this process serves; names are compared in lower case.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Hub(String);
+pub(crate) struct Namespace(String);
 
-impl std::str::FromStr for Hub {
+impl std::str::FromStr for Namespace {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
@@ -36,16 +36,26 @@ impl std::str::FromStr for Hub {
     }
 }
 
-impl std::fmt::Display for Hub {
+impl std::fmt::Display for Namespace {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0)
     }
 }
 
+/// Who may name themselves by `?user=`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    Anyone,
+    /// Those who reach this server under a loopback name. A page of another site that a browser was
+    /// made to take for this machine comes under that site's name, and so does what a proxy forwards.
+    Loopback,
+}
+
 /// What the routes need.
 struct Served<E: Events> {
     node: Node<WebPubSub<E>>,
-    hub: Hub,
+    hub: Namespace,
+    access: Access,
 }
 
 impl<E: Events> Clone for Served<E> {
@@ -53,17 +63,22 @@ impl<E: Events> Clone for Served<E> {
         Self {
             node: self.node.clone(),
             hub: self.hub.clone(),
+            access: self.access,
         }
     }
 }
 
 /// The routes of the client side: `/client/hubs/{hub}` and `/client/?hub={hub}`.
-pub(crate) fn routes<E: Events>(node: Node<WebPubSub<E>>, hub: Hub) -> Router {
+pub(crate) fn routes<E: Events>(
+    node: Node<WebPubSub<E>>,
+    hub: Namespace,
+    access: Access,
+) -> Router {
     Router::new()
         .route("/client/hubs/{hub}", get(by_path))
         .route("/client/", get(by_query))
         .route("/client", get(by_query))
-        .with_state(Served { node, hub })
+        .with_state(Served { node, hub, access })
 }
 
 async fn by_path<E: Events>(
@@ -95,7 +110,7 @@ async fn connect<E: Events>(
     upgrade: Result<Upgrade, Refusal>,
 ) -> Response {
     match served.check(hub).and(upgrade) {
-        Ok(upgrade) => match decide(upgrade.request()) {
+        Ok(upgrade) => match served.admits(upgrade.request()).and_then(decide) {
             Ok(accept) => upgrade.accept(&served.node, accept).await.into_response(),
             Err(refusal) => refusal.into_response(),
         },
@@ -112,6 +127,36 @@ impl<E: Events> Served<E> {
         let body = format!("there is no hub {hub:?} here; this server's hub is {own:?}\n");
         Err(Refusal::new(StatusCode::NOT_FOUND, body))
     }
+
+    fn admits<'a>(&self, request: &'a UpgradeRequest) -> Result<&'a UpgradeRequest, Refusal> {
+        if self.access == Access::Anyone || is_loopback(host(request)) {
+            return Ok(request);
+        }
+        let body = "clients name themselves here, so only those of this machine are let in, under \
+                    localhost or a loopback address; the operator can say --anonymous\n";
+        Err(Refusal::new(StatusCode::FORBIDDEN, body))
+    }
+}
+
+fn host(request: &UpgradeRequest) -> &str {
+    let host = request
+        .headers()
+        .get("host")
+        .and_then(|host| host.to_str().ok());
+    host.unwrap_or_default()
+}
+
+/// Whether a `Host` names this machine to itself, with or without a port.
+fn is_loopback(host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let bare = name.trim_start_matches('[').trim_end_matches(']');
+    bare.eq_ignore_ascii_case("localhost")
+        || bare
+            .parse()
+            .is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
 }
 
 /// The user that the client says it is.
@@ -167,9 +212,32 @@ mod tests {
 
     #[test]
     fn hub_names_are_checked_and_lower_cased() {
-        assert_eq!("Chat".parse(), Ok(Hub("chat".into())));
+        assert_eq!("Chat".parse(), Ok(Namespace("chat".into())));
         for name in ["", "1a", "a b", "a/b", &"a".repeat(129)] {
-            assert!(name.parse::<Hub>().is_err(), "{name}");
+            assert!(name.parse::<Namespace>().is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn loopback_goes_by_its_names() {
+        for host in [
+            "localhost",
+            "LOCALHOST:80",
+            "127.0.0.1:8080",
+            "127.9.9.9",
+            "[::1]:80",
+            "[::1]",
+        ] {
+            assert!(is_loopback(host), "{host}");
+        }
+        for host in [
+            "",
+            "evil.example",
+            "evil.example:80",
+            "127.0.0.1.evil.example",
+            "10.0.0.1:80",
+        ] {
+            assert!(!is_loopback(host), "{host}");
         }
     }
 }

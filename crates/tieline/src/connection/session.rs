@@ -27,6 +27,9 @@ use crate::{
     scratch::Chunk,
 };
 
+/// Frames and reads of one client after which others have their turn, some 0.1 ms.
+const TURN: u32 = 128;
+
 /// A connection and its application, from the upgrade to `on_disconnect`.
 pub(crate) struct Session<H: Handler> {
     handler: Arc<H>,
@@ -79,7 +82,13 @@ impl<H: Handler> Session<H> {
     pub(crate) fn run(mut self) -> impl Future<Output = ()> + Send {
         let task = async move {
             let mut flow = Box::pin(self.open()).await;
+            let mut taken = 0u32;
             while let Flow::Continue = flow {
+                taken = taken.wrapping_add(1);
+                if taken.is_multiple_of(TURN) {
+                    self.chunk.park();
+                    tokio::task::yield_now().await;
+                }
                 flow = match self.decode() {
                     Some(Decoded::Message(message)) => {
                         let called = self.handle(message).await;

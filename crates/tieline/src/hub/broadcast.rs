@@ -19,9 +19,9 @@ use parking_lot::{Mutex, MutexGuard};
 use tieline_websocket::{Deflate, Frame};
 use tokio::sync::Notify;
 
-use super::{member::Member, shard::Audience};
+use super::{member::Member, shard::Audience, turn::Turn};
 use crate::{
-    CloseReason,
+    CloseReason, Delivery, Receipt,
     delivery::{Reached, Tally},
 };
 
@@ -31,6 +31,9 @@ const SLICE: usize = 64;
 /// An audience this small is served by the caller, if nothing waits: waking the worker would cost as
 /// much as the sends.
 const AT_ONCE: usize = 32;
+
+/// Places that an empty queue keeps.
+const KEPT: usize = 64;
 
 /// Most frames, and most bytes, that are joined.
 const RUN_FRAMES: usize = 256;
@@ -50,8 +53,19 @@ pub(super) struct Post {
 /// What waits for the worker.
 enum Waiting {
     Post(Post),
-    /// A close that must not overtake what was sent before it.
+    /// A message to one that must not overtake what was sent to many before it.
+    One(Arc<Member>, Frame, Arc<Tally>),
+    /// A close that must not either.
     Close(Arc<Member>, CloseReason),
+}
+
+impl Waiting {
+    fn length(&self) -> usize {
+        match self {
+            Self::Post(Post { frame, .. }) | Self::One(_, frame, _) => frame.payload().len(),
+            Self::Close(..) => 0,
+        }
+    }
 }
 
 /// Bounds of a queue.
@@ -109,21 +123,26 @@ impl Queue {
 
     /// Queues a message for the worker.
     pub(super) fn post(&self, post: Post) {
-        let mut line = self.line.lock();
-        let length = post.frame.payload().len();
-        let full =
-            line.waiting.len() >= self.bounds.frames || line.bytes + length > self.bounds.bytes;
-        if full {
-            drop(line);
-            let queue_full = post.audience.len() as u64;
-            post.tally.end_part(Reached {
+        let (audience, except) = (Arc::clone(&post.audience), post.except.clone());
+        let tally = Arc::clone(&post.tally);
+        if !self.try_enqueue(Waiting::Post(post)) {
+            let refused = audience.iter().filter(|m| !excepts(except.as_ref(), m));
+            let queue_full = refused.count() as u64;
+            tally.end_part(Reached {
                 queue_full,
                 ..Reached::default()
             });
-            return;
         }
-        line.bytes += length;
-        self.enqueue(line, Waiting::Post(post));
+    }
+
+    /// Queues a message to one, behind what waits.
+    pub(super) fn post_one(&self, member: &Arc<Member>, frame: Frame) -> Receipt {
+        let (tally, receipt) = Tally::new(1, Reached::default());
+        if self.try_enqueue(Waiting::One(Arc::clone(member), frame, tally)) {
+            receipt
+        } else {
+            Receipt::decided(Delivery::QueueFull)
+        }
     }
 
     /// Closes a connection, behind what was sent to it before. Closes are not refused: there is one
@@ -132,11 +151,23 @@ impl Queue {
         if self.is_idle() {
             member.close(reason);
         } else if member.leave() {
-            self.enqueue(self.line.lock(), Waiting::Close(Arc::clone(member), reason));
+            let close = Waiting::Close(Arc::clone(member), reason);
+            self.enqueue(self.line.lock(), close);
         }
     }
 
+    fn try_enqueue(&self, waiting: Waiting) -> bool {
+        let line = self.line.lock();
+        let fits = line.waiting.len() < self.bounds.frames
+            && line.bytes + waiting.length() <= self.bounds.bytes;
+        if fits {
+            self.enqueue(line, waiting);
+        }
+        fits
+    }
+
     fn enqueue(&self, mut line: MutexGuard<'_, Line>, waiting: Waiting) {
+        line.bytes += waiting.length();
         line.waiting.push_back(waiting);
         self.pending.fetch_add(1, Ordering::AcqRel);
         drop(line);
@@ -147,17 +178,41 @@ impl Queue {
     pub(super) async fn work(&self) {
         loop {
             self.bell.notified().await;
-            while let Some(next) = self.next() {
-                let done = match next {
-                    Waiting::Close(member, reason) => {
-                        member.close(reason);
-                        1
+            loop {
+                let ones = self.deliver_ones();
+                self.pending.fetch_sub(ones, Ordering::AcqRel);
+                match self.next_run() {
+                    Some(run) => {
+                        let posts = self.deliver(run).await;
+                        self.pending.fetch_sub(posts, Ordering::AcqRel);
                     }
-                    Waiting::Post(first) => self.deliver(self.run_from(first)).await,
-                };
-                self.pending.fetch_sub(done, Ordering::AcqRel);
+                    // What came meanwhile has rung the bell again.
+                    None if ones == 0 => break,
+                    None => tokio::task::yield_now().await,
+                }
             }
         }
+    }
+
+    /// Does at once all that is for one connection each, up to the next message to many: it is work
+    /// that the senders would have done themselves, and were it shared out among turns of the worker,
+    /// senders could add to it faster than it shrinks. A turn, so that each receiver is flushed once.
+    fn deliver_ones(&self) -> usize {
+        let _turn = Turn::enter();
+        let mut done = 0;
+        while let Some(one) = self.next_if(|waiting| !matches!(waiting, Waiting::Post(_))) {
+            match one {
+                Waiting::One(member, frame, tally) => {
+                    let mut reached = Reached::default();
+                    reached.count(member.push(frame));
+                    tally.end_part(reached);
+                }
+                Waiting::Close(member, reason) => member.close(reason),
+                Waiting::Post(_) => {}
+            }
+            done += 1;
+        }
+        done
     }
 
     /// Delivers a run slice by slice; says how many posts it was.
@@ -171,34 +226,37 @@ impl Queue {
         posts
     }
 
-    fn next(&self) -> Option<Waiting> {
-        let mut line = self.line.lock();
-        let next = line.waiting.pop_front();
-        match &next {
-            Some(Waiting::Post(post)) => line.bytes -= post.frame.payload().len(),
-            Some(Waiting::Close(..)) => {}
-            None => line.waiting = VecDeque::new(),
-        }
-        next
-    }
-
-    /// A post, and those behind it that are for the same audience.
-    fn run_from(&self, first: Post) -> Run {
+    /// The next message to many, and those behind it that are for the same audience.
+    fn next_run(&self) -> Option<Run> {
+        let is_post = |waiting: &Waiting| matches!(waiting, Waiting::Post(_));
+        let Some(Waiting::Post(first)) = self.next_if(is_post) else {
+            return None;
+        };
         let mut bytes = first.frame.payload().len();
         let mut run = Run::of(first);
-        let mut line = self.line.lock();
-        while let Some(Waiting::Post(next)) = line.waiting.front()
-            && run.frames.len() < RUN_FRAMES
-            && bytes + next.frame.payload().len() <= RUN_BYTES
-            && run.is_for(next)
-            && let Some(Waiting::Post(next)) = line.waiting.pop_front()
+        while run.frames.len() < RUN_FRAMES
+            && let Some(Waiting::Post(next)) = self.next_if(|waiting| {
+                let fits = bytes + waiting.length() <= RUN_BYTES;
+                fits && matches!(waiting, Waiting::Post(post) if run.is_for(post))
+            })
         {
-            let length = next.frame.payload().len();
-            bytes += length;
-            line.bytes -= length;
+            bytes += next.frame.payload().len();
             run.add(next);
         }
-        run
+        Some(run)
+    }
+
+    fn next_if(&self, wanted: impl FnOnce(&Waiting) -> bool) -> Option<Waiting> {
+        let mut line = self.line.lock();
+        if !wanted(line.waiting.front()?) {
+            return None;
+        }
+        let next = line.waiting.pop_front()?;
+        line.bytes -= next.length();
+        if line.waiting.is_empty() && line.waiting.capacity() > KEPT {
+            line.waiting = VecDeque::new();
+        }
+        Some(next)
     }
 }
 

@@ -191,8 +191,7 @@ impl Member {
     fn flush_or_defer(self: &Arc<Self>, egress: &mut Egress) {
         if !Turn::is_running() || egress.outbox.is_half_full(&self.rules.config) {
             self.flush(egress, true);
-        } else if !self.has(signal::TOUCHED) {
-            self.set(signal::TOUCHED, true);
+        } else {
             Turn::defer(self);
         }
     }
@@ -200,7 +199,6 @@ impl Member {
     /// The end of a turn that touched this connection.
     pub(super) fn flush_touched(&self) {
         let mut egress = self.egress.lock();
-        self.set(signal::TOUCHED, false);
         self.flush(&mut egress, true);
     }
 

@@ -38,8 +38,6 @@ pub(super) mod signal {
     pub(in crate::hub) const UNFINISHED: u16 = 16;
     /// A ping is out.
     pub(in crate::hub) const PINGED: u16 = 32;
-    /// Listed for the end of a turn. Changed under the lock of the egress only.
-    pub(in crate::hub) const TOUCHED: u16 = 64;
     /// A close was asked for; it may wait behind messages to many.
     pub(in crate::hub) const LEAVING: u16 = 128;
     /// The task's writer took nothing when it was asked last.
@@ -185,17 +183,18 @@ impl Member {
             return;
         }
         let config = &self.rules.config;
-        let since = |then: &AtomicU32| {
-            Duration::from_millis(now.wrapping_sub(then.load(Ordering::Relaxed)).into())
-        };
-        let silence = since(&self.heard);
-        if self.has(signal::UNFINISHED) && since(&self.begun) > config.message_timeout {
+        let silence = since(now, &self.heard);
+        if self.has(signal::UNFINISHED) && since(now, &self.begun) > config.message_timeout {
             self.close(CloseReason::Unfinished);
         } else if silence < config.ping_interval {
             if self.has(signal::PINGED) {
                 self.set(signal::PINGED, false);
             }
         } else if !self.has(signal::PINGED) {
+            // However long it was silent, from here it has the whole time to answer: the node itself
+            // may have stood still.
+            self.heard
+                .store(before(now, config.ping_interval), Ordering::Relaxed);
             self.set(signal::PINGED, true);
             self.ping();
         } else if silence > config.ping_interval + config.ping_timeout {
@@ -203,5 +202,40 @@ impl Member {
             self.close(CloseReason::Silent);
             self.abort(CloseReason::Silent);
         }
+    }
+}
+
+/// How long ago it was by the coarse clock. What happened after `now` was read, it may be by another
+/// sweeper's tick, was just now.
+#[expect(
+    clippy::cast_possible_wrap,
+    reason = "differences are far below 24 days"
+)]
+fn since(now: u32, then: &AtomicU32) -> Duration {
+    let passed = now.wrapping_sub(then.load(Ordering::Relaxed)) as i32;
+    Duration::from_millis(passed.max(0).unsigned_abs().into())
+}
+
+/// The clock's reading a while before `now`; settings are at most a day.
+#[expect(clippy::cast_possible_truncation, reason = "the clock wraps")]
+fn before(now: u32, time: Duration) -> u32 {
+    now.wrapping_sub(time.as_millis() as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_heard_after_the_sweeper_looked_was_just_now() {
+        let heard = AtomicU32::new(1005);
+        assert_eq!(since(1000, &heard), Duration::ZERO);
+        assert_eq!(since(1010, &heard), Duration::from_millis(5));
+    }
+
+    #[test]
+    fn differences_survive_the_wrap_of_the_clock() {
+        let then = before(10, Duration::from_millis(30));
+        assert_eq!(since(10, &AtomicU32::new(then)), Duration::from_millis(30));
     }
 }

@@ -252,15 +252,7 @@ impl Hub {
         if part.queue.is_idle() {
             return Receipt::decided(member.push(frame));
         }
-        let (tally, receipt) = Tally::new(1, Reached::default());
-        let audience = Arc::from([Arc::clone(member)]);
-        part.queue.post(Post {
-            audience,
-            except: None,
-            frame,
-            tally,
-        });
-        receipt
+        part.queue.post_one(member, frame)
     }
 
     /// Sends to a scope: at once where few are, else by a post to each shard that has someone in it.

@@ -12,7 +12,7 @@ use std::{
     sync::Arc,
 };
 
-use tieline_websocket::{Deflate, Frame};
+use tieline_websocket::{Deflate, Frame, FrameKind};
 
 use crate::Config;
 
@@ -39,6 +39,8 @@ pub(crate) struct Outbox {
     written: usize,
     bytes: usize,
     pong: Option<Frame>,
+    /// A pong stands in the queue; the next waits for it to leave.
+    pong_queued: bool,
     /// Behind a pointer, because every idle connection carries it.
     deflate: Option<Arc<Deflate>>,
 }
@@ -112,6 +114,7 @@ impl Outbox {
         match self.queue.remove(usize::from(self.written > 0)) {
             Some(frame) => {
                 self.bytes -= self.length(&frame);
+                self.left(&frame);
                 true
             }
             None => false,
@@ -142,10 +145,14 @@ impl Outbox {
         }
     }
 
-    /// A pong goes before all frames that have not begun to leave. It is moved only when a write
-    /// follows at once, so that a client which pings and does not read piles nothing up here.
+    /// A pong goes before all frames that have not begun to leave. There is one in the queue at most,
+    /// so that a client which pings and does not read piles nothing up here.
     fn promote_pong(&mut self) {
+        if self.pong_queued {
+            return;
+        }
         if let Some(pong) = self.pong.take() {
+            self.pong_queued = true;
             self.bytes += self.length(&pong);
             self.queue.insert(usize::from(self.written > 0), pong);
         }
@@ -207,7 +214,15 @@ impl Outbox {
             }
             n -= rest;
             self.written = 0;
-            self.queue.pop_front();
+            if let Some(frame) = self.queue.pop_front() {
+                self.left(&frame);
+            }
+        }
+    }
+
+    fn left(&mut self, frame: &Frame) {
+        if frame.kind() == FrameKind::Pong {
+            self.pong_queued = false;
         }
     }
 

@@ -41,10 +41,14 @@ impl Turn {
         TOUCHED.with_borrow(Option::is_some)
     }
 
-    /// Lists a connection for the end of the running turn.
+    /// Lists a connection for the end of the running turn. One that comes up again and again in a row
+    /// is listed once; listed twice, its second flush finds nothing to do.
     pub(super) fn defer(member: &Arc<Member>) {
         TOUCHED.with_borrow_mut(|touched| {
-            touched.get_or_insert_default().push(Arc::clone(member));
+            let list = touched.get_or_insert_default();
+            if !list.last().is_some_and(|last| Arc::ptr_eq(last, member)) {
+                list.push(Arc::clone(member));
+            }
         });
     }
 }

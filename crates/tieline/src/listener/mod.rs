@@ -13,7 +13,10 @@ mod tls;
 use std::{convert::Infallible, io, net::SocketAddr, pin::pin, time::Duration};
 
 use http::{Request, Response};
-use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
+use tokio::{
+    net::{TcpListener, TcpStream, ToSocketAddrs},
+    time::Instant,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_service::Service;
 
@@ -27,6 +30,9 @@ use crate::Config;
 /// Pause after an error of `accept` that the next call would meet again, such as EMFILE: long enough
 /// for descriptors to come free, short enough for the backlog.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// At most one warning in this time.
+const WARN_PAUSE: Duration = Duration::from_secs(1);
 
 /// Listens on a TCP port and serves HTTP/1.1, for upgrades and whatever else the service offers.
 #[derive(Debug)]
@@ -80,10 +86,11 @@ impl Listener {
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
         let mut shutdown = pin!(shutdown);
+        let mut warned = None;
         loop {
             let (tcp, peer) = tokio::select! {
                 () = &mut shutdown => break,
-                accepted = accept(&self.tcp) => accepted,
+                accepted = accept(&self.tcp, &mut warned) => accepted,
             };
             let (server, service, stop) = (self.server.clone(), service.clone(), stop.clone());
             tasks.spawn(async move { server.serve(tcp, peer, service, stop).await });
@@ -96,14 +103,17 @@ impl Listener {
 }
 
 /// Accepts one connection, whatever it takes. Cancel-safe.
-async fn accept(tcp: &TcpListener) -> (TcpStream, SocketAddr) {
+async fn accept(tcp: &TcpListener, warned: &mut Option<Instant>) -> (TcpStream, SocketAddr) {
     loop {
         match tcp.accept().await {
             Ok(accepted) => return accepted,
             // The peer gave up while it waited: the next one may be fine.
             Err(e) if is_of_peer(&e) => {}
             Err(error) => {
-                tracing::warn!(%error, "cannot accept; trying again");
+                if warned.is_none_or(|at| at.elapsed() > WARN_PAUSE) {
+                    *warned = Some(Instant::now());
+                    tracing::warn!(%error, "cannot accept; trying on");
+                }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }

@@ -6,19 +6,27 @@
 mod drain;
 mod service;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
+use http::{Request, Response};
 use hyper::upgrade::OnUpgrade;
 use tokio::time::Instant;
-use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
+use tokio_util::{
+    sync::CancellationToken,
+    task::{TaskTracker, task_tracker::TaskTrackerToken},
+};
+use tower_service::Service;
 
 pub use self::{drain::Drained, service::NodeService};
 use crate::{
-    Accept, Handler, Hub, Listener, Refusal, UpgradeRequest, connection::Session, hub::Admission,
-    upgrade::detach,
+    Accept, Body, Handler, Hub, Listener, Refusal, UpgradeRequest, connection::Session,
+    hub::Admission, upgrade::detach,
 };
 
 /// One process that holds connections. Cheap to clone; all clones are the same node.
@@ -102,8 +110,7 @@ impl<H: Handler> Node<H> {
         NodeService::new(self.clone(), authorize)
     }
 
-    /// Serves until `shutdown`, then drains: [`Listener::serve`] of [`Node::service`], and
-    /// [`Node::drain`].
+    /// Serves upgrades until `shutdown`, then drains: [`Node::serve_service`] of [`Node::service`].
     pub async fn serve<F, D>(
         &self,
         listener: Listener,
@@ -114,11 +121,34 @@ impl<H: Handler> Node<H> {
         F: Fn(UpgradeRequest) -> D + Send + Sync + 'static,
         D: Future<Output = Result<Accept<H::State>, Refusal>> + Send + 'static,
     {
-        listener
-            .limits(self.hub().config())
-            .serve(self.service(authorize), shutdown)
-            .await;
-        self.drain().await
+        self.serve_service(listener, self.service(authorize), shutdown)
+            .await
+    }
+
+    /// Serves an HTTP service, such as an axum router, until `shutdown`; then the port is closed, and
+    /// while requests that are under way end, the node drains.
+    pub async fn serve_service<S, B>(
+        &self,
+        listener: Listener,
+        service: S,
+        shutdown: impl Future<Output = ()>,
+    ) -> Drained
+    where
+        S: Service<Request<Body>, Response = Response<B>, Error = Infallible>,
+        S: Clone + Send + 'static,
+        S::Future: Send + 'static,
+        B: hyper::body::Body<Data = bytes::Bytes> + Send + 'static,
+        B::Error: std::error::Error + Send + Sync + 'static,
+    {
+        let stop = CancellationToken::new();
+        let listener = listener.limits(self.hub().config());
+        let served = listener.serve(service, stop.cancelled());
+        let drained = async {
+            shutdown.await;
+            stop.cancel();
+            self.drain().await
+        };
+        tokio::join!(served, drained).1
     }
 
     /// Makes a drain wait for as long as the token lives.

@@ -120,3 +120,17 @@ fn the_rest_of_a_begun_frame_leaves_first() {
         [&wire(&frame)[4..], &wire(&frame)].concat()
     );
 }
+
+#[test]
+fn pings_without_reading_pile_nothing_up() {
+    let mut outbox = Outbox::default();
+    outbox.push(Frame::text("waiting"));
+    for i in 0..1000 {
+        outbox.set_pong(Frame::pong(format!("{i}").as_bytes()));
+        let blocked = outbox.flush(&mut |_| Err(io::ErrorKind::WouldBlock.into()));
+        assert_eq!(blocked.unwrap(), Flushed::Blocked);
+    }
+    let (first, last) = (Frame::pong(b"0"), Frame::pong(b"999"));
+    let expected = [wire(&first), wire(&Frame::text("waiting")), wire(&last)].concat();
+    assert_eq!(flush_all(&mut outbox), expected);
+}

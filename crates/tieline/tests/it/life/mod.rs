@@ -5,6 +5,7 @@ mod compression;
 mod ends;
 mod floods;
 mod handler;
+mod load;
 mod order;
 mod receipts;
 

@@ -6,14 +6,14 @@ use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::{ClientConfig, RootCertStore, pki_types::ServerName};
 use tieline::{CloseReason, Config, Delivery, Hub, Node, SlowConsumer, Tls, TlsError};
 use tokio::{
-    io::AsyncReadExt,
+    io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpSocket, TcpStream},
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::kit::{
     Probe, Raw, eventually, listen,
-    raw::{TEXT, frame, request},
+    raw::{CLOSE, PING, TEXT, frame, request},
     run,
 };
 
@@ -296,5 +296,35 @@ fn a_dead_peer_over_tls_is_closed_with_1011() {
         dead.end().await;
         let reason = server.node.handler().log.end_of("a").await;
         assert_eq!(reason, CloseReason::Silent);
+    });
+}
+
+#[test]
+fn pings_over_tls_without_reading_pile_nothing_up() {
+    run(async {
+        let server = Secure::start(Config::default()).await;
+        let flood = server.client("id=flood").await;
+        let (mut reading, mut writing) = tokio::io::split(flood.stream);
+        // 25 MB of pongs, where the kernel holds some and the outbox two.
+        let payload = |n: usize| format!("{n:0125}").into_bytes();
+        let (rounds, of_round) = (200, 1000);
+        for round in 0..rounds {
+            let pings: Vec<u8> = (0..of_round)
+                .flat_map(|i| frame(PING, &payload(round * of_round + i)))
+                .collect();
+            writing.write_all(&pings).await.unwrap();
+        }
+        writing
+            .write_all(&frame(CLOSE, &[0x03, 0xe8]))
+            .await
+            .unwrap();
+        let mut answered = Vec::new();
+        let _ = reading.read_to_end(&mut answered).await;
+        let all = rounds * of_round * 127;
+        assert!(
+            answered.len() < all / 2,
+            "{} bytes of pongs were kept",
+            answered.len()
+        );
     });
 }
