@@ -36,23 +36,23 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct Demo {
-    /// Address to listen on; port 0 takes a free one
-    #[arg(
-        long,
-        value_name = "ADDRESS",
-        value_parser = address,
-        default_value = "127.0.0.1:8080",
-        env = "TIELINE_LISTEN"
-    )]
-    pub(crate) listen: SocketAddr,
     #[command(flatten)]
-    pub(crate) clients: Clients,
-    #[command(flatten)]
-    pub(crate) log: Log,
+    pub(crate) common: Common,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(flatten)]
+    pub(crate) limits: Limits,
+    #[command(flatten)]
+    pub(crate) tls: TlsFiles,
+}
+
+/// What every command that listens takes.
+#[derive(Debug, Args)]
+pub(crate) struct Common {
     /// Address to listen on; port 0 takes a free one
     #[arg(
         long,
@@ -64,10 +64,6 @@ pub(crate) struct Serve {
     pub(crate) listen: SocketAddr,
     #[command(flatten)]
     pub(crate) clients: Clients,
-    #[command(flatten)]
-    pub(crate) limits: Limits,
-    #[command(flatten)]
-    pub(crate) tls: TlsFiles,
     #[command(flatten)]
     pub(crate) log: Log,
 }
@@ -236,7 +232,7 @@ impl Serve {
             compression: limits.compress.then(Deflate::default),
             drain_window: Duration::from_secs(limits.drain_window),
             drain_timeout: Duration::from_secs(limits.drain_timeout),
-            origins: self.clients.origins(),
+            origins: self.common.clients.origins(),
             ..default
         }
     }
@@ -248,7 +244,7 @@ impl Demo {
         Config {
             drain_window: Duration::from_secs(1),
             drain_timeout: Duration::from_secs(10),
-            origins: self.clients.origins(),
+            origins: self.common.clients.origins(),
             ..Config::default()
         }
     }
@@ -283,14 +279,15 @@ mod tests {
             panic!("serve is not serve");
         };
         let public = "0.0.0.0:8080".parse().unwrap();
-        assert!(serve.clients.objection(public).is_some());
+        assert!(serve.common.clients.objection(public).is_some());
         assert!(
             serve
+                .common
                 .clients
                 .objection("[::1]:8080".parse().unwrap())
                 .is_none()
         );
-        serve.clients.anonymous = true;
-        assert!(serve.clients.objection(public).is_none());
+        serve.common.clients.anonymous = true;
+        assert!(serve.common.clients.objection(public).is_none());
     }
 }

@@ -39,11 +39,11 @@ async fn main() -> ExitCode {
 async fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Demo(options) => {
-            start_log(&options.log, "warn")?;
+            start_log(&options.common.log, "warn")?;
             run::demo(options).await
         }
         Command::Serve(options) => {
-            start_log(&options.log, "info")?;
+            start_log(&options.common.log, "info")?;
             run::serve(options).await
         }
     }

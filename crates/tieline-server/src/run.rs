@@ -1,6 +1,6 @@
 //! What the commands do: a node, its routes, its life.
 
-use std::{io::Write, net::SocketAddr, time::Duration};
+use std::{io::Write, time::Duration};
 
 use anyhow::Context;
 use axum::{Router, http::StatusCode, routing::get};
@@ -9,7 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
     Usage,
-    cli::{Clients, Demo, Serve, TlsFiles},
+    cli::{Clients, Common, Demo, Serve, TlsFiles},
     demo::Chat,
     page,
     webpubsub::{self, Events, NoEvents, WebPubSub},
@@ -17,7 +17,7 @@ use crate::{
 
 /// `tieline demo`.
 pub(crate) async fn demo(options: Demo) -> anyhow::Result<()> {
-    let listener = bind(options.listen, &options.clients).await?;
+    let listener = bind(&options.common).await?;
     let address = listener.local_addr()?;
     let hub = Hub::new(options.config()).map_err(|e| Usage(e.to_string()))?;
     let node = Node::new(
@@ -26,7 +26,8 @@ pub(crate) async fn demo(options: Demo) -> anyhow::Result<()> {
             events: Chat::start(hub),
         },
     );
-    let router = routes(&node, &options.clients).merge(page::routes(&options.clients.hub));
+    let router =
+        routes(&node, &options.common.clients).merge(page::routes(&options.common.clients.hub));
 
     let mut out = std::io::stdout();
     writeln!(out, "\n  Tieline demo\n")?;
@@ -44,18 +45,19 @@ pub(crate) async fn serve(options: Serve) -> anyhow::Result<()> {
     config
         .validate()
         .map_err(|e| Usage(flags(&e.to_string())))?;
-    let listener = bind(options.listen, &options.clients).await?;
+    let listener = bind(&options.common).await?;
     let listener = with_tls(listener, &options.tls)?;
     let hub = Hub::new(config)?;
     let node = Node::new(hub, WebPubSub { events: NoEvents });
-    let router = routes(&node, &options.clients);
-    tracing::info!(address = %listener.local_addr()?, hub = %options.clients.hub, "listening");
+    let router = routes(&node, &options.common.clients);
+    tracing::info!(address = %listener.local_addr()?, hub = %options.common.clients.hub, "listening");
     let delay = Duration::from_secs(options.limits.drain_delay);
     serve_until_told(listener, &node, router, delay).await
 }
 
-async fn bind(address: SocketAddr, clients: &Clients) -> anyhow::Result<Listener> {
-    if let Some(objection) = clients.objection(address) {
+async fn bind(common: &Common) -> anyhow::Result<Listener> {
+    let address = common.listen;
+    if let Some(objection) = common.clients.objection(address) {
         return Err(Usage(objection).into());
     }
     raise_descriptor_limit();

@@ -18,7 +18,8 @@ use tokio::sync::oneshot;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Delivery {
-    /// The frame is in the outbox of a live connection. Under
+    /// The frame is in the outbox of a live connection, which a connection is once its upgrade is
+    /// accepted; a client that leaves before it has read takes along what waited for it. Under
     /// [`SlowConsumer::DropOldest`](crate::SlowConsumer) it may still be discarded later.
     Delivered,
     /// No live connection has that id.

@@ -81,7 +81,7 @@ pub use self::{
     handler::{ConnectionError, Handler},
     hub::{Connection, Except, Hub, JoinError},
     id::{ClientId, MAX_NAME, NameError},
-    listener::{Body, Listener},
+    listener::{Body, BodyError, HttpService, Listener},
     node::{Drained, Node, NodeService},
     upgrade::{Accept, Farewell, Refusal, Upgrade, UpgradeRequest},
 };

@@ -2,7 +2,6 @@
 
 use std::{convert::Infallible, net::SocketAddr, pin::pin, time::Duration};
 
-use bytes::Bytes;
 use http::{Request, Response};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -12,11 +11,10 @@ use tokio::{
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
-use tower_service::Service;
 
 #[cfg(feature = "tls")]
 use super::Tls;
-use super::{Body, Patient};
+use super::{Body, HttpService, Patient};
 use crate::{Config, upgrade::Accepted};
 
 /// How connections are served before an upgrade.
@@ -56,18 +54,13 @@ impl Server {
     }
 
     /// Serves a connection. What goes wrong here is the peer's doing, and told at level debug.
-    pub(super) async fn serve<S, B>(
+    pub(super) async fn serve(
         self,
         tcp: TcpStream,
         peer: SocketAddr,
-        service: S,
+        service: impl HttpService,
         stop: CancellationToken,
-    ) where
-        S: Service<Request<Body>, Response = Response<B>, Error = Infallible> + Clone,
-        S::Future: Send + 'static,
-        B: hyper::body::Body<Data = Bytes> + Send + 'static,
-        B::Error: std::error::Error + Send + Sync + 'static,
-    {
+    ) {
         let accepted = Accepted {
             peer,
             at: Instant::now(),
@@ -86,18 +79,13 @@ impl Server {
         self.serve_stream(tcp, accepted, service, stop).await;
     }
 
-    async fn serve_stream<S, B>(
+    async fn serve_stream(
         &self,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         accepted: Accepted,
-        service: S,
+        service: impl HttpService,
         stop: CancellationToken,
-    ) where
-        S: Service<Request<Body>, Response = Response<B>, Error = Infallible> + Clone,
-        S::Future: Send + 'static,
-        B: hyper::body::Body<Data = Bytes> + Send + 'static,
-        B::Error: std::error::Error + Send + Sync + 'static,
-    {
+    ) {
         let mut first = true;
         let mut service = service;
         let service = service_with(move |mut request: Request<Body>| {

@@ -1,30 +1,32 @@
 //! The listener: TCP, optional TLS, HTTP/1.1.
 //!
-//! Owns accepting and the limits that hold before an upgrade. Must not know what is served: any tower
-//! service of HTTP requests. Invariants: an error of `accept` never ends the loop; a connection that
+//! Owns accepting and the limits that hold before an upgrade. Must not know what is served: any
+//! [`HttpService`]. Invariants: an error of `accept` never ends the loop; a connection that
 //! sends no complete request within the handshake timeout is closed.
 
 mod body;
 mod http1;
 mod patient;
+mod service;
 #[cfg(feature = "tls")]
 mod tls;
 
-use std::{convert::Infallible, io, net::SocketAddr, pin::pin, time::Duration};
+use std::{io, net::SocketAddr, pin::pin, time::Duration};
 
-use http::{Request, Response};
 use tokio::{
     net::{TcpListener, TcpStream, ToSocketAddrs},
     time::Instant,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tower_service::Service;
 
-pub use self::body::Body;
 use self::http1::Server;
 pub(crate) use self::patient::Patient;
 #[cfg(feature = "tls")]
 pub use self::tls::{Tls, TlsError};
+pub use self::{
+    body::{Body, BodyError},
+    service::HttpService,
+};
 use crate::Config;
 
 /// Pause after an error of `accept` that the next call would meet again, such as EMFILE: long enough
@@ -75,14 +77,7 @@ impl Listener {
 
     /// Accepts and serves until `shutdown`; then accepts no more, lets requests that are under way end,
     /// and returns. Connections that were upgraded are the node's, and go on.
-    pub async fn serve<S, B>(self, service: S, shutdown: impl Future<Output = ()>)
-    where
-        S: Service<Request<Body>, Response = Response<B>, Error = Infallible>,
-        S: Clone + Send + 'static,
-        S::Future: Send + 'static,
-        B: hyper::body::Body<Data = bytes::Bytes> + Send + 'static,
-        B::Error: std::error::Error + Send + Sync + 'static,
-    {
+    pub async fn serve(self, service: impl HttpService, shutdown: impl Future<Output = ()>) {
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
         let mut shutdown = pin!(shutdown);

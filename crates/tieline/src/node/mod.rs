@@ -6,26 +6,21 @@
 mod drain;
 mod service;
 
-use std::{
-    convert::Infallible,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
 
-use http::{Request, Response};
 use hyper::upgrade::OnUpgrade;
 use tokio::time::Instant;
 use tokio_util::{
     sync::CancellationToken,
     task::{TaskTracker, task_tracker::TaskTrackerToken},
 };
-use tower_service::Service;
 
 pub use self::{drain::Drained, service::NodeService};
 use crate::{
-    Accept, Body, Handler, Hub, Listener, Refusal, UpgradeRequest, connection::Session,
+    Accept, Handler, HttpService, Hub, Listener, Refusal, UpgradeRequest, connection::Session,
     hub::Admission, upgrade::detach,
 };
 
@@ -127,19 +122,12 @@ impl<H: Handler> Node<H> {
 
     /// Serves an HTTP service, such as an axum router, until `shutdown`; then the port is closed, and
     /// while requests that are under way end, the node drains.
-    pub async fn serve_service<S, B>(
+    pub async fn serve_service(
         &self,
         listener: Listener,
-        service: S,
+        service: impl HttpService,
         shutdown: impl Future<Output = ()>,
-    ) -> Drained
-    where
-        S: Service<Request<Body>, Response = Response<B>, Error = Infallible>,
-        S: Clone + Send + 'static,
-        S::Future: Send + 'static,
-        B: hyper::body::Body<Data = bytes::Bytes> + Send + 'static,
-        B::Error: std::error::Error + Send + Sync + 'static,
-    {
+    ) -> Drained {
         let stop = CancellationToken::new();
         let listener = listener.limits(self.hub().config());
         let served = listener.serve(service, stop.cancelled());

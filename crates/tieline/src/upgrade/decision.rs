@@ -79,7 +79,9 @@ impl<S> Accept<S> {
         self
     }
 
-    /// Sends this before everything else, whoever else sends to the client meanwhile.
+    /// Sends this before everything else, whoever else sends to the client meanwhile. Under
+    /// [`SlowConsumer::DropOldest`](crate::SlowConsumer) a client that never reads may lose it like any
+    /// other frame.
     pub fn first(mut self, frame: impl Into<Frame>) -> Self {
         self.first = Some(frame.into());
         self

@@ -1,0 +1,38 @@
+//! What a listener serves.
+
+use std::{convert::Infallible, error::Error};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use hyper::body::Body as HttpBody;
+use tower_service::Service;
+
+use super::Body;
+
+/// An HTTP service that never fails: an axum router, or [`Node::service`](crate::Node::service).
+///
+/// A name for the bounds; every tower service that fits has it.
+pub trait HttpService:
+    Service<
+        Request<Body>,
+        Response = Response<Self::Answer>,
+        Error = Infallible,
+        Future: Send + 'static,
+    > + Clone
+    + Send
+    + 'static
+{
+    /// The body of its responses.
+    type Answer: HttpBody<Data = Bytes, Error: Error + Send + Sync + 'static> + Send + 'static;
+}
+
+impl<S, B> HttpService for S
+where
+    S: Service<Request<Body>, Response = Response<B>, Error = Infallible>,
+    S: Clone + Send + 'static,
+    S::Future: Send + 'static,
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Error + Send + Sync + 'static,
+{
+    type Answer = B;
+}
