@@ -39,6 +39,10 @@ pub struct Config {
     /// included. Default 5 s. Behind an axum router a decision is not cut short, but answered 503 if
     /// it came too late.
     pub handshake_timeout: Duration,
+    /// Most TCP connections that are not upgraded yet, plain HTTP requests among them; further ones
+    /// wait in the kernel's backlog. `None`, the default, takes a twentieth of the process's descriptor
+    /// limit, at least 64, so that strangers who say nothing take no descriptor from the application.
+    pub max_handshakes: Option<usize>,
     /// Bytes that may wait for one client; then [`Config::slow_consumer`] applies. Default 4 MiB. One
     /// frame always fits an empty outbox. A frame for many receivers is held once, however many wait.
     pub outbox_bytes: usize,
@@ -93,6 +97,7 @@ impl Default for Config {
             header_size: 16 * 1024,
             header_fields: 100,
             handshake_timeout: Duration::from_secs(5),
+            max_handshakes: None,
             outbox_bytes: 4 * 1024 * 1024,
             outbox_frames: 4096,
             slow_consumer: SlowConsumer::Disconnect,
@@ -157,6 +162,7 @@ impl Config {
             ("outbox_frames", self.outbox_frames),
             ("broadcast_queue_frames", self.broadcast_queue_frames),
             ("max_connections", self.max_connections.unwrap_or(1)),
+            ("max_handshakes", self.max_handshakes.unwrap_or(1)),
             ("shards", self.shards.unwrap_or(1)),
         ];
         if let Some((name, _)) = above_zero.into_iter().find(|(_, value)| *value == 0) {
@@ -218,6 +224,21 @@ impl Config {
         Ok(())
     }
 
+    /// Most connections: a tenth of the descriptors is left for listeners, handshakes and the
+    /// application.
+    pub(crate) fn capacity(&self) -> usize {
+        self.max_connections
+            .unwrap_or_else(|| descriptors() / 10 * 9)
+    }
+
+    /// Most connections before the upgrade.
+    pub(crate) fn handshakes(&self) -> usize {
+        let most = self
+            .max_handshakes
+            .unwrap_or_else(|| (descriptors() / 20).max(64));
+        most.min(tokio::sync::Semaphore::MAX_PERMITS)
+    }
+
     /// The limits that the protocol enforces.
     pub(crate) fn limits(&self) -> Limits {
         Limits {
@@ -225,6 +246,14 @@ impl Config {
             fragments: self.fragments,
         }
     }
+}
+
+/// The process's limit on descriptors.
+fn descriptors() -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    limit
+        .and_then(|limit| usize::try_from(limit).ok())
+        .unwrap_or(usize::MAX)
 }
 
 /// The longest time that a setting may be. More is a slip of the pen, and sums of times must not

@@ -82,7 +82,7 @@ impl Hub {
         config.validate()?;
         let available = || std::thread::available_parallelism().map_or(1, usize::from);
         let shards = config.shards.unwrap_or_else(available);
-        let capacity = config.max_connections.unwrap_or_else(descriptor_capacity);
+        let capacity = config.capacity();
         let bounds = Bounds {
             bytes: config.broadcast_queue_bytes,
             frames: config.broadcast_queue_frames,
@@ -313,13 +313,4 @@ impl Part {
         tokio::spawn(stop.clone().run_until_cancelled_owned(sweep));
         part
     }
-}
-
-/// Nine tenths of the descriptor limit: the rest is for listeners, handshakes and the application.
-fn descriptor_capacity() -> usize {
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-    let limit = limit
-        .and_then(|limit| usize::try_from(limit).ok())
-        .unwrap_or(usize::MAX);
-    limit / 10 * 9
 }

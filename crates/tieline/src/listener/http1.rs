@@ -1,6 +1,6 @@
 //! One HTTP/1.1 connection, until it ends or is upgraded.
 
-use std::{convert::Infallible, net::SocketAddr, pin::pin, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use http::{Request, Response};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
@@ -8,6 +8,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
+    sync::{OwnedSemaphorePermit, Semaphore},
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
@@ -23,6 +24,8 @@ pub(super) struct Server {
     header_size: usize,
     header_fields: usize,
     handshake_timeout: Duration,
+    /// One permit for each connection that is not upgraded.
+    handshakes: Arc<Semaphore>,
     #[cfg(feature = "tls")]
     tls: Option<Tls>,
 }
@@ -33,6 +36,7 @@ impl Server {
             header_size: config.header_size,
             header_fields: config.header_fields,
             handshake_timeout: config.handshake_timeout,
+            handshakes: Arc::new(Semaphore::new(config.handshakes())),
             #[cfg(feature = "tls")]
             tls: None,
         }
@@ -42,11 +46,18 @@ impl Server {
         self.header_size = config.header_size;
         self.header_fields = config.header_fields;
         self.handshake_timeout = config.handshake_timeout;
+        self.handshakes = Arc::new(Semaphore::new(config.handshakes()));
     }
 
     #[cfg(feature = "tls")]
     pub(super) fn tls(&mut self, tls: Tls) {
         self.tls = Some(tls);
+    }
+
+    /// Waits until one more connection may be accepted. Cancel-safe.
+    pub(super) async fn permit(&self) -> OwnedSemaphorePermit {
+        let permit = Arc::clone(&self.handshakes).acquire_owned().await;
+        permit.expect("the semaphore is never closed")
     }
 
     pub(super) fn handshake_timeout(&self) -> Duration {

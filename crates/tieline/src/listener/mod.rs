@@ -83,12 +83,19 @@ impl Listener {
         let mut shutdown = pin!(shutdown);
         let mut warned = None;
         loop {
-            let (tcp, peer) = tokio::select! {
+            let next = async {
+                let permit = self.server.permit().await;
+                (permit, accept(&self.tcp, &mut warned).await)
+            };
+            let (permit, (tcp, peer)) = tokio::select! {
                 () = &mut shutdown => break,
-                accepted = accept(&self.tcp, &mut warned) => accepted,
+                next = next => next,
             };
             let (server, service, stop) = (self.server.clone(), service.clone(), stop.clone());
-            tasks.spawn(async move { server.serve(tcp, peer, service, stop).await });
+            tasks.spawn(async move {
+                server.serve(tcp, peer, service, stop).await;
+                drop(permit);
+            });
         }
         drop(self.tcp);
         stop.cancel();
