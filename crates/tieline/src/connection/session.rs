@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// Frames and reads of one client after which others have their turn, some 0.1 ms.
-const TURN: u32 = 128;
+const TURN: u8 = 128;
 
 /// A connection and its application, from the upgrade to `on_disconnect`.
 pub(crate) struct Session<H: Handler> {
@@ -38,6 +38,9 @@ pub(crate) struct Session<H: Handler> {
     protocol: Protocol,
     wire: Wire,
     chunk: Chunk,
+    /// Frames and reads since others had their turn. Here and this small, it fills a gap of the
+    /// structure; as a variable of the task it was measured at 260 bytes a connection.
+    taken: u8,
 }
 
 /// How the conversation goes on.
@@ -74,6 +77,7 @@ impl<H: Handler> Session<H> {
             protocol: Protocol::new(inflate),
             wire: Wire::new(stream),
             chunk: early,
+            taken: 0,
         }
     }
 
@@ -82,10 +86,8 @@ impl<H: Handler> Session<H> {
     pub(crate) fn run(mut self) -> impl Future<Output = ()> + Send {
         let task = async move {
             let mut flow = Box::pin(self.open()).await;
-            let mut taken = 0u32;
             while let Flow::Continue = flow {
-                taken = taken.wrapping_add(1);
-                if taken.is_multiple_of(TURN) {
+                if self.turn_is_over() {
                     self.chunk.park();
                     tokio::task::yield_now().await;
                 }
@@ -110,6 +112,11 @@ impl<H: Handler> Session<H> {
             Box::pin(self.end(matches!(flow, Flow::Linger))).await;
         };
         InTurns { task }
+    }
+
+    fn turn_is_over(&mut self) -> bool {
+        self.taken = (self.taken + 1) % TURN;
+        self.taken == 0
     }
 
     /// `on_connect`.

@@ -227,6 +227,11 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_member_and_its_counts_fill_one_block() {
+        assert!(size_of::<Member>() <= 240, "{} bytes", size_of::<Member>());
+    }
+
+    #[test]
     fn what_was_heard_after_the_sweeper_looked_was_just_now() {
         let heard = AtomicU32::new(1005);
         assert_eq!(since(1000, &heard), Duration::ZERO);

@@ -39,8 +39,6 @@ pub(crate) struct Outbox {
     written: usize,
     bytes: usize,
     pong: Option<Frame>,
-    /// A pong stands in the queue; the next waits for it to leave.
-    pong_queued: bool,
     /// Behind a pointer, because every idle connection carries it.
     deflate: Option<Arc<Deflate>>,
 }
@@ -114,7 +112,6 @@ impl Outbox {
         match self.queue.remove(usize::from(self.written > 0)) {
             Some(frame) => {
                 self.bytes -= self.length(&frame);
-                self.left(&frame);
                 true
             }
             None => false,
@@ -148,11 +145,10 @@ impl Outbox {
     /// A pong goes before all frames that have not begun to leave. There is one in the queue at most,
     /// so that a client which pings and does not read piles nothing up here.
     fn promote_pong(&mut self) {
-        if self.pong_queued {
+        if self.pong_queued() {
             return;
         }
         if let Some(pong) = self.pong.take() {
-            self.pong_queued = true;
             self.bytes += self.length(&pong);
             self.queue.insert(usize::from(self.written > 0), pong);
         }
@@ -214,16 +210,14 @@ impl Outbox {
             }
             n -= rest;
             self.written = 0;
-            if let Some(frame) = self.queue.pop_front() {
-                self.left(&frame);
-            }
+            self.queue.pop_front();
         }
     }
 
-    fn left(&mut self, frame: &Frame) {
-        if frame.kind() == FrameKind::Pong {
-            self.pong_queued = false;
-        }
+    /// Whether a pong stands in the queue: it is first, or behind a frame that has begun to leave.
+    fn pong_queued(&self) -> bool {
+        let mut front = self.queue.iter().take(2);
+        front.any(|frame| frame.kind() == FrameKind::Pong)
     }
 
     fn release(&mut self) {
