@@ -96,20 +96,18 @@ impl Payload {
 
     /// A message of the server, for clients of the JSON subprotocol.
     pub(crate) fn as_server_message(&self) -> Frame {
-        frame(&Outgoing::Message {
-            from: "server",
-            group: None,
-            from_user_id: None,
-            data_type: self.data_type,
-            data: &self.data,
-        })
+        self.as_message("server", None, None)
     }
 
     /// A message that a client sends to a group.
     pub(super) fn as_group_message(&self, group: &str, user: Option<&str>) -> Frame {
+        self.as_message("group", Some(group), user)
+    }
+
+    fn as_message(&self, from: &'static str, group: Option<&str>, user: Option<&str>) -> Frame {
         frame(&Outgoing::Message {
-            from: "group",
-            group: Some(group),
+            from,
+            group,
             from_user_id: user,
             data_type: self.data_type,
             data: &self.data,

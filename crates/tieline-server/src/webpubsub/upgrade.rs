@@ -3,6 +3,7 @@
 use axum::{
     Router,
     extract::{Path, Query, State},
+    http::header::HOST,
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -129,21 +130,13 @@ impl<E: Events> Served<E> {
     }
 
     fn admits<'a>(&self, request: &'a UpgradeRequest) -> Result<&'a UpgradeRequest, Refusal> {
-        if self.access == Access::Anyone || is_loopback(host(request)) {
+        if self.access == Access::Anyone || is_loopback(request.header(HOST).unwrap_or_default()) {
             return Ok(request);
         }
         let body = "clients name themselves here, so only those of this machine are let in, under \
                     localhost or a loopback address; the operator can say --anonymous\n";
         Err(Refusal::new(StatusCode::FORBIDDEN, body))
     }
-}
-
-fn host(request: &UpgradeRequest) -> &str {
-    let host = request
-        .headers()
-        .get("host")
-        .and_then(|host| host.to_str().ok());
-    host.unwrap_or_default()
 }
 
 /// Whether a `Host` names this machine to itself, with or without a port.

@@ -47,14 +47,12 @@ impl Hub {
                 self.0.sockets.fetch_sub(1, Ordering::AcqRel);
                 return Err(AdmissionError::Duplicate);
             }
-            Inserted::Replaced(older) => {
-                self.close_member(&older, CloseReason::Replaced);
-                if before >= self.0.capacity {
-                    // A full node does not wait for its goodbye.
-                    older.close(CloseReason::Replaced);
-                    older.abort(CloseReason::Replaced);
-                }
+            Inserted::Replaced(older) if before >= self.0.capacity => {
+                // A full node does not wait for its goodbye.
+                older.close(CloseReason::Replaced);
+                older.abort(CloseReason::Replaced);
             }
+            Inserted::Replaced(older) => self.close_member(&older, CloseReason::Replaced),
             Inserted::Fresh => {}
         }
         Ok(Admission {

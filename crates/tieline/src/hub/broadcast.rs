@@ -116,19 +116,17 @@ impl Queue {
             return None;
         }
         let mut reached = Reached::default();
-        let receivers = audience.iter().filter(|member| !excepts(except, member));
-        receivers.for_each(|member| reached.count(member.push(frame.clone())));
+        for member in receivers(audience, except) {
+            reached.count(member.push(frame.clone()));
+        }
         Some(reached)
     }
 
     /// Queues a message for the worker.
     pub(super) fn post(&self, post: Post) {
-        let (audience, except) = (Arc::clone(&post.audience), post.except.clone());
-        let tally = Arc::clone(&post.tally);
-        if !self.try_enqueue(Waiting::Post(post)) {
-            let refused = audience.iter().filter(|m| !excepts(except.as_ref(), m));
-            let queue_full = refused.count() as u64;
-            tally.end_part(Reached {
+        if let Err(Waiting::Post(post)) = self.try_enqueue(Waiting::Post(post)) {
+            let queue_full = receivers(&post.audience, post.except.as_ref()).count() as u64;
+            post.tally.end_part(Reached {
                 queue_full,
                 ..Reached::default()
             });
@@ -138,10 +136,9 @@ impl Queue {
     /// Queues a message to one, behind what waits.
     pub(super) fn post_one(&self, member: &Arc<Member>, frame: Frame) -> Receipt {
         let (tally, receipt) = Tally::new(1, Reached::default());
-        if self.try_enqueue(Waiting::One(Arc::clone(member), frame, tally)) {
-            receipt
-        } else {
-            Receipt::decided(Delivery::QueueFull)
+        match self.try_enqueue(Waiting::One(Arc::clone(member), frame, tally)) {
+            Ok(()) => receipt,
+            Err(_) => Receipt::decided(Delivery::QueueFull),
         }
     }
 
@@ -156,14 +153,16 @@ impl Queue {
         }
     }
 
-    fn try_enqueue(&self, waiting: Waiting) -> bool {
+    /// Queues within the bounds; gives back what does not fit.
+    fn try_enqueue(&self, waiting: Waiting) -> Result<(), Waiting> {
         let line = self.line.lock();
         let fits = line.waiting.len() < self.bounds.frames
             && line.bytes + waiting.length() <= self.bounds.bytes;
-        if fits {
-            self.enqueue(line, waiting);
+        if !fits {
+            return Err(waiting);
         }
-        fits
+        self.enqueue(line, waiting);
+        Ok(())
     }
 
     fn enqueue(&self, mut line: MutexGuard<'_, Line>, waiting: Waiting) {
@@ -321,11 +320,10 @@ impl Run {
     }
 
     fn deliver_slice(&mut self, slice: usize) {
-        let audience = Arc::clone(&self.audience);
-        for member in audience.iter().skip(slice * SLICE).take(SLICE) {
-            if !excepts(self.except.as_ref(), member) {
-                self.deliver(member);
-            }
+        let (audience, except) = (Arc::clone(&self.audience), self.except.clone());
+        let slice = audience.chunks(SLICE).nth(slice).unwrap_or_default();
+        for member in receivers(slice, except.as_ref()) {
+            self.deliver(member);
         }
     }
 
@@ -356,6 +354,12 @@ impl Run {
     }
 }
 
-fn excepts(except: Option<&Except>, member: &Member) -> bool {
-    except.is_some_and(|ids| ids.iter().any(|id| **id == *member.id))
+/// Who of an audience is not left out.
+fn receivers<'a>(
+    audience: &'a [Arc<Member>],
+    except: Option<&'a Except>,
+) -> impl Iterator<Item = &'a Arc<Member>> {
+    let left_out =
+        move |member: &Member| except.is_some_and(|ids| ids.iter().any(|id| **id == *member.id));
+    audience.iter().filter(move |member| !left_out(member))
 }

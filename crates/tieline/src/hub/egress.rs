@@ -227,7 +227,7 @@ impl Member {
         }
     }
 
-    fn signal(&self, egress: &Egress, bits: u16) {
+    fn signal(&self, egress: &Egress, bits: u8) {
         self.signals.fetch_or(bits, Ordering::AcqRel);
         self.wake(egress);
     }

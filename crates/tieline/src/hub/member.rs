@@ -8,7 +8,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicU16, AtomicU32, Ordering},
+        atomic::{AtomicU8, AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -27,21 +27,21 @@ use crate::{ClientId, CloseReason, Farewell};
 /// What the connection's task must do, or is doing.
 pub(super) mod signal {
     /// Frames wait for the task: the socket blocks, or only the task may write to it.
-    pub(in crate::hub) const WRITE: u16 = 1;
+    pub(in crate::hub) const WRITE: u8 = 1;
     /// A close was begun.
-    pub(in crate::hub) const CLOSE: u16 = 2;
+    pub(in crate::hub) const CLOSE: u8 = 2;
     /// End at once, without the close handshake.
-    pub(in crate::hub) const ABORT: u16 = 4;
+    pub(in crate::hub) const ABORT: u8 = 4;
     /// The handler is at work; silence does not count.
-    pub(in crate::hub) const HANDLING: u16 = 8;
+    pub(in crate::hub) const HANDLING: u8 = 8;
     /// A message is unfinished since the last read that began one.
-    pub(in crate::hub) const UNFINISHED: u16 = 16;
+    pub(in crate::hub) const UNFINISHED: u8 = 16;
     /// A ping is out.
-    pub(in crate::hub) const PINGED: u16 = 32;
+    pub(in crate::hub) const PINGED: u8 = 32;
     /// A close was asked for; it may wait behind messages to many.
-    pub(in crate::hub) const LEAVING: u16 = 128;
+    pub(in crate::hub) const LEAVING: u8 = 64;
     /// The task's writer took nothing when it was asked last.
-    pub(in crate::hub) const STALLED: u16 = 256;
+    pub(in crate::hub) const STALLED: u8 = 128;
 }
 
 pub(crate) struct Member {
@@ -53,7 +53,7 @@ pub(crate) struct Member {
     pub(super) groups: Mutex<Groups>,
     pub(super) farewell: Option<Farewell>,
     pub(super) rules: Arc<Rules>,
-    pub(super) signals: AtomicU16,
+    pub(super) signals: AtomicU8,
     /// Coarse milliseconds of the hub's clock when the client was last heard.
     heard: AtomicU32,
     /// The same, when the unfinished message began.
@@ -100,7 +100,7 @@ impl Member {
             peer: names.peer,
             groups: Mutex::new(Groups::of(names.groups)),
             farewell: greeting.farewell,
-            signals: AtomicU16::new(0),
+            signals: AtomicU8::new(0),
             heard: AtomicU32::new(rules.clock.now()),
             begun: AtomicU32::new(0),
             rules,
@@ -137,11 +137,11 @@ impl Member {
         self.egress.lock().closing.as_deref().cloned()
     }
 
-    pub(super) fn has(&self, bits: u16) -> bool {
+    pub(super) fn has(&self, bits: u8) -> bool {
         self.signals.load(Ordering::Acquire) & bits != 0
     }
 
-    pub(super) fn set(&self, bits: u16, on: bool) {
+    pub(super) fn set(&self, bits: u8, on: bool) {
         if on {
             self.signals.fetch_or(bits, Ordering::AcqRel);
         } else {

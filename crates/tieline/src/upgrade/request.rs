@@ -62,8 +62,9 @@ impl UpgradeRequest {
         self.handshake.subprotocols()
     }
 
-    /// The text of a header, if it is there and is text.
-    pub(super) fn header(&self, name: header::HeaderName) -> Option<&str> {
+    /// The value of a header, the first if it stands there more than once; `None` if it is missing or no
+    /// ASCII text.
+    pub fn header(&self, name: header::HeaderName) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 }
