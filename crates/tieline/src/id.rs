@@ -3,7 +3,7 @@
 //! Owns their bounds, nothing else. A name is 1 to [`MAX_NAME`] bytes of UTF-8; what it means is the
 //! application's business.
 
-use std::{fmt, ops::Deref, sync::Arc};
+use std::{borrow::Borrow, fmt, ops::Deref, sync::Arc};
 
 /// The longest client id, user or group name: 1,024 bytes.
 pub const MAX_NAME: usize = 1024;
@@ -41,6 +41,12 @@ impl Deref for ClientId {
 
 impl AsRef<str> for ClientId {
     fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Borrow<str> for ClientId {
+    fn borrow(&self) -> &str {
         &self.0
     }
 }

@@ -57,15 +57,23 @@
 
 #[cfg(feature = "axum")]
 pub mod axum;
+#[cfg(feature = "cluster")]
+mod claims;
 mod close;
+#[cfg(feature = "cluster")]
+mod cluster;
 mod config;
 mod connection;
 mod delivery;
 mod handler;
 mod hub;
 mod id;
+#[cfg(feature = "cluster")]
+mod link;
 mod listener;
 mod node;
+#[cfg(feature = "cluster")]
+pub mod registry;
 mod scratch;
 mod upgrade;
 
