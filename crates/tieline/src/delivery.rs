@@ -28,6 +28,9 @@ pub enum Delivery {
     Refused,
     /// A queue on the way is full; nothing was sent.
     QueueFull,
+    /// The node that holds the client, or the registry that knows it, cannot be reached; certainly
+    /// nothing was sent.
+    Unreachable,
     /// No outcome came; the frame may or may not have been sent.
     Unknown,
 }
@@ -38,13 +41,15 @@ impl Delivery {
         self == Self::Delivered
     }
 
-    /// The outcome as one lower-case word: `delivered`, `offline`, `refused`, `queue-full`, `unknown`.
+    /// The outcome as one lower-case word: `delivered`, `offline`, `refused`, `queue-full`,
+    /// `unreachable`, `unknown`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Delivered => "delivered",
             Self::Offline => "offline",
             Self::Refused => "refused",
             Self::QueueFull => "queue-full",
+            Self::Unreachable => "unreachable",
             Self::Unknown => "unknown",
         }
     }
@@ -87,7 +92,7 @@ impl Reached {
             Delivery::Delivered => self.delivered += 1,
             Delivery::Refused => self.refused += 1,
             Delivery::QueueFull => self.queue_full += 1,
-            Delivery::Offline | Delivery::Unknown => self.offline += 1,
+            Delivery::Offline | Delivery::Unreachable | Delivery::Unknown => self.offline += 1,
         }
     }
 }
@@ -118,12 +123,23 @@ pub struct Receipt<T = Delivery>(Inner<T>);
 #[derive(Debug)]
 enum Inner<T> {
     Decided(Option<T>),
+    /// A hub counts.
     Pending(oneshot::Receiver<Reached>),
+    /// A cluster tells.
+    #[cfg(feature = "cluster")]
+    Told(oneshot::Receiver<T>),
 }
 
 impl<T> Receipt<T> {
     pub(crate) fn decided(outcome: T) -> Self {
         Self(Inner::Decided(Some(outcome)))
+    }
+
+    /// A receipt that whoever holds the sender decides; dropped, it is as if the hub had ended.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn told() -> (oneshot::Sender<T>, Self) {
+        let (sender, receiver) = oneshot::channel();
+        (sender, Self(Inner::Told(receiver)))
     }
 }
 
@@ -134,6 +150,12 @@ impl<T: From<Reached>> Receipt<T> {
             Inner::Decided(outcome) => outcome.take(),
             Inner::Pending(receiver) => match receiver.try_recv() {
                 Ok(reached) => Some(reached.into()),
+                Err(oneshot::error::TryRecvError::Empty) => None,
+                Err(oneshot::error::TryRecvError::Closed) => Some(lost().into()),
+            },
+            #[cfg(feature = "cluster")]
+            Inner::Told(receiver) => match receiver.try_recv() {
+                Ok(outcome) => Some(outcome),
                 Err(oneshot::error::TryRecvError::Empty) => None,
                 Err(oneshot::error::TryRecvError::Closed) => Some(lost().into()),
             },
@@ -162,6 +184,10 @@ impl<T: From<Reached> + Unpin> Future for Receipt<T> {
             Inner::Pending(receiver) => Pin::new(receiver)
                 .poll(cx)
                 .map(|reached| T::from(reached.unwrap_or_else(|_| lost()))),
+            #[cfg(feature = "cluster")]
+            Inner::Told(receiver) => Pin::new(receiver)
+                .poll(cx)
+                .map(|outcome| outcome.unwrap_or_else(|_| lost().into())),
         }
     }
 }

@@ -93,3 +93,11 @@ pub use self::{
     node::{Drained, Node, NodeService},
     upgrade::{Accept, Farewell, Refusal, Upgrade, UpgradeRequest},
 };
+#[cfg(feature = "cluster")]
+pub use self::{
+    cluster::{
+        Cluster, ClusterConfig, ClusterError, ClusterExcept, Listed, Membership, NodeReached,
+        Presence, Summary,
+    },
+    link::{PeerSecurity, PeerTls, SecurityError},
+};

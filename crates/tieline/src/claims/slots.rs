@@ -14,7 +14,7 @@ use crate::{
 
 /// All ids of one node. `C` is what the driver knows a connection by.
 #[derive(Debug)]
-pub struct Slots<C> {
+pub(crate) struct Slots<C> {
     slots: HashMap<ClientId, Slot<C>>,
     /// `None` while nothing may be sent.
     session: Option<Session>,
@@ -50,7 +50,7 @@ enum Known {
 
 /// How soon something is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pace {
+pub(crate) enum Pace {
     /// New connections and ends of connections: at once, with whatever waits.
     Urgent,
     /// Re-claims, audits, sweeps.
@@ -59,16 +59,16 @@ pub enum Pace {
 
 /// Operations of one kind, to be carried out together.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Request {
+pub(crate) struct Request {
     /// The session it was made in.
-    pub session: Session,
+    pub(crate) session: Session,
     /// What to do.
-    pub work: Work,
+    pub(crate) work: Work,
 }
 
 /// What to ask the registry for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Work {
+pub(crate) enum Work {
     /// [`Registry::claim`](crate::registry::Registry::claim).
     Claims(Vec<Claim>),
     /// [`Registry::release`](crate::registry::Registry::release).
@@ -77,7 +77,7 @@ pub enum Work {
 
 /// What came of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answered {
+pub(crate) enum Answered {
     /// The verdicts.
     Claims(Claimed),
     /// The releases' outcome.
@@ -88,7 +88,7 @@ pub enum Answered {
 
 /// What the driver must do.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Effect<C> {
+pub(crate) enum Effect<C> {
     /// The connection with this stamp has its id.
     Granted(Stamp),
     /// The id is another's: refuse this connection, or close it.
@@ -115,7 +115,7 @@ impl<C> Default for Slots<C> {
 /// What happens at this node.
 impl<C> Slots<C> {
     /// A connection came. The older one with its id, if any, is the caller's to close.
-    pub fn connect(&mut self, id: &ClientId, stamp: Stamp, connection: C, exclusive: bool) {
+    pub(crate) fn connect(&mut self, id: &ClientId, stamp: Stamp, connection: C, exclusive: bool) {
         let slot = self.slots.entry(id.clone()).or_insert_with(Slot::empty);
         slot.connection = Some(connection);
         (slot.stamp, slot.granted, slot.exclusive) = (stamp, false, exclusive);
@@ -123,11 +123,12 @@ impl<C> Slots<C> {
     }
 
     /// A connection ended. Nothing if a newer one has its id by now.
-    pub fn disconnect(&mut self, id: &str, stamp: Stamp) {
+    pub(crate) fn disconnect(&mut self, id: &str, is_it: impl FnOnce(&C) -> bool) {
         let Some(slot) = self.slots.get_mut(id) else {
             return;
         };
-        if slot.stamp == stamp && slot.connection.take().is_some() {
+        if slot.connection.as_ref().is_some_and(is_it) {
+            slot.connection = None;
             slot.recheck = false;
             self.settle(id);
         }
@@ -135,7 +136,7 @@ impl<C> Slots<C> {
 
     /// Another node was granted this id: ask again whether it is ours. No verdict travels with it, so
     /// that a late one does no harm.
-    pub fn evicted(&mut self, id: &str) {
+    pub(crate) fn evicted(&mut self, id: &str) {
         let Some(slot) = self
             .slots
             .get_mut(id)
@@ -152,7 +153,7 @@ impl<C> Slots<C> {
     }
 
     /// Ids that the registry has for this node: what has no connection here is given back.
-    pub fn sweep(&mut self, ids: impl IntoIterator<Item = ClientId>) {
+    pub(crate) fn sweep(&mut self, ids: impl IntoIterator<Item = ClientId>) {
         for id in ids {
             let slot = self.slots.entry(id.clone()).or_insert_with(Slot::empty);
             if slot.connection.is_none() && !slot.busy {
@@ -163,7 +164,7 @@ impl<C> Slots<C> {
     }
 
     /// Everything that is believed to be ours is to be claimed again.
-    pub fn audit(&mut self) {
+    pub(crate) fn audit(&mut self) {
         let ours = self
             .slots
             .iter()
@@ -172,7 +173,7 @@ impl<C> Slots<C> {
     }
 
     /// The address was taken, or a lease that had run out was renewed: entries may be gone.
-    pub fn joined(&mut self, session: Session) {
+    pub(crate) fn joined(&mut self, session: Session) {
         self.session = Some(session);
         let ids: Vec<_> = self.slots.keys().cloned().collect();
         for id in ids {
@@ -189,32 +190,32 @@ impl<C> Slots<C> {
     }
 
     /// The session goes on, perhaps behind a new fence.
-    pub fn resumed(&mut self, session: Session) {
+    pub(crate) fn resumed(&mut self, session: Session) {
         self.session = Some(session);
     }
 
     /// Nothing is sent from here on.
-    pub fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         self.session = None;
     }
 
     /// Whether requests may be sent.
-    pub fn is_joined(&self) -> bool {
+    pub(crate) fn is_joined(&self) -> bool {
         self.session.is_some()
     }
 
     /// How many entries this node believes to have.
-    pub fn mine(&self) -> u64 {
+    pub(crate) fn mine(&self) -> u64 {
         self.mine
     }
 
     /// How many ids have a connection here, an entry of ours or an operation under way.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.slots.len()
     }
 
     /// Whether nothing is left to hold or to give back.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.slots.is_empty()
     }
 }
@@ -223,7 +224,7 @@ impl<C> Slots<C> {
 impl<C> Slots<C> {
     /// The next operations, at most `most` of each kind: none, one or two requests. `now` must not be
     /// below any stamp that this node gave.
-    pub fn take(&mut self, pace: Pace, now: Stamp, most: usize) -> Vec<Request> {
+    pub(crate) fn take(&mut self, pace: Pace, now: Stamp, most: usize) -> Vec<Request> {
         let Some(session) = self.session.clone() else {
             return Vec::new();
         };
@@ -258,7 +259,7 @@ impl<C> Slots<C> {
     }
 
     /// Whether anything waits to be sent at this pace.
-    pub fn waits(&self, pace: Pace) -> bool {
+    pub(crate) fn waits(&self, pace: Pace) -> bool {
         self.session.is_some()
             && match pace {
                 Pace::Urgent => !self.urgent.is_empty(),
@@ -267,7 +268,7 @@ impl<C> Slots<C> {
     }
 
     /// Brings an answer back.
-    pub fn answered(&mut self, request: Request, answered: Answered) -> Vec<Effect<C>> {
+    pub(crate) fn answered(&mut self, request: Request, answered: Answered) -> Vec<Effect<C>> {
         let Request { session, work } = request;
         let mut effects = Vec::new();
         match (work, answered) {
@@ -418,7 +419,7 @@ impl Work {
     }
 
     /// The ids that it is about.
-    pub fn ids(&self) -> impl Iterator<Item = &ClientId> {
+    pub(crate) fn ids(&self) -> impl Iterator<Item = &ClientId> {
         let (claims, releases) = match self {
             Self::Claims(claims) => (claims.as_slice(), [].as_slice()),
             Self::Releases(releases) => ([].as_slice(), releases.as_slice()),

@@ -80,12 +80,13 @@ impl Admission {
 
 impl Drop for Admission {
     fn drop(&mut self) {
-        self.forget();
-        self.connection.member().detach();
-        self.connection
-            .hub()
-            .0
-            .sockets
-            .fetch_sub(1, Ordering::AcqRel);
+        let (hub, member) = (self.connection.hub(), self.connection.member());
+        let mut index = hub.part_of(&member.id).index.lock();
+        if !index.remove(member) {
+            index.tell_left(member);
+        }
+        drop(index);
+        member.detach();
+        hub.0.sockets.fetch_sub(1, Ordering::AcqRel);
     }
 }

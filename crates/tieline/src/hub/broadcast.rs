@@ -40,7 +40,7 @@ const RUN_FRAMES: usize = 256;
 const RUN_BYTES: usize = 64 * 1024;
 
 /// Client ids that are left out.
-pub(super) type Except = Arc<[Arc<str>]>;
+pub(crate) type Except = Arc<[Arc<str>]>;
 
 /// A message on its way to an audience.
 pub(super) struct Post {

@@ -19,6 +19,7 @@ mod rules;
 mod shard;
 mod sweeper;
 mod turn;
+mod watch;
 
 use std::{
     fmt,
@@ -30,15 +31,19 @@ use parking_lot::Mutex;
 use tieline_websocket::{CloseCode, CloseFrame, Frame};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+#[cfg(feature = "cluster")]
+pub(crate) use self::watch::{Crowd, Watch};
 pub(crate) use self::{
     admission::{Admission, AdmissionError},
+    broadcast::Except as ExceptIds,
     member::{Greeting, Member, Names},
+    shard::Scope,
     turn::Turn,
 };
 use self::{
     broadcast::{Bounds, Post, Queue},
     rules::Rules,
-    shard::{Scope, Shard},
+    shard::Shard,
 };
 pub use self::{
     except::Except,
@@ -216,7 +221,14 @@ impl Hub {
         self.part_of(&member.id).queue.close(member, reason);
     }
 
-    fn find(&self, id: &str) -> Option<Arc<Member>> {
+    /// Tells someone what changes from here on; false if someone is told already.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn watch(&self, watch: &Arc<dyn Watch>) -> bool {
+        let mut parts = self.0.parts.iter();
+        parts.all(|part| part.index.lock().watch(Arc::clone(watch)))
+    }
+
+    pub(crate) fn find(&self, id: &str) -> Option<Arc<Member>> {
         self.part_of(id).index.lock().find(id)
     }
 
@@ -229,7 +241,7 @@ impl Hub {
         &self.0.parts[hash % self.0.parts.len()]
     }
 
-    fn handle(&self, member: Arc<Member>) -> Connection {
+    pub(crate) fn handle(&self, member: Arc<Member>) -> Connection {
         Connection::new(self.clone(), member)
     }
 
@@ -247,7 +259,7 @@ impl Hub {
     }
 
     /// Sends to one connection: at once, or behind what still waits in its shard.
-    fn emit_to(&self, member: &Arc<Member>, frame: Frame) -> Receipt {
+    pub(crate) fn emit_to(&self, member: &Arc<Member>, frame: Frame) -> Receipt {
         let part = self.part_of(&member.id);
         if part.queue.is_idle() {
             return Receipt::decided(member.push(frame));
@@ -256,10 +268,10 @@ impl Hub {
     }
 
     /// Sends to a scope: at once where few are, else by a post to each shard that has someone in it.
-    fn post(
+    pub(crate) fn post(
         &self,
         scope: Scope<'_>,
-        except: Option<&broadcast::Except>,
+        except: Option<&ExceptIds>,
         frame: &Frame,
     ) -> Receipt<Reached> {
         let mut reached = Reached::default();

@@ -11,7 +11,10 @@ use std::{
     sync::Arc,
 };
 
-use super::member::Member;
+use super::{
+    member::Member,
+    watch::{self, Watch},
+};
 use crate::Duplicate;
 
 /// The receivers of a message, as they were when it was sent.
@@ -19,7 +22,7 @@ pub(super) type Audience = Arc<[Arc<Member>]>;
 
 /// Whom a message is for.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Scope<'a> {
+pub(crate) enum Scope<'a> {
     Everyone,
     User(&'a str),
     Group(&'a str),
@@ -33,6 +36,7 @@ pub(super) struct Shard {
     groups: HashMap<Arc<str>, Crowd>,
     /// Everyone's snapshot, until someone comes or goes.
     everyone: Option<Audience>,
+    watch: Option<Arc<dyn Watch>>,
 }
 
 /// Some members, and their snapshot until someone comes or goes. Taking it anew costs about 10 ns a
@@ -66,31 +70,47 @@ impl Shard {
             if duplicate == Duplicate::Reject && !older.is_leaving() {
                 return Inserted::Taken;
             }
-            self.remove(older);
+            // Its end is told when its task ends: until then the id is not free for others.
+            self.take_out(older);
         }
         self.everyone = None;
         self.ids.insert(ById(Arc::clone(member)));
         if let Some(user) = &member.user {
-            enter(&mut self.users, user, member);
+            self.enter_user(user, member);
         }
         for group in member.groups.lock().names() {
-            enter(&mut self.groups, group, member);
+            self.enter_group(group, member);
         }
         older.map_or(Inserted::Fresh, Inserted::Replaced)
     }
 
     /// Takes a member out of the index; false if it is not there, or another has its id by now.
     pub(super) fn remove(&mut self, member: &Arc<Member>) -> bool {
+        let held = self.take_out(member);
+        if held {
+            self.tell_left(member);
+        }
+        held
+    }
+
+    /// Tells that a member is gone.
+    pub(super) fn tell_left(&self, member: &Arc<Member>) {
+        self.tell(|watch| watch.left(member));
+    }
+
+    fn take_out(&mut self, member: &Arc<Member>) -> bool {
         if !self.holds(member) {
             return false;
         }
         self.everyone = None;
         self.ids.remove(&*member.id);
-        if let Some(user) = &member.user {
-            leave(&mut self.users, user, member);
+        if let Some(user) = &member.user
+            && leave(&mut self.users, user, member)
+        {
+            self.tell(|watch| watch.lost(watch::Crowd::User(user)));
         }
         for group in member.groups.lock().names() {
-            leave(&mut self.groups, group, member);
+            self.leave_group(group, member);
         }
         true
     }
@@ -110,7 +130,7 @@ impl Shard {
         let mut groups = member.groups.lock();
         let fresh = !groups.contains(&group);
         if fresh {
-            enter(&mut self.groups, &group, member);
+            self.enter_group(&group, member);
             groups.insert(group);
         }
         fresh
@@ -121,8 +141,48 @@ impl Shard {
         if !member.groups.lock().remove(group) {
             return false;
         }
-        leave(&mut self.groups, group, member);
+        self.leave_group(group, member);
         true
+    }
+
+    /// Tells someone from here on, and of the crowds that are here already; false if someone is told.
+    #[cfg(feature = "cluster")]
+    pub(super) fn watch(&mut self, watch: Arc<dyn Watch>) -> bool {
+        if self.watch.is_some() {
+            return false;
+        }
+        self.users
+            .keys()
+            .for_each(|name| watch.gained(watch::Crowd::User(name)));
+        self.groups
+            .keys()
+            .for_each(|name| watch.gained(watch::Crowd::Group(name)));
+        self.watch = Some(watch);
+        true
+    }
+
+    fn enter_user(&mut self, user: &Arc<str>, member: &Arc<Member>) {
+        if enter(&mut self.users, user, member) {
+            self.tell(|watch| watch.gained(watch::Crowd::User(user)));
+        }
+    }
+
+    fn enter_group(&mut self, group: &Arc<str>, member: &Arc<Member>) {
+        if enter(&mut self.groups, group, member) {
+            self.tell(|watch| watch.gained(watch::Crowd::Group(group)));
+        }
+    }
+
+    fn leave_group(&mut self, group: &str, member: &Arc<Member>) {
+        if leave(&mut self.groups, group, member) {
+            self.tell(|watch| watch.lost(watch::Crowd::Group(group)));
+        }
+    }
+
+    fn tell(&self, what: impl FnOnce(&dyn Watch)) {
+        if let Some(watch) = &self.watch {
+            what(&**watch);
+        }
     }
 
     pub(super) fn users(&self) -> Vec<Arc<str>> {
@@ -152,21 +212,22 @@ impl Crowd {
     }
 }
 
-fn enter(crowds: &mut HashMap<Arc<str>, Crowd>, name: &Arc<str>, member: &Arc<Member>) {
+/// Puts a member into a crowd; true if it is the first.
+fn enter(crowds: &mut HashMap<Arc<str>, Crowd>, name: &Arc<str>, member: &Arc<Member>) -> bool {
     let crowd = crowds.entry(Arc::clone(name)).or_default();
-    crowd.members.insert(ByAddress(Arc::clone(member)));
     crowd.snapshot = None;
+    crowd.members.insert(ByAddress(Arc::clone(member))) && crowd.members.len() == 1
 }
 
-/// A crowd goes with its last member, so that names cost nothing once nobody uses them.
-fn leave(crowds: &mut HashMap<Arc<str>, Crowd>, name: &str, member: &Arc<Member>) {
-    if let Some(crowd) = crowds.get_mut(name) {
-        crowd.members.remove(&ByAddress(Arc::clone(member)));
-        crowd.snapshot = None;
-        if crowd.members.is_empty() {
-            crowds.remove(name);
-        }
-    }
+/// Takes a member out of a crowd; true if it was the last. A crowd goes with its last member, so that
+/// names cost nothing once nobody uses them.
+fn leave(crowds: &mut HashMap<Arc<str>, Crowd>, name: &str, member: &Arc<Member>) -> bool {
+    let Some(crowd) = crowds.get_mut(name) else {
+        return false;
+    };
+    crowd.members.remove(&ByAddress(Arc::clone(member)));
+    crowd.snapshot = None;
+    crowd.members.is_empty() && crowds.remove(name).is_some()
 }
 
 impl Borrow<str> for ById {

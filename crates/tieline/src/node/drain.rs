@@ -21,16 +21,25 @@ impl<H: Handler> Node<H> {
     /// Ends the node in order: new upgrades are answered 503; connections are closed with 1012, one
     /// after the other at random moments of [`Config::drain_window`](crate::Config::drain_window), so
     /// that clients come back spread over it; then every task is waited for, until
-    /// [`Config::drain_timeout`](crate::Config::drain_timeout). A further call does the same with what
+    /// [`Config::drain_timeout`](crate::Config::drain_timeout). In a cluster each client's entry goes with
+    /// its close, and the node leaves when all are gone. A further call does the same with what
     /// is left.
     pub async fn drain(&self) -> Drained {
         let config = self.hub().config();
         let deadline = Instant::now() + config.drain_timeout;
         self.0.draining.store(true, Ordering::Release);
         self.0.tasks.close();
+        #[cfg(feature = "cluster")]
+        if let Some(cluster) = self.cluster() {
+            cluster.is_ending().await;
+        }
         let closed = self.close_paced(config.drain_window).await;
         let _ = tokio::time::timeout_at(deadline, self.0.tasks.wait()).await;
         let left = self.0.tasks.len();
+        #[cfg(feature = "cluster")]
+        if let Some(cluster) = self.cluster() {
+            cluster.leave().await;
+        }
         tracing::info!(closed, left, "drained");
         Drained { closed, left }
     }

@@ -19,6 +19,8 @@ use tokio_util::{
 };
 
 pub use self::{drain::Drained, service::NodeService};
+#[cfg(feature = "cluster")]
+use crate::Cluster;
 use crate::{
     Accept, Handler, HttpService, Hub, Listener, Refusal, UpgradeRequest, connection::Session,
     hub::Admission, upgrade::detach,
@@ -54,19 +56,29 @@ struct Inner<H> {
     tasks: TaskTracker,
     ready: AtomicBool,
     draining: AtomicBool,
+    #[cfg(feature = "cluster")]
+    cluster: Option<Cluster>,
 }
 
 impl<H: Handler> Node<H> {
     /// A node of this hub, whose connections this handler serves.
     pub fn new(hub: Hub, handler: H) -> Self {
-        let tasks = TaskTracker::new();
-        Self(Arc::new(Inner {
-            hub,
-            handler: Arc::new(handler),
-            tasks,
-            ready: AtomicBool::new(true),
-            draining: AtomicBool::new(false),
-        }))
+        Self(Arc::new(Inner::new(hub, handler)))
+    }
+
+    /// A node of a cluster: what connects here is registered, and a drain ends by leaving the cluster.
+    /// A handler that sends to other nodes' clients holds a clone of the cluster.
+    #[cfg(feature = "cluster")]
+    pub fn in_cluster(cluster: Cluster, handler: H) -> Self {
+        let mut inner = Inner::new(cluster.hub().clone(), handler);
+        inner.cluster = Some(cluster);
+        Self(Arc::new(inner))
+    }
+
+    /// The cluster that it is part of.
+    #[cfg(feature = "cluster")]
+    pub fn cluster(&self) -> Option<&Cluster> {
+        self.0.cluster.as_ref()
     }
 
     /// The connections.
@@ -80,9 +92,10 @@ impl<H: Handler> Node<H> {
     }
 
     /// Whether balancers should send new connections here: until a drain, or
-    /// [`Node::set_ready`]`(false)`.
+    /// [`Node::set_ready`]`(false)`; and not while another process holds the node's address in the
+    /// cluster.
     pub fn is_ready(&self) -> bool {
-        self.0.ready.load(Ordering::Acquire) && !self.is_draining()
+        self.0.ready.load(Ordering::Acquire) && !self.is_draining() && !self.is_in_conflict()
     }
 
     /// Says whether balancers should send new connections here. They are accepted even so: a node that
@@ -167,6 +180,35 @@ impl<H: Handler> Node<H> {
                 Err(_) => tracing::debug!("the client did not take the upgrade in time"),
             }
         });
+    }
+}
+
+impl<H: Handler> Inner<H> {
+    fn new(hub: Hub, handler: H) -> Self {
+        Self {
+            hub,
+            handler: Arc::new(handler),
+            tasks: TaskTracker::new(),
+            ready: AtomicBool::new(true),
+            draining: AtomicBool::new(false),
+            #[cfg(feature = "cluster")]
+            cluster: None,
+        }
+    }
+}
+
+#[cfg(feature = "cluster")]
+impl<H: Handler> Node<H> {
+    fn is_in_conflict(&self) -> bool {
+        self.cluster().is_some_and(Cluster::is_in_conflict)
+    }
+}
+
+#[cfg(not(feature = "cluster"))]
+impl<H: Handler> Node<H> {
+    #[expect(clippy::unused_self, reason = "a node alone has no address to share")]
+    fn is_in_conflict(&self) -> bool {
+        false
     }
 }
 

@@ -12,6 +12,9 @@
 //! lives; nothing is deleted that was not compared first; nothing grows with the number of past
 //! connections.
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
+mod connect;
 mod error;
 mod memory;
 mod types;
@@ -19,6 +22,7 @@ mod types;
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
 pub use self::{
+    connect::connect,
     error::RegistryError,
     memory::MemoryRegistry,
     types::{

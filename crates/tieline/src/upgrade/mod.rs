@@ -4,6 +4,7 @@
 //! answer, and the hand-over of the raw socket. Must not know routes: who may connect, and as whom,
 //! the application decides. Invariant: a refused upgrade leaves nothing behind.
 
+mod claim;
 mod decision;
 mod detach;
 mod origin;
@@ -75,22 +76,19 @@ impl Upgrade {
 
     /// Accepts: the answer to send, 101 or the reason why not: 403 for a foreign origin, 400 for a
     /// name out of bounds, 409 for a duplicate id under [`Duplicate::Reject`](crate::Duplicate), 503
-    /// while draining or full, or when the decision took longer than
+    /// while draining or full, while the cluster has a newer connection with that id, or when the decision took longer than
     /// [`Config::handshake_timeout`](crate::Config::handshake_timeout).
-    #[expect(
-        clippy::unused_async,
-        reason = "a cluster answers once it knows that the id is ours"
-    )]
     pub async fn accept<H: Handler>(
         self,
         node: &Node<H>,
         accept: Accept<H::State>,
     ) -> Response<String> {
         self.try_accept(node, accept)
+            .await
             .unwrap_or_else(Refusal::into_http)
     }
 
-    fn try_accept<H: Handler>(
+    async fn try_accept<H: Handler>(
         self,
         node: &Node<H>,
         accept: Accept<H::State>,
@@ -123,6 +121,7 @@ impl Upgrade {
             deflate,
         };
         let admission = admit(hub, names, greeting)?;
+        claim::claim(node, &admission, self.begun).await?;
         if node.is_draining() {
             // The drain began meanwhile, and may not have seen this connection.
             return Err(unavailable(DRAINING));

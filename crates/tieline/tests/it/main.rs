@@ -5,6 +5,8 @@
     reason = "what a test takes for granted fails it, with its place"
 )]
 
+#[cfg(feature = "cluster")]
+mod cluster;
 mod drain;
 mod faults;
 mod idle;
@@ -12,4 +14,6 @@ mod kit;
 mod life;
 mod limits;
 mod model;
+#[cfg(feature = "conformance")]
+mod registry;
 mod ways_in;

@@ -2,6 +2,8 @@
 
 pub(crate) mod child;
 mod log;
+#[cfg(feature = "cluster")]
+mod nodes;
 mod probe;
 pub(crate) mod raw;
 mod server;
@@ -9,6 +11,8 @@ mod ws;
 
 use std::{future::Future, time::Duration};
 
+#[cfg(feature = "cluster")]
+pub(crate) use self::nodes::{Member, memory, quick};
 pub(crate) use self::{
     log::{Log, What},
     probe::Probe,

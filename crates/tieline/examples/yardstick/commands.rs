@@ -1,0 +1,65 @@
+//! What messages do.
+
+use tieline::{Cluster, Connection, Handler, Message};
+
+/// What the messages of a connection are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Mode {
+    Commands,
+    Echo,
+}
+
+pub(crate) struct Yardstick {
+    pub(crate) cluster: Cluster,
+}
+
+impl Handler for Yardstick {
+    type State = Mode;
+
+    async fn on_message(&self, connection: &Connection, mode: &mut Mode, message: Message) {
+        match (mode, &message) {
+            (Mode::Echo, _) => drop(connection.emit(message)),
+            (Mode::Commands, Message::Text(text)) => self.command(connection, text, &message),
+            (Mode::Commands, Message::Binary(_)) => {}
+        }
+    }
+}
+
+impl Yardstick {
+    fn command(&self, connection: &Connection, text: &str, message: &Message) {
+        let cluster = &self.cluster;
+        let (letter, rest) = text.split_at_checked(1).unwrap_or(("", ""));
+        let argument = rest.strip_prefix(':').unwrap_or_default();
+        match letter {
+            "E" => drop(connection.emit(message.clone())),
+            "B" => drop(cluster.broadcast(message.clone())),
+            "T" => self.direct(connection, argument),
+            "G" => {
+                let (group, payload) = argument.split_once(':').unwrap_or_default();
+                drop(cluster.emit_group(group, payload));
+            }
+            "J" => drop(connection.join(argument)),
+            "L" => drop(connection.leave(argument)),
+            _ => {}
+        }
+    }
+
+    /// Reading goes on while the receipt is out.
+    fn direct(&self, connection: &Connection, argument: &str) {
+        let (id, payload) = argument.split_once(':').unwrap_or_default();
+        let mut receipt = self.cluster.emit(id, payload);
+        match receipt.try_outcome() {
+            Some(delivery) if delivery.is_delivered() => {}
+            Some(delivery) => drop(connection.emit(format!("!{delivery}"))),
+            None => {
+                let sender = connection.clone();
+                tokio::spawn(async move {
+                    let delivery = receipt.await;
+                    if !delivery.is_delivered() {
+                        sender.emit(format!("!{delivery}"));
+                    }
+                });
+            }
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! The same by plain HTTP, with answers in JSON.
+
+use axum::{
+    Json, Router,
+    extract::{Query, State},
+    response::IntoResponse,
+    routing::get,
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tieline::{Accept, ClientId, Node, Presence, Refusal, StatusCode, Upgrade};
+
+use super::commands::{Mode, Yardstick};
+
+type Served = State<Node<Yardstick>>;
+
+pub(crate) fn router(node: Node<Yardstick>) -> Router {
+    Router::new()
+        .route("/ws", get(commands))
+        .route("/echo", get(echo))
+        .route("/emit", get(emit))
+        .route("/online", get(online))
+        .route("/broadcast", get(broadcast))
+        .route("/stats", get(stats))
+        .fallback(async || (StatusCode::NOT_FOUND, "try /ws?id=you or /echo\n"))
+        .with_state(node)
+}
+
+async fn commands(State(node): Served, upgrade: Upgrade) -> impl IntoResponse {
+    accept(&node, upgrade, Mode::Commands).await
+}
+
+async fn echo(State(node): Served, upgrade: Upgrade) -> impl IntoResponse {
+    accept(&node, upgrade, Mode::Echo).await
+}
+
+async fn accept(
+    node: &Node<Yardstick>,
+    upgrade: Upgrade,
+    mode: Mode,
+) -> Result<impl IntoResponse, Refusal> {
+    let mut accept = Accept::new(mode);
+    if let Some(id) = upgrade.request().query("id") {
+        let bad = |e| Refusal::new(StatusCode::BAD_REQUEST, format!("id: {e}\n"));
+        accept = accept.id(ClientId::new(id).map_err(bad)?);
+    }
+    Ok(upgrade.accept(node, accept).await)
+}
+
+#[derive(Deserialize)]
+struct ToOne {
+    id: String,
+    #[serde(default)]
+    data: String,
+}
+
+#[derive(Deserialize)]
+struct ToAll {
+    data: String,
+}
+
+async fn emit(State(node): Served, Query(to): Query<ToOne>) -> Json<Value> {
+    let delivery = node.handler().cluster.emit(&to.id, to.data).await;
+    Json(json!({ "delivery": delivery.as_str() }))
+}
+
+async fn online(State(node): Served, Query(who): Query<ToOne>) -> Json<Value> {
+    let presence = node.handler().cluster.online([who.id]).await[0];
+    Json(json!({ "online": presence == Presence::Online, "known": presence != Presence::Unknown }))
+}
+
+async fn broadcast(State(node): Served, Query(to): Query<ToAll>) -> Json<Value> {
+    let summary = node.handler().cluster.broadcast(to.data).await;
+    let missed: Vec<_> = summary.missed().map(|(node, _)| node).collect();
+    Json(json!({ "count": summary.reached.delivered, "not_reached": missed }))
+}
+
+async fn stats(State(node): Served) -> Json<Value> {
+    let cluster = &node.handler().cluster;
+    let peers = cluster.peers();
+    let up = peers.iter().filter(|(_, up)| *up).count();
+    Json(json!({
+        "connections": node.hub().len(),
+        "entries": cluster.entries(),
+        "ready": node.is_ready(),
+        "peers": peers.len(),
+        "peers_up": up,
+    }))
+}

@@ -1,0 +1,77 @@
+//! What load and fault tests drive.
+//!
+//! At `/ws?id=<client id>` a text message is a command: `E…` comes back verbatim, `B…` goes verbatim to
+//! all, `T:<id>:<payload>` to a client (the sender is told `!<delivery>` if that fails),
+//! `G:<group>:<payload>` to a group, `J:<group>` and `L:<group>` join and leave. At `/echo` every
+//! message comes back verbatim. `GET /emit?id=&data=`, `/online?id=`, `/broadcast?data=` and `/stats`
+//! answer in JSON. SIGTERM drains. With `--registry` all of that means the whole cluster.
+//!
+//! ```sh
+//! cargo run --release -p tieline --all-features --example yardstick -- --listen 127.0.0.1:9201
+//! ```
+
+mod commands;
+mod http;
+mod options;
+
+use anyhow::Context;
+use clap::Parser;
+use tieline::{Cluster, Hub, Listener, Node, Tls};
+use tokio::signal::unix::{SignalKind, signal};
+
+use self::{commands::Yardstick, options::Options};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+async fn serve(options: Options) -> anyhow::Result<()> {
+    let hub = Hub::new(options.config())?;
+    let cluster = match &options.registry {
+        None => Cluster::alone(hub),
+        Some(url) => {
+            let registry = tieline::registry::connect(url, &options.prefix).await?;
+            Cluster::start(hub, registry, options.cluster()).await?
+        }
+    };
+    let yardstick = Yardstick {
+        cluster: cluster.clone(),
+    };
+    let node = Node::in_cluster(cluster, yardstick);
+    let listener = Listener::bind(&options.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}", options.listen))?;
+    eprintln!("listening on {}", listener.local_addr()?);
+    let listener = match (&options.cert, &options.key) {
+        (Some(cert), Some(key)) => {
+            listener.tls(Tls::from_pem(&std::fs::read(cert)?, &std::fs::read(key)?)?)
+        }
+        _ => listener,
+    };
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let shutdown = async {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    let router = http::router(node.clone());
+    node.serve_service(listener, router, shutdown).await;
+    Ok(())
+}
+
+fn main() -> anyhow::Result<()> {
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .init();
+    let options = Options::parse();
+    let mut builder = match options.threads {
+        1 => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
+    };
+    let runtime = builder
+        .worker_threads(options.threads.into())
+        .enable_all()
+        .build()?;
+    runtime.block_on(serve(options))
+}

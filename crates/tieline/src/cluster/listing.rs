@@ -1,0 +1,227 @@
+//! Lists and questions that go over all nodes.
+
+use std::{collections::BinaryHeap, sync::Arc};
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+use super::{Cluster, Inner, Listed, Presence, peers::Peer, ticket::Ticket};
+use crate::{
+    Connection,
+    link::{self, Outcome, Post, wire},
+    registry::{Entry, Owner},
+};
+
+/// Names of one page at most: a page must fit a message between nodes.
+const MOST: usize = 1000;
+
+impl Cluster {
+    /// Whether each of these clients is connected, in order: their nodes are asked. One question to the
+    /// registry for each that is not here, one to each node.
+    pub async fn online<I>(&self, ids: I) -> Vec<Presence>
+    where
+        I: IntoIterator,
+        I::Item: AsRef<str>,
+    {
+        let ids: Vec<Arc<str>> = ids.into_iter().map(|id| id.as_ref().into()).collect();
+        let asked: Vec<_> = ids.iter().map(|id| self.inner.presence(id)).collect();
+        let mut answers = Vec::with_capacity(ids.len());
+        for presence in asked {
+            answers.push(presence.await);
+        }
+        answers
+    }
+
+    /// A page of the clients in a group, in order, with their nodes; begins behind `after`, holds at
+    /// most `most` names, of which there are at most 1,000. Costs each node that may have members a
+    /// visit of these.
+    pub async fn members(&self, group: &str, after: Option<&str>, most: usize) -> Listed {
+        let hash = link::hash(wire::Scope::Group, group);
+        let ask = ask(wire::What::Members, [group], after, most);
+        self.inner.list(ask, |peer| peer.link.may_have(hash)).await
+    }
+
+    /// A page of all clients. Costs each node a visit of all of its connections.
+    pub async fn clients(&self, after: Option<&str>, most: usize) -> Listed {
+        let ask = ask(wire::What::Clients, [], after, most);
+        self.inner.list(ask, |_| true).await
+    }
+
+    /// A page of all users. A user who is on several nodes comes once for each.
+    pub async fn users(&self, after: Option<&str>, most: usize) -> Listed {
+        let ask = ask(wire::What::Users, [], after, most);
+        self.inner.list(ask, |_| true).await
+    }
+}
+
+fn ask<const N: usize>(
+    what: wire::What,
+    names: [&str; N],
+    after: Option<&str>,
+    most: usize,
+) -> wire::Ask {
+    let bytes = |name: &str| Bytes::copy_from_slice(name.as_bytes());
+    wire::Ask {
+        what: what.into(),
+        names: names.into_iter().map(bytes).collect(),
+        after: bytes(after.unwrap_or_default()),
+        most: u32::try_from(most.clamp(1, MOST)).unwrap_or(1),
+    }
+}
+
+impl Inner {
+    /// Whether a client is connected; asks twice, since it may have moved between the registry's answer
+    /// and its node's.
+    fn presence(self: &Arc<Self>, id: &Arc<str>) -> impl Future<Output = Presence> + Send + use<> {
+        let (cluster, id) = (Arc::clone(self), Arc::clone(id));
+        let (sender, presence) = oneshot::channel();
+        self.tasks.spawn(async move {
+            let mut before = None;
+            for fresh in [false, true] {
+                if cluster.here(&id).is_some() {
+                    return drop(sender.send(Presence::Online));
+                }
+                let entry = cluster.locate(&id, fresh).await;
+                if fresh && entry.as_ref().ok() == before.as_ref() {
+                    break;
+                }
+                match cluster.confirm(&id, entry.as_ref().ok()).await {
+                    Presence::Offline => before = entry.ok(),
+                    answer => return drop(sender.send(answer)),
+                }
+            }
+            let _ = sender.send(Presence::Offline);
+        });
+        async move { presence.await.unwrap_or(Presence::Unknown) }
+    }
+
+    /// Asks the node that the registry names.
+    async fn confirm(self: &Arc<Self>, id: &str, entry: Option<&Option<Entry>>) -> Presence {
+        let entry = match entry {
+            None => return Presence::Unknown,
+            Some(None) if self.absent() == wire::Code::Unknown => return Presence::Unknown,
+            Some(None) => return Presence::Offline,
+            Some(Some(entry)) => entry,
+        };
+        if self.address.as_deref() == Some(&*entry.address) {
+            return Presence::Offline;
+        }
+        let peer = self.peers.meet(&entry.address, self);
+        let dead = matches!(entry.owner, Owner::Node { leased: false, .. });
+        if dead && !peer.link.is_up() {
+            return Presence::Offline;
+        }
+        match ask_peer(&peer, ask(wire::What::Online, [id], None, 1)).await {
+            Some((names, _)) if names.is_empty() => Presence::Offline,
+            Some(_) => Presence::Online,
+            None => Presence::Unknown,
+        }
+    }
+
+    /// A page over this node and every other that is wanted.
+    async fn list(self: &Arc<Self>, ask: wire::Ask, wanted: impl Fn(&Peer) -> bool) -> Listed {
+        let most = ask.most as usize;
+        let peers = self.peers.all();
+        let asked = peers
+            .values()
+            .filter(|peer| peer.is_expected() && wanted(peer));
+        let asked = asked.map(|peer| (Arc::clone(peer), ask_peer(peer, ask.clone())));
+        let asked: Vec<_> = asked.collect();
+        let (own, more) = self.list_here(&ask);
+        let mut listed = Listed {
+            more,
+            ..Listed::default()
+        };
+        let own = own.into_iter().map(|name| (name, self.address.clone()));
+        listed.names.extend(own);
+        for (peer, answer) in asked {
+            match answer.await {
+                Some((names, more)) => {
+                    let names = names
+                        .iter()
+                        .filter_map(|name| std::str::from_utf8(name).ok());
+                    let node = || Some(Arc::clone(&peer.address));
+                    listed.names.extend(names.map(|name| (name.into(), node())));
+                    listed.more |= more;
+                }
+                None => listed.missed.push(Arc::clone(&peer.address)),
+            }
+        }
+        listed.names.sort_unstable();
+        listed.more |= listed.names.len() > most;
+        listed.names.truncate(most);
+        listed
+    }
+
+    /// This node's part of a list, in order, and whether more follows.
+    pub(super) fn list_here(&self, ask: &wire::Ask) -> (Vec<Arc<str>>, bool) {
+        let after = std::str::from_utf8(&ask.after).unwrap_or_default();
+        let most = (ask.most as usize).clamp(1, MOST);
+        let ids = |connections: Vec<Connection>| {
+            let ids = connections.into_iter().map(|c| Arc::from(c.id().as_str()));
+            first(ids, after, most)
+        };
+        let names = || {
+            ask.names
+                .iter()
+                .filter_map(|name| std::str::from_utf8(name).ok())
+        };
+        match ask.what() {
+            wire::What::Nothing => (Vec::new(), false),
+            wire::What::Online => {
+                let here = names().filter(|id| self.here(id).is_some());
+                (here.map(Arc::from).collect(), false)
+            }
+            wire::What::Members => match names().next() {
+                Some(group) => ids(self.hub.members(group)),
+                None => (Vec::new(), false),
+            },
+            wire::What::Clients => ids(self.hub.connections()),
+            wire::What::Users => first(self.hub.users().into_iter(), after, most),
+        }
+    }
+}
+
+/// The first names behind `after`, in order, and whether more follow. Holds no more than it returns.
+fn first(names: impl Iterator<Item = Arc<str>>, after: &str, most: usize) -> (Vec<Arc<str>>, bool) {
+    let mut heap = BinaryHeap::with_capacity(most + 2);
+    for name in names.filter(|name| **name > *after) {
+        heap.push(name);
+        if heap.len() > most + 1 {
+            heap.pop();
+        }
+    }
+    let mut names = heap.into_sorted_vec();
+    let more = names.len() > most;
+    names.truncate(most);
+    (names, more)
+}
+
+/// Puts a question to a peer now; its answer, or `None` if none came.
+fn ask_peer(
+    peer: &Peer,
+    ask: wire::Ask,
+) -> impl Future<Output = Option<(Vec<Bytes>, bool)>> + Send + use<> {
+    let (sender, answer) = oneshot::channel();
+    peer.link.post(Post::Ask(ask), Ticket::Ask(sender));
+    async move {
+        match answer.await {
+            Ok(Outcome::Listing { names, more }) => Some((names, more)),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_the_first_names_in_order() {
+        let names = ["d", "a", "c", "e", "b"].map(Arc::<str>::from);
+        let (page, more) = first(names.clone().into_iter(), "a", 2);
+        assert_eq!((page, more), (vec!["b".into(), "c".into()], true));
+        let (page, more) = first(names.into_iter(), "c", 2);
+        assert_eq!((page, more), (vec!["d".into(), "e".into()], false));
+    }
+}

@@ -1,0 +1,110 @@
+//! The other nodes, and the link to each.
+//!
+//! Owns who is a peer: the registry's members, nodes that opened a link to us, foreign nodes that an
+//! entry names. Invariant: there is one link for each address, and it ends when nothing speaks for
+//! the peer any more.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use parking_lot::Mutex;
+
+use super::{Inner, ticket::Ticket};
+use crate::{link::Link, registry::Member};
+
+pub(super) type All = HashMap<Arc<str>, Arc<Peer>>;
+
+/// Another node.
+pub(super) struct Peer {
+    pub(super) address: Arc<str>,
+    pub(super) link: Link<Ticket>,
+    /// Whether its lease lives, or an entry names it though it is foreign: messages to many are sent
+    /// to it even where the link is down, so that it is named among those that were not reached.
+    expected: AtomicBool,
+}
+
+#[derive(Default)]
+pub(super) struct Peers(Mutex<Arc<All>>);
+
+impl Peers {
+    /// A snapshot of all.
+    pub(super) fn all(&self) -> Arc<All> {
+        Arc::clone(&self.0.lock())
+    }
+
+    /// The peer at an address; its link is opened on first sight.
+    pub(super) fn meet(&self, address: &Arc<str>, cluster: &Inner) -> Arc<Peer> {
+        let mut all = self.0.lock();
+        if let Some(peer) = all.get(address) {
+            return Arc::clone(peer);
+        }
+        let peer = Arc::new(Peer {
+            address: Arc::clone(address),
+            link: Link::start(
+                Arc::clone(address),
+                Arc::clone(&cluster.settings),
+                &cluster.tasks,
+            ),
+            expected: AtomicBool::new(true),
+        });
+        Arc::make_mut(&mut all).insert(Arc::clone(address), Arc::clone(&peer));
+        peer
+    }
+
+    /// Goes by what the registry says: opens links to those whose lease lives, and ends those that
+    /// neither the registry nor the link itself speaks for. `foreign` are the addresses of foreign
+    /// nodes that entries name.
+    pub(super) fn reconcile(&self, members: &[Member], foreign: &[Arc<str>], cluster: &Inner) {
+        let own = cluster.address.as_deref();
+        let leased = |address: &str| members.iter().any(|m| m.leased && *m.address == *address);
+        let others = members.iter().filter(|member| member.leased);
+        let others = others.map(|member| &member.address);
+        for address in others.chain(foreign) {
+            if own != Some(address) {
+                self.meet(address, cluster);
+            }
+        }
+        let mut all = self.0.lock();
+        let known = |address: &str| leased(address) || foreign.iter().any(|a| **a == *address);
+        let mut gone = Vec::new();
+        for (address, peer) in all.iter() {
+            let known = known(address);
+            peer.expected.store(known, Ordering::Release);
+            if !known && !peer.link.is_up() {
+                gone.push(Arc::clone(address));
+            }
+        }
+        for address in gone {
+            if let Some(peer) = Arc::make_mut(&mut all).remove(&address) {
+                peer.link.end();
+            }
+        }
+    }
+
+    /// Ends all links.
+    pub(super) fn end(&self) {
+        let all = std::mem::take(&mut *self.0.lock());
+        all.values().for_each(|peer| peer.link.end());
+    }
+}
+
+impl Peer {
+    /// Whether messages to many go to it.
+    pub(super) fn is_expected(&self) -> bool {
+        self.expected.load(Ordering::Acquire) || self.link.is_up()
+    }
+}
+
+impl std::fmt::Debug for Peer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Peer")
+            .field("address", &self.address)
+            .field("up", &self.link.is_up())
+            .finish_non_exhaustive()
+    }
+}

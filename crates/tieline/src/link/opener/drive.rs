@@ -1,0 +1,159 @@
+//! A link's two tasks: one dials, exchanges and dials again; one keeps the time.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use super::{Known, Shared, Standing, exchange, foreign, tell};
+use crate::link::{outcome::Ticket, settings::GREETING_WITHIN, transport::Connection};
+
+/// Full jitter between zero and a bound that doubles from the first to the last.
+const BACKOFF: Duration = Duration::from_millis(50);
+const BACKOFF_MOST: Duration = Duration::from_secs(2);
+/// A peer of go-websocket may have been replaced at its address.
+const ASK_FOREIGN_AGAIN: Duration = Duration::from_secs(30);
+
+/// Why a stream or a dial ended.
+pub(super) enum Ended {
+    /// Whatever it was, the next dial may succeed.
+    Broken(String),
+    /// The peer answers and refuses: an operator has to do something.
+    Refused(String),
+    /// The peer does not know the stream.
+    Foreign,
+}
+
+/// Dials for as long as the link exists.
+pub(super) async fn drive<T: Ticket>(shared: Arc<Shared<T>>) {
+    let dialling = async {
+        let mut failures: u32 = 0;
+        loop {
+            let began = Instant::now();
+            let standing = shared.state.lock().dial(began, failures == 0);
+            shared.announce(standing);
+            let ended = session(&shared).await;
+            let was_up = matches!(shared.standing_now(), Standing::Up | Standing::Suspect);
+            shared.close(Standing::Down);
+            shared.log_end(&ended, was_up, failures);
+            // A stream that breaks at once is no better than a failed dial.
+            failures = match was_up && began.elapsed() > BACKOFF_MOST {
+                true => 0,
+                false => failures.saturating_add(1),
+            };
+            if failures > 0 {
+                sleep(backoff(failures)).await;
+            }
+        }
+    };
+    shared.ending.run_until_cancelled(dialling).await;
+    shared.close(Standing::Ended);
+}
+
+fn backoff(failures: u32) -> Duration {
+    let most = BACKOFF_MOST.min(BACKOFF.saturating_mul(1 << (failures - 1).min(16)));
+    most.mul_f64(fastrand::f64())
+}
+
+/// One connection, from its dial to its end.
+async fn session<T: Ticket>(shared: &Arc<Shared<T>>) -> Ended {
+    let dial = Connection::dial(&shared.address, &shared.settings, &shared.tasks);
+    let connection = match timeout(GREETING_WITHIN, dial).await {
+        Ok(Ok(connection)) => connection,
+        Ok(Err(error)) => return Ended::Broken(error.to_string()),
+        Err(_) => return Ended::Broken("the dial took too long".into()),
+    };
+    loop {
+        match exchange::exchange(shared, &connection).await {
+            Ended::Foreign => {}
+            ended => return ended,
+        }
+        shared.greet_foreign();
+        let serving = foreign::serve(shared, &connection);
+        if let Ok(why) = timeout(ASK_FOREIGN_AGAIN, serving).await {
+            return Ended::Broken(why);
+        }
+    }
+}
+
+/// Looks at the clock whenever something may have become too old. A timer for each post would cost more
+/// than the post.
+pub(super) async fn keep_time<T: Ticket>(shared: Arc<Shared<T>>) {
+    let keeping = async {
+        let mut next = Instant::now();
+        loop {
+            tokio::select! {
+                () = sleep_until(next) => {}
+                () = shared.busy.notified() => {}
+            }
+            next = shared.look();
+        }
+    };
+    shared.ending.run_until_cancelled(keeping).await;
+}
+
+impl<T: Ticket> Shared<T> {
+    fn standing_now(&self) -> Standing {
+        *self.standing.borrow()
+    }
+
+    /// Decides all that waits or was sent. A link that has ended refuses posts as one that is down does.
+    fn close(&self, standing: Standing) {
+        let mut told = Vec::new();
+        self.state.lock().close(&mut told);
+        *self.known.write() = Known::default();
+        self.announce(standing);
+        tell(&mut told);
+    }
+
+    fn look(&self) -> Instant {
+        let mut told = Vec::new();
+        let looked = self.state.lock().look(Instant::now(), &mut told);
+        if looked.turned_suspect {
+            tracing::warn!(peer = %self.address, "the peer answers nothing");
+            self.announce(Standing::Suspect);
+        }
+        if let Some(connection) = looked.dead {
+            connection.end();
+        }
+        if let Some(sender) = looked.sender {
+            sender.wake();
+        }
+        tell(&mut told);
+        looked.next
+    }
+
+    fn greet_foreign(&self) {
+        let was_foreign = {
+            let mut known = self.known.write();
+            let before = known.foreign;
+            *known = Known {
+                foreign: true,
+                ..Known::default()
+            };
+            before
+        };
+        let sender = self.state.lock().greet(usize::MAX, Instant::now());
+        if let Some(sender) = sender {
+            sender.wake();
+        }
+        self.busy.notify_one();
+        self.announce(Standing::Up);
+        if !was_foreign {
+            tracing::info!(peer = %self.address, "link up, by unary calls");
+        }
+    }
+
+    /// Once for each change; a refusal for each dial, since an operator has to act on it.
+    fn log_end(&self, ended: &Ended, was_up: bool, failures: u32) {
+        let peer = &self.address;
+        match ended {
+            Ended::Foreign => {}
+            Ended::Refused(why) => tracing::warn!(%peer, %why, "the peer refuses the link"),
+            Ended::Broken(why) if was_up => tracing::warn!(%peer, %why, "link down"),
+            Ended::Broken(why) if failures == 0 => {
+                tracing::warn!(%peer, %why, "cannot reach the peer")
+            }
+            Ended::Broken(why) => tracing::debug!(%peer, %why, "cannot reach the peer"),
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! A peer that speaks the unary service only: a node of go-websocket.
+//!
+//! Posts become calls, in order: one under way per client, several clients at once; a message to everyone
+//! waits for all before it and goes alone. What the service has no call for is answered here.
+
+use std::{collections::HashSet, future::poll_fn, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use tokio::{
+    task::JoinSet,
+    time::{Instant, interval, timeout_at},
+};
+use tonic::{Code as Grpc, Request, Status};
+
+use super::{Shared, Standing};
+use crate::link::{
+    outcome::{Outcome, Ticket, Unsent},
+    transport::{Connection, Requests},
+    wire::{
+        Code, Post, Scope, What,
+        websocket::{
+            BroadcastRequest, EmitRequest, OnlineRequest, websocket_client::WebsocketClient,
+        },
+    },
+};
+
+/// Calls under way at once.
+const CALLS: usize = 32;
+/// Every call's, and so every outcome's.
+const DEADLINE: Duration = Duration::from_millis(940);
+/// How often to see whether the connection still stands.
+const CHECK: Duration = Duration::from_millis(50);
+
+type Client = WebsocketClient<Requests>;
+
+/// Serves posts until the connection ends; yields why.
+pub(super) async fn serve<T: Ticket>(shared: &Arc<Shared<T>>, connection: &Connection) -> String {
+    let client =
+        WebsocketClient::with_origin(connection.requests.clone(), connection.origin.clone())
+            .max_decoding_message_size(shared.settings.largest());
+    let mut calls = Calls {
+        shared: Arc::clone(shared),
+        client,
+        running: JoinSet::new(),
+        ids: HashSet::new(),
+        alone: false,
+    };
+    let mut check = interval(CHECK);
+    loop {
+        if connection.requests.is_closed() {
+            return "the connection ended".into();
+        }
+        let is_blocked = calls.start();
+        tokio::select! {
+            Some(ended) = calls.running.join_next() => calls.ended(ended.ok()),
+            () = poll_fn(|cx| shared.state.lock().poll_work(cx)), if !is_blocked => {}
+            _ = check.tick() => {}
+        }
+    }
+}
+
+struct Calls<T: Ticket> {
+    shared: Arc<Shared<T>>,
+    client: Client,
+    /// Each yields the client id it was about, and whether the peer answered.
+    running: JoinSet<(Bytes, bool)>,
+    ids: HashSet<Bytes>,
+    /// Whether a message to everyone is under way.
+    alone: bool,
+}
+
+impl<T: Ticket> Calls<T> {
+    /// Starts what can start now; true if something waits for a call to end.
+    fn start(&mut self) -> bool {
+        if self.shared.state.lock().take_ping() {
+            self.spawn(
+                Post::Ask(crate::link::wire::Ask {
+                    what: What::Online.into(),
+                    names: vec![Bytes::new()],
+                    ..crate::link::wire::Ask::default()
+                }),
+                None,
+                Instant::now(),
+            );
+        }
+        loop {
+            let mut state = self.shared.state.lock();
+            let Some(next) = state.queue.peek() else {
+                return false;
+            };
+            let is_alone = !matches!(next, Post::Emit(_));
+            let waits = self.alone
+                || self.running.len() >= CALLS
+                || (is_alone && !self.running.is_empty())
+                || matches!(next, Post::Emit(emit) if self.ids.contains(&emit.id));
+            if waits {
+                return true;
+            }
+            let Some((post, ticket, since)) = state.queue.take() else {
+                return false;
+            };
+            state.pulse.sent(Instant::now());
+            drop(state);
+            self.alone = is_alone;
+            self.spawn(post, Some(ticket), since);
+        }
+    }
+
+    fn spawn(&mut self, post: Post, ticket: Option<T>, since: Instant) {
+        let id = match &post {
+            Post::Emit(emit) => emit.id.clone(),
+            _ => Bytes::new(),
+        };
+        self.ids.insert(id.clone());
+        let (client, shared) = (self.client.clone(), Arc::clone(&self.shared));
+        self.running.spawn(async move {
+            let waiting = Waiting(ticket);
+            let call = timeout_at(since + DEADLINE, call(client, post, &shared));
+            let (outcome, answered) = match call.await {
+                Ok(Ok(outcome)) => (outcome, true),
+                Ok(Err(status)) => failed(&status),
+                Err(_) => (Outcome::Unknown, false),
+            };
+            waiting.tell(outcome);
+            (id, answered)
+        });
+    }
+
+    fn ended(&mut self, call: Option<(Bytes, bool)>) {
+        self.alone = false;
+        let Some((id, answered)) = call else { return };
+        self.ids.remove(&id);
+        if answered && self.shared.state.lock().heard(Instant::now()) {
+            self.shared.announce(Standing::Up);
+            tracing::info!(peer = %self.shared.address, "the peer answers again");
+        }
+    }
+}
+
+/// Tells its ticket even if the call is dropped.
+struct Waiting<T: Ticket>(Option<T>);
+
+impl<T: Ticket> Waiting<T> {
+    fn tell(mut self, outcome: Outcome) {
+        if let Some(ticket) = self.0.take() {
+            ticket.outcome(outcome);
+        }
+    }
+}
+
+impl<T: Ticket> Drop for Waiting<T> {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.0.take() {
+            ticket.outcome(Outcome::Unknown);
+        }
+    }
+}
+
+async fn call<T>(mut client: Client, post: Post, shared: &Shared<T>) -> Result<Outcome, Status> {
+    match post {
+        Post::Emit(emit) => {
+            let Ok(id) = text(&emit.id) else {
+                return Ok(Outcome::Code(Code::Invalid));
+            };
+            let request = shared.request(EmitRequest {
+                id,
+                data: emit.data,
+            });
+            let answer = client.emit(request).await?.into_inner();
+            Ok(Outcome::Code(match answer.success {
+                true => Code::Delivered,
+                false => Code::NotHere,
+            }))
+        }
+        Post::Many(many) if many.scope() == Scope::Everyone && many.except.is_empty() => {
+            let request = shared.request(BroadcastRequest { data: many.data });
+            // A go-websocket node answers 1 however many clients it has: no count of clients.
+            client.broadcast(request).await?;
+            Ok(Outcome::Reached(crate::Reached::default()))
+        }
+        Post::Ask(ask) if ask.what() == What::Online => {
+            let mut names = Vec::new();
+            for name in ask.names {
+                let Ok(id) = text(&name) else { continue };
+                let request = shared.request(OnlineRequest { id });
+                if client.online(request).await?.into_inner().online {
+                    names.push(name);
+                }
+            }
+            Ok(Outcome::Listing { names, more: false })
+        }
+        // It knows no users and no groups; and whatever was before this is decided.
+        Post::Ask(_) => Ok(Outcome::Listing {
+            names: Vec::new(),
+            more: false,
+        }),
+        Post::Many(_) | Post::Close(_) | Post::Membership(_) | Post::Evict(_) => {
+            Ok(Outcome::Code(Code::Invalid))
+        }
+    }
+}
+
+impl<T> Shared<T> {
+    fn request<M>(&self, message: M) -> Request<M> {
+        let mut request = Request::new(message);
+        self.settings.trust.show(request.metadata_mut());
+        request
+    }
+}
+
+/// A call that failed: what that says of its message, and whether the peer answered.
+fn failed(status: &Status) -> (Outcome, bool) {
+    match status.code() {
+        // Its receiver's refusal.
+        Grpc::ResourceExhausted => (Outcome::Code(Code::Refused), true),
+        // Refused before anything was done.
+        Grpc::Unimplemented | Grpc::Unauthenticated | Grpc::PermissionDenied => {
+            (Outcome::Unsent(Unsent::Unreachable), true)
+        }
+        // A go-websocket node answers so when its client's connection failed.
+        Grpc::Unknown | Grpc::Internal => (Outcome::Unknown, true),
+        _ => (Outcome::Unknown, false),
+    }
+}
+
+fn text(id: &Bytes) -> Result<String, std::str::Utf8Error> {
+    std::str::from_utf8(id).map(str::to_owned)
+}

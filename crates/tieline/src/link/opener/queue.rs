@@ -1,0 +1,251 @@
+//! The posts of one link: those that wait for the stream, and the tickets of those sent.
+//!
+//! Owns the bounds, the numbers and the ages. Must not know streams or clocks: times are handed in. A
+//! ticket leaves exactly once, by a number that is answered, by age, or by the end of the stream; whoever
+//! takes it out tells it, after the link's lock is released.
+
+use std::{collections::VecDeque, time::Duration};
+
+use foldhash::{HashMap, HashMapExt};
+use tokio::time::Instant;
+
+use crate::link::{
+    outcome::{Outcome, Ticket, Unsent},
+    settings::BESIDE_DATA,
+    wire::{self, Envelope, Post},
+};
+
+/// Posts without outcome. At 10 µs each way a link of 1,000,000 posts a second has some hundred under way;
+/// what is beyond this waits for a peer that is too slow.
+const UNDECIDED: usize = 65_536;
+/// Room beyond [`UNDECIDED`] for urgent posts.
+const URGENT: usize = 4_096;
+/// The largest batch, unless a single post is larger.
+const BATCH_BYTES: usize = 256 << 10;
+const BATCH_POSTS: usize = 4_096;
+/// Tickets kept in order of their numbers, however few of them are undecided.
+const IN_ORDER: usize = 1_024;
+
+/// Tickets that were taken out, to be told.
+pub(super) type Told<T> = Vec<(T, Outcome)>;
+
+/// An outcome for a number that was never sent.
+#[derive(Debug)]
+pub(super) struct NeverSent;
+
+#[derive(Debug)]
+struct Waiting<T> {
+    post: Post,
+    bytes: usize,
+    ticket: T,
+    since: Instant,
+}
+
+#[derive(Debug)]
+struct Sent<T> {
+    ticket: T,
+    since: Instant,
+}
+
+/// The posts of one link.
+#[derive(Debug)]
+pub(super) struct Queue<T> {
+    waiting: VecDeque<Waiting<T>>,
+    bytes: usize,
+    bound: usize,
+    /// The number of the first in `in_order`.
+    first: u64,
+    in_order: VecDeque<Option<Sent<T>>>,
+    /// Tickets that many later ones have overtaken: messages to many are answered when they are through.
+    overtaken: HashMap<u64, Sent<T>>,
+    /// Tickets in `in_order` and `overtaken`.
+    sent: usize,
+}
+
+impl<T: Ticket> Queue<T> {
+    pub(super) fn new(bound: usize) -> Self {
+        Self {
+            waiting: VecDeque::new(),
+            bytes: 0,
+            bound,
+            first: 0,
+            in_order: VecDeque::new(),
+            overtaken: HashMap::new(),
+            sent: 0,
+        }
+    }
+
+    /// Takes a post in, or gives its ticket back.
+    pub(super) fn push(
+        &mut self,
+        post: Post,
+        ticket: T,
+        urgent: bool,
+        since: Instant,
+    ) -> Result<(), T> {
+        let bytes = wire::size(&post);
+        let undecided = self.waiting.len() + self.sent;
+        // One post always fits an empty queue, as long as peers read it at all.
+        let too_large = match self.waiting.is_empty() {
+            true => bytes > self.bound + BESIDE_DATA,
+            false => self.bytes + bytes > self.bound,
+        };
+        let full = match urgent {
+            true => undecided >= UNDECIDED + URGENT,
+            false => undecided >= UNDECIDED || too_large,
+        };
+        if full {
+            return Err(ticket);
+        }
+        self.bytes += bytes;
+        self.waiting.push_back(Waiting {
+            post,
+            bytes,
+            ticket,
+            since,
+        });
+        Ok(())
+    }
+
+    pub(super) fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Whether no ticket is left.
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.sent == 0
+    }
+
+    pub(super) fn has_sent(&self) -> bool {
+        self.sent > 0
+    }
+
+    /// The next batch, in order: numbered and handed to the stream from here on. A post that the peer would
+    /// not read (larger than `largest`) is told so instead.
+    pub(super) fn take_batch(&mut self, largest: usize, told: &mut Told<T>) -> Vec<Envelope> {
+        let mut batch = Vec::with_capacity(self.waiting.len().min(BATCH_POSTS));
+        let mut size = 0;
+        while let Some(next) = self.waiting.front() {
+            if next.bytes > largest {
+                self.refuse_first(told);
+                continue;
+            }
+            if !batch.is_empty()
+                && (batch.len() == BATCH_POSTS || size + next.bytes > BATCH_BYTES.min(largest))
+            {
+                break;
+            }
+            size += next.bytes;
+            if let Some((post, ticket, since)) = self.take() {
+                self.in_order.push_back(Some(Sent { ticket, since }));
+                self.sent += 1;
+                batch.push(Envelope { what: Some(post) });
+            }
+        }
+        batch
+    }
+
+    /// Takes the next post out, for a peer that numbers nothing.
+    pub(super) fn take(&mut self) -> Option<(Post, T, Instant)> {
+        let next = self.waiting.pop_front()?;
+        self.bytes -= next.bytes;
+        if self.waiting.is_empty() && self.waiting.capacity() > BATCH_POSTS {
+            self.waiting.shrink_to(BATCH_POSTS);
+        }
+        Some((next.post, next.ticket, next.since))
+    }
+
+    /// The next post, without taking it.
+    pub(super) fn peek(&self) -> Option<&Post> {
+        self.waiting.front().map(|next| &next.post)
+    }
+
+    fn refuse_first(&mut self, told: &mut Told<T>) {
+        if let Some((_, ticket, _)) = self.take() {
+            told.push((ticket, Outcome::Unsent(Unsent::QueueFull)));
+        }
+    }
+
+    /// The outcome of a number. One that came too late is nobody's.
+    pub(super) fn decide(
+        &mut self,
+        number: u64,
+        outcome: Outcome,
+        told: &mut Told<T>,
+    ) -> Result<(), NeverSent> {
+        let sent = match number.checked_sub(self.first) {
+            None => self.overtaken.remove(&number),
+            Some(place) => {
+                let place = usize::try_from(place).map_err(|_| NeverSent)?;
+                self.in_order.get_mut(place).ok_or(NeverSent)?.take()
+            }
+        };
+        if let Some(sent) = sent {
+            self.sent -= 1;
+            told.push((sent.ticket, outcome));
+        }
+        Ok(())
+    }
+
+    /// Forgets what is decided at the front; after outcomes were taken in.
+    pub(super) fn tidy(&mut self) {
+        while let Some(front) = self.in_order.pop_front() {
+            let undecided = self.sent - self.overtaken.len();
+            match front {
+                None => {}
+                Some(sent) if self.in_order.len() > IN_ORDER + 2 * undecided => {
+                    self.overtaken.insert(self.first, sent);
+                }
+                sent => return self.in_order.push_front(sent),
+            }
+            self.first += 1;
+        }
+    }
+
+    /// Takes out what is older than `age`. What waits hears `unsent`.
+    pub(super) fn expire(
+        &mut self,
+        now: Instant,
+        age: Duration,
+        unsent: Unsent,
+        told: &mut Told<T>,
+    ) {
+        let is_old = |since: Instant| now.saturating_duration_since(since) >= age;
+        while self.waiting.front().is_some_and(|next| is_old(next.since)) {
+            if let Some((_, ticket, _)) = self.take() {
+                told.push((ticket, Outcome::Unsent(unsent)));
+            }
+        }
+        let before = told.len();
+        for place in &mut self.in_order {
+            match place {
+                Some(sent) if !is_old(sent.since) => break,
+                _ => told.extend(place.take().map(|sent| (sent.ticket, Outcome::Unknown))),
+            }
+        }
+        let overtaken = self.overtaken.extract_if(|_, sent| is_old(sent.since));
+        told.extend(overtaken.map(|(_, sent)| (sent.ticket, Outcome::Unknown)));
+        self.sent -= told.len() - before;
+        self.tidy();
+    }
+
+    /// The stream ended: what it took is unknown. A new one numbers from 0.
+    pub(super) fn lose_sent(&mut self, told: &mut Told<T>) {
+        let in_order = std::mem::take(&mut self.in_order).into_iter().flatten();
+        let overtaken = std::mem::take(&mut self.overtaken).into_values();
+        told.extend(
+            in_order
+                .chain(overtaken)
+                .map(|sent| (sent.ticket, Outcome::Unknown)),
+        );
+        self.first = 0;
+        self.sent = 0;
+    }
+
+    /// What waits will not be sent.
+    pub(super) fn refuse_waiting(&mut self, told: &mut Told<T>) {
+        let waiting = std::mem::take(&mut self.waiting).into_iter();
+        told.extend(waiting.map(|w| (w.ticket, Outcome::Unsent(Unsent::Unreachable))));
+        self.bytes = 0;
+    }
+}

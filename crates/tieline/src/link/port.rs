@@ -1,0 +1,311 @@
+//! The port on which peers meet.
+//!
+//! Owns the socket, its connections and their bounds, and the services on it: streams, the unary service,
+//! health and reflection. Must not know what posts mean.
+
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use hyper::{body::Incoming, server::conn::http2, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use parking_lot::Mutex;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, sleep, timeout},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tonic::{codegen::Service, service::Routes};
+use tonic_health::{ServingStatus, server::HealthReporter};
+
+use super::{
+    answerer::{Exchanges, Fences, Receiver, Unary},
+    settings::{
+        CONNECTION_WINDOW, GREETING_WITHIN, KEEP_ALIVE_EVERY, KEEP_ALIVE_WITHIN, SEND_BUFFER,
+        STREAM_WINDOW, Settings,
+    },
+    transport::Tasks,
+    wire::{self, link_server::LinkServer, websocket::websocket_server::WebsocketServer},
+};
+
+/// Calls under way on one connection: a stream, and what a go-websocket node has under way.
+const CALLS: u32 = 1024;
+/// After a failed accept: with no descriptor left the next one fails too.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
+/// What health speaks of.
+const HEALTH: [&str; 3] = ["", "websocket.Websocket", "tieline.link.v1.Link"];
+
+/// A bound port. It runs until [`shutdown`](Self::shutdown); dropped, it ends at once.
+pub(crate) struct Port {
+    address: SocketAddr,
+    health: HealthReporter,
+    fences: Arc<Fences>,
+    /// Streams end, connections follow.
+    ending: CancellationToken,
+    /// Connections end at once.
+    aborting: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Port {
+    /// Binds the port and serves it. Whether that is safe is
+    /// [`PeerSecurity::validate`](super::PeerSecurity::validate)'s to say.
+    pub(crate) async fn bind(
+        address: SocketAddr,
+        settings: Arc<Settings>,
+        receiver: Arc<dyn Receiver>,
+    ) -> io::Result<Self> {
+        Self::serve(TcpListener::bind(address).await?, settings, receiver).await
+    }
+
+    /// Serves a port that is bound already.
+    pub(crate) async fn serve(
+        listener: TcpListener,
+        settings: Arc<Settings>,
+        receiver: Arc<dyn Receiver>,
+    ) -> io::Result<Self> {
+        let port = Self {
+            address: listener.local_addr()?,
+            health: HealthReporter::new(),
+            fences: Arc::default(),
+            ending: CancellationToken::new(),
+            aborting: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        };
+        port.say(ServingStatus::Serving).await;
+        let warnings = Arc::new(Warnings::default());
+        let serving = Arc::new(Serving {
+            routes: port.routes(&settings, &receiver, &warnings)?,
+            room: Arc::new(Semaphore::new(settings.connections)),
+            settings,
+            warnings,
+            ending: port.ending.clone(),
+            aborting: port.aborting.clone(),
+            tasks: port.tasks.clone(),
+        });
+        port.tasks.spawn(serving.accept(listener));
+        Ok(port)
+    }
+
+    pub(crate) fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Says by the health service that this node drains.
+    pub(crate) async fn draining(&self) {
+        self.say(ServingStatus::NotServing).await;
+    }
+
+    /// Ends the streams once what they have read is answered, then all connections; what has not ended
+    /// `within` is cut.
+    pub(crate) async fn shutdown(&self, within: Duration) {
+        self.say(ServingStatus::NotServing).await;
+        self.ending.cancel();
+        self.tasks.close();
+        if timeout(within, self.tasks.wait()).await.is_err() {
+            self.aborting.cancel();
+            self.tasks.wait().await;
+        }
+    }
+
+    async fn say(&self, status: ServingStatus) {
+        for name in HEALTH {
+            self.health.set_service_status(name, status).await;
+        }
+    }
+
+    fn routes(
+        &self,
+        settings: &Arc<Settings>,
+        receiver: &Arc<dyn Receiver>,
+        warnings: &Arc<Warnings>,
+    ) -> io::Result<Routes> {
+        let exchanges = Exchanges {
+            receiver: Arc::clone(receiver),
+            settings: Arc::clone(settings),
+            fences: Arc::clone(&self.fences),
+            warnings: Arc::clone(warnings),
+            ending: self.ending.clone(),
+        };
+        let unary = Unary {
+            receiver: Arc::clone(receiver),
+            settings: Arc::clone(settings),
+            warnings: Arc::clone(warnings),
+            open: settings.open_unary || self.address.ip().is_loopback(),
+        };
+        let health = tonic_health::server::HealthService::from_health_reporter(self.health.clone());
+        let reflection = || {
+            tonic_reflection::server::Builder::configure()
+                .register_encoded_file_descriptor_set(wire::DESCRIPTORS)
+                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        };
+        let largest = settings.largest();
+        Ok(
+            Routes::new(LinkServer::new(exchanges).max_decoding_message_size(largest))
+                .add_service(WebsocketServer::new(unary).max_decoding_message_size(largest))
+                .add_service(tonic_health::pb::health_server::HealthServer::new(health))
+                .add_service(reflection().build_v1().map_err(io::Error::other)?)
+                .add_service(reflection().build_v1alpha().map_err(io::Error::other)?)
+                .prepare(),
+        )
+    }
+
+    #[cfg(test)]
+    pub(super) fn streams(&self) -> usize {
+        self.fences.len()
+    }
+}
+
+impl Drop for Port {
+    fn drop(&mut self) {
+        self.ending.cancel();
+        self.aborting.cancel();
+    }
+}
+
+/// What the accepting task and the connections share.
+struct Serving {
+    settings: Arc<Settings>,
+    routes: Routes,
+    room: Arc<Semaphore>,
+    warnings: Arc<Warnings>,
+    ending: CancellationToken,
+    aborting: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Serving {
+    async fn accept(self: Arc<Self>, listener: TcpListener) {
+        let accepting = async {
+            loop {
+                let (tcp, from) = match listener.accept().await {
+                    Ok(accepted) => accepted,
+                    Err(error) => {
+                        tracing::warn!(%error, "cannot accept a peer");
+                        sleep(ACCEPT_AGAIN).await;
+                        continue;
+                    }
+                };
+                // One beyond the bound is refused: left waiting it would look like a dead node.
+                match Arc::clone(&self.room).try_acquire_owned() {
+                    Ok(place) => drop(
+                        self.tasks
+                            .spawn(Arc::clone(&self).connection(tcp, from, place)),
+                    ),
+                    Err(_) => self.warnings.warn(from, &"too many connections"),
+                }
+            }
+        };
+        self.ending.run_until_cancelled(accepting).await;
+    }
+
+    async fn connection(
+        self: Arc<Self>,
+        tcp: TcpStream,
+        from: SocketAddr,
+        _place: OwnedSemaphorePermit,
+    ) {
+        let serving = async {
+            // Without it a small batch would wait for the acknowledgement of the last one.
+            if tcp.set_nodelay(true).is_err() {
+                return;
+            }
+            let Some(credentials) = &self.settings.trust.credentials else {
+                return self.http(tcp, from).await;
+            };
+            match timeout(GREETING_WITHIN, credentials.acceptor.accept(tcp)).await {
+                Ok(Ok(tls)) => self.http(tls, from).await,
+                Ok(Err(error)) => self.warnings.warn(from, &error),
+                Err(_) => self.warnings.warn(from, &"the TLS handshake took too long"),
+            }
+        };
+        self.aborting.run_until_cancelled(serving).await;
+    }
+
+    async fn http<I>(&self, io: I, from: SocketAddr)
+    where
+        I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let tasks = Tasks::new(self.tasks.clone());
+        let _end = EndWith(&tasks);
+        let asked = Arc::new(AtomicBool::new(false));
+        let service = service_fn({
+            let (routes, asked) = (self.routes.clone(), Arc::clone(&asked));
+            move |mut request: http::Request<Incoming>| {
+                asked.store(true, Ordering::Relaxed);
+                request.extensions_mut().insert(Caller(from));
+                routes.clone().call(request)
+            }
+        });
+        let connection = http2::Builder::new(tasks.clone())
+            .timer(TokioTimer::new())
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_send_buf_size(SEND_BUFFER)
+            .max_concurrent_streams(CALLS)
+            .keep_alive_interval(KEEP_ALIVE_EVERY)
+            .keep_alive_timeout(KEEP_ALIVE_WITHIN)
+            .serve_connection(TokioIo::new(io), service);
+        tokio::pin!(connection);
+        let mut greeting = true;
+        let mut ending = false;
+        loop {
+            tokio::select! {
+                // How it ended is its peer's business.
+                _ = &mut connection => return,
+                () = sleep(GREETING_WITHIN), if greeting => {
+                    greeting = false;
+                    if !asked.load(Ordering::Relaxed) {
+                        return;
+                    }
+                }
+                () = self.ending.cancelled(), if !ending => {
+                    ending = true;
+                    connection.as_mut().graceful_shutdown();
+                }
+            }
+        }
+    }
+}
+
+/// Ends a connection's tasks when its own is dropped.
+struct EndWith<'a>(&'a Tasks);
+
+impl Drop for EndWith<'_> {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+/// Whose connection a request came on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Caller(SocketAddr);
+
+impl Caller {
+    pub(super) fn of(extensions: &tonic::Extensions) -> SocketAddr {
+        let unknown = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+        extensions.get::<Self>().map_or(unknown, |caller| caller.0)
+    }
+}
+
+/// Warnings of what strangers do: a line a second at most, so that nobody can fill the log.
+#[derive(Debug, Default)]
+pub(super) struct Warnings(Mutex<Option<Instant>>);
+
+impl Warnings {
+    pub(super) fn warn(&self, from: SocketAddr, why: &dyn std::fmt::Display) {
+        let mut last = self.0.lock();
+        if last.is_none_or(|last| last.elapsed() >= Duration::from_secs(1)) {
+            *last = Some(Instant::now());
+            tracing::warn!(%from, %why, "refused on the peer port");
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Links and ports of one process, over real sockets.

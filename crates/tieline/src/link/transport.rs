@@ -1,0 +1,202 @@
+//! One HTTP/2 connection to a peer.
+//!
+//! Owns TCP, TLS and HTTP/2 of the opener's side, and the tasks that HTTP/2 spawns on either side: they
+//! end with their connection, at once. Must not know what is sent.
+//!
+//! hyper is used as it is instead of tonic's channel, which hides when a connection came to be and ended,
+//! and queues in front of it.
+
+use std::{
+    future::Future,
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use hyper::{body::Incoming, client::conn::http2};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use parking_lot::Mutex;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    task::AbortHandle,
+};
+use tokio_util::task::TaskTracker;
+use tonic::body::Body;
+
+use super::settings::{
+    CONNECTION_WINDOW, KEEP_ALIVE_EVERY, KEEP_ALIVE_WITHIN, SEND_BUFFER, STREAM_WINDOW, Settings,
+};
+
+/// Why no connection came to be.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum DialError {
+    #[error("the address is not of the form host:port")]
+    Address,
+    #[error("cannot connect: {0}")]
+    Connect(#[source] io::Error),
+    #[error("TLS failed: {0}")]
+    Tls(#[source] io::Error),
+    #[error("HTTP/2 failed: {0}")]
+    Http(#[source] hyper::Error),
+}
+
+/// A connection on which calls are made. Its tasks end when this is dropped.
+pub(super) struct Connection {
+    pub(super) requests: Requests,
+    pub(super) origin: http::Uri,
+    tasks: Tasks,
+}
+
+impl Connection {
+    /// Connects to `host:port`.
+    pub(super) async fn dial(
+        address: &str,
+        settings: &Settings,
+        tracker: &TaskTracker,
+    ) -> Result<Self, DialError> {
+        let scheme = match settings.trust.credentials {
+            Some(_) => "https",
+            None => "http",
+        };
+        let origin: http::Uri = format!("{scheme}://{address}")
+            .parse()
+            .map_err(|_| DialError::Address)?;
+        let host = origin.host().ok_or(DialError::Address)?.to_owned();
+        let tcp = TcpStream::connect(address)
+            .await
+            .map_err(DialError::Connect)?;
+        tcp.set_nodelay(true).map_err(DialError::Connect)?;
+        let tasks = Tasks::new(tracker.clone());
+        let requests = match &settings.trust.credentials {
+            None => handshake(tcp, &tasks).await?,
+            Some(credentials) => {
+                let name = credentials
+                    .name(host.trim_matches(['[', ']']))
+                    .ok_or(DialError::Address)?;
+                let tls = credentials.connector.connect(name, tcp).await;
+                handshake(tls.map_err(DialError::Tls)?, &tasks).await?
+            }
+        };
+        Ok(Self {
+            requests,
+            origin,
+            tasks,
+        })
+    }
+
+    /// By which others end it.
+    pub(super) fn tasks(&self) -> Tasks {
+        self.tasks.clone()
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.tasks.end();
+    }
+}
+
+async fn handshake<I>(io: I, tasks: &Tasks) -> Result<Requests, DialError>
+where
+    I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let (requests, connection) = http2::Builder::new(tasks.clone())
+        .timer(TokioTimer::new())
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buf_size(SEND_BUFFER)
+        .keep_alive_interval(KEEP_ALIVE_EVERY)
+        .keep_alive_timeout(KEEP_ALIVE_WITHIN)
+        .keep_alive_while_idle(true)
+        .handshake(TokioIo::new(io))
+        .await
+        .map_err(DialError::Http)?;
+    // How it ended is seen by the calls on it.
+    tasks.spawn(async { drop(connection.await) });
+    Ok(Requests(requests))
+}
+
+/// The tasks of one connection.
+#[derive(Clone)]
+pub(super) struct Tasks {
+    tracker: TaskTracker,
+    spawned: Arc<Mutex<Spawned>>,
+}
+
+#[derive(Default)]
+struct Spawned {
+    handles: Vec<AbortHandle>,
+    ended: bool,
+}
+
+/// Handles of ended tasks are dropped whenever this many have come.
+const HANDLES: usize = 64;
+
+impl Tasks {
+    pub(super) fn new(tracker: TaskTracker) -> Self {
+        Self {
+            tracker,
+            spawned: Arc::default(),
+        }
+    }
+
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let mut spawned = self.spawned.lock();
+        if spawned.ended {
+            return;
+        }
+        if spawned.handles.len() == spawned.handles.capacity() {
+            spawned.handles.retain(|handle| !handle.is_finished());
+            let room = HANDLES.max(spawned.handles.len());
+            spawned.handles.reserve(room);
+        }
+        let handle = self.tracker.spawn(task).abort_handle();
+        spawned.handles.push(handle);
+    }
+
+    /// Ends them, wherever they are; what comes later does not run.
+    pub(super) fn end(&self) {
+        let handles = {
+            let mut spawned = self.spawned.lock();
+            spawned.ended = true;
+            std::mem::take(&mut spawned.handles)
+        };
+        handles.iter().for_each(AbortHandle::abort);
+    }
+}
+
+impl<F> hyper::rt::Executor<F> for Tasks
+where
+    F: Future + Send + 'static,
+    F::Output: Send,
+{
+    fn execute(&self, future: F) {
+        self.spawn(async { drop(future.await) });
+    }
+}
+
+/// A connection's requests, as the service that tonic's clients call.
+#[derive(Clone)]
+pub(super) struct Requests(http2::SendRequest<Body>);
+
+impl Requests {
+    pub(super) fn is_closed(&self) -> bool {
+        self.0.is_closed()
+    }
+}
+
+impl tower_service::Service<http::Request<Body>> for Requests {
+    type Response = http::Response<Incoming>;
+    type Error = hyper::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, hyper::Error>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), hyper::Error>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        Box::pin(self.0.send_request(request))
+    }
+}

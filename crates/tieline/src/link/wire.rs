@@ -1,0 +1,142 @@
+//! What nodes say to each other: the generated messages, versions, sizes.
+//!
+//! Owns the negotiation of a version and the bound on a post's encoded size. Must not know sockets.
+
+use bytes::Bytes;
+use tonic::Status;
+use uuid::Uuid;
+
+use super::settings::Settings;
+
+mod generated {
+    #![allow(
+        missing_docs,
+        unreachable_pub,
+        unused_qualifications,
+        clippy::pedantic,
+        reason = "generated from the proto files"
+    )]
+
+    pub mod link {
+        tonic::include_proto!("tieline.link.v1");
+    }
+    pub mod websocket {
+        tonic::include_proto!("websocket");
+    }
+}
+
+pub(crate) use generated::link::{
+    Answer, Ask, Close, Code, Emit, Evict, Hello, Incoming, Interest, Listing, Many, Membership,
+    Outcomes, Outgoing, Post as Envelope, Reached, Scope, What, answer, link_client, link_server,
+    post,
+};
+pub(crate) use generated::websocket;
+
+pub(crate) use self::post::What as Post;
+
+/// The newest version of the stream. Version 2 added versions of interest, and what was seen of them.
+pub(crate) const VERSION: u32 = 2;
+/// The oldest version spoken still.
+pub(crate) const OLDEST: u32 = 1;
+
+/// For reflection.
+pub(super) const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+
+/// What a field costs beside its content: a tag and the longest length that occurs.
+const FIELD: usize = 6;
+
+/// An upper bound of a post's encoded size, without encoding it.
+pub(super) fn size(post: &Post) -> usize {
+    let all = |names: &[Bytes]| names.iter().map(|name| name.len() + FIELD).sum::<usize>();
+    let content = match post {
+        Post::Emit(emit) => emit.id.len() + emit.data.len(),
+        Post::Many(many) => many.name.len() + many.data.len() + all(&many.except),
+        Post::Close(close) => close.id.len() + close.reason.len(),
+        Post::Membership(membership) => membership.id.len() + membership.group.len(),
+        Post::Evict(evict) => all(&evict.ids),
+        Post::Ask(ask) => all(&ask.names) + ask.after.len(),
+    };
+    // The post's own field, its oneof's, and up to six fields.
+    content + 8 * FIELD
+}
+
+/// A hello that cannot be answered.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum HelloError {
+    #[error("the first message is no hello")]
+    Missing,
+    #[error("the hello names no process")]
+    Process,
+    #[error(
+        "the peer speaks versions {their_oldest} to {theirs}, this node {our_oldest} to {ours}"
+    )]
+    Version {
+        ours: u32,
+        our_oldest: u32,
+        theirs: u32,
+        their_oldest: u32,
+    },
+}
+
+impl From<HelloError> for Status {
+    fn from(error: HelloError) -> Self {
+        let text = error.to_string();
+        match error {
+            HelloError::Missing | HelloError::Process => Self::invalid_argument(text),
+            HelloError::Version { .. } => Self::failed_precondition(text),
+        }
+    }
+}
+
+impl Hello {
+    pub(super) fn new(settings: &Settings, epoch: u64) -> Self {
+        Self {
+            version: *settings.speaks.end(),
+            oldest: *settings.speaks.start(),
+            address: settings.address.as_deref().unwrap_or_default().to_owned(),
+            process: Bytes::copy_from_slice(settings.process.as_bytes()),
+            epoch,
+            largest: settings.largest() as u64,
+        }
+    }
+
+    /// The peer's process, and the newest version that both speak.
+    pub(super) fn agree(&self, settings: &Settings) -> Result<(Uuid, u32), HelloError> {
+        let process = Uuid::from_slice(&self.process).map_err(|_| HelloError::Process)?;
+        let (ours, our_oldest) = (*settings.speaks.end(), *settings.speaks.start());
+        let version = ours.min(self.version);
+        if version < our_oldest || version < self.oldest {
+            return Err(HelloError::Version {
+                ours,
+                our_oldest,
+                theirs: self.version,
+                their_oldest: self.oldest,
+            });
+        }
+        Ok((process, version))
+    }
+}
+
+impl From<Reached> for crate::Reached {
+    fn from(reached: Reached) -> Self {
+        Self {
+            delivered: reached.delivered,
+            offline: reached.offline,
+            refused: reached.refused,
+            queue_full: reached.queue_full,
+            incomplete: reached.incomplete,
+        }
+    }
+}
+
+impl From<crate::Reached> for Reached {
+    fn from(reached: crate::Reached) -> Self {
+        Self {
+            delivered: reached.delivered,
+            offline: reached.offline,
+            refused: reached.refused,
+            queue_full: reached.queue_full,
+            incomplete: reached.incomplete,
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! What became of the scenarios.
+//!
+//! Owns outcomes and how they are told; knows no scenario.
+
+use std::{
+    fmt,
+    future::{Future, poll_fn},
+    io::Write,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
+    task::Poll,
+};
+
+use super::{Played, Skipped};
+
+/// What became of a scenario.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// The registry did what it must.
+    Passed,
+    /// The store cannot do what the scenario needs.
+    Skipped(Skipped),
+    /// The registry is wrong; the message of the panic.
+    Failed(String),
+}
+
+/// What became of all scenarios, in the order of play. Its text has a line for each that did not pass.
+#[derive(Debug, Clone, Default)]
+#[must_use = "a registry may have failed"]
+pub struct Report {
+    outcomes: Vec<(&'static str, Outcome)>,
+}
+
+impl Report {
+    /// Every scenario with its outcome.
+    pub fn outcomes(&self) -> impl Iterator<Item = (&'static str, &Outcome)> {
+        self.outcomes.iter().map(|(name, outcome)| (*name, outcome))
+    }
+
+    /// The names of those that failed.
+    pub fn failed(&self) -> Vec<&'static str> {
+        let failed = self.outcomes();
+        let failed = failed.filter(|(_, outcome)| matches!(outcome, Outcome::Failed(_)));
+        failed.map(|(name, _)| name).collect()
+    }
+
+    /// The names of those that were skipped.
+    pub fn skipped(&self) -> Vec<&'static str> {
+        let skipped = self.outcomes();
+        let skipped = skipped.filter(|(_, outcome)| matches!(outcome, Outcome::Skipped(_)));
+        skipped.map(|(name, _)| name).collect()
+    }
+
+    pub(super) fn add(&mut self, name: &'static str, outcome: Outcome) {
+        self.outcomes.push((name, outcome));
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, outcome) in self.outcomes() {
+            match outcome {
+                Outcome::Passed => {}
+                Outcome::Skipped(why) => writeln!(f, "{name} was skipped: {why}")?,
+                Outcome::Failed(what) => writeln!(f, "{name} failed: {what}")?,
+            }
+        }
+        let (all, failed) = (self.outcomes.len(), self.failed().len());
+        let skipped = self.skipped().len();
+        let passed = all - failed - skipped;
+        write!(f, "{passed} passed, {skipped} skipped, {failed} failed")
+    }
+}
+
+/// Plays to the end or to the panic.
+pub(super) async fn observe(play: impl Future<Output = Played>) -> Outcome {
+    let mut play = pin!(play);
+    poll_fn(|context| {
+        // A play that panicked is dropped, and its world with it.
+        match catch_unwind(AssertUnwindSafe(|| play.as_mut().poll(context))) {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(Ok(()))) => Poll::Ready(Outcome::Passed),
+            Ok(Poll::Ready(Err(why))) => Poll::Ready(Outcome::Skipped(why)),
+            Err(panic) => {
+                let text = panic.downcast_ref::<String>().cloned();
+                let text = text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string));
+                Poll::Ready(Outcome::Failed(text.unwrap_or_default()))
+            }
+        }
+    })
+    .await
+}
+
+/// Says that a scenario was skipped, past a test harness that captures what passing tests print.
+pub(super) fn note(name: &str, skipped: &Skipped) {
+    // Where standard error is closed there is nobody to tell.
+    drop(writeln!(std::io::stderr(), "{name} was skipped: {skipped}"));
+}

@@ -1,0 +1,3 @@
+//! Several nodes in one process, joined by real links.
+
+mod reach;

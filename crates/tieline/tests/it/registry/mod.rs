@@ -1,0 +1,3 @@
+//! The conformance suite on every registry: a module for each, a test for each scenario.
+
+mod memory;
