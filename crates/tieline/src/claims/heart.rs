@@ -96,18 +96,16 @@ impl<S: Surroundings> Claims<S> {
         if inner.slots.lock().is_joined() {
             return Ok(());
         }
-        match self.timely("fence", inner.registry.fence(&session)).await? {
-            Some(session) => {
-                *inner.session.lock() = Some(session.clone());
-                inner.slots.lock().resumed(session);
-                inner.bell.notify_one();
-                inner.upkeep.ring();
-            }
-            None => {
-                self.lost();
-                self.join().await?;
-            }
-        }
+        let fenced = self.timely("fence", inner.registry.fence(&session));
+        let Some(session) = fenced.await? else {
+            self.lost();
+            self.join().await?;
+            return Ok(());
+        };
+        *inner.session.lock() = Some(session.clone());
+        inner.slots.lock().resumed(session);
+        inner.bell.notify_one();
+        inner.upkeep.ring();
         Ok(())
     }
 

@@ -5,17 +5,20 @@
 //! out, and brings the answers back. Invariants: at most one operation per id is under way; an id that
 //! has no connection here and stands under no entry of ours costs nothing.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use crate::{
     ClientId,
     registry::{Claim, ClaimKind, Claimed, Release, Released, Session, Stamp, Verdict},
 };
 
+/// How many ids a queue may hold that want nothing any more, above as many as there are slots.
+const SPARE: usize = 1024;
+
 /// All ids of one node. `C` is what the driver knows a connection by.
 #[derive(Debug)]
 pub(crate) struct Slots<C> {
-    slots: HashMap<ClientId, Slot<C>>,
+    by_id: HashMap<ClientId, Slot<C>>,
     /// `None` while nothing may be sent.
     session: Option<Session>,
     urgent: VecDeque<ClientId>,
@@ -25,6 +28,10 @@ pub(crate) struct Slots<C> {
 }
 
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts, in the protocol's words"
+)]
 struct Slot<C> {
     /// The newest connection here.
     connection: Option<C>,
@@ -103,7 +110,7 @@ pub(crate) enum Effect<C> {
 impl<C> Default for Slots<C> {
     fn default() -> Self {
         Self {
-            slots: HashMap::new(),
+            by_id: HashMap::new(),
             session: None,
             urgent: VecDeque::new(),
             paced: VecDeque::new(),
@@ -116,15 +123,15 @@ impl<C> Default for Slots<C> {
 impl<C> Slots<C> {
     /// A connection came. The older one with its id, if any, is the caller's to close.
     pub(crate) fn connect(&mut self, id: &ClientId, stamp: Stamp, connection: C, exclusive: bool) {
-        let slot = self.slots.entry(id.clone()).or_insert_with(Slot::empty);
+        let slot = self.by_id.entry(id.clone()).or_insert_with(Slot::empty);
         slot.connection = Some(connection);
         (slot.stamp, slot.granted, slot.exclusive) = (stamp, false, exclusive);
-        self.urgent.push_back(id.clone());
+        self.push(id.clone(), Pace::Urgent);
     }
 
     /// A connection ended. Nothing if a newer one has its id by now.
     pub(crate) fn disconnect(&mut self, id: &str, is_it: impl FnOnce(&C) -> bool) {
-        let Some(slot) = self.slots.get_mut(id) else {
+        let Some(slot) = self.by_id.get_mut(id) else {
             return;
         };
         if slot.connection.as_ref().is_some_and(is_it) {
@@ -138,7 +145,7 @@ impl<C> Slots<C> {
     /// that a late one does no harm.
     pub(crate) fn evicted(&mut self, id: &str) {
         let Some(slot) = self
-            .slots
+            .by_id
             .get_mut(id)
             .filter(|slot| slot.connection.is_some())
         else {
@@ -155,10 +162,10 @@ impl<C> Slots<C> {
     /// Ids that the registry has for this node: what has no connection here is given back.
     pub(crate) fn sweep(&mut self, ids: impl IntoIterator<Item = ClientId>) {
         for id in ids {
-            let slot = self.slots.entry(id.clone()).or_insert_with(Slot::empty);
+            let slot = self.by_id.entry(id.clone()).or_insert_with(Slot::empty);
             if slot.connection.is_none() && !slot.busy {
                 self.know(&id, Known::Unknown);
-                self.paced.push_back(id);
+                self.push(id, Pace::Slow);
             }
         }
     }
@@ -166,18 +173,19 @@ impl<C> Slots<C> {
     /// Everything that is believed to be ours is to be claimed again.
     pub(crate) fn audit(&mut self) {
         let ours = self
-            .slots
+            .by_id
             .iter()
             .filter(|(_, slot)| slot.known == Known::Mine);
-        self.paced.extend(ours.map(|(id, _)| id.clone()));
+        let ours: Vec<_> = ours.map(|(id, _)| id.clone()).collect();
+        ours.into_iter().for_each(|id| self.push(id, Pace::Slow));
     }
 
     /// The address was taken, or a lease that had run out was renewed: entries may be gone.
     pub(crate) fn joined(&mut self, session: Session) {
         self.session = Some(session);
-        let ids: Vec<_> = self.slots.keys().cloned().collect();
+        let ids: Vec<_> = self.by_id.keys().cloned().collect();
         for id in ids {
-            let slot = self.slots.get_mut(&id).expect("it was there");
+            let slot = self.by_id.get_mut(&id).expect("it was there");
             if slot.busy {
                 slot.recheck |= slot.connection.is_some();
             } else {
@@ -211,12 +219,12 @@ impl<C> Slots<C> {
 
     /// How many ids have a connection here, an entry of ours or an operation under way.
     pub(crate) fn len(&self) -> usize {
-        self.slots.len()
+        self.by_id.len()
     }
 
     /// Whether nothing is left to hold or to give back.
     pub(crate) fn is_empty(&self) -> bool {
-        self.slots.is_empty()
+        self.by_id.is_empty()
     }
 }
 
@@ -233,7 +241,7 @@ impl<C> Slots<C> {
             let Some(id) = self.queue(pace).pop_front() else {
                 break;
             };
-            let Some(slot) = self.slots.get_mut(&id).filter(|slot| !slot.busy) else {
+            let Some(slot) = self.by_id.get_mut(&id).filter(|slot| !slot.busy) else {
                 continue;
             };
             match slot.wanted(pace == Pace::Slow) {
@@ -297,7 +305,7 @@ impl<C> Slots<C> {
     }
 
     fn judged(&mut self, claim: &Claim, verdict: Verdict, effects: &mut Vec<Effect<C>>) {
-        let slot = self.slots.get_mut(&claim.id).expect("a busy slot stays");
+        let slot = self.by_id.get_mut(&claim.id).expect("a busy slot stays");
         let current = slot.connection.is_some() && slot.stamp == claim.stamp;
         let known = match verdict {
             Verdict::Granted { displaced } => {
@@ -307,9 +315,10 @@ impl<C> Slots<C> {
                 if let Some(to) = displaced.filter(|_| slot.connection.is_some()) {
                     effects.push(Effect::Evict(to, claim.id.clone()));
                 }
-                match std::mem::take(&mut slot.recheck) {
-                    true => Known::Unknown,
-                    false => Known::Mine,
+                if std::mem::take(&mut slot.recheck) {
+                    Known::Unknown
+                } else {
+                    Known::Mine
                 }
             }
             Verdict::Taken { .. } => {
@@ -325,14 +334,14 @@ impl<C> Slots<C> {
 
     /// An operation is over.
     fn ended(&mut self, id: &str, known: Known) {
-        self.slots.get_mut(id).expect("a busy slot stays").busy = false;
+        self.by_id.get_mut(id).expect("a busy slot stays").busy = false;
         self.know(id, known);
         self.settle(id);
     }
 
     fn know(&mut self, id: &str, known: Known) {
         let slot = self
-            .slots
+            .by_id
             .get_mut(id)
             .expect("asked for a slot that is there");
         let before = std::mem::replace(&mut slot.known, known);
@@ -342,12 +351,12 @@ impl<C> Slots<C> {
 
     /// Queues what a slot wants, or drops it where it wants nothing for good.
     fn settle(&mut self, id: &str) {
-        let slot = &self.slots[id];
+        let slot = &self.by_id[id];
         if slot.busy {
             return;
         }
         if slot.connection.is_none() && slot.known == Known::Absent {
-            self.slots.remove(id);
+            self.by_id.remove(id);
         } else {
             self.enqueue(id);
         }
@@ -359,7 +368,7 @@ impl<C> Slots<C> {
 
     /// Queues an id that wants something; new connections and ends never slower than they can be.
     fn enqueue_as(&mut self, id: &str, pace: Pace) {
-        let Some((id, slot)) = self.slots.get_key_value(id) else {
+        let Some((id, slot)) = self.by_id.get_key_value(id) else {
             return;
         };
         let Some(wanted) = slot.wanted(false) else {
@@ -368,7 +377,21 @@ impl<C> Slots<C> {
         let id = id.clone();
         let held = wanted == Wanted::Claim(ClaimKind::Held);
         let pace = if held { pace } else { Pace::Urgent };
+        self.push(id, pace);
+    }
+
+    /// Queues an id. Those that left by now, or stand in the queue twice, go once they outnumber the
+    /// slots: while the registry is away nothing is taken, and the queue must not remember every
+    /// connection of that time.
+    fn push(&mut self, id: ClientId, pace: Pace) {
+        let most = 2 * self.by_id.len() + SPARE;
         self.queue(pace).push_back(id);
+        if self.queue(pace).len() > most {
+            let mut queue = std::mem::take(self.queue(pace));
+            let mut seen = HashSet::with_capacity(self.by_id.len());
+            queue.retain(|id| self.by_id.contains_key(id) && seen.insert(id.clone()));
+            *self.queue(pace) = queue;
+        }
     }
 
     fn queue(&mut self, pace: Pace) -> &mut VecDeque<ClientId> {
@@ -437,3 +460,6 @@ impl Answered {
         )
     }
 }
+
+#[cfg(test)]
+mod tests;

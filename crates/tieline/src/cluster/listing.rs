@@ -76,23 +76,28 @@ impl Inner {
         let (cluster, id) = (Arc::clone(self), Arc::clone(id));
         let (sender, presence) = oneshot::channel();
         self.tasks.spawn(async move {
-            let mut before = None;
-            for fresh in [false, true] {
-                if cluster.here(&id).is_some() {
-                    return drop(sender.send(Presence::Online));
-                }
-                let entry = cluster.locate(&id, fresh).await;
-                if fresh && entry.as_ref().ok() == before.as_ref() {
-                    break;
-                }
-                match cluster.confirm(&id, entry.as_ref().ok()).await {
-                    Presence::Offline => before = entry.ok(),
-                    answer => return drop(sender.send(answer)),
-                }
-            }
-            let _ = sender.send(Presence::Offline);
+            // Nobody may be waiting any more.
+            let _ = sender.send(cluster.look_for(&id).await);
         });
         async move { presence.await.unwrap_or(Presence::Unknown) }
+    }
+
+    async fn look_for(self: &Arc<Self>, id: &str) -> Presence {
+        let mut before = None;
+        for fresh in [false, true] {
+            if self.here(id).is_some() {
+                return Presence::Online;
+            }
+            let entry = self.locate(id, fresh).await.ok();
+            if fresh && entry == before {
+                break;
+            }
+            match self.confirm(id, entry.as_ref()).await {
+                Presence::Offline => before = entry,
+                answer => return answer,
+            }
+        }
+        Presence::Offline
     }
 
     /// Asks the node that the registry names.

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 #[cfg(feature = "tls")]
 use super::Tls;
-use super::{Body, HttpService, Patient};
+use super::{Body, HttpService, Patient, arrival};
 use crate::{Config, upgrade::Accepted};
 
 /// How connections are served before an upgrade.
@@ -75,6 +75,7 @@ impl Server {
         let accepted = Accepted {
             peer,
             at: Instant::now(),
+            arrived: arrival::of(&tcp),
         };
         let _ = tcp.set_nodelay(true);
         #[cfg(feature = "tls")]
@@ -100,9 +101,12 @@ impl Server {
         let mut first = true;
         let mut service = service;
         let service = service_with(move |mut request: Request<Body>| {
-            let at = if first { accepted.at } else { Instant::now() };
-            first = false;
-            request.extensions_mut().insert(Accepted { at, ..accepted });
+            let mut accepted = accepted;
+            if !std::mem::take(&mut first) {
+                accepted.at = Instant::now();
+                accepted.arrived = accepted.at;
+            }
+            request.extensions_mut().insert(accepted);
             service.call(request)
         });
         let connection = http1::Builder::new()

@@ -4,6 +4,7 @@
 //! [`HttpService`]. Invariants: an error of `accept` never ends the loop; a connection that
 //! sends no complete request within the handshake timeout is closed.
 
+mod arrival;
 mod body;
 mod http1;
 mod patient;
@@ -51,6 +52,7 @@ impl Listener {
 
     /// Takes a socket that listens already.
     pub fn from_tcp(tcp: TcpListener) -> Self {
+        arrival::note(&tcp);
         Self {
             tcp,
             server: Server::new(&Config::default()),

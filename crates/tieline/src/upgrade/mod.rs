@@ -36,6 +36,8 @@ pub(crate) struct Accepted {
     pub(crate) peer: SocketAddr,
     /// When the handshake began: the accept, or a later request on the same HTTP connection.
     pub(crate) at: Instant,
+    /// When the client's bytes came, which may be long before the accept.
+    pub(crate) arrived: Instant,
 }
 
 /// A checked upgrade request that waits for the application's decision.
@@ -47,6 +49,7 @@ pub struct Upgrade {
     request: UpgradeRequest,
     socket: OnUpgrade,
     begun: Instant,
+    arrived: Instant,
 }
 
 impl Upgrade {
@@ -61,11 +64,12 @@ impl Upgrade {
                 "this HTTP connection cannot be upgraded\n",
             )
         })?;
-        let begun = accepted.map_or_else(Instant::now, |a| a.at);
+        let now = Instant::now();
         Ok(Self {
             request,
             socket,
-            begun,
+            begun: accepted.map_or(now, |a| a.at),
+            arrived: accepted.map_or(now, |a| a.arrived),
         })
     }
 
@@ -121,7 +125,7 @@ impl Upgrade {
             deflate,
         };
         let admission = admit(hub, names, greeting)?;
-        claim::claim(node, &admission, self.begun).await?;
+        claim::claim(node, &admission, self.arrived).await?;
         if node.is_draining() {
             // The drain began meanwhile, and may not have seen this connection.
             return Err(unavailable(DRAINING));

@@ -5,14 +5,33 @@
 //! nodes (`world`) that run the node's side of the protocol. Must not know any store; what a scenario
 //! needs of one, it asks of a [`Bench`].
 //!
-//! A registry's author implements [`Bench`] and writes, in a test file:
+//! A registry's author implements [`Bench`] and writes one line into a test file:
 //!
-//! ```ignore
-//! tieline::conformance_tests!(run, MyBench::new());
+//! ```no_run
+//! use std::sync::Arc;
+//! use tieline::registry::{
+//!     MemoryRegistry, Registry,
+//!     conformance::{Bench, Doing},
+//! };
+//!
+//! struct MyBench;
+//!
+//! impl Bench for MyBench {
+//!     fn registry(&self) -> Doing<'_, Arc<dyn Registry>> {
+//!         Box::pin(async { Arc::new(MemoryRegistry::new()) as _ })
+//!     }
+//! }
+//!
+//! fn run(test: impl Future<Output = ()>) {
+//!     // `Runtime::block_on`, for instance.
+//! }
+//!
+//! tieline::conformance_tests!(run, MyBench);
 //! ```
 //!
-//! where `run` is a function that runs a future to its end, such as `Runtime::block_on`. That makes one
-//! test of each scenario, by its name. [`run`] plays all of them and returns a [`Report`].
+//! That makes one test of each scenario, by its name, each with a bench of its own. [`run`] plays all of
+//! them on one bench and returns a [`Report`]. A scenario that needs what the bench cannot do is
+//! skipped: the report says so, and a test says so on standard error.
 //!
 //! Scenarios panic where the registry is wrong; the message names the invariant:
 //!
@@ -144,6 +163,7 @@ scenarios! {
         wipe_before_answer
         wipe_lets_older_reclaim
         wipe_restarts_generations
+        wipe_hides_a_grant_from_a_foreign_write
         failover_loses_claim
         failover_revives_entry
     }
@@ -152,6 +172,9 @@ scenarios! {
         client_moved_to_go
         generation_leak
         emit_follows_moves
+    }
+    orders::random {
+        random_orders_come_to_rest
     }
     contract::lives {
         a_live_address_is_busy

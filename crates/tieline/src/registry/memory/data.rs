@@ -81,9 +81,10 @@ impl Data {
         };
         let before = std::mem::replace(&mut node.expiry, expiry(session, now));
         let tenure = self.tenure(&session.address, clock, now);
-        match before > now {
-            true => Beat::Renewed(tenure),
-            false => Beat::Revived(tenure),
+        if before > now {
+            Beat::Renewed(tenure)
+        } else {
+            Beat::Revived(tenure)
         }
     }
 

@@ -1,5 +1,7 @@
 //! Joins, beats, leases, members, fences.
 
+use std::time::Duration;
+
 use super::{A, B, Desk, STEADY, candidate, claim};
 use crate::registry::{
     Beat, Candidate, ClaimKind, Claimed, Join, Member, Stamp,
@@ -76,8 +78,10 @@ pub(in super::super) async fn a_beat_keeps_the_lease_alive(bench: &dyn Bench) ->
     let desk = Desk::open(bench).await;
     let session = desk.join_for(A, bench.lease()).await;
     desk.take(&session, "x", 10).await;
-    for _ in 0..8 {
-        bench.pass(bench.expiry() / 4).await;
+    let mut passed = Duration::ZERO;
+    while passed < bench.expiry() {
+        bench.pass(bench.lease() / 3).await;
+        passed += bench.lease() / 3;
         let beat = done(desk.registry.beat(&session, Stamp(1)).await);
         assert!(matches!(beat, Beat::Renewed(_)), "{beat:?}");
     }

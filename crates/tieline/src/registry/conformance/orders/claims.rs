@@ -86,7 +86,7 @@ pub(in super::super) async fn late_claim_after_release(bench: &dyn Bench) -> Pla
     let late = w.give_up(A);
     w.register(A).await;
     w.execute_late(&late).await;
-    w.settle().await;
+    w.settle_by_audit().await;
     w.assert_left(&[]);
     Ok(())
 }
@@ -148,7 +148,7 @@ pub(in super::super) async fn evict_lost(bench: &dyn Bench) -> Played {
         w.flush(A).await;
         w.assert_left(&[(B, 2)]);
     }
-    w.settle().await;
+    w.settle_by_audit().await;
     w.assert_left(&[(B, 2)]);
     Ok(())
 }
@@ -221,7 +221,7 @@ pub(in super::super) async fn fence_storm(bench: &dyn Bench) -> Played {
     w.register(A).await;
     let answer = w.execute_late(&late).await;
     assert!(!fenced || answer == Answered::Claims(Claimed::Lost));
-    w.settle().await;
+    w.settle_by_audit().await;
     w.assert_left(&[(A, 1), (A, 2)]);
     Ok(())
 }

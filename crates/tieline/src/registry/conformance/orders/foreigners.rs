@@ -13,7 +13,7 @@ pub(in super::super) async fn foreign_hdel(bench: &dyn Bench) -> Played {
     w.register(A).await;
     w.disconnect_foreign().await;
     assert_eq!(w.emit().await, Emitted::Delivered, "I6: the shadow answers");
-    w.settle().await;
+    w.settle_by_audit().await;
     w.assert_left(&[(A, 2)]);
     Ok(())
 }
@@ -24,7 +24,7 @@ pub(in super::super) async fn client_moved_to_go(bench: &dyn Bench) -> Played {
     w.connect(A, 1);
     w.register(A).await;
     w.connect_foreign(2).await;
-    w.settle().await;
+    w.settle_by_audit().await;
     w.assert_left(&[]);
     w.disconnect_foreign().await;
     w.settle().await;

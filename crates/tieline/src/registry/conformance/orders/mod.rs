@@ -9,4 +9,5 @@ pub(super) mod claims;
 pub(super) mod foreigners;
 pub(super) mod leases;
 pub(super) mod lives;
+pub(super) mod random;
 pub(super) mod stores;

@@ -68,6 +68,18 @@ pub(in super::super) async fn wipe_restarts_generations(bench: &dyn Bench) -> Pl
     Ok(())
 }
 
+/// c1A registered; wipe; a foreign node writes; A joins: its claim was granted before, so it yields.
+pub(in super::super) async fn wipe_hides_a_grant_from_a_foreign_write(bench: &dyn Bench) -> Played {
+    let mut w = World::steady(bench).await;
+    w.connect(A, 1);
+    w.register(A).await;
+    w.wipe().await?;
+    w.connect_foreign(2).await;
+    w.settle().await;
+    w.assert_left(&[]);
+    Ok(())
+}
+
 /// c1A sA xA, which a failover loses, rA; beats stay well.
 pub(in super::super) async fn failover_loses_claim(bench: &dyn Bench) -> Played {
     let mut w = World::steady(bench).await;
@@ -87,7 +99,7 @@ pub(in super::super) async fn failover_loses_claim(bench: &dyn Bench) -> Played 
             "I1: two beats tell that an entry is missing"
         );
     }
-    w.settle().await;
+    w.settle_by_audit().await;
     w.assert_left(&[(A, 1)]);
     Ok(())
 }
@@ -101,7 +113,7 @@ pub(in super::super) async fn failover_revives_entry(bench: &dyn Bench) -> Playe
     w.disconnect(A);
     w.register(A).await;
     w.restore().await?;
-    w.settle().await;
+    w.settle_by_audit().await;
     w.assert_left(&[]);
     Ok(())
 }

@@ -28,12 +28,12 @@ impl World<'_> {
             let Owner::Node { stamp, leased } = entry.owner else {
                 continue;
             };
-            let serves = self.nodes.iter().any(|node| {
+            let lives = self.nodes.iter().any(|node| {
                 node.session.is_some()
                     && node.address == entry.address
                     && node.live.get(id).is_some_and(|live| live.stamp == stamp)
             });
-            if serves && (leased || !leased_only) {
+            if lives && (leased || !leased_only) {
                 served.push((id.clone(), entry));
             }
         }
@@ -61,8 +61,8 @@ impl World<'_> {
             let mut live: Vec<_> = node.live.iter().collect();
             live.sort_by_key(|(id, _)| *id);
             let counts = (node.slots.mine(), node.slots.len(), node.flights.len());
-            let life = (&node.session, node.conflict, node.stopped);
-            write!(view, "; {}: {life:?} {live:?} {counts:?}", node.address)
+            let standing = (&node.session, node.conflict, node.stopped);
+            write!(view, "; {}: {standing:?} {live:?} {counts:?}", node.address)
                 .expect("text takes all");
         }
         for id in self.newest.keys() {

@@ -175,6 +175,16 @@ impl<'a> World<'a> {
         self.nodes[node].slots.is_joined()
     }
 
+    /// Whether a node has a connection of this client.
+    pub(super) fn has(&self, node: usize, name: &str) -> bool {
+        self.nodes[node].live.contains_key(name)
+    }
+
+    /// Whether a node has sent what is not answered.
+    pub(super) fn is_waiting(&self, node: usize) -> bool {
+        !self.nodes[node].flights.is_empty()
+    }
+
     /// Whether the registry tells a node with each beat how many entries it has.
     pub(super) async fn counts(&mut self, node: usize) -> bool {
         let (session, now) = (self.session(node), self.now());
