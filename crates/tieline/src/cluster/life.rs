@@ -162,19 +162,17 @@ impl Cluster {
     async fn watch(&self, interval: Duration, audit: Duration) -> Result<(), ClusterError> {
         self.inner.meet_members().await?;
         let inner = Arc::downgrade(&self.inner);
-        let ended = inner.clone();
         let watching = async move {
             tokio::join!(
                 watch_members(inner.clone(), interval),
                 foreign::watch(inner, interval, audit),
             )
         };
-        let stop = self.inner.stop.clone();
+        // Keeps what is to be ended until it is; clones of the cluster hold the token, not this.
+        let inner = Arc::clone(&self.inner);
         self.inner.tasks.spawn(async move {
-            stop.run_until_cancelled(watching).await;
-            if let Some(inner) = ended.upgrade() {
-                inner.end();
-            }
+            inner.stop.run_until_cancelled(watching).await;
+            inner.end();
         });
         Ok(())
     }
@@ -289,6 +287,13 @@ impl Inner {
         if let Some(claims) = self.claims() {
             claims.stop();
         }
+    }
+}
+
+/// Also where a start fails halfway.
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 
