@@ -10,6 +10,7 @@ mod cluster {
     use std::{env, fs, path::PathBuf};
 
     use protox::prost::Message;
+    use protox::prost_reflect::prost_types::FileDescriptorSet;
 
     pub(super) fn compile() {
         let mut files = vec!["proto/websocket.proto", "proto/link.proto"];

@@ -14,7 +14,7 @@ pub async fn connect(url: &str, prefix: &str) -> Result<Arc<dyn Registry>, Regis
         #[cfg(any())]
         "redis" | "rediss" | "redis+sentinel" | "rediss+sentinel" | "redis+cluster"
         | "rediss+cluster" => Ok(Arc::new(super::RedisRegistry::connect(url, prefix).await?)),
-        #[cfg(any())]
+        #[cfg(feature = "etcd")]
         "etcd" | "etcds" => Ok(Arc::new(super::EtcdRegistry::connect(url, prefix).await?)),
         _ => Err(RegistryError::refused(
             "be chosen by its URL",

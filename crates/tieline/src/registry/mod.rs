@@ -16,11 +16,15 @@
 pub mod conformance;
 mod connect;
 mod error;
+#[cfg(feature = "etcd")]
+mod etcd;
 mod memory;
 mod types;
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
+#[cfg(feature = "etcd")]
+pub use self::etcd::{EtcdOptions, EtcdRegistry};
 pub use self::{
     connect::connect,
     error::RegistryError,

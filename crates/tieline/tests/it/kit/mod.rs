@@ -1,6 +1,8 @@
 //! What the tests share: a node with a scripted handler, clients, deadlines.
 
 pub(crate) mod child;
+#[cfg(all(feature = "etcd", feature = "conformance"))]
+pub(crate) mod etcd;
 mod log;
 #[cfg(feature = "cluster")]
 mod nodes;
