@@ -97,7 +97,7 @@ pub use self::{
 pub use self::{
     cluster::{
         Cluster, ClusterConfig, ClusterError, ClusterExcept, Listed, Membership, NodeReached,
-        Presence, Summary,
+        PeerStatus, Presence, Summary,
     },
     link::{PeerSecurity, PeerTls, SecurityError},
 };

@@ -3,6 +3,7 @@
 use axum::{
     Json, Router,
     extract::{Query, State},
+    http::Response,
     response::IntoResponse,
     routing::get,
 };
@@ -38,7 +39,7 @@ async fn accept(
     node: &Node<Yardstick>,
     upgrade: Upgrade,
     mode: Mode,
-) -> Result<impl IntoResponse, Refusal> {
+) -> Result<Response<String>, Refusal> {
     let mut accept = Accept::new(mode);
     if let Some(id) = upgrade.request().query("id") {
         let bad = |e| Refusal::new(StatusCode::BAD_REQUEST, format!("id: {e}\n"));
@@ -78,7 +79,7 @@ async fn broadcast(State(node): Served, Query(to): Query<ToAll>) -> Json<Value> 
 async fn stats(State(node): Served) -> Json<Value> {
     let cluster = &node.handler().cluster;
     let peers = cluster.peers();
-    let up = peers.iter().filter(|(_, up)| *up).count();
+    let up = peers.iter().filter(|peer| peer.up).count();
     Json(json!({
         "connections": node.hub().len(),
         "entries": cluster.entries(),

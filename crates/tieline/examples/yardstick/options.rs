@@ -56,7 +56,7 @@ pub(crate) struct Options {
     /// Private key (PEM).
     #[arg(long, requires = "cert")]
     pub(crate) key: Option<PathBuf>,
-    /// The cluster's registry, as redis://127.0.0.1:6379 or etcd://127.0.0.1:2379; none is one node.
+    /// The cluster's registry, as `redis://127.0.0.1:6379` or `etcd://127.0.0.1:2379`; none is one node.
     #[arg(long)]
     pub(crate) registry: Option<String>,
     /// Where in the registry the cluster stands.

@@ -34,7 +34,7 @@ pub(super) async fn watch(cluster: Weak<Inner>, interval: Duration, audit: Durat
             match inner.look_for_foreign().await {
                 Ok(()) => seen = Some((balance, Instant::now())),
                 Err(error) => {
-                    tracing::debug!(error = %chain(&error), "cannot look for foreign nodes")
+                    tracing::debug!(error = %chain(&error), "cannot look for foreign nodes");
                 }
             }
         } else if !anything {

@@ -119,6 +119,9 @@ impl Cluster {
     }
 
     /// One node by itself, with the same calls: no registry, no port, no peers.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
     pub fn alone(hub: Hub) -> Self {
         let config = ClusterConfig::default();
         let settings = settings(Uuid::now_v7(), &config).expect("there is no secret to be wrong");

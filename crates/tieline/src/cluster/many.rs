@@ -67,7 +67,7 @@ impl Inner {
             gather,
         };
         match self.line.add_many(many) {
-            Some(many) => self.send_many(many),
+            Some(many) => self.send_many(&many),
             None => self.advance(),
         }
         receipt
@@ -83,17 +83,16 @@ impl Inner {
         let mut receipt = self.hub.post(whom.scope(), except, frame);
         gather.expect_part();
         let (gather, node) = (Arc::clone(gather), self.address.clone());
-        match receipt.try_outcome() {
-            Some(reached) => gather.part(node, Ok(reached)),
-            None => {
-                let part = async move { gather.part(node, Ok(receipt.await)) };
-                self.tasks.spawn(part);
-            }
+        if let Some(reached) = receipt.try_outcome() {
+            gather.part(node, Ok(reached));
+        } else {
+            let part = async move { gather.part(node, Ok(receipt.await)) };
+            self.tasks.spawn(part);
         }
     }
 
     /// Sends to every other node that may have someone.
-    pub(super) fn send_many(&self, many: Many) {
+    pub(super) fn send_many(&self, many: &Many) {
         let (scope, name) = many.whom.wire();
         let hash = link::hash(scope, name);
         let except = many.except.iter().flat_map(|ids| ids.iter());

@@ -38,6 +38,7 @@ use uuid::Uuid;
 
 pub use self::{
     config::{ClusterConfig, ClusterError},
+    peers::PeerStatus,
     summary::{Listed, Membership, NodeReached, Presence, Summary},
 };
 use self::{
@@ -218,14 +219,11 @@ impl Cluster {
         self.inner.claims().map_or(0, NodeClaims::entries)
     }
 
-    /// The other nodes, each with whether its link is up.
-    pub fn peers(&self) -> Vec<(Arc<str>, bool)> {
+    /// The other nodes, by address.
+    pub fn peers(&self) -> Vec<PeerStatus> {
         let all = self.inner.peers.all();
-        let mut peers: Vec<_> = all
-            .values()
-            .map(|peer| (Arc::clone(&peer.address), peer.link.is_up()))
-            .collect();
-        peers.sort_unstable();
+        let mut peers: Vec<_> = all.values().map(|peer| peer.status()).collect();
+        peers.sort_unstable_by(|a, b| a.address.cmp(&b.address));
         peers
     }
 }

@@ -253,17 +253,17 @@ impl Inner {
     }
 
     /// What a peer answered, or the link in its place.
-    pub(super) fn outcome(self: &Arc<Self>, mut one: Box<One>, outcome: Outcome) {
+    pub(super) fn outcome(self: &Arc<Self>, mut one: Box<One>, outcome: &Outcome) {
         let again = match outcome {
             Outcome::Code(wire::Code::NotHere) => true,
             Outcome::Unsent(Unsent::Unreachable) => one.guessed,
             _ => false,
         };
         let Some(route) = one.via.clone().filter(|_| again) else {
-            return one.end(Fate::of(&outcome));
+            return one.end(Fate::of(outcome));
         };
         self.routes.forget(&one.id, |other| other.is_same(&route));
-        let answered = outcome == Outcome::Code(wire::Code::NotHere);
+        let answered = *outcome == Outcome::Code(wire::Code::NotHere);
         if answered {
             one.missed = Some((Arc::clone(&route.peer.address), route.stamp));
         }

@@ -13,6 +13,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use uuid::Uuid;
 
 use super::{Inner, ticket::Ticket};
 use crate::{link::Link, registry::Member};
@@ -93,7 +94,30 @@ impl Peers {
     }
 }
 
+/// How it stands with another node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PeerStatus {
+    /// Where it is reached.
+    pub address: Arc<str>,
+    /// Its process; `None` until it has answered once, and for a foreign node.
+    pub process: Option<Uuid>,
+    /// Whether messages to it are sent now.
+    pub up: bool,
+    /// Whether it is a node of go-websocket, or another that speaks the unary service only.
+    pub foreign: bool,
+}
+
 impl Peer {
+    pub(super) fn status(&self) -> PeerStatus {
+        PeerStatus {
+            address: Arc::clone(&self.address),
+            process: self.link.process(),
+            up: self.link.is_up(),
+            foreign: self.link.is_foreign(),
+        }
+    }
+
     /// Whether messages to many go to it.
     pub(super) fn is_expected(&self) -> bool {
         self.expected.load(Ordering::Acquire) || self.link.is_up()

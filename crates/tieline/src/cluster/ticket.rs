@@ -23,7 +23,7 @@ pub(super) enum Ticket {
 impl link::Ticket for Ticket {
     fn outcome(self, outcome: Outcome) {
         match self {
-            Self::One(cluster, one) => cluster.outcome(one, outcome),
+            Self::One(cluster, one) => cluster.outcome(one, &outcome),
             Self::Part(gather, node) => gather.part(Some(node), reached(&outcome)),
             Self::Mark(cluster, id) => {
                 cluster.line.returned_all(&id);

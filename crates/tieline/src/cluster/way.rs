@@ -53,7 +53,7 @@ impl Inner {
             Ready::Ones(ones, found) => {
                 ones.into_iter().for_each(|one| self.settle(one, &found));
             }
-            Ready::Many(many) => self.send_many(many),
+            Ready::Many(many) => self.send_many(&many),
         });
     }
 }

@@ -183,9 +183,10 @@ impl Subscription {
             .collect();
         for (hash, gained) in some {
             stream.untold.remove(&hash);
-            match gained {
-                true => message.gained.push(hash),
-                false => message.lost.push(hash),
+            if gained {
+                message.gained.push(hash);
+            } else {
+                message.lost.push(hash);
             }
         }
         if stream.untold.is_empty() {

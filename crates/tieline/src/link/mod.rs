@@ -9,6 +9,7 @@
 //! posts of one link are received in order; `Unsent` is said only of what never left this process; every
 //! queue is bounded; every task is tracked and ends with its link or port.
 
+mod admission;
 mod answerer;
 mod interest;
 mod opener;
@@ -24,13 +25,15 @@ pub(crate) mod wire;
 pub(crate) use self::{
     answerer::{Answer, BoxFuture, Peer, Receiver, Reply},
     interest::{Interest, hash},
-    opener::{Link, Standing},
+    opener::Link,
     outcome::{Outcome, Ticket, Unsent},
     port::Port,
-    probe::{ProbeError, Probed, probe},
+    probe::{Probed, probe},
     settings::Settings,
     wire::Post,
 };
+#[cfg(test)]
+use self::{opener::Standing, probe::ProbeError};
 pub use self::{
     security::{PeerSecurity, SecurityError},
     tls::PeerTls,

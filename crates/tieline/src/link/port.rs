@@ -5,7 +5,7 @@
 
 use std::{
     io,
-    net::{Ipv4Addr, SocketAddr},
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -15,18 +15,18 @@ use std::{
 
 use hyper::{body::Incoming, server::conn::http2, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use parking_lot::Mutex;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Instant, sleep, timeout},
+    time::{sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tonic::{codegen::Service, service::Routes};
+use tonic::service::Routes;
 use tonic_health::{ServingStatus, server::HealthReporter};
 
 use super::{
+    admission::{Admission, Warnings},
     answerer::{Exchanges, Fences, Receiver, Unary},
     settings::{
         CONNECTION_WINDOW, GREETING_WITHIN, KEEP_ALIVE_EVERY, KEEP_ALIVE_WITHIN, SEND_BUFFER,
@@ -58,6 +58,7 @@ pub(crate) struct Port {
 impl Port {
     /// Binds the port and serves it. Whether that is safe is
     /// [`PeerSecurity::validate`](super::PeerSecurity::validate)'s to say.
+    #[cfg(test)]
     pub(crate) async fn bind(
         address: SocketAddr,
         settings: Arc<Settings>,
@@ -83,7 +84,12 @@ impl Port {
         port.say(ServingStatus::Serving).await;
         let warnings = Arc::new(Warnings::default());
         let serving = Arc::new(Serving {
-            routes: port.routes(&settings, &receiver, &warnings)?,
+            admission: Admission {
+                routes: port.routes(&settings, &receiver, &warnings)?,
+                trust: Arc::clone(&settings.trust),
+                open_unary: settings.open_unary || port.address.ip().is_loopback(),
+                warnings: Arc::clone(&warnings),
+            },
             room: Arc::new(Semaphore::new(settings.connections)),
             settings,
             warnings,
@@ -95,6 +101,7 @@ impl Port {
         Ok(port)
     }
 
+    #[cfg(test)]
     pub(crate) fn local_addr(&self) -> SocketAddr {
         self.address
     }
@@ -135,17 +142,16 @@ impl Port {
             warnings: Arc::clone(warnings),
             ending: self.ending.clone(),
         };
-        let unary = Unary {
-            receiver: Arc::clone(receiver),
-            settings: Arc::clone(settings),
-            warnings: Arc::clone(warnings),
-            open: settings.open_unary || self.address.ip().is_loopback(),
-        };
+        let unary = Unary(Arc::clone(receiver));
         let health = tonic_health::server::HealthService::from_health_reporter(self.health.clone());
         let reflection = || {
             tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(wire::DESCRIPTORS)
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+                // By name, since the definitions hold those of services that others offer.
+                .with_service_name("websocket.Websocket")
+                .with_service_name("tieline.link.v1.Link")
+                .with_service_name("grpc.health.v1.Health")
         };
         let largest = settings.largest();
         Ok(
@@ -174,7 +180,7 @@ impl Drop for Port {
 /// What the accepting task and the connections share.
 struct Serving {
     settings: Arc<Settings>,
-    routes: Routes,
+    admission: Admission,
     room: Arc<Semaphore>,
     warnings: Arc<Warnings>,
     ending: CancellationToken,
@@ -236,14 +242,10 @@ impl Serving {
     {
         let tasks = Tasks::new(self.tasks.clone());
         let _end = EndWith(&tasks);
-        let asked = Arc::new(AtomicBool::new(false));
-        let service = service_fn({
-            let (routes, asked) = (self.routes.clone(), Arc::clone(&asked));
-            move |mut request: http::Request<Incoming>| {
-                asked.store(true, Ordering::Relaxed);
-                request.extensions_mut().insert(Caller(from));
-                routes.clone().call(request)
-            }
+        let asked = AtomicBool::new(false);
+        let service = service_fn(|request: http::Request<Incoming>| {
+            asked.store(true, Ordering::Relaxed);
+            self.admission.clone().call(request, from)
         });
         let connection = http2::Builder::new(tasks.clone())
             .timer(TokioTimer::new())
@@ -282,30 +284,5 @@ struct EndWith<'a>(&'a Tasks);
 impl Drop for EndWith<'_> {
     fn drop(&mut self) {
         self.0.end();
-    }
-}
-
-/// Whose connection a request came on.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Caller(SocketAddr);
-
-impl Caller {
-    pub(super) fn of(extensions: &tonic::Extensions) -> SocketAddr {
-        let unknown = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
-        extensions.get::<Self>().map_or(unknown, |caller| caller.0)
-    }
-}
-
-/// Warnings of what strangers do: a line a second at most, so that nobody can fill the log.
-#[derive(Debug, Default)]
-pub(super) struct Warnings(Mutex<Option<Instant>>);
-
-impl Warnings {
-    pub(super) fn warn(&self, from: SocketAddr, why: &dyn std::fmt::Display) {
-        let mut last = self.0.lock();
-        if last.is_none_or(|last| last.elapsed() >= Duration::from_secs(1)) {
-            *last = Some(Instant::now());
-            tracing::warn!(%from, %why, "refused on the peer port");
-        }
     }
 }

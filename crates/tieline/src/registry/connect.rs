@@ -11,7 +11,7 @@ use super::{Registry, RegistryError};
 pub async fn connect(url: &str, prefix: &str) -> Result<Arc<dyn Registry>, RegistryError> {
     let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
     match scheme {
-        #[cfg(any())]
+        #[cfg(feature = "redis")]
         "redis" | "rediss" | "redis+sentinel" | "rediss+sentinel" | "redis+cluster"
         | "rediss+cluster" => Ok(Arc::new(super::RedisRegistry::connect(url, prefix).await?)),
         #[cfg(feature = "etcd")]

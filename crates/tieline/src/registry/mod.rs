@@ -19,12 +19,16 @@ mod error;
 #[cfg(feature = "etcd")]
 mod etcd;
 mod memory;
+#[cfg(feature = "redis")]
+mod redis;
 mod types;
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
 #[cfg(feature = "etcd")]
 pub use self::etcd::{EtcdOptions, EtcdRegistry};
+#[cfg(feature = "redis")]
+pub use self::redis::{RedisOptions, RedisRegistry};
 pub use self::{
     connect::connect,
     error::RegistryError,

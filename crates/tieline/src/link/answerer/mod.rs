@@ -30,6 +30,7 @@ pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 pub(crate) struct Peer {
     /// Where it is reached; `None` if it has no port.
     pub(crate) address: Option<Arc<str>>,
+    #[cfg_attr(not(test), expect(dead_code, reason = "for the log, by Debug"))]
     pub(crate) process: Uuid,
     /// The version of the stream that both speak.
     pub(crate) version: u32,

@@ -1,4 +1,4 @@
-//! The service on which peers open their streams: who may, and the hello.
+//! The service on which peers open their streams: the hello, and the place behind the fence.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -12,7 +12,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::{Fences, Peer, Receiver, stream::Exchange};
 use crate::link::{
-    port::{Caller, Warnings},
+    admission::{Caller, Warnings},
     settings::{GREETING_WITHIN, Settings, largest_post},
     wire::{self, HelloError, link_server},
 };
@@ -38,10 +38,6 @@ impl link_server::Link for Exchanges {
         request: Request<Streaming<wire::Outgoing>>,
     ) -> Result<Response<Answering>, Status> {
         let from = Caller::of(request.extensions());
-        self.settings
-            .trust
-            .check(request.metadata())
-            .inspect_err(|status| self.warnings.warn(from, status))?;
         let mut incoming = request.into_inner();
         let hello = timeout(GREETING_WITHIN, incoming.message())
             .await
@@ -50,7 +46,7 @@ impl link_server::Link for Exchanges {
             .ok_or(HelloError::Missing)?;
         let exchange = self
             .open(&hello, incoming, from)
-            .inspect_err(|status| self.warnings.warn(from, status))?;
+            .inspect_err(|status| self.warnings.warn(from, &status.message()))?;
         Ok(Response::new(exchange))
     }
 }

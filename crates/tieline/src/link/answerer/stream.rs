@@ -150,9 +150,10 @@ impl Exchange {
 
     fn poll_end(&mut self, cx: &mut Context<'_>) {
         if self.end.is_none() && self.ending.poll_unpin(cx).is_ready() {
-            self.end = Some(match self.fence.is_superseded() {
-                true => superseded(),
-                false => Status::unavailable("the node ends"),
+            self.end = Some(if self.fence.is_superseded() {
+                superseded()
+            } else {
+                Status::unavailable("the node ends")
             });
         }
     }

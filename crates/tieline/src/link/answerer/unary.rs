@@ -7,44 +7,20 @@ use tonic::{Request, Response, Status};
 use super::Receiver;
 use crate::{
     Delivery,
-    link::{
-        port::{Caller, Warnings},
-        settings::Settings,
-        wire::websocket::{
-            BroadcastRequest, BroadcastResponse, EmitRequest, EmitResponse, OnlineRequest,
-            OnlineResponse, websocket_server::Websocket,
-        },
+    link::wire::websocket::{
+        BroadcastRequest, BroadcastResponse, EmitRequest, EmitResponse, OnlineRequest,
+        OnlineResponse, websocket_server::Websocket,
     },
 };
 
-pub(in crate::link) struct Unary {
-    pub(in crate::link) receiver: Arc<dyn Receiver>,
-    pub(in crate::link) settings: Arc<Settings>,
-    pub(in crate::link) warnings: Arc<Warnings>,
-    /// Whether callers need no secret: those of go-websocket have none.
-    pub(in crate::link) open: bool,
-}
-
-impl Unary {
-    fn admit<M>(&self, request: &Request<M>) -> Result<(), Status> {
-        if self.open {
-            return Ok(());
-        }
-        let from = Caller::of(request.extensions());
-        self.settings
-            .trust
-            .check(request.metadata())
-            .inspect_err(|status| self.warnings.warn(from, status))
-    }
-}
+pub(in crate::link) struct Unary(pub(in crate::link) Arc<dyn Receiver>);
 
 #[tonic::async_trait]
 impl Websocket for Unary {
     async fn emit(&self, request: Request<EmitRequest>) -> Result<Response<EmitResponse>, Status> {
-        self.admit(&request)?;
         let EmitRequest { id, data } = request.into_inner();
         // The caller deletes the client's entry on `false`, so only its absence is answered so.
-        let success = match self.receiver.unary_emit(&id, data).await {
+        let success = match self.0.unary_emit(&id, data).await {
             Delivery::Delivered => true,
             Delivery::Offline => false,
             Delivery::Refused | Delivery::QueueFull => {
@@ -59,8 +35,7 @@ impl Websocket for Unary {
         &self,
         request: Request<OnlineRequest>,
     ) -> Result<Response<OnlineResponse>, Status> {
-        self.admit(&request)?;
-        let online = self.receiver.unary_online(&request.get_ref().id);
+        let online = self.0.unary_online(&request.get_ref().id);
         Ok(Response::new(OnlineResponse { online }))
     }
 
@@ -68,9 +43,8 @@ impl Websocket for Unary {
         &self,
         request: Request<BroadcastRequest>,
     ) -> Result<Response<BroadcastResponse>, Status> {
-        self.admit(&request)?;
         let data = request.into_inner().data;
-        let reached = self.receiver.unary_broadcast(data).await;
+        let reached = self.0.unary_broadcast(data).await;
         let count = i64::try_from(reached.delivered).unwrap_or(i64::MAX);
         Ok(Response::new(BroadcastResponse { count }))
     }

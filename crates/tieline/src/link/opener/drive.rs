@@ -31,14 +31,16 @@ pub(super) async fn drive<T: Ticket>(shared: Arc<Shared<T>>) {
             let began = Instant::now();
             let standing = shared.state.lock().dial(began, failures == 0);
             shared.announce(standing);
-            let ended = session(&shared).await;
+            // Boxed: its states are larger than all else that the task holds.
+            let ended = Box::pin(session(&shared)).await;
             let was_up = matches!(shared.standing_now(), Standing::Up | Standing::Suspect);
             shared.close(Standing::Down);
             shared.log_end(&ended, was_up, failures);
             // A stream that breaks at once is no better than a failed dial.
-            failures = match was_up && began.elapsed() > BACKOFF_MOST {
-                true => 0,
-                false => failures.saturating_add(1),
+            failures = if was_up && began.elapsed() > BACKOFF_MOST {
+                0
+            } else {
+                failures.saturating_add(1)
             };
             if failures > 0 {
                 sleep(backoff(failures)).await;
@@ -68,9 +70,9 @@ async fn session<T: Ticket>(shared: &Arc<Shared<T>>) -> Ended {
             ended => return ended,
         }
         shared.greet_foreign();
-        let serving = foreign::serve(shared, &connection);
-        if let Ok(why) = timeout(ASK_FOREIGN_AGAIN, serving).await {
-            return Ended::Broken(why);
+        let until = Instant::now() + ASK_FOREIGN_AGAIN;
+        if !foreign::serve(shared, &connection, until).await {
+            return Ended::Broken("the connection ended".into());
         }
     }
 }
@@ -151,7 +153,7 @@ impl<T: Ticket> Shared<T> {
             Ended::Refused(why) => tracing::warn!(%peer, %why, "the peer refuses the link"),
             Ended::Broken(why) if was_up => tracing::warn!(%peer, %why, "link down"),
             Ended::Broken(why) if failures == 0 => {
-                tracing::warn!(%peer, %why, "cannot reach the peer")
+                tracing::warn!(%peer, %why, "cannot reach the peer");
             }
             Ended::Broken(why) => tracing::debug!(%peer, %why, "cannot reach the peer"),
         }

@@ -17,7 +17,7 @@ use crate::link::{
     outcome::{Outcome, Ticket, Unsent},
     transport::{Connection, Requests},
     wire::{
-        Code, Post, Scope, What,
+        Ask, Code, Post, Scope, What,
         websocket::{
             BroadcastRequest, EmitRequest, OnlineRequest, websocket_client::WebsocketClient,
         },
@@ -33,8 +33,13 @@ const CHECK: Duration = Duration::from_millis(50);
 
 type Client = WebsocketClient<Requests>;
 
-/// Serves posts until the connection ends; yields why.
-pub(super) async fn serve<T: Ticket>(shared: &Arc<Shared<T>>, connection: &Connection) -> String {
+/// Serves posts until then, when the peer is to be asked again what it is, or until the connection ends:
+/// false.
+pub(super) async fn serve<T: Ticket>(
+    shared: &Arc<Shared<T>>,
+    connection: &Connection,
+    until: Instant,
+) -> bool {
     let client =
         WebsocketClient::with_origin(connection.requests.clone(), connection.origin.clone())
             .max_decoding_message_size(shared.settings.largest());
@@ -48,9 +53,14 @@ pub(super) async fn serve<T: Ticket>(shared: &Arc<Shared<T>>, connection: &Conne
     let mut check = interval(CHECK);
     loop {
         if connection.requests.is_closed() {
-            return "the connection ended".into();
+            return false;
         }
-        let is_blocked = calls.start();
+        // Calls under way are not given up for the question.
+        let is_time = Instant::now() >= until;
+        if is_time && calls.running.is_empty() {
+            return true;
+        }
+        let is_blocked = is_time || calls.start();
         tokio::select! {
             Some(ended) = calls.running.join_next() => calls.ended(ended.ok()),
             () = poll_fn(|cx| shared.state.lock().poll_work(cx)), if !is_blocked => {}
@@ -72,16 +82,14 @@ struct Calls<T: Ticket> {
 impl<T: Ticket> Calls<T> {
     /// Starts what can start now; true if something waits for a call to end.
     fn start(&mut self) -> bool {
-        if self.shared.state.lock().take_ping() {
-            self.spawn(
-                Post::Ask(crate::link::wire::Ask {
-                    what: What::Online.into(),
-                    names: vec![Bytes::new()],
-                    ..crate::link::wire::Ask::default()
-                }),
-                None,
-                Instant::now(),
-            );
+        let ping = self.shared.state.lock().take_ping();
+        if self.running.is_empty() {
+            self.ids.clear();
+            self.alone = false;
+            // Calls under way are answered as a ping would be.
+            if ping {
+                self.spawn(nobody_online(), None, Instant::now());
+            }
         }
         loop {
             let mut state = self.shared.state.lock();
@@ -130,11 +138,27 @@ impl<T: Ticket> Calls<T> {
         self.alone = false;
         let Some((id, answered)) = call else { return };
         self.ids.remove(&id);
-        if answered && self.shared.state.lock().heard(Instant::now()) {
+        let mut state = self.shared.state.lock();
+        if !answered {
+            state.pulse.lost_ping();
+            return;
+        }
+        let recovered = state.heard(Instant::now());
+        drop(state);
+        if recovered {
             self.shared.announce(Standing::Up);
             tracing::info!(peer = %self.shared.address, "the peer answers again");
         }
     }
+}
+
+/// What serves as a ping: a question that costs the peer a look-up.
+fn nobody_online() -> Post {
+    Post::Ask(Ask {
+        what: What::Online.into(),
+        names: vec![Bytes::new()],
+        ..Ask::default()
+    })
 }
 
 /// Tells its ticket even if the call is dropped.
@@ -167,9 +191,10 @@ async fn call<T>(mut client: Client, post: Post, shared: &Shared<T>) -> Result<O
                 data: emit.data,
             });
             let answer = client.emit(request).await?.into_inner();
-            Ok(Outcome::Code(match answer.success {
-                true => Code::Delivered,
-                false => Code::NotHere,
+            Ok(Outcome::Code(if answer.success {
+                Code::Delivered
+            } else {
+                Code::NotHere
             }))
         }
         Post::Many(many) if many.scope() == Scope::Everyone && many.except.is_empty() => {

@@ -14,6 +14,8 @@ mod pulse;
 mod queue;
 mod sending;
 mod state;
+#[cfg(test)]
+mod tests;
 
 use std::{
     fmt,
@@ -145,11 +147,8 @@ impl<T: Ticket> Link<T> {
         self.0.known.read().process
     }
 
-    pub(crate) fn address(&self) -> &Arc<str> {
-        &self.0.address
-    }
-
     /// How the link stands, and how it changes.
+    #[cfg(test)]
     pub(crate) fn watch(&self) -> watch::Receiver<Standing> {
         self.0.standing.subscribe()
     }

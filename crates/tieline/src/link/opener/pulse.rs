@@ -12,6 +12,8 @@ use tokio::time::Instant;
 
 /// A receipt is decided within a second, so a peer that is silent for longer helps nobody.
 const SUSPECT_AFTER: Duration = Duration::from_secs(1);
+/// Two pings' worth: a peer that takes nothing and answers this late is no busy one.
+const SILENT_AFTER: Duration = Duration::from_millis(500);
 /// Longer than a retransmission or two, a pause of a scheduler or a migrated virtual machine take.
 const DEAD_AFTER: Duration = Duration::from_secs(5);
 /// Well below [`SUSPECT_AFTER`], well above a round trip.
@@ -48,8 +50,18 @@ impl Pulse {
         self.pinged = false;
     }
 
+    /// A call that served as a ping was given up: another may go.
+    pub(super) fn lost_ping(&mut self) {
+        self.pinged = false;
+    }
+
     pub(super) fn is_waiting(&self) -> bool {
         self.silent.is_some()
+    }
+
+    /// Whether posts that nobody took have waited for a silent peer rather than for a slow one.
+    pub(super) fn is_silent(&self, now: Instant) -> bool {
+        self.silence(now) >= SILENT_AFTER
     }
 
     pub(super) fn is_suspect(&self, now: Instant) -> bool {

@@ -86,13 +86,15 @@ impl<T: Ticket> Queue<T> {
         let bytes = wire::size(&post);
         let undecided = self.waiting.len() + self.sent;
         // One post always fits an empty queue, as long as peers read it at all.
-        let too_large = match self.waiting.is_empty() {
-            true => bytes > self.bound + BESIDE_DATA,
-            false => self.bytes + bytes > self.bound,
+        let too_large = if self.waiting.is_empty() {
+            bytes > self.bound + BESIDE_DATA
+        } else {
+            self.bytes + bytes > self.bound
         };
-        let full = match urgent {
-            true => undecided >= UNDECIDED + URGENT,
-            false => undecided >= UNDECIDED || too_large,
+        let full = if urgent {
+            undecided >= UNDECIDED + URGENT
+        } else {
+            undecided >= UNDECIDED || too_large
         };
         if full {
             return Err(ticket);

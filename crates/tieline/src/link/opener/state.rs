@@ -119,13 +119,12 @@ impl<T: Ticket> State<T> {
 
     /// A dial begins. The first one, and one after a stream that lasted, have posts wait for them.
     pub(super) fn dial(&mut self, now: Instant, posts_wait: bool) -> Standing {
-        self.phase = match posts_wait {
-            true => Phase::Dialling { since: now },
-            false => Phase::Down,
-        };
-        match posts_wait {
-            true => Standing::Dialling,
-            false => Standing::Down,
+        if posts_wait {
+            self.phase = Phase::Dialling { since: now };
+            Standing::Dialling
+        } else {
+            self.phase = Phase::Down;
+            Standing::Down
         }
     }
 
@@ -263,9 +262,10 @@ impl<T: Ticket> State<T> {
         let is_up = self.phase == Phase::Up;
         let is_suspect = is_up && self.pulse.is_suspect(now);
         // A peer that answers and yet takes nothing is too slow; one that is silent may be gone.
-        let why = match is_up && !is_suspect {
-            true => Unsent::QueueFull,
-            false => Unsent::Unreachable,
+        let why = if is_up && !self.pulse.is_silent(now) {
+            Unsent::QueueFull
+        } else {
+            Unsent::Unreachable
         };
         self.queue.expire(now, AGE, why, told);
         let dead = self
@@ -285,7 +285,7 @@ impl<T: Ticket> State<T> {
             (true, _) => now + TICK,
             (false, true) => self.pulse.next_ping().max(now + TICK),
             // Nothing happens until a post is let in or the link is up.
-            (false, false) => now + Duration::from_secs(3600),
+            (false, false) => now + Duration::from_hours(1),
         };
         Looked {
             next,

@@ -2,6 +2,7 @@
 
 use tieline::{
     CloseCode, CloseFrame, Cluster, ClusterConfig, Delivery, Membership, Message, Presence,
+    registry::Cursor,
 };
 
 use crate::kit::{Member, eventually, memory, run};
@@ -14,7 +15,7 @@ fn an_emit_reaches_a_client_of_another_node() {
         let mut bob = b.client("id=bob").await;
         assert_eq!(a.cluster.emit("bob", "hello").await, Delivery::Delivered);
         assert_eq!(bob.text().await, "hello");
-        let bytes = Message::Binary(vec![0, 255].into());
+        let bytes = Message::Binary(vec![0, 255]);
         assert_eq!(a.cluster.emit("bob", bytes).await, Delivery::Delivered);
         assert!(bob.next().await.is_binary());
         assert_eq!(a.cluster.emit("nobody", "hello").await, Delivery::Offline);
@@ -183,7 +184,7 @@ fn a_drained_node_leaves_nothing_behind() {
         assert_eq!(registry.members().await.unwrap().len(), 1);
         assert!(
             registry
-                .all(Default::default())
+                .all(Cursor::default())
                 .await
                 .unwrap()
                 .items

@@ -7,7 +7,11 @@ mod log;
 #[cfg(feature = "cluster")]
 mod nodes;
 mod probe;
+#[cfg(all(feature = "cluster", feature = "conformance"))]
+pub(crate) mod proxy;
 pub(crate) mod raw;
+#[cfg(all(feature = "redis", feature = "conformance"))]
+pub(crate) mod redis;
 mod server;
 mod ws;
 

@@ -84,7 +84,7 @@ impl Member {
 
     /// Waits until links to so many peers are up.
     pub(crate) async fn linked(&self, peers: usize) {
-        let up = || self.cluster.peers().iter().filter(|(_, up)| *up).count();
+        let up = || self.cluster.peers().iter().filter(|peer| peer.up).count();
         super::eventually(|| up() == peers).await;
     }
 

@@ -1,5 +1,7 @@
 //! Callbacks: their order, their state, and whom a slow one holds back.
 
+use std::sync::Arc;
+
 use tieline::{CloseReason, Config, Delivery, Message};
 
 use crate::kit::{
@@ -130,7 +132,7 @@ fn groups_are_joined_and_left_from_a_callback() {
         assert_eq!(a.text().await, "done");
         assert_eq!(server.hub.emit_group("room", "again").await.delivered, 1);
         assert_eq!(b.text().await, "again");
-        assert_eq!(server.connection("a").groups(), ["lobby".into()]);
+        assert_eq!(server.connection("a").groups(), [Arc::<str>::from("lobby")]);
     });
 }
 
@@ -143,20 +145,24 @@ fn handles_say_who_a_connection_is() {
         let connection = server.connection("a");
         assert_eq!(connection.id().as_str(), "a");
         assert_eq!(connection.user(), Some("u"));
-        assert_eq!(connection.groups(), ["g".into()]);
+        assert_eq!(connection.groups(), [Arc::<str>::from("g")]);
         assert_eq!(connection.peer(), Some(client.stream.local_addr().unwrap()));
         assert!(connection.is_open());
         assert_eq!(server.hub.len(), 2);
         assert_eq!(server.hub.connections().len(), 2);
         assert_eq!(server.hub.user("u").len(), 2);
-        assert_eq!(server.hub.users(), ["u".into()]);
+        assert_eq!(server.hub.users(), [Arc::<str>::from("u")]);
         assert_eq!(server.hub.members("g"), std::slice::from_ref(&connection));
         assert!(server.hub.connection("nobody").is_none());
 
         drop(client);
         server.log.end_of("a").await;
         assert!(!connection.is_open());
-        assert_eq!(connection.groups(), ["g".into()], "those it was in");
+        assert_eq!(
+            connection.groups(),
+            [Arc::<str>::from("g")],
+            "those it was in"
+        );
         assert!(connection.join("other").is_err());
         assert!(!connection.leave("g"));
         assert!(server.hub.members("g").is_empty());

@@ -3,3 +3,5 @@
 #[cfg(feature = "etcd")]
 mod etcd;
 mod memory;
+#[cfg(feature = "redis")]
+mod redis;

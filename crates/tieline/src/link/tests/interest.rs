@@ -1,0 +1,132 @@
+//! What peers are told that a node has.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    kit::{Node, Script, eventually, open, run, settings},
+    proxy::{Mode, Proxy},
+    raw::{Puppet, Raw},
+};
+use crate::link::{
+    Interest, Standing, hash,
+    wire::{self, Scope},
+};
+
+#[test]
+fn names_of_users_and_groups_do_not_meet() {
+    assert_ne!(hash(Scope::User, "a"), hash(Scope::Group, "a"));
+    assert_eq!(hash(Scope::User, "a"), hash(Scope::User, "a"));
+}
+
+#[test]
+fn a_link_hears_the_snapshot_and_then_changes() {
+    run(async {
+        let node = Node::start().await;
+        let interest = &node.script.interest;
+        interest.gained(1);
+        let link = open(node.address());
+        eventually(|| !link.may_have(99)).await;
+        assert!(link.may_have(1));
+        interest.gained(2);
+        interest.gained(2);
+        interest.lost(1);
+        assert!(interest.settled(Duration::from_secs(5)).await);
+        assert!(link.may_have(2) && !link.may_have(1));
+        interest.lost(2);
+        assert!(interest.settled(Duration::from_secs(5)).await);
+        assert!(link.may_have(2), "one of two shards still has it");
+        interest.lost(2);
+        assert!(interest.settled(Duration::from_secs(5)).await);
+        assert!(!link.may_have(2));
+    });
+}
+
+#[test]
+fn until_the_snapshot_is_complete_everything_may_be_there() {
+    run(async {
+        let part = wire::Incoming {
+            interest: Some(wire::Interest {
+                gained: vec![1],
+                ..wire::Interest::default()
+            }),
+            ..wire::Incoming::default()
+        };
+        let puppet = Puppet::start(vec![part]).await;
+        let link = open(puppet.address);
+        link.until(Standing::Up).await;
+        assert!(link.may_have(99));
+    });
+}
+
+#[test]
+fn a_large_snapshot_arrives_whole() {
+    run(async {
+        let node = Node::start().await;
+        (0..50_000).for_each(|hash| node.script.interest.gained(hash));
+        let link = open(node.address());
+        link.until(Standing::Up).await;
+        eventually(|| !link.may_have(50_000)).await;
+        assert!((0..50_000).all(|hash| link.may_have(hash)));
+    });
+}
+
+#[test]
+fn a_link_that_broke_believes_anything_until_it_is_told_again() {
+    run(async {
+        let node = Node::start().await;
+        let proxy = Proxy::start(node.address()).await;
+        let link = open(proxy.address());
+        eventually(|| !link.may_have(7)).await;
+        proxy.set(Mode::Silent);
+        proxy.cut();
+        link.until(Standing::Down).await;
+        assert!(link.may_have(7));
+        proxy.set(Mode::Pass);
+        eventually(|| !link.may_have(7)).await;
+    });
+}
+
+#[test]
+fn nobody_is_waited_for_when_nobody_listens_and_no_longer_than_asked() {
+    run(async {
+        let node = Node::start().await;
+        let interest = &node.script.interest;
+        interest.gained(1);
+        assert!(interest.settled(Duration::from_secs(5)).await);
+        // This peer never says what it has seen.
+        let raw = Raw::greet(node.address(), &settings(), 1).await.unwrap();
+        assert!(!interest.settled(Duration::from_millis(50)).await);
+        drop(raw);
+        assert!(
+            interest.settled(Duration::from_secs(5)).await,
+            "its end ends the wait"
+        );
+    });
+}
+
+#[test]
+fn what_came_and_went_is_not_told() {
+    run(async {
+        let script = Script::default();
+        let interest = Arc::clone(&script.interest);
+        let subscription = Arc::clone(&interest).subscribe(2);
+        let cx = std::task::Context::from_waker(std::task::Waker::noop());
+        assert!(subscription.poll_message(&cx).unwrap().complete);
+        for hash in 0..1_000 {
+            interest.gained(hash);
+            interest.lost(hash);
+        }
+        interest.gained(5);
+        let news = subscription.poll_message(&cx).unwrap();
+        assert_eq!((news.gained, news.lost), (vec![5], vec![]));
+        assert!(subscription.poll_message(&cx).is_none());
+    });
+}
+
+#[test]
+fn a_loss_of_what_nobody_gained_changes_nothing() {
+    let interest = Interest::default();
+    interest.lost(1);
+    interest.gained(1);
+    interest.lost(1);
+}

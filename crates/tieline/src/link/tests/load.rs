@@ -1,0 +1,153 @@
+//! Many posts: order, bounds, and that nothing is sent twice.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio_util::task::TaskTracker;
+
+use super::{
+    kit::{Node, code, emit, eventually, open, run, settings},
+    proxy::Proxy,
+};
+use crate::link::{Link, Outcome, Standing, Ticket, Unsent, wire::Code};
+
+/// Notes the order in which outcomes come.
+struct Noted(u64, Arc<Mutex<Vec<(u64, Outcome)>>>);
+
+impl Ticket for Noted {
+    fn outcome(self, outcome: Outcome) {
+        self.1.lock().push((self.0, outcome));
+    }
+}
+
+#[test]
+fn posts_and_outcomes_keep_their_order() {
+    run(async {
+        const POSTS: u64 = 50_000;
+        let node = Node::start().await;
+        let tasks = TaskTracker::new();
+        let address = node.address().to_string().into();
+        let link = Link::start(address, Arc::new(settings()), &tasks);
+        let told = Arc::new(Mutex::new(Vec::new()));
+        for i in 0..POSTS {
+            while i - told.lock().len() as u64 >= 20_000 {
+                tokio::task::yield_now().await;
+            }
+            link.post(
+                emit("a", i.to_be_bytes().to_vec()),
+                Noted(i, Arc::clone(&told)),
+            );
+        }
+        eventually(|| told.lock().len() as u64 == POSTS).await;
+        let in_order = (0..POSTS).map(|i| (i, code(Code::Delivered)));
+        assert!(told.lock().iter().cloned().eq(in_order));
+        let expected = (0..POSTS).map(|i| Bytes::from(i.to_be_bytes().to_vec()));
+        assert!(node.script.emits().into_iter().eq(expected));
+        link.end();
+        tasks.close();
+        tasks.wait().await;
+    });
+}
+
+#[test]
+fn a_link_that_is_cut_again_and_again_sends_nothing_twice() {
+    run(async {
+        let node = Node::start().await;
+        let proxy = Proxy::start(node.address()).await;
+        let link = open(proxy.address());
+        let (mut delivered, mut unknown, mut unsent) =
+            (HashSet::new(), HashSet::new(), HashSet::new());
+        let mut number = 0_u32;
+        let mut next = || {
+            number += 1;
+            (number, link.send(emit("a", number.to_be_bytes().to_vec())))
+        };
+        for _ in 0..5 {
+            link.until(Standing::Up).await;
+            let mut outcomes = Vec::new();
+            // What comes after this is cut somewhere in its middle.
+            let before = node.script.emits().len();
+            outcomes.push(next());
+            eventually(|| node.script.emits().len() > before).await;
+            for i in 0..400 {
+                outcomes.push(next());
+                if i == 300 {
+                    proxy.cut();
+                }
+                tokio::task::yield_now().await;
+            }
+            for (number, outcome) in outcomes {
+                match outcome.await.unwrap() {
+                    Outcome::Code(Code::Delivered) => delivered.insert(number),
+                    Outcome::Unknown => unknown.insert(number),
+                    Outcome::Unsent(Unsent::Unreachable) => unsent.insert(number),
+                    other => panic!("{other:?}"),
+                };
+            }
+        }
+        assert!(!delivered.is_empty() && !unknown.is_empty());
+        let received = node.script.emits();
+        let numbers: Vec<u32> = received
+            .iter()
+            .map(|b| u32::from_be_bytes((**b).try_into().unwrap()))
+            .collect();
+        assert!(
+            numbers.is_sorted_by(|a, b| a < b),
+            "in order, and none twice"
+        );
+        let received: HashSet<u32> = numbers.into_iter().collect();
+        assert!(delivered.is_subset(&received) && received.is_disjoint(&unsent));
+    });
+}
+
+#[test]
+fn a_post_larger_than_the_queue_is_refused_and_the_largest_passes() {
+    run(async {
+        let node = Node::start().await;
+        let link = open(node.address());
+        let full = vec![b'x'; settings().queue_bytes];
+        assert_eq!(link.ask(emit("a", full)).await, code(Code::Delivered));
+        let beyond = vec![b'x'; settings().queue_bytes + 4096];
+        assert_eq!(
+            link.ask(emit("a", beyond)).await,
+            Outcome::Unsent(Unsent::QueueFull)
+        );
+        assert!(link.is_up());
+    });
+}
+
+#[test]
+fn a_post_larger_than_the_peer_reads_is_refused_alone() {
+    run(async {
+        let mut theirs = settings();
+        theirs.queue_bytes = 64 << 10;
+        let node = Node::with(theirs, super::kit::Script::default()).await;
+        let link = open(node.address());
+        let beyond = link.send(emit("a", vec![b'x'; 128 << 10]));
+        assert_eq!(link.ask(emit("a", "x")).await, code(Code::Delivered));
+        assert_eq!(beyond.await.unwrap(), Outcome::Unsent(Unsent::QueueFull));
+    });
+}
+
+#[test]
+fn the_end_of_a_link_decides_everything_and_leaves_no_task() {
+    run(async {
+        let node = Node::start().await;
+        let link = open(node.address());
+        link.until(Standing::Up).await;
+        let outcomes: Vec<_> = (0..100).map(|_| link.send(emit("a", "x"))).collect();
+        link.end();
+        for outcome in outcomes {
+            outcome.await.unwrap();
+        }
+        link.tasks.close();
+        link.tasks.wait().await;
+        assert_eq!(
+            link.ask(emit("a", "x")).await,
+            Outcome::Unsent(Unsent::Unreachable)
+        );
+        eventually(|| node.port.streams() == 0).await;
+        node.port.shutdown(Duration::from_secs(1)).await;
+    });
+}

@@ -1,0 +1,176 @@
+//! Who is let in.
+
+use std::net::SocketAddr;
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use uuid::Uuid;
+
+use super::kit::{Node, Script, code, emit, loopback, open_with, run};
+use crate::link::{
+    PeerSecurity, PeerTls, ProbeError, SecurityError, Settings, Standing, probe, wire::Code,
+};
+
+fn with(security: &PeerSecurity) -> Settings {
+    Settings::new(Uuid::now_v7(), security).unwrap()
+}
+
+fn secret(secret: &str) -> PeerSecurity {
+    PeerSecurity {
+        secret: Some(secret.into()),
+        ..PeerSecurity::default()
+    }
+}
+
+fn certificates(tls: PeerTls) -> PeerSecurity {
+    PeerSecurity {
+        tls: Some(tls),
+        ..PeerSecurity::default()
+    }
+}
+
+/// An authority, and what it signs.
+struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+impl Authority {
+    fn new() -> Self {
+        let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
+    }
+
+    fn sign(&self, name: &str) -> PeerTls {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        PeerTls {
+            certificate: params.signed_by(&key, &self.0).unwrap().pem().into(),
+            key: key.serialize_pem().into(),
+            authorities: self.0.pem().into(),
+            name: None,
+        }
+    }
+}
+
+#[test]
+fn the_secret_lets_in_and_nothing_else_does() {
+    run(async {
+        let node = Node::with(
+            with(&secret("open sesame".replace(' ', "-").as_str())),
+            Script::default(),
+        )
+        .await;
+        let address = node.address().to_string();
+        for wrong in [
+            PeerSecurity::default(),
+            secret("open-sesamf"),
+            secret("open-sesame-"),
+        ] {
+            let refused = probe(&address, &with(&wrong)).await.unwrap_err();
+            assert!(matches!(refused, ProbeError::Refused { .. }), "{refused:?}");
+            open_with(node.address(), with(&wrong))
+                .until(Standing::Down)
+                .await;
+        }
+        assert!(node.script.greeted.lock().is_empty());
+        let link = open_with(node.address(), with(&secret("open-sesame")));
+        assert_eq!(link.ask(emit("a", "x")).await, code(Code::Delivered));
+    });
+}
+
+#[test]
+fn certificates_of_one_authority_let_in_and_others_do_not() {
+    run(async {
+        let ours = Authority::new();
+        let node = Node::with(
+            with(&certificates(ours.sign("127.0.0.1"))),
+            Script::default(),
+        )
+        .await;
+        let link = open_with(node.address(), with(&certificates(ours.sign("127.0.0.1"))));
+        link.until(Standing::Up).await;
+        assert_eq!(link.ask(emit("a", "x")).await, code(Code::Delivered));
+        // A stranger who trusts our authority and is not signed by it.
+        let mut stranger = Authority::new().sign("127.0.0.1");
+        stranger.authorities = ours.0.pem().into();
+        for wrong in [certificates(stranger), PeerSecurity::default()] {
+            open_with(node.address(), with(&wrong))
+                .until(Standing::Down)
+                .await;
+        }
+        assert_eq!(node.script.greeted.lock().len(), 1);
+    });
+}
+
+#[test]
+fn a_node_whose_certificate_bears_another_name_is_not_talked_to() {
+    run(async {
+        let authority = Authority::new();
+        let node = Node::with(
+            with(&certificates(authority.sign("nodes.test"))),
+            Script::default(),
+        )
+        .await;
+        let mut tls = authority.sign("nodes.test");
+        open_with(node.address(), with(&certificates(tls.clone())))
+            .until(Standing::Down)
+            .await;
+        tls.name = Some("nodes.test".into());
+        let link = open_with(node.address(), with(&certificates(tls)));
+        link.until(Standing::Up).await;
+    });
+}
+
+#[test]
+fn a_port_that_strangers_reach_must_be_secured_or_allowed_by_name() {
+    let (near, far): (SocketAddr, SocketAddr) = (loopback(), "0.0.0.0:7000".parse().unwrap());
+    let open = PeerSecurity::default();
+    assert_eq!(open.validate(near), Ok(()));
+    assert_eq!(open.validate(far), Err(SecurityError::Open(far)));
+    assert_eq!(secret("s").validate(near), Ok(()));
+    assert_eq!(
+        secret("s").validate(far),
+        Err(SecurityError::ReadableSecret(far))
+    );
+    let allowed = PeerSecurity {
+        plaintext: true,
+        ..secret("s")
+    };
+    assert_eq!(allowed.validate(far), Ok(()));
+    let tls = certificates(Authority::new().sign("a"));
+    assert_eq!(tls.validate(far), Ok(()));
+    assert!(!format!("{:?}", secret("s3cret")).contains("s3cret"));
+}
+
+#[test]
+fn secrets_and_certificates_that_cannot_be_used_are_refused() {
+    for wrong in ["", "zwei Worte", "ümlaut"] {
+        let refused = Settings::new(Uuid::now_v7(), &secret(wrong)).unwrap_err();
+        assert_eq!(refused, SecurityError::Secret);
+    }
+    let good = Authority::new().sign("a");
+    let wrong = [
+        PeerTls {
+            certificate: b"no".into(),
+            ..good.clone()
+        },
+        PeerTls {
+            key: b"no".into(),
+            ..good.clone()
+        },
+        PeerTls {
+            authorities: b"no".into(),
+            ..good.clone()
+        },
+        PeerTls {
+            key: Authority::new().sign("a").key,
+            ..good.clone()
+        },
+        PeerTls {
+            name: Some("no name".into()),
+            ..good
+        },
+    ];
+    for tls in wrong {
+        let refused = Settings::new(Uuid::now_v7(), &certificates(tls)).unwrap_err();
+        assert!(matches!(refused, SecurityError::Tls { .. }), "{refused}");
+    }
+}

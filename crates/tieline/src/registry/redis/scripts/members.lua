@@ -1,0 +1,10 @@
+-- All nodes, dead ones included.
+-- -> {address, process, leased 0|1, ...}
+local out = {}
+local all = redis.call('HGETALL', nodes)
+for i = 1, #all, 2 do
+  out[#out + 1] = all[i]
+  out[#out + 1] = all[i + 1]
+  out[#out + 1] = lives(all[i]) and 1 or 0
+end
+return out

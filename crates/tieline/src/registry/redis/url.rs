@@ -1,0 +1,307 @@
+//! Where the servers are, as text.
+//!
+//! Owns the reading of URLs. The library's own reader knows one host and no kinds of deployment. What
+//! it cannot read it names without repeating it: a URL may hold a password.
+
+use percent_encoding::percent_decode_str;
+
+/// A host and a port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Server {
+    pub(super) host: String,
+    pub(super) port: u16,
+}
+
+impl std::fmt::Display for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.host.contains(':') {
+            return write!(f, "[{}]:{}", self.host, self.port);
+        }
+        write!(f, "{}:{}", self.host, self.port)
+    }
+}
+
+/// A user and a password; the user may be left out for the default one.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Credentials {
+    pub(super) user: Option<String>,
+    pub(super) password: String,
+}
+
+// By hand: never the password.
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = f.debug_struct("Credentials");
+        shown.field("user", &self.user).finish_non_exhaustive()
+    }
+}
+
+/// How the servers belong together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Deployment {
+    /// One server; always the same address.
+    Single,
+    /// The servers are sentinels, which know the current one.
+    Sentinel {
+        master: String,
+        credentials: Option<Credentials>,
+    },
+    /// The servers are some of a cluster's.
+    Cluster,
+}
+
+/// What a URL says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Target {
+    pub(super) deployment: Deployment,
+    pub(super) tls: bool,
+    pub(super) servers: Vec<Server>,
+    pub(super) credentials: Option<Credentials>,
+    pub(super) database: i64,
+}
+
+/// What cannot be read in a URL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum UrlError {
+    #[error(
+        "a URL begins with redis://, rediss://, redis+sentinel://, rediss+sentinel://, \
+         redis+cluster:// or rediss+cluster://"
+    )]
+    Scheme,
+    #[error("a user or password is not UTF-8 after percent-decoding")]
+    Credentials,
+    #[error("a host is empty; servers are written host:port, IPv6 addresses in brackets")]
+    Host,
+    #[error("a port is not a number from 1 to 65535; a password with @, / or ? is percent-encoded")]
+    Port,
+    #[error("a single server has one address; several need redis+sentinel:// or redis+cluster://")]
+    Several,
+    #[error("the name of the master is missing: redis+sentinel://host:port/NAME")]
+    Master,
+    #[error("the database is not a number")]
+    Database,
+    #[error("a cluster has the database 0 only")]
+    ClusterDatabase,
+    #[error("the path of the URL has too many parts")]
+    Path,
+    #[error("the only parameters are sentinel_user and sentinel_password, with redis+sentinel://")]
+    Parameter,
+}
+
+impl Target {
+    pub(super) fn parse(url: &str) -> Result<Self, UrlError> {
+        let (scheme, rest) = url.split_once("://").ok_or(UrlError::Scheme)?;
+        let (family, kind) = scheme.split_once('+').unwrap_or((scheme, ""));
+        let tls = match family {
+            "redis" => false,
+            "rediss" => true,
+            _ => return Err(UrlError::Scheme),
+        };
+        let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let (credentials, servers) = match authority.rsplit_once('@') {
+            Some((credentials, servers)) => (Some(Credentials::parse(credentials)?), servers),
+            None => (None, authority),
+        };
+        let port = if kind == "sentinel" { 26379 } else { 6379 };
+        let servers = servers.split(',').map(|server| Server::parse(server, port));
+        let servers = servers.collect::<Result<Vec<_>, _>>()?;
+        let mut target = Self {
+            deployment: Deployment::Single,
+            tls,
+            servers,
+            credentials,
+            database: 0,
+        };
+        match kind {
+            "" => target.database = database(path)?,
+            "sentinel" => target.watched(path, query)?,
+            "cluster" => {
+                target.deployment = Deployment::Cluster;
+                target.database = database(path)?;
+            }
+            _ => return Err(UrlError::Scheme),
+        }
+        target.check(query)
+    }
+
+    /// Reads the name of the master, and the sentinels' own credentials.
+    fn watched(&mut self, path: &str, query: &str) -> Result<(), UrlError> {
+        let (master, rest) = path.split_once('/').unwrap_or((path, ""));
+        if master.is_empty() {
+            return Err(UrlError::Master);
+        }
+        self.database = database(rest)?;
+        self.deployment = Deployment::Sentinel {
+            master: decode(master)?,
+            credentials: Credentials::from_query(query)?,
+        };
+        Ok(())
+    }
+
+    fn check(self, query: &str) -> Result<Self, UrlError> {
+        match self.deployment {
+            Deployment::Single if self.servers.len() > 1 => Err(UrlError::Several),
+            Deployment::Cluster if self.database != 0 => Err(UrlError::ClusterDatabase),
+            Deployment::Single | Deployment::Cluster if !query.is_empty() => {
+                Err(UrlError::Parameter)
+            }
+            _ => Ok(self),
+        }
+    }
+}
+
+impl Server {
+    /// Reads `host`, `host:port`, `[host]` or `[host]:port`.
+    pub(super) fn parse(text: &str, default_port: u16) -> Result<Self, UrlError> {
+        let (host, port) = match text.strip_prefix('[') {
+            Some(rest) => {
+                let (host, rest) = rest.split_once(']').ok_or(UrlError::Host)?;
+                (
+                    host,
+                    rest.strip_prefix(':').or(rest.is_empty().then_some("")),
+                )
+            }
+            None => match text.rsplit_once(':') {
+                Some((host, _)) if host.contains(':') => return Err(UrlError::Host),
+                Some((host, port)) => (host, Some(port)),
+                None => (text, Some("")),
+            },
+        };
+        let port = match port.ok_or(UrlError::Port)? {
+            "" => default_port,
+            port => port.parse().map_err(|_| UrlError::Port)?,
+        };
+        match (host, port) {
+            ("", _) => Err(UrlError::Host),
+            (_, 0) => Err(UrlError::Port),
+            _ => Ok(Self {
+                host: host.to_owned(),
+                port,
+            }),
+        }
+    }
+}
+
+impl Credentials {
+    /// Reads `user:password`, `:password`, or `user`, whose password is empty.
+    fn parse(text: &str) -> Result<Self, UrlError> {
+        let (user, password) = text.split_once(':').unwrap_or((text, ""));
+        Ok(Self {
+            user: (!user.is_empty()).then(|| decode(user)).transpose()?,
+            password: decode(password)?,
+        })
+    }
+
+    fn from_query(query: &str) -> Result<Option<Self>, UrlError> {
+        let (mut user, mut password) = (None, None);
+        for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
+            match parameter.split_once('=').ok_or(UrlError::Parameter)? {
+                ("sentinel_user", value) => user = Some(decode(value)?),
+                ("sentinel_password", value) => password = Some(decode(value)?),
+                _ => return Err(UrlError::Parameter),
+            }
+        }
+        let given = user.is_some() || password.is_some();
+        Ok(given.then(|| Self {
+            user,
+            password: password.unwrap_or_default(),
+        }))
+    }
+}
+
+fn database(path: &str) -> Result<i64, UrlError> {
+    match path {
+        "" => Ok(0),
+        path if path.contains('/') => Err(UrlError::Path),
+        path => path
+            .parse::<u16>()
+            .map(i64::from)
+            .map_err(|_| UrlError::Database),
+    }
+}
+
+fn decode(text: &str) -> Result<String, UrlError> {
+    let decoded = percent_decode_str(text).decode_utf8();
+    decoded.map(String::from).map_err(|_| UrlError::Credentials)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server(host: &str, port: u16) -> Server {
+        let host = host.to_owned();
+        Server { host, port }
+    }
+
+    #[test]
+    fn a_single_server() {
+        let target = Target::parse("rediss://us%40er:p%2fw@[::1]:7000/3").unwrap();
+        assert!(target.tls);
+        assert_eq!(target.servers, [server("::1", 7000)]);
+        let credentials = target.credentials.unwrap();
+        assert_eq!(credentials.user.as_deref(), Some("us@er"));
+        assert_eq!(credentials.password, "p/w");
+        assert_eq!(target.database, 3);
+        let bare = Target::parse("redis://:secret@host").unwrap();
+        assert_eq!(bare.servers, [server("host", 6379)]);
+        assert_eq!(bare.credentials.unwrap().user, None);
+    }
+
+    #[test]
+    fn sentinels() {
+        let url = "redis+sentinel://u:p@a,b:2/my%20master/1?sentinel_password=s";
+        let target = Target::parse(url).unwrap();
+        assert_eq!(target.servers, [server("a", 26379), server("b", 2)]);
+        assert_eq!(target.database, 1);
+        let Deployment::Sentinel {
+            master,
+            credentials,
+        } = target.deployment
+        else {
+            panic!("not {:?}", target.deployment);
+        };
+        assert_eq!(master, "my master");
+        assert_eq!(credentials.unwrap().password, "s");
+    }
+
+    #[test]
+    fn a_cluster() {
+        let target = Target::parse("rediss+cluster://a:1,b:2/").unwrap();
+        assert_eq!(target.deployment, Deployment::Cluster);
+        assert_eq!(target.servers.len(), 2);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named() {
+        let cases = [
+            ("localhost:6379", UrlError::Scheme),
+            ("http://a", UrlError::Scheme),
+            ("redis+ring://a", UrlError::Scheme),
+            ("redis://", UrlError::Host),
+            ("redis://:1", UrlError::Host),
+            ("redis://::1", UrlError::Host),
+            ("redis://a:port", UrlError::Port),
+            ("redis://a:0", UrlError::Port),
+            ("redis://a,b", UrlError::Several),
+            ("redis://a/x", UrlError::Database),
+            ("redis://a/1/2", UrlError::Path),
+            ("redis://a/?x=1", UrlError::Parameter),
+            ("redis://a:%ff@b", UrlError::Credentials),
+            ("redis+sentinel://a", UrlError::Master),
+            ("redis+sentinel://a/m?user=1", UrlError::Parameter),
+            ("redis+cluster://a/1", UrlError::ClusterDatabase),
+        ];
+        for (url, error) in cases {
+            assert_eq!(Target::parse(url), Err(error), "{url}");
+        }
+    }
+
+    #[test]
+    fn passwords_are_not_shown() {
+        let url = "redis+sentinel://u:hush@a/m?sentinel_password=hush";
+        let shown = format!("{:?}", Target::parse(url).unwrap());
+        assert!(!shown.contains("hush"), "{shown}");
+    }
+}
