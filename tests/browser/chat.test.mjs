@@ -10,7 +10,7 @@
 import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
 import { after, before, test } from "node:test";
-import { freePort, repository, requireBinary, Server } from "./server.mjs";
+import { freePorts, repository, requireBinary, Server } from "./server.mjs";
 import { launch, openContext, phone, Visitor } from "./visitor.mjs";
 
 const LIMIT = { timeout: 90_000 };
@@ -26,9 +26,9 @@ before(async () => {
 
 after(() => browser?.close());
 
-/** A server and its visitors, all gone when the test ends. */
+/** The demo and its visitors, on one node and the other in turn; all gone when the test ends. */
 async function stage(t) {
-  const server = new Server(await freePort());
+  const server = new Server(await freePorts(2));
   const contexts = [];
   const visitors = [];
   t.after(async () => {
@@ -41,8 +41,9 @@ async function stage(t) {
     contexts.push(await openContext(browser, options));
     return contexts.at(-1);
   };
-  const visit = async (name, options) => {
-    const visitor = await Visitor.open(await context(options), `${server.url}/?name=${encodeURIComponent(name)}`);
+  const visit = async (name, { node = visitors.length % 2, ...options } = {}) => {
+    const page = `${server.urls[node]}/?name=${encodeURIComponent(name)}`;
+    const visitor = await Visitor.open(await context(options), page);
     visitors.push(visitor);
     await visitor.status("Connected");
     return visitor;
@@ -67,6 +68,41 @@ test("two visitors see each other and chat with everyone", LIMIT, async (t) => {
 
   await Promise.all([shot(ada, "light"), shot(grace, "dark")]);
   assertNoErrors();
+});
+
+test("the page tells which node it is on, and what came from the other", LIMIT, async (t) => {
+  const { server, visit, assertNoErrors } = await stage(t);
+  const ada = await visit("ada", { node: 0 });
+  const grace = await visit("grace", { node: 1 });
+  const alan = await visit("alan", { node: 1 });
+  await ada.page.locator("#node", { hasText: `node 1 · ${server.nodes[0]}` }).waitFor();
+  await grace.page.locator("#node", { hasText: `node 2 · ${server.nodes[1]}` }).waitFor();
+  await Promise.all([ada.onNode("ada", "node 1"), ada.onNode("grace", "node 2"), grace.onNode("ada", "node 1")]);
+
+  await grace.sayAndSee("from over there");
+  await ada.bubble("from over there").waitFor();
+  assert.equal(await ada.crossed("from over there"), "node 2");
+  await alan.bubble("from over there").waitFor();
+  assert.equal(await alan.crossed("from over there"), null, "it did not leave its node");
+
+  await ada.choose("people", "grace");
+  await ada.page.getByText("On node 2").waitFor();
+  await ada.sayAndSee("only you");
+  await grace.choose("directs", "ada");
+  await grace.bubble("only you").waitFor();
+  assert.equal(await grace.crossed("only you"), "node 1");
+  assertNoErrors();
+});
+
+test("the page leads to the other node", LIMIT, async (t) => {
+  const { server, visit } = await stage(t);
+  const ada = await visit("ada", { node: 0 });
+  const opened = ada.page.waitForEvent("popup");
+  await ada.page.getByRole("link", { name: "Open node 2" }).click();
+  const other = await opened;
+  await other.locator("#status", { hasText: /^Connected$/u }).waitFor();
+  assert.equal(new URL(other.url()).host, server.nodes[1]);
+  await ada.page.getByText("2 people online").waitFor();
 });
 
 test("a visitor who leaves is no longer shown as online", LIMIT, async (t) => {
@@ -220,12 +256,12 @@ for (const signal of ["SIGTERM", "SIGKILL"]) {
 test("two tabs of one browser can be two people", LIMIT, async (t) => {
   const { server, context } = await stage(t);
   const shared = await context();
-  const first = await Visitor.open(shared, server.url);
+  const first = await Visitor.open(shared, server.urls[0]);
   await first.page.getByRole("textbox", { name: "Your name" }).fill("ada");
   await first.page.getByRole("button", { name: "Start chatting" }).click();
   await first.status("Connected");
 
-  const second = await Visitor.open(shared, server.url);
+  const second = await Visitor.open(shared, server.urls[0]);
   await second.page.locator("#me-name", { hasText: "ada" }).waitFor();
   await second.page.getByRole("button", { name: "Change name" }).click();
   await second.page.getByRole("textbox", { name: "Your name" }).fill("grace");
@@ -268,7 +304,7 @@ test("the page works on a phone", LIMIT, async (t) => {
 test("everything can be done with the keyboard alone", LIMIT, async (t) => {
   const { server, context, visit } = await stage(t);
   const grace = await visit("grace");
-  const ada = await Visitor.open(await context(), server.url);
+  const ada = await Visitor.open(await context(), server.urls[1]);
   const { page } = ada;
   const { keyboard } = page;
   const focused = (selector) => page.waitForFunction((wanted) => document.activeElement?.matches(wanted), selector);

@@ -32,26 +32,29 @@ export function requireExecutable(path, message) {
   }
 }
 
-export async function freePort() {
-  const probe = createServer().listen(0, "127.0.0.1");
-  await once(probe, "listening");
-  const { port } = probe.address();
-  probe.close();
-  await once(probe, "close");
-  return port;
+/** Free ports, all different. */
+export async function freePorts(count) {
+  const probes = Array.from({ length: count }, () => createServer().listen(0, "127.0.0.1"));
+  await Promise.all(probes.map((probe) => once(probe, "listening")));
+  const ports = probes.map((probe) => probe.address().port);
+  probes.forEach((probe) => probe.close());
+  await Promise.all(probes.map((probe) => once(probe, "close")));
+  return ports;
 }
 
+/** The demo: two nodes in one process, a page on each. */
 export class Server {
   #child;
   #output = "";
 
-  constructor(port) {
-    this.port = port;
-    this.url = `http://127.0.0.1:${port}`;
+  constructor(ports) {
+    this.nodes = ports.map((port) => `127.0.0.1:${port}`);
+    this.urls = this.nodes.map((node) => `http://${node}`);
   }
 
   async start() {
-    const child = spawn(binary, ["demo", "--listen", `127.0.0.1:${this.port}`], { stdio: ["ignore", "pipe", "pipe"] });
+    const [first, second] = this.nodes;
+    const child = spawn(binary, ["demo", "--listen", first, "--second", second], { stdio: ["ignore", "pipe", "pipe"] });
     this.#child = child;
     running.add(child);
     child.once("exit", () => running.delete(child));
@@ -79,8 +82,8 @@ export class Server {
     const deadline = Date.now() + READY_MS;
     while (Date.now() < deadline) {
       assert.ok(running.has(this.#child), `the server ended at once\n${this.#output}`);
-      const answer = await fetch(`${this.url}/readyz`).catch(() => null);
-      if (answer?.status === 200) return;
+      const answers = this.urls.map((url) => fetch(`${url}/readyz`).catch(() => null));
+      if ((await Promise.all(answers)).every((answer) => answer?.status === 200)) return;
       await pause(POLL_MS);
     }
     throw new Error(`/readyz did not answer 200 within ${READY_MS} ms\n${this.#output}`);

@@ -96,6 +96,19 @@ export class Visitor {
     return this.page.locator(`.conversation:not([hidden]) .message${kind} .bubble`, { hasText: exactly(text) });
   }
 
+  /** That a person is listed with this note on their node. */
+  onNode(name, node) {
+    const person = this.page.locator("#people li", { has: this.page.locator("bdi", { hasText: exactly(name) }) });
+    return person.locator(".on-node", { hasText: exactly(node) }).waitFor();
+  }
+
+  /** From which other node a message came, or null. */
+  async crossed(text) {
+    const bubble = this.page.locator(".bubble", { hasText: exactly(text) });
+    const mark = this.page.locator(".conversation:not([hidden]) .message", { has: bubble }).locator(".crossed");
+    return (await mark.count()) === 0 ? null : mark.textContent();
+  }
+
   unread(list, name, count) {
     return this.#item(list, name).locator(".badge", { hasText: new RegExp(`^${count}\\b`, "u") }).waitFor();
   }

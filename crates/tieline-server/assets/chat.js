@@ -3,6 +3,7 @@
 import { LOBBY } from "./conversation.js";
 import { avatar, byId, element } from "./dom.js";
 import { askName, rememberedName, suggestName } from "./identity.js";
+import { ELSEWHERE, HERE, nodeName, nodeNames, pageOf } from "./nodes.js";
 import { Session } from "./session.js";
 import { Sidebar } from "./sidebar.js";
 import { Status } from "./status.js";
@@ -83,11 +84,13 @@ function refresh() {
 }
 
 function subtitle() {
-  const { users, total } = session.online;
-  if (active.isLobby) return total === 1 ? "Only you are here" : total > 1 ? `${total} people online` : "";
+  const { users, total, more, nodes } = session.online;
+  if (active.isLobby) return total === 1 ? "Only you are here" : total > 1 ? `${total}${more ? "+" : ""} people online` : "";
   if (active.kind === "group") return "Only its members see this";
   if (session.state !== "connected" || total > users.length) return "Only the two of you see this";
-  return users.includes(active.name) ? "Online · only the two of you see this" : "Not online";
+  if (!users.includes(active.name)) return "Not online";
+  const on = nodes.get(active.name) ?? [];
+  return `${on.length ? `On ${nodeNames(on)}` : "Online"} · only the two of you see this`;
 }
 
 function composer() {
@@ -117,7 +120,7 @@ function send() {
 /** What a newcomer can try; shown until the conversation has a message. */
 function guidance({ kind, isLobby, title: name }) {
   const tab = (label) => {
-    const address = () => `/?name=${encodeURIComponent(suggestName(session.me, session.online.users))}`;
+    const address = () => pageOf(ELSEWHERE[0] ?? HERE, suggestName(session.me, session.online.users));
     const link = element("a", { href: address(), target: "_blank", rel: "noopener" }, label);
     // Who is online, and so which name is free, changes while the link stands there.
     link.addEventListener("click", () => (link.href = address()));
@@ -132,7 +135,7 @@ function guidance({ kind, isLobby, title: name }) {
     ];
   }
   const things = [
-    [tab("Open this page in a second tab"), " as somebody else, and write to each other."],
+    [tab(`Open ${ELSEWHERE.length ? nodeName(ELSEWHERE[0]) : "a second tab"}`), " as somebody else: what you write to each other crosses the link."],
     ["Pick a name under Online to write to one person."],
     ["Join a room: only its members see what is written there."],
     ["Restart the server, and watch this page come back."],
@@ -186,5 +189,14 @@ function listen() {
   });
 }
 
+/** Says which node this is. */
+function showNode() {
+  const chip = byId("node");
+  chip.hidden = !HERE;
+  chip.title = `This page is served by ${nodeName(HERE)}, at ${HERE}`;
+  chip.append(nodeName(HERE), element("span", { className: "node-address" }, ` · ${HERE}`));
+}
+
+showNode();
 listen();
 begin(rememberedName() || (await askName("")));

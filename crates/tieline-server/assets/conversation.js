@@ -2,6 +2,7 @@
 // screen and knows which of the visitor's own are still unconfirmed.
 
 import { avatar, byId, element } from "./dom.js";
+import { HERE, nodeName } from "./nodes.js";
 
 export const LOBBY = "lobby";
 const KEPT = 500;
@@ -47,14 +48,16 @@ export class Conversation {
     return this.#atEnd;
   }
 
-  addMessage({ from, own, text, state = "sent" }) {
+  /** `node` is where the sender is, as far as that is known. */
+  addMessage({ from, own, text, node = HERE, state = "sent" }) {
     const at = new Date();
     this.#dayLine(at);
-    const continued = this.#last?.from === from && at - this.#last.at < GROUPED_WITHIN_MS;
-    const message = { text, state, ...messageElement({ from, own, text, at, continued }) };
+    const same = this.#last?.from === from && this.#last.node === node;
+    const continued = same && at - this.#last.at < GROUPED_WITHIN_MS;
+    const message = { text, state, ...messageElement({ from, own, text, node, at, continued }) };
     if (state === "pending") this.#unconfirmed.push(message);
     this.#show(message);
-    this.#last = { from, at };
+    this.#last = { from, node, at };
     this.#append(message.element);
     return message;
   }
@@ -125,8 +128,8 @@ export function conversationKey(kind, name) {
   return `${kind}:${name}`;
 }
 
-function messageElement({ from, own, text, at, continued }) {
-  const who = element("p", { className: "sender" }, element("bdi", {}, own ? "You" : from));
+function messageElement({ from, own, text, node, at, continued }) {
+  const who = element("p", { className: "sender" }, element("bdi", {}, own ? "You" : from), crossed(node));
   const bubble = element("div", { className: "bubble", dir: "auto" }, shorten(text));
   const time = element("time", { dateTime: at.toISOString(), title: at.toLocaleString() }, clock.format(at));
   const delivery = element("span", { className: "delivery" });
@@ -134,6 +137,13 @@ function messageElement({ from, own, text, at, continued }) {
   const body = element("div", { className: "body" }, who, bubble, foot);
   const classes = ["message", own && "own", continued && "continued"].filter(Boolean).join(" ");
   return { element: element("article", { className: classes }, avatar(from), body), delivery };
+}
+
+/** A mark on what came over the link from another node. */
+function crossed(node) {
+  if (!node || node === HERE) return null;
+  const title = `Sent on ${nodeName(node)}; it came here over the link between the nodes`;
+  return element("span", { className: "crossed", title }, nodeName(node));
 }
 
 function shorten(text) {

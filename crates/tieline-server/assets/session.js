@@ -8,16 +8,18 @@
 
 import { Client } from "./client.js";
 import { Conversation, conversationKey, LOBBY } from "./conversation.js";
+import { HERE } from "./nodes.js";
 
 const ECHO_MS = 10_000;
 const ROOMS_KEY = "tieline-rooms";
+const NOBODY = { users: [], total: 0, more: false, nodes: new Map() };
 
 export class Session extends EventTarget {
   #client;
   #lostAt = 0;
 
   conversations = new Map();
-  online = { users: [], total: 0 };
+  online = NOBODY;
   state = "connecting";
 
   constructor(hub, name) {
@@ -165,23 +167,29 @@ export class Session extends EventTarget {
     if (frame.type !== "message") return;
     const data = frame.data;
     if (frame.from === "group" && typeof frame.group === "string") {
-      this.#show(this.open("group", frame.group), frame.fromUserId, textOf(frame));
+      this.#show(this.open("group", frame.group), frame.fromUserId, textOf(frame), nodeOf(frame));
     } else if (data?.kind === "online" && Array.isArray(data.users)) {
-      this.online = { users: data.users.map(String), total: Number(data.total) || data.users.length };
+      this.online = presence(data);
       this.#emit("change");
     } else if (data?.kind === "direct") {
       const from = String(data.from);
       const other = from === this.me ? String(data.to) : from;
-      this.#show(this.open("user", other), from, String(data.text));
+      this.#show(this.open("user", other), from, String(data.text), nodeOf(frame));
     } else {
       this.#show(this.open("group", LOBBY), "Server", textOf(frame));
     }
   }
 
-  #show(conversation, from = "Someone without a name", text) {
+  /** A program that does not say where it is may be on the list of who is online. */
+  #show(conversation, from = "Someone without a name", text, node = this.#onlyNodeOf(from)) {
     const own = from === this.me;
-    if (!(own && conversation.confirm(text))) conversation.addMessage({ from, own, text });
+    if (!(own && conversation.confirm(text))) conversation.addMessage({ from, own, text, node });
     this.#emit("message", { conversation, from, own });
+  }
+
+  #onlyNodeOf(name) {
+    const nodes = this.online.nodes.get(name) ?? [];
+    return nodes.length === 1 ? nodes[0] : "";
   }
 
   #ofKind(kind) {
@@ -190,7 +198,7 @@ export class Session extends EventTarget {
 
   #setState(detail) {
     this.state = detail.state;
-    if (detail.state !== "connected") this.online = { users: [], total: 0 };
+    if (detail.state !== "connected") this.online = NOBODY;
     this.#emit("connection", detail);
   }
 
@@ -200,8 +208,8 @@ export class Session extends EventTarget {
 }
 
 function outgoing({ kind, name }, text) {
-  if (kind === "user") return { type: "event", event: "direct", dataType: "json", data: { to: name, text } };
-  return { type: "sendToGroup", group: name, noEcho: false, dataType: "json", data: { text } };
+  if (kind === "user") return { type: "event", event: "direct", dataType: "json", data: { to: name, text, node: HERE } };
+  return { type: "sendToGroup", group: name, noEcho: false, dataType: "json", data: { text, node: HERE } };
 }
 
 function explain({ name, message }) {
@@ -219,6 +227,20 @@ function textOf({ dataType, data }) {
   if (typeof data === "string") return data;
   if (typeof data?.text === "string") return data.text;
   return JSON.stringify(data, null, 2) ?? "";
+}
+
+/** The node that a message names as its sender's. */
+function nodeOf({ data }) {
+  return typeof data?.node === "string" && data.node ? data.node : undefined;
+}
+
+function presence({ users, total, more, nodes }) {
+  return {
+    users: users.map(String),
+    total: Number(total) || users.length,
+    more: more === true,
+    nodes: new Map(Object.entries(nodes ?? {})),
+  };
 }
 
 function rememberedRooms() {

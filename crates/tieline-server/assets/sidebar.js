@@ -2,6 +2,7 @@
 // online. On a narrow screen they are a drawer.
 
 import { avatar, byId, element, glyph, reconcile } from "./dom.js";
+import { nodeNames } from "./nodes.js";
 
 const FIND_FROM = 10;
 const narrow = matchMedia("(max-width: 760px)");
@@ -64,25 +65,29 @@ export class Sidebar {
   }
 
   #people() {
-    const { users, total } = this.#session.online;
+    const { users, total, more, nodes } = this.#session.online;
     const find = byId("find");
     find.hidden = total < FIND_FROM && !find.value;
     const sought = find.value.trim().toLocaleLowerCase();
     const found = users.filter((name) => name.toLocaleLowerCase().includes(sought));
     const unlisted = total > users.length && sought && !users.includes(find.value.trim());
     if (unlisted) found.push(find.value.trim());
-    byId("online-total").textContent = total;
+    byId("online-total").textContent = `${total}${more ? "+" : ""}`;
     byId("online-total").hidden = total === 0;
-    reconcile(byId("people"), found, (name) => this.#person(name), () => {});
+    reconcile(byId("people"), found, (name) => this.#person(name), (entry, name) => {
+      entry.querySelector(".on-node").textContent = nodeNames(nodes.get(name) ?? []);
+    });
     keepOneTabStop(byId("people"));
     this.#peopleNote(found.length, total - users.length, sought);
   }
 
   #person(name) {
     if (name === this.#session.me) {
-      return element("li", { className: "item self" }, avatar(name), label(name), element("span", { className: "note" }, "you"));
+      const you = element("span", { className: "note" }, "you · ", element("span", { className: "on-node" }));
+      return element("li", { className: "item self" }, avatar(name), label(name), you);
     }
     const entry = item(avatar(name), name, () => this.choose("user", name));
+    entry.firstElementChild.append(element("span", { className: "note on-node" }));
     entry.firstElementChild.title = `Write to ${name}`;
     return entry;
   }

@@ -39,7 +39,8 @@ async fn main() -> ExitCode {
 async fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Demo(options) => {
-            start_log(&options.common.log, "warn")?;
+            // Its two nodes end together, which each would warn of.
+            start_log(&options.common.log, "warn,tieline::link=error")?;
             run::demo(options).await
         }
         Command::Serve(options) => {

@@ -1,5 +1,7 @@
 //! The chat page, compiled in.
 
+use std::net::SocketAddr;
+
 use axum::{
     Router,
     http::{HeaderName, HeaderValue, header},
@@ -18,7 +20,7 @@ macro_rules! assets {
     };
 }
 
-const ASSETS: [(&str, &str, &str); 12] = assets! {
+const ASSETS: [(&str, &str, &str); 13] = assets! {
     "style.css": "text/css",
     "layout.css": "text/css",
     "messages.css": "text/css",
@@ -30,15 +32,27 @@ const ASSETS: [(&str, &str, &str); 12] = assets! {
     "status.js": "text/javascript",
     "identity.js": "text/javascript",
     "dom.js": "text/javascript",
+    "nodes.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 };
 
 /// Nothing but what the page itself brings; `'self'` covers WebSockets to the same host.
 const CSP: &str = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// The page at `/`, and what it loads.
-pub(crate) fn routes(hub: &Namespace) -> Router {
-    let index = INDEX.replace(r#"content="chat""#, &format!(r#"content="{hub}""#));
+/// The page at `/`, and what it loads. It is told where it stands: its own address, and those of the
+/// pages of all nodes.
+pub(crate) fn routes(hub: &Namespace, own: SocketAddr, all: &[SocketAddr]) -> Router {
+    let all: Vec<_> = all.iter().map(ToString::to_string).collect();
+    let index = INDEX
+        .replace(r#"content="chat""#, &format!(r#"content="{hub}""#))
+        .replace(
+            r#"name="tieline-node" content="""#,
+            &format!(r#"name="tieline-node" content="{own}""#),
+        )
+        .replace(
+            r#"name="tieline-nodes" content="""#,
+            &format!(r#"name="tieline-nodes" content="{}""#, all.join(" ")),
+        );
     let page = move || async move { (headers("text/html"), Html(index)).into_response() };
     let router = Router::new().route("/", get(page));
     ASSETS.iter().fold(router, |router, (name, kind, text)| {

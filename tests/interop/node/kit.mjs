@@ -74,7 +74,9 @@ export class Server {
   }
 
   static async tieline(command, port) {
-    return new Server("tieline", [command], port ?? (await freePort()), isReady).start();
+    // The demo's second node; the tests go to the first.
+    const args = command === "demo" ? [command, "--second", "127.0.0.1:0"] : [command];
+    return new Server("tieline", args, port ?? (await freePort()), isReady).start();
   }
 
   static async example(program) {

@@ -197,6 +197,76 @@ describe("@azure/web-pubsub-client with tieline demo", () => {
     }));
 });
 
+describe("@azure/web-pubsub-client on the two nodes of tieline demo", () => {
+  let server, nodes;
+  before(async () => {
+    server = await Server.tieline("demo");
+    const pages = await eventually("both addresses are printed", () => {
+      const found = server.output.match(/http:\/\/[^/\s]+(?=\/)/gu) ?? [];
+      return found.length === 2 && found;
+    });
+    nodes = pages.map((page) => ({ url: (target) => page.replace("http", "ws") + target }));
+  });
+  after(() => server?.stop());
+
+  async function withBoth(body) {
+    const members = [];
+    try {
+      for (const [node, user] of [[0, "ada"], [1, "ben"]]) members.push(await Member.start(nodes[node], user));
+      await body(...members);
+    } finally {
+      for (const member of members) await member.stop();
+    }
+  }
+
+  test("what is sent once a join is acknowledged arrives, and in order", { timeout }, () =>
+    withBoth(async (ada, ben) => {
+      for (let round = 0; round < 20; round += 1) {
+        await ada.client.joinGroup(`g${round}`);
+        await ben.client.sendToGroup(`g${round}`, round, "json", { fireAndForget: true });
+      }
+      const messages = await ada.messages("group-message", 20);
+      assert.deepEqual(messages.map(({ data }) => data), Array.from({ length: 20 }, (_, round) => round));
+      assert.ok(messages.every(({ fromUserId }) => fromUserId === "ben"));
+    }));
+
+  test("noEcho spares the sender alone", { timeout }, () =>
+    withBoth(async (ada, ben) => {
+      for (const { client } of [ada, ben]) await client.joinGroup("g");
+      await ada.client.sendToGroup("g", "quiet", "text", { noEcho: true });
+      await ada.client.sendToGroup("g", "loud", "text");
+      const heard = async (member, n) => (await member.messages("group-message", n)).map(({ data }) => data);
+      assert.deepEqual(await heard(ben, 2), ["quiet", "loud"]);
+      assert.deepEqual(await heard(ada, 1), ["loud"]);
+    }));
+
+  test("a private message reaches a user of both kinds on the other node", { timeout }, () =>
+    withBoth(async (ada, ben) => {
+      const simple = await Peer.open(nodes[1].url(`${HUB}?user=ben`));
+      const direct = { kind: "direct", from: "ada", to: "ben", text: "psst" };
+      // Its node tells the others of a new user after the upgrade.
+      await eventually("ada sees both", async () => {
+        await ada.client.sendEvent("direct", { to: "ben", text: "psst" }, "json").catch(() => {});
+        return simple.waiting.length > 0;
+      });
+      assert.deepEqual(JSON.parse(await simple.text()), direct);
+      for (const member of [ada, ben]) assert.deepEqual(await member.answer("direct"), direct);
+      await simple.close();
+    }));
+
+  test("who is online is told on both nodes, with the node of each", { timeout }, () =>
+    withBoth(async (ada, ben) => {
+      const [first, second] = nodes.map((node) => new URL(node.url("/")).host);
+      for (const member of [ada, ben]) {
+        const online = await member.answer("online", ({ users }) => users.join() === "ada,ben");
+        assert.deepEqual(online.nodes, { ada: [first], ben: [second] });
+      }
+      await ben.stop();
+      const latest = () => ada.seen["server-message"].map(({ message }) => message.data).findLast(({ kind }) => kind === "online");
+      await eventually("ada alone is left", () => latest().users.join() === "ada");
+    }));
+});
+
 describe("a restart of the server", () => {
   test("the client reconnects, joins its groups again and goes on", { timeout }, async () => {
     let server = await Server.tieline("serve");

@@ -70,7 +70,9 @@ class Server:
 
     @classmethod
     def tieline(cls, command, port=None):
-        return cls("tieline", [command], port or free_port(), _is_ready)
+        # The demo's second node; the tests go to the first.
+        second = ["--second", "127.0.0.1:0"] if command == "demo" else []
+        return cls("tieline", [command, *second], port or free_port(), _is_ready)
 
     def url(self, target, scheme="ws"):
         return f"{scheme}://127.0.0.1:{self.port}{target}"

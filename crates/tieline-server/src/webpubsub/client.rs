@@ -1,17 +1,19 @@
 //! What the server does with what clients send.
 
-use tieline::{CloseCode, CloseFrame, CloseReason, Connection, Handler, Message};
+use tieline::{CloseCode, CloseFrame, CloseReason, Cluster, Connection, Handler, Message, Summary};
 
 use super::{
     Event, EventError, Events,
     acks::Acks,
     incoming::{Incoming, Malformed},
     outgoing::{self, Payload},
+    user::{Kind, named, user_of},
 };
 
 /// The handler of Web PubSub clients.
 #[derive(Debug)]
 pub(crate) struct WebPubSub<E> {
+    pub(crate) cluster: Cluster,
     pub(crate) events: E,
 }
 
@@ -49,12 +51,8 @@ impl<E: Events> Handler for WebPubSub<E> {
             }
             (Client::Simple(None), message) => self.simple(connection, &message).await,
             (Client::Simple(Some(to)), message) => {
-                send_to_group(
-                    connection,
-                    &to.group,
-                    to.no_echo,
-                    &Payload::of_message(&message),
-                );
+                let payload = Payload::of_message(&message);
+                send_to_group(&self.cluster, connection, &to.group, to.no_echo, &payload);
             }
         }
     }
@@ -75,7 +73,10 @@ impl<E: Events> WebPubSub<E> {
     async fn incoming(&self, connection: &Connection, acks: &mut Acks, incoming: Incoming<'_>) {
         match incoming {
             Incoming::JoinGroup { group, ack_id } => {
-                once(connection, acks, ack_id, async || join(connection, &group)).await;
+                once(connection, acks, ack_id, async || {
+                    self.join(connection, &group).await
+                })
+                .await;
             }
             Incoming::LeaveGroup { group, ack_id } => {
                 once(connection, acks, ack_id, async || {
@@ -91,7 +92,7 @@ impl<E: Events> WebPubSub<E> {
                 payload,
             } => {
                 once(connection, acks, ack_id, async || {
-                    send_to_group(connection, &group, no_echo, &payload);
+                    send_to_group(&self.cluster, connection, &group, no_echo, &payload);
                     Ok(())
                 })
                 .await;
@@ -118,6 +119,18 @@ impl<E: Events> WebPubSub<E> {
             Incoming::Stream(id) => drop(connection.emit(outgoing::no_stream(&id))),
             Incoming::Nothing => {}
         }
+    }
+
+    /// What any node sends to the group from the ack on reaches the client: the others are told before.
+    async fn join(&self, connection: &Connection, group: &str) -> Result<(), EventError> {
+        connection.join(group).map_err(|error| EventError {
+            name: "BadRequest",
+            message: error.to_string(),
+        })?;
+        if !self.cluster.announced().await {
+            tracing::debug!(group, "a node does not know of a group's member yet");
+        }
+        Ok(())
     }
 
     async fn event(
@@ -171,28 +184,28 @@ async fn once(
     connection.emit(answer);
 }
 
-fn join(connection: &Connection, group: &str) -> Result<(), EventError> {
-    let failed = |e: tieline::JoinError| EventError {
-        name: "BadRequest",
-        message: e.to_string(),
-    };
-    connection.join(group).map(drop).map_err(failed)
-}
-
 /// Sends to a group on a client's behalf.
 pub(crate) fn send_to_group(
-    connection: &Connection,
+    cluster: &Cluster,
+    client: &Connection,
     group: &str,
     no_echo: bool,
     payload: &Payload,
 ) {
-    let frame = payload.as_group_message(group, connection.user());
-    let hub = connection.hub();
+    let frame = payload.as_group_message(group, user_of(client));
     if no_echo {
-        hub.except([connection.id()]).emit_group(group, frame);
+        cluster.except([client.id()]).emit_group(group, frame);
     } else {
-        hub.emit_group(group, frame);
+        cluster.emit_group(group, frame);
     }
+}
+
+/// Sends to all connections of a user, to each in the form that it reads: what became of it for each
+/// kind of client.
+pub(crate) async fn send_to_user(cluster: &Cluster, user: &str, payload: &Payload) -> [Summary; 2] {
+    let json = cluster.emit_user(&named(Kind::Json, user), payload.as_server_message());
+    let simple = cluster.emit_user(&named(Kind::Simple, user), payload.for_simple_client());
+    [json.await, simple.await]
 }
 
 fn reject(connection: &Connection, malformed: &Malformed) {

@@ -2,7 +2,8 @@
 //!
 //! Owns the subprotocol `json.webpubsub.azure.v1` and simple clients: what they send, what they are
 //! sent, acknowledgements, the closing rules. Must not know what events mean: that is the [`Events`]
-//! of whoever serves. Invariants: every frame that asks for an ack gets exactly one; absent properties
+//! of whoever serves. Everything that is sent to many goes through the cluster, which is one node
+//! where there is no registry. Invariants: every frame that asks for an ack gets exactly one; absent properties
 //! are left out, never null; a client is sent only frame types that it knows.
 
 mod acks;
@@ -10,13 +11,15 @@ mod client;
 mod incoming;
 mod outgoing;
 mod upgrade;
+mod user;
 
 use tieline::{CloseReason, Connection};
 
 pub(crate) use self::{
-    client::{WebPubSub, send_to_group},
+    client::{WebPubSub, send_to_group, send_to_user},
     outgoing::Payload,
     upgrade::{Access, Namespace, routes},
+    user::{user_named, user_of},
 };
 
 /// What becomes of the events that clients send.

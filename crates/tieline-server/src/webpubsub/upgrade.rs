@@ -15,6 +15,7 @@ use super::{
     acks::Acks,
     client::{Client, Publish},
     outgoing,
+    user::{Kind, named},
 };
 
 const JSON: &str = "json.webpubsub.azure.v1";
@@ -153,28 +154,30 @@ fn is_loopback(host: &str) -> bool {
 }
 
 /// The user that the client says it is.
-fn user_of(request: &UpgradeRequest) -> Option<String> {
+fn claimed_user(request: &UpgradeRequest) -> Option<String> {
     request.query("user").filter(|user| !user.is_empty())
 }
 
 fn decide(request: &UpgradeRequest) -> Result<Accept<Client>, Refusal> {
     let id = ClientId::random();
-    let user = user_of(request);
+    let user = claimed_user(request);
     let mut offered = request.subprotocols().peekable();
-    let accept = if offered.peek().is_none() {
-        Accept::new(Client::Simple(publish(request)?))
+    let (accept, kind) = if offered.peek().is_none() {
+        let client = Client::Simple(publish(request)?);
+        (Accept::new(client), Kind::Simple)
     } else if offered.any(|name| name == JSON) {
-        Accept::new(Client::Json(Acks::default()))
+        let accept = Accept::new(Client::Json(Acks::default()))
             .subprotocol(JSON)
             .first(outgoing::connected(&id, user.as_deref()))
-            .farewell(outgoing::disconnected)
+            .farewell(outgoing::disconnected);
+        (accept, Kind::Json)
     } else {
         let body = format!("none of the offered subprotocols is spoken here; offer {JSON}\n");
         return Err(Refusal::new(StatusCode::BAD_REQUEST, body));
     };
     let accept = accept.id(id);
     Ok(match user {
-        Some(user) => accept.user(user),
+        Some(user) => accept.user(named(kind, &user)),
         None => accept,
     })
 }
