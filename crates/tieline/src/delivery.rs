@@ -192,29 +192,39 @@ impl<T: From<Reached> + Unpin> Future for Receipt<T> {
     }
 }
 
-/// Adds up the outcomes of the parts of one message, one part per shard; the last part to end
-/// decides the receipt.
-#[derive(Debug)]
+/// Adds up the outcomes of the parts of one message, one part per shard; the last part to end tells
+/// the sum.
 pub(crate) struct Tally(Mutex<Counting>);
 
-#[derive(Debug)]
 struct Counting {
     parts: usize,
     reached: Reached,
-    receipt: Option<oneshot::Sender<Reached>>,
+    /// Told once; it is dropped untold where the hub ends first.
+    then: Option<Then>,
 }
+
+/// What hears the outcome of a message to many.
+pub(crate) type Then = Box<dyn FnOnce(Reached) + Send>;
 
 impl Tally {
     /// A tally of `parts` parts, of which `reached` is known already, and the receipt that they decide.
     pub(crate) fn new<T>(parts: usize, reached: Reached) -> (Arc<Self>, Receipt<T>) {
         let (sender, receiver) = oneshot::channel();
-        let counting = Counting {
+        let then = move |reached| {
+            // Nobody may be waiting: a receipt can be dropped.
+            let _ = sender.send(reached);
+        };
+        let tally = Self::then(parts, reached, Box::new(then));
+        (tally, Receipt(Inner::Pending(receiver)))
+    }
+
+    /// The same for someone who is told. `then` runs under no lock of the hub's, and must be quick.
+    pub(crate) fn then(parts: usize, reached: Reached, then: Then) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(Counting {
             parts,
             reached,
-            receipt: Some(sender),
-        };
-        let tally = Self(Mutex::new(counting));
-        (Arc::new(tally), Receipt(Inner::Pending(receiver)))
+            then: Some(then),
+        })))
     }
 
     /// Ends one part with its counts.
@@ -223,10 +233,11 @@ impl Tally {
         counting.reached.add(part);
         counting.parts -= 1;
         if counting.parts == 0
-            && let Some(receipt) = counting.receipt.take()
+            && let Some(then) = counting.then.take()
         {
-            // Nobody may be waiting: a receipt can be dropped.
-            let _ = receipt.send(counting.reached);
+            let reached = counting.reached;
+            drop(counting);
+            then(reached);
         }
     }
 }

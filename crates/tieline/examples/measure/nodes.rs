@@ -45,15 +45,16 @@ pub(crate) fn check_broadcast(receivers: usize, rounds: usize, least: f64) -> Re
     let mut ratios = Vec::new();
     for _ in 0..rounds {
         let cluster = Cluster::start()?;
-        let one = broadcast(&[cluster.nodes[0].address], receivers)?;
+        let one = broadcast(&cluster, &[cluster.nodes[0].address], receivers)?;
         drop(cluster);
         let cluster = Cluster::start()?;
-        let two = broadcast(&cluster.addresses(), receivers)?;
+        let two = broadcast(&cluster, &cluster.addresses(), receivers)?;
+        let ratio = two.per_second / one.per_second;
         println!(
-            "broadcast to {receivers}: {two:.0}/s over two nodes, {one:.0}/s on one: {:.2}",
-            two / one
+            "broadcast to {receivers}: {:.0}/s at {:.2} µs CPU each over two nodes, {:.0}/s at {:.2} µs on one: {ratio:.2}",
+            two.per_second, two.cpu_micros, one.per_second, one.cpu_micros
         );
-        ratios.push(two / one);
+        ratios.push(ratio);
     }
     let ratio = median(ratios);
     println!("broadcast over two nodes: median {ratio:.2} of one node");
@@ -99,13 +100,13 @@ fn emit(cluster: &Cluster, pairs: usize) -> Result<Rate> {
     }
 }
 
-fn broadcast(addresses: &[SocketAddr], receivers: usize) -> Result<f64> {
+fn broadcast(cluster: &Cluster, addresses: &[SocketAddr], receivers: usize) -> Result<Rate> {
     let sockets = (0..receivers).map(|i| open(addresses[i % addresses.len()], i));
     let sockets = sockets.collect::<Result<Vec<_>>>()?;
     let mut sender = open(addresses[0], receivers)?;
     let mut crowd = Crowd::new(sockets)?;
     let message = masked(&PAYLOAD);
-    let (mut begin, mut rounds) = (Instant::now(), 0u32);
+    let (mut begin, mut cpu, mut rounds) = (Instant::now(), 0.0, 0u32);
     loop {
         sender.write_all(&message)?;
         let mut expected = receivers * FRAME;
@@ -114,10 +115,13 @@ fn broadcast(addresses: &[SocketAddr], receivers: usize) -> Result<f64> {
         }
         rounds += 1;
         if rounds == WARM {
-            begin = Instant::now();
+            (begin, cpu) = (Instant::now(), cluster.cpu()?);
         } else if rounds > WARM && begin.elapsed() > MEASURE {
             let deliveries = f64::from(rounds - WARM) * receivers as f64;
-            return Ok(deliveries / begin.elapsed().as_secs_f64());
+            return Ok(Rate {
+                per_second: deliveries / begin.elapsed().as_secs_f64(),
+                cpu_micros: (cluster.cpu()? - cpu) / deliveries * 1e6,
+            });
         }
     }
 }

@@ -80,15 +80,10 @@ impl Inner {
         frame: &Frame,
         gather: &Arc<Gather>,
     ) {
-        let mut receipt = self.hub.post(whom.scope(), except, frame);
         gather.expect_part();
         let (gather, node) = (Arc::clone(gather), self.address.clone());
-        if let Some(reached) = receipt.try_outcome() {
-            gather.part(node, Ok(reached));
-        } else {
-            let part = async move { gather.part(node, Ok(receipt.await)) };
-            self.tasks.spawn(part);
-        }
+        let told = move |reached| gather.part(node, Ok(reached));
+        self.hub.post_then(whom.scope(), except, frame, told);
     }
 
     /// Sends to every other node that may have someone.

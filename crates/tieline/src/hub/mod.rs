@@ -43,7 +43,7 @@ pub(crate) use self::{
 use self::{
     broadcast::{Bounds, Post, Queue},
     rules::Rules,
-    shard::Shard,
+    shard::{Audience, Shard},
 };
 pub use self::{
     except::Except,
@@ -274,6 +274,39 @@ impl Hub {
         except: Option<&ExceptIds>,
         frame: &Frame,
     ) -> Receipt<Reached> {
+        let (reached, posts) = self.deliver_or_keep(scope, except, frame);
+        if posts.is_empty() {
+            return Receipt::decided(reached);
+        }
+        let (tally, receipt) = Tally::new(posts.len(), reached);
+        post_all(posts, except, frame, &tally);
+        receipt
+    }
+
+    /// The same for someone who is told the outcome, now or later, and never where the hub ends first.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn post_then(
+        &self,
+        scope: Scope<'_>,
+        except: Option<&ExceptIds>,
+        frame: &Frame,
+        then: impl FnOnce(Reached) + Send + 'static,
+    ) {
+        let (reached, posts) = self.deliver_or_keep(scope, except, frame);
+        if posts.is_empty() {
+            return then(reached);
+        }
+        let tally = Tally::then(posts.len(), reached, Box::new(then));
+        post_all(posts, except, frame, &tally);
+    }
+
+    /// Delivers to the shards where few are; the others' queues, with their audiences.
+    fn deliver_or_keep(
+        &self,
+        scope: Scope<'_>,
+        except: Option<&ExceptIds>,
+        frame: &Frame,
+    ) -> (Reached, Vec<(&Queue, Audience)>) {
         let mut reached = Reached::default();
         let mut posts = Vec::new();
         for part in &self.0.parts {
@@ -285,20 +318,23 @@ impl Hub {
                 None => posts.push((&part.queue, audience)),
             }
         }
-        if posts.is_empty() {
-            return Receipt::decided(reached);
-        }
-        let (tally, receipt) = Tally::new(posts.len(), reached);
-        for (queue, audience) in posts {
-            let (frame, except, tally) = (frame.clone(), except.cloned(), Arc::clone(&tally));
-            queue.post(Post {
-                audience,
-                except,
-                frame,
-                tally,
-            });
-        }
-        receipt
+        (reached, posts)
+    }
+}
+
+fn post_all(
+    posts: Vec<(&Queue, Audience)>,
+    except: Option<&ExceptIds>,
+    frame: &Frame,
+    tally: &Arc<Tally>,
+) {
+    for (queue, audience) in posts {
+        queue.post(Post {
+            audience,
+            except: except.cloned(),
+            frame: frame.clone(),
+            tally: Arc::clone(tally),
+        });
     }
 }
 

@@ -39,6 +39,9 @@ pub(crate) const VERSION: u32 = 2;
 /// The oldest version spoken still.
 pub(crate) const OLDEST: u32 = 1;
 
+/// What an answerer says when its node ends in order.
+pub(super) const NODE_ENDS: &str = "the node ends";
+
 /// For reflection.
 pub(super) const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 

@@ -153,7 +153,7 @@ impl Exchange {
             self.end = Some(if self.fence.is_superseded() {
                 superseded()
             } else {
-                Status::unavailable("the node ends")
+                Status::unavailable(wire::NODE_ENDS)
             });
         }
     }

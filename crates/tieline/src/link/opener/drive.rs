@@ -17,6 +17,8 @@ const ASK_FOREIGN_AGAIN: Duration = Duration::from_secs(30);
 pub(super) enum Ended {
     /// Whatever it was, the next dial may succeed.
     Broken(String),
+    /// The peer's node has ended in order.
+    Left,
     /// The peer answers and refuses: an operator has to do something.
     Refused(String),
     /// The peer does not know the stream.
@@ -150,6 +152,7 @@ impl<T: Ticket> Shared<T> {
         let peer = &self.address;
         match ended {
             Ended::Foreign => {}
+            Ended::Left => tracing::info!(%peer, "the peer has ended in order"),
             Ended::Refused(why) => tracing::warn!(%peer, %why, "the peer refuses the link"),
             Ended::Broken(why) if was_up => tracing::warn!(%peer, %why, "link down"),
             Ended::Broken(why) if failures == 0 => {

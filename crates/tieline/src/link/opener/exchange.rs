@@ -37,6 +37,7 @@ pub(super) async fn exchange<T: Ticket>(shared: &Arc<Shared<T>>, connection: &Co
                 }
             }
             Ok(None) => return Ended::Broken("the peer ended the stream".into()),
+            Err(status) if status.message() == wire::NODE_ENDS => return Ended::Left,
             Err(status) => return Ended::Broken(status.message().to_owned()),
         }
     }
