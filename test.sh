@@ -15,7 +15,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 PARTS='
 format          60    -                     cargo fmt: nothing to change
 clippy          1200  -                     lints, warnings denied
-tests           1800  -                     unit, property, differential and integration tests
+tests           1800  servers               unit, property, differential, integration and fault tests
 doctests        900   -                     the examples in the documentation comments
 docs            900   -                     the documentation builds without a warning
 deny            900   -                     licences, banned crates and sources (needs cargo-deny)
@@ -23,7 +23,7 @@ build           1800  -                     the programs and examples, release p
 interop-node    600   build,node            Node clients: ws and the official Web PubSub client
 interop-python  600   build,python          Python clients: websockets and the official Web PubSub client
 autobahn        1500  build,python,apt      the Autobahn|Testsuite: sections 1 to 7, 9, 10, 12 and 13
-measure         300   build                 what an idle connection costs, what a broadcast does
+measure         300   build,servers         what an idle connection costs, what a broadcast does, what crosses nodes
 browser         600   build,node,chromium    the demo page in headless Chromium
 '
 QUICK=(format clippy tests doctests)
@@ -81,6 +81,9 @@ part_measure() {
     "$CARGO_TARGET_DIR/release/examples/measure" idle 8000
     # The goal is half of a bare loop of send; a machine that others share too is given a quarter.
     "$CARGO_TARGET_DIR/release/examples/measure" broadcast 1000 5 0.25
+    # The goals are 60,000 messages a second and 0.7 of one node.
+    "$CARGO_TARGET_DIR/release/examples/measure" emit 100 3 5000
+    "$CARGO_TARGET_DIR/release/examples/measure" nodes 1000 3 0.35
 }
 
 part_browser() {
@@ -94,6 +97,7 @@ node_is() { command -v npm >/dev/null && node -e "process.exit(parseInt(process.
 have_node() { node_is 18; }
 have_python() { python3 -c 'import ensurepip, venv' 2>/dev/null; }
 have_chromium() { command -v "${CHROMIUM:-chromium}" >/dev/null; }
+have_servers() { command -v redis-server >/dev/null && command -v redis-sentinel >/dev/null && command -v etcd >/dev/null; }
 have_apt() { command -v apt-get >/dev/null && command -v dpkg >/dev/null; }
 have_build() { [[ ${RESULT[build]:-} == ok ]]; }
 have_-() { true; }
@@ -102,6 +106,7 @@ declare -A WHY=(
     [node]="Node 18 or newer with npm is missing (Debian: nodejs npm)"
     [python]="Python 3 with venv is missing (Debian: python3 python3-venv)"
     [chromium]="Chromium is missing (Debian: chromium)"
+    [servers]="Redis or etcd is missing (Debian: redis-server redis-sentinel etcd-server)"
     [apt]="the suite is unpacked from Debian packages, and there is no apt-get"
     [build]="the release build failed"
 )
@@ -112,6 +117,7 @@ install_missing() {
     [[ $needs == *" node "* ]] && ! have_node && packages+=(nodejs npm)
     [[ $needs == *" python "* ]] && ! have_python && packages+=(python3 python3-venv)
     [[ $needs == *" chromium "* ]] && ! have_chromium && packages+=(chromium fonts-dejavu-core)
+    [[ $needs == *" servers "* ]] && ! have_servers && packages+=(redis-server redis-sentinel etcd-server)
     if ((${#packages[@]} == 0)) || ! have_apt; then return 0; fi
     if ((EUID != 0)); then
         as=(sudo -n)

@@ -51,7 +51,10 @@ impl Receiver for Answering {
             && let Some(address) = &peer.address
             && cluster.address.as_ref() != Some(address)
         {
-            cluster.peers.meet(address, &cluster);
+            let peer = cluster.peers.meet(address, &cluster);
+            if !peer.link.is_up() {
+                peer.link.hurry();
+            }
         }
     }
 

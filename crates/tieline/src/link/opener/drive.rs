@@ -45,7 +45,10 @@ pub(super) async fn drive<T: Ticket>(shared: Arc<Shared<T>>) {
                 failures.saturating_add(1)
             };
             if failures > 0 {
-                sleep(backoff(failures)).await;
+                tokio::select! {
+                    () = sleep(backoff(failures)) => {}
+                    () = shared.hurry.notified() => failures = 0,
+                }
             }
         }
     };

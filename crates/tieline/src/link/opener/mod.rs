@@ -88,6 +88,7 @@ impl<T: Ticket> Link<T> {
             known: RwLock::new(Known::default()),
             standing: watch::Sender::new(Standing::Dialling),
             busy: Notify::new(),
+            hurry: Notify::new(),
             ending: CancellationToken::new(),
         });
         tasks.spawn(drive::drive(Arc::clone(&shared)));
@@ -153,6 +154,12 @@ impl<T: Ticket> Link<T> {
         self.0.standing.subscribe()
     }
 
+    /// The peer lives: if the link is down, it is dialled now. A peer that has just started would
+    /// otherwise be unreachable for as long as the pause between dials has grown.
+    pub(crate) fn hurry(&self) {
+        self.0.hurry.notify_one();
+    }
+
     /// Ends the link: what waits is unsent, what was sent is unknown. Later posts are refused.
     pub(crate) fn end(&self) {
         self.0.ending.cancel();
@@ -169,6 +176,8 @@ struct Shared<T> {
     standing: watch::Sender<Standing>,
     /// The link was idle and has something to watch over now.
     busy: Notify,
+    /// The peer was heard of: the next dial need not wait.
+    hurry: Notify,
     ending: CancellationToken,
 }
 

@@ -1,11 +1,13 @@
 //! A client of any node is reached from any node.
 
+use std::time::Duration;
+
 use tieline::{
-    CloseCode, CloseFrame, Cluster, ClusterConfig, Delivery, Membership, Message, Presence,
+    CloseCode, CloseFrame, Cluster, ClusterConfig, Config, Delivery, Membership, Message, Presence,
     registry::Cursor,
 };
 
-use crate::kit::{Member, eventually, memory, run};
+use crate::kit::{Member, eventually, memory, quick, run};
 
 #[test]
 fn an_emit_reaches_a_client_of_another_node() {
@@ -191,5 +193,34 @@ fn a_drained_node_leaves_nothing_behind() {
                 .is_empty()
         );
         eventually(|| a.cluster.peers().is_empty()).await;
+    });
+}
+
+#[test]
+fn a_node_that_comes_back_is_reached_at_once() {
+    run(async {
+        let registry = memory();
+        let a = Member::start(&registry).await;
+        let b = Member::start(&registry).await;
+        let config = ClusterConfig {
+            listen: b.cluster.address().unwrap().parse().unwrap(),
+            ..quick()
+        };
+        a.linked(1).await;
+        b.stop().await;
+        // Long enough for the pauses between dials to have grown.
+        let down = std::time::Instant::now();
+        eventually(|| down.elapsed() > Duration::from_millis(1500)).await;
+        let b = Member::start_with(&registry, Config::default(), config).await;
+        let mut ben = b.client("id=ben").await;
+        let back = std::time::Instant::now();
+        a.linked(1).await;
+        assert!(
+            back.elapsed() < Duration::from_millis(300),
+            "{:?}",
+            back.elapsed()
+        );
+        assert_eq!(a.cluster.emit("ben", "welcome").await, Delivery::Delivered);
+        assert_eq!(ben.text().await, "welcome");
     });
 }

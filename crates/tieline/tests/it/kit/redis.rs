@@ -206,6 +206,16 @@ impl Redis {
         while write.query_async(&mut connection).await != Ok([1]) {}
     }
 
+    /// Waits until a replica has all that was written; `key` belongs to a slot of this server.
+    pub(crate) async fn replicated(&self, key: &str) {
+        let mut connection = connect(&self.url()).await.unwrap();
+        let mut write = ::redis::pipe();
+        write.cmd("SET").arg(key).arg("").ignore();
+        write.cmd("DEL").arg(key).ignore();
+        write.cmd("WAIT").arg(1).arg(100);
+        while write.query_async(&mut connection).await != Ok([1]) {}
+    }
+
     /// Waits until it answers; `false` when it has ended instead.
     async fn until_up(&mut self) -> bool {
         loop {

@@ -112,6 +112,7 @@ fn sentinels_fail_over() {
         let mut sentinels = Sentinels::start(3).await;
         let (registry, session) = connect(&sentinels.url()).await;
         assert_eq!(claim(&registry, &session, "a").await.unwrap(), granted());
+        sentinels.master.replicated(&probe()).await;
         sentinels.master.kill();
         let claimed = until_claimed(&registry, &session, "b").await;
         assert_eq!(claimed, granted(), "the lease was replicated");
@@ -148,6 +149,11 @@ fn an_unknown_master_is_refused() {
     });
 }
 
+/// A key of the registry's slot.
+fn probe() -> String {
+    format!("{{{PREFIX}}}:probe")
+}
+
 #[test]
 fn a_cluster_fails_over() {
     run(async {
@@ -155,6 +161,7 @@ fn a_cluster_fails_over() {
         let owner = cluster.master_of(PREFIX).await;
         let (registry, session) = connect(&cluster.url()).await;
         assert_eq!(claim(&registry, &session, "a").await.unwrap(), granted());
+        cluster.masters[owner].replicated(&probe()).await;
         cluster.masters[owner].kill();
         let claimed = until_claimed(&registry, &session, "b").await;
         assert_eq!(claimed, granted(), "the lease was replicated");
