@@ -20,7 +20,7 @@ doctests        900   -                     the examples in the documentation co
 docs            900   -                     the documentation builds without a warning
 deny            900   -                     licences, banned crates and sources (needs cargo-deny)
 build           1800  -                     the programs and examples, release profile
-interop-node    600   build,node            Node clients: ws and the official Web PubSub client
+interop-node    600   build,node,servers    Node clients: ws and the official Web PubSub client
 interop-python  600   build,python          Python clients: websockets and the official Web PubSub client
 autobahn        1500  build,python,apt      the Autobahn|Testsuite: sections 1 to 7, 9, 10, 12 and 13
 measure         300   build,servers         what an idle connection costs, what a broadcast does, what crosses nodes

@@ -3,7 +3,9 @@
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
 import net from "node:net";
+import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import WebSocket from "ws";
@@ -79,6 +81,14 @@ export class Server {
     return new Server("tieline", args, port ?? (await freePort()), isReady).start();
   }
 
+  /** A node of a cluster: `tieline serve`, or the yardstick where `yardstick` says so. */
+  static async node(registry, { yardstick = false, peers } = {}) {
+    const program = yardstick ? path.join("examples", "yardstick") : "tieline";
+    const args = yardstick ? [] : ["serve"];
+    args.push("--registry", registry, "--peers-listen", `127.0.0.1:${peers ?? (await freePort())}`);
+    return new Server(program, args, await freePort(), yardstick ? accepts : isReady).start();
+  }
+
   static async example(program) {
     const port = await freePort();
     const example = new Server(program, [], port, accepts);
@@ -138,6 +148,41 @@ export class Server {
     } finally {
       this.process.kill("SIGKILL");
     }
+  }
+}
+
+/** A registry of Debian's package, empty, on a free port; it ends with `stop()`. */
+export class Registry {
+  static async redis() {
+    const port = await freePort();
+    const args = ["--port", port, "--save", "", "--appendonly", "no", "--dir", tmpdir()];
+    return new Registry("redis-server", args, port, `redis://127.0.0.1:${port}`).start();
+  }
+
+  static async etcd() {
+    const [port, peers, folder] = [await freePort(), await freePort(), await mkdtemp(path.join(tmpdir(), "etcd-"))];
+    const [client, peer] = [`http://127.0.0.1:${port}`, `http://127.0.0.1:${peers}`];
+    const args = ["--data-dir", folder, "--listen-client-urls", client, "--advertise-client-urls", client];
+    args.push("--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", `default=${peer}`);
+    return new Registry("etcd", args, port, `etcd://127.0.0.1:${port}`, folder).start();
+  }
+
+  constructor(program, args, port, url, folder) {
+    Object.assign(this, { program, args, port, url, folder });
+  }
+
+  async start() {
+    this.process = spawn(this.program, this.args.map(String), { stdio: "ignore" });
+    running.add(this.process);
+    this.exited = once(this.process, "exit");
+    await eventually(`${this.program} listens`, () => accepts(this));
+    return this;
+  }
+
+  async stop() {
+    this.process.kill("SIGKILL");
+    await within(this.exited, `${this.program} ends`);
+    if (this.folder) await rm(this.folder, { recursive: true });
   }
 }
 
