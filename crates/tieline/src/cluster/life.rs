@@ -10,7 +10,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use tokio::time::Instant;
+use tokio::{sync::Notify, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
@@ -152,6 +152,7 @@ impl Cluster {
             claims: OnceLock::new(),
             port: OnceLock::new(),
             registry_answers: AtomicBool::new(true),
+            registry_silent: Arc::default(),
             stop: stop.clone(),
             tasks: TaskTracker::new(),
         };
@@ -165,9 +166,10 @@ impl Cluster {
     async fn watch(&self, interval: Duration, audit: Duration) -> Result<(), ClusterError> {
         self.inner.meet_members().await?;
         let inner = Arc::downgrade(&self.inner);
+        let silent = Arc::clone(&self.inner.registry_silent);
         let watching = async move {
             tokio::join!(
-                watch_members(inner.clone(), interval),
+                watch_members(inner.clone(), &silent, interval),
                 foreign::watch(inner, interval, audit),
             )
         };
@@ -226,6 +228,7 @@ impl Cluster {
         arrival: Instant,
         exclusive: bool,
     ) -> Verdict {
+        self.inner.comes_home(&Arc::from(&*member.id));
         match self.inner.claims() {
             Some(claims) => claims.connect(member, Local::of(arrival), exclusive).await,
             None => Verdict::Undecided,
@@ -251,11 +254,20 @@ async fn listen(address: SocketAddr) -> Result<tokio::net::TcpListener, ClusterE
     listener.map_err(|e| ClusterError::Listen(address, e))
 }
 
-/// Looks who is there, at the pace of the beats, until the cluster is dropped.
-async fn watch_members(cluster: Weak<Inner>, interval: Duration) {
+/// Looks who is there, at the pace of the beats, until the cluster is dropped; sooner after a look-up
+/// that was not answered, since no other begins until the registry answers here.
+async fn watch_members(cluster: Weak<Inner>, silent: &Notify, interval: Duration) {
     let mut pause = interval;
     loop {
-        tokio::time::sleep(pause.mul_f64(0.9 + 0.2 * fastrand::f64())).await;
+        let jitter = 0.9 + 0.2 * fastrand::f64();
+        let hurry = async {
+            silent.notified().await;
+            tokio::time::sleep(RETRY.min(interval).mul_f64(jitter)).await;
+        };
+        tokio::select! {
+            () = tokio::time::sleep(pause.mul_f64(jitter)) => {}
+            () = hurry => {}
+        }
         let Some(cluster) = cluster.upgrade() else {
             return;
         };
@@ -282,6 +294,7 @@ impl Inner {
 
     pub(super) fn registry_is_silent(&self) {
         self.registry_answers.store(false, Ordering::Release);
+        self.registry_silent.notify_one();
     }
 
     /// Ends links and claims; what waits is answered.

@@ -98,6 +98,16 @@ impl<T, M, F: Clone> Line<T, M, F> {
         self.segments.load(Ordering::Acquire) == 0
     }
 
+    /// Whether messages to this client wait, or may still come back.
+    pub(super) fn waits(&self, id: &str) -> bool {
+        if self.is_idle() {
+            return false;
+        }
+        let state = self.state.lock();
+        let mut segments = state.segments.iter();
+        segments.any(|segment| segment.ones.contains_key(id))
+    }
+
     /// Adds a message to one; `routed` says whether its route is known.
     pub(super) fn add(&self, id: &Arc<str>, one: T, bytes: usize, routed: bool) -> Added<T> {
         let mut state = self.state.lock();
@@ -133,6 +143,35 @@ impl<T, M, F: Clone> Line<T, M, F> {
         waiting.returning += usize::from(first);
         self.segments.store(state.segments.len(), Ordering::Release);
         first
+    }
+
+    /// Takes out those that came back and are `late`: a message sent after them was delivered meanwhile.
+    pub(super) fn overtaken(&self, id: &str, late: impl Fn(&T) -> bool) -> Vec<T> {
+        let mut state = self.state.lock();
+        let state = &mut *state;
+        let front = state.segments.front_mut();
+        let Some(waiting) = front.and_then(|segment| segment.ones.get_mut(id)) else {
+            return Vec::new();
+        };
+        let returned = std::mem::take(&mut waiting.returned).into_iter();
+        let (gone, kept): (VecDeque<_>, VecDeque<_>) = returned.partition(|(one, _)| late(one));
+        waiting.returned = kept;
+        state.count -= gone.len();
+        state.bytes -= gone.iter().map(|(_, bytes)| bytes).sum::<usize>();
+        gone.into_iter().map(|(one, _)| one).collect()
+    }
+
+    /// From here on messages to a client wait until [`Line::returned_all`], and for a look-up: some may
+    /// come back from a node that it left.
+    pub(super) fn await_returns(&self, id: &Arc<str>) {
+        let mut state = self.state.lock();
+        if state.segments.is_empty() {
+            state.segments.push_back(Segment::default());
+        }
+        let waiting = state.segments[0].ones.entry(Arc::clone(id)).or_default();
+        waiting.found = None;
+        waiting.returning += 1;
+        self.segments.store(state.segments.len(), Ordering::Release);
     }
 
     /// Nothing more comes back from a node.

@@ -30,6 +30,7 @@ use std::{
 
 use parking_lot::Mutex;
 use tieline_websocket::{CloseFrame, Frame};
+use tokio::sync::Notify;
 use tokio_util::{
     sync::{CancellationToken, DropGuard},
     task::TaskTracker,
@@ -90,6 +91,8 @@ pub(crate) struct Inner {
     port: OnceLock<link::Port>,
     /// Whether the registry answered when it was asked last.
     registry_answers: AtomicBool,
+    /// A look-up was not answered.
+    registry_silent: Arc<Notify>,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -99,7 +102,9 @@ impl Cluster {
     /// Sends to the client with this id, wherever it is.
     pub fn emit(&self, id: &str, frame: impl Into<Frame>) -> Receipt {
         let frame = frame.into();
-        if let Some(member) = self.inner.here(id) {
+        if !self.inner.line.waits(id)
+            && let Some(member) = self.inner.here(id)
+        {
             let mut receipt = self.inner.hub.emit_to(&member, frame.clone());
             match receipt.try_outcome() {
                 // It left this moment: it may be elsewhere by now.

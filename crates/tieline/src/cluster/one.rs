@@ -30,7 +30,7 @@ pub(super) struct One {
     pub(super) id: Arc<str>,
     pub(super) deed: Deed,
     pub(super) reply: Reply,
-    deadline: Instant,
+    begun: Instant,
     hops: u8,
     /// Where it was sent last.
     via: Option<Route>,
@@ -82,7 +82,8 @@ pub(super) struct Route {
 pub(super) enum Found {
     /// A route that is remembered.
     Guess(Route),
-    Entry(Option<Entry>),
+    /// What the registry answered, and when it was asked.
+    Entry(Option<Entry>, Instant),
     /// The registry did not answer.
     Nothing,
 }
@@ -93,7 +94,7 @@ impl One {
             id: id.into(),
             deed,
             reply,
-            deadline: Instant::now() + DECIDED_WITHIN,
+            begun: Instant::now(),
             hops: 0,
             via: None,
             guessed: false,
@@ -151,6 +152,7 @@ impl Inner {
         let route = self.routes.get(&one.id);
         if let Some(route) = &route
             && self.line.is_idle()
+            && self.here(&one.id).is_none()
         {
             return self.send(one, route.clone(), true);
         }
@@ -195,14 +197,24 @@ impl Inner {
         if let Some(member) = self.here(&one.id) {
             return self.perform_one(one, &member);
         }
-        if one.hops >= HOPS || one.deadline <= Instant::now() {
+        if one.hops >= HOPS || one.begun + DECIDED_WITHIN <= Instant::now() {
             return one.end(Fate::Unreachable);
         }
         match found {
             Found::Guess(route) => self.send(one, route.clone(), true),
             Found::Nothing => one.end(Fate::Unreachable),
-            Found::Entry(None) => one.end(Fate::Code(self.absent())),
-            Found::Entry(Some(entry)) => self.follow(one, entry),
+            Found::Entry(Some(entry), asked) => self.follow(one, entry, *asked),
+            Found::Entry(None, asked) => self.is_nowhere(one, *asked, self.absent()),
+        }
+    }
+
+    /// No node has the client, says an answer of the registry. One that was asked for before this message
+    /// was sent, by others that wait in the same line, says nothing about the time since.
+    fn is_nowhere(self: &Arc<Self>, one: Box<One>, asked: Instant, code: wire::Code) {
+        if asked < one.begun {
+            self.ask_again(one, None);
+        } else {
+            one.end(Fate::Code(code));
         }
     }
 
@@ -217,7 +229,7 @@ impl Inner {
         }
     }
 
-    fn follow(self: &Arc<Self>, mut one: Box<One>, entry: &Entry) {
+    fn follow(self: &Arc<Self>, mut one: Box<One>, entry: &Entry, asked: Instant) {
         let (stamp, leased) = match entry.owner {
             Owner::Node { stamp, leased } => (Some(stamp), leased),
             Owner::Foreign => (None, true),
@@ -225,7 +237,7 @@ impl Inner {
         let place = (Arc::clone(&entry.address), stamp);
         if one.missed.as_ref() == Some(&place) {
             // Asked and answered: it is not there, and the registry knows of no other place.
-            return one.end(Fate::Code(wire::Code::NotHere));
+            return self.is_nowhere(one, asked, wire::Code::NotHere);
         }
         if self.address.as_deref() == Some(&*entry.address) {
             // The registry is wrong about this node, or behind it.
@@ -254,6 +266,15 @@ impl Inner {
 
     /// What a peer answered, or the link in its place.
     pub(super) fn outcome(self: &Arc<Self>, mut one: Box<One>, outcome: &Outcome) {
+        if *outcome == Outcome::Code(wire::Code::Delivered) && !self.line.is_idle() {
+            // The client came back to that node while messages before this one were on their way back:
+            // they would arrive behind it.
+            let late = self
+                .line
+                .overtaken(&one.id, |other| other.begun < one.begun);
+            late.into_iter()
+                .for_each(|late| late.end(Fate::Unreachable));
+        }
         let again = match outcome {
             Outcome::Code(wire::Code::NotHere) => true,
             Outcome::Unsent(Unsent::Unreachable) => one.guessed,

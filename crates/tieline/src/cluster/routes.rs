@@ -53,6 +53,13 @@ impl<R: Clone> Routes<R> {
         shard.insert(Arc::clone(id), route, self.most);
     }
 
+    /// Takes a route out.
+    pub(super) fn take(&self, id: &str) -> Option<R> {
+        let mut shard = self.shard(id).lock();
+        let old = shard.old.remove(id);
+        shard.young.remove(id).or(old)
+    }
+
     /// Forgets a route if it is still the one that failed.
     pub(super) fn forget(&self, id: &str, failed: impl Fn(&R) -> bool) {
         let mut shard = self.shard(id).lock();

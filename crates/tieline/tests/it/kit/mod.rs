@@ -1,24 +1,41 @@
 //! What the tests share: a node with a scripted handler, clients, deadlines.
 
+#[cfg(feature = "cluster")]
+mod ancestor;
 pub(crate) mod child;
 #[cfg(all(feature = "etcd", feature = "conformance"))]
 pub(crate) mod etcd;
+#[cfg(feature = "cluster")]
+pub(crate) mod grpc;
 mod log;
 #[cfg(feature = "cluster")]
 mod nodes;
 mod probe;
-#[cfg(all(feature = "cluster", feature = "conformance"))]
-pub(crate) mod proxy;
+#[cfg(feature = "cluster")]
+mod proxy;
 pub(crate) mod raw;
+#[cfg(feature = "cluster")]
+mod reader;
 #[cfg(all(feature = "redis", feature = "conformance"))]
 pub(crate) mod redis;
 mod server;
+#[cfg(feature = "cluster")]
+mod store;
+#[cfg(feature = "cluster")]
+mod trace;
 mod ws;
 
 use std::{future::Future, time::Duration};
 
 #[cfg(feature = "cluster")]
-pub(crate) use self::nodes::{Member, memory, quick};
+pub(crate) use self::{
+    ancestor::Ancestor,
+    nodes::{Member, entries, free_port, memory, quick},
+    proxy::{Mode, Proxy},
+    reader::Reader,
+    store::{Mood, Store},
+    trace::Trace,
+};
 pub(crate) use self::{
     log::{Log, What},
     probe::Probe,

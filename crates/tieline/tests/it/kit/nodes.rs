@@ -1,14 +1,22 @@
 //! Nodes of one cluster, each as a process would have it: hub, port for clients, port for peers.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    sync::{
+        Arc,
+        atomic::{AtomicU16, Ordering},
+    },
+    time::Duration,
+};
 
 use tieline::{
-    Cluster, ClusterConfig, Config, Connection, Hub, Node,
-    registry::{MemoryRegistry, Registry},
+    Cluster, ClusterConfig, Config, Hub, Node,
+    registry::{Cursor, MemoryRegistry, Registry},
 };
 use tokio::{sync::oneshot, task::JoinHandle};
 
-use super::{Client, Probe, Raw, listen};
+use super::{Client, Probe, Proxy, Raw, Reader, listen};
 
 /// A node that serves clients.
 pub(crate) struct Member {
@@ -30,6 +38,35 @@ pub(crate) fn quick() -> ClusterConfig {
 
 pub(crate) fn memory() -> Arc<dyn Registry> {
     Arc::new(MemoryRegistry::new())
+}
+
+/// All entries, as a foreign program sees them: id → address.
+pub(crate) async fn entries(registry: &dyn Registry) -> BTreeMap<String, String> {
+    let (mut all, mut next) = (BTreeMap::new(), Some(Cursor::default()));
+    while let Some(cursor) = next {
+        let page = registry.all(cursor).await.unwrap();
+        let items = page.items.into_iter();
+        all.extend(items.map(|(id, address)| (id.to_string(), address.to_string())));
+        next = page.next;
+    }
+    all
+}
+
+/// An address of loopback that nobody uses, below the ports that the kernel gives away: for nodes
+/// whose address is known before they start.
+pub(crate) fn free_port() -> SocketAddr {
+    const FIRST: u16 = 12_000;
+    const COUNT: u16 = 20_000;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let of_process = u16::try_from(std::process::id() % u32::from(COUNT)).unwrap();
+    loop {
+        let next = NEXT.fetch_add(1, Ordering::Relaxed).wrapping_mul(7);
+        let port = FIRST + (of_process + next % COUNT) % COUNT;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
 }
 
 impl Member {
@@ -68,6 +105,22 @@ impl Member {
         }
     }
 
+    /// A node whose peers reach it through a proxy.
+    pub(crate) async fn behind_proxy(
+        registry: &Arc<dyn Registry>,
+        config: Config,
+        cluster: ClusterConfig,
+    ) -> (Self, Proxy) {
+        let inside = free_port();
+        let proxy = Proxy::start(inside).await;
+        let cluster = ClusterConfig {
+            listen: inside,
+            advertise: Some(proxy.address().to_string()),
+            ..cluster
+        };
+        (Self::start_with(registry, config, cluster).await, proxy)
+    }
+
     /// Several nodes whose links are up.
     pub(crate) async fn several<const N: usize>(registry: &Arc<dyn Registry>) -> [Self; N] {
         let mut members = Vec::new();
@@ -98,8 +151,29 @@ impl Member {
         raw
     }
 
-    pub(crate) fn connection(&self, id: &str) -> Connection {
-        self.node.hub().connection(id).unwrap()
+    /// A client that reads all the time.
+    pub(crate) async fn reader(&self, query: &str) -> Reader {
+        Reader::new(self.raw(query).await)
+    }
+
+    /// The answer to an upgrade request.
+    pub(crate) async fn ask(&self, query: &str) -> (Raw, super::Answer) {
+        Raw::open(self.address, &format!("/?{query}"), "").await
+    }
+
+    /// Where peers reach it.
+    pub(crate) fn peer_address(&self) -> String {
+        self.cluster.address().unwrap().to_owned()
+    }
+
+    pub(crate) fn has(&self, id: &str) -> bool {
+        self.node.hub().connection(id).is_some()
+    }
+
+    /// Ends it as a crash does: nothing is released, nobody is told.
+    pub(crate) async fn crash(self) {
+        self.served.abort();
+        drop(self.served.await);
     }
 
     /// Ends it in order.

@@ -1,0 +1,190 @@
+//! The way between two nodes is cut, slow, or full, while both reach the registry.
+
+use std::time::Duration;
+
+use tieline::{ClusterConfig, Config, Delivery};
+use tokio::time::{Instant, sleep};
+
+use super::numbers::{DECIDED, Numbers, timed};
+use crate::kit::{Member, Mode, Proxy, Reader, eventually, memory, quick, run};
+
+/// Two nodes whose ways to each other go through proxies, and a third that nothing happens to; a
+/// reading client on each, by the node's letter.
+pub(super) struct Between {
+    pub(super) a: Member,
+    pub(super) b: Member,
+    pub(super) c: Member,
+    /// Where a's stream to b goes through, and b's to a.
+    pub(super) to_b: Proxy,
+    pub(super) to_a: Proxy,
+    pub(super) at_a: Reader,
+    pub(super) at_b: Reader,
+    pub(super) at_c: Reader,
+}
+
+impl Between {
+    pub(super) async fn start(config: Config, cluster: ClusterConfig) -> Self {
+        let registry = memory();
+        let (a, to_a) = Member::behind_proxy(&registry, config.clone(), cluster.clone()).await;
+        let (b, to_b) = Member::behind_proxy(&registry, config, cluster).await;
+        let c = Member::start(&registry).await;
+        for member in [&a, &b, &c] {
+            member.linked(2).await;
+        }
+        Self {
+            at_a: a.reader("id=at-a&quiet").await,
+            at_b: b.reader("id=at-b&quiet").await,
+            at_c: c.reader("id=at-c&quiet").await,
+            a,
+            b,
+            c,
+            to_b,
+            to_a,
+        }
+    }
+
+    /// Everything but the way between a and b goes on.
+    pub(super) async fn others_go_on(&self) {
+        for (from, id) in [
+            (&self.a, "at-a"),
+            (&self.b, "at-b"),
+            (&self.c, "at-c"),
+            (&self.a, "at-c"),
+        ] {
+            assert_eq!(from.cluster.emit(id, "going on").await, Delivery::Delivered);
+        }
+    }
+
+    /// A broadcast of a says in time that b was not reached, by name.
+    pub(super) async fn broadcast_misses_b(&self) {
+        let begun = Instant::now();
+        let summary = self.a.cluster.broadcast("to all").await;
+        let took = begun.elapsed();
+        assert!(took <= DECIDED, "a broadcast decided after {took:?}");
+        let missed: Vec<_> = summary.missed().map(|(node, _)| node.to_owned()).collect();
+        assert_eq!(missed, [self.b.peer_address()], "{summary:?}");
+        assert_eq!(summary.reached.delivered, 2, "{summary:?}");
+        for (_, why) in summary.missed() {
+            assert!(
+                [Delivery::Unreachable, Delivery::Unknown].contains(&why),
+                "{why}"
+            );
+        }
+    }
+
+    /// The way heals by itself.
+    pub(super) async fn heals(&self) {
+        for (from, id) in [(&self.a, "at-b"), (&self.b, "at-a")] {
+            while !from.cluster.emit(id, "healed").await.is_delivered() {
+                sleep(Duration::from_millis(5)).await;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_cut_link_is_said_in_time_and_heals_by_itself() {
+    run(async {
+        let world = Between::start(Config::default(), quick()).await;
+        let there = Numbers::start(&world.a.cluster, "at-b");
+        let back = Numbers::start(&world.b.cluster, "at-a");
+        for _ in 0..4 {
+            let before = world.at_b.numbers().len();
+            eventually(|| world.at_b.numbers().len() > before + 50).await;
+            for proxy in [&world.to_a, &world.to_b] {
+                proxy.set(Mode::Refuse);
+                proxy.cut();
+            }
+            eventually(|| world.a.cluster.peers().iter().any(|peer| !peer.up)).await;
+            let (delivery, took) = timed(&world.a.cluster, "at-b", "no way").await.unwrap();
+            assert!(
+                [Delivery::Unreachable, Delivery::Unknown].contains(&delivery),
+                "{delivery}"
+            );
+            assert!(took <= DECIDED, "{took:?}");
+            world.broadcast_misses_b().await;
+            world.others_go_on().await;
+            for proxy in [&world.to_a, &world.to_b] {
+                proxy.set(Mode::Pass);
+            }
+            world.heals().await;
+        }
+        let there = there.judge(&world.at_b).await;
+        let back = back.judge(&world.at_a).await;
+        assert!(
+            there[1].1 > 0 && back[1].1 > 0,
+            "some were unreachable: {there:?} {back:?}"
+        );
+        let summary = world.a.cluster.broadcast("whole again").await;
+        assert!(
+            summary.is_complete() && summary.reached.delivered == 3,
+            "{summary:?}"
+        );
+    });
+}
+
+#[test]
+fn cuts_in_quick_succession_lose_nothing_that_was_delivered() {
+    run(async {
+        let world = Between::start(Config::default(), quick()).await;
+        let there = Numbers::start(&world.a.cluster, "at-b");
+        let back = Numbers::start(&world.b.cluster, "at-a");
+        let mut random = fastrand::Rng::with_seed(7);
+        for _ in 0..40 {
+            sleep(Duration::from_millis(random.u64(5..60))).await;
+            world.to_b.cut();
+            sleep(Duration::from_millis(random.u64(0..20))).await;
+            world.to_a.cut();
+        }
+        world.heals().await;
+        let there = there.judge(&world.at_b).await;
+        let back = back.judge(&world.at_a).await;
+        assert!(there[0].1 > 0 && back[0].1 > 0, "{there:?} {back:?}");
+    });
+}
+
+#[test]
+fn a_peer_that_stops_reading_fills_its_own_queue_only() {
+    const MESSAGE: usize = 32 << 10;
+    const QUEUE: usize = 1 << 20;
+    run(async {
+        let config = Config {
+            message_size: MESSAGE,
+            ..Config::default()
+        };
+        let cluster = ClusterConfig {
+            link_queue_bytes: QUEUE,
+            ..quick()
+        };
+        let world = Between::start(config, cluster).await;
+        assert!(world.a.cluster.emit("at-b", "warm").await.is_delivered());
+        world.to_b.set(Mode::SilentThere);
+        let unharmed = Numbers::start(&world.a.cluster, "at-c");
+        let large = "x".repeat(MESSAGE);
+        let mut flood = Vec::new();
+        for _ in 0..20 {
+            flood.extend((0..100).map(|_| timed(&world.a.cluster, "at-b", large.clone())));
+            sleep(Duration::from_millis(10)).await;
+        }
+        let mut taken = 0;
+        let mut full = 0;
+        for receipt in flood {
+            let (delivery, took) = receipt.await.unwrap();
+            assert!(took <= DECIDED, "{delivery} after {took:?}");
+            assert!(!delivery.is_delivered(), "nothing passes");
+            full += usize::from(delivery == Delivery::QueueFull);
+            taken += usize::from(delivery == Delivery::Unknown) * MESSAGE;
+        }
+        assert!(full > 1000, "{full} of 2000 found the queue full");
+        // What a stream's window, HTTP/2, the kernel and the proxy hold beside the queue.
+        assert!(taken < QUEUE + (16 << 20), "{taken} bytes were taken in");
+        let unharmed = unharmed.judge(&world.at_c).await;
+        assert_eq!(
+            unharmed[0].1,
+            unharmed.iter().map(|(_, count)| count).sum::<usize>(),
+            "{unharmed:?}"
+        );
+        world.to_b.set(Mode::Pass);
+        world.heals().await;
+    });
+}

@@ -1,0 +1,67 @@
+//! What an answer of the registry says about messages, and what a missing one does to those after it.
+
+use std::{sync::Arc, time::Duration};
+
+use tieline::{ClusterConfig, Config, Delivery, registry::Registry};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::kit::{Member, Mood, Store, run};
+
+#[test]
+fn an_answer_from_before_a_call_does_not_say_that_its_client_is_offline() {
+    run(async {
+        let registry: Arc<dyn Registry> = Store::stale(Duration::from_millis(150));
+        let [a, b]: [Member; 2] = Member::several(&registry).await;
+        for round in 0..5 {
+            let id = format!("late-{round}");
+            let early = a.cluster.emit(&id, "early");
+            // The look-up is carried out before the client comes.
+            sleep(Duration::from_millis(5)).await;
+            let client = b.reader(&format!("id={id}&quiet")).await;
+            let later: Vec<_> = (0..10)
+                .map(|n| a.cluster.emit(&id, n.to_string()))
+                .collect();
+            assert_eq!(early.await, Delivery::Offline, "round {round}");
+            for receipt in later {
+                assert_eq!(receipt.await, Delivery::Delivered, "round {round}");
+            }
+            client.until("9").await;
+            assert_eq!(client.numbers(), (0..10).collect::<Vec<_>>());
+        }
+    });
+}
+
+#[test]
+fn a_registry_that_misses_one_look_up_is_asked_again_soon() {
+    run(async {
+        let store = Store::slow(Duration::ZERO);
+        let registry: Arc<dyn Registry> = store.clone();
+        // The members are looked at every few seconds only.
+        let config = ClusterConfig {
+            registry_timeout: Duration::from_millis(200),
+            ..ClusterConfig::default()
+        };
+        let a = Member::start_with(&registry, Config::default(), config.clone()).await;
+        let b = Member::start_with(&registry, Config::default(), config).await;
+        b.linked(1).await;
+        let client = b.reader("id=ben&quiet").await;
+        store.set(Mood::Hangs);
+        assert_eq!(a.cluster.emit("nobody", "x").await, Delivery::Unreachable);
+        store.set(Mood::Well);
+        let back = Instant::now();
+        let delivered = async {
+            while !a.cluster.emit("ben", "found").await.is_delivered() {
+                sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(Duration::from_secs(1), delivered)
+            .await
+            .expect("within a second");
+        client.until("found").await;
+        assert!(
+            back.elapsed() < Duration::from_secs(1),
+            "{:?}",
+            back.elapsed()
+        );
+    });
+}

@@ -1,0 +1,256 @@
+//! A client that reconnects to another node while its old one has not noticed: the newest connection
+//! survives, whatever the old node does, and whenever.
+
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use futures_util::future::join_all;
+use tieline::{ClusterConfig, Config, Delivery, registry::Registry};
+use tokio::time::sleep;
+
+use crate::kit::{Member, Mode, Proxy, Reader, entries, eventually, memory, quick, run_threads};
+
+const ORDERS: u64 = 1000;
+/// Orders at once.
+const TOGETHER: u64 = 100;
+
+/// How the old node learns that its connection is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Notice {
+    Close,
+    Shut,
+    Reset,
+    /// By a ping that nothing answers.
+    Silence,
+    /// Only by the cluster.
+    Never,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// The client connects to its new node.
+    Move,
+    Notice,
+    /// The old connection sends a message.
+    Say,
+    /// The node with this number emits.
+    Emit(usize),
+    Pause(u64),
+}
+
+/// Where clients move between `old`, or `watchful` which pings often, and `new`; `other` only emits.
+struct World {
+    registry: Arc<dyn Registry>,
+    old: Member,
+    watchful: Member,
+    new: Member,
+    other: Member,
+    proxies: [Proxy; 2],
+}
+
+impl World {
+    async fn start() -> Self {
+        let registry = memory();
+        let cluster = || ClusterConfig {
+            audit_interval: Duration::from_millis(100),
+            ..quick()
+        };
+        let config = Config {
+            close_timeout: Duration::from_millis(300),
+            ..Config::default()
+        };
+        let pings = Config {
+            ping_interval: Duration::from_millis(40),
+            ping_timeout: Duration::from_millis(40),
+            ..config.clone()
+        };
+        let (old, first) = Member::behind_proxy(&registry, config.clone(), cluster()).await;
+        let (watchful, second) = Member::behind_proxy(&registry, pings, cluster()).await;
+        let new = Member::start_with(&registry, config.clone(), cluster()).await;
+        let other = Member::start_with(&registry, config, cluster()).await;
+        let world = Self {
+            registry,
+            old,
+            watchful,
+            new,
+            other,
+            proxies: [first, second],
+        };
+        for member in world.all() {
+            member.linked(3).await;
+        }
+        world
+    }
+
+    fn all(&self) -> [&Member; 4] {
+        [&self.old, &self.watchful, &self.new, &self.other]
+    }
+}
+
+/// What happens to one client, by the seed.
+struct Order {
+    seed: u64,
+    notice: Notice,
+    steps: Vec<Step>,
+}
+
+impl Order {
+    fn new(seed: u64) -> Self {
+        use Notice::{Close, Never, Reset, Shut, Silence};
+        let mut random = fastrand::Rng::with_seed(seed);
+        let notice = random.choice([Close, Shut, Reset, Silence, Never]).unwrap();
+        let mut steps = vec![Step::Move, Step::Notice, Step::Say];
+        steps.extend((0..6).map(|_| Step::Emit(random.usize(0..4))));
+        steps.extend((0..4).map(|_| Step::Pause(random.u64(0..15_000))));
+        random.shuffle(&mut steps);
+        Self {
+            seed,
+            notice,
+            steps,
+        }
+    }
+
+    async fn play(self, world: Arc<World>) {
+        let Self { seed, notice, .. } = self;
+        let old = match notice {
+            Notice::Silence => &world.watchful,
+            _ => &world.old,
+        };
+        let query = format!("id={seed}&quiet&forget");
+        let mut first = Some(old.reader(&query).await);
+        let moved = Arc::new(AtomicBool::new(false));
+        let (mut second, mut emits) = (None, Vec::new());
+        for (n, step) in self.steps.iter().enumerate() {
+            match step {
+                Step::Move => {
+                    let (world, query, moved) = (Arc::clone(&world), query.clone(), moved.clone());
+                    second = Some(tokio::spawn(async move {
+                        let second = world.new.reader(&query).await;
+                        moved.store(true, Ordering::Release);
+                        second
+                    }));
+                }
+                Step::Notice => notice_by(notice, &mut first).await,
+                Step::Say => {
+                    if let Some(first) = &mut first {
+                        first.say("still here").await;
+                    }
+                }
+                Step::Emit(from) => {
+                    let after = moved.load(Ordering::Acquire);
+                    let cluster = &world.all()[*from].cluster;
+                    emits.push((n, after, cluster.emit(&seed.to_string(), n.to_string())));
+                }
+                Step::Pause(micros) => sleep(Duration::from_micros(*micros)).await,
+            }
+        }
+        let second = second.expect("each order has a move").await.unwrap();
+        let mut delivered = HashSet::new();
+        for (n, after, receipt) in emits {
+            let delivery = receipt.await;
+            assert!(
+                !after || delivery == Delivery::Delivered,
+                "seed {seed}: emit {n} of {:?} after the move: {delivery:?}",
+                self.steps
+            );
+            if delivery == Delivery::Delivered {
+                delivered.insert(n);
+            }
+        }
+        settled(&world, seed, &second).await;
+        judge(&self, first.as_ref(), &second, &delivered).await;
+        drop((first, second));
+    }
+}
+
+async fn notice_by(notice: Notice, first: &mut Option<Reader>) {
+    match (notice, first.as_mut()) {
+        (Notice::Close, Some(first)) => first.send_close().await,
+        (Notice::Shut, Some(first)) => first.shut().await,
+        (Notice::Reset, _) => {
+            if let Some(first) = first.take() {
+                first.reset().await;
+            }
+        }
+        _ => {}
+    }
+}
+
+/// One connection is left, the newest, and the registry agrees.
+async fn settled(world: &World, seed: u64, second: &Reader) {
+    let id = seed.to_string();
+    let holders = || world.all().map(|member| member.has(&id));
+    eventually(|| holders() == [false, false, true, false]).await;
+    for member in world.all() {
+        let last = format!("last of {}", member.peer_address());
+        let delivery = member.cluster.emit(&id, last.as_str()).await;
+        assert_eq!(delivery, Delivery::Delivered, "seed {seed}: {last}");
+        second.until(&last).await;
+    }
+    let entry = world.registry.locate(&id, true).await.unwrap();
+    let place = entry.map(|entry| entry.address.to_string());
+    assert_eq!(place, Some(world.new.peer_address()), "seed {seed}");
+    assert_eq!(second.code(), None, "seed {seed}: the newest was closed");
+}
+
+/// What was answered `Delivered` came to one of the two, once.
+async fn judge(order: &Order, first: Option<&Reader>, second: &Reader, delivered: &HashSet<usize>) {
+    let mut got = second.numbers();
+    if let Some(first) = first {
+        // It ends with its node's close, or what it sent itself.
+        eventually(|| first.is_ended()).await;
+        got.extend(first.numbers());
+    }
+    let unique: HashSet<_> = got.iter().copied().collect();
+    let seed = order.seed;
+    assert_eq!(unique.len(), got.len(), "seed {seed}: twice: {got:?}");
+    // A reset takes along what its connection had not read.
+    if order.notice != Notice::Reset {
+        let lost: Vec<_> = delivered.difference(&unique).collect();
+        assert!(
+            lost.is_empty(),
+            "seed {seed}: {lost:?} of {:?}, {:?}",
+            order.notice,
+            order.steps
+        );
+    }
+}
+
+#[test]
+fn the_newest_connection_survives_every_order_of_events() {
+    run_threads(2, async {
+        let world = Arc::new(World::start().await);
+        let seeds: Vec<_> = (0..ORDERS).collect();
+        for seeds in seeds.chunks(usize::try_from(TOGETHER).unwrap()) {
+            // Evicts, and what else goes to the old node, come sooner or later.
+            let delay = Duration::from_millis(
+                [0, 2, 8, 25][usize::try_from(seeds[0] / TOGETHER % 4).unwrap()],
+            );
+            let mode = if delay.is_zero() {
+                Mode::Pass
+            } else {
+                Mode::Delay(delay)
+            };
+            world.proxies.iter().for_each(|proxy| proxy.set(mode));
+            let orders = seeds
+                .iter()
+                .map(|seed| tokio::spawn(Order::new(*seed).play(Arc::clone(&world))));
+            for played in join_all(orders).await {
+                played.unwrap();
+            }
+        }
+        // All have gone, and nothing stands any more.
+        for member in world.all() {
+            eventually(|| member.node.hub().is_empty() && member.cluster.entries() == 0).await;
+        }
+        while !entries(&*world.registry).await.is_empty() {
+            sleep(Duration::from_millis(5)).await;
+        }
+    });
+}

@@ -1,0 +1,133 @@
+//! What comes to the peer port and is no peer: noise, silence, messages without bounds.
+
+use std::time::Duration;
+
+use tieline::Config;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
+use tonic::Code;
+
+use super::strangers::{EXCHANGE, pair, port, unharmed};
+use crate::kit::{
+    Member, Trace,
+    grpc::{self, EmitRequest, Frame, Hello, YesNo},
+    quick, run,
+};
+
+/// What strangers send; each is to end with the connection's end.
+fn garbage() -> Vec<Vec<u8>> {
+    let mut random = fastrand::Rng::with_seed(3);
+    let noise = std::iter::repeat_with(|| random.u8(..))
+        .take(100_000)
+        .collect();
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    // A frame that says it is as long as one can, of which nothing follows.
+    let endless = [&preface[..], &[0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 1]].concat();
+    let unknown = [&preface[..], &[0; 9 * 1000]].concat();
+    vec![
+        noise,
+        b"GET / HTTP/1.1\r\nHost: node.test\r\n\r\n".to_vec(),
+        b"GET / HTTP/1.1\r\nHost: node.test\r\nUpgrade: websocket\r\n\r\n".to_vec(),
+        vec![0x16, 3, 1, 2, 0, 1],
+        endless,
+        unknown,
+        preface[..10].to_vec(),
+        Vec::new(),
+    ]
+}
+
+#[test]
+fn noise_on_the_port_ends_by_itself_and_harms_nobody() {
+    run(async {
+        let nodes = pair(Default::default()).await;
+        let address = port(&nodes[0]);
+        let strangers = garbage()
+            .into_iter()
+            .cycle()
+            .take(200)
+            .map(|bytes| async move {
+                let mut stream = TcpStream::connect(address).await.unwrap();
+                // It may be closed before all was sent.
+                drop(stream.write_all(&bytes).await);
+                let mut answer = Vec::new();
+                drop(
+                    timeout(Duration::from_secs(5), stream.read_to_end(&mut answer))
+                        .await
+                        .expect("it is closed"),
+                );
+                assert!(answer.len() < 1024, "{} bytes", answer.len());
+            });
+        futures_util::future::join_all(strangers).await;
+        unharmed(&nodes).await;
+    });
+}
+
+#[test]
+fn connections_that_say_nothing_are_bounded_and_ended() {
+    run(async {
+        let trace = Trace::start();
+        let nodes = pair(Default::default()).await;
+        let mut silent = Vec::new();
+        while trace.count(&["WARN", "refused on the peer port", "too many connections"]) == 0 {
+            silent.push(TcpStream::connect(port(&nodes[0])).await.unwrap());
+            assert!(silent.len() < 2000, "as many as come");
+        }
+        assert!(silent.len() > 900, "{}", silent.len());
+        // Those that are there already go on.
+        unharmed(&nodes).await;
+        for mut stream in silent {
+            let ended = timeout(Duration::from_secs(5), stream.read_to_end(&mut Vec::new())).await;
+            drop(ended.expect("it is ended"));
+        }
+        let late =
+            Member::start_with(nodes[0].cluster.registry(), Config::default(), quick()).await;
+        late.linked(2).await;
+    });
+}
+
+#[test]
+fn messages_beyond_every_bound_are_refused() {
+    run(async {
+        let nodes = pair(Default::default()).await;
+        let channel = grpc::channel(&nodes[0].peer_address());
+        let request = EmitRequest {
+            id: "ann".into(),
+            data: vec![b'x'; 9 << 20],
+        };
+        let refused =
+            grpc::call::<_, YesNo>(channel, "/websocket.Websocket/Emit", request, None).await;
+        let status = refused.expect_err("it is larger than a link's queue");
+        assert_eq!(status.code(), Code::OutOfRange, "{status}");
+        let process = vec![7; 9 << 20];
+        let large = Frame {
+            hello: Some(Hello {
+                version: 2,
+                oldest: 1,
+                process,
+                epoch: 1,
+            }),
+        };
+        let refused = grpc::stream::<_, Frame>(port(&nodes[0]), EXCHANGE, vec![large], None).await;
+        assert_eq!(refused.expect_err("too large").code(), Code::OutOfRange);
+        unharmed(&nodes).await;
+    });
+}
+
+#[test]
+fn a_stream_that_says_nothing_is_ended() {
+    run(async {
+        let nodes = pair(Default::default()).await;
+        let silent = grpc::stream::<Frame, Frame>(port(&nodes[0]), EXCHANGE, Vec::new(), None);
+        let ended = timeout(Duration::from_secs(4), silent)
+            .await
+            .expect("it is ended");
+        assert_eq!(
+            ended.expect_err("no hello came").code(),
+            Code::DeadlineExceeded
+        );
+        unharmed(&nodes).await;
+    });
+}

@@ -1,0 +1,158 @@
+//! A registry that is away, slow or empty when a test says so, and counts what it is asked.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+use tieline::{
+    ClientId,
+    registry::{
+        Answer, Beat, Candidate, Claim, Claimed, Cursor, Entry, Expired, Join, Member,
+        MemoryRegistry, Page, Registry, RegistryError, Release, Released, Session, Stamp,
+    },
+};
+use tokio::sync::watch;
+
+/// How the registry is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mood {
+    Well,
+    /// Every request fails at once.
+    Errs,
+    /// No request is answered.
+    Hangs,
+}
+
+/// A registry in memory behind whatever befalls it.
+#[derive(Debug)]
+pub(crate) struct Store {
+    memory: Mutex<MemoryRegistry>,
+    mood: watch::Sender<Mood>,
+    /// Before each request is carried out.
+    delay: Duration,
+    /// From when a look-up is carried out to its answer.
+    lag: Duration,
+    claims: AtomicUsize,
+}
+
+impl Store {
+    /// A registry each of whose answers takes so long.
+    pub(crate) fn slow(delay: Duration) -> Arc<Self> {
+        Self::new(delay, Duration::ZERO)
+    }
+
+    /// A registry whose answers to look-ups are so old when they come.
+    pub(crate) fn stale(lag: Duration) -> Arc<Self> {
+        Self::new(Duration::ZERO, lag)
+    }
+
+    fn new(delay: Duration, lag: Duration) -> Arc<Self> {
+        Arc::new(Self {
+            memory: Mutex::default(),
+            mood: watch::Sender::new(Mood::Well),
+            delay,
+            lag,
+            claims: AtomicUsize::new(0),
+        })
+    }
+
+    pub(crate) fn set(&self, mood: Mood) {
+        self.mood.send_replace(mood);
+    }
+
+    /// Loses everything.
+    pub(crate) fn wipe(&self) {
+        *self.memory.lock() = MemoryRegistry::new();
+    }
+
+    /// How often it was asked to claim, whatever the number of ids.
+    pub(crate) fn claim_calls(&self) -> usize {
+        self.claims.load(Ordering::Relaxed)
+    }
+
+    async fn arrive(&self) -> Result<MemoryRegistry, RegistryError> {
+        let mut mood = self.mood.subscribe();
+        let now = *mood.wait_for(|mood| *mood != Mood::Hangs).await.unwrap();
+        if now == Mood::Errs {
+            return Err(RegistryError::new("answer", "it is away"));
+        }
+        if !self.delay.is_zero() {
+            tokio::time::sleep(self.delay).await;
+        }
+        Ok(self.memory.lock().clone())
+    }
+}
+
+impl Registry for Store {
+    fn join<'a>(&'a self, candidate: &'a Candidate) -> Answer<'a, Join> {
+        Box::pin(async move { self.arrive().await?.join(candidate).await })
+    }
+
+    fn beat<'a>(&'a self, session: &'a Session, now: Stamp) -> Answer<'a, Beat> {
+        Box::pin(async move { self.arrive().await?.beat(session, now).await })
+    }
+
+    fn leave<'a>(&'a self, session: &'a Session) -> Answer<'a, ()> {
+        Box::pin(async move { self.arrive().await?.leave(session).await })
+    }
+
+    fn members(&self) -> Answer<'_, Vec<Member>> {
+        Box::pin(async move { self.arrive().await?.members().await })
+    }
+
+    fn claim<'a>(&'a self, session: &'a Session, claims: &'a [Claim]) -> Answer<'a, Claimed> {
+        self.claims.fetch_add(1, Ordering::Relaxed);
+        Box::pin(async move { self.arrive().await?.claim(session, claims).await })
+    }
+
+    fn release<'a>(
+        &'a self,
+        session: &'a Session,
+        releases: &'a [Release],
+    ) -> Answer<'a, Released> {
+        Box::pin(async move { self.arrive().await?.release(session, releases).await })
+    }
+
+    fn locate<'a>(&'a self, id: &'a str, fresh: bool) -> Answer<'a, Option<Entry>> {
+        Box::pin(async move {
+            let answer = self.arrive().await?.locate(id, fresh).await;
+            if !self.lag.is_zero() {
+                tokio::time::sleep(self.lag).await;
+            }
+            answer
+        })
+    }
+
+    fn held<'a>(&'a self, session: &'a Session, from: Cursor) -> Answer<'a, Page<ClientId>> {
+        Box::pin(async move { self.arrive().await?.held(session, from).await })
+    }
+
+    fn expired(&self) -> Answer<'_, Vec<Expired>> {
+        Box::pin(async move { self.arrive().await?.expired().await })
+    }
+
+    fn reap<'a>(&'a self, expired: &'a Expired, most: usize) -> Answer<'a, bool> {
+        Box::pin(async move { self.arrive().await?.reap(expired, most).await })
+    }
+
+    fn set<'a>(&'a self, id: &'a str, address: &'a str) -> Answer<'a, ()> {
+        Box::pin(async move { self.arrive().await?.set(id, address).await })
+    }
+
+    fn delete<'a>(&'a self, id: &'a str) -> Answer<'a, ()> {
+        Box::pin(async move { self.arrive().await?.delete(id).await })
+    }
+
+    fn clear<'a>(&'a self, address: &'a str) -> Answer<'a, u64> {
+        Box::pin(async move { self.arrive().await?.clear(address).await })
+    }
+
+    fn all(&self, from: Cursor) -> Answer<'_, Page<(ClientId, Arc<str>)>> {
+        Box::pin(async move { self.arrive().await?.all(from).await })
+    }
+}

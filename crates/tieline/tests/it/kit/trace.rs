@@ -1,0 +1,71 @@
+//! What the code under test logs, as text, on the thread of a test.
+
+use std::{
+    io::{self, Write},
+    sync::Arc,
+};
+
+use parking_lot::Mutex;
+use tracing_subscriber::fmt::MakeWriter;
+
+/// The log of a test that runs on one thread, for as long as this lives.
+pub(crate) struct Trace {
+    lines: Lines,
+    _guard: tracing::subscriber::DefaultGuard,
+}
+
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Trace {
+    pub(crate) fn start() -> Self {
+        let lines = Lines::default();
+        let subscriber = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .with_max_level(tracing::Level::INFO)
+            .with_writer(lines.clone())
+            .finish();
+        Self {
+            lines,
+            _guard: tracing::subscriber::set_default(subscriber),
+        }
+    }
+
+    /// Everything so far.
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.lines.0.lock()).into_owned()
+    }
+
+    /// How many lines have all of these parts.
+    pub(crate) fn count(&self, parts: &[&str]) -> usize {
+        let text = self.text();
+        let lines = text.lines();
+        lines
+            .filter(|line| parts.iter().all(|part| line.contains(part)))
+            .count()
+    }
+
+    /// Waits for a line that has all of these parts.
+    pub(crate) async fn until(&self, parts: &[&str]) {
+        super::eventually(|| self.count(parts) > 0).await;
+    }
+}
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Lines {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
