@@ -21,6 +21,9 @@ use crate::{
 /// Every receipt is decided within this time.
 pub(super) const DECIDED_WITHIN: Duration = Duration::from_secs(1);
 
+/// A guess that failed is corrected if there is time: one that waited for its link has used it up.
+const AGAIN_WITHIN: Duration = Duration::from_millis(100);
+
 /// Nodes that a message is sent to at most, one after the other, while its client moves.
 const HOPS: u8 = 8;
 
@@ -277,7 +280,9 @@ impl Inner {
         }
         let again = match outcome {
             Outcome::Code(wire::Code::NotHere) => true,
-            Outcome::Unsent(Unsent::Unreachable) => one.guessed,
+            Outcome::Unsent(Unsent::Unreachable) => {
+                one.guessed && one.begun.elapsed() < AGAIN_WITHIN
+            }
             _ => false,
         };
         let Some(route) = one.via.clone().filter(|_| again) else {

@@ -261,8 +261,13 @@ impl Serving {
         let mut ending = false;
         loop {
             tokio::select! {
-                // How it ended is its peer's business.
-                _ = &mut connection => return,
+                ended = &mut connection => {
+                    // Once it has asked for something, how it ends is its peer's business.
+                    if let (Err(error), false) = (ended, asked.load(Ordering::Relaxed)) {
+                        self.warnings.warn(from, &error);
+                    }
+                    return;
+                }
                 () = sleep(GREETING_WITHIN), if greeting => {
                     greeting = false;
                     if !asked.load(Ordering::Relaxed) {

@@ -86,6 +86,7 @@ impl Exchange {
         let message = match ready!(self.incoming.poll_next_unpin(cx)) {
             Some(Ok(message)) => message,
             Some(Err(status)) => {
+                self.log_unread(&status);
                 self.end = Some(status);
                 return Poll::Ready(());
             }
@@ -145,6 +146,19 @@ impl Exchange {
             && let Poll::Ready(Some((number, answer))) = self.later.poll_next_unpin(cx)
         {
             self.reply.answer(number, answer, self.largest);
+        }
+    }
+
+    /// What is too large or no message at all is a fault of the peer; that streams break is not.
+    fn log_unread(&self, status: &Status) {
+        let (peer, why) = (&self.peer, status.message());
+        if matches!(
+            status.code(),
+            tonic::Code::OutOfRange | tonic::Code::Internal
+        ) {
+            tracing::warn!(?peer, %why, "what a peer sent cannot be read");
+        } else {
+            tracing::debug!(?peer, %why, "a peer's stream has ended");
         }
     }
 
