@@ -41,7 +41,14 @@ ALL=(--workspace --all-features "${LOCKED[@]}")
 # ---- the parts: each runs in a shell of its own, and the first error ends it
 
 part_format() { cargo fmt --all --check; }
-part_clippy() { cargo clippy "${ALL[@]}" --all-targets -- -D warnings; }
+part_clippy() {
+    cargo clippy "${ALL[@]}" --all-targets -- -D warnings
+    # What users choose: nothing, and a cluster alone.
+    local features
+    for features in "" cluster axum,redis; do
+        cargo clippy "${LOCKED[@]}" -p tieline --features "$features" -- -D warnings
+    done
+}
 part_tests() { cargo test "${ALL[@]}" --lib --bins --tests --no-fail-fast; }
 part_doctests() { cargo test "${ALL[@]}" --doc --no-fail-fast; }
 # The libraries only: the program's comments are the text of its --help.

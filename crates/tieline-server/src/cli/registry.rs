@@ -1,8 +1,11 @@
 //! Which registry: the flags, and a URL that keeps its password to itself.
 
-use std::fmt;
+use std::{fmt, path::PathBuf};
 
+use anyhow::Context;
 use clap::{Args, builder::NonEmptyStringValueParser};
+
+use tieline::registry::RegistryTls;
 
 use crate::Usage;
 
@@ -29,12 +32,46 @@ pub(crate) struct RegistryFlags {
         env = "TIELINE_PREFIX"
     )]
     pub(crate) prefix: String,
+    /// Authority that signed the registry's certificate (PEM), for rediss:// and etcds:// [default: the
+    /// system's; etcds:// needs one]
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "registry",
+        env = "TIELINE_REGISTRY_CA"
+    )]
+    registry_ca: Option<PathBuf>,
+    /// Certificate chain that this node shows to the registry, leaf first (PEM)
+    #[arg(long, value_name = "FILE", requires_all = ["registry", "registry_key"],
+        env = "TIELINE_REGISTRY_CERT")]
+    registry_cert: Option<PathBuf>,
+    /// Private key of that certificate (PEM)
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "registry_cert",
+        env = "TIELINE_REGISTRY_KEY"
+    )]
+    registry_key: Option<PathBuf>,
 }
 
 impl RegistryFlags {
     /// The registry's URL, if it is one and there is one.
     pub(crate) fn url(&self) -> Result<Option<&RegistryUrl>, Usage> {
         self.registry.as_ref().map(RegistryUrl::check).transpose()
+    }
+
+    /// The certificates that the files hold.
+    pub(crate) fn tls(&self) -> anyhow::Result<RegistryTls> {
+        let read = |path: &PathBuf| {
+            std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+        };
+        let client = match (&self.registry_cert, &self.registry_key) {
+            (Some(certificate), Some(key)) => Some((read(certificate)?, read(key)?)),
+            _ => None,
+        };
+        let authority = self.registry_ca.as_ref().map(read).transpose()?;
+        Ok(RegistryTls { authority, client })
     }
 }
 

@@ -4,14 +4,18 @@ use std::{sync::Arc, time::Duration};
 
 use tieline::{Cluster, ClusterConfig, ClusterError, Hub, registry::Registry};
 
-use crate::cli::{RegistryUrl, in_flags};
+use crate::cli::{RegistryFlags, RegistryUrl, in_flags};
 
 /// How long a registry may take to be there when the node starts, whatever its own deadlines.
 const REGISTRY_START: Duration = Duration::from_secs(10);
 
 /// Connects to the registry.
-pub(super) async fn connect(url: &RegistryUrl, prefix: &str) -> anyhow::Result<Arc<dyn Registry>> {
-    let connecting = tieline::registry::connect(url.as_str(), prefix);
+pub(super) async fn connect(
+    url: &RegistryUrl,
+    flags: &RegistryFlags,
+) -> anyhow::Result<Arc<dyn Registry>> {
+    let tls = flags.tls()?;
+    let connecting = tieline::registry::connect_with(url.as_str(), &flags.prefix, &tls);
     match tokio::time::timeout(REGISTRY_START, connecting).await {
         Ok(Ok(registry)) => Ok(registry),
         Ok(Err(error)) => Err(unusable(url, &error.into())),

@@ -56,7 +56,7 @@ async fn start(options: &cli::Demo) -> anyhow::Result<Vec<Started>> {
     let url = options.registry.url()?;
     let listeners = listeners(options).await?;
     let registry: Arc<dyn Registry> = match url {
-        Some(url) => cluster::connect(url, &options.registry.prefix).await?,
+        Some(url) => cluster::connect(url, &options.registry).await?,
         None => Arc::new(MemoryRegistry::new()),
     };
     let mut started = Vec::new();

@@ -32,7 +32,7 @@ pub(crate) async fn serve(options: Serve) -> anyhow::Result<()> {
         listener = listener.tls(tls);
     }
     let registry = match url {
-        Some(url) => Some(cluster::connect(url, &options.registry.prefix).await?),
+        Some(url) => Some(cluster::connect(url, &options.registry).await?),
         None => None,
     };
     let cluster = cluster::start(Hub::new(config)?, registry, peers, url).await?;

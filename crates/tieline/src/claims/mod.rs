@@ -29,7 +29,6 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
-#[cfg(any(test, feature = "conformance"))]
 pub(crate) use self::slots::{Answered, Effect, Pace, Request, Work};
 use self::{clock::Clock, upkeep::Upkeep};
 pub(crate) use self::{clock::Local, slots::Slots};

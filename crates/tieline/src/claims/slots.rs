@@ -218,6 +218,7 @@ impl<C> Slots<C> {
     }
 
     /// How many ids have a connection here, an entry of ours or an operation under way.
+    #[cfg(any(test, feature = "conformance"))]
     pub(crate) fn len(&self) -> usize {
         self.by_id.len()
     }

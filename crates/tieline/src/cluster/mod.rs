@@ -63,7 +63,8 @@ type NodeClaims = Claims<Inner>;
 ///
 /// A node that holds connections is [`Cluster::start`]ed with its [`Hub`]; a process without any, a
 /// backend, [`Cluster::connect`]s. As with a hub, `emit` and its kin enqueue when they are called, and
-/// return a [`Receipt`] that is decided within a second, whatever happens to nodes, links and registry.
+/// return a [`Receipt`] that is decided whatever happens to nodes, links and registry: within a second,
+/// and within two at the very most where both the registry and the client's node are slow to answer.
 ///
 /// When the last clone is dropped the node stops at once, and its entries stay until its lease runs out;
 /// [`Node::drain`](crate::Node::drain) or [`Cluster::leave`] end it in order.
@@ -157,8 +158,9 @@ impl Cluster {
         }
     }
 
-    /// Joins a client to a group. When this is answered, messages to the group that any node sends from
-    /// then on reach the client.
+    /// Joins a client to a group. It is answered when the other nodes know, so that messages to the group
+    /// that they send from then on reach the client; a node that does not answer is waited for a second at
+    /// most.
     pub async fn join(&self, id: &str, group: &str) -> Membership {
         self.change(id, Deed::Join(group.into())).await
     }

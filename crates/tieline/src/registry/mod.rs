@@ -30,7 +30,7 @@ pub use self::etcd::{EtcdOptions, EtcdRegistry};
 #[cfg(feature = "redis")]
 pub use self::redis::{RedisOptions, RedisRegistry};
 pub use self::{
-    connect::connect,
+    connect::{RegistryTls, connect, connect_with},
     error::RegistryError,
     memory::MemoryRegistry,
     types::{
@@ -51,9 +51,12 @@ pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, RegistryError>> +
 pub trait Registry: fmt::Debug + Send + Sync + 'static {
     // ---- The life of a node
 
-    /// Takes an address for a process, or keeps it. Removes no entry: those of an earlier process are
-    /// claimed or swept by the new one. [`Join::Busy`] where another process holds the address, its
-    /// lease lives, and it is not [`Candidate::replace`].
+    /// Takes an address for a process, or keeps it. [`Join::Busy`] where another process holds the
+    /// address, its lease lives, and it is not [`Candidate::replace`].
+    ///
+    /// Removes no entry of the process that joins. Entries of another process, whose address it takes,
+    /// may stay, to be claimed or swept by the new one, or go at once: where entries hang on the
+    /// lease of their process, as on etcd, the lease of the one that was replaced is ended.
     fn join<'a>(&'a self, candidate: &'a Candidate) -> Answer<'a, Join>;
 
     /// Renews the lease. `now` is the caller's cluster clock.

@@ -80,7 +80,8 @@ impl Upgrade {
 
     /// Accepts: the answer to send, 101 or the reason why not: 403 for a foreign origin, 400 for a
     /// name out of bounds, 409 for a duplicate id under [`Duplicate::Reject`](crate::Duplicate), 503
-    /// while draining or full, while the cluster has a newer connection with that id, or when the decision took longer than
+    /// while draining or full, while the cluster has a newer connection with that id, or when the
+    /// decision took longer than
     /// [`Config::handshake_timeout`](crate::Config::handshake_timeout).
     pub async fn accept<H: Handler>(
         self,
