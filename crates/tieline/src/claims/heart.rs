@@ -157,7 +157,6 @@ impl<S: Surroundings> Claims<S> {
         inner.slots.lock().joined(session);
         inner.bell.notify_one();
         inner.upkeep.compare();
-        inner.upkeep.hurry();
         self.is_up();
     }
 

@@ -52,6 +52,9 @@ pub(crate) trait Surroundings: Send + Sync + 'static {
     fn evict(&self, node: &str, id: ClientId);
     /// The registry has given this connection's id to another.
     fn refused(&self, connection: &Arc<Member>);
+    /// Does something while this connection has its id at this node; false where it has lost it, to a
+    /// newer one or by its end.
+    fn while_held(&self, connection: &Arc<Member>, deed: impl FnOnce()) -> bool;
     /// Which process answers at this node's own advertised address.
     fn probe(&self) -> impl Future<Output = Option<Uuid>> + Send;
 }
@@ -172,10 +175,17 @@ impl<S: Surroundings> Claims<S> {
         let (sender, verdict) = oneshot::channel();
         inner.waiting.lock().insert(stamp, sender);
         let _forget = Forget(&inner.waiting, stamp);
-        inner
-            .slots
-            .lock()
-            .connect(&member.id, stamp, Arc::clone(member), exclusive);
+        let connect = || {
+            let connection = Arc::clone(member);
+            let mut slots = inner.slots.lock();
+            slots.connect(&member.id, stamp, connection, exclusive);
+        };
+        // Others of its id may have come since it was admitted, above all while a beat was made up:
+        // the one that the hub holds is the one to claim, in whatever order they get here.
+        let cluster = inner.surroundings.upgrade();
+        if !cluster.is_some_and(|cluster| cluster.while_held(member, connect)) {
+            return Verdict::Undecided;
+        }
         inner.bell.notify_one();
         let mut health = inner.health.subscribe();
         tokio::select! {

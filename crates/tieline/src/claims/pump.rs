@@ -36,10 +36,13 @@ impl<S: Surroundings> Claims<S> {
         self.0.slots.lock().take(pace, now, BATCH)
     }
 
-    /// Asks the registry, brings the answers back, and does what follows from them.
-    pub(super) async fn carry_out(&self, requests: Vec<Request>) {
+    /// Asks the registry, brings the answers back, and does what follows from them; whether all were
+    /// answered.
+    pub(super) async fn carry_out(&self, requests: Vec<Request>) -> bool {
+        let mut all = true;
         for request in requests {
             let answered = self.ask(&request).await;
+            all &= answered != Answered::Silence;
             let mut slots = self.0.slots.lock();
             let effects = slots.answered(request, answered);
             let (urgent, slow) = (slots.waits(Pace::Urgent), slots.waits(Pace::Slow));
@@ -52,6 +55,7 @@ impl<S: Surroundings> Claims<S> {
                 self.0.upkeep.ring();
             }
         }
+        all
     }
 
     async fn ask(&self, request: &Request) -> Answered {

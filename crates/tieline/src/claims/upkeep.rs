@@ -1,8 +1,7 @@
 //! Compares both sides, at a pace that leaves the registry alone: the audit claims again what this
 //! node believes to have, the sweep gives back what it has not.
 //!
-//! Invariant: it never takes more than a twentieth of the registry's time, but for one batch after each
-//! join.
+//! Invariant: it never takes more than a twentieth of the registry's time.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -24,7 +23,6 @@ const SHARE: u32 = 19;
 #[derive(Debug, Default)]
 pub(super) struct Upkeep {
     bell: Notify,
-    hurry: Notify,
     compare: AtomicBool,
     foreign: Mutex<Option<i64>>,
 }
@@ -33,12 +31,6 @@ impl Upkeep {
     /// Something that is not urgent waits.
     pub(super) fn ring(&self) {
         self.bell.notify_one();
-    }
-
-    /// Entries may be gone: what is to be claimed again does not wait for the end of a pause. One after
-    /// a request that hung would be nineteen times as long, which says nothing of the registry's work.
-    pub(super) fn hurry(&self) {
-        self.hurry.notify_one();
     }
 
     /// Both sides are to be compared.
@@ -65,6 +57,7 @@ pub(super) async fn run<S: Surroundings>(claims: Claims<S>) {
     let inner = &*claims.0;
     let mut next = Instant::now() + inner.terms.audit;
     let mut sweep = None;
+    let (mut claiming, mut sweeping) = (Pacing::default(), Pacing::default());
     loop {
         if sweep.is_none() && !inner.slots.lock().waits(Pace::Slow) {
             tokio::select! {
@@ -78,31 +71,71 @@ pub(super) async fn run<S: Surroundings>(claims: Claims<S>) {
             // Jittered, so that nodes which began together do not audit together.
             next = Instant::now() + inner.terms.audit.mul_f64(0.9 + 0.2 * fastrand::f64());
         }
-        let begun = Instant::now();
-        claims.carry_out(claims.take(Pace::Slow)).await;
-        claims.pause_after(begun).await;
+        let requests = claims.take(Pace::Slow);
+        if !requests.is_empty() {
+            let begun = Instant::now();
+            let answered = claims.carry_out(requests).await;
+            claiming.pause(answered.then(|| begun.elapsed())).await;
+        }
         if let Some(cursor) = sweep.take() {
             let begun = Instant::now();
-            sweep = claims.sweep(cursor).await;
-            claims.pause_after(begun).await;
+            let page = claims.sweep(cursor).await;
+            let took = page.is_some().then(|| begun.elapsed());
+            sweep = page.flatten();
+            sweeping.pause(took).await;
         }
     }
 }
 
 impl<S: Surroundings> Claims<S> {
-    /// Sweeps one page of what the registry has for this node.
-    async fn sweep(&self, cursor: Cursor) -> Option<Cursor> {
+    /// Sweeps one page of what the registry has for this node, and says where to go on; nothing at all
+    /// where it was not answered.
+    async fn sweep(&self, cursor: Cursor) -> Option<Option<Cursor>> {
         let session = self.0.session.lock().clone()?;
         let page = self.timely("list entries", self.0.registry.held(&session, cursor));
         let page = page.await.ok()?;
         self.0.slots.lock().sweep(page.items);
-        page.next
+        Some(page.next)
+    }
+}
+
+/// How much of the registry's time calls of one kind take.
+#[derive(Debug, Default)]
+struct Pacing {
+    last: Duration,
+}
+
+impl Pacing {
+    /// Pauses after a call that took so long, or was not answered.
+    async fn pause(&mut self, took: Option<Duration>) {
+        tokio::time::sleep(self.after(took)).await;
     }
 
-    async fn pause_after(&self, begun: Instant) {
-        let pause = (begun.elapsed() * SHARE).max(PAUSE);
-        let hurry = self.0.upkeep.hurry.notified();
-        // Either way it goes on.
-        let _ = tokio::time::timeout(pause, hurry).await;
+    /// Two slow answers in a row are load. A single one is the end of a stall, and so is none: repairs
+    /// must not wait for many times as long as the registry was away.
+    fn after(&mut self, took: Option<Duration>) -> Duration {
+        let load = took.map_or(Duration::ZERO, |took| {
+            took.min(std::mem::replace(&mut self.last, took))
+        });
+        (load * SHARE).max(PAUSE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn load_is_given_room_and_a_stall_is_not_waited_for_again() {
+        let mut pacing = Pacing::default();
+        let fast = Some(Duration::from_millis(2));
+        let slow = Some(Duration::from_millis(900));
+        assert_eq!(pacing.after(fast), PAUSE);
+        assert_eq!(pacing.after(fast), Duration::from_millis(38));
+        assert_eq!(pacing.after(slow), Duration::from_millis(38));
+        assert_eq!(pacing.after(None), PAUSE);
+        assert_eq!(pacing.after(fast), Duration::from_millis(38));
+        pacing.after(slow);
+        assert_eq!(pacing.after(slow), Duration::from_millis(900 * 19));
     }
 }

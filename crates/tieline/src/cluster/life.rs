@@ -325,6 +325,10 @@ impl Surroundings for Inner {
         self.hub.close_member(connection, CloseReason::Replaced);
     }
 
+    fn while_held(&self, connection: &Arc<Member>, deed: impl FnOnce()) -> bool {
+        self.hub.while_held(connection, deed)
+    }
+
     async fn probe(&self) -> Option<Uuid> {
         let address = self.address.as_deref()?;
         match link::probe(address, &self.settings).await {

@@ -232,6 +232,18 @@ impl Hub {
         self.part_of(id).index.lock().find(id)
     }
 
+    /// Does something while a member has its id; false where another has it, or nobody. Comings and
+    /// goings of that id wait, so the deed must not look into the hub.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn while_held(&self, member: &Arc<Member>, deed: impl FnOnce()) -> bool {
+        let index = self.part_of(&member.id).index.lock();
+        let held = index.holds(member);
+        if held {
+            deed();
+        }
+        held
+    }
+
     fn part_of(&self, id: &str) -> &Part {
         #[expect(
             clippy::cast_possible_truncation,

@@ -87,7 +87,8 @@ pub trait Registry: fmt::Debug + Send + Sync + 'static {
     -> Answer<'a, Released>;
 
     /// Who has an id. With `fresh` the answer is not older than the call; without, a registry of
-    /// several servers may answer from the nearest.
+    /// several servers may answer from the nearest, if that one knows the id: `None` is never old, for
+    /// nobody is asked after it.
     fn locate<'a>(&'a self, id: &'a str, fresh: bool) -> Answer<'a, Option<Entry>>;
 
     /// A page of the ids that stand under a session's address, for the sweep. Ids may come twice; an

@@ -14,6 +14,13 @@ mod kit;
 mod life;
 mod limits;
 mod model;
+#[cfg(all(
+    feature = "axum",
+    feature = "redis",
+    feature = "etcd",
+    feature = "conformance"
+))]
+mod processes;
 #[cfg(feature = "conformance")]
 mod registry;
 mod ways_in;

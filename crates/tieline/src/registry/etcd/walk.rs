@@ -10,8 +10,8 @@ use super::{
     layout::{self, Own},
     life,
     wire::{
-        KeyValue, RangeRequest, RangeResponse, TxnRequest, delete, delete_if, equals, get,
-        get_nearby, nested,
+        KeyValue, RangeRequest, RangeResponse, RequestOp, TxnRequest, delete, delete_if, equals,
+        get, get_nearby, nested,
     },
 };
 use crate::registry::{Cursor, Entry, Member, Owner};
@@ -21,12 +21,20 @@ const PAGE: i64 = 512;
 
 impl EtcdRegistry {
     pub(super) async fn find(&self, id: &str, fresh: bool) -> Result<Option<Entry>, Fault> {
-        let read: fn(Bytes) -> _ = if fresh { get } else { get_nearby };
-        let repeat = if fresh {
-            Repeat::Harmless
-        } else {
-            Repeat::Nearby
-        };
+        // The nearest server may be behind, or cut off: what it does not know may stand there all the
+        // same. What it knows and is old, the node that it names corrects.
+        if !fresh && let Some(entry) = self.read(id, get_nearby, Repeat::Nearby).await? {
+            return Ok(Some(entry));
+        }
+        self.read(id, get, Repeat::Harmless).await
+    }
+
+    async fn read(
+        &self,
+        id: &str,
+        read: fn(Bytes) -> RequestOp,
+        repeat: Repeat,
+    ) -> Result<Option<Entry>, Fault> {
         let txn = TxnRequest {
             compare: Vec::new(),
             success: vec![read(self.layout.place(id)), read(self.layout.own(id))],

@@ -35,27 +35,33 @@ pub(crate) struct Child(process::Child);
 
 /// Runs the test of this name in a child process.
 pub(crate) fn start(test: &str) -> Child {
-    let process = Command::new(std::env::current_exe().unwrap())
+    Child(command(test).spawn().unwrap())
+}
+
+/// What runs the test of this name in a child process, its input and output piped to this one.
+pub(crate) fn command(test: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
         .args(["--exact", test, "--nocapture", "--test-threads=1"])
         .env(MARK, "1")
         .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    Child(process)
+        .stdout(Stdio::piped());
+    command
 }
 
 impl Child {
     /// The line that the child says; to be called once.
     pub(crate) async fn line(&mut self) -> String {
         let stdout = self.0.stdout.take().expect("it says one line");
-        let said = spawn_blocking(|| first_line(stdout)).await.unwrap();
+        let said = spawn_blocking(|| first_line(&mut BufReader::new(stdout)));
+        let said = said.await.unwrap();
         said.expect("the child ended without a word")
     }
 }
 
-fn first_line(stdout: ChildStdout) -> Option<String> {
-    let lines = BufReader::new(stdout).lines().map_while(Result::ok);
+/// The next line that a child says, on a pipe that stays open.
+pub(crate) fn first_line(stdout: &mut BufReader<ChildStdout>) -> Option<String> {
+    let lines = stdout.lines().map_while(Result::ok);
     let mut said = lines.filter_map(|line| line.strip_prefix(PREFIX).map(str::to_owned));
     said.next()
 }

@@ -63,6 +63,21 @@ pub(crate) fn run_threads<T>(threads: usize, test: impl Future<Output = T>) -> T
     run_on(&runtime, Duration::from_mins(1), test)
 }
 
+/// Runs a test on one thread; it fails when it takes longer than `limit`.
+#[cfg(all(
+    feature = "axum",
+    feature = "redis",
+    feature = "etcd",
+    feature = "conformance"
+))]
+pub(crate) fn run_within<T>(limit: Duration, test: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    run_on(&runtime, limit, test)
+}
+
 fn run_on<T>(
     runtime: &tokio::runtime::Runtime,
     limit: Duration,

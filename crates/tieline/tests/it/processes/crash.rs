@@ -1,0 +1,127 @@
+//! A node dies by SIGKILL.
+//!
+//! Promise: its clients are offline to everyone within L + 1 s and its entries gone within 2.5 L (on
+//! etcd a lease ends with its entries, as soon as the server notices); until then an emit to them is
+//! answered `Offline`, `Unreachable` or `Unknown`, each within its second.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{
+    checker::at_rest,
+    fleet::{self, LEASE, Process, pause},
+    party::Party,
+    store::Store,
+};
+use crate::kit::run_within;
+
+/// How long an emit may take: the second of its receipt, and what a busy machine adds.
+const DECIDED: Duration = Duration::from_millis(1200);
+
+/// What an emit may be answered while the node is dead.
+const MEANWHILE: [&str; 3] = ["offline", "unreachable", "unknown"];
+
+#[test]
+fn a_killed_nodes_clients_are_offline_within_the_lease_on_redis() {
+    run_within(Duration::from_secs(30), async {
+        killed(Store::redis().await, LEASE * 5 / 2).await;
+    });
+}
+
+#[test]
+fn a_killed_nodes_clients_are_offline_within_the_lease_on_etcd() {
+    run_within(Duration::from_secs(30), async {
+        // etcd looks every half second which leases have run out.
+        killed(Store::etcd().await, LEASE + Duration::from_secs(1)).await;
+    });
+}
+
+async fn killed(store: Store, gone_within: Duration) {
+    let registry = store.registry().await;
+    let [a, mut b, c] = fleet::start(&store.url()).await;
+    let mut party = Party::default();
+    party.fill(&[&a, &b, &c], 30).await;
+    let ids = party.ids_at(&b);
+    // One of the others remembers the routes, one does not.
+    for emitted in a.emit(&ids, "before").await {
+        assert_eq!(emitted.delivery, "delivered", "{emitted:?}");
+    }
+    b.kill();
+    let killed = Instant::now();
+    let mut offline = [None; 2];
+    while offline.contains(&None) {
+        for (node, offline) in [&a, &c].into_iter().zip(&mut offline) {
+            let all = offline_at(node, &ids).await;
+            if all && offline.is_none() {
+                *offline = Some(killed.elapsed());
+            }
+            assert!(all || offline.is_none(), "they came back");
+        }
+        pause().await;
+    }
+    let latest = offline.iter().flatten().max().unwrap();
+    assert!(*latest < LEASE + Duration::from_secs(1), "{offline:?}");
+    let left = gone_within.saturating_sub(killed.elapsed());
+    at_rest(left, &[&a, &c], &party, &registry).await;
+    eprintln!(
+        "offline after {offline:?}, gone after {:?}",
+        killed.elapsed()
+    );
+    assert!(party.ids_at(&b).is_empty(), "their sockets ended with it");
+}
+
+/// Sends to all: whether all are offline, after answers as they may be.
+async fn offline_at(node: &Process, ids: &[String]) -> bool {
+    let emitted = node.emit(ids, "meanwhile").await;
+    for one in &emitted {
+        assert!(MEANWHILE.contains(&one.delivery.as_str()), "{one:?}");
+        assert!(one.took < DECIDED, "{one:?}");
+    }
+    emitted.iter().all(|one| one.delivery == "offline")
+}
+
+#[test]
+fn a_restart_on_the_same_address_does_not_wait_for_the_lease_on_redis() {
+    run_within(Duration::from_secs(30), async {
+        restarted(Store::redis().await).await;
+    });
+}
+
+#[test]
+fn a_restart_on_the_same_address_does_not_wait_for_the_lease_on_etcd() {
+    run_within(Duration::from_secs(30), async {
+        restarted(Store::etcd().await).await;
+    });
+}
+
+/// The new process finds at its address nobody but itself, and takes it over.
+async fn restarted(store: Store) {
+    let registry = store.registry().await;
+    let long = || {
+        let lease = Duration::from_secs(20);
+        fleet::Setup {
+            lease,
+            ..fleet::setup(&store.url())
+        }
+    };
+    let [a, mut b] = fleet::start_with(long).await;
+    let mut party = Party::default();
+    party.fill(&[&a, &b], 30).await;
+    let ids = party.ids_at(&b);
+    b.kill();
+    let begun = Instant::now();
+    b = Process::start(b.setup.clone()).await;
+    // Some of the clients come back here, and some elsewhere.
+    for (index, id) in ids.iter().enumerate().skip(10) {
+        let node = if index < 20 { &a } else { &b };
+        party.enter(node, id).await.unwrap();
+    }
+    let served = begun.elapsed();
+    assert!(served < Duration::from_millis(1500), "{served:?}");
+    let rest = at_rest(Duration::from_secs(3), &[&a, &b], &party, &registry).await;
+    eprintln!("served after {served:?}, at rest after {rest:?} more");
+    for one in a.emit(&ids[..10], "gone").await {
+        assert_eq!(one.delivery, "offline", "{one:?}");
+    }
+}

@@ -1,0 +1,167 @@
+//! Clients: each reads all it is sent, and remembers it and how it ended.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::StreamExt;
+use parking_lot::Mutex;
+use tokio::{
+    net::TcpStream,
+    sync::watch,
+    task::AbortHandle,
+    time::{Instant, timeout},
+};
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream, connect_async_with_config,
+    tungstenite::{Error, Message, protocol::WebSocketConfig},
+};
+
+use super::fleet::{Process, Setup};
+
+/// How long a client waits for the answer to its upgrade.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// A connected client; it leaves when it is dropped.
+pub(super) struct Guest {
+    pub(super) id: String,
+    /// The node, as the registry names it.
+    pub(super) node: String,
+    /// When it asked to be let in, and when it was.
+    pub(super) asked: Instant,
+    pub(super) entered: Instant,
+    seen: Arc<Mutex<Seen>>,
+    changed: watch::Receiver<()>,
+    reading: AbortHandle,
+}
+
+/// What a client saw.
+#[derive(Debug, Default)]
+struct Seen {
+    texts: Vec<String>,
+    end: Option<End>,
+}
+
+/// How and when a connection ended.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct End {
+    /// The code of the close frame, if one came.
+    pub(super) code: Option<u16>,
+    /// Whether it was the client that left.
+    pub(super) left: bool,
+    pub(super) at: Instant,
+}
+
+/// Why a client was not let in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// By this status and text.
+    Answer(u16, String),
+    /// Nobody answered.
+    Silence,
+}
+
+impl Guest {
+    /// Connects to a node.
+    pub(super) async fn enter(node: &Process, id: &str) -> Result<Self, Refused> {
+        Self::enter_at(&node.setup, id).await
+    }
+
+    /// Connects to the node of a setup.
+    pub(super) async fn enter_at(node: &Setup, id: &str) -> Result<Self, Refused> {
+        let asked = Instant::now();
+        let url = format!("ws://{}/ws?id={id}", node.clients);
+        // Hundreds of clients live in one process.
+        let config = WebSocketConfig::default().read_buffer_size(4096);
+        let connecting = connect_async_with_config(url, Some(config), true);
+        let socket = match timeout(PATIENCE, connecting).await {
+            Ok(Ok((socket, _))) => socket,
+            Ok(Err(Error::Http(answer))) => {
+                let body = answer.body().as_deref().unwrap_or_default();
+                let text = String::from_utf8_lossy(body).into_owned();
+                return Err(Refused::Answer(answer.status().as_u16(), text));
+            }
+            Ok(Err(_)) | Err(_) => return Err(Refused::Silence),
+        };
+        let (told, changed) = watch::channel(());
+        let seen = Arc::<Mutex<Seen>>::default();
+        let reading = tokio::spawn(read(socket, Arc::clone(&seen), told));
+        Ok(Self {
+            id: id.to_owned(),
+            node: node.advertise.clone(),
+            asked,
+            entered: Instant::now(),
+            seen,
+            changed,
+            reading: reading.abort_handle(),
+        })
+    }
+
+    /// Ends the connection without a word.
+    pub(super) fn leave(&self) {
+        self.reading.abort();
+        let mut seen = self.seen.lock();
+        seen.end.get_or_insert(End {
+            code: None,
+            left: true,
+            at: Instant::now(),
+        });
+    }
+
+    pub(super) fn is_live(&self) -> bool {
+        self.end().is_none()
+    }
+
+    pub(super) fn end(&self) -> Option<End> {
+        self.seen.lock().end
+    }
+
+    pub(super) fn has_heard(&self, text: &str) -> bool {
+        self.seen.lock().texts.iter().any(|heard| heard == text)
+    }
+
+    /// All texts, in the order in which they came.
+    pub(super) fn texts(&self) -> Vec<String> {
+        self.seen.lock().texts.clone()
+    }
+
+    /// Waits for a text; the test's deadline bounds it.
+    pub(super) async fn until_heard(&self, text: &str) {
+        self.until(|seen| seen.texts.iter().any(|heard| heard == text))
+            .await;
+    }
+
+    /// Waits for the end of the connection, and returns the code of its close frame.
+    pub(super) async fn until_ended(&self) -> Option<u16> {
+        self.until(|seen| seen.end.is_some()).await;
+        self.end().unwrap().code
+    }
+
+    async fn until(&self, holds: impl Fn(&Seen) -> bool) {
+        let mut changed = self.changed.clone();
+        while !holds(&self.seen.lock()) {
+            changed.changed().await.expect("the connection lasts");
+        }
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        self.reading.abort();
+    }
+}
+
+async fn read(mut socket: Socket, seen: Arc<Mutex<Seen>>, told: watch::Sender<()>) {
+    let mut code = None;
+    while let Some(Ok(message)) = socket.next().await {
+        match message {
+            Message::Text(text) => seen.lock().texts.push(text.to_string()),
+            Message::Close(frame) => code = frame.map(|frame| frame.code.into()),
+            _ => {}
+        }
+        told.send_replace(());
+    }
+    let (left, at) = (false, Instant::now());
+    seen.lock().end.get_or_insert(End { code, left, at });
+    told.send_replace(());
+}

@@ -1,0 +1,133 @@
+//! A node is stopped (SIGSTOP) for longer than its lease, and goes on.
+//!
+//! Promise: emits to its clients are decided within their second; a client that meanwhile connected
+//! elsewhere keeps its connection and its entry; one that waited at the stopped node and left displaces
+//! nobody, and one that waited and was overtaken is refused; what is still connected to the node is
+//! registered again; no other node's client is closed.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::Instant,
+};
+
+use super::{
+    checker::at_rest,
+    fleet::{self, LEASE, Process, pause},
+    guest::Guest,
+    party::Party,
+    store::Store,
+};
+use crate::kit::{raw::request, run_within};
+
+/// How long an emit may take: the second of its receipt, and what a busy machine adds.
+const DECIDED: Duration = Duration::from_millis(1200);
+
+#[test]
+fn a_node_that_was_stopped_harms_nobody_on_redis() {
+    run_within(Duration::from_secs(40), async {
+        stopped(Store::redis().await).await;
+    });
+}
+
+#[test]
+fn a_node_that_was_stopped_harms_nobody_on_etcd() {
+    run_within(Duration::from_secs(40), async {
+        stopped(Store::etcd().await).await;
+    });
+}
+
+async fn stopped(store: Store) {
+    let registry = store.registry().await;
+    let [a, b, c] = fleet::start(&store.url()).await;
+    let mut party = Party::default();
+    party.fill(&[&a, &b, &c], 30).await;
+    let of_b = party.ids_at(&b);
+    let (moving, staying) = of_b.split_at(15);
+    let others = party.ids_at(&a);
+    b.stop();
+    let begun = Instant::now();
+    // Newer than those who are connected to another node, and gone before they are heard.
+    let left = join_all(others.iter().take(10).map(|id| wait_at(&b, id))).await;
+    // Older than those who connect elsewhere while they wait.
+    let waiting = join_all(moving.iter().take(10).map(|id| wait_at(&b, id))).await;
+    drop(left);
+    while begun.elapsed() < LEASE / 2 {
+        for node in [&a, &c] {
+            for one in node.emit(staying, "meanwhile").await {
+                let is_open = ["unreachable", "unknown"].contains(&one.delivery.as_str());
+                assert!(is_open && one.took < DECIDED, "{one:?}");
+            }
+        }
+    }
+    // Later than those who wait by more than the nodes' clocks differ.
+    for id in moving {
+        party.enter(&a, id).await.unwrap();
+    }
+    for one in c.emit(moving, "moved").await {
+        assert_eq!(one.delivery, "delivered", "{one:?}");
+    }
+    // Until the others have given it up for dead.
+    while registry.locate(&staying[0], true).await.unwrap().is_some() {
+        for one in a.emit(staying, "later").await {
+            assert!(one.delivery != "delivered" && one.took < DECIDED, "{one:?}");
+        }
+        pause().await;
+    }
+    let lasted = begun.elapsed();
+    b.cont();
+    let rest = at_rest(LEASE * 2, &[&a, &b, &c], &party, &registry).await;
+    eprintln!("at rest {rest:?} after a stop of {lasted:?}");
+    assert_eq!(party.ids_at(&b).len(), staying.len(), "they stayed");
+    assert_eq!(
+        party.ids_at(&a).len(),
+        30 + moving.len(),
+        "nobody was closed"
+    );
+    for mut stream in waiting {
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+    }
+}
+
+/// After the pause the node makes up a beat before it lets them in, several of one id together.
+#[test]
+fn clients_that_came_back_to_a_stopped_node_have_one_connection_each() {
+    run_within(Duration::from_secs(30), async {
+        let store = Store::redis().await;
+        let registry = store.registry().await;
+        let [a, b] = fleet::start(&store.url()).await;
+        let mut party = Party::default();
+        party.fill(&[&a, &b], 10).await;
+        let ids: Vec<_> = (0..40).map(|n| format!("again-{n}")).collect();
+        b.stop();
+        let begun = Instant::now();
+        let entering = (0..3).flat_map(|_| ids.iter().map(|id| Guest::enter(&b, id)));
+        let entering = join_all(entering);
+        let resumed = async {
+            // Longer than the node takes for no pause at all.
+            tokio::time::sleep(LEASE * 3 / 4).await;
+            b.cont();
+        };
+        let (entered, ()) = tokio::join!(entering, resumed);
+        for (id, entered) in ids.iter().cycle().zip(entered) {
+            // The older ones may be told so at the door.
+            let _ = party.note(id, entered);
+        }
+        let rest = at_rest(LEASE, &[&a, &b], &party, &registry).await;
+        assert_eq!(party.live().count(), 60, "each has one");
+        eprintln!("at rest {rest:?}, {:?} after the stop", begun.elapsed());
+    });
+}
+
+/// A client at the door of a node that does not answer.
+async fn wait_at(node: &Process, id: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(node.setup.clients).await.unwrap();
+    let request = request(&format!("/ws?id={id}"), "Connection: close\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    stream
+}

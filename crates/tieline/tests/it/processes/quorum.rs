@@ -1,0 +1,51 @@
+//! An etcd of three loses its leader, then its quorum.
+//!
+//! Promise: with a new leader no entry of a live connection is lost; without a quorum it is as with any
+//! registry that is away.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use tokio::time::Instant;
+
+use super::{
+    fleet::{LEASE, pause},
+    outage::Outage,
+    store::reader,
+};
+use crate::kit::{etcd::Etcd, run_within};
+
+#[test]
+fn etcd_without_its_leader_and_then_without_a_quorum() {
+    run_within(Duration::from_mins(1), async {
+        let mut etcd = Etcd::cluster(3).await;
+        let registry = reader(&etcd.url()).await;
+        let mut outage = Outage::prepare(registry, &etcd.url()).await;
+        let ids: BTreeSet<_> = outage.party.live().map(|guest| guest.id.clone()).collect();
+
+        let leader = etcd.leader().await;
+        etcd.kill(leader);
+        let killed = Instant::now();
+        let mut answers = 0;
+        // Until a lease that nobody could renew meanwhile would have run out twice.
+        while killed.elapsed() < LEASE * 2 {
+            for id in &ids {
+                if let Ok(entry) = outage.registry().locate(id, true).await {
+                    assert!(entry.is_some(), "{id} is lost after {:?}", killed.elapsed());
+                    answers += 1;
+                }
+            }
+            pause().await;
+        }
+        assert!(answers > 0, "no new leader");
+        outage.repaired().await;
+        eprintln!("{answers} look-ups found their entry");
+
+        let second = (leader + 1) % 3;
+        etcd.kill(second);
+        outage.meanwhile(LEASE).await;
+        etcd.restart(second, true).await;
+        outage.repaired().await;
+        etcd.restart(leader, true).await;
+        outage.repaired().await;
+    });
+}

@@ -1,0 +1,153 @@
+//! Three nodes are restarted one after the other, under load.
+//!
+//! Promise: what was `Delivered` is read by a client that reads, whenever its node ends; the closes
+//! (1012) are spread over the drain window; clients come back elsewhere at once; and afterwards the
+//! registry holds exactly the live connections.
+
+use std::{cell::Cell, time::Duration};
+
+use tokio::time::Instant;
+
+use super::{
+    checker::at_rest,
+    fleet::{self, Process, pause},
+    guest::Guest,
+    party::Party,
+    store::Store,
+};
+use crate::kit::run_within;
+
+/// Clients of each node at the start.
+const CLIENTS: usize = 40;
+
+/// The time over which a node's closes are spread.
+const WINDOW: Duration = Duration::from_millis(800);
+
+/// What a busy machine adds.
+const SLACK: Duration = Duration::from_millis(600);
+
+#[test]
+fn a_rolling_restart_loses_nothing_that_was_delivered_on_redis() {
+    run_within(Duration::from_mins(1), async {
+        roll(Store::redis().await).await;
+    });
+}
+
+#[test]
+fn a_rolling_restart_loses_nothing_that_was_delivered_on_etcd() {
+    run_within(Duration::from_mins(1), async {
+        roll(Store::etcd().await).await;
+    });
+}
+
+async fn roll(store: Store) {
+    let registry = store.registry().await;
+    let setup = || fleet::Setup {
+        drain_window: WINDOW,
+        ..fleet::setup(&store.url())
+    };
+    let [sender, mut a, mut b, mut c] = fleet::start_with(setup).await;
+    let mut party = Party::default();
+    party.fill(&[&a, &b, &c], CLIENTS).await;
+    let ids: Vec<_> = party.live().map(|guest| guest.id.clone()).collect();
+    let over = Cell::new(false);
+    let restarts = async {
+        // Each time to the two others in turn, the one that was just restarted among them.
+        restart(&mut a, [&b, &c], &mut party).await;
+        restart(&mut b, [&c, &a], &mut party).await;
+        restart(&mut c, [&a, &b], &mut party).await;
+        over.set(true);
+    };
+    let ((), sent) = tokio::join!(restarts, send(&sender, &ids, &over));
+    let nodes = [&sender, &a, &b, &c];
+    let took = at_rest(Duration::from_secs(5), &nodes, &party, &registry).await;
+    assert_eq!(party.live().count(), ids.len(), "everyone is back");
+    party.guests().iter().for_each(in_order);
+    let delivered: Vec<_> = sent.iter().filter(|sent| sent.delivered).collect();
+    for Sent { id, text, .. } in &delivered {
+        let mut guests = party.guests().iter().filter(|guest| guest.id == *id);
+        assert!(
+            guests.any(|guest| guest.has_heard(text)),
+            "{id} lost {text}"
+        );
+    }
+    let (sent, delivered) = (sent.len(), delivered.len());
+    assert!(delivered > sent / 2, "{delivered} of {sent}");
+    eprintln!("{delivered} of {sent} delivered, all of them read; at rest after {took:?}");
+}
+
+/// What a connection read came in the order in which it was sent.
+fn in_order(guest: &Guest) {
+    let texts = guest.texts().into_iter();
+    let numbers = texts.filter_map(|text| text.strip_prefix('n')?.parse::<usize>().ok());
+    let numbers: Vec<_> = numbers.collect();
+    assert!(numbers.is_sorted(), "{} read {numbers:?}", guest.id);
+}
+
+/// One message to one client.
+struct Sent {
+    id: String,
+    text: String,
+    delivered: bool,
+}
+
+/// Sends number after number to everyone, until it is over.
+async fn send(sender: &Process, ids: &[String], over: &Cell<bool>) -> Vec<Sent> {
+    let mut all = Vec::new();
+    for number in 0.. {
+        if over.get() {
+            break;
+        }
+        let text = format!("n{number}");
+        let emitted = sender.emit(ids, &text).await.into_iter();
+        all.extend(emitted.map(|one| Sent {
+            delivered: one.delivery == "delivered",
+            id: one.id,
+            text: text.clone(),
+        }));
+        pause().await;
+    }
+    all
+}
+
+/// Ends a node in order and starts it again at once; its clients go to the others.
+async fn restart(node: &mut Process, others: [&Process; 2], party: &mut Party) {
+    let leaving = party.ids_at(node);
+    node.terminate();
+    let asked = Instant::now();
+    let mut ends = Vec::new();
+    while ends.len() < leaving.len() {
+        for id in &leaving {
+            let guest = party.last(id);
+            let end = guest.end().filter(|_| guest.node == node.address());
+            if let Some(end) = end {
+                assert_eq!(end.code, Some(1012), "{id}");
+                ends.push(end.at - asked);
+                let next = others[ends.len() % others.len()];
+                let entered = Guest::enter(next, id).await;
+                party.note(id, entered).unwrap();
+            }
+        }
+        pause().await;
+    }
+    assert!(node.ended().await.success(), "an orderly end");
+    let drained = asked.elapsed();
+    spread(&mut ends);
+    let ended = Instant::now();
+    *node = Process::start(node.setup.clone()).await;
+    let again = ended.elapsed();
+    eprintln!("drained within {drained:?}, served again {again:?} later");
+}
+
+/// The closes fill the window, and do not go beyond it.
+fn spread(ends: &mut [Duration]) {
+    ends.sort_unstable();
+    let (first, last) = (ends[0], ends[ends.len() - 1]);
+    assert!(first < SLACK && last < WINDOW + SLACK, "{ends:?}");
+    for quarter in 0..4 {
+        let part = WINDOW / 4;
+        let within = first + part * quarter..first + part * (quarter + 1);
+        let some = ends.iter().any(|end| within.contains(end));
+        assert!(some, "no close within {within:?}: {ends:?}");
+    }
+}

@@ -1,0 +1,81 @@
+//! A registry's servers, and what can happen to all of them at once.
+
+use std::sync::Arc;
+
+use tieline::registry::{self, Registry};
+
+use crate::kit::{etcd::Etcd, redis::Redis};
+
+/// Servers of one registry; killed when it is dropped.
+pub(super) enum Store {
+    Redis(Redis),
+    Etcd(Etcd),
+}
+
+/// The only server of an etcd that has one.
+const ONLY: usize = 0;
+
+impl Store {
+    /// A Redis that keeps nothing when it is killed.
+    pub(super) async fn redis() -> Self {
+        Self::Redis(Redis::start().await)
+    }
+
+    /// An etcd of one server.
+    pub(super) async fn etcd() -> Self {
+        Self::Etcd(Etcd::start().await)
+    }
+
+    pub(super) fn url(&self) -> String {
+        match self {
+            Self::Redis(redis) => redis.url(),
+            Self::Etcd(etcd) => etcd.url(),
+        }
+    }
+
+    /// Halts it: it keeps its connections and answers nothing.
+    pub(super) fn stop(&mut self) {
+        match self {
+            Self::Redis(redis) => redis.stop(),
+            Self::Etcd(etcd) => etcd.stop(ONLY),
+        }
+    }
+
+    /// Lets it go on, and waits until it answers.
+    pub(super) async fn cont(&mut self) {
+        match self {
+            Self::Redis(redis) => redis.cont(),
+            Self::Etcd(etcd) => {
+                etcd.cont(ONLY);
+                etcd.healthy(ONLY).await;
+            }
+        }
+    }
+
+    /// Kills it: its connections end, new ones are refused.
+    pub(super) fn kill(&mut self) {
+        match self {
+            Self::Redis(redis) => redis.kill(),
+            Self::Etcd(etcd) => etcd.kill(ONLY),
+        }
+    }
+
+    /// Starts it again after [`Store::kill`], Redis without data, and waits until it answers.
+    pub(super) async fn restart(&mut self) {
+        match self {
+            Self::Redis(redis) => redis.restart().await,
+            Self::Etcd(etcd) => etcd.restart(ONLY, true).await,
+        }
+    }
+
+    /// The registry as the nodes know it.
+    pub(super) async fn registry(&self) -> Arc<dyn Registry> {
+        reader(&self.url()).await
+    }
+}
+
+/// The registry at a URL as the nodes know it.
+pub(super) async fn reader(url: &str) -> Arc<dyn Registry> {
+    let setup = super::fleet::setup(url);
+    registry::connect(url, &setup.prefix).await.unwrap()
+}
