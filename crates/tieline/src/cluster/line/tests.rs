@@ -170,3 +170,43 @@ proptest! {
         prop_assert!(counts.values().all(|count| *count == 1));
     }
 }
+
+#[test]
+fn a_client_that_may_be_sent_messages_back_is_waited_for() {
+    let line = TestLine::new(1000);
+    assert!(!line.waits("client 1"));
+    line.await_returns(&id(1));
+    assert!(line.waits("client 1") && !line.waits("client 2"));
+    assert_eq!(line.add(&id(1), (1, 1), 1, true), Added::Waits);
+    line.found(&id(1), &true);
+    let mut left = Vec::new();
+    dispatch(&line, &mut left);
+    assert_eq!(left, []);
+    line.add_returned(&id(1), (1, 0), 1);
+    line.returned_all(&id(1));
+    line.returned_all(&id(1));
+    line.found(&id(1), &true);
+    dispatch(&line, &mut left);
+    assert_eq!(left, [Left::One(1, 0), Left::One(1, 1)]);
+    assert!(line.is_idle() && !line.waits("client 1"));
+}
+
+#[test]
+fn what_came_back_and_was_overtaken_is_taken_out() {
+    let line = TestLine::new(10);
+    for n in [3, 5, 7] {
+        line.add_returned(&id(1), (1, n), 4);
+    }
+    assert_eq!(
+        line.overtaken("client 1", |(_, n)| *n < 6),
+        [(1, 3), (1, 5)]
+    );
+    assert_eq!(line.overtaken("client 2", |_| true), []);
+    line.returned_all(&id(1));
+    line.found(&id(1), &true);
+    let mut left = Vec::new();
+    dispatch(&line, &mut left);
+    assert_eq!(left, [Left::One(1, 7)]);
+    // Their room is free again.
+    assert_eq!(line.add(&id(2), (2, 8), 10, false), Added::Look);
+}
