@@ -211,10 +211,16 @@ impl<S: Surroundings> Claims<S> {
         self.0.bell.notify_one();
     }
 
-    /// A peer looked for a client here who is not: if the registry sent it here, it is wrong.
+    /// A peer looked for a client here who is not: if the registry sent it here, it is wrong. Where more
+    /// waits than the registry can be told of at once, the next comparison finds it too: strangers'
+    /// questions must not pile up here.
     pub(crate) fn missed(&self, id: &str) {
-        if let Ok(id) = ClientId::new(id) {
-            self.0.slots.lock().sweep([id]);
+        let mut slots = self.0.slots.lock();
+        if let Ok(id) = ClientId::new(id)
+            && slots.is_joined()
+            && slots.paced() < pump::BATCH
+        {
+            slots.sweep([id]);
             self.0.upkeep.ring();
         }
     }

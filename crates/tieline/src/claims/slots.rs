@@ -276,6 +276,11 @@ impl<C> Slots<C> {
             }
     }
 
+    /// How many ids wait that are not urgent.
+    pub(crate) fn paced(&self) -> usize {
+        self.paced.len()
+    }
+
     /// Brings an answer back.
     pub(crate) fn answered(&mut self, request: Request, answered: Answered) -> Vec<Effect<C>> {
         let Request { session, work } = request;

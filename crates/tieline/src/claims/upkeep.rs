@@ -67,7 +67,8 @@ pub(super) async fn run<S: Surroundings>(claims: Claims<S>) {
         }
         if inner.upkeep.compare.swap(false, Ordering::AcqRel) {
             inner.slots.lock().audit();
-            sweep = Some(Cursor::default());
+            // A sweep under way goes on: begun anew each time, it might never come to the end.
+            sweep.get_or_insert_with(Cursor::default);
             // Jittered, so that nodes which began together do not audit together.
             next = Instant::now() + inner.terms.audit.mul_f64(0.9 + 0.2 * fastrand::f64());
         }

@@ -49,6 +49,19 @@ impl Admission {
         self.routes.call(request).await
     }
 
+    /// Whether a request is a peer's: one that is let in, for what peers ask.
+    pub(super) fn is_of_peer(&self, request: &Request<Incoming>) -> bool {
+        let path = request.uri().path();
+        let service = path.split('/').nth(1).unwrap_or_default();
+        let shown = request.headers().get(AUTHORIZATION).map(AsRef::as_ref);
+        [
+            LinkServer::<Exchanges>::NAME,
+            WebsocketServer::<Unary>::NAME,
+        ]
+        .contains(&service)
+            && (!self.wants_secret(path) || self.trust.check(shown).is_ok())
+    }
+
     /// Health and reflection tell a stranger nothing that matters.
     fn wants_secret(&self, path: &str) -> bool {
         let service = path.split('/').nth(1).unwrap_or_default();

@@ -244,7 +244,10 @@ impl Serving {
         let _end = EndWith(&tasks);
         let asked = AtomicBool::new(false);
         let service = service_fn(|request: http::Request<Incoming>| {
-            asked.store(true, Ordering::Relaxed);
+            // Others do not keep their connection for long: it holds a place that a peer may need.
+            if self.admission.is_of_peer(&request) {
+                asked.store(true, Ordering::Relaxed);
+            }
             self.admission.clone().call(request, from)
         });
         let connection = http2::Builder::new(tasks.clone())

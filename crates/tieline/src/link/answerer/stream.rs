@@ -210,8 +210,14 @@ impl Stream for Exchange {
                 break;
             }
         }
+        // Again, for what this call has put there: until it is polled, nothing wakes this task for it.
+        this.poll_later(cx);
         if let Some(reply) = this.reply.take() {
             return Poll::Ready(Some(Ok(reply)));
+        }
+        if this.end.as_ref().is_some_and(is_orderly) && !this.later.is_empty() {
+            // What was read is answered before the node's end; the port's own deadline bounds it.
+            return Poll::Pending;
         }
         if let Some(status) = this.end.take() {
             this.ended = true;
@@ -220,6 +226,11 @@ impl Stream for Exchange {
         this.handled = 0;
         Poll::Pending
     }
+}
+
+/// Whether a stream ends because its node does.
+fn is_orderly(status: &Status) -> bool {
+    status.message() == wire::NODE_ENDS
 }
 
 fn superseded() -> Status {

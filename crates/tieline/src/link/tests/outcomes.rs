@@ -1,9 +1,9 @@
 //! The outcome of each kind of post.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, time::Instant};
 
 use super::kit::{Node, Script, ask, code, emit, everyone, open, run, settings, three};
 use crate::link::{
@@ -109,5 +109,28 @@ fn a_probe_finds_the_process_and_disturbs_no_stream() {
         assert_eq!(node.script.greeted.lock().len(), 1);
         node.port.shutdown(std::time::Duration::from_secs(1)).await;
         probe(&address, &ours).await.unwrap_err();
+    });
+}
+
+#[test]
+fn an_answer_that_comes_later_leaves_when_it_is_decided() {
+    run(async {
+        let script = Script {
+            many: Some(Semaphore::new(0)),
+            ..Script::default()
+        };
+        let node = Node::with(settings(), script).await;
+        let link = open(node.address());
+        for _ in 0..5 {
+            // Nothing but the answer itself is about to wake the stream.
+            assert_eq!(link.ask(emit("a", "x")).await, code(Code::Delivered));
+            let later = link.send(everyone());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            node.script.many.as_ref().unwrap().add_permits(1);
+            let decided = Instant::now();
+            assert_eq!(later.await.unwrap(), Outcome::Reached(three()));
+            let took = decided.elapsed();
+            assert!(took < Duration::from_millis(150), "{took:?}");
+        }
     });
 }

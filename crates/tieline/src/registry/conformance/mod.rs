@@ -195,6 +195,7 @@ scenarios! {
         a_held_claim_yields_to_a_foreign_write
         an_exclusive_claim_displaces_nobody
         an_exclusive_claim_takes_from_the_dead
+        its_own_address_is_not_foreign
         claims_need_a_lease
         claims_of_a_replaced_process_are_lost
         a_release_spares_the_newer

@@ -70,7 +70,7 @@ impl Seen {
         let shadow = self.shadow.as_ref();
         let mine = shadow.is_some_and(|own| own.address == session.address);
         let late = shadow.is_some_and(|own| claim.stamp <= own.stamp);
-        let foreign = self.foreign();
+        let foreign = self.foreign(session);
         if let Some(by) = foreign
             && (claim.kind != ClaimKind::Fresh || mine && late)
         {
@@ -99,11 +99,13 @@ impl Seen {
         write(claim.stamp, Some(other), unless)
     }
 
-    /// The entry, if a program wrote it that knows no shadows.
-    fn foreign(&self) -> Option<&KeyValue> {
+    /// The entry, if a program wrote it that knows no shadows. What names the claimant is not foreign:
+    /// of two entries only the shadow was lost.
+    fn foreign(&self, session: &Session) -> Option<&KeyValue> {
         self.place.as_ref().filter(|place| {
-            let ours = |own: &Own| own.address.as_bytes() == &place.value[..];
-            !self.shadow.as_ref().is_some_and(ours)
+            let names = |address: &str| address.as_bytes() == &place.value[..];
+            let shadowed = self.shadow.as_ref().is_some_and(|own| names(&own.address));
+            !shadowed && !names(&session.address)
         })
     }
 
@@ -114,7 +116,7 @@ impl Seen {
             |kv: &Option<KeyValue>| kv.as_ref().is_some_and(|kv| kv.lease == session.lease);
         leased(&self.place)
             && leased(&self.own)
-            && self.foreign().is_none()
+            && self.foreign(session).is_none()
             && self.stamp() == Some(stamp)
     }
 }

@@ -115,8 +115,10 @@ impl Own {
     /// `None` for what no node can have written.
     pub(super) fn read(kv: &KeyValue) -> Option<Self> {
         let (stamp, address) = str::from_utf8(&kv.value).ok()?.split_once(' ')?;
+        // No node of ours writes a later one, and it would win for ever.
+        let stamp = stamp.parse().ok().filter(|stamp| *stamp < 1 << 53)?;
         Some(Self {
-            stamp: Stamp(stamp.parse().ok()?),
+            stamp: Stamp(stamp),
             address: address.into(),
         })
     }

@@ -169,7 +169,9 @@ impl Data {
     fn taker(&self, address: &Arc<str>, claim: &Claim, now: u64) -> Option<Arc<str>> {
         let own = self.owns.get(&claim.id);
         let place = self.places.get(&claim.id);
-        let foreign = place.filter(|place| own.is_none_or(|own| own.address != **place));
+        // What names the claimant is not foreign: of two entries only the shadow was lost.
+        let foreign = place
+            .filter(|place| **place != *address && own.is_none_or(|own| own.address != **place));
         let ours = own.is_some_and(|own| own.address == *address);
         let late = own.is_some_and(|own| claim.stamp <= own.stamp);
         let yields = match claim.kind {

@@ -32,9 +32,11 @@ impl Fault {
     pub(super) fn during(self, what: &str) -> RegistryError {
         let Self { server, error } = self;
         if let Some(advice) = advice(&error) {
-            return RegistryError::refused(format!("{what} on Redis at {server}: {advice}"), error);
+            let what = format!("{what} (Redis at {server}): {advice}");
+            return RegistryError::refused(what, error.to_string());
         }
-        RegistryError::new(format!("{what} on Redis at {server}"), error)
+        // As text: the library's error says what its cause says too.
+        RegistryError::new(format!("{what} (Redis at {server})"), error.to_string())
     }
 }
 

@@ -157,7 +157,7 @@ impl Etcd {
 
     /// Stops a server: it keeps its connections and answers nothing.
     pub(crate) fn stop(&mut self, member: usize) {
-        self.members[member].signal(Signal::STOP);
+        self.members[member].stand_still();
         self.members[member].stopped = true;
     }
 
@@ -227,6 +227,10 @@ impl Member {
         });
         self.process = Some(process);
         self.stopped = false;
+    }
+
+    fn stand_still(&self) {
+        super::child::stop_process(self.process.as_ref().expect("it runs"));
     }
 
     fn signal(&self, signal: Signal) {

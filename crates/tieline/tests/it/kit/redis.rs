@@ -140,7 +140,7 @@ impl Redis {
 
     /// Halts the process: it keeps its connections and answers nothing.
     pub(crate) fn stop(&self) {
-        kill_process(Pid::from_child(&self.process), Signal::STOP).unwrap();
+        super::child::stop_process(&self.process);
     }
 
     /// Lets it go on.

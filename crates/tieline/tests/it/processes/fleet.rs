@@ -136,7 +136,7 @@ impl Process {
 
     /// Halts it: its connections stay, and it does nothing.
     pub(super) fn stop(&self) {
-        self.signal(Signal::STOP);
+        crate::kit::child::stop_process(&self.child);
     }
 
     /// Lets it go on.

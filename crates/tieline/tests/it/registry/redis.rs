@@ -114,10 +114,25 @@ async fn claim(
     session: &Session,
     id: &str,
 ) -> Result<Claimed, RegistryError> {
+    claim_as(registry, session, id, ClaimKind::Fresh).await
+}
+
+/// Claims an id that was granted before.
+async fn hold(registry: &RedisRegistry, session: &Session, id: &str) -> Claimed {
+    let claimed = claim_as(registry, session, id, ClaimKind::Held).await;
+    claimed.unwrap()
+}
+
+async fn claim_as(
+    registry: &RedisRegistry,
+    session: &Session,
+    id: &str,
+    kind: ClaimKind,
+) -> Result<Claimed, RegistryError> {
     let claim = Claim {
         id: ClientId::new(id).unwrap(),
         stamp: Stamp(100),
-        kind: ClaimKind::Fresh,
+        kind,
     };
     registry.claim(session, &[claim]).await
 }

@@ -100,6 +100,21 @@ pub(in super::super) async fn an_exclusive_claim_displaces_nobody(bench: &dyn Be
     Ok(())
 }
 
+/// A node's own address without a shadow is what is left of a loss, or of another program that was at
+/// that address: neither keeps its clients away.
+pub(in super::super) async fn its_own_address_is_not_foreign(bench: &dyn Bench) -> Played {
+    let desk = Desk::open(bench).await;
+    let (a, b) = (desk.join(A).await, desk.join(B).await);
+    for (name, kind) in [("x", Held), ("y", Exclusive), ("z", Fresh)] {
+        done(desk.registry.set(name, A).await);
+        assert_eq!(desk.claim(&a, name, 20, kind).await, granted(), "{kind:?}");
+        desk.assert_at(name, A, 20).await;
+    }
+    done(desk.registry.set("v", A).await);
+    assert_eq!(desk.claim(&b, "v", 20, Held).await, taken(A));
+    Ok(())
+}
+
 /// Where the registry removes what the dead leave, there is nobody to displace.
 pub(in super::super) async fn an_exclusive_claim_takes_from_the_dead(bench: &dyn Bench) -> Played {
     let desk = Desk::open(bench).await;

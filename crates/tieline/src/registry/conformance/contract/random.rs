@@ -27,7 +27,9 @@ impl Rule {
         let place = self.places.get(name).cloned();
         let own = self.owns.get(name).cloned();
         let writer = own.as_ref().map(|(_, writer)| writer.clone());
-        let foreign = place.clone().filter(|place| Some(place) != writer.as_ref());
+        let foreign = place
+            .clone()
+            .filter(|place| Some(place) != writer.as_ref() && place != address);
         let known = own.as_ref().map_or(0, |(known, _)| *known);
         let mine = writer.as_ref() == Some(address);
         let taker = match (foreign, writer.clone()) {

@@ -23,8 +23,10 @@ local function grant(id, stamp, place, shadow, held_stamp, holder)
   -- replication.
   if shadow ~= value then redis.call('HSET', owns, id, value) end
   if place ~= address then redis.call('HSET', places, id, address) end
-  if holder == address then return 0 end
+  -- Also where it should stand there: a set that was lost is filled again. What it does not name, no
+  -- sweep and no reaper finds.
   redis.call('SADD', mine, id)
+  if holder == address then return 0 end
   if not holder then return 0 end
   redis.call('SREM', sets .. holder, id)
   return '+' .. holder
@@ -35,7 +37,8 @@ for i = 3, #ARGV, 3 do
   local id, stamp, kind = ARGV[i], ARGV[i + 1], ARGV[i + 2]
   local place, shadow = redis.call('HGET', places, id), redis.call('HGET', owns, id)
   local held_stamp, holder = owner(shadow)
-  local foreign = place and place ~= holder and place
+  -- What names the claimant is not foreign: of two entries only the shadow was lost.
+  local foreign = place and place ~= holder and place ~= address and place
   local by = taker(stamp, kind, foreign, held_stamp, holder)
   if by then
     -- A foreign program deleted what the holder wrote: put it back.

@@ -29,9 +29,12 @@ local function member(address, process)
   return redis.call('HGET', nodes, address) == process and lives(address)
 end
 
--- Stamp and address of a shadow; nothing for a missing one.
+-- Stamp and address of a shadow; nothing for a missing one, nor for one that no node of ours has
+-- written: a stamp beyond what is exact would win for ever.
 local function owner(shadow)
-  if shadow then return string.match(shadow, '^(%d+) (.*)$') end
+  if not shadow then return nil end
+  local stamp, address = string.match(shadow, '^(%d+) (.*)$')
+  if stamp and tonumber(stamp) < 2 ^ 53 then return stamp, address end
 end
 
 -- Takes the lease until `lease` ms from now, moves the clock on, and says what a node learns of its

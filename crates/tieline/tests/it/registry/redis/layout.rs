@@ -7,7 +7,7 @@ use tieline::{
     registry::{Cursor, RedisRegistry, Registry, Release, Released, Stamp},
 };
 
-use super::{NODE, PREFIX, claim, granted, join};
+use super::{NODE, PREFIX, claim, granted, hold, join};
 use crate::kit::{redis::Redis, run};
 
 async fn keys(redis: &Redis) -> BTreeSet<String> {
@@ -80,5 +80,45 @@ fn what_is_no_client_is_passed_over() {
             .await;
         let found = registry.locate("a", true).await.unwrap().unwrap();
         assert_eq!(&*found.address, "");
+    });
+}
+
+#[test]
+fn whichever_key_is_lost_a_repeated_claim_puts_it_back() {
+    run(async {
+        let redis = Redis::start().await;
+        let registry = RedisRegistry::connect(&redis.url(), PREFIX).await.unwrap();
+        let session = join(&registry).await;
+        assert_eq!(claim(&registry, &session, "a").await.unwrap(), granted());
+        let before = keys(&redis).await;
+        let set = format!("{{{PREFIX}}}:node:{NODE}");
+        for key in [PREFIX, &format!("{{{PREFIX}}}:own"), &set] {
+            redis.command::<u64>(&["DEL", key]).await;
+            assert_eq!(hold(&registry, &session, "a").await, granted(), "{key}");
+            assert_eq!(keys(&redis).await, before, "{key}");
+        }
+    });
+}
+
+#[test]
+fn a_shadow_that_no_node_has_written_holds_nobody_back() {
+    run(async {
+        let redis = Redis::start().await;
+        let registry = RedisRegistry::connect(&redis.url(), PREFIX).await.unwrap();
+        let session = join(&registry).await;
+        let own = format!("{{{PREFIX}}}:own");
+        for shadow in [
+            "",
+            "x",
+            "99999999999999999999999 127.0.0.1:1",
+            "-1 127.0.0.1:1",
+        ] {
+            redis.command::<u64>(&["HSET", &own, "a", shadow]).await;
+            assert_eq!(
+                claim(&registry, &session, "a").await.unwrap(),
+                granted(),
+                "{shadow}"
+            );
+        }
     });
 }
