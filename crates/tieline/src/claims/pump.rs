@@ -82,9 +82,7 @@ impl<S: Surroundings> Claims<S> {
         what: &str,
         answer: impl Future<Output = Result<T, RegistryError>>,
     ) -> Result<T, RegistryError> {
-        tokio::time::timeout(self.0.terms.timeout, answer)
-            .await
-            .unwrap_or_else(|_| Err(RegistryError::timeout(what)))
+        RegistryError::within(self.0.terms.timeout, what, answer).await
     }
 
     fn effect(&self, effect: Effect<Arc<crate::hub::Member>>) {

@@ -228,7 +228,7 @@ impl Cluster {
         arrival: Instant,
         exclusive: bool,
     ) -> Verdict {
-        self.inner.comes_home(&Arc::from(&*member.id));
+        self.inner.comes_home(&member.id);
         match self.inner.claims() {
             Some(claims) => claims.connect(member, Local::of(arrival), exclusive).await,
             None => Verdict::Undecided,

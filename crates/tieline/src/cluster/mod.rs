@@ -261,8 +261,7 @@ impl Inner {
         what: &str,
         answer: impl Future<Output = Result<T, RegistryError>>,
     ) -> Result<T, RegistryError> {
-        let answer = tokio::time::timeout(self.timeout, answer).await;
-        answer.unwrap_or_else(|_| Err(RegistryError::timeout(what)))
+        RegistryError::within(self.timeout, what, answer).await
     }
 }
 

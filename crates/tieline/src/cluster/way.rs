@@ -30,10 +30,11 @@ impl Inner {
 
     /// A client of another node has come to this one. What was sent there and comes back goes before what
     /// is sent from now on.
-    pub(super) fn comes_home(self: &Arc<Self>, id: &Arc<str>) {
+    pub(super) fn comes_home(self: &Arc<Self>, id: &str) {
         let Some(route) = self.routes.take(id) else {
             return;
         };
+        let id: &Arc<str> = &id.into();
         self.line.await_returns(id);
         let marker = Ticket::Mark(Arc::clone(self), Arc::clone(id));
         let link = &route.peer.link;

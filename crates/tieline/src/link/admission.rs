@@ -12,7 +12,7 @@ use http::{Request, Response, header::AUTHORIZATION};
 use hyper::body::Incoming;
 use parking_lot::Mutex;
 use tokio::time::Instant;
-use tonic::{body::Body, codegen::Service, server::NamedService, service::Routes};
+use tonic::{Status, body::Body, codegen::Service, server::NamedService, service::Routes};
 
 use super::{
     answerer::{Exchanges, Unary},
@@ -31,45 +31,36 @@ pub(super) struct Admission {
 }
 
 impl Admission {
-    /// Answers a request, or refuses it.
+    /// Whether a request is a peer's: one that is let in, for what peers ask. Health and reflection tell a
+    /// stranger nothing that matters.
+    pub(super) fn admit(&self, request: &Request<Incoming>) -> Result<bool, Status> {
+        let service = request.uri().path().split('/').nth(1);
+        let wants_secret = match service.unwrap_or_default() {
+            LinkServer::<Exchanges>::NAME => true,
+            WebsocketServer::<Unary>::NAME => !self.open_unary,
+            _ => return Ok(false),
+        };
+        if wants_secret {
+            let shown = request.headers().get(AUTHORIZATION);
+            self.trust.check(shown.map(AsRef::as_ref))?;
+        }
+        Ok(true)
+    }
+
+    /// Answers a request that was let in, or says why it was not.
     pub(super) async fn call(
         mut self,
         mut request: Request<Incoming>,
+        admitted: Result<bool, Status>,
         from: SocketAddr,
     ) -> Result<Response<Body>, std::convert::Infallible> {
-        let shown = request.headers().get(AUTHORIZATION).map(AsRef::as_ref);
-        if self.wants_secret(request.uri().path())
-            && let Err(status) = self.trust.check(shown)
-        {
+        if let Err(status) = admitted {
             self.warnings.warn(from, &status.message());
             let (parts, ()) = status.into_http::<()>().into_parts();
             return Ok(Response::from_parts(parts, Body::empty()));
         }
         request.extensions_mut().insert(Caller(from));
         self.routes.call(request).await
-    }
-
-    /// Whether a request is a peer's: one that is let in, for what peers ask.
-    pub(super) fn is_of_peer(&self, request: &Request<Incoming>) -> bool {
-        let path = request.uri().path();
-        let service = path.split('/').nth(1).unwrap_or_default();
-        let shown = request.headers().get(AUTHORIZATION).map(AsRef::as_ref);
-        [
-            LinkServer::<Exchanges>::NAME,
-            WebsocketServer::<Unary>::NAME,
-        ]
-        .contains(&service)
-            && (!self.wants_secret(path) || self.trust.check(shown).is_ok())
-    }
-
-    /// Health and reflection tell a stranger nothing that matters.
-    fn wants_secret(&self, path: &str) -> bool {
-        let service = path.split('/').nth(1).unwrap_or_default();
-        match service {
-            LinkServer::<Exchanges>::NAME => true,
-            WebsocketServer::<Unary>::NAME => !self.open_unary,
-            _ => false,
-        }
     }
 }
 

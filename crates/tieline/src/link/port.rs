@@ -245,10 +245,11 @@ impl Serving {
         let asked = AtomicBool::new(false);
         let service = service_fn(|request: http::Request<Incoming>| {
             // Others do not keep their connection for long: it holds a place that a peer may need.
-            if self.admission.is_of_peer(&request) {
+            let admitted = self.admission.admit(&request);
+            if matches!(admitted, Ok(true)) {
                 asked.store(true, Ordering::Relaxed);
             }
-            self.admission.clone().call(request, from)
+            self.admission.clone().call(request, admitted, from)
         });
         let connection = http2::Builder::new(tasks.clone())
             .timer(TokioTimer::new())

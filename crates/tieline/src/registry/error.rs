@@ -1,6 +1,6 @@
 //! What a registry could not do.
 
-use std::{error::Error, fmt};
+use std::{error::Error, fmt, time::Duration};
 
 /// A registry did not answer, or answered with an error.
 ///
@@ -41,6 +41,17 @@ impl RegistryError {
             refusal: false,
             source: None,
         }
+    }
+
+    /// An answer within a deadline, or the error that none came.
+    pub(crate) async fn within<T>(
+        deadline: Duration,
+        what: &str,
+        answer: impl Future<Output = Result<T, Self>>,
+    ) -> Result<T, Self> {
+        tokio::time::timeout(deadline, answer)
+            .await
+            .unwrap_or_else(|_| Err(Self::timeout(what)))
     }
 
     /// Whether the configuration has to change before it can work.
