@@ -108,6 +108,7 @@ mod id;
 mod link;
 mod listener;
 mod node;
+mod receipt;
 #[cfg(feature = "cluster")]
 pub mod registry;
 mod scratch;
@@ -121,12 +122,13 @@ pub use self::listener::{Tls, TlsError};
 pub use self::{
     close::CloseReason,
     config::{Config, ConfigError, Duplicate, Origins, SlowConsumer},
-    delivery::{Delivery, Reached, Receipt},
+    delivery::{Delivery, Reached},
     handler::{ConnectionError, Handler},
     hub::{Connection, Except, Hub, JoinError},
     id::{ClientId, MAX_NAME, NameError},
     listener::{Body, BodyError, HttpService, Listener},
     node::{Drained, Node, NodeService},
+    receipt::Receipt,
     upgrade::{Accept, Farewell, Refusal, Upgrade, UpgradeRequest},
 };
 #[cfg(feature = "cluster")]

@@ -47,19 +47,11 @@ impl Yardstick {
     /// Reading goes on while the receipt is out.
     fn direct(&self, connection: &Connection, argument: &str) {
         let (id, payload) = argument.split_once(':').unwrap_or_default();
-        let mut receipt = self.cluster.emit(id, payload);
-        match receipt.try_outcome() {
-            Some(delivery) if delivery.is_delivered() => {}
-            Some(delivery) => drop(connection.emit(format!("!{delivery}"))),
-            None => {
-                let sender = connection.clone();
-                tokio::spawn(async move {
-                    let delivery = receipt.await;
-                    if !delivery.is_delivered() {
-                        sender.emit(format!("!{delivery}"));
-                    }
-                });
+        let sender = connection.clone();
+        self.cluster.emit(id, payload).on_outcome(move |delivery| {
+            if !delivery.is_delivered() {
+                sender.emit(format!("!{delivery}"));
             }
-        }
+        });
     }
 }

@@ -179,8 +179,8 @@ impl Cluster {
     }
 
     fn away(&self, id: &str, deed: Deed) -> Receipt {
-        let (sender, receipt) = Receipt::told();
-        let one = One::new(id, deed, Reply::Delivery(sender));
+        let (teller, receipt) = Receipt::told();
+        let one = One::new(id, deed, Reply::Delivery(teller));
         self.inner.send_away(one);
         receipt
     }

@@ -15,6 +15,7 @@ use crate::{
     Delivery, JoinError, Receipt,
     hub::Member,
     link::{Outcome, Post, Unsent, wire},
+    receipt::Teller,
     registry::{Entry, Owner, Stamp},
 };
 
@@ -55,7 +56,7 @@ pub(super) enum Deed {
 /// Who waits for the outcome.
 #[derive(Debug)]
 pub(super) enum Reply {
-    Delivery(oneshot::Sender<Delivery>),
+    Delivery(Teller<Delivery>),
     Membership(oneshot::Sender<Membership>),
 }
 
@@ -137,7 +138,7 @@ impl One {
     /// Tells whoever waits; nobody may.
     pub(super) fn end(self, fate: Fate) {
         match self.reply {
-            Reply::Delivery(sender) => drop(sender.send(fate.into())),
+            Reply::Delivery(teller) => teller.tell(fate.into()),
             Reply::Membership(sender) => drop(sender.send(fate.into())),
         }
     }

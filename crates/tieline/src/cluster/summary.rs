@@ -2,10 +2,9 @@
 
 use std::{fmt, sync::Arc};
 
-use parking_lot::Mutex;
-use tokio::sync::oneshot;
+use parking_lot::{Mutex, MutexGuard};
 
-use crate::{Delivery, Receipt, delivery::Reached};
+use crate::{Delivery, Reached, Receipt, receipt::Teller};
 
 /// What became of a message to many clients of the cluster.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -64,17 +63,17 @@ pub(super) struct Gather(Mutex<Gathering>);
 struct Gathering {
     open: usize,
     summary: Summary,
-    receipt: Option<oneshot::Sender<Summary>>,
+    teller: Option<Teller<Summary>>,
 }
 
 impl Gather {
     /// A gathering that stays open until [`Gather::close`], and its receipt.
     pub(super) fn open() -> (Arc<Self>, Receipt<Summary>) {
-        let (sender, receipt) = Receipt::told();
+        let (teller, receipt) = Receipt::told();
         let gathering = Gathering {
             open: 1,
             summary: Summary::default(),
-            receipt: Some(sender),
+            teller: Some(teller),
         };
         (Arc::new(Self(Mutex::new(gathering))), receipt)
     }
@@ -91,23 +90,25 @@ impl Gather {
             gathering.summary.reached.add(reached);
         }
         gathering.summary.nodes.push(NodeReached { node, outcome });
-        gathering.end_one();
+        Gathering::end_one(gathering);
     }
 
     /// All parts are expected.
     pub(super) fn close(&self) {
-        self.0.lock().end_one();
+        Gathering::end_one(self.0.lock());
     }
 }
 
 impl Gathering {
-    fn end_one(&mut self) {
-        self.open -= 1;
-        if self.open == 0
-            && let Some(receipt) = self.receipt.take()
+    /// Ends a part; the last one tells the sum, under no lock.
+    fn end_one(mut gathering: MutexGuard<'_, Self>) {
+        gathering.open -= 1;
+        if gathering.open == 0
+            && let Some(teller) = gathering.teller.take()
         {
-            // Nobody may be waiting: a receipt can be dropped.
-            let _ = receipt.send(std::mem::take(&mut self.summary));
+            let summary = std::mem::take(&mut gathering.summary);
+            drop(gathering);
+            teller.tell(summary);
         }
     }
 }

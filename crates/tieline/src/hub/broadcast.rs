@@ -20,10 +20,7 @@ use tieline_websocket::{Deflate, Frame};
 use tokio::sync::Notify;
 
 use super::{member::Member, shard::Audience, turn::Turn};
-use crate::{
-    CloseReason, Delivery, Receipt,
-    delivery::{Reached, Tally},
-};
+use crate::{CloseReason, Delivery, Reached, Receipt, receipt::Tally};
 
 /// Connections that the worker serves before it lets others run: about 0.2 ms of sends.
 const SLICE: usize = 64;

@@ -3,7 +3,7 @@
 use tieline_websocket::Frame;
 
 use super::{Hub, broadcast, shard::Scope};
-use crate::{Receipt, delivery::Reached};
+use crate::{Reached, Receipt};
 
 /// A hub with some client ids left out; made by [`Hub::except`].
 #[derive(Debug, Clone)]

@@ -49,10 +49,7 @@ pub use self::{
     except::Except,
     handle::{Connection, JoinError},
 };
-use crate::{
-    CloseReason, Config, ConfigError, Receipt,
-    delivery::{Reached, Tally},
-};
+use crate::{CloseReason, Config, ConfigError, Reached, Receipt, receipt::Tally};
 
 /// The connections of this node. Cheap to clone; all clones are the same hub.
 ///

@@ -1,0 +1,294 @@
+//! Who hears what became of an emit.
+//!
+//! Owns the [`Receipt`], the [`Teller`] that decides it, and the [`Tally`] that adds up the parts of a
+//! message to many. Knows nothing of what was sent. Invariants: a receipt is decided once; it hears no
+//! later than its teller's end.
+
+use std::{
+    fmt,
+    future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
+
+use parking_lot::Mutex;
+
+use crate::{Delivery, Reached};
+
+/// The future of an outcome. The message is on its way whether this is awaited, kept or dropped.
+///
+/// Cancel-safe: dropping it forgets the outcome and nothing else.
+#[derive(Debug)]
+pub struct Receipt<T = Delivery>(Inner<T>);
+
+#[derive(Debug)]
+enum Inner<T> {
+    Decided(Option<T>),
+    Told(Arc<Slot<T>>),
+}
+
+impl<T> Receipt<T> {
+    pub(crate) fn decided(outcome: T) -> Self {
+        Self(Inner::Decided(Some(outcome)))
+    }
+
+    /// A receipt that whoever holds the teller decides.
+    pub(crate) fn told() -> (Teller<T>, Self)
+    where
+        T: From<Reached>,
+    {
+        let slot = Arc::new(Slot(Mutex::new(State::Open(None))));
+        (Teller(Some(Arc::clone(&slot))), Self(Inner::Told(slot)))
+    }
+
+    /// The outcome, if it is decided already: for one client it nearly always is. Yields it once.
+    pub fn try_outcome(&mut self) -> Option<T> {
+        match &mut self.0 {
+            Inner::Decided(outcome) => outcome.take(),
+            Inner::Told(slot) => match &mut *slot.0.lock() {
+                State::Decided(outcome) => outcome.take(),
+                State::Open(_) => None,
+            },
+        }
+    }
+
+    /// Hands the outcome to `hear`: at once where it is decided, else from the task that decides it.
+    ///
+    /// Costs an allocation where the outcome is out; a task that awaits the receipt costs several times
+    /// that. `hear` must be quick and must not block: other messages wait for it. When it is called later,
+    /// a panic in it is logged and goes no further.
+    ///
+    /// ```
+    /// # use tieline::{Config, Hub};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), tieline::ConfigError> {
+    /// let hub = Hub::new(Config::default())?;
+    /// hub.emit("alice", "hello").on_outcome(|delivery| println!("Alice: {delivery}"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn on_outcome(self, hear: impl FnOnce(T) + Send + 'static) {
+        let decided = match self.0 {
+            Inner::Decided(outcome) => outcome,
+            Inner::Told(slot) => match &mut *slot.0.lock() {
+                State::Decided(outcome) => outcome.take(),
+                State::Open(waiting) => {
+                    *waiting = Some(Waiting::Hear(Box::new(hear)));
+                    return;
+                }
+            },
+        };
+        if let Some(outcome) = decided {
+            hear(outcome);
+        }
+    }
+}
+
+impl<T: Unpin> Future for Receipt<T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        const ONCE: &str = "a receipt is not polled after it is ready";
+        match &mut self.0 {
+            Inner::Decided(outcome) => Poll::Ready(outcome.take().expect(ONCE)),
+            Inner::Told(slot) => match &mut *slot.0.lock() {
+                State::Decided(outcome) => Poll::Ready(outcome.take().expect(ONCE)),
+                State::Open(waiting) => {
+                    *waiting = Some(Waiting::Wake(cx.waker().clone()));
+                    Poll::Pending
+                }
+            },
+        }
+    }
+}
+
+/// What a receipt and its teller share.
+struct Slot<T>(Mutex<State<T>>);
+
+enum State<T> {
+    Open(Option<Waiting<T>>),
+    Decided(Option<T>),
+}
+
+/// Who waits for an outcome.
+enum Waiting<T> {
+    Wake(Waker),
+    Hear(Box<dyn FnOnce(T) + Send>),
+}
+
+impl<T> Slot<T> {
+    /// Decides, if nothing is decided yet. Whoever waits hears it under no lock.
+    fn decide(&self, outcome: T) {
+        let mut state = self.0.lock();
+        let State::Open(waiting) = &mut *state else {
+            return;
+        };
+        match waiting.take() {
+            None => *state = State::Decided(Some(outcome)),
+            Some(Waiting::Wake(waker)) => {
+                *state = State::Decided(Some(outcome));
+                drop(state);
+                waker.wake();
+            }
+            Some(Waiting::Hear(hear)) => {
+                *state = State::Decided(None);
+                drop(state);
+                if catch_unwind(AssertUnwindSafe(|| hear(outcome))).is_err() {
+                    tracing::error!("what was to hear an outcome has panicked");
+                }
+            }
+        }
+    }
+}
+
+impl<T> fmt::Debug for Slot<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Slot").finish_non_exhaustive()
+    }
+}
+
+/// Decides a receipt. Dropped before it has told, it is as if the hub had ended.
+pub(crate) struct Teller<T: From<Reached>>(Option<Arc<Slot<T>>>);
+
+impl<T: From<Reached>> Teller<T> {
+    pub(crate) fn tell(mut self, outcome: T) {
+        if let Some(slot) = self.0.take() {
+            slot.decide(outcome);
+        }
+    }
+}
+
+impl<T: From<Reached>> Drop for Teller<T> {
+    fn drop(&mut self) {
+        if let Some(slot) = self.0.take() {
+            slot.decide(lost().into());
+        }
+    }
+}
+
+impl<T: From<Reached>> fmt::Debug for Teller<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Teller").finish_non_exhaustive()
+    }
+}
+
+/// The outcome of a message whose hub ended first.
+fn lost() -> Reached {
+    Reached {
+        incomplete: true,
+        ..Reached::default()
+    }
+}
+
+/// Adds up the outcomes of the parts of one message, one part per shard; the last part to end tells
+/// the sum.
+pub(crate) struct Tally(Mutex<Counting>);
+
+struct Counting {
+    parts: usize,
+    reached: Reached,
+    /// Told once; it is dropped untold where the hub ends first.
+    then: Option<Then>,
+}
+
+/// What hears the outcome of a message to many.
+pub(crate) type Then = Box<dyn FnOnce(Reached) + Send>;
+
+impl Tally {
+    /// A tally of `parts` parts, of which `reached` is known already, and the receipt that they decide.
+    pub(crate) fn new<T>(parts: usize, reached: Reached) -> (Arc<Self>, Receipt<T>)
+    where
+        T: From<Reached> + Send + 'static,
+    {
+        let (teller, receipt) = Receipt::told();
+        let then = move |reached: Reached| teller.tell(reached.into());
+        (Self::then(parts, reached, Box::new(then)), receipt)
+    }
+
+    /// The same for someone who is told. `then` runs under no lock of the hub's, and must be quick.
+    pub(crate) fn then(parts: usize, reached: Reached, then: Then) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(Counting {
+            parts,
+            reached,
+            then: Some(then),
+        })))
+    }
+
+    /// Ends one part with its counts.
+    pub(crate) fn end_part(&self, part: Reached) {
+        let mut counting = self.0.lock();
+        counting.reached.add(part);
+        counting.parts -= 1;
+        if counting.parts == 0
+            && let Some(then) = counting.then.take()
+        {
+            let reached = counting.reached;
+            drop(counting);
+            then(reached);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_last_part_decides_the_receipt() {
+        let (tally, receipt) = Tally::new::<Reached>(2, Reached::default());
+        tally.end_part(Reached {
+            delivered: 2,
+            ..Reached::default()
+        });
+        tally.end_part(Reached {
+            delivered: 1,
+            refused: 1,
+            ..Reached::default()
+        });
+        let reached = receipt.await;
+        assert_eq!((reached.delivered, reached.refused), (3, 1));
+    }
+
+    #[test]
+    fn a_listener_hears_what_is_decided_already_and_what_is_decided_later() {
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let hear = || {
+            let heard = Arc::clone(&heard);
+            move |delivery| heard.lock().push(delivery)
+        };
+        Receipt::decided(Delivery::Offline).on_outcome(hear());
+        let (teller, receipt) = Receipt::told();
+        receipt.on_outcome(hear());
+        assert_eq!(*heard.lock(), [Delivery::Offline]);
+        teller.tell(Delivery::Delivered);
+        let (teller, receipt) = Receipt::told();
+        receipt.on_outcome(hear());
+        drop(teller);
+        let (teller, receipt) = Receipt::told();
+        teller.tell(Delivery::Refused);
+        receipt.on_outcome(hear());
+        let all = [
+            Delivery::Offline,
+            Delivery::Delivered,
+            Delivery::Unknown,
+            Delivery::Refused,
+        ];
+        assert_eq!(*heard.lock(), all);
+    }
+
+    #[test]
+    fn a_listener_that_panics_harms_nobody() {
+        let (teller, receipt) = Receipt::<Delivery>::told();
+        receipt.on_outcome(|_| panic!("on purpose"));
+        teller.tell(Delivery::Delivered);
+    }
+
+    #[tokio::test]
+    async fn a_lost_tally_is_unknown() {
+        let (tally, receipt) = Tally::new::<Delivery>(1, Reached::default());
+        drop(tally);
+        assert_eq!(receipt.await, Delivery::Unknown);
+    }
+}
