@@ -165,7 +165,16 @@ run() {
         *) RESULT[$name]=FAILED ;;
     esac
     printf '%-15s %-8s %s\n' "$name" "${RESULT[$name]}" "${TIME[$name]}"
-    ((status == 0)) || { echo "---- the end of $log"; tail -n 60 "$log"; echo "----"; }
+    ((status == 0)) || explain "$log"
+}
+
+# Of many tests the one that failed stands seldom at the end.
+explain() {
+    echo "---- what failed in $1"
+    grep -n -A 8 -E '^(error|FAIL|not ok|---- .* stdout)|^test .* FAILED$|panicked at' "$1" | head -n 120
+    echo "---- its end"
+    tail -n 60 "$1"
+    echo "----"
 }
 
 summary() {

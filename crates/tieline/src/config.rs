@@ -84,7 +84,8 @@ pub struct Config {
     /// permessage-deflate for clients that offer it, or `None`, the default: compression costs about
     /// twenty times the CPU of a small send. A message to many is compressed once.
     pub compression: Option<Deflate>,
-    /// Parts of the hub that work independently. `None`, the default, takes one per processor.
+    /// Parts of the hub that work independently, at most 65,535. `None`, the default, takes one per
+    /// processor.
     pub shards: Option<usize>,
 }
 

@@ -166,7 +166,7 @@ impl Inner {
     /// Does something to a client of this node.
     pub(super) fn perform(&self, member: &Arc<Member>, deed: &Deed) -> Performed {
         use wire::Code;
-        let connection = self.hub.handle(Arc::clone(member));
+        let connection = || self.hub.handle(Arc::clone(member));
         Performed::Done(match deed {
             Deed::Emit(frame) => {
                 let mut receipt = self.hub.emit_to(member, frame.clone());
@@ -176,17 +176,17 @@ impl Inner {
                 }
             }
             Deed::Close(frame) => {
-                connection.close(frame.clone());
+                connection().close(frame.clone());
                 Code::Delivered
             }
-            Deed::Join(group) => match connection.join(group) {
+            Deed::Join(group) => match connection().join(group) {
                 Ok(true) => Code::Delivered,
                 Ok(false) => Code::Unchanged,
                 Err(JoinError::TooMany(_)) => Code::TooMany,
                 Err(JoinError::Closed) => Code::NotHere,
                 Err(JoinError::Name(_)) => Code::Invalid,
             },
-            Deed::Leave(group) if connection.leave(group) => Code::Delivered,
+            Deed::Leave(group) if connection().leave(group) => Code::Delivered,
             Deed::Leave(_) => Code::Unchanged,
         })
     }

@@ -3,10 +3,9 @@
 //! Owns the meaning of posts: each is carried out on the hub as if the call had been made here. Knows no
 //! streams. What cannot be read is answered `INVALID` and does nothing.
 
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 use bytes::Bytes;
-use parking_lot::Mutex;
 use tieline_websocket::{CloseCode, CloseFrame, Frame};
 
 use super::{
@@ -23,17 +22,18 @@ use crate::{
 /// The receiver of this node's port. The port must not keep the cluster alive.
 #[derive(Default)]
 pub(super) struct Answering {
-    cluster: Mutex<Weak<Inner>>,
+    cluster: OnceLock<Weak<Inner>>,
     interest: Arc<Interest>,
 }
 
 impl Answering {
     pub(super) fn begin(&self, cluster: &Arc<Inner>) {
-        *self.cluster.lock() = Arc::downgrade(cluster);
+        // A cluster begins once.
+        let _ = self.cluster.set(Arc::downgrade(cluster));
     }
 
     fn cluster(&self) -> Option<Arc<Inner>> {
-        self.cluster.lock().upgrade()
+        self.cluster.get()?.upgrade()
     }
 }
 

@@ -4,11 +4,11 @@
 //! for a use order: what is not asked for while one generation fills is forgotten.
 
 use std::{
-    collections::HashMap,
     hash::{BuildHasher, RandomState},
     sync::Arc,
 };
 
+use hashbrown::{HashTable, hash_table::Entry};
 use parking_lot::Mutex;
 
 const SHARDS: usize = 16;
@@ -16,6 +16,7 @@ const SHARDS: usize = 16;
 #[derive(Debug)]
 pub(super) struct Routes<R> {
     shards: [Mutex<Generations<R>>; SHARDS],
+    /// std's: strangers choose ids. One hash names the shard and finds the entry.
     hasher: RandomState,
     /// Entries of one generation of one shard.
     most: usize,
@@ -23,8 +24,15 @@ pub(super) struct Routes<R> {
 
 #[derive(Debug)]
 struct Generations<R> {
-    young: HashMap<Arc<str>, R>,
-    old: HashMap<Arc<str>, R>,
+    young: HashTable<Known<R>>,
+    old: HashTable<Known<R>>,
+}
+
+#[derive(Debug)]
+struct Known<R> {
+    hash: u64,
+    id: Arc<str>,
+    route: R,
 }
 
 impl<R: Clone> Routes<R> {
@@ -38,63 +46,75 @@ impl<R: Clone> Routes<R> {
     }
 
     pub(super) fn get(&self, id: &str) -> Option<R> {
-        let mut shard = self.shard(id).lock();
-        if let Some(route) = shard.young.get(id) {
-            return Some(route.clone());
+        let (hash, shard) = self.shard(id);
+        let mut shard = shard.lock();
+        if let Some(known) = shard.young.find(hash, |known| *known.id == *id) {
+            return Some(known.route.clone());
         }
-        let (id, route) = shard.old.remove_entry(id)?;
-        shard.insert(id, route.clone(), self.most);
+        let known = take(&mut shard.old, hash, |known| *known.id == *id)?;
+        let route = known.route.clone();
+        shard.insert(known, self.most);
         Some(route)
     }
 
     pub(super) fn insert(&self, id: &Arc<str>, route: R) {
-        let mut shard = self.shard(id).lock();
-        shard.old.remove(id);
-        shard.insert(Arc::clone(id), route, self.most);
+        let (hash, shard) = self.shard(id);
+        let mut shard = shard.lock();
+        take(&mut shard.old, hash, |known| known.id == *id);
+        let id = Arc::clone(id);
+        shard.insert(Known { hash, id, route }, self.most);
     }
 
     /// Takes a route out.
     pub(super) fn take(&self, id: &str) -> Option<R> {
-        let mut shard = self.shard(id).lock();
-        let old = shard.old.remove(id);
-        shard.young.remove(id).or(old)
+        self.forget(id, |_| true)
     }
 
     /// Forgets a route if it is still the one that failed.
-    pub(super) fn forget(&self, id: &str, failed: impl Fn(&R) -> bool) {
-        let mut shard = self.shard(id).lock();
-        if shard.young.get(id).is_some_and(&failed) {
-            shard.young.remove(id);
-        }
-        if shard.old.get(id).is_some_and(&failed) {
-            shard.old.remove(id);
-        }
+    pub(super) fn forget(&self, id: &str, failed: impl Fn(&R) -> bool) -> Option<R> {
+        let (hash, shard) = self.shard(id);
+        let mut shard = shard.lock();
+        let is_it = |known: &Known<R>| *known.id == *id && failed(&known.route);
+        let old = take(&mut shard.old, hash, is_it);
+        let known = take(&mut shard.young, hash, is_it).or(old)?;
+        Some(known.route)
     }
 
-    fn shard(&self, id: &str) -> &Mutex<Generations<R>> {
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "any bits of the hash will do"
-        )]
-        let hash = self.hasher.hash_one(id) as usize;
-        &self.shards[hash % SHARDS]
+    fn shard(&self, id: &str) -> (u64, &Mutex<Generations<R>>) {
+        let hash = self.hasher.hash_one(id);
+        // By the upper half: the tables go by the lower.
+        (hash, &self.shards[(hash >> 32) as usize % SHARDS])
     }
 }
 
 impl<R> Generations<R> {
-    fn insert(&mut self, id: Arc<str>, route: R, most: usize) {
-        if self.young.len() >= most && !self.young.contains_key(&id) {
+    fn insert(&mut self, known: Known<R>, most: usize) {
+        let is_it = |other: &Known<R>| other.id == known.id;
+        let is_full = self.young.len() >= most && self.young.find(known.hash, is_it).is_none();
+        if is_full {
             self.old = std::mem::take(&mut self.young);
         }
-        self.young.insert(id, route);
+        match self.young.entry(known.hash, is_it, |other| other.hash) {
+            Entry::Occupied(mut older) => *older.get_mut() = known,
+            Entry::Vacant(place) => drop(place.insert(known)),
+        }
     }
+}
+
+fn take<R>(
+    table: &mut HashTable<Known<R>>,
+    hash: u64,
+    is_it: impl FnMut(&Known<R>) -> bool,
+) -> Option<Known<R>> {
+    let entry = table.find_entry(hash, is_it).ok()?;
+    Some(entry.remove().0)
 }
 
 impl<R> Default for Generations<R> {
     fn default() -> Self {
         Self {
-            young: HashMap::new(),
-            old: HashMap::new(),
+            young: HashTable::new(),
+            old: HashTable::new(),
         }
     }
 }

@@ -4,7 +4,10 @@
 //! upgrade is answered, so that an id is refused in time and nothing sent to it meanwhile is lost;
 //! frames wait in its outbox until the socket is attached.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    hash::BuildHasher,
+    sync::{Arc, atomic::Ordering},
+};
 
 use super::{Connection, Greeting, Hub, Member, Names, shard::Inserted};
 use crate::CloseReason;
@@ -36,9 +39,11 @@ impl Hub {
             self.0.sockets.fetch_sub(1, Ordering::AcqRel);
             return Err(AdmissionError::Full);
         }
-        let member = Arc::new(Member::new(names, greeting, Arc::clone(&self.0.rules)));
+        let shard = self.shard_of(self.0.hasher.hash_one(&*names.id));
+        let rules = Arc::clone(&self.0.rules);
+        let member = Arc::new(Member::new(names, greeting, shard, rules));
         let inserted = self
-            .part_of(&member.id)
+            .part(&member)
             .index
             .lock()
             .insert(&member, self.config().duplicate);
@@ -71,7 +76,7 @@ impl Admission {
         let member = self.connection.member();
         self.connection
             .hub()
-            .part_of(&member.id)
+            .part(member)
             .index
             .lock()
             .remove(member);
@@ -81,7 +86,7 @@ impl Admission {
 impl Drop for Admission {
     fn drop(&mut self) {
         let (hub, member) = (self.connection.hub(), self.connection.member());
-        let mut index = hub.part_of(&member.id).index.lock();
+        let mut index = hub.part(member).index.lock();
         if !index.remove(member) {
             index.tell_left(member);
         }

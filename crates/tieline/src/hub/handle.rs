@@ -73,7 +73,7 @@ impl Connection {
     pub fn join(&self, group: &str) -> Result<bool, JoinError> {
         id::check(group)?;
         let limit = self.hub.config().groups_per_connection;
-        let mut index = self.hub.part_of(&self.member.id).index.lock();
+        let mut index = self.hub.part(&self.member).index.lock();
         if !index.holds(&self.member) {
             return Err(JoinError::Closed);
         }
@@ -87,7 +87,7 @@ impl Connection {
 
     /// Leaves a group; false if it was not in it.
     pub fn leave(&self, group: &str) -> bool {
-        let mut index = self.hub.part_of(&self.member.id).index.lock();
+        let mut index = self.hub.part(&self.member).index.lock();
         index.holds(&self.member) && index.leave(&self.member, group)
     }
 

@@ -54,6 +54,8 @@ pub(crate) struct Member {
     pub(super) farewell: Option<Farewell>,
     pub(super) rules: Arc<Rules>,
     pub(super) signals: AtomicU8,
+    /// Which of the hub's shards holds it. It fills a gap, and saves a hash for each message.
+    pub(super) shard: u16,
     /// Coarse milliseconds of the hub's clock when the client was last heard.
     heard: AtomicU32,
     /// The same, when the unfinished message began.
@@ -81,7 +83,7 @@ pub(crate) struct Greeting {
 }
 
 impl Member {
-    pub(super) fn new(names: Names, greeting: Greeting, rules: Arc<Rules>) -> Self {
+    pub(super) fn new(names: Names, greeting: Greeting, shard: usize, rules: Arc<Rules>) -> Self {
         let deflate = rules.deflate.clone().filter(|_| greeting.deflate);
         let mut outbox = Outbox::new(deflate);
         if let Some(frame) = greeting.first {
@@ -101,6 +103,7 @@ impl Member {
             groups: Mutex::new(Groups::of(names.groups)),
             farewell: greeting.farewell,
             signals: AtomicU8::new(0),
+            shard: u16::try_from(shard).expect("there are at most 65,535"),
             heard: AtomicU32::new(rules.clock.now()),
             begun: AtomicU32::new(0),
             rules,

@@ -68,6 +68,9 @@ struct Inner {
     _workers: DropGuard,
 }
 
+/// What a member's number for its shard can say.
+const MOST_SHARDS: usize = u16::MAX as usize;
+
 /// A shard with its queue.
 struct Part {
     index: Mutex<Shard>,
@@ -83,20 +86,20 @@ impl Hub {
     pub fn new(config: Config) -> Result<Self, ConfigError> {
         config.validate()?;
         let available = || std::thread::available_parallelism().map_or(1, usize::from);
-        let shards = config.shards.unwrap_or_else(available);
+        let shards = config.shards.unwrap_or_else(available).min(MOST_SHARDS);
         let capacity = config.capacity();
         let bounds = Bounds {
             bytes: config.broadcast_queue_bytes,
             frames: config.broadcast_queue_frames,
         };
         let rules = Arc::new(Rules::new(config));
-        let stop = CancellationToken::new();
+        let (stop, hasher) = (CancellationToken::new(), RandomState::new());
         let parts = (0..shards)
-            .map(|_| Part::start(bounds, &rules, &stop))
+            .map(|_| Part::start(bounds, hasher.clone(), &rules, &stop))
             .collect();
         Ok(Self(Arc::new(Inner {
             parts,
-            hasher: RandomState::new(),
+            hasher,
             rules,
             capacity,
             sockets: AtomicUsize::new(0),
@@ -215,7 +218,7 @@ impl Hub {
 
     /// Closes a connection, behind what was sent to it before.
     pub(crate) fn close_member(&self, member: &Arc<Member>, reason: CloseReason) {
-        self.part_of(&member.id).queue.close(member, reason);
+        self.part(member).queue.close(member, reason);
     }
 
     /// Tells someone what changes from here on; false if someone is told already.
@@ -226,14 +229,17 @@ impl Hub {
     }
 
     pub(crate) fn find(&self, id: &str) -> Option<Arc<Member>> {
-        self.part_of(id).index.lock().find(id)
+        // One hash names the shard and finds the member in it.
+        let hash = self.0.hasher.hash_one(id);
+        let part = &self.0.parts[self.shard_of(hash)];
+        part.index.lock().find(hash, id)
     }
 
     /// Does something while a member has its id; false where another has it, or nobody. Comings and
     /// goings of that id wait, so the deed must not look into the hub.
     #[cfg(feature = "cluster")]
     pub(crate) fn while_held(&self, member: &Arc<Member>, deed: impl FnOnce()) -> bool {
-        let index = self.part_of(&member.id).index.lock();
+        let index = self.part(member).index.lock();
         let held = index.holds(member);
         if held {
             deed();
@@ -241,13 +247,13 @@ impl Hub {
         held
     }
 
-    fn part_of(&self, id: &str) -> &Part {
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "any bits of the hash will do"
-        )]
-        let hash = self.0.hasher.hash_one(id) as usize;
-        &self.0.parts[hash % self.0.parts.len()]
+    /// The shard of an id with this hash: by the upper half, as the index of the shard goes by the lower.
+    fn shard_of(&self, hash: u64) -> usize {
+        (hash >> 32) as usize % self.0.parts.len()
+    }
+
+    fn part(&self, member: &Member) -> &Part {
+        &self.0.parts[usize::from(member.shard)]
     }
 
     pub(crate) fn handle(&self, member: Arc<Member>) -> Connection {
@@ -269,7 +275,7 @@ impl Hub {
 
     /// Sends to one connection: at once, or behind what still waits in its shard.
     pub(crate) fn emit_to(&self, member: &Arc<Member>, frame: Frame) -> Receipt {
-        let part = self.part_of(&member.id);
+        let part = self.part(member);
         if part.queue.is_idle() {
             return Receipt::decided(member.push(frame));
         }
@@ -356,9 +362,14 @@ impl fmt::Debug for Hub {
 }
 
 impl Part {
-    fn start(bounds: Bounds, rules: &Arc<Rules>, stop: &CancellationToken) -> Arc<Self> {
+    fn start(
+        bounds: Bounds,
+        hasher: RandomState,
+        rules: &Arc<Rules>,
+        stop: &CancellationToken,
+    ) -> Arc<Self> {
         let part = Arc::new(Self {
-            index: Mutex::default(),
+            index: Mutex::new(Shard::new(hasher)),
             queue: Queue::new(bounds),
         });
         let worker = Arc::clone(&part);

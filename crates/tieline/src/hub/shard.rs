@@ -5,11 +5,12 @@
 //! either; an audience is exactly who belonged at the call that took it.
 
 use std::{
-    borrow::Borrow,
     collections::{HashMap, HashSet},
-    hash::{Hash, Hasher},
+    hash::{BuildHasher, Hash, Hasher, RandomState},
     sync::Arc,
 };
+
+use hashbrown::HashTable;
 
 use super::{
     member::Member,
@@ -29,9 +30,10 @@ pub(crate) enum Scope<'a> {
 }
 
 // The maps keep std's SipHash: strangers choose ids and group names.
-#[derive(Default)]
 pub(super) struct Shard {
-    ids: HashSet<ById>,
+    /// By the hash of the id, which the hub has at hand: it names the shard too.
+    ids: HashTable<Arc<Member>>,
+    hasher: RandomState,
     users: HashMap<Arc<str>, Crowd>,
     groups: HashMap<Arc<str>, Crowd>,
     /// Everyone's snapshot, until someone comes or goes.
@@ -47,9 +49,6 @@ struct Crowd {
     snapshot: Option<Audience>,
 }
 
-/// A member under its id.
-struct ById(Arc<Member>);
-
 /// A member as itself.
 struct ByAddress(Arc<Member>);
 
@@ -64,8 +63,21 @@ pub(super) enum Inserted {
 }
 
 impl Shard {
+    /// An empty shard that hashes ids as the hub does.
+    pub(super) fn new(hasher: RandomState) -> Self {
+        Self {
+            ids: HashTable::new(),
+            hasher,
+            users: HashMap::new(),
+            groups: HashMap::new(),
+            everyone: None,
+            watch: None,
+        }
+    }
+
     pub(super) fn insert(&mut self, member: &Arc<Member>, duplicate: Duplicate) -> Inserted {
-        let older = self.ids.get(&*member.id).map(|entry| Arc::clone(&entry.0));
+        let hash = self.hasher.hash_one(&*member.id);
+        let older = self.find(hash, &member.id);
         if let Some(older) = &older {
             if duplicate == Duplicate::Reject && !older.is_leaving() {
                 return Inserted::Taken;
@@ -74,7 +86,10 @@ impl Shard {
             self.take_out(older);
         }
         self.everyone = None;
-        self.ids.insert(ById(Arc::clone(member)));
+        let hasher = &self.hasher;
+        self.ids.insert_unique(hash, Arc::clone(member), |member| {
+            hasher.hash_one(&*member.id)
+        });
         if let Some(user) = &member.user {
             self.enter_user(user, member);
         }
@@ -99,11 +114,13 @@ impl Shard {
     }
 
     fn take_out(&mut self, member: &Arc<Member>) -> bool {
-        if !self.holds(member) {
+        let hash = self.hasher.hash_one(&*member.id);
+        let is_it = |held: &Arc<Member>| Arc::ptr_eq(held, member);
+        let Ok(entry) = self.ids.find_entry(hash, is_it) else {
             return false;
-        }
+        };
+        entry.remove();
         self.everyone = None;
-        self.ids.remove(&*member.id);
         if let Some(user) = &member.user
             && leave(&mut self.users, user, member)
         {
@@ -116,13 +133,14 @@ impl Shard {
     }
 
     pub(super) fn holds(&self, member: &Arc<Member>) -> bool {
-        self.ids
-            .get(&*member.id)
-            .is_some_and(|entry| Arc::ptr_eq(&entry.0, member))
+        let hash = self.hasher.hash_one(&*member.id);
+        let is_it = |held: &Arc<Member>| Arc::ptr_eq(held, member);
+        self.ids.find(hash, is_it).is_some()
     }
 
-    pub(super) fn find(&self, id: &str) -> Option<Arc<Member>> {
-        self.ids.get(id).map(|entry| Arc::clone(&entry.0))
+    /// The member with an id; `hash` is the id's.
+    pub(super) fn find(&self, hash: u64, id: &str) -> Option<Arc<Member>> {
+        self.ids.find(hash, |held| *held.id == *id).map(Arc::clone)
     }
 
     /// Joins a member that the index holds to a group; false if it is in the group already.
@@ -195,7 +213,7 @@ impl Shard {
             Scope::Everyone if self.ids.is_empty() => None,
             Scope::Everyone => {
                 let ids = &self.ids;
-                let snapshot = || ids.iter().map(|entry| Arc::clone(&entry.0)).collect();
+                let snapshot = || ids.iter().map(Arc::clone).collect();
                 Some(Arc::clone(self.everyone.get_or_insert_with(snapshot)))
             }
             Scope::User(name) => self.users.get_mut(name).map(Crowd::audience),
@@ -229,26 +247,6 @@ fn leave(crowds: &mut HashMap<Arc<str>, Crowd>, name: &str, member: &Arc<Member>
     crowd.snapshot = None;
     crowd.members.is_empty() && crowds.remove(name).is_some()
 }
-
-impl Borrow<str> for ById {
-    fn borrow(&self) -> &str {
-        &self.0.id
-    }
-}
-
-impl Hash for ById {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        (*self.0.id).hash(state);
-    }
-}
-
-impl PartialEq for ById {
-    fn eq(&self, other: &Self) -> bool {
-        *self.0.id == *other.0.id
-    }
-}
-
-impl Eq for ById {}
 
 impl Hash for ByAddress {
     fn hash<H: Hasher>(&self, state: &mut H) {
