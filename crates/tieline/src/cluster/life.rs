@@ -318,7 +318,7 @@ impl Surroundings for Inner {
         let peer = self.peers.meet(&Arc::from(node), self);
         let ids = vec![bytes::Bytes::copy_from_slice(id.as_bytes())];
         let evict = link::Post::Evict(wire::Evict { ids });
-        peer.link.post_urgent(evict, super::ticket::Ticket::Nobody);
+        peer.link.post_urgent(&evict, super::ticket::Ticket::Nobody);
     }
 
     fn refused(&self, connection: &Arc<Member>) {

@@ -208,7 +208,7 @@ fn ask_peer(
     ask: wire::Ask,
 ) -> impl Future<Output = Option<(Vec<Bytes>, bool)>> + Send + use<> {
     let (sender, answer) = oneshot::channel();
-    peer.link.post(Post::Ask(ask), Ticket::Ask(sender));
+    peer.link.post(&Post::Ask(ask), Ticket::Ask(sender));
     async move {
         match answer.await {
             Ok(Outcome::Listing { names, more }) => Some((names, more)),

@@ -91,7 +91,7 @@ impl Inner {
         let (scope, name) = many.whom.wire();
         let hash = link::hash(scope, name);
         let except = many.except.iter().flat_map(|ids| ids.iter());
-        let post = wire::Many {
+        let post = Post::Many(wire::Many {
             scope: scope.into(),
             name: Bytes::copy_from_slice(name.as_bytes()),
             data: Bytes::copy_from_slice(many.frame.payload()),
@@ -99,13 +99,13 @@ impl Inner {
             except: except
                 .map(|id| Bytes::copy_from_slice(id.as_bytes()))
                 .collect(),
-        };
+        });
         for peer in self.peers.all().values() {
             let wanted = scope == wire::Scope::Everyone || peer.link.may_have(hash);
             if wanted && peer.is_expected() {
                 many.gather.expect_part();
                 let ticket = Ticket::Part(Arc::clone(&many.gather), Arc::clone(&peer.address));
-                peer.link.post(Post::Many(post.clone()), ticket);
+                peer.link.post(&post, ticket);
             }
         }
         many.gather.close();

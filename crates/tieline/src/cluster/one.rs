@@ -14,7 +14,7 @@ use super::{Inner, peers::Peer, summary::Membership, ticket::Ticket};
 use crate::{
     Delivery, JoinError, Receipt,
     hub::Member,
-    link::{Outcome, Post, Unsent, wire},
+    link::{EmitTo, Link, Outcome, Post, Unsent, wire},
     receipt::Teller,
     registry::{Entry, Owner, Stamp},
 };
@@ -45,7 +45,7 @@ pub(super) struct One {
 }
 
 /// What is to be done to a client.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Deed {
     Emit(Frame),
     Close(CloseFrame),
@@ -112,27 +112,6 @@ impl One {
             Deed::Close(_) | Deed::Join(_) | Deed::Leave(_) => 0,
         };
         payload + self.id.len()
-    }
-
-    fn post(&self) -> Post {
-        let id = Bytes::copy_from_slice(self.id.as_bytes());
-        match &self.deed {
-            Deed::Emit(frame) => Post::Emit(wire::Emit {
-                id,
-                data: Bytes::copy_from_slice(frame.payload()),
-                binary: frame.kind() == FrameKind::Binary,
-            }),
-            Deed::Close(frame) => Post::Close(wire::Close {
-                id,
-                code: frame.code.as_u16().into(),
-                reason: Bytes::copy_from_slice(frame.reason.as_bytes()),
-            }),
-            Deed::Join(group) | Deed::Leave(group) => Post::Membership(wire::Membership {
-                id,
-                group: Bytes::copy_from_slice(group.as_bytes()),
-                leave: matches!(self.deed, Deed::Leave(_)),
-            }),
-        }
     }
 
     /// Tells whoever waits; nobody may.
@@ -262,10 +241,14 @@ impl Inner {
     }
 
     fn send(self: &Arc<Self>, mut one: Box<One>, route: Route, guessed: bool) {
-        let (post, link) = (one.post(), route.peer.link.clone());
+        let (link, id, deed) = (
+            route.peer.link.clone(),
+            Arc::clone(&one.id),
+            one.deed.clone(),
+        );
         (one.via, one.guessed) = (Some(route), guessed);
         one.hops += 1;
-        link.post(post, Ticket::One(Arc::clone(self), one));
+        post(&link, &id, &deed, Ticket::One(Arc::clone(self), one));
     }
 
     /// What a peer answered, or the link in its place.
@@ -306,7 +289,7 @@ impl Inner {
             match from {
                 Some(peer) => peer
                     .link
-                    .post_urgent(Post::Ask(wire::Ask::default()), marker),
+                    .post_urgent(&Post::Ask(wire::Ask::default()), marker),
                 None => self.line.returned_all(&id),
             }
             self.look_up(id, true);
@@ -323,6 +306,28 @@ impl Inner {
             }
         }
     }
+}
+
+/// Posts what is to be done to a client.
+fn post(link: &Link<Ticket>, id: &str, deed: &Deed, ticket: Ticket) {
+    let name = |name: &str| Bytes::copy_from_slice(name.as_bytes());
+    let post = match deed {
+        Deed::Emit(frame) => {
+            let (data, binary) = (frame.payload(), frame.kind() == FrameKind::Binary);
+            return link.post(&EmitTo { id, data, binary }, ticket);
+        }
+        Deed::Close(frame) => Post::Close(wire::Close {
+            id: name(id),
+            code: frame.code.as_u16().into(),
+            reason: name(&frame.reason),
+        }),
+        Deed::Join(group) | Deed::Leave(group) => Post::Membership(wire::Membership {
+            id: name(id),
+            group: name(group),
+            leave: matches!(deed, Deed::Leave(_)),
+        }),
+    };
+    link.post(&post, ticket);
 }
 
 /// What a peer is told of a delivery.

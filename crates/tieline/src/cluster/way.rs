@@ -38,7 +38,7 @@ impl Inner {
         self.line.await_returns(id);
         let marker = Ticket::Mark(Arc::clone(self), Arc::clone(id));
         let link = &route.peer.link;
-        link.post_urgent(Post::Ask(wire::Ask::default()), marker);
+        link.post_urgent(&Post::Ask(wire::Ask::default()), marker);
         self.look_up(Arc::clone(id), true);
     }
 

@@ -15,6 +15,7 @@ mod interest;
 mod opener;
 mod outcome;
 mod port;
+mod posting;
 mod probe;
 mod security;
 mod settings;
@@ -28,6 +29,7 @@ pub(crate) use self::{
     opener::Link,
     outcome::{Outcome, Ticket, Unsent},
     port::Port,
+    posting::EmitTo,
     probe::{Probed, probe},
     settings::Settings,
     wire::Post,

@@ -66,7 +66,7 @@ impl Settings {
     }
 }
 
-/// The largest post, by [`wire::size`], that a peer reads.
+/// The largest post, encoded, that a peer reads.
 pub(super) fn largest_post(peer: &wire::Hello, settings: &Settings) -> usize {
     let largest = match usize::try_from(peer.largest) {
         Ok(0) | Err(_) => settings.largest(),

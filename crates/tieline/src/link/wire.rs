@@ -1,6 +1,6 @@
-//! What nodes say to each other: the generated messages, versions, sizes.
+//! What nodes say to each other: the generated messages, and versions.
 //!
-//! Owns the negotiation of a version and the bound on a post's encoded size. Must not know sockets.
+//! Owns the negotiation of a version. Must not know sockets.
 
 use bytes::Bytes;
 use tonic::Status;
@@ -25,8 +25,10 @@ mod generated {
     }
 }
 
+#[cfg(test)]
+pub(crate) use generated::link::Emit;
 pub(crate) use generated::link::{
-    Answer, Ask, Close, Code, Emit, Evict, Hello, Incoming, Interest, Listing, Many, Membership,
+    Answer, Ask, Close, Code, Evict, Hello, Incoming, Interest, Listing, Many, Membership,
     Outcomes, Outgoing, Post as Envelope, Reached, Scope, What, answer, link_client, link_server,
     post,
 };
@@ -44,24 +46,6 @@ pub(super) const NODE_ENDS: &str = "the node ends";
 
 /// For reflection.
 pub(super) const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
-
-/// What a field costs beside its content: a tag and the longest length that occurs.
-const FIELD: usize = 6;
-
-/// An upper bound of a post's encoded size, without encoding it.
-pub(super) fn size(post: &Post) -> usize {
-    let all = |names: &[Bytes]| names.iter().map(|name| name.len() + FIELD).sum::<usize>();
-    let content = match post {
-        Post::Emit(emit) => emit.id.len() + emit.data.len(),
-        Post::Many(many) => many.name.len() + many.data.len() + all(&many.except),
-        Post::Close(close) => close.id.len() + close.reason.len(),
-        Post::Membership(membership) => membership.id.len() + membership.group.len(),
-        Post::Evict(evict) => all(&evict.ids),
-        Post::Ask(ask) => all(&ask.names) + ask.after.len(),
-    };
-    // The post's own field, its oneof's, and up to six fields.
-    content + 8 * FIELD
-}
 
 /// A hello that cannot be answered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

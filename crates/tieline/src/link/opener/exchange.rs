@@ -3,15 +3,19 @@
 use std::sync::Arc;
 
 use tokio::time::{Instant, timeout};
-use tonic::{Code, Request, Status, Streaming};
+use tonic::{Code, Request, Status, Streaming, client::Grpc, codegen::http::uri::PathAndQuery};
 
 use super::{Known, Shared, Standing, drive::Ended, next_epoch, sending::Sending, tell};
 use crate::link::{
     outcome::Ticket,
+    posting::BatchCodec,
     settings::{GREETING_WITHIN, largest_post},
     transport::Connection,
-    wire::{self, HelloError, link_client::LinkClient},
+    wire::{self, HelloError},
 };
+
+/// The call that the stream is.
+const EXCHANGE: &str = "/tieline.link.v1.Link/Exchange";
 
 /// Exchanges until the stream ends.
 pub(super) async fn exchange<T: Ticket>(shared: &Arc<Shared<T>>, connection: &Connection) -> Ended {
@@ -50,10 +54,14 @@ async fn greet<T: Ticket>(
 ) -> Result<(Streaming<wire::Incoming>, wire::Hello), Status> {
     let mut request = Request::new(Sending::new(Arc::clone(shared), epoch));
     shared.settings.trust.show(request.metadata_mut());
-    let mut client =
-        LinkClient::with_origin(connection.requests.clone(), connection.origin.clone())
-            .max_decoding_message_size(shared.settings.largest());
-    let mut incoming = client.exchange(request).await?.into_inner();
+    let mut client = Grpc::with_origin(connection.requests.clone(), connection.origin.clone())
+        .max_decoding_message_size(shared.settings.largest());
+    let is_ready = client.ready().await;
+    is_ready.map_err(|error| Status::unavailable(error.to_string()))?;
+    let answered = client
+        .streaming(request, PathAndQuery::from_static(EXCHANGE), BatchCodec)
+        .await;
+    let mut incoming = answered?.into_inner();
     let hello = incoming.message().await?.and_then(|first| first.hello);
     Ok((incoming, hello.ok_or(HelloError::Missing)?))
 }

@@ -93,14 +93,15 @@ impl<T: Ticket> Calls<T> {
         }
         loop {
             let mut state = self.shared.state.lock();
-            let Some(next) = state.queue.peek() else {
+            if !state.queue.has_waiting() {
                 return false;
-            };
-            let is_alone = !matches!(next, Post::Emit(_));
+            }
+            let recipient = state.queue.recipient();
+            let is_alone = recipient.is_none();
             let waits = self.alone
                 || self.running.len() >= CALLS
                 || (is_alone && !self.running.is_empty())
-                || matches!(next, Post::Emit(emit) if self.ids.contains(&emit.id));
+                || recipient.is_some_and(|id| self.ids.contains(id));
             if waits {
                 return true;
             }

@@ -40,8 +40,9 @@ use self::{
 };
 use super::{
     outcome::{Outcome, Ticket},
+    posting::Posting,
     settings::Settings,
-    wire::{self, Post},
+    wire,
 };
 
 /// How a link stands.
@@ -98,16 +99,16 @@ impl<T: Ticket> Link<T> {
 
     /// Queues a post; its ticket hears the outcome within a second. Never blocks. A post that is refused is
     /// told so before this returns.
-    pub(crate) fn post(&self, post: Post, ticket: T) {
+    pub(crate) fn post(&self, post: &impl Posting, ticket: T) {
         self.push(post, ticket, false);
     }
 
     /// Queues a small post that the bound on bytes does not hold back.
-    pub(crate) fn post_urgent(&self, post: Post, ticket: T) {
+    pub(crate) fn post_urgent(&self, post: &impl Posting, ticket: T) {
         self.push(post, ticket, true);
     }
 
-    fn push(&self, post: Post, ticket: T, urgent: bool) {
+    fn push(&self, post: &impl Posting, ticket: T, urgent: bool) {
         let now = Instant::now();
         let pushed = self.0.state.lock().push(post, ticket, urgent, now);
         match pushed {

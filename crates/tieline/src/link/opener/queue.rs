@@ -6,13 +6,15 @@
 
 use std::{collections::VecDeque, time::Duration};
 
+use bytes::{Buf, Bytes, BytesMut};
 use foldhash::{HashMap, HashMapExt};
 use tokio::time::Instant;
 
 use crate::link::{
     outcome::{Outcome, Ticket, Unsent},
+    posting::{self, Posting},
     settings::BESIDE_DATA,
-    wire::{self, Envelope, Post},
+    wire::Post,
 };
 
 /// Posts without outcome. At 10 µs each way a link of 1,000,000 posts a second has some hundred under way;
@@ -23,6 +25,8 @@ const URGENT: usize = 4_096;
 /// The largest batch, unless a single post is larger.
 const BATCH_BYTES: usize = 256 << 10;
 const BATCH_POSTS: usize = 4_096;
+/// What an empty queue keeps of its buffer.
+const KEPT: usize = 2 * BATCH_BYTES;
 /// Tickets kept in order of their numbers, however few of them are undecided.
 const IN_ORDER: usize = 1_024;
 
@@ -35,7 +39,7 @@ pub(super) struct NeverSent;
 
 #[derive(Debug)]
 struct Waiting<T> {
-    post: Post,
+    /// How much of the encoded posts is this one's.
     bytes: usize,
     ticket: T,
     since: Instant,
@@ -51,7 +55,8 @@ struct Sent<T> {
 #[derive(Debug)]
 pub(super) struct Queue<T> {
     waiting: VecDeque<Waiting<T>>,
-    bytes: usize,
+    /// What waits, as the stream will carry it.
+    encoded: BytesMut,
     bound: usize,
     /// The number of the first in `in_order`.
     first: u64,
@@ -66,7 +71,7 @@ impl<T: Ticket> Queue<T> {
     pub(super) fn new(bound: usize) -> Self {
         Self {
             waiting: VecDeque::new(),
-            bytes: 0,
+            encoded: BytesMut::new(),
             bound,
             first: 0,
             in_order: VecDeque::new(),
@@ -78,18 +83,18 @@ impl<T: Ticket> Queue<T> {
     /// Takes a post in, or gives its ticket back.
     pub(super) fn push(
         &mut self,
-        post: Post,
+        post: &impl Posting,
         ticket: T,
         urgent: bool,
         since: Instant,
     ) -> Result<(), T> {
-        let bytes = wire::size(&post);
+        let bytes = posting::size(post);
         let undecided = self.waiting.len() + self.sent;
         // One post always fits an empty queue, as long as peers read it at all.
         let too_large = if self.waiting.is_empty() {
             bytes > self.bound + BESIDE_DATA
         } else {
-            self.bytes + bytes > self.bound
+            self.encoded.len() + bytes > self.bound
         };
         let full = if urgent {
             undecided >= UNDECIDED + URGENT
@@ -99,9 +104,8 @@ impl<T: Ticket> Queue<T> {
         if full {
             return Err(ticket);
         }
-        self.bytes += bytes;
+        let bytes = posting::append(post, &mut self.encoded);
         self.waiting.push_back(Waiting {
-            post,
             bytes,
             ticket,
             since,
@@ -124,47 +128,68 @@ impl<T: Ticket> Queue<T> {
 
     /// The next batch, in order: numbered and handed to the stream from here on. A post that the peer would
     /// not read (larger than `largest`) is told so instead.
-    pub(super) fn take_batch(&mut self, largest: usize, told: &mut Told<T>) -> Vec<Envelope> {
-        let mut batch = Vec::with_capacity(self.waiting.len().min(BATCH_POSTS));
-        let mut size = 0;
+    pub(super) fn take_batch(&mut self, largest: usize, told: &mut Told<T>) -> Bytes {
+        let (mut posts, mut size) = (0, 0);
         while let Some(next) = self.waiting.front() {
             if next.bytes > largest {
-                self.refuse_first(told);
+                if size > 0 {
+                    break;
+                }
+                self.drop_first(Unsent::QueueFull, told);
                 continue;
             }
-            if !batch.is_empty()
-                && (batch.len() == BATCH_POSTS || size + next.bytes > BATCH_BYTES.min(largest))
-            {
+            let is_full = posts == BATCH_POSTS || size + next.bytes > BATCH_BYTES.min(largest);
+            if posts > 0 && is_full {
                 break;
             }
-            size += next.bytes;
-            if let Some((post, ticket, since)) = self.take() {
+            if let Some(Waiting {
+                bytes,
+                ticket,
+                since,
+            }) = self.waiting.pop_front()
+            {
                 self.in_order.push_back(Some(Sent { ticket, since }));
-                self.sent += 1;
-                batch.push(Envelope { what: Some(post) });
+                (posts, size) = (posts + 1, size + bytes);
             }
         }
+        self.sent += posts;
+        let batch = self.encoded.split_to(size).freeze();
+        self.release();
         batch
     }
 
     /// Takes the next post out, for a peer that numbers nothing.
     pub(super) fn take(&mut self) -> Option<(Post, T, Instant)> {
         let next = self.waiting.pop_front()?;
-        self.bytes -= next.bytes;
-        if self.waiting.is_empty() && self.waiting.capacity() > BATCH_POSTS {
+        let entry = self.encoded.split_to(next.bytes).freeze();
+        self.release();
+        let post = posting::read(entry).expect("it was encoded here");
+        Some((post, next.ticket, next.since))
+    }
+
+    /// The client that the next post is a message to, if it is one.
+    pub(super) fn recipient(&self) -> Option<&[u8]> {
+        posting::recipient(&self.encoded)
+    }
+
+    fn drop_first(&mut self, why: Unsent, told: &mut Told<T>) {
+        if let Some(next) = self.waiting.pop_front() {
+            self.encoded.advance(next.bytes);
+            self.release();
+            told.push((next.ticket, Outcome::Unsent(why)));
+        }
+    }
+
+    /// Gives back what a burst took, once it is through.
+    fn release(&mut self) {
+        if !self.waiting.is_empty() {
+            return;
+        }
+        if self.waiting.capacity() > BATCH_POSTS {
             self.waiting.shrink_to(BATCH_POSTS);
         }
-        Some((next.post, next.ticket, next.since))
-    }
-
-    /// The next post, without taking it.
-    pub(super) fn peek(&self) -> Option<&Post> {
-        self.waiting.front().map(|next| &next.post)
-    }
-
-    fn refuse_first(&mut self, told: &mut Told<T>) {
-        if let Some((_, ticket, _)) = self.take() {
-            told.push((ticket, Outcome::Unsent(Unsent::QueueFull)));
+        if self.encoded.capacity() > KEPT {
+            self.encoded = BytesMut::new();
         }
     }
 
@@ -214,9 +239,7 @@ impl<T: Ticket> Queue<T> {
     ) {
         let is_old = |since: Instant| now.saturating_duration_since(since) >= age;
         while self.waiting.front().is_some_and(|next| is_old(next.since)) {
-            if let Some((_, ticket, _)) = self.take() {
-                told.push((ticket, Outcome::Unsent(unsent)));
-            }
+            self.drop_first(unsent, told);
         }
         let before = told.len();
         for place in &mut self.in_order {
@@ -248,6 +271,6 @@ impl<T: Ticket> Queue<T> {
     pub(super) fn refuse_waiting(&mut self, told: &mut Told<T>) {
         let waiting = std::mem::take(&mut self.waiting).into_iter();
         told.extend(waiting.map(|w| (w.ticket, Outcome::Unsent(Unsent::Unreachable))));
-        self.bytes = 0;
+        self.encoded = BytesMut::new();
     }
 }

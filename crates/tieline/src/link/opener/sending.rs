@@ -11,7 +11,7 @@ use std::{
 use tonic::codegen::tokio_stream::Stream;
 
 use super::{Shared, tell};
-use crate::link::{outcome::Ticket, wire};
+use crate::link::{outcome::Ticket, posting::Batch, wire};
 
 pub(super) struct Sending<T> {
     shared: Arc<Shared<T>>,
@@ -31,13 +31,17 @@ impl<T> Sending<T> {
 }
 
 impl<T: Ticket> Stream for Sending<T> {
-    type Item = wire::Outgoing;
+    type Item = Batch;
 
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<wire::Outgoing>> {
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Batch>> {
         if let Some(hello) = self.hello.take() {
-            return Poll::Ready(Some(wire::Outgoing {
+            let beside = wire::Outgoing {
                 hello: Some(hello),
                 ..wire::Outgoing::default()
+            };
+            return Poll::Ready(Some(Batch {
+                beside,
+                ..Batch::default()
             }));
         }
         let mut told = Vec::new();

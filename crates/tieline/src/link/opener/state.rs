@@ -17,8 +17,9 @@ use super::{
 };
 use crate::link::{
     outcome::{Outcome, Ticket, Unsent},
+    posting::{Batch, Posting},
     transport::Tasks,
-    wire::{self, Code, Post},
+    wire::{self, Code},
 };
 
 /// How long posts are let in to wait for a dial: in a data centre it takes some milliseconds, with TLS some
@@ -99,7 +100,13 @@ impl<T: Ticket> State<T> {
         }
     }
 
-    pub(super) fn push(&mut self, post: Post, ticket: T, urgent: bool, now: Instant) -> Pushed<T> {
+    pub(super) fn push(
+        &mut self,
+        post: &impl Posting,
+        ticket: T,
+        urgent: bool,
+        now: Instant,
+    ) -> Pushed<T> {
         let is_open = match self.phase {
             Phase::Dialling { since } => now.saturating_duration_since(since) <= DIAL_GRACE,
             Phase::Up => !self.pulse.is_suspect(now),
@@ -165,7 +172,7 @@ impl<T: Ticket> State<T> {
         epoch: u64,
         told: &mut Told<T>,
         cx: &Context<'_>,
-    ) -> Poll<Option<wire::Outgoing>> {
+    ) -> Poll<Option<Batch>> {
         if self.epoch != epoch {
             return Poll::Ready(None);
         }
@@ -183,12 +190,12 @@ impl<T: Ticket> State<T> {
         if !posts.is_empty() {
             self.pulse.sent(Instant::now());
         }
-        Poll::Ready(Some(wire::Outgoing {
-            hello: None,
-            posts,
+        let beside = wire::Outgoing {
             ping,
             interest_seen: std::mem::take(&mut self.seen),
-        }))
+            ..wire::Outgoing::default()
+        };
+        Poll::Ready(Some(Batch { beside, posts }))
     }
 
     /// For a foreign peer: whether there is a post to call for, or a ping.

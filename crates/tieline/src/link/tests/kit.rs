@@ -220,9 +220,10 @@ impl Opened {
     }
 
     /// Posts, and yields the outcome to be.
+    #[expect(clippy::needless_pass_by_value, reason = "reads better at each call")]
     pub(super) fn send(&self, post: Post) -> oneshot::Receiver<Outcome> {
         let (ticket, outcome) = oneshot::channel();
-        self.post(post, ticket);
+        self.post(&post, ticket);
         outcome
     }
 

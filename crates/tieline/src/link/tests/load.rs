@@ -35,7 +35,7 @@ fn posts_and_outcomes_keep_their_order() {
                 tokio::task::yield_now().await;
             }
             link.post(
-                emit("a", i.to_be_bytes().to_vec()),
+                &emit("a", i.to_be_bytes().to_vec()),
                 Noted(i, Arc::clone(&told)),
             );
         }
