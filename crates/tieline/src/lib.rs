@@ -93,6 +93,9 @@
 
 #[cfg(feature = "axum")]
 pub mod axum;
+#[cfg(feature = "bench")]
+#[doc(hidden)]
+pub mod bench;
 #[cfg(feature = "cluster")]
 mod claims;
 mod close;

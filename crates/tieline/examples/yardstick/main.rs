@@ -65,6 +65,8 @@ fn main() -> anyhow::Result<()> {
         .with_writer(std::io::stderr)
         .init();
     let options = Options::parse();
+    // As `tieline serve` does: see docs/adr/0020.
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
     let mut builder = match options.threads {
         1 => tokio::runtime::Builder::new_current_thread(),
         _ => tokio::runtime::Builder::new_multi_thread(),

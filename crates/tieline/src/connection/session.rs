@@ -27,7 +27,8 @@ use crate::{
     scratch::Chunk,
 };
 
-/// Frames and reads of one client after which others have their turn, some 0.1 ms.
+/// Frames and reads of one client after which others have their turn, some 0.1 ms; where bytes are
+/// left that would have to be copied, it ends with them, or after twice as many.
 const TURN: u8 = 128;
 
 /// A connection and its application, from the upgrade to `on_disconnect`.
@@ -115,8 +116,9 @@ impl<H: Handler> Session<H> {
     }
 
     fn turn_is_over(&mut self) -> bool {
-        self.taken = (self.taken + 1) % TURN;
-        self.taken == 0
+        let over = self.taken >= TURN && self.chunk.is_empty() || self.taken == u8::MAX;
+        self.taken = if over { 0 } else { self.taken + 1 };
+        over
     }
 
     /// `on_connect`.

@@ -31,6 +31,8 @@ use parking_lot::Mutex;
 use tieline_websocket::{CloseCode, CloseFrame, Frame};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+#[cfg(feature = "bench")]
+pub(crate) use self::outbox::Outbox;
 #[cfg(feature = "cluster")]
 pub(crate) use self::watch::{Crowd, Watch};
 pub(crate) use self::{

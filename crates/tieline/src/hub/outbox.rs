@@ -28,8 +28,14 @@ const SLICES: usize = 32;
 /// time does not allocate a queue for each.
 const KEPT_SLOTS: usize = 4;
 
+/// Queues that a thread keeps for outboxes that need more, and slots of one at most: a turn answers
+/// several messages to several clients without allocating. 32 KiB a thread.
+const SPARE_QUEUES: usize = 64;
+const SPARE_SLOTS: usize = 64;
+
 thread_local! {
     static JOINED: RefCell<Vec<u8>> = RefCell::new(Vec::with_capacity(JOIN));
+    static SPARE: RefCell<Vec<VecDeque<Frame>>> = const { RefCell::new(Vec::new()) };
 }
 
 #[derive(Debug, Default)]
@@ -87,6 +93,9 @@ impl Outbox {
     /// Appends a frame; whoever calls has looked at [`Outbox::fits`], or sends a control frame.
     pub(crate) fn push(&mut self, frame: Frame) {
         self.bytes += self.length(&frame);
+        if self.queue.capacity() == 0 {
+            self.queue = SPARE.with_borrow_mut(Vec::pop).unwrap_or_default();
+        }
         self.queue.push_back(frame);
     }
 
@@ -221,9 +230,15 @@ impl Outbox {
     }
 
     fn release(&mut self) {
-        if self.queue.capacity() > KEPT_SLOTS {
-            self.queue = VecDeque::new();
+        if self.queue.capacity() <= KEPT_SLOTS {
+            return;
         }
+        let queue = std::mem::take(&mut self.queue);
+        SPARE.with_borrow_mut(|spare| {
+            if queue.capacity() <= SPARE_SLOTS && spare.len() < SPARE_QUEUES {
+                spare.push(queue);
+            }
+        });
     }
 
     fn length(&self, frame: &Frame) -> usize {

@@ -1,0 +1,185 @@
+//! What the hub costs: a client's queue without a socket, and everything else over real ones.
+//!
+//! Node and clients share one thread, and the node runs only while it is timed; what it sent is read
+//! outside of the time.
+
+#![allow(missing_docs, reason = "criterion's macro makes a public function")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "what a benchmark takes for granted ends it, with its place"
+)]
+
+#[path = "../tests/allocations/world.rs"]
+mod world;
+
+use std::{
+    hint::black_box,
+    io::{Read, Write},
+    net::TcpStream,
+    time::{Duration, Instant},
+};
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use tieline::{Config, Connection, Frame, Message, bench::Outbox};
+
+use self::world::{World, masked};
+
+/// Messages that one client's kernel buffers take before they are read.
+const UNREAD: u64 = 32;
+
+fn outbox(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("outbox");
+    let cases = [
+        ("64_x_1", 64, 1),
+        ("64_x_16", 64, 16),
+        ("64_x_256", 64, 256),
+        ("32k_x_16", 32 * 1024, 16),
+    ];
+    for (name, size, frames) in cases {
+        let frame = Frame::binary(vec![7; size]);
+        let mut outbox = Outbox::default();
+        group.throughput(Throughput::Elements(frames));
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                (0..frames).for_each(|_| outbox.push(frame.clone()));
+                outbox.flush(|length| _ = black_box(length)).unwrap();
+            });
+        });
+    }
+    group.finish();
+}
+
+fn echo(connection: &Connection, message: Message) {
+    drop(connection.emit(message));
+}
+
+/// A world of so many clients, ten users each of whom has a tenth of them, and a group of the first ten.
+fn crowd(count: usize) -> (World, Vec<TcpStream>) {
+    let world = World::start(echo, Config::default(), None);
+    let client = |i| {
+        let group = if i < 10 { "&group=few" } else { "" };
+        let client = world.client(&format!("id=c{i}&user=u{}{group}", i % 10), "");
+        client.set_nonblocking(true).unwrap();
+        client
+    };
+    let clients = (0..count).map(client).collect();
+    (world, clients)
+}
+
+/// Reads what has come.
+fn drain(clients: &mut [TcpStream]) {
+    let mut bytes = vec![0; 64 * 1024];
+    for client in clients {
+        while client.read(&mut bytes).is_ok() {}
+    }
+}
+
+/// Times `deed` so often, and reads outside of the time what it sent.
+fn timed(clients: &mut [TcpStream], mut times: u64, mut deed: impl FnMut()) -> Duration {
+    let mut taken = Duration::ZERO;
+    while times > 0 {
+        let few = times.min(UNREAD);
+        let begun = Instant::now();
+        (0..few).for_each(|_| deed());
+        taken += begun.elapsed();
+        drain(clients);
+        times -= few;
+    }
+    taken
+}
+
+fn broadcast(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("broadcast");
+    let frame = Frame::text("x".repeat(64));
+    for receivers in [10, 100, 1000] {
+        let (world, mut clients) = crowd(receivers);
+        group.throughput(Throughput::Elements(receivers as u64));
+        group.bench_function(format!("64_to_{receivers}"), |bencher| {
+            bencher.iter_custom(|times| {
+                timed(&mut clients, times, || {
+                    let reached = world.run(world.hub.broadcast(frame.clone()));
+                    assert_eq!(reached.delivered, receivers as u64);
+                })
+            });
+        });
+    }
+    group.finish();
+}
+
+fn emit(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("emit");
+    let (world, mut clients) = crowd(1000);
+    let (hub, frame) = (&world.hub, Frame::text("x".repeat(64)));
+    group.bench_function("to_an_id", |bencher| {
+        bencher.iter_custom(|times| {
+            timed(&mut clients[7..8], times, || {
+                drop(hub.emit("c7", frame.clone()));
+            })
+        });
+    });
+    group.bench_function("to_nobody", |bencher| {
+        bencher.iter(|| hub.emit("nobody", frame.clone()));
+    });
+    group.throughput(Throughput::Elements(10));
+    group.bench_function("to_a_group_of_10", |bencher| {
+        bencher.iter_custom(|times| {
+            timed(&mut clients[..10], times, || {
+                drop(hub.emit_group("few", frame.clone()));
+            })
+        });
+    });
+    group.throughput(Throughput::Elements(100));
+    group.bench_function("to_a_user_of_100", |bencher| {
+        bencher.iter_custom(|times| {
+            timed(&mut clients, times, || {
+                let reached = world.run(hub.emit_user("u3", frame.clone()));
+                assert_eq!(reached.delivered, 100);
+            })
+        });
+    });
+    group.finish();
+}
+
+fn look_up(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("look_up");
+    let (world, _clients) = crowd(1000);
+    let hub = &world.hub;
+    group.bench_function("an_id_of_1000", |bencher| bencher.iter(|| hub.online("c7")));
+    group.bench_function("a_connection_of_1000", |bencher| {
+        bencher.iter(|| hub.connection("c7"));
+    });
+    group.bench_function("a_group_of_10", |bencher| {
+        bencher.iter(|| hub.members("few"));
+    });
+    group.bench_function("a_user_of_100", |bencher| bencher.iter(|| hub.user("u3")));
+    group.finish();
+}
+
+/// The whole way of a message: read, decode, handler, encode, outbox, write.
+fn echoes(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("echo");
+    for in_flight in [1, 16] {
+        let world = World::start(echo, Config::default(), None);
+        let mut client = world.client("id=a", "");
+        let sent = masked(1, &[b'x'; 64]).repeat(in_flight);
+        let mut received = vec![0; in_flight * 66];
+        group.throughput(Throughput::Elements(in_flight as u64));
+        group.bench_function(format!("64_x_{in_flight}"), |bencher| {
+            bencher.iter_custom(|times| {
+                let mut taken = Duration::ZERO;
+                for _ in 0..times {
+                    client.write_all(&sent).unwrap();
+                    let begun = Instant::now();
+                    world.run_for(in_flight);
+                    taken += begun.elapsed();
+                    client.read_exact(&mut received).unwrap();
+                }
+                taken
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, outbox, broadcast, emit, look_up, echoes);
+criterion_main!(benches);

@@ -1,0 +1,266 @@
+//! How often the node allocates: for an echo, for a delivery, for what waits.
+//!
+//! A counting allocator counts what this thread allocates; a reallocation counts too. Node and test
+//! share the thread, and the clients are plain sockets that allocate nothing, so the counts are the
+//! node's alone and the same in every run and profile.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "what a test takes for granted fails it, with its place"
+)]
+
+mod world;
+
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+};
+
+use allocation_counter::measure;
+use tieline::{Config, Connection, Deflate, Delivery, Frame, Message};
+
+use self::world::{Answer, World, masked};
+
+const TEXT: u8 = 1;
+const BINARY: u8 = 2;
+
+const MIB: usize = 1024 * 1024;
+
+/// What some rounds allocate: how often, and how many bytes.
+#[derive(Debug, PartialEq, Eq)]
+struct Counted {
+    times: u64,
+    bytes: u64,
+}
+
+/// Counts what so many rounds cost. What is allocated once, such as a thread's buffers, is not in it:
+/// a first run makes them, and what a run costs by itself is taken off. Plays four times as many.
+fn count(rounds: usize, mut play: impl FnMut(usize)) -> Counted {
+    play(rounds);
+    let once = measure(|| play(rounds));
+    let twice = measure(|| play(2 * rounds));
+    Counted {
+        times: twice.count_total - once.count_total,
+        bytes: twice.bytes_total - once.bytes_total,
+    }
+}
+
+fn echo(connection: &Connection, message: Message) {
+    drop(connection.emit(message));
+}
+
+fn shout(connection: &Connection, message: Message) {
+    drop(connection.hub().broadcast(message));
+}
+
+/// A node with clients `r0`, `r1` and so on; with compression where it is given.
+fn crowd(answer: Answer, count: usize, compression: Option<Deflate>) -> (World, Vec<TcpStream>) {
+    let config = Config {
+        compression,
+        ..Config::default()
+    };
+    let headers = match compression {
+        Some(_) => "Sec-WebSocket-Extensions: permessage-deflate\r\n",
+        None => "",
+    };
+    let world = World::start(answer, config, None);
+    let client = |i| world.client(&format!("id=r{i}"), headers);
+    let clients = (0..count).map(client).collect();
+    // The hub keeps a list of all until someone comes or goes. Made here, or else by the keepalive,
+    // at a time of its own.
+    drop(world.hub.connections());
+    (world, clients)
+}
+
+/// Reads what has to come.
+fn read(client: &mut TcpStream, length: usize) -> Vec<u8> {
+    let mut bytes = vec![0; length];
+    client.read_exact(&mut bytes).unwrap();
+    bytes
+}
+
+/// Reads a frame; tells whether it is compressed, and its payload.
+fn frame(client: &mut TcpStream) -> (bool, Vec<u8>) {
+    let head = read(client, 2);
+    let length = match head[1] {
+        126 => read(client, 2),
+        short => vec![0, short],
+    };
+    let length = u16::from_be_bytes([length[0], length[1]]);
+    (head[0] & 0x40 != 0, read(client, length.into()))
+}
+
+/// Echoes of 64 bytes: in each round a client sends so many at once and gets them back.
+fn echoes(opcode: u8, rounds: usize, in_flight: usize) -> Counted {
+    let (world, mut clients) = crowd(echo, 1, None);
+    let client = &mut clients[0];
+    let sent = masked(opcode, &[b'x'; 64]).repeat(in_flight);
+    let echo = [&[0x80 | opcode, 64], &[b'x'; 64][..]].concat();
+    let (expected, mut received) = (echo.repeat(in_flight), vec![0; in_flight * 66]);
+    count(rounds, |rounds| {
+        world.run(async {
+            for _ in 0..rounds {
+                client.write_all(&sent).unwrap();
+                world.events.more(in_flight).await;
+                client.read_exact(&mut received).unwrap();
+                assert_eq!(received, expected);
+            }
+        });
+    })
+}
+
+#[test]
+fn an_echo_allocates_at_most_twice() {
+    for opcode in [TEXT, BINARY] {
+        for in_flight in [1, 4, 16, 64] {
+            let rounds = 1024 / in_flight;
+            let counted = echoes(opcode, rounds, in_flight);
+            assert!(
+                counted.times <= 2 * 1024,
+                "opcode {opcode}, {in_flight} in flight: {counted:?} for 1024 echoes"
+            );
+        }
+    }
+}
+
+/// Broadcasts by the application.
+fn broadcasts(receivers: usize, compression: Option<Deflate>) -> Counted {
+    const ROUNDS: usize = 32;
+    let (world, mut clients) = crowd(echo, receivers, compression);
+    let text = "to everyone, ".repeat(if compression.is_some() { 80 } else { 5 });
+    let counted = count(ROUNDS, |rounds| {
+        world.run(async {
+            for _ in 0..rounds {
+                let reached = world.hub.broadcast(text.as_str()).await;
+                assert_eq!(reached.delivered, receivers as u64);
+            }
+        });
+    });
+    for client in &mut clients {
+        for _ in 0..4 * ROUNDS {
+            let (compressed, payload) = frame(client);
+            assert_eq!(compressed, compression.is_some());
+            assert!(compressed || payload == text.as_bytes());
+        }
+    }
+    counted
+}
+
+/// Broadcasts by the handler, which a client has it send, so many at once.
+fn shouts(receivers: usize, in_flight: usize) -> Counted {
+    const ROUNDS: usize = 8;
+    let (world, mut clients) = crowd(shout, receivers, None);
+    let sent = masked(TEXT, &[b'x'; 64]).repeat(in_flight);
+    let counted = count(ROUNDS, |rounds| {
+        world.run(async {
+            for _ in 0..rounds {
+                clients[0].write_all(&sent).unwrap();
+                world.events.more(in_flight).await;
+            }
+        });
+    });
+    for client in &mut clients {
+        for _ in 0..4 * ROUNDS * in_flight {
+            assert_eq!(frame(client), (false, vec![b'x'; 64]));
+        }
+    }
+    counted
+}
+
+// Up to 32 receivers are served by the caller, more by the shard's worker; each has costs of its own.
+
+#[test]
+fn a_delivery_of_a_broadcast_allocates_nothing() {
+    assert_eq!(broadcasts(30, None), broadcasts(10, None));
+    assert_eq!(broadcasts(210, None), broadcasts(60, None));
+}
+
+#[test]
+fn a_delivery_of_what_a_handler_sends_to_all_allocates_nothing() {
+    for in_flight in [1, 16] {
+        assert_eq!(shouts(30, in_flight), shouts(10, in_flight));
+    }
+}
+
+#[test]
+fn a_broadcast_is_compressed_once_for_all() {
+    let deflate = Some(Deflate::default());
+    assert_eq!(broadcasts(30, deflate), broadcasts(10, deflate));
+    assert_eq!(broadcasts(210, deflate), broadcasts(60, deflate));
+}
+
+#[test]
+fn a_broadcast_allocates_ten_times_at_most() {
+    for (receivers, most) in [(10, 2), (60, 10)] {
+        let counted = broadcasts(receivers, None);
+        assert!(counted.times <= 32 * most, "{receivers}: {counted:?}");
+    }
+}
+
+#[test]
+fn a_message_to_one_allocates_its_payload_and_its_frame() {
+    let (world, mut clients) = crowd(echo, 1, None);
+    let counted = count(32, |rounds| {
+        for _ in 0..rounds {
+            let mut receipt = world.hub.emit("r0", "x".repeat(64));
+            assert_eq!(receipt.try_outcome(), Some(Delivery::Delivered));
+        }
+    });
+    assert_eq!(counted.times, 2 * 32);
+    for _ in 0..4 * 32 {
+        assert_eq!(frame(&mut clients[0]), (false, vec![b'x'; 64]));
+    }
+}
+
+#[test]
+fn a_frame_that_is_sent_again_allocates_nothing() {
+    let world = World::start(echo, Config::default(), None);
+    let mut client = world.client("id=r0&user=u&group=g", "");
+    let frame = Frame::text("x".repeat(64));
+    let counted = count(16, |rounds| {
+        for _ in 0..rounds {
+            drop(world.hub.emit("r0", frame.clone()));
+            drop(world.hub.emit("nobody", frame.clone()));
+            drop(world.hub.emit_user("u", frame.clone()));
+            drop(world.hub.emit_group("g", frame.clone()));
+        }
+    });
+    assert_eq!(counted, Counted { times: 0, bytes: 0 });
+    assert!(read(&mut client, 4 * 16 * 3 * 66).ends_with(&[b'x'; 64]));
+}
+
+#[test]
+fn what_waits_for_many_slow_readers_is_held_once() {
+    const READERS: usize = 200;
+    let world = World::start(echo, Config::default(), Some(16 * 1024));
+    let mut readers: Vec<_> = (0..READERS)
+        .map(|i| world.client(&format!("id=r{i}"), ""))
+        .collect();
+    let whole = measure(|| {
+        let held = measure(|| {
+            let reached = world.run(world.hub.broadcast(vec![7; MIB]));
+            assert_eq!(reached.delivered, READERS as u64);
+        });
+        let beside = held.bytes_max - MIB as u64;
+        assert!(beside < 16 * 1024, "{beside} bytes beside the message");
+        read_all(&world, &mut readers);
+    });
+    // The thread's buffer of 16 KiB, and 32 bytes for each connection's queue.
+    let kept = whole.bytes_current;
+    assert!(kept < 32 * 1024, "{kept} bytes are kept when all is read");
+}
+
+/// Reads a MiB from each, one after the other, in another thread, while the node runs.
+fn read_all(world: &World, readers: &mut [TcpStream]) {
+    std::thread::scope(|scope| {
+        let reading = scope.spawn(|| {
+            for client in readers {
+                let payload = read(client, 10 + MIB).split_off(10);
+                assert!(payload.into_iter().all(|byte| byte == 7));
+            }
+            world.events.add();
+        });
+        world.run_for(1);
+        reading.join().unwrap();
+    });
+}

@@ -1,0 +1,190 @@
+//! A node and its clients, all on one thread.
+//!
+//! Owns a runtime that runs only while something of the node is awaited, and clients that are plain
+//! blocking sockets: between two waits nothing moves, so that what is counted or timed is the node's
+//! work alone. Must not know what is measured. Also used by the benchmarks.
+
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use socket2::{Domain, Socket, Type};
+use tieline::{
+    Accept, ClientId, CloseReason, Config, Connection, Handler, Hub, Listener, Message, Node,
+    Refusal, UpgradeRequest,
+};
+use tokio::{net::TcpSocket, runtime::Runtime, sync::Notify};
+
+/// What is done with a message.
+pub(crate) type Answer = fn(&Connection, Message);
+
+pub(crate) struct World {
+    pub(crate) hub: Hub,
+    pub(crate) events: Arc<Events>,
+    runtime: Runtime,
+    address: SocketAddr,
+    buffers: Option<u32>,
+}
+
+/// Counts what the handler sees: who came, each message, who left.
+#[derive(Default)]
+pub(crate) struct Events {
+    count: AtomicUsize,
+    bell: Notify,
+}
+
+struct Script {
+    answer: Answer,
+    events: Arc<Events>,
+}
+
+impl World {
+    /// A node of one shard. The kernel keeps about `buffers` bytes at each end of a connection, or as
+    /// many as it likes.
+    pub(crate) fn start(answer: Answer, config: Config, buffers: Option<u32>) -> Self {
+        raise_descriptor_limit();
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        let runtime = builder.enable_all().build().unwrap();
+        let config = Config {
+            shards: Some(1),
+            ..config
+        };
+        let events = Arc::<Events>::default();
+        let script = Script {
+            answer,
+            events: Arc::clone(&events),
+        };
+        let (hub, address) = runtime.block_on(async {
+            let socket = TcpSocket::new_v4().unwrap();
+            if let Some(bytes) = buffers {
+                socket.set_send_buffer_size(bytes).unwrap();
+            }
+            socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+            let listener = Listener::from_tcp(socket.listen(1024).unwrap());
+            let address = listener.local_addr().unwrap();
+            let hub = Hub::new(config).unwrap();
+            let node = Node::new(hub.clone(), script);
+            tokio::spawn(async move {
+                node.serve(listener, authorize, std::future::pending())
+                    .await
+            });
+            (hub, address)
+        });
+        Self {
+            hub,
+            events,
+            runtime,
+            address,
+            buffers,
+        }
+    }
+
+    /// Lets the node run until this is ready.
+    pub(crate) fn run<T>(&self, until: impl Future<Output = T>) -> T {
+        self.runtime.block_on(until)
+    }
+
+    /// Lets the node run until its handler has seen that many more events.
+    pub(crate) fn run_for(&self, events: usize) {
+        self.run(self.events.more(events));
+    }
+
+    /// A client, by the query and further headers of its request.
+    pub(crate) fn client(&self, query: &str, headers: &str) -> TcpStream {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        if let Some(bytes) = self.buffers {
+            socket.set_recv_buffer_size(bytes as usize).unwrap();
+        }
+        socket.connect(&self.address.into()).unwrap();
+        let mut client = TcpStream::from(socket);
+        client.set_nodelay(true).unwrap();
+        write!(
+            client,
+            "GET /?{query} HTTP/1.1\r\nHost: node.test\r\nUpgrade: websocket\r\n\
+             Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+             Sec-WebSocket-Version: 13\r\n{headers}\r\n"
+        )
+        .unwrap();
+        self.run_for(1);
+        let mut answer = Vec::new();
+        let mut byte = [0];
+        while !answer.ends_with(b"\r\n\r\n") {
+            client.read_exact(&mut byte).unwrap();
+            answer.push(byte[0]);
+        }
+        assert!(answer.starts_with(b"HTTP/1.1 101 "));
+        client
+    }
+}
+
+impl Events {
+    /// Notes an event.
+    pub(crate) fn add(&self) {
+        self.count.fetch_add(1, Ordering::AcqRel);
+        self.bell.notify_one();
+    }
+
+    /// Waits for that many events, and forgets them.
+    pub(crate) async fn more(&self, count: usize) {
+        while self.count.load(Ordering::Acquire) < count {
+            self.bell.notified().await;
+        }
+        self.count.fetch_sub(count, Ordering::AcqRel);
+    }
+}
+
+impl Handler for Script {
+    type State = ();
+
+    async fn on_connect(&self, _: &Connection, (): &mut ()) {
+        self.events.add();
+    }
+
+    async fn on_message(&self, connection: &Connection, (): &mut (), message: Message) {
+        (self.answer)(connection, message);
+        self.events.add();
+    }
+
+    async fn on_disconnect(&self, _: &Connection, (): &mut (), _: CloseReason) {
+        self.events.add();
+    }
+}
+
+async fn authorize(request: UpgradeRequest) -> Result<Accept<()>, Refusal> {
+    let id = request.query("id").unwrap();
+    let mut accept = Accept::new(()).id(ClientId::new(id).unwrap());
+    if let Some(user) = request.query("user") {
+        accept = accept.user(user);
+    }
+    if let Some(group) = request.query("group") {
+        accept = accept.group(group);
+    }
+    Ok(accept)
+}
+
+/// A masked frame of less than 126 bytes; the opcode is 1 for text, 2 for binary.
+pub(crate) fn masked(opcode: u8, payload: &[u8]) -> Vec<u8> {
+    const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
+    let length = u8::try_from(payload.len()).unwrap();
+    assert!(length < 126, "a short frame");
+    let mut bytes = vec![0x80 | opcode, 0x80 | length];
+    bytes.extend(MASK);
+    bytes.extend(payload.iter().zip(MASK.iter().cycle()).map(|(b, m)| b ^ m));
+    bytes
+}
+
+/// Shells commonly grant 1,024 descriptors.
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    setrlimit(Resource::Nofile, raised).unwrap();
+}
