@@ -1,10 +1,13 @@
 //! The Tieline server.
 //!
-//! `tieline demo` shows it in a browser, `tieline serve` is for production. This file reads the command
-//! line, starts the log and turns outcomes into exit codes; `run` does the work.
+//! `tieline demo` shows it in a browser, `tieline serve` is for production, `tieline bench` measures.
+//! This file reads the command line, starts the log and turns outcomes into exit codes; `run` and the
+//! load program do the work.
 
+mod bench;
 mod cli;
 mod demo;
+mod memory;
 mod page;
 mod run;
 mod webpubsub;
@@ -12,42 +15,49 @@ mod webpubsub;
 use std::{io::IsTerminal, process::ExitCode};
 
 use clap::Parser;
+use tokio::runtime::Runtime;
 use tracing_subscriber::{EnvFilter, fmt};
 
 use self::cli::{Cli, Command, Log, LogFormat};
-
-#[cfg(feature = "mimalloc")]
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The command line cannot be meant: exit code 2.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct Usage(String);
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    match run(Cli::parse().command).await {
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("tieline: {error:#}");
-            ExitCode::from(if error.is::<Usage>() { 2 } else { 1 })
+            let usage = error.is::<Usage>() || error.is::<tieline_bench::cli::Usage>();
+            ExitCode::from(if usage { 2 } else { 1 })
         }
     }
 }
 
-async fn run(command: Command) -> anyhow::Result<()> {
+fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Demo(options) => {
             // Its two nodes end together, which each would warn of.
             start_log(&options.common.log, "warn,tieline::link=error")?;
-            run::demo(options).await
+            runtime()?.block_on(run::demo(options))
         }
         Command::Serve(options) => {
             start_log(&options.common.log, "info")?;
-            run::serve(options).await
+            runtime()?.block_on(run::serve(options))
         }
+        // It blocks, and the load is to have the machine to itself: no runtime.
+        Command::Bench(bench) => bench.run(&bench::registry),
     }
+}
+
+/// What a node runs on.
+fn runtime() -> std::io::Result<Runtime> {
+    memory::refuse_huge_pages();
+    let runtime = Runtime::new()?;
+    runtime.spawn(memory::give_back());
+    Ok(runtime)
 }
 
 fn start_log(log: &Log, level: &str) -> Result<(), Usage> {

@@ -35,10 +35,6 @@ pub(crate) struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "there is one, and it is read once"
-)]
 pub(crate) enum Command {
     /// Start two nodes in one process, each with a chat page, to see it work
     ///
@@ -54,6 +50,11 @@ pub(crate) enum Command {
     /// new clients, then the others are closed with 1012, spread over --drain-window. A second signal
     /// ends at once.
     Serve(Serve),
+    /// Measure a WebSocket server: this one or any other
+    ///
+    /// A server that runs is measured by --url, or --start starts one for the time. Results are a
+    /// table, JSON, or a page with a chart.
+    Bench(tieline_bench::cli::Bench),
 }
 
 #[derive(Debug, Args)]

@@ -98,7 +98,7 @@ impl RegistryUrl {
         "etcds",
     ];
 
-    fn check(&self) -> Result<&Self, Usage> {
+    pub(crate) fn check(&self) -> Result<&Self, Usage> {
         let scheme = self.0.split_once("://").map(|(scheme, _)| scheme);
         if scheme.is_some_and(|scheme| Self::SCHEMES.contains(&scheme)) {
             return Ok(self);

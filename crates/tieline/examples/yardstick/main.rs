@@ -12,6 +12,7 @@
 
 mod commands;
 mod http;
+mod memory;
 mod options;
 
 use anyhow::Context;
@@ -20,9 +21,6 @@ use tieline::{Cluster, Hub, Listener, Node, Tls};
 use tokio::signal::unix::{SignalKind, signal};
 
 use self::{commands::Yardstick, options::Options};
-
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 async fn serve(options: Options) -> anyhow::Result<()> {
     let hub = Hub::new(options.config())?;
@@ -55,6 +53,7 @@ async fn serve(options: Options) -> anyhow::Result<()> {
             _ = interrupt.recv() => {}
         }
     };
+    tokio::spawn(memory::give_back());
     let router = http::router(node.clone());
     node.serve_service(listener, router, shutdown).await;
     Ok(())
@@ -65,8 +64,7 @@ fn main() -> anyhow::Result<()> {
         .with_writer(std::io::stderr)
         .init();
     let options = Options::parse();
-    // As `tieline serve` does: see docs/adr/0020.
-    let _ = rustix::thread::disable_transparent_huge_pages(true);
+    memory::refuse_huge_pages();
     let mut builder = match options.threads {
         1 => tokio::runtime::Builder::new_current_thread(),
         _ => tokio::runtime::Builder::new_multi_thread(),

@@ -1,0 +1,161 @@
+//! The command line of the load program. Its doc comments are the texts of `--help`.
+//!
+//! Owns what flags mean and which go together; `compare` and the engine do the work.
+
+#![allow(clippy::doc_markdown, reason = "the texts are read in a terminal")]
+
+mod flags;
+mod intent;
+mod values;
+
+use std::{ffi::OsString, net::SocketAddr};
+
+use clap::{Args, Subcommand};
+
+pub use self::values::Usage;
+use self::{
+    flags::{Comparing, Load, Output},
+    intent::Intent,
+};
+pub(crate) use self::{
+    intent::{default_path, default_send},
+    values::Rate,
+};
+use crate::{
+    compare::{self, Comparison, Sides},
+    plan::Scenario,
+    progress::Bar,
+    registry::Registry,
+    report::{Report, Write},
+    target::launch,
+    trial,
+};
+
+/// Measures WebSocket servers.
+#[derive(Debug, Args)]
+#[command(subcommand_required = true, arg_required_else_help = true)]
+pub struct Bench {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    #[command(flatten)]
+    Load(Load),
+    /// Run the bare server: what this machine can do with no application at all
+    ///
+    /// One thread, no limits, no checks: never a server for anything else. /echo sends every message
+    /// back; at /ws?id=X a text B… goes to all, and T:ID:PAYLOAD to the client ID.
+    Floor {
+        /// Address to listen on
+        #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9200",
+            value_parser = values::address)]
+        listen: SocketAddr,
+    },
+    /// Measure a server and a base in turn, and tell the ratio
+    ///
+    /// The base is the bare server of `tieline bench floor`, which gets the load in words of its own,
+    /// or with --base-url any other: another version of the server, or one node for two. Both are
+    /// started afresh for each run. Pairs in which something went wrong are marked and do not count.
+    Compare {
+        #[command(flatten)]
+        comparing: Comparing,
+        #[command(subcommand)]
+        load: Load,
+    },
+    /// A process of the load
+    #[command(hide = true)]
+    Worker,
+    /// A process of the server, before it is that
+    #[command(hide = true)]
+    Launch {
+        #[arg(long)]
+        cpu: Option<usize>,
+        #[arg(last = true, required = true)]
+        command: Vec<OsString>,
+    },
+}
+
+impl Bench {
+    /// Does what the command line asks for. Blocks until it is done; a runtime's thread is no place
+    /// for it.
+    pub fn run(self, registry: &Registry<'_>) -> anyhow::Result<()> {
+        match self.what {
+            What::Load(load) => measure(load, registry),
+            What::Compare { comparing, load } => compare(load, &comparing),
+            What::Floor { listen } => crate::floor(listen),
+            What::Worker => crate::worker(),
+            What::Launch { cpu, command } => launch::become_program(&command, cpu),
+        }
+    }
+}
+
+fn measure(load: Load, registry: &Registry<'_>) -> anyhow::Result<()> {
+    let (intent, output) = match load.registry()? {
+        Some((plan, output)) => {
+            output.check()?;
+            let bar = Bar::new(output.quiet, "");
+            let outcome = registry(&plan, &bar)?;
+            drop(bar);
+            return output.write(&Report::Registry(plan, outcome));
+        }
+        None => Intent::new(load)?,
+    };
+    if intent.rate == Some(Rate::Half) {
+        let why = "--rate half is half of what two servers reach: it is a flag of compare";
+        return Err(Usage(why.into()).into());
+    }
+    let plan = intent.plan()?;
+    output.check()?;
+    let outcome = trial::measure(&intent.target, &plan, &Bar::new(output.quiet, ""))?;
+    output.write(&Report::One(outcome))
+}
+
+fn compare(load: Load, comparing: &Comparing) -> anyhow::Result<()> {
+    if load.registry()?.is_some() {
+        let why = "compare measures servers; storm --registry stands alone";
+        return Err(Usage(why.into()).into());
+    }
+    let (intent, output) = Intent::new(load)?;
+    let least = comparing.least;
+    if least.is_some() && intent.scenario == Scenario::Idle {
+        let why = "--least is about a rate, and idle connections have none";
+        return Err(Usage(why.into()).into());
+    }
+    let sides = Sides {
+        plan: intent.plan()?,
+        server: intent.target.clone(),
+        base: comparing.base(&intent)?,
+        runs: comparing.runs,
+        half_rate: intent.rate == Some(Rate::Half),
+    };
+    output.check()?;
+    let comparison = compare::run(&sides, output.quiet)?;
+    let verdict = judge(&comparison, least);
+    output.write(&Report::Two(comparison))?;
+    verdict
+}
+
+/// Whether the server is as fast as it has to be.
+fn judge(comparison: &Comparison, least: Option<f64>) -> anyhow::Result<()> {
+    let rate = comparison.ratios().per_second.map(|spread| spread.median);
+    match (rate, least) {
+        (Some(rate), Some(least)) if rate < least => {
+            anyhow::bail!(
+                "the median ratio of messages per second is {rate:.3}, below --least {least}"
+            )
+        }
+        (None, Some(_)) => anyhow::bail!("no messages, and so no ratio for --least to compare"),
+        _ => Ok(()),
+    }
+}
+
+impl Output {
+    fn write(&self, report: &Report) -> anyhow::Result<()> {
+        report.write(&Write {
+            json: self.json.as_deref(),
+            html: self.html.as_deref(),
+        })
+    }
+}

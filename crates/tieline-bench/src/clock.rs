@@ -1,0 +1,21 @@
+//! The clock of a measurement: monotonic, and the same in every process of the machine.
+
+use rustix::time::{ClockId, clock_gettime};
+
+pub(crate) const MILLISECOND: u64 = 1_000_000;
+pub(crate) const SECOND: u64 = 1_000 * MILLISECOND;
+
+/// Nanoseconds since the machine started.
+pub(crate) fn now() -> u64 {
+    read(ClockId::Monotonic)
+}
+
+/// Nanoseconds of processor time that this process has used.
+pub(crate) fn processor() -> u64 {
+    read(ClockId::ProcessCPUTime)
+}
+
+fn read(clock: ClockId) -> u64 {
+    let time = clock_gettime(clock);
+    time.tv_sec.cast_unsigned() * SECOND + time.tv_nsec.cast_unsigned()
+}

@@ -1,0 +1,313 @@
+//! The bare server: what a machine can do with WebSockets when nothing is decided, checked or
+//! bounded.
+//!
+//! One thread, one poll. A text `T:<id>:<payload>` sends the payload to the connection whose address
+//! ended in `?id=<id>`, in a `write` of its own; a text that begins with `B` goes verbatim to all; all
+//! else comes back. What one read brought is answered in one write for each receiver. It keeps unsent
+//! bytes without bound, validates nothing that it can do without, and is no server for use.
+
+mod handshake;
+mod peer;
+
+use std::{
+    collections::HashMap,
+    io::{ErrorKind, Read},
+    mem,
+    net::SocketAddr,
+    time::Duration,
+};
+
+use anyhow::Context;
+use mio::{
+    Events, Interest, Poll, Token,
+    net::{TcpListener, TcpStream},
+};
+
+use self::{handshake::Handshake, peer::Peer};
+use crate::{
+    descriptors,
+    frame::{self, Frame},
+};
+
+const LISTENER: Token = Token(usize::MAX);
+const INPUT: usize = 256 * 1024;
+/// How soon it tries again to accept where descriptors had run out.
+const AGAIN: Duration = Duration::from_millis(20);
+
+/// Runs the bare server; returns only where it cannot listen or poll.
+pub fn floor(address: SocketAddr) -> anyhow::Result<()> {
+    // What a connection costs is not to be counted in steps of 2 MiB.
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
+    let floor = Floor::bind(address)?;
+    eprintln!("listening on {}", floor.address()?);
+    floor.serve()
+}
+
+/// The bare server.
+#[derive(Debug)]
+pub struct Floor {
+    poll: Poll,
+    listener: TcpListener,
+    peers: Vec<Option<Peer>>,
+    vacant: Vec<usize>,
+    ids: HashMap<Vec<u8>, usize>,
+    input: Vec<u8>,
+    answers: Answers,
+}
+
+/// What the frames of one read are answered with.
+#[derive(Debug, Default)]
+struct Answers {
+    /// For the one who sent them.
+    own: Vec<u8>,
+    /// For all.
+    all: Vec<u8>,
+    /// For one other.
+    other: Vec<u8>,
+}
+
+impl Floor {
+    /// Listens.
+    pub fn bind(address: SocketAddr) -> anyhow::Result<Self> {
+        descriptors::raise();
+        let poll = Poll::new()?;
+        let mut listener =
+            TcpListener::bind(address).with_context(|| format!("cannot listen on {address}"))?;
+        poll.registry()
+            .register(&mut listener, LISTENER, Interest::READABLE)?;
+        Ok(Self {
+            poll,
+            listener,
+            peers: Vec::new(),
+            vacant: Vec::new(),
+            ids: HashMap::new(),
+            input: vec![0; INPUT],
+            answers: Answers::default(),
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> anyhow::Result<SocketAddr> {
+        Ok(self.listener.local_addr()?)
+    }
+
+    /// Serves until polling fails.
+    pub fn serve(mut self) -> anyhow::Result<()> {
+        let mut events = Events::with_capacity(1024);
+        let mut again = None;
+        loop {
+            match self.poll.poll(&mut events, again) {
+                Err(e) if e.kind() != ErrorKind::Interrupted => return Err(e.into()),
+                _ => {}
+            }
+            for event in &events {
+                if event.token() != LISTENER {
+                    self.turn(event.token().0, event.is_writable());
+                }
+            }
+            let calls = events.iter().any(|event| event.token() == LISTENER);
+            if calls || again.is_some() {
+                again = (!self.accept()).then_some(AGAIN);
+            }
+        }
+    }
+
+    /// Takes all who wait; says whether that worked.
+    fn accept(&mut self) -> bool {
+        loop {
+            match self.listener.accept() {
+                Ok((socket, _)) => self.welcome(socket),
+                Err(e) if e.kind() == ErrorKind::WouldBlock => return true,
+                Err(e) if e.kind() == ErrorKind::ConnectionAborted => {}
+                Err(_) => return false,
+            }
+        }
+    }
+
+    fn welcome(&mut self, mut socket: TcpStream) {
+        let at = self.vacant.pop().unwrap_or(self.peers.len());
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        // A socket that is dead already is no loss.
+        let registered = self
+            .poll
+            .registry()
+            .register(&mut socket, Token(at), interest);
+        let peer = registered
+            .and_then(|()| socket.set_nodelay(true))
+            .map(|()| Peer::new(socket));
+        if at == self.peers.len() {
+            self.peers.push(None);
+        }
+        match peer {
+            Ok(peer) => self.peers[at] = Some(peer),
+            Err(_) => self.vacant.push(at),
+        }
+    }
+
+    /// Does what a socket is ready for.
+    fn turn(&mut self, at: usize, writable: bool) {
+        let Some(peer) = self.peers.get_mut(at).and_then(Option::as_mut) else {
+            return;
+        };
+        let alive = (!writable || peer.flush()) && self.read(at);
+        if !alive {
+            self.dismiss(at);
+        }
+    }
+
+    fn dismiss(&mut self, at: usize) {
+        if let Some(peer) = self.peers[at].take() {
+            self.vacant.push(at);
+            if let Some(id) = peer.id
+                && self.ids.get(&id) == Some(&at)
+            {
+                self.ids.remove(&id);
+            }
+        }
+    }
+
+    /// Reads until a short read; says whether the connection goes on.
+    fn read(&mut self, at: usize) -> bool {
+        loop {
+            let Some(peer) = &mut self.peers[at] else {
+                return true;
+            };
+            let held = peer.tail.len();
+            if self.input.len() < held + INPUT / 2 {
+                self.input.resize(held + INPUT, 0);
+            }
+            self.input[..held].copy_from_slice(&peer.tail);
+            match peer.socket.read(&mut self.input[held..]) {
+                Ok(0) => return false,
+                Ok(count) => {
+                    if !self.process(at, held + count) {
+                        return false;
+                    }
+                    if held + count < self.input.len() {
+                        return true;
+                    }
+                }
+                Err(e) if e.kind() == ErrorKind::WouldBlock => return true,
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(_) => return false,
+            }
+        }
+    }
+
+    /// Answers the first `filled` bytes of the input, and keeps what is unfinished.
+    fn process(&mut self, at: usize, filled: usize) -> bool {
+        let mut input = mem::take(&mut self.input);
+        let used = match self.peers[at].as_ref().map(|peer| peer.open) {
+            Some(true) => self.frames(at, &mut input[..filled]),
+            _ => self.handshake(at, &mut input[..filled]),
+        };
+        if let (Some(used), Some(peer)) = (used, &mut self.peers[at]) {
+            peer.tail.clear();
+            peer.tail.extend_from_slice(&input[used..filled]);
+        }
+        self.input = input;
+        used.is_some()
+    }
+
+    /// Answers the request, once all of it is there, and whatever stands behind it.
+    fn handshake(&mut self, at: usize, input: &mut [u8]) -> Option<usize> {
+        let Some(handshake) = Handshake::parse(input) else {
+            return Some(0);
+        };
+        let peer = self.peers[at].as_mut()?;
+        if !peer.send(&handshake.response()) || handshake.key.is_none() {
+            return None;
+        }
+        peer.open = true;
+        peer.id.clone_from(&handshake.id);
+        if let Some(id) = handshake.id {
+            self.ids.insert(id, at);
+        }
+        let rest = self.frames(at, &mut input[handshake.length..])?;
+        Some(handshake.length + rest)
+    }
+
+    /// Answers all whole frames, and says how many bytes they were, if the connection goes on.
+    fn frames(&mut self, at: usize, input: &mut [u8]) -> Option<usize> {
+        let mut used = 0;
+        let mut alive = true;
+        while alive {
+            let Ok(found) = Frame::at(input, used) else {
+                alive = false;
+                break;
+            };
+            let Some(frame) = found else {
+                break;
+            };
+            used = frame.payload.end;
+            let payload = &mut input[frame.payload];
+            if let Some(mask) = frame.mask {
+                unmask(payload, mask);
+            }
+            alive = frame.opcode != frame::CLOSE;
+            self.answer(frame.opcode, payload);
+        }
+        alive &= self.hand_out(at);
+        alive.then_some(used)
+    }
+
+    fn answer(&mut self, opcode: u8, payload: &[u8]) {
+        match (opcode, payload) {
+            (frame::TEXT, [b'T', b':', rest @ ..]) => self.pass_on(rest),
+            (frame::TEXT, [b'B', ..]) => append(&mut self.answers.all, opcode, payload),
+            (frame::PING, _) => append(&mut self.answers.own, frame::PONG, payload),
+            (frame::PONG, _) => {}
+            _ => append(&mut self.answers.own, opcode, payload),
+        }
+    }
+
+    fn pass_on(&mut self, command: &[u8]) {
+        let Some(colon) = command.iter().position(|byte| *byte == b':') else {
+            return;
+        };
+        let Some(to) = self.ids.get(&command[..colon]) else {
+            return;
+        };
+        let other = &mut self.answers.other;
+        other.clear();
+        append(other, frame::TEXT, &command[colon + 1..]);
+        // Whoever is gone is dismissed when its own event says so.
+        if let Some(peer) = &mut self.peers[*to] {
+            peer.send(other);
+        }
+    }
+
+    fn hand_out(&mut self, at: usize) -> bool {
+        let mut alive = true;
+        if !self.answers.own.is_empty() {
+            alive = self.peers[at]
+                .as_mut()
+                .is_some_and(|peer| peer.send(&self.answers.own));
+            self.answers.own.clear();
+        }
+        if !self.answers.all.is_empty() {
+            for peer in self.peers.iter_mut().flatten().filter(|peer| peer.open) {
+                peer.send(&self.answers.all);
+            }
+            self.answers.all.clear();
+        }
+        alive
+    }
+}
+
+fn append(out: &mut Vec<u8>, opcode: u8, payload: &[u8]) {
+    frame::header(out, opcode, payload.len(), false);
+    out.extend_from_slice(payload);
+}
+
+/// Eight bytes at a time, as any server that means it does.
+fn unmask(payload: &mut [u8], [a, b, c, d]: [u8; 4]) {
+    let key = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
+    let (words, rest) = payload.as_chunks_mut::<8>();
+    for word in words {
+        *word = (u64::from_ne_bytes(*word) ^ key).to_ne_bytes();
+    }
+    for (byte, key) in rest.iter_mut().zip(key.to_ne_bytes()) {
+        *byte ^= key;
+    }
+}

@@ -1,0 +1,57 @@
+//! A load program for WebSocket servers, and the bare server that tells what the machine can do.
+//!
+//! The load knows nothing of the server: addresses and messages are templates, and what comes back is
+//! recognised by the stamp in it.
+//!
+//! - [`plan`] and [`outcome`]: what a measurement does, and what it found
+//! - [`cli`]: the commands of `tieline bench`; `target`: servers that are started for a measurement;
+//!   `trial`: one measurement from start to end; `compare`: two servers in turn
+//! - `report`, `progress`: what a person sees
+//! - [`registry`]: what is said of a registry, whoever measures it
+//! - `run`: where a plan becomes an outcome; `workers`: the same in several processes; `share`: what
+//!   one process does of it; `conduct`: what a load asks of whoever runs it
+//! - `load`: the scenarios, and the path of a measured message
+//! - `crowd`: the connections of a process and their poll; `stream`, `tls`, `handshake`, `url`
+//! - `template`, `stamp`, `frame`: what is sent, and how it is told when it comes
+//! - `process`, `pin`, `descriptors`, `clock`: what the machine says and allows
+//! - `floor`: the bare server
+
+pub mod cli;
+mod clock;
+mod compare;
+mod conduct;
+mod crowd;
+mod descriptors;
+mod faults;
+mod floor;
+mod frame;
+mod handshake;
+mod load;
+pub mod outcome;
+mod pin;
+pub mod plan;
+mod process;
+mod progress;
+pub mod registry;
+mod report;
+mod run;
+#[cfg(test)]
+mod sample;
+mod share;
+mod stamp;
+mod stream;
+mod target;
+mod template;
+mod tls;
+mod trial;
+mod url;
+mod validate;
+mod workers;
+
+pub use self::{
+    floor::{Floor, floor},
+    run::{Progress, run, run_with},
+    url::UrlError,
+    validate::PlanError,
+    workers::worker,
+};

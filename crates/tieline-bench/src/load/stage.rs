@@ -1,0 +1,187 @@
+//! What all scenarios have in common: connections are opened, gates are passed, an outcome is made.
+
+use std::time::Duration;
+
+use mio::Events;
+
+use crate::{
+    clock::{self, MILLISECOND, SECOND},
+    conduct::{Conductor, Gate},
+    crowd::{Crowd, Ear},
+    load::meter::Meter,
+    outcome::{Opening, Outcome},
+    plan::Plan,
+    share::Share,
+};
+
+/// How often a conductor is asked and told.
+const TICK: u64 = 5 * MILLISECOND;
+const TELL: u64 = 100 * MILLISECOND;
+/// Connections have settled when nothing has come for so long.
+const QUIET: u64 = 100 * MILLISECOND;
+/// They are not waited for beyond that.
+const SETTLE: u64 = 3 * SECOND;
+
+/// Where a scenario is played.
+pub(super) struct Stage<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) crowd: Crowd,
+    events: Events,
+    conductor: &'a mut dyn Conductor,
+    opening: Opening,
+    told: u64,
+    /// Processor time at the beginning of the counted time.
+    begin: u64,
+    /// Processor time within the counted time.
+    used: u64,
+    /// Handshakes that had failed before those that are under way.
+    failed: u64,
+}
+
+impl<'a> Stage<'a> {
+    pub(super) fn new(share: &'a Share, conductor: &'a mut dyn Conductor) -> anyhow::Result<Self> {
+        let (crowd, events) = Crowd::new(share)?;
+        Ok(Self {
+            plan: &share.plan,
+            crowd,
+            events,
+            conductor,
+            opening: Opening::default(),
+            told: 0,
+            begin: 0,
+            used: 0,
+            failed: 0,
+        })
+    }
+
+    /// Waits for something to happen, but not beyond `until`.
+    pub(super) fn turn(
+        &mut self,
+        until: u64,
+        exactly: bool,
+        ear: &mut impl Ear,
+    ) -> anyhow::Result<()> {
+        Ok(self.crowd.turn(&mut self.events, until, exactly, ear)?)
+    }
+
+    /// Opens all connections of the share, the first of all alone. Says when to begin.
+    pub(super) fn open(&mut self, share: &Share, ear: &mut impl Ear) -> anyhow::Result<u64> {
+        let first = usize::from(share.first == 0).min(share.connections);
+        let alone = self.dial(0..first, ear)?;
+        self.pass(Gate::First, 0, ear)?;
+        let others = self.dial(first..share.connections, ear)?;
+        self.opening = Opening {
+            connections: self.crowd.open,
+            elapsed: Duration::from_nanos(alone + others),
+        };
+        self.settle(ear)?;
+        self.pass(Gate::Open, 0, ear)
+    }
+
+    /// Opens connections, as many at once as the plan wants; says how long that took.
+    pub(super) fn dial(
+        &mut self,
+        mut range: impl Iterator<Item = usize>,
+        ear: &mut impl Ear,
+    ) -> anyhow::Result<u64> {
+        let began = clock::now();
+        let (mut last, mut more) = (began, true);
+        self.failed = self.crowd.faults.not_opened;
+        while more || self.crowd.dialing > 0 {
+            while more && self.crowd.dialing < self.plan.dialing.max(1) && !self.is_hopeless() {
+                match range.next() {
+                    Some(at) => self.crowd.dial(at),
+                    None => more = false,
+                }
+            }
+            more &= !self.is_hopeless();
+            let open = self.crowd.open;
+            self.turn(clock::now() + TICK, false, ear)?;
+            if self.crowd.open > open {
+                last = clock::now();
+            }
+            self.tell_opened();
+        }
+        self.told = 0;
+        self.tell_opened();
+        Ok(last - began)
+    }
+
+    /// No connection opens at all.
+    fn is_hopeless(&self) -> bool {
+        let failed = self.crowd.faults.not_opened - self.failed;
+        self.crowd.open == 0 && failed >= self.plan.dialing.max(1) as u64
+    }
+
+    /// Lets welcomes and the like come in.
+    pub(super) fn settle(&mut self, ear: &mut impl Ear) -> anyhow::Result<()> {
+        let began = clock::now();
+        while self.crowd.open > 0 {
+            let now = clock::now();
+            let quiet = self.crowd.stirred().max(began) + QUIET;
+            if now >= quiet || now >= began + SETTLE {
+                break;
+            }
+            self.turn(quiet, false, ear)?;
+        }
+        Ok(())
+    }
+
+    /// Waits at a gate; connections are served meanwhile.
+    pub(super) fn pass(&mut self, gate: Gate, own: u64, ear: &mut impl Ear) -> anyhow::Result<u64> {
+        loop {
+            if let Some(answer) = self.conductor.pass(gate, own)? {
+                return Ok(answer);
+            }
+            self.turn(clock::now() + TICK, false, ear)?;
+        }
+    }
+
+    fn tell_opened(&mut self) {
+        let now = clock::now();
+        if now >= self.told + TELL {
+            self.told = now;
+            self.conductor.opened(self.crowd.open);
+        }
+    }
+
+    /// Tells how it goes, now and then.
+    pub(super) fn tell_running(&mut self, begin: u64, now: u64, arrived: u64) {
+        if now >= self.told + TELL {
+            self.told = now;
+            self.conductor.running(now.saturating_sub(begin), arrived);
+        }
+    }
+
+    /// The counted time begins, or ends; it may have several parts.
+    pub(super) fn counting(&mut self, begins: bool) {
+        self.conductor.counting(begins);
+        let now = clock::processor();
+        if begins {
+            self.begin = now;
+        } else {
+            self.used += now - self.begin;
+        }
+    }
+
+    /// What was found; `elapsed` is the counted time in nanoseconds.
+    pub(super) fn finish(
+        mut self,
+        meter: Meter,
+        elapsed: u64,
+        ear: &mut impl Ear,
+    ) -> anyhow::Result<Outcome> {
+        self.pass(Gate::End, 0, ear)?;
+        Ok(Outcome {
+            plan: self.plan.clone(),
+            elapsed: Duration::from_nanos(elapsed),
+            sent: meter.sent,
+            arrived: meter.arrived,
+            latency: meter.latency,
+            opening: self.opening,
+            faults: self.crowd.faults,
+            processes: Vec::new(),
+            load_cpu: Duration::from_nanos(self.used).as_secs_f64(),
+        })
+    }
+}

@@ -1,0 +1,247 @@
+//! What a measurement found.
+
+use std::time::Duration;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use hdrhistogram::{
+    Histogram,
+    serialization::{Deserializer, Serializer, V2Serializer},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::plan::{Plan, Scenario};
+
+/// What a measurement found, all worker processes together.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Outcome {
+    /// What was measured.
+    pub plan: Plan,
+    /// The counted time.
+    pub elapsed: Duration,
+    /// Messages that left within it.
+    pub sent: u64,
+    /// Messages that arrived within it: a broadcast counts once for each receiver. In `Storm` and
+    /// `Churn`: connections that opened.
+    pub arrived: u64,
+    /// From sending (see [`crate::plan::Pace`]) to arrival, in nanoseconds. In `Idle`, `Storm` and
+    /// `Churn`: from the beginning of the connection to the end of its handshake.
+    pub latency: Latency,
+    /// How the connections were made before it began.
+    pub opening: Opening,
+    /// What went wrong.
+    pub faults: Faults,
+    /// The measured processes of the server, as in the plan.
+    pub processes: Vec<ProcessUse>,
+    /// Processor time of the load itself within the counted time, in seconds.
+    pub load_cpu: f64,
+}
+
+/// A histogram of nanoseconds, 1 µs to 60 s at two significant digits, which travels as text.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct Latency(pub Histogram<u64>);
+
+/// How the connections were made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Opening {
+    /// How many are open.
+    pub connections: usize,
+    /// How long that took.
+    pub elapsed: Duration,
+}
+
+/// What went wrong, by kind; the first of each is told in words.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Faults {
+    /// Connections that could not be opened.
+    pub not_opened: u64,
+    /// Connections that the server ended, or that broke.
+    pub ended: u64,
+    /// Messages that had not arrived when the measurement was over and five seconds had passed.
+    pub lost: u64,
+    /// The first faults, in words.
+    pub examples: Vec<String>,
+}
+
+/// What a process of the server used.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProcessUse {
+    /// Its process id.
+    pub pid: u32,
+    /// The name of its program.
+    pub name: String,
+    /// Resident memory in bytes with the first connection open alone.
+    pub resident_first: u64,
+    /// Resident memory in bytes with all connections open and idle.
+    pub resident_open: u64,
+    /// Resident memory in bytes at the end, connections still open: in `Storm`, after the last round.
+    pub resident_end: u64,
+    /// Processor time within the counted time, in seconds.
+    pub cpu: f64,
+}
+
+/// A text that is no histogram.
+#[derive(Debug, thiserror::Error)]
+#[error("no histogram (HdrHistogram V2 in base64): {0}")]
+pub struct LatencyError(String);
+
+impl Outcome {
+    /// Messages that arrived within a second.
+    pub fn per_second(&self) -> f64 {
+        ratio(self.arrived, self.elapsed.as_secs_f64()).unwrap_or_default()
+    }
+
+    /// Messages that left within a second; in `Churn`: connections that opened.
+    pub fn sent_per_second(&self) -> f64 {
+        let sent = if self.sent == 0 {
+            self.arrived
+        } else {
+            self.sent
+        };
+        ratio(sent, self.elapsed.as_secs_f64()).unwrap_or_default()
+    }
+
+    /// Processor time of the server per message that arrived, in microseconds. Nothing where no
+    /// process was measured or no message arrived.
+    pub fn cpu_micros(&self) -> Option<f64> {
+        let per_process = self.processes.iter().map(|used| self.cpu_micros_of(used));
+        sum(per_process)
+    }
+
+    /// The same of one process.
+    pub fn cpu_micros_of(&self, used: &ProcessUse) -> Option<f64> {
+        let counts = self.plan.scenario != Scenario::Idle && self.arrived > 0;
+        counts.then(|| used.cpu * 1e6 / float(self.arrived))
+    }
+
+    /// Resident memory of the server per connection, in bytes: what all but the first connection
+    /// added. Nothing where no process was measured or there is no second connection.
+    pub fn resident_per_connection(&self) -> Option<f64> {
+        let per_process = self.processes.iter().map(|used| self.resident_of(used));
+        sum(per_process)
+    }
+
+    /// What the connections added to one process, per connection of all processes: once they are open, in
+    /// `Idle` after they were, when what their handshakes took has been given back.
+    pub fn resident_of(&self, used: &ProcessUse) -> Option<f64> {
+        let more = self.opening.connections.checked_sub(1)?;
+        let held = match self.plan.scenario {
+            Scenario::Idle => used.resident_end,
+            _ => used.resident_open,
+        };
+        let added = float(held) - float(used.resident_first);
+        (more > 0).then(|| added / float(more as u64))
+    }
+}
+
+impl Faults {
+    /// Whether anything went wrong.
+    pub fn any(&self) -> bool {
+        self.not_opened + self.ended + self.lost > 0 || !self.examples.is_empty()
+    }
+}
+
+impl Latency {
+    /// Nothing recorded yet.
+    #[expect(clippy::missing_panics_doc, reason = "it does not")]
+    pub fn new() -> Self {
+        let histogram = Histogram::new_with_bounds(1_000, 60_000_000_000, 2);
+        Self(histogram.expect("the bounds are in order"))
+    }
+
+    /// The time within which this part of all messages arrived, in per cent; zero where none did.
+    pub fn percentile(&self, percent: f64) -> Duration {
+        Duration::from_nanos(self.0.value_at_percentile(percent))
+    }
+}
+
+impl Default for Latency {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl From<Latency> for String {
+    fn from(latency: Latency) -> Self {
+        let mut bytes = Vec::new();
+        let written = V2Serializer::new().serialize(&latency.0, &mut bytes);
+        written.expect("a vector takes all that is written");
+        STANDARD.encode(bytes)
+    }
+}
+
+impl TryFrom<String> for Latency {
+    type Error = LatencyError;
+
+    fn try_from(text: String) -> Result<Self, LatencyError> {
+        let bytes = STANDARD.decode(text);
+        let bytes = bytes.map_err(|error| LatencyError(error.to_string()))?;
+        let histogram = Deserializer::new().deserialize(&mut bytes.as_slice());
+        histogram
+            .map(Self)
+            .map_err(|error| LatencyError(error.to_string()))
+    }
+}
+
+/// A number of things as a factor; exact up to 2^53.
+#[expect(clippy::cast_precision_loss, reason = "figures are rounded anyway")]
+pub(crate) fn float(number: u64) -> f64 {
+    number as f64
+}
+
+fn ratio(number: u64, of: f64) -> Option<f64> {
+    (of > 0.0).then(|| float(number) / of)
+}
+
+/// All together, if there are any and each is known.
+fn sum(figures: impl ExactSizeIterator<Item = Option<f64>>) -> Option<f64> {
+    let any = figures.len() > 0;
+    figures.sum::<Option<f64>>().filter(|_| any)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample::outcome;
+
+    #[test]
+    fn a_histogram_travels_as_text() {
+        let mut latency = Latency::new();
+        for micros in 1..=10_000 {
+            latency.0.saturating_record(micros * 1_000);
+        }
+        let text = serde_json::to_string(&latency).unwrap();
+        let back: Latency = serde_json::from_str(&text).unwrap();
+        assert_eq!(back.0, latency.0);
+        let median = back.percentile(50.0).as_secs_f64();
+        assert!((median / 0.005 - 1.0).abs() < 0.01, "{median}");
+        assert_eq!(Latency::new().percentile(99.0), Duration::ZERO);
+    }
+
+    #[test]
+    fn what_is_no_histogram_is_refused() {
+        for text in ["", "?", "AAAA", "SGVsbG8sIHdvcmxk"] {
+            let said = Latency::try_from(text.to_owned()).unwrap_err();
+            assert!(said.to_string().contains("histogram"), "{said}");
+        }
+    }
+
+    #[test]
+    fn figures_are_per_message_and_per_further_connection() {
+        let outcome = outcome();
+        assert!((outcome.per_second() - 120_000.0).abs() < 1e-6);
+        assert!((outcome.cpu_micros().unwrap() - 8.0).abs() < 1e-6);
+        assert!((outcome.resident_per_connection().unwrap() - 1_200.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn what_was_not_measured_has_no_figure() {
+        let mut outcome = outcome();
+        outcome.opening.connections = 1;
+        assert_eq!(outcome.resident_per_connection(), None);
+        outcome.processes.clear();
+        outcome.elapsed = Duration::ZERO;
+        assert_eq!(outcome.cpu_micros(), None);
+        assert!(outcome.per_second().abs() < 1e-9);
+    }
+}

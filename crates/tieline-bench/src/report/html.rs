@@ -1,0 +1,355 @@
+//! A page that needs no other file.
+//!
+//! Invariant: whatever came from flags or from a server goes through `markup::escape`.
+
+use std::fmt::Write as _;
+
+use super::{
+    Report,
+    curve::{self, Series},
+    markup::{Tile, escape, faults, lead, section, table, tiles, urls},
+    strip, words,
+};
+use crate::{
+    compare::Comparison,
+    outcome::{Latency, Outcome},
+    plan::{Plan, Scenario},
+    registry::{RegistryOutcome, RegistryPlan},
+};
+
+const STYLE: &str = include_str!("style.css");
+
+pub(super) fn page(report: &Report) -> String {
+    let (title, body) = match report {
+        Report::One(outcome) => (title("", &outcome.plan), one(outcome)),
+        Report::Two(comparison) => two(comparison),
+        Report::Registry(plan, outcome) => ("Storm on a registry".into(), registry(plan, outcome)),
+    };
+    format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"generator\" content=\"tieline bench\">\n\
+         <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n\
+         <h1>{title}</h1>\n{body}</main>\n</body>\n</html>\n"
+    )
+}
+
+fn one(outcome: &Outcome) -> String {
+    let plan = &outcome.plan;
+    let mut text = lead(&words::parameters(plan));
+    text.push_str(&urls(&plan.urls));
+    text.push_str(&tiles(&figures(outcome)));
+    let server = Series {
+        name: "server",
+        class: "server",
+        latency: &outcome.latency,
+    };
+    section(
+        &mut text,
+        &by_percentile(plan),
+        "",
+        &curve::chart(&[server]),
+    );
+    text.push_str(&percentiles(&[("", &outcome.latency)]));
+    let rows = words::processes(outcome)
+        .into_iter()
+        .map(Vec::from)
+        .collect();
+    let heads = [
+        "process",
+        "memory per connection",
+        &format!("CPU per {}", words::each(plan.scenario)),
+        "resident",
+        "busy",
+    ];
+    section(&mut text, "Processes", "", &table(&heads, rows));
+    section(&mut text, "Load", "", &about(outcome));
+    text.push_str(&faults(&outcome.faults));
+    text
+}
+
+fn two(comparison: &Comparison) -> (String, String) {
+    let Some(plan) = comparison.plan() else {
+        return ("Nothing was compared".into(), String::new());
+    };
+    let mut text = lead(&words::parameters(plan));
+    let counting: Vec<_> = comparison.counting().collect();
+    let all = comparison.pairs.len();
+    let base = escape(&comparison.base());
+    let _ = writeln!(
+        text,
+        "<p class=\"lead\">Against {base}, {} of {all} pairs count.</p>",
+        counting.len()
+    );
+    text.push_str(&tiles(&medians(comparison, plan.scenario)));
+    section(
+        &mut text,
+        "Server / base",
+        "a dot for each pair, a line at the median",
+        &strip::strips(comparison, plan.scenario),
+    );
+    let base = together(counting.iter().map(|pair| &pair.base));
+    let server = together(counting.iter().map(|pair| &pair.server));
+    let series = [
+        Series {
+            name: "server",
+            class: "server",
+            latency: &server,
+        },
+        Series {
+            name: "base",
+            class: "base",
+            latency: &base,
+        },
+    ];
+    section(
+        &mut text,
+        &by_percentile(plan),
+        "all pairs that count",
+        &curve::chart(&series),
+    );
+    text.push_str(&percentiles(&[("server", &server), ("base", &base)]));
+    section(&mut text, "Pairs", "", &pairs(comparison));
+    let outcomes = comparison
+        .pairs
+        .iter()
+        .flat_map(|pair| [&pair.base, &pair.server]);
+    outcomes.for_each(|outcome| {
+        if outcome.faults.any() {
+            text.push_str(&faults(&outcome.faults));
+        }
+    });
+    (title("Compare ", plan), text)
+}
+
+fn registry(plan: &RegistryPlan, outcome: &RegistryOutcome) -> String {
+    let mut text = lead(&[
+        words::plural(plan.claims as u64, "claim"),
+        words::plural(plan.nodes.into(), "node"),
+        format!(
+            "{} batches of {} in flight",
+            outcome.in_flight, outcome.batch
+        ),
+    ]);
+    text.push_str(&urls(std::slice::from_ref(&outcome.registry)));
+    let (fresh, moves) = (&outcome.fresh, &outcome.moves);
+    let rate =
+        |claims: &crate::registry::Claims| format!("{}/s", words::number(claims.per_second()));
+    text.push_str(&tiles(&[
+        ("fresh claims".into(), rate(fresh), String::new()),
+        ("moves".into(), rate(moves), String::new()),
+        (
+            "not granted".into(),
+            words::count(fresh.failed + moves.failed),
+            String::new(),
+        ),
+    ]));
+    let series = [
+        Series {
+            name: "fresh",
+            class: "server",
+            latency: &fresh.latency,
+        },
+        Series {
+            name: "moves",
+            class: "base",
+            latency: &moves.latency,
+        },
+    ];
+    section(
+        &mut text,
+        "Latency of a batch by percentile",
+        "",
+        &curve::chart(&series),
+    );
+    text.push_str(&percentiles(&[
+        ("fresh", &fresh.latency),
+        ("moves", &moves.latency),
+    ]));
+    text
+}
+
+fn title(before: &str, plan: &Plan) -> String {
+    let scenario = words::scenario(plan.scenario);
+    if before.is_empty() {
+        let (first, rest) = scenario.split_at(1);
+        return format!("{}{rest}", first.to_uppercase());
+    }
+    format!("{before}{scenario}")
+}
+
+fn by_percentile(plan: &Plan) -> String {
+    match words::latency(plan.scenario) {
+        "latency" => "Latency by percentile".into(),
+        what => format!("Latency by percentile, {what}"),
+    }
+}
+
+fn figures(outcome: &Outcome) -> Vec<Tile> {
+    let latency = |percent| words::time(outcome.latency.percentile(percent));
+    let counted = words::counted(outcome.plan.scenario);
+    let rate = words::rate(outcome);
+    let in_all = format!(
+        "{} in {}",
+        words::count(outcome.arrived),
+        words::time(outcome.elapsed)
+    );
+    let mut tiles = vec![
+        (format!("{counted}/s"), rate, in_all),
+        ("p50".into(), latency(50.0), String::new()),
+        (
+            "p99".into(),
+            latency(99.0),
+            format!("p99.9 {}", latency(99.9)),
+        ),
+    ];
+    if outcome.plan.scenario == Scenario::Idle {
+        tiles.remove(0);
+    }
+    if let Some(micros) = outcome.cpu_micros() {
+        tiles.push((
+            format!("CPU per {}", words::each(outcome.plan.scenario)),
+            words::micros(micros),
+            "of the server".into(),
+        ));
+    }
+    if let Some(bytes) = outcome.resident_per_connection() {
+        tiles.push((
+            "memory".into(),
+            words::bytes(bytes),
+            "per connection".into(),
+        ));
+    }
+    tiles
+}
+
+fn medians(comparison: &Comparison, scenario: Scenario) -> Vec<Tile> {
+    let named = comparison.ratios().named(scenario).into_iter();
+    let told = named.filter_map(|(name, _, spread)| Some((name, spread?)));
+    let median = |(name, spread): (&str, crate::compare::Spread)| {
+        (
+            name.to_owned(),
+            words::ratio(spread.median),
+            "of the base".to_owned(),
+        )
+    };
+    told.map(median).collect()
+}
+
+/// All latencies of some runs.
+fn together<'a>(outcomes: impl Iterator<Item = &'a Outcome>) -> Latency {
+    let mut all = Latency::new();
+    // Only histograms of other bounds cannot be added, and there are none.
+    for outcome in outcomes {
+        let _ = all.0.add(&outcome.latency.0);
+    }
+    all
+}
+
+fn percentiles(latencies: &[(&str, &Latency)]) -> String {
+    let heads: Vec<_> = std::iter::once("")
+        .chain(words::PERCENTILES.map(|(_, name)| name))
+        .collect();
+    let row = |(name, latency): &(&str, &Latency)| {
+        let times = words::PERCENTILES.map(|(percent, _)| words::time(latency.percentile(percent)));
+        [&[(*name).to_owned()], &times[..]].concat()
+    };
+    table(&heads, latencies.iter().map(row).collect())
+}
+
+fn pairs(comparison: &Comparison) -> String {
+    let heads = [
+        "pair",
+        "",
+        "per second",
+        "p50",
+        "p99",
+        "p99.9",
+        "CPU each",
+        "memory each",
+    ];
+    let mut rows = Vec::new();
+    for (number, pair) in (1..).zip(&comparison.pairs) {
+        let mark = if pair.is_faulty() { " (faults)" } else { "" };
+        rows.push(run(format!("{number}{mark}"), "base", &pair.base));
+        rows.push(run(String::new(), "server", &pair.server));
+    }
+    table(&heads, rows)
+}
+
+fn run(number: String, who: &str, outcome: &Outcome) -> Vec<String> {
+    let latency = |percent| words::time(outcome.latency.percentile(percent));
+    vec![
+        number,
+        who.to_owned(),
+        words::rate(outcome),
+        latency(50.0),
+        latency(99.0),
+        latency(99.9),
+        outcome.cpu_micros().map_or_else(words::none, words::micros),
+        outcome
+            .resident_per_connection()
+            .map_or_else(words::none, words::bytes),
+    ]
+}
+
+fn about(outcome: &Outcome) -> String {
+    let plan = &outcome.plan;
+    let mut rows = vec![
+        vec![
+            "opening".into(),
+            format!(
+                "{} in {}",
+                plan.connections,
+                words::time(outcome.opening.elapsed)
+            ),
+        ],
+        vec!["not counted before".into(), words::chosen(plan.warm_up)],
+        vec![
+            "CPU of the load".into(),
+            format!("{:.2} s", outcome.load_cpu),
+        ],
+    ];
+    if words::counted(plan.scenario) == "messages" {
+        rows.insert(0, vec!["message".into(), plan.send.clone()]);
+    }
+    table(&[], rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{compare::Pair, sample};
+
+    #[test]
+    fn nothing_from_outside_is_markup() {
+        let mut outcome = sample::outcome();
+        let evil = "<script>alert('x')</script>\"&".to_owned();
+        outcome.plan.urls = vec![evil.clone()];
+        outcome.plan.send = evil.clone();
+        outcome.processes[0].name = evil.clone();
+        outcome.faults.examples = vec![evil];
+        let page = page(&Report::One(outcome));
+        assert!(!page.contains("<script"), "{page}");
+        let safe = "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;&quot;&amp;";
+        assert_eq!(page.matches(safe).count(), 4);
+    }
+
+    #[test]
+    fn a_page_needs_nothing_else() {
+        let pair = Pair {
+            base: sample::outcome(),
+            server: sample::outcome(),
+        };
+        let comparison = Comparison {
+            base_is_floor: true,
+            pairs: vec![pair],
+        };
+        let page = page(&Report::Two(comparison));
+        for outside in ["http://", "https://", "src=", "href=", "@import", "url("] {
+            assert!(!page.contains(outside), "{outside}");
+        }
+        assert!(page.contains("<title>Compare echo</title>"));
+        assert!(page.contains("prefers-color-scheme: dark"));
+    }
+}

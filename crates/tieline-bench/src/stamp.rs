@@ -1,0 +1,164 @@
+//! What the payload of a measured message says: when it should have left, which one it is, and whose.
+//!
+//! It is found in whatever the server wraps around it: letters and digits after a marker that no JSON
+//! escaper touches. Reading and writing it are on the path of every message, so digits are coded
+//! eight at a time.
+
+/// Begins every payload. Neither it nor what follows begins like a command of the usual test servers.
+const MARKER: [u8; 2] = *b"~t";
+/// Length of the stamp, and so the least length of a payload.
+pub(crate) const LENGTH: usize = MARKER.len() + 32;
+
+/// What a payload says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    /// When the schedule wanted it to leave, by [`crate::clock::now`].
+    pub(crate) time: u64,
+    /// The how-manieth of its sender it is.
+    pub(crate) sequence: u32,
+    /// The connection that sent it.
+    pub(crate) from: u32,
+}
+
+impl Stamp {
+    /// Writes it to the beginning of `payload`, which holds at least [`LENGTH`] bytes.
+    pub(crate) fn write(self, payload: &mut [u8]) {
+        payload[..2].copy_from_slice(&MARKER);
+        let (high, low) = halves(self.time);
+        let words = [high, low, self.sequence, self.from];
+        for (digits, word) in payload[2..LENGTH].chunks_exact_mut(8).zip(words) {
+            digits.copy_from_slice(&encode(word));
+        }
+    }
+
+    /// Finds it in a message. `hint` is where the last one was, which is mostly where this one is.
+    #[inline]
+    pub(crate) fn find(message: &[u8], hint: &mut usize) -> Option<Self> {
+        if let Some(stamp) = message.get(*hint..).and_then(Self::read) {
+            return Some(stamp);
+        }
+        Self::search(message, hint)
+    }
+
+    #[cold]
+    fn search(message: &[u8], hint: &mut usize) -> Option<Self> {
+        let starts = message.len().checked_sub(LENGTH)?;
+        (0..=starts).find_map(|at| {
+            let stamp = Self::read(&message[at..])?;
+            *hint = at;
+            Some(stamp)
+        })
+    }
+
+    #[inline]
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let (marker, rest) = bytes.split_first_chunk::<2>()?;
+        if *marker != MARKER {
+            return None;
+        }
+        let (digits, _) = rest.split_first_chunk::<32>()?;
+        let word = |i: usize| decode(*digits[i * 8..].first_chunk()?);
+        Some(Self {
+            time: u64::from(word(0)?) << 32 | u64::from(word(1)?),
+            sequence: word(2)?,
+            from: word(3)?,
+        })
+    }
+}
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+
+/// Eight hexadecimal digits, one in each byte of a word.
+#[inline]
+fn encode(word: u32) -> [u8; 8] {
+    let mut nibbles = u64::from(word);
+    nibbles = (nibbles | nibbles << 16) & 0x0000_ffff_0000_ffff;
+    nibbles = (nibbles | nibbles << 8) & 0x00ff_00ff_00ff_00ff;
+    nibbles = (nibbles | nibbles << 4) & 0x0f0f_0f0f_0f0f_0f0f;
+    digits(nibbles).to_be_bytes()
+}
+
+#[inline]
+fn decode(bytes: [u8; 8]) -> Option<u32> {
+    let text = u64::from_be_bytes(bytes);
+    let letters = text >> 6 & ONES;
+    let mut nibbles = (text & (ONES * 0x0f)) + letters * 9;
+    if digits(nibbles) != text {
+        return None;
+    }
+    nibbles = (nibbles | nibbles >> 4) & 0x00ff_00ff_00ff_00ff;
+    nibbles = (nibbles | nibbles >> 8) & 0x0000_ffff_0000_ffff;
+    let (high, low) = halves(nibbles);
+    Some(high << 16 | low)
+}
+
+/// The digit of each byte, which is at most 24: above 15 it is nothing that [`decode`] takes.
+#[inline]
+fn digits(nibbles: u64) -> u64 {
+    let letters = (nibbles + ONES * 6) >> 4 & ONES;
+    nibbles + ONES * u64::from(b'0') + letters * u64::from(b'a' - b'9' - 1)
+}
+
+#[allow(clippy::cast_possible_truncation, reason = "a half is what is wanted")]
+#[inline]
+fn halves(word: u64) -> (u32, u32) {
+    ((word >> 32) as u32, word as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn written(stamp: Stamp) -> Vec<u8> {
+        let mut payload = vec![b'x'; LENGTH + 5];
+        stamp.write(&mut payload);
+        payload
+    }
+
+    #[test]
+    fn it_is_text_in_hexadecimal_digits() {
+        let stamp = Stamp {
+            time: 0x0123_4567_89ab_cdef,
+            sequence: 0xdead_beef,
+            from: 7,
+        };
+        assert_eq!(written(stamp), b"~t0123456789abcdefdeadbeef00000007xxxxx");
+    }
+
+    #[test]
+    fn a_message_without_one_is_told_apart() {
+        let mut hint = 0;
+        assert_eq!(Stamp::find(b"welcome", &mut hint), None);
+        assert_eq!(
+            Stamp::find(b"~t0123456789abcdefdeadbeef0000000G", &mut hint),
+            None
+        );
+        assert_eq!(
+            Stamp::find(b"~t0123456789ABCDEFdeadbeef00000001", &mut hint),
+            None
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_found_wherever_it_stands(
+            time: u64, sequence: u32, from: u32, before in "[ -}]{0,40}", hint in 0..60_usize,
+        ) {
+            let stamp = Stamp { time, sequence, from };
+            let message = [before.as_bytes(), &written(stamp)].concat();
+            let mut hint = hint;
+            prop_assert_eq!(Stamp::find(&message, &mut hint), Some(stamp));
+            prop_assert_eq!(hint, before.len());
+        }
+
+        #[test]
+        fn no_bytes_upset_it(bytes: Vec<u8>, hint: usize) {
+            let mut hint = hint;
+            let marked = [&MARKER[..], &bytes].concat();
+            Stamp::find(&bytes, &mut hint);
+            Stamp::find(&marked, &mut hint);
+        }
+    }
+}

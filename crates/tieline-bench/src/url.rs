@@ -1,0 +1,117 @@
+//! Addresses of WebSockets: `ws://host:port/path?query` and `wss://…`.
+
+use std::{
+    collections::HashMap,
+    net::{SocketAddr, ToSocketAddrs},
+};
+
+/// An address, cut up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Url {
+    pub(crate) tls: bool,
+    /// Host and port, as in the address.
+    pub(crate) authority: String,
+    /// Path and query.
+    pub(crate) target: String,
+}
+
+/// Why an address is none.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no address of a WebSocket; write ws://host:port/path or wss://host/path")]
+pub struct UrlError(String);
+
+impl Url {
+    pub(crate) fn parse(text: &str) -> Result<Self, UrlError> {
+        let refuse = || UrlError(text.to_owned());
+        let (scheme, rest) = text.split_once("://").ok_or_else(refuse)?;
+        let tls = match scheme.to_ascii_lowercase().as_str() {
+            "ws" => false,
+            "wss" => true,
+            _ => return Err(refuse()),
+        };
+        let rest = rest.split_once('#').map_or(rest, |(before, _)| before);
+        let cut = rest.find(['/', '?']).unwrap_or(rest.len());
+        let (authority, target) = rest.split_at(cut);
+        let odd = |c: char| c.is_ascii_control() || c == ' ';
+        if authority.is_empty() || authority.contains('@') || rest.contains(odd) {
+            return Err(refuse());
+        }
+        let slash = if target.starts_with('/') { "" } else { "/" };
+        Ok(Self {
+            tls,
+            authority: authority.to_owned(),
+            target: format!("{slash}{target}"),
+        })
+    }
+
+    /// The host without its port, and without the brackets of an IPv6 address.
+    pub(crate) fn host(&self) -> &str {
+        let host = match self.authority.rsplit_once(':') {
+            Some((host, port)) if !port.ends_with(']') => host,
+            _ => &self.authority,
+        };
+        host.trim_start_matches('[').trim_end_matches(']')
+    }
+
+    fn port(&self) -> Option<u16> {
+        match self.authority.rsplit_once(':') {
+            Some((_, port)) if !port.ends_with(']') => port.parse().ok(),
+            _ if self.tls => Some(443),
+            _ => Some(80),
+        }
+    }
+}
+
+/// Looks hosts up, each once.
+#[derive(Debug, Default)]
+pub(crate) struct Names(HashMap<String, SocketAddr>);
+
+impl Names {
+    pub(crate) fn resolve(&mut self, url: &Url) -> Result<SocketAddr, String> {
+        let authority = &url.authority;
+        if let Some(address) = self.0.get(authority) {
+            return Ok(*address);
+        }
+        let port = url
+            .port()
+            .ok_or_else(|| format!("{authority} has a port that is no number"))?;
+        let found = (url.host(), port).to_socket_addrs();
+        let address = found
+            .map_err(|e| format!("cannot look up {authority}: {e}"))?
+            .next()
+            .ok_or_else(|| format!("{authority} has no address"))?;
+        self.0.insert(authority.clone(), address);
+        Ok(address)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_cut_up() {
+        let url = Url::parse("ws://127.0.0.1:9201/ws?id=client-1").unwrap();
+        assert_eq!((url.tls, url.target.as_str()), (false, "/ws?id=client-1"));
+        assert_eq!((url.host(), url.port()), ("127.0.0.1", Some(9201)));
+        let url = Url::parse("wss://[::1]?a").unwrap();
+        assert_eq!((url.tls, url.target.as_str()), (true, "/?a"));
+        assert_eq!((url.host(), url.port()), ("::1", Some(443)));
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused() {
+        for text in ["http://a/", "127.0.0.1:80", "ws:///x", "ws://a/b c"] {
+            assert!(Url::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn names_are_looked_up() {
+        let mut names = Names::default();
+        let url = Url::parse("ws://127.0.0.1:9201/").unwrap();
+        assert_eq!(names.resolve(&url), Ok("127.0.0.1:9201".parse().unwrap()));
+        let url = Url::parse("ws://127.0.0.1:x/").unwrap();
+        assert!(names.resolve(&url).is_err());
+    }
+}

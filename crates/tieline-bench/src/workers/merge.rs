@@ -1,0 +1,38 @@
+//! Many outcomes make one.
+
+use crate::{
+    outcome::{Faults, Latency, Opening, Outcome, ProcessUse},
+    plan::Plan,
+};
+
+/// One outcome of those of all workers.
+pub(super) fn merge(
+    plan: &Plan,
+    parts: impl Iterator<Item = Box<Outcome>>,
+    processes: Vec<ProcessUse>,
+    faults: Faults,
+) -> Outcome {
+    let mut whole = Outcome {
+        plan: plan.clone(),
+        elapsed: std::time::Duration::ZERO,
+        sent: 0,
+        arrived: 0,
+        latency: Latency::new(),
+        opening: Opening::default(),
+        faults,
+        processes,
+        load_cpu: 0.0,
+    };
+    for part in parts {
+        whole.elapsed = whole.elapsed.max(part.elapsed);
+        whole.sent += part.sent;
+        whole.arrived += part.arrived;
+        let added = whole.latency.0.add(&part.latency.0);
+        added.expect("all histograms have the same bounds");
+        whole.opening.connections += part.opening.connections;
+        whole.opening.elapsed = whole.opening.elapsed.max(part.opening.elapsed);
+        whole.faults.add(part.faults);
+        whole.load_cpu += part.load_cpu;
+    }
+    whole
+}

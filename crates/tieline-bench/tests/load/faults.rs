@@ -1,0 +1,163 @@
+//! Servers that misbehave: they are told of, and never break the load.
+
+use std::{io::Write, net::TcpListener};
+
+use tieline_bench::plan::{Pace, Scenario};
+
+use crate::{Silence, plan, run, servers};
+
+const ALL: [Scenario; 6] = [
+    Scenario::Idle,
+    Scenario::Echo,
+    Scenario::Broadcast,
+    Scenario::Direct,
+    Scenario::Storm,
+    Scenario::Churn,
+];
+
+fn refused(scenario: Scenario, url: &str) -> String {
+    let refused = tieline_bench::run(&plan(scenario, url), &Silence);
+    refused.expect_err("nothing opens").to_string()
+}
+
+#[test]
+fn a_server_that_is_not_there_is_told_of() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    for scenario in ALL {
+        let why = refused(scenario, &format!("ws://{address}/"));
+        let expected = format!("cannot connect to {address}: connection refused");
+        assert!(why.contains(&expected), "{why}");
+    }
+}
+
+#[test]
+fn a_server_that_refuses_is_quoted() {
+    let address = servers::each(|_, mut socket| {
+        let answer = b"HTTP/1.1 404 Not Found\r\nContent-Length: 8\r\n\r\ntry /ws\n";
+        // Whether that still arrives is the client's business.
+        let _ = socket.write_all(answer);
+        let _ = servers::read(&mut socket);
+    });
+    for scenario in ALL {
+        let why = refused(scenario, &format!("ws://{address}/"));
+        assert!(why.contains("HTTP/1.1 404 Not Found: try /ws"), "{why}");
+    }
+}
+
+#[test]
+fn garbage_ends_a_connection_and_not_the_load() {
+    let address = servers::each(|number, mut socket| {
+        let more: &[u8] = match number % 3 {
+            0 => b"\xff\xff\xff",
+            1 => b"\x81\x7f\xff\xff\xff\xff\xff\xff\xff\xff",
+            _ => b"\x80\x01x",
+        };
+        servers::accept(&mut socket, more);
+        let _ = servers::read(&mut socket);
+    });
+    for scenario in ALL {
+        let outcome = tieline_bench::run(&plan(scenario, &format!("ws://{address}/")), &Silence);
+        let why = match outcome {
+            Ok(outcome) => outcome.faults.examples.join(";"),
+            Err(e) => e.to_string(),
+        };
+        assert!(why.contains("garbage: "), "{why}");
+    }
+}
+
+#[test]
+fn a_server_that_dies_midway_ends_the_load_early() {
+    let address = servers::each(|_, mut socket| {
+        servers::accept(&mut socket, b"");
+        for _ in 0..20 {
+            let Ok(message) = servers::read(&mut socket) else {
+                return;
+            };
+            let _ = servers::write(&mut socket, &message);
+        }
+    });
+    let mut plan = plan(Scenario::Echo, &format!("ws://{address}/"));
+    plan.duration = std::time::Duration::from_secs(30);
+    let outcome = run(&plan);
+    assert!(outcome.elapsed < plan.duration);
+    assert_eq!(outcome.faults.ended, 10);
+    assert!(!outcome.faults.examples.is_empty());
+}
+
+#[test]
+fn a_closed_loop_goes_on_with_those_who_remain() {
+    let url = servers::floor();
+    // Every second connection is made to a server that ends it at its first message.
+    let short = servers::each(|_, mut socket| {
+        servers::accept(&mut socket, b"");
+        let _ = servers::read(&mut socket);
+        let _ = socket.write_all(b"\x88\x06\x03\xe9away");
+    });
+    let mut plan = plan(Scenario::Echo, &url);
+    plan.urls.push(format!("ws://{short}/"));
+    let outcome = run(&plan);
+    assert_eq!(outcome.faults.ended, 5);
+    assert_eq!(
+        outcome.faults.examples,
+        ["the server closed a connection: 1001 away"]
+    );
+    assert!(outcome.arrived > 20);
+    assert_eq!(outcome.elapsed, plan.duration);
+}
+
+#[test]
+fn a_broadcast_goes_on_without_a_receiver_that_ends() {
+    let url = servers::floor();
+    let leaves = servers::each(|_, mut socket| {
+        servers::accept(&mut socket, b"\x89\x02hi");
+        // It leaves only if its ping was answered.
+        let pong = servers::read(&mut socket).unwrap();
+        while pong != b"hi" && servers::read(&mut socket).is_ok() {}
+    });
+    let mut plan = plan(Scenario::Broadcast, &url);
+    plan.urls = vec![url.clone(), url.clone(), url, format!("ws://{leaves}/")];
+    let outcome = run(&plan);
+    assert_eq!(outcome.faults.ended, 2);
+    assert!(outcome.arrived > 20, "{outcome:?}");
+}
+
+#[test]
+fn what_does_not_arrive_is_lost() {
+    let address = servers::each(|_, mut socket| {
+        servers::accept(&mut socket, b"");
+        while servers::read(&mut socket).is_ok() {}
+    });
+    let mut plan = plan(Scenario::Echo, &format!("ws://{address}/"));
+    assert_eq!(run(&plan).faults.lost, 20);
+    plan.pace = Pace::PerSecond(100.0);
+    assert_eq!(run(&plan).faults.lost, 35);
+}
+
+#[test]
+fn a_message_in_fragments_is_one() {
+    let address = servers::each(|_, mut socket| {
+        servers::accept(&mut socket, b"");
+        while let Ok(message) = servers::read(&mut socket) {
+            let (begin, end) = message.split_at(20);
+            let first = [&[0x01, 20], begin].concat();
+            let last = [&[0x80, u8::try_from(end.len()).unwrap()], end].concat();
+            if socket
+                .write_all(&[&first, &[0x89, 0][..], &last].concat())
+                .is_err()
+            {
+                return;
+            }
+            let pong = servers::read(&mut socket);
+            if pong.is_ok_and(|pong| !pong.is_empty()) {
+                return;
+            }
+        }
+    });
+    let mut plan = plan(Scenario::Echo, &format!("ws://{address}/"));
+    plan.pace = Pace::InFlight(1);
+    let outcome = run(&plan);
+    assert!(outcome.arrived > 20, "{outcome:?}");
+    assert_eq!(outcome.faults.ended, 0);
+}

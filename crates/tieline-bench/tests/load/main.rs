@@ -1,0 +1,58 @@
+//! Loads against the bare server, and against servers that misbehave, over real sockets.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod faults;
+mod floor;
+mod servers;
+mod stall;
+mod tls;
+
+use std::time::Duration;
+
+use tieline_bench::{
+    Progress,
+    outcome::Outcome,
+    plan::{Pace, Plan, Scenario},
+};
+
+/// Tells nobody.
+struct Silence;
+
+impl Progress for Silence {
+    fn opened(&self, _: usize, _: usize) {}
+    fn running(&self, _: Duration, _: Duration, _: u64) {}
+}
+
+/// A short plan.
+fn plan(scenario: Scenario, url: &str) -> Plan {
+    let send = match scenario {
+        Scenario::Broadcast => "B{payload}",
+        Scenario::Direct => "T:{to}:{payload}",
+        _ => "{payload}",
+    };
+    Plan {
+        scenario,
+        urls: vec![url.to_owned()],
+        connections: 10,
+        pace: Pace::InFlight(2),
+        send: send.to_owned(),
+        hello: Vec::new(),
+        size: 64,
+        binary: false,
+        subprotocol: None,
+        headers: Vec::new(),
+        insecure: false,
+        warm_up: Duration::from_millis(50),
+        duration: Duration::from_millis(300),
+        rounds: 2,
+        dialing: 4,
+        processes: 1,
+        cpu: None,
+        pids: vec![std::process::id()],
+    }
+}
+
+fn run(plan: &Plan) -> Outcome {
+    tieline_bench::run(plan, &Silence).expect("the load runs")
+}

@@ -1,0 +1,157 @@
+//! A load in several processes. This program is its own worker: with an argument it is one.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::{
+    io::{self, Read},
+    net::TcpListener,
+    process::{Command, Stdio},
+    thread,
+    time::Duration,
+};
+
+use tieline_bench::{
+    Floor, Progress,
+    outcome::{Faults, Outcome},
+    plan::{Pace, Plan, Scenario},
+};
+
+const WORKER: &str = "be-a-worker";
+
+struct Silence;
+
+impl Progress for Silence {
+    fn opened(&self, _: usize, _: usize) {}
+    fn running(&self, _: Duration, _: Duration, _: u64) {}
+}
+
+fn main() -> anyhow::Result<()> {
+    match std::env::args().nth(1) {
+        Some(argument) if argument == WORKER => tieline_bench::worker(),
+        _ => {
+            let floor = Floor::bind("127.0.0.1:0".parse()?)?;
+            let url = format!("ws://{}/ws?id={{id}}", floor.address()?);
+            thread::spawn(move || floor.serve());
+            every_scenario_is_shared(&url);
+            a_rate_is_that_of_all_together(&url);
+            a_server_that_is_not_there_is_told_of();
+            a_worker_that_dies_is_an_error(&url);
+            a_worker_ends_with_its_standard_input(&url);
+            Ok(())
+        }
+    }
+}
+
+fn program() -> io::Result<Command> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.arg(WORKER);
+    Ok(command)
+}
+
+fn plan(scenario: Scenario, url: &str) -> Plan {
+    let send = match scenario {
+        Scenario::Broadcast => "B{payload}",
+        Scenario::Direct => "T:{to}:{payload}",
+        _ => "{payload}",
+    };
+    Plan {
+        scenario,
+        urls: vec![url.to_owned()],
+        connections: 14,
+        pace: Pace::InFlight(1),
+        send: send.to_owned(),
+        hello: Vec::new(),
+        size: 64,
+        binary: false,
+        subprotocol: None,
+        headers: Vec::new(),
+        insecure: false,
+        warm_up: Duration::from_millis(20),
+        duration: Duration::from_millis(300),
+        rounds: 2,
+        dialing: 4,
+        processes: 3,
+        cpu: None,
+        pids: vec![std::process::id()],
+    }
+}
+
+fn run(plan: &Plan) -> anyhow::Result<Outcome> {
+    tieline_bench::run_with(plan, &Silence, &program)
+}
+
+fn every_scenario_is_shared(url: &str) {
+    let scenarios = [
+        Scenario::Idle,
+        Scenario::Echo,
+        Scenario::Broadcast,
+        Scenario::Direct,
+        Scenario::Storm,
+        Scenario::Churn,
+    ];
+    for scenario in scenarios {
+        let plan = plan(scenario, url);
+        let outcome = run(&plan).unwrap();
+        assert_eq!(outcome.faults, Faults::default(), "{scenario:?}");
+        assert_eq!(outcome.plan, plan);
+        assert_eq!(outcome.opening.connections, 14);
+        assert!(outcome.latency.0.len() >= 14, "{outcome:?}");
+        assert!(outcome.processes[0].resident_first > 0);
+        assert!(outcome.processes[0].resident_open > 0);
+        assert!(outcome.processes[0].resident_end > 0);
+        match scenario {
+            Scenario::Idle => assert_eq!(outcome.arrived, 0),
+            Scenario::Storm => assert_eq!(outcome.arrived, 28),
+            _ => assert!(outcome.arrived >= 14, "{outcome:?}"),
+        }
+    }
+}
+
+fn a_rate_is_that_of_all_together(url: &str) {
+    let cases = [
+        (Scenario::Echo, 300),
+        (Scenario::Direct, 300),
+        (Scenario::Broadcast, 300 * 14),
+    ];
+    for (scenario, expected) in cases {
+        let mut plan = plan(scenario, url);
+        plan.pace = Pace::PerSecond(1000.0);
+        let outcome = run(&plan).unwrap();
+        let recorded = outcome.latency.0.len();
+        assert!(recorded.abs_diff(expected) <= 14, "{recorded} {expected}");
+        assert_eq!(outcome.faults, Faults::default());
+    }
+}
+
+fn a_server_that_is_not_there_is_told_of() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let url = format!("ws://{address}/");
+    let why = run(&plan(Scenario::Echo, &url)).unwrap_err().to_string();
+    assert!(why.contains("connection refused"), "{why}");
+}
+
+fn a_worker_that_dies_is_an_error(url: &str) {
+    let dies = || Ok(Command::new("false"));
+    let plan = plan(Scenario::Echo, url);
+    let why = tieline_bench::run_with(&plan, &Silence, &dies).unwrap_err();
+    assert!(format!("{why:#}").contains("worker"), "{why:#}");
+}
+
+fn a_worker_ends_with_its_standard_input(url: &str) {
+    let mut worker = program()
+        .unwrap()
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let plan = serde_json::to_value(plan(Scenario::Idle, url)).unwrap();
+    let share = serde_json::json!({ "plan": plan, "first": 0, "connections": 2, "source": null });
+    let mut input = worker.stdin.take().unwrap();
+    io::Write::write_all(&mut input, format!("{share}\n").as_bytes()).unwrap();
+    let mut said = worker.stdout.take().unwrap();
+    said.read_exact(&mut [0]).unwrap();
+    drop(input);
+    assert!(!worker.wait().unwrap().success());
+}

@@ -1,0 +1,28 @@
+//! The allocator, as `tieline serve` has it: ADR 0020 tells why.
+
+use std::{hint::black_box, time::Duration};
+
+use tokio::time::{MissedTickBehavior, interval};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// How often free memory is looked after.
+const EVERY: Duration = Duration::from_secs(1);
+/// Large enough to have pages of its own, which are never touched.
+const BLOCK: usize = 1 << 20;
+
+/// Memory comes in pages of 4 KiB.
+pub(crate) fn refuse_huge_pages() {
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
+}
+
+/// Gives free memory back: mimalloc does so only when it next frees whole pages.
+pub(crate) async fn give_back() {
+    let mut tick = interval(EVERY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        drop(black_box(Vec::<u8>::with_capacity(BLOCK)));
+    }
+}
