@@ -1,0 +1,264 @@
+#!/usr/bin/env python3
+"""Measures the figures of docs/benchmarks.md, and prints them as a table.
+
+    tests/bench/figures.py                 all, five pairs each; some 15 minutes
+    tests/bench/figures.py --quick         one short pair or three of each; for CI
+    tests/bench/figures.py echo-1 idle     only these
+    tests/bench/figures.py --list          their names
+
+The server is the example `yardstick`, release build, on the first processor, with the base and, where
+there is one, Redis; the load is on the second. Exits with 1 where a figure is below half of its goal,
+since a machine that others share cannot be asked for more. Pages with curves go to target/figures.
+"""
+
+import argparse
+import json
+import os
+import re
+import shlex
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+RELEASE = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release"
+PAGES = RELEASE.parent / "figures"
+
+NODE = f"{shlex.quote(str(RELEASE / 'examples' / 'yardstick'))} --listen 127.0.0.1:{{port{{name}}}}"
+REDIS = 'redis-server --save "" --port {port:redis}'
+JOINED = " --registry redis://127.0.0.1:{port:redis}"
+
+
+def node(name="", flags=""):
+    return NODE.replace("{name}", f":{name}" if name else "") + flags
+
+
+def client(name="", scheme="ws"):
+    port = f"{{port:{name}}}" if name else "{port}"
+    return f"{scheme}://127.0.0.1:{port}/ws?id={{id}}"
+
+
+def started(commands, urls, prefix=""):
+    """Flags for servers that are started, and where clients go."""
+    flags = []
+    for command in commands:
+        flags += [f"--{prefix}start", command]
+    for url in urls:
+        flags += [f"--{prefix}url", url]
+    return flags
+
+
+ONE = started([node()], [client()])
+ECHO = started([node()], ["ws://127.0.0.1:{port}/echo"])
+TWO = started([REDIS, node("a", JOINED), node("b", JOINED)], [client("a"), client("b")])
+TWO_THREADS = started([node(flags=" --threads 2")], [client()])
+ONE_THREAD = started([node()], [client()], "base-")
+PINNED = ["--server-cpu", "0", "--cpu", "1"]
+# Two threads of the server need both processors.
+LOOSE = []
+
+
+class Ratio:
+    """A comparison: `metric` of the server by that of the base."""
+
+    def __init__(self, what, goal, scenario, flags, metric="per_second", pins=PINNED, base="the bare server"):
+        self.what, self.goal, self.metric, self.base = what, goal, metric, base
+        self.command = ["compare", scenario, *flags, *pins]
+        self.at_least = metric == "per_second"
+
+    def measure(self, name, quick):
+        length = ["--runs", "3", "--duration", "500ms", "--warm-up", "200ms"] if quick else ["--runs", "5", "--duration", "2s"]
+        pairs = bench([*self.command, *length], name)["pairs"]
+        pairs = [pair for pair in pairs if not pair["faulty"]]
+        ratios = sorted(pair["ratios"][self.metric] for pair in pairs)
+        middle = lambda side: statistics.median(METRICS[self.metric](pair[side]) for pair in pairs)
+        self.ratio = statistics.median(ratios)
+        unit = UNITS[self.metric]
+        spread = f"{ratios[0]:.2f} to {ratios[-1]:.2f}"
+        sign = "≥" if self.at_least else "≤"
+        return [self.what, unit(middle("base")), unit(middle("server")), f"**{self.ratio:.2f}**", spread, f"{sign} {self.goal}"]
+
+    def passes(self, slack):
+        return self.ratio >= self.goal / slack if self.at_least else self.ratio <= self.goal * slack
+
+
+METRICS = {
+    "per_second": lambda run: run["arrived_per_second"],
+    "p50": lambda run: run["latency"]["p50_ns"],
+    "p99_9": lambda run: run["latency"]["p99_9_ns"],
+    "cpu_per_message": lambda run: run["cpu_per_message_ns"],
+}
+UNITS = {
+    "per_second": lambda value: f"{value:,.0f}/s",
+    "p50": lambda value: f"{value / 1e3:,.0f} µs",
+    "p99_9": lambda value: f"{value / 1e6:,.2f} ms",
+    "cpu_per_message": lambda value: f"{value / 1e3:.2f} µs",
+}
+
+
+class Number:
+    """A figure by itself: its runs, and how many each is."""
+
+    def __init__(self, what, goal, unit, at_least, run):
+        self.what, self.goal, self.unit, self.at_least, self.run = what, goal, unit, at_least, run
+
+    def measure(self, name, quick):
+        values = sorted(self.run(quick) for _ in range(1 if quick else 5))
+        self.value = statistics.median(values)
+        shown = self.unit.format
+        sign = "≥" if self.at_least else "≤"
+        return [self.what, "", f"**{shown(self.value)}**", "", f"{shown(values[0])} to {shown(values[-1])}", f"{sign} {shown(self.goal)}"]
+
+    def passes(self, slack):
+        return self.value >= self.goal / slack if self.at_least else self.value <= self.goal * slack
+
+
+def bench(arguments, name=None):
+    """Runs `tieline bench`, and reads what it says as JSON."""
+    pages = []
+    if name:
+        PAGES.mkdir(parents=True, exist_ok=True)
+        pages = ["--html", str(PAGES / f"{name}.html")]
+    command = [str(RELEASE / "tieline"), "bench", *arguments, *pages, "--quiet", "--json", "-"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=600)
+    if done.returncode != 0:
+        sys.exit(f"figures.py: this failed: {shlex.join(command)}")
+    return json.loads(done.stdout)
+
+
+def idle(flags, connections):
+    def run(quick):
+        arguments = ["idle", "-c", str(connections), *flags, *PINNED, "--duration", "3s"]
+        return bench(arguments)["resident_per_connection_bytes"]
+
+    return run
+
+
+def idle_tls(connections):
+    """Over TLS, with a certificate made for it."""
+
+    def run(quick):
+        with tempfile.TemporaryDirectory() as folder:
+            cert, key = Path(folder) / "cert.pem", Path(folder) / "key.pem"
+            subprocess.run(
+                ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1",
+                 "-subj", "/CN=localhost", "-keyout", key, "-out", cert],
+                check=True, stderr=subprocess.DEVNULL)
+            flags = started([node(flags=f" --cert {cert} --key {key}")], [client(scheme="wss")])
+            return idle([*flags, "--insecure"], connections)(quick)
+
+    return run
+
+
+def after_storms(quick):
+    """Resident memory with all connections after three storms, by what it was before them."""
+    arguments = ["storm", "-c", "4000" if quick else "16000", "--rounds", "3", *ONE, *PINNED]
+    used = bench(arguments)["processes"][0]
+    return used["resident_end_bytes"] / used["resident_open_bytes"]
+
+
+def claims(quick):
+    """Fresh claims a second of one node, Redis on the same processor."""
+    port = free_port()
+    redis = subprocess.Popen(["taskset", "-c", "0", "redis-server", "--save", "", "--port", str(port)], stdout=subprocess.DEVNULL)
+    try:
+        wait_for(port)
+        count = "20000" if quick else "100000"
+        said = bench(["storm", "--registry", f"redis://127.0.0.1:{port}", "-c", count, "--cpu", "1"])
+        return said["fresh"]["per_second"]
+    finally:
+        redis.terminate()
+        redis.wait()
+
+
+def flat(scenario, few, many, flags):
+    """Processor time for each message with many connections by that with few, the bare server's own rise taken out."""
+
+    def run(quick):
+        def cost(connections):
+            arguments = ["compare", scenario, *flags, *PINNED, "-c", str(connections), "--runs", "3", "--duration", "1s"]
+            pairs = bench(arguments)["pairs"]
+            return statistics.median(pair["ratios"]["cpu_per_message"] for pair in pairs)
+
+        return cost(many) / cost(few)
+
+    return run
+
+
+def free_port():
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_for(port):
+    import socket
+    import time
+
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        try:
+            return socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            time.sleep(0.02)
+    sys.exit(f"figures.py: nothing listens on {port}")
+
+
+MANY = ["-c", "1000"]
+FIGURES = {
+    "idle": Number("idle, resident bytes per connection, 8,000", 1_200, "{:,.0f}", False, idle(ONE, 8_000)),
+    "idle-tls": Number("the same over TLS, 4,000", 11_000, "{:,.0f}", False, idle_tls(4_000)),
+    "echo-1": Ratio("echo, 100 connections, 1 in flight", 0.90, "echo", ECHO),
+    "echo-16": Ratio("echo, 16 in flight", 0.60, "echo", [*ECHO, "-i", "16"]),
+    "broadcast-1": Ratio("broadcast to 1,000, 1 in flight", 0.95, "broadcast", [*ONE, *MANY]),
+    "broadcast-16": Ratio("broadcast to 1,000, 16 in flight", 0.85, "broadcast", [*ONE, *MANY, "-i", "16"]),
+    "direct-1": Ratio("direct, 100 connections, 1 in flight", 0.85, "direct", ONE),
+    "direct-16": Ratio("direct, 16 in flight", 1.2, "direct", [*ONE, "-i", "16"]),
+    "across-1": Ratio("emit across two nodes, 1 in flight", 0.55, "direct", TWO),
+    "across-16": Ratio("emit across two nodes, 16 in flight", 1.0, "direct", [*TWO, "-i", "16"]),
+    "across-pair": Ratio("one pair across nodes, p50", 2.5, "direct", [*TWO, "-c", "2"], "p50"),
+    "broadcast-two": Ratio("broadcast to 1,000 over two nodes", 0.85, "broadcast", [*TWO, *MANY, *ONE_THREAD], base="one node"),
+    "claims": Number("claims a second, Redis on the same machine", 50_000, "{:,.0f}", True, claims),
+    "open-broadcast": Ratio("open loop, broadcast, p99.9", 3, "broadcast", [*ONE, *MANY, "--rate", "half"], "p99_9"),
+    "open-direct": Ratio("open loop, direct, p99.9", 3, "direct", [*ONE, "--rate", "half"], "p99_9"),
+    "threads-echo": Ratio("echo with two threads, processor time for each", 1.18, "echo", [*TWO_THREADS, *ONE_THREAD], "cpu_per_message", LOOSE, "one thread"),
+    "threads-broadcast": Ratio("broadcast with two threads, processor time for each", 1.18, "broadcast", [*TWO_THREADS, *ONE_THREAD, *MANY], "cpu_per_message", LOOSE, "one thread"),
+    "threads-direct": Ratio("direct with two threads, processor time for each", 1.18, "direct", [*TWO_THREADS, *ONE_THREAD], "cpu_per_message", LOOSE, "one thread"),
+    "flat-memory": Number("idle bytes per connection, 16,000", 1_200, "{:,.0f}", False, idle(ONE, 16_000)),
+    "flat-broadcast": Number("processor time for a delivery, 16,000 by 100 connections, by the bare server's", 1.15, "{:.2f}", False, flat("broadcast", 100, 16_000, ONE)),
+    "flat-echo": Number("processor time for an echo, 16,000 by 100 connections, by the bare server's", 1.15, "{:.2f}", False, flat("echo", 100, 16_000, ECHO)),
+    "storm": Number("memory after storms of 16,000, by that before", 1.10, "{:.2f}", False, after_storms),
+}
+# What a short run can tell.
+QUICK = ["idle", "echo-1", "echo-16", "broadcast-1", "broadcast-16", "direct-1", "direct-16", "across-1", "across-16", "across-pair", "broadcast-two", "claims", "storm"]
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--quick", action="store_true", help="short runs, for CI")
+    options.add_argument("--list", action="store_true", help="tell the names")
+    options.add_argument("names", nargs="*", metavar="NAME")
+    options = options.parse_args()
+    if options.list:
+        return print("\n".join(FIGURES))
+    names = options.names or (QUICK if options.quick else list(FIGURES))
+    for name in names:
+        if name not in FIGURES:
+            sys.exit(f"figures.py: no figure is called {name}; --list tells them")
+    print("| what | base | Tieline | ratio | spread | goal |\n|---|---|---|---|---|---|")
+    failed = []
+    for name in names:
+        row = FIGURES[name].measure(name, options.quick)
+        print("| " + " | ".join(row) + " |", flush=True)
+        if not FIGURES[name].passes(2):
+            failed.append(name)
+    if failed:
+        sys.exit(f"below half of the goal: {', '.join(failed)}")
+
+
+if __name__ == "__main__":
+    main()
