@@ -53,8 +53,14 @@ def started(commands, urls, prefix=""):
 ONE = started([node()], [client()])
 ECHO = started([node()], ["ws://127.0.0.1:{port}/echo"])
 TWO = started([REDIS, node("a", JOINED), node("b", JOINED)], [client("a"), client("b")])
-TWO_THREADS = started([node(flags=" --threads 2")], [client()])
-ONE_THREAD = started([node()], [client()], "base-")
+ONE_NODE = started([node()], [client()], "base-")
+
+
+def threads(url=client()):
+    """Two threads against one."""
+    return started([node(flags=" --threads 2")], [url]) + started([node()], [url], "base-")
+
+
 PINNED = ["--server-cpu", "0", "--cpu", "1"]
 # Two threads of the server need both processors.
 LOOSE = []
@@ -221,13 +227,13 @@ FIGURES = {
     "across-1": Ratio("emit across two nodes, 1 in flight", 0.55, "direct", TWO),
     "across-16": Ratio("emit across two nodes, 16 in flight", 1.0, "direct", [*TWO, "-i", "16"]),
     "across-pair": Ratio("one pair across nodes, p50", 2.5, "direct", [*TWO, "-c", "2"], "p50"),
-    "broadcast-two": Ratio("broadcast to 1,000 over two nodes", 0.85, "broadcast", [*TWO, *MANY, *ONE_THREAD], base="one node"),
+    "broadcast-two": Ratio("broadcast to 1,000 over two nodes", 0.85, "broadcast", [*TWO, *MANY, *ONE_NODE], base="one node"),
     "claims": Number("claims a second, Redis on the same machine", 50_000, "{:,.0f}", True, claims),
     "open-broadcast": Ratio("open loop, broadcast, p99.9", 3, "broadcast", [*ONE, *MANY, "--rate", "half"], "p99_9"),
     "open-direct": Ratio("open loop, direct, p99.9", 3, "direct", [*ONE, "--rate", "half"], "p99_9"),
-    "threads-echo": Ratio("echo with two threads, processor time for each", 1.18, "echo", [*TWO_THREADS, *ONE_THREAD], "cpu_per_message", LOOSE, "one thread"),
-    "threads-broadcast": Ratio("broadcast with two threads, processor time for each", 1.18, "broadcast", [*TWO_THREADS, *ONE_THREAD, *MANY], "cpu_per_message", LOOSE, "one thread"),
-    "threads-direct": Ratio("direct with two threads, processor time for each", 1.18, "direct", [*TWO_THREADS, *ONE_THREAD], "cpu_per_message", LOOSE, "one thread"),
+    "threads-echo": Ratio("echo with two threads, processor time for each", 1.18, "echo", threads("ws://127.0.0.1:{port}/echo"), "cpu_per_message", LOOSE, "one thread"),
+    "threads-broadcast": Ratio("broadcast with two threads, processor time for each", 1.18, "broadcast", [*threads(), *MANY], "cpu_per_message", LOOSE, "one thread"),
+    "threads-direct": Ratio("direct with two threads, processor time for each", 1.18, "direct", threads(), "cpu_per_message", LOOSE, "one thread"),
     "flat-memory": Number("idle bytes per connection, 16,000", 1_200, "{:,.0f}", False, idle(ONE, 16_000)),
     "flat-broadcast": Number("processor time for a delivery, 16,000 by 100 connections, by the bare server's", 1.15, "{:.2f}", False, flat("broadcast", 100, 16_000, ONE)),
     "flat-echo": Number("processor time for an echo, 16,000 by 100 connections, by the bare server's", 1.15, "{:.2f}", False, flat("echo", 100, 16_000, ECHO)),
