@@ -5,6 +5,7 @@
 //! later than its teller's end.
 
 use std::{
+    cell::Cell,
     fmt,
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -14,6 +15,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use tokio::runtime::Handle;
 
 use crate::{Delivery, Reached};
 
@@ -43,7 +45,8 @@ impl<T> Receipt<T> {
         (Teller(Some(Arc::clone(&slot))), Self(Inner::Told(slot)))
     }
 
-    /// The outcome, if it is decided already: for one client it nearly always is. Yields it once.
+    /// The outcome, if it is decided already: for a client of this node it nearly always is. Once it was
+    /// yielded the receipt is used up: it yields nothing more, and must not be awaited.
     pub fn try_outcome(&mut self) -> Option<T> {
         match &mut self.0 {
             Inner::Decided(outcome) => outcome.take(),
@@ -53,12 +56,15 @@ impl<T> Receipt<T> {
             },
         }
     }
+}
 
+impl<T: Send + 'static> Receipt<T> {
     /// Hands the outcome to `hear`: at once where it is decided, else from the task that decides it.
     ///
     /// Costs an allocation where the outcome is out; a task that awaits the receipt costs several times
-    /// that. `hear` must be quick and must not block: other messages wait for it. When it is called later,
-    /// a panic in it is logged and goes no further.
+    /// that. `hear` must be quick and must not block: other messages wait for it. It may send the next
+    /// message. When it is called later, a panic in it is logged and goes no further. An outcome that
+    /// [`try_outcome`](Self::try_outcome) has yielded is not heard again.
     ///
     /// ```
     /// # use tieline::{Config, Hub};
@@ -81,7 +87,7 @@ impl<T> Receipt<T> {
             },
         };
         if let Some(outcome) = decided {
-            hear(outcome);
+            hear_now(outcome, hear);
         }
     }
 }
@@ -101,6 +107,37 @@ impl<T: Unpin> Future for Receipt<T> {
                 }
             },
         }
+    }
+}
+
+/// Listeners that call each other at once, at most: each of them may have sent a message whose outcome was
+/// decided on the spot. What is beyond it is called from a task of its own, so that "send the next when the
+/// last is decided" does not overflow the stack when a peer goes.
+const NESTED: u32 = 16;
+
+thread_local! {
+    static NESTING: Cell<u32> = const { Cell::new(0) };
+}
+
+fn hear_now<T: Send + 'static>(outcome: T, hear: impl FnOnce(T) + Send + 'static) {
+    let nesting = NESTING.get();
+    if nesting >= NESTED
+        && let Ok(runtime) = Handle::try_current()
+    {
+        runtime.spawn(async move { hear(outcome) });
+        return;
+    }
+    let _back = Nested(nesting);
+    NESTING.set(nesting + 1);
+    hear(outcome);
+}
+
+/// Restores the nesting, even after a panic.
+struct Nested(u32);
+
+impl Drop for Nested {
+    fn drop(&mut self) {
+        NESTING.set(self.0);
     }
 }
 
@@ -233,6 +270,8 @@ impl Tally {
 
 #[cfg(test)]
 mod tests {
+    use tokio::sync::oneshot;
+
     use super::*;
 
     #[tokio::test]
@@ -276,6 +315,20 @@ mod tests {
             Delivery::Refused,
         ];
         assert_eq!(*heard.lock(), all);
+    }
+
+    #[tokio::test]
+    async fn a_listener_that_sends_the_next_message_for_ever_does_not_overflow_the_stack() {
+        fn again(left: u32, done: oneshot::Sender<()>) {
+            if left == 0 {
+                let _ = done.send(());
+                return;
+            }
+            Receipt::decided(Delivery::Offline).on_outcome(move |_| again(left - 1, done));
+        }
+        let (done, ended) = oneshot::channel();
+        again(1_000_000, done);
+        ended.await.unwrap();
     }
 
     #[test]

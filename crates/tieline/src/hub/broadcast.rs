@@ -190,13 +190,17 @@ impl Queue {
         }
     }
 
-    /// Does at once all that is for one connection each, up to the next message to many: it is work
+    /// Does at once all that waits for one connection each, up to the next message to many: it is work
     /// that the senders would have done themselves, and were it shared out among turns of the worker,
-    /// senders could add to it faster than it shrinks. A turn, so that each receiver is flushed once.
+    /// senders could add to it faster than it shrinks. What is added meanwhile waits for the next call: an
+    /// outcome may have the next message sent. A turn, so that each receiver is flushed once.
     fn deliver_ones(&self) -> usize {
         let _turn = Turn::enter();
+        let most = self.line.lock().waiting.len();
         let mut done = 0;
-        while let Some(one) = self.next_if(|waiting| !matches!(waiting, Waiting::Post(_))) {
+        while done < most
+            && let Some(one) = self.next_if(|waiting| !matches!(waiting, Waiting::Post(_)))
+        {
             match one {
                 Waiting::One(member, frame, tally) => {
                     let mut reached = Reached::default();

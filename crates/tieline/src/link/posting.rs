@@ -91,18 +91,16 @@ fn begin(field: u32, length: usize, into: &mut BytesMut) {
     encode_varint(length as u64, into);
 }
 
-/// Appends a post as one of a batch; says how many bytes that took.
-pub(super) fn append(post: &impl Posting, into: &mut BytesMut) -> usize {
-    let before = into.len();
-    into.reserve(size(post));
-    begin(POSTS, post.length(), into);
-    post.encode(into);
-    into.len() - before
+/// What a post of this length takes in a batch, in bytes.
+pub(super) fn entry(length: usize) -> usize {
+    delimited(length)
 }
 
-/// What a post takes in a batch, in bytes.
-pub(super) fn size(post: &impl Posting) -> usize {
-    delimited(post.length())
+/// Appends a post of this length as one of a batch.
+pub(super) fn append(post: &impl Posting, length: usize, into: &mut BytesMut) {
+    into.reserve(entry(length));
+    begin(POSTS, length, into);
+    post.encode(into);
 }
 
 /// The client that the first post of a batch is a message to; `None` if it is another kind of post.
@@ -197,7 +195,8 @@ mod tests {
         ) {
             let mut bytes = BytesMut::new();
             let emit = EmitTo { id: &id, data: &data, binary };
-            prop_assert_eq!(append(&emit, &mut bytes), size(&emit));
+            append(&emit, emit.length(), &mut bytes);
+            prop_assert_eq!(bytes.len(), entry(emit.length()));
             let same = Post::Emit(wire::Emit {
                 id: id.clone().into_bytes().into(),
                 data: data.into(),
@@ -226,7 +225,8 @@ mod tests {
         let ask = Post::Ask(wire::Ask::default());
         for post in [many, ask] {
             let mut bytes = BytesMut::new();
-            assert_eq!(append(&post, &mut bytes), size(&post));
+            append(&post, post.length(), &mut bytes);
+            assert_eq!(bytes.len(), entry(post.length()));
             assert_eq!(bytes[..], by_prost(post.clone()));
             assert_eq!(recipient(&bytes), None);
             assert_eq!(read(bytes.freeze()), Some(post));

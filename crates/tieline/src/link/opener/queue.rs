@@ -57,6 +57,8 @@ pub(super) struct Queue<T> {
     waiting: VecDeque<Waiting<T>>,
     /// What waits, as the stream will carry it.
     encoded: BytesMut,
+    /// The most that waited since it was empty.
+    peak: usize,
     bound: usize,
     /// The number of the first in `in_order`.
     first: u64,
@@ -72,6 +74,7 @@ impl<T: Ticket> Queue<T> {
         Self {
             waiting: VecDeque::new(),
             encoded: BytesMut::new(),
+            peak: 0,
             bound,
             first: 0,
             in_order: VecDeque::new(),
@@ -88,7 +91,8 @@ impl<T: Ticket> Queue<T> {
         urgent: bool,
         since: Instant,
     ) -> Result<(), T> {
-        let bytes = posting::size(post);
+        let length = post.length();
+        let bytes = posting::entry(length);
         let undecided = self.waiting.len() + self.sent;
         // One post always fits an empty queue, as long as peers read it at all.
         let too_large = if self.waiting.is_empty() {
@@ -104,7 +108,8 @@ impl<T: Ticket> Queue<T> {
         if full {
             return Err(ticket);
         }
-        let bytes = posting::append(post, &mut self.encoded);
+        posting::append(post, length, &mut self.encoded);
+        self.peak = self.peak.max(self.encoded.len());
         self.waiting.push_back(Waiting {
             bytes,
             ticket,
@@ -161,7 +166,9 @@ impl<T: Ticket> Queue<T> {
     /// Takes the next post out, for a peer that numbers nothing.
     pub(super) fn take(&mut self) -> Option<(Post, T, Instant)> {
         let next = self.waiting.pop_front()?;
-        let entry = self.encoded.split_to(next.bytes).freeze();
+        // A copy: a part of the buffer would hold all of it for as long as the call lasts.
+        let entry = Bytes::copy_from_slice(&self.encoded[..next.bytes]);
+        self.encoded.advance(next.bytes);
         self.release();
         let post = posting::read(entry).expect("it was encoded here");
         Some((post, next.ticket, next.since))
@@ -188,7 +195,8 @@ impl<T: Ticket> Queue<T> {
         if self.waiting.capacity() > BATCH_POSTS {
             self.waiting.shrink_to(BATCH_POSTS);
         }
-        if self.encoded.capacity() > KEPT {
+        // Its capacity would not tell: what was split off does not count, and still holds the buffer.
+        if std::mem::take(&mut self.peak) > KEPT {
             self.encoded = BytesMut::new();
         }
     }
@@ -272,5 +280,6 @@ impl<T: Ticket> Queue<T> {
         let waiting = std::mem::take(&mut self.waiting).into_iter();
         told.extend(waiting.map(|w| (w.ticket, Outcome::Unsent(Unsent::Unreachable))));
         self.encoded = BytesMut::new();
+        self.peak = 0;
     }
 }

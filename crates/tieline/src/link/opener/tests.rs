@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use prost::Message;
 use tokio::time::Instant;
 
@@ -89,6 +90,29 @@ fn a_batch_is_bounded_in_bytes_and_posts_and_takes_at_least_one() {
         queue.push(&emit(1), ticket, false, now).unwrap();
     }
     assert!(take_batch(&mut queue) <= 4_096);
+}
+
+#[test]
+fn a_queue_that_was_emptied_gives_its_buffer_back() {
+    let mut queue = Queue::new(16 << 20);
+    for ticket in 0..8 {
+        queue
+            .push(&emit(1 << 20), ticket, false, Instant::now())
+            .unwrap();
+    }
+    let batches: Vec<_> = (0..8)
+        .map(|_| queue.take_batch(usize::MAX, &mut Vec::new()))
+        .collect();
+    // They share one buffer: were the queue's a part of it too, none would be the only owner at the end.
+    let held = |batch: Bytes| batch.is_unique();
+    assert_eq!(
+        batches
+            .into_iter()
+            .map(held)
+            .filter(|unique| *unique)
+            .count(),
+        1
+    );
 }
 
 #[test]
