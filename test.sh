@@ -23,7 +23,7 @@ build           1800  -                     the programs and examples, release p
 interop-node    600   build,node,servers    Node clients: ws and the official Web PubSub client
 interop-python  600   build,python          Python clients: websockets and the official Web PubSub client
 autobahn        1500  build,python,apt      the Autobahn|Testsuite: sections 1 to 7, 9, 10, 12 and 13
-measure         300   build,servers         what an idle connection costs, what a broadcast does, what crosses nodes
+bench           600   build,servers,python  short runs of the figures of docs/benchmarks.md; fails below half of a goal
 browser         600   build,node,chromium    the demo page in headless Chromium
 '
 QUICK=(format clippy tests doctests)
@@ -84,14 +84,7 @@ part_autobahn() {
     PATH=$VENV/bin:$PATH tests/autobahn/run.py
 }
 
-part_measure() {
-    "$CARGO_TARGET_DIR/release/examples/measure" idle 8000
-    # The goal is half of a bare loop of send; a machine that others share too is given a quarter.
-    "$CARGO_TARGET_DIR/release/examples/measure" broadcast 1000 5 0.25
-    # The goals are 60,000 messages a second and 0.7 of one node.
-    "$CARGO_TARGET_DIR/release/examples/measure" emit 100 3 5000
-    "$CARGO_TARGET_DIR/release/examples/measure" nodes 1000 3 0.35
-}
+part_bench() { tests/bench/figures.py --quick; }
 
 part_browser() {
     npm ci --prefix tests/browser --no-audit --no-fund
