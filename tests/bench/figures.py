@@ -107,11 +107,11 @@ UNITS = {
 class Number:
     """A figure by itself: its runs, and how many each is."""
 
-    def __init__(self, what, goal, unit, at_least, run):
-        self.what, self.goal, self.unit, self.at_least, self.run = what, goal, unit, at_least, run
+    def __init__(self, what, goal, unit, at_least, run, runs=5):
+        self.what, self.goal, self.unit, self.at_least, self.run, self.runs = what, goal, unit, at_least, run, runs
 
     def measure(self, name, quick):
-        values = sorted(self.run(quick) for _ in range(1 if quick else 5))
+        values = sorted(self.run(quick) for _ in range(1 if quick else self.runs))
         self.value = statistics.median(values)
         shown = self.unit.format
         sign = "≥" if self.at_least else "≤"
@@ -235,8 +235,8 @@ FIGURES = {
     "threads-broadcast": Ratio("broadcast with two threads, processor time for each", 1.18, "broadcast", [*threads(), *MANY], "cpu_per_message", LOOSE, "one thread"),
     "threads-direct": Ratio("direct with two threads, processor time for each", 1.18, "direct", threads(), "cpu_per_message", LOOSE, "one thread"),
     "flat-memory": Number("idle bytes per connection, 16,000", 1_200, "{:,.0f}", False, idle(ONE, 16_000)),
-    "flat-broadcast": Number("processor time for a delivery, 16,000 by 100 connections, by the bare server's", 1.15, "{:.2f}", False, flat("broadcast", 100, 16_000, ONE)),
-    "flat-echo": Number("processor time for an echo, 16,000 by 100 connections, by the bare server's", 1.15, "{:.2f}", False, flat("echo", 100, 16_000, ECHO)),
+    "flat-broadcast": Number("processor time for a delivery, 16,000 by 100 connections, by the bare server's", 1.15, "{:.2f}", False, flat("broadcast", 100, 16_000, ONE), 2),
+    "flat-echo": Number("processor time for an echo, 16,000 by 100 connections, by the bare server's", 1.15, "{:.2f}", False, flat("echo", 100, 16_000, ECHO), 2),
     "storm": Number("memory after storms of 16,000, by that before", 1.10, "{:.2f}", False, after_storms),
 }
 # What a short run can tell.

@@ -53,6 +53,14 @@ fn shout(connection: &Connection, message: Message) {
     drop(connection.hub().broadcast(message));
 }
 
+/// A thousand clients and their server's ends are more than the usual 1,024.
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    let current = maximum;
+    setrlimit(Resource::Nofile, Rlimit { current, maximum }).unwrap();
+}
+
 /// A node with clients `r0`, `r1` and so on; with compression where it is given.
 fn crowd(answer: Answer, count: usize, compression: Option<Deflate>) -> (World, Vec<TcpStream>) {
     let config = Config {
@@ -231,7 +239,8 @@ fn a_frame_that_is_sent_again_allocates_nothing() {
 
 #[test]
 fn what_waits_for_many_slow_readers_is_held_once() {
-    const READERS: usize = 200;
+    const READERS: usize = 1_000;
+    raise_descriptor_limit();
     let world = World::start(echo, Config::default(), Some(16 * 1024));
     let mut readers: Vec<_> = (0..READERS)
         .map(|i| world.client(&format!("id=r{i}"), ""))
@@ -242,12 +251,12 @@ fn what_waits_for_many_slow_readers_is_held_once() {
             assert_eq!(reached.delivered, READERS as u64);
         });
         let beside = held.bytes_max - MIB as u64;
-        assert!(beside < 16 * 1024, "{beside} bytes beside the message");
+        assert!(beside < 64 * 1024, "{beside} bytes beside the message");
         read_all(&world, &mut readers);
     });
     // The thread's buffer of 16 KiB, and 32 bytes for each connection's queue.
     let kept = whole.bytes_current;
-    assert!(kept < 32 * 1024, "{kept} bytes are kept when all is read");
+    assert!(kept < 64 * 1024, "{kept} bytes are kept when all is read");
 }
 
 /// Reads a MiB from each, one after the other, in another thread, while the node runs.
