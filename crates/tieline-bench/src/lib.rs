@@ -9,9 +9,9 @@
 //! - `report`, `progress`: what a person sees
 //! - [`registry`]: what is said of a registry, whoever measures it
 //! - `run`: where a plan becomes an outcome; `workers`: the same in several processes; `share`: what
-//!   one process does of it; `conduct`: what a load asks of whoever runs it
+//!   one process does of it; `coordinate`: what a load asks of whoever runs it
 //! - `load`: the scenarios, and the path of a measured message
-//! - `crowd`: the connections of a process and their poll; `stream`, `tls`, `handshake`, `url`
+//! - `connections`: the connections of a process and their poll; `stream`, `tls`, `handshake`, `url`
 //! - `template`, `stamp`, `frame`: what is sent, and how it is told when it comes
 //! - `process`, `pin`, `descriptors`, `clock`: what the machine says and allows
 //! - `floor`: the bare server
@@ -19,8 +19,8 @@
 pub mod cli;
 mod clock;
 mod compare;
-mod conduct;
-mod crowd;
+mod connections;
+mod coordinate;
 mod descriptors;
 mod faults;
 mod floor;

@@ -44,7 +44,7 @@ pub struct Latency(pub Histogram<u64>);
 /// How the connections were made.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Opening {
-    /// How many are open.
+    /// How many were open at most.
     pub connections: usize,
     /// How long that took.
     pub elapsed: Duration,
@@ -59,6 +59,10 @@ pub struct Faults {
     pub ended: u64,
     /// Messages that had not arrived when the measurement was over and five seconds had passed.
     pub lost: u64,
+    /// Messages that came to another connection than the one that they were for.
+    pub misdelivered: u64,
+    /// Messages that had come before.
+    pub repeated: u64,
     /// The first faults, in words.
     pub examples: Vec<String>,
 }
@@ -137,7 +141,8 @@ impl Outcome {
 impl Faults {
     /// Whether anything went wrong.
     pub fn any(&self) -> bool {
-        self.not_opened + self.ended + self.lost > 0 || !self.examples.is_empty()
+        self.not_opened + self.ended + self.lost + self.misdelivered + self.repeated > 0
+            || !self.examples.is_empty()
     }
 }
 
@@ -149,7 +154,8 @@ impl Latency {
         Self(histogram.expect("the bounds are in order"))
     }
 
-    /// The time within which this part of all messages arrived, in per cent; zero where none did.
+    /// The time within which this part, in per cent, of the messages that arrived did so; zero where
+    /// none did.
     pub fn percentile(&self, percent: f64) -> Duration {
         Duration::from_nanos(self.0.value_at_percentile(percent))
     }

@@ -4,7 +4,7 @@ use std::{fs, time::Duration};
 
 use crate::{
     clock::{self, MILLISECOND, SECOND},
-    conduct::Gate,
+    coordinate::Gate,
     outcome::{Faults, ProcessUse},
 };
 
@@ -128,6 +128,11 @@ impl Watch {
             }
         }
     }
+}
+
+/// Whether there is something to watch.
+pub(crate) fn exists(pid: u32) -> bool {
+    resident(pid).is_some()
 }
 
 /// Resident memory in bytes.

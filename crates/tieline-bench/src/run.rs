@@ -6,18 +6,22 @@ use anyhow::bail;
 
 use crate::{
     clock,
-    conduct::{Conductor, Gate},
+    coordinate::{Coordinator, Gate},
     descriptors, load,
     outcome::Outcome,
     pin::Pin,
     plan::Plan,
     process::Watch,
     share::Share,
+    validate::PlanError,
     workers,
 };
 
 /// Ports that one address may use towards one server, by the kernel's default range.
 const PORTS: usize = 28_000;
+
+/// Each process connects from an address of its own, 127.0.0.1 to 127.0.0.254.
+const MOST: usize = 254;
 
 /// Who is told now and then how a measurement goes.
 pub trait Progress {
@@ -50,11 +54,12 @@ pub fn run_with(
     worker: &dyn Fn() -> io::Result<Command>,
 ) -> anyhow::Result<Outcome> {
     plan.validate()?;
-    let processes = processes(plan, descriptors::raise());
-    let outcome = match processes {
+    let processes = processes(plan, descriptors::raise())?;
+    let mut outcome = match processes {
         1 => alone(plan, progress)?,
         _ => workers::run(plan, processes, progress, worker)?,
     };
+    outcome.faults.explain();
     if outcome.opening.connections > 0 {
         return Ok(outcome);
     }
@@ -62,12 +67,21 @@ pub fn run_with(
     bail!("no connection opened: {why}; check that the server runs and that the address is its own")
 }
 
+/// Whether there can be as many processes as a plan needs.
+pub(crate) fn check_processes(plan: &Plan) -> Result<(), PlanError> {
+    processes(plan, descriptors::raise()).map(drop)
+}
+
 /// How many processes a plan needs where each may have so many connections.
-fn processes(plan: &Plan, allowed: usize) -> usize {
+fn processes(plan: &Plan, allowed: usize) -> Result<usize, PlanError> {
     let each = allowed.min(PORTS * plan.urls.len());
     let needed = plan.connections.div_ceil(each).max(plan.processes);
     // Pairs are not split.
-    needed.clamp(1, plan.connections.div_ceil(2))
+    let processes = needed.clamp(1, plan.connections.div_ceil(2));
+    if processes > MOST {
+        return Err(PlanError::Processes { processes, each });
+    }
+    Ok(processes)
 }
 
 fn alone(plan: &Plan, progress: &dyn Progress) -> anyhow::Result<Outcome> {
@@ -84,14 +98,14 @@ fn alone(plan: &Plan, progress: &dyn Progress) -> anyhow::Result<Outcome> {
     Ok(outcome)
 }
 
-/// Conducts a load of one process.
+/// Coordinates a load of one process.
 struct Alone<'a> {
     plan: &'a Plan,
     progress: &'a dyn Progress,
     watch: Watch,
 }
 
-impl Conductor for Alone<'_> {
+impl Coordinator for Alone<'_> {
     fn opened(&mut self, connections: usize) {
         self.progress.opened(connections, self.plan.connections);
     }
@@ -122,16 +136,31 @@ mod tests {
     fn there_are_as_many_processes_as_connections_need() {
         let mut plan = plan();
         plan.connections = 1000;
-        assert_eq!(processes(&plan, 1000), 1);
-        assert_eq!(processes(&plan, 999), 2);
+        assert_eq!(processes(&plan, 1000), Ok(1));
+        assert_eq!(processes(&plan, 999), Ok(2));
         plan.processes = 4;
-        assert_eq!(processes(&plan, 1000), 4);
+        assert_eq!(processes(&plan, 1000), Ok(4));
         plan.connections = 2;
-        assert_eq!(processes(&plan, 1000), 1);
+        assert_eq!(processes(&plan, 1000), Ok(1));
         plan.connections = 100_000;
-        assert_eq!(processes(&plan, usize::MAX), 4);
+        assert_eq!(processes(&plan, usize::MAX), Ok(4));
         plan.processes = 0;
         plan.urls.push(plan.urls[0].clone());
-        assert_eq!(processes(&plan, usize::MAX), 2);
+        assert_eq!(processes(&plan, usize::MAX), Ok(2));
+    }
+
+    #[test]
+    fn too_many_processes_are_refused_by_the_limit_that_calls_for_them() {
+        let mut plan = plan();
+        plan.connections = 25_400;
+        assert_eq!(processes(&plan, 100), Ok(254));
+        plan.connections += 1;
+        let why = processes(&plan, 100).unwrap_err().to_string();
+        assert!(
+            why.contains("255 processes") && why.contains("descriptor limit"),
+            "{why}"
+        );
+        plan.processes = 1_000;
+        assert!(processes(&plan, usize::MAX).is_err());
     }
 }

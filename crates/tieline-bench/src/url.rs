@@ -5,6 +5,9 @@ use std::{
     net::{SocketAddr, ToSocketAddrs},
 };
 
+/// A field of the query whose name contains one of these is a secret.
+const SECRETS: [&str; 4] = ["token", "key", "secret", "password"];
+
 /// An address, cut up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Url {
@@ -62,6 +65,29 @@ impl Url {
     }
 }
 
+/// An address as it may be shown: without the values of the query that seem to be secrets.
+pub(crate) fn without_secrets(url: &str) -> String {
+    let Some((path, query)) = url.split_once('?') else {
+        return url.to_owned();
+    };
+    let is_secret = |name: &str| {
+        let name = name.to_ascii_lowercase();
+        SECRETS.iter().any(|secret| name.contains(secret))
+    };
+    let shown = |field| match str::split_once(field, '=') {
+        Some((name, _)) if is_secret(name) => format!("{name}=…"),
+        _ => field.to_owned(),
+    };
+    let fields: Vec<_> = query.split('&').map(shown).collect();
+    format!("{path}?{}", fields.join("&"))
+}
+
+/// Several of them, on one line.
+pub(crate) fn shown(urls: &[String]) -> String {
+    let urls: Vec<_> = urls.iter().map(|url| without_secrets(url)).collect();
+    urls.join(" ")
+}
+
 /// Looks hosts up, each once.
 #[derive(Debug, Default)]
 pub(crate) struct Names(HashMap<String, SocketAddr>);
@@ -103,6 +129,15 @@ mod tests {
     fn what_is_no_address_is_refused() {
         for text in ["http://a/", "127.0.0.1:80", "ws:///x", "ws://a/b c"] {
             assert!(Url::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let shown = without_secrets("ws://h/x?id={id}&access_token=a.b=&API-Key=c&n=1");
+        assert_eq!(shown, "ws://h/x?id={id}&access_token=…&API-Key=…&n=1");
+        for plain in ["ws://h/token=1", "ws://h/?", "ws://h/?token"] {
+            assert_eq!(without_secrets(plain), plain);
         }
     }
 

@@ -9,6 +9,8 @@ use crate::{
 
 /// The longest payload.
 const LONGEST: usize = 64 << 20;
+/// Beyond this rate, messages would stand less than ten nanoseconds apart.
+const FASTEST: f64 = 1e8;
 
 /// Why a plan cannot be played.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -27,8 +29,25 @@ pub enum PlanError {
     #[error("{0} connections do not make pairs; make the number even")]
     Pairs(usize),
     /// A rate is no rate.
-    #[error("{0} messages per second are no rate; give a number above 0")]
+    #[error(
+        "{0} per second cannot be kept as a rate; give a number above 0, of at most 100 million"
+    )]
     Rate(f64),
+    /// Nothing would be counted.
+    #[error("the counted time is 0 seconds; make it longer")]
+    NoTime,
+    /// The connections need more processes than there can be.
+    #[error(
+        "the load would take {processes} processes, and there can be 254: each may have {each} \
+         connections by its descriptor limit and the ports of one address; raise the limit \
+         (ulimit -n), or ask for fewer connections or processes"
+    )]
+    Processes {
+        /// How many it would take.
+        processes: usize,
+        /// How many connections one may have.
+        each: usize,
+    },
     /// The payload has no room for what is measured, or no server takes it.
     #[error("a payload cannot have {0} bytes; give {least} to {LONGEST}", least = stamp::LENGTH)]
     Size(usize),
@@ -71,10 +90,10 @@ impl Plan {
         match (numbers.iter().find(|(_, number)| *number == 0), self.pace) {
             (Some((name, _)), _) => Err(PlanError::Zero(name)),
             (_, Pace::InFlight(0)) => Err(PlanError::Zero("messages in flight")),
-            (_, Pace::PerSecond(rate)) if !rate.is_finite() || rate <= 0.0 => {
+            (_, Pace::PerSecond(rate)) if !(rate > 0.0 && rate <= FASTEST) => {
                 Err(PlanError::Rate(rate))
             }
-            _ if self.duration.is_zero() => Err(PlanError::Zero("counted seconds")),
+            _ if self.duration.is_zero() => Err(PlanError::NoTime),
             _ if self.scenario == Scenario::Direct && self.connections % 2 == 1 => {
                 Err(PlanError::Pairs(self.connections))
             }
@@ -175,7 +194,8 @@ pub(crate) mod tests {
         assert!(refused(|p| p.hello.push("{payload}".into())).contains("take it out"));
         assert!(refused(|p| p.connections = 3).contains("even"));
         assert!(refused(|p| p.connections = 0).contains("connections is 0"));
-        assert!(refused(|p| p.pace = Pace::PerSecond(f64::NAN)).contains("no rate"));
+        assert!(refused(|p| p.pace = Pace::PerSecond(f64::NAN)).contains("a rate"));
+        assert!(refused(|p| p.pace = Pace::PerSecond(1.1e8)).contains("100 million"));
         assert!(refused(|p| p.pace = Pace::InFlight(0)).contains("in flight"));
         assert!(refused(|p| p.size = 33).contains("give 34 to"));
         assert!(refused(|p| p.send = "x".into()).contains("must hold {payload} once"));

@@ -5,7 +5,7 @@ use std::{fmt, path::PathBuf, time::Duration};
 use clap::{Args, Subcommand, builder::NonEmptyStringValueParser};
 
 use super::values::{self, Rate, Usage};
-use crate::registry::RegistryPlan;
+use crate::{registry::RegistryPlan, report::Files};
 
 /// Ids that a registry is asked for where --connections does not say.
 const CLAIMS: usize = 100_000;
@@ -68,8 +68,21 @@ pub(super) enum Load {
     },
 }
 
+// Clap takes the braces of a number for the end of a line, unless something stands between them: this
+// is no style, and is not shown.
+const URLS: &str = "Where connections go; {id} is the connection's id, and {\u{1b}[0mn} its number. \
+    Repeated, connections take turns";
+const SEND: &str = "The message; {payload} is --size bytes long, {id} is the sender's id, {to} the \
+    receiver's, {\u{1b}[0mn} the sender's number [default: echo {payload}, broadcast B{payload}, \
+    direct T:{to}:{payload}]";
+
+/// What scripts need to know.
+const EXIT: &str = "Exit code: 0 where something was measured; 1 where that failed, where nothing arrived \
+    though the load expects it, or where every connection ended early; 2 where the command line cannot be meant";
+
 /// What every load takes.
 #[derive(Debug, Args)]
+#[command(after_help = EXIT)]
 pub(super) struct Base {
     #[command(flatten)]
     pub(super) server: Server,
@@ -83,9 +96,7 @@ pub(super) struct Base {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Server")]
 pub(super) struct Server {
-    /// Where connections go; {id} is the connection's id, and n in braces its number. Repeated,
-    /// connections take turns
-    #[arg(long = "url", value_name = "URL", value_parser = values::url)]
+    #[arg(long = "url", help = URLS, value_name = "URL", value_parser = values::url)]
     pub(super) urls: Vec<String>,
     /// Command that starts the server for the measurement; {port} is a free port, {port:NAME} one of
     /// several, in commands and URLs alike. Repeated, each starts when the one before listens on the
@@ -156,9 +167,7 @@ pub(super) struct Pace {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Load")]
 pub(super) struct Messages {
-    /// The message; {payload} is --size bytes long, {id} is the sender's id, {to} the receiver's, n in
-    /// braces the sender's number [default: echo {payload}, broadcast B{payload}, direct T:{to}:{payload}]
-    #[arg(long, value_name = "TEMPLATE")]
+    #[arg(long, help = SEND, value_name = "TEMPLATE")]
     pub(super) send: Option<String>,
     /// Length of {payload}, in bytes
     #[arg(long, short = 's', value_name = "BYTES", default_value_t = Self::default().size)]
@@ -200,14 +209,13 @@ pub(super) struct Claims {
     /// Measure this registry instead of a server, as redis://HOST:6379 or etcd://HOST:2379
     #[arg(long, value_name = "URL", conflicts_with_all = ["urls", "commands", "pids"])]
     registry: Option<Secret>,
-    /// Name under which it writes, and removes, entries; never that of a cluster in use
-    #[arg(long, value_name = "NAME", default_value = "tieline-bench", requires = "registry",
-        value_parser = NonEmptyStringValueParser::new())]
-    prefix: String,
-    /// Nodes that claim at once
-    #[arg(long, value_name = "N", default_value_t = 1, requires = "registry",
-        value_parser = clap::value_parser!(u16).range(1..=64))]
-    nodes: u16,
+    /// Name under which it writes, and removes, entries; never that of a cluster in use [default:
+    /// tieline-bench]
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    prefix: Option<String>,
+    /// Nodes that claim at once; the claims are spread over them [default: 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    nodes: Option<u16>,
 }
 
 /// What compare takes besides; may stand before or after the load's own.
@@ -236,18 +244,25 @@ impl Load {
             return Ok(None);
         };
         let Some(Secret(url)) = &claims.registry else {
+            // Clap lets this pass where there is a --url, which --registry conflicts with.
+            if claims.nodes.is_some() || claims.prefix.is_some() {
+                let why = "--nodes and --prefix are about a registry: say which by --registry";
+                return Err(Usage(why.into()));
+            }
             return Ok(None);
         };
+        let nodes = claims.nodes.unwrap_or(1);
+        let prefix = claims.prefix.as_deref().unwrap_or("tieline-bench");
         let connections = base.extent.connections.unwrap_or(CLAIMS);
-        if connections < usize::from(claims.nodes) {
+        if connections < usize::from(nodes) {
             return Err(Usage(
                 "--connections must be one for each of --nodes at least".into(),
             ));
         }
         let plan = RegistryPlan {
             url: url.clone(),
-            prefix: claims.prefix.clone(),
-            nodes: claims.nodes,
+            prefix: prefix.to_owned(),
+            nodes,
             claims: connections,
             duration: base.extent.duration,
         };
@@ -256,28 +271,9 @@ impl Load {
 }
 
 impl Output {
-    /// Whether files can stand where they are wanted, before the time is spent.
-    pub(super) fn check(&self) -> Result<(), Usage> {
-        let files = self.json.iter().chain(&self.html);
-        for file in files.filter(|file| file.as_os_str() != "-") {
-            let folder = file
-                .parent()
-                .filter(|folder| !folder.as_os_str().is_empty());
-            if file.is_dir() || folder.is_some_and(|folder| !folder.is_dir()) {
-                let file = file.display();
-                return Err(Usage(format!(
-                    "cannot write {file}: name a file in a folder that is there"
-                )));
-            }
-        }
-        if self
-            .html
-            .as_ref()
-            .is_some_and(|file| file.as_os_str() == "-")
-        {
-            return Err(Usage("--html needs a file".into()));
-        }
-        Ok(())
+    /// Opens what is to be written, before the time is spent.
+    pub(super) fn files(&self) -> Result<Files, Usage> {
+        Files::open(self.json.as_deref(), self.html.as_deref())
     }
 }
 

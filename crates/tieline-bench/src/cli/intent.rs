@@ -7,6 +7,7 @@ use super::{
 use crate::{
     compare::Opponent,
     plan::{self, Plan, Scenario},
+    process, run,
     target::Target,
 };
 
@@ -80,6 +81,10 @@ impl Intent {
                 "--server-cpu is for servers that --start starts; a running one is where it is";
             return Err(Usage(why.into()));
         }
+        let is_gone = |pid: &&u32| !process::exists(**pid);
+        if let Some(pid) = self.server.pids.iter().find(is_gone) {
+            return Err(Usage(format!("--pid {pid}: there is no such process")));
+        }
         let connections = self.connections();
         if self.scenario == Scenario::Direct && !connections.is_multiple_of(2) {
             return Err(Usage(format!(
@@ -129,6 +134,7 @@ impl Intent {
         };
         likely
             .validate()
+            .and_then(|()| run::check_processes(&likely))
             .map_err(|error| Usage(error.to_string()))?;
         Ok(plan)
     }

@@ -14,7 +14,7 @@ use clap::{Args, Subcommand};
 
 pub use self::values::Usage;
 use self::{
-    flags::{Comparing, Load, Output},
+    flags::{Comparing, Load},
     intent::Intent,
 };
 pub(crate) use self::{
@@ -23,10 +23,11 @@ pub(crate) use self::{
 };
 use crate::{
     compare::{self, Comparison, Sides},
+    outcome::Outcome,
     plan::Scenario,
     progress::Bar,
     registry::Registry,
-    report::{Report, Write},
+    report::Report,
     target::launch,
     trial,
 };
@@ -94,11 +95,11 @@ impl Bench {
 fn measure(load: Load, registry: &Registry<'_>) -> anyhow::Result<()> {
     let (intent, output) = match load.registry()? {
         Some((plan, output)) => {
-            output.check()?;
+            let files = output.files()?;
             let bar = Bar::new(output.quiet, "");
             let outcome = registry(&plan, &bar)?;
             drop(bar);
-            return output.write(&Report::Registry(plan, outcome));
+            return Report::Registry(plan, outcome).write(files);
         }
         None => Intent::new(load)?,
     };
@@ -107,9 +108,11 @@ fn measure(load: Load, registry: &Registry<'_>) -> anyhow::Result<()> {
         return Err(Usage(why.into()).into());
     }
     let plan = intent.plan()?;
-    output.check()?;
+    let files = output.files()?;
     let outcome = trial::measure(&intent.target, &plan, &Bar::new(output.quiet, ""))?;
-    output.write(&Report::One(outcome))
+    let verdict = tells_something(&outcome);
+    Report::One(outcome).write(files)?;
+    verdict
 }
 
 fn compare(load: Load, comparing: &Comparing) -> anyhow::Result<()> {
@@ -130,11 +133,26 @@ fn compare(load: Load, comparing: &Comparing) -> anyhow::Result<()> {
         runs: comparing.runs,
         half_rate: intent.rate == Some(Rate::Half),
     };
-    output.check()?;
+    let files = output.files()?;
     let comparison = compare::run(&sides, output.quiet)?;
     let verdict = judge(&comparison, least);
-    output.write(&Report::Two(comparison))?;
+    Report::Two(comparison).write(files)?;
     verdict
+}
+
+/// Whether figures mean anything.
+fn tells_something(outcome: &Outcome) -> anyhow::Result<()> {
+    let scenario = outcome.plan.scenario;
+    // A churn opens more connections than those of the beginning, and a storm opens them anew.
+    let stays = !matches!(scenario, Scenario::Churn | Scenario::Storm);
+    if stays && outcome.faults.ended >= outcome.opening.connections as u64 {
+        anyhow::bail!("every connection ended early");
+    }
+    anyhow::ensure!(
+        scenario == Scenario::Idle || outcome.arrived > 0,
+        "nothing arrived within the counted time"
+    );
+    Ok(())
 }
 
 /// Whether the server is as fast as it has to be.
@@ -148,14 +166,5 @@ fn judge(comparison: &Comparison, least: Option<f64>) -> anyhow::Result<()> {
         }
         (None, Some(_)) => anyhow::bail!("no messages, and so no ratio for --least to compare"),
         _ => Ok(()),
-    }
-}
-
-impl Output {
-    fn write(&self, report: &Report) -> anyhow::Result<()> {
-        report.write(&Write {
-            json: self.json.as_deref(),
-            html: self.html.as_deref(),
-        })
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     plan::{Pace, Plan, Scenario},
     progress::Bar,
     target::Target,
-    trial,
+    trial, url,
 };
 
 /// Messages under way while the highest rate is sought.
@@ -148,7 +148,7 @@ impl Comparison {
     /// Who the base is, in words.
     pub(crate) fn base(&self) -> String {
         match self.pairs.first() {
-            Some(pair) if !self.base_is_floor => pair.base.plan.urls.join(" "),
+            Some(pair) if !self.base_is_floor => url::shown(&pair.base.plan.urls),
             _ => "the bare server".into(),
         }
     }

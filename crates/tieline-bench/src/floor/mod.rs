@@ -1,16 +1,17 @@
 //! The bare server: what a machine can do with WebSockets when nothing is decided, checked or
 //! bounded.
 //!
-//! One thread, one poll. A text `T:<id>:<payload>` sends the payload to the connection whose address
-//! ended in `?id=<id>`, in a `write` of its own; a text that begins with `B` goes verbatim to all; all
-//! else comes back. What one read brought is answered in one write for each receiver. It keeps unsent
+//! One thread, one poll. A message `T:<id>:<payload>` sends the payload to the connection whose address
+//! ended in `?id=<id>`, in a `write` of its own; one that begins with `B` goes verbatim to all; all
+//! else comes back. Text is answered by text, binary by binary. What one read brought is answered in one write for each receiver. It keeps unsent
 //! bytes without bound, validates nothing that it can do without, and is no server for use.
 
 mod handshake;
+mod listen;
 mod peer;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     io::{ErrorKind, Read},
     mem,
     net::SocketAddr,
@@ -23,7 +24,7 @@ use mio::{
     net::{TcpListener, TcpStream},
 };
 
-use self::{handshake::Handshake, peer::Peer};
+use self::{handshake::Handshake, listen::listen, peer::Peer};
 use crate::{
     descriptors,
     frame::{self, Frame},
@@ -31,6 +32,8 @@ use crate::{
 
 const LISTENER: Token = Token(usize::MAX);
 const INPUT: usize = 256 * 1024;
+/// So often a socket is read before it is another's turn.
+const READS: usize = 16;
 /// How soon it tries again to accept where descriptors had run out.
 const AGAIN: Duration = Duration::from_millis(20);
 
@@ -51,6 +54,8 @@ pub struct Floor {
     peers: Vec<Option<Peer>>,
     vacant: Vec<usize>,
     ids: HashMap<Vec<u8>, usize>,
+    /// Those that have more to read, though the poll does not say so again.
+    ready: VecDeque<usize>,
     input: Vec<u8>,
     answers: Answers,
 }
@@ -72,7 +77,7 @@ impl Floor {
         descriptors::raise();
         let poll = Poll::new()?;
         let mut listener =
-            TcpListener::bind(address).with_context(|| format!("cannot listen on {address}"))?;
+            listen(address).with_context(|| format!("cannot listen on {address}"))?;
         poll.registry()
             .register(&mut listener, LISTENER, Interest::READABLE)?;
         Ok(Self {
@@ -81,6 +86,7 @@ impl Floor {
             peers: Vec::new(),
             vacant: Vec::new(),
             ids: HashMap::new(),
+            ready: VecDeque::new(),
             input: vec![0; INPUT],
             answers: Answers::default(),
         })
@@ -96,9 +102,17 @@ impl Floor {
         let mut events = Events::with_capacity(1024);
         let mut again = None;
         loop {
-            match self.poll.poll(&mut events, again) {
+            let wait = if self.ready.is_empty() {
+                again
+            } else {
+                Some(Duration::ZERO)
+            };
+            match self.poll.poll(&mut events, wait) {
                 Err(e) if e.kind() != ErrorKind::Interrupted => return Err(e.into()),
                 _ => {}
+            }
+            for at in mem::take(&mut self.ready) {
+                self.turn(at, false);
             }
             for event in &events {
                 if event.token() != LISTENER {
@@ -166,9 +180,9 @@ impl Floor {
         }
     }
 
-    /// Reads until a short read; says whether the connection goes on.
+    /// Reads until a short read or the next one's turn; says whether the connection goes on.
     fn read(&mut self, at: usize) -> bool {
-        loop {
+        for _ in 0..READS {
             let Some(peer) = &mut self.peers[at] else {
                 return true;
             };
@@ -192,6 +206,10 @@ impl Floor {
                 Err(_) => return false,
             }
         }
+        if !self.ready.contains(&at) {
+            self.ready.push_back(at);
+        }
+        true
     }
 
     /// Answers the first `filled` bytes of the input, and keeps what is unfinished.
@@ -253,15 +271,17 @@ impl Floor {
 
     fn answer(&mut self, opcode: u8, payload: &[u8]) {
         match (opcode, payload) {
-            (frame::TEXT, [b'T', b':', rest @ ..]) => self.pass_on(rest),
-            (frame::TEXT, [b'B', ..]) => append(&mut self.answers.all, opcode, payload),
+            (frame::TEXT | frame::BINARY, [b'T', b':', rest @ ..]) => self.pass_on(opcode, rest),
+            (frame::TEXT | frame::BINARY, [b'B', ..]) => {
+                append(&mut self.answers.all, opcode, payload);
+            }
             (frame::PING, _) => append(&mut self.answers.own, frame::PONG, payload),
             (frame::PONG, _) => {}
             _ => append(&mut self.answers.own, opcode, payload),
         }
     }
 
-    fn pass_on(&mut self, command: &[u8]) {
+    fn pass_on(&mut self, opcode: u8, command: &[u8]) {
         let Some(colon) = command.iter().position(|byte| *byte == b':') else {
             return;
         };
@@ -270,7 +290,7 @@ impl Floor {
         };
         let other = &mut self.answers.other;
         other.clear();
-        append(other, frame::TEXT, &command[colon + 1..]);
+        append(other, opcode, &command[colon + 1..]);
         // Whoever is gone is dismissed when its own event says so.
         if let Some(peer) = &mut self.peers[*to] {
             peer.send(other);

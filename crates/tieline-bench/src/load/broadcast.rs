@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use super::rule::{Ended, Rule};
+use super::rule::{Arrival, Ended, Rule};
 use crate::stamp::Stamp;
 
 /// Broadcasts under way.
@@ -68,23 +68,25 @@ impl Rule for Broadcast {
         self.sender
     }
 
-    fn left(&mut self, _: u32) -> u64 {
+    fn left(&mut self, _: usize, _: u32) -> u64 {
         self.under_way.push_back(self.alive);
         self.alive as u64
     }
 
     #[inline]
-    fn arrived(&mut self, at: usize, stamp: Stamp) -> Option<u32> {
+    fn arrived(&mut self, at: usize, stamp: Stamp) -> Arrival {
         let number = stamp.sequence;
-        let next = self.next[at]?;
+        let Some(next) = self.next[at] else {
+            return Arrival::Ignored;
+        };
         if self.sends && number >= self.issued() {
-            return None;
+            return Arrival::Ignored;
         }
         if number < next {
-            return Some(0);
+            return Arrival::Taken(0);
         }
         self.next[at] = Some(number + 1);
-        Some(if self.sends {
+        Arrival::Taken(if self.sends {
             self.pass(next, number + 1)
         } else {
             0
@@ -139,7 +141,7 @@ mod tests {
     fn broadcasts(receivers: usize, under_way: u32) -> Broadcast {
         let mut broadcast = Broadcast::new(receivers, true);
         (0..under_way).for_each(|number| {
-            broadcast.left(number);
+            broadcast.left(0, number);
         });
         broadcast
     }
@@ -147,10 +149,10 @@ mod tests {
     #[test]
     fn it_is_over_when_all_have_it() {
         let mut broadcast = broadcasts(2, 2);
-        assert_eq!(broadcast.arrived(0, stamp(0)), Some(0));
-        assert_eq!(broadcast.arrived(0, stamp(1)), Some(0));
-        assert_eq!(broadcast.arrived(1, stamp(0)), Some(1));
-        assert_eq!(broadcast.arrived(1, stamp(1)), Some(1));
+        assert_eq!(broadcast.arrived(0, stamp(0)), Arrival::Taken(0));
+        assert_eq!(broadcast.arrived(0, stamp(1)), Arrival::Taken(0));
+        assert_eq!(broadcast.arrived(1, stamp(0)), Arrival::Taken(1));
+        assert_eq!(broadcast.arrived(1, stamp(1)), Arrival::Taken(1));
     }
 
     #[test]
@@ -158,14 +160,14 @@ mod tests {
         let mut broadcast = broadcasts(2, 2);
         broadcast.arrived(0, stamp(0));
         broadcast.arrived(0, stamp(1));
-        assert_eq!(broadcast.arrived(1, stamp(1)), Some(2));
+        assert_eq!(broadcast.arrived(1, stamp(1)), Arrival::Taken(2));
     }
 
     #[test]
     fn what_was_never_sent_is_none_of_it() {
         let mut broadcast = broadcasts(1, 1);
-        assert_eq!(broadcast.arrived(0, stamp(7)), None);
-        assert_eq!(broadcast.arrived(0, stamp(0)), Some(1));
+        assert_eq!(broadcast.arrived(0, stamp(7)), Arrival::Ignored);
+        assert_eq!(broadcast.arrived(0, stamp(0)), Arrival::Taken(1));
     }
 
     #[test]

@@ -3,11 +3,11 @@
 
 use std::collections::VecDeque;
 
-use super::{meter::Meter, schedule::Schedule, stage::Stage};
+use super::{meter::Meter, runner::Runner, schedule::Schedule};
 use crate::{
     clock::{self, MILLISECOND},
-    conduct::{Conductor, Gate},
-    crowd::{Crowd, Ear},
+    connections::{Connections, Handler},
+    coordinate::{Coordinator, Gate},
     load::nanoseconds,
     outcome::Outcome,
     plan::Pace,
@@ -21,19 +21,20 @@ const PAUSE: u64 = 100 * MILLISECOND;
 const REFUSALS: u64 = 20;
 
 /// Opens and closes for the counted time.
-pub(super) fn run(share: &Share, conductor: &mut dyn Conductor) -> anyhow::Result<Outcome> {
-    let mut stage = Stage::new(share, conductor)?;
+pub(super) fn run(share: &Share, coordinator: &mut dyn Coordinator) -> anyhow::Result<Outcome> {
+    let mut runner = Runner::new(share, coordinator)?;
     let mut churn = Churn::new(share.connections);
-    let begin = stage.open(share, &mut churn)?;
+    let begin = runner.open(share, &mut churn)?;
     churn.begin(share, begin);
-    if stage.crowd.open > 0 {
-        (0..share.connections).for_each(|at| churn.free(&mut stage.crowd, at));
-        churn.play(&mut stage, begin)?;
+    if runner.connections.open > 0 {
+        (0..share.connections).for_each(|at| churn.free(&mut runner.connections, at));
+        churn.play(&mut runner, begin)?;
     }
-    stage.pass(Gate::Sent, 0, &mut churn)?;
+    churn.end();
+    runner.pass(Gate::Sent, 0, &mut churn)?;
     let meter = std::mem::replace(&mut churn.meter, Meter::new(0, 0));
     let elapsed = meter.end() - meter.begin();
-    stage.finish(meter, elapsed, &mut churn)
+    runner.finish(meter, elapsed, &mut churn)
 }
 
 struct Churn {
@@ -49,21 +50,26 @@ struct Churn {
     refused: VecDeque<(u64, usize)>,
     /// Refusals since a connection last opened.
     refusals: u64,
+    /// When the first of these was.
+    missed: Option<u64>,
 }
 
-impl Ear for Churn {
-    fn opened(&mut self, crowd: &mut Crowd, at: usize, _: u64, now: u64) {
+impl Handler for Churn {
+    fn opened(&mut self, connections: &mut Connections, at: usize, _: u64, now: u64) {
         if self.runs {
             self.refusals = 0;
+            self.missed = None;
             self.meter.arrived(self.since[at], now);
-            self.free(crowd, at);
+            self.free(connections, at);
         }
     }
 
-    fn ended(&mut self, _: &mut Crowd, at: usize) {
+    fn ended(&mut self, _: &mut Connections, at: usize) {
         if self.runs {
+            let now = clock::now();
             self.refusals += 1;
-            self.refused.push_back((clock::now() + PAUSE, at));
+            self.missed.get_or_insert(now);
+            self.refused.push_back((now + PAUSE, at));
         }
     }
 }
@@ -78,6 +84,7 @@ impl Churn {
             vacant: Vec::new(),
             refused: VecDeque::new(),
             refusals: 0,
+            missed: None,
         }
     }
 
@@ -91,34 +98,44 @@ impl Churn {
         }
     }
 
-    fn play(&mut self, stage: &mut Stage<'_>, begin: u64) -> anyhow::Result<()> {
+    fn play(&mut self, runner: &mut Runner<'_>, begin: u64) -> anyhow::Result<()> {
         let (counted, end) = (self.meter.begin(), self.meter.end());
-        let limit = REFUSALS * self.since.len() as u64;
         let mut counting = false;
-        while clock::now() < end && self.refusals < limit {
+        while clock::now() < end && !self.is_hopeless() {
             let now = clock::now();
             if now >= counted && !counting {
                 counting = true;
-                stage.counting(true);
+                runner.counting(true);
             }
-            self.try_again(&mut stage.crowd, now);
-            let due = self.pay(&mut stage.crowd, now);
-            stage.tell_running(begin.max(counted), now, self.meter.arrived);
+            self.try_again(&mut runner.connections, now);
+            let due = self.open_due(&mut runner.connections, now);
+            runner.tell_running(begin.max(counted), now, self.meter.arrived);
             let next = if counting { end } else { counted };
             let until = next.min(now + TICK).min(due);
-            stage.turn(until, self.schedule.is_some(), self)?;
+            runner.turn(until, self.schedule.is_some(), self)?;
         }
         if !counting {
-            stage.counting(true);
+            runner.counting(true);
         }
-        stage.counting(false);
-        self.meter.cut();
-        self.runs = false;
+        runner.counting(false);
         Ok(())
     }
 
+    /// Where the server is gone, the window ends when it was first missed.
+    fn end(&mut self) {
+        self.runs = false;
+        self.meter.cut(match self.missed {
+            Some(missed) if self.is_hopeless() => missed,
+            _ => clock::now(),
+        });
+    }
+
+    fn is_hopeless(&self) -> bool {
+        self.refusals >= REFUSALS * self.since.len() as u64
+    }
+
     /// Opens what is due, and says when the next is; nothing is due while none is vacant.
-    fn pay(&mut self, crowd: &mut Crowd, now: u64) -> u64 {
+    fn open_due(&mut self, connections: &mut Connections, now: u64) -> u64 {
         loop {
             let Some(schedule) = self.schedule.as_mut() else {
                 return u64::MAX;
@@ -131,28 +148,28 @@ impl Churn {
                 return u64::MAX;
             };
             schedule.take(1);
-            self.dial(crowd, at, due);
+            self.dial(connections, at, due);
         }
     }
 
     /// A connection is not needed any more: it is closed, and made again when it is its turn.
-    fn free(&mut self, crowd: &mut Crowd, at: usize) {
-        crowd.close(at);
+    fn free(&mut self, connections: &mut Connections, at: usize) {
+        connections.close(at);
         match self.schedule {
             Some(_) => self.vacant.push(at),
-            None => self.dial(crowd, at, clock::now()),
+            None => self.dial(connections, at, clock::now()),
         }
     }
 
-    fn try_again(&mut self, crowd: &mut Crowd, now: u64) {
+    fn try_again(&mut self, connections: &mut Connections, now: u64) {
         while let Some((_, at)) = self.refused.pop_front_if(|(when, _)| *when <= now) {
-            self.free(crowd, at);
+            self.free(connections, at);
         }
     }
 
-    fn dial(&mut self, crowd: &mut Crowd, at: usize, since: u64) {
+    fn dial(&mut self, connections: &mut Connections, at: usize, since: u64) {
         self.since[at] = since;
         self.meter.sent(clock::now());
-        crowd.dial(at);
+        connections.dial(at);
     }
 }

@@ -1,27 +1,54 @@
 //! Each sends, and waits for the same to come back.
 
-use super::rule::{Ended, Rule};
-use crate::stamp::Stamp;
+use super::{
+    rule::{Arrival, Ended, Rule},
+    under_way::UnderWay,
+};
+use crate::{share::Share, stamp::Stamp};
 
-/// Echo, over so many connections.
+/// Echo.
 #[derive(Debug)]
-pub(super) struct Echo(pub(super) usize);
+pub(super) struct Echo {
+    /// The number of the first connection of this process.
+    first: usize,
+    connections: usize,
+    under_way: UnderWay,
+}
+
+impl Echo {
+    pub(super) fn new(share: &Share) -> Self {
+        Self {
+            first: share.first,
+            connections: share.connections,
+            under_way: UnderWay::new(share.connections),
+        }
+    }
+}
 
 impl Rule for Echo {
     fn senders(&self) -> Vec<usize> {
-        (0..self.0).collect()
+        (0..self.connections).collect()
     }
 
     fn sender_for(&self, at: usize) -> usize {
         at
     }
 
-    fn left(&mut self, _: u32) -> u64 {
+    fn left(&mut self, sender: usize, sequence: u32) -> u64 {
+        self.under_way.left(sender, sequence);
         1
     }
 
-    fn arrived(&mut self, _: usize, _: Stamp) -> Option<u32> {
-        Some(1)
+    #[inline]
+    fn arrived(&mut self, at: usize, stamp: Stamp) -> Arrival {
+        if stamp.from as usize != self.first + at {
+            return Arrival::Misdelivered;
+        }
+        if self.under_way.arrived(at, stamp.sequence) {
+            Arrival::Taken(1)
+        } else {
+            Arrival::Repeated
+        }
     }
 
     fn ended(&mut self, at: usize) -> Ended {

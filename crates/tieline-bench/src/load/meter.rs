@@ -1,6 +1,6 @@
 //! What is counted, and when.
 
-use crate::{clock, outcome::Latency};
+use crate::outcome::Latency;
 
 /// Counts within a window of time.
 #[derive(Debug)]
@@ -40,9 +40,9 @@ impl Meter {
         }
     }
 
-    /// The window ends here, because nothing can come any more.
-    pub(crate) fn cut(&mut self) {
-        self.end = self.end.min(clock::now()).max(self.begin);
+    /// The window ends at `time` at the latest, because nothing could come any more.
+    pub(crate) fn cut(&mut self, time: u64) {
+        self.end = self.end.min(time).max(self.begin);
     }
 
     pub(crate) fn begin(&self) -> u64 {

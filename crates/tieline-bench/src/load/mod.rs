@@ -8,29 +8,34 @@ mod idle;
 mod messages;
 mod meter;
 mod rule;
+mod runner;
 mod schedule;
-mod stage;
 mod storm;
 mod traffic;
+mod under_way;
 
 use std::time::Duration;
 
 use self::{broadcast::Broadcast, direct::Direct, echo::Echo};
-use crate::{conduct::Conductor, outcome::Outcome, plan::Scenario, share::Share};
+use crate::{
+    clock::SECOND, coordinate::Coordinator, outcome::Outcome, plan::Scenario, share::Share,
+};
+
+/// How long is waited at the end for what is under way.
+pub(crate) const GRACE: u64 = 5 * SECOND;
 
 /// Plays a share. Servers that fail are found in the outcome; an error is one of this machine.
-pub(crate) fn play(share: &Share, conductor: &mut dyn Conductor) -> anyhow::Result<Outcome> {
-    let connections = share.connections;
+pub(crate) fn play(share: &Share, coordinator: &mut dyn Coordinator) -> anyhow::Result<Outcome> {
     match share.plan.scenario {
-        Scenario::Echo => traffic::run(share, conductor, Echo(connections)),
-        Scenario::Direct => traffic::run(share, conductor, Direct(connections)),
+        Scenario::Echo => traffic::run(share, coordinator, Echo::new(share)),
+        Scenario::Direct => traffic::run(share, coordinator, Direct::new(share)),
         Scenario::Broadcast => {
-            let rule = Broadcast::new(connections, share.first == 0);
-            traffic::run(share, conductor, rule)
+            let rule = Broadcast::new(share.connections, share.first == 0);
+            traffic::run(share, coordinator, rule)
         }
-        Scenario::Idle => idle::run(share, conductor),
-        Scenario::Storm => storm::run(share, conductor),
-        Scenario::Churn => churn::run(share, conductor),
+        Scenario::Idle => idle::run(share, coordinator),
+        Scenario::Storm => storm::run(share, coordinator),
+        Scenario::Churn => churn::run(share, coordinator),
     }
 }
 

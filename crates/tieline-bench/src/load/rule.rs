@@ -11,10 +11,10 @@ pub(super) trait Rule {
     fn sender_for(&self, at: usize) -> usize;
 
     /// A message has left; says how many receive it.
-    fn left(&mut self, sequence: u32) -> u64;
+    fn left(&mut self, sender: usize, sequence: u32) -> u64;
 
-    /// A message came to `at`; says how many are over by that, or that it is none of this load's.
-    fn arrived(&mut self, at: usize, stamp: Stamp) -> Option<u32>;
+    /// A message came to `at`.
+    fn arrived(&mut self, at: usize, stamp: Stamp) -> Arrival;
 
     /// A connection has ended.
     fn ended(&mut self, at: usize) -> Ended;
@@ -24,6 +24,19 @@ pub(super) trait Rule {
     fn awaited(&self, _issued: u64) -> u64 {
         0
     }
+}
+
+/// What a message is to whom it came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Arrival {
+    /// It was awaited; so many messages are over by that.
+    Taken(u32),
+    /// It was for another connection.
+    Misdelivered,
+    /// It had come before.
+    Repeated,
+    /// It is none of this load's.
+    Ignored,
 }
 
 /// What follows from a connection's end.

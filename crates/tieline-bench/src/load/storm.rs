@@ -1,39 +1,39 @@
 //! All connections are dropped at once, without a word, and made again as fast as the server takes
 //! them. What lies between the rounds does not count.
 
-use super::{meter::Meter, stage::Stage};
+use super::{meter::Meter, runner::Runner};
 use crate::{
-    conduct::{Conductor, Gate},
-    crowd::{Crowd, Ear},
+    connections::{Connections, Handler},
+    coordinate::{Coordinator, Gate},
     outcome::Outcome,
     share::Share,
 };
 
 /// Breaks loose as often as the plan says.
-pub(super) fn run(share: &Share, conductor: &mut dyn Conductor) -> anyhow::Result<Outcome> {
-    let mut stage = Stage::new(share, conductor)?;
+pub(super) fn run(share: &Share, coordinator: &mut dyn Coordinator) -> anyhow::Result<Outcome> {
+    let mut runner = Runner::new(share, coordinator)?;
     let mut storm = Storm {
         meter: Meter::new(0, u64::MAX),
         counts: false,
     };
-    stage.open(share, &mut storm)?;
+    runner.open(share, &mut storm)?;
     let mut elapsed = 0;
     for _ in 0..share.plan.rounds {
-        if stage.crowd.open == 0 {
+        if runner.connections.open == 0 {
             break;
         }
-        stage.pass(Gate::Round, 0, &mut storm)?;
-        stage.counting(true);
-        (0..share.connections).for_each(|at| stage.crowd.drop(at));
+        runner.pass(Gate::Round, 0, &mut storm)?;
+        runner.counting(true);
+        (0..share.connections).for_each(|at| runner.connections.drop(at));
         storm.counts = true;
-        elapsed += stage.dial(0..share.connections, &mut storm)?;
+        elapsed += runner.dial(0..share.connections, &mut storm)?;
         storm.counts = false;
-        stage.counting(false);
-        stage.tell_running(0, elapsed, storm.meter.arrived);
-        stage.settle(&mut storm)?;
+        runner.counting(false);
+        runner.tell_running(0, elapsed, storm.meter.arrived);
+        runner.settle(&mut storm)?;
     }
     let meter = std::mem::replace(&mut storm.meter, Meter::new(0, 0));
-    stage.finish(meter, elapsed, &mut storm)
+    runner.finish(meter, elapsed, &mut storm)
 }
 
 struct Storm {
@@ -41,8 +41,8 @@ struct Storm {
     counts: bool,
 }
 
-impl Ear for Storm {
-    fn opened(&mut self, _: &mut Crowd, _: usize, began: u64, now: u64) {
+impl Handler for Storm {
+    fn opened(&mut self, _: &mut Connections, _: usize, began: u64, now: u64) {
         if self.counts {
             self.meter.sent(began);
             self.meter.arrived(began, now);

@@ -7,7 +7,7 @@
 //!   `hello`, `size_bytes`, `binary`, `subprotocol`, `header_names`, `warm_up_ns`, `duration_ns`,
 //!   `rounds`), `elapsed_ns`, `sent`, `arrived`, `arrived_per_second`, `latency`, `opening`, `faults`,
 //!   `processes`, `cpu_per_message_ns`, `resident_per_connection_bytes`, `load_cpu_ns`. Headers are
-//!   named without their values, which may be secrets.
+//!   named without their values, which may be secrets; so are fields of a query by such names.
 //! - `latency`: `count`, `min_ns`, `mean_ns`, `p50_ns` to `p99_99_ns`, `max_ns`, and `histogram`: all
 //!   of it, as `HdrHistogram` V2 in base64.
 //! - `comparison`: `base_is_floor`, `pairs` of `base`, `server`, `ratios` and `faulty`, and `ratios`
@@ -25,6 +25,7 @@ use crate::{
     outcome::{Latency, Outcome, ProcessUse},
     plan::{Pace, Plan},
     registry::{Claims, RegistryOutcome, RegistryPlan},
+    url::without_secrets,
 };
 
 /// Raised when a field changes its meaning or goes; not when one comes.
@@ -73,7 +74,7 @@ fn load(plan: &Plan) -> Value {
     let name = |header: &String| header.split(':').next().map(str::to_owned);
     json!({
         "scenario": plan.scenario,
-        "urls": plan.urls,
+        "urls": plan.urls.iter().map(|url| without_secrets(url)).collect::<Vec<_>>(),
         "connections": plan.connections,
         "in_flight": in_flight,
         "per_second": per_second,
@@ -179,9 +180,11 @@ mod tests {
     #[test]
     fn a_measurement_has_whole_nanoseconds_and_its_histogram() {
         let mut outcome = sample::outcome();
-        outcome.plan.headers = vec!["Authorization: secret".into()];
+        outcome.plan.headers = vec!["Authorization: hunter2".into()];
+        outcome.plan.urls = vec!["ws://h/?token=hunter2".into()];
         let histogram = outcome.latency.0.clone();
         let value = written(&Report::One(outcome));
+        assert!(!value.to_string().contains("hunter2"));
         assert_eq!(value["kind"], "measurement");
         assert_eq!(
             (&value["scenario"], &value["elapsed_ns"]),

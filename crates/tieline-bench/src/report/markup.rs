@@ -2,6 +2,7 @@
 //!
 //! Invariant: whatever came from flags or from a server goes through [`escape`].
 
+use crate::url::without_secrets;
 use std::fmt::Write as _;
 
 use super::words;
@@ -19,7 +20,10 @@ pub(super) fn lead(parts: &[String]) -> String {
 }
 
 pub(super) fn urls(urls: &[String]) -> String {
-    let lines: Vec<_> = urls.iter().map(|url| escape(url)).collect();
+    let lines: Vec<_> = urls
+        .iter()
+        .map(|url| escape(&without_secrets(url)))
+        .collect();
     format!("<p class=\"urls\">{}</p>\n", lines.join("<br>"))
 }
 

@@ -3,6 +3,7 @@
 //! Owns how results look. Must not know how they came about.
 
 mod curve;
+mod files;
 mod html;
 mod json;
 mod markup;
@@ -10,14 +11,11 @@ mod strip;
 mod table;
 pub(crate) mod words;
 
-use std::{
-    fs,
-    io::{self, Write as _},
-    path::Path,
-};
+use std::io::{self, Write as _};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 
+pub(crate) use self::files::Files;
 use crate::{
     compare::Comparison,
     outcome::Outcome,
@@ -31,33 +29,34 @@ pub(crate) enum Report {
     Registry(RegistryPlan, RegistryOutcome),
 }
 
-/// Where a report goes.
-pub(crate) struct Write<'a> {
-    /// `-` is standard output, in place of the table.
-    pub(crate) json: Option<&'a Path>,
-    pub(crate) html: Option<&'a Path>,
-}
-
 impl Report {
-    pub(crate) fn write(&self, to: &Write<'_>) -> anyhow::Result<()> {
-        if let Some(file) = to.html {
-            write(file, &html::page(self))?;
+    /// Shows the table, or the JSON in its place; then writes the files, each even where another fails.
+    pub(crate) fn write(&self, mut files: Files) -> anyhow::Result<()> {
+        let printed = if files.print_json {
+            print(&json::text(self))
+        } else {
+            print(&table::text(self))
+        };
+        let json = files
+            .json
+            .as_mut()
+            .map(|file| file.write(&json::text(self)));
+        let html = files
+            .html
+            .as_mut()
+            .map(|file| file.write(&html::page(self)));
+        let failed = [Some(printed), json, html].into_iter().flatten();
+        let failed = failed.filter_map(|written| Some(format!("{:#}", written.err()?)));
+        let failed: Vec<_> = failed.collect();
+        match failed.as_slice() {
+            [] => Ok(()),
+            _ => bail!("{}", failed.join("; ")),
         }
-        match to.json {
-            Some(file) if file.as_os_str() == "-" => return print(&json::text(self)),
-            Some(file) => write(file, &json::text(self))?,
-            None => {}
-        }
-        print(&table::text(self))
     }
-}
-
-fn write(file: &Path, text: &str) -> anyhow::Result<()> {
-    fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))
 }
 
 fn print(text: &str) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    Ok(out.flush()?)
+    let printed = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    printed.context("cannot write to standard output")
 }

@@ -8,6 +8,7 @@ use crate::{
     outcome::{Faults, Latency, Outcome, float},
     plan::Scenario,
     registry::{Claims, RegistryOutcome, RegistryPlan},
+    url::{shown, without_secrets},
 };
 
 pub(super) fn text(report: &Report) -> String {
@@ -22,7 +23,7 @@ fn one(outcome: &Outcome) -> String {
     let plan = &outcome.plan;
     let mut text = heading(words::scenario(plan.scenario), &words::parameters(plan));
     for url in &plan.urls {
-        line(&mut text, "", url);
+        line(&mut text, "", &without_secrets(url));
     }
     text.push('\n');
     let counted = words::counted(plan.scenario);
@@ -56,7 +57,7 @@ fn two(comparison: &Comparison) -> String {
     let what = format!("compare {}", words::scenario(plan.scenario));
     let mut text = heading(&what, &words::parameters(plan));
     line(&mut text, "base", &comparison.base());
-    line(&mut text, "server", &plan.urls.join(" "));
+    line(&mut text, "server", &shown(&plan.urls));
     text.push('\n');
     text.push_str(&columns(&pairs(&comparison.pairs)));
     text.push('\n');

@@ -160,9 +160,13 @@ pub(crate) fn faults(faults: &Faults) -> String {
         .filter(|(many, _)| *many > 0)
         .map(|(many, what)| format!("{} {what}", plural(*many, "connection")))
         .collect();
-    if faults.lost > 0 {
-        parts.push(format!("{} did not arrive", plural(faults.lost, "message")));
-    }
+    let messages = [
+        (faults.lost, "did not arrive"),
+        (faults.misdelivered, "came to the wrong connection"),
+        (faults.repeated, "came more than once"),
+    ];
+    let messages = messages.iter().filter(|(many, _)| *many > 0);
+    parts.extend(messages.map(|(many, what)| format!("{} {what}", plural(*many, "message"))));
     match (parts.is_empty(), faults.any()) {
         (true, false) => "none".into(),
         (true, true) => "others, see below".into(),

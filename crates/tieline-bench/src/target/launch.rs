@@ -1,7 +1,8 @@
 //! The first moment of a started process, before it becomes the program that was asked for.
 //!
 //! What is to hold for that program from its beginning is done here, in the process itself: its
-//! processor, its descriptors, and that it ends with its parent, even where that one is killed.
+//! processor, its descriptors, that it ends with its parent, even where that one is killed, and a process
+//! group, by which whatever it starts can be ended with it.
 
 use std::{
     ffi::OsString,
@@ -10,7 +11,7 @@ use std::{
 };
 
 use anyhow::Context;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setpgid, setrlimit};
 
 /// Exit code of a program that could not be started, as shells use it.
 const NOT_STARTED: i32 = 127;
@@ -29,6 +30,7 @@ pub(crate) fn become_program(words: &[OsString], cpu: Option<usize>) -> anyhow::
     let (program, arguments) = words
         .split_first()
         .context("there is no program to start")?;
+    setpgid(None, None).context("cannot form a process group")?;
     end_with_parent()?;
     // As many as may be: the server's own limit is not what is measured.
     let files = getrlimit(Resource::Nofile);

@@ -1,7 +1,8 @@
 //! What is measured: a server that runs already, or one that is started for the measurement.
 //!
 //! Owns the started processes from their first to their last moment. Must not know scenarios.
-//! Invariant: no process outlives its [`Running`], nor this process, however either ends.
+//! Invariant: neither a started process nor one of its process group outlives its [`Running`]. Where this
+//! process itself is killed by a signal, only those end that it started itself, not their children.
 
 pub(crate) mod launch;
 mod ports;

@@ -4,7 +4,7 @@ use std::{
     collections::VecDeque,
     io::{BufRead, BufReader, Read},
     net::{Ipv4Addr, SocketAddr, TcpStream},
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, Command, Stdio},
     sync::Arc,
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::{Context, bail};
 use parking_lot::Mutex;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 
 use super::launch;
 
@@ -26,7 +26,7 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 /// Lines that are kept of what it says.
 const LINES: usize = 12;
 
-/// A process that ends with this value.
+/// A process that ends with this value, and with it all of its process group.
 #[derive(Debug)]
 pub(super) struct Process {
     child: Child,
@@ -112,29 +112,36 @@ impl Process {
         listeners.any(|listener| !listener.is_finished())
     }
 
-    fn ended_within(&mut self, deadline: Duration) -> Option<ExitStatus> {
+    /// Waits until it has ended, and all of its group.
+    fn ended_within(&mut self, group: Pid, deadline: Duration) -> bool {
         let begin = Instant::now();
         loop {
-            match self.child.try_wait() {
-                Ok(None) if begin.elapsed() < deadline => pause(),
-                Ok(status) => return status,
-                Err(_) => return None,
+            // It is of its group until its end is known.
+            let runs = matches!(self.child.try_wait(), Ok(None));
+            if !runs && test_kill_process_group(group).is_err() {
+                return true;
             }
+            if begin.elapsed() > deadline {
+                return false;
+            }
+            pause();
         }
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        if self.ended_within(Duration::ZERO).is_some() {
-            return;
+        let group = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        if let Some(group) = group
+            && kill_process_group(group, Signal::TERM).is_ok()
+            && !self.ended_within(group, END)
+        {
+            // Whoever is left has been asked.
+            let _ = kill_process_group(group, Signal::KILL);
         }
-        let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
-        let asked = id.is_some_and(|id| kill_process(id, Signal::TERM).is_ok());
-        if !asked || self.ended_within(END).is_none() {
-            let _ = self.child.kill();
-            let _ = self.child.wait();
-        }
+        // One that has ended cannot be killed; one that has no group yet has started nothing.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

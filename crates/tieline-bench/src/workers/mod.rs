@@ -4,7 +4,7 @@
 //! for each gate that it waits at; it writes a [`Report`] to standard output, a line each. The end of
 //! its standard input ends it, so that no worker outlives whoever started it.
 
-mod hand;
+mod handle;
 mod merge;
 mod worker;
 
@@ -18,11 +18,11 @@ use std::{
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 
-use self::hand::Hand;
+use self::handle::WorkerHandle;
 pub use self::worker::worker;
 use crate::{
     clock::{self, MILLISECOND},
-    conduct::Gate,
+    coordinate::Gate,
     outcome::Outcome,
     plan::Plan,
     process::Watch,
@@ -62,50 +62,53 @@ pub(crate) fn run(
     program: &dyn Fn() -> io::Result<Command>,
 ) -> anyhow::Result<Outcome> {
     let (sender, reports) = sync_channel(WAITING);
-    let mut hands = Vec::new();
+    let mut handles = Vec::new();
     for index in 0..processes {
         let share = Share::part(plan, index, processes);
         let command = program().context("cannot find the program that runs workers")?;
-        hands.push(Hand::start(command, &share, index, sender.clone())?);
+        handles.push(WorkerHandle::start(command, &share, index, sender.clone())?);
     }
     drop(sender);
-    let mut gang = Gang {
+    let mut workers = Workers {
         plan,
         progress,
         watch: Watch::new(&plan.pids),
-        hands,
+        handles,
         reports,
         counting: 0,
     };
-    while !gang.is_done() {
-        gang.turn()?;
+    while !workers.is_done() {
+        workers.turn()?;
     }
-    let (used, faults) = gang.watch.finish();
-    let outcomes = gang.hands.iter_mut().filter_map(|hand| hand.outcome.take());
+    let (used, faults) = workers.watch.finish();
+    let outcomes = workers
+        .handles
+        .iter_mut()
+        .filter_map(|handle| handle.outcome.take());
     Ok(merge::merge(plan, outcomes, used, faults))
 }
 
-struct Gang<'a> {
+struct Workers<'a> {
     plan: &'a Plan,
     progress: &'a dyn Progress,
     watch: Watch,
-    hands: Vec<Hand>,
+    handles: Vec<WorkerHandle>,
     reports: Receiver<(usize, Option<Report>)>,
     /// How many workers count.
     counting: usize,
 }
 
-impl Gang<'_> {
+impl Workers<'_> {
     fn is_done(&self) -> bool {
-        self.hands.iter().all(|hand| hand.outcome.is_some())
+        self.handles.iter().all(|handle| handle.outcome.is_some())
     }
 
     /// Hears a report, if there is one, and opens a gate, if all wait.
     fn turn(&mut self) -> anyhow::Result<()> {
         match self.reports.recv_timeout(TICK) {
             Ok((index, Some(report))) => self.hear(index, report)?,
-            Ok((index, None)) if self.hands[index].outcome.is_none() => {
-                bail!("a worker ended too early: {}", self.hands[index].fate())
+            Ok((index, None)) if self.handles[index].outcome.is_none() => {
+                bail!("a worker ended too early: {}", self.handles[index].fate())
             }
             Ok((_, None)) | Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => bail!("all workers ended too early"),
@@ -114,16 +117,16 @@ impl Gang<'_> {
     }
 
     fn hear(&mut self, index: usize, report: Report) -> anyhow::Result<()> {
-        let hand = &mut self.hands[index];
+        let handle = &mut self.handles[index];
         match report {
             Report::Opened(connections) => {
-                hand.opened = connections;
-                let all = self.hands.iter().map(|hand| hand.opened).sum();
+                handle.opened = connections;
+                let all = self.handles.iter().map(|handle| handle.opened).sum();
                 self.progress.opened(all, self.plan.connections);
             }
             Report::Running(elapsed, arrived) => {
-                hand.arrived = arrived;
-                let all = self.hands.iter().map(|hand| hand.arrived).sum();
+                handle.arrived = arrived;
+                let all = self.handles.iter().map(|handle| handle.arrived).sum();
                 let elapsed = Duration::from_nanos(elapsed);
                 self.progress.running(elapsed, self.plan.duration, all);
             }
@@ -139,8 +142,8 @@ impl Gang<'_> {
                     self.watch.counting(false);
                 }
             }
-            Report::At(gate, own) => hand.waits = Some((gate, own)),
-            Report::Done(outcome) => hand.outcome = Some(outcome),
+            Report::At(gate, own) => handle.waits = Some((gate, own)),
+            Report::Done(outcome) => handle.outcome = Some(outcome),
             Report::Failed(why) => bail!("a worker failed: {why}"),
         }
         Ok(())
@@ -148,11 +151,11 @@ impl Gang<'_> {
 
     /// Lets those pass who wait at the earliest gate, once nobody is on the way any more.
     fn open_gate(&mut self) -> anyhow::Result<()> {
-        let on_the_way = |hand: &Hand| hand.waits.is_none() && hand.outcome.is_none();
-        if self.hands.iter().any(on_the_way) {
+        let on_the_way = |handle: &WorkerHandle| handle.waits.is_none() && handle.outcome.is_none();
+        if self.handles.iter().any(on_the_way) {
             return Ok(());
         }
-        let waits = self.hands.iter().filter_map(|hand| hand.waits);
+        let waits = self.handles.iter().filter_map(|handle| handle.waits);
         let Some((gate, _)) = waits.clone().min_by_key(|(gate, _)| *gate) else {
             return Ok(());
         };
@@ -163,9 +166,9 @@ impl Gang<'_> {
             Gate::Open => clock::now() + HEAD_START,
             _ => waits.map(|(_, own)| own).max().unwrap_or(0),
         };
-        for hand in &mut self.hands {
-            if hand.waits.take_if(|(at, _)| *at == gate).is_some() {
-                hand.answer(answer)?;
+        for handle in &mut self.handles {
+            if handle.waits.take_if(|(at, _)| *at == gate).is_some() {
+                handle.answer(answer)?;
             }
         }
         Ok(())

@@ -11,7 +11,7 @@ use anyhow::{Context, bail};
 
 use super::Report;
 use crate::{
-    conduct::{Conductor, Gate},
+    coordinate::{Coordinator, Gate},
     descriptors, load,
     pin::Pin,
     share::Share,
@@ -57,14 +57,14 @@ fn answers() -> Receiver<u64> {
     receiver
 }
 
-/// Is conducted by whoever started this process.
+/// Is coordinated by whoever started this process.
 struct Remote {
     answers: Receiver<u64>,
     /// It waits at a gate.
     asked: bool,
 }
 
-impl Conductor for Remote {
+impl Coordinator for Remote {
     fn opened(&mut self, connections: usize) {
         // Whoever does not listen any more ends this process.
         let _ = say(&Report::Opened(connections));
@@ -89,7 +89,7 @@ impl Conductor for Remote {
                 Ok(Some(answer))
             }
             Err(TryRecvError::Empty) => Ok(None),
-            Err(TryRecvError::Disconnected) => bail!("nobody conducts this worker any more"),
+            Err(TryRecvError::Disconnected) => bail!("nobody coordinates this worker any more"),
         }
     }
 }

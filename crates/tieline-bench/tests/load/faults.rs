@@ -1,6 +1,12 @@
 //! Servers that misbehave: they are told of, and never break the load.
 
-use std::{io::Write, net::TcpListener};
+use std::{
+    io::Write,
+    net::TcpListener,
+    sync::mpsc::sync_channel,
+    thread,
+    time::{Duration, Instant},
+};
 
 use tieline_bench::plan::{Pace, Scenario};
 
@@ -100,8 +106,8 @@ fn a_closed_loop_goes_on_with_those_who_remain() {
     let outcome = run(&plan);
     assert_eq!(outcome.faults.ended, 5);
     assert_eq!(
-        outcome.faults.examples,
-        ["the server closed a connection: 1001 away"]
+        outcome.faults.examples[0],
+        "the server closed a connection: 1001 away"
     );
     assert!(outcome.arrived > 20);
     assert_eq!(outcome.elapsed, plan.duration);
@@ -130,7 +136,10 @@ fn what_does_not_arrive_is_lost() {
         while servers::read(&mut socket).is_ok() {}
     });
     let mut plan = plan(Scenario::Echo, &format!("ws://{address}/"));
-    assert_eq!(run(&plan).faults.lost, 20);
+    let faults = run(&plan).faults;
+    assert_eq!(faults.lost, 20);
+    let said = faults.examples.concat();
+    assert!(said.contains("20 messages had not arrived"), "{said}");
     plan.pace = Pace::PerSecond(100.0);
     assert_eq!(run(&plan).faults.lost, 35);
 }
@@ -160,4 +169,87 @@ fn a_message_in_fragments_is_one() {
     let outcome = run(&plan);
     assert!(outcome.arrived > 20, "{outcome:?}");
     assert_eq!(outcome.faults.ended, 0);
+}
+
+#[test]
+fn a_server_that_never_stops_sending_does_not_stop_the_clock() {
+    let address = servers::each(|_, mut socket| {
+        servers::accept(&mut socket, b"");
+        let frames = [0x81, 2, b'h', b'i'].repeat(64 * 1024);
+        while socket.write_all(&frames).is_ok() {}
+    });
+    let mut plan = plan(Scenario::Idle, &format!("ws://{address}/"));
+    plan.connections = 2;
+    let (sender, receiver) = sync_channel(1);
+    let duration = plan.duration;
+    thread::spawn(move || sender.send(run(&plan).elapsed));
+    let elapsed = receiver.recv_timeout(Duration::from_secs(20));
+    let elapsed = elapsed.expect("it ends");
+    assert!(elapsed >= duration && elapsed < duration * 3, "{elapsed:?}");
+}
+
+#[test]
+fn answers_that_come_twice_call_for_no_more() {
+    let address = servers::each(|_, mut socket| {
+        servers::accept(&mut socket, b"");
+        while let Ok(message) = servers::read(&mut socket) {
+            let written = servers::write(&mut socket, &message);
+            if written
+                .and_then(|()| servers::write(&mut socket, &message))
+                .is_err()
+            {
+                return;
+            }
+        }
+    });
+    let outcome = run(&plan(Scenario::Echo, &format!("ws://{address}/")));
+    assert!(
+        outcome.faults.repeated >= outcome.arrived / 2,
+        "{outcome:?}"
+    );
+    assert!(outcome.arrived <= outcome.sent + 20, "{outcome:?}");
+    assert_eq!(outcome.faults.lost, 0);
+}
+
+#[test]
+fn messages_for_others_do_not_count() {
+    let mut plan = plan(Scenario::Echo, &servers::floor());
+    plan.send = "B{payload}".to_owned();
+    let outcome = run(&plan);
+    assert!(outcome.arrived > 0 && outcome.arrived <= outcome.sent + 20);
+    assert!(
+        outcome.faults.misdelivered >= outcome.arrived,
+        "{outcome:?}"
+    );
+    let said = outcome.faults.examples.concat();
+    let expected = "messages came to another connection than the one they were for";
+    assert!(said.contains(expected), "{said}");
+}
+
+#[test]
+fn a_server_that_does_not_answer_is_waited_for_once() {
+    let address = servers::each(|_, mut socket| while servers::read(&mut socket).is_ok() {});
+    let begin = Instant::now();
+    let why = refused(Scenario::Echo, &format!("ws://{address}/"));
+    assert!(why.contains("no answer within ten seconds"), "{why}");
+    assert!(begin.elapsed() < Duration::from_secs(18));
+}
+
+#[test]
+fn a_churn_counts_until_the_server_is_gone() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        let sockets = listener.incoming().take(200).map(Result::unwrap);
+        let open = |mut socket| {
+            servers::accept(&mut socket, b"");
+            socket
+        };
+        drop(sockets.map(open).collect::<Vec<_>>());
+    });
+    let mut plan = plan(Scenario::Churn, &format!("ws://{address}/"));
+    (plan.warm_up, plan.duration) = (Duration::ZERO, Duration::from_secs(30));
+    let outcome = run(&plan);
+    assert!(outcome.arrived > 0);
+    assert!(outcome.elapsed < Duration::from_secs(1), "{outcome:?}");
 }

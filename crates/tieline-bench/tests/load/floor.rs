@@ -50,6 +50,15 @@ fn messages_reach_the_other_of_the_pair() {
 }
 
 #[test]
+fn commands_may_be_binary() {
+    for scenario in [Scenario::Broadcast, Scenario::Direct] {
+        let mut plan = plan(scenario, &servers::floor());
+        plan.binary = true;
+        assert!(sound(&plan).arrived > 20);
+    }
+}
+
+#[test]
 fn payloads_are_found_within_other_text_and_of_any_size() {
     let url = servers::floor();
     for size in [34, 64, 125, 126, 1000, 65_535, 70_000, 600_000] {

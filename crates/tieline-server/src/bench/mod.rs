@@ -65,7 +65,11 @@ async fn join_and_claim(
 ) -> anyhow::Result<(Claims, Claims)> {
     join(plan, nodes).await?;
     let (homes, away) = nodes.split_at(usize::from(plan.nodes));
-    let ids = vec![plan.claims / homes.len(); homes.len()];
+    // The first of them take what is left over.
+    let (each, rest) = (plan.claims / homes.len(), plan.claims % homes.len());
+    let ids: Vec<_> = (0..homes.len())
+        .map(|node| each + usize::from(node < rest))
+        .collect();
     let (fresh, ids) = round::play(homes, &ids, plan.duration, false, bar).await?;
     ensure!(fresh.granted > 0, "no claim was granted");
     let (moves, _) = round::play(away, &ids, plan.duration, true, bar).await?;

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     path::Path,
     process::Child,
     time::{Duration, Instant},
@@ -58,9 +58,27 @@ fn flags_that_contradict_each_other_are_named() {
     assert!(said.contains("Usage"), "{said}");
     let said = with("echo", &["--json", "no-such-folder/x.json"]);
     assert!(said.contains("no-such-folder"), "{said}");
+    let said = with("echo", &["--json", "/dev/null/x"]);
+    assert!(said.contains("/dev/null/x"), "{said}");
+    let said = with("storm", &["--nodes", "3"]);
+    assert!(said.contains("--registry"), "{said}");
+    let said = with("echo", &["--pid", "4294967295"]);
+    assert!(said.contains("--pid 4294967295"), "{said}");
+    let said = with("idle", &["--processes", "300"]);
+    assert!(said.contains("descriptor limit"), "{said}");
+    let said = with("echo", &["--rate", "1e9"]);
+    assert!(said.contains("100 million"), "{said}");
     let said = with("echo", &["--duration", "5"]);
     assert!(said.contains("500ms"), "{said}");
     assert!(refused(&["ecko"]).contains("'echo'"));
+}
+
+#[test]
+fn the_help_names_places_and_exit_codes() {
+    let output = tieline(&["bench", "echo", "--help"]).output().unwrap();
+    let help = String::from_utf8(output.stdout).unwrap();
+    assert!(help.contains("{n} its number"), "{help}");
+    assert!(help.contains("Exit code: 0"), "{help}");
 }
 
 #[test]
@@ -166,6 +184,61 @@ fn a_comparison_tells_its_ratios_and_judges_them() {
     assert_eq!(hard.status.code(), Some(1));
     assert!(String::from_utf8(hard.stderr).unwrap().contains("--least"));
     serde_json::from_slice::<serde_json::Value>(&hard.stdout).expect("the figures are told anyhow");
+}
+
+#[test]
+fn a_load_without_arrivals_fails_and_shows_its_table() {
+    let server = format!(
+        "'{}' bench floor --listen 127.0.0.1:{{port}}",
+        env!("CARGO_BIN_EXE_tieline")
+    );
+    let target = [
+        "--start",
+        &server,
+        "--url",
+        "ws://127.0.0.1:{port}/echo?token=hunter2",
+    ];
+    let load = [
+        "bench",
+        "echo",
+        "-c",
+        "2",
+        "-d",
+        "200ms",
+        "--send",
+        "T:nobody:{payload}",
+    ];
+    let output = tieline(&[&load[..], &target].concat()).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let (table, said) = (
+        String::from_utf8(output.stdout).unwrap(),
+        String::from_utf8(output.stderr).unwrap(),
+    );
+    assert!(
+        table.contains("did not arrive") && !table.contains("hunter2"),
+        "{table}"
+    );
+    assert!(said.contains("nothing arrived"), "{said}");
+}
+
+#[test]
+fn what_a_started_server_started_ends_with_it() {
+    let server = format!(
+        "sh -c '{} bench floor --listen 127.0.0.1:{{port}}; true'",
+        env!("CARGO_BIN_EXE_tieline")
+    );
+    let target = ["--start", &server, "--url", "ws://127.0.0.1:{port}/echo"];
+    let load = ["bench", "echo", "-c", "2", "-d", "200ms", "--json", "-"];
+    let output = tieline(&[&load[..], &target].concat()).output().unwrap();
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let url = found["urls"][0].as_str().unwrap();
+    let address = url
+        .strip_prefix("ws://")
+        .unwrap()
+        .split('/')
+        .next()
+        .unwrap();
+    TcpStream::connect(address).expect_err("nobody listens any more");
 }
 
 #[cfg(target_os = "linux")]

@@ -10,11 +10,11 @@ use std::{
 use anyhow::Context;
 
 use super::Report;
-use crate::{conduct::Gate, outcome::Outcome, share::Share};
+use crate::{coordinate::Gate, outcome::Outcome, share::Share};
 
 /// A worker process. It ends when this is dropped.
 #[derive(Debug)]
-pub(super) struct Hand {
+pub(super) struct WorkerHandle {
     child: Child,
     orders: ChildStdin,
     pub(super) opened: usize,
@@ -24,7 +24,7 @@ pub(super) struct Hand {
     pub(super) outcome: Option<Box<Outcome>>,
 }
 
-impl Hand {
+impl WorkerHandle {
     /// Starts a worker; what it says comes with its index, and nothing at last.
     pub(super) fn start(
         mut command: Command,
@@ -39,7 +39,7 @@ impl Hand {
             .context("cannot start a worker")?;
         let said = child.stdout.take().expect("it is piped");
         let orders = child.stdin.take().expect("it is piped");
-        let mut hand = Self {
+        let mut handle = Self {
             child,
             orders,
             opened: 0,
@@ -49,11 +49,12 @@ impl Hand {
         };
         let mut line = serde_json::to_string(share)?;
         line.push('\n');
-        hand.orders
+        handle
+            .orders
             .write_all(line.as_bytes())
             .context("a worker does not listen")?;
         thread::spawn(move || listen(said, index, &reports));
-        Ok(hand)
+        Ok(handle)
     }
 
     /// Lets it pass the gate that it waits at.
@@ -70,7 +71,7 @@ impl Hand {
     }
 }
 
-impl Drop for Hand {
+impl Drop for WorkerHandle {
     fn drop(&mut self) {
         // One that has ended cannot be killed, and needs not be.
         let _ = self.child.kill();

@@ -8,25 +8,29 @@ const OPENED: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\n\
     Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
 
 /// A connection, and the server's end of it.
-fn pair() -> (Member, std::net::TcpStream) {
+fn pair() -> (Connection, std::net::TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (server, _) = listener.accept().unwrap();
     client.set_nonblocking(true).unwrap();
     let stream = Stream::Plain(mio::net::TcpStream::from_std(client));
-    (Member::new(stream, String::new(), 0), server)
+    (Connection::new(stream, String::new(), 0), server)
 }
 
 /// Reads all that was sent so far.
-fn hear(member: &mut Member, heard: &mut Vec<Vec<u8>>, expected: usize) -> Result<(), String> {
+fn hear(
+    connection: &mut Connection,
+    heard: &mut Vec<Vec<u8>>,
+    expected: usize,
+) -> Result<(), String> {
     let mut input = vec![0; 20 * 1024];
     let mut bytes = 0;
     while bytes < expected {
-        let Some(read) = member.receive(&mut input).map_err(|e| e.to_string())? else {
+        let Some(read) = connection.receive(&mut input).map_err(|e| e.to_string())? else {
             continue;
         };
         bytes += read.bytes;
-        member.process(&mut input, read.bytes, |message| {
+        connection.process(&mut input, read.bytes, |message| {
             heard.push(message.to_vec());
         })?;
     }
@@ -65,7 +69,7 @@ proptest! {
         messages in prop::collection::vec((0..40_000_usize, 1..4_usize), 1..6),
         cuts in prop::collection::vec(1..9000_usize, 0..12),
     ) {
-        let (mut member, mut server) = pair();
+        let (mut connection, mut server) = pair();
         let messages: Vec<_> = messages
             .iter()
             .map(|(length, pieces)| (vec![b'm'; *length], *pieces))
@@ -81,22 +85,22 @@ proptest! {
             // The kernel holds more than a piece, so that one thread can be both ends.
             for piece in now.chunks(16 * 1024) {
                 server.write_all(piece).unwrap();
-                hear(&mut member, &mut heard, piece.len()).unwrap();
+                hear(&mut connection, &mut heard, piece.len()).unwrap();
             }
             rest = later;
         }
-        prop_assert!(member.open);
+        prop_assert!(connection.open);
         let messages: Vec<_> = messages.into_iter().map(|(message, _)| message).collect();
         prop_assert_eq!(heard, messages);
     }
 
     #[test]
     fn no_bytes_upset_it(bytes in prop::collection::vec(any::<u8>(), 1..200)) {
-        let (mut member, mut server) = pair();
+        let (mut connection, mut server) = pair();
         server.write_all(OPENED).unwrap();
-        hear(&mut member, &mut Vec::new(), OPENED.len()).unwrap();
+        hear(&mut connection, &mut Vec::new(), OPENED.len()).unwrap();
         server.write_all(&bytes).unwrap();
         // An error is as good as none, as long as it is one.
-        let _ = hear(&mut member, &mut Vec::new(), bytes.len());
+        let _ = hear(&mut connection, &mut Vec::new(), bytes.len());
     }
 }

@@ -19,7 +19,7 @@ const LONGEST: usize = 1 << 30;
 
 /// A connection.
 #[derive(Debug)]
-pub(super) struct Member {
+pub(super) struct Connection {
     pub(super) stream: Stream,
     /// The handshake is over.
     pub(super) open: bool,
@@ -42,7 +42,7 @@ pub(super) struct Read {
     pub(super) last: bool,
 }
 
-impl Member {
+impl Connection {
     /// A connection that asks to be opened.
     pub(super) fn new(stream: Stream, request: String, began: u64) -> Self {
         Self {

@@ -10,7 +10,7 @@ use mio::net::TcpStream;
 use rustls::ClientConfig;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::member::Member;
+use super::connection::Connection;
 use crate::{
     frame, handshake,
     plan::Plan,
@@ -54,7 +54,7 @@ impl Dialer {
     }
 
     /// A connection that is on its way.
-    pub(super) fn dial(&mut self, at: usize, began: u64) -> Result<Member, String> {
+    pub(super) fn dial(&mut self, at: usize, began: u64) -> Result<Connection, String> {
         let url = Url::parse(&self.url(at)).map_err(|e| e.to_string())?;
         let address = self.names.resolve(&url)?;
         let socket = connect(address, self.source)
@@ -64,7 +64,7 @@ impl Dialer {
             _ => Stream::Plain(socket),
         };
         let request = handshake::request(&url, &self.plan);
-        Ok(Member::new(stream, request, began))
+        Ok(Connection::new(stream, request, began))
     }
 
     /// The frames of what a connection sends when it is open.

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Gate {
-    /// The first connection of all is open, and no other.
+    /// The first connection of all is open, and no other. Each says whether it met a server that does
+    /// not answer, 1 or 0; the answer is the most.
     First,
     /// All connections are open. The answer is when to begin, by the clock.
     Open,
@@ -19,7 +20,7 @@ pub(crate) enum Gate {
 }
 
 /// Who runs a load.
-pub(crate) trait Conductor {
+pub(crate) trait Coordinator {
     /// So many connections are open.
     fn opened(&mut self, connections: usize);
 

@@ -1,4 +1,5 @@
-//! What all scenarios have in common: connections are opened, gates are passed, an outcome is made.
+//! The run of a scenario in one process: what all scenarios have in common. Connections are opened, gates
+//! are passed, an outcome is made.
 
 use std::time::Duration;
 
@@ -6,15 +7,15 @@ use mio::Events;
 
 use crate::{
     clock::{self, MILLISECOND, SECOND},
-    conduct::{Conductor, Gate},
-    crowd::{Crowd, Ear},
+    connections::{Connections, Handler},
+    coordinate::{Coordinator, Gate},
     load::meter::Meter,
     outcome::{Opening, Outcome},
     plan::Plan,
     share::Share,
 };
 
-/// How often a conductor is asked and told.
+/// How often a coordinator is asked and told.
 const TICK: u64 = 5 * MILLISECOND;
 const TELL: u64 = 100 * MILLISECOND;
 /// Connections have settled when nothing has come for so long.
@@ -22,12 +23,12 @@ const QUIET: u64 = 100 * MILLISECOND;
 /// They are not waited for beyond that.
 const SETTLE: u64 = 3 * SECOND;
 
-/// Where a scenario is played.
-pub(super) struct Stage<'a> {
+/// Runs the scenarios of one process.
+pub(super) struct Runner<'a> {
     pub(super) plan: &'a Plan,
-    pub(super) crowd: Crowd,
+    pub(super) connections: Connections,
     events: Events,
-    conductor: &'a mut dyn Conductor,
+    coordinator: &'a mut dyn Coordinator,
     opening: Opening,
     told: u64,
     /// Processor time at the beginning of the counted time.
@@ -38,14 +39,17 @@ pub(super) struct Stage<'a> {
     failed: u64,
 }
 
-impl<'a> Stage<'a> {
-    pub(super) fn new(share: &'a Share, conductor: &'a mut dyn Conductor) -> anyhow::Result<Self> {
-        let (crowd, events) = Crowd::new(share)?;
+impl<'a> Runner<'a> {
+    pub(super) fn new(
+        share: &'a Share,
+        coordinator: &'a mut dyn Coordinator,
+    ) -> anyhow::Result<Self> {
+        let (connections, events) = Connections::new(share)?;
         Ok(Self {
             plan: &share.plan,
-            crowd,
+            connections,
             events,
-            conductor,
+            coordinator,
             opening: Opening::default(),
             told: 0,
             begin: 0,
@@ -59,45 +63,56 @@ impl<'a> Stage<'a> {
         &mut self,
         until: u64,
         exactly: bool,
-        ear: &mut impl Ear,
+        handler: &mut impl Handler,
     ) -> anyhow::Result<()> {
-        Ok(self.crowd.turn(&mut self.events, until, exactly, ear)?)
+        Ok(self
+            .connections
+            .turn(&mut self.events, until, exactly, handler)?)
     }
 
     /// Opens all connections of the share, the first of all alone. Says when to begin.
-    pub(super) fn open(&mut self, share: &Share, ear: &mut impl Ear) -> anyhow::Result<u64> {
+    pub(super) fn open(
+        &mut self,
+        share: &Share,
+        handler: &mut impl Handler,
+    ) -> anyhow::Result<u64> {
         let first = usize::from(share.first == 0).min(share.connections);
-        let alone = self.dial(0..first, ear)?;
-        self.pass(Gate::First, 0, ear)?;
-        let others = self.dial(first..share.connections, ear)?;
+        let alone = self.dial(0..first, handler)?;
+        // A single server that does not answer is not asked again: it would take as long once more.
+        let silent = self.plan.urls.len() == 1 && self.connections.unanswered > 0;
+        let others = match self.pass(Gate::First, silent.into(), handler)? {
+            0 => self.dial(first..share.connections, handler)?,
+            _ => 0,
+        };
         self.opening = Opening {
-            connections: self.crowd.open,
+            connections: self.connections.most_open,
             elapsed: Duration::from_nanos(alone + others),
         };
-        self.settle(ear)?;
-        self.pass(Gate::Open, 0, ear)
+        self.settle(handler)?;
+        self.pass(Gate::Open, 0, handler)
     }
 
     /// Opens connections, as many at once as the plan wants; says how long that took.
     pub(super) fn dial(
         &mut self,
         mut range: impl Iterator<Item = usize>,
-        ear: &mut impl Ear,
+        handler: &mut impl Handler,
     ) -> anyhow::Result<u64> {
         let began = clock::now();
         let (mut last, mut more) = (began, true);
-        self.failed = self.crowd.faults.not_opened;
-        while more || self.crowd.dialing > 0 {
-            while more && self.crowd.dialing < self.plan.dialing.max(1) && !self.is_hopeless() {
+        self.failed = self.connections.faults.not_opened;
+        while more || self.connections.dialing > 0 {
+            while more && self.connections.dialing < self.plan.dialing.max(1) && !self.is_hopeless()
+            {
                 match range.next() {
-                    Some(at) => self.crowd.dial(at),
+                    Some(at) => self.connections.dial(at),
                     None => more = false,
                 }
             }
             more &= !self.is_hopeless();
-            let open = self.crowd.open;
-            self.turn(clock::now() + TICK, false, ear)?;
-            if self.crowd.open > open {
+            let open = self.connections.open;
+            self.turn(clock::now() + TICK, false, handler)?;
+            if self.connections.open > open {
                 last = clock::now();
             }
             self.tell_opened();
@@ -109,31 +124,36 @@ impl<'a> Stage<'a> {
 
     /// No connection opens at all.
     fn is_hopeless(&self) -> bool {
-        let failed = self.crowd.faults.not_opened - self.failed;
-        self.crowd.open == 0 && failed >= self.plan.dialing.max(1) as u64
+        let failed = self.connections.faults.not_opened - self.failed;
+        self.connections.open == 0 && failed >= self.plan.dialing.max(1) as u64
     }
 
     /// Lets welcomes and the like come in.
-    pub(super) fn settle(&mut self, ear: &mut impl Ear) -> anyhow::Result<()> {
+    pub(super) fn settle(&mut self, handler: &mut impl Handler) -> anyhow::Result<()> {
         let began = clock::now();
-        while self.crowd.open > 0 {
+        while self.connections.open > 0 {
             let now = clock::now();
-            let quiet = self.crowd.stirred().max(began) + QUIET;
+            let quiet = self.connections.stirred().max(began) + QUIET;
             if now >= quiet || now >= began + SETTLE {
                 break;
             }
-            self.turn(quiet, false, ear)?;
+            self.turn(quiet, false, handler)?;
         }
         Ok(())
     }
 
     /// Waits at a gate; connections are served meanwhile.
-    pub(super) fn pass(&mut self, gate: Gate, own: u64, ear: &mut impl Ear) -> anyhow::Result<u64> {
+    pub(super) fn pass(
+        &mut self,
+        gate: Gate,
+        own: u64,
+        handler: &mut impl Handler,
+    ) -> anyhow::Result<u64> {
         loop {
-            if let Some(answer) = self.conductor.pass(gate, own)? {
+            if let Some(answer) = self.coordinator.pass(gate, own)? {
                 return Ok(answer);
             }
-            self.turn(clock::now() + TICK, false, ear)?;
+            self.turn(clock::now() + TICK, false, handler)?;
         }
     }
 
@@ -141,7 +161,7 @@ impl<'a> Stage<'a> {
         let now = clock::now();
         if now >= self.told + TELL {
             self.told = now;
-            self.conductor.opened(self.crowd.open);
+            self.coordinator.opened(self.connections.open);
         }
     }
 
@@ -149,13 +169,13 @@ impl<'a> Stage<'a> {
     pub(super) fn tell_running(&mut self, begin: u64, now: u64, arrived: u64) {
         if now >= self.told + TELL {
             self.told = now;
-            self.conductor.running(now.saturating_sub(begin), arrived);
+            self.coordinator.running(now.saturating_sub(begin), arrived);
         }
     }
 
     /// The counted time begins, or ends; it may have several parts.
     pub(super) fn counting(&mut self, begins: bool) {
-        self.conductor.counting(begins);
+        self.coordinator.counting(begins);
         let now = clock::processor();
         if begins {
             self.begin = now;
@@ -169,9 +189,9 @@ impl<'a> Stage<'a> {
         mut self,
         meter: Meter,
         elapsed: u64,
-        ear: &mut impl Ear,
+        handler: &mut impl Handler,
     ) -> anyhow::Result<Outcome> {
-        self.pass(Gate::End, 0, ear)?;
+        self.pass(Gate::End, 0, handler)?;
         Ok(Outcome {
             plan: self.plan.clone(),
             elapsed: Duration::from_nanos(elapsed),
@@ -179,7 +199,7 @@ impl<'a> Stage<'a> {
             arrived: meter.arrived,
             latency: meter.latency,
             opening: self.opening,
-            faults: self.crowd.faults,
+            faults: self.connections.faults,
             processes: Vec::new(),
             load_cpu: Duration::from_nanos(self.used).as_secs_f64(),
         })

@@ -1,0 +1,138 @@
+//! The files that results go to.
+//!
+//! They are opened before anything is measured, so that one that cannot be written costs no time. What
+//! stood in them stays until there are results; one that was not there before goes again without them.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::Write as _,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context;
+
+use crate::cli::Usage;
+
+/// Where results go besides standard output.
+#[derive(Debug)]
+pub(crate) struct Files {
+    /// Standard output gets JSON in place of the table.
+    pub(crate) print_json: bool,
+    pub(super) json: Option<Output>,
+    pub(super) html: Option<Output>,
+}
+
+/// An open file.
+#[derive(Debug)]
+pub(super) struct Output {
+    path: PathBuf,
+    file: File,
+    /// It was not there before, and holds nothing yet.
+    is_new: bool,
+}
+
+impl Files {
+    /// Opens the files, creating those that are not there; `-` is standard output.
+    pub(crate) fn open(json: Option<&Path>, html: Option<&Path>) -> Result<Self, Usage> {
+        let is_standard_output = |path: &Path| path.as_os_str() == "-";
+        if html.is_some_and(is_standard_output) {
+            return Err(Usage("--html needs a file".into()));
+        }
+        let print_json = json.is_some_and(is_standard_output);
+        let files = Self {
+            print_json,
+            json: json.filter(|_| !print_json).map(Output::open).transpose()?,
+            html: html.map(Output::open).transpose()?,
+        };
+        match (&files.json, &files.html) {
+            (Some(json), Some(html)) if json.is_same(html) => Err(Usage(format!(
+                "--json and --html both name {}; give each a file of its own",
+                html.path.display()
+            ))),
+            _ => Ok(files),
+        }
+    }
+}
+
+impl Output {
+    fn open(path: &Path) -> Result<Self, Usage> {
+        let is_new = !path.exists();
+        let mut options = OpenOptions::new();
+        let opened = options.write(true).create(true).truncate(false).open(path);
+        let file = opened.map_err(|error| {
+            let path = path.display();
+            Usage(format!(
+                "cannot write {path}: {error}; name a file in a folder that is there"
+            ))
+        })?;
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            is_new,
+        })
+    }
+
+    /// Devices may be named twice.
+    fn is_same(&self, other: &Self) -> bool {
+        match (self.file.metadata(), other.file.metadata()) {
+            (Ok(one), Ok(two)) => one.is_file() && (one.dev(), one.ino()) == (two.dev(), two.ino()),
+            _ => false,
+        }
+    }
+
+    pub(super) fn write(&mut self, text: &str) -> anyhow::Result<()> {
+        self.is_new = false;
+        let mut write = || {
+            if self.file.metadata()?.is_file() {
+                self.file.set_len(0)?;
+            }
+            self.file.write_all(text.as_bytes())
+        };
+        write().with_context(|| format!("cannot write {}", self.path.display()))
+    }
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        if self.is_new {
+            // Whoever looks for results finds none either way.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_not_both() {
+        let folder = tempfile::tempdir().unwrap();
+        let (one, two) = (folder.path().join("x"), folder.path().join("./x"));
+        let said = Files::open(Some(&one), Some(&two)).unwrap_err().0;
+        assert!(said.contains("--json and --html"), "{said}");
+        assert!(!one.exists());
+        Files::open(Some(Path::new("/dev/null")), Some(Path::new("/dev/null"))).unwrap();
+    }
+
+    #[test]
+    fn what_stood_there_stays_until_there_are_results() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x");
+        std::fs::write(&path, "of last time").unwrap();
+        let mut files = Files::open(Some(&path), None).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "of last time");
+        files.json.as_mut().unwrap().write("new").unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "new");
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_refused_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let said = Files::open(Some(folder.path()), None).unwrap_err().0;
+        assert!(said.contains("cannot write"), "{said}");
+        let standard = Files::open(None, Some(Path::new("-"))).unwrap_err().0;
+        assert!(standard.contains("--html needs a file"), "{standard}");
+    }
+}
