@@ -75,7 +75,7 @@ class Ratio:
         self.at_least = metric == "per_second"
 
     def measure(self, name, quick):
-        length = ["--runs", "3", "--duration", "500ms", "--warm-up", "200ms"] if quick else ["--runs", "5", "--duration", "2s"]
+        length = ["--runs", "3", "--duration", "500ms", "--warm-up", "200ms"] if quick else ["--runs", "5", "--duration", "1s", "--warm-up", "500ms"]
         pairs = bench([*self.command, *length], name)["pairs"]
         pairs = [pair for pair in pairs if not pair["faulty"]]
         ratios = sorted(pair["ratios"][self.metric] for pair in pairs)

@@ -320,6 +320,11 @@ impl Run {
         (!bytes.is_empty()).then_some(bytes)
     }
 
+    /// Whether this many bytes are all that [`Run::joined`] has.
+    pub(super) fn is_whole(&self, written: usize, deflate: Option<&Deflate>) -> bool {
+        written > 0 && self.joined(deflate).map(<[u8]>::len) == Some(written)
+    }
+
     fn deliver_slice(&mut self, slice: usize) {
         let (audience, except) = (Arc::clone(&self.audience), self.except.clone());
         let slice = audience.chunks(SLICE).nth(slice).unwrap_or_default();
