@@ -132,7 +132,7 @@ pub use self::{
     listener::{Body, BodyError, HttpService, Listener},
     node::{Drained, Node, NodeService},
     receipt::Receipt,
-    upgrade::{Accept, Farewell, Refusal, Upgrade, UpgradeRequest},
+    upgrade::{Accept, FinalMessage, Refusal, Upgrade, UpgradeRequest},
 };
 #[cfg(feature = "cluster")]
 pub use self::{

@@ -169,7 +169,7 @@ fn decide(request: &UpgradeRequest) -> Result<Accept<Client>, Refusal> {
         let accept = Accept::new(Client::Json(Acks::default()))
             .subprotocol(JSON)
             .first(outgoing::connected(&id, user.as_deref()))
-            .farewell(outgoing::disconnected);
+            .final_message(outgoing::disconnected);
         (accept, Kind::Json)
     } else {
         let body = format!("none of the offered subprotocols is spoken here; offer {JSON}\n");

@@ -34,7 +34,7 @@ use self::{clock::Clock, upkeep::Upkeep};
 pub(crate) use self::{clock::Local, slots::Slots};
 use crate::{
     ClientId,
-    hub::Member,
+    hub::ConnectionInner,
     registry::{Registry, RegistryError, Session, Stamp},
 };
 
@@ -51,10 +51,10 @@ pub(crate) trait Surroundings: Send + Sync + 'static {
     /// Another node was displaced: it is to ask whether it still has this id.
     fn evict(&self, node: &str, id: ClientId);
     /// The registry has given this connection's id to another.
-    fn refused(&self, connection: &Arc<Member>);
+    fn refused(&self, connection: &Arc<ConnectionInner>);
     /// Does something while this connection has its id at this node; false where it has lost it, to a
     /// newer one or by its end.
-    fn while_held(&self, connection: &Arc<Member>, deed: impl FnOnce()) -> bool;
+    fn with_current(&self, connection: &Arc<ConnectionInner>, f: impl FnOnce()) -> bool;
     /// Which process answers at this node's own advertised address.
     fn probe(&self) -> impl Future<Output = Option<Uuid>> + Send;
 }
@@ -100,7 +100,7 @@ struct Inner<S> {
     terms: Terms,
     surroundings: Weak<S>,
     clock: Clock,
-    slots: Mutex<Slots<Arc<Member>>>,
+    slots: Mutex<Slots<Arc<ConnectionInner>>>,
     /// Upgrades that wait for a verdict, by stamp.
     waiting: Mutex<HashMap<Stamp, oneshot::Sender<bool>>>,
     session: Mutex<Option<Session>>,
@@ -161,7 +161,7 @@ impl<S: Surroundings> Claims<S> {
     /// Cancel-safe: the claim goes on, and ends with the connection.
     pub(crate) async fn connect(
         &self,
-        member: &Arc<Member>,
+        conn: &Arc<ConnectionInner>,
         arrival: Local,
         exclusive: bool,
     ) -> Verdict {
@@ -176,14 +176,14 @@ impl<S: Surroundings> Claims<S> {
         inner.waiting.lock().insert(stamp, sender);
         let _forget = Forget(&inner.waiting, stamp);
         let connect = || {
-            let connection = Arc::clone(member);
+            let connection = Arc::clone(conn);
             let mut slots = inner.slots.lock();
-            slots.connect(&member.id, stamp, connection, exclusive);
+            slots.connect(&conn.id, stamp, connection, exclusive);
         };
         // Others of its id may have come since it was admitted, above all while a beat was made up:
         // the one that the hub holds is the one to claim, in whatever order they get here.
         let cluster = inner.surroundings.upgrade();
-        if !cluster.is_some_and(|cluster| cluster.while_held(member, connect)) {
+        if !cluster.is_some_and(|cluster| cluster.with_current(conn, connect)) {
             return Verdict::Undecided;
         }
         inner.bell.notify_one();
@@ -197,9 +197,9 @@ impl<S: Surroundings> Claims<S> {
     }
 
     /// A connection has left the hub.
-    pub(crate) fn disconnect(&self, member: &Arc<Member>) {
-        let is_it = |other: &Arc<Member>| Arc::ptr_eq(other, member);
-        self.0.slots.lock().disconnect(&member.id, is_it);
+    pub(crate) fn disconnect(&self, conn: &Arc<ConnectionInner>) {
+        let is_it = |other: &Arc<ConnectionInner>| Arc::ptr_eq(other, conn);
+        self.0.slots.lock().disconnect(&conn.id, is_it);
         self.0.bell.notify_one();
     }
 

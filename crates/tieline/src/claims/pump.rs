@@ -85,7 +85,7 @@ impl<S: Surroundings> Claims<S> {
         RegistryError::within(self.0.terms.timeout, what, answer).await
     }
 
-    fn effect(&self, effect: Effect<Arc<crate::hub::Member>>) {
+    fn effect(&self, effect: Effect<Arc<crate::hub::ConnectionInner>>) {
         match effect {
             Effect::Granted(stamp) => {
                 if let Some(upgrade) = self.0.waiting.lock().remove(&stamp) {
@@ -93,11 +93,11 @@ impl<S: Surroundings> Claims<S> {
                     let _ = upgrade.send(true);
                 }
             }
-            Effect::Refused(member, stamp) => {
+            Effect::Refused(conn, stamp) => {
                 let upgrade = self.0.waiting.lock().remove(&stamp);
                 let told = upgrade.is_some_and(|upgrade| upgrade.send(false).is_ok());
                 if let Some(cluster) = self.0.surroundings.upgrade().filter(|_| !told) {
-                    cluster.refused(&member);
+                    cluster.refused(&conn);
                 }
             }
             Effect::Evict(node, id) => {

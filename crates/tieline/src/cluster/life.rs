@@ -21,7 +21,7 @@ use super::{
 use crate::{
     ClientId, CloseReason, Config, Hub,
     claims::{Claims, Health, Local, Surroundings, Terms, Verdict},
-    hub::{Crowd, Member, Watch},
+    hub::{ConnectionInner, HubObserver, ScopeKey},
     link::{self, Interest, Port, Probed, wire},
     registry::{MemoryRegistry, Registry, RegistryError},
 };
@@ -67,7 +67,7 @@ impl Cluster {
         settings.address = Some(Arc::clone(&address));
         let cluster = Self::new(hub, registry, &config, settings, interest);
         let inner = &cluster.inner;
-        let watcher: Arc<dyn Watch> = Arc::new(Watcher {
+        let watcher: Arc<dyn HubObserver> = Arc::new(ClusterObserver {
             interest: Arc::clone(&inner.interest),
             cluster: Arc::downgrade(inner),
         });
@@ -224,13 +224,13 @@ impl Cluster {
     /// Claims the id of a connection that the hub has admitted.
     pub(crate) async fn claim(
         &self,
-        member: &Arc<Member>,
+        conn: &Arc<ConnectionInner>,
         arrival: Instant,
         exclusive: bool,
     ) -> Verdict {
-        self.inner.comes_home(&member.id);
+        self.inner.comes_home(&conn.id);
         match self.inner.claims() {
-            Some(claims) => claims.connect(member, Local::of(arrival), exclusive).await,
+            Some(claims) => claims.connect(conn, Local::of(arrival), exclusive).await,
             None => Verdict::Undecided,
         }
     }
@@ -321,12 +321,12 @@ impl Surroundings for Inner {
         peer.link.post_urgent(&evict, super::ticket::Ticket::Nobody);
     }
 
-    fn refused(&self, connection: &Arc<Member>) {
-        self.hub.close_member(connection, CloseReason::Replaced);
+    fn refused(&self, conn: &Arc<ConnectionInner>) {
+        self.hub.close_member(conn, CloseReason::Replaced);
     }
 
-    fn while_held(&self, connection: &Arc<Member>, deed: impl FnOnce()) -> bool {
-        self.hub.while_held(connection, deed)
+    fn with_current(&self, conn: &Arc<ConnectionInner>, f: impl FnOnce()) -> bool {
+        self.hub.with_current(conn, f)
     }
 
     async fn probe(&self) -> Option<Uuid> {
@@ -339,32 +339,32 @@ impl Surroundings for Inner {
 }
 
 /// Tells the cluster of the hub's comings and goings; the hub must not keep the cluster alive.
-struct Watcher {
+struct ClusterObserver {
     interest: Arc<Interest>,
     cluster: Weak<Inner>,
 }
 
-impl Watch for Watcher {
-    fn gained(&self, crowd: Crowd<'_>) {
-        self.interest.gained(hash(crowd));
+impl HubObserver for ClusterObserver {
+    fn gained(&self, key: ScopeKey<'_>) {
+        self.interest.gained(hash(key));
     }
 
-    fn lost(&self, crowd: Crowd<'_>) {
-        self.interest.lost(hash(crowd));
+    fn lost(&self, key: ScopeKey<'_>) {
+        self.interest.lost(hash(key));
     }
 
-    fn left(&self, member: &Arc<Member>) {
+    fn left(&self, conn: &Arc<ConnectionInner>) {
         if let Some(cluster) = self.cluster.upgrade()
             && let Some(claims) = cluster.claims()
         {
-            claims.disconnect(member);
+            claims.disconnect(conn);
         }
     }
 }
 
-fn hash(crowd: Crowd<'_>) -> u64 {
-    match crowd {
-        Crowd::User(name) => link::hash(wire::Scope::User, name),
-        Crowd::Group(name) => link::hash(wire::Scope::Group, name),
+fn hash(key: ScopeKey<'_>) -> u64 {
+    match key {
+        ScopeKey::User(name) => link::hash(wire::Scope::User, name),
+        ScopeKey::Group(name) => link::hash(wire::Scope::Group, name),
     }
 }

@@ -12,14 +12,14 @@ use super::{
 };
 use crate::{
     Receipt,
-    hub::{ExceptIds, Scope},
+    hub::{ExcludedIds, Scope},
     link::{self, Post, wire},
 };
 
 /// A message to many, on its way to the other nodes.
 pub(super) struct Many {
     whom: Whom,
-    except: Option<ExceptIds>,
+    except: Option<ExcludedIds>,
     frame: Frame,
     gather: Arc<Gather>,
 }
@@ -55,7 +55,7 @@ impl Inner {
     pub(super) fn post(
         self: &Arc<Self>,
         whom: Whom,
-        except: Option<ExceptIds>,
+        except: Option<ExcludedIds>,
         frame: Frame,
     ) -> Receipt<Summary> {
         let (gather, receipt) = Gather::open();
@@ -76,14 +76,15 @@ impl Inner {
     fn post_here(
         &self,
         whom: &Whom,
-        except: Option<&ExceptIds>,
+        except: Option<&ExcludedIds>,
         frame: &Frame,
         gather: &Arc<Gather>,
     ) {
         gather.expect_part();
         let (gather, node) = (Arc::clone(gather), self.address.clone());
         let told = move |reached| gather.part(node, Ok(reached));
-        self.hub.post_then(whom.scope(), except, frame, told);
+        self.hub
+            .send_with_callback(whom.scope(), except, frame, told);
     }
 
     /// Sends to every other node that may have someone.

@@ -52,7 +52,7 @@ use self::{
 use crate::{
     Delivery, Hub, Receipt,
     claims::Claims,
-    hub::ExceptIds,
+    hub::ExcludedIds,
     link,
     registry::{self, Registry, RegistryError},
 };
@@ -269,7 +269,7 @@ impl Inner {
 #[derive(Debug, Clone)]
 pub struct ClusterExcept<'a> {
     cluster: &'a Cluster,
-    ids: ExceptIds,
+    ids: ExcludedIds,
 }
 
 impl ClusterExcept<'_> {

@@ -13,7 +13,7 @@ use tokio::{sync::oneshot, time::Instant};
 use super::{Inner, peers::Peer, summary::Membership, ticket::Ticket};
 use crate::{
     Delivery, JoinError, Receipt,
-    hub::Member,
+    hub::ConnectionInner,
     link::{EmitTo, Link, Outcome, Post, Unsent, wire},
     receipt::Teller,
     registry::{Entry, Owner, Stamp},
@@ -143,12 +143,12 @@ impl Inner {
     }
 
     /// Does something to a client of this node.
-    pub(super) fn perform(&self, member: &Arc<Member>, deed: &Deed) -> Performed {
+    pub(super) fn perform(&self, conn: &Arc<ConnectionInner>, deed: &Deed) -> Performed {
         use wire::Code;
-        let connection = || self.hub.handle(Arc::clone(member));
+        let connection = || self.hub.handle(Arc::clone(conn));
         Performed::Done(match deed {
             Deed::Emit(frame) => {
-                let mut receipt = self.hub.emit_to(member, frame.clone());
+                let mut receipt = self.hub.emit_to(conn, frame.clone());
                 match receipt.try_outcome() {
                     Some(delivery) => code(delivery),
                     None => return Performed::Later(receipt),
@@ -171,14 +171,14 @@ impl Inner {
     }
 
     /// A client of this node that is not about to go.
-    pub(super) fn here(&self, id: &str) -> Option<Arc<Member>> {
-        self.hub.find(id).filter(|member| !member.is_leaving())
+    pub(super) fn here(&self, id: &str) -> Option<Arc<ConnectionInner>> {
+        self.hub.find(id).filter(|conn| !conn.is_close_requested())
     }
 
     /// What is known of the client's place now; sends, or says why not.
     pub(super) fn settle(self: &Arc<Self>, one: Box<One>, found: &Found) {
-        if let Some(member) = self.here(&one.id) {
-            return self.perform_one(one, &member);
+        if let Some(conn) = self.here(&one.id) {
+            return self.perform_one(one, &conn);
         }
         if one.hops >= HOPS || one.begun + DECIDED_WITHIN <= Instant::now() {
             return one.end(Fate::Unreachable);
@@ -272,7 +272,8 @@ impl Inner {
         let Some(route) = one.via.clone().filter(|_| again) else {
             return one.end(Fate::of(outcome));
         };
-        self.routes.forget(&one.id, |other| other.is_same(&route));
+        self.routes
+            .unregister(&one.id, |other| other.is_same(&route));
         let answered = *outcome == Outcome::Code(wire::Code::NotHere);
         if answered {
             one.missed = Some((Arc::clone(&route.peer.address), route.stamp));
@@ -297,8 +298,8 @@ impl Inner {
         self.advance();
     }
 
-    fn perform_one(self: &Arc<Self>, one: Box<One>, member: &Arc<Member>) {
-        match self.perform(member, &one.deed) {
+    fn perform_one(self: &Arc<Self>, one: Box<One>, conn: &Arc<ConnectionInner>) {
+        match self.perform(conn, &one.deed) {
             Performed::Done(code) => one.end(Fate::Code(code)),
             Performed::Later(receipt) => {
                 self.tasks

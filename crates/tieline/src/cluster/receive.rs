@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     Delivery, Reached,
-    hub::ExceptIds,
+    hub::ExcludedIds,
     link::{Answer, BoxFuture, Interest, Peer, Post, Receiver, Reply, wire},
 };
 
@@ -66,11 +66,11 @@ impl Receiver for Answering {
         let Some(cluster) = self.cluster() else {
             return Box::pin(async { Delivery::Offline });
         };
-        let Some(member) = cluster.here(id) else {
+        let Some(conn) = cluster.here(id) else {
             cluster.missed(id);
             return Box::pin(async { Delivery::Offline });
         };
-        let receipt = cluster.hub.emit_to(&member, as_ancestor(&data));
+        let receipt = cluster.hub.emit_to(&conn, as_ancestor(&data));
         Box::pin(receipt)
     }
 
@@ -124,7 +124,7 @@ impl Inner {
     fn one(self: &Arc<Self>, id: &Bytes, deed: Option<Deed>) -> Option<Reply> {
         let (id, deed) = (text(id)?, deed?);
         let performed = match self.here(id) {
-            Some(member) => self.perform(&member, &deed),
+            Some(conn) => self.perform(&conn, &deed),
             None => Performed::Done(wire::Code::NotHere),
         };
         Some(match performed {
@@ -157,9 +157,9 @@ impl Inner {
             wire::Scope::Group => Whom::Group(name.into()),
         };
         let except = many.except.iter().map(|id| text(id).map(Arc::from));
-        let except: ExceptIds = except.collect::<Option<_>>()?;
+        let except: ExcludedIds = except.collect::<Option<_>>()?;
         let except = Some(&except).filter(|ids| !ids.is_empty());
-        let mut receipt = self.hub.post(whom.scope(), except, &frame);
+        let mut receipt = self.hub.send_to_scope(whom.scope(), except, &frame);
         Some(match receipt.try_outcome() {
             Some(reached) => Reply::Now(Answer::Reached(reached)),
             None => Reply::Later(Box::pin(async { Answer::Reached(receipt.await) })),

@@ -67,11 +67,11 @@ impl<R: Clone> Routes<R> {
 
     /// Takes a route out.
     pub(super) fn take(&self, id: &str) -> Option<R> {
-        self.forget(id, |_| true)
+        self.unregister(id, |_| true)
     }
 
     /// Forgets a route if it is still the one that failed.
-    pub(super) fn forget(&self, id: &str, failed: impl Fn(&R) -> bool) -> Option<R> {
+    pub(super) fn unregister(&self, id: &str, failed: impl Fn(&R) -> bool) -> Option<R> {
         let (hash, shard) = self.shard(id);
         let mut shard = shard.lock();
         let is_it = |known: &Known<R>| *known.id == *id && failed(&known.route);
@@ -142,9 +142,9 @@ mod tests {
         let routes = Routes::new(1_000);
         let id: Arc<str> = "a".into();
         routes.insert(&id, 1);
-        routes.forget("a", |route| *route == 2);
+        routes.unregister("a", |route| *route == 2);
         assert_eq!(routes.get("a"), Some(1));
-        routes.forget("a", |route| *route == 1);
+        routes.unregister("a", |route| *route == 1);
         assert_eq!(routes.get("a"), None);
     }
 }

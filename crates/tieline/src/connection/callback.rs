@@ -11,7 +11,7 @@ use std::{
 use pin_project_lite::pin_project;
 
 use super::wire::Wire;
-use crate::{hub::Member, scratch::Chunk};
+use crate::{hub::ConnectionInner, scratch::Chunk};
 
 /// How a callback ended.
 pub(super) enum Called {
@@ -26,7 +26,7 @@ pin_project! {
     /// of the chunk is kept for it, silence does not count, and the outbox goes on being written.
     pub(super) struct Call<'a, F> {
         wire: &'a mut Wire,
-        member: &'a Member,
+        conn: &'a ConnectionInner,
         chunk: &'a mut Chunk,
         waits: bool,
         // `None` if the callback panicked before it was a future.
@@ -39,13 +39,13 @@ pin_project! {
 /// twice, once as its argument and once pinned, in every connection.
 pub(super) fn call<'a, F: Future<Output = ()>>(
     wire: &'a mut Wire,
-    member: &'a Member,
+    conn: &'a ConnectionInner,
     chunk: &'a mut Chunk,
     make: impl FnOnce() -> F,
 ) -> Call<'a, F> {
     Call {
         wire,
-        member,
+        conn,
         chunk,
         waits: false,
         callback: catch_unwind(AssertUnwindSafe(make)).ok(),
@@ -60,20 +60,20 @@ impl<F: Future<Output = ()>> Future for Call<'_, F> {
         let called = poll_guarded(call.callback, cx);
         if called.is_ready() {
             if *call.waits {
-                call.member.handling(false);
+                call.conn.handling(false);
             }
             // An outbox near its bound that only this task may write is written between callbacks.
-            call.wire.poll_writes(cx, call.member);
+            call.wire.poll_writes(cx, call.conn);
             return called;
         }
         if !*call.waits {
             *call.waits = true;
             call.chunk.park();
-            call.member.handling(true);
+            call.conn.handling(true);
         }
-        call.wire.poll_writes(cx, call.member);
+        call.wire.poll_writes(cx, call.conn);
         call.wire
-            .poll_deadline(cx, call.member)
+            .poll_deadline(cx, call.conn)
             .map(|()| Called::Dropped)
     }
 }

@@ -23,7 +23,7 @@ use super::{
 use crate::{
     CloseReason, Handler,
     handler::ConnectionError,
-    hub::{Admission, Member, Turn},
+    hub::{ConnectionGuard, ConnectionInner, Cork},
     scratch::Chunk,
 };
 
@@ -34,7 +34,7 @@ const TURN: u8 = 128;
 /// A connection and its application, from the upgrade to `on_disconnect`.
 pub(crate) struct Session<H: Handler> {
     handler: Arc<H>,
-    admission: Admission,
+    guard: ConnectionGuard,
     state: H::State,
     protocol: Protocol,
     wire: Wire,
@@ -65,15 +65,15 @@ impl<H: Handler> Session<H> {
     /// A session on a detached stream; `early` is what the client sent with its upgrade request.
     pub(crate) fn new(
         handler: Arc<H>,
-        admission: Admission,
+        guard: ConnectionGuard,
         state: H::State,
         inflate: bool,
         (stream, write_half, early): (Stream, Option<OwnedWriteHalf>, Chunk),
     ) -> Self {
-        admission.connection().member().attach(write_half);
+        guard.connection().inner().attach(write_half);
         Self {
             handler,
-            admission,
+            guard,
             state,
             protocol: Protocol::new(inflate),
             wire: Wire::new(stream),
@@ -112,7 +112,7 @@ impl<H: Handler> Session<H> {
             }
             Box::pin(self.end(matches!(flow, Flow::Linger))).await;
         };
-        InTurns { task }
+        Corked { task }
     }
 
     fn turn_is_over(&mut self) -> bool {
@@ -123,14 +123,14 @@ impl<H: Handler> Session<H> {
 
     /// `on_connect`.
     async fn open(&mut self) -> Flow {
-        let connection = self.admission.connection();
+        let connection = self.guard.connection();
         poll_fn(|cx| {
-            connection.member().watch(cx.waker());
+            connection.inner().set_waker(cx.waker());
             Poll::Ready(())
         })
         .await;
         let (handler, state) = (&self.handler, &mut self.state);
-        let called = call(&mut self.wire, connection.member(), &mut self.chunk, || {
+        let called = call(&mut self.wire, connection.inner(), &mut self.chunk, || {
             handler.on_connect(connection, state)
         })
         .await;
@@ -139,9 +139,9 @@ impl<H: Handler> Session<H> {
 
     /// `on_message`.
     fn handle(&mut self, message: Message) -> Call<'_, impl Future<Output = ()> + Send> {
-        let connection = self.admission.connection();
+        let connection = self.guard.connection();
         let (handler, state) = (&self.handler, &mut self.state);
-        call(&mut self.wire, connection.member(), &mut self.chunk, || {
+        call(&mut self.wire, connection.inner(), &mut self.chunk, || {
             handler.on_message(connection, state, message)
         })
     }
@@ -149,8 +149,8 @@ impl<H: Handler> Session<H> {
     /// Waits for the wire: more bytes, or the end.
     fn next_event(&mut self) -> impl Future<Output = Event> + Send {
         poll_fn(|cx| {
-            let member = self.admission.connection().member();
-            let event = self.wire.poll_next(cx, member, &mut self.chunk);
+            let conn = self.guard.connection().inner();
+            let event = self.wire.poll_next(cx, conn, &mut self.chunk);
             if event.is_pending() {
                 // Others have their turn now. Counted on, the turn would end amid the next messages, and
                 // those of one read would leave in two: two groups that then follow each other for ever
@@ -166,24 +166,24 @@ impl<H: Handler> Session<H> {
         if self.chunk.is_empty() {
             return None;
         }
-        let member = self.admission.connection().member();
+        let conn = self.guard.connection().inner();
         let received = self
             .protocol
-            .receive(&member.rules().limits, self.chunk.rest());
+            .receive(&conn.context().limits, self.chunk.rest());
         self.chunk.advance(received.consumed);
         if let Some(pong) = self.protocol.take_pong() {
-            member.pong(pong);
+            conn.pong(pong);
         }
-        member.unfinished(self.protocol.in_message(), received.action.is_some());
+        conn.unfinished(self.protocol.in_message(), received.action.is_some());
         Some(match received.action {
             None => Decoded::Other(Flow::Continue),
             Some(Action::Message(message)) => Decoded::Message(message),
             Some(Action::Close { received, reply }) => {
-                member.close_with(CloseReason::Client(received), Some(reply));
+                conn.close_with(CloseReason::Client(received), Some(reply));
                 Decoded::Other(Flow::End)
             }
             Some(Action::Fail { error, reply }) => {
-                member.close_with(CloseReason::Protocol(error.clone()), reply);
+                conn.close_with(CloseReason::Protocol(error.clone()), reply);
                 Decoded::Failed(error)
             }
             Some(_) => Decoded::Other(Flow::End),
@@ -192,7 +192,7 @@ impl<H: Handler> Session<H> {
 
     /// Goes on, without the handler where a close has begun.
     fn go_on(&mut self) -> Flow {
-        if self.member().is_leaving() {
+        if self.inner().is_close_requested() {
             self.stop_hearing();
         }
         Flow::Continue
@@ -200,7 +200,7 @@ impl<H: Handler> Session<H> {
 
     /// We close: what the client still sends is not for the handler.
     fn stop_hearing(&mut self) {
-        self.admission.forget();
+        self.guard.unregister();
         // The close frame itself is in the outbox already, behind what was sent before it.
         let _ = self.protocol.close(None);
     }
@@ -210,7 +210,7 @@ impl<H: Handler> Session<H> {
             Called::Done => self.go_on(),
             Called::Dropped => Flow::End,
             Called::Panicked => {
-                self.member().close(CloseReason::Panic);
+                self.inner().close(CloseReason::Panic);
                 self.tell(ConnectionError::Panic).await;
                 self.go_on()
             }
@@ -226,11 +226,11 @@ impl<H: Handler> Session<H> {
         let reason = CloseReason::Lost(kind);
         if kind == io::ErrorKind::UnexpectedEof {
             // Many clients leave so. Its other half may still read what waits.
-            self.member().close(reason);
+            self.inner().close(reason);
             return Flow::End;
         }
-        let closing = self.member().is_closing();
-        self.member().abort(reason);
+        let closing = self.inner().is_closing();
+        self.inner().abort(reason);
         if !closing {
             self.tell(ConnectionError::Io(kind)).await;
         }
@@ -238,10 +238,10 @@ impl<H: Handler> Session<H> {
     }
 
     async fn tell(&mut self, error: ConnectionError) {
-        let connection = self.admission.connection();
+        let connection = self.guard.connection();
         let (handler, state) = (&self.handler, &mut self.state);
         let mut nothing = Chunk::default();
-        call(&mut self.wire, connection.member(), &mut nothing, || {
+        call(&mut self.wire, connection.inner(), &mut nothing, || {
             handler.on_error(connection, state, error)
         })
         .await;
@@ -249,44 +249,44 @@ impl<H: Handler> Session<H> {
 
     /// The end of the close handshake, and `on_disconnect`.
     async fn end(&mut self, linger: bool) {
-        self.admission.forget();
-        let connection = self.admission.connection();
-        let member = connection.member();
-        let finished = self.wire.finish(member).await;
+        self.guard.unregister();
+        let connection = self.guard.connection();
+        let conn = connection.inner();
+        let finished = self.wire.finish(conn).await;
 
-        let reason = member.reason();
+        let reason = conn.reason();
         let reason = reason.unwrap_or(CloseReason::Lost(io::ErrorKind::UnexpectedEof));
         tracing::debug!(id = %connection.id(), %reason, "connection ended");
-        self.wire.extend_deadline(member);
+        self.wire.extend_deadline(conn);
         let (handler, state) = (&self.handler, &mut self.state);
         let mut nothing = Chunk::default();
-        call(&mut self.wire, member, &mut nothing, || {
+        call(&mut self.wire, conn, &mut nothing, || {
             handler.on_disconnect(connection, state, reason)
         })
         .await;
         if finished && linger {
-            self.wire.linger(member).await;
+            self.wire.linger(conn).await;
         }
     }
 
-    fn member(&self) -> &Arc<Member> {
-        self.admission.connection().member()
+    fn inner(&self) -> &Arc<ConnectionInner> {
+        self.guard.connection().inner()
     }
 }
 
 pin_project! {
     /// A task each of whose polls is a turn.
-    struct InTurns<F> {
+    struct Corked<F> {
         #[pin]
         task: F,
     }
 }
 
-impl<F: Future> Future for InTurns<F> {
+impl<F: Future> Future for Corked<F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let _turn = Turn::enter();
+        let _cork = Cork::new();
         self.project().task.poll(cx)
     }
 }

@@ -10,7 +10,7 @@ use std::{
 use tokio::time::{Instant, Sleep};
 
 use super::stream::Stream;
-use crate::{hub::Member, scratch::Chunk};
+use crate::{hub::ConnectionInner, scratch::Chunk};
 
 /// The task's end of the socket, and the deadline of its close.
 pub(super) struct Wire {
@@ -43,15 +43,15 @@ impl Wire {
     pub(super) fn poll_next(
         &mut self,
         cx: &mut Context<'_>,
-        member: &Member,
+        conn: &ConnectionInner,
         chunk: &mut Chunk,
     ) -> Poll<Event> {
-        self.poll_writes(cx, member);
+        self.poll_writes(cx, conn);
         let noticed = self.deadline.is_some();
-        if self.poll_deadline(cx, member).is_ready() || member.is_aborted() {
+        if self.poll_deadline(cx, conn).is_ready() || conn.is_aborted() {
             return Poll::Ready(Event::Deadline);
         }
-        if member.is_closing() && !noticed {
+        if conn.is_closing() && !noticed {
             return Poll::Ready(Event::Closing);
         }
         let read = chunk.read(|space| self.stream.poll_read(cx, space));
@@ -59,23 +59,27 @@ impl Wire {
             Ok(0) => Event::End(io::ErrorKind::UnexpectedEof),
             Err(e) => Event::End(e.kind()),
             Ok(_) => {
-                member.heard();
+                conn.record_activity();
                 Event::Read
             }
         })
     }
 
     /// Writes what waits, as far as the socket takes it.
-    pub(super) fn poll_writes(&mut self, cx: &mut Context<'_>, member: &Member) {
-        member.drive(cx, self.stream.writer());
+    pub(super) fn poll_writes(&mut self, cx: &mut Context<'_>, conn: &ConnectionInner) {
+        conn.poll_flush(cx, self.stream.writer());
     }
 
     /// Ready once a close has lasted as long as it may.
-    pub(super) fn poll_deadline(&mut self, cx: &mut Context<'_>, member: &Member) -> Poll<()> {
-        if !member.is_closing() {
+    pub(super) fn poll_deadline(
+        &mut self,
+        cx: &mut Context<'_>,
+        conn: &ConnectionInner,
+    ) -> Poll<()> {
+        if !conn.is_closing() {
             return Poll::Pending;
         }
-        let timeout = member.rules().config.close_timeout;
+        let timeout = conn.context().config.close_timeout;
         let deadline = self
             .deadline
             .get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
@@ -83,30 +87,30 @@ impl Wire {
     }
 
     /// Starts the deadline anew, for `on_disconnect`.
-    pub(super) fn extend_deadline(&mut self, member: &Member) {
+    pub(super) fn extend_deadline(&mut self, conn: &ConnectionInner) {
         if let Some(deadline) = &mut self.deadline {
             deadline
                 .as_mut()
-                .reset(Instant::now() + member.rules().config.close_timeout);
+                .reset(Instant::now() + conn.context().config.close_timeout);
         }
     }
 
     /// Lets everything queued leave and ends the sending direction; false where that did not work.
-    pub(super) async fn finish(&mut self, member: &Member) -> bool {
+    pub(super) async fn finish(&mut self, conn: &ConnectionInner) -> bool {
         let left = poll_fn(|cx| {
-            self.poll_writes(cx, member);
-            if member.is_drained() {
+            self.poll_writes(cx, conn);
+            if conn.is_drained() {
                 return Poll::Ready(true);
             }
-            if member.is_aborted() {
+            if conn.is_aborted() {
                 return Poll::Ready(false);
             }
-            self.poll_deadline(cx, member).map(|()| false)
+            self.poll_deadline(cx, conn).map(|()| false)
         });
         let left = left.await;
         left && poll_fn(|cx| match self.stream.poll_shutdown(cx) {
             Poll::Ready(done) => Poll::Ready(done.is_ok()),
-            Poll::Pending => self.poll_deadline(cx, member).map(|()| false),
+            Poll::Pending => self.poll_deadline(cx, conn).map(|()| false),
         })
         .await
     }
@@ -114,10 +118,10 @@ impl Wire {
     /// Reads on until the peer ends too: a socket that is closed while bytes are unread is reset, and a
     /// reset may destroy the close frame before the peer has read it (RFC 9293, 3.10.7.4; RFC 6455,
     /// 7.1.1).
-    pub(super) async fn linger(&mut self, member: &Member) {
+    pub(super) async fn linger(&mut self, conn: &ConnectionInner) {
         let mut unread = Chunk::default();
         while let Event::Read | Event::Closing =
-            poll_fn(|cx| self.poll_next(cx, member, &mut unread)).await
+            poll_fn(|cx| self.poll_next(cx, conn, &mut unread)).await
         {}
     }
 }

@@ -19,7 +19,7 @@ use parking_lot::{Mutex, MutexGuard};
 use tieline_websocket::{Deflate, Frame};
 use tokio::sync::Notify;
 
-use super::{member::Member, shard::Audience, turn::Turn};
+use super::{cork::Cork, index::Audience, inner::ConnectionInner};
 use crate::{CloseReason, Delivery, Reached, Receipt, receipt::Tally};
 
 /// Connections that the worker serves before it lets others run: about 0.2 ms of sends.
@@ -27,39 +27,41 @@ const SLICE: usize = 64;
 
 /// An audience this small is served by the caller, if nothing waits: waking the worker would cost as
 /// much as the sends.
-const AT_ONCE: usize = 32;
+const INLINE_RECEIVERS: usize = 32;
 
 /// Places that an empty queue keeps.
-const KEPT: usize = 64;
+const KEPT_CAPACITY: usize = 64;
 
 /// Most frames, and most bytes, that are joined.
-const RUN_FRAMES: usize = 256;
-const RUN_BYTES: usize = 64 * 1024;
+const BATCH_FRAMES: usize = 256;
+const BATCH_BYTES: usize = 64 * 1024;
 
 /// Client ids that are left out.
-pub(crate) type Except = Arc<[Arc<str>]>;
+pub(crate) type ExcludedIds = Arc<[Arc<str>]>;
 
 /// A message on its way to an audience.
-pub(super) struct Post {
+pub(super) struct BroadcastJob {
     pub(super) audience: Audience,
-    pub(super) except: Option<Except>,
+    pub(super) except: Option<ExcludedIds>,
     pub(super) frame: Frame,
     pub(super) tally: Arc<Tally>,
 }
 
 /// What waits for the worker.
-enum Waiting {
-    Post(Post),
+enum QueuedSend {
+    Broadcast(BroadcastJob),
     /// A message to one that must not overtake what was sent to many before it.
-    One(Arc<Member>, Frame, Arc<Tally>),
+    Unicast(Arc<ConnectionInner>, Frame, Arc<Tally>),
     /// A close that must not either.
-    Close(Arc<Member>, CloseReason),
+    Close(Arc<ConnectionInner>, CloseReason),
 }
 
-impl Waiting {
+impl QueuedSend {
     fn length(&self) -> usize {
         match self {
-            Self::Post(Post { frame, .. }) | Self::One(_, frame, _) => frame.payload().len(),
+            Self::Broadcast(BroadcastJob { frame, .. }) | Self::Unicast(_, frame, _) => {
+                frame.payload().len()
+            }
             Self::Close(..) => 0,
         }
     }
@@ -72,26 +74,26 @@ pub(super) struct Bounds {
     pub(super) frames: usize,
 }
 
-pub(super) struct Queue {
-    line: Mutex<Line>,
+pub(super) struct ShardQueue {
+    state: Mutex<QueueState>,
     /// What waits or is being delivered.
     pending: AtomicUsize,
-    bell: Notify,
+    notify: Notify,
     bounds: Bounds,
 }
 
 #[derive(Default)]
-struct Line {
-    waiting: VecDeque<Waiting>,
+struct QueueState {
+    waiting: VecDeque<QueuedSend>,
     bytes: usize,
 }
 
-impl Queue {
+impl ShardQueue {
     pub(super) fn new(bounds: Bounds) -> Self {
         Self {
-            line: Mutex::default(),
+            state: Mutex::default(),
             pending: AtomicUsize::new(0),
-            bell: Notify::new(),
+            notify: Notify::new(),
             bounds,
         }
     }
@@ -103,27 +105,27 @@ impl Queue {
 
     /// Delivers to few at once, if nothing waits; inside a turn the frames leave when it ends. `None`
     /// where the message must be posted.
-    pub(super) fn deliver_at_once(
+    pub(super) fn try_send_inline(
         &self,
         audience: &Audience,
-        except: Option<&Except>,
+        except: Option<&ExcludedIds>,
         frame: &Frame,
     ) -> Option<Reached> {
-        if audience.len() > AT_ONCE || !self.is_idle() {
+        if audience.len() > INLINE_RECEIVERS || !self.is_idle() {
             return None;
         }
         let mut reached = Reached::default();
-        for member in receivers(audience, except) {
-            reached.count(member.push(frame.clone()));
+        for conn in receivers(audience, except) {
+            reached.count(conn.send(frame.clone()));
         }
         Some(reached)
     }
 
     /// Queues a message for the worker.
-    pub(super) fn post(&self, post: Post) {
-        if let Err(Waiting::Post(post)) = self.try_enqueue(Waiting::Post(post)) {
-            let queue_full = receivers(&post.audience, post.except.as_ref()).count() as u64;
-            post.tally.end_part(Reached {
+    pub(super) fn queue_broadcast(&self, job: BroadcastJob) {
+        if let Err(QueuedSend::Broadcast(job)) = self.try_enqueue(QueuedSend::Broadcast(job)) {
+            let queue_full = receivers(&job.audience, job.except.as_ref()).count() as u64;
+            job.tally.end_part(Reached {
                 queue_full,
                 ..Reached::default()
             });
@@ -131,9 +133,9 @@ impl Queue {
     }
 
     /// Queues a message to one, behind what waits.
-    pub(super) fn post_one(&self, member: &Arc<Member>, frame: Frame) -> Receipt {
+    pub(super) fn queue_unicast(&self, conn: &Arc<ConnectionInner>, frame: Frame) -> Receipt {
         let (tally, receipt) = Tally::new(1, Reached::default());
-        match self.try_enqueue(Waiting::One(Arc::clone(member), frame, tally)) {
+        match self.try_enqueue(QueuedSend::Unicast(Arc::clone(conn), frame, tally)) {
             Ok(()) => receipt,
             Err(_) => Receipt::decided(Delivery::QueueFull),
         }
@@ -141,49 +143,49 @@ impl Queue {
 
     /// Closes a connection, behind what was sent to it before. Closes are not refused: there is one
     /// per connection.
-    pub(super) fn close(&self, member: &Arc<Member>, reason: CloseReason) {
+    pub(super) fn close(&self, conn: &Arc<ConnectionInner>, reason: CloseReason) {
         if self.is_idle() {
-            member.close(reason);
-        } else if member.leave() {
-            let close = Waiting::Close(Arc::clone(member), reason);
-            self.enqueue(self.line.lock(), close);
+            conn.close(reason);
+        } else if conn.request_close() {
+            let close = QueuedSend::Close(Arc::clone(conn), reason);
+            self.enqueue(self.state.lock(), close);
         }
     }
 
     /// Queues within the bounds; gives back what does not fit.
-    fn try_enqueue(&self, waiting: Waiting) -> Result<(), Waiting> {
-        let line = self.line.lock();
-        let fits = line.waiting.len() < self.bounds.frames
-            && line.bytes + waiting.length() <= self.bounds.bytes;
+    fn try_enqueue(&self, waiting: QueuedSend) -> Result<(), QueuedSend> {
+        let state = self.state.lock();
+        let fits = state.waiting.len() < self.bounds.frames
+            && state.bytes + waiting.length() <= self.bounds.bytes;
         if !fits {
             return Err(waiting);
         }
-        self.enqueue(line, waiting);
+        self.enqueue(state, waiting);
         Ok(())
     }
 
-    fn enqueue(&self, mut line: MutexGuard<'_, Line>, waiting: Waiting) {
-        line.bytes += waiting.length();
-        line.waiting.push_back(waiting);
+    fn enqueue(&self, mut state: MutexGuard<'_, QueueState>, waiting: QueuedSend) {
+        state.bytes += waiting.length();
+        state.waiting.push_back(waiting);
         self.pending.fetch_add(1, Ordering::AcqRel);
-        drop(line);
-        self.bell.notify_one();
+        drop(state);
+        self.notify.notify_one();
     }
 
     /// Delivers what is posted, for ever.
     pub(super) async fn work(&self) {
         loop {
-            self.bell.notified().await;
+            self.notify.notified().await;
             loop {
-                let ones = self.deliver_ones();
-                self.pending.fetch_sub(ones, Ordering::AcqRel);
-                match self.next_run() {
-                    Some(run) => {
-                        let posts = self.deliver(run).await;
-                        self.pending.fetch_sub(posts, Ordering::AcqRel);
+                let unicasts = self.drain_unicasts();
+                self.pending.fetch_sub(unicasts, Ordering::AcqRel);
+                match self.next_batch() {
+                    Some(batch) => {
+                        let jobs = self.deliver(batch).await;
+                        self.pending.fetch_sub(jobs, Ordering::AcqRel);
                     }
                     // What came meanwhile has rung the bell again.
-                    None if ones == 0 => break,
+                    None if unicasts == 0 => break,
                     None => tokio::task::yield_now().await,
                 }
             }
@@ -194,21 +196,21 @@ impl Queue {
     /// that the senders would have done themselves, and were it shared out among turns of the worker,
     /// senders could add to it faster than it shrinks. What is added meanwhile waits for the next call: an
     /// outcome may have the next message sent. A turn, so that each receiver is flushed once.
-    fn deliver_ones(&self) -> usize {
-        let _turn = Turn::enter();
-        let most = self.line.lock().waiting.len();
+    fn drain_unicasts(&self) -> usize {
+        let _cork = Cork::new();
+        let most = self.state.lock().waiting.len();
         let mut done = 0;
         while done < most
-            && let Some(one) = self.next_if(|waiting| !matches!(waiting, Waiting::Post(_)))
+            && let Some(next) = self.next_if(|waiting| !matches!(waiting, QueuedSend::Broadcast(_)))
         {
-            match one {
-                Waiting::One(member, frame, tally) => {
+            match next {
+                QueuedSend::Unicast(conn, frame, tally) => {
                     let mut reached = Reached::default();
-                    reached.count(member.push(frame));
+                    reached.count(conn.send(frame));
                     tally.end_part(reached);
                 }
-                Waiting::Close(member, reason) => member.close(reason),
-                Waiting::Post(_) => {}
+                QueuedSend::Close(conn, reason) => conn.close(reason),
+                QueuedSend::Broadcast(_) => {}
             }
             done += 1;
         }
@@ -216,54 +218,54 @@ impl Queue {
     }
 
     /// Delivers a run slice by slice; says how many posts it was.
-    async fn deliver(&self, mut run: Run) -> usize {
-        for slice in 0..run.audience.len().div_ceil(SLICE) {
-            run.deliver_slice(slice);
+    async fn deliver(&self, mut batch: FrameBatch) -> usize {
+        for slice in 0..batch.audience.len().div_ceil(SLICE) {
+            batch.send_slice(slice);
             tokio::task::yield_now().await;
         }
-        let posts = run.frames.len();
-        run.end();
-        posts
+        let jobs = batch.frames.len();
+        batch.end();
+        jobs
     }
 
     /// The next message to many, and those behind it that are for the same audience.
-    fn next_run(&self) -> Option<Run> {
-        let is_post = |waiting: &Waiting| matches!(waiting, Waiting::Post(_));
-        let Some(Waiting::Post(first)) = self.next_if(is_post) else {
+    fn next_batch(&self) -> Option<FrameBatch> {
+        let is_broadcast = |waiting: &QueuedSend| matches!(waiting, QueuedSend::Broadcast(_));
+        let Some(QueuedSend::Broadcast(first)) = self.next_if(is_broadcast) else {
             return None;
         };
         let mut bytes = first.frame.payload().len();
-        let mut run = Run::of(first);
-        while run.frames.len() < RUN_FRAMES
-            && let Some(Waiting::Post(next)) = self.next_if(|waiting| {
-                let fits = bytes + waiting.length() <= RUN_BYTES;
-                fits && matches!(waiting, Waiting::Post(post) if run.is_for(post))
+        let mut batch = FrameBatch::of(first);
+        while batch.frames.len() < BATCH_FRAMES
+            && let Some(QueuedSend::Broadcast(next)) = self.next_if(|waiting| {
+                let fits = bytes + waiting.length() <= BATCH_BYTES;
+                fits && matches!(waiting, QueuedSend::Broadcast(job) if batch.is_for(job))
             })
         {
             bytes += next.frame.payload().len();
-            run.add(next);
+            batch.add(next);
         }
-        Some(run)
+        Some(batch)
     }
 
-    fn next_if(&self, wanted: impl FnOnce(&Waiting) -> bool) -> Option<Waiting> {
-        let mut line = self.line.lock();
-        if !wanted(line.waiting.front()?) {
+    fn next_if(&self, wanted: impl FnOnce(&QueuedSend) -> bool) -> Option<QueuedSend> {
+        let mut state = self.state.lock();
+        if !wanted(state.waiting.front()?) {
             return None;
         }
-        let next = line.waiting.pop_front()?;
-        line.bytes -= next.length();
-        if line.waiting.is_empty() && line.waiting.capacity() > KEPT {
-            line.waiting = VecDeque::new();
+        let next = state.waiting.pop_front()?;
+        state.bytes -= next.length();
+        if state.waiting.is_empty() && state.waiting.capacity() > KEPT_CAPACITY {
+            state.waiting = VecDeque::new();
         }
         Some(next)
     }
 }
 
 /// Consecutive messages to one audience, joined.
-pub(super) struct Run {
+pub(super) struct FrameBatch {
     audience: Audience,
-    except: Option<Except>,
+    except: Option<ExcludedIds>,
     frames: Vec<(Frame, Arc<Tally>)>,
     /// Connections that took every frame.
     whole: u64,
@@ -273,12 +275,12 @@ pub(super) struct Run {
     deflated: OnceCell<Vec<u8>>,
 }
 
-impl Run {
-    fn of(post: Post) -> Self {
+impl FrameBatch {
+    fn of(job: BroadcastJob) -> Self {
         Self {
-            audience: post.audience,
-            except: post.except,
-            frames: vec![(post.frame, post.tally)],
+            audience: job.audience,
+            except: job.except,
+            frames: vec![(job.frame, job.tally)],
             whole: 0,
             failed: Vec::new(),
             plain: OnceCell::new(),
@@ -286,12 +288,12 @@ impl Run {
         }
     }
 
-    fn is_for(&self, post: &Post) -> bool {
-        Arc::ptr_eq(&self.audience, &post.audience) && self.except == post.except
+    fn is_for(&self, job: &BroadcastJob) -> bool {
+        Arc::ptr_eq(&self.audience, &job.audience) && self.except == job.except
     }
 
-    fn add(&mut self, post: Post) {
-        self.frames.push((post.frame, post.tally));
+    fn add(&mut self, job: BroadcastJob) {
+        self.frames.push((job.frame, job.tally));
     }
 
     pub(super) fn frames(&self) -> impl Iterator<Item = &Frame> {
@@ -309,7 +311,7 @@ impl Run {
             let mut bytes = Vec::new();
             for frame in self.frames() {
                 let wire = frame.wire(deflate);
-                if bytes.len() + wire.len() > 2 * RUN_BYTES {
+                if bytes.len() + wire.len() > 2 * BATCH_BYTES {
                     return Vec::new();
                 }
                 bytes.extend_from_slice(wire.header);
@@ -320,21 +322,21 @@ impl Run {
         (!bytes.is_empty()).then_some(bytes)
     }
 
-    /// Whether this many bytes are all that [`Run::joined`] has.
+    /// Whether this many bytes are all that [`FrameBatch::joined`] has.
     pub(super) fn is_whole(&self, written: usize, deflate: Option<&Deflate>) -> bool {
         written > 0 && self.joined(deflate).map(<[u8]>::len) == Some(written)
     }
 
-    fn deliver_slice(&mut self, slice: usize) {
+    fn send_slice(&mut self, slice: usize) {
         let (audience, except) = (Arc::clone(&self.audience), self.except.clone());
         let slice = audience.chunks(SLICE).nth(slice).unwrap_or_default();
-        for member in receivers(slice, except.as_ref()) {
-            self.deliver(member);
+        for conn in receivers(slice, except.as_ref()) {
+            self.deliver(conn);
         }
     }
 
-    fn deliver(&mut self, member: &Arc<Member>) {
-        let failed = member.push_run(self);
+    fn deliver(&mut self, conn: &Arc<ConnectionInner>) {
+        let failed = conn.send_batch(self);
         if failed.is_empty() {
             self.whole += 1;
             return;
@@ -362,10 +364,11 @@ impl Run {
 
 /// Who of an audience is not left out.
 fn receivers<'a>(
-    audience: &'a [Arc<Member>],
-    except: Option<&'a Except>,
-) -> impl Iterator<Item = &'a Arc<Member>> {
-    let left_out =
-        move |member: &Member| except.is_some_and(|ids| ids.iter().any(|id| **id == *member.id));
-    audience.iter().filter(move |member| !left_out(member))
+    audience: &'a [Arc<ConnectionInner>],
+    except: Option<&'a ExcludedIds>,
+) -> impl Iterator<Item = &'a Arc<ConnectionInner>> {
+    let left_out = move |conn: &ConnectionInner| {
+        except.is_some_and(|ids| ids.iter().any(|id| **id == *conn.id))
+    };
+    audience.iter().filter(move |conn| !left_out(conn))
 }

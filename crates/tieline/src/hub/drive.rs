@@ -9,38 +9,38 @@ use std::{
 use tokio::{io::AsyncWrite, net::tcp::OwnedWriteHalf};
 
 use super::{
-    egress::{Egress, Sink},
-    member::{Member, signal},
+    inner::{ConnectionInner, signal},
     outbox::{Flushed, Outbox},
+    send_side::{SendSide, WriteMode},
 };
 use crate::CloseReason;
 
-impl Member {
+impl ConnectionInner {
     /// Gives the outbox its socket, or `None` where only the task may write.
     pub(crate) fn attach(&self, socket: Option<OwnedWriteHalf>) {
-        let mut egress = self.egress.lock();
-        egress.sink = socket.map_or(Sink::Task, Sink::Direct);
-        self.flush(&mut egress, true);
+        let mut send_side = self.send_side.lock();
+        send_side.write_mode = socket.map_or(WriteMode::TaskOnly, WriteMode::Direct);
+        self.flush(&mut send_side, true);
     }
 
     /// Gives up socket and queue; the task has ended.
     pub(crate) fn detach(&self) {
-        let mut egress = self.egress.lock();
-        egress
+        let mut send_side = self.send_side.lock();
+        send_side
             .closing
             .get_or_insert_with(|| Box::new(CloseReason::Lost(io::ErrorKind::NotConnected)));
-        egress.sink = Sink::Gone;
-        egress.outbox = Outbox::default();
-        egress.waker = None;
+        send_side.write_mode = WriteMode::Closed;
+        send_side.outbox = Outbox::default();
+        send_side.waker = None;
     }
 
     /// Remembers whom to wake. The task calls it once: a spawned task keeps its waker.
-    pub(crate) fn watch(&self, waker: &Waker) {
-        self.egress.lock().waker = Some(waker.clone());
+    pub(crate) fn set_waker(&self, waker: &Waker) {
+        self.send_side.lock().waker = Some(waker.clone());
     }
 
     /// Writes what waits for the task, as far as the socket takes it, and registers for the rest.
-    pub(crate) fn drive(
+    pub(crate) fn poll_flush(
         &self,
         cx: &mut Context<'_>,
         writer: Option<&mut (dyn AsyncWrite + Unpin + Send)>,
@@ -48,19 +48,19 @@ impl Member {
         if !self.has(signal::WRITE) {
             return;
         }
-        let mut egress = self.egress.lock();
+        let mut send_side = self.send_side.lock();
         let result = match writer {
-            Some(writer) => self.drive_writer(&mut egress, cx, writer),
-            None => self.drive_socket(&mut egress, cx),
+            Some(writer) => self.flush_writer(&mut send_side, cx, writer),
+            None => self.flush_socket(&mut send_side, cx),
         };
         if let Err(e) = result {
-            self.begin_abort(&mut egress, CloseReason::Lost(e.kind()));
+            self.begin_abort(&mut send_side, CloseReason::Lost(e.kind()));
         }
     }
 
-    fn drive_socket(&self, egress: &mut Egress, cx: &mut Context<'_>) -> io::Result<()> {
+    fn flush_socket(&self, send_side: &mut SendSide, cx: &mut Context<'_>) -> io::Result<()> {
         while self.has(signal::WRITE) {
-            let Sink::Direct(socket) = &egress.sink else {
+            let WriteMode::Direct(socket) = &send_side.write_mode else {
                 return Ok(());
             };
             match socket.as_ref().poll_write_ready(cx) {
@@ -68,21 +68,21 @@ impl Member {
                 Poll::Ready(ready) => ready?,
             }
             // The peer's kernel took bytes: that is a sign of life too.
-            self.heard();
+            self.record_activity();
             self.set(signal::WRITE, false);
-            self.flush(egress, false);
+            self.flush(send_side, false);
         }
         Ok(())
     }
 
-    fn drive_writer(
+    fn flush_writer(
         &self,
-        egress: &mut Egress,
+        send_side: &mut SendSide,
         cx: &mut Context<'_>,
         writer: &mut (dyn AsyncWrite + Unpin + Send),
     ) -> io::Result<()> {
         let mut writer = Pin::new(writer);
-        let flushed = egress.outbox.flush(&mut |slices| match writer
+        let flushed = send_side.outbox.flush(&mut |slices| match writer
             .as_mut()
             .poll_write_vectored(cx, slices)
         {
@@ -92,7 +92,7 @@ impl Member {
         let done = flushed == Flushed::Empty && writer.poll_flush(cx)?.is_ready();
         if done && self.has(signal::STALLED) {
             // As above: bytes that would not go have gone.
-            self.heard();
+            self.record_activity();
         }
         self.set(signal::STALLED, !done);
         if done {
@@ -103,7 +103,7 @@ impl Member {
 
     /// Whether everything queued has left, a close that was asked for included.
     pub(crate) fn is_drained(&self) -> bool {
-        let awaited = self.is_leaving() && !self.is_closing();
-        !awaited && !self.has(signal::WRITE) && self.egress.lock().outbox.is_empty()
+        let awaited = self.is_close_requested() && !self.is_closing();
+        !awaited && !self.has(signal::WRITE) && self.send_side.lock().outbox.is_empty()
     }
 }

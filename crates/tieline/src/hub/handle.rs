@@ -4,7 +4,7 @@ use std::{fmt, net::SocketAddr, sync::Arc};
 
 use tieline_websocket::{CloseFrame, Frame};
 
-use super::{Hub, member::Member};
+use super::{Hub, inner::ConnectionInner};
 use crate::{
     ClientId, CloseReason, Receipt,
     id::{self, NameError},
@@ -17,41 +17,41 @@ use crate::{
 #[derive(Clone)]
 pub struct Connection {
     hub: Hub,
-    member: Arc<Member>,
+    inner: Arc<ConnectionInner>,
 }
 
 impl Connection {
-    pub(crate) fn new(hub: Hub, member: Arc<Member>) -> Self {
-        Self { hub, member }
+    pub(crate) fn new(hub: Hub, inner: Arc<ConnectionInner>) -> Self {
+        Self { hub, inner }
     }
 
-    pub(crate) fn member(&self) -> &Arc<Member> {
-        &self.member
+    pub(crate) fn inner(&self) -> &Arc<ConnectionInner> {
+        &self.inner
     }
 
     /// The application's name for this connection.
     pub fn id(&self) -> &ClientId {
-        &self.member.id
+        &self.inner.id
     }
 
     /// The user, if the application named one at the upgrade.
     pub fn user(&self) -> Option<&str> {
-        self.member.user.as_deref()
+        self.inner.user.as_deref()
     }
 
     /// The subprotocol that was agreed on.
     pub fn subprotocol(&self) -> Option<&str> {
-        self.member.subprotocol.as_deref()
+        self.inner.subprotocol.as_deref()
     }
 
     /// The peer's address; behind a proxy, the proxy's. `None` where the HTTP server does not tell.
-    pub fn peer(&self) -> Option<SocketAddr> {
-        self.member.peer
+    pub fn remote_addr(&self) -> Option<SocketAddr> {
+        self.inner.remote_addr
     }
 
     /// The groups it is in, in no order; after its end, those it was in then.
     pub fn groups(&self) -> Vec<Arc<str>> {
-        self.member.groups.lock().names().to_vec()
+        self.inner.groups.lock().names().to_vec()
     }
 
     /// The hub that holds it.
@@ -61,46 +61,46 @@ impl Connection {
 
     /// Whether it is open: not closed and not closing.
     pub fn is_open(&self) -> bool {
-        !self.member.is_leaving()
+        !self.inner.is_close_requested()
     }
 
     /// Sends to this client.
     pub fn emit(&self, frame: impl Into<Frame>) -> Receipt {
-        self.hub.emit_to(&self.member, frame.into())
+        self.hub.emit_to(&self.inner, frame.into())
     }
 
     /// Joins a group; false if it was in it already. The group is there as long as someone is in it.
     pub fn join(&self, group: &str) -> Result<bool, JoinError> {
         id::check(group)?;
         let limit = self.hub.config().groups_per_connection;
-        let mut index = self.hub.part(&self.member).index.lock();
-        if !index.holds(&self.member) {
+        let mut index = self.hub.shard(&self.inner).index.lock();
+        if !index.holds(&self.inner) {
             return Err(JoinError::Closed);
         }
-        let groups = self.member.groups.lock();
+        let groups = self.inner.groups.lock();
         if groups.names().len() >= limit && !groups.contains(group) {
             return Err(JoinError::TooMany(limit));
         }
         drop(groups);
-        Ok(index.join(&self.member, group.into()))
+        Ok(index.join(&self.inner, group.into()))
     }
 
     /// Leaves a group; false if it was not in it.
     pub fn leave(&self, group: &str) -> bool {
-        let mut index = self.hub.part(&self.member).index.lock();
-        index.holds(&self.member) && index.leave(&self.member, group)
+        let mut index = self.hub.shard(&self.inner).index.lock();
+        index.holds(&self.inner) && index.leave(&self.inner, group)
     }
 
     /// Begins the close handshake. What was sent before still leaves; a second call changes nothing.
     pub fn close(&self, frame: CloseFrame) {
         let reason = CloseReason::Application(frame);
-        self.hub.close_member(&self.member, reason);
+        self.hub.close_member(&self.inner, reason);
     }
 }
 
 impl PartialEq for Connection {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.member, &other.member)
+        Arc::ptr_eq(&self.inner, &other.inner)
     }
 }
 

@@ -1,25 +1,25 @@
 //! The connections of this node, and how to reach them.
 //!
-//! Owns the index (`shard`), each connection's queue and socket (`member`, `egress`, `outbox`), the order
+//! Owns the index (`shard`), each connection's queue and socket (`conn`, `send_side`, `outbox`), the order
 //! of messages to one and to many (`broadcast`), the flush at the end of a turn (`turn`) and the
 //! keepalive (`sweeper`). Must not know handlers, HTTP, registries or other nodes. Invariants: an id
 //! names at most one connection; a message to many reaches exactly those who were there when it was
 //! sent; what one task sends to one client arrives in the order of the calls.
 
-mod admission;
 mod broadcast;
+mod context;
+mod cork;
 mod drive;
-mod egress;
 mod except;
 mod groups;
+mod guard;
 mod handle;
-mod member;
+mod index;
+mod inner;
+mod keepalive;
+mod observer;
 mod outbox;
-mod rules;
-mod shard;
-mod sweeper;
-mod turn;
-mod watch;
+mod send_side;
 
 use std::{
     fmt,
@@ -31,21 +31,21 @@ use parking_lot::Mutex;
 use tieline_websocket::{CloseCode, CloseFrame, Frame};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+#[cfg(feature = "cluster")]
+pub(crate) use self::observer::{HubObserver, ScopeKey};
 #[cfg(feature = "bench")]
 pub(crate) use self::outbox::Outbox;
-#[cfg(feature = "cluster")]
-pub(crate) use self::watch::{Crowd, Watch};
 pub(crate) use self::{
-    admission::{Admission, AdmissionError},
-    broadcast::Except as ExceptIds,
-    member::{Greeting, Member, Names},
-    shard::Scope,
-    turn::Turn,
+    broadcast::ExcludedIds,
+    cork::Cork,
+    guard::{ConnectionGuard, RegisterError},
+    index::Scope,
+    inner::{ConnectionInfo, ConnectionInner, ConnectionOptions},
 };
 use self::{
-    broadcast::{Bounds, Post, Queue},
-    rules::Rules,
-    shard::{Audience, Shard},
+    broadcast::{Bounds, BroadcastJob, ShardQueue},
+    context::HubContext,
+    index::{Audience, ShardIndex},
 };
 pub use self::{
     except::Except,
@@ -61,9 +61,9 @@ use crate::{CloseReason, Config, ConfigError, Reached, Receipt, receipt::Tally};
 pub struct Hub(Arc<Inner>);
 
 struct Inner {
-    parts: Box<[Arc<Part>]>,
+    shards: Box<[Arc<Shard>]>,
     hasher: RandomState,
-    rules: Arc<Rules>,
+    context: Arc<HubContext>,
     capacity: usize,
     /// Admitted connections whose task has not ended.
     sockets: AtomicUsize,
@@ -74,9 +74,9 @@ struct Inner {
 const MOST_SHARDS: usize = u16::MAX as usize;
 
 /// A shard with its queue.
-struct Part {
-    index: Mutex<Shard>,
-    queue: Queue,
+struct Shard {
+    index: Mutex<ShardIndex>,
+    queue: ShardQueue,
 }
 
 impl Hub {
@@ -94,15 +94,15 @@ impl Hub {
             bytes: config.broadcast_queue_bytes,
             frames: config.broadcast_queue_frames,
         };
-        let rules = Arc::new(Rules::new(config));
+        let context = Arc::new(HubContext::new(config));
         let (stop, hasher) = (CancellationToken::new(), RandomState::new());
-        let parts = (0..shards)
-            .map(|_| Part::start(bounds, hasher.clone(), &rules, &stop))
+        let shards = (0..shards)
+            .map(|_| Shard::start(bounds, hasher.clone(), &context, &stop))
             .collect();
         Ok(Self(Arc::new(Inner {
-            parts,
+            shards,
             hasher,
-            rules,
+            context,
             capacity,
             sockets: AtomicUsize::new(0),
             _workers: stop.drop_guard(),
@@ -111,13 +111,13 @@ impl Hub {
 
     /// The connection with this id, if it is here and open.
     pub fn connection(&self, id: &str) -> Option<Connection> {
-        let member = self.find(id)?;
-        (!member.is_leaving()).then(|| self.handle(member))
+        let conn = self.find(id)?;
+        (!conn.is_close_requested()).then(|| self.handle(conn))
     }
 
     /// Whether a client is here.
     pub fn online(&self, id: &str) -> bool {
-        self.find(id).is_some_and(|member| !member.is_leaving())
+        self.find(id).is_some_and(|conn| !conn.is_close_requested())
     }
 
     /// How many connections this hub admitted and has not ended yet.
@@ -149,7 +149,7 @@ impl Hub {
     pub fn users(&self) -> Vec<Arc<str>> {
         let mut users: Vec<_> = self
             .0
-            .parts
+            .shards
             .iter()
             .flat_map(|p| p.index.lock().users())
             .collect();
@@ -161,24 +161,24 @@ impl Hub {
     /// Sends to the client with this id.
     pub fn emit(&self, id: &str, frame: impl Into<Frame>) -> Receipt {
         match self.find(id) {
-            Some(member) => self.emit_to(&member, frame.into()),
+            Some(conn) => self.emit_to(&conn, frame.into()),
             None => Receipt::decided(crate::Delivery::Offline),
         }
     }
 
     /// Sends to every connection of a user.
     pub fn emit_user(&self, user: &str, frame: impl Into<Frame>) -> Receipt<Reached> {
-        self.post(Scope::User(user), None, &frame.into())
+        self.send_to_scope(Scope::User(user), None, &frame.into())
     }
 
     /// Sends to every connection in a group.
     pub fn emit_group(&self, group: &str, frame: impl Into<Frame>) -> Receipt<Reached> {
-        self.post(Scope::Group(group), None, &frame.into())
+        self.send_to_scope(Scope::Group(group), None, &frame.into())
     }
 
     /// Sends to every connection, the sender's included.
     pub fn broadcast(&self, frame: impl Into<Frame>) -> Receipt<Reached> {
-        self.post(Scope::Everyone, None, &frame.into())
+        self.send_to_scope(Scope::Everyone, None, &frame.into())
     }
 
     /// The same hub with some client ids left out of what is sent to many.
@@ -215,138 +215,138 @@ impl Hub {
 
     /// The settings it was made with.
     pub fn config(&self) -> &Config {
-        &self.0.rules.config
+        &self.0.context.config
     }
 
     /// Closes a connection, behind what was sent to it before.
-    pub(crate) fn close_member(&self, member: &Arc<Member>, reason: CloseReason) {
-        self.part(member).queue.close(member, reason);
+    pub(crate) fn close_member(&self, conn: &Arc<ConnectionInner>, reason: CloseReason) {
+        self.shard(conn).queue.close(conn, reason);
     }
 
     /// Tells someone what changes from here on; false if someone is told already.
     #[cfg(feature = "cluster")]
-    pub(crate) fn watch(&self, watch: &Arc<dyn Watch>) -> bool {
-        let mut parts = self.0.parts.iter();
-        parts.all(|part| part.index.lock().watch(Arc::clone(watch)))
+    pub(crate) fn watch(&self, watch: &Arc<dyn HubObserver>) -> bool {
+        let mut shards = self.0.shards.iter();
+        shards.all(|shard| shard.index.lock().watch(Arc::clone(watch)))
     }
 
-    pub(crate) fn find(&self, id: &str) -> Option<Arc<Member>> {
+    pub(crate) fn find(&self, id: &str) -> Option<Arc<ConnectionInner>> {
         // One hash names the shard and finds the member in it.
         let hash = self.0.hasher.hash_one(id);
-        let part = &self.0.parts[self.shard_of(hash)];
-        part.index.lock().find(hash, id)
+        let shard = &self.0.shards[self.shard_of(hash)];
+        shard.index.lock().find(hash, id)
     }
 
     /// Does something while a member has its id; false where another has it, or nobody. Comings and
     /// goings of that id wait, so the deed must not look into the hub.
     #[cfg(feature = "cluster")]
-    pub(crate) fn while_held(&self, member: &Arc<Member>, deed: impl FnOnce()) -> bool {
-        let index = self.part(member).index.lock();
-        let held = index.holds(member);
+    pub(crate) fn with_current(&self, conn: &Arc<ConnectionInner>, f: impl FnOnce()) -> bool {
+        let index = self.shard(conn).index.lock();
+        let held = index.holds(conn);
         if held {
-            deed();
+            f();
         }
         held
     }
 
     /// The shard of an id with this hash: by the upper half, as the index of the shard goes by the lower.
     fn shard_of(&self, hash: u64) -> usize {
-        (hash >> 32) as usize % self.0.parts.len()
+        (hash >> 32) as usize % self.0.shards.len()
     }
 
-    fn part(&self, member: &Member) -> &Part {
-        &self.0.parts[usize::from(member.shard)]
+    fn shard(&self, conn: &ConnectionInner) -> &Shard {
+        &self.0.shards[usize::from(conn.shard)]
     }
 
-    pub(crate) fn handle(&self, member: Arc<Member>) -> Connection {
-        Connection::new(self.clone(), member)
+    pub(crate) fn handle(&self, conn: Arc<ConnectionInner>) -> Connection {
+        Connection::new(self.clone(), conn)
     }
 
     fn gather(&self, scope: Scope<'_>) -> Vec<Connection> {
         let audiences = self
             .0
-            .parts
+            .shards
             .iter()
-            .filter_map(|part| part.index.lock().audience(scope));
+            .filter_map(|shard| shard.index.lock().audience(scope));
         audiences
             .flat_map(|audience| audience.iter().map(Arc::clone).collect::<Vec<_>>())
-            .filter(|member| !member.is_leaving())
-            .map(|member| self.handle(member))
+            .filter(|conn| !conn.is_close_requested())
+            .map(|conn| self.handle(conn))
             .collect()
     }
 
     /// Sends to one connection: at once, or behind what still waits in its shard.
-    pub(crate) fn emit_to(&self, member: &Arc<Member>, frame: Frame) -> Receipt {
-        let part = self.part(member);
-        if part.queue.is_idle() {
-            return Receipt::decided(member.push(frame));
+    pub(crate) fn emit_to(&self, conn: &Arc<ConnectionInner>, frame: Frame) -> Receipt {
+        let shard = self.shard(conn);
+        if shard.queue.is_idle() {
+            return Receipt::decided(conn.send(frame));
         }
-        part.queue.post_one(member, frame)
+        shard.queue.queue_unicast(conn, frame)
     }
 
     /// Sends to a scope: at once where few are, else by a post to each shard that has someone in it.
-    pub(crate) fn post(
+    pub(crate) fn send_to_scope(
         &self,
         scope: Scope<'_>,
-        except: Option<&ExceptIds>,
+        except: Option<&ExcludedIds>,
         frame: &Frame,
     ) -> Receipt<Reached> {
-        let (reached, posts) = self.deliver_or_keep(scope, except, frame);
-        if posts.is_empty() {
+        let (reached, queues) = self.send_inline_or_queue(scope, except, frame);
+        if queues.is_empty() {
             return Receipt::decided(reached);
         }
-        let (tally, receipt) = Tally::new(posts.len(), reached);
-        post_all(posts, except, frame, &tally);
+        let (tally, receipt) = Tally::new(queues.len(), reached);
+        queue_all(queues, except, frame, &tally);
         receipt
     }
 
     /// The same for someone who is told the outcome, now or later, and never where the hub ends first.
     #[cfg(feature = "cluster")]
-    pub(crate) fn post_then(
+    pub(crate) fn send_with_callback(
         &self,
         scope: Scope<'_>,
-        except: Option<&ExceptIds>,
+        except: Option<&ExcludedIds>,
         frame: &Frame,
         then: impl FnOnce(Reached) + Send + 'static,
     ) {
-        let (reached, posts) = self.deliver_or_keep(scope, except, frame);
-        if posts.is_empty() {
+        let (reached, queues) = self.send_inline_or_queue(scope, except, frame);
+        if queues.is_empty() {
             return then(reached);
         }
-        let tally = Tally::then(posts.len(), reached, Box::new(then));
-        post_all(posts, except, frame, &tally);
+        let tally = Tally::then(queues.len(), reached, Box::new(then));
+        queue_all(queues, except, frame, &tally);
     }
 
     /// Delivers to the shards where few are; the others' queues, with their audiences.
-    fn deliver_or_keep(
+    fn send_inline_or_queue(
         &self,
         scope: Scope<'_>,
-        except: Option<&ExceptIds>,
+        except: Option<&ExcludedIds>,
         frame: &Frame,
-    ) -> (Reached, Vec<(&Queue, Audience)>) {
+    ) -> (Reached, Vec<(&ShardQueue, Audience)>) {
         let mut reached = Reached::default();
-        let mut posts = Vec::new();
-        for part in &self.0.parts {
-            let Some(audience) = part.index.lock().audience(scope) else {
+        let mut queues = Vec::new();
+        for shard in &self.0.shards {
+            let Some(audience) = shard.index.lock().audience(scope) else {
                 continue;
             };
-            match part.queue.deliver_at_once(&audience, except, frame) {
-                Some(part) => reached.add(part),
-                None => posts.push((&part.queue, audience)),
+            match shard.queue.try_send_inline(&audience, except, frame) {
+                Some(shard) => reached.add(shard),
+                None => queues.push((&shard.queue, audience)),
             }
         }
-        (reached, posts)
+        (reached, queues)
     }
 }
 
-fn post_all(
-    posts: Vec<(&Queue, Audience)>,
-    except: Option<&ExceptIds>,
+fn queue_all(
+    queues: Vec<(&ShardQueue, Audience)>,
+    except: Option<&ExcludedIds>,
     frame: &Frame,
     tally: &Arc<Tally>,
 ) {
-    for (queue, audience) in posts {
-        queue.post(Post {
+    for (queue, audience) in queues {
+        queue.queue_broadcast(BroadcastJob {
             audience,
             except: except.cloned(),
             frame: frame.clone(),
@@ -363,24 +363,24 @@ impl fmt::Debug for Hub {
     }
 }
 
-impl Part {
+impl Shard {
     fn start(
         bounds: Bounds,
         hasher: RandomState,
-        rules: &Arc<Rules>,
+        context: &Arc<HubContext>,
         stop: &CancellationToken,
     ) -> Arc<Self> {
-        let part = Arc::new(Self {
-            index: Mutex::new(Shard::new(hasher)),
-            queue: Queue::new(bounds),
+        let shard = Arc::new(Self {
+            index: Mutex::new(ShardIndex::new(hasher)),
+            queue: ShardQueue::new(bounds),
         });
-        let worker = Arc::clone(&part);
+        let worker = Arc::clone(&shard);
         tokio::spawn(
             stop.clone()
                 .run_until_cancelled_owned(async move { worker.queue.work().await }),
         );
-        let sweep = sweeper::run(Arc::clone(&part), Arc::clone(rules));
+        let sweep = keepalive::run(Arc::clone(&shard), Arc::clone(context));
         tokio::spawn(stop.clone().run_until_cancelled_owned(sweep));
-        part
+        shard
     }
 }

@@ -68,12 +68,12 @@ impl Server {
     pub(super) async fn serve(
         self,
         tcp: TcpStream,
-        peer: SocketAddr,
+        remote_addr: SocketAddr,
         service: impl HttpService,
         stop: CancellationToken,
     ) {
         let accepted = Accepted {
-            peer,
+            remote_addr,
             at: Instant::now(),
             arrived: arrival::of(&tcp),
         };
@@ -83,8 +83,8 @@ impl Server {
             let deadline = accepted.at + self.handshake_timeout;
             match tokio::time::timeout_at(deadline, tls.accept(tcp)).await {
                 Ok(Ok(stream)) => self.serve_stream(stream, accepted, service, stop).await,
-                Ok(Err(error)) => tracing::debug!(%peer, %error, "TLS handshake failed"),
-                Err(_) => tracing::debug!(%peer, "TLS handshake took too long"),
+                Ok(Err(error)) => tracing::debug!(%remote_addr, %error, "TLS handshake failed"),
+                Err(_) => tracing::debug!(%remote_addr, "TLS handshake took too long"),
             }
             return;
         }
@@ -128,7 +128,7 @@ impl Server {
             }
         };
         if let Err(error) = ended {
-            tracing::debug!(peer = %accepted.peer, %error, "HTTP connection ended");
+            tracing::debug!(peer = %accepted.remote_addr, %error, "HTTP connection ended");
         }
     }
 }

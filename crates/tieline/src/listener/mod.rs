@@ -103,13 +103,13 @@ impl Listener {
                 let permit = self.server.permit().await;
                 (permit, accept(&self.tcp, &mut warned).await)
             };
-            let (permit, (tcp, peer)) = tokio::select! {
+            let (permit, (tcp, remote_addr)) = tokio::select! {
                 () = &mut shutdown => break,
                 next = next => next,
             };
             let (server, service, stop) = (self.server.clone(), service.clone(), stop.clone());
             tasks.spawn(async move {
-                server.serve(tcp, peer, service, stop).await;
+                server.serve(tcp, remote_addr, service, stop).await;
                 drop(permit);
             });
         }

@@ -23,7 +23,7 @@ pub use self::{drain::Drained, service::NodeService};
 use crate::Cluster;
 use crate::{
     Accept, Handler, HttpService, Hub, Listener, Refusal, UpgradeRequest, connection::Session,
-    hub::Admission, upgrade::detach,
+    hub::ConnectionGuard, upgrade::detach,
 };
 
 /// One process that holds connections. Cheap to clone; all clones are the same node.
@@ -161,7 +161,7 @@ impl<H: Handler> Node<H> {
     /// the connection's is no larger than the connection needs.
     pub(crate) fn start(
         &self,
-        admission: Admission,
+        guard: ConnectionGuard,
         state: H::State,
         inflate: bool,
         on_upgrade: OnUpgrade,
@@ -173,7 +173,7 @@ impl<H: Handler> Node<H> {
             match tokio::time::timeout_at(deadline, on_upgrade).await {
                 Ok(Ok(upgraded)) => {
                     let parts = detach(upgraded);
-                    let session = Session::new(handler, admission, state, inflate, parts);
+                    let session = Session::new(handler, guard, state, inflate, parts);
                     tasks.spawn(session.run());
                 }
                 Ok(Err(error)) => tracing::debug!(%error, "the client left during the upgrade"),

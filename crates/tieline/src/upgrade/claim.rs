@@ -3,14 +3,14 @@
 use tokio::time::Instant;
 
 use super::Refusal;
-use crate::{Handler, Node, hub::Admission};
+use crate::{Handler, Node, hub::ConnectionGuard};
 
 /// Claims the id in the cluster's registry, and waits a moment for the verdict. Where none comes the
 /// connection is let in: a registry that is away must not keep clients away, and the claim goes on.
 #[cfg(feature = "cluster")]
 pub(super) async fn claim<H: Handler>(
     node: &Node<H>,
-    admission: &Admission,
+    guard: &ConnectionGuard,
     arrival: Instant,
 ) -> Result<(), Refusal> {
     use http::StatusCode;
@@ -25,8 +25,8 @@ pub(super) async fn claim<H: Handler>(
     if exclusive && !cluster.is_registered() {
         return Err(unavailable("the registry does not answer; connect again\n"));
     }
-    let member = admission.connection().member();
-    match cluster.claim(member, arrival, exclusive).await {
+    let conn = guard.connection().inner();
+    match cluster.claim(conn, arrival, exclusive).await {
         Verdict::Granted => Ok(()),
         Verdict::Undecided if !exclusive => Ok(()),
         Verdict::Undecided => Err(unavailable("the registry does not answer; connect again\n")),
@@ -46,7 +46,7 @@ pub(super) async fn claim<H: Handler>(
 #[expect(clippy::unused_async, reason = "as with a cluster")]
 pub(super) async fn claim<H: Handler>(
     _: &Node<H>,
-    _: &Admission,
+    _: &ConnectionGuard,
     _: Instant,
 ) -> Result<(), Refusal> {
     Ok(())

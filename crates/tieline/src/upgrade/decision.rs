@@ -24,11 +24,11 @@ pub struct Accept<S> {
     pub(super) subprotocol: Option<String>,
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     pub(super) first: Option<Frame>,
-    pub(super) farewell: Option<Farewell>,
+    pub(super) final_message: Option<FinalMessage>,
 }
 
-/// Makes a last message out of the reason to close; see [`Accept::farewell`].
-pub type Farewell = fn(&CloseReason) -> Frame;
+/// Makes a last message out of the reason to close; see [`Accept::final_message`].
+pub type FinalMessage = fn(&CloseReason) -> Frame;
 
 impl<S> Accept<S> {
     /// Accepts with a state that the handler sees, and a random id.
@@ -41,7 +41,7 @@ impl<S> Accept<S> {
             subprotocol: None,
             headers: Vec::new(),
             first: None,
-            farewell: None,
+            final_message: None,
         }
     }
 
@@ -88,8 +88,8 @@ impl<S> Accept<S> {
     }
 
     /// Sends a last message before the close frame, whenever it is our side that closes.
-    pub fn farewell(mut self, farewell: Farewell) -> Self {
-        self.farewell = Some(farewell);
+    pub fn final_message(mut self, final_message: FinalMessage) -> Self {
+        self.final_message = Some(final_message);
         self
     }
 }

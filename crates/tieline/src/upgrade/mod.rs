@@ -19,12 +19,12 @@ use tokio::time::Instant;
 
 pub(crate) use self::detach::detach;
 pub use self::{
-    decision::{Accept, Farewell, Refusal},
+    decision::{Accept, FinalMessage, Refusal},
     request::UpgradeRequest,
 };
 use crate::{
     ClientId, Config, Handler, Hub, Node,
-    hub::{Admission, AdmissionError, Greeting, Names},
+    hub::{ConnectionGuard, ConnectionInfo, ConnectionOptions, RegisterError},
     id,
 };
 
@@ -33,7 +33,7 @@ const DRAINING: &str = "the node is draining; connect again\n";
 /// What the listener knows of a request; it travels as a request extension.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Accepted {
-    pub(crate) peer: SocketAddr,
+    pub(crate) remote_addr: SocketAddr,
     /// When the handshake began: the accept, or a later request on the same HTTP connection.
     pub(crate) at: Instant,
     /// When the client's bytes came, which may be long before the accept.
@@ -56,8 +56,10 @@ impl Upgrade {
     /// Checks a request. Takes the HTTP server's upgrade out of the request's extensions.
     pub fn from_parts(parts: &mut Parts) -> Result<Self, Refusal> {
         let accepted = parts.extensions.get::<Accepted>().copied();
-        let peer = accepted.map(|a| a.peer).or_else(|| foreign_peer(parts));
-        let request = UpgradeRequest::new(parts, peer)?;
+        let remote_addr = accepted
+            .map(|a| a.remote_addr)
+            .or_else(|| connect_info_addr(parts));
+        let request = UpgradeRequest::new(parts, remote_addr)?;
         let socket = parts.extensions.remove::<OnUpgrade>().ok_or_else(|| {
             Refusal::new(
                 StatusCode::BAD_REQUEST,
@@ -112,27 +114,27 @@ impl Upgrade {
         }
 
         let agreed = response.headers().get(header::SEC_WEBSOCKET_PROTOCOL);
-        let names = Names {
+        let info = ConnectionInfo {
             id: accept.id.unwrap_or_else(ClientId::random),
             user: accept.user,
             groups: accept.groups,
             subprotocol: agreed.and_then(|p| p.to_str().ok()).map(Box::from),
-            peer: self.request.peer,
+            remote_addr: self.request.remote_addr,
         };
-        check_names(&names, hub.config())?;
-        let greeting = Greeting {
+        check_info(&info, hub.config())?;
+        let options = ConnectionOptions {
             first: accept.first,
-            farewell: accept.farewell,
+            final_message: accept.final_message,
             deflate,
         };
-        let admission = admit(hub, names, greeting)?;
-        claim::claim(node, &admission, self.arrived).await?;
+        let guard = register(hub, info, options)?;
+        claim::claim(node, &guard, self.arrived).await?;
         if node.is_draining() {
             // The drain began meanwhile, and may not have seen this connection.
             return Err(unavailable(DRAINING));
         }
         let deadline = self.begun + hub.config().handshake_timeout;
-        node.start(admission, accept.state, deflate, self.socket, deadline);
+        node.start(guard, accept.state, deflate, self.socket, deadline);
         Ok(response)
     }
 
@@ -169,28 +171,32 @@ impl From<HandshakeError> for Refusal {
     }
 }
 
-fn check_names(names: &Names, config: &Config) -> Result<(), Refusal> {
+fn check_info(info: &ConnectionInfo, config: &Config) -> Result<(), Refusal> {
     let bad = |what: String| Refusal::new(StatusCode::BAD_REQUEST, what);
-    if let Some(user) = &names.user {
+    if let Some(user) = &info.user {
         id::check(user).map_err(|e| bad(format!("user: {e}\n")))?;
     }
-    for group in &names.groups {
+    for group in &info.groups {
         id::check(group).map_err(|e| bad(format!("group: {e}\n")))?;
     }
-    if names.groups.len() > config.groups_per_connection {
+    if info.groups.len() > config.groups_per_connection {
         let limit = config.groups_per_connection;
         return Err(bad(format!(
             "{} groups, the limit is {limit}\n",
-            names.groups.len()
+            info.groups.len()
         )));
     }
     Ok(())
 }
 
-fn admit(hub: &Hub, names: Names, greeting: Greeting) -> Result<Admission, Refusal> {
-    hub.admit(names, greeting).map_err(|error| match error {
-        AdmissionError::Duplicate => Refusal::new(StatusCode::CONFLICT, format!("{error}\n")),
-        AdmissionError::Full => unavailable(&format!("{error}; connect again\n")),
+fn register(
+    hub: &Hub,
+    info: ConnectionInfo,
+    options: ConnectionOptions,
+) -> Result<ConnectionGuard, Refusal> {
+    hub.register(info, options).map_err(|error| match error {
+        RegisterError::Duplicate => Refusal::new(StatusCode::CONFLICT, format!("{error}\n")),
+        RegisterError::Full => unavailable(&format!("{error}; connect again\n")),
     })
 }
 
@@ -201,7 +207,7 @@ fn unavailable(body: &str) -> Refusal {
 
 /// The peer's address as `axum::serve` tells it, where the application asked for it.
 #[cfg(feature = "axum")]
-fn foreign_peer(parts: &Parts) -> Option<SocketAddr> {
+fn connect_info_addr(parts: &Parts) -> Option<SocketAddr> {
     parts
         .extensions
         .get::<axum::extract::ConnectInfo<SocketAddr>>()
@@ -209,6 +215,6 @@ fn foreign_peer(parts: &Parts) -> Option<SocketAddr> {
 }
 
 #[cfg(not(feature = "axum"))]
-fn foreign_peer(_: &Parts) -> Option<SocketAddr> {
+fn connect_info_addr(_: &Parts) -> Option<SocketAddr> {
     None
 }

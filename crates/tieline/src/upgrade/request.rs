@@ -10,20 +10,20 @@ use tieline_websocket::handshake;
 pub struct UpgradeRequest {
     pub(super) uri: Uri,
     pub(super) headers: HeaderMap,
-    pub(super) peer: Option<SocketAddr>,
+    pub(super) remote_addr: Option<SocketAddr>,
     pub(super) handshake: handshake::Request,
 }
 
 impl UpgradeRequest {
     pub(super) fn new(
         parts: &Parts,
-        peer: Option<SocketAddr>,
+        remote_addr: Option<SocketAddr>,
     ) -> Result<Self, handshake::HandshakeError> {
         let handshake = handshake::Request::parse(&parts.method, parts.version, &parts.headers)?;
         Ok(Self {
             uri: parts.uri.clone(),
             headers: parts.headers.clone(),
-            peer,
+            remote_addr,
             handshake,
         })
     }
@@ -53,8 +53,8 @@ impl UpgradeRequest {
     }
 
     /// The peer's address; behind a proxy, the proxy's. `None` where the HTTP server does not tell.
-    pub fn peer(&self) -> Option<SocketAddr> {
-        self.peer
+    pub fn remote_addr(&self) -> Option<SocketAddr> {
+        self.remote_addr
     }
 
     /// The subprotocols that the client offers, in its order of preference.

@@ -16,7 +16,7 @@ use tonic::{Status, Streaming, codegen::tokio_stream::Stream};
 
 use super::{Answer, BoxFuture, Peer, Receiver, Reply, fence::Fence, reply::Replying};
 use crate::{
-    hub::Turn,
+    hub::Cork,
     link::{
         interest::Subscription,
         wire::{self, Code, Envelope, Post, What},
@@ -115,7 +115,7 @@ impl Exchange {
         };
         self.handled += posts.len();
         // Dropped before the gate: receivers are flushed before a newer stream begins.
-        let _turn = Turn::enter();
+        let _cork = Cork::new();
         for post in posts {
             let number = self.next;
             self.next += 1;

@@ -110,7 +110,8 @@ impl Probe {
             accept = accept.first(first);
         }
         if farewell {
-            accept = accept.farewell(|reason| Frame::text(format!("farewell {}", reason.code())));
+            accept =
+                accept.final_message(|reason| Frame::text(format!("farewell {}", reason.code())));
         }
         accept
     }

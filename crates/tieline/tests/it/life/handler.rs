@@ -146,7 +146,10 @@ fn handles_say_who_a_connection_is() {
         assert_eq!(connection.id().as_str(), "a");
         assert_eq!(connection.user(), Some("u"));
         assert_eq!(connection.groups(), [Arc::<str>::from("g")]);
-        assert_eq!(connection.peer(), Some(client.stream.local_addr().unwrap()));
+        assert_eq!(
+            connection.remote_addr(),
+            Some(client.stream.local_addr().unwrap())
+        );
         assert!(connection.is_open());
         assert_eq!(server.hub.len(), 2);
         assert_eq!(server.hub.connections().len(), 2);

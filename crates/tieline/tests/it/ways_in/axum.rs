@@ -26,7 +26,7 @@ async fn enter(
         return Err(Refusal::new(StatusCode::FORBIDDEN, "who are you?\n"));
     }
     let mut query = HashMap::from([("id".to_owned(), id)]);
-    if let Some(peer) = upgrade.request().peer() {
+    if let Some(peer) = upgrade.request().remote_addr() {
         query.insert("first".into(), peer.to_string());
     }
     let accept = node.handler().accept(query);
@@ -74,7 +74,7 @@ async fn assert_works(node: &Node<Probe>, address: SocketAddr) {
         "the peer as the server sees it"
     );
     assert_eq!(raw.text().await, "early");
-    assert_eq!(node.hub().connection("a").unwrap().peer(), Some(own));
+    assert_eq!(node.hub().connection("a").unwrap().remote_addr(), Some(own));
 
     // Both ways, also what takes several reads and writes.
     let long = "x".repeat(500_000);

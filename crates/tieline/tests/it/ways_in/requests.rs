@@ -226,7 +226,10 @@ fn the_application_sees_path_query_headers_subprotocols_and_peer() {
         assert_eq!(request.uri().to_string(), target);
         assert_eq!(request.headers()["x-token"], "secret");
         assert!(request.subprotocols().eq(["a", "b"]));
-        assert_eq!(request.peer(), Some(raw.stream.local_addr().unwrap()));
+        assert_eq!(
+            request.remote_addr(),
+            Some(raw.stream.local_addr().unwrap())
+        );
     });
 }
 

@@ -90,7 +90,7 @@ fn messages_pass_both_ways_over_tls() {
         assert_eq!(client.text().await, long);
         assert_eq!(hub.emit("a", &long).await, Delivery::Delivered);
         assert_eq!(client.text().await, long);
-        assert!(hub.connection("a").unwrap().peer().is_some());
+        assert!(hub.connection("a").unwrap().remote_addr().is_some());
         for n in 0..1000 {
             hub.emit("a", n.to_string());
         }

@@ -1,7 +1,7 @@
 //! A connection as the hub knows it: its names, its signals, its signs of life.
 //!
 //! Knows no handler and no protocol state; the connection's task owns those and is told by signals what
-//! it must do. What is sent to it is in `egress`, what its task does with it in `drive`. Its size is part
+//! it must do. What is sent to it is in `send_side`, what its task does with it in `drive`. Its size is part
 //! of what an idle connection costs: 240 bytes, so that with its counts it fills one 256-byte block.
 
 use std::{
@@ -17,12 +17,12 @@ use parking_lot::Mutex;
 use tieline_websocket::Frame;
 
 use super::{
-    egress::{Egress, Sink},
+    context::HubContext,
     groups::Groups,
     outbox::Outbox,
-    rules::Rules,
+    send_side::{SendSide, WriteMode},
 };
-use crate::{ClientId, CloseReason, Farewell};
+use crate::{ClientId, CloseReason, FinalMessage};
 
 /// What the connection's task must do, or is doing.
 pub(super) mod signal {
@@ -44,15 +44,15 @@ pub(super) mod signal {
     pub(in crate::hub) const STALLED: u8 = 128;
 }
 
-pub(crate) struct Member {
+pub(crate) struct ConnectionInner {
     pub(crate) id: ClientId,
     pub(crate) user: Option<Arc<str>>,
     pub(crate) subprotocol: Option<Box<str>>,
-    pub(crate) peer: Option<SocketAddr>,
+    pub(crate) remote_addr: Option<SocketAddr>,
     /// Kept after the hub has forgotten the member, so that `on_disconnect` can still read it.
     pub(super) groups: Mutex<Groups>,
-    pub(super) farewell: Option<Farewell>,
-    pub(super) rules: Arc<Rules>,
+    pub(super) final_message: Option<FinalMessage>,
+    pub(super) context: Arc<HubContext>,
     pub(super) signals: AtomicU8,
     /// Which of the hub's shards holds it. It fills a gap, and saves a hash for each message.
     pub(super) shard: u16,
@@ -60,59 +60,64 @@ pub(crate) struct Member {
     heard: AtomicU32,
     /// The same, when the unfinished message began.
     begun: AtomicU32,
-    pub(super) egress: Mutex<Egress>,
+    pub(super) send_side: Mutex<SendSide>,
 }
 
 /// The names that a connection is admitted under.
-pub(crate) struct Names {
+pub(crate) struct ConnectionInfo {
     pub(crate) id: ClientId,
     pub(crate) user: Option<Arc<str>>,
     pub(crate) groups: Vec<Arc<str>>,
     pub(crate) subprotocol: Option<Box<str>>,
-    pub(crate) peer: Option<SocketAddr>,
+    pub(crate) remote_addr: Option<SocketAddr>,
 }
 
 /// What a connection is sent unasked, and how.
-pub(crate) struct Greeting {
+pub(crate) struct ConnectionOptions {
     /// Goes out before everything else.
     pub(crate) first: Option<Frame>,
     /// Makes the message that goes before our close frame.
-    pub(crate) farewell: Option<Farewell>,
+    pub(crate) final_message: Option<FinalMessage>,
     /// Whether the client negotiated compression.
     pub(crate) deflate: bool,
 }
 
-impl Member {
-    pub(super) fn new(names: Names, greeting: Greeting, shard: usize, rules: Arc<Rules>) -> Self {
-        let deflate = rules.deflate.clone().filter(|_| greeting.deflate);
+impl ConnectionInner {
+    pub(super) fn new(
+        info: ConnectionInfo,
+        options: ConnectionOptions,
+        shard: usize,
+        context: Arc<HubContext>,
+    ) -> Self {
+        let deflate = context.deflate.clone().filter(|_| options.deflate);
         let mut outbox = Outbox::new(deflate);
-        if let Some(frame) = greeting.first {
+        if let Some(frame) = options.first {
             outbox.push(frame);
         }
-        let egress = Egress {
+        let send_side = SendSide {
             outbox,
-            sink: Sink::Detached,
+            write_mode: WriteMode::BeforeUpgrade,
             waker: None,
             closing: None,
         };
         Self {
-            id: names.id,
-            user: names.user,
-            subprotocol: names.subprotocol,
-            peer: names.peer,
-            groups: Mutex::new(Groups::of(names.groups)),
-            farewell: greeting.farewell,
+            id: info.id,
+            user: info.user,
+            subprotocol: info.subprotocol,
+            remote_addr: info.remote_addr,
+            groups: Mutex::new(Groups::of(info.groups)),
+            final_message: options.final_message,
             signals: AtomicU8::new(0),
             shard: u16::try_from(shard).expect("there are at most 65,535"),
-            heard: AtomicU32::new(rules.clock.now()),
+            heard: AtomicU32::new(context.clock.now()),
             begun: AtomicU32::new(0),
-            rules,
-            egress: Mutex::new(egress),
+            context,
+            send_side: Mutex::new(send_side),
         }
     }
 
-    pub(crate) fn rules(&self) -> &Rules {
-        &self.rules
+    pub(crate) fn context(&self) -> &HubContext {
+        &self.context
     }
 
     /// Whether a close has begun; nothing more is queued.
@@ -121,13 +126,13 @@ impl Member {
     }
 
     /// Notes that a close was asked for; false if one was before.
-    pub(super) fn leave(&self) -> bool {
+    pub(super) fn request_close(&self) -> bool {
         let before = self.signals.fetch_or(signal::LEAVING, Ordering::AcqRel);
         before & (signal::LEAVING | signal::CLOSE) == 0
     }
 
     /// Whether a close was asked for; what was sent before may still be queued.
-    pub(crate) fn is_leaving(&self) -> bool {
+    pub(crate) fn is_close_requested(&self) -> bool {
         self.has(signal::CLOSE | signal::LEAVING)
     }
 
@@ -137,7 +142,7 @@ impl Member {
 
     /// Why the connection closes, once it does.
     pub(crate) fn reason(&self) -> Option<CloseReason> {
-        self.egress.lock().closing.as_deref().cloned()
+        self.send_side.lock().closing.as_deref().cloned()
     }
 
     pub(super) fn has(&self, bits: u8) -> bool {
@@ -154,16 +159,17 @@ impl Member {
 }
 
 /// Signs of life; the sweeper reads them.
-impl Member {
+impl ConnectionInner {
     /// The client was heard.
-    pub(crate) fn heard(&self) {
-        self.heard.store(self.rules.clock.now(), Ordering::Relaxed);
+    pub(crate) fn record_activity(&self) {
+        self.heard
+            .store(self.context.clock.now(), Ordering::Relaxed);
     }
 
     /// Whether the handler is at work; silence counts only while the connection is read.
     pub(crate) fn handling(&self, on: bool) {
         if !on {
-            self.heard();
+            self.record_activity();
         }
         self.set(signal::HANDLING, on);
     }
@@ -173,7 +179,8 @@ impl Member {
     pub(crate) fn unfinished(&self, on: bool, anew: bool) {
         let was = self.has(signal::UNFINISHED);
         if on && (!was || anew) {
-            self.begun.store(self.rules.clock.now(), Ordering::Relaxed);
+            self.begun
+                .store(self.context.clock.now(), Ordering::Relaxed);
         }
         if on != was {
             self.set(signal::UNFINISHED, on);
@@ -181,11 +188,11 @@ impl Member {
     }
 
     /// Pings the client when it has been silent, closes it when it stays so.
-    pub(super) fn sweep(self: &Arc<Self>, now: u32) {
+    pub(super) fn check_liveness(self: &Arc<Self>, now: u32) {
         if self.has(signal::HANDLING | signal::CLOSE) {
             return;
         }
-        let config = &self.rules.config;
+        let config = &self.context.config;
         let silence = since(now, &self.heard);
         if self.has(signal::UNFINISHED) && since(now, &self.begun) > config.message_timeout {
             self.close(CloseReason::Unfinished);
@@ -231,7 +238,11 @@ mod tests {
 
     #[test]
     fn a_member_and_its_counts_fill_one_block() {
-        assert!(size_of::<Member>() <= 240, "{} bytes", size_of::<Member>());
+        assert!(
+            size_of::<ConnectionInner>() <= 240,
+            "{} bytes",
+            size_of::<ConnectionInner>()
+        );
     }
 
     #[test]

@@ -9,17 +9,17 @@ use std::{
     sync::{Arc, atomic::Ordering},
 };
 
-use super::{Connection, Greeting, Hub, Member, Names, shard::Inserted};
+use super::{Connection, ConnectionInfo, ConnectionInner, ConnectionOptions, Hub, index::Inserted};
 use crate::CloseReason;
 
 /// A connection's place in the hub; dropping it ends it.
-pub(crate) struct Admission {
+pub(crate) struct ConnectionGuard {
     connection: Connection,
 }
 
 /// A connection that was not admitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum AdmissionError {
+pub(crate) enum RegisterError {
     #[error("the client id is connected already")]
     Duplicate,
     #[error("the node holds as many connections as it may")]
@@ -28,29 +28,29 @@ pub(crate) enum AdmissionError {
 
 impl Hub {
     /// Admits a connection under its names.
-    pub(crate) fn admit(
+    pub(crate) fn register(
         &self,
-        names: Names,
-        greeting: Greeting,
-    ) -> Result<Admission, AdmissionError> {
+        info: ConnectionInfo,
+        options: ConnectionOptions,
+    ) -> Result<ConnectionGuard, RegisterError> {
         let before = self.0.sockets.fetch_add(1, Ordering::AcqRel);
         // Who replaces its own older connection is let in: soon there is one less.
-        if before >= self.0.capacity && !self.online(&names.id) {
+        if before >= self.0.capacity && !self.online(&info.id) {
             self.0.sockets.fetch_sub(1, Ordering::AcqRel);
-            return Err(AdmissionError::Full);
+            return Err(RegisterError::Full);
         }
-        let shard = self.shard_of(self.0.hasher.hash_one(&*names.id));
-        let rules = Arc::clone(&self.0.rules);
-        let member = Arc::new(Member::new(names, greeting, shard, rules));
+        let shard = self.shard_of(self.0.hasher.hash_one(&*info.id));
+        let context = Arc::clone(&self.0.context);
+        let conn = Arc::new(ConnectionInner::new(info, options, shard, context));
         let inserted = self
-            .part(&member)
+            .shard(&conn)
             .index
             .lock()
-            .insert(&member, self.config().duplicate);
+            .insert(&conn, self.config().duplicate);
         match inserted {
             Inserted::Taken => {
                 self.0.sockets.fetch_sub(1, Ordering::AcqRel);
-                return Err(AdmissionError::Duplicate);
+                return Err(RegisterError::Duplicate);
             }
             Inserted::Replaced(older) if before >= self.0.capacity => {
                 // A full node does not wait for its goodbye.
@@ -60,38 +60,33 @@ impl Hub {
             Inserted::Replaced(older) => self.close_member(&older, CloseReason::Replaced),
             Inserted::Fresh => {}
         }
-        Ok(Admission {
-            connection: Connection::new(self.clone(), member),
+        Ok(ConnectionGuard {
+            connection: Connection::new(self.clone(), conn),
         })
     }
 }
 
-impl Admission {
+impl ConnectionGuard {
     pub(crate) fn connection(&self) -> &Connection {
         &self.connection
     }
 
     /// Takes the connection out of the index, so that nothing more is sent to it and its id is free.
-    pub(crate) fn forget(&self) {
-        let member = self.connection.member();
-        self.connection
-            .hub()
-            .part(member)
-            .index
-            .lock()
-            .remove(member);
+    pub(crate) fn unregister(&self) {
+        let conn = self.connection.inner();
+        self.connection.hub().shard(conn).index.lock().remove(conn);
     }
 }
 
-impl Drop for Admission {
+impl Drop for ConnectionGuard {
     fn drop(&mut self) {
-        let (hub, member) = (self.connection.hub(), self.connection.member());
-        let mut index = hub.part(member).index.lock();
-        if !index.remove(member) {
-            index.tell_left(member);
+        let (hub, conn) = (self.connection.hub(), self.connection.inner());
+        let mut index = hub.shard(conn).index.lock();
+        if !index.remove(conn) {
+            index.tell_left(conn);
         }
         drop(index);
-        member.detach();
+        conn.detach();
         hub.0.sockets.fetch_sub(1, Ordering::AcqRel);
     }
 }

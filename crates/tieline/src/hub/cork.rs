@@ -7,29 +7,29 @@
 
 use std::{cell::RefCell, sync::Arc};
 
-use super::member::Member;
+use super::inner::ConnectionInner;
 
 /// List capacity that a thread keeps between turns: 8 KiB.
-const KEPT: usize = 1024;
+const KEPT_CAPACITY: usize = 1024;
 
 thread_local! {
     /// `None` outside a turn.
-    static TOUCHED: RefCell<Option<Vec<Arc<Member>>>> = const { RefCell::new(None) };
-    static SPARE: RefCell<Vec<Arc<Member>>> = const { RefCell::new(Vec::new()) };
+    static CORKED: RefCell<Option<Vec<Arc<ConnectionInner>>>> = const { RefCell::new(None) };
+    static SPARE: RefCell<Vec<Arc<ConnectionInner>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// A turn lasts as long as this value. An inner turn belongs to the outer one.
 #[derive(Debug)]
-pub(crate) struct Turn {
+pub(crate) struct Cork {
     outermost: bool,
 }
 
-impl Turn {
-    pub(crate) fn enter() -> Self {
-        let outermost = TOUCHED.with_borrow_mut(|touched| {
-            let outermost = touched.is_none();
+impl Cork {
+    pub(crate) fn new() -> Self {
+        let outermost = CORKED.with_borrow_mut(|corked| {
+            let outermost = corked.is_none();
             if outermost {
-                *touched = Some(SPARE.take());
+                *corked = Some(SPARE.take());
             }
             outermost
         });
@@ -37,32 +37,32 @@ impl Turn {
     }
 
     /// Whether this thread is inside a turn.
-    pub(super) fn is_running() -> bool {
-        TOUCHED.with_borrow(Option::is_some)
+    pub(super) fn is_active() -> bool {
+        CORKED.with_borrow(Option::is_some)
     }
 
     /// Lists a connection for the end of the running turn. One that comes up again and again in a row
     /// is listed once; listed twice, its second flush finds nothing to do.
-    pub(super) fn defer(member: &Arc<Member>) {
-        TOUCHED.with_borrow_mut(|touched| {
-            let list = touched.get_or_insert_default();
-            if !list.last().is_some_and(|last| Arc::ptr_eq(last, member)) {
-                list.push(Arc::clone(member));
+    pub(super) fn add(conn: &Arc<ConnectionInner>) {
+        CORKED.with_borrow_mut(|corked| {
+            let list = corked.get_or_insert_default();
+            if !list.last().is_some_and(|last| Arc::ptr_eq(last, conn)) {
+                list.push(Arc::clone(conn));
             }
         });
     }
 }
 
-impl Drop for Turn {
+impl Drop for Cork {
     fn drop(&mut self) {
         if !self.outermost {
             return;
         }
-        let mut list = TOUCHED.take().unwrap_or_default();
-        for member in list.drain(..) {
-            member.flush_touched();
+        let mut list = CORKED.take().unwrap_or_default();
+        for conn in list.drain(..) {
+            conn.flush_corked();
         }
-        list.shrink_to(KEPT);
+        list.shrink_to(KEPT_CAPACITY);
         SPARE.set(list);
     }
 }

@@ -13,19 +13,19 @@ use tieline_websocket::{Deflate, Frame, Limits};
 use crate::Config;
 
 #[derive(Debug)]
-pub(crate) struct Rules {
+pub(crate) struct HubContext {
     pub(crate) config: Config,
     pub(crate) limits: Limits,
-    pub(crate) clock: Clock,
+    pub(crate) clock: CoarseClock,
     pub(crate) ping: Frame,
     pub(super) deflate: Option<Arc<Deflate>>,
 }
 
-impl Rules {
+impl HubContext {
     pub(super) fn new(config: Config) -> Self {
         let limits = config.limits();
         let deflate = config.compression.map(Arc::new);
-        let (clock, ping) = (Clock::new(), Frame::ping(b""));
+        let (clock, ping) = (CoarseClock::new(), Frame::ping(b""));
         Self {
             config,
             limits,
@@ -39,12 +39,12 @@ impl Rules {
 /// A coarse monotonic clock: milliseconds since the hub began, set by the sweepers, read for the price
 /// of a load. It wraps after 49 days, so only differences are meaningful.
 #[derive(Debug)]
-pub(crate) struct Clock {
+pub(crate) struct CoarseClock {
     start: Instant,
     now: AtomicU32,
 }
 
-impl Clock {
+impl CoarseClock {
     fn new() -> Self {
         Self {
             start: Instant::now(),

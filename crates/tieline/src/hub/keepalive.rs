@@ -4,25 +4,25 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::MissedTickBehavior;
 
-use super::{Part, rules::Rules, shard::Scope};
+use super::{Shard, context::HubContext, index::Scope};
 use crate::Config;
 
 /// Connections that are looked at before others may run.
 const SLICE: usize = 1024;
 
 /// Looks at every connection of the shard, tick by tick, for ever.
-pub(super) async fn run(part: Arc<Part>, rules: Arc<Rules>) {
-    let mut ticks = tokio::time::interval(tick(&rules.config));
+pub(super) async fn run(shard: Arc<Shard>, context: Arc<HubContext>) {
+    let mut ticks = tokio::time::interval(tick(&context.config));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let now = rules.clock.tick();
-        let Some(members) = part.index.lock().audience(Scope::Everyone) else {
+        let now = context.clock.tick();
+        let Some(members) = shard.index.lock().audience(Scope::Everyone) else {
             continue;
         };
         for slice in members.chunks(SLICE) {
-            for member in slice {
-                member.sweep(now);
+            for conn in slice {
+                conn.check_liveness(now);
             }
             tokio::task::yield_now().await;
         }

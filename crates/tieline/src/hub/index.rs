@@ -13,13 +13,13 @@ use std::{
 use hashbrown::HashTable;
 
 use super::{
-    member::Member,
-    watch::{self, Watch},
+    inner::ConnectionInner,
+    observer::{self, HubObserver},
 };
 use crate::Duplicate;
 
 /// The receivers of a message, as they were when it was sent.
-pub(super) type Audience = Arc<[Arc<Member>]>;
+pub(super) type Audience = Arc<[Arc<ConnectionInner>]>;
 
 /// Whom a message is for.
 #[derive(Debug, Clone, Copy)]
@@ -30,39 +30,39 @@ pub(crate) enum Scope<'a> {
 }
 
 // The maps keep std's SipHash: strangers choose ids and group names.
-pub(super) struct Shard {
+pub(super) struct ShardIndex {
     /// By the hash of the id, which the hub has at hand: it names the shard too.
-    ids: HashTable<Arc<Member>>,
+    ids: HashTable<Arc<ConnectionInner>>,
     hasher: RandomState,
-    users: HashMap<Arc<str>, Crowd>,
-    groups: HashMap<Arc<str>, Crowd>,
+    users: HashMap<Arc<str>, MemberSet>,
+    groups: HashMap<Arc<str>, MemberSet>,
     /// Everyone's snapshot, until someone comes or goes.
     everyone: Option<Audience>,
-    watch: Option<Arc<dyn Watch>>,
+    observer: Option<Arc<dyn HubObserver>>,
 }
 
 /// Some members, and their snapshot until someone comes or goes. Taking it anew costs about 10 ns a
 /// member, sending to a member about 3 µs, so even under churn it is not what costs.
 #[derive(Default)]
-struct Crowd {
-    members: HashSet<ByAddress, foldhash::fast::FixedState>,
+struct MemberSet {
+    members: HashSet<ByPtr, foldhash::fast::FixedState>,
     snapshot: Option<Audience>,
 }
 
 /// A member as itself.
-struct ByAddress(Arc<Member>);
+struct ByPtr(Arc<ConnectionInner>);
 
 /// What became of an insertion.
 pub(super) enum Inserted {
     /// The id was free.
     Fresh,
     /// The id was taken; the older member is out of the index and is to be closed.
-    Replaced(Arc<Member>),
+    Replaced(Arc<ConnectionInner>),
     /// The id is taken and the newer is refused.
     Taken,
 }
 
-impl Shard {
+impl ShardIndex {
     /// An empty shard that hashes ids as the hub does.
     pub(super) fn new(hasher: RandomState) -> Self {
         Self {
@@ -71,15 +71,15 @@ impl Shard {
             users: HashMap::new(),
             groups: HashMap::new(),
             everyone: None,
-            watch: None,
+            observer: None,
         }
     }
 
-    pub(super) fn insert(&mut self, member: &Arc<Member>, duplicate: Duplicate) -> Inserted {
-        let hash = self.hasher.hash_one(&*member.id);
-        let older = self.find(hash, &member.id);
+    pub(super) fn insert(&mut self, conn: &Arc<ConnectionInner>, duplicate: Duplicate) -> Inserted {
+        let hash = self.hasher.hash_one(&*conn.id);
+        let older = self.find(hash, &conn.id);
         if let Some(older) = &older {
-            if duplicate == Duplicate::Reject && !older.is_leaving() {
+            if duplicate == Duplicate::Reject && !older.is_close_requested() {
                 return Inserted::Taken;
             }
             // Its end is told when its task ends: until then the id is not free for others.
@@ -87,119 +87,118 @@ impl Shard {
         }
         self.everyone = None;
         let hasher = &self.hasher;
-        self.ids.insert_unique(hash, Arc::clone(member), |member| {
-            hasher.hash_one(&*member.id)
-        });
-        if let Some(user) = &member.user {
-            self.enter_user(user, member);
+        self.ids
+            .insert_unique(hash, Arc::clone(conn), |conn| hasher.hash_one(&*conn.id));
+        if let Some(user) = &conn.user {
+            self.enter_user(user, conn);
         }
-        for group in member.groups.lock().names() {
-            self.enter_group(group, member);
+        for group in conn.groups.lock().names() {
+            self.enter_group(group, conn);
         }
         older.map_or(Inserted::Fresh, Inserted::Replaced)
     }
 
     /// Takes a member out of the index; false if it is not there, or another has its id by now.
-    pub(super) fn remove(&mut self, member: &Arc<Member>) -> bool {
-        let held = self.take_out(member);
+    pub(super) fn remove(&mut self, conn: &Arc<ConnectionInner>) -> bool {
+        let held = self.take_out(conn);
         if held {
-            self.tell_left(member);
+            self.tell_left(conn);
         }
         held
     }
 
     /// Tells that a member is gone.
-    pub(super) fn tell_left(&self, member: &Arc<Member>) {
-        self.tell(|watch| watch.left(member));
+    pub(super) fn tell_left(&self, conn: &Arc<ConnectionInner>) {
+        self.tell(|observer| observer.left(conn));
     }
 
-    fn take_out(&mut self, member: &Arc<Member>) -> bool {
-        let hash = self.hasher.hash_one(&*member.id);
-        let is_it = |held: &Arc<Member>| Arc::ptr_eq(held, member);
+    fn take_out(&mut self, conn: &Arc<ConnectionInner>) -> bool {
+        let hash = self.hasher.hash_one(&*conn.id);
+        let is_it = |held: &Arc<ConnectionInner>| Arc::ptr_eq(held, conn);
         let Ok(entry) = self.ids.find_entry(hash, is_it) else {
             return false;
         };
         entry.remove();
         self.everyone = None;
-        if let Some(user) = &member.user
-            && leave(&mut self.users, user, member)
+        if let Some(user) = &conn.user
+            && leave(&mut self.users, user, conn)
         {
-            self.tell(|watch| watch.lost(watch::Crowd::User(user)));
+            self.tell(|observer| observer.lost(observer::ScopeKey::User(user)));
         }
-        for group in member.groups.lock().names() {
-            self.leave_group(group, member);
+        for group in conn.groups.lock().names() {
+            self.leave_group(group, conn);
         }
         true
     }
 
-    pub(super) fn holds(&self, member: &Arc<Member>) -> bool {
-        let hash = self.hasher.hash_one(&*member.id);
-        let is_it = |held: &Arc<Member>| Arc::ptr_eq(held, member);
+    pub(super) fn holds(&self, conn: &Arc<ConnectionInner>) -> bool {
+        let hash = self.hasher.hash_one(&*conn.id);
+        let is_it = |held: &Arc<ConnectionInner>| Arc::ptr_eq(held, conn);
         self.ids.find(hash, is_it).is_some()
     }
 
     /// The member with an id; `hash` is the id's.
-    pub(super) fn find(&self, hash: u64, id: &str) -> Option<Arc<Member>> {
+    pub(super) fn find(&self, hash: u64, id: &str) -> Option<Arc<ConnectionInner>> {
         self.ids.find(hash, |held| *held.id == *id).map(Arc::clone)
     }
 
     /// Joins a member that the index holds to a group; false if it is in the group already.
-    pub(super) fn join(&mut self, member: &Arc<Member>, group: Arc<str>) -> bool {
-        let mut groups = member.groups.lock();
+    pub(super) fn join(&mut self, conn: &Arc<ConnectionInner>, group: Arc<str>) -> bool {
+        let mut groups = conn.groups.lock();
         let fresh = !groups.contains(&group);
         if fresh {
-            self.enter_group(&group, member);
+            self.enter_group(&group, conn);
             groups.insert(group);
         }
         fresh
     }
 
     /// Takes a member out of a group; false if it is not in it.
-    pub(super) fn leave(&mut self, member: &Arc<Member>, group: &str) -> bool {
-        if !member.groups.lock().remove(group) {
+    pub(super) fn leave(&mut self, conn: &Arc<ConnectionInner>, group: &str) -> bool {
+        if !conn.groups.lock().remove(group) {
             return false;
         }
-        self.leave_group(group, member);
+        self.leave_group(group, conn);
         true
     }
 
     /// Tells someone from here on, and of the crowds that are here already; false if someone is told.
     #[cfg(feature = "cluster")]
-    pub(super) fn watch(&mut self, watch: Arc<dyn Watch>) -> bool {
-        if self.watch.is_some() {
+    pub(super) fn watch(&mut self, observer: Arc<dyn HubObserver>) -> bool {
+        if self.observer.is_some() {
             return false;
         }
         self.users
             .keys()
-            .for_each(|name| watch.gained(watch::Crowd::User(name)));
+            .for_each(|name| observer.gained(observer::ScopeKey::User(name)));
         self.groups
             .keys()
-            .for_each(|name| watch.gained(watch::Crowd::Group(name)));
-        self.watch = Some(watch);
+            .for_each(|name| observer.gained(observer::ScopeKey::Group(name)));
+        self.observer = Some(observer);
         true
     }
 
-    fn enter_user(&mut self, user: &Arc<str>, member: &Arc<Member>) {
-        if enter(&mut self.users, user, member) {
-            self.tell(|watch| watch.gained(watch::Crowd::User(user)));
+    fn enter_user(&mut self, user: &Arc<str>, conn: &Arc<ConnectionInner>) {
+        if enter(&mut self.users, user, conn) {
+            self.tell(|observer| observer.gained(observer::ScopeKey::User(user)));
         }
     }
 
-    fn enter_group(&mut self, group: &Arc<str>, member: &Arc<Member>) {
-        if enter(&mut self.groups, group, member) {
-            self.tell(|watch| watch.gained(watch::Crowd::Group(group)));
+    fn enter_group(&mut self, group: &Arc<str>, conn: &Arc<ConnectionInner>) {
+        if enter(&mut self.groups, group, conn) {
+            self.tell(|observer| observer.gained(observer::ScopeKey::Group(group)));
         }
     }
 
-    fn leave_group(&mut self, group: &str, member: &Arc<Member>) {
-        if leave(&mut self.groups, group, member) {
-            self.tell(|watch| watch.lost(watch::Crowd::Group(group)));
+    fn leave_group(&mut self, group: &str, conn: &Arc<ConnectionInner>) {
+        if leave(&mut self.groups, group, conn) {
+            self.tell(|observer| observer.lost(observer::ScopeKey::Group(group)));
         }
     }
 
-    fn tell(&self, what: impl FnOnce(&dyn Watch)) {
-        if let Some(watch) = &self.watch {
-            what(&**watch);
+    fn tell(&self, what: impl FnOnce(&dyn HubObserver)) {
+        if let Some(observer) = &self.observer {
+            what(&**observer);
         }
     }
 
@@ -216,13 +215,13 @@ impl Shard {
                 let snapshot = || ids.iter().map(Arc::clone).collect();
                 Some(Arc::clone(self.everyone.get_or_insert_with(snapshot)))
             }
-            Scope::User(name) => self.users.get_mut(name).map(Crowd::audience),
-            Scope::Group(name) => self.groups.get_mut(name).map(Crowd::audience),
+            Scope::User(name) => self.users.get_mut(name).map(MemberSet::audience),
+            Scope::Group(name) => self.groups.get_mut(name).map(MemberSet::audience),
         }
     }
 }
 
-impl Crowd {
+impl MemberSet {
     fn audience(&mut self) -> Audience {
         let members = &self.members;
         let snapshot = || members.iter().map(|entry| Arc::clone(&entry.0)).collect();
@@ -231,33 +230,37 @@ impl Crowd {
 }
 
 /// Puts a member into a crowd; true if it is the first.
-fn enter(crowds: &mut HashMap<Arc<str>, Crowd>, name: &Arc<str>, member: &Arc<Member>) -> bool {
-    let crowd = crowds.entry(Arc::clone(name)).or_default();
-    crowd.snapshot = None;
-    crowd.members.insert(ByAddress(Arc::clone(member))) && crowd.members.len() == 1
+fn enter(
+    sets: &mut HashMap<Arc<str>, MemberSet>,
+    name: &Arc<str>,
+    conn: &Arc<ConnectionInner>,
+) -> bool {
+    let set = sets.entry(Arc::clone(name)).or_default();
+    set.snapshot = None;
+    set.members.insert(ByPtr(Arc::clone(conn))) && set.members.len() == 1
 }
 
 /// Takes a member out of a crowd; true if it was the last. A crowd goes with its last member, so that
 /// names cost nothing once nobody uses them.
-fn leave(crowds: &mut HashMap<Arc<str>, Crowd>, name: &str, member: &Arc<Member>) -> bool {
-    let Some(crowd) = crowds.get_mut(name) else {
+fn leave(sets: &mut HashMap<Arc<str>, MemberSet>, name: &str, conn: &Arc<ConnectionInner>) -> bool {
+    let Some(set) = sets.get_mut(name) else {
         return false;
     };
-    crowd.members.remove(&ByAddress(Arc::clone(member)));
-    crowd.snapshot = None;
-    crowd.members.is_empty() && crowds.remove(name).is_some()
+    set.members.remove(&ByPtr(Arc::clone(conn)));
+    set.snapshot = None;
+    set.members.is_empty() && sets.remove(name).is_some()
 }
 
-impl Hash for ByAddress {
+impl Hash for ByPtr {
     fn hash<H: Hasher>(&self, state: &mut H) {
         Arc::as_ptr(&self.0).addr().hash(state);
     }
 }
 
-impl PartialEq for ByAddress {
+impl PartialEq for ByPtr {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 }
 
-impl Eq for ByAddress {}
+impl Eq for ByPtr {}
