@@ -114,7 +114,6 @@ mod node;
 mod receipt;
 #[cfg(feature = "cluster")]
 pub mod registry;
-mod scratch;
 mod upgrade;
 
 pub use http::StatusCode;

@@ -1,6 +1,6 @@
 //! Who hears what became of an emit.
 //!
-//! Owns the [`Receipt`], the [`Teller`] that decides it, and the [`Tally`] that adds up the parts of a
+//! Owns the [`Receipt`], the [`ReceiptSender`] that decides it, and the [`OutcomeSum`] that adds up the parts of a
 //! message to many. Knows nothing of what was sent. Invariants: a receipt is decided once; it hears no
 //! later than its teller's end.
 
@@ -28,7 +28,7 @@ pub struct Receipt<T = Delivery>(Inner<T>);
 #[derive(Debug)]
 enum Inner<T> {
     Decided(Option<T>),
-    Told(Arc<Slot<T>>),
+    Pending(Arc<Slot<T>>),
 }
 
 impl<T> Receipt<T> {
@@ -37,12 +37,15 @@ impl<T> Receipt<T> {
     }
 
     /// A receipt that whoever holds the teller decides.
-    pub(crate) fn told() -> (Teller<T>, Self)
+    pub(crate) fn channel() -> (ReceiptSender<T>, Self)
     where
         T: From<Reached>,
     {
         let slot = Arc::new(Slot(Mutex::new(State::Open(None))));
-        (Teller(Some(Arc::clone(&slot))), Self(Inner::Told(slot)))
+        (
+            ReceiptSender(Some(Arc::clone(&slot))),
+            Self(Inner::Pending(slot)),
+        )
     }
 
     /// The outcome, if it is decided already: for a client of this node it nearly always is. Once it was
@@ -50,7 +53,7 @@ impl<T> Receipt<T> {
     pub fn try_outcome(&mut self) -> Option<T> {
         match &mut self.0 {
             Inner::Decided(outcome) => outcome.take(),
-            Inner::Told(slot) => match &mut *slot.0.lock() {
+            Inner::Pending(slot) => match &mut *slot.0.lock() {
                 State::Decided(outcome) => outcome.take(),
                 State::Open(_) => None,
             },
@@ -59,10 +62,10 @@ impl<T> Receipt<T> {
 }
 
 impl<T: Send + 'static> Receipt<T> {
-    /// Hands the outcome to `hear`: at once where it is decided, else from the task that decides it.
+    /// Hands the outcome to `callback`: at once where it is decided, else from the task that decides it.
     ///
     /// Costs an allocation where the outcome is out; a task that awaits the receipt costs several times
-    /// that. `hear` must be quick and must not block: other messages wait for it. It may send the next
+    /// that. `callback` must be quick and must not block: other messages wait for it. It may send the next
     /// message. When it is called later, a panic in it is logged and goes no further. An outcome that
     /// [`try_outcome`](Self::try_outcome) has yielded is not heard again.
     ///
@@ -75,19 +78,19 @@ impl<T: Send + 'static> Receipt<T> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn on_outcome(self, hear: impl FnOnce(T) + Send + 'static) {
+    pub fn on_outcome(self, callback: impl FnOnce(T) + Send + 'static) {
         let decided = match self.0 {
             Inner::Decided(outcome) => outcome,
-            Inner::Told(slot) => match &mut *slot.0.lock() {
+            Inner::Pending(slot) => match &mut *slot.0.lock() {
                 State::Decided(outcome) => outcome.take(),
-                State::Open(waiting) => {
-                    *waiting = Some(Waiting::Hear(Box::new(hear)));
+                State::Open(waiter) => {
+                    *waiter = Some(Waiter::Callback(Box::new(callback)));
                     return;
                 }
             },
         };
         if let Some(outcome) = decided {
-            hear_now(outcome, hear);
+            call_now(outcome, callback);
         }
     }
 }
@@ -99,10 +102,10 @@ impl<T: Unpin> Future for Receipt<T> {
         const ONCE: &str = "a receipt is not polled after it is ready";
         match &mut self.0 {
             Inner::Decided(outcome) => Poll::Ready(outcome.take().expect(ONCE)),
-            Inner::Told(slot) => match &mut *slot.0.lock() {
+            Inner::Pending(slot) => match &mut *slot.0.lock() {
                 State::Decided(outcome) => Poll::Ready(outcome.take().expect(ONCE)),
-                State::Open(waiting) => {
-                    *waiting = Some(Waiting::Wake(cx.waker().clone()));
+                State::Open(waiter) => {
+                    *waiter = Some(Waiter::Task(cx.waker().clone()));
                     Poll::Pending
                 }
             },
@@ -113,29 +116,29 @@ impl<T: Unpin> Future for Receipt<T> {
 /// Listeners that call each other at once, at most: each of them may have sent a message whose outcome was
 /// decided on the spot. What is beyond it is called from a task of its own, so that "send the next when the
 /// last is decided" does not overflow the stack when a peer goes.
-const NESTED: u32 = 16;
+const MAX_NESTING: u32 = 16;
 
 thread_local! {
     static NESTING: Cell<u32> = const { Cell::new(0) };
 }
 
-fn hear_now<T: Send + 'static>(outcome: T, hear: impl FnOnce(T) + Send + 'static) {
+fn call_now<T: Send + 'static>(outcome: T, callback: impl FnOnce(T) + Send + 'static) {
     let nesting = NESTING.get();
-    if nesting >= NESTED
+    if nesting >= MAX_NESTING
         && let Ok(runtime) = Handle::try_current()
     {
-        runtime.spawn(async move { hear(outcome) });
+        runtime.spawn(async move { callback(outcome) });
         return;
     }
-    let _back = Nested(nesting);
+    let _back = RestoreNesting(nesting);
     NESTING.set(nesting + 1);
-    hear(outcome);
+    callback(outcome);
 }
 
 /// Restores the nesting, even after a panic.
-struct Nested(u32);
+struct RestoreNesting(u32);
 
-impl Drop for Nested {
+impl Drop for RestoreNesting {
     fn drop(&mut self) {
         NESTING.set(self.0);
     }
@@ -145,34 +148,34 @@ impl Drop for Nested {
 struct Slot<T>(Mutex<State<T>>);
 
 enum State<T> {
-    Open(Option<Waiting<T>>),
+    Open(Option<Waiter<T>>),
     Decided(Option<T>),
 }
 
 /// Who waits for an outcome.
-enum Waiting<T> {
-    Wake(Waker),
-    Hear(Box<dyn FnOnce(T) + Send>),
+enum Waiter<T> {
+    Task(Waker),
+    Callback(Box<dyn FnOnce(T) + Send>),
 }
 
 impl<T> Slot<T> {
     /// Decides, if nothing is decided yet. Whoever waits hears it under no lock.
     fn decide(&self, outcome: T) {
         let mut state = self.0.lock();
-        let State::Open(waiting) = &mut *state else {
+        let State::Open(waiter) = &mut *state else {
             return;
         };
-        match waiting.take() {
+        match waiter.take() {
             None => *state = State::Decided(Some(outcome)),
-            Some(Waiting::Wake(waker)) => {
+            Some(Waiter::Task(waker)) => {
                 *state = State::Decided(Some(outcome));
                 drop(state);
                 waker.wake();
             }
-            Some(Waiting::Hear(hear)) => {
+            Some(Waiter::Callback(callback)) => {
                 *state = State::Decided(None);
                 drop(state);
-                if catch_unwind(AssertUnwindSafe(|| hear(outcome))).is_err() {
+                if catch_unwind(AssertUnwindSafe(|| callback(outcome))).is_err() {
                     tracing::error!("what was to hear an outcome has panicked");
                 }
             }
@@ -187,17 +190,17 @@ impl<T> fmt::Debug for Slot<T> {
 }
 
 /// Decides a receipt. Dropped before it has told, it is as if the hub had ended.
-pub(crate) struct Teller<T: From<Reached>>(Option<Arc<Slot<T>>>);
+pub(crate) struct ReceiptSender<T: From<Reached>>(Option<Arc<Slot<T>>>);
 
-impl<T: From<Reached>> Teller<T> {
-    pub(crate) fn tell(mut self, outcome: T) {
+impl<T: From<Reached>> ReceiptSender<T> {
+    pub(crate) fn send(mut self, outcome: T) {
         if let Some(slot) = self.0.take() {
             slot.decide(outcome);
         }
     }
 }
 
-impl<T: From<Reached>> Drop for Teller<T> {
+impl<T: From<Reached>> Drop for ReceiptSender<T> {
     fn drop(&mut self) {
         if let Some(slot) = self.0.take() {
             slot.decide(lost().into());
@@ -205,7 +208,7 @@ impl<T: From<Reached>> Drop for Teller<T> {
     }
 }
 
-impl<T: From<Reached>> fmt::Debug for Teller<T> {
+impl<T: From<Reached>> fmt::Debug for ReceiptSender<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Teller").finish_non_exhaustive()
     }
@@ -221,49 +224,52 @@ fn lost() -> Reached {
 
 /// Adds up the outcomes of the parts of one message, one part per shard; the last part to end tells
 /// the sum.
-pub(crate) struct Tally(Mutex<Counting>);
+pub(crate) struct OutcomeSum(Mutex<SumState>);
 
-struct Counting {
+struct SumState {
     parts: usize,
     reached: Reached,
     /// Told once; it is dropped untold where the hub ends first.
-    then: Option<Then>,
+    callback: Option<Callback>,
 }
 
 /// What hears the outcome of a message to many.
-pub(crate) type Then = Box<dyn FnOnce(Reached) + Send>;
+pub(crate) type Callback = Box<dyn FnOnce(Reached) + Send>;
 
-impl Tally {
+impl OutcomeSum {
     /// A tally of `parts` parts, of which `reached` is known already, and the receipt that they decide.
     pub(crate) fn new<T>(parts: usize, reached: Reached) -> (Arc<Self>, Receipt<T>)
     where
         T: From<Reached> + Send + 'static,
     {
-        let (teller, receipt) = Receipt::told();
-        let then = move |reached: Reached| teller.tell(reached.into());
-        (Self::then(parts, reached, Box::new(then)), receipt)
+        let (sender, receipt) = Receipt::channel();
+        let callback = move |reached: Reached| sender.send(reached.into());
+        (
+            Self::with_callback(parts, reached, Box::new(callback)),
+            receipt,
+        )
     }
 
-    /// The same for someone who is told. `then` runs under no lock of the hub's, and must be quick.
-    pub(crate) fn then(parts: usize, reached: Reached, then: Then) -> Arc<Self> {
-        Arc::new(Self(Mutex::new(Counting {
+    /// The same for someone who is told. `callback` runs under no lock of the hub's, and must be quick.
+    pub(crate) fn with_callback(parts: usize, reached: Reached, callback: Callback) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(SumState {
             parts,
             reached,
-            then: Some(then),
+            callback: Some(callback),
         })))
     }
 
     /// Ends one part with its counts.
-    pub(crate) fn end_part(&self, part: Reached) {
-        let mut counting = self.0.lock();
-        counting.reached.add(part);
-        counting.parts -= 1;
-        if counting.parts == 0
-            && let Some(then) = counting.then.take()
+    pub(crate) fn add_part(&self, part: Reached) {
+        let mut state = self.0.lock();
+        state.reached.add(part);
+        state.parts -= 1;
+        if state.parts == 0
+            && let Some(callback) = state.callback.take()
         {
-            let reached = counting.reached;
-            drop(counting);
-            then(reached);
+            let reached = state.reached;
+            drop(state);
+            callback(reached);
         }
     }
 }
@@ -276,12 +282,12 @@ mod tests {
 
     #[tokio::test]
     async fn the_last_part_decides_the_receipt() {
-        let (tally, receipt) = Tally::new::<Reached>(2, Reached::default());
-        tally.end_part(Reached {
+        let (sum, receipt) = OutcomeSum::new::<Reached>(2, Reached::default());
+        sum.add_part(Reached {
             delivered: 2,
             ..Reached::default()
         });
-        tally.end_part(Reached {
+        sum.add_part(Reached {
             delivered: 1,
             refused: 1,
             ..Reached::default()
@@ -293,21 +299,21 @@ mod tests {
     #[test]
     fn a_listener_hears_what_is_decided_already_and_what_is_decided_later() {
         let heard = Arc::new(Mutex::new(Vec::new()));
-        let hear = || {
+        let callback = || {
             let heard = Arc::clone(&heard);
             move |delivery| heard.lock().push(delivery)
         };
-        Receipt::decided(Delivery::Offline).on_outcome(hear());
-        let (teller, receipt) = Receipt::told();
-        receipt.on_outcome(hear());
+        Receipt::decided(Delivery::Offline).on_outcome(callback());
+        let (sender, receipt) = Receipt::channel();
+        receipt.on_outcome(callback());
         assert_eq!(*heard.lock(), [Delivery::Offline]);
-        teller.tell(Delivery::Delivered);
-        let (teller, receipt) = Receipt::told();
-        receipt.on_outcome(hear());
-        drop(teller);
-        let (teller, receipt) = Receipt::told();
-        teller.tell(Delivery::Refused);
-        receipt.on_outcome(hear());
+        sender.send(Delivery::Delivered);
+        let (sender, receipt) = Receipt::channel();
+        receipt.on_outcome(callback());
+        drop(sender);
+        let (sender, receipt) = Receipt::channel();
+        sender.send(Delivery::Refused);
+        receipt.on_outcome(callback());
         let all = [
             Delivery::Offline,
             Delivery::Delivered,
@@ -333,15 +339,15 @@ mod tests {
 
     #[test]
     fn a_listener_that_panics_harms_nobody() {
-        let (teller, receipt) = Receipt::<Delivery>::told();
+        let (sender, receipt) = Receipt::<Delivery>::channel();
         receipt.on_outcome(|_| panic!("on purpose"));
-        teller.tell(Delivery::Delivered);
+        sender.send(Delivery::Delivered);
     }
 
     #[tokio::test]
     async fn a_lost_tally_is_unknown() {
-        let (tally, receipt) = Tally::new::<Delivery>(1, Reached::default());
-        drop(tally);
+        let (sum, receipt) = OutcomeSum::new::<Delivery>(1, Reached::default());
+        drop(sum);
         assert_eq!(receipt.await, Delivery::Unknown);
     }
 }

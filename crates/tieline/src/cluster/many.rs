@@ -7,7 +7,7 @@ use tieline_websocket::{Frame, FrameKind};
 
 use super::{
     Inner,
-    summary::{Gather, Summary},
+    summary::{Summary, SummaryBuilder},
     ticket::Ticket,
 };
 use crate::{
@@ -21,7 +21,7 @@ pub(super) struct Many {
     whom: Whom,
     except: Option<ExcludedIds>,
     frame: Frame,
-    gather: Arc<Gather>,
+    gather: Arc<SummaryBuilder>,
 }
 
 /// Whom a message is for.
@@ -58,7 +58,7 @@ impl Inner {
         except: Option<ExcludedIds>,
         frame: Frame,
     ) -> Receipt<Summary> {
-        let (gather, receipt) = Gather::open();
+        let (gather, receipt) = SummaryBuilder::open();
         self.post_here(&whom, except.as_ref(), &frame, &gather);
         let many = Many {
             whom,
@@ -78,7 +78,7 @@ impl Inner {
         whom: &Whom,
         except: Option<&ExcludedIds>,
         frame: &Frame,
-        gather: &Arc<Gather>,
+        gather: &Arc<SummaryBuilder>,
     ) {
         gather.expect_part();
         let (gather, node) = (Arc::clone(gather), self.address.clone());

@@ -179,8 +179,8 @@ impl Cluster {
     }
 
     fn away(&self, id: &str, deed: Deed) -> Receipt {
-        let (teller, receipt) = Receipt::told();
-        let one = One::new(id, deed, Reply::Delivery(teller));
+        let (sender, receipt) = Receipt::channel();
+        let one = One::new(id, deed, Reply::Delivery(sender));
         self.inner.send_away(one);
         receipt
     }

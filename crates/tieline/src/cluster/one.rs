@@ -15,7 +15,7 @@ use crate::{
     Delivery, JoinError, Receipt,
     hub::ConnectionInner,
     link::{EmitTo, Link, Outcome, Post, Unsent, wire},
-    receipt::Teller,
+    receipt::ReceiptSender,
     registry::{Entry, Owner, Stamp},
 };
 
@@ -56,7 +56,7 @@ pub(super) enum Deed {
 /// Who waits for the outcome.
 #[derive(Debug)]
 pub(super) enum Reply {
-    Delivery(Teller<Delivery>),
+    Delivery(ReceiptSender<Delivery>),
     Membership(oneshot::Sender<Membership>),
 }
 
@@ -117,7 +117,7 @@ impl One {
     /// Tells whoever waits; nobody may.
     pub(super) fn end(self, fate: Fate) {
         match self.reply {
-            Reply::Delivery(teller) => teller.tell(fate.into()),
+            Reply::Delivery(sender) => sender.send(fate.into()),
             Reply::Membership(sender) => drop(sender.send(fate.into())),
         }
     }

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::{Delivery, Reached, Receipt, receipt::Teller};
+use crate::{Delivery, Reached, Receipt, receipt::ReceiptSender};
 
 /// What became of a message to many clients of the cluster.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -57,25 +57,25 @@ impl From<Reached> for Summary {
 
 /// Gathers the parts of one message; the last decides the receipt.
 #[derive(Debug)]
-pub(super) struct Gather(Mutex<Gathering>);
+pub(super) struct SummaryBuilder(Mutex<BuilderState>);
 
 #[derive(Debug)]
-struct Gathering {
+struct BuilderState {
     open: usize,
     summary: Summary,
-    teller: Option<Teller<Summary>>,
+    sender: Option<ReceiptSender<Summary>>,
 }
 
-impl Gather {
-    /// A gathering that stays open until [`Gather::close`], and its receipt.
+impl SummaryBuilder {
+    /// A gathering that stays open until [`SummaryBuilder::close`], and its receipt.
     pub(super) fn open() -> (Arc<Self>, Receipt<Summary>) {
-        let (teller, receipt) = Receipt::told();
-        let gathering = Gathering {
+        let (sender, receipt) = Receipt::channel();
+        let state = BuilderState {
             open: 1,
             summary: Summary::default(),
-            teller: Some(teller),
+            sender: Some(sender),
         };
-        (Arc::new(Self(Mutex::new(gathering))), receipt)
+        (Arc::new(Self(Mutex::new(state))), receipt)
     }
 
     /// One more part will come.
@@ -85,30 +85,30 @@ impl Gather {
 
     /// A part came.
     pub(super) fn part(&self, node: Option<Arc<str>>, outcome: Result<Reached, Delivery>) {
-        let mut gathering = self.0.lock();
+        let mut state = self.0.lock();
         if let Ok(reached) = outcome {
-            gathering.summary.reached.add(reached);
+            state.summary.reached.add(reached);
         }
-        gathering.summary.nodes.push(NodeReached { node, outcome });
-        Gathering::end_one(gathering);
+        state.summary.nodes.push(NodeReached { node, outcome });
+        BuilderState::end_one(state);
     }
 
     /// All parts are expected.
     pub(super) fn close(&self) {
-        Gathering::end_one(self.0.lock());
+        BuilderState::end_one(self.0.lock());
     }
 }
 
-impl Gathering {
+impl BuilderState {
     /// Ends a part; the last one tells the sum, under no lock.
-    fn end_one(mut gathering: MutexGuard<'_, Self>) {
-        gathering.open -= 1;
-        if gathering.open == 0
-            && let Some(teller) = gathering.teller.take()
+    fn end_one(mut state: MutexGuard<'_, Self>) {
+        state.open -= 1;
+        if state.open == 0
+            && let Some(sender) = state.sender.take()
         {
-            let summary = std::mem::take(&mut gathering.summary);
-            drop(gathering);
-            teller.tell(summary);
+            let summary = std::mem::take(&mut state.summary);
+            drop(state);
+            sender.send(summary);
         }
     }
 }

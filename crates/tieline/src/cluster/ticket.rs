@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use super::{Inner, one::One, summary::Gather};
+use super::{Inner, one::One, summary::SummaryBuilder};
 use crate::{
     Delivery,
     link::{self, Outcome, Unsent, wire},
@@ -13,7 +13,7 @@ use crate::{
 pub(super) enum Ticket {
     One(Arc<Inner>, Box<One>),
     /// A node's part of a message to many.
-    Part(Arc<Gather>, Arc<str>),
+    Part(Arc<SummaryBuilder>, Arc<str>),
     /// All that was sent before it is decided: nothing more comes back for this client.
     Mark(Arc<Inner>, Arc<str>),
     Ask(oneshot::Sender<Outcome>),

@@ -10,11 +10,11 @@ use std::{
 
 use pin_project_lite::pin_project;
 
-use super::wire::Wire;
-use crate::{hub::ConnectionInner, scratch::Chunk};
+use super::{io::ConnectionIo, read_buffer::ReadBuffer};
+use crate::hub::ConnectionInner;
 
 /// How a callback ended.
-pub(super) enum Called {
+pub(super) enum CallbackOutcome {
     Done,
     Panicked,
     /// The close deadline came first.
@@ -24,10 +24,10 @@ pub(super) enum Called {
 pin_project! {
     /// A running callback. Most end in their first poll, and pay for nothing; when one waits, the rest
     /// of the chunk is kept for it, silence does not count, and the outbox goes on being written.
-    pub(super) struct Call<'a, F> {
-        wire: &'a mut Wire,
+    pub(super) struct CallbackFuture<'a, F> {
+        io: &'a mut ConnectionIo,
         conn: &'a ConnectionInner,
-        chunk: &'a mut Chunk,
+        buffer: &'a mut ReadBuffer,
         waits: bool,
         // `None` if the callback panicked before it was a future.
         #[pin]
@@ -38,55 +38,55 @@ pin_project! {
 /// Starts a callback. A struct rather than an async function, which would hold the callback's future
 /// twice, once as its argument and once pinned, in every connection.
 pub(super) fn call<'a, F: Future<Output = ()>>(
-    wire: &'a mut Wire,
+    io: &'a mut ConnectionIo,
     conn: &'a ConnectionInner,
-    chunk: &'a mut Chunk,
+    buffer: &'a mut ReadBuffer,
     make: impl FnOnce() -> F,
-) -> Call<'a, F> {
-    Call {
-        wire,
+) -> CallbackFuture<'a, F> {
+    CallbackFuture {
+        io,
         conn,
-        chunk,
+        buffer,
         waits: false,
         callback: catch_unwind(AssertUnwindSafe(make)).ok(),
     }
 }
 
-impl<F: Future<Output = ()>> Future for Call<'_, F> {
-    type Output = Called;
+impl<F: Future<Output = ()>> Future for CallbackFuture<'_, F> {
+    type Output = CallbackOutcome;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Called> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<CallbackOutcome> {
         let call = self.project();
-        let called = poll_guarded(call.callback, cx);
-        if called.is_ready() {
+        let outcome = poll_guarded(call.callback, cx);
+        if outcome.is_ready() {
             if *call.waits {
                 call.conn.handling(false);
             }
             // An outbox near its bound that only this task may write is written between callbacks.
-            call.wire.poll_writes(cx, call.conn);
-            return called;
+            call.io.poll_writes(cx, call.conn);
+            return outcome;
         }
         if !*call.waits {
             *call.waits = true;
-            call.chunk.park();
+            call.buffer.detach();
             call.conn.handling(true);
         }
-        call.wire.poll_writes(cx, call.conn);
-        call.wire
+        call.io.poll_writes(cx, call.conn);
+        call.io
             .poll_deadline(cx, call.conn)
-            .map(|()| Called::Dropped)
+            .map(|()| CallbackOutcome::Dropped)
     }
 }
 
 fn poll_guarded<F: Future<Output = ()>>(
     callback: Pin<&mut Option<F>>,
     cx: &mut Context<'_>,
-) -> Poll<Called> {
+) -> Poll<CallbackOutcome> {
     let Some(callback) = callback.as_pin_mut() else {
-        return Poll::Ready(Called::Panicked);
+        return Poll::Ready(CallbackOutcome::Panicked);
     };
     match catch_unwind(AssertUnwindSafe(|| callback.poll(cx))) {
-        Ok(poll) => poll.map(|()| Called::Done),
-        Err(_) => Poll::Ready(Called::Panicked),
+        Ok(poll) => poll.map(|()| CallbackOutcome::Done),
+        Err(_) => Poll::Ready(CallbackOutcome::Panicked),
     }
 }

@@ -6,8 +6,10 @@
 //! ends within its deadline.
 
 mod callback;
-mod session;
+mod detach;
+mod io;
+mod read_buffer;
 mod stream;
-mod wire;
+mod task;
 
-pub(crate) use self::{session::Session, stream::Stream};
+pub(crate) use self::{detach::detach, task::ConnectionTask};

@@ -20,7 +20,7 @@ use tieline_websocket::{Deflate, Frame};
 use tokio::sync::Notify;
 
 use super::{cork::Cork, index::Audience, inner::ConnectionInner};
-use crate::{CloseReason, Delivery, Reached, Receipt, receipt::Tally};
+use crate::{CloseReason, Delivery, Reached, Receipt, receipt::OutcomeSum};
 
 /// Connections that the worker serves before it lets others run: about 0.2 ms of sends.
 const SLICE: usize = 64;
@@ -44,14 +44,14 @@ pub(super) struct BroadcastJob {
     pub(super) audience: Audience,
     pub(super) except: Option<ExcludedIds>,
     pub(super) frame: Frame,
-    pub(super) tally: Arc<Tally>,
+    pub(super) sum: Arc<OutcomeSum>,
 }
 
 /// What waits for the worker.
 enum QueuedSend {
     Broadcast(BroadcastJob),
     /// A message to one that must not overtake what was sent to many before it.
-    Unicast(Arc<ConnectionInner>, Frame, Arc<Tally>),
+    Unicast(Arc<ConnectionInner>, Frame, Arc<OutcomeSum>),
     /// A close that must not either.
     Close(Arc<ConnectionInner>, CloseReason),
 }
@@ -125,7 +125,7 @@ impl ShardQueue {
     pub(super) fn queue_broadcast(&self, job: BroadcastJob) {
         if let Err(QueuedSend::Broadcast(job)) = self.try_enqueue(QueuedSend::Broadcast(job)) {
             let queue_full = receivers(&job.audience, job.except.as_ref()).count() as u64;
-            job.tally.end_part(Reached {
+            job.sum.add_part(Reached {
                 queue_full,
                 ..Reached::default()
             });
@@ -134,8 +134,8 @@ impl ShardQueue {
 
     /// Queues a message to one, behind what waits.
     pub(super) fn queue_unicast(&self, conn: &Arc<ConnectionInner>, frame: Frame) -> Receipt {
-        let (tally, receipt) = Tally::new(1, Reached::default());
-        match self.try_enqueue(QueuedSend::Unicast(Arc::clone(conn), frame, tally)) {
+        let (sum, receipt) = OutcomeSum::new(1, Reached::default());
+        match self.try_enqueue(QueuedSend::Unicast(Arc::clone(conn), frame, sum)) {
             Ok(()) => receipt,
             Err(_) => Receipt::decided(Delivery::QueueFull),
         }
@@ -204,10 +204,10 @@ impl ShardQueue {
             && let Some(next) = self.next_if(|waiting| !matches!(waiting, QueuedSend::Broadcast(_)))
         {
             match next {
-                QueuedSend::Unicast(conn, frame, tally) => {
+                QueuedSend::Unicast(conn, frame, sum) => {
                     let mut reached = Reached::default();
                     reached.count(conn.send(frame));
-                    tally.end_part(reached);
+                    sum.add_part(reached);
                 }
                 QueuedSend::Close(conn, reason) => conn.close(reason),
                 QueuedSend::Broadcast(_) => {}
@@ -266,7 +266,7 @@ impl ShardQueue {
 pub(super) struct FrameBatch {
     audience: Audience,
     except: Option<ExcludedIds>,
-    frames: Vec<(Frame, Arc<Tally>)>,
+    frames: Vec<(Frame, Arc<OutcomeSum>)>,
     /// Connections that took every frame.
     whole: u64,
     /// What else became of each frame.
@@ -280,7 +280,7 @@ impl FrameBatch {
         Self {
             audience: job.audience,
             except: job.except,
-            frames: vec![(job.frame, job.tally)],
+            frames: vec![(job.frame, job.sum)],
             whole: 0,
             failed: Vec::new(),
             plain: OnceCell::new(),
@@ -293,7 +293,7 @@ impl FrameBatch {
     }
 
     fn add(&mut self, job: BroadcastJob) {
-        self.frames.push((job.frame, job.tally));
+        self.frames.push((job.frame, job.sum));
     }
 
     pub(super) fn frames(&self) -> impl Iterator<Item = &Frame> {
@@ -354,10 +354,10 @@ impl FrameBatch {
 
     /// Tells each frame's tally what became of it.
     fn end(self) {
-        for (i, (_, tally)) in self.frames.iter().enumerate() {
+        for (i, (_, sum)) in self.frames.iter().enumerate() {
             let mut part = self.failed.get(i).copied().unwrap_or_default();
             part.delivered += self.whole;
-            tally.end_part(part);
+            sum.add_part(part);
         }
     }
 }

@@ -51,7 +51,7 @@ pub use self::{
     except::Except,
     handle::{Connection, JoinError},
 };
-use crate::{CloseReason, Config, ConfigError, Reached, Receipt, receipt::Tally};
+use crate::{CloseReason, Config, ConfigError, Reached, Receipt, receipt::OutcomeSum};
 
 /// The connections of this node. Cheap to clone; all clones are the same hub.
 ///
@@ -295,8 +295,8 @@ impl Hub {
         if queues.is_empty() {
             return Receipt::decided(reached);
         }
-        let (tally, receipt) = Tally::new(queues.len(), reached);
-        queue_all(queues, except, frame, &tally);
+        let (sum, receipt) = OutcomeSum::new(queues.len(), reached);
+        queue_all(queues, except, frame, &sum);
         receipt
     }
 
@@ -307,14 +307,14 @@ impl Hub {
         scope: Scope<'_>,
         except: Option<&ExcludedIds>,
         frame: &Frame,
-        then: impl FnOnce(Reached) + Send + 'static,
+        callback: impl FnOnce(Reached) + Send + 'static,
     ) {
         let (reached, queues) = self.send_inline_or_queue(scope, except, frame);
         if queues.is_empty() {
-            return then(reached);
+            return callback(reached);
         }
-        let tally = Tally::then(queues.len(), reached, Box::new(then));
-        queue_all(queues, except, frame, &tally);
+        let sum = OutcomeSum::with_callback(queues.len(), reached, Box::new(callback));
+        queue_all(queues, except, frame, &sum);
     }
 
     /// Delivers to the shards where few are; the others' queues, with their audiences.
@@ -343,14 +343,14 @@ fn queue_all(
     queues: Vec<(&ShardQueue, Audience)>,
     except: Option<&ExcludedIds>,
     frame: &Frame,
-    tally: &Arc<Tally>,
+    sum: &Arc<OutcomeSum>,
 ) {
     for (queue, audience) in queues {
         queue.queue_broadcast(BroadcastJob {
             audience,
             except: except.cloned(),
             frame: frame.clone(),
-            tally: Arc::clone(tally),
+            sum: Arc::clone(sum),
         });
     }
 }

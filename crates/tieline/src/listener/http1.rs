@@ -15,8 +15,8 @@ use tokio_util::sync::CancellationToken;
 
 #[cfg(feature = "tls")]
 use super::Tls;
-use super::{Body, HttpService, Patient, arrival};
-use crate::{Config, upgrade::Accepted};
+use super::{AcceptInfo, Body, HttpService, WriteTimeout, arrival};
+use crate::Config;
 
 /// How connections are served before an upgrade.
 #[derive(Debug, Clone)]
@@ -72,7 +72,7 @@ impl Server {
         service: impl HttpService,
         stop: CancellationToken,
     ) {
-        let accepted = Accepted {
+        let accept_info = AcceptInfo {
             remote_addr,
             at: Instant::now(),
             arrived: arrival::of(&tcp),
@@ -80,33 +80,33 @@ impl Server {
         let _ = tcp.set_nodelay(true);
         #[cfg(feature = "tls")]
         if let Some(tls) = &self.tls {
-            let deadline = accepted.at + self.handshake_timeout;
+            let deadline = accept_info.at + self.handshake_timeout;
             match tokio::time::timeout_at(deadline, tls.accept(tcp)).await {
-                Ok(Ok(stream)) => self.serve_stream(stream, accepted, service, stop).await,
+                Ok(Ok(stream)) => self.serve_stream(stream, accept_info, service, stop).await,
                 Ok(Err(error)) => tracing::debug!(%remote_addr, %error, "TLS handshake failed"),
                 Err(_) => tracing::debug!(%remote_addr, "TLS handshake took too long"),
             }
             return;
         }
-        self.serve_stream(tcp, accepted, service, stop).await;
+        self.serve_stream(tcp, accept_info, service, stop).await;
     }
 
     async fn serve_stream(
         &self,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        accepted: Accepted,
+        accept_info: AcceptInfo,
         service: impl HttpService,
         stop: CancellationToken,
     ) {
         let mut first = true;
         let mut service = service;
         let service = service_with(move |mut request: Request<Body>| {
-            let mut accepted = accepted;
+            let mut accept_info = accept_info;
             if !std::mem::take(&mut first) {
-                accepted.at = Instant::now();
-                accepted.arrived = accepted.at;
+                accept_info.at = Instant::now();
+                accept_info.arrived = accept_info.at;
             }
-            request.extensions_mut().insert(accepted);
+            request.extensions_mut().insert(accept_info);
             service.call(request)
         });
         let connection = http1::Builder::new()
@@ -115,7 +115,7 @@ impl Server {
             .max_headers(self.header_fields)
             .max_buf_size(self.header_size)
             .serve_connection(
-                TokioIo::new(Patient::new(stream, self.handshake_timeout)),
+                TokioIo::new(WriteTimeout::new(stream, self.handshake_timeout)),
                 service,
             )
             .with_upgrades();
@@ -128,7 +128,7 @@ impl Server {
             }
         };
         if let Err(error) = ended {
-            tracing::debug!(peer = %accepted.remote_addr, %error, "HTTP connection ended");
+            tracing::debug!(peer = %accept_info.remote_addr, %error, "HTTP connection ended");
         }
     }
 }

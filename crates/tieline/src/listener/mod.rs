@@ -4,13 +4,14 @@
 //! [`HttpService`]. Invariants: an error of `accept` never ends the loop; a connection that
 //! sends no complete request within the handshake timeout is closed.
 
+mod accept_info;
 mod arrival;
 mod body;
 mod http1;
-mod patient;
 mod service;
 #[cfg(feature = "tls")]
 mod tls;
+mod write_timeout;
 
 use std::{io, net::SocketAddr, pin::pin, time::Duration};
 
@@ -21,9 +22,9 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::http1::Server;
-pub(crate) use self::patient::Patient;
 #[cfg(feature = "tls")]
 pub use self::tls::{Tls, TlsError};
+pub(crate) use self::{accept_info::AcceptInfo, write_timeout::WriteTimeout};
 pub use self::{
     body::{Body, BodyError},
     service::HttpService,
@@ -136,7 +137,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 async fn accept(tcp: &TcpListener, warned: &mut Option<Instant>) -> (TcpStream, SocketAddr) {
     loop {
         match tcp.accept().await {
-            Ok(accepted) => return accepted,
+            Ok(accept_info) => return accept_info,
             // The peer gave up while it waited: the next one may be fine.
             Err(e) if is_of_peer(&e) => {}
             Err(error) => {

@@ -22,8 +22,9 @@ pub use self::{drain::Drained, service::NodeService};
 #[cfg(feature = "cluster")]
 use crate::Cluster;
 use crate::{
-    Accept, Handler, HttpService, Hub, Listener, Refusal, UpgradeRequest, connection::Session,
-    hub::ConnectionGuard, upgrade::detach,
+    Accept, Handler, HttpService, Hub, Listener, Refusal, UpgradeRequest,
+    connection::{ConnectionTask, detach},
+    hub::ConnectionGuard,
 };
 
 /// One process that holds connections. Cheap to clone; all clones are the same node.
@@ -173,7 +174,7 @@ impl<H: Handler> Node<H> {
             match tokio::time::timeout_at(deadline, on_upgrade).await {
                 Ok(Ok(upgraded)) => {
                     let parts = detach(upgraded);
-                    let session = Session::new(handler, guard, state, inflate, parts);
+                    let session = ConnectionTask::new(handler, guard, state, inflate, parts);
                     tasks.spawn(session.run());
                 }
                 Ok(Err(error)) => tracing::debug!(%error, "the client left during the upgrade"),

@@ -6,7 +6,6 @@
 
 mod claim;
 mod decision;
-mod detach;
 mod origin;
 mod request;
 
@@ -17,7 +16,6 @@ use hyper::upgrade::OnUpgrade;
 use tieline_websocket::handshake::HandshakeError;
 use tokio::time::Instant;
 
-pub(crate) use self::detach::detach;
 pub use self::{
     decision::{Accept, FinalMessage, Refusal},
     request::UpgradeRequest,
@@ -26,19 +24,10 @@ use crate::{
     ClientId, Config, Handler, Hub, Node,
     hub::{ConnectionGuard, ConnectionInfo, ConnectionOptions, RegisterError},
     id,
+    listener::AcceptInfo,
 };
 
 const DRAINING: &str = "the node is draining; connect again\n";
-
-/// What the listener knows of a request; it travels as a request extension.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Accepted {
-    pub(crate) remote_addr: SocketAddr,
-    /// When the handshake began: the accept, or a later request on the same HTTP connection.
-    pub(crate) at: Instant,
-    /// When the client's bytes came, which may be long before the accept.
-    pub(crate) arrived: Instant,
-}
 
 /// A checked upgrade request that waits for the application's decision.
 ///
@@ -55,8 +44,8 @@ pub struct Upgrade {
 impl Upgrade {
     /// Checks a request. Takes the HTTP server's upgrade out of the request's extensions.
     pub fn from_parts(parts: &mut Parts) -> Result<Self, Refusal> {
-        let accepted = parts.extensions.get::<Accepted>().copied();
-        let remote_addr = accepted
+        let accept_info = parts.extensions.get::<AcceptInfo>().copied();
+        let remote_addr = accept_info
             .map(|a| a.remote_addr)
             .or_else(|| connect_info_addr(parts));
         let request = UpgradeRequest::new(parts, remote_addr)?;
@@ -70,8 +59,8 @@ impl Upgrade {
         Ok(Self {
             request,
             socket,
-            begun: accepted.map_or(now, |a| a.at),
-            arrived: accepted.map_or(now, |a| a.arrived),
+            begun: accept_info.map_or(now, |a| a.at),
+            arrived: accept_info.map_or(now, |a| a.arrived),
         })
     }
 

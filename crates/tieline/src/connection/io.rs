@@ -9,18 +9,18 @@ use std::{
 
 use tokio::time::{Instant, Sleep};
 
-use super::stream::Stream;
-use crate::{hub::ConnectionInner, scratch::Chunk};
+use super::{read_buffer::ReadBuffer, stream::Stream};
+use crate::hub::ConnectionInner;
 
 /// The task's end of the socket, and the deadline of its close.
-pub(super) struct Wire {
+pub(super) struct ConnectionIo {
     stream: Stream,
     /// Set once a close has been noticed: no timer is held before.
     deadline: Option<Pin<Box<Sleep>>>,
 }
 
 /// What happened on the wire.
-pub(super) enum Event {
+pub(super) enum IoEvent {
     /// Bytes came; they are in the chunk.
     Read,
     /// A close was begun on our side; said once.
@@ -31,7 +31,7 @@ pub(super) enum Event {
     Deadline,
 }
 
-impl Wire {
+impl ConnectionIo {
     pub(super) fn new(stream: Stream) -> Self {
         Self {
             stream,
@@ -44,23 +44,23 @@ impl Wire {
         &mut self,
         cx: &mut Context<'_>,
         conn: &ConnectionInner,
-        chunk: &mut Chunk,
-    ) -> Poll<Event> {
+        buffer: &mut ReadBuffer,
+    ) -> Poll<IoEvent> {
         self.poll_writes(cx, conn);
         let noticed = self.deadline.is_some();
         if self.poll_deadline(cx, conn).is_ready() || conn.is_aborted() {
-            return Poll::Ready(Event::Deadline);
+            return Poll::Ready(IoEvent::Deadline);
         }
         if conn.is_closing() && !noticed {
-            return Poll::Ready(Event::Closing);
+            return Poll::Ready(IoEvent::Closing);
         }
-        let read = chunk.read(|space| self.stream.poll_read(cx, space));
+        let read = buffer.read(|space| self.stream.poll_read(cx, space));
         read.map(|read| match read {
-            Ok(0) => Event::End(io::ErrorKind::UnexpectedEof),
-            Err(e) => Event::End(e.kind()),
+            Ok(0) => IoEvent::End(io::ErrorKind::UnexpectedEof),
+            Err(e) => IoEvent::End(e.kind()),
             Ok(_) => {
                 conn.record_activity();
-                Event::Read
+                IoEvent::Read
             }
         })
     }
@@ -119,8 +119,8 @@ impl Wire {
     /// reset may destroy the close frame before the peer has read it (RFC 9293, 3.10.7.4; RFC 6455,
     /// 7.1.1).
     pub(super) async fn linger(&mut self, conn: &ConnectionInner) {
-        let mut unread = Chunk::default();
-        while let Event::Read | Event::Closing =
+        let mut unread = ReadBuffer::default();
+        while let IoEvent::Read | IoEvent::Closing =
             poll_fn(|cx| self.poll_next(cx, conn, &mut unread)).await
         {}
     }

@@ -9,19 +9,20 @@ use tokio::{
 #[cfg(feature = "tls")]
 use tokio_rustls::server::TlsStream;
 
-use crate::{connection::Stream, listener::Patient, scratch::Chunk};
+use super::{read_buffer::ReadBuffer, stream::Stream};
+use crate::listener::WriteTimeout;
 
 /// Takes the socket and what was read beyond the request, so that the HTTP server's buffers go.
 ///
 /// Our own listener serves TCP and TLS, `axum::serve` TCP behind hyper-util's wrapper. Any other stream
 /// stays behind hyper's.
-pub(crate) fn detach(upgraded: Upgraded) -> (Stream, Option<OwnedWriteHalf>, Chunk) {
-    let upgraded = match upgraded.downcast::<TokioIo<Patient<TcpStream>>>() {
+pub(crate) fn detach(upgraded: Upgraded) -> (Stream, Option<OwnedWriteHalf>, ReadBuffer) {
+    let upgraded = match upgraded.downcast::<TokioIo<WriteTimeout<TcpStream>>>() {
         Ok(parts) => return tcp(parts.io.into_inner().into_inner(), &parts.read_buf),
         Err(upgraded) => upgraded,
     };
     #[cfg(feature = "tls")]
-    let upgraded = match upgraded.downcast::<TokioIo<Patient<TlsStream<TcpStream>>>>() {
+    let upgraded = match upgraded.downcast::<TokioIo<WriteTimeout<TlsStream<TcpStream>>>>() {
         Ok(parts) => return other(parts.io.into_inner().into_inner(), &parts.read_buf),
         Err(upgraded) => upgraded,
     };
@@ -34,12 +35,12 @@ pub(crate) fn detach(upgraded: Upgraded) -> (Stream, Option<OwnedWriteHalf>, Chu
 fn other(
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
     early: &[u8],
-) -> (Stream, Option<OwnedWriteHalf>, Chunk) {
+) -> (Stream, Option<OwnedWriteHalf>, ReadBuffer) {
     let (stream, writer) = Stream::other(stream);
-    (stream, writer, Chunk::copy_of(early))
+    (stream, writer, ReadBuffer::copy_of(early))
 }
 
-fn tcp(socket: TcpStream, early: &[u8]) -> (Stream, Option<OwnedWriteHalf>, Chunk) {
+fn tcp(socket: TcpStream, early: &[u8]) -> (Stream, Option<OwnedWriteHalf>, ReadBuffer) {
     let (stream, writer) = Stream::tcp(socket);
-    (stream, writer, Chunk::copy_of(early))
+    (stream, writer, ReadBuffer::copy_of(early))
 }

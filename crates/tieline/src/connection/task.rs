@@ -16,32 +16,32 @@ use tieline_websocket::{Action, Message, Protocol, ProtocolError};
 use tokio::net::tcp::OwnedWriteHalf;
 
 use super::{
-    callback::{Call, Called, call},
+    callback::{CallbackFuture, CallbackOutcome, call},
+    io::{ConnectionIo, IoEvent},
+    read_buffer::ReadBuffer,
     stream::Stream,
-    wire::{Event, Wire},
 };
 use crate::{
     CloseReason, Handler,
     handler::ConnectionError,
     hub::{ConnectionGuard, ConnectionInner, Cork},
-    scratch::Chunk,
 };
 
 /// Frames and reads of one client after which others have their turn, some 0.1 ms; where bytes are
 /// left that would have to be copied, it ends with them, or after twice as many.
-const TURN: u8 = 128;
+const YIELD_AFTER: u8 = 128;
 
 /// A connection and its application, from the upgrade to `on_disconnect`.
-pub(crate) struct Session<H: Handler> {
+pub(crate) struct ConnectionTask<H: Handler> {
     handler: Arc<H>,
     guard: ConnectionGuard,
     state: H::State,
     protocol: Protocol,
-    wire: Wire,
-    chunk: Chunk,
+    io: ConnectionIo,
+    buffer: ReadBuffer,
     /// Frames and reads since others had their turn. Here and this small, it fills a gap of the
     /// structure; as a variable of the task it was measured at 260 bytes a connection.
-    taken: u8,
+    handled: u8,
 }
 
 /// How the conversation goes on.
@@ -61,14 +61,14 @@ enum Decoded {
     Other(Flow),
 }
 
-impl<H: Handler> Session<H> {
+impl<H: Handler> ConnectionTask<H> {
     /// A session on a detached stream; `early` is what the client sent with its upgrade request.
     pub(crate) fn new(
         handler: Arc<H>,
         guard: ConnectionGuard,
         state: H::State,
         inflate: bool,
-        (stream, write_half, early): (Stream, Option<OwnedWriteHalf>, Chunk),
+        (stream, write_half, early): (Stream, Option<OwnedWriteHalf>, ReadBuffer),
     ) -> Self {
         guard.connection().inner().attach(write_half);
         Self {
@@ -76,9 +76,9 @@ impl<H: Handler> Session<H> {
             guard,
             state,
             protocol: Protocol::new(inflate),
-            wire: Wire::new(stream),
-            chunk: early,
-            taken: 0,
+            io: ConnectionIo::new(stream),
+            buffer: early,
+            handled: 0,
         }
     }
 
@@ -88,25 +88,25 @@ impl<H: Handler> Session<H> {
         let task = async move {
             let mut flow = Box::pin(self.open()).await;
             while let Flow::Continue = flow {
-                if self.turn_is_over() {
-                    self.chunk.park();
+                if self.yield_is_due() {
+                    self.buffer.detach();
                     tokio::task::yield_now().await;
                 }
                 flow = match self.decode() {
                     Some(Decoded::Message(message)) => {
-                        let called = self.handle(message).await;
-                        match called {
-                            Called::Done => self.go_on(),
-                            called => Box::pin(self.called(called)).await,
+                        let outcome = self.handle(message).await;
+                        match outcome {
+                            CallbackOutcome::Done => self.proceed(),
+                            outcome => Box::pin(self.on_outcome(outcome)).await,
                         }
                     }
                     Some(Decoded::Failed(error)) => Box::pin(self.fail(error)).await,
                     Some(Decoded::Other(flow)) => flow,
                     None => match self.next_event().await {
-                        Event::Read => Flow::Continue,
-                        Event::Closing => self.go_on(),
-                        Event::End(kind) => Box::pin(self.lose(kind)).await,
-                        Event::Deadline => Flow::End,
+                        IoEvent::Read => Flow::Continue,
+                        IoEvent::Closing => self.proceed(),
+                        IoEvent::End(kind) => Box::pin(self.on_io_end(kind)).await,
+                        IoEvent::Deadline => Flow::End,
                     },
                 };
             }
@@ -115,9 +115,9 @@ impl<H: Handler> Session<H> {
         Corked { task }
     }
 
-    fn turn_is_over(&mut self) -> bool {
-        let over = self.taken >= TURN && self.chunk.is_empty() || self.taken == u8::MAX;
-        self.taken = if over { 0 } else { self.taken + 1 };
+    fn yield_is_due(&mut self) -> bool {
+        let over = self.handled >= YIELD_AFTER && self.buffer.is_empty() || self.handled == u8::MAX;
+        self.handled = if over { 0 } else { self.handled + 1 };
         over
     }
 
@@ -130,32 +130,32 @@ impl<H: Handler> Session<H> {
         })
         .await;
         let (handler, state) = (&self.handler, &mut self.state);
-        let called = call(&mut self.wire, connection.inner(), &mut self.chunk, || {
+        let outcome = call(&mut self.io, connection.inner(), &mut self.buffer, || {
             handler.on_connect(connection, state)
         })
         .await;
-        self.called(called).await
+        self.on_outcome(outcome).await
     }
 
     /// `on_message`.
-    fn handle(&mut self, message: Message) -> Call<'_, impl Future<Output = ()> + Send> {
+    fn handle(&mut self, message: Message) -> CallbackFuture<'_, impl Future<Output = ()> + Send> {
         let connection = self.guard.connection();
         let (handler, state) = (&self.handler, &mut self.state);
-        call(&mut self.wire, connection.inner(), &mut self.chunk, || {
+        call(&mut self.io, connection.inner(), &mut self.buffer, || {
             handler.on_message(connection, state, message)
         })
     }
 
     /// Waits for the wire: more bytes, or the end.
-    fn next_event(&mut self) -> impl Future<Output = Event> + Send {
+    fn next_event(&mut self) -> impl Future<Output = IoEvent> + Send {
         poll_fn(|cx| {
             let conn = self.guard.connection().inner();
-            let event = self.wire.poll_next(cx, conn, &mut self.chunk);
+            let event = self.io.poll_next(cx, conn, &mut self.buffer);
             if event.is_pending() {
                 // Others have their turn now. Counted on, the turn would end amid the next messages, and
                 // those of one read would leave in two: two groups that then follow each other for ever
                 // halved the rate of broadcasts with 16 under way.
-                self.taken = 0;
+                self.handled = 0;
             }
             event
         })
@@ -163,14 +163,14 @@ impl<H: Handler> Session<H> {
 
     /// Takes the next thing out of the chunk; `None` once it is empty.
     fn decode(&mut self) -> Option<Decoded> {
-        if self.chunk.is_empty() {
+        if self.buffer.is_empty() {
             return None;
         }
         let conn = self.guard.connection().inner();
         let received = self
             .protocol
-            .receive(&conn.context().limits, self.chunk.rest());
-        self.chunk.advance(received.consumed);
+            .receive(&conn.context().limits, self.buffer.rest());
+        self.buffer.advance(received.consumed);
         if let Some(pong) = self.protocol.take_pong() {
             conn.pong(pong);
         }
@@ -191,38 +191,38 @@ impl<H: Handler> Session<H> {
     }
 
     /// Goes on, without the handler where a close has begun.
-    fn go_on(&mut self) -> Flow {
+    fn proceed(&mut self) -> Flow {
         if self.inner().is_close_requested() {
-            self.stop_hearing();
+            self.ignore_input();
         }
         Flow::Continue
     }
 
     /// We close: what the client still sends is not for the handler.
-    fn stop_hearing(&mut self) {
+    fn ignore_input(&mut self) {
         self.guard.unregister();
         // The close frame itself is in the outbox already, behind what was sent before it.
         let _ = self.protocol.close(None);
     }
 
-    async fn called(&mut self, called: Called) -> Flow {
-        match called {
-            Called::Done => self.go_on(),
-            Called::Dropped => Flow::End,
-            Called::Panicked => {
+    async fn on_outcome(&mut self, outcome: CallbackOutcome) -> Flow {
+        match outcome {
+            CallbackOutcome::Done => self.proceed(),
+            CallbackOutcome::Dropped => Flow::End,
+            CallbackOutcome::Panicked => {
                 self.inner().close(CloseReason::Panic);
-                self.tell(ConnectionError::Panic).await;
-                self.go_on()
+                self.report_error(ConnectionError::Panic).await;
+                self.proceed()
             }
         }
     }
 
     async fn fail(&mut self, error: ProtocolError) -> Flow {
-        self.tell(ConnectionError::Protocol(error)).await;
+        self.report_error(ConnectionError::Protocol(error)).await;
         Flow::Linger
     }
 
-    async fn lose(&mut self, kind: io::ErrorKind) -> Flow {
+    async fn on_io_end(&mut self, kind: io::ErrorKind) -> Flow {
         let reason = CloseReason::Lost(kind);
         if kind == io::ErrorKind::UnexpectedEof {
             // Many clients leave so. Its other half may still read what waits.
@@ -232,16 +232,16 @@ impl<H: Handler> Session<H> {
         let closing = self.inner().is_closing();
         self.inner().abort(reason);
         if !closing {
-            self.tell(ConnectionError::Io(kind)).await;
+            self.report_error(ConnectionError::Io(kind)).await;
         }
         Flow::End
     }
 
-    async fn tell(&mut self, error: ConnectionError) {
+    async fn report_error(&mut self, error: ConnectionError) {
         let connection = self.guard.connection();
         let (handler, state) = (&self.handler, &mut self.state);
-        let mut nothing = Chunk::default();
-        call(&mut self.wire, connection.inner(), &mut nothing, || {
+        let mut nothing = ReadBuffer::default();
+        call(&mut self.io, connection.inner(), &mut nothing, || {
             handler.on_error(connection, state, error)
         })
         .await;
@@ -252,20 +252,20 @@ impl<H: Handler> Session<H> {
         self.guard.unregister();
         let connection = self.guard.connection();
         let conn = connection.inner();
-        let finished = self.wire.finish(conn).await;
+        let finished = self.io.finish(conn).await;
 
         let reason = conn.reason();
         let reason = reason.unwrap_or(CloseReason::Lost(io::ErrorKind::UnexpectedEof));
         tracing::debug!(id = %connection.id(), %reason, "connection ended");
-        self.wire.extend_deadline(conn);
+        self.io.extend_deadline(conn);
         let (handler, state) = (&self.handler, &mut self.state);
-        let mut nothing = Chunk::default();
-        call(&mut self.wire, conn, &mut nothing, || {
+        let mut nothing = ReadBuffer::default();
+        call(&mut self.io, conn, &mut nothing, || {
             handler.on_disconnect(connection, state, reason)
         })
         .await;
         if finished && linger {
-            self.wire.linger(conn).await;
+            self.io.linger(conn).await;
         }
     }
 

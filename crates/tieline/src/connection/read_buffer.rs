@@ -1,7 +1,7 @@
 //! Read buffers that belong to threads, not to connections.
 //!
 //! Owns one buffer per thread. A connection takes it to read and gives it back before it waits, so
-//! that an idle connection owns no buffer. Invariant: what a [`Chunk`] holds when its connection has
+//! that an idle connection owns no buffer. Invariant: what a [`ReadBuffer`] holds when its connection has
 //! to wait is the connection's own copy.
 
 use std::{cell::Cell, task::Poll};
@@ -15,7 +15,7 @@ thread_local! {
 
 /// The bytes of one read, not yet decoded; empty while the connection waits for more.
 #[derive(Debug, Default)]
-pub(crate) struct Chunk {
+pub(crate) struct ReadBuffer {
     /// The thread's buffer, or a copy of what was left of it.
     bytes: Option<Box<[u8]>>,
     start: u32,
@@ -24,7 +24,7 @@ pub(crate) struct Chunk {
     borrowed: bool,
 }
 
-impl Chunk {
+impl ReadBuffer {
     /// A chunk of bytes that were read elsewhere.
     pub(crate) fn copy_of(bytes: &[u8]) -> Self {
         Self {
@@ -70,7 +70,7 @@ impl Chunk {
         self.start == self.end
     }
 
-    /// Says how much of [`Chunk::rest`] was decoded. When nothing is left, the buffer goes back.
+    /// Says how much of [`ReadBuffer::rest`] was decoded. When nothing is left, the buffer goes back.
     pub(crate) fn advance(&mut self, n: usize) {
         self.start += offset(n);
         if self.is_empty() {
@@ -79,7 +79,7 @@ impl Chunk {
     }
 
     /// Prepares for a wait: keeps a copy of what is left, and gives the thread its buffer back.
-    pub(crate) fn park(&mut self) {
+    pub(crate) fn detach(&mut self) {
         if self.borrowed {
             let copy = Self::copy_of(self.rest());
             *self = copy;
@@ -96,7 +96,7 @@ fn offset(n: usize) -> u32 {
     u32::try_from(n).expect("a chunk is one read, or what came with a request")
 }
 
-impl Drop for Chunk {
+impl Drop for ReadBuffer {
     fn drop(&mut self) {
         if self.borrowed {
             SPARE.set(self.bytes.take());
@@ -108,9 +108,9 @@ impl Drop for Chunk {
 mod tests {
     use super::*;
 
-    fn read(chunk: &mut Chunk, text: &[u8]) -> usize {
+    fn read(buffer: &mut ReadBuffer, text: &[u8]) -> usize {
         let mut address = 0;
-        let polled = chunk.read(|space| {
+        let polled = buffer.read(|space| {
             address = space.as_ptr().addr();
             space[..text.len()].copy_from_slice(text);
             Poll::Ready(Ok::<_, ()>(text.len()))
@@ -120,32 +120,32 @@ mod tests {
     }
 
     #[test]
-    fn a_parked_chunk_keeps_its_rest_and_returns_the_buffer() {
-        let (mut chunk, mut other) = (Chunk::default(), Chunk::default());
-        let buffer = read(&mut chunk, b"hello");
-        chunk.advance(2);
-        chunk.park();
-        assert_eq!(read(&mut other, b"world"), buffer);
-        assert_eq!(chunk.rest(), b"llo");
+    fn a_detached_buffer_keeps_its_rest_and_returns_that_of_the_thread() {
+        let (mut buffer, mut other) = (ReadBuffer::default(), ReadBuffer::default());
+        let address = read(&mut buffer, b"hello");
+        buffer.advance(2);
+        buffer.detach();
+        assert_eq!(read(&mut other, b"world"), address);
+        assert_eq!(buffer.rest(), b"llo");
     }
 
     #[test]
-    fn a_decoded_chunk_returns_the_buffer() {
-        let (mut chunk, mut other) = (Chunk::default(), Chunk::default());
-        let buffer = read(&mut chunk, b"hello");
-        chunk.advance(5);
-        assert_eq!(read(&mut other, b"world"), buffer);
-        assert!(chunk.bytes.is_none());
+    fn a_decoded_buffer_returns_that_of_the_thread() {
+        let (mut buffer, mut other) = (ReadBuffer::default(), ReadBuffer::default());
+        let address = read(&mut buffer, b"hello");
+        buffer.advance(5);
+        assert_eq!(read(&mut other, b"world"), address);
+        assert!(buffer.bytes.is_none());
     }
 
     #[test]
     fn nothing_read_keeps_no_buffer() {
-        let mut chunk = Chunk::default();
+        let mut buffer = ReadBuffer::default();
         assert!(
-            chunk
+            buffer
                 .read(|_| Poll::<Result<usize, ()>>::Pending)
                 .is_pending()
         );
-        assert!(chunk.bytes.is_none() && chunk.is_empty());
+        assert!(buffer.bytes.is_none() && buffer.is_empty());
     }
 }
