@@ -76,7 +76,7 @@
 //! | `Cluster` | many nodes as one: reaches any client from any node |
 //! | `ClusterConfig`, `PeerSecurity` | how a node takes part, and how nodes know each other |
 //! | `registry::Registry` | where the cluster remembers which client is on which node: `MemoryRegistry`, `RedisRegistry`, `EtcdRegistry`, or your own |
-//! | `Summary`, `Presence`, `Membership`, `Listed` | what became of messages to many, and of questions, across nodes |
+//! | `Summary`, `OnlineStatus`, `Membership`, `Listed` | what became of messages to many, and of questions, across nodes |
 //!
 //! # Features
 //!
@@ -137,7 +137,7 @@ pub use self::{
 pub use self::{
     cluster::{
         Cluster, ClusterConfig, ClusterError, ClusterExcept, Listed, Membership, NodeReached,
-        PeerStatus, Presence, Summary,
+        OnlineStatus, PeerStatus, Summary,
     },
     link::{PeerSecurity, PeerTls, SecurityError},
 };

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tieline::{CloseReason, Cluster, Connection, Summary};
 
 pub(crate) use self::nodes::Nodes;
-use self::presence::Presence;
+use self::presence::OnlineStatus;
 use crate::webpubsub::{Event, EventError, Events, Payload, send_to_group, send_to_user, user_of};
 
 /// The group that the page's visitors are in.
@@ -20,14 +20,14 @@ const LOBBY: &str = "lobby";
 /// The chat's event handler.
 pub(crate) struct Chat {
     cluster: Cluster,
-    presence: Presence,
+    presence: OnlineStatus,
 }
 
 impl Chat {
     /// The chat of a node. Tells its visitors who is online on any node, until it is dropped.
     pub(crate) fn start(cluster: Cluster, nodes: Nodes) -> Self {
         Self {
-            presence: Presence::start(cluster.clone(), nodes),
+            presence: OnlineStatus::start(cluster.clone(), nodes),
             cluster,
         }
     }

@@ -33,7 +33,7 @@ const PRESENCE_PAUSE: Duration = Duration::from_millis(100);
 const POLL: Duration = Duration::from_secs(1);
 
 /// Who is online. Its task ends with this value.
-pub(super) struct Presence {
+pub(super) struct OnlineStatus {
     shared: Arc<Shared>,
     _task: JoinSet<()>,
 }
@@ -58,7 +58,7 @@ struct Online {
     nodes: BTreeMap<String, Vec<String>>,
 }
 
-impl Presence {
+impl OnlineStatus {
     pub(super) fn start(cluster: Cluster, nodes: Nodes) -> Self {
         let shared = Arc::new(Shared {
             cluster,

@@ -34,7 +34,7 @@ pub(super) async fn start(
     url: Option<&RegistryUrl>,
 ) -> anyhow::Result<Cluster> {
     let Some(registry) = registry else {
-        return Ok(Cluster::alone(hub));
+        return Ok(Cluster::single_node(hub));
     };
     let cluster = Cluster::start(hub, registry, config).await;
     let cluster = cluster.map_err(|error| match (error, url) {

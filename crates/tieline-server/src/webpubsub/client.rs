@@ -127,7 +127,7 @@ impl<E: Events> WebPubSub<E> {
             name: "BadRequest",
             message: error.to_string(),
         })?;
-        if !self.cluster.announced().await {
+        if !self.cluster.synced().await {
             tracing::debug!(group, "a node does not know of a group's member yet");
         }
         Ok(())

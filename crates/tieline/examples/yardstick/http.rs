@@ -9,7 +9,7 @@ use axum::{
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tieline::{Accept, ClientId, Node, Presence, Refusal, StatusCode, Upgrade};
+use tieline::{Accept, ClientId, Node, OnlineStatus, Refusal, StatusCode, Upgrade};
 
 use super::commands::{Mode, Yardstick};
 
@@ -67,7 +67,9 @@ async fn emit(State(node): Served, Query(to): Query<ToOne>) -> Json<Value> {
 
 async fn online(State(node): Served, Query(who): Query<ToOne>) -> Json<Value> {
     let presence = node.handler().cluster.online([who.id]).await[0];
-    Json(json!({ "online": presence == Presence::Online, "known": presence != Presence::Unknown }))
+    Json(
+        json!({ "online": presence == OnlineStatus::Online, "known": presence != OnlineStatus::Unknown }),
+    )
 }
 
 async fn broadcast(State(node): Served, Query(to): Query<ToAll>) -> Json<Value> {

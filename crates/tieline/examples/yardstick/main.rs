@@ -25,7 +25,7 @@ use self::{commands::Yardstick, options::Options};
 async fn serve(options: Options) -> anyhow::Result<()> {
     let hub = Hub::new(options.config())?;
     let cluster = match &options.registry {
-        None => Cluster::alone(hub),
+        None => Cluster::single_node(hub),
         Some(url) => {
             let registry = tieline::registry::connect(url, &options.prefix).await?;
             Cluster::start(hub, registry, options.cluster()).await?

@@ -1,26 +1,26 @@
 //! Many nodes as one: reach any client, wherever it is.
 //!
-//! Owns the way of a message to the node that has its receiver: `one` (a client: cached route, else the
+//! Owns the way of a message to the node that has its receiver: `msg` (a client: cached route, else the
 //! registry, following it while it moves), `many` (a user, a group, everyone: one message for each
-//! node), `line` (the order of calls while routes are looked up), `peers` (the links), `receive` (what
+//! node), `ordering` (the order of calls while routes are looked up), `peers` (the links), `receive` (what
 //! peers ask of this node), `listing` (lists over all nodes), `life` (start, watch, end). Must not know
 //! sockets, handlers or HTTP. Invariants: every receipt is decided; what is answered `Unreachable` or
 //! `Offline` was not delivered; nothing is sent twice.
 
 mod advertise;
 mod config;
-mod foreign;
-mod life;
-mod line;
+mod inbound;
+mod legacy_discovery;
+mod lifecycle;
 mod listing;
-mod many;
-mod one;
+mod lookup;
+mod multicast;
+mod ordering;
 mod peers;
-mod receive;
+mod pending;
 mod routes;
 mod summary;
-mod ticket;
-mod way;
+mod unicast;
 
 use std::{
     fmt,
@@ -40,14 +40,14 @@ use uuid::Uuid;
 pub use self::{
     config::{ClusterConfig, ClusterError},
     peers::PeerStatus,
-    summary::{Listed, Membership, NodeReached, Presence, Summary},
+    summary::{Listed, Membership, NodeReached, OnlineStatus, Summary},
 };
 use self::{
-    line::Line,
-    many::{Many, Whom},
-    one::{Deed, Found, One, Performed, Reply, Route},
+    multicast::{Multicast, OwnedScope},
+    ordering::OrderingQueue,
     peers::Peers,
     routes::Routes,
+    unicast::{Applied, ClientOp, LookupResult, OutcomeSender, Route, Unicast},
 };
 use crate::{
     Delivery, Hub, Receipt,
@@ -81,15 +81,15 @@ pub(crate) struct Inner {
     process: Uuid,
     /// Where peers reach this node; `None` for a backend.
     address: Option<Arc<str>>,
-    settings: Arc<link::Settings>,
+    settings: Arc<link::LinkConfig>,
     peers: Peers,
     routes: Routes<Route>,
-    line: Line<Box<One>, Many, Found>,
+    ordering: OrderingQueue<Box<Unicast>, Multicast, LookupResult>,
     interest: Arc<link::Interest>,
     /// Addresses of foreign nodes, as they were found last.
     foreign: Mutex<Vec<Arc<str>>>,
     claims: OnceLock<NodeClaims>,
-    port: OnceLock<link::Port>,
+    port: OnceLock<link::PeerServer>,
     /// Whether the registry answered when it was asked last.
     registry_answers: AtomicBool,
     /// A look-up was not answered.
@@ -103,7 +103,7 @@ impl Cluster {
     /// Sends to the client with this id, wherever it is.
     pub fn emit(&self, id: &str, frame: impl Into<Frame>) -> Receipt {
         let frame = frame.into();
-        if !self.inner.line.waits(id)
+        if !self.inner.ordering.is_waiting_for(id)
             && let Some(member) = self.inner.here(id)
         {
             let mut receipt = self.inner.hub.emit_to(&member, frame.clone());
@@ -114,24 +114,25 @@ impl Cluster {
                 None => return receipt,
             }
         }
-        self.away(id, Deed::Emit(frame))
+        self.away(id, ClientOp::Emit(frame))
     }
 
     /// Sends to every connection of a user.
     pub fn emit_user(&self, user: &str, frame: impl Into<Frame>) -> Receipt<Summary> {
-        let user = Whom::User(user.into());
-        self.inner.post(user, None, frame.into())
+        let user = OwnedScope::User(user.into());
+        self.inner.send_multicast(user, None, frame.into())
     }
 
     /// Sends to every connection in a group.
     pub fn emit_group(&self, group: &str, frame: impl Into<Frame>) -> Receipt<Summary> {
-        let group = Whom::Group(group.into());
-        self.inner.post(group, None, frame.into())
+        let group = OwnedScope::Group(group.into());
+        self.inner.send_multicast(group, None, frame.into())
     }
 
     /// Sends to every connection of every node, the sender's included.
     pub fn broadcast(&self, frame: impl Into<Frame>) -> Receipt<Summary> {
-        self.inner.post(Whom::Everyone, None, frame.into())
+        self.inner
+            .send_multicast(OwnedScope::Everyone, None, frame.into())
     }
 
     /// The same cluster with some client ids left out of what is sent to many.
@@ -151,10 +152,10 @@ impl Cluster {
     pub fn close(&self, id: &str, frame: CloseFrame) -> Receipt {
         match self.inner.here(id) {
             Some(member) => {
-                self.inner.perform(&member, &Deed::Close(frame));
+                self.inner.apply(&member, &ClientOp::Close(frame));
                 Receipt::decided(Delivery::Delivered)
             }
-            None => self.away(id, Deed::Close(frame)),
+            None => self.away(id, ClientOp::Close(frame)),
         }
     }
 
@@ -162,39 +163,39 @@ impl Cluster {
     /// that they send from then on reach the client; a node that does not answer is waited for a second at
     /// most.
     pub async fn join(&self, id: &str, group: &str) -> Membership {
-        self.change(id, Deed::Join(group.into())).await
+        self.change(id, ClientOp::Join(group.into())).await
     }
 
     /// Takes a client out of a group.
     pub async fn leave_group(&self, id: &str, group: &str) -> Membership {
-        self.change(id, Deed::Leave(group.into())).await
+        self.change(id, ClientOp::Leave(group.into())).await
     }
 
     /// Waits until the other nodes know which users and groups have a connection here, a second at most;
     /// false if some do not. A message to a group that another node sends reaches a member that joined
     /// here by [`Connection::join`](crate::Connection::join) once they do, which takes the time of one
     /// message between nodes.
-    pub async fn announced(&self) -> bool {
-        self.inner.interest.settled(one::DECIDED_WITHIN).await
+    pub async fn synced(&self) -> bool {
+        self.inner.interest.settled(unicast::DECIDED_WITHIN).await
     }
 
-    fn away(&self, id: &str, deed: Deed) -> Receipt {
+    fn away(&self, id: &str, op: ClientOp) -> Receipt {
         let (sender, receipt) = Receipt::channel();
-        let one = One::new(id, deed, Reply::Delivery(sender));
-        self.inner.send_away(one);
+        let msg = Unicast::new(id, op, OutcomeSender::Delivery(sender));
+        self.inner.send_remote(msg);
         receipt
     }
 
-    async fn change(&self, id: &str, deed: Deed) -> Membership {
+    async fn change(&self, id: &str, op: ClientOp) -> Membership {
         if let Some(member) = self.inner.here(id)
-            && let Performed::Done(code) = self.inner.perform(&member, &deed)
+            && let Applied::Done(code) = self.inner.apply(&member, &op)
         {
-            self.announced().await;
-            return one::Fate::Code(code).into();
+            self.synced().await;
+            return unicast::OpResult::Code(code).into();
         }
         let (sender, outcome) = tokio::sync::oneshot::channel();
-        let one = One::new(id, deed, Reply::Membership(sender));
-        self.inner.send_away(one);
+        let msg = Unicast::new(id, op, OutcomeSender::Membership(sender));
+        self.inner.send_remote(msg);
         outcome.await.unwrap_or(Membership::Unknown)
     }
 }
@@ -247,7 +248,7 @@ impl Inner {
         fresh: bool,
     ) -> Result<Option<registry::Entry>, RegistryError> {
         let answer = self
-            .timely("say who has an id", self.registry.locate(id, fresh))
+            .with_timeout("say who has an id", self.registry.locate(id, fresh))
             .await;
         if answer.is_err() {
             self.registry_is_silent();
@@ -256,7 +257,7 @@ impl Inner {
     }
 
     /// An answer of the registry, within its deadline.
-    async fn timely<T>(
+    async fn with_timeout<T>(
         &self,
         what: &str,
         answer: impl Future<Output = Result<T, RegistryError>>,
@@ -275,23 +276,23 @@ pub struct ClusterExcept<'a> {
 impl ClusterExcept<'_> {
     /// Sends to every connection of a user but the exceptions.
     pub fn emit_user(&self, user: &str, frame: impl Into<Frame>) -> Receipt<Summary> {
-        self.post(Whom::User(user.into()), frame.into())
+        self.send(OwnedScope::User(user.into()), frame.into())
     }
 
     /// Sends to every connection in a group but the exceptions.
     pub fn emit_group(&self, group: &str, frame: impl Into<Frame>) -> Receipt<Summary> {
-        self.post(Whom::Group(group.into()), frame.into())
+        self.send(OwnedScope::Group(group.into()), frame.into())
     }
 
     /// Sends to every connection of every node but the exceptions.
     pub fn broadcast(&self, frame: impl Into<Frame>) -> Receipt<Summary> {
-        self.post(Whom::Everyone, frame.into())
+        self.send(OwnedScope::Everyone, frame.into())
     }
 
-    fn post(&self, whom: Whom, frame: Frame) -> Receipt<Summary> {
+    fn send(&self, scope: OwnedScope, frame: Frame) -> Receipt<Summary> {
         self.cluster
             .inner
-            .post(whom, Some(Arc::clone(&self.ids)), frame)
+            .send_multicast(scope, Some(Arc::clone(&self.ids)), frame)
     }
 }
 

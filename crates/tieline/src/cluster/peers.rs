@@ -15,31 +15,31 @@ use std::{
 use parking_lot::Mutex;
 use uuid::Uuid;
 
-use super::{Inner, ticket::Ticket};
+use super::{Inner, pending::PendingReply};
 use crate::{link::Link, registry::Member};
 
-pub(super) type All = HashMap<Arc<str>, Arc<Peer>>;
+pub(super) type PeerMap = HashMap<Arc<str>, Arc<Peer>>;
 
 /// Another node.
 pub(super) struct Peer {
     pub(super) address: Arc<str>,
-    pub(super) link: Link<Ticket>,
+    pub(super) link: Link<PendingReply>,
     /// Whether its lease lives, or an entry names it though it is foreign: messages to many are sent
     /// to it even where the link is down, so that it is named among those that were not reached.
-    expected: AtomicBool,
+    in_membership: AtomicBool,
 }
 
 #[derive(Default)]
-pub(super) struct Peers(Mutex<Arc<All>>);
+pub(super) struct Peers(Mutex<Arc<PeerMap>>);
 
 impl Peers {
     /// A snapshot of all.
-    pub(super) fn all(&self) -> Arc<All> {
+    pub(super) fn all(&self) -> Arc<PeerMap> {
         Arc::clone(&self.0.lock())
     }
 
     /// The peer at an address; its link is opened on first sight.
-    pub(super) fn meet(&self, address: &Arc<str>, cluster: &Inner) -> Arc<Peer> {
+    pub(super) fn get_or_connect(&self, address: &Arc<str>, cluster: &Inner) -> Arc<Peer> {
         let mut all = self.0.lock();
         if let Some(peer) = all.get(address) {
             return Arc::clone(peer);
@@ -51,7 +51,7 @@ impl Peers {
                 Arc::clone(&cluster.settings),
                 &cluster.tasks,
             ),
-            expected: AtomicBool::new(true),
+            in_membership: AtomicBool::new(true),
         });
         Arc::make_mut(&mut all).insert(Arc::clone(address), Arc::clone(&peer));
         peer
@@ -60,14 +60,14 @@ impl Peers {
     /// Goes by what the registry says: opens links to those whose lease lives, and ends those that
     /// neither the registry nor the link itself speaks for. `foreign` are the addresses of foreign
     /// nodes that entries name.
-    pub(super) fn reconcile(&self, members: &[Member], foreign: &[Arc<str>], cluster: &Inner) {
+    pub(super) fn sync_members(&self, members: &[Member], foreign: &[Arc<str>], cluster: &Inner) {
         let own = cluster.address.as_deref();
         let leased = |address: &str| members.iter().any(|m| m.leased && *m.address == *address);
         let others = members.iter().filter(|member| member.leased);
         let others = others.map(|member| &member.address);
         for address in others.chain(foreign) {
             if own != Some(address) {
-                self.meet(address, cluster);
+                self.get_or_connect(address, cluster);
             }
         }
         let mut all = self.0.lock();
@@ -75,7 +75,7 @@ impl Peers {
         let mut gone = Vec::new();
         for (address, peer) in all.iter() {
             let known = known(address);
-            peer.expected.store(known, Ordering::Release);
+            peer.in_membership.store(known, Ordering::Release);
             if !known && !peer.link.is_up() {
                 gone.push(Arc::clone(address));
             }
@@ -119,8 +119,8 @@ impl Peer {
     }
 
     /// Whether messages to many go to it.
-    pub(super) fn is_expected(&self) -> bool {
-        self.expected.load(Ordering::Acquire) || self.link.is_up()
+    pub(super) fn is_in_membership(&self) -> bool {
+        self.in_membership.load(Ordering::Acquire) || self.link.is_up()
     }
 }
 

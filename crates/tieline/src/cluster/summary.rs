@@ -116,7 +116,7 @@ impl BuilderState {
 /// Whether a client is connected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Presence {
+pub enum OnlineStatus {
     /// Its node says that it is.
     Online,
     /// No node has it.

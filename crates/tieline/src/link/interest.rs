@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use tokio::{sync::Notify, time::timeout};
 use xxhash_rust::xxh3::Xxh3;
 
-use super::wire::{self, Scope};
+use super::proto::{self, Scope};
 
 /// Hashes in one message: 128 KiB.
 const AT_ONCE: usize = 16 << 10;
@@ -56,7 +56,7 @@ struct Stream {
     /// Of the newest change in `untold`, or told.
     version: u64,
     /// The version told last.
-    told: u64,
+    completions: u64,
     /// The version that the peer goes by; `None` if it does not say (version 1).
     seen: Option<u64>,
     snapshot_told: bool,
@@ -111,7 +111,7 @@ impl Interest {
             let stream = stream.lock();
             let Some(seen) = stream.seen else { return true };
             seen >= version
-                || (stream.snapshot_told && stream.untold.is_empty() && seen == stream.told)
+                || (stream.snapshot_told && stream.untold.is_empty() && seen == stream.completions)
         })
     }
 
@@ -123,7 +123,7 @@ impl Interest {
         let stream = Arc::new(Mutex::new(Stream {
             untold: state.counts.keys().map(|hash| (*hash, true)).collect(),
             version: state.version,
-            told: 0,
+            completions: 0,
             seen: (peer_version >= 2).then_some(0),
             snapshot_told: false,
             waker: None,
@@ -162,7 +162,7 @@ pub(super) struct Subscription {
 
 impl Subscription {
     /// The next message, or none for now; the task is woken for the next change.
-    pub(super) fn poll_message(&self, cx: &Context<'_>) -> Option<wire::Interest> {
+    pub(super) fn poll_message(&self, cx: &Context<'_>) -> Option<proto::Interest> {
         let mut stream = self.stream.lock();
         if stream.snapshot_told && stream.untold.is_empty() {
             if !stream
@@ -174,7 +174,7 @@ impl Subscription {
             }
             return None;
         }
-        let mut message = wire::Interest::default();
+        let mut message = proto::Interest::default();
         let some: Vec<_> = stream
             .untold
             .iter()
@@ -193,7 +193,7 @@ impl Subscription {
             // A map once grown for a snapshot would stay so for ever.
             stream.untold.shrink_to(AT_ONCE);
             stream.snapshot_told = true;
-            stream.told = stream.version;
+            stream.completions = stream.version;
             message.version = stream.version;
             message.complete = true;
         }

@@ -2,26 +2,26 @@
 
 use bytes::Bytes;
 
-use super::wire::Code;
+use super::proto::OutcomeCode;
 
 /// What became of a post.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// Of a post to one client.
-    Code(Code),
+    Code(OutcomeCode),
     /// Of a post to many.
     Reached(crate::Reached),
     /// Of a question.
     Listing { names: Vec<Bytes>, more: bool },
     /// It certainly was not sent.
-    Unsent(Unsent),
+    NotSent(NotSent),
     /// It was sent, and no outcome came in time, or the stream ended first.
     Unknown,
 }
 
 /// Why a post was not sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Unsent {
+pub(crate) enum NotSent {
     /// The link's queue is full, or moves too slowly.
     QueueFull,
     /// The peer answers nothing, or no stream to it exists.
@@ -29,6 +29,6 @@ pub(crate) enum Unsent {
 }
 
 /// Who waits for a post's outcome. Hears exactly one, never under a lock of the link.
-pub(crate) trait Ticket: Send + 'static {
-    fn outcome(self, outcome: Outcome);
+pub(crate) trait Completion: Send + 'static {
+    fn complete(self, outcome: Outcome);
 }

@@ -8,9 +8,9 @@ use tonic::{Code, Request, Status, codegen::tokio_stream};
 use uuid::Uuid;
 
 use super::{
-    settings::Settings,
+    config::LinkConfig,
+    proto::{self, HelloError, link_client::LinkClient},
     transport::{Connection, DialError},
-    wire::{self, HelloError, link_client::LinkClient},
 };
 
 /// From the dial to the answer.
@@ -37,9 +37,9 @@ pub(crate) enum ProbeError {
 }
 
 /// Asks `host:port` for its hello.
-pub(crate) async fn probe(address: &str, settings: &Settings) -> Result<Probed, ProbeError> {
+pub(crate) async fn probe(address: &str, config: &LinkConfig) -> Result<Probed, ProbeError> {
     let address = address.to_owned();
-    match timeout(WITHIN, ask(&address, settings)).await {
+    match timeout(WITHIN, ask(&address, config)).await {
         Ok(Ok(probed)) => Ok(probed),
         Ok(Err(Failed::Dial(error))) => Err(ProbeError::Unreachable {
             address,
@@ -64,17 +64,17 @@ impl From<Status> for Failed {
     }
 }
 
-async fn ask(address: &str, settings: &Settings) -> Result<Probed, Failed> {
+async fn ask(address: &str, config: &LinkConfig) -> Result<Probed, Failed> {
     let tasks = TaskTracker::new();
-    let connection = Connection::dial(address, settings, &tasks)
+    let connection = Connection::dial(address, config, &tasks)
         .await
         .map_err(Failed::Dial)?;
     // Epoch 0 asks for the hello only.
-    let mut request = Request::new(tokio_stream::once(wire::Outgoing {
-        hello: Some(wire::Hello::new(settings, 0)),
-        ..wire::Outgoing::default()
+    let mut request = Request::new(tokio_stream::once(proto::RequestBatch {
+        hello: Some(proto::Hello::new(config, 0)),
+        ..proto::RequestBatch::default()
     }));
-    settings.trust.show(request.metadata_mut());
+    config.trust.attach_secret(request.metadata_mut());
     let mut client =
         LinkClient::with_origin(connection.requests.clone(), connection.origin.clone());
     let mut incoming = match client.exchange(request).await {
@@ -84,6 +84,6 @@ async fn ask(address: &str, settings: &Settings) -> Result<Probed, Failed> {
     };
     let hello = incoming.message().await?.and_then(|first| first.hello);
     let hello = hello.ok_or_else(|| Status::from(HelloError::Missing))?;
-    let (process, _) = hello.agree(settings).map_err(Status::from)?;
+    let (process, _) = hello.agree(config).map_err(Status::from)?;
     Ok(Probed::Node(process))
 }

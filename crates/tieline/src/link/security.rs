@@ -106,7 +106,7 @@ impl Trust {
     }
 
     /// Adds the secret to a request.
-    pub(super) fn show(&self, metadata: &mut MetadataMap) {
+    pub(super) fn attach_secret(&self, metadata: &mut MetadataMap) {
         if let Some(bearer) = &self.bearer {
             metadata.insert("authorization", bearer.clone());
         }

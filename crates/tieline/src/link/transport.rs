@@ -25,8 +25,8 @@ use tokio::{
 use tokio_util::task::TaskTracker;
 use tonic::body::Body;
 
-use super::settings::{
-    CONNECTION_WINDOW, KEEP_ALIVE_EVERY, KEEP_ALIVE_WITHIN, SEND_BUFFER, STREAM_WINDOW, Settings,
+use super::config::{
+    CONNECTION_WINDOW, KEEP_ALIVE_EVERY, KEEP_ALIVE_WITHIN, LinkConfig, SEND_BUFFER, STREAM_WINDOW,
 };
 
 /// Why no connection came to be.
@@ -53,10 +53,10 @@ impl Connection {
     /// Connects to `host:port`.
     pub(super) async fn dial(
         address: &str,
-        settings: &Settings,
+        config: &LinkConfig,
         tracker: &TaskTracker,
     ) -> Result<Self, DialError> {
-        let scheme = match settings.trust.credentials {
+        let scheme = match config.trust.credentials {
             Some(_) => "https",
             None => "http",
         };
@@ -69,7 +69,7 @@ impl Connection {
             .map_err(DialError::Connect)?;
         tcp.set_nodelay(true).map_err(DialError::Connect)?;
         let tasks = Tasks::new(tracker.clone());
-        let requests = match &settings.trust.credentials {
+        let requests = match &config.trust.credentials {
             None => handshake(tcp, &tasks).await?,
             Some(credentials) => {
                 let name = credentials

@@ -3,13 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    kit::{Node, Script, eventually, open, run, settings},
+    kit::{Node, Script, config, eventually, open, run},
     proxy::{Mode, Proxy},
     raw::{Puppet, Raw},
 };
 use crate::link::{
-    Interest, Standing, hash,
-    wire::{self, Scope},
+    Interest, LinkStatus, hash,
+    proto::{self, Scope},
 };
 
 #[test]
@@ -44,16 +44,16 @@ fn a_link_hears_the_snapshot_and_then_changes() {
 #[test]
 fn until_the_snapshot_is_complete_everything_may_be_there() {
     run(async {
-        let part = wire::Incoming {
-            interest: Some(wire::Interest {
+        let part = proto::ResponseBatch {
+            interest: Some(proto::Interest {
                 gained: vec![1],
-                ..wire::Interest::default()
+                ..proto::Interest::default()
             }),
-            ..wire::Incoming::default()
+            ..proto::ResponseBatch::default()
         };
         let puppet = Puppet::start(vec![part]).await;
         let link = open(puppet.address);
-        link.until(Standing::Up).await;
+        link.until(LinkStatus::Up).await;
         assert!(link.may_have(99));
     });
 }
@@ -64,7 +64,7 @@ fn a_large_snapshot_arrives_whole() {
         let node = Node::start().await;
         (0..50_000).for_each(|hash| node.script.interest.gained(hash));
         let link = open(node.address());
-        link.until(Standing::Up).await;
+        link.until(LinkStatus::Up).await;
         eventually(|| !link.may_have(50_000)).await;
         assert!((0..50_000).all(|hash| link.may_have(hash)));
     });
@@ -79,7 +79,7 @@ fn a_link_that_broke_believes_anything_until_it_is_told_again() {
         eventually(|| !link.may_have(7)).await;
         proxy.set(Mode::Silent);
         proxy.cut();
-        link.until(Standing::Down).await;
+        link.until(LinkStatus::Down).await;
         assert!(link.may_have(7));
         proxy.set(Mode::Pass);
         eventually(|| !link.may_have(7)).await;
@@ -94,7 +94,7 @@ fn nobody_is_waited_for_when_nobody_listens_and_no_longer_than_asked() {
         interest.gained(1);
         assert!(interest.settled(Duration::from_secs(5)).await);
         // This peer never says what it has seen.
-        let raw = Raw::greet(node.address(), &settings(), 1).await.unwrap();
+        let raw = Raw::greet(node.address(), &config(), 1).await.unwrap();
         assert!(!interest.settled(Duration::from_millis(50)).await);
         drop(raw);
         assert!(

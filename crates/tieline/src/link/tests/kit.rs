@@ -19,16 +19,16 @@ use uuid::Uuid;
 use crate::{
     Delivery, Reached,
     link::{
-        Answer, BoxFuture, Interest, Link, Outcome, Peer, PeerSecurity, Port, Post, Receiver,
-        Reply, Settings, Standing, Ticket, wire,
+        BoxFuture, Completion, Interest, Link, LinkConfig, LinkStatus, MaybeReady, Outcome,
+        PeerInfo, PeerSecurity, PeerServer, Receiver, RequestKind, Response, proto,
     },
 };
 
 /// Waits for one outcome.
 pub(super) type Waiter = oneshot::Sender<Outcome>;
 
-impl Ticket for Waiter {
-    fn outcome(self, outcome: Outcome) {
+impl Completion for Waiter {
+    fn complete(self, outcome: Outcome) {
         // A test may not be interested.
         drop(self.send(outcome));
     }
@@ -60,8 +60,8 @@ pub(super) async fn eventually(mut holds: impl FnMut() -> bool) {
 #[derive(Default)]
 pub(super) struct Script {
     pub(super) interest: Arc<Interest>,
-    pub(super) posts: Mutex<Vec<(Uuid, Post)>>,
-    pub(super) greeted: Mutex<Vec<Peer>>,
+    pub(super) requests: Mutex<Vec<(Uuid, RequestKind)>>,
+    pub(super) greeted: Mutex<Vec<PeerInfo>>,
     /// Messages to many are answered when there is a permit for each.
     pub(super) many: Option<Semaphore>,
 }
@@ -69,9 +69,9 @@ pub(super) struct Script {
 impl Script {
     /// The data of the emits received, in order.
     pub(super) fn emits(&self) -> Vec<Bytes> {
-        let posts = self.posts.lock();
-        let data = posts.iter().filter_map(|(_, post)| match post {
-            Post::Emit(emit) => Some(emit.data.clone()),
+        let requests = self.requests.lock();
+        let data = requests.iter().filter_map(|(_, request)| match request {
+            RequestKind::Emit(emit) => Some(emit.data.clone()),
             _ => None,
         });
         data.collect()
@@ -90,33 +90,35 @@ impl Script {
 pub(super) struct Scripted(pub(super) Arc<Script>);
 
 impl Receiver for Scripted {
-    fn receive(&self, from: &Peer, post: Post) -> Reply {
-        self.0.posts.lock().push((from.process, post.clone()));
-        Reply::Now(match post {
-            Post::Emit(emit) => Answer::Code(match Script::delivery(&emit.id) {
-                Delivery::Offline => wire::Code::NotHere,
-                Delivery::Refused => wire::Code::Refused,
-                _ => wire::Code::Delivered,
+    fn receive(&self, from: &PeerInfo, request: RequestKind) -> MaybeReady {
+        self.0.requests.lock().push((from.process, request.clone()));
+        MaybeReady::Ready(match request {
+            RequestKind::Emit(emit) => Response::Code(match Script::delivery(&emit.id) {
+                Delivery::Offline => proto::OutcomeCode::NotHere,
+                Delivery::Refused => proto::OutcomeCode::Refused,
+                _ => proto::OutcomeCode::Delivered,
             }),
-            Post::Many(_) => {
+            RequestKind::Multicast(_) => {
                 let script = Arc::clone(&self.0);
-                return Reply::Later(Box::pin(async move {
+                return MaybeReady::Later(Box::pin(async move {
                     if let Some(permits) = &script.many {
                         permits.acquire().await.unwrap().forget();
                     }
-                    Answer::Reached(three())
+                    Response::Reached(three())
                 }));
             }
-            Post::Ask(ask) => Answer::Listing {
+            RequestKind::Query(ask) => Response::Listing {
                 names: ask.names,
                 more: true,
             },
-            Post::Membership(_) => Answer::Code(wire::Code::Unchanged),
-            Post::Close(_) | Post::Evict(_) => Answer::Code(wire::Code::Delivered),
+            RequestKind::Membership(_) => Response::Code(proto::OutcomeCode::Unchanged),
+            RequestKind::Close(_) | RequestKind::Evict(_) => {
+                Response::Code(proto::OutcomeCode::Delivered)
+            }
         })
     }
 
-    fn greeted(&self, peer: &Peer) {
+    fn greeted(&self, peer: &PeerInfo) {
         self.0.greeted.lock().push(peer.clone());
     }
 
@@ -145,8 +147,8 @@ pub(super) fn three() -> Reached {
     }
 }
 
-pub(super) fn settings() -> Settings {
-    Settings::new(Uuid::now_v7(), &PeerSecurity::default()).unwrap()
+pub(super) fn config() -> LinkConfig {
+    LinkConfig::new(Uuid::now_v7(), &PeerSecurity::default()).unwrap()
 }
 
 pub(super) fn loopback() -> SocketAddr {
@@ -155,21 +157,21 @@ pub(super) fn loopback() -> SocketAddr {
 
 /// A port with a scripted receiver.
 pub(super) struct Node {
-    pub(super) port: Port,
+    pub(super) port: PeerServer,
     pub(super) script: Arc<Script>,
     pub(super) process: Uuid,
 }
 
 impl Node {
     pub(super) async fn start() -> Self {
-        Self::with(settings(), Script::default()).await
+        Self::with(config(), Script::default()).await
     }
 
-    pub(super) async fn with(settings: Settings, script: Script) -> Self {
+    pub(super) async fn with(config: LinkConfig, script: Script) -> Self {
         let script = Arc::new(script);
-        let process = settings.process;
+        let process = config.process;
         let receiver = Arc::new(Scripted(Arc::clone(&script)));
-        let port = Port::bind(loopback(), Arc::new(settings), receiver)
+        let port = PeerServer::bind(loopback(), Arc::new(config), receiver)
             .await
             .unwrap();
         Self {
@@ -205,60 +207,60 @@ impl std::ops::Deref for Opened {
 }
 
 pub(super) fn open(address: SocketAddr) -> Opened {
-    open_with(address, settings())
+    open_with(address, config())
 }
 
-pub(super) fn open_with(address: SocketAddr, settings: Settings) -> Opened {
+pub(super) fn open_with(address: SocketAddr, config: LinkConfig) -> Opened {
     let tasks = TaskTracker::new();
-    let link = Link::start(address.to_string().into(), Arc::new(settings), &tasks);
+    let link = Link::start(address.to_string().into(), Arc::new(config), &tasks);
     Opened { link, tasks }
 }
 
 impl Opened {
-    pub(super) async fn until(&self, standing: Standing) {
-        self.watch().wait_for(|now| *now == standing).await.unwrap();
+    pub(super) async fn until(&self, status: LinkStatus) {
+        self.watch().wait_for(|now| *now == status).await.unwrap();
     }
 
     /// Posts, and yields the outcome to be.
     #[expect(clippy::needless_pass_by_value, reason = "reads better at each call")]
-    pub(super) fn send(&self, post: Post) -> oneshot::Receiver<Outcome> {
-        let (ticket, outcome) = oneshot::channel();
-        self.post(&post, ticket);
+    pub(super) fn send(&self, request: RequestKind) -> oneshot::Receiver<Outcome> {
+        let (completion, outcome) = oneshot::channel();
+        self.link.send(&request, completion);
         outcome
     }
 
     /// Posts, and awaits the outcome.
-    pub(super) async fn ask(&self, post: Post) -> Outcome {
-        self.send(post).await.unwrap()
+    pub(super) async fn ask(&self, request: RequestKind) -> Outcome {
+        self.send(request).await.unwrap()
     }
 }
 
-pub(super) fn emit(id: &str, data: impl Into<Bytes>) -> Post {
-    Post::Emit(wire::Emit {
+pub(super) fn emit(id: &str, data: impl Into<Bytes>) -> RequestKind {
+    RequestKind::Emit(proto::Emit {
         id: Bytes::copy_from_slice(id.as_bytes()),
         data: data.into(),
         binary: false,
     })
 }
 
-pub(super) fn everyone() -> Post {
-    Post::Many(wire::Many {
-        scope: wire::Scope::Everyone.into(),
-        ..wire::Many::default()
+pub(super) fn everyone() -> RequestKind {
+    RequestKind::Multicast(proto::Multicast {
+        scope: proto::Scope::Everyone.into(),
+        ..proto::Multicast::default()
     })
 }
 
-pub(super) fn ask(what: wire::What, names: &[&'static str]) -> Post {
-    Post::Ask(wire::Ask {
-        what: what.into(),
+pub(super) fn ask(kind: proto::QueryKind, names: &[&'static str]) -> RequestKind {
+    RequestKind::Query(proto::Query {
+        kind: kind.into(),
         names: names
             .iter()
             .map(|name| Bytes::from_static(name.as_bytes()))
             .collect(),
-        ..wire::Ask::default()
+        ..proto::Query::default()
     })
 }
 
-pub(super) fn code(code: wire::Code) -> Outcome {
+pub(super) fn code(code: proto::OutcomeCode) -> Outcome {
     Outcome::Code(code)
 }

@@ -7,16 +7,16 @@ use parking_lot::Mutex;
 use tokio_util::task::TaskTracker;
 
 use super::{
-    kit::{Node, code, emit, eventually, open, run, settings},
+    kit::{Node, code, config, emit, eventually, open, run},
     proxy::Proxy,
 };
-use crate::link::{Link, Outcome, Standing, Ticket, Unsent, wire::Code};
+use crate::link::{Completion, Link, LinkStatus, NotSent, Outcome, proto::OutcomeCode};
 
 /// Notes the order in which outcomes come.
 struct Noted(u64, Arc<Mutex<Vec<(u64, Outcome)>>>);
 
-impl Ticket for Noted {
-    fn outcome(self, outcome: Outcome) {
+impl Completion for Noted {
+    fn complete(self, outcome: Outcome) {
         self.1.lock().push((self.0, outcome));
     }
 }
@@ -28,20 +28,20 @@ fn posts_and_outcomes_keep_their_order() {
         let node = Node::start().await;
         let tasks = TaskTracker::new();
         let address = node.address().to_string().into();
-        let link = Link::start(address, Arc::new(settings()), &tasks);
-        let told = Arc::new(Mutex::new(Vec::new()));
+        let link = Link::start(address, Arc::new(config()), &tasks);
+        let completions = Arc::new(Mutex::new(Vec::new()));
         for i in 0..POSTS {
-            while i - told.lock().len() as u64 >= 20_000 {
+            while i - completions.lock().len() as u64 >= 20_000 {
                 tokio::task::yield_now().await;
             }
-            link.post(
+            link.send(
                 &emit("a", i.to_be_bytes().to_vec()),
-                Noted(i, Arc::clone(&told)),
+                Noted(i, Arc::clone(&completions)),
             );
         }
-        eventually(|| told.lock().len() as u64 == POSTS).await;
-        let in_order = (0..POSTS).map(|i| (i, code(Code::Delivered)));
-        assert!(told.lock().iter().cloned().eq(in_order));
+        eventually(|| completions.lock().len() as u64 == POSTS).await;
+        let in_order = (0..POSTS).map(|i| (i, code(OutcomeCode::Delivered)));
+        assert!(completions.lock().iter().cloned().eq(in_order));
         let expected = (0..POSTS).map(|i| Bytes::from(i.to_be_bytes().to_vec()));
         assert!(node.script.emits().into_iter().eq(expected));
         link.end();
@@ -64,7 +64,7 @@ fn a_link_that_is_cut_again_and_again_sends_nothing_twice() {
             (number, link.send(emit("a", number.to_be_bytes().to_vec())))
         };
         for _ in 0..5 {
-            link.until(Standing::Up).await;
+            link.until(LinkStatus::Up).await;
             let mut outcomes = Vec::new();
             // What comes after this is cut somewhere in its middle.
             let before = node.script.emits().len();
@@ -79,9 +79,9 @@ fn a_link_that_is_cut_again_and_again_sends_nothing_twice() {
             }
             for (number, outcome) in outcomes {
                 match outcome.await.unwrap() {
-                    Outcome::Code(Code::Delivered) => delivered.insert(number),
+                    Outcome::Code(OutcomeCode::Delivered) => delivered.insert(number),
                     Outcome::Unknown => unknown.insert(number),
-                    Outcome::Unsent(Unsent::Unreachable) => unsent.insert(number),
+                    Outcome::NotSent(NotSent::Unreachable) => unsent.insert(number),
                     other => panic!("{other:?}"),
                 };
             }
@@ -106,12 +106,15 @@ fn a_post_larger_than_the_queue_is_refused_and_the_largest_passes() {
     run(async {
         let node = Node::start().await;
         let link = open(node.address());
-        let full = vec![b'x'; settings().queue_bytes];
-        assert_eq!(link.ask(emit("a", full)).await, code(Code::Delivered));
-        let beyond = vec![b'x'; settings().queue_bytes + 4096];
+        let full = vec![b'x'; config().queue_bytes];
+        assert_eq!(
+            link.ask(emit("a", full)).await,
+            code(OutcomeCode::Delivered)
+        );
+        let beyond = vec![b'x'; config().queue_bytes + 4096];
         assert_eq!(
             link.ask(emit("a", beyond)).await,
-            Outcome::Unsent(Unsent::QueueFull)
+            Outcome::NotSent(NotSent::QueueFull)
         );
         assert!(link.is_up());
     });
@@ -120,13 +123,13 @@ fn a_post_larger_than_the_queue_is_refused_and_the_largest_passes() {
 #[test]
 fn a_post_larger_than_the_peer_reads_is_refused_alone() {
     run(async {
-        let mut theirs = settings();
+        let mut theirs = config();
         theirs.queue_bytes = 64 << 10;
         let node = Node::with(theirs, super::kit::Script::default()).await;
         let link = open(node.address());
         let beyond = link.send(emit("a", vec![b'x'; 128 << 10]));
-        assert_eq!(link.ask(emit("a", "x")).await, code(Code::Delivered));
-        assert_eq!(beyond.await.unwrap(), Outcome::Unsent(Unsent::QueueFull));
+        assert_eq!(link.ask(emit("a", "x")).await, code(OutcomeCode::Delivered));
+        assert_eq!(beyond.await.unwrap(), Outcome::NotSent(NotSent::QueueFull));
     });
 }
 
@@ -135,7 +138,7 @@ fn the_end_of_a_link_decides_everything_and_leaves_no_task() {
     run(async {
         let node = Node::start().await;
         let link = open(node.address());
-        link.until(Standing::Up).await;
+        link.until(LinkStatus::Up).await;
         let outcomes: Vec<_> = (0..100).map(|_| link.send(emit("a", "x"))).collect();
         link.end();
         for outcome in outcomes {
@@ -145,7 +148,7 @@ fn the_end_of_a_link_decides_everything_and_leaves_no_task() {
         link.tasks.wait().await;
         assert_eq!(
             link.ask(emit("a", "x")).await,
-            Outcome::Unsent(Unsent::Unreachable)
+            Outcome::NotSent(NotSent::Unreachable)
         );
         eventually(|| node.port.streams() == 0).await;
         node.port.shutdown(Duration::from_secs(1)).await;

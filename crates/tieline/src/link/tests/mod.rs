@@ -1,14 +1,14 @@
 //! Links and ports of one process, over real sockets.
 
-mod fence;
-mod foreign;
+mod compat;
+mod epoch_guard;
 mod interest;
 mod kit;
-mod life;
+mod lifecycle;
 mod load;
 mod outcomes;
 #[path = "../../../tests/it/kit/proxy.rs"]
 mod proxy;
 mod raw;
 mod security;
-mod unary;
+mod unary_client;

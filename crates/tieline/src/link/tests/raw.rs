@@ -11,24 +11,27 @@ use tonic::{
     transport::{Server, server::TcpIncoming},
 };
 
-use super::kit::{loopback, settings};
+use super::kit::{config, loopback};
 use crate::link::{
-    settings::Settings,
+    config::LinkConfig,
+    proto::{self, PeerRequest, RequestKind, link_client::LinkClient, link_server},
     transport::Connection,
-    wire::{self, Envelope, Post, link_client::LinkClient, link_server},
 };
 
 /// A stream opened by hand.
 pub(super) struct Raw {
-    pub(super) sender: mpsc::Sender<wire::Outgoing>,
-    pub(super) incoming: Streaming<wire::Incoming>,
+    pub(super) sender: mpsc::Sender<proto::RequestBatch>,
+    pub(super) incoming: Streaming<proto::ResponseBatch>,
     _connection: Connection,
 }
 
 impl Raw {
     /// Opens a stream with this first message.
-    pub(super) async fn open(address: SocketAddr, first: wire::Outgoing) -> Result<Self, Status> {
-        let connection = Connection::dial(&address.to_string(), &settings(), &TaskTracker::new())
+    pub(super) async fn open(
+        address: SocketAddr,
+        first: proto::RequestBatch,
+    ) -> Result<Self, Status> {
+        let connection = Connection::dial(&address.to_string(), &config(), &TaskTracker::new())
             .await
             .unwrap();
         let (sender, outgoing) = mpsc::channel(16);
@@ -48,39 +51,41 @@ impl Raw {
     /// Opens a stream of this process and epoch, and awaits the hello.
     pub(super) async fn greet(
         address: SocketAddr,
-        settings: &Settings,
+        config: &LinkConfig,
         epoch: u64,
     ) -> Result<Self, Status> {
-        let mut raw = Self::open(address, hello(settings, epoch)).await?;
+        let mut raw = Self::open(address, hello(config, epoch)).await?;
         raw.incoming.message().await?.unwrap().hello.unwrap();
         Ok(raw)
     }
 
-    pub(super) async fn post(&self, post: Post) {
-        let message = wire::Outgoing {
-            posts: vec![Envelope { what: Some(post) }],
-            ..wire::Outgoing::default()
+    pub(super) async fn post(&self, request: RequestKind) {
+        let message = proto::RequestBatch {
+            requests: vec![PeerRequest {
+                kind: Some(request),
+            }],
+            ..proto::RequestBatch::default()
         };
         // The stream may have ended.
         drop(self.sender.send(message).await);
     }
 
     /// The next message that is about posts, or the stream's end.
-    pub(super) async fn outcomes(&mut self) -> Result<wire::Incoming, Status> {
+    pub(super) async fn outcomes(&mut self) -> Result<proto::ResponseBatch, Status> {
         loop {
             let message = self.incoming.message().await?;
             let message = message.ok_or_else(|| Status::ok("ended"))?;
-            if !message.outcomes.is_empty() || !message.answers.is_empty() {
+            if !message.outcomes.is_empty() || !message.responses.is_empty() {
                 return Ok(message);
             }
         }
     }
 }
 
-pub(super) fn hello(settings: &Settings, epoch: u64) -> wire::Outgoing {
-    wire::Outgoing {
-        hello: Some(wire::Hello::new(settings, epoch)),
-        ..wire::Outgoing::default()
+pub(super) fn hello(config: &LinkConfig, epoch: u64) -> proto::RequestBatch {
+    proto::RequestBatch {
+        hello: Some(proto::Hello::new(config, epoch)),
+        ..proto::RequestBatch::default()
     }
 }
 
@@ -90,11 +95,11 @@ pub(super) struct Puppet {
 }
 
 struct Strings {
-    says: Vec<wire::Incoming>,
+    says: Vec<proto::ResponseBatch>,
 }
 
 impl Puppet {
-    pub(super) async fn start(says: Vec<wire::Incoming>) -> Self {
+    pub(super) async fn start(says: Vec<proto::ResponseBatch>) -> Self {
         let listener = TcpListener::bind(loopback()).await.unwrap();
         let address = listener.local_addr().unwrap();
         let strings = Strings { says };
@@ -106,17 +111,17 @@ impl Puppet {
 
 #[tonic::async_trait]
 impl link_server::Link for Strings {
-    type ExchangeStream = BoxStream<'static, Result<wire::Incoming, Status>>;
+    type ExchangeStream = BoxStream<'static, Result<proto::ResponseBatch, Status>>;
 
     async fn exchange(
         &self,
-        request: Request<Streaming<wire::Outgoing>>,
+        request: Request<Streaming<proto::RequestBatch>>,
     ) -> Result<Response<Self::ExchangeStream>, Status> {
         let mut outgoing = request.into_inner();
         outgoing.message().await?.unwrap().hello.unwrap();
-        let greeting = wire::Incoming {
-            hello: Some(wire::Hello::new(&settings(), 1)),
-            ..wire::Incoming::default()
+        let greeting = proto::ResponseBatch {
+            hello: Some(proto::Hello::new(&config(), 1)),
+            ..proto::ResponseBatch::default()
         };
         // Holds on to what comes, so that the stream stays open, and reads none of it.
         let rest = stream::once(async move {

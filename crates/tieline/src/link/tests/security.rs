@@ -7,11 +7,12 @@ use uuid::Uuid;
 
 use super::kit::{Node, Script, code, emit, loopback, open_with, run};
 use crate::link::{
-    PeerSecurity, PeerTls, ProbeError, SecurityError, Settings, Standing, probe, wire::Code,
+    LinkConfig, LinkStatus, PeerSecurity, PeerTls, ProbeError, SecurityError, probe,
+    proto::OutcomeCode,
 };
 
-fn with(security: &PeerSecurity) -> Settings {
-    Settings::new(Uuid::now_v7(), security).unwrap()
+fn with(security: &PeerSecurity) -> LinkConfig {
+    LinkConfig::new(Uuid::now_v7(), security).unwrap()
 }
 
 fn secret(secret: &str) -> PeerSecurity {
@@ -67,12 +68,12 @@ fn the_secret_lets_in_and_nothing_else_does() {
             let refused = probe(&address, &with(&wrong)).await.unwrap_err();
             assert!(matches!(refused, ProbeError::Refused { .. }), "{refused:?}");
             open_with(node.address(), with(&wrong))
-                .until(Standing::Down)
+                .until(LinkStatus::Down)
                 .await;
         }
         assert!(node.script.greeted.lock().is_empty());
         let link = open_with(node.address(), with(&secret("open-sesame")));
-        assert_eq!(link.ask(emit("a", "x")).await, code(Code::Delivered));
+        assert_eq!(link.ask(emit("a", "x")).await, code(OutcomeCode::Delivered));
     });
 }
 
@@ -86,14 +87,14 @@ fn certificates_of_one_authority_let_in_and_others_do_not() {
         )
         .await;
         let link = open_with(node.address(), with(&certificates(ours.sign("127.0.0.1"))));
-        link.until(Standing::Up).await;
-        assert_eq!(link.ask(emit("a", "x")).await, code(Code::Delivered));
+        link.until(LinkStatus::Up).await;
+        assert_eq!(link.ask(emit("a", "x")).await, code(OutcomeCode::Delivered));
         // A stranger who trusts our authority and is not signed by it.
         let mut stranger = Authority::new().sign("127.0.0.1");
         stranger.authorities = ours.0.pem().into();
         for wrong in [certificates(stranger), PeerSecurity::default()] {
             open_with(node.address(), with(&wrong))
-                .until(Standing::Down)
+                .until(LinkStatus::Down)
                 .await;
         }
         assert_eq!(node.script.greeted.lock().len(), 1);
@@ -111,11 +112,11 @@ fn a_node_whose_certificate_bears_another_name_is_not_talked_to() {
         .await;
         let mut tls = authority.sign("nodes.test");
         open_with(node.address(), with(&certificates(tls.clone())))
-            .until(Standing::Down)
+            .until(LinkStatus::Down)
             .await;
         tls.name = Some("nodes.test".into());
         let link = open_with(node.address(), with(&certificates(tls)));
-        link.until(Standing::Up).await;
+        link.until(LinkStatus::Up).await;
     });
 }
 
@@ -143,7 +144,7 @@ fn a_port_that_strangers_reach_must_be_secured_or_allowed_by_name() {
 #[test]
 fn secrets_and_certificates_that_cannot_be_used_are_refused() {
     for wrong in ["", "zwei Worte", "ümlaut"] {
-        let refused = Settings::new(Uuid::now_v7(), &secret(wrong)).unwrap_err();
+        let refused = LinkConfig::new(Uuid::now_v7(), &secret(wrong)).unwrap_err();
         assert_eq!(refused, SecurityError::Secret);
     }
     let good = Authority::new().sign("a");
@@ -170,7 +171,7 @@ fn secrets_and_certificates_that_cannot_be_used_are_refused() {
         },
     ];
     for tls in wrong {
-        let refused = Settings::new(Uuid::now_v7(), &certificates(tls)).unwrap_err();
+        let refused = LinkConfig::new(Uuid::now_v7(), &certificates(tls)).unwrap_err();
         assert!(matches!(refused, SecurityError::Tls { .. }), "{refused}");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tieline::{Config, Delivery, Presence, SlowConsumer, registry::Registry};
+use tieline::{Config, Delivery, OnlineStatus, SlowConsumer, registry::Registry};
 use tokio::time::{Instant, sleep};
 use tonic::Code;
 
@@ -42,7 +42,11 @@ fn both_reach_each_others_clients() {
         let present = ours.cluster.online(["gil", "ann", "nobody"]).await;
         assert_eq!(
             present,
-            [Presence::Online, Presence::Online, Presence::Offline]
+            [
+                OnlineStatus::Online,
+                OnlineStatus::Online,
+                OnlineStatus::Offline
+            ]
         );
         go.disconnect("gil").await;
         assert_eq!(ours.cluster.emit("gil", "gone").await, Delivery::Offline);

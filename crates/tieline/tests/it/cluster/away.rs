@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use tieline::{Cluster, ClusterConfig, Config, Delivery, Duplicate, Presence, registry::Registry};
+use tieline::{
+    Cluster, ClusterConfig, Config, Delivery, Duplicate, OnlineStatus, registry::Registry,
+};
 use tokio::time::{Instant, sleep};
 
 use super::numbers::{DECIDED, timed};
@@ -43,7 +45,7 @@ impl World {
             b,
             strict,
         };
-        assert!(world.b.cluster.announced().await);
+        assert!(world.b.cluster.synced().await);
         assert!(world.a.cluster.emit("at-b", "warm").await.is_delivered());
         world
     }
@@ -63,7 +65,7 @@ impl World {
         assert!(took <= DECIDED, "{took:?}");
         let begun = Instant::now();
         let present = self.a.cluster.online(["at-a", "nobody knows"]).await;
-        assert_eq!(present, [Presence::Online, Presence::Unknown]);
+        assert_eq!(present, [OnlineStatus::Online, OnlineStatus::Unknown]);
         let summary = self.a.cluster.broadcast("to all").await;
         assert_eq!(summary.reached.delivered, 3, "{summary:?}");
         let summary = self.a.cluster.emit_user("u", "to the user").await;

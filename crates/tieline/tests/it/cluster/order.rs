@@ -87,7 +87,7 @@ async fn crowd(members: &[&Member]) -> Vec<Reader> {
         readers.push(members[i % members.len()].reader(&query).await);
     }
     for member in members {
-        assert!(member.cluster.announced().await);
+        assert!(member.cluster.synced().await);
     }
     readers
 }

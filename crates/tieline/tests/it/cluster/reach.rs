@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use tieline::{
-    CloseCode, CloseFrame, Cluster, ClusterConfig, Config, Delivery, Membership, Message, Presence,
-    registry::Cursor,
+    CloseCode, CloseFrame, Cluster, ClusterConfig, Config, Delivery, Membership, Message,
+    OnlineStatus, registry::Cursor,
 };
 
 use crate::kit::{Member, eventually, memory, quick, run};
@@ -32,7 +32,7 @@ fn users_groups_and_everyone_are_reached_on_all_nodes() {
         let mut ann = a.client("id=ann&user=ann&groups=room").await;
         let mut ben = b.client("id=ben&user=ann&groups=room").await;
         let mut cas = c.client("id=cas&user=cas").await;
-        assert!(b.cluster.announced().await && a.cluster.announced().await);
+        assert!(b.cluster.synced().await && a.cluster.synced().await);
 
         let summary = c.cluster.emit_user("ann", "to the user").await;
         assert_eq!(summary.reached.delivered, 2, "{summary:?}");
@@ -76,7 +76,11 @@ fn a_backend_without_a_port_reaches_clients() {
         let present = backend.online(["ann", "nobody", "ben"]).await;
         assert_eq!(
             present,
-            [Presence::Online, Presence::Offline, Presence::Online]
+            [
+                OnlineStatus::Online,
+                OnlineStatus::Offline,
+                OnlineStatus::Online
+            ]
         );
     });
 }
@@ -126,7 +130,7 @@ fn lists_go_over_all_nodes_page_by_page() {
             let query = format!("id=client-{i}&user=user-{}&groups=room", i / 2);
             clients.push(node.client(&query).await);
         }
-        b.cluster.announced().await;
+        b.cluster.synced().await;
         let mut seen = Vec::new();
         let mut after = None;
         loop {

@@ -1,0 +1,51 @@
+//! The unary service of go-websocket, wire for wire.
+
+use std::sync::Arc;
+
+use tonic::{Request, Response, Status};
+
+use super::Receiver;
+use crate::{
+    Delivery,
+    link::proto::websocket::{
+        BroadcastRequest, BroadcastResponse, EmitRequest, EmitResponse, OnlineRequest,
+        OnlineResponse, websocket_server::Websocket,
+    },
+};
+
+pub(in crate::link) struct CompatService(pub(in crate::link) Arc<dyn Receiver>);
+
+#[tonic::async_trait]
+impl Websocket for CompatService {
+    async fn emit(&self, request: Request<EmitRequest>) -> Result<Response<EmitResponse>, Status> {
+        let EmitRequest { id, data } = request.into_inner();
+        // The caller deletes the client's entry on `false`, so only its absence is answered so.
+        let success = match self.0.unary_emit(&id, data).await {
+            Delivery::Delivered => true,
+            Delivery::Offline => false,
+            Delivery::Refused | Delivery::QueueFull => {
+                return Err(Status::resource_exhausted("the client's outbox is full"));
+            }
+            _ => return Err(Status::unavailable("what became of the message is unknown")),
+        };
+        Ok(Response::new(EmitResponse { success }))
+    }
+
+    async fn online(
+        &self,
+        request: Request<OnlineRequest>,
+    ) -> Result<Response<OnlineResponse>, Status> {
+        let online = self.0.unary_online(&request.get_ref().id);
+        Ok(Response::new(OnlineResponse { online }))
+    }
+
+    async fn broadcast(
+        &self,
+        request: Request<BroadcastRequest>,
+    ) -> Result<Response<BroadcastResponse>, Status> {
+        let data = request.into_inner().data;
+        let reached = self.0.unary_broadcast(data).await;
+        let count = i64::try_from(reached.delivered).unwrap_or(i64::MAX);
+        Ok(Response::new(BroadcastResponse { count }))
+    }
+}

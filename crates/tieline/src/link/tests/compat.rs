@@ -1,0 +1,213 @@
+//! The unary service of go-websocket, health and reflection on the port.
+
+use std::{net::SocketAddr, time::Duration};
+
+use tokio_util::task::TaskTracker;
+use tonic::{Code, Request};
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
+use uuid::Uuid;
+
+use super::kit::{Node, Script, Scripted, config, loopback, run};
+use crate::link::{
+    LinkConfig, PeerSecurity, PeerServer,
+    proto::websocket::{
+        BroadcastRequest, EmitRequest, OnlineRequest, websocket_client::WebsocketClient,
+    },
+    transport::{Connection, Requests},
+};
+
+async fn connect(address: SocketAddr) -> (Connection, WebsocketClient<Requests>) {
+    let address = SocketAddr::from(([127, 0, 0, 1], address.port()));
+    let connection = Connection::dial(&address.to_string(), &config(), &TaskTracker::new())
+        .await
+        .unwrap();
+    let client =
+        WebsocketClient::with_origin(connection.requests.clone(), connection.origin.clone());
+    (connection, client)
+}
+
+fn emit(id: &str) -> EmitRequest {
+    EmitRequest {
+        id: id.into(),
+        data: "x".into(),
+    }
+}
+
+#[test]
+fn false_means_not_here_and_nothing_else() {
+    run(async {
+        let node = Node::start().await;
+        let (_connection, mut client) = connect(node.address()).await;
+        assert!(client.emit(emit("a")).await.unwrap().into_inner().success);
+        assert!(
+            !client
+                .emit(emit("gone"))
+                .await
+                .unwrap()
+                .into_inner()
+                .success
+        );
+        let full = client.emit(emit("full")).await.unwrap_err();
+        assert_eq!(full.code(), Code::ResourceExhausted);
+        let online = |id: &str| OnlineRequest { id: id.into() };
+        assert!(
+            client
+                .online(online("a"))
+                .await
+                .unwrap()
+                .into_inner()
+                .online
+        );
+        assert!(
+            !client
+                .online(online("gone"))
+                .await
+                .unwrap()
+                .into_inner()
+                .online
+        );
+        let broadcast = BroadcastRequest { data: "x".into() };
+        assert_eq!(
+            client
+                .broadcast(broadcast)
+                .await
+                .unwrap()
+                .into_inner()
+                .count,
+            3
+        );
+    });
+}
+
+async fn far(security: &PeerSecurity) -> PeerServer {
+    let config = LinkConfig::new(Uuid::now_v7(), security).unwrap();
+    let receiver = std::sync::Arc::new(Scripted(Script::default().into()));
+    let address = "0.0.0.0:0".parse().unwrap();
+    PeerServer::bind(address, config.into(), receiver)
+        .await
+        .unwrap()
+}
+
+#[test]
+fn beyond_loopback_the_unary_service_wants_the_secret_unless_opened_by_name() {
+    run(async {
+        let mut security = PeerSecurity {
+            secret: Some("s3cret".into()),
+            ..PeerSecurity::default()
+        };
+        let port = far(&security).await;
+        let (_connection, mut client) = connect(port.local_addr()).await;
+        let refused = client.emit(emit("a")).await.unwrap_err();
+        assert_eq!(refused.code(), Code::Unauthenticated);
+        let mut known = Request::new(emit("a"));
+        known
+            .metadata_mut()
+            .insert("authorization", "Bearer s3cret".parse().unwrap());
+        assert!(client.emit(known).await.unwrap().into_inner().success);
+        security.open_unary = true;
+        let port = far(&security).await;
+        let (_connection, mut client) = connect(port.local_addr()).await;
+        assert!(client.emit(emit("a")).await.unwrap().into_inner().success);
+    });
+}
+
+#[test]
+fn health_is_told_until_the_node_drains() {
+    run(async {
+        let node = Node::start().await;
+        let (connection, _client) = connect(node.address()).await;
+        let mut health =
+            HealthClient::with_origin(connection.requests.clone(), connection.origin.clone());
+        let services = ["", "websocket.Websocket", "tieline.link.v1.Link"];
+        for expected in [ServingStatus::Serving, ServingStatus::NotServing] {
+            for service in services.map(str::to_owned) {
+                let response = health.check(HealthCheckRequest { service }).await.unwrap();
+                assert_eq!(response.into_inner().status(), expected);
+            }
+            node.port.draining().await;
+        }
+    });
+}
+
+#[test]
+fn reflection_names_the_services_of_the_port() {
+    use tonic_reflection::pb::v1::{
+        ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
+        server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
+    };
+    run(async {
+        let node = Node::start().await;
+        let (connection, _client) = connect(node.address()).await;
+        let mut client = ServerReflectionClient::with_origin(
+            connection.requests.clone(),
+            connection.origin.clone(),
+        );
+        let question = ServerReflectionRequest {
+            host: String::new(),
+            message_request: Some(MessageRequest::ListServices(String::new())),
+        };
+        let questions = tonic::codegen::tokio_stream::once(question);
+        let answers = client.server_reflection_info(questions).await.unwrap();
+        let answer = answers.into_inner().message().await.unwrap().unwrap();
+        let Some(MessageResponse::ListServicesResponse(list)) = answer.message_response else {
+            panic!("{answer:?}")
+        };
+        let mut names: Vec<_> = list
+            .service
+            .into_iter()
+            .map(|service| service.name)
+            .collect();
+        names.sort();
+        assert_eq!(
+            names[..],
+            [
+                "grpc.health.v1.Health",
+                "tieline.link.v1.Link",
+                "websocket.Websocket"
+            ]
+        );
+    });
+}
+
+#[test]
+fn connections_are_bounded_and_those_that_ask_nothing_are_closed() {
+    use tokio::{io::AsyncReadExt, net::TcpStream};
+    run(async {
+        let mut few = config();
+        few.connections = 2;
+        let node = Node::with(few, Script::default()).await;
+        let mut idle = TcpStream::connect(node.address()).await.unwrap();
+        let (_connection, mut client) = connect(node.address()).await;
+        assert!(client.emit(emit("a")).await.unwrap().into_inner().success);
+        let mut third = TcpStream::connect(node.address()).await.unwrap();
+        assert_eq!(
+            third.read(&mut [0; 64]).await.unwrap_or(0),
+            0,
+            "closed at once"
+        );
+        let mut hello = Vec::new();
+        tokio::time::timeout(Duration::from_secs(5), idle.read_to_end(&mut hello))
+            .await
+            .unwrap()
+            .ok();
+        assert!(client.emit(emit("a")).await.unwrap().into_inner().success);
+        let (_connection, mut client) = connect(node.address()).await;
+        assert!(
+            client.emit(emit("a")).await.unwrap().into_inner().success,
+            "its place is free"
+        );
+    });
+}
+
+#[test]
+fn a_port_bound_to_a_taken_address_says_so() {
+    run(async {
+        let node = Node::start().await;
+        let receiver = std::sync::Arc::new(Scripted(Script::default().into()));
+        let taken = PeerServer::bind(node.address(), config().into(), receiver).await;
+        assert_eq!(taken.err().unwrap().kind(), std::io::ErrorKind::AddrInUse);
+        assert_ne!(node.address(), loopback());
+    });
+}
