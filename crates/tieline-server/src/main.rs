@@ -9,7 +9,7 @@ mod cli;
 mod demo;
 mod memory;
 mod page;
-mod run;
+mod supervisor;
 mod webpubsub;
 
 use std::{io::IsTerminal, process::ExitCode};
@@ -41,11 +41,11 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Demo(options) => {
             // Its two nodes end together, which each would warn of.
             start_log(&options.common.log, "warn,tieline::link=error")?;
-            runtime()?.block_on(run::demo(options))
+            runtime()?.block_on(supervisor::demo(options))
         }
         Command::Serve(options) => {
             start_log(&options.common.log, "info")?;
-            runtime()?.block_on(run::serve(options))
+            runtime()?.block_on(supervisor::serve(options))
         }
         // It blocks, and the load is to have the machine to itself: no runtime.
         Command::Bench(bench) => bench.run(&bench::registry),

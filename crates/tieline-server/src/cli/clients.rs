@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use clap::{Args, builder::BoolishValueParser};
 use tieline::Origins;
 
-use crate::webpubsub::{Access, Namespace};
+use crate::webpubsub::{AnonymousAccess, Namespace};
 
 /// Who may connect.
 #[derive(Debug, Args)]
@@ -30,11 +30,11 @@ pub(crate) struct Clients {
 }
 
 impl Clients {
-    pub(crate) fn access(&self) -> Access {
+    pub(crate) fn access(&self) -> AnonymousAccess {
         if self.anonymous {
-            Access::Anyone
+            AnonymousAccess::Anyone
         } else {
-            Access::Loopback
+            AnonymousAccess::Loopback
         }
     }
 
@@ -49,7 +49,7 @@ impl Clients {
     }
 
     /// Why these clients may not be served on this address, if they may not.
-    pub(crate) fn objection(&self, listen: SocketAddr) -> Option<String> {
+    pub(crate) fn bind_error(&self, listen: SocketAddr) -> Option<String> {
         let open = self.anonymous || listen.ip().is_loopback();
         (!open).then(|| {
             format!(

@@ -205,15 +205,15 @@ mod tests {
             panic!("serve is not serve");
         };
         let public = "0.0.0.0:8080".parse().unwrap();
-        assert!(serve.common.clients.objection(public).is_some());
+        assert!(serve.common.clients.bind_error(public).is_some());
         assert!(
             serve
                 .common
                 .clients
-                .objection("[::1]:8080".parse().unwrap())
+                .bind_error("[::1]:8080".parse().unwrap())
                 .is_none()
         );
         serve.common.clients.anonymous = true;
-        assert!(serve.common.clients.objection(public).is_none());
+        assert!(serve.common.clients.bind_error(public).is_none());
     }
 }

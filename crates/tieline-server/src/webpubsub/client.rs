@@ -73,13 +73,13 @@ impl<E: Events> WebPubSub<E> {
     async fn incoming(&self, connection: &Connection, acks: &mut Acks, incoming: Incoming<'_>) {
         match incoming {
             Incoming::JoinGroup { group, ack_id } => {
-                once(connection, acks, ack_id, async || {
+                with_ack(connection, acks, ack_id, async || {
                     self.join(connection, &group).await
                 })
                 .await;
             }
             Incoming::LeaveGroup { group, ack_id } => {
-                once(connection, acks, ack_id, async || {
+                with_ack(connection, acks, ack_id, async || {
                     connection.leave(&group);
                     Ok(())
                 })
@@ -91,7 +91,7 @@ impl<E: Events> WebPubSub<E> {
                 no_echo,
                 payload,
             } => {
-                once(connection, acks, ack_id, async || {
+                with_ack(connection, acks, ack_id, async || {
                     send_to_group(&self.cluster, connection, &group, no_echo, &payload);
                     Ok(())
                 })
@@ -102,7 +102,7 @@ impl<E: Events> WebPubSub<E> {
                 ack_id,
                 payload,
             } => {
-                once(connection, acks, ack_id, async || {
+                with_ack(connection, acks, ack_id, async || {
                     self.event(connection, &name, payload).await
                 })
                 .await;
@@ -112,7 +112,7 @@ impl<E: Events> WebPubSub<E> {
                     name: "BadRequest",
                     message: why.into(),
                 };
-                once(connection, acks, ack_id, async || Err(refused)).await;
+                with_ack(connection, acks, ack_id, async || Err(refused)).await;
             }
             Incoming::Ping => drop(connection.emit(outgoing::pong())),
             Incoming::Invoke(id) => drop(connection.emit(outgoing::no_invocation(&id))),
@@ -158,7 +158,7 @@ impl<E: Events> WebPubSub<E> {
 }
 
 /// Does something once per ack id, and acknowledges it.
-async fn once(
+async fn with_ack(
     connection: &Connection,
     acks: &mut Acks,
     ack_id: Option<u64>,

@@ -18,7 +18,7 @@ use tieline::{CloseReason, Connection};
 pub(crate) use self::{
     client::{WebPubSub, send_to_group, send_to_user},
     outgoing::Payload,
-    upgrade::{Access, Namespace, routes},
+    upgrade::{AnonymousAccess, Namespace, routes},
     user::{user_named, user_of},
 };
 

@@ -46,7 +46,7 @@ impl std::fmt::Display for Namespace {
 
 /// Who may name themselves by `?user=`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Access {
+pub(crate) enum AnonymousAccess {
     Anyone,
     /// Those who reach this server under a loopback name. A page of another site that a browser was
     /// made to take for this machine comes under that site's name, and so does what a proxy forwards.
@@ -54,13 +54,13 @@ pub(crate) enum Access {
 }
 
 /// What the routes need.
-struct Served<E: Events> {
+struct RouteState<E: Events> {
     node: Node<WebPubSub<E>>,
     hub: Namespace,
-    access: Access,
+    access: AnonymousAccess,
 }
 
-impl<E: Events> Clone for Served<E> {
+impl<E: Events> Clone for RouteState<E> {
     fn clone(&self) -> Self {
         Self {
             node: self.node.clone(),
@@ -74,17 +74,17 @@ impl<E: Events> Clone for Served<E> {
 pub(crate) fn routes<E: Events>(
     node: Node<WebPubSub<E>>,
     hub: Namespace,
-    access: Access,
+    access: AnonymousAccess,
 ) -> Router {
     Router::new()
         .route("/client/hubs/{hub}", get(by_path))
         .route("/client/", get(by_query))
         .route("/client", get(by_query))
-        .with_state(Served { node, hub, access })
+        .with_state(RouteState { node, hub, access })
 }
 
 async fn by_path<E: Events>(
-    State(served): State<Served<E>>,
+    State(served): State<RouteState<E>>,
     Path(hub): Path<String>,
     upgrade: Result<Upgrade, Refusal>,
 ) -> Response {
@@ -92,7 +92,7 @@ async fn by_path<E: Events>(
 }
 
 async fn by_query<E: Events>(
-    State(served): State<Served<E>>,
+    State(served): State<RouteState<E>>,
     Query(ByQuery { hub }): Query<ByQuery>,
     upgrade: Result<Upgrade, Refusal>,
 ) -> Response {
@@ -107,7 +107,7 @@ struct ByQuery {
 
 /// A wrong hub is told before anything else, to a request by hand as well.
 async fn connect<E: Events>(
-    served: &Served<E>,
+    served: &RouteState<E>,
     hub: &str,
     upgrade: Result<Upgrade, Refusal>,
 ) -> Response {
@@ -120,7 +120,7 @@ async fn connect<E: Events>(
     }
 }
 
-impl<E: Events> Served<E> {
+impl<E: Events> RouteState<E> {
     fn check(&self, hub: &str) -> Result<(), Refusal> {
         if hub.eq_ignore_ascii_case(&self.hub.0) {
             return Ok(());
@@ -131,7 +131,9 @@ impl<E: Events> Served<E> {
     }
 
     fn admits<'a>(&self, request: &'a UpgradeRequest) -> Result<&'a UpgradeRequest, Refusal> {
-        if self.access == Access::Anyone || is_loopback(request.header(HOST).unwrap_or_default()) {
+        if self.access == AnonymousAccess::Anyone
+            || is_loopback(request.header(HOST).unwrap_or_default())
+        {
             return Ok(request);
         }
         let body = "clients name themselves here, so only those of this machine are let in, under \

@@ -30,9 +30,9 @@ pub(super) struct Serving<E: Events> {
 }
 
 /// The life of all nodes of the process.
-pub(super) struct Life(watch::Sender<Phase>);
+pub(super) struct Supervisor(watch::Sender<Phase>);
 
-impl Life {
+impl Supervisor {
     pub(super) fn new() -> Self {
         Self(watch::channel(Phase::Serving).0)
     }

@@ -2,7 +2,7 @@
 
 mod cluster;
 mod demo;
-mod life;
+mod lifecycle;
 mod routes;
 
 use std::{net::SocketAddr, time::Duration};
@@ -11,7 +11,7 @@ use anyhow::Context;
 use tieline::{Cluster, Hub, Listener, Node};
 
 pub(crate) use self::demo::demo;
-use self::life::{Life, Serving};
+use self::lifecycle::{Serving, Supervisor};
 use crate::{
     Usage,
     cli::{Clients, Serve},
@@ -40,7 +40,7 @@ pub(crate) async fn serve(options: Serve) -> anyhow::Result<()> {
     tracing::info!(%address, hub = %clients.hub, peers, "listening");
 
     let node = node(cluster, NoEvents);
-    let life = Life::new();
+    let life = Supervisor::new();
     let router = routes::routes(&node, clients, life.phase());
     let delay = Duration::from_secs(options.limits.drain_delay);
     let serving = Serving {
@@ -62,8 +62,8 @@ fn node<E: Events>(cluster: Cluster, events: E) -> Node<WebPubSub<E>> {
 
 /// Listens on an address that these clients may reach; `flag` is where it comes from.
 async fn bind(address: SocketAddr, clients: &Clients, flag: &str) -> anyhow::Result<Listener> {
-    if let Some(objection) = clients.objection(address) {
-        return Err(Usage(objection).into());
+    if let Some(bind_error) = clients.bind_error(address) {
+        return Err(Usage(bind_error).into());
     }
     raise_descriptor_limit();
     let listener = Listener::bind(address).await;

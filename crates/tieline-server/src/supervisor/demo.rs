@@ -9,7 +9,7 @@ use tieline::{
 
 use super::{
     bind, cluster,
-    life::{Life, Serving},
+    lifecycle::{Serving, Supervisor},
     node, routes,
 };
 use crate::{
@@ -35,7 +35,7 @@ pub(crate) async fn demo(options: cli::Demo) -> anyhow::Result<()> {
         .map(|node| (node.page, node.cluster.address().map(Arc::from)));
     let nodes: Nodes = addresses.collect();
     let pages: Vec<_> = nodes.pages().collect();
-    let life = Life::new();
+    let life = Supervisor::new();
     let serving = started.into_iter().map(|started| {
         let chat = Chat::start(started.cluster.clone(), nodes.clone());
         let node = node(started.cluster, chat);

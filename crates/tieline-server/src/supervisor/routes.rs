@@ -4,7 +4,7 @@ use axum::{Router, http::StatusCode, routing::get};
 use tieline::{Handler, Node};
 use tokio::sync::watch;
 
-use super::life::Phase;
+use super::lifecycle::Phase;
 use crate::{
     cli::Clients,
     webpubsub::{self, Events, WebPubSub},
