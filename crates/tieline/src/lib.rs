@@ -104,6 +104,8 @@ mod cluster;
 mod config;
 mod connection;
 mod delivery;
+#[cfg(feature = "cluster")]
+mod error;
 mod handler;
 mod hub;
 mod id;

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{Claims, Health, Local, Surroundings};
 use crate::{
-    cluster::chain,
+    error::ErrorChain,
     registry::{Beat, Candidate, Join, RegistryError, Session, Tenure},
 };
 
@@ -187,7 +187,7 @@ impl<S: Surroundings> Claims<S> {
     fn is_down(&self, error: &RegistryError) {
         let before = self.0.health.send_replace(Health::Down);
         if before != Health::Down {
-            tracing::warn!(error = %chain(error), "the registry does not answer; going on with what is known");
+            tracing::warn!(error = %ErrorChain(error), "the registry does not answer; going on with what is known");
         }
     }
 

@@ -34,6 +34,7 @@ use self::{clock::Clock, upkeep::Upkeep};
 pub(crate) use self::{clock::Local, slots::Slots};
 use crate::{
     ClientId,
+    error::ErrorChain,
     hub::ConnectionInner,
     registry::{Registry, RegistryError, Session, Stamp},
 };
@@ -259,7 +260,7 @@ impl<S: Surroundings> Claims<S> {
             if let Some(session) = session
                 && let Err(error) = inner.registry.leave(&session).await
             {
-                tracing::warn!(error = %crate::cluster::chain(&error), "could not leave the registry; the lease will run out");
+                tracing::warn!(error = %ErrorChain(&error), "could not leave the registry; the lease will run out");
             }
         };
         let _ = tokio::time::timeout_at(deadline, leaving).await;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Answered, Claims, Effect, Pace, Request, Surroundings, Work};
-use crate::registry::RegistryError;
+use crate::{error::ErrorChain, registry::RegistryError};
 
 /// Operations of one batch.
 pub(super) const BATCH: usize = 512;
@@ -71,7 +71,7 @@ impl<S: Surroundings> Claims<S> {
                 .map(Answered::Releases),
         };
         answered.unwrap_or_else(|error| {
-            tracing::debug!(error = %crate::cluster::chain(&error), "a batch without answer");
+            tracing::debug!(error = %ErrorChain(&error), "a batch without answer");
             Answered::Silence
         })
     }

@@ -11,9 +11,10 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{Inner, chain};
+use super::Inner;
 use crate::{
     claims::Claims,
+    error::ErrorChain,
     registry::{Cursor, RegistryError},
 };
 
@@ -34,7 +35,7 @@ pub(super) async fn watch(cluster: Weak<Inner>, interval: Duration, audit: Durat
             match inner.look_for_foreign().await {
                 Ok(()) => seen = Some((balance, Instant::now())),
                 Err(error) => {
-                    tracing::debug!(error = %chain(&error), "cannot look for foreign nodes");
+                    tracing::debug!(error = %ErrorChain(&error), "cannot look for foreign nodes");
                 }
             }
         } else if !anything {

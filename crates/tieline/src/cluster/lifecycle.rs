@@ -15,12 +15,13 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
 use super::{
-    Cluster, ClusterConfig, ClusterError, Inner, advertise, chain, inbound::NodeInbox,
-    legacy_discovery, ordering::OrderingQueue, peers::Peers, routes::Routes,
+    Cluster, ClusterConfig, ClusterError, Inner, advertise, inbound::NodeInbox, legacy_discovery,
+    ordering::OrderingQueue, peers::Peers, routes::Routes,
 };
 use crate::{
     ClientId, CloseReason, Config, Hub,
     claims::{Claims, Health, Local, Surroundings, Terms, Verdict},
+    error::ErrorChain,
     hub::{ConnectionInner, HubObserver, ScopeKey},
     link::{self, Interest, PeerServer, Probed, proto},
     registry::{MemoryRegistry, Registry, RegistryError},
@@ -274,7 +275,7 @@ async fn watch_members(cluster: Weak<Inner>, silent: &Notify, interval: Duration
         pause = match cluster.sync_peers().await {
             Ok(()) => interval,
             Err(error) => {
-                tracing::debug!(error = %chain(&error), "cannot see who is there");
+                tracing::debug!(error = %ErrorChain(&error), "cannot see who is there");
                 RETRY.min(interval)
             }
         };
