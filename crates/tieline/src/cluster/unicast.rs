@@ -259,7 +259,7 @@ impl Inner {
             // they would arrive behind it.
             let late = self
                 .ordering
-                .overtaken(&msg.id, |other| other.begun < msg.begun);
+                .take_overtaken(&msg.id, |other| other.begun < msg.begun);
             late.into_iter()
                 .for_each(|late| late.end(OpResult::Unreachable));
         }

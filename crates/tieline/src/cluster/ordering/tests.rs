@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::{Enqueued, OrderingQueue, Ready};
 
-type TestLine = OrderingQueue<(u8, u32), u32, bool>;
+type TestQueue = OrderingQueue<(u8, u32), u32, bool>;
 
 fn id(client: u8) -> Arc<str> {
     format!("client {client}").into()
@@ -17,7 +17,7 @@ enum Left {
     Multicast(u32),
 }
 
-fn dispatch(ordering: &TestLine, left: &mut Vec<Left>) {
+fn dispatch(ordering: &TestQueue, left: &mut Vec<Left>) {
     ordering.dispatch(|ready| match ready {
         Ready::Unicasts(unicasts, _) => {
             left.extend(unicasts.into_iter().map(|(c, n)| Left::Unicast(c, n)))
@@ -28,7 +28,7 @@ fn dispatch(ordering: &TestLine, left: &mut Vec<Left>) {
 
 #[test]
 fn nothing_waits_where_nothing_is_before_it() {
-    let ordering = TestLine::new(1000);
+    let ordering = TestQueue::new(1000);
     assert!(ordering.is_idle());
     assert_eq!(
         ordering.enqueue(&id(1), (1, 0), 1, true),
@@ -39,7 +39,7 @@ fn nothing_waits_where_nothing_is_before_it() {
 
 #[test]
 fn one_look_up_serves_all_that_wait_for_it() {
-    let ordering = TestLine::new(1000);
+    let ordering = TestQueue::new(1000);
     assert_eq!(
         ordering.enqueue(&id(1), (1, 0), 1, false),
         Enqueued::NeedsLookup
@@ -67,7 +67,7 @@ fn one_look_up_serves_all_that_wait_for_it() {
 
 #[test]
 fn a_message_to_many_is_a_barrier() {
-    let ordering = TestLine::new(1000);
+    let ordering = TestQueue::new(1000);
     assert_eq!(
         ordering.enqueue(&id(1), (1, 0), 1, false),
         Enqueued::NeedsLookup
@@ -91,7 +91,7 @@ fn a_message_to_many_is_a_barrier() {
 
 #[test]
 fn what_came_back_goes_before_what_was_added_since() {
-    let ordering = TestLine::new(1000);
+    let ordering = TestQueue::new(1000);
     assert!(ordering.add_bounced(&id(1), (1, 0), 1));
     assert_eq!(ordering.enqueue(&id(1), (1, 2), 1, true), Enqueued::Queued);
     assert!(!ordering.add_bounced(&id(1), (1, 1), 1));
@@ -113,7 +113,7 @@ fn what_came_back_goes_before_what_was_added_since() {
 
 #[test]
 fn too_much_is_refused_and_room_comes_back() {
-    let ordering = TestLine::new(10);
+    let ordering = TestQueue::new(10);
     assert_eq!(
         ordering.enqueue(&id(1), (1, 0), 100, false),
         Enqueued::NeedsLookup,
@@ -133,7 +133,7 @@ fn too_much_is_refused_and_room_comes_back() {
 
 #[test]
 fn what_is_added_while_others_are_dispatched_does_not_overtake_them() {
-    let ordering = TestLine::new(1000);
+    let ordering = TestQueue::new(1000);
     ordering.enqueue(&id(1), (1, 0), 1, false);
     ordering.resolve(&id(1), &true);
     let mut left = Vec::new();
@@ -171,7 +171,7 @@ proptest! {
     /// Each client sees its messages, and those to many, in the order of the calls.
     #[test]
     fn order_is_kept_for_every_client(steps in steps()) {
-        let ordering = TestLine::new(100_000);
+        let ordering = TestQueue::new(100_000);
         let (mut left, mut sent) = (Vec::new(), Vec::new());
         for (n, step) in (0..).zip(steps) {
             match step {
@@ -213,7 +213,7 @@ proptest! {
 
 #[test]
 fn a_client_that_may_be_sent_messages_back_is_waited_for() {
-    let ordering = TestLine::new(1000);
+    let ordering = TestQueue::new(1000);
     assert!(!ordering.is_waiting_for("client 1"));
     ordering.expect_bounces(&id(1));
     assert!(ordering.is_waiting_for("client 1") && !ordering.is_waiting_for("client 2"));
@@ -233,15 +233,15 @@ fn a_client_that_may_be_sent_messages_back_is_waited_for() {
 
 #[test]
 fn what_came_back_and_was_overtaken_is_taken_out() {
-    let ordering = TestLine::new(10);
+    let ordering = TestQueue::new(10);
     for n in [3, 5, 7] {
         ordering.add_bounced(&id(1), (1, n), 4);
     }
     assert_eq!(
-        ordering.overtaken("client 1", |(_, n)| *n < 6),
+        ordering.take_overtaken("client 1", |(_, n)| *n < 6),
         [(1, 3), (1, 5)]
     );
-    assert_eq!(ordering.overtaken("client 2", |_| true), []);
+    assert_eq!(ordering.take_overtaken("client 2", |_| true), []);
     ordering.all_bounced(&id(1));
     ordering.resolve(&id(1), &true);
     let mut left = Vec::new();
