@@ -2,8 +2,9 @@
 
 use std::{io, net::SocketAddr, time::Duration};
 
+use super::advertise;
 use crate::{
-    Config,
+    config::Config,
     link::{PeerSecurity, SecurityError},
     registry::RegistryError,
 };
@@ -60,8 +61,10 @@ impl ClusterConfig {
     /// Checks the settings against each other and against the hub's; whatever starts a cluster does it
     /// too.
     pub fn validate(&self, hub: &Config) -> Result<(), ClusterError> {
-        if let Some(address) = &self.advertise {
-            super::advertise::check(address)?;
+        if let Some(address) = &self.advertise
+            && !advertise::is_valid(address)
+        {
+            return Err(ClusterError::Address(address.clone()));
         }
         let times = [
             ("lease", self.lease, Duration::from_millis(300)),

@@ -4,7 +4,10 @@ use std::{fmt, sync::Arc};
 
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::{Delivery, Reached, Receipt, receipt::ReceiptSender};
+use crate::{
+    delivery::{Delivery, Reached},
+    receipt::{Receipt, ReceiptSender},
+};
 
 /// What became of a message to many clients of the cluster.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -84,7 +87,7 @@ impl SummaryBuilder {
     }
 
     /// A part came.
-    pub(super) fn part(&self, node: Option<Arc<str>>, outcome: Result<Reached, Delivery>) {
+    pub(super) fn add_part(&self, node: Option<Arc<str>>, outcome: Result<Reached, Delivery>) {
         let mut state = self.0.lock();
         if let Ok(reached) = outcome {
             state.summary.reached.add(reached);

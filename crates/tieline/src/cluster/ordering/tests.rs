@@ -20,7 +20,7 @@ enum Left {
 fn dispatch(ordering: &TestQueue, left: &mut Vec<Left>) {
     ordering.dispatch(|ready| match ready {
         Ready::Unicasts(unicasts, _) => {
-            left.extend(unicasts.into_iter().map(|(c, n)| Left::Unicast(c, n)))
+            left.extend(unicasts.into_iter().map(|(c, n)| Left::Unicast(c, n)));
         }
         Ready::Multicast(n) => left.push(Left::Multicast(n)),
     });

@@ -1,0 +1,158 @@
+//! Which client and which nodes are where: the registry, asked within its deadline, and this node's own
+//! claims in it.
+//!
+//! Owns whether the registry answers: after one look-up without an answer no other starts until a list
+//! of the nodes is answered, so that messages fail at once instead of waiting for a registry that is
+//! away. Must not know messages or links.
+
+use std::{
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+use super::claim_host::ClaimHost;
+use crate::{
+    claims::{Claims, Terms},
+    id::ClientId,
+    registry::{Cursor, Entry, Member, Page, Registry, RegistryError},
+};
+
+pub(super) type NodeClaims = Claims<ClaimHost>;
+
+pub(super) struct NodeDirectory {
+    registry: Arc<dyn Registry>,
+    timeout: Duration,
+    /// Made anew for each start.
+    process: Uuid,
+    /// Where peers reach this node; `None` for a backend.
+    address: Option<Arc<str>>,
+    host: Arc<ClaimHost>,
+    /// Set once the node has joined the registry; a backend never does.
+    claims: OnceLock<NodeClaims>,
+    /// Whether the registry answered the last request.
+    is_answering: AtomicBool,
+    /// A look-up was not answered.
+    silence: Arc<Notify>,
+}
+
+impl NodeDirectory {
+    /// `timeout` bounds each request to the registry.
+    pub(super) fn new(
+        registry: Arc<dyn Registry>,
+        timeout: Duration,
+        host: Arc<ClaimHost>,
+    ) -> Self {
+        Self {
+            registry,
+            timeout,
+            process: host.config.process,
+            address: host.config.address.clone(),
+            host,
+            claims: OnceLock::new(),
+            is_answering: AtomicBool::new(true),
+            silence: Arc::default(),
+        }
+    }
+
+    pub(super) fn registry(&self) -> &Arc<dyn Registry> {
+        &self.registry
+    }
+
+    pub(super) fn process(&self) -> Uuid {
+        self.process
+    }
+
+    pub(super) fn address(&self) -> Option<&Arc<str>> {
+        self.address.as_ref()
+    }
+
+    /// The claims of this node; `None` before it has joined, and for a backend.
+    pub(super) fn claims(&self) -> Option<&NodeClaims> {
+        self.claims.get()
+    }
+
+    /// Joins the registry under this node's address.
+    pub(super) async fn join(&self, terms: Terms) -> Result<(), RegistryError> {
+        let registry = Arc::clone(&self.registry);
+        let claims = Claims::start(registry, terms, Arc::downgrade(&self.host)).await?;
+        // A node joins once.
+        drop(self.claims.set(claims));
+        Ok(())
+    }
+
+    /// Which node has a client; `is_fresh` asks past any cache of the registry.
+    pub(super) async fn locate(
+        &self,
+        id: &str,
+        is_fresh: bool,
+    ) -> Result<Option<Entry>, RegistryError> {
+        let entry = self.registry.locate(id, is_fresh);
+        let answer = RegistryError::within(self.timeout, "say who has an id", entry).await;
+        if answer.is_err() {
+            self.is_answering.store(false, Ordering::Release);
+            self.silence.notify_one();
+        }
+        answer
+    }
+
+    /// The nodes of the registry.
+    pub(super) async fn nodes(&self) -> Result<Vec<Member>, RegistryError> {
+        RegistryError::within(self.timeout, "list the nodes", self.registry.members()).await
+    }
+
+    /// The same, and whether it was answered decides whether look-ups start.
+    pub(super) async fn nodes_as_sign_of_life(&self) -> Result<Vec<Member>, RegistryError> {
+        let answer = self.nodes().await;
+        self.is_answering.store(answer.is_ok(), Ordering::Release);
+        answer
+    }
+
+    /// A page of the entries of all nodes.
+    pub(super) async fn scan(
+        &self,
+        cursor: Cursor,
+    ) -> Result<Page<(ClientId, Arc<str>)>, RegistryError> {
+        RegistryError::within(self.timeout, "list entries", self.registry.all(cursor)).await
+    }
+
+    /// Whether the registry answered the last request.
+    pub(super) fn is_answering(&self) -> bool {
+        self.is_answering.load(Ordering::Acquire)
+    }
+
+    /// Notified by each look-up that was not answered.
+    pub(super) fn silence(&self) -> &Arc<Notify> {
+        &self.silence
+    }
+
+    /// Whether connected clients may lack their entries: while entries of this node may be missing after
+    /// a loss, those of others may be too.
+    pub(super) fn may_lack_entries(&self) -> bool {
+        self.claims().is_some_and(NodeClaims::lost_lately)
+    }
+
+    /// Entries of legacy nodes less those of Tieline that they deleted; `None` where that is unknown.
+    pub(super) fn legacy_entries(&self) -> Option<i64> {
+        self.claims().and_then(NodeClaims::foreign)
+    }
+
+    /// The registry named this node for a client that it does not have.
+    pub(super) fn report_missing(&self, id: &str) {
+        if let Some(claims) = self.claims() {
+            claims.missed(id);
+        }
+    }
+
+    /// Ends the claims; entries stay until the lease runs out.
+    pub(super) fn stop(&self) {
+        if let Some(claims) = self.claims() {
+            claims.stop();
+        }
+    }
+}
