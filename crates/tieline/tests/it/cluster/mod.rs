@@ -1,17 +1,17 @@
 //! Several nodes in one process, joined by real links.
 
-mod ancestor;
-mod away;
-mod life;
-mod links;
+mod legacy_nodes;
+mod registry_outage;
+mod node_lifecycle;
+mod link_faults;
 mod lookups;
-mod moves;
-mod noise;
-mod numbers;
+mod stale_connections;
+mod invalid_callers;
+mod numbered_messages;
 mod order;
 mod reach;
-mod rivals;
+mod duplicate_ids;
 mod services;
-mod silence;
-mod strangers;
-mod wandering;
+mod silent_links;
+mod peer_security;
+mod moving_client;

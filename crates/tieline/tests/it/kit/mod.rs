@@ -1,7 +1,7 @@
 //! What the tests share: a node with a scripted handler, clients, deadlines.
 
 #[cfg(feature = "cluster")]
-mod ancestor;
+mod legacy_node;
 pub(crate) mod child;
 #[cfg(all(feature = "etcd", feature = "conformance"))]
 pub(crate) mod etcd;
@@ -29,7 +29,7 @@ use std::{future::Future, time::Duration};
 
 #[cfg(feature = "cluster")]
 pub(crate) use self::{
-    ancestor::Ancestor,
+    legacy_node::Ancestor,
     nodes::{Member, entries, free_port, memory, quick},
     proxy::{Mode, Proxy},
     reader::Reader,

@@ -19,7 +19,7 @@ use tieline::{
 };
 use tokio::time::{Instant, timeout};
 
-use super::{fleet::Process, fleet::pause, guest::Guest, party::Party};
+use super::{node_process::Process, node_process::pause, client::Guest, clients::Party};
 
 /// How long a registry or a reader has for one step of a check.
 const STEP: Duration = Duration::from_secs(2);

@@ -10,8 +10,8 @@ use tokio::time::Instant;
 
 use super::{
     checker::at_rest,
-    fleet::{self, LEASE, Process, pause},
-    party::Party,
+    node_process::{self, LEASE, Process, pause},
+    clients::Party,
     store::Store,
 };
 use crate::kit::run_within;
@@ -39,7 +39,7 @@ fn a_killed_nodes_clients_are_offline_within_the_lease_on_etcd() {
 
 async fn killed(store: Store, gone_within: Duration) {
     let registry = store.registry().await;
-    let [a, mut b, c] = fleet::start(&store.url()).await;
+    let [a, mut b, c] = node_process::start(&store.url()).await;
     let mut party = Party::default();
     party.fill(&[&a, &b, &c], 30).await;
     let ids = party.ids_at(&b);
@@ -100,12 +100,12 @@ async fn restarted(store: Store) {
     let registry = store.registry().await;
     let long = || {
         let lease = Duration::from_secs(20);
-        fleet::Setup {
+        node_process::Setup {
             lease,
-            ..fleet::setup(&store.url())
+            ..node_process::setup(&store.url())
         }
     };
-    let [a, mut b] = fleet::start_with(long).await;
+    let [a, mut b] = node_process::start_with(long).await;
     let mut party = Party::default();
     party.fill(&[&a, &b], 30).await;
     let ids = party.ids_at(&b);

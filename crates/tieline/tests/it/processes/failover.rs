@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use super::{
     checker::{at_rest, standing},
-    fleet::{self, LEASE, Process, pause},
-    party::Party,
+    node_process::{self, LEASE, Process, pause},
+    clients::Party,
     store::reader,
 };
 use crate::kit::{
@@ -25,7 +25,7 @@ fn writes_that_a_failover_lost_are_repaired() {
     run_within(Duration::from_secs(40), async {
         let mut sentinels = Sentinels::start(3).await;
         let registry = reader(&sentinels.url()).await;
-        let nodes: [Process; 3] = fleet::start(&sentinels.url()).await;
+        let nodes: [Process; 3] = node_process::start(&sentinels.url()).await;
         let nodes = nodes.each_ref();
         let mut party = Party::default();
         party.fill(&nodes, 30).await;
@@ -55,7 +55,7 @@ fn writes_that_were_lost_without_a_word_are_repaired() {
     run_within(Duration::from_secs(40), async {
         let redis = Redis::start().await;
         let registry = reader(&redis.url()).await;
-        let nodes: [Process; 3] = fleet::start(&redis.url()).await;
+        let nodes: [Process; 3] = node_process::start(&redis.url()).await;
         let nodes = nodes.each_ref();
         let mut party = Party::default();
         party.fill(&nodes, 30).await;

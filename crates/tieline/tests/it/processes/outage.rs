@@ -12,9 +12,9 @@ use tokio::time::Instant;
 
 use super::{
     checker::at_rest,
-    fleet::{self, LEASE, Process},
-    guest::Guest,
-    party::Party,
+    node_process::{self, LEASE, Process},
+    client::Guest,
+    clients::Party,
     store::Store,
 };
 use crate::kit::run_within;
@@ -116,7 +116,7 @@ impl Scene {
 
 impl Outage {
     pub(super) async fn prepare(registry: Arc<dyn Registry>, url: &str) -> Self {
-        let nodes = fleet::start(url).await;
+        let nodes = node_process::start(url).await;
         let mut party = Party::default();
         party.fill(&nodes.each_ref(), CLIENTS).await;
         let remembered = party.ids_at(&nodes[1]).split_off(CLIENTS / 2);
@@ -140,7 +140,7 @@ impl Outage {
         self.unknown().await;
         while begun.elapsed() < lasting {
             self.reached("later").await;
-            fleet::pause().await;
+            node_process::pause().await;
         }
         waits.extend(self.comings_and_goings("late").await);
         let was_closed = |guest: &&Guest| guest.end().is_some_and(|end| !end.left);

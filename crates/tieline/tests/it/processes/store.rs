@@ -76,6 +76,6 @@ impl Store {
 
 /// The registry at a URL as the nodes know it.
 pub(super) async fn reader(url: &str) -> Arc<dyn Registry> {
-    let setup = super::fleet::setup(url);
+    let setup = super::node_process::setup(url);
     registry::connect(url, &setup.prefix).await.unwrap()
 }

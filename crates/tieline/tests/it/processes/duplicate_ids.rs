@@ -8,9 +8,9 @@ use tokio::time::Instant;
 
 use super::{
     checker::at_rest,
-    fleet::{self, pause},
-    guest::Guest,
-    party::Party,
+    node_process::{self, pause},
+    client::Guest,
+    clients::Party,
     store::Store,
 };
 use crate::kit::run_within;
@@ -31,7 +31,7 @@ fn of_one_id_on_two_nodes_one_connection_survives_on_etcd() {
 
 async fn duels(store: Store) {
     let registry = store.registry().await;
-    let [a, b] = fleet::start(&store.url()).await;
+    let [a, b] = node_process::start(&store.url()).await;
     let mut party = Party::default();
     let mut longest = Duration::ZERO;
     for n in 0..60 {

@@ -10,7 +10,7 @@ use tokio::{
 };
 use tonic::Code;
 
-use super::strangers::{EXCHANGE, pair, port, unharmed};
+use super::peer_security::{EXCHANGE, pair, port, unharmed};
 use crate::kit::{
     Member, Trace,
     grpc::{self, EmitRequest, Frame, Hello, YesNo},

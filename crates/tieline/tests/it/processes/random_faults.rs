@@ -11,10 +11,10 @@ use tokio::{task::JoinSet, time::Instant};
 
 use super::{
     checker::at_rest,
-    fleet::{self, LEASE, Process, Setup, ask, pause},
-    guest::{Guest, Refused},
-    node::Emitted,
-    party::Party,
+    node_process::{self, LEASE, Process, Setup, ask, pause},
+    client::{Guest, Refused},
+    node_program::Emitted,
+    clients::Party,
     store::Store,
 };
 use crate::kit::run_within;
@@ -87,7 +87,7 @@ enum State {
 impl Mix {
     async fn new(store: Store, seed: u64) -> Self {
         let registry = store.registry().await;
-        let nodes = fleet::start(&store.url()).await;
+        let nodes = node_process::start(&store.url()).await;
         Self {
             chance: fastrand::Rng::with_seed(seed),
             registry,

@@ -3,8 +3,8 @@
 use tokio::time::Instant;
 
 use super::{
-    fleet::Process,
-    guest::{Guest, Refused},
+    node_process::Process,
+    client::{Guest, Refused},
 };
 
 /// All clients that a test ever had.

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::{
     checker::{at_rest, replaced, standing, unreached},
-    fleet::{self, LEASE, Process, Setup, pause},
-    party::Party,
+    node_process::{self, LEASE, Process, Setup, pause},
+    clients::Party,
     store::reader,
 };
 use crate::kit::{redis::Redis, run_within};
@@ -18,9 +18,9 @@ async fn start(redis: &Redis) -> ([Process; 2], Party) {
     let setup = || Setup {
         lease,
         audit: lease,
-        ..fleet::setup(&redis.url())
+        ..node_process::setup(&redis.url())
     };
-    let nodes = fleet::start_with(setup).await;
+    let nodes = node_process::start_with(setup).await;
     let mut party = Party::default();
     party.fill(&nodes.each_ref(), 5).await;
     let registry = reader(&redis.url()).await;
@@ -106,7 +106,7 @@ fn the_checker_finds_wrong_connections() {
         // Two connections of one id, on nodes that cannot know of each other.
         let stranger = Process::start(Setup {
             prefix: "another".to_owned(),
-            ..fleet::setup(&redis.url())
+            ..node_process::setup(&redis.url())
         })
         .await;
         party.enter(&stranger, "g2").await.unwrap();

@@ -9,9 +9,9 @@ use tokio::time::Instant;
 
 use super::{
     checker::at_rest,
-    fleet::{self, LEASE, Process, Setup, pause},
-    guest::Refused,
-    party::Party,
+    node_process::{self, LEASE, Process, Setup, pause},
+    client::Refused,
+    clients::Party,
     store::Store,
 };
 use crate::kit::run_within;
@@ -45,13 +45,13 @@ enum End {
 
 async fn twins(store: Store, end: End) {
     let registry = store.registry().await;
-    let [a, mut b] = fleet::start(&store.url()).await;
+    let [a, mut b] = node_process::start(&store.url()).await;
     let mut party = Party::default();
     party.fill(&[&a, &b], 20).await;
     // Its port for peers is another, but it gives out the same address.
     let twin = Process::start(Setup {
         advertise: b.address().to_owned(),
-        ..fleet::setup(&store.url())
+        ..node_process::setup(&store.url())
     })
     .await;
     let begun = Instant::now();

@@ -19,8 +19,8 @@ use tokio::{
     task::{JoinHandle, spawn_blocking},
 };
 
-pub(super) use super::node::Setup;
-use super::node::{Emitted, SETUP, Stats};
+pub(super) use super::node_program::Setup;
+use super::node_program::{Emitted, SETUP, Stats};
 use crate::kit::{child, run_within};
 
 /// The lease of the nodes, where a test does not say otherwise.
@@ -90,7 +90,7 @@ pub(super) async fn pause() {
 impl Process {
     /// Starts the process; [`Process::serving`] waits until it serves.
     pub(super) fn spawn(setup: Setup) -> Self {
-        let spawned = child::command("processes::fleet::a_node_is_a_process_that_drains")
+        let spawned = child::command("processes::node_process::a_node_is_a_process_that_drains")
             .env(SETUP, serde_json::to_string(&setup).unwrap())
             .spawn();
         let mut child = spawned.unwrap();
@@ -236,12 +236,12 @@ fn free_port() -> u16 {
 #[test]
 fn a_node_is_a_process_that_drains() {
     if child::is_child() {
-        return run_within(Duration::from_mins(10), super::node::serve());
+        return run_within(Duration::from_mins(10), super::node_program::serve());
     }
     run_within(Duration::from_secs(20), async {
         let redis = crate::kit::redis::Redis::start().await;
         let mut node = Process::start(setup(&redis.url())).await;
-        let guest = super::guest::Guest::enter(&node, "a").await.unwrap();
+        let guest = super::client::Guest::enter(&node, "a").await.unwrap();
         assert_eq!(node.emit_one("a", "hello").await, "delivered");
         guest.until_heard("hello").await;
         node.terminate();

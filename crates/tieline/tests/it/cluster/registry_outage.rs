@@ -7,7 +7,7 @@ use tieline::{
 };
 use tokio::time::{Instant, sleep};
 
-use super::numbers::{DECIDED, timed};
+use super::numbered_messages::{DECIDED, timed};
 use crate::kit::{Member, Mood, Reader, Store, entries, eventually, quick, run};
 
 /// An upgrade waits 250 ms for the registry; and what a busy machine takes.

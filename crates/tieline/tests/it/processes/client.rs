@@ -15,7 +15,7 @@ use tokio_tungstenite::{
     tungstenite::{Error, Message, protocol::WebSocketConfig},
 };
 
-use super::fleet::{Process, Setup};
+use super::node_process::{Process, Setup};
 
 /// How long a client waits for the answer to its upgrade.
 const PATIENCE: Duration = Duration::from_secs(8);

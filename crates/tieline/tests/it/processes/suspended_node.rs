@@ -16,9 +16,9 @@ use tokio::{
 
 use super::{
     checker::at_rest,
-    fleet::{self, LEASE, Process, pause},
-    guest::Guest,
-    party::Party,
+    node_process::{self, LEASE, Process, pause},
+    client::Guest,
+    clients::Party,
     store::Store,
 };
 use crate::kit::{raw::request, run_within};
@@ -42,7 +42,7 @@ fn a_node_that_was_stopped_harms_nobody_on_etcd() {
 
 async fn stopped(store: Store) {
     let registry = store.registry().await;
-    let [a, b, c] = fleet::start(&store.url()).await;
+    let [a, b, c] = node_process::start(&store.url()).await;
     let mut party = Party::default();
     party.fill(&[&a, &b, &c], 30).await;
     let of_b = party.ids_at(&b);
@@ -100,7 +100,7 @@ fn clients_that_came_back_to_a_stopped_node_have_one_connection_each() {
     run_within(Duration::from_secs(30), async {
         let store = Store::redis().await;
         let registry = store.registry().await;
-        let [a, b] = fleet::start(&store.url()).await;
+        let [a, b] = node_process::start(&store.url()).await;
         let mut party = Party::default();
         party.fill(&[&a, &b], 10).await;
         let ids: Vec<_> = (0..40).map(|n| format!("again-{n}")).collect();

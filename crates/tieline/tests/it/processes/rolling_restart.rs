@@ -10,9 +10,9 @@ use tokio::time::Instant;
 
 use super::{
     checker::at_rest,
-    fleet::{self, Process, pause},
-    guest::Guest,
-    party::Party,
+    node_process::{self, Process, pause},
+    client::Guest,
+    clients::Party,
     store::Store,
 };
 use crate::kit::run_within;
@@ -42,11 +42,11 @@ fn a_rolling_restart_loses_nothing_that_was_delivered_on_etcd() {
 
 async fn roll(store: Store) {
     let registry = store.registry().await;
-    let setup = || fleet::Setup {
+    let setup = || node_process::Setup {
         drain_window: WINDOW,
-        ..fleet::setup(&store.url())
+        ..node_process::setup(&store.url())
     };
-    let [sender, mut a, mut b, mut c] = fleet::start_with(setup).await;
+    let [sender, mut a, mut b, mut c] = node_process::start_with(setup).await;
     let mut party = Party::default();
     party.fill(&[&a, &b, &c], CLIENTS).await;
     let ids: Vec<_> = party.live().map(|guest| guest.id.clone()).collect();

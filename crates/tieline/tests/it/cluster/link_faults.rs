@@ -5,7 +5,7 @@ use std::time::Duration;
 use tieline::{ClusterConfig, Config, Delivery};
 use tokio::time::{Instant, sleep};
 
-use super::numbers::{DECIDED, Numbers, timed};
+use super::numbered_messages::{DECIDED, Numbers, timed};
 use crate::kit::{Member, Mode, Proxy, Reader, eventually, memory, quick, run};
 
 /// Two nodes whose ways to each other go through proxies, and a third that nothing happens to; a

@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, time::Duration};
 use tokio::time::Instant;
 
 use super::{
-    fleet::{LEASE, pause},
+    node_process::{LEASE, pause},
     outage::Outage,
     store::reader,
 };

@@ -6,8 +6,8 @@ use tieline::{Config, Delivery};
 use tokio::time::sleep;
 
 use super::{
-    links::Between,
-    numbers::{DECIDED, Numbers, timed},
+    link_faults::Between,
+    numbered_messages::{DECIDED, Numbers, timed},
 };
 use crate::kit::{Mode, eventually, quick, run};
 
