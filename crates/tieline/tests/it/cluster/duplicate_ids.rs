@@ -6,29 +6,31 @@ use futures_util::future::join_all;
 use tieline::{CloseReason, ClusterConfig, Config, Delivery, Duplicate, registry::Registry};
 use tokio::time::Instant;
 
-use crate::kit::{Member, Mode, Reader, eventually, memory, quick, run};
+use crate::kit::{Mode, Reader, TestNode, eventually, memory_registry, run, test_config};
 
 const ROUNDS: usize = 200;
 /// Rounds at once.
-const TOGETHER: usize = 20;
+const CONCURRENT: usize = 20;
 
 #[test]
-fn of_two_that_come_at_once_one_survives() {
+fn of_two_simultaneous_connections_one_survives() {
     run(async {
-        let registry = memory();
-        let nodes: [Member; 3] = Member::several(&registry).await;
-        for first in (0..ROUNDS).step_by(TOGETHER) {
-            let rounds = (first..first + TOGETHER).map(|round| rival(&registry, &nodes, round));
+        let registry = memory_registry();
+        let nodes: [TestNode; 3] = TestNode::start_linked(&registry).await;
+        for first in (0..ROUNDS).step_by(CONCURRENT) {
+            let rounds =
+                (first..first + CONCURRENT).map(|round| connect_twice(&registry, &nodes, round));
             join_all(rounds).await;
         }
     });
 }
 
-async fn rival(registry: &Arc<dyn Registry>, nodes: &[Member; 3], round: usize) {
-    let id = format!("rival-{round}");
+async fn connect_twice(registry: &Arc<dyn Registry>, nodes: &[TestNode; 3], round: usize) {
+    let id = format!("same-{round}");
     let query = format!("id={id}&quiet");
     let [a, b, c] = nodes;
-    let ((first, at_a), (second, at_b)) = tokio::join!(a.ask(&query), b.ask(&query));
+    let ((first, at_a), (second, at_b)) =
+        tokio::join!(a.try_connect(&query), b.try_connect(&query));
     let answered = Instant::now();
     let statuses = [at_a.status, at_b.status];
     assert!(statuses.contains(&101), "round {round}: {at_a:?} {at_b:?}");
@@ -57,18 +59,18 @@ async fn rival(registry: &Arc<dyn Registry>, nodes: &[Member; 3], round: usize) 
 }
 
 #[test]
-fn a_lost_evict_is_made_up_for_by_the_count_of_entries() {
+fn a_lost_evict_is_repaired_by_the_count_of_entries() {
     run(async {
-        let registry = memory();
+        let registry = memory_registry();
         let seldom = || ClusterConfig {
             audit_interval: Duration::from_hours(1),
-            ..quick()
+            ..test_config()
         };
-        let (old, way) = Member::behind_proxy(&registry, Config::default(), seldom()).await;
-        let new = Member::start_with(&registry, Config::default(), seldom()).await;
-        let other = Member::start_with(&registry, Config::default(), seldom()).await;
-        new.linked(2).await;
-        other.linked(2).await;
+        let (old, way) = TestNode::behind_proxy(&registry, Config::default(), seldom()).await;
+        let new = TestNode::start_with(&registry, Config::default(), seldom()).await;
+        let other = TestNode::start_with(&registry, Config::default(), seldom()).await;
+        new.wait_for_links(2).await;
+        other.wait_for_links(2).await;
         let half_open = old.reader("id=ann&quiet").await;
         way.set(Mode::SilentThere);
         let newest = new.reader("id=ann&quiet").await;
@@ -79,7 +81,7 @@ fn a_lost_evict_is_made_up_for_by_the_count_of_entries() {
         }
         assert_eq!(half_open.until_closed().await, Some(CloseReason::REPLACED));
         // Two beats, after the one that is under way; and what a busy machine takes.
-        let bound = quick().lease + Duration::from_millis(500);
+        let bound = test_config().lease + Duration::from_millis(500);
         assert!(moved.elapsed() <= bound, "{:?}", moved.elapsed());
         eventually(|| !old.has("ann")).await;
         assert_eq!(
@@ -92,19 +94,19 @@ fn a_lost_evict_is_made_up_for_by_the_count_of_entries() {
 }
 
 #[test]
-fn where_the_first_keeps_its_id_the_second_is_refused_on_any_node() {
+fn with_reject_the_second_connection_is_refused_on_any_node() {
     run(async {
-        let registry = memory();
+        let registry = memory_registry();
         let config = Config {
             duplicate: Duplicate::Reject,
             ..Config::default()
         };
-        let a = Member::start_with(&registry, config.clone(), quick()).await;
-        let b = Member::start_with(&registry, config, quick()).await;
-        a.linked(1).await;
+        let a = TestNode::start_with(&registry, config.clone(), test_config()).await;
+        let b = TestNode::start_with(&registry, config, test_config()).await;
+        a.wait_for_links(1).await;
         let mut first = a.client("id=one").await;
         for _ in 0..20 {
-            let (_, answer) = b.ask("id=one").await;
+            let (_, answer) = b.try_connect("id=one").await;
             assert_eq!(answer.status, 409, "{answer:?}");
             assert!(!b.has("one"));
             assert_eq!(b.cluster.emit("one", "unharmed").await, Delivery::Delivered);
@@ -112,7 +114,7 @@ fn where_the_first_keeps_its_id_the_second_is_refused_on_any_node() {
         }
         first.close(1000).await;
         let mut second = loop {
-            match b.ask("id=one&quiet").await {
+            match b.try_connect("id=one&quiet").await {
                 (raw, answer) if answer.status == 101 => break raw,
                 (_, answer) => assert_eq!(answer.status, 409),
             }
@@ -123,19 +125,19 @@ fn where_the_first_keeps_its_id_the_second_is_refused_on_any_node() {
 }
 
 #[test]
-fn of_two_that_may_not_displace_each_other_one_is_let_in() {
+fn with_reject_one_of_two_simultaneous_connections_is_accepted() {
     run(async {
-        let registry = memory();
+        let registry = memory_registry();
         let config = Config {
             duplicate: Duplicate::Reject,
             ..Config::default()
         };
-        let a = Member::start_with(&registry, config.clone(), quick()).await;
-        let b = Member::start_with(&registry, config, quick()).await;
-        a.linked(1).await;
+        let a = TestNode::start_with(&registry, config.clone(), test_config()).await;
+        let b = TestNode::start_with(&registry, config, test_config()).await;
+        a.wait_for_links(1).await;
         for round in 0..100 {
             let query = format!("id={round}");
-            let (at_a, at_b) = tokio::join!(a.ask(&query), b.ask(&query));
+            let (at_a, at_b) = tokio::join!(a.try_connect(&query), b.try_connect(&query));
             let mut statuses = [at_a.1.status, at_b.1.status];
             statuses.sort_unstable();
             assert_eq!(statuses, [101, 409], "round {round}");

@@ -10,14 +10,14 @@ use tokio::{
 };
 use tonic::Code;
 
-use super::peer_security::{EXCHANGE, pair, port, unharmed};
+use super::peer_security::{EXCHANGE, assert_nodes_work, pair, peer_port};
 use crate::kit::{
-    Member, Trace,
+    TestNode, Trace,
     grpc::{self, EmitRequest, Frame, Hello, YesNo},
-    quick, run,
+    run, test_config,
 };
 
-/// What strangers send; each is to end with the connection's end.
+/// What callers send; each is to end with the connection's end.
 fn garbage() -> Vec<Vec<u8>> {
     let mut random = fastrand::Rng::with_seed(3);
     let noise = std::iter::repeat_with(|| random.u8(..))
@@ -40,11 +40,11 @@ fn garbage() -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn noise_on_the_port_ends_by_itself_and_harms_nobody() {
+fn garbage_on_the_peer_port_is_closed_and_affects_no_node() {
     run(async {
         let nodes = pair(Default::default()).await;
-        let address = port(&nodes[0]);
-        let strangers = garbage()
+        let address = peer_port(&nodes[0]);
+        let callers = garbage()
             .into_iter()
             .cycle()
             .take(200)
@@ -60,36 +60,40 @@ fn noise_on_the_port_ends_by_itself_and_harms_nobody() {
                 );
                 assert!(answer.len() < 1024, "{} bytes", answer.len());
             });
-        futures_util::future::join_all(strangers).await;
-        unharmed(&nodes).await;
+        futures_util::future::join_all(callers).await;
+        assert_nodes_work(&nodes).await;
     });
 }
 
 #[test]
-fn connections_that_say_nothing_are_bounded_and_ended() {
+fn idle_connections_are_bounded_and_closed() {
     run(async {
         let trace = Trace::start();
         let nodes = pair(Default::default()).await;
         let mut silent = Vec::new();
         while trace.count(&["WARN", "refused on the peer port", "too many connections"]) == 0 {
-            silent.push(TcpStream::connect(port(&nodes[0])).await.unwrap());
+            silent.push(TcpStream::connect(peer_port(&nodes[0])).await.unwrap());
             assert!(silent.len() < 2000, "as many as come");
         }
         assert!(silent.len() > 900, "{}", silent.len());
         // Those that are there already go on.
-        unharmed(&nodes).await;
+        assert_nodes_work(&nodes).await;
         for mut stream in silent {
             let ended = timeout(Duration::from_secs(5), stream.read_to_end(&mut Vec::new())).await;
             drop(ended.expect("it is ended"));
         }
-        let late =
-            Member::start_with(nodes[0].cluster.registry(), Config::default(), quick()).await;
-        late.linked(2).await;
+        let late = TestNode::start_with(
+            nodes[0].cluster.registry(),
+            Config::default(),
+            test_config(),
+        )
+        .await;
+        late.wait_for_links(2).await;
     });
 }
 
 #[test]
-fn messages_beyond_every_bound_are_refused() {
+fn messages_above_the_size_limit_are_refused() {
     run(async {
         let nodes = pair(Default::default()).await;
         let channel = grpc::channel(&nodes[0].peer_address());
@@ -110,17 +114,18 @@ fn messages_beyond_every_bound_are_refused() {
                 epoch: 1,
             }),
         };
-        let refused = grpc::stream::<_, Frame>(port(&nodes[0]), EXCHANGE, vec![large], None).await;
+        let refused =
+            grpc::stream::<_, Frame>(peer_port(&nodes[0]), EXCHANGE, vec![large], None).await;
         assert_eq!(refused.expect_err("too large").code(), Code::OutOfRange);
-        unharmed(&nodes).await;
+        assert_nodes_work(&nodes).await;
     });
 }
 
 #[test]
-fn a_stream_that_says_nothing_is_ended() {
+fn a_stream_without_a_hello_is_ended() {
     run(async {
         let nodes = pair(Default::default()).await;
-        let silent = grpc::stream::<Frame, Frame>(port(&nodes[0]), EXCHANGE, Vec::new(), None);
+        let silent = grpc::stream::<Frame, Frame>(peer_port(&nodes[0]), EXCHANGE, Vec::new(), None);
         let ended = timeout(Duration::from_secs(4), silent)
             .await
             .expect("it is ended");
@@ -128,6 +133,6 @@ fn a_stream_that_says_nothing_is_ended() {
             ended.expect_err("no hello came").code(),
             Code::DeadlineExceeded
         );
-        unharmed(&nodes).await;
+        assert_nodes_work(&nodes).await;
     });
 }

@@ -6,14 +6,16 @@ use tieline::{Config, Delivery, OnlineStatus, SlowConsumer, registry::Registry};
 use tokio::time::{Instant, sleep};
 use tonic::Code;
 
-use crate::kit::{Ancestor, Member, Raw, entries, eventually, memory, quick, run};
+use crate::kit::{
+    LegacyNode, Raw, TestNode, entries, eventually, memory_registry, run, test_config,
+};
 
 /// Few enough to be carried one by one within the second in which receipts are decided.
 const MESSAGES: usize = 210;
 
 /// By when an audit has come: its interval, its jitter, and what a busy machine takes.
 fn audit() -> Duration {
-    quick().audit_interval.mul_f64(1.1) + Duration::from_millis(700)
+    test_config().audit_interval.mul_f64(1.1) + Duration::from_millis(700)
 }
 
 async fn place(registry: &Arc<dyn Registry>, id: &str) -> Option<String> {
@@ -23,9 +25,9 @@ async fn place(registry: &Arc<dyn Registry>, id: &str) -> Option<String> {
 #[test]
 fn both_reach_each_others_clients() {
     run(async {
-        let registry = memory();
-        let ours = Member::start(&registry).await;
-        let go = Ancestor::start(&registry).await;
+        let registry = memory_registry();
+        let ours = TestNode::start(&registry).await;
+        let go = LegacyNode::start(&registry).await;
         let mut ann = ours.client("id=ann&quiet").await;
         go.connect("gil").await;
         assert_eq!(
@@ -64,11 +66,11 @@ fn both_reach_each_others_clients() {
 }
 
 #[test]
-fn order_is_kept_on_the_way_to_an_ancestor() {
+fn order_is_kept_to_a_legacy_node() {
     run(async {
-        let registry = memory();
-        let ours = Member::start(&registry).await;
-        let go = Ancestor::start(&registry).await;
+        let registry = memory_registry();
+        let ours = TestNode::start(&registry).await;
+        let go = LegacyNode::start(&registry).await;
         for id in ["gil", "gus"] {
             go.connect(id).await;
             // From here on broadcasts reach it.
@@ -98,11 +100,11 @@ fn order_is_kept_on_the_way_to_an_ancestor() {
 }
 
 #[test]
-fn broadcasts_reach_both_and_counts_are_of_our_clients_only() {
+fn broadcasts_reach_both_and_count_only_our_clients() {
     run(async {
-        let registry = memory();
-        let [a, b]: [Member; 2] = Member::several(&registry).await;
-        let go = Ancestor::start(&registry).await;
+        let registry = memory_registry();
+        let [a, b]: [TestNode; 2] = TestNode::start_linked(&registry).await;
+        let go = LegacyNode::start(&registry).await;
         let (ann, ben) = (
             a.reader("id=ann&quiet").await,
             b.reader("id=ben&quiet").await,
@@ -148,14 +150,14 @@ fn broadcasts_reach_both_and_counts_are_of_our_clients_only() {
 #[test]
 fn a_full_outbox_is_no_reason_to_delete_an_entry() {
     run(async {
-        let registry = memory();
+        let registry = memory_registry();
         let config = Config {
             slow_consumer: SlowConsumer::DropNewest,
             outbox_frames: 4,
             ..Config::default()
         };
-        let ours = Member::start_with(&registry, config, quick()).await;
-        let go = Ancestor::start(&registry).await;
+        let ours = TestNode::start_with(&registry, config, test_config()).await;
+        let go = LegacyNode::start(&registry).await;
         let mut slow = Raw::narrow(ours.address).await;
         assert_eq!(slow.upgrade("/?id=slow&quiet", "").await.status, 101);
         let large = vec![b'x'; 256 << 10];
@@ -173,11 +175,11 @@ fn a_full_outbox_is_no_reason_to_delete_an_entry() {
 }
 
 #[test]
-fn a_late_delete_by_an_ancestor_leaves_our_client_reachable() {
+fn a_late_delete_by_a_legacy_node_leaves_our_client_reachable() {
     run(async {
-        let registry = memory();
-        let [a, b]: [Member; 2] = Member::several(&registry).await;
-        let go = Ancestor::start(&registry).await;
+        let registry = memory_registry();
+        let [a, b]: [TestNode; 2] = TestNode::start_linked(&registry).await;
+        let go = LegacyNode::start(&registry).await;
         // It was at the ancestor's, came to us, and only now the ancestor notices.
         go.connect("ann").await;
         assert_eq!(b.cluster.emit("ann", "at Go").await, Delivery::Delivered);
@@ -214,11 +216,11 @@ fn a_late_delete_by_an_ancestor_leaves_our_client_reachable() {
 }
 
 #[test]
-fn a_client_that_moves_to_an_ancestor_is_followed_and_its_old_connection_closed() {
+fn a_client_that_moves_to_a_legacy_node_is_followed_and_its_old_connection_closed() {
     run(async {
-        let registry = memory();
-        let [a, b, c]: [Member; 3] = Member::several(&registry).await;
-        let go = Ancestor::start(&registry).await;
+        let registry = memory_registry();
+        let [a, b, c]: [TestNode; 3] = TestNode::start_linked(&registry).await;
+        let go = LegacyNode::start(&registry).await;
         let half_open = a.reader("id=ann&quiet").await;
         assert!(b.cluster.emit("ann", "at a").await.is_delivered());
         go.connect("ann").await;

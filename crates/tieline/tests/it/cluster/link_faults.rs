@@ -5,15 +5,15 @@ use std::time::Duration;
 use tieline::{ClusterConfig, Config, Delivery};
 use tokio::time::{Instant, sleep};
 
-use super::numbered_messages::{DECIDED, Numbers, timed};
-use crate::kit::{Member, Mode, Proxy, Reader, eventually, memory, quick, run};
+use super::numbered_messages::{DECIDED_WITHIN, NumberedMessages, timed};
+use crate::kit::{Mode, Proxy, Reader, TestNode, eventually, memory_registry, run, test_config};
 
 /// Two nodes whose ways to each other go through proxies, and a third that nothing happens to; a
 /// reading client on each, by the node's letter.
-pub(super) struct Between {
-    pub(super) a: Member,
-    pub(super) b: Member,
-    pub(super) c: Member,
+pub(super) struct ProxiedNodes {
+    pub(super) a: TestNode,
+    pub(super) b: TestNode,
+    pub(super) c: TestNode,
     /// Where a's stream to b goes through, and b's to a.
     pub(super) to_b: Proxy,
     pub(super) to_a: Proxy,
@@ -22,14 +22,14 @@ pub(super) struct Between {
     pub(super) at_c: Reader,
 }
 
-impl Between {
+impl ProxiedNodes {
     pub(super) async fn start(config: Config, cluster: ClusterConfig) -> Self {
-        let registry = memory();
-        let (a, to_a) = Member::behind_proxy(&registry, config.clone(), cluster.clone()).await;
-        let (b, to_b) = Member::behind_proxy(&registry, config, cluster).await;
-        let c = Member::start(&registry).await;
+        let registry = memory_registry();
+        let (a, to_a) = TestNode::behind_proxy(&registry, config.clone(), cluster.clone()).await;
+        let (b, to_b) = TestNode::behind_proxy(&registry, config, cluster).await;
+        let c = TestNode::start(&registry).await;
         for member in [&a, &b, &c] {
-            member.linked(2).await;
+            member.wait_for_links(2).await;
         }
         Self {
             at_a: a.reader("id=at-a&quiet").await,
@@ -44,7 +44,7 @@ impl Between {
     }
 
     /// Everything but the way between a and b goes on.
-    pub(super) async fn others_go_on(&self) {
+    pub(super) async fn assert_others_work(&self) {
         for (from, id) in [
             (&self.a, "at-a"),
             (&self.b, "at-b"),
@@ -56,11 +56,11 @@ impl Between {
     }
 
     /// A broadcast of a says in time that b was not reached, by name.
-    pub(super) async fn broadcast_misses_b(&self) {
+    pub(super) async fn assert_broadcast_misses_b(&self) {
         let begun = Instant::now();
         let summary = self.a.cluster.broadcast("to all").await;
         let took = begun.elapsed();
-        assert!(took <= DECIDED, "a broadcast decided after {took:?}");
+        assert!(took <= DECIDED_WITHIN, "a broadcast decided after {took:?}");
         let missed: Vec<_> = summary.missed().map(|(node, _)| node.to_owned()).collect();
         assert_eq!(missed, [self.b.peer_address()], "{summary:?}");
         assert_eq!(summary.reached.delivered, 2, "{summary:?}");
@@ -72,8 +72,8 @@ impl Between {
         }
     }
 
-    /// The way heals by itself.
-    pub(super) async fn heals(&self) {
+    /// The way wait_until_healed by itself.
+    pub(super) async fn wait_until_healed(&self) {
         for (from, id) in [(&self.a, "at-b"), (&self.b, "at-a")] {
             while !from.cluster.emit(id, "healed").await.is_delivered() {
                 sleep(Duration::from_millis(5)).await;
@@ -83,39 +83,39 @@ impl Between {
 }
 
 #[test]
-fn a_cut_link_is_said_in_time_and_heals_by_itself() {
+fn a_cut_link_is_reported_in_time_and_heals() {
     run(async {
-        let world = Between::start(Config::default(), quick()).await;
-        let there = Numbers::start(&world.a.cluster, "at-b");
-        let back = Numbers::start(&world.b.cluster, "at-a");
+        let nodes = ProxiedNodes::start(Config::default(), test_config()).await;
+        let there = NumberedMessages::start(&nodes.a.cluster, "at-b");
+        let back = NumberedMessages::start(&nodes.b.cluster, "at-a");
         for _ in 0..4 {
-            let before = world.at_b.numbers().len();
-            eventually(|| world.at_b.numbers().len() > before + 50).await;
-            for proxy in [&world.to_a, &world.to_b] {
+            let before = nodes.at_b.numbers().len();
+            eventually(|| nodes.at_b.numbers().len() > before + 50).await;
+            for proxy in [&nodes.to_a, &nodes.to_b] {
                 proxy.set(Mode::Refuse);
                 proxy.cut();
             }
-            eventually(|| world.a.cluster.peers().iter().any(|peer| !peer.up)).await;
-            let (delivery, took) = timed(&world.a.cluster, "at-b", "no way").await.unwrap();
+            eventually(|| nodes.a.cluster.peers().iter().any(|peer| !peer.up)).await;
+            let (delivery, took) = timed(&nodes.a.cluster, "at-b", "no way").await.unwrap();
             assert!(
                 [Delivery::Unreachable, Delivery::Unknown].contains(&delivery),
                 "{delivery}"
             );
-            assert!(took <= DECIDED, "{took:?}");
-            world.broadcast_misses_b().await;
-            world.others_go_on().await;
-            for proxy in [&world.to_a, &world.to_b] {
+            assert!(took <= DECIDED_WITHIN, "{took:?}");
+            nodes.assert_broadcast_misses_b().await;
+            nodes.assert_others_work().await;
+            for proxy in [&nodes.to_a, &nodes.to_b] {
                 proxy.set(Mode::Pass);
             }
-            world.heals().await;
+            nodes.wait_until_healed().await;
         }
-        let there = there.judge(&world.at_b).await;
-        let back = back.judge(&world.at_a).await;
+        let there = there.verify(&nodes.at_b).await;
+        let back = back.verify(&nodes.at_a).await;
         assert!(
             there[1].1 > 0 && back[1].1 > 0,
             "some were unreachable: {there:?} {back:?}"
         );
-        let summary = world.a.cluster.broadcast("whole again").await;
+        let summary = nodes.a.cluster.broadcast("whole again").await;
         assert!(
             summary.is_complete() && summary.reached.delivered == 3,
             "{summary:?}"
@@ -126,19 +126,19 @@ fn a_cut_link_is_said_in_time_and_heals_by_itself() {
 #[test]
 fn cuts_in_quick_succession_lose_nothing_that_was_delivered() {
     run(async {
-        let world = Between::start(Config::default(), quick()).await;
-        let there = Numbers::start(&world.a.cluster, "at-b");
-        let back = Numbers::start(&world.b.cluster, "at-a");
+        let nodes = ProxiedNodes::start(Config::default(), test_config()).await;
+        let there = NumberedMessages::start(&nodes.a.cluster, "at-b");
+        let back = NumberedMessages::start(&nodes.b.cluster, "at-a");
         let mut random = fastrand::Rng::with_seed(7);
         for _ in 0..40 {
             sleep(Duration::from_millis(random.u64(5..60))).await;
-            world.to_b.cut();
+            nodes.to_b.cut();
             sleep(Duration::from_millis(random.u64(0..20))).await;
-            world.to_a.cut();
+            nodes.to_a.cut();
         }
-        world.heals().await;
-        let there = there.judge(&world.at_b).await;
-        let back = back.judge(&world.at_a).await;
+        nodes.wait_until_healed().await;
+        let there = there.verify(&nodes.at_b).await;
+        let back = back.verify(&nodes.at_a).await;
         assert!(there[0].1 > 0 && back[0].1 > 0, "{there:?} {back:?}");
     });
 }
@@ -154,23 +154,23 @@ fn a_peer_that_stops_reading_fills_its_own_queue_only() {
         };
         let cluster = ClusterConfig {
             link_queue_bytes: QUEUE,
-            ..quick()
+            ..test_config()
         };
-        let world = Between::start(config, cluster).await;
-        assert!(world.a.cluster.emit("at-b", "warm").await.is_delivered());
-        world.to_b.set(Mode::SilentThere);
-        let unharmed = Numbers::start(&world.a.cluster, "at-c");
+        let nodes = ProxiedNodes::start(config, cluster).await;
+        assert!(nodes.a.cluster.emit("at-b", "warm").await.is_delivered());
+        nodes.to_b.set(Mode::SilentThere);
+        let unharmed = NumberedMessages::start(&nodes.a.cluster, "at-c");
         let large = "x".repeat(MESSAGE);
         let mut flood = Vec::new();
         for _ in 0..20 {
-            flood.extend((0..100).map(|_| timed(&world.a.cluster, "at-b", large.clone())));
+            flood.extend((0..100).map(|_| timed(&nodes.a.cluster, "at-b", large.clone())));
             sleep(Duration::from_millis(10)).await;
         }
         let mut taken = 0;
         let mut full = 0;
         for receipt in flood {
             let (delivery, took) = receipt.await.unwrap();
-            assert!(took <= DECIDED, "{delivery} after {took:?}");
+            assert!(took <= DECIDED_WITHIN, "{delivery} after {took:?}");
             assert!(!delivery.is_delivered(), "nothing passes");
             full += usize::from(delivery == Delivery::QueueFull);
             taken += usize::from(delivery == Delivery::Unknown) * MESSAGE;
@@ -178,13 +178,13 @@ fn a_peer_that_stops_reading_fills_its_own_queue_only() {
         assert!(full > 1000, "{full} of 2000 found the queue full");
         // What a stream's window, HTTP/2, the kernel and the proxy hold beside the queue.
         assert!(taken < QUEUE + (16 << 20), "{taken} bytes were taken in");
-        let unharmed = unharmed.judge(&world.at_c).await;
+        let unharmed = unharmed.verify(&nodes.at_c).await;
         assert_eq!(
             unharmed[0].1,
             unharmed.iter().map(|(_, count)| count).sum::<usize>(),
             "{unharmed:?}"
         );
-        world.to_b.set(Mode::Pass);
-        world.heals().await;
+        nodes.to_b.set(Mode::Pass);
+        nodes.wait_until_healed().await;
     });
 }

@@ -5,13 +5,13 @@ use std::{sync::Arc, time::Duration};
 use tieline::{ClusterConfig, Config, Delivery, registry::Registry};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::kit::{Member, Mood, Store, run};
+use crate::kit::{Mood, Store, TestNode, run};
 
 #[test]
-fn an_answer_from_before_a_call_does_not_say_that_its_client_is_offline() {
+fn an_answer_older_than_a_call_does_not_make_its_client_offline() {
     run(async {
         let registry: Arc<dyn Registry> = Store::stale(Duration::from_millis(150));
-        let [a, b]: [Member; 2] = Member::several(&registry).await;
+        let [a, b]: [TestNode; 2] = TestNode::start_linked(&registry).await;
         for round in 0..5 {
             let id = format!("late-{round}");
             let early = a.cluster.emit(&id, "early");
@@ -41,9 +41,9 @@ fn a_registry_that_misses_one_look_up_is_asked_again_soon() {
             registry_timeout: Duration::from_millis(200),
             ..ClusterConfig::default()
         };
-        let a = Member::start_with(&registry, Config::default(), config.clone()).await;
-        let b = Member::start_with(&registry, Config::default(), config).await;
-        b.linked(1).await;
+        let a = TestNode::start_with(&registry, Config::default(), config.clone()).await;
+        let b = TestNode::start_with(&registry, Config::default(), config).await;
+        b.wait_for_links(1).await;
         let client = b.reader("id=ben&quiet").await;
         store.set(Mood::Hangs);
         assert_eq!(a.cluster.emit("nobody", "x").await, Delivery::Unreachable);

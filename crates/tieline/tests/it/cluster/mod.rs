@@ -1,17 +1,17 @@
 //! Several nodes in one process, joined by real links.
 
+mod duplicate_ids;
+mod invalid_callers;
 mod legacy_nodes;
-mod registry_outage;
-mod node_lifecycle;
 mod link_faults;
 mod lookups;
-mod stale_connections;
-mod invalid_callers;
+mod moving_client;
+mod node_lifecycle;
 mod numbered_messages;
 mod order;
+mod peer_security;
 mod reach;
-mod duplicate_ids;
+mod registry_outage;
 mod services;
 mod silent_links;
-mod peer_security;
-mod moving_client;
+mod stale_connections;

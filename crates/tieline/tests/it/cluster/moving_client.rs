@@ -13,10 +13,10 @@ use std::{
 use tieline::{Cluster, Config, Delivery, Receipt, Summary, registry::Registry};
 use tokio::time::sleep;
 
-use crate::kit::{Member, Mode, Reader, Store, eventually, memory, quick, run};
+use crate::kit::{Mode, Reader, Store, TestNode, eventually, memory_registry, run, test_config};
 
 const MOVES: usize = 40;
-const QUERY: &str = "id=roamer&user=roamer&quiet";
+const QUERY: &str = "id=mover&user=mover&quiet";
 
 enum Sent {
     One(Receipt),
@@ -24,21 +24,21 @@ enum Sent {
 }
 
 /// A number to one client, with what became of it.
-struct Numbered {
+struct SentNumber {
     by_id: bool,
     delivered: bool,
 }
 
 /// Sends numbers in every way that there is, without waiting for what becomes of them.
-async fn send(from: Cluster, stop: Arc<AtomicBool>) -> Vec<Numbered> {
+async fn send(from: Cluster, stop: Arc<AtomicBool>) -> Vec<SentNumber> {
     let mut sent = Vec::new();
     while !stop.load(Ordering::Acquire) {
         for _ in 0..8 {
             let n = sent.len();
             sent.push(match n % 7 {
-                3 => Sent::Many(from.emit_user("roamer", n.to_string())),
+                3 => Sent::Many(from.emit_user("mover", n.to_string())),
                 6 => Sent::Many(from.broadcast(n.to_string())),
-                _ => Sent::One(from.emit("roamer", n.to_string())),
+                _ => Sent::One(from.emit("mover", n.to_string())),
             });
         }
         sleep(Duration::from_millis(1)).await;
@@ -46,11 +46,11 @@ async fn send(from: Cluster, stop: Arc<AtomicBool>) -> Vec<Numbered> {
     let mut numbered = Vec::new();
     for sent in sent {
         numbered.push(match sent {
-            Sent::One(receipt) => Numbered {
+            Sent::One(receipt) => SentNumber {
                 by_id: true,
                 delivered: receipt.await.is_delivered(),
             },
-            Sent::Many(receipt) => Numbered {
+            Sent::Many(receipt) => SentNumber {
                 by_id: false,
                 delivered: receipt.await.reached.delivered > 0,
             },
@@ -62,70 +62,70 @@ async fn send(from: Cluster, stop: Arc<AtomicBool>) -> Vec<Numbered> {
 /// A client that goes from node to node, and leaves its old connections open and silent. It stays
 /// everywhere for so many messages: when it comes back to a node, nothing is on its way there that was
 /// sent when it was there before.
-async fn wander(nodes: &[Member; 3], stay: usize) {
-    let mut lives = vec![nodes[1].reader(QUERY).await];
+async fn follow_moving_client(nodes: &[TestNode; 3], stay: usize) {
+    let mut connections = vec![nodes[1].reader(QUERY).await];
     let stop = Arc::new(AtomicBool::new(false));
     let sending = tokio::spawn(send(nodes[0].cluster.clone(), Arc::clone(&stop)));
     for n in 0..MOVES {
-        let latest = lives.last().expect("it has one");
+        let latest = connections.last().expect("it has one");
         eventually(|| latest.count() > stay).await;
-        lives.push(nodes[[2, 0, 1, 0, 2, 1][n % 6]].reader(QUERY).await);
+        connections.push(nodes[[2, 0, 1, 0, 2, 1][n % 6]].reader(QUERY).await);
     }
-    let (latest, older) = lives.split_last().expect("it has one");
+    let (latest, older) = connections.split_last().expect("it has one");
     eventually(|| latest.count() > stay).await;
     stop.store(true, Ordering::Release);
     let sent = sending.await.unwrap();
-    for life in older {
-        assert_eq!(life.until_closed().await, Some(4409));
+    for connection in older {
+        assert_eq!(connection.until_closed().await, Some(4409));
     }
-    let last = nodes[0].cluster.emit("roamer", "last").await;
+    let last = nodes[0].cluster.emit("mover", "last").await;
     assert_eq!(last, Delivery::Delivered);
     latest.until("last").await;
-    judge_lives(&sent, &lives);
+    verify_connections(&sent, &connections);
 }
 
 #[test]
 fn calls_arrive_in_order_while_their_client_moves() {
     run(async {
-        wander(&Member::several(&memory()).await, 20).await;
+        follow_moving_client(&TestNode::start_linked(&memory_registry()).await, 20).await;
     });
 }
 
 #[test]
-fn calls_arrive_in_order_while_their_client_moves_and_all_ways_are_slow() {
+fn calls_arrive_in_order_while_their_client_moves_over_slow_links() {
     run(async {
         let registry: Arc<dyn Registry> = Store::stale(Duration::from_millis(3));
-        let (a, to_a) = Member::behind_proxy(&registry, Config::default(), quick()).await;
-        let (b, to_b) = Member::behind_proxy(&registry, Config::default(), quick()).await;
-        let (c, to_c) = Member::behind_proxy(&registry, Config::default(), quick()).await;
+        let (a, to_a) = TestNode::behind_proxy(&registry, Config::default(), test_config()).await;
+        let (b, to_b) = TestNode::behind_proxy(&registry, Config::default(), test_config()).await;
+        let (c, to_c) = TestNode::behind_proxy(&registry, Config::default(), test_config()).await;
         for member in [&a, &b, &c] {
-            member.linked(2).await;
+            member.wait_for_links(2).await;
         }
         for (proxy, millis) in [(&to_a, 2), (&to_b, 5), (&to_c, 1)] {
             proxy.set(Mode::Delay(Duration::from_millis(millis)));
         }
-        wander(&[a, b, c], 400).await;
+        follow_moving_client(&[a, b, c], 400).await;
     });
 }
 
 /// Each connection has in order what was sent by id, and what was sent to many; what was sent by id
 /// came to one connection, never to an older one than the number before it.
-fn judge_lives(sent: &[Numbered], lives: &[Reader]) {
+fn verify_connections(sent: &[SentNumber], connections: &[Reader]) {
     let mut places: HashMap<usize, Vec<usize>> = HashMap::new();
-    for (life, reader) in lives.iter().enumerate() {
+    for (connection, reader) in connections.iter().enumerate() {
         let numbers = reader.numbers();
         for by_id in [true, false] {
             let mut numbers = numbers.iter().filter(|n| sent[**n].by_id == by_id);
             let in_order = numbers.clone().is_sorted_by(|a, b| a < b);
             assert!(
                 in_order,
-                "life {life}: {:?}",
+                "connection {connection}: {:?}",
                 numbers.by_ref().collect::<Vec<_>>()
             );
         }
         numbers
             .iter()
-            .for_each(|n| places.entry(*n).or_default().push(life));
+            .for_each(|n| places.entry(*n).or_default().push(connection));
     }
     let mut at = 0;
     for (n, message) in sent.iter().enumerate() {
@@ -135,37 +135,40 @@ fn judge_lives(sent: &[Numbered], lives: &[Reader]) {
             // From its first connection on the client was never away.
             assert!(message.delivered, "{n} was not delivered");
             assert!(came.len() <= 1, "{n} came twice");
-            let life = came.first().copied().unwrap_or(at);
-            assert!(life >= at, "{n} came to connection {life}, after {at}");
-            at = life;
+            let connection = came.first().copied().unwrap_or(at);
+            assert!(
+                connection >= at,
+                "{n} came to connection {connection}, after {at}"
+            );
+            at = connection;
         }
     }
 }
 
 #[test]
-fn a_client_that_comes_back_to_its_node_has_calls_in_order() {
+fn calls_arrive_in_order_after_a_return_to_the_same_node() {
     run(async {
-        let registry = memory();
-        let a = Member::start(&registry).await;
-        let (b, way) = Member::behind_proxy(&registry, Config::default(), quick()).await;
-        a.linked(1).await;
-        b.linked(1).await;
+        let registry = memory_registry();
+        let a = TestNode::start(&registry).await;
+        let (b, way) = TestNode::behind_proxy(&registry, Config::default(), test_config()).await;
+        a.wait_for_links(1).await;
+        b.wait_for_links(1).await;
         way.set(Mode::Delay(Duration::from_millis(3)));
-        let mut life = b.reader(QUERY).await;
+        let mut connection = b.reader(QUERY).await;
         let stop = Arc::new(AtomicBool::new(false));
         let sending = tokio::spawn(send(a.cluster.clone(), Arc::clone(&stop)));
-        let mut lives = Vec::new();
+        let mut connections = Vec::new();
         for _ in 0..40 {
-            eventually(|| life.count() > 50).await;
-            life.send_close().await;
-            eventually(|| !b.has("roamer")).await;
+            eventually(|| connection.count() > 50).await;
+            connection.send_close().await;
+            eventually(|| !b.has("mover")).await;
             let next = b.reader(QUERY).await;
-            lives.push(std::mem::replace(&mut life, next));
+            connections.push(std::mem::replace(&mut connection, next));
         }
         stop.store(true, Ordering::Release);
         let sent = sending.await.unwrap();
-        for life in &lives {
-            let numbers: Vec<_> = life
+        for connection in &connections {
+            let numbers: Vec<_> = connection
                 .numbers()
                 .into_iter()
                 .filter(|n| sent[*n].by_id)

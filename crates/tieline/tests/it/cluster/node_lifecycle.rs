@@ -16,20 +16,21 @@ use tieline::{
 use tokio::time::{Instant, sleep};
 
 use crate::kit::{
-    Member, Mood, Reader, Store, entries, eventually, free_port, memory, quick, run, run_threads,
+    Mood, Reader, Store, TestNode, entries, eventually, free_port, memory_registry, run,
+    run_threads, test_config,
 };
 
-const CROWD: usize = 40;
+const CLIENTS: usize = 40;
 
-/// A task that emits numbers to the clients `crowd-…`, by turns, until it is told to stop.
-async fn load(from: Cluster, stop: Arc<AtomicBool>) -> Vec<(usize, Receipt)> {
+/// A task that emits numbers to the clients `client-…`, by turns, until it is told to stop.
+async fn send_load(from: Cluster, stop: Arc<AtomicBool>) -> Vec<(usize, Receipt)> {
     let mut sent = Vec::new();
     while !stop.load(Ordering::Acquire) {
         for _ in 0..20 {
             let n = sent.len();
             sent.push((
-                n % CROWD,
-                from.emit(&format!("crowd-{}", n % CROWD), n.to_string()),
+                n % CLIENTS,
+                from.emit(&format!("client-{}", n % CLIENTS), n.to_string()),
             ));
         }
         sleep(Duration::from_millis(1)).await;
@@ -40,40 +41,40 @@ async fn load(from: Cluster, stop: Arc<AtomicBool>) -> Vec<(usize, Receipt)> {
 #[test]
 fn a_drain_under_load_loses_nothing_that_was_delivered() {
     run(async {
-        let registry = memory();
+        let registry = memory_registry();
         let config = Config {
             drain_window: Duration::from_millis(500),
             close_timeout: Duration::from_millis(500),
             drain_timeout: Duration::from_secs(3),
             ..Config::default()
         };
-        let a = Member::start(&registry).await;
-        let b = Member::start_with(&registry, config, quick()).await;
-        a.linked(1).await;
-        let mut crowd = Vec::new();
-        for i in 0..CROWD {
-            crowd.push(b.reader(&format!("id=crowd-{i}&quiet")).await);
+        let a = TestNode::start(&registry).await;
+        let b = TestNode::start_with(&registry, config, test_config()).await;
+        a.wait_for_links(1).await;
+        let mut clients = Vec::new();
+        for i in 0..CLIENTS {
+            clients.push(b.reader(&format!("id=client-{i}&quiet")).await);
         }
         let stop = Arc::new(AtomicBool::new(false));
-        let sending = tokio::spawn(load(a.cluster.clone(), Arc::clone(&stop)));
-        eventually(|| crowd.iter().all(|reader| reader.texts().len() > 5)).await;
+        let sending = tokio::spawn(send_load(a.cluster.clone(), Arc::clone(&stop)));
+        eventually(|| clients.iter().all(|reader| reader.texts().len() > 5)).await;
         let drained = b.stop().await;
-        assert_eq!((drained.closed, drained.left), (CROWD, 0));
-        assert_eq!(a.cluster.emit("crowd-0", "gone").await, Delivery::Offline);
+        assert_eq!((drained.closed, drained.left), (CLIENTS, 0));
+        assert_eq!(a.cluster.emit("client-0", "gone").await, Delivery::Offline);
         assert_eq!(registry.members().await.unwrap().len(), 1);
         let entries = entries(&*registry).await;
         assert!(entries.is_empty(), "{entries:?}");
         stop.store(true, Ordering::Release);
-        judge_drain(sending.await.unwrap(), &crowd).await;
+        verify_drain(sending.await.unwrap(), &clients).await;
     });
 }
 
-async fn judge_drain(sent: Vec<(usize, Receipt)>, crowd: &[Reader]) {
-    for reader in crowd {
+async fn verify_drain(sent: Vec<(usize, Receipt)>, clients: &[Reader]) {
+    for reader in clients {
         eventually(|| reader.is_ended()).await;
         assert_eq!(reader.code(), Some(1012));
     }
-    let got: Vec<HashSet<usize>> = crowd
+    let got: Vec<HashSet<usize>> = clients
         .iter()
         .map(|it| it.numbers().into_iter().collect())
         .collect();
@@ -102,9 +103,9 @@ fn a_drain_without_its_registry_ends_in_time() {
             drain_timeout: Duration::from_secs(1),
             ..Config::default()
         };
-        let a = Member::start_with(&registry, config, quick()).await;
-        let b = Member::start(&registry).await;
-        b.linked(1).await;
+        let a = TestNode::start_with(&registry, config, test_config()).await;
+        let b = TestNode::start(&registry).await;
+        b.wait_for_links(1).await;
         let ann = a.reader("id=ann&quiet").await;
         assert!(b.cluster.emit("ann", "warm").await.is_delivered());
         store.set(Mood::Hangs);
@@ -120,7 +121,7 @@ fn a_drain_without_its_registry_ends_in_time() {
         while !entries(&*registry).await.is_empty() {
             sleep(Duration::from_millis(5)).await;
         }
-        let gone = 3 * quick().lease;
+        let gone = 3 * test_config().lease;
         assert!(begun.elapsed() <= took + gone, "{:?}", begun.elapsed());
     });
 }
@@ -134,12 +135,12 @@ fn a_node_does_not_start_without_its_registry() {
             let registry: Arc<dyn Registry> = store;
             let begun = Instant::now();
             let hub = Hub::new(Config::default()).unwrap();
-            let started = Cluster::start(hub, Arc::clone(&registry), quick()).await;
+            let started = Cluster::start(hub, Arc::clone(&registry), test_config()).await;
             assert!(
                 matches!(started, Err(ClusterError::Registry(_))),
                 "{started:?}"
             );
-            let connected = Cluster::connect(registry, quick()).await;
+            let connected = Cluster::connect(registry, test_config()).await;
             assert!(
                 matches!(connected, Err(ClusterError::Registry(_))),
                 "{connected:?}"
@@ -156,25 +157,25 @@ fn a_node_does_not_start_without_its_registry() {
 #[test]
 fn a_second_process_with_an_address_takes_no_clients_until_the_first_has_left() {
     run(async {
-        let registry = memory();
-        let first = Member::start(&registry).await;
-        let other = Member::start(&registry).await;
-        first.linked(1).await;
+        let registry = memory_registry();
+        let first = TestNode::start(&registry).await;
+        let other = TestNode::start(&registry).await;
+        first.wait_for_links(1).await;
         let ann = first.reader("id=ann&quiet").await;
-        let twin = ClusterConfig {
+        let second = ClusterConfig {
             advertise: Some(first.peer_address()),
-            ..quick()
+            ..test_config()
         };
-        let twin = Member::start_with(&registry, Config::default(), twin).await;
-        assert!(!twin.node.is_ready());
-        let why = twin.cluster.readiness().unwrap_err();
+        let second = TestNode::start_with(&registry, Config::default(), second).await;
+        assert!(!second.node.is_ready());
+        let why = second.cluster.readiness().unwrap_err();
         let holder = first.cluster.process().to_string();
         assert!(
             why.contains(&holder) && why.contains(&first.peer_address()),
             "{why}"
         );
         for id in ["ann", "new"] {
-            let (_, answer) = twin.ask(&format!("id={id}")).await;
+            let (_, answer) = second.try_connect(&format!("id={id}")).await;
             assert_eq!(answer.status, 503);
             assert!(
                 answer
@@ -184,8 +185,8 @@ fn a_second_process_with_an_address_takes_no_clients_until_the_first_has_left() 
             );
         }
         // It goes on trying, and harms nobody.
-        sleep(quick().lease).await;
-        assert!(first.node.is_ready() && !twin.node.is_ready());
+        sleep(test_config().lease).await;
+        assert!(first.node.is_ready() && !second.node.is_ready());
         assert_eq!(
             other.cluster.emit("ann", "unharmed").await,
             Delivery::Delivered
@@ -195,11 +196,15 @@ fn a_second_process_with_an_address_takes_no_clients_until_the_first_has_left() 
         eventually(|| first.node.hub().is_empty()).await;
         first.stop().await;
         let left = Instant::now();
-        eventually(|| twin.node.is_ready()).await;
-        assert!(left.elapsed() <= quick().lease, "{:?}", left.elapsed());
-        let mut new = twin.client("id=new").await;
+        eventually(|| second.node.is_ready()).await;
+        assert!(
+            left.elapsed() <= test_config().lease,
+            "{:?}",
+            left.elapsed()
+        );
+        let mut new = second.client("id=new").await;
         assert_eq!(
-            twin.cluster.emit("new", "at home").await,
+            second.cluster.emit("new", "at home").await,
             Delivery::Delivered
         );
         assert_eq!(new.text().await, "at home");
@@ -209,15 +214,15 @@ fn a_second_process_with_an_address_takes_no_clients_until_the_first_has_left() 
 #[test]
 fn a_node_that_crashed_is_back_on_its_address_at_once() {
     run(async {
-        let registry = memory();
-        let other = Member::start(&registry).await;
+        let registry = memory_registry();
+        let other = TestNode::start(&registry).await;
         let home = free_port();
         let at_home = || ClusterConfig {
             listen: home,
-            ..quick()
+            ..test_config()
         };
-        let before = Member::start_with(&registry, Config::default(), at_home()).await;
-        other.linked(1).await;
+        let before = TestNode::start_with(&registry, Config::default(), at_home()).await;
+        other.wait_for_links(1).await;
         let gone = before.reader("id=gone&quiet").await;
         let back = before.reader("id=back&quiet").await;
         assert_eq!(
@@ -228,7 +233,7 @@ fn a_node_that_crashed_is_back_on_its_address_at_once() {
         drop((gone, back));
         eventually(|| std::net::TcpListener::bind(home).is_ok()).await;
         let begun = Instant::now();
-        let after = Member::start_with(&registry, Config::default(), at_home()).await;
+        let after = TestNode::start_with(&registry, Config::default(), at_home()).await;
         assert!(after.node.is_ready());
         let back = after.reader("id=back&quiet").await;
         assert!(
@@ -251,7 +256,7 @@ fn a_node_that_crashed_is_back_on_its_address_at_once() {
 }
 
 #[test]
-fn clients_that_come_together_share_round_trips() {
+fn clients_that_connect_together_share_round_trips() {
     const CLIENTS: usize = 4000;
     run_threads(2, async {
         let store = Store::slow(Duration::from_millis(2));
@@ -262,7 +267,7 @@ fn clients_that_come_together_share_round_trips() {
             max_connections: Some(2 * CLIENTS),
             ..Config::default()
         };
-        let node = Member::start_with(&registry, config, ClusterConfig::default()).await;
+        let node = TestNode::start_with(&registry, config, ClusterConfig::default()).await;
         let before = store.claim_calls();
         let coming = (0..CLIENTS).map(|i| {
             let (address, query) = (node.address, format!("/?id={i}&authorize=wait"));

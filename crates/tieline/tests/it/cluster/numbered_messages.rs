@@ -18,13 +18,13 @@ use tokio::{
 use crate::kit::{Reader, eventually};
 
 /// By when every receipt must be decided: a second, and what a busy machine takes.
-pub(super) const DECIDED: Duration = Duration::from_millis(1200);
+pub(super) const DECIDED_WITHIN: Duration = Duration::from_millis(1200);
 
 /// What became of a message, and how long that took.
 pub(super) type Outcome = (Delivery, Duration);
 
 /// A task that emits one number after the other, about one each millisecond, until it is told to stop.
-pub(super) struct Numbers {
+pub(super) struct NumberedMessages {
     stop: Arc<AtomicBool>,
     task: JoinHandle<Vec<Outcome>>,
 }
@@ -36,7 +36,7 @@ pub(super) fn timed(cluster: &Cluster, id: &str, text: impl Into<String>) -> Joi
     tokio::spawn(async move { (receipt.await, begun.elapsed()) })
 }
 
-impl Numbers {
+impl NumberedMessages {
     pub(super) fn start(from: &Cluster, id: &'static str) -> Self {
         let (stop, from) = (Arc::new(AtomicBool::new(false)), from.clone());
         let stopped = Arc::clone(&stop);
@@ -58,11 +58,11 @@ impl Numbers {
     /// Stops, and checks what every fault must leave true: receipts are decided in time, nobody is
     /// said to be offline, what was delivered came, what was not sent did not, all in order and once.
     /// Yields how many messages had which outcome.
-    pub(super) async fn judge(self, reader: &Reader) -> Vec<(Delivery, usize)> {
+    pub(super) async fn verify(self, reader: &Reader) -> Vec<(Delivery, usize)> {
         self.stop.store(true, Ordering::Release);
         let outcomes = self.task.await.unwrap();
         let slowest = outcomes.iter().map(|(_, took)| *took).max().unwrap();
-        assert!(slowest <= DECIDED, "decided after {slowest:?}");
+        assert!(slowest <= DECIDED_WITHIN, "decided after {slowest:?}");
         let all_with = |delivery| {
             let outcomes = outcomes.iter().enumerate();
             outcomes

@@ -12,17 +12,17 @@ use tieline::{
 use tonic::Code;
 
 use crate::kit::{
-    Member, Trace, eventually,
+    TestNode, Trace, eventually,
     grpc::{self, Frame, Hello},
-    memory, quick, run,
+    memory_registry, run, test_config,
 };
 
 pub(super) const EXCHANGE: &str = "/tieline.link.v1.Link/Exchange";
 
-fn with(security: PeerSecurity) -> ClusterConfig {
+fn config_with(security: PeerSecurity) -> ClusterConfig {
     ClusterConfig {
         security,
-        ..quick()
+        ..test_config()
     }
 }
 
@@ -33,17 +33,17 @@ fn secret(secret: &str) -> PeerSecurity {
 }
 
 /// Two nodes that reach each other, by whatever they trust.
-pub(super) async fn pair(security: [PeerSecurity; 2]) -> [Member; 2] {
-    let registry = memory();
-    let [a, b] = security.map(with);
-    let a = Member::start_with(&registry, Config::default(), a).await;
-    let b = Member::start_with(&registry, Config::default(), b).await;
-    a.linked(1).await;
-    b.linked(1).await;
+pub(super) async fn pair(security: [PeerSecurity; 2]) -> [TestNode; 2] {
+    let registry = memory_registry();
+    let [a, b] = security.map(config_with);
+    let a = TestNode::start_with(&registry, Config::default(), a).await;
+    let b = TestNode::start_with(&registry, Config::default(), b).await;
+    a.wait_for_links(1).await;
+    b.wait_for_links(1).await;
     [a, b]
 }
 
-pub(super) async fn unharmed([a, b]: &[Member; 2]) {
+pub(super) async fn assert_nodes_work([a, b]: &[TestNode; 2]) {
     let (mut ann, mut ben) = (a.client("id=ann").await, b.client("id=ben").await);
     assert_eq!(a.cluster.emit("ben", "well").await, Delivery::Delivered);
     assert_eq!(b.cluster.emit("ann", "well").await, Delivery::Delivered);
@@ -53,7 +53,7 @@ pub(super) async fn unharmed([a, b]: &[Member; 2]) {
     );
 }
 
-pub(super) fn port(member: &Member) -> SocketAddr {
+pub(super) fn peer_port(member: &TestNode) -> SocketAddr {
     member.peer_address().parse().unwrap()
 }
 
@@ -69,13 +69,14 @@ fn hello(oldest: u32, version: u32) -> Frame {
 }
 
 #[test]
-fn without_the_secret_nobody_is_let_in() {
+fn callers_without_the_secret_are_refused() {
     run(async {
         let trace = Trace::start();
         let nodes = pair([secret("right"), secret("right")]).await;
         for wrong in [None, Some("wrong"), Some("righ"), Some("rightt")] {
             let refused =
-                grpc::stream::<_, Frame>(port(&nodes[0]), EXCHANGE, vec![hello(1, 2)], wrong).await;
+                grpc::stream::<_, Frame>(peer_port(&nodes[0]), EXCHANGE, vec![hello(1, 2)], wrong)
+                    .await;
             let status = refused.expect_err("the secret is wrong");
             assert_eq!(status.code(), Code::Unauthenticated, "{status}");
             assert_eq!(status.message(), "the cluster's secret is missing or wrong");
@@ -91,22 +92,28 @@ fn without_the_secret_nobody_is_let_in() {
             !trace.text().contains("right\""),
             "the secret is in the log"
         );
-        let mut let_in =
-            grpc::stream::<_, Frame>(port(&nodes[0]), EXCHANGE, vec![hello(1, 2)], Some("right"))
-                .await
-                .unwrap();
+        let mut let_in = grpc::stream::<_, Frame>(
+            peer_port(&nodes[0]),
+            EXCHANGE,
+            vec![hello(1, 2)],
+            Some("right"),
+        )
+        .await
+        .unwrap();
         assert!(let_in.message().await.unwrap().unwrap().hello.is_some());
-        unharmed(&nodes).await;
+        assert_nodes_work(&nodes).await;
     });
 }
 
 #[test]
-fn a_node_with_another_secret_is_refused_and_both_say_so() {
+fn a_node_with_another_secret_is_refused_and_both_log_it() {
     run(async {
         let trace = Trace::start();
-        let registry = memory();
-        let a = Member::start_with(&registry, Config::default(), with(secret("one"))).await;
-        let b = Member::start_with(&registry, Config::default(), with(secret("two"))).await;
+        let registry = memory_registry();
+        let a =
+            TestNode::start_with(&registry, Config::default(), config_with(secret("one"))).await;
+        let b =
+            TestNode::start_with(&registry, Config::default(), config_with(secret("two"))).await;
         trace.until(&["WARN", "refused on the peer port"]).await;
         trace
             .until(&[
@@ -123,13 +130,13 @@ fn a_node_with_another_secret_is_refused_and_both_say_so() {
 }
 
 #[test]
-fn a_foreign_version_is_told_which_are_spoken() {
+fn an_unsupported_version_is_refused_with_the_supported_ones() {
     run(async {
         let trace = Trace::start();
         let nodes = pair(Default::default()).await;
         for (oldest, newest) in [(90, 99), (0, 0)] {
             let refused = grpc::stream::<_, Frame>(
-                port(&nodes[0]),
+                peer_port(&nodes[0]),
                 EXCHANGE,
                 vec![hello(oldest, newest)],
                 None,
@@ -155,11 +162,12 @@ fn a_foreign_version_is_told_which_are_spoken() {
             },
         ] {
             let refused =
-                grpc::stream::<_, Frame>(port(&nodes[0]), EXCHANGE, vec![bad], None).await;
+                grpc::stream::<_, Frame>(peer_port(&nodes[0]), EXCHANGE, vec![bad], None).await;
             assert_eq!(refused.expect_err("no hello").code(), Code::InvalidArgument);
         }
         let newer =
-            grpc::stream::<_, Frame>(port(&nodes[0]), EXCHANGE, vec![hello(1, 99)], None).await;
+            grpc::stream::<_, Frame>(peer_port(&nodes[0]), EXCHANGE, vec![hello(1, 99)], None)
+                .await;
         assert!(
             newer
                 .unwrap()
@@ -170,7 +178,7 @@ fn a_foreign_version_is_told_which_are_spoken() {
                 .hello
                 .is_some()
         );
-        unharmed(&nodes).await;
+        assert_nodes_work(&nodes).await;
     });
 }
 
@@ -209,42 +217,42 @@ fn certificates_of_another_authority_are_refused() {
         let ours = Authority::new();
         let nodes = pair([ours.peer(), ours.peer()]).await;
         let registry = nodes[0].cluster.registry();
-        let mut stranger = with(Authority::new().peer());
-        stranger.audit_interval = Duration::from_mins(1);
-        let stranger = Member::start_with(registry, Config::default(), stranger).await;
+        let mut other = config_with(Authority::new().peer());
+        other.audit_interval = Duration::from_mins(1);
+        let other = TestNode::start_with(registry, Config::default(), other).await;
         trace.until(&["WARN", "refused on the peer port"]).await;
         trace
             .until(&["WARN", "cannot reach the peer", "TLS failed"])
             .await;
-        let mut sam = stranger.client("id=sam").await;
+        let mut sam = other.client("id=sam").await;
         assert_eq!(
             nodes[0].cluster.emit("sam", "no way").await,
             Delivery::Unreachable
         );
         assert_eq!(
-            stranger.cluster.emit("sam", "at home").await,
+            other.cluster.emit("sam", "at home").await,
             Delivery::Delivered
         );
         assert_eq!(sam.text().await, "at home");
         // Plaintext where certificates are asked for.
         let refused =
-            grpc::stream::<_, Frame>(port(&nodes[0]), EXCHANGE, vec![hello(1, 2)], None).await;
+            grpc::stream::<_, Frame>(peer_port(&nodes[0]), EXCHANGE, vec![hello(1, 2)], None).await;
         refused.expect_err("no certificate");
-        unharmed(&nodes).await;
+        assert_nodes_work(&nodes).await;
     });
 }
 
 #[test]
-fn an_open_port_is_refused_by_name() {
+fn an_unprotected_public_port_is_refused() {
     run(async {
         let everywhere: SocketAddr = "0.0.0.0:0".parse().unwrap();
         let start = |security| async move {
             let config = ClusterConfig {
                 listen: everywhere,
-                ..with(security)
+                ..config_with(security)
             };
             let hub = Hub::new(Config::default()).unwrap();
-            Cluster::start(hub, memory(), config).await
+            Cluster::start(hub, memory_registry(), config).await
         };
         let open = start(PeerSecurity::default()).await.unwrap_err();
         assert!(

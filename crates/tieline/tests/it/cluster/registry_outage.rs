@@ -7,62 +7,62 @@ use tieline::{
 };
 use tokio::time::{Instant, sleep};
 
-use super::numbered_messages::{DECIDED, timed};
-use crate::kit::{Member, Mood, Reader, Store, entries, eventually, quick, run};
+use super::numbered_messages::{DECIDED_WITHIN, timed};
+use crate::kit::{Mood, Reader, Store, TestNode, entries, eventually, run, test_config};
 
 /// An upgrade waits 250 ms for the registry; and what a busy machine takes.
-const UPGRADED: Duration = Duration::from_millis(450);
+const UPGRADE_WITHIN: Duration = Duration::from_millis(450);
 
-struct World {
+struct Setup {
     store: Arc<Store>,
-    a: Member,
-    b: Member,
+    a: TestNode,
+    b: TestNode,
     /// Where an id that is connected is not displaced.
-    strict: Member,
+    rejecting: TestNode,
     at_a: Reader,
     at_b: Reader,
 }
 
-impl World {
+impl Setup {
     async fn start() -> Self {
         let store = Store::slow(Duration::ZERO);
         let registry: Arc<dyn Registry> = store.clone();
-        let strict = Config {
+        let rejecting = Config {
             duplicate: Duplicate::Reject,
             ..Config::default()
         };
-        let a = Member::start(&registry).await;
-        let b = Member::start(&registry).await;
-        let strict = Member::start_with(&registry, strict, quick()).await;
-        for member in [&a, &b, &strict] {
-            member.linked(2).await;
+        let a = TestNode::start(&registry).await;
+        let b = TestNode::start(&registry).await;
+        let rejecting = TestNode::start_with(&registry, rejecting, test_config()).await;
+        for member in [&a, &b, &rejecting] {
+            member.wait_for_links(2).await;
         }
-        let world = Self {
+        let setup = Self {
             at_a: a.reader("id=at-a&user=u&quiet").await,
             at_b: b.reader("id=at-b&user=u&quiet").await,
             store,
             a,
             b,
-            strict,
+            rejecting,
         };
-        assert!(world.b.cluster.synced().await);
-        assert!(world.a.cluster.emit("at-b", "warm").await.is_delivered());
-        world
+        assert!(setup.b.cluster.synced().await);
+        assert!(setup.a.cluster.emit("at-b", "warm").await.is_delivered());
+        setup
     }
 
     /// All that works without a registry, and how soon the rest is refused.
-    async fn goes_on(&self) {
+    async fn assert_works_without_registry(&self) {
         for id in ["at-a", "at-b"] {
             let (delivery, took) = timed(&self.a.cluster, id, "going on").await.unwrap();
             assert_eq!(delivery, Delivery::Delivered, "{id}");
-            assert!(took < DECIDED, "{took:?}");
+            assert!(took < DECIDED_WITHIN, "{took:?}");
         }
         let (delivery, took) = timed(&self.a.cluster, "nobody knows", "x").await.unwrap();
         assert!(
             [Delivery::Unreachable, Delivery::Unknown].contains(&delivery),
             "{delivery}"
         );
-        assert!(took <= DECIDED, "{took:?}");
+        assert!(took <= DECIDED_WITHIN, "{took:?}");
         let begun = Instant::now();
         let present = self.a.cluster.online(["at-a", "nobody knows"]).await;
         assert_eq!(present, [OnlineStatus::Online, OnlineStatus::Unknown]);
@@ -70,117 +70,124 @@ impl World {
         assert_eq!(summary.reached.delivered, 3, "{summary:?}");
         let summary = self.a.cluster.emit_user("u", "to the user").await;
         assert_eq!(summary.reached.delivered, 2, "{summary:?}");
-        assert!(begun.elapsed() <= DECIDED, "{:?}", begun.elapsed());
+        assert!(begun.elapsed() <= DECIDED_WITHIN, "{:?}", begun.elapsed());
     }
 
     /// Newcomers are let in where they may displace others, and refused where not.
-    async fn lets_in(&self, id: &str) -> Reader {
+    async fn assert_admits(&self, id: &str) -> Reader {
         let begun = Instant::now();
-        let newcomer = self.a.reader(&format!("id={id}&quiet")).await;
-        assert!(begun.elapsed() <= UPGRADED, "{:?}", begun.elapsed());
+        let client = self.a.reader(&format!("id={id}&quiet")).await;
+        assert!(begun.elapsed() <= UPGRADE_WITHIN, "{:?}", begun.elapsed());
         assert_eq!(self.a.cluster.emit(id, "local").await, Delivery::Delivered);
         let begun = Instant::now();
-        let (_, answer) = self.strict.ask("id=strict").await;
+        let (_, answer) = self.rejecting.try_connect("id=rejecting").await;
         assert_eq!(answer.status, 503, "{answer:?}");
         assert!(
             answer.body.contains("the registry does not answer"),
             "{answer:?}"
         );
-        assert!(begun.elapsed() <= UPGRADED, "{:?}", begun.elapsed());
-        newcomer
+        assert!(begun.elapsed() <= UPGRADE_WITHIN, "{:?}", begun.elapsed());
+        client
     }
 }
 
 /// The registry is away for so long; with `wipe` it comes back empty.
-async fn away(mood: Mood, time: Duration, wipe: bool) {
-    let mut world = World::start().await;
-    let mut leaver = world.b.reader("id=leaver&quiet").await;
-    eventually(|| world.b.cluster.entries() == 2).await;
-    world.store.set(mood);
+async fn outage(mood: Mood, time: Duration, wipe: bool) {
+    let mut setup = Setup::start().await;
+    let mut leaver = setup.b.reader("id=leaver&quiet").await;
+    eventually(|| setup.b.cluster.entries() == 2).await;
+    setup.store.set(mood);
     let begun = Instant::now();
-    world.goes_on().await;
-    let first = world.lets_in("first").await;
+    setup.assert_works_without_registry().await;
+    let first = setup.assert_admits("first").await;
     leaver.send_close().await;
-    eventually(|| !world.b.has("leaver")).await;
-    eventually(|| world.a.cluster.readiness().is_err()).await;
-    let second = world.lets_in("second").await;
+    eventually(|| !setup.b.has("leaver")).await;
+    eventually(|| setup.a.cluster.readiness().is_err()).await;
+    let second = setup.assert_admits("second").await;
     // Its old connection is on b, and the registry cannot say so.
-    let moved = world.a.reader("id=at-b&user=u&quiet").await;
+    let moved = setup.a.reader("id=at-b&user=u&quiet").await;
     sleep(time.saturating_sub(begun.elapsed())).await;
     if wipe {
-        world.store.wipe();
+        setup.store.wipe();
     }
-    world.store.set(Mood::Well);
+    setup.store.set(Mood::Well);
     let back = Instant::now();
-    let a = world.a.peer_address();
+    let a = setup.a.peer_address();
     let expected: BTreeMap<_, _> = ["at-a", "first", "second", "at-b"]
         .map(|id| (id.to_owned(), a.clone()))
         .into();
-    while entries(&*world.store).await != expected {
+    while entries(&*setup.store).await != expected {
         sleep(Duration::from_millis(2)).await;
         assert!(
-            back.elapsed() <= quick().lease,
+            back.elapsed() <= test_config().lease,
             "{:?}",
-            entries(&*world.store).await
+            entries(&*setup.store).await
         );
     }
     // The newest of the two has the id, and the older one hears so.
-    assert_eq!(world.at_b.until_closed().await, Some(4409));
-    while !world.b.cluster.emit("at-b", "moved").await.is_delivered() {
-        assert!(back.elapsed() <= quick().lease, "{:?}", back.elapsed());
+    assert_eq!(setup.at_b.until_closed().await, Some(4409));
+    while !setup.b.cluster.emit("at-b", "moved").await.is_delivered() {
+        assert!(
+            back.elapsed() <= test_config().lease,
+            "{:?}",
+            back.elapsed()
+        );
         sleep(Duration::from_millis(2)).await;
     }
     moved.until("moved").await;
-    for reader in [&world.at_a, &first, &second, &moved] {
+    for reader in [&setup.at_a, &first, &second, &moved] {
         assert_eq!(reader.code(), None);
     }
-    eventually(|| world.a.cluster.readiness().is_ok() && world.strict.node.is_ready()).await;
-    world.at_a.say("still here").await;
-    while world.strict.ask("id=strict").await.1.status != 101 {
+    eventually(|| setup.a.cluster.readiness().is_ok() && setup.rejecting.node.is_ready()).await;
+    setup.at_a.say("still here").await;
+    while setup.rejecting.try_connect("id=rejecting").await.1.status != 101 {
         sleep(Duration::from_millis(5)).await;
     }
 }
 
 #[test]
-fn a_registry_that_is_away_for_a_moment_is_done_without() {
+fn connections_survive_a_short_registry_outage() {
     let time = Duration::from_millis(500);
     run(async {
         tokio::join!(
-            away(Mood::Errs, time, false),
-            away(Mood::Hangs, time, false)
+            outage(Mood::Errs, time, false),
+            outage(Mood::Hangs, time, false)
         );
     });
 }
 
 #[test]
-fn a_registry_that_is_away_for_longer_than_a_lease_is_done_without() {
-    let time = quick().lease + Duration::from_secs(1);
+fn connections_survive_an_outage_longer_than_the_lease() {
+    let time = test_config().lease + Duration::from_secs(1);
     run(async {
         tokio::join!(
-            away(Mood::Errs, time, false),
-            away(Mood::Hangs, time, false)
+            outage(Mood::Errs, time, false),
+            outage(Mood::Hangs, time, false)
         );
     });
 }
 
 #[test]
-fn a_registry_that_comes_back_empty_is_filled_again() {
+fn a_registry_that_comes_back_empty_is_refilled() {
     let time = Duration::from_millis(500);
     run(async {
-        tokio::join!(away(Mood::Errs, time, true), away(Mood::Hangs, time, true));
+        tokio::join!(
+            outage(Mood::Errs, time, true),
+            outage(Mood::Hangs, time, true)
+        );
     });
 }
 
 #[test]
-fn an_audit_that_hangs_does_not_delay_what_the_registry_lost() {
+fn a_hanging_audit_does_not_delay_the_repair_of_lost_entries() {
     run(async {
         let store = Store::slow(Duration::ZERO);
         let registry: Arc<dyn Registry> = store.clone();
         let busy = ClusterConfig {
             audit_interval: Duration::from_millis(100),
-            ..quick()
+            ..test_config()
         };
-        let a = Member::start_with(&registry, Config::default(), busy).await;
+        let a = TestNode::start_with(&registry, Config::default(), busy).await;
         let _client = a.reader("id=ann&quiet").await;
         store.set(Mood::Hangs);
         // Long enough for an audit to be under way, and short enough for it to be answered.
@@ -190,37 +197,37 @@ fn an_audit_that_hangs_does_not_delay_what_the_registry_lost() {
         let back = Instant::now();
         while entries(&*registry).await.len() != 1 {
             sleep(Duration::from_millis(2)).await;
-            assert!(back.elapsed() <= quick().lease, "nothing yet");
+            assert!(back.elapsed() <= test_config().lease, "nothing yet");
         }
     });
 }
 
 #[test]
-fn a_registry_that_is_emptied_while_nobody_looks_is_filled_again() {
+fn a_registry_that_is_emptied_unnoticed_is_refilled() {
     run(async {
-        let world = World::start().await;
-        let before = entries(&*world.store).await;
+        let setup = Setup::start().await;
+        let before = entries(&*setup.store).await;
         assert_eq!(before.len(), 2);
-        world.store.wipe();
+        setup.store.wipe();
         let wiped = Instant::now();
-        let stranger = Cluster::connect(world.store.clone(), quick())
+        let backend = Cluster::connect(setup.store.clone(), test_config())
             .await
             .unwrap();
-        while entries(&*world.store).await != before {
+        while entries(&*setup.store).await != before {
             // What is not there any more may be there soon: nobody who held entries is sure.
-            let delivery = world.a.cluster.emit("at-b", "cached").await;
+            let delivery = setup.a.cluster.emit("at-b", "cached").await;
             assert_eq!(delivery, Delivery::Delivered);
             assert!(
-                wiped.elapsed() <= quick().lease,
+                wiped.elapsed() <= test_config().lease,
                 "{:?}",
-                entries(&*world.store).await
+                entries(&*setup.store).await
             );
             sleep(Duration::from_millis(5)).await;
         }
-        while !stranger.emit("at-b", "found again").await.is_delivered() {
+        while !backend.emit("at-b", "found again").await.is_delivered() {
             sleep(Duration::from_millis(5)).await;
         }
-        world.at_b.until("found again").await;
-        assert_eq!((world.at_a.code(), world.at_b.code()), (None, None));
+        setup.at_b.until("found again").await;
+        assert_eq!((setup.at_a.code(), setup.at_b.code()), (None, None));
     });
 }

@@ -6,40 +6,40 @@ use tieline::{Config, Delivery};
 use tokio::time::sleep;
 
 use super::{
-    link_faults::Between,
-    numbered_messages::{DECIDED, Numbers, timed},
+    link_faults::ProxiedNodes,
+    numbered_messages::{DECIDED_WITHIN, NumberedMessages, timed},
 };
-use crate::kit::{Mode, eventually, quick, run};
+use crate::kit::{Mode, eventually, run, test_config};
 
 /// Both ways between two nodes go silent for so long.
-async fn silent_for(mode: Mode, time: Duration) {
-    let world = Between::start(Config::default(), quick()).await;
-    let there = Numbers::start(&world.a.cluster, "at-b");
-    let back = Numbers::start(&world.b.cluster, "at-a");
-    eventually(|| world.at_b.numbers().len() > 50 && world.at_a.numbers().len() > 50).await;
-    world.to_b.set(mode);
-    world.to_a.set(mode);
+async fn silence_links(mode: Mode, time: Duration) {
+    let nodes = ProxiedNodes::start(Config::default(), test_config()).await;
+    let there = NumberedMessages::start(&nodes.a.cluster, "at-b");
+    let back = NumberedMessages::start(&nodes.b.cluster, "at-a");
+    eventually(|| nodes.at_b.numbers().len() > 50 && nodes.at_a.numbers().len() > 50).await;
+    nodes.to_b.set(mode);
+    nodes.to_a.set(mode);
     let begun = tokio::time::Instant::now();
-    let (delivery, took) = timed(&world.a.cluster, "at-b", "into the void")
+    let (delivery, took) = timed(&nodes.a.cluster, "at-b", "into the void")
         .await
         .unwrap();
     assert_eq!(delivery, Delivery::Unknown);
-    assert!(took <= DECIDED, "{took:?}");
+    assert!(took <= DECIDED_WITHIN, "{took:?}");
     // A peer that has been silent for a second is not sent to.
-    eventually(|| world.a.cluster.peers().iter().any(|peer| !peer.up)).await;
+    eventually(|| nodes.a.cluster.peers().iter().any(|peer| !peer.up)).await;
     let suspected = begun.elapsed();
     assert!(suspected <= Duration::from_millis(1400), "{suspected:?}");
-    let (delivery, took) = timed(&world.a.cluster, "at-b", "not sent").await.unwrap();
+    let (delivery, took) = timed(&nodes.a.cluster, "at-b", "not sent").await.unwrap();
     assert_eq!(delivery, Delivery::Unreachable);
     assert!(took <= Duration::from_millis(300), "{took:?}");
-    world.broadcast_misses_b().await;
-    world.others_go_on().await;
+    nodes.assert_broadcast_misses_b().await;
+    nodes.assert_others_work().await;
     sleep(time.saturating_sub(begun.elapsed())).await;
-    world.to_b.set(Mode::Pass);
-    world.to_a.set(Mode::Pass);
-    world.heals().await;
-    let there = there.judge(&world.at_b).await;
-    let back = back.judge(&world.at_a).await;
+    nodes.to_b.set(Mode::Pass);
+    nodes.to_a.set(Mode::Pass);
+    nodes.wait_until_healed().await;
+    let there = there.verify(&nodes.at_b).await;
+    let back = back.verify(&nodes.at_a).await;
     for kinds in [there, back] {
         assert!(
             kinds[1].1 > 0 && kinds[2].1 > 0,
@@ -49,25 +49,25 @@ async fn silent_for(mode: Mode, time: Duration) {
 }
 
 #[test]
-fn silence_is_noticed_and_ends_in_order() {
+fn a_silent_link_is_detected_and_recovers() {
     run(async {
         let short = Duration::from_millis(1800);
         tokio::join!(
-            silent_for(Mode::SilentThere, short),
-            silent_for(Mode::SilentBack, short),
-            silent_for(Mode::Silent, Duration::from_secs(3)),
+            silence_links(Mode::SilentThere, short),
+            silence_links(Mode::SilentBack, short),
+            silence_links(Mode::Silent, Duration::from_secs(3)),
         );
     });
 }
 
 #[test]
-fn connections_that_were_given_up_do_no_harm_when_they_come_back_to_life() {
+fn abandoned_connections_that_recover_deliver_nothing_twice() {
     run(async {
         let long = Duration::from_millis(7500);
         tokio::join!(
-            silent_for(Mode::SilentThere, long),
-            silent_for(Mode::SilentBack, long),
-            silent_for(Mode::Silent, long),
+            silence_links(Mode::SilentThere, long),
+            silence_links(Mode::SilentBack, long),
+            silence_links(Mode::Silent, long),
         );
     });
 }

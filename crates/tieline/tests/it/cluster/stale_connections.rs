@@ -14,11 +14,13 @@ use futures_util::future::join_all;
 use tieline::{ClusterConfig, Config, Delivery, registry::Registry};
 use tokio::time::sleep;
 
-use crate::kit::{Member, Mode, Proxy, Reader, entries, eventually, memory, quick, run_threads};
+use crate::kit::{
+    Mode, Proxy, Reader, TestNode, entries, eventually, memory_registry, run_threads, test_config,
+};
 
-const ORDERS: u64 = 1000;
+const SCENARIOS: u64 = 1000;
 /// Orders at once.
-const TOGETHER: u64 = 100;
+const CONCURRENT: u64 = 100;
 
 /// How the old node learns that its connection is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,21 +47,21 @@ enum Step {
 }
 
 /// Where clients move between `old`, or `watchful` which pings often, and `new`; `other` only emits.
-struct World {
+struct Setup {
     registry: Arc<dyn Registry>,
-    old: Member,
-    watchful: Member,
-    new: Member,
-    other: Member,
+    old: TestNode,
+    watchful: TestNode,
+    new: TestNode,
+    other: TestNode,
     proxies: [Proxy; 2],
 }
 
-impl World {
+impl Setup {
     async fn start() -> Self {
-        let registry = memory();
+        let registry = memory_registry();
         let cluster = || ClusterConfig {
             audit_interval: Duration::from_millis(100),
-            ..quick()
+            ..test_config()
         };
         let config = Config {
             close_timeout: Duration::from_millis(300),
@@ -70,11 +72,11 @@ impl World {
             ping_timeout: Duration::from_millis(40),
             ..config.clone()
         };
-        let (old, first) = Member::behind_proxy(&registry, config.clone(), cluster()).await;
-        let (watchful, second) = Member::behind_proxy(&registry, pings, cluster()).await;
-        let new = Member::start_with(&registry, config.clone(), cluster()).await;
-        let other = Member::start_with(&registry, config, cluster()).await;
-        let world = Self {
+        let (old, first) = TestNode::behind_proxy(&registry, config.clone(), cluster()).await;
+        let (watchful, second) = TestNode::behind_proxy(&registry, pings, cluster()).await;
+        let new = TestNode::start_with(&registry, config.clone(), cluster()).await;
+        let other = TestNode::start_with(&registry, config, cluster()).await;
+        let setup = Self {
             registry,
             old,
             watchful,
@@ -82,25 +84,25 @@ impl World {
             other,
             proxies: [first, second],
         };
-        for member in world.all() {
-            member.linked(3).await;
+        for member in setup.all() {
+            member.wait_for_links(3).await;
         }
-        world
+        setup
     }
 
-    fn all(&self) -> [&Member; 4] {
+    fn all(&self) -> [&TestNode; 4] {
         [&self.old, &self.watchful, &self.new, &self.other]
     }
 }
 
 /// What happens to one client, by the seed.
-struct Order {
+struct Scenario {
     seed: u64,
     notice: Notice,
     steps: Vec<Step>,
 }
 
-impl Order {
+impl Scenario {
     fn new(seed: u64) -> Self {
         use Notice::{Close, Never, Reset, Shut, Silence};
         let mut random = fastrand::Rng::with_seed(seed);
@@ -116,11 +118,11 @@ impl Order {
         }
     }
 
-    async fn play(self, world: Arc<World>) {
+    async fn play(self, setup: Arc<Setup>) {
         let Self { seed, notice, .. } = self;
         let old = match notice {
-            Notice::Silence => &world.watchful,
-            _ => &world.old,
+            Notice::Silence => &setup.watchful,
+            _ => &setup.old,
         };
         let query = format!("id={seed}&quiet&forget");
         let mut first = Some(old.reader(&query).await);
@@ -129,14 +131,14 @@ impl Order {
         for (n, step) in self.steps.iter().enumerate() {
             match step {
                 Step::Move => {
-                    let (world, query, moved) = (Arc::clone(&world), query.clone(), moved.clone());
+                    let (setup, query, moved) = (Arc::clone(&setup), query.clone(), moved.clone());
                     second = Some(tokio::spawn(async move {
-                        let second = world.new.reader(&query).await;
+                        let second = setup.new.reader(&query).await;
                         moved.store(true, Ordering::Release);
                         second
                     }));
                 }
-                Step::Notice => notice_by(notice, &mut first).await,
+                Step::Notice => notify_old_node(notice, &mut first).await,
                 Step::Say => {
                     if let Some(first) = &mut first {
                         first.say("still here").await;
@@ -144,7 +146,7 @@ impl Order {
                 }
                 Step::Emit(from) => {
                     let after = moved.load(Ordering::Acquire);
-                    let cluster = &world.all()[*from].cluster;
+                    let cluster = &setup.all()[*from].cluster;
                     emits.push((n, after, cluster.emit(&seed.to_string(), n.to_string())));
                 }
                 Step::Pause(micros) => sleep(Duration::from_micros(*micros)).await,
@@ -163,13 +165,13 @@ impl Order {
                 delivered.insert(n);
             }
         }
-        settled(&world, seed, &second).await;
-        judge(&self, first.as_ref(), &second, &delivered).await;
+        verify_settled(&setup, seed, &second).await;
+        verify(&self, first.as_ref(), &second, &delivered).await;
         drop((first, second));
     }
 }
 
-async fn notice_by(notice: Notice, first: &mut Option<Reader>) {
+async fn notify_old_node(notice: Notice, first: &mut Option<Reader>) {
     match (notice, first.as_mut()) {
         (Notice::Close, Some(first)) => first.send_close().await,
         (Notice::Shut, Some(first)) => first.shut().await,
@@ -183,24 +185,29 @@ async fn notice_by(notice: Notice, first: &mut Option<Reader>) {
 }
 
 /// One connection is left, the newest, and the registry agrees.
-async fn settled(world: &World, seed: u64, second: &Reader) {
+async fn verify_settled(setup: &Setup, seed: u64, second: &Reader) {
     let id = seed.to_string();
-    let holders = || world.all().map(|member| member.has(&id));
+    let holders = || setup.all().map(|member| member.has(&id));
     eventually(|| holders() == [false, false, true, false]).await;
-    for member in world.all() {
+    for member in setup.all() {
         let last = format!("last of {}", member.peer_address());
         let delivery = member.cluster.emit(&id, last.as_str()).await;
         assert_eq!(delivery, Delivery::Delivered, "seed {seed}: {last}");
         second.until(&last).await;
     }
-    let entry = world.registry.locate(&id, true).await.unwrap();
+    let entry = setup.registry.locate(&id, true).await.unwrap();
     let place = entry.map(|entry| entry.address.to_string());
-    assert_eq!(place, Some(world.new.peer_address()), "seed {seed}");
+    assert_eq!(place, Some(setup.new.peer_address()), "seed {seed}");
     assert_eq!(second.code(), None, "seed {seed}: the newest was closed");
 }
 
 /// What was answered `Delivered` came to one of the two, once.
-async fn judge(order: &Order, first: Option<&Reader>, second: &Reader, delivered: &HashSet<usize>) {
+async fn verify(
+    scenario: &Scenario,
+    first: Option<&Reader>,
+    second: &Reader,
+    delivered: &HashSet<usize>,
+) {
     let mut got = second.numbers();
     if let Some(first) = first {
         // It ends with its node's close, or what it sent itself.
@@ -208,17 +215,17 @@ async fn judge(order: &Order, first: Option<&Reader>, second: &Reader, delivered
         got.extend(first.numbers());
     }
     let unique: HashSet<_> = got.iter().copied().collect();
-    let seed = order.seed;
+    let seed = scenario.seed;
     assert_eq!(unique.len(), got.len(), "seed {seed}: twice: {got:?}");
     // A reset takes along what its connection had not read, and a connection that is given up because
     // it answers no ping what waited for it.
-    if !matches!(order.notice, Notice::Reset | Notice::Silence) {
+    if !matches!(scenario.notice, Notice::Reset | Notice::Silence) {
         let lost: Vec<_> = delivered.difference(&unique).collect();
         assert!(
             lost.is_empty(),
             "seed {seed}: {lost:?} of {:?}, {:?}",
-            order.notice,
-            order.steps
+            scenario.notice,
+            scenario.steps
         );
     }
 }
@@ -226,31 +233,31 @@ async fn judge(order: &Order, first: Option<&Reader>, second: &Reader, delivered
 #[test]
 fn the_newest_connection_survives_every_order_of_events() {
     run_threads(2, async {
-        let world = Arc::new(World::start().await);
-        let seeds: Vec<_> = (0..ORDERS).collect();
-        for seeds in seeds.chunks(usize::try_from(TOGETHER).unwrap()) {
+        let setup = Arc::new(Setup::start().await);
+        let seeds: Vec<_> = (0..SCENARIOS).collect();
+        for seeds in seeds.chunks(usize::try_from(CONCURRENT).unwrap()) {
             // Evicts, and what else goes to the old node, come sooner or later.
             let delay = Duration::from_millis(
-                [0, 2, 8, 25][usize::try_from(seeds[0] / TOGETHER % 4).unwrap()],
+                [0, 2, 8, 25][usize::try_from(seeds[0] / CONCURRENT % 4).unwrap()],
             );
             let mode = if delay.is_zero() {
                 Mode::Pass
             } else {
                 Mode::Delay(delay)
             };
-            world.proxies.iter().for_each(|proxy| proxy.set(mode));
-            let orders = seeds
+            setup.proxies.iter().for_each(|proxy| proxy.set(mode));
+            let scenarios = seeds
                 .iter()
-                .map(|seed| tokio::spawn(Order::new(*seed).play(Arc::clone(&world))));
-            for played in join_all(orders).await {
+                .map(|seed| tokio::spawn(Scenario::new(*seed).play(Arc::clone(&setup))));
+            for played in join_all(scenarios).await {
                 played.unwrap();
             }
         }
         // All have gone, and nothing stands any more.
-        for member in world.all() {
+        for member in setup.all() {
             eventually(|| member.node.hub().is_empty() && member.cluster.entries() == 0).await;
         }
-        while !entries(&*world.registry).await.is_empty() {
+        while !entries(&*setup.registry).await.is_empty() {
             sleep(Duration::from_millis(5)).await;
         }
     });

@@ -36,7 +36,7 @@ const BROADCAST: &str = "/websocket.Websocket/Broadcast";
 #[derive(Clone, Default)]
 struct Clients(Arc<Mutex<HashMap<String, Vec<Vec<u8>>>>>);
 
-pub(crate) struct Ancestor {
+pub(crate) struct LegacyNode {
     address: SocketAddr,
     registry: Arc<dyn Registry>,
     clients: Clients,
@@ -45,13 +45,13 @@ pub(crate) struct Ancestor {
     task: AbortHandle,
 }
 
-impl Drop for Ancestor {
+impl Drop for LegacyNode {
     fn drop(&mut self) {
         self.task.abort();
     }
 }
 
-impl Ancestor {
+impl LegacyNode {
     pub(crate) async fn start(registry: &Arc<dyn Registry>) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();

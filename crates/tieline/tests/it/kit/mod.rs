@@ -1,12 +1,12 @@
 //! What the tests share: a node with a scripted handler, clients, deadlines.
 
-#[cfg(feature = "cluster")]
-mod legacy_node;
 pub(crate) mod child;
 #[cfg(all(feature = "etcd", feature = "conformance"))]
 pub(crate) mod etcd;
 #[cfg(feature = "cluster")]
 pub(crate) mod grpc;
+#[cfg(feature = "cluster")]
+mod legacy_node;
 mod log;
 #[cfg(feature = "cluster")]
 mod nodes;
@@ -29,8 +29,8 @@ use std::{future::Future, time::Duration};
 
 #[cfg(feature = "cluster")]
 pub(crate) use self::{
-    legacy_node::Ancestor,
-    nodes::{Member, entries, free_port, memory, quick},
+    legacy_node::LegacyNode,
+    nodes::{TestNode, entries, free_port, memory_registry, test_config},
     proxy::{Mode, Proxy},
     reader::Reader,
     store::{Mood, Store},

@@ -19,7 +19,7 @@ use tokio::{sync::oneshot, task::JoinHandle};
 use super::{Client, Probe, Proxy, Raw, Reader, listen};
 
 /// A node that serves clients.
-pub(crate) struct Member {
+pub(crate) struct TestNode {
     pub(crate) node: Node<Probe>,
     pub(crate) cluster: Cluster,
     pub(crate) address: SocketAddr,
@@ -28,7 +28,7 @@ pub(crate) struct Member {
 }
 
 /// Settings by which tests do not wait long.
-pub(crate) fn quick() -> ClusterConfig {
+pub(crate) fn test_config() -> ClusterConfig {
     ClusterConfig {
         lease: Duration::from_secs(2),
         audit_interval: Duration::from_secs(2),
@@ -36,7 +36,7 @@ pub(crate) fn quick() -> ClusterConfig {
     }
 }
 
-pub(crate) fn memory() -> Arc<dyn Registry> {
+pub(crate) fn memory_registry() -> Arc<dyn Registry> {
     Arc::new(MemoryRegistry::new())
 }
 
@@ -69,9 +69,9 @@ pub(crate) fn free_port() -> SocketAddr {
     }
 }
 
-impl Member {
+impl TestNode {
     pub(crate) async fn start(registry: &Arc<dyn Registry>) -> Self {
-        Self::start_with(registry, Config::default(), quick()).await
+        Self::start_with(registry, Config::default(), test_config()).await
     }
 
     pub(crate) async fn start_with(
@@ -122,13 +122,13 @@ impl Member {
     }
 
     /// Several nodes whose links are up.
-    pub(crate) async fn several<const N: usize>(registry: &Arc<dyn Registry>) -> [Self; N] {
+    pub(crate) async fn start_linked<const N: usize>(registry: &Arc<dyn Registry>) -> [Self; N] {
         let mut members = Vec::new();
         for _ in 0..N {
             members.push(Self::start(registry).await);
         }
         for member in &members {
-            member.linked(N - 1).await;
+            member.wait_for_links(N - 1).await;
         }
         members
             .try_into()
@@ -136,7 +136,7 @@ impl Member {
     }
 
     /// Waits until links to so many peers are up.
-    pub(crate) async fn linked(&self, peers: usize) {
+    pub(crate) async fn wait_for_links(&self, peers: usize) {
         let up = || self.cluster.peers().iter().filter(|peer| peer.up).count();
         super::eventually(|| up() == peers).await;
     }
@@ -157,7 +157,7 @@ impl Member {
     }
 
     /// The answer to an upgrade request.
-    pub(crate) async fn ask(&self, query: &str) -> (Raw, super::Answer) {
+    pub(crate) async fn try_connect(&self, query: &str) -> (Raw, super::Answer) {
         Raw::open(self.address, &format!("/?{query}"), "").await
     }
 

@@ -19,7 +19,7 @@ use tieline::{
 };
 use tokio::time::{Instant, timeout};
 
-use super::{node_process::Process, node_process::pause, client::Guest, clients::Party};
+use super::{client::Client, clients::Clients, node_process::NodeProcess, node_process::pause};
 
 /// How long a registry or a reader has for one step of a check.
 const STEP: Duration = Duration::from_secs(2);
@@ -34,15 +34,15 @@ const SHOWN: usize = 20;
 /// Waits until nothing is wrong with entries, counts and links and everyone is reached, and says how
 /// long the entries took. A node may need a moment to see that the registry is back, and meanwhile
 /// answer `Unreachable`, which is to say that nothing was sent; any other answer is wrong at once.
-pub(super) async fn at_rest(
+pub(super) async fn wait_until_consistent(
     within: Duration,
-    nodes: &[&Process],
-    party: &Party,
+    nodes: &[&NodeProcess],
+    clients: &Clients,
     registry: &Arc<dyn Registry>,
 ) -> Duration {
     let begun = Instant::now();
     loop {
-        let faults = standing(nodes, party, registry).await;
+        let faults = state_faults(nodes, clients, registry).await;
         if faults.is_empty() {
             break;
         }
@@ -52,8 +52,8 @@ pub(super) async fn at_rest(
     }
     let took = begun.elapsed();
     loop {
-        let mut faults = replaced(party);
-        let open = unreached(nodes, party, &mut faults).await;
+        let mut faults = replaced(clients);
+        let open = unreached_faults(nodes, clients, &mut faults).await;
         let is_late = open > 0 && begun.elapsed() > within;
         assert!(faults.is_empty(), "at rest: {}", list(&faults));
         assert!(!is_late, "at rest: {open} answers are unreachable");
@@ -73,21 +73,21 @@ fn list(faults: &[String]) -> String {
 }
 
 /// What is wrong with connections, entries, counts and links.
-pub(super) async fn standing(
-    nodes: &[&Process],
-    party: &Party,
+pub(super) async fn state_faults(
+    nodes: &[&NodeProcess],
+    clients: &Clients,
     registry: &Arc<dyn Registry>,
 ) -> Vec<String> {
     let mut faults = Vec::new();
-    let mut live: BTreeMap<&str, &Guest> = BTreeMap::new();
-    for guest in party.live() {
-        if let Some(other) = live.insert(&guest.id, guest) {
-            let (id, one, two) = (&guest.id, &other.node, &guest.node);
+    let mut live: BTreeMap<&str, &Client> = BTreeMap::new();
+    for client in clients.connected() {
+        if let Some(other) = live.insert(&client.id, client) {
+            let (id, one, two) = (&client.id, &other.node, &client.node);
             faults.push(format!("{id} is connected to {one} and to {two}"));
         }
     }
-    faults.extend(counted(nodes, &live).await);
-    let listed = timeout(STEP, entered(nodes, party, &live, registry)).await;
+    faults.extend(node_faults(nodes, &live).await);
+    let listed = timeout(STEP, registry_faults(nodes, clients, &live, registry)).await;
     match listed {
         Ok(Ok(found)) => faults.extend(found),
         Ok(Err(error)) => faults.push(format!("the registry fails: {error}")),
@@ -97,7 +97,7 @@ pub(super) async fn standing(
 }
 
 /// What is wrong with the nodes' counts and links.
-async fn counted(nodes: &[&Process], live: &BTreeMap<&str, &Guest>) -> Vec<String> {
+async fn node_faults(nodes: &[&NodeProcess], live: &BTreeMap<&str, &Client>) -> Vec<String> {
     let mut faults = Vec::new();
     for node in nodes {
         let address = node.address();
@@ -105,7 +105,10 @@ async fn counted(nodes: &[&Process], live: &BTreeMap<&str, &Guest>) -> Vec<Strin
             faults.push(format!("{address} does not answer"));
             continue;
         };
-        let here = live.values().filter(|guest| guest.node == address).count();
+        let here = live
+            .values()
+            .filter(|client| client.node == address)
+            .count();
         if (stats.connections, stats.entries) != (here, here as u64) || !stats.ready {
             faults.push(format!("{address} has {here} clients, and says {stats:?}"));
         }
@@ -119,10 +122,10 @@ async fn counted(nodes: &[&Process], live: &BTreeMap<&str, &Guest>) -> Vec<Strin
 }
 
 /// What is wrong with the registry.
-async fn entered(
-    nodes: &[&Process],
-    party: &Party,
-    live: &BTreeMap<&str, &Guest>,
+async fn registry_faults(
+    nodes: &[&NodeProcess],
+    clients: &Clients,
+    live: &BTreeMap<&str, &Client>,
     registry: &Arc<dyn Registry>,
 ) -> Result<Vec<String>, RegistryError> {
     let mut faults = Vec::new();
@@ -132,28 +135,28 @@ async fn entered(
         for (id, address) in page.items {
             match live.get(id.as_str()) {
                 None => faults.push(format!("{id} stands for {address}, and is not connected")),
-                Some(guest) if guest.node == *address => {}
-                Some(guest) => {
-                    let node = &guest.node;
+                Some(client) if client.node == *address => {}
+                Some(client) => {
+                    let node = &client.node;
                     faults.push(format!("{id} stands for {address}, and is at {node}"));
                 }
             }
         }
         next = page.next;
     }
-    let ids: BTreeSet<_> = party.guests().iter().map(|guest| &guest.id).collect();
+    let ids: BTreeSet<_> = clients.all().iter().map(|client| &client.id).collect();
     for id in ids {
         let entry = registry.locate(id, true).await?;
         let is_right = match (live.get(id.as_str()), &entry) {
             (None, None) => true,
-            (Some(guest), Some(entry)) => {
+            (Some(client), Some(entry)) => {
                 let owned = matches!(entry.owner, Owner::Node { leased: true, .. });
-                owned && *entry.address == *guest.node
+                owned && *entry.address == *client.node
             }
             _ => false,
         };
         if !is_right {
-            let node = live.get(id.as_str()).map(|guest| &guest.node);
+            let node = live.get(id.as_str()).map(|client| &client.node);
             faults.push(format!("{id} is at {node:?}, and is found as {entry:?}"));
         }
     }
@@ -169,26 +172,30 @@ async fn entered(
 }
 
 /// Who was closed as replaced though nobody came after.
-pub(super) fn replaced(party: &Party) -> Vec<String> {
-    let was_replaced = |guest: &&Guest| {
-        let end = guest.end();
+pub(super) fn replaced(clients: &Clients) -> Vec<String> {
+    let was_replaced = |client: &&Client| {
+        let end = client.end();
         end.is_some_and(|end| end.code == Some(CloseReason::REPLACED))
     };
-    let replaced = party.guests().iter().filter(was_replaced);
-    let newest = replaced.filter(|guest| party.others(guest).all(|at| at + CLOCKS < guest.asked));
+    let replaced = clients.all().iter().filter(was_replaced);
+    let newest =
+        replaced.filter(|client| clients.others(client).all(|at| at + CLOCKS < client.asked));
     newest
-        .map(|guest| format!("{} at {} was replaced by nobody", guest.id, guest.node))
+        .map(|client| format!("{} at {} was replaced by nobody", client.id, client.node))
         .collect()
 }
 
 /// Adds who is not reached from some node; how many answers said that nothing was sent.
-pub(super) async fn unreached(
-    nodes: &[&Process],
-    party: &Party,
+pub(super) async fn unreached_faults(
+    nodes: &[&NodeProcess],
+    clients: &Clients,
     faults: &mut Vec<String>,
 ) -> usize {
     static ROUNDS: AtomicUsize = AtomicUsize::new(0);
-    let ids: Vec<_> = party.live().map(|guest| guest.id.clone()).collect();
+    let ids: Vec<_> = clients
+        .connected()
+        .map(|client| client.id.clone())
+        .collect();
     let mut open = 0;
     for node in nodes {
         let text = format!("round-{}", ROUNDS.fetch_add(1, Ordering::Relaxed));
@@ -204,12 +211,15 @@ pub(super) async fn unreached(
             }
         }
         let deadline = Instant::now() + STEP;
-        for guest in party.live().filter(|guest| delivered.contains(&guest.id)) {
-            while !guest.has_heard(&text) && Instant::now() < deadline {
+        for client in clients
+            .connected()
+            .filter(|client| delivered.contains(&client.id))
+        {
+            while !client.has_received(&text) && Instant::now() < deadline {
                 pause().await;
             }
-            if !guest.has_heard(&text) {
-                let (id, at) = (&guest.id, &guest.node);
+            if !client.has_received(&text) {
+                let (id, at) = (&client.id, &client.node);
                 faults.push(format!("{id} at {at} did not hear from {address}"));
             }
         }

@@ -15,7 +15,7 @@ use tokio_tungstenite::{
     tungstenite::{Error, Message, protocol::WebSocketConfig},
 };
 
-use super::node_process::{Process, Setup};
+use super::node_process::{NodeProcess, Setup};
 
 /// How long a client waits for the answer to its upgrade.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -23,13 +23,13 @@ const PATIENCE: Duration = Duration::from_secs(8);
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// A connected client; it leaves when it is dropped.
-pub(super) struct Guest {
+pub(super) struct Client {
     pub(super) id: String,
     /// The node, as the registry names it.
     pub(super) node: String,
     /// When it asked to be let in, and when it was.
     pub(super) asked: Instant,
-    pub(super) entered: Instant,
+    pub(super) connected_at: Instant,
     seen: Arc<Mutex<Seen>>,
     changed: watch::Receiver<()>,
     reading: AbortHandle,
@@ -54,21 +54,21 @@ pub(super) struct End {
 
 /// Why a client was not let in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Refused {
+pub(super) enum ConnectError {
     /// By this status and text.
-    Answer(u16, String),
+    Refused(u16, String),
     /// Nobody answered.
-    Silence,
+    NoAnswer,
 }
 
-impl Guest {
+impl Client {
     /// Connects to a node.
-    pub(super) async fn enter(node: &Process, id: &str) -> Result<Self, Refused> {
-        Self::enter_at(&node.setup, id).await
+    pub(super) async fn connect(node: &NodeProcess, id: &str) -> Result<Self, ConnectError> {
+        Self::connect_at(&node.setup, id).await
     }
 
     /// Connects to the node of a setup.
-    pub(super) async fn enter_at(node: &Setup, id: &str) -> Result<Self, Refused> {
+    pub(super) async fn connect_at(node: &Setup, id: &str) -> Result<Self, ConnectError> {
         let asked = Instant::now();
         let url = format!("ws://{}/ws?id={id}", node.clients);
         // Hundreds of clients live in one process.
@@ -79,9 +79,9 @@ impl Guest {
             Ok(Err(Error::Http(answer))) => {
                 let body = answer.body().as_deref().unwrap_or_default();
                 let text = String::from_utf8_lossy(body).into_owned();
-                return Err(Refused::Answer(answer.status().as_u16(), text));
+                return Err(ConnectError::Refused(answer.status().as_u16(), text));
             }
-            Ok(Err(_)) | Err(_) => return Err(Refused::Silence),
+            Ok(Err(_)) | Err(_) => return Err(ConnectError::NoAnswer),
         };
         let (told, changed) = watch::channel(());
         let seen = Arc::<Mutex<Seen>>::default();
@@ -90,7 +90,7 @@ impl Guest {
             id: id.to_owned(),
             node: node.advertise.clone(),
             asked,
-            entered: Instant::now(),
+            connected_at: Instant::now(),
             seen,
             changed,
             reading: reading.abort_handle(),
@@ -108,7 +108,7 @@ impl Guest {
         });
     }
 
-    pub(super) fn is_live(&self) -> bool {
+    pub(super) fn is_connected(&self) -> bool {
         self.end().is_none()
     }
 
@@ -116,8 +116,12 @@ impl Guest {
         self.seen.lock().end
     }
 
-    pub(super) fn has_heard(&self, text: &str) -> bool {
-        self.seen.lock().texts.iter().any(|heard| heard == text)
+    pub(super) fn has_received(&self, text: &str) -> bool {
+        self.seen
+            .lock()
+            .texts
+            .iter()
+            .any(|received| received == text)
     }
 
     /// All texts, in the order in which they came.
@@ -126,8 +130,8 @@ impl Guest {
     }
 
     /// Waits for a text; the test's deadline bounds it.
-    pub(super) async fn until_heard(&self, text: &str) {
-        self.until(|seen| seen.texts.iter().any(|heard| heard == text))
+    pub(super) async fn until_received(&self, text: &str) {
+        self.until(|seen| seen.texts.iter().any(|received| received == text))
             .await;
     }
 
@@ -145,7 +149,7 @@ impl Guest {
     }
 }
 
-impl Drop for Guest {
+impl Drop for Client {
     fn drop(&mut self) {
         self.reading.abort();
     }

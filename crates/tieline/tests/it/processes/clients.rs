@@ -3,87 +3,95 @@
 use tokio::time::Instant;
 
 use super::{
-    node_process::Process,
-    client::{Guest, Refused},
+    client::{Client, ConnectError},
+    node_process::NodeProcess,
 };
 
 /// All clients that a test ever had.
 #[derive(Default)]
-pub(super) struct Party {
-    guests: Vec<Guest>,
+pub(super) struct Clients {
+    all_clients: Vec<Client>,
     /// The ids of those who were not let in, and when they gave up.
-    refused: Vec<(String, Instant)>,
+    failed: Vec<(String, Instant)>,
 }
 
-impl Party {
+impl Clients {
     /// Lets in `count` clients on each node, with ids that nobody else has.
-    pub(super) async fn fill(&mut self, nodes: &[&Process], count: usize) {
-        let first = self.guests.len();
+    pub(super) async fn fill(&mut self, nodes: &[&NodeProcess], count: usize) {
+        let first = self.all_clients.len();
         let ids: Vec<_> = (first..first + count * nodes.len())
             .map(|n| format!("g{n}"))
             .collect();
         for (ids, node) in ids.chunks(count).zip(nodes) {
-            let entering = ids.iter().map(|id| Guest::enter(node, id));
-            for entered in futures_util::future::join_all(entering).await {
-                self.guests.push(entered.unwrap());
+            let connecting = ids.iter().map(|id| Client::connect(node, id));
+            for connected_at in futures_util::future::join_all(connecting).await {
+                self.all_clients.push(connected_at.unwrap());
             }
         }
     }
 
     /// A client connects, if the node lets it.
-    pub(super) async fn enter(&mut self, node: &Process, id: &str) -> Result<(), Refused> {
-        let entered = Guest::enter(node, id).await;
-        self.note(id, entered)
+    pub(super) async fn connect(
+        &mut self,
+        node: &NodeProcess,
+        id: &str,
+    ) -> Result<(), ConnectError> {
+        let result = Client::connect(node, id).await;
+        self.record(id, result)
     }
 
     /// A client was let in, or not.
-    pub(super) fn note(
+    pub(super) fn record(
         &mut self,
         id: &str,
-        entered: Result<Guest, Refused>,
-    ) -> Result<(), Refused> {
-        match entered {
-            Ok(guest) => {
-                self.guests.push(guest);
+        connected_at: Result<Client, ConnectError>,
+    ) -> Result<(), ConnectError> {
+        match connected_at {
+            Ok(client) => {
+                self.all_clients.push(client);
                 Ok(())
             }
-            Err(refused) => {
-                self.refused.push((id.to_owned(), Instant::now()));
-                Err(refused)
+            Err(failed) => {
+                self.failed.push((id.to_owned(), Instant::now()));
+                Err(failed)
             }
         }
     }
 
     /// Those who are connected.
-    pub(super) fn live(&self) -> impl Iterator<Item = &Guest> {
-        self.guests.iter().filter(|guest| guest.is_live())
+    pub(super) fn connected(&self) -> impl Iterator<Item = &Client> {
+        self.all_clients
+            .iter()
+            .filter(|client| client.is_connected())
     }
 
     /// The ids of those who are connected to a node.
-    pub(super) fn ids_at(&self, node: &Process) -> Vec<String> {
-        let there = self.live().filter(|guest| guest.node == node.address());
-        there.map(|guest| guest.id.clone()).collect()
+    pub(super) fn ids_at(&self, node: &NodeProcess) -> Vec<String> {
+        let there = self
+            .connected()
+            .filter(|client| client.node == node.address());
+        there.map(|client| client.id.clone()).collect()
     }
 
     /// The last client with an id.
-    pub(super) fn last(&self, id: &str) -> &Guest {
-        let mut newest_first = self.guests.iter().rev();
-        newest_first.find(|guest| guest.id == id).unwrap()
+    pub(super) fn newest(&self, id: &str) -> &Client {
+        let mut newest_first = self.all_clients.iter().rev();
+        newest_first.find(|client| client.id == id).unwrap()
     }
 
-    pub(super) fn guests(&self) -> &[Guest] {
-        &self.guests
+    pub(super) fn all(&self) -> &[Client] {
+        &self.all_clients
     }
 
-    /// When others with the id of a guest were let in, or gave up.
-    pub(super) fn others<'a>(&'a self, guest: &'a Guest) -> impl Iterator<Item = Instant> + 'a {
-        let is_other = |other: &&Guest| other.id == guest.id && !std::ptr::eq(*other, guest);
-        let entered = self
-            .guests
+    /// When others with the id of a client were let in, or gave up.
+    pub(super) fn others<'a>(&'a self, client: &'a Client) -> impl Iterator<Item = Instant> + 'a {
+        let is_other = |other: &&Client| other.id == client.id && !std::ptr::eq(*other, client);
+        let connected_at = self
+            .all_clients
             .iter()
             .filter(is_other)
-            .map(|guest| guest.entered);
-        let refused = self.refused.iter().filter(|(id, _)| *id == guest.id);
-        entered.chain(refused.map(|(_, at)| *at))
+            .map(|client| client.connected_at);
+        let failed = self.failed.iter().filter(|(id, _)| *id == client.id);
+        connected_at.chain(failed.map(|(_, at)| *at))
     }
 }

@@ -9,15 +9,15 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{
-    checker::at_rest,
-    node_process::{self, LEASE, Process, pause},
-    clients::Party,
+    checker::wait_until_consistent,
+    clients::Clients,
+    node_process::{self, LEASE, NodeProcess, pause},
     store::Store,
 };
 use crate::kit::run_within;
 
 /// How long an emit may take: the second of its receipt, and what a busy machine adds.
-const DECIDED: Duration = Duration::from_millis(1200);
+const DECIDED_WITHIN: Duration = Duration::from_millis(1200);
 
 /// What an emit may be answered while the node is dead.
 const MEANWHILE: [&str; 3] = ["offline", "unreachable", "unknown"];
@@ -40,9 +40,9 @@ fn a_killed_nodes_clients_are_offline_within_the_lease_on_etcd() {
 async fn killed(store: Store, gone_within: Duration) {
     let registry = store.registry().await;
     let [a, mut b, c] = node_process::start(&store.url()).await;
-    let mut party = Party::default();
-    party.fill(&[&a, &b, &c], 30).await;
-    let ids = party.ids_at(&b);
+    let mut clients = Clients::default();
+    clients.fill(&[&a, &b, &c], 30).await;
+    let ids = clients.ids_at(&b);
     // One of the others remembers the routes, one does not.
     for emitted in a.emit(&ids, "before").await {
         assert_eq!(emitted.delivery, "delivered", "{emitted:?}");
@@ -63,20 +63,20 @@ async fn killed(store: Store, gone_within: Duration) {
     let latest = offline.iter().flatten().max().unwrap();
     assert!(*latest < LEASE + Duration::from_secs(1), "{offline:?}");
     let left = gone_within.saturating_sub(killed.elapsed());
-    at_rest(left, &[&a, &c], &party, &registry).await;
+    wait_until_consistent(left, &[&a, &c], &clients, &registry).await;
     eprintln!(
         "offline after {offline:?}, gone after {:?}",
         killed.elapsed()
     );
-    assert!(party.ids_at(&b).is_empty(), "their sockets ended with it");
+    assert!(clients.ids_at(&b).is_empty(), "their sockets ended with it");
 }
 
 /// Sends to all: whether all are offline, after answers as they may be.
-async fn offline_at(node: &Process, ids: &[String]) -> bool {
+async fn offline_at(node: &NodeProcess, ids: &[String]) -> bool {
     let emitted = node.emit(ids, "meanwhile").await;
     for one in &emitted {
         assert!(MEANWHILE.contains(&one.delivery.as_str()), "{one:?}");
-        assert!(one.took < DECIDED, "{one:?}");
+        assert!(one.took < DECIDED_WITHIN, "{one:?}");
     }
     emitted.iter().all(|one| one.delivery == "offline")
 }
@@ -106,20 +106,20 @@ async fn restarted(store: Store) {
         }
     };
     let [a, mut b] = node_process::start_with(long).await;
-    let mut party = Party::default();
-    party.fill(&[&a, &b], 30).await;
-    let ids = party.ids_at(&b);
+    let mut clients = Clients::default();
+    clients.fill(&[&a, &b], 30).await;
+    let ids = clients.ids_at(&b);
     b.kill();
     let begun = Instant::now();
-    b = Process::start(b.setup.clone()).await;
+    b = NodeProcess::start(b.setup.clone()).await;
     // Some of the clients come back here, and some elsewhere.
     for (index, id) in ids.iter().enumerate().skip(10) {
         let node = if index < 20 { &a } else { &b };
-        party.enter(node, id).await.unwrap();
+        clients.connect(node, id).await.unwrap();
     }
     let served = begun.elapsed();
     assert!(served < Duration::from_millis(1500), "{served:?}");
-    let rest = at_rest(Duration::from_secs(3), &[&a, &b], &party, &registry).await;
+    let rest = wait_until_consistent(Duration::from_secs(3), &[&a, &b], &clients, &registry).await;
     eprintln!("served after {served:?}, at rest after {rest:?} more");
     for one in a.emit(&ids[..10], "gone").await {
         assert_eq!(one.delivery, "offline", "{one:?}");

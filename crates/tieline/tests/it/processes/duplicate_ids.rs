@@ -7,10 +7,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{
-    checker::at_rest,
+    checker::wait_until_consistent,
+    client::Client,
+    clients::Clients,
     node_process::{self, pause},
-    client::Guest,
-    clients::Party,
     store::Store,
 };
 use crate::kit::run_within;
@@ -18,38 +18,38 @@ use crate::kit::run_within;
 #[test]
 fn of_one_id_on_two_nodes_one_connection_survives_on_redis() {
     run_within(Duration::from_secs(30), async {
-        duels(Store::redis().await).await;
+        connect_twice(Store::redis().await).await;
     });
 }
 
 #[test]
 fn of_one_id_on_two_nodes_one_connection_survives_on_etcd() {
     run_within(Duration::from_secs(30), async {
-        duels(Store::etcd().await).await;
+        connect_twice(Store::etcd().await).await;
     });
 }
 
-async fn duels(store: Store) {
+async fn connect_twice(store: Store) {
     let registry = store.registry().await;
     let [a, b] = node_process::start(&store.url()).await;
-    let mut party = Party::default();
+    let mut clients = Clients::default();
     let mut longest = Duration::ZERO;
     for n in 0..60 {
         // Some ids are new, some are connected already.
-        let id = format!("duel-{}", n % 40);
-        let (one, two) = tokio::join!(Guest::enter(&a, &id), Guest::enter(&b, &id));
-        let begun = Instant::now();
+        let id = format!("same-{}", n % 40);
+        let (one, two) = tokio::join!(Client::connect(&a, &id), Client::connect(&b, &id));
+        let started = Instant::now();
         // Who comes too late may be told so before its connection begins.
-        let entered = [party.note(&id, one), party.note(&id, two)];
-        assert!(entered.iter().any(Result::is_ok), "{entered:?}");
-        let survivors = || party.live().filter(|guest| guest.id == id).count();
+        let results = [clients.record(&id, one), clients.record(&id, two)];
+        assert!(results.iter().any(Result::is_ok), "{results:?}");
+        let survivors = || clients.connected().filter(|client| client.id == id).count();
         while survivors() != 1 {
             assert!(survivors() > 0, "{id}: nobody survived");
-            assert!(begun.elapsed() < Duration::from_secs(1), "{id}: two live");
+            assert!(started.elapsed() < Duration::from_secs(1), "{id}: two live");
             pause().await;
         }
-        longest = longest.max(begun.elapsed());
+        longest = longest.max(started.elapsed());
     }
-    let rest = at_rest(Duration::from_secs(1), &[&a, &b], &party, &registry).await;
+    let rest = wait_until_consistent(Duration::from_secs(1), &[&a, &b], &clients, &registry).await;
     eprintln!("one survivor after {longest:?} at most, the registry agrees after {rest:?}");
 }

@@ -20,13 +20,17 @@ fn etcd_without_its_leader_and_then_without_a_quorum() {
         let mut etcd = Etcd::cluster(3).await;
         let registry = reader(&etcd.url()).await;
         let mut outage = Outage::prepare(registry, &etcd.url()).await;
-        let ids: BTreeSet<_> = outage.party.live().map(|guest| guest.id.clone()).collect();
+        let ids: BTreeSet<_> = outage
+            .clients
+            .connected()
+            .map(|client| client.id.clone())
+            .collect();
 
         let leader = etcd.leader().await;
         etcd.kill(leader);
         let killed = Instant::now();
         let mut answers = 0;
-        // Until a lease that nobody could renew meanwhile would have run out twice.
+        // Until a lease that nobody could renew run_for would have run out twice.
         while killed.elapsed() < LEASE * 2 {
             for id in &ids {
                 if let Ok(entry) = outage.registry().locate(id, true).await {
@@ -37,15 +41,15 @@ fn etcd_without_its_leader_and_then_without_a_quorum() {
             pause().await;
         }
         assert!(answers > 0, "no new leader");
-        outage.repaired().await;
+        outage.wait_until_repaired().await;
         eprintln!("{answers} look-ups found their entry");
 
         let second = (leader + 1) % 3;
         etcd.kill(second);
-        outage.meanwhile(LEASE).await;
+        outage.run_for(LEASE).await;
         etcd.restart(second, true).await;
-        outage.repaired().await;
+        outage.wait_until_repaired().await;
         etcd.restart(leader, true).await;
-        outage.repaired().await;
+        outage.wait_until_repaired().await;
     });
 }

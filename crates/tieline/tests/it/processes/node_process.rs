@@ -20,7 +20,7 @@ use tokio::{
 };
 
 pub(super) use super::node_program::Setup;
-use super::node_program::{Emitted, SETUP, Stats};
+use super::node_program::{EmitResult, SETUP, Stats};
 use crate::kit::{child, run_within};
 
 /// The lease of the nodes, where a test does not say otherwise.
@@ -33,7 +33,7 @@ const ANSWER: Duration = Duration::from_secs(5);
 const IDS: usize = 200;
 
 /// A node in a process of its own; killed when it is dropped.
-pub(super) struct Process {
+pub(super) struct NodeProcess {
     pub(super) setup: Setup,
     child: process::Child,
     /// What it says; kept open, for it writes to it when it ends.
@@ -53,7 +53,7 @@ pub(super) fn setup(registry: &str) -> Setup {
     let peers = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
     Setup {
         registry: registry.to_owned(),
-        prefix: "fleet".to_owned(),
+        prefix: "nodes".to_owned(),
         clients: SocketAddr::from((Ipv4Addr::LOCALHOST, free_port())),
         peers,
         advertise: peers.to_string(),
@@ -64,13 +64,13 @@ pub(super) fn setup(registry: &str) -> Setup {
 }
 
 /// So many nodes, each linked to the others.
-pub(super) async fn start<const N: usize>(registry: &str) -> [Process; N] {
+pub(super) async fn start<const N: usize>(registry: &str) -> [NodeProcess; N] {
     start_with(|| setup(registry)).await
 }
 
 /// So many nodes of these setups, each linked to the others.
-pub(super) async fn start_with<const N: usize>(setup: impl Fn() -> Setup) -> [Process; N] {
-    let mut nodes: [Process; N] = std::array::from_fn(|_| Process::spawn(setup()));
+pub(super) async fn start_with<const N: usize>(setup: impl Fn() -> Setup) -> [NodeProcess; N] {
+    let mut nodes: [NodeProcess; N] = std::array::from_fn(|_| NodeProcess::spawn(setup()));
     for node in &mut nodes {
         node.serving().await;
     }
@@ -87,7 +87,7 @@ pub(super) async fn pause() {
     tokio::time::sleep(Duration::from_millis(10)).await;
 }
 
-impl Process {
+impl NodeProcess {
     /// Starts the process; [`Process::serving`] waits until it serves.
     pub(super) fn spawn(setup: Setup) -> Self {
         let spawned = child::command("processes::node_process::a_node_is_a_process_that_drains")
@@ -140,7 +140,7 @@ impl Process {
     }
 
     /// Lets it go on.
-    pub(super) fn cont(&self) {
+    pub(super) fn resume(&self) {
         self.signal(Signal::CONT);
     }
 
@@ -169,12 +169,12 @@ impl Process {
     }
 
     /// Sends a text to clients, and says what became of each.
-    pub(super) async fn emit(&self, ids: &[impl AsRef<str>], data: &str) -> Vec<Emitted> {
+    pub(super) async fn emit(&self, ids: &[impl AsRef<str>], data: &str) -> Vec<EmitResult> {
         let mut emitted = Vec::new();
         for ids in ids.chunks(IDS) {
             let ids: Vec<_> = ids.iter().map(AsRef::as_ref).collect();
             let target = format!("/emit?ids={}&data={data}", ids.join(","));
-            let answer: Option<Vec<Emitted>> = self.ask(&target).await;
+            let answer: Option<Vec<EmitResult>> = self.ask(&target).await;
             emitted.extend(answer.expect("every emit is answered"));
         }
         emitted
@@ -211,7 +211,7 @@ pub(super) async fn ask<T: DeserializeOwned>(node: SocketAddr, target: &str) -> 
     serde_json::from_str(body).ok()
 }
 
-impl Drop for Process {
+impl Drop for NodeProcess {
     fn drop(&mut self) {
         self.kill();
     }
@@ -240,12 +240,12 @@ fn a_node_is_a_process_that_drains() {
     }
     run_within(Duration::from_secs(20), async {
         let redis = crate::kit::redis::Redis::start().await;
-        let mut node = Process::start(setup(&redis.url())).await;
-        let guest = super::client::Guest::enter(&node, "a").await.unwrap();
+        let mut node = NodeProcess::start(setup(&redis.url())).await;
+        let client = super::client::Client::connect(&node, "a").await.unwrap();
         assert_eq!(node.emit_one("a", "hello").await, "delivered");
-        guest.until_heard("hello").await;
+        client.until_received("hello").await;
         node.terminate();
-        assert_eq!(guest.until_ended().await, Some(1012));
+        assert_eq!(client.until_ended().await, Some(1012));
         assert!(node.ended().await.success());
     });
 }

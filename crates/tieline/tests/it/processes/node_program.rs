@@ -52,14 +52,14 @@ pub(super) struct Stats {
     pub(super) entries: u64,
     /// Whether the node takes new clients, and if not all is well, why.
     pub(super) ready: bool,
-    pub(super) unwell: Option<String>,
+    pub(super) not_ready_because: Option<String>,
     /// Addresses of the peers to whom the link is up.
     pub(super) linked: Vec<String>,
 }
 
 /// What became of one emit.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Emitted {
+pub(super) struct EmitResult {
     pub(super) id: String,
     pub(super) delivery: String,
     pub(super) took: Duration,
@@ -146,14 +146,14 @@ async fn enter(State(node): Served, upgrade: Upgrade) -> Result<Response, Refusa
     Ok(upgrade.accept(&node, accept).await.into_response())
 }
 
-async fn emit(State(node): Served, Query(asked): Asked) -> Json<Vec<Emitted>> {
+async fn emit(State(node): Served, Query(asked): Asked) -> Json<Vec<EmitResult>> {
     let cluster = node.cluster().unwrap();
     let emits = asked["ids"].split(',').map(|id| {
         let (begun, receipt) = (Instant::now(), cluster.emit(id, asked["data"].clone()));
         async move {
             let delivery = receipt.await.as_str().to_owned();
             let (id, took) = (id.to_owned(), begun.elapsed());
-            Emitted { id, delivery, took }
+            EmitResult { id, delivery, took }
         }
     });
     Json(join_all(emits).await)
@@ -173,7 +173,7 @@ async fn stats(State(node): Served) -> Json<Stats> {
         connections: node.hub().len(),
         entries: cluster.entries(),
         ready: node.is_ready(),
-        unwell: cluster.readiness().err(),
+        not_ready_because: cluster.readiness().err(),
         linked: peers.map(|peer| peer.address.to_string()).collect(),
     })
 }

@@ -9,10 +9,10 @@ use std::{cell::Cell, time::Duration};
 use tokio::time::Instant;
 
 use super::{
-    checker::at_rest,
-    node_process::{self, Process, pause},
-    client::Guest,
-    clients::Party,
+    checker::wait_until_consistent,
+    client::Client,
+    clients::Clients,
+    node_process::{self, NodeProcess, pause},
     store::Store,
 };
 use crate::kit::run_within;
@@ -29,45 +29,48 @@ const SLACK: Duration = Duration::from_millis(600);
 #[test]
 fn a_rolling_restart_loses_nothing_that_was_delivered_on_redis() {
     run_within(Duration::from_mins(1), async {
-        roll(Store::redis().await).await;
+        restart_all(Store::redis().await).await;
     });
 }
 
 #[test]
 fn a_rolling_restart_loses_nothing_that_was_delivered_on_etcd() {
     run_within(Duration::from_mins(1), async {
-        roll(Store::etcd().await).await;
+        restart_all(Store::etcd().await).await;
     });
 }
 
-async fn roll(store: Store) {
+async fn restart_all(store: Store) {
     let registry = store.registry().await;
     let setup = || node_process::Setup {
         drain_window: WINDOW,
         ..node_process::setup(&store.url())
     };
     let [sender, mut a, mut b, mut c] = node_process::start_with(setup).await;
-    let mut party = Party::default();
-    party.fill(&[&a, &b, &c], CLIENTS).await;
-    let ids: Vec<_> = party.live().map(|guest| guest.id.clone()).collect();
+    let mut clients = Clients::default();
+    clients.fill(&[&a, &b, &c], CLIENTS).await;
+    let ids: Vec<_> = clients
+        .connected()
+        .map(|client| client.id.clone())
+        .collect();
     let over = Cell::new(false);
     let restarts = async {
         // Each time to the two others in turn, the one that was just restarted among them.
-        restart(&mut a, [&b, &c], &mut party).await;
-        restart(&mut b, [&c, &a], &mut party).await;
-        restart(&mut c, [&a, &b], &mut party).await;
+        restart(&mut a, [&b, &c], &mut clients).await;
+        restart(&mut b, [&c, &a], &mut clients).await;
+        restart(&mut c, [&a, &b], &mut clients).await;
         over.set(true);
     };
     let ((), sent) = tokio::join!(restarts, send(&sender, &ids, &over));
     let nodes = [&sender, &a, &b, &c];
-    let took = at_rest(Duration::from_secs(5), &nodes, &party, &registry).await;
-    assert_eq!(party.live().count(), ids.len(), "everyone is back");
-    party.guests().iter().for_each(in_order);
+    let took = wait_until_consistent(Duration::from_secs(5), &nodes, &clients, &registry).await;
+    assert_eq!(clients.connected().count(), ids.len(), "everyone is back");
+    clients.all().iter().for_each(in_order);
     let delivered: Vec<_> = sent.iter().filter(|sent| sent.delivered).collect();
     for Sent { id, text, .. } in &delivered {
-        let mut guests = party.guests().iter().filter(|guest| guest.id == *id);
+        let mut all_clients = clients.all().iter().filter(|client| client.id == *id);
         assert!(
-            guests.any(|guest| guest.has_heard(text)),
+            all_clients.any(|client| client.has_received(text)),
             "{id} lost {text}"
         );
     }
@@ -77,11 +80,11 @@ async fn roll(store: Store) {
 }
 
 /// What a connection read came in the order in which it was sent.
-fn in_order(guest: &Guest) {
-    let texts = guest.texts().into_iter();
+fn in_order(client: &Client) {
+    let texts = client.texts().into_iter();
     let numbers = texts.filter_map(|text| text.strip_prefix('n')?.parse::<usize>().ok());
     let numbers: Vec<_> = numbers.collect();
-    assert!(numbers.is_sorted(), "{} read {numbers:?}", guest.id);
+    assert!(numbers.is_sorted(), "{} read {numbers:?}", client.id);
 }
 
 /// One message to one client.
@@ -92,7 +95,7 @@ struct Sent {
 }
 
 /// Sends number after number to everyone, until it is over.
-async fn send(sender: &Process, ids: &[String], over: &Cell<bool>) -> Vec<Sent> {
+async fn send(sender: &NodeProcess, ids: &[String], over: &Cell<bool>) -> Vec<Sent> {
     let mut all = Vec::new();
     for number in 0.. {
         if over.get() {
@@ -111,21 +114,21 @@ async fn send(sender: &Process, ids: &[String], over: &Cell<bool>) -> Vec<Sent> 
 }
 
 /// Ends a node in order and starts it again at once; its clients go to the others.
-async fn restart(node: &mut Process, others: [&Process; 2], party: &mut Party) {
-    let leaving = party.ids_at(node);
+async fn restart(node: &mut NodeProcess, others: [&NodeProcess; 2], clients: &mut Clients) {
+    let leaving = clients.ids_at(node);
     node.terminate();
     let asked = Instant::now();
     let mut ends = Vec::new();
     while ends.len() < leaving.len() {
         for id in &leaving {
-            let guest = party.last(id);
-            let end = guest.end().filter(|_| guest.node == node.address());
+            let client = clients.newest(id);
+            let end = client.end().filter(|_| client.node == node.address());
             if let Some(end) = end {
                 assert_eq!(end.code, Some(1012), "{id}");
                 ends.push(end.at - asked);
                 let next = others[ends.len() % others.len()];
-                let entered = Guest::enter(next, id).await;
-                party.note(id, entered).unwrap();
+                let connected = Client::connect(next, id).await;
+                clients.record(id, connected).unwrap();
             }
         }
         pause().await;
@@ -134,7 +137,7 @@ async fn restart(node: &mut Process, others: [&Process; 2], party: &mut Party) {
     let drained = asked.elapsed();
     spread(&mut ends);
     let ended = Instant::now();
-    *node = Process::start(node.setup.clone()).await;
+    *node = NodeProcess::start(node.setup.clone()).await;
     let again = ended.elapsed();
     eprintln!("drained within {drained:?}, served again {again:?} later");
 }

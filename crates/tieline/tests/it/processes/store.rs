@@ -42,7 +42,7 @@ impl Store {
     }
 
     /// Lets it go on, and waits until it answers.
-    pub(super) async fn cont(&mut self) {
+    pub(super) async fn resume(&mut self) {
         match self {
             Self::Redis(redis) => redis.cont(),
             Self::Etcd(etcd) => {

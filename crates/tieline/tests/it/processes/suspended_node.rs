@@ -15,26 +15,26 @@ use tokio::{
 };
 
 use super::{
-    checker::at_rest,
-    node_process::{self, LEASE, Process, pause},
-    client::Guest,
-    clients::Party,
+    checker::wait_until_consistent,
+    client::Client,
+    clients::Clients,
+    node_process::{self, LEASE, NodeProcess, pause},
     store::Store,
 };
 use crate::kit::{raw::request, run_within};
 
 /// How long an emit may take: the second of its receipt, and what a busy machine adds.
-const DECIDED: Duration = Duration::from_millis(1200);
+const DECIDED_WITHIN: Duration = Duration::from_millis(1200);
 
 #[test]
-fn a_node_that_was_stopped_harms_nobody_on_redis() {
+fn a_suspended_node_affects_no_other_on_redis() {
     run_within(Duration::from_secs(40), async {
         stopped(Store::redis().await).await;
     });
 }
 
 #[test]
-fn a_node_that_was_stopped_harms_nobody_on_etcd() {
+fn a_suspended_node_affects_no_other_on_etcd() {
     run_within(Duration::from_secs(40), async {
         stopped(Store::etcd().await).await;
     });
@@ -43,29 +43,29 @@ fn a_node_that_was_stopped_harms_nobody_on_etcd() {
 async fn stopped(store: Store) {
     let registry = store.registry().await;
     let [a, b, c] = node_process::start(&store.url()).await;
-    let mut party = Party::default();
-    party.fill(&[&a, &b, &c], 30).await;
-    let of_b = party.ids_at(&b);
+    let mut clients = Clients::default();
+    clients.fill(&[&a, &b, &c], 30).await;
+    let of_b = clients.ids_at(&b);
     let (moving, staying) = of_b.split_at(15);
-    let others = party.ids_at(&a);
+    let others = clients.ids_at(&a);
     b.stop();
     let begun = Instant::now();
     // Newer than those who are connected to another node, and gone before they are heard.
-    let left = join_all(others.iter().take(10).map(|id| wait_at(&b, id))).await;
+    let left = join_all(others.iter().take(10).map(|id| start_connecting(&b, id))).await;
     // Older than those who connect elsewhere while they wait.
-    let waiting = join_all(moving.iter().take(10).map(|id| wait_at(&b, id))).await;
+    let waiting = join_all(moving.iter().take(10).map(|id| start_connecting(&b, id))).await;
     drop(left);
     while begun.elapsed() < LEASE / 2 {
         for node in [&a, &c] {
             for one in node.emit(staying, "meanwhile").await {
                 let is_open = ["unreachable", "unknown"].contains(&one.delivery.as_str());
-                assert!(is_open && one.took < DECIDED, "{one:?}");
+                assert!(is_open && one.took < DECIDED_WITHIN, "{one:?}");
             }
         }
     }
     // Later than those who wait by more than the nodes' clocks differ.
     for id in moving {
-        party.enter(&a, id).await.unwrap();
+        clients.connect(&a, id).await.unwrap();
     }
     for one in c.emit(moving, "moved").await {
         assert_eq!(one.delivery, "delivered", "{one:?}");
@@ -73,17 +73,20 @@ async fn stopped(store: Store) {
     // Until the others have given it up for dead.
     while registry.locate(&staying[0], true).await.unwrap().is_some() {
         for one in a.emit(staying, "later").await {
-            assert!(one.delivery != "delivered" && one.took < DECIDED, "{one:?}");
+            assert!(
+                one.delivery != "delivered" && one.took < DECIDED_WITHIN,
+                "{one:?}"
+            );
         }
         pause().await;
     }
     let lasted = begun.elapsed();
-    b.cont();
-    let rest = at_rest(LEASE * 2, &[&a, &b, &c], &party, &registry).await;
+    b.resume();
+    let rest = wait_until_consistent(LEASE * 2, &[&a, &b, &c], &clients, &registry).await;
     eprintln!("at rest {rest:?} after a stop of {lasted:?}");
-    assert_eq!(party.ids_at(&b).len(), staying.len(), "they stayed");
+    assert_eq!(clients.ids_at(&b).len(), staying.len(), "they stayed");
     assert_eq!(
-        party.ids_at(&a).len(),
+        clients.ids_at(&a).len(),
         30 + moving.len(),
         "nobody was closed"
     );
@@ -96,36 +99,36 @@ async fn stopped(store: Store) {
 
 /// After the pause the node makes up a beat before it lets them in, several of one id together.
 #[test]
-fn clients_that_came_back_to_a_stopped_node_have_one_connection_each() {
+fn clients_that_return_to_a_suspended_node_have_one_connection_each() {
     run_within(Duration::from_secs(30), async {
         let store = Store::redis().await;
         let registry = store.registry().await;
         let [a, b] = node_process::start(&store.url()).await;
-        let mut party = Party::default();
-        party.fill(&[&a, &b], 10).await;
+        let mut clients = Clients::default();
+        clients.fill(&[&a, &b], 10).await;
         let ids: Vec<_> = (0..40).map(|n| format!("again-{n}")).collect();
         b.stop();
         let begun = Instant::now();
-        let entering = (0..3).flat_map(|_| ids.iter().map(|id| Guest::enter(&b, id)));
-        let entering = join_all(entering);
+        let connecting = (0..3).flat_map(|_| ids.iter().map(|id| Client::connect(&b, id)));
+        let connecting = join_all(connecting);
         let resumed = async {
             // Longer than the node takes for no pause at all.
             tokio::time::sleep(LEASE * 3 / 4).await;
-            b.cont();
+            b.resume();
         };
-        let (entered, ()) = tokio::join!(entering, resumed);
-        for (id, entered) in ids.iter().cycle().zip(entered) {
+        let (results, ()) = tokio::join!(connecting, resumed);
+        for (id, results) in ids.iter().cycle().zip(results) {
             // The older ones may be told so at the door.
-            let _ = party.note(id, entered);
+            let _ = clients.record(id, results);
         }
-        let rest = at_rest(LEASE, &[&a, &b], &party, &registry).await;
-        assert_eq!(party.live().count(), 60, "each has one");
+        let rest = wait_until_consistent(LEASE, &[&a, &b], &clients, &registry).await;
+        assert_eq!(clients.connected().count(), 60, "each has one");
         eprintln!("at rest {rest:?}, {:?} after the stop", begun.elapsed());
     });
 }
 
 /// A client at the door of a node that does not answer.
-async fn wait_at(node: &Process, id: &str) -> TcpStream {
+async fn start_connecting(node: &NodeProcess, id: &str) -> TcpStream {
     let mut stream = TcpStream::connect(node.setup.clients).await.unwrap();
     let request = request(&format!("/ws?id={id}"), "Connection: close\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
