@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use crate::kit::{Mode, Reader, TestNode, eventually, memory_registry, run, test_config};
 
 const ROUNDS: usize = 200;
-/// Rounds at once.
+/// Rounds that run at the same time.
 const CONCURRENT: usize = 20;
 
 #[test]
@@ -75,12 +75,12 @@ fn a_lost_evict_is_repaired_by_the_count_of_entries() {
         way.set(Mode::SilentThere);
         let newest = new.reader("id=ann&quiet").await;
         let moved = Instant::now();
-        // Routing is right at once.
+        // Messages go to the new connection before the old node knows.
         for from in [&new, &other] {
             assert_eq!(from.cluster.emit("ann", "moved").await, Delivery::Delivered);
         }
         assert_eq!(half_open.until_closed().await, Some(CloseReason::REPLACED));
-        // Two beats, after the one that is under way; and what a busy machine takes.
+        // Two renewals after the one in progress, and some time for a busy machine.
         let bound = test_config().lease + Duration::from_millis(500);
         assert!(moved.elapsed() <= bound, "{:?}", moved.elapsed());
         eventually(|| !old.has("ann")).await;

@@ -1,4 +1,4 @@
-//! What comes to the peer port and is no peer: noise, silence, messages without bounds.
+//! Callers of the peer port that are no peers: garbage, silence, messages above the limits.
 
 use std::time::Duration;
 
@@ -17,14 +17,14 @@ use crate::kit::{
     run, test_config,
 };
 
-/// What callers send; each is to end with the connection's end.
+/// What such callers send; each connection has to end.
 fn garbage() -> Vec<Vec<u8>> {
     let mut random = fastrand::Rng::with_seed(3);
     let noise = std::iter::repeat_with(|| random.u8(..))
         .take(100_000)
         .collect();
     let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-    // A frame that says it is as long as one can, of which nothing follows.
+    // A frame of the maximal length, without its content.
     let endless = [&preface[..], &[0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 1]].concat();
     let unknown = [&preface[..], &[0; 9 * 1000]].concat();
     vec![
@@ -50,7 +50,7 @@ fn garbage_on_the_peer_port_is_closed_and_affects_no_node() {
             .take(200)
             .map(|bytes| async move {
                 let mut stream = TcpStream::connect(address).await.unwrap();
-                // It may be closed before all was sent.
+                // The node may close it before everything is written.
                 drop(stream.write_all(&bytes).await);
                 let mut answer = Vec::new();
                 drop(
@@ -76,7 +76,7 @@ fn idle_connections_are_bounded_and_closed() {
             assert!(silent.len() < 2000, "as many as come");
         }
         assert!(silent.len() > 900, "{}", silent.len());
-        // Those that are there already go on.
+        // Existing links keep working.
         assert_nodes_work(&nodes).await;
         for mut stream in silent {
             let ended = timeout(Duration::from_secs(5), stream.read_to_end(&mut Vec::new())).await;

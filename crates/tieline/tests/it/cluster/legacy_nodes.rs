@@ -1,4 +1,4 @@
-//! One cluster with nodes of go-websocket.
+//! A cluster that contains nodes of go-websocket.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,10 +10,10 @@ use crate::kit::{
     LegacyNode, Raw, TestNode, entries, eventually, memory_registry, run, test_config,
 };
 
-/// Few enough to be carried one by one within the second in which receipts are decided.
+/// Few enough for unary calls in sequence within the second in which receipts are decided.
 const MESSAGES: usize = 210;
 
-/// By when an audit has come: its interval, its jitter, and what a busy machine takes.
+/// The time until an audit: its interval, its jitter, and some time for a busy machine.
 fn audit() -> Duration {
     test_config().audit_interval.mul_f64(1.1) + Duration::from_millis(700)
 }
@@ -37,7 +37,7 @@ fn both_reach_each_others_clients() {
         assert_eq!(go.texts("gil"), ["from us"]);
         assert!(go.emit("ann", "from Gö".as_bytes()).await.unwrap());
         assert_eq!(ann.text().await, "from Gö");
-        // Go does not say what its data are: what reads as text is text.
+        // Go does not say whether data are text: UTF-8 is sent as text.
         assert!(go.emit("ann", &[0xff, 0, 0xfe]).await.unwrap());
         assert_eq!(ann.next().await.into_data(), vec![0xff, 0, 0xfe]);
         assert!(go.online("ann").await.unwrap());
@@ -56,7 +56,8 @@ fn both_reach_each_others_clients() {
         eventually(|| ours.cluster.entries() == 0).await;
         assert!(!go.emit("ann", b"gone").await.unwrap());
         assert!(!go.online("ann").await.unwrap());
-        // An entry that is wrong about us: that the client is not here is said, and repaired.
+        // An entry that names our node for a client that it does not have: emits report it offline,
+        // and the entry is removed.
         registry.set("ghost", &ours.peer_address()).await.unwrap();
         assert!(!go.emit("ghost", b"boo").await.unwrap());
         while place(&registry, "ghost").await.is_some() {
@@ -73,7 +74,7 @@ fn order_is_kept_to_a_legacy_node() {
         let go = LegacyNode::start(&registry).await;
         for id in ["gil", "gus"] {
             go.connect(id).await;
-            // From here on broadcasts reach it.
+            // From now on broadcasts reach the legacy node.
             assert!(ours.cluster.emit(id, "known").await.is_delivered());
         }
         let mut receipts = Vec::new();
@@ -112,7 +113,7 @@ fn broadcasts_reach_both_and_count_only_our_clients() {
         go.connect("gil").await;
         go.connect("gus").await;
         let connected = Instant::now();
-        // Nobody has told us of it: an audit finds it.
+        // A legacy node does not announce itself: an audit finds it.
         loop {
             let summary = a.cluster.broadcast("found?").await;
             assert_eq!(summary.reached.delivered, 2, "{summary:?}");
@@ -180,7 +181,8 @@ fn a_late_delete_by_a_legacy_node_leaves_our_client_reachable() {
         let registry = memory_registry();
         let [a, b]: [TestNode; 2] = TestNode::start_linked(&registry).await;
         let go = LegacyNode::start(&registry).await;
-        // It was at the ancestor's, came to us, and only now the ancestor notices.
+        // The client was at the legacy node, moved to ours, and only then does the legacy node
+        // notice.
         go.connect("ann").await;
         assert_eq!(b.cluster.emit("ann", "at Go").await, Delivery::Delivered);
         let ann = a.reader("id=ann&quiet").await;
@@ -225,7 +227,7 @@ fn a_client_that_moves_to_a_legacy_node_is_followed_and_its_old_connection_close
         assert!(b.cluster.emit("ann", "at a").await.is_delivered());
         go.connect("ann").await;
         let moved = Instant::now();
-        // Whoever has to ask goes to Go at once.
+        // A node without a cached route follows the new entry at once.
         assert_eq!(c.cluster.emit("ann", "moved").await, Delivery::Delivered);
         assert_eq!(go.texts("ann"), ["moved"]);
         assert_eq!(half_open.until_closed().await, Some(4409));
@@ -236,7 +238,7 @@ fn a_client_that_moves_to_a_legacy_node_is_followed_and_its_old_connection_close
         }
         assert_eq!(go.texts("ann"), ["moved", "after", "after", "after"]);
         assert_eq!(place(&registry, "ann").await, Some(go.address()));
-        // And nothing of ours is left behind it.
+        // Our nodes leave no entry behind.
         go.disconnect("ann").await;
         while registry.locate("ann", true).await.unwrap().is_some() {
             assert!(moved.elapsed() <= 2 * audit(), "{:?}", moved.elapsed());

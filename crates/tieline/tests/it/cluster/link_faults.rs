@@ -1,4 +1,4 @@
-//! The way between two nodes is cut, slow, or full, while both reach the registry.
+//! The link between two nodes is cut, slow, or full, while both reach the registry.
 
 use std::time::Duration;
 
@@ -8,13 +8,13 @@ use tokio::time::{Instant, sleep};
 use super::numbered_messages::{DECIDED_WITHIN, NumberedMessages, timed};
 use crate::kit::{Mode, Proxy, Reader, TestNode, eventually, memory_registry, run, test_config};
 
-/// Two nodes whose ways to each other go through proxies, and a third that nothing happens to; a
-/// reading client on each, by the node's letter.
+/// Two nodes that reach each other through proxies, and a third without one; each has a client,
+/// named after the node's letter.
 pub(super) struct ProxiedNodes {
     pub(super) a: TestNode,
     pub(super) b: TestNode,
     pub(super) c: TestNode,
-    /// Where a's stream to b goes through, and b's to a.
+    /// The proxies in front of the peer ports of `b` and `a`.
     pub(super) to_b: Proxy,
     pub(super) to_a: Proxy,
     pub(super) at_a: Reader,
@@ -43,7 +43,7 @@ impl ProxiedNodes {
         }
     }
 
-    /// Everything but the way between a and b goes on.
+    /// Everything works except the links between `a` and `b`.
     pub(super) async fn assert_others_work(&self) {
         for (from, id) in [
             (&self.a, "at-a"),
@@ -55,7 +55,7 @@ impl ProxiedNodes {
         }
     }
 
-    /// A broadcast of a says in time that b was not reached, by name.
+    /// A broadcast from `a` is decided in time, and its summary names `b` as missed.
     pub(super) async fn assert_broadcast_misses_b(&self) {
         let begun = Instant::now();
         let summary = self.a.cluster.broadcast("to all").await;
@@ -72,7 +72,7 @@ impl ProxiedNodes {
         }
     }
 
-    /// The way wait_until_healed by itself.
+    /// Waits until both links work again.
     pub(super) async fn wait_until_healed(&self) {
         for (from, id) in [(&self.a, "at-b"), (&self.b, "at-a")] {
             while !from.cluster.emit(id, "healed").await.is_delivered() {
@@ -176,7 +176,7 @@ fn a_peer_that_stops_reading_fills_its_own_queue_only() {
             taken += usize::from(delivery == Delivery::Unknown) * MESSAGE;
         }
         assert!(full > 1000, "{full} of 2000 found the queue full");
-        // What a stream's window, HTTP/2, the kernel and the proxy hold beside the queue.
+        // The stream's window, HTTP/2, the kernel and the proxy buffer this much besides the queue.
         assert!(taken < QUEUE + (16 << 20), "{taken} bytes were taken in");
         let unharmed = unharmed.verify(&nodes.at_c).await;
         assert_eq!(

@@ -1,4 +1,4 @@
-//! What an answer of the registry says about messages, and what a missing one does to those after it.
+//! Answers of the registry that are old, or missing.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,7 +15,7 @@ fn an_answer_older_than_a_call_does_not_make_its_client_offline() {
         for round in 0..5 {
             let id = format!("late-{round}");
             let early = a.cluster.emit(&id, "early");
-            // The look-up is carried out before the client comes.
+            // The registry reads before the client connects, and answers after.
             sleep(Duration::from_millis(5)).await;
             let client = b.reader(&format!("id={id}&quiet")).await;
             let later: Vec<_> = (0..10)
@@ -36,7 +36,7 @@ fn a_registry_that_misses_one_look_up_is_asked_again_soon() {
     run(async {
         let store = Store::slow(Duration::ZERO);
         let registry: Arc<dyn Registry> = store.clone();
-        // The members are looked at every few seconds only.
+        // The list of nodes is read every few seconds only.
         let config = ClusterConfig {
             registry_timeout: Duration::from_millis(200),
             ..ClusterConfig::default()

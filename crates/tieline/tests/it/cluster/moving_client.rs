@@ -1,5 +1,4 @@
-//! What one task sends to a client that moves from node to node arrives in the order of the calls, with
-//! many calls under way at once.
+//! Order of delivery to a client that moves between nodes, with many calls in flight.
 
 use std::{
     collections::HashMap,
@@ -23,13 +22,13 @@ enum Sent {
     Many(Receipt<Summary>),
 }
 
-/// A number to one client, with what became of it.
+/// A number that was sent, with its outcome.
 struct SentNumber {
     by_id: bool,
     delivered: bool,
 }
 
-/// Sends numbers in every way that there is, without waiting for what becomes of them.
+/// Sends numbers by id, by user and by broadcast, without waiting for their outcomes.
 async fn send(from: Cluster, stop: Arc<AtomicBool>) -> Vec<SentNumber> {
     let mut sent = Vec::new();
     while !stop.load(Ordering::Acquire) {
@@ -59,9 +58,9 @@ async fn send(from: Cluster, stop: Arc<AtomicBool>) -> Vec<SentNumber> {
     numbered
 }
 
-/// A client that goes from node to node, and leaves its old connections open and silent. It stays
-/// everywhere for so many messages: when it comes back to a node, nothing is on its way there that was
-/// sent when it was there before.
+/// A client moves between nodes, and leaves its old connections open and silent. It stays on each
+/// node for `stay` messages, so that when it returns to a node, no message from its previous stay
+/// is still in flight to it.
 async fn follow_moving_client(nodes: &[TestNode; 3], stay: usize) {
     let mut connections = vec![nodes[1].reader(QUERY).await];
     let stop = Arc::new(AtomicBool::new(false));
@@ -108,8 +107,8 @@ fn calls_arrive_in_order_while_their_client_moves_over_slow_links() {
     });
 }
 
-/// Each connection has in order what was sent by id, and what was sent to many; what was sent by id
-/// came to one connection, never to an older one than the number before it.
+/// Each connection received in order what was sent by id, and what was sent to many; what was sent
+/// by id reached one connection, never an older one than the number before it.
 fn verify_connections(sent: &[SentNumber], connections: &[Reader]) {
     let mut places: HashMap<usize, Vec<usize>> = HashMap::new();
     for (connection, reader) in connections.iter().enumerate() {
@@ -132,7 +131,7 @@ fn verify_connections(sent: &[SentNumber], connections: &[Reader]) {
         let came = places.get(&n).map_or(&[][..], Vec::as_slice);
         assert!(!message.delivered || !came.is_empty(), "{n} was lost");
         if message.by_id {
-            // From its first connection on the client was never away.
+            // The client has been connected since its first connection.
             assert!(message.delivered, "{n} was not delivered");
             assert!(came.len() <= 1, "{n} came twice");
             let connection = came.first().copied().unwrap_or(at);

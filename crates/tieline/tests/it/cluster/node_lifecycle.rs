@@ -1,4 +1,4 @@
-//! The life of a node: it starts, shares an address by mistake, crashes and comes back, drains.
+//! Start, address conflict, crash, restart and drain of a node.
 
 use std::{
     collections::HashSet,
@@ -22,7 +22,7 @@ use crate::kit::{
 
 const CLIENTS: usize = 40;
 
-/// A task that emits numbers to the clients `client-…`, by turns, until it is told to stop.
+/// Emits numbers to the clients `client-…` in turn, until it is stopped.
 async fn send_load(from: Cluster, stop: Arc<AtomicBool>) -> Vec<(usize, Receipt)> {
     let mut sent = Vec::new();
     while !stop.load(Ordering::Acquire) {
@@ -116,7 +116,7 @@ fn a_drain_without_its_registry_ends_in_time() {
         assert_eq!(ann.code(), Some(1012));
         assert!(took < Duration::from_secs(4), "{took:?}");
         assert_eq!(b.cluster.emit("ann", "gone").await, Delivery::Unreachable);
-        // What it could not give back goes with its lease.
+        // The entries that the node could not release end with its lease.
         store.set(Mood::Well);
         while !entries(&*registry).await.is_empty() {
             sleep(Duration::from_millis(5)).await;
@@ -184,7 +184,7 @@ fn a_second_process_with_an_address_takes_no_clients_until_the_first_has_left() 
                 "{answer:?}"
             );
         }
-        // It goes on trying, and harms nobody.
+        // It keeps trying, without effect on the first process.
         sleep(test_config().lease).await;
         assert!(first.node.is_ready() && !second.node.is_ready());
         assert_eq!(
@@ -241,7 +241,7 @@ fn a_node_that_crashed_is_back_on_its_address_at_once() {
             "{:?}",
             begun.elapsed()
         );
-        // The link comes back, and of the clients of before only those that came back are there.
+        // The link recovers, and only the clients that reconnected are online.
         while !other.cluster.emit("back", "again").await.is_delivered() {
             sleep(Duration::from_millis(5)).await;
         }
@@ -275,7 +275,7 @@ fn clients_that_connect_together_share_round_trips() {
         });
         let coming: Vec<_> = coming.collect();
         let gate = &node.node.handler().gate;
-        // All wait at the gate, and pass together.
+        // All wait at the gate, and pass it together.
         eventually(|| node.node.handler().is_deciding()).await;
         gate.add_permits(CLIENTS);
         let begun = Instant::now();

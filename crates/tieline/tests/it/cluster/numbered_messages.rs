@@ -1,4 +1,4 @@
-//! Numbered messages from a node to a client of another, while something happens to the way.
+//! Numbered messages from a node to a client of another, for tests that disturb the link.
 
 use std::{
     collections::HashSet,
@@ -17,19 +17,19 @@ use tokio::{
 
 use crate::kit::{Reader, eventually};
 
-/// By when every receipt must be decided: a second, and what a busy machine takes.
+/// The time in which every receipt must be decided: a second, and some time for a busy machine.
 pub(super) const DECIDED_WITHIN: Duration = Duration::from_millis(1200);
 
-/// What became of a message, and how long that took.
+/// The outcome of a message, and how long it took.
 pub(super) type Outcome = (Delivery, Duration);
 
-/// A task that emits one number after the other, about one each millisecond, until it is told to stop.
+/// A task that emits consecutive numbers, about one each millisecond, until it is stopped.
 pub(super) struct NumberedMessages {
     stop: Arc<AtomicBool>,
     task: JoinHandle<Vec<Outcome>>,
 }
 
-/// Awaits a receipt in a task of its own, so that its time is its own.
+/// Awaits a receipt in its own task, so that the time does not depend on other receipts.
 pub(super) fn timed(cluster: &Cluster, id: &str, text: impl Into<String>) -> JoinHandle<Outcome> {
     let begun = Instant::now();
     let receipt = cluster.emit(id, text.into());
@@ -55,9 +55,9 @@ impl NumberedMessages {
         Self { stop, task }
     }
 
-    /// Stops, and checks what every fault must leave true: receipts are decided in time, nobody is
-    /// said to be offline, what was delivered came, what was not sent did not, all in order and once.
-    /// Yields how many messages had which outcome.
+    /// Stops, and checks what holds under every fault: receipts are decided in time; no client is
+    /// reported offline; what was delivered was received, what was not sent was not, all in order
+    /// and once. Returns the number of messages by outcome.
     pub(super) async fn verify(self, reader: &Reader) -> Vec<(Delivery, usize)> {
         self.stop.store(true, Ordering::Release);
         let outcomes = self.task.await.unwrap();

@@ -1,4 +1,4 @@
-//! What one task sends to one client arrives in the order of the calls, across nodes.
+//! Order of delivery from one task to one client, across nodes.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -8,16 +8,16 @@ use crate::kit::{Mode, Reader, Store, TestNode, eventually, run_threads, test_co
 
 const CLIENTS: usize = 24;
 const MESSAGES: usize = 6000;
-/// Receipts that may be open.
+/// Receipts that may be undecided at once.
 const MAX_OPEN: usize = 400;
 
-/// A message on its way, by whom it is for.
+/// A message in flight, with its receivers.
 enum Sent {
     One(usize, Receipt),
     Many(Vec<usize>, Receipt<Summary>),
 }
 
-/// Sends numbers to random clients in every way that there is; yields whom each came to for arrivals.
+/// Sends numbers to random clients by id, user, group and broadcast; returns the receivers of each.
 async fn send_mixed(from: &TestNode, seed: u64) -> HashMap<usize, Vec<usize>> {
     let mut random = fastrand::Rng::with_seed(seed);
     let (mut open, mut arrivals) = (Vec::new(), HashMap::new());
@@ -92,7 +92,7 @@ async fn connect_clients(members: &[&TestNode]) -> Vec<Reader> {
     readers
 }
 
-/// Few routes are remembered, so that most are looked up, and a look-up takes time.
+/// Few cached routes, so that most messages need a look-up, which takes time.
 fn few_cached_routes() -> ClusterConfig {
     ClusterConfig {
         routes: 16,

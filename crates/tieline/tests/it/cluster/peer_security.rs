@@ -1,4 +1,4 @@
-//! Who does not belong to the cluster and comes to its peer port.
+//! Callers that do not belong to the cluster: wrong secret, certificate or version.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -32,7 +32,7 @@ fn secret(secret: &str) -> PeerSecurity {
     security
 }
 
-/// Two nodes that reach each other, by whatever they trust.
+/// Two nodes with a link in each direction.
 pub(super) async fn pair(security: [PeerSecurity; 2]) -> [TestNode; 2] {
     let registry = memory_registry();
     let [a, b] = security.map(config_with);
@@ -57,7 +57,7 @@ pub(super) fn peer_port(member: &TestNode) -> SocketAddr {
     member.peer_address().parse().unwrap()
 }
 
-/// A hello, as if of a node that speaks these versions.
+/// The hello of a node that speaks these versions.
 fn hello(oldest: u32, version: u32) -> Frame {
     let hello = Hello {
         version,
@@ -154,7 +154,7 @@ fn an_unsupported_version_is_refused_with_the_supported_ones() {
         trace
             .until(&["WARN", "refused on the peer port", "versions 90 to 99"])
             .await;
-        // No hello, one that names no process, and a newer one that speaks ours too.
+        // No hello, a hello without a process, and a newer version that includes ours.
         for bad in [
             Frame { hello: None },
             Frame {
@@ -182,7 +182,7 @@ fn an_unsupported_version_is_refused_with_the_supported_ones() {
     });
 }
 
-/// An authority, and what it signs for a node.
+/// A certificate authority that signs certificates for nodes.
 struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
@@ -234,7 +234,7 @@ fn certificates_of_another_authority_are_refused() {
             Delivery::Delivered
         );
         assert_eq!(sam.text().await, "at home");
-        // Plaintext where certificates are asked for.
+        // Plaintext to a port that requires certificates.
         let refused =
             grpc::stream::<_, Frame>(peer_port(&nodes[0]), EXCHANGE, vec![hello(1, 2)], None).await;
         refused.expect_err("no certificate");

@@ -161,7 +161,8 @@ fn a_client_that_moves_is_followed() {
         let first = b.client("id=roamer").await;
         assert_eq!(a.cluster.emit("roamer", "at b").await, Delivery::Delivered);
         let mut second = c.client("id=roamer").await;
-        // The older one is closed as replaced; the newer has what is sent from now on.
+        // The older connection is closed as replaced; the newer one receives what is sent from now
+        // on.
         for i in 0..100 {
             assert_eq!(
                 a.cluster.emit("roamer", format!("{i}")).await,
@@ -212,7 +213,7 @@ fn a_node_that_comes_back_is_reached_at_once() {
         };
         a.wait_for_links(1).await;
         b.stop().await;
-        // Long enough for the pauses between dials to have grown.
+        // Long enough for the pauses between dials to grow.
         let down = std::time::Instant::now();
         eventually(|| down.elapsed() > Duration::from_millis(1500)).await;
         let b = TestNode::start_with(&registry, Config::default(), config).await;

@@ -1,4 +1,4 @@
-//! The registry is away, and comes back, with what it knew or empty.
+//! The registry fails, and comes back with or without its data.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -10,14 +10,14 @@ use tokio::time::{Instant, sleep};
 use super::numbered_messages::{DECIDED_WITHIN, timed};
 use crate::kit::{Mood, Reader, Store, TestNode, entries, eventually, run, test_config};
 
-/// An upgrade waits 250 ms for the registry; and what a busy machine takes.
+/// An upgrade waits 250 ms for the registry; the rest is for a busy machine.
 const UPGRADE_WITHIN: Duration = Duration::from_millis(450);
 
 struct Setup {
     store: Arc<Store>,
     a: TestNode,
     b: TestNode,
-    /// Where an id that is connected is not displaced.
+    /// A node that refuses an id that is connected.
     rejecting: TestNode,
     at_a: Reader,
     at_b: Reader,
@@ -50,7 +50,7 @@ impl Setup {
         setup
     }
 
-    /// All that works without a registry, and how soon the rest is refused.
+    /// Checks what works without a registry, and how soon the rest is refused.
     async fn assert_works_without_registry(&self) {
         for id in ["at-a", "at-b"] {
             let (delivery, took) = timed(&self.a.cluster, id, "going on").await.unwrap();
@@ -73,7 +73,8 @@ impl Setup {
         assert!(begun.elapsed() <= DECIDED_WITHIN, "{:?}", begun.elapsed());
     }
 
-    /// Newcomers are let in where they may displace others, and refused where not.
+    /// New clients are accepted by a node on which they may displace others, and refused by the
+    /// other.
     async fn assert_admits(&self, id: &str) -> Reader {
         let begun = Instant::now();
         let client = self.a.reader(&format!("id={id}&quiet")).await;
@@ -91,7 +92,7 @@ impl Setup {
     }
 }
 
-/// The registry is away for so long; with `wipe` it comes back empty.
+/// The registry fails for `time`; with `wipe` it comes back empty.
 async fn outage(mood: Mood, time: Duration, wipe: bool) {
     let mut setup = Setup::start().await;
     let mut leaver = setup.b.reader("id=leaver&quiet").await;
@@ -104,7 +105,7 @@ async fn outage(mood: Mood, time: Duration, wipe: bool) {
     eventually(|| !setup.b.has("leaver")).await;
     eventually(|| setup.a.cluster.readiness().is_err()).await;
     let second = setup.assert_admits("second").await;
-    // Its old connection is on b, and the registry cannot say so.
+    // Its old connection is on b, which the registry cannot report.
     let moved = setup.a.reader("id=at-b&user=u&quiet").await;
     sleep(time.saturating_sub(begun.elapsed())).await;
     if wipe {
@@ -124,7 +125,7 @@ async fn outage(mood: Mood, time: Duration, wipe: bool) {
             entries(&*setup.store).await
         );
     }
-    // The newest of the two has the id, and the older one hears so.
+    // The newer connection has the id, and the older one is closed.
     assert_eq!(setup.at_b.until_closed().await, Some(4409));
     while !setup.b.cluster.emit("at-b", "moved").await.is_delivered() {
         assert!(
@@ -190,7 +191,7 @@ fn a_hanging_audit_does_not_delay_the_repair_of_lost_entries() {
         let a = TestNode::start_with(&registry, Config::default(), busy).await;
         let _client = a.reader("id=ann&quiet").await;
         store.set(Mood::Hangs);
-        // Long enough for an audit to be under way, and short enough for it to be answered.
+        // Long enough for an audit to be in progress, and short enough for it to be answered.
         sleep(Duration::from_millis(800)).await;
         store.wipe();
         store.set(Mood::Well);
@@ -214,7 +215,8 @@ fn a_registry_that_is_emptied_unnoticed_is_refilled() {
             .await
             .unwrap();
         while entries(&*setup.store).await != before {
-            // What is not there any more may be there soon: nobody who held entries is sure.
+            // After a loss an entry may be missing for a while: nodes that had entries report no
+            // client offline.
             let delivery = setup.a.cluster.emit("at-b", "cached").await;
             assert_eq!(delivery, Delivery::Delivered);
             assert!(

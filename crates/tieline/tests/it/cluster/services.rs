@@ -1,4 +1,4 @@
-//! What the peer port says of itself to tools: health and reflection.
+//! The services of the peer port for tools: health and reflection.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -48,7 +48,7 @@ fn health_is_serving_until_a_drain_begins() {
                 "{service}"
             );
         }
-        // It does not answer the close, so that the drain has to wait for it.
+        // The client does not answer the close, so that the drain has to wait for it.
         let client = member.reader("id=ann&quiet").await;
         let node = member.node.clone();
         let drained = tokio::spawn(member.stop());
@@ -65,7 +65,7 @@ fn health_is_serving_until_a_drain_begins() {
     });
 }
 
-/// What a caller without the secret hears from the unary service of a port that others can reach.
+/// The answer of the unary service of a reachable port to a caller without the secret.
 async fn without_secret(open_unary: bool) -> Result<YesNo, Status> {
     let mut security = PeerSecurity::default();
     security.secret = Some("s".into());

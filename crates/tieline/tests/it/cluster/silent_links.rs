@@ -1,4 +1,4 @@
-//! The way between two nodes swallows what is sent, in one direction or both, and comes back to life.
+//! The link between two nodes goes silent, in one direction or both, and recovers.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::kit::{Mode, eventually, run, test_config};
 
-/// Both ways between two nodes go silent for so long.
+/// Both links between two nodes go silent for `time`.
 async fn silence_links(mode: Mode, time: Duration) {
     let nodes = ProxiedNodes::start(Config::default(), test_config()).await;
     let there = NumberedMessages::start(&nodes.a.cluster, "at-b");
@@ -25,7 +25,7 @@ async fn silence_links(mode: Mode, time: Duration) {
         .unwrap();
     assert_eq!(delivery, Delivery::Unknown);
     assert!(took <= DECIDED_WITHIN, "{took:?}");
-    // A peer that has been silent for a second is not sent to.
+    // Nothing is sent to a peer that has been silent for a second.
     eventually(|| nodes.a.cluster.peers().iter().any(|peer| !peer.up)).await;
     let suspected = begun.elapsed();
     assert!(suspected <= Duration::from_millis(1400), "{suspected:?}");

@@ -1,4 +1,4 @@
-//! A client that reconnects to another node while its old one has not noticed: the newest connection
+//! A client reconnects to another node before its old node has noticed: the newest connection
 //! survives, whatever the old node does, and whenever.
 
 use std::{
@@ -19,7 +19,7 @@ use crate::kit::{
 };
 
 const SCENARIOS: u64 = 1000;
-/// Orders at once.
+/// Scenarios that run at the same time.
 const CONCURRENT: u64 = 100;
 
 /// How the old node learns that its connection is gone.
@@ -28,25 +28,25 @@ enum Notice {
     Close,
     Shut,
     Reset,
-    /// By a ping that nothing answers.
+    /// By a ping without an answer.
     Silence,
-    /// Only by the cluster.
+    /// Only from the cluster.
     Never,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
-    /// The client connects to its new node.
+    /// The client connects to the new node.
     Move,
     Notice,
     /// The old connection sends a message.
     Say,
-    /// The node with this number emits.
+    /// The node with this index emits.
     Emit(usize),
     Pause(u64),
 }
 
-/// Where clients move between `old`, or `watchful` which pings often, and `new`; `other` only emits.
+/// Clients move from `old`, or from `watchful`, which pings often, to `new`; `other` only emits.
 struct Setup {
     registry: Arc<dyn Registry>,
     old: TestNode,
@@ -95,7 +95,7 @@ impl Setup {
     }
 }
 
-/// What happens to one client, by the seed.
+/// What happens to one client; the seed determines it.
 struct Scenario {
     seed: u64,
     notice: Notice,
@@ -184,7 +184,7 @@ async fn notify_old_node(notice: Notice, first: &mut Option<Reader>) {
     }
 }
 
-/// One connection is left, the newest, and the registry agrees.
+/// One connection is left, the newest, and the registry has its node.
 async fn verify_settled(setup: &Setup, seed: u64, second: &Reader) {
     let id = seed.to_string();
     let holders = || setup.all().map(|member| member.has(&id));
@@ -201,7 +201,7 @@ async fn verify_settled(setup: &Setup, seed: u64, second: &Reader) {
     assert_eq!(second.code(), None, "seed {seed}: the newest was closed");
 }
 
-/// What was answered `Delivered` came to one of the two, once.
+/// Each number that was answered `Delivered` was received by one of the two connections, once.
 async fn verify(
     scenario: &Scenario,
     first: Option<&Reader>,
@@ -210,15 +210,15 @@ async fn verify(
 ) {
     let mut got = second.numbers();
     if let Some(first) = first {
-        // It ends with its node's close, or what it sent itself.
+        // It ends by its node's close, or by its own.
         eventually(|| first.is_ended()).await;
         got.extend(first.numbers());
     }
     let unique: HashSet<_> = got.iter().copied().collect();
     let seed = scenario.seed;
     assert_eq!(unique.len(), got.len(), "seed {seed}: twice: {got:?}");
-    // A reset takes along what its connection had not read, and a connection that is given up because
-    // it answers no ping what waited for it.
+    // A reset discards what its connection had not read; a connection that is closed for a missing
+    // pong loses what waited for it.
     if !matches!(scenario.notice, Notice::Reset | Notice::Silence) {
         let lost: Vec<_> = delivered.difference(&unique).collect();
         assert!(
@@ -236,7 +236,7 @@ fn the_newest_connection_survives_every_order_of_events() {
         let setup = Arc::new(Setup::start().await);
         let seeds: Vec<_> = (0..SCENARIOS).collect();
         for seeds in seeds.chunks(usize::try_from(CONCURRENT).unwrap()) {
-            // Evicts, and what else goes to the old node, come sooner or later.
+            // Delays what goes to the old node, evicts among it.
             let delay = Duration::from_millis(
                 [0, 2, 8, 25][usize::try_from(seeds[0] / CONCURRENT % 4).unwrap()],
             );
@@ -253,7 +253,7 @@ fn the_newest_connection_survives_every_order_of_events() {
                 played.unwrap();
             }
         }
-        // All have gone, and nothing stands any more.
+        // Every connection has ended, and no entry is left.
         for member in setup.all() {
             eventually(|| member.node.hub().is_empty() && member.cluster.entries() == 0).await;
         }

@@ -1,5 +1,5 @@
-//! A stand-in for a node of go-websocket: plaintext unary calls, entries that are written and deleted
-//! without a look at what stands there.
+//! A substitute for a node of go-websocket: plaintext unary calls, entries that are written and
+//! deleted without regard to their owner.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -32,7 +32,7 @@ const EMIT: &str = "/websocket.Websocket/Emit";
 const ONLINE: &str = "/websocket.Websocket/Online";
 const BROADCAST: &str = "/websocket.Websocket/Broadcast";
 
-/// Client id → what it was sent.
+/// Client id → the messages that it was sent.
 #[derive(Clone, Default)]
 struct Clients(Arc<Mutex<HashMap<String, Vec<Vec<u8>>>>>);
 
@@ -73,19 +73,19 @@ impl LegacyNode {
         self.address.to_string()
     }
 
-    /// A client connects to it.
+    /// A client connects to the node.
     pub(crate) async fn connect(&self, id: &str) {
         self.clients.0.lock().entry(id.to_owned()).or_default();
         self.registry.set(id, &self.address()).await.unwrap();
     }
 
-    /// It notices that a client is gone.
+    /// The node notices that a client is gone.
     pub(crate) async fn disconnect(&self, id: &str) {
         self.clients.0.lock().remove(id);
         self.registry.delete(id).await.unwrap();
     }
 
-    /// What a client was sent, as text.
+    /// The messages that a client was sent, as text.
     pub(crate) fn texts(&self, id: &str) -> Vec<String> {
         let clients = self.clients.0.lock();
         let sent = clients.get(id).into_iter().flatten();
@@ -93,7 +93,7 @@ impl LegacyNode {
             .collect()
     }
 
-    /// Its `Emit`: the node that the registry names decides.
+    /// Its `Emit`: the answer of the node that the registry names.
     pub(crate) async fn emit(&self, id: &str, data: &[u8]) -> Result<bool, Status> {
         let Some(address) = self.registry.get(id).await.unwrap() else {
             return Ok(false);
@@ -115,7 +115,7 @@ impl LegacyNode {
         Ok(answer.yes)
     }
 
-    /// Its `BroadcastV2`: a call for each node; what the nodes answered.
+    /// Its `BroadcastV2`: one call for each node; returns their answers.
     pub(crate) async fn broadcast(&self, data: &str) -> BTreeMap<String, i64> {
         let mut counts = BTreeMap::new();
         for address in entries(&*self.registry).await.into_values() {
@@ -129,7 +129,8 @@ impl LegacyNode {
         counts
     }
 
-    /// Its first `Broadcast`: a call for each client, and the entry of each `false` is deleted.
+    /// Its first `Broadcast`: one call for each client; the entry of each that answers `false` is
+    /// deleted.
     pub(crate) async fn broadcast_one_by_one(&self, data: &str) {
         for id in entries(&*self.registry).await.into_keys() {
             if let Ok(false) = self.emit(&id, data.as_bytes()).await {
@@ -158,7 +159,7 @@ impl Clients {
         clients
             .values_mut()
             .for_each(|sent| sent.push(request.data.clone()));
-        // However many it has.
+        // It answers 1, however many clients it has.
         Count { count: 1 }
     }
 }

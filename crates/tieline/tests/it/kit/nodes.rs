@@ -1,4 +1,4 @@
-//! Nodes of one cluster, each as a process would have it: hub, port for clients, port for peers.
+//! Nodes of one cluster in one process, each with a hub, a client port and a peer port.
 
 use std::{
     collections::BTreeMap,
@@ -27,7 +27,7 @@ pub(crate) struct TestNode {
     served: JoinHandle<tieline::Drained>,
 }
 
-/// Settings by which tests do not wait long.
+/// Short leases and audit intervals.
 pub(crate) fn test_config() -> ClusterConfig {
     ClusterConfig {
         lease: Duration::from_secs(2),
@@ -40,7 +40,7 @@ pub(crate) fn memory_registry() -> Arc<dyn Registry> {
     Arc::new(MemoryRegistry::new())
 }
 
-/// All entries, as a foreign program sees them: id → address.
+/// All entries, as any reader of the registry sees them: id → address.
 pub(crate) async fn entries(registry: &dyn Registry) -> BTreeMap<String, String> {
     let (mut all, mut next) = (BTreeMap::new(), Some(Cursor::default()));
     while let Some(cursor) = next {
@@ -52,8 +52,8 @@ pub(crate) async fn entries(registry: &dyn Registry) -> BTreeMap<String, String>
     all
 }
 
-/// An address of loopback that nobody uses, below the ports that the kernel gives away: for nodes
-/// whose address is known before they start.
+/// A free address on loopback, outside the range that the kernel assigns: for nodes whose address
+/// must be known before they start.
 pub(crate) fn free_port() -> SocketAddr {
     const FIRST: u16 = 12_000;
     const COUNT: u16 = 20_000;
@@ -121,7 +121,7 @@ impl TestNode {
         (Self::start_with(registry, config, cluster).await, proxy)
     }
 
-    /// Several nodes whose links are up.
+    /// Several nodes with a link between any two.
     pub(crate) async fn start_linked<const N: usize>(registry: &Arc<dyn Registry>) -> [Self; N] {
         let mut members = Vec::new();
         for _ in 0..N {
@@ -135,7 +135,7 @@ impl TestNode {
             .unwrap_or_else(|_| unreachable!("there are N"))
     }
 
-    /// Waits until links to so many peers are up.
+    /// Waits until the links to this many peers are up.
     pub(crate) async fn wait_for_links(&self, peers: usize) {
         let up = || self.cluster.peers().iter().filter(|peer| peer.up).count();
         super::eventually(|| up() == peers).await;
@@ -156,12 +156,12 @@ impl TestNode {
         Reader::new(self.raw(query).await)
     }
 
-    /// The answer to an upgrade request.
+    /// Asks for an upgrade, which the node may refuse.
     pub(crate) async fn try_connect(&self, query: &str) -> (Raw, super::Answer) {
         Raw::open(self.address, &format!("/?{query}"), "").await
     }
 
-    /// Where peers reach it.
+    /// The address at which peers reach it.
     pub(crate) fn peer_address(&self) -> String {
         self.cluster.address().unwrap().to_owned()
     }
@@ -170,7 +170,7 @@ impl TestNode {
         self.node.hub().connection(id).is_some()
     }
 
-    /// Ends it as a crash does: nothing is released, nobody is told.
+    /// Ends it as a crash does: nothing is released, no peer is notified.
     pub(crate) async fn crash(self) {
         self.served.abort();
         drop(self.served.await);

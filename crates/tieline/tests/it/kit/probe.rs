@@ -25,15 +25,15 @@ use super::log::{Log, What};
 #[derive(Clone)]
 pub(crate) struct Probe {
     pub(crate) log: Log,
-    /// `wait` takes a permit.
+    /// The step `wait` takes a permit.
     pub(crate) gate: Arc<Semaphore>,
-    /// Where the decision `broadcast` sends to.
+    /// The hub to which the decision `broadcast` sends.
     pub(crate) hub: Arc<OnceLock<Hub>>,
     serials: Arc<AtomicUsize>,
     deciding: Arc<AtomicBool>,
 }
 
-/// The state of a connection.
+/// The state of a connection, with its script.
 #[derive(Debug, Default)]
 pub(crate) struct ProbeState {
     pub(crate) serial: usize,
@@ -53,12 +53,12 @@ impl Probe {
         }
     }
 
-    /// Whether a decision has waited.
+    /// Whether a decision has reached its `wait`.
     pub(crate) fn is_deciding(&self) -> bool {
         self.deciding.load(Ordering::Acquire)
     }
 
-    /// Decides by the query, which is also the state's script.
+    /// Decides by the query, which is also the script of the connection.
     pub(crate) async fn authorize(
         self,
         request: UpgradeRequest,
@@ -144,7 +144,7 @@ impl Probe {
     }
 }
 
-/// Sends numbers to this client, by turns in every way that there is.
+/// Sends numbers to this client, in turn by connection, broadcast, group and id.
 fn mix(connection: &Connection, count: usize) {
     let hub = connection.hub();
     for n in 0..count {

@@ -1,8 +1,9 @@
-//! What must hold of a cluster at rest, seen from outside: by its clients, its registry, its answers.
+//! What must hold for a consistent cluster, seen from outside: by its clients, its registry, its
+//! answers.
 //!
-//! Each id with a live connection has exactly one, and the registry maps it to its node; nothing else
-//! stands in the registry; the nodes' own counts agree; nobody was closed as replaced who was the
-//! newest; and what is sent from any node to any client is delivered and read.
+//! Each connected id has exactly one connection, and the registry maps it to its node; the registry
+//! has no other entries; the counts of the nodes agree; no connection was closed as replaced by an
+//! older one; and what is sent from any node to any client is delivered and received.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,19 +22,20 @@ use tokio::time::{Instant, timeout};
 
 use super::{client::Client, clients::Clients, node_process::NodeProcess, node_process::pause};
 
-/// How long a registry or a reader has for one step of a check.
+/// Timeout of one step of a check.
 const STEP: Duration = Duration::from_secs(2);
 
-/// How far the nodes' clocks are apart at most: as long as the fastest answer of the registry took, on
-/// a busy machine. Which of two connections is the newer that came closer together is not promised.
+/// The maximal difference between the clocks of two nodes: the time of the registry's fastest
+/// answer, on a busy machine. Between connections that are closer together than this, either may
+/// win.
 const CLOCKS: Duration = Duration::from_millis(20);
 
-/// Faults that a failure shows.
+/// Faults that a failure lists.
 const SHOWN: usize = 20;
 
-/// Waits until nothing is wrong with entries, counts and links and everyone is reached, and says how
-/// long the entries took. A node may need a moment to see that the registry is back, and meanwhile
-/// answer `Unreachable`, which is to say that nothing was sent; any other answer is wrong at once.
+/// Waits until entries, counts and links are consistent and every client is reached; returns how
+/// long the entries took. A node may need a moment to notice that the registry is back, and answers
+/// `Unreachable` until then, which says that nothing was sent; any other answer is a fault at once.
 pub(super) async fn wait_until_consistent(
     within: Duration,
     nodes: &[&NodeProcess],
@@ -55,8 +57,8 @@ pub(super) async fn wait_until_consistent(
         let mut faults = replaced(clients);
         let open = unreached_faults(nodes, clients, &mut faults).await;
         let is_late = open > 0 && begun.elapsed() > within;
-        assert!(faults.is_empty(), "at rest: {}", list(&faults));
-        assert!(!is_late, "at rest: {open} answers are unreachable");
+        assert!(faults.is_empty(), "consistent, but: {}", list(&faults));
+        assert!(!is_late, "{open} emits are still unreachable");
         if open == 0 {
             return took;
         }
@@ -72,7 +74,7 @@ fn list(faults: &[String]) -> String {
     format!("{} faults{}", faults.len(), shown.collect::<String>())
 }
 
-/// What is wrong with connections, entries, counts and links.
+/// Faults in connections, entries, counts and links.
 pub(super) async fn state_faults(
     nodes: &[&NodeProcess],
     clients: &Clients,
@@ -96,7 +98,7 @@ pub(super) async fn state_faults(
     faults
 }
 
-/// What is wrong with the nodes' counts and links.
+/// Faults in the nodes' counts and links.
 async fn node_faults(nodes: &[&NodeProcess], live: &BTreeMap<&str, &Client>) -> Vec<String> {
     let mut faults = Vec::new();
     for node in nodes {
@@ -110,7 +112,9 @@ async fn node_faults(nodes: &[&NodeProcess], live: &BTreeMap<&str, &Client>) -> 
             .filter(|client| client.node == address)
             .count();
         if (stats.connections, stats.entries) != (here, here as u64) || !stats.ready {
-            faults.push(format!("{address} has {here} clients, and says {stats:?}"));
+            faults.push(format!(
+                "{address} has {here} clients, and reports {stats:?}"
+            ));
         }
         for peer in nodes.iter().map(|peer| peer.address()) {
             if peer != address && !stats.linked.iter().any(|linked| linked == peer) {
@@ -121,7 +125,7 @@ async fn node_faults(nodes: &[&NodeProcess], live: &BTreeMap<&str, &Client>) -> 
     faults
 }
 
-/// What is wrong with the registry.
+/// Faults in the registry's entries and nodes.
 async fn registry_faults(
     nodes: &[&NodeProcess],
     clients: &Clients,
@@ -134,11 +138,13 @@ async fn registry_faults(
         let page = registry.all(cursor).await?;
         for (id, address) in page.items {
             match live.get(id.as_str()) {
-                None => faults.push(format!("{id} stands for {address}, and is not connected")),
+                None => faults.push(format!(
+                    "{id} has an entry for {address}, and is not connected"
+                )),
                 Some(client) if client.node == *address => {}
                 Some(client) => {
                     let node = &client.node;
-                    faults.push(format!("{id} stands for {address}, and is at {node}"));
+                    faults.push(format!("{id} has an entry for {address}, and is at {node}"));
                 }
             }
         }
@@ -157,7 +163,7 @@ async fn registry_faults(
         };
         if !is_right {
             let node = live.get(id.as_str()).map(|client| &client.node);
-            faults.push(format!("{id} is at {node:?}, and is found as {entry:?}"));
+            faults.push(format!("{id} is at {node:?}, and is located at {entry:?}"));
         }
     }
     let members = registry.members().await?.into_iter();
@@ -166,12 +172,12 @@ async fn registry_faults(
         .collect();
     let expected = nodes.iter().map(|node| (node.address().to_owned(), true));
     if members != expected.collect() {
-        faults.push(format!("the members are {members:?}"));
+        faults.push(format!("the nodes are {members:?}"));
     }
     Ok(faults)
 }
 
-/// Who was closed as replaced though nobody came after.
+/// Connections that were closed as replaced without a newer one.
 pub(super) fn replaced(clients: &Clients) -> Vec<String> {
     let was_replaced = |client: &&Client| {
         let end = client.end();
@@ -181,11 +187,17 @@ pub(super) fn replaced(clients: &Clients) -> Vec<String> {
     let newest =
         replaced.filter(|client| clients.others(client).all(|at| at + CLOCKS < client.asked));
     newest
-        .map(|client| format!("{} at {} was replaced by nobody", client.id, client.node))
+        .map(|client| {
+            format!(
+                "{} at {} was replaced without a newer one",
+                client.id, client.node
+            )
+        })
         .collect()
 }
 
-/// Adds who is not reached from some node; how many answers said that nothing was sent.
+/// Adds the clients that some node does not reach; returns the number of answers that said that
+/// nothing was sent.
 pub(super) async fn unreached_faults(
     nodes: &[&NodeProcess],
     clients: &Clients,
@@ -220,7 +232,7 @@ pub(super) async fn unreached_faults(
             }
             if !client.has_received(&text) {
                 let (id, at) = (&client.id, &client.node);
-                faults.push(format!("{id} at {at} did not hear from {address}"));
+                faults.push(format!("{id} at {at} did not receive from {address}"));
             }
         }
     }

@@ -1,6 +1,6 @@
-//! The checker finds what it is there to find: faults made on purpose, behind the cluster's back.
+//! The checker detects faults that are made behind the cluster's back.
 //!
-//! Leases and audits are so long that nothing is repaired before it is seen.
+//! Leases and audit intervals are long, so that nothing is repaired before it is detected.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ async fn start(redis: &Redis) -> ([NodeProcess; 2], Clients) {
     (nodes, clients)
 }
 
-/// Whether the one fault, or one of them, says this.
+/// Whether some fault contains all of these parts.
 fn contains_fault(faults: &[String], what: &[&str]) -> bool {
     let says = |fault: &String| what.iter().all(|part| fault.contains(part));
     faults.iter().any(says)
@@ -44,7 +44,7 @@ fn the_checker_finds_wrong_entries() {
         let [a, b] = nodes;
         let check = async || state_faults(&nodes, &clients, &registry).await;
 
-        // The entry of a live connection is deleted, both parts of it.
+        // The entry of a connected client is deleted, both parts of it.
         let own = "{nodes}:own";
         let shadow: String = redis.command(&["HGET", own, "g0"]).await;
         redis.command::<()>(&["HDEL", "nodes", "g0"]).await;
@@ -60,13 +60,13 @@ fn the_checker_finds_wrong_entries() {
         redis.command::<()>(&["HSET", own, "g0", &shadow]).await;
         assert_eq!(check().await, [""; 0]);
 
-        // It names another node.
+        // The entry names another node.
         redis
             .command::<()>(&["HSET", "nodes", "g0", b.address()])
             .await;
         let faults = check().await;
         assert!(
-            contains_fault(&faults, &["g0 stands for", "is at"]),
+            contains_fault(&faults, &["g0 has an entry for", "is at"]),
             "{faults:?}"
         );
         redis
@@ -105,7 +105,7 @@ fn the_checker_finds_wrong_connections() {
         let (nodes, mut clients) = start(&redis).await;
         let [a, b] = &nodes;
 
-        // A replacement by a newer one is right, one by nobody is not.
+        // A replacement by a newer connection is correct, one without is not.
         clients.connect(b, "g0").await.unwrap();
         let older = clients.all().iter().find(|client| client.id == "g0");
         assert_eq!(older.unwrap().until_ended().await, Some(4409));
@@ -114,11 +114,11 @@ fn the_checker_finds_wrong_connections() {
         assert_eq!(clients.newest("g1").until_ended().await, Some(4409));
         let faults = replaced(&clients);
         assert!(
-            contains_fault(&faults, &["g1", "replaced by nobody"]),
+            contains_fault(&faults, &["g1", "replaced without a newer one"]),
             "{faults:?}"
         );
 
-        // Two connections of one id, on nodes that cannot know of each other.
+        // Two connections with one id, on nodes that cannot know of each other.
         let stranger = NodeProcess::start(Setup {
             prefix: "another".to_owned(),
             ..node_process::setup(&redis.url())
@@ -131,12 +131,12 @@ fn the_checker_finds_wrong_connections() {
             "{faults:?}"
         );
 
-        // What is sent to one of them is not read by the other, and nobody finds the third.
+        // A message to one of them is not received by the other, and the third is not found.
         clients.connect(&stranger, "lost").await.unwrap();
         let mut faults = Vec::new();
         unreached_faults(&nodes.each_ref(), &clients, &mut faults).await;
         assert!(
-            contains_fault(&faults, &["g2", "did not hear"]),
+            contains_fault(&faults, &["g2", "did not receive"]),
             "{faults:?}"
         );
         assert!(contains_fault(&faults, &["lost", "offline"]), "{faults:?}");

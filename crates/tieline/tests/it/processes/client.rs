@@ -1,4 +1,4 @@
-//! Clients: each reads all it is sent, and remembers it and how it ended.
+//! Clients that read everything they are sent, and record it and how they ended.
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,12 +22,12 @@ const PATIENCE: Duration = Duration::from_secs(8);
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-/// A connected client; it leaves when it is dropped.
+/// A connected client; dropping it disconnects.
 pub(super) struct Client {
     pub(super) id: String,
-    /// The node, as the registry names it.
+    /// The address of its node, as in the registry.
     pub(super) node: String,
-    /// When it asked to be let in, and when it was.
+    /// When it asked for its upgrade, and when it was accepted.
     pub(super) asked: Instant,
     pub(super) connected_at: Instant,
     seen: Arc<Mutex<Seen>>,
@@ -35,7 +35,7 @@ pub(super) struct Client {
     reading: AbortHandle,
 }
 
-/// What a client saw.
+/// What a client received.
 #[derive(Debug, Default)]
 struct Seen {
     texts: Vec<String>,
@@ -47,17 +47,17 @@ struct Seen {
 pub(super) struct End {
     /// The code of the close frame, if one came.
     pub(super) code: Option<u16>,
-    /// Whether it was the client that left.
+    /// Whether the client disconnected.
     pub(super) left: bool,
     pub(super) at: Instant,
 }
 
-/// Why a client was not let in.
+/// Why a client was not accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum ConnectError {
-    /// By this status and text.
+    /// Refused with this status and body.
     Refused(u16, String),
-    /// Nobody answered.
+    /// No answer came.
     NoAnswer,
 }
 
@@ -71,7 +71,7 @@ impl Client {
     pub(super) async fn connect_at(node: &Setup, id: &str) -> Result<Self, ConnectError> {
         let asked = Instant::now();
         let url = format!("ws://{}/ws?id={id}", node.clients);
-        // Hundreds of clients live in one process.
+        // Hundreds of clients share one process.
         let config = WebSocketConfig::default().read_buffer_size(4096);
         let connecting = connect_async_with_config(url, Some(config), true);
         let socket = match timeout(PATIENCE, connecting).await {
@@ -83,9 +83,9 @@ impl Client {
             }
             Ok(Err(_)) | Err(_) => return Err(ConnectError::NoAnswer),
         };
-        let (told, changed) = watch::channel(());
+        let (notify, changed) = watch::channel(());
         let seen = Arc::<Mutex<Seen>>::default();
-        let reading = tokio::spawn(read(socket, Arc::clone(&seen), told));
+        let reading = tokio::spawn(read(socket, Arc::clone(&seen), notify));
         Ok(Self {
             id: id.to_owned(),
             node: node.advertise.clone(),
@@ -97,7 +97,7 @@ impl Client {
         })
     }
 
-    /// Ends the connection without a word.
+    /// Ends the connection without a close frame.
     pub(super) fn leave(&self) {
         self.reading.abort();
         let mut seen = self.seen.lock();
@@ -124,12 +124,12 @@ impl Client {
             .any(|received| received == text)
     }
 
-    /// All texts, in the order in which they came.
+    /// All texts, in the order of arrival.
     pub(super) fn texts(&self) -> Vec<String> {
         self.seen.lock().texts.clone()
     }
 
-    /// Waits for a text; the test's deadline bounds it.
+    /// Waits for a text; the deadline of the test bounds it.
     pub(super) async fn until_received(&self, text: &str) {
         self.until(|seen| seen.texts.iter().any(|received| received == text))
             .await;
@@ -155,7 +155,7 @@ impl Drop for Client {
     }
 }
 
-async fn read(mut socket: Socket, seen: Arc<Mutex<Seen>>, told: watch::Sender<()>) {
+async fn read(mut socket: Socket, seen: Arc<Mutex<Seen>>, notify: watch::Sender<()>) {
     let mut code = None;
     while let Some(Ok(message)) = socket.next().await {
         match message {
@@ -163,9 +163,9 @@ async fn read(mut socket: Socket, seen: Arc<Mutex<Seen>>, told: watch::Sender<()
             Message::Close(frame) => code = frame.map(|frame| frame.code.into()),
             _ => {}
         }
-        told.send_replace(());
+        notify.send_replace(());
     }
     let (left, at) = (false, Instant::now());
     seen.lock().end.get_or_insert(End { code, left, at });
-    told.send_replace(());
+    notify.send_replace(());
 }

@@ -1,4 +1,4 @@
-//! The clients of one test, those that left and those that were not let in included.
+//! The clients of one test, including those that disconnected or were refused.
 
 use tokio::time::Instant;
 
@@ -7,30 +7,30 @@ use super::{
     node_process::NodeProcess,
 };
 
-/// All clients that a test ever had.
+/// All clients of a test, past and present.
 #[derive(Default)]
 pub(super) struct Clients {
-    all_clients: Vec<Client>,
-    /// The ids of those who were not let in, and when they gave up.
+    all: Vec<Client>,
+    /// The ids of clients that were not accepted, and when their attempt ended.
     failed: Vec<(String, Instant)>,
 }
 
 impl Clients {
-    /// Lets in `count` clients on each node, with ids that nobody else has.
+    /// Connects `count` clients to each node, with new ids.
     pub(super) async fn fill(&mut self, nodes: &[&NodeProcess], count: usize) {
-        let first = self.all_clients.len();
+        let first = self.all.len();
         let ids: Vec<_> = (first..first + count * nodes.len())
             .map(|n| format!("g{n}"))
             .collect();
         for (ids, node) in ids.chunks(count).zip(nodes) {
             let connecting = ids.iter().map(|id| Client::connect(node, id));
-            for connected_at in futures_util::future::join_all(connecting).await {
-                self.all_clients.push(connected_at.unwrap());
+            for result in futures_util::future::join_all(connecting).await {
+                self.all.push(result.unwrap());
             }
         }
     }
 
-    /// A client connects, if the node lets it.
+    /// Connects a client, unless the node refuses it.
     pub(super) async fn connect(
         &mut self,
         node: &NodeProcess,
@@ -40,32 +40,30 @@ impl Clients {
         self.record(id, result)
     }
 
-    /// A client was let in, or not.
+    /// Records the result of connecting a client.
     pub(super) fn record(
         &mut self,
         id: &str,
-        connected_at: Result<Client, ConnectError>,
+        result: Result<Client, ConnectError>,
     ) -> Result<(), ConnectError> {
-        match connected_at {
+        match result {
             Ok(client) => {
-                self.all_clients.push(client);
+                self.all.push(client);
                 Ok(())
             }
-            Err(failed) => {
+            Err(error) => {
                 self.failed.push((id.to_owned(), Instant::now()));
-                Err(failed)
+                Err(error)
             }
         }
     }
 
-    /// Those who are connected.
+    /// The connected clients.
     pub(super) fn connected(&self) -> impl Iterator<Item = &Client> {
-        self.all_clients
-            .iter()
-            .filter(|client| client.is_connected())
+        self.all.iter().filter(|client| client.is_connected())
     }
 
-    /// The ids of those who are connected to a node.
+    /// The ids of the clients that are connected to a node.
     pub(super) fn ids_at(&self, node: &NodeProcess) -> Vec<String> {
         let there = self
             .connected()
@@ -73,21 +71,21 @@ impl Clients {
         there.map(|client| client.id.clone()).collect()
     }
 
-    /// The last client with an id.
+    /// The newest client with an id.
     pub(super) fn newest(&self, id: &str) -> &Client {
-        let mut newest_first = self.all_clients.iter().rev();
+        let mut newest_first = self.all.iter().rev();
         newest_first.find(|client| client.id == id).unwrap()
     }
 
     pub(super) fn all(&self) -> &[Client] {
-        &self.all_clients
+        &self.all
     }
 
-    /// When others with the id of a client were let in, or gave up.
+    /// When other clients with the same id were accepted, or their attempt ended.
     pub(super) fn others<'a>(&'a self, client: &'a Client) -> impl Iterator<Item = Instant> + 'a {
         let is_other = |other: &&Client| other.id == client.id && !std::ptr::eq(*other, client);
         let connected_at = self
-            .all_clients
+            .all
             .iter()
             .filter(is_other)
             .map(|client| client.connected_at);

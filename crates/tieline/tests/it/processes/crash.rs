@@ -1,8 +1,8 @@
-//! A node dies by SIGKILL.
+//! A node is killed (SIGKILL).
 //!
-//! Promise: its clients are offline to everyone within L + 1 s and its entries gone within 2.5 L (on
-//! etcd a lease ends with its entries, as soon as the server notices); until then an emit to them is
-//! answered `Offline`, `Unreachable` or `Unknown`, each within its second.
+//! Promise: its clients are offline to every node within L + 1 s and its entries gone within 2.5 L
+//! (on etcd a lease ends with its entries, as soon as the server notices); until then an emit to
+//! them is answered `Offline`, `Unreachable` or `Unknown`, each within a second.
 
 use std::time::Duration;
 
@@ -16,10 +16,10 @@ use super::{
 };
 use crate::kit::run_within;
 
-/// How long an emit may take: the second of its receipt, and what a busy machine adds.
+/// How long an emit may take: the second of its receipt, and some time for a busy machine.
 const DECIDED_WITHIN: Duration = Duration::from_millis(1200);
 
-/// What an emit may be answered while the node is dead.
+/// The possible answers to an emit while the node is dead.
 const MEANWHILE: [&str; 3] = ["offline", "unreachable", "unknown"];
 
 #[test]
@@ -32,7 +32,7 @@ fn a_killed_nodes_clients_are_offline_within_the_lease_on_redis() {
 #[test]
 fn a_killed_nodes_clients_are_offline_within_the_lease_on_etcd() {
     run_within(Duration::from_secs(30), async {
-        // etcd looks every half second which leases have run out.
+        // etcd checks every half second for leases that have expired.
         killed(Store::etcd().await, LEASE + Duration::from_secs(1)).await;
     });
 }
@@ -43,7 +43,7 @@ async fn killed(store: Store, gone_within: Duration) {
     let mut clients = Clients::default();
     clients.fill(&[&a, &b, &c], 30).await;
     let ids = clients.ids_at(&b);
-    // One of the others remembers the routes, one does not.
+    // One of the other nodes caches the routes, one does not.
     for emitted in a.emit(&ids, "before").await {
         assert_eq!(emitted.delivery, "delivered", "{emitted:?}");
     }
@@ -56,7 +56,7 @@ async fn killed(store: Store, gone_within: Duration) {
             if all && offline.is_none() {
                 *offline = Some(killed.elapsed());
             }
-            assert!(all || offline.is_none(), "they came back");
+            assert!(all || offline.is_none(), "they are online again");
         }
         pause().await;
     }
@@ -71,7 +71,7 @@ async fn killed(store: Store, gone_within: Duration) {
     assert!(clients.ids_at(&b).is_empty(), "their sockets ended with it");
 }
 
-/// Sends to all: whether all are offline, after answers as they may be.
+/// Sends to all clients; returns whether all are offline.
 async fn offline_at(node: &NodeProcess, ids: &[String]) -> bool {
     let emitted = node.emit(ids, "meanwhile").await;
     for one in &emitted {
@@ -95,7 +95,7 @@ fn a_restart_on_the_same_address_does_not_wait_for_the_lease_on_etcd() {
     });
 }
 
-/// The new process finds at its address nobody but itself, and takes it over.
+/// The new process finds that nobody else answers at its address, and takes it over.
 async fn restarted(store: Store) {
     let registry = store.registry().await;
     let long = || {
@@ -112,7 +112,7 @@ async fn restarted(store: Store) {
     b.kill();
     let begun = Instant::now();
     b = NodeProcess::start(b.setup.clone()).await;
-    // Some of the clients come back here, and some elsewhere.
+    // Some of the clients reconnect here, and some elsewhere.
     for (index, id) in ids.iter().enumerate().skip(10) {
         let node = if index < 20 { &a } else { &b };
         clients.connect(node, id).await.unwrap();
@@ -120,7 +120,7 @@ async fn restarted(store: Store) {
     let served = begun.elapsed();
     assert!(served < Duration::from_millis(1500), "{served:?}");
     let rest = wait_until_consistent(Duration::from_secs(3), &[&a, &b], &clients, &registry).await;
-    eprintln!("served after {served:?}, at rest after {rest:?} more");
+    eprintln!("served after {served:?}, consistent {rest:?} later");
     for one in a.emit(&ids[..10], "gone").await {
         assert_eq!(one.delivery, "offline", "{one:?}");
     }

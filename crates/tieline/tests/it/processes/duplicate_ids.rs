@@ -1,6 +1,6 @@
-//! The same id on two nodes at once.
+//! The same id connects to two nodes at once.
 //!
-//! Promise: one survivor within a second, and the registry agrees.
+//! Promise: one connection survives within a second, and the registry has its node.
 
 use std::time::Duration;
 
@@ -35,21 +35,24 @@ async fn connect_twice(store: Store) {
     let mut clients = Clients::default();
     let mut longest = Duration::ZERO;
     for n in 0..60 {
-        // Some ids are new, some are connected already.
+        // Some ids are new, some are connected.
         let id = format!("same-{}", n % 40);
         let (one, two) = tokio::join!(Client::connect(&a, &id), Client::connect(&b, &id));
         let started = Instant::now();
-        // Who comes too late may be told so before its connection begins.
+        // The older one may be refused before its connection begins.
         let results = [clients.record(&id, one), clients.record(&id, two)];
         assert!(results.iter().any(Result::is_ok), "{results:?}");
         let survivors = || clients.connected().filter(|client| client.id == id).count();
         while survivors() != 1 {
-            assert!(survivors() > 0, "{id}: nobody survived");
-            assert!(started.elapsed() < Duration::from_secs(1), "{id}: two live");
+            assert!(survivors() > 0, "{id}: no connection survived");
+            assert!(
+                started.elapsed() < Duration::from_secs(1),
+                "{id}: two are connected"
+            );
             pause().await;
         }
         longest = longest.max(started.elapsed());
     }
     let rest = wait_until_consistent(Duration::from_secs(1), &[&a, &b], &clients, &registry).await;
-    eprintln!("one survivor after {longest:?} at most, the registry agrees after {rest:?}");
+    eprintln!("one survivor after {longest:?} at most, consistent after {rest:?}");
 }

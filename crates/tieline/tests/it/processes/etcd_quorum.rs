@@ -1,7 +1,7 @@
-//! An etcd of three loses its leader, then its quorum.
+//! An etcd cluster of three loses its leader, then its quorum.
 //!
-//! Promise: with a new leader no entry of a live connection is lost; without a quorum it is as with any
-//! registry that is away.
+//! Promise: with a new leader no entry of a connected client is lost; without a quorum the cluster
+//! behaves as in any outage of the registry.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -30,7 +30,7 @@ fn etcd_without_its_leader_and_then_without_a_quorum() {
         etcd.kill(leader);
         let killed = Instant::now();
         let mut answers = 0;
-        // Until a lease that nobody could renew run_for would have run out twice.
+        // Until a lease that could not be renewed in between would have expired twice.
         while killed.elapsed() < LEASE * 2 {
             for id in &ids {
                 if let Ok(entry) = outage.registry().locate(id, true).await {

@@ -1,7 +1,7 @@
 //! Redis fails over, and loses what it had not replicated.
 //!
-//! Promise: what was lost is claimed again, what came back is swept, within a lease and an audit
-//! interval; whether the nodes had to connect anew (Sentinel promotes the replica) or noticed nothing
+//! Promise: lost entries are claimed again and stale ones are removed, within a lease and an audit
+//! interval, whether the nodes have to reconnect (Sentinel promotes the replica) or notice nothing
 //! (the server itself goes back in time).
 
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::kit::{
     run_within,
 };
 
-/// A lease and an audit interval; both are alike here.
+/// A lease and an audit interval, which are equal here.
 const REPAIRED: Duration = LEASE.saturating_mul(2);
 
 #[test]
@@ -42,7 +42,7 @@ fn writes_that_a_failover_lost_are_repaired() {
             .command(&["HEXISTS", "nodes", "new-0"])
             .await;
         let kept: bool = replica.command(&["HEXISTS", "nodes", "new-0"]).await;
-        assert!(lost && !kept, "it is to be lost");
+        assert!(lost && !kept, "the write must be lost");
         sentinels.master.kill();
         until_master(&sentinels.replica).await;
         let took = wait_until_consistent(REPAIRED, &nodes, &clients, &registry).await;
@@ -66,13 +66,13 @@ fn writes_that_were_lost_unnoticed_are_repaired() {
         wait_until_consistent(LEASE, &nodes, &clients, &registry).await;
         snapshot.restore(&redis).await;
         let faults = state_faults(&nodes, &clients, &registry).await;
-        assert!(!faults.is_empty(), "it is to be lost");
+        assert!(!faults.is_empty(), "the write must be lost");
         let took = wait_until_consistent(REPAIRED, &nodes, &clients, &registry).await;
         eprintln!("repaired after {took:?}");
     });
 }
 
-/// Waits until a replica is promoted, upon which it ends all connections.
+/// Waits until a replica is promoted, which ends all of its connections.
 async fn until_master(replica: &Redis) {
     loop {
         let answer = replica
@@ -85,7 +85,7 @@ async fn until_master(replica: &Redis) {
     }
 }
 
-/// Clients come, go and move.
+/// Clients connect, disconnect and move.
 async fn changes(nodes: &[&NodeProcess; 3], clients: &mut Clients) {
     let [a, b, c] = nodes;
     for n in 0..15 {
@@ -101,7 +101,7 @@ async fn changes(nodes: &[&NodeProcess; 3], clients: &mut Clients) {
     }
 }
 
-/// All that a server knew at one moment.
+/// The data of a server at one moment.
 struct Snapshot(Vec<(Vec<u8>, Vec<u8>)>);
 
 impl Snapshot {
@@ -115,7 +115,7 @@ impl Snapshot {
         Self(all)
     }
 
-    /// Gives it back, so that nobody sees a moment between.
+    /// Restores the data in one step, so that no reader sees part of them.
     async fn restore(&self, redis: &Redis) {
         let client = ::redis::Client::open(redis.url()).unwrap();
         let mut connection = client.get_multiplexed_async_connection().await.unwrap();

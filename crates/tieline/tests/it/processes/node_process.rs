@@ -1,7 +1,7 @@
-//! Node processes: started, signalled and asked by a test, and killed when it ends.
+//! Node processes that a test starts, signals and queries, and that are killed when it ends.
 //!
-//! Each is the test binary run again for the one test that serves as a node. Their ports lie below
-//! those that systems hand out by themselves, so that a node that is down finds its own free again.
+//! Each runs the test binary again, with the one test that serves as a node. Their ports are
+//! outside the range that the kernel assigns, so that a restarted node finds its port free.
 
 use std::{
     io::BufReader,
@@ -23,32 +23,32 @@ pub(super) use super::node_program::Setup;
 use super::node_program::{EmitResult, SETUP, Stats};
 use crate::kit::{child, run_within};
 
-/// The lease of the nodes, where a test does not say otherwise.
+/// The default lease of the nodes.
 pub(super) const LEASE: Duration = Duration::from_secs(2);
 
-/// How long a node has for an answer; a receipt takes a second at most.
+/// Timeout of a query; a receipt takes a second at most.
 const ANSWER: Duration = Duration::from_secs(5);
 
-/// Ids of one request, so that its line stays within what servers read.
+/// Ids of one request: servers limit its line.
 const IDS: usize = 200;
 
-/// A node in a process of its own; killed when it is dropped.
+/// A node in a separate process; killed when it is dropped.
 pub(super) struct NodeProcess {
     pub(super) setup: Setup,
     child: process::Child,
-    /// What it says; kept open, for it writes to it when it ends.
+    /// Its output; kept open, since it writes to it when it ends.
     stdout: Stdout,
 }
 
 enum Stdout {
-    /// It has not said yet that it serves.
+    /// It has not reported yet that it serves.
     Awaited(JoinHandle<BufReader<ChildStdout>>),
     Heard {
         _open: BufReader<ChildStdout>,
     },
 }
 
-/// What nodes of one cluster are started with.
+/// The setup of a node, with new ports.
 pub(super) fn setup(registry: &str) -> Setup {
     let peers = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
     Setup {
@@ -63,12 +63,12 @@ pub(super) fn setup(registry: &str) -> Setup {
     }
 }
 
-/// So many nodes, each linked to the others.
+/// Starts `N` nodes and waits for the links between them.
 pub(super) async fn start<const N: usize>(registry: &str) -> [NodeProcess; N] {
     start_with(|| setup(registry)).await
 }
 
-/// So many nodes of these setups, each linked to the others.
+/// The same, with these setups.
 pub(super) async fn start_with<const N: usize>(setup: impl Fn() -> Setup) -> [NodeProcess; N] {
     let mut nodes: [NodeProcess; N] = std::array::from_fn(|_| NodeProcess::spawn(setup()));
     for node in &mut nodes {
@@ -82,7 +82,7 @@ pub(super) async fn start_with<const N: usize>(setup: impl Fn() -> Setup) -> [No
     nodes
 }
 
-/// Between two looks at what nothing announces.
+/// Pauses between two checks of a condition without an event.
 pub(super) async fn pause() {
     tokio::time::sleep(Duration::from_millis(10)).await;
 }
@@ -96,7 +96,7 @@ impl NodeProcess {
         let mut child = spawned.unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let reading = spawn_blocking(move || {
-            // Without a word it was killed before it served.
+            // Without a line it was killed before it served.
             let _ = child::first_line(&mut stdout);
             stdout
         });
@@ -122,7 +122,7 @@ impl NodeProcess {
         process
     }
 
-    /// Where peers reach it; what stands in the registry.
+    /// The address at which peers reach it, as in the registry.
     pub(super) fn address(&self) -> &str {
         &self.setup.advertise
     }
@@ -134,12 +134,12 @@ impl NodeProcess {
         self.child.wait().unwrap();
     }
 
-    /// Halts it: its connections stay, and it does nothing.
+    /// Suspends it: its connections stay, and it does nothing.
     pub(super) fn stop(&self) {
         crate::kit::child::stop_process(&self.child);
     }
 
-    /// Lets it go on.
+    /// Resumes it.
     pub(super) fn resume(&self) {
         self.signal(Signal::CONT);
     }
@@ -153,7 +153,7 @@ impl NodeProcess {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
-    /// How it ended, if it has.
+    /// Its exit status, if it has ended.
     pub(super) fn has_ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().unwrap()
     }
@@ -168,7 +168,7 @@ impl NodeProcess {
         }
     }
 
-    /// Sends a text to clients, and says what became of each.
+    /// Sends a text to clients; returns the outcome of each.
     pub(super) async fn emit(&self, ids: &[impl AsRef<str>], data: &str) -> Vec<EmitResult> {
         let mut emitted = Vec::new();
         for ids in ids.chunks(IDS) {
@@ -180,7 +180,7 @@ impl NodeProcess {
         emitted
     }
 
-    /// What became of one emit.
+    /// The outcome of one emit.
     pub(super) async fn emit_one(&self, id: &str, data: &str) -> String {
         self.emit(&[id], data).await.remove(0).delivery
     }
@@ -189,13 +189,13 @@ impl NodeProcess {
         self.ask("/stats").await
     }
 
-    /// The answer to a question; `None` where the node is down, or silent.
+    /// The answer to a query; `None` if the node is down or silent.
     pub(super) async fn ask<T: DeserializeOwned>(&self, target: &str) -> Option<T> {
         ask(self.setup.clients, target).await
     }
 }
 
-/// The answer of a node to a question; `None` where it is down, or silent.
+/// The answer of a node to a query; `None` if it is down or silent.
 pub(super) async fn ask<T: DeserializeOwned>(node: SocketAddr, target: &str) -> Option<T> {
     let exchange = async {
         let mut stream = TcpStream::connect(node).await?;
@@ -217,7 +217,7 @@ impl Drop for NodeProcess {
     }
 }
 
-/// A port that nobody uses now, and that is given only once.
+/// A free port, which is returned only once.
 fn free_port() -> u16 {
     static GIVEN: AtomicU16 = AtomicU16::new(0);
     const FIRST: u32 = 20_000;

@@ -1,9 +1,9 @@
-//! The program of a node process: WebSockets at `/ws?id=`, and by plain HTTP what a test asks of it.
+//! The program of a node process: WebSockets at `/ws?id=`, and queries of a test by plain HTTP.
 //!
-//! `/emit?ids=a,b&data=` sends to each id and tells, once all receipts are decided, what became of each
-//! and how long that took; `/close?id=&code=` closes a client; `/stats` says how the node stands.
-//! SIGTERM drains. A registry that is away at the start is waited for, as whoever restarts a program
-//! would do.
+//! `/emit?ids=a,b&data=` sends to each id and answers, once all receipts are decided, with the
+//! outcome of each and how long it took; `/close?id=&code=` closes a client; `/stats` reports the
+//! state of the node. SIGTERM drains. The program waits for a registry that is away at its start,
+//! as a supervisor that restarts it would.
 
 use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -26,13 +26,13 @@ use tokio::{
 
 use crate::kit::child;
 
-/// Where the child finds its [`Setup`].
+/// The environment variable with the [`Setup`].
 pub(super) const SETUP: &str = "TIELINE_TEST_NODE";
 
-/// Pause before a start that failed is tried again.
+/// Pause before the next attempt to start.
 const AGAIN: Duration = Duration::from_millis(50);
 
-/// What a node is started with.
+/// The setup of a node.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Setup {
     pub(super) registry: String,
@@ -45,15 +45,15 @@ pub(super) struct Setup {
     pub(super) drain_window: Duration,
 }
 
-/// How a node stands.
+/// The state of a node.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Stats {
     pub(super) connections: usize,
     pub(super) entries: u64,
-    /// Whether the node takes new clients, and if not all is well, why.
+    /// Whether the node accepts new clients, and if not, why.
     pub(super) ready: bool,
     pub(super) not_ready_because: Option<String>,
-    /// Addresses of the peers to whom the link is up.
+    /// Addresses of the peers whose link is up.
     pub(super) linked: Vec<String>,
 }
 
@@ -67,7 +67,7 @@ pub(super) struct EmitResult {
 
 /// Serves until SIGTERM, in the child.
 pub(super) async fn serve() {
-    // Outlives no test, whatever becomes of it, not even when it is stopped.
+    // It ends with its test in any case, even while it is suspended.
     #[cfg(target_os = "linux")]
     {
         let kill = rustix::process::Signal::KILL;

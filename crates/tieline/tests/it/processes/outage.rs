@@ -1,8 +1,8 @@
 //! The registry is stopped, hangs, or is killed and comes back empty.
 //!
-//! Promise: sockets stay; local and cached routes work; no emit connect_times longer than its second; new
-//! clients get in, some 250 ms later than otherwise; and within 5 s of the registry's return it holds
-//! exactly the live connections, those that came and went run_for included.
+//! Promise: sockets stay; local and cached routes work; no emit waits longer than a second; new
+//! clients are accepted about 250 ms later than usual; and within 5 s of the registry's return it
+//! has exactly the connected clients, including those that came and went during the outage.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -19,10 +19,10 @@ use super::{
 };
 use crate::kit::run_within;
 
-/// How long an emit may take: the second of its receipt, and what a busy machine adds.
+/// How long an emit may take: the second of its receipt, and some time for a busy machine.
 const DECIDED_WITHIN: Duration = Duration::from_millis(1200);
 
-/// How long a new client may wait at the door while the registry is away.
+/// How long a new client may wait for its upgrade during the outage.
 const ADMITTED_WITHIN: Duration = Duration::from_millis(400);
 
 /// Clients of each node.
@@ -93,9 +93,9 @@ pub(super) struct Outage {
     registry: Arc<dyn Registry>,
     nodes: [NodeProcess; 2],
     pub(super) clients: Clients,
-    /// Clients of the second node to whom the first knows the route, and who stay.
+    /// Clients of the second node whose routes the first has cached, and that stay.
     cached: Vec<String>,
-    /// All to whom it may know the route.
+    /// All clients whose routes it may have cached.
     asked: BTreeSet<String>,
 }
 
@@ -131,7 +131,7 @@ impl Outage {
         outage
     }
 
-    /// Clients come, go and move, and messages are sent, for this long at least.
+    /// Clients connect, disconnect and move, and messages are sent, for this long at least.
     pub(super) async fn run_for(&mut self, lasting: Duration) {
         let begun = Instant::now();
         let before = self.clients.all().len();
@@ -160,7 +160,7 @@ impl Outage {
             connect_times[connect_times.len() / 2],
             connect_times[connect_times.len() - 1],
         );
-        eprintln!("newcomers waited {half:?}, at most {last:?}");
+        eprintln!("new clients waited {half:?}, at most {last:?}");
     }
 
     /// Emits that need no registry.
@@ -175,7 +175,7 @@ impl Outage {
         }
     }
 
-    /// Emits that would need it.
+    /// Emits that need the registry.
     async fn assert_undecidable(&self) {
         let uncached = self.clients.ids_at(&self.nodes[1]);
         let uncached = uncached.iter().filter(|id| !self.asked.contains(*id));
@@ -186,8 +186,8 @@ impl Outage {
         }
     }
 
-    /// Some connect, some of them leave again, and some of those that were there leave; how long the
-    /// doors took.
+    /// Some clients connect, some of them disconnect again, and so do some older ones; returns how
+    /// long connecting took.
     async fn connect_and_leave(&mut self, wave: &str) -> Vec<Duration> {
         let mut connect_times = Vec::new();
         for node in &self.nodes {
@@ -195,8 +195,8 @@ impl Outage {
                 .map(|n| format!("{wave}-{n}-{}", node.setup.peers.port()))
                 .collect();
             let connecting = ids.iter().map(|id| Client::connect(node, id));
-            for (id, connected_at) in ids.iter().zip(join_all(connecting).await) {
-                self.clients.record(id, connected_at).unwrap();
+            for (id, result) in ids.iter().zip(join_all(connecting).await) {
+                self.clients.record(id, result).unwrap();
                 let client = self.clients.newest(id);
                 connect_times.push(client.connected_at - client.asked);
             }
@@ -220,6 +220,6 @@ impl Outage {
         let took = wait_until_consistent(within, &nodes, &self.clients, &self.registry).await;
         self.asked.extend(self.clients.ids_at(nodes[1]));
         let clients = self.clients.connected().count();
-        eprintln!("{clients} entries right after {took:?}");
+        eprintln!("{clients} entries, consistent after {took:?}");
     }
 }

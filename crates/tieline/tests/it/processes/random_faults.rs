@@ -1,8 +1,8 @@
-//! All faults at once, at random: clients come, go and move while nodes die, stop, drain and start
-//! again, and the registry stops, or dies and forgets.
+//! All faults at once, at random: clients connect, disconnect and move while nodes are killed,
+//! suspended, drained and restarted, and the registry is suspended, or killed without its data.
 //!
-//! Promise: once the faults end, everything comes to rest as if there had been none (`checker`). How
-//! to repeat a run, or to make it longer, is told at the top of this folder.
+//! Promise: once the faults end, the cluster becomes consistent (`checker`). The documentation of
+//! the parent module says how to repeat or extend a run.
 
 use std::{env, sync::Arc, time::Duration};
 
@@ -23,10 +23,11 @@ use crate::kit::run_within;
 const SEED: &str = "TIELINE_MIX_SEED";
 const SECONDS: &str = "TIELINE_MIX_SECONDS";
 
-/// Client ids, few enough to meet often.
+/// Client ids, few enough to collide often.
 const IDS: usize = 60;
 
-/// Once the last node is up: a dead one's lease, two rounds of the reaper, an audit.
+/// Counted from the start of the last node: the lease of a dead one, two rounds of the reaper, an
+/// audit.
 const CONSISTENT_WITHIN: Duration = LEASE.saturating_mul(4);
 
 #[test]
@@ -59,7 +60,7 @@ struct RandomFaults {
     random: fastrand::Rng,
     store: Store,
     registry: Arc<dyn Registry>,
-    /// Until when the registry is stopped, or dead.
+    /// Until when the registry is suspended or dead.
     outage: Option<(OutageKind, Instant)>,
     nodes: [NodeProcess; 3],
     states: [State; 3],
@@ -78,7 +79,7 @@ enum OutageKind {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
     Up,
-    /// Stopped until then.
+    /// Suspended until then.
     Stopped(Instant),
     Draining,
     Down,
@@ -102,7 +103,7 @@ impl RandomFaults {
         }
     }
 
-    /// One thing happens, and what is advance.
+    /// Does what is due, then causes one random event.
     async fn step(&mut self) {
         self.advance().await;
         let node = self.random.usize(..self.nodes.len());
@@ -136,12 +137,12 @@ impl RandomFaults {
         }
     }
 
-    /// A client comes or goes, or many are sent something.
+    /// A client connects or disconnects, or messages are sent.
     fn traffic(&mut self, node: usize) {
         match self.random.u32(..10) {
             0..6 => self.connect(node),
             6 => {
-                // Two of one id at once.
+                // Two connections with one id at once.
                 let id = self.random_id();
                 self.connect_as(node, &id);
                 self.connect_as((node + 1) % self.nodes.len(), &id);
@@ -187,7 +188,7 @@ impl RandomFaults {
         Instant::now() + (LEASE * 3 / 2).mul_f64(self.random.f64())
     }
 
-    /// Does what has waited long enough, and sees who came in.
+    /// Ends faults whose time is up, and records the clients that connected.
     async fn advance(&mut self) {
         if self
             .outage
@@ -201,7 +202,7 @@ impl RandomFaults {
                     node.resume();
                     *state = State::Up;
                 }
-                // One that had not begun to listen to signals ends by this one.
+                // A node that did not handle signals yet is ended by this one.
                 State::Draining if node.has_ended().is_some() => *state = State::Down,
                 State::Down if self.random.u32(..10) == 0 => {
                     *node = NodeProcess::spawn(node.setup.clone());
@@ -212,7 +213,7 @@ impl RandomFaults {
         }
         while let Some(connected) = self.connecting.try_join_next() {
             let (id, connected) = connected.unwrap();
-            // ConnectError or not, both is well here.
+            // Both results are correct here.
             let _ = self.clients.record(&id, connected);
         }
         while self.emitting.try_join_next().is_some() {}
@@ -226,7 +227,7 @@ impl RandomFaults {
         }
     }
 
-    /// The faults end; everything comes to rest.
+    /// Ends the faults, and waits until the cluster is consistent.
     async fn end(&mut self) {
         self.return_registry().await;
         for (node, state) in self.nodes.iter_mut().zip(&mut self.states) {
@@ -247,7 +248,7 @@ impl RandomFaults {
             self.advance().await;
             pause().await;
         }
-        // Some come back, or are there already; of others nothing may be left.
+        // Some clients reconnect, or are still connected; the others may leave nothing behind.
         for n in 0..IDS / 3 {
             let node = self.random.usize(..self.nodes.len());
             let (node, id) = (&self.nodes[node], format!("m{n}"));
@@ -256,8 +257,10 @@ impl RandomFaults {
         let nodes = self.nodes.each_ref();
         let took =
             wait_until_consistent(CONSISTENT_WITHIN, &nodes, &self.clients, &self.registry).await;
-        let (faults, all_clients) = (self.faults, self.clients.all().len());
+        let (faults, connections) = (self.faults, self.clients.all().len());
         let live = self.clients.connected().count();
-        eprintln!("{faults} faults, {all_clients} connections; {live} at rest after {took:?}");
+        eprintln!(
+            "{faults} faults, {connections} connections; {live} connected, consistent after {took:?}"
+        );
     }
 }

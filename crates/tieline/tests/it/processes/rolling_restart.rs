@@ -1,8 +1,8 @@
-//! Three nodes are restarted one after the other, under load.
+//! Three nodes are restarted in turn, under load.
 //!
-//! Promise: what was `Delivered` is read by a client that reads, whenever its node ends; the closes
-//! (1012) are spread over the drain window; clients come back elsewhere at once; and afterwards the
-//! registry holds exactly the live connections.
+//! Promise: what was `Delivered` is received by a client that reads, whenever its node ends; the
+//! closes (1012) are spread over the drain window; clients reconnect elsewhere at once; and
+//! afterwards the registry has exactly the connected clients.
 
 use std::{cell::Cell, time::Duration};
 
@@ -20,10 +20,10 @@ use crate::kit::run_within;
 /// Clients of each node at the start.
 const CLIENTS: usize = 40;
 
-/// The time over which a node's closes are spread.
+/// The time over which the closes of a node are spread.
 const WINDOW: Duration = Duration::from_millis(800);
 
-/// What a busy machine adds.
+/// Some time for a busy machine.
 const SLACK: Duration = Duration::from_millis(600);
 
 #[test]
@@ -55,7 +55,8 @@ async fn restart_all(store: Store) {
         .collect();
     let over = Cell::new(false);
     let restarts = async {
-        // Each time to the two others in turn, the one that was just restarted among them.
+        // The clients move to the other two nodes in turn, including the one that was just
+        // restarted.
         restart(&mut a, [&b, &c], &mut clients).await;
         restart(&mut b, [&c, &a], &mut clients).await;
         restart(&mut c, [&a, &b], &mut clients).await;
@@ -64,7 +65,11 @@ async fn restart_all(store: Store) {
     let ((), sent) = tokio::join!(restarts, send(&sender, &ids, &over));
     let nodes = [&sender, &a, &b, &c];
     let took = wait_until_consistent(Duration::from_secs(5), &nodes, &clients, &registry).await;
-    assert_eq!(clients.connected().count(), ids.len(), "everyone is back");
+    assert_eq!(
+        clients.connected().count(),
+        ids.len(),
+        "every client is back"
+    );
     clients.all().iter().for_each(in_order);
     let delivered: Vec<_> = sent.iter().filter(|sent| sent.delivered).collect();
     for Sent { id, text, .. } in &delivered {
@@ -76,10 +81,10 @@ async fn restart_all(store: Store) {
     }
     let (sent, delivered) = (sent.len(), delivered.len());
     assert!(delivered > sent / 2, "{delivered} of {sent}");
-    eprintln!("{delivered} of {sent} delivered, all of them read; at rest after {took:?}");
+    eprintln!("{delivered} of {sent} delivered, all of them received; consistent after {took:?}");
 }
 
-/// What a connection read came in the order in which it was sent.
+/// A connection received its messages in the order in which they were sent.
 fn in_order(client: &Client) {
     let texts = client.texts().into_iter();
     let numbers = texts.filter_map(|text| text.strip_prefix('n')?.parse::<usize>().ok());
@@ -94,7 +99,7 @@ struct Sent {
     delivered: bool,
 }
 
-/// Sends number after number to everyone, until it is over.
+/// Sends consecutive numbers to all clients until `over` is set.
 async fn send(sender: &NodeProcess, ids: &[String], over: &Cell<bool>) -> Vec<Sent> {
     let mut all = Vec::new();
     for number in 0.. {
@@ -113,7 +118,7 @@ async fn send(sender: &NodeProcess, ids: &[String], over: &Cell<bool>) -> Vec<Se
     all
 }
 
-/// Ends a node in order and starts it again at once; its clients go to the others.
+/// Drains a node and starts it again at once; its clients move to the others.
 async fn restart(node: &mut NodeProcess, others: [&NodeProcess; 2], clients: &mut Clients) {
     let leaving = clients.ids_at(node);
     node.terminate();
@@ -142,7 +147,7 @@ async fn restart(node: &mut NodeProcess, others: [&NodeProcess; 2], clients: &mu
     eprintln!("drained within {drained:?}, served again {again:?} later");
 }
 
-/// The closes fill the window, and do not go beyond it.
+/// The closes are spread over the whole window, and end with it.
 fn spread(ends: &mut [Duration]) {
     ends.sort_unstable();
     let (first, last) = (ends[0], ends[ends.len() - 1]);

@@ -1,7 +1,7 @@
 //! Two processes with the same advertised address.
 //!
-//! Promise: the second takes no clients and says why, the first is unharmed; the second takes its place
-//! when it is gone.
+//! Promise: the second accepts no clients and says why, without effect on the first; it takes over
+//! the address once the first is gone.
 
 use std::time::Duration;
 
@@ -48,7 +48,7 @@ async fn second_process(store: Store, end: End) {
     let [a, mut b] = node_process::start(&store.url()).await;
     let mut clients = Clients::default();
     clients.fill(&[&a, &b], 20).await;
-    // Its port for peers is another, but it gives out the same address.
+    // It has another peer port, but advertises the same address.
     let second = NodeProcess::start(Setup {
         advertise: b.address().to_owned(),
         ..node_process::setup(&store.url())
@@ -61,13 +61,17 @@ async fn second_process(store: Store, end: End) {
         assert!(!stats.ready && why.contains(b.address()), "{why:?}");
         let id = &clients.ids_at(&b)[0];
         let Err(ConnectError::Refused(503, why)) = clients.connect(&second, id).await else {
-            panic!("it takes clients")
+            panic!("it accepts clients")
         };
         assert!(why.contains("another process holds"), "{why:?}");
         pause().await;
     }
     let rest = wait_until_consistent(LEASE, &[&a, &b], &clients, &registry).await;
-    assert_eq!(clients.connected().count(), 40, "the first is unharmed");
+    assert_eq!(
+        clients.connected().count(),
+        40,
+        "the first process is not affected"
+    );
 
     let gone = Instant::now();
     match end {
@@ -79,11 +83,11 @@ async fn second_process(store: Store, end: End) {
         pause().await;
     }
     let ready = gone.elapsed();
-    // What it waits for is the lease of one that dies; then it tries three times in each lease.
+    // It waits for the lease of a process that dies; it tries three times in each lease.
     let lease = if end == End::Kill { LEASE } else { LEASE / 3 };
     assert!(ready < lease + LEASE, "{ready:?}");
     clients.connect(&second, "late").await.unwrap();
     let owner = registry.locate("late", true).await.unwrap().unwrap();
     assert_eq!(*owner.address, *second.address());
-    eprintln!("unharmed ({rest:?}); the second serves after {ready:?}");
+    eprintln!("not affected ({rest:?}); the second serves after {ready:?}");
 }

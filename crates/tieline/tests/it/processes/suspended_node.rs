@@ -1,9 +1,10 @@
-//! A node is stopped (SIGSTOP) for longer than its lease, and goes on.
+//! A node is suspended (SIGSTOP) for longer than its lease, and resumed.
 //!
-//! Promise: emits to its clients are decided within their second; a client that meanwhile connected
-//! elsewhere keeps its connection and its entry; one that waited at the stopped node and left displaces
-//! nobody, and one that waited and was overtaken is refused; what is still connected to the node is
-//! registered again; no other node's client is closed.
+//! Promise: emits to its clients are decided within a second; a client that connected elsewhere in
+//! between keeps its connection and its entry; one that waited at the suspended node and
+//! disconnected displaces nobody, and one that waited while a newer one connected elsewhere is
+//! refused; clients that are still connected to the node are registered again; no client of another
+//! node is closed.
 
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ use super::{
 };
 use crate::kit::{raw::request, run_within};
 
-/// How long an emit may take: the second of its receipt, and what a busy machine adds.
+/// How long an emit may take: the second of its receipt, and some time for a busy machine.
 const DECIDED_WITHIN: Duration = Duration::from_millis(1200);
 
 #[test]
@@ -50,9 +51,10 @@ async fn stopped(store: Store) {
     let others = clients.ids_at(&a);
     b.stop();
     let begun = Instant::now();
-    // Newer than those who are connected to another node, and gone before they are heard.
+    // Newer than the connections with the same ids on another node, and gone before the node reads
+    // them.
     let left = join_all(others.iter().take(10).map(|id| start_connecting(&b, id))).await;
-    // Older than those who connect elsewhere while they wait.
+    // Older than the connections with the same ids that are made elsewhere while these wait.
     let waiting = join_all(moving.iter().take(10).map(|id| start_connecting(&b, id))).await;
     drop(left);
     while begun.elapsed() < LEASE / 2 {
@@ -63,14 +65,14 @@ async fn stopped(store: Store) {
             }
         }
     }
-    // Later than those who wait by more than the nodes' clocks differ.
+    // Later than the waiting ones by more than the clocks of the nodes differ.
     for id in moving {
         clients.connect(&a, id).await.unwrap();
     }
     for one in c.emit(moving, "moved").await {
         assert_eq!(one.delivery, "delivered", "{one:?}");
     }
-    // Until the others have given it up for dead.
+    // Until the other nodes have removed it.
     while registry.locate(&staying[0], true).await.unwrap().is_some() {
         for one in a.emit(staying, "later").await {
             assert!(
@@ -83,7 +85,7 @@ async fn stopped(store: Store) {
     let lasted = begun.elapsed();
     b.resume();
     let rest = wait_until_consistent(LEASE * 2, &[&a, &b, &c], &clients, &registry).await;
-    eprintln!("at rest {rest:?} after a stop of {lasted:?}");
+    eprintln!("consistent {rest:?} after a suspension of {lasted:?}");
     assert_eq!(clients.ids_at(&b).len(), staying.len(), "they stayed");
     assert_eq!(
         clients.ids_at(&a).len(),
@@ -97,7 +99,8 @@ async fn stopped(store: Store) {
     }
 }
 
-/// After the pause the node makes up a beat before it lets them in, several of one id together.
+/// When it is resumed, the node renews its overdue lease before it accepts the clients, several
+/// with one id together.
 #[test]
 fn clients_that_return_to_a_suspended_node_have_one_connection_each() {
     run_within(Duration::from_secs(30), async {
@@ -112,22 +115,25 @@ fn clients_that_return_to_a_suspended_node_have_one_connection_each() {
         let connecting = (0..3).flat_map(|_| ids.iter().map(|id| Client::connect(&b, id)));
         let connecting = join_all(connecting);
         let resumed = async {
-            // Longer than the node takes for no pause at all.
+            // Longer than a pause that the node ignores.
             tokio::time::sleep(LEASE * 3 / 4).await;
             b.resume();
         };
         let (results, ()) = tokio::join!(connecting, resumed);
         for (id, results) in ids.iter().cycle().zip(results) {
-            // The older ones may be told so at the door.
+            // The older ones may be refused.
             let _ = clients.record(id, results);
         }
         let rest = wait_until_consistent(LEASE, &[&a, &b], &clients, &registry).await;
         assert_eq!(clients.connected().count(), 60, "each has one");
-        eprintln!("at rest {rest:?}, {:?} after the stop", begun.elapsed());
+        eprintln!(
+            "consistent {rest:?} later, {:?} after the suspension",
+            begun.elapsed()
+        );
     });
 }
 
-/// A client at the door of a node that does not answer.
+/// A connection to a node that does not answer.
 async fn start_connecting(node: &NodeProcess, id: &str) -> TcpStream {
     let mut stream = TcpStream::connect(node.setup.clients).await.unwrap();
     let request = request(&format!("/ws?id={id}"), "Connection: close\r\n");
