@@ -55,7 +55,10 @@ part_tests() { cargo test "${ALL[@]}" --lib --bins --tests --no-fail-fast; }
 part_doctests() { cargo test "${ALL[@]}" --doc --no-fail-fast; }
 # Only the libraries: the server's documentation comments are the text of its --help.
 # With the flags of docs.rs, so that items show the feature they need.
-part_docs() { RUSTDOC=$PWD/tests/api/rustdoc RUSTDOCFLAGS="--cfg docsrs -D warnings" cargo doc "${ALL[@]}" --lib --no-deps; }
+part_docs() {
+    RUSTDOC=$PWD/tests/api/rustdoc RUSTDOCFLAGS="--cfg docsrs -D warnings" \
+        cargo doc "${ALL[@]}" --lib --no-deps
+}
 
 part_api() {
     python3 -B -m unittest discover -s tests/api
