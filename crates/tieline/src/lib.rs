@@ -91,6 +91,8 @@
 //!
 //! None is on by default.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 #[cfg(feature = "axum")]
 pub mod axum;
 #[cfg(feature = "bench")]
@@ -111,6 +113,7 @@ mod id;
 mod link;
 mod listener;
 mod node;
+mod readme;
 mod receipt;
 #[cfg(feature = "cluster")]
 pub mod registry;
