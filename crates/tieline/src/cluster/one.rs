@@ -7,6 +7,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use tieline_registry::{Entry, Owner, Stamp};
 use tieline_websocket::{CloseFrame, Frame, FrameKind};
 use tokio::{sync::oneshot, time::Instant};
 
@@ -16,7 +17,6 @@ use crate::{
     hub::Member,
     link::{EmitTo, Link, Outcome, Post, Unsent, wire},
     receipt::Teller,
-    registry::{Entry, Owner, Stamp},
 };
 
 /// Every receipt is decided within this time.

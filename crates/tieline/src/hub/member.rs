@@ -14,6 +14,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use tieline_registry::ClientId;
 use tieline_websocket::Frame;
 
 use super::{
@@ -22,7 +23,7 @@ use super::{
     outbox::Outbox,
     rules::Rules,
 };
-use crate::{ClientId, CloseReason, Farewell};
+use crate::{CloseReason, Farewell};
 
 /// What the connection's task must do, or is doing.
 pub(super) mod signal {

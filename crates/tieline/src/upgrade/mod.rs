@@ -14,6 +14,7 @@ use std::net::SocketAddr;
 
 use http::{HeaderValue, Response, StatusCode, header, request::Parts};
 use hyper::upgrade::OnUpgrade;
+use tieline_registry::{ClientId, id};
 use tieline_websocket::handshake::HandshakeError;
 use tokio::time::Instant;
 
@@ -23,9 +24,8 @@ pub use self::{
     request::UpgradeRequest,
 };
 use crate::{
-    ClientId, Config, Handler, Hub, Node,
+    Config, Handler, Hub, Node,
     hub::{Admission, AdmissionError, Greeting, Names},
-    id,
 };
 
 const DRAINING: &str = "the node is draining; connect again\n";
