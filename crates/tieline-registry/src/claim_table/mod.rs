@@ -32,6 +32,11 @@
 //! # }
 //! ```
 
+mod entry;
+mod request;
 mod table;
 
-pub use self::table::{Answered, Effect, Pace, Request, Slots, Work};
+pub use self::{
+    request::{Answered, Effect, Pace, Request, Work},
+    table::Slots,
+};

@@ -1,12 +1,16 @@
-//! The node's side of the registry protocol, as a pure state machine: per client id, what this node
-//! has, what it believes the registry has, and the one operation that may be under way.
+//! The table: per client id, what this node has, what it believes the registry has, and the one
+//! operation that may be under way.
 //!
-//! Knows no clock, no runtime and no registry: whoever drives it takes [`Request`]s, has them carried
-//! out, and brings the answers back. Invariants: at most one operation per id is under way; an id that
-//! has no connection here and stands under no entry of ours costs nothing.
+//! Knows no clock, no runtime and no registry: the driver takes [`Request`]s, has them carried out, and
+//! brings the answers back. Invariants: at most one operation per id is under way; an id that has no
+//! connection here and no entry of this node costs nothing.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
+use super::{
+    entry::{Known, Slot, Wanted},
+    request::{Answered, Effect, Pace, Request, Work},
+};
 use crate::{
     id::ClientId,
     types::{Claim, ClaimKind, Claimed, Release, Released, Session, Stamp, Verdict},
@@ -25,86 +29,6 @@ pub struct Slots<C> {
     paced: VecDeque<ClientId>,
     /// Slots that are [`Known::Mine`].
     mine: u64,
-}
-
-#[derive(Debug)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "independent facts, in the protocol's words"
-)]
-struct Slot<C> {
-    /// The newest connection here.
-    connection: Option<C>,
-    /// Its arrival.
-    stamp: Stamp,
-    /// Whether its claim was granted once.
-    granted: bool,
-    exclusive: bool,
-    known: Known,
-    /// Whether an operation is under way.
-    busy: bool,
-    /// Whether to ask again after it.
-    recheck: bool,
-}
-
-/// What the registry has for this node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Known {
-    Absent,
-    Unknown,
-    Mine,
-}
-
-/// How soon something is sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pace {
-    /// New connections and ends of connections: at once, with whatever waits.
-    Urgent,
-    /// Re-claims, audits, sweeps.
-    Slow,
-}
-
-/// Operations of one kind, to be carried out together.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Request {
-    /// The session it was made in.
-    pub session: Session,
-    /// What to do.
-    pub work: Work,
-}
-
-/// What to ask the registry for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Work {
-    /// [`Registry::claim`](crate::Registry::claim).
-    Claims(Vec<Claim>),
-    /// [`Registry::release`](crate::Registry::release).
-    Releases(Vec<Release>),
-}
-
-/// What came of a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answered {
-    /// The verdicts.
-    Claims(Claimed),
-    /// The releases' outcome.
-    Releases(Released),
-    /// No answer, or an error: it may have been carried out, or may still be.
-    Silence,
-}
-
-/// What the driver must do.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Effect<C> {
-    /// The connection with this stamp has its id.
-    Granted(Stamp),
-    /// The id is another's: refuse this connection, or close it.
-    Refused(C, Stamp),
-    /// Tell this node to ask whether it still has the id.
-    Evict(std::sync::Arc<str>, ClientId),
-    /// Nothing more is sent until [`Slots::joined`] or [`Slots::resumed`]: the session is lost
-    /// (`true`), or an answer is missing.
-    Stopped(bool),
 }
 
 impl<C> Default for Slots<C> {
@@ -406,65 +330,6 @@ impl<C> Slots<C> {
             Pace::Urgent => &mut self.urgent,
             Pace::Slow => &mut self.paced,
         }
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Wanted {
-    Claim(ClaimKind),
-    Release,
-}
-
-impl<C> Slot<C> {
-    fn empty() -> Self {
-        Self {
-            connection: None,
-            stamp: Stamp::default(),
-            granted: false,
-            exclusive: false,
-            known: Known::Absent,
-            busy: false,
-            recheck: false,
-        }
-    }
-
-    /// What to ask of the registry; `audit` asks even where all is believed to be well.
-    fn wanted(&self, audit: bool) -> Option<Wanted> {
-        match (&self.connection, self.known) {
-            (Some(_), Known::Mine) if self.granted => {
-                audit.then_some(Wanted::Claim(ClaimKind::Held))
-            }
-            (Some(_), _) if self.granted => Some(Wanted::Claim(ClaimKind::Held)),
-            (Some(_), _) if self.exclusive => Some(Wanted::Claim(ClaimKind::Exclusive)),
-            (Some(_), _) => Some(Wanted::Claim(ClaimKind::Fresh)),
-            (None, Known::Absent) => None,
-            (None, _) => Some(Wanted::Release),
-        }
-    }
-}
-
-impl Work {
-    fn is_empty(&self) -> bool {
-        self.ids().next().is_none()
-    }
-
-    /// The ids that it is about.
-    pub fn ids(&self) -> impl Iterator<Item = &ClientId> {
-        let (claims, releases) = match self {
-            Self::Claims(claims) => (claims.as_slice(), [].as_slice()),
-            Self::Releases(releases) => ([].as_slice(), releases.as_slice()),
-        };
-        let claims = claims.iter().map(|claim| &claim.id);
-        claims.chain(releases.iter().map(|release| &release.id))
-    }
-}
-
-impl Answered {
-    fn is_lost(&self) -> bool {
-        matches!(
-            self,
-            Self::Claims(Claimed::Lost) | Self::Releases(Released::Lost)
-        )
     }
 }
 
