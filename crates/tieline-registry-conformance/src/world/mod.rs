@@ -2,13 +2,14 @@
 //!
 //! Owns what a scenario may do: connections come and go, operations are sent, executed and answered,
 //! one step each, in any order. What nodes do by themselves is `drive`'s, what must hold in the end is
-//! `judge`'s, the routing of an emit is `emit`'s. Knows no store.
+//! `judge`'s, the routing of an emit is `emit`'s, what goes wrong is `faults`. Knows no store.
 //!
 //! All nodes share one clock, which the registry's answers advance. An operation is a flight: taken
 //! from the slots, executed, answered; steps are about the oldest flight of a node.
 
 mod drive;
 mod emit;
+mod faults;
 mod judge;
 
 use std::{
@@ -24,7 +25,7 @@ use tieline_registry::{
 use uuid::Uuid;
 
 pub(super) use self::emit::{Emit, Emitted};
-use super::{Bench, Skipped};
+use super::Bench;
 
 pub(super) const A: usize = 0;
 pub(super) const B: usize = 1;
@@ -356,54 +357,5 @@ impl World<'_> {
             self.newest[&id], refused.number,
             "I4: the newest connection of {id:?} is closed by the protocol"
         );
-    }
-}
-
-/// What goes wrong.
-impl World<'_> {
-    /// An eviction reaches a node, whoever sent it and when.
-    pub(super) fn evict(&mut self, node: usize) {
-        self.nodes[node].slots.evicted(ID);
-    }
-
-    /// What is on its way is lost.
-    pub(super) fn lose_evicts(&mut self) {
-        self.evicts.clear();
-    }
-
-    /// A process dies; its requests may be executed yet.
-    pub(super) fn crash(&mut self, node: usize) -> Vec<Request> {
-        let node = &mut self.nodes[node];
-        let fresh = Node::new(&node.address);
-        let dead = std::mem::replace(node, fresh);
-        node.health = Health::Down;
-        let late = dead.flights.into_iter();
-        let late = late.filter(|flight| flight.answer.is_none());
-        late.map(|flight| flight.request).collect()
-    }
-
-    /// Another process starts where one died.
-    pub(super) fn restart(&mut self, node: usize) {
-        self.nodes[node].health = Health::Up;
-    }
-
-    pub(super) fn pause(&mut self, node: usize) {
-        self.nodes[node].health = Health::Paused;
-    }
-
-    pub(super) fn wake(&mut self, node: usize) {
-        self.nodes[node].health = Health::Up;
-    }
-
-    pub(super) async fn wipe(&mut self) -> Result<(), Skipped> {
-        self.bench.wipe().await
-    }
-
-    pub(super) async fn snapshot(&mut self) -> Result<(), Skipped> {
-        self.bench.snapshot().await
-    }
-
-    pub(super) async fn restore(&mut self) -> Result<(), Skipped> {
-        self.bench.restore().await
     }
 }
