@@ -1,12 +1,13 @@
-//! What a registry is to a Tieline cluster: where the cluster remembers which client is on which node.
+//! The registry of a Tieline cluster: it maps each client id to the node that holds the client's
+//! connection.
 //!
-//! The crate for the author of a registry. Applications use the crate `tieline`, which re-exports all
-//! of it that they need as `tieline::registry`.
+//! Depend on this crate to write a registry. Applications use the crate `tieline`, which re-exports what
+//! they need as `tieline::registry`.
 //!
-//! A registry implements [`Registry`]. Its operations, what they are given and what they answer, are
-//! plain values; an operation that fails returns a [`RegistryError`]. Three registries are here:
-//! [`MemoryRegistry`], for the nodes of one process, and with their features `RedisRegistry` and
-//! `EtcdRegistry`. [`connect`] picks one by a URL.
+//! [`Registry`] is the contract between nodes and registry. Its requests and answers are plain values;
+//! an operation that fails returns a [`RegistryError`]. The crate has three implementations:
+//! [`MemoryRegistry`] for the nodes of one process, and `RedisRegistry` and `EtcdRegistry` behind the
+//! features `redis` and `etcd`. [`connect`] picks one by its URL.
 //!
 //! ```
 //! use std::{sync::Arc, time::Duration};
@@ -41,7 +42,7 @@
 //! # }
 //! ```
 //!
-//! The crate `tieline-registry-conformance` has the tests that every registry must pass.
+//! Test a registry with the crate `tieline-registry-conformance`.
 //!
 //! # Components
 //!
@@ -53,7 +54,7 @@
 //! | [`Entry`], [`Member`], [`Expired`] | what the registry knows of an id and of a node |
 //! | [`Cursor`], [`Page`] | a walk over many ids |
 //! | [`ClientId`] | the application's name for a connection |
-//! | [`claim_table`] | a node's side of the protocol, as a pure state machine |
+//! | [`claim_table`] | the node's side of the protocol, as a pure state machine |
 //!
 //! # Features
 //!

@@ -68,21 +68,21 @@ impl MemoryRegistry {
     }
 }
 
-/// What befalls real stores, for tests.
+/// What can happen to a real store, for tests.
 impl MemoryRegistry {
     /// Sets the clock forward, so that leases run out at once.
     pub fn skip(&self, time: Duration) {
         self.shared.state.lock().ahead += time;
     }
 
-    /// All that is stored, by now.
+    /// A copy of all that is stored now.
     pub fn snapshot(&self) -> Self {
         let copy = Self::new();
         copy.shared.state.lock().data = self.shared.state.lock().data.clone();
         copy
     }
 
-    /// Falls back to what another one stores. The clock goes on.
+    /// Replaces all that is stored with what another registry stores. The clock goes on.
     pub fn restore(&self, from: &Self) {
         let data = from.shared.state.lock().data.clone();
         self.shared.state.lock().data = data;

@@ -2,7 +2,7 @@
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
-/// A certificate authority of a test's own.
+/// A certificate authority for one test.
 #[derive(Clone)]
 pub struct Authority {
     params: CertificateParams,
@@ -11,8 +11,11 @@ pub struct Authority {
 }
 
 impl Authority {
-    /// Makes one, with a key of its own.
-    #[expect(clippy::new_without_default, reason = "each is another one")]
+    /// Generates an authority with a new key.
+    #[expect(
+        clippy::new_without_default,
+        reason = "each call makes a different one"
+    )]
     pub fn new() -> Self {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::default();

@@ -1,10 +1,9 @@
-//! Where the cluster remembers which client is on which node.
+//! The registry of a cluster: it maps each client id to the node that holds the client's connection.
 //!
-//! [`connect`] reaches a registry by its URL; [`Registry`] is what a registry of your own implements,
-//! and the crate `tieline-registry-conformance` has the tests that it must pass.
+//! [`connect`] reaches a registry by its URL. To write one, implement [`Registry`] and test it with the
+//! crate `tieline-registry-conformance`.
 //!
-//! All of this is the crate `tieline-registry`, which a registry of your own may depend on instead of
-//! this one.
+//! Everything here is re-exported from the crate `tieline-registry`.
 //!
 //! ```
 //! use std::sync::Arc;
