@@ -50,6 +50,10 @@ part_clippy() {
     for features in "" cluster axum,redis; do
         cargo clippy "${LOCKED[@]}" -p tieline --features "$features" -- -D warnings
     done
+    # What the author of a registry chooses.
+    for features in "" redis etcd; do
+        cargo clippy "${LOCKED[@]}" -p tieline-registry --features "$features" -- -D warnings
+    done
 }
 part_tests() { cargo test "${ALL[@]}" --lib --bins --tests --no-fail-fast; }
 part_doctests() { cargo test "${ALL[@]}" --doc --no-fail-fast; }

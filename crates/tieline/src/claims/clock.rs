@@ -5,9 +5,8 @@
 
 use parking_lot::Mutex;
 use rustix::time::{ClockId, Timespec, clock_gettime};
+use tieline_registry::Stamp;
 use tokio::time::Instant;
-
-use crate::registry::Stamp;
 
 #[derive(Debug, Default)]
 pub(crate) struct Clock(Mutex<State>);

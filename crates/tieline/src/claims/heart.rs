@@ -2,14 +2,12 @@
 
 use std::time::Duration;
 
+use tieline_registry::{Beat, Candidate, Join, RegistryError, Session, Tenure};
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{Claims, Health, Local, Surroundings};
-use crate::{
-    cluster::chain,
-    registry::{Beat, Candidate, Join, RegistryError, Session, Tenure},
-};
+use crate::cluster::chain;
 
 /// Bounds of the pause before a registry that did not answer is asked again; full jitter, so that
 /// nodes do not come back all at once.

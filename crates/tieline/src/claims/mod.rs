@@ -11,7 +11,6 @@ mod clock;
 mod heart;
 mod pump;
 mod reaper;
-mod slots;
 mod upkeep;
 
 use std::{
@@ -22,6 +21,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use tieline_registry::{ClientId, Registry, RegistryError, Session, Stamp, claim_table::Slots};
 use tokio::{
     sync::{Notify, Semaphore, oneshot, watch},
     time::Instant,
@@ -29,14 +29,9 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
-pub(crate) use self::slots::{Answered, Effect, Pace, Request, Work};
+pub(crate) use self::clock::Local;
 use self::{clock::Clock, upkeep::Upkeep};
-pub(crate) use self::{clock::Local, slots::Slots};
-use crate::{
-    ClientId,
-    hub::ConnectionInner,
-    registry::{Registry, RegistryError, Session, Stamp},
-};
+use crate::hub::ConnectionInner;
 
 /// How long an upgrade waits for the registry's verdict. Later verdicts still hold: a connection that
 /// turns out to be the older one is closed then.

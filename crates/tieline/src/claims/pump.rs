@@ -2,8 +2,12 @@
 
 use std::sync::Arc;
 
-use super::{Answered, Claims, Effect, Pace, Request, Surroundings, Work};
-use crate::registry::RegistryError;
+use tieline_registry::{
+    RegistryError,
+    claim_table::{Answered, Effect, Pace, Request, Work},
+};
+
+use super::{Claims, Surroundings};
 
 /// Operations of one batch.
 pub(super) const BATCH: usize = 512;

@@ -5,8 +5,9 @@
 
 use std::time::Duration;
 
+use tieline_registry::Expired;
+
 use super::{Claims, Surroundings, pump::BATCH};
-use crate::registry::Expired;
 
 /// Pause between two chunks.
 const PAUSE: Duration = Duration::from_millis(20);

@@ -9,10 +9,10 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use tieline_registry::{Cursor, claim_table::Pace};
 use tokio::{sync::Notify, time::Instant};
 
-use super::{Claims, Pace, Surroundings};
-use crate::registry::Cursor;
+use super::{Claims, Surroundings};
 
 /// Shortest pause between two batches.
 const PAUSE: Duration = Duration::from_millis(20);

@@ -9,13 +9,11 @@ use std::{
     time::Duration,
 };
 
+use tieline_registry::{Cursor, RegistryError};
 use tokio::time::Instant;
 
 use super::{Inner, chain};
-use crate::{
-    claims::Claims,
-    registry::{Cursor, RegistryError},
-};
+use crate::claims::Claims;
 
 /// Pauses are this many times as long as what they follow took: a twentieth of the registry's time.
 const SHARE: u32 = 19;

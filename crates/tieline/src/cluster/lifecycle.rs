@@ -10,6 +10,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use tieline_registry::{ClientId, MemoryRegistry, Registry, RegistryError};
 use tokio::{sync::Notify, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
@@ -19,11 +20,10 @@ use super::{
     legacy_discovery, ordering::OrderingQueue, peers::Peers, routes::Routes,
 };
 use crate::{
-    ClientId, CloseReason, Config, Hub,
+    CloseReason, Config, Hub,
     claims::{Claims, Health, Local, Surroundings, Terms, Verdict},
     hub::{ConnectionInner, HubObserver, ScopeKey},
     link::{self, Interest, PeerServer, Probed, proto},
-    registry::{MemoryRegistry, Registry, RegistryError},
 };
 
 /// Pause before a registry that did not answer is asked for its members again.

@@ -29,6 +29,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use tieline_registry::{Entry, Registry, RegistryError};
 use tieline_websocket::{CloseFrame, Frame};
 use tokio::sync::Notify;
 use tokio_util::{
@@ -49,13 +50,7 @@ use self::{
     routes::Routes,
     unicast::{Applied, ClientOp, LookupResult, OutcomeSender, Route, Unicast},
 };
-use crate::{
-    Delivery, Hub, Receipt,
-    claims::Claims,
-    hub::ExcludedIds,
-    link,
-    registry::{self, Registry, RegistryError},
-};
+use crate::{Delivery, Hub, Receipt, claims::Claims, hub::ExcludedIds, link};
 
 type NodeClaims = Claims<Inner>;
 
@@ -242,11 +237,7 @@ impl Inner {
     }
 
     /// Who has an id, within the registry's deadline.
-    async fn locate(
-        &self,
-        id: &str,
-        fresh: bool,
-    ) -> Result<Option<registry::Entry>, RegistryError> {
+    async fn locate(&self, id: &str, fresh: bool) -> Result<Option<Entry>, RegistryError> {
         let answer = self
             .with_timeout("say who has an id", self.registry.locate(id, fresh))
             .await;

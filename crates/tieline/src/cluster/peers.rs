@@ -13,10 +13,11 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use tieline_registry::Member;
 use uuid::Uuid;
 
 use super::{Inner, pending::PendingReply};
-use crate::{link::Link, registry::Member};
+use crate::link::Link;
 
 pub(super) type PeerMap = HashMap<Arc<str>, Arc<Peer>>;
 
