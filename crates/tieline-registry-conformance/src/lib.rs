@@ -3,9 +3,9 @@
 //! Owns what a registry promises to nodes: the plain contract of each operation (`contract`), and the
 //! orders of events by which registries go wrong (`orders`), each played step by step on simulated
 //! nodes (`world`) that run the node's side of the protocol. Must not know any store; what a scenario
-//! needs of one, it asks of a [`Bench`].
+//! needs of one, it asks of a [`RegistryHarness`].
 //!
-//! A registry's author implements [`Bench`] and writes one line into a test file:
+//! A registry's author implements [`RegistryHarness`] and writes one line into a test file:
 //!
 //! ```no_run
 //! use std::sync::Arc;
@@ -43,18 +43,18 @@
 //! | I6 | an emit never answers Offline for a client that was connected and registered during all of it |
 //! | I8 | a pause, a restart and two processes with one address harm nobody else |
 
-mod bench;
 mod contract;
+mod harness;
+mod interleavings;
 mod memory;
-mod orders;
 mod report;
+mod simulation;
 #[cfg(test)]
 mod tests;
-mod world;
 
 pub use self::{
-    bench::{Bench, Doing, Skipped},
-    memory::MemoryBench,
+    harness::{BoxFuture, RegistryHarness, Skipped},
+    memory::MemoryHarness,
     report::{Outcome, Report},
 };
 
@@ -66,21 +66,21 @@ type Played = Result<(), Skipped>;
 pub struct Scenario {
     /// Its name.
     pub name: &'static str,
-    play: for<'a> fn(&'a dyn Bench) -> Doing<'a, Played>,
+    play: for<'a> fn(&'a dyn RegistryHarness) -> BoxFuture<'a, Played>,
 }
 
 impl Scenario {
     /// Plays it on an empty store. Panics where the registry is wrong.
-    pub async fn play(&self, bench: &dyn Bench) -> Result<(), Skipped> {
-        (self.play)(bench).await
+    pub async fn play(&self, harness: &dyn RegistryHarness) -> Result<(), Skipped> {
+        (self.play)(harness).await
     }
 }
 
 /// Plays every scenario, one after the other, whatever becomes of each.
-pub async fn run(bench: &dyn Bench) -> Report {
+pub async fn run(harness: &dyn RegistryHarness) -> Report {
     let mut report = Report::default();
     for scenario in SCENARIOS {
-        report.add(scenario.name, report::observe(scenario.play(bench)).await);
+        report.add(scenario.name, report::observe(scenario.play(harness)).await);
     }
     report
 }
@@ -90,10 +90,10 @@ pub async fn run(bench: &dyn Bench) -> Report {
 /// # Panics
 ///
 /// Where the registry is wrong, or there is no such scenario.
-pub async fn play(name: &str, bench: &dyn Bench) {
+pub async fn play(name: &str, harness: &dyn RegistryHarness) {
     let scenario = SCENARIOS.iter().find(|scenario| scenario.name == name);
     let scenario = scenario.unwrap_or_else(|| panic!("no scenario is called {name}"));
-    if let Err(skipped) = scenario.play(bench).await {
+    if let Err(skipped) = scenario.play(harness).await {
         report::note(name, &skipped);
     }
 }
@@ -104,21 +104,21 @@ macro_rules! scenarios {
         /// Every scenario.
         pub const SCENARIOS: &[Scenario] = &[$($(Scenario {
             name: stringify!($name),
-            play: |bench| Box::pin($part::$module::$name(bench)),
+            play: |harness| Box::pin($part::$module::$name(harness)),
         },)*)*];
 
-        /// One test for each scenario: `conformance_tests!(run, bench)`, where `run` runs a future to
-        /// its end and `bench` is an expression that makes a
-        /// [`Bench`](crate::Bench), anew for each test.
+        /// One test for each scenario: `conformance_tests!(run, harness)`, where `run` runs a future to
+        /// its end and `harness` is an expression that makes a
+        /// [`RegistryHarness`](crate::RegistryHarness), anew for each test.
         #[macro_export]
         macro_rules! conformance_tests {
-            ($d run:expr, $d bench:expr) => {
+            ($d run:expr, $d harness:expr) => {
                 $($(
                     #[test]
                     fn $name() {
                         $d run(async {
-                            let bench = $d bench;
-                            $d crate::play(stringify!($name), &bench).await;
+                            let harness = $d harness;
+                            $d crate::play(stringify!($name), &harness).await;
                         });
                     }
                 )*)*
@@ -129,7 +129,7 @@ macro_rules! scenarios {
 
 scenarios! {
     ($)
-    orders::claims {
+    interleavings::claims {
         older_claim_executes_last
         evict_overtakes_grant
         winner_leaves_before_grant
@@ -142,14 +142,14 @@ scenarios! {
         backlog_of_paused_node
         fence_storm
     }
-    orders::lives {
+    interleavings::sessions {
         crash_with_claim_in_flight
         ghost_of_previous_life
         twin_ping_pong
         twin_join_purges
         late_join
     }
-    orders::leases {
+    interleavings::leases {
         grant_before_lost_lease
         reaper_meets_beat
         registry_back_after_lease
@@ -157,7 +157,7 @@ scenarios! {
         reclaim_races_reaper
         crash_is_reaped
     }
-    orders::stores {
+    interleavings::stores {
         wipe_before_answer
         wipe_lets_older_reclaim
         wipe_restarts_generations
@@ -165,16 +165,16 @@ scenarios! {
         failover_loses_claim
         failover_revives_entry
     }
-    orders::foreigners {
+    interleavings::foreign_writes {
         foreign_hdel
         client_moved_to_go
         generation_leak
         emit_follows_moves
     }
-    orders::random {
+    interleavings::random {
         random_orders_come_to_rest
     }
-    contract::lives {
+    contract::sessions {
         a_live_address_is_busy
         a_process_known_to_be_gone_is_replaced
         an_expired_address_is_free

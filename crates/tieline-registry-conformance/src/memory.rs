@@ -8,11 +8,11 @@ use std::{sync::Arc, time::Duration};
 use parking_lot::Mutex;
 use tieline_registry::{MemoryRegistry, Registry};
 
-use super::{Bench, Doing, Skipped};
+use super::{BoxFuture, RegistryHarness, Skipped};
 
 /// A bench for [`MemoryRegistry`]. It can do all that a bench can.
 #[derive(Debug, Default)]
-pub struct MemoryBench {
+pub struct MemoryHarness {
     state: Mutex<State>,
 }
 
@@ -22,15 +22,15 @@ struct State {
     remembered: MemoryRegistry,
 }
 
-impl MemoryBench {
+impl MemoryHarness {
     /// A bench.
     pub fn new() -> Self {
         Self::default()
     }
 }
 
-impl Bench for MemoryBench {
-    fn registry(&self) -> Doing<'_, Arc<dyn Registry>> {
+impl RegistryHarness for MemoryHarness {
+    fn registry(&self) -> BoxFuture<'_, Arc<dyn Registry>> {
         Box::pin(async {
             let mut state = self.state.lock();
             state.latest = MemoryRegistry::new();
@@ -42,18 +42,18 @@ impl Bench for MemoryBench {
         Duration::from_secs(10)
     }
 
-    fn pass(&self, time: Duration) -> Doing<'_, ()> {
+    fn pass(&self, time: Duration) -> BoxFuture<'_, ()> {
         Box::pin(async move { self.state.lock().latest.skip(time) })
     }
 
-    fn wipe(&self) -> Doing<'_, Result<(), Skipped>> {
+    fn wipe(&self) -> BoxFuture<'_, Result<(), Skipped>> {
         Box::pin(async {
             self.state.lock().latest.restore(&MemoryRegistry::new());
             Ok(())
         })
     }
 
-    fn snapshot(&self) -> Doing<'_, Result<(), Skipped>> {
+    fn snapshot(&self) -> BoxFuture<'_, Result<(), Skipped>> {
         Box::pin(async {
             let mut state = self.state.lock();
             state.remembered = state.latest.snapshot();
@@ -61,7 +61,7 @@ impl Bench for MemoryBench {
         })
     }
 
-    fn restore(&self) -> Doing<'_, Result<(), Skipped>> {
+    fn restore(&self) -> BoxFuture<'_, Result<(), Skipped>> {
         Box::pin(async {
             let state = self.state.lock();
             state.latest.restore(&state.remembered);

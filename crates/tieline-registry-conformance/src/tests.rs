@@ -1,26 +1,26 @@
 //! The suite against registries that differ: what is wrong must be found by name, what the contract
 //! leaves open must pass.
 
-mod altered;
+mod mutant;
 
 use std::{sync::Arc, time::Duration};
 
 use tieline_registry::Registry;
 
-use self::altered::{Altered, Manner};
-use super::{Bench, Doing, MemoryBench, Report, Skipped, run};
+use self::mutant::{MutantRegistry, Mutation};
+use super::{BoxFuture, MemoryHarness, RegistryHarness, Report, Skipped, run};
 
 /// A bench that can neither wipe nor restore.
-struct Workshop {
-    inner: MemoryBench,
-    manner: Manner,
+struct FaultyHarness {
+    inner: MemoryHarness,
+    mutation: Mutation,
 }
 
-impl Bench for Workshop {
-    fn registry(&self) -> Doing<'_, Arc<dyn Registry>> {
+impl RegistryHarness for FaultyHarness {
+    fn registry(&self) -> BoxFuture<'_, Arc<dyn Registry>> {
         Box::pin(async {
             let inner = self.inner.registry().await;
-            Arc::new(Altered::new(inner, self.manner)) as Arc<dyn Registry>
+            Arc::new(MutantRegistry::new(inner, self.mutation)) as Arc<dyn Registry>
         })
     }
 
@@ -28,26 +28,26 @@ impl Bench for Workshop {
         self.inner.lease()
     }
 
-    fn pass(&self, time: Duration) -> Doing<'_, ()> {
+    fn pass(&self, time: Duration) -> BoxFuture<'_, ()> {
         self.inner.pass(time)
     }
 
-    fn wipe(&self) -> Doing<'_, Result<(), Skipped>> {
+    fn wipe(&self) -> BoxFuture<'_, Result<(), Skipped>> {
         self.inner.wipe()
     }
 }
 
-fn play_all(manner: Manner) -> Report {
-    let inner = MemoryBench::new();
+fn play_all(mutation: Mutation) -> Report {
+    let inner = MemoryHarness::new();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .expect("a runtime without drivers");
-    runtime.block_on(run(&Workshop { inner, manner }))
+    runtime.block_on(run(&FaultyHarness { inner, mutation }))
 }
 
 #[test]
 fn a_right_registry_passes_and_what_its_bench_lacks_is_named() {
-    let report = play_all(Manner::AsItIs);
+    let report = play_all(Mutation::AsItIs);
     assert_eq!(report.failed(), [""; 0], "{report}");
     assert_eq!(
         report.skipped(),
@@ -62,31 +62,31 @@ fn a_right_registry_passes_and_what_its_bench_lacks_is_named() {
 
 #[test]
 fn a_registry_whose_entries_go_with_their_lease_passes() {
-    let report = play_all(Manner::EntriesGoWithTheLease);
+    let report = play_all(Mutation::EntriesGoWithTheLease);
     assert_eq!(report.failed(), [""; 0], "{report}");
 }
 
 #[test]
 fn every_fault_is_found_by_name() {
     let found_by = [
-        (Manner::IgnoresStamps, "older_claim_executes_last"),
-        (Manner::IgnoresStamps, "retry_beats_newer"),
-        (Manner::IgnoresStamps, "the_later_stamp_wins"),
-        (Manner::ReleasesAll, "a_release_spares_the_newer"),
-        (Manner::ReleasesAll, "wipe_restarts_generations"),
-        (Manner::ReapsTheLiving, "reaper_meets_beat"),
-        (Manner::ReapsTheLiving, "reaping_stops_at_a_renewed_lease"),
-        (Manner::NeverBusy, "twin_ping_pong"),
-        (Manner::NeverBusy, "late_join"),
-        (Manner::ForgetsNothing, "grant_lost_then_disconnect"),
-        (Manner::ForgetsNothing, "nothing_is_left"),
-        (Manner::DropsAVerdict, "large_batches_are_one_call"),
+        (Mutation::IgnoresStamps, "older_claim_executes_last"),
+        (Mutation::IgnoresStamps, "retry_beats_newer"),
+        (Mutation::IgnoresStamps, "the_later_stamp_wins"),
+        (Mutation::ReleasesAll, "a_release_spares_the_newer"),
+        (Mutation::ReleasesAll, "wipe_restarts_generations"),
+        (Mutation::ReapsTheLiving, "reaper_meets_beat"),
+        (Mutation::ReapsTheLiving, "reaping_stops_at_a_renewed_lease"),
+        (Mutation::NeverBusy, "twin_ping_pong"),
+        (Mutation::NeverBusy, "late_join"),
+        (Mutation::ForgetsNothing, "grant_lost_then_disconnect"),
+        (Mutation::ForgetsNothing, "nothing_is_left"),
+        (Mutation::DropsAVerdict, "large_batches_are_one_call"),
     ];
-    for (manner, scenario) in found_by {
-        let failed = play_all(manner).failed();
+    for (mutation, scenario) in found_by {
+        let failed = play_all(mutation).failed();
         assert!(
             failed.contains(&scenario),
-            "{manner:?} is not found by {scenario}: {failed:?}"
+            "{mutation:?} is not found by {scenario}: {failed:?}"
         );
     }
 }
@@ -95,12 +95,12 @@ fn every_fault_is_found_by_name() {
 fn a_failure_names_the_invariant() {
     let named = [
         // Claims that always win chase each other.
-        (Manner::IgnoresStamps, "older_claim_executes_last", "I5"),
-        (Manner::ForgetsNothing, "grant_lost_then_disconnect", "I2"),
-        (Manner::ReapsTheLiving, "reaper_meets_beat", "I3"),
+        (Mutation::IgnoresStamps, "older_claim_executes_last", "I5"),
+        (Mutation::ForgetsNothing, "grant_lost_then_disconnect", "I2"),
+        (Mutation::ReapsTheLiving, "reaper_meets_beat", "I3"),
     ];
-    for (manner, scenario, invariant) in named {
-        let report = play_all(manner);
+    for (mutation, scenario, invariant) in named {
+        let report = play_all(mutation);
         let outcome = report.outcomes().find(|(name, _)| *name == scenario);
         let (_, outcome) = outcome.expect("it was played");
         assert!(format!("{outcome:?}").contains(invariant), "{outcome:?}");

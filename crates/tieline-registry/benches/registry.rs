@@ -19,8 +19,8 @@ use criterion::{
     BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime,
 };
 use tieline_registry::{
-    Candidate, Claim, ClaimKind, Claimed, ClientId, Cursor, Join, Registry, Release, Released,
-    Session, Stamp,
+    Claim, ClaimKind, ClaimOutcomes, ClientId, Cursor, JoinOutcome, JoinRequest, NodeSession,
+    Registry, Release, ReleaseOutcome, Stamp,
 };
 use tokio::runtime::Runtime;
 use uuid::Uuid;
@@ -72,13 +72,13 @@ impl Drop for Server {
 /// A node that has joined, and the stamps that it gives.
 struct Node {
     registry: Arc<dyn Registry>,
-    session: Session,
+    session: NodeSession,
     stamp: u64,
 }
 
 impl Node {
     async fn join(registry: Arc<dyn Registry>) -> Self {
-        let candidate = Candidate {
+        let request = JoinRequest {
             address: "127.0.0.1:7000".into(),
             process: Uuid::now_v7(),
             replace: None,
@@ -86,7 +86,7 @@ impl Node {
             now: Stamp(1),
             lease: Duration::from_hours(1),
         };
-        let Join::Joined(session, _) = registry.join(&candidate).await.unwrap() else {
+        let JoinOutcome::Joined(session, _) = registry.join(&request).await.unwrap() else {
             panic!("the server is ours alone");
         };
         Self {
@@ -110,17 +110,17 @@ impl Node {
 
     async fn claim(&self, claims: &[Claim]) {
         let claimed = self.registry.claim(&self.session, claims).await.unwrap();
-        assert!(matches!(claimed, Claimed::Verdicts(_)));
+        assert!(matches!(claimed, ClaimOutcomes::Verdicts(_)));
     }
 
     async fn release(&self, claims: &[Claim]) {
         let give_back = |claim: &Claim| Release {
             id: claim.id.clone(),
-            upto: claim.stamp,
+            up_to: claim.stamp,
         };
         let releases: Vec<_> = claims.iter().map(give_back).collect();
         let answer = self.registry.release(&self.session, &releases).await;
-        assert_eq!(answer.unwrap(), Released::Done);
+        assert_eq!(answer.unwrap(), ReleaseOutcome::Done);
     }
 }
 
@@ -163,10 +163,10 @@ fn redis(criterion: &mut Criterion) {
 fn alone(group: &mut BenchmarkGroup<'_, WallTime>, runtime: &Runtime, node: &Node) {
     let (registry, session) = (&node.registry, &node.session);
     group.bench_function("beat", |bencher| {
-        bencher.iter(|| runtime.block_on(registry.beat(session, Stamp(1))).unwrap());
+        bencher.iter(|| runtime.block_on(registry.renew(session, Stamp(1))).unwrap());
     });
     group.bench_function("members", |bencher| {
-        bencher.iter(|| runtime.block_on(registry.members()).unwrap());
+        bencher.iter(|| runtime.block_on(registry.nodes()).unwrap());
     });
     for (name, id) in [("locate", "standing-7"), ("locate_nobody", "nobody")] {
         group.bench_function(name, |bencher| {
@@ -177,7 +177,7 @@ fn alone(group: &mut BenchmarkGroup<'_, WallTime>, runtime: &Runtime, node: &Nod
     group.bench_function("held_page", |bencher| {
         bencher.iter(|| {
             runtime
-                .block_on(registry.held(session, Cursor::default()))
+                .block_on(registry.ids_of(session, Cursor::default()))
                 .unwrap()
         });
     });

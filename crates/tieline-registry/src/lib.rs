@@ -49,9 +49,9 @@
 //! | noun | is |
 //! |---|---|
 //! | [`Registry`] | the contract between nodes and registry |
-//! | [`Candidate`], [`Session`], [`Tenure`] | a process that takes an address, and holds it by a lease |
+//! | [`JoinRequest`], [`NodeSession`], [`LeaseInfo`] | a process that takes an address, and holds it by a lease |
 //! | [`Claim`], [`Release`], [`Stamp`] | an id that a node takes or gives back, ordered by the arrival of its connection |
-//! | [`Entry`], [`Member`], [`Expired`] | what the registry knows of an id and of a node |
+//! | [`Entry`], [`NodeInfo`], [`ExpiredNode`] | what the registry knows of an id and of a node |
 //! | [`Cursor`], [`Page`] | a walk over many ids |
 //! | [`ClientId`] | the application's name for a connection |
 //! | [`claim_table`] | the node's side of the protocol, as a pure state machine |
@@ -85,12 +85,13 @@ pub use self::etcd::{EtcdOptions, EtcdRegistry};
 pub use self::redis::{RedisOptions, RedisRegistry};
 pub use self::{
     connect::{RegistryTls, connect, connect_with},
-    contract::{Answer, Registry},
+    contract::{Registry, RegistryFuture},
     error::RegistryError,
     id::{ClientId, MAX_NAME, NameError},
     memory::MemoryRegistry,
     types::{
-        Beat, Candidate, Claim, ClaimKind, Claimed, Cursor, Entry, Expired, Join, Member, Owner,
-        Page, Release, Released, Session, Stamp, Tenure, Verdict,
+        Claim, ClaimKind, ClaimOutcomes, Cursor, Entry, ExpiredNode, JoinOutcome, JoinRequest,
+        LeaseInfo, NodeInfo, NodeSession, Owner, Page, Release, ReleaseOutcome, Renewal, Stamp,
+        Verdict,
     },
 };

@@ -12,12 +12,12 @@ use tokio::time::Instant;
 
 use self::data::Data;
 use crate::{
-    contract::{Answer, Registry},
+    contract::{Registry, RegistryFuture},
     error::RegistryError,
     id::ClientId,
     types::{
-        Beat, Candidate, Claim, Claimed, Cursor, Entry, Expired, Join, Member, Page, Release,
-        Released, Session, Stamp,
+        Claim, ClaimOutcomes, Cursor, Entry, ExpiredNode, JoinOutcome, JoinRequest, NodeInfo,
+        NodeSession, Page, Release, ReleaseOutcome, Renewal, Stamp,
     },
 };
 
@@ -91,59 +91,67 @@ impl MemoryRegistry {
 
 // Every future acts when it is first polled: one that is dropped before has asked nothing.
 impl Registry for MemoryRegistry {
-    fn join<'a>(&'a self, candidate: &'a Candidate) -> Answer<'a, Join> {
-        Box::pin(async { Ok(self.with(|data, now| data.join(candidate, now))) })
+    fn join<'a>(&'a self, request: &'a JoinRequest) -> RegistryFuture<'a, JoinOutcome> {
+        Box::pin(async { Ok(self.with(|data, now| data.join(request, now))) })
     }
 
-    fn beat<'a>(&'a self, session: &'a Session, clock: Stamp) -> Answer<'a, Beat> {
-        Box::pin(async move { Ok(self.with(|data, now| data.beat(session, clock, now))) })
+    fn renew<'a>(&'a self, session: &'a NodeSession, clock: Stamp) -> RegistryFuture<'a, Renewal> {
+        Box::pin(async move { Ok(self.with(|data, now| data.renew(session, clock, now))) })
     }
 
-    fn leave<'a>(&'a self, session: &'a Session) -> Answer<'a, ()> {
+    fn leave<'a>(&'a self, session: &'a NodeSession) -> RegistryFuture<'a, ()> {
         Box::pin(async {
             self.with(|data, _| data.leave(session));
             Ok(())
         })
     }
 
-    fn members(&self) -> Answer<'_, Vec<Member>> {
-        Box::pin(async { Ok(self.with(|data, now| data.members(now))) })
+    fn nodes(&self) -> RegistryFuture<'_, Vec<NodeInfo>> {
+        Box::pin(async { Ok(self.with(|data, now| data.nodes(now))) })
     }
 
-    fn claim<'a>(&'a self, session: &'a Session, claims: &'a [Claim]) -> Answer<'a, Claimed> {
+    fn claim<'a>(
+        &'a self,
+        session: &'a NodeSession,
+        claims: &'a [Claim],
+    ) -> RegistryFuture<'a, ClaimOutcomes> {
         Box::pin(async { Ok(self.with(|data, now| data.claim(session, claims, now))) })
     }
 
     fn release<'a>(
         &'a self,
-        session: &'a Session,
+        session: &'a NodeSession,
         releases: &'a [Release],
-    ) -> Answer<'a, Released> {
+    ) -> RegistryFuture<'a, ReleaseOutcome> {
         Box::pin(async { Ok(self.with(|data, now| data.release(session, releases, now))) })
     }
 
-    fn locate<'a>(&'a self, id: &'a str, _fresh: bool) -> Answer<'a, Option<Entry>> {
+    fn locate<'a>(&'a self, id: &'a str, _fresh: bool) -> RegistryFuture<'a, Option<Entry>> {
         Box::pin(async move { Ok(self.with(|data, now| data.locate(id, now))) })
     }
 
-    fn held<'a>(&'a self, session: &'a Session, from: Cursor) -> Answer<'a, Page<ClientId>> {
+    fn ids_of<'a>(
+        &'a self,
+        session: &'a NodeSession,
+        from: Cursor,
+    ) -> RegistryFuture<'a, Page<ClientId>> {
         Box::pin(async move {
             let after = after(&from)?;
-            let items = self.with(|data, _| data.held(&session.address, after, PAGE));
+            let items = self.with(|data, _| data.ids_of(&session.address, after, PAGE));
             let next = next(items.last(), items.len());
             Ok(Page { items, next })
         })
     }
 
-    fn expired(&self) -> Answer<'_, Vec<Expired>> {
+    fn expired(&self) -> RegistryFuture<'_, Vec<ExpiredNode>> {
         Box::pin(async { Ok(self.with(|data, now| data.expired(now))) })
     }
 
-    fn reap<'a>(&'a self, expired: &'a Expired, most: usize) -> Answer<'a, bool> {
+    fn reap<'a>(&'a self, expired: &'a ExpiredNode, most: usize) -> RegistryFuture<'a, bool> {
         Box::pin(async move { Ok(self.with(|data, now| data.reap(expired, most, now))) })
     }
 
-    fn set<'a>(&'a self, id: &'a str, address: &'a str) -> Answer<'a, ()> {
+    fn set<'a>(&'a self, id: &'a str, address: &'a str) -> RegistryFuture<'a, ()> {
         Box::pin(async move {
             let id = ClientId::new(id).map_err(|error| RegistryError::new("set an id", error))?;
             self.with(|data, _| data.set(id, address.into()));
@@ -151,21 +159,21 @@ impl Registry for MemoryRegistry {
         })
     }
 
-    fn delete<'a>(&'a self, id: &'a str) -> Answer<'a, ()> {
+    fn delete<'a>(&'a self, id: &'a str) -> RegistryFuture<'a, ()> {
         Box::pin(async move {
             self.with(|data, _| data.delete(id));
             Ok(())
         })
     }
 
-    fn clear<'a>(&'a self, address: &'a str) -> Answer<'a, u64> {
-        Box::pin(async move { Ok(self.with(|data, _| data.clear(address))) })
+    fn delete_node<'a>(&'a self, address: &'a str) -> RegistryFuture<'a, u64> {
+        Box::pin(async move { Ok(self.with(|data, _| data.delete_node(address))) })
     }
 
-    fn all(&self, from: Cursor) -> Answer<'_, Page<(ClientId, Arc<str>)>> {
+    fn scan(&self, from: Cursor) -> RegistryFuture<'_, Page<(ClientId, Arc<str>)>> {
         Box::pin(async move {
             let after = after(&from)?;
-            let items = self.with(|data, _| data.all(after, PAGE));
+            let items = self.with(|data, _| data.scan(after, PAGE));
             let next = next(items.last().map(|(id, _)| id), items.len());
             Ok(Page { items, next })
         })

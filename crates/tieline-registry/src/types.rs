@@ -18,7 +18,7 @@ impl fmt::Display for Stamp {
 
 /// A process that wants an address.
 #[derive(Debug, Clone)]
-pub struct Candidate {
+pub struct JoinRequest {
     /// Where peers reach it: `host:port`.
     pub address: Arc<str>,
     /// The process, so that a restart is told from a twin.
@@ -26,7 +26,7 @@ pub struct Candidate {
     /// A process that is known to be gone, whose address may be taken though its lease lives.
     pub replace: Option<Uuid>,
     /// Its session until now, if it had one.
-    pub previous: Option<Session>,
+    pub previous: Option<NodeSession>,
     /// The caller's cluster clock.
     pub now: Stamp,
     /// How long the lease lives without a beat.
@@ -36,7 +36,7 @@ pub struct Candidate {
 /// A process that holds its address. What `lease` and `fence` mean is the registry's business; two
 /// sessions are the same only if all parts are.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Session {
+pub struct NodeSession {
     /// Where peers reach it.
     pub address: Arc<str>,
     /// The process.
@@ -51,27 +51,27 @@ pub struct Session {
 
 /// What became of a join.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Join {
+pub enum JoinOutcome {
     /// The address is the process's.
-    Joined(Session, Tenure),
+    Joined(NodeSession, LeaseInfo),
     /// Another process holds the address, and its lease lives.
     Busy(Uuid),
 }
 
 /// What became of a beat.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Beat {
+pub enum Renewal {
     /// The lease is renewed.
-    Renewed(Tenure),
+    Renewed(LeaseInfo),
     /// The lease had run out and is renewed: entries may have been removed.
-    Revived(Tenure),
+    Revived(LeaseInfo),
     /// The address is not the process's any more.
     Lost,
 }
 
 /// What a node learns of its place with each join and beat, at no further cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Tenure {
+pub struct LeaseInfo {
     /// The cluster's clock; zero where the registry keeps none.
     pub clock: Stamp,
     /// Entries under this node's address, where the registry can tell at once: another number than
@@ -84,7 +84,7 @@ pub struct Tenure {
 
 /// A node, as the registry knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Member {
+pub struct NodeInfo {
     /// Where peers reach it.
     pub address: Arc<str>,
     /// The process that holds the address.
@@ -118,7 +118,7 @@ pub enum ClaimKind {
 
 /// What became of claims.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Claimed {
+pub enum ClaimOutcomes {
     /// One verdict for each claim, in order.
     Verdicts(Vec<Verdict>),
     /// The session is lost, or its lease has run out; nothing was written.
@@ -146,12 +146,12 @@ pub struct Release {
     /// The client.
     pub id: ClientId,
     /// Entries of later connections stay.
-    pub upto: Stamp,
+    pub up_to: Stamp,
 }
 
 /// What became of releases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Released {
+pub enum ReleaseOutcome {
     /// None of them stands any more.
     Done,
     /// The session is lost, or its lease has run out; nothing was deleted.
@@ -183,7 +183,7 @@ pub enum Owner {
 
 /// A node whose lease has run out.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Expired {
+pub struct ExpiredNode {
     /// Where it was.
     pub address: Arc<str>,
     /// The registry's mark of the lease that ran out; a renewal changes it.

@@ -97,8 +97,6 @@ pub mod axum;
 #[cfg(feature = "bench")]
 #[doc(hidden)]
 pub mod bench;
-#[cfg(feature = "cluster")]
-mod claims;
 mod close;
 #[cfg(feature = "cluster")]
 mod cluster;
@@ -113,6 +111,8 @@ mod listener;
 mod node;
 mod readme;
 mod receipt;
+#[cfg(feature = "cluster")]
+mod registrar;
 #[cfg(feature = "cluster")]
 pub mod registry;
 mod upgrade;

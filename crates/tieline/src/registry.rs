@@ -19,9 +19,10 @@
 //! ```
 
 pub use tieline_registry::{
-    Answer, Beat, Candidate, Claim, ClaimKind, Claimed, Cursor, Entry, Expired, Join, Member,
-    MemoryRegistry, Owner, Page, Registry, RegistryError, RegistryTls, Release, Released, Session,
-    Stamp, Tenure, Verdict, connect, connect_with,
+    Claim, ClaimKind, ClaimOutcomes, Cursor, Entry, ExpiredNode, JoinOutcome, JoinRequest,
+    LeaseInfo, MemoryRegistry, NodeInfo, NodeSession, Owner, Page, Registry, RegistryError,
+    RegistryFuture, RegistryTls, Release, ReleaseOutcome, Renewal, Stamp, Verdict, connect,
+    connect_with,
 };
 #[cfg(feature = "etcd")]
 pub use tieline_registry::{EtcdOptions, EtcdRegistry};

@@ -1,11 +1,11 @@
 //! Many ids at once: batches, walks, the reaper, and the layout that other programs share.
 
 use tieline_registry::{
-    Beat, Claim, ClaimKind, ClientId, Expired, Released, Session, Stamp, Verdict,
+    Claim, ClaimKind, ClientId, ExpiredNode, NodeSession, ReleaseOutcome, Renewal, Stamp, Verdict,
 };
 
-use super::{A, B, Desk, FOREIGN, claim, granted, id, release};
-use crate::{Bench, Played, world::done};
+use super::{A, B, FOREIGN, Fixture, claim, granted, id, release};
+use crate::{Played, RegistryHarness, simulation::done};
 
 /// More than what any registry asks for in one piece.
 const MANY: usize = 1_300;
@@ -14,84 +14,86 @@ fn names(prefix: &str, count: usize) -> Vec<ClientId> {
     (0..count).map(|n| id(&format!("{prefix}{n:05}"))).collect()
 }
 
-async fn take_all(desk: &Desk, session: &Session, ids: &[ClientId]) {
+async fn take_all(fixture: &Fixture, session: &NodeSession, ids: &[ClientId]) {
     let claims: Vec<_> = ids
         .iter()
         .map(|id| claim(id, 20, ClaimKind::Fresh))
         .collect();
-    let verdicts = desk.claim_all(session, &claims).await;
+    let verdicts = fixture.claim_all(session, &claims).await;
     assert!(
         verdicts.iter().all(|verdict| *verdict == granted()),
         "all are free"
     );
 }
 
-async fn release_all(desk: &Desk, session: &Session, ids: &[ClientId]) {
+async fn release_all(fixture: &Fixture, session: &NodeSession, ids: &[ClientId]) {
     let releases: Vec<_> = ids.iter().map(|id| release(id, 99)).collect();
-    let outcome = done(desk.registry.release(session, &releases).await);
-    assert_eq!(outcome, Released::Done);
+    let outcome = done(fixture.registry.release(session, &releases).await);
+    assert_eq!(outcome, ReleaseOutcome::Done);
 }
 
 /// What the ancestor of this library does with its layout.
-pub(in super::super) async fn set_get_delete(bench: &dyn Bench) -> Played {
-    let desk = Desk::open(bench).await;
-    let get = async |name| done(desk.registry.get(name).await);
+pub(in super::super) async fn set_get_delete(harness: &dyn RegistryHarness) -> Played {
+    let fixture = Fixture::open(harness).await;
+    let get = async |name| done(fixture.registry.get(name).await);
     assert_eq!(get("x").await, None);
-    done(desk.registry.set("x", "one:1").await);
+    done(fixture.registry.set("x", "one:1").await);
     assert_eq!(get("x").await.as_deref(), Some("one:1"));
-    done(desk.registry.set("x", "two:2").await);
+    done(fixture.registry.set("x", "two:2").await);
     assert_eq!(
         get("x").await.as_deref(),
         Some("two:2"),
         "the last one wins"
     );
-    done(desk.registry.delete("y").await);
-    done(desk.registry.delete("x").await);
+    done(fixture.registry.delete("y").await);
+    done(fixture.registry.delete("x").await);
     assert_eq!(get("x").await, None);
-    done(desk.registry.delete("x").await);
+    done(fixture.registry.delete("x").await);
 
-    let a = desk.join(A).await;
-    desk.take(&a, "z", 10).await;
+    let a = fixture.join(A).await;
+    fixture.take(&a, "z", 10).await;
     assert_eq!(get("z").await.as_deref(), Some(A));
     Ok(())
 }
 
-pub(in super::super) async fn clear_spares_other_addresses(bench: &dyn Bench) -> Played {
-    let desk = Desk::open(bench).await;
-    let (a, b) = (desk.join(A).await, desk.join(B).await);
-    take_all(&desk, &a, &names("a", 700)).await;
-    take_all(&desk, &b, &names("b", 3)).await;
+pub(in super::super) async fn clear_spares_other_addresses(
+    harness: &dyn RegistryHarness,
+) -> Played {
+    let fixture = Fixture::open(harness).await;
+    let (a, b) = (fixture.join(A).await, fixture.join(B).await);
+    take_all(&fixture, &a, &names("a", 700)).await;
+    take_all(&fixture, &b, &names("b", 3)).await;
     for n in 0..5 {
-        done(desk.registry.set(&format!("foreign a {n}"), A).await);
-        done(desk.registry.set(&format!("foreign {n}"), FOREIGN).await);
+        done(fixture.registry.set(&format!("foreign a {n}"), A).await);
+        done(fixture.registry.set(&format!("foreign {n}"), FOREIGN).await);
     }
-    assert_eq!(done(desk.registry.clear(A).await), 705);
-    assert_eq!(done(desk.registry.clear(A).await), 0);
-    assert_eq!(desk.locate("a00000").await, None);
-    assert!(desk.held(&a).await.is_empty());
-    desk.assert_at("b00000", B, 20).await;
-    let all = desk.everything().await;
+    assert_eq!(done(fixture.registry.delete_node(A).await), 705);
+    assert_eq!(done(fixture.registry.delete_node(A).await), 0);
+    assert_eq!(fixture.locate("a00000").await, None);
+    assert!(fixture.ids_of(&a).await.is_empty());
+    fixture.assert_at("b00000", B, 20).await;
+    let all = fixture.everything().await;
     assert_eq!(all.len(), 8);
     assert!(all.values().all(|address| **address != *A));
-    assert_eq!(done(desk.registry.clear(FOREIGN).await), 5);
-    assert_eq!(desk.everything().await.len(), 3);
-    desk.take(&a, "a00000", 30).await;
+    assert_eq!(done(fixture.registry.delete_node(FOREIGN).await), 5);
+    assert_eq!(fixture.everything().await.len(), 3);
+    fixture.take(&a, "a00000", 30).await;
     Ok(())
 }
 
 /// One call, one verdict for each, in order.
-pub(in super::super) async fn large_batches_are_one_call(bench: &dyn Bench) -> Played {
-    let desk = Desk::open(bench).await;
-    let (a, b) = (desk.join(A).await, desk.join(B).await);
+pub(in super::super) async fn large_batches_are_one_call(harness: &dyn RegistryHarness) -> Played {
+    let fixture = Fixture::open(harness).await;
+    let (a, b) = (fixture.join(A).await, fixture.join(B).await);
     let ids = names("", MANY);
-    take_all(&desk, &a, &ids).await;
+    take_all(&fixture, &a, &ids).await;
     let stamp = |n: usize| if n.is_multiple_of(3) { 10 } else { 30 };
     let claims: Vec<Claim> = ids
         .iter()
         .enumerate()
         .map(|(n, id)| claim(id, stamp(n), ClaimKind::Fresh))
         .collect();
-    for (n, verdict) in desk.claim_all(&b, &claims).await.into_iter().enumerate() {
+    for (n, verdict) in fixture.claim_all(&b, &claims).await.into_iter().enumerate() {
         match verdict {
             Verdict::Granted { displaced } => {
                 assert!(!n.is_multiple_of(3), "{n} is older");
@@ -104,47 +106,52 @@ pub(in super::super) async fn large_batches_are_one_call(bench: &dyn Bench) -> P
         }
     }
     let thirds = MANY.div_ceil(3);
-    assert_eq!(desk.held(&a).await.len(), thirds);
-    assert_eq!(desk.held(&b).await.len(), MANY - thirds);
-    release_all(&desk, &a, &ids).await;
-    assert!(desk.held(&a).await.is_empty());
+    assert_eq!(fixture.ids_of(&a).await.len(), thirds);
+    assert_eq!(fixture.ids_of(&b).await.len(), MANY - thirds);
+    release_all(&fixture, &a, &ids).await;
+    assert!(fixture.ids_of(&a).await.is_empty());
     assert_eq!(
-        desk.held(&b).await.len(),
+        fixture.ids_of(&b).await.len(),
         MANY - thirds,
         "those were not A's"
     );
-    release_all(&desk, &b, &ids).await;
-    assert!(desk.everything().await.is_empty());
-    let none = desk.claim_all(&a, &[]).await;
+    release_all(&fixture, &b, &ids).await;
+    assert!(fixture.everything().await.is_empty());
+    let none = fixture.claim_all(&a, &[]).await;
     assert_eq!(none, []);
-    release_all(&desk, &a, &[]).await;
+    release_all(&fixture, &a, &[]).await;
     Ok(())
 }
 
 /// While ids come and go, one that stands all the time is seen.
-pub(in super::super) async fn a_walk_shows_all(bench: &dyn Bench) -> Played {
-    let desk = Desk::open(bench).await;
-    let (a, b) = (desk.join(A).await, desk.join(B).await);
+pub(in super::super) async fn a_walk_shows_all(harness: &dyn RegistryHarness) -> Played {
+    let fixture = Fixture::open(harness).await;
+    let (a, b) = (fixture.join(A).await, fixture.join(B).await);
     let (of_a, of_b) = (names("a", MANY), names("b", MANY));
-    take_all(&desk, &a, &of_a).await;
-    take_all(&desk, &b, &of_b).await;
-    let all = desk.everything().await;
+    take_all(&fixture, &a, &of_a).await;
+    take_all(&fixture, &b, &of_b).await;
+    let all = fixture.everything().await;
     assert!(all.keys().eq(of_a.iter().chain(&of_b)), "every id");
     assert!(of_a.iter().all(|id| *all[id] == *A) && of_b.iter().all(|id| *all[id] == *B));
 
     let (leaving, staying) = of_a.split_at(MANY / 2);
     let coming = names("c", MANY);
-    let first = done(desk.registry.all(tieline_registry::Cursor::default()).await);
+    let first = done(
+        fixture
+            .registry
+            .scan(tieline_registry::Cursor::default())
+            .await,
+    );
     let mut seen: std::collections::BTreeSet<_> =
         first.items.into_iter().map(|(id, _)| id).collect();
     let mut from = first.next;
     let mut moves = leaving.chunks(100).zip(coming.chunks(100));
     while let Some(cursor) = from {
         if let Some((leave, come)) = moves.next() {
-            release_all(&desk, &a, leave).await;
-            take_all(&desk, &a, come).await;
+            release_all(&fixture, &a, leave).await;
+            take_all(&fixture, &a, come).await;
         }
-        let page = done(desk.registry.all(cursor).await);
+        let page = done(fixture.registry.scan(cursor).await);
         seen.extend(page.items.into_iter().map(|(id, _)| id));
         from = page.next;
     }
@@ -161,24 +168,24 @@ pub(in super::super) async fn a_walk_shows_all(bench: &dyn Bench) -> Played {
     Ok(())
 }
 
-pub(in super::super) async fn held_shows_an_address(bench: &dyn Bench) -> Played {
-    let desk = Desk::open(bench).await;
-    let (a, b) = (desk.join(A).await, desk.join(B).await);
-    assert!(desk.held(&a).await.is_empty());
+pub(in super::super) async fn held_shows_an_address(harness: &dyn RegistryHarness) -> Played {
+    let fixture = Fixture::open(harness).await;
+    let (a, b) = (fixture.join(A).await, fixture.join(B).await);
+    assert!(fixture.ids_of(&a).await.is_empty());
     let (of_a, of_b) = (names("a", MANY), names("b", 7));
-    take_all(&desk, &a, &of_a).await;
-    take_all(&desk, &b, &of_b).await;
-    assert!(desk.held(&a).await == of_a);
-    assert_eq!(desk.held(&b).await, of_b);
-    desk.take(&b, "a00000", 30).await;
-    assert!(desk.held(&a).await == of_a[1..]);
-    assert_eq!(desk.held(&b).await.len(), 8);
+    take_all(&fixture, &a, &of_a).await;
+    take_all(&fixture, &b, &of_b).await;
+    assert!(fixture.ids_of(&a).await == of_a);
+    assert_eq!(fixture.ids_of(&b).await, of_b);
+    fixture.take(&b, "a00000", 30).await;
+    assert!(fixture.ids_of(&a).await == of_a[1..]);
+    assert_eq!(fixture.ids_of(&b).await.len(), 8);
     Ok(())
 }
 
 /// The node of a lease that ran out, where the registry leaves it to a reaper.
-async fn expired(desk: &Desk, address: &str) -> Option<Expired> {
-    let expired = done(desk.registry.expired().await);
+async fn expired(fixture: &Fixture, address: &str) -> Option<ExpiredNode> {
+    let expired = done(fixture.registry.expired().await);
     let addresses: Vec<_> = expired.iter().map(|expired| &*expired.address).collect();
     assert!(
         addresses.is_empty() || addresses == [address],
@@ -188,87 +195,95 @@ async fn expired(desk: &Desk, address: &str) -> Option<Expired> {
 }
 
 /// Where the registry does it by itself, all is gone with the lease.
-pub(in super::super) async fn reaping_goes_in_chunks(bench: &dyn Bench) -> Played {
-    let desk = Desk::open(bench).await;
-    let a = desk.join_for(A, bench.lease()).await;
-    let b = desk.join(B).await;
+pub(in super::super) async fn reaping_goes_in_chunks(harness: &dyn RegistryHarness) -> Played {
+    let fixture = Fixture::open(harness).await;
+    let a = fixture.join_for(A, harness.lease()).await;
+    let b = fixture.join(B).await;
     let ids = names("", 25);
-    take_all(&desk, &a, &ids).await;
-    desk.take(&b, "00000", 30).await;
-    done(desk.registry.set("00001", FOREIGN).await);
-    assert_eq!(expired(&desk, A).await, None, "both leases live");
-    bench.pass(bench.expiry()).await;
-    if let Some(expired) = expired(&desk, A).await {
-        let left = done(desk.registry.members().await);
+    take_all(&fixture, &a, &ids).await;
+    fixture.take(&b, "00000", 30).await;
+    done(fixture.registry.set("00001", FOREIGN).await);
+    assert_eq!(expired(&fixture, A).await, None, "both leases live");
+    harness.pass(harness.expiry()).await;
+    if let Some(expired) = expired(&fixture, A).await {
+        let left = done(fixture.registry.nodes().await);
         assert_eq!(left.iter().filter(|member| !member.leased).count(), 1);
-        assert!(done(desk.registry.reap(&expired, 10).await), "14 are left");
-        assert_eq!(desk.held(&a).await.len(), 14);
-        while done(desk.registry.reap(&expired, 10).await) {}
         assert!(
-            !done(desk.registry.reap(&expired, 10).await),
+            done(fixture.registry.reap(&expired, 10).await),
+            "14 are left"
+        );
+        assert_eq!(fixture.ids_of(&a).await.len(), 14);
+        while done(fixture.registry.reap(&expired, 10).await) {}
+        assert!(
+            !done(fixture.registry.reap(&expired, 10).await),
             "nothing is left"
         );
     }
-    assert!(desk.held(&a).await.is_empty());
-    let all = desk.everything().await;
+    assert!(fixture.ids_of(&a).await.is_empty());
+    let all = fixture.everything().await;
     assert_eq!(
         all.len(),
         2,
         "what B and the foreign node have stays: {all:?}"
     );
-    desk.assert_at("00000", B, 30).await;
-    let members = done(desk.registry.members().await);
+    fixture.assert_at("00000", B, 30).await;
+    let members = done(fixture.registry.nodes().await);
     assert_eq!(members.len(), 1);
     Ok(())
 }
 
 /// What was seen to have run out may live again, or have run out again: another mark.
-pub(in super::super) async fn reaping_stops_at_a_renewed_lease(bench: &dyn Bench) -> Played {
-    let desk = Desk::open(bench).await;
-    let a = desk.join_for(A, bench.lease()).await;
-    take_all(&desk, &a, &names("", 5)).await;
-    bench.pass(bench.expiry()).await;
-    let Some(seen) = expired(&desk, A).await else {
+pub(in super::super) async fn reaping_stops_at_a_renewed_lease(
+    harness: &dyn RegistryHarness,
+) -> Played {
+    let fixture = Fixture::open(harness).await;
+    let a = fixture.join_for(A, harness.lease()).await;
+    take_all(&fixture, &a, &names("", 5)).await;
+    harness.pass(harness.expiry()).await;
+    let Some(seen) = expired(&fixture, A).await else {
         return Ok(());
     };
-    let beat = done(desk.registry.beat(&a, Stamp(1)).await);
-    assert!(matches!(beat, Beat::Revived(_)), "{beat:?}");
-    assert!(!done(desk.registry.reap(&seen, 10).await), "it lives");
-    assert_eq!(desk.held(&a).await.len(), 5);
-    bench.pass(bench.expiry()).await;
+    let beat = done(fixture.registry.renew(&a, Stamp(1)).await);
+    assert!(matches!(beat, Renewal::Revived(_)), "{beat:?}");
+    assert!(!done(fixture.registry.reap(&seen, 10).await), "it lives");
+    assert_eq!(fixture.ids_of(&a).await.len(), 5);
+    harness.pass(harness.expiry()).await;
     assert!(
-        !done(desk.registry.reap(&seen, 10).await),
+        !done(fixture.registry.reap(&seen, 10).await),
         "it ran out again, unseen"
     );
-    assert_eq!(desk.held(&a).await.len(), 5);
-    let again = expired(&desk, A).await.expect("the lease ran out");
+    assert_eq!(fixture.ids_of(&a).await.len(), 5);
+    let again = expired(&fixture, A).await.expect("the lease ran out");
     assert_ne!(again, seen);
-    while done(desk.registry.reap(&again, 3).await) {}
-    assert!(desk.everything().await.is_empty());
-    assert_eq!(done(desk.registry.beat(&a, Stamp(1)).await), Beat::Lost);
+    while done(fixture.registry.reap(&again, 3).await) {}
+    assert!(fixture.everything().await.is_empty());
+    assert_eq!(
+        done(fixture.registry.renew(&a, Stamp(1)).await),
+        Renewal::Lost
+    );
     Ok(())
 }
 
 /// Connections that came and went leave no trace.
-pub(in super::super) async fn nothing_is_left(bench: &dyn Bench) -> Played {
-    let desk = Desk::open(bench).await;
-    let (a, b) = (desk.join(A).await, desk.join(B).await);
+pub(in super::super) async fn nothing_is_left(harness: &dyn RegistryHarness) -> Played {
+    let fixture = Fixture::open(harness).await;
+    let (a, b) = (fixture.join(A).await, fixture.join(B).await);
     for round in 0..5 {
         let ids = names(&format!("{round} "), 200);
-        take_all(&desk, &a, &ids).await;
+        take_all(&fixture, &a, &ids).await;
         let moved = ids.iter().map(|id| claim(id, 30, ClaimKind::Fresh));
-        desk.claim_all(&b, &moved.collect::<Vec<_>>()).await;
-        done(desk.registry.set(&ids[0], FOREIGN).await);
-        done(desk.registry.delete(&ids[0]).await);
-        release_all(&desk, &a, &ids).await;
-        release_all(&desk, &b, &ids).await;
+        fixture.claim_all(&b, &moved.collect::<Vec<_>>()).await;
+        done(fixture.registry.set(&ids[0], FOREIGN).await);
+        done(fixture.registry.delete(&ids[0]).await);
+        release_all(&fixture, &a, &ids).await;
+        release_all(&fixture, &b, &ids).await;
     }
-    assert!(desk.held(&a).await.is_empty());
-    assert!(desk.held(&b).await.is_empty());
-    assert!(desk.everything().await.is_empty());
-    done(desk.registry.leave(&a).await);
-    done(desk.registry.leave(&b).await);
-    assert_eq!(done(desk.registry.members().await), []);
-    assert_eq!(done(desk.registry.expired().await), []);
+    assert!(fixture.ids_of(&a).await.is_empty());
+    assert!(fixture.ids_of(&b).await.is_empty());
+    assert!(fixture.everything().await.is_empty());
+    done(fixture.registry.leave(&a).await);
+    done(fixture.registry.leave(&b).await);
+    assert_eq!(done(fixture.registry.nodes().await), []);
+    assert_eq!(done(fixture.registry.expired().await), []);
     Ok(())
 }

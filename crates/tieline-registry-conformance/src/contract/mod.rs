@@ -5,20 +5,20 @@
 
 pub(super) mod bulk;
 pub(super) mod claims;
-pub(super) mod lives;
-mod random;
+mod reference;
+pub(super) mod sessions;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tieline_registry::{
-    Candidate, Claim, ClaimKind, Claimed, ClientId, Cursor, Entry, Join, Owner, Registry, Release,
-    Released, Session, Stamp, Tenure, Verdict,
+    Claim, ClaimKind, ClaimOutcomes, ClientId, Cursor, Entry, JoinOutcome, JoinRequest, LeaseInfo,
+    NodeSession, Owner, Registry, Release, ReleaseOutcome, Stamp, Verdict,
 };
 use uuid::Uuid;
 
 use super::{
-    Bench,
-    world::{done, id},
+    RegistryHarness,
+    simulation::{done, id},
 };
 
 const A: &str = "a.test:7000";
@@ -29,52 +29,58 @@ const FOREIGN: &str = "go.test:8000";
 const STEADY: Duration = Duration::from_mins(2);
 
 /// A registry and what it is asked.
-struct Desk {
+struct Fixture {
     registry: Arc<dyn Registry>,
 }
 
-impl Desk {
-    async fn open(bench: &dyn Bench) -> Self {
+impl Fixture {
+    async fn open(harness: &dyn RegistryHarness) -> Self {
         Self {
-            registry: bench.registry().await,
+            registry: harness.registry().await,
         }
     }
 
     /// A process that joins; it must be let in.
-    async fn join(&self, address: &str) -> Session {
+    async fn join(&self, address: &str) -> NodeSession {
         self.join_for(address, STEADY).await
     }
 
-    async fn join_for(&self, address: &str, lease: Duration) -> Session {
-        let candidate = candidate(address, lease);
-        self.let_in(&candidate).await.0
+    async fn join_for(&self, address: &str, lease: Duration) -> NodeSession {
+        let request = request(address, lease);
+        self.let_in(&request).await.0
     }
 
-    async fn let_in(&self, candidate: &Candidate) -> (Session, Tenure) {
-        match done(self.registry.join(candidate).await) {
-            Join::Joined(session, tenure) => (session, tenure),
-            Join::Busy(holder) => panic!("{} is held by {holder}", candidate.address),
+    async fn let_in(&self, request: &JoinRequest) -> (NodeSession, LeaseInfo) {
+        match done(self.registry.join(request).await) {
+            JoinOutcome::Joined(session, lease_info) => (session, lease_info),
+            JoinOutcome::Busy(holder) => panic!("{} is held by {holder}", request.address),
         }
     }
 
-    async fn claim_all(&self, session: &Session, claims: &[Claim]) -> Vec<Verdict> {
+    async fn claim_all(&self, session: &NodeSession, claims: &[Claim]) -> Vec<Verdict> {
         match done(self.registry.claim(session, claims).await) {
-            Claimed::Verdicts(verdicts) => {
+            ClaimOutcomes::Verdicts(verdicts) => {
                 assert_eq!(verdicts.len(), claims.len(), "one verdict for each claim");
                 verdicts
             }
-            Claimed::Lost => panic!("the session of {} is lost", session.address),
+            ClaimOutcomes::Lost => panic!("the session of {} is lost", session.address),
         }
     }
 
-    async fn claim(&self, session: &Session, name: &str, stamp: u64, kind: ClaimKind) -> Verdict {
+    async fn claim(
+        &self,
+        session: &NodeSession,
+        name: &str,
+        stamp: u64,
+        kind: ClaimKind,
+    ) -> Verdict {
         let claim = claim(name, stamp, kind);
         let mut verdicts = self.claim_all(session, &[claim]).await;
         verdicts.remove(0)
     }
 
     /// A fresh claim, which must be granted.
-    async fn take(&self, session: &Session, name: &str, stamp: u64) {
+    async fn take(&self, session: &NodeSession, name: &str, stamp: u64) {
         let verdict = self.claim(session, name, stamp, ClaimKind::Fresh).await;
         assert!(
             matches!(verdict, Verdict::Granted { .. }),
@@ -82,8 +88,8 @@ impl Desk {
         );
     }
 
-    async fn release(&self, session: &Session, name: &str, upto: u64) -> Released {
-        let release = [release(name, upto)];
+    async fn release(&self, session: &NodeSession, name: &str, up_to: u64) -> ReleaseOutcome {
+        let release = [release(name, up_to)];
         done(self.registry.release(session, &release).await)
     }
 
@@ -109,7 +115,7 @@ impl Desk {
     async fn everything(&self) -> BTreeMap<ClientId, Arc<str>> {
         let (mut all, mut from) = (BTreeMap::new(), Some(Cursor::default()));
         while let Some(cursor) = from {
-            let page = done(self.registry.all(cursor).await);
+            let page = done(self.registry.scan(cursor).await);
             for (id, address) in page.items {
                 let before = all.insert(id.clone(), address.clone());
                 assert!(before.is_none_or(|before| before == address), "{id:?}");
@@ -120,10 +126,10 @@ impl Desk {
     }
 
     /// The ids that stand under a session's address, sorted.
-    async fn held(&self, session: &Session) -> Vec<ClientId> {
+    async fn ids_of(&self, session: &NodeSession) -> Vec<ClientId> {
         let (mut held, mut from) = (Vec::new(), Some(Cursor::default()));
         while let Some(cursor) = from {
-            let page = done(self.registry.held(session, cursor).await);
+            let page = done(self.registry.ids_of(session, cursor).await);
             held.extend(page.items);
             from = page.next;
         }
@@ -133,8 +139,8 @@ impl Desk {
     }
 }
 
-fn candidate(address: &str, lease: Duration) -> Candidate {
-    Candidate {
+fn request(address: &str, lease: Duration) -> JoinRequest {
+    JoinRequest {
         address: address.into(),
         process: Uuid::now_v7(),
         replace: None,
@@ -152,10 +158,10 @@ fn claim(name: &str, stamp: u64, kind: ClaimKind) -> Claim {
     }
 }
 
-fn release(name: &str, upto: u64) -> Release {
+fn release(name: &str, up_to: u64) -> Release {
     Release {
         id: id(name),
-        upto: Stamp(upto),
+        up_to: Stamp(up_to),
     }
 }
 

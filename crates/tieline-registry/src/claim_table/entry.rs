@@ -10,7 +10,7 @@ use crate::types::{ClaimKind, Stamp};
     clippy::struct_excessive_bools,
     reason = "independent facts, in the protocol's words"
 )]
-pub(super) struct Slot<C> {
+pub(super) struct ClaimEntry<C> {
     /// The newest connection here.
     pub(super) connection: Option<C>,
     /// Its arrival.
@@ -18,7 +18,7 @@ pub(super) struct Slot<C> {
     /// Whether its claim was granted once.
     pub(super) granted: bool,
     pub(super) exclusive: bool,
-    pub(super) known: Known,
+    pub(super) known: Registered,
     /// Whether an operation is under way.
     pub(super) busy: bool,
     /// Whether to ask again after it.
@@ -27,10 +27,10 @@ pub(super) struct Slot<C> {
 
 /// What the registry has for this node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Known {
-    Absent,
+pub(super) enum Registered {
+    No,
     Unknown,
-    Mine,
+    Yes,
 }
 
 /// What an id needs of the registry.
@@ -40,14 +40,14 @@ pub(super) enum Wanted {
     Release,
 }
 
-impl<C> Slot<C> {
+impl<C> ClaimEntry<C> {
     pub(super) fn empty() -> Self {
         Self {
             connection: None,
             stamp: Stamp::default(),
             granted: false,
             exclusive: false,
-            known: Known::Absent,
+            known: Registered::No,
             busy: false,
             recheck: false,
         }
@@ -56,13 +56,13 @@ impl<C> Slot<C> {
     /// What to ask of the registry; `audit` asks even where all is believed to be well.
     pub(super) fn wanted(&self, audit: bool) -> Option<Wanted> {
         match (&self.connection, self.known) {
-            (Some(_), Known::Mine) if self.granted => {
+            (Some(_), Registered::Yes) if self.granted => {
                 audit.then_some(Wanted::Claim(ClaimKind::Held))
             }
             (Some(_), _) if self.granted => Some(Wanted::Claim(ClaimKind::Held)),
             (Some(_), _) if self.exclusive => Some(Wanted::Claim(ClaimKind::Exclusive)),
             (Some(_), _) => Some(Wanted::Claim(ClaimKind::Fresh)),
-            (None, Known::Absent) => None,
+            (None, Registered::No) => None,
             (None, _) => Some(Wanted::Release),
         }
     }

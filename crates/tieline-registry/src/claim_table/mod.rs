@@ -37,6 +37,6 @@ mod request;
 mod table;
 
 pub use self::{
-    request::{Answered, Effect, Pace, Request, Work},
-    table::Slots,
+    request::{ClaimBatch, ClaimReply, Effect, Lane, Request},
+    table::ClaimTable,
 };

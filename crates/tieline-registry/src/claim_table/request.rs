@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use crate::{
     id::ClientId,
-    types::{Claim, Claimed, Release, Released, Session, Stamp},
+    types::{Claim, ClaimOutcomes, NodeSession, Release, ReleaseOutcome, Stamp},
 };
 
 /// How soon something is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pace {
+pub enum Lane {
     /// New connections and ends of connections: at once, with whatever waits.
     Urgent,
     /// Re-claims, audits, sweeps.
@@ -20,14 +20,14 @@ pub enum Pace {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     /// The session it was made in.
-    pub session: Session,
+    pub session: NodeSession,
     /// What to do.
-    pub work: Work,
+    pub batch: ClaimBatch,
 }
 
 /// What to ask the registry for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Work {
+pub enum ClaimBatch {
     /// [`Registry::claim`](crate::Registry::claim).
     Claims(Vec<Claim>),
     /// [`Registry::release`](crate::Registry::release).
@@ -36,13 +36,13 @@ pub enum Work {
 
 /// What came of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answered {
+pub enum ClaimReply {
     /// The verdicts.
-    Claims(Claimed),
+    Claims(ClaimOutcomes),
     /// The releases' outcome.
-    Releases(Released),
+    Releases(ReleaseOutcome),
     /// No answer, or an error: it may have been carried out, or may still be.
-    Silence,
+    NoReply,
 }
 
 /// What the driver must do.
@@ -54,12 +54,12 @@ pub enum Effect<C> {
     Refused(C, Stamp),
     /// Tell this node to ask whether it still has the id.
     Evict(Arc<str>, ClientId),
-    /// Nothing more is sent until [`joined`](super::Slots::joined) or
-    /// [`resumed`](super::Slots::resumed): the session is lost (`true`), or an answer is missing.
+    /// Nothing more is sent until [`joined`](super::ClaimTable::joined) or
+    /// [`resumed`](super::ClaimTable::resumed): the session is lost (`true`), or an answer is missing.
     Stopped(bool),
 }
 
-impl Work {
+impl ClaimBatch {
     pub(super) fn is_empty(&self) -> bool {
         self.ids().next().is_none()
     }
@@ -75,11 +75,11 @@ impl Work {
     }
 }
 
-impl Answered {
+impl ClaimReply {
     pub(super) fn is_lost(&self) -> bool {
         matches!(
             self,
-            Self::Claims(Claimed::Lost) | Self::Releases(Released::Lost)
+            Self::Claims(ClaimOutcomes::Lost) | Self::Releases(ReleaseOutcome::Lost)
         )
     }
 }

@@ -8,12 +8,14 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::{
-    entry::{Known, Slot, Wanted},
-    request::{Answered, Effect, Pace, Request, Work},
+    entry::{ClaimEntry, Registered, Wanted},
+    request::{ClaimBatch, ClaimReply, Effect, Lane, Request},
 };
 use crate::{
     id::ClientId,
-    types::{Claim, ClaimKind, Claimed, Release, Released, Session, Stamp, Verdict},
+    types::{
+        Claim, ClaimKind, ClaimOutcomes, NodeSession, Release, ReleaseOutcome, Stamp, Verdict,
+    },
 };
 
 /// How many ids a queue may hold that want nothing any more, above as many as there are slots.
@@ -21,17 +23,17 @@ const SPARE: usize = 1024;
 
 /// All ids of one node. `C` is what the driver knows a connection by.
 #[derive(Debug)]
-pub struct Slots<C> {
-    by_id: HashMap<ClientId, Slot<C>>,
+pub struct ClaimTable<C> {
+    by_id: HashMap<ClientId, ClaimEntry<C>>,
     /// `None` while nothing may be sent.
-    session: Option<Session>,
+    session: Option<NodeSession>,
     urgent: VecDeque<ClientId>,
     paced: VecDeque<ClientId>,
-    /// Slots that are [`Known::Mine`].
+    /// Slots that are [`Registered::Yes`].
     mine: u64,
 }
 
-impl<C> Default for Slots<C> {
+impl<C> Default for ClaimTable<C> {
     fn default() -> Self {
         Self {
             by_id: HashMap::new(),
@@ -44,23 +46,26 @@ impl<C> Default for Slots<C> {
 }
 
 /// What happens at this node.
-impl<C> Slots<C> {
+impl<C> ClaimTable<C> {
     /// A connection came. The older one with its id, if any, is the caller's to close.
     pub fn connect(&mut self, id: &ClientId, stamp: Stamp, connection: C, exclusive: bool) {
-        let slot = self.by_id.entry(id.clone()).or_insert_with(Slot::empty);
-        slot.connection = Some(connection);
-        (slot.stamp, slot.granted, slot.exclusive) = (stamp, false, exclusive);
-        self.push(id.clone(), Pace::Urgent);
+        let entry = self
+            .by_id
+            .entry(id.clone())
+            .or_insert_with(ClaimEntry::empty);
+        entry.connection = Some(connection);
+        (entry.stamp, entry.granted, entry.exclusive) = (stamp, false, exclusive);
+        self.push(id.clone(), Lane::Urgent);
     }
 
     /// A connection ended. Nothing if a newer one has its id by now.
     pub fn disconnect(&mut self, id: &str, is_it: impl FnOnce(&C) -> bool) {
-        let Some(slot) = self.by_id.get_mut(id) else {
+        let Some(entry) = self.by_id.get_mut(id) else {
             return;
         };
-        if slot.connection.as_ref().is_some_and(is_it) {
-            slot.connection = None;
-            slot.recheck = false;
+        if entry.connection.as_ref().is_some_and(is_it) {
+            entry.connection = None;
+            entry.recheck = false;
             self.settle(id);
         }
     }
@@ -68,17 +73,17 @@ impl<C> Slots<C> {
     /// Another node was granted this id: ask again whether it is ours. No verdict travels with it, so
     /// that a late one does no harm.
     pub fn evicted(&mut self, id: &str) {
-        let Some(slot) = self
+        let Some(entry) = self
             .by_id
             .get_mut(id)
-            .filter(|slot| slot.connection.is_some())
+            .filter(|entry| entry.connection.is_some())
         else {
             return;
         };
-        if slot.busy {
-            slot.recheck = true;
+        if entry.busy {
+            entry.recheck = true;
         } else {
-            self.know(id, Known::Unknown);
+            self.know(id, Registered::Unknown);
             self.enqueue(id);
         }
     }
@@ -86,10 +91,13 @@ impl<C> Slots<C> {
     /// Ids that the registry has for this node: what has no connection here is given back.
     pub fn sweep(&mut self, ids: impl IntoIterator<Item = ClientId>) {
         for id in ids {
-            let slot = self.by_id.entry(id.clone()).or_insert_with(Slot::empty);
-            if slot.connection.is_none() && !slot.busy {
-                self.know(&id, Known::Unknown);
-                self.push(id, Pace::Slow);
+            let entry = self
+                .by_id
+                .entry(id.clone())
+                .or_insert_with(ClaimEntry::empty);
+            if entry.connection.is_none() && !entry.busy {
+                self.know(&id, Registered::Unknown);
+                self.push(id, Lane::Slow);
             }
         }
     }
@@ -99,32 +107,32 @@ impl<C> Slots<C> {
         let ours = self
             .by_id
             .iter()
-            .filter(|(_, slot)| slot.known == Known::Mine);
+            .filter(|(_, entry)| entry.known == Registered::Yes);
         let ours: Vec<_> = ours.map(|(id, _)| id.clone()).collect();
-        ours.into_iter().for_each(|id| self.push(id, Pace::Slow));
+        ours.into_iter().for_each(|id| self.push(id, Lane::Slow));
     }
 
     /// The address was taken, or a lease that had run out was renewed: entries may be gone.
-    pub fn joined(&mut self, session: Session) {
+    pub fn joined(&mut self, session: NodeSession) {
         self.session = Some(session);
         let ids: Vec<_> = self.by_id.keys().cloned().collect();
         for id in ids {
-            let Some(slot) = self.by_id.get_mut(&id) else {
+            let Some(entry) = self.by_id.get_mut(&id) else {
                 continue;
             };
-            if slot.busy {
-                slot.recheck |= slot.connection.is_some();
+            if entry.busy {
+                entry.recheck |= entry.connection.is_some();
             } else {
-                if slot.connection.is_some() {
-                    self.know(&id, Known::Unknown);
+                if entry.connection.is_some() {
+                    self.know(&id, Registered::Unknown);
                 }
-                self.enqueue_as(&id, Pace::Slow);
+                self.enqueue_as(&id, Lane::Slow);
             }
         }
     }
 
     /// The session goes on, perhaps behind a new fence.
-    pub fn resumed(&mut self, session: Session) {
+    pub fn resumed(&mut self, session: NodeSession) {
         self.session = Some(session);
     }
 
@@ -155,49 +163,49 @@ impl<C> Slots<C> {
 }
 
 /// What the driver does.
-impl<C> Slots<C> {
+impl<C> ClaimTable<C> {
     /// The next operations, at most `most` of each kind: none, one or two requests. `now` must not be
     /// below any stamp that this node gave.
-    pub fn take(&mut self, pace: Pace, now: Stamp, most: usize) -> Vec<Request> {
+    pub fn take(&mut self, lane: Lane, now: Stamp, most: usize) -> Vec<Request> {
         let Some(session) = self.session.clone() else {
             return Vec::new();
         };
         let (mut claims, mut releases) = (Vec::new(), Vec::new());
         while claims.len() < most && releases.len() < most {
-            let Some(id) = self.queue(pace).pop_front() else {
+            let Some(id) = self.queue(lane).pop_front() else {
                 break;
             };
-            let Some(slot) = self.by_id.get_mut(&id).filter(|slot| !slot.busy) else {
+            let Some(entry) = self.by_id.get_mut(&id).filter(|entry| !entry.busy) else {
                 continue;
             };
-            match slot.wanted(pace == Pace::Slow) {
+            match entry.wanted(lane == Lane::Slow) {
                 Some(Wanted::Claim(kind)) => {
-                    let stamp = slot.stamp;
-                    slot.busy = true;
+                    let stamp = entry.stamp;
+                    entry.busy = true;
                     claims.push(Claim { id, stamp, kind });
                 }
                 Some(Wanted::Release) => {
-                    slot.busy = true;
-                    releases.push(Release { id, upto: now });
+                    entry.busy = true;
+                    releases.push(Release { id, up_to: now });
                 }
                 None => {}
             }
         }
-        let work = [Work::Claims(claims), Work::Releases(releases)];
-        let some = work.into_iter().filter(|work| !work.is_empty());
-        some.map(|work| Request {
+        let batch = [ClaimBatch::Claims(claims), ClaimBatch::Releases(releases)];
+        let some = batch.into_iter().filter(|batch| !batch.is_empty());
+        some.map(|batch| Request {
             session: session.clone(),
-            work,
+            batch,
         })
         .collect()
     }
 
     /// Whether anything waits to be sent at this pace.
-    pub fn waits(&self, pace: Pace) -> bool {
+    pub fn waits(&self, lane: Lane) -> bool {
         self.session.is_some()
-            && match pace {
-                Pace::Urgent => !self.urgent.is_empty(),
-                Pace::Slow => !self.paced.is_empty(),
+            && match lane {
+                Lane::Urgent => !self.urgent.is_empty(),
+                Lane::Slow => !self.paced.is_empty(),
             }
     }
 
@@ -207,28 +215,30 @@ impl<C> Slots<C> {
     }
 
     /// Brings an answer back.
-    pub fn answered(&mut self, request: Request, answered: Answered) -> Vec<Effect<C>> {
-        let Request { session, work } = request;
+    pub fn answered(&mut self, request: Request, reply: ClaimReply) -> Vec<Effect<C>> {
+        let Request { session, batch } = request;
         let mut effects = Vec::new();
-        match (work, answered) {
-            (Work::Claims(claims), Answered::Claims(Claimed::Verdicts(verdicts)))
+        match (batch, reply) {
+            (ClaimBatch::Claims(claims), ClaimReply::Claims(ClaimOutcomes::Verdicts(verdicts)))
                 if claims.len() == verdicts.len() =>
             {
                 for (claim, verdict) in claims.into_iter().zip(verdicts) {
                     self.judged(&claim, verdict, &mut effects);
                 }
             }
-            (Work::Releases(releases), Answered::Releases(Released::Done)) => {
+            (ClaimBatch::Releases(releases), ClaimReply::Releases(ReleaseOutcome::Done)) => {
                 for release in releases {
-                    self.ended(&release.id, Known::Absent);
+                    self.ended(&release.id, Registered::No);
                 }
             }
-            (work, answered) => {
+            (batch, reply) => {
                 // LOST, or silence. Whether it was carried out, the next one tells.
-                work.ids().for_each(|id| self.ended(id, Known::Unknown));
+                batch
+                    .ids()
+                    .for_each(|id| self.ended(id, Registered::Unknown));
                 if self.session.as_ref() == Some(&session) {
                     self.session = None;
-                    effects.push(Effect::Stopped(answered.is_lost()));
+                    effects.push(Effect::Stopped(reply.is_lost()));
                 }
             }
         }
@@ -236,57 +246,57 @@ impl<C> Slots<C> {
     }
 
     fn judged(&mut self, claim: &Claim, verdict: Verdict, effects: &mut Vec<Effect<C>>) {
-        let slot = self.by_id.get_mut(&claim.id).expect("a busy slot stays");
-        let current = slot.connection.is_some() && slot.stamp == claim.stamp;
+        let entry = self.by_id.get_mut(&claim.id).expect("a busy slot stays");
+        let current = entry.connection.is_some() && entry.stamp == claim.stamp;
         let known = match verdict {
             Verdict::Granted { displaced } => {
-                if current && !std::mem::replace(&mut slot.granted, true) {
+                if current && !std::mem::replace(&mut entry.granted, true) {
                     effects.push(Effect::Granted(claim.stamp));
                 }
-                if let Some(to) = displaced.filter(|_| slot.connection.is_some()) {
+                if let Some(to) = displaced.filter(|_| entry.connection.is_some()) {
                     effects.push(Effect::Evict(to, claim.id.clone()));
                 }
-                if std::mem::take(&mut slot.recheck) {
-                    Known::Unknown
+                if std::mem::take(&mut entry.recheck) {
+                    Registered::Unknown
                 } else {
-                    Known::Mine
+                    Registered::Yes
                 }
             }
             Verdict::Taken { .. } => {
-                if current && let Some(connection) = slot.connection.take() {
-                    slot.recheck = false;
+                if current && let Some(connection) = entry.connection.take() {
+                    entry.recheck = false;
                     effects.push(Effect::Refused(connection, claim.stamp));
                 }
-                Known::Absent
+                Registered::No
             }
         };
         self.ended(&claim.id, known);
     }
 
     /// An operation is over.
-    fn ended(&mut self, id: &str, known: Known) {
+    fn ended(&mut self, id: &str, known: Registered) {
         self.by_id.get_mut(id).expect("a busy slot stays").busy = false;
         self.know(id, known);
         self.settle(id);
     }
 
-    fn know(&mut self, id: &str, known: Known) {
-        let slot = self
+    fn know(&mut self, id: &str, known: Registered) {
+        let entry = self
             .by_id
             .get_mut(id)
             .expect("asked for a slot that is there");
-        let before = std::mem::replace(&mut slot.known, known);
-        self.mine += u64::from(known == Known::Mine);
-        self.mine -= u64::from(before == Known::Mine);
+        let before = std::mem::replace(&mut entry.known, known);
+        self.mine += u64::from(known == Registered::Yes);
+        self.mine -= u64::from(before == Registered::Yes);
     }
 
     /// Queues what a slot wants, or drops it where it wants nothing for good.
     fn settle(&mut self, id: &str) {
-        let slot = &self.by_id[id];
-        if slot.busy {
+        let entry = &self.by_id[id];
+        if entry.busy {
             return;
         }
-        if slot.connection.is_none() && slot.known == Known::Absent {
+        if entry.connection.is_none() && entry.known == Registered::No {
             self.by_id.remove(id);
         } else {
             self.enqueue(id);
@@ -294,41 +304,41 @@ impl<C> Slots<C> {
     }
 
     fn enqueue(&mut self, id: &str) {
-        self.enqueue_as(id, Pace::Urgent);
+        self.enqueue_as(id, Lane::Urgent);
     }
 
     /// Queues an id that wants something; new connections and ends never slower than they can be.
-    fn enqueue_as(&mut self, id: &str, pace: Pace) {
-        let Some((id, slot)) = self.by_id.get_key_value(id) else {
+    fn enqueue_as(&mut self, id: &str, lane: Lane) {
+        let Some((id, entry)) = self.by_id.get_key_value(id) else {
             return;
         };
-        let Some(wanted) = slot.wanted(false) else {
+        let Some(wanted) = entry.wanted(false) else {
             return;
         };
         let id = id.clone();
         let held = wanted == Wanted::Claim(ClaimKind::Held);
-        let pace = if held { pace } else { Pace::Urgent };
-        self.push(id, pace);
+        let lane = if held { lane } else { Lane::Urgent };
+        self.push(id, lane);
     }
 
     /// Queues an id. Those that left by now, or stand in the queue twice, go once they outnumber the
     /// slots: while the registry is away nothing is taken, and the queue must not remember every
     /// connection of that time.
-    fn push(&mut self, id: ClientId, pace: Pace) {
+    fn push(&mut self, id: ClientId, lane: Lane) {
         let most = 2 * self.by_id.len() + SPARE;
-        self.queue(pace).push_back(id);
-        if self.queue(pace).len() > most {
-            let mut queue = std::mem::take(self.queue(pace));
+        self.queue(lane).push_back(id);
+        if self.queue(lane).len() > most {
+            let mut queue = std::mem::take(self.queue(lane));
             let mut seen = HashSet::with_capacity(self.by_id.len());
             queue.retain(|id| self.by_id.contains_key(id) && seen.insert(id.clone()));
-            *self.queue(pace) = queue;
+            *self.queue(lane) = queue;
         }
     }
 
-    fn queue(&mut self, pace: Pace) -> &mut VecDeque<ClientId> {
-        match pace {
-            Pace::Urgent => &mut self.urgent,
-            Pace::Slow => &mut self.paced,
+    fn queue(&mut self, lane: Lane) -> &mut VecDeque<ClientId> {
+        match lane {
+            Lane::Urgent => &mut self.urgent,
+            Lane::Slow => &mut self.paced,
         }
     }
 }

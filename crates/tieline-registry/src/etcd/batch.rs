@@ -9,12 +9,12 @@ use std::{
 };
 
 use super::{
-    client::{Client, Repeat},
+    client::{Client, RetrySafety},
     fault::Fault,
     layout::Layout,
     wire::{TxnRequest, TxnResponse, modified, nested},
 };
-use crate::types::Session;
+use crate::types::NodeSession;
 
 /// Nested transactions in one request. etcd allows 128 operations along every path of nesting, which
 /// leaves 28 for what is nested.
@@ -35,7 +35,7 @@ pub(super) enum Fenced {
 pub(super) async fn fenced(
     client: &Client,
     layout: &Layout,
-    session: &Session,
+    session: &NodeSession,
     txns: impl Iterator<Item = TxnRequest>,
 ) -> Result<Fenced, Fault> {
     let txn = TxnRequest {
@@ -43,7 +43,7 @@ pub(super) async fn fenced(
         success: txns.map(nested).collect(),
         failure: Vec::new(),
     };
-    match client.call(Repeat::Harmful, txn).await {
+    match client.call(RetrySafety::Harmful, txn).await {
         Ok(answer) if answer.succeeded => Ok(Fenced::Done(answer.nested().collect())),
         Ok(_) | Err(Fault::LeaseGone) => Ok(Fenced::Lost),
         Err(fault) => Err(fault),

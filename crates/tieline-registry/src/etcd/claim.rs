@@ -9,14 +9,14 @@ use std::{collections::HashSet, sync::Arc};
 use super::{
     EtcdRegistry,
     batch::{self, BATCH, Fenced},
-    contest::{Decision, Seen},
+    conflict::{Decision, Seen},
     fault::Fault,
-    layout::Own,
+    layout::Shadow,
     wire::{TxnRequest, TxnResponse, get, modified, put},
 };
 use crate::{
     error::RegistryError,
-    types::{Claim, Claimed, Session, Stamp, Verdict},
+    types::{Claim, ClaimOutcomes, NodeSession, Stamp, Verdict},
 };
 
 const WHAT: &str = "claim ids";
@@ -26,7 +26,7 @@ const WHAT: &str = "claim ids";
 const ROUNDS: u32 = 16;
 
 /// A claim without a verdict yet.
-struct Open<'a> {
+struct PendingClaim<'a> {
     index: usize,
     claim: &'a Claim,
     seen: Seen,
@@ -40,70 +40,72 @@ struct Open<'a> {
 impl EtcdRegistry {
     pub(super) async fn claim_all(
         &self,
-        session: &Session,
+        session: &NodeSession,
         claims: &[Claim],
-    ) -> Result<Claimed, RegistryError> {
+    ) -> Result<ClaimOutcomes, RegistryError> {
         let mut verdicts = vec![None; claims.len()];
-        let mut open: Vec<_> = claims.iter().enumerate().map(Open::new).collect();
-        while !open.is_empty() {
+        let mut pending: Vec<_> = claims.iter().enumerate().map(PendingClaim::new).collect();
+        while !pending.is_empty() {
             // etcd writes no key twice in one transaction.
-            let mut ids = HashSet::with_capacity(open.len());
-            let (mut round, later): (Vec<_>, Vec<_>) = open
+            let mut ids = HashSet::with_capacity(pending.len());
+            let (mut round, later): (Vec<_>, Vec<_>) = pending
                 .into_iter()
-                .partition(|open| ids.insert(open.claim.id.clone()));
+                .partition(|pending| ids.insert(pending.claim.id.clone()));
             let batches = round.chunks_mut(BATCH);
-            let work: Vec<_> = batches
+            let calls: Vec<_> = batches
                 .map(|batch| self.claim_batch(session, batch))
                 .collect();
-            let answers = batch::all(work).await;
+            let answers = batch::all(calls).await;
             for answer in answers {
                 let Some(decided) = answer.map_err(|fault| fault.into_error(WHAT))? else {
-                    return Ok(Claimed::Lost);
+                    return Ok(ClaimOutcomes::Lost);
                 };
                 for (index, verdict) in decided {
                     verdicts[index] = Some(verdict);
                 }
             }
-            round.retain(|open| verdicts[open.index].is_none());
-            if round.iter().any(|open| open.rounds >= ROUNDS) {
+            round.retain(|pending| verdicts[pending.index].is_none());
+            if round.iter().any(|pending| pending.rounds >= ROUNDS) {
                 let text = "others changed the same id all the time";
                 return Err(RegistryError::new(WHAT, text));
             }
             round.extend(later);
-            open = round;
+            pending = round;
         }
-        Ok(Claimed::Verdicts(verdicts.into_iter().flatten().collect()))
+        Ok(ClaimOutcomes::Verdicts(
+            verdicts.into_iter().flatten().collect(),
+        ))
     }
 
     /// One round for some claims: those that were decided; `None` if the session is lost.
     async fn claim_batch(
         &self,
-        session: &Session,
-        batch: &mut [Open<'_>],
+        session: &NodeSession,
+        batch: &mut [PendingClaim<'_>],
     ) -> Result<Option<Vec<(usize, Verdict)>>, Fault> {
-        let txns = batch.iter().map(|open| self.swap(session, open));
+        let txns = batch.iter().map(|pending| self.swap(session, pending));
         let answers = batch::fenced(&self.client, &self.layout, session, txns).await?;
         let Fenced::Done(answers) = answers else {
             return Ok(None);
         };
-        let decide = |(open, answer): (&mut Open<'_>, _)| {
-            let verdict = open.answered(session, answer)?;
-            Some((open.index, verdict))
+        let decide = |(pending, answer): (&mut PendingClaim<'_>, _)| {
+            let verdict = pending.answered(session, answer)?;
+            Some((pending.index, verdict))
         };
         let decided = batch.iter_mut().zip(answers).filter_map(decide).collect();
-        let stamps = batch.iter().filter_map(|open| open.seen.stamp());
+        let stamps = batch.iter().filter_map(|pending| pending.seen.stamp());
         stamps.for_each(|stamp| self.clock.observe(stamp));
         Ok(Some(decided))
     }
 
     /// Writes both keys if they are as they were seen; else reads them.
-    fn swap(&self, session: &Session, open: &Open<'_>) -> TxnRequest {
-        let id = &open.claim.id;
-        let (place, own) = (self.layout.place(id), self.layout.own(id));
-        let unless = open.unless.as_ref().map(|node| self.layout.node(node));
-        let (placed, owned) = open.seen.revisions();
-        let value = Own {
-            stamp: open.stamp,
+    fn swap(&self, session: &NodeSession, pending: &PendingClaim<'_>) -> TxnRequest {
+        let id = &pending.claim.id;
+        let (place, own) = (self.layout.place(id), self.layout.shadow(id));
+        let unless = pending.unless.as_ref().map(|node| self.layout.node(node));
+        let (placed, owned) = pending.seen.revisions();
+        let value = Shadow {
+            stamp: pending.stamp,
             address: session.address.clone(),
         };
         let mut txn = TxnRequest {
@@ -125,7 +127,7 @@ impl EtcdRegistry {
     }
 }
 
-impl<'a> Open<'a> {
+impl<'a> PendingClaim<'a> {
     fn new((index, claim): (usize, &'a Claim)) -> Self {
         Self {
             index,
@@ -139,7 +141,7 @@ impl<'a> Open<'a> {
     }
 
     /// The verdict, unless it has to be tried again.
-    fn answered(&mut self, session: &Session, answer: TxnResponse) -> Option<Verdict> {
+    fn answered(&mut self, session: &NodeSession, answer: TxnResponse) -> Option<Verdict> {
         if answer.succeeded {
             let displaced = self.displaced.take();
             return Some(Verdict::Granted { displaced });

@@ -1,7 +1,7 @@
 //! Calls to a cluster: deadlines, fail-over, tokens.
 //!
 //! Owns the rule when a call is made again. What was certainly not carried out goes to the next
-//! endpoint; what may have been goes there only if it is [`Repeat::Harmless`], else its outcome stays
+//! endpoint; what may have been goes there only if it is [`RetrySafety::Harmless`], else its outcome stays
 //! unknown and is reported. Must not know keys.
 
 use std::time::Duration;
@@ -32,7 +32,7 @@ const RENEWALS: usize = 2;
 
 /// Whether a call may be carried out twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Repeat {
+pub(super) enum RetrySafety {
     /// It reads, or twice is as good as once.
     Harmless,
     /// As harmless, and an answer from a server that lags behind will do.
@@ -72,7 +72,11 @@ impl Client {
     }
 
     /// Makes a call within the usual time.
-    pub(super) async fn call<C: Call>(&self, repeat: Repeat, call: C) -> Result<C::Answer, Fault> {
+    pub(super) async fn call<C: Call>(
+        &self,
+        repeat: RetrySafety,
+        call: C,
+    ) -> Result<C::Answer, Fault> {
         self.call_for(1, repeat, call).await
     }
 
@@ -80,7 +84,7 @@ impl Client {
     pub(super) async fn call_for<C: Call>(
         &self,
         times: u32,
-        repeat: Repeat,
+        repeat: RetrySafety,
         call: C,
     ) -> Result<C::Answer, Fault> {
         let deadline = Instant::now() + self.timeout * times;
@@ -126,7 +130,7 @@ impl Client {
         let deadline = Instant::now() + self.timeout;
         let nobody = Token::default();
         let value = match self
-            .fail_over(deadline, Repeat::Harmless, &nobody, &request)
+            .fail_over(deadline, RetrySafety::Harmless, &nobody, &request)
             .await
         {
             Ok(answer) => Some(answer.token.parse().map_err(|_| {
@@ -147,11 +151,11 @@ impl Client {
     async fn fail_over<C: Call>(
         &self,
         deadline: Instant,
-        repeat: Repeat,
+        repeat: RetrySafety,
         token: &Token,
         call: &C,
     ) -> Result<C::Answer, Fault> {
-        let harmless = repeat != Repeat::Harmful;
+        let harmless = repeat != RetrySafety::Harmful;
         let mut pause = Duration::from_millis(10);
         // An endpoint that says why it failed tells more than one that says nothing.
         let mut reason = None;
@@ -191,7 +195,7 @@ impl Client {
 async fn attempt<C: Call>(
     chosen: &Chosen,
     limit: Duration,
-    repeat: Repeat,
+    repeat: RetrySafety,
     token: &Token,
     call: C,
 ) -> Result<C::Answer, Fault> {
@@ -202,7 +206,7 @@ async fn attempt<C: Call>(
     if let Some(token) = &token.value {
         metadata.insert("token", token.clone());
     }
-    if repeat != Repeat::Nearby {
+    if repeat != RetrySafety::Nearby {
         // A server that is cut off says so, instead of letting the call wait.
         metadata.insert("hasleader", MetadataValue::from_static("true"));
     }

@@ -24,7 +24,7 @@ pub(super) struct Layout {
 
 /// An entry's shadow: who wrote it, for a connection that arrived when.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Own {
+pub(super) struct Shadow {
     pub(super) stamp: Stamp,
     pub(super) address: Arc<str>,
 }
@@ -53,7 +53,7 @@ impl Layout {
         [&self.place, id].concat().into()
     }
 
-    pub(super) fn own(&self, id: &str) -> Bytes {
+    pub(super) fn shadow(&self, id: &str) -> Bytes {
         [&self.own, id].concat().into()
     }
 
@@ -67,7 +67,7 @@ impl Layout {
     }
 
     /// The keys of all shadows.
-    pub(super) fn owns(&self) -> (Bytes, Bytes) {
+    pub(super) fn shadows(&self) -> (Bytes, Bytes) {
         range(&self.own)
     }
 
@@ -106,7 +106,7 @@ fn range(prefix: &str) -> (Bytes, Bytes) {
     (prefix.to_owned().into(), end.into())
 }
 
-impl Own {
+impl Shadow {
     /// As it stands in etcd.
     pub(super) fn value(&self) -> Bytes {
         format!("{} {}", self.stamp, self.address).into()
@@ -137,7 +137,7 @@ mod tests {
     fn what_is_ours_alone_stands_outside_of_the_shared_prefix() {
         let layout = Layout::new("/ws/").unwrap();
         assert_eq!(layout.place("a"), "/ws/a");
-        assert_eq!(layout.own("a"), "!tieline/ws/own/a");
+        assert_eq!(layout.shadow("a"), "!tieline/ws/own/a");
         assert_eq!(layout.node("h:1"), "!tieline/ws/node/h:1");
         assert_eq!(layout.places(), ("/ws/".into(), "/ws0".into()));
         for taken in ["", "!", "!tieline", "!tie"] {
@@ -148,12 +148,12 @@ mod tests {
 
     #[test]
     fn a_shadow_is_read_as_it_was_written() {
-        let own = Own {
+        let own = Shadow {
             stamp: Stamp(17),
             address: "h:1".into(),
         };
         let read = |value: Bytes| {
-            Own::read(&KeyValue {
+            Shadow::read(&KeyValue {
                 value,
                 ..KeyValue::default()
             })

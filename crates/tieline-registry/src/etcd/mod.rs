@@ -12,14 +12,14 @@ mod batch;
 mod claim;
 mod client;
 mod clock;
-mod contest;
+mod conflict;
 mod endpoints;
 mod fault;
 mod layout;
-mod life;
+mod lifecycle;
 mod options;
 mod release;
-mod walk;
+mod scan;
 mod wire;
 
 use std::{fmt, sync::Arc};
@@ -27,19 +27,19 @@ use std::{fmt, sync::Arc};
 pub use self::options::EtcdOptions;
 use self::{
     address::Address,
-    client::{Client, Repeat},
+    client::{Client, RetrySafety},
     clock::Clock,
     fault::Fault,
     layout::Layout,
     wire::{DeleteRangeRequest, PutRequest, RangeRequest, TxnRequest, never, put},
 };
 use crate::{
-    contract::{Answer, Registry},
+    contract::{Registry, RegistryFuture},
     error::RegistryError,
     id::ClientId,
     types::{
-        Beat, Candidate, Claim, Claimed, Cursor, Entry, Join, Member, Page, Release, Released,
-        Session, Stamp,
+        Claim, ClaimOutcomes, Cursor, Entry, JoinOutcome, JoinRequest, NodeInfo, NodeSession, Page,
+        Release, ReleaseOutcome, Renewal, Stamp,
     },
 };
 
@@ -52,7 +52,7 @@ use crate::{
 ///
 /// etcd grants leases of whole seconds, and none shorter than one and a half election timeouts: 2 s as
 /// etcd is configured by default. A shorter or uneven lease is rounded up;
-/// [`Session::ttl`] says what was granted. When etcd's leader changes, all leases begin anew, so a
+/// [`NodeSession::ttl`] says what was granted. When etcd's leader changes, all leases begin anew, so a
 /// crash may be noticed that much later.
 ///
 /// # Users
@@ -135,15 +135,15 @@ impl EtcdRegistry {
             success: vec![put(place, "", 0), put(node, "", 0)],
             failure: Vec::new(),
         };
-        self.client.call(Repeat::Harmless, txn).await?;
-        for (key, range_end) in [self.layout.places(), self.layout.owns()] {
+        self.client.call(RetrySafety::Harmless, txn).await?;
+        for (key, range_end) in [self.layout.places(), self.layout.shadows()] {
             let range = RangeRequest {
                 key,
                 range_end,
                 limit: 1,
                 serializable: false,
             };
-            self.client.call(Repeat::Harmless, range).await?;
+            self.client.call(RetrySafety::Harmless, range).await?;
         }
         Ok(())
     }
@@ -166,14 +166,14 @@ fn wanted(what: &'static str) -> impl FnOnce(Fault) -> RegistryError {
 }
 
 impl Registry for EtcdRegistry {
-    fn join<'a>(&'a self, candidate: &'a Candidate) -> Answer<'a, Join> {
+    fn join<'a>(&'a self, request: &'a JoinRequest) -> RegistryFuture<'a, JoinOutcome> {
         Box::pin(async move {
-            let join = self.take_address(candidate).await;
+            let join = self.take_address(request).await;
             join.map_err(wanted("take the node's address"))
         })
     }
 
-    fn beat<'a>(&'a self, session: &'a Session, now: Stamp) -> Answer<'a, Beat> {
+    fn renew<'a>(&'a self, session: &'a NodeSession, now: Stamp) -> RegistryFuture<'a, Renewal> {
         self.clock.observe(now);
         Box::pin(async move {
             let beat = self.renew_and_look(session).await;
@@ -181,42 +181,50 @@ impl Registry for EtcdRegistry {
         })
     }
 
-    fn fence<'a>(&'a self, session: &'a Session) -> Answer<'a, Option<Session>> {
+    fn fence<'a>(&'a self, session: &'a NodeSession) -> RegistryFuture<'a, Option<NodeSession>> {
         Box::pin(async move {
             let fence = self.put_fence(session).await;
             fence.map_err(wanted("fence off late operations"))
         })
     }
 
-    fn leave<'a>(&'a self, session: &'a Session) -> Answer<'a, ()> {
+    fn leave<'a>(&'a self, session: &'a NodeSession) -> RegistryFuture<'a, ()> {
         Box::pin(async move {
             let left = self.give_up_address(session).await;
             left.map_err(wanted("give the node's address back"))
         })
     }
 
-    fn members(&self) -> Answer<'_, Vec<Member>> {
+    fn nodes(&self) -> RegistryFuture<'_, Vec<NodeInfo>> {
         Box::pin(async { self.nodes().await.map_err(wanted("list the nodes")) })
     }
 
-    fn claim<'a>(&'a self, session: &'a Session, claims: &'a [Claim]) -> Answer<'a, Claimed> {
+    fn claim<'a>(
+        &'a self,
+        session: &'a NodeSession,
+        claims: &'a [Claim],
+    ) -> RegistryFuture<'a, ClaimOutcomes> {
         Box::pin(self.claim_all(session, claims))
     }
 
     fn release<'a>(
         &'a self,
-        session: &'a Session,
+        session: &'a NodeSession,
         releases: &'a [Release],
-    ) -> Answer<'a, Released> {
+    ) -> RegistryFuture<'a, ReleaseOutcome> {
         Box::pin(self.release_all(session, releases))
     }
 
-    fn locate<'a>(&'a self, id: &'a str, fresh: bool) -> Answer<'a, Option<Entry>> {
+    fn locate<'a>(&'a self, id: &'a str, fresh: bool) -> RegistryFuture<'a, Option<Entry>> {
         Box::pin(async move { self.find(id, fresh).await.map_err(wanted("look an id up")) })
     }
 
     /// All in one page: etcd lists a lease's keys in one answer.
-    fn held<'a>(&'a self, session: &'a Session, _: Cursor) -> Answer<'a, Page<ClientId>> {
+    fn ids_of<'a>(
+        &'a self,
+        session: &'a NodeSession,
+        _: Cursor,
+    ) -> RegistryFuture<'a, Page<ClientId>> {
         Box::pin(async move {
             let items = self.leased(session).await;
             let items = items.map_err(wanted("list a node's ids"))?;
@@ -224,36 +232,36 @@ impl Registry for EtcdRegistry {
         })
     }
 
-    fn set<'a>(&'a self, id: &'a str, address: &'a str) -> Answer<'a, ()> {
+    fn set<'a>(&'a self, id: &'a str, address: &'a str) -> RegistryFuture<'a, ()> {
         let put = PutRequest {
             key: self.layout.place(id),
             value: address.to_owned().into(),
             lease: 0,
         };
         Box::pin(async move {
-            let put = self.client.call(Repeat::Harmful, put).await;
+            let put = self.client.call(RetrySafety::Harmful, put).await;
             put.map(drop).map_err(wanted("write an id"))
         })
     }
 
-    fn delete<'a>(&'a self, id: &'a str) -> Answer<'a, ()> {
+    fn delete<'a>(&'a self, id: &'a str) -> RegistryFuture<'a, ()> {
         let delete = DeleteRangeRequest {
             key: self.layout.place(id),
         };
         Box::pin(async move {
-            let deleted = self.client.call(Repeat::Harmful, delete).await;
+            let deleted = self.client.call(RetrySafety::Harmful, delete).await;
             deleted.map(drop).map_err(wanted("delete an id"))
         })
     }
 
-    fn clear<'a>(&'a self, address: &'a str) -> Answer<'a, u64> {
+    fn delete_node<'a>(&'a self, address: &'a str) -> RegistryFuture<'a, u64> {
         Box::pin(async move {
             let cleared = self.clear_all(address).await;
             cleared.map_err(wanted("delete an address's ids"))
         })
     }
 
-    fn all(&self, from: Cursor) -> Answer<'_, Page<(ClientId, Arc<str>)>> {
+    fn scan(&self, from: Cursor) -> RegistryFuture<'_, Page<(ClientId, Arc<str>)>> {
         Box::pin(async move {
             let page = self.page(self.layout.places(), &from).await;
             let (kvs, next) = page.map_err(wanted("list the ids"))?;

@@ -8,12 +8,12 @@ use super::{
     EtcdRegistry,
     batch::{self, BATCH, Fenced},
     fault::Fault,
-    layout::Own,
+    layout::Shadow,
     wire::{TxnRequest, TxnResponse, delete, delete_if, equals, get, modified},
 };
 use crate::{
     error::RegistryError,
-    types::{Release, Released, Session},
+    types::{NodeSession, Release, ReleaseOutcome},
 };
 
 const WHAT: &str = "release ids";
@@ -23,66 +23,66 @@ const WHAT: &str = "release ids";
 const ROUNDS: u32 = 16;
 
 /// An id that is not known to be given back yet.
-struct Open<'a> {
+struct PendingRelease<'a> {
     release: &'a Release,
     /// What is to be deleted; `None` while nothing was read.
-    own: Option<Own>,
+    own: Option<Shadow>,
     rounds: u32,
 }
 
 impl EtcdRegistry {
     pub(super) async fn release_all(
         &self,
-        session: &Session,
+        session: &NodeSession,
         releases: &[Release],
-    ) -> Result<Released, RegistryError> {
-        let new = |release| Open {
+    ) -> Result<ReleaseOutcome, RegistryError> {
+        let new = |release| PendingRelease {
             release,
             own: None,
             rounds: 0,
         };
-        let mut open: Vec<_> = releases.iter().map(new).collect();
-        while !open.is_empty() {
-            if open.iter().any(|open| open.rounds >= ROUNDS) {
+        let mut pending: Vec<_> = releases.iter().map(new).collect();
+        while !pending.is_empty() {
+            if pending.iter().any(|pending| pending.rounds >= ROUNDS) {
                 let text = "others changed the same id all the time";
                 return Err(RegistryError::new(WHAT, text));
             }
-            let mut work = Vec::new();
-            while !open.is_empty() {
-                let batch: Vec<_> = open.drain(..open.len().min(BATCH)).collect();
-                work.push(self.release_batch(session, batch));
+            let mut calls = Vec::new();
+            while !pending.is_empty() {
+                let batch: Vec<_> = pending.drain(..pending.len().min(BATCH)).collect();
+                calls.push(self.release_batch(session, batch));
             }
-            for answer in batch::all(work).await {
+            for answer in batch::all(calls).await {
                 let Some(left) = answer.map_err(|fault| fault.into_error(WHAT))? else {
-                    return Ok(Released::Lost);
+                    return Ok(ReleaseOutcome::Lost);
                 };
-                open.extend(left);
+                pending.extend(left);
             }
         }
-        Ok(Released::Done)
+        Ok(ReleaseOutcome::Done)
     }
 
     /// One round for some ids: those that are left; `None` if the session is lost.
     async fn release_batch<'a>(
         &self,
-        session: &Session,
-        batch: Vec<Open<'a>>,
-    ) -> Result<Option<Vec<Open<'a>>>, Fault> {
-        let txns = batch.iter().map(|open| self.give_back(session, open));
+        session: &NodeSession,
+        batch: Vec<PendingRelease<'a>>,
+    ) -> Result<Option<Vec<PendingRelease<'a>>>, Fault> {
+        let txns = batch.iter().map(|pending| self.give_back(session, pending));
         let answers = batch::fenced(&self.client, &self.layout, session, txns).await?;
         let Fenced::Done(answers) = answers else {
             return Ok(None);
         };
         let left = batch.into_iter().zip(answers);
-        let left = left.filter_map(|(open, answer)| open.answered(session, answer));
+        let left = left.filter_map(|(pending, answer)| pending.answered(session, answer));
         Ok(Some(left.collect()))
     }
 
-    fn give_back(&self, session: &Session, open: &Open<'_>) -> TxnRequest {
-        let id = &open.release.id;
-        let (place, own) = (self.layout.place(id), self.layout.own(id));
+    fn give_back(&self, session: &NodeSession, pending: &PendingRelease<'_>) -> TxnRequest {
+        let id = &pending.release.id;
+        let (place, own) = (self.layout.place(id), self.layout.shadow(id));
         let unplace = delete_if(place, session.address.to_string());
-        let (compare, success) = match &open.own {
+        let (compare, success) = match &pending.own {
             None => (modified(own.clone(), 0), vec![unplace]),
             Some(mine) => {
                 let compare = equals(own.clone(), mine.value());
@@ -97,9 +97,9 @@ impl EtcdRegistry {
     }
 }
 
-impl Open<'_> {
+impl PendingRelease<'_> {
     /// Itself, if there is something left to do.
-    fn answered(mut self, session: &Session, answer: TxnResponse) -> Option<Self> {
+    fn answered(mut self, session: &NodeSession, answer: TxnResponse) -> Option<Self> {
         if answer.succeeded {
             return None;
         }
@@ -108,9 +108,10 @@ impl Open<'_> {
             // It went meanwhile; an entry without a shadow may be left.
             None => self.own = None,
             Some(kv) => {
-                let due =
-                    |own: &Own| own.address == session.address && own.stamp <= self.release.upto;
-                self.own = Some(Own::read(&kv).filter(due)?);
+                let due = |own: &Shadow| {
+                    own.address == session.address && own.stamp <= self.release.up_to
+                };
+                self.own = Some(Shadow::read(&kv).filter(due)?);
             }
         }
         Some(self)

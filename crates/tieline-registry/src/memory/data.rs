@@ -14,8 +14,8 @@ use uuid::Uuid;
 use crate::{
     id::ClientId,
     types::{
-        Beat, Candidate, Claim, ClaimKind, Claimed, Entry, Expired, Join, Member, Owner, Release,
-        Released, Session, Stamp, Tenure, Verdict,
+        Claim, ClaimKind, ClaimOutcomes, Entry, ExpiredNode, JoinOutcome, JoinRequest, LeaseInfo,
+        NodeInfo, NodeSession, Owner, Release, ReleaseOutcome, Renewal, Stamp, Verdict,
     },
 };
 
@@ -24,13 +24,13 @@ pub(super) struct Data {
     /// The layout that foreign nodes share: id → address.
     places: BTreeMap<ClientId, Arc<str>>,
     /// What Tieline wrote; outlives a foreign deletion.
-    owns: HashMap<ClientId, Own>,
+    owns: HashMap<ClientId, Shadow>,
     nodes: BTreeMap<Arc<str>, Node>,
     clock: u64,
 }
 
 #[derive(Debug, Clone)]
-struct Own {
+struct Shadow {
     stamp: Stamp,
     address: Arc<str>,
 }
@@ -45,58 +45,58 @@ struct Node {
 
 /// The life of a node.
 impl Data {
-    pub(super) fn join(&mut self, candidate: &Candidate, now: u64) -> Join {
-        let process = candidate.process;
+    pub(super) fn join(&mut self, request: &JoinRequest, now: u64) -> JoinOutcome {
+        let process = request.process;
         let holder = self
             .nodes
-            .get(&candidate.address)
-            .filter(|node| node.process != process && Some(node.process) != candidate.replace)
+            .get(&request.address)
+            .filter(|node| node.process != process && Some(node.process) != request.replace)
             .filter(|node| node.expiry > now);
         if let Some(holder) = holder {
-            return Join::Busy(holder.process);
+            return JoinOutcome::Busy(holder.process);
         }
-        let session = Session {
-            address: candidate.address.clone(),
+        let session = NodeSession {
+            address: request.address.clone(),
             process,
-            ttl: candidate.lease,
+            ttl: request.lease,
             lease: 0,
             fence: 0,
         };
         let expiry = expiry(&session, now);
-        let node = self.nodes.entry(candidate.address.clone());
+        let node = self.nodes.entry(request.address.clone());
         let node = node.or_insert_with(|| Node {
             process,
             expiry,
             ids: BTreeSet::new(),
         });
         (node.process, node.expiry) = (process, expiry);
-        let tenure = self.tenure(&session.address, candidate.now, now);
-        Join::Joined(session, tenure)
+        let lease_info = self.lease_info(&session.address, request.now, now);
+        JoinOutcome::Joined(session, lease_info)
     }
 
-    pub(super) fn beat(&mut self, session: &Session, clock: Stamp, now: u64) -> Beat {
+    pub(super) fn renew(&mut self, session: &NodeSession, clock: Stamp, now: u64) -> Renewal {
         let node = self.nodes.get_mut(&session.address);
         let Some(node) = node.filter(|node| node.process == session.process) else {
-            return Beat::Lost;
+            return Renewal::Lost;
         };
         let before = std::mem::replace(&mut node.expiry, expiry(session, now));
-        let tenure = self.tenure(&session.address, clock, now);
+        let lease_info = self.lease_info(&session.address, clock, now);
         if before > now {
-            Beat::Renewed(tenure)
+            Renewal::Renewed(lease_info)
         } else {
-            Beat::Revived(tenure)
+            Renewal::Revived(lease_info)
         }
     }
 
-    pub(super) fn leave(&mut self, session: &Session) {
+    pub(super) fn leave(&mut self, session: &NodeSession) {
         let node = self.nodes.get(&session.address);
         if node.is_some_and(|node| node.process == session.process && node.ids.is_empty()) {
             self.nodes.remove(&session.address);
         }
     }
 
-    pub(super) fn members(&self, now: u64) -> Vec<Member> {
-        let members = self.nodes.iter().map(|(address, node)| Member {
+    pub(super) fn nodes(&self, now: u64) -> Vec<NodeInfo> {
+        let members = self.nodes.iter().map(|(address, node)| NodeInfo {
             address: address.clone(),
             process: node.process,
             leased: node.expiry > now,
@@ -104,9 +104,9 @@ impl Data {
         members.collect()
     }
 
-    fn tenure(&mut self, address: &str, clock: Stamp, now: u64) -> Tenure {
+    fn lease_info(&mut self, address: &str, clock: Stamp, now: u64) -> LeaseInfo {
         self.clock = self.clock.max(clock.0).max(now);
-        Tenure {
+        LeaseInfo {
             clock: Stamp(self.clock),
             held: Some(self.nodes[address].ids.len() as u64),
             foreign: i64::try_from(self.places.len())
@@ -122,7 +122,7 @@ impl Data {
     }
 
     /// Whether a session may write.
-    fn may_write(&self, session: &Session, now: u64) -> bool {
+    fn may_write(&self, session: &NodeSession, now: u64) -> bool {
         self.nodes
             .get(&session.address)
             .is_some_and(|node| node.process == session.process && node.expiry > now)
@@ -131,14 +131,19 @@ impl Data {
 
 /// Entries.
 impl Data {
-    pub(super) fn claim(&mut self, session: &Session, claims: &[Claim], now: u64) -> Claimed {
+    pub(super) fn claim(
+        &mut self,
+        session: &NodeSession,
+        claims: &[Claim],
+        now: u64,
+    ) -> ClaimOutcomes {
         if !self.may_write(session, now) {
-            return Claimed::Lost;
+            return ClaimOutcomes::Lost;
         }
         let verdicts = claims
             .iter()
             .map(|claim| self.judge(&session.address, claim, now));
-        Claimed::Verdicts(verdicts.collect())
+        ClaimOutcomes::Verdicts(verdicts.collect())
     }
 
     fn judge(&mut self, address: &Arc<str>, claim: &Claim, now: u64) -> Verdict {
@@ -159,7 +164,7 @@ impl Data {
         let address = address.clone();
         let node = self.nodes.get_mut(&address).expect("it may write");
         node.ids.insert(id.clone());
-        self.owns.insert(id.clone(), Own { stamp, address });
+        self.owns.insert(id.clone(), Shadow { stamp, address });
         Verdict::Granted {
             displaced: displaced.map(|own| own.address),
         }
@@ -190,24 +195,24 @@ impl Data {
 
     pub(super) fn release(
         &mut self,
-        session: &Session,
+        session: &NodeSession,
         releases: &[Release],
         now: u64,
-    ) -> Released {
+    ) -> ReleaseOutcome {
         if !self.may_write(session, now) {
-            return Released::Lost;
+            return ReleaseOutcome::Lost;
         }
         let address = &session.address;
-        for Release { id, upto } in releases {
+        for Release { id, up_to } in releases {
             let removable = match self.owns.get(id) {
-                Some(own) => own.address == *address && own.stamp <= *upto,
+                Some(own) => own.address == *address && own.stamp <= *up_to,
                 None => true,
             };
             if removable {
                 self.remove(id, address);
             }
         }
-        Released::Done
+        ReleaseOutcome::Done
     }
 
     pub(super) fn locate(&self, id: &str, now: u64) -> Option<Entry> {
@@ -223,7 +228,7 @@ impl Data {
         Some(Entry { address, owner })
     }
 
-    pub(super) fn held(&self, address: &str, after: Bound<&str>, most: usize) -> Vec<ClientId> {
+    pub(super) fn ids_of(&self, address: &str, after: Bound<&str>, most: usize) -> Vec<ClientId> {
         let Some(node) = self.nodes.get(address) else {
             return Vec::new();
         };
@@ -232,7 +237,7 @@ impl Data {
     }
 
     /// What Tieline wrote for an id goes, whatever it is.
-    fn disown(&mut self, id: &str) -> Option<Own> {
+    fn disown(&mut self, id: &str) -> Option<Shadow> {
         let own = self.owns.remove(id)?;
         if let Some(node) = self.nodes.get_mut(&own.address) {
             node.ids.remove(id);
@@ -259,16 +264,16 @@ impl Data {
 
 /// The reaper.
 impl Data {
-    pub(super) fn expired(&self, now: u64) -> Vec<Expired> {
+    pub(super) fn expired(&self, now: u64) -> Vec<ExpiredNode> {
         let expired = self.nodes.iter().filter(|(_, node)| node.expiry <= now);
-        let expired = expired.map(|(address, node)| Expired {
+        let expired = expired.map(|(address, node)| ExpiredNode {
             address: address.clone(),
             mark: node.expiry.to_string().into(),
         });
         expired.collect()
     }
 
-    pub(super) fn reap(&mut self, expired: &Expired, most: usize, now: u64) -> bool {
+    pub(super) fn reap(&mut self, expired: &ExpiredNode, most: usize, now: u64) -> bool {
         let address = &expired.address;
         let node = self.nodes.get(address);
         let seen = |node: &&Node| node.expiry <= now && *expired.mark == node.expiry.to_string();
@@ -297,7 +302,7 @@ impl Data {
         self.places.remove(id);
     }
 
-    pub(super) fn clear(&mut self, address: &str) -> u64 {
+    pub(super) fn delete_node(&mut self, address: &str) -> u64 {
         let placed = self.places.iter().filter(|(_, place)| ***place == *address);
         let mut ids: BTreeSet<_> = placed.map(|(id, _)| id.clone()).collect();
         let own = self.nodes.get(address).map(|node| node.ids.clone());
@@ -306,13 +311,13 @@ impl Data {
         cleared.count() as u64
     }
 
-    pub(super) fn all(&self, after: Bound<&str>, most: usize) -> Vec<(ClientId, Arc<str>)> {
+    pub(super) fn scan(&self, after: Bound<&str>, most: usize) -> Vec<(ClientId, Arc<str>)> {
         let places = self.places.range::<str, _>((after, Bound::Unbounded));
         let places = places.map(|(id, place)| (id.clone(), place.clone()));
         places.take(most).collect()
     }
 }
 
-fn expiry(session: &Session, now: u64) -> u64 {
+fn expiry(session: &NodeSession, now: u64) -> u64 {
     now.saturating_add(u64::try_from(session.ttl.as_micros()).unwrap_or(u64::MAX))
 }

@@ -11,13 +11,13 @@ use uuid::Uuid;
 use crate::{
     error::RegistryError,
     id::ClientId,
-    types::{Cursor, Member, Page, Stamp, Tenure, Verdict},
+    types::{Cursor, LeaseInfo, NodeInfo, Page, Stamp, Verdict},
 };
 
 /// An answer that none of our scripts gives.
 #[derive(Debug, thiserror::Error)]
 #[error("the server's answer makes no sense: another program uses the same keys")]
-struct Garbled;
+struct UnexpectedReply;
 
 /// What remains to be read of an answer.
 pub(super) struct Reader {
@@ -32,7 +32,7 @@ impl Reader {
                 what,
                 values: values.into_iter(),
             }),
-            _ => Err(garbled(what)),
+            _ => Err(unexpected_reply(what)),
         }
     }
 
@@ -45,17 +45,19 @@ impl Reader {
     }
 
     pub(super) fn next(&mut self) -> Result<Value, RegistryError> {
-        self.values.next().ok_or_else(|| garbled(self.what))
+        self.values
+            .next()
+            .ok_or_else(|| unexpected_reply(self.what))
     }
 
     pub(super) fn text(&mut self) -> Result<String, RegistryError> {
         let what = self.what;
-        text(self.next()?).ok_or_else(|| garbled(what))
+        text(self.next()?).ok_or_else(|| unexpected_reply(what))
     }
 
     pub(super) fn number(&mut self) -> Result<i64, RegistryError> {
         let what = self.what;
-        number(&self.next()?).ok_or_else(|| garbled(what))
+        number(&self.next()?).ok_or_else(|| unexpected_reply(what))
     }
 
     pub(super) fn address(&mut self) -> Result<Arc<str>, RegistryError> {
@@ -64,25 +66,25 @@ impl Reader {
 
     pub(super) fn stamp(&mut self) -> Result<Stamp, RegistryError> {
         let parsed = self.text()?.parse();
-        parsed.map(Stamp).map_err(|_| garbled(self.what))
+        parsed.map(Stamp).map_err(|_| unexpected_reply(self.what))
     }
 
     pub(super) fn process(&mut self) -> Result<Uuid, RegistryError> {
         let parsed = Uuid::parse_str(&self.text()?);
-        parsed.map_err(|_| garbled(self.what))
+        parsed.map_err(|_| unexpected_reply(self.what))
     }
 
     /// What a node learns with each join and beat.
-    pub(super) fn tenure(&mut self) -> Result<Tenure, RegistryError> {
-        Ok(Tenure {
+    pub(super) fn lease_info(&mut self) -> Result<LeaseInfo, RegistryError> {
+        Ok(LeaseInfo {
             clock: self.stamp()?,
             held: u64::try_from(self.number()?).ok(),
             foreign: Some(self.number()?),
         })
     }
 
-    pub(super) fn member(&mut self) -> Result<Member, RegistryError> {
-        Ok(Member {
+    pub(super) fn member(&mut self) -> Result<NodeInfo, RegistryError> {
+        Ok(NodeInfo {
             address: self.address()?,
             process: self.process()?,
             leased: self.number()? == 1,
@@ -92,7 +94,7 @@ impl Reader {
     pub(super) fn verdict(&mut self) -> Result<Verdict, RegistryError> {
         let verdict = match self.next()? {
             Value::Int(_) => return Ok(Verdict::Granted { displaced: None }),
-            other => text(other).ok_or_else(|| garbled(self.what))?,
+            other => text(other).ok_or_else(|| unexpected_reply(self.what))?,
         };
         let address = || Arc::from(&verdict[1..]);
         match verdict.as_bytes().first() {
@@ -100,7 +102,7 @@ impl Reader {
                 displaced: Some(address()),
             }),
             Some(b'-') => Ok(Verdict::Taken { by: address() }),
-            _ => Err(garbled(self.what)),
+            _ => Err(unexpected_reply(self.what)),
         }
     }
 }
@@ -115,7 +117,7 @@ pub(super) fn page<T>(
     let mut reader = Reader::new(what, answer)?;
     let cursor = reader.text()?;
     let Value::Array(values) = reader.next()? else {
-        return Err(garbled(what));
+        return Err(unexpected_reply(what));
     };
     Ok(Page {
         items: values.chunks_exact(width).filter_map(item).collect(),
@@ -130,7 +132,7 @@ pub(super) fn position(what: &'static str, from: &Cursor) -> Result<u64, Registr
     }
     let text = std::str::from_utf8(&from.0).ok();
     let position = text.and_then(|text| text.parse().ok());
-    position.ok_or_else(|| garbled(what))
+    position.ok_or_else(|| unexpected_reply(what))
 }
 
 pub(super) fn client(value: &Value) -> Option<ClientId> {
@@ -178,6 +180,6 @@ fn bytes(value: &Value) -> Option<&[u8]> {
     }
 }
 
-pub(super) fn garbled(what: &'static str) -> RegistryError {
-    RegistryError::new(what, Garbled)
+pub(super) fn unexpected_reply(what: &'static str) -> RegistryError {
+    RegistryError::new(what, UnexpectedReply)
 }

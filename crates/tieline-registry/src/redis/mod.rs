@@ -6,14 +6,14 @@
 //! what is done with an answer.
 //!
 //! Top-down: `options` (what the user says), `operations` (the contract), `line` (a connection that
-//! comes back), `dial` (which server), `circuit` (one connection), `scripts` and `keys`.
+//! comes back), `dial` (which server), `connection` (one connection), `scripts` and `keys`.
 
 mod answer;
-mod circuit;
-mod dial;
+mod client;
+mod connection;
+mod connector;
 mod fault;
 mod keys;
-mod line;
 mod operations;
 mod options;
 mod scripts;
@@ -21,7 +21,7 @@ mod tls;
 mod url;
 
 pub use self::options::RedisOptions;
-use self::{keys::Keys, line::Line};
+use self::{client::ReconnectingClient, keys::Keys};
 use crate::error::RegistryError;
 
 /// A registry on Redis 5 or later, or what speaks its protocol and runs its scripts.
@@ -71,7 +71,7 @@ use crate::error::RegistryError;
 /// A cluster's user may have `+cluster|slots` as well, and learns the other servers with it.
 #[derive(Debug)]
 pub struct RedisRegistry {
-    line: Line,
+    client: ReconnectingClient,
     keys: Keys,
 }
 

@@ -9,16 +9,18 @@ use redis::{Cmd, Value};
 
 use super::{
     RedisRegistry,
-    answer::{Reader, client, garbled, is_text, number, page, position, written_address},
-    scripts::{BEAT, CLAIM, CLEAR, EXPIRED, JOIN, LEAVE, LOCATE, MEMBERS, REAP, RELEASE, Script},
+    answer::{Reader, client, is_text, number, page, position, unexpected_reply, written_address},
+    scripts::{
+        CLAIM, DELETE_NODE, EXPIRED, JOIN, LEAVE, LOCATE, NODES, REAP, RELEASE, RENEW, Script,
+    },
 };
 use crate::{
-    contract::{Answer, Registry},
+    contract::{Registry, RegistryFuture},
     error::RegistryError,
     id::ClientId,
     types::{
-        Beat, Candidate, Claim, ClaimKind, Claimed, Cursor, Entry, Expired, Join, Member, Owner,
-        Page, Release, Released, Session, Stamp, Verdict,
+        Claim, ClaimKind, ClaimOutcomes, Cursor, Entry, ExpiredNode, JoinOutcome, JoinRequest,
+        NodeInfo, NodeSession, Owner, Page, Release, ReleaseOutcome, Renewal, Stamp, Verdict,
     },
 };
 
@@ -31,7 +33,7 @@ const TOGETHER: usize = 8;
 
 impl RedisRegistry {
     /// A call of a script by the process of a session.
-    fn call(&self, script: &Script, session: &Session) -> Cmd {
+    fn call(&self, script: &Script, session: &NodeSession) -> Cmd {
         let mut command = script.call(&self.keys, &session.address);
         let process = session.process.hyphenated();
         let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
@@ -40,44 +42,44 @@ impl RedisRegistry {
         command
     }
 
-    async fn do_join(&self, candidate: &Candidate) -> Result<Join, RegistryError> {
+    async fn do_join(&self, request: &JoinRequest) -> Result<JoinOutcome, RegistryError> {
         const WHAT: &str = "join";
-        let session = Session {
-            address: candidate.address.clone(),
-            process: candidate.process,
-            ttl: candidate.lease,
+        let session = NodeSession {
+            address: request.address.clone(),
+            process: request.process,
+            ttl: request.lease,
             lease: 0,
             fence: 0,
         };
         let mut command = self.call(&JOIN, &session);
-        let replace = candidate.replace.map(|process| process.to_string());
+        let replace = request.replace.map(|process| process.to_string());
         command.arg(replace.unwrap_or_default());
-        command.arg(candidate.now.0).arg(millis(&session));
-        let mut answer = Reader::new(WHAT, self.line.ask(WHAT, command).await?)?;
+        command.arg(request.now.0).arg(millis(&session));
+        let mut answer = Reader::new(WHAT, self.client.ask(WHAT, command).await?)?;
         match answer.text()?.as_str() {
-            "OK" => Ok(Join::Joined(session, answer.tenure()?)),
-            "BUSY" => Ok(Join::Busy(answer.process()?)),
-            _ => Err(garbled(WHAT)),
+            "OK" => Ok(JoinOutcome::Joined(session, answer.lease_info()?)),
+            "BUSY" => Ok(JoinOutcome::Busy(answer.process()?)),
+            _ => Err(unexpected_reply(WHAT)),
         }
     }
 
-    async fn do_beat(&self, session: &Session, now: Stamp) -> Result<Beat, RegistryError> {
+    async fn do_beat(&self, session: &NodeSession, now: Stamp) -> Result<Renewal, RegistryError> {
         const WHAT: &str = "renew the lease";
-        let mut command = self.call(&BEAT, session);
+        let mut command = self.call(&RENEW, session);
         command.arg(now.0).arg(millis(session));
-        let mut answer = Reader::new(WHAT, self.line.ask(WHAT, command).await?)?;
+        let mut answer = Reader::new(WHAT, self.client.ask(WHAT, command).await?)?;
         match answer.text()?.as_str() {
-            "OK" => Ok(Beat::Renewed(answer.tenure()?)),
-            "REVIVED" => Ok(Beat::Revived(answer.tenure()?)),
-            "LOST" => Ok(Beat::Lost),
-            _ => Err(garbled(WHAT)),
+            "OK" => Ok(Renewal::Renewed(answer.lease_info()?)),
+            "REVIVED" => Ok(Renewal::Revived(answer.lease_info()?)),
+            "LOST" => Ok(Renewal::Lost),
+            _ => Err(unexpected_reply(WHAT)),
         }
     }
 
-    async fn do_members(&self) -> Result<Vec<Member>, RegistryError> {
+    async fn do_members(&self) -> Result<Vec<NodeInfo>, RegistryError> {
         const WHAT: &str = "name the nodes";
-        let command = MEMBERS.call(&self.keys, "");
-        let mut answer = Reader::new(WHAT, self.line.ask(WHAT, command).await?)?;
+        let command = NODES.call(&self.keys, "");
+        let mut answer = Reader::new(WHAT, self.client.ask(WHAT, command).await?)?;
         let mut members = Vec::with_capacity(answer.len() / 3);
         while !answer.is_empty() {
             members.push(answer.member()?);
@@ -87,9 +89,9 @@ impl RedisRegistry {
 
     async fn do_claim(
         &self,
-        session: &Session,
+        session: &NodeSession,
         claims: &[Claim],
-    ) -> Result<Claimed, RegistryError> {
+    ) -> Result<ClaimOutcomes, RegistryError> {
         const WHAT: &str = "claim ids";
         let mut verdicts = Vec::with_capacity(claims.len());
         for together in claims.chunks(BATCH * TOGETHER) {
@@ -97,10 +99,10 @@ impl RedisRegistry {
                 .chunks(BATCH)
                 .map(|batch| self.claiming(session, batch))
                 .collect();
-            for answer in self.line.ask_all(WHAT, &calls).await? {
+            for answer in self.client.ask_all(WHAT, &calls).await? {
                 let mut answer = Reader::new(WHAT, answer)?;
                 if answer.text()? == "LOST" {
-                    return Ok(Claimed::Lost);
+                    return Ok(ClaimOutcomes::Lost);
                 }
                 while !answer.is_empty() {
                     verdicts.push(answer.verdict()?);
@@ -110,7 +112,7 @@ impl RedisRegistry {
         check_count(WHAT, claims, verdicts)
     }
 
-    fn claiming(&self, session: &Session, claims: &[Claim]) -> Cmd {
+    fn claiming(&self, session: &NodeSession, claims: &[Claim]) -> Cmd {
         let mut command = self.call(&CLAIM, session);
         for claim in claims {
             let kind = match claim.kind {
@@ -125,31 +127,31 @@ impl RedisRegistry {
 
     async fn do_release(
         &self,
-        session: &Session,
+        session: &NodeSession,
         releases: &[Release],
-    ) -> Result<Released, RegistryError> {
+    ) -> Result<ReleaseOutcome, RegistryError> {
         const WHAT: &str = "release ids";
         for together in releases.chunks(BATCH * TOGETHER) {
             let calls: Vec<_> = together
                 .chunks(BATCH)
                 .map(|batch| self.releasing(session, batch))
                 .collect();
-            for answer in self.line.ask_all(WHAT, &calls).await? {
+            for answer in self.client.ask_all(WHAT, &calls).await? {
                 if is_text(&answer, "LOST") {
-                    return Ok(Released::Lost);
+                    return Ok(ReleaseOutcome::Lost);
                 }
                 if !is_text(&answer, "OK") {
-                    return Err(garbled(WHAT));
+                    return Err(unexpected_reply(WHAT));
                 }
             }
         }
-        Ok(Released::Done)
+        Ok(ReleaseOutcome::Done)
     }
 
-    fn releasing(&self, session: &Session, releases: &[Release]) -> Cmd {
+    fn releasing(&self, session: &NodeSession, releases: &[Release]) -> Cmd {
         let mut command = self.call(&RELEASE, session);
         for release in releases {
-            command.arg(release.id.as_str()).arg(release.upto.0);
+            command.arg(release.id.as_str()).arg(release.up_to.0);
         }
         command
     }
@@ -158,7 +160,7 @@ impl RedisRegistry {
         const WHAT: &str = "locate an id";
         let mut command = LOCATE.call(&self.keys, "");
         command.arg(id);
-        let mut answer = Reader::new(WHAT, self.line.ask(WHAT, command).await?)?;
+        let mut answer = Reader::new(WHAT, self.client.ask(WHAT, command).await?)?;
         if answer.is_empty() {
             return Ok(None);
         }
@@ -174,35 +176,35 @@ impl RedisRegistry {
         Ok(Some(Entry { address, owner }))
     }
 
-    async fn do_expired(&self) -> Result<Vec<Expired>, RegistryError> {
+    async fn do_expired(&self) -> Result<Vec<ExpiredNode>, RegistryError> {
         const WHAT: &str = "name the nodes that expired";
         let command = EXPIRED.call(&self.keys, "");
-        let mut answer = Reader::new(WHAT, self.line.ask(WHAT, command).await?)?;
+        let mut answer = Reader::new(WHAT, self.client.ask(WHAT, command).await?)?;
         let mut expired = Vec::with_capacity(answer.len() / 2);
         while !answer.is_empty() {
             let (address, mark) = (answer.address()?, answer.address()?);
-            expired.push(Expired { address, mark });
+            expired.push(ExpiredNode { address, mark });
         }
         Ok(expired)
     }
 
-    async fn do_reap(&self, expired: &Expired, most: usize) -> Result<bool, RegistryError> {
+    async fn do_reap(&self, expired: &ExpiredNode, most: usize) -> Result<bool, RegistryError> {
         const WHAT: &str = "reap a node";
         let mut command = REAP.call(&self.keys, &expired.address);
         command.arg(&*expired.address).arg(&*expired.mark);
         command.arg(most.min(BATCH));
-        let answer = self.line.ask(WHAT, command).await?;
-        let left = number(&answer).ok_or_else(|| garbled(WHAT))?;
+        let answer = self.client.ask(WHAT, command).await?;
+        let left = number(&answer).ok_or_else(|| unexpected_reply(WHAT))?;
         Ok(left > 0)
     }
 
     /// Walks the shared hash, and then what Tieline wrote under the address where the hash has lost it.
-    async fn do_clear(&self, address: &str) -> Result<u64, RegistryError> {
+    async fn do_delete_node(&self, address: &str) -> Result<u64, RegistryError> {
         const WHAT: &str = "clear an address";
         let mut cleared = 0;
         let mut from = Cursor::default();
         loop {
-            let answer = self.line.ask(WHAT, self.hash_page(WHAT, &from)?).await?;
+            let answer = self.client.ask(WHAT, self.hash_page(WHAT, &from)?).await?;
             let under = |pair: &[Value]| {
                 is_text(&pair[1], address)
                     .then(|| client(&pair[0]))
@@ -218,7 +220,7 @@ impl RedisRegistry {
         let mut from = Cursor::default();
         loop {
             let answer = self
-                .line
+                .client
                 .ask(WHAT, self.set_page(WHAT, address, &from)?)
                 .await?;
             let page = page(WHAT, answer, 1, |item| client(&item[0]))?;
@@ -238,14 +240,14 @@ impl RedisRegistry {
     ) -> Result<u64, RegistryError> {
         let mut cleared = 0;
         for batch in ids.chunks(BATCH) {
-            let mut command = CLEAR.call(&self.keys, address);
+            let mut command = DELETE_NODE.call(&self.keys, address);
             command.arg(address);
             batch.iter().for_each(|id| {
                 command.arg(id.as_str());
             });
-            let answer = self.line.ask(what, command).await?;
+            let answer = self.client.ask(what, command).await?;
             let count = number(&answer).and_then(|count| u64::try_from(count).ok());
-            cleared += count.ok_or_else(|| garbled(what))?;
+            cleared += count.ok_or_else(|| unexpected_reply(what))?;
         }
         Ok(cleared)
     }
@@ -273,7 +275,7 @@ impl RedisRegistry {
 }
 
 /// A lease is at least a millisecond.
-fn millis(session: &Session) -> u64 {
+fn millis(session: &NodeSession) -> u64 {
     u64::try_from(session.ttl.as_millis()).map_or(u64::MAX, |millis| millis.max(1))
 }
 
@@ -281,94 +283,102 @@ fn check_count(
     what: &'static str,
     claims: &[Claim],
     verdicts: Vec<Verdict>,
-) -> Result<Claimed, RegistryError> {
+) -> Result<ClaimOutcomes, RegistryError> {
     if verdicts.len() != claims.len() {
-        return Err(garbled(what));
+        return Err(unexpected_reply(what));
     }
-    Ok(Claimed::Verdicts(verdicts))
+    Ok(ClaimOutcomes::Verdicts(verdicts))
 }
 
 impl Registry for RedisRegistry {
-    fn join<'a>(&'a self, candidate: &'a Candidate) -> Answer<'a, Join> {
-        Box::pin(self.do_join(candidate))
+    fn join<'a>(&'a self, request: &'a JoinRequest) -> RegistryFuture<'a, JoinOutcome> {
+        Box::pin(self.do_join(request))
     }
 
-    fn beat<'a>(&'a self, session: &'a Session, now: Stamp) -> Answer<'a, Beat> {
+    fn renew<'a>(&'a self, session: &'a NodeSession, now: Stamp) -> RegistryFuture<'a, Renewal> {
         Box::pin(self.do_beat(session, now))
     }
 
-    fn leave<'a>(&'a self, session: &'a Session) -> Answer<'a, ()> {
+    fn leave<'a>(&'a self, session: &'a NodeSession) -> RegistryFuture<'a, ()> {
         Box::pin(async {
-            let leaving = self.line.ask("leave", self.call(&LEAVE, session));
+            let leaving = self.client.ask("leave", self.call(&LEAVE, session));
             leaving.await.map(drop)
         })
     }
 
-    fn members(&self) -> Answer<'_, Vec<Member>> {
+    fn nodes(&self) -> RegistryFuture<'_, Vec<NodeInfo>> {
         Box::pin(self.do_members())
     }
 
-    fn claim<'a>(&'a self, session: &'a Session, claims: &'a [Claim]) -> Answer<'a, Claimed> {
+    fn claim<'a>(
+        &'a self,
+        session: &'a NodeSession,
+        claims: &'a [Claim],
+    ) -> RegistryFuture<'a, ClaimOutcomes> {
         Box::pin(self.do_claim(session, claims))
     }
 
     fn release<'a>(
         &'a self,
-        session: &'a Session,
+        session: &'a NodeSession,
         releases: &'a [Release],
-    ) -> Answer<'a, Released> {
+    ) -> RegistryFuture<'a, ReleaseOutcome> {
         Box::pin(self.do_release(session, releases))
     }
 
     // The master alone is asked, so that every answer is fresh.
-    fn locate<'a>(&'a self, id: &'a str, _fresh: bool) -> Answer<'a, Option<Entry>> {
+    fn locate<'a>(&'a self, id: &'a str, _fresh: bool) -> RegistryFuture<'a, Option<Entry>> {
         Box::pin(self.do_locate(id))
     }
 
-    fn held<'a>(&'a self, session: &'a Session, from: Cursor) -> Answer<'a, Page<ClientId>> {
+    fn ids_of<'a>(
+        &'a self,
+        session: &'a NodeSession,
+        from: Cursor,
+    ) -> RegistryFuture<'a, Page<ClientId>> {
         const WHAT: &str = "name the ids of a node";
         Box::pin(async move {
             let command = self.set_page(WHAT, &session.address, &from)?;
-            let answer = self.line.ask(WHAT, command).await?;
+            let answer = self.client.ask(WHAT, command).await?;
             page(WHAT, answer, 1, |item| client(&item[0]))
         })
     }
 
-    fn expired(&self) -> Answer<'_, Vec<Expired>> {
+    fn expired(&self) -> RegistryFuture<'_, Vec<ExpiredNode>> {
         Box::pin(self.do_expired())
     }
 
-    fn reap<'a>(&'a self, expired: &'a Expired, most: usize) -> Answer<'a, bool> {
+    fn reap<'a>(&'a self, expired: &'a ExpiredNode, most: usize) -> RegistryFuture<'a, bool> {
         Box::pin(self.do_reap(expired, most))
     }
 
-    fn set<'a>(&'a self, id: &'a str, address: &'a str) -> Answer<'a, ()> {
+    fn set<'a>(&'a self, id: &'a str, address: &'a str) -> RegistryFuture<'a, ()> {
         const WHAT: &str = "set an id";
         Box::pin(async move {
             let id = ClientId::new(id).map_err(|error| RegistryError::refused(WHAT, error))?;
             let mut command = redis::cmd("HSET");
             command.arg(&self.keys.places).arg(id.as_str()).arg(address);
-            self.line.ask(WHAT, command).await.map(drop)
+            self.client.ask(WHAT, command).await.map(drop)
         })
     }
 
-    fn delete<'a>(&'a self, id: &'a str) -> Answer<'a, ()> {
+    fn delete<'a>(&'a self, id: &'a str) -> RegistryFuture<'a, ()> {
         Box::pin(async move {
             let mut command = redis::cmd("HDEL");
             command.arg(&self.keys.places).arg(id);
-            self.line.ask("delete an id", command).await.map(drop)
+            self.client.ask("delete an id", command).await.map(drop)
         })
     }
 
-    fn clear<'a>(&'a self, address: &'a str) -> Answer<'a, u64> {
-        Box::pin(self.do_clear(address))
+    fn delete_node<'a>(&'a self, address: &'a str) -> RegistryFuture<'a, u64> {
+        Box::pin(self.do_delete_node(address))
     }
 
-    fn all(&self, from: Cursor) -> Answer<'_, Page<(ClientId, Arc<str>)>> {
+    fn scan(&self, from: Cursor) -> RegistryFuture<'_, Page<(ClientId, Arc<str>)>> {
         const WHAT: &str = "name all ids";
         Box::pin(async move {
             let command = self.hash_page(WHAT, &from)?;
-            let answer = self.line.ask(WHAT, command).await?;
+            let answer = self.client.ask(WHAT, command).await?;
             page(WHAT, answer, 2, |pair| {
                 Some((client(&pair[0])?, written_address(&pair[1])?))
             })

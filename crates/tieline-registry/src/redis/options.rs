@@ -4,10 +4,10 @@ use std::{fmt, time::Duration};
 
 use super::{
     RedisRegistry,
-    circuit::Access,
-    dial::Dialer,
+    client::ReconnectingClient,
+    connection::Access,
+    connector::Connector,
     keys::{Keys, in_one_slot},
-    line::Line,
     scripts::CHECK,
     tls::{Certificates, Tls, TlsError},
     url::{Credentials, Deployment, Target},
@@ -121,12 +121,12 @@ impl RedisOptions {
             database: target.database,
         };
         let keys = Keys::new(&self.prefix);
-        let dialer = Dialer::new(target, access, keys.clone(), self.timeout);
-        let line = Line::new(dialer, self.timeout);
-        line.open().await?;
+        let connector = Connector::new(target, access, keys.clone(), self.timeout);
+        let client = ReconnectingClient::new(connector, self.timeout);
+        client.open().await?;
         // The dial has called the check by its text; by its hash needs a permission of its own.
-        line.ask("connect", CHECK.call(&keys, "")).await?;
-        Ok(RedisRegistry { line, keys })
+        client.ask("connect", CHECK.call(&keys, "")).await?;
+        Ok(RedisRegistry { client, keys })
     }
 
     fn check(&self, target: &mut Target) -> Result<(), OptionsError> {

@@ -24,18 +24,28 @@ macro_rules! script {
 
 script!(CHECK, "scripts/check.lua");
 script!(JOIN, "scripts/join.lua");
-script!(BEAT, "scripts/beat.lua");
+script!(RENEW, "scripts/renew.lua");
 script!(LEAVE, "scripts/leave.lua");
-script!(MEMBERS, "scripts/members.lua");
+script!(NODES, "scripts/nodes.lua");
 script!(CLAIM, "scripts/claim.lua");
 script!(RELEASE, "scripts/release.lua");
 script!(LOCATE, "scripts/locate.lua");
 script!(EXPIRED, "scripts/expired.lua");
 script!(REAP, "scripts/reap.lua");
-script!(CLEAR, "scripts/clear.lua");
+script!(DELETE_NODE, "scripts/delete_node.lua");
 
 static ALL: [&LazyLock<Script>; 11] = [
-    &CHECK, &JOIN, &BEAT, &LEAVE, &MEMBERS, &CLAIM, &RELEASE, &LOCATE, &EXPIRED, &REAP, &CLEAR,
+    &CHECK,
+    &JOIN,
+    &RENEW,
+    &LEAVE,
+    &NODES,
+    &CLAIM,
+    &RELEASE,
+    &LOCATE,
+    &EXPIRED,
+    &REAP,
+    &DELETE_NODE,
 ];
 
 /// The text of a script, and the hash by which the server knows it.

@@ -8,8 +8,8 @@ mod security;
 use std::{sync::Arc, time::Duration};
 
 use tieline_registry::{
-    Candidate, Claim, ClaimKind, Claimed, ClientId, EtcdOptions, EtcdRegistry, Join, Registry,
-    Session, Stamp, Verdict,
+    Claim, ClaimKind, ClaimOutcomes, ClientId, EtcdOptions, EtcdRegistry, JoinOutcome, JoinRequest,
+    NodeSession, Registry, Stamp, Verdict,
 };
 use tieline_test_servers::etcd::Etcd;
 use uuid::Uuid;
@@ -31,8 +31,8 @@ fn options() -> EtcdOptions {
     EtcdOptions::new().timeout(Duration::from_secs(2))
 }
 
-async fn join(registry: &EtcdRegistry, address: &str, lease: Duration) -> Session {
-    let candidate = Candidate {
+async fn join(registry: &EtcdRegistry, address: &str, lease: Duration) -> NodeSession {
+    let request = JoinRequest {
         address: address.into(),
         process: Uuid::now_v7(),
         replace: None,
@@ -40,9 +40,9 @@ async fn join(registry: &EtcdRegistry, address: &str, lease: Duration) -> Sessio
         now: Stamp(0),
         lease,
     };
-    match registry.join(&candidate).await.unwrap() {
-        Join::Joined(session, _) => session,
-        Join::Busy(holder) => panic!("{holder} has {address}"),
+    match registry.join(&request).await.unwrap() {
+        JoinOutcome::Joined(session, _) => session,
+        JoinOutcome::Busy(holder) => panic!("{holder} has {address}"),
     }
 }
 
@@ -59,8 +59,8 @@ fn claims(ids: std::ops::Range<usize>, stamp: u64) -> Vec<Claim> {
 }
 
 /// How many of the claims were granted; `None` where the session is lost.
-fn granted(claimed: Claimed) -> Option<usize> {
-    let Claimed::Verdicts(verdicts) = claimed else {
+fn granted(claimed: ClaimOutcomes) -> Option<usize> {
+    let ClaimOutcomes::Verdicts(verdicts) = claimed else {
         return None;
     };
     let granted = verdicts
@@ -74,7 +74,7 @@ async fn everything(registry: &EtcdRegistry) -> Vec<(ClientId, Arc<str>)> {
     let mut all = Vec::new();
     let mut from = Some(tieline_registry::Cursor::default());
     while let Some(cursor) = from {
-        let page = registry.all(cursor).await.unwrap();
+        let page = registry.scan(cursor).await.unwrap();
         all.extend(page.items);
         from = page.next;
     }

@@ -9,10 +9,10 @@ use std::{sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use tieline_registry::{
-    Candidate, Claim, ClaimKind, Claimed, ClientId, Join, RedisRegistry, Registry, RegistryError,
-    Session, Stamp, Verdict,
+    Claim, ClaimKind, ClaimOutcomes, ClientId, JoinOutcome, JoinRequest, NodeSession,
+    RedisRegistry, Registry, RegistryError, Stamp, Verdict,
 };
-use tieline_registry_conformance::{Bench, Doing, Skipped};
+use tieline_registry_conformance::{BoxFuture, RegistryHarness, Skipped};
 use tieline_test_servers::redis::Redis;
 use uuid::Uuid;
 
@@ -42,8 +42,8 @@ impl RedisBench {
     }
 }
 
-impl Bench for RedisBench {
-    fn registry(&self) -> Doing<'_, Arc<dyn Registry>> {
+impl RegistryHarness for RedisBench {
+    fn registry(&self) -> BoxFuture<'_, Arc<dyn Registry>> {
         Box::pin(async {
             self.redis.wipe().await;
             let registry = RedisRegistry::connect(&self.redis.url(), PREFIX).await;
@@ -51,14 +51,14 @@ impl Bench for RedisBench {
         })
     }
 
-    fn wipe(&self) -> Doing<'_, Result<(), Skipped>> {
+    fn wipe(&self) -> BoxFuture<'_, Result<(), Skipped>> {
         Box::pin(async {
             self.redis.wipe().await;
             Ok(())
         })
     }
 
-    fn snapshot(&self) -> Doing<'_, Result<(), Skipped>> {
+    fn snapshot(&self) -> BoxFuture<'_, Result<(), Skipped>> {
         Box::pin(async {
             let keys: Vec<String> = self.redis.command(&["KEYS", "*"]).await;
             let mut dump = Dump::new();
@@ -71,7 +71,7 @@ impl Bench for RedisBench {
         })
     }
 
-    fn restore(&self) -> Doing<'_, Result<(), Skipped>> {
+    fn restore(&self) -> BoxFuture<'_, Result<(), Skipped>> {
         Box::pin(async {
             let dump = self.remembered.lock().clone();
             self.redis.wipe().await;
@@ -87,8 +87,8 @@ impl Bench for RedisBench {
 tieline_registry_conformance::conformance_tests!(run, RedisBench::start().await);
 
 /// A process that wants the node's address.
-fn candidate(process: Uuid) -> Candidate {
-    Candidate {
+fn request(process: Uuid) -> JoinRequest {
+    JoinRequest {
         address: NODE.into(),
         process,
         replace: None,
@@ -99,34 +99,34 @@ fn candidate(process: Uuid) -> Candidate {
 }
 
 /// Joins as the node.
-async fn join(registry: &RedisRegistry) -> Session {
-    match registry.join(&candidate(Uuid::from_u128(1))).await.unwrap() {
-        Join::Joined(session, _) => session,
-        busy @ Join::Busy(_) => panic!("{busy:?}"),
+async fn join(registry: &RedisRegistry) -> NodeSession {
+    match registry.join(&request(Uuid::from_u128(1))).await.unwrap() {
+        JoinOutcome::Joined(session, _) => session,
+        busy @ JoinOutcome::Busy(_) => panic!("{busy:?}"),
     }
 }
 
 /// Claims an id.
 async fn claim(
     registry: &RedisRegistry,
-    session: &Session,
+    session: &NodeSession,
     id: &str,
-) -> Result<Claimed, RegistryError> {
+) -> Result<ClaimOutcomes, RegistryError> {
     claim_as(registry, session, id, ClaimKind::Fresh).await
 }
 
 /// Claims an id that was granted before.
-async fn hold(registry: &RedisRegistry, session: &Session, id: &str) -> Claimed {
+async fn hold(registry: &RedisRegistry, session: &NodeSession, id: &str) -> ClaimOutcomes {
     let claimed = claim_as(registry, session, id, ClaimKind::Held).await;
     claimed.unwrap()
 }
 
 async fn claim_as(
     registry: &RedisRegistry,
-    session: &Session,
+    session: &NodeSession,
     id: &str,
     kind: ClaimKind,
-) -> Result<Claimed, RegistryError> {
+) -> Result<ClaimOutcomes, RegistryError> {
     let claim = Claim {
         id: ClientId::new(id).unwrap(),
         stamp: Stamp(100),
@@ -136,8 +136,8 @@ async fn claim_as(
 }
 
 /// What a claim of a free id comes to.
-fn granted() -> Claimed {
-    Claimed::Verdicts(vec![Verdict::Granted { displaced: None }])
+fn granted() -> ClaimOutcomes {
+    ClaimOutcomes::Verdicts(vec![Verdict::Granted { displaced: None }])
 }
 
 /// What an error says, causes included.

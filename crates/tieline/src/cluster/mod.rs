@@ -50,9 +50,9 @@ use self::{
     routes::Routes,
     unicast::{Applied, ClientOp, LookupResult, OutcomeSender, Route, Unicast},
 };
-use crate::{Delivery, Hub, Receipt, claims::Claims, hub::ExcludedIds, link};
+use crate::{Delivery, Hub, Receipt, hub::ExcludedIds, link, registrar::Registrar};
 
-type NodeClaims = Claims<Inner>;
+type NodeRegistrar = Registrar<Inner>;
 
 /// Many nodes as one. Cheap to clone; all clones are the same node.
 ///
@@ -83,7 +83,7 @@ pub(crate) struct Inner {
     interest: Arc<link::Interest>,
     /// Addresses of foreign nodes, as they were found last.
     foreign: Mutex<Vec<Arc<str>>>,
-    claims: OnceLock<NodeClaims>,
+    registrar: OnceLock<NodeRegistrar>,
     port: OnceLock<link::PeerServer>,
     /// Whether the registry answered when it was asked last.
     registry_answers: AtomicBool,
@@ -219,7 +219,7 @@ impl Cluster {
 
     /// How many entries this node believes to have in the registry.
     pub fn entries(&self) -> u64 {
-        self.inner.claims().map_or(0, NodeClaims::entries)
+        self.inner.registrar().map_or(0, NodeRegistrar::entries)
     }
 
     /// The other nodes, by address.
@@ -232,8 +232,8 @@ impl Cluster {
 }
 
 impl Inner {
-    fn claims(&self) -> Option<&NodeClaims> {
-        self.claims.get()
+    fn registrar(&self) -> Option<&NodeRegistrar> {
+        self.registrar.get()
     }
 
     /// Who has an id, within the registry's deadline.

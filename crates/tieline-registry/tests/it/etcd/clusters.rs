@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use tieline_registry::{Beat, EtcdOptions, EtcdRegistry, Registry, RegistryError, Session, Stamp};
+use tieline_registry::{
+    EtcdOptions, EtcdRegistry, NodeSession, Registry, RegistryError, Renewal, Stamp,
+};
 use tieline_test_servers::etcd::{Etcd, LEASE};
 use tokio::time::{Instant, sleep};
 
@@ -20,9 +22,9 @@ async fn impatient(url: &str) -> EtcdRegistry {
 }
 
 /// Asks until there is an answer; the test's deadline bounds it.
-async fn answered(registry: &EtcdRegistry, session: &Session) -> Beat {
+async fn answered(registry: &EtcdRegistry, session: &NodeSession) -> Renewal {
     loop {
-        match registry.beat(session, Stamp(0)).await {
+        match registry.renew(session, Stamp(0)).await {
             Ok(beat) => return beat,
             Err(error) => assert!(!error.is_refusal(), "{error:?}"),
         }
@@ -50,7 +52,7 @@ fn a_killed_leader_costs_no_entry() {
         etcd.kill(leader);
         assert!(matches!(
             answered(&registry, &session).await,
-            Beat::Renewed(_)
+            Renewal::Renewed(_)
         ));
         assert_eq!(everything(&registry).await.len(), 300);
         let session = registry
@@ -67,7 +69,7 @@ fn a_killed_leader_costs_no_entry() {
         etcd.restart(leader, true).await;
         assert!(matches!(
             answered(&registry, &session).await,
-            Beat::Renewed(_)
+            Renewal::Renewed(_)
         ));
         assert_eq!(everything(&registry).await.len(), 600);
     });
@@ -134,11 +136,11 @@ fn a_hung_leader_is_replaced() {
         registry.claim(&session, &claims(0..10, 5)).await.unwrap();
         etcd.stop(leader);
         let beat = answered(&registry, &session).await;
-        assert!(matches!(beat, Beat::Renewed(_)));
+        assert!(matches!(beat, Renewal::Renewed(_)));
         assert_eq!(everything(&registry).await.len(), 10);
         etcd.cont(leader);
         let beat = answered(&registry, &session).await;
-        assert!(matches!(beat, Beat::Renewed(_)));
+        assert!(matches!(beat, Renewal::Renewed(_)));
     });
 }
 
@@ -152,14 +154,14 @@ fn without_a_quorum_calls_fail_in_time_and_work_when_it_is_back() {
         etcd.kill(0);
         etcd.kill(1);
         fails(registry.claim(&session, &claims(10..20, 5))).await;
-        fails(registry.beat(&session, Stamp(0))).await;
+        fails(registry.renew(&session, Stamp(0))).await;
         fails(registry.locate("client-1", true)).await;
         // What the last server knows, it still tells.
         assert!(registry.locate("client-1", false).await.unwrap().is_some());
         etcd.restart(0, false).await;
         assert!(matches!(
             answered(&registry, &session).await,
-            Beat::Renewed(_)
+            Renewal::Renewed(_)
         ));
         let session = registry
             .fence(&session)
@@ -182,13 +184,13 @@ fn a_stopped_server_fails_calls_in_time_and_answers_when_it_goes_on() {
         etcd.stop(0);
         for _ in 0..3 {
             fails(registry.locate("client-1", true)).await;
-            fails(registry.beat(&session, Stamp(0))).await;
+            fails(registry.renew(&session, Stamp(0))).await;
         }
         fails(registry.claim(&session, &claims(10..20, 5))).await;
         etcd.cont(0);
         assert!(matches!(
             answered(&registry, &session).await,
-            Beat::Renewed(_)
+            Renewal::Renewed(_)
         ));
         let session = registry
             .fence(&session)
@@ -211,7 +213,7 @@ fn a_server_that_starts_again_keeps_leases_and_entries() {
         etcd.restart(0, true).await;
         assert!(matches!(
             answered(&registry, &session).await,
-            Beat::Renewed(_)
+            Renewal::Renewed(_)
         ));
         assert_eq!(everything(&registry).await.len(), 10);
     });

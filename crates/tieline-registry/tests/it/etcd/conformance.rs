@@ -9,7 +9,7 @@ use std::{
 };
 
 use tieline_registry::{EtcdRegistry, Registry};
-use tieline_registry_conformance::{Bench, Doing, Skipped};
+use tieline_registry_conformance::{BoxFuture, RegistryHarness, Skipped};
 use tieline_test_servers::etcd::{Etcd, LEASE};
 use tokio::sync::Mutex;
 
@@ -31,8 +31,8 @@ impl EtcdBench {
     }
 }
 
-impl Bench for EtcdBench {
-    fn registry(&self) -> Doing<'_, Arc<dyn Registry>> {
+impl RegistryHarness for EtcdBench {
+    fn registry(&self) -> BoxFuture<'_, Arc<dyn Registry>> {
         Box::pin(async {
             let url = self.etcd.lock().await.url();
             let prefix = format!("/ws-{}/", self.given.fetch_add(1, Relaxed));
@@ -50,7 +50,7 @@ impl Bench for EtcdBench {
         LEASE + Duration::from_millis(1500)
     }
 
-    fn wipe(&self) -> Doing<'_, Result<(), Skipped>> {
+    fn wipe(&self) -> BoxFuture<'_, Result<(), Skipped>> {
         Box::pin(async {
             let gateway = self.etcd.lock().await.gateway();
             gateway.revoke_all().await;
@@ -59,7 +59,7 @@ impl Bench for EtcdBench {
         })
     }
 
-    fn snapshot(&self) -> Doing<'_, Result<(), Skipped>> {
+    fn snapshot(&self) -> BoxFuture<'_, Result<(), Skipped>> {
         Box::pin(async {
             self.etcd.lock().await.back_up().await;
             Ok(())
@@ -67,7 +67,7 @@ impl Bench for EtcdBench {
     }
 
     /// What etcd has acknowledged it keeps, until somebody restores a backup.
-    fn restore(&self) -> Doing<'_, Result<(), Skipped>> {
+    fn restore(&self) -> BoxFuture<'_, Result<(), Skipped>> {
         Box::pin(async {
             self.etcd.lock().await.restore().await;
             Ok(())

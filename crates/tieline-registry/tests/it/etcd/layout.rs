@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use tieline_registry::{
-    Beat, Candidate, ClaimKind, Cursor, Entry, EtcdRegistry, Join, Owner, Registry, Release,
-    Released, Stamp,
+    ClaimKind, Cursor, Entry, EtcdRegistry, JoinOutcome, JoinRequest, Owner, Registry, Release,
+    ReleaseOutcome, Renewal, Stamp,
 };
 use tieline_test_servers::etcd::{Etcd, LEASE};
 
@@ -35,10 +35,10 @@ fn ids_stand_under_the_prefix_with_their_addresses_and_nothing_else_does() {
 
         let give = |id: &str| Release {
             id: tieline_registry::ClientId::new(id).unwrap(),
-            upto: Stamp(9),
+            up_to: Stamp(9),
         };
         let released = registry.release(&session, &[give("x"), give("y")]).await;
-        assert_eq!(released.unwrap(), Released::Done);
+        assert_eq!(released.unwrap(), ReleaseOutcome::Done);
         registry.leave(&session).await.unwrap();
         assert_eq!(gateway.below("!").await, []);
         assert_eq!(gateway.below("/").await, []);
@@ -63,7 +63,7 @@ fn what_a_foreign_program_writes_is_found_and_deleted() {
         }
         registry.set("y", "go.test:2").await.unwrap();
         assert_eq!(gateway.get("/ws/y").await.as_deref(), Some("go.test:2"));
-        assert_eq!(registry.clear("go.test:1").await.unwrap(), 1);
+        assert_eq!(registry.delete_node("go.test:1").await.unwrap(), 1);
         let left: Vec<_> = everything(&registry).await;
         assert_eq!(left.len(), 1);
         assert_eq!((left[0].0.as_str(), &*left[0].1), ("y", "go.test:2"));
@@ -104,9 +104,9 @@ fn a_crash_takes_a_nodes_entries_with_its_lease() {
         while !everything(&registry).await.is_empty() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        assert_eq!(registry.members().await.unwrap(), []);
-        let beat = registry.beat(&session, Stamp(0)).await.unwrap();
-        assert_eq!(beat, Beat::Lost);
+        assert_eq!(registry.nodes().await.unwrap(), []);
+        let beat = registry.renew(&session, Stamp(0)).await.unwrap();
+        assert_eq!(beat, Renewal::Lost);
         assert_eq!(etcd.gateway().below("!").await, []);
     });
 }
@@ -131,7 +131,7 @@ fn entries_outlive_beats_and_rejoining() {
         let registry = connect(&etcd).await;
         let session = join(&registry, "a.test:7000", LEASE).await;
         registry.claim(&session, &claims(0..150, 5)).await.unwrap();
-        let candidate = Candidate {
+        let request = JoinRequest {
             address: session.address.clone(),
             process: session.process,
             replace: None,
@@ -139,20 +139,20 @@ fn entries_outlive_beats_and_rejoining() {
             now: Stamp(0),
             lease: LEASE,
         };
-        let joined = registry.join(&candidate).await.unwrap();
-        let Join::Joined(again, _) = joined else {
+        let joined = registry.join(&request).await.unwrap();
+        let JoinOutcome::Joined(again, _) = joined else {
             panic!("{joined:?}")
         };
         assert_ne!(again, session);
         assert_eq!(everything(&registry).await.len(), 150);
         let until = tokio::time::Instant::now() + LEASE * 3;
         while tokio::time::Instant::now() < until {
-            let beat = registry.beat(&again, Stamp(0)).await.unwrap();
-            assert!(matches!(beat, Beat::Renewed(_)), "{beat:?}");
+            let beat = registry.renew(&again, Stamp(0)).await.unwrap();
+            assert!(matches!(beat, Renewal::Renewed(_)), "{beat:?}");
             tokio::time::sleep(LEASE / 4).await;
         }
         assert_eq!(everything(&registry).await.len(), 150);
-        let held = registry.held(&again, Cursor::default());
+        let held = registry.ids_of(&again, Cursor::default());
         assert_eq!(held.await.unwrap().items.len(), 150);
     });
 }
@@ -166,7 +166,7 @@ fn a_node_that_holds_something_does_not_leave() {
         registry.claim(&session, &claims(0..150, 5)).await.unwrap();
         registry.leave(&session).await.unwrap();
         assert_eq!(everything(&registry).await.len(), 150);
-        assert_eq!(registry.members().await.unwrap().len(), 1);
+        assert_eq!(registry.nodes().await.unwrap().len(), 1);
     });
 }
 
@@ -210,7 +210,7 @@ fn the_longest_ids_fit_under_the_longest_prefix() {
         }
         let claimed = registry.claim(&b, &claims).await.unwrap();
         assert_eq!(granted(claimed), Some(0));
-        let held = registry.held(&a, Cursor::default()).await.unwrap();
+        let held = registry.ids_of(&a, Cursor::default()).await.unwrap();
         assert_eq!(held.items.len(), 200);
     });
 }

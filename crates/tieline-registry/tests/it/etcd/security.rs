@@ -38,10 +38,10 @@ fn a_user_needs_both_prefixes_and_no_more() {
         let claimed = registry.claim(&session, &[claim("x", 5)]).await.unwrap();
         assert_eq!(granted(claimed), Some(1));
         assert!(registry.locate("x", true).await.unwrap().is_some());
-        assert_eq!(registry.members().await.unwrap().len(), 1);
-        assert_eq!(registry.clear("a.test:7000").await.unwrap(), 1);
+        assert_eq!(registry.nodes().await.unwrap().len(), 1);
+        assert_eq!(registry.delete_node("a.test:7000").await.unwrap(), 1);
         registry.leave(&session).await.unwrap();
-        assert_eq!(registry.members().await.unwrap(), []);
+        assert_eq!(registry.nodes().await.unwrap(), []);
         let error = refused(&url, "/other/", options()).await;
         assert!(error.contains("readwrite on the prefix"), "{error}");
     });

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use tieline_registry::{Cursor, RedisOptions, RedisRegistry, Registry, Release, Released, Stamp};
+use tieline_registry::{
+    Cursor, RedisOptions, RedisRegistry, Registry, Release, ReleaseOutcome, Stamp,
+};
 use tieline_test_servers::{
     Authority,
     redis::{Redis, RedisSetup},
@@ -34,22 +36,22 @@ fn the_documented_permissions_suffice() {
         let registry = registry.unwrap();
         let session = join(&registry).await;
         assert_eq!(claim(&registry, &session, "a").await.unwrap(), granted());
-        registry.beat(&session, Stamp(1)).await.unwrap();
+        registry.renew(&session, Stamp(1)).await.unwrap();
         registry.set("b", NODE).await.unwrap();
         registry.delete("a").await.unwrap();
         assert_eq!(registry.get("a").await.unwrap().as_deref(), Some(NODE));
-        assert_eq!(registry.members().await.unwrap().len(), 1);
+        assert_eq!(registry.nodes().await.unwrap().len(), 1);
         assert!(registry.expired().await.unwrap().is_empty());
-        let all = registry.all(Cursor::default()).await.unwrap();
+        let all = registry.scan(Cursor::default()).await.unwrap();
         assert_eq!(all.items.len(), 1);
-        let held = registry.held(&session, Cursor::default()).await.unwrap();
+        let held = registry.ids_of(&session, Cursor::default()).await.unwrap();
         assert_eq!(held.items.len(), 1);
-        let (id, upto) = (held.items[0].clone(), Stamp(100));
-        let released = registry.release(&session, &[Release { id, upto }]).await;
-        assert_eq!(released.unwrap(), Released::Done);
-        assert_eq!(registry.clear(NODE).await.unwrap(), 1);
+        let (id, up_to) = (held.items[0].clone(), Stamp(100));
+        let released = registry.release(&session, &[Release { id, up_to }]).await;
+        assert_eq!(released.unwrap(), ReleaseOutcome::Done);
+        assert_eq!(registry.delete_node(NODE).await.unwrap(), 1);
         registry.leave(&session).await.unwrap();
-        assert!(registry.members().await.unwrap().is_empty());
+        assert!(registry.nodes().await.unwrap().is_empty());
     });
 }
 

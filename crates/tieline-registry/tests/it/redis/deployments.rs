@@ -2,8 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tieline_registry::{Claimed, RedisOptions, RedisRegistry, Registry, Session};
-use tieline_registry_conformance::{Bench, Doing, Skipped};
+use tieline_registry::{ClaimOutcomes, NodeSession, RedisOptions, RedisRegistry, Registry};
+use tieline_registry_conformance::{BoxFuture, RegistryHarness, Skipped};
 use tieline_test_servers::redis::{Redis, RedisCluster, Sentinels};
 
 use super::{PREFIX, claim, granted, join, told};
@@ -29,8 +29,8 @@ struct Deployment {
     servers: Vec<Redis>,
 }
 
-impl Bench for Deployment {
-    fn registry(&self) -> Doing<'_, Arc<dyn Registry>> {
+impl RegistryHarness for Deployment {
+    fn registry(&self) -> BoxFuture<'_, Arc<dyn Registry>> {
         Box::pin(async {
             self.wipe().await.unwrap();
             let registry = RedisRegistry::connect(&self.url, self.prefix).await;
@@ -38,7 +38,7 @@ impl Bench for Deployment {
         })
     }
 
-    fn wipe(&self) -> Doing<'_, Result<(), Skipped>> {
+    fn wipe(&self) -> BoxFuture<'_, Result<(), Skipped>> {
         Box::pin(async {
             for server in &self.servers {
                 server.wipe().await;
@@ -48,20 +48,20 @@ impl Bench for Deployment {
     }
 }
 
-async fn play(bench: &Deployment) {
+async fn play(harness: &Deployment) {
     for name in SCENARIOS {
-        tieline_registry_conformance::play(name, bench).await;
+        tieline_registry_conformance::play(name, harness).await;
     }
 }
 
-async fn connect(url: &str) -> (RedisRegistry, Session) {
+async fn connect(url: &str) -> (RedisRegistry, NodeSession) {
     let registry = RedisRegistry::connect(url, PREFIX).await.unwrap();
     let session = join(&registry).await;
     (registry, session)
 }
 
 /// Asks until it works; the test's deadline bounds it.
-async fn until_claimed(registry: &RedisRegistry, session: &Session, id: &str) -> Claimed {
+async fn until_claimed(registry: &RedisRegistry, session: &NodeSession, id: &str) -> ClaimOutcomes {
     loop {
         match claim(registry, session, id).await {
             Ok(claimed) => return claimed,
@@ -77,12 +77,12 @@ fn the_suite_behind_sentinels() {
     run(async {
         let sentinels = Sentinels::start(1).await;
         let url = sentinels.url();
-        let bench = Deployment {
+        let harness = Deployment {
             url,
             prefix: PREFIX,
             servers: vec![sentinels.master],
         };
-        play(&bench).await;
+        play(&harness).await;
     });
 }
 
@@ -91,14 +91,14 @@ fn the_suite_on_a_cluster() {
     run(async {
         let cluster = RedisCluster::start(false).await;
         let url = cluster.url();
-        let mut bench = Deployment {
+        let mut harness = Deployment {
             url,
             prefix: PREFIX,
             servers: cluster.masters,
         };
-        play(&bench).await;
-        bench.prefix = "{tag} and more";
-        play(&bench).await;
+        play(&harness).await;
+        harness.prefix = "{tag} and more";
+        play(&harness).await;
     });
 }
 
@@ -176,7 +176,10 @@ fn any_server_of_a_cluster_leads_to_the_others() {
         cluster.masters[owner].kill();
         cluster.masters[owner].restart().await;
         let claimed = until_claimed(&registry, &session, "b").await;
-        assert!(matches!(claimed, Claimed::Verdicts(_) | Claimed::Lost));
+        assert!(matches!(
+            claimed,
+            ClaimOutcomes::Verdicts(_) | ClaimOutcomes::Lost
+        ));
     });
 }
 

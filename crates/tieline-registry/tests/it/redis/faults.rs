@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tieline_registry::{Claimed, RedisOptions, RedisRegistry, Registry, Session};
+use tieline_registry::{ClaimOutcomes, NodeSession, RedisOptions, RedisRegistry, Registry};
 use tieline_test_servers::redis::{Redis, RedisSetup};
 use tokio::{
     io::copy_bidirectional,
@@ -20,7 +20,7 @@ const TIMEOUT: Duration = Duration::from_millis(500);
 /// What a busy machine may add.
 const SLACK: Duration = Duration::from_millis(500);
 
-async fn connect(url: &str) -> (RedisRegistry, Session) {
+async fn connect(url: &str) -> (RedisRegistry, NodeSession) {
     let options = RedisOptions::new(url, PREFIX).timeout(TIMEOUT);
     let registry = options.connect().await.unwrap();
     let session = join(&registry).await;
@@ -28,7 +28,7 @@ async fn connect(url: &str) -> (RedisRegistry, Session) {
 }
 
 /// An operation that must fail, within its deadline.
-async fn fails(registry: &RedisRegistry, session: &Session) {
+async fn fails(registry: &RedisRegistry, session: &NodeSession) {
     let start = Instant::now();
     let error = claim(registry, session, "a").await.unwrap_err();
     assert!(start.elapsed() < TIMEOUT + SLACK, "{error}");
@@ -36,7 +36,7 @@ async fn fails(registry: &RedisRegistry, session: &Session) {
 }
 
 /// Asks until it works, which must be soon.
-async fn works_soon(registry: &RedisRegistry, session: &Session) -> Claimed {
+async fn works_soon(registry: &RedisRegistry, session: &NodeSession) -> ClaimOutcomes {
     let start = Instant::now();
     loop {
         if let Ok(claimed) = claim(registry, session, "a").await {
@@ -69,7 +69,7 @@ fn a_restart_between_two_operations_is_not_noticed() {
         redis.kill();
         redis.restart().await;
         let lost = claim(&registry, &session, "a").await.unwrap();
-        assert_eq!(lost, Claimed::Lost, "it came back empty");
+        assert_eq!(lost, ClaimOutcomes::Lost, "it came back empty");
     });
 }
 
@@ -85,7 +85,7 @@ fn forgotten_scripts_are_sent_again() {
         redis.command::<()>(&["SCRIPT", "FLUSH"]).await;
         let claims: Vec<_> = (0..2_000).map(many).collect();
         let claimed = registry.claim(&session, &claims).await.unwrap();
-        assert!(matches!(claimed, Claimed::Verdicts(verdicts) if verdicts.len() == 2_000));
+        assert!(matches!(claimed, ClaimOutcomes::Verdicts(verdicts) if verdicts.len() == 2_000));
     });
 }
 

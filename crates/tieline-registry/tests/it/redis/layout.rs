@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tieline_registry::{ClientId, Cursor, RedisRegistry, Registry, Release, Released, Stamp};
+use tieline_registry::{ClientId, Cursor, RedisRegistry, Registry, Release, ReleaseOutcome, Stamp};
 use tieline_test_servers::redis::Redis;
 
 use super::{NODE, PREFIX, claim, granted, hold, join};
@@ -34,10 +34,10 @@ async fn come_and_go(prefix: &str, tag: &str) {
 
     let release = |id| Release {
         id: ClientId::new(id).unwrap(),
-        upto: Stamp(100),
+        up_to: Stamp(100),
     };
     let released = registry.release(&session, &["a", "b c"].map(release)).await;
-    assert_eq!(released.unwrap(), Released::Done);
+    assert_eq!(released.unwrap(), ReleaseOutcome::Done);
     registry.leave(&session).await.unwrap();
     assert_eq!(keys(&redis).await, named(tag, &["clock"]));
 }
@@ -70,9 +70,9 @@ fn what_is_no_client_is_passed_over() {
         redis.command_bytes::<()>(&words).await;
         redis.command::<()>(&["HSET", PREFIX, "", "x:1"]).await;
         redis.command::<()>(&["HSET", PREFIX, "a", ""]).await;
-        let page = registry.all(Cursor::default()).await.unwrap();
+        let page = registry.scan(Cursor::default()).await.unwrap();
         assert_eq!(page.items, [(ClientId::new("a").unwrap(), "".into())]);
-        assert_eq!(registry.clear("x:1").await.unwrap(), 0);
+        assert_eq!(registry.delete_node("x:1").await.unwrap(), 0);
         redis
             .command::<()>(&["HSET", "{ws}:own", "a", "nonsense"])
             .await;

@@ -9,10 +9,10 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use tieline_registry::{Cursor, claim_table::Pace};
+use tieline_registry::{Cursor, claim_table::Lane};
 use tokio::{sync::Notify, time::Instant};
 
-use super::{Claims, Surroundings};
+use super::{Registrar, RegistrarHost};
 
 /// Shortest pause between two batches.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -21,22 +21,22 @@ const PAUSE: Duration = Duration::from_millis(20);
 const SHARE: u32 = 19;
 
 #[derive(Debug, Default)]
-pub(super) struct Upkeep {
-    bell: Notify,
+pub(super) struct Reconciler {
+    wake_sender: Notify,
     compare: AtomicBool,
     foreign: Mutex<Option<i64>>,
 }
 
-impl Upkeep {
+impl Reconciler {
     /// Something that is not urgent waits.
-    pub(super) fn ring(&self) {
-        self.bell.notify_one();
+    pub(super) fn wake(&self) {
+        self.wake_sender.notify_one();
     }
 
     /// Both sides are to be compared.
     pub(super) fn compare(&self) {
         self.compare.store(true, Ordering::Release);
-        self.ring();
+        self.wake();
     }
 
     /// Foreign programs' balance in the shared layout; a new one means that they were at work, and
@@ -53,34 +53,34 @@ impl Upkeep {
 }
 
 /// Compares, for ever: when asked, and every audit interval.
-pub(super) async fn run<S: Surroundings>(claims: Claims<S>) {
-    let inner = &*claims.0;
-    let mut next = Instant::now() + inner.terms.audit;
+pub(super) async fn run<S: RegistrarHost>(registrar: Registrar<S>) {
+    let inner = &*registrar.0;
+    let mut next = Instant::now() + inner.config.audit;
     let mut sweep = None;
     let (mut claiming, mut sweeping) = (Pacing::default(), Pacing::default());
     loop {
-        if sweep.is_none() && !inner.slots.lock().waits(Pace::Slow) {
+        if sweep.is_none() && !inner.table.lock().waits(Lane::Slow) {
             tokio::select! {
-                () = inner.upkeep.bell.notified() => {}
-                () = tokio::time::sleep_until(next) => inner.upkeep.compare(),
+                () = inner.reconciler.wake_sender.notified() => {}
+                () = tokio::time::sleep_until(next) => inner.reconciler.compare(),
             }
         }
-        if inner.upkeep.compare.swap(false, Ordering::AcqRel) {
-            inner.slots.lock().audit();
+        if inner.reconciler.compare.swap(false, Ordering::AcqRel) {
+            inner.table.lock().audit();
             // A sweep under way goes on: begun anew each time, it might never come to the end.
             sweep.get_or_insert_with(Cursor::default);
             // Jittered, so that nodes which began together do not audit together.
-            next = Instant::now() + inner.terms.audit.mul_f64(0.9 + 0.2 * fastrand::f64());
+            next = Instant::now() + inner.config.audit.mul_f64(0.9 + 0.2 * fastrand::f64());
         }
-        let requests = claims.take(Pace::Slow);
+        let requests = registrar.take(Lane::Slow);
         if !requests.is_empty() {
             let begun = Instant::now();
-            let answered = claims.carry_out(requests).await;
+            let answered = registrar.carry_out(requests).await;
             claiming.pause(answered.then(|| begun.elapsed())).await;
         }
         if let Some(cursor) = sweep.take() {
             let begun = Instant::now();
-            let page = claims.sweep(cursor).await;
+            let page = registrar.sweep(cursor).await;
             let took = page.is_some().then(|| begun.elapsed());
             sweep = page.flatten();
             sweeping.pause(took).await;
@@ -88,14 +88,14 @@ pub(super) async fn run<S: Surroundings>(claims: Claims<S>) {
     }
 }
 
-impl<S: Surroundings> Claims<S> {
+impl<S: RegistrarHost> Registrar<S> {
     /// Sweeps one page of what the registry has for this node, and says where to go on; nothing at all
     /// where it was not answered.
     async fn sweep(&self, cursor: Cursor) -> Option<Option<Cursor>> {
         let session = self.0.session.lock().clone()?;
-        let page = self.timely("list entries", self.0.registry.held(&session, cursor));
+        let page = self.with_timeout("list entries", self.0.registry.ids_of(&session, cursor));
         let page = page.await.ok()?;
-        self.0.slots.lock().sweep(page.items);
+        self.0.table.lock().sweep(page.items);
         Some(page.next)
     }
 }

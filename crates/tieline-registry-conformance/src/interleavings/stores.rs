@@ -3,18 +3,18 @@
 use tieline_registry::Owner;
 
 use crate::{
-    Bench, Played,
-    world::{A, B, ID, World, done},
+    Played, RegistryHarness,
+    simulation::{A, B, ID, Simulation, done},
 };
 
 /// c1A sA xA, wipe, A joins, rA: the grant is of before the loss.
-pub(in super::super) async fn wipe_before_answer(bench: &dyn Bench) -> Played {
-    let mut w = World::steady(bench).await;
+pub(in super::super) async fn wipe_before_answer(harness: &dyn RegistryHarness) -> Played {
+    let mut w = Simulation::steady(harness).await;
     w.connect(A, 1);
     w.send(A).await;
     w.execute(A).await;
     w.wipe().await?;
-    w.beat(A).await;
+    w.renew(A).await;
     w.answer(A);
     w.settle().await;
     w.assert_left(&[(A, 1)]);
@@ -22,16 +22,16 @@ pub(in super::super) async fn wipe_before_answer(bench: &dyn Bench) -> Played {
 }
 
 /// c1A c2B registered; wipe; A claims again first.
-pub(in super::super) async fn wipe_lets_older_reclaim(bench: &dyn Bench) -> Played {
-    let mut w = World::steady(bench).await;
+pub(in super::super) async fn wipe_lets_older_reclaim(harness: &dyn RegistryHarness) -> Played {
+    let mut w = Simulation::steady(harness).await;
     w.connect(A, 1);
     w.register(A).await;
     w.connect(B, 2);
     w.register(B).await;
     w.lose_evicts();
     w.wipe().await?;
-    w.beat(A).await;
-    w.beat(B).await;
+    w.renew(A).await;
+    w.renew(B).await;
     w.flush(A).await;
     w.flush(B).await;
     w.settle().await;
@@ -40,8 +40,8 @@ pub(in super::super) async fn wipe_lets_older_reclaim(bench: &dyn Bench) -> Play
 }
 
 /// Releases and evictions of before a wipe come after it.
-pub(in super::super) async fn wipe_restarts_generations(bench: &dyn Bench) -> Played {
-    let mut w = World::steady(bench).await;
+pub(in super::super) async fn wipe_restarts_generations(harness: &dyn RegistryHarness) -> Played {
+    let mut w = Simulation::steady(harness).await;
     w.connect(A, 1);
     w.register(A).await;
     w.disconnect(A);
@@ -50,8 +50,8 @@ pub(in super::super) async fn wipe_restarts_generations(bench: &dyn Bench) -> Pl
     w.connect(B, 2);
     w.register(B).await;
     w.wipe().await?;
-    w.beat(A).await;
-    w.beat(B).await;
+    w.renew(A).await;
+    w.renew(B).await;
     w.flush(B).await;
     w.execute_late(&release).await;
     w.evict(B);
@@ -68,8 +68,10 @@ pub(in super::super) async fn wipe_restarts_generations(bench: &dyn Bench) -> Pl
 }
 
 /// c1A registered; wipe; a foreign node writes; A joins: its claim was granted before, so it yields.
-pub(in super::super) async fn wipe_hides_a_grant_from_a_foreign_write(bench: &dyn Bench) -> Played {
-    let mut w = World::steady(bench).await;
+pub(in super::super) async fn wipe_hides_a_grant_from_a_foreign_write(
+    harness: &dyn RegistryHarness,
+) -> Played {
+    let mut w = Simulation::steady(harness).await;
     w.connect(A, 1);
     w.register(A).await;
     w.wipe().await?;
@@ -80,8 +82,8 @@ pub(in super::super) async fn wipe_hides_a_grant_from_a_foreign_write(bench: &dy
 }
 
 /// c1A sA xA, which a failover loses, rA; beats stay well.
-pub(in super::super) async fn failover_loses_claim(bench: &dyn Bench) -> Played {
-    let mut w = World::steady(bench).await;
+pub(in super::super) async fn failover_loses_claim(harness: &dyn RegistryHarness) -> Played {
+    let mut w = Simulation::steady(harness).await;
     w.snapshot().await?;
     w.connect(A, 1);
     w.send(A).await;
@@ -89,8 +91,8 @@ pub(in super::super) async fn failover_loses_claim(bench: &dyn Bench) -> Played 
     w.restore().await?;
     w.answer(A);
     if w.counts(A).await {
-        w.beat(A).await;
-        w.beat(A).await;
+        w.renew(A).await;
+        w.renew(A).await;
         w.flush(A).await;
         let entry = done(w.registry.locate(ID, true).await);
         assert!(
@@ -104,8 +106,8 @@ pub(in super::super) async fn failover_loses_claim(bench: &dyn Bench) -> Played 
 }
 
 /// A released entry is back after a failover.
-pub(in super::super) async fn failover_revives_entry(bench: &dyn Bench) -> Played {
-    let mut w = World::steady(bench).await;
+pub(in super::super) async fn failover_revives_entry(harness: &dyn RegistryHarness) -> Played {
+    let mut w = Simulation::steady(harness).await;
     w.connect(A, 1);
     w.register(A).await;
     w.snapshot().await?;

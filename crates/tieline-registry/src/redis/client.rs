@@ -16,8 +16,8 @@ use tokio::{
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    circuit::Circuit,
-    dial::Dialer,
+    connection::RedisConnection,
+    connector::Connector,
     fault::{Fault, ends_connection, timed_out},
 };
 use crate::error::RegistryError;
@@ -29,8 +29,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 const PATIENCE: u32 = 3;
 
 /// A connection that comes back by itself.
-pub(super) struct Line {
-    dialer: Arc<Dialer>,
+pub(super) struct ReconnectingClient {
+    connector: Arc<Connector>,
     timeout: Duration,
     attempt: Mutex<Option<Arc<Attempt>>>,
 }
@@ -41,12 +41,12 @@ struct Attempt {
     task: AbortOnDropHandle<()>,
 }
 
-type Outcome = Result<Arc<Circuit>, (Fault, Instant)>;
+type Outcome = Result<Arc<RedisConnection>, (Fault, Instant)>;
 
-impl Line {
-    pub(super) fn new(dialer: Dialer, timeout: Duration) -> Self {
+impl ReconnectingClient {
+    pub(super) fn new(connector: Connector, timeout: Duration) -> Self {
         Self {
-            dialer: Arc::new(dialer),
+            connector: Arc::new(connector),
             timeout,
             attempt: Mutex::new(None),
         }
@@ -55,7 +55,7 @@ impl Line {
     /// Dials, with the patience that asking several servers in turn takes.
     pub(super) async fn open(&self) -> Result<(), RegistryError> {
         let deadline = Instant::now() + PATIENCE * self.timeout;
-        self.circuit("connect", deadline).await.map(drop)
+        self.connection("connect", deadline).await.map(drop)
     }
 
     /// Sends a command.
@@ -78,8 +78,8 @@ impl Line {
         let deadline = Instant::now() + self.timeout;
         let mut again = true;
         loop {
-            let circuit = self.circuit(what, deadline).await?;
-            let answered = timeout_at(deadline, circuit.send(commands)).await;
+            let connection = self.connection(what, deadline).await?;
+            let answered = timeout_at(deadline, connection.send(commands)).await;
             let elapsed = answered.is_err();
             let error = match answered.unwrap_or_else(|_| Err(timed_out())) {
                 Ok(answers) => return Ok(answers),
@@ -87,26 +87,26 @@ impl Line {
             };
             let ended = ends_connection(&error);
             if ended {
-                self.hang_up(&circuit);
+                self.hang_up(&connection);
             }
             if elapsed {
                 return Err(RegistryError::timeout(what));
             }
             if !(ended && again) {
-                return Err(Fault::new(circuit.server.to_string(), error).during(what));
+                return Err(Fault::new(connection.server.to_string(), error).during(what));
             }
             again = false;
         }
     }
 
-    async fn circuit(
+    async fn connection(
         &self,
         what: &'static str,
         deadline: Instant,
-    ) -> Result<Arc<Circuit>, RegistryError> {
+    ) -> Result<Arc<RedisConnection>, RegistryError> {
         let attempt = self.attempt();
         match timeout_at(deadline, attempt.outcome.wait()).await {
-            Ok(Ok(circuit)) => Ok(circuit.clone()),
+            Ok(Ok(connection)) => Ok(connection.clone()),
             Ok(Err((fault, _))) => Err(fault.clone().during(what)),
             Err(_) => Err(RegistryError::timeout(what)),
         }
@@ -121,14 +121,16 @@ impl Line {
             // its runtime.
             let ended = attempt.task.is_finished();
             match attempt.outcome.get() {
-                Some(Ok(circuit)) if circuit.is_usable(self.timeout) => return attempt.clone(),
+                Some(Ok(connection)) if connection.is_usable(self.timeout) => {
+                    return attempt.clone();
+                }
                 Some(Err((_, failed))) => not_before = *failed + PAUSE,
                 None if !ended => return attempt.clone(),
                 _ => {}
             }
         }
         let attempt = Arc::new(Attempt::start(
-            self.dialer.clone(),
+            self.connector.clone(),
             not_before,
             self.timeout,
         ));
@@ -137,23 +139,24 @@ impl Line {
     }
 
     /// Uses a connection no more.
-    fn hang_up(&self, circuit: &Arc<Circuit>) {
+    fn hang_up(&self, connection: &Arc<RedisConnection>) {
         let mut slot = self.attempt.lock();
         let current = slot.as_ref().and_then(|attempt| attempt.outcome.get());
-        if current.is_some_and(|outcome| matches!(outcome, Ok(now) if Arc::ptr_eq(now, circuit))) {
+        if current.is_some_and(|outcome| matches!(outcome, Ok(now) if Arc::ptr_eq(now, connection)))
+        {
             *slot = None;
         }
     }
 }
 
 impl Attempt {
-    fn start(dialer: Arc<Dialer>, not_before: Instant, timeout: Duration) -> Self {
+    fn start(connector: Arc<Connector>, not_before: Instant, timeout: Duration) -> Self {
         let outcome = Arc::new(SetOnce::new());
         let dialled = outcome.clone();
         let task = tokio::spawn(async move {
             sleep_until(not_before).await;
-            let servers = dialer.servers();
-            let dialling = timeout_at(Instant::now() + PATIENCE * timeout, dialer.dial());
+            let servers = connector.servers();
+            let dialling = timeout_at(Instant::now() + PATIENCE * timeout, connector.dial());
             let result = match dialling.await {
                 Ok(result) => result.map(Arc::new),
                 Err(_) => Err(Fault::new(servers, timed_out())),
@@ -170,10 +173,10 @@ impl Attempt {
     }
 }
 
-impl fmt::Debug for Line {
+impl fmt::Debug for ReconnectingClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Line")
-            .field("servers", &self.dialer.servers())
+            .field("servers", &self.connector.servers())
             .field("timeout", &self.timeout)
             .finish_non_exhaustive()
     }

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use tieline_registry::{Beat, Candidate, Join, RegistryError, Session, Tenure};
+use tieline_registry::{JoinOutcome, JoinRequest, LeaseInfo, NodeSession, RegistryError, Renewal};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{Claims, Health, Local, Surroundings};
+use super::{Health, LocalInstant, Registrar, RegistrarHost};
 use crate::cluster::chain;
 
 /// Bounds of the pause before a registry that did not answer is asked again; full jitter, so that
@@ -14,23 +14,23 @@ use crate::cluster::chain;
 const RETRY: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(1)];
 
 /// Beats, for ever.
-pub(super) async fn run<S: Surroundings>(claims: Claims<S>) {
-    let inner = &*claims.0;
-    let interval = inner.terms.lease / 3;
+pub(super) async fn run<S: RegistrarHost>(registrar: Registrar<S>) {
+    let inner = &*registrar.0;
+    let interval = inner.config.lease / 3;
     let mut failures = 0;
     let mut wrong_counts = 0;
     let mut next = Instant::now() + interval;
     loop {
         tokio::select! {
             () = tokio::time::sleep_until(next) => {}
-            () = inner.alarm.notified() => {}
+            () = inner.renew_now.notified() => {}
         }
-        match claims.beat().await {
-            Ok(tenure) => {
+        match registrar.renew().await {
+            Ok(lease_info) => {
                 failures = 0;
                 next = Instant::now() + interval;
-                wrong_counts = match tenure {
-                    Some(tenure) if claims.miscounts(&tenure) => wrong_counts + 1,
+                wrong_counts = match lease_info {
+                    Some(lease_info) if registrar.miscounts(&lease_info) => wrong_counts + 1,
                     _ => 0,
                 };
                 if wrong_counts == 2 {
@@ -38,11 +38,11 @@ pub(super) async fn run<S: Surroundings>(claims: Claims<S>) {
                         "the registry has another count of entries than this node; comparing"
                     );
                     wrong_counts = 0;
-                    inner.upkeep.compare();
+                    inner.reconciler.compare();
                 }
             }
             Err(error) => {
-                claims.is_down(&error);
+                registrar.is_down(&error);
                 next = Instant::now() + pause(failures);
                 failures += 1;
             }
@@ -56,31 +56,31 @@ fn pause(failures: u32) -> Duration {
     bound.mul_f64(fastrand::f64()).max(RETRY[0] / 4)
 }
 
-impl<S: Surroundings> Claims<S> {
+impl<S: RegistrarHost> Registrar<S> {
     /// One beat, and what it takes to be joined after it. The tenure, unless the address is another's.
-    async fn beat(&self) -> Result<Option<Tenure>, RegistryError> {
+    async fn renew(&self) -> Result<Option<LeaseInfo>, RegistryError> {
         let inner = &*self.0;
         let Some(session) = inner.session.lock().clone() else {
             return self.join().await;
         };
         let now = inner.clock.now();
         match self
-            .timely("renew the lease", inner.registry.beat(&session, now))
+            .with_timeout("renew the lease", inner.registry.renew(&session, now))
             .await?
         {
-            Beat::Renewed(tenure) => {
-                self.learn(&tenure);
-                self.go_on(session).await?;
+            Renewal::Renewed(lease_info) => {
+                self.learn(&lease_info);
+                self.resume(session).await?;
                 self.is_up();
-                Ok(Some(tenure))
+                Ok(Some(lease_info))
             }
-            Beat::Revived(tenure) => {
+            Renewal::Revived(lease_info) => {
                 tracing::warn!("the lease had run out; claiming all connections again");
-                self.learn(&tenure);
+                self.learn(&lease_info);
                 self.joined(session);
-                Ok(Some(tenure))
+                Ok(Some(lease_info))
             }
-            Beat::Lost => {
+            Renewal::Lost => {
                 tracing::warn!("the registry has lost this node; joining again");
                 self.lost();
                 self.join().await
@@ -89,39 +89,39 @@ impl<S: Surroundings> Claims<S> {
     }
 
     /// Resumes where an answer was missing: behind a fence, where the registry has one.
-    async fn go_on(&self, session: Session) -> Result<(), RegistryError> {
+    async fn resume(&self, session: NodeSession) -> Result<(), RegistryError> {
         let inner = &*self.0;
-        if inner.slots.lock().is_joined() {
+        if inner.table.lock().is_joined() {
             return Ok(());
         }
-        let fenced = self.timely("fence", inner.registry.fence(&session));
+        let fenced = self.with_timeout("fence", inner.registry.fence(&session));
         let Some(session) = fenced.await? else {
             self.lost();
             self.join().await?;
             return Ok(());
         };
         *inner.session.lock() = Some(session.clone());
-        inner.slots.lock().resumed(session);
-        inner.bell.notify_one();
-        inner.upkeep.ring();
+        inner.table.lock().resumed(session);
+        inner.wake_sender.notify_one();
+        inner.reconciler.wake();
         Ok(())
     }
 
     /// Takes the address; where another process holds it, looks whether it is still there.
-    pub(super) async fn join(&self) -> Result<Option<Tenure>, RegistryError> {
+    pub(super) async fn join(&self) -> Result<Option<LeaseInfo>, RegistryError> {
         match self.try_join(None).await? {
-            Ok(tenure) => return Ok(Some(tenure)),
+            Ok(lease_info) => return Ok(Some(lease_info)),
             Err(holder) => {
                 // Is the holder a former life of ours? Then its address leads to us.
-                let surroundings = self.0.surroundings.upgrade();
-                let answering = match surroundings {
+                let host = self.0.host.upgrade();
+                let answering = match host {
                     Some(cluster) => cluster.probe().await,
                     None => None,
                 };
-                if answering == Some(self.0.terms.process)
-                    && let Ok(tenure) = self.try_join(Some(holder)).await?
+                if answering == Some(self.0.config.process)
+                    && let Ok(lease_info) = self.try_join(Some(holder)).await?
                 {
-                    return Ok(Some(tenure));
+                    return Ok(Some(lease_info));
                 }
                 self.is_in_conflict(holder);
             }
@@ -129,56 +129,62 @@ impl<S: Surroundings> Claims<S> {
         Ok(None)
     }
 
-    async fn try_join(&self, replace: Option<Uuid>) -> Result<Result<Tenure, Uuid>, RegistryError> {
+    async fn try_join(
+        &self,
+        replace: Option<Uuid>,
+    ) -> Result<Result<LeaseInfo, Uuid>, RegistryError> {
         let inner = &*self.0;
-        let candidate = Candidate {
-            address: inner.terms.address.clone(),
-            process: inner.terms.process,
+        let request = JoinRequest {
+            address: inner.config.address.clone(),
+            process: inner.config.process,
             replace,
             previous: inner.session.lock().clone(),
             now: inner.clock.now(),
-            lease: inner.terms.lease,
+            lease: inner.config.lease,
         };
-        match self.timely("join", inner.registry.join(&candidate)).await? {
-            Join::Joined(session, tenure) => {
-                self.learn(&tenure);
+        match self
+            .with_timeout("join", inner.registry.join(&request))
+            .await?
+        {
+            JoinOutcome::Joined(session, lease_info) => {
+                self.learn(&lease_info);
                 self.joined(session);
-                Ok(Ok(tenure))
+                Ok(Ok(lease_info))
             }
-            Join::Busy(holder) => Ok(Err(holder)),
+            JoinOutcome::Busy(holder) => Ok(Err(holder)),
         }
     }
 
-    fn joined(&self, session: Session) {
+    fn joined(&self, session: NodeSession) {
         let inner = &*self.0;
         *inner.session.lock() = Some(session.clone());
-        inner.slots.lock().joined(session);
-        inner.bell.notify_one();
-        inner.upkeep.compare();
+        inner.table.lock().joined(session);
+        inner.wake_sender.notify_one();
+        inner.reconciler.compare();
         self.is_up();
     }
 
     fn lost(&self) {
-        self.0.slots.lock().stop();
+        self.0.table.lock().stop();
         *self.0.lost.lock() = Some(Instant::now());
     }
 
-    fn learn(&self, tenure: &Tenure) {
-        self.0.clock.observe(tenure.clock, Local::now());
-        self.0.beaten.send_replace(Instant::now());
-        self.0.upkeep.foreign(tenure.foreign);
+    fn learn(&self, lease_info: &LeaseInfo) {
+        self.0.clock.observe(lease_info.clock, LocalInstant::now());
+        self.0.renewed.send_replace(Instant::now());
+        self.0.reconciler.foreign(lease_info.foreign);
     }
 
     /// Whether the registry counts other entries for this node than the node does.
-    fn miscounts(&self, tenure: &Tenure) -> bool {
-        tenure.held.is_some_and(|held| held != self.entries())
+    fn miscounts(&self, lease_info: &LeaseInfo) -> bool {
+        lease_info.held.is_some_and(|held| held != self.entries())
     }
 
     fn is_up(&self) {
         let before = self.0.health.send_replace(Health::Up);
         if before != Health::Up {
-            tracing::info!(address = %self.0.terms.address, "in the registry");
-            self.0.upkeep.compare();
+            tracing::info!(address = %self.0.config.address, "in the registry");
+            self.0.reconciler.compare();
         }
     }
 
@@ -190,11 +196,11 @@ impl<S: Surroundings> Claims<S> {
     }
 
     fn is_in_conflict(&self, holder: Uuid) {
-        self.0.slots.lock().stop();
+        self.0.table.lock().stop();
         let health = Health::Conflict(holder);
         if self.0.health.send_replace(health.clone()) != health {
             tracing::error!(
-                address = %self.0.terms.address, %holder,
+                address = %self.0.config.address, %holder,
                 "another process holds this node's address; no new clients until it is gone: give each node an address of its own"
             );
         }
@@ -202,12 +208,12 @@ impl<S: Surroundings> Claims<S> {
 
     /// After a pause of this process its lease may be gone, and others may have taken its clients:
     /// the beat that is overdue comes before the next connection.
-    pub(super) async fn make_up_a_beat(&self, deadline: Instant) {
-        let late = self.0.terms.lease * 2 / 3;
-        let mut beaten = self.0.beaten.subscribe();
-        if beaten.borrow_and_update().elapsed() > late && self.health() == Health::Up {
-            self.0.alarm.notify_one();
-            let _ = tokio::time::timeout_at(deadline, beaten.changed()).await;
+    pub(super) async fn renew_if_overdue(&self, deadline: Instant) {
+        let late = self.0.config.lease * 2 / 3;
+        let mut renewed = self.0.renewed.subscribe();
+        if renewed.borrow_and_update().elapsed() > late && self.health() == Health::Up {
+            self.0.renew_now.notify_one();
+            let _ = tokio::time::timeout_at(deadline, renewed.changed()).await;
         }
     }
 }

@@ -2,13 +2,13 @@
 
 use tieline_registry::claim_table::Request;
 
-use super::{Health, ID, Node, World};
+use super::{Health, ID, Node, Simulation};
 use crate::Skipped;
 
-impl World<'_> {
+impl Simulation<'_> {
     /// An eviction reaches a node, whoever sent it and when.
     pub(in super::super) fn evict(&mut self, node: usize) {
-        self.nodes[node].slots.evicted(ID);
+        self.nodes[node].table.evicted(ID);
     }
 
     /// What is on its way is lost.
@@ -41,14 +41,14 @@ impl World<'_> {
     }
 
     pub(in super::super) async fn wipe(&mut self) -> Result<(), Skipped> {
-        self.bench.wipe().await
+        self.harness.wipe().await
     }
 
     pub(in super::super) async fn snapshot(&mut self) -> Result<(), Skipped> {
-        self.bench.snapshot().await
+        self.harness.snapshot().await
     }
 
     pub(in super::super) async fn restore(&mut self) -> Result<(), Skipped> {
-        self.bench.restore().await
+        self.harness.restore().await
     }
 }

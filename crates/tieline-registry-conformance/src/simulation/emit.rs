@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tieline_registry::{Owner, Stamp};
 
-use super::{Health, ID, World, done};
+use super::{Health, ID, Simulation, done};
 
 /// An emit on its way.
 #[derive(Debug, Default)]
@@ -34,7 +34,7 @@ impl Emit {
     }
 }
 
-impl World<'_> {
+impl Simulation<'_> {
     /// Emits to the client, with no route known.
     pub(in super::super) async fn emit(&self) -> Emitted {
         self.finish(Emit::default()).await

@@ -9,12 +9,12 @@ use tieline_registry::{ClaimKind, ClientId, Entry, Owner, Stamp, Verdict};
 use super::id;
 
 #[derive(Debug, Default)]
-pub(super) struct Rule {
+pub(super) struct ReferenceModel {
     places: BTreeMap<ClientId, Arc<str>>,
     owns: BTreeMap<ClientId, (u64, Arc<str>)>,
 }
 
-impl Rule {
+impl ReferenceModel {
     pub(super) fn claim(
         &mut self,
         address: &Arc<str>,
@@ -52,9 +52,9 @@ impl Rule {
         }
     }
 
-    pub(super) fn release(&mut self, address: &Arc<str>, name: &str, upto: u64) {
+    pub(super) fn release(&mut self, address: &Arc<str>, name: &str, up_to: u64) {
         let own = self.owns.get(name);
-        if own.is_none_or(|(stamp, writer)| writer == address && *stamp <= upto) {
+        if own.is_none_or(|(stamp, writer)| writer == address && *stamp <= up_to) {
             self.owns.remove(name);
             if self.places.get(name) == Some(address) {
                 self.places.remove(name);
@@ -82,7 +82,7 @@ impl Rule {
         Some(Entry { address, owner })
     }
 
-    pub(super) fn held(&self, address: &Arc<str>) -> Vec<ClientId> {
+    pub(super) fn ids_of(&self, address: &Arc<str>) -> Vec<ClientId> {
         let mine = self
             .owns
             .iter()

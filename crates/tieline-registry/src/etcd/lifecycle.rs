@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::{
     EtcdRegistry,
     batch::BATCH,
-    client::Repeat,
+    client::RetrySafety,
     fault::Fault,
     wire::{
         KeyValue, LeaseGrantRequest, LeaseKeepAliveRequest, LeaseRevokeRequest,
@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     id::ClientId,
-    types::{Beat, Candidate, Join, Session, Tenure},
+    types::{JoinOutcome, JoinRequest, LeaseInfo, NodeSession, Renewal},
 };
 
 /// How often another may be faster.
@@ -46,42 +46,42 @@ enum Address {
 }
 
 impl EtcdRegistry {
-    pub(super) async fn take_address(&self, candidate: &Candidate) -> Result<Join, Fault> {
-        self.clock.observe(candidate.now);
-        if let Some(session) = self.keep(candidate).await? {
-            return Ok(Join::Joined(session, self.tenure()));
+    pub(super) async fn take_address(&self, request: &JoinRequest) -> Result<JoinOutcome, Fault> {
+        self.clock.observe(request.now);
+        if let Some(session) = self.keep(request).await? {
+            return Ok(JoinOutcome::Joined(session, self.lease_info()));
         }
         let lease = LeaseGrantRequest {
-            ttl: seconds(candidate.lease),
+            ttl: seconds(request.lease),
         };
         // One that is granted and never heard of goes by itself.
-        let lease = self.client.call(Repeat::Harmless, lease).await?;
-        let joined = match self.take_over(candidate, lease.id).await? {
-            Address::Taken { fence } => Session {
-                address: candidate.address.clone(),
-                process: candidate.process,
+        let lease = self.client.call(RetrySafety::Harmless, lease).await?;
+        let joined = match self.take_over(request, lease.id).await? {
+            Address::Taken { fence } => NodeSession {
+                address: request.address.clone(),
+                process: request.process,
                 ttl: Duration::from_secs(lease.ttl.unsigned_abs()),
                 lease: lease.id,
                 fence,
             },
             Address::Held { holder } => {
                 self.revoke(lease.id).await;
-                return Ok(Join::Busy(holder));
+                return Ok(JoinOutcome::Busy(holder));
             }
         };
-        Ok(Join::Joined(joined, self.tenure()))
+        Ok(JoinOutcome::Joined(joined, self.lease_info()))
     }
 
     /// Writes the node's key over nothing, or over what may be replaced.
-    async fn take_over(&self, candidate: &Candidate, lease: i64) -> Result<Address, Fault> {
-        let mine = |holder| holder == candidate.process || Some(holder) == candidate.replace;
+    async fn take_over(&self, request: &JoinRequest, lease: i64) -> Result<Address, Fault> {
+        let mine = |holder| holder == request.process || Some(holder) == request.replace;
         let mut seen: Option<KeyValue> = None;
         for _ in 0..ROUNDS {
             let revision = seen.as_ref().map_or(0, |kv| kv.mod_revision);
-            let written = self.write(&candidate.address, candidate.process, lease, revision);
+            let written = self.write(&request.address, request.process, lease, revision);
             match written.await? {
                 Written::At(fence) => {
-                    self.end_of_another(candidate, seen.as_ref()).await;
+                    self.end_of_another(request, seen.as_ref()).await;
                     return Ok(Address::Taken { fence });
                 }
                 Written::Not(found) => match found.as_ref().and_then(process) {
@@ -95,13 +95,13 @@ impl EtcdRegistry {
     }
 
     /// The session until now with a new fence, if it is still there: what goes with its lease stays.
-    async fn keep(&self, candidate: &Candidate) -> Result<Option<Session>, Fault> {
-        let same = |session: &&Session| {
-            session.address == candidate.address
-                && session.process == candidate.process
-                && session.ttl >= candidate.lease
+    async fn keep(&self, request: &JoinRequest) -> Result<Option<NodeSession>, Fault> {
+        let same = |session: &&NodeSession| {
+            session.address == request.address
+                && session.process == request.process
+                && session.ttl >= request.lease
         };
-        let Some(previous) = candidate.previous.as_ref().filter(same) else {
+        let Some(previous) = request.previous.as_ref().filter(same) else {
             return Ok(None);
         };
         if !self.renew(previous.lease).await? {
@@ -113,15 +113,15 @@ impl EtcdRegistry {
     /// Whether the lease lives; if so, it does for its whole length from now.
     async fn renew(&self, lease: i64) -> Result<bool, Fault> {
         let request = LeaseKeepAliveRequest { id: lease };
-        Ok(self.client.call(Repeat::Harmless, request).await?.ttl > 0)
+        Ok(self.client.call(RetrySafety::Harmless, request).await?.ttl > 0)
     }
 
     /// What a process that is gone registered goes with its lease. What this process registered under
     /// a lease that it lost goes when that runs out, unless it is claimed again before.
-    async fn end_of_another(&self, candidate: &Candidate, seen: Option<&KeyValue>) {
+    async fn end_of_another(&self, request: &JoinRequest, seen: Option<&KeyValue>) {
         if let Some(kv) = seen
             && kv.lease != 0
-            && process(kv) != Some(candidate.process)
+            && process(kv) != Some(request.process)
         {
             self.revoke(kv.lease).await;
         }
@@ -130,7 +130,7 @@ impl EtcdRegistry {
     /// Ends a lease now rather than when it runs out, if etcd can be reached.
     async fn revoke(&self, lease: i64) {
         let request = LeaseRevokeRequest { id: lease };
-        match self.client.call(Repeat::Harmless, request).await {
+        match self.client.call(RetrySafety::Harmless, request).await {
             Ok(_) | Err(Fault::LeaseGone) => {}
             Err(fault) => tracing::debug!(?fault, "a lease that nobody needs has to run out"),
         }
@@ -151,7 +151,7 @@ impl EtcdRegistry {
             failure: vec![get(key)],
         };
         // Twice is once: the second finds another revision, and what the first has written.
-        let answer = self.client.call(Repeat::Harmless, txn).await?;
+        let answer = self.client.call(RetrySafety::Harmless, txn).await?;
         Ok(if answer.succeeded {
             Written::At(answer.revision())
         } else {
@@ -159,7 +159,10 @@ impl EtcdRegistry {
         })
     }
 
-    pub(super) async fn put_fence(&self, session: &Session) -> Result<Option<Session>, Fault> {
+    pub(super) async fn put_fence(
+        &self,
+        session: &NodeSession,
+    ) -> Result<Option<NodeSession>, Fault> {
         let (lease, fence) = (session.lease, session.fence);
         let written = self.write(&session.address, session.process, lease, fence);
         let fence = match written.await {
@@ -170,26 +173,26 @@ impl EtcdRegistry {
             Err(fault) => return Err(fault),
         };
         let session = session.clone();
-        Ok(Some(Session { fence, ..session }))
+        Ok(Some(NodeSession { fence, ..session }))
     }
 
     /// Renews the lease and looks whether the address is still the process's, at the same time.
-    pub(super) async fn renew_and_look(&self, session: &Session) -> Result<Beat, Fault> {
+    pub(super) async fn renew_and_look(&self, session: &NodeSession) -> Result<Renewal, Fault> {
         let look = RangeRequest {
             key: self.layout.node(&session.address),
             ..RangeRequest::default()
         };
-        let look = self.client.call(Repeat::Harmless, look);
+        let look = self.client.call(RetrySafety::Harmless, look);
         let (renewed, found) = tokio::join!(self.renew(session.lease), look);
         let held = renewed? && found?.kvs.iter().any(|kv| holds(session, kv));
         Ok(if held {
-            Beat::Renewed(self.tenure())
+            Renewal::Renewed(self.lease_info())
         } else {
-            Beat::Lost
+            Renewal::Lost
         })
     }
 
-    pub(super) async fn give_up_address(&self, session: &Session) -> Result<(), Fault> {
+    pub(super) async fn give_up_address(&self, session: &NodeSession) -> Result<(), Fault> {
         let mut left = self.leased(session).await?;
         // More than one batch cannot be what the leader has yet to delete.
         if left.len() > BATCH || self.stands_any(&mut left).await? {
@@ -201,7 +204,7 @@ impl EtcdRegistry {
             success: vec![delete(key)],
             failure: Vec::new(),
         };
-        if self.client.call(Repeat::Harmful, txn).await?.succeeded {
+        if self.client.call(RetrySafety::Harmful, txn).await?.succeeded {
             self.revoke(session.lease).await;
         }
         Ok(())
@@ -215,20 +218,25 @@ impl EtcdRegistry {
         }
         let txn = TxnRequest {
             compare: Vec::new(),
-            success: ids.drain(..).map(|id| get(self.layout.own(&id))).collect(),
+            success: ids
+                .drain(..)
+                .map(|id| get(self.layout.shadow(&id)))
+                .collect(),
             failure: Vec::new(),
         };
-        let answer = self.client.call(Repeat::Harmless, txn).await?;
+        let answer = self.client.call(RetrySafety::Harmless, txn).await?;
         Ok(answer.reads().any(|kv| kv.is_some()))
     }
 
     /// The ids whose shadows go with a session's lease.
-    pub(super) async fn leased(&self, session: &Session) -> Result<Vec<ClientId>, Fault> {
+    pub(super) async fn leased(&self, session: &NodeSession) -> Result<Vec<ClientId>, Fault> {
         let request = LeaseTimeToLiveRequest {
             id: session.lease,
             keys: true,
         };
-        let answer = self.client.call_for(LISTING, Repeat::Harmless, request);
+        let answer = self
+            .client
+            .call_for(LISTING, RetrySafety::Harmless, request);
         let keys = answer.await?.keys;
         Ok(keys
             .iter()
@@ -236,8 +244,8 @@ impl EtcdRegistry {
             .collect())
     }
 
-    fn tenure(&self) -> Tenure {
-        Tenure {
+    fn lease_info(&self) -> LeaseInfo {
+        LeaseInfo {
             clock: self.clock.now(),
             held: None,
             foreign: None,
@@ -246,7 +254,7 @@ impl EtcdRegistry {
 }
 
 /// Whether a node's key is as this session wrote it, whatever the fence.
-fn holds(session: &Session, kv: &KeyValue) -> bool {
+fn holds(session: &NodeSession, kv: &KeyValue) -> bool {
     kv.lease == session.lease && process(kv) == Some(session.process)
 }
 

@@ -4,13 +4,13 @@ use std::{collections::BTreeMap, fmt::Write, sync::Arc};
 
 use tieline_registry::{ClientId, Cursor, Entry, Owner};
 
-use super::{Health, Live, World, done};
+use super::{Health, Live, Simulation, done};
 
 /// Entries whose connection lives.
 pub(super) type Served = Vec<(ClientId, Entry)>;
 
 /// I3.
-impl World<'_> {
+impl Simulation<'_> {
     /// Which of these ids have an entry now that serves a live connection; of nodes with a lease only,
     /// if that is asked for: what was away for longer may be reaped.
     pub(super) async fn served(
@@ -51,14 +51,14 @@ impl World<'_> {
 }
 
 /// A world at rest.
-impl World<'_> {
+impl Simulation<'_> {
     /// All that a round may change, as text.
     pub(super) async fn view(&self) -> String {
         let mut view = format!("{:?} {:?}", self.evicts, self.sighted);
         for node in &self.nodes {
             let mut live: Vec<_> = node.live.iter().collect();
             live.sort_by_key(|(id, _)| *id);
-            let counts = (node.slots.mine(), node.slots.len(), node.flights.len());
+            let counts = (node.table.mine(), node.table.len(), node.flights.len());
             let standing = (&node.session, node.conflict, node.stopped);
             write!(view, "; {}: {standing:?} {live:?} {counts:?}", node.address)
                 .expect("text takes all");
@@ -124,7 +124,7 @@ impl World<'_> {
     async fn everything(&self) -> BTreeMap<ClientId, Arc<str>> {
         let (mut all, mut from) = (BTreeMap::new(), Some(Cursor::default()));
         while let Some(cursor) = from {
-            let page = done(self.registry.all(cursor).await);
+            let page = done(self.registry.scan(cursor).await);
             all.extend(page.items);
             from = page.next;
         }
@@ -147,7 +147,7 @@ impl World<'_> {
             "I2: what is listed for {} is alive",
             node.address
         );
-        let counts = (node.slots.mine(), node.slots.len());
+        let counts = (node.table.mine(), node.table.len());
         let held = (live.len() as u64, live.len());
         assert_eq!(
             counts, held,

@@ -5,28 +5,28 @@
 
 use std::time::Duration;
 
-use tieline_registry::Expired;
+use tieline_registry::ExpiredNode;
 
-use super::{Claims, Surroundings, pump::BATCH};
+use super::{Registrar, RegistrarHost, claim_sender::MAX_BATCH};
 
 /// Pause between two chunks.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Reaps, for ever.
-pub(super) async fn run<S: Surroundings>(claims: Claims<S>) {
-    let inner = &*claims.0;
-    let mut sighted: Vec<Expired> = Vec::new();
+pub(super) async fn run<S: RegistrarHost>(registrar: Registrar<S>) {
+    let inner = &*registrar.0;
+    let mut sighted: Vec<ExpiredNode> = Vec::new();
     loop {
         let jitter = 0.8 + 0.4 * fastrand::f64();
-        tokio::time::sleep((inner.terms.lease / 2).mul_f64(jitter)).await;
-        let expired = claims
-            .timely("list dead nodes", inner.registry.expired())
+        tokio::time::sleep((inner.config.lease / 2).mul_f64(jitter)).await;
+        let expired = registrar
+            .with_timeout("list dead nodes", inner.registry.expired())
             .await;
         let expired = expired.unwrap_or_default();
         for dead in expired.iter().filter(|dead| sighted.contains(dead)) {
             tracing::info!(node = %dead.address, "removing the entries of a dead node");
-            while let Ok(true) = claims
-                .timely("reap", inner.registry.reap(dead, BATCH))
+            while let Ok(true) = registrar
+                .with_timeout("reap", inner.registry.reap(dead, MAX_BATCH))
                 .await
             {
                 tokio::time::sleep(PAUSE).await;

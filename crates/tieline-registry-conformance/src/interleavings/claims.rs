@@ -1,15 +1,15 @@
 //! Claims, releases and evictions that overtake each other or get lost.
 
-use tieline_registry::{Claimed, claim_table::Answered};
+use tieline_registry::{ClaimOutcomes, claim_table::ClaimReply};
 
 use crate::{
-    Bench, Played,
-    world::{A, B, ID, World, done},
+    Played, RegistryHarness,
+    simulation::{A, B, ID, Simulation, done},
 };
 
 /// c1A c2B sA sB xB xA rA rB evict(B): the order of arrival decides, not that of execution.
-pub(in super::super) async fn older_claim_executes_last(bench: &dyn Bench) -> Played {
-    let mut w = World::steady(bench).await;
+pub(in super::super) async fn older_claim_executes_last(harness: &dyn RegistryHarness) -> Played {
+    let mut w = Simulation::steady(harness).await;
     w.connect(A, 1);
     w.connect(B, 2);
     w.send(A).await;
@@ -25,8 +25,8 @@ pub(in super::super) async fn older_claim_executes_last(bench: &dyn Bench) -> Pl
 }
 
 /// c1A sA xA c2B sB xB rB evict(A) rA: A must not take the grant for the last word.
-pub(in super::super) async fn evict_overtakes_grant(bench: &dyn Bench) -> Played {
-    let mut w = World::steady(bench).await;
+pub(in super::super) async fn evict_overtakes_grant(harness: &dyn RegistryHarness) -> Played {
+    let mut w = Simulation::steady(harness).await;
     w.connect(A, 1);
     w.send(A).await;
     w.execute(A).await;
@@ -42,8 +42,8 @@ pub(in super::super) async fn evict_overtakes_grant(bench: &dyn Bench) -> Played
 }
 
 /// c1A sA xA c2B sB dB xB rB, release, evict(A), rA: the winner is gone, the loser has its id again.
-pub(in super::super) async fn winner_leaves_before_grant(bench: &dyn Bench) -> Played {
-    let mut w = World::steady(bench).await;
+pub(in super::super) async fn winner_leaves_before_grant(harness: &dyn RegistryHarness) -> Played {
+    let mut w = Simulation::steady(harness).await;
     w.connect(A, 1);
     w.send(A).await;
     w.execute(A).await;
@@ -61,8 +61,8 @@ pub(in super::super) async fn winner_leaves_before_grant(bench: &dyn Bench) -> P
 }
 
 /// c1A sA dA xA, the answer lost: what A may have is given back.
-pub(in super::super) async fn grant_lost_then_disconnect(bench: &dyn Bench) -> Played {
-    let mut w = World::steady(bench).await;
+pub(in super::super) async fn grant_lost_then_disconnect(harness: &dyn RegistryHarness) -> Played {
+    let mut w = Simulation::steady(harness).await;
     w.connect(A, 1);
     w.send(A).await;
     w.disconnect(A);
@@ -74,8 +74,8 @@ pub(in super::super) async fn grant_lost_then_disconnect(bench: &dyn Bench) -> P
 }
 
 /// c1A sA dA timeout, release; then the claim executes.
-pub(in super::super) async fn late_claim_after_release(bench: &dyn Bench) -> Played {
-    let mut w = World::steady(bench).await;
+pub(in super::super) async fn late_claim_after_release(harness: &dyn RegistryHarness) -> Played {
+    let mut w = Simulation::steady(harness).await;
     w.connect(A, 1);
     w.send(A).await;
     w.disconnect(A);
@@ -88,8 +88,8 @@ pub(in super::super) async fn late_claim_after_release(bench: &dyn Bench) -> Pla
 }
 
 /// c1A sA timeout sA xA rA; then the first claim executes, and once more after a newer one.
-pub(in super::super) async fn late_claim_after_retry(bench: &dyn Bench) -> Played {
-    let mut w = World::steady(bench).await;
+pub(in super::super) async fn late_claim_after_retry(harness: &dyn RegistryHarness) -> Played {
+    let mut w = Simulation::steady(harness).await;
     w.connect(A, 1);
     w.send(A).await;
     let late = w.give_up(A);
@@ -107,8 +107,8 @@ pub(in super::super) async fn late_claim_after_retry(bench: &dyn Bench) -> Playe
 }
 
 /// c1A sA xA, the answer lost; c2B; A sends again; xB xA: a retry is as old as its connection.
-pub(in super::super) async fn retry_beats_newer(bench: &dyn Bench) -> Played {
-    let mut w = World::steady(bench).await;
+pub(in super::super) async fn retry_beats_newer(harness: &dyn RegistryHarness) -> Played {
+    let mut w = Simulation::steady(harness).await;
     w.connect(A, 1);
     w.send(A).await;
     w.execute(A).await;
@@ -127,8 +127,8 @@ pub(in super::super) async fn retry_beats_newer(bench: &dyn Bench) -> Played {
 
 /// c1A sxrA c2B sxrB, the eviction lost: routing is right at once, and two beats or an audit close the
 /// older one.
-pub(in super::super) async fn evict_lost(bench: &dyn Bench) -> Played {
-    let mut w = World::steady(bench).await;
+pub(in super::super) async fn evict_lost(harness: &dyn RegistryHarness) -> Played {
+    let mut w = Simulation::steady(harness).await;
     w.connect(A, 1);
     w.register(A).await;
     w.connect(B, 2);
@@ -139,8 +139,8 @@ pub(in super::super) async fn evict_lost(bench: &dyn Bench) -> Played {
     let address = entry.expect("a registered client has an entry").address;
     assert_eq!(address, w.address(B));
     if w.counts(A).await {
-        w.beat(A).await;
-        w.beat(A).await;
+        w.renew(A).await;
+        w.renew(A).await;
         w.flush(A).await;
         w.assert_left(&[(B, 2)]);
     }
@@ -151,8 +151,8 @@ pub(in super::super) async fn evict_lost(bench: &dyn Bench) -> Played {
 
 /// An eviction of long ago reaches a connection whose stamp, by a wrong clock, is below that of the
 /// claim which caused it.
-pub(in super::super) async fn evict_meets_wrong_clock(bench: &dyn Bench) -> Played {
-    let mut w = World::steady(bench).await;
+pub(in super::super) async fn evict_meets_wrong_clock(harness: &dyn RegistryHarness) -> Played {
+    let mut w = Simulation::steady(harness).await;
     w.connect(B, 1);
     w.register(B).await;
     let early = w.now();
@@ -173,8 +173,8 @@ pub(in super::super) async fn evict_meets_wrong_clock(bench: &dyn Bench) -> Play
 }
 
 /// A paused, c1A waits, c2B registered, A resumes: c1 is as old as its arrival.
-pub(in super::super) async fn backlog_of_paused_node(bench: &dyn Bench) -> Played {
-    let mut w = World::steady(bench).await;
+pub(in super::super) async fn backlog_of_paused_node(harness: &dyn RegistryHarness) -> Played {
+    let mut w = Simulation::steady(harness).await;
     w.pause(A);
     let stamp = w.arrive(1, ID);
     w.connect(B, 2);
@@ -190,8 +190,8 @@ pub(in super::super) async fn backlog_of_paused_node(bench: &dyn Bench) -> Playe
 
 /// Two clients of A: x's answer is lost, so a fence goes up while y's claim is on its way. What that
 /// fences off is tried again, and must not fence off x in turn.
-pub(in super::super) async fn fence_storm(bench: &dyn Bench) -> Played {
-    let mut w = World::steady(bench).await;
+pub(in super::super) async fn fence_storm(harness: &dyn RegistryHarness) -> Played {
+    let mut w = Simulation::steady(harness).await;
     w.connect_as(A, 1, "x");
     w.send(A).await;
     w.connect_as(A, 2, "y");
@@ -216,7 +216,7 @@ pub(in super::super) async fn fence_storm(bench: &dyn Bench) -> Played {
     let late = w.give_up(A);
     w.register(A).await;
     let answer = w.execute_late(&late).await;
-    assert!(!fenced || answer == Answered::Claims(Claimed::Lost));
+    assert!(!fenced || answer == ClaimReply::Claims(ClaimOutcomes::Lost));
     w.settle_by_audit().await;
     w.assert_left(&[(A, 1), (A, 2)]);
     Ok(())

@@ -1,17 +1,17 @@
 //! What this node has in the registry, kept in step with what it holds.
 //!
-//! Owns the node's side of the registry protocol: [`Slots`] decides, pure and tested step by step; the
+//! Owns the node's side of the registry protocol: [`ClaimTable`] decides, pure and tested step by step; the
 //! rest sends what it decides (`pump`), keeps the lease and notices losses (`heart`), compares both
-//! sides at a pace that leaves the registry alone (`upkeep`) and removes what dead nodes left
+//! sides at a pace that leaves the registry alone (`reconciler`) and removes what dead nodes left
 //! (`reaper`). Must not know how a registry keeps its entries, nor links: what it needs of the cluster
-//! is [`Surroundings`]. Invariant: whatever is lost on the way, what the registry has for this node
+//! is [`RegistrarHost`]. Invariant: whatever is lost on the way, what the registry has for this node
 //! becomes what this node holds.
 
+mod claim_sender;
 mod clock;
-mod heart;
-mod pump;
+mod lease;
 mod reaper;
-mod upkeep;
+mod reconcile;
 
 use std::{
     collections::HashMap,
@@ -21,7 +21,9 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use tieline_registry::{ClientId, Registry, RegistryError, Session, Stamp, claim_table::Slots};
+use tieline_registry::{
+    ClientId, NodeSession, Registry, RegistryError, Stamp, claim_table::ClaimTable,
+};
 use tokio::{
     sync::{Notify, Semaphore, oneshot, watch},
     time::Instant,
@@ -29,8 +31,8 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
-pub(crate) use self::clock::Local;
-use self::{clock::Clock, upkeep::Upkeep};
+pub(crate) use self::clock::LocalInstant;
+use self::{clock::ClusterClock, reconcile::Reconciler};
 use crate::hub::ConnectionInner;
 
 /// How long an upgrade waits for the registry's verdict. Later verdicts still hold: a connection that
@@ -42,7 +44,7 @@ const VERDICT: Duration = Duration::from_millis(250);
 const IN_FLIGHT: usize = 4;
 
 /// What the claims need of the cluster.
-pub(crate) trait Surroundings: Send + Sync + 'static {
+pub(crate) trait RegistrarHost: Send + Sync + 'static {
     /// Another node was displaced: it is to ask whether it still has this id.
     fn evict(&self, node: &str, id: ClientId);
     /// The registry has given this connection's id to another.
@@ -56,7 +58,7 @@ pub(crate) trait Surroundings: Send + Sync + 'static {
 
 /// Who this node is to the registry, and how often it speaks to it.
 #[derive(Debug, Clone)]
-pub(crate) struct Terms {
+pub(crate) struct RegistrarConfig {
     pub(crate) address: Arc<str>,
     pub(crate) process: Uuid,
     pub(crate) lease: Duration,
@@ -88,63 +90,63 @@ pub(crate) enum Verdict {
 }
 
 /// The claims of this node. Cheap to clone.
-pub(crate) struct Claims<S>(Arc<Inner<S>>);
+pub(crate) struct Registrar<S>(Arc<Inner<S>>);
 
 struct Inner<S> {
     registry: Arc<dyn Registry>,
-    terms: Terms,
-    surroundings: Weak<S>,
-    clock: Clock,
-    slots: Mutex<Slots<Arc<ConnectionInner>>>,
+    config: RegistrarConfig,
+    host: Weak<S>,
+    clock: ClusterClock,
+    table: Mutex<ClaimTable<Arc<ConnectionInner>>>,
     /// Upgrades that wait for a verdict, by stamp.
     waiting: Mutex<HashMap<Stamp, oneshot::Sender<bool>>>,
-    session: Mutex<Option<Session>>,
+    session: Mutex<Option<NodeSession>>,
     health: watch::Sender<Health>,
     /// When the last beat was answered, and when a lease was lost last.
-    beaten: watch::Sender<Instant>,
+    renewed: watch::Sender<Instant>,
     lost: Mutex<Option<Instant>>,
     in_flight: Arc<Semaphore>,
     /// Something urgent waits.
-    bell: Notify,
+    wake_sender: Notify,
     /// The heart is to beat now.
-    alarm: Notify,
-    upkeep: Upkeep,
+    renew_now: Notify,
+    reconciler: Reconciler,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
 
-impl<S: Surroundings> Claims<S> {
+impl<S: RegistrarHost> Registrar<S> {
     /// Joins the registry and begins to serve it. Fails if the registry cannot be reached; where
     /// another process holds the address, it starts in conflict and tries again.
     pub(crate) async fn start(
         registry: Arc<dyn Registry>,
-        terms: Terms,
-        surroundings: Weak<S>,
+        config: RegistrarConfig,
+        host: Weak<S>,
     ) -> Result<Self, RegistryError> {
-        let claims = Self(Arc::new(Inner {
+        let registrar = Self(Arc::new(Inner {
             registry,
-            terms,
-            surroundings,
-            clock: Clock::default(),
-            slots: Mutex::default(),
+            config,
+            host,
+            clock: ClusterClock::default(),
+            table: Mutex::default(),
             waiting: Mutex::default(),
             session: Mutex::default(),
             health: watch::Sender::new(Health::Down),
-            beaten: watch::Sender::new(Instant::now()),
+            renewed: watch::Sender::new(Instant::now()),
             lost: Mutex::default(),
             in_flight: Arc::new(Semaphore::new(IN_FLIGHT)),
-            bell: Notify::new(),
-            alarm: Notify::new(),
-            upkeep: Upkeep::default(),
+            wake_sender: Notify::new(),
+            renew_now: Notify::new(),
+            reconciler: Reconciler::default(),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
         }));
-        claims.join().await?;
-        claims.spawn(heart::run(claims.clone()));
-        claims.spawn(pump::run(claims.clone()));
-        claims.spawn(upkeep::run(claims.clone()));
-        claims.spawn(reaper::run(claims.clone()));
-        Ok(claims)
+        registrar.join().await?;
+        registrar.spawn(lease::run(registrar.clone()));
+        registrar.spawn(claim_sender::run(registrar.clone()));
+        registrar.spawn(reconcile::run(registrar.clone()));
+        registrar.spawn(reaper::run(registrar.clone()));
+        Ok(registrar)
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
@@ -157,12 +159,12 @@ impl<S: Surroundings> Claims<S> {
     pub(crate) async fn connect(
         &self,
         conn: &Arc<ConnectionInner>,
-        arrival: Local,
+        arrival: LocalInstant,
         exclusive: bool,
     ) -> Verdict {
         let inner = &*self.0;
         let deadline = Instant::now() + VERDICT;
-        self.make_up_a_beat(deadline).await;
+        self.renew_if_overdue(deadline).await;
         if matches!(*inner.health.borrow(), Health::Conflict(_)) {
             return Verdict::Conflict;
         }
@@ -172,16 +174,16 @@ impl<S: Surroundings> Claims<S> {
         let _forget = Forget(&inner.waiting, stamp);
         let connect = || {
             let connection = Arc::clone(conn);
-            let mut slots = inner.slots.lock();
-            slots.connect(&conn.id, stamp, connection, exclusive);
+            let mut table = inner.table.lock();
+            table.connect(&conn.id, stamp, connection, exclusive);
         };
         // Others of its id may have come since it was admitted, above all while a beat was made up:
         // the one that the hub holds is the one to claim, in whatever order they get here.
-        let cluster = inner.surroundings.upgrade();
+        let cluster = inner.host.upgrade();
         if !cluster.is_some_and(|cluster| cluster.with_current(conn, connect)) {
             return Verdict::Undecided;
         }
-        inner.bell.notify_one();
+        inner.wake_sender.notify_one();
         let mut health = inner.health.subscribe();
         tokio::select! {
             biased;
@@ -194,29 +196,29 @@ impl<S: Surroundings> Claims<S> {
     /// A connection has left the hub.
     pub(crate) fn disconnect(&self, conn: &Arc<ConnectionInner>) {
         let is_it = |other: &Arc<ConnectionInner>| Arc::ptr_eq(other, conn);
-        self.0.slots.lock().disconnect(&conn.id, is_it);
-        self.0.bell.notify_one();
+        self.0.table.lock().disconnect(&conn.id, is_it);
+        self.0.wake_sender.notify_one();
     }
 
     /// Another node says that it was granted these ids.
     pub(crate) fn evicted<'a>(&self, ids: impl Iterator<Item = &'a str>) {
-        let mut slots = self.0.slots.lock();
-        ids.for_each(|id| slots.evicted(id));
-        drop(slots);
-        self.0.bell.notify_one();
+        let mut table = self.0.table.lock();
+        ids.for_each(|id| table.evicted(id));
+        drop(table);
+        self.0.wake_sender.notify_one();
     }
 
     /// A peer looked for a client here who is not: if the registry sent it here, it is wrong. Where more
     /// waits than the registry can be told of at once, the next comparison finds it too: strangers'
     /// questions must not pile up here.
     pub(crate) fn missed(&self, id: &str) {
-        let mut slots = self.0.slots.lock();
+        let mut table = self.0.table.lock();
         if let Ok(id) = ClientId::new(id)
-            && slots.is_joined()
-            && slots.paced() < pump::BATCH
+            && table.is_joined()
+            && table.paced() < claim_sender::MAX_BATCH
         {
-            slots.sweep([id]);
-            self.0.upkeep.ring();
+            table.sweep([id]);
+            self.0.reconciler.wake();
         }
     }
 
@@ -227,19 +229,19 @@ impl<S: Surroundings> Claims<S> {
 
     /// How many entries this node believes to have.
     pub(crate) fn entries(&self) -> u64 {
-        self.0.slots.lock().mine()
+        self.0.table.lock().mine()
     }
 
     /// Entries of the shared layout less those that Tieline wrote, as last heard; `None` where the
     /// registry does not tell.
     pub(crate) fn foreign(&self) -> Option<i64> {
-        self.0.upkeep.balance()
+        self.0.reconciler.balance()
     }
 
     /// Whether entries of ours may be missing, because the lease was lost within the last lease.
     pub(crate) fn lost_lately(&self) -> bool {
         let lost = *self.0.lost.lock();
-        lost.is_some_and(|at| at.elapsed() < self.0.terms.lease)
+        lost.is_some_and(|at| at.elapsed() < self.0.config.lease)
     }
 
     /// The end of a node whose connections are gone: waits until everything is released, leaves the
@@ -247,7 +249,7 @@ impl<S: Surroundings> Claims<S> {
     pub(crate) async fn leave(&self, deadline: Instant) {
         let inner = &*self.0;
         let leaving = async {
-            while !inner.slots.lock().is_empty() {
+            while !inner.table.lock().is_empty() {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
             let session = inner.session.lock().clone();
@@ -278,16 +280,16 @@ impl Drop for Forget<'_> {
     }
 }
 
-impl<S> Clone for Claims<S> {
+impl<S> Clone for Registrar<S> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
 }
 
-impl<S> fmt::Debug for Claims<S> {
+impl<S> fmt::Debug for Registrar<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Claims")
-            .field("terms", &self.0.terms)
+            .field("terms", &self.0.config)
             .finish_non_exhaustive()
     }
 }

@@ -1,13 +1,13 @@
 //! Programs that share the layout and know no stamps, and emits that follow what they do.
 
 use crate::{
-    Bench, Played,
-    world::{A, B, Emit, Emitted, ID, World, done},
+    Played, RegistryHarness,
+    simulation::{A, B, Emit, Emitted, ID, Simulation, done},
 };
 
 /// A late deletion by a foreign node: our emits find the client all the same, and an audit repairs.
-pub(in super::super) async fn foreign_hdel(bench: &dyn Bench) -> Played {
-    let mut w = World::steady(bench).await;
+pub(in super::super) async fn foreign_hdel(harness: &dyn RegistryHarness) -> Played {
+    let mut w = Simulation::steady(harness).await;
     w.connect_foreign(1).await;
     w.connect(A, 2);
     w.register(A).await;
@@ -19,8 +19,8 @@ pub(in super::super) async fn foreign_hdel(bench: &dyn Bench) -> Played {
 }
 
 /// c1A registered, then a foreign node writes; A never hears of it.
-pub(in super::super) async fn client_moved_to_go(bench: &dyn Bench) -> Played {
-    let mut w = World::steady(bench).await;
+pub(in super::super) async fn client_moved_to_go(harness: &dyn RegistryHarness) -> Played {
+    let mut w = Simulation::steady(harness).await;
     w.connect(A, 1);
     w.register(A).await;
     w.connect_foreign(2).await;
@@ -39,8 +39,8 @@ pub(in super::super) async fn client_moved_to_go(bench: &dyn Bench) -> Played {
 }
 
 /// The same, and dA before A hears of it: nothing of A's stays behind the foreign entry.
-pub(in super::super) async fn generation_leak(bench: &dyn Bench) -> Played {
-    let mut w = World::steady(bench).await;
+pub(in super::super) async fn generation_leak(harness: &dyn RegistryHarness) -> Played {
+    let mut w = Simulation::steady(harness).await;
     w.connect(A, 1);
     w.register(A).await;
     w.connect_foreign(2).await;
@@ -58,8 +58,8 @@ pub(in super::super) async fn generation_leak(bench: &dyn Bench) -> Played {
 }
 
 /// An emit tries B by an old route; meanwhile c2B; the registry names B, and it is not the same B.
-pub(in super::super) async fn emit_follows_moves(bench: &dyn Bench) -> Played {
-    let mut w = World::steady(bench).await;
+pub(in super::super) async fn emit_follows_moves(harness: &dyn RegistryHarness) -> Played {
+    let mut w = Simulation::steady(harness).await;
     w.connect(A, 1);
     w.register(A).await;
     let mut emit = Emit::by_route(w.address(B));

@@ -1,15 +1,15 @@
 //! Leases that run out while their node is away, or the registry is.
 
-use tieline_registry::{Claimed, claim_table::Answered};
+use tieline_registry::{ClaimOutcomes, claim_table::ClaimReply};
 
 use crate::{
-    Bench, Played,
-    world::{A, B, Emitted, ID, World, done},
+    Played, RegistryHarness,
+    simulation::{A, B, Emitted, ID, Simulation, done},
 };
 
 /// A back from a pause: sA xA, reaped, join, rA: the grant is of before the loss.
-pub(in super::super) async fn grant_before_lost_lease(bench: &dyn Bench) -> Played {
-    let mut w = World::mortal(bench).await;
+pub(in super::super) async fn grant_before_lost_lease(harness: &dyn RegistryHarness) -> Played {
+    let mut w = Simulation::mortal(harness).await;
     w.connect(A, 1);
     w.send(A).await;
     w.execute(A).await;
@@ -19,7 +19,7 @@ pub(in super::super) async fn grant_before_lost_lease(bench: &dyn Bench) -> Play
     w.reap_round().await;
     assert_eq!(done(w.registry.locate(ID, true).await), None, "A is gone");
     w.wake(A);
-    w.beat(A).await;
+    w.renew(A).await;
     w.answer(A);
     w.settle().await;
     w.assert_left(&[(A, 1)]);
@@ -27,8 +27,8 @@ pub(in super::super) async fn grant_before_lost_lease(bench: &dyn Bench) -> Play
 }
 
 /// A lease has run out, the reaper starts, A beats and claims again; the next chunk must stop.
-pub(in super::super) async fn reaper_meets_beat(bench: &dyn Bench) -> Played {
-    let mut w = World::mortal(bench).await;
+pub(in super::super) async fn reaper_meets_beat(harness: &dyn RegistryHarness) -> Played {
+    let mut w = Simulation::mortal(harness).await;
     for (number, name) in ["x", "y", "z"].into_iter().enumerate() {
         w.connect_as(A, u32::try_from(number).expect("three") + 1, name);
     }
@@ -40,7 +40,7 @@ pub(in super::super) async fn reaper_meets_beat(bench: &dyn Bench) -> Played {
     for expired in &expired {
         assert!(w.reap(expired, 1).await, "two of three are left");
     }
-    w.beat(A).await;
+    w.renew(A).await;
     w.flush(A).await;
     for expired in &expired {
         assert!(!w.reap(expired, 512).await, "the lease lives");
@@ -51,8 +51,8 @@ pub(in super::super) async fn reaper_meets_beat(bench: &dyn Bench) -> Played {
 }
 
 /// The registry was away for longer than a lease, its data kept: the reaper comes before the beats.
-pub(in super::super) async fn registry_back_after_lease(bench: &dyn Bench) -> Played {
-    let mut w = World::mortal(bench).await;
+pub(in super::super) async fn registry_back_after_lease(harness: &dyn RegistryHarness) -> Played {
+    let mut w = Simulation::mortal(harness).await;
     w.connect(A, 1);
     w.register(A).await;
     w.run_out(&[A, B]).await;
@@ -63,8 +63,8 @@ pub(in super::super) async fn registry_back_after_lease(bench: &dyn Bench) -> Pl
         stood,
         "I3: what was seen to have run out only now is reaped"
     );
-    w.beat(B).await;
-    w.beat(A).await;
+    w.renew(B).await;
+    w.renew(A).await;
     w.reap_round().await;
     w.flush(A).await;
     w.settle().await;
@@ -74,8 +74,8 @@ pub(in super::super) async fn registry_back_after_lease(bench: &dyn Bench) -> Pl
 
 /// The same, and an emit before the beats: an entry without a lease is tried all the same. Where the
 /// registry removes entries with the lease, the client is not registered, and may be Offline.
-pub(in super::super) async fn emit_after_registry_pause(bench: &dyn Bench) -> Played {
-    let mut w = World::mortal(bench).await;
+pub(in super::super) async fn emit_after_registry_pause(harness: &dyn RegistryHarness) -> Played {
+    let mut w = Simulation::mortal(harness).await;
     w.connect(A, 1);
     w.register(A).await;
     w.run_out(&[A, B]).await;
@@ -90,15 +90,15 @@ pub(in super::super) async fn emit_after_registry_pause(bench: &dyn Bench) -> Pl
 
 /// A re-claims in a lease that has run out, the reaper removes, A re-claims …: nothing is written
 /// without a lease.
-pub(in super::super) async fn reclaim_races_reaper(bench: &dyn Bench) -> Played {
-    let mut w = World::mortal(bench).await;
+pub(in super::super) async fn reclaim_races_reaper(harness: &dyn RegistryHarness) -> Played {
+    let mut w = Simulation::mortal(harness).await;
     w.connect(A, 1);
     w.register(A).await;
     w.run_out(&[A]).await;
     w.evict(A);
     w.send(A).await;
     let reclaim = w.give_up(A);
-    let lost = Answered::Claims(Claimed::Lost);
+    let lost = ClaimReply::Claims(ClaimOutcomes::Lost);
     for _ in 0..3 {
         assert_eq!(
             w.execute_late(&reclaim).await,
@@ -114,8 +114,8 @@ pub(in super::super) async fn reclaim_races_reaper(bench: &dyn Bench) -> Played 
 }
 
 /// A dies for good: its entries go, its member goes, and its client is welcome elsewhere meanwhile.
-pub(in super::super) async fn crash_is_reaped(bench: &dyn Bench) -> Played {
-    let mut w = World::mortal(bench).await;
+pub(in super::super) async fn crash_is_reaped(harness: &dyn RegistryHarness) -> Played {
+    let mut w = Simulation::mortal(harness).await;
     w.connect_as(A, 1, "stays away");
     w.connect_as(A, 2, ID);
     w.flush(A).await;
@@ -125,7 +125,7 @@ pub(in super::super) async fn crash_is_reaped(bench: &dyn Bench) -> Played {
     w.register(B).await;
     w.settle().await;
     w.assert_left(&[(B, 3)]);
-    let members = done(w.registry.members().await);
+    let members = done(w.registry.nodes().await);
     let addresses: Vec<_> = members.into_iter().map(|member| member.address).collect();
     assert_eq!(addresses, [w.address(B)]);
     Ok(())

@@ -1,27 +1,27 @@
 //! Processes that die, start again, or share an address.
 
-use tieline_registry::{Beat, Candidate, Claimed, Join, claim_table::Answered};
+use tieline_registry::{ClaimOutcomes, JoinOutcome, JoinRequest, Renewal, claim_table::ClaimReply};
 
 use crate::{
-    Bench, Played,
-    world::{A, B, ID, TWIN, World, done},
+    Played, RegistryHarness,
+    simulation::{A, B, ID, Simulation, TWIN, done},
 };
 
 /// c1A c2B sA, A restarts, sxrB, xA in the old session.
-pub(in super::super) async fn crash_with_claim_in_flight(bench: &dyn Bench) -> Played {
-    let mut w = World::steady(bench).await;
+pub(in super::super) async fn crash_with_claim_in_flight(harness: &dyn RegistryHarness) -> Played {
+    let mut w = Simulation::steady(harness).await;
     w.connect(A, 1);
     w.connect(B, 2);
     w.send(A).await;
     let late = w.crash(A);
     w.restart(A);
-    w.beat(A).await;
+    w.renew(A).await;
     w.register(B).await;
     for request in &late {
         let answer = w.execute_late(request).await;
         assert_eq!(
             answer,
-            Answered::Claims(Claimed::Lost),
+            ClaimReply::Claims(ClaimOutcomes::Lost),
             "the session was replaced"
         );
     }
@@ -31,8 +31,8 @@ pub(in super::super) async fn crash_with_claim_in_flight(bench: &dyn Bench) -> P
 }
 
 /// c1A sA, A restarts, xA, join: what an earlier process left is swept.
-pub(in super::super) async fn ghost_of_previous_life(bench: &dyn Bench) -> Played {
-    let mut w = World::steady(bench).await;
+pub(in super::super) async fn ghost_of_previous_life(harness: &dyn RegistryHarness) -> Played {
+    let mut w = Simulation::steady(harness).await;
     w.connect(A, 1);
     w.send(A).await;
     let late = w.crash(A);
@@ -40,25 +40,25 @@ pub(in super::super) async fn ghost_of_previous_life(bench: &dyn Bench) -> Playe
     for request in &late {
         w.execute_late(request).await;
     }
-    w.beat(A).await;
+    w.renew(A).await;
     w.settle().await;
     w.assert_left(&[]);
     Ok(())
 }
 
 /// Two processes with one address: the second waits, however often it asks.
-pub(in super::super) async fn twin_ping_pong(bench: &dyn Bench) -> Played {
-    let mut w = World::with_twin(bench).await;
+pub(in super::super) async fn twin_ping_pong(harness: &dyn RegistryHarness) -> Played {
+    let mut w = Simulation::with_twin(harness).await;
     w.connect(A, 1);
     w.register(A).await;
     let session = w.session(A);
     for _ in 0..4 {
-        w.beat(TWIN).await;
+        w.renew(TWIN).await;
         assert!(!w.may_send(TWIN), "the address is taken");
         let now = w.now();
-        let beat = done(w.registry.beat(&session, now).await);
+        let beat = done(w.registry.renew(&session, now).await);
         assert!(
-            matches!(beat, Beat::Renewed(_)),
+            matches!(beat, Renewal::Renewed(_)),
             "I8: a twin cost A its lease: {beat:?}"
         );
     }
@@ -68,13 +68,13 @@ pub(in super::super) async fn twin_ping_pong(bench: &dyn Bench) -> Played {
 }
 
 /// c1A registered, its twin joins: that removes nothing.
-pub(in super::super) async fn twin_join_purges(bench: &dyn Bench) -> Played {
-    let mut w = World::with_twin(bench).await;
+pub(in super::super) async fn twin_join_purges(harness: &dyn RegistryHarness) -> Played {
+    let mut w = Simulation::with_twin(harness).await;
     w.connect(A, 1);
     w.register(A).await;
     w.connect_as(B, 2, "another");
     w.register(B).await;
-    w.beat(TWIN).await;
+    w.renew(TWIN).await;
     let entry = done(w.registry.locate(ID, true).await);
     let address = entry.expect("I8: a twin removed an entry").address;
     assert_eq!(address, w.address(A));
@@ -85,19 +85,19 @@ pub(in super::super) async fn twin_join_purges(bench: &dyn Bench) -> Played {
 
 /// A dead process's join executes after its successor's: it names nobody, or whom it knew, and neither
 /// holds the address any more.
-pub(in super::super) async fn late_join(bench: &dyn Bench) -> Played {
-    let mut w = World::steady(bench).await;
+pub(in super::super) async fn late_join(harness: &dyn RegistryHarness) -> Played {
+    let mut w = Simulation::steady(harness).await;
     let dead = w.session(A);
     w.crash(A);
     w.restart(A);
-    w.beat(A).await;
+    w.renew(A).await;
     let successor = w.session(A);
     w.connect(A, 1);
     w.register(A).await;
     let now = w.now();
     let grandfather = uuid::Uuid::now_v7();
     for replace in [None, Some(grandfather), Some(dead.process)] {
-        let late = Candidate {
+        let late = JoinRequest {
             address: dead.address.clone(),
             process: dead.process,
             replace,
@@ -108,12 +108,12 @@ pub(in super::super) async fn late_join(bench: &dyn Bench) -> Played {
         let join = done(w.registry.join(&late).await);
         assert_eq!(
             join,
-            Join::Busy(successor.process),
+            JoinOutcome::Busy(successor.process),
             "a late join takes the address"
         );
     }
-    let beat = done(w.registry.beat(&successor, now).await);
-    assert!(matches!(beat, Beat::Renewed(_)), "{beat:?}");
+    let beat = done(w.registry.renew(&successor, now).await);
+    assert!(matches!(beat, Renewal::Renewed(_)), "{beat:?}");
     w.settle().await;
     w.assert_left(&[(A, 1)]);
     Ok(())

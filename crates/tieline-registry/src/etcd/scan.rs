@@ -5,16 +5,16 @@ use bytes::Bytes;
 use super::{
     EtcdRegistry,
     batch::BATCH,
-    client::Repeat,
+    client::RetrySafety,
     fault::Fault,
-    layout::{self, Own},
-    life,
+    layout::{self, Shadow},
+    lifecycle,
     wire::{
         KeyValue, RangeRequest, RangeResponse, RequestOp, TxnRequest, delete, delete_if, equals,
         get, get_nearby, nested,
     },
 };
-use crate::types::{Cursor, Entry, Member, Owner};
+use crate::types::{Cursor, Entry, NodeInfo, Owner};
 
 /// Keys of one page.
 const PAGE: i64 = 512;
@@ -23,26 +23,26 @@ impl EtcdRegistry {
     pub(super) async fn find(&self, id: &str, fresh: bool) -> Result<Option<Entry>, Fault> {
         // The nearest server may be behind, or cut off: what it does not know may stand there all the
         // same. What it knows and is old, the node that it names corrects.
-        if !fresh && let Some(entry) = self.read(id, get_nearby, Repeat::Nearby).await? {
+        if !fresh && let Some(entry) = self.read(id, get_nearby, RetrySafety::Nearby).await? {
             return Ok(Some(entry));
         }
-        self.read(id, get, Repeat::Harmless).await
+        self.read(id, get, RetrySafety::Harmless).await
     }
 
     async fn read(
         &self,
         id: &str,
         read: fn(Bytes) -> RequestOp,
-        repeat: Repeat,
+        repeat: RetrySafety,
     ) -> Result<Option<Entry>, Fault> {
         let txn = TxnRequest {
             compare: Vec::new(),
-            success: vec![read(self.layout.place(id)), read(self.layout.own(id))],
+            success: vec![read(self.layout.place(id)), read(self.layout.shadow(id))],
             failure: Vec::new(),
         };
         let mut reads = self.client.call(repeat, txn).await?.reads();
         let place = reads.next().flatten();
-        let own = reads.next().flatten().as_ref().and_then(Own::read);
+        let own = reads.next().flatten().as_ref().and_then(Shadow::read);
         if let Some(own) = &own {
             self.clock.observe(own.stamp);
         }
@@ -75,7 +75,7 @@ impl EtcdRegistry {
             limit: PAGE,
             serializable: false,
         };
-        let answer = self.client.call(Repeat::Harmless, request).await?;
+        let answer = self.client.call(RetrySafety::Harmless, request).await?;
         let RangeResponse { kvs, more, .. } = answer;
         let next = kvs.last().filter(|_| more).map(|kv| {
             let mut after = kv.key.to_vec();
@@ -85,14 +85,14 @@ impl EtcdRegistry {
         Ok((kvs, next))
     }
 
-    pub(super) async fn nodes(&self) -> Result<Vec<Member>, Fault> {
+    pub(super) async fn nodes(&self) -> Result<Vec<NodeInfo>, Fault> {
         let (mut members, mut from) = (Vec::new(), Some(Cursor::default()));
         while let Some(cursor) = from {
             let (kvs, next) = self.page(self.layout.nodes(), &cursor).await?;
             members.extend(kvs.iter().filter_map(|kv| {
-                Some(Member {
+                Some(NodeInfo {
                     address: self.layout.address(&kv.key)?,
-                    process: life::process(kv)?,
+                    process: lifecycle::process(kv)?,
                     leased: true,
                 })
             }));
@@ -104,14 +104,14 @@ impl EtcdRegistry {
     /// First the shadows, each with its entry, then the entries that have none.
     pub(super) async fn clear_all(&self, address: &str) -> Result<u64, Fault> {
         let shadow = |kv: KeyValue| {
-            Own::read(&kv).filter(|own| &*own.address == address)?;
+            Shadow::read(&kv).filter(|own| &*own.address == address)?;
             let place = self.layout.place(&self.layout.owned(&kv.key)?);
             let mut txn = delete_seen(kv);
             txn.success.push(delete_if(place, address.to_owned()));
             Some(txn)
         };
         let entry = |kv: KeyValue| (kv.value == address.as_bytes()).then(|| delete_seen(kv));
-        let shadows = self.delete_where(self.layout.owns(), shadow).await?;
+        let shadows = self.delete_where(self.layout.shadows(), shadow).await?;
         Ok(shadows + self.delete_where(self.layout.places(), entry).await?)
     }
 
@@ -142,7 +142,7 @@ impl EtcdRegistry {
                 success: batch.collect(),
                 failure: Vec::new(),
             };
-            let answer = self.client.call(Repeat::Harmful, txn).await?;
+            let answer = self.client.call(RetrySafety::Harmful, txn).await?;
             deleted += answer
                 .nested()
                 .map(|txn| u64::from(txn.deleted()))

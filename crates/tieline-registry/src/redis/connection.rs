@@ -27,7 +27,7 @@ const QUEUE: usize = 256;
 const WRITE_BUFFER: usize = 64 * 1024;
 
 /// A connection that many use at once. Ends with its last user: a server that hangs keeps no task.
-pub(super) struct Circuit {
+pub(super) struct RedisConnection {
     pub(super) server: Server,
     connection: MultiplexedConnection,
     driver: AbortOnDropHandle<()>,
@@ -44,7 +44,7 @@ pub(super) struct Access {
     pub(super) database: i64,
 }
 
-impl Circuit {
+impl RedisConnection {
     pub(super) async fn connect(server: Server, access: &Access) -> RedisResult<Self> {
         let tcp = TcpStream::connect((server.host.as_str(), server.port)).await?;
         tcp.set_nodelay(true)?;

@@ -4,9 +4,11 @@
 
 use std::time::Duration;
 
-use tieline_registry::{Beat, Candidate, Cursor, Expired, Join, Session, Tenure};
+use tieline_registry::{
+    Cursor, ExpiredNode, JoinOutcome, JoinRequest, LeaseInfo, NodeSession, Renewal,
+};
 
-use super::{A, Health, Node, Stopped, World, done};
+use super::{A, Health, Node, Simulation, Stopped, done};
 
 /// Rounds after which a world must rest (I5). The longest way of a scenario takes five.
 const ROUNDS: usize = 12;
@@ -15,24 +17,24 @@ const ROUNDS: usize = 12;
 const FLIGHTS: usize = 32;
 
 /// The life of a node.
-impl World<'_> {
+impl Simulation<'_> {
     /// Renews the lease, or takes the address if it is lost.
-    pub(in super::super) async fn beat(&mut self, node: usize) {
+    pub(in super::super) async fn renew(&mut self, node: usize) {
         let Some(session) = self.nodes[node].session.clone() else {
             return self.join(node, None).await;
         };
         let now = self.now();
-        match done(self.registry.beat(&session, now).await) {
-            Beat::Renewed(tenure) => {
-                self.learn(tenure);
+        match done(self.registry.renew(&session, now).await) {
+            Renewal::Renewed(lease_info) => {
+                self.learn(lease_info);
                 if self.nodes[node].stopped.is_some() {
                     self.resume(node).await;
                 }
-                self.compare(node, tenure).await;
+                self.compare(node, lease_info).await;
             }
-            Beat::Revived(tenure) => self.joined(node, session, tenure).await,
-            Beat::Lost => {
-                self.nodes[node].slots.stop();
+            Renewal::Revived(lease_info) => self.joined(node, session, lease_info).await,
+            Renewal::Lost => {
+                self.nodes[node].table.stop();
                 self.join(node, None).await;
             }
         }
@@ -40,7 +42,7 @@ impl World<'_> {
 
     async fn join(&mut self, node: usize, replace: Option<uuid::Uuid>) {
         let now = self.now();
-        let candidate = Candidate {
+        let request = JoinRequest {
             address: self.address(node),
             process: self.nodes[node].process,
             replace,
@@ -48,26 +50,28 @@ impl World<'_> {
             now,
             lease: self.lease,
         };
-        match done(self.registry.join(&candidate).await) {
-            Join::Joined(session, tenure) => self.joined(node, session, tenure).await,
+        match done(self.registry.join(&request).await) {
+            JoinOutcome::Joined(session, lease_info) => {
+                self.joined(node, session, lease_info).await
+            }
             // Who answers at the own address: this process, after a restart, or its twin?
-            Join::Busy(holder)
-                if replace.is_none() && self.at(&candidate.address) == Some(node) =>
+            JoinOutcome::Busy(holder)
+                if replace.is_none() && self.at(&request.address) == Some(node) =>
             {
                 Box::pin(self.join(node, Some(holder))).await;
             }
-            Join::Busy(_) => {
+            JoinOutcome::Busy(_) => {
                 let node = &mut self.nodes[node];
                 (node.conflict, node.session) = (true, None);
-                node.slots.stop();
+                node.table.stop();
             }
         }
     }
 
-    async fn joined(&mut self, node: usize, session: Session, tenure: Tenure) {
-        self.learn(tenure);
+    async fn joined(&mut self, node: usize, session: NodeSession, lease_info: LeaseInfo) {
+        self.learn(lease_info);
         let joined = &mut self.nodes[node];
-        joined.slots.joined(session.clone());
+        joined.table.joined(session.clone());
         (joined.conflict, joined.stopped, joined.odd) = (false, None, 0);
         joined.session = Some(session);
         self.sweep(node).await;
@@ -80,25 +84,25 @@ impl World<'_> {
             Some(session) => {
                 let node = &mut self.nodes[node];
                 (node.stopped, node.session) = (None, Some(session.clone()));
-                node.slots.resumed(session);
+                node.table.resumed(session);
             }
             None => self.join(node, None).await,
         }
     }
 
-    fn learn(&mut self, tenure: Tenure) {
-        self.clock = self.clock.max(tenure.clock.0);
+    fn learn(&mut self, lease_info: LeaseInfo) {
+        self.clock = self.clock.max(lease_info.clock.0);
     }
 
     /// The alarm: twice another number of entries than the node believes to have.
-    async fn compare(&mut self, node: usize, tenure: Tenure) {
+    async fn compare(&mut self, node: usize, lease_info: LeaseInfo) {
         let Node {
-            slots,
+            table,
             flights,
             odd,
             ..
         } = &mut self.nodes[node];
-        let differs = tenure.held.is_some_and(|held| held != slots.mine());
+        let differs = lease_info.held.is_some_and(|held| held != table.mine());
         *odd = if differs && flights.is_empty() {
             *odd + 1
         } else {
@@ -112,13 +116,13 @@ impl World<'_> {
 
     /// Compares both ways: claims again what is held, and gives back what is not.
     pub(in super::super) async fn audit(&mut self, node: usize) {
-        self.nodes[node].slots.audit();
+        self.nodes[node].table.audit();
         self.sweep(node).await;
     }
 
     async fn sweep(&mut self, node: usize) {
         let ids = self.listed(node).await;
-        self.nodes[node].slots.sweep(ids);
+        self.nodes[node].table.sweep(ids);
     }
 
     /// What the registry lists for a node.
@@ -126,7 +130,7 @@ impl World<'_> {
         let session = self.session(node);
         let (mut ids, mut from) = (Vec::new(), Some(Cursor::default()));
         while let Some(cursor) = from {
-            let page = done(self.registry.held(&session, cursor).await);
+            let page = done(self.registry.ids_of(&session, cursor).await);
             ids.extend(page.items);
             from = page.next;
         }
@@ -135,34 +139,34 @@ impl World<'_> {
 }
 
 /// Time.
-impl World<'_> {
+impl Simulation<'_> {
     /// The leases of some nodes run out, while the others that are up keep theirs.
     pub(in super::super) async fn run_out(&mut self, whose: &[usize]) {
         assert_eq!(
             self.lease,
-            self.bench.lease(),
+            self.harness.lease(),
             "steady leases outlast scenarios"
         );
         let mut passed = Duration::ZERO;
-        while passed < self.bench.expiry() {
-            self.bench.pass(self.lease / 4).await;
+        while passed < self.harness.expiry() {
+            self.harness.pass(self.lease / 4).await;
             passed += self.lease / 4;
             for node in self.awake() {
                 if !whose.contains(&node) {
-                    self.beat(node).await;
+                    self.renew(node).await;
                 }
             }
         }
     }
 
     /// The reaper sees which leases have run out.
-    pub(in super::super) async fn sight(&mut self) -> Vec<Expired> {
+    pub(in super::super) async fn sight(&mut self) -> Vec<ExpiredNode> {
         self.sighted = done(self.registry.expired().await);
         self.sighted.clone()
     }
 
     /// A chunk of the reaper. Whether there is more.
-    pub(in super::super) async fn reap(&mut self, expired: &Expired, most: usize) -> bool {
+    pub(in super::super) async fn reap(&mut self, expired: &ExpiredNode, most: usize) -> bool {
         let ids: Vec<_> = self.newest.keys().cloned().collect();
         let served = self.served(&ids, true).await;
         let more = done(self.registry.reap(expired, most).await);
@@ -186,7 +190,7 @@ impl World<'_> {
 }
 
 /// Until all rests.
-impl World<'_> {
+impl Simulation<'_> {
     /// Lets the protocol run until nothing changes any more, and judges what is left: first by what
     /// happens at once, without an audit, then with audits, which must find nothing to do.
     pub(in super::super) async fn settle(&mut self) {
@@ -221,7 +225,7 @@ impl World<'_> {
 
     async fn round(&mut self, audit: bool) {
         for node in self.awake() {
-            self.beat(node).await;
+            self.renew(node).await;
             self.flush(node).await;
         }
         self.deliver_evicts();
@@ -253,7 +257,7 @@ impl World<'_> {
         for (to, id) in std::mem::take(&mut self.evicts) {
             let Some(node) = self.at(&to) else { continue };
             match self.nodes[node].health {
-                Health::Up => self.nodes[node].slots.evicted(&id),
+                Health::Up => self.nodes[node].table.evicted(&id),
                 Health::Paused => self.evicts.push_back((to, id)),
                 Health::Down => {}
             }

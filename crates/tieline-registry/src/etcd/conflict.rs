@@ -7,17 +7,17 @@
 use std::sync::Arc;
 
 use super::{
-    layout::{self, Own},
+    layout::{self, Shadow},
     wire::KeyValue,
 };
-use crate::types::{Claim, ClaimKind, Session, Stamp};
+use crate::types::{Claim, ClaimKind, NodeSession, Stamp};
 
 /// What stands under an id: the entry, its shadow, and, where it was asked for, the shadow's node.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Seen {
     place: Option<KeyValue>,
     own: Option<KeyValue>,
-    shadow: Option<Own>,
+    shadow: Option<Shadow>,
     /// The address whose node was asked for, and whether it is registered.
     node: Option<(Arc<str>, bool)>,
 }
@@ -48,7 +48,7 @@ impl Seen {
         let place = reads.next().flatten();
         let own = reads.next().flatten();
         Self {
-            shadow: own.as_ref().and_then(Own::read),
+            shadow: own.as_ref().and_then(Shadow::read),
             node: node.map(|node| (node.clone(), reads.next().flatten().is_some())),
             place,
             own,
@@ -66,7 +66,7 @@ impl Seen {
         self.shadow.as_ref().map(|own| own.stamp)
     }
 
-    pub(super) fn decide(&self, session: &Session, claim: &Claim) -> Decision {
+    pub(super) fn decide(&self, session: &NodeSession, claim: &Claim) -> Decision {
         let shadow = self.shadow.as_ref();
         let mine = shadow.is_some_and(|own| own.address == session.address);
         let late = shadow.is_some_and(|own| claim.stamp <= own.stamp);
@@ -101,7 +101,7 @@ impl Seen {
 
     /// The entry, if a program wrote it that knows no shadows. What names the claimant is not foreign:
     /// of two entries only the shadow was lost.
-    fn foreign(&self, session: &Session) -> Option<&KeyValue> {
+    fn foreign(&self, session: &NodeSession) -> Option<&KeyValue> {
         self.place.as_ref().filter(|place| {
             let names = |address: &str| address.as_bytes() == &place.value[..];
             let shadowed = self.shadow.as_ref().is_some_and(|own| names(&own.address));
@@ -111,7 +111,7 @@ impl Seen {
 
     /// Whether both keys are as this session would write them, its lease included: what an earlier
     /// session wrote would go with that one's lease.
-    fn stands(&self, session: &Session, stamp: Stamp) -> bool {
+    fn stands(&self, session: &NodeSession, stamp: Stamp) -> bool {
         let leased =
             |kv: &Option<KeyValue>| kv.as_ref().is_some_and(|kv| kv.lease == session.lease);
         leased(&self.place)
@@ -157,7 +157,7 @@ mod tests {
 
     /// What node `me` is told.
     fn decide(seen: &Seen, stamp: u64, kind: ClaimKind) -> Decision {
-        let session = Session {
+        let session = NodeSession {
             address: "me".into(),
             process: Uuid::nil(),
             ttl: Duration::from_secs(1),

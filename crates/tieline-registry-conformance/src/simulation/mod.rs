@@ -10,7 +10,7 @@
 mod drive;
 mod emit;
 mod faults;
-mod judge;
+mod invariants;
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -19,17 +19,17 @@ use std::{
 };
 
 use tieline_registry::{
-    Beat, ClientId, Expired, Registry, RegistryError, Session, Stamp,
-    claim_table::{Answered, Effect, Pace, Request, Slots, Work},
+    ClientId, ExpiredNode, NodeSession, Registry, RegistryError, Renewal, Stamp,
+    claim_table::{ClaimBatch, ClaimReply, ClaimTable, Effect, Lane, Request},
 };
 use uuid::Uuid;
 
 pub(super) use self::emit::{Emit, Emitted};
-use super::Bench;
+use super::RegistryHarness;
 
 pub(super) const A: usize = 0;
 pub(super) const B: usize = 1;
-/// Another process that advertises A's address, in [`World::with_twin`].
+/// Another process that advertises A's address, in [`Simulation::with_twin`].
 pub(super) const TWIN: usize = 2;
 
 /// The client that most scenarios are about.
@@ -38,8 +38,8 @@ pub(super) const ID: &str = "client";
 /// Longer than any scenario takes.
 const STEADY: Duration = Duration::from_mins(2);
 
-pub(super) struct World<'a> {
-    bench: &'a dyn Bench,
+pub(super) struct Simulation<'a> {
+    harness: &'a dyn RegistryHarness,
     pub(super) registry: Arc<dyn Registry>,
     nodes: Vec<Node>,
     /// Evictions on their way.
@@ -49,7 +49,7 @@ pub(super) struct World<'a> {
     newest: BTreeMap<ClientId, u32>,
     foreign: BTreeMap<ClientId, Arc<str>>,
     /// Leases that the reaper saw run out one round ago.
-    sighted: Vec<Expired>,
+    sighted: Vec<ExpiredNode>,
     lease: Duration,
 }
 
@@ -57,12 +57,12 @@ struct Node {
     address: Arc<str>,
     process: Uuid,
     health: Health,
-    session: Option<Session>,
+    session: Option<NodeSession>,
     /// Nothing is sent: the session is lost, or an answer is missing.
     stopped: Option<Stopped>,
     /// Another process has the address.
     conflict: bool,
-    slots: Slots<u32>,
+    table: ClaimTable<u32>,
     live: HashMap<ClientId, Live>,
     flights: VecDeque<Flight>,
     /// Beats in a row after which the registry had another number of entries.
@@ -79,7 +79,7 @@ enum Health {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stopped {
     Lost,
-    Silence,
+    NoReply,
 }
 
 /// A connection: the number that the scenario gave it, and its arrival.
@@ -91,7 +91,7 @@ struct Live {
 
 struct Flight {
     request: Request,
-    answer: Option<Answered>,
+    answer: Option<ClaimReply>,
 }
 
 impl Node {
@@ -103,7 +103,7 @@ impl Node {
             session: None,
             stopped: None,
             conflict: false,
-            slots: Slots::default(),
+            table: ClaimTable::default(),
             live: HashMap::new(),
             flights: VecDeque::new(),
             odd: 0,
@@ -120,28 +120,28 @@ pub(super) fn done<T>(answer: Result<T, RegistryError>) -> T {
     answer.unwrap_or_else(|error| panic!("the registry failed: {error} ({error:?})"))
 }
 
-impl<'a> World<'a> {
+impl<'a> Simulation<'a> {
     /// Nodes A and B, whose leases outlast the scenario.
-    pub(super) async fn steady(bench: &'a dyn Bench) -> Self {
-        Self::new(bench, STEADY).await
+    pub(super) async fn steady(harness: &'a dyn RegistryHarness) -> Self {
+        Self::new(harness, STEADY).await
     }
 
     /// Nodes A and B, with short leases.
-    pub(super) async fn mortal(bench: &'a dyn Bench) -> Self {
-        Self::new(bench, bench.lease()).await
+    pub(super) async fn mortal(harness: &'a dyn RegistryHarness) -> Self {
+        Self::new(harness, harness.lease()).await
     }
 
     /// Nodes A and B, and a process with the address of A that has not joined.
-    pub(super) async fn with_twin(bench: &'a dyn Bench) -> Self {
-        let mut world = Self::steady(bench).await;
+    pub(super) async fn with_twin(harness: &'a dyn RegistryHarness) -> Self {
+        let mut world = Self::steady(harness).await;
         world.nodes.push(Node::new("a.test:7000"));
         world
     }
 
-    async fn new(bench: &'a dyn Bench, lease: Duration) -> Self {
+    async fn new(harness: &'a dyn RegistryHarness, lease: Duration) -> Self {
         let mut world = Self {
-            bench,
-            registry: bench.registry().await,
+            harness,
+            registry: harness.registry().await,
             nodes: ["a.test:7000", "b.test:7000"].map(Node::new).into(),
             evicts: VecDeque::new(),
             clock: 0,
@@ -150,8 +150,8 @@ impl<'a> World<'a> {
             sighted: Vec::new(),
             lease,
         };
-        world.beat(A).await;
-        world.beat(B).await;
+        world.renew(A).await;
+        world.renew(B).await;
         world
     }
 
@@ -165,14 +165,14 @@ impl<'a> World<'a> {
         self.nodes[node].address.clone()
     }
 
-    pub(super) fn session(&self, node: usize) -> Session {
+    pub(super) fn session(&self, node: usize) -> NodeSession {
         let session = self.nodes[node].session.clone();
         session.expect("the node has joined")
     }
 
     /// Whether a node may send.
     pub(super) fn may_send(&self, node: usize) -> bool {
-        self.nodes[node].slots.is_joined()
+        self.nodes[node].table.is_joined()
     }
 
     /// Whether a node has a connection of this client.
@@ -188,8 +188,8 @@ impl<'a> World<'a> {
     /// Whether the registry tells a node with each beat how many entries it has.
     pub(super) async fn counts(&mut self, node: usize) -> bool {
         let (session, now) = (self.session(node), self.now());
-        match done(self.registry.beat(&session, now).await) {
-            Beat::Renewed(tenure) => tenure.held.is_some(),
+        match done(self.registry.renew(&session, now).await) {
+            Renewal::Renewed(lease_info) => lease_info.held.is_some(),
             other => panic!("a steady lease is not renewed: {other:?}"),
         }
     }
@@ -201,7 +201,7 @@ impl<'a> World<'a> {
 }
 
 /// Connections.
-impl World<'_> {
+impl Simulation<'_> {
     /// A connection arrives and is accepted.
     pub(super) fn connect(&mut self, node: usize, number: u32) {
         self.connect_as(node, number, ID);
@@ -222,7 +222,7 @@ impl World<'_> {
     pub(super) fn accept(&mut self, node: usize, number: u32, name: &str, stamp: Stamp) {
         let node = &mut self.nodes[node];
         node.live.insert(id(name), Live { number, stamp });
-        node.slots.connect(&id(name), stamp, number, false);
+        node.table.connect(&id(name), stamp, number, false);
     }
 
     pub(super) fn disconnect(&mut self, node: usize) {
@@ -232,7 +232,7 @@ impl World<'_> {
     pub(super) fn disconnect_as(&mut self, node: usize, name: &str) {
         let node = &mut self.nodes[node];
         let live = node.live.remove(name).expect("a connection to end");
-        node.slots.disconnect(name, |number| *number == live.number);
+        node.table.disconnect(name, |number| *number == live.number);
     }
 
     /// A client connects to a node that knows no stamps and writes unconditionally.
@@ -256,15 +256,15 @@ impl World<'_> {
 }
 
 /// Operations.
-impl World<'_> {
+impl Simulation<'_> {
     /// What a node wants to ask takes off.
     pub(super) async fn send(&mut self, node: usize) {
-        if self.nodes[node].stopped == Some(Stopped::Silence) {
+        if self.nodes[node].stopped == Some(Stopped::NoReply) {
             self.resume(node).await;
         }
         let now = self.now();
-        let Node { slots, flights, .. } = &mut self.nodes[node];
-        let requests = [Pace::Urgent, Pace::Slow].map(|pace| slots.take(pace, now, 512));
+        let Node { table, flights, .. } = &mut self.nodes[node];
+        let requests = [Lane::Urgent, Lane::Slow].map(|lane| table.take(lane, now, 512));
         let answer = None;
         flights.extend(requests.into_iter().flatten().map(|request| Flight {
             request,
@@ -306,31 +306,31 @@ impl World<'_> {
     pub(super) fn give_up(&mut self, node: usize) -> Request {
         let flight = self.nodes[node].flights.pop_front();
         let request = flight.expect("an operation to give up on").request;
-        self.answered(node, request.clone(), Answered::Silence);
+        self.answered(node, request.clone(), ClaimReply::NoReply);
         request
     }
 
     /// A request is executed that nobody waits for any more.
-    pub(super) async fn execute_late(&mut self, request: &Request) -> Answered {
+    pub(super) async fn execute_late(&mut self, request: &Request) -> ClaimReply {
         self.carry_out(request).await
     }
 
-    async fn carry_out(&self, Request { session, work }: &Request) -> Answered {
-        match work {
-            Work::Claims(claims) => {
-                Answered::Claims(done(self.registry.claim(session, claims).await))
+    async fn carry_out(&self, Request { session, batch }: &Request) -> ClaimReply {
+        match batch {
+            ClaimBatch::Claims(claims) => {
+                ClaimReply::Claims(done(self.registry.claim(session, claims).await))
             }
-            Work::Releases(releases) => {
-                let served = self.served(work.ids(), false).await;
+            ClaimBatch::Releases(releases) => {
+                let served = self.served(batch.ids(), false).await;
                 let answer = done(self.registry.release(session, releases).await);
                 self.spared(&served, "a release").await;
-                Answered::Releases(answer)
+                ClaimReply::Releases(answer)
             }
         }
     }
 
-    fn answered(&mut self, node: usize, request: Request, answered: Answered) {
-        let effects = self.nodes[node].slots.answered(request, answered);
+    fn answered(&mut self, node: usize, request: Request, reply: ClaimReply) {
+        let effects = self.nodes[node].table.answered(request, reply);
         for effect in effects {
             match effect {
                 Effect::Granted(_) => {}
@@ -340,7 +340,7 @@ impl World<'_> {
                     let stopped = if lost {
                         Stopped::Lost
                     } else {
-                        Stopped::Silence
+                        Stopped::NoReply
                     };
                     self.nodes[node].stopped = Some(stopped);
                 }

@@ -6,8 +6,8 @@
 //! judged.
 
 pub(super) mod claims;
-pub(super) mod foreigners;
+pub(super) mod foreign_writes;
 pub(super) mod leases;
-pub(super) mod lives;
 pub(super) mod random;
+pub(super) mod sessions;
 pub(super) mod stores;

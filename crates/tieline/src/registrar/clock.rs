@@ -1,7 +1,7 @@
 //! The cluster's clock as this node knows it, and the stamps that it gives.
 //!
 //! Owns the offset between this machine's clock and the registry's. Invariants: the offset never
-//! decreases; stamps are strictly increasing; [`Clock::now`] is never below a stamp that was given.
+//! decreases; stamps are strictly increasing; [`ClusterClock::now`] is never below a stamp that was given.
 
 use parking_lot::Mutex;
 use rustix::time::{ClockId, Timespec, clock_gettime};
@@ -9,7 +9,7 @@ use tieline_registry::Stamp;
 use tokio::time::Instant;
 
 #[derive(Debug, Default)]
-pub(crate) struct Clock(Mutex<State>);
+pub(crate) struct ClusterClock(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -20,9 +20,9 @@ struct State {
 /// A moment of this machine, in microseconds; it goes on while the machine sleeps, so that a laptop
 /// that was closed does not come back with stamps of the past.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Local(u64);
+pub(crate) struct LocalInstant(u64);
 
-impl Local {
+impl LocalInstant {
     pub(crate) fn now() -> Self {
         #[cfg(target_os = "linux")]
         let clock = ClockId::Boottime;
@@ -40,10 +40,10 @@ impl Local {
     }
 }
 
-impl Clock {
+impl ClusterClock {
     /// The registry said that its clock stood at `cluster` when this node's stood at `received` or
     /// earlier: it is at least that far ahead. The fastest answer comes nearest to the truth.
-    pub(crate) fn observe(&self, cluster: Stamp, received: Local) {
+    pub(crate) fn observe(&self, cluster: Stamp, received: LocalInstant) {
         let mut state = self.0.lock();
         let offset = cluster
             .0
@@ -57,18 +57,18 @@ impl Clock {
     /// The cluster's time.
     pub(crate) fn now(&self) -> Stamp {
         let state = self.0.lock();
-        Stamp(at(&state, Local::now()).max(state.given))
+        Stamp(at(&state, LocalInstant::now()).max(state.given))
     }
 
     /// The stamp of a connection that arrived at this moment.
-    pub(crate) fn stamp(&self, arrival: Local) -> Stamp {
+    pub(crate) fn stamp(&self, arrival: LocalInstant) -> Stamp {
         let mut state = self.0.lock();
         state.given = at(&state, arrival).max(state.given + 1);
         Stamp(state.given)
     }
 }
 
-fn at(state: &State, local: Local) -> u64 {
+fn at(state: &State, local: LocalInstant) -> u64 {
     local.0.saturating_add_signed(state.offset)
 }
 
@@ -78,8 +78,8 @@ mod tests {
 
     #[test]
     fn stamps_increase_and_now_is_never_below_them() {
-        let clock = Clock::default();
-        let arrival = Local::now();
+        let clock = ClusterClock::default();
+        let arrival = LocalInstant::now();
         let first = clock.stamp(arrival);
         assert!(clock.stamp(arrival) > first);
         assert!(clock.now() >= first);
@@ -87,18 +87,18 @@ mod tests {
 
     #[test]
     fn the_offset_never_decreases() {
-        let clock = Clock::default();
-        clock.observe(Stamp(9_000_000_000_000), Local(1_000));
+        let clock = ClusterClock::default();
+        clock.observe(Stamp(9_000_000_000_000), LocalInstant(1_000));
         let ahead = clock.now();
-        clock.observe(Stamp(5_000), Local(2_000));
+        clock.observe(Stamp(5_000), LocalInstant(2_000));
         assert!(clock.now() >= ahead);
     }
 
     #[test]
     fn an_earlier_arrival_has_an_earlier_stamp_than_the_present() {
-        let clock = Clock::default();
-        clock.observe(Stamp(9_000_000_000_000), Local::now());
-        let arrival = Local(Local::now().0 - 5_000_000);
+        let clock = ClusterClock::default();
+        clock.observe(Stamp(9_000_000_000_000), LocalInstant::now());
+        let arrival = LocalInstant(LocalInstant::now().0 - 5_000_000);
         assert!(clock.stamp(arrival) < clock.now());
     }
 }

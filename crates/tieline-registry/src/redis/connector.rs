@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use super::{
-    circuit::{Access, Circuit},
+    connection::{Access, RedisConnection},
     fault::{Fault, advice, clustered, timed_out},
     keys::Keys,
     scripts::CHECK,
@@ -33,7 +33,7 @@ const REDIRECTS: usize = 5;
 const KNOWN: usize = 64;
 
 /// Connects to wherever the data is.
-pub(super) struct Dialer {
+pub(super) struct Connector {
     target: Target,
     access: Access,
     keys: Keys,
@@ -44,7 +44,7 @@ pub(super) struct Dialer {
     known: Mutex<Vec<Server>>,
 }
 
-impl Dialer {
+impl Connector {
     pub(super) fn new(target: Target, access: Access, keys: Keys, timeout: Duration) -> Self {
         Self {
             target,
@@ -62,7 +62,7 @@ impl Dialer {
     }
 
     /// A connection to the server that holds the data. Bounded by a few times the timeout of one server.
-    pub(super) async fn dial(self: Arc<Self>) -> Result<Circuit, Fault> {
+    pub(super) async fn dial(self: Arc<Self>) -> Result<RedisConnection, Fault> {
         let servers = self.target.servers.clone();
         match &self.target.deployment {
             Deployment::Single => first_of(servers, |server| self.serving(server)).await,
@@ -83,9 +83,9 @@ impl Dialer {
             }
             Deployment::Cluster => {
                 let servers = self.with_known(servers);
-                let circuit = first_of(servers, |server| self.clone().follow(server)).await?;
-                self.learn(&circuit).await;
-                Ok(circuit)
+                let connection = first_of(servers, |server| self.clone().follow(server)).await?;
+                self.learn(&connection).await;
+                Ok(connection)
             }
         }
     }
@@ -94,19 +94,19 @@ impl Dialer {
     fn serving(
         self: &Arc<Self>,
         server: Server,
-    ) -> impl Future<Output = Result<Circuit, Fault>> + Send + use<> {
-        let dialer = self.clone();
+    ) -> impl Future<Output = Result<RedisConnection, Fault>> + Send + use<> {
+        let connector = self.clone();
         async move {
             let name = server.to_string();
             let serving = async {
-                let circuit = Circuit::connect(server, &dialer.access).await?;
-                circuit.send(&[CHECK.load(&dialer.keys, "")]).await?;
-                Ok(circuit)
+                let connection = RedisConnection::connect(server, &connector.access).await?;
+                connection.send(&[CHECK.load(&connector.keys, "")]).await?;
+                Ok(connection)
             };
-            let ended = timeout(dialer.timeout, serving).await;
+            let ended = timeout(connector.timeout, serving).await;
             let error = match ended.unwrap_or_else(|_| Err(timed_out())) {
-                Ok(circuit) => return Ok(circuit),
-                Err(error) if dialer.is_cluster() || !is_moved(&error) => error,
+                Ok(connection) => return Ok(connection),
+                Err(error) if connector.is_cluster() || !is_moved(&error) => error,
                 Err(_) => clustered(),
             };
             Err(Fault::new(name, error))
@@ -119,7 +119,7 @@ impl Dialer {
         sentinel: Server,
         master: String,
         access: Access,
-    ) -> Result<Circuit, Fault> {
+    ) -> Result<RedisConnection, Fault> {
         let name = format!("sentinel {sentinel}");
         let asked = timeout(self.timeout, ask(sentinel, &master, &access)).await;
         let server = asked
@@ -129,10 +129,10 @@ impl Dialer {
     }
 
     /// A connection to the server that holds our slot, beginning at any of the cluster.
-    async fn follow(self: Arc<Self>, mut server: Server) -> Result<Circuit, Fault> {
+    async fn follow(self: Arc<Self>, mut server: Server) -> Result<RedisConnection, Fault> {
         for _ in 0..REDIRECTS {
             let fault = match self.serving(server.clone()).await {
-                Ok(circuit) => return Ok(circuit),
+                Ok(connection) => return Ok(connection),
                 Err(fault) => fault,
             };
             match moved_to(&fault, &server) {
@@ -160,11 +160,11 @@ impl Dialer {
     }
 
     /// Remembers the servers of the cluster. A user who may not ask for them is served all the same.
-    async fn learn(&self, circuit: &Circuit) {
+    async fn learn(&self, connection: &RedisConnection) {
         let mut question = redis::cmd("CLUSTER");
         question.arg("SLOTS");
         let asking = [question];
-        let Ok(Ok(answer)) = timeout(self.timeout, circuit.send(&asking)).await else {
+        let Ok(Ok(answer)) = timeout(self.timeout, connection.send(&asking)).await else {
             return;
         };
         let mut known = Vec::new();
@@ -178,10 +178,14 @@ impl Dialer {
 
 /// Where a sentinel says that the master is.
 async fn ask(sentinel: Server, master: &str, access: &Access) -> RedisResult<Server> {
-    let circuit = Circuit::connect(sentinel, access).await?;
+    let connection = RedisConnection::connect(sentinel, access).await?;
     let mut question = redis::cmd("SENTINEL");
     question.arg("GET-MASTER-ADDR-BY-NAME").arg(master);
-    let answer = circuit.send(&[question]).await?.pop().unwrap_or_default();
+    let answer = connection
+        .send(&[question])
+        .await?
+        .pop()
+        .unwrap_or_default();
     let found: Option<(String, u16)> = redis::from_redis_value(answer)?;
     let (host, port) = found.ok_or((
         ErrorKind::MasterNameNotFoundBySentinel,
@@ -230,9 +234,12 @@ fn servers_in(answer: &Value, found: &mut Vec<Server>) {
 
 /// The first of several servers to which a connection comes about. Each gets a short head start before
 /// the next; one that fails makes way at once.
-async fn first_of<F>(servers: Vec<Server>, dial: impl Fn(Server) -> F) -> Result<Circuit, Fault>
+async fn first_of<F>(
+    servers: Vec<Server>,
+    dial: impl Fn(Server) -> F,
+) -> Result<RedisConnection, Fault>
 where
-    F: Future<Output = Result<Circuit, Fault>> + Send + 'static,
+    F: Future<Output = Result<RedisConnection, Fault>> + Send + 'static,
 {
     let mut waiting = servers.into_iter();
     let mut dialing = JoinSet::new();
@@ -246,7 +253,7 @@ where
             () = sleep(STAGGER), if waiting.len() > 0 => continue,
         };
         match ended {
-            Some(Ok(Ok(circuit))) => return Ok(circuit),
+            Some(Ok(Ok(connection))) => return Ok(connection),
             Some(Ok(Err(fault))) => {
                 // What passes is the better news: with it, trying again may help.
                 let passes = worst

@@ -4,8 +4,8 @@ use fastrand::Rng;
 use tieline_registry::claim_table::Request;
 
 use crate::{
-    Bench, Played,
-    world::{A, B, World},
+    Played, RegistryHarness,
+    simulation::{A, B, Simulation},
 };
 
 /// Walks one after the other in one world, each to its rest.
@@ -15,8 +15,8 @@ const STEPS: usize = 40;
 
 /// Connections, steps of operations, lost requests and answers, late executions, lost evictions, audits
 /// and restarts in any order.
-pub(in super::super) async fn random_orders_come_to_rest(bench: &dyn Bench) -> Played {
-    let mut w = World::steady(bench).await;
+pub(in super::super) async fn random_orders_come_to_rest(harness: &dyn RegistryHarness) -> Played {
+    let mut w = Simulation::steady(harness).await;
     let mut dice = Rng::with_seed(11);
     let (mut late, mut number) = (Vec::new(), 0);
     for _ in 0..WALKS {
@@ -32,7 +32,7 @@ pub(in super::super) async fn random_orders_come_to_rest(bench: &dyn Bench) -> P
     Ok(())
 }
 
-async fn step(w: &mut World<'_>, dice: &mut Rng, number: u32, late: &mut Vec<Request>) {
+async fn step(w: &mut Simulation<'_>, dice: &mut Rng, number: u32, late: &mut Vec<Request>) {
     let node = [A, B][dice.usize(..2)];
     let name = ["x", "y"][dice.usize(..2)];
     match dice.u8(..40) {
@@ -49,7 +49,7 @@ async fn step(w: &mut World<'_>, dice: &mut Rng, number: u32, late: &mut Vec<Req
         }
         35 => w.deliver_evicts(),
         36 => w.lose_evicts(),
-        37 => w.beat(node).await,
+        37 => w.renew(node).await,
         38 if w.may_send(node) => w.audit(node).await,
         39 => {
             late.extend(w.crash(node));
