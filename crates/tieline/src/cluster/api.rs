@@ -5,6 +5,7 @@
 
 use std::{fmt, sync::Arc};
 
+use tieline_registry::Registry;
 use tieline_websocket::{CloseFrame, Frame};
 use tokio::{sync::oneshot, time::Instant};
 use uuid::Uuid;
@@ -12,7 +13,7 @@ use uuid::Uuid;
 use super::{
     client_op::{ClientOp, LocalOutcome},
     config::{ClusterConfig, ClusterError},
-    directory::NodeClaims,
+    directory::NodeRegistrar,
     except::ClusterExcept,
     lifecycle::{self, NodeRuntime},
     multicast::OwnedScope,
@@ -23,11 +24,10 @@ use super::{
     unicast::DECIDED_WITHIN,
 };
 use crate::{
-    claims::{Health, Local, Verdict},
     delivery::Delivery,
     hub::{ConnectionInner, Hub},
     receipt::Receipt,
-    registry::Registry,
+    registrar::{Health, LocalInstant, Verdict},
 };
 
 /// Many nodes as one. Cheap to clone; all clones are the same node.
@@ -136,7 +136,7 @@ impl Cluster {
     }
 
     fn health(&self) -> Option<Health> {
-        self.router.directory.claims().map(NodeClaims::health)
+        self.router.directory.registrar().map(NodeRegistrar::health)
     }
 }
 
@@ -304,8 +304,8 @@ impl Cluster {
     pub fn entries(&self) -> u64 {
         self.router
             .directory
-            .claims()
-            .map_or(0, NodeClaims::entries)
+            .registrar()
+            .map_or(0, NodeRegistrar::entries)
     }
 
     /// The other nodes, sorted by address.
@@ -337,8 +337,12 @@ impl Cluster {
         exclusive: bool,
     ) -> Verdict {
         self.router.on_local_connect(&conn.id);
-        match self.router.directory.claims() {
-            Some(claims) => claims.connect(conn, Local::of(arrival), exclusive).await,
+        match self.router.directory.registrar() {
+            Some(registrar) => {
+                registrar
+                    .connect(conn, LocalInstant::of(arrival), exclusive)
+                    .await
+            }
             None => Verdict::Undecided,
         }
     }

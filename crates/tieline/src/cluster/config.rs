@@ -4,11 +4,12 @@
 
 use std::{io, net::SocketAddr, time::Duration};
 
+use tieline_registry::RegistryError;
+
 use super::advertise;
 use crate::{
     config::Config,
     link::{PeerSecurity, SecurityError},
-    registry::RegistryError,
 };
 
 /// The settings of a node within a cluster.

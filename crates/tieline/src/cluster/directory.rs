@@ -1,5 +1,5 @@
-//! Which client and which nodes are where: the registry, asked within its deadline, and this node's own
-//! claims in it.
+//! Which client and which nodes are where: the registry, asked within its deadline, and this
+//! node's registrar.
 //!
 //! Owns whether the registry answers: after one look-up without an answer no other starts until a list
 //! of the nodes is answered, so that messages fail at once instead of waiting for a registry that is
@@ -13,17 +13,14 @@ use std::{
     time::Duration,
 };
 
+use tieline_registry::{ClientId, Cursor, Entry, NodeInfo, Page, Registry, RegistryError};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use super::claim_host::ClaimHost;
-use crate::{
-    claims::{Claims, Terms},
-    id::ClientId,
-    registry::{Cursor, Entry, Member, Page, Registry, RegistryError},
-};
+use super::node_host::NodeHost;
+use crate::registrar::{Registrar, RegistrarConfig};
 
-pub(super) type NodeClaims = Claims<ClaimHost>;
+pub(super) type NodeRegistrar = Registrar<NodeHost>;
 
 pub(super) struct NodeDirectory {
     registry: Arc<dyn Registry>,
@@ -32,9 +29,9 @@ pub(super) struct NodeDirectory {
     process: Uuid,
     /// Where peers reach this node; `None` for a backend.
     address: Option<Arc<str>>,
-    host: Arc<ClaimHost>,
+    host: Arc<NodeHost>,
     /// Set once the node has joined the registry; a backend never does.
-    claims: OnceLock<NodeClaims>,
+    registrar: OnceLock<NodeRegistrar>,
     /// Whether the registry answered the last request.
     is_answering: AtomicBool,
     /// A look-up was not answered.
@@ -43,18 +40,14 @@ pub(super) struct NodeDirectory {
 
 impl NodeDirectory {
     /// `timeout` bounds each request to the registry.
-    pub(super) fn new(
-        registry: Arc<dyn Registry>,
-        timeout: Duration,
-        host: Arc<ClaimHost>,
-    ) -> Self {
+    pub(super) fn new(registry: Arc<dyn Registry>, timeout: Duration, host: Arc<NodeHost>) -> Self {
         Self {
             registry,
             timeout,
             process: host.config.process,
             address: host.config.address.clone(),
             host,
-            claims: OnceLock::new(),
+            registrar: OnceLock::new(),
             is_answering: AtomicBool::new(true),
             silence: Arc::default(),
         }
@@ -72,17 +65,17 @@ impl NodeDirectory {
         self.address.as_ref()
     }
 
-    /// The claims of this node; `None` before it has joined, and for a backend.
-    pub(super) fn claims(&self) -> Option<&NodeClaims> {
-        self.claims.get()
+    /// The registrar of this node; `None` before it has joined, and for a backend.
+    pub(super) fn registrar(&self) -> Option<&NodeRegistrar> {
+        self.registrar.get()
     }
 
     /// Joins the registry under this node's address.
-    pub(super) async fn join(&self, terms: Terms) -> Result<(), RegistryError> {
+    pub(super) async fn join(&self, config: RegistrarConfig) -> Result<(), RegistryError> {
         let registry = Arc::clone(&self.registry);
-        let claims = Claims::start(registry, terms, Arc::downgrade(&self.host)).await?;
+        let registrar = Registrar::start(registry, config, Arc::downgrade(&self.host)).await?;
         // A node joins once.
-        drop(self.claims.set(claims));
+        drop(self.registrar.set(registrar));
         Ok(())
     }
 
@@ -102,12 +95,12 @@ impl NodeDirectory {
     }
 
     /// The nodes of the registry.
-    pub(super) async fn nodes(&self) -> Result<Vec<Member>, RegistryError> {
-        RegistryError::within(self.timeout, "list the nodes", self.registry.members()).await
+    pub(super) async fn nodes(&self) -> Result<Vec<NodeInfo>, RegistryError> {
+        RegistryError::within(self.timeout, "list the nodes", self.registry.nodes()).await
     }
 
     /// The same, and whether it was answered decides whether look-ups start.
-    pub(super) async fn nodes_as_sign_of_life(&self) -> Result<Vec<Member>, RegistryError> {
+    pub(super) async fn nodes_as_sign_of_life(&self) -> Result<Vec<NodeInfo>, RegistryError> {
         let answer = self.nodes().await;
         self.is_answering.store(answer.is_ok(), Ordering::Release);
         answer
@@ -118,7 +111,7 @@ impl NodeDirectory {
         &self,
         cursor: Cursor,
     ) -> Result<Page<(ClientId, Arc<str>)>, RegistryError> {
-        RegistryError::within(self.timeout, "list entries", self.registry.all(cursor)).await
+        RegistryError::within(self.timeout, "list entries", self.registry.scan(cursor)).await
     }
 
     /// Whether the registry answered the last request.
@@ -134,25 +127,25 @@ impl NodeDirectory {
     /// Whether connected clients may lack their entries: while entries of this node may be missing after
     /// a loss, those of others may be too.
     pub(super) fn may_lack_entries(&self) -> bool {
-        self.claims().is_some_and(NodeClaims::lost_lately)
+        self.registrar().is_some_and(NodeRegistrar::lost_lately)
     }
 
     /// Entries of legacy nodes less those of Tieline that they deleted; `None` where that is unknown.
     pub(super) fn legacy_entries(&self) -> Option<i64> {
-        self.claims().and_then(NodeClaims::foreign)
+        self.registrar().and_then(NodeRegistrar::foreign)
     }
 
     /// The registry named this node for a client that it does not have.
     pub(super) fn report_missing(&self, id: &str) {
-        if let Some(claims) = self.claims() {
-            claims.missed(id);
+        if let Some(registrar) = self.registrar() {
+            registrar.missed(id);
         }
     }
 
-    /// Ends the claims; entries stay until the lease runs out.
+    /// Stops the registrar; entries stay until the lease runs out.
     pub(super) fn stop(&self) {
-        if let Some(claims) = self.claims() {
-            claims.stop();
+        if let Some(registrar) = self.registrar() {
+            registrar.stop();
         }
     }
 }

@@ -35,9 +35,9 @@ impl HubObserver for ClusterObserver {
 
     fn left(&self, conn: &Arc<ConnectionInner>) {
         if let Some(router) = self.router.upgrade()
-            && let Some(claims) = router.directory.claims()
+            && let Some(registrar) = router.directory.registrar()
         {
-            claims.disconnect(conn);
+            registrar.disconnect(conn);
         }
     }
 }

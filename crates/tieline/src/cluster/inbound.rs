@@ -110,8 +110,8 @@ impl MessageRouter {
             }
             RequestKind::Multicast(multicast) => self.receive_multicast(&multicast),
             RequestKind::Evict(evict) => {
-                if let Some(claims) = self.directory.claims() {
-                    claims.evicted(evict.ids.iter().filter_map(text));
+                if let Some(registrar) = self.directory.registrar() {
+                    registrar.evicted(evict.ids.iter().filter_map(text));
                 }
                 Some(MaybeReady::Ready(Response::Code(
                     proto::OutcomeCode::Delivered,

@@ -10,13 +10,11 @@ use std::{
     time::Duration,
 };
 
+use tieline_registry::{Cursor, RegistryError};
 use tokio::time::{Instant, sleep};
 
 use super::router::MessageRouter;
-use crate::{
-    error::ErrorChain,
-    registry::{Cursor, RegistryError},
-};
+use crate::error::ErrorChain;
 
 /// The pause after each page, as a multiple of the time that the page took: a twentieth of the
 /// registry's time.

@@ -6,6 +6,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use tieline_registry::{MemoryRegistry, Registry};
 use tokio::{
     net::TcpListener,
     time::{Instant, timeout},
@@ -15,23 +16,22 @@ use uuid::Uuid;
 
 use super::{
     advertise,
-    claim_host::ClaimHost,
     config::{ClusterConfig, ClusterError},
     directory::NodeDirectory,
     hub_observer::ClusterObserver,
     inbound::NodeInbox,
     legacy_discovery, node_discovery,
+    node_host::NodeHost,
     ordering::OrderingQueue,
     peers::Peers,
     router::MessageRouter,
     routes::Routes,
 };
 use crate::{
-    claims::Terms,
     config::Config,
     hub::{Hub, HubObserver},
     link::{Interest, LinkConfig, PeerServer, Receiver},
-    registry::{MemoryRegistry, Registry},
+    registrar::RegistrarConfig,
 };
 
 /// How long an end waits for each of its steps: the registry, the peer port, the tasks.
@@ -41,7 +41,7 @@ const END_WITHIN: Duration = Duration::from_secs(2);
 pub(super) struct NodeRuntime {
     /// `None` for a backend.
     server: Option<PeerServer>,
-    /// Ends the discovery of nodes, then links and claims.
+    /// Ends the discovery of nodes, then links and the registrar.
     stop: CancellationToken,
 }
 
@@ -105,8 +105,8 @@ pub(super) fn single_node(hub: Hub) -> (Arc<MessageRouter>, NodeRuntime) {
 impl NodeRuntime {
     /// Ends the node in order. The registry comes first: from then on nobody is sent here.
     pub(super) async fn leave(&self, router: &MessageRouter) {
-        if let Some(claims) = router.directory.claims() {
-            claims.leave(Instant::now() + END_WITHIN).await;
+        if let Some(registrar) = router.directory.registrar() {
+            registrar.leave(Instant::now() + END_WITHIN).await;
         }
         self.stop.cancel();
         router.end();
@@ -159,7 +159,7 @@ fn new_router(
 ) -> Arc<MessageRouter> {
     let tasks = TaskTracker::new();
     let peers = Arc::new(Peers::new(Arc::clone(&links), tasks.clone()));
-    let host = Arc::new(ClaimHost {
+    let host = Arc::new(NodeHost {
         hub: hub.clone(),
         peers: Arc::clone(&peers),
         config: links,
@@ -187,14 +187,14 @@ fn observe_hub(router: &Arc<MessageRouter>) -> Result<(), ClusterError> {
 async fn join_registry(router: &MessageRouter, config: &ClusterConfig) -> Result<(), ClusterError> {
     let directory = &router.directory;
     let address = directory.address().ok_or(ClusterError::NoAddress)?;
-    let terms = Terms {
+    let registrar = RegistrarConfig {
         address: Arc::clone(address),
         process: directory.process(),
         lease: config.lease,
         audit: config.audit_interval,
         timeout: config.registry_timeout,
     };
-    Ok(directory.join(terms).await?)
+    Ok(directory.join(registrar).await?)
 }
 
 /// Finds the other nodes, and goes on looking until the token is cancelled.

@@ -7,6 +7,7 @@
 use std::{collections::BinaryHeap, sync::Arc};
 
 use bytes::Bytes;
+use tieline_registry::{Entry, Owner};
 use tokio::sync::oneshot;
 
 use super::{
@@ -17,7 +18,6 @@ use super::{
 use crate::{
     hub::Connection,
     link::{self, Outcome, RequestKind, proto},
-    registry::{Entry, Owner},
 };
 
 /// Names in a page: a page must fit in one message between nodes.

@@ -16,7 +16,7 @@
 //! | `router` | the side effects of routing |
 //! | `unicast` | the decision where a unicast goes next, without side effects |
 //! | `multicast` | one request for each node that may have a receiver |
-//! | `directory`, `claim_host` | the registry, and this node's claims in it |
+//! | `directory`, `node_host` | the registry, and what the registrar needs of the cluster |
 //! | `peers` | the other nodes |
 //! | `routes`, `ordering` | cached routes; the order of calls while clients are looked up |
 //! | `pending`, `client_op`, `outcome`, `summary` | messages in flight and their outcomes |
@@ -24,7 +24,6 @@
 
 mod advertise;
 mod api;
-mod claim_host;
 mod client_op;
 mod config;
 mod directory;
@@ -36,6 +35,7 @@ mod lifecycle;
 mod listing;
 mod multicast;
 mod node_discovery;
+mod node_host;
 mod ordering;
 mod outcome;
 mod peers;

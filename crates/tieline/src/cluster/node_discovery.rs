@@ -7,10 +7,11 @@ use std::{
     time::Duration,
 };
 
+use tieline_registry::RegistryError;
 use tokio::{sync::Notify, time::sleep};
 
 use super::router::MessageRouter;
-use crate::{error::ErrorChain, registry::RegistryError};
+use crate::error::ErrorChain;
 
 /// Pause before a registry that did not answer is asked again.
 const RETRY: Duration = Duration::from_millis(500);

@@ -7,13 +7,11 @@
 use std::{collections::HashMap, sync::Arc};
 
 use parking_lot::Mutex;
+use tieline_registry::NodeInfo;
 use tokio_util::task::TaskTracker;
 
 use super::pending::Peer;
-use crate::{
-    link::{Link, LinkConfig},
-    registry::Member,
-};
+use crate::link::{Link, LinkConfig};
 
 pub(super) type PeerMap = HashMap<Arc<str>, Arc<Peer>>;
 
@@ -64,7 +62,7 @@ impl Peers {
 
     /// Starts links to the nodes whose lease is alive and to legacy nodes; ends links that are down and
     /// belong to neither.
-    pub(super) fn sync_members(&self, nodes: &[Member]) {
+    pub(super) fn sync_members(&self, nodes: &[NodeInfo]) {
         let legacy = self.legacy.lock().clone();
         let leased = nodes.iter().filter(|node| node.leased);
         let members: Vec<_> = leased.map(|node| &node.address).chain(&legacy).collect();

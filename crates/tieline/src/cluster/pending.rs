@@ -13,6 +13,7 @@ use std::{
     },
 };
 
+use tieline_registry::Stamp;
 use tokio::{sync::oneshot, time::Instant};
 use uuid::Uuid;
 
@@ -21,10 +22,7 @@ use super::{
     outcome::{OpResult, ResultSender, reached},
     summary::SummaryBuilder,
 };
-use crate::{
-    link::{Completion, Link, Outcome},
-    registry::Stamp,
-};
+use crate::link::{Completion, Link, Outcome};
 
 /// What waits for the outcome of a request.
 pub(super) enum PendingReply {

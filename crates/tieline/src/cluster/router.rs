@@ -99,7 +99,7 @@ impl MessageRouter {
         self.look_up(id, true);
     }
 
-    /// Ends links and claims. What waits for a link is answered.
+    /// Ends links and stops the registrar. What waits for a link is answered.
     pub(super) fn end(&self) {
         self.peers.end();
         self.directory.stop();
@@ -281,7 +281,7 @@ impl View for MessageRouter {
     }
 }
 
-/// A start that fails halfway ends its links and claims too.
+/// A start that fails halfway ends its links and its registrar too.
 impl Drop for MessageRouter {
     fn drop(&mut self) {
         self.end();

@@ -19,6 +19,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use tieline_registry::{Entry, Owner};
 use tokio::time::Instant;
 
 use super::{
@@ -28,7 +29,6 @@ use super::{
 use crate::{
     hub::ConnectionInner,
     link::{NotSent, Outcome, proto::OutcomeCode},
-    registry::{Entry, Owner},
 };
 
 /// Every receipt is decided within this time, link timeouts aside.

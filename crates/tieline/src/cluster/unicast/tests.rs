@@ -1,3 +1,4 @@
+use tieline_registry::Stamp;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
@@ -7,7 +8,6 @@ use crate::{
     delivery::Reached,
     link::{Link, LinkConfig, PeerSecurity},
     receipt::Receipt,
-    registry::Stamp,
 };
 
 const ASKED_AFTER: Duration = Duration::from_millis(10);

@@ -135,7 +135,7 @@ async fn registry_faults(
     let mut faults = Vec::new();
     let mut next = Some(Cursor::default());
     while let Some(cursor) = next {
-        let page = registry.all(cursor).await?;
+        let page = registry.scan(cursor).await?;
         for (id, address) in page.items {
             match live.get(id.as_str()) {
                 None => faults.push(format!(
@@ -166,7 +166,7 @@ async fn registry_faults(
             faults.push(format!("{id} is at {node:?}, and is located at {entry:?}"));
         }
     }
-    let members = registry.members().await?.into_iter();
+    let members = registry.nodes().await?.into_iter();
     let members: BTreeSet<_> = members
         .map(|member| (member.address.to_string(), member.leased))
         .collect();

@@ -4,13 +4,15 @@
 
 use std::time::Duration;
 
+use tieline_test_servers::redis::Redis;
+
 use super::{
     checker::{replaced, state_faults, unreached_faults, wait_until_consistent},
     clients::Clients,
     node_process::{self, LEASE, NodeProcess, Setup, pause},
     store::reader,
 };
-use crate::kit::{redis::Redis, run_within};
+use crate::kit::run_within;
 
 /// A cluster that repairs nothing for a minute.
 async fn start(redis: &Redis) -> ([NodeProcess; 2], Clients) {

@@ -6,16 +6,15 @@
 
 use std::time::Duration;
 
+use tieline_test_servers::redis::{Redis, Sentinels};
+
 use super::{
     checker::{state_faults, wait_until_consistent},
     clients::Clients,
     node_process::{self, LEASE, NodeProcess, pause},
     store::reader,
 };
-use crate::kit::{
-    redis::{Redis, Sentinels},
-    run_within,
-};
+use crate::kit::run_within;
 
 /// A lease and an audit interval, which are equal here.
 const REPAIRED: Duration = LEASE.saturating_mul(2);
