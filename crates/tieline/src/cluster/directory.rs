@@ -1,7 +1,7 @@
 //! Which client and which nodes are where: the registry, asked within its deadline, and this
 //! node's registrar.
 //!
-//! Owns whether the registry answers: after one look-up without an answer no other starts until a list
+//! Owns whether the registry answers: after one lookup without an answer no other starts until a list
 //! of the nodes is answered, so that messages fail at once instead of waiting for a registry that is
 //! away. Must not know messages or links.
 
@@ -34,7 +34,7 @@ pub(super) struct NodeDirectory {
     registrar: OnceLock<NodeRegistrar>,
     /// Whether the registry answered the last request.
     is_answering: AtomicBool,
-    /// A look-up was not answered.
+    /// A lookup was not answered.
     silence: Arc<Notify>,
 }
 
@@ -99,7 +99,7 @@ impl NodeDirectory {
         RegistryError::within(self.timeout, "list the nodes", self.registry.nodes()).await
     }
 
-    /// The same, and whether it was answered decides whether look-ups start.
+    /// The same, and whether it was answered decides whether lookups start.
     pub(super) async fn nodes_as_sign_of_life(&self) -> Result<Vec<NodeInfo>, RegistryError> {
         let answer = self.nodes().await;
         self.is_answering.store(answer.is_ok(), Ordering::Release);
@@ -119,7 +119,7 @@ impl NodeDirectory {
         self.is_answering.load(Ordering::Acquire)
     }
 
-    /// Notified by each look-up that was not answered.
+    /// Notified by each lookup that was not answered.
     pub(super) fn silence(&self) -> &Arc<Notify> {
         &self.silence
     }

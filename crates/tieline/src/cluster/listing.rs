@@ -25,7 +25,7 @@ const MAX_NAMES: usize = 1000;
 
 /// Whether a client is connected.
 impl MessageRouter {
-    /// Asks in a task of its own, so that several are asked at once.
+    /// Asks in a separate task, so that several clients are asked at once.
     pub(super) fn online_status(
         self: &Arc<Self>,
         id: Arc<str>,

@@ -23,8 +23,8 @@ pub(super) async fn sync(router: &MessageRouter) -> Result<(), RegistryError> {
     Ok(())
 }
 
-/// Reads the list each `interval`, until the router is gone; sooner after a look-up that was not
-/// answered, since no other look-up starts until the registry answers here.
+/// Reads the list each `interval`, until the router is gone; sooner after a lookup that was not
+/// answered, since no other lookup starts until the registry answers here.
 pub(super) async fn run(router: Weak<MessageRouter>, silence: Arc<Notify>, interval: Duration) {
     let retry = RETRY.min(interval);
     let mut pause = interval;

@@ -25,7 +25,7 @@ use super::{
     pending::{Barrier, OutcomeHandler, Peer, PendingReply, Route, Unicast},
     routes::Routes,
     summary::{Summary, SummaryBuilder},
-    unicast::{LookUpReason, LookupResult, NextStep, View, on_peer},
+    unicast::{LookupReason, LookupResult, NextStep, View, on_peer},
 };
 use crate::{
     hub::{ConnectionInner, ExcludedIds, Hub},
@@ -106,7 +106,7 @@ impl MessageRouter {
     }
 }
 
-/// Look-ups.
+/// Lookups.
 impl MessageRouter {
     /// Adds a unicast to the queue, behind what was sent before it.
     fn enqueue_for_lookup(self: &Arc<Self>, unicast: Box<Unicast>, route: Option<Route>) {
@@ -164,19 +164,19 @@ impl MessageRouter {
     }
 
     /// Asks the registry anew, and holds what else bounces until then.
-    fn look_up_again(self: &Arc<Self>, unicast: Box<Unicast>, reason: LookUpReason) {
+    fn look_up_again(self: &Arc<Self>, unicast: Box<Unicast>, reason: LookupReason) {
         let (id, bytes) = (Arc::clone(&unicast.id), unicast.bytes());
         let behind = match reason {
-            LookUpReason::OldAnswer => None,
-            LookUpReason::NamesThisNode => {
+            LookupReason::OldAnswer => None,
+            LookupReason::NamesThisNode => {
                 self.directory.report_missing(&id);
                 None
             }
-            LookUpReason::NotSent(failed) => {
+            LookupReason::NotSent(failed) => {
                 self.routes.remove_if(&id, |route| route.is_same(&failed));
                 None
             }
-            LookUpReason::NotThere(failed) => {
+            LookupReason::NotThere(failed) => {
                 self.routes.remove_if(&id, |route| route.is_same(&failed));
                 Some(failed.peer)
             }

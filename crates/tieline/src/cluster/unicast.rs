@@ -1,7 +1,7 @@
 //! Decides where a unicast goes next. No side effects: [`super::router`] acts.
 //!
 //! Owns the routing rule: a connection of this node, else the cached route, else the registry; a node
-//! that answers "not here" causes another look-up, and the unicast follows its client for as long as
+//! that answers "not here" causes another lookup, and the unicast follows its client for as long as
 //! the client's entry moves. Must not send, dial, cache, or ask anything itself: what a decision
 //! depends on is in the unicast, in the event, or in [`View`].
 //!
@@ -52,14 +52,14 @@ pub(super) enum NextStep<Connection = Arc<ConnectionInner>> {
     /// Send it to a peer. A route that was not cached is to be.
     Forward { route: Route, is_cached: bool },
     /// Ask the registry again.
-    LookUp(LookUpReason),
+    LookUp(LookupReason),
     /// Report this result.
     Finish(OpResult),
 }
 
 /// Why the registry has to be asked again.
 #[derive(Debug)]
-pub(super) enum LookUpReason {
+pub(super) enum LookupReason {
     /// Its answer is older than the unicast: other messages to the client had asked before.
     OldAnswer,
     /// It names this node, which does not have the client: its entry is wrong, or this node is behind.
@@ -147,7 +147,7 @@ impl Unicast {
         if view.own_address() == Some(&*place.address) {
             self.missed = Some(place);
             self.hops += 1;
-            return NextStep::LookUp(LookUpReason::NamesThisNode);
+            return NextStep::LookUp(LookupReason::NamesThisNode);
         }
         NextStep::Connect { place, is_leased }
     }
@@ -156,7 +156,7 @@ impl Unicast {
     /// have connected in between.
     fn on_absence<C>(&self, asked: Instant, code: impl FnOnce() -> OutcomeCode) -> NextStep<C> {
         if asked < self.started {
-            NextStep::LookUp(LookUpReason::OldAnswer)
+            NextStep::LookUp(LookupReason::OldAnswer)
         } else {
             NextStep::Finish(OpResult::Code(code()))
         }
@@ -181,12 +181,12 @@ impl Unicast {
         match outcome {
             Outcome::Code(OutcomeCode::NotHere) => {
                 self.missed = Some(route.place());
-                NextStep::LookUp(LookUpReason::NotThere(route.clone()))
+                NextStep::LookUp(LookupReason::NotThere(route.clone()))
             }
             Outcome::NotSent(NotSent::Unreachable)
                 if self.is_cached && view.now() < self.started + RETRY_WITHIN =>
             {
-                NextStep::LookUp(LookUpReason::NotSent(route.clone()))
+                NextStep::LookUp(LookupReason::NotSent(route.clone()))
             }
             _ => result,
         }

@@ -1,12 +1,12 @@
 //! What waits for one client.
 //!
-//! Owns one client's unicasts within one segment, and what they wait for: the result of a look-up, and
+//! Owns one client's unicasts within one segment, and what they wait for: the result of a lookup, and
 //! the nodes from which earlier unicasts may still bounce. Must not know other clients or bounds.
 //! Invariant: bounced unicasts leave before queued ones, each in the order in which it came.
 
 use std::collections::VecDeque;
 
-/// The look-up of a client.
+/// The lookup of a client.
 #[derive(Debug)]
 enum Resolution<Lookup> {
     LookingUp,
@@ -36,7 +36,7 @@ impl<Unicast, Lookup: Clone> ClientBacklog<Unicast, Lookup> {
         self.queued.push_back((unicast, bytes));
     }
 
-    /// Adds a bounced unicast. True if it needs a look-up and a barrier: one of each serves all that
+    /// Adds a bounced unicast. True if it needs a lookup and a barrier: one of each serves all that
     /// bounce together.
     pub(super) fn add_bounced(&mut self, unicast: Unicast, bytes: usize) -> bool {
         let is_first =
@@ -48,7 +48,7 @@ impl<Unicast, Lookup: Clone> ClientBacklog<Unicast, Lookup> {
         is_first
     }
 
-    /// Holds everything until the next look-up ends and one more node has returned all that bounces.
+    /// Holds everything until the next lookup ends and one more node has returned all that bounces.
     pub(super) fn expect_bounces(&mut self) {
         self.resolution = Resolution::LookingUp;
         self.bounces_outstanding += 1;
@@ -59,14 +59,14 @@ impl<Unicast, Lookup: Clone> ClientBacklog<Unicast, Lookup> {
         self.bounces_outstanding = self.bounces_outstanding.saturating_sub(1);
     }
 
-    /// Ends the look-up; the first result counts.
+    /// Ends the lookup; the first result counts.
     pub(super) fn resolve(&mut self, lookup: &Lookup) {
         if matches!(self.resolution, Resolution::LookingUp) {
             self.resolution = Resolution::Resolved(lookup.clone());
         }
     }
 
-    /// The result of the look-up, once nothing more bounces.
+    /// The result of the lookup, once nothing more bounces.
     pub(super) fn ready(&self) -> Option<&Lookup> {
         match &self.resolution {
             Resolution::Resolved(lookup) if self.bounces_outstanding == 0 => Some(lookup),
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn one_look_up_serves_all_that_bounce_together() {
+    fn one_lookup_serves_all_that_bounce_together() {
         let mut backlog = Backlog::default();
         assert!(backlog.add_bounced(1, 1));
         assert!(!backlog.add_bounced(2, 1));

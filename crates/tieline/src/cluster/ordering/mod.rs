@@ -1,8 +1,8 @@
 //! Keeps the order of calls while routes are looked up.
 //!
-//! Owns what waits: unicasts behind the look-up of their client's route, multicasts behind every
-//! look-up that began before them. Each [`Segment`] holds the unicasts between two multicasts, by
-//! client ([`backlog`]). Must not know the registry or links: the caller starts the look-up that
+//! Owns what waits: unicasts behind the lookup of their client's route, multicasts behind every
+//! lookup that began before them. Each [`Segment`] holds the unicasts between two multicasts, by
+//! client ([`backlog`]). Must not know the registry or links: the caller starts the lookup that
 //! [`Enqueued`] asks for, reports its result, and dispatches what is ready.
 //!
 //! Invariants: unicasts to one client leave in the order of the calls; those that bounced from a node
@@ -90,7 +90,7 @@ impl<Unicast, Multicast, Lookup: Clone> OrderingQueue<Unicast, Multicast, Lookup
         !self.is_idle() && self.state.lock().segments.iter().any(|s| s.has(id))
     }
 
-    /// Adds a unicast of `bytes`; `is_routed` says whether the caller can send it without a look-up.
+    /// Adds a unicast of `bytes`; `is_routed` says whether the caller can send it without a lookup.
     pub(super) fn enqueue(
         &self,
         id: &Arc<str>,
@@ -145,7 +145,7 @@ impl<Unicast, Multicast, Lookup: Clone> OrderingQueue<Unicast, Multicast, Lookup
         removed.unicasts
     }
 
-    /// Holds unicasts to a client until a look-up ends and [`OrderingQueue::all_bounced`] is called:
+    /// Holds unicasts to a client until a lookup ends and [`OrderingQueue::all_bounced`] is called:
     /// some may bounce from the node that it left.
     pub(super) fn expect_bounces(&self, id: &Arc<str>) {
         let mut state = self.state.lock();
@@ -171,7 +171,7 @@ impl<Unicast, Multicast, Lookup: Clone> OrderingQueue<Unicast, Multicast, Lookup
         None
     }
 
-    /// Ends the look-up of a client.
+    /// Ends the lookup of a client.
     pub(super) fn resolve(&self, id: &str, lookup: &Lookup) {
         let mut state = self.state.lock();
         for segment in &mut state.segments {

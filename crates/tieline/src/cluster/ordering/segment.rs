@@ -35,7 +35,7 @@ enum End<Multicast> {
 pub(super) enum Next<Unicast, Multicast, Lookup> {
     Unicasts(Removed<Unicast>, Lookup),
     Multicast(Multicast),
-    /// Something waits for a look-up, or may bounce.
+    /// Something waits for a lookup, or may bounce.
     Wait,
     /// Nothing is left.
     Done,
@@ -66,7 +66,7 @@ impl<Unicast, Multicast, Lookup: Clone> Segment<Unicast, Multicast, Lookup> {
         self.end = End::Multicast(multicast);
     }
 
-    /// Ends the look-up of a client.
+    /// Ends the lookup of a client.
     pub(super) fn resolve(&mut self, id: &str, lookup: &Lookup) {
         if let Some(backlog) = self.unicasts.get_mut(id) {
             backlog.resolve(lookup);

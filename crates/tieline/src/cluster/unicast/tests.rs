@@ -108,7 +108,7 @@ fn place(address: &str, stamp: Option<u64>) -> Place {
     }
 }
 
-/// Each result of a look-up of a client on another node.
+/// Each result of a lookup of a client on another node.
 fn results(unicast: &Unicast) -> Vec<LookupResult> {
     vec![
         LookupResult::Cached(route("peer:1", Some(7))),
@@ -213,7 +213,7 @@ async fn an_entry_of_the_place_that_missed_means_that_nobody_has_the_client() {
         let old = old_answer(&unicast, Some(entry.clone()));
         let step = unicast.on_lookup(&old, &view);
         assert!(
-            matches!(step, NextStep::LookUp(LookUpReason::OldAnswer)),
+            matches!(step, NextStep::LookUp(LookupReason::OldAnswer)),
             "{step:?}"
         );
         let new = answer(&unicast, Some(entry));
@@ -229,7 +229,7 @@ async fn an_entry_of_this_node_is_reported_once() {
     let view = FakeView::soon(&unicast);
     let step = unicast.on_lookup(&result, &view);
     assert!(
-        matches!(step, NextStep::LookUp(LookUpReason::NamesThisNode)),
+        matches!(step, NextStep::LookUp(LookupReason::NamesThisNode)),
         "{step:?}"
     );
     assert_eq!(unicast.hops, 1);
@@ -244,7 +244,7 @@ async fn no_entry_means_offline_unless_entries_were_lost_or_the_answer_is_old() 
     let (old, new) = (old_answer(&unicast, None), answer(&unicast, None));
     let step = unicast.on_lookup(&old, &view);
     assert!(
-        matches!(step, NextStep::LookUp(LookUpReason::OldAnswer)),
+        matches!(step, NextStep::LookUp(LookupReason::OldAnswer)),
         "{step:?}"
     );
     let step = unicast.on_lookup(&new, &view);
@@ -291,7 +291,7 @@ async fn a_node_that_does_not_have_the_client_causes_another_look_up() {
         let view = FakeView::at(&unicast, DECIDED_WITHIN * 2);
         let step = unicast.on_outcome(&Outcome::Code(OutcomeCode::NotHere), &view);
         match step {
-            NextStep::LookUp(LookUpReason::NotThere(route)) => assert!(route.is_same(&sent)),
+            NextStep::LookUp(LookupReason::NotThere(route)) => assert!(route.is_same(&sent)),
             other => panic!("{other:?}"),
         }
         assert_eq!(unicast.missed, Some(place("peer:1", Some(7))));
@@ -311,7 +311,7 @@ async fn a_link_that_refuses_at_once_is_replaced_only_if_its_route_was_cached() 
         let (mut unicast, sent) = forwarded(is_cached);
         let view = FakeView::at(&unicast, after);
         match unicast.on_outcome(&refused, &view) {
-            NextStep::LookUp(LookUpReason::NotSent(route)) if again => {
+            NextStep::LookUp(LookupReason::NotSent(route)) if again => {
                 assert!(route.is_same(&sent));
             }
             step if !again => assert_finished(&step, OpResult::Unreachable),

@@ -32,7 +32,7 @@ fn an_answer_older_than_a_call_does_not_make_its_client_offline() {
 }
 
 #[test]
-fn a_registry_that_misses_one_look_up_is_asked_again_soon() {
+fn a_registry_that_misses_one_lookup_is_asked_again_soon() {
     run(async {
         let store = Store::slow(Duration::ZERO);
         let registry: Arc<dyn Registry> = store.clone();

@@ -92,7 +92,7 @@ async fn connect_clients(members: &[&TestNode]) -> Vec<Reader> {
     readers
 }
 
-/// Few cached routes, so that most messages need a look-up, which takes time.
+/// Few cached routes, so that most messages need a lookup, which takes time.
 fn few_cached_routes() -> ClusterConfig {
     ClusterConfig {
         routes: 16,

@@ -43,7 +43,7 @@ fn etcd_without_its_leader_and_then_without_a_quorum() {
         }
         assert!(answers > 0, "no new leader");
         outage.wait_until_repaired().await;
-        eprintln!("{answers} look-ups found their entry");
+        eprintln!("{answers} lookups found their entry");
 
         let second = (leader + 1) % 3;
         etcd.kill(second);

@@ -57,7 +57,7 @@ pub(super) struct Stats {
     pub(super) linked: Vec<String>,
 }
 
-/// What became of one emit.
+/// The outcome of one emit.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct EmitResult {
     pub(super) id: String,
