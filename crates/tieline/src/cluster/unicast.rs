@@ -6,11 +6,9 @@
 //! depends on is in the unicast, in the event, or in [`View`].
 //!
 //! ```text
-//!                 on_lookup                            on_outcome
-//! LookUp ───────────────────► Local, Finish      ┌──────────────────► Finish
-//!   ▲  ▲                 ├──► Connect ─► on_peer ─► Forward            │
-//!   │  └─────────────────┘         │  └► Finish        │               │
-//!   └───────────────────────────── │ ──────────────────┴───────────────┘ not there
+//! on_lookup   (sent first, or after LookUp)  ─► Local | Forward | Connect | LookUp | Finish
+//! on_peer     (after Connect)                ─► Forward | Finish
+//! on_outcome  (after Forward)                ─► LookUp | Finish
 //! ```
 //!
 //! Invariants: after `Finish(Unreachable)` or `Finish(Code(NotHere))` nothing was delivered; a unicast
