@@ -36,6 +36,10 @@ fn contains_fault(faults: &[String], what: &[&str]) -> bool {
     faults.iter().any(says)
 }
 
+async fn set_entry(redis: &Redis, id: &str, address: &str) {
+    redis.command::<()>(&["HSET", "nodes", id, address]).await;
+}
+
 #[test]
 fn the_checker_finds_wrong_entries() {
     run_within(Duration::from_secs(20), async {
@@ -56,29 +60,21 @@ fn the_checker_finds_wrong_entries() {
             contains_fault(&faults, &["g0", a.address(), "None"]),
             "{faults:?}"
         );
-        redis
-            .command::<()>(&["HSET", "nodes", "g0", a.address()])
-            .await;
+        set_entry(&redis, "g0", a.address()).await;
         redis.command::<()>(&["HSET", own, "g0", &shadow]).await;
         assert_eq!(check().await, [""; 0]);
 
         // The entry names another node.
-        redis
-            .command::<()>(&["HSET", "nodes", "g0", b.address()])
-            .await;
+        set_entry(&redis, "g0", b.address()).await;
         let faults = check().await;
         assert!(
             contains_fault(&faults, &["g0 has an entry for", "is at"]),
             "{faults:?}"
         );
-        redis
-            .command::<()>(&["HSET", "nodes", "g0", a.address()])
-            .await;
+        set_entry(&redis, "g0", a.address()).await;
 
         // An entry, and then a shadow, without a connection.
-        redis
-            .command::<()>(&["HSET", "nodes", "ghost", a.address()])
-            .await;
+        set_entry(&redis, "ghost", a.address()).await;
         let faults = check().await;
         assert!(
             contains_fault(&faults, &["ghost", "is not connected"]),
