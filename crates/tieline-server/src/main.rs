@@ -8,9 +8,8 @@ mod bench;
 mod cli;
 mod demo;
 mod memory;
-mod page;
 mod supervisor;
-mod webpubsub;
+mod wire;
 
 use std::{io::IsTerminal, process::ExitCode};
 

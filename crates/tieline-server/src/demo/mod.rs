@@ -5,6 +5,7 @@
 //! clients (`message`), which go to the lobby. Persons are on any node of the cluster.
 
 mod nodes;
+pub(crate) mod page;
 mod presence;
 
 use serde::{Deserialize, Serialize};
@@ -12,7 +13,9 @@ use tieline::{CloseReason, Cluster, Connection, Summary};
 
 pub(crate) use self::nodes::Nodes;
 use self::presence::OnlineStatus;
-use crate::webpubsub::{Event, EventError, Events, Payload, send_to_group, send_to_user, user_of};
+use crate::wire::webpubsub::{
+    Event, EventError, Events, Payload, send_to_group, send_to_user, user_of,
+};
 
 /// The group that the page's visitors are in.
 const LOBBY: &str = "lobby";

@@ -18,7 +18,7 @@ use tieline::{Cluster, Listed};
 use tokio::{sync::Notify, task::JoinSet, time};
 
 use super::Nodes;
-use crate::webpubsub::{Payload, user_named};
+use crate::wire::webpubsub::{Payload, user_named};
 
 /// Users that a list names at most.
 const MOST_USERS: usize = 200;

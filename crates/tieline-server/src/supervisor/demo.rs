@@ -15,8 +15,7 @@ use super::{
 use crate::{
     Usage,
     cli::{self, Clients},
-    demo::{Chat, Nodes},
-    page,
+    demo::{Chat, Nodes, page},
 };
 
 /// A node of the demo before it serves.

@@ -10,7 +10,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::webpubsub::{Events, WebPubSub};
+use crate::wire::webpubsub::{Events, WebPubSub};
 
 /// How far the process is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -15,7 +15,7 @@ use self::lifecycle::{Serving, Supervisor};
 use crate::{
     Usage,
     cli::{Clients, Serve},
-    webpubsub::{Events, NoEvents, WebPubSub},
+    wire::webpubsub::{Events, NoEvents, WebPubSub},
 };
 
 /// `tieline serve`.

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use super::lifecycle::Phase;
 use crate::{
     cli::Clients,
-    webpubsub::{self, Events, WebPubSub},
+    wire::webpubsub::{self, Events, WebPubSub},
 };
 
 pub(super) fn routes<E: Events>(
@@ -51,7 +51,7 @@ mod tests {
     use tieline::{Cluster, ClusterConfig, Config, Hub, registry::MemoryRegistry};
 
     use super::*;
-    use crate::webpubsub::NoEvents;
+    use crate::wire::webpubsub::NoEvents;
 
     #[test]
     fn a_registry_that_is_away_is_told_and_takes_no_node_out() {

@@ -9,14 +9,14 @@ use axum::{
     routing::get,
 };
 
-use crate::webpubsub::Namespace;
+use crate::wire::webpubsub::Namespace;
 
-const INDEX: &str = include_str!("../assets/index.html");
+const INDEX: &str = include_str!("assets/index.html");
 
 /// What the page loads, by name.
 macro_rules! assets {
     ($($name:literal: $kind:literal),+ $(,)?) => {
-        [$(($name, $kind, include_str!(concat!("../assets/", $name)))),+]
+        [$(($name, $kind, include_str!(concat!("assets/", $name)))),+]
     };
 }
 
