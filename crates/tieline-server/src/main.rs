@@ -4,6 +4,7 @@
 //! This file reads the command line, starts the log and turns outcomes into exit codes; `run` and the
 //! load program do the work.
 
+mod app;
 mod bench;
 mod cli;
 mod demo;

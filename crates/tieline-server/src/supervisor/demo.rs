@@ -8,9 +8,10 @@ use tieline::{
 };
 
 use super::{
-    bind, cluster,
+    cluster,
     lifecycle::{Serving, Supervisor},
-    node, routes,
+    routes,
+    serve::{bind, node},
 };
 use crate::{
     Usage,

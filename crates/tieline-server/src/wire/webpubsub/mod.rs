@@ -6,20 +6,18 @@
 //! where there is no registry. Invariants: every frame that asks for an ack gets exactly one; absent properties
 //! are left out, never null; a client is sent only frame types that it knows.
 
-mod acks;
-mod client;
+mod ack_ids;
+mod handler;
 mod incoming;
 mod outgoing;
 mod upgrade;
-mod user;
 
 use tieline::{CloseReason, Connection};
 
 pub(crate) use self::{
-    client::{WebPubSub, send_to_group, send_to_user},
+    handler::{WebPubSub, send_to_group, send_to_user},
     outgoing::Payload,
     upgrade::{AnonymousAccess, Namespace, routes},
-    user::{user_named, user_of},
 };
 
 /// What becomes of the events that clients send.

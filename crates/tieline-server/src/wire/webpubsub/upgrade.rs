@@ -12,11 +12,11 @@ use tieline::{Accept, ClientId, Node, Refusal, StatusCode, Upgrade, UpgradeReque
 
 use super::{
     Events, WebPubSub,
-    acks::Acks,
-    client::{Client, Publish},
+    ack_ids::AckIds,
+    handler::{Client, Publish},
     outgoing,
-    user::{Kind, named},
 };
+use crate::app::user::{Kind, named};
 
 const JSON: &str = "json.webpubsub.azure.v1";
 
@@ -168,7 +168,7 @@ fn decide(request: &UpgradeRequest) -> Result<Accept<Client>, Refusal> {
         let client = Client::Simple(publish(request)?);
         (Accept::new(client), Kind::Simple)
     } else if offered.any(|name| name == JSON) {
-        let accept = Accept::new(Client::Json(Acks::default()))
+        let accept = Accept::new(Client::Json(AckIds::default()))
             .subprotocol(JSON)
             .first(outgoing::connected(&id, user.as_deref()))
             .final_message(outgoing::disconnected);

@@ -6,12 +6,12 @@ const MOST_RUNS: usize = 128;
 /// Remembers the ids of what succeeded, so that a repeated one is answered `Duplicate` and a failed
 /// one may be tried again. Kept as runs of consecutive ids: 16 bytes for a client that counts.
 #[derive(Debug, Default)]
-pub(crate) struct Acks {
+pub(crate) struct AckIds {
     /// First and last of each run, ascending.
     runs: Vec<(u64, u64)>,
 }
 
-impl Acks {
+impl AckIds {
     pub(super) fn contains(&self, id: u64) -> bool {
         let at = self.runs.partition_point(|(_, last)| *last < id);
         self.runs.get(at).is_some_and(|(first, _)| *first <= id)
@@ -48,7 +48,7 @@ mod tests {
 
     #[test]
     fn a_counting_client_costs_one_run() {
-        let mut acks = Acks::default();
+        let mut acks = AckIds::default();
         (1..10_000).for_each(|id| acks.insert(id));
         assert_eq!(acks.runs, [(1, 9_999)]);
     }
@@ -56,7 +56,7 @@ mod tests {
     #[test]
     fn ids_in_any_order_are_remembered() {
         let ids = [5, 3, 4, 9, 1, 2, 7, 8, u64::MAX, 0, u64::MAX - 1, 5];
-        let mut acks = Acks::default();
+        let mut acks = AckIds::default();
         let mut model = BTreeSet::new();
         for id in ids {
             acks.insert(id);
@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn a_client_that_skips_forgets_the_oldest() {
-        let mut acks = Acks::default();
+        let mut acks = AckIds::default();
         (0..1000).for_each(|id| acks.insert(id * 2));
         assert_eq!(acks.runs.len(), MOST_RUNS);
         assert!(acks.contains(1998) && !acks.contains(0));

@@ -18,7 +18,8 @@ use tieline::{Cluster, Listed};
 use tokio::{sync::Notify, task::JoinSet, time};
 
 use super::Nodes;
-use crate::wire::webpubsub::{Payload, user_named};
+use crate::app::user::user_named;
+use crate::wire::webpubsub::Payload;
 
 /// Users that a list names at most.
 const MOST_USERS: usize = 200;

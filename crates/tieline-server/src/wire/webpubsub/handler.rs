@@ -4,11 +4,11 @@ use tieline::{CloseCode, CloseFrame, CloseReason, Cluster, Connection, Handler, 
 
 use super::{
     Event, EventError, Events,
-    acks::Acks,
+    ack_ids::AckIds,
     incoming::{Incoming, Malformed},
     outgoing::{self, Payload},
-    user::{Kind, named, user_of},
 };
+use crate::app::user::{Kind, named, user_of};
 
 /// The handler of Web PubSub clients.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub(crate) struct WebPubSub<E> {
 #[derive(Debug)]
 pub(crate) enum Client {
     /// It speaks `json.webpubsub.azure.v1`.
-    Json(Acks),
+    Json(AckIds),
     /// It sends bare frames: events, or messages to a group where its URL asks for that.
     Simple(Option<Box<Publish>>),
 }
@@ -63,14 +63,14 @@ impl<E: Events> Handler for WebPubSub<E> {
 }
 
 impl<E: Events> WebPubSub<E> {
-    async fn json(&self, connection: &Connection, acks: &mut Acks, text: &str) {
+    async fn json(&self, connection: &Connection, acks: &mut AckIds, text: &str) {
         match Incoming::parse(text) {
             Ok(incoming) => self.incoming(connection, acks, incoming).await,
             Err(malformed) => reject(connection, &malformed),
         }
     }
 
-    async fn incoming(&self, connection: &Connection, acks: &mut Acks, incoming: Incoming<'_>) {
+    async fn incoming(&self, connection: &Connection, acks: &mut AckIds, incoming: Incoming<'_>) {
         match incoming {
             Incoming::JoinGroup { group, ack_id } => {
                 with_ack(connection, acks, ack_id, async || {
@@ -160,7 +160,7 @@ impl<E: Events> WebPubSub<E> {
 /// Does something once per ack id, and acknowledges it.
 async fn with_ack(
     connection: &Connection,
-    acks: &mut Acks,
+    acks: &mut AckIds,
     ack_id: Option<u64>,
     act: impl AsyncFnOnce() -> Result<(), EventError>,
 ) {

@@ -7,7 +7,7 @@ use tieline::Connection;
 
 /// What a client reads.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// Frames of the JSON subprotocol.
     Json,
     /// Bare payloads.
@@ -15,7 +15,7 @@ pub(super) enum Kind {
 }
 
 /// The cluster's name for a user's clients of a kind.
-pub(super) fn named(kind: Kind, user: &str) -> String {
+pub(crate) fn named(kind: Kind, user: &str) -> String {
     match kind {
         Kind::Json => format!("j:{user}"),
         Kind::Simple => format!("s:{user}"),

@@ -1,0 +1,3 @@
+//! What every wire shares.
+
+pub(crate) mod user;
