@@ -1,35 +1,47 @@
-//! How users are named in the cluster.
+//! The names of users in the cluster.
 //!
-//! Owns the two names that a user has there, one for each kind of client: clients of the subprotocol
-//! and simple clients read other frames, and a message to a name goes out in one form.
+//! The cluster sends one frame to all connections of a user, but a user's clients may read different
+//! encodings. So a user has one name in the cluster for each kind of client, and a message to the user
+//! is sent to each name in that kind's encoding. Clients never see these names.
 
 use tieline::Connection;
 
-/// What a client reads.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Kind {
-    /// Frames of the JSON subprotocol.
-    Json,
-    /// Bare payloads.
-    Simple,
+/// Which encoding a client reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ClientKind {
+    /// Messages in an envelope of the wire's subprotocol.
+    Enveloped,
+    /// Bare payloads, without a subprotocol.
+    Bare,
 }
 
-/// The cluster's name for a user's clients of a kind.
-pub(crate) fn named(kind: Kind, user: &str) -> String {
-    match kind {
-        Kind::Json => format!("j:{user}"),
-        Kind::Simple => format!("s:{user}"),
+impl ClientKind {
+    pub(crate) fn of(client: &Connection) -> Self {
+        match client.subprotocol() {
+            Some(_) => Self::Enveloped,
+            None => Self::Bare,
+        }
     }
 }
 
-/// The user behind one of the cluster's names.
-pub(crate) fn user_named(name: &str) -> &str {
-    name.split_once(':').map_or(name, |(_, user)| user)
+/// The name under which the cluster knows a user's clients of one kind.
+pub(crate) fn cluster_name(kind: ClientKind, user: &str) -> String {
+    match kind {
+        ClientKind::Enveloped => format!("j:{user}"),
+        ClientKind::Bare => format!("s:{user}"),
+    }
 }
 
-/// The user that a client is, if it named itself.
+/// The user that a cluster name belongs to.
+pub(crate) fn user_of_name(cluster_name: &str) -> &str {
+    cluster_name
+        .split_once(':')
+        .map_or(cluster_name, |(_, user)| user)
+}
+
+/// The user that a client connected as; `None` if it is anonymous.
 pub(crate) fn user_of(client: &Connection) -> Option<&str> {
-    client.user().map(user_named)
+    client.user().map(user_of_name)
 }
 
 #[cfg(test)]
@@ -37,10 +49,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_user_is_read_back_from_either_name() {
+    fn a_cluster_name_leads_back_to_its_user() {
         for user in ["ada", "a:b", ":", ""] {
-            for kind in [Kind::Json, Kind::Simple] {
-                assert_eq!(user_named(&named(kind, user)), user);
+            for kind in [ClientKind::Enveloped, ClientKind::Bare] {
+                assert_eq!(user_of_name(&cluster_name(kind, user)), user);
             }
         }
     }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use clap::{Args, builder::BoolishValueParser};
 use tieline::Origins;
 
-use crate::wire::webpubsub::{AnonymousAccess, Namespace};
+use crate::app::{access::AnonymousAccess, namespace::Namespace};
 
 /// Who may connect.
 #[derive(Debug, Args)]

@@ -1,31 +1,38 @@
-//! The chat of `tieline demo`: what its events mean.
+//! The event handler of the chat.
 //!
-//! Messages to all and to rooms are messages to groups, which the wire knows by itself. Events are a
-//! message to one person (`direct`), the list of who is online (`online`), and the frames of simple
-//! clients (`message`), which go to the lobby. Persons are on any node of the cluster.
+//! Messages to everyone and to rooms are messages to groups, which need no event. The events are a
+//! message to one user (`direct`), a request for who is online (`online`), and the frames of simple
+//! clients (`message`), which go to the lobby.
 
 use serde::{Deserialize, Serialize};
 use tieline::{CloseReason, Cluster, Connection, Summary};
 
-use super::nodes::Nodes;
-use super::roster::OnlineStatus;
-use crate::app::user::user_of;
-use crate::wire::webpubsub::{Event, EventError, Events, Payload, send_to_group, send_to_user};
+use super::{nodes::Nodes, roster::Roster};
+use crate::{
+    app::{
+        events::{Event, EventError, Events},
+        payload::Payload,
+        send::{send_to_group, send_to_user},
+        user::user_of,
+    },
+    wire::webpubsub::outgoing::{group_message, server_message},
+};
 
-/// The group that the page's visitors are in.
+/// The group of everyone on the page.
 const LOBBY: &str = "lobby";
 
-/// The chat's event handler.
+/// The chat of one node.
 pub(crate) struct Chat {
     cluster: Cluster,
-    presence: OnlineStatus,
+    roster: Roster,
 }
 
 impl Chat {
-    /// The chat of a node. Tells its visitors who is online on any node, until it is dropped.
+    /// Starts the chat of a node. Until it is dropped, it keeps the node's clients informed about who is
+    /// online on all nodes.
     pub(crate) fn start(cluster: Cluster, nodes: Nodes) -> Self {
         Self {
-            presence: OnlineStatus::start(cluster.clone(), nodes),
+            roster: Roster::start(cluster.clone(), nodes),
             cluster,
         }
     }
@@ -33,17 +40,17 @@ impl Chat {
 
 /// Data of a `direct` event.
 #[derive(Deserialize)]
-struct ToOne {
+struct DirectRequest {
     to: String,
     text: String,
-    /// Where the sender says that it is: the page does, for its readers.
+    /// The sender's node according to the sender; the page shows it to the recipient.
     node: Option<String>,
 }
 
-/// What goes to both sides of a `direct` event.
+/// What both users of a `direct` event receive.
 #[derive(Serialize)]
-struct Direct<'a> {
-    kind: &'static str,
+#[serde(tag = "kind", rename = "direct")]
+struct DirectMessage<'a> {
     from: &'a str,
     to: &'a str,
     text: &'a str,
@@ -53,7 +60,7 @@ struct Direct<'a> {
 
 impl Events for Chat {
     async fn connected(&self, _: &Connection) {
-        self.presence.changed();
+        self.roster.refresh();
     }
 
     async fn event(
@@ -62,63 +69,59 @@ impl Events for Chat {
         event: Event<'_>,
     ) -> Result<Option<Payload>, EventError> {
         match event.name {
-            "online" => Ok(Some(self.presence.latest())),
+            "online" => Ok(Some(self.roster.latest())),
             "direct" => self.direct(client, &event.payload).await.map(|()| None),
             "message" => {
-                send_to_group(&self.cluster, client, LOBBY, false, &event.payload);
+                let frame = group_message(LOBBY, user_of(client), &event.payload);
+                send_to_group(&self.cluster, client, LOBBY, false, frame);
                 Ok(None)
             }
-            name => {
-                let message = format!(
-                    "the demo knows no event {name:?}; it knows direct, online and message"
-                );
-                Err(EventError {
-                    name: "NotFound",
-                    message,
-                })
-            }
+            name => Err(failure(
+                "NotFound",
+                format!("unknown event {name:?}; use direct, online or message"),
+            )),
         }
     }
 
     async fn disconnected(&self, _: &Connection, _: &CloseReason) {
-        self.presence.changed();
+        self.roster.refresh();
     }
 }
 
 impl Chat {
-    /// Sends to all connections of a person and, when it got there, to all of the sender's.
+    /// Sends to all connections of a user and, if any received it, to all of the sender's.
     async fn direct(&self, client: &Connection, payload: &Payload) -> Result<(), EventError> {
-        let refused = |name, message: String| Err(EventError { name, message });
-        let Some(ToOne { to, text, node }) = payload.as_json() else {
-            return refused(
-                "BadRequest",
-                r#"the data must be {"to":"…","text":"…"}"#.into(),
-            );
+        let Some(DirectRequest { to, text, node }) = payload.deserialize() else {
+            let message = r#"the data must be {"to":"NAME","text":"TEXT"}"#;
+            return Err(failure("BadRequest", message.into()));
         };
         let Some(from) = user_of(client) else {
-            return refused(
-                "Forbidden",
-                "say who you are: connect with ?user=NAME".into(),
-            );
+            let message = "anonymous clients cannot send to a user; connect with ?user=NAME";
+            return Err(failure("Forbidden", message.into()));
         };
-        let message = Payload::json(&Direct {
-            kind: "direct",
+        let message = Payload::json(&DirectMessage {
             from,
             to: &to,
             text: &text,
             node: node.as_deref(),
         });
-        let sent = send_to_user(&self.cluster, &to, &message).await;
-        if sent.iter().all(|part| part.reached.delivered == 0) {
-            return if sent.iter().all(Summary::is_complete) {
-                refused("Offline", format!("{to} is not online"))
+        let encode = |kind| server_message(&message, kind);
+        let sent = send_to_user(&self.cluster, &to, encode).await;
+        if sent.iter().all(|summary| summary.reached.delivered == 0) {
+            return Err(if sent.iter().all(Summary::is_complete) {
+                failure("Offline", format!("{to} is not online"))
             } else {
-                refused("Unreachable", format!("a node that may have {to} is away"))
-            };
+                let message = format!("{to} may be on a node that did not answer; try again");
+                failure("Unreachable", message)
+            });
         }
         if to != from {
-            send_to_user(&self.cluster, from, &message).await;
+            send_to_user(&self.cluster, from, encode).await;
         }
         Ok(())
     }
+}
+
+fn failure(name: &'static str, message: String) -> EventError {
+    EventError { name, message }
 }

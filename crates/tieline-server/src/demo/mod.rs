@@ -1,8 +1,9 @@
-//! The chat of `tieline demo`.
+//! The chat of `tieline demo`: its event handler and its page.
+//!
+//! Owns what the events of the page mean, the list of who is online, and the page itself. Must not know
+//! how clients connect, nor how the nodes are started. Users may be on any node of the cluster.
 
 pub(crate) mod chat;
-mod nodes;
+pub(crate) mod nodes;
 pub(crate) mod page;
 mod roster;
-
-pub(crate) use self::{chat::Chat, nodes::Nodes};

@@ -1,4 +1,6 @@
-//! The chat page, compiled in.
+//! The chat page, compiled into the binary.
+//!
+//! Owns the files in `assets/` and their response headers. Must not know what the page does.
 
 use std::net::SocketAddr;
 
@@ -9,14 +11,14 @@ use axum::{
     routing::get,
 };
 
-use crate::wire::webpubsub::Namespace;
+use crate::app::namespace::Namespace;
 
 const INDEX: &str = include_str!("assets/index.html");
 
-/// What the page loads, by name.
+/// Name, content type and text of each file that the page loads.
 macro_rules! assets {
-    ($($name:literal: $kind:literal),+ $(,)?) => {
-        [$(($name, $kind, include_str!(concat!("assets/", $name)))),+]
+    ($($name:literal: $content_type:literal),+ $(,)?) => {
+        [$(($name, $content_type, include_str!(concat!("assets/", $name)))),+]
     };
 }
 
@@ -36,13 +38,13 @@ const ASSETS: [(&str, &str, &str); 13] = assets! {
     "icon.svg": "image/svg+xml",
 };
 
-/// Nothing but what the page itself brings; `'self'` covers WebSockets to the same host.
+/// Only the page's own files, without inline code. `'self'` includes WebSockets to the same host.
 const CSP: &str = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// The page at `/`, and what it loads. It is told where it stands: its own address, and those of the
-/// pages of all nodes.
-pub(crate) fn routes(hub: &Namespace, own: SocketAddr, all: &[SocketAddr]) -> Router {
-    let all: Vec<_> = all.iter().map(ToString::to_string).collect();
+/// The page at `/`, and its files. The page learns its hub, its own address, and the addresses of all
+/// pages from `<meta>` elements.
+pub(crate) fn routes(hub: &Namespace, own: SocketAddr, pages: &[SocketAddr]) -> Router {
+    let pages: Vec<_> = pages.iter().map(ToString::to_string).collect();
     let index = INDEX
         .replace(r#"content="chat""#, &format!(r#"content="{hub}""#))
         .replace(
@@ -51,28 +53,30 @@ pub(crate) fn routes(hub: &Namespace, own: SocketAddr, all: &[SocketAddr]) -> Ro
         )
         .replace(
             r#"name="tieline-nodes" content="""#,
-            &format!(r#"name="tieline-nodes" content="{}""#, all.join(" ")),
+            &format!(r#"name="tieline-nodes" content="{}""#, pages.join(" ")),
         );
     let page = move || async move { (headers("text/html"), Html(index)).into_response() };
     let router = Router::new().route("/", get(page));
-    ASSETS.iter().fold(router, |router, (name, kind, text)| {
-        router.route(
-            &format!("/{name}"),
-            get(move || async move { (headers(kind), *text) }),
-        )
-    })
+    ASSETS
+        .iter()
+        .fold(router, |router, (name, content_type, text)| {
+            router.route(
+                &format!("/{name}"),
+                get(move || async move { (headers(content_type), *text) }),
+            )
+        })
 }
 
-fn headers(kind: &str) -> [(HeaderName, HeaderValue); 4] {
+fn headers(content_type: &str) -> [(HeaderName, HeaderValue); 4] {
     let value = |text: &str| HeaderValue::from_str(text).expect("the page's headers are ASCII");
     [
         (
             header::CONTENT_TYPE,
-            value(&format!("{kind}; charset=utf-8")),
+            value(&format!("{content_type}; charset=utf-8")),
         ),
         (header::CONTENT_SECURITY_POLICY, value(CSP)),
         (header::X_CONTENT_TYPE_OPTIONS, value("nosniff")),
-        // Modules of two versions must never meet.
+        // The modules import each other: a page must not mix two versions.
         (header::CACHE_CONTROL, value("no-cache")),
     ]
 }

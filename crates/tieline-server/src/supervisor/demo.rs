@@ -16,7 +16,7 @@ use super::{
 use crate::{
     Usage,
     cli::{self, Clients},
-    demo::{Chat, Nodes, page},
+    demo::{chat::Chat, nodes::Nodes, page},
 };
 
 /// A node of the demo before it serves.

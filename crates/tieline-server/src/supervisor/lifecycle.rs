@@ -10,7 +10,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::wire::webpubsub::{Events, WebPubSub};
+use crate::{app::events::Events, wire::webpubsub::handler::WebPubSub};
 
 /// How far the process is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

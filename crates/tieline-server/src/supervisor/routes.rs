@@ -6,8 +6,9 @@ use tokio::sync::watch;
 
 use super::lifecycle::Phase;
 use crate::{
+    app::events::Events,
     cli::Clients,
-    wire::webpubsub::{self, Events, WebPubSub},
+    wire::webpubsub::{handler::WebPubSub, upgrade},
 };
 
 pub(super) fn routes<E: Events>(
@@ -22,7 +23,7 @@ pub(super) fn routes<E: Events>(
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
-        .merge(webpubsub::routes(node.clone(), hub, clients.access()))
+        .merge(upgrade::routes(node.clone(), hub, clients.access()))
         .fallback(move || async move { (StatusCode::NOT_FOUND, nothing) })
 }
 
@@ -51,7 +52,7 @@ mod tests {
     use tieline::{Cluster, ClusterConfig, Config, Hub, registry::MemoryRegistry};
 
     use super::*;
-    use crate::wire::webpubsub::NoEvents;
+    use crate::app::events::NoEvents;
 
     #[test]
     fn a_registry_that_is_away_is_told_and_takes_no_node_out() {
@@ -81,8 +82,7 @@ mod tests {
             };
             let hub = Hub::new(Config::default()).unwrap();
             let cluster = Cluster::start(hub, registry.clone(), config).await.unwrap();
-            let events = NoEvents;
-            Node::in_cluster(cluster.clone(), WebPubSub { cluster, events })
+            Node::in_cluster(cluster.clone(), WebPubSub::new(cluster, NoEvents))
         };
         let first = node(None).await;
         let address = first.cluster().unwrap().address().unwrap();

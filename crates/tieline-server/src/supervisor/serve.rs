@@ -12,8 +12,9 @@ use super::{
 };
 use crate::{
     Usage,
+    app::events::{Events, NoEvents},
     cli::{Clients, Serve},
-    wire::webpubsub::{Events, NoEvents, WebPubSub},
+    wire::webpubsub::handler::WebPubSub,
 };
 
 /// `tieline serve`.
@@ -51,10 +52,7 @@ pub(crate) async fn serve(options: Serve) -> anyhow::Result<()> {
 
 /// A node of Web PubSub clients.
 pub(super) fn node<E: Events>(cluster: Cluster, events: E) -> Node<WebPubSub<E>> {
-    let handler = WebPubSub {
-        cluster: cluster.clone(),
-        events,
-    };
+    let handler = WebPubSub::new(cluster.clone(), events);
     Node::in_cluster(cluster, handler)
 }
 

@@ -1,36 +1,25 @@
-//! What the server does with what clients send.
+//! Carries out what clients send, through the operations of `app`.
 
-use tieline::{CloseCode, CloseFrame, CloseReason, Cluster, Connection, Handler, Message, Summary};
+use tieline::{CloseCode, CloseFrame, CloseReason, Cluster, Connection, Handler, Message};
 
 use super::{
-    Event, EventError, Events,
     ack_ids::AckIds,
-    incoming::{Incoming, Malformed},
-    outgoing::{self, Payload},
+    client::{Client, SimpleMode},
+    incoming::Incoming,
+    outgoing,
 };
-use crate::app::user::{Kind, named, user_of};
+use crate::app::{
+    events::{Event, EventError, Events},
+    payload::Payload,
+    send::send_to_group,
+    user::{ClientKind, user_of},
+};
 
 /// The handler of Web PubSub clients.
 #[derive(Debug)]
 pub(crate) struct WebPubSub<E> {
-    pub(crate) cluster: Cluster,
-    pub(crate) events: E,
-}
-
-/// What is kept for each client.
-#[derive(Debug)]
-pub(crate) enum Client {
-    /// It speaks `json.webpubsub.azure.v1`.
-    Json(AckIds),
-    /// It sends bare frames: events, or messages to a group where its URL asks for that.
-    Simple(Option<Box<Publish>>),
-}
-
-/// Where a simple client's frames go.
-#[derive(Debug)]
-pub(crate) struct Publish {
-    pub(super) group: String,
-    pub(super) no_echo: bool,
+    cluster: Cluster,
+    events: E,
 }
 
 impl<E: Events> Handler for WebPubSub<E> {
@@ -42,17 +31,20 @@ impl<E: Events> Handler for WebPubSub<E> {
 
     async fn on_message(&self, connection: &Connection, client: &mut Client, message: Message) {
         match (client, message) {
-            (Client::Json(acks), Message::Text(text)) => {
-                self.json(connection, acks, &text).await;
-            }
+            (Client::Json(acked), Message::Text(text)) => match Incoming::parse(&text) {
+                Ok(incoming) => self.incoming(connection, acked, incoming).await,
+                Err(error) => close(connection, CloseCode::INVALID_PAYLOAD, &error.to_string()),
+            },
             (Client::Json(_), Message::Binary(_)) => {
-                let why = "the subprotocol json.webpubsub.azure.v1 has text frames only";
+                let why = "binary frame; json.webpubsub.azure.v1 has only text frames";
                 close(connection, CloseCode::UNSUPPORTED_DATA, why);
             }
-            (Client::Simple(None), message) => self.simple(connection, &message).await,
-            (Client::Simple(Some(to)), message) => {
-                let payload = Payload::of_message(&message);
-                send_to_group(&self.cluster, connection, &to.group, to.no_echo, &payload);
+            (Client::Simple(SimpleMode::SendEvent), message) => {
+                self.message_event(connection, &message).await;
+            }
+            (Client::Simple(SimpleMode::SendToGroup(target)), message) => {
+                let payload = Payload::from_message(&message);
+                self.send_to_group(connection, &target.group, target.no_echo, &payload);
             }
         }
     }
@@ -63,23 +55,20 @@ impl<E: Events> Handler for WebPubSub<E> {
 }
 
 impl<E: Events> WebPubSub<E> {
-    async fn json(&self, connection: &Connection, acks: &mut AckIds, text: &str) {
-        match Incoming::parse(text) {
-            Ok(incoming) => self.incoming(connection, acks, incoming).await,
-            Err(malformed) => reject(connection, &malformed),
-        }
+    pub(crate) fn new(cluster: Cluster, events: E) -> Self {
+        Self { cluster, events }
     }
 
-    async fn incoming(&self, connection: &Connection, acks: &mut AckIds, incoming: Incoming<'_>) {
+    async fn incoming(&self, connection: &Connection, acked: &mut AckIds, incoming: Incoming<'_>) {
         match incoming {
             Incoming::JoinGroup { group, ack_id } => {
-                with_ack(connection, acks, ack_id, async || {
+                with_ack(connection, acked, ack_id, async || {
                     self.join(connection, &group).await
                 })
                 .await;
             }
             Incoming::LeaveGroup { group, ack_id } => {
-                with_ack(connection, acks, ack_id, async || {
+                with_ack(connection, acked, ack_id, async || {
                     connection.leave(&group);
                     Ok(())
                 })
@@ -91,8 +80,8 @@ impl<E: Events> WebPubSub<E> {
                 no_echo,
                 payload,
             } => {
-                with_ack(connection, acks, ack_id, async || {
-                    send_to_group(&self.cluster, connection, &group, no_echo, &payload);
+                with_ack(connection, acked, ack_id, async || {
+                    self.send_to_group(connection, &group, no_echo, &payload);
                     Ok(())
                 })
                 .await;
@@ -102,7 +91,7 @@ impl<E: Events> WebPubSub<E> {
                 ack_id,
                 payload,
             } => {
-                with_ack(connection, acks, ack_id, async || {
+                with_ack(connection, acked, ack_id, async || {
                     self.event(connection, &name, payload).await
                 })
                 .await;
@@ -112,108 +101,81 @@ impl<E: Events> WebPubSub<E> {
                     name: "BadRequest",
                     message: why.into(),
                 };
-                with_ack(connection, acks, ack_id, async || Err(refused)).await;
+                with_ack(connection, acked, ack_id, async || Err(refused)).await;
             }
             Incoming::Ping => drop(connection.emit(outgoing::pong())),
-            Incoming::Invoke(id) => drop(connection.emit(outgoing::no_invocation(&id))),
-            Incoming::Stream(id) => drop(connection.emit(outgoing::no_stream(&id))),
-            Incoming::Nothing => {}
+            Incoming::Invoke(id) => drop(connection.emit(outgoing::invoke_unsupported(&id))),
+            Incoming::Stream(id) => drop(connection.emit(outgoing::stream_unsupported(&id))),
+            Incoming::Ignored => {}
         }
     }
 
-    /// What any node sends to the group from the ack on reaches the client: the others are told before.
+    /// Joins once all nodes know, so that whatever any node sends to the group after the ack arrives.
     async fn join(&self, connection: &Connection, group: &str) -> Result<(), EventError> {
         connection.join(group).map_err(|error| EventError {
             name: "BadRequest",
             message: error.to_string(),
         })?;
         if !self.cluster.synced().await {
-            tracing::debug!(group, "a node does not know of a group's member yet");
+            tracing::debug!(group, "acknowledging a join before every node knows of it");
         }
         Ok(())
     }
 
+    fn send_to_group(&self, sender: &Connection, group: &str, no_echo: bool, payload: &Payload) {
+        let frame = outgoing::group_message(group, user_of(sender), payload);
+        send_to_group(&self.cluster, sender, group, no_echo, frame);
+    }
+
+    /// Calls the event handler and sends its reply.
     async fn event(
         &self,
         connection: &Connection,
         name: &str,
         payload: Payload,
     ) -> Result<(), EventError> {
-        if let Some(answer) = self
-            .events
-            .event(connection, Event { name, payload })
-            .await?
-        {
-            connection.emit(answer.for_client(connection));
+        let event = Event { name, payload };
+        if let Some(reply) = self.events.event(connection, event).await? {
+            let kind = ClientKind::of(connection);
+            connection.emit(outgoing::server_message(&reply, kind));
         }
         Ok(())
     }
 
-    async fn simple(&self, connection: &Connection, message: &Message) {
-        let payload = Payload::of_message(message);
+    /// A simple client has no acks: a failed event closes its connection.
+    async fn message_event(&self, connection: &Connection, message: &Message) {
+        let payload = Payload::from_message(message);
         if let Err(error) = self.event(connection, "message", payload).await {
             close(connection, CloseCode::INTERNAL_ERROR, &error.message);
         }
     }
 }
 
-/// Does something once per ack id, and acknowledges it.
+/// Performs an operation at most once per ack id, and acknowledges it.
 async fn with_ack(
     connection: &Connection,
-    acks: &mut AckIds,
+    acked: &mut AckIds,
     ack_id: Option<u64>,
-    act: impl AsyncFnOnce() -> Result<(), EventError>,
+    operation: impl AsyncFnOnce() -> Result<(), EventError>,
 ) {
     let Some(id) = ack_id else {
         // Without an ack id, failure is silent.
-        let _ = act().await;
+        let _ = operation().await;
         return;
     };
-    if acks.contains(id) {
-        let message = "this ackId was used before, and succeeded";
+    if acked.contains(id) {
+        let message = "an operation with this ackId has already succeeded";
         connection.emit(outgoing::failed_ack(id, "Duplicate", message));
         return;
     }
-    let answer = match act().await {
+    let ack = match operation().await {
         Ok(()) => {
-            acks.insert(id);
+            acked.insert(id);
             outgoing::ack(id)
         }
         Err(error) => outgoing::failed_ack(id, error.name, &error.message),
     };
-    connection.emit(answer);
-}
-
-/// Sends to a group on a client's behalf.
-pub(crate) fn send_to_group(
-    cluster: &Cluster,
-    client: &Connection,
-    group: &str,
-    no_echo: bool,
-    payload: &Payload,
-) {
-    let frame = payload.as_group_message(group, user_of(client));
-    if no_echo {
-        cluster.except([client.id()]).emit_group(group, frame);
-    } else {
-        cluster.emit_group(group, frame);
-    }
-}
-
-/// Sends to all connections of a user, to each in the form that it reads: what became of it for each
-/// kind of client.
-pub(crate) async fn send_to_user(cluster: &Cluster, user: &str, payload: &Payload) -> [Summary; 2] {
-    let json = cluster.emit_user(&named(Kind::Json, user), payload.as_server_message());
-    let simple = cluster.emit_user(&named(Kind::Simple, user), payload.for_simple_client());
-    [json.await, simple.await]
-}
-
-fn reject(connection: &Connection, malformed: &Malformed) {
-    close(
-        connection,
-        CloseCode::INVALID_PAYLOAD,
-        &malformed.to_string(),
-    );
+    connection.emit(ack);
 }
 
 fn close(connection: &Connection, code: CloseCode, why: &str) {

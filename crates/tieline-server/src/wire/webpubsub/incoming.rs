@@ -2,13 +2,12 @@
 
 use std::borrow::Cow;
 
-use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::outgoing::{DataType, Payload};
+use crate::app::payload::{DataType, InvalidData, Payload};
 
-/// A frame, checked.
+/// A valid frame.
 #[derive(Debug)]
 pub(super) enum Incoming<'a> {
     JoinGroup {
@@ -31,35 +30,35 @@ pub(super) enum Incoming<'a> {
         payload: Payload,
     },
     Ping,
-    /// The start of a stream, or a part of one; streams are not offered.
+    /// A part of a stream, with the stream's id. Not supported.
     Stream(String),
-    /// A call of a server's function; not offered.
+    /// An invocation of the event handler, with its id. Not supported.
     Invoke(String),
-    /// Understood, and nothing to do.
-    Nothing,
-    /// A known kind that is not offered, or data that cannot be sent on.
+    /// A known frame that needs no action.
+    Ignored,
+    /// A frame of a kind that is not supported, or with data that clients cannot receive.
     Refused {
         ack_id: Option<u64>,
         why: &'static str,
     },
 }
 
-/// A frame that is no frame of the subprotocol; the connection closes with 1007.
+/// Why a text frame is not a frame of the subprotocol. The connection closes with 1007.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Malformed {
-    #[error("the frame is not a JSON object of the subprotocol: {0}")]
+    #[error("invalid frame: {0}")]
     Json(#[from] serde_json::Error),
-    #[error("the frame's type {0:?} is unknown")]
+    #[error("unknown frame type {0:?}")]
     Type(String),
-    #[error("the frame lacks {0:?}")]
+    #[error("missing property {0:?}")]
     Missing(&'static str),
-    #[error("the data type {0:?} is unknown")]
+    #[error("unknown data type {0:?}; use json, text, binary or protobuf")]
     DataType(String),
-    #[error("the data does not fit its data type")]
-    Data,
+    #[error(transparent)]
+    Data(#[from] InvalidData),
 }
 
-/// Every property that any kind of frame has. Unknown ones are ignored, as the wire demands.
+/// The properties of all kinds of frame. Unknown ones are ignored, as the wire requires.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Raw<'a> {
@@ -90,7 +89,7 @@ impl<'a> Incoming<'a> {
     /// Parses a text frame.
     pub(super) fn parse(text: &'a str) -> Result<Self, Malformed> {
         let raw: Raw<'a> = serde_json::from_str(text)?;
-        // .NET capitalises what the others write in lower camel case.
+        // The .NET SDK capitalizes what the others write in lower camel case.
         Ok(match &*raw.kind.to_ascii_lowercase() {
             "joingroup" => Self::JoinGroup {
                 ack_id: raw.ack_id,
@@ -103,7 +102,7 @@ impl<'a> Incoming<'a> {
             "sendtogroup" => raw.send_to_group()?,
             "event" => raw.event()?,
             "ping" => Self::Ping,
-            "sequenceack" | "cancelinvocation" => Self::Nothing,
+            "sequenceack" | "cancelinvocation" => Self::Ignored,
             "streamdata" | "streamend" => Self::Stream(raw.stream_id.unwrap_or_default()),
             "invoke" => Self::Invoke(
                 raw.invocation_id
@@ -111,7 +110,7 @@ impl<'a> Incoming<'a> {
             ),
             "setgroupstate" | "subscribegroupstate" | "unsubscribegroupstate" => Self::Refused {
                 ack_id: raw.ack_id,
-                why: "group state is not offered",
+                why: "group state is not supported",
             },
             _ => return Err(Malformed::Type(raw.kind.into_owned())),
         })
@@ -131,7 +130,7 @@ impl<'a> Raw<'a> {
         match self.payload()? {
             None => Ok(Incoming::Refused {
                 ack_id,
-                why: "data must be given and must not be null",
+                why: "data is required and must not be null",
             }),
             Some(payload) => Ok(Incoming::SendToGroup {
                 group: self.group()?,
@@ -145,7 +144,7 @@ impl<'a> Raw<'a> {
     fn event(self) -> Result<Incoming<'a>, Malformed> {
         let (ack_id, payload) = (self.ack_id, self.payload()?);
         let name = self.event.ok_or(Malformed::Missing("event"))?;
-        // An event may be only its name.
+        // An event needs no data.
         let payload = payload.unwrap_or_else(|| Payload::text(""));
         Ok(Incoming::Event {
             name,
@@ -154,23 +153,15 @@ impl<'a> Raw<'a> {
         })
     }
 
-    /// The data with its type; `None` for none and for null, which clients cannot take.
+    /// The data with its type; `None` without data, and for null, which clients cannot receive.
     fn payload(&self) -> Result<Option<Payload>, Malformed> {
         let Some(data) = self.data.filter(|data| data.get() != "null") else {
             return Ok(None);
         };
-        let named = self.data_type.as_deref().unwrap_or("json");
+        let name = self.data_type.as_deref().unwrap_or("json");
         let data_type =
-            DataType::parse(named).ok_or_else(|| Malformed::DataType(named.to_owned()))?;
-        if data_type != DataType::Json {
-            let text: Cow<'_, str> =
-                serde_json::from_str(data.get()).map_err(|_| Malformed::Data)?;
-            let encoded = data_type != DataType::Text;
-            if encoded && STANDARD.decode(&*text).is_err() {
-                return Err(Malformed::Data);
-            }
-        }
-        Ok(Some(Payload::raw(data_type, data.to_owned())))
+            DataType::parse(name).ok_or_else(|| Malformed::DataType(name.to_owned()))?;
+        Ok(Some(Payload::new(data_type, data)?))
     }
 }
 
@@ -190,11 +181,11 @@ mod tests {
         else {
             panic!("not read");
         };
-        assert_eq!(payload.for_simple_client().payload(), b"x");
+        assert_eq!(payload.to_bare_frame().payload(), b"x");
     }
 
     #[test]
-    fn what_is_no_frame_is_told_apart() {
+    fn a_malformed_frame_is_an_error() {
         for text in [
             "",
             "x",
@@ -212,14 +203,14 @@ mod tests {
         ] {
             let text = format!(r#"{{"type":"sendToGroup","group":"g",{data}}}"#);
             assert!(
-                matches!(Incoming::parse(&text), Err(Malformed::Data)),
+                matches!(Incoming::parse(&text), Err(Malformed::Data(_))),
                 "{text}"
             );
         }
     }
 
     #[test]
-    fn null_is_refused_because_clients_cannot_take_it() {
+    fn null_is_refused_because_clients_cannot_receive_it() {
         let text = r#"{"type":"sendToGroup","group":"g","ackId":4,"data":null}"#;
         assert!(matches!(
             Incoming::parse(text),
@@ -231,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_may_be_only_its_name() {
+    fn an_event_needs_no_data() {
         let text = r#"{"type":"event","event":"online"}"#;
         assert!(matches!(
             Incoming::parse(text),

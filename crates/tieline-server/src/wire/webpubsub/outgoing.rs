@@ -1,122 +1,44 @@
-//! What the server sends, to clients of the JSON subprotocol and to simple ones.
+//! Frames that the server sends to clients of the JSON subprotocol.
 
-use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::Serialize;
-use serde_json::value::{RawValue, to_raw_value};
-use tieline::{CloseReason, Connection, Frame, Message};
+use serde_json::value::RawValue;
+use tieline::{CloseReason, Frame};
 
-/// How data is to be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum DataType {
-    Json,
-    Text,
-    Binary,
-    Protobuf,
-}
+use crate::app::{
+    payload::{DataType, Payload},
+    user::ClientKind,
+};
 
-impl DataType {
-    pub(super) fn parse(name: &str) -> Option<Self> {
-        Some(match &*name.to_ascii_lowercase() {
-            "json" => Self::Json,
-            "text" => Self::Text,
-            "binary" => Self::Binary,
-            "protobuf" => Self::Protobuf,
-            _ => return None,
-        })
+/// A message from the server, encoded for a kind of client.
+pub(crate) fn server_message(payload: &Payload, kind: ClientKind) -> Frame {
+    match kind {
+        ClientKind::Enveloped => message("server", None, None, payload),
+        ClientKind::Bare => payload.to_bare_frame(),
     }
 }
 
-/// Data with its type, as JSON: a string for text, a base64 string for binary and protobuf.
-#[derive(Debug, Clone)]
-pub(crate) struct Payload {
-    data_type: DataType,
-    data: Box<RawValue>,
+/// A message that a client sends to a group. Only clients of the subprotocol can be in groups.
+pub(crate) fn group_message(group: &str, user: Option<&str>, payload: &Payload) -> Frame {
+    message("group", Some(group), user, payload)
 }
 
-impl Payload {
-    /// Data that was checked against its type.
-    pub(super) fn raw(data_type: DataType, data: Box<RawValue>) -> Self {
-        Self { data_type, data }
-    }
-
-    pub(crate) fn json(value: &impl Serialize) -> Self {
-        Self {
-            data_type: DataType::Json,
-            data: encode(value),
-        }
-    }
-
-    pub(crate) fn text(text: &str) -> Self {
-        Self {
-            data_type: DataType::Text,
-            data: encode(&text),
-        }
-    }
-
-    pub(crate) fn binary(bytes: &[u8]) -> Self {
-        Self {
-            data_type: DataType::Binary,
-            data: encode(&STANDARD.encode(bytes)),
-        }
-    }
-
-    /// What a simple client sent.
-    pub(super) fn of_message(message: &Message) -> Self {
-        match message.as_text() {
-            Some(text) => Self::text(text),
-            None => Self::binary(message.as_bytes()),
-        }
-    }
-
-    /// The data as a JSON value of some shape, if the data is JSON and has it.
-    pub(crate) fn as_json<'a, T: serde::Deserialize<'a>>(&'a self) -> Option<T> {
-        (self.data_type == DataType::Json).then(|| serde_json::from_str(self.data.get()).ok())?
-    }
-
-    /// As a simple client gets it: the bare text, JSON or bytes.
-    pub(super) fn for_simple_client(&self) -> Frame {
-        let string = || serde_json::from_str::<String>(self.data.get()).unwrap_or_default();
-        match self.data_type {
-            DataType::Json => Frame::text(self.data.get()),
-            DataType::Text => Frame::text(string()),
-            DataType::Binary | DataType::Protobuf => {
-                Frame::binary(STANDARD.decode(string()).unwrap_or_default())
-            }
-        }
-    }
-
-    /// A message of the server to one client, in the form that the client reads.
-    pub(crate) fn for_client(&self, client: &Connection) -> Frame {
-        match client.subprotocol() {
-            Some(_) => self.as_server_message(),
-            None => self.for_simple_client(),
-        }
-    }
-
-    /// A message of the server, for clients of the JSON subprotocol.
-    pub(crate) fn as_server_message(&self) -> Frame {
-        self.as_message("server", None, None)
-    }
-
-    /// A message that a client sends to a group.
-    pub(super) fn as_group_message(&self, group: &str, user: Option<&str>) -> Frame {
-        self.as_message("group", Some(group), user)
-    }
-
-    fn as_message(&self, from: &'static str, group: Option<&str>, user: Option<&str>) -> Frame {
-        frame(&Outgoing::Message {
-            from,
-            group,
-            from_user_id: user,
-            data_type: self.data_type,
-            data: &self.data,
-        })
-    }
+fn message(
+    from: &'static str,
+    group: Option<&str>,
+    user: Option<&str>,
+    payload: &Payload,
+) -> Frame {
+    frame(&Outgoing::Message {
+        from,
+        group,
+        from_user_id: user,
+        data_type: payload.data_type(),
+        data: payload.data(),
+    })
 }
 
-/// Frames of the subprotocol. Absent properties are left out: older clients take a null for the text
-/// "null", or throw.
+/// A frame of the subprotocol. Absent properties are left out: older clients take null for the text
+/// "null", or throw an exception.
 #[derive(Debug, Serialize)]
 #[serde(
     tag = "type",
@@ -129,7 +51,7 @@ enum Outgoing<'a> {
         ack_id: u64,
         success: bool,
         #[serde(skip_serializing_if = "Option::is_none")]
-        error: Option<Failure<'a>>,
+        error: Option<ErrorBody<'a>>,
     },
     Message {
         from: &'static str,
@@ -144,11 +66,11 @@ enum Outgoing<'a> {
     InvokeResponse {
         invocation_id: &'a str,
         success: bool,
-        error: Failure<'a>,
+        error: ErrorBody<'a>,
     },
     StreamClosed {
         stream_id: &'a str,
-        error: Failure<'a>,
+        error: ErrorBody<'a>,
     },
 }
 
@@ -170,7 +92,7 @@ enum System<'a> {
 }
 
 #[derive(Debug, Clone, Copy, Serialize)]
-struct Failure<'a> {
+struct ErrorBody<'a> {
     name: &'a str,
     message: &'a str,
 }
@@ -182,13 +104,13 @@ pub(super) fn connected(connection_id: &str, user_id: Option<&str>) -> Frame {
     }))
 }
 
-/// Goes before our close frame.
+/// Sent before the server's close frame.
 pub(super) fn disconnected(reason: &CloseReason) -> Frame {
-    let said = reason
+    let close_text = reason
         .frame()
         .map(|frame| frame.reason)
         .filter(|text| !text.is_empty());
-    let message = said.unwrap_or_else(|| reason.to_string());
+    let message = close_text.unwrap_or_else(|| reason.to_string());
     frame(&Outgoing::System(System::Disconnected {
         message: &message,
     }))
@@ -206,7 +128,7 @@ pub(super) fn failed_ack(ack_id: u64, name: &str, message: &str) -> Frame {
     frame(&Outgoing::Ack {
         ack_id,
         success: false,
-        error: Some(Failure { name, message }),
+        error: Some(ErrorBody { name, message }),
     })
 }
 
@@ -214,10 +136,10 @@ pub(super) fn pong() -> Frame {
     frame(&Outgoing::Pong)
 }
 
-pub(super) fn no_invocation(invocation_id: &str) -> Frame {
-    let error = Failure {
+pub(super) fn invoke_unsupported(invocation_id: &str) -> Frame {
+    let error = ErrorBody {
         name: "NotImplemented",
-        message: "invocations are not offered",
+        message: "invocations are not supported",
     };
     frame(&Outgoing::InvokeResponse {
         invocation_id,
@@ -226,21 +148,17 @@ pub(super) fn no_invocation(invocation_id: &str) -> Frame {
     })
 }
 
-pub(super) fn no_stream(stream_id: &str) -> Frame {
-    let error = Failure {
+pub(super) fn stream_unsupported(stream_id: &str) -> Frame {
+    let error = ErrorBody {
         name: "BadRequest",
-        message: "group streams are not offered",
+        message: "group streams are not supported",
     };
     frame(&Outgoing::StreamClosed { stream_id, error })
 }
 
 fn frame(outgoing: &Outgoing<'_>) -> Frame {
     let json = serde_json::to_string(outgoing);
-    Frame::text(json.expect("strings, numbers and checked JSON always serialise"))
-}
-
-fn encode(value: &impl Serialize) -> Box<RawValue> {
-    to_raw_value(value).expect("payloads are made of maps with text keys, lists, text and numbers")
+    Frame::text(json.expect("strings, numbers and valid JSON always serialize"))
 }
 
 #[cfg(test)]
@@ -252,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_are_those_of_the_wire() {
+    fn frames_match_the_wire() {
         let cases = [
             (
                 connected("c", None),
@@ -269,11 +187,11 @@ mod tests {
             ),
             (pong(), r#"{"type":"pong"}"#),
             (
-                Payload::binary(&[1, 2, 3]).as_server_message(),
+                server_message(&Payload::binary(&[1, 2, 3]), ClientKind::Enveloped),
                 r#"{"type":"message","from":"server","dataType":"binary","data":"AQID"}"#,
             ),
             (
-                Payload::text("echo").as_group_message("g1", Some("alice")),
+                group_message("g1", Some("alice"), &Payload::text("echo")),
                 r#"{"type":"message","from":"group","group":"g1","fromUserId":"alice","dataType":"text","data":"echo"}"#,
             ),
             (
@@ -288,11 +206,7 @@ mod tests {
 
     #[test]
     fn simple_clients_get_bare_payloads() {
-        assert_eq!(text(&Payload::text("a\"b").for_simple_client()), "a\"b");
-        assert_eq!(text(&Payload::json(&"a").for_simple_client()), "\"a\"");
-        assert_eq!(
-            Payload::binary(&[0, 255]).for_simple_client().payload(),
-            [0, 255]
-        );
+        let frame = server_message(&Payload::json(&"a"), ClientKind::Bare);
+        assert_eq!(text(&frame), "\"a\"");
     }
 }

@@ -1,4 +1,4 @@
-//! Who may connect, and as whom.
+//! The upgrade of Web PubSub clients: who may connect, and as whom.
 
 use axum::{
     Router,
@@ -11,49 +11,21 @@ use serde::Deserialize;
 use tieline::{Accept, ClientId, Node, Refusal, StatusCode, Upgrade, UpgradeRequest};
 
 use super::{
-    Events, WebPubSub,
     ack_ids::AckIds,
-    handler::{Client, Publish},
+    client::{Client, SimpleMode},
+    handler::WebPubSub,
     outgoing,
 };
-use crate::app::user::{Kind, named};
+use crate::app::{
+    access::AnonymousAccess,
+    events::Events,
+    namespace::Namespace,
+    user::{ClientKind, cluster_name},
+};
 
-const JSON: &str = "json.webpubsub.azure.v1";
+const SUBPROTOCOL: &str = "json.webpubsub.azure.v1";
 
-/// The name of the one hub that this process serves; names are compared in lower case.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Namespace(String);
-
-impl std::str::FromStr for Namespace {
-    type Err = String;
-
-    fn from_str(name: &str) -> Result<Self, String> {
-        let mut chars = name.chars();
-        let starts = chars.next().is_some_and(|c| c.is_ascii_alphabetic());
-        let goes_on = chars.all(|c| c.is_ascii_alphanumeric() || "_`,.[]".contains(c));
-        if starts && goes_on && name.len() <= 128 {
-            return Ok(Self(name.to_ascii_lowercase()));
-        }
-        Err("a hub name is a letter and up to 127 letters, digits or one of _`,.[]".into())
-    }
-}
-
-impl std::fmt::Display for Namespace {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// Who may name themselves by `?user=`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum AnonymousAccess {
-    Anyone,
-    /// Those who reach this server under a loopback name. A page of another site that a browser was
-    /// made to take for this machine comes under that site's name, and so does what a proxy forwards.
-    Loopback,
-}
-
-/// What the routes need.
+/// What the routes share.
 struct RouteState<E: Events> {
     node: Node<WebPubSub<E>>,
     hub: Namespace,
@@ -70,7 +42,7 @@ impl<E: Events> Clone for RouteState<E> {
     }
 }
 
-/// The routes of the client side: `/client/hubs/{hub}` and `/client/?hub={hub}`.
+/// The client endpoints: `/client/hubs/{hub}` and `/client/?hub={hub}`.
 pub(crate) fn routes<E: Events>(
     node: Node<WebPubSub<E>>,
     hub: Namespace,
@@ -84,36 +56,36 @@ pub(crate) fn routes<E: Events>(
 }
 
 async fn by_path<E: Events>(
-    State(served): State<RouteState<E>>,
+    State(state): State<RouteState<E>>,
     Path(hub): Path<String>,
     upgrade: Result<Upgrade, Refusal>,
 ) -> Response {
-    connect(&served, &hub, upgrade).await
-}
-
-async fn by_query<E: Events>(
-    State(served): State<RouteState<E>>,
-    Query(ByQuery { hub }): Query<ByQuery>,
-    upgrade: Result<Upgrade, Refusal>,
-) -> Response {
-    connect(&served, &hub, upgrade).await
+    connect(&state, &hub, upgrade).await
 }
 
 #[derive(Deserialize)]
-struct ByQuery {
+struct HubQuery {
     #[serde(default)]
     hub: String,
 }
 
-/// A wrong hub is told before anything else, to a request by hand as well.
+async fn by_query<E: Events>(
+    State(state): State<RouteState<E>>,
+    Query(HubQuery { hub }): Query<HubQuery>,
+    upgrade: Result<Upgrade, Refusal>,
+) -> Response {
+    connect(&state, &hub, upgrade).await
+}
+
+/// A wrong hub is reported first, even where the request is no upgrade: people try the URL by hand.
 async fn connect<E: Events>(
-    served: &RouteState<E>,
+    state: &RouteState<E>,
     hub: &str,
     upgrade: Result<Upgrade, Refusal>,
 ) -> Response {
-    match served.check(hub).and(upgrade) {
-        Ok(upgrade) => match served.admits(upgrade.request()).and_then(decide) {
-            Ok(accept) => upgrade.accept(&served.node, accept).await.into_response(),
+    match state.check_hub(hub).and(upgrade) {
+        Ok(upgrade) => match state.check_access(upgrade.request()).and_then(decide) {
+            Ok(accept) => upgrade.accept(&state.node, accept).await.into_response(),
             Err(refusal) => refusal.into_response(),
         },
         Err(refusal) => refusal.into_response(),
@@ -121,121 +93,46 @@ async fn connect<E: Events>(
 }
 
 impl<E: Events> RouteState<E> {
-    fn check(&self, hub: &str) -> Result<(), Refusal> {
-        if hub.eq_ignore_ascii_case(&self.hub.0) {
+    fn check_hub(&self, hub: &str) -> Result<(), Refusal> {
+        if self.hub.is_named(hub) {
             return Ok(());
         }
-        let own = &self.hub.0;
-        let body = format!("there is no hub {hub:?} here; this server's hub is {own:?}\n");
+        let own = &self.hub;
+        let body = format!("unknown hub {hub:?}; this server's hub is \"{own}\"\n");
         Err(Refusal::new(StatusCode::NOT_FOUND, body))
     }
 
-    fn admits<'a>(&self, request: &'a UpgradeRequest) -> Result<&'a UpgradeRequest, Refusal> {
-        if self.access == AnonymousAccess::Anyone
-            || is_loopback(request.header(HOST).unwrap_or_default())
-        {
+    fn check_access<'a>(&self, request: &'a UpgradeRequest) -> Result<&'a UpgradeRequest, Refusal> {
+        if self.access.allows(request.header(HOST).unwrap_or_default()) {
             return Ok(request);
         }
-        let body = "clients name themselves here, so only those of this machine are let in, under \
-                    localhost or a loopback address; the operator can say --anonymous\n";
+        let body = "anonymous clients may connect only through localhost or a loopback address; \
+                    to allow others, start the server with --anonymous\n";
         Err(Refusal::new(StatusCode::FORBIDDEN, body))
     }
 }
 
-/// Whether a `Host` names this machine to itself, with or without a port.
-fn is_loopback(host: &str) -> bool {
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
-        _ => host,
-    };
-    let bare = name.trim_start_matches('[').trim_end_matches(']');
-    bare.eq_ignore_ascii_case("localhost")
-        || bare
-            .parse()
-            .is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
-}
-
-/// The user that the client says it is.
-fn claimed_user(request: &UpgradeRequest) -> Option<String> {
-    request.query("user").filter(|user| !user.is_empty())
-}
-
+/// Accepts with the user that the client names, and with the state for its subprotocol.
 fn decide(request: &UpgradeRequest) -> Result<Accept<Client>, Refusal> {
     let id = ClientId::random();
-    let user = claimed_user(request);
+    let user = request.query("user").filter(|user| !user.is_empty());
     let mut offered = request.subprotocols().peekable();
     let (accept, kind) = if offered.peek().is_none() {
-        let client = Client::Simple(publish(request)?);
-        (Accept::new(client), Kind::Simple)
-    } else if offered.any(|name| name == JSON) {
+        let client = Client::Simple(SimpleMode::of(request)?);
+        (Accept::new(client), ClientKind::Bare)
+    } else if offered.any(|name| name == SUBPROTOCOL) {
         let accept = Accept::new(Client::Json(AckIds::default()))
-            .subprotocol(JSON)
+            .subprotocol(SUBPROTOCOL)
             .first(outgoing::connected(&id, user.as_deref()))
             .final_message(outgoing::disconnected);
-        (accept, Kind::Json)
+        (accept, ClientKind::Enveloped)
     } else {
-        let body = format!("none of the offered subprotocols is spoken here; offer {JSON}\n");
+        let body = format!("unsupported subprotocol; offer {SUBPROTOCOL}\n");
         return Err(Refusal::new(StatusCode::BAD_REQUEST, body));
     };
     let accept = accept.id(id);
     Ok(match user {
-        Some(user) => accept.user(named(kind, &user)),
+        Some(user) => accept.user(cluster_name(kind, &user)),
         None => accept,
     })
-}
-
-/// `webpubsub_mode` of a simple client's URL.
-fn publish(request: &UpgradeRequest) -> Result<Option<Box<Publish>>, Refusal> {
-    let bad = |what: &str| Err(Refusal::new(StatusCode::BAD_REQUEST, format!("{what}\n")));
-    match request.query("webpubsub_mode").as_deref() {
-        None | Some("" | "sendEvent") => Ok(None),
-        Some("sendToGroup") => match request.query("group").filter(|group| !group.is_empty()) {
-            Some(group) => {
-                let no_echo = request
-                    .query("noEcho")
-                    .is_some_and(|v| v.eq_ignore_ascii_case("true"));
-                Ok(Some(Box::new(Publish { group, no_echo })))
-            }
-            None => bad("webpubsub_mode=sendToGroup needs a group=NAME beside it"),
-        },
-        Some(mode) => bad(&format!(
-            "webpubsub_mode={mode} is unknown; it is sendEvent or sendToGroup"
-        )),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn hub_names_are_checked_and_lower_cased() {
-        assert_eq!("Chat".parse(), Ok(Namespace("chat".into())));
-        for name in ["", "1a", "a b", "a/b", &"a".repeat(129)] {
-            assert!(name.parse::<Namespace>().is_err(), "{name}");
-        }
-    }
-
-    #[test]
-    fn loopback_goes_by_its_names() {
-        for host in [
-            "localhost",
-            "LOCALHOST:80",
-            "127.0.0.1:8080",
-            "127.9.9.9",
-            "[::1]:80",
-            "[::1]",
-        ] {
-            assert!(is_loopback(host), "{host}");
-        }
-        for host in [
-            "",
-            "evil.example",
-            "evil.example:80",
-            "127.0.0.1.evil.example",
-            "10.0.0.1:80",
-        ] {
-            assert!(!is_loopback(host), "{host}");
-        }
-    }
 }
