@@ -1,9 +1,14 @@
-//! What the commands do: nodes, their routes, their life.
+//! Runs the nodes of the process.
+//!
+//! Owns what happens between valid settings and the end of the process: listening, joining the cluster,
+//! routes, signals, drain. Must not know flags, except by name in texts, nor what clients send.
 
 mod cluster;
-mod demo;
+pub(crate) mod demo;
 mod lifecycle;
+pub(crate) mod listen;
+pub(crate) mod node;
+mod phase;
+pub(crate) mod registry;
 mod routes;
-mod serve;
-
-pub(crate) use self::{demo::demo, serve::serve};
+pub(crate) mod serve;
