@@ -1,4 +1,4 @@
-// The page: it connects a session with the bar, the lists and the message box.
+// The page: connects a session to the bar, the sidebar and the message box.
 
 import { LOBBY } from "./conversation.js";
 import { avatar, byId, element } from "./dom.js";
@@ -15,7 +15,7 @@ let session;
 let active;
 const sidebar = new Sidebar((kind, name) => {
   choose(kind === "group" ? session.joinRoom(name) : session.open(kind, name));
-  // On a touch screen the box would bring up the keyboard, over half of the messages.
+  // On a touch screen, focusing the box would open the keyboard over half of the messages.
   const touch = matchMedia("(pointer: coarse)").matches;
   (touch ? active.log : byId("text")).focus();
 });
@@ -99,8 +99,8 @@ function composer() {
   byId("text").placeholder = `Write to ${active.isLobby ? "everyone" : active.title}`;
   byId("text-label").textContent = byId("text").placeholder;
   byId("hint").textContent = connected
-    ? "Enter sends, Shift + Enter starts a new line."
-    : "Not connected: your text stays here until it can be sent.";
+    ? "Press Enter to send, Shift + Enter for a new line."
+    : "Not connected. Your text stays here until you can send it.";
 }
 
 function send() {
@@ -117,34 +117,34 @@ function send() {
   box.focus();
 }
 
-/** What a newcomer can try; shown until the conversation has a message. */
+/** Suggestions for a newcomer, shown until the conversation has a message. */
 function guidance({ kind, isLobby, title: name }) {
   const tab = (label) => {
     const address = () => pageOf(ELSEWHERE[0] ?? HERE, suggestName(session.me, session.online.users));
     const link = element("a", { href: address(), target: "_blank", rel: "noopener" }, label);
-    // Who is online, and so which name is free, changes while the link stands there.
+    // Which name is free changes with who is online, so the address is updated on each click.
     link.addEventListener("click", () => (link.href = address()));
     return link;
   };
   const paragraph = (...parts) => element("p", {}, ...parts);
-  if (kind === "user") return [element("h2", {}, `You and ${name}`), paragraph("Only the two of you see what is written here.")];
+  if (kind === "user") return [element("h2", {}, `You and ${name}`), paragraph("Only the two of you see these messages.")];
   if (!isLobby) {
     return [
       element("h2", {}, name),
-      paragraph("Only those who joined this room see what is written here. ", tab("Open a second tab"), " and join it there too."),
+      paragraph("Only members of this room see its messages. ", tab("Open a second tab"), " and join it there too."),
     ];
   }
-  const things = [
-    [tab(`Open ${ELSEWHERE.length ? nodeName(ELSEWHERE[0]) : "a second tab"}`), " as somebody else: what you write to each other crosses the link."],
-    ["Pick a name under Online to write to one person."],
-    ["Join a room: only its members see what is written there."],
-    ["Restart the server, and watch this page come back."],
-    ["Any Web PubSub client can join in at ", element("code", {}, session.endpoint), ", group ", element("code", {}, LOBBY), "."],
+  const suggestions = [
+    [tab(`Open ${ELSEWHERE.length ? nodeName(ELSEWHERE[0]) : "a second tab"}`), " under another name: your messages cross the link between the nodes."],
+    ["Pick a name under Online to send a private message."],
+    ["Join a room: only its members see its messages."],
+    ["Restart the server and watch this page reconnect."],
+    ["Connect any Web PubSub client to ", element("code", {}, session.endpoint), " and join the group ", element("code", {}, LOBBY), "."],
   ];
   return [
-    element("h2", {}, "It is quiet here"),
-    paragraph("Some things to try:"),
-    element("ul", {}, ...things.map((parts) => element("li", {}, ...parts))),
+    element("h2", {}, "No messages yet"),
+    paragraph("Things to try:"),
+    element("ul", {}, ...suggestions.map((parts) => element("li", {}, ...parts))),
   ];
 }
 
@@ -152,7 +152,7 @@ function announce(text) {
   if (text) byId("announcer").textContent = text;
 }
 
-/** The box grows with its text; the style sheet says how far. */
+/** Fits the box to its text, up to the height that the style sheet allows. */
 function fitText() {
   const box = byId("text");
   box.style.height = "auto";
@@ -189,11 +189,11 @@ function listen() {
   });
 }
 
-/** Says which node this is. */
+/** Shows which node served the page. */
 function showNode() {
   const chip = byId("node");
   chip.hidden = !HERE;
-  chip.title = `This page is served by ${nodeName(HERE)}, at ${HERE}`;
+  chip.title = `This page comes from ${nodeName(HERE)} at ${HERE}`;
   chip.append(nodeName(HERE), element("span", { className: "node-address" }, ` · ${HERE}`));
 }
 

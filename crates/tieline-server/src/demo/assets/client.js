@@ -1,11 +1,11 @@
-// One WebSocket to the hub. It reconnects by itself, answers for every request
-// and reports its state. It knows the wire, and nothing of the page.
+// A client of the hub. Reconnects automatically, settles every request, and
+// reports its state. Knows the protocol; must not know the page.
 //
 // Events: "state" with {state, retryAt, reason, code}, and "frame" with each
 // frame that is not an ack, a pong or a system frame.
 //
 // States: "connecting" → "connected" → "waiting" (for the next attempt) → …,
-// "refused" (the server does not want this client; only a person tries again)
+// "refused" (the server rejected this client; only the visitor can try again)
 // and "closed".
 
 const SUBPROTOCOL = "json.webpubsub.azure.v1";
@@ -13,11 +13,11 @@ const ACK_MS = 10_000;
 const OPEN_MS = 10_000;
 const PING_MS = 20_000;
 const PONG_MS = 15_000;
-// After sleep, or with the browser back online, a dead socket should show soon.
+// Detects a dead socket quickly after sleep, or when the browser is online again.
 const PROBE_MS = 4_000;
 const BACKOFF_MIN_MS = 500;
 const BACKOFF_MAX_MS = 10_000;
-// A connection that dies sooner than this does not reset the back-off.
+// A connection that ends sooner than this does not reset the backoff.
 const STABLE_MS = 5_000;
 
 const POLICY_VIOLATION = 1008;
@@ -36,7 +36,7 @@ export class Client extends EventTarget {
   #state = "closed";
   #attempt = 0;
   #connectedAt = 0;
-  #goodbye = "";
+  #disconnectReason = "";
   #pending = new Map();
   #nextAckId = 1;
   #retryTimer;
@@ -74,35 +74,35 @@ export class Client extends EventTarget {
     if (this.#state === "waiting" || this.#state === "refused") this.#connect();
   }
 
-  /** Sends a frame; resolves when the server confirms it, rejects with a RequestError. */
+  /** Sends a frame. Resolves when the server confirms it, and rejects with a RequestError otherwise. */
   request(frame) {
     if (this.#state !== "connected") {
-      return Promise.reject(new RequestError("Disconnected", "There is no connection."));
+      return Promise.reject(new RequestError("Disconnected", "Not connected."));
     }
     const ackId = this.#nextAckId++;
     return new Promise((resolve, reject) => {
-      const late = new RequestError("Timeout", "The server did not confirm it in time.");
-      const timer = setTimeout(() => this.#settle(ackId, late), ACK_MS);
+      const timeout = new RequestError("Timeout", "The server did not confirm the message in time.");
+      const timer = setTimeout(() => this.#settle(ackId, timeout), ACK_MS);
       this.#pending.set(ackId, { resolve, reject, timer });
       this.#socket.send(JSON.stringify({ ...frame, ackId }));
     });
   }
 
-  /** Sends a frame that needs no answer; does nothing without a connection. */
-  tell(frame) {
+  /** Sends a frame that needs no reply. Does nothing if not connected. */
+  send(frame) {
     if (this.#state === "connected") this.#socket.send(JSON.stringify(frame));
   }
 
   #connect() {
     clearTimeout(this.#retryTimer);
-    this.#goodbye = "";
+    this.#disconnectReason = "";
     const socket = new WebSocket(this.#url, SUBPROTOCOL);
     this.#socket = socket;
-    // A socket that was given up may still report; it is no longer ours.
-    const ours = (handle) => (event) => socket === this.#socket && handle(event);
-    socket.onmessage = ours((event) => this.#receive(event.data));
-    socket.onclose = ours((event) => this.#lost(event.code, event.reason));
-    this.#openTimer = setTimeout(ours(() => this.#drop()), OPEN_MS);
+    // Ignores events of a socket that was abandoned.
+    const ifCurrent = (handle) => (event) => socket === this.#socket && handle(event);
+    socket.onmessage = ifCurrent((event) => this.#receive(event.data));
+    socket.onclose = ifCurrent((event) => this.#lost(event.code, event.reason));
+    this.#openTimer = setTimeout(ifCurrent(() => this.#drop()), OPEN_MS);
     this.#enter("connecting");
   }
 
@@ -137,7 +137,7 @@ export class Client extends EventTarget {
       this.#pingTimer = setInterval(() => this.#probe(PONG_MS), PING_MS);
       this.#enter("connected");
     } else if (frame.event === "disconnected") {
-      this.#goodbye = frame.message ?? "";
+      this.#disconnectReason = frame.message ?? "";
     }
   }
 
@@ -150,9 +150,9 @@ export class Client extends EventTarget {
     else request.resolve();
   }
 
-  /** Asks for a sign of life; any frame at all counts as the answer. */
+  /** Sends a ping, and drops the connection unless any frame arrives before the deadline. */
   #probe(deadline) {
-    this.tell({ type: "ping" });
+    this.send({ type: "ping" });
     clearTimeout(this.#silenceTimer);
     this.#silenceTimer = setTimeout(() => this.#drop(), deadline);
   }
@@ -162,16 +162,16 @@ export class Client extends EventTarget {
     else if (this.#state === "connected") this.#probe(PROBE_MS);
   }
 
-  /** Gives a silent socket up without waiting for its close handshake. */
+  /** Abandons a silent socket without waiting for its close handshake. */
   #drop() {
     this.#socket?.close();
     this.#lost(1006, "");
   }
 
   #lost(code, closeReason) {
-    const held = this.#state === "connected" ? performance.now() - this.#connectedAt : 0;
-    if (held >= STABLE_MS) this.#attempt = 0;
-    const reason = this.#goodbye || closeReason;
+    const uptime = this.#state === "connected" ? performance.now() - this.#connectedAt : 0;
+    if (uptime >= STABLE_MS) this.#attempt = 0;
+    const reason = this.#disconnectReason || closeReason;
     this.#detach();
     if (code === POLICY_VIOLATION || code === REPLACED) {
       this.#enter("refused", { code, reason });
@@ -182,7 +182,7 @@ export class Client extends EventTarget {
     this.#enter("waiting", { code, reason, retryAt: performance.now() + delay });
   }
 
-  /** Lets go of the socket and of everything that waits for it. */
+  /** Releases the socket, stops the timers and fails pending requests. */
   #detach() {
     const socket = this.#socket;
     this.#socket = null;
@@ -190,8 +190,8 @@ export class Client extends EventTarget {
     clearTimeout(this.#openTimer);
     clearTimeout(this.#silenceTimer);
     clearInterval(this.#pingTimer);
-    const gone = new RequestError("Disconnected", "The connection was lost before it was confirmed.");
-    for (const ackId of [...this.#pending.keys()]) this.#settle(ackId, gone);
+    const lost = new RequestError("Disconnected", "The connection was lost before the server confirmed the message.");
+    for (const ackId of [...this.#pending.keys()]) this.#settle(ackId, lost);
     return socket;
   }
 
@@ -201,13 +201,13 @@ export class Client extends EventTarget {
   }
 }
 
-/** A repeated request that the server has already carried out is a success. */
+/** "Duplicate" is a success: the server has already performed the request. */
 function ackError({ success, error }) {
   if (success || error?.name === "Duplicate") return null;
   return new RequestError(error?.name ?? "Error", error?.message || "The server refused it.");
 }
 
-/** Random, so that the clients of a restarted node do not all return at once. */
+/** Exponential backoff with jitter, so that the clients of a restarted node do not all return at once. */
 function backoff(attempt) {
   const ceiling = Math.min(BACKOFF_MAX_MS, 2 * BACKOFF_MIN_MS * 2 ** attempt);
   return BACKOFF_MIN_MS + Math.random() * (ceiling - BACKOFF_MIN_MS);

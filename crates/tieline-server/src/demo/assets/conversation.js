@@ -1,15 +1,15 @@
-// One conversation: everyone, a room or one person. It owns its messages on the
-// screen and knows which of the visitor's own are still unconfirmed.
+// A conversation with everyone, a room or one person. Owns its messages on the
+// screen, and knows which of the visitor's own are not confirmed yet.
 
 import { avatar, byId, element } from "./dom.js";
 import { HERE, nodeName } from "./nodes.js";
 
 export const LOBBY = "lobby";
-const KEPT = 500;
-const LONGEST_SHOWN = 20_000;
+const MAX_MESSAGES = 500;
+const MAX_SHOWN = 20_000;
 const GROUPED_WITHIN_MS = 2 * 60_000;
 const NEAR_END_PX = 80;
-// Most messages are confirmed sooner; a word that flashes by only disturbs.
+// Most messages are confirmed sooner, and a label that flashes is distracting.
 const SLOW_MS = 700;
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
@@ -48,10 +48,10 @@ export class Conversation {
     return this.#atEnd;
   }
 
-  /** `node` is where the sender is, as far as that is known. */
+  /** `node` is the sender's node, if it is known. */
   addMessage({ from, own, text, node = HERE, state = "sent" }) {
     const at = new Date();
-    this.#dayLine(at);
+    this.#addDate(at);
     const same = this.#last?.from === from && this.#last.node === node;
     const continued = same && at - this.#last.at < GROUPED_WITHIN_MS;
     const message = { text, state, ...messageElement({ from, own, text, node, at, continued }) };
@@ -67,7 +67,7 @@ export class Conversation {
     this.#append(element("p", { className: "notice" }, text));
   }
 
-  /** The visitor's own message came back: the oldest that waits for it is confirmed. */
+  /** Confirms the visitor's oldest pending message with this text, which has come back. */
   confirm(text) {
     const found = this.#unconfirmed.find((message) => message.text === text);
     if (!found) return false;
@@ -76,13 +76,13 @@ export class Conversation {
   }
 
   /**
-   * Ends the wait for a message. One that timed out may still come back late, so
-   * it stays on the list; `retry` is offered for whatever failed.
+   * Changes the state of a message. A message that timed out stays unconfirmed,
+   * because it may still come back. `retry` is offered if it failed.
    */
   settle(message, state, { explanation = "", late = false, retry = null } = {}) {
-    const listed = state === "pending" || late;
+    const unconfirmed = state === "pending" || late;
     this.#unconfirmed = this.#unconfirmed.filter((other) => other !== message);
-    if (listed) this.#unconfirmed.push(message);
+    if (unconfirmed) this.#unconfirmed.push(message);
     Object.assign(message, { state, explanation, retry });
     this.#show(message);
     this.scrollToEnd({ onlyIfThere: true });
@@ -97,11 +97,11 @@ export class Conversation {
   #append(child) {
     this.empty.hidden = true;
     this.log.append(child);
-    while (this.log.childElementCount > KEPT) this.log.firstElementChild.remove();
+    while (this.log.childElementCount > MAX_MESSAGES) this.log.firstElementChild.remove();
     this.scrollToEnd({ onlyIfThere: true });
   }
 
-  #dayLine(at) {
+  #addDate(at) {
     const changed = this.#last && this.#last.at.toDateString() !== at.toDateString();
     if (changed) this.addNotice(calendar.format(at));
   }
@@ -139,14 +139,14 @@ function messageElement({ from, own, text, node, at, continued }) {
   return { element: element("article", { className: classes }, avatar(from), body), delivery };
 }
 
-/** A mark on what came over the link from another node. */
+/** The badge of a message from another node. */
 function crossed(node) {
   if (!node || node === HERE) return null;
-  const title = `Sent on ${nodeName(node)}; it came here over the link between the nodes`;
+  const title = `Sent on ${nodeName(node)} and received over the link between the nodes`;
   return element("span", { className: "crossed", title }, nodeName(node));
 }
 
 function shorten(text) {
-  if (text.length <= LONGEST_SHOWN) return text;
-  return `${text.slice(0, LONGEST_SHOWN)}… (${text.length - LONGEST_SHOWN} more characters)`;
+  if (text.length <= MAX_SHOWN) return text;
+  return `${text.slice(0, MAX_SHOWN)}… (${text.length - MAX_SHOWN} more characters)`;
 }

@@ -1,29 +1,29 @@
-// Elements from plain values. Data only ever becomes text or a property:
-// nothing in this page parses a string as markup.
+// Creates elements from plain values. Data only becomes text or a property:
+// nothing on this page parses a string as markup.
 
 export const byId = (id) => document.getElementById(id);
 
 /** element("p", {className: "x", dataset: {state: "y"}}, "text", child) */
 export function element(tag, properties = {}, ...children) {
   const { dataset = {}, ...rest } = properties;
-  const made = document.createElement(tag);
+  const created = document.createElement(tag);
   for (const [name, value] of Object.entries(rest)) {
-    if (name.includes("-") || name === "role") made.setAttribute(name, value);
-    else made[name] = value;
+    if (name.includes("-") || name === "role") created.setAttribute(name, value);
+    else created[name] = value;
   }
-  Object.assign(made.dataset, dataset);
-  made.append(...children.filter((child) => child !== null));
-  return made;
+  Object.assign(created.dataset, dataset);
+  created.append(...children.filter((child) => child !== null));
+  return created;
 }
 
-/** A coloured disc with initials; decoration, since the name stands beside it. */
+/** A colored disc with initials. Hidden from screen readers, as the name is next to it. */
 export function avatar(name) {
   const disc = element("span", { className: "avatar", "aria-hidden": "true" }, initials(name));
   disc.style.setProperty("--hue", hue(name));
   return disc;
 }
 
-/** A disc with one of the page's own glyphs (a template in index.html). */
+/** A disc with a glyph, which is a template in index.html. */
 export function glyph(id) {
   const disc = element("span", { className: "avatar glyph", "aria-hidden": "true" });
   disc.append(byId(id).content.cloneNode(true));
@@ -52,7 +52,7 @@ function initials(name) {
   return letters.join("").toLocaleUpperCase();
 }
 
-/** FNV-1a: spreads similar names ("user1", "user2") over the circle. */
+/** FNV-1a, which spreads similar names ("user1", "user2") over the color circle. */
 function hue(name) {
   let hash = 0x811c9dc5;
   for (const unit of new TextEncoder().encode(name)) hash = Math.imul(hash ^ unit, 0x01000193);

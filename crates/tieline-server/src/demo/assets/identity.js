@@ -1,7 +1,7 @@
-// Who the visitor is: asked once, remembered, and different per tab if wished.
+// The visitor's name: asked for once and remembered.
 //
-// The tab's own memory wins over the browser's, so that two tabs can be two
-// people; ?name= in the address wins over both.
+// Session storage has precedence over local storage, so that two tabs can be two
+// people; ?name= in the address has precedence over both.
 
 import { byId } from "./dom.js";
 
@@ -9,7 +9,7 @@ const KEY = "tieline-name";
 const MAX_LENGTH = 64;
 const SUGGESTIONS = ["otter", "heron", "lynx", "finch", "badger", "marten", "plover", "ibex"];
 
-/** A usable name, or "" if there is none in the text. */
+/** The text as a name, or "" if it contains none. */
 export function cleanName(text) {
   const name = (text ?? "").trim().replace(/\s+/gu, " ");
   return [...name].slice(0, MAX_LENGTH).join("").trim();
@@ -18,13 +18,13 @@ export function cleanName(text) {
 export function rememberedName() {
   const fromAddress = cleanName(new URLSearchParams(location.search).get("name"));
   if (fromAddress) {
-    recall(() => sessionStorage.setItem(KEY, fromAddress));
+    tryStorage(() => sessionStorage.setItem(KEY, fromAddress));
     return fromAddress;
   }
-  return cleanName(recall(() => sessionStorage.getItem(KEY)) || recall(() => localStorage.getItem(KEY)));
+  return cleanName(tryStorage(() => sessionStorage.getItem(KEY)) || tryStorage(() => localStorage.getItem(KEY)));
 }
 
-/** Opens the form; resolves to the new name, or null if the visitor keeps the old one. */
+/** Opens the dialog. Resolves to the new name, or to null if the visitor keeps the old one. */
 export function askName(current) {
   const dialog = byId("identity");
   const input = byId("name");
@@ -48,15 +48,15 @@ export function askName(current) {
   });
 }
 
-/** A name for a second tab: not the visitor's and, if possible, nobody's who is online. */
+/** A name for a second tab: not the visitor's and, if possible, not in use. */
 export function suggestName(me, online) {
   const others = SUGGESTIONS.filter((name) => name !== me);
   return others.find((name) => !online.includes(name)) ?? others[0];
 }
 
 function remember(name) {
-  recall(() => sessionStorage.setItem(KEY, name));
-  recall(() => localStorage.setItem(KEY, name));
+  tryStorage(() => sessionStorage.setItem(KEY, name));
+  tryStorage(() => localStorage.setItem(KEY, name));
   const address = new URL(location.href);
   if (address.searchParams.has("name")) {
     address.searchParams.set("name", name);
@@ -64,8 +64,8 @@ function remember(name) {
   }
 }
 
-/** Storage may be forbidden by the browser; the page then works without memory. */
-function recall(access) {
+/** The browser may forbid storage. The page works without it. */
+function tryStorage(access) {
   try {
     return access();
   } catch {

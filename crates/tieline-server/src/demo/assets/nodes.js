@@ -1,11 +1,11 @@
-// Where this page stands: which node sent it, and what the nodes are called. A
-// node goes by the address of its page; those of other processes are not known
-// here, and keep whatever address they come with.
+// The nodes of the demo: which one served this page, and their names. A node is
+// identified by the address of its page. The pages of other processes are not
+// known here, so their nodes keep the address that messages name.
 
 const meta = (name) => document.querySelector(`meta[name="${name}"]`).content;
 const all = meta("tieline-nodes").split(" ").filter(Boolean);
 
-/** The address of the node that this page is from. */
+/** The address of the node that served this page. */
 export const HERE = meta("tieline-node");
 
 /** The other nodes of the demo. */
@@ -20,10 +20,10 @@ export function nodeNames(addresses) {
   return addresses.map(nodeName).join(", ");
 }
 
-/** The page of a node, for somebody of that name. */
+/** The URL of a node's page, with a name for its visitor. */
 export function pageOf(address, name) {
   const page = new URL("/", location.href);
-  // The host is the visitor's own word for it: a node may listen on all addresses.
+  // Keeps the host that the visitor used: a node may listen on all addresses.
   page.port = address.slice(address.lastIndexOf(":") + 1);
   page.searchParams.set("name", name);
   return page.href;

@@ -1,8 +1,8 @@
-// One visitor's session: the connection, the conversations, who is online. It
-// turns frames into messages and sentences into frames; how the page around the
-// conversations looks is not its business.
+// A visitor's session: the connection, the conversations, and who is online.
+// Turns frames into messages and messages into frames. Must not know the page
+// around the conversations.
 //
-// Events: "change" (something the page shows is different), "connection" with
+// Events: "change" (something that the page shows has changed), "connection" with
 // {state, retryAt, reason, code, again}, "conversation" with a new conversation
 // and "message" with {conversation, from, own}.
 
@@ -72,7 +72,7 @@ export class Session extends EventTarget {
     this.#client.reconnectNow();
   }
 
-  /** The conversation of that name, made if there is none. */
+  /** Returns the conversation of that name, and creates it if necessary. */
   open(kind, name) {
     const key = conversationKey(kind, name);
     const known = this.conversations.get(key);
@@ -83,7 +83,7 @@ export class Session extends EventTarget {
     return conversation;
   }
 
-  /** Opens a room and joins its group; without a connection the next one joins it. */
+  /** Opens a room and joins its group, now or when connected. */
   joinRoom(name) {
     const room = this.open("group", name);
     rememberRooms(this.rooms);
@@ -96,7 +96,7 @@ export class Session extends EventTarget {
     conversation.element.remove();
     if (conversation.kind !== "group") return;
     rememberRooms(this.rooms);
-    // A lost leave does no harm: the next connection starts without the room.
+    // A lost request is harmless: the next connection does not join the room.
     this.#client.request({ type: "leaveGroup", group: conversation.name }).catch(() => {});
   }
 
@@ -118,8 +118,8 @@ export class Session extends EventTarget {
       if (message.state === "pending") fail(explain(error), error.name === "Timeout");
       return;
     }
-    // Accepted; what confirms it is that it comes back.
-    const overdue = () => message.state === "pending" && fail("It did not come back from the server.", true);
+    // Accepted. The message is confirmed when it comes back.
+    const overdue = () => message.state === "pending" && fail("The server did not confirm the message.", true);
     setTimeout(overdue, ECHO_MS);
   }
 
@@ -132,15 +132,15 @@ export class Session extends EventTarget {
     this.#setState(detail);
   }
 
-  /** The page counts as connected when its groups are joined, as messages arrive only then. */
+  /** The session is connected once its groups are joined, because messages arrive only then. */
   async #arrive() {
     const connection = this.connectionId;
     const groups = this.#ofKind("group");
-    this.#client.tell({ type: "event", event: "online" });
+    this.#client.send({ type: "event", event: "online" });
     await Promise.all(groups.map((group) => this.#join(group)));
     if (this.#client.state !== "connected" || this.connectionId !== connection) return;
     const again = this.#lostAt > 0;
-    if (again) this.#noteTheGap();
+    if (again) this.#noteGap();
     this.#setState({ state: "connected", again });
   }
 
@@ -151,15 +151,15 @@ export class Session extends EventTarget {
       this.#emit("change");
     } catch (error) {
       conversation.joined = false;
-      if (error.name !== "Disconnected") conversation.addNotice(sentence(`Joining failed: ${error.message}`));
+      if (error.name !== "Disconnected") conversation.addNotice(sentence(`Could not join: ${error.message}`));
     }
   }
 
-  #noteTheGap() {
+  #noteGap() {
     const seconds = Math.max(1, Math.round((Date.now() - this.#lostAt) / 1000));
     for (const conversation of this.conversations.values()) {
       if (conversation.log.childElementCount === 0) continue;
-      conversation.addNotice(`Connected again after ${seconds} s. What was sent meanwhile is not shown here.`);
+      conversation.addNotice(`Reconnected after ${seconds} s. Messages sent in the meantime are not shown.`);
     }
   }
 
@@ -169,7 +169,7 @@ export class Session extends EventTarget {
     if (frame.from === "group" && typeof frame.group === "string") {
       this.#show(this.open("group", frame.group), frame.fromUserId, textOf(frame), nodeOf(frame));
     } else if (data?.kind === "online" && Array.isArray(data.users)) {
-      this.online = presence(data);
+      this.online = parseOnline(data);
       this.#emit("change");
     } else if (data?.kind === "direct") {
       const from = String(data.from);
@@ -180,8 +180,8 @@ export class Session extends EventTarget {
     }
   }
 
-  /** A program that does not say where it is may be on the list of who is online. */
-  #show(conversation, from = "Someone without a name", text, node = this.#onlyNodeOf(from)) {
+  /** If the sender does not name its node, the list of who is online may. */
+  #show(conversation, from = "Anonymous", text, node = this.#onlyNodeOf(from)) {
     const own = from === this.me;
     if (!(own && conversation.confirm(text))) conversation.addMessage({ from, own, text, node });
     this.#emit("message", { conversation, from, own });
@@ -221,7 +221,7 @@ function sentence(text) {
   return `${text.replace(/[\s.]+$/u, "")}.`;
 }
 
-/** Other programs may post here too, and need not know this page's format. */
+/** Other programs can send messages too, in other formats than this page. */
 function textOf({ dataType, data }) {
   if (/^(binary|protobuf)$/iu.test(dataType ?? "")) return "(binary data)";
   if (typeof data === "string") return data;
@@ -229,12 +229,12 @@ function textOf({ dataType, data }) {
   return JSON.stringify(data, null, 2) ?? "";
 }
 
-/** The node that a message names as its sender's. */
+/** The sender's node, if the message names it. */
 function nodeOf({ data }) {
   return typeof data?.node === "string" && data.node ? data.node : undefined;
 }
 
-function presence({ users, total, more, nodes }) {
+function parseOnline({ users, total, more, nodes }) {
   return {
     users: users.map(String),
     total: Number(total) || users.length,
@@ -256,6 +256,6 @@ function rememberRooms(rooms) {
   try {
     sessionStorage.setItem(ROOMS_KEY, JSON.stringify(rooms.map(({ name }) => name)));
   } catch {
-    // Without storage a reload forgets the rooms.
+    // Without storage, the rooms are lost on reload.
   }
 }

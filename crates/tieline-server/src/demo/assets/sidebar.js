@@ -1,10 +1,10 @@
-// The lists beside the conversation: rooms, private conversations and who is
-// online. On a narrow screen they are a drawer.
+// The sidebar: rooms, private conversations and who is online. On a narrow
+// screen it is a drawer.
 
 import { avatar, byId, element, glyph, reconcile } from "./dom.js";
 import { nodeNames } from "./nodes.js";
 
-const FIND_FROM = 10;
+const MIN_PEOPLE_TO_SEARCH = 10;
 const narrow = matchMedia("(max-width: 760px)");
 
 export class Sidebar {
@@ -67,7 +67,7 @@ export class Sidebar {
   #people() {
     const { users, total, more, nodes } = this.#session.online;
     const find = byId("find");
-    find.hidden = total < FIND_FROM && !find.value;
+    find.hidden = total < MIN_PEOPLE_TO_SEARCH && !find.value;
     const sought = find.value.trim().toLocaleLowerCase();
     const found = users.filter((name) => name.toLocaleLowerCase().includes(sought));
     const unlisted = total > users.length && sought && !users.includes(find.value.trim());
@@ -96,7 +96,7 @@ export class Sidebar {
     const note = byId("people-note");
     note.hidden = !(unlisted > 0 || (sought && found === 0));
     note.textContent =
-      unlisted > 0 ? `and ${unlisted} more. Find them by their whole name.` : "Nobody online has that name.";
+      unlisted > 0 ? `${unlisted} more. Search for their full name.` : "No one online has this name.";
   }
 
   #drawer() {
@@ -112,7 +112,7 @@ export class Sidebar {
     byId(open ? "drawer-close" : "drawer-open").focus();
   }
 
-  /** What is behind the drawer, or in a closed one, is out of reach for the keyboard too. */
+  /** Also takes what is behind the drawer, or in a closed drawer, out of keyboard reach. */
   #layOut(open) {
     const sidebar = byId("sidebar");
     if (open) sidebar.dataset.open = "true";
@@ -138,7 +138,7 @@ function badge(mark, count) {
   mark.replaceChildren(count > 99 ? "99+" : String(count), element("span", { className: "sr-only" }, " unread"));
 }
 
-/** A list is one stop for the Tab key; the arrow keys move within it. */
+/** Makes a list a single tab stop, within which the arrow keys move. */
 function roveWithin(list) {
   list.addEventListener("keydown", (event) => {
     const buttons = [...list.querySelectorAll("button")];

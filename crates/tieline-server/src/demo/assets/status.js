@@ -1,16 +1,16 @@
-// The connection as the visitor sees it: a word in the bar and, when something
-// is wrong, a line that says what, until when, and what can be done.
+// The state of the connection: a label in the bar and, if something is wrong, a
+// banner with the cause, the time until the next attempt, and a button.
 
 import { REPLACED } from "./client.js";
 import { byId } from "./dom.js";
 
-const WORDS = {
+const LABELS = {
   connecting: "Connecting",
   connected: "Connected",
   waiting: "Reconnecting",
   refused: "Not connected",
 };
-// A first attempt that takes longer than this deserves a line of its own.
+// If the first attempt takes longer than this, the banner appears.
 const SHORT_MS = 2_000;
 
 export class Status {
@@ -25,13 +25,13 @@ export class Status {
     });
   }
 
-  /** Shows a state of the session; returns a sentence to announce, or "". */
+  /** Shows a state of the session. Returns a sentence to announce, or "". */
   show({ state, retryAt, reason, code, again }) {
     clearTimeout(this.#timer);
     const pill = byId("status");
     const reconnecting = state === "connecting" && this.#failed;
     pill.dataset.state = reconnecting ? "waiting" : state;
-    pill.textContent = reconnecting ? WORDS.waiting : WORDS[state];
+    pill.textContent = reconnecting ? LABELS.waiting : LABELS[state];
     if (state === "connected") return this.#connected(again);
     if (state === "connecting") {
       this.#connecting();
@@ -49,7 +49,7 @@ export class Status {
     byId("banner").hidden = true;
     this.#everConnected = true;
     this.#failed = false;
-    return again ? "Connected again." : "Connected.";
+    return again ? "Reconnected." : "Connected.";
   }
 
   #connecting() {
@@ -57,15 +57,15 @@ export class Status {
       this.#banner("Reconnecting…", "");
       return;
     }
-    this.#timer = setTimeout(() => this.#banner("Connecting takes longer than usual…", ""), SHORT_MS);
+    this.#timer = setTimeout(() => this.#banner("Connecting is taking longer than usual…", ""), SHORT_MS);
   }
 
   #explain(state, code, reason) {
-    if (code === REPLACED) return "Somebody connected under this name elsewhere.";
-    const said = reason ? ` It said: “${reason}”.` : "";
-    if (state === "refused") return `The server refused the connection.${said}`;
-    if (reason) return `The server closed the connection.${said}`;
-    return this.#everConnected ? "The connection was lost." : "The server cannot be reached.";
+    if (code === REPLACED) return "This name is now connected from elsewhere.";
+    const cause = reason ? `: ${reason.replace(/\.+$/u, "")}.` : ".";
+    if (state === "refused") return `The server refused the connection${cause}`;
+    if (reason) return `The server closed the connection${cause}`;
+    return this.#everConnected ? "The connection was lost." : "Cannot reach the server.";
   }
 
   #banner(text, action) {
