@@ -72,7 +72,7 @@ fn start_log(log: &Log, default_level: &str) -> Result<(), UsageError> {
         &rust_log
     };
     let filter = EnvFilter::try_new(level)
-        .map_err(|error| UsageError(format!("invalid RUST_LOG={level}: {error}")))?;
+        .map_err(|error| UsageError(format!("invalid RUST_LOG {level:?}: {error}")))?;
     let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match log.log_format {
         LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).init(),

@@ -19,10 +19,14 @@ pub(crate) struct Clients {
     #[arg(long, value_name = "NAME", default_value = "chat", env = "TIELINE_HUB")]
     hub: Namespace,
     /// Let clients choose their name with ?user=, even on a public address
+    ///
+    /// By default, clients can connect only through localhost or a loopback address, because anyone
+    /// could impersonate anyone.
     #[arg(long, env = "TIELINE_ANONYMOUS", value_parser = BoolishValueParser::new())]
     anonymous: bool,
-    /// Origin whose pages may connect, such as https://example.org; repeatable; * allows any [default:
-    /// the server's own]
+    /// Origin whose pages may connect; repeatable [default: the server's own]
+    ///
+    /// For example https://example.org. The origin * allows all pages.
     #[arg(
         long = "origin",
         value_name = "ORIGIN",

@@ -19,9 +19,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Try Tieline: start two connected nodes, each with a chat page
     ///
-    /// Prints the addresses of the pages. Open both and send a message from one to the other: it crosses
-    /// the link between the nodes. With --registry, the nodes join a cluster, which other demos can join
-    /// too.
+    /// Open the printed addresses and send a message from one page to the other: it crosses the link
+    /// between the nodes. With --registry, the nodes join a cluster, which other demos can join too.
     Demo(Demo),
     /// Run a node
     ///
@@ -36,8 +35,8 @@ pub(crate) enum Command {
     Serve(Serve),
     /// Measure this or any other WebSocket server
     ///
-    /// Measures a running server with --url, or starts one with --start. Prints a table, and writes JSON
-    /// or a page with a chart on request.
+    /// Measure a running server with --url, or start one for the measurement with --start. Results are
+    /// a table, JSON, or a page with a chart.
     Bench(tieline_bench::cli::Bench),
 }
 

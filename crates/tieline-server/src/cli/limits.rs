@@ -15,15 +15,19 @@ pub(crate) struct Limits {
     /// Maximum number of connections [default: 90% of the descriptor limit]
     #[arg(long, value_name = "N", env = "TIELINE_MAX_CONNECTIONS")]
     max_connections: Option<usize>,
-    /// Maximum number of bytes queued for a client; a client that exceeds it is closed with code 1013
+    /// Maximum number of bytes queued for a client
+    ///
+    /// A client that falls further behind is closed with code 1013.
     #[arg(long, value_name = "BYTES", default_value_t = Config::default().outbox_bytes,
         env = "TIELINE_MAX_OUTBOX")]
     max_outbox: usize,
     /// Compress messages for clients that support it (permessage-deflate)
     #[arg(long, env = "TIELINE_COMPRESS", value_parser = BoolishValueParser::new())]
     compress: bool,
-    /// Seconds between SIGTERM and the drain; clients are still accepted, but GET /readyz returns 503,
-    /// so that load balancers stop sending them
+    /// Seconds between SIGTERM and the drain
+    ///
+    /// In between, clients are still accepted, but GET /readyz returns 503, so that load balancers
+    /// stop sending them.
     #[arg(
         long,
         value_name = "SECONDS",
@@ -39,7 +43,9 @@ pub(crate) struct Limits {
         env = "TIELINE_DRAIN_WINDOW"
     )]
     drain_window: u64,
-    /// Seconds after which a drain stops waiting, and the process ends with the remaining connections
+    /// Seconds after which a drain stops waiting for clients
+    ///
+    /// Connections that are still open then end with the process.
     #[arg(
         long,
         value_name = "SECONDS",

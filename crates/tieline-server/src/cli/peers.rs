@@ -14,7 +14,9 @@ use super::{
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Cluster")]
 pub(crate) struct PeerFlags {
-    /// Address to listen on for other nodes; nodes on the same machine need different ports
+    /// Address to listen on for other nodes
+    ///
+    /// Nodes on the same machine need different ports.
     #[arg(
         long,
         value_name = "ADDRESS",
@@ -24,8 +26,9 @@ pub(crate) struct PeerFlags {
         env = "TIELINE_PEERS_LISTEN"
     )]
     peers_listen: SocketAddr,
-    /// Address at which other nodes reach this one [default: --peers-listen; for 0.0.0.0, the machine's
-    /// first address]
+    /// Address at which other nodes reach this one [default: that of --peers-listen]
+    ///
+    /// If --peers-listen is 0.0.0.0, the default is the machine's first address.
     #[arg(
         long,
         value_name = "HOST:PORT",
@@ -33,8 +36,9 @@ pub(crate) struct PeerFlags {
         env = "TIELINE_ADVERTISE"
     )]
     advertise: Option<String>,
-    /// Secret that all nodes share; prefer the environment variable or a file, because other users can
-    /// read command lines
+    /// Secret that all nodes share
+    ///
+    /// Prefer the environment variable or --peer-secret-file: other users can read command lines.
     #[arg(
         long,
         value_name = "SECRET",
@@ -64,7 +68,9 @@ pub(crate) struct PeerFlags {
         env = "TIELINE_PEER_TLS_KEY"
     )]
     peer_tls_key: Option<PathBuf>,
-    /// CA certificates that verify other nodes (PEM); any certificate that they signed is accepted
+    /// CA certificates that verify other nodes (PEM)
+    ///
+    /// Any certificate that they signed is accepted.
     #[arg(
         long,
         value_name = "FILE",
@@ -72,8 +78,7 @@ pub(crate) struct PeerFlags {
         env = "TIELINE_PEER_TLS_CA"
     )]
     peer_tls_ca: Option<PathBuf>,
-    /// Name that the certificates of all nodes contain [default: the host of the address that is
-    /// dialed]
+    /// Name that the certificates of all nodes contain [default: the host of each node's address]
     #[arg(
         long,
         value_name = "NAME",
@@ -85,16 +90,21 @@ pub(crate) struct PeerFlags {
     #[arg(long, requires_if("true", "registry"), env = "TIELINE_PEERS_PLAINTEXT",
         value_parser = BoolishValueParser::new())]
     peers_plaintext: bool,
-    /// Accept go-websocket nodes, which support neither a secret nor TLS, on non-loopback addresses
+    /// Accept go-websocket nodes on non-loopback addresses
+    ///
+    /// They support neither a secret nor TLS.
     #[arg(long, requires_if("true", "registry"), conflicts_with = "peer_tls_cert",
         env = "TIELINE_ADMIT_GO_NODES", value_parser = BoolishValueParser::new())]
     admit_go_nodes: bool,
-    /// Lease duration in seconds; a node that does not renew its lease is dead, and its clients are
-    /// offline
+    /// Lease duration, in seconds
+    ///
+    /// A node that does not renew its lease is considered dead, and its clients offline.
     #[arg(long, value_name = "SECONDS", default_value_t = 10, requires = "registry",
         value_parser = clap::value_parser!(u64).range(1..=86_400), env = "TIELINE_LEASE")]
     lease: u64,
-    /// Seconds between audits, which compare this node's clients with the registry
+    /// Seconds between audits
+    ///
+    /// An audit compares this node's clients with the registry, and repairs differences.
     #[arg(long, value_name = "SECONDS", default_value_t = 30, requires = "registry",
         value_parser = clap::value_parser!(u64).range(1..=86_400), env = "TIELINE_AUDIT_INTERVAL")]
     audit_interval: u64,

@@ -11,8 +11,10 @@ use crate::supervisor::registry::{RegistrySettings, RegistryUrl};
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Cluster")]
 pub(crate) struct RegistryFlags {
-    /// Registry that the nodes of the cluster share, such as redis://HOST:6379 or etcd://HOST:2379; if
-    /// the URL contains a password, use the environment variable [default: none (single process)]
+    /// Registry that the nodes of the cluster share [default: none (single process)]
+    ///
+    /// For example redis://HOST:6379 or etcd://HOST:2379. If the URL contains a password, use the
+    /// environment variable: other users can read command lines.
     #[arg(
         long,
         value_name = "URL",
@@ -20,7 +22,9 @@ pub(crate) struct RegistryFlags {
         hide_env_values = true
     )]
     registry: Option<RegistryUrl>,
-    /// Name of the cluster in the registry; must be the same on all of its nodes
+    /// Name of the cluster in the registry
+    ///
+    /// It must be the same on all nodes of the cluster.
     #[arg(
         long,
         value_name = "NAME",
@@ -30,8 +34,9 @@ pub(crate) struct RegistryFlags {
         env = "TIELINE_PREFIX"
     )]
     prefix: String,
-    /// CA certificates that verify the registry, for rediss:// and etcds:// (PEM) [default: the
-    /// system's; required for etcds://]
+    /// CA certificates that verify the registry (PEM) [default: the system's]
+    ///
+    /// For rediss:// and etcds://. Required for etcds://.
     #[arg(
         long,
         value_name = "FILE",
