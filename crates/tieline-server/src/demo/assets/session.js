@@ -12,14 +12,14 @@ import { HERE } from "./nodes.js";
 
 const ECHO_MS = 10_000;
 const ROOMS_KEY = "tieline-rooms";
-const NOBODY = { users: [], total: 0, more: false, nodes: new Map() };
+const NO_ONE_ONLINE = { users: [], total: 0, more: false, nodes: new Map() };
 
 export class Session extends EventTarget {
   #client;
   #lostAt = 0;
 
   conversations = new Map();
-  online = NOBODY;
+  online = NO_ONE_ONLINE;
   state = "connecting";
 
   constructor(hub, name) {
@@ -198,7 +198,7 @@ export class Session extends EventTarget {
 
   #setState(detail) {
     this.state = detail.state;
-    if (detail.state !== "connected") this.online = NOBODY;
+    if (detail.state !== "connected") this.online = NO_ONE_ONLINE;
     this.#emit("connection", detail);
   }
 

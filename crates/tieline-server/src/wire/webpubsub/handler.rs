@@ -5,7 +5,7 @@ use tieline::{CloseCode, CloseFrame, CloseReason, Cluster, Connection, Handler, 
 use super::{
     ack_ids::AckIds,
     client::{Client, SimpleMode},
-    incoming::Incoming,
+    incoming::{Incoming, Operation},
     outgoing,
 };
 use crate::app::{
@@ -61,52 +61,41 @@ impl<E: Events> WebPubSub<E> {
 
     async fn incoming(&self, connection: &Connection, acked: &mut AckIds, incoming: Incoming<'_>) {
         match incoming {
-            Incoming::JoinGroup { group, ack_id } => {
-                with_ack(connection, acked, ack_id, async || {
-                    self.join(connection, &group).await
-                })
-                .await;
-            }
-            Incoming::LeaveGroup { group, ack_id } => {
-                with_ack(connection, acked, ack_id, async || {
-                    connection.leave(&group);
-                    Ok(())
-                })
-                .await;
-            }
-            Incoming::SendToGroup {
-                group,
-                ack_id,
-                no_echo,
-                payload,
-            } => {
-                with_ack(connection, acked, ack_id, async || {
-                    self.send_to_group(connection, &group, no_echo, &payload);
-                    Ok(())
-                })
-                .await;
-            }
-            Incoming::Event {
-                name,
-                ack_id,
-                payload,
-            } => {
-                with_ack(connection, acked, ack_id, async || {
-                    self.event(connection, &name, payload).await
-                })
-                .await;
-            }
-            Incoming::Refused { ack_id, why } => {
-                let refused = EventError {
-                    name: "BadRequest",
-                    message: why.into(),
-                };
-                with_ack(connection, acked, ack_id, async || Err(refused)).await;
+            Incoming::Request { ack_id, operation } => {
+                let operation = self.perform(connection, operation);
+                with_ack(connection, acked, ack_id, operation).await;
             }
             Incoming::Ping => drop(connection.emit(outgoing::pong())),
             Incoming::Invoke(id) => drop(connection.emit(outgoing::invoke_unsupported(&id))),
             Incoming::Stream(id) => drop(connection.emit(outgoing::stream_unsupported(&id))),
             Incoming::Ignored => {}
+        }
+    }
+
+    async fn perform(
+        &self,
+        connection: &Connection,
+        operation: Operation<'_>,
+    ) -> Result<(), EventError> {
+        match operation {
+            Operation::JoinGroup { group } => self.join(connection, &group).await,
+            Operation::LeaveGroup { group } => {
+                connection.leave(&group);
+                Ok(())
+            }
+            Operation::SendToGroup {
+                group,
+                no_echo,
+                payload,
+            } => {
+                self.send_to_group(connection, &group, no_echo, &payload);
+                Ok(())
+            }
+            Operation::Event { name, payload } => self.event(connection, &name, payload).await,
+            Operation::Refused(why) => Err(EventError {
+                name: "BadRequest",
+                message: why.into(),
+            }),
         }
     }
 
@@ -156,11 +145,11 @@ async fn with_ack(
     connection: &Connection,
     acked: &mut AckIds,
     ack_id: Option<u64>,
-    operation: impl AsyncFnOnce() -> Result<(), EventError>,
+    operation: impl Future<Output = Result<(), EventError>>,
 ) {
     let Some(id) = ack_id else {
         // Without an ack id, failure is silent.
-        let _ = operation().await;
+        let _ = operation.await;
         return;
     };
     if acked.contains(id) {
@@ -168,7 +157,7 @@ async fn with_ack(
         connection.emit(outgoing::failed_ack(id, "Duplicate", message));
         return;
     }
-    let ack = match operation().await {
+    let ack = match operation.await {
         Ok(()) => {
             acked.insert(id);
             outgoing::ack(id)

@@ -10,24 +10,10 @@ use crate::app::payload::{DataType, InvalidData, Payload};
 /// A valid frame.
 #[derive(Debug)]
 pub(super) enum Incoming<'a> {
-    JoinGroup {
-        group: Cow<'a, str>,
+    /// An operation, which is acknowledged if the frame has an `ackId`.
+    Request {
         ack_id: Option<u64>,
-    },
-    LeaveGroup {
-        group: Cow<'a, str>,
-        ack_id: Option<u64>,
-    },
-    SendToGroup {
-        group: Cow<'a, str>,
-        ack_id: Option<u64>,
-        no_echo: bool,
-        payload: Payload,
-    },
-    Event {
-        name: Cow<'a, str>,
-        ack_id: Option<u64>,
-        payload: Payload,
+        operation: Operation<'a>,
     },
     Ping,
     /// A part of a stream, with the stream's id. Not supported.
@@ -36,11 +22,28 @@ pub(super) enum Incoming<'a> {
     Invoke(String),
     /// A known frame that needs no action.
     Ignored,
-    /// A frame of a kind that is not supported, or with data that clients cannot receive.
-    Refused {
-        ack_id: Option<u64>,
-        why: &'static str,
+}
+
+/// What a client asks for.
+#[derive(Debug)]
+pub(super) enum Operation<'a> {
+    JoinGroup {
+        group: Cow<'a, str>,
     },
+    LeaveGroup {
+        group: Cow<'a, str>,
+    },
+    SendToGroup {
+        group: Cow<'a, str>,
+        no_echo: bool,
+        payload: Payload,
+    },
+    Event {
+        name: Cow<'a, str>,
+        payload: Payload,
+    },
+    /// An operation that is not supported, or data that clients cannot receive.
+    Refused(&'static str),
 }
 
 /// Why a text frame is not a frame of the subprotocol. The connection closes with 1007.
@@ -89,18 +92,21 @@ impl<'a> Incoming<'a> {
     /// Parses a text frame.
     pub(super) fn parse(text: &'a str) -> Result<Self, Malformed> {
         let raw: Raw<'a> = serde_json::from_str(text)?;
+        let ack_id = raw.ack_id;
+        let request = |operation| Self::Request { ack_id, operation };
         // The .NET SDK capitalizes what the others write in lower camel case.
         Ok(match &*raw.kind.to_ascii_lowercase() {
-            "joingroup" => Self::JoinGroup {
-                ack_id: raw.ack_id,
+            "joingroup" => request(Operation::JoinGroup {
                 group: raw.group()?,
-            },
-            "leavegroup" => Self::LeaveGroup {
-                ack_id: raw.ack_id,
+            }),
+            "leavegroup" => request(Operation::LeaveGroup {
                 group: raw.group()?,
+            }),
+            "sendtogroup" => match raw.stream {
+                Some(stream) => Self::Stream(stream.stream_id.unwrap_or_default()),
+                None => request(raw.send_to_group()?),
             },
-            "sendtogroup" => raw.send_to_group()?,
-            "event" => raw.event()?,
+            "event" => request(raw.event()?),
             "ping" => Self::Ping,
             "sequenceack" | "cancelinvocation" => Self::Ignored,
             "streamdata" | "streamend" => Self::Stream(raw.stream_id.unwrap_or_default()),
@@ -108,10 +114,9 @@ impl<'a> Incoming<'a> {
                 raw.invocation_id
                     .ok_or(Malformed::Missing("invocationId"))?,
             ),
-            "setgroupstate" | "subscribegroupstate" | "unsubscribegroupstate" => Self::Refused {
-                ack_id: raw.ack_id,
-                why: "group state is not supported",
-            },
+            "setgroupstate" | "subscribegroupstate" | "unsubscribegroupstate" => {
+                request(Operation::Refused("group state is not supported"))
+            }
             _ => return Err(Malformed::Type(raw.kind.into_owned())),
         })
     }
@@ -122,35 +127,23 @@ impl<'a> Raw<'a> {
         self.group.ok_or(Malformed::Missing("group"))
     }
 
-    fn send_to_group(self) -> Result<Incoming<'a>, Malformed> {
-        if let Some(stream) = self.stream {
-            return Ok(Incoming::Stream(stream.stream_id.unwrap_or_default()));
-        }
-        let (ack_id, no_echo) = (self.ack_id, self.no_echo.unwrap_or(false));
-        match self.payload()? {
-            None => Ok(Incoming::Refused {
-                ack_id,
-                why: "data is required and must not be null",
-            }),
-            Some(payload) => Ok(Incoming::SendToGroup {
-                group: self.group()?,
-                ack_id,
-                no_echo,
-                payload,
-            }),
-        }
+    fn send_to_group(self) -> Result<Operation<'a>, Malformed> {
+        let Some(payload) = self.payload()? else {
+            return Ok(Operation::Refused("data is required and must not be null"));
+        };
+        Ok(Operation::SendToGroup {
+            no_echo: self.no_echo.unwrap_or(false),
+            group: self.group()?,
+            payload,
+        })
     }
 
-    fn event(self) -> Result<Incoming<'a>, Malformed> {
-        let (ack_id, payload) = (self.ack_id, self.payload()?);
+    fn event(self) -> Result<Operation<'a>, Malformed> {
+        let payload = self.payload()?;
         let name = self.event.ok_or(Malformed::Missing("event"))?;
         // An event needs no data.
         let payload = payload.unwrap_or_else(|| Payload::text(""));
-        Ok(Incoming::Event {
-            name,
-            ack_id,
-            payload,
-        })
+        Ok(Operation::Event { name, payload })
     }
 
     /// The data with its type; `None` without data, and for null, which clients cannot receive.
@@ -172,11 +165,14 @@ mod tests {
     #[test]
     fn types_and_data_types_are_read_in_any_case() {
         let text = r#"{"type":"SendToGroup","group":"g","ackId":1,"dataType":"Text","data":"x"}"#;
-        let Ok(Incoming::SendToGroup {
-            payload,
+        let Ok(Incoming::Request {
             ack_id: Some(1),
-            no_echo: false,
-            ..
+            operation:
+                Operation::SendToGroup {
+                    payload,
+                    no_echo: false,
+                    ..
+                },
         }) = Incoming::parse(text)
         else {
             panic!("not read");
@@ -214,9 +210,9 @@ mod tests {
         let text = r#"{"type":"sendToGroup","group":"g","ackId":4,"data":null}"#;
         assert!(matches!(
             Incoming::parse(text),
-            Ok(Incoming::Refused {
+            Ok(Incoming::Request {
                 ack_id: Some(4),
-                ..
+                operation: Operation::Refused(_),
             })
         ));
     }
@@ -226,7 +222,10 @@ mod tests {
         let text = r#"{"type":"event","event":"online"}"#;
         assert!(matches!(
             Incoming::parse(text),
-            Ok(Incoming::Event { ack_id: None, .. })
+            Ok(Incoming::Request {
+                ack_id: None,
+                operation: Operation::Event { .. },
+            })
         ));
     }
 }

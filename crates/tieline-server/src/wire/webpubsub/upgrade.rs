@@ -77,7 +77,8 @@ async fn by_query<E: Events>(
     connect(&state, &hub, upgrade).await
 }
 
-/// A wrong hub is reported first, even where the request is no upgrade: people try the URL by hand.
+/// Checks the hub first, so that a request without an upgrade, for example from curl, also learns that
+/// the hub is wrong.
 async fn connect<E: Events>(
     state: &RouteState<E>,
     hub: &str,
