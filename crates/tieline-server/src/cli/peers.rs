@@ -154,7 +154,7 @@ impl PeerFlags {
         };
         if secret.is_empty() || !secret.bytes().all(|byte| byte.is_ascii_graphic()) {
             let text =
-                format!("invalid {flag}: the secret must consist of visible ASCII characters");
+                format!("invalid {flag}: the secret must be one or more visible ASCII characters");
             return Err(UsageError(text).into());
         }
         Ok(Some(secret))
