@@ -27,8 +27,8 @@ pub(crate) enum Command {
     /// Clients connect to ws://ADDRESS/client/hubs/HUB?user=NAME. With --registry, the node joins a
     /// cluster, and messages reach clients on all of its nodes.
     ///
-    /// GET /healthz returns 200 while the process runs. GET /readyz returns 200 while the node accepts
-    /// clients, and 503 otherwise.
+    /// GET /healthz returns 200 while the process runs. GET /readyz returns 200 while load balancers
+    /// should send new clients to the node, and 503 otherwise.
     ///
     /// SIGTERM or Ctrl+C drains the node: it stops accepting clients, and closes the connections with
     /// code 1012 over --drain-window seconds. A second signal stops the node immediately.
