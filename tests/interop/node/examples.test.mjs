@@ -2,6 +2,8 @@
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import path from "node:path";
 import { test } from "node:test";
 import { Peer, Registry, Server, refusal } from "./kit.mjs";
@@ -18,11 +20,15 @@ async function run(name, use) {
   }
 }
 
-/** Starts an example that serves several nodes, on free ports; yields it and the URL of each node. */
-async function startNodes(name, count, ...args) {
+/** An address with a free port. */
+const ANY = "127.0.0.1:0";
+
+/** Starts an example that takes more arguments; yields it, and the URL of each `ANY` among them. */
+async function start(name, ...args) {
   const urls = ({ output }) => [...output.matchAll(/listening on (ws:\/\/[\d.:]+)/g)].map((line) => line[1]);
+  const count = args.filter((arg) => arg === ANY).length;
   const example = new Server(path.join("examples", name), [], 0, (server) => urls(server).length === count);
-  example.args = [...args, ...Array(count).fill("127.0.0.1:0")];
+  example.args = args;
   await example.start();
   return [example, ...urls(example)];
 }
@@ -201,7 +207,7 @@ async function reachEachOther(first, second) {
 }
 
 test("cluster connects two nodes in one process", TIMEOUT, async () => {
-  const [cluster, first, second] = await startNodes("cluster", 2);
+  const [cluster, first, second] = await start("cluster", ANY, ANY);
   try {
     await close(...(await reachEachOther(first, second)));
     assert.equal((await refusal(`${first}/`)).status, 400);
@@ -215,7 +221,7 @@ test("backend reaches the clients of a cluster of processes, and names the nodes
   const registry = ["--registry", redis.url];
   const nodes = [];
   try {
-    for (let i = 0; i < 2; i++) nodes.push(await startNodes("cluster", 1, ...registry));
+    for (let i = 0; i < 2; i++) nodes.push(await start("cluster", ...registry, ANY));
     const [[one, first], [two, second]] = nodes;
     const [ada, grace] = await reachEachOther(first, second);
 
@@ -246,9 +252,33 @@ test("backend reaches the clients of a cluster of processes, and names the nodes
   }
 });
 
+test("custom_registry connects two processes through a file", TIMEOUT, async () => {
+  const folder = await mkdtemp(path.join(tmpdir(), "tieline-"));
+  const file = path.join(folder, "registry.json");
+  const nodes = [];
+  try {
+    for (let i = 0; i < 2; i++) nodes.push(await start("custom_registry", ANY, file));
+    const [[, first], [, second]] = nodes;
+    const ada = await Peer.open(`${first}/?name=ada`);
+    const grace = await Peer.open(`${second}/?name=grace`);
+    ada.send("grace: hello");
+    assert.equal(await grace.text(), "ada: hello");
+    assert.equal(await ada.text(), "grace: delivered");
+    grace.send("alan: are you there?");
+    assert.equal(await grace.text(), "alan: offline");
+    await close(ada, grace);
+    for (const [node] of nodes) assert.deepEqual(await node.stop("SIGINT"), { code: 0, signal: null });
+    const { nodes: left, ids } = JSON.parse(await readFile(file, "utf8"));
+    assert.deepEqual({ left, ids }, { left: {}, ids: {} });
+  } finally {
+    for (const [node] of nodes) node.terminate("SIGKILL");
+    await rm(folder, { recursive: true });
+  }
+});
+
 test("an example whose port is in use says what to do", TIMEOUT, () =>
   run("echo", async ({ port }) => {
-    for (const name of ["echo", "rooms", "auth", "axum", "chat", "cluster"]) {
+    for (const name of ["echo", "rooms", "auth", "axum", "chat", "cluster", "custom_registry"]) {
       const { code, stderr } = await complete(name, `127.0.0.1:${port}`);
       assert.equal(code, 1, name);
       assert.match(stderr, new RegExp(`^Error: cannot listen on 127\\.0\\.0\\.1:${port}; pass (another|other) address`), name);
@@ -264,4 +294,9 @@ test("an example without its registry says what to do", TIMEOUT, async () => {
     assert.match(stderr, /Connection refused/, name);
     assert.doesNotMatch(stderr, /secret/, name);
   }
+  const file = "/dev/null/registry.json";
+  const { code, stderr } = await complete("custom_registry", ANY, file);
+  assert.equal(code, 1);
+  assert.match(stderr, /^Error: cannot use the registry; /);
+  assert.ok(stderr.includes(file), stderr);
 });
