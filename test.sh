@@ -1,30 +1,32 @@
 #!/usr/bin/env bash
-# Runs every test of the project, and tells at the end what ran.
+# Run all tests of the project, and report at the end what ran.
 #
-#   ./test.sh              everything; installs what is missing, where it may
-#   ./test.sh --quick      format, lints and the Rust tests
-#   ./test.sh PART...      only these parts, with what they need
-#   ./test.sh --list       the parts
+#   ./test.sh              run everything; install missing Debian packages if permitted
+#   ./test.sh --quick      run the format check, the lints and the Rust tests
+#   ./test.sh PART...      run only these parts, and the build if they need it
+#   ./test.sh --list       list the parts
 #
-# A part that fails does not stop the others. What each one printed is kept in
-# target/test-logs. With CI=true a part that cannot run counts as failed.
+# A part that fails does not stop the others. The output of each part is in
+# target/test-logs. With CI=true, a part that cannot run counts as failed.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
-# Name, limit in seconds, what has to be there, what it does.
+# Name, time limit in seconds, requirements, description.
 PARTS='
-format          60    -                     cargo fmt: nothing to change
-clippy          1200  -                     lints, warnings denied
+format          60    -                     the source code is formatted (cargo fmt)
+clippy          1200  -                     lints, with warnings denied
 tests           1800  servers               unit, property, differential, integration and fault tests
-doctests        900   -                     the examples in the documentation comments
-docs            900   -                     the documentation builds without a warning
+doctests        900   -                     the examples in the documentation comments and the READMEs
+docs            900   -                     the API documentation builds without warnings
+api             900   python                the public API names no types of dependencies except those allowed
+package         300   python                the crates can be packaged, with complete metadata
 deny            900   -                     licences, banned crates and sources (needs cargo-deny)
-build           1800  -                     the programs and examples, release profile
+build           1800  -                     programs and examples in the release profile
 interop-node    600   build,node,servers    Node clients: ws and the official Web PubSub client
 interop-python  600   build,python          Python clients: websockets and the official Web PubSub client
 autobahn        1500  build,python,apt      the Autobahn|Testsuite: sections 1 to 7, 9, 10, 12 and 13
-bench           600   build,servers,python  short runs of the figures of docs/benchmarks.md; fails below half of a goal
-browser         600   build,node,chromium    the demo page in headless Chromium
+bench           600   build,servers,python  short runs of the measurements in docs/benchmarks.md; fails below half of a goal
+browser         600   build,node,chromium   the demo page in headless Chromium
 '
 QUICK=(format clippy tests doctests)
 
@@ -34,34 +36,55 @@ LOGS=$CARGO_TARGET_DIR/test-logs
 VENV=$CARGO_TARGET_DIR/venv
 TOOLS=$CARGO_TARGET_DIR/tools
 PATH=$PATH:$TOOLS/bin
-# In CI the committed Cargo.lock has to be complete.
+# In CI, the committed Cargo.lock must be complete.
 LOCKED=(); [[ ${CI:-} == true ]] && LOCKED=(--locked)
 ALL=(--workspace --all-features "${LOCKED[@]}")
 
-# ---- the parts: each runs in a shell of its own, and the first error ends it
+# ---- the parts: each runs in a separate shell with `set -e`
 
 part_format() { cargo fmt --all --check; }
 part_clippy() {
     cargo clippy "${ALL[@]}" --all-targets -- -D warnings
-    # What users choose: nothing, and a cluster alone.
+    # Combinations that users choose: no features, a cluster alone, and one registry.
     local features
     for features in "" cluster axum,redis; do
         cargo clippy "${LOCKED[@]}" -p tieline --features "$features" -- -D warnings
     done
+    # What the author of a registry chooses.
+    for features in "" redis etcd; do
+        cargo clippy "${LOCKED[@]}" -p tieline-registry --features "$features" -- -D warnings
+    done
 }
 part_tests() { cargo test "${ALL[@]}" --lib --bins --tests --no-fail-fast; }
 part_doctests() { cargo test "${ALL[@]}" --doc --no-fail-fast; }
-# The libraries only: the program's comments are the text of its --help.
-part_docs() { RUSTDOCFLAGS="-D warnings" cargo doc "${ALL[@]}" --lib --no-deps; }
+# Only the libraries: the server's documentation comments are the text of its --help.
+# With the flags of docs.rs, so that items show the feature they need.
+part_docs() {
+    RUSTDOC=$PWD/tests/api/rustdoc RUSTDOCFLAGS="--cfg docsrs -D warnings" \
+        cargo doc "${ALL[@]}" --lib --no-deps
+}
 
-# Advisories would have to be fetched; these three need no network.
+part_api() {
+    python3 -B -m unittest discover -s tests/api
+    tests/api/external_types.py
+}
+
+# Packages are not built: cargo would compile everything again from the archives.
+part_package() {
+    rm -f "$CARGO_TARGET_DIR"/package/*.crate
+    cargo fetch "${LOCKED[@]}"
+    cargo package "${LOCKED[@]}" --workspace --offline --no-verify --allow-dirty
+    python3 -B -m unittest discover -s tests/package
+}
+
+# Advisories are not checked: their database would have to be downloaded each time.
 part_deny() {
     command -v cargo-deny >/dev/null || cargo install --locked --debug cargo-deny --root "$TOOLS"
     cargo deny --all-features check licenses bans sources
 }
 
-# Everything at once: built one by one, the packages would want other features of
-# the same dependencies, and these would be built again.
+# One command for all packages: built separately, they would enable different
+# features of the same dependencies, which would then be compiled again.
 part_build() { cargo build --release "${ALL[@]}" --bins --examples; }
 
 part_interop_node() {
@@ -80,7 +103,7 @@ part_interop_python() {
 }
 
 part_autobahn() {
-    venv # for its pip, which a plain Debian does not have
+    venv # for its pip, which Debian does not install by default
     PATH=$VENV/bin:$PATH tests/autobahn/run.py
 }
 
@@ -91,7 +114,7 @@ part_browser() {
     TIELINE_BIN=$CARGO_TARGET_DIR/release/tieline node --test --test-reporter=spec tests/browser/*.test.mjs
 }
 
-# ---- what has to be there
+# ---- requirements
 
 node_is() { command -v npm >/dev/null && node -e "process.exit(parseInt(process.versions.node) < $1 ? 1 : 0)" 2>/dev/null; }
 have_node() { node_is 18; }
@@ -107,11 +130,11 @@ declare -A WHY=(
     [python]="Python 3 with venv is missing (Debian: python3 python3-venv)"
     [chromium]="Chromium is missing (Debian: chromium)"
     [servers]="Redis or etcd is missing (Debian: redis-server redis-sentinel etcd-server)"
-    [apt]="the suite is unpacked from Debian packages, and there is no apt-get"
+    [apt]="apt-get is missing, and the test suite comes from Debian packages"
     [build]="the release build failed"
 )
 
-# Installs the Debian packages that the chosen parts lack.
+# Install the Debian packages that the selected parts need.
 install_missing() {
     local packages=() needs=" $* " as=()
     [[ $needs == *" node "* ]] && ! have_node && packages+=(nodejs npm)
@@ -121,7 +144,7 @@ install_missing() {
     if ((${#packages[@]} == 0)) || ! have_apt; then return 0; fi
     if ((EUID != 0)); then
         as=(sudo -n)
-        sudo -n true 2>/dev/null || { echo "missing; as root: apt-get install ${packages[*]}"; return 0; }
+        sudo -n true 2>/dev/null || { echo "missing packages; install them as root: apt-get install ${packages[*]}"; return 0; }
     fi
     echo "installing ${packages[*]}"
     { "${as[@]}" apt-get -qq update &&
@@ -129,7 +152,7 @@ install_missing() {
     } >"$LOGS/install.log" 2>&1 </dev/null || tail -n 20 "$LOGS/install.log"
 }
 
-# ---- running them
+# ---- execution
 
 declare -A LIMIT NEEDS ABOUT RESULT TIME
 ORDER=()
@@ -146,7 +169,7 @@ run() {
         printf '%-15s %s\n' "$name" "${RESULT[$name]}"
         return
     done
-    # In the background, so that an interrupt reaches it through the trap below.
+    # In the background, because bash runs the trap below only while it waits.
     timeout --kill-after=15 "${LIMIT[$name]}" "$BASH" ./test.sh --inside "$name" >"$log" 2>&1 </dev/null &
     RUNNING=$!
     wait "$RUNNING" || status=$?
@@ -154,18 +177,18 @@ run() {
     TIME[$name]="$((SECONDS - start)) s"
     case $status in
         0) RESULT[$name]=ok ;;
-        124 | 137) RESULT[$name]="FAILED: not done after ${LIMIT[$name]} s" ;;
+        124 | 137) RESULT[$name]="FAILED: timed out after ${LIMIT[$name]} s" ;;
         *) RESULT[$name]=FAILED ;;
     esac
     printf '%-15s %-8s %s\n' "$name" "${RESULT[$name]}" "${TIME[$name]}"
     ((status == 0)) || explain "$log"
 }
 
-# Of many tests the one that failed stands seldom at the end.
+# The test that failed is rarely at the end of a long log.
 explain() {
-    echo "---- what failed in $1"
+    echo "---- failures in $1"
     grep -n -A 8 -E '^(error|FAIL|not ok|---- .* stdout)|^test .* FAILED$|panicked at' "$1" | head -n 120
-    echo "---- its end"
+    echo "---- end of $1"
     tail -n 60 "$1"
     echo "----"
 }
@@ -197,15 +220,15 @@ main() {
         -*) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' test.sh; exit 2 ;;
         '')
             wanted=" ${ORDER[*]} "
-            # Building it takes minutes, so it is used where it is, or when asked for.
+            # Building cargo-deny takes minutes, so do it only on request.
             command -v cargo-deny >/dev/null || {
                 wanted=${wanted/ deny / }
-                NOTE="Not run: deny, as cargo-deny is not installed (./test.sh deny builds it in target/tools)."
+                NOTE="Not run: deny, because cargo-deny is not installed (./test.sh deny builds it in target/tools)."
             } ;;
         *)
             wanted=" $* "
             for name; do
-                [[ -n ${LIMIT[$name]:-} ]] || { echo "no part is called $name; ./test.sh --list tells them" >&2; exit 2; }
+                [[ -n ${LIMIT[$name]:-} ]] || { echo "unknown part: $name; ./test.sh --list shows all parts" >&2; exit 2; }
                 [[ ${NEEDS[$name]} != build* ]] || wanted+="build "
             done ;;
     esac

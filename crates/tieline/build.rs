@@ -9,25 +9,16 @@ fn main() {
 mod cluster {
     use std::{env, fs, path::PathBuf};
 
-    use protox::{prost::Message, prost_reflect::prost_types::FileDescriptorSet};
+    use protox::prost::Message;
 
     pub(super) fn compile() {
         println!("cargo::rerun-if-changed=proto");
-        let own = read(&["proto/websocket.proto", "proto/link.proto"]);
+        let descriptors = protox::compile(["proto/websocket.proto", "proto/link.proto"], ["proto"])
+            .expect("the definitions are valid");
         let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
         // For gRPC reflection.
-        fs::write(out.join("descriptors.bin"), own.encode_to_vec()).expect("OUT_DIR is writable");
-        generate(own);
-        if env::var_os("CARGO_FEATURE_ETCD").is_some() {
-            generate(read(&["proto/etcd.proto"]));
-        }
-    }
-
-    fn read(files: &[&str]) -> FileDescriptorSet {
-        protox::compile(files, ["proto"]).expect("the definitions are valid")
-    }
-
-    fn generate(descriptors: FileDescriptorSet) {
+        fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())
+            .expect("OUT_DIR is writable");
         tonic_prost_build::configure()
             .bytes(".")
             .compile_fds(descriptors)

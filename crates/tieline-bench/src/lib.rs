@@ -16,6 +16,8 @@
 //! - `process`, `pin`, `descriptors`, `clock`: what the machine says and allows
 //! - `floor`: the bare server
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 pub mod cli;
 mod clock;
 mod compare;

@@ -73,6 +73,8 @@
 //! Deliberately absent: the client role, HTTP/2 (RFC 8441), context takeover, and the policies of
 //! a server (origins, deadlines, queues), which need a clock or a socket.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod close;
 mod deflate;
 mod error;
@@ -83,6 +85,7 @@ mod limits;
 mod mask;
 mod message;
 mod protocol;
+mod readme;
 mod text;
 
 pub use close::{CloseCode, CloseFrame};

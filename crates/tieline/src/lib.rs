@@ -86,18 +86,17 @@
 //! | `cluster` | many nodes as one, with a registry in memory |
 //! | `redis` | `cluster`, and the registry on Redis: one server, Sentinel, or Cluster |
 //! | `etcd` | `cluster`, and the registry on etcd |
-//! | `conformance` | `cluster`, and the tests that every registry must pass |
 //! | `tls` | TLS on the [`Listener`], by rustls |
 //!
 //! None is on by default.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "axum")]
 pub mod axum;
 #[cfg(feature = "bench")]
 #[doc(hidden)]
 pub mod bench;
-#[cfg(feature = "cluster")]
-mod claims;
 mod close;
 #[cfg(feature = "cluster")]
 mod cluster;
@@ -106,17 +105,20 @@ mod connection;
 mod delivery;
 mod handler;
 mod hub;
-mod id;
 #[cfg(feature = "cluster")]
 mod link;
 mod listener;
 mod node;
+mod readme;
 mod receipt;
+#[cfg(feature = "cluster")]
+mod registrar;
 #[cfg(feature = "cluster")]
 pub mod registry;
 mod upgrade;
 
 pub use http::StatusCode;
+pub use tieline_registry::{ClientId, MAX_NAME, NameError};
 pub use tieline_websocket::{CloseCode, CloseFrame, Deflate, Frame, Message, ProtocolError};
 
 #[cfg(feature = "tls")]
@@ -127,7 +129,6 @@ pub use self::{
     delivery::{Delivery, Reached},
     handler::{ConnectionError, Handler},
     hub::{Connection, Except, Hub, JoinError},
-    id::{ClientId, MAX_NAME, NameError},
     listener::{Body, BodyError, HttpService, Listener},
     node::{Drained, Node, NodeService},
     receipt::Receipt,

@@ -13,8 +13,8 @@ use parking_lot::Mutex;
 use tieline::{
     ClientId,
     registry::{
-        Beat, Candidate, Claim, ClaimKind, Claimed, Join, Registry, Release, Released, Session,
-        Stamp, Verdict,
+        Claim, ClaimKind, ClaimOutcomes, JoinOutcome, JoinRequest, NodeSession, Registry, Release,
+        ReleaseOutcome, Renewal, Stamp, Verdict,
     },
 };
 use tokio::task::AbortHandle;
@@ -33,7 +33,7 @@ const ANSWER: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct Node {
     registry: Arc<dyn Registry>,
-    session: Session,
+    session: NodeSession,
     /// The stamp of its next claim.
     stamp: AtomicU64,
     /// What it was granted, or may have been.
@@ -52,7 +52,7 @@ impl Node {
     /// Takes an address of its own, and removes what a node that was killed left under it.
     pub(super) async fn join(registry: Arc<dyn Registry>, number: u16) -> anyhow::Result<Self> {
         let address: Arc<str> = format!("bench-{number}.invalid:1").into();
-        let candidate = Candidate {
+        let request = JoinRequest {
             address: Arc::clone(&address),
             process: Uuid::now_v7(),
             replace: None,
@@ -60,20 +60,20 @@ impl Node {
             now: Stamp::default(),
             lease: LEASE,
         };
-        let joined = within("join", async { Ok(registry.join(&candidate).await?) });
-        let Join::Joined(session, tenure) = joined.await? else {
+        let joined = within("join", async { Ok(registry.join(&request).await?) });
+        let JoinOutcome::Joined(session, lease_info) = joined.await? else {
             bail!(
                 "another measurement runs under this --prefix, or one was killed within the last {} s",
                 LEASE.as_secs()
             );
         };
-        within("clear", async { Ok(registry.clear(&address).await?) }).await?;
-        let heart = tokio::spawn(beat(Arc::clone(&registry), session.clone()));
+        within("clear", async { Ok(registry.delete_node(&address).await?) }).await?;
+        let heart = tokio::spawn(renew(Arc::clone(&registry), session.clone()));
         Ok(Self {
             registry,
             session,
             // Each half of the nodes is newer than the one before, by more than it has claims.
-            stamp: AtomicU64::new(tenure.clock.0 + (u64::from(number) << 32)),
+            stamp: AtomicU64::new(lease_info.clock.0 + (u64::from(number) << 32)),
             held: Mutex::default(),
             heart: heart.abort_handle(),
         })
@@ -93,7 +93,7 @@ impl Node {
         self.hold(&claims);
         let claimed = self.registry.claim(&self.session, &claims);
         let claimed = within("claim", async { Ok(claimed.await?) }).await?;
-        let Claimed::Verdicts(verdicts) = claimed else {
+        let ClaimOutcomes::Verdicts(verdicts) = claimed else {
             bail!("the registry has lost a node while it claimed");
         };
         let as_meant = verdicts.iter().filter(|verdict| match verdict {
@@ -110,7 +110,7 @@ impl Node {
     fn hold(&self, claims: &[Claim]) {
         let releases = claims.iter().map(|claim| Release {
             id: claim.id.clone(),
-            upto: claim.stamp,
+            up_to: claim.stamp,
         });
         self.held.lock().extend(releases);
     }
@@ -120,7 +120,7 @@ impl Node {
         let held = std::mem::take(&mut *self.held.lock());
         for releases in held.chunks(BATCH) {
             let released = self.registry.release(&self.session, releases);
-            if within("release", async { Ok(released.await?) }).await? == Released::Lost {
+            if within("release", async { Ok(released.await?) }).await? == ReleaseOutcome::Lost {
                 bail!("the registry has lost a node before it gave back its ids");
             }
         }
@@ -137,11 +137,11 @@ impl Drop for Node {
 }
 
 /// Renews the lease, for ever: a beat that fails shows in the next claim.
-async fn beat(registry: Arc<dyn Registry>, session: Session) {
+async fn renew(registry: Arc<dyn Registry>, session: NodeSession) {
     let mut due = tokio::time::interval(LEASE / 3);
     loop {
         due.tick().await;
-        if let Ok(Beat::Lost) = registry.beat(&session, Stamp::default()).await {
+        if let Ok(Renewal::Lost) = registry.renew(&session, Stamp::default()).await {
             return;
         }
     }

@@ -20,14 +20,14 @@
 //! must pass:
 //!
 //! ```sh
-//! cargo test -p tieline --features conformance --example custom_registry
+//! cargo test -p tieline --features cluster --example custom_registry
 //! ```
 //!
 //! Read next: `docs/registries.md`, and the documentation of the trait `Registry`.
 
 mod registry;
 mod tables;
-#[cfg(all(test, feature = "conformance"))]
+#[cfg(test)]
 mod tests;
 
 use std::{path::PathBuf, sync::Arc};

@@ -14,8 +14,9 @@ use std::{
 use tieline::{
     ClientId,
     registry::{
-        Answer, Beat, Candidate, Claim, Claimed, Cursor, Entry, Expired, Join, Member, Page,
-        Registry, RegistryError, Release, Released, Session, Stamp,
+        Claim, ClaimOutcomes, Cursor, Entry, ExpiredNode, JoinOutcome, JoinRequest, NodeInfo,
+        NodeSession, Page, Registry, RegistryError, RegistryFuture, Release, ReleaseOutcome,
+        Renewal, Stamp,
     },
 };
 
@@ -41,7 +42,7 @@ impl FileRegistry {
         &self,
         what: &'static str,
         operation: impl FnOnce(&mut Tables) -> T + Send + 'static,
-    ) -> Answer<'_, T> {
+    ) -> RegistryFuture<'_, T> {
         let path = self.path.clone();
         Box::pin(async move {
             let result = tokio::task::spawn_blocking(move || transact(path, operation)).await;
@@ -75,45 +76,53 @@ fn transact<T>(path: PathBuf, operation: impl FnOnce(&mut Tables) -> T) -> io::R
 }
 
 impl Registry for FileRegistry {
-    fn join<'a>(&'a self, candidate: &'a Candidate) -> Answer<'a, Join> {
-        let candidate = candidate.clone();
-        self.transact("let a node join", move |t| t.join(&candidate))
+    fn join<'a>(&'a self, request: &'a JoinRequest) -> RegistryFuture<'a, JoinOutcome> {
+        let request = request.clone();
+        self.transact("let a node join", move |t| t.join(&request))
     }
 
-    fn beat<'a>(&'a self, session: &'a Session, now: Stamp) -> Answer<'a, Beat> {
+    fn renew<'a>(&'a self, session: &'a NodeSession, now: Stamp) -> RegistryFuture<'a, Renewal> {
         let session = session.clone();
         self.transact("renew a lease", move |t| t.renew(&session, now))
     }
 
-    fn leave<'a>(&'a self, session: &'a Session) -> Answer<'a, ()> {
+    fn leave<'a>(&'a self, session: &'a NodeSession) -> RegistryFuture<'a, ()> {
         let session = session.clone();
         self.transact("let a node leave", move |t| t.leave(&session))
     }
 
-    fn members(&self) -> Answer<'_, Vec<Member>> {
+    fn nodes(&self) -> RegistryFuture<'_, Vec<NodeInfo>> {
         self.transact("list the nodes", |t| t.nodes())
     }
 
-    fn claim<'a>(&'a self, session: &'a Session, claims: &'a [Claim]) -> Answer<'a, Claimed> {
+    fn claim<'a>(
+        &'a self,
+        session: &'a NodeSession,
+        claims: &'a [Claim],
+    ) -> RegistryFuture<'a, ClaimOutcomes> {
         let (session, claims) = (session.clone(), claims.to_vec());
         self.transact("claim ids", move |t| t.claim(&session, &claims))
     }
 
     fn release<'a>(
         &'a self,
-        session: &'a Session,
+        session: &'a NodeSession,
         releases: &'a [Release],
-    ) -> Answer<'a, Released> {
+    ) -> RegistryFuture<'a, ReleaseOutcome> {
         let (session, releases) = (session.clone(), releases.to_vec());
         self.transact("release ids", move |t| t.release(&session, &releases))
     }
 
-    fn locate<'a>(&'a self, id: &'a str, _fresh: bool) -> Answer<'a, Option<Entry>> {
+    fn locate<'a>(&'a self, id: &'a str, _fresh: bool) -> RegistryFuture<'a, Option<Entry>> {
         let id = id.to_owned();
         self.transact("locate an id", move |t| t.locate(&id))
     }
 
-    fn held<'a>(&'a self, session: &'a Session, from: Cursor) -> Answer<'a, Page<ClientId>> {
+    fn ids_of<'a>(
+        &'a self,
+        session: &'a NodeSession,
+        from: Cursor,
+    ) -> RegistryFuture<'a, Page<ClientId>> {
         let address = session.address.clone();
         self.transact("list the ids of a node", move |t| {
             let ids = t.ids_of(&address);
@@ -121,31 +130,31 @@ impl Registry for FileRegistry {
         })
     }
 
-    fn expired(&self) -> Answer<'_, Vec<Expired>> {
+    fn expired(&self) -> RegistryFuture<'_, Vec<ExpiredNode>> {
         self.transact("list the expired nodes", |t| t.expired())
     }
 
-    fn reap<'a>(&'a self, expired: &'a Expired, most: usize) -> Answer<'a, bool> {
+    fn reap<'a>(&'a self, expired: &'a ExpiredNode, most: usize) -> RegistryFuture<'a, bool> {
         let expired = expired.clone();
         self.transact("remove an expired node", move |t| t.reap(&expired, most))
     }
 
-    fn set<'a>(&'a self, id: &'a str, address: &'a str) -> Answer<'a, ()> {
+    fn set<'a>(&'a self, id: &'a str, address: &'a str) -> RegistryFuture<'a, ()> {
         let (id, address) = (id.to_owned(), address.to_owned());
         self.transact("set an id", move |t| t.set(id, address))
     }
 
-    fn delete<'a>(&'a self, id: &'a str) -> Answer<'a, ()> {
+    fn delete<'a>(&'a self, id: &'a str) -> RegistryFuture<'a, ()> {
         let id = id.to_owned();
         self.transact("delete an id", move |t| t.delete(&id))
     }
 
-    fn clear<'a>(&'a self, address: &'a str) -> Answer<'a, u64> {
+    fn delete_node<'a>(&'a self, address: &'a str) -> RegistryFuture<'a, u64> {
         let address = address.to_owned();
         self.transact("delete the ids of a node", move |t| t.delete_node(&address))
     }
 
-    fn all(&self, from: Cursor) -> Answer<'_, Page<(ClientId, Arc<str>)>> {
+    fn scan(&self, from: Cursor) -> RegistryFuture<'_, Page<(ClientId, Arc<str>)>> {
         self.transact("list all ids", move |t| {
             page(t.scan(), &from, |(id, _)| id.as_bytes())
         })

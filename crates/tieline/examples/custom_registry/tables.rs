@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use tieline::{
     ClientId,
     registry::{
-        Beat, Candidate, Claim, ClaimKind, Claimed, Entry, Expired, Join, Member, Owner, Release,
-        Released, Session, Stamp, Tenure, Verdict,
+        Claim, ClaimKind, ClaimOutcomes, Entry, ExpiredNode, JoinOutcome, JoinRequest, LeaseInfo,
+        NodeInfo, NodeSession, Owner, Release, ReleaseOutcome, Renewal, Stamp, Verdict,
     },
 };
 use uuid::Uuid;
@@ -48,43 +48,43 @@ impl Row {
 
 /// Nodes and their leases.
 impl Tables {
-    pub(crate) fn join(&mut self, candidate: &Candidate) -> Join {
-        let (address, process) = (&*candidate.address, candidate.process);
+    pub(crate) fn join(&mut self, request: &JoinRequest) -> JoinOutcome {
+        let (address, process) = (&*request.address, request.process);
         if let Some(holder) = self.nodes.get(address)
             && holder.expiry > self.now
             && holder.process != process
-            && Some(holder.process) != candidate.replace
+            && Some(holder.process) != request.replace
         {
-            return Join::Busy(holder.process);
+            return JoinOutcome::Busy(holder.process);
         }
-        let session = Session {
-            address: candidate.address.clone(),
+        let session = NodeSession {
+            address: request.address.clone(),
             process,
-            ttl: candidate.lease,
+            ttl: request.lease,
             lease: 0,
             fence: 0,
         };
         let expiry = self.expiry(&session);
         self.nodes.insert(address.into(), Node { process, expiry });
-        let info = self.lease_info(address, candidate.now);
-        Join::Joined(session, info)
+        let info = self.lease_info(address, request.now);
+        JoinOutcome::Joined(session, info)
     }
 
-    pub(crate) fn renew(&mut self, session: &Session, now: Stamp) -> Beat {
+    pub(crate) fn renew(&mut self, session: &NodeSession, now: Stamp) -> Renewal {
         let expiry = self.expiry(session);
         let Some(node) = self.node_of(session) else {
-            return Beat::Lost;
+            return Renewal::Lost;
         };
         let before = std::mem::replace(&mut node.expiry, expiry);
         let info = self.lease_info(&session.address, now);
         if before > self.now {
-            Beat::Renewed(info)
+            Renewal::Renewed(info)
         } else {
-            Beat::Revived(info)
+            Renewal::Revived(info)
         }
     }
 
-    pub(crate) fn leave(&mut self, session: &Session) {
+    pub(crate) fn leave(&mut self, session: &NodeSession) {
         // A node that has entries stays until its lease expires, so that they can be found and removed.
         let empty = self.ids_of(&session.address).next().is_none();
         if empty && self.node_of(session).is_some() {
@@ -92,8 +92,8 @@ impl Tables {
         }
     }
 
-    pub(crate) fn nodes(&self) -> Vec<Member> {
-        let nodes = self.nodes.iter().map(|(address, node)| Member {
+    pub(crate) fn nodes(&self) -> Vec<NodeInfo> {
+        let nodes = self.nodes.iter().map(|(address, node)| NodeInfo {
             address: address.as_str().into(),
             process: node.process,
             leased: node.expiry > self.now,
@@ -101,16 +101,16 @@ impl Tables {
         nodes.collect()
     }
 
-    pub(crate) fn expired(&self) -> Vec<Expired> {
+    pub(crate) fn expired(&self) -> Vec<ExpiredNode> {
         let expired = self.nodes.iter().filter(|(_, n)| n.expiry <= self.now);
-        let expired = expired.map(|(address, node)| Expired {
+        let expired = expired.map(|(address, node)| ExpiredNode {
             address: address.as_str().into(),
             mark: node.expiry.to_string().into(),
         });
         expired.collect()
     }
 
-    pub(crate) fn reap(&mut self, expired: &Expired, most: usize) -> bool {
+    pub(crate) fn reap(&mut self, expired: &ExpiredNode, most: usize) -> bool {
         // Only the lease that was seen: the node may have renewed it since.
         if !self.expired().contains(expired) {
             return false;
@@ -127,12 +127,12 @@ impl Tables {
     }
 
     /// The node of a session, if its process still has the address.
-    fn node_of(&mut self, session: &Session) -> Option<&mut Node> {
+    fn node_of(&mut self, session: &NodeSession) -> Option<&mut Node> {
         let node = self.nodes.get_mut(&*session.address);
         node.filter(|node| node.process == session.process)
     }
 
-    fn may_write(&mut self, session: &Session) -> bool {
+    fn may_write(&mut self, session: &NodeSession) -> bool {
         let now = self.now;
         self.node_of(session).is_some_and(|node| node.expiry > now)
     }
@@ -141,19 +141,19 @@ impl Tables {
         self.nodes.get(address).is_some_and(|n| n.expiry > self.now)
     }
 
-    fn expiry(&self, session: &Session) -> u64 {
+    fn expiry(&self, session: &NodeSession) -> u64 {
         let ttl = u64::try_from(session.ttl.as_micros()).unwrap_or(u64::MAX);
         self.now.saturating_add(ttl)
     }
 
-    fn lease_info(&mut self, address: &str, now: Stamp) -> Tenure {
+    fn lease_info(&mut self, address: &str, now: Stamp) -> LeaseInfo {
         self.clock = self.clock.max(now.0).max(self.now);
         let (mut held, mut foreign) = (0, 0);
         for row in self.ids.values() {
             held += u64::from(row.owner() == Some(address));
             foreign += i64::from(row.place.is_some()) - i64::from(row.own.is_some());
         }
-        Tenure {
+        LeaseInfo {
             clock: Stamp(self.clock),
             held: Some(held),
             foreign: Some(foreign),
@@ -163,12 +163,12 @@ impl Tables {
 
 /// Ids.
 impl Tables {
-    pub(crate) fn claim(&mut self, session: &Session, claims: &[Claim]) -> Claimed {
+    pub(crate) fn claim(&mut self, session: &NodeSession, claims: &[Claim]) -> ClaimOutcomes {
         if !self.may_write(session) {
-            return Claimed::Lost;
+            return ClaimOutcomes::Lost;
         }
         let claims = claims.iter();
-        Claimed::Verdicts(claims.map(|c| self.decide(&session.address, c)).collect())
+        ClaimOutcomes::Verdicts(claims.map(|c| self.decide(&session.address, c)).collect())
     }
 
     fn decide(&mut self, address: &str, claim: &Claim) -> Verdict {
@@ -205,19 +205,23 @@ impl Tables {
         (late || live).then(|| other.into())
     }
 
-    pub(crate) fn release(&mut self, session: &Session, releases: &[Release]) -> Released {
+    pub(crate) fn release(
+        &mut self,
+        session: &NodeSession,
+        releases: &[Release],
+    ) -> ReleaseOutcome {
         if !self.may_write(session) {
-            return Released::Lost;
+            return ReleaseOutcome::Lost;
         }
         let address = &*session.address;
-        for Release { id, upto } in releases {
+        for Release { id, up_to } in releases {
             let own = self.ids.get(&**id).and_then(|row| row.own.as_ref());
             // The entry of a later connection stays.
-            if own.is_none_or(|own| own.1 == address && own.0 <= upto.0) {
+            if own.is_none_or(|own| own.1 == address && own.0 <= up_to.0) {
                 self.remove(id, address);
             }
         }
-        Released::Done
+        ReleaseOutcome::Done
     }
 
     pub(crate) fn locate(&self, id: &str) -> Option<Entry> {

@@ -9,10 +9,8 @@ use std::{
 };
 
 use tempfile::TempDir;
-use tieline::registry::{
-    Registry,
-    conformance::{Bench, Doing, Skipped},
-};
+use tieline::registry::Registry;
+use tieline_registry_conformance::{BoxFuture, RegistryHarness, Skipped, conformance_tests};
 
 use super::registry::FileRegistry;
 
@@ -40,8 +38,8 @@ impl FileHarness {
     }
 }
 
-impl Bench for FileHarness {
-    fn registry(&self) -> Doing<'_, Arc<dyn Registry>> {
+impl RegistryHarness for FileHarness {
+    fn registry(&self) -> BoxFuture<'_, Arc<dyn Registry>> {
         self.registries.update(|number| number + 1);
         Box::pin(async { Arc::new(FileRegistry::new(self.file())) as _ })
     }
@@ -51,15 +49,15 @@ impl Bench for FileHarness {
         Duration::from_secs(1)
     }
 
-    fn wipe(&self) -> Doing<'_, Result<(), Skipped>> {
+    fn wipe(&self) -> BoxFuture<'_, Result<(), Skipped>> {
         Box::pin(async { done(fs::remove_file(self.file())) })
     }
 
-    fn snapshot(&self) -> Doing<'_, Result<(), Skipped>> {
+    fn snapshot(&self) -> BoxFuture<'_, Result<(), Skipped>> {
         Box::pin(async { done(copy(&self.file(), &self.snapshot())) })
     }
 
-    fn restore(&self) -> Doing<'_, Result<(), Skipped>> {
+    fn restore(&self) -> BoxFuture<'_, Result<(), Skipped>> {
         Box::pin(async { done(copy(&self.snapshot(), &self.file())) })
     }
 }
@@ -82,4 +80,4 @@ fn run(test: impl Future<Output = ()>) {
     runtime.block_on(test);
 }
 
-tieline::conformance_tests!(run, FileHarness::new());
+conformance_tests!(run, FileHarness::new());

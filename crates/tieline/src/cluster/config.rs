@@ -2,10 +2,11 @@
 
 use std::{io, net::SocketAddr, time::Duration};
 
+use tieline_registry::RegistryError;
+
 use crate::{
     Config,
     link::{PeerSecurity, SecurityError},
-    registry::RegistryError,
 };
 
 /// How a node takes part in a cluster.

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use tieline_websocket::{CloseCode, CloseFrame, Frame};
 
 use super::{
-    Inner, NodeClaims,
+    Inner, NodeRegistrar,
     multicast::OwnedScope,
     unicast::{Applied, ClientOp, DECIDED_WITHIN, code},
 };
@@ -107,8 +107,8 @@ impl Inner {
             }
             RequestKind::Multicast(many) => self.many(&many),
             RequestKind::Evict(evict) => {
-                if let Some(claims) = self.claims() {
-                    claims.evicted(evict.ids.iter().filter_map(text));
+                if let Some(registrar) = self.registrar() {
+                    registrar.evicted(evict.ids.iter().filter_map(text));
                 }
                 Some(MaybeReady::Ready(Response::Code(
                     proto::OutcomeCode::Delivered,
@@ -178,8 +178,8 @@ impl Inner {
 
     /// A peer looked here for a client who is not.
     fn missed(&self, id: &str) {
-        if let Some(claims) = self.claims() {
-            NodeClaims::missed(claims, id);
+        if let Some(registrar) = self.registrar() {
+            NodeRegistrar::missed(registrar, id);
         }
     }
 }

@@ -9,13 +9,11 @@ use std::{
     time::Duration,
 };
 
+use tieline_registry::{Cursor, RegistryError};
 use tokio::time::Instant;
 
 use super::{Inner, chain};
-use crate::{
-    claims::Claims,
-    registry::{Cursor, RegistryError},
-};
+use crate::registrar::Registrar;
 
 /// Pauses are this many times as long as what they follow took: a twentieth of the registry's time.
 const SHARE: u32 = 19;
@@ -27,7 +25,7 @@ pub(super) async fn watch(cluster: Weak<Inner>, interval: Duration, audit: Durat
         let Some(inner) = cluster.upgrade() else {
             return;
         };
-        let balance = inner.claims().and_then(Claims::foreign);
+        let balance = inner.registrar().and_then(Registrar::foreign);
         let anything = balance != Some(0);
         let due = seen.is_none_or(|(before, at)| before != balance || at.elapsed() >= audit);
         if anything && due {
@@ -48,16 +46,16 @@ pub(super) async fn watch(cluster: Weak<Inner>, interval: Duration, audit: Durat
 
 impl Inner {
     async fn look_for_foreign(&self) -> Result<(), RegistryError> {
-        let members = self
-            .with_timeout("list the nodes", self.registry.members())
+        let nodes = self
+            .with_timeout("list the nodes", self.registry.nodes())
             .await?;
-        let known: HashSet<_> = members.into_iter().map(|member| member.address).collect();
+        let known: HashSet<_> = nodes.into_iter().map(|node| node.address).collect();
         let mut found = HashSet::new();
         let mut next = Some(Cursor::default());
         while let Some(cursor) = next {
             let begun = Instant::now();
             let page = self
-                .with_timeout("list entries", self.registry.all(cursor))
+                .with_timeout("list entries", self.registry.scan(cursor))
                 .await?;
             let addresses = page.items.into_iter().map(|(_, address)| address);
             found.extend(addresses.filter(|address| !known.contains(address)));

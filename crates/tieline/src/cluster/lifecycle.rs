@@ -10,6 +10,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use tieline_registry::{ClientId, MemoryRegistry, Registry, RegistryError};
 use tokio::{sync::Notify, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
@@ -19,11 +20,10 @@ use super::{
     legacy_discovery, ordering::OrderingQueue, peers::Peers, routes::Routes,
 };
 use crate::{
-    ClientId, CloseReason, Config, Hub,
-    claims::{Claims, Health, Local, Surroundings, Terms, Verdict},
+    CloseReason, Config, Hub,
     hub::{ConnectionInner, HubObserver, ScopeKey},
     link::{self, Interest, PeerServer, Probed, proto},
-    registry::{MemoryRegistry, Registry, RegistryError},
+    registrar::{Health, LocalInstant, Registrar, RegistrarConfig, RegistrarHost, Verdict},
 };
 
 /// Pause before a registry that did not answer is asked for its members again.
@@ -79,7 +79,7 @@ impl Cluster {
             .await
             .map_err(|e| ClusterError::Listen(config.listen, e))?;
         drop(inner.port.set(port));
-        let terms = Terms {
+        let terms = RegistrarConfig {
             address,
             process,
             lease: config.lease,
@@ -87,8 +87,8 @@ impl Cluster {
             timeout: config.registry_timeout,
         };
         let registry = Arc::clone(&inner.registry);
-        let claims = Claims::start(registry, terms, Arc::downgrade(inner)).await?;
-        drop(inner.claims.set(claims));
+        let registrar = Registrar::start(registry, terms, Arc::downgrade(inner)).await?;
+        drop(inner.registrar.set(registrar));
         cluster
             .watch(config.lease / 3, config.audit_interval)
             .await?;
@@ -149,7 +149,7 @@ impl Cluster {
             ordering: OrderingQueue::new(config.link_queue_bytes),
             interest,
             foreign: Mutex::default(),
-            claims: OnceLock::new(),
+            registrar: OnceLock::new(),
             port: OnceLock::new(),
             registry_answers: AtomicBool::new(true),
             registry_silent: Arc::default(),
@@ -186,8 +186,8 @@ impl Cluster {
     /// ends the links. [`Node::drain`](crate::Node::drain) does it by itself.
     pub async fn leave(&self) {
         let inner = &self.inner;
-        if let Some(claims) = inner.claims() {
-            claims.leave(Instant::now() + LAST_WORDS).await;
+        if let Some(registrar) = inner.registrar() {
+            registrar.leave(Instant::now() + LAST_WORDS).await;
         }
         inner.stop.cancel();
         inner.end();
@@ -200,7 +200,7 @@ impl Cluster {
 
     /// Whether new connections can be registered; `Err` says why not, for people.
     pub fn readiness(&self) -> Result<(), String> {
-        match self.inner.claims().map(Claims::health) {
+        match self.inner.registrar().map(Registrar::health) {
             None | Some(Health::Up) => Ok(()),
             Some(Health::Down) => Err("the registry does not answer".into()),
             Some(Health::Conflict(holder)) => Err(format!(
@@ -212,7 +212,7 @@ impl Cluster {
 
     /// Whether another process holds this node's address, so that it takes no connections.
     pub(crate) fn is_in_conflict(&self) -> bool {
-        let health = self.inner.claims().map(Claims::health);
+        let health = self.inner.registrar().map(Registrar::health);
         matches!(health, Some(Health::Conflict(_)))
     }
 
@@ -229,8 +229,12 @@ impl Cluster {
         exclusive: bool,
     ) -> Verdict {
         self.inner.on_local_connect(&conn.id);
-        match self.inner.claims() {
-            Some(claims) => claims.connect(conn, Local::of(arrival), exclusive).await,
+        match self.inner.registrar() {
+            Some(registrar) => {
+                registrar
+                    .connect(conn, LocalInstant::of(arrival), exclusive)
+                    .await
+            }
             None => Verdict::Undecided,
         }
     }
@@ -285,7 +289,7 @@ impl Inner {
     /// Opens links to the nodes that the registry knows.
     async fn sync_peers(&self) -> Result<(), RegistryError> {
         let answer = self
-            .with_timeout("list the nodes", self.registry.members())
+            .with_timeout("list the nodes", self.registry.nodes())
             .await;
         self.registry_answers
             .store(answer.is_ok(), Ordering::Release);
@@ -302,8 +306,8 @@ impl Inner {
     /// Ends links and claims; what waits is answered.
     fn end(&self) {
         self.peers.end();
-        if let Some(claims) = self.claims() {
-            claims.stop();
+        if let Some(registrar) = self.registrar() {
+            registrar.stop();
         }
     }
 }
@@ -315,7 +319,7 @@ impl Drop for Inner {
     }
 }
 
-impl Surroundings for Inner {
+impl RegistrarHost for Inner {
     fn evict(&self, node: &str, id: ClientId) {
         let peer = self.peers.get_or_connect(&Arc::from(node), self);
         let ids = vec![bytes::Bytes::copy_from_slice(id.as_bytes())];
@@ -358,9 +362,9 @@ impl HubObserver for ClusterObserver {
 
     fn left(&self, conn: &Arc<ConnectionInner>) {
         if let Some(cluster) = self.cluster.upgrade()
-            && let Some(claims) = cluster.claims()
+            && let Some(registrar) = cluster.registrar()
         {
-            claims.disconnect(conn);
+            registrar.disconnect(conn);
         }
     }
 }

@@ -3,13 +3,13 @@
 use std::{collections::BinaryHeap, sync::Arc};
 
 use bytes::Bytes;
+use tieline_registry::{Entry, Owner};
 use tokio::sync::oneshot;
 
 use super::{Cluster, Inner, Listed, OnlineStatus, peers::Peer, pending::PendingReply};
 use crate::{
     Connection,
     link::{self, Outcome, RequestKind, proto},
-    registry::{Entry, Owner},
 };
 
 /// Names of one page at most: a page must fit a message between nodes.

@@ -29,6 +29,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use tieline_registry::{Entry, Registry, RegistryError};
 use tieline_websocket::{CloseFrame, Frame};
 use tokio::sync::Notify;
 use tokio_util::{
@@ -49,15 +50,9 @@ use self::{
     routes::Routes,
     unicast::{Applied, ClientOp, LookupResult, OutcomeSender, Route, Unicast},
 };
-use crate::{
-    Delivery, Hub, Receipt,
-    claims::Claims,
-    hub::ExcludedIds,
-    link,
-    registry::{self, Registry, RegistryError},
-};
+use crate::{Delivery, Hub, Receipt, hub::ExcludedIds, link, registrar::Registrar};
 
-type NodeClaims = Claims<Inner>;
+type NodeRegistrar = Registrar<Inner>;
 
 /// Many nodes as one. Cheap to clone; all clones are the same node.
 ///
@@ -88,7 +83,7 @@ pub(crate) struct Inner {
     interest: Arc<link::Interest>,
     /// Addresses of foreign nodes, as they were found last.
     foreign: Mutex<Vec<Arc<str>>>,
-    claims: OnceLock<NodeClaims>,
+    registrar: OnceLock<NodeRegistrar>,
     port: OnceLock<link::PeerServer>,
     /// Whether the registry answered when it was asked last.
     registry_answers: AtomicBool,
@@ -224,7 +219,7 @@ impl Cluster {
 
     /// How many entries this node believes to have in the registry.
     pub fn entries(&self) -> u64 {
-        self.inner.claims().map_or(0, NodeClaims::entries)
+        self.inner.registrar().map_or(0, NodeRegistrar::entries)
     }
 
     /// The other nodes, by address.
@@ -237,16 +232,12 @@ impl Cluster {
 }
 
 impl Inner {
-    fn claims(&self) -> Option<&NodeClaims> {
-        self.claims.get()
+    fn registrar(&self) -> Option<&NodeRegistrar> {
+        self.registrar.get()
     }
 
     /// Who has an id, within the registry's deadline.
-    async fn locate(
-        &self,
-        id: &str,
-        fresh: bool,
-    ) -> Result<Option<registry::Entry>, RegistryError> {
+    async fn locate(&self, id: &str, fresh: bool) -> Result<Option<Entry>, RegistryError> {
         let answer = self
             .with_timeout("say who has an id", self.registry.locate(id, fresh))
             .await;

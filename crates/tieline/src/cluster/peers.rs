@@ -13,10 +13,11 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use tieline_registry::NodeInfo;
 use uuid::Uuid;
 
 use super::{Inner, pending::PendingReply};
-use crate::{link::Link, registry::Member};
+use crate::link::Link;
 
 pub(super) type PeerMap = HashMap<Arc<str>, Arc<Peer>>;
 
@@ -60,7 +61,7 @@ impl Peers {
     /// Goes by what the registry says: opens links to those whose lease lives, and ends those that
     /// neither the registry nor the link itself speaks for. `foreign` are the addresses of foreign
     /// nodes that entries name.
-    pub(super) fn sync_members(&self, members: &[Member], foreign: &[Arc<str>], cluster: &Inner) {
+    pub(super) fn sync_members(&self, members: &[NodeInfo], foreign: &[Arc<str>], cluster: &Inner) {
         let own = cluster.address.as_deref();
         let leased = |address: &str| members.iter().any(|m| m.leased && *m.address == *address);
         let others = members.iter().filter(|member| member.leased);

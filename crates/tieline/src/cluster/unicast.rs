@@ -204,7 +204,9 @@ impl Inner {
     /// What it means that the registry has no entry: while entries of ours may be missing after a loss,
     /// those of others may be too.
     pub(super) fn absent(&self) -> proto::OutcomeCode {
-        let lost = self.claims().is_some_and(super::NodeClaims::lost_lately);
+        let lost = self
+            .registrar()
+            .is_some_and(super::NodeRegistrar::lost_lately);
         if lost {
             proto::OutcomeCode::Unknown
         } else {
@@ -224,8 +226,8 @@ impl Inner {
         }
         if self.address.as_deref() == Some(&*entry.address) {
             // The registry is wrong about this node, or behind it.
-            if let Some(claims) = self.claims() {
-                claims.missed(&msg.id);
+            if let Some(registrar) = self.registrar() {
+                registrar.missed(&msg.id);
             }
             msg.missed = Some(place);
             msg.hops += 1;

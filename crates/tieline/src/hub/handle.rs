@@ -2,13 +2,11 @@
 
 use std::{fmt, net::SocketAddr, sync::Arc};
 
+use tieline_registry::{ClientId, NameError, id};
 use tieline_websocket::{CloseFrame, Frame};
 
 use super::{Hub, inner::ConnectionInner};
-use crate::{
-    ClientId, CloseReason, Receipt,
-    id::{self, NameError},
-};
+use crate::{CloseReason, Receipt};
 
 /// One accepted WebSocket. Cheap to clone; it may outlive the socket, and then answers `Offline`.
 ///

@@ -14,6 +14,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use tieline_registry::ClientId;
 use tieline_websocket::Frame;
 
 use super::{
@@ -22,7 +23,7 @@ use super::{
     outbox::Outbox,
     send_side::{SendSide, WriteMode},
 };
-use crate::{ClientId, CloseReason, FinalMessage};
+use crate::{CloseReason, FinalMessage};
 
 /// What the connection's task must do, or is doing.
 pub(super) mod signal {

@@ -16,7 +16,7 @@ pub(super) async fn claim<H: Handler>(
     use http::StatusCode;
 
     use super::unavailable;
-    use crate::{Duplicate, claims::Verdict};
+    use crate::{Duplicate, registrar::Verdict};
 
     let Some(cluster) = node.cluster() else {
         return Ok(());

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use tieline_registry::ClientId;
 use tieline_websocket::Frame;
 
-use crate::{ClientId, CloseReason};
+use crate::CloseReason;
 
 /// An accepted upgrade: who the client is.
 ///

@@ -13,6 +13,7 @@ use std::net::SocketAddr;
 
 use http::{HeaderValue, Response, StatusCode, header, request::Parts};
 use hyper::upgrade::OnUpgrade;
+use tieline_registry::{ClientId, id};
 use tieline_websocket::handshake::HandshakeError;
 use tokio::time::Instant;
 
@@ -21,9 +22,8 @@ pub use self::{
     request::UpgradeRequest,
 };
 use crate::{
-    ClientId, Config, Handler, Hub, Node,
+    Config, Handler, Hub, Node,
     hub::{ConnectionGuard, ConnectionInfo, ConnectionOptions, RegisterError},
-    id,
     listener::AcceptInfo,
 };
 

@@ -14,13 +14,6 @@ mod kit;
 mod life;
 mod limits;
 mod model;
-#[cfg(all(
-    feature = "axum",
-    feature = "redis",
-    feature = "etcd",
-    feature = "conformance"
-))]
+#[cfg(all(feature = "axum", feature = "redis", feature = "etcd"))]
 mod processes;
-#[cfg(feature = "conformance")]
-mod registry;
 mod ways_in;

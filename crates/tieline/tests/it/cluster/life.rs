@@ -60,7 +60,7 @@ fn a_drain_under_load_loses_nothing_that_was_delivered() {
         let drained = b.stop().await;
         assert_eq!((drained.closed, drained.left), (CROWD, 0));
         assert_eq!(a.cluster.emit("crowd-0", "gone").await, Delivery::Offline);
-        assert_eq!(registry.members().await.unwrap().len(), 1);
+        assert_eq!(registry.nodes().await.unwrap().len(), 1);
         let entries = entries(&*registry).await;
         assert!(entries.is_empty(), "{entries:?}");
         stop.store(true, Ordering::Release);

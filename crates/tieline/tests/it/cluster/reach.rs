@@ -187,10 +187,10 @@ fn a_drained_node_leaves_nothing_behind() {
         assert_eq!((drained.closed, drained.left), (1, 0));
         assert_eq!(closing.await.unwrap(), Some(1012));
         assert_eq!(a.cluster.emit("ben", "gone").await, Delivery::Offline);
-        assert_eq!(registry.members().await.unwrap().len(), 1);
+        assert_eq!(registry.nodes().await.unwrap().len(), 1);
         assert!(
             registry
-                .all(Cursor::default())
+                .scan(Cursor::default())
                 .await
                 .unwrap()
                 .items

@@ -49,33 +49,6 @@ pub(crate) fn command(test: &str) -> Command {
     command
 }
 
-/// Stops a process, and waits until each of its threads stands still: a busy one goes on for a moment,
-/// and may answer what it is asked meanwhile.
-#[cfg(feature = "conformance")]
-pub(crate) fn stop_process(process: &process::Child) {
-    use rustix::process::{Pid, Signal, kill_process};
-
-    kill_process(Pid::from_child(process), Signal::STOP).unwrap();
-    let threads = format!("/proc/{}/task", process.id());
-    let stands = |stat: &str| {
-        let state = stat
-            .rsplit(") ")
-            .next()
-            .and_then(|rest| rest.chars().next());
-        matches!(state, Some('T' | 'Z' | 'X') | None)
-    };
-    loop {
-        let mut threads = std::fs::read_dir(&threads).unwrap().flatten();
-        if threads.all(|thread| {
-            let stat = std::fs::read_to_string(thread.path().join("stat"));
-            stat.is_ok_and(|stat| stands(&stat))
-        }) {
-            return;
-        }
-        std::thread::yield_now();
-    }
-}
-
 impl Child {
     /// The line that the child says; to be called once.
     pub(crate) async fn line(&mut self) -> String {

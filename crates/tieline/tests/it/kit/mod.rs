@@ -3,8 +3,6 @@
 #[cfg(feature = "cluster")]
 mod ancestor;
 pub(crate) mod child;
-#[cfg(all(feature = "etcd", feature = "conformance"))]
-pub(crate) mod etcd;
 #[cfg(feature = "cluster")]
 pub(crate) mod grpc;
 mod log;
@@ -16,8 +14,6 @@ mod proxy;
 pub(crate) mod raw;
 #[cfg(feature = "cluster")]
 mod reader;
-#[cfg(all(feature = "redis", feature = "conformance"))]
-pub(crate) mod redis;
 mod server;
 #[cfg(feature = "cluster")]
 mod store;
@@ -64,12 +60,7 @@ pub(crate) fn run_threads<T>(threads: usize, test: impl Future<Output = T>) -> T
 }
 
 /// Runs a test on one thread; it fails when it takes longer than `limit`.
-#[cfg(all(
-    feature = "axum",
-    feature = "redis",
-    feature = "etcd",
-    feature = "conformance"
-))]
+#[cfg(all(feature = "axum", feature = "redis", feature = "etcd"))]
 pub(crate) fn run_within<T>(limit: Duration, test: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -44,7 +44,7 @@ pub(crate) fn memory() -> Arc<dyn Registry> {
 pub(crate) async fn entries(registry: &dyn Registry) -> BTreeMap<String, String> {
     let (mut all, mut next) = (BTreeMap::new(), Some(Cursor::default()));
     while let Some(cursor) = next {
-        let page = registry.all(cursor).await.unwrap();
+        let page = registry.scan(cursor).await.unwrap();
         let items = page.items.into_iter();
         all.extend(items.map(|(id, address)| (id.to_string(), address.to_string())));
         next = page.next;

@@ -12,8 +12,9 @@ use parking_lot::Mutex;
 use tieline::{
     ClientId,
     registry::{
-        Answer, Beat, Candidate, Claim, Claimed, Cursor, Entry, Expired, Join, Member,
-        MemoryRegistry, Page, Registry, RegistryError, Release, Released, Session, Stamp,
+        Claim, ClaimOutcomes, Cursor, Entry, ExpiredNode, JoinOutcome, JoinRequest, MemoryRegistry,
+        NodeInfo, NodeSession, Page, Registry, RegistryError, RegistryFuture, Release,
+        ReleaseOutcome, Renewal, Stamp,
     },
 };
 use tokio::sync::watch;
@@ -89,36 +90,40 @@ impl Store {
 }
 
 impl Registry for Store {
-    fn join<'a>(&'a self, candidate: &'a Candidate) -> Answer<'a, Join> {
-        Box::pin(async move { self.arrive().await?.join(candidate).await })
+    fn join<'a>(&'a self, request: &'a JoinRequest) -> RegistryFuture<'a, JoinOutcome> {
+        Box::pin(async move { self.arrive().await?.join(request).await })
     }
 
-    fn beat<'a>(&'a self, session: &'a Session, now: Stamp) -> Answer<'a, Beat> {
-        Box::pin(async move { self.arrive().await?.beat(session, now).await })
+    fn renew<'a>(&'a self, session: &'a NodeSession, now: Stamp) -> RegistryFuture<'a, Renewal> {
+        Box::pin(async move { self.arrive().await?.renew(session, now).await })
     }
 
-    fn leave<'a>(&'a self, session: &'a Session) -> Answer<'a, ()> {
+    fn leave<'a>(&'a self, session: &'a NodeSession) -> RegistryFuture<'a, ()> {
         Box::pin(async move { self.arrive().await?.leave(session).await })
     }
 
-    fn members(&self) -> Answer<'_, Vec<Member>> {
-        Box::pin(async move { self.arrive().await?.members().await })
+    fn nodes(&self) -> RegistryFuture<'_, Vec<NodeInfo>> {
+        Box::pin(async move { self.arrive().await?.nodes().await })
     }
 
-    fn claim<'a>(&'a self, session: &'a Session, claims: &'a [Claim]) -> Answer<'a, Claimed> {
+    fn claim<'a>(
+        &'a self,
+        session: &'a NodeSession,
+        claims: &'a [Claim],
+    ) -> RegistryFuture<'a, ClaimOutcomes> {
         self.claims.fetch_add(1, Ordering::Relaxed);
         Box::pin(async move { self.arrive().await?.claim(session, claims).await })
     }
 
     fn release<'a>(
         &'a self,
-        session: &'a Session,
+        session: &'a NodeSession,
         releases: &'a [Release],
-    ) -> Answer<'a, Released> {
+    ) -> RegistryFuture<'a, ReleaseOutcome> {
         Box::pin(async move { self.arrive().await?.release(session, releases).await })
     }
 
-    fn locate<'a>(&'a self, id: &'a str, fresh: bool) -> Answer<'a, Option<Entry>> {
+    fn locate<'a>(&'a self, id: &'a str, fresh: bool) -> RegistryFuture<'a, Option<Entry>> {
         Box::pin(async move {
             let answer = self.arrive().await?.locate(id, fresh).await;
             if !self.lag.is_zero() {
@@ -128,31 +133,35 @@ impl Registry for Store {
         })
     }
 
-    fn held<'a>(&'a self, session: &'a Session, from: Cursor) -> Answer<'a, Page<ClientId>> {
-        Box::pin(async move { self.arrive().await?.held(session, from).await })
+    fn ids_of<'a>(
+        &'a self,
+        session: &'a NodeSession,
+        from: Cursor,
+    ) -> RegistryFuture<'a, Page<ClientId>> {
+        Box::pin(async move { self.arrive().await?.ids_of(session, from).await })
     }
 
-    fn expired(&self) -> Answer<'_, Vec<Expired>> {
+    fn expired(&self) -> RegistryFuture<'_, Vec<ExpiredNode>> {
         Box::pin(async move { self.arrive().await?.expired().await })
     }
 
-    fn reap<'a>(&'a self, expired: &'a Expired, most: usize) -> Answer<'a, bool> {
+    fn reap<'a>(&'a self, expired: &'a ExpiredNode, most: usize) -> RegistryFuture<'a, bool> {
         Box::pin(async move { self.arrive().await?.reap(expired, most).await })
     }
 
-    fn set<'a>(&'a self, id: &'a str, address: &'a str) -> Answer<'a, ()> {
+    fn set<'a>(&'a self, id: &'a str, address: &'a str) -> RegistryFuture<'a, ()> {
         Box::pin(async move { self.arrive().await?.set(id, address).await })
     }
 
-    fn delete<'a>(&'a self, id: &'a str) -> Answer<'a, ()> {
+    fn delete<'a>(&'a self, id: &'a str) -> RegistryFuture<'a, ()> {
         Box::pin(async move { self.arrive().await?.delete(id).await })
     }
 
-    fn clear<'a>(&'a self, address: &'a str) -> Answer<'a, u64> {
-        Box::pin(async move { self.arrive().await?.clear(address).await })
+    fn delete_node<'a>(&'a self, address: &'a str) -> RegistryFuture<'a, u64> {
+        Box::pin(async move { self.arrive().await?.delete_node(address).await })
     }
 
-    fn all(&self, from: Cursor) -> Answer<'_, Page<(ClientId, Arc<str>)>> {
-        Box::pin(async move { self.arrive().await?.all(from).await })
+    fn scan(&self, from: Cursor) -> RegistryFuture<'_, Page<(ClientId, Arc<str>)>> {
+        Box::pin(async move { self.arrive().await?.scan(from).await })
     }
 }

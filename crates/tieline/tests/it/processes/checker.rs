@@ -128,7 +128,7 @@ async fn entered(
     let mut faults = Vec::new();
     let mut next = Some(Cursor::default());
     while let Some(cursor) = next {
-        let page = registry.all(cursor).await?;
+        let page = registry.scan(cursor).await?;
         for (id, address) in page.items {
             match live.get(id.as_str()) {
                 None => faults.push(format!("{id} stands for {address}, and is not connected")),
@@ -157,7 +157,7 @@ async fn entered(
             faults.push(format!("{id} is at {node:?}, and is found as {entry:?}"));
         }
     }
-    let members = registry.members().await?.into_iter();
+    let members = registry.nodes().await?.into_iter();
     let members: BTreeSet<_> = members
         .map(|member| (member.address.to_string(), member.leased))
         .collect();

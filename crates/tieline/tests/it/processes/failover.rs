@@ -6,16 +6,15 @@
 
 use std::time::Duration;
 
+use tieline_test_servers::redis::{Redis, Sentinels};
+
 use super::{
     checker::{at_rest, standing},
     fleet::{self, LEASE, Process, pause},
     party::Party,
     store::reader,
 };
-use crate::kit::{
-    redis::{Redis, Sentinels},
-    run_within,
-};
+use crate::kit::run_within;
 
 /// A lease and an audit interval; both are alike here.
 const REPAIRED: Duration = LEASE.saturating_mul(2);

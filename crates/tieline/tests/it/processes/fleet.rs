@@ -136,7 +136,7 @@ impl Process {
 
     /// Halts it: its connections stay, and it does nothing.
     pub(super) fn stop(&self) {
-        crate::kit::child::stop_process(&self.child);
+        tieline_test_servers::process::stop(&self.child);
     }
 
     /// Lets it go on.
@@ -239,7 +239,7 @@ fn a_node_is_a_process_that_drains() {
         return run_within(Duration::from_mins(10), super::node::serve());
     }
     run_within(Duration::from_secs(20), async {
-        let redis = crate::kit::redis::Redis::start().await;
+        let redis = tieline_test_servers::redis::Redis::start().await;
         let mut node = Process::start(setup(&redis.url())).await;
         let guest = super::guest::Guest::enter(&node, "a").await.unwrap();
         assert_eq!(node.emit_one("a", "hello").await, "delivered");

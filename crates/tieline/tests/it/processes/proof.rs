@@ -4,13 +4,15 @@
 
 use std::time::Duration;
 
+use tieline_test_servers::redis::Redis;
+
 use super::{
     checker::{at_rest, replaced, standing, unreached},
     fleet::{self, LEASE, Process, Setup, pause},
     party::Party,
     store::reader,
 };
-use crate::kit::{redis::Redis, run_within};
+use crate::kit::run_within;
 
 /// A cluster that repairs nothing for a minute.
 async fn start(redis: &Redis) -> ([Process; 2], Party) {

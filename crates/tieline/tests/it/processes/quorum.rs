@@ -5,6 +5,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use tieline_test_servers::etcd::Etcd;
 use tokio::time::Instant;
 
 use super::{
@@ -12,7 +13,7 @@ use super::{
     outage::Outage,
     store::reader,
 };
-use crate::kit::{etcd::Etcd, run_within};
+use crate::kit::run_within;
 
 #[test]
 fn etcd_without_its_leader_and_then_without_a_quorum() {

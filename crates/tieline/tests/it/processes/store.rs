@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use tieline::registry::{self, Registry};
-
-use crate::kit::{etcd::Etcd, redis::Redis};
+use tieline_test_servers::{etcd::Etcd, redis::Redis};
 
 /// Servers of one registry; killed when it is dropped.
 pub(super) enum Store {

@@ -1,0 +1,180 @@
+//! The plain contract of each operation, with no protocol around it.
+//!
+//! Owns a few nodes that ask a registry directly. Where registries may differ, a scenario accepts what
+//! the contract allows and says so.
+
+pub(super) mod bulk;
+pub(super) mod claims;
+mod reference;
+pub(super) mod sessions;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use tieline_registry::{
+    Claim, ClaimKind, ClaimOutcomes, ClientId, Cursor, Entry, JoinOutcome, JoinRequest, LeaseInfo,
+    NodeSession, Owner, Registry, Release, ReleaseOutcome, Stamp, Verdict,
+};
+use uuid::Uuid;
+
+use super::{
+    RegistryHarness,
+    simulation::{done, id},
+};
+
+const A: &str = "a.test:7000";
+const B: &str = "b.test:7000";
+const FOREIGN: &str = "go.test:8000";
+
+/// Longer than any scenario takes.
+const STEADY: Duration = Duration::from_mins(2);
+
+/// A registry and what it is asked.
+struct Fixture {
+    registry: Arc<dyn Registry>,
+}
+
+impl Fixture {
+    async fn open(harness: &dyn RegistryHarness) -> Self {
+        Self {
+            registry: harness.registry().await,
+        }
+    }
+
+    /// A process that joins; it must be let in.
+    async fn join(&self, address: &str) -> NodeSession {
+        self.join_for(address, STEADY).await
+    }
+
+    async fn join_for(&self, address: &str, lease: Duration) -> NodeSession {
+        let request = request(address, lease);
+        self.let_in(&request).await.0
+    }
+
+    async fn let_in(&self, request: &JoinRequest) -> (NodeSession, LeaseInfo) {
+        match done(self.registry.join(request).await) {
+            JoinOutcome::Joined(session, lease_info) => (session, lease_info),
+            JoinOutcome::Busy(holder) => panic!("{} is held by {holder}", request.address),
+        }
+    }
+
+    async fn claim_all(&self, session: &NodeSession, claims: &[Claim]) -> Vec<Verdict> {
+        match done(self.registry.claim(session, claims).await) {
+            ClaimOutcomes::Verdicts(verdicts) => {
+                assert_eq!(verdicts.len(), claims.len(), "one verdict for each claim");
+                verdicts
+            }
+            ClaimOutcomes::Lost => panic!("the session of {} is lost", session.address),
+        }
+    }
+
+    async fn claim(
+        &self,
+        session: &NodeSession,
+        name: &str,
+        stamp: u64,
+        kind: ClaimKind,
+    ) -> Verdict {
+        let claim = claim(name, stamp, kind);
+        let mut verdicts = self.claim_all(session, &[claim]).await;
+        verdicts.remove(0)
+    }
+
+    /// A fresh claim, which must be granted.
+    async fn take(&self, session: &NodeSession, name: &str, stamp: u64) {
+        let verdict = self.claim(session, name, stamp, ClaimKind::Fresh).await;
+        assert!(
+            matches!(verdict, Verdict::Granted { .. }),
+            "{name}: {verdict:?}"
+        );
+    }
+
+    async fn release(&self, session: &NodeSession, name: &str, up_to: u64) -> ReleaseOutcome {
+        let release = [release(name, up_to)];
+        done(self.registry.release(session, &release).await)
+    }
+
+    async fn locate(&self, name: &str) -> Option<Entry> {
+        done(self.registry.locate(name, true).await)
+    }
+
+    /// An id is a node's, by a claim with this stamp.
+    async fn assert_at(&self, name: &str, address: &str, stamp: u64) {
+        let owner = Owner::Node {
+            stamp: Stamp(stamp),
+            leased: true,
+        };
+        let address = address.into();
+        assert_eq!(
+            self.locate(name).await,
+            Some(Entry { address, owner }),
+            "{name:?}"
+        );
+    }
+
+    /// What other programs see. An id that comes twice must have one address.
+    async fn everything(&self) -> BTreeMap<ClientId, Arc<str>> {
+        let (mut all, mut from) = (BTreeMap::new(), Some(Cursor::default()));
+        while let Some(cursor) = from {
+            let page = done(self.registry.scan(cursor).await);
+            for (id, address) in page.items {
+                let before = all.insert(id.clone(), address.clone());
+                assert!(before.is_none_or(|before| before == address), "{id:?}");
+            }
+            from = page.next;
+        }
+        all
+    }
+
+    /// The ids that stand under a session's address, sorted.
+    async fn ids_of(&self, session: &NodeSession) -> Vec<ClientId> {
+        let (mut held, mut from) = (Vec::new(), Some(Cursor::default()));
+        while let Some(cursor) = from {
+            let page = done(self.registry.ids_of(session, cursor).await);
+            held.extend(page.items);
+            from = page.next;
+        }
+        held.sort_unstable();
+        held.dedup();
+        held
+    }
+}
+
+fn request(address: &str, lease: Duration) -> JoinRequest {
+    JoinRequest {
+        address: address.into(),
+        process: Uuid::now_v7(),
+        replace: None,
+        previous: None,
+        now: Stamp(1),
+        lease,
+    }
+}
+
+fn claim(name: &str, stamp: u64, kind: ClaimKind) -> Claim {
+    Claim {
+        id: id(name),
+        stamp: Stamp(stamp),
+        kind,
+    }
+}
+
+fn release(name: &str, up_to: u64) -> Release {
+    Release {
+        id: id(name),
+        up_to: Stamp(up_to),
+    }
+}
+
+fn granted() -> Verdict {
+    Verdict::Granted { displaced: None }
+}
+
+fn displacing(address: &str) -> Verdict {
+    Verdict::Granted {
+        displaced: Some(address.into()),
+    }
+}
+
+fn taken(by: &str) -> Verdict {
+    Verdict::Taken { by: by.into() }
+}

@@ -1,0 +1,91 @@
+//! How an emit finds its client: cached route, registry, link.
+//!
+//! Owns the routing rule, a step at a time.
+
+use std::sync::Arc;
+
+use tieline_registry::{Owner, Stamp};
+
+use super::{Health, ID, Simulation, done};
+
+/// An emit on its way.
+#[derive(Debug, Default)]
+pub(in super::super) struct Emit {
+    /// Where it goes next, with the stamp that the registry named; none for a cached route.
+    next: Option<(Arc<str>, Option<Stamp>)>,
+    /// Who said last that the client is not there.
+    tried: Option<(Arc<str>, Option<Stamp>)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum Emitted {
+    Delivered,
+    Offline,
+    Unreachable,
+}
+
+impl Emit {
+    /// An emit by a route that some earlier one found.
+    pub(in super::super) fn by_route(to: Arc<str>) -> Self {
+        Self {
+            next: Some((to, None)),
+            tried: None,
+        }
+    }
+}
+
+impl Simulation<'_> {
+    /// Emits to the client, with no route known.
+    pub(in super::super) async fn emit(&self) -> Emitted {
+        self.finish(Emit::default()).await
+    }
+
+    pub(in super::super) async fn finish(&self, mut emit: Emit) -> Emitted {
+        // Asked and sent, eight times.
+        for _ in 0..16 {
+            if let Some(emitted) = self.emit_step(&mut emit).await {
+                return emitted;
+            }
+        }
+        panic!("I5: an emit goes in circles");
+    }
+
+    /// Asks the registry, or sends to where it goes next.
+    pub(in super::super) async fn emit_step(&self, emit: &mut Emit) -> Option<Emitted> {
+        if let Some((to, stamp)) = emit.next.take() {
+            return self.send_there(emit, to, stamp);
+        }
+        let Some(entry) = done(self.registry.locate(ID, true).await) else {
+            return Some(Emitted::Offline);
+        };
+        match entry.owner {
+            // A foreign node answers for itself.
+            Owner::Foreign => Some(Emitted::Delivered),
+            Owner::Node { stamp, leased } => {
+                let next = Some((entry.address.clone(), Some(stamp)));
+                if emit.tried == next || !leased && !self.reachable(&entry.address) {
+                    return Some(Emitted::Offline);
+                }
+                emit.next = next;
+                None
+            }
+        }
+    }
+
+    fn send_there(&self, emit: &mut Emit, to: Arc<str>, stamp: Option<Stamp>) -> Option<Emitted> {
+        let up = self.at(&to).filter(|_| self.reachable(&to));
+        match up {
+            None if stamp.is_some() => Some(Emitted::Unreachable),
+            Some(node) if self.nodes[node].live.contains_key(ID) => Some(Emitted::Delivered),
+            _ => {
+                emit.tried = Some((to, stamp));
+                None
+            }
+        }
+    }
+
+    fn reachable(&self, address: &str) -> bool {
+        self.at(address)
+            .is_some_and(|node| self.nodes[node].health != Health::Down)
+    }
+}

@@ -1,0 +1,108 @@
+//! The suite against registries that differ: what is wrong must be found by name, what the contract
+//! leaves open must pass.
+
+mod mutant;
+
+use std::{sync::Arc, time::Duration};
+
+use tieline_registry::Registry;
+
+use self::mutant::{MutantRegistry, Mutation};
+use super::{BoxFuture, MemoryHarness, RegistryHarness, Report, Skipped, run};
+
+/// A bench that can neither wipe nor restore.
+struct FaultyHarness {
+    inner: MemoryHarness,
+    mutation: Mutation,
+}
+
+impl RegistryHarness for FaultyHarness {
+    fn registry(&self) -> BoxFuture<'_, Arc<dyn Registry>> {
+        Box::pin(async {
+            let inner = self.inner.registry().await;
+            Arc::new(MutantRegistry::new(inner, self.mutation)) as Arc<dyn Registry>
+        })
+    }
+
+    fn lease(&self) -> Duration {
+        self.inner.lease()
+    }
+
+    fn pass(&self, time: Duration) -> BoxFuture<'_, ()> {
+        self.inner.pass(time)
+    }
+
+    fn wipe(&self) -> BoxFuture<'_, Result<(), Skipped>> {
+        self.inner.wipe()
+    }
+}
+
+fn play_all(mutation: Mutation) -> Report {
+    let inner = MemoryHarness::new();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .expect("a runtime without drivers");
+    runtime.block_on(run(&FaultyHarness { inner, mutation }))
+}
+
+#[test]
+fn a_right_registry_passes_and_what_its_bench_lacks_is_named() {
+    let report = play_all(Mutation::AsItIs);
+    assert_eq!(report.failed(), [""; 0], "{report}");
+    assert_eq!(
+        report.skipped(),
+        ["failover_loses_claim", "failover_revives_entry"]
+    );
+    assert!(
+        report
+            .to_string()
+            .contains("failover_loses_claim was skipped: ")
+    );
+}
+
+#[test]
+fn a_registry_whose_entries_go_with_their_lease_passes() {
+    let report = play_all(Mutation::EntriesGoWithTheLease);
+    assert_eq!(report.failed(), [""; 0], "{report}");
+}
+
+#[test]
+fn every_fault_is_found_by_name() {
+    let found_by = [
+        (Mutation::IgnoresStamps, "older_claim_executes_last"),
+        (Mutation::IgnoresStamps, "retry_beats_newer"),
+        (Mutation::IgnoresStamps, "the_later_stamp_wins"),
+        (Mutation::ReleasesAll, "a_release_spares_the_newer"),
+        (Mutation::ReleasesAll, "wipe_restarts_generations"),
+        (Mutation::ReapsTheLiving, "reaper_meets_beat"),
+        (Mutation::ReapsTheLiving, "reaping_stops_at_a_renewed_lease"),
+        (Mutation::NeverBusy, "twin_ping_pong"),
+        (Mutation::NeverBusy, "late_join"),
+        (Mutation::ForgetsNothing, "grant_lost_then_disconnect"),
+        (Mutation::ForgetsNothing, "nothing_is_left"),
+        (Mutation::DropsAVerdict, "large_batches_are_one_call"),
+    ];
+    for (mutation, scenario) in found_by {
+        let failed = play_all(mutation).failed();
+        assert!(
+            failed.contains(&scenario),
+            "{mutation:?} is not found by {scenario}: {failed:?}"
+        );
+    }
+}
+
+#[test]
+fn a_failure_names_the_invariant() {
+    let named = [
+        // Claims that always win chase each other.
+        (Mutation::IgnoresStamps, "older_claim_executes_last", "I5"),
+        (Mutation::ForgetsNothing, "grant_lost_then_disconnect", "I2"),
+        (Mutation::ReapsTheLiving, "reaper_meets_beat", "I3"),
+    ];
+    for (mutation, scenario, invariant) in named {
+        let report = play_all(mutation);
+        let outcome = report.outcomes().find(|(name, _)| *name == scenario);
+        let (_, outcome) = outcome.expect("it was played");
+        assert!(format!("{outcome:?}").contains(invariant), "{outcome:?}");
+    }
+}

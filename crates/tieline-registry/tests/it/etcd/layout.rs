@@ -1,0 +1,216 @@
+//! What stands in etcd, as other programs see it.
+
+use std::time::Duration;
+
+use tieline_registry::{
+    ClaimKind, Cursor, Entry, EtcdRegistry, JoinOutcome, JoinRequest, Owner, Registry, Release,
+    ReleaseOutcome, Renewal, Stamp,
+};
+use tieline_test_servers::etcd::{Etcd, LEASE};
+
+use super::{PREFIX, STEADY, claim, claims, connect, everything, granted, join, options};
+use crate::kit::run_threads;
+
+#[test]
+fn ids_stand_under_the_prefix_with_their_addresses_and_nothing_else_does() {
+    run_threads(1, async {
+        let etcd = Etcd::start().await;
+        let registry = connect(&etcd).await;
+        let session = join(&registry, "a.test:7000", STEADY).await;
+        let claimed = registry
+            .claim(&session, &[claim("x", 5), claim("y", 6)])
+            .await;
+        assert_eq!(granted(claimed.unwrap()), Some(2));
+        let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        let gateway = etcd.gateway();
+        let shared = [pair("/ws/x", "a.test:7000"), pair("/ws/y", "a.test:7000")];
+        assert_eq!(gateway.below(PREFIX).await, shared);
+        let process = session.process.to_string();
+        let ours = [
+            pair("!tieline/ws/node/a.test:7000", &process),
+            pair("!tieline/ws/own/x", "5 a.test:7000"),
+            pair("!tieline/ws/own/y", "6 a.test:7000"),
+        ];
+        assert_eq!(gateway.below("!tieline/ws/").await, ours);
+
+        let give = |id: &str| Release {
+            id: tieline_registry::ClientId::new(id).unwrap(),
+            up_to: Stamp(9),
+        };
+        let released = registry.release(&session, &[give("x"), give("y")]).await;
+        assert_eq!(released.unwrap(), ReleaseOutcome::Done);
+        registry.leave(&session).await.unwrap();
+        assert_eq!(gateway.below("!").await, []);
+        assert_eq!(gateway.below("/").await, []);
+        assert_eq!(gateway.leases().await, 0);
+    });
+}
+
+#[test]
+fn what_a_foreign_program_writes_is_found_and_deleted() {
+    run_threads(1, async {
+        let etcd = Etcd::start().await;
+        let registry = connect(&etcd).await;
+        let gateway = etcd.gateway();
+        gateway.put("/ws/x", "go.test:1").await;
+        let foreign = Entry {
+            address: "go.test:1".into(),
+            owner: Owner::Foreign,
+        };
+        for fresh in [true, false] {
+            let found = registry.locate("x", fresh).await.unwrap();
+            assert_eq!(found, Some(foreign.clone()));
+        }
+        registry.set("y", "go.test:2").await.unwrap();
+        assert_eq!(gateway.get("/ws/y").await.as_deref(), Some("go.test:2"));
+        assert_eq!(registry.delete_node("go.test:1").await.unwrap(), 1);
+        let left: Vec<_> = everything(&registry).await;
+        assert_eq!(left.len(), 1);
+        assert_eq!((left[0].0.as_str(), &*left[0].1), ("y", "go.test:2"));
+        registry.delete("y").await.unwrap();
+        gateway.put("/ws/x", "go.test:3").await;
+        gateway.delete("/ws/x").await;
+        assert_eq!(registry.locate("x", false).await.unwrap(), None);
+        assert_eq!(gateway.below(PREFIX).await, []);
+    });
+}
+
+#[test]
+fn a_late_claim_under_an_old_fence_writes_nothing() {
+    run_threads(1, async {
+        let etcd = Etcd::start().await;
+        let registry = connect(&etcd).await;
+        let old = join(&registry, "a.test:7000", STEADY).await;
+        let new = registry.fence(&old).await.unwrap().expect("it is there");
+        assert_ne!(old, new);
+        let late = registry.claim(&old, &[claim("x", 5)]).await.unwrap();
+        assert_eq!(granted(late), None);
+        assert_eq!(etcd.gateway().below(PREFIX).await, []);
+        // The answer to that fence was lost: asking again finds it.
+        assert_eq!(registry.fence(&old).await.unwrap(), Some(new.clone()));
+        let claimed = registry.claim(&new, &[claim("x", 5)]).await.unwrap();
+        assert_eq!(granted(claimed), Some(1));
+    });
+}
+
+#[test]
+fn a_crash_takes_a_nodes_entries_with_its_lease() {
+    run_threads(1, async {
+        let etcd = Etcd::start().await;
+        let registry = connect(&etcd).await;
+        let session = join(&registry, "a.test:7000", LEASE).await;
+        registry.claim(&session, &claims(0..250, 5)).await.unwrap();
+        assert_eq!(everything(&registry).await.len(), 250);
+        while !everything(&registry).await.is_empty() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        assert_eq!(registry.nodes().await.unwrap(), []);
+        let beat = registry.renew(&session, Stamp(0)).await.unwrap();
+        assert_eq!(beat, Renewal::Lost);
+        assert_eq!(etcd.gateway().below("!").await, []);
+    });
+}
+
+#[test]
+fn leases_last_whole_seconds_and_not_less_than_was_asked_for() {
+    run_threads(1, async {
+        let etcd = Etcd::start().await;
+        let registry = connect(&etcd).await;
+        for (asked, granted) in [(1, 1000), (1000, 1000), (1001, 2000), (10_000, 10_000)] {
+            let address = format!("{asked}.test:7000");
+            let session = join(&registry, &address, Duration::from_millis(asked)).await;
+            assert_eq!(session.ttl, Duration::from_millis(granted));
+        }
+    });
+}
+
+#[test]
+fn entries_outlive_beats_and_rejoining() {
+    run_threads(1, async {
+        let etcd = Etcd::start().await;
+        let registry = connect(&etcd).await;
+        let session = join(&registry, "a.test:7000", LEASE).await;
+        registry.claim(&session, &claims(0..150, 5)).await.unwrap();
+        let request = JoinRequest {
+            address: session.address.clone(),
+            process: session.process,
+            replace: None,
+            previous: Some(session.clone()),
+            now: Stamp(0),
+            lease: LEASE,
+        };
+        let joined = registry.join(&request).await.unwrap();
+        let JoinOutcome::Joined(again, _) = joined else {
+            panic!("{joined:?}")
+        };
+        assert_ne!(again, session);
+        assert_eq!(everything(&registry).await.len(), 150);
+        let until = tokio::time::Instant::now() + LEASE * 3;
+        while tokio::time::Instant::now() < until {
+            let beat = registry.renew(&again, Stamp(0)).await.unwrap();
+            assert!(matches!(beat, Renewal::Renewed(_)), "{beat:?}");
+            tokio::time::sleep(LEASE / 4).await;
+        }
+        assert_eq!(everything(&registry).await.len(), 150);
+        let held = registry.ids_of(&again, Cursor::default());
+        assert_eq!(held.await.unwrap().items.len(), 150);
+    });
+}
+
+#[test]
+fn a_node_that_holds_something_does_not_leave() {
+    run_threads(1, async {
+        let etcd = Etcd::start().await;
+        let registry = connect(&etcd).await;
+        let session = join(&registry, "a.test:7000", STEADY).await;
+        registry.claim(&session, &claims(0..150, 5)).await.unwrap();
+        registry.leave(&session).await.unwrap();
+        assert_eq!(everything(&registry).await.len(), 150);
+        assert_eq!(registry.nodes().await.unwrap().len(), 1);
+    });
+}
+
+#[test]
+fn one_id_may_be_claimed_several_times_at_once() {
+    run_threads(1, async {
+        let etcd = Etcd::start().await;
+        let registry = connect(&etcd).await;
+        let a = join(&registry, "a.test:7000", STEADY).await;
+        let b = join(&registry, "b.test:7000", STEADY).await;
+        let many: Vec<_> = (1..=5).map(|stamp| claim("x", stamp)).collect();
+        let (by_a, by_b) = tokio::join!(registry.claim(&a, &many), registry.claim(&b, &many));
+        assert!(granted(by_a.unwrap()).is_some());
+        assert!(granted(by_b.unwrap()).is_some());
+        let found = registry.locate("x", true).await.unwrap().unwrap();
+        let stamp = Stamp(5);
+        let leased = true;
+        assert_eq!(found.owner, Owner::Node { stamp, leased });
+    });
+}
+
+/// etcd takes requests of 1.5 MiB.
+#[test]
+fn the_longest_ids_fit_under_the_longest_prefix() {
+    run_threads(1, async {
+        let etcd = Etcd::start().await;
+        let prefix = "p".repeat(256);
+        let url = etcd.url();
+        let registry = EtcdRegistry::connect_with(&url, &prefix, options())
+            .await
+            .unwrap();
+        let a = join(&registry, &format!("{}:7000", "a".repeat(250)), STEADY).await;
+        let b = join(&registry, &format!("{}:7000", "b".repeat(250)), STEADY).await;
+        let ids = (0..200).map(|n| format!("{n:0>width$}", width = tieline_registry::MAX_NAME));
+        let mut claims: Vec<_> = ids.map(|id| claim(&id, 5)).collect();
+        let claimed = registry.claim(&a, &claims).await.unwrap();
+        assert_eq!(granted(claimed), Some(200));
+        for claim in &mut claims {
+            claim.stamp = Stamp(6);
+            claim.kind = ClaimKind::Exclusive;
+        }
+        let claimed = registry.claim(&b, &claims).await.unwrap();
+        assert_eq!(granted(claimed), Some(0));
+        let held = registry.ids_of(&a, Cursor::default()).await.unwrap();
+        assert_eq!(held.items.len(), 200);
+    });
+}

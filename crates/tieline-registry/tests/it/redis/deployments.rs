@@ -1,0 +1,210 @@
+//! Sentinel and Cluster: the suite in part, and failovers.
+
+use std::{sync::Arc, time::Duration};
+
+use tieline_registry::{ClaimOutcomes, NodeSession, RedisOptions, RedisRegistry, Registry};
+use tieline_registry_conformance::{BoxFuture, RegistryHarness, Skipped};
+use tieline_test_servers::redis::{Redis, RedisCluster, Sentinels};
+
+use super::{PREFIX, claim, granted, join, told};
+use crate::kit::run;
+
+/// What touches every script; time and faults are the single server's to test.
+const SCENARIOS: [&str; 9] = [
+    "evict_lost",
+    "foreign_hdel",
+    "a_live_address_is_busy",
+    "a_tenure_counts",
+    "an_exclusive_claim_displaces_nobody",
+    "large_batches_are_one_call",
+    "clear_spares_other_addresses",
+    "reaping_goes_in_chunks",
+    "nothing_is_left",
+];
+
+/// A deployment, the latest registry on which is told from the others by its prefix.
+struct Deployment {
+    url: String,
+    prefix: &'static str,
+    servers: Vec<Redis>,
+}
+
+impl RegistryHarness for Deployment {
+    fn registry(&self) -> BoxFuture<'_, Arc<dyn Registry>> {
+        Box::pin(async {
+            self.wipe().await.unwrap();
+            let registry = RedisRegistry::connect(&self.url, self.prefix).await;
+            Arc::new(registry.unwrap()) as Arc<dyn Registry>
+        })
+    }
+
+    fn wipe(&self) -> BoxFuture<'_, Result<(), Skipped>> {
+        Box::pin(async {
+            for server in &self.servers {
+                server.wipe().await;
+            }
+            Ok(())
+        })
+    }
+}
+
+async fn play(harness: &Deployment) {
+    for name in SCENARIOS {
+        tieline_registry_conformance::play(name, harness).await;
+    }
+}
+
+async fn connect(url: &str) -> (RedisRegistry, NodeSession) {
+    let registry = RedisRegistry::connect(url, PREFIX).await.unwrap();
+    let session = join(&registry).await;
+    (registry, session)
+}
+
+/// Asks until it works; the test's deadline bounds it.
+async fn until_claimed(registry: &RedisRegistry, session: &NodeSession, id: &str) -> ClaimOutcomes {
+    loop {
+        match claim(registry, session, id).await {
+            Ok(claimed) => return claimed,
+            Err(error) => assert!(!error.is_refusal(), "{}", told(&error)),
+        }
+        // The pace of a node that tries again.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[test]
+fn the_suite_behind_sentinels() {
+    run(async {
+        let sentinels = Sentinels::start(1).await;
+        let url = sentinels.url();
+        let harness = Deployment {
+            url,
+            prefix: PREFIX,
+            servers: vec![sentinels.master],
+        };
+        play(&harness).await;
+    });
+}
+
+#[test]
+fn the_suite_on_a_cluster() {
+    run(async {
+        let cluster = RedisCluster::start(false).await;
+        let url = cluster.url();
+        let mut harness = Deployment {
+            url,
+            prefix: PREFIX,
+            servers: cluster.masters,
+        };
+        play(&harness).await;
+        harness.prefix = "{tag} and more";
+        play(&harness).await;
+    });
+}
+
+#[test]
+fn sentinels_fail_over() {
+    run(async {
+        let mut sentinels = Sentinels::start(3).await;
+        let (registry, session) = connect(&sentinels.url()).await;
+        assert_eq!(claim(&registry, &session, "a").await.unwrap(), granted());
+        sentinels.master.replicated(&probe()).await;
+        sentinels.master.kill();
+        let claimed = until_claimed(&registry, &session, "b").await;
+        assert_eq!(claimed, granted(), "the lease was replicated");
+        let port = sentinels.replica.port.to_string();
+        let now: Vec<String> = sentinels.replica.command(&["HKEYS", PREFIX]).await;
+        assert!(now.contains(&"b".to_owned()), "{port} has {now:?}");
+    });
+}
+
+/// The first in the list answers nothing, which costs its head start only.
+#[test]
+fn a_sentinel_that_hangs_is_passed_by() {
+    run(async {
+        let silent = Redis::start().await;
+        silent.stop();
+        let sentinels = Sentinels::start(1).await;
+        let url = sentinels.url();
+        let url = url.replacen("://", &format!("://127.0.0.1:{},", silent.port), 1);
+        let options = RedisOptions::new(url, PREFIX).timeout(Duration::from_secs(5));
+        let start = tokio::time::Instant::now();
+        options.connect().await.unwrap();
+        assert!(start.elapsed() < Duration::from_secs(2));
+    });
+}
+
+#[test]
+fn an_unknown_master_is_refused() {
+    run(async {
+        let sentinels = Sentinels::start(1).await;
+        let url = sentinels.url().replace("/main", "/other");
+        let error = RedisRegistry::connect(&url, PREFIX).await.unwrap_err();
+        assert!(error.is_refusal(), "{}", told(&error));
+        assert!(told(&error).contains("no master of that name"));
+    });
+}
+
+/// A key of the registry's slot.
+fn probe() -> String {
+    format!("{{{PREFIX}}}:probe")
+}
+
+#[test]
+fn a_cluster_fails_over() {
+    run(async {
+        let mut cluster = RedisCluster::start(true).await;
+        let owner = cluster.master_of(PREFIX).await;
+        let (registry, session) = connect(&cluster.url()).await;
+        assert_eq!(claim(&registry, &session, "a").await.unwrap(), granted());
+        cluster.masters[owner].replicated(&probe()).await;
+        cluster.masters[owner].kill();
+        let claimed = until_claimed(&registry, &session, "b").await;
+        assert_eq!(claimed, granted(), "the lease was replicated");
+    });
+}
+
+#[test]
+fn any_server_of_a_cluster_leads_to_the_others() {
+    run(async {
+        let mut cluster = RedisCluster::start(true).await;
+        let owner = cluster.master_of(PREFIX).await;
+        let other = (owner + 1) % 3;
+        let port = cluster.masters[other].port;
+        let (registry, session) = connect(&format!("redis+cluster://127.0.0.1:{port}")).await;
+        cluster.masters[other].kill();
+        cluster.masters[owner].kill();
+        cluster.masters[owner].restart().await;
+        let claimed = until_claimed(&registry, &session, "b").await;
+        assert!(matches!(
+            claimed,
+            ClaimOutcomes::Verdicts(_) | ClaimOutcomes::Lost
+        ));
+    });
+}
+
+#[test]
+fn a_slot_that_moves_is_followed() {
+    run(async {
+        let cluster = RedisCluster::start(false).await;
+        let (registry, session) = connect(&cluster.url()).await;
+        assert_eq!(claim(&registry, &session, "a").await.unwrap(), granted());
+        cluster.move_slot(PREFIX).await;
+        assert_eq!(claim(&registry, &session, "b").await.unwrap(), granted());
+        assert!(registry.get("a").await.unwrap().is_some());
+    });
+}
+
+#[test]
+fn a_server_of_a_cluster_is_no_single_server() {
+    run(async {
+        let cluster = RedisCluster::start(false).await;
+        let owner = cluster.master_of(PREFIX).await;
+        let other = &cluster.masters[(owner + 1) % 3];
+        let error = RedisRegistry::connect(&other.url(), PREFIX)
+            .await
+            .unwrap_err();
+        assert!(error.is_refusal(), "{}", told(&error));
+        assert!(told(&error).contains("redis+cluster://"));
+    });
+}

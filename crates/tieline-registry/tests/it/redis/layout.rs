@@ -1,0 +1,122 @@
+//! What stands in the server.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tieline_registry::{ClientId, Cursor, RedisRegistry, Registry, Release, ReleaseOutcome, Stamp};
+use tieline_test_servers::redis::Redis;
+
+use super::{NODE, PREFIX, claim, granted, hold, join};
+use crate::kit::run;
+
+async fn keys(redis: &Redis) -> BTreeSet<String> {
+    redis.command(&["KEYS", "*"]).await
+}
+
+fn named(tag: &str, names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(|name| format!("{tag}:{name}")).collect()
+}
+
+/// Registers two clients and lets them go, and looks at the keys.
+async fn come_and_go(prefix: &str, tag: &str) {
+    let redis = Redis::start().await;
+    let registry = RedisRegistry::connect(&redis.url(), prefix).await.unwrap();
+    let session = join(&registry).await;
+    for id in ["a", "b c"] {
+        assert_eq!(claim(&registry, &session, id).await.unwrap(), granted());
+    }
+    let shared: BTreeMap<String, String> = redis.command(&["HGETALL", prefix]).await;
+    let wanted = ["a", "b c"].map(|id| (id.to_owned(), NODE.to_owned()));
+    assert_eq!(shared, BTreeMap::from(wanted));
+    let set = format!("node:{NODE}");
+    let mut wanted = named(tag, &["own", "nodes", "leases", "clock", &set]);
+    wanted.insert(prefix.to_owned());
+    assert_eq!(keys(&redis).await, wanted);
+
+    let release = |id| Release {
+        id: ClientId::new(id).unwrap(),
+        up_to: Stamp(100),
+    };
+    let released = registry.release(&session, &["a", "b c"].map(release)).await;
+    assert_eq!(released.unwrap(), ReleaseOutcome::Done);
+    registry.leave(&session).await.unwrap();
+    assert_eq!(keys(&redis).await, named(tag, &["clock"]));
+}
+
+#[test]
+fn the_shared_hash_maps_ids_to_addresses() {
+    run(come_and_go(PREFIX, "{ws}"));
+}
+
+#[test]
+fn a_prefix_may_have_a_hash_tag() {
+    run(come_and_go("{app}:ws", "{app}:ws"));
+}
+
+#[test]
+fn a_prefix_may_be_any_text() {
+    run(async {
+        come_and_go("web sockets", "{web sockets}").await;
+        come_and_go("ws*[ü]%", "{ws*[ü]%}").await;
+    });
+}
+
+/// A program that shares the layout may write anything.
+#[test]
+fn what_is_no_client_is_passed_over() {
+    run(async {
+        let redis = Redis::start().await;
+        let registry = RedisRegistry::connect(&redis.url(), PREFIX).await.unwrap();
+        let words: [&[u8]; 4] = [b"HSET", PREFIX.as_bytes(), b"\xff", b"x:1"];
+        redis.command_bytes::<()>(&words).await;
+        redis.command::<()>(&["HSET", PREFIX, "", "x:1"]).await;
+        redis.command::<()>(&["HSET", PREFIX, "a", ""]).await;
+        let page = registry.scan(Cursor::default()).await.unwrap();
+        assert_eq!(page.items, [(ClientId::new("a").unwrap(), "".into())]);
+        assert_eq!(registry.delete_node("x:1").await.unwrap(), 0);
+        redis
+            .command::<()>(&["HSET", "{ws}:own", "a", "nonsense"])
+            .await;
+        let found = registry.locate("a", true).await.unwrap().unwrap();
+        assert_eq!(&*found.address, "");
+    });
+}
+
+#[test]
+fn whichever_key_is_lost_a_repeated_claim_puts_it_back() {
+    run(async {
+        let redis = Redis::start().await;
+        let registry = RedisRegistry::connect(&redis.url(), PREFIX).await.unwrap();
+        let session = join(&registry).await;
+        assert_eq!(claim(&registry, &session, "a").await.unwrap(), granted());
+        let before = keys(&redis).await;
+        let set = format!("{{{PREFIX}}}:node:{NODE}");
+        for key in [PREFIX, &format!("{{{PREFIX}}}:own"), &set] {
+            redis.command::<u64>(&["DEL", key]).await;
+            assert_eq!(hold(&registry, &session, "a").await, granted(), "{key}");
+            assert_eq!(keys(&redis).await, before, "{key}");
+        }
+    });
+}
+
+#[test]
+fn a_shadow_that_no_node_has_written_holds_nobody_back() {
+    run(async {
+        let redis = Redis::start().await;
+        let registry = RedisRegistry::connect(&redis.url(), PREFIX).await.unwrap();
+        let session = join(&registry).await;
+        let own = format!("{{{PREFIX}}}:own");
+        for shadow in [
+            "",
+            "x",
+            "99999999999999999999999 127.0.0.1:1",
+            "-1 127.0.0.1:1",
+        ] {
+            redis.command::<u64>(&["HSET", &own, "a", shadow]).await;
+            assert_eq!(
+                claim(&registry, &session, "a").await.unwrap(),
+                granted(),
+                "{shadow}"
+            );
+        }
+    });
+}

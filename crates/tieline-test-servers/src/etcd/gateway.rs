@@ -1,0 +1,146 @@
+//! etcd's JSON gateway: keys as another program reads and writes them, users, the leader.
+//!
+//! Independent of the client under test, down to the bytes.
+
+use std::io;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+/// One server, asked as anyone may ask who speaks HTTP.
+pub struct Gateway {
+    port: u16,
+}
+
+impl Gateway {
+    pub(crate) fn new(port: u16) -> Self {
+        Self { port }
+    }
+
+    /// Writes a key without a lease.
+    pub async fn put(&self, key: &str, value: &str) {
+        let body = json!({ "key": encode(key), "value": encode(value) });
+        self.call("kv/put", &body).await;
+    }
+
+    /// The value of a key.
+    pub async fn get(&self, key: &str) -> Option<String> {
+        let answer = self.call("kv/range", &json!({ "key": encode(key) })).await;
+        let value = answer["kvs"].get(0)?["value"].as_str().unwrap_or_default();
+        Some(decode(value))
+    }
+
+    /// Deletes a key.
+    pub async fn delete(&self, key: &str) {
+        self.call("kv/deleterange", &json!({ "key": encode(key) }))
+            .await;
+    }
+
+    /// Deletes everything.
+    pub async fn delete_all(&self) {
+        let all = json!({ "key": STANDARD.encode([0]), "range_end": STANDARD.encode([0]) });
+        self.call("kv/deleterange", &all).await;
+    }
+
+    /// All keys that begin so, with their values, in order.
+    pub async fn below(&self, prefix: &str) -> Vec<(String, String)> {
+        let range = json!({ "key": encode(prefix), "range_end": encode(&end(prefix)) });
+        let answer = self.call("kv/range", &range).await;
+        let text = |kv: &Value, part: &str| decode(kv[part].as_str().unwrap_or_default());
+        let kvs = answer["kvs"].as_array().cloned().unwrap_or_default();
+        let pairs = kvs.iter().map(|kv| (text(kv, "key"), text(kv, "value")));
+        pairs.collect()
+    }
+
+    /// Ends all leases.
+    pub async fn revoke_all(&self) {
+        let answer = self.call("lease/leases", &json!({})).await;
+        for lease in answer["leases"].as_array().into_iter().flatten() {
+            self.call("lease/revoke", &json!({ "ID": lease["ID"] }))
+                .await;
+        }
+    }
+
+    /// How many leases live.
+    pub async fn leases(&self) -> usize {
+        let answer = self.call("lease/leases", &json!({})).await;
+        answer["leases"].as_array().map_or(0, Vec::len)
+    }
+
+    /// The leader, and the server that was asked.
+    pub(crate) async fn status(&self) -> (String, String) {
+        let status = self.call("maintenance/status", &json!({})).await;
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        (
+            text(&status["leader"]),
+            text(&status["header"]["member_id"]),
+        )
+    }
+
+    /// The user `root`, and `tieline` with readwrite below some prefixes; then nobody else.
+    pub async fn enable_users(&self, prefixes: &[&str]) {
+        for (user, password) in [("root", "root"), ("tieline", "secret")] {
+            let body = json!({ "name": user, "password": password });
+            self.call("auth/user/add", &body).await;
+            self.call("auth/role/add", &json!({ "name": user })).await;
+            self.call("auth/user/grant", &json!({ "user": user, "role": user }))
+                .await;
+        }
+        for prefix in prefixes {
+            let perm = json!({
+                "permType": "READWRITE",
+                "key": encode(prefix),
+                "range_end": encode(&end(prefix)),
+            });
+            let body = json!({ "name": "tieline", "perm": perm });
+            self.call("auth/role/grant", &body).await;
+        }
+        self.call("auth/enable", &json!({})).await;
+    }
+
+    async fn call(&self, path: &str, body: &Value) -> Value {
+        let body = body.to_string();
+        let request = format!(
+            "POST /v3/{path} HTTP/1.0\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let (head, body) = exchange(self.port, &request).await.unwrap();
+        assert!(head.contains(" 200 "), "{path}: {head}\n{body}");
+        serde_json::from_str(&body).unwrap()
+    }
+}
+
+/// Whether a server says that it is.
+pub(crate) async fn healthy(port: u16) -> bool {
+    let answer = exchange(port, "GET /health HTTP/1.0\r\n\r\n").await;
+    answer.is_ok_and(|(head, _)| head.contains(" 200 "))
+}
+
+/// HTTP/1.0, so that the answer ends with the connection.
+async fn exchange(port: u16, request: &str) -> io::Result<(String, String)> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    Ok((head.to_owned(), body.to_owned()))
+}
+
+fn encode(text: &str) -> String {
+    STANDARD.encode(text)
+}
+
+fn decode(text: &str) -> String {
+    String::from_utf8(STANDARD.decode(text).unwrap()).unwrap()
+}
+
+/// Where the keys end that begin so.
+fn end(prefix: &str) -> String {
+    let mut end = prefix.as_bytes().to_vec();
+    *end.last_mut().expect("a prefix") += 1;
+    String::from_utf8(end).unwrap()
+}

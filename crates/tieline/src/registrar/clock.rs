@@ -1,0 +1,104 @@
+//! The cluster's clock as this node knows it, and the stamps that it gives.
+//!
+//! Owns the offset between this machine's clock and the registry's. Invariants: the offset never
+//! decreases; stamps are strictly increasing; [`ClusterClock::now`] is never below a stamp that was given.
+
+use parking_lot::Mutex;
+use rustix::time::{ClockId, Timespec, clock_gettime};
+use tieline_registry::Stamp;
+use tokio::time::Instant;
+
+#[derive(Debug, Default)]
+pub(crate) struct ClusterClock(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    offset: i64,
+    given: u64,
+}
+
+/// A moment of this machine, in microseconds; it goes on while the machine sleeps, so that a laptop
+/// that was closed does not come back with stamps of the past.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct LocalInstant(u64);
+
+impl LocalInstant {
+    pub(crate) fn now() -> Self {
+        #[cfg(target_os = "linux")]
+        let clock = ClockId::Boottime;
+        #[cfg(not(target_os = "linux"))]
+        let clock = ClockId::Monotonic;
+        let Timespec { tv_sec, tv_nsec } = clock_gettime(clock);
+        let micros = tv_sec * 1_000_000 + tv_nsec / 1000;
+        Self(micros.unsigned_abs())
+    }
+
+    /// The same moment by this clock.
+    pub(crate) fn of(moment: Instant) -> Self {
+        let ago = u64::try_from(moment.elapsed().as_micros()).unwrap_or(u64::MAX);
+        Self(Self::now().0.saturating_sub(ago))
+    }
+}
+
+impl ClusterClock {
+    /// The registry said that its clock stood at `cluster` when this node's stood at `received` or
+    /// earlier: it is at least that far ahead. The fastest answer comes nearest to the truth.
+    pub(crate) fn observe(&self, cluster: Stamp, received: LocalInstant) {
+        let mut state = self.0.lock();
+        let offset = cluster
+            .0
+            .cast_signed()
+            .saturating_sub(received.0.cast_signed());
+        if cluster != Stamp::default() {
+            state.offset = state.offset.max(offset);
+        }
+    }
+
+    /// The cluster's time.
+    pub(crate) fn now(&self) -> Stamp {
+        let state = self.0.lock();
+        Stamp(at(&state, LocalInstant::now()).max(state.given))
+    }
+
+    /// The stamp of a connection that arrived at this moment.
+    pub(crate) fn stamp(&self, arrival: LocalInstant) -> Stamp {
+        let mut state = self.0.lock();
+        state.given = at(&state, arrival).max(state.given + 1);
+        Stamp(state.given)
+    }
+}
+
+fn at(state: &State, local: LocalInstant) -> u64 {
+    local.0.saturating_add_signed(state.offset)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stamps_increase_and_now_is_never_below_them() {
+        let clock = ClusterClock::default();
+        let arrival = LocalInstant::now();
+        let first = clock.stamp(arrival);
+        assert!(clock.stamp(arrival) > first);
+        assert!(clock.now() >= first);
+    }
+
+    #[test]
+    fn the_offset_never_decreases() {
+        let clock = ClusterClock::default();
+        clock.observe(Stamp(9_000_000_000_000), LocalInstant(1_000));
+        let ahead = clock.now();
+        clock.observe(Stamp(5_000), LocalInstant(2_000));
+        assert!(clock.now() >= ahead);
+    }
+
+    #[test]
+    fn an_earlier_arrival_has_an_earlier_stamp_than_the_present() {
+        let clock = ClusterClock::default();
+        clock.observe(Stamp(9_000_000_000_000), LocalInstant::now());
+        let arrival = LocalInstant(LocalInstant::now().0 - 5_000_000);
+        assert!(clock.stamp(arrival) < clock.now());
+    }
+}

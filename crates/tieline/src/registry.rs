@@ -1,0 +1,30 @@
+//! The registry of a cluster: it maps each client id to the node that holds the client's connection.
+//!
+//! [`connect`] reaches a registry by its URL. To write one, implement [`Registry`] and test it with the
+//! crate `tieline-registry-conformance`.
+//!
+//! Everything here is re-exported from the crate `tieline-registry`.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use tieline::{Cluster, ClusterConfig, Config, Hub, registry::MemoryRegistry};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let hub = Hub::new(Config::default())?;
+//! let registry = Arc::new(MemoryRegistry::new());
+//! let cluster = Cluster::start(hub, registry, ClusterConfig::default()).await?;
+//! # Ok(())
+//! # }
+//! ```
+
+pub use tieline_registry::{
+    Claim, ClaimKind, ClaimOutcomes, Cursor, Entry, ExpiredNode, JoinOutcome, JoinRequest,
+    LeaseInfo, MemoryRegistry, NodeInfo, NodeSession, Owner, Page, Registry, RegistryError,
+    RegistryFuture, RegistryTls, Release, ReleaseOutcome, Renewal, Stamp, Verdict, connect,
+    connect_with,
+};
+#[cfg(feature = "etcd")]
+pub use tieline_registry::{EtcdOptions, EtcdRegistry};
+#[cfg(feature = "redis")]
+pub use tieline_registry::{RedisOptions, RedisRegistry};
