@@ -166,7 +166,7 @@ fn encoder(criterion: &mut Criterion) {
         group.bench_function(format!("binary_{name}"), |bencher| {
             let encode = |payload| {
                 let frame = Frame::binary(payload);
-                black_box(frame.wire(None).header);
+                black_box(frame.encoded(None).header);
                 frame
             };
             bencher.iter_batched(|| payload.clone(), encode, BatchSize::SmallInput);
@@ -174,7 +174,7 @@ fn encoder(criterion: &mut Criterion) {
     }
     let frame = Frame::text("x".repeat(64));
     group.bench_function("for_one_more_receiver", |bencher| {
-        bencher.iter(|| frame.clone().wire(None).len());
+        bencher.iter(|| frame.clone().encoded(None).len());
     });
     group.finish();
 }
@@ -184,18 +184,18 @@ fn deflate(criterion: &mut Criterion) {
     let settings = Deflate::default();
     for (name, size) in [("512", 512), ("4k", 4 * KIB), ("64k", 64 * KIB)] {
         let text = records(size);
-        let packed = Frame::text(text.as_str()).wire(Some(&settings)).len();
+        let packed = Frame::text(text.as_str()).encoded(Some(&settings)).len();
         assert!(packed < size, "{name} does not shrink");
         group.throughput(Throughput::Bytes(size as u64));
         group.bench_function(format!("text_{name}"), |bencher| {
-            let encode = |frame: &mut Frame| frame.wire(Some(&settings)).len();
+            let encode = |frame: &mut Frame| frame.encoded(Some(&settings)).len();
             bencher.iter_batched_ref(|| Frame::text(text.as_str()), encode, BatchSize::SmallInput);
         });
     }
     let frame = Frame::text(records(4 * KIB));
     group.throughput(Throughput::Elements(1));
     group.bench_function("for_one_more_receiver", |bencher| {
-        bencher.iter(|| frame.clone().wire(Some(&settings)).len());
+        bencher.iter(|| frame.clone().encoded(Some(&settings)).len());
     });
     group.finish();
 }

@@ -10,7 +10,7 @@
 //! | check an upgrade request and answer it | [`handshake::Request`] |
 //! | decode what a client sends | [`Protocol::receive`] |
 //! | encode what the server sends | [`Frame`], once for any number of receivers |
-//! | compress what the server sends | [`Deflate`], passed to [`Frame::wire`] |
+//! | compress what the server sends | [`Deflate`], passed to [`Frame::encoded`] |
 //! | end a connection | [`Protocol::close`] |
 //!
 //! # One connection
@@ -47,9 +47,9 @@
 //!             // 3. An echo takes the message's buffer over; any number of connections may
 //!             //    write the same frame.
 //!             let frame = Frame::from(message);
-//!             let wire = frame.wire(None);
-//!             out.extend_from_slice(wire.header);
-//!             out.extend_from_slice(wire.payload);
+//!             let encoded = frame.encoded(None);
+//!             out.extend_from_slice(encoded.header);
+//!             out.extend_from_slice(encoded.payload);
 //!         }
 //!         Some(_) => { /* send the reply, if there is one, and end the connection */ }
 //!         None => {}
@@ -88,7 +88,7 @@ mod text;
 pub use close::{CloseCode, CloseFrame};
 pub use deflate::Deflate;
 pub use error::ProtocolError;
-pub use frame::{Frame, FrameKind, Wire};
+pub use frame::{EncodedFrame, Frame, FrameKind};
 pub use limits::Limits;
 pub use message::Message;
 pub use protocol::{Action, Phase, Protocol, Received};

@@ -119,15 +119,15 @@ impl Frame {
     /// all later calls share it. Control frames, payloads below [`Deflate::threshold`] and
     /// payloads that compression does not shorten go out plain (RFC 7692, section 6.1 leaves it
     /// to the sender, message by message).
-    pub fn wire(&self, deflate: Option<&Deflate>) -> Wire<'_> {
+    pub fn encoded(&self, deflate: Option<&Deflate>) -> EncodedFrame<'_> {
         let inner = &*self.0;
         if let Some(deflated) = deflate.and_then(|settings| inner.deflated(settings)) {
-            return Wire {
+            return EncodedFrame {
                 header: deflated.header.bytes(),
                 payload: &deflated.payload,
             };
         }
-        Wire {
+        EncodedFrame {
             header: inner.header.bytes(),
             payload: &inner.payload,
         }
@@ -154,14 +154,14 @@ fn control_payload(payload: &[u8]) -> Vec<u8> {
 
 /// The bytes of a frame on the wire, to be written one part after the other, best vectored.
 #[derive(Clone, Copy, Debug)]
-pub struct Wire<'a> {
+pub struct EncodedFrame<'a> {
     /// The header, 2 to 10 bytes.
     pub header: &'a [u8],
     /// The payload, possibly compressed, possibly empty.
     pub payload: &'a [u8],
 }
 
-impl Wire<'_> {
+impl EncodedFrame<'_> {
     /// The length of header and payload together, in bytes.
     pub fn len(&self) -> usize {
         self.header.len() + self.payload.len()

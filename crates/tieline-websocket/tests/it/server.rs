@@ -55,9 +55,9 @@ pub(crate) async fn serve(
 }
 
 async fn send(stream: &mut DuplexStream, frame: &Frame) {
-    let wire = frame.wire(None);
-    stream.write_all(wire.header).await.unwrap();
-    stream.write_all(wire.payload).await.unwrap();
+    let encoded = frame.encoded(None);
+    stream.write_all(encoded.header).await.unwrap();
+    stream.write_all(encoded.payload).await.unwrap();
 }
 
 /// Answers the upgrade request; yields what was read behind it. Names the last subprotocol that

@@ -308,7 +308,7 @@ impl Run {
         let bytes = joined.get_or_init(|| {
             let mut bytes = Vec::new();
             for frame in self.frames() {
-                let wire = frame.wire(deflate);
+                let wire = frame.encoded(deflate);
                 if bytes.len() + wire.len() > 2 * RUN_BYTES {
                     return Vec::new();
                 }

@@ -60,7 +60,7 @@ impl Member {
             return failed;
         }
         for (i, frame) in run.frames().enumerate() {
-            let length = frame.wire(egress.outbox.deflate()).len();
+            let length = frame.encoded(egress.outbox.deflate()).len();
             if written >= length {
                 written -= length;
             } else if written > 0 {

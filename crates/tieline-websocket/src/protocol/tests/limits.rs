@@ -106,7 +106,7 @@ fn inflated_size_is_limited() {
             level: 9,
             threshold: 0,
         };
-        let bytes = frame(0xc2, message.wire(Some(&settings)).payload);
+        let bytes = frame(0xc2, message.encoded(Some(&settings)).payload);
         let actions = run(true, &LIMITS, &bytes);
         if passes {
             assert_eq!(actions, [binary(&vec![0; length])]);
