@@ -73,7 +73,7 @@
 //! Deliberately absent: the client role, HTTP/2 (RFC 8441), context takeover, and the policies of
 //! a server (origins, deadlines, queues), which need a clock or a socket.
 
-mod close;
+mod close_frame;
 mod deflate;
 mod error;
 mod frame;
@@ -82,10 +82,10 @@ mod header;
 mod limits;
 mod mask;
 mod message;
+mod message_buffer;
 mod protocol;
-mod text;
 
-pub use close::{CloseCode, CloseFrame};
+pub use close_frame::{CloseCode, CloseFrame};
 pub use deflate::Deflate;
 pub use error::ProtocolError;
 pub use frame::{EncodedFrame, Frame, FrameKind};

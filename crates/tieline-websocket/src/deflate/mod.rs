@@ -11,7 +11,7 @@ use std::cell::RefCell;
 
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 
-use crate::text::Body;
+use crate::message_buffer::Body;
 use crate::{Message, ProtocolError};
 
 /// What a sender takes off the end of each message, and a receiver puts back (section 7.2.1).

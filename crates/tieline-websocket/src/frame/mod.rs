@@ -10,7 +10,7 @@ mod tests;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use crate::close::CONTROL_MAX;
+use crate::close_frame::CONTROL_MAX;
 use crate::{CloseFrame, Deflate, Message, deflate};
 
 /// What a frame carries (RFC 6455, section 11.8).

@@ -5,22 +5,22 @@
 //!
 //! Invariants: `receive` always makes progress and never panics; `unfinished` exists only between
 //! the first byte of a frame and the end of its message; once the phase is `Closed` nothing is
-//! held. [`unfinished`] holds what has arrived, this module decides.
+//! held. [`partial`] holds what has arrived, this module decides.
 
 mod action;
-mod unfinished;
+mod partial;
 
 #[cfg(test)]
 mod tests;
 
 pub use action::{Action, Phase, Received};
 
-use crate::close::CloseFrame;
+use crate::close_frame::CloseFrame;
 use crate::frame::Frame;
 use crate::header::{self, Context, Header, Opcode};
 use crate::mask::unmask;
 use crate::{Limits, Message, ProtocolError, deflate};
-use unfinished::{Unfinished, check_size};
+use partial::{Unfinished, check_size};
 
 /// The decoder and close handshake of one connection, at most 32 bytes while idle.
 ///

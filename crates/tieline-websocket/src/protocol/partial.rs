@@ -6,7 +6,7 @@
 
 use crate::header::{self, Context, HEADER_MAX, Header, Opcode};
 use crate::mask::{self, unmask};
-use crate::text::Body;
+use crate::message_buffer::Body;
 use crate::{Limits, Message, ProtocolError, deflate};
 
 /// The part of a connection's state that exists only while something is unfinished.
