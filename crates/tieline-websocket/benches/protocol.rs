@@ -1,4 +1,4 @@
-//! What it costs to decode what clients send, and to encode what the server sends.
+//! The cost of decoding messages from clients and of encoding messages for them.
 
 #![allow(missing_docs, reason = "criterion's macro makes a public function")]
 
@@ -51,7 +51,7 @@ fn fragments(opcode: u8, payload: &[u8], length: usize) -> Vec<u8> {
         .collect()
 }
 
-/// Decodes what came in reads of this length, and frees the messages; says how many there were.
+/// Decodes reads of this length and frees the messages; yields how many there were.
 fn decode(input: &mut [u8], read: usize) -> usize {
     let (mut protocol, limits) = (Protocol::new(false), Limits::default());
     let mut messages = 0;
@@ -128,8 +128,8 @@ fn decoder(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Text of the same length, plain ASCII and not; beside `decode/binary_64k` it tells what checking
-/// UTF-8 costs, at once and as fragments arrive.
+/// Text of the same length, ASCII and not. Compare with `decode/binary_64k` for the cost of checking
+/// UTF-8, at once and as fragments arrive.
 fn utf8(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("utf8");
     let greek = "ένα μήνυμα ".repeat(64 * KIB / 20);
@@ -145,7 +145,7 @@ fn utf8(criterion: &mut Criterion) {
             bytes.clone(),
             (&whole, usize::MAX, 1),
         );
-        // An odd length, so that characters are torn.
+        // An odd length, so that characters are split.
         let torn = fragments(TEXT, text.as_bytes(), KIB + 1);
         case(
             &mut group,
@@ -158,7 +158,7 @@ fn utf8(criterion: &mut Criterion) {
 }
 
 fn encoder(criterion: &mut Criterion) {
-    // By frames: the payload is taken over as it is, so its bytes cost nothing.
+    // Measured in frames: the payload is not copied, so its length costs nothing.
     let mut group = criterion.benchmark_group("encode");
     group.throughput(Throughput::Elements(1));
     for (name, size) in [("64", 64), ("1k", KIB), ("64k", 64 * KIB)] {

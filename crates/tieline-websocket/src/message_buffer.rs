@@ -1,89 +1,93 @@
-//! The body of a message while it grows; text is checked as it arrives (RFC 6455, section 8.1).
+//! The payload of an incomplete message. Checks text as it arrives (RFC 6455, section 8.1).
 //!
-//! Knows no frames and no limits. Invariant: everything in `Body::Text::text` is valid UTF-8 and
-//! `tail` holds the up to three bytes of one unfinished character, so that the first byte that
-//! cannot belong to valid UTF-8 is refused when it arrives. Collecting into a `String` spares the
-//! second check that turning bytes into text would cost at the end.
+//! Knows neither frames nor limits. Invariant: `MessageBuffer::Text::text` is valid UTF-8, and `tail`
+//! holds at most three bytes of one incomplete character, so that the first byte that cannot belong
+//! to valid UTF-8 is refused when it arrives. Collecting into a `String` saves a second check of the
+//! whole text at the end.
 
-use crate::{Message, ProtocolError};
+use crate::{error::ProtocolError, message::Message};
 
-/// What has arrived of a message.
+/// The payload that has arrived so far.
 #[derive(Debug)]
-pub(crate) enum Body {
-    Text { text: String, tail: Tail },
+pub(crate) enum MessageBuffer {
+    Text { text: String, tail: PartialChar },
     Binary(Vec<u8>),
 }
 
-/// The beginning of a character whose other bytes have not arrived.
+/// The first bytes of a character whose last bytes have not arrived.
 #[derive(Debug, Default)]
-pub(crate) struct Tail {
+pub(crate) struct PartialChar {
     bytes: [u8; 4],
     len: usize,
 }
 
-impl Body {
-    /// An empty body of a text or a binary message.
+impl MessageBuffer {
+    /// An empty buffer for a text or a binary message.
     pub(crate) fn of(text: bool) -> Self {
         if text {
-            let (text, tail) = (String::new(), Tail::default());
-            Body::Text { text, tail }
+            let (text, tail) = (String::new(), PartialChar::default());
+            MessageBuffer::Text { text, tail }
         } else {
-            Body::binary()
+            MessageBuffer::binary()
         }
     }
 
     pub(crate) fn binary() -> Self {
-        Body::Binary(Vec::new())
+        MessageBuffer::Binary(Vec::new())
     }
 
-    /// Bytes so far.
+    /// The number of bytes so far.
     pub(crate) fn len(&self) -> usize {
         match self {
-            Body::Text { text, tail } => text.len() + tail.len,
-            Body::Binary(bytes) => bytes.len(),
+            MessageBuffer::Text { text, tail } => text.len() + tail.len,
+            MessageBuffer::Binary(bytes) => bytes.len(),
         }
     }
 
-    /// Makes room for `arrived` more bytes, knowing that `expected` (`arrived` included) will
-    /// follow. Capacity doubles, so that copying stays linear, but never beyond what is expected:
-    /// a message that came in one frame ends without slack.
+    /// Makes room for `arrived` more bytes, of `expected` that the frame declares (`arrived`
+    /// included). Capacity doubles, so that copying stays linear, but never exceeds what is expected:
+    /// a message from one frame ends without slack.
     pub(crate) fn reserve(&mut self, arrived: usize, expected: usize) {
         let (len, capacity) = match self {
-            Body::Text { text, .. } => (text.len(), text.capacity()),
-            Body::Binary(bytes) => (bytes.len(), bytes.capacity()),
+            MessageBuffer::Text { text, .. } => (text.len(), text.capacity()),
+            MessageBuffer::Binary(bytes) => (bytes.len(), bytes.capacity()),
         };
         if capacity - len >= arrived {
             return;
         }
         let grow = len.min(expected).max(arrived);
         match self {
-            Body::Text { text, .. } => text.reserve_exact(grow),
-            Body::Binary(bytes) => bytes.reserve_exact(grow),
+            MessageBuffer::Text { text, .. } => text.reserve_exact(grow),
+            MessageBuffer::Binary(bytes) => bytes.reserve_exact(grow),
         }
     }
 
     pub(crate) fn push(&mut self, bytes: &[u8]) -> Result<(), ProtocolError> {
         match self {
-            Body::Text { text, tail } => push_text(text, tail, bytes),
-            Body::Binary(body) => {
-                body.extend_from_slice(bytes);
+            MessageBuffer::Text { text, tail } => push_text(text, tail, bytes),
+            MessageBuffer::Binary(buffer) => {
+                buffer.extend_from_slice(bytes);
                 Ok(())
             }
         }
     }
 
-    /// The message, complete; fails if text ends within a character.
+    /// Completes the message; fails if text ends within a character.
     pub(crate) fn finish(self) -> Result<Message, ProtocolError> {
         match self {
-            Body::Text { text, tail } if tail.len == 0 => Ok(Message::Text(text)),
-            Body::Text { .. } => Err(ProtocolError::InvalidUtf8),
-            Body::Binary(bytes) => Ok(Message::Binary(bytes)),
+            MessageBuffer::Text { text, tail } if tail.len == 0 => Ok(Message::Text(text)),
+            MessageBuffer::Text { .. } => Err(ProtocolError::InvalidUtf8),
+            MessageBuffer::Binary(bytes) => Ok(Message::Binary(bytes)),
         }
     }
 }
 
-fn push_text(text: &mut String, tail: &mut Tail, mut bytes: &[u8]) -> Result<(), ProtocolError> {
-    // Completing the unfinished character byte by byte takes at most three turns.
+fn push_text(
+    text: &mut String,
+    tail: &mut PartialChar,
+    mut bytes: &[u8],
+) -> Result<(), ProtocolError> {
+    // Completing the partial character takes at most three iterations.
     while tail.len > 0 {
         let Some((first, rest)) = bytes.split_first() else {
             return Ok(());
@@ -104,7 +108,7 @@ fn push_text(text: &mut String, tail: &mut Tail, mut bytes: &[u8]) -> Result<(),
     Ok(())
 }
 
-/// Splits into valid text and the beginning of a character (at most three bytes) at its end.
+/// Splits `bytes` into valid text and a partial character of at most three bytes.
 fn split_valid(bytes: &[u8]) -> Result<(&str, &[u8]), ProtocolError> {
     let error = match simdutf8::compat::from_utf8(bytes) {
         Ok(valid) => return Ok((valid, &[])),
@@ -122,10 +126,10 @@ mod tests {
 
     /// Feeds byte by byte; the index of the first byte that is refused.
     fn refused_at(bytes: &[u8]) -> Option<usize> {
-        let mut body = Body::of(true);
+        let mut buffer = MessageBuffer::of(true);
         bytes
             .iter()
-            .position(|byte| body.push(std::slice::from_ref(byte)).is_err())
+            .position(|byte| buffer.push(std::slice::from_ref(byte)).is_err())
     }
 
     #[test]
@@ -156,13 +160,13 @@ mod tests {
         let text = "aü€😀\u{0}\u{7f}\u{80}\u{7ff}\u{800}\u{ffff}\u{10000}\u{10ffff}z";
         for first in 0..=text.len() {
             for second in first..=text.len() {
-                let mut body = Body::of(true);
+                let mut buffer = MessageBuffer::of(true);
                 let bytes = text.as_bytes();
                 for part in [&bytes[..first], &bytes[first..second], &bytes[second..]] {
-                    assert_eq!(body.push(part), Ok(()));
+                    assert_eq!(buffer.push(part), Ok(()));
                 }
-                assert_eq!(body.len(), text.len());
-                assert_eq!(body.finish(), Ok(Message::Text(text.into())));
+                assert_eq!(buffer.len(), text.len());
+                assert_eq!(buffer.finish(), Ok(Message::Text(text.into())));
             }
         }
     }
@@ -170,26 +174,26 @@ mod tests {
     #[test]
     fn text_that_ends_within_a_character_is_refused() {
         for end in 1..4 {
-            let mut body = Body::of(true);
-            assert_eq!(body.push(&"😀".as_bytes()[..end]), Ok(()));
-            assert_eq!(body.finish(), Err(ProtocolError::InvalidUtf8));
+            let mut buffer = MessageBuffer::of(true);
+            assert_eq!(buffer.push(&"😀".as_bytes()[..end]), Ok(()));
+            assert_eq!(buffer.finish(), Err(ProtocolError::InvalidUtf8));
         }
     }
 
     #[test]
     fn capacity_follows_what_arrived_and_ends_exact() {
-        for mut body in [Body::of(true), Body::binary()] {
+        for mut buffer in [MessageBuffer::of(true), MessageBuffer::binary()] {
             let (total, part) = (100_000, [b'x'; 100]);
             for missing in (1..=total / part.len()).rev().map(|n| n * part.len()) {
-                body.reserve(part.len(), missing);
-                assert_eq!(body.push(&part), Ok(()));
-                let capacity = match &body {
-                    Body::Text { text, .. } => text.capacity(),
-                    Body::Binary(bytes) => bytes.capacity(),
+                buffer.reserve(part.len(), missing);
+                assert_eq!(buffer.push(&part), Ok(()));
+                let capacity = match &buffer {
+                    MessageBuffer::Text { text, .. } => text.capacity(),
+                    MessageBuffer::Binary(bytes) => bytes.capacity(),
                 };
-                assert!(capacity <= total.min(2 * body.len()));
+                assert!(capacity <= total.min(2 * buffer.len()));
             }
-            assert_eq!(body.len(), total);
+            assert_eq!(buffer.len(), total);
         }
     }
 }

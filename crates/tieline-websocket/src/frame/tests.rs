@@ -1,4 +1,4 @@
-//! RFC 6455, section 5.2, from the sender's side, and what sharing a frame must cost.
+//! RFC 6455, section 5.2, for a sender, and the cost of sharing a frame.
 
 #![allow(clippy::cast_possible_truncation)]
 
@@ -13,7 +13,7 @@ fn bytes(frame: &Frame, deflate: Option<&Deflate>) -> Vec<u8> {
     bytes
 }
 
-/// Compresses whatever becomes shorter.
+/// Compresses every payload that becomes shorter.
 const ALL: Deflate = Deflate {
     level: 9,
     threshold: 0,
@@ -43,7 +43,7 @@ fn lengths_are_encoded_minimally_at_each_edge() {
 }
 
 #[test]
-fn payload_is_taken_over_without_a_copy() {
+fn payload_is_used_without_a_copy() {
     let text = String::from("a text that lives on the heap");
     let address = text.as_ptr();
     let frame = Frame::from(Message::Text(text));
@@ -116,7 +116,7 @@ fn example_of_rfc_7692_section_7_2_3_1() {
 }
 
 #[test]
-fn what_gains_nothing_goes_out_plain() {
+fn incompressible_frames_are_sent_uncompressed() {
     let mut state = 1_u32;
     let noise: Vec<u8> = std::iter::repeat_with(|| {
         state ^= state << 13;

@@ -1,29 +1,29 @@
-//! What has arrived of a header, a frame and a message that are not complete.
+//! The input of a header, a frame and a message that are incomplete.
 //!
-//! Owns the buffers and the limits' enforcement; knows neither the close handshake nor what
-//! becomes of a message. Invariants: a limit is checked from the header, before anything is
-//! stored; memory grows only by bytes that arrived.
+//! Owns the buffers and enforces the limits; knows neither the close handshake nor the use of a
+//! message. Invariants: limits are checked when a header arrives, before payload is stored; memory
+//! grows only by bytes that have arrived.
 
 use crate::header::{self, Context, HEADER_MAX, Header, Opcode};
 use crate::mask::{self, unmask};
-use crate::message_buffer::Body;
-use crate::{Limits, Message, ProtocolError, deflate};
+use crate::message_buffer::MessageBuffer;
+use crate::{deflate, error::ProtocolError, limits::Limits, message::Message};
 
-/// The part of a connection's state that exists only while something is unfinished.
+/// The part of a connection's state that exists only while input is incomplete.
 #[derive(Debug, Default)]
-pub(super) struct Unfinished {
-    /// The first bytes of a header.
+pub(super) struct PartialInput {
+    /// The first bytes of an incomplete header.
     header: [u8; HEADER_MAX],
     header_len: usize,
-    /// The frame whose payload is arriving; `length` and `mask` are those of what is missing.
+    /// The frame whose payload is arriving; `length` and `mask` are those of the missing bytes.
     frame: Option<Header>,
     /// The payload of a control frame.
     control: Vec<u8>,
-    /// The message whose frames are arriving; control frames may come in between.
-    message: Option<Assembly>,
+    /// The message whose frames are arriving; control frames may come between them.
+    message: Option<Reassembly>,
 }
 
-impl Unfinished {
+impl PartialInput {
     pub(super) fn in_header(&self) -> bool {
         self.header_len > 0
     }
@@ -40,14 +40,14 @@ impl Unfinished {
         !self.in_header() && !self.in_frame() && !self.in_message()
     }
 
-    /// Keeps the beginning of a header that `header::parse` found incomplete.
+    /// Stores a header that `header::parse` found incomplete.
     pub(super) fn keep_header(&mut self, input: &[u8]) {
         self.header[..input.len()].copy_from_slice(input);
         self.header_len = input.len();
     }
 
-    /// Completes a kept header from `input`: yields it and how many bytes of `input` belong to it,
-    /// or `None` if all do and it is still not complete.
+    /// Completes a stored header from `input`: yields it and how many bytes of `input` belong to it,
+    /// or `None` if all do and it is still incomplete.
     pub(super) fn complete_header(
         &mut self,
         input: &[u8],
@@ -61,22 +61,22 @@ impl Unfinished {
         Ok(parsed.map(|(header, size)| (header, size - kept)))
     }
 
-    /// Begins a frame. `limits` is `None` when its payload will be discarded.
+    /// Begins a frame. `limits` is `None` if its payload will be discarded.
     pub(super) fn begin_frame(
         &mut self,
         header: Header,
         limits: Option<&Limits>,
     ) -> Result<(), ProtocolError> {
         if !header.opcode.is_control() {
-            let assembly = self.message.get_or_insert_with(|| Assembly::new(&header));
+            let assembly = self.message.get_or_insert_with(|| Reassembly::new(&header));
             assembly.add_frame(&header, limits)?;
         }
         self.frame = Some(header);
         Ok(())
     }
 
-    /// Takes what `input` has of the current frame's payload: yields how much that was, and the
-    /// frame if it is complete. A data frame's payload is kept only if `keep` is set.
+    /// Takes payload of the current frame from `input`: yields how many bytes, and the frame if it is
+    /// complete. Stores the payload of a data frame only if `keep` is set.
     pub(super) fn feed(
         &mut self,
         input: &mut [u8],
@@ -103,48 +103,47 @@ impl Unfinished {
         Ok((taken, done))
     }
 
-    /// The payload of a control frame that is complete.
+    /// The payload of a complete control frame.
     pub(super) fn take_control(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.control)
     }
 
     /// The message whose last frame is complete.
-    pub(super) fn take_message(&mut self) -> Option<Assembly> {
+    pub(super) fn take_message(&mut self) -> Option<Reassembly> {
         self.message.take()
     }
 
-    /// Frees what has arrived of a message, but remembers that it is under way: its further
-    /// frames are still legal.
+    /// Frees the payload of an incomplete message, but not its state: its further frames are legal.
     pub(super) fn discard(&mut self) {
         if let Some(message) = &mut self.message {
-            message.body = Body::binary();
+            message.buffer = MessageBuffer::binary();
         }
     }
 }
 
-/// A data message under way.
+/// A message whose frames are arriving.
 #[derive(Debug)]
-pub(super) struct Assembly {
+pub(super) struct Reassembly {
     text: bool,
     compressed: bool,
     frames: u32,
     /// The payload so far, compressed if the message is.
-    body: Body,
+    buffer: MessageBuffer,
 }
 
-impl Assembly {
+impl Reassembly {
     fn new(header: &Header) -> Self {
         let text = header.opcode == Opcode::Text;
-        let body = if header.compressed {
-            Body::binary()
+        let buffer = if header.compressed {
+            MessageBuffer::binary()
         } else {
-            Body::of(text)
+            MessageBuffer::of(text)
         };
-        Assembly {
+        Reassembly {
             text,
             compressed: header.compressed,
             frames: 0,
-            body,
+            buffer,
         }
     }
 
@@ -152,9 +151,9 @@ impl Assembly {
         let Some(limits) = limits else {
             return Ok(());
         };
-        check_size(limits, self.compressed, self.body.len(), header.length)?;
+        check_size(limits, self.compressed, self.buffer.len(), header.length)?;
         self.frames += 1;
-        // A message in a single frame passes whatever the limit says.
+        // A message in a single frame always passes.
         if self.frames > limits.fragments.max(1) {
             return Err(ProtocolError::TooManyFragments {
                 limit: limits.fragments,
@@ -164,16 +163,16 @@ impl Assembly {
     }
 
     fn push(&mut self, payload: &[u8], missing: usize) -> Result<(), ProtocolError> {
-        self.body.reserve(payload.len(), missing);
-        self.body.push(payload)
+        self.buffer.reserve(payload.len(), missing);
+        self.buffer.push(payload)
     }
 
     pub(super) fn finish(self, limits: &Limits) -> Result<Message, ProtocolError> {
-        match self.body {
-            Body::Binary(compressed) if self.compressed => {
+        match self.buffer {
+            MessageBuffer::Binary(compressed) if self.compressed => {
                 deflate::inflate(&compressed, limits.message, self.text)
             }
-            body => body.finish(),
+            buffer => buffer.finish(),
         }
     }
 }
@@ -190,7 +189,7 @@ pub(super) fn check_size(
     } else {
         limits.message
     };
-    // `length` is below 2^63 and memory holds `so_far`, but a sum of a stranger's making saturates.
+    // `length` comes from the client, so the sum saturates.
     if (so_far as u64).saturating_add(length) > limit as u64 {
         return Err(ProtocolError::MessageTooBig {
             limit: limits.message,

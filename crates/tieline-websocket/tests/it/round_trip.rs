@@ -1,4 +1,4 @@
-//! Whatever a client sends, however it is fragmented and split, arrives; and the other way round.
+//! Every message arrives, in both directions, for any fragmentation and split.
 
 use proptest::prelude::*;
 use tieline_websocket::{Action, Deflate, Frame, Limits, Message, Protocol};

@@ -1,4 +1,4 @@
-//! What a client may make a connection hold, at the edge.
+//! The limits, each at its edge.
 
 use super::*;
 
