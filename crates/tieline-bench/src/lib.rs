@@ -18,11 +18,13 @@
 
 pub mod cli;
 mod clock;
+#[path = "compare/comparison.rs"]
 mod compare;
 mod connections;
 mod coordinate;
 mod descriptors;
 mod faults;
+#[path = "floor/server.rs"]
 mod floor;
 mod frame;
 mod handshake;
@@ -31,6 +33,7 @@ pub mod outcome;
 mod pin;
 pub mod plan;
 mod process;
+#[path = "progress_bar.rs"]
 mod progress;
 pub mod registry;
 mod report;
@@ -46,6 +49,7 @@ mod tls;
 mod trial;
 mod url;
 mod validate;
+#[path = "workers/pool.rs"]
 mod workers;
 
 pub use self::{
