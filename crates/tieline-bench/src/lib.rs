@@ -16,31 +16,30 @@
 //! - `process`, `pin`, `descriptors`, `clock`: what the machine says and allows
 //! - `floor`: the bare server
 
+mod affinity;
+mod baseline;
 pub mod cli;
 mod clock;
-#[path = "compare/comparison.rs"]
 mod compare;
 mod connections;
-mod coordinate;
-mod descriptors;
-mod faults;
-#[path = "floor/server.rs"]
+mod coordinator;
+mod fd_limit;
 mod floor;
+mod format;
 mod frame;
 mod handshake;
 mod load;
 pub mod outcome;
-mod pin;
+mod partition;
 pub mod plan;
-mod process;
-#[path = "progress_bar.rs"]
+mod process_stats;
 mod progress;
+mod progress_bar;
 pub mod registry;
 mod report;
 mod run;
 #[cfg(test)]
 mod sample;
-mod share;
 mod stamp;
 mod stream;
 mod target;
@@ -48,13 +47,14 @@ mod template;
 mod tls;
 mod trial;
 mod url;
+mod usage;
 mod validate;
-#[path = "workers/pool.rs"]
 mod workers;
 
 pub use self::{
     floor::{Floor, floor},
-    run::{Progress, run, run_with},
+    progress::Progress,
+    run::{run, run_with},
     url::UrlError,
     validate::PlanError,
     workers::worker,

@@ -5,7 +5,10 @@ use std::{io::IsTerminal, time::Duration};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use parking_lot::Mutex;
 
-use crate::{Progress, outcome::float, report::words};
+use crate::{
+    format::{self, float},
+    progress::Progress,
+};
 
 /// A line on standard error, which goes with this value. Nothing where that is no terminal.
 #[derive(Debug)]
@@ -67,7 +70,7 @@ impl Progress for Bar {
         let rate = float(arrived - last.1) / time.max(0.001);
         *last = (elapsed, arrived);
         let (now, end) = (elapsed.as_secs_f64(), of.as_secs_f64());
-        let words = format!("{now:.1} of {end:.1} s  {}/s", words::number(rate));
+        let words = format!("{now:.1} of {end:.1} s  {}/s", format::number(rate));
         let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         self.step(millis(elapsed), millis(of), words);
     }

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use crate::outcome::Latency;
-pub use crate::progress::Bar;
+pub use crate::progress_bar::Bar;
 
 /// Whoever measures a registry.
 pub type Registry<'a> = dyn Fn(&RegistryPlan, &Bar) -> anyhow::Result<RegistryOutcome> + 'a;
@@ -58,7 +58,7 @@ impl Claims {
     pub fn per_second(&self) -> f64 {
         let elapsed = self.elapsed.as_secs_f64();
         if elapsed > 0.0 {
-            crate::outcome::float(self.granted) / elapsed
+            crate::format::float(self.granted) / elapsed
         } else {
             0.0
         }

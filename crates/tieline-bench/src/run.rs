@@ -5,14 +5,16 @@ use std::{io, process::Command, time::Duration};
 use anyhow::bail;
 
 use crate::{
+    affinity::Pin,
     clock,
-    coordinate::{Coordinator, Gate},
-    descriptors, load,
+    coordinator::{Coordinator, Gate},
+    fd_limit,
+    load::{self, GRACE},
     outcome::Outcome,
-    pin::Pin,
+    partition::Share,
     plan::Plan,
-    process::Watch,
-    share::Share,
+    process_stats::Watch,
+    progress::Progress,
     validate::PlanError,
     workers,
 };
@@ -22,15 +24,6 @@ const PORTS: usize = 28_000;
 
 /// Each process connects from an address of its own, 127.0.0.1 to 127.0.0.254.
 const MOST: usize = 254;
-
-/// Who is told now and then how a measurement goes.
-pub trait Progress {
-    /// So many connections are open, of so many.
-    fn opened(&self, connections: usize, of: usize);
-
-    /// It runs since `elapsed`, which is nothing while it warms up; so many messages have arrived.
-    fn running(&self, elapsed: Duration, of: Duration, arrived: u64);
-}
 
 /// Runs a plan, in as many processes as it needs: they are this program with the arguments
 /// `bench worker`. The load runs on this thread, which is bound to [`Plan::cpu`] meanwhile.
@@ -54,12 +47,12 @@ pub fn run_with(
     worker: &dyn Fn() -> io::Result<Command>,
 ) -> anyhow::Result<Outcome> {
     plan.validate()?;
-    let processes = processes(plan, descriptors::raise())?;
+    let processes = processes(plan, fd_limit::raise())?;
     let mut outcome = match processes {
         1 => alone(plan, progress)?,
         _ => workers::run(plan, processes, progress, worker)?,
     };
-    outcome.faults.explain();
+    outcome.faults.explain(Duration::from_nanos(GRACE));
     if outcome.opening.connections > 0 {
         return Ok(outcome);
     }
@@ -69,7 +62,7 @@ pub fn run_with(
 
 /// Whether there can be as many processes as a plan needs.
 pub(crate) fn check_processes(plan: &Plan) -> Result<(), PlanError> {
-    processes(plan, descriptors::raise()).map(drop)
+    processes(plan, fd_limit::raise()).map(drop)
 }
 
 /// How many processes a plan needs where each may have so many connections.

@@ -2,7 +2,7 @@
 
 use anyhow::anyhow;
 
-use crate::{outcome::Outcome, plan::Plan, progress::Bar, target::Target};
+use crate::{outcome::Outcome, plan::Plan, progress_bar::Bar, run, target::Target};
 
 /// Starts what is to be started, measures it, and ends it. A server that ended meanwhile has the last
 /// word: what it said tells more than the connections that broke.
@@ -13,7 +13,7 @@ pub(crate) fn measure(target: &Target, plan: &Plan, bar: &Bar) -> anyhow::Result
         pids: running.pids.clone(),
         ..plan.clone()
     };
-    let measured = crate::run(&aimed, bar);
+    let measured = run::run(&aimed, bar);
     match (measured, running.ended()) {
         (Ok(mut outcome), Some(ended)) => {
             outcome.faults.examples.insert(0, ended);

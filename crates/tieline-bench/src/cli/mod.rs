@@ -4,32 +4,30 @@
 
 #![allow(clippy::doc_markdown, reason = "the texts are read in a terminal")]
 
-mod flags;
-mod intent;
-mod values;
+mod args;
+mod load_spec;
+mod parse;
 
 use std::{ffi::OsString, net::SocketAddr};
 
 use clap::{Args, Subcommand};
 
-pub use self::values::Usage;
 use self::{
-    flags::{Comparing, Load},
-    intent::Intent,
+    args::{Comparing, Load, Output},
+    load_spec::Intent,
+    parse::Rate,
 };
-pub(crate) use self::{
-    intent::{default_path, default_send},
-    values::Rate,
-};
+pub use crate::usage::Usage;
 use crate::{
-    compare::{self, Comparison, Sides},
+    compare::{self, Comparison, ComparisonSpec},
+    floor,
     outcome::Outcome,
     plan::Scenario,
-    progress::Bar,
+    progress_bar::Bar,
     registry::Registry,
-    report::Report,
+    report::{self, OutputFiles, Results},
     target::launch,
-    trial,
+    trial, workers,
 };
 
 /// Measures WebSocket servers.
@@ -51,7 +49,7 @@ enum What {
     Floor {
         /// Address to listen on
         #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9200",
-            value_parser = values::address)]
+            value_parser = parse::address)]
         listen: SocketAddr,
     },
     /// Measure a server and a base in turn, and tell the ratio
@@ -85,8 +83,8 @@ impl Bench {
         match self.what {
             What::Load(load) => measure(load, registry),
             What::Compare { comparing, load } => compare(load, &comparing),
-            What::Floor { listen } => crate::floor(listen),
-            What::Worker => crate::worker(),
+            What::Floor { listen } => floor::floor(listen),
+            What::Worker => workers::worker(),
             What::Launch { cpu, command } => launch::become_program(&command, cpu),
         }
     }
@@ -95,11 +93,11 @@ impl Bench {
 fn measure(load: Load, registry: &Registry<'_>) -> anyhow::Result<()> {
     let (intent, output) = match load.registry()? {
         Some((plan, output)) => {
-            let files = output.files()?;
+            let files = open(output)?;
             let bar = Bar::new(output.quiet, "");
             let outcome = registry(&plan, &bar)?;
             drop(bar);
-            return Report::Registry(plan, outcome).write(files);
+            return report::write(&Results::Registry(plan, outcome), files);
         }
         None => Intent::new(load)?,
     };
@@ -108,10 +106,10 @@ fn measure(load: Load, registry: &Registry<'_>) -> anyhow::Result<()> {
         return Err(Usage(why.into()).into());
     }
     let plan = intent.plan()?;
-    let files = output.files()?;
+    let files = open(&output)?;
     let outcome = trial::measure(&intent.target, &plan, &Bar::new(output.quiet, ""))?;
     let verdict = tells_something(&outcome);
-    Report::One(outcome).write(files)?;
+    report::write(&Results::Measurement(outcome), files)?;
     verdict
 }
 
@@ -126,18 +124,23 @@ fn compare(load: Load, comparing: &Comparing) -> anyhow::Result<()> {
         let why = "--least is about a rate, and idle connections have none";
         return Err(Usage(why.into()).into());
     }
-    let sides = Sides {
+    let sides = ComparisonSpec {
         plan: intent.plan()?,
         server: intent.target.clone(),
         base: comparing.base(&intent)?,
         runs: comparing.runs,
         half_rate: intent.rate == Some(Rate::Half),
     };
-    let files = output.files()?;
+    let files = open(&output)?;
     let comparison = compare::run(&sides, output.quiet)?;
     let verdict = judge(&comparison, least);
-    Report::Two(comparison).write(files)?;
+    report::write(&Results::Comparison(comparison), files)?;
     verdict
+}
+
+/// Opens the output files before time is spent on a measurement.
+fn open(output: &Output) -> Result<OutputFiles, Usage> {
+    OutputFiles::open(output.json.as_deref(), output.html.as_deref())
 }
 
 /// Whether figures mean anything.

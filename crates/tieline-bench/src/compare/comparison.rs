@@ -3,14 +3,12 @@
 //! Both run on the same machine in the same minutes, each started afresh, so that what the ratio tells
 //! is the server and not the weather. Must not know flags or reports.
 
-mod ratios;
-
-pub(crate) use self::ratios::{Ratios, Spread};
+use super::ratios::{Ratios, Spread};
 use crate::{
-    cli,
+    baseline::Baseline,
     outcome::Outcome,
-    plan::{Pace, Plan, Scenario},
-    progress::Bar,
+    plan::{Pace, Plan},
+    progress_bar::Bar,
     target::Target,
     trial, url,
 };
@@ -20,24 +18,15 @@ const PUSH: u32 = 16;
 
 /// What is compared.
 #[derive(Debug)]
-pub(crate) struct Sides {
+pub(crate) struct ComparisonSpec {
     /// The load, in the words of the server.
     pub(crate) plan: Plan,
     pub(crate) server: Target,
-    pub(crate) base: Opponent,
+    pub(crate) base: Baseline,
     /// Pairs of runs.
     pub(crate) runs: u32,
     /// The load is half of the highest rate that the slower reaches.
     pub(crate) half_rate: bool,
-}
-
-/// Whom the server is compared with.
-#[derive(Debug)]
-pub(crate) enum Opponent {
-    /// The bare server, on a processor if one is given.
-    Floor { cpu: Option<usize> },
-    /// Another server, which takes the load as it is.
-    Given(Target),
 }
 
 /// What a comparison found.
@@ -56,7 +45,7 @@ pub(crate) struct Pair {
 }
 
 /// Measures both, pair by pair. Fails where something went wrong in each pair.
-pub(crate) fn run(sides: &Sides, quiet: bool) -> anyhow::Result<Comparison> {
+pub(crate) fn run(sides: &ComparisonSpec, quiet: bool) -> anyhow::Result<Comparison> {
     let mut server = (sides.server.clone(), sides.plan.clone());
     let mut base = sides.base.against(&sides.plan);
     if sides.half_rate {
@@ -78,7 +67,7 @@ pub(crate) fn run(sides: &Sides, quiet: bool) -> anyhow::Result<Comparison> {
         anyhow::bail!("something went wrong in each pair, so that nothing is compared{words}");
     }
     Ok(Comparison {
-        base_is_floor: matches!(sides.base, Opponent::Floor { .. }),
+        base_is_floor: matches!(sides.base, Baseline::Floor { .. }),
         pairs,
     })
 }
@@ -102,41 +91,6 @@ fn highest_rate(sides: [&(Target, Plan); 2], quiet: bool) -> anyhow::Result<f64>
         "--rate half cannot be told: no message arrived at full speed"
     );
     Ok(highest)
-}
-
-impl Opponent {
-    /// The target, and the load in its words.
-    fn against(&self, plan: &Plan) -> (Target, Plan) {
-        match self {
-            Self::Given(target) => (target.clone(), plan.clone()),
-            Self::Floor { cpu } => (floor(plan.scenario, *cpu), in_plain_words(plan)),
-        }
-    }
-}
-
-/// The bare server, which is this same program.
-fn floor(scenario: Scenario, cpu: Option<usize>) -> Target {
-    let program = std::env::current_exe().unwrap_or_else(|_| "tieline".into());
-    let program = program.to_string_lossy();
-    let program = shlex::try_quote(&program).unwrap_or_else(|_| "tieline".into());
-    let path = cli::default_path(scenario);
-    Target {
-        commands: vec![format!("{program} bench floor --listen 127.0.0.1:{{port}}")],
-        cpu,
-        urls: vec![format!("ws://127.0.0.1:{{port}}{path}")],
-        pids: Vec::new(),
-    }
-}
-
-/// The same load as the bare server understands it.
-fn in_plain_words(plan: &Plan) -> Plan {
-    Plan {
-        send: cli::default_send(plan.scenario).to_owned(),
-        hello: Vec::new(),
-        subprotocol: None,
-        headers: Vec::new(),
-        ..plan.clone()
-    }
 }
 
 impl Comparison {
@@ -186,19 +140,6 @@ impl Pair {
 mod tests {
     use super::*;
     use crate::sample;
-
-    #[test]
-    fn the_bare_server_gets_the_load_in_its_own_words() {
-        let mut plan = sample::plan();
-        plan.send = "{\"to\":\"{payload}\"}".into();
-        plan.headers = vec!["X-Key: 1".into()];
-        plan.size = 500;
-        let (target, load) = Opponent::Floor { cpu: Some(1) }.against(&plan);
-        assert_eq!((load.send.as_str(), load.size), ("{payload}", 500));
-        assert!(load.headers.is_empty());
-        assert_eq!(target.urls, ["ws://127.0.0.1:{port}/echo"]);
-        target.check().unwrap();
-    }
 
     #[test]
     fn a_pair_in_which_something_went_wrong_does_not_count() {

@@ -13,8 +13,8 @@ use socket2::{Domain, Protocol, Socket, Type};
 use super::connection::Connection;
 use crate::{
     frame, handshake,
+    partition::Share,
     plan::Plan,
-    share::Share,
     stream::Stream,
     template::Template,
     tls,

@@ -21,7 +21,7 @@ use self::{connection::Connection, dial::Dialer, timer::Timer};
 use crate::{
     clock::{self, SECOND},
     outcome::Faults,
-    share::Share,
+    partition::Share,
 };
 
 const INPUT: usize = 256 * 1024;

@@ -1,14 +1,4 @@
-//! The bare server: what a machine can do with WebSockets when nothing is decided, checked or
-//! bounded.
-//!
-//! One thread, one poll. A message `T:<id>:<payload>` sends the payload to the connection whose address
-//! ended in `?id=<id>`, in a `write` of its own; one that begins with `B` goes verbatim to all; all
-//! else comes back. Text is answered by text, binary by binary. What one read brought is answered in one write for each receiver. It keeps unsent
-//! bytes without bound, validates nothing that it can do without, and is no server for use.
-
-mod handshake;
-mod listen;
-mod peer;
+//! The event loop of the bare server.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -24,9 +14,9 @@ use mio::{
     net::{TcpListener, TcpStream},
 };
 
-use self::{handshake::Handshake, listen::listen, peer::Peer};
+use super::{client::Client, handshake::Handshake, listen::listen};
 use crate::{
-    descriptors,
+    fd_limit,
     frame::{self, Frame},
 };
 
@@ -51,7 +41,7 @@ pub fn floor(address: SocketAddr) -> anyhow::Result<()> {
 pub struct Floor {
     poll: Poll,
     listener: TcpListener,
-    peers: Vec<Option<Peer>>,
+    clients: Vec<Option<Client>>,
     vacant: Vec<usize>,
     ids: HashMap<Vec<u8>, usize>,
     /// Those that have more to read, though the poll does not say so again.
@@ -74,7 +64,7 @@ struct Answers {
 impl Floor {
     /// Listens.
     pub fn bind(address: SocketAddr) -> anyhow::Result<Self> {
-        descriptors::raise();
+        fd_limit::raise();
         let poll = Poll::new()?;
         let mut listener =
             listen(address).with_context(|| format!("cannot listen on {address}"))?;
@@ -83,7 +73,7 @@ impl Floor {
         Ok(Self {
             poll,
             listener,
-            peers: Vec::new(),
+            clients: Vec::new(),
             vacant: Vec::new(),
             ids: HashMap::new(),
             ready: VecDeque::new(),
@@ -139,40 +129,40 @@ impl Floor {
     }
 
     fn welcome(&mut self, mut socket: TcpStream) {
-        let at = self.vacant.pop().unwrap_or(self.peers.len());
+        let at = self.vacant.pop().unwrap_or(self.clients.len());
         let interest = Interest::READABLE | Interest::WRITABLE;
         // A socket that is dead already is no loss.
         let registered = self
             .poll
             .registry()
             .register(&mut socket, Token(at), interest);
-        let peer = registered
+        let client = registered
             .and_then(|()| socket.set_nodelay(true))
-            .map(|()| Peer::new(socket));
-        if at == self.peers.len() {
-            self.peers.push(None);
+            .map(|()| Client::new(socket));
+        if at == self.clients.len() {
+            self.clients.push(None);
         }
-        match peer {
-            Ok(peer) => self.peers[at] = Some(peer),
+        match client {
+            Ok(client) => self.clients[at] = Some(client),
             Err(_) => self.vacant.push(at),
         }
     }
 
     /// Does what a socket is ready for.
     fn turn(&mut self, at: usize, writable: bool) {
-        let Some(peer) = self.peers.get_mut(at).and_then(Option::as_mut) else {
+        let Some(client) = self.clients.get_mut(at).and_then(Option::as_mut) else {
             return;
         };
-        let alive = (!writable || peer.flush()) && self.read(at);
+        let alive = (!writable || client.flush()) && self.read(at);
         if !alive {
             self.dismiss(at);
         }
     }
 
     fn dismiss(&mut self, at: usize) {
-        if let Some(peer) = self.peers[at].take() {
+        if let Some(client) = self.clients[at].take() {
             self.vacant.push(at);
-            if let Some(id) = peer.id
+            if let Some(id) = client.id
                 && self.ids.get(&id) == Some(&at)
             {
                 self.ids.remove(&id);
@@ -183,15 +173,15 @@ impl Floor {
     /// Reads until a short read or the next one's turn; says whether the connection goes on.
     fn read(&mut self, at: usize) -> bool {
         for _ in 0..READS {
-            let Some(peer) = &mut self.peers[at] else {
+            let Some(client) = &mut self.clients[at] else {
                 return true;
             };
-            let held = peer.tail.len();
+            let held = client.tail.len();
             if self.input.len() < held + INPUT / 2 {
                 self.input.resize(held + INPUT, 0);
             }
-            self.input[..held].copy_from_slice(&peer.tail);
-            match peer.socket.read(&mut self.input[held..]) {
+            self.input[..held].copy_from_slice(&client.tail);
+            match client.socket.read(&mut self.input[held..]) {
                 Ok(0) => return false,
                 Ok(count) => {
                     if !self.process(at, held + count) {
@@ -215,13 +205,13 @@ impl Floor {
     /// Answers the first `filled` bytes of the input, and keeps what is unfinished.
     fn process(&mut self, at: usize, filled: usize) -> bool {
         let mut input = mem::take(&mut self.input);
-        let used = match self.peers[at].as_ref().map(|peer| peer.open) {
+        let used = match self.clients[at].as_ref().map(|client| client.open) {
             Some(true) => self.frames(at, &mut input[..filled]),
             _ => self.handshake(at, &mut input[..filled]),
         };
-        if let (Some(used), Some(peer)) = (used, &mut self.peers[at]) {
-            peer.tail.clear();
-            peer.tail.extend_from_slice(&input[used..filled]);
+        if let (Some(used), Some(client)) = (used, &mut self.clients[at]) {
+            client.tail.clear();
+            client.tail.extend_from_slice(&input[used..filled]);
         }
         self.input = input;
         used.is_some()
@@ -232,12 +222,12 @@ impl Floor {
         let Some(handshake) = Handshake::parse(input) else {
             return Some(0);
         };
-        let peer = self.peers[at].as_mut()?;
-        if !peer.send(&handshake.response()) || handshake.key.is_none() {
+        let client = self.clients[at].as_mut()?;
+        if !client.send(&handshake.response()) || handshake.key.is_none() {
             return None;
         }
-        peer.open = true;
-        peer.id.clone_from(&handshake.id);
+        client.open = true;
+        client.id.clone_from(&handshake.id);
         if let Some(id) = handshake.id {
             self.ids.insert(id, at);
         }
@@ -292,22 +282,27 @@ impl Floor {
         other.clear();
         append(other, opcode, &command[colon + 1..]);
         // Whoever is gone is dismissed when its own event says so.
-        if let Some(peer) = &mut self.peers[*to] {
-            peer.send(other);
+        if let Some(client) = &mut self.clients[*to] {
+            client.send(other);
         }
     }
 
     fn hand_out(&mut self, at: usize) -> bool {
         let mut alive = true;
         if !self.answers.own.is_empty() {
-            alive = self.peers[at]
+            alive = self.clients[at]
                 .as_mut()
-                .is_some_and(|peer| peer.send(&self.answers.own));
+                .is_some_and(|client| client.send(&self.answers.own));
             self.answers.own.clear();
         }
         if !self.answers.all.is_empty() {
-            for peer in self.peers.iter_mut().flatten().filter(|peer| peer.open) {
-                peer.send(&self.answers.all);
+            for client in self
+                .clients
+                .iter_mut()
+                .flatten()
+                .filter(|client| client.open)
+            {
+                client.send(&self.answers.all);
             }
             self.answers.all.clear();
         }

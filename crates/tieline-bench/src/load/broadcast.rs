@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use super::rule::{Arrival, Ended, Rule};
+use super::workload::{Arrival, Ended, Rule};
 use crate::stamp::Stamp;
 
 /// Broadcasts under way.

@@ -5,13 +5,12 @@ use std::collections::VecDeque;
 
 use super::{meter::Meter, runner::Runner, schedule::Schedule};
 use crate::{
-    clock::{self, MILLISECOND},
+    clock::{self, MILLISECOND, nanoseconds},
     connections::{Connections, Handler},
-    coordinate::{Coordinator, Gate},
-    load::nanoseconds,
+    coordinator::{Coordinator, Gate},
     outcome::Outcome,
+    partition::Share,
     plan::Pace,
-    share::Share,
 };
 
 const TICK: u64 = 20 * MILLISECOND;

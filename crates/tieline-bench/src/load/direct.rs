@@ -1,10 +1,10 @@
 //! Connections stand in pairs: the even one of each sends, the odd one receives.
 
 use super::{
-    rule::{Arrival, Ended, Rule},
-    under_way::UnderWay,
+    pending::UnderWay,
+    workload::{Arrival, Ended, Rule},
 };
-use crate::{share::Share, stamp::Stamp, template::partner};
+use crate::{partition::Share, stamp::Stamp, template::partner};
 
 /// Pairs.
 #[derive(Debug)]

@@ -1,10 +1,10 @@
 //! Each sends, and waits for the same to come back.
 
 use super::{
-    rule::{Arrival, Ended, Rule},
-    under_way::UnderWay,
+    pending::UnderWay,
+    workload::{Arrival, Ended, Rule},
 };
-use crate::{share::Share, stamp::Stamp};
+use crate::{partition::Share, stamp::Stamp};
 
 /// Echo.
 #[derive(Debug)]

@@ -2,12 +2,11 @@
 
 use super::{meter::Meter, runner::Runner};
 use crate::{
-    clock,
+    clock::{self, nanoseconds},
     connections::{Connections, Handler},
-    coordinate::Coordinator,
-    load::nanoseconds,
+    coordinator::Coordinator,
     outcome::{Latency, Outcome},
-    share::Share,
+    partition::Share,
 };
 
 const TICK: u64 = 50 * clock::MILLISECOND;

@@ -4,25 +4,19 @@ mod broadcast;
 mod churn;
 mod direct;
 mod echo;
+mod encoder;
 mod idle;
-mod messages;
 mod meter;
-mod rule;
+mod pending;
 mod runner;
 mod schedule;
 mod storm;
 mod traffic;
-mod under_way;
+mod workload;
 
-use std::time::Duration;
-
+pub(crate) use self::traffic::GRACE;
 use self::{broadcast::Broadcast, direct::Direct, echo::Echo};
-use crate::{
-    clock::SECOND, coordinate::Coordinator, outcome::Outcome, plan::Scenario, share::Share,
-};
-
-/// How long is waited at the end for what is under way.
-pub(crate) const GRACE: u64 = 5 * SECOND;
+use crate::{coordinator::Coordinator, outcome::Outcome, partition::Share, plan::Scenario};
 
 /// Plays a share. Servers that fail are found in the outcome; an error is one of this machine.
 pub(crate) fn play(share: &Share, coordinator: &mut dyn Coordinator) -> anyhow::Result<Outcome> {
@@ -37,8 +31,4 @@ pub(crate) fn play(share: &Share, coordinator: &mut dyn Coordinator) -> anyhow::
         Scenario::Storm => storm::run(share, coordinator),
         Scenario::Churn => churn::run(share, coordinator),
     }
-}
-
-fn nanoseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use mio::Events;
 
+use super::meter::Meter;
 use crate::{
     clock::{self, MILLISECOND, SECOND},
     connections::{Connections, Handler},
-    coordinate::{Coordinator, Gate},
-    load::meter::Meter,
+    coordinator::{Coordinator, Gate},
     outcome::{Opening, Outcome},
+    partition::Share,
     plan::Plan,
-    share::Share,
 };
 
 /// How often a coordinator is asked and told.

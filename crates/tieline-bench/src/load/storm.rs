@@ -4,9 +4,9 @@
 use super::{meter::Meter, runner::Runner};
 use crate::{
     connections::{Connections, Handler},
-    coordinate::{Coordinator, Gate},
+    coordinator::{Coordinator, Gate},
     outcome::Outcome,
-    share::Share,
+    partition::Share,
 };
 
 /// Breaks loose as often as the plan says.

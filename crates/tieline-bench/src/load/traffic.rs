@@ -9,22 +9,24 @@ use std::{
 };
 
 use super::{
-    messages::Messages,
+    encoder::Messages,
     meter::Meter,
-    rule::{Arrival, Rule},
     runner::Runner,
     schedule::Schedule,
+    workload::{Arrival, Rule},
 };
 use crate::{
-    clock::{self, MILLISECOND},
+    clock::{self, MILLISECOND, SECOND, nanoseconds},
     connections::{Connections, Handler},
-    coordinate::{Coordinator, Gate},
-    load::{GRACE, nanoseconds},
+    coordinator::{Coordinator, Gate},
     outcome::Outcome,
+    partition::Share,
     plan::Pace,
-    share::Share,
     stamp::Stamp,
 };
+
+/// How long is waited at the end for what is under way.
+pub(crate) const GRACE: u64 = 5 * SECOND;
 
 const TICK: u64 = 20 * MILLISECOND;
 /// So many leave at most before sockets are read again.

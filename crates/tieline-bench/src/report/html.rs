@@ -5,13 +5,15 @@
 use std::fmt::Write as _;
 
 use super::{
-    Report,
-    curve::{self, Series},
+    labels,
+    latency_chart::{self, Series},
     markup::{Tile, escape, faults, lead, section, table, tiles, urls},
-    strip, words,
+    ratio_plot,
+    results::Results,
 };
 use crate::{
     compare::Comparison,
+    format,
     outcome::{Latency, Outcome},
     plan::{Plan, Scenario},
     registry::{RegistryOutcome, RegistryPlan},
@@ -19,11 +21,11 @@ use crate::{
 
 const STYLE: &str = include_str!("style.css");
 
-pub(super) fn page(report: &Report) -> String {
+pub(super) fn page(report: &Results) -> String {
     let (title, body) = match report {
-        Report::One(outcome) => (title("", &outcome.plan), one(outcome)),
-        Report::Two(comparison) => two(comparison),
-        Report::Registry(plan, outcome) => ("Storm on a registry".into(), registry(plan, outcome)),
+        Results::Measurement(outcome) => (title("", &outcome.plan), one(outcome)),
+        Results::Comparison(comparison) => two(comparison),
+        Results::Registry(plan, outcome) => ("Storm on a registry".into(), registry(plan, outcome)),
     };
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -36,7 +38,7 @@ pub(super) fn page(report: &Report) -> String {
 
 fn one(outcome: &Outcome) -> String {
     let plan = &outcome.plan;
-    let mut text = lead(&words::parameters(plan));
+    let mut text = lead(&labels::parameters(plan));
     text.push_str(&urls(&plan.urls));
     text.push_str(&tiles(&figures(outcome)));
     let server = Series {
@@ -48,17 +50,17 @@ fn one(outcome: &Outcome) -> String {
         &mut text,
         &by_percentile(plan),
         "",
-        &curve::chart(&[server]),
+        &latency_chart::chart(&[server]),
     );
     text.push_str(&percentiles(&[("", &outcome.latency)]));
-    let rows = words::processes(outcome)
+    let rows = labels::processes(outcome)
         .into_iter()
         .map(Vec::from)
         .collect();
     let heads = [
         "process",
         "memory per connection",
-        &format!("CPU per {}", words::each(plan.scenario)),
+        &format!("CPU per {}", labels::each(plan.scenario)),
         "resident",
         "busy",
     ];
@@ -72,7 +74,7 @@ fn two(comparison: &Comparison) -> (String, String) {
     let Some(plan) = comparison.plan() else {
         return ("Nothing was compared".into(), String::new());
     };
-    let mut text = lead(&words::parameters(plan));
+    let mut text = lead(&labels::parameters(plan));
     let counting: Vec<_> = comparison.counting().collect();
     let all = comparison.pairs.len();
     let base = escape(&comparison.base());
@@ -86,7 +88,7 @@ fn two(comparison: &Comparison) -> (String, String) {
         &mut text,
         "Server / base",
         "a dot for each pair, a line at the median",
-        &strip::strips(comparison, plan.scenario),
+        &ratio_plot::strips(comparison, plan.scenario),
     );
     let base = together(counting.iter().map(|pair| &pair.base));
     let server = together(counting.iter().map(|pair| &pair.server));
@@ -106,7 +108,7 @@ fn two(comparison: &Comparison) -> (String, String) {
         &mut text,
         &by_percentile(plan),
         "all pairs that count",
-        &curve::chart(&series),
+        &latency_chart::chart(&series),
     );
     text.push_str(&percentiles(&[("server", &server), ("base", &base)]));
     section(&mut text, "Pairs", "", &pairs(comparison));
@@ -124,8 +126,8 @@ fn two(comparison: &Comparison) -> (String, String) {
 
 fn registry(plan: &RegistryPlan, outcome: &RegistryOutcome) -> String {
     let mut text = lead(&[
-        words::plural(plan.claims as u64, "claim"),
-        words::plural(plan.nodes.into(), "node"),
+        format::plural(plan.claims as u64, "claim"),
+        format::plural(plan.nodes.into(), "node"),
         format!(
             "{} batches of {} in flight",
             outcome.in_flight, outcome.batch
@@ -134,13 +136,13 @@ fn registry(plan: &RegistryPlan, outcome: &RegistryOutcome) -> String {
     text.push_str(&urls(std::slice::from_ref(&outcome.registry)));
     let (fresh, moves) = (&outcome.fresh, &outcome.moves);
     let rate =
-        |claims: &crate::registry::Claims| format!("{}/s", words::number(claims.per_second()));
+        |claims: &crate::registry::Claims| format!("{}/s", format::number(claims.per_second()));
     text.push_str(&tiles(&[
         ("fresh claims".into(), rate(fresh), String::new()),
         ("moves".into(), rate(moves), String::new()),
         (
             "not granted".into(),
-            words::count(fresh.failed + moves.failed),
+            format::count(fresh.failed + moves.failed),
             String::new(),
         ),
     ]));
@@ -160,7 +162,7 @@ fn registry(plan: &RegistryPlan, outcome: &RegistryOutcome) -> String {
         &mut text,
         "Latency of a batch by percentile",
         "",
-        &curve::chart(&series),
+        &latency_chart::chart(&series),
     );
     text.push_str(&percentiles(&[
         ("fresh", &fresh.latency),
@@ -170,7 +172,7 @@ fn registry(plan: &RegistryPlan, outcome: &RegistryOutcome) -> String {
 }
 
 fn title(before: &str, plan: &Plan) -> String {
-    let scenario = words::scenario(plan.scenario);
+    let scenario = labels::scenario(plan.scenario);
     if before.is_empty() {
         let (first, rest) = scenario.split_at(1);
         return format!("{}{rest}", first.to_uppercase());
@@ -179,20 +181,20 @@ fn title(before: &str, plan: &Plan) -> String {
 }
 
 fn by_percentile(plan: &Plan) -> String {
-    match words::latency(plan.scenario) {
+    match labels::latency(plan.scenario) {
         "latency" => "Latency by percentile".into(),
         what => format!("Latency by percentile, {what}"),
     }
 }
 
 fn figures(outcome: &Outcome) -> Vec<Tile> {
-    let latency = |percent| words::time(outcome.latency.percentile(percent));
-    let counted = words::counted(outcome.plan.scenario);
-    let rate = words::rate(outcome);
+    let latency = |percent| format::time(outcome.latency.percentile(percent));
+    let counted = labels::counted(outcome.plan.scenario);
+    let rate = labels::rate(outcome);
     let in_all = format!(
         "{} in {}",
-        words::count(outcome.arrived),
-        words::time(outcome.elapsed)
+        format::count(outcome.arrived),
+        format::time(outcome.elapsed)
     );
     let mut tiles = vec![
         (format!("{counted}/s"), rate, in_all),
@@ -208,15 +210,15 @@ fn figures(outcome: &Outcome) -> Vec<Tile> {
     }
     if let Some(micros) = outcome.cpu_micros() {
         tiles.push((
-            format!("CPU per {}", words::each(outcome.plan.scenario)),
-            words::micros(micros),
+            format!("CPU per {}", labels::each(outcome.plan.scenario)),
+            format::micros(micros),
             "of the server".into(),
         ));
     }
     if let Some(bytes) = outcome.resident_per_connection() {
         tiles.push((
             "memory".into(),
-            words::bytes(bytes),
+            format::bytes(bytes),
             "per connection".into(),
         ));
     }
@@ -229,7 +231,7 @@ fn medians(comparison: &Comparison, scenario: Scenario) -> Vec<Tile> {
     let median = |(name, spread): (&str, crate::compare::Spread)| {
         (
             name.to_owned(),
-            words::ratio(spread.median),
+            format::ratio(spread.median),
             "of the base".to_owned(),
         )
     };
@@ -248,10 +250,11 @@ fn together<'a>(outcomes: impl Iterator<Item = &'a Outcome>) -> Latency {
 
 fn percentiles(latencies: &[(&str, &Latency)]) -> String {
     let heads: Vec<_> = std::iter::once("")
-        .chain(words::PERCENTILES.map(|(_, name)| name))
+        .chain(labels::PERCENTILES.map(|(_, name)| name))
         .collect();
     let row = |(name, latency): &(&str, &Latency)| {
-        let times = words::PERCENTILES.map(|(percent, _)| words::time(latency.percentile(percent)));
+        let times =
+            labels::PERCENTILES.map(|(percent, _)| format::time(latency.percentile(percent)));
         [&[(*name).to_owned()], &times[..]].concat()
     };
     table(&heads, latencies.iter().map(row).collect())
@@ -278,18 +281,20 @@ fn pairs(comparison: &Comparison) -> String {
 }
 
 fn run(number: String, who: &str, outcome: &Outcome) -> Vec<String> {
-    let latency = |percent| words::time(outcome.latency.percentile(percent));
+    let latency = |percent| format::time(outcome.latency.percentile(percent));
     vec![
         number,
         who.to_owned(),
-        words::rate(outcome),
+        labels::rate(outcome),
         latency(50.0),
         latency(99.0),
         latency(99.9),
-        outcome.cpu_micros().map_or_else(words::none, words::micros),
+        outcome
+            .cpu_micros()
+            .map_or_else(format::none, format::micros),
         outcome
             .resident_per_connection()
-            .map_or_else(words::none, words::bytes),
+            .map_or_else(format::none, format::bytes),
     ]
 }
 
@@ -301,16 +306,16 @@ fn about(outcome: &Outcome) -> String {
             format!(
                 "{} in {}",
                 plan.connections,
-                words::time(outcome.opening.elapsed)
+                format::time(outcome.opening.elapsed)
             ),
         ],
-        vec!["not counted before".into(), words::chosen(plan.warm_up)],
+        vec!["not counted before".into(), format::chosen(plan.warm_up)],
         vec![
             "CPU of the load".into(),
             format!("{:.2} s", outcome.load_cpu),
         ],
     ];
-    if words::counted(plan.scenario) == "messages" {
+    if labels::counted(plan.scenario) == "messages" {
         rows.insert(0, vec!["message".into(), plan.send.clone()]);
     }
     table(&[], rows)
@@ -329,7 +334,7 @@ mod tests {
         outcome.plan.send = evil.clone();
         outcome.processes[0].name = evil.clone();
         outcome.faults.examples = vec![evil];
-        let page = page(&Report::One(outcome));
+        let page = page(&Results::Measurement(outcome));
         assert!(!page.contains("<script"), "{page}");
         let safe = "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;&quot;&amp;";
         assert_eq!(page.matches(safe).count(), 4);
@@ -345,7 +350,7 @@ mod tests {
             base_is_floor: true,
             pairs: vec![pair],
         };
-        let page = page(&Report::Two(comparison));
+        let page = page(&Results::Comparison(comparison));
         for outside in ["http://", "https://", "src=", "href=", "@import", "url("] {
             assert!(!page.contains(outside), "{outside}");
         }

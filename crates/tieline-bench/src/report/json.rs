@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::Report;
+use super::results::Results;
 use crate::{
     compare::{Comparison, Pair},
     outcome::{Latency, Outcome, ProcessUse},
@@ -31,11 +31,11 @@ use crate::{
 /// Raised when a field changes its meaning or goes; not when one comes.
 const VERSION: u32 = 1;
 
-pub(super) fn text(report: &Report) -> String {
+pub(super) fn text(report: &Results) -> String {
     let (kind, mut value) = match report {
-        Report::One(outcome) => ("measurement", measurement(outcome)),
-        Report::Two(found) => ("comparison", comparison(found)),
-        Report::Registry(plan, outcome) => ("registry", registry(plan, outcome)),
+        Results::Measurement(outcome) => ("measurement", measurement(outcome)),
+        Results::Comparison(found) => ("comparison", comparison(found)),
+        Results::Registry(plan, outcome) => ("registry", registry(plan, outcome)),
     };
     value["kind"] = kind.into();
     value["version"] = VERSION.into();
@@ -173,7 +173,7 @@ mod tests {
     use super::*;
     use crate::sample;
 
-    fn written(report: &Report) -> Value {
+    fn written(report: &Results) -> Value {
         serde_json::from_str(&text(report)).unwrap()
     }
 
@@ -183,7 +183,7 @@ mod tests {
         outcome.plan.headers = vec!["Authorization: hunter2".into()];
         outcome.plan.urls = vec!["ws://h/?token=hunter2".into()];
         let histogram = outcome.latency.0.clone();
-        let value = written(&Report::One(outcome));
+        let value = written(&Results::Measurement(outcome));
         assert!(!value.to_string().contains("hunter2"));
         assert_eq!(value["kind"], "measurement");
         assert_eq!(
@@ -203,7 +203,7 @@ mod tests {
             base: sample::outcome(),
             server: sample::outcome(),
         };
-        let value = written(&Report::Two(Comparison {
+        let value = written(&Results::Comparison(Comparison {
             base_is_floor: false,
             pairs: vec![pair],
         }));

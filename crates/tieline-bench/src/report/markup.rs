@@ -5,7 +5,7 @@
 use crate::url::without_secrets;
 use std::fmt::Write as _;
 
-use super::words;
+use super::labels;
 use crate::outcome::Faults;
 
 /// Name, figure and a remark of each tile.
@@ -79,7 +79,7 @@ pub(super) fn faults(found: &Faults) -> String {
     if !found.any() {
         return "<p class=\"note\">Nothing went wrong.</p>\n".into();
     }
-    let words = words::faults(found);
+    let words = labels::faults(found);
     let examples = join(&found.examples, |example| {
         format!("<li>{}</li>", escape(example))
     });

@@ -1,7 +1,7 @@
 //! The first moment of a started process, before it becomes the program that was asked for.
 //!
 //! What is to hold for that program from its beginning is done here, in the process itself: its
-//! processor, its descriptors, that it ends with its parent, even where that one is killed, and a process
+//! processor, its descriptor limit, that it ends with its parent, even where that one is killed, and a process
 //! group, by which whatever it starts can be ended with it.
 
 use std::{

@@ -11,7 +11,7 @@ mod process;
 use anyhow::Context;
 
 use self::{ports::Ports, process::Process};
-use crate::cli::Usage;
+use crate::usage::Usage;
 
 /// What is measured.
 #[derive(Debug, Clone, Default)]

@@ -9,8 +9,8 @@ use std::{
 
 use anyhow::Context;
 
-use super::Report;
-use crate::{coordinate::Gate, outcome::Outcome, share::Share};
+use super::message::WorkerMessage;
+use crate::{coordinator::Gate, outcome::Outcome, partition::Share};
 
 /// A worker process. It ends when this is dropped.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ impl WorkerHandle {
         mut command: Command,
         share: &Share,
         index: usize,
-        reports: SyncSender<(usize, Option<Report>)>,
+        reports: SyncSender<(usize, Option<WorkerMessage>)>,
     ) -> anyhow::Result<Self> {
         let mut child = command
             .stdin(Stdio::piped())
@@ -79,11 +79,11 @@ impl Drop for WorkerHandle {
     }
 }
 
-fn listen(said: ChildStdout, index: usize, reports: &SyncSender<(usize, Option<Report>)>) {
+fn listen(said: ChildStdout, index: usize, reports: &SyncSender<(usize, Option<WorkerMessage>)>) {
     for line in BufReader::new(said).lines() {
         let report = match line {
             Ok(line) => serde_json::from_str(&line)
-                .unwrap_or_else(|_| Report::Failed(format!("it said {line:?}"))),
+                .unwrap_or_else(|_| WorkerMessage::Failed(format!("it said {line:?}"))),
             Err(_) => break,
         };
         if reports.send((index, Some(report))).is_err() {

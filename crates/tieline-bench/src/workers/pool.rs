@@ -1,12 +1,4 @@
-//! A plan in several processes, which open, begin and end together.
-//!
-//! A worker reads its share from standard input as a line of JSON, then an answer, which is a number,
-//! for each gate that it waits at; it writes a [`Report`] to standard output, a line each. The end of
-//! its standard input ends it, so that no worker outlives whoever started it.
-
-mod handle;
-mod merge;
-mod worker;
+//! The process that starts the workers and coordinates them.
 
 use std::{
     io,
@@ -16,18 +8,16 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use serde::{Deserialize, Serialize};
 
-use self::handle::WorkerHandle;
-pub use self::worker::worker;
+use super::{handle::WorkerHandle, merge, message::WorkerMessage};
 use crate::{
     clock::{self, MILLISECOND},
-    coordinate::Gate,
+    coordinator::Gate,
     outcome::Outcome,
+    partition::Share,
     plan::Plan,
-    process::Watch,
-    run::Progress,
-    share::Share,
+    process_stats::Watch,
+    progress::Progress,
 };
 
 /// How soon they begin after all are open: enough for each of them to hear of it.
@@ -35,24 +25,6 @@ const HEAD_START: u64 = 50 * MILLISECOND;
 const TICK: Duration = Duration::from_millis(10);
 /// Reports that wait to be read; a worker that is ahead of that waits.
 const WAITING: usize = 64;
-
-/// What a worker says.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Report {
-    /// So many connections are open.
-    Opened(usize),
-    /// It runs since so many nanoseconds, and so many messages arrived.
-    Running(u64, u64),
-    /// The counted time begins, or ends.
-    Counting(bool),
-    /// It waits at a gate, and says what that wants to know.
-    At(Gate, u64),
-    /// It is done.
-    Done(Box<Outcome>),
-    /// It cannot go on.
-    Failed(String),
-}
 
 /// Runs a plan in several processes.
 pub(crate) fn run(
@@ -93,7 +65,7 @@ struct Workers<'a> {
     progress: &'a dyn Progress,
     watch: Watch,
     handles: Vec<WorkerHandle>,
-    reports: Receiver<(usize, Option<Report>)>,
+    reports: Receiver<(usize, Option<WorkerMessage>)>,
     /// How many workers count.
     counting: usize,
 }
@@ -116,35 +88,35 @@ impl Workers<'_> {
         self.open_gate()
     }
 
-    fn hear(&mut self, index: usize, report: Report) -> anyhow::Result<()> {
+    fn hear(&mut self, index: usize, report: WorkerMessage) -> anyhow::Result<()> {
         let handle = &mut self.handles[index];
         match report {
-            Report::Opened(connections) => {
+            WorkerMessage::Opened(connections) => {
                 handle.opened = connections;
                 let all = self.handles.iter().map(|handle| handle.opened).sum();
                 self.progress.opened(all, self.plan.connections);
             }
-            Report::Running(elapsed, arrived) => {
+            WorkerMessage::Running(elapsed, arrived) => {
                 handle.arrived = arrived;
                 let all = self.handles.iter().map(|handle| handle.arrived).sum();
                 let elapsed = Duration::from_nanos(elapsed);
                 self.progress.running(elapsed, self.plan.duration, all);
             }
-            Report::Counting(true) => {
+            WorkerMessage::Counting(true) => {
                 self.counting += 1;
                 if self.counting == 1 {
                     self.watch.counting(true);
                 }
             }
-            Report::Counting(false) => {
+            WorkerMessage::Counting(false) => {
                 self.counting = self.counting.saturating_sub(1);
                 if self.counting == 0 {
                     self.watch.counting(false);
                 }
             }
-            Report::At(gate, own) => handle.waits = Some((gate, own)),
-            Report::Done(outcome) => handle.outcome = Some(outcome),
-            Report::Failed(why) => bail!("a worker failed: {why}"),
+            WorkerMessage::At(gate, own) => handle.waits = Some((gate, own)),
+            WorkerMessage::Done(outcome) => handle.outcome = Some(outcome),
+            WorkerMessage::Failed(why) => bail!("a worker failed: {why}"),
         }
         Ok(())
     }

@@ -9,12 +9,12 @@ use std::{
 
 use anyhow::{Context, bail};
 
-use super::Report;
+use super::message::WorkerMessage;
 use crate::{
-    coordinate::{Coordinator, Gate},
-    descriptors, load,
-    pin::Pin,
-    share::Share,
+    affinity::Pin,
+    coordinator::{Coordinator, Gate},
+    fd_limit, load,
+    partition::Share,
 };
 
 /// What a worker process runs: reads its share of a plan from standard input, and says its outcome on
@@ -23,23 +23,23 @@ pub fn worker() -> anyhow::Result<()> {
     let played = play();
     let report = match played {
         Ok(report) => report,
-        Err(e) => Report::Failed(format!("{e:#}")),
+        Err(e) => WorkerMessage::Failed(format!("{e:#}")),
     };
     say(&report)
 }
 
-fn play() -> anyhow::Result<Report> {
+fn play() -> anyhow::Result<WorkerMessage> {
     let mut line = String::new();
     io::stdin().read_line(&mut line)?;
     let share: Share = serde_json::from_str(&line).context("standard input holds no share")?;
     let _pin = share.plan.cpu.map(Pin::to).transpose()?;
-    descriptors::raise();
+    fd_limit::raise();
     let mut remote = Remote {
         answers: answers(),
         asked: false,
     };
     let outcome = load::play(&share, &mut remote)?;
-    Ok(Report::Done(Box::new(outcome)))
+    Ok(WorkerMessage::Done(Box::new(outcome)))
 }
 
 /// Reads answers; ends this process when there can be none any more.
@@ -67,21 +67,21 @@ struct Remote {
 impl Coordinator for Remote {
     fn opened(&mut self, connections: usize) {
         // Whoever does not listen any more ends this process.
-        let _ = say(&Report::Opened(connections));
+        let _ = say(&WorkerMessage::Opened(connections));
     }
 
     fn running(&mut self, elapsed: u64, arrived: u64) {
-        let _ = say(&Report::Running(elapsed, arrived));
+        let _ = say(&WorkerMessage::Running(elapsed, arrived));
     }
 
     fn counting(&mut self, begins: bool) {
-        let _ = say(&Report::Counting(begins));
+        let _ = say(&WorkerMessage::Counting(begins));
     }
 
     fn pass(&mut self, gate: Gate, own: u64) -> anyhow::Result<Option<u64>> {
         if !self.asked {
             self.asked = true;
-            say(&Report::At(gate, own))?;
+            say(&WorkerMessage::At(gate, own))?;
         }
         match self.answers.try_recv() {
             Ok(answer) => {
@@ -94,7 +94,7 @@ impl Coordinator for Remote {
     }
 }
 
-fn say(report: &Report) -> anyhow::Result<()> {
+fn say(report: &WorkerMessage) -> anyhow::Result<()> {
     let mut line = serde_json::to_string(report)?;
     line.push('\n');
     let mut stdout = io::stdout().lock();

@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-mod faults;
-mod floor;
+mod misbehaving;
+mod scenarios;
 mod servers;
 mod stall;
 mod tls;

@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::words;
 use crate::{
     compare::{Comparison, Spread},
+    format,
     plan::Scenario,
 };
 
@@ -32,13 +32,13 @@ pub(super) fn strips(comparison: &Comparison, scenario: Scenario) -> String {
         } else {
             "less is better"
         };
-        let median = words::ratio(spread.median);
+        let median = format::ratio(spread.median);
         let _ = writeln!(text, "<div class=\"name\" title=\"{hint}\">{name}</div>");
         text.push_str(&strip(name, &dots, spread, &scale));
         let range = format!(
             "{} – {}",
-            words::ratio(spread.min),
-            words::ratio(spread.max)
+            format::ratio(spread.min),
+            format::ratio(spread.max)
         );
         let _ = writeln!(
             text,
@@ -61,13 +61,13 @@ fn strip(name: &str, dots: &[f64], spread: Spread, scale: &Scale) -> String {
         "<line class=\"one\" x1=\"{one:.1}\" x2=\"{one:.1}\" y1=\"0\" y2=\"10\"/>"
     );
     for ratio in dots {
-        let (x, words) = (scale.x(*ratio), words::ratio(*ratio));
+        let (x, words) = (scale.x(*ratio), format::ratio(*ratio));
         let _ = writeln!(
             text,
             "<path class=\"point\" d=\"M{x:.1} 5h0\"><title>{words}</title></path>"
         );
     }
-    let (x, words) = (scale.x(spread.median), words::ratio(spread.median));
+    let (x, words) = (scale.x(spread.median), format::ratio(spread.median));
     let _ = writeln!(
         text,
         "<line class=\"median\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"1.5\" y2=\"8.5\"><title>median {words}</title></line>"

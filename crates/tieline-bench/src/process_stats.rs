@@ -4,7 +4,7 @@ use std::{fs, time::Duration};
 
 use crate::{
     clock::{self, MILLISECOND, SECOND},
-    coordinate::Gate,
+    coordinator::Gate,
     outcome::{Faults, ProcessUse},
 };
 

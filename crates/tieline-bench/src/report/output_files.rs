@@ -12,27 +12,27 @@ use std::{
 
 use anyhow::Context;
 
-use crate::cli::Usage;
+use crate::usage::Usage;
 
 /// Where results go besides standard output.
 #[derive(Debug)]
-pub(crate) struct Files {
+pub(crate) struct OutputFiles {
     /// Standard output gets JSON in place of the table.
     pub(crate) print_json: bool,
-    pub(super) json: Option<Output>,
-    pub(super) html: Option<Output>,
+    pub(super) json: Option<OutputFile>,
+    pub(super) html: Option<OutputFile>,
 }
 
 /// An open file.
 #[derive(Debug)]
-pub(super) struct Output {
+pub(super) struct OutputFile {
     path: PathBuf,
     file: File,
     /// It was not there before, and holds nothing yet.
     is_new: bool,
 }
 
-impl Files {
+impl OutputFiles {
     /// Opens the files, creating those that are not there; `-` is standard output.
     pub(crate) fn open(json: Option<&Path>, html: Option<&Path>) -> Result<Self, Usage> {
         let is_standard_output = |path: &Path| path.as_os_str() == "-";
@@ -42,8 +42,11 @@ impl Files {
         let print_json = json.is_some_and(is_standard_output);
         let files = Self {
             print_json,
-            json: json.filter(|_| !print_json).map(Output::open).transpose()?,
-            html: html.map(Output::open).transpose()?,
+            json: json
+                .filter(|_| !print_json)
+                .map(OutputFile::open)
+                .transpose()?,
+            html: html.map(OutputFile::open).transpose()?,
         };
         match (&files.json, &files.html) {
             (Some(json), Some(html)) if json.is_same(html) => Err(Usage(format!(
@@ -55,7 +58,7 @@ impl Files {
     }
 }
 
-impl Output {
+impl OutputFile {
     fn open(path: &Path) -> Result<Self, Usage> {
         let is_new = !path.exists();
         let mut options = OpenOptions::new();
@@ -93,7 +96,7 @@ impl Output {
     }
 }
 
-impl Drop for Output {
+impl Drop for OutputFile {
     fn drop(&mut self) {
         if self.is_new {
             // Whoever looks for results finds none either way.
@@ -110,10 +113,10 @@ mod tests {
     fn a_file_is_not_both() {
         let folder = tempfile::tempdir().unwrap();
         let (one, two) = (folder.path().join("x"), folder.path().join("./x"));
-        let said = Files::open(Some(&one), Some(&two)).unwrap_err().0;
+        let said = OutputFiles::open(Some(&one), Some(&two)).unwrap_err().0;
         assert!(said.contains("--json and --html"), "{said}");
         assert!(!one.exists());
-        Files::open(Some(Path::new("/dev/null")), Some(Path::new("/dev/null"))).unwrap();
+        OutputFiles::open(Some(Path::new("/dev/null")), Some(Path::new("/dev/null"))).unwrap();
     }
 
     #[test]
@@ -121,7 +124,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x");
         std::fs::write(&path, "of last time").unwrap();
-        let mut files = Files::open(Some(&path), None).unwrap();
+        let mut files = OutputFiles::open(Some(&path), None).unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "of last time");
         files.json.as_mut().unwrap().write("new").unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "new");
@@ -130,9 +133,9 @@ mod tests {
     #[test]
     fn what_cannot_be_written_is_refused_at_once() {
         let folder = tempfile::tempdir().unwrap();
-        let said = Files::open(Some(folder.path()), None).unwrap_err().0;
+        let said = OutputFiles::open(Some(folder.path()), None).unwrap_err().0;
         assert!(said.contains("cannot write"), "{said}");
-        let standard = Files::open(None, Some(Path::new("-"))).unwrap_err().0;
+        let standard = OutputFiles::open(None, Some(Path::new("-"))).unwrap_err().0;
         assert!(standard.contains("--html needs a file"), "{standard}");
     }
 }

@@ -6,7 +6,7 @@ use mio::net::TcpStream;
 
 /// A client.
 #[derive(Debug)]
-pub(super) struct Peer {
+pub(super) struct Client {
     pub(super) socket: TcpStream,
     /// The handshake is over.
     pub(super) open: bool,
@@ -17,7 +17,7 @@ pub(super) struct Peer {
     unsent: Vec<u8>,
 }
 
-impl Peer {
+impl Client {
     pub(super) fn new(socket: TcpStream) -> Self {
         Self {
             socket,

@@ -4,8 +4,8 @@ use std::{fmt, path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand, builder::NonEmptyStringValueParser};
 
-use super::values::{self, Rate, Usage};
-use crate::{registry::RegistryPlan, report::Files};
+use super::parse::{self, Rate};
+use crate::{registry::RegistryPlan, usage::Usage};
 
 /// Ids that a registry is asked for where --connections does not say.
 const CLAIMS: usize = 100_000;
@@ -96,7 +96,7 @@ pub(super) struct Base {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Server")]
 pub(super) struct Server {
-    #[arg(long = "url", help = URLS, value_name = "URL", value_parser = values::url)]
+    #[arg(long = "url", help = URLS, value_name = "URL", value_parser = parse::url)]
     pub(super) urls: Vec<String>,
     /// Command that starts the server for the measurement; {port} is a free port, {port:NAME} one of
     /// several, in commands and URLs alike. Repeated, each starts when the one before listens on the
@@ -116,7 +116,7 @@ pub(super) struct Server {
     #[arg(long, value_name = "NAME")]
     pub(super) subprotocol: Option<String>,
     /// Header of the handshake, as 'Name: value'; may be repeated
-    #[arg(long = "header", value_name = "HEADER", value_parser = values::header)]
+    #[arg(long = "header", value_name = "HEADER", value_parser = parse::header)]
     pub(super) headers: Vec<String>,
     /// Take any certificate
     #[arg(long)]
@@ -134,11 +134,11 @@ pub(super) struct Extent {
     #[arg(long, value_name = "N", default_value_t = 200)]
     pub(super) dialing: usize,
     /// Time that does not count yet
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = values::duration)]
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse::duration)]
     pub(super) warm_up: Duration,
     /// Time that counts
     #[arg(long, short = 'd', value_name = "TIME", default_value = "5s",
-        value_parser = values::duration)]
+        value_parser = parse::duration)]
     pub(super) duration: Duration,
     /// Processes that share the connections [default: as many as the descriptor limit needs]
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
@@ -159,7 +159,7 @@ pub(super) struct Pace {
     /// the time at which each was due; in compare also half: half of the highest rate that the slower
     /// of both reaches with 16 in flight
     #[arg(long, short = 'r', value_name = "PER_SECOND", conflicts_with = "in_flight",
-        value_parser = values::rate)]
+        value_parser = parse::rate)]
     pub(super) rate: Option<Rate>,
 }
 
@@ -227,13 +227,13 @@ pub(super) struct Comparing {
         value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(super) runs: u32,
     /// Exit with 1 where the median ratio of messages per second is below this
-    #[arg(long, global = true, value_name = "RATIO", value_parser = values::ratio)]
+    #[arg(long, global = true, value_name = "RATIO", value_parser = parse::ratio)]
     pub(super) least: Option<f64>,
     /// As --start, for the base
     #[arg(long = "base-start", global = true, value_name = "COMMAND")]
     pub(super) base_commands: Vec<String>,
     /// As --url, for the base [default: the bare server]
-    #[arg(long = "base-url", global = true, value_name = "URL", value_parser = values::url)]
+    #[arg(long = "base-url", global = true, value_name = "URL", value_parser = parse::url)]
     pub(super) base_urls: Vec<String>,
 }
 
@@ -267,13 +267,6 @@ impl Load {
             duration: base.extent.duration,
         };
         Ok(Some((plan, &base.output)))
-    }
-}
-
-impl Output {
-    /// Opens what is to be written, before the time is spent.
-    pub(super) fn files(&self) -> Result<Files, Usage> {
-        Files::open(self.json.as_deref(), self.html.as_deref())
     }
 }
 

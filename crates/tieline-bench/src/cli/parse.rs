@@ -2,11 +2,6 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-/// The command line cannot be meant.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct Usage(pub(crate) String);
-
 /// The rate of an open loop.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Rate {

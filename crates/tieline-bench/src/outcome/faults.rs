@@ -1,13 +1,38 @@
 //! How faults are counted and told.
 
-use std::fmt::Display;
+use std::{fmt::Display, time::Duration};
 
-use crate::{clock::SECOND, load::GRACE, outcome::Faults, report::words};
+use serde::{Deserialize, Serialize};
+
+use crate::format;
 
 /// So many are told in words.
 const TOLD: usize = 5;
 
+/// What went wrong, by kind; the first of each is told in words.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Faults {
+    /// Connections that could not be opened.
+    pub not_opened: u64,
+    /// Connections that the server ended, or that broke.
+    pub ended: u64,
+    /// Messages that had not arrived when the measurement was over and five seconds had passed.
+    pub lost: u64,
+    /// Messages that came to another connection than the one that they were for.
+    pub misdelivered: u64,
+    /// Messages that had come before.
+    pub repeated: u64,
+    /// The first faults, in words.
+    pub examples: Vec<String>,
+}
+
 impl Faults {
+    /// Whether anything went wrong.
+    pub fn any(&self) -> bool {
+        self.not_opened + self.ended + self.lost + self.misdelivered + self.repeated > 0
+            || !self.examples.is_empty()
+    }
+
     pub(crate) fn not_opened(&mut self, why: impl Display) {
         self.not_opened += 1;
         self.tell(why);
@@ -28,9 +53,10 @@ impl Faults {
         }
     }
 
-    /// Says in words what is counted only, once all is counted.
-    pub(crate) fn explain(&mut self) {
-        let seconds = GRACE / SECOND;
+    /// Says in words what is counted only, once all is counted. `grace` is how long messages were
+    /// waited for at the end.
+    pub(crate) fn explain(&mut self, grace: Duration) {
+        let seconds = grace.as_secs();
         let counted = [
             (
                 self.lost,
@@ -46,7 +72,7 @@ impl Faults {
         ];
         for (many, what) in counted.into_iter().filter(|(many, _)| *many > 0) {
             self.examples
-                .push(format!("{} {what}", words::plural(many, "message")));
+                .push(format!("{} {what}", format::plural(many, "message")));
         }
     }
 

@@ -5,8 +5,8 @@
 
 use std::fmt::Write as _;
 
-use super::words;
-use crate::outcome::{Latency, float};
+use super::labels;
+use crate::{format, outcome::Latency};
 
 /// Where the axis ends: at 99.99 %.
 const NINES: f64 = 4.0;
@@ -88,7 +88,7 @@ fn curve(series: &Series<'_>, scale: &Scale) -> String {
         class,
         latency,
     } = series;
-    let reach = float(latency.0.len()).log10().clamp(0.31, NINES);
+    let reach = format::float(latency.0.len()).log10().clamp(0.31, NINES);
     let mut path = String::new();
     for step in 0..=STEPS {
         let nines = NINES * f64::from(step) / f64::from(STEPS);
@@ -105,7 +105,7 @@ fn curve(series: &Series<'_>, scale: &Scale) -> String {
     let told = percentiles().filter(|(percent, _)| nines(*percent) <= reach + 0.01);
     for (percent, label) in told {
         let (x, y) = (x(percent), scale.y(micros(latency, percent)));
-        let time = words::time(latency.percentile(percent));
+        let time = format::time(latency.percentile(percent));
         let _ = writeln!(
             text,
             "<path class=\"point\" d=\"M{x:.1} {y:.1}h0\"><title>{name} {label}: {time}</title></path>"
@@ -117,7 +117,7 @@ fn curve(series: &Series<'_>, scale: &Scale) -> String {
 
 /// The percentiles that have a place on the axis.
 fn percentiles() -> impl Iterator<Item = (f64, &'static str)> {
-    words::PERCENTILES
+    labels::PERCENTILES
         .into_iter()
         .filter(|(percent, _)| *percent < 100.0)
 }

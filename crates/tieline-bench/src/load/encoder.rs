@@ -1,6 +1,6 @@
 //! The frames that are sent, encoded once: what remains for each message is its stamp.
 
-use crate::{frame, plan::Plan, share::Share, stamp::Stamp, template::Template};
+use crate::{frame, partition::Share, plan::Plan, stamp::Stamp, template::Template};
 
 /// The messages of a process.
 #[derive(Debug)]

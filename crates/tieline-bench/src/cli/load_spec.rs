@@ -1,14 +1,15 @@
 //! What a command line means: a plan, and whom it is for.
 
 use super::{
-    flags::{Base, Comparing, Extent, Load, Messages, Output, Pace, Server},
-    values::{Rate, Usage},
+    args::{Base, Comparing, Extent, Load, Messages, Output, Pace, Server},
+    parse::Rate,
 };
 use crate::{
-    compare::Opponent,
+    baseline::{Baseline, protocol},
     plan::{self, Plan, Scenario},
-    process, run,
+    process_stats, run,
     target::Target,
+    usage::Usage,
 };
 
 /// A load, whatever its scenario.
@@ -81,7 +82,7 @@ impl Intent {
                 "--server-cpu is for servers that --start starts; a running one is where it is";
             return Err(Usage(why.into()));
         }
-        let is_gone = |pid: &&u32| !process::exists(**pid);
+        let is_gone = |pid: &&u32| !process_stats::exists(**pid);
         if let Some(pid) = self.server.pids.iter().find(is_gone) {
             return Err(Usage(format!("--pid {pid}: there is no such process")));
         }
@@ -104,7 +105,7 @@ impl Intent {
     /// The plan; where its URLs lead is not known before the target runs.
     pub(super) fn plan(&self) -> Result<Plan, Usage> {
         let (server, extent, messages) = (&self.server, &self.extent, &self.messages);
-        let default = default_send(self.scenario).to_owned();
+        let default = protocol::send_template(self.scenario).to_owned();
         let plan = Plan {
             scenario: self.scenario,
             urls: server.urls.clone(),
@@ -142,14 +143,14 @@ impl Intent {
 
 impl Comparing {
     /// Whom the server is compared with.
-    pub(super) fn base(&self, intent: &Intent) -> Result<Opponent, Usage> {
+    pub(super) fn base(&self, intent: &Intent) -> Result<Baseline, Usage> {
         let cpu = intent.target.cpu;
         if self.base_urls.is_empty() {
             if !self.base_commands.is_empty() {
                 let why = "--base-start starts a base, but --base-url does not say where it is";
                 return Err(Usage(why.into()));
             }
-            return Ok(Opponent::Floor { cpu });
+            return Ok(Baseline::Floor { cpu });
         }
         let target = Target {
             commands: self.base_commands.clone(),
@@ -158,29 +159,12 @@ impl Comparing {
             pids: Vec::new(),
         };
         target.check()?;
-        Ok(Opponent::Given(target))
-    }
-}
-
-/// What the bare server understands, and the examples' yardstick.
-pub(crate) fn default_send(scenario: Scenario) -> &'static str {
-    match scenario {
-        Scenario::Broadcast => "B{payload}",
-        Scenario::Direct => "T:{to}:{payload}",
-        Scenario::Idle | Scenario::Echo | Scenario::Storm | Scenario::Churn => "{payload}",
-    }
-}
-
-/// Where the bare server takes this scenario.
-pub(crate) fn default_path(scenario: Scenario) -> &'static str {
-    match scenario {
-        Scenario::Echo => "/echo",
-        _ => "/ws?id={id}",
+        Ok(Baseline::Given(target))
     }
 }
 
 fn no_url(scenario: Scenario, commands: &[String]) -> String {
-    let path = default_path(scenario);
+    let path = protocol::url_path(scenario);
     if commands.is_empty() {
         return format!(
             "say which server: --url 'ws://127.0.0.1:9201{path}' for one that runs, or start one with \

@@ -1,15 +1,14 @@
-//! What a measurement found.
+//! The result of a measurement, and the figures derived from it.
 
 use std::time::Duration;
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
-use hdrhistogram::{
-    Histogram,
-    serialization::{Deserializer, Serializer, V2Serializer},
-};
 use serde::{Deserialize, Serialize};
 
-use crate::plan::{Plan, Scenario};
+use super::{faults::Faults, latency::Latency};
+use crate::{
+    format::float,
+    plan::{Plan, Scenario},
+};
 
 /// What a measurement found, all worker processes together.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -36,11 +35,6 @@ pub struct Outcome {
     pub load_cpu: f64,
 }
 
-/// A histogram of nanoseconds, 1 µs to 60 s at two significant digits, which travels as text.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
-pub struct Latency(pub Histogram<u64>);
-
 /// How the connections were made.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Opening {
@@ -48,23 +42,6 @@ pub struct Opening {
     pub connections: usize,
     /// How long that took.
     pub elapsed: Duration,
-}
-
-/// What went wrong, by kind; the first of each is told in words.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Faults {
-    /// Connections that could not be opened.
-    pub not_opened: u64,
-    /// Connections that the server ended, or that broke.
-    pub ended: u64,
-    /// Messages that had not arrived when the measurement was over and five seconds had passed.
-    pub lost: u64,
-    /// Messages that came to another connection than the one that they were for.
-    pub misdelivered: u64,
-    /// Messages that had come before.
-    pub repeated: u64,
-    /// The first faults, in words.
-    pub examples: Vec<String>,
 }
 
 /// What a process of the server used.
@@ -83,11 +60,6 @@ pub struct ProcessUse {
     /// Processor time within the counted time, in seconds.
     pub cpu: f64,
 }
-
-/// A text that is no histogram.
-#[derive(Debug, thiserror::Error)]
-#[error("no histogram (HdrHistogram V2 in base64): {0}")]
-pub struct LatencyError(String);
 
 impl Outcome {
     /// Messages that arrived within a second.
@@ -138,63 +110,6 @@ impl Outcome {
     }
 }
 
-impl Faults {
-    /// Whether anything went wrong.
-    pub fn any(&self) -> bool {
-        self.not_opened + self.ended + self.lost + self.misdelivered + self.repeated > 0
-            || !self.examples.is_empty()
-    }
-}
-
-impl Latency {
-    /// Nothing recorded yet.
-    #[expect(clippy::missing_panics_doc, reason = "it does not")]
-    pub fn new() -> Self {
-        let histogram = Histogram::new_with_bounds(1_000, 60_000_000_000, 2);
-        Self(histogram.expect("the bounds are in order"))
-    }
-
-    /// The time within which this part, in per cent, of the messages that arrived did so; zero where
-    /// none did.
-    pub fn percentile(&self, percent: f64) -> Duration {
-        Duration::from_nanos(self.0.value_at_percentile(percent))
-    }
-}
-
-impl Default for Latency {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl From<Latency> for String {
-    fn from(latency: Latency) -> Self {
-        let mut bytes = Vec::new();
-        let written = V2Serializer::new().serialize(&latency.0, &mut bytes);
-        written.expect("a vector takes all that is written");
-        STANDARD.encode(bytes)
-    }
-}
-
-impl TryFrom<String> for Latency {
-    type Error = LatencyError;
-
-    fn try_from(text: String) -> Result<Self, LatencyError> {
-        let bytes = STANDARD.decode(text);
-        let bytes = bytes.map_err(|error| LatencyError(error.to_string()))?;
-        let histogram = Deserializer::new().deserialize(&mut bytes.as_slice());
-        histogram
-            .map(Self)
-            .map_err(|error| LatencyError(error.to_string()))
-    }
-}
-
-/// A number of things as a factor; exact up to 2^53.
-#[expect(clippy::cast_precision_loss, reason = "figures are rounded anyway")]
-pub(crate) fn float(number: u64) -> f64 {
-    number as f64
-}
-
 fn ratio(number: u64, of: f64) -> Option<f64> {
     (of > 0.0).then(|| float(number) / of)
 }
@@ -209,28 +124,6 @@ fn sum(figures: impl ExactSizeIterator<Item = Option<f64>>) -> Option<f64> {
 mod tests {
     use super::*;
     use crate::sample::outcome;
-
-    #[test]
-    fn a_histogram_travels_as_text() {
-        let mut latency = Latency::new();
-        for micros in 1..=10_000 {
-            latency.0.saturating_record(micros * 1_000);
-        }
-        let text = serde_json::to_string(&latency).unwrap();
-        let back: Latency = serde_json::from_str(&text).unwrap();
-        assert_eq!(back.0, latency.0);
-        let median = back.percentile(50.0).as_secs_f64();
-        assert!((median / 0.005 - 1.0).abs() < 0.01, "{median}");
-        assert_eq!(Latency::new().percentile(99.0), Duration::ZERO);
-    }
-
-    #[test]
-    fn what_is_no_histogram_is_refused() {
-        for text in ["", "?", "AAAA", "SGVsbG8sIHdvcmxk"] {
-            let said = Latency::try_from(text.to_owned()).unwrap_err();
-            assert!(said.to_string().contains("histogram"), "{said}");
-        }
-    }
 
     #[test]
     fn figures_are_per_message_and_per_further_connection() {

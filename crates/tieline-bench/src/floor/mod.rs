@@ -1,0 +1,16 @@
+//! The bare server of `tieline bench floor`: the throughput of a machine without an application.
+//!
+//! One thread and one poll. A message `T:<id>:<payload>` sends the payload to the connection whose URL
+//! ended with `?id=<id>`, in a `write` of its own; a message that begins with `B` goes verbatim to all
+//! connections; any other message comes back. Text is answered with text, binary with binary. The
+//! replies to one read are sent in one write for each receiver.
+//!
+//! It buffers unsent bytes without a bound and validates almost nothing: never use it for anything but
+//! measurements. Must not know the load.
+
+mod client;
+mod handshake;
+mod listen;
+mod server;
+
+pub use server::{Floor, floor};
