@@ -15,8 +15,23 @@ pub(crate) fn circles(graph: &Graph) -> Vec<Vec<String>> {
             continue;
         }
         if let Some(circle) = shortest(graph, node) {
-            seen.extend(circle.iter().cloned());
+            let reached = reachable(graph, node);
+            let back = |other: &&str| reachable(graph, other).contains(node.as_str());
+            seen.extend(reached.iter().copied().filter(back).map(str::to_owned));
             found.push(circle);
+        }
+    }
+    found
+}
+
+fn reachable<'a>(graph: &'a Graph, start: &str) -> BTreeSet<&'a str> {
+    let mut found = BTreeSet::new();
+    let mut todo = vec![start];
+    while let Some(node) = todo.pop() {
+        for next in graph.get(node).into_iter().flatten() {
+            if found.insert(next.as_str()) {
+                todo.push(next);
+            }
         }
     }
     found

@@ -236,3 +236,18 @@ fn the_checker_keeps_its_own_order() {
     let order = Order::from_lines("check\ncircle resolve\norder tree\nimports").unwrap();
     assert_eq!(check(&Crate::read(&src).unwrap(), &order), []);
 }
+
+#[test]
+fn one_circle_is_shown_for_all_that_reach_each_other() {
+    let (found, _) = problems(
+        "m",
+        &[
+            ("lib.rs", "mod m;"),
+            ("m/mod.rs", "mod a; mod b; mod c;"),
+            ("m/a.rs", "use super::b::B;"),
+            ("m/b.rs", "use super::{a::A, c::C};"),
+            ("m/c.rs", "use super::b::B;"),
+        ],
+    );
+    assert_eq!(found.len(), 1, "{found:#?}");
+}
