@@ -12,8 +12,8 @@ pub(crate) fn now() -> u64 {
     read(ClockId::Monotonic)
 }
 
-/// Nanoseconds of processor time that this process has used.
-pub(crate) fn processor() -> u64 {
+/// Nanoseconds of CPU time that this process has used.
+pub(crate) fn cpu_time() -> u64 {
     read(ClockId::ProcessCPUTime)
 }
 

@@ -1,36 +1,35 @@
-//! What a load asks of whoever runs it: when to go on, and to note what it does.
+//! How a load synchronizes with the process that runs it.
 
 use serde::{Deserialize, Serialize};
 
-/// Where the processes of a load wait for each other, in the order in which they come.
+/// A point where the processes of a load wait for each other, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Gate {
-    /// The first connection of all is open, and no other. Each says whether it met a server that does
-    /// not answer, 1 or 0; the answer is the most.
-    First,
-    /// All connections are open. The answer is when to begin, by the clock.
-    Open,
-    /// Another round of a storm may break loose.
+pub(crate) enum Barrier {
+    /// Only the first connection of all is open. A process passes 1 if the server does not answer, else
+    /// 0, and gets the maximum.
+    FirstOpen,
+    /// All connections are open. A process gets the time at which to begin, by the clock.
+    AllOpen,
+    /// The next round of a storm may begin.
     Round,
-    /// Everything was sent. Each says how much, the answer is the most.
+    /// All messages are sent. A process passes their number, and gets the maximum.
     Sent,
-    /// It is over, and connections are still open.
+    /// The load is over, and connections are still open.
     End,
 }
 
-/// Who runs a load.
+/// The process that runs a load.
 pub(crate) trait Coordinator {
-    /// So many connections are open.
+    /// This many connections are open.
     fn opened(&mut self, connections: usize);
 
-    /// It runs since `elapsed` nanoseconds.
+    /// The load has run for `elapsed` nanoseconds.
     fn running(&mut self, elapsed: u64, arrived: u64);
 
-    /// The counted time begins, or ends.
-    fn counting(&mut self, begins: bool);
+    /// The measurement time begins, or ends.
+    fn set_measuring(&mut self, active: bool);
 
-    /// Asks to pass a gate, with what that gate wants to know; is asked again and again until it
-    /// answers.
-    fn pass(&mut self, gate: Gate, own: u64) -> anyhow::Result<Option<u64>>;
+    /// Waits at a barrier with a value; call it again until it yields the result.
+    fn poll_barrier(&mut self, barrier: Barrier, value: u64) -> anyhow::Result<Option<u64>>;
 }

@@ -1,18 +1,18 @@
-//! How many files a process may have open.
+//! The limit on open file descriptors.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Kept for what is no connection of the load: the poll, standard streams, `/proc`.
+/// Reserved for everything but connections: the poll, standard streams, `/proc`.
 const SPARE: usize = 100;
 
-/// Raises the limit as far as this process may, and says how many connections that allows.
+/// Raises the limit to the maximum; yields how many connections it allows.
 pub(crate) fn raise() -> usize {
     let limit = getrlimit(Resource::Nofile);
     let wanted = Rlimit {
         current: limit.maximum,
         maximum: limit.maximum,
     };
-    // Where that is refused, the limit is what it was.
+    // If this fails, the limit stays as it was.
     let _ = setrlimit(Resource::Nofile, wanted);
     let allowed = getrlimit(Resource::Nofile).current;
     allowed

@@ -4,12 +4,12 @@
 
 use std::time::Duration;
 
-/// A time with three digits and the unit that suits it.
+/// A time with three digits and a unit.
 pub(crate) fn time(time: Duration) -> String {
     micros(time.as_secs_f64() * 1e6)
 }
 
-/// The same of microseconds.
+/// Microseconds with three digits and a unit.
 pub(crate) fn micros(micros: f64) -> String {
     match micros {
         0.0 => "0".into(),
@@ -20,8 +20,8 @@ pub(crate) fn micros(micros: f64) -> String {
     }
 }
 
-/// A time that somebody chose, without digits that say nothing.
-pub(crate) fn chosen(time: Duration) -> String {
+/// A configured time, without trailing digits.
+pub(crate) fn setting(time: Duration) -> String {
     let seconds = time.as_secs_f64();
     if seconds < 1.0 {
         format!("{} ms", seconds * 1e3)
@@ -30,7 +30,7 @@ pub(crate) fn chosen(time: Duration) -> String {
     }
 }
 
-/// Bytes with three digits and the unit that suits them.
+/// Bytes with three digits and a unit.
 pub(crate) fn bytes(bytes: f64) -> String {
     let size = bytes.abs();
     match size {
@@ -50,7 +50,7 @@ fn three(figure: f64) -> String {
     }
 }
 
-/// A number without fraction, in groups of three digits.
+/// A whole number in groups of three digits.
 pub(crate) fn number(figure: f64) -> String {
     let digits = format!("{:.0}", figure.abs());
     let mut text = String::new();
@@ -81,12 +81,12 @@ pub(crate) fn plural(many: u64, what: &str) -> String {
     format!("{} {what}{ending}", count(many))
 }
 
-/// What stands where nothing was measured.
+/// The placeholder for a figure that was not measured.
 pub(crate) fn none() -> String {
     "–".into()
 }
 
-/// A number of things as a factor; exact up to 2^53.
+/// A count as a float; exact up to 2^53.
 #[expect(clippy::cast_precision_loss, reason = "figures are rounded anyway")]
 pub(crate) fn float(number: u64) -> f64 {
     number as f64
@@ -109,8 +109,8 @@ mod tests {
         ] {
             assert_eq!(time(Duration::from_nanos(nanos)), text);
         }
-        assert_eq!(chosen(Duration::from_millis(500)), "500 ms");
-        assert_eq!(chosen(Duration::from_millis(1500)), "1.5 s");
+        assert_eq!(setting(Duration::from_millis(500)), "500 ms");
+        assert_eq!(setting(Duration::from_millis(1500)), "1.5 s");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What one process does of a plan.
+//! The part of a plan that one process runs.
 
 use std::net::Ipv4Addr;
 
@@ -6,22 +6,22 @@ use serde::{Deserialize, Serialize};
 
 use crate::plan::{Pace, Plan, Scenario};
 
-/// A process's part of a plan.
+/// One process's part of a plan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Share {
-    /// The plan; its pace and its dialing are this process's part.
+pub(crate) struct Partition {
+    /// The plan, with this process's part of the rate and of the concurrent handshakes.
     pub(crate) plan: Plan,
-    /// Number of its first connection.
+    /// Number of the first connection.
     pub(crate) first: usize,
-    /// How many connections it holds.
+    /// Number of connections.
     pub(crate) connections: usize,
-    /// The address that it connects from to servers on this machine, since one address has too few
-    /// ports for all processes.
+    /// The address to connect from to servers on this machine: one address has too few ports for all
+    /// processes.
     pub(crate) source: Option<Ipv4Addr>,
 }
 
-impl Share {
-    /// All of it.
+impl Partition {
+    /// The whole plan.
     pub(crate) fn whole(plan: &Plan) -> Self {
         Self {
             plan: plan.clone(),
@@ -31,7 +31,7 @@ impl Share {
         }
     }
 
-    /// Part number `index` of `of`. Pairs are not split.
+    /// Part `index` of `of`. Never splits a pair.
     pub(crate) fn part(plan: &Plan, index: usize, of: usize) -> Self {
         let pairs = plan.connections.div_ceil(2);
         let cut = |i: usize| (pairs * i / of * 2).min(plan.connections);
@@ -50,7 +50,7 @@ impl Share {
     }
 }
 
-/// The rate of a part; a broadcast has one sender, wherever that is.
+/// The rate of a part. A broadcast has one sender, which gets the whole rate.
 #[allow(
     clippy::cast_precision_loss,
     reason = "there are fewer connections than 2^52"
@@ -77,7 +77,7 @@ mod tests {
             let mut next = 0;
             let mut rate = 0.0;
             for index in 0..of {
-                let part = Share::part(&plan, index, of);
+                let part = Partition::part(&plan, index, of);
                 assert_eq!(
                     (part.first, part.first % 2, part.connections % 2),
                     (next, 0, 0)

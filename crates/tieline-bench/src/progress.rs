@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-/// Who is told now and then how a measurement goes.
+/// Receives the progress of a measurement.
 pub trait Progress {
-    /// So many connections are open, of so many.
+    /// `connections` of `of` are open.
     fn opened(&self, connections: usize, of: usize);
 
-    /// It runs since `elapsed`, which is nothing while it warms up; so many messages have arrived.
+    /// The load has run for `elapsed` of `of`, which is zero during warm-up; `arrived` messages have
+    /// arrived.
     fn running(&self, elapsed: Duration, of: Duration, arrived: u64);
 }

@@ -1,8 +1,8 @@
-//! How far a measurement is, on a terminal.
+//! The progress of a measurement, on a terminal.
 
 use std::{io::IsTerminal, time::Duration};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressDrawTarget, ProgressStyle};
 use parking_lot::Mutex;
 
 use crate::{
@@ -10,16 +10,16 @@ use crate::{
     progress::Progress,
 };
 
-/// A line on standard error, which goes with this value. Nothing where that is no terminal.
+/// A line on standard error, cleared when this value is dropped. Hidden if that is not a terminal.
 #[derive(Debug)]
-pub struct Bar {
-    line: ProgressBar,
+pub struct ProgressBar {
+    line: indicatif::ProgressBar,
     label: String,
-    /// The last that was told: when, and how many had arrived.
+    /// The last update: when, and how many messages had arrived.
     last: Mutex<(Duration, u64)>,
 }
 
-impl Bar {
+impl ProgressBar {
     pub(crate) fn new(quiet: bool, label: &str) -> Self {
         let seen = !quiet && std::io::stderr().is_terminal();
         let draw = if seen {
@@ -27,9 +27,9 @@ impl Bar {
         } else {
             ProgressDrawTarget::hidden()
         };
-        let line = ProgressBar::with_draw_target(Some(1), draw);
+        let line = indicatif::ProgressBar::with_draw_target(Some(1), draw);
         let style = ProgressStyle::with_template("{prefix}{bar:30.cyan/dim} {msg}");
-        line.set_style(style.expect("the template is one"));
+        line.set_style(style.expect("the template is valid"));
         let label = match label {
             "" => String::new(),
             label => format!("{label} "),
@@ -41,7 +41,7 @@ impl Bar {
         }
     }
 
-    /// Tells a stage of so many steps, in words.
+    /// Shows that `done` of `of` steps are done.
     pub fn step(&self, done: u64, of: u64, words: String) {
         self.line.set_prefix(self.label.clone());
         self.line.set_length(of);
@@ -50,7 +50,7 @@ impl Bar {
     }
 }
 
-impl Progress for Bar {
+impl Progress for ProgressBar {
     fn opened(&self, connections: usize, of: usize) {
         let words = format!("opening {connections} of {of}");
         self.step(connections as u64, of as u64, words);
@@ -62,7 +62,7 @@ impl Progress for Bar {
             *last = Default::default();
             return self.step(0, 1, "warming up".into());
         }
-        // Another phase counts from its own beginning.
+        // A new phase starts from zero.
         if elapsed < last.0 || arrived < last.1 {
             *last = Default::default();
         }
@@ -76,7 +76,7 @@ impl Progress for Bar {
     }
 }
 
-impl Drop for Bar {
+impl Drop for ProgressBar {
     fn drop(&mut self) {
         self.line.finish_and_clear();
     }

@@ -1,6 +1,6 @@
-//! The error of an invalid command line.
+//! The error of an invalid command line, which has an exit code of its own.
 
-/// The command line cannot be meant.
+/// The command line is invalid. The message says what to write instead.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Usage(pub(crate) String);

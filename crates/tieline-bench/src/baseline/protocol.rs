@@ -1,8 +1,8 @@
-//! What the bare server, and the example `yardstick`, expect for each scenario.
+//! The message format of the bare server and of the example `yardstick`.
 
 use crate::plan::Scenario;
 
-/// What the bare server understands, and the examples' yardstick.
+/// The template of the message that a scenario sends.
 pub(crate) fn send_template(scenario: Scenario) -> &'static str {
     match scenario {
         Scenario::Broadcast => "B{payload}",
@@ -11,7 +11,7 @@ pub(crate) fn send_template(scenario: Scenario) -> &'static str {
     }
 }
 
-/// Where the bare server takes this scenario.
+/// Path and query of the URL for a scenario.
 pub(crate) fn url_path(scenario: Scenario) -> &'static str {
     match scenario {
         Scenario::Echo => "/echo",

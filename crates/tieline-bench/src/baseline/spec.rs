@@ -6,27 +6,27 @@ use crate::{
     target::Target,
 };
 
-/// Whom the server is compared with.
+/// The baseline of a comparison.
 #[derive(Debug)]
 pub(crate) enum Baseline {
-    /// The bare server, on a processor if one is given.
+    /// The bare server, on the given CPU or any.
     Floor { cpu: Option<usize> },
-    /// Another server, which takes the load as it is.
-    Given(Target),
+    /// Another server, which gets the same load.
+    Server(Target),
 }
 
 impl Baseline {
-    /// The target, and the load in its words.
-    pub(crate) fn against(&self, plan: &Plan) -> (Target, Plan) {
+    /// The target, and the plan in its message format.
+    pub(crate) fn target_and_plan(&self, plan: &Plan) -> (Target, Plan) {
         match self {
-            Self::Given(target) => (target.clone(), plan.clone()),
-            Self::Floor { cpu } => (floor(plan.scenario, *cpu), in_plain_words(plan)),
+            Self::Server(target) => (target.clone(), plan.clone()),
+            Self::Floor { cpu } => (floor_target(plan.scenario, *cpu), bare_server_plan(plan)),
         }
     }
 }
 
-/// The bare server, which is this same program.
-fn floor(scenario: Scenario, cpu: Option<usize>) -> Target {
+/// The bare server, which this program runs.
+fn floor_target(scenario: Scenario, cpu: Option<usize>) -> Target {
     let program = std::env::current_exe().unwrap_or_else(|_| "tieline".into());
     let program = program.to_string_lossy();
     let program = shlex::try_quote(&program).unwrap_or_else(|_| "tieline".into());
@@ -39,11 +39,11 @@ fn floor(scenario: Scenario, cpu: Option<usize>) -> Target {
     }
 }
 
-/// The same load as the bare server understands it.
-fn in_plain_words(plan: &Plan) -> Plan {
+/// The same load in the message format of the bare server.
+fn bare_server_plan(plan: &Plan) -> Plan {
     Plan {
         send: protocol::send_template(plan.scenario).to_owned(),
-        hello: Vec::new(),
+        on_open: Vec::new(),
         subprotocol: None,
         headers: Vec::new(),
         ..plan.clone()
@@ -56,12 +56,12 @@ mod tests {
     use crate::sample;
 
     #[test]
-    fn the_bare_server_gets_the_load_in_its_own_words() {
+    fn the_bare_server_gets_the_load_in_its_format() {
         let mut plan = sample::plan();
         plan.send = "{\"to\":\"{payload}\"}".into();
         plan.headers = vec!["X-Key: 1".into()];
         plan.size = 500;
-        let (target, load) = Baseline::Floor { cpu: Some(1) }.against(&plan);
+        let (target, load) = Baseline::Floor { cpu: Some(1) }.target_and_plan(&plan);
         assert_eq!((load.send.as_str(), load.size), ("{payload}", 500));
         assert!(load.headers.is_empty());
         assert_eq!(target.urls, ["ws://127.0.0.1:{port}/echo"]);

@@ -1,4 +1,6 @@
-//! The flags, by what they are about.
+//! The flags, grouped by topic.
+//!
+//! Only their syntax, and help texts as doc comments. Must not open files or start anything.
 
 use std::{fmt, path::PathBuf, time::Duration};
 
@@ -7,169 +9,171 @@ use clap::{Args, Subcommand, builder::NonEmptyStringValueParser};
 use super::parse::{self, Rate};
 use crate::{registry::RegistryPlan, usage::Usage};
 
-/// Ids that a registry is asked for where --connections does not say.
+/// The default of --connections for a registry.
 const CLAIMS: usize = 100_000;
 
-/// What the connections do.
+/// The scenarios.
 #[derive(Debug, Subcommand)]
-pub(super) enum Load {
-    /// Open connections that do nothing: what they cost
+pub(super) enum LoadCommand {
+    /// Open connections that send nothing, to measure their cost
     Idle {
         #[command(flatten)]
-        base: Base,
+        common: CommonArgs,
     },
-    /// Each connection sends, and waits for the same to come back
+    /// Every connection sends a message and waits for its echo
     Echo {
         #[command(flatten)]
-        base: Base,
+        common: CommonArgs,
         #[command(flatten)]
-        pace: Pace,
+        pace: PaceArgs,
         #[command(flatten)]
-        messages: Messages,
+        messages: MessageArgs,
     },
-    /// The first connection sends, and all receive
+    /// One connection sends, and all connections receive
     Broadcast {
         #[command(flatten)]
-        base: Base,
+        common: CommonArgs,
         #[command(flatten)]
-        pace: Pace,
+        pace: PaceArgs,
         #[command(flatten)]
-        messages: Messages,
+        messages: MessageArgs,
     },
-    /// Connections in pairs: the first of each sends to the second, by its id
+    /// In pairs, the first connection sends to the second by its id
     Direct {
         #[command(flatten)]
-        base: Base,
+        common: CommonArgs,
         #[command(flatten)]
-        pace: Pace,
+        pace: PaceArgs,
         #[command(flatten)]
-        messages: Messages,
+        messages: MessageArgs,
     },
-    /// Drop all connections at once, and open them again as fast as the server takes them
+    /// Drop all connections at once, and reopen them as fast as the server accepts them
     ///
-    /// With --registry no server is measured but the registry of a cluster: how many claims a second
-    /// it sustains, which is how fast the clients of a node that died can come back elsewhere.
+    /// With --registry, measure the registry of a cluster instead of a server: its claims per second,
+    /// which bound how fast the clients of a dead node can reconnect to others.
     Storm {
         #[command(flatten)]
-        base: Base,
-        /// How often
+        common: CommonArgs,
+        /// Number of rounds
         #[arg(long, value_name = "N", default_value_t = 5,
             value_parser = clap::value_parser!(u32).range(1..))]
         rounds: u32,
         #[command(flatten)]
-        claims: Claims,
+        claims: RegistryArgs,
     },
-    /// Close each connection as soon as it is open, and open the next
+    /// Close each connection as soon as it is open, and open another
     Churn {
         #[command(flatten)]
-        base: Base,
+        common: CommonArgs,
         #[command(flatten)]
-        pace: Pace,
+        pace: PaceArgs,
     },
 }
 
-// Clap takes the braces of a number for the end of a line, unless something stands between them: this
-// is no style, and is not shown.
-const URLS: &str = "Where connections go; {id} is the connection's id, and {\u{1b}[0mn} its number. \
-    Repeated, connections take turns";
-const SEND: &str = "The message; {payload} is --size bytes long, {id} is the sender's id, {to} the \
+// Clap's `{n}` is a line break. The escape sequence in between prevents that; it sets no style and is
+// not shown.
+const URLS: &str = "URL to connect to; {id} is the id of the connection, and {\u{1b}[0mn} its number. \
+    May be repeated: connections use the URLs in turn";
+const SEND: &str = "Message to send; {payload} is --size bytes long, {id} is the sender's id, {to} the \
     receiver's, {\u{1b}[0mn} the sender's number [default: echo {payload}, broadcast B{payload}, \
     direct T:{to}:{payload}]";
 
-/// What scripts need to know.
-const EXIT: &str = "Exit code: 0 where something was measured; 1 where that failed, where nothing arrived \
-    though the load expects it, or where every connection ended early; 2 where the command line cannot be meant";
+/// For scripts.
+const EXIT: &str = "Exit code: 0 on success; 1 if the measurement failed, if nothing arrived although the load \
+    expects it, or if every connection ended early; 2 if the command line is invalid";
 
-/// What every load takes.
+/// The flags of every scenario.
 #[derive(Debug, Args)]
 #[command(after_help = EXIT)]
-pub(super) struct Base {
+pub(super) struct CommonArgs {
     #[command(flatten)]
-    pub(super) server: Server,
+    pub(super) server: ServerArgs,
     #[command(flatten)]
-    pub(super) extent: Extent,
+    pub(super) load: LoadArgs,
     #[command(flatten)]
-    pub(super) output: Output,
+    pub(super) output: OutputArgs,
 }
 
-/// What is measured.
+/// The server under test.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Server")]
-pub(super) struct Server {
+pub(super) struct ServerArgs {
     #[arg(long = "url", help = URLS, value_name = "URL", value_parser = parse::url)]
     pub(super) urls: Vec<String>,
-    /// Command that starts the server for the measurement; {port} is a free port, {port:NAME} one of
-    /// several, in commands and URLs alike. Repeated, each starts when the one before listens on the
-    /// ports that it named first
+    /// Command that starts the server; {port} is a free port, {port:NAME} one of several, in commands
+    /// and URLs alike. May be repeated: each command starts once the one before listens on the ports
+    /// that it introduced
     #[arg(long = "start", value_name = "COMMAND")]
     pub(super) commands: Vec<String>,
-    /// Processor that started servers run on
+    /// CPU to run started servers on
     #[arg(long = "server-cpu", value_name = "N")]
     pub(super) on_cpu: Option<usize>,
-    /// Process of a running server whose memory and processor time are measured; may be repeated
+    /// Process id of a running server, to measure its memory and CPU time; may be repeated
     #[arg(long = "pid", value_name = "PID")]
     pub(super) pids: Vec<u32>,
-    /// What each connection sends once when it is open, with places as in --url; may be repeated
+    /// Message that each connection sends once when it opens, with placeholders as in --url; may be
+    /// repeated
     #[arg(long, value_name = "TEMPLATE")]
-    pub(super) hello: Vec<String>,
-    /// Subprotocol to ask for
+    pub(super) on_open: Vec<String>,
+    /// Subprotocol to request
     #[arg(long, value_name = "NAME")]
     pub(super) subprotocol: Option<String>,
-    /// Header of the handshake, as 'Name: value'; may be repeated
+    /// Header to add to the handshake, as 'Name: value'; may be repeated
     #[arg(long = "header", value_name = "HEADER", value_parser = parse::header)]
     pub(super) headers: Vec<String>,
-    /// Take any certificate
+    /// Do not verify TLS certificates
     #[arg(long)]
     pub(super) insecure: bool,
 }
 
-/// How much, for how long, and on what.
+/// The size and the length of the load.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Load")]
-pub(super) struct Extent {
-    /// Connections in all [default: 100; idle and storm 1000; storm --registry 100000]
+pub(super) struct LoadArgs {
+    /// Number of connections [default: 100; idle and storm 1000; storm --registry 100000]
     #[arg(long, short = 'c', value_name = "N")]
     pub(super) connections: Option<usize>,
-    /// Handshakes under way at once
+    /// Maximum number of concurrent handshakes
     #[arg(long, value_name = "N", default_value_t = 200)]
     pub(super) dialing: usize,
-    /// Time that does not count yet
+    /// Warm-up time
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse::duration)]
     pub(super) warm_up: Duration,
-    /// Time that counts
+    /// Measurement time
     #[arg(long, short = 'd', value_name = "TIME", default_value = "5s",
         value_parser = parse::duration)]
     pub(super) duration: Duration,
-    /// Processes that share the connections [default: as many as the descriptor limit needs]
+    /// Number of processes to spread the connections over [default: as few as the descriptor limit
+    /// allows]
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     pub(super) processes: usize,
-    /// Processor that the load runs on [default: any]
+    /// CPU to run the load on [default: any]
     #[arg(long, value_name = "N")]
     pub(super) cpu: Option<usize>,
 }
 
-/// When the next one is due.
+/// When a sender sends.
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Load")]
-pub(super) struct Pace {
-    /// Messages under way for each sender: the next leaves when one has arrived [default: 1]
+pub(super) struct PaceArgs {
+    /// Messages in flight per sender; the next is sent when one has arrived [default: 1]
     #[arg(long, short = 'i', value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) in_flight: Option<u32>,
-    /// Messages a second in all, sent on time whether others have arrived or not, with latency from
-    /// the time at which each was due; in compare also half: half of the highest rate that the slower
-    /// of both reaches with 16 in flight
+    /// Messages per second in total, sent on schedule whether or not earlier ones have arrived; latency
+    /// counts from the scheduled time. In compare also 'half': half of the maximum rate that the slower
+    /// of the two reaches with 16 in flight
     #[arg(long, short = 'r', value_name = "PER_SECOND", conflicts_with = "in_flight",
         value_parser = parse::rate)]
     pub(super) rate: Option<Rate>,
 }
 
-/// What is sent.
+/// The message.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Load")]
-pub(super) struct Messages {
+pub(super) struct MessageArgs {
     #[arg(long, help = SEND, value_name = "TEMPLATE")]
     pub(super) send: Option<String>,
-    /// Length of {payload}, in bytes
+    /// Length of {payload} in bytes
     #[arg(long, short = 's', value_name = "BYTES", default_value_t = Self::default().size)]
     pub(super) size: usize,
     /// Send binary messages
@@ -177,7 +181,7 @@ pub(super) struct Messages {
     pub(super) binary: bool,
 }
 
-impl Default for Messages {
+impl Default for MessageArgs {
     fn default() -> Self {
         Self {
             send: None,
@@ -187,90 +191,88 @@ impl Default for Messages {
     }
 }
 
-/// Where results go.
+/// The output.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
-pub(super) struct Output {
-    /// Write the results as JSON; - is standard output, in place of the table
+pub(super) struct OutputArgs {
+    /// Write the results as JSON; - writes to standard output, in place of the table
     #[arg(long, value_name = "FILE")]
     pub(super) json: Option<PathBuf>,
-    /// Write a page with a chart, which needs no other file
+    /// Write a self-contained HTML page with charts
     #[arg(long, value_name = "FILE")]
     pub(super) html: Option<PathBuf>,
-    /// Show no progress
+    /// Hide progress
     #[arg(long, short)]
     pub(super) quiet: bool,
 }
 
-/// A registry in place of a server.
+/// The registry under test.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Registry")]
-pub(super) struct Claims {
+pub(super) struct RegistryArgs {
     /// Measure this registry instead of a server, as redis://HOST:6379 or etcd://HOST:2379
     #[arg(long, value_name = "URL", conflicts_with_all = ["urls", "commands", "pids"])]
     registry: Option<Secret>,
-    /// Name under which it writes, and removes, entries; never that of a cluster in use [default:
+    /// Prefix of the entries to write and remove; never use the prefix of a live cluster [default:
     /// tieline-bench]
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     prefix: Option<String>,
-    /// Nodes that claim at once; the claims are spread over them [default: 1]
+    /// Number of nodes to spread the claims over [default: 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     nodes: Option<u16>,
 }
 
-/// What compare takes besides; may stand before or after the load's own.
+/// The flags of `compare`. Global, so that they may follow the scenario.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Comparison")]
-pub(super) struct Comparing {
-    /// Pairs of runs
+pub(super) struct CompareArgs {
+    /// Number of pairs of runs
     #[arg(long, global = true, value_name = "N", default_value_t = 5,
         value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(super) runs: u32,
-    /// Exit with 1 where the median ratio of messages per second is below this
+    /// Minimum median ratio of messages per second; exit with 1 below it
     #[arg(long, global = true, value_name = "RATIO", value_parser = parse::ratio)]
-    pub(super) least: Option<f64>,
-    /// As --start, for the base
+    pub(super) min_ratio: Option<f64>,
+    /// Like --start, for the baseline
     #[arg(long = "base-start", global = true, value_name = "COMMAND")]
     pub(super) base_commands: Vec<String>,
-    /// As --url, for the base [default: the bare server]
+    /// Like --url, for the baseline [default: the bare server]
     #[arg(long = "base-url", global = true, value_name = "URL", value_parser = parse::url)]
     pub(super) base_urls: Vec<String>,
 }
 
-impl Load {
-    /// The registry that is to be measured in place of a server, if one is.
-    pub(super) fn registry(&self) -> Result<Option<(RegistryPlan, &Output)>, Usage> {
-        let Self::Storm { base, claims, .. } = self else {
+impl LoadCommand {
+    /// The registry to measure instead of a server, if one is given.
+    pub(super) fn registry(&self) -> Result<Option<(RegistryPlan, &OutputArgs)>, Usage> {
+        let Self::Storm { common, claims, .. } = self else {
             return Ok(None);
         };
         let Some(Secret(url)) = &claims.registry else {
-            // Clap lets this pass where there is a --url, which --registry conflicts with.
+            // Clap accepts these flags beside --url, which conflicts with --registry.
             if claims.nodes.is_some() || claims.prefix.is_some() {
-                let why = "--nodes and --prefix are about a registry: say which by --registry";
+                let why = "--nodes and --prefix need --registry";
                 return Err(Usage(why.into()));
             }
             return Ok(None);
         };
         let nodes = claims.nodes.unwrap_or(1);
         let prefix = claims.prefix.as_deref().unwrap_or("tieline-bench");
-        let connections = base.extent.connections.unwrap_or(CLAIMS);
+        let connections = common.load.connections.unwrap_or(CLAIMS);
         if connections < usize::from(nodes) {
-            return Err(Usage(
-                "--connections must be one for each of --nodes at least".into(),
-            ));
+            return Err(Usage("--connections must be at least --nodes".into()));
         }
         let plan = RegistryPlan {
             url: url.clone(),
             prefix: prefix.to_owned(),
             nodes,
             claims: connections,
-            duration: base.extent.duration,
+            duration: common.load.duration,
         };
-        Ok(Some((plan, &base.output)))
+        Ok(Some((plan, &common.output)))
     }
 }
 
-/// A URL that may hold a password.
+/// A URL that may contain a password, and is not shown in debug output.
 #[derive(Clone)]
 struct Secret(String);
 

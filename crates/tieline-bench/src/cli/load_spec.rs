@@ -1,7 +1,12 @@
-//! What a command line means: a plan, and whom it is for.
+//! What the flags mean: a plan and its target.
+//!
+//! Must not start anything.
 
 use super::{
-    args::{Base, Comparing, Extent, Load, Messages, Output, Pace, Server},
+    args::{
+        CommonArgs, CompareArgs, LoadArgs, LoadCommand, MessageArgs, OutputArgs, PaceArgs,
+        ServerArgs,
+    },
     parse::Rate,
 };
 use crate::{
@@ -12,65 +17,67 @@ use crate::{
     usage::Usage,
 };
 
-/// A load, whatever its scenario.
+/// A load, with the defaults of its scenario filled in.
 #[derive(Debug)]
-pub(super) struct Intent {
+pub(super) struct LoadSpec {
     pub(super) scenario: Scenario,
-    server: Server,
-    extent: Extent,
-    messages: Messages,
+    server: ServerArgs,
+    load: LoadArgs,
+    messages: MessageArgs,
     in_flight: Option<u32>,
     rounds: u32,
     pub(super) rate: Option<Rate>,
     pub(super) target: Target,
 }
 
-impl Intent {
-    pub(super) fn new(load: Load) -> Result<(Self, Output), Usage> {
-        let (pace, messages) = (Pace::default(), Messages::default());
-        let (scenario, base, pace, messages, rounds) = match load {
-            Load::Idle { base } => (Scenario::Idle, base, pace, messages, 1),
-            Load::Storm { base, rounds, .. } => (Scenario::Storm, base, pace, messages, rounds),
-            Load::Churn { base, pace } => (Scenario::Churn, base, pace, messages, 1),
-            Load::Echo {
-                base,
+impl LoadSpec {
+    pub(super) fn new(load: LoadCommand) -> Result<(Self, OutputArgs), Usage> {
+        let (pace, messages) = (PaceArgs::default(), MessageArgs::default());
+        let (scenario, common, pace, messages, rounds) = match load {
+            LoadCommand::Idle { common } => (Scenario::Idle, common, pace, messages, 1),
+            LoadCommand::Storm { common, rounds, .. } => {
+                (Scenario::Storm, common, pace, messages, rounds)
+            }
+            LoadCommand::Churn { common, pace } => (Scenario::Churn, common, pace, messages, 1),
+            LoadCommand::Echo {
+                common,
                 pace,
                 messages,
-            } => (Scenario::Echo, base, pace, messages, 1),
-            Load::Broadcast {
-                base,
+            } => (Scenario::Echo, common, pace, messages, 1),
+            LoadCommand::Broadcast {
+                common,
                 pace,
                 messages,
-            } => (Scenario::Broadcast, base, pace, messages, 1),
-            Load::Direct {
-                base,
+            } => (Scenario::Broadcast, common, pace, messages, 1),
+            LoadCommand::Direct {
+                common,
                 pace,
                 messages,
-            } => (Scenario::Direct, base, pace, messages, 1),
+            } => (Scenario::Direct, common, pace, messages, 1),
         };
-        let Base {
+        let CommonArgs {
             server,
-            extent,
+            load,
             output,
-        } = base;
+        } = common;
         let target = Target {
             commands: server.commands.clone(),
             cpu: server.on_cpu,
             urls: server.urls.clone(),
             pids: server.pids.clone(),
         };
-        let intent = Self {
+        let spec = Self {
             scenario,
             server,
-            extent,
+            load,
             messages,
             in_flight: pace.in_flight,
             rounds,
             rate: pace.rate,
             target,
         };
-        intent.check()?;
-        Ok((intent, output))
+        spec.check()?;
+        Ok((spec, output))
     }
 
     fn check(&self) -> Result<(), Usage> {
@@ -78,18 +85,17 @@ impl Intent {
             return Err(Usage(no_url(self.scenario, &self.server.commands)));
         }
         if self.server.on_cpu.is_some() && self.server.commands.is_empty() {
-            let why =
-                "--server-cpu is for servers that --start starts; a running one is where it is";
+            let why = "--server-cpu needs --start; it cannot move a running server";
             return Err(Usage(why.into()));
         }
         let is_gone = |pid: &&u32| !process_stats::exists(**pid);
         if let Some(pid) = self.server.pids.iter().find(is_gone) {
-            return Err(Usage(format!("--pid {pid}: there is no such process")));
+            return Err(Usage(format!("--pid {pid}: no such process")));
         }
         let connections = self.connections();
         if self.scenario == Scenario::Direct && !connections.is_multiple_of(2) {
             return Err(Usage(format!(
-                "direct needs pairs: {connections} connections leave one alone; give --connections {}",
+                "direct needs pairs, and {connections} connections leave one over; use --connections {}",
                 connections + 1
             )));
         }
@@ -99,12 +105,12 @@ impl Intent {
     fn connections(&self) -> usize {
         let many = matches!(self.scenario, Scenario::Idle | Scenario::Storm);
         let default = if many { 1_000 } else { 100 };
-        self.extent.connections.unwrap_or(default)
+        self.load.connections.unwrap_or(default)
     }
 
-    /// The plan; where its URLs lead is not known before the target runs.
+    /// The plan. Ports in its URLs are filled in when the target has started.
     pub(super) fn plan(&self) -> Result<Plan, Usage> {
-        let (server, extent, messages) = (&self.server, &self.extent, &self.messages);
+        let (server, load, messages) = (&self.server, &self.load, &self.messages);
         let default = protocol::send_template(self.scenario).to_owned();
         let plan = Plan {
             scenario: self.scenario,
@@ -115,39 +121,39 @@ impl Intent {
                 Some(Rate::Half) | None => plan::Pace::InFlight(self.in_flight.unwrap_or(1)),
             },
             send: messages.send.clone().unwrap_or(default),
-            hello: server.hello.clone(),
+            on_open: server.on_open.clone(),
             size: messages.size,
             binary: messages.binary,
             subprotocol: server.subprotocol.clone(),
             headers: server.headers.clone(),
             insecure: server.insecure,
-            warm_up: extent.warm_up,
-            duration: extent.duration,
+            warm_up: load.warm_up,
+            duration: load.duration,
             rounds: self.rounds,
-            dialing: extent.dialing,
-            processes: extent.processes,
-            cpu: extent.cpu,
+            dialing: load.dialing,
+            processes: load.processes,
+            cpu: load.cpu,
             pids: server.pids.clone(),
         };
-        let likely = Plan {
-            urls: self.target.likely_urls(),
+        let sample = Plan {
+            urls: self.target.sample_urls(),
             ..plan.clone()
         };
-        likely
+        sample
             .validate()
-            .and_then(|()| run::check_processes(&likely))
+            .and_then(|()| run::check_processes(&sample))
             .map_err(|error| Usage(error.to_string()))?;
         Ok(plan)
     }
 }
 
-impl Comparing {
-    /// Whom the server is compared with.
-    pub(super) fn base(&self, intent: &Intent) -> Result<Baseline, Usage> {
-        let cpu = intent.target.cpu;
+impl CompareArgs {
+    /// The baseline of the comparison.
+    pub(super) fn base(&self, spec: &LoadSpec) -> Result<Baseline, Usage> {
+        let cpu = spec.target.cpu;
         if self.base_urls.is_empty() {
             if !self.base_commands.is_empty() {
-                let why = "--base-start starts a base, but --base-url does not say where it is";
+                let why = "--base-start needs --base-url, the URL of the started baseline";
                 return Err(Usage(why.into()));
             }
             return Ok(Baseline::Floor { cpu });
@@ -159,7 +165,7 @@ impl Comparing {
             pids: Vec::new(),
         };
         target.check()?;
-        Ok(Baseline::Given(target))
+        Ok(Baseline::Server(target))
     }
 }
 
@@ -167,9 +173,9 @@ fn no_url(scenario: Scenario, commands: &[String]) -> String {
     let path = protocol::url_path(scenario);
     if commands.is_empty() {
         return format!(
-            "say which server: --url 'ws://127.0.0.1:9201{path}' for one that runs, or start one with \
+            "no server given: use --url 'ws://127.0.0.1:9201{path}' for a running server, or start one with \
              --start 'SERVER --listen 127.0.0.1:{{port}}' --url 'ws://127.0.0.1:{{port}}{path}'"
         );
     }
-    format!("say where the started server is, as in --url 'ws://127.0.0.1:{{port}}{path}'")
+    format!("no URL of the started server given: use --url 'ws://127.0.0.1:{{port}}{path}'")
 }

@@ -1,13 +1,13 @@
-//! How single values are written, and errors that say how.
+//! Parsers of flag values, with errors that show the syntax.
 
 use std::{net::SocketAddr, time::Duration};
 
 /// The rate of an open loop.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Rate {
-    /// So many a second.
+    /// Messages per second.
     PerSecond(f64),
-    /// Half of what the slower of two servers reaches.
+    /// Half of the maximum rate of the slower of two servers.
     Half,
 }
 
@@ -17,12 +17,14 @@ pub(super) fn rate(text: &str) -> Result<Rate, String> {
     }
     match text.replace(['_', ','], "").parse::<f64>() {
         Ok(rate) if rate.is_finite() && rate > 0.0 => Ok(Rate::PerSecond(rate)),
-        _ => Err("write a number per second above zero, as in 20000; in compare also half".into()),
+        _ => {
+            Err("write a number per second above zero, such as 20000; in compare also half".into())
+        }
     }
 }
 
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    const HOW: &str = "write a time with its unit, as in 500ms, 5s or 1m";
+    const HOW: &str = "write a time with its unit, such as 500ms, 5s or 1m";
     let unit = text.find(|c: char| c.is_ascii_alphabetic()).ok_or(HOW)?;
     let (number, unit) = text.split_at(unit);
     let factor = match unit {
@@ -43,16 +45,16 @@ pub(super) fn url(text: &str) -> Result<String, String> {
     let instead = match text.split_once("://") {
         Some(("http", rest)) => format!("ws://{rest}"),
         Some(("https", rest)) => format!("wss://{rest}"),
-        Some(_) => return Err("a WebSocket URL begins with ws:// or wss://".into()),
+        Some(_) => return Err("a WebSocket URL starts with ws:// or wss://".into()),
         None => format!("ws://{text}"),
     };
     Err(format!(
-        "a WebSocket URL begins with ws:// or wss://; did you mean {instead}?"
+        "a WebSocket URL starts with ws:// or wss://; did you mean {instead}?"
     ))
 }
 
 pub(super) fn header(text: &str) -> Result<String, String> {
-    const HOW: &str = "write name and value, as in 'Authorization: Bearer abc'";
+    const HOW: &str = "write name and value, such as 'Authorization: Bearer abc'";
     let (name, value) = text.split_once(':').ok_or(HOW)?;
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     if name.is_empty() || !name.bytes().all(is_token) || value.contains(['\r', '\n']) {
@@ -66,13 +68,13 @@ pub(super) fn ratio(text: &str) -> Result<f64, String> {
         .parse()
         .ok()
         .filter(|ratio: &f64| ratio.is_finite() && *ratio > 0.0);
-    ratio.ok_or_else(|| "write a number above zero, as in 0.5".into())
+    ratio.ok_or_else(|| "write a number above zero, such as 0.5".into())
 }
 
-/// The command line's addresses are numbers: a name could mean several.
+/// Addresses are numeric: a host name may resolve to several.
 pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse()
-        .map_err(|_| "write address and port, as in 127.0.0.1:9200".into())
+        .map_err(|_| "write address and port, such as 127.0.0.1:9200".into())
 }
 
 #[cfg(test)]
@@ -80,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_have_units() {
+    fn durations_need_units() {
         assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
         assert_eq!(duration("1.5s"), Ok(Duration::from_millis(1500)));
         assert_eq!(duration("2m"), Ok(Duration::from_mins(2)));
@@ -99,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_url_that_browsers_show_is_corrected() {
+    fn an_http_url_is_corrected() {
         assert_eq!(url("wss://h/x"), Ok("wss://h/x".into()));
         for (wrong, right) in [
             ("http://h:1/x", "ws://h:1/x"),

@@ -1,53 +1,50 @@
-//! A server and a base, measured in turn.
-//!
-//! Both run on the same machine in the same minutes, each started afresh, so that what the ratio tells
-//! is the server and not the weather. Must not know flags or reports.
+//! Pairs of runs, and which of them count.
 
 use super::ratios::{Ratios, Spread};
 use crate::{
     baseline::Baseline,
     outcome::Outcome,
     plan::{Pace, Plan},
-    progress_bar::Bar,
+    progress_bar::ProgressBar,
     target::Target,
     trial, url,
 };
 
-/// Messages under way while the highest rate is sought.
-const PUSH: u32 = 16;
+/// Messages in flight per sender to find the maximum rate.
+const FULL_SPEED: u32 = 16;
 
-/// What is compared.
+/// What to compare.
 #[derive(Debug)]
 pub(crate) struct ComparisonSpec {
-    /// The load, in the words of the server.
+    /// The load, in the server's message format.
     pub(crate) plan: Plan,
     pub(crate) server: Target,
     pub(crate) base: Baseline,
-    /// Pairs of runs.
+    /// Number of pairs of runs.
     pub(crate) runs: u32,
-    /// The load is half of the highest rate that the slower reaches.
+    /// Send at half of the maximum rate of the slower one.
     pub(crate) half_rate: bool,
 }
 
-/// What a comparison found.
+/// The result of a comparison.
 #[derive(Debug)]
 pub(crate) struct Comparison {
-    /// The base is the bare server.
+    /// The baseline is the bare server.
     pub(crate) base_is_floor: bool,
     pub(crate) pairs: Vec<Pair>,
 }
 
-/// A run of each.
+/// One run of each.
 #[derive(Debug)]
 pub(crate) struct Pair {
     pub(crate) base: Outcome,
     pub(crate) server: Outcome,
 }
 
-/// Measures both, pair by pair. Fails where something went wrong in each pair.
+/// Measures both, pair by pair. Fails if every pair has faults.
 pub(crate) fn run(sides: &ComparisonSpec, quiet: bool) -> anyhow::Result<Comparison> {
     let mut server = (sides.server.clone(), sides.plan.clone());
-    let mut base = sides.base.against(&sides.plan);
+    let mut base = sides.base.target_and_plan(&sides.plan);
     if sides.half_rate {
         let rate = highest_rate([&base, &server], quiet)? / 2.0;
         base.1.pace = Pace::PerSecond(rate);
@@ -64,7 +61,7 @@ pub(crate) fn run(sides: &ComparisonSpec, quiet: bool) -> anyhow::Result<Compari
     if pairs.iter().all(Pair::is_faulty) {
         let words = pairs.iter().flat_map(Pair::examples).next();
         let words = words.map_or_else(String::new, |words| format!(": {words}"));
-        anyhow::bail!("something went wrong in each pair, so that nothing is compared{words}");
+        anyhow::bail!("every pair has faults, so there is nothing to compare{words}");
     }
     Ok(Comparison {
         base_is_floor: matches!(sides.base, Baseline::Floor { .. }),
@@ -73,58 +70,58 @@ pub(crate) fn run(sides: &ComparisonSpec, quiet: bool) -> anyhow::Result<Compari
 }
 
 fn measure((target, plan): &(Target, Plan), label: &str, quiet: bool) -> anyhow::Result<Outcome> {
-    trial::measure(target, plan, &Bar::new(quiet, label))
+    trial::measure(target, plan, &ProgressBar::new(quiet, label))
 }
 
-/// Messages a second that the slower of both reaches.
+/// The maximum rate of the slower one, in messages per second.
 fn highest_rate(sides: [&(Target, Plan); 2], quiet: bool) -> anyhow::Result<f64> {
     let mut highest = f64::INFINITY;
     for ((target, plan), who) in sides.into_iter().zip(["base", "server"]) {
         let mut plan = plan.clone();
-        plan.pace = Pace::InFlight(PUSH);
+        plan.pace = Pace::InFlight(FULL_SPEED);
         let label = format!("highest rate, {who}");
         let outcome = measure(&(target.clone(), plan), &label, quiet)?;
         highest = highest.min(outcome.sent_per_second());
     }
     anyhow::ensure!(
         highest > 0.0,
-        "--rate half cannot be told: no message arrived at full speed"
+        "cannot find the rate for --rate half: no message arrived at full speed"
     );
     Ok(highest)
 }
 
 impl Comparison {
-    /// The load, as the server got it.
+    /// The plan of the server.
     pub(crate) fn plan(&self) -> Option<&Plan> {
         self.pairs.first().map(|pair| &pair.server.plan)
     }
 
-    /// Who the base is, in words.
+    /// The baseline, as shown to the user.
     pub(crate) fn base(&self) -> String {
         match self.pairs.first() {
-            Some(pair) if !self.base_is_floor => url::shown(&pair.base.plan.urls),
+            Some(pair) if !self.base_is_floor => url::redact_all(&pair.base.plan.urls),
             _ => "the bare server".into(),
         }
     }
 
-    /// The ratios of the pairs that count.
+    /// The ratios of the valid pairs.
     pub(crate) fn ratios(&self) -> Ratios<Spread> {
-        Ratios::spread(self.counting().map(Pair::ratios))
+        Ratios::spread(self.valid_pairs().map(Pair::ratios))
     }
 
-    /// Pairs in which nothing went wrong.
-    pub(crate) fn counting(&self) -> impl Iterator<Item = &Pair> {
+    /// The pairs without faults.
+    pub(crate) fn valid_pairs(&self) -> impl Iterator<Item = &Pair> {
         self.pairs.iter().filter(|pair| !pair.is_faulty())
     }
 }
 
 impl Pair {
-    /// Whether anything went wrong in either.
+    /// Whether either run has faults.
     pub(crate) fn is_faulty(&self) -> bool {
         self.base.faults.any() || self.server.faults.any()
     }
 
-    /// The server's figures divided by those of the base.
+    /// The server's figures divided by the baseline's.
     pub(crate) fn ratios(&self) -> Ratios<f64> {
         Ratios::of(&self.server, &self.base)
     }
@@ -142,7 +139,7 @@ mod tests {
     use crate::sample;
 
     #[test]
-    fn a_pair_in_which_something_went_wrong_does_not_count() {
+    fn a_pair_with_faults_does_not_count() {
         let pair = || Pair {
             base: sample::outcome(),
             server: sample::outcome(),
@@ -154,7 +151,7 @@ mod tests {
             base_is_floor: true,
             pairs: vec![pair(), faulty],
         };
-        assert_eq!(comparison.counting().count(), 1);
+        assert_eq!(comparison.valid_pairs().count(), 1);
         let rate = comparison.ratios().per_second.unwrap();
         assert!((rate.min - 1.0).abs() < 1e-9);
     }

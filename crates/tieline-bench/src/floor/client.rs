@@ -1,4 +1,4 @@
-//! A client of the bare server: its socket, and what is unfinished in either direction.
+//! A client of the bare server: its socket, and incomplete input and output.
 
 use std::io::{ErrorKind, Write};
 
@@ -8,12 +8,12 @@ use mio::net::TcpStream;
 #[derive(Debug)]
 pub(super) struct Client {
     pub(super) socket: TcpStream,
-    /// The handshake is over.
+    /// The handshake is done.
     pub(super) open: bool,
     pub(super) id: Option<Vec<u8>>,
-    /// What was read and makes no whole frame yet.
+    /// Input that is not a complete frame yet.
     pub(super) tail: Vec<u8>,
-    /// What the socket did not take.
+    /// Bytes that the socket did not accept.
     unsent: Vec<u8>,
 }
 
@@ -28,7 +28,7 @@ impl Client {
         }
     }
 
-    /// Writes what the socket takes, and keeps the rest; says whether the connection goes on.
+    /// Writes what the socket accepts, and keeps the rest; yields whether the connection is alive.
     pub(super) fn send(&mut self, bytes: &[u8]) -> bool {
         if !self.unsent.is_empty() {
             self.unsent.extend_from_slice(bytes);
@@ -41,7 +41,7 @@ impl Client {
         true
     }
 
-    /// Writes what was kept.
+    /// Writes unsent bytes.
     pub(super) fn flush(&mut self) -> bool {
         if self.unsent.is_empty() {
             return true;

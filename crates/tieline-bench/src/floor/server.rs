@@ -22,14 +22,14 @@ use crate::{
 
 const LISTENER: Token = Token(usize::MAX);
 const INPUT: usize = 256 * 1024;
-/// So often a socket is read before it is another's turn.
+/// The maximum number of reads of one socket in a row.
 const READS: usize = 16;
-/// How soon it tries again to accept where descriptors had run out.
+/// The time until accepting is retried when descriptors have run out.
 const AGAIN: Duration = Duration::from_millis(20);
 
-/// Runs the bare server; returns only where it cannot listen or poll.
+/// Runs the bare server; returns only if it cannot listen or poll.
 pub fn floor(address: SocketAddr) -> anyhow::Result<()> {
-    // What a connection costs is not to be counted in steps of 2 MiB.
+    // Huge pages would round the memory of connections to 2 MiB.
     let _ = rustix::thread::disable_transparent_huge_pages(true);
     let floor = Floor::bind(address)?;
     eprintln!("listening on {}", floor.address()?);
@@ -44,20 +44,20 @@ pub struct Floor {
     clients: Vec<Option<Client>>,
     vacant: Vec<usize>,
     ids: HashMap<Vec<u8>, usize>,
-    /// Those that have more to read, though the poll does not say so again.
+    /// Clients with more to read, which the edge-triggered poll does not report again.
     ready: VecDeque<usize>,
     input: Vec<u8>,
-    answers: Answers,
+    replies: Replies,
 }
 
-/// What the frames of one read are answered with.
+/// The replies to the frames of one read.
 #[derive(Debug, Default)]
-struct Answers {
-    /// For the one who sent them.
+struct Replies {
+    /// For the sender.
     own: Vec<u8>,
-    /// For all.
+    /// For all clients.
     all: Vec<u8>,
-    /// For one other.
+    /// For one other client.
     other: Vec<u8>,
 }
 
@@ -78,7 +78,7 @@ impl Floor {
             ids: HashMap::new(),
             ready: VecDeque::new(),
             input: vec![0; INPUT],
-            answers: Answers::default(),
+            replies: Replies::default(),
         })
     }
 
@@ -102,11 +102,11 @@ impl Floor {
                 _ => {}
             }
             for at in mem::take(&mut self.ready) {
-                self.turn(at, false);
+                self.on_ready(at, false);
             }
             for event in &events {
                 if event.token() != LISTENER {
-                    self.turn(event.token().0, event.is_writable());
+                    self.on_ready(event.token().0, event.is_writable());
                 }
             }
             let calls = events.iter().any(|event| event.token() == LISTENER);
@@ -116,11 +116,11 @@ impl Floor {
         }
     }
 
-    /// Takes all who wait; says whether that worked.
+    /// Accepts all waiting connections; yields whether that worked.
     fn accept(&mut self) -> bool {
         loop {
             match self.listener.accept() {
-                Ok((socket, _)) => self.welcome(socket),
+                Ok((socket, _)) => self.add_client(socket),
                 Err(e) if e.kind() == ErrorKind::WouldBlock => return true,
                 Err(e) if e.kind() == ErrorKind::ConnectionAborted => {}
                 Err(_) => return false,
@@ -128,10 +128,10 @@ impl Floor {
         }
     }
 
-    fn welcome(&mut self, mut socket: TcpStream) {
+    fn add_client(&mut self, mut socket: TcpStream) {
         let at = self.vacant.pop().unwrap_or(self.clients.len());
         let interest = Interest::READABLE | Interest::WRITABLE;
-        // A socket that is dead already is no loss.
+        // A socket that fails here is dead already.
         let registered = self
             .poll
             .registry()
@@ -148,18 +148,18 @@ impl Floor {
         }
     }
 
-    /// Does what a socket is ready for.
-    fn turn(&mut self, at: usize, writable: bool) {
+    /// Writes to and reads from a ready socket.
+    fn on_ready(&mut self, at: usize, writable: bool) {
         let Some(client) = self.clients.get_mut(at).and_then(Option::as_mut) else {
             return;
         };
         let alive = (!writable || client.flush()) && self.read(at);
         if !alive {
-            self.dismiss(at);
+            self.remove_client(at);
         }
     }
 
-    fn dismiss(&mut self, at: usize) {
+    fn remove_client(&mut self, at: usize) {
         if let Some(client) = self.clients[at].take() {
             self.vacant.push(at);
             if let Some(id) = client.id
@@ -170,7 +170,7 @@ impl Floor {
         }
     }
 
-    /// Reads until a short read or the next one's turn; says whether the connection goes on.
+    /// Reads until a short read or until others have to be served; yields whether the connection is alive.
     fn read(&mut self, at: usize) -> bool {
         for _ in 0..READS {
             let Some(client) = &mut self.clients[at] else {
@@ -202,7 +202,7 @@ impl Floor {
         true
     }
 
-    /// Answers the first `filled` bytes of the input, and keeps what is unfinished.
+    /// Processes the first `filled` bytes of the input, and keeps incomplete ones.
     fn process(&mut self, at: usize, filled: usize) -> bool {
         let mut input = mem::take(&mut self.input);
         let used = match self.clients[at].as_ref().map(|client| client.open) {
@@ -217,7 +217,7 @@ impl Floor {
         used.is_some()
     }
 
-    /// Answers the request, once all of it is there, and whatever stands behind it.
+    /// Responds to the request once it is complete, and processes the frames after it.
     fn handshake(&mut self, at: usize, input: &mut [u8]) -> Option<usize> {
         let Some(handshake) = Handshake::parse(input) else {
             return Some(0);
@@ -235,7 +235,7 @@ impl Floor {
         Some(handshake.length + rest)
     }
 
-    /// Answers all whole frames, and says how many bytes they were, if the connection goes on.
+    /// Replies to all complete frames; yields how many bytes they were, or `None` if the connection ends.
     fn frames(&mut self, at: usize, input: &mut [u8]) -> Option<usize> {
         let mut used = 0;
         let mut alive = true;
@@ -253,58 +253,58 @@ impl Floor {
                 unmask(payload, mask);
             }
             alive = frame.opcode != frame::CLOSE;
-            self.answer(frame.opcode, payload);
+            self.reply(frame.opcode, payload);
         }
-        alive &= self.hand_out(at);
+        alive &= self.send_replies(at);
         alive.then_some(used)
     }
 
-    fn answer(&mut self, opcode: u8, payload: &[u8]) {
+    fn reply(&mut self, opcode: u8, payload: &[u8]) {
         match (opcode, payload) {
-            (frame::TEXT | frame::BINARY, [b'T', b':', rest @ ..]) => self.pass_on(opcode, rest),
+            (frame::TEXT | frame::BINARY, [b'T', b':', rest @ ..]) => self.forward(opcode, rest),
             (frame::TEXT | frame::BINARY, [b'B', ..]) => {
-                append(&mut self.answers.all, opcode, payload);
+                append(&mut self.replies.all, opcode, payload);
             }
-            (frame::PING, _) => append(&mut self.answers.own, frame::PONG, payload),
+            (frame::PING, _) => append(&mut self.replies.own, frame::PONG, payload),
             (frame::PONG, _) => {}
-            _ => append(&mut self.answers.own, opcode, payload),
+            _ => append(&mut self.replies.own, opcode, payload),
         }
     }
 
-    fn pass_on(&mut self, opcode: u8, command: &[u8]) {
+    fn forward(&mut self, opcode: u8, command: &[u8]) {
         let Some(colon) = command.iter().position(|byte| *byte == b':') else {
             return;
         };
         let Some(to) = self.ids.get(&command[..colon]) else {
             return;
         };
-        let other = &mut self.answers.other;
+        let other = &mut self.replies.other;
         other.clear();
         append(other, opcode, &command[colon + 1..]);
-        // Whoever is gone is dismissed when its own event says so.
+        // A client that is gone is removed on its own event.
         if let Some(client) = &mut self.clients[*to] {
             client.send(other);
         }
     }
 
-    fn hand_out(&mut self, at: usize) -> bool {
+    fn send_replies(&mut self, at: usize) -> bool {
         let mut alive = true;
-        if !self.answers.own.is_empty() {
+        if !self.replies.own.is_empty() {
             alive = self.clients[at]
                 .as_mut()
-                .is_some_and(|client| client.send(&self.answers.own));
-            self.answers.own.clear();
+                .is_some_and(|client| client.send(&self.replies.own));
+            self.replies.own.clear();
         }
-        if !self.answers.all.is_empty() {
+        if !self.replies.all.is_empty() {
             for client in self
                 .clients
                 .iter_mut()
                 .flatten()
                 .filter(|client| client.open)
             {
-                client.send(&self.answers.all);
+                client.send(&self.replies.all);
             }
-            self.answers.all.clear();
+            self.replies.all.clear();
         }
         alive
     }
@@ -315,7 +315,7 @@ fn append(out: &mut Vec<u8>, opcode: u8, payload: &[u8]) {
     out.extend_from_slice(payload);
 }
 
-/// Eight bytes at a time, as any server that means it does.
+/// Eight bytes at a time, as production servers do.
 fn unmask(payload: &mut [u8], [a, b, c, d]: [u8; 4]) {
     let key = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
     let (words, rest) = payload.as_chunks_mut::<8>();

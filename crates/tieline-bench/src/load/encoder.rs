@@ -1,14 +1,14 @@
-//! The frames that are sent, encoded once: what remains for each message is its stamp.
+//! Encodes the frames to send, once each: only the stamp differs from message to message.
 
-use crate::{frame, partition::Share, plan::Plan, stamp::Stamp, template::Template};
+use crate::{frame, partition::Partition, plan::Plan, stamp::Stamp, template::Template};
 
-/// The messages of a process.
+/// The frames of a process.
 #[derive(Debug)]
-pub(super) struct Messages {
+pub(super) struct MessageEncoder {
     first: usize,
-    /// One for all, where the template does not tell connections apart; else one for each, made
-    /// when it first sends.
-    frames: Vec<Option<Encoded>>,
+    /// One for all connections if the template is common, else one for each, encoded when it first
+    /// sends.
+    frames: Vec<Option<EncodedTemplate>>,
     template: Template,
     opcode: u8,
     size: usize,
@@ -16,43 +16,44 @@ pub(super) struct Messages {
 }
 
 #[derive(Debug)]
-struct Encoded {
+struct EncodedTemplate {
     bytes: Vec<u8>,
-    /// Where the payload stands.
+    /// The position of the payload.
     payload: usize,
 }
 
-impl Messages {
-    pub(super) fn new(share: &Share) -> Self {
-        let Plan { send, binary, .. } = &share.plan;
+impl MessageEncoder {
+    pub(super) fn new(partition: &Partition) -> Self {
+        let Plan { send, binary, .. } = &partition.plan;
         let template = Template::parse(send);
-        let kinds = if template.is_common() {
+        let count = if template.is_common() {
             1
         } else {
-            share.connections
+            partition.connections
         };
         Self {
-            first: share.first,
-            frames: (0..kinds).map(|_| None).collect(),
+            first: partition.first,
+            frames: (0..count).map(|_| None).collect(),
             opcode: if *binary { frame::BINARY } else { frame::TEXT },
-            size: share.plan.size,
+            size: partition.plan.size,
             sequence: 0,
             template,
         }
     }
 
-    /// How many were made: the next one's number.
-    pub(super) fn made(&self) -> u32 {
+    /// The number of the next message.
+    pub(super) fn next_sequence(&self) -> u32 {
         self.sequence
     }
 
-    /// Appends the next message of a connection, which should leave at `time`.
+    /// Appends the next message of a connection, scheduled for `time`.
     #[inline]
     pub(super) fn append(&mut self, out: &mut Vec<u8>, at: usize, time: u64) {
-        let kind = if self.frames.len() == 1 { 0 } else { at };
+        let index = if self.frames.len() == 1 { 0 } else { at };
         let number = self.first + at;
-        let frame = self.frames[kind]
-            .get_or_insert_with(|| Encoded::new(&self.template, number, self.size, self.opcode));
+        let frame = self.frames[index].get_or_insert_with(|| {
+            EncodedTemplate::new(&self.template, number, self.size, self.opcode)
+        });
         let payload = out.len() + frame.payload;
         out.extend_from_slice(&frame.bytes);
         let stamp = Stamp {
@@ -65,7 +66,7 @@ impl Messages {
     }
 }
 
-impl Encoded {
+impl EncodedTemplate {
     fn new(template: &Template, number: usize, size: usize, opcode: u8) -> Self {
         let (text, payload) = template.fill(number, size);
         let mut bytes = Vec::new();

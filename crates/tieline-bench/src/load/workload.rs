@@ -1,51 +1,51 @@
-//! What distinguishes the scenarios that send messages: who sends, and what an arrival means.
+//! What differs between the scenarios that send messages.
 
 use crate::stamp::Stamp;
 
-/// Who sends, and what an arrival means. Connections go by their index.
-pub(super) trait Rule {
-    /// Who sends, at first.
+/// Which connections send, and what an arrival means. Connections are identified by their index.
+pub(super) trait Workload {
+    /// The initial senders.
     fn senders(&self) -> Vec<usize>;
 
-    /// Who sends the next message when one of those that `at` receives is over.
+    /// The sender of the next message when one that `at` receives is complete.
     fn sender_for(&self, at: usize) -> usize;
 
-    /// A message has left; says how many receive it.
-    fn left(&mut self, sender: usize, sequence: u32) -> u64;
+    /// A message is sent; yields how many arrivals to expect.
+    fn on_sent(&mut self, sender: usize, sequence: u32) -> u64;
 
-    /// A message came to `at`.
-    fn arrived(&mut self, at: usize, stamp: Stamp) -> Arrival;
+    /// A message has arrived at `at`.
+    fn on_arrival(&mut self, at: usize, stamp: Stamp) -> Arrival;
 
     /// A connection has ended.
-    fn ended(&mut self, at: usize) -> Ended;
+    fn on_end(&mut self, at: usize) -> Disconnected;
 
-    /// How many should have arrived by now that were not announced by [`left`](Self::left), where
-    /// another process sends, and has sent `issued`.
-    fn awaited(&self, _issued: u64) -> u64 {
+    /// How many messages are missing of `issued` that another process has sent, which
+    /// [`on_sent`](Self::on_sent) does not count.
+    fn outstanding(&self, _issued: u64) -> u64 {
         0
     }
 }
 
-/// What a message is to whom it came.
+/// What an arrival means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Arrival {
-    /// It was awaited; so many messages are over by that.
-    Taken(u32),
-    /// It was for another connection.
+    /// Expected; completes this many messages.
+    Accepted(u32),
+    /// For another connection.
     Misdelivered,
-    /// It had come before.
-    Repeated,
-    /// It is none of this load's.
+    /// Arrived before.
+    Duplicate,
+    /// Not from this load.
     Ignored,
 }
 
-/// What follows from a connection's end.
+/// The consequences of the end of a connection.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Ended {
-    /// It sends no more.
+pub(super) struct Disconnected {
+    /// The connection that stops sending.
     pub(super) retired: Option<usize>,
-    /// It sends in its place.
+    /// The connection that sends instead.
     pub(super) successor: Option<usize>,
-    /// So many messages are over by that.
-    pub(super) over: u32,
+    /// How many messages complete because of it.
+    pub(super) completed: u32,
 }

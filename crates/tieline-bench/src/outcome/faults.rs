@@ -1,4 +1,4 @@
-//! How faults are counted and told.
+//! What went wrong, counted and in words.
 
 use std::{fmt::Display, time::Duration};
 
@@ -6,23 +6,23 @@ use serde::{Deserialize, Serialize};
 
 use crate::format;
 
-/// So many are told in words.
-const TOLD: usize = 5;
+/// How many faults are described in words.
+const MAX_EXAMPLES: usize = 5;
 
-/// What went wrong, by kind; the first of each is told in words.
+/// What went wrong, by kind, with examples in words.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Faults {
     /// Connections that could not be opened.
     pub not_opened: u64,
     /// Connections that the server ended, or that broke.
     pub ended: u64,
-    /// Messages that had not arrived when the measurement was over and five seconds had passed.
+    /// Messages that had not arrived five seconds after the end of the measurement.
     pub lost: u64,
-    /// Messages that came to another connection than the one that they were for.
+    /// Messages that arrived at the wrong connection.
     pub misdelivered: u64,
-    /// Messages that had come before.
+    /// Messages that arrived a second time.
     pub repeated: u64,
-    /// The first faults, in words.
+    /// The first faults, described in words.
     pub examples: Vec<String>,
 }
 
@@ -35,17 +35,17 @@ impl Faults {
 
     pub(crate) fn not_opened(&mut self, why: impl Display) {
         self.not_opened += 1;
-        self.tell(why);
+        self.add_example(why);
     }
 
     pub(crate) fn ended(&mut self, why: impl Display) {
         self.ended += 1;
-        self.tell(why);
+        self.add_example(why);
     }
 
-    /// Tells a fault, unless the same was told before or enough were.
-    pub(crate) fn tell(&mut self, what: impl Display) {
-        if self.examples.len() < TOLD {
+    /// Describes a fault, unless it is described already or there are enough.
+    pub(crate) fn add_example(&mut self, what: impl Display) {
+        if self.examples.len() < MAX_EXAMPLES {
             let text = what.to_string();
             if !self.examples.contains(&text) {
                 self.examples.push(text);
@@ -53,8 +53,8 @@ impl Faults {
         }
     }
 
-    /// Says in words what is counted only, once all is counted. `grace` is how long messages were
-    /// waited for at the end.
+    /// Describes the faults that are only counted. `grace` is how long the load waited for messages at
+    /// the end.
     pub(crate) fn explain(&mut self, grace: Duration) {
         let seconds = grace.as_secs();
         let counted = [
@@ -82,6 +82,9 @@ impl Faults {
         self.lost += other.lost;
         self.misdelivered += other.misdelivered;
         self.repeated += other.repeated;
-        other.examples.into_iter().for_each(|text| self.tell(text));
+        other
+            .examples
+            .into_iter()
+            .for_each(|text| self.add_example(text));
     }
 }

@@ -9,26 +9,26 @@ use hdrhistogram::{
 };
 use serde::{Deserialize, Serialize};
 
-/// A histogram of nanoseconds, 1 µs to 60 s at two significant digits, which travels as text.
+/// A histogram of nanoseconds, 1 µs to 60 s at two significant digits. Serialized as text: `HdrHistogram`
+/// V2 in base64.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Latency(pub Histogram<u64>);
 
-/// A text that is no histogram.
+/// A text is not a histogram.
 #[derive(Debug, thiserror::Error)]
-#[error("no histogram (HdrHistogram V2 in base64): {0}")]
+#[error("not a histogram (HdrHistogram V2 in base64): {0}")]
 pub struct LatencyError(String);
 
 impl Latency {
-    /// Nothing recorded yet.
-    #[expect(clippy::missing_panics_doc, reason = "it does not")]
+    /// An empty histogram.
+    #[expect(clippy::missing_panics_doc, reason = "it cannot panic")]
     pub fn new() -> Self {
         let histogram = Histogram::new_with_bounds(1_000, 60_000_000_000, 2);
         Self(histogram.expect("the bounds are in order"))
     }
 
-    /// The time within which this part, in per cent, of the messages that arrived did so; zero where
-    /// none did.
+    /// The latency at a percentile of the messages that arrived; zero if none did.
     pub fn percentile(&self, percent: f64) -> Duration {
         Duration::from_nanos(self.0.value_at_percentile(percent))
     }
@@ -44,7 +44,7 @@ impl From<Latency> for String {
     fn from(latency: Latency) -> Self {
         let mut bytes = Vec::new();
         let written = V2Serializer::new().serialize(&latency.0, &mut bytes);
-        written.expect("a vector takes all that is written");
+        written.expect("writing to a vector cannot fail");
         STANDARD.encode(bytes)
     }
 }
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_histogram_travels_as_text() {
+    fn a_histogram_survives_as_text() {
         let mut latency = Latency::new();
         for micros in 1..=10_000 {
             latency.0.saturating_record(micros * 1_000);
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_histogram_is_refused() {
+    fn other_text_is_refused() {
         for text in ["", "?", "AAAA", "SGVsbG8sIHdvcmxk"] {
             let said = Latency::try_from(text.to_owned()).unwrap_err();
             assert!(said.to_string().contains("histogram"), "{said}");

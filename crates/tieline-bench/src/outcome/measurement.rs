@@ -10,64 +10,65 @@ use crate::{
     plan::{Plan, Scenario},
 };
 
-/// What a measurement found, all worker processes together.
+/// The result of a measurement, all worker processes together.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Outcome {
-    /// What was measured.
+    /// The plan that was run.
     pub plan: Plan,
-    /// The counted time.
+    /// The measured time.
     pub elapsed: Duration,
-    /// Messages that left within it.
+    /// Messages sent within it.
     pub sent: u64,
-    /// Messages that arrived within it: a broadcast counts once for each receiver. In `Storm` and
-    /// `Churn`: connections that opened.
+    /// Messages that arrived within it; a broadcast counts once per receiver. In `Storm` and `Churn`,
+    /// connections that opened.
     pub arrived: u64,
     /// From sending (see [`crate::plan::Pace`]) to arrival, in nanoseconds. In `Idle`, `Storm` and
-    /// `Churn`: from the beginning of the connection to the end of its handshake.
+    /// `Churn`, from the start of the connection to the end of its handshake.
     pub latency: Latency,
-    /// How the connections were made before it began.
+    /// How the connections opened before the load began.
     pub opening: Opening,
-    /// What went wrong.
+    /// The faults.
     pub faults: Faults,
-    /// The measured processes of the server, as in the plan.
+    /// The measured processes of the server, in the order of the plan.
     pub processes: Vec<ProcessUse>,
-    /// Processor time of the load itself within the counted time, in seconds.
+    /// CPU time of the load within the measured time, in seconds.
     pub load_cpu: f64,
 }
 
-/// How the connections were made.
+/// How the connections opened.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Opening {
-    /// How many were open at most.
+    /// The maximum number of open connections.
     pub connections: usize,
-    /// How long that took.
+    /// How long it took to open them.
     pub elapsed: Duration,
 }
 
-/// What a process of the server used.
+/// The resources that a process of the server used.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ProcessUse {
-    /// Its process id.
+    /// The process id.
     pub pid: u32,
-    /// The name of its program.
+    /// The name of the program.
     pub name: String,
-    /// Resident memory in bytes with the first connection open alone.
+    /// Resident memory in bytes with one open connection.
     pub resident_first: u64,
     /// Resident memory in bytes with all connections open and idle.
     pub resident_open: u64,
-    /// Resident memory in bytes at the end, connections still open: in `Storm`, after the last round.
+    /// Resident memory in bytes at the end, with connections still open; in `Storm`, after the last
+    /// round.
     pub resident_end: u64,
-    /// Processor time within the counted time, in seconds.
+    /// CPU time within the measured time, in seconds.
     pub cpu: f64,
 }
 
 impl Outcome {
-    /// Messages that arrived within a second.
+    /// Messages that arrived per second.
     pub fn per_second(&self) -> f64 {
         ratio(self.arrived, self.elapsed.as_secs_f64()).unwrap_or_default()
     }
 
-    /// Messages that left within a second; in `Churn`: connections that opened.
+    /// Messages sent per second; in `Churn`, connections that opened.
     pub fn sent_per_second(&self) -> f64 {
         let sent = if self.sent == 0 {
             self.arrived
@@ -77,28 +78,28 @@ impl Outcome {
         ratio(sent, self.elapsed.as_secs_f64()).unwrap_or_default()
     }
 
-    /// Processor time of the server per message that arrived, in microseconds. Nothing where no
-    /// process was measured or no message arrived.
+    /// CPU time of the server per message that arrived, in microseconds. `None` if no process was
+    /// measured or no message arrived.
     pub fn cpu_micros(&self) -> Option<f64> {
         let per_process = self.processes.iter().map(|used| self.cpu_micros_of(used));
         sum(per_process)
     }
 
-    /// The same of one process.
+    /// CPU time of one process per message that arrived, in microseconds.
     pub fn cpu_micros_of(&self, used: &ProcessUse) -> Option<f64> {
         let counts = self.plan.scenario != Scenario::Idle && self.arrived > 0;
         counts.then(|| used.cpu * 1e6 / float(self.arrived))
     }
 
-    /// Resident memory of the server per connection, in bytes: what all but the first connection
-    /// added. Nothing where no process was measured or there is no second connection.
+    /// Resident memory of the server per connection, in bytes: what all connections but the first added.
+    /// `None` if no process was measured or there is no second connection.
     pub fn resident_per_connection(&self) -> Option<f64> {
         let per_process = self.processes.iter().map(|used| self.resident_of(used));
         sum(per_process)
     }
 
-    /// What the connections added to one process, per connection of all processes: once they are open, in
-    /// `Idle` after they were, when what their handshakes took has been given back.
+    /// What the connections added to one process, per connection of all processes. Measured once they
+    /// are open; in `Idle` at the end, when the memory of their handshakes is freed.
     pub fn resident_of(&self, used: &ProcessUse) -> Option<f64> {
         let more = self.opening.connections.checked_sub(1)?;
         let held = match self.plan.scenario {
@@ -114,7 +115,7 @@ fn ratio(number: u64, of: f64) -> Option<f64> {
     (of > 0.0).then(|| float(number) / of)
 }
 
-/// All together, if there are any and each is known.
+/// The sum, if there are figures and all are known.
 fn sum(figures: impl ExactSizeIterator<Item = Option<f64>>) -> Option<f64> {
     let any = figures.len() > 0;
     figures.sum::<Option<f64>>().filter(|_| any)
@@ -126,7 +127,7 @@ mod tests {
     use crate::sample::outcome;
 
     #[test]
-    fn figures_are_per_message_and_per_further_connection() {
+    fn figures_are_per_message_and_per_added_connection() {
         let outcome = outcome();
         assert!((outcome.per_second() - 120_000.0).abs() < 1e-6);
         assert!((outcome.cpu_micros().unwrap() - 8.0).abs() < 1e-6);
@@ -134,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_measured_has_no_figure() {
+    fn a_figure_that_was_not_measured_is_none() {
         let mut outcome = outcome();
         outcome.opening.connections = 1;
         assert_eq!(outcome.resident_per_connection(), None);

@@ -1,6 +1,6 @@
-//! A page that needs no other file.
+//! Results as a self-contained page.
 //!
-//! Invariant: whatever came from flags or from a server goes through `markup::escape`.
+//! Invariant: all text from flags and from servers goes through `markup::escape`.
 
 use std::fmt::Write as _;
 
@@ -23,8 +23,8 @@ const STYLE: &str = include_str!("style.css");
 
 pub(super) fn page(report: &Results) -> String {
     let (title, body) = match report {
-        Results::Measurement(outcome) => (title("", &outcome.plan), one(outcome)),
-        Results::Comparison(comparison) => two(comparison),
+        Results::Measurement(outcome) => (title("", &outcome.plan), measurement(outcome)),
+        Results::Comparison(found) => comparison(found),
         Results::Registry(plan, outcome) => ("Storm on a registry".into(), registry(plan, outcome)),
     };
     format!(
@@ -36,7 +36,7 @@ pub(super) fn page(report: &Results) -> String {
     )
 }
 
-fn one(outcome: &Outcome) -> String {
+fn measurement(outcome: &Outcome) -> String {
     let plan = &outcome.plan;
     let mut text = lead(&labels::parameters(plan));
     text.push_str(&urls(&plan.urls));
@@ -60,7 +60,7 @@ fn one(outcome: &Outcome) -> String {
     let heads = [
         "process",
         "memory per connection",
-        &format!("CPU per {}", labels::each(plan.scenario)),
+        &format!("CPU per {}", labels::unit(plan.scenario)),
         "resident",
         "busy",
     ];
@@ -70,12 +70,12 @@ fn one(outcome: &Outcome) -> String {
     text
 }
 
-fn two(comparison: &Comparison) -> (String, String) {
+fn comparison(comparison: &Comparison) -> (String, String) {
     let Some(plan) = comparison.plan() else {
         return ("Nothing was compared".into(), String::new());
     };
     let mut text = lead(&labels::parameters(plan));
-    let counting: Vec<_> = comparison.counting().collect();
+    let counting: Vec<_> = comparison.valid_pairs().collect();
     let all = comparison.pairs.len();
     let base = escape(&comparison.base());
     let _ = writeln!(
@@ -88,10 +88,10 @@ fn two(comparison: &Comparison) -> (String, String) {
         &mut text,
         "Server / base",
         "a dot for each pair, a line at the median",
-        &ratio_plot::strips(comparison, plan.scenario),
+        &ratio_plot::plot(comparison, plan.scenario),
     );
-    let base = together(counting.iter().map(|pair| &pair.base));
-    let server = together(counting.iter().map(|pair| &pair.server));
+    let base = merged_latency(counting.iter().map(|pair| &pair.base));
+    let server = merged_latency(counting.iter().map(|pair| &pair.server));
     let series = [
         Series {
             name: "server",
@@ -135,8 +135,9 @@ fn registry(plan: &RegistryPlan, outcome: &RegistryOutcome) -> String {
     ]);
     text.push_str(&urls(std::slice::from_ref(&outcome.registry)));
     let (fresh, moves) = (&outcome.fresh, &outcome.moves);
-    let rate =
-        |claims: &crate::registry::Claims| format!("{}/s", format::number(claims.per_second()));
+    let rate = |claims: &crate::registry::ClaimResult| {
+        format!("{}/s", format::number(claims.per_second()))
+    };
     text.push_str(&tiles(&[
         ("fresh claims".into(), rate(fresh), String::new()),
         ("moves".into(), rate(moves), String::new()),
@@ -189,7 +190,7 @@ fn by_percentile(plan: &Plan) -> String {
 
 fn figures(outcome: &Outcome) -> Vec<Tile> {
     let latency = |percent| format::time(outcome.latency.percentile(percent));
-    let counted = labels::counted(outcome.plan.scenario);
+    let counted = labels::units(outcome.plan.scenario);
     let rate = labels::rate(outcome);
     let in_all = format!(
         "{} in {}",
@@ -210,7 +211,7 @@ fn figures(outcome: &Outcome) -> Vec<Tile> {
     }
     if let Some(micros) = outcome.cpu_micros() {
         tiles.push((
-            format!("CPU per {}", labels::each(outcome.plan.scenario)),
+            format!("CPU per {}", labels::unit(outcome.plan.scenario)),
             format::micros(micros),
             "of the server".into(),
         ));
@@ -238,10 +239,10 @@ fn medians(comparison: &Comparison, scenario: Scenario) -> Vec<Tile> {
     told.map(median).collect()
 }
 
-/// All latencies of some runs.
-fn together<'a>(outcomes: impl Iterator<Item = &'a Outcome>) -> Latency {
+/// The latencies of several runs together.
+fn merged_latency<'a>(outcomes: impl Iterator<Item = &'a Outcome>) -> Latency {
     let mut all = Latency::new();
-    // Only histograms of other bounds cannot be added, and there are none.
+    // Adding fails for different bounds only, and all histograms have the same.
     for outcome in outcomes {
         let _ = all.0.add(&outcome.latency.0);
     }
@@ -309,13 +310,13 @@ fn about(outcome: &Outcome) -> String {
                 format::time(outcome.opening.elapsed)
             ),
         ],
-        vec!["not counted before".into(), format::chosen(plan.warm_up)],
+        vec!["warm-up".into(), format::setting(plan.warm_up)],
         vec![
             "CPU of the load".into(),
             format!("{:.2} s", outcome.load_cpu),
         ],
     ];
-    if labels::counted(plan.scenario) == "messages" {
+    if labels::units(plan.scenario) == "messages" {
         rows.insert(0, vec!["message".into(), plan.send.clone()]);
     }
     table(&[], rows)
@@ -327,7 +328,7 @@ mod tests {
     use crate::{compare::Pair, sample};
 
     #[test]
-    fn nothing_from_outside_is_markup() {
+    fn foreign_text_is_escaped() {
         let mut outcome = sample::outcome();
         let evil = "<script>alert('x')</script>\"&".to_owned();
         outcome.plan.urls = vec![evil.clone()];
@@ -341,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_needs_nothing_else() {
+    fn a_page_is_self_contained() {
         let pair = Pair {
             base: sample::outcome(),
             server: sample::outcome(),

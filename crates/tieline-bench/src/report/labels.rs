@@ -1,12 +1,12 @@
-//! Figures and findings as people read them.
+//! Plans and outcomes in words, for the table and the page.
 
 use crate::{
-    format::{bytes, chosen, float, micros, none, number, plural},
+    format::{bytes, float, micros, none, number, plural, setting},
     outcome::{Faults, Outcome},
     plan::{Pace, Plan, Scenario},
 };
 
-/// What a latency counts from and to.
+/// The meaning of the latency.
 pub(crate) fn latency(scenario: Scenario) -> &'static str {
     match scenario {
         Scenario::Idle | Scenario::Storm | Scenario::Churn => "handshake",
@@ -15,20 +15,20 @@ pub(crate) fn latency(scenario: Scenario) -> &'static str {
     }
 }
 
-/// What is counted.
-pub(crate) fn counted(scenario: Scenario) -> &'static str {
+/// What the scenario counts.
+pub(crate) fn units(scenario: Scenario) -> &'static str {
     match scenario {
         Scenario::Idle | Scenario::Storm | Scenario::Churn => "connections",
         Scenario::Echo | Scenario::Broadcast | Scenario::Direct => "messages",
     }
 }
 
-/// One of them.
-pub(crate) fn each(scenario: Scenario) -> &'static str {
-    counted(scenario).trim_end_matches('s')
+/// The same in the singular.
+pub(crate) fn unit(scenario: Scenario) -> &'static str {
+    units(scenario).trim_end_matches('s')
 }
 
-/// How many of them arrived within a second, if any were to.
+/// The rate, unless the scenario has none.
 pub(crate) fn rate(outcome: &Outcome) -> String {
     match outcome.plan.scenario {
         Scenario::Idle => none(),
@@ -47,13 +47,13 @@ pub(crate) fn scenario(scenario: Scenario) -> &'static str {
     }
 }
 
-/// The parameters of a load, the weighty ones first.
+/// The parameters of a load, the most important first.
 pub(crate) fn parameters(plan: &Plan) -> Vec<String> {
     let mut parts = vec![format!(
         "{} connections",
         number(float(plan.connections as u64))
     )];
-    if counted(plan.scenario) == "messages" {
+    if units(plan.scenario) == "messages" {
         let kind = if plan.binary { " binary" } else { "" };
         parts.push(pace(plan.pace));
         parts.push(format!("{}{kind} bytes", number(float(plan.size as u64))));
@@ -64,7 +64,7 @@ pub(crate) fn parameters(plan: &Plan) -> Vec<String> {
         _ => {}
     }
     if plan.scenario != Scenario::Storm {
-        parts.push(chosen(plan.duration));
+        parts.push(setting(plan.duration));
     }
     parts
 }
@@ -76,7 +76,7 @@ fn pace(pace: Pace) -> String {
     }
 }
 
-/// What went wrong, or that nothing did.
+/// The faults, or "none".
 pub(crate) fn faults(faults: &Faults) -> String {
     let kinds = [
         (faults.not_opened, "could not be opened"),
@@ -101,8 +101,8 @@ pub(crate) fn faults(faults: &Faults) -> String {
     }
 }
 
-/// The processes of a server, each with what it used: name, memory per connection, processor time per
-/// message, memory at the end, and the part of a processor that it kept busy.
+/// A row for each process of a server: name, memory per connection, CPU time per message, memory at the
+/// end, CPU utilization.
 pub(crate) fn processes(outcome: &Outcome) -> Vec<[String; 5]> {
     let rows = outcome.processes.iter().map(|used| {
         [
@@ -131,7 +131,7 @@ pub(crate) fn processes(outcome: &Outcome) -> Vec<[String; 5]> {
     rows
 }
 
-/// Memory at the end; of a storm also before it, for what it leaves behind is the question.
+/// Memory at the end; for a storm, memory before and after.
 fn resident(outcome: &Outcome, open: u64, end: u64) -> String {
     let end = bytes(float(end));
     match outcome.plan.scenario {
@@ -145,7 +145,7 @@ fn busy(outcome: &Outcome, cpu: f64) -> String {
     format!("{:.0} %", cpu / elapsed * 100.0)
 }
 
-/// The percentiles that are told, in words; the last is the greatest of all.
+/// The percentiles to show, with their labels; the last is the maximum.
 pub(crate) const PERCENTILES: [(f64, &str); 6] = [
     (50.0, "p50"),
     (90.0, "p90"),
@@ -160,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn faults_are_told_in_words() {
+    fn faults_are_described() {
         let mut found = Faults::default();
         assert_eq!(faults(&found), "none");
         found.ended = 1;

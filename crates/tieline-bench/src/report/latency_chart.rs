@@ -1,31 +1,31 @@
 //! Latency by percentile, as SVG.
 //!
-//! The horizontal axis is logarithmic in 1/(1-p), as HDR plots have it: each further nine has the same
-//! room. Labels are HTML beside the SVG, which stretches: they keep their size on a phone.
+//! The horizontal axis is logarithmic in 1/(1-p), like in HDR plots, so that each further nine has the same
+//! width. Labels are HTML over the SVG, which stretches, so that they keep their size on a phone.
 
 use std::fmt::Write as _;
 
 use super::labels;
 use crate::{format, outcome::Latency};
 
-/// Where the axis ends: at 99.99 %.
+/// The end of the axis: 99.99 %.
 const NINES: f64 = 4.0;
 /// Steps of the curve over the whole width.
 const STEPS: u32 = 240;
-/// Where curves begin: the quickest of all says little, and would take much room.
+/// The percentile at which curves begin: the minimum says little, and would take much height.
 const BEGIN: f64 = 5.0;
-/// Both sides of the drawing, in its own units.
+/// Width and height of the drawing, in its units.
 const SIDE: f64 = 1_000.0;
 
-/// One of the curves.
+/// A curve.
 pub(super) struct Series<'a> {
     pub(super) name: &'static str,
-    /// The class that gives it its colour.
+    /// The CSS class with its colour.
     pub(super) class: &'static str,
     pub(super) latency: &'a Latency,
 }
 
-/// The chart, or nothing where nothing was recorded.
+/// The chart; empty if nothing was recorded.
 pub(super) fn chart(series: &[Series<'_>]) -> String {
     let seen: Vec<_> = series.iter().filter(|s| !s.latency.0.is_empty()).collect();
     let Some(scale) = Scale::over(&seen) else {
@@ -102,8 +102,8 @@ fn curve(series: &Series<'_>, scale: &Scale) -> String {
     }
     let mut text =
         format!("<g class=\"{class}\">\n<path d=\"{path}\"><title>{name}</title></path>\n");
-    let told = percentiles().filter(|(percent, _)| nines(*percent) <= reach + 0.01);
-    for (percent, label) in told {
+    let shown = percentiles().filter(|(percent, _)| nines(*percent) <= reach + 0.01);
+    for (percent, label) in shown {
         let (x, y) = (x(percent), scale.y(micros(latency, percent)));
         let time = format::time(latency.percentile(percent));
         let _ = writeln!(
@@ -141,7 +141,7 @@ struct Scale {
 }
 
 impl Scale {
-    /// From the shortest to the longest of all curves, and a little more on both sides.
+    /// From the shortest to the longest latency of all curves, with a margin.
     fn over(series: &[&Series<'_>]) -> Option<Self> {
         let lows = series.iter().map(|s| micros(s.latency, BEGIN));
         let highs = series.iter().map(|s| micros(s.latency, 99.99));
@@ -159,7 +159,7 @@ impl Scale {
         SIDE * (1.0 - part.clamp(0.0, 1.0))
     }
 
-    /// Round times within the scale: more of them in each decade where there are few decades.
+    /// Round times within the scale, more per decade if there are few decades.
     fn marks(&self) -> Vec<f64> {
         let steps: &[f64] = match (self.high / self.low).log10() {
             decades if decades < 0.7 => &[1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0],
@@ -174,7 +174,7 @@ impl Scale {
     }
 }
 
-/// A round time without digits that say nothing.
+/// A round time without trailing digits.
 fn mark(micros: f64) -> String {
     let (figure, unit) = match micros {
         us if us < 0.999 => (us * 1e3, "ns"),
@@ -191,7 +191,7 @@ mod tests {
     use crate::sample;
 
     #[test]
-    fn each_nine_has_the_same_room() {
+    fn each_nine_has_the_same_width() {
         assert!((x(90.0) - 250.0).abs() < 1e-6 && (x(99.9) - 750.0).abs() < 1e-6);
         assert!((x(99.99) - 1000.0).abs() < 1e-6);
     }
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_figures_has_no_chart() {
+    fn an_empty_histogram_has_no_chart() {
         let (empty, full) = (Latency::new(), sample::outcome().latency);
         let series = |latency| Series {
             name: "server",

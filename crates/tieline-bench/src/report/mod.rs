@@ -1,6 +1,6 @@
-//! What was found, for people and for programs.
+//! Reports: results as a table, as JSON and as a page.
 //!
-//! Owns how results look. Must not know how they came about.
+//! Must not know how the results were measured.
 
 mod html;
 mod json;

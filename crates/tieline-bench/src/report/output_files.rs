@@ -1,7 +1,7 @@
-//! The files that results go to.
+//! The output files.
 //!
-//! They are opened before anything is measured, so that one that cannot be written costs no time. What
-//! stood in them stays until there are results; one that was not there before goes again without them.
+//! Opened before the measurement, so that a path that cannot be written fails at once. Existing content
+//! stays until there are results; a new file is removed if there are none.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -14,10 +14,10 @@ use anyhow::Context;
 
 use crate::usage::Usage;
 
-/// Where results go besides standard output.
+/// The open output files.
 #[derive(Debug)]
 pub(crate) struct OutputFiles {
-    /// Standard output gets JSON in place of the table.
+    /// Print JSON to standard output instead of the table.
     pub(crate) print_json: bool,
     pub(super) json: Option<OutputFile>,
     pub(super) html: Option<OutputFile>,
@@ -28,12 +28,12 @@ pub(crate) struct OutputFiles {
 pub(super) struct OutputFile {
     path: PathBuf,
     file: File,
-    /// It was not there before, and holds nothing yet.
+    /// The file is new and still empty.
     is_new: bool,
 }
 
 impl OutputFiles {
-    /// Opens the files, creating those that are not there; `-` is standard output.
+    /// Opens or creates the files; `-` is standard output.
     pub(crate) fn open(json: Option<&Path>, html: Option<&Path>) -> Result<Self, Usage> {
         let is_standard_output = |path: &Path| path.as_os_str() == "-";
         if html.is_some_and(is_standard_output) {
@@ -50,7 +50,7 @@ impl OutputFiles {
         };
         match (&files.json, &files.html) {
             (Some(json), Some(html)) if json.is_same(html) => Err(Usage(format!(
-                "--json and --html both name {}; give each a file of its own",
+                "--json and --html are both {}; use different files",
                 html.path.display()
             ))),
             _ => Ok(files),
@@ -66,7 +66,7 @@ impl OutputFile {
         let file = opened.map_err(|error| {
             let path = path.display();
             Usage(format!(
-                "cannot write {path}: {error}; name a file in a folder that is there"
+                "cannot write {path}: {error}; use a file in an existing folder"
             ))
         })?;
         Ok(Self {
@@ -76,7 +76,7 @@ impl OutputFile {
         })
     }
 
-    /// Devices may be named twice.
+    /// Whether both are the same regular file; a device may be given twice.
     fn is_same(&self, other: &Self) -> bool {
         match (self.file.metadata(), other.file.metadata()) {
             (Ok(one), Ok(two)) => one.is_file() && (one.dev(), one.ino()) == (two.dev(), two.ino()),
@@ -99,7 +99,7 @@ impl OutputFile {
 impl Drop for OutputFile {
     fn drop(&mut self) {
         if self.is_new {
-            // Whoever looks for results finds none either way.
+            // An empty file that stays is harmless.
             let _ = fs::remove_file(&self.path);
         }
     }
@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_not_both() {
+    fn two_outputs_need_two_files() {
         let folder = tempfile::tempdir().unwrap();
         let (one, two) = (folder.path().join("x"), folder.path().join("./x"));
         let said = OutputFiles::open(Some(&one), Some(&two)).unwrap_err().0;
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stood_there_stays_until_there_are_results() {
+    fn existing_content_stays_until_there_are_results() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x");
         std::fs::write(&path, "of last time").unwrap();
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_written_is_refused_at_once() {
+    fn a_path_that_cannot_be_written_is_refused_at_once() {
         let folder = tempfile::tempdir().unwrap();
         let said = OutputFiles::open(Some(folder.path()), None).unwrap_err().0;
         assert!(said.contains("cannot write"), "{said}");

@@ -8,16 +8,16 @@ use crate::{
     plan::Scenario,
 };
 
-/// Ratios that have a label where they are within the scale.
+/// The labels of a long scale.
 const MARKS: [f64; 11] = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 100.0];
-/// The same where the scale is short.
+/// The labels of a short scale.
 const NEAR_MARKS: [f64; 8] = [0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0];
 
-/// A row for each thing that is compared.
-pub(super) fn strips(comparison: &Comparison, scenario: Scenario) -> String {
+/// A row for each compared figure.
+pub(super) fn plot(comparison: &Comparison, scenario: Scenario) -> String {
     let spreads = comparison.ratios().named(scenario);
     let ratios: Vec<_> = comparison
-        .counting()
+        .valid_pairs()
         .map(|pair| pair.ratios().named(scenario))
         .collect();
     let scale = Scale::over(spreads.iter().filter_map(|(_, _, spread)| *spread));
@@ -34,7 +34,7 @@ pub(super) fn strips(comparison: &Comparison, scenario: Scenario) -> String {
         };
         let median = format::ratio(spread.median);
         let _ = writeln!(text, "<div class=\"name\" title=\"{hint}\">{name}</div>");
-        text.push_str(&strip(name, &dots, spread, &scale));
+        text.push_str(&row(name, &dots, spread, &scale));
         let range = format!(
             "{} – {}",
             format::ratio(spread.min),
@@ -50,7 +50,7 @@ pub(super) fn strips(comparison: &Comparison, scenario: Scenario) -> String {
     text
 }
 
-fn strip(name: &str, dots: &[f64], spread: Spread, scale: &Scale) -> String {
+fn row(name: &str, dots: &[f64], spread: Spread, scale: &Scale) -> String {
     let mut text = format!(
         "<div class=\"strip\"><svg viewBox=\"0 0 1000 10\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"{name}\">\n\
          <line class=\"grid\" x1=\"0\" x2=\"1000\" y1=\"5\" y2=\"5\"/>\n"
@@ -76,7 +76,7 @@ fn strip(name: &str, dots: &[f64], spread: Spread, scale: &Scale) -> String {
     text
 }
 
-/// The axis that all rows share: logarithmic, so that half and double are equally far from one.
+/// The common axis of all rows. Logarithmic, so that half and double are equally far from one.
 struct Scale {
     low: f64,
     high: f64,
@@ -140,7 +140,7 @@ mod tests {
             base_is_floor: true,
             pairs: vec![pair(), pair()],
         };
-        let drawn = strips(&comparison, Scenario::Echo);
+        let drawn = plot(&comparison, Scenario::Echo);
         assert_eq!(drawn.matches("class=\"median\"").count(), 6);
         assert_eq!(drawn.matches("class=\"point\"").count(), 12);
     }

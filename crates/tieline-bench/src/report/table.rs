@@ -1,4 +1,4 @@
-//! The table on a terminal.
+//! Results as a table, for a terminal.
 
 use std::fmt::Write as _;
 
@@ -8,26 +8,26 @@ use crate::{
     format,
     outcome::{Faults, Latency, Outcome},
     plan::Scenario,
-    registry::{Claims, RegistryOutcome, RegistryPlan},
-    url::{shown, without_secrets},
+    registry::{ClaimResult, RegistryOutcome, RegistryPlan},
+    url::{redact, redact_all},
 };
 
 pub(super) fn text(report: &Results) -> String {
     match report {
-        Results::Measurement(outcome) => one(outcome),
-        Results::Comparison(comparison) => two(comparison),
+        Results::Measurement(outcome) => measurement(outcome),
+        Results::Comparison(found) => comparison(found),
         Results::Registry(plan, outcome) => registry(plan, outcome),
     }
 }
 
-fn one(outcome: &Outcome) -> String {
+fn measurement(outcome: &Outcome) -> String {
     let plan = &outcome.plan;
     let mut text = heading(labels::scenario(plan.scenario), &labels::parameters(plan));
     for url in &plan.urls {
-        line(&mut text, "", &without_secrets(url));
+        line(&mut text, "", &redact(url));
     }
     text.push('\n');
-    let counted = labels::counted(plan.scenario);
+    let counted = labels::units(plan.scenario);
     let (arrived, elapsed) = (
         format::count(outcome.arrived),
         format::time(outcome.elapsed),
@@ -54,24 +54,24 @@ fn one(outcome: &Outcome) -> String {
     text
 }
 
-fn two(comparison: &Comparison) -> String {
+fn comparison(comparison: &Comparison) -> String {
     let Some(plan) = comparison.plan() else {
         return String::new();
     };
     let what = format!("compare {}", labels::scenario(plan.scenario));
     let mut text = heading(&what, &labels::parameters(plan));
     line(&mut text, "base", &comparison.base());
-    line(&mut text, "server", &shown(&plan.urls));
+    line(&mut text, "server", &redact_all(&plan.urls));
     text.push('\n');
     text.push_str(&columns(&pairs(&comparison.pairs)));
     text.push('\n');
     text.push_str(&columns(&ratios(comparison.ratios(), plan.scenario)));
-    let counting = comparison.counting().count();
+    let counting = comparison.valid_pairs().count();
     if counting < comparison.pairs.len() {
         let all = comparison.pairs.len();
         let _ = writeln!(
             text,
-            "\n! {counting} of {all} pairs count; in the others something went wrong:"
+            "\n! {counting} of {all} pairs count; the others have faults:"
         );
         let faulty = comparison.pairs.iter().filter(|pair| pair.is_faulty());
         for outcome in faulty.flat_map(|pair| [&pair.base, &pair.server]) {
@@ -83,7 +83,7 @@ fn two(comparison: &Comparison) -> String {
     text
 }
 
-/// Each pair, base and server.
+/// Two rows per pair: base and server.
 fn pairs(pairs: &[Pair]) -> Vec<Vec<String>> {
     let heads = [
         "pair",
@@ -165,13 +165,13 @@ fn registry(plan: &RegistryPlan, outcome: &RegistryOutcome) -> String {
     text
 }
 
-fn failed(text: &mut String, claims: &Claims) {
+fn failed(text: &mut String, claims: &ClaimResult) {
     if claims.failed > 0 {
         line(
             text,
             "faults",
             &format!(
-                "{} were not granted as they should",
+                "{} were not granted as expected",
                 format::count(claims.failed)
             ),
         );
@@ -183,7 +183,7 @@ fn heading(what: &str, parameters: &[String]) -> String {
 }
 
 fn line(text: &mut String, name: &str, words: &str) {
-    // Further lines stand below the first.
+    // Further lines are indented below the first.
     let words = words.replace('\n', &format!("\n{:15}", ""));
     let _ = writeln!(text, "  {name:<12} {words}");
 }
@@ -203,7 +203,7 @@ fn processes(outcome: &Outcome) -> String {
     if rows.is_empty() {
         return String::new();
     }
-    let cpu = format!("CPU per {}", labels::each(outcome.plan.scenario));
+    let cpu = format!("CPU per {}", labels::unit(outcome.plan.scenario));
     let heads = ["process", "per connection", &cpu, "resident", "busy"].map(str::to_owned);
     let rows = std::iter::once(heads).chain(rows).map(|row| row.to_vec());
     format!("\n{}", columns(&rows.collect::<Vec<_>>()))
@@ -219,7 +219,7 @@ fn faults(found: &Faults) -> String {
     text
 }
 
-/// Rows with their columns aligned: the first to the left, the others to the right.
+/// Aligns columns, the first to the left and the others to the right.
 fn columns(rows: &[Vec<String>]) -> String {
     let columns = rows.first().map_or(0, Vec::len);
     let width = |column: usize| {
@@ -267,7 +267,7 @@ echo: 101 connections, 1 in flight, 64 bytes, 5 s
   faults       1 connection ended early
                the server closed with 1013
 ";
-        assert_eq!(one(&outcome), wanted);
+        assert_eq!(measurement(&outcome), wanted);
     }
 
     #[test]
@@ -278,7 +278,7 @@ echo: 101 connections, 1 in flight, 64 bytes, 5 s
             base: sample::outcome(),
             server,
         };
-        let text = two(&Comparison {
+        let text = comparison(&Comparison {
             base_is_floor: true,
             pairs: vec![pair],
         });

@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 
 use super::{html, json, output_files::OutputFiles, results::Results, table};
 
-/// Shows the table, or the JSON in its place; then writes the files, each even where another fails.
+/// Prints the table, or JSON instead; then writes each file, even if another one fails.
 pub(crate) fn write(results: &Results, mut files: OutputFiles) -> anyhow::Result<()> {
     let printed = if files.print_json {
         print(&json::text(results))

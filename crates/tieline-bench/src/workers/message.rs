@@ -1,23 +1,23 @@
-//! What a worker reports, a line of JSON each.
+//! The messages of a worker.
 
 use serde::{Deserialize, Serialize};
 
-use crate::{coordinator::Gate, outcome::Outcome};
+use crate::{coordinator::Barrier, outcome::Outcome};
 
-/// What a worker says.
+/// A message of a worker, one line of JSON.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum WorkerMessage {
-    /// So many connections are open.
+    /// This many connections are open.
     Opened(usize),
-    /// It runs since so many nanoseconds, and so many messages arrived.
+    /// The load has run for this many nanoseconds, and this many messages have arrived.
     Running(u64, u64),
-    /// The counted time begins, or ends.
-    Counting(bool),
-    /// It waits at a gate, and says what that wants to know.
-    At(Gate, u64),
-    /// It is done.
+    /// The measurement time begins, or ends.
+    Measuring(bool),
+    /// The worker waits at a barrier, with a value.
+    At(Barrier, u64),
+    /// The worker is done.
     Done(Box<Outcome>),
-    /// It cannot go on.
+    /// The worker has failed.
     Failed(String),
 }

@@ -1,8 +1,8 @@
-//! A plan in several processes, which open, begin and end together.
+//! Runs a plan in several processes, which open, begin and end together.
 //!
-//! A worker reads its share from standard input as a line of JSON, then an answer, which is a number,
-//! for each gate that it waits at; it writes a [`Report`] to standard output, a line each. The end of
-//! its standard input ends it, so that no worker outlives whoever started it.
+//! A worker reads its part of the plan from standard input as a line of JSON, then one number for each
+//! barrier that it waits at. It writes messages to standard output, a line of JSON each. It exits when its
+//! standard input closes, so that no worker outlives the process that started it.
 
 mod handle;
 mod merge;

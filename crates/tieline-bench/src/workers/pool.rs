@@ -12,19 +12,19 @@ use anyhow::{Context, bail};
 use super::{handle::WorkerHandle, merge, message::WorkerMessage};
 use crate::{
     clock::{self, MILLISECOND},
-    coordinator::Gate,
+    coordinator::Barrier,
     outcome::Outcome,
-    partition::Share,
+    partition::Partition,
     plan::Plan,
-    process_stats::Watch,
+    process_stats::ProcessMonitor,
     progress::Progress,
 };
 
-/// How soon they begin after all are open: enough for each of them to hear of it.
-const HEAD_START: u64 = 50 * MILLISECOND;
+/// The delay from the last open connection to the start, so that every worker learns of it in time.
+const START_DELAY: u64 = 50 * MILLISECOND;
 const TICK: Duration = Duration::from_millis(10);
-/// Reports that wait to be read; a worker that is ahead of that waits.
-const WAITING: usize = 64;
+/// Messages in the queue; a full queue makes workers wait.
+const QUEUE: usize = 64;
 
 /// Runs a plan in several processes.
 pub(crate) fn run(
@@ -33,26 +33,31 @@ pub(crate) fn run(
     progress: &dyn Progress,
     program: &dyn Fn() -> io::Result<Command>,
 ) -> anyhow::Result<Outcome> {
-    let (sender, reports) = sync_channel(WAITING);
+    let (sender, reports) = sync_channel(QUEUE);
     let mut handles = Vec::new();
     for index in 0..processes {
-        let share = Share::part(plan, index, processes);
+        let partition = Partition::part(plan, index, processes);
         let command = program().context("cannot find the program that runs workers")?;
-        handles.push(WorkerHandle::start(command, &share, index, sender.clone())?);
+        handles.push(WorkerHandle::start(
+            command,
+            &partition,
+            index,
+            sender.clone(),
+        )?);
     }
     drop(sender);
     let mut workers = Workers {
         plan,
         progress,
-        watch: Watch::new(&plan.pids),
+        monitor: ProcessMonitor::new(&plan.pids),
         handles,
         reports,
-        counting: 0,
+        measuring: 0,
     };
     while !workers.is_done() {
-        workers.turn()?;
+        workers.poll_once()?;
     }
-    let (used, faults) = workers.watch.finish();
+    let (used, faults) = workers.monitor.finish();
     let outcomes = workers
         .handles
         .iter_mut()
@@ -63,11 +68,11 @@ pub(crate) fn run(
 struct Workers<'a> {
     plan: &'a Plan,
     progress: &'a dyn Progress,
-    watch: Watch,
+    monitor: ProcessMonitor,
     handles: Vec<WorkerHandle>,
     reports: Receiver<(usize, Option<WorkerMessage>)>,
-    /// How many workers count.
-    counting: usize,
+    /// How many workers are measuring.
+    measuring: usize,
 }
 
 impl Workers<'_> {
@@ -75,20 +80,23 @@ impl Workers<'_> {
         self.handles.iter().all(|handle| handle.outcome.is_some())
     }
 
-    /// Hears a report, if there is one, and opens a gate, if all wait.
-    fn turn(&mut self) -> anyhow::Result<()> {
+    /// Handles a message, if there is one, and opens a barrier, if all workers wait.
+    fn poll_once(&mut self) -> anyhow::Result<()> {
         match self.reports.recv_timeout(TICK) {
-            Ok((index, Some(report))) => self.hear(index, report)?,
+            Ok((index, Some(report))) => self.on_message(index, report)?,
             Ok((index, None)) if self.handles[index].outcome.is_none() => {
-                bail!("a worker ended too early: {}", self.handles[index].fate())
+                bail!(
+                    "a worker ended too early: {}",
+                    self.handles[index].exit_status()
+                )
             }
             Ok((_, None)) | Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => bail!("all workers ended too early"),
         }
-        self.open_gate()
+        self.open_barrier()
     }
 
-    fn hear(&mut self, index: usize, report: WorkerMessage) -> anyhow::Result<()> {
+    fn on_message(&mut self, index: usize, report: WorkerMessage) -> anyhow::Result<()> {
         let handle = &mut self.handles[index];
         match report {
             WorkerMessage::Opened(connections) => {
@@ -102,44 +110,49 @@ impl Workers<'_> {
                 let elapsed = Duration::from_nanos(elapsed);
                 self.progress.running(elapsed, self.plan.duration, all);
             }
-            WorkerMessage::Counting(true) => {
-                self.counting += 1;
-                if self.counting == 1 {
-                    self.watch.counting(true);
+            WorkerMessage::Measuring(true) => {
+                self.measuring += 1;
+                if self.measuring == 1 {
+                    self.monitor.set_measuring(true);
                 }
             }
-            WorkerMessage::Counting(false) => {
-                self.counting = self.counting.saturating_sub(1);
-                if self.counting == 0 {
-                    self.watch.counting(false);
+            WorkerMessage::Measuring(false) => {
+                self.measuring = self.measuring.saturating_sub(1);
+                if self.measuring == 0 {
+                    self.monitor.set_measuring(false);
                 }
             }
-            WorkerMessage::At(gate, own) => handle.waits = Some((gate, own)),
+            WorkerMessage::At(barrier, value) => handle.waiting_at = Some((barrier, value)),
             WorkerMessage::Done(outcome) => handle.outcome = Some(outcome),
             WorkerMessage::Failed(why) => bail!("a worker failed: {why}"),
         }
         Ok(())
     }
 
-    /// Lets those pass who wait at the earliest gate, once nobody is on the way any more.
-    fn open_gate(&mut self) -> anyhow::Result<()> {
-        let on_the_way = |handle: &WorkerHandle| handle.waits.is_none() && handle.outcome.is_none();
-        if self.handles.iter().any(on_the_way) {
+    /// Once all workers wait or are done, lets those at the earliest barrier pass.
+    fn open_barrier(&mut self) -> anyhow::Result<()> {
+        let is_running =
+            |handle: &WorkerHandle| handle.waiting_at.is_none() && handle.outcome.is_none();
+        if self.handles.iter().any(is_running) {
             return Ok(());
         }
-        let waits = self.handles.iter().filter_map(|handle| handle.waits);
-        let Some((gate, _)) = waits.clone().min_by_key(|(gate, _)| *gate) else {
+        let waiting_at = self.handles.iter().filter_map(|handle| handle.waiting_at);
+        let Some((barrier, _)) = waiting_at.clone().min_by_key(|(barrier, _)| *barrier) else {
             return Ok(());
         };
-        if !self.watch.pass(gate) {
+        if !self.monitor.poll_barrier(barrier) {
             return Ok(());
         }
-        let answer = match gate {
-            Gate::Open => clock::now() + HEAD_START,
-            _ => waits.map(|(_, own)| own).max().unwrap_or(0),
+        let answer = match barrier {
+            Barrier::AllOpen => clock::now() + START_DELAY,
+            _ => waiting_at.map(|(_, value)| value).max().unwrap_or(0),
         };
         for handle in &mut self.handles {
-            if handle.waits.take_if(|(at, _)| *at == gate).is_some() {
+            if handle
+                .waiting_at
+                .take_if(|(at, _)| *at == barrier)
+                .is_some()
+            {
                 handle.answer(answer)?;
             }
         }

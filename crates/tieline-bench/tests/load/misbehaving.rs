@@ -1,4 +1,4 @@
-//! Servers that misbehave: they are told of, and never break the load.
+//! Servers that misbehave become faults, and never break the load.
 
 use std::{
     io::Write,
@@ -10,7 +10,7 @@ use std::{
 
 use tieline_bench::plan::{Pace, Scenario};
 
-use crate::{Silence, plan, run, servers};
+use crate::{NoProgress, plan, run, servers};
 
 const ALL: [Scenario; 6] = [
     Scenario::Idle,
@@ -22,12 +22,12 @@ const ALL: [Scenario; 6] = [
 ];
 
 fn refused(scenario: Scenario, url: &str) -> String {
-    let refused = tieline_bench::run(&plan(scenario, url), &Silence);
+    let refused = tieline_bench::run(&plan(scenario, url), &NoProgress);
     refused.expect_err("nothing opens").to_string()
 }
 
 #[test]
-fn a_server_that_is_not_there_is_told_of() {
+fn a_missing_server_is_reported() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
@@ -42,7 +42,7 @@ fn a_server_that_is_not_there_is_told_of() {
 fn a_server_that_refuses_is_quoted() {
     let address = servers::each(|_, mut socket| {
         let answer = b"HTTP/1.1 404 Not Found\r\nContent-Length: 8\r\n\r\ntry /ws\n";
-        // Whether that still arrives is the client's business.
+        // The client may be gone already.
         let _ = socket.write_all(answer);
         let _ = servers::read(&mut socket);
     });
@@ -64,7 +64,7 @@ fn garbage_ends_a_connection_and_not_the_load() {
         let _ = servers::read(&mut socket);
     });
     for scenario in ALL {
-        let outcome = tieline_bench::run(&plan(scenario, &format!("ws://{address}/")), &Silence);
+        let outcome = tieline_bench::run(&plan(scenario, &format!("ws://{address}/")), &NoProgress);
         let why = match outcome {
             Ok(outcome) => outcome.faults.examples.join(";"),
             Err(e) => e.to_string(),
@@ -93,9 +93,9 @@ fn a_server_that_dies_midway_ends_the_load_early() {
 }
 
 #[test]
-fn a_closed_loop_goes_on_with_those_who_remain() {
+fn a_closed_loop_continues_with_the_remaining_connections() {
     let url = servers::floor();
-    // Every second connection is made to a server that ends it at its first message.
+    // Every second connection goes to a server that closes it at the first message.
     let short = servers::each(|_, mut socket| {
         servers::accept(&mut socket, b"");
         let _ = servers::read(&mut socket);
@@ -114,11 +114,11 @@ fn a_closed_loop_goes_on_with_those_who_remain() {
 }
 
 #[test]
-fn a_broadcast_goes_on_without_a_receiver_that_ends() {
+fn a_broadcast_continues_without_an_ended_receiver() {
     let url = servers::floor();
     let leaves = servers::each(|_, mut socket| {
         servers::accept(&mut socket, b"\x89\x02hi");
-        // It leaves only if its ping was answered.
+        // It leaves only if the client answers its ping.
         let pong = servers::read(&mut socket).unwrap();
         while pong != b"hi" && servers::read(&mut socket).is_ok() {}
     });
@@ -130,7 +130,7 @@ fn a_broadcast_goes_on_without_a_receiver_that_ends() {
 }
 
 #[test]
-fn what_does_not_arrive_is_lost() {
+fn a_missing_message_is_lost() {
     let address = servers::each(|_, mut socket| {
         servers::accept(&mut socket, b"");
         while servers::read(&mut socket).is_ok() {}
@@ -189,7 +189,7 @@ fn a_server_that_never_stops_sending_does_not_stop_the_clock() {
 }
 
 #[test]
-fn answers_that_come_twice_call_for_no_more() {
+fn duplicates_trigger_no_message() {
     let address = servers::each(|_, mut socket| {
         servers::accept(&mut socket, b"");
         while let Ok(message) = servers::read(&mut socket) {
@@ -212,7 +212,7 @@ fn answers_that_come_twice_call_for_no_more() {
 }
 
 #[test]
-fn messages_for_others_do_not_count() {
+fn misdelivered_messages_do_not_count() {
     let mut plan = plan(Scenario::Echo, &servers::floor());
     plan.send = "B{payload}".to_owned();
     let outcome = run(&plan);

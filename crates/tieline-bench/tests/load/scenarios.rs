@@ -18,7 +18,7 @@ fn sound(plan: &Plan) -> Outcome {
     outcome
 }
 
-/// Messages flow in a closed loop, and in an open one at the rate that is wanted.
+/// Messages arrive in a closed loop, and in an open loop at the requested rate.
 fn flows(scenario: Scenario, receivers: f64) {
     let mut plan = plan(scenario, &servers::floor());
     let closed = sound(&plan);
@@ -27,7 +27,7 @@ fn flows(scenario: Scenario, receivers: f64) {
     assert!(closed.processes[0].cpu > 0.0);
     plan.pace = Pace::PerSecond(1000.0);
     let open = sound(&plan);
-    // Of the last ones some arrive after the counted time.
+    // Some of the last messages arrive after the measurement time.
     let wanted = 300.0 * receivers;
     let arrived = f64::from(u32::try_from(open.latency.0.len()).unwrap());
     assert!((arrived - wanted).abs() <= receivers, "{arrived}");
@@ -65,7 +65,7 @@ fn payloads_are_found_within_other_text_and_of_any_size() {
         let mut plan = plan(Scenario::Echo, &url);
         (plan.size, plan.binary, plan.connections) = (size, size % 2 == 0, 2);
         plan.send = r#"{"n":{n},"to":"{to}","text":"{payload}"}"#.to_owned();
-        plan.hello = vec!["hello from {id}".to_owned()];
+        plan.on_open = vec!["hello from {id}".to_owned()];
         let outcome = sound(&plan);
         assert!(outcome.arrived > 0, "{size}");
     }
