@@ -1,4 +1,4 @@
-// The examples do what their first lines say.
+// The examples do what their documentation says.
 
 import assert from "node:assert/strict";
 import path from "node:path";
@@ -28,7 +28,7 @@ test("clock answers every message with the time", TIMEOUT, () =>
     await peer.closed;
   }));
 
-test("chat tells everyone in the room, and nobody else", TIMEOUT, () =>
+test("chat reaches everyone in the room, and nobody else", TIMEOUT, () =>
   run("chat", async (chat) => {
     const ada = await Peer.open(chat.url("/blue?name=ada"));
     assert.equal(await ada.text(), "ada: hello");
