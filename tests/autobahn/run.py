@@ -66,7 +66,7 @@ def main():
     else:
         with serving(options.server) as url:
             results = run_all(url, lanes)
-    return judge(results)
+    return check_results(results)
 
 
 @contextmanager
@@ -134,7 +134,7 @@ def run_lane(url, cases, report):
     return index
 
 
-def judge(results):
+def check_results(results):
     """Prints the results and returns the exit status."""
     named = {"NON-STRICT": [], "INFORMATIONAL": [], "failed": []}
     for case, verdict in sorted(results.items(), key=lambda item: [int(part) for part in item[0].split(".")]):

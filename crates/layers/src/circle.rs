@@ -37,21 +37,21 @@ fn reachable<'a>(graph: &'a Graph, start: &str) -> BTreeSet<&'a str> {
     found
 }
 
-/// The shortest way from a node back to it, breadth first.
+/// The shortest path from a node back to it, breadth first.
 fn shortest(graph: &Graph, start: &str) -> Option<Vec<String>> {
     let mut before: BTreeMap<&str, &str> = BTreeMap::new();
     let mut queue = VecDeque::from([start]);
     while let Some(node) = queue.pop_front() {
         for next in graph.get(node).into_iter().flatten() {
             if next == start {
-                let mut way = vec![node.to_owned()];
+                let mut path = vec![node.to_owned()];
                 let mut at = node;
                 while at != start {
                     at = before[at];
-                    way.push(at.to_owned());
+                    path.push(at.to_owned());
                 }
-                way.reverse();
-                return Some(way);
+                path.reverse();
+                return Some(path);
             }
             if !before.contains_key(next.as_str()) {
                 before.insert(next, node);

@@ -10,7 +10,7 @@ use syn::{
     visit::{self, Visit},
 };
 
-/// One module, in a file of its own or inline in one.
+/// One module, in its own file or inline in another.
 #[derive(Debug, Default)]
 pub(crate) struct Scope {
     /// Items that are defined here.

@@ -1,4 +1,4 @@
-//! The error of an invalid command line, which has an exit code of its own.
+//! The error of an invalid command line, which has its own exit code.
 
 /// The command line is invalid. The message says what to write instead.
 #[derive(Debug, thiserror::Error)]

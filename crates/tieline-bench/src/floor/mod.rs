@@ -1,7 +1,7 @@
 //! The bare server of `tieline bench floor`: the throughput of a machine without an application.
 //!
 //! One thread and one poll. A message `T:<id>:<payload>` sends the payload to the connection whose URL
-//! ended with `?id=<id>`, in a `write` of its own; a message that begins with `B` goes verbatim to all
+//! ended with `?id=<id>`, in its own `write`; a message that begins with `B` goes verbatim to all
 //! connections; any other message comes back. Text is answered with text, binary with binary. The
 //! replies to one read are sent in one write for each receiver.
 //!

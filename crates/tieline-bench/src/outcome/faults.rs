@@ -66,9 +66,9 @@ impl Faults {
             ),
             (
                 self.misdelivered,
-                "came to another connection than the one they were for".to_owned(),
+                "arrived at the wrong connection".to_owned(),
             ),
-            (self.repeated, "came more than once".to_owned()),
+            (self.repeated, "arrived more than once".to_owned()),
         ];
         for (many, what) in counted.into_iter().filter(|(many, _)| *many > 0) {
             self.examples

@@ -228,7 +228,7 @@ fn figures(outcome: &Outcome) -> Vec<Tile> {
 
 fn medians(comparison: &Comparison, scenario: Scenario) -> Vec<Tile> {
     let named = comparison.ratios().named(scenario).into_iter();
-    let told = named.filter_map(|(name, _, spread)| Some((name, spread?)));
+    let measured = named.filter_map(|(name, _, spread)| Some((name, spread?)));
     let median = |(name, spread): (&str, crate::compare::Spread)| {
         (
             name.to_owned(),
@@ -236,7 +236,7 @@ fn medians(comparison: &Comparison, scenario: Scenario) -> Vec<Tile> {
             "of the base".to_owned(),
         )
     };
-    told.map(median).collect()
+    measured.map(median).collect()
 }
 
 /// The latencies of several runs together.

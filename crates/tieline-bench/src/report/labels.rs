@@ -89,8 +89,8 @@ pub(crate) fn faults(faults: &Faults) -> String {
         .collect();
     let messages = [
         (faults.lost, "did not arrive"),
-        (faults.misdelivered, "came to the wrong connection"),
-        (faults.repeated, "came more than once"),
+        (faults.misdelivered, "arrived at the wrong connection"),
+        (faults.repeated, "arrived more than once"),
     ];
     let messages = messages.iter().filter(|(many, _)| *many > 0);
     parts.extend(messages.map(|(many, what)| format!("{} {what}", plural(*many, "message"))));

@@ -222,7 +222,7 @@ fn misdelivered_messages_do_not_count() {
         "{outcome:?}"
     );
     let said = outcome.faults.examples.concat();
-    let expected = "messages came to another connection than the one they were for";
+    let expected = "messages arrived at the wrong connection";
     assert!(said.contains(expected), "{said}");
 }
 

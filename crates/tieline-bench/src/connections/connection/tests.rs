@@ -20,7 +20,7 @@ fn pair() -> (Connection, std::net::TcpStream) {
 /// Reads all that has been sent.
 fn read_all(
     connection: &mut Connection,
-    heard: &mut Vec<Vec<u8>>,
+    received: &mut Vec<Vec<u8>>,
     expected: usize,
 ) -> Result<(), String> {
     let mut input = vec![0; 20 * 1024];
@@ -31,7 +31,7 @@ fn read_all(
         };
         bytes += read.bytes;
         connection.process(&mut input, read.bytes, |message| {
-            heard.push(message.to_vec());
+            received.push(message.to_vec());
         })?;
     }
     Ok(())
@@ -78,20 +78,20 @@ proptest! {
         for (message, pieces) in &messages {
             bytes.extend(encode(message, *pieces));
         }
-        let mut heard = Vec::new();
+        let mut received = Vec::new();
         let mut rest = &bytes[..];
         for cut in cuts.into_iter().chain([usize::MAX]) {
             let (now, later) = rest.split_at(cut.min(rest.len()));
             // The kernel buffers more than a piece, so that one thread can be both ends.
             for piece in now.chunks(16 * 1024) {
                 server.write_all(piece).unwrap();
-                read_all(&mut connection, &mut heard, piece.len()).unwrap();
+                read_all(&mut connection, &mut received, piece.len()).unwrap();
             }
             rest = later;
         }
         prop_assert!(connection.open);
         let messages: Vec<_> = messages.into_iter().map(|(message, _)| message).collect();
-        prop_assert_eq!(heard, messages);
+        prop_assert_eq!(received, messages);
     }
 
     #[test]
