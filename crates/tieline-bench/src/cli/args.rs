@@ -59,7 +59,7 @@ pub(super) enum LoadCommand {
             value_parser = clap::value_parser!(u32).range(1..))]
         rounds: u32,
         #[command(flatten)]
-        claims: RegistryArgs,
+        registry: RegistryArgs,
     },
     /// Close each connection as soon as it is open, and open another
     Churn {
@@ -211,8 +211,9 @@ pub(super) struct OutputArgs {
 #[command(next_help_heading = "Registry")]
 pub(super) struct RegistryArgs {
     /// Measure this registry instead of a server, as redis://HOST:6379 or etcd://HOST:2379
-    #[arg(long, value_name = "URL", conflicts_with_all = ["urls", "commands", "pids"])]
-    registry: Option<Secret>,
+    #[arg(long = "registry", id = "registry", value_name = "URL",
+        conflicts_with_all = ["urls", "commands", "pids"])]
+    url: Option<Secret>,
     /// Prefix of the entries to write and remove; never use the prefix of a live cluster [default:
     /// tieline-bench]
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
@@ -244,19 +245,22 @@ pub(super) struct CompareArgs {
 impl LoadCommand {
     /// The registry to measure instead of a server, if one is given.
     pub(super) fn registry(&self) -> Result<Option<(RegistryPlan, &OutputArgs)>, Usage> {
-        let Self::Storm { common, claims, .. } = self else {
+        let Self::Storm {
+            common, registry, ..
+        } = self
+        else {
             return Ok(None);
         };
-        let Some(Secret(url)) = &claims.registry else {
+        let Some(Secret(url)) = &registry.url else {
             // Clap accepts these flags beside --url, which conflicts with --registry.
-            if claims.nodes.is_some() || claims.prefix.is_some() {
+            if registry.nodes.is_some() || registry.prefix.is_some() {
                 let why = "--nodes and --prefix need --registry";
                 return Err(Usage(why.into()));
             }
             return Ok(None);
         };
-        let nodes = claims.nodes.unwrap_or(1);
-        let prefix = claims.prefix.as_deref().unwrap_or("tieline-bench");
+        let nodes = registry.nodes.unwrap_or(1);
+        let prefix = registry.prefix.as_deref().unwrap_or("tieline-bench");
         let connections = common.load.connections.unwrap_or(CLAIMS);
         if connections < usize::from(nodes) {
             return Err(Usage("--connections must be at least --nodes".into()));

@@ -30,7 +30,7 @@ use crate::{
     trial, workers,
 };
 
-/// Measures WebSocket servers.
+/// Measure WebSocket servers.
 #[derive(Debug, Args)]
 #[command(subcommand_required = true, arg_required_else_help = true)]
 pub struct Bench {
@@ -41,7 +41,7 @@ pub struct Bench {
 #[derive(Debug, Subcommand)]
 enum Command {
     #[command(flatten)]
-    LoadCommand(LoadCommand),
+    Load(LoadCommand),
     /// Run the bare server, a baseline without an application
     ///
     /// One thread, no limits, no checks: use it for measurements only. /echo echoes every message;
@@ -81,7 +81,7 @@ impl Bench {
     /// Runs the command. Blocks until it is done, so do not call it on a thread of an async runtime.
     pub fn run(self, registry: &MeasureRegistry<'_>) -> anyhow::Result<()> {
         match self.what {
-            Command::LoadCommand(load) => measure(load, registry),
+            Command::Load(load) => measure(load, registry),
             Command::Compare { args, load } => compare(load, &args),
             Command::Floor { listen } => floor::floor(listen),
             Command::Worker => workers::worker(),
