@@ -17,4 +17,3 @@ mod registry;
 mod serve;
 
 // What `bench` measures is named by the same flag.
-pub(crate) use crate::supervisor::registry::RegistryUrl;
