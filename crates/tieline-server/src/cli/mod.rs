@@ -15,5 +15,3 @@ mod limits;
 mod peers;
 mod registry;
 mod serve;
-
-// What `bench` measures is named by the same flag.
