@@ -310,7 +310,7 @@ impl FrameBatch {
         let bytes = joined.get_or_init(|| {
             let mut bytes = Vec::new();
             for frame in self.frames() {
-                let wire = frame.wire(deflate);
+                let wire = frame.encoded(deflate);
                 if bytes.len() + wire.len() > 2 * BATCH_BYTES {
                     return Vec::new();
                 }

@@ -204,7 +204,7 @@ impl Outbox {
 
     /// What is left of a frame's header and payload after `skip` bytes.
     fn tail<'a>(&self, frame: &'a Frame, skip: usize) -> [&'a [u8]; 2] {
-        let wire = frame.wire(self.deflate());
+        let wire = frame.encoded(self.deflate());
         let of_header = skip.min(wire.header.len());
         [&wire.header[of_header..], &wire.payload[skip - of_header..]]
     }
@@ -242,7 +242,7 @@ impl Outbox {
     }
 
     fn length(&self, frame: &Frame) -> usize {
-        frame.wire(self.deflate()).len()
+        frame.encoded(self.deflate()).len()
     }
 }
 

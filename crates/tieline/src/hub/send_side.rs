@@ -60,7 +60,7 @@ impl ConnectionInner {
             return failed;
         }
         for (i, frame) in run.frames().enumerate() {
-            let length = frame.wire(send_side.outbox.deflate()).len();
+            let length = frame.encoded(send_side.outbox.deflate()).len();
             if written >= length {
                 written -= length;
             } else if written > 0 {

@@ -21,7 +21,7 @@ impl Socket {
 }
 
 fn wire(frame: &Frame) -> Vec<u8> {
-    let wire = frame.wire(None);
+    let wire = frame.encoded(None);
     [wire.header, wire.payload].concat()
 }
 
