@@ -114,6 +114,7 @@ mod node;
 mod receipt;
 #[cfg(feature = "cluster")]
 pub mod registry;
+mod serve;
 mod upgrade;
 
 pub use http::StatusCode;
@@ -129,8 +130,9 @@ pub use self::{
     hub::{Connection, Except, Hub, JoinError},
     id::{ClientId, MAX_NAME, NameError},
     listener::{Body, BodyError, HttpService, Listener},
-    node::{Drained, Node, NodeService},
+    node::{Drained, Node},
     receipt::Receipt,
+    serve::NodeService,
     upgrade::{Accept, FinalMessage, Refusal, Upgrade, UpgradeRequest},
 };
 #[cfg(feature = "cluster")]

@@ -9,7 +9,6 @@
 mod broadcast;
 mod context;
 mod cork;
-mod drive;
 mod except;
 mod groups;
 mod guard;
@@ -20,6 +19,7 @@ mod keepalive;
 mod observer;
 mod outbox;
 mod send_side;
+mod task_side;
 
 use std::{
     fmt,

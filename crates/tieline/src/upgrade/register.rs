@@ -15,7 +15,7 @@ pub(super) async fn claim<H: Handler>(
 ) -> Result<(), Refusal> {
     use http::StatusCode;
 
-    use super::unavailable;
+    use super::accept::unavailable;
     use crate::{Duplicate, claims::Verdict};
 
     let Some(cluster) = node.cluster() else {

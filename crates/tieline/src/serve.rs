@@ -11,8 +11,7 @@ use std::{
 use http::{Request, Response, StatusCode};
 use tower_service::Service;
 
-use super::Node;
-use crate::{Accept, Handler, Refusal, Upgrade, UpgradeRequest};
+use crate::{Accept, Handler, Node, Refusal, Upgrade, UpgradeRequest};
 
 /// Upgrades every request that the application accepts; made by [`Node::service`].
 pub struct NodeService<H: Handler, F> {
@@ -21,7 +20,7 @@ pub struct NodeService<H: Handler, F> {
 }
 
 impl<H: Handler, F> NodeService<H, F> {
-    pub(super) fn new(node: Node<H>, authorize: F) -> Self {
+    pub(crate) fn new(node: Node<H>, authorize: F) -> Self {
         Self {
             node,
             authorize: Arc::new(authorize),
