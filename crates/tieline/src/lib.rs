@@ -123,7 +123,7 @@ pub use tieline_websocket::{CloseCode, CloseFrame, Deflate, Frame, Message, Prot
 #[cfg(feature = "tls")]
 pub use self::listener::{Tls, TlsError};
 pub use self::{
-    close::CloseReason,
+    close::{CloseReason, FinalMessage},
     config::{Config, ConfigError, Duplicate, Origins, SlowConsumer},
     delivery::{Delivery, Reached},
     handler::{ConnectionError, Handler},
@@ -133,7 +133,7 @@ pub use self::{
     node::{Drained, Node},
     receipt::Receipt,
     serve::NodeService,
-    upgrade::{Accept, FinalMessage, Refusal, Upgrade, UpgradeRequest},
+    upgrade::{Accept, Refusal, Upgrade, UpgradeRequest},
 };
 #[cfg(feature = "cluster")]
 pub use self::{

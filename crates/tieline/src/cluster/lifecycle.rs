@@ -71,7 +71,7 @@ impl Cluster {
             interest: Arc::clone(&inner.interest),
             cluster: Arc::downgrade(inner),
         });
-        if !inner.hub.watch(&watcher) {
+        if !inner.hub.set_observer(&watcher) {
             return Err(ClusterError::HubInUse);
         }
         answering.begin(inner);
@@ -325,7 +325,7 @@ impl Surroundings for Inner {
     }
 
     fn refused(&self, conn: &Arc<ConnectionInner>) {
-        self.hub.close_member(conn, CloseReason::Replaced);
+        self.hub.close_connection(conn, CloseReason::Replaced);
     }
 
     fn with_current(&self, conn: &Arc<ConnectionInner>, f: impl FnOnce()) -> bool {

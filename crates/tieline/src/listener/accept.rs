@@ -1,4 +1,6 @@
 //! Accepting TCP connections, until shutdown.
+//!
+//! Owns the listening socket and the tasks of connections that are not upgraded yet.
 
 use std::{io, net::SocketAddr, pin::pin, time::Duration};
 
@@ -9,23 +11,36 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 #[cfg(feature = "tls")]
-use super::Tls;
-use super::{HttpService, arrival, http1::Server};
-use crate::Config;
+use super::tls::Tls;
+use super::{arrival, http1::Server, service::HttpService};
+use crate::config::Config;
 
-/// Pause after an error of `accept` that the next call would meet again, such as EMFILE: long enough
-/// for descriptors to come free, short enough for the backlog.
+/// Pause after an error of `accept` that the next call would repeat, such as EMFILE: long enough for
+/// descriptors to become free, short enough for the backlog.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Connections that wait to be accepted. With 128, which is usual, 1,000 clients that came back 200 at a time
-/// overflowed it, and some waited a second for TCP to try again: 1,371 connections a second instead of
-/// 13,571.
+/// Connections that may wait to be accepted. The usual 128 overflows when many clients reconnect at once;
+/// those that do not fit wait a second until TCP tries again.
 const BACKLOG: u32 = 4096;
 
-/// At most one warning in this time.
-const WARN_PAUSE: Duration = Duration::from_secs(1);
+/// The shortest time between two warnings.
+const WARN_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Listens on a TCP port and serves HTTP/1.1, for upgrades and whatever else the service offers.
+/// A TCP listener that serves HTTP/1.1, optionally with TLS, to any [`HttpService`].
+///
+/// [`Node::serve`](crate::Node::serve) and [`Node::serve_service`](crate::Node::serve_service) run it;
+/// [`Listener::serve`] runs it without a node.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// use tieline::Listener;
+///
+/// let listener = Listener::bind("127.0.0.1:0").await?;
+/// println!("ws://{}/", listener.local_addr()?);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Listener {
     tcp: TcpListener,
@@ -33,8 +48,11 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Listens on an address; port 0 takes a free one. Up to 4,096 connections may wait to be accepted, or
-    /// as many as the system lets (Linux: `net.core.somaxconn`).
+    /// Listens on an address; port 0 picks a free port. Up to 4,096 connections may wait to be accepted, or
+    /// fewer if the system limits it (Linux: `net.core.somaxconn`).
+    ///
+    /// # Errors
+    /// If the name cannot be resolved, or none of its addresses can be bound.
     pub async fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
         let mut failed = None;
         for address in lookup_host(address).await? {
@@ -43,39 +61,42 @@ impl Listener {
                 Err(error) => failed = Some(error),
             }
         }
-        let nothing = || io::Error::new(io::ErrorKind::InvalidInput, "the name has no address");
+        let nothing =
+            || io::Error::new(io::ErrorKind::InvalidInput, "the host name has no address");
         Err(failed.unwrap_or_else(nothing))
     }
 
-    /// Takes a socket that listens already.
+    /// Uses a socket that is listening already.
     pub fn from_tcp(tcp: TcpListener) -> Self {
-        arrival::note(&tcp);
+        arrival::enable(&tcp);
         Self {
             tcp,
             server: Server::new(&Config::default()),
         }
     }
 
-    /// The address it listens on.
+    /// The address that it listens on.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.tcp.local_addr()
     }
 
-    /// Takes header limits and handshake timeout from a configuration instead of the defaults.
+    /// Takes the header limits, the handshake timeout and the most handshakes from a configuration instead
+    /// of the defaults. [`Node::serve_service`](crate::Node::serve_service) does it.
     pub fn limits(mut self, config: &Config) -> Self {
         self.server.limits(config);
         self
     }
 
-    /// Serves TLS.
+    /// Serves TLS instead of plain TCP.
     #[cfg(feature = "tls")]
     pub fn tls(mut self, tls: Tls) -> Self {
         self.server.tls(tls);
         self
     }
 
-    /// Accepts and serves until `shutdown`; then accepts no more, lets requests that are under way end,
-    /// and returns. Connections that were upgraded are the node's, and go on.
+    /// Accepts and serves until `shutdown`. Then it closes the port, waits up to
+    /// [`Config::handshake_timeout`] for requests in progress, and returns. Upgraded connections belong to
+    /// the node and continue.
     pub async fn serve(self, service: impl HttpService, shutdown: impl Future<Output = ()>) {
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
@@ -108,24 +129,24 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
         SocketAddr::V6(_) => TcpSocket::new_v6()?,
     };
-    // A restart must not wait for the last connections of before; on Windows it would share the port.
+    // A restart must not wait for old connections in TIME_WAIT; on Windows the option would share the port.
     #[cfg(not(windows))]
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
 }
 
-/// Accepts one connection, whatever it takes. Cancel-safe.
+/// Accepts one connection, retrying after errors. Cancel-safe.
 async fn accept(tcp: &TcpListener, warned: &mut Option<Instant>) -> (TcpStream, SocketAddr) {
     loop {
         match tcp.accept().await {
-            Ok(accept_info) => return accept_info,
-            // The peer gave up while it waited: the next one may be fine.
-            Err(e) if is_of_peer(&e) => {}
+            Ok(accepted) => return accepted,
+            // The client gave up while it waited; the next one may be fine.
+            Err(e) if is_client_error(&e) => {}
             Err(error) => {
-                if warned.is_none_or(|at| at.elapsed() > WARN_PAUSE) {
+                if warned.is_none_or(|at| at.elapsed() > WARN_INTERVAL) {
                     *warned = Some(Instant::now());
-                    tracing::warn!(%error, "cannot accept; trying on");
+                    tracing::warn!(%error, "cannot accept connections; retrying");
                 }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
@@ -133,7 +154,7 @@ async fn accept(tcp: &TcpListener, warned: &mut Option<Instant>) -> (TcpStream, 
     }
 }
 
-fn is_of_peer(error: &io::Error) -> bool {
+fn is_client_error(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(
         error.kind(),

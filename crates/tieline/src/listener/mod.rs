@@ -1,8 +1,8 @@
 //! The listener: TCP, optional TLS, HTTP/1.1.
 //!
 //! Owns accepting and the limits that hold before an upgrade. Must not know what is served: any
-//! [`HttpService`]. Invariants: an error of `accept` never ends the loop; a connection that
-//! sends no complete request within the handshake timeout is closed.
+//! [`HttpService`]. Invariants: an error of `accept` never ends the loop; a connection that sends no complete
+//! request within the handshake timeout is closed.
 
 mod accept;
 mod accept_info;

@@ -62,7 +62,7 @@ impl<H: Handler> Node<H> {
 
 fn close(connection: &Connection) {
     let hub = connection.hub();
-    hub.close_member(connection.inner(), CloseReason::Drain);
+    hub.close_connection(connection.inner(), CloseReason::Drain);
 }
 
 /// One moment for each of `count` closes, spread evenly over the window and jittered within its part.

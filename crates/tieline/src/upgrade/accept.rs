@@ -47,8 +47,8 @@ impl Upgrade {
         Ok(Self {
             request,
             socket,
-            begun: accept_info.map_or(now, |a| a.at),
-            arrived: accept_info.map_or(now, |a| a.arrived),
+            begun: accept_info.map_or(now, |a| a.started_at),
+            arrived: accept_info.map_or(now, |a| a.arrived_at),
         })
     }
 
@@ -100,7 +100,7 @@ impl Upgrade {
         };
         check_info(&info, hub.config())?;
         let options = ConnectionOptions {
-            first: accept.first,
+            first_message: accept.first,
             final_message: accept.final_message,
             deflate,
         };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use tieline_websocket::Frame;
 
-use crate::{ClientId, CloseReason};
+use crate::{ClientId, close::FinalMessage};
 
 /// An accepted upgrade: who the client is.
 ///
@@ -26,9 +26,6 @@ pub struct Accept<S> {
     pub(super) first: Option<Frame>,
     pub(super) final_message: Option<FinalMessage>,
 }
-
-/// Makes a last message out of the reason to close; see [`Accept::final_message`].
-pub type FinalMessage = fn(&CloseReason) -> Frame;
 
 impl<S> Accept<S> {
     /// Accepts with a state that the handler sees, and a random id.

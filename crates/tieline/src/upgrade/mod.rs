@@ -12,6 +12,6 @@ mod request;
 
 pub use self::{
     accept::Upgrade,
-    decision::{Accept, FinalMessage, Refusal},
+    decision::{Accept, Refusal},
     request::UpgradeRequest,
 };
