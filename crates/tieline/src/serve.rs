@@ -1,4 +1,6 @@
-//! The HTTP service of a node that owns all its routes.
+//! Serving a node: an HTTP service that upgrades every request, and a listener until shutdown.
+//!
+//! Owns the order of an orderly end: stop accepting, then drain. Must not know what an upgrade checks.
 
 use std::{
     convert::Infallible,
@@ -9,23 +11,71 @@ use std::{
 };
 
 use http::{Request, Response, StatusCode};
+use tokio_util::sync::CancellationToken;
 use tower_service::Service;
 
-use crate::{Accept, Handler, Node, Refusal, Upgrade, UpgradeRequest};
+use crate::{
+    handler::Handler,
+    listener::{HttpService, Listener},
+    node::{Drained, Node},
+    upgrade::{Accept, Refusal, Upgrade, UpgradeRequest},
+};
 
-/// Upgrades every request that the application accepts; made by [`Node::service`].
-pub struct NodeService<H: Handler, F> {
-    node: Node<H>,
-    authorize: Arc<F>,
-}
-
-impl<H: Handler, F> NodeService<H, F> {
-    pub(crate) fn new(node: Node<H>, authorize: F) -> Self {
-        Self {
-            node,
+impl<H: Handler> Node<H> {
+    /// An HTTP service that upgrades every request that `authorize` accepts. For applications without a
+    /// router; with axum, use [`Upgrade`](crate::Upgrade) as an extractor. `authorize` has
+    /// [`Config::handshake_timeout`](crate::Config::handshake_timeout), counted from the accept of the
+    /// connection; then the response is 503.
+    pub fn service<F, D>(&self, authorize: F) -> NodeService<H, F>
+    where
+        F: Fn(UpgradeRequest) -> D + Send + Sync + 'static,
+        D: Future<Output = Result<Accept<H::State>, Refusal>> + Send + 'static,
+    {
+        NodeService {
+            node: self.clone(),
             authorize: Arc::new(authorize),
         }
     }
+
+    /// Serves upgrades until `shutdown`, then drains: [`Node::serve_service`] with [`Node::service`].
+    pub async fn serve<F, D>(
+        &self,
+        listener: Listener,
+        authorize: F,
+        shutdown: impl Future<Output = ()>,
+    ) -> Drained
+    where
+        F: Fn(UpgradeRequest) -> D + Send + Sync + 'static,
+        D: Future<Output = Result<Accept<H::State>, Refusal>> + Send + 'static,
+    {
+        self.serve_service(listener, self.service(authorize), shutdown)
+            .await
+    }
+
+    /// Serves an HTTP service, such as an axum router, until `shutdown`. Then it closes the port and drains
+    /// the node, while requests in progress end.
+    pub async fn serve_service(
+        &self,
+        listener: Listener,
+        service: impl HttpService,
+        shutdown: impl Future<Output = ()>,
+    ) -> Drained {
+        let stop = CancellationToken::new();
+        let listener = listener.limits(self.hub().config());
+        let served = listener.serve(service, stop.cancelled());
+        let drained = async {
+            shutdown.await;
+            stop.cancel();
+            self.drain().await
+        };
+        tokio::join!(served, drained).1
+    }
+}
+
+/// An HTTP service that upgrades every request that the application accepts; made by [`Node::service`].
+pub struct NodeService<H: Handler, F> {
+    node: Node<H>,
+    authorize: Arc<F>,
 }
 
 impl<H, F, D, B> Service<Request<B>> for NodeService<H, F>
@@ -46,14 +96,14 @@ where
         let upgrade = Upgrade::from_parts(&mut request.into_parts().0);
         let (node, authorize) = (self.node.clone(), Arc::clone(&self.authorize));
         Box::pin(async move {
-            Ok(answer(&node, &*authorize, upgrade)
+            Ok(respond(&node, &*authorize, upgrade)
                 .await
                 .unwrap_or_else(Refusal::into_http))
         })
     }
 }
 
-async fn answer<H, F, D>(
+async fn respond<H, F, D>(
     node: &Node<H>,
     authorize: &F,
     upgrade: Result<Upgrade, Refusal>,
@@ -64,14 +114,14 @@ where
     D: Future<Output = Result<Accept<H::State>, Refusal>>,
 {
     let upgrade = upgrade?;
-    let deadline = upgrade.begun() + node.hub().config().handshake_timeout;
+    let deadline = upgrade.started_at() + node.hub().config().handshake_timeout;
     let decision = authorize(upgrade.request().clone());
     let accept = tokio::time::timeout_at(deadline, decision)
         .await
         .map_err(|_| {
             Refusal::new(
                 StatusCode::SERVICE_UNAVAILABLE,
-                "the server took too long to decide\n",
+                "the server took too long to authorize the request; reconnect\n",
             )
         })??;
     Ok(upgrade.accept(node, accept).await)

@@ -90,7 +90,7 @@ async fn serve_all<E: Events>(
             } = serving;
             // A phase that nobody sets any more is the end as well.
             let told = async move { drop(phase.wait_for(|p| *p == Phase::Draining).await) };
-            node.serve_service(listener, router, told).await.left
+            node.serve_service(listener, router, told).await.remaining
         });
     }
     let mut left = 0;

@@ -170,7 +170,7 @@ fn decide(request: &UpgradeRequest) -> Result<Accept<Client>, Refusal> {
     } else if offered.any(|name| name == JSON) {
         let accept = Accept::new(Client::Json(Acks::default()))
             .subprotocol(JSON)
-            .first(outgoing::connected(&id, user.as_deref()))
+            .first_message(outgoing::connected(&id, user.as_deref()))
             .final_message(outgoing::disconnected);
         (accept, Kind::Json)
     } else {

@@ -1,4 +1,7 @@
 //! The node: hub and handler, and the tasks of its connections.
+//!
+//! Owns the tasks, and whether the node is ready or draining. Must not know HTTP requests or listeners.
+//! Invariant: every task it starts is tracked, so that a drain can wait for it.
 
 use std::sync::{
     Arc,
@@ -7,22 +10,18 @@ use std::sync::{
 
 use hyper::upgrade::OnUpgrade;
 use tokio::time::Instant;
-use tokio_util::{
-    sync::CancellationToken,
-    task::{TaskTracker, task_tracker::TaskTrackerToken},
-};
+use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 
-use super::Drained;
 #[cfg(feature = "cluster")]
-use crate::Cluster;
+use crate::cluster::Cluster;
 use crate::{
-    Accept, Handler, HttpService, Hub, Listener, Refusal, UpgradeRequest,
     connection::{ConnectionTask, detach},
-    hub::ConnectionGuard,
-    serve::NodeService,
+    handler::Handler,
+    hub::{ConnectionGuard, Hub},
 };
 
-/// One process that holds connections. Cheap to clone; all clones are the same node.
+/// A process that holds connections: a hub and a handler, served and drained. Cheap to clone; all clones are
+/// the same node.
 ///
 /// ```no_run
 /// # use tieline::{Accept, Config, Connection, Handler, Hub, Listener, Message, Node};
@@ -43,10 +42,10 @@ use crate::{
 /// # }
 /// ```
 #[derive(Debug)]
-pub struct Node<H: Handler>(pub(super) Arc<Inner<H>>);
+pub struct Node<H: Handler>(pub(super) Arc<NodeInner<H>>);
 
 #[derive(Debug)]
-pub(super) struct Inner<H> {
+pub(super) struct NodeInner<H> {
     hub: Hub,
     handler: Arc<H>,
     pub(super) tasks: TaskTracker,
@@ -57,45 +56,44 @@ pub(super) struct Inner<H> {
 }
 
 impl<H: Handler> Node<H> {
-    /// A node of this hub, whose connections this handler serves.
+    /// A node with this hub, whose connections this handler serves.
     pub fn new(hub: Hub, handler: H) -> Self {
-        Self(Arc::new(Inner::new(hub, handler)))
+        Self(Arc::new(NodeInner::new(hub, handler)))
     }
 
-    /// A node of a cluster: what connects here is registered, and a drain ends by leaving the cluster.
-    /// A handler that sends to other nodes' clients holds a clone of the cluster.
+    /// A node of a cluster: clients that connect here are registered, and a drain ends with leaving the
+    /// cluster. A handler that sends to clients of other nodes holds a clone of the cluster.
     #[cfg(feature = "cluster")]
     pub fn in_cluster(cluster: Cluster, handler: H) -> Self {
-        let mut inner = Inner::new(cluster.hub().clone(), handler);
+        let mut inner = NodeInner::new(cluster.hub().clone(), handler);
         inner.cluster = Some(cluster);
         Self(Arc::new(inner))
     }
 
-    /// The cluster that it is part of.
+    /// The cluster, if the node is part of one.
     #[cfg(feature = "cluster")]
     pub fn cluster(&self) -> Option<&Cluster> {
         self.0.cluster.as_ref()
     }
 
-    /// The connections.
+    /// The hub, which holds the connections.
     pub fn hub(&self) -> &Hub {
         &self.0.hub
     }
 
-    /// The application.
+    /// The application's callbacks.
     pub fn handler(&self) -> &H {
         &self.0.handler
     }
 
-    /// Whether balancers should send new connections here: until a drain, or
-    /// [`Node::set_ready`]`(false)`; and not while another process holds the node's address in the
-    /// cluster.
+    /// Whether load balancers should send new connections here: true until a drain or
+    /// [`Node::set_ready`]`(false)`, and false while another process has the node's address in the cluster.
     pub fn is_ready(&self) -> bool {
         self.0.ready.load(Ordering::Acquire) && !self.is_draining() && !self.is_in_conflict()
     }
 
-    /// Says whether balancers should send new connections here. They are accepted even so: a node that
-    /// is to end says so a moment before it drains.
+    /// Sets whether load balancers should send new connections here. Those that come are accepted either way:
+    /// set it to false some seconds before a drain, so that balancers notice in time.
     pub fn set_ready(&self, ready: bool) {
         self.0.ready.store(ready, Ordering::Release);
     }
@@ -104,57 +102,13 @@ impl<H: Handler> Node<H> {
         self.0.draining.load(Ordering::Acquire)
     }
 
-    /// An HTTP service that upgrades every request which `authorize` accepts. For applications without
-    /// a router of their own; those with axum use [`Upgrade`](crate::Upgrade) as an extractor.
-    pub fn service<F, D>(&self, authorize: F) -> NodeService<H, F>
-    where
-        F: Fn(UpgradeRequest) -> D + Send + Sync + 'static,
-        D: Future<Output = Result<Accept<H::State>, Refusal>> + Send + 'static,
-    {
-        NodeService::new(self.clone(), authorize)
-    }
-
-    /// Serves upgrades until `shutdown`, then drains: [`Node::serve_service`] of [`Node::service`].
-    pub async fn serve<F, D>(
-        &self,
-        listener: Listener,
-        authorize: F,
-        shutdown: impl Future<Output = ()>,
-    ) -> Drained
-    where
-        F: Fn(UpgradeRequest) -> D + Send + Sync + 'static,
-        D: Future<Output = Result<Accept<H::State>, Refusal>> + Send + 'static,
-    {
-        self.serve_service(listener, self.service(authorize), shutdown)
-            .await
-    }
-
-    /// Serves an HTTP service, such as an axum router, until `shutdown`; then the port is closed, and
-    /// while requests that are under way end, the node drains.
-    pub async fn serve_service(
-        &self,
-        listener: Listener,
-        service: impl HttpService,
-        shutdown: impl Future<Output = ()>,
-    ) -> Drained {
-        let stop = CancellationToken::new();
-        let listener = listener.limits(self.hub().config());
-        let served = listener.serve(service, stop.cancelled());
-        let drained = async {
-            shutdown.await;
-            stop.cancel();
-            self.drain().await
-        };
-        tokio::join!(served, drained).1
-    }
-
-    /// Makes a drain wait for as long as the token lives.
+    /// Makes a drain wait until the token is dropped.
     pub(crate) fn track(&self) -> TaskTrackerToken {
         self.0.tasks.token()
     }
 
-    /// Starts the task of an admitted connection. The upgrade completes in a task of its own, so that
-    /// the connection's is no larger than the connection needs.
+    /// Starts the task of a registered connection, once the upgrade has completed. Two tasks, so that the
+    /// connection's is no larger than the connection needs.
     pub(crate) fn start(
         &self,
         guard: ConnectionGuard,
@@ -169,17 +123,17 @@ impl<H: Handler> Node<H> {
             match tokio::time::timeout_at(deadline, on_upgrade).await {
                 Ok(Ok(upgraded)) => {
                     let parts = detach(upgraded);
-                    let session = ConnectionTask::new(handler, guard, state, inflate, parts);
-                    tasks.spawn(session.run());
+                    let task = ConnectionTask::new(handler, guard, state, inflate, parts);
+                    tasks.spawn(task.run());
                 }
-                Ok(Err(error)) => tracing::debug!(%error, "the client left during the upgrade"),
-                Err(_) => tracing::debug!("the client did not take the upgrade in time"),
+                Ok(Err(error)) => tracing::debug!(%error, "client disconnected during the upgrade"),
+                Err(_) => tracing::debug!("upgrade timed out"),
             }
         });
     }
 }
 
-impl<H: Handler> Inner<H> {
+impl<H: Handler> NodeInner<H> {
     fn new(hub: Hub, handler: H) -> Self {
         Self {
             hub,
@@ -202,7 +156,10 @@ impl<H: Handler> Node<H> {
 
 #[cfg(not(feature = "cluster"))]
 impl<H: Handler> Node<H> {
-    #[expect(clippy::unused_self, reason = "a node alone has no address to share")]
+    #[expect(
+        clippy::unused_self,
+        reason = "a single node has no peers to conflict with"
+    )]
     fn is_in_conflict(&self) -> bool {
         false
     }

@@ -1,43 +1,71 @@
 //! An upgrade, from the check of the request to the start of the connection.
+//!
+//! Owns the order of the steps, so that nothing is registered before the request is known to be fine, and
+//! nothing answered before the registration is.
 
 use std::net::SocketAddr;
 
-use http::{HeaderValue, Response, StatusCode, header, request::Parts};
+use http::{Response, StatusCode, header, request::Parts};
 use hyper::upgrade::OnUpgrade;
-use tieline_websocket::handshake::HandshakeError;
 use tokio::time::Instant;
 
-use super::{Accept, Refusal, UpgradeRequest, origin, register as cluster};
+use super::{
+    decision::{Accept, Refusal, unavailable},
+    origin, register,
+    request::UpgradeRequest,
+};
 use crate::{
-    ClientId, Config, Handler, Hub, Node,
-    hub::{ConnectionGuard, ConnectionInfo, ConnectionOptions, RegisterError},
-    id,
+    config::Config,
+    handler::Handler,
+    hub::{ConnectionInfo, ConnectionOptions},
+    id::ClientId,
     listener::AcceptInfo,
+    node::Node,
 };
 
-const DRAINING: &str = "the node is draining; connect again\n";
+const DRAINING: &str = "the node is draining; reconnect\n";
 
 /// A checked upgrade request that waits for the application's decision.
 ///
-/// With an own axum router it is an extractor (feature `axum`); [`Node::service`] makes it for those
-/// who have none.
+/// In an axum router it is an extractor (feature `axum`); with other HTTP servers use
+/// [`Upgrade::from_parts`]. Applications without routes of their own use [`Node::service`].
+///
+/// ```
+/// use http::{Request, Response};
+/// use tieline::{Accept, Handler, Node, Refusal, StatusCode, Upgrade};
+///
+/// async fn websocket<H, B>(node: &Node<H>, request: Request<B>) -> Result<Response<String>, Refusal>
+/// where
+///     H: Handler<State = ()>,
+/// {
+///     let upgrade = Upgrade::from_parts(&mut request.into_parts().0)?;
+///     let Some(user) = upgrade.request().query("user") else {
+///         return Err(Refusal::new(StatusCode::UNAUTHORIZED, "pass ?user=NAME\n"));
+///     };
+///     Ok(upgrade.accept(node, Accept::new(()).user(user)).await)
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Upgrade {
     request: UpgradeRequest,
-    socket: OnUpgrade,
-    begun: Instant,
-    arrived: Instant,
+    pending: OnUpgrade,
+    started_at: Instant,
+    arrived_at: Instant,
 }
 
 impl Upgrade {
-    /// Checks a request. Takes the HTTP server's upgrade out of the request's extensions.
+    /// Checks a request, and takes the HTTP server's upgrade out of its extensions.
+    ///
+    /// # Errors
+    /// 400, 405 or 426 if the request is not a valid WebSocket handshake (RFC 6455, 4.2.1), 400 if the
+    /// HTTP server cannot upgrade it.
     pub fn from_parts(parts: &mut Parts) -> Result<Self, Refusal> {
         let accept_info = parts.extensions.get::<AcceptInfo>().copied();
         let remote_addr = accept_info
-            .map(|a| a.remote_addr)
+            .map(|info| info.remote_addr)
             .or_else(|| connect_info_addr(parts));
         let request = UpgradeRequest::new(parts, remote_addr)?;
-        let socket = parts.extensions.remove::<OnUpgrade>().ok_or_else(|| {
+        let pending = parts.extensions.remove::<OnUpgrade>().ok_or_else(|| {
             Refusal::new(
                 StatusCode::BAD_REQUEST,
                 "this HTTP connection cannot be upgraded\n",
@@ -46,22 +74,21 @@ impl Upgrade {
         let now = Instant::now();
         Ok(Self {
             request,
-            socket,
-            begun: accept_info.map_or(now, |a| a.started_at),
-            arrived: accept_info.map_or(now, |a| a.arrived_at),
+            pending,
+            started_at: accept_info.map_or(now, |info| info.started_at),
+            arrived_at: accept_info.map_or(now, |info| info.arrived_at),
         })
     }
 
-    /// The request: headers, query, peer.
+    /// The request: headers, query, remote address.
     pub fn request(&self) -> &UpgradeRequest {
         &self.request
     }
 
-    /// Accepts: the answer to send, 101 or the reason why not: 403 for a foreign origin, 400 for a
-    /// name out of bounds, 409 for a duplicate id under [`Duplicate::Reject`](crate::Duplicate), 503
-    /// while draining or full, while the cluster has a newer connection with that id, or when the
-    /// decision took longer than
-    /// [`Config::handshake_timeout`](crate::Config::handshake_timeout).
+    /// Accepts. Returns the response to send: 101, or the reason why not: 403 for a foreign origin, 400 for
+    /// an invalid name, 409 for a duplicate id with [`Duplicate::Reject`](crate::Duplicate), 503 if the
+    /// node is draining or full, if the cluster has a newer connection with that id, or if the decision
+    /// took longer than [`Config::handshake_timeout`](crate::Config::handshake_timeout).
     pub async fn accept<H: Handler>(
         self,
         node: &Node<H>,
@@ -77,7 +104,7 @@ impl Upgrade {
         node: &Node<H>,
         accept: Accept<H::State>,
     ) -> Result<Response<String>, Refusal> {
-        // From here on a drain waits for this upgrade, whatever comes of it.
+        // From here on a drain waits for this upgrade, whatever its result.
         let _tracked = node.track();
         let hub = node.hub();
         self.check(hub.config(), node.is_draining())?;
@@ -98,20 +125,20 @@ impl Upgrade {
             subprotocol: agreed.and_then(|p| p.to_str().ok()).map(Box::from),
             remote_addr: self.request.remote_addr,
         };
-        check_info(&info, hub.config())?;
+        register::check_info(&info, hub.config())?;
         let options = ConnectionOptions {
-            first_message: accept.first,
+            first_message: accept.first_message,
             final_message: accept.final_message,
             deflate,
         };
-        let guard = register(hub, info, options)?;
-        cluster::claim(node, &guard, self.arrived).await?;
+        let guard = register::register(hub, info, options)?;
+        register::claim(node, &guard, self.arrived_at).await?;
         if node.is_draining() {
             // The drain began meanwhile, and may not have seen this connection.
             return Err(unavailable(DRAINING));
         }
-        let deadline = self.begun + hub.config().handshake_timeout;
-        node.start(guard, accept.state, deflate, self.socket, deadline);
+        let deadline = self.started_at + hub.config().handshake_timeout;
+        node.start(guard, accept.state, deflate, self.pending, deadline);
         Ok(response)
     }
 
@@ -119,70 +146,23 @@ impl Upgrade {
         if draining {
             return Err(unavailable(DRAINING));
         }
-        if self.begun.elapsed() > config.handshake_timeout {
-            return Err(unavailable("the handshake took too long; connect again\n"));
+        if self.started_at.elapsed() > config.handshake_timeout {
+            return Err(unavailable("the handshake took too long; reconnect\n"));
         }
-        if !origin::allowed(&config.origins, &self.request) {
-            let body = "pages of this origin may not connect; the server's operator can allow it \
+        if !origin::is_allowed(&config.origins, &self.request) {
+            let body = "this origin is not allowed; the operator of the server can allow it \
                         (Config::origins, tieline serve --origin)\n";
             return Err(Refusal::new(StatusCode::FORBIDDEN, body));
         }
         Ok(())
     }
 
-    pub(crate) fn begun(&self) -> Instant {
-        self.begun
+    pub(crate) fn started_at(&self) -> Instant {
+        self.started_at
     }
 }
 
-impl From<HandshakeError> for Refusal {
-    fn from(error: HandshakeError) -> Self {
-        let (parts, body) = error.response().into_parts();
-        let named = parts
-            .headers
-            .into_iter()
-            .filter_map(|(name, value)| Some((name?, value)));
-        named.fold(Self::new(parts.status, body), |refusal, (name, value)| {
-            refusal.header(name, value)
-        })
-    }
-}
-
-fn check_info(info: &ConnectionInfo, config: &Config) -> Result<(), Refusal> {
-    let bad = |what: String| Refusal::new(StatusCode::BAD_REQUEST, what);
-    if let Some(user) = &info.user {
-        id::check(user).map_err(|e| bad(format!("user: {e}\n")))?;
-    }
-    for group in &info.groups {
-        id::check(group).map_err(|e| bad(format!("group: {e}\n")))?;
-    }
-    if info.groups.len() > config.groups_per_connection {
-        let limit = config.groups_per_connection;
-        return Err(bad(format!(
-            "{} groups, the limit is {limit}\n",
-            info.groups.len()
-        )));
-    }
-    Ok(())
-}
-
-fn register(
-    hub: &Hub,
-    info: ConnectionInfo,
-    options: ConnectionOptions,
-) -> Result<ConnectionGuard, Refusal> {
-    hub.register(info, options).map_err(|error| match error {
-        RegisterError::Duplicate => Refusal::new(StatusCode::CONFLICT, format!("{error}\n")),
-        RegisterError::Full => unavailable(&format!("{error}; connect again\n")),
-    })
-}
-
-pub(super) fn unavailable(body: &str) -> Refusal {
-    Refusal::new(StatusCode::SERVICE_UNAVAILABLE, body)
-        .header(header::RETRY_AFTER, HeaderValue::from_static("1"))
-}
-
-/// The peer's address as `axum::serve` tells it, where the application asked for it.
+/// The client's address as `axum::serve` provides it, if the application asked for it.
 #[cfg(feature = "axum")]
 fn connect_info_addr(parts: &Parts) -> Option<SocketAddr> {
     parts

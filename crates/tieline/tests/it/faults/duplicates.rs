@@ -146,7 +146,7 @@ fn under_reject_the_newer_is_refused_and_the_older_unharmed() {
         let mut older = server.raw("id=a").await;
         let answer = server.ask("id=a", "").await;
         assert_eq!(answer.status, 409);
-        assert!(answer.body.contains("connected already"), "{answer:?}");
+        assert!(answer.body.contains("already connected"), "{answer:?}");
 
         assert_eq!(server.hub.len(), 1);
         older.send_text("still here").await;

@@ -107,7 +107,7 @@ impl Probe {
             accept = accept.subprotocol(protocol);
         }
         if let Some(first) = first {
-            accept = accept.first(first);
+            accept = accept.first_message(first);
         }
         if farewell {
             accept =

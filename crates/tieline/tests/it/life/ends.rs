@@ -187,7 +187,7 @@ fn the_node_drains_with_1012() {
             client.send_close(1012).await;
             code
         });
-        assert_eq!((drained.closed, drained.left, code), (1, 0, 1012));
+        assert_eq!((drained.closed, drained.remaining, code), (1, 0, 1012));
         assert_eq!(server.log.disconnects("a"), [CloseReason::Drain]);
     });
 }
