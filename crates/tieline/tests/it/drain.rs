@@ -12,7 +12,7 @@ const fn millis(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
-/// A quick drain: all at once, and a second for those who are slow.
+/// A quick drain: all closes at once, and a second for slow clients.
 fn quick() -> Config {
     Config {
         drain_window: Duration::ZERO,
@@ -22,7 +22,7 @@ fn quick() -> Config {
     }
 }
 
-/// Reads to the close frame, answers it, and says when it came and what came before.
+/// Reads to the close frame and replies to it; returns when it came and what came before.
 async fn leave(client: &mut Raw) -> (Instant, Vec<String>) {
     let (texts, code) = client.texts_until_closed().await;
     let at = Instant::now();
@@ -146,7 +146,7 @@ fn what_was_delivered_before_the_drain_arrives() {
 }
 
 #[test]
-fn what_was_broadcast_to_a_crowd_before_the_drain_arrives() {
+fn what_was_broadcast_to_many_before_the_drain_arrives() {
     run(async {
         let server = Server::start(Config {
             shards: Some(1),
@@ -165,7 +165,7 @@ fn what_was_broadcast_to_a_crowd_before_the_drain_arrives() {
 }
 
 #[test]
-fn a_client_that_never_answers_does_not_outlast_its_close_deadline() {
+fn a_client_that_never_replies_does_not_outlast_its_close_deadline() {
     run(async {
         let server = Server::start(Config {
             close_timeout: millis(300),
@@ -203,7 +203,7 @@ fn a_handler_that_never_ends_is_dropped_at_its_close_deadline() {
 }
 
 #[test]
-fn what_is_left_at_the_deadline_is_counted() {
+fn tasks_that_remain_at_the_deadline_are_counted() {
     run(async {
         let server = Server::start(Config {
             close_timeout: millis(1000),
@@ -242,7 +242,7 @@ fn serve_ends_with_the_drain_and_frees_the_port() {
         let address = server.address;
         let (hub, log) = (server.hub.clone(), server.log.clone());
         let mut crowd = server.crowd("c", 5, "").await;
-        // An idle HTTP connection and half a request do not hold it up for long.
+        // An idle HTTP connection and half a request do not delay it for long.
         let mut idle = Raw::over(TcpStream::connect(address).await.unwrap());
         assert_eq!(idle.upgrade("/?authorize=refuse", "").await.status, 418);
         let begun = Instant::now();
@@ -257,7 +257,7 @@ fn serve_ends_with_the_drain_and_frees_the_port() {
 }
 
 #[test]
-fn half_a_request_does_not_keep_a_node_from_ending() {
+fn half_a_request_does_not_delay_the_end_of_a_node() {
     run(async {
         let server = Server::start(Config {
             handshake_timeout: millis(300),

@@ -1,4 +1,4 @@
-//! A handler that records its calls and does what clients script.
+//! A handler that records its calls and runs steps that clients ask for.
 //!
 //! A step is one of `wait` (for a permit of the gate), `hang`, `panic`, `emit:TEXT`, `close:CODE`,
 //! `join:GROUP`, `leave:GROUP`, `mix:COUNT`. A text message `!STEP` runs one; the query parameters `connect`,
@@ -27,7 +27,7 @@ pub(crate) struct Probe {
     pub(crate) log: Log,
     /// `wait` takes a permit.
     pub(crate) gate: Arc<Semaphore>,
-    /// Where the decision `broadcast` sends to.
+    /// The hub that `authorize=broadcast` sends to.
     pub(crate) hub: Arc<OnceLock<Hub>>,
     serials: Arc<AtomicUsize>,
     deciding: Arc<AtomicBool>,
@@ -53,12 +53,12 @@ impl Probe {
         }
     }
 
-    /// Whether a decision has waited.
+    /// Whether `authorize=wait` has begun to wait.
     pub(crate) fn is_deciding(&self) -> bool {
         self.deciding.load(Ordering::Acquire)
     }
 
-    /// Decides by the query, which is also the guest's script.
+    /// Decides by the query, which is also the script of the connection.
     pub(crate) async fn authorize(self, request: UpgradeRequest) -> Result<Accept<Guest>, Refusal> {
         let query: HashMap<_, _> =
             form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes())
@@ -87,7 +87,7 @@ impl Probe {
         let value = |name: &str| query.get(name).cloned();
         let (id, user, groups) = (value("id"), value("user"), value("groups"));
         let (protocol, first) = (value("protocol"), value("first"));
-        let farewell = value("farewell").is_some();
+        let has_final = value("final").is_some();
         let mut accept = Accept::new(Guest {
             serial,
             handled: 0,
@@ -109,9 +109,8 @@ impl Probe {
         if let Some(first) = first {
             accept = accept.first_message(first);
         }
-        if farewell {
-            accept =
-                accept.final_message(|reason| Frame::text(format!("farewell {}", reason.code())));
+        if has_final {
+            accept = accept.final_message(|reason| Frame::text(format!("final {}", reason.code())));
         }
         accept
     }
@@ -141,7 +140,7 @@ impl Probe {
     }
 }
 
-/// Sends numbers to this client, by turns in every way that there is.
+/// Sends numbers to this client, in every way in turn.
 fn mix(connection: &Connection, count: usize) {
     let hub = connection.hub();
     for n in 0..count {
