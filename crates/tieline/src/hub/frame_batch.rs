@@ -71,3 +71,26 @@ impl<T> FrameBatch<T> {
         written > 0 && self.joined(deflate).map(<[u8]>::len) == Some(written)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_are_joined_in_order() {
+        let mut batch = FrameBatch::new(Frame::text("a"), 1);
+        batch.push(Frame::text("bc"), 2);
+        let joined = batch.joined(None).unwrap();
+        assert_eq!(joined, b"\x81\x01a\x81\x02bc");
+        assert!(batch.is_whole(joined.len(), None));
+        assert!(!batch.is_whole(joined.len() - 1, None));
+        assert!(batch.tags().eq(&[1, 2]));
+    }
+
+    #[test]
+    fn long_frames_are_not_copied() {
+        let batch = FrameBatch::new(Frame::binary(vec![0; 2 * MAX_BYTES]), ());
+        assert_eq!(batch.joined(None), None);
+        assert!(!batch.is_whole(0, None));
+    }
+}

@@ -22,7 +22,7 @@ use crate::{
 /// ```
 /// use tieline::{Connection, JoinError};
 ///
-/// /// Moves a client to another chat room, and tells the room.
+/// /// Moves a client to another chat room, and announces it there.
 /// fn move_to(connection: &Connection, room: &str) -> Result<(), JoinError> {
 ///     for old in connection.groups() {
 ///         connection.leave(&old);

@@ -1,4 +1,4 @@
-//! A connection as the hub knows it: who it is, its state, when the client was last heard.
+//! A connection as the hub knows it: who it is, its state, when the client last sent something.
 //!
 //! Owns what the senders, the connection's task and the keepalive share. Must not know the handler or the
 //! protocol's state; the task owns those. What is sent goes through `send`, what the task writes through
@@ -40,7 +40,7 @@ pub(crate) struct ConnectionInner {
     pub(super) state: StateCell,
     /// Index of the hub's shard that holds it. It fills a gap, and saves a hash for each message.
     pub(super) shard: u16,
-    /// When the client was last heard, in milliseconds of the hub's coarse clock.
+    /// When the client last gave a sign of life, in milliseconds of the hub's coarse clock.
     pub(super) last_activity: AtomicU32,
     /// When the partial message began, by the same clock.
     pub(super) message_start: AtomicU32,
@@ -130,7 +130,7 @@ impl ConnectionInner {
 
 /// Signs of life; the keepalive reads them.
 impl ConnectionInner {
-    /// Notes that the client was heard.
+    /// Records a sign of life of the client.
     pub(crate) fn record_activity(&self) {
         self.last_activity
             .store(self.context.clock.now(), Ordering::Relaxed);

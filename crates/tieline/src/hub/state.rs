@@ -37,8 +37,8 @@
 //! - The task is woken after each change that concerns it, and reads both bytes in any order: what it
 //!   misses in this poll it finds in the next.
 //!
-//! Every write is an `AcqRel` read-modify-write and every load an `Acquire`, so whoever sees a change of
-//! one byte sees what its author did to the other before it.
+//! Every write is an `AcqRel` read-modify-write and every load an `Acquire`, so a thread that
+//! sees a change of one byte also sees what was done to the other byte before.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -113,7 +113,7 @@ impl StateCell {
 
     /// Whether the lifecycle has come this far.
     pub(super) fn reached(&self, lifecycle: Lifecycle) -> bool {
-        self.lifecycle() >= lifecycle
+        self.lifecycle.load(Ordering::Acquire) >= lifecycle as u8
     }
 
     /// Moves the lifecycle on, unless it is there or further; returns what it was before.
