@@ -125,6 +125,7 @@ mod receipt;
 mod registrar;
 #[cfg(feature = "cluster")]
 pub mod registry;
+mod serve;
 mod upgrade;
 
 pub use http::StatusCode;
@@ -134,15 +135,16 @@ pub use tieline_websocket::{CloseCode, CloseFrame, Deflate, Frame, Message, Prot
 #[cfg(feature = "tls")]
 pub use self::listener::{Tls, TlsError};
 pub use self::{
-    close::CloseReason,
+    close::{CloseReason, FinalMessage},
     config::{Config, ConfigError, Duplicate, Origins, SlowConsumer},
     delivery::{Delivery, Reached},
     handler::{ConnectionError, Handler},
     hub::{Connection, Except, Hub, JoinError},
     listener::{Body, BodyError, HttpService, Listener},
-    node::{Drained, Node, NodeService},
+    node::{Drained, Node},
     receipt::Receipt,
-    upgrade::{Accept, FinalMessage, Refusal, Upgrade, UpgradeRequest},
+    serve::NodeService,
+    upgrade::{Accept, Refusal, Upgrade, UpgradeRequest},
 };
 #[cfg(feature = "cluster")]
 pub use self::{

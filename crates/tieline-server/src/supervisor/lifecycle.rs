@@ -73,7 +73,7 @@ async fn serve_all<E: Events>(
             } = served;
             // An error means that the supervisor is gone, so the node drains too.
             let drain = async move { drop(phase.wait_for(|p| *p == Phase::Draining).await) };
-            node.serve_service(listener, router, drain).await.left
+            node.serve_service(listener, router, drain).await.remaining
         });
     }
     let mut remaining = 0;

@@ -177,7 +177,7 @@ fn new_router(
 
 fn observe_hub(router: &Arc<MessageRouter>) -> Result<(), ClusterError> {
     let observer: Arc<dyn HubObserver> = Arc::new(ClusterObserver::new(router));
-    if router.hub.watch(&observer) {
+    if router.hub.set_observer(&observer) {
         Ok(())
     } else {
         Err(ClusterError::HubInUse)

@@ -32,7 +32,7 @@ impl RegistrarHost for NodeHost {
     }
 
     fn refused(&self, conn: &Arc<ConnectionInner>) {
-        self.hub.close_member(conn, CloseReason::Replaced);
+        self.hub.close_connection(conn, CloseReason::Replaced);
     }
 
     fn with_current(&self, conn: &Arc<ConnectionInner>, f: impl FnOnce()) -> bool {

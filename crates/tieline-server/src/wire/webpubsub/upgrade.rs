@@ -124,7 +124,7 @@ fn decide(request: &UpgradeRequest) -> Result<Accept<Client>, Refusal> {
     } else if offered.any(|name| name == SUBPROTOCOL) {
         let accept = Accept::new(Client::Json(AckIds::default()))
             .subprotocol(SUBPROTOCOL)
-            .first(outgoing::connected(&id, user.as_deref()))
+            .first_message(outgoing::connected(&id, user.as_deref()))
             .final_message(outgoing::disconnected);
         (accept, ClientKind::Enveloped)
     } else {

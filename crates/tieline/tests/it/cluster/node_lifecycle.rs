@@ -59,7 +59,7 @@ fn a_drain_under_load_loses_nothing_that_was_delivered() {
         let sending = tokio::spawn(send_load(a.cluster.clone(), Arc::clone(&stop)));
         eventually(|| clients.iter().all(|reader| reader.texts().len() > 5)).await;
         let drained = b.stop().await;
-        assert_eq!((drained.closed, drained.left), (CLIENTS, 0));
+        assert_eq!((drained.closed, drained.remaining), (CLIENTS, 0));
         assert_eq!(a.cluster.emit("client-0", "gone").await, Delivery::Offline);
         assert_eq!(registry.nodes().await.unwrap().len(), 1);
         let entries = entries(&*registry).await;
@@ -112,7 +112,7 @@ fn a_drain_without_its_registry_ends_in_time() {
         let begun = Instant::now();
         let drained = a.stop().await;
         let took = begun.elapsed();
-        assert_eq!((drained.closed, drained.left), (1, 0));
+        assert_eq!((drained.closed, drained.remaining), (1, 0));
         assert_eq!(ann.code(), Some(1012));
         assert!(took < Duration::from_secs(4), "{took:?}");
         assert_eq!(b.cluster.emit("ann", "gone").await, Delivery::Unreachable);

@@ -185,7 +185,7 @@ fn a_drained_node_leaves_nothing_behind() {
         let ben = b.client("id=ben").await;
         let closing = tokio::spawn(ben.closed());
         let drained = b.stop().await;
-        assert_eq!((drained.closed, drained.left), (1, 0));
+        assert_eq!((drained.closed, drained.remaining), (1, 0));
         assert_eq!(closing.await.unwrap(), Some(1012));
         assert_eq!(a.cluster.emit("ben", "gone").await, Delivery::Offline);
         assert_eq!(registry.nodes().await.unwrap().len(), 1);

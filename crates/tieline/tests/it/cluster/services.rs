@@ -61,7 +61,7 @@ fn health_is_serving_until_a_drain_begins() {
                 "{service}"
             );
         }
-        assert_eq!(drained.await.unwrap().left, 0);
+        assert_eq!(drained.await.unwrap().remaining, 0);
     });
 }
 

@@ -90,7 +90,7 @@ impl Probe {
         let value = |name: &str| query.get(name).cloned();
         let (id, user, groups) = (value("id"), value("user"), value("groups"));
         let (protocol, first) = (value("protocol"), value("first"));
-        let farewell = value("farewell").is_some();
+        let has_final = value("final").is_some();
         let mut accept = Accept::new(ProbeState {
             serial,
             handled: 0,
@@ -110,11 +110,10 @@ impl Probe {
             accept = accept.subprotocol(protocol);
         }
         if let Some(first) = first {
-            accept = accept.first(first);
+            accept = accept.first_message(first);
         }
-        if farewell {
-            accept =
-                accept.final_message(|reason| Frame::text(format!("farewell {}", reason.code())));
+        if has_final {
+            accept = accept.final_message(|reason| Frame::text(format!("final {}", reason.code())));
         }
         accept
     }

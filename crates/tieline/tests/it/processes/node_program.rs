@@ -98,7 +98,7 @@ pub(super) async fn serve() {
     child::say("serving");
     let terminated = async { _ = terminate.recv().await };
     let drained = node.serve_service(listener, router(node.clone()), terminated);
-    assert_eq!(drained.await.left, 0, "every task has ended");
+    assert_eq!(drained.await.remaining, 0, "every task has ended");
 }
 
 async fn start(setup: &Setup) -> Result<Cluster, Box<dyn std::error::Error>> {

@@ -1,4 +1,7 @@
-//! What a connection's task does with its member: attaches the socket, writes what waits.
+//! What a connection's task does on its sending side: attaches the socket, writes what waits, ends.
+//!
+//! Must not know what is sent or why. The task writes what other threads could not: what a full socket
+//! left over, and everything on streams that only the task may touch.
 
 use std::{
     io,
@@ -9,32 +12,27 @@ use std::{
 use tokio::{io::AsyncWrite, net::tcp::OwnedWriteHalf};
 
 use super::{
-    inner::{ConnectionInner, signal},
-    outbox::{Flushed, Outbox},
+    inner::ConnectionInner,
+    outbox::Flushed,
     send_side::{SendSide, WriteMode},
+    state::{Activity, Lifecycle},
 };
-use crate::CloseReason;
+use crate::close::CloseReason;
 
 impl ConnectionInner {
-    /// Gives the outbox its socket, or `None` where only the task may write.
+    /// Gives the outbox its socket, or `None` if only the task may write.
     pub(crate) fn attach(&self, socket: Option<OwnedWriteHalf>) {
         let mut send_side = self.send_side.lock();
         send_side.write_mode = socket.map_or(WriteMode::TaskOnly, WriteMode::Direct);
-        self.flush(&mut send_side, true);
+        send_side.flush(&self.state, true);
     }
 
-    /// Gives up socket and queue; the task has ended.
+    /// Gives up socket and outbox; the task has ended.
     pub(crate) fn detach(&self) {
-        let mut send_side = self.send_side.lock();
-        send_side
-            .closing
-            .get_or_insert_with(|| Box::new(CloseReason::Lost(io::ErrorKind::NotConnected)));
-        send_side.write_mode = WriteMode::Closed;
-        send_side.outbox = Outbox::default();
-        send_side.waker = None;
+        self.send_side.lock().end(&self.state);
     }
 
-    /// Remembers whom to wake. The task calls it once: a spawned task keeps its waker.
+    /// Sets whom to wake. The task calls it once: a spawned task keeps its waker.
     pub(crate) fn set_waker(&self, waker: &Waker) {
         self.send_side.lock().waker = Some(waker.clone());
     }
@@ -45,7 +43,7 @@ impl ConnectionInner {
         cx: &mut Context<'_>,
         writer: Option<&mut (dyn AsyncWrite + Unpin + Send)>,
     ) {
-        if !self.has(signal::WRITE) {
+        if !self.state.is(Activity::WRITE_PENDING) {
             return;
         }
         let mut send_side = self.send_side.lock();
@@ -54,12 +52,12 @@ impl ConnectionInner {
             None => self.flush_socket(&mut send_side, cx),
         };
         if let Err(e) = result {
-            self.begin_abort(&mut send_side, CloseReason::Lost(e.kind()));
+            send_side.abort(&self.state, CloseReason::Lost(e.kind()));
         }
     }
 
     fn flush_socket(&self, send_side: &mut SendSide, cx: &mut Context<'_>) -> io::Result<()> {
-        while self.has(signal::WRITE) {
+        while self.state.is(Activity::WRITE_PENDING) {
             let WriteMode::Direct(socket) = &send_side.write_mode else {
                 return Ok(());
             };
@@ -67,10 +65,10 @@ impl ConnectionInner {
                 Poll::Pending => return Ok(()),
                 Poll::Ready(ready) => ready?,
             }
-            // The peer's kernel took bytes: that is a sign of life too.
+            // The client's kernel took bytes: that is a sign of life too.
             self.record_activity();
-            self.set(signal::WRITE, false);
-            self.flush(send_side, false);
+            self.state.set(Activity::WRITE_PENDING, false);
+            send_side.flush(&self.state, false);
         }
         Ok(())
     }
@@ -90,20 +88,21 @@ impl ConnectionInner {
             Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
         })?;
         let done = flushed == Flushed::Empty && writer.poll_flush(cx)?.is_ready();
-        if done && self.has(signal::STALLED) {
-            // As above: bytes that would not go have gone.
+        if done && self.state.is(Activity::WRITE_STALLED) {
+            // As above: bytes that were stuck have left.
             self.record_activity();
         }
-        self.set(signal::STALLED, !done);
+        self.state.set(Activity::WRITE_STALLED, !done);
         if done {
-            self.set(signal::WRITE, false);
+            self.state.set(Activity::WRITE_PENDING, false);
         }
         Ok(())
     }
 
-    /// Whether everything queued has left, a close that was asked for included.
+    /// Whether everything queued has left, the close frame of a requested close included.
     pub(crate) fn is_drained(&self) -> bool {
-        let awaited = self.is_close_requested() && !self.is_closing();
-        !awaited && !self.has(signal::WRITE) && self.send_side.lock().outbox.is_empty()
+        self.state.lifecycle() != Lifecycle::CloseRequested
+            && !self.state.is(Activity::WRITE_PENDING)
+            && self.send_side.lock().outbox.is_empty()
     }
 }
