@@ -20,9 +20,9 @@ mod probe;
 pub(crate) mod proto;
 mod security;
 mod server;
-mod tls;
 mod transport;
 
+pub use self::security::{PeerSecurity, PeerTls, SecurityError};
 pub(crate) use self::{
     codec::RequestRef,
     config::LinkConfig,
@@ -36,10 +36,6 @@ pub(crate) use self::{
 };
 #[cfg(test)]
 use self::{outbound::LinkStatus, probe::ProbeError};
-pub use self::{
-    security::{PeerSecurity, SecurityError},
-    tls::PeerTls,
-};
 
 #[cfg(test)]
 mod tests;

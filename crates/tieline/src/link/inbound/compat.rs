@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
 
-use super::Receiver;
+use super::receiver::Receiver;
 use crate::{
     Delivery,
     link::proto::websocket::{

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::Response;
+use super::receiver::Response;
 use crate::link::proto::{self, OutcomeCode};
 
 /// What one of a message's parts costs beside its content.

@@ -10,7 +10,11 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{PeerInfo, Receiver, StreamEpochs, stream::InboundStream};
+use super::{
+    epoch_guard::StreamEpochs,
+    receiver::{PeerInfo, Receiver},
+    stream::InboundStream,
+};
 use crate::link::{
     authorizer::{Caller, Warnings},
     config::{GREETING_WITHIN, LinkConfig, largest_post},

@@ -15,7 +15,8 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 use tonic::{Status, Streaming, codegen::tokio_stream::Stream};
 
 use super::{
-    BoxFuture, MaybeReady, PeerInfo, Receiver, Response, epoch_guard::EpochGuard,
+    epoch_guard::EpochGuard,
+    receiver::{BoxFuture, MaybeReady, PeerInfo, Receiver, Response},
     response::ResponseBuilder,
 };
 use crate::{
@@ -135,7 +136,7 @@ impl InboundStream {
             match reply {
                 MaybeReady::Ready(answer) => self.reply.answer(number, answer, self.largest),
                 MaybeReady::Later(answer) => {
-                    self.later.push(Box::pin(answer.map(move |a| (number, a))))
+                    self.later.push(Box::pin(answer.map(move |a| (number, a))));
                 }
             }
         }

@@ -6,7 +6,10 @@ use tokio::time::{Instant, timeout};
 use tonic::{Code, Request, Status, Streaming, client::Grpc, codegen::http::uri::PathAndQuery};
 
 use super::{
-    LinkStatus, PeerView, Shared, complete_all, next_epoch, run::LinkEnd, stream::OutboundStream,
+    link::{LinkStatus, PeerView, Shared, complete_all, next_epoch},
+    queue::Completions,
+    run::LinkEnd,
+    stream::OutboundStream,
 };
 use crate::link::{
     codec::BatchCodec,
@@ -100,11 +103,7 @@ impl<T: Completion> Shared<T> {
     }
 
     /// Takes in one message; false if it makes no sense.
-    fn heard(
-        &self,
-        message: proto::ResponseBatch,
-        completions: &mut super::Completions<T>,
-    ) -> bool {
+    fn heard(&self, message: proto::ResponseBatch, completions: &mut Completions<T>) -> bool {
         let seen = message.interest.as_ref().map(|news| {
             self.known.write().learn(news);
             news.version

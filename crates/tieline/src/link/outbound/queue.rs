@@ -254,7 +254,7 @@ impl<T: Completion> Queue<T> {
             match place {
                 Some(sent) if !is_old(sent.since) => break,
                 _ => {
-                    completions.extend(place.take().map(|sent| (sent.completion, Outcome::Unknown)))
+                    completions.extend(place.take().map(|sent| (sent.completion, Outcome::Unknown)));
                 }
             }
         }

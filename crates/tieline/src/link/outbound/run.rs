@@ -4,7 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::{LinkStatus, PeerView, Shared, complete_all, exchange, unary_client};
+use super::{
+    exchange,
+    link::{LinkStatus, PeerView, Shared, complete_all},
+    unary_client,
+};
 use crate::link::{config::GREETING_WITHIN, outcome::Completion, transport::Connection};
 
 /// Full jitter between zero and a bound that doubles from the first to the last.

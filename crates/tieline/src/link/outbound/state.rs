@@ -11,7 +11,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
-    LinkStatus,
+    link::LinkStatus,
     liveness::Liveness,
     queue::{Completions, Queue},
 };

@@ -10,7 +10,7 @@ use std::{
 
 use tonic::codegen::tokio_stream::Stream;
 
-use super::{Shared, complete_all};
+use super::link::{Shared, complete_all};
 use crate::link::{codec::Batch, outcome::Completion, proto};
 
 pub(super) struct OutboundStream<T> {

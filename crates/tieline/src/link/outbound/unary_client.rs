@@ -12,7 +12,7 @@ use tokio::{
 };
 use tonic::{Code as Grpc, Request, Status};
 
-use super::{LinkStatus, Shared};
+use super::link::{LinkStatus, Shared};
 use crate::link::{
     outcome::{Completion, NotSent, Outcome},
     proto::{

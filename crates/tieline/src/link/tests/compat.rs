@@ -9,7 +9,7 @@ use tonic_health::pb::{
 };
 use uuid::Uuid;
 
-use super::kit::{Node, Script, Scripted, config, loopback, run};
+use super::support::{Node, Script, Scripted, config, loopback, run};
 use crate::link::{
     LinkConfig, PeerSecurity, PeerServer,
     proto::websocket::{

@@ -7,8 +7,8 @@ use tokio::{io::AsyncWriteExt, net::TcpStream};
 use tonic::Code as Grpc;
 
 use super::{
-    kit::{Node, Script, code, config, emit, eventually, open, open_with, run},
-    raw::{Raw, hello},
+    scripted::{Raw, hello},
+    support::{Node, Script, code, config, emit, eventually, open, open_with, run},
 };
 use crate::link::{
     LinkStatus, ProbeError, probe,

@@ -3,9 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    kit::{Node, Script, config, eventually, open, run},
     proxy::{Mode, Proxy},
-    raw::{Puppet, Raw},
+    scripted::{Puppet, Raw},
+    support::{Node, Script, config, eventually, open, run},
 };
 use crate::link::{
     Interest, LinkStatus, hash,

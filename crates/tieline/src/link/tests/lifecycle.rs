@@ -5,9 +5,9 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::{
-    kit::{Node, Opened, code, config, emit, eventually, loopback, open, open_with, run},
     proxy::{Mode, Proxy},
-    raw::Puppet,
+    scripted::Puppet,
+    support::{Node, Opened, code, config, emit, eventually, loopback, open, open_with, run},
 };
 use crate::link::{
     LinkStatus, NotSent, Outcome,

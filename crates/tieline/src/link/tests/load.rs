@@ -7,8 +7,8 @@ use parking_lot::Mutex;
 use tokio_util::task::TaskTracker;
 
 use super::{
-    kit::{Node, code, config, emit, eventually, open, run},
     proxy::Proxy,
+    support::{Node, code, config, emit, eventually, open, run},
 };
 use crate::link::{Completion, Link, LinkStatus, NotSent, Outcome, proto::OutcomeCode};
 
@@ -125,7 +125,7 @@ fn a_post_larger_than_the_peer_reads_is_refused_alone() {
     run(async {
         let mut theirs = config();
         theirs.queue_bytes = 64 << 10;
-        let node = Node::with(theirs, super::kit::Script::default()).await;
+        let node = Node::with(theirs, super::support::Script::default()).await;
         let link = open(node.address());
         let beyond = link.send(emit("a", vec![b'x'; 128 << 10]));
         assert_eq!(link.ask(emit("a", "x")).await, code(OutcomeCode::Delivered));

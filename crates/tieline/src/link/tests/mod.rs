@@ -3,12 +3,12 @@
 mod compat;
 mod epoch_guard;
 mod interest;
-mod kit;
 mod lifecycle;
 mod load;
 mod outcomes;
 #[path = "../../../tests/it/kit/proxy.rs"]
 mod proxy;
-mod raw;
+mod scripted;
 mod security;
+mod support;
 mod unary_client;

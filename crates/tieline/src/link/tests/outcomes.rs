@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use tokio::{sync::Semaphore, time::Instant};
 
-use super::kit::{Node, Script, ask, code, config, emit, everyone, open, run, three};
+use super::support::{Node, Script, ask, code, config, emit, everyone, open, run, three};
 use crate::link::{
     LinkStatus, Outcome, Probed, RequestKind, probe,
     proto::{self, OutcomeCode},
@@ -91,7 +91,7 @@ fn the_receiver_learns_who_has_opened_a_stream() {
         let mut ours = config();
         ours.address = Some("10.0.0.1:7000".into());
         let process = ours.process;
-        let link = super::kit::open_with(node.address(), ours);
+        let link = super::support::open_with(node.address(), ours);
         link.until(LinkStatus::Up).await;
         let greeted = node.script.greeted.lock().clone();
         assert_eq!(greeted.len(), 1);
@@ -106,7 +106,7 @@ fn a_probe_finds_the_process_and_disturbs_no_stream() {
     run(async {
         let node = Node::start().await;
         let ours = Arc::new(config());
-        let link = super::kit::open_with(node.address(), (*ours).clone());
+        let link = super::support::open_with(node.address(), (*ours).clone());
         link.until(LinkStatus::Up).await;
         let address = node.address().to_string();
         let probed = probe(&address, &ours).await.unwrap();

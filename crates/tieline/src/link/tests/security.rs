@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use uuid::Uuid;
 
-use super::kit::{Node, Script, code, emit, loopback, open_with, run};
+use super::support::{Node, Script, code, emit, loopback, open_with, run};
 use crate::link::{
     LinkConfig, LinkStatus, PeerSecurity, PeerTls, ProbeError, SecurityError, probe,
     proto::OutcomeCode,

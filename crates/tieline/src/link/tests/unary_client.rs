@@ -11,8 +11,8 @@ use tonic::{
 };
 
 use super::{
-    kit::{Node, Script, ask, code, config, emit, eventually, everyone, loopback, open, run},
     proxy::{Mode, Proxy},
+    support::{Node, Script, ask, code, config, emit, eventually, everyone, loopback, open, run},
 };
 use crate::{
     Reached,
@@ -197,7 +197,7 @@ fn one_that_is_replaced_at_its_address_becomes_a_link() {
         link.until(LinkStatus::Up).await;
         eventually(|| link.is_foreign()).await;
         stop.send(()).unwrap();
-        let receiver = Arc::new(super::kit::Scripted(Script::default().into()));
+        let receiver = Arc::new(super::support::Scripted(Script::default().into()));
         let ours = Arc::new(config());
         let _port = loop {
             match PeerServer::bind(address, Arc::clone(&ours), Arc::clone(&receiver) as _).await {

@@ -11,7 +11,7 @@ use tonic::{
     transport::{Server, server::TcpIncoming},
 };
 
-use super::kit::{config, loopback};
+use super::support::{config, loopback};
 use crate::link::{
     config::LinkConfig,
     proto::{self, PeerRequest, RequestKind, link_client::LinkClient, link_server},

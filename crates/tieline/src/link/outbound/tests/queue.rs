@@ -6,7 +6,7 @@ use bytes::Bytes;
 use prost::Message;
 use tokio::time::Instant;
 
-use super::{
+use super::super::{
     liveness::Liveness,
     queue::{Completions, Queue},
 };

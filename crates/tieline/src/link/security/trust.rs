@@ -1,7 +1,7 @@
 //! Whom the port lets in, and what a link shows to be let in.
 //!
 //! Owns the check that a configuration is safe where it is used, and the shared secret. Certificates are
-//! [`tls`](super::tls)'s.
+//! `tls`'s.
 
 use std::{fmt, net::SocketAddr};
 
@@ -84,13 +84,13 @@ pub enum SecurityError {
 }
 
 /// A secret and certificates, ready for use.
-pub(super) struct Trust {
-    pub(super) credentials: Option<Credentials>,
+pub(in crate::link) struct Trust {
+    pub(in crate::link) credentials: Option<Credentials>,
     bearer: Option<AsciiMetadataValue>,
 }
 
 impl Trust {
-    pub(super) fn new(security: &PeerSecurity) -> Result<Self, SecurityError> {
+    pub(in crate::link) fn new(security: &PeerSecurity) -> Result<Self, SecurityError> {
         let bearer = match &security.secret {
             Some(secret) if secret.is_empty() || !secret.bytes().all(|b| b.is_ascii_graphic()) => {
                 return Err(SecurityError::Secret);
@@ -106,7 +106,7 @@ impl Trust {
     }
 
     /// Adds the secret to a request.
-    pub(super) fn attach_secret(&self, metadata: &mut MetadataMap) {
+    pub(in crate::link) fn attach_secret(&self, metadata: &mut MetadataMap) {
         if let Some(bearer) = &self.bearer {
             metadata.insert("authorization", bearer.clone());
         }
@@ -114,7 +114,7 @@ impl Trust {
 
     /// Whether a request bears the secret in this header, if there is one. How long this takes says nothing
     /// about it.
-    pub(super) fn check(&self, authorization: Option<&[u8]>) -> Result<(), Status> {
+    pub(in crate::link) fn check(&self, authorization: Option<&[u8]>) -> Result<(), Status> {
         let Some(expected) = &self.bearer else {
             return Ok(());
         };

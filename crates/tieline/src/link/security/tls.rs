@@ -10,7 +10,7 @@ use rustls::{
 };
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use super::security::SecurityError;
+use super::trust::SecurityError;
 
 /// Certificates between nodes, as PEM text: both sides of a link present one and ask for one.
 #[derive(Clone)]
@@ -35,14 +35,14 @@ impl fmt::Debug for PeerTls {
 }
 
 /// Certificates, ready for both sides.
-pub(super) struct Credentials {
-    pub(super) acceptor: TlsAcceptor,
-    pub(super) connector: TlsConnector,
+pub(in crate::link) struct Credentials {
+    pub(in crate::link) acceptor: TlsAcceptor,
+    pub(in crate::link) connector: TlsConnector,
     name: Option<ServerName<'static>>,
 }
 
 impl Credentials {
-    pub(super) fn new(tls: &PeerTls) -> Result<Self, SecurityError> {
+    pub(in crate::link) fn new(tls: &PeerTls) -> Result<Self, SecurityError> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let chain = certificates("certificate", &tls.certificate)?;
         let key = PrivateKeyDer::from_pem_slice(&tls.key).map_err(|e| refuse("private key", &e))?;
@@ -64,7 +64,7 @@ impl Credentials {
     }
 
     /// The name that a peer's certificate must bear when it is dialled under `host`.
-    pub(super) fn name(&self, host: &str) -> Option<ServerName<'static>> {
+    pub(in crate::link) fn name(&self, host: &str) -> Option<ServerName<'static>> {
         self.name
             .clone()
             .or_else(|| ServerName::try_from(host.to_owned()).ok())

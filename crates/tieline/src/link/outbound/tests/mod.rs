@@ -1,0 +1,3 @@
+//! The outbound side without sockets.
+
+mod queue;
