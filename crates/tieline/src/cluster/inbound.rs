@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     Delivery, Reached,
-    hub::ExcludedIds,
+    hub::{Cork, ExcludedIds},
     link::{BoxFuture, Interest, MaybeReady, PeerInfo, Receiver, RequestKind, Response, proto},
 };
 
@@ -45,7 +45,12 @@ impl Receiver for NodeInbox {
         }
     }
 
-    fn greeted(&self, peer: &PeerInfo) {
+    fn receive_batch(&self, receive_all: &mut dyn FnMut()) {
+        let _cork = Cork::new();
+        receive_all();
+    }
+
+    fn stream_opened(&self, peer: &PeerInfo) {
         // Whoever has a port and speaks to us is to be spoken to, before the registry names it.
         if let Some(cluster) = self.cluster()
             && let Some(address) = &peer.address

@@ -22,7 +22,7 @@ use crate::{
     ClientId, CloseReason, Config, Hub,
     claims::{Claims, Health, Local, Surroundings, Terms, Verdict},
     hub::{ConnectionInner, HubObserver, ScopeKey},
-    link::{self, Interest, PeerServer, Probed, proto},
+    link::{self, Interest, PeerServer, ProbeResult, proto},
     registry::{MemoryRegistry, Registry, RegistryError},
 };
 
@@ -335,8 +335,8 @@ impl Surroundings for Inner {
     async fn probe(&self) -> Option<Uuid> {
         let address = self.address.as_deref()?;
         match link::probe(address, &self.settings).await {
-            Ok(Probed::Node(process)) => Some(process),
-            Ok(Probed::Foreign) | Err(_) => None,
+            Ok(ProbeResult::Node(process)) => Some(process),
+            Ok(ProbeResult::UnaryOnly) | Err(_) => None,
         }
     }
 }

@@ -177,7 +177,7 @@ impl Inner {
                 .filter_map(|name| std::str::from_utf8(name).ok())
         };
         match ask.kind() {
-            proto::QueryKind::Nothing => (Vec::new(), false),
+            proto::QueryKind::Barrier => (Vec::new(), false),
             proto::QueryKind::Online => {
                 let here = names().filter(|id| self.here(id).is_some());
                 (here.map(Arc::from).collect(), false)

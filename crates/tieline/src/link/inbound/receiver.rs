@@ -1,68 +1,75 @@
-//! The answerer's side: streams that peers open, and the unary service of go-websocket.
-//!
-//! Owns what a [`Receiver`] is, the streams ([`stream`]), the fence between streams of one process
-//! ([`guard`]) and the services ([`service`], [`unary`]). Must not know what posts mean.
+//! What the inbound side needs from the rest of the node: a receiver of requests.
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
 use bytes::Bytes;
 use uuid::Uuid;
 
-use crate::link::{
-    interest::Interest,
-    proto::{OutcomeCode, RequestKind},
+use crate::{
+    delivery::{Delivery, Reached},
+    link::{
+        interest::Interest,
+        proto::{OutcomeCode, RequestKind},
+    },
 };
-use crate::{Delivery, Reached};
 
-/// A future whose type is forgotten.
+/// A boxed future.
 pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// A peer that has opened a stream to this node.
 #[derive(Debug, Clone)]
 pub(crate) struct PeerInfo {
-    /// Where it is reached; `None` if it has no port.
+    /// Where peers reach it; `None` if it has no peer server.
     pub(crate) address: Option<Arc<str>>,
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the log, by Debug"))]
+    #[cfg_attr(not(test), expect(dead_code, reason = "logged through Debug"))]
     pub(crate) process: Uuid,
-    /// The version of the stream that both speak.
+    /// The version of the stream that both sides support.
     pub(crate) version: u32,
 }
 
-/// What an answerer decides of a post.
+/// The response to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Response {
-    /// For a post to one client.
+    /// To a request about one client.
     Code(OutcomeCode),
-    /// For a post to many.
+    /// To a message to many clients.
     Reached(Reached),
-    /// For a question.
+    /// To a query.
     Listing { names: Vec<Bytes>, more: bool },
 }
 
-/// An answer, now or later.
-pub(crate) enum MaybeReady {
-    /// Goes back in the order of the posts.
-    Ready(Response),
-    /// Goes back when it is decided. Its stream polls it, within no turn.
-    Later(BoxFuture<Response>),
+/// A value that is available now or later.
+pub(crate) enum MaybeReady<T = Response> {
+    Ready(T),
+    Later(BoxFuture<T>),
 }
 
-/// What receives posts.
+/// Receives the requests of peers.
 pub(crate) trait Receiver: Send + Sync + 'static {
-    /// A post of a peer, in order, within a turn. Must not wait: what takes time is a [`MaybeReady::Later`]. A
-    /// marker (a question for nothing) is answered by the stream itself.
-    fn receive(&self, from: &PeerInfo, request: RequestKind) -> MaybeReady;
+    /// Handles one request; the requests of a peer come in order. Must not block.
+    ///
+    /// What is [`Ready`](MaybeReady::Ready) goes back in the order of the requests. What comes
+    /// [`Later`](MaybeReady::Later) is polled by the stream, outside of [`receive_batch`](Self::receive_batch),
+    /// and goes back when it is ready. Barriers do not get here: the stream answers them.
+    fn receive(&self, from: &PeerInfo, request: RequestKind) -> MaybeReady<Response>;
+
+    /// Runs `receive_all`, which calls [`receive`](Self::receive) for each request of one batch. The receiver
+    /// may hold back its effects meanwhile, so that they share a write, but must release them before it
+    /// returns: a newer stream may start right after.
+    fn receive_batch(&self, receive_all: &mut dyn FnMut()) {
+        receive_all();
+    }
 
     /// A peer has opened a stream to this node.
-    fn greeted(&self, peer: &PeerInfo);
+    fn stream_opened(&self, peer: &PeerInfo);
 
-    /// What peers are told that this node has.
+    /// The interest of this node, to be sent to its peers.
     fn interest(&self) -> &Arc<Interest>;
 
     /// Sends to one client of this node.
     fn unary_emit(&self, id: &str, data: Bytes) -> BoxFuture<Delivery>;
 
-    /// Whether a client is on this node.
+    /// Whether a client is connected to this node.
     fn unary_online(&self, id: &str) -> bool;
 
     /// Sends to all clients of this node.

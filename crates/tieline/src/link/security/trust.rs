@@ -1,7 +1,4 @@
-//! Whom the port lets in, and what a link shows to be let in.
-//!
-//! Owns the check that a configuration is safe where it is used, and the shared secret. Certificates are
-//! `tls`'s.
+//! The shared secret, and the check that a configuration is safe on a given port.
 
 use std::{fmt, net::SocketAddr};
 
@@ -11,27 +8,30 @@ use tonic::{
     metadata::{AsciiMetadataValue, MetadataMap},
 };
 
-use super::tls::{Credentials, PeerTls};
+use super::{
+    error::SecurityError,
+    tls::{Credentials, PeerTls},
+};
 
-/// How nodes know each other: by certificates, by a shared secret, or not at all on a network that only
-/// they can reach.
+/// How nodes authenticate each other: with certificates, with a shared secret, or not at all on a network
+/// that only they can reach.
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct PeerSecurity {
-    /// Certificates on both sides. The default, none, needs a port on loopback or `plaintext`.
+    /// Certificates on both sides. Default: none, which requires a port on loopback or `plaintext`.
     pub tls: Option<PeerTls>,
-    /// A secret that all nodes share: visible ASCII. Without TLS it can be read on the way.
+    /// A secret that all nodes share: visible ASCII. Without TLS it is sent unencrypted. Default: none.
     pub secret: Option<String>,
-    /// Peers meet without TLS although the port can be reached from elsewhere: right only where the
-    /// network itself keeps strangers out. The default is no.
+    /// Allow peers to connect without TLS on a port that is not on loopback. Safe only on a network that
+    /// strangers cannot reach. Default: off.
     pub plaintext: bool,
-    /// Whether the unary service, which nodes of go-websocket call, answers without the secret although the
-    /// port can be reached from elsewhere. The default is no.
+    /// Let the unary service, which go-websocket nodes call, accept calls without the secret on a port that
+    /// is not on loopback. Default: off.
     pub open_unary: bool,
 }
 
 impl PeerSecurity {
-    /// Whether peers may meet on this port so.
+    /// Checks that this configuration is safe on this port.
     pub fn validate(&self, port: SocketAddr) -> Result<(), SecurityError> {
         if self.tls.is_some() || self.plaintext || port.ip().is_loopback() {
             return Ok(());
@@ -54,36 +54,7 @@ impl fmt::Debug for PeerSecurity {
     }
 }
 
-/// A configuration of peers that is unsafe or cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum SecurityError {
-    /// Anybody who reaches the port could send to every client.
-    #[error(
-        "the peer port {0} would let anybody in: give certificates for peers, bind it to loopback, or \
-         allow plaintext by name where the network keeps strangers out"
-    )]
-    Open(SocketAddr),
-    /// The secret would travel without TLS.
-    #[error(
-        "the cluster's secret would be readable on its way to the peer port {0}: give certificates for \
-         peers, bind it to loopback, or allow plaintext by name where the network keeps strangers out"
-    )]
-    ReadableSecret(SocketAddr),
-    /// The secret is empty or no visible ASCII.
-    #[error("the cluster's secret must be visible ASCII characters, at least one")]
-    Secret,
-    /// The peers' certificate, key or authority cannot be used.
-    #[error("cannot use the peers' {what}: {why}")]
-    Tls {
-        /// Which of them.
-        what: &'static str,
-        /// Why.
-        why: String,
-    },
-}
-
-/// A secret and certificates, ready for use.
+/// The secret and the certificates, ready for use.
 pub(in crate::link) struct Trust {
     pub(in crate::link) credentials: Option<Credentials>,
     bearer: Option<AsciiMetadataValue>,
@@ -105,15 +76,15 @@ impl Trust {
         })
     }
 
-    /// Adds the secret to a request.
+    /// Adds the secret to a request's metadata.
     pub(in crate::link) fn attach_secret(&self, metadata: &mut MetadataMap) {
         if let Some(bearer) = &self.bearer {
             metadata.insert("authorization", bearer.clone());
         }
     }
 
-    /// Whether a request bears the secret in this header, if there is one. How long this takes says nothing
-    /// about it.
+    /// Checks a request's `authorization` header against the secret, if one is configured. Takes the same
+    /// time however many bytes match, so that the secret cannot be guessed byte by byte.
     pub(in crate::link) fn check(&self, authorization: Option<&[u8]>) -> Result<(), Status> {
         let Some(expected) = &self.bearer else {
             return Ok(());

@@ -1,4 +1,4 @@
-//! Links and ports of one process, over real sockets.
+//! Links and peer servers in one process, over real sockets.
 
 mod compat;
 mod epoch_guard;
