@@ -54,7 +54,7 @@ pub(crate) trait Receiver: Send + Sync + 'static {
     fn receive(&self, from: &PeerInfo, request: RequestKind) -> MaybeReady<Response>;
 
     /// Runs `receive_all`, which calls [`receive`](Self::receive) for each request of one batch. The receiver
-    /// may hold back its effects meanwhile, so that they share a write, but must release them before it
+    /// may hold back its effects meanwhile, so that they share a write, but must release them before this
     /// returns: a newer stream may start right after.
     fn receive_batch(&self, receive_all: &mut dyn FnMut()) {
         receive_all();

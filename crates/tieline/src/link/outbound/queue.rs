@@ -26,8 +26,8 @@ const BATCH_BYTES: usize = 256 << 10;
 const BATCH_REQUESTS: usize = 4_096;
 /// The largest buffer that an empty queue keeps.
 const MAX_IDLE_BUFFER: usize = 2 * BATCH_BYTES;
-/// The largest buffer for completions that is kept, in entries.
-const MAX_IDLE_COMPLETIONS: usize = 1_024;
+/// The largest buffer for completions that is kept, in entries: the outcomes of one batch.
+const MAX_IDLE_COMPLETIONS: usize = BATCH_REQUESTS;
 /// Completions kept in the order of their numbers, however few of them are undecided.
 const ORDERED_WINDOW: usize = 1_024;
 

@@ -228,43 +228,19 @@ impl<T: Completion> Drop for CompleteOnDrop<T> {
 }
 
 async fn call<T: Completion>(
-    mut client: Client,
+    client: Client,
     request: RequestKind,
     shared: &Shared<T>,
 ) -> Result<Outcome, Status> {
     match request {
-        RequestKind::Emit(emit) => {
-            let Ok(id) = text(&emit.id) else {
-                return Ok(Outcome::Code(OutcomeCode::Invalid));
-            };
-            let data = emit.data;
-            let request = shared.unary_request(EmitRequest { id, data });
-            let response = client.emit(request).await?.into_inner();
-            Ok(Outcome::Code(if response.success {
-                OutcomeCode::Delivered
-            } else {
-                OutcomeCode::NotHere
-            }))
-        }
+        RequestKind::Emit(emit) => call_emit(client, emit.id, emit.data, shared).await,
         RequestKind::Multicast(multicast)
             if multicast.scope() == Scope::Everyone && multicast.except.is_empty() =>
         {
-            let data = multicast.data;
-            let request = shared.unary_request(BroadcastRequest { data });
-            // The response is not a count of clients: a go-websocket node always answers 1.
-            client.broadcast(request).await?;
-            Ok(Outcome::Reached(Reached::default()))
+            call_broadcast(client, multicast.data, shared).await
         }
         RequestKind::Query(query) if query.kind() == QueryKind::Online => {
-            let mut names = Vec::new();
-            for name in query.names {
-                let Ok(id) = text(&name) else { continue };
-                let request = shared.unary_request(OnlineRequest { id });
-                if client.online(request).await?.into_inner().online {
-                    names.push(name);
-                }
-            }
-            Ok(Outcome::Listing { names, more: false })
+            call_online(client, query.names, shared).await
         }
         // The peer has no users and no groups. For a barrier: all calls before it are decided.
         RequestKind::Query(_) => Ok(Outcome::Listing {
@@ -276,6 +252,51 @@ async fn call<T: Completion>(
         | RequestKind::Membership(_)
         | RequestKind::Evict(_) => Ok(Outcome::Code(OutcomeCode::Invalid)),
     }
+}
+
+async fn call_emit<T: Completion>(
+    mut client: Client,
+    id: Bytes,
+    data: Bytes,
+    shared: &Shared<T>,
+) -> Result<Outcome, Status> {
+    let Ok(id) = text(&id) else {
+        return Ok(Outcome::Code(OutcomeCode::Invalid));
+    };
+    let request = shared.unary_request(EmitRequest { id, data });
+    let is_here = client.emit(request).await?.into_inner().success;
+    Ok(Outcome::Code(if is_here {
+        OutcomeCode::Delivered
+    } else {
+        OutcomeCode::NotHere
+    }))
+}
+
+async fn call_broadcast<T: Completion>(
+    mut client: Client,
+    data: Bytes,
+    shared: &Shared<T>,
+) -> Result<Outcome, Status> {
+    let request = shared.unary_request(BroadcastRequest { data });
+    // The response is not a count of clients: a go-websocket node always answers 1.
+    client.broadcast(request).await?;
+    Ok(Outcome::Reached(Reached::default()))
+}
+
+async fn call_online<T: Completion>(
+    mut client: Client,
+    ids: Vec<Bytes>,
+    shared: &Shared<T>,
+) -> Result<Outcome, Status> {
+    let mut names = Vec::new();
+    for name in ids {
+        let Ok(id) = text(&name) else { continue };
+        let request = shared.unary_request(OnlineRequest { id });
+        if client.online(request).await?.into_inner().online {
+            names.push(name);
+        }
+    }
+    Ok(Outcome::Listing { names, more: false })
 }
 
 impl<T: Completion> Shared<T> {

@@ -4,10 +4,12 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use super::{
     proxy::Proxy,
+    scripted::ScriptedPeer,
     support::{Node, code, config, emit, eventually, open, run},
 };
 use crate::link::{Completion, Link, LinkStatus, NotSent, Outcome, proto::OutcomeCode};
@@ -133,6 +135,22 @@ fn a_request_too_large_for_the_peer_is_refused_alone() {
             code(OutcomeCode::Delivered)
         );
         assert_eq!(beyond.await.unwrap(), Outcome::NotSent(NotSent::QueueFull));
+    });
+}
+
+#[test]
+fn a_peer_that_accepts_no_request_at_all_has_each_refused_at_once() {
+    run(async {
+        let mut hello = config().hello(1);
+        hello.max_message_size = 100;
+        let peer = ScriptedPeer::with_hello(hello, Vec::new()).await;
+        let link = open(peer.address);
+        link.until(LinkStatus::Up).await;
+        let began = Instant::now();
+        let outcome = link.request(emit("a", "x")).await;
+        assert_eq!(outcome, Outcome::NotSent(NotSent::QueueFull));
+        assert!(began.elapsed() < Duration::from_millis(500));
+        assert!(link.is_up());
     });
 }
 

@@ -264,7 +264,7 @@ fn an_open_port_is_refused_by_name() {
             "{readable:?}"
         );
         assert!(
-            readable.to_string().contains("allow plaintext by name"),
+            readable.to_string().contains("allow plaintext"),
             "{readable}"
         );
         for empty in ["", "with blank", "with\nline"] {
