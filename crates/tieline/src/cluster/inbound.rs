@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     delivery::{Delivery, Reached},
-    hub::ExcludedIds,
+    hub::{Cork, ExcludedIds},
     link::{BoxFuture, Interest, MaybeReady, PeerInfo, Receiver, RequestKind, Response, proto},
 };
 
@@ -48,7 +48,12 @@ impl Receiver for NodeInbox {
         }
     }
 
-    fn greeted(&self, peer: &PeerInfo) {
+    fn receive_batch(&self, receive_all: &mut dyn FnMut()) {
+        let _cork = Cork::new();
+        receive_all();
+    }
+
+    fn stream_opened(&self, peer: &PeerInfo) {
         // A peer with a port that opens a stream is reachable before the registry lists it.
         if let Some(cluster) = self.cluster()
             && let Some(address) = &peer.address

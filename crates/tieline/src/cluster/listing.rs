@@ -151,7 +151,7 @@ impl MessageRouter {
                 .filter_map(|name| str::from_utf8(name).ok())
         };
         match query.kind() {
-            proto::QueryKind::Nothing => (Vec::new(), false),
+            proto::QueryKind::Barrier => (Vec::new(), false),
             proto::QueryKind::Online => {
                 let here = names().filter(|id| self.here(id).is_some());
                 (here.map(Arc::from).collect(), false)

@@ -13,7 +13,7 @@ use super::{peers::Peers, pending::PendingReply};
 use crate::{
     close::CloseReason,
     hub::{ConnectionInner, Hub},
-    link::{self, LinkConfig, Probed, RequestKind, proto},
+    link::{self, LinkConfig, ProbeResult, RequestKind, proto},
     registrar::RegistrarHost,
 };
 
@@ -42,8 +42,8 @@ impl RegistrarHost for NodeHost {
     async fn probe(&self) -> Option<Uuid> {
         let address = self.config.address.as_deref()?;
         match link::probe(address, &self.config).await {
-            Ok(Probed::Node(process)) => Some(process),
-            Ok(Probed::Foreign) | Err(_) => None,
+            Ok(ProbeResult::Node(process)) => Some(process),
+            Ok(ProbeResult::UnaryOnly) | Err(_) => None,
         }
     }
 }

@@ -161,7 +161,7 @@ impl Peer {
             address: Arc::clone(&self.address),
             process: self.link.process(),
             up: self.link.is_up(),
-            foreign: self.link.is_foreign(),
+            foreign: self.link.is_unary_only(),
         }
     }
 }

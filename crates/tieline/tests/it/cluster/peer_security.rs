@@ -272,7 +272,7 @@ fn an_unprotected_public_port_is_refused() {
             "{readable:?}"
         );
         assert!(
-            readable.to_string().contains("allow plaintext by name"),
+            readable.to_string().contains("allow plaintext"),
             "{readable}"
         );
         for empty in ["", "with blank", "with\nline"] {

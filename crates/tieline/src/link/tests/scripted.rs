@@ -1,4 +1,4 @@
-//! Peers that do not behave: an opener that says what it is told to, an answerer that does.
+//! Peers that do not behave as nodes do: streams opened by hand, and a server that follows a script.
 
 use std::net::SocketAddr;
 
@@ -11,7 +11,7 @@ use tonic::{
     transport::{Server, server::TcpIncoming},
 };
 
-use super::kit::{config, loopback};
+use super::support::{config, loopback};
 use crate::link::{
     config::LinkConfig,
     proto::{self, PeerRequest, RequestKind, link_client::LinkClient, link_server},
@@ -19,15 +19,26 @@ use crate::link::{
 };
 
 /// A stream opened by hand.
-pub(super) struct Raw {
+pub(super) struct RawStream {
     pub(super) sender: mpsc::Sender<proto::RequestBatch>,
     pub(super) incoming: Streaming<proto::ResponseBatch>,
     _connection: Connection,
 }
 
-impl Raw {
-    /// Opens a stream with this first message.
+impl RawStream {
+    /// Opens a stream of this process and epoch, and awaits the hello.
     pub(super) async fn open(
+        address: SocketAddr,
+        config: &LinkConfig,
+        epoch: u64,
+    ) -> Result<Self, Status> {
+        let mut stream = Self::open_with(address, hello(config, epoch)).await?;
+        stream.incoming.message().await?.unwrap().hello.unwrap();
+        Ok(stream)
+    }
+
+    /// Opens a stream with this first message.
+    pub(super) async fn open_with(
         address: SocketAddr,
         first: proto::RequestBatch,
     ) -> Result<Self, Status> {
@@ -48,18 +59,7 @@ impl Raw {
         })
     }
 
-    /// Opens a stream of this process and epoch, and awaits the hello.
-    pub(super) async fn greet(
-        address: SocketAddr,
-        config: &LinkConfig,
-        epoch: u64,
-    ) -> Result<Self, Status> {
-        let mut raw = Self::open(address, hello(config, epoch)).await?;
-        raw.incoming.message().await?.unwrap().hello.unwrap();
-        Ok(raw)
-    }
-
-    pub(super) async fn post(&self, request: RequestKind) {
+    pub(super) async fn send(&self, request: RequestKind) {
         let message = proto::RequestBatch {
             requests: vec![PeerRequest {
                 kind: Some(request),
@@ -70,7 +70,7 @@ impl Raw {
         drop(self.sender.send(message).await);
     }
 
-    /// The next message that is about posts, or the stream's end.
+    /// The next message with outcomes or responses, or the status with which the stream ended.
     pub(super) async fn outcomes(&mut self) -> Result<proto::ResponseBatch, Status> {
         loop {
             let message = self.incoming.message().await?;
@@ -84,53 +84,58 @@ impl Raw {
 
 pub(super) fn hello(config: &LinkConfig, epoch: u64) -> proto::RequestBatch {
     proto::RequestBatch {
-        hello: Some(proto::Hello::new(config, epoch)),
+        hello: Some(config.hello(epoch)),
         ..proto::RequestBatch::default()
     }
 }
 
-/// An answerer that greets, says what it is told to, and reads nothing.
-pub(super) struct Puppet {
+/// A server that sends its hello and then a script, and reads nothing but the hello of each stream.
+pub(super) struct ScriptedPeer {
     pub(super) address: SocketAddr,
 }
 
-struct Strings {
-    says: Vec<proto::ResponseBatch>,
+struct ScriptedService {
+    script: Vec<proto::ResponseBatch>,
+    hello: proto::Hello,
 }
 
-impl Puppet {
-    pub(super) async fn start(says: Vec<proto::ResponseBatch>) -> Self {
+impl ScriptedPeer {
+    pub(super) async fn start(script: Vec<proto::ResponseBatch>) -> Self {
+        Self::with_hello(config().hello(1), script).await
+    }
+
+    pub(super) async fn with_hello(hello: proto::Hello, script: Vec<proto::ResponseBatch>) -> Self {
         let listener = TcpListener::bind(loopback()).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let strings = Strings { says };
-        let server = Server::builder().add_service(link_server::LinkServer::new(strings));
+        let service = ScriptedService { script, hello };
+        let server = Server::builder().add_service(link_server::LinkServer::new(service));
         tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
         Self { address }
     }
 }
 
 #[tonic::async_trait]
-impl link_server::Link for Strings {
+impl link_server::Link for ScriptedService {
     type ExchangeStream = BoxStream<'static, Result<proto::ResponseBatch, Status>>;
 
     async fn exchange(
         &self,
         request: Request<Streaming<proto::RequestBatch>>,
     ) -> Result<Response<Self::ExchangeStream>, Status> {
-        let mut outgoing = request.into_inner();
-        outgoing.message().await?.unwrap().hello.unwrap();
-        let greeting = proto::ResponseBatch {
-            hello: Some(proto::Hello::new(&config(), 1)),
+        let mut requests = request.into_inner();
+        requests.message().await?.unwrap().hello.unwrap();
+        let hello = proto::ResponseBatch {
+            hello: Some(self.hello.clone()),
             ..proto::ResponseBatch::default()
         };
-        // Holds on to what comes, so that the stream stays open, and reads none of it.
+        // Keeps the requests, so that the stream stays open, and reads none of them.
         let rest = stream::once(async move {
-            let _outgoing = outgoing;
+            let _requests = requests;
             std::future::pending().await
         });
-        let says = std::iter::once(greeting).chain(self.says.clone());
+        let script = std::iter::once(hello).chain(self.script.clone());
         Ok(Response::new(
-            stream::iter(says.map(Ok).collect::<Vec<_>>())
+            stream::iter(script.map(Ok).collect::<Vec<_>>())
                 .chain(rest)
                 .boxed(),
         ))

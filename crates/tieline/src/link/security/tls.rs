@@ -1,4 +1,4 @@
-//! Mutual TLS between nodes, by rustls.
+//! Mutual TLS between nodes, with rustls.
 
 use std::{fmt, sync::Arc};
 
@@ -10,19 +10,20 @@ use rustls::{
 };
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use super::security::SecurityError;
+use super::error::SecurityError;
 
-/// Certificates between nodes, as PEM text: both sides of a link present one and ask for one.
+/// Certificates between nodes, as PEM text: both sides of a link present one and require one.
 #[derive(Clone)]
 pub struct PeerTls {
-    /// This node's chain, leaf first. Its name must be the host under which peers dial it, or
-    /// [`name`](Self::name); it must serve both as a server's and as a client's.
+    /// This node's certificate chain, leaf first. It must name the host that peers dial, or
+    /// [`name`](Self::name), and be valid for both server and client authentication.
     pub certificate: Vec<u8>,
-    /// The certificate's private key: PKCS#8, PKCS#1 or SEC1.
+    /// The private key of the certificate: PKCS#8, PKCS#1 or SEC1.
     pub key: Vec<u8>,
-    /// The authorities that sign nodes' certificates. Whatever else they sign is let in too.
+    /// The authorities that sign nodes' certificates. Any certificate that they sign is accepted, so use
+    /// authorities that sign nothing else.
     pub authorities: Vec<u8>,
-    /// The name that all nodes' certificates bear, where they do not name hosts.
+    /// The name in all nodes' certificates, if these do not name hosts. Default: the host that is dialed.
     pub name: Option<String>,
 }
 
@@ -34,23 +35,24 @@ impl fmt::Debug for PeerTls {
     }
 }
 
-/// Certificates, ready for both sides.
-pub(super) struct Credentials {
-    pub(super) acceptor: TlsAcceptor,
-    pub(super) connector: TlsConnector,
+/// Certificates, ready for use on both sides.
+pub(in crate::link) struct Credentials {
+    pub(in crate::link) acceptor: TlsAcceptor,
+    pub(in crate::link) connector: TlsConnector,
     name: Option<ServerName<'static>>,
 }
 
 impl Credentials {
-    pub(super) fn new(tls: &PeerTls) -> Result<Self, SecurityError> {
+    pub(in crate::link) fn new(tls: &PeerTls) -> Result<Self, SecurityError> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let chain = certificates("certificate", &tls.certificate)?;
-        let key = PrivateKeyDer::from_pem_slice(&tls.key).map_err(|e| refuse("private key", &e))?;
+        let key =
+            PrivateKeyDer::from_pem_slice(&tls.key).map_err(|e| unusable("private key", &e))?;
         let mut authorities = RootCertStore::empty();
         for authority in certificates("authorities", &tls.authorities)? {
             authorities
                 .add(authority)
-                .map_err(|e| refuse("authorities", &e))?;
+                .map_err(|e| unusable("authorities", &e))?;
         }
         let authorities = Arc::new(authorities);
         let server = server(&provider, &authorities, chain.clone(), key.clone_key())?;
@@ -59,12 +61,12 @@ impl Credentials {
         Ok(Self {
             acceptor: TlsAcceptor::from(Arc::new(server)),
             connector: TlsConnector::from(Arc::new(client)),
-            name: name.map_err(|e| refuse("name", &e))?,
+            name: name.map_err(|e| unusable("name", &e))?,
         })
     }
 
-    /// The name that a peer's certificate must bear when it is dialled under `host`.
-    pub(super) fn name(&self, host: &str) -> Option<ServerName<'static>> {
+    /// The name that the certificate of a peer dialed at `host` must have.
+    pub(in crate::link) fn name(&self, host: &str) -> Option<ServerName<'static>> {
         self.name
             .clone()
             .or_else(|| ServerName::try_from(host.to_owned()).ok())
@@ -77,9 +79,9 @@ fn certificates(
 ) -> Result<Vec<CertificateDer<'static>>, SecurityError> {
     let chain: Vec<_> = CertificateDer::pem_slice_iter(pem)
         .collect::<Result<_, _>>()
-        .map_err(|e| refuse(what, &e))?;
+        .map_err(|e| unusable(what, &e))?;
     if chain.is_empty() {
-        return Err(refuse(what, &"no certificate in the PEM text"));
+        return Err(unusable(what, &"no certificate in the PEM text"));
     }
     Ok(chain)
 }
@@ -93,12 +95,12 @@ fn server(
     let verifier =
         WebPkiClientVerifier::builder_with_provider(Arc::clone(authorities), Arc::clone(provider))
             .build()
-            .map_err(|e| refuse("authorities", &e))?;
+            .map_err(|e| unusable("authorities", &e))?;
     let mut config = ServerConfig::builder_with_provider(Arc::clone(provider))
         .with_safe_default_protocol_versions()
         .map(|builder| builder.with_client_cert_verifier(verifier))
         .and_then(|builder| builder.with_single_cert(chain, key))
-        .map_err(|e| refuse("private key", &e))?;
+        .map_err(|e| unusable("private key", &e))?;
     config.alpn_protocols = vec![b"h2".to_vec()];
     Ok(config)
 }
@@ -113,12 +115,12 @@ fn client(
         .with_safe_default_protocol_versions()
         .map(|builder| builder.with_root_certificates(authorities))
         .and_then(|builder| builder.with_client_auth_cert(chain, key))
-        .map_err(|e| refuse("private key", &e))?;
+        .map_err(|e| unusable("private key", &e))?;
     config.alpn_protocols = vec![b"h2".to_vec()];
     Ok(config)
 }
 
-fn refuse(what: &'static str, why: &dyn fmt::Display) -> SecurityError {
+fn unusable(what: &'static str, why: &dyn fmt::Display) -> SecurityError {
     SecurityError::Tls {
         what,
         why: why.to_string(),

@@ -1,4 +1,4 @@
-//! What the tests share: nodes with a scripted receiver, links to them, deadlines.
+//! Shared by the tests: nodes with a scripted receiver, links to them, deadlines.
 
 use std::{
     future::Future,
@@ -24,17 +24,17 @@ use crate::{
     },
 };
 
-/// Waits for one outcome.
-pub(super) type Waiter = oneshot::Sender<Outcome>;
+/// Passes one outcome to a test.
+pub(super) type OutcomeSender = oneshot::Sender<Outcome>;
 
-impl Completion for Waiter {
+impl Completion for OutcomeSender {
     fn complete(self, outcome: Outcome) {
-        // A test may not be interested.
+        // A test may not wait for it.
         drop(self.send(outcome));
     }
 }
 
-/// Runs a test on two threads; it fails when it takes longer than 30 s.
+/// Runs a test on two threads, with a deadline of 30 s.
 pub(super) fn run<T>(test: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -44,26 +44,27 @@ pub(super) fn run<T>(test: impl Future<Output = T>) -> T {
     runtime.block_on(async {
         timeout(Duration::from_secs(30), test)
             .await
-            .expect("the test hangs")
+            .expect("the test timed out")
     })
 }
 
-/// Waits until a condition holds that nothing announces; the test's deadline bounds it.
+/// Polls a condition for which there is no event, until the test's deadline.
 pub(super) async fn eventually(mut holds: impl FnMut() -> bool) {
     while !holds() {
         sleep(Duration::from_millis(2)).await;
     }
 }
 
-/// A receiver that notes what it gets. Client ids say what becomes of a message: `gone`, `full`, any other
-/// is here.
+/// The behaviour of a receiver, and what it has received. Client ids determine the outcome: `gone` is
+/// offline, `full` refuses, any other takes the message.
 #[derive(Default)]
 pub(super) struct Script {
     pub(super) interest: Arc<Interest>,
     pub(super) requests: Mutex<Vec<(Uuid, RequestKind)>>,
-    pub(super) greeted: Mutex<Vec<PeerInfo>>,
-    /// Messages to many are answered when there is a permit for each.
-    pub(super) many: Option<Semaphore>,
+    /// Peers that have opened a stream.
+    pub(super) opened: Mutex<Vec<PeerInfo>>,
+    /// If set, each response to a multicast waits for a permit.
+    pub(super) multicast_permits: Option<Semaphore>,
 }
 
 impl Script {
@@ -86,10 +87,10 @@ impl Script {
     }
 }
 
-/// As a receiver, which needs its future to outlive the call.
-pub(super) struct Scripted(pub(super) Arc<Script>);
+/// Follows a script, which its futures share.
+pub(super) struct ScriptedReceiver(pub(super) Arc<Script>);
 
-impl Receiver for Scripted {
+impl Receiver for ScriptedReceiver {
     fn receive(&self, from: &PeerInfo, request: RequestKind) -> MaybeReady {
         self.0.requests.lock().push((from.process, request.clone()));
         MaybeReady::Ready(match request {
@@ -101,14 +102,14 @@ impl Receiver for Scripted {
             RequestKind::Multicast(_) => {
                 let script = Arc::clone(&self.0);
                 return MaybeReady::Later(Box::pin(async move {
-                    if let Some(permits) = &script.many {
+                    if let Some(permits) = &script.multicast_permits {
                         permits.acquire().await.unwrap().forget();
                     }
-                    Response::Reached(three())
+                    Response::Reached(reached_three())
                 }));
             }
-            RequestKind::Query(ask) => Response::Listing {
-                names: ask.names,
+            RequestKind::Query(query) => Response::Listing {
+                names: query.names,
                 more: true,
             },
             RequestKind::Membership(_) => Response::Code(proto::OutcomeCode::Unchanged),
@@ -118,8 +119,8 @@ impl Receiver for Scripted {
         })
     }
 
-    fn greeted(&self, peer: &PeerInfo) {
-        self.0.greeted.lock().push(peer.clone());
+    fn stream_opened(&self, peer: &PeerInfo) {
+        self.0.opened.lock().push(peer.clone());
     }
 
     fn interest(&self) -> &Arc<Interest> {
@@ -136,11 +137,11 @@ impl Receiver for Scripted {
     }
 
     fn unary_broadcast(&self, _data: Bytes) -> BoxFuture<Reached> {
-        Box::pin(async { three() })
+        Box::pin(async { reached_three() })
     }
 }
 
-pub(super) fn three() -> Reached {
+pub(super) fn reached_three() -> Reached {
     Reached {
         delivered: 3,
         ..Reached::default()
@@ -155,9 +156,9 @@ pub(super) fn loopback() -> SocketAddr {
     (Ipv4Addr::LOCALHOST, 0).into()
 }
 
-/// A port with a scripted receiver.
+/// A peer server with a scripted receiver.
 pub(super) struct Node {
-    pub(super) port: PeerServer,
+    pub(super) server: PeerServer,
     pub(super) script: Arc<Script>,
     pub(super) process: Uuid,
 }
@@ -170,58 +171,58 @@ impl Node {
     pub(super) async fn with(config: LinkConfig, script: Script) -> Self {
         let script = Arc::new(script);
         let process = config.process;
-        let receiver = Arc::new(Scripted(Arc::clone(&script)));
-        let port = PeerServer::bind(loopback(), Arc::new(config), receiver)
+        let receiver = Arc::new(ScriptedReceiver(Arc::clone(&script)));
+        let server = PeerServer::bind(loopback(), Arc::new(config), receiver)
             .await
             .unwrap();
         Self {
-            port,
+            server,
             script,
             process,
         }
     }
 
     pub(super) fn address(&self) -> SocketAddr {
-        self.port.local_addr()
+        self.server.local_addr()
     }
 }
 
-/// A link and its tasks; both end with it.
-pub(super) struct Opened {
-    pub(super) link: Link<Waiter>,
+/// A link with its tasks; both end when it is dropped.
+pub(super) struct TestLink {
+    pub(super) link: Link<OutcomeSender>,
     pub(super) tasks: TaskTracker,
 }
 
-impl Drop for Opened {
+impl Drop for TestLink {
     fn drop(&mut self) {
         self.link.end();
     }
 }
 
-impl std::ops::Deref for Opened {
-    type Target = Link<Waiter>;
+impl std::ops::Deref for TestLink {
+    type Target = Link<OutcomeSender>;
 
-    fn deref(&self) -> &Link<Waiter> {
+    fn deref(&self) -> &Link<OutcomeSender> {
         &self.link
     }
 }
 
-pub(super) fn open(address: SocketAddr) -> Opened {
+pub(super) fn open(address: SocketAddr) -> TestLink {
     open_with(address, config())
 }
 
-pub(super) fn open_with(address: SocketAddr, config: LinkConfig) -> Opened {
+pub(super) fn open_with(address: SocketAddr, config: LinkConfig) -> TestLink {
     let tasks = TaskTracker::new();
     let link = Link::start(address.to_string().into(), Arc::new(config), &tasks);
-    Opened { link, tasks }
+    TestLink { link, tasks }
 }
 
-impl Opened {
+impl TestLink {
     pub(super) async fn until(&self, status: LinkStatus) {
         self.watch().wait_for(|now| *now == status).await.unwrap();
     }
 
-    /// Posts, and yields the outcome to be.
+    /// Sends a request, and returns its future outcome.
     #[expect(clippy::needless_pass_by_value, reason = "reads better at each call")]
     pub(super) fn send(&self, request: RequestKind) -> oneshot::Receiver<Outcome> {
         let (completion, outcome) = oneshot::channel();
@@ -229,8 +230,8 @@ impl Opened {
         outcome
     }
 
-    /// Posts, and awaits the outcome.
-    pub(super) async fn ask(&self, request: RequestKind) -> Outcome {
+    /// Sends a request, and awaits its outcome.
+    pub(super) async fn request(&self, request: RequestKind) -> Outcome {
         self.send(request).await.unwrap()
     }
 }
@@ -250,7 +251,7 @@ pub(super) fn everyone() -> RequestKind {
     })
 }
 
-pub(super) fn ask(kind: proto::QueryKind, names: &[&'static str]) -> RequestKind {
+pub(super) fn query(kind: proto::QueryKind, names: &[&'static str]) -> RequestKind {
     RequestKind::Query(proto::Query {
         kind: kind.into(),
         names: names
