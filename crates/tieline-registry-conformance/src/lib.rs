@@ -59,14 +59,14 @@ pub use self::{
 };
 
 /// What a scenario ends with, if it does not panic.
-type Played = Result<(), Skipped>;
+type ScenarioResult = Result<(), Skipped>;
 
 /// One test.
 #[derive(Debug, Clone, Copy)]
 pub struct Scenario {
     /// Its name.
     pub name: &'static str,
-    play: for<'a> fn(&'a dyn RegistryHarness) -> BoxFuture<'a, Played>,
+    play: for<'a> fn(&'a dyn RegistryHarness) -> BoxFuture<'a, ScenarioResult>,
 }
 
 impl Scenario {
@@ -80,7 +80,10 @@ impl Scenario {
 pub async fn run(harness: &dyn RegistryHarness) -> Report {
     let mut report = Report::default();
     for scenario in SCENARIOS {
-        report.add(scenario.name, report::observe(scenario.play(harness)).await);
+        report.add(
+            scenario.name,
+            report::catch_outcome(scenario.play(harness)).await,
+        );
     }
     report
 }
@@ -94,7 +97,7 @@ pub async fn play(name: &str, harness: &dyn RegistryHarness) {
     let scenario = SCENARIOS.iter().find(|scenario| scenario.name == name);
     let scenario = scenario.unwrap_or_else(|| panic!("no scenario is called {name}"));
     if let Err(skipped) = scenario.play(harness).await {
-        report::note(name, &skipped);
+        report::print_skipped(name, &skipped);
     }
 }
 

@@ -11,7 +11,7 @@ use std::{
     task::Poll,
 };
 
-use super::{Played, Skipped};
+use super::{ScenarioResult, Skipped};
 
 /// What became of a scenario.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,7 +74,7 @@ impl fmt::Display for Report {
 }
 
 /// Plays to the end or to the panic.
-pub(super) async fn observe(play: impl Future<Output = Played>) -> Outcome {
+pub(super) async fn catch_outcome(play: impl Future<Output = ScenarioResult>) -> Outcome {
     let mut play = pin!(play);
     poll_fn(|context| {
         // A play that panicked is dropped, and its world with it.
@@ -93,7 +93,7 @@ pub(super) async fn observe(play: impl Future<Output = Played>) -> Outcome {
 }
 
 /// Says that a scenario was skipped, past a test harness that captures what passing tests print.
-pub(super) fn note(name: &str, skipped: &Skipped) {
+pub(super) fn print_skipped(name: &str, skipped: &Skipped) {
     // Where standard error is closed there is nobody to tell.
     drop(writeln!(std::io::stderr(), "{name} was skipped: {skipped}"));
 }

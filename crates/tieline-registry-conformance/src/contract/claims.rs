@@ -6,30 +6,41 @@ use tieline_registry::{
 };
 
 use super::{
-    A, B, FOREIGN, Fixture, STEADY, claim, displacing, granted, reference, request, taken,
+    ADDRESS_A, ADDRESS_B, FOREIGN_ADDRESS, Fixture, LONG_LEASE, claim, displacing, granted,
+    reference, request, taken,
 };
-use crate::{Played, RegistryHarness, simulation::done};
+use crate::{RegistryHarness, ScenarioResult, simulation::expect_reply};
 
-pub(in super::super) async fn the_later_stamp_wins(harness: &dyn RegistryHarness) -> Played {
-    let fixture = Fixture::open(harness).await;
-    let (a, b) = (fixture.join(A).await, fixture.join(B).await);
+pub(in super::super) async fn the_later_stamp_wins(
+    harness: &dyn RegistryHarness,
+) -> ScenarioResult {
+    let fixture = Fixture::new(harness).await;
+    let (a, b) = (fixture.join(ADDRESS_A).await, fixture.join(ADDRESS_B).await);
     assert_eq!(fixture.claim(&a, "x", 20, Fresh).await, granted());
-    assert_eq!(fixture.claim(&b, "x", 10, Fresh).await, taken(A));
+    assert_eq!(fixture.claim(&b, "x", 10, Fresh).await, taken(ADDRESS_A));
     assert_eq!(
         fixture.claim(&b, "x", 20, Fresh).await,
-        taken(A),
+        taken(ADDRESS_A),
         "the first of two alike stays"
     );
-    assert_eq!(fixture.claim(&b, "x", 21, Fresh).await, displacing(A));
-    assert_eq!(fixture.claim(&a, "x", 20, Held).await, taken(B));
-    assert_eq!(fixture.claim(&a, "x", 30, Held).await, displacing(B));
-    fixture.assert_at("x", A, 30).await;
+    assert_eq!(
+        fixture.claim(&b, "x", 21, Fresh).await,
+        displacing(ADDRESS_A)
+    );
+    assert_eq!(fixture.claim(&a, "x", 20, Held).await, taken(ADDRESS_B));
+    assert_eq!(
+        fixture.claim(&a, "x", 30, Held).await,
+        displacing(ADDRESS_B)
+    );
+    fixture.assert_at("x", ADDRESS_A, 30).await;
     Ok(())
 }
 
-pub(in super::super) async fn a_claim_may_be_repeated(harness: &dyn RegistryHarness) -> Played {
-    let fixture = Fixture::open(harness).await;
-    let a = fixture.join(A).await;
+pub(in super::super) async fn a_claim_may_be_repeated(
+    harness: &dyn RegistryHarness,
+) -> ScenarioResult {
+    let fixture = Fixture::new(harness).await;
+    let a = fixture.join(ADDRESS_A).await;
     for kind in [Fresh, Fresh, Held, Exclusive] {
         assert_eq!(fixture.claim(&a, "x", 20, kind).await, granted());
     }
@@ -38,29 +49,35 @@ pub(in super::super) async fn a_claim_may_be_repeated(harness: &dyn RegistryHarn
         granted(),
         "late, of the same node"
     );
-    fixture.assert_at("x", A, 20).await;
+    fixture.assert_at("x", ADDRESS_A, 20).await;
     assert_eq!(fixture.claim(&a, "x", 30, Fresh).await, granted());
-    fixture.assert_at("x", A, 30).await;
+    fixture.assert_at("x", ADDRESS_A, 30).await;
     Ok(())
 }
 
 pub(in super::super) async fn a_held_claim_yields_to_a_foreign_write(
     harness: &dyn RegistryHarness,
-) -> Played {
-    let fixture = Fixture::open(harness).await;
-    let (a, b) = (fixture.join(A).await, fixture.join(B).await);
-    fixture.take(&a, "x", 20).await;
-    done(fixture.registry.set("x", FOREIGN).await);
+) -> ScenarioResult {
+    let fixture = Fixture::new(harness).await;
+    let (a, b) = (fixture.join(ADDRESS_A).await, fixture.join(ADDRESS_B).await);
+    fixture.must_claim(&a, "x", 20).await;
+    expect_reply(fixture.registry.set("x", FOREIGN_ADDRESS).await);
     let foreign = Entry {
-        address: FOREIGN.into(),
+        address: FOREIGN_ADDRESS.into(),
         owner: Owner::Foreign,
     };
     assert_eq!(fixture.locate("x").await, Some(foreign.clone()));
-    assert_eq!(fixture.claim(&a, "x", 20, Held).await, taken(FOREIGN));
-    assert_eq!(fixture.claim(&b, "x", 30, Held).await, taken(FOREIGN));
+    assert_eq!(
+        fixture.claim(&a, "x", 20, Held).await,
+        taken(FOREIGN_ADDRESS)
+    );
+    assert_eq!(
+        fixture.claim(&b, "x", 30, Held).await,
+        taken(FOREIGN_ADDRESS)
+    );
     assert_eq!(
         fixture.claim(&a, "x", 20, Fresh).await,
-        taken(FOREIGN),
+        taken(FOREIGN_ADDRESS),
         "a retry of before"
     );
     assert_eq!(fixture.locate("x").await, Some(foreign));
@@ -69,34 +86,43 @@ pub(in super::super) async fn a_held_claim_yields_to_a_foreign_write(
         granted(),
         "a new connection"
     );
-    fixture.assert_at("x", A, 30).await;
-    done(fixture.registry.set("y", FOREIGN).await);
-    assert_eq!(fixture.claim(&b, "y", 5, Held).await, taken(FOREIGN));
+    fixture.assert_at("x", ADDRESS_A, 30).await;
+    expect_reply(fixture.registry.set("y", FOREIGN_ADDRESS).await);
+    assert_eq!(
+        fixture.claim(&b, "y", 5, Held).await,
+        taken(FOREIGN_ADDRESS)
+    );
     assert_eq!(
         fixture.claim(&b, "y", 5, Fresh).await,
         granted(),
         "it displaces no node"
     );
-    fixture.assert_at("y", B, 5).await;
+    fixture.assert_at("y", ADDRESS_B, 5).await;
     Ok(())
 }
 
 pub(in super::super) async fn an_exclusive_claim_displaces_nobody(
     harness: &dyn RegistryHarness,
-) -> Played {
-    let fixture = Fixture::open(harness).await;
-    let (a, b) = (fixture.join(A).await, fixture.join(B).await);
+) -> ScenarioResult {
+    let fixture = Fixture::new(harness).await;
+    let (a, b) = (fixture.join(ADDRESS_A).await, fixture.join(ADDRESS_B).await);
     assert_eq!(fixture.claim(&a, "x", 20, Exclusive).await, granted());
-    assert_eq!(fixture.claim(&b, "x", 30, Exclusive).await, taken(A));
-    fixture.assert_at("x", A, 20).await;
+    assert_eq!(
+        fixture.claim(&b, "x", 30, Exclusive).await,
+        taken(ADDRESS_A)
+    );
+    fixture.assert_at("x", ADDRESS_A, 20).await;
     assert_eq!(
         fixture.claim(&a, "x", 40, Exclusive).await,
         granted(),
         "its own connection moved"
     );
-    done(fixture.registry.set("y", FOREIGN).await);
-    assert_eq!(fixture.claim(&b, "y", 30, Exclusive).await, taken(FOREIGN));
-    done(fixture.registry.delete("y").await);
+    expect_reply(fixture.registry.set("y", FOREIGN_ADDRESS).await);
+    assert_eq!(
+        fixture.claim(&b, "y", 30, Exclusive).await,
+        taken(FOREIGN_ADDRESS)
+    );
+    expect_reply(fixture.registry.delete("y").await);
     assert_eq!(fixture.claim(&b, "y", 30, Exclusive).await, granted());
     fixture.release(&a, "x", 99).await;
     assert_eq!(fixture.claim(&b, "x", 50, Exclusive).await, granted());
@@ -107,93 +133,95 @@ pub(in super::super) async fn an_exclusive_claim_displaces_nobody(
 /// that address: neither keeps its clients away.
 pub(in super::super) async fn its_own_address_is_not_foreign(
     harness: &dyn RegistryHarness,
-) -> Played {
-    let fixture = Fixture::open(harness).await;
-    let (a, b) = (fixture.join(A).await, fixture.join(B).await);
+) -> ScenarioResult {
+    let fixture = Fixture::new(harness).await;
+    let (a, b) = (fixture.join(ADDRESS_A).await, fixture.join(ADDRESS_B).await);
     for (name, kind) in [("x", Held), ("y", Exclusive), ("z", Fresh)] {
-        done(fixture.registry.set(name, A).await);
+        expect_reply(fixture.registry.set(name, ADDRESS_A).await);
         assert_eq!(
             fixture.claim(&a, name, 20, kind).await,
             granted(),
             "{kind:?}"
         );
-        fixture.assert_at(name, A, 20).await;
+        fixture.assert_at(name, ADDRESS_A, 20).await;
     }
-    done(fixture.registry.set("v", A).await);
-    assert_eq!(fixture.claim(&b, "v", 20, Held).await, taken(A));
+    expect_reply(fixture.registry.set("v", ADDRESS_A).await);
+    assert_eq!(fixture.claim(&b, "v", 20, Held).await, taken(ADDRESS_A));
     Ok(())
 }
 
 /// Where the registry removes what the dead leave, there is nobody to displace.
 pub(in super::super) async fn an_exclusive_claim_takes_from_the_dead(
     harness: &dyn RegistryHarness,
-) -> Played {
-    let fixture = Fixture::open(harness).await;
-    let a = fixture.join_for(A, harness.lease()).await;
-    let b = fixture.join(B).await;
-    fixture.take(&a, "x", 20).await;
+) -> ScenarioResult {
+    let fixture = Fixture::new(harness).await;
+    let a = fixture.join_for(ADDRESS_A, harness.lease()).await;
+    let b = fixture.join(ADDRESS_B).await;
+    fixture.must_claim(&a, "x", 20).await;
     harness.pass(harness.expiry()).await;
     let verdict = fixture.claim(&b, "x", 30, Exclusive).await;
     assert!(
-        verdict == displacing(A) || verdict == granted(),
+        verdict == displacing(ADDRESS_A) || verdict == granted(),
         "{verdict:?}"
     );
-    fixture.assert_at("x", B, 30).await;
+    fixture.assert_at("x", ADDRESS_B, 30).await;
     Ok(())
 }
 
-pub(in super::super) async fn claims_need_a_lease(harness: &dyn RegistryHarness) -> Played {
-    let fixture = Fixture::open(harness).await;
-    let a = fixture.join_for(A, harness.lease()).await;
-    let b = fixture.join(B).await;
-    fixture.take(&b, "y", 10).await;
+pub(in super::super) async fn claims_need_a_lease(harness: &dyn RegistryHarness) -> ScenarioResult {
+    let fixture = Fixture::new(harness).await;
+    let a = fixture.join_for(ADDRESS_A, harness.lease()).await;
+    let b = fixture.join(ADDRESS_B).await;
+    fixture.must_claim(&b, "y", 10).await;
     harness.pass(harness.expiry()).await;
     let claims = [claim("x", 20, Fresh), claim("y", 21, Fresh)];
     assert_eq!(
-        done(fixture.registry.claim(&a, &claims).await),
+        expect_reply(fixture.registry.claim(&a, &claims).await),
         ClaimOutcomes::Lost
     );
     assert_eq!(fixture.locate("x").await, None);
     assert_eq!(fixture.release(&a, "y", 99).await, ReleaseOutcome::Lost);
-    fixture.assert_at("y", B, 10).await;
+    fixture.assert_at("y", ADDRESS_B, 10).await;
     Ok(())
 }
 
 pub(in super::super) async fn claims_of_a_replaced_process_are_lost(
     harness: &dyn RegistryHarness,
-) -> Played {
-    let fixture = Fixture::open(harness).await;
-    let dead = fixture.join(A).await;
+) -> ScenarioResult {
+    let fixture = Fixture::new(harness).await;
+    let dead = fixture.join(ADDRESS_A).await;
     let successor = JoinRequest {
         replace: Some(dead.process),
-        ..request(A, STEADY)
+        ..request(ADDRESS_A, LONG_LEASE)
     };
-    let (session, _) = fixture.let_in(&successor).await;
-    fixture.take(&session, "x", 20).await;
+    let (session, _) = fixture.must_join(&successor).await;
+    fixture.must_claim(&session, "x", 20).await;
     let claims = [claim("x", 30, Fresh), claim("y", 30, Fresh)];
     assert_eq!(
-        done(fixture.registry.claim(&dead, &claims).await),
+        expect_reply(fixture.registry.claim(&dead, &claims).await),
         ClaimOutcomes::Lost
     );
     assert_eq!(fixture.release(&dead, "x", 99).await, ReleaseOutcome::Lost);
-    fixture.assert_at("x", A, 20).await;
+    fixture.assert_at("x", ADDRESS_A, 20).await;
     assert_eq!(fixture.locate("y").await, None);
     Ok(())
 }
 
-pub(in super::super) async fn a_release_spares_the_newer(harness: &dyn RegistryHarness) -> Played {
-    let fixture = Fixture::open(harness).await;
-    let (a, b) = (fixture.join(A).await, fixture.join(B).await);
-    fixture.take(&a, "x", 20).await;
+pub(in super::super) async fn a_release_spares_the_newer(
+    harness: &dyn RegistryHarness,
+) -> ScenarioResult {
+    let fixture = Fixture::new(harness).await;
+    let (a, b) = (fixture.join(ADDRESS_A).await, fixture.join(ADDRESS_B).await);
+    fixture.must_claim(&a, "x", 20).await;
     assert_eq!(fixture.release(&a, "x", 19).await, ReleaseOutcome::Done);
-    fixture.assert_at("x", A, 20).await;
-    fixture.take(&b, "x", 30).await;
+    fixture.assert_at("x", ADDRESS_A, 20).await;
+    fixture.must_claim(&b, "x", 30).await;
     assert_eq!(
         fixture.release(&a, "x", 99).await,
         ReleaseOutcome::Done,
         "it is another's"
     );
-    fixture.assert_at("x", B, 30).await;
+    fixture.assert_at("x", ADDRESS_B, 30).await;
     assert_eq!(fixture.release(&b, "x", 30).await, ReleaseOutcome::Done);
     assert_eq!(fixture.locate("x").await, None);
     assert_eq!(
@@ -201,10 +229,10 @@ pub(in super::super) async fn a_release_spares_the_newer(harness: &dyn RegistryH
         ReleaseOutcome::Done,
         "once more"
     );
-    done(fixture.registry.set("x", FOREIGN).await);
+    expect_reply(fixture.registry.set("x", FOREIGN_ADDRESS).await);
     assert_eq!(fixture.release(&b, "x", 99).await, ReleaseOutcome::Done);
     let entry = fixture.locate("x").await.expect("it is a foreign node's");
-    assert_eq!(*entry.address, *FOREIGN);
+    assert_eq!(*entry.address, *FOREIGN_ADDRESS);
     Ok(())
 }
 
@@ -212,10 +240,10 @@ pub(in super::super) async fn a_release_spares_the_newer(harness: &dyn RegistryH
 /// Tieline wrote was lost.
 pub(in super::super) async fn a_release_takes_what_lost_its_stamp(
     harness: &dyn RegistryHarness,
-) -> Played {
-    let fixture = Fixture::open(harness).await;
-    let a = fixture.join(A).await;
-    done(fixture.registry.set("x", A).await);
+) -> ScenarioResult {
+    let fixture = Fixture::new(harness).await;
+    let a = fixture.join(ADDRESS_A).await;
+    expect_reply(fixture.registry.set("x", ADDRESS_A).await);
     assert_eq!(fixture.release(&a, "x", 99).await, ReleaseOutcome::Done);
     assert_eq!(fixture.locate("x").await, None);
     Ok(())
@@ -223,29 +251,29 @@ pub(in super::super) async fn a_release_takes_what_lost_its_stamp(
 
 pub(in super::super) async fn the_shadow_answers_after_a_deletion(
     harness: &dyn RegistryHarness,
-) -> Played {
-    let fixture = Fixture::open(harness).await;
-    let (a, b) = (fixture.join(A).await, fixture.join(B).await);
-    fixture.take(&a, "x", 20).await;
-    done(fixture.registry.delete("x").await);
-    fixture.assert_at("x", A, 20).await;
-    assert_eq!(fixture.claim(&b, "x", 10, Fresh).await, taken(A));
+) -> ScenarioResult {
+    let fixture = Fixture::new(harness).await;
+    let (a, b) = (fixture.join(ADDRESS_A).await, fixture.join(ADDRESS_B).await);
+    fixture.must_claim(&a, "x", 20).await;
+    expect_reply(fixture.registry.delete("x").await);
+    fixture.assert_at("x", ADDRESS_A, 20).await;
+    assert_eq!(fixture.claim(&b, "x", 10, Fresh).await, taken(ADDRESS_A));
     assert_eq!(fixture.claim(&a, "x", 20, Held).await, granted());
-    let all = fixture.everything().await;
+    let all = fixture.scan_all().await;
     assert_eq!(
         all.get("x").map(|address| &**address),
-        Some(A),
+        Some(ADDRESS_A),
         "an audit repairs it"
     );
-    done(fixture.registry.delete("x").await);
+    expect_reply(fixture.registry.delete("x").await);
     assert_eq!(fixture.release(&a, "x", 20).await, ReleaseOutcome::Done);
     assert_eq!(fixture.locate("x").await, None);
     Ok(())
 }
 
-pub(in super::super) async fn odd_ids_are_ids(harness: &dyn RegistryHarness) -> Played {
-    let fixture = Fixture::open(harness).await;
-    let (a, b) = (fixture.join(A).await, fixture.join(B).await);
+pub(in super::super) async fn odd_ids_are_ids(harness: &dyn RegistryHarness) -> ScenarioResult {
+    let fixture = Fixture::new(harness).await;
+    let (a, b) = (fixture.join(ADDRESS_A).await, fixture.join(ADDRESS_B).await);
     let long = "ü".repeat(MAX_NAME / 2);
     let odd = [
         " ",
@@ -284,53 +312,53 @@ pub(in super::super) async fn odd_ids_are_ids(harness: &dyn RegistryHarness) -> 
     ];
     let claims = |stamp: u64| odd.map(|name| claim(name, stamp, Fresh));
     let all_granted = vec![granted(); odd.len()];
-    assert_eq!(fixture.claim_all(&a, &claims(20)).await, all_granted);
+    assert_eq!(fixture.claim_batch(&a, &claims(20)).await, all_granted);
     for name in odd {
-        fixture.assert_at(name, A, 20).await;
+        fixture.assert_at(name, ADDRESS_A, 20).await;
     }
     let mut names = odd.map(super::id);
     names.sort_unstable();
     assert_eq!(fixture.ids_of(&a).await, names);
     assert!(
-        fixture.everything().await.keys().eq(&names),
+        fixture.scan_all().await.keys().eq(&names),
         "all of them, as they are"
     );
-    let all_taken = vec![taken(A); odd.len()];
-    assert_eq!(fixture.claim_all(&b, &claims(10)).await, all_taken);
-    let all_displaced = vec![displacing(A); odd.len()];
-    assert_eq!(fixture.claim_all(&b, &claims(30)).await, all_displaced);
+    let all_taken = vec![taken(ADDRESS_A); odd.len()];
+    assert_eq!(fixture.claim_batch(&b, &claims(10)).await, all_taken);
+    let all_displaced = vec![displacing(ADDRESS_A); odd.len()];
+    assert_eq!(fixture.claim_batch(&b, &claims(30)).await, all_displaced);
     for name in odd {
-        fixture.assert_at(name, B, 30).await;
+        fixture.assert_at(name, ADDRESS_B, 30).await;
         assert_eq!(fixture.release(&b, name, 30).await, ReleaseOutcome::Done);
         assert_eq!(fixture.locate(name).await, None, "{name:?}");
-        done(fixture.registry.set(name, FOREIGN).await);
-        let address = done(fixture.registry.get(name).await);
-        assert_eq!(address.as_deref(), Some(FOREIGN), "{name:?}");
-        done(fixture.registry.delete(name).await);
+        expect_reply(fixture.registry.set(name, FOREIGN_ADDRESS).await);
+        let address = expect_reply(fixture.registry.get(name).await);
+        assert_eq!(address.as_deref(), Some(FOREIGN_ADDRESS), "{name:?}");
+        expect_reply(fixture.registry.delete(name).await);
     }
-    assert!(fixture.everything().await.is_empty());
+    assert!(fixture.scan_all().await.is_empty());
     Ok(())
 }
 
 /// Some thousands of operations, by chance and always the same, against a few lines that say the model.
 pub(in super::super) async fn random_operations_follow_the_rule(
     harness: &dyn RegistryHarness,
-) -> Played {
-    let fixture = Fixture::open(harness).await;
+) -> ScenarioResult {
+    let fixture = Fixture::new(harness).await;
     let sessions = [
-        fixture.join(A).await,
-        fixture.join(B).await,
+        fixture.join(ADDRESS_A).await,
+        fixture.join(ADDRESS_B).await,
         fixture.join("c.test:7000").await,
     ];
     let mut model = reference::ReferenceModel::default();
-    let mut dice = fastrand::Rng::with_seed(7);
+    let mut rng = fastrand::Rng::with_seed(7);
     for step in 0..2_000 {
-        let name = ["p", "q", "r", "s"][dice.usize(..4)];
-        let session = &sessions[dice.usize(..3)];
-        let stamp = dice.u64(1..60) + step / 25;
-        match dice.u8(..12) {
+        let name = ["p", "q", "r", "s"][rng.usize(..4)];
+        let session = &sessions[rng.usize(..3)];
+        let stamp = rng.u64(1..60) + step / 25;
+        match rng.u8(..12) {
             0..7 => {
-                let kind = [Fresh, Fresh, Held, Exclusive][dice.usize(..4)];
+                let kind = [Fresh, Fresh, Held, Exclusive][rng.usize(..4)];
                 let verdict = fixture.claim(session, name, stamp, kind).await;
                 let expected = model.claim(&session.address, name, stamp, kind);
                 let granted = |verdict: &Verdict| matches!(verdict, Verdict::Granted { .. });
@@ -350,12 +378,13 @@ pub(in super::super) async fn random_operations_follow_the_rule(
                 model.release(&session.address, name, stamp);
             }
             9 => {
-                let address = [A, B, FOREIGN, "go.test:8001"][dice.usize(..4)];
-                done(fixture.registry.set(name, address).await);
+                let address =
+                    [ADDRESS_A, ADDRESS_B, FOREIGN_ADDRESS, "go.test:8001"][rng.usize(..4)];
+                expect_reply(fixture.registry.set(name, address).await);
                 model.set(name, address);
             }
             10 => {
-                done(fixture.registry.delete(name).await);
+                expect_reply(fixture.registry.delete(name).await);
                 model.delete(name);
             }
             _ => {}

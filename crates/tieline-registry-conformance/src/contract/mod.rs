@@ -18,15 +18,15 @@ use uuid::Uuid;
 
 use super::{
     RegistryHarness,
-    simulation::{done, id},
+    simulation::{expect_reply, id},
 };
 
-const A: &str = "a.test:7000";
-const B: &str = "b.test:7000";
-const FOREIGN: &str = "go.test:8000";
+const ADDRESS_A: &str = "a.test:7000";
+const ADDRESS_B: &str = "b.test:7000";
+const FOREIGN_ADDRESS: &str = "go.test:8000";
 
 /// Longer than any scenario takes.
-const STEADY: Duration = Duration::from_mins(2);
+const LONG_LEASE: Duration = Duration::from_mins(2);
 
 /// A registry and what it is asked.
 struct Fixture {
@@ -34,7 +34,7 @@ struct Fixture {
 }
 
 impl Fixture {
-    async fn open(harness: &dyn RegistryHarness) -> Self {
+    async fn new(harness: &dyn RegistryHarness) -> Self {
         Self {
             registry: harness.registry().await,
         }
@@ -42,23 +42,23 @@ impl Fixture {
 
     /// A process that joins; it must be let in.
     async fn join(&self, address: &str) -> NodeSession {
-        self.join_for(address, STEADY).await
+        self.join_for(address, LONG_LEASE).await
     }
 
     async fn join_for(&self, address: &str, lease: Duration) -> NodeSession {
         let request = request(address, lease);
-        self.let_in(&request).await.0
+        self.must_join(&request).await.0
     }
 
-    async fn let_in(&self, request: &JoinRequest) -> (NodeSession, LeaseInfo) {
-        match done(self.registry.join(request).await) {
+    async fn must_join(&self, request: &JoinRequest) -> (NodeSession, LeaseInfo) {
+        match expect_reply(self.registry.join(request).await) {
             JoinOutcome::Joined(session, lease_info) => (session, lease_info),
             JoinOutcome::Busy(holder) => panic!("{} is held by {holder}", request.address),
         }
     }
 
-    async fn claim_all(&self, session: &NodeSession, claims: &[Claim]) -> Vec<Verdict> {
-        match done(self.registry.claim(session, claims).await) {
+    async fn claim_batch(&self, session: &NodeSession, claims: &[Claim]) -> Vec<Verdict> {
+        match expect_reply(self.registry.claim(session, claims).await) {
             ClaimOutcomes::Verdicts(verdicts) => {
                 assert_eq!(verdicts.len(), claims.len(), "one verdict for each claim");
                 verdicts
@@ -75,12 +75,12 @@ impl Fixture {
         kind: ClaimKind,
     ) -> Verdict {
         let claim = claim(name, stamp, kind);
-        let mut verdicts = self.claim_all(session, &[claim]).await;
+        let mut verdicts = self.claim_batch(session, &[claim]).await;
         verdicts.remove(0)
     }
 
     /// A fresh claim, which must be granted.
-    async fn take(&self, session: &NodeSession, name: &str, stamp: u64) {
+    async fn must_claim(&self, session: &NodeSession, name: &str, stamp: u64) {
         let verdict = self.claim(session, name, stamp, ClaimKind::Fresh).await;
         assert!(
             matches!(verdict, Verdict::Granted { .. }),
@@ -90,11 +90,11 @@ impl Fixture {
 
     async fn release(&self, session: &NodeSession, name: &str, up_to: u64) -> ReleaseOutcome {
         let release = [release(name, up_to)];
-        done(self.registry.release(session, &release).await)
+        expect_reply(self.registry.release(session, &release).await)
     }
 
     async fn locate(&self, name: &str) -> Option<Entry> {
-        done(self.registry.locate(name, true).await)
+        expect_reply(self.registry.locate(name, true).await)
     }
 
     /// An id is a node's, by a claim with this stamp.
@@ -112,10 +112,10 @@ impl Fixture {
     }
 
     /// What other programs see. An id that comes twice must have one address.
-    async fn everything(&self) -> BTreeMap<ClientId, Arc<str>> {
+    async fn scan_all(&self) -> BTreeMap<ClientId, Arc<str>> {
         let (mut all, mut from) = (BTreeMap::new(), Some(Cursor::default()));
         while let Some(cursor) = from {
-            let page = done(self.registry.scan(cursor).await);
+            let page = expect_reply(self.registry.scan(cursor).await);
             for (id, address) in page.items {
                 let before = all.insert(id.clone(), address.clone());
                 assert!(before.is_none_or(|before| before == address), "{id:?}");
@@ -129,7 +129,7 @@ impl Fixture {
     async fn ids_of(&self, session: &NodeSession) -> Vec<ClientId> {
         let (mut held, mut from) = (Vec::new(), Some(Cursor::default()));
         while let Some(cursor) = from {
-            let page = done(self.registry.ids_of(session, cursor).await);
+            let page = expect_reply(self.registry.ids_of(session, cursor).await);
             held.extend(page.items);
             from = page.next;
         }

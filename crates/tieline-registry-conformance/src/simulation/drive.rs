@@ -8,13 +8,13 @@ use tieline_registry::{
     Cursor, ExpiredNode, JoinOutcome, JoinRequest, LeaseInfo, NodeSession, Renewal,
 };
 
-use super::{A, Health, Node, Simulation, Stopped, done};
+use super::{NODE_A, Node, ProcessState, Simulation, Stopped, expect_reply};
 
 /// Rounds after which a world must rest (I5). The longest way of a scenario takes five.
-const ROUNDS: usize = 12;
+const MAX_ROUNDS: usize = 12;
 
 /// Operations of one node in one round, for the same reason.
-const FLIGHTS: usize = 32;
+const MAX_REQUESTS: usize = 32;
 
 /// The life of a node.
 impl Simulation<'_> {
@@ -24,13 +24,13 @@ impl Simulation<'_> {
             return self.join(node, None).await;
         };
         let now = self.now();
-        match done(self.registry.renew(&session, now).await) {
+        match expect_reply(self.registry.renew(&session, now).await) {
             Renewal::Renewed(lease_info) => {
-                self.learn(lease_info);
+                self.advance_clock(lease_info);
                 if self.nodes[node].stopped.is_some() {
                     self.resume(node).await;
                 }
-                self.compare(node, lease_info).await;
+                self.compare_counts(node, lease_info).await;
             }
             Renewal::Revived(lease_info) => self.joined(node, session, lease_info).await,
             Renewal::Lost => {
@@ -50,29 +50,29 @@ impl Simulation<'_> {
             now,
             lease: self.lease,
         };
-        match done(self.registry.join(&request).await) {
+        match expect_reply(self.registry.join(&request).await) {
             JoinOutcome::Joined(session, lease_info) => {
                 self.joined(node, session, lease_info).await
             }
             // Who answers at the own address: this process, after a restart, or its twin?
             JoinOutcome::Busy(holder)
-                if replace.is_none() && self.at(&request.address) == Some(node) =>
+                if replace.is_none() && self.node_at(&request.address) == Some(node) =>
             {
                 Box::pin(self.join(node, Some(holder))).await;
             }
             JoinOutcome::Busy(_) => {
                 let node = &mut self.nodes[node];
-                (node.conflict, node.session) = (true, None);
+                (node.address_taken, node.session) = (true, None);
                 node.table.stop();
             }
         }
     }
 
     async fn joined(&mut self, node: usize, session: NodeSession, lease_info: LeaseInfo) {
-        self.learn(lease_info);
+        self.advance_clock(lease_info);
         let joined = &mut self.nodes[node];
         joined.table.joined(session.clone());
-        (joined.conflict, joined.stopped, joined.odd) = (false, None, 0);
+        (joined.address_taken, joined.stopped, joined.odd) = (false, None, 0);
         joined.session = Some(session);
         self.sweep(node).await;
     }
@@ -80,7 +80,7 @@ impl Simulation<'_> {
     /// After a missing answer: what is late is fenced off, and the session goes on.
     pub(super) async fn resume(&mut self, node: usize) {
         let session = self.session(node);
-        match done(self.registry.fence(&session).await) {
+        match expect_reply(self.registry.fence(&session).await) {
             Some(session) => {
                 let node = &mut self.nodes[node];
                 (node.stopped, node.session) = (None, Some(session.clone()));
@@ -90,20 +90,20 @@ impl Simulation<'_> {
         }
     }
 
-    fn learn(&mut self, lease_info: LeaseInfo) {
+    fn advance_clock(&mut self, lease_info: LeaseInfo) {
         self.clock = self.clock.max(lease_info.clock.0);
     }
 
     /// The alarm: twice another number of entries than the node believes to have.
-    async fn compare(&mut self, node: usize, lease_info: LeaseInfo) {
+    async fn compare_counts(&mut self, node: usize, lease_info: LeaseInfo) {
         let Node {
             table,
-            flights,
+            pending,
             odd,
             ..
         } = &mut self.nodes[node];
         let differs = lease_info.held.is_some_and(|held| held != table.mine());
-        *odd = if differs && flights.is_empty() {
+        *odd = if differs && pending.is_empty() {
             *odd + 1
         } else {
             0
@@ -121,16 +121,16 @@ impl Simulation<'_> {
     }
 
     async fn sweep(&mut self, node: usize) {
-        let ids = self.listed(node).await;
+        let ids = self.ids_of(node).await;
         self.nodes[node].table.sweep(ids);
     }
 
     /// What the registry lists for a node.
-    pub(super) async fn listed(&self, node: usize) -> Vec<tieline_registry::ClientId> {
+    pub(super) async fn ids_of(&self, node: usize) -> Vec<tieline_registry::ClientId> {
         let session = self.session(node);
         let (mut ids, mut from) = (Vec::new(), Some(Cursor::default()));
         while let Some(cursor) = from {
-            let page = done(self.registry.ids_of(&session, cursor).await);
+            let page = expect_reply(self.registry.ids_of(&session, cursor).await);
             ids.extend(page.items);
             from = page.next;
         }
@@ -141,7 +141,7 @@ impl Simulation<'_> {
 /// Time.
 impl Simulation<'_> {
     /// The leases of some nodes run out, while the others that are up keep theirs.
-    pub(in super::super) async fn run_out(&mut self, whose: &[usize]) {
+    pub(in super::super) async fn expire_leases(&mut self, whose: &[usize]) {
         assert_eq!(
             self.lease,
             self.harness.lease(),
@@ -151,7 +151,7 @@ impl Simulation<'_> {
         while passed < self.harness.expiry() {
             self.harness.pass(self.lease / 4).await;
             passed += self.lease / 4;
-            for node in self.awake() {
+            for node in self.running_nodes() {
                 if !whose.contains(&node) {
                     self.renew(node).await;
                 }
@@ -160,26 +160,26 @@ impl Simulation<'_> {
     }
 
     /// The reaper sees which leases have run out.
-    pub(in super::super) async fn sight(&mut self) -> Vec<ExpiredNode> {
-        self.sighted = done(self.registry.expired().await);
-        self.sighted.clone()
+    pub(in super::super) async fn find_expired(&mut self) -> Vec<ExpiredNode> {
+        self.seen_expired = expect_reply(self.registry.expired().await);
+        self.seen_expired.clone()
     }
 
     /// A chunk of the reaper. Whether there is more.
     pub(in super::super) async fn reap(&mut self, expired: &ExpiredNode, most: usize) -> bool {
         let ids: Vec<_> = self.newest.keys().cloned().collect();
-        let served = self.served(&ids, true).await;
-        let more = done(self.registry.reap(expired, most).await);
-        self.spared(&served, "the reaper").await;
+        let served = self.live_entries(&ids, true).await;
+        let more = expect_reply(self.registry.reap(expired, most).await);
+        self.assert_not_removed(&served, "the reaper").await;
         more
     }
 
     /// A round of the reaper: what was seen one round ago, and is still so, goes.
     pub(in super::super) async fn reap_round(&mut self) {
-        let before = std::mem::take(&mut self.sighted);
-        for expired in self.sight().await {
+        let before = std::mem::take(&mut self.seen_expired);
+        for expired in self.find_expired().await {
             if before.contains(&expired) {
-                for _ in 0..FLIGHTS {
+                for _ in 0..MAX_REQUESTS {
                     if !self.reap(&expired, 512).await {
                         break;
                     }
@@ -193,28 +193,28 @@ impl Simulation<'_> {
 impl Simulation<'_> {
     /// Lets the protocol run until nothing changes any more, and judges what is left: first by what
     /// happens at once, without an audit, then with audits, which must find nothing to do.
-    pub(in super::super) async fn settle(&mut self) {
-        self.rest(false).await;
-        self.judge().await;
-        self.settle_by_audit().await;
+    pub(in super::super) async fn converge(&mut self) {
+        self.run_until_stable(false).await;
+        self.check_invariants().await;
+        self.converge_with_audits().await;
     }
 
     /// The same where only an audit, or the alarm in its stead, can tell that something is wrong.
-    pub(in super::super) async fn settle_by_audit(&mut self) {
-        self.rest(true).await;
-        self.judge().await;
+    pub(in super::super) async fn converge_with_audits(&mut self) {
+        self.run_until_stable(true).await;
+        self.check_invariants().await;
     }
 
-    async fn rest(&mut self, audit: bool) {
-        let down = |node: &usize| self.nodes[*node].health == Health::Down;
-        let dead: Vec<_> = (A..self.nodes.len()).filter(down).collect();
+    async fn run_until_stable(&mut self, audit: bool) {
+        let down = |node: &usize| self.nodes[*node].process_state == ProcessState::Down;
+        let dead: Vec<_> = (NODE_A..self.nodes.len()).filter(down).collect();
         if !dead.is_empty() {
-            self.run_out(&dead).await;
+            self.expire_leases(&dead).await;
         }
-        let mut before = self.view().await;
-        for _ in 0..ROUNDS {
+        let mut before = self.fingerprint().await;
+        for _ in 0..MAX_ROUNDS {
             self.round(audit).await;
-            let after = self.view().await;
+            let after = self.fingerprint().await;
             if before == after {
                 return;
             }
@@ -224,14 +224,14 @@ impl Simulation<'_> {
     }
 
     async fn round(&mut self, audit: bool) {
-        for node in self.awake() {
+        for node in self.running_nodes() {
             self.renew(node).await;
             self.flush(node).await;
         }
         self.deliver_evicts();
-        for node in self.awake() {
+        for node in self.running_nodes() {
             self.flush(node).await;
-            if audit && self.may_send(node) {
+            if audit && self.is_joined(node) {
                 self.audit(node).await;
                 self.flush(node).await;
             }
@@ -241,11 +241,11 @@ impl Simulation<'_> {
 
     /// Sends, executes and answers all that a node wants by now.
     pub(in super::super) async fn flush(&mut self, node: usize) {
-        for _ in 0..FLIGHTS {
+        for _ in 0..MAX_REQUESTS {
             if self.nodes[node].stopped != Some(Stopped::Lost) {
                 self.send(node).await;
             }
-            if !(self.execute(node).await | self.answer(node)) {
+            if !(self.execute_next(node).await | self.deliver_reply(node)) {
                 return;
             }
         }
@@ -255,17 +255,19 @@ impl Simulation<'_> {
     /// Evictions reach their nodes; those to nodes that are paused wait.
     pub(in super::super) fn deliver_evicts(&mut self) {
         for (to, id) in std::mem::take(&mut self.evicts) {
-            let Some(node) = self.at(&to) else { continue };
-            match self.nodes[node].health {
-                Health::Up => self.nodes[node].table.evicted(&id),
-                Health::Paused => self.evicts.push_back((to, id)),
-                Health::Down => {}
+            let Some(node) = self.node_at(&to) else {
+                continue;
+            };
+            match self.nodes[node].process_state {
+                ProcessState::Up => self.nodes[node].table.evicted(&id),
+                ProcessState::Paused => self.evicts.push_back((to, id)),
+                ProcessState::Down => {}
             }
         }
     }
 
-    fn awake(&self) -> Vec<usize> {
-        let up = |node: &usize| self.nodes[*node].health == Health::Up;
-        (A..self.nodes.len()).filter(up).collect()
+    fn running_nodes(&self) -> Vec<usize> {
+        let up = |node: &usize| self.nodes[*node].process_state == ProcessState::Up;
+        (NODE_A..self.nodes.len()).filter(up).collect()
     }
 }

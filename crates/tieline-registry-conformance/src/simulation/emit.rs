@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tieline_registry::{Owner, Stamp};
 
-use super::{Health, ID, Simulation, done};
+use super::{ID, ProcessState, Simulation, expect_reply};
 
 /// An emit on its way.
 #[derive(Debug, Default)]
@@ -18,7 +18,7 @@ pub(in super::super) struct Emit {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in super::super) enum Emitted {
+pub(in super::super) enum EmitOutcome {
     Delivered,
     Offline,
     Unreachable,
@@ -36,11 +36,11 @@ impl Emit {
 
 impl Simulation<'_> {
     /// Emits to the client, with no route known.
-    pub(in super::super) async fn emit(&self) -> Emitted {
-        self.finish(Emit::default()).await
+    pub(in super::super) async fn emit(&self) -> EmitOutcome {
+        self.run_emit(Emit::default()).await
     }
 
-    pub(in super::super) async fn finish(&self, mut emit: Emit) -> Emitted {
+    pub(in super::super) async fn run_emit(&self, mut emit: Emit) -> EmitOutcome {
         // Asked and sent, eight times.
         for _ in 0..16 {
             if let Some(emitted) = self.emit_step(&mut emit).await {
@@ -51,20 +51,20 @@ impl Simulation<'_> {
     }
 
     /// Asks the registry, or sends to where it goes next.
-    pub(in super::super) async fn emit_step(&self, emit: &mut Emit) -> Option<Emitted> {
+    pub(in super::super) async fn emit_step(&self, emit: &mut Emit) -> Option<EmitOutcome> {
         if let Some((to, stamp)) = emit.next.take() {
-            return self.send_there(emit, to, stamp);
+            return self.send_to(emit, to, stamp);
         }
-        let Some(entry) = done(self.registry.locate(ID, true).await) else {
-            return Some(Emitted::Offline);
+        let Some(entry) = expect_reply(self.registry.locate(ID, true).await) else {
+            return Some(EmitOutcome::Offline);
         };
         match entry.owner {
             // A foreign node answers for itself.
-            Owner::Foreign => Some(Emitted::Delivered),
+            Owner::Foreign => Some(EmitOutcome::Delivered),
             Owner::Node { stamp, leased } => {
                 let next = Some((entry.address.clone(), Some(stamp)));
                 if emit.tried == next || !leased && !self.reachable(&entry.address) {
-                    return Some(Emitted::Offline);
+                    return Some(EmitOutcome::Offline);
                 }
                 emit.next = next;
                 None
@@ -72,11 +72,11 @@ impl Simulation<'_> {
         }
     }
 
-    fn send_there(&self, emit: &mut Emit, to: Arc<str>, stamp: Option<Stamp>) -> Option<Emitted> {
-        let up = self.at(&to).filter(|_| self.reachable(&to));
+    fn send_to(&self, emit: &mut Emit, to: Arc<str>, stamp: Option<Stamp>) -> Option<EmitOutcome> {
+        let up = self.node_at(&to).filter(|_| self.reachable(&to));
         match up {
-            None if stamp.is_some() => Some(Emitted::Unreachable),
-            Some(node) if self.nodes[node].live.contains_key(ID) => Some(Emitted::Delivered),
+            None if stamp.is_some() => Some(EmitOutcome::Unreachable),
+            Some(node) if self.nodes[node].live.contains_key(ID) => Some(EmitOutcome::Delivered),
             _ => {
                 emit.tried = Some((to, stamp));
                 None
@@ -85,7 +85,7 @@ impl Simulation<'_> {
     }
 
     fn reachable(&self, address: &str) -> bool {
-        self.at(address)
-            .is_some_and(|node| self.nodes[node].health != Health::Down)
+        self.node_at(address)
+            .is_some_and(|node| self.nodes[node].process_state != ProcessState::Down)
     }
 }

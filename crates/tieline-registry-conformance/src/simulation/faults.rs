@@ -2,17 +2,17 @@
 
 use tieline_registry::claim_table::Request;
 
-use super::{Health, ID, Node, Simulation};
+use super::{ID, Node, ProcessState, Simulation};
 use crate::Skipped;
 
 impl Simulation<'_> {
     /// An eviction reaches a node, whoever sent it and when.
-    pub(in super::super) fn evict(&mut self, node: usize) {
+    pub(in super::super) fn deliver_stale_evict(&mut self, node: usize) {
         self.nodes[node].table.evicted(ID);
     }
 
     /// What is on its way is lost.
-    pub(in super::super) fn lose_evicts(&mut self) {
+    pub(in super::super) fn drop_evicts(&mut self) {
         self.evicts.clear();
     }
 
@@ -21,23 +21,23 @@ impl Simulation<'_> {
         let node = &mut self.nodes[node];
         let fresh = Node::new(&node.address);
         let dead = std::mem::replace(node, fresh);
-        node.health = Health::Down;
-        let late = dead.flights.into_iter();
-        let late = late.filter(|flight| flight.answer.is_none());
-        late.map(|flight| flight.request).collect()
+        node.process_state = ProcessState::Down;
+        let late = dead.pending.into_iter();
+        let late = late.filter(|request| request.answer.is_none());
+        late.map(|request| request.request).collect()
     }
 
     /// Another process starts where one died.
     pub(in super::super) fn restart(&mut self, node: usize) {
-        self.nodes[node].health = Health::Up;
+        self.nodes[node].process_state = ProcessState::Up;
     }
 
     pub(in super::super) fn pause(&mut self, node: usize) {
-        self.nodes[node].health = Health::Paused;
+        self.nodes[node].process_state = ProcessState::Paused;
     }
 
-    pub(in super::super) fn wake(&mut self, node: usize) {
-        self.nodes[node].health = Health::Up;
+    pub(in super::super) fn wake_up(&mut self, node: usize) {
+        self.nodes[node].process_state = ProcessState::Up;
     }
 
     pub(in super::super) async fn wipe(&mut self) -> Result<(), Skipped> {

@@ -4,23 +4,23 @@ use std::{collections::BTreeMap, fmt::Write, sync::Arc};
 
 use tieline_registry::{ClientId, Cursor, Entry, Owner};
 
-use super::{Health, Live, Simulation, done};
+use super::{Connection, ProcessState, Simulation, expect_reply};
 
 /// Entries whose connection lives.
-pub(super) type Served = Vec<(ClientId, Entry)>;
+pub(super) type LiveEntries = Vec<(ClientId, Entry)>;
 
 /// I3.
 impl Simulation<'_> {
     /// Which of these ids have an entry now that serves a live connection; of nodes with a lease only,
     /// if that is asked for: what was away for longer may be reaped.
-    pub(super) async fn served(
+    pub(super) async fn live_entries(
         &self,
         ids: impl IntoIterator<Item = &ClientId>,
         leased_only: bool,
-    ) -> Served {
+    ) -> LiveEntries {
         let mut served = Vec::new();
         for id in ids {
-            let Some(entry) = done(self.registry.locate(id, true).await) else {
+            let Some(entry) = expect_reply(self.registry.locate(id, true).await) else {
                 continue;
             };
             let Owner::Node { stamp, leased } = entry.owner else {
@@ -38,9 +38,9 @@ impl Simulation<'_> {
         served
     }
 
-    pub(super) async fn spared(&self, served: &Served, by: &str) {
+    pub(super) async fn assert_not_removed(&self, served: &LiveEntries, by: &str) {
         for (id, entry) in served {
-            let now = done(self.registry.locate(id, true).await);
+            let now = expect_reply(self.registry.locate(id, true).await);
             assert_eq!(
                 now.map(|entry| entry.address),
                 Some(entry.address.clone()),
@@ -53,56 +53,57 @@ impl Simulation<'_> {
 /// A world at rest.
 impl Simulation<'_> {
     /// All that a round may change, as text.
-    pub(super) async fn view(&self) -> String {
-        let mut view = format!("{:?} {:?}", self.evicts, self.sighted);
+    pub(super) async fn fingerprint(&self) -> String {
+        let mut view = format!("{:?} {:?}", self.evicts, self.seen_expired);
         for node in &self.nodes {
             let mut live: Vec<_> = node.live.iter().collect();
             live.sort_by_key(|(id, _)| *id);
-            let counts = (node.table.mine(), node.table.len(), node.flights.len());
-            let standing = (&node.session, node.conflict, node.stopped);
+            let counts = (node.table.mine(), node.table.len(), node.pending.len());
+            let standing = (&node.session, node.address_taken, node.stopped);
             write!(view, "; {}: {standing:?} {live:?} {counts:?}", node.address)
                 .expect("text takes all");
         }
         for id in self.newest.keys() {
-            let entry = done(self.registry.locate(id, true).await);
+            let entry = expect_reply(self.registry.locate(id, true).await);
             write!(view, "; {id}: {entry:?}").expect("text takes all");
         }
         view
     }
 
-    pub(super) async fn judge(&self) {
+    pub(super) async fn check_invariants(&self) {
         let mut expected = BTreeMap::new();
         for id in self.newest.keys() {
-            let entry = done(self.registry.locate(id, true).await);
-            match self.holders(id).as_slice() {
-                [] => self.judge_absent(id, entry.as_ref(), &mut expected),
+            let entry = expect_reply(self.registry.locate(id, true).await);
+            match self.connections_of(id).as_slice() {
+                [] => self.check_absent(id, entry.as_ref(), &mut expected),
                 [(address, live)] => {
-                    judge_present(id, entry.as_ref(), address, *live);
+                    check_present(id, entry.as_ref(), address, *live);
                     expected.insert(id.clone(), address.clone());
                 }
                 several => panic!("I1: {id:?} has several live connections: {several:?}"),
             }
         }
         assert_eq!(
-            self.everything().await,
+            self.scan_all().await,
             expected,
             "I1, I2: all entries are those that serve"
         );
         for node in 0..self.nodes.len() {
-            self.judge_node(node).await;
+            self.check_node(node).await;
         }
     }
 
     /// The live connections of an id. A process without its address is unroutable.
-    fn holders(&self, id: &ClientId) -> Vec<(Arc<str>, Live)> {
+    fn connections_of(&self, id: &ClientId) -> Vec<(Arc<str>, Connection)> {
         let nodes = self.nodes.iter();
-        let nodes = nodes.filter(|node| node.health != Health::Down && !node.conflict);
+        let nodes =
+            nodes.filter(|node| node.process_state != ProcessState::Down && !node.address_taken);
         nodes
             .filter_map(|node| Some((node.address.clone(), *node.live.get(id)?)))
             .collect()
     }
 
-    fn judge_absent(
+    fn check_absent(
         &self,
         id: &ClientId,
         entry: Option<&Entry>,
@@ -121,10 +122,10 @@ impl Simulation<'_> {
     }
 
     /// What other programs see.
-    async fn everything(&self) -> BTreeMap<ClientId, Arc<str>> {
+    async fn scan_all(&self) -> BTreeMap<ClientId, Arc<str>> {
         let (mut all, mut from) = (BTreeMap::new(), Some(Cursor::default()));
         while let Some(cursor) = from {
-            let page = done(self.registry.scan(cursor).await);
+            let page = expect_reply(self.registry.scan(cursor).await);
             all.extend(page.items);
             from = page.next;
         }
@@ -132,12 +133,12 @@ impl Simulation<'_> {
     }
 
     /// A node believes what is so.
-    async fn judge_node(&self, at: usize) {
+    async fn check_node(&self, at: usize) {
         let node = &self.nodes[at];
-        if node.health != Health::Up || node.conflict {
+        if node.process_state != ProcessState::Up || node.address_taken {
             return;
         }
-        let mut listed = self.listed(at).await;
+        let mut listed = self.ids_of(at).await;
         listed.sort_unstable();
         listed.dedup();
         let mut live: Vec<_> = node.live.keys().cloned().collect();
@@ -157,7 +158,7 @@ impl Simulation<'_> {
     }
 
     /// Which connection is left, and where.
-    pub(in super::super) fn assert_left(&self, expected: &[(usize, u32)]) {
+    pub(in super::super) fn assert_connections(&self, expected: &[(usize, u32)]) {
         let left = self.nodes.iter().enumerate().flat_map(|(at, node)| {
             let numbers = node.live.values().map(|live| live.number);
             numbers.map(move |number| (at, number))
@@ -171,7 +172,7 @@ impl Simulation<'_> {
     }
 }
 
-fn judge_present(id: &ClientId, entry: Option<&Entry>, address: &Arc<str>, live: Live) {
+fn check_present(id: &ClientId, entry: Option<&Entry>, address: &Arc<str>, live: Connection) {
     let Some(entry) = entry else {
         panic!("I1: {id:?} has a live connection at {address} and no entry")
     };

@@ -24,19 +24,19 @@ use tieline_registry::{
 };
 use uuid::Uuid;
 
-pub(super) use self::emit::{Emit, Emitted};
+pub(super) use self::emit::{Emit, EmitOutcome};
 use super::RegistryHarness;
 
-pub(super) const A: usize = 0;
-pub(super) const B: usize = 1;
+pub(super) const NODE_A: usize = 0;
+pub(super) const NODE_B: usize = 1;
 /// Another process that advertises A's address, in [`Simulation::with_twin`].
-pub(super) const TWIN: usize = 2;
+pub(super) const DUPLICATE_OF_A: usize = 2;
 
 /// The client that most scenarios are about.
 pub(super) const ID: &str = "client";
 
 /// Longer than any scenario takes.
-const STEADY: Duration = Duration::from_mins(2);
+const LONG_LEASE: Duration = Duration::from_mins(2);
 
 pub(super) struct Simulation<'a> {
     harness: &'a dyn RegistryHarness,
@@ -49,28 +49,28 @@ pub(super) struct Simulation<'a> {
     newest: BTreeMap<ClientId, u32>,
     foreign: BTreeMap<ClientId, Arc<str>>,
     /// Leases that the reaper saw run out one round ago.
-    sighted: Vec<ExpiredNode>,
+    seen_expired: Vec<ExpiredNode>,
     lease: Duration,
 }
 
 struct Node {
     address: Arc<str>,
     process: Uuid,
-    health: Health,
+    process_state: ProcessState,
     session: Option<NodeSession>,
     /// Nothing is sent: the session is lost, or an answer is missing.
     stopped: Option<Stopped>,
     /// Another process has the address.
-    conflict: bool,
+    address_taken: bool,
     table: ClaimTable<u32>,
-    live: HashMap<ClientId, Live>,
-    flights: VecDeque<Flight>,
+    live: HashMap<ClientId, Connection>,
+    pending: VecDeque<PendingRequest>,
     /// Beats in a row after which the registry had another number of entries.
     odd: u8,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Health {
+enum ProcessState {
     Up,
     Paused,
     Down,
@@ -84,12 +84,12 @@ enum Stopped {
 
 /// A connection: the number that the scenario gave it, and its arrival.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Live {
+struct Connection {
     number: u32,
     stamp: Stamp,
 }
 
-struct Flight {
+struct PendingRequest {
     request: Request,
     answer: Option<ClaimReply>,
 }
@@ -99,13 +99,13 @@ impl Node {
         Self {
             address: address.into(),
             process: Uuid::now_v7(),
-            health: Health::Up,
+            process_state: ProcessState::Up,
             session: None,
             stopped: None,
-            conflict: false,
+            address_taken: false,
             table: ClaimTable::default(),
             live: HashMap::new(),
-            flights: VecDeque::new(),
+            pending: VecDeque::new(),
             odd: 0,
         }
     }
@@ -116,30 +116,30 @@ pub(super) fn id(name: &str) -> ClientId {
 }
 
 /// What the registry answered; the suite needs a registry that can be reached.
-pub(super) fn done<T>(answer: Result<T, RegistryError>) -> T {
+pub(super) fn expect_reply<T>(answer: Result<T, RegistryError>) -> T {
     answer.unwrap_or_else(|error| panic!("the registry failed: {error} ({error:?})"))
 }
 
 impl<'a> Simulation<'a> {
     /// Nodes A and B, whose leases outlast the scenario.
-    pub(super) async fn steady(harness: &'a dyn RegistryHarness) -> Self {
-        Self::new(harness, STEADY).await
+    pub(super) async fn new(harness: &'a dyn RegistryHarness) -> Self {
+        Self::with_lease(harness, LONG_LEASE).await
     }
 
     /// Nodes A and B, with short leases.
-    pub(super) async fn mortal(harness: &'a dyn RegistryHarness) -> Self {
-        Self::new(harness, harness.lease()).await
+    pub(super) async fn with_short_leases(harness: &'a dyn RegistryHarness) -> Self {
+        Self::with_lease(harness, harness.lease()).await
     }
 
     /// Nodes A and B, and a process with the address of A that has not joined.
-    pub(super) async fn with_twin(harness: &'a dyn RegistryHarness) -> Self {
-        let mut world = Self::steady(harness).await;
-        world.nodes.push(Node::new("a.test:7000"));
-        world
+    pub(super) async fn with_duplicate_address(harness: &'a dyn RegistryHarness) -> Self {
+        let mut sim = Self::new(harness).await;
+        sim.nodes.push(Node::new("a.test:7000"));
+        sim
     }
 
-    async fn new(harness: &'a dyn RegistryHarness, lease: Duration) -> Self {
-        let mut world = Self {
+    async fn with_lease(harness: &'a dyn RegistryHarness, lease: Duration) -> Self {
+        let mut sim = Self {
             harness,
             registry: harness.registry().await,
             nodes: ["a.test:7000", "b.test:7000"].map(Node::new).into(),
@@ -147,12 +147,12 @@ impl<'a> Simulation<'a> {
             clock: 0,
             newest: BTreeMap::new(),
             foreign: BTreeMap::new(),
-            sighted: Vec::new(),
+            seen_expired: Vec::new(),
             lease,
         };
-        world.renew(A).await;
-        world.renew(B).await;
-        world
+        sim.renew(NODE_A).await;
+        sim.renew(NODE_B).await;
+        sim
     }
 
     /// The cluster's clock, strictly increasing.
@@ -171,31 +171,31 @@ impl<'a> Simulation<'a> {
     }
 
     /// Whether a node may send.
-    pub(super) fn may_send(&self, node: usize) -> bool {
+    pub(super) fn is_joined(&self, node: usize) -> bool {
         self.nodes[node].table.is_joined()
     }
 
     /// Whether a node has a connection of this client.
-    pub(super) fn has(&self, node: usize, name: &str) -> bool {
+    pub(super) fn is_connected(&self, node: usize, name: &str) -> bool {
         self.nodes[node].live.contains_key(name)
     }
 
     /// Whether a node has sent what is not answered.
-    pub(super) fn is_waiting(&self, node: usize) -> bool {
-        !self.nodes[node].flights.is_empty()
+    pub(super) fn has_pending_request(&self, node: usize) -> bool {
+        !self.nodes[node].pending.is_empty()
     }
 
     /// Whether the registry tells a node with each beat how many entries it has.
-    pub(super) async fn counts(&mut self, node: usize) -> bool {
+    pub(super) async fn reports_entry_count(&mut self, node: usize) -> bool {
         let (session, now) = (self.session(node), self.now());
-        match done(self.registry.renew(&session, now).await) {
+        match expect_reply(self.registry.renew(&session, now).await) {
             Renewal::Renewed(lease_info) => lease_info.held.is_some(),
             other => panic!("a steady lease is not renewed: {other:?}"),
         }
     }
 
     /// The process to which an address leads: the first that advertises it.
-    fn at(&self, address: &str) -> Option<usize> {
+    fn node_at(&self, address: &str) -> Option<usize> {
         self.nodes.iter().position(|node| *node.address == *address)
     }
 }
@@ -221,7 +221,7 @@ impl Simulation<'_> {
     /// A connection that has arrived is accepted; an older one here closes.
     pub(super) fn accept(&mut self, node: usize, number: u32, name: &str, stamp: Stamp) {
         let node = &mut self.nodes[node];
-        node.live.insert(id(name), Live { number, stamp });
+        node.live.insert(id(name), Connection { number, stamp });
         node.table.connect(&id(name), stamp, number, false);
     }
 
@@ -236,22 +236,22 @@ impl Simulation<'_> {
     }
 
     /// A client connects to a node that knows no stamps and writes unconditionally.
-    pub(super) async fn connect_foreign(&mut self, number: u32) {
+    pub(super) async fn connect_to_legacy_node(&mut self, number: u32) {
         let address = "go.test:8000";
         self.newest.insert(id(ID), number);
         self.foreign.insert(id(ID), address.into());
-        done(self.registry.set(ID, address).await);
+        expect_reply(self.registry.set(ID, address).await);
     }
 
     /// A newer connection is here; the foreign node will not be told.
-    pub(super) fn foreign_is_displaced(&mut self) {
+    pub(super) fn forget_legacy_connection(&mut self) {
         self.foreign.remove(ID);
     }
 
     /// It disconnects there, which deletes the entry, whosever it is.
-    pub(super) async fn disconnect_foreign(&mut self) {
+    pub(super) async fn disconnect_from_legacy_node(&mut self) {
         self.foreign.remove(ID);
-        done(self.registry.delete(ID).await);
+        expect_reply(self.registry.delete(ID).await);
     }
 }
 
@@ -263,67 +263,72 @@ impl Simulation<'_> {
             self.resume(node).await;
         }
         let now = self.now();
-        let Node { table, flights, .. } = &mut self.nodes[node];
+        let Node { table, pending, .. } = &mut self.nodes[node];
         let requests = [Lane::Urgent, Lane::Slow].map(|lane| table.take(lane, now, 512));
         let answer = None;
-        flights.extend(requests.into_iter().flatten().map(|request| Flight {
-            request,
-            answer: answer.clone(),
-        }));
+        pending.extend(
+            requests
+                .into_iter()
+                .flatten()
+                .map(|request| PendingRequest {
+                    request,
+                    answer: answer.clone(),
+                }),
+        );
     }
 
     /// The registry carries out a node's oldest request. Whether there was one.
-    pub(super) async fn execute(&mut self, node: usize) -> bool {
-        let flights = &self.nodes[node].flights;
-        let Some(at) = flights.iter().position(|flight| flight.answer.is_none()) else {
+    pub(super) async fn execute_next(&mut self, node: usize) -> bool {
+        let pending = &self.nodes[node].pending;
+        let Some(at) = pending.iter().position(|request| request.answer.is_none()) else {
             return false;
         };
-        let answer = self.carry_out(&flights[at].request).await;
-        self.nodes[node].flights[at].answer = Some(answer);
+        let answer = self.carry_out(&pending[at].request).await;
+        self.nodes[node].pending[at].answer = Some(answer);
         true
     }
 
     /// A node gets its oldest answer. Whether there was one.
-    pub(super) fn answer(&mut self, node: usize) -> bool {
-        let flights = &mut self.nodes[node].flights;
-        let Some(at) = flights.iter().position(|flight| flight.answer.is_some()) else {
+    pub(super) fn deliver_reply(&mut self, node: usize) -> bool {
+        let pending = &mut self.nodes[node].pending;
+        let Some(at) = pending.iter().position(|request| request.answer.is_some()) else {
             return false;
         };
-        let flight = flights.remove(at).expect("it was there");
-        self.answered(node, flight.request, flight.answer.expect("it has one"));
+        let request = pending.remove(at).expect("it was there");
+        self.answered(node, request.request, request.answer.expect("it has one"));
         true
     }
 
     /// Sent, executed, answered.
-    pub(super) async fn register(&mut self, node: usize) {
+    pub(super) async fn round_trip(&mut self, node: usize) {
         self.send(node).await;
-        assert!(self.execute(node).await, "a node had nothing to send");
-        self.answer(node);
+        assert!(self.execute_next(node).await, "a node had nothing to send");
+        self.deliver_reply(node);
     }
 
     /// A node gives up on its oldest operation, executed or not. A request that was not executed yet
     /// is lost, unless the scenario has it executed late.
-    pub(super) fn give_up(&mut self, node: usize) -> Request {
-        let flight = self.nodes[node].flights.pop_front();
-        let request = flight.expect("an operation to give up on").request;
+    pub(super) fn time_out(&mut self, node: usize) -> Request {
+        let request = self.nodes[node].pending.pop_front();
+        let request = request.expect("an operation to give up on").request;
         self.answered(node, request.clone(), ClaimReply::NoReply);
         request
     }
 
     /// A request is executed that nobody waits for any more.
-    pub(super) async fn execute_late(&mut self, request: &Request) -> ClaimReply {
+    pub(super) async fn execute(&mut self, request: &Request) -> ClaimReply {
         self.carry_out(request).await
     }
 
     async fn carry_out(&self, Request { session, batch }: &Request) -> ClaimReply {
         match batch {
             ClaimBatch::Claims(claims) => {
-                ClaimReply::Claims(done(self.registry.claim(session, claims).await))
+                ClaimReply::Claims(expect_reply(self.registry.claim(session, claims).await))
             }
             ClaimBatch::Releases(releases) => {
-                let served = self.served(batch.ids(), false).await;
-                let answer = done(self.registry.release(session, releases).await);
-                self.spared(&served, "a release").await;
+                let served = self.live_entries(batch.ids(), false).await;
+                let answer = expect_reply(self.registry.release(session, releases).await);
+                self.assert_not_removed(&served, "a release").await;
                 ClaimReply::Releases(answer)
             }
         }
@@ -334,7 +339,7 @@ impl Simulation<'_> {
         for effect in effects {
             match effect {
                 Effect::Granted(_) => {}
-                Effect::Refused(number, stamp) => self.refused(node, Live { number, stamp }),
+                Effect::Refused(number, stamp) => self.refused(node, Connection { number, stamp }),
                 Effect::Evict(to, id) => self.evicts.push_back((to, id)),
                 Effect::Stopped(lost) => {
                     let stopped = if lost {
@@ -348,7 +353,7 @@ impl Simulation<'_> {
         }
     }
 
-    fn refused(&mut self, node: usize, refused: Live) {
+    fn refused(&mut self, node: usize, refused: Connection) {
         let live = &mut self.nodes[node].live;
         let id = live.iter().find(|(_, live)| **live == refused);
         let id = id.expect("a connection that is refused is there").0.clone();
