@@ -66,3 +66,6 @@ impl fmt::Display for Skipped {
         f.write_str(&self.0)
     }
 }
+
+/// What a scenario ends with, if it does not panic.
+pub(crate) type ScenarioResult = Result<(), Skipped>;

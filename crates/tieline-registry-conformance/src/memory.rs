@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 use parking_lot::Mutex;
 use tieline_registry::{MemoryRegistry, Registry};
 
-use super::{BoxFuture, RegistryHarness, Skipped};
+use crate::harness::{BoxFuture, RegistryHarness, Skipped};
 
 /// A bench for [`MemoryRegistry`]. It can do all that a bench can.
 #[derive(Debug, Default)]

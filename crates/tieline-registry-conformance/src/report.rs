@@ -11,7 +11,7 @@ use std::{
     task::Poll,
 };
 
-use super::{ScenarioResult, Skipped};
+use crate::harness::{ScenarioResult, Skipped};
 
 /// What became of a scenario.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,7 +8,12 @@ use std::{sync::Arc, time::Duration};
 use tieline_registry::Registry;
 
 use self::mutant::{MutantRegistry, Mutation};
-use super::{BoxFuture, MemoryHarness, RegistryHarness, Report, Skipped, run};
+use crate::{
+    harness::{BoxFuture, RegistryHarness, Skipped},
+    memory::MemoryHarness,
+    report::Report,
+    suite::run,
+};
 
 /// A bench that can neither wipe nor restore.
 struct FaultyHarness {

@@ -4,14 +4,19 @@ use tieline_registry::{
     Claim, ClaimKind, ClientId, ExpiredNode, NodeSession, ReleaseOutcome, Renewal, Stamp, Verdict,
 };
 
-use super::{ADDRESS_A, ADDRESS_B, FOREIGN_ADDRESS, Fixture, claim, granted, id, release};
-use crate::{RegistryHarness, ScenarioResult, simulation::expect_reply};
+use super::fixture::{ADDRESS_A, ADDRESS_B, FOREIGN_ADDRESS, Fixture, claim, granted, release};
+use crate::{
+    expect::{client_id, expect_reply},
+    harness::{RegistryHarness, ScenarioResult},
+};
 
 /// More than what any registry asks for in one piece.
 const MANY: usize = 1_300;
 
 fn names(prefix: &str, count: usize) -> Vec<ClientId> {
-    (0..count).map(|n| id(&format!("{prefix}{n:05}"))).collect()
+    (0..count)
+        .map(|n| client_id(&format!("{prefix}{n:05}")))
+        .collect()
 }
 
 async fn claim_fresh(fixture: &Fixture, session: &NodeSession, ids: &[ClientId]) {
@@ -33,7 +38,7 @@ async fn release_all(fixture: &Fixture, session: &NodeSession, ids: &[ClientId])
 }
 
 /// What the ancestor of this library does with its layout.
-pub(in super::super) async fn set_get_delete(harness: &dyn RegistryHarness) -> ScenarioResult {
+pub(crate) async fn set_get_delete(harness: &dyn RegistryHarness) -> ScenarioResult {
     let fixture = Fixture::new(harness).await;
     let get = async |name| expect_reply(fixture.registry.get(name).await);
     assert_eq!(get("x").await, None);
@@ -56,9 +61,7 @@ pub(in super::super) async fn set_get_delete(harness: &dyn RegistryHarness) -> S
     Ok(())
 }
 
-pub(in super::super) async fn clear_spares_other_addresses(
-    harness: &dyn RegistryHarness,
-) -> ScenarioResult {
+pub(crate) async fn clear_spares_other_addresses(harness: &dyn RegistryHarness) -> ScenarioResult {
     let fixture = Fixture::new(harness).await;
     let (a, b) = (fixture.join(ADDRESS_A).await, fixture.join(ADDRESS_B).await);
     claim_fresh(&fixture, &a, &names("a", 700)).await;
@@ -101,9 +104,7 @@ pub(in super::super) async fn clear_spares_other_addresses(
 }
 
 /// One call, one verdict for each, in order.
-pub(in super::super) async fn large_batches_are_one_call(
-    harness: &dyn RegistryHarness,
-) -> ScenarioResult {
+pub(crate) async fn large_batches_are_one_call(harness: &dyn RegistryHarness) -> ScenarioResult {
     let fixture = Fixture::new(harness).await;
     let (a, b) = (fixture.join(ADDRESS_A).await, fixture.join(ADDRESS_B).await);
     let ids = names("", MANY);
@@ -150,7 +151,7 @@ pub(in super::super) async fn large_batches_are_one_call(
 }
 
 /// While ids come and go, one that stands all the time is seen.
-pub(in super::super) async fn a_walk_shows_all(harness: &dyn RegistryHarness) -> ScenarioResult {
+pub(crate) async fn a_walk_shows_all(harness: &dyn RegistryHarness) -> ScenarioResult {
     let fixture = Fixture::new(harness).await;
     let (a, b) = (fixture.join(ADDRESS_A).await, fixture.join(ADDRESS_B).await);
     let (of_a, of_b) = (names("a", MANY), names("b", MANY));
@@ -197,9 +198,7 @@ pub(in super::super) async fn a_walk_shows_all(harness: &dyn RegistryHarness) ->
     Ok(())
 }
 
-pub(in super::super) async fn held_shows_an_address(
-    harness: &dyn RegistryHarness,
-) -> ScenarioResult {
+pub(crate) async fn held_shows_an_address(harness: &dyn RegistryHarness) -> ScenarioResult {
     let fixture = Fixture::new(harness).await;
     let (a, b) = (fixture.join(ADDRESS_A).await, fixture.join(ADDRESS_B).await);
     assert!(fixture.ids_of(&a).await.is_empty());
@@ -226,9 +225,7 @@ async fn expired(fixture: &Fixture, address: &str) -> Option<ExpiredNode> {
 }
 
 /// Where the registry does it by itself, all is gone with the lease.
-pub(in super::super) async fn reaping_goes_in_chunks(
-    harness: &dyn RegistryHarness,
-) -> ScenarioResult {
+pub(crate) async fn reaping_goes_in_chunks(harness: &dyn RegistryHarness) -> ScenarioResult {
     let fixture = Fixture::new(harness).await;
     let a = fixture.join_for(ADDRESS_A, harness.lease()).await;
     let b = fixture.join(ADDRESS_B).await;
@@ -266,7 +263,7 @@ pub(in super::super) async fn reaping_goes_in_chunks(
 }
 
 /// What was seen to have run out may live again, or have run out again: another mark.
-pub(in super::super) async fn reaping_stops_at_a_renewed_lease(
+pub(crate) async fn reaping_stops_at_a_renewed_lease(
     harness: &dyn RegistryHarness,
 ) -> ScenarioResult {
     let fixture = Fixture::new(harness).await;
@@ -303,7 +300,7 @@ pub(in super::super) async fn reaping_stops_at_a_renewed_lease(
 }
 
 /// Connections that came and went leave no trace.
-pub(in super::super) async fn nothing_is_left(harness: &dyn RegistryHarness) -> ScenarioResult {
+pub(crate) async fn nothing_is_left(harness: &dyn RegistryHarness) -> ScenarioResult {
     let fixture = Fixture::new(harness).await;
     let (a, b) = (fixture.join(ADDRESS_A).await, fixture.join(ADDRESS_B).await);
     for round in 0..5 {

@@ -2,18 +2,19 @@
 
 use ClaimKind::{Exclusive, Fresh, Held};
 use tieline_registry::{
-    ClaimKind, ClaimOutcomes, Entry, JoinRequest, MAX_NAME, Owner, ReleaseOutcome, Verdict,
+    ClaimKind, ClaimOutcomes, Entry, JoinRequest, MAX_NAME, Owner, ReleaseOutcome,
 };
 
-use super::{
+use super::fixture::{
     ADDRESS_A, ADDRESS_B, FOREIGN_ADDRESS, Fixture, LONG_LEASE, claim, displacing, granted,
-    reference, request, taken,
+    request, taken,
 };
-use crate::{RegistryHarness, ScenarioResult, simulation::expect_reply};
+use crate::{
+    expect::{client_id, expect_reply},
+    harness::{RegistryHarness, ScenarioResult},
+};
 
-pub(in super::super) async fn the_later_stamp_wins(
-    harness: &dyn RegistryHarness,
-) -> ScenarioResult {
+pub(crate) async fn the_later_stamp_wins(harness: &dyn RegistryHarness) -> ScenarioResult {
     let fixture = Fixture::new(harness).await;
     let (a, b) = (fixture.join(ADDRESS_A).await, fixture.join(ADDRESS_B).await);
     assert_eq!(fixture.claim(&a, "x", 20, Fresh).await, granted());
@@ -36,9 +37,7 @@ pub(in super::super) async fn the_later_stamp_wins(
     Ok(())
 }
 
-pub(in super::super) async fn a_claim_may_be_repeated(
-    harness: &dyn RegistryHarness,
-) -> ScenarioResult {
+pub(crate) async fn a_claim_may_be_repeated(harness: &dyn RegistryHarness) -> ScenarioResult {
     let fixture = Fixture::new(harness).await;
     let a = fixture.join(ADDRESS_A).await;
     for kind in [Fresh, Fresh, Held, Exclusive] {
@@ -55,7 +54,7 @@ pub(in super::super) async fn a_claim_may_be_repeated(
     Ok(())
 }
 
-pub(in super::super) async fn a_held_claim_yields_to_a_foreign_write(
+pub(crate) async fn a_held_claim_yields_to_a_foreign_write(
     harness: &dyn RegistryHarness,
 ) -> ScenarioResult {
     let fixture = Fixture::new(harness).await;
@@ -101,7 +100,7 @@ pub(in super::super) async fn a_held_claim_yields_to_a_foreign_write(
     Ok(())
 }
 
-pub(in super::super) async fn an_exclusive_claim_displaces_nobody(
+pub(crate) async fn an_exclusive_claim_displaces_nobody(
     harness: &dyn RegistryHarness,
 ) -> ScenarioResult {
     let fixture = Fixture::new(harness).await;
@@ -131,7 +130,7 @@ pub(in super::super) async fn an_exclusive_claim_displaces_nobody(
 
 /// A node's own address without a shadow is what is left of a loss, or of another program that was at
 /// that address: neither keeps its clients away.
-pub(in super::super) async fn its_own_address_is_not_foreign(
+pub(crate) async fn its_own_address_is_not_foreign(
     harness: &dyn RegistryHarness,
 ) -> ScenarioResult {
     let fixture = Fixture::new(harness).await;
@@ -151,7 +150,7 @@ pub(in super::super) async fn its_own_address_is_not_foreign(
 }
 
 /// Where the registry removes what the dead leave, there is nobody to displace.
-pub(in super::super) async fn an_exclusive_claim_takes_from_the_dead(
+pub(crate) async fn an_exclusive_claim_takes_from_the_dead(
     harness: &dyn RegistryHarness,
 ) -> ScenarioResult {
     let fixture = Fixture::new(harness).await;
@@ -168,7 +167,7 @@ pub(in super::super) async fn an_exclusive_claim_takes_from_the_dead(
     Ok(())
 }
 
-pub(in super::super) async fn claims_need_a_lease(harness: &dyn RegistryHarness) -> ScenarioResult {
+pub(crate) async fn claims_need_a_lease(harness: &dyn RegistryHarness) -> ScenarioResult {
     let fixture = Fixture::new(harness).await;
     let a = fixture.join_for(ADDRESS_A, harness.lease()).await;
     let b = fixture.join(ADDRESS_B).await;
@@ -185,7 +184,7 @@ pub(in super::super) async fn claims_need_a_lease(harness: &dyn RegistryHarness)
     Ok(())
 }
 
-pub(in super::super) async fn claims_of_a_replaced_process_are_lost(
+pub(crate) async fn claims_of_a_replaced_process_are_lost(
     harness: &dyn RegistryHarness,
 ) -> ScenarioResult {
     let fixture = Fixture::new(harness).await;
@@ -207,9 +206,7 @@ pub(in super::super) async fn claims_of_a_replaced_process_are_lost(
     Ok(())
 }
 
-pub(in super::super) async fn a_release_spares_the_newer(
-    harness: &dyn RegistryHarness,
-) -> ScenarioResult {
+pub(crate) async fn a_release_spares_the_newer(harness: &dyn RegistryHarness) -> ScenarioResult {
     let fixture = Fixture::new(harness).await;
     let (a, b) = (fixture.join(ADDRESS_A).await, fixture.join(ADDRESS_B).await);
     fixture.must_claim(&a, "x", 20).await;
@@ -238,7 +235,7 @@ pub(in super::super) async fn a_release_spares_the_newer(
 
 /// An address in the shared layout that no claim stands behind: a foreign program wrote it, or what
 /// Tieline wrote was lost.
-pub(in super::super) async fn a_release_takes_what_lost_its_stamp(
+pub(crate) async fn a_release_takes_what_lost_its_stamp(
     harness: &dyn RegistryHarness,
 ) -> ScenarioResult {
     let fixture = Fixture::new(harness).await;
@@ -249,7 +246,7 @@ pub(in super::super) async fn a_release_takes_what_lost_its_stamp(
     Ok(())
 }
 
-pub(in super::super) async fn the_shadow_answers_after_a_deletion(
+pub(crate) async fn the_shadow_answers_after_a_deletion(
     harness: &dyn RegistryHarness,
 ) -> ScenarioResult {
     let fixture = Fixture::new(harness).await;
@@ -271,7 +268,7 @@ pub(in super::super) async fn the_shadow_answers_after_a_deletion(
     Ok(())
 }
 
-pub(in super::super) async fn odd_ids_are_ids(harness: &dyn RegistryHarness) -> ScenarioResult {
+pub(crate) async fn odd_ids_are_ids(harness: &dyn RegistryHarness) -> ScenarioResult {
     let fixture = Fixture::new(harness).await;
     let (a, b) = (fixture.join(ADDRESS_A).await, fixture.join(ADDRESS_B).await);
     let long = "ü".repeat(MAX_NAME / 2);
@@ -316,7 +313,7 @@ pub(in super::super) async fn odd_ids_are_ids(harness: &dyn RegistryHarness) -> 
     for name in odd {
         fixture.assert_at(name, ADDRESS_A, 20).await;
     }
-    let mut names = odd.map(super::id);
+    let mut names = odd.map(client_id);
     names.sort_unstable();
     assert_eq!(fixture.ids_of(&a).await, names);
     assert!(
@@ -337,69 +334,5 @@ pub(in super::super) async fn odd_ids_are_ids(harness: &dyn RegistryHarness) -> 
         expect_reply(fixture.registry.delete(name).await);
     }
     assert!(fixture.scan_all().await.is_empty());
-    Ok(())
-}
-
-/// Some thousands of operations, by chance and always the same, against a few lines that say the model.
-pub(in super::super) async fn random_operations_follow_the_rule(
-    harness: &dyn RegistryHarness,
-) -> ScenarioResult {
-    let fixture = Fixture::new(harness).await;
-    let sessions = [
-        fixture.join(ADDRESS_A).await,
-        fixture.join(ADDRESS_B).await,
-        fixture.join("c.test:7000").await,
-    ];
-    let mut model = reference::ReferenceModel::default();
-    let mut rng = fastrand::Rng::with_seed(7);
-    for step in 0..2_000 {
-        let name = ["p", "q", "r", "s"][rng.usize(..4)];
-        let session = &sessions[rng.usize(..3)];
-        let stamp = rng.u64(1..60) + step / 25;
-        match rng.u8(..12) {
-            0..7 => {
-                let kind = [Fresh, Fresh, Held, Exclusive][rng.usize(..4)];
-                let verdict = fixture.claim(session, name, stamp, kind).await;
-                let expected = model.claim(&session.address, name, stamp, kind);
-                let granted = |verdict: &Verdict| matches!(verdict, Verdict::Granted { .. });
-                let alike = verdict == expected
-                    // Two may hold an exclusive claim back; either may be named.
-                    || kind == Exclusive && !granted(&verdict) && !granted(&expected);
-                assert!(
-                    alike,
-                    "step {step}: {name} {stamp} {kind:?}: {verdict:?}, not {expected:?}"
-                );
-            }
-            7..9 => {
-                assert_eq!(
-                    fixture.release(session, name, stamp).await,
-                    ReleaseOutcome::Done
-                );
-                model.release(&session.address, name, stamp);
-            }
-            9 => {
-                let address =
-                    [ADDRESS_A, ADDRESS_B, FOREIGN_ADDRESS, "go.test:8001"][rng.usize(..4)];
-                expect_reply(fixture.registry.set(name, address).await);
-                model.set(name, address);
-            }
-            10 => {
-                expect_reply(fixture.registry.delete(name).await);
-                model.delete(name);
-            }
-            _ => {}
-        }
-        assert_eq!(
-            fixture.locate(name).await,
-            model.locate(name),
-            "step {step}: {name}"
-        );
-    }
-    for session in &sessions {
-        assert_eq!(
-            fixture.ids_of(session).await,
-            model.ids_of(&session.address)
-        );
-    }
     Ok(())
 }

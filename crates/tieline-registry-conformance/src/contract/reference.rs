@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use tieline_registry::{ClaimKind, ClientId, Entry, Owner, Stamp, Verdict};
 
-use super::id;
+use crate::expect::client_id;
 
 #[derive(Debug, Default)]
 pub(super) struct ReferenceModel {
@@ -40,13 +40,13 @@ impl ReferenceModel {
         };
         if let Some(by) = taker {
             if let (None, Some(writer)) = (place, writer) {
-                self.places.insert(id(name), writer);
+                self.places.insert(client_id(name), writer);
             }
             return Verdict::Taken { by };
         }
-        self.places.insert(id(name), address.clone());
+        self.places.insert(client_id(name), address.clone());
         let stamp = if mine { stamp.max(known) } else { stamp };
-        self.owns.insert(id(name), (stamp, address.clone()));
+        self.owns.insert(client_id(name), (stamp, address.clone()));
         Verdict::Granted {
             displaced: writer.filter(|_| !mine),
         }
@@ -63,7 +63,7 @@ impl ReferenceModel {
     }
 
     pub(super) fn set(&mut self, name: &str, address: &str) {
-        self.places.insert(id(name), address.into());
+        self.places.insert(client_id(name), address.into());
     }
 
     pub(super) fn delete(&mut self, name: &str) {

@@ -6,12 +6,15 @@ use tieline_registry::{
     ClaimKind, ClaimOutcomes, JoinOutcome, JoinRequest, NodeInfo, Renewal, Stamp,
 };
 
-use super::{ADDRESS_A, ADDRESS_B, Fixture, LONG_LEASE, claim, request};
-use crate::{RegistryHarness, ScenarioResult, simulation::expect_reply};
+use super::fixture::{
+    ADDRESS_A, ADDRESS_B, FOREIGN_ADDRESS, Fixture, LONG_LEASE, claim, granted, request,
+};
+use crate::{
+    expect::expect_reply,
+    harness::{RegistryHarness, ScenarioResult},
+};
 
-pub(in super::super) async fn a_live_address_is_busy(
-    harness: &dyn RegistryHarness,
-) -> ScenarioResult {
+pub(crate) async fn a_live_address_is_busy(harness: &dyn RegistryHarness) -> ScenarioResult {
     let fixture = Fixture::new(harness).await;
     let session = fixture.join(ADDRESS_A).await;
     fixture.must_claim(&session, "x", 10).await;
@@ -25,7 +28,7 @@ pub(in super::super) async fn a_live_address_is_busy(
     Ok(())
 }
 
-pub(in super::super) async fn a_process_known_to_be_gone_is_replaced(
+pub(crate) async fn a_process_known_to_be_gone_is_replaced(
     harness: &dyn RegistryHarness,
 ) -> ScenarioResult {
     let fixture = Fixture::new(harness).await;
@@ -52,9 +55,7 @@ pub(in super::super) async fn a_process_known_to_be_gone_is_replaced(
     Ok(())
 }
 
-pub(in super::super) async fn an_expired_address_is_free(
-    harness: &dyn RegistryHarness,
-) -> ScenarioResult {
+pub(crate) async fn an_expired_address_is_free(harness: &dyn RegistryHarness) -> ScenarioResult {
     let fixture = Fixture::new(harness).await;
     let first = fixture.join_for(ADDRESS_A, harness.lease()).await;
     harness.pass(harness.expiry()).await;
@@ -67,7 +68,7 @@ pub(in super::super) async fn an_expired_address_is_free(
 }
 
 /// With what it held before, or anew: the session serves.
-pub(in super::super) async fn joining_again_keeps_the_address(
+pub(crate) async fn joining_again_keeps_the_address(
     harness: &dyn RegistryHarness,
 ) -> ScenarioResult {
     let fixture = Fixture::new(harness).await;
@@ -81,15 +82,13 @@ pub(in super::super) async fn joining_again_keeps_the_address(
     let (session, _) = fixture.must_join(&again).await;
     assert_eq!(session.process, again.process);
     let verdict = fixture.claim(&session, "x", 10, ClaimKind::Held).await;
-    assert_eq!(verdict, super::granted());
+    assert_eq!(verdict, granted());
     fixture.assert_at("x", ADDRESS_A, 10).await;
     assert_eq!(expect_reply(fixture.registry.nodes().await).len(), 1);
     Ok(())
 }
 
-pub(in super::super) async fn a_beat_keeps_the_lease_alive(
-    harness: &dyn RegistryHarness,
-) -> ScenarioResult {
+pub(crate) async fn a_beat_keeps_the_lease_alive(harness: &dyn RegistryHarness) -> ScenarioResult {
     let fixture = Fixture::new(harness).await;
     let session = fixture.join_for(ADDRESS_A, harness.lease()).await;
     fixture.must_claim(&session, "x", 10).await;
@@ -106,9 +105,7 @@ pub(in super::super) async fn a_beat_keeps_the_lease_alive(
 }
 
 /// Revived where the node is still known, lost where it went with its lease; never as if nothing was.
-pub(in super::super) async fn a_beat_after_the_lease_tells(
-    harness: &dyn RegistryHarness,
-) -> ScenarioResult {
+pub(crate) async fn a_beat_after_the_lease_tells(harness: &dyn RegistryHarness) -> ScenarioResult {
     let fixture = Fixture::new(harness).await;
     let session = fixture.join_for(ADDRESS_A, harness.lease()).await;
     fixture.must_claim(&session, "x", 10).await;
@@ -123,10 +120,7 @@ pub(in super::super) async fn a_beat_after_the_lease_tells(
     match expect_reply(fixture.registry.renew(&session, Stamp(1)).await) {
         Renewal::Renewed(_) => panic!("the lease had run out, and the beat does not tell"),
         Renewal::Revived(_) => {
-            assert_eq!(
-                fixture.claim_batch(&session, &claims).await,
-                [super::granted()]
-            );
+            assert_eq!(fixture.claim_batch(&session, &claims).await, [granted()]);
             fixture.assert_at("x", ADDRESS_A, 10).await;
         }
         Renewal::Lost => assert_eq!(fixture.locate("x").await, None),
@@ -134,7 +128,7 @@ pub(in super::super) async fn a_beat_after_the_lease_tells(
     Ok(())
 }
 
-pub(in super::super) async fn a_beat_of_a_replaced_process_is_lost(
+pub(crate) async fn a_beat_of_a_replaced_process_is_lost(
     harness: &dyn RegistryHarness,
 ) -> ScenarioResult {
     let fixture = Fixture::new(harness).await;
@@ -152,9 +146,7 @@ pub(in super::super) async fn a_beat_of_a_replaced_process_is_lost(
 }
 
 /// Where the registry keeps a clock: it is never behind what it said, nor behind who asks.
-pub(in super::super) async fn the_clock_never_goes_back(
-    harness: &dyn RegistryHarness,
-) -> ScenarioResult {
+pub(crate) async fn the_clock_never_goes_back(harness: &dyn RegistryHarness) -> ScenarioResult {
     let fixture = Fixture::new(harness).await;
     let (session, lease_info) = fixture.must_join(&request(ADDRESS_A, LONG_LEASE)).await;
     if lease_info.clock == Stamp::default() {
@@ -181,7 +173,7 @@ pub(in super::super) async fn the_clock_never_goes_back(
 }
 
 /// Where the registry counts.
-pub(in super::super) async fn a_tenure_counts(harness: &dyn RegistryHarness) -> ScenarioResult {
+pub(crate) async fn a_tenure_counts(harness: &dyn RegistryHarness) -> ScenarioResult {
     let fixture = Fixture::new(harness).await;
     let a = fixture.join(ADDRESS_A).await;
     let b = fixture.join(ADDRESS_B).await;
@@ -206,7 +198,7 @@ pub(in super::super) async fn a_tenure_counts(harness: &dyn RegistryHarness) -> 
     assert(count().await, (2, 0), "two claimed, one of them twice");
     fixture.must_claim(&b, "y", 13).await;
     assert(count().await, (1, 0), "one displaced");
-    expect_reply(fixture.registry.set("z", super::FOREIGN_ADDRESS).await);
+    expect_reply(fixture.registry.set("z", FOREIGN_ADDRESS).await);
     assert(count().await, (1, 1), "one foreign");
     expect_reply(fixture.registry.delete("z").await);
     expect_reply(fixture.registry.delete("y").await);
@@ -217,9 +209,7 @@ pub(in super::super) async fn a_tenure_counts(harness: &dyn RegistryHarness) -> 
     Ok(())
 }
 
-pub(in super::super) async fn members_come_and_leave(
-    harness: &dyn RegistryHarness,
-) -> ScenarioResult {
+pub(crate) async fn members_come_and_leave(harness: &dyn RegistryHarness) -> ScenarioResult {
     let fixture = Fixture::new(harness).await;
     assert_eq!(expect_reply(fixture.registry.nodes().await), []);
     let a = fixture.join(ADDRESS_A).await;
@@ -250,9 +240,7 @@ pub(in super::super) async fn members_come_and_leave(
 }
 
 /// Where the registry fences: what was asked before is not carried out after.
-pub(in super::super) async fn a_fence_stops_what_is_late(
-    harness: &dyn RegistryHarness,
-) -> ScenarioResult {
+pub(crate) async fn a_fence_stops_what_is_late(harness: &dyn RegistryHarness) -> ScenarioResult {
     let fixture = Fixture::new(harness).await;
     let before = fixture.join(ADDRESS_A).await;
     let after = expect_reply(fixture.registry.fence(&before).await).expect("the session lives");

@@ -3,14 +3,13 @@
 use tieline_registry::{ClaimOutcomes, claim_table::ClaimReply};
 
 use crate::{
-    RegistryHarness, ScenarioResult,
-    simulation::{ID, NODE_A, NODE_B, Simulation, expect_reply},
+    expect::expect_reply,
+    harness::{RegistryHarness, ScenarioResult},
+    simulation::{ID, NODE_A, NODE_B, Simulation},
 };
 
 /// c1A c2B sA sB xB xA rA rB evict(B): the order of arrival decides, not that of execution.
-pub(in super::super) async fn older_claim_executes_last(
-    harness: &dyn RegistryHarness,
-) -> ScenarioResult {
+pub(crate) async fn older_claim_executes_last(harness: &dyn RegistryHarness) -> ScenarioResult {
     let mut sim = Simulation::new(harness).await;
     sim.connect(NODE_A, 1);
     sim.connect(NODE_B, 2);
@@ -27,9 +26,7 @@ pub(in super::super) async fn older_claim_executes_last(
 }
 
 /// c1A sA xA c2B sB xB rB evict(A) rA: A must not take the grant for the last word.
-pub(in super::super) async fn evict_overtakes_grant(
-    harness: &dyn RegistryHarness,
-) -> ScenarioResult {
+pub(crate) async fn evict_overtakes_grant(harness: &dyn RegistryHarness) -> ScenarioResult {
     let mut sim = Simulation::new(harness).await;
     sim.connect(NODE_A, 1);
     sim.send(NODE_A).await;
@@ -46,9 +43,7 @@ pub(in super::super) async fn evict_overtakes_grant(
 }
 
 /// c1A sA xA c2B sB dB xB rB, release, evict(A), rA: the winner is gone, the loser has its id again.
-pub(in super::super) async fn winner_leaves_before_grant(
-    harness: &dyn RegistryHarness,
-) -> ScenarioResult {
+pub(crate) async fn winner_leaves_before_grant(harness: &dyn RegistryHarness) -> ScenarioResult {
     let mut sim = Simulation::new(harness).await;
     sim.connect(NODE_A, 1);
     sim.send(NODE_A).await;
@@ -67,9 +62,7 @@ pub(in super::super) async fn winner_leaves_before_grant(
 }
 
 /// c1A sA dA xA, the answer lost: what A may have is given back.
-pub(in super::super) async fn grant_lost_then_disconnect(
-    harness: &dyn RegistryHarness,
-) -> ScenarioResult {
+pub(crate) async fn grant_lost_then_disconnect(harness: &dyn RegistryHarness) -> ScenarioResult {
     let mut sim = Simulation::new(harness).await;
     sim.connect(NODE_A, 1);
     sim.send(NODE_A).await;
@@ -82,9 +75,7 @@ pub(in super::super) async fn grant_lost_then_disconnect(
 }
 
 /// c1A sA dA timeout, release; then the claim executes.
-pub(in super::super) async fn late_claim_after_release(
-    harness: &dyn RegistryHarness,
-) -> ScenarioResult {
+pub(crate) async fn late_claim_after_release(harness: &dyn RegistryHarness) -> ScenarioResult {
     let mut sim = Simulation::new(harness).await;
     sim.connect(NODE_A, 1);
     sim.send(NODE_A).await;
@@ -98,9 +89,7 @@ pub(in super::super) async fn late_claim_after_release(
 }
 
 /// c1A sA timeout sA xA rA; then the first claim executes, and once more after a newer one.
-pub(in super::super) async fn late_claim_after_retry(
-    harness: &dyn RegistryHarness,
-) -> ScenarioResult {
+pub(crate) async fn late_claim_after_retry(harness: &dyn RegistryHarness) -> ScenarioResult {
     let mut sim = Simulation::new(harness).await;
     sim.connect(NODE_A, 1);
     sim.send(NODE_A).await;
@@ -119,7 +108,7 @@ pub(in super::super) async fn late_claim_after_retry(
 }
 
 /// c1A sA xA, the answer lost; c2B; A sends again; xB xA: a retry is as old as its connection.
-pub(in super::super) async fn retry_beats_newer(harness: &dyn RegistryHarness) -> ScenarioResult {
+pub(crate) async fn retry_beats_newer(harness: &dyn RegistryHarness) -> ScenarioResult {
     let mut sim = Simulation::new(harness).await;
     sim.connect(NODE_A, 1);
     sim.send(NODE_A).await;
@@ -139,7 +128,7 @@ pub(in super::super) async fn retry_beats_newer(harness: &dyn RegistryHarness) -
 
 /// c1A sxrA c2B sxrB, the eviction lost: routing is right at once, and two beats or an audit close the
 /// older one.
-pub(in super::super) async fn evict_lost(harness: &dyn RegistryHarness) -> ScenarioResult {
+pub(crate) async fn evict_lost(harness: &dyn RegistryHarness) -> ScenarioResult {
     let mut sim = Simulation::new(harness).await;
     sim.connect(NODE_A, 1);
     sim.round_trip(NODE_A).await;
@@ -163,9 +152,7 @@ pub(in super::super) async fn evict_lost(harness: &dyn RegistryHarness) -> Scena
 
 /// An eviction of long ago reaches a connection whose stamp, by a wrong clock, is below that of the
 /// claim which caused it.
-pub(in super::super) async fn evict_meets_wrong_clock(
-    harness: &dyn RegistryHarness,
-) -> ScenarioResult {
+pub(crate) async fn evict_meets_wrong_clock(harness: &dyn RegistryHarness) -> ScenarioResult {
     let mut sim = Simulation::new(harness).await;
     sim.connect(NODE_B, 1);
     sim.round_trip(NODE_B).await;
@@ -187,9 +174,7 @@ pub(in super::super) async fn evict_meets_wrong_clock(
 }
 
 /// A paused, c1A waits, c2B registered, A resumes: c1 is as old as its arrival.
-pub(in super::super) async fn backlog_of_paused_node(
-    harness: &dyn RegistryHarness,
-) -> ScenarioResult {
+pub(crate) async fn backlog_of_paused_node(harness: &dyn RegistryHarness) -> ScenarioResult {
     let mut sim = Simulation::new(harness).await;
     sim.pause(NODE_A);
     let stamp = sim.arrive(1, ID);
@@ -206,7 +191,7 @@ pub(in super::super) async fn backlog_of_paused_node(
 
 /// Two clients of A: x's answer is lost, so a fence goes up while y's claim is on its way. What that
 /// fences off is tried again, and must not fence off x in turn.
-pub(in super::super) async fn fence_storm(harness: &dyn RegistryHarness) -> ScenarioResult {
+pub(crate) async fn fence_storm(harness: &dyn RegistryHarness) -> ScenarioResult {
     let mut sim = Simulation::new(harness).await;
     sim.connect_as(NODE_A, 1, "x");
     sim.send(NODE_A).await;

@@ -1,12 +1,13 @@
 //! Programs that share the layout and know no stamps, and emits that follow what they do.
 
 use crate::{
-    RegistryHarness, ScenarioResult,
-    simulation::{Emit, EmitOutcome, ID, NODE_A, NODE_B, Simulation, expect_reply},
+    expect::expect_reply,
+    harness::{RegistryHarness, ScenarioResult},
+    simulation::{Emit, EmitOutcome, ID, NODE_A, NODE_B, Simulation},
 };
 
 /// A late deletion by a foreign node: our emits find the client all the same, and an audit repairs.
-pub(in super::super) async fn foreign_hdel(harness: &dyn RegistryHarness) -> ScenarioResult {
+pub(crate) async fn foreign_hdel(harness: &dyn RegistryHarness) -> ScenarioResult {
     let mut sim = Simulation::new(harness).await;
     sim.connect_to_legacy_node(1).await;
     sim.connect(NODE_A, 2);
@@ -23,7 +24,7 @@ pub(in super::super) async fn foreign_hdel(harness: &dyn RegistryHarness) -> Sce
 }
 
 /// c1A registered, then a foreign node writes; A never hears of it.
-pub(in super::super) async fn client_moved_to_go(harness: &dyn RegistryHarness) -> ScenarioResult {
+pub(crate) async fn client_moved_to_go(harness: &dyn RegistryHarness) -> ScenarioResult {
     let mut sim = Simulation::new(harness).await;
     sim.connect(NODE_A, 1);
     sim.round_trip(NODE_A).await;
@@ -43,7 +44,7 @@ pub(in super::super) async fn client_moved_to_go(harness: &dyn RegistryHarness) 
 }
 
 /// The same, and dA before A hears of it: nothing of A's stays behind the foreign entry.
-pub(in super::super) async fn generation_leak(harness: &dyn RegistryHarness) -> ScenarioResult {
+pub(crate) async fn generation_leak(harness: &dyn RegistryHarness) -> ScenarioResult {
     let mut sim = Simulation::new(harness).await;
     sim.connect(NODE_A, 1);
     sim.round_trip(NODE_A).await;
@@ -62,7 +63,7 @@ pub(in super::super) async fn generation_leak(harness: &dyn RegistryHarness) -> 
 }
 
 /// An emit tries B by an old route; meanwhile c2B; the registry names B, and it is not the same B.
-pub(in super::super) async fn emit_follows_moves(harness: &dyn RegistryHarness) -> ScenarioResult {
+pub(crate) async fn emit_follows_moves(harness: &dyn RegistryHarness) -> ScenarioResult {
     let mut sim = Simulation::new(harness).await;
     sim.connect(NODE_A, 1);
     sim.round_trip(NODE_A).await;

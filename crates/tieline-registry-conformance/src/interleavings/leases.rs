@@ -3,14 +3,13 @@
 use tieline_registry::{ClaimOutcomes, claim_table::ClaimReply};
 
 use crate::{
-    RegistryHarness, ScenarioResult,
-    simulation::{EmitOutcome, ID, NODE_A, NODE_B, Simulation, expect_reply},
+    expect::expect_reply,
+    harness::{RegistryHarness, ScenarioResult},
+    simulation::{EmitOutcome, ID, NODE_A, NODE_B, Simulation},
 };
 
 /// A back from a pause: sA xA, reaped, join, rA: the grant is of before the loss.
-pub(in super::super) async fn grant_before_lost_lease(
-    harness: &dyn RegistryHarness,
-) -> ScenarioResult {
+pub(crate) async fn grant_before_lost_lease(harness: &dyn RegistryHarness) -> ScenarioResult {
     let mut sim = Simulation::with_short_leases(harness).await;
     sim.connect(NODE_A, 1);
     sim.send(NODE_A).await;
@@ -33,7 +32,7 @@ pub(in super::super) async fn grant_before_lost_lease(
 }
 
 /// A lease has run out, the reaper starts, A beats and claims again; the next chunk must stop.
-pub(in super::super) async fn reaper_meets_beat(harness: &dyn RegistryHarness) -> ScenarioResult {
+pub(crate) async fn reaper_meets_beat(harness: &dyn RegistryHarness) -> ScenarioResult {
     let mut sim = Simulation::with_short_leases(harness).await;
     for (number, name) in ["x", "y", "z"].into_iter().enumerate() {
         sim.connect_as(NODE_A, u32::try_from(number).expect("three") + 1, name);
@@ -57,9 +56,7 @@ pub(in super::super) async fn reaper_meets_beat(harness: &dyn RegistryHarness) -
 }
 
 /// The registry was away for longer than a lease, its data kept: the reaper comes before the beats.
-pub(in super::super) async fn registry_back_after_lease(
-    harness: &dyn RegistryHarness,
-) -> ScenarioResult {
+pub(crate) async fn registry_back_after_lease(harness: &dyn RegistryHarness) -> ScenarioResult {
     let mut sim = Simulation::with_short_leases(harness).await;
     sim.connect(NODE_A, 1);
     sim.round_trip(NODE_A).await;
@@ -82,9 +79,7 @@ pub(in super::super) async fn registry_back_after_lease(
 
 /// The same, and an emit before the beats: an entry without a lease is tried all the same. Where the
 /// registry removes entries with the lease, the client is not registered, and may be Offline.
-pub(in super::super) async fn emit_after_registry_pause(
-    harness: &dyn RegistryHarness,
-) -> ScenarioResult {
+pub(crate) async fn emit_after_registry_pause(harness: &dyn RegistryHarness) -> ScenarioResult {
     let mut sim = Simulation::with_short_leases(harness).await;
     sim.connect(NODE_A, 1);
     sim.round_trip(NODE_A).await;
@@ -100,9 +95,7 @@ pub(in super::super) async fn emit_after_registry_pause(
 
 /// A re-claims in a lease that has run out, the reaper removes, A re-claims …: nothing is written
 /// without a lease.
-pub(in super::super) async fn reclaim_races_reaper(
-    harness: &dyn RegistryHarness,
-) -> ScenarioResult {
+pub(crate) async fn reclaim_races_reaper(harness: &dyn RegistryHarness) -> ScenarioResult {
     let mut sim = Simulation::with_short_leases(harness).await;
     sim.connect(NODE_A, 1);
     sim.round_trip(NODE_A).await;
@@ -122,7 +115,7 @@ pub(in super::super) async fn reclaim_races_reaper(
 }
 
 /// A dies for good: its entries go, its member goes, and its client is welcome elsewhere meanwhile.
-pub(in super::super) async fn crash_is_reaped(harness: &dyn RegistryHarness) -> ScenarioResult {
+pub(crate) async fn crash_is_reaped(harness: &dyn RegistryHarness) -> ScenarioResult {
     let mut sim = Simulation::with_short_leases(harness).await;
     sim.connect_as(NODE_A, 1, "stays away");
     sim.connect_as(NODE_A, 2, ID);

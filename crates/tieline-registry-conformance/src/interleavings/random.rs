@@ -4,7 +4,7 @@ use fastrand::Rng;
 use tieline_registry::claim_table::Request;
 
 use crate::{
-    RegistryHarness, ScenarioResult,
+    harness::{RegistryHarness, ScenarioResult},
     simulation::{NODE_A, NODE_B, Simulation},
 };
 
@@ -15,9 +15,7 @@ const STEPS: usize = 40;
 
 /// Connections, steps of operations, lost requests and answers, late executions, lost evictions, audits
 /// and restarts in any order.
-pub(in super::super) async fn random_orders_come_to_rest(
-    harness: &dyn RegistryHarness,
-) -> ScenarioResult {
+pub(crate) async fn random_orders_come_to_rest(harness: &dyn RegistryHarness) -> ScenarioResult {
     let mut sim = Simulation::new(harness).await;
     let mut rng = Rng::with_seed(11);
     let (mut late, mut number) = (Vec::new(), 0);

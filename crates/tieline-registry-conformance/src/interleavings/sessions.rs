@@ -3,14 +3,13 @@
 use tieline_registry::{ClaimOutcomes, JoinOutcome, JoinRequest, Renewal, claim_table::ClaimReply};
 
 use crate::{
-    RegistryHarness, ScenarioResult,
-    simulation::{DUPLICATE_OF_A, ID, NODE_A, NODE_B, Simulation, expect_reply},
+    expect::expect_reply,
+    harness::{RegistryHarness, ScenarioResult},
+    simulation::{DUPLICATE_OF_A, ID, NODE_A, NODE_B, Simulation},
 };
 
 /// c1A c2B sA, A restarts, sxrB, xA in the old session.
-pub(in super::super) async fn crash_with_claim_in_flight(
-    harness: &dyn RegistryHarness,
-) -> ScenarioResult {
+pub(crate) async fn crash_with_claim_in_flight(harness: &dyn RegistryHarness) -> ScenarioResult {
     let mut sim = Simulation::new(harness).await;
     sim.connect(NODE_A, 1);
     sim.connect(NODE_B, 2);
@@ -33,9 +32,7 @@ pub(in super::super) async fn crash_with_claim_in_flight(
 }
 
 /// c1A sA, A restarts, xA, join: what an earlier process left is swept.
-pub(in super::super) async fn ghost_of_previous_life(
-    harness: &dyn RegistryHarness,
-) -> ScenarioResult {
+pub(crate) async fn ghost_of_previous_life(harness: &dyn RegistryHarness) -> ScenarioResult {
     let mut sim = Simulation::new(harness).await;
     sim.connect(NODE_A, 1);
     sim.send(NODE_A).await;
@@ -51,7 +48,7 @@ pub(in super::super) async fn ghost_of_previous_life(
 }
 
 /// Two processes with one address: the second waits, however often it asks.
-pub(in super::super) async fn twin_ping_pong(harness: &dyn RegistryHarness) -> ScenarioResult {
+pub(crate) async fn twin_ping_pong(harness: &dyn RegistryHarness) -> ScenarioResult {
     let mut sim = Simulation::with_duplicate_address(harness).await;
     sim.connect(NODE_A, 1);
     sim.round_trip(NODE_A).await;
@@ -72,7 +69,7 @@ pub(in super::super) async fn twin_ping_pong(harness: &dyn RegistryHarness) -> S
 }
 
 /// c1A registered, its twin joins: that removes nothing.
-pub(in super::super) async fn twin_join_purges(harness: &dyn RegistryHarness) -> ScenarioResult {
+pub(crate) async fn twin_join_purges(harness: &dyn RegistryHarness) -> ScenarioResult {
     let mut sim = Simulation::with_duplicate_address(harness).await;
     sim.connect(NODE_A, 1);
     sim.round_trip(NODE_A).await;
@@ -89,7 +86,7 @@ pub(in super::super) async fn twin_join_purges(harness: &dyn RegistryHarness) ->
 
 /// A dead process's join executes after its successor's: it names nobody, or whom it knew, and neither
 /// holds the address any more.
-pub(in super::super) async fn late_join(harness: &dyn RegistryHarness) -> ScenarioResult {
+pub(crate) async fn late_join(harness: &dyn RegistryHarness) -> ScenarioResult {
     let mut sim = Simulation::new(harness).await;
     let dead = sim.session(NODE_A);
     sim.crash(NODE_A);

@@ -3,12 +3,13 @@
 use tieline_registry::Owner;
 
 use crate::{
-    RegistryHarness, ScenarioResult,
-    simulation::{ID, NODE_A, NODE_B, Simulation, expect_reply},
+    expect::expect_reply,
+    harness::{RegistryHarness, ScenarioResult},
+    simulation::{ID, NODE_A, NODE_B, Simulation},
 };
 
 /// c1A sA xA, wipe, A joins, rA: the grant is of before the loss.
-pub(in super::super) async fn wipe_before_answer(harness: &dyn RegistryHarness) -> ScenarioResult {
+pub(crate) async fn wipe_before_answer(harness: &dyn RegistryHarness) -> ScenarioResult {
     let mut sim = Simulation::new(harness).await;
     sim.connect(NODE_A, 1);
     sim.send(NODE_A).await;
@@ -22,9 +23,7 @@ pub(in super::super) async fn wipe_before_answer(harness: &dyn RegistryHarness) 
 }
 
 /// c1A c2B registered; wipe; A claims again first.
-pub(in super::super) async fn wipe_lets_older_reclaim(
-    harness: &dyn RegistryHarness,
-) -> ScenarioResult {
+pub(crate) async fn wipe_lets_older_reclaim(harness: &dyn RegistryHarness) -> ScenarioResult {
     let mut sim = Simulation::new(harness).await;
     sim.connect(NODE_A, 1);
     sim.round_trip(NODE_A).await;
@@ -42,9 +41,7 @@ pub(in super::super) async fn wipe_lets_older_reclaim(
 }
 
 /// Releases and evictions of before a wipe come after it.
-pub(in super::super) async fn wipe_restarts_generations(
-    harness: &dyn RegistryHarness,
-) -> ScenarioResult {
+pub(crate) async fn wipe_restarts_generations(harness: &dyn RegistryHarness) -> ScenarioResult {
     let mut sim = Simulation::new(harness).await;
     sim.connect(NODE_A, 1);
     sim.round_trip(NODE_A).await;
@@ -72,7 +69,7 @@ pub(in super::super) async fn wipe_restarts_generations(
 }
 
 /// c1A registered; wipe; a foreign node writes; A joins: its claim was granted before, so it yields.
-pub(in super::super) async fn wipe_hides_a_grant_from_a_foreign_write(
+pub(crate) async fn wipe_hides_a_grant_from_a_foreign_write(
     harness: &dyn RegistryHarness,
 ) -> ScenarioResult {
     let mut sim = Simulation::new(harness).await;
@@ -86,9 +83,7 @@ pub(in super::super) async fn wipe_hides_a_grant_from_a_foreign_write(
 }
 
 /// c1A sA xA, which a failover loses, rA; beats stay well.
-pub(in super::super) async fn failover_loses_claim(
-    harness: &dyn RegistryHarness,
-) -> ScenarioResult {
+pub(crate) async fn failover_loses_claim(harness: &dyn RegistryHarness) -> ScenarioResult {
     let mut sim = Simulation::new(harness).await;
     sim.snapshot().await?;
     sim.connect(NODE_A, 1);
@@ -112,9 +107,7 @@ pub(in super::super) async fn failover_loses_claim(
 }
 
 /// A released entry is back after a failover.
-pub(in super::super) async fn failover_revives_entry(
-    harness: &dyn RegistryHarness,
-) -> ScenarioResult {
+pub(crate) async fn failover_revives_entry(harness: &dyn RegistryHarness) -> ScenarioResult {
     let mut sim = Simulation::new(harness).await;
     sim.connect(NODE_A, 1);
     sim.round_trip(NODE_A).await;

@@ -6,11 +6,15 @@ use std::sync::Arc;
 
 use tieline_registry::{Owner, Stamp};
 
-use super::{ID, ProcessState, Simulation, expect_reply};
+use super::{
+    node::ProcessState,
+    state::{ID, Simulation},
+};
+use crate::expect::expect_reply;
 
 /// An emit on its way.
 #[derive(Debug, Default)]
-pub(in super::super) struct Emit {
+pub(crate) struct Emit {
     /// Where it goes next, with the stamp that the registry named; none for a cached route.
     next: Option<(Arc<str>, Option<Stamp>)>,
     /// Who said last that the client is not there.
@@ -18,7 +22,7 @@ pub(in super::super) struct Emit {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in super::super) enum EmitOutcome {
+pub(crate) enum EmitOutcome {
     Delivered,
     Offline,
     Unreachable,
@@ -26,7 +30,7 @@ pub(in super::super) enum EmitOutcome {
 
 impl Emit {
     /// An emit by a route that some earlier one found.
-    pub(in super::super) fn by_route(to: Arc<str>) -> Self {
+    pub(crate) fn by_route(to: Arc<str>) -> Self {
         Self {
             next: Some((to, None)),
             tried: None,
@@ -36,11 +40,11 @@ impl Emit {
 
 impl Simulation<'_> {
     /// Emits to the client, with no route known.
-    pub(in super::super) async fn emit(&self) -> EmitOutcome {
+    pub(crate) async fn emit(&self) -> EmitOutcome {
         self.run_emit(Emit::default()).await
     }
 
-    pub(in super::super) async fn run_emit(&self, mut emit: Emit) -> EmitOutcome {
+    pub(crate) async fn run_emit(&self, mut emit: Emit) -> EmitOutcome {
         // Asked and sent, eight times.
         for _ in 0..16 {
             if let Some(emitted) = self.emit_step(&mut emit).await {
@@ -51,7 +55,7 @@ impl Simulation<'_> {
     }
 
     /// Asks the registry, or sends to where it goes next.
-    pub(in super::super) async fn emit_step(&self, emit: &mut Emit) -> Option<EmitOutcome> {
+    pub(crate) async fn emit_step(&self, emit: &mut Emit) -> Option<EmitOutcome> {
         if let Some((to, stamp)) = emit.next.take() {
             return self.send_to(emit, to, stamp);
         }

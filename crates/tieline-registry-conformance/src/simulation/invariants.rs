@@ -4,7 +4,11 @@ use std::{collections::BTreeMap, fmt::Write, sync::Arc};
 
 use tieline_registry::{ClientId, Cursor, Entry, Owner};
 
-use super::{Connection, ProcessState, Simulation, expect_reply};
+use super::{
+    node::{Connection, ProcessState},
+    state::Simulation,
+};
+use crate::expect::expect_reply;
 
 /// Entries whose connection lives.
 pub(super) type LiveEntries = Vec<(ClientId, Entry)>;
@@ -158,7 +162,7 @@ impl Simulation<'_> {
     }
 
     /// Which connection is left, and where.
-    pub(in super::super) fn assert_connections(&self, expected: &[(usize, u32)]) {
+    pub(crate) fn assert_connections(&self, expected: &[(usize, u32)]) {
         let left = self.nodes.iter().enumerate().flat_map(|(at, node)| {
             let numbers = node.live.values().map(|live| live.number);
             numbers.map(move |number| (at, number))

@@ -1,0 +1,77 @@
+//! Random operations, compared with the reference model.
+
+use ClaimKind::{Exclusive, Fresh, Held};
+use tieline_registry::{ClaimKind, ReleaseOutcome, Verdict};
+
+use super::{
+    fixture::{ADDRESS_A, ADDRESS_B, FOREIGN_ADDRESS, Fixture},
+    reference::ReferenceModel,
+};
+use crate::{
+    expect::expect_reply,
+    harness::{RegistryHarness, ScenarioResult},
+};
+
+/// Some thousands of operations, by chance and always the same, against a few lines that say the model.
+pub(crate) async fn random_operations_follow_the_rule(
+    harness: &dyn RegistryHarness,
+) -> ScenarioResult {
+    let fixture = Fixture::new(harness).await;
+    let sessions = [
+        fixture.join(ADDRESS_A).await,
+        fixture.join(ADDRESS_B).await,
+        fixture.join("c.test:7000").await,
+    ];
+    let mut model = ReferenceModel::default();
+    let mut rng = fastrand::Rng::with_seed(7);
+    for step in 0..2_000 {
+        let name = ["p", "q", "r", "s"][rng.usize(..4)];
+        let session = &sessions[rng.usize(..3)];
+        let stamp = rng.u64(1..60) + step / 25;
+        match rng.u8(..12) {
+            0..7 => {
+                let kind = [Fresh, Fresh, Held, Exclusive][rng.usize(..4)];
+                let verdict = fixture.claim(session, name, stamp, kind).await;
+                let expected = model.claim(&session.address, name, stamp, kind);
+                let granted = |verdict: &Verdict| matches!(verdict, Verdict::Granted { .. });
+                let alike = verdict == expected
+                    // Two may hold an exclusive claim back; either may be named.
+                    || kind == Exclusive && !granted(&verdict) && !granted(&expected);
+                assert!(
+                    alike,
+                    "step {step}: {name} {stamp} {kind:?}: {verdict:?}, not {expected:?}"
+                );
+            }
+            7..9 => {
+                assert_eq!(
+                    fixture.release(session, name, stamp).await,
+                    ReleaseOutcome::Done
+                );
+                model.release(&session.address, name, stamp);
+            }
+            9 => {
+                let address =
+                    [ADDRESS_A, ADDRESS_B, FOREIGN_ADDRESS, "go.test:8001"][rng.usize(..4)];
+                expect_reply(fixture.registry.set(name, address).await);
+                model.set(name, address);
+            }
+            10 => {
+                expect_reply(fixture.registry.delete(name).await);
+                model.delete(name);
+            }
+            _ => {}
+        }
+        assert_eq!(
+            fixture.locate(name).await,
+            model.locate(name),
+            "step {step}: {name}"
+        );
+    }
+    for session in &sessions {
+        assert_eq!(
+            fixture.ids_of(session).await,
+            model.ids_of(&session.address)
+        );
+    }
+    Ok(())
+}
