@@ -50,7 +50,8 @@ mod interleavings;
 mod memory;
 mod report;
 mod simulation;
-mod suite;
+#[doc(hidden)] // Public for `conformance_tests!` only.
+pub mod suite;
 #[cfg(test)]
 mod tests;
 

@@ -67,7 +67,7 @@ macro_rules! scenarios {
                     fn $name() {
                         $d run(async {
                             let harness = $d harness;
-                            $d crate::play(stringify!($name), &harness).await;
+                            $d crate::suite::play(stringify!($name), &harness).await;
                         });
                     }
                 )*)*
@@ -85,82 +85,82 @@ scenarios! {
         grant_lost_then_disconnect
         late_claim_after_release
         late_claim_after_retry
-        retry_beats_newer
+        retry_after_newer_claim
         evict_lost
-        evict_meets_wrong_clock
+        stale_evict_with_wrong_clock
         backlog_of_paused_node
-        fence_storm
+        fence_with_claim_in_flight
     }
     interleavings::sessions {
         crash_with_claim_in_flight
-        ghost_of_previous_life
-        twin_ping_pong
-        twin_join_purges
+        claim_of_crashed_process
+        duplicate_address_keeps_joining
+        duplicate_address_keeps_entries
         late_join
     }
     interleavings::leases {
-        grant_before_lost_lease
-        reaper_meets_beat
-        registry_back_after_lease
-        emit_after_registry_pause
+        grant_delivered_after_reap
+        renewal_during_reap
+        registry_outage_beyond_lease
+        emit_after_registry_outage
         reclaim_races_reaper
         crash_is_reaped
     }
     interleavings::stores {
-        wipe_before_answer
-        wipe_lets_older_reclaim
-        wipe_restarts_generations
-        wipe_hides_a_grant_from_a_foreign_write
+        wipe_before_reply
+        older_connection_reclaims_first
+        release_and_evict_from_before_wipe
+        foreign_write_after_wipe
         failover_loses_claim
         failover_revives_entry
     }
     interleavings::foreign_writes {
-        foreign_hdel
-        client_moved_to_go
-        generation_leak
+        foreign_delete_of_newer_entry
+        client_moves_to_legacy_node
+        disconnect_after_foreign_write
         emit_follows_moves
     }
     interleavings::random {
-        random_orders_come_to_rest
+        random_interleavings_converge
     }
     contract::sessions {
         a_live_address_is_busy
         a_process_known_to_be_gone_is_replaced
         an_expired_address_is_free
         joining_again_keeps_the_address
-        a_beat_keeps_the_lease_alive
-        a_beat_after_the_lease_tells
-        a_beat_of_a_replaced_process_is_lost
+        a_renewal_keeps_the_lease_alive
+        a_late_renewal_reports_the_expiry
+        a_renewal_of_a_replaced_process_is_lost
         the_clock_never_goes_back
-        a_tenure_counts
-        members_come_and_leave
-        a_fence_stops_what_is_late
+        lease_info_counts_entries
+        nodes_join_and_leave
+        a_fence_stops_late_operations
     }
     contract::claims {
         the_later_stamp_wins
         a_claim_may_be_repeated
         a_held_claim_yields_to_a_foreign_write
         an_exclusive_claim_displaces_nobody
-        an_exclusive_claim_takes_from_the_dead
+        an_exclusive_claim_takes_from_an_expired_node
         its_own_address_is_not_foreign
         claims_need_a_lease
         claims_of_a_replaced_process_are_lost
-        a_release_spares_the_newer
-        a_release_takes_what_lost_its_stamp
-        the_shadow_answers_after_a_deletion
-        odd_ids_are_ids
+        a_release_keeps_a_newer_entry
+        a_release_removes_an_entry_without_stamp
+        the_shadow_answers_after_a_foreign_delete
+        unusual_ids_work
     }
     contract::random {
-        random_operations_follow_the_rule
+        random_operations_match_the_reference_model
     }
     contract::bulk {
         set_get_delete
-        clear_spares_other_addresses
+        delete_node_keeps_other_addresses
         large_batches_are_one_call
-        a_walk_shows_all
-        held_shows_an_address
+        a_scan_returns_all_entries
+        ids_of_lists_one_address
         reaping_goes_in_chunks
         reaping_stops_at_a_renewed_lease
-        nothing_is_left
+        no_data_remains
     }
 }

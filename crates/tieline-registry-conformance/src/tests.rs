@@ -75,16 +75,16 @@ fn a_registry_whose_entries_go_with_their_lease_passes() {
 fn every_fault_is_found_by_name() {
     let found_by = [
         (Mutation::IgnoresStamps, "older_claim_executes_last"),
-        (Mutation::IgnoresStamps, "retry_beats_newer"),
+        (Mutation::IgnoresStamps, "retry_after_newer_claim"),
         (Mutation::IgnoresStamps, "the_later_stamp_wins"),
-        (Mutation::ReleasesAll, "a_release_spares_the_newer"),
-        (Mutation::ReleasesAll, "wipe_restarts_generations"),
-        (Mutation::ReapsTheLiving, "reaper_meets_beat"),
+        (Mutation::ReleasesAll, "a_release_keeps_a_newer_entry"),
+        (Mutation::ReleasesAll, "release_and_evict_from_before_wipe"),
+        (Mutation::ReapsTheLiving, "renewal_during_reap"),
         (Mutation::ReapsTheLiving, "reaping_stops_at_a_renewed_lease"),
-        (Mutation::NeverBusy, "twin_ping_pong"),
+        (Mutation::NeverBusy, "duplicate_address_keeps_joining"),
         (Mutation::NeverBusy, "late_join"),
         (Mutation::ForgetsNothing, "grant_lost_then_disconnect"),
-        (Mutation::ForgetsNothing, "nothing_is_left"),
+        (Mutation::ForgetsNothing, "no_data_remains"),
         (Mutation::DropsAVerdict, "large_batches_are_one_call"),
     ];
     for (mutation, scenario) in found_by {
@@ -102,7 +102,7 @@ fn a_failure_names_the_invariant() {
         // Claims that always win chase each other.
         (Mutation::IgnoresStamps, "older_claim_executes_last", "I5"),
         (Mutation::ForgetsNothing, "grant_lost_then_disconnect", "I2"),
-        (Mutation::ReapsTheLiving, "reaper_meets_beat", "I3"),
+        (Mutation::ReapsTheLiving, "renewal_during_reap", "I3"),
     ];
     for (mutation, scenario, invariant) in named {
         let report = play_all(mutation);

@@ -37,7 +37,8 @@ async fn release_all(fixture: &Fixture, session: &NodeSession, ids: &[ClientId])
     assert_eq!(outcome, ReleaseOutcome::Done);
 }
 
-/// What the ancestor of this library does with its layout.
+/// Another program sets, gets and deletes ids, as go-websocket does. The last write must win, and
+/// an id that a node has claimed must be visible.
 pub(crate) async fn set_get_delete(harness: &dyn RegistryHarness) -> ScenarioResult {
     let fixture = Fixture::new(harness).await;
     let get = async |name| expect_reply(fixture.registry.get(name).await);
@@ -61,7 +62,11 @@ pub(crate) async fn set_get_delete(harness: &dyn RegistryHarness) -> ScenarioRes
     Ok(())
 }
 
-pub(crate) async fn clear_spares_other_addresses(harness: &dyn RegistryHarness) -> ScenarioResult {
+/// All entries of one address are deleted, whoever wrote them. The count must be exact, other
+/// addresses must keep theirs, and the node must be able to claim again.
+pub(crate) async fn delete_node_keeps_other_addresses(
+    harness: &dyn RegistryHarness,
+) -> ScenarioResult {
     let fixture = Fixture::new(harness).await;
     let (a, b) = (fixture.join(ADDRESS_A).await, fixture.join(ADDRESS_B).await);
     claim_fresh(&fixture, &a, &names("a", 700)).await;
@@ -103,7 +108,8 @@ pub(crate) async fn clear_spares_other_addresses(harness: &dyn RegistryHarness) 
     Ok(())
 }
 
-/// One call, one verdict for each, in order.
+/// 1,300 claims in one call, of which a third loses. There must be one verdict for each claim, in
+/// order. The same holds for releases, and for empty batches.
 pub(crate) async fn large_batches_are_one_call(harness: &dyn RegistryHarness) -> ScenarioResult {
     let fixture = Fixture::new(harness).await;
     let (a, b) = (fixture.join(ADDRESS_A).await, fixture.join(ADDRESS_B).await);
@@ -150,8 +156,9 @@ pub(crate) async fn large_batches_are_one_call(harness: &dyn RegistryHarness) ->
     Ok(())
 }
 
-/// While ids come and go, one that stands all the time is seen.
-pub(crate) async fn a_walk_shows_all(harness: &dyn RegistryHarness) -> ScenarioResult {
+/// A scan reads 2,600 entries. In a second scan, entries are released and claimed between the
+/// pages. Every entry that exists during the whole scan must appear in it.
+pub(crate) async fn a_scan_returns_all_entries(harness: &dyn RegistryHarness) -> ScenarioResult {
     let fixture = Fixture::new(harness).await;
     let (a, b) = (fixture.join(ADDRESS_A).await, fixture.join(ADDRESS_B).await);
     let (of_a, of_b) = (names("a", MANY), names("b", MANY));
@@ -198,7 +205,9 @@ pub(crate) async fn a_walk_shows_all(harness: &dyn RegistryHarness) -> ScenarioR
     Ok(())
 }
 
-pub(crate) async fn held_shows_an_address(harness: &dyn RegistryHarness) -> ScenarioResult {
+/// Two nodes have 1,300 and 7 ids. Each listing must contain exactly the ids of its node, also
+/// after one id has moved.
+pub(crate) async fn ids_of_lists_one_address(harness: &dyn RegistryHarness) -> ScenarioResult {
     let fixture = Fixture::new(harness).await;
     let (a, b) = (fixture.join(ADDRESS_A).await, fixture.join(ADDRESS_B).await);
     assert!(fixture.ids_of(&a).await.is_empty());
@@ -224,7 +233,9 @@ async fn expired(fixture: &Fixture, address: &str) -> Option<ExpiredNode> {
     expired.into_iter().next()
 }
 
-/// Where the registry does it by itself, all is gone with the lease.
+/// A node with 25 ids expires, of which another node and a foreign program have taken one each.
+/// Where the registry leaves the removal to a reaper, each call must remove at most 10 entries. In
+/// the end only the two entries of others must be left.
 pub(crate) async fn reaping_goes_in_chunks(harness: &dyn RegistryHarness) -> ScenarioResult {
     let fixture = Fixture::new(harness).await;
     let a = fixture.join_for(ADDRESS_A, harness.lease()).await;
@@ -262,7 +273,8 @@ pub(crate) async fn reaping_goes_in_chunks(harness: &dyn RegistryHarness) -> Sce
     Ok(())
 }
 
-/// What was seen to have run out may live again, or have run out again: another mark.
+/// A node expires, and renews its lease before the reaper acts. The reaper must remove nothing, not
+/// even when the lease has expired again: it has to find the new expiry first.
 pub(crate) async fn reaping_stops_at_a_renewed_lease(
     harness: &dyn RegistryHarness,
 ) -> ScenarioResult {
@@ -299,8 +311,9 @@ pub(crate) async fn reaping_stops_at_a_renewed_lease(
     Ok(())
 }
 
-/// Connections that came and went leave no trace.
-pub(crate) async fn nothing_is_left(harness: &dyn RegistryHarness) -> ScenarioResult {
+/// Connections come, move between nodes and go, and both nodes leave. The registry must have no
+/// entries and no nodes left.
+pub(crate) async fn no_data_remains(harness: &dyn RegistryHarness) -> ScenarioResult {
     let fixture = Fixture::new(harness).await;
     let (a, b) = (fixture.join(ADDRESS_A).await, fixture.join(ADDRESS_B).await);
     for round in 0..5 {

@@ -14,6 +14,8 @@ use crate::{
     harness::{RegistryHarness, ScenarioResult},
 };
 
+/// Two nodes claim an id with different stamps. The later stamp must win, in any order of the
+/// calls; of two equal stamps, the first to be claimed.
 pub(crate) async fn the_later_stamp_wins(harness: &dyn RegistryHarness) -> ScenarioResult {
     let fixture = Fixture::new(harness).await;
     let (a, b) = (fixture.join(ADDRESS_A).await, fixture.join(ADDRESS_B).await);
@@ -37,6 +39,8 @@ pub(crate) async fn the_later_stamp_wins(harness: &dyn RegistryHarness) -> Scena
     Ok(())
 }
 
+/// A node repeats its claim with every kind, and with an older stamp. Each must be granted, and the
+/// entry must keep the latest stamp.
 pub(crate) async fn a_claim_may_be_repeated(harness: &dyn RegistryHarness) -> ScenarioResult {
     let fixture = Fixture::new(harness).await;
     let a = fixture.join(ADDRESS_A).await;
@@ -54,6 +58,8 @@ pub(crate) async fn a_claim_may_be_repeated(harness: &dyn RegistryHarness) -> Sc
     Ok(())
 }
 
+/// A foreign program overwrites the entry of a node. A held claim, or a retry of the old claim,
+/// must answer `Taken` with the foreign address; a fresh claim with a later stamp must be granted.
 pub(crate) async fn a_held_claim_yields_to_a_foreign_write(
     harness: &dyn RegistryHarness,
 ) -> ScenarioResult {
@@ -100,6 +106,8 @@ pub(crate) async fn a_held_claim_yields_to_a_foreign_write(
     Ok(())
 }
 
+/// A node makes exclusive claims. They must be refused while another node or a foreign program has
+/// the id, and granted when the id is free or already belongs to this node.
 pub(crate) async fn an_exclusive_claim_displaces_nobody(
     harness: &dyn RegistryHarness,
 ) -> ScenarioResult {
@@ -128,8 +136,9 @@ pub(crate) async fn an_exclusive_claim_displaces_nobody(
     Ok(())
 }
 
-/// A node's own address without a shadow is what is left of a loss, or of another program that was at
-/// that address: neither keeps its clients away.
+/// An entry names a node's address but has no shadow: data was lost, or another program was at that
+/// address before. The node's claims of every kind must be granted; those of other nodes must
+/// yield.
 pub(crate) async fn its_own_address_is_not_foreign(
     harness: &dyn RegistryHarness,
 ) -> ScenarioResult {
@@ -149,8 +158,9 @@ pub(crate) async fn its_own_address_is_not_foreign(
     Ok(())
 }
 
-/// Where the registry removes what the dead leave, there is nobody to displace.
-pub(crate) async fn an_exclusive_claim_takes_from_the_dead(
+/// The node that has an id expires, and another node makes an exclusive claim. It must be granted;
+/// the verdict names the displaced node only if the registry still has its entry.
+pub(crate) async fn an_exclusive_claim_takes_from_an_expired_node(
     harness: &dyn RegistryHarness,
 ) -> ScenarioResult {
     let fixture = Fixture::new(harness).await;
@@ -167,6 +177,8 @@ pub(crate) async fn an_exclusive_claim_takes_from_the_dead(
     Ok(())
 }
 
+/// A node claims and releases after its lease has expired. Both must answer `Lost` and change
+/// nothing.
 pub(crate) async fn claims_need_a_lease(harness: &dyn RegistryHarness) -> ScenarioResult {
     let fixture = Fixture::new(harness).await;
     let a = fixture.join_for(ADDRESS_A, harness.lease()).await;
@@ -184,6 +196,7 @@ pub(crate) async fn claims_need_a_lease(harness: &dyn RegistryHarness) -> Scenar
     Ok(())
 }
 
+/// A process that was replaced claims and releases. Both must answer `Lost` and change nothing.
 pub(crate) async fn claims_of_a_replaced_process_are_lost(
     harness: &dyn RegistryHarness,
 ) -> ScenarioResult {
@@ -206,7 +219,9 @@ pub(crate) async fn claims_of_a_replaced_process_are_lost(
     Ok(())
 }
 
-pub(crate) async fn a_release_spares_the_newer(harness: &dyn RegistryHarness) -> ScenarioResult {
+/// A node releases an id whose entry has a later stamp, then one that belongs to another node, then
+/// to a foreign program. All these entries must stay. A repeated release must succeed.
+pub(crate) async fn a_release_keeps_a_newer_entry(harness: &dyn RegistryHarness) -> ScenarioResult {
     let fixture = Fixture::new(harness).await;
     let (a, b) = (fixture.join(ADDRESS_A).await, fixture.join(ADDRESS_B).await);
     fixture.must_claim(&a, "x", 20).await;
@@ -233,9 +248,9 @@ pub(crate) async fn a_release_spares_the_newer(harness: &dyn RegistryHarness) ->
     Ok(())
 }
 
-/// An address in the shared layout that no claim stands behind: a foreign program wrote it, or what
-/// Tieline wrote was lost.
-pub(crate) async fn a_release_takes_what_lost_its_stamp(
+/// An entry names the node's address but has no shadow: a foreign program wrote it, or data was
+/// lost. The node's release must remove it.
+pub(crate) async fn a_release_removes_an_entry_without_stamp(
     harness: &dyn RegistryHarness,
 ) -> ScenarioResult {
     let fixture = Fixture::new(harness).await;
@@ -246,7 +261,10 @@ pub(crate) async fn a_release_takes_what_lost_its_stamp(
     Ok(())
 }
 
-pub(crate) async fn the_shadow_answers_after_a_deletion(
+/// A foreign program deletes the entry of a node. The registry must still locate the client and
+/// refuse older claims; a held claim must write the entry again; a release must remove what is
+/// left.
+pub(crate) async fn the_shadow_answers_after_a_foreign_delete(
     harness: &dyn RegistryHarness,
 ) -> ScenarioResult {
     let fixture = Fixture::new(harness).await;
@@ -268,7 +286,9 @@ pub(crate) async fn the_shadow_answers_after_a_deletion(
     Ok(())
 }
 
-pub(crate) async fn odd_ids_are_ids(harness: &dyn RegistryHarness) -> ScenarioResult {
+/// Ids with spaces, control characters, emoji, quotes, and characters that have a meaning to some
+/// store. Each must work as an id in every operation, and be distinct from all others.
+pub(crate) async fn unusual_ids_work(harness: &dyn RegistryHarness) -> ScenarioResult {
     let fixture = Fixture::new(harness).await;
     let (a, b) = (fixture.join(ADDRESS_A).await, fixture.join(ADDRESS_B).await);
     let long = "ü".repeat(MAX_NAME / 2);

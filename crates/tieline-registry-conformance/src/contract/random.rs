@@ -12,8 +12,9 @@ use crate::{
     harness::{RegistryHarness, ScenarioResult},
 };
 
-/// Some thousands of operations, by chance and always the same, against a few lines that say the model.
-pub(crate) async fn random_operations_follow_the_rule(
+/// 2,000 random operations of three nodes and a foreign program, with a fixed seed. After each, the
+/// registry must agree with the reference model.
+pub(crate) async fn random_operations_match_the_reference_model(
     harness: &dyn RegistryHarness,
 ) -> ScenarioResult {
     let fixture = Fixture::new(harness).await;

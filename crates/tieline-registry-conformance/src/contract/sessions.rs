@@ -14,6 +14,8 @@ use crate::{
     harness::{RegistryHarness, ScenarioResult},
 };
 
+/// A second process asks three times for an address whose lease is alive. Each time the registry
+/// must answer `Busy` with the holder, and the holder must keep its session and entries.
 pub(crate) async fn a_live_address_is_busy(harness: &dyn RegistryHarness) -> ScenarioResult {
     let fixture = Fixture::new(harness).await;
     let session = fixture.join(ADDRESS_A).await;
@@ -28,6 +30,8 @@ pub(crate) async fn a_live_address_is_busy(harness: &dyn RegistryHarness) -> Sce
     Ok(())
 }
 
+/// A process asks for an address and names the process to replace. The registry must refuse it if
+/// it names another process than the holder, and accept it if it names the holder.
 pub(crate) async fn a_process_known_to_be_gone_is_replaced(
     harness: &dyn RegistryHarness,
 ) -> ScenarioResult {
@@ -55,6 +59,8 @@ pub(crate) async fn a_process_known_to_be_gone_is_replaced(
     Ok(())
 }
 
+/// A lease expires, and another process takes the address. The renewal of the first process must
+/// then answer `Lost`.
 pub(crate) async fn an_expired_address_is_free(harness: &dyn RegistryHarness) -> ScenarioResult {
     let fixture = Fixture::new(harness).await;
     let first = fixture.join_for(ADDRESS_A, harness.lease()).await;
@@ -67,7 +73,8 @@ pub(crate) async fn an_expired_address_is_free(harness: &dyn RegistryHarness) ->
     Ok(())
 }
 
-/// With what it held before, or anew: the session serves.
+/// A process that holds an address joins again, with its previous session. It must get a session in
+/// which its claims are granted, and the registry must list one node.
 pub(crate) async fn joining_again_keeps_the_address(
     harness: &dyn RegistryHarness,
 ) -> ScenarioResult {
@@ -88,7 +95,11 @@ pub(crate) async fn joining_again_keeps_the_address(
     Ok(())
 }
 
-pub(crate) async fn a_beat_keeps_the_lease_alive(harness: &dyn RegistryHarness) -> ScenarioResult {
+/// A node renews its lease until well past the first expiry. Each renewal must succeed, and its
+/// entries must stay.
+pub(crate) async fn a_renewal_keeps_the_lease_alive(
+    harness: &dyn RegistryHarness,
+) -> ScenarioResult {
     let fixture = Fixture::new(harness).await;
     let session = fixture.join_for(ADDRESS_A, harness.lease()).await;
     fixture.must_claim(&session, "x", 10).await;
@@ -104,8 +115,12 @@ pub(crate) async fn a_beat_keeps_the_lease_alive(harness: &dyn RegistryHarness) 
     Ok(())
 }
 
-/// Revived where the node is still known, lost where it went with its lease; never as if nothing was.
-pub(crate) async fn a_beat_after_the_lease_tells(harness: &dyn RegistryHarness) -> ScenarioResult {
+/// A node renews its lease after it has expired. The registry must answer `Revived`, if it still
+/// knows the node, or `Lost`, if it has removed the node, but never `Renewed`. Claims between the
+/// expiry and the renewal must be rejected.
+pub(crate) async fn a_late_renewal_reports_the_expiry(
+    harness: &dyn RegistryHarness,
+) -> ScenarioResult {
     let fixture = Fixture::new(harness).await;
     let session = fixture.join_for(ADDRESS_A, harness.lease()).await;
     fixture.must_claim(&session, "x", 10).await;
@@ -128,7 +143,8 @@ pub(crate) async fn a_beat_after_the_lease_tells(harness: &dyn RegistryHarness) 
     Ok(())
 }
 
-pub(crate) async fn a_beat_of_a_replaced_process_is_lost(
+/// A process is replaced. Its renewal must answer `Lost`, and that of its successor must succeed.
+pub(crate) async fn a_renewal_of_a_replaced_process_is_lost(
     harness: &dyn RegistryHarness,
 ) -> ScenarioResult {
     let fixture = Fixture::new(harness).await;
@@ -145,7 +161,8 @@ pub(crate) async fn a_beat_of_a_replaced_process_is_lost(
     Ok(())
 }
 
-/// Where the registry keeps a clock: it is never behind what it said, nor behind who asks.
+/// Nodes with different clocks renew and join. Where the registry keeps a clock, its answer must
+/// never be below an earlier answer or below the clock of the caller.
 pub(crate) async fn the_clock_never_goes_back(harness: &dyn RegistryHarness) -> ScenarioResult {
     let fixture = Fixture::new(harness).await;
     let (session, lease_info) = fixture.must_join(&request(ADDRESS_A, LONG_LEASE)).await;
@@ -172,8 +189,9 @@ pub(crate) async fn the_clock_never_goes_back(harness: &dyn RegistryHarness) -> 
     Ok(())
 }
 
-/// Where the registry counts.
-pub(crate) async fn a_tenure_counts(harness: &dyn RegistryHarness) -> ScenarioResult {
+/// Entries are claimed, displaced, written and deleted by a foreign program, and released. Where
+/// the registry reports counts with a renewal, they must be exact after each step.
+pub(crate) async fn lease_info_counts_entries(harness: &dyn RegistryHarness) -> ScenarioResult {
     let fixture = Fixture::new(harness).await;
     let a = fixture.join(ADDRESS_A).await;
     let b = fixture.join(ADDRESS_B).await;
@@ -209,7 +227,9 @@ pub(crate) async fn a_tenure_counts(harness: &dyn RegistryHarness) -> ScenarioRe
     Ok(())
 }
 
-pub(crate) async fn members_come_and_leave(harness: &dyn RegistryHarness) -> ScenarioResult {
+/// Two nodes join and one leaves. The registry must list the nodes that are there. A second leave
+/// in an old session must not remove the node that has joined again.
+pub(crate) async fn nodes_join_and_leave(harness: &dyn RegistryHarness) -> ScenarioResult {
     let fixture = Fixture::new(harness).await;
     assert_eq!(expect_reply(fixture.registry.nodes().await), []);
     let a = fixture.join(ADDRESS_A).await;
@@ -239,8 +259,9 @@ pub(crate) async fn members_come_and_leave(harness: &dyn RegistryHarness) -> Sce
     Ok(())
 }
 
-/// Where the registry fences: what was asked before is not carried out after.
-pub(crate) async fn a_fence_stops_what_is_late(harness: &dyn RegistryHarness) -> ScenarioResult {
+/// A node takes a new fencing token. Where the registry supports it, claims and releases with the
+/// old token must be rejected; the session stays valid everywhere.
+pub(crate) async fn a_fence_stops_late_operations(harness: &dyn RegistryHarness) -> ScenarioResult {
     let fixture = Fixture::new(harness).await;
     let before = fixture.join(ADDRESS_A).await;
     let after = expect_reply(fixture.registry.fence(&before).await).expect("the session lives");

@@ -8,7 +8,8 @@ use crate::{
     simulation::{ID, NODE_A, NODE_B, Simulation},
 };
 
-/// c1A c2B sA sB xB xA rA rB evict(B): the order of arrival decides, not that of execution.
+/// Connection 1 arrives at A, then connection 2 at B. B's claim executes first, A's last.
+/// Connection 2 must win: the order of arrival decides, not the order of execution.
 pub(crate) async fn older_claim_executes_last(harness: &dyn RegistryHarness) -> ScenarioResult {
     let mut sim = Simulation::new(harness).await;
     sim.connect(NODE_A, 1);
@@ -25,7 +26,8 @@ pub(crate) async fn older_claim_executes_last(harness: &dyn RegistryHarness) -> 
     Ok(())
 }
 
-/// c1A sA xA c2B sB xB rB evict(A) rA: A must not take the grant for the last word.
+/// A's claim executes. Connection 2 arrives at B, is granted the id, and its evict request reaches
+/// A before A's own grant does. A must not keep connection 1 because of that late grant.
 pub(crate) async fn evict_overtakes_grant(harness: &dyn RegistryHarness) -> ScenarioResult {
     let mut sim = Simulation::new(harness).await;
     sim.connect(NODE_A, 1);
@@ -42,7 +44,9 @@ pub(crate) async fn evict_overtakes_grant(harness: &dyn RegistryHarness) -> Scen
     Ok(())
 }
 
-/// c1A sA xA c2B sB dB xB rB, release, evict(A), rA: the winner is gone, the loser has its id again.
+/// A's claim executes. Connection 2 takes the id at B, but ends before its grant arrives, and B
+/// releases the id. Then the evict request and A's old grant reach A. Connection 1 must have the id
+/// again.
 pub(crate) async fn winner_leaves_before_grant(harness: &dyn RegistryHarness) -> ScenarioResult {
     let mut sim = Simulation::new(harness).await;
     sim.connect(NODE_A, 1);
@@ -61,7 +65,8 @@ pub(crate) async fn winner_leaves_before_grant(harness: &dyn RegistryHarness) ->
     Ok(())
 }
 
-/// c1A sA dA xA, the answer lost: what A may have is given back.
+/// A's connection ends while its claim is in flight. The claim executes and the reply is lost. A
+/// must release what it may have been granted.
 pub(crate) async fn grant_lost_then_disconnect(harness: &dyn RegistryHarness) -> ScenarioResult {
     let mut sim = Simulation::new(harness).await;
     sim.connect(NODE_A, 1);
@@ -74,7 +79,8 @@ pub(crate) async fn grant_lost_then_disconnect(harness: &dyn RegistryHarness) ->
     Ok(())
 }
 
-/// c1A sA dA timeout, release; then the claim executes.
+/// A's claim times out and the connection ends, so A releases the id. Then the claim executes. No
+/// entry may stay.
 pub(crate) async fn late_claim_after_release(harness: &dyn RegistryHarness) -> ScenarioResult {
     let mut sim = Simulation::new(harness).await;
     sim.connect(NODE_A, 1);
@@ -88,7 +94,8 @@ pub(crate) async fn late_claim_after_release(harness: &dyn RegistryHarness) -> S
     Ok(())
 }
 
-/// c1A sA timeout sA xA rA; then the first claim executes, and once more after a newer one.
+/// A's claim times out, and its retry is granted. Then the first claim executes, and once more
+/// after connection 2 has taken the id at B. Neither may change the owner.
 pub(crate) async fn late_claim_after_retry(harness: &dyn RegistryHarness) -> ScenarioResult {
     let mut sim = Simulation::new(harness).await;
     sim.connect(NODE_A, 1);
@@ -107,8 +114,9 @@ pub(crate) async fn late_claim_after_retry(harness: &dyn RegistryHarness) -> Sce
     Ok(())
 }
 
-/// c1A sA xA, the answer lost; c2B; A sends again; xB xA: a retry is as old as its connection.
-pub(crate) async fn retry_beats_newer(harness: &dyn RegistryHarness) -> ScenarioResult {
+/// A's claim executes, but the reply is lost. Connection 2 claims the id at B, and A's retry
+/// executes after it. Connection 2 must win: a retry keeps the stamp of its connection.
+pub(crate) async fn retry_after_newer_claim(harness: &dyn RegistryHarness) -> ScenarioResult {
     let mut sim = Simulation::new(harness).await;
     sim.connect(NODE_A, 1);
     sim.send(NODE_A).await;
@@ -126,8 +134,9 @@ pub(crate) async fn retry_beats_newer(harness: &dyn RegistryHarness) -> Scenario
     Ok(())
 }
 
-/// c1A sxrA c2B sxrB, the eviction lost: routing is right at once, and two beats or an audit close the
-/// older one.
+/// Connection 2 takes the id at B, and the evict request to A is lost. The entry must name B at
+/// once. Connection 1 must close after two renewals whose entry counts differ, where the registry
+/// reports counts, or else with the next audit.
 pub(crate) async fn evict_lost(harness: &dyn RegistryHarness) -> ScenarioResult {
     let mut sim = Simulation::new(harness).await;
     sim.connect(NODE_A, 1);
@@ -150,9 +159,10 @@ pub(crate) async fn evict_lost(harness: &dyn RegistryHarness) -> ScenarioResult 
     Ok(())
 }
 
-/// An eviction of long ago reaches a connection whose stamp, by a wrong clock, is below that of the
-/// claim which caused it.
-pub(crate) async fn evict_meets_wrong_clock(harness: &dyn RegistryHarness) -> ScenarioResult {
+/// An evict request from earlier reaches B after connection 3 has arrived there. By a wrong clock,
+/// the stamp of connection 3 is below that of the claim that caused the request. Connection 3 must
+/// stay.
+pub(crate) async fn stale_evict_with_wrong_clock(harness: &dyn RegistryHarness) -> ScenarioResult {
     let mut sim = Simulation::new(harness).await;
     sim.connect(NODE_B, 1);
     sim.round_trip(NODE_B).await;
@@ -173,7 +183,9 @@ pub(crate) async fn evict_meets_wrong_clock(harness: &dyn RegistryHarness) -> Sc
     Ok(())
 }
 
-/// A paused, c1A waits, c2B registered, A resumes: c1 is as old as its arrival.
+/// Connection 1 arrives at A while the process is paused, so that it waits to be accepted.
+/// Connection 2 registers at B, then A continues. Connection 2 must win: the stamp of connection 1
+/// is that of its arrival, not of its accept.
 pub(crate) async fn backlog_of_paused_node(harness: &dyn RegistryHarness) -> ScenarioResult {
     let mut sim = Simulation::new(harness).await;
     sim.pause(NODE_A);
@@ -189,9 +201,10 @@ pub(crate) async fn backlog_of_paused_node(harness: &dyn RegistryHarness) -> Sce
     Ok(())
 }
 
-/// Two clients of A: x's answer is lost, so a fence goes up while y's claim is on its way. What that
-/// fences off is tried again, and must not fence off x in turn.
-pub(crate) async fn fence_storm(harness: &dyn RegistryHarness) -> ScenarioResult {
+/// Node A has two clients. The reply to x's claim is lost, so A takes a new fencing token while y's
+/// claim is in flight. If the old token rejects y's claim, A must repeat that claim without a new
+/// token, which would reject x's claim in turn.
+pub(crate) async fn fence_with_claim_in_flight(harness: &dyn RegistryHarness) -> ScenarioResult {
     let mut sim = Simulation::new(harness).await;
     sim.connect_as(NODE_A, 1, "x");
     sim.send(NODE_A).await;

@@ -6,8 +6,9 @@ use crate::{
     simulation::{Emit, EmitOutcome, ID, NODE_A, NODE_B, Simulation},
 };
 
-/// A late deletion by a foreign node: our emits find the client all the same, and an audit repairs.
-pub(crate) async fn foreign_hdel(harness: &dyn RegistryHarness) -> ScenarioResult {
+/// A client moves from a legacy node to A, then the legacy node deletes the entry. An emit must
+/// still find the client by the shadow, and an audit must write the entry again.
+pub(crate) async fn foreign_delete_of_newer_entry(harness: &dyn RegistryHarness) -> ScenarioResult {
     let mut sim = Simulation::new(harness).await;
     sim.connect_to_legacy_node(1).await;
     sim.connect(NODE_A, 2);
@@ -23,8 +24,9 @@ pub(crate) async fn foreign_hdel(harness: &dyn RegistryHarness) -> ScenarioResul
     Ok(())
 }
 
-/// c1A registered, then a foreign node writes; A never hears of it.
-pub(crate) async fn client_moved_to_go(harness: &dyn RegistryHarness) -> ScenarioResult {
+/// A client moves from A to a legacy node, which does not notify A. The next audit must close the
+/// connection at A. When the client moves on to B, the entry must name B.
+pub(crate) async fn client_moves_to_legacy_node(harness: &dyn RegistryHarness) -> ScenarioResult {
     let mut sim = Simulation::new(harness).await;
     sim.connect(NODE_A, 1);
     sim.round_trip(NODE_A).await;
@@ -43,8 +45,11 @@ pub(crate) async fn client_moved_to_go(harness: &dyn RegistryHarness) -> Scenari
     Ok(())
 }
 
-/// The same, and dA before A hears of it: nothing of A's stays behind the foreign entry.
-pub(crate) async fn generation_leak(harness: &dyn RegistryHarness) -> ScenarioResult {
+/// A client moves from A to a legacy node, and its connection to A ends before A learns of it. When
+/// the legacy node deletes its entry, nothing of A's may be left behind it.
+pub(crate) async fn disconnect_after_foreign_write(
+    harness: &dyn RegistryHarness,
+) -> ScenarioResult {
     let mut sim = Simulation::new(harness).await;
     sim.connect(NODE_A, 1);
     sim.round_trip(NODE_A).await;
@@ -62,7 +67,9 @@ pub(crate) async fn generation_leak(harness: &dyn RegistryHarness) -> ScenarioRe
     Ok(())
 }
 
-/// An emit tries B by an old route; meanwhile c2B; the registry names B, and it is not the same B.
+/// An emit follows a client that moves while the emit is on its way: first with an outdated route
+/// to B, then with an answer of the registry that has become outdated. Both times the registry
+/// names B again, but with a newer stamp, so the emit must try B again.
 pub(crate) async fn emit_follows_moves(harness: &dyn RegistryHarness) -> ScenarioResult {
     let mut sim = Simulation::new(harness).await;
     sim.connect(NODE_A, 1);

@@ -8,8 +8,10 @@ use crate::{
     simulation::{EmitOutcome, ID, NODE_A, NODE_B, Simulation},
 };
 
-/// A back from a pause: sA xA, reaped, join, rA: the grant is of before the loss.
-pub(crate) async fn grant_before_lost_lease(harness: &dyn RegistryHarness) -> ScenarioResult {
+/// A's claim executes, then A is paused until its lease has expired and its entries are removed. A
+/// joins again, and only then gets the old grant. A must not trust the grant: it must claim the id
+/// again.
+pub(crate) async fn grant_delivered_after_reap(harness: &dyn RegistryHarness) -> ScenarioResult {
     let mut sim = Simulation::with_short_leases(harness).await;
     sim.connect(NODE_A, 1);
     sim.send(NODE_A).await;
@@ -31,8 +33,9 @@ pub(crate) async fn grant_before_lost_lease(harness: &dyn RegistryHarness) -> Sc
     Ok(())
 }
 
-/// A lease has run out, the reaper starts, A beats and claims again; the next chunk must stop.
-pub(crate) async fn reaper_meets_beat(harness: &dyn RegistryHarness) -> ScenarioResult {
+/// A's lease expires, and the reaper removes one of three entries. A renews its lease and claims
+/// again. The reaper's next chunk must remove nothing.
+pub(crate) async fn renewal_during_reap(harness: &dyn RegistryHarness) -> ScenarioResult {
     let mut sim = Simulation::with_short_leases(harness).await;
     for (number, name) in ["x", "y", "z"].into_iter().enumerate() {
         sim.connect_as(NODE_A, u32::try_from(number).expect("three") + 1, name);
@@ -55,8 +58,9 @@ pub(crate) async fn reaper_meets_beat(harness: &dyn RegistryHarness) -> Scenario
     Ok(())
 }
 
-/// The registry was away for longer than a lease, its data kept: the reaper comes before the beats.
-pub(crate) async fn registry_back_after_lease(harness: &dyn RegistryHarness) -> ScenarioResult {
+/// The registry is unreachable for longer than the leases, and keeps its data. The first reaper
+/// runs before any node renews its lease. It must remove nothing.
+pub(crate) async fn registry_outage_beyond_lease(harness: &dyn RegistryHarness) -> ScenarioResult {
     let mut sim = Simulation::with_short_leases(harness).await;
     sim.connect(NODE_A, 1);
     sim.round_trip(NODE_A).await;
@@ -77,9 +81,10 @@ pub(crate) async fn registry_back_after_lease(harness: &dyn RegistryHarness) -> 
     Ok(())
 }
 
-/// The same, and an emit before the beats: an entry without a lease is tried all the same. Where the
-/// registry removes entries with the lease, the client is not registered, and may be Offline.
-pub(crate) async fn emit_after_registry_pause(harness: &dyn RegistryHarness) -> ScenarioResult {
+/// As [`registry_outage_beyond_lease`], with an emit before the renewals. An entry without a lease
+/// must still be tried. Where the registry removes entries with their lease, the client is not
+/// registered then, and `Offline` is right.
+pub(crate) async fn emit_after_registry_outage(harness: &dyn RegistryHarness) -> ScenarioResult {
     let mut sim = Simulation::with_short_leases(harness).await;
     sim.connect(NODE_A, 1);
     sim.round_trip(NODE_A).await;
@@ -93,8 +98,8 @@ pub(crate) async fn emit_after_registry_pause(harness: &dyn RegistryHarness) -> 
     Ok(())
 }
 
-/// A re-claims in a lease that has run out, the reaper removes, A re-claims …: nothing is written
-/// without a lease.
+/// A's lease expires with a claim in flight. The claim executes between the rounds of the reaper.
+/// The registry must reject it each time: nothing is written without a lease.
 pub(crate) async fn reclaim_races_reaper(harness: &dyn RegistryHarness) -> ScenarioResult {
     let mut sim = Simulation::with_short_leases(harness).await;
     sim.connect(NODE_A, 1);
@@ -114,7 +119,9 @@ pub(crate) async fn reclaim_races_reaper(harness: &dyn RegistryHarness) -> Scena
     Ok(())
 }
 
-/// A dies for good: its entries go, its member goes, and its client is welcome elsewhere meanwhile.
+/// A crashes for good. Until its lease expires, emits to its client find no node. A client that
+/// connects to B meanwhile must be registered there. In the end A's entries and A itself must be
+/// gone from the registry.
 pub(crate) async fn crash_is_reaped(harness: &dyn RegistryHarness) -> ScenarioResult {
     let mut sim = Simulation::with_short_leases(harness).await;
     sim.connect_as(NODE_A, 1, "stays away");

@@ -13,9 +13,10 @@ const WALKS: usize = 30;
 
 const STEPS: usize = 40;
 
-/// Connections, steps of operations, lost requests and answers, late executions, lost evictions, audits
-/// and restarts in any order.
-pub(crate) async fn random_orders_come_to_rest(harness: &dyn RegistryHarness) -> ScenarioResult {
+/// Connections, steps of requests, lost requests and replies, late executions, lost evict requests,
+/// audits and restarts, in random order with a fixed seed. After every 40 steps, the nodes must
+/// converge.
+pub(crate) async fn random_interleavings_converge(harness: &dyn RegistryHarness) -> ScenarioResult {
     let mut sim = Simulation::new(harness).await;
     let mut rng = Rng::with_seed(11);
     let (mut late, mut number) = (Vec::new(), 0);

@@ -8,7 +8,8 @@ use crate::{
     simulation::{DUPLICATE_OF_A, ID, NODE_A, NODE_B, Simulation},
 };
 
-/// c1A c2B sA, A restarts, sxrB, xA in the old session.
+/// A crashes with a claim in flight, restarts and joins, and connection 2 registers at B. Then the
+/// claim executes in the old session. The registry must reject it.
 pub(crate) async fn crash_with_claim_in_flight(harness: &dyn RegistryHarness) -> ScenarioResult {
     let mut sim = Simulation::new(harness).await;
     sim.connect(NODE_A, 1);
@@ -31,8 +32,9 @@ pub(crate) async fn crash_with_claim_in_flight(harness: &dyn RegistryHarness) ->
     Ok(())
 }
 
-/// c1A sA, A restarts, xA, join: what an earlier process left is swept.
-pub(crate) async fn ghost_of_previous_life(harness: &dyn RegistryHarness) -> ScenarioResult {
+/// A crashes with a claim in flight and restarts. The claim executes before the new process joins.
+/// The new process must release the entry, because it has no such connection.
+pub(crate) async fn claim_of_crashed_process(harness: &dyn RegistryHarness) -> ScenarioResult {
     let mut sim = Simulation::new(harness).await;
     sim.connect(NODE_A, 1);
     sim.send(NODE_A).await;
@@ -47,8 +49,11 @@ pub(crate) async fn ghost_of_previous_life(harness: &dyn RegistryHarness) -> Sce
     Ok(())
 }
 
-/// Two processes with one address: the second waits, however often it asks.
-pub(crate) async fn twin_ping_pong(harness: &dyn RegistryHarness) -> ScenarioResult {
+/// A second process with A's address tries to join four times. The registry must refuse it each
+/// time, and A's lease must stay alive.
+pub(crate) async fn duplicate_address_keeps_joining(
+    harness: &dyn RegistryHarness,
+) -> ScenarioResult {
     let mut sim = Simulation::with_duplicate_address(harness).await;
     sim.connect(NODE_A, 1);
     sim.round_trip(NODE_A).await;
@@ -68,8 +73,11 @@ pub(crate) async fn twin_ping_pong(harness: &dyn RegistryHarness) -> ScenarioRes
     Ok(())
 }
 
-/// c1A registered, its twin joins: that removes nothing.
-pub(crate) async fn twin_join_purges(harness: &dyn RegistryHarness) -> ScenarioResult {
+/// A client is registered at A, and a second process with A's address tries to join. The attempt
+/// must remove no entry.
+pub(crate) async fn duplicate_address_keeps_entries(
+    harness: &dyn RegistryHarness,
+) -> ScenarioResult {
     let mut sim = Simulation::with_duplicate_address(harness).await;
     sim.connect(NODE_A, 1);
     sim.round_trip(NODE_A).await;
@@ -84,8 +92,9 @@ pub(crate) async fn twin_join_purges(harness: &dyn RegistryHarness) -> ScenarioR
     Ok(())
 }
 
-/// A dead process's join executes after its successor's: it names nobody, or whom it knew, and neither
-/// holds the address any more.
+/// A process dies, its successor takes the address, and then a join request of the dead process
+/// executes: with no process to replace, with an unknown one, and with itself. The registry must
+/// refuse all three.
 pub(crate) async fn late_join(harness: &dyn RegistryHarness) -> ScenarioResult {
     let mut sim = Simulation::new(harness).await;
     let dead = sim.session(NODE_A);

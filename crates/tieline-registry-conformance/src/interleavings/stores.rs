@@ -8,8 +8,9 @@ use crate::{
     simulation::{ID, NODE_A, NODE_B, Simulation},
 };
 
-/// c1A sA xA, wipe, A joins, rA: the grant is of before the loss.
-pub(crate) async fn wipe_before_answer(harness: &dyn RegistryHarness) -> ScenarioResult {
+/// A's claim executes, the store loses all data, A joins again, and only then gets the old grant. A
+/// must claim the id again.
+pub(crate) async fn wipe_before_reply(harness: &dyn RegistryHarness) -> ScenarioResult {
     let mut sim = Simulation::new(harness).await;
     sim.connect(NODE_A, 1);
     sim.send(NODE_A).await;
@@ -22,8 +23,11 @@ pub(crate) async fn wipe_before_answer(harness: &dyn RegistryHarness) -> Scenari
     Ok(())
 }
 
-/// c1A c2B registered; wipe; A claims again first.
-pub(crate) async fn wipe_lets_older_reclaim(harness: &dyn RegistryHarness) -> ScenarioResult {
+/// Connection 2 takes the id at B, the evict request to A is lost, and the store loses all data. A
+/// claims again before B. Connection 2 must win all the same.
+pub(crate) async fn older_connection_reclaims_first(
+    harness: &dyn RegistryHarness,
+) -> ScenarioResult {
     let mut sim = Simulation::new(harness).await;
     sim.connect(NODE_A, 1);
     sim.round_trip(NODE_A).await;
@@ -40,8 +44,12 @@ pub(crate) async fn wipe_lets_older_reclaim(harness: &dyn RegistryHarness) -> Sc
     Ok(())
 }
 
-/// Releases and evictions of before a wipe come after it.
-pub(crate) async fn wipe_restarts_generations(harness: &dyn RegistryHarness) -> ScenarioResult {
+/// A's release times out, connection 2 registers at B, and the store loses all data. After B has
+/// claimed again, the old release executes and an old evict request arrives. They must not harm
+/// connection 2, nor connection 3 at A later.
+pub(crate) async fn release_and_evict_from_before_wipe(
+    harness: &dyn RegistryHarness,
+) -> ScenarioResult {
     let mut sim = Simulation::new(harness).await;
     sim.connect(NODE_A, 1);
     sim.round_trip(NODE_A).await;
@@ -68,10 +76,10 @@ pub(crate) async fn wipe_restarts_generations(harness: &dyn RegistryHarness) -> 
     Ok(())
 }
 
-/// c1A registered; wipe; a foreign node writes; A joins: its claim was granted before, so it yields.
-pub(crate) async fn wipe_hides_a_grant_from_a_foreign_write(
-    harness: &dyn RegistryHarness,
-) -> ScenarioResult {
+/// A client is registered at A, the store loses all data, and the client connects to a legacy node,
+/// which writes its entry. When A joins again, its claim must yield to that entry, although no
+/// stamp is left to compare with.
+pub(crate) async fn foreign_write_after_wipe(harness: &dyn RegistryHarness) -> ScenarioResult {
     let mut sim = Simulation::new(harness).await;
     sim.connect(NODE_A, 1);
     sim.round_trip(NODE_A).await;
@@ -82,7 +90,9 @@ pub(crate) async fn wipe_hides_a_grant_from_a_foreign_write(
     Ok(())
 }
 
-/// c1A sA xA, which a failover loses, rA; beats stay well.
+/// A's claim executes and is granted, and a failover loses it. Renewals still succeed. A must
+/// notice: by two renewals whose entry counts differ, where the registry reports counts, or else by
+/// an audit.
 pub(crate) async fn failover_loses_claim(harness: &dyn RegistryHarness) -> ScenarioResult {
     let mut sim = Simulation::new(harness).await;
     sim.snapshot().await?;
@@ -106,7 +116,7 @@ pub(crate) async fn failover_loses_claim(harness: &dyn RegistryHarness) -> Scena
     Ok(())
 }
 
-/// A released entry is back after a failover.
+/// A releases an id, and a failover brings the entry back. A sweep must remove it.
 pub(crate) async fn failover_revives_entry(harness: &dyn RegistryHarness) -> ScenarioResult {
     let mut sim = Simulation::new(harness).await;
     sim.connect(NODE_A, 1);

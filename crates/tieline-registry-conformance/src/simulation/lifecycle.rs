@@ -43,7 +43,7 @@ impl Simulation<'_> {
         };
         match expect_reply(self.registry.join(&request).await) {
             JoinOutcome::Joined(session, lease_info) => {
-                self.joined(node, session, lease_info).await
+                self.joined(node, session, lease_info).await;
             }
             // Who answers at the own address: this process, after a restart, or its twin?
             JoinOutcome::Busy(holder)
