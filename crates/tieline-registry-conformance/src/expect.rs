@@ -3,10 +3,10 @@
 use tieline_registry::{ClientId, RegistryError};
 
 pub(crate) fn client_id(name: &str) -> ClientId {
-    ClientId::new(name).expect("a good id")
+    ClientId::new(name).expect("the names of the suite are valid ids")
 }
 
-/// What the registry answered; the suite needs a registry that can be reached.
-pub(crate) fn expect_reply<T>(answer: Result<T, RegistryError>) -> T {
-    answer.unwrap_or_else(|error| panic!("the registry failed: {error} ({error:?})"))
+/// The reply of the registry. An error fails the scenario: the suite needs a store that answers.
+pub(crate) fn expect_reply<T>(reply: Result<T, RegistryError>) -> T {
+    reply.unwrap_or_else(|error| panic!("the registry returned an error; check that the store is running and reachable: {error} ({error:?})"))
 }

@@ -1,47 +1,109 @@
-//! The tests that every registry must pass, for a registry of your own too.
+//! The tests that every registry of a Tieline cluster must pass.
 //!
-//! Owns what a registry promises to nodes: the plain contract of each operation (`contract`), and the
-//! orders of events by which registries go wrong (`orders`), each played step by step on simulated
-//! nodes (`world`) that run the node's side of the protocol. Must not know any store; what a scenario
-//! needs of one, it asks of a [`RegistryHarness`].
+//! Use this crate as a dev-dependency if you write a registry: implement [`RegistryHarness`], and
+//! [`conformance_tests!`] makes one test of each scenario. The registries of `tieline-registry` pass the
+//! same suite. It knows no store; what a scenario needs from one, it asks the harness for.
 //!
-//! A registry's author implements [`RegistryHarness`] and writes one line into a test file:
+//! # Test your registry
 //!
-//! ```no_run
-//! use std::sync::Arc;
+//! A complete test file. It also tells the suite how to empty the store, so that the scenarios about
+//! lost data run:
+//!
+//! ```
+//! use std::{cell::RefCell, sync::Arc};
+//!
 //! use tieline_registry::{MemoryRegistry, Registry};
-//! use tieline_registry_conformance::{Bench, Doing};
+//! use tieline_registry_conformance::{
+//!     BoxFuture, RegistryHarness, Skipped, conformance_tests,
+//! };
 //!
-//! struct MyBench;
+//! // `MemoryRegistry` stands for your registry here.
+//! #[derive(Default)]
+//! struct MyHarness {
+//!     current: RefCell<MemoryRegistry>,
+//! }
 //!
-//! impl Bench for MyBench {
-//!     fn registry(&self) -> Doing<'_, Arc<dyn Registry>> {
-//!         Box::pin(async { Arc::new(MemoryRegistry::new()) as _ })
+//! impl RegistryHarness for MyHarness {
+//!     // A registry over an empty store: a new prefix or table in the same store will do.
+//!     fn registry(&self) -> BoxFuture<'_, Arc<dyn Registry>> {
+//!         Box::pin(async {
+//!             let registry = MemoryRegistry::new();
+//!             self.current.replace(registry.clone());
+//!             Arc::new(registry) as Arc<dyn Registry>
+//!         })
+//!     }
+//!
+//!     fn wipe(&self) -> BoxFuture<'_, Result<(), Skipped>> {
+//!         Box::pin(async {
+//!             self.current.borrow().restore(&MemoryRegistry::new());
+//!             Ok(())
+//!         })
 //!     }
 //! }
 //!
 //! fn run(test: impl Future<Output = ()>) {
-//!     // `Runtime::block_on`, for instance.
+//!     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+//!     runtime.expect("a runtime").block_on(test);
 //! }
 //!
-//! tieline_registry_conformance::conformance_tests!(run, MyBench);
+//! conformance_tests!(run, MyHarness::default());
+//! # run(tieline_registry_conformance::play("wipe_before_reply", &MyHarness::default()));
 //! ```
 //!
-//! That makes one test of each scenario, by its name, each with a bench of its own. [`run`] plays all of
-//! them on one bench and returns a [`Report`]. A scenario that needs what the bench cannot do is
-//! skipped: the report says so, and a test says so on standard error.
+//! Each test has the name of its scenario, so `cargo test late_join` plays one. To play all scenarios on
+//! one harness, call [`run`], which returns a [`Report`]. [`MemoryHarness`] is an example that implements
+//! every method.
 //!
-//! Scenarios panic where the registry is wrong; the message names the invariant:
+//! # What a harness may leave out
+//!
+//! Only [`registry`](RegistryHarness::registry) is required. A scenario that calls a method which returns
+//! [`Skipped`], as the default methods do, stops there. [`run`] lists it in the report, and a test passes
+//! with a line on standard error.
+//!
+//! | method | without it |
+//! |---|---|
+//! | [`wipe`](RegistryHarness::wipe) | the four scenarios in which the store loses all data are skipped |
+//! | [`snapshot`](RegistryHarness::snapshot), [`restore`](RegistryHarness::restore) | `failover_loses_claim` and `failover_revives_entry` are skipped |
+//! | [`lease`](RegistryHarness::lease), [`expiry`](RegistryHarness::expiry) | the lease is 500 ms and has certainly expired after 750 ms |
+//! | [`pass`](RegistryHarness::pass) | the suite sleeps, so the scenarios about leases take real time |
+//!
+//! # What the scenarios prove
+//!
+//! The scenarios of the contract call the registry directly. All others play an order of events on
+//! simulated nodes, which run the real claim table of a node
+//! ([`claim_table`](tieline_registry::claim_table)). Requests are sent, executed and answered step by
+//! step, so that any other event can happen between two steps, the same way in every run. In the end the
+//! nodes run until nothing changes, and the invariants are checked.
+//!
+//! | group | proves |
+//! |---|---|
+//! | `contract::sessions` | an address belongs to one process with a living lease; late renewals are reported |
+//! | `contract::claims` | the later stamp wins, and nothing is removed that has not been compared |
+//! | `contract::bulk` | large batches, scans and the reaper are complete and exact |
+//! | `contract::random` | 2,000 random operations agree with a reference model |
+//! | `interleavings::claims` | the newest connection wins, in whatever order requests execute or get lost |
+//! | `interleavings::sessions` | crashes, restarts and duplicate addresses harm no other process |
+//! | `interleavings::leases` | a node that returns gets its clients back; a dead one is removed |
+//! | `interleavings::stores` | the nodes repair a store that lost data |
+//! | `interleavings::foreign_writes` | legacy nodes can share the registry |
+//! | `interleavings::random` | random orders of all these steps converge |
+//!
+//! The documentation of each scenario, above its function in the source, states its order of events.
+//!
+//! # When a scenario fails
+//!
+//! It panics. The message says what happened, at which node, what to look at, and which invariant is
+//! broken:
 //!
 //! | | |
 //! |---|---|
-//! | I1 | an id with a live connection has exactly one, the newest, and the registry maps the id to its node |
-//! | I2 | no entry without a live connection |
-//! | I3 | no release or reap removes the entry of a live, newer claim |
-//! | I4 | the newest connection is never closed by the protocol |
-//! | I5 | the protocol comes to rest |
-//! | I6 | an emit never answers Offline for a client that was connected and registered during all of it |
-//! | I8 | a pause, a restart and two processes with one address harm nobody else |
+//! | I1 | a client id with connections has exactly one, the newest, and the registry maps the id to its node |
+//! | I2 | no entry exists without a connection |
+//! | I3 | no release and no reaper removes the entry of an existing connection |
+//! | I4 | the protocol never closes the newest connection of an id |
+//! | I5 | the nodes converge: at some point nothing changes any more |
+//! | I6 | an emit never answers `Offline` for a client that was connected and registered all the time |
+//! | I7 | a pause, a restart, or two processes with one address harm no other process |
 
 mod contract;
 mod expect;
@@ -50,7 +112,8 @@ mod interleavings;
 mod memory;
 mod report;
 mod simulation;
-#[doc(hidden)] // Public for `conformance_tests!` only.
+// Public for the expansion of `conformance_tests!` only.
+#[doc(hidden)]
 pub mod suite;
 #[cfg(test)]
 mod tests;

@@ -7,22 +7,26 @@ use crate::{
     report::{self, Report},
 };
 
-/// One test.
+/// One test of the suite: an order of events, or a part of the contract.
 #[derive(Debug, Clone, Copy)]
 pub struct Scenario {
-    /// Its name.
+    /// The name, unique in the suite.
     pub name: &'static str,
     play: for<'a> fn(&'a dyn RegistryHarness) -> BoxFuture<'a, ScenarioResult>,
 }
 
 impl Scenario {
-    /// Plays it on an empty store. Panics where the registry is wrong.
+    /// Plays the scenario on an empty store. Returns [`Skipped`] if the harness cannot do what it needs.
+    ///
+    /// # Panics
+    ///
+    /// If the registry does not behave as it must. The message names the broken invariant, if there is one.
     pub async fn play(&self, harness: &dyn RegistryHarness) -> Result<(), Skipped> {
         (self.play)(harness).await
     }
 }
 
-/// Plays every scenario, one after the other, whatever becomes of each.
+/// Plays every scenario, one after the other, also after one has failed.
 pub async fn run(harness: &dyn RegistryHarness) -> Report {
     let mut report = Report::default();
     for scenario in SCENARIOS {
@@ -34,31 +38,34 @@ pub async fn run(harness: &dyn RegistryHarness) -> Report {
     report
 }
 
-/// Plays one scenario by its name, for a test of its own; says on standard error if it was skipped.
+/// Plays one scenario by name. If it is skipped, prints the reason to standard error and returns.
 ///
 /// # Panics
 ///
-/// Where the registry is wrong, or there is no such scenario.
+/// If the registry does not behave as it must, or no scenario has this name.
 pub async fn play(name: &str, harness: &dyn RegistryHarness) {
     let scenario = SCENARIOS.iter().find(|scenario| scenario.name == name);
-    let scenario = scenario.unwrap_or_else(|| panic!("no scenario is called {name}"));
+    let scenario =
+        scenario.unwrap_or_else(|| panic!("there is no scenario {name}; `SCENARIOS` lists them"));
     if let Err(skipped) = scenario.play(harness).await {
         report::print_skipped(name, &skipped);
     }
 }
 
-/// Lists the scenarios once, for [`SCENARIOS`] and for the macro. `$d` is the dollar of the inner macro.
+/// Defines [`SCENARIOS`] and `conformance_tests!` from one list, so that no scenario is missing in either.
+/// `$d` is the dollar sign of the inner macro.
 macro_rules! scenarios {
     (($d:tt) $($part:ident::$module:ident { $($name:ident)* })*) => {
-        /// Every scenario.
+        /// All scenarios, in the order in which [`run`] plays them.
         pub const SCENARIOS: &[Scenario] = &[$($(Scenario {
             name: stringify!($name),
             play: |harness| Box::pin($part::$module::$name(harness)),
         },)*)*];
 
-        /// One test for each scenario: `conformance_tests!(run, harness)`, where `run` runs a future to
-        /// its end and `harness` is an expression that makes a
-        /// [`RegistryHarness`](crate::RegistryHarness), anew for each test.
+        /// Makes one `#[test]` for each scenario: `conformance_tests!(run, harness)`.
+        ///
+        /// `run` is a function that runs a future to its end. `harness` is an expression that makes a
+        /// [`RegistryHarness`](crate::RegistryHarness); every test evaluates it once.
         #[macro_export]
         macro_rules! conformance_tests {
             ($d run:expr, $d harness:expr) => {

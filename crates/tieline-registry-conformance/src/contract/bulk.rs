@@ -1,4 +1,4 @@
-//! Many ids at once: batches, walks, the reaper, and the layout that other programs share.
+//! Many ids at once: batches, scans, the reaper, and the layout that other programs share.
 
 use tieline_registry::{
     Claim, ClaimKind, ClientId, ExpiredNode, NodeSession, ReleaseOutcome, Renewal, Stamp, Verdict,
@@ -10,7 +10,7 @@ use crate::{
     harness::{RegistryHarness, ScenarioResult},
 };
 
-/// More than what any registry asks for in one piece.
+/// More than any registry handles in one page or batch of its own.
 const MANY: usize = 1_300;
 
 fn names(prefix: &str, count: usize) -> Vec<ClientId> {
@@ -27,7 +27,7 @@ async fn claim_fresh(fixture: &Fixture, session: &NodeSession, ids: &[ClientId])
     let verdicts = fixture.claim_batch(session, &claims).await;
     assert!(
         verdicts.iter().all(|verdict| *verdict == granted()),
-        "all are free"
+        "all ids are free, so all claims are granted"
     );
 }
 
@@ -49,7 +49,7 @@ pub(crate) async fn set_get_delete(harness: &dyn RegistryHarness) -> ScenarioRes
     assert_eq!(
         get("x").await.as_deref(),
         Some("two:2"),
-        "the last one wins"
+        "the last write wins"
     );
     expect_reply(fixture.registry.delete("y").await);
     expect_reply(fixture.registry.delete("x").await);
@@ -146,7 +146,7 @@ pub(crate) async fn large_batches_are_one_call(harness: &dyn RegistryHarness) ->
     assert_eq!(
         fixture.ids_of(&b).await.len(),
         MANY - thirds,
-        "those were not A's"
+        "a release by A must not remove entries of B"
     );
     release_all(&fixture, &b, &ids).await;
     assert!(fixture.scan_all().await.is_empty());
@@ -165,14 +165,17 @@ pub(crate) async fn a_scan_returns_all_entries(harness: &dyn RegistryHarness) ->
     claim_fresh(&fixture, &a, &of_a).await;
     claim_fresh(&fixture, &b, &of_b).await;
     let all = fixture.scan_all().await;
-    assert!(all.keys().eq(of_a.iter().chain(&of_b)), "every id");
+    assert!(
+        all.keys().eq(of_a.iter().chain(&of_b)),
+        "the scan must return every id once it is merged"
+    );
     assert!(
         of_a.iter().all(|id| *all[id] == *ADDRESS_A)
             && of_b.iter().all(|id| *all[id] == *ADDRESS_B)
     );
 
     let (leaving, staying) = of_a.split_at(MANY / 2);
-    let coming = names("c", MANY);
+    let new_ids = names("c", MANY);
     let first = expect_reply(
         fixture
             .registry
@@ -182,7 +185,7 @@ pub(crate) async fn a_scan_returns_all_entries(harness: &dyn RegistryHarness) ->
     let mut seen: std::collections::BTreeSet<_> =
         first.items.into_iter().map(|(id, _)| id).collect();
     let mut from = first.next;
-    let mut moves = leaving.chunks(100).zip(coming.chunks(100));
+    let mut moves = leaving.chunks(100).zip(new_ids.chunks(100));
     while let Some(cursor) = from {
         if let Some((leave, come)) = moves.next() {
             release_all(&fixture, &a, leave).await;
@@ -199,7 +202,7 @@ pub(crate) async fn a_scan_returns_all_entries(harness: &dyn RegistryHarness) ->
         .collect();
     assert!(
         missing.is_empty(),
-        "{} ids stood all the time and were not seen",
+        "{} entries existed during the whole scan and were not returned",
         missing.len()
     );
     Ok(())
@@ -222,7 +225,7 @@ pub(crate) async fn ids_of_lists_one_address(harness: &dyn RegistryHarness) -> S
     Ok(())
 }
 
-/// The node of a lease that ran out, where the registry leaves it to a reaper.
+/// The expired node, where the registry leaves the removal to a reaper.
 async fn expired(fixture: &Fixture, address: &str) -> Option<ExpiredNode> {
     let expired = expect_reply(fixture.registry.expired().await);
     let addresses: Vec<_> = expired.iter().map(|expired| &*expired.address).collect();
@@ -244,20 +247,24 @@ pub(crate) async fn reaping_goes_in_chunks(harness: &dyn RegistryHarness) -> Sce
     claim_fresh(&fixture, &a, &ids).await;
     fixture.must_claim(&b, "00000", 30).await;
     expect_reply(fixture.registry.set("00001", FOREIGN_ADDRESS).await);
-    assert_eq!(expired(&fixture, ADDRESS_A).await, None, "both leases live");
+    assert_eq!(
+        expired(&fixture, ADDRESS_A).await,
+        None,
+        "both leases are alive"
+    );
     harness.pass(harness.expiry()).await;
     if let Some(expired) = expired(&fixture, ADDRESS_A).await {
         let left = expect_reply(fixture.registry.nodes().await);
-        assert_eq!(left.iter().filter(|member| !member.leased).count(), 1);
+        assert_eq!(left.iter().filter(|node| !node.leased).count(), 1);
         assert!(
             expect_reply(fixture.registry.reap(&expired, 10).await),
-            "14 are left"
+            "14 entries are left to remove"
         );
         assert_eq!(fixture.ids_of(&a).await.len(), 14);
         while expect_reply(fixture.registry.reap(&expired, 10).await) {}
         assert!(
             !expect_reply(fixture.registry.reap(&expired, 10).await),
-            "nothing is left"
+            "nothing is left to remove"
         );
     }
     assert!(fixture.ids_of(&a).await.is_empty());
@@ -265,11 +272,11 @@ pub(crate) async fn reaping_goes_in_chunks(harness: &dyn RegistryHarness) -> Sce
     assert_eq!(
         all.len(),
         2,
-        "what B and the foreign node have stays: {all:?}"
+        "the entries of B and of the foreign program must stay: {all:?}"
     );
     fixture.assert_at("00000", ADDRESS_B, 30).await;
-    let members = expect_reply(fixture.registry.nodes().await);
-    assert_eq!(members.len(), 1);
+    let nodes = expect_reply(fixture.registry.nodes().await);
+    assert_eq!(nodes.len(), 1);
     Ok(())
 }
 
@@ -285,22 +292,22 @@ pub(crate) async fn reaping_stops_at_a_renewed_lease(
     let Some(seen) = expired(&fixture, ADDRESS_A).await else {
         return Ok(());
     };
-    let beat = expect_reply(fixture.registry.renew(&a, Stamp(1)).await);
-    assert!(matches!(beat, Renewal::Revived(_)), "{beat:?}");
+    let renewal = expect_reply(fixture.registry.renew(&a, Stamp(1)).await);
+    assert!(matches!(renewal, Renewal::Revived(_)), "{renewal:?}");
     assert!(
         !expect_reply(fixture.registry.reap(&seen, 10).await),
-        "it lives"
+        "the lease was renewed, so nothing is removed"
     );
     assert_eq!(fixture.ids_of(&a).await.len(), 5);
     harness.pass(harness.expiry()).await;
     assert!(
         !expect_reply(fixture.registry.reap(&seen, 10).await),
-        "it ran out again, unseen"
+        "the lease has expired again, but this expiry was not found yet"
     );
     assert_eq!(fixture.ids_of(&a).await.len(), 5);
     let again = expired(&fixture, ADDRESS_A)
         .await
-        .expect("the lease ran out");
+        .expect("the lease has expired");
     assert_ne!(again, seen);
     while expect_reply(fixture.registry.reap(&again, 3).await) {}
     assert!(fixture.scan_all().await.is_empty());

@@ -1,4 +1,4 @@
-//! Claims and releases of single ids.
+//! Claims and releases of single ids: who wins, who yields, and what is removed.
 
 use ClaimKind::{Exclusive, Fresh, Held};
 use tieline_registry::{
@@ -24,7 +24,7 @@ pub(crate) async fn the_later_stamp_wins(harness: &dyn RegistryHarness) -> Scena
     assert_eq!(
         fixture.claim(&b, "x", 20, Fresh).await,
         taken(ADDRESS_A),
-        "the first of two alike stays"
+        "of two equal stamps, the first to be claimed wins"
     );
     assert_eq!(
         fixture.claim(&b, "x", 21, Fresh).await,
@@ -50,7 +50,7 @@ pub(crate) async fn a_claim_may_be_repeated(harness: &dyn RegistryHarness) -> Sc
     assert_eq!(
         fixture.claim(&a, "x", 10, Fresh).await,
         granted(),
-        "late, of the same node"
+        "an older claim of the same node is granted"
     );
     fixture.assert_at("x", ADDRESS_A, 20).await;
     assert_eq!(fixture.claim(&a, "x", 30, Fresh).await, granted());
@@ -83,13 +83,13 @@ pub(crate) async fn a_held_claim_yields_to_a_foreign_write(
     assert_eq!(
         fixture.claim(&a, "x", 20, Fresh).await,
         taken(FOREIGN_ADDRESS),
-        "a retry of before"
+        "a retry of a claim from before the foreign write"
     );
     assert_eq!(fixture.locate("x").await, Some(foreign));
     assert_eq!(
         fixture.claim(&a, "x", 30, Fresh).await,
         granted(),
-        "a new connection"
+        "a connection that arrived after the foreign write"
     );
     fixture.assert_at("x", ADDRESS_A, 30).await;
     expect_reply(fixture.registry.set("y", FOREIGN_ADDRESS).await);
@@ -100,7 +100,7 @@ pub(crate) async fn a_held_claim_yields_to_a_foreign_write(
     assert_eq!(
         fixture.claim(&b, "y", 5, Fresh).await,
         granted(),
-        "it displaces no node"
+        "a legacy node gets no evict request, so none is named"
     );
     fixture.assert_at("y", ADDRESS_B, 5).await;
     Ok(())
@@ -122,7 +122,7 @@ pub(crate) async fn an_exclusive_claim_displaces_nobody(
     assert_eq!(
         fixture.claim(&a, "x", 40, Exclusive).await,
         granted(),
-        "its own connection moved"
+        "a node does not displace itself"
     );
     expect_reply(fixture.registry.set("y", FOREIGN_ADDRESS).await);
     assert_eq!(
@@ -231,7 +231,7 @@ pub(crate) async fn a_release_keeps_a_newer_entry(harness: &dyn RegistryHarness)
     assert_eq!(
         fixture.release(&a, "x", 99).await,
         ReleaseOutcome::Done,
-        "it is another's"
+        "the entry belongs to another node"
     );
     fixture.assert_at("x", ADDRESS_B, 30).await;
     assert_eq!(fixture.release(&b, "x", 30).await, ReleaseOutcome::Done);
@@ -239,11 +239,11 @@ pub(crate) async fn a_release_keeps_a_newer_entry(harness: &dyn RegistryHarness)
     assert_eq!(
         fixture.release(&b, "x", 30).await,
         ReleaseOutcome::Done,
-        "once more"
+        "a repeated release succeeds"
     );
     expect_reply(fixture.registry.set("x", FOREIGN_ADDRESS).await);
     assert_eq!(fixture.release(&b, "x", 99).await, ReleaseOutcome::Done);
-    let entry = fixture.locate("x").await.expect("it is a foreign node's");
+    let entry = fixture.locate("x").await.expect("the foreign entry stays");
     assert_eq!(*entry.address, *FOREIGN_ADDRESS);
     Ok(())
 }
@@ -278,7 +278,7 @@ pub(crate) async fn the_shadow_answers_after_a_foreign_delete(
     assert_eq!(
         all.get("x").map(|address| &**address),
         Some(ADDRESS_A),
-        "an audit repairs it"
+        "a held claim, as an audit makes it, writes the entry again"
     );
     expect_reply(fixture.registry.delete("x").await);
     assert_eq!(fixture.release(&a, "x", 20).await, ReleaseOutcome::Done);
@@ -292,7 +292,7 @@ pub(crate) async fn unusual_ids_work(harness: &dyn RegistryHarness) -> ScenarioR
     let fixture = Fixture::new(harness).await;
     let (a, b) = (fixture.join(ADDRESS_A).await, fixture.join(ADDRESS_B).await);
     let long = "ü".repeat(MAX_NAME / 2);
-    let odd = [
+    let unusual = [
         " ",
         "  x  ",
         "x",
@@ -327,24 +327,24 @@ pub(crate) async fn unusual_ids_work(harness: &dyn RegistryHarness) -> ScenarioR
         "$x",
         "null",
     ];
-    let claims = |stamp: u64| odd.map(|name| claim(name, stamp, Fresh));
-    let all_granted = vec![granted(); odd.len()];
+    let claims = |stamp: u64| unusual.map(|name| claim(name, stamp, Fresh));
+    let all_granted = vec![granted(); unusual.len()];
     assert_eq!(fixture.claim_batch(&a, &claims(20)).await, all_granted);
-    for name in odd {
+    for name in unusual {
         fixture.assert_at(name, ADDRESS_A, 20).await;
     }
-    let mut names = odd.map(client_id);
+    let mut names = unusual.map(client_id);
     names.sort_unstable();
     assert_eq!(fixture.ids_of(&a).await, names);
     assert!(
         fixture.scan_all().await.keys().eq(&names),
-        "all of them, as they are"
+        "a scan must return every id unchanged"
     );
-    let all_taken = vec![taken(ADDRESS_A); odd.len()];
+    let all_taken = vec![taken(ADDRESS_A); unusual.len()];
     assert_eq!(fixture.claim_batch(&b, &claims(10)).await, all_taken);
-    let all_displaced = vec![displacing(ADDRESS_A); odd.len()];
+    let all_displaced = vec![displacing(ADDRESS_A); unusual.len()];
     assert_eq!(fixture.claim_batch(&b, &claims(30)).await, all_displaced);
-    for name in odd {
+    for name in unusual {
         fixture.assert_at(name, ADDRESS_B, 30).await;
         assert_eq!(fixture.release(&b, name, 30).await, ReleaseOutcome::Done);
         assert_eq!(fixture.locate(name).await, None, "{name:?}");

@@ -19,10 +19,10 @@ pub(super) const ADDRESS_A: &str = "a.test:7000";
 pub(super) const ADDRESS_B: &str = "b.test:7000";
 pub(super) const FOREIGN_ADDRESS: &str = "go.test:8000";
 
-/// Longer than any scenario takes.
+/// Longer than any scenario takes, so that no lease expires by chance on a busy machine.
 pub(super) const LONG_LEASE: Duration = Duration::from_mins(2);
 
-/// A registry and what it is asked.
+/// A registry over an empty store, with calls that must succeed.
 pub(super) struct Fixture {
     pub(super) registry: Arc<dyn Registry>,
 }
@@ -34,7 +34,7 @@ impl Fixture {
         }
     }
 
-    /// A process that joins; it must be let in.
+    /// A new process joins with a long lease. It must succeed.
     pub(super) async fn join(&self, address: &str) -> NodeSession {
         self.join_for(address, LONG_LEASE).await
     }
@@ -47,7 +47,10 @@ impl Fixture {
     pub(super) async fn must_join(&self, request: &JoinRequest) -> (NodeSession, LeaseInfo) {
         match expect_reply(self.registry.join(request).await) {
             JoinOutcome::Joined(session, lease_info) => (session, lease_info),
-            JoinOutcome::Busy(holder) => panic!("{} is held by {holder}", request.address),
+            JoinOutcome::Busy(holder) => panic!(
+                "the join of {} must succeed, but the registry says that {holder} holds the address",
+                request.address
+            ),
         }
     }
 
@@ -58,10 +61,17 @@ impl Fixture {
     ) -> Vec<Verdict> {
         match expect_reply(self.registry.claim(session, claims).await) {
             ClaimOutcomes::Verdicts(verdicts) => {
-                assert_eq!(verdicts.len(), claims.len(), "one verdict for each claim");
+                assert_eq!(
+                    verdicts.len(),
+                    claims.len(),
+                    "there must be one verdict for each claim"
+                );
                 verdicts
             }
-            ClaimOutcomes::Lost => panic!("the session of {} is lost", session.address),
+            ClaimOutcomes::Lost => panic!(
+                "the session of {} must be valid, but the registry says that it is lost",
+                session.address
+            ),
         }
     }
 
@@ -77,12 +87,12 @@ impl Fixture {
         verdicts.remove(0)
     }
 
-    /// A fresh claim, which must be granted.
+    /// Makes a fresh claim, which must be granted.
     pub(super) async fn must_claim(&self, session: &NodeSession, name: &str, stamp: u64) {
         let verdict = self.claim(session, name, stamp, ClaimKind::Fresh).await;
         assert!(
             matches!(verdict, Verdict::Granted { .. }),
-            "{name}: {verdict:?}"
+            "the claim of {name:?} must be granted: {verdict:?}"
         );
     }
 
@@ -100,7 +110,7 @@ impl Fixture {
         expect_reply(self.registry.locate(name, true).await)
     }
 
-    /// An id is a node's, by a claim with this stamp.
+    /// Asserts that an id belongs to a node by a claim with this stamp, and that its lease is alive.
     pub(super) async fn assert_at(&self, name: &str, address: &str, stamp: u64) {
         let owner = Owner::Node {
             stamp: Stamp(stamp),
@@ -114,7 +124,7 @@ impl Fixture {
         );
     }
 
-    /// What other programs see. An id that comes twice must have one address.
+    /// All entries, as other programs see them. An id may come twice, with the same address.
     pub(super) async fn scan_all(&self) -> BTreeMap<ClientId, Arc<str>> {
         let (mut all, mut from) = (BTreeMap::new(), Some(Cursor::default()));
         while let Some(cursor) = from {
@@ -128,17 +138,17 @@ impl Fixture {
         all
     }
 
-    /// The ids that stand under a session's address, sorted.
+    /// The ids under a session's address, sorted, each once.
     pub(super) async fn ids_of(&self, session: &NodeSession) -> Vec<ClientId> {
-        let (mut held, mut from) = (Vec::new(), Some(Cursor::default()));
+        let (mut ids, mut from) = (Vec::new(), Some(Cursor::default()));
         while let Some(cursor) = from {
             let page = expect_reply(self.registry.ids_of(session, cursor).await);
-            held.extend(page.items);
+            ids.extend(page.items);
             from = page.next;
         }
-        held.sort_unstable();
-        held.dedup();
-        held
+        ids.sort_unstable();
+        ids.dedup();
+        ids
     }
 }
 

@@ -36,11 +36,11 @@ pub(crate) async fn random_operations_match_the_reference_model(
                 let expected = model.claim(&session.address, name, stamp, kind);
                 let granted = |verdict: &Verdict| matches!(verdict, Verdict::Granted { .. });
                 let alike = verdict == expected
-                    // Two may hold an exclusive claim back; either may be named.
+                    // A node and a foreign program may both prevent an exclusive claim; either may be named.
                     || kind == Exclusive && !granted(&verdict) && !granted(&expected);
                 assert!(
                     alike,
-                    "step {step}: {name} {stamp} {kind:?}: {verdict:?}, not {expected:?}"
+                    "step {step}: {kind:?} claim of {name} with stamp {stamp}: {verdict:?}, but the model says {expected:?}"
                 );
             }
             7..9 => {
@@ -65,7 +65,7 @@ pub(crate) async fn random_operations_match_the_reference_model(
         assert_eq!(
             fixture.locate(name).await,
             model.locate(name),
-            "step {step}: {name}"
+            "step {step}: `locate` of {name} (left) differs from the model (right)"
         );
     }
     for session in &sessions {

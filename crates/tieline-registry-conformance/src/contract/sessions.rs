@@ -1,4 +1,4 @@
-//! Joins, beats, leases, members, fences.
+//! The life of a node: joins, renewals, expiry, fencing tokens, and what the registry reports.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ pub(crate) async fn a_live_address_is_busy(harness: &dyn RegistryHarness) -> Sce
 }
 
 /// A process asks for an address and names the process to replace. The registry must refuse it if
-/// it names another process than the holder, and accept it if it names the holder.
+/// the request names another process than the holder than the holder, and accept it if it names the holder.
 pub(crate) async fn a_process_known_to_be_gone_is_replaced(
     harness: &dyn RegistryHarness,
 ) -> ScenarioResult {
@@ -45,7 +45,7 @@ pub(crate) async fn a_process_known_to_be_gone_is_replaced(
     assert_eq!(
         join,
         JoinOutcome::Busy(dead.process),
-        "it names another process"
+        "the request names another process than the holder"
     );
     let successor = JoinRequest {
         replace: Some(dead.process),
@@ -68,8 +68,8 @@ pub(crate) async fn an_expired_address_is_free(harness: &dyn RegistryHarness) ->
     let second = fixture.join_for(ADDRESS_A, LONG_LEASE).await;
     assert_ne!(first.process, second.process);
     fixture.must_claim(&second, "x", 10).await;
-    let beat = expect_reply(fixture.registry.renew(&first, Stamp(1)).await);
-    assert_eq!(beat, Renewal::Lost, "the first process came back too late");
+    let renewal = expect_reply(fixture.registry.renew(&first, Stamp(1)).await);
+    assert_eq!(renewal, Renewal::Lost, "the address has another holder now");
     Ok(())
 }
 
@@ -107,8 +107,8 @@ pub(crate) async fn a_renewal_keeps_the_lease_alive(
     while passed < harness.expiry() {
         harness.pass(harness.lease() / 3).await;
         passed += harness.lease() / 3;
-        let beat = expect_reply(fixture.registry.renew(&session, Stamp(1)).await);
-        assert!(matches!(beat, Renewal::Renewed(_)), "{beat:?}");
+        let renewal = expect_reply(fixture.registry.renew(&session, Stamp(1)).await);
+        assert!(matches!(renewal, Renewal::Renewed(_)), "{renewal:?}");
     }
     fixture.assert_at("x", ADDRESS_A, 10).await;
     assert_eq!(expect_reply(fixture.registry.expired().await), []);
@@ -130,10 +130,12 @@ pub(crate) async fn a_late_renewal_reports_the_expiry(
     assert_eq!(
         early,
         ClaimOutcomes::Lost,
-        "nothing is written without a lease"
+        "no claim is granted after the lease has expired"
     );
     match expect_reply(fixture.registry.renew(&session, Stamp(1)).await) {
-        Renewal::Renewed(_) => panic!("the lease had run out, and the beat does not tell"),
+        Renewal::Renewed(_) => {
+            panic!("the lease had expired; the renewal must answer `Revived` or `Lost`")
+        }
         Renewal::Revived(_) => {
             assert_eq!(fixture.claim_batch(&session, &claims).await, [granted()]);
             fixture.assert_at("x", ADDRESS_A, 10).await;
@@ -154,10 +156,10 @@ pub(crate) async fn a_renewal_of_a_replaced_process_is_lost(
         ..request(ADDRESS_A, LONG_LEASE)
     };
     let (session, _) = fixture.must_join(&successor).await;
-    let beat = expect_reply(fixture.registry.renew(&dead, Stamp(1)).await);
-    assert_eq!(beat, Renewal::Lost);
-    let beat = expect_reply(fixture.registry.renew(&session, Stamp(1)).await);
-    assert!(matches!(beat, Renewal::Renewed(_)), "{beat:?}");
+    let renewal = expect_reply(fixture.registry.renew(&dead, Stamp(1)).await);
+    assert_eq!(renewal, Renewal::Lost);
+    let renewal = expect_reply(fixture.registry.renew(&session, Stamp(1)).await);
+    assert!(matches!(renewal, Renewal::Renewed(_)), "{renewal:?}");
     Ok(())
 }
 
@@ -171,21 +173,24 @@ pub(crate) async fn the_clock_never_goes_back(harness: &dyn RegistryHarness) -> 
     }
     let hour = 3_600_000_000;
     let mut last = lease_info.clock.0;
-    // A node whose clock is an hour ahead, then nodes that know nothing of it.
+    // A node whose clock is an hour ahead, then nodes with slower clocks.
     for now in [1, last + hour, 1, last] {
-        let beat = expect_reply(fixture.registry.renew(&session, Stamp(now)).await);
-        let Renewal::Renewed(lease_info) = beat else {
-            panic!("a steady lease is renewed: {beat:?}")
+        let renewal = expect_reply(fixture.registry.renew(&session, Stamp(now)).await);
+        let Renewal::Renewed(lease_info) = renewal else {
+            panic!("the lease is alive, so the renewal must succeed: {renewal:?}")
         };
         assert!(
             lease_info.clock.0 >= last.max(now),
-            "{} after {last}, asked at {now}",
+            "the clock went back: {} after {last}, with the caller at {now}",
             lease_info.clock
         );
         last = lease_info.clock.0;
     }
     let (_, lease_info) = fixture.must_join(&request(ADDRESS_B, LONG_LEASE)).await;
-    assert!(lease_info.clock.0 >= last, "a join knows the clock too");
+    assert!(
+        lease_info.clock.0 >= last,
+        "a join must report the same clock"
+    );
     Ok(())
 }
 
@@ -197,16 +202,16 @@ pub(crate) async fn lease_info_counts_entries(harness: &dyn RegistryHarness) -> 
     let b = fixture.join(ADDRESS_B).await;
     let count = async || match expect_reply(fixture.registry.renew(&a, Stamp(1)).await) {
         Renewal::Renewed(lease_info) => (lease_info.held, lease_info.foreign),
-        other => panic!("a steady lease is renewed: {other:?}"),
+        other => panic!("the lease is alive, so the renewal must succeed: {other:?}"),
     };
     let assert = |(held, foreign): (Option<u64>, Option<i64>), expected: (u64, i64), when: &str| {
         assert!(
             held.is_none_or(|held| held == expected.0),
-            "{when}: {held:?} are held"
+            "{when}: the registry reports {held:?} entries of the node"
         );
         assert!(
             foreign.is_none_or(|foreign| foreign == expected.1),
-            "{when}: {foreign:?} foreign"
+            "{when}: the registry reports {foreign:?} foreign entries"
         );
     };
     assert(count().await, (0, 0), "empty");
@@ -234,27 +239,27 @@ pub(crate) async fn nodes_join_and_leave(harness: &dyn RegistryHarness) -> Scena
     assert_eq!(expect_reply(fixture.registry.nodes().await), []);
     let a = fixture.join(ADDRESS_A).await;
     let b = fixture.join(ADDRESS_B).await;
-    let member = |session: &tieline_registry::NodeSession| NodeInfo {
+    let node_info = |session: &tieline_registry::NodeSession| NodeInfo {
         address: session.address.clone(),
         process: session.process,
         leased: true,
     };
-    let members = async || {
-        let mut members = expect_reply(fixture.registry.nodes().await);
-        members.sort_by(|one, other| one.address.cmp(&other.address));
-        members
+    let nodes = async || {
+        let mut nodes = expect_reply(fixture.registry.nodes().await);
+        nodes.sort_by(|one, other| one.address.cmp(&other.address));
+        nodes
     };
-    assert_eq!(members().await, [member(&a), member(&b)]);
+    assert_eq!(nodes().await, [node_info(&a), node_info(&b)]);
     fixture.must_claim(&a, "x", 10).await;
     fixture.release(&a, "x", 10).await;
     expect_reply(fixture.registry.leave(&a).await);
-    assert_eq!(members().await, [member(&b)]);
+    assert_eq!(nodes().await, [node_info(&b)]);
     let again = fixture.join(ADDRESS_A).await;
     expect_reply(fixture.registry.leave(&a).await);
     assert_eq!(
-        members().await,
-        [member(&again), member(&b)],
-        "who left first has no say"
+        nodes().await,
+        [node_info(&again), node_info(&b)],
+        "a leave in an old session must not remove the new process"
     );
     Ok(())
 }
@@ -264,7 +269,7 @@ pub(crate) async fn nodes_join_and_leave(harness: &dyn RegistryHarness) -> Scena
 pub(crate) async fn a_fence_stops_late_operations(harness: &dyn RegistryHarness) -> ScenarioResult {
     let fixture = Fixture::new(harness).await;
     let before = fixture.join(ADDRESS_A).await;
-    let after = expect_reply(fixture.registry.fence(&before).await).expect("the session lives");
+    let after = expect_reply(fixture.registry.fence(&before).await).expect("the session is valid");
     assert_eq!(
         (&after.address, after.process),
         (&before.address, before.process)

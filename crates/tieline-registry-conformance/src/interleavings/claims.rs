@@ -1,4 +1,6 @@
-//! Claims, releases and evictions that overtake each other or get lost.
+//! Claims, releases and evict requests that overtake each other or get lost.
+//!
+//! Proves that the connection that arrived last owns the id, in whatever order requests execute.
 
 use tieline_registry::{ClaimOutcomes, claim_table::ClaimReply};
 
@@ -219,14 +221,14 @@ pub(crate) async fn fence_with_claim_in_flight(harness: &dyn RegistryHarness) ->
     sim.deliver_reply(NODE_A);
     assert!(
         sim.is_joined(NODE_A),
-        "what an old fence stops is only tried again"
+        "a claim rejected by an old fencing token is repeated in the session"
     );
     sim.execute_next(NODE_A).await;
     sim.deliver_reply(NODE_A);
     sim.converge().await;
     sim.assert_connections(&[(NODE_A, 1), (NODE_A, 2)]);
 
-    // What is late must not stand again behind the fence; without one, the sweep finds it.
+    // A claim that executes late must be rejected by the fencing token; without one, a sweep removes it.
     sim.connect_as(NODE_A, 3, "z");
     sim.send(NODE_A).await;
     sim.disconnect_as(NODE_A, "z");

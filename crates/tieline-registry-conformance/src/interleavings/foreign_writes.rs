@@ -1,4 +1,7 @@
-//! Programs that share the layout and know no stamps, and emits that follow what they do.
+//! Writes of legacy nodes, which know no stamps, and emits that follow a client that moves.
+//!
+//! Proves that both kinds of node can share a registry: the last one that a client connected to owns
+//! the id, and what the other writes late is repaired.
 
 use crate::{
     expect::expect_reply,
@@ -17,7 +20,7 @@ pub(crate) async fn foreign_delete_of_newer_entry(harness: &dyn RegistryHarness)
     assert_eq!(
         sim.emit().await,
         EmitOutcome::Delivered,
-        "I6: the shadow answers"
+        "I6: the client is connected and registered; `locate` must answer from the shadow"
     );
     sim.converge_with_audits().await;
     sim.assert_connections(&[(NODE_A, 2)]);
@@ -60,7 +63,7 @@ pub(crate) async fn disconnect_after_foreign_write(
     assert_eq!(
         expect_reply(sim.registry.locate(ID, true).await),
         None,
-        "I2: a shadow stays"
+        "I2: the shadow of a connection that ended must not outlive the foreign entry"
     );
     sim.converge().await;
     sim.assert_connections(&[]);
@@ -82,19 +85,35 @@ pub(crate) async fn emit_follows_moves(harness: &dyn RegistryHarness) -> Scenari
     );
     sim.connect(NODE_B, 2);
     sim.round_trip(NODE_B).await;
-    assert_eq!(sim.run_emit(emit).await, EmitOutcome::Delivered, "I6");
+    assert_eq!(
+        sim.run_emit(emit).await,
+        EmitOutcome::Delivered,
+        "I6: the client was registered all the time"
+    );
 
-    // Once more, when the registry itself named the place that is left.
+    // The same, when the outdated route came from the registry itself.
     let mut emit = Emit::default();
-    assert_eq!(sim.emit_step(&mut emit).await, None, "it goes to B");
+    assert_eq!(
+        sim.emit_step(&mut emit).await,
+        None,
+        "the emit tries B next"
+    );
     sim.connect(NODE_A, 3);
     sim.round_trip(NODE_A).await;
     sim.deliver_evicts();
     sim.flush(NODE_B).await;
-    assert_eq!(sim.emit_step(&mut emit).await, None, "B has it no more");
+    assert_eq!(
+        sim.emit_step(&mut emit).await,
+        None,
+        "B no longer has the client"
+    );
     sim.connect(NODE_B, 4);
     sim.round_trip(NODE_B).await;
-    assert_eq!(sim.run_emit(emit).await, EmitOutcome::Delivered, "I6");
+    assert_eq!(
+        sim.run_emit(emit).await,
+        EmitOutcome::Delivered,
+        "I6: the client was registered all the time"
+    );
     sim.converge().await;
     sim.assert_connections(&[(NODE_B, 4)]);
     Ok(())

@@ -1,4 +1,7 @@
-//! Leases that run out while their node is away, or the registry is.
+//! Leases that expire while their node, or the registry, is unreachable.
+//!
+//! Proves that a node that returns gets its clients back, that the reaper removes only what a dead
+//! node left, and that nothing is written without a lease.
 
 use tieline_registry::{ClaimOutcomes, claim_table::ClaimReply};
 
@@ -23,7 +26,7 @@ pub(crate) async fn grant_delivered_after_reap(harness: &dyn RegistryHarness) ->
     assert_eq!(
         expect_reply(sim.registry.locate(ID, true).await),
         None,
-        "A is gone"
+        "the reaper must have removed the entries of A"
     );
     sim.wake_up(NODE_A);
     sim.renew(NODE_A).await;
@@ -46,12 +49,15 @@ pub(crate) async fn renewal_during_reap(harness: &dyn RegistryHarness) -> Scenar
     sim.wake_up(NODE_A);
     let expired = sim.find_expired().await;
     for expired in &expired {
-        assert!(sim.reap(expired, 1).await, "two of three are left");
+        assert!(
+            sim.reap(expired, 1).await,
+            "two of three entries are left to remove"
+        );
     }
     sim.renew(NODE_A).await;
     sim.flush(NODE_A).await;
     for expired in &expired {
-        assert!(!sim.reap(expired, 512).await, "the lease lives");
+        assert!(!sim.reap(expired, 512).await, "the lease was renewed");
     }
     sim.converge().await;
     sim.assert_connections(&[(NODE_A, 1), (NODE_A, 2), (NODE_A, 3)]);
@@ -65,12 +71,12 @@ pub(crate) async fn registry_outage_beyond_lease(harness: &dyn RegistryHarness) 
     sim.connect(NODE_A, 1);
     sim.round_trip(NODE_A).await;
     sim.expire_leases(&[NODE_A, NODE_B]).await;
-    let stood = expect_reply(sim.registry.locate(ID, true).await);
+    let entry_before = expect_reply(sim.registry.locate(ID, true).await);
     sim.reap_round().await;
     assert_eq!(
         expect_reply(sim.registry.locate(ID, true).await),
-        stood,
-        "I3: what was seen to have run out only now is reaped"
+        entry_before,
+        "I3: the reaper removed an entry in the same round in which it first saw the expiry"
     );
     sim.renew(NODE_B).await;
     sim.renew(NODE_A).await;
@@ -90,10 +96,18 @@ pub(crate) async fn emit_after_registry_outage(harness: &dyn RegistryHarness) ->
     sim.round_trip(NODE_A).await;
     sim.expire_leases(&[NODE_A, NODE_B]).await;
     if expect_reply(sim.registry.locate(ID, true).await).is_some() {
-        assert_eq!(sim.emit().await, EmitOutcome::Delivered, "I6");
+        assert_eq!(
+            sim.emit().await,
+            EmitOutcome::Delivered,
+            "I6: the client was registered all the time"
+        );
     }
     sim.converge().await;
-    assert_eq!(sim.emit().await, EmitOutcome::Delivered, "I6");
+    assert_eq!(
+        sim.emit().await,
+        EmitOutcome::Delivered,
+        "I6: the client was registered all the time"
+    );
     sim.assert_connections(&[(NODE_A, 1)]);
     Ok(())
 }
@@ -110,7 +124,11 @@ pub(crate) async fn reclaim_races_reaper(harness: &dyn RegistryHarness) -> Scena
     let reclaim = sim.time_out(NODE_A);
     let lost = ClaimReply::Claims(ClaimOutcomes::Lost);
     for _ in 0..3 {
-        assert_eq!(sim.execute(&reclaim).await, lost, "the lease has run out");
+        assert_eq!(
+            sim.execute(&reclaim).await,
+            lost,
+            "no claim is granted after the lease has expired"
+        );
         sim.reap_round().await;
     }
     assert_eq!(expect_reply(sim.registry.locate(ID, true).await), None);
@@ -131,7 +149,7 @@ pub(crate) async fn crash_is_reaped(harness: &dyn RegistryHarness) -> ScenarioRe
     assert_eq!(
         sim.emit().await,
         EmitOutcome::Unreachable,
-        "the lease lives"
+        "until its lease expires, the node counts as unreachable, not gone"
     );
     sim.connect(NODE_B, 3);
     sim.round_trip(NODE_B).await;

@@ -1,4 +1,6 @@
-//! Orders that nobody thought of: steps by chance, and always the same.
+//! Random steps in one simulation, the same in every run.
+//!
+//! Finds orders of events that no other scenario has.
 
 use fastrand::Rng;
 use tieline_registry::claim_table::Request;
@@ -8,9 +10,10 @@ use crate::{
     simulation::{NODE_A, NODE_B, Simulation},
 };
 
-/// Walks one after the other in one world, each to its rest.
-const WALKS: usize = 30;
+/// How often the nodes must converge, in the same simulation.
+const SEQUENCES: usize = 30;
 
+/// Random steps before each convergence.
 const STEPS: usize = 40;
 
 /// Connections, steps of requests, lost requests and replies, late executions, lost evict requests,
@@ -20,7 +23,7 @@ pub(crate) async fn random_interleavings_converge(harness: &dyn RegistryHarness)
     let mut sim = Simulation::new(harness).await;
     let mut rng = Rng::with_seed(11);
     let (mut late, mut number) = (Vec::new(), 0);
-    for _ in 0..WALKS {
+    for _ in 0..SEQUENCES {
         for _ in 0..STEPS {
             number += 1;
             step(&mut sim, &mut rng, number, &mut late).await;

@@ -1,4 +1,7 @@
-//! Processes that die, start again, or share an address.
+//! Processes that die, restart, or share an address by mistake.
+//!
+//! Proves that an address belongs to one process at a time, and that nothing of a dead process
+//! executes for its successor.
 
 use tieline_registry::{ClaimOutcomes, JoinOutcome, JoinRequest, Renewal, claim_table::ClaimReply};
 
@@ -24,7 +27,7 @@ pub(crate) async fn crash_with_claim_in_flight(harness: &dyn RegistryHarness) ->
         assert_eq!(
             answer,
             ClaimReply::Claims(ClaimOutcomes::Lost),
-            "the session was replaced"
+            "a session of a replaced process must be rejected"
         );
     }
     sim.converge().await;
@@ -62,10 +65,10 @@ pub(crate) async fn duplicate_address_keeps_joining(
         sim.renew(DUPLICATE_OF_A).await;
         assert!(!sim.is_joined(DUPLICATE_OF_A), "the address is taken");
         let now = sim.now();
-        let beat = expect_reply(sim.registry.renew(&session, now).await);
+        let renewal = expect_reply(sim.registry.renew(&session, now).await);
         assert!(
-            matches!(beat, Renewal::Renewed(_)),
-            "I8: a twin cost A its lease: {beat:?}"
+            matches!(renewal, Renewal::Renewed(_)),
+            "I7: a second process with A's address ended A's lease: {renewal:?}"
         );
     }
     sim.converge().await;
@@ -85,7 +88,9 @@ pub(crate) async fn duplicate_address_keeps_entries(
     sim.round_trip(NODE_B).await;
     sim.renew(DUPLICATE_OF_A).await;
     let entry = expect_reply(sim.registry.locate(ID, true).await);
-    let address = entry.expect("I8: a twin removed an entry").address;
+    let address = entry
+        .expect("I7: a second process with A's address removed an entry of A")
+        .address;
     assert_eq!(address, sim.address(NODE_A));
     sim.converge().await;
     sim.assert_connections(&[(NODE_A, 1), (NODE_B, 2)]);
@@ -105,8 +110,8 @@ pub(crate) async fn late_join(harness: &dyn RegistryHarness) -> ScenarioResult {
     sim.connect(NODE_A, 1);
     sim.round_trip(NODE_A).await;
     let now = sim.now();
-    let grandfather = uuid::Uuid::now_v7();
-    for replace in [None, Some(grandfather), Some(dead.process)] {
+    let unknown = uuid::Uuid::now_v7();
+    for replace in [None, Some(unknown), Some(dead.process)] {
         let late = JoinRequest {
             address: dead.address.clone(),
             process: dead.process,
@@ -119,11 +124,11 @@ pub(crate) async fn late_join(harness: &dyn RegistryHarness) -> ScenarioResult {
         assert_eq!(
             join,
             JoinOutcome::Busy(successor.process),
-            "a late join takes the address"
+            "a late join must not take the address from the successor"
         );
     }
-    let beat = expect_reply(sim.registry.renew(&successor, now).await);
-    assert!(matches!(beat, Renewal::Renewed(_)), "{beat:?}");
+    let renewal = expect_reply(sim.registry.renew(&successor, now).await);
+    assert!(matches!(renewal, Renewal::Renewed(_)), "{renewal:?}");
     sim.converge().await;
     sim.assert_connections(&[(NODE_A, 1)]);
     Ok(())

@@ -1,4 +1,7 @@
-//! Stores that lose their data, or fall back to an earlier state.
+//! Stores that lose all data, or fall back to an earlier state in a failover.
+//!
+//! Proves that the nodes restore the registry from what they hold, and that stamps keep their order
+//! across the loss.
 
 use tieline_registry::Owner;
 
@@ -108,7 +111,7 @@ pub(crate) async fn failover_loses_claim(harness: &dyn RegistryHarness) -> Scena
         let entry = expect_reply(sim.registry.locate(ID, true).await);
         assert!(
             matches!(entry.map(|entry| entry.owner), Some(Owner::Node { .. })),
-            "I1: two beats tell that an entry is missing"
+            "I1: after two renewals whose entry counts differ, the node claims the missing entry again"
         );
     }
     sim.converge_with_audits().await;

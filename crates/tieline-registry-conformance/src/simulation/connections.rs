@@ -11,7 +11,7 @@ use super::{
 use crate::expect::{client_id, expect_reply};
 
 impl Simulation<'_> {
-    /// A connection arrives and is accepted.
+    /// A connection of [`ID`] arrives and is accepted.
     pub(crate) fn connect(&mut self, node: usize, number: u32) {
         self.connect_as(node, number, ID);
     }
@@ -21,16 +21,16 @@ impl Simulation<'_> {
         self.accept(node, number, name, stamp);
     }
 
-    /// A connection arrives, and waits to be accepted.
+    /// A connection arrives and waits to be accepted. Its stamp is that of its arrival.
     pub(crate) fn arrive(&mut self, number: u32, name: &str) -> Stamp {
         self.newest.insert(client_id(name), number);
         self.now()
     }
 
-    /// A connection that has arrived is accepted; an older one here closes.
+    /// A connection that has arrived is accepted. An older one on the same node closes.
     pub(crate) fn accept(&mut self, node: usize, number: u32, name: &str, stamp: Stamp) {
         let node = &mut self.nodes[node];
-        node.live
+        node.connections
             .insert(client_id(name), Connection { number, stamp });
         node.table.connect(&client_id(name), stamp, number, false);
     }
@@ -41,11 +41,15 @@ impl Simulation<'_> {
 
     pub(crate) fn disconnect_as(&mut self, node: usize, name: &str) {
         let node = &mut self.nodes[node];
-        let live = node.live.remove(name).expect("a connection to end");
-        node.table.disconnect(name, |number| *number == live.number);
+        let ended = node
+            .connections
+            .remove(name)
+            .expect("the scenario ends a connection that exists");
+        node.table
+            .disconnect(name, |number| *number == ended.number);
     }
 
-    /// A client connects to a node that knows no stamps and writes unconditionally.
+    /// The client connects to a legacy node, which writes its address without a stamp or a comparison.
     pub(crate) async fn connect_to_legacy_node(&mut self, number: u32) {
         let address = "go.test:8000";
         self.newest.insert(client_id(ID), number);
@@ -53,12 +57,12 @@ impl Simulation<'_> {
         expect_reply(self.registry.set(ID, address).await);
     }
 
-    /// A newer connection is here; the foreign node will not be told.
+    /// A newer connection has taken the id. The legacy node is not notified.
     pub(crate) fn forget_legacy_connection(&mut self) {
         self.foreign.remove(ID);
     }
 
-    /// It disconnects there, which deletes the entry, whosever it is.
+    /// The client leaves the legacy node, which deletes the entry, whoever wrote it.
     pub(crate) async fn disconnect_from_legacy_node(&mut self) {
         self.foreign.remove(ID);
         expect_reply(self.registry.delete(ID).await);

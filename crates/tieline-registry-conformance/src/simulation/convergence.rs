@@ -7,29 +7,30 @@ use super::{
     state::{NODE_A, Simulation},
 };
 
-/// Rounds after which a world must rest (I5). The longest way of a scenario takes five.
+/// Rounds within which the nodes must converge (I5). The slowest scenario takes five.
 const MAX_ROUNDS: usize = 12;
 
-/// Operations of one node in one round, for the same reason.
+/// Requests of one node in one round, for the same reason.
 const MAX_REQUESTS: usize = 32;
 
 impl Simulation<'_> {
-    /// Lets the protocol run until nothing changes any more, and judges what is left: first by what
-    /// happens at once, without an audit, then with audits, which must find nothing to do.
+    /// Runs the protocol until nothing changes, and checks the invariants: first without audits, since
+    /// most faults must be repaired at once, then with audits, which must find nothing to repair.
     pub(crate) async fn converge(&mut self) {
         self.run_until_stable(false).await;
         self.check_invariants().await;
         self.converge_with_audits().await;
     }
 
-    /// The same where only an audit, or the alarm in its stead, can tell that something is wrong.
+    /// Runs the protocol with audits until nothing changes, and checks the invariants: for faults that
+    /// only an audit, or the entry count of a renewal, can detect.
     pub(crate) async fn converge_with_audits(&mut self) {
         self.run_until_stable(true).await;
         self.check_invariants().await;
     }
 
     async fn run_until_stable(&mut self, audit: bool) {
-        let down = |node: &usize| self.nodes[*node].process_state == ProcessState::Down;
+        let down = |node: &usize| self.nodes[*node].process_state == ProcessState::Dead;
         let dead: Vec<_> = (NODE_A..self.nodes.len()).filter(down).collect();
         if !dead.is_empty() {
             self.expire_leases(&dead).await;
@@ -43,7 +44,9 @@ impl Simulation<'_> {
             }
             before = after;
         }
-        panic!("I5: the protocol does not come to rest: {before}");
+        panic!(
+            "I5: the nodes still change after {MAX_ROUNDS} rounds; look for ids that two nodes claim in turn: {before}"
+        );
     }
 
     async fn round(&mut self, audit: bool) {
@@ -62,35 +65,39 @@ impl Simulation<'_> {
         self.reap_round().await;
     }
 
-    /// Sends, executes and answers all that a node wants by now.
+    /// Sends, executes and answers everything that a node wants now.
     pub(crate) async fn flush(&mut self, node: usize) {
         for _ in 0..MAX_REQUESTS {
-            if self.nodes[node].stopped != Some(Stopped::Lost) {
+            if self.nodes[node].stopped != Some(Stopped::SessionLost) {
                 self.send(node).await;
             }
             if !(self.execute_next(node).await | self.deliver_reply(node)) {
                 return;
             }
         }
-        panic!("I5: a node asks for ever");
+        let address = &self.nodes[node].address;
+        panic!(
+            "I5: {address} sends more than {MAX_REQUESTS} requests in one round; look for a reply that makes \
+             it repeat a claim or release"
+        );
     }
 
-    /// Evictions reach their nodes; those to nodes that are paused wait.
+    /// Delivers the evict requests. Those to paused nodes wait; those to dead nodes are lost.
     pub(crate) fn deliver_evicts(&mut self) {
         for (to, id) in std::mem::take(&mut self.evicts) {
             let Some(node) = self.node_at(&to) else {
                 continue;
             };
             match self.nodes[node].process_state {
-                ProcessState::Up => self.nodes[node].table.evicted(&id),
+                ProcessState::Running => self.nodes[node].table.evicted(&id),
                 ProcessState::Paused => self.evicts.push_back((to, id)),
-                ProcessState::Down => {}
+                ProcessState::Dead => {}
             }
         }
     }
 
     pub(super) fn running_nodes(&self) -> Vec<usize> {
-        let up = |node: &usize| self.nodes[*node].process_state == ProcessState::Up;
+        let up = |node: &usize| self.nodes[*node].process_state == ProcessState::Running;
         (NODE_A..self.nodes.len()).filter(up).collect()
     }
 }

@@ -1,6 +1,7 @@
-//! How an emit finds its client: cached route, registry, link.
+//! How an emit finds its client: by a cached route, the registry, a peer.
 //!
-//! Owns the routing rule, a step at a time.
+//! Owns the routing rule, one step at a time, so that clients can move between two steps. Must not
+//! know claims.
 
 use std::sync::Arc;
 
@@ -12,12 +13,13 @@ use super::{
 };
 use crate::expect::expect_reply;
 
-/// An emit on its way.
+/// An emit that is being routed.
 #[derive(Debug, Default)]
 pub(crate) struct Emit {
-    /// Where it goes next, with the stamp that the registry named; none for a cached route.
+    /// The node to try next, with the stamp of its entry; no stamp for a cached route.
     next: Option<(Arc<str>, Option<Stamp>)>,
-    /// Who said last that the client is not there.
+    /// The node that last answered that it does not have the client. The same answer of the registry
+    /// again means offline; a newer stamp means that the client has come back.
     tried: Option<(Arc<str>, Option<Stamp>)>,
 }
 
@@ -29,7 +31,7 @@ pub(crate) enum EmitOutcome {
 }
 
 impl Emit {
-    /// An emit by a route that some earlier one found.
+    /// An emit with a cached route, which may be outdated.
     pub(crate) fn by_route(to: Arc<str>) -> Self {
         Self {
             next: Some((to, None)),
@@ -39,22 +41,24 @@ impl Emit {
 }
 
 impl Simulation<'_> {
-    /// Emits to the client, with no route known.
+    /// Emits to the client without a cached route.
     pub(crate) async fn emit(&self) -> EmitOutcome {
         self.run_emit(Emit::default()).await
     }
 
     pub(crate) async fn run_emit(&self, mut emit: Emit) -> EmitOutcome {
-        // Asked and sent, eight times.
+        // Eight lookups and eight attempts: more moves than any scenario has.
         for _ in 0..16 {
             if let Some(emitted) = self.emit_step(&mut emit).await {
                 return emitted;
             }
         }
-        panic!("I5: an emit goes in circles");
+        panic!(
+            "I5: an emit found neither its client nor an end; look at what `locate` returns in turn"
+        );
     }
 
-    /// Asks the registry, or sends to where it goes next.
+    /// Asks the registry, or tries the next node. Returns the outcome when there is one.
     pub(crate) async fn emit_step(&self, emit: &mut Emit) -> Option<EmitOutcome> {
         if let Some((to, stamp)) = emit.next.take() {
             return self.send_to(emit, to, stamp);
@@ -63,7 +67,7 @@ impl Simulation<'_> {
             return Some(EmitOutcome::Offline);
         };
         match entry.owner {
-            // A foreign node answers for itself.
+            // A legacy node is not simulated; it would deliver.
             Owner::Foreign => Some(EmitOutcome::Delivered),
             Owner::Node { stamp, leased } => {
                 let next = Some((entry.address.clone(), Some(stamp)));
@@ -80,7 +84,9 @@ impl Simulation<'_> {
         let up = self.node_at(&to).filter(|_| self.reachable(&to));
         match up {
             None if stamp.is_some() => Some(EmitOutcome::Unreachable),
-            Some(node) if self.nodes[node].live.contains_key(ID) => Some(EmitOutcome::Delivered),
+            Some(node) if self.nodes[node].connections.contains_key(ID) => {
+                Some(EmitOutcome::Delivered)
+            }
             _ => {
                 emit.tried = Some((to, stamp));
                 None
@@ -90,6 +96,6 @@ impl Simulation<'_> {
 
     fn reachable(&self, address: &str) -> bool {
         self.node_at(address)
-            .is_some_and(|node| self.nodes[node].process_state != ProcessState::Down)
+            .is_some_and(|node| self.nodes[node].process_state != ProcessState::Dead)
     }
 }

@@ -1,4 +1,4 @@
-//! What goes wrong: lost messages, dead and paused processes, stores that lose data.
+//! Faults: lost evict requests, dead and paused processes, stores that lose data.
 
 use tieline_registry::claim_table::Request;
 
@@ -9,30 +9,30 @@ use super::{
 use crate::harness::Skipped;
 
 impl Simulation<'_> {
-    /// An eviction reaches a node, whoever sent it and when.
+    /// An evict request for [`ID`] reaches a node, sent at any time by any node.
     pub(crate) fn deliver_stale_evict(&mut self, node: usize) {
         self.nodes[node].table.evicted(ID);
     }
 
-    /// What is on its way is lost.
+    /// All undelivered evict requests are lost.
     pub(crate) fn drop_evicts(&mut self) {
         self.evicts.clear();
     }
 
-    /// A process dies; its requests may be executed yet.
+    /// A process dies. Returns its requests that were not executed: the registry may still execute them.
     pub(crate) fn crash(&mut self, node: usize) -> Vec<Request> {
         let node = &mut self.nodes[node];
         let fresh = Node::new(&node.address);
         let dead = std::mem::replace(node, fresh);
-        node.process_state = ProcessState::Down;
+        node.process_state = ProcessState::Dead;
         let late = dead.pending.into_iter();
-        let late = late.filter(|request| request.answer.is_none());
+        let late = late.filter(|request| request.reply.is_none());
         late.map(|request| request.request).collect()
     }
 
-    /// Another process starts where one died.
+    /// Another process starts at the address of a dead one. It has not joined.
     pub(crate) fn restart(&mut self, node: usize) {
-        self.nodes[node].process_state = ProcessState::Up;
+        self.nodes[node].process_state = ProcessState::Running;
     }
 
     pub(crate) fn pause(&mut self, node: usize) {
@@ -40,7 +40,7 @@ impl Simulation<'_> {
     }
 
     pub(crate) fn wake_up(&mut self, node: usize) {
-        self.nodes[node].process_state = ProcessState::Up;
+        self.nodes[node].process_state = ProcessState::Running;
     }
 
     pub(crate) async fn wipe(&mut self) -> Result<(), Skipped> {

@@ -1,4 +1,6 @@
-//! What must hold: the invariants, checked at every removal and in a world that rests.
+//! The invariants: checked after every removal, and when the nodes have converged.
+//!
+//! Owns what each invariant means for the state of a simulation. Must not change that state.
 
 use std::{collections::BTreeMap, fmt::Write, sync::Arc};
 
@@ -10,13 +12,13 @@ use super::{
 };
 use crate::expect::expect_reply;
 
-/// Entries whose connection lives.
+/// Entries whose connection exists.
 pub(super) type LiveEntries = Vec<(ClientId, Entry)>;
 
-/// I3.
+/// I3: checked around every release and every chunk of the reaper.
 impl Simulation<'_> {
-    /// Which of these ids have an entry now that serves a live connection; of nodes with a lease only,
-    /// if that is asked for: what was away for longer may be reaped.
+    /// The entries of these ids that belong to an existing connection. With `leased_only`, entries of
+    /// expired nodes are left out, because they may be reaped.
     pub(super) async fn live_entries(
         &self,
         ids: impl IntoIterator<Item = &ClientId>,
@@ -33,7 +35,10 @@ impl Simulation<'_> {
             let lives = self.nodes.iter().any(|node| {
                 node.session.is_some()
                     && node.address == entry.address
-                    && node.live.get(id).is_some_and(|live| live.stamp == stamp)
+                    && node
+                        .connections
+                        .get(id)
+                        .is_some_and(|live| live.stamp == stamp)
             });
             if lives && (leased || !leased_only) {
                 served.push((id.clone(), entry));
@@ -48,28 +53,30 @@ impl Simulation<'_> {
             assert_eq!(
                 now.map(|entry| entry.address),
                 Some(entry.address.clone()),
-                "I3: {by} removed the entry of a live connection of {id:?}"
+                "I3: {by} removed the entry of {id:?}, whose connection at {} exists; check what is compared \
+                 before the delete",
+                entry.address
             );
         }
     }
 }
 
-/// A world at rest.
+/// I1 and I2: checked when the nodes have converged.
 impl Simulation<'_> {
-    /// All that a round may change, as text.
+    /// Everything that a round may change, as text, to detect that nothing changes any more.
     pub(super) async fn fingerprint(&self) -> String {
         let mut view = format!("{:?} {:?}", self.evicts, self.seen_expired);
         for node in &self.nodes {
-            let mut live: Vec<_> = node.live.iter().collect();
+            let mut live: Vec<_> = node.connections.iter().collect();
             live.sort_by_key(|(id, _)| *id);
             let counts = (node.table.mine(), node.table.len(), node.pending.len());
-            let standing = (&node.session, node.address_taken, node.stopped);
-            write!(view, "; {}: {standing:?} {live:?} {counts:?}", node.address)
-                .expect("text takes all");
+            let status = (&node.session, node.address_taken, node.stopped);
+            write!(view, "; {}: {status:?} {live:?} {counts:?}", node.address)
+                .expect("writing to a string cannot fail");
         }
         for id in self.newest.keys() {
             let entry = expect_reply(self.registry.locate(id, true).await);
-            write!(view, "; {id}: {entry:?}").expect("text takes all");
+            write!(view, "; {id}: {entry:?}").expect("writing to a string cannot fail");
         }
         view
     }
@@ -84,26 +91,30 @@ impl Simulation<'_> {
                     check_present(id, entry.as_ref(), address, *live);
                     expected.insert(id.clone(), address.clone());
                 }
-                several => panic!("I1: {id:?} has several live connections: {several:?}"),
+                several => panic!(
+                    "I1: {id:?} has more than one connection: {several:?}; look for the evict request that the older \
+                     node needed, so for the `displaced` of the verdict"
+                ),
             }
         }
         assert_eq!(
             self.scan_all().await,
             expected,
-            "I1, I2: all entries are those that serve"
+            "I1, I2: `scan` (left) must show exactly the entries of existing connections (right)"
         );
         for node in 0..self.nodes.len() {
             self.check_node(node).await;
         }
     }
 
-    /// The live connections of an id. A process without its address is unroutable.
+    /// The connections of an id. Those of a process whose address is taken do not count: nothing can be
+    /// routed to them.
     fn connections_of(&self, id: &ClientId) -> Vec<(Arc<str>, Connection)> {
         let nodes = self.nodes.iter();
         let nodes =
-            nodes.filter(|node| node.process_state != ProcessState::Down && !node.address_taken);
+            nodes.filter(|node| node.process_state != ProcessState::Dead && !node.address_taken);
         nodes
-            .filter_map(|node| Some((node.address.clone(), *node.live.get(id)?)))
+            .filter_map(|node| Some((node.address.clone(), *node.connections.get(id)?)))
             .collect()
     }
 
@@ -120,12 +131,12 @@ impl Simulation<'_> {
         assert_eq!(
             entry,
             foreign.as_ref(),
-            "I2: {id:?} has no live connection of ours"
+            "I2: {id:?} has no connection on a node of the cluster, so `locate` (left) must not find one"
         );
         expected.extend(foreign.map(|entry| (id.clone(), entry.address)));
     }
 
-    /// What other programs see.
+    /// All entries, as other programs see them.
     async fn scan_all(&self) -> BTreeMap<ClientId, Arc<str>> {
         let (mut all, mut from) = (BTreeMap::new(), Some(Cursor::default()));
         while let Some(cursor) = from {
@@ -136,60 +147,68 @@ impl Simulation<'_> {
         all
     }
 
-    /// A node believes what is so.
+    /// The registry, the claim table and the connections of a node must agree.
     async fn check_node(&self, at: usize) {
         let node = &self.nodes[at];
-        if node.process_state != ProcessState::Up || node.address_taken {
+        if node.process_state != ProcessState::Running || node.address_taken {
             return;
         }
         let mut listed = self.ids_of(at).await;
         listed.sort_unstable();
         listed.dedup();
-        let mut live: Vec<_> = node.live.keys().cloned().collect();
+        let mut live: Vec<_> = node.connections.keys().cloned().collect();
         live.sort_unstable();
         assert_eq!(
             listed, live,
-            "I2: what is listed for {} is alive",
+            "I2: `ids_of` (left) must list exactly the connections of {} (right)",
             node.address
         );
         let counts = (node.table.mine(), node.table.len());
         let held = (live.len() as u64, live.len());
         assert_eq!(
             counts, held,
-            "{} remembers what it holds, no more",
+            "I2: the claim table of {} (left: registered, known) must match its connections (right); look for \
+             a reply that was lost or is wrong",
             node.address
         );
     }
 
-    /// Which connection is left, and where.
+    /// Asserts which connections exist, as node and number.
     pub(crate) fn assert_connections(&self, expected: &[(usize, u32)]) {
         let left = self.nodes.iter().enumerate().flat_map(|(at, node)| {
-            let numbers = node.live.values().map(|live| live.number);
+            let numbers = node.connections.values().map(|live| live.number);
             numbers.map(move |number| (at, number))
         });
         let mut left: Vec<_> = left.collect();
         left.sort_unstable();
         assert_eq!(
             left, expected,
-            "the connections that are left (node, number)"
+            "the connections (node, number) that exist (left) and that must exist (right)"
         );
     }
 }
 
 fn check_present(id: &ClientId, entry: Option<&Entry>, address: &Arc<str>, live: Connection) {
     let Some(entry) = entry else {
-        panic!("I1: {id:?} has a live connection at {address} and no entry")
+        panic!(
+            "I1: {id:?} has a connection at {address} and no entry; look for the operation that removed it"
+        )
     };
     assert_eq!(
         entry.address, *address,
-        "I1: {id:?} is where its connection is"
+        "I1: the entry of {id:?} names another node (left) than that of its connection (right)"
     );
     let Owner::Node { stamp, leased } = entry.owner else {
-        panic!("I1: {id:?} has a live connection at {address} and a foreign entry")
+        panic!(
+            "I1: {id:?} has a connection at {address}, but `locate` calls its entry foreign; check the shadow"
+        )
     };
-    assert!(leased, "I1: the node of {id:?} has a lease");
+    assert!(
+        leased,
+        "I1: `locate` says that the node of {id:?} at {address} has no lease, but it renewed it"
+    );
     assert!(
         stamp >= live.stamp,
-        "I1: the entry of {id:?} is not older than its connection"
+        "I1: the entry of {id:?} at {address} has the stamp {stamp}, which is older than its connection"
     );
 }

@@ -13,12 +13,12 @@ use crate::expect::expect_reply;
 const MAX_CHUNKS: usize = 32;
 
 impl Simulation<'_> {
-    /// The leases of some nodes run out, while the others that are up keep theirs.
+    /// Lets the leases of some nodes expire, while the other running nodes renew theirs.
     pub(crate) async fn expire_leases(&mut self, whose: &[usize]) {
         assert_eq!(
             self.lease,
             self.harness.lease(),
-            "steady leases outlast scenarios"
+            "this scenario needs short leases, see `Simulation::with_short_leases`"
         );
         let mut passed = Duration::ZERO;
         while passed < self.harness.expiry() {
@@ -32,22 +32,23 @@ impl Simulation<'_> {
         }
     }
 
-    /// The reaper sees which leases have run out.
+    /// The reaper finds out which nodes have expired.
     pub(crate) async fn find_expired(&mut self) -> Vec<ExpiredNode> {
         self.seen_expired = expect_reply(self.registry.expired().await);
         self.seen_expired.clone()
     }
 
-    /// A chunk of the reaper. Whether there is more.
+    /// One chunk of the reaper. Returns whether anything is left to remove.
     pub(crate) async fn reap(&mut self, expired: &ExpiredNode, most: usize) -> bool {
         let ids: Vec<_> = self.newest.keys().cloned().collect();
-        let served = self.live_entries(&ids, true).await;
+        let protected = self.live_entries(&ids, true).await;
         let more = expect_reply(self.registry.reap(expired, most).await);
-        self.assert_not_removed(&served, "the reaper").await;
+        self.assert_not_removed(&protected, "the reaper").await;
         more
     }
 
-    /// A round of the reaper: what was seen one round ago, and is still so, goes.
+    /// A round of the reaper: removes the nodes that were expired one round ago and still are. So every
+    /// node has a round to renew its lease after an outage of the registry.
     pub(crate) async fn reap_round(&mut self) {
         let before = std::mem::take(&mut self.seen_expired);
         for expired in self.find_expired().await {

@@ -9,7 +9,7 @@ use super::{node::Node, state::Simulation};
 use crate::expect::expect_reply;
 
 impl Simulation<'_> {
-    /// Renews the lease, or takes the address if it is lost.
+    /// Renews the lease of a node, or joins if it has no session.
     pub(crate) async fn renew(&mut self, node: usize) {
         let Some(session) = self.nodes[node].session.clone() else {
             return self.join(node, None).await;
@@ -45,7 +45,8 @@ impl Simulation<'_> {
             JoinOutcome::Joined(session, lease_info) => {
                 self.joined(node, session, lease_info).await;
             }
-            // Who answers at the own address: this process, after a restart, or its twin?
+            // A node connects to its own address to find out whether the holder still runs. Only the first
+            // process with that address gets an answer from itself, and may replace the holder.
             JoinOutcome::Busy(holder)
                 if replace.is_none() && self.node_at(&request.address) == Some(node) =>
             {
@@ -63,12 +64,16 @@ impl Simulation<'_> {
         self.advance_clock(lease_info);
         let joined = &mut self.nodes[node];
         joined.table.joined(session.clone());
-        (joined.address_taken, joined.stopped, joined.odd) = (false, None, 0);
+        (
+            joined.address_taken,
+            joined.stopped,
+            joined.count_mismatches,
+        ) = (false, None, 0);
         joined.session = Some(session);
         self.sweep(node).await;
     }
 
-    /// After a missing answer: what is late is fenced off, and the session goes on.
+    /// After a missing reply: a new fencing token stops late requests, and the session continues.
     pub(super) async fn resume(&mut self, node: usize) {
         let session = self.session(node);
         match expect_reply(self.registry.fence(&session).await) {
@@ -85,27 +90,29 @@ impl Simulation<'_> {
         self.clock = self.clock.max(lease_info.clock.0);
     }
 
-    /// The alarm: twice another number of entries than the node believes to have.
+    /// Two renewals in a row with another number of entries than the table has start an audit. One
+    /// could be a request that executed between the two counts.
     async fn compare_counts(&mut self, node: usize, lease_info: LeaseInfo) {
         let Node {
             table,
             pending,
-            odd,
+            count_mismatches,
             ..
         } = &mut self.nodes[node];
         let differs = lease_info.held.is_some_and(|held| held != table.mine());
-        *odd = if differs && pending.is_empty() {
-            *odd + 1
+        *count_mismatches = if differs && pending.is_empty() {
+            *count_mismatches + 1
         } else {
             0
         };
-        if *odd == 2 {
-            *odd = 0;
+        if *count_mismatches == 2 {
+            *count_mismatches = 0;
             self.audit(node).await;
         }
     }
 
-    /// Compares both ways: claims again what is held, and gives back what is not.
+    /// Compares both ways: claims again everything that the node holds, and releases everything else
+    /// under its address.
     pub(crate) async fn audit(&mut self, node: usize) {
         self.nodes[node].table.audit();
         self.sweep(node).await;
@@ -116,7 +123,7 @@ impl Simulation<'_> {
         self.nodes[node].table.sweep(ids);
     }
 
-    /// What the registry lists for a node.
+    /// The ids that the registry lists for a node. An id may come twice.
     pub(super) async fn ids_of(&self, node: usize) -> Vec<ClientId> {
         let session = self.session(node);
         let (mut ids, mut from) = (Vec::new(), Some(Cursor::default()));

@@ -18,31 +18,31 @@ pub(super) struct Node {
     pub(super) process: Uuid,
     pub(super) process_state: ProcessState,
     pub(super) session: Option<NodeSession>,
-    /// Nothing is sent: the session is lost, or an answer is missing.
+    /// Why nothing is sent until the node joins or gets a new fencing token.
     pub(super) stopped: Option<Stopped>,
-    /// Another process has the address.
+    /// Another process holds the address, so this one must not serve.
     pub(super) address_taken: bool,
     pub(super) table: ClaimTable<u32>,
-    pub(super) live: HashMap<ClientId, Connection>,
+    pub(super) connections: HashMap<ClientId, Connection>,
     pub(super) pending: VecDeque<PendingRequest>,
-    /// Beats in a row after which the registry had another number of entries.
-    pub(super) odd: u8,
+    /// Renewals in a row at which the registry reported another number of entries than the table has.
+    pub(super) count_mismatches: u8,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ProcessState {
-    Up,
+    Running,
     Paused,
-    Down,
+    Dead,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stopped {
-    Lost,
+    SessionLost,
     NoReply,
 }
 
-/// A connection: the number that the scenario gave it, and its arrival.
+/// A connection: a number given by the scenario, and the stamp of its arrival.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Connection {
     pub(super) number: u32,
@@ -51,7 +51,7 @@ pub(super) struct Connection {
 
 pub(super) struct PendingRequest {
     pub(super) request: Request,
-    pub(super) answer: Option<ClaimReply>,
+    pub(super) reply: Option<ClaimReply>,
 }
 
 impl Node {
@@ -59,14 +59,14 @@ impl Node {
         Self {
             address: address.into(),
             process: Uuid::now_v7(),
-            process_state: ProcessState::Up,
+            process_state: ProcessState::Running,
             session: None,
             stopped: None,
             address_taken: false,
             table: ClaimTable::default(),
-            live: HashMap::new(),
+            connections: HashMap::new(),
             pending: VecDeque::new(),
-            odd: 0,
+            count_mismatches: 0,
         }
     }
 }

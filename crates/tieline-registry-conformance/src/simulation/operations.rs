@@ -12,7 +12,8 @@ use super::{
 use crate::expect::expect_reply;
 
 impl Simulation<'_> {
-    /// What a node wants to ask takes off.
+    /// A node sends what it wants from the registry. After a missing reply it first gets a new fencing
+    /// token, as a real node does.
     pub(crate) async fn send(&mut self, node: usize) {
         if self.nodes[node].stopped == Some(Stopped::NoReply) {
             self.resume(node).await;
@@ -20,57 +21,60 @@ impl Simulation<'_> {
         let now = self.now();
         let Node { table, pending, .. } = &mut self.nodes[node];
         let requests = [Lane::Urgent, Lane::Slow].map(|lane| table.take(lane, now, 512));
-        let answer = None;
-        pending.extend(
-            requests
-                .into_iter()
-                .flatten()
-                .map(|request| PendingRequest {
-                    request,
-                    answer: answer.clone(),
-                }),
-        );
+        let requests = requests.into_iter().flatten();
+        pending.extend(requests.map(|request| PendingRequest {
+            request,
+            reply: None,
+        }));
     }
 
-    /// The registry carries out a node's oldest request. Whether there was one.
+    /// The registry executes the oldest request of a node. Returns `false` if there is none.
     pub(crate) async fn execute_next(&mut self, node: usize) -> bool {
         let pending = &self.nodes[node].pending;
-        let Some(at) = pending.iter().position(|request| request.answer.is_none()) else {
+        let Some(at) = pending.iter().position(|request| request.reply.is_none()) else {
             return false;
         };
-        let answer = self.carry_out(&pending[at].request).await;
-        self.nodes[node].pending[at].answer = Some(answer);
+        let reply = self.carry_out(&pending[at].request).await;
+        self.nodes[node].pending[at].reply = Some(reply);
         true
     }
 
-    /// A node gets its oldest answer. Whether there was one.
+    /// A node gets its oldest reply. Returns `false` if there is none.
     pub(crate) fn deliver_reply(&mut self, node: usize) -> bool {
         let pending = &mut self.nodes[node].pending;
-        let Some(at) = pending.iter().position(|request| request.answer.is_some()) else {
+        let Some(at) = pending.iter().position(|request| request.reply.is_some()) else {
             return false;
         };
-        let request = pending.remove(at).expect("it was there");
-        self.answered(node, request.request, request.answer.expect("it has one"));
+        let request = pending.remove(at).expect("the position was just found");
+        self.answered(
+            node,
+            request.request,
+            request.reply.expect("it was executed"),
+        );
         true
     }
 
-    /// Sent, executed, answered.
+    /// Sends, executes and answers the next request of a node.
     pub(crate) async fn round_trip(&mut self, node: usize) {
         self.send(node).await;
-        assert!(self.execute_next(node).await, "a node had nothing to send");
+        assert!(
+            self.execute_next(node).await,
+            "the node has nothing to send, but this scenario needs a request here; check the verdicts of its \
+             earlier claims"
+        );
         self.deliver_reply(node);
     }
 
-    /// A node gives up on its oldest operation, executed or not. A request that was not executed yet
-    /// is lost, unless the scenario has it executed late.
+    /// The oldest request of a node times out, executed or not. A request that was not executed is
+    /// lost, unless the scenario executes it later.
     pub(crate) fn time_out(&mut self, node: usize) -> Request {
         let request = self.nodes[node].pending.pop_front();
-        let request = request.expect("an operation to give up on").request;
+        let request = request.expect("a request that can time out").request;
         self.answered(node, request.clone(), ClaimReply::NoReply);
         request
     }
 
-    /// A request is executed that nobody waits for any more.
+    /// The registry executes a request that has timed out, or whose process is dead.
     pub(crate) async fn execute(&mut self, request: &Request) -> ClaimReply {
         self.carry_out(request).await
     }
@@ -81,9 +85,9 @@ impl Simulation<'_> {
                 ClaimReply::Claims(expect_reply(self.registry.claim(session, claims).await))
             }
             ClaimBatch::Releases(releases) => {
-                let served = self.live_entries(batch.ids(), false).await;
+                let protected = self.live_entries(batch.ids(), false).await;
                 let answer = expect_reply(self.registry.release(session, releases).await);
-                self.assert_not_removed(&served, "a release").await;
+                self.assert_not_removed(&protected, "a release").await;
                 ClaimReply::Releases(answer)
             }
         }
@@ -98,7 +102,7 @@ impl Simulation<'_> {
                 Effect::Evict(to, id) => self.evicts.push_back((to, id)),
                 Effect::Stopped(lost) => {
                     let stopped = if lost {
-                        Stopped::Lost
+                        Stopped::SessionLost
                     } else {
                         Stopped::NoReply
                     };
@@ -109,13 +113,15 @@ impl Simulation<'_> {
     }
 
     fn refused(&mut self, node: usize, refused: Connection) {
-        let live = &mut self.nodes[node].live;
-        let id = live.iter().find(|(_, live)| **live == refused);
-        let id = id.expect("a connection that is refused is there").0.clone();
-        live.remove(&id);
+        let connections = &mut self.nodes[node].connections;
+        let id = connections
+            .iter()
+            .find(|(_, connection)| **connection == refused);
+        let id = id.expect("the refused connection exists").0.clone();
+        connections.remove(&id);
         assert_ne!(
             self.newest[&id], refused.number,
-            "I4: the newest connection of {id:?} is closed by the protocol"
+            "I4: the newest connection of {id:?} was refused; check the verdicts of its claim and of later ones"
         );
     }
 }

@@ -16,42 +16,43 @@ use crate::{expect::expect_reply, harness::RegistryHarness};
 
 pub(crate) const NODE_A: usize = 0;
 pub(crate) const NODE_B: usize = 1;
-/// Another process that advertises A's address, in [`Simulation::with_twin`].
+/// Another process that advertises A's address, in [`Simulation::with_duplicate_address`].
 pub(crate) const DUPLICATE_OF_A: usize = 2;
 
 /// The client that most scenarios are about.
 pub(crate) const ID: &str = "client";
 
-/// Longer than any scenario takes.
+/// Longer than any scenario takes, so that no lease expires by chance on a busy machine.
 const LONG_LEASE: Duration = Duration::from_mins(2);
 
 pub(crate) struct Simulation<'a> {
     pub(super) harness: &'a dyn RegistryHarness,
     pub(crate) registry: Arc<dyn Registry>,
     pub(super) nodes: Vec<Node>,
-    /// Evictions on their way.
+    /// Evict requests that have not been delivered: the node's address and the id.
     pub(super) evicts: VecDeque<(Arc<str>, ClientId)>,
     pub(super) clock: u64,
-    /// Of each client, its last connection; what clients of a foreign node have counts too.
+    /// The last connection of each client, on a legacy node too.
     pub(super) newest: BTreeMap<ClientId, u32>,
+    /// The clients of the legacy node, with its address.
     pub(super) foreign: BTreeMap<ClientId, Arc<str>>,
-    /// Leases that the reaper saw run out one round ago.
+    /// Nodes that were expired in the last round of the reaper. Only what is still expired is reaped.
     pub(super) seen_expired: Vec<ExpiredNode>,
     pub(super) lease: Duration,
 }
 
 impl<'a> Simulation<'a> {
-    /// Nodes A and B, whose leases outlast the scenario.
+    /// Nodes A and B, with leases that outlast the scenario.
     pub(crate) async fn new(harness: &'a dyn RegistryHarness) -> Self {
         Self::with_lease(harness, LONG_LEASE).await
     }
 
-    /// Nodes A and B, with short leases.
+    /// Nodes A and B, with leases of [`RegistryHarness::lease`], which a scenario can let expire.
     pub(crate) async fn with_short_leases(harness: &'a dyn RegistryHarness) -> Self {
         Self::with_lease(harness, harness.lease()).await
     }
 
-    /// Nodes A and B, and a process with the address of A that has not joined.
+    /// Nodes A and B, and a second process with A's address that has not joined.
     pub(crate) async fn with_duplicate_address(harness: &'a dyn RegistryHarness) -> Self {
         let mut sim = Self::new(harness).await;
         sim.nodes.push(Node::new("a.test:7000"));
@@ -75,7 +76,7 @@ impl<'a> Simulation<'a> {
         sim
     }
 
-    /// The cluster's clock, strictly increasing.
+    /// A new stamp of the clock that all nodes share; strictly increasing.
     pub(crate) fn now(&mut self) -> Stamp {
         self.clock += 1;
         Stamp(self.clock)
@@ -90,31 +91,31 @@ impl<'a> Simulation<'a> {
         session.expect("the node has joined")
     }
 
-    /// Whether a node may send.
+    /// Whether a node has a session in which it may send requests.
     pub(crate) fn is_joined(&self, node: usize) -> bool {
         self.nodes[node].table.is_joined()
     }
 
     /// Whether a node has a connection of this client.
     pub(crate) fn is_connected(&self, node: usize, name: &str) -> bool {
-        self.nodes[node].live.contains_key(name)
+        self.nodes[node].connections.contains_key(name)
     }
 
-    /// Whether a node has sent what is not answered.
+    /// Whether a node has a request without a reply.
     pub(crate) fn has_pending_request(&self, node: usize) -> bool {
         !self.nodes[node].pending.is_empty()
     }
 
-    /// Whether the registry tells a node with each beat how many entries it has.
+    /// Whether the registry reports the number of a node's entries with each renewal.
     pub(crate) async fn reports_entry_count(&mut self, node: usize) -> bool {
         let (session, now) = (self.session(node), self.now());
         match expect_reply(self.registry.renew(&session, now).await) {
             Renewal::Renewed(lease_info) => lease_info.held.is_some(),
-            other => panic!("a steady lease is not renewed: {other:?}"),
+            other => panic!("the registry did not renew a lease that is alive: {other:?}"),
         }
     }
 
-    /// The process to which an address leads: the first that advertises it.
+    /// The process that an address leads to: the first one that advertises it.
     pub(super) fn node_at(&self, address: &str) -> Option<usize> {
         self.nodes.iter().position(|node| *node.address == *address)
     }
