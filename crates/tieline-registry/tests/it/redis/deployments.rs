@@ -108,7 +108,7 @@ fn sentinels_fail_over() {
         let mut sentinels = Sentinels::start(3).await;
         let (registry, session) = connect(&sentinels.url()).await;
         assert_eq!(claim(&registry, &session, "a").await.unwrap(), granted());
-        sentinels.master.replicated(&probe()).await;
+        sentinels.master.wait_for_replica(&probe()).await;
         sentinels.master.kill();
         let claimed = until_claimed(&registry, &session, "b").await;
         assert_eq!(claimed, granted(), "the lease was replicated");
@@ -157,7 +157,7 @@ fn a_cluster_fails_over() {
         let owner = cluster.master_of(PREFIX).await;
         let (registry, session) = connect(&cluster.url()).await;
         assert_eq!(claim(&registry, &session, "a").await.unwrap(), granted());
-        cluster.masters[owner].replicated(&probe()).await;
+        cluster.masters[owner].wait_for_replica(&probe()).await;
         cluster.masters[owner].kill();
         let claimed = until_claimed(&registry, &session, "b").await;
         assert_eq!(claimed, granted(), "the lease was replicated");
