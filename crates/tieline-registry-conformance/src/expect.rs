@@ -8,5 +8,10 @@ pub(crate) fn client_id(name: &str) -> ClientId {
 
 /// The reply of the registry. An error fails the scenario: the suite needs a store that answers.
 pub(crate) fn expect_reply<T>(reply: Result<T, RegistryError>) -> T {
-    reply.unwrap_or_else(|error| panic!("the registry returned an error; check that the store is running and reachable: {error} ({error:?})"))
+    reply.unwrap_or_else(|error| {
+        panic!(
+            "the registry returned an error; \
+             check that the store is running and reachable: {error} ({error:?})"
+        )
+    })
 }

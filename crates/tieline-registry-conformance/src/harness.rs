@@ -6,28 +6,30 @@ use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use tieline_registry::Registry;
 
-/// The future of a harness method. It need not be `Send`: a scenario runs on the thread that polls it.
+/// The future of a harness method. It need not be `Send`: a scenario runs on the thread that polls
+/// it.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 
 /// A registry under test, and what can be done to its store.
 ///
-/// Only [`registry`](RegistryHarness::registry) is required. Scenarios that need more are skipped, as the
-/// [crate documentation](crate#what-a-harness-may-leave-out) explains.
+/// Only [`registry`](RegistryHarness::registry) is required. Scenarios that need more are skipped,
+/// as the [crate documentation](crate#what-a-harness-may-leave-out) explains.
 pub trait RegistryHarness {
-    /// Returns a registry over an empty store. Registries returned earlier are no longer used, so a new
-    /// prefix in the same store is enough. [`wipe`](RegistryHarness::wipe),
-    /// [`snapshot`](RegistryHarness::snapshot) and [`restore`](RegistryHarness::restore) apply to the
-    /// latest.
+    /// Returns a registry over an empty store. Registries returned earlier are no longer used, so a
+    /// new prefix in the same store is enough. [`wipe`](RegistryHarness::wipe),
+    /// [`snapshot`](RegistryHarness::snapshot) and [`restore`](RegistryHarness::restore) apply to
+    /// the latest.
     fn registry(&self) -> BoxFuture<'_, Arc<dyn Registry>>;
 
-    /// A short lease, for scenarios that wait until it has expired. It must be long enough for about ten
-    /// operations on a busy machine. Default: 500 ms. Other scenarios use a lease of two minutes.
+    /// A short lease, for scenarios that wait until it has expired. It must be long enough for
+    /// about ten operations on a busy machine. Default: 500 ms. Other scenarios use a lease of two
+    /// minutes.
     fn lease(&self) -> Duration {
         Duration::from_millis(500)
     }
 
-    /// The time without a renewal after which a lease of [`lease`](RegistryHarness::lease) has certainly
-    /// expired. Default: one and a half times the lease.
+    /// The time without a renewal after which a lease of [`lease`](RegistryHarness::lease) has
+    /// certainly expired. Default: one and a half times the lease.
     fn expiry(&self) -> Duration {
         self.lease() * 3 / 2
     }
@@ -48,8 +50,8 @@ pub trait RegistryHarness {
         Box::pin(async { Err(Skipped::new("the harness cannot restore its store")) })
     }
 
-    /// Restores the data of the last [`snapshot`](RegistryHarness::snapshot), as a failover to a replica
-    /// does that lagged behind.
+    /// Restores the data of the last [`snapshot`](RegistryHarness::snapshot), as a failover to a
+    /// replica does that lagged behind.
     fn restore(&self) -> BoxFuture<'_, Result<(), Skipped>> {
         Box::pin(async { Err(Skipped::new("the harness cannot restore its store")) })
     }

@@ -1,13 +1,12 @@
 //! The tests that every registry of a Tieline cluster must pass.
 //!
 //! Use this crate as a dev-dependency if you write a registry: implement [`RegistryHarness`], and
-//! [`conformance_tests!`] makes one test of each scenario. The registries of `tieline-registry` pass the
-//! same suite. It knows no store; what a scenario needs from one, it asks the harness for.
+//! [`conformance_tests!`] makes one test of each scenario. The registries of `tieline-registry`
+//! pass the same suite. It knows no store; what a scenario needs from one, it asks the harness for.
 //!
 //! # Test your registry
 //!
-//! A complete test file. It also tells the suite how to empty the store, so that the scenarios about
-//! lost data run:
+//! A complete test file. It also implements `wipe`, so that the scenarios about lost data run:
 //!
 //! ```
 //! use std::{cell::RefCell, sync::Arc};
@@ -50,15 +49,15 @@
 //! # run(tieline_registry_conformance::play("wipe_before_reply", &MyHarness::default()));
 //! ```
 //!
-//! Each test has the name of its scenario, so `cargo test late_join` plays one. To play all scenarios on
-//! one harness, call [`run`], which returns a [`Report`]. [`MemoryHarness`] is an example that implements
-//! every method.
+//! Each test has the name of its scenario, so `cargo test late_join` plays one. To play all
+//! scenarios on one harness, call [`run`], which returns a [`Report`]. [`MemoryHarness`] is an
+//! example that implements every method.
 //!
 //! # What a harness may leave out
 //!
-//! Only [`registry`](RegistryHarness::registry) is required. A scenario that calls a method which returns
-//! [`Skipped`], as the default methods do, stops there. [`run`] lists it in the report, and a test passes
-//! with a line on standard error.
+//! Only [`registry`](RegistryHarness::registry) is required. A scenario that calls a method which
+//! returns [`Skipped`], as the default methods do, stops there. [`run`] lists it in the report, and
+//! a test passes with a line on standard error.
 //!
 //! | method | without it |
 //! |---|---|
@@ -71,13 +70,13 @@
 //!
 //! The scenarios of the contract call the registry directly. All others play an order of events on
 //! simulated nodes, which run the real claim table of a node
-//! ([`claim_table`](tieline_registry::claim_table)). Requests are sent, executed and answered step by
-//! step, so that any other event can happen between two steps, the same way in every run. In the end the
-//! nodes run until nothing changes, and the invariants are checked.
+//! ([`claim_table`](tieline_registry::claim_table)). Requests are sent, executed and answered step
+//! by step, so that any other event can happen between two steps, the same way in every run. In the
+//! end the nodes run until nothing changes, and the invariants are checked.
 //!
 //! | group | proves |
 //! |---|---|
-//! | `contract::sessions` | an address belongs to one process with a living lease; late renewals are reported |
+//! | `contract::sessions` | an address belongs to one process whose lease is alive; late renewals are reported |
 //! | `contract::claims` | the later stamp wins, and nothing is removed that has not been compared |
 //! | `contract::bulk` | large batches, scans and the reaper are complete and exact |
 //! | `contract::random` | 2,000 random operations agree with a reference model |
@@ -88,12 +87,13 @@
 //! | `interleavings::foreign_writes` | legacy nodes can share the registry |
 //! | `interleavings::random` | random orders of all these steps converge |
 //!
-//! The documentation of each scenario, above its function in the source, states its order of events.
+//! The documentation of each scenario, above its function in the source, states its order of
+//! events.
 //!
 //! # When a scenario fails
 //!
-//! It panics. The message says what happened, at which node, what to look at, and which invariant is
-//! broken:
+//! It panics. The message says what happened, at which node, what to look at, and which invariant
+//! is broken:
 //!
 //! | | |
 //! |---|---|

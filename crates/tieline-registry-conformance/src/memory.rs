@@ -1,7 +1,7 @@
 //! The harness of the memory registry, and an example of a complete one.
 //!
-//! Its time is simulated and its leases are as long as those of real nodes, so that no scenario waits or
-//! depends on how busy the machine is.
+//! Its time is simulated and its leases are as long as those of real nodes, so that no scenario
+//! waits or depends on how busy the machine is.
 
 use std::{sync::Arc, time::Duration};
 

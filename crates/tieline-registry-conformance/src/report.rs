@@ -79,7 +79,8 @@ impl fmt::Display for Report {
 pub(super) async fn catch_outcome(play: impl Future<Output = ScenarioResult>) -> Outcome {
     let mut play = pin!(play);
     poll_fn(|context| {
-        // A scenario that panicked is dropped with its simulation, so no broken state is seen later.
+        // A scenario that panicked is dropped with its simulation, so no broken state is seen
+        // later.
         match catch_unwind(AssertUnwindSafe(|| play.as_mut().poll(context))) {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(Ok(()))) => Poll::Ready(Outcome::Passed),
@@ -94,8 +95,8 @@ pub(super) async fn catch_outcome(play: impl Future<Output = ScenarioResult>) ->
     .await
 }
 
-/// Prints why a scenario was skipped, directly to standard error: `cargo test` hides what passing tests print
-/// with `eprintln!`.
+/// Prints why a scenario was skipped, directly to standard error: `cargo test` hides what passing
+/// tests print with `eprintln!`.
 pub(super) fn print_skipped(name: &str, skipped: &Skipped) {
     // If standard error is closed, nobody can read the line.
     drop(writeln!(std::io::stderr(), "{name} was skipped: {skipped}"));

@@ -16,11 +16,13 @@ pub struct Scenario {
 }
 
 impl Scenario {
-    /// Plays the scenario on an empty store. Returns [`Skipped`] if the harness cannot do what it needs.
+    /// Plays the scenario on an empty store. Returns [`Skipped`] if the harness cannot do what it
+    /// needs.
     ///
     /// # Panics
     ///
-    /// If the registry does not behave as it must. The message names the broken invariant, if there is one.
+    /// If the registry does not behave as it must. The message names the broken invariant, if there
+    /// is one.
     pub async fn play(&self, harness: &dyn RegistryHarness) -> Result<(), Skipped> {
         (self.play)(harness).await
     }
@@ -52,8 +54,8 @@ pub async fn play(name: &str, harness: &dyn RegistryHarness) {
     }
 }
 
-/// Defines [`SCENARIOS`] and `conformance_tests!` from one list, so that no scenario is missing in either.
-/// `$d` is the dollar sign of the inner macro.
+/// Defines [`SCENARIOS`] and `conformance_tests!` from one list, so that no scenario is missing in
+/// either. `$d` is the dollar sign of the inner macro.
 macro_rules! scenarios {
     (($d:tt) $($part:ident::$module:ident { $($name:ident)* })*) => {
         /// All scenarios, in the order in which [`run`] plays them.
@@ -64,8 +66,8 @@ macro_rules! scenarios {
 
         /// Makes one `#[test]` for each scenario: `conformance_tests!(run, harness)`.
         ///
-        /// `run` is a function that runs a future to its end. `harness` is an expression that makes a
-        /// [`RegistryHarness`](crate::RegistryHarness); every test evaluates it once.
+        /// `run` is a function that runs a future to its end. `harness` is an expression that makes
+        /// a [`RegistryHarness`](crate::RegistryHarness); every test evaluates it once.
         #[macro_export]
         macro_rules! conformance_tests {
             ($d run:expr, $d harness:expr) => {

@@ -1,5 +1,5 @@
-//! The suite against registries with a deliberate fault: each fault must be found by the scenario that is
-//! about it, and what the contract permits must pass.
+//! The suite against registries with a deliberate fault: each fault must be found by the scenario
+//! that is about it, and what the contract permits must pass.
 
 mod mutant;
 

@@ -1,7 +1,8 @@
 //! Private etcd servers for one test: a single one or a cluster.
 //!
-//! Owns the processes and their folder. The servers listen on free ports of 127.0.0.1 and keep their data
-//! in memory if the machine has `/dev/shm`. They elect fast, so a lease can be as short as 1 s.
+//! Owns the processes and their folder. The servers listen on free ports of 127.0.0.1 and keep
+//! their data in memory if the machine has `/dev/shm`. They elect fast, so a lease can be as short
+//! as 1 s.
 
 mod gateway;
 
@@ -59,8 +60,8 @@ impl Etcd {
         Self::launch(1, Some(authority)).await
     }
 
-    /// Starts a single server with a user `tieline`, password `secret`, who may read and write only below
-    /// these prefixes. A token expires when it is not used for one to two seconds.
+    /// Starts a single server with a user `tieline`, password `secret`, who may read and write only
+    /// below these prefixes. A token expires when it is not used for one to two seconds.
     pub async fn with_users(prefixes: &[&str]) -> Self {
         let etcd = Self::start().await;
         etcd.gateway().enable_users(prefixes).await;
@@ -104,7 +105,8 @@ impl Etcd {
         format!("etcd://127.0.0.1:{}", self.members[member].client)
     }
 
-    /// The keys as other programs see them, through the first running server. Not available with TLS.
+    /// The keys as other programs see them, through the first running server. Not available with
+    /// TLS.
     pub fn gateway(&self) -> Gateway {
         let running = |m: &&Member| m.process.is_some() && !m.stopped;
         let member = self.members.iter().find(running);
@@ -151,7 +153,8 @@ impl Etcd {
             .await;
     }
 
-    /// Restores the data of the last [`Etcd::snapshot`] of a single server, which restarts meanwhile.
+    /// Restores the data of the last [`Etcd::snapshot`] of a single server, which restarts
+    /// meanwhile.
     pub async fn restore(&mut self) {
         self.replace_folder(&self.snapshot_folder(), &self.data_folder())
             .await;
@@ -174,8 +177,8 @@ impl Etcd {
         self.folder.path().join("snapshot")
     }
 
-    /// Starts a killed server again, with its data. With `wait`, waits until it is healthy, which needs a
-    /// quorum.
+    /// Starts a killed server again, with its data. With `wait`, waits until it is healthy, which
+    /// needs a quorum.
     pub async fn restart(&mut self, member: usize, wait: bool) {
         self.members[member].spawn();
         if wait {
@@ -192,7 +195,8 @@ impl Member {
         command.stdout(Stdio::null()).stderr(log);
         let process = command.spawn().unwrap_or_else(|error| {
             panic!(
-                "cannot start etcd: {error}; these tests need it, install it with: apt-get install etcd-server"
+                "cannot start etcd: {error}; these tests need it, install it with: \
+                 apt-get install etcd-server"
             )
         });
         self.process = Some(process);

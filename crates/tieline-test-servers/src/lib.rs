@@ -1,9 +1,9 @@
-//! Redis and etcd servers for tests. Each is a process for one test, on free ports and in a temporary
-//! folder, and is killed when its value is dropped.
+//! Redis and etcd servers for tests. Each is a process for one test, on free ports and in a
+//! temporary folder, and is killed when its value is dropped.
 //!
-//! Owns the processes that it starts, and ends only those. Must not know what is stored in them. Depends on
-//! no crate of this workspace, so that the tests of all crates can use it. A server that cannot be started
-//! is a panic: a test without its server must fail, not be skipped.
+//! Owns the processes that it starts, and ends only those. Must not know what is stored in them.
+//! Depends on no crate of this workspace, so that the tests of all crates can use it. A server that
+//! cannot be started is a panic: a test without its server must fail, not be skipped.
 //!
 //! ```no_run
 //! # async fn test() {

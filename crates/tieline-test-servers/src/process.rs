@@ -4,8 +4,8 @@ use std::process::Child;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// Stops a process with SIGSTOP and waits until each of its threads has stopped: a busy thread runs on for a
-/// moment, and could answer a request meanwhile.
+/// Stops a process with SIGSTOP and waits until each of its threads has stopped: a busy thread runs
+/// on for a moment, and could answer a request meanwhile.
 pub fn stop(process: &Child) {
     kill_process(Pid::from_child(process), Signal::STOP).unwrap();
     let threads = format!("/proc/{}/task", process.id());

@@ -62,7 +62,7 @@ pub(crate) async fn set_get_delete(harness: &dyn RegistryHarness) -> ScenarioRes
     Ok(())
 }
 
-/// All entries of one address are deleted, whoever wrote them. The count must be exact, other
+/// All entries of one address are deleted, no matter who wrote them. The count must be exact, other
 /// addresses must keep theirs, and the node must be able to claim again.
 pub(crate) async fn delete_node_keeps_other_addresses(
     harness: &dyn RegistryHarness,

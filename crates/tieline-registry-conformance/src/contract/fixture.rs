@@ -48,7 +48,8 @@ impl Fixture {
         match expect_reply(self.registry.join(request).await) {
             JoinOutcome::Joined(session, lease_info) => (session, lease_info),
             JoinOutcome::Busy(holder) => panic!(
-                "the join of {} must succeed, but the registry says that {holder} holds the address",
+                "the join of {} must succeed, \
+                 but the registry says that {holder} holds the address",
                 request.address
             ),
         }
@@ -110,7 +111,8 @@ impl Fixture {
         expect_reply(self.registry.locate(name, true).await)
     }
 
-    /// Asserts that an id belongs to a node by a claim with this stamp, and that its lease is alive.
+    /// Asserts that an id belongs to a node by a claim with this stamp, and that its lease is
+    /// alive.
     pub(super) async fn assert_at(&self, name: &str, address: &str, stamp: u64) {
         let owner = Owner::Node {
             stamp: Stamp(stamp),

@@ -36,11 +36,13 @@ pub(crate) async fn random_operations_match_the_reference_model(
                 let expected = model.claim(&session.address, name, stamp, kind);
                 let granted = |verdict: &Verdict| matches!(verdict, Verdict::Granted { .. });
                 let alike = verdict == expected
-                    // A node and a foreign program may both prevent an exclusive claim; either may be named.
+                    // A node and a foreign program may both prevent an exclusive claim; either may
+                    // be named.
                     || kind == Exclusive && !granted(&verdict) && !granted(&expected);
                 assert!(
                     alike,
-                    "step {step}: {kind:?} claim of {name} with stamp {stamp}: {verdict:?}, but the model says {expected:?}"
+                    "step {step}: {kind:?} claim of {name} with stamp {stamp}: \
+                     {verdict:?}, but the model says {expected:?}"
                 );
             }
             7..9 => {

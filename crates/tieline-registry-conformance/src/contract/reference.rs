@@ -1,7 +1,7 @@
 //! A registry in a few lines, with which random operations are compared.
 //!
-//! Owns the rule of who wins a claim. Must not share code with any registry, or a mistake would pass.
-//! Invariant: all leases are alive.
+//! Owns the rule of who wins a claim. Must not share code with any registry, or a mistake would
+//! pass. Invariant: all leases are alive.
 
 use std::{collections::BTreeMap, sync::Arc};
 

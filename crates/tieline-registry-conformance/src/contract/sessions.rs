@@ -31,7 +31,8 @@ pub(crate) async fn a_live_address_is_busy(harness: &dyn RegistryHarness) -> Sce
 }
 
 /// A process asks for an address and names the process to replace. The registry must refuse it if
-/// the request names another process than the holder than the holder, and accept it if it names the holder.
+/// it names another process than the holder, and accept it if it names the
+/// holder.
 pub(crate) async fn a_process_known_to_be_gone_is_replaced(
     harness: &dyn RegistryHarness,
 ) -> ScenarioResult {

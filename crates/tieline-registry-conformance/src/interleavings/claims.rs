@@ -228,7 +228,8 @@ pub(crate) async fn fence_with_claim_in_flight(harness: &dyn RegistryHarness) ->
     sim.converge().await;
     sim.assert_connections(&[(NODE_A, 1), (NODE_A, 2)]);
 
-    // A claim that executes late must be rejected by the fencing token; without one, a sweep removes it.
+    // A claim that executes late must be rejected by the fencing token; without one, a sweep
+    // removes it.
     sim.connect_as(NODE_A, 3, "z");
     sim.send(NODE_A).await;
     sim.disconnect_as(NODE_A, "z");

@@ -1,7 +1,7 @@
 //! Writes of legacy nodes, which know no stamps, and emits that follow a client that moves.
 //!
-//! Proves that both kinds of node can share a registry: the last one that a client connected to owns
-//! the id, and what the other writes late is repaired.
+//! Proves that both kinds of node can share a registry: the last one that a client connected to
+//! owns the id, and what the other writes late is repaired.
 
 use crate::{
     expect::expect_reply,

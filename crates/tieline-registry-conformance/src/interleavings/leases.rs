@@ -155,8 +155,8 @@ pub(crate) async fn crash_is_reaped(harness: &dyn RegistryHarness) -> ScenarioRe
     sim.round_trip(NODE_B).await;
     sim.converge().await;
     sim.assert_connections(&[(NODE_B, 3)]);
-    let members = expect_reply(sim.registry.nodes().await);
-    let addresses: Vec<_> = members.into_iter().map(|member| member.address).collect();
+    let nodes = expect_reply(sim.registry.nodes().await);
+    let addresses: Vec<_> = nodes.into_iter().map(|node| node.address).collect();
     assert_eq!(addresses, [sim.address(NODE_B)]);
     Ok(())
 }

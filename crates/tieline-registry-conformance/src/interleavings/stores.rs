@@ -111,7 +111,8 @@ pub(crate) async fn failover_loses_claim(harness: &dyn RegistryHarness) -> Scena
         let entry = expect_reply(sim.registry.locate(ID, true).await);
         assert!(
             matches!(entry.map(|entry| entry.owner), Some(Owner::Node { .. })),
-            "I1: after two renewals whose entry counts differ, the node claims the missing entry again"
+            "I1: after two renewals whose entry counts differ, \
+             the node claims the missing entry again"
         );
     }
     sim.converge_with_audits().await;

@@ -49,7 +49,8 @@ impl Simulation<'_> {
             .disconnect(name, |number| *number == ended.number);
     }
 
-    /// The client connects to a legacy node, which writes its address without a stamp or a comparison.
+    /// The client connects to a legacy node, which writes its address without a stamp or a
+    /// comparison.
     pub(crate) async fn connect_to_legacy_node(&mut self, number: u32) {
         let address = "go.test:8000";
         self.newest.insert(client_id(ID), number);
@@ -62,7 +63,7 @@ impl Simulation<'_> {
         self.foreign.remove(ID);
     }
 
-    /// The client leaves the legacy node, which deletes the entry, whoever wrote it.
+    /// The client leaves the legacy node, which deletes the entry, no matter who wrote it.
     pub(crate) async fn disconnect_from_legacy_node(&mut self) {
         self.foreign.remove(ID);
         expect_reply(self.registry.delete(ID).await);

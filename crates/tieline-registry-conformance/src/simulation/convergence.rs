@@ -14,24 +14,25 @@ const MAX_ROUNDS: usize = 12;
 const MAX_REQUESTS: usize = 32;
 
 impl Simulation<'_> {
-    /// Runs the protocol until nothing changes, and checks the invariants: first without audits, since
-    /// most faults must be repaired at once, then with audits, which must find nothing to repair.
+    /// Runs the protocol until nothing changes, and checks the invariants: first without audits,
+    /// since most faults must be repaired at once, then with audits, which must find nothing to
+    /// repair.
     pub(crate) async fn converge(&mut self) {
         self.run_until_stable(false).await;
         self.check_invariants().await;
         self.converge_with_audits().await;
     }
 
-    /// Runs the protocol with audits until nothing changes, and checks the invariants: for faults that
-    /// only an audit, or the entry count of a renewal, can detect.
+    /// Runs the protocol with audits until nothing changes, and checks the invariants: for faults
+    /// that only an audit, or the entry count of a renewal, can detect.
     pub(crate) async fn converge_with_audits(&mut self) {
         self.run_until_stable(true).await;
         self.check_invariants().await;
     }
 
     async fn run_until_stable(&mut self, audit: bool) {
-        let down = |node: &usize| self.nodes[*node].process_state == ProcessState::Dead;
-        let dead: Vec<_> = (NODE_A..self.nodes.len()).filter(down).collect();
+        let is_dead = |node: &usize| self.nodes[*node].process_state == ProcessState::Dead;
+        let dead: Vec<_> = (NODE_A..self.nodes.len()).filter(is_dead).collect();
         if !dead.is_empty() {
             self.expire_leases(&dead).await;
         }
@@ -45,7 +46,8 @@ impl Simulation<'_> {
             before = after;
         }
         panic!(
-            "I5: the nodes still change after {MAX_ROUNDS} rounds; look for ids that two nodes claim in turn: {before}"
+            "I5: the nodes still change after {MAX_ROUNDS} rounds; \
+             look for ids that two nodes claim in turn: {before}"
         );
     }
 
@@ -77,8 +79,8 @@ impl Simulation<'_> {
         }
         let address = &self.nodes[node].address;
         panic!(
-            "I5: {address} sends more than {MAX_REQUESTS} requests in one round; look for a reply that makes \
-             it repeat a claim or release"
+            "I5: {address} sends more than {MAX_REQUESTS} requests in one round; \
+             look for a reply that makes it repeat a claim or release"
         );
     }
 
@@ -97,7 +99,7 @@ impl Simulation<'_> {
     }
 
     pub(super) fn running_nodes(&self) -> Vec<usize> {
-        let up = |node: &usize| self.nodes[*node].process_state == ProcessState::Running;
-        (NODE_A..self.nodes.len()).filter(up).collect()
+        let is_running = |node: &usize| self.nodes[*node].process_state == ProcessState::Running;
+        (NODE_A..self.nodes.len()).filter(is_running).collect()
     }
 }

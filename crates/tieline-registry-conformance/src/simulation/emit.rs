@@ -18,8 +18,8 @@ use crate::expect::expect_reply;
 pub(crate) struct Emit {
     /// The node to try next, with the stamp of its entry; no stamp for a cached route.
     next: Option<(Arc<str>, Option<Stamp>)>,
-    /// The node that last answered that it does not have the client. The same answer of the registry
-    /// again means offline; a newer stamp means that the client has come back.
+    /// The node that last answered that it does not have the client. The same answer of the
+    /// registry again means offline; a newer stamp means that the client has come back.
     tried: Option<(Arc<str>, Option<Stamp>)>,
 }
 

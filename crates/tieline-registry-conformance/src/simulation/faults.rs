@@ -19,7 +19,8 @@ impl Simulation<'_> {
         self.evicts.clear();
     }
 
-    /// A process dies. Returns its requests that were not executed: the registry may still execute them.
+    /// A process dies. Returns its requests that were not executed: the registry may still execute
+    /// them.
     pub(crate) fn crash(&mut self, node: usize) -> Vec<Request> {
         let node = &mut self.nodes[node];
         let fresh = Node::new(&node.address);

@@ -13,18 +13,18 @@ use super::{
 use crate::expect::expect_reply;
 
 /// Entries whose connection exists.
-pub(super) type LiveEntries = Vec<(ClientId, Entry)>;
+pub(super) type ConnectedEntries = Vec<(ClientId, Entry)>;
 
 /// I3: checked around every release and every chunk of the reaper.
 impl Simulation<'_> {
-    /// The entries of these ids that belong to an existing connection. With `leased_only`, entries of
-    /// expired nodes are left out, because they may be reaped.
-    pub(super) async fn live_entries(
+    /// The entries of these ids that belong to an existing connection. With `leased_only`, entries
+    /// of expired nodes are left out, because they may be reaped.
+    pub(super) async fn entries_of_connections(
         &self,
         ids: impl IntoIterator<Item = &ClientId>,
         leased_only: bool,
-    ) -> LiveEntries {
-        let mut served = Vec::new();
+    ) -> ConnectedEntries {
+        let mut protected = Vec::new();
         for id in ids {
             let Some(entry) = expect_reply(self.registry.locate(id, true).await) else {
                 continue;
@@ -32,29 +32,29 @@ impl Simulation<'_> {
             let Owner::Node { stamp, leased } = entry.owner else {
                 continue;
             };
-            let lives = self.nodes.iter().any(|node| {
+            let is_connected = self.nodes.iter().any(|node| {
                 node.session.is_some()
                     && node.address == entry.address
                     && node
                         .connections
                         .get(id)
-                        .is_some_and(|live| live.stamp == stamp)
+                        .is_some_and(|connection| connection.stamp == stamp)
             });
-            if lives && (leased || !leased_only) {
-                served.push((id.clone(), entry));
+            if is_connected && (leased || !leased_only) {
+                protected.push((id.clone(), entry));
             }
         }
-        served
+        protected
     }
 
-    pub(super) async fn assert_not_removed(&self, served: &LiveEntries, by: &str) {
-        for (id, entry) in served {
+    pub(super) async fn assert_not_removed(&self, protected: &ConnectedEntries, by: &str) {
+        for (id, entry) in protected {
             let now = expect_reply(self.registry.locate(id, true).await);
             assert_eq!(
                 now.map(|entry| entry.address),
                 Some(entry.address.clone()),
-                "I3: {by} removed the entry of {id:?}, whose connection at {} exists; check what is compared \
-                 before the delete",
+                "I3: {by} removed the entry of {id:?}, whose connection at {} exists; \
+                 check what is compared before the delete",
                 entry.address
             );
         }
@@ -65,20 +65,24 @@ impl Simulation<'_> {
 impl Simulation<'_> {
     /// Everything that a round may change, as text, to detect that nothing changes any more.
     pub(super) async fn fingerprint(&self) -> String {
-        let mut view = format!("{:?} {:?}", self.evicts, self.seen_expired);
+        let mut text = format!("{:?} {:?}", self.evicts, self.seen_expired);
         for node in &self.nodes {
-            let mut live: Vec<_> = node.connections.iter().collect();
-            live.sort_by_key(|(id, _)| *id);
+            let mut connected: Vec<_> = node.connections.iter().collect();
+            connected.sort_by_key(|(id, _)| *id);
             let counts = (node.table.mine(), node.table.len(), node.pending.len());
             let status = (&node.session, node.address_taken, node.stopped);
-            write!(view, "; {}: {status:?} {live:?} {counts:?}", node.address)
-                .expect("writing to a string cannot fail");
+            write!(
+                text,
+                "; {}: {status:?} {connected:?} {counts:?}",
+                node.address
+            )
+            .expect("writing to a string cannot fail");
         }
         for id in self.newest.keys() {
             let entry = expect_reply(self.registry.locate(id, true).await);
-            write!(view, "; {id}: {entry:?}").expect("writing to a string cannot fail");
+            write!(text, "; {id}: {entry:?}").expect("writing to a string cannot fail");
         }
-        view
+        text
     }
 
     pub(super) async fn check_invariants(&self) {
@@ -87,13 +91,13 @@ impl Simulation<'_> {
             let entry = expect_reply(self.registry.locate(id, true).await);
             match self.connections_of(id).as_slice() {
                 [] => self.check_absent(id, entry.as_ref(), &mut expected),
-                [(address, live)] => {
-                    check_present(id, entry.as_ref(), address, *live);
+                [(address, connection)] => {
+                    check_present(id, entry.as_ref(), address, *connection);
                     expected.insert(id.clone(), address.clone());
                 }
                 several => panic!(
-                    "I1: {id:?} has more than one connection: {several:?}; look for the evict request that the older \
-                     node needed, so for the `displaced` of the verdict"
+                    "I1: {id:?} has more than one connection: {several:?}; the older node \
+                     got no evict request, so look at the `displaced` of the newer claim's verdict"
                 ),
             }
         }
@@ -107,8 +111,8 @@ impl Simulation<'_> {
         }
     }
 
-    /// The connections of an id. Those of a process whose address is taken do not count: nothing can be
-    /// routed to them.
+    /// The connections of an id. Those of a process whose address is taken do not count: nothing
+    /// can be routed to them.
     fn connections_of(&self, id: &ClientId) -> Vec<(Arc<str>, Connection)> {
         let nodes = self.nodes.iter();
         let nodes =
@@ -131,7 +135,8 @@ impl Simulation<'_> {
         assert_eq!(
             entry,
             foreign.as_ref(),
-            "I2: {id:?} has no connection on a node of the cluster, so `locate` (left) must not find one"
+            "I2: {id:?} has no connection on a node of the cluster, \
+             so `locate` (left) must not find one"
         );
         expected.extend(foreign.map(|entry| (id.clone(), entry.address)));
     }
@@ -156,42 +161,46 @@ impl Simulation<'_> {
         let mut listed = self.ids_of(at).await;
         listed.sort_unstable();
         listed.dedup();
-        let mut live: Vec<_> = node.connections.keys().cloned().collect();
-        live.sort_unstable();
+        let mut connected: Vec<_> = node.connections.keys().cloned().collect();
+        connected.sort_unstable();
         assert_eq!(
-            listed, live,
+            listed, connected,
             "I2: `ids_of` (left) must list exactly the connections of {} (right)",
             node.address
         );
         let counts = (node.table.mine(), node.table.len());
-        let held = (live.len() as u64, live.len());
+        let expected = (connected.len() as u64, connected.len());
         assert_eq!(
-            counts, held,
-            "I2: the claim table of {} (left: registered, known) must match its connections (right); look for \
-             a reply that was lost or is wrong",
+            counts, expected,
+            "I2: the claim table of {} (left: registered, known) must match its connections \
+             (right); look for a reply that was lost or is wrong",
             node.address
         );
     }
 
     /// Asserts which connections exist, as node and number.
     pub(crate) fn assert_connections(&self, expected: &[(usize, u32)]) {
-        let left = self.nodes.iter().enumerate().flat_map(|(at, node)| {
-            let numbers = node.connections.values().map(|live| live.number);
+        let actual = self.nodes.iter().enumerate().flat_map(|(at, node)| {
+            let numbers = node
+                .connections
+                .values()
+                .map(|connection| connection.number);
             numbers.map(move |number| (at, number))
         });
-        let mut left: Vec<_> = left.collect();
-        left.sort_unstable();
+        let mut actual: Vec<_> = actual.collect();
+        actual.sort_unstable();
         assert_eq!(
-            left, expected,
+            actual, expected,
             "the connections (node, number) that exist (left) and that must exist (right)"
         );
     }
 }
 
-fn check_present(id: &ClientId, entry: Option<&Entry>, address: &Arc<str>, live: Connection) {
+fn check_present(id: &ClientId, entry: Option<&Entry>, address: &Arc<str>, connection: Connection) {
     let Some(entry) = entry else {
         panic!(
-            "I1: {id:?} has a connection at {address} and no entry; look for the operation that removed it"
+            "I1: {id:?} has a connection at {address} and no entry; \
+             look for the operation that removed it"
         )
     };
     assert_eq!(
@@ -200,7 +209,8 @@ fn check_present(id: &ClientId, entry: Option<&Entry>, address: &Arc<str>, live:
     );
     let Owner::Node { stamp, leased } = entry.owner else {
         panic!(
-            "I1: {id:?} has a connection at {address}, but `locate` calls its entry foreign; check the shadow"
+            "I1: {id:?} has a connection at {address}, but `locate` calls its entry foreign; \
+             check the shadow"
         )
     };
     assert!(
@@ -208,7 +218,8 @@ fn check_present(id: &ClientId, entry: Option<&Entry>, address: &Arc<str>, live:
         "I1: `locate` says that the node of {id:?} at {address} has no lease, but it renewed it"
     );
     assert!(
-        stamp >= live.stamp,
-        "I1: the entry of {id:?} at {address} has the stamp {stamp}, which is older than its connection"
+        stamp >= connection.stamp,
+        "I1: the entry of {id:?} at {address} has the stamp {stamp}, \
+         which is older than its connection"
     );
 }

@@ -41,14 +41,14 @@ impl Simulation<'_> {
     /// One chunk of the reaper. Returns whether anything is left to remove.
     pub(crate) async fn reap(&mut self, expired: &ExpiredNode, most: usize) -> bool {
         let ids: Vec<_> = self.newest.keys().cloned().collect();
-        let protected = self.live_entries(&ids, true).await;
+        let protected = self.entries_of_connections(&ids, true).await;
         let more = expect_reply(self.registry.reap(expired, most).await);
         self.assert_not_removed(&protected, "the reaper").await;
         more
     }
 
-    /// A round of the reaper: removes the nodes that were expired one round ago and still are. So every
-    /// node has a round to renew its lease after an outage of the registry.
+    /// A round of the reaper: removes the nodes that were expired one round ago and still are. So
+    /// every node has a round to renew its lease after an outage of the registry.
     pub(crate) async fn reap_round(&mut self) {
         let before = std::mem::take(&mut self.seen_expired);
         for expired in self.find_expired().await {

@@ -19,7 +19,7 @@ impl Simulation<'_> {
             Renewal::Renewed(lease_info) => {
                 self.advance_clock(lease_info);
                 if self.nodes[node].stopped.is_some() {
-                    self.resume(node).await;
+                    self.resume_session(node).await;
                 }
                 self.compare_counts(node, lease_info).await;
             }
@@ -45,8 +45,9 @@ impl Simulation<'_> {
             JoinOutcome::Joined(session, lease_info) => {
                 self.joined(node, session, lease_info).await;
             }
-            // A node connects to its own address to find out whether the holder still runs. Only the first
-            // process with that address gets an answer from itself, and may replace the holder.
+            // A node connects to its own address to find out whether the holder still runs. Only
+            // the first process with that address gets an answer from itself, and may replace the
+            // holder.
             JoinOutcome::Busy(holder)
                 if replace.is_none() && self.node_at(&request.address) == Some(node) =>
             {
@@ -74,7 +75,7 @@ impl Simulation<'_> {
     }
 
     /// After a missing reply: a new fencing token stops late requests, and the session continues.
-    pub(super) async fn resume(&mut self, node: usize) {
+    pub(super) async fn resume_session(&mut self, node: usize) {
         let session = self.session(node);
         match expect_reply(self.registry.fence(&session).await) {
             Some(session) => {
@@ -111,8 +112,8 @@ impl Simulation<'_> {
         }
     }
 
-    /// Compares both ways: claims again everything that the node holds, and releases everything else
-    /// under its address.
+    /// Compares both ways: claims again everything that the node holds, and releases everything
+    /// else under its address.
     pub(crate) async fn audit(&mut self, node: usize) {
         self.nodes[node].table.audit();
         self.sweep(node).await;

@@ -25,7 +25,8 @@ pub(super) struct Node {
     pub(super) table: ClaimTable<u32>,
     pub(super) connections: HashMap<ClientId, Connection>,
     pub(super) pending: VecDeque<PendingRequest>,
-    /// Renewals in a row at which the registry reported another number of entries than the table has.
+    /// Renewals in a row at which the registry reported another number of entries than the table
+    /// has.
     pub(super) count_mismatches: u8,
 }
 

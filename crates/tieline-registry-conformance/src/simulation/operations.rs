@@ -12,11 +12,11 @@ use super::{
 use crate::expect::expect_reply;
 
 impl Simulation<'_> {
-    /// A node sends what it wants from the registry. After a missing reply it first gets a new fencing
-    /// token, as a real node does.
+    /// A node sends what it wants from the registry. After a missing reply it first gets a new
+    /// fencing token, as a real node does.
     pub(crate) async fn send(&mut self, node: usize) {
         if self.nodes[node].stopped == Some(Stopped::NoReply) {
-            self.resume(node).await;
+            self.resume_session(node).await;
         }
         let now = self.now();
         let Node { table, pending, .. } = &mut self.nodes[node];
@@ -34,7 +34,7 @@ impl Simulation<'_> {
         let Some(at) = pending.iter().position(|request| request.reply.is_none()) else {
             return false;
         };
-        let reply = self.carry_out(&pending[at].request).await;
+        let reply = self.execute(&pending[at].request).await;
         self.nodes[node].pending[at].reply = Some(reply);
         true
     }
@@ -46,7 +46,7 @@ impl Simulation<'_> {
             return false;
         };
         let request = pending.remove(at).expect("the position was just found");
-        self.answered(
+        self.on_reply(
             node,
             request.request,
             request.reply.expect("it was executed"),
@@ -54,13 +54,13 @@ impl Simulation<'_> {
         true
     }
 
-    /// Sends, executes and answers the next request of a node.
+    /// A node sends a request, the registry executes it, and the node gets the reply.
     pub(crate) async fn round_trip(&mut self, node: usize) {
         self.send(node).await;
         assert!(
             self.execute_next(node).await,
-            "the node has nothing to send, but this scenario needs a request here; check the verdicts of its \
-             earlier claims"
+            "the node has nothing to send, but this scenario needs a request here; \
+             check the verdicts of its earlier claims"
         );
         self.deliver_reply(node);
     }
@@ -70,35 +70,33 @@ impl Simulation<'_> {
     pub(crate) fn time_out(&mut self, node: usize) -> Request {
         let request = self.nodes[node].pending.pop_front();
         let request = request.expect("a request that can time out").request;
-        self.answered(node, request.clone(), ClaimReply::NoReply);
+        self.on_reply(node, request.clone(), ClaimReply::NoReply);
         request
     }
 
     /// The registry executes a request that has timed out, or whose process is dead.
-    pub(crate) async fn execute(&mut self, request: &Request) -> ClaimReply {
-        self.carry_out(request).await
-    }
-
-    async fn carry_out(&self, Request { session, batch }: &Request) -> ClaimReply {
+    pub(crate) async fn execute(&self, Request { session, batch }: &Request) -> ClaimReply {
         match batch {
             ClaimBatch::Claims(claims) => {
                 ClaimReply::Claims(expect_reply(self.registry.claim(session, claims).await))
             }
             ClaimBatch::Releases(releases) => {
-                let protected = self.live_entries(batch.ids(), false).await;
-                let answer = expect_reply(self.registry.release(session, releases).await);
+                let protected = self.entries_of_connections(batch.ids(), false).await;
+                let outcome = expect_reply(self.registry.release(session, releases).await);
                 self.assert_not_removed(&protected, "a release").await;
-                ClaimReply::Releases(answer)
+                ClaimReply::Releases(outcome)
             }
         }
     }
 
-    fn answered(&mut self, node: usize, request: Request, reply: ClaimReply) {
+    fn on_reply(&mut self, node: usize, request: Request, reply: ClaimReply) {
         let effects = self.nodes[node].table.answered(request, reply);
         for effect in effects {
             match effect {
                 Effect::Granted(_) => {}
-                Effect::Refused(number, stamp) => self.refused(node, Connection { number, stamp }),
+                Effect::Refused(number, stamp) => {
+                    self.on_refused(node, Connection { number, stamp });
+                }
                 Effect::Evict(to, id) => self.evicts.push_back((to, id)),
                 Effect::Stopped(lost) => {
                     let stopped = if lost {
@@ -112,7 +110,7 @@ impl Simulation<'_> {
         }
     }
 
-    fn refused(&mut self, node: usize, refused: Connection) {
+    fn on_refused(&mut self, node: usize, refused: Connection) {
         let connections = &mut self.nodes[node].connections;
         let id = connections
             .iter()
@@ -121,7 +119,9 @@ impl Simulation<'_> {
         connections.remove(&id);
         assert_ne!(
             self.newest[&id], refused.number,
-            "I4: the newest connection of {id:?} was refused; check the verdicts of its claim and of later ones"
+            "I4: {} refused the newest connection of {id:?}; \
+             check the verdicts of its claim and of later ones",
+            self.nodes[node].address
         );
     }
 }

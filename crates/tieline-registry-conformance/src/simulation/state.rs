@@ -1,7 +1,7 @@
 //! The state of a simulation, and how it starts.
 //!
-//! Owns [`Simulation`]: the registry under test, the nodes, the clock that they share, and the evict
-//! requests between them. What happens to it is in the modules above.
+//! Owns [`Simulation`]: the registry under test, the nodes, the clock that they share, and the
+//! evict requests between them. What happens to it is in the modules above.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -36,7 +36,8 @@ pub(crate) struct Simulation<'a> {
     pub(super) newest: BTreeMap<ClientId, u32>,
     /// The clients of the legacy node, with its address.
     pub(super) foreign: BTreeMap<ClientId, Arc<str>>,
-    /// Nodes that were expired in the last round of the reaper. Only what is still expired is reaped.
+    /// Nodes that were expired in the last round of the reaper. Only what is still expired is
+    /// reaped.
     pub(super) seen_expired: Vec<ExpiredNode>,
     pub(super) lease: Duration,
 }

@@ -1,4 +1,4 @@
-//! A memory registry with one deliberate fault.
+//! A memory registry with one deliberate difference.
 
 use std::{
     collections::HashMap,
@@ -19,8 +19,8 @@ use tieline_registry::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mutation {
     None,
-    /// Entries are removed with their lease, no counts are reported, no clock is kept, and fencing tokens
-    /// reject late operations. This is no fault: etcd behaves so.
+    /// Entries are removed with their lease, no counts are reported, no clock is kept, and fencing
+    /// tokens reject late operations. Not a fault: etcd does this.
     EntriesExpireWithLease,
     /// The last claim wins, whatever its stamp is.
     IgnoresStamps,
@@ -105,7 +105,7 @@ impl MutantRegistry {
         }
     }
 
-    /// Releases an id in the name of its owner, whoever that is.
+    /// Releases an id as the node that owns it.
     async fn release_anyway(
         &self,
         session: &NodeSession,

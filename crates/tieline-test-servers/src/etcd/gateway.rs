@@ -83,8 +83,8 @@ impl Gateway {
         )
     }
 
-    /// Adds the users `root`, and `tieline` with read and write access below these prefixes, then enables
-    /// authentication.
+    /// Adds the users `root`, and `tieline` with read and write access below these prefixes, then
+    /// enables authentication.
     pub async fn enable_users(&self, prefixes: &[&str]) {
         for (user, password) in [("root", "root"), ("tieline", "secret")] {
             let body = json!({ "name": user, "password": password });

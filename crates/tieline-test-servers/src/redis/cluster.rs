@@ -5,7 +5,8 @@ use super::server::{POLL_INTERVAL, Redis, RedisSetup, free_port};
 /// The number of slots in every Redis Cluster.
 const SLOTS: usize = 16_384;
 
-/// Masters that share the slots, and replicas if there are any. All are killed when the value is dropped.
+/// Masters that share the slots, and replicas if there are any. All are killed when the value is
+/// dropped.
 pub struct RedisCluster {
     /// The masters, each with a third of the slots.
     pub masters: Vec<Redis>,
@@ -14,8 +15,8 @@ pub struct RedisCluster {
 }
 
 impl RedisCluster {
-    /// Starts three masters, each with a replica if `replicated`. A master that is unreachable for a
-    /// second is replaced by its replica.
+    /// Starts three masters, each with a replica if `replicated`. A master that is unreachable for
+    /// a second is replaced by its replica.
     pub async fn start(replicated: bool) -> Self {
         let mut cluster = Self {
             masters: Vec::new(),
@@ -86,8 +87,8 @@ impl RedisCluster {
             let last = (SLOTS.min((index + 1) * share) - 1).to_string();
             let words = ["CLUSTER", "ADDSLOTSRANGE", &first, &last];
             master.command::<()>(&words).await;
-            // With different epochs from the start, the masters need not resolve a conflict first, which takes
-            // seconds.
+            // With different epochs from the start, the masters need not resolve a conflict first,
+            // which takes seconds.
             let epoch = (index + 1).to_string();
             let words = ["CLUSTER", "SET-CONFIG-EPOCH", &epoch];
             master.command::<()>(&words).await;

@@ -1,7 +1,8 @@
-//! Private Redis servers for one test each: a single server, a master with Sentinel, or a Redis Cluster.
+//! Private Redis servers for one test each: a single server, a master with Sentinel, or a Redis
+//! Cluster.
 //!
-//! Owns the processes that it starts, in temporary folders and on free ports, and ends only those. Must
-//! not know what is stored in them.
+//! Owns the processes that it starts, in temporary folders and on free ports, and ends only those.
+//! Must not know what is stored in them.
 
 mod cluster;
 mod sentinel;

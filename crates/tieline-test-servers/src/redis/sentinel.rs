@@ -25,8 +25,8 @@ struct Sentinel {
 }
 
 impl Sentinels {
-    /// Starts a master, a replica and sentinels, a majority of which must agree on a failover. A master
-    /// that is unreachable for half a second is replaced.
+    /// Starts a master, a replica and sentinels, a majority of which must agree on a failover. A
+    /// master that is unreachable for half a second is replaced.
     pub async fn start(sentinels: usize) -> Self {
         let master = Redis::start().await;
         let replica = format!("replicaof 127.0.0.1 {}", master.port);

@@ -195,8 +195,8 @@ impl Redis {
         found.map(|(_, value)| value.to_owned()).unwrap_or_default()
     }
 
-    /// Waits until a replica has copied this empty server. `INFO` reports the replica too early: until it
-    /// has acknowledged the first copy, it gets no writes.
+    /// Waits until a replica has copied this empty server. `INFO` reports the replica too early:
+    /// until it has acknowledged the first copy, it gets no writes.
     pub(super) async fn wait_for_first_sync(&self) {
         let mut connection = connect(&self.url()).await.unwrap();
         let mut write = redis::pipe();
@@ -204,8 +204,8 @@ impl Redis {
         while write.query_async(&mut connection).await != Ok([1]) {}
     }
 
-    /// Waits until a replica has everything that was written. On a cluster, `key` must belong to a slot of
-    /// this server.
+    /// Waits until a replica has everything that was written. On a cluster, `key` must belong to a
+    /// slot of this server.
     pub async fn wait_for_replica(&self, key: &str) {
         let mut connection = connect(&self.url()).await.unwrap();
         let mut write = redis::pipe();
