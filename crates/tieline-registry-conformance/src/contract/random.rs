@@ -34,13 +34,8 @@ pub(crate) async fn random_operations_match_the_reference_model(
                 let kind = [Fresh, Fresh, Held, Exclusive][rng.usize(..4)];
                 let verdict = fixture.claim(session, name, stamp, kind).await;
                 let expected = model.claim(&session.address, name, stamp, kind);
-                let granted = |verdict: &Verdict| matches!(verdict, Verdict::Granted { .. });
-                let alike = verdict == expected
-                    // A node and a foreign program may both prevent an exclusive claim; either may
-                    // be named.
-                    || kind == Exclusive && !granted(&verdict) && !granted(&expected);
                 assert!(
-                    alike,
+                    agrees(kind, &verdict, &expected),
                     "step {step}: {kind:?} claim of {name} with stamp {stamp}: \
                      {verdict:?}, but the model says {expected:?}"
                 );
@@ -77,4 +72,10 @@ pub(crate) async fn random_operations_match_the_reference_model(
         );
     }
     Ok(())
+}
+
+/// A node and a foreign program may both prevent an exclusive claim; a verdict may name either.
+fn agrees(kind: ClaimKind, verdict: &Verdict, expected: &Verdict) -> bool {
+    let granted = |verdict: &Verdict| matches!(verdict, Verdict::Granted { .. });
+    verdict == expected || kind == Exclusive && !granted(verdict) && !granted(expected)
 }
