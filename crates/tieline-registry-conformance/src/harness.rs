@@ -1,61 +1,68 @@
-//! What the suite asks of a registry's author.
+//! What the author of a registry implements.
 //!
-//! Owns the seam between scenarios and stores; must not know any of either.
+//! Owns the interface between scenarios and stores. Must not know any of either.
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use tieline_registry::Registry;
 
-/// A step of a bench. It need not be `Send`: scenarios run where they were started.
+/// The future of a harness method. It need not be `Send`: a scenario runs on the thread that polls
+/// it.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 
-/// A registry on a store that can be emptied, kept waiting and set back.
+/// A registry under test, and what can be done to its store.
 ///
-/// Only [`RegistryHarness::registry`] must be implemented. What a store cannot do is skipped, and said so.
+/// Only [`registry`](RegistryHarness::registry) is required. Scenarios that need more are skipped,
+/// as the [crate documentation](crate#what-a-harness-may-leave-out) explains.
 pub trait RegistryHarness {
-    /// A registry over an empty store. Those that were given out before are not used any more, so
-    /// another name or prefix in the same store will do; [`wipe`](RegistryHarness::wipe),
-    /// [`snapshot`](RegistryHarness::snapshot) and [`restore`](RegistryHarness::restore) are about the latest.
+    /// Returns a registry over an empty store. Registries returned earlier are no longer used, so a
+    /// new prefix in the same store is enough. [`wipe`](RegistryHarness::wipe),
+    /// [`snapshot`](RegistryHarness::snapshot) and [`restore`](RegistryHarness::restore) apply to
+    /// the latest.
     fn registry(&self) -> BoxFuture<'_, Arc<dyn Registry>>;
 
-    /// A short lease, for scenarios that wait until it has run out: long enough for some ten
-    /// operations on a busy machine. Other scenarios use a lease that outlasts them.
+    /// A short lease, for scenarios that wait until it has expired. It must be long enough for
+    /// about ten operations on a busy machine. Default: 500 ms. Other scenarios use a lease of two
+    /// minutes.
     fn lease(&self) -> Duration {
         Duration::from_millis(500)
     }
 
-    /// After what time without a beat a lease of [`RegistryHarness::lease`] has run out for sure.
+    /// The time without a renewal after which a lease of [`lease`](RegistryHarness::lease) has
+    /// certainly expired. Default: one and a half times the lease.
     fn expiry(&self) -> Duration {
         self.lease() * 3 / 2
     }
 
-    /// Lets time pass for the store.
+    /// Lets time pass for the store. Default: sleeps. A store with a simulated clock can advance it
+    /// instead.
     fn pass(&self, time: Duration) -> BoxFuture<'_, ()> {
         Box::pin(tokio::time::sleep(time))
     }
 
-    /// Loses all data of the latest registry, leases included.
+    /// Deletes all data of the latest registry, leases included, while nodes are using it.
     fn wipe(&self) -> BoxFuture<'_, Result<(), Skipped>> {
-        Box::pin(async { Err(Skipped::new("the bench cannot wipe its store")) })
+        Box::pin(async { Err(Skipped::new("the harness cannot wipe its store")) })
     }
 
-    /// Remembers all data of the latest registry, leases included.
+    /// Saves all data of the latest registry, leases included.
     fn snapshot(&self) -> BoxFuture<'_, Result<(), Skipped>> {
-        Box::pin(async { Err(Skipped::new("the bench cannot set its store back")) })
+        Box::pin(async { Err(Skipped::new("the harness cannot restore its store")) })
     }
 
-    /// Falls back to what [`RegistryHarness::snapshot`] remembered, as a failover to a replica does that lagged.
+    /// Restores the data of the last [`snapshot`](RegistryHarness::snapshot), as a failover to a
+    /// replica does that lagged behind.
     fn restore(&self) -> BoxFuture<'_, Result<(), Skipped>> {
-        Box::pin(async { Err(Skipped::new("the bench cannot set its store back")) })
+        Box::pin(async { Err(Skipped::new("the harness cannot restore its store")) })
     }
 }
 
-/// Why a scenario was not played to its end.
+/// Why a scenario was skipped: the harness cannot do what it needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Skipped(String);
 
 impl Skipped {
-    /// Says why.
+    /// A reason, for the report.
     pub fn new(why: impl Into<String>) -> Self {
         Self(why.into())
     }
@@ -66,3 +73,6 @@ impl fmt::Display for Skipped {
         f.write_str(&self.0)
     }
 }
+
+/// How a scenario ends, unless it panics.
+pub(crate) type ScenarioResult = Result<(), Skipped>;

@@ -1,54 +1,120 @@
-//! The tests that every registry must pass, for a registry of your own too.
+//! The tests that every registry of a Tieline cluster must pass.
 //!
-//! Owns what a registry promises to nodes: the plain contract of each operation (`contract`), and the
-//! orders of events by which registries go wrong (`orders`), each played step by step on simulated
-//! nodes (`world`) that run the node's side of the protocol. Must not know any store; what a scenario
-//! needs of one, it asks of a [`RegistryHarness`].
+//! Use this crate as a dev-dependency if you write a registry: implement [`RegistryHarness`], and
+//! [`conformance_tests!`] makes one test of each scenario. The registries of `tieline-registry`
+//! pass the same suite. It knows no store; what a scenario needs from one, it asks the harness for.
 //!
-//! A registry's author implements [`RegistryHarness`] and writes one line into a test file:
+//! # Test your registry
 //!
-//! ```no_run
-//! use std::sync::Arc;
+//! A complete test file. It also implements `wipe`, so that the scenarios about lost data run:
+//!
+//! ```
+//! use std::{cell::RefCell, sync::Arc};
+//!
 //! use tieline_registry::{MemoryRegistry, Registry};
-//! use tieline_registry_conformance::{Bench, Doing};
+//! use tieline_registry_conformance::{
+//!     BoxFuture, RegistryHarness, Skipped, conformance_tests,
+//! };
 //!
-//! struct MyBench;
+//! // `MemoryRegistry` stands for your registry here.
+//! #[derive(Default)]
+//! struct MyHarness {
+//!     current: RefCell<MemoryRegistry>,
+//! }
 //!
-//! impl Bench for MyBench {
-//!     fn registry(&self) -> Doing<'_, Arc<dyn Registry>> {
-//!         Box::pin(async { Arc::new(MemoryRegistry::new()) as _ })
+//! impl RegistryHarness for MyHarness {
+//!     // A registry over an empty store: a new prefix or table in the same store will do.
+//!     fn registry(&self) -> BoxFuture<'_, Arc<dyn Registry>> {
+//!         Box::pin(async {
+//!             let registry = MemoryRegistry::new();
+//!             self.current.replace(registry.clone());
+//!             Arc::new(registry) as Arc<dyn Registry>
+//!         })
+//!     }
+//!
+//!     fn wipe(&self) -> BoxFuture<'_, Result<(), Skipped>> {
+//!         Box::pin(async {
+//!             self.current.borrow().restore(&MemoryRegistry::new());
+//!             Ok(())
+//!         })
 //!     }
 //! }
 //!
 //! fn run(test: impl Future<Output = ()>) {
-//!     // `Runtime::block_on`, for instance.
+//!     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+//!     runtime.expect("a runtime").block_on(test);
 //! }
 //!
-//! tieline_registry_conformance::conformance_tests!(run, MyBench);
+//! conformance_tests!(run, MyHarness::default());
+//! # run(tieline_registry_conformance::play("wipe_before_reply", &MyHarness::default()));
 //! ```
 //!
-//! That makes one test of each scenario, by its name, each with a bench of its own. [`run`] plays all of
-//! them on one bench and returns a [`Report`]. A scenario that needs what the bench cannot do is
-//! skipped: the report says so, and a test says so on standard error.
+//! Each test has the name of its scenario, so `cargo test late_join` plays one. To play all
+//! scenarios on one harness, call [`run`], which returns a [`Report`]. [`MemoryHarness`] is an
+//! example that implements every method.
 //!
-//! Scenarios panic where the registry is wrong; the message names the invariant:
+//! # What a harness may leave out
+//!
+//! Only [`registry`](RegistryHarness::registry) is required. A scenario that calls a method which
+//! returns [`Skipped`], as the default methods do, stops there. [`run`] lists it in the report, and
+//! a test passes with a line on standard error.
+//!
+//! | method | without it |
+//! |---|---|
+//! | [`wipe`](RegistryHarness::wipe) | the four scenarios in which the store loses all data are skipped |
+//! | [`snapshot`](RegistryHarness::snapshot), [`restore`](RegistryHarness::restore) | `failover_loses_claim` and `failover_revives_entry` are skipped |
+//! | [`lease`](RegistryHarness::lease), [`expiry`](RegistryHarness::expiry) | the lease is 500 ms and has certainly expired after 750 ms |
+//! | [`pass`](RegistryHarness::pass) | the suite sleeps, so the scenarios about leases take real time |
+//!
+//! # What the scenarios prove
+//!
+//! The scenarios of the contract call the registry directly. All others play an order of events on
+//! simulated nodes, which run the real claim table of a node
+//! ([`claim_table`](tieline_registry::claim_table)). Requests are sent, executed and answered step
+//! by step, so that any other event can happen between two steps, the same way in every run. In the
+//! end the nodes run until nothing changes, and the invariants are checked.
+//!
+//! | group | proves |
+//! |---|---|
+//! | `contract::sessions` | an address belongs to one process whose lease is alive; late renewals are reported |
+//! | `contract::claims` | the later stamp wins, and nothing is removed that has not been compared |
+//! | `contract::bulk` | large batches, scans and the reaper are complete and exact |
+//! | `contract::random` | 2,000 random operations agree with a reference model |
+//! | `interleavings::claims` | the newest connection wins, in whatever order requests execute or get lost |
+//! | `interleavings::sessions` | crashes, restarts and duplicate addresses harm no other process |
+//! | `interleavings::leases` | a node that returns gets its clients back; a dead one is removed |
+//! | `interleavings::stores` | the nodes repair a store that lost data |
+//! | `interleavings::foreign_writes` | legacy nodes can share the registry |
+//! | `interleavings::random` | random orders of all these steps converge |
+//!
+//! The documentation of each scenario, above its function in the source, states its order of
+//! events.
+//!
+//! # When a scenario fails
+//!
+//! It panics. The message says what happened, at which node, what to look at, and which invariant
+//! is broken:
 //!
 //! | | |
 //! |---|---|
-//! | I1 | an id with a live connection has exactly one, the newest, and the registry maps the id to its node |
-//! | I2 | no entry without a live connection |
-//! | I3 | no release or reap removes the entry of a live, newer claim |
-//! | I4 | the newest connection is never closed by the protocol |
-//! | I5 | the protocol comes to rest |
-//! | I6 | an emit never answers Offline for a client that was connected and registered during all of it |
-//! | I8 | a pause, a restart and two processes with one address harm nobody else |
+//! | I1 | a client id with connections has exactly one, the newest, and the registry maps the id to its node |
+//! | I2 | no entry exists without a connection |
+//! | I3 | no release and no reaper removes the entry of an existing connection |
+//! | I4 | the protocol never closes the newest connection of an id |
+//! | I5 | the nodes converge: at some point nothing changes any more |
+//! | I6 | an emit never answers `Offline` for a client that was connected and registered all the time |
+//! | I7 | a pause, a restart, or two processes with one address harm no other process |
 
 mod contract;
+mod expect;
 mod harness;
 mod interleavings;
 mod memory;
 mod report;
 mod simulation;
+// Public for the expansion of `conformance_tests!` only.
+#[doc(hidden)]
+pub mod suite;
 #[cfg(test)]
 mod tests;
 
@@ -56,160 +122,5 @@ pub use self::{
     harness::{BoxFuture, RegistryHarness, Skipped},
     memory::MemoryHarness,
     report::{Outcome, Report},
+    suite::{SCENARIOS, Scenario, play, run},
 };
-
-/// What a scenario ends with, if it does not panic.
-type Played = Result<(), Skipped>;
-
-/// One test.
-#[derive(Debug, Clone, Copy)]
-pub struct Scenario {
-    /// Its name.
-    pub name: &'static str,
-    play: for<'a> fn(&'a dyn RegistryHarness) -> BoxFuture<'a, Played>,
-}
-
-impl Scenario {
-    /// Plays it on an empty store. Panics where the registry is wrong.
-    pub async fn play(&self, harness: &dyn RegistryHarness) -> Result<(), Skipped> {
-        (self.play)(harness).await
-    }
-}
-
-/// Plays every scenario, one after the other, whatever becomes of each.
-pub async fn run(harness: &dyn RegistryHarness) -> Report {
-    let mut report = Report::default();
-    for scenario in SCENARIOS {
-        report.add(scenario.name, report::observe(scenario.play(harness)).await);
-    }
-    report
-}
-
-/// Plays one scenario by its name, for a test of its own; says on standard error if it was skipped.
-///
-/// # Panics
-///
-/// Where the registry is wrong, or there is no such scenario.
-pub async fn play(name: &str, harness: &dyn RegistryHarness) {
-    let scenario = SCENARIOS.iter().find(|scenario| scenario.name == name);
-    let scenario = scenario.unwrap_or_else(|| panic!("no scenario is called {name}"));
-    if let Err(skipped) = scenario.play(harness).await {
-        report::note(name, &skipped);
-    }
-}
-
-/// Lists the scenarios once, for [`SCENARIOS`] and for the macro. `$d` is the dollar of the inner macro.
-macro_rules! scenarios {
-    (($d:tt) $($part:ident::$module:ident { $($name:ident)* })*) => {
-        /// Every scenario.
-        pub const SCENARIOS: &[Scenario] = &[$($(Scenario {
-            name: stringify!($name),
-            play: |harness| Box::pin($part::$module::$name(harness)),
-        },)*)*];
-
-        /// One test for each scenario: `conformance_tests!(run, harness)`, where `run` runs a future to
-        /// its end and `harness` is an expression that makes a
-        /// [`RegistryHarness`](crate::RegistryHarness), anew for each test.
-        #[macro_export]
-        macro_rules! conformance_tests {
-            ($d run:expr, $d harness:expr) => {
-                $($(
-                    #[test]
-                    fn $name() {
-                        $d run(async {
-                            let harness = $d harness;
-                            $d crate::play(stringify!($name), &harness).await;
-                        });
-                    }
-                )*)*
-            };
-        }
-    };
-}
-
-scenarios! {
-    ($)
-    interleavings::claims {
-        older_claim_executes_last
-        evict_overtakes_grant
-        winner_leaves_before_grant
-        grant_lost_then_disconnect
-        late_claim_after_release
-        late_claim_after_retry
-        retry_beats_newer
-        evict_lost
-        evict_meets_wrong_clock
-        backlog_of_paused_node
-        fence_storm
-    }
-    interleavings::sessions {
-        crash_with_claim_in_flight
-        ghost_of_previous_life
-        twin_ping_pong
-        twin_join_purges
-        late_join
-    }
-    interleavings::leases {
-        grant_before_lost_lease
-        reaper_meets_beat
-        registry_back_after_lease
-        emit_after_registry_pause
-        reclaim_races_reaper
-        crash_is_reaped
-    }
-    interleavings::stores {
-        wipe_before_answer
-        wipe_lets_older_reclaim
-        wipe_restarts_generations
-        wipe_hides_a_grant_from_a_foreign_write
-        failover_loses_claim
-        failover_revives_entry
-    }
-    interleavings::foreign_writes {
-        foreign_hdel
-        client_moved_to_go
-        generation_leak
-        emit_follows_moves
-    }
-    interleavings::random {
-        random_orders_come_to_rest
-    }
-    contract::sessions {
-        a_live_address_is_busy
-        a_process_known_to_be_gone_is_replaced
-        an_expired_address_is_free
-        joining_again_keeps_the_address
-        a_beat_keeps_the_lease_alive
-        a_beat_after_the_lease_tells
-        a_beat_of_a_replaced_process_is_lost
-        the_clock_never_goes_back
-        a_tenure_counts
-        members_come_and_leave
-        a_fence_stops_what_is_late
-    }
-    contract::claims {
-        the_later_stamp_wins
-        a_claim_may_be_repeated
-        a_held_claim_yields_to_a_foreign_write
-        an_exclusive_claim_displaces_nobody
-        an_exclusive_claim_takes_from_the_dead
-        its_own_address_is_not_foreign
-        claims_need_a_lease
-        claims_of_a_replaced_process_are_lost
-        a_release_spares_the_newer
-        a_release_takes_what_lost_its_stamp
-        the_shadow_answers_after_a_deletion
-        odd_ids_are_ids
-        random_operations_follow_the_rule
-    }
-    contract::bulk {
-        set_get_delete
-        clear_spares_other_addresses
-        large_batches_are_one_call
-        a_walk_shows_all
-        held_shows_an_address
-        reaping_goes_in_chunks
-        reaping_stops_at_a_renewed_lease
-        nothing_is_left
-    }
-}

@@ -1,16 +1,16 @@
-//! The bench of the registry in memory, and an example of one.
+//! The harness of the memory registry, and an example of a complete one.
 //!
-//! Its time passes at once and its leases are as long as those of real nodes, so that its scenarios
-//! neither wait nor depend on how busy the machine is.
+//! Its time is simulated and its leases are as long as those of real nodes, so that no scenario
+//! waits or depends on how busy the machine is.
 
 use std::{sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use tieline_registry::{MemoryRegistry, Registry};
 
-use super::{BoxFuture, RegistryHarness, Skipped};
+use crate::harness::{BoxFuture, RegistryHarness, Skipped};
 
-/// A bench for [`MemoryRegistry`]. It can do all that a bench can.
+/// A harness for [`MemoryRegistry`] that implements every method, so no scenario is skipped.
 #[derive(Debug, Default)]
 pub struct MemoryHarness {
     state: Mutex<State>,
@@ -19,11 +19,11 @@ pub struct MemoryHarness {
 #[derive(Debug, Default)]
 struct State {
     latest: MemoryRegistry,
-    remembered: MemoryRegistry,
+    saved: MemoryRegistry,
 }
 
 impl MemoryHarness {
-    /// A bench.
+    /// A harness without a registry.
     pub fn new() -> Self {
         Self::default()
     }
@@ -56,7 +56,7 @@ impl RegistryHarness for MemoryHarness {
     fn snapshot(&self) -> BoxFuture<'_, Result<(), Skipped>> {
         Box::pin(async {
             let mut state = self.state.lock();
-            state.remembered = state.latest.snapshot();
+            state.saved = state.latest.snapshot();
             Ok(())
         })
     }
@@ -64,7 +64,7 @@ impl RegistryHarness for MemoryHarness {
     fn restore(&self) -> BoxFuture<'_, Result<(), Skipped>> {
         Box::pin(async {
             let state = self.state.lock();
-            state.latest.restore(&state.remembered);
+            state.latest.restore(&state.saved);
             Ok(())
         })
     }

@@ -1,6 +1,6 @@
-//! What became of the scenarios.
+//! The outcomes of the scenarios, and their text.
 //!
-//! Owns outcomes and how they are told; knows no scenario.
+//! Must not know any scenario.
 
 use std::{
     fmt,
@@ -11,21 +11,23 @@ use std::{
     task::Poll,
 };
 
-use super::{Played, Skipped};
+use crate::harness::{ScenarioResult, Skipped};
 
-/// What became of a scenario.
+/// The outcome of a scenario.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// The registry did what it must.
+    /// The registry behaved as it must.
     Passed,
-    /// The store cannot do what the scenario needs.
+    /// The harness cannot do what the scenario needs.
     Skipped(Skipped),
-    /// The registry is wrong; the message of the panic.
+    /// The registry did not behave as it must: the message of the panic.
     Failed(String),
 }
 
-/// What became of all scenarios, in the order of play. Its text has a line for each that did not pass.
+/// The outcomes of all scenarios, in the order of [`SCENARIOS`](crate::SCENARIOS).
+///
+/// Its `Display` text has a line for each scenario that did not pass, and a line with the counts.
 #[derive(Debug, Clone, Default)]
 #[must_use = "a registry may have failed"]
 pub struct Report {
@@ -38,14 +40,14 @@ impl Report {
         self.outcomes.iter().map(|(name, outcome)| (*name, outcome))
     }
 
-    /// The names of those that failed.
+    /// The names of the scenarios that failed.
     pub fn failed(&self) -> Vec<&'static str> {
         let failed = self.outcomes();
         let failed = failed.filter(|(_, outcome)| matches!(outcome, Outcome::Failed(_)));
         failed.map(|(name, _)| name).collect()
     }
 
-    /// The names of those that were skipped.
+    /// The names of the scenarios that were skipped.
     pub fn skipped(&self) -> Vec<&'static str> {
         let skipped = self.outcomes();
         let skipped = skipped.filter(|(_, outcome)| matches!(outcome, Outcome::Skipped(_)));
@@ -73,11 +75,12 @@ impl fmt::Display for Report {
     }
 }
 
-/// Plays to the end or to the panic.
-pub(super) async fn observe(play: impl Future<Output = Played>) -> Outcome {
+/// Polls a scenario to its end and turns a panic into an outcome.
+pub(super) async fn catch_outcome(play: impl Future<Output = ScenarioResult>) -> Outcome {
     let mut play = pin!(play);
     poll_fn(|context| {
-        // A play that panicked is dropped, and its world with it.
+        // A scenario that panicked is dropped with its simulation, so no broken state is seen
+        // later.
         match catch_unwind(AssertUnwindSafe(|| play.as_mut().poll(context))) {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(Ok(()))) => Poll::Ready(Outcome::Passed),
@@ -92,8 +95,9 @@ pub(super) async fn observe(play: impl Future<Output = Played>) -> Outcome {
     .await
 }
 
-/// Says that a scenario was skipped, past a test harness that captures what passing tests print.
-pub(super) fn note(name: &str, skipped: &Skipped) {
-    // Where standard error is closed there is nobody to tell.
+/// Prints why a scenario was skipped, directly to standard error: `cargo test` hides what passing
+/// tests print with `eprintln!`.
+pub(super) fn print_skipped(name: &str, skipped: &Skipped) {
+    // If standard error is closed, nobody can read the line.
     drop(writeln!(std::io::stderr(), "{name} was skipped: {skipped}"));
 }

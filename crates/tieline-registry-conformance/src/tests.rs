@@ -1,5 +1,5 @@
-//! The suite against registries that differ: what is wrong must be found by name, what the contract
-//! leaves open must pass.
+//! The suite against registries with a deliberate fault: each fault must be found by the scenario
+//! that is about it, and what the contract permits must pass.
 
 mod mutant;
 
@@ -8,9 +8,14 @@ use std::{sync::Arc, time::Duration};
 use tieline_registry::Registry;
 
 use self::mutant::{MutantRegistry, Mutation};
-use super::{BoxFuture, MemoryHarness, RegistryHarness, Report, Skipped, run};
+use crate::{
+    harness::{BoxFuture, RegistryHarness, Skipped},
+    memory::MemoryHarness,
+    report::Report,
+    suite::run,
+};
 
-/// A bench that can neither wipe nor restore.
+/// A harness with a faulty registry, which can wipe its store but not restore it.
 struct FaultyHarness {
     inner: MemoryHarness,
     mutation: Mutation,
@@ -46,8 +51,8 @@ fn play_all(mutation: Mutation) -> Report {
 }
 
 #[test]
-fn a_right_registry_passes_and_what_its_bench_lacks_is_named() {
-    let report = play_all(Mutation::AsItIs);
+fn a_correct_registry_passes_and_the_report_names_skipped_scenarios() {
+    let report = play_all(Mutation::None);
     assert_eq!(report.failed(), [""; 0], "{report}");
     assert_eq!(
         report.skipped(),
@@ -61,8 +66,8 @@ fn a_right_registry_passes_and_what_its_bench_lacks_is_named() {
 }
 
 #[test]
-fn a_registry_whose_entries_go_with_their_lease_passes() {
-    let report = play_all(Mutation::EntriesGoWithTheLease);
+fn a_registry_whose_entries_expire_with_the_lease_passes() {
+    let report = play_all(Mutation::EntriesExpireWithLease);
     assert_eq!(report.failed(), [""; 0], "{report}");
 }
 
@@ -70,23 +75,32 @@ fn a_registry_whose_entries_go_with_their_lease_passes() {
 fn every_fault_is_found_by_name() {
     let found_by = [
         (Mutation::IgnoresStamps, "older_claim_executes_last"),
-        (Mutation::IgnoresStamps, "retry_beats_newer"),
+        (Mutation::IgnoresStamps, "retry_after_newer_claim"),
         (Mutation::IgnoresStamps, "the_later_stamp_wins"),
-        (Mutation::ReleasesAll, "a_release_spares_the_newer"),
-        (Mutation::ReleasesAll, "wipe_restarts_generations"),
-        (Mutation::ReapsTheLiving, "reaper_meets_beat"),
-        (Mutation::ReapsTheLiving, "reaping_stops_at_a_renewed_lease"),
-        (Mutation::NeverBusy, "twin_ping_pong"),
+        (
+            Mutation::ReleasesUnconditionally,
+            "a_release_keeps_a_newer_entry",
+        ),
+        (
+            Mutation::ReleasesUnconditionally,
+            "release_and_evict_from_before_wipe",
+        ),
+        (Mutation::ReapsRenewedNodes, "renewal_during_reap"),
+        (
+            Mutation::ReapsRenewedNodes,
+            "reaping_stops_at_a_renewed_lease",
+        ),
+        (Mutation::NeverBusy, "duplicate_address_keeps_joining"),
         (Mutation::NeverBusy, "late_join"),
-        (Mutation::ForgetsNothing, "grant_lost_then_disconnect"),
-        (Mutation::ForgetsNothing, "nothing_is_left"),
-        (Mutation::DropsAVerdict, "large_batches_are_one_call"),
+        (Mutation::IgnoresReleases, "grant_lost_then_disconnect"),
+        (Mutation::IgnoresReleases, "no_data_remains"),
+        (Mutation::DropsVerdict, "large_batches_are_one_call"),
     ];
     for (mutation, scenario) in found_by {
         let failed = play_all(mutation).failed();
         assert!(
             failed.contains(&scenario),
-            "{mutation:?} is not found by {scenario}: {failed:?}"
+            "{scenario} must find {mutation:?}; it was found by {failed:?}"
         );
     }
 }
@@ -94,15 +108,19 @@ fn every_fault_is_found_by_name() {
 #[test]
 fn a_failure_names_the_invariant() {
     let named = [
-        // Claims that always win chase each other.
+        // If the last claim always wins, two nodes claim the id in turn for ever.
         (Mutation::IgnoresStamps, "older_claim_executes_last", "I5"),
-        (Mutation::ForgetsNothing, "grant_lost_then_disconnect", "I2"),
-        (Mutation::ReapsTheLiving, "reaper_meets_beat", "I3"),
+        (
+            Mutation::IgnoresReleases,
+            "grant_lost_then_disconnect",
+            "I2",
+        ),
+        (Mutation::ReapsRenewedNodes, "renewal_during_reap", "I3"),
     ];
     for (mutation, scenario, invariant) in named {
         let report = play_all(mutation);
         let outcome = report.outcomes().find(|(name, _)| *name == scenario);
-        let (_, outcome) = outcome.expect("it was played");
+        let (_, outcome) = outcome.expect("the scenario is in the report");
         assert!(format!("{outcome:?}").contains(invariant), "{outcome:?}");
     }
 }

@@ -19,7 +19,8 @@ impl Authority {
     pub fn new() -> Self {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::default();
-        // Another name than those of what it issues, which would pass for self-signed.
+        // The name must differ from those of the certificates that it issues: with the same name,
+        // they would look self-signed.
         params
             .distinguished_name
             .push(DnType::CommonName, "authority");

@@ -1,7 +1,8 @@
-//! Private etcd servers: one, or a cluster, for one test; they end with it.
+//! Private etcd servers for one test: a single one or a cluster.
 //!
-//! Owns the processes and their folder. They listen on free ports of 127.0.0.1, keep their data in
-//! memory where the machine has a file system for that, and elect fast: a lease may be as short as 1 s.
+//! Owns the processes and their folder. The servers listen on free ports of 127.0.0.1 and keep
+//! their data in memory if the machine has `/dev/shm`. They elect fast, so a lease can be as short
+//! as 1 s.
 
 mod gateway;
 
@@ -18,19 +19,19 @@ use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
 pub use self::gateway::Gateway;
-use crate::{Authority, process};
+use crate::{authority::Authority, process};
 
 /// The shortest lease that these servers grant.
 pub const LEASE: Duration = Duration::from_secs(1);
 
-/// How soon a cluster must be able to answer.
-const HEALTHY_WITHIN: Duration = Duration::from_secs(15);
+/// How long a cluster may take to become healthy.
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// A running cluster; killed when it is dropped.
+/// A running cluster. It is killed when the value is dropped.
 pub struct Etcd {
     members: Vec<Member>,
     tls: bool,
-    // Below the members, so that it goes after them.
+    // Declared after the members, so that it is deleted after they have ended.
     folder: TempDir,
 }
 
@@ -44,23 +45,23 @@ struct Member {
 }
 
 impl Etcd {
-    /// A single server.
+    /// Starts a single server.
     pub async fn start() -> Self {
         Self::cluster(1).await
     }
 
-    /// So many servers, healthy.
+    /// Starts a cluster of `size` servers and waits until each is healthy.
     pub async fn cluster(size: usize) -> Self {
         Self::launch(size, None).await
     }
 
-    /// A single server that clients reach by TLS, and that wants a certificate of theirs.
+    /// Starts a single server with TLS. Clients must present a certificate of `authority`.
     pub async fn with_tls(authority: &Authority) -> Self {
         Self::launch(1, Some(authority)).await
     }
 
-    /// A single server with a user `tieline`, whose password is `secret` and who may read and write
-    /// below these prefixes alone. Tokens run out after a second or two of disuse.
+    /// Starts a single server with a user `tieline`, password `secret`, who may read and write only
+    /// below these prefixes. A token expires when it is not used for one to two seconds.
     pub async fn with_users(prefixes: &[&str]) -> Self {
         let etcd = Self::start().await;
         etcd.gateway().enable_users(prefixes).await;
@@ -76,7 +77,7 @@ impl Etcd {
         };
         etcd.members.iter_mut().for_each(Member::spawn);
         for member in &mut etcd.members {
-            member.healthy().await;
+            member.wait_until_healthy().await;
         }
         etcd
     }
@@ -104,14 +105,15 @@ impl Etcd {
         format!("etcd://127.0.0.1:{}", self.members[member].client)
     }
 
-    /// Keys as other programs see them, through the first server that runs; not under TLS.
+    /// The keys as other programs see them, through the first running server. Not available with
+    /// TLS.
     pub fn gateway(&self) -> Gateway {
         let running = |m: &&Member| m.process.is_some() && !m.stopped;
         let member = self.members.iter().find(running);
-        Gateway::new(member.expect("one that runs").client)
+        Gateway::new(member.expect("a running server").client)
     }
 
-    /// The server that leads.
+    /// The index of the leader.
     pub async fn leader(&self) -> usize {
         let leader = self.gateway().status().await.0;
         for (index, member) in self.members.iter().enumerate() {
@@ -120,42 +122,45 @@ impl Etcd {
                 return index;
             }
         }
-        panic!("no running server leads")
+        panic!("none of the running servers is the leader")
     }
 
-    /// Stops a server: it keeps its connections and answers nothing.
+    /// Stops a server with SIGSTOP: it keeps its connections and answers nothing.
     pub fn stop(&mut self, member: usize) {
-        self.members[member].stand_still();
+        self.members[member].stop();
         self.members[member].stopped = true;
     }
 
-    /// Lets a stopped server go on.
-    pub fn cont(&mut self, member: usize) {
+    /// Resumes a stopped server.
+    pub fn resume(&mut self, member: usize) {
         self.members[member].signal(Signal::CONT);
         self.members[member].stopped = false;
     }
 
-    /// Kills a server.
+    /// Kills a server with SIGKILL.
     pub fn kill(&mut self, member: usize) {
-        self.members[member].end();
+        self.members[member].kill();
     }
 
     /// Waits until a server has a leader and a quorum.
-    pub async fn healthy(&mut self, member: usize) {
-        self.members[member].healthy().await;
+    pub async fn wait_until_healthy(&mut self, member: usize) {
+        self.members[member].wait_until_healthy().await;
     }
 
-    /// Remembers all data of a single server, which starts again meanwhile.
-    pub async fn back_up(&mut self) {
-        self.exchange(&self.data(), &self.backup()).await;
+    /// Saves all data of a single server, which restarts meanwhile.
+    pub async fn snapshot(&mut self) {
+        self.replace_folder(&self.data_folder(), &self.snapshot_folder())
+            .await;
     }
 
-    /// Gives a single server the data back that it had at the last [`Etcd::back_up`].
+    /// Restores the data of the last [`Etcd::snapshot`] of a single server, which restarts
+    /// meanwhile.
     pub async fn restore(&mut self) {
-        self.exchange(&self.backup(), &self.data()).await;
+        self.replace_folder(&self.snapshot_folder(), &self.data_folder())
+            .await;
     }
 
-    async fn exchange(&mut self, from: &Path, to: &Path) {
+    async fn replace_folder(&mut self, from: &Path, to: &Path) {
         self.kill(0);
         if to.exists() {
             fs::remove_dir_all(to).unwrap();
@@ -164,20 +169,20 @@ impl Etcd {
         self.restart(0, true).await;
     }
 
-    fn data(&self) -> PathBuf {
+    fn data_folder(&self) -> PathBuf {
         self.folder.path().join("0")
     }
 
-    fn backup(&self) -> PathBuf {
-        self.folder.path().join("backup")
+    fn snapshot_folder(&self) -> PathBuf {
+        self.folder.path().join("snapshot")
     }
 
-    /// Starts a killed server again, with the data that it had; waits for its health if `wait`, for
-    /// which it needs a quorum.
+    /// Starts a killed server again, with its data. With `wait`, waits until it is healthy, which
+    /// needs a quorum.
     pub async fn restart(&mut self, member: usize, wait: bool) {
         self.members[member].spawn();
         if wait {
-            self.members[member].healthy().await;
+            self.members[member].wait_until_healthy().await;
         }
     }
 }
@@ -190,39 +195,40 @@ impl Member {
         command.stdout(Stdio::null()).stderr(log);
         let process = command.spawn().unwrap_or_else(|error| {
             panic!(
-                "etcd cannot be started ({error}); the tests need it: apt-get install etcd-server"
+                "cannot start etcd: {error}; these tests need it, install it with: \
+                 apt-get install etcd-server"
             )
         });
         self.process = Some(process);
         self.stopped = false;
     }
 
-    fn stand_still(&self) {
-        process::stop(self.process.as_ref().expect("it runs"));
+    fn stop(&self) {
+        process::stop(self.process.as_ref().expect("the server is running"));
     }
 
     fn signal(&self, signal: Signal) {
-        let process = self.process.as_ref().expect("it runs");
+        let process = self.process.as_ref().expect("the server is running");
         kill_process(Pid::from_child(process), signal).unwrap();
     }
 
-    fn end(&mut self) {
+    fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
-            // It may have ended already.
+            // The process may have ended already.
             let _ = process.kill();
             let _ = process.wait();
         }
     }
 
-    /// Waits until it has a leader and a quorum.
-    async fn healthy(&mut self) {
-        let deadline = Instant::now() + HEALTHY_WITHIN;
+    /// Waits until the server has a leader and a quorum.
+    async fn wait_until_healthy(&mut self) {
+        let deadline = Instant::now() + HEALTH_TIMEOUT;
         while !gateway::healthy(self.metrics).await {
-            let process = self.process.as_mut().expect("it runs");
+            let process = self.process.as_mut().expect("the server is running");
             let ended = process.try_wait().unwrap().is_some();
             if ended || Instant::now() > deadline {
                 let log = fs::read_to_string(&self.log).unwrap_or_default();
-                panic!("etcd is not healthy (ended: {ended}):\n{log}");
+                panic!("etcd did not become healthy (process ended: {ended}); its log:\n{log}");
             }
             sleep(Duration::from_millis(20)).await;
         }
@@ -231,11 +237,11 @@ impl Member {
 
 impl Drop for Member {
     fn drop(&mut self) {
-        self.end();
+        self.kill();
     }
 }
 
-/// Copies a folder and all that is in it.
+/// Copies a folder with everything in it.
 fn copy(from: &Path, to: &Path) {
     fs::create_dir(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
@@ -249,7 +255,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// A folder for data, in memory if there is such a place: etcd waits for the disk at every write.
+/// A folder for the data, in memory if possible: etcd waits for the disk at every write.
 fn folder() -> TempDir {
     let mut builder = tempfile::Builder::new();
     builder.prefix("tieline-etcd-");
@@ -321,11 +327,12 @@ fn tls(folder: &Path, authority: &Authority) -> Vec<String> {
     ]
 }
 
-/// Ports that nobody listens on; all are held until the last is found, so that they differ.
+/// Ports that are free now. All are bound until the last is found, so that they differ.
 fn free_ports(count: usize) -> Vec<u16> {
     let bind = || TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    let held: Vec<_> = std::iter::repeat_with(bind).take(count).collect();
-    held.iter()
-        .map(|held| held.local_addr().unwrap().port())
+    let listeners: Vec<_> = std::iter::repeat_with(bind).take(count).collect();
+    listeners
+        .iter()
+        .map(|listener| listener.local_addr().unwrap().port())
         .collect()
 }

@@ -1,9 +1,9 @@
-//! Redis and etcd servers for tests: each a process started for one test, on free ports and in a
-//! temporary folder, killed when it is dropped.
+//! Redis and etcd servers for tests. Each is a process for one test, on free ports and in a
+//! temporary folder, and is killed when its value is dropped.
 //!
-//! Owns the processes that it starts and ends only those. Must not know what is stored in them, and
-//! depends on no crate of this workspace, so that the tests of all of them can use it. It panics where
-//! a server cannot be started: a test without its server fails.
+//! Owns the processes that it starts, and ends only those. Must not know what is stored in them.
+//! Depends on no crate of this workspace, so that the tests of all crates can use it. A server that
+//! cannot be started is a panic: a test without its server must fail, not be skipped.
 //!
 //! ```no_run
 //! # async fn test() {
@@ -15,7 +15,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::missing_panics_doc,
-    reason = "what a test takes for granted fails it, with its place"
+    reason = "in test code, a panic names the place and fails the test"
 )]
 
 mod authority;

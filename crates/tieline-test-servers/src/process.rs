@@ -4,12 +4,12 @@ use std::process::Child;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// Stops a process, and waits until each of its threads stands still: a busy one goes on for a moment,
-/// and may answer what it is asked meanwhile.
+/// Stops a process with SIGSTOP and waits until each of its threads has stopped: a busy thread runs
+/// on for a moment, and could answer a request meanwhile.
 pub fn stop(process: &Child) {
     kill_process(Pid::from_child(process), Signal::STOP).unwrap();
     let threads = format!("/proc/{}/task", process.id());
-    let stands = |stat: &str| {
+    let has_stopped = |stat: &str| {
         let state = stat
             .rsplit(") ")
             .next()
@@ -20,7 +20,7 @@ pub fn stop(process: &Child) {
         let mut threads = std::fs::read_dir(&threads).unwrap().flatten();
         if threads.all(|thread| {
             let stat = std::fs::read_to_string(thread.path().join("stat"));
-            stat.is_ok_and(|stat| stands(&stat))
+            stat.is_ok_and(|stat| has_stopped(&stat))
         }) {
             return;
         }

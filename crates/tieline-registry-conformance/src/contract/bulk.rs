@@ -1,107 +1,140 @@
-//! Many ids at once: batches, walks, the reaper, and the layout that other programs share.
+//! Many ids at once: batches, scans, the reaper, and the layout that other programs share.
 
 use tieline_registry::{
     Claim, ClaimKind, ClientId, ExpiredNode, NodeSession, ReleaseOutcome, Renewal, Stamp, Verdict,
 };
 
-use super::{A, B, FOREIGN, Fixture, claim, granted, id, release};
-use crate::{Played, RegistryHarness, simulation::done};
+use super::fixture::{ADDRESS_A, ADDRESS_B, FOREIGN_ADDRESS, Fixture, claim, granted, release};
+use crate::{
+    expect::{client_id, expect_reply},
+    harness::{RegistryHarness, ScenarioResult},
+};
 
-/// More than what any registry asks for in one piece.
+/// More than any registry handles in one page or batch of its own.
 const MANY: usize = 1_300;
 
 fn names(prefix: &str, count: usize) -> Vec<ClientId> {
-    (0..count).map(|n| id(&format!("{prefix}{n:05}"))).collect()
+    (0..count)
+        .map(|n| client_id(&format!("{prefix}{n:05}")))
+        .collect()
 }
 
-async fn take_all(fixture: &Fixture, session: &NodeSession, ids: &[ClientId]) {
+async fn claim_fresh(fixture: &Fixture, session: &NodeSession, ids: &[ClientId]) {
     let claims: Vec<_> = ids
         .iter()
         .map(|id| claim(id, 20, ClaimKind::Fresh))
         .collect();
-    let verdicts = fixture.claim_all(session, &claims).await;
+    let verdicts = fixture.claim_batch(session, &claims).await;
     assert!(
         verdicts.iter().all(|verdict| *verdict == granted()),
-        "all are free"
+        "all ids are free, so all claims are granted"
     );
 }
 
 async fn release_all(fixture: &Fixture, session: &NodeSession, ids: &[ClientId]) {
     let releases: Vec<_> = ids.iter().map(|id| release(id, 99)).collect();
-    let outcome = done(fixture.registry.release(session, &releases).await);
+    let outcome = expect_reply(fixture.registry.release(session, &releases).await);
     assert_eq!(outcome, ReleaseOutcome::Done);
 }
 
-/// What the ancestor of this library does with its layout.
-pub(in super::super) async fn set_get_delete(harness: &dyn RegistryHarness) -> Played {
-    let fixture = Fixture::open(harness).await;
-    let get = async |name| done(fixture.registry.get(name).await);
+/// Another program sets, gets and deletes ids, as go-websocket does. The last write must win, and
+/// an id that a node has claimed must be visible.
+pub(crate) async fn set_get_delete(harness: &dyn RegistryHarness) -> ScenarioResult {
+    let fixture = Fixture::new(harness).await;
+    let get = async |name| expect_reply(fixture.registry.get(name).await);
     assert_eq!(get("x").await, None);
-    done(fixture.registry.set("x", "one:1").await);
+    expect_reply(fixture.registry.set("x", "one:1").await);
     assert_eq!(get("x").await.as_deref(), Some("one:1"));
-    done(fixture.registry.set("x", "two:2").await);
+    expect_reply(fixture.registry.set("x", "two:2").await);
     assert_eq!(
         get("x").await.as_deref(),
         Some("two:2"),
-        "the last one wins"
+        "the last write wins"
     );
-    done(fixture.registry.delete("y").await);
-    done(fixture.registry.delete("x").await);
+    expect_reply(fixture.registry.delete("y").await);
+    expect_reply(fixture.registry.delete("x").await);
     assert_eq!(get("x").await, None);
-    done(fixture.registry.delete("x").await);
+    expect_reply(fixture.registry.delete("x").await);
 
-    let a = fixture.join(A).await;
-    fixture.take(&a, "z", 10).await;
-    assert_eq!(get("z").await.as_deref(), Some(A));
+    let a = fixture.join(ADDRESS_A).await;
+    fixture.must_claim(&a, "z", 10).await;
+    assert_eq!(get("z").await.as_deref(), Some(ADDRESS_A));
     Ok(())
 }
 
-pub(in super::super) async fn clear_spares_other_addresses(
+/// All entries of one address are deleted, no matter who wrote them. The count must be exact, other
+/// addresses must keep theirs, and the node must be able to claim again.
+pub(crate) async fn delete_node_keeps_other_addresses(
     harness: &dyn RegistryHarness,
-) -> Played {
-    let fixture = Fixture::open(harness).await;
-    let (a, b) = (fixture.join(A).await, fixture.join(B).await);
-    take_all(&fixture, &a, &names("a", 700)).await;
-    take_all(&fixture, &b, &names("b", 3)).await;
+) -> ScenarioResult {
+    let fixture = Fixture::new(harness).await;
+    let (a, b) = (fixture.join(ADDRESS_A).await, fixture.join(ADDRESS_B).await);
+    claim_fresh(&fixture, &a, &names("a", 700)).await;
+    claim_fresh(&fixture, &b, &names("b", 3)).await;
     for n in 0..5 {
-        done(fixture.registry.set(&format!("foreign a {n}"), A).await);
-        done(fixture.registry.set(&format!("foreign {n}"), FOREIGN).await);
+        expect_reply(
+            fixture
+                .registry
+                .set(&format!("foreign a {n}"), ADDRESS_A)
+                .await,
+        );
+        expect_reply(
+            fixture
+                .registry
+                .set(&format!("foreign {n}"), FOREIGN_ADDRESS)
+                .await,
+        );
     }
-    assert_eq!(done(fixture.registry.delete_node(A).await), 705);
-    assert_eq!(done(fixture.registry.delete_node(A).await), 0);
+    assert_eq!(
+        expect_reply(fixture.registry.delete_node(ADDRESS_A).await),
+        705
+    );
+    assert_eq!(
+        expect_reply(fixture.registry.delete_node(ADDRESS_A).await),
+        0
+    );
     assert_eq!(fixture.locate("a00000").await, None);
     assert!(fixture.ids_of(&a).await.is_empty());
-    fixture.assert_at("b00000", B, 20).await;
-    let all = fixture.everything().await;
+    fixture.assert_at("b00000", ADDRESS_B, 20).await;
+    let all = fixture.scan_all().await;
     assert_eq!(all.len(), 8);
-    assert!(all.values().all(|address| **address != *A));
-    assert_eq!(done(fixture.registry.delete_node(FOREIGN).await), 5);
-    assert_eq!(fixture.everything().await.len(), 3);
-    fixture.take(&a, "a00000", 30).await;
+    assert!(all.values().all(|address| **address != *ADDRESS_A));
+    assert_eq!(
+        expect_reply(fixture.registry.delete_node(FOREIGN_ADDRESS).await),
+        5
+    );
+    assert_eq!(fixture.scan_all().await.len(), 3);
+    fixture.must_claim(&a, "a00000", 30).await;
     Ok(())
 }
 
-/// One call, one verdict for each, in order.
-pub(in super::super) async fn large_batches_are_one_call(harness: &dyn RegistryHarness) -> Played {
-    let fixture = Fixture::open(harness).await;
-    let (a, b) = (fixture.join(A).await, fixture.join(B).await);
+/// 1,300 claims in one call, of which a third loses. There must be one verdict for each claim, in
+/// order. The same holds for releases, and for empty batches.
+pub(crate) async fn large_batches_are_one_call(harness: &dyn RegistryHarness) -> ScenarioResult {
+    let fixture = Fixture::new(harness).await;
+    let (a, b) = (fixture.join(ADDRESS_A).await, fixture.join(ADDRESS_B).await);
     let ids = names("", MANY);
-    take_all(&fixture, &a, &ids).await;
+    claim_fresh(&fixture, &a, &ids).await;
     let stamp = |n: usize| if n.is_multiple_of(3) { 10 } else { 30 };
     let claims: Vec<Claim> = ids
         .iter()
         .enumerate()
         .map(|(n, id)| claim(id, stamp(n), ClaimKind::Fresh))
         .collect();
-    for (n, verdict) in fixture.claim_all(&b, &claims).await.into_iter().enumerate() {
+    for (n, verdict) in fixture
+        .claim_batch(&b, &claims)
+        .await
+        .into_iter()
+        .enumerate()
+    {
         match verdict {
             Verdict::Granted { displaced } => {
                 assert!(!n.is_multiple_of(3), "{n} is older");
-                assert_eq!(displaced.as_deref(), Some(A));
+                assert_eq!(displaced.as_deref(), Some(ADDRESS_A));
             }
             Verdict::Taken { by } => {
                 assert!(n.is_multiple_of(3), "{n} is newer");
-                assert_eq!(*by, *A);
+                assert_eq!(*by, *ADDRESS_A);
             }
         }
     }
@@ -113,30 +146,37 @@ pub(in super::super) async fn large_batches_are_one_call(harness: &dyn RegistryH
     assert_eq!(
         fixture.ids_of(&b).await.len(),
         MANY - thirds,
-        "those were not A's"
+        "a release by A must not remove entries of B"
     );
     release_all(&fixture, &b, &ids).await;
-    assert!(fixture.everything().await.is_empty());
-    let none = fixture.claim_all(&a, &[]).await;
+    assert!(fixture.scan_all().await.is_empty());
+    let none = fixture.claim_batch(&a, &[]).await;
     assert_eq!(none, []);
     release_all(&fixture, &a, &[]).await;
     Ok(())
 }
 
-/// While ids come and go, one that stands all the time is seen.
-pub(in super::super) async fn a_walk_shows_all(harness: &dyn RegistryHarness) -> Played {
-    let fixture = Fixture::open(harness).await;
-    let (a, b) = (fixture.join(A).await, fixture.join(B).await);
+/// A scan reads 2,600 entries. In a second scan, entries are released and claimed between the
+/// pages. Every entry that exists during the whole scan must appear in it.
+pub(crate) async fn a_scan_returns_all_entries(harness: &dyn RegistryHarness) -> ScenarioResult {
+    let fixture = Fixture::new(harness).await;
+    let (a, b) = (fixture.join(ADDRESS_A).await, fixture.join(ADDRESS_B).await);
     let (of_a, of_b) = (names("a", MANY), names("b", MANY));
-    take_all(&fixture, &a, &of_a).await;
-    take_all(&fixture, &b, &of_b).await;
-    let all = fixture.everything().await;
-    assert!(all.keys().eq(of_a.iter().chain(&of_b)), "every id");
-    assert!(of_a.iter().all(|id| *all[id] == *A) && of_b.iter().all(|id| *all[id] == *B));
+    claim_fresh(&fixture, &a, &of_a).await;
+    claim_fresh(&fixture, &b, &of_b).await;
+    let all = fixture.scan_all().await;
+    assert!(
+        all.keys().eq(of_a.iter().chain(&of_b)),
+        "the scan must return every id once it is merged"
+    );
+    assert!(
+        of_a.iter().all(|id| *all[id] == *ADDRESS_A)
+            && of_b.iter().all(|id| *all[id] == *ADDRESS_B)
+    );
 
     let (leaving, staying) = of_a.split_at(MANY / 2);
-    let coming = names("c", MANY);
-    let first = done(
+    let new_ids = names("c", MANY);
+    let first = expect_reply(
         fixture
             .registry
             .scan(tieline_registry::Cursor::default())
@@ -145,13 +185,13 @@ pub(in super::super) async fn a_walk_shows_all(harness: &dyn RegistryHarness) ->
     let mut seen: std::collections::BTreeSet<_> =
         first.items.into_iter().map(|(id, _)| id).collect();
     let mut from = first.next;
-    let mut moves = leaving.chunks(100).zip(coming.chunks(100));
+    let mut moves = leaving.chunks(100).zip(new_ids.chunks(100));
     while let Some(cursor) = from {
         if let Some((leave, come)) = moves.next() {
             release_all(&fixture, &a, leave).await;
-            take_all(&fixture, &a, come).await;
+            claim_fresh(&fixture, &a, come).await;
         }
-        let page = done(fixture.registry.scan(cursor).await);
+        let page = expect_reply(fixture.registry.scan(cursor).await);
         seen.extend(page.items.into_iter().map(|(id, _)| id));
         from = page.next;
     }
@@ -162,30 +202,32 @@ pub(in super::super) async fn a_walk_shows_all(harness: &dyn RegistryHarness) ->
         .collect();
     assert!(
         missing.is_empty(),
-        "{} ids stood all the time and were not seen",
+        "{} entries existed during the whole scan and were not returned",
         missing.len()
     );
     Ok(())
 }
 
-pub(in super::super) async fn held_shows_an_address(harness: &dyn RegistryHarness) -> Played {
-    let fixture = Fixture::open(harness).await;
-    let (a, b) = (fixture.join(A).await, fixture.join(B).await);
+/// Two nodes have 1,300 and 7 ids. Each listing must contain exactly the ids of its node, also
+/// after one id has moved.
+pub(crate) async fn ids_of_lists_one_address(harness: &dyn RegistryHarness) -> ScenarioResult {
+    let fixture = Fixture::new(harness).await;
+    let (a, b) = (fixture.join(ADDRESS_A).await, fixture.join(ADDRESS_B).await);
     assert!(fixture.ids_of(&a).await.is_empty());
     let (of_a, of_b) = (names("a", MANY), names("b", 7));
-    take_all(&fixture, &a, &of_a).await;
-    take_all(&fixture, &b, &of_b).await;
+    claim_fresh(&fixture, &a, &of_a).await;
+    claim_fresh(&fixture, &b, &of_b).await;
     assert!(fixture.ids_of(&a).await == of_a);
     assert_eq!(fixture.ids_of(&b).await, of_b);
-    fixture.take(&b, "a00000", 30).await;
+    fixture.must_claim(&b, "a00000", 30).await;
     assert!(fixture.ids_of(&a).await == of_a[1..]);
     assert_eq!(fixture.ids_of(&b).await.len(), 8);
     Ok(())
 }
 
-/// The node of a lease that ran out, where the registry leaves it to a reaper.
+/// The expired node, where the registry leaves the removal to a reaper.
 async fn expired(fixture: &Fixture, address: &str) -> Option<ExpiredNode> {
-    let expired = done(fixture.registry.expired().await);
+    let expired = expect_reply(fixture.registry.expired().await);
     let addresses: Vec<_> = expired.iter().map(|expired| &*expired.address).collect();
     assert!(
         addresses.is_empty() || addresses == [address],
@@ -194,96 +236,109 @@ async fn expired(fixture: &Fixture, address: &str) -> Option<ExpiredNode> {
     expired.into_iter().next()
 }
 
-/// Where the registry does it by itself, all is gone with the lease.
-pub(in super::super) async fn reaping_goes_in_chunks(harness: &dyn RegistryHarness) -> Played {
-    let fixture = Fixture::open(harness).await;
-    let a = fixture.join_for(A, harness.lease()).await;
-    let b = fixture.join(B).await;
+/// A node with 25 ids expires, of which another node and a foreign program have taken one each.
+/// Where the registry leaves the removal to a reaper, each call must remove at most 10 entries. In
+/// the end only the two entries of others must be left.
+pub(crate) async fn reaping_goes_in_chunks(harness: &dyn RegistryHarness) -> ScenarioResult {
+    let fixture = Fixture::new(harness).await;
+    let a = fixture.join_for(ADDRESS_A, harness.lease()).await;
+    let b = fixture.join(ADDRESS_B).await;
     let ids = names("", 25);
-    take_all(&fixture, &a, &ids).await;
-    fixture.take(&b, "00000", 30).await;
-    done(fixture.registry.set("00001", FOREIGN).await);
-    assert_eq!(expired(&fixture, A).await, None, "both leases live");
+    claim_fresh(&fixture, &a, &ids).await;
+    fixture.must_claim(&b, "00000", 30).await;
+    expect_reply(fixture.registry.set("00001", FOREIGN_ADDRESS).await);
+    assert_eq!(
+        expired(&fixture, ADDRESS_A).await,
+        None,
+        "both leases are alive"
+    );
     harness.pass(harness.expiry()).await;
-    if let Some(expired) = expired(&fixture, A).await {
-        let left = done(fixture.registry.nodes().await);
-        assert_eq!(left.iter().filter(|member| !member.leased).count(), 1);
+    if let Some(expired) = expired(&fixture, ADDRESS_A).await {
+        let left = expect_reply(fixture.registry.nodes().await);
+        assert_eq!(left.iter().filter(|node| !node.leased).count(), 1);
         assert!(
-            done(fixture.registry.reap(&expired, 10).await),
-            "14 are left"
+            expect_reply(fixture.registry.reap(&expired, 10).await),
+            "14 entries are left to remove"
         );
         assert_eq!(fixture.ids_of(&a).await.len(), 14);
-        while done(fixture.registry.reap(&expired, 10).await) {}
+        while expect_reply(fixture.registry.reap(&expired, 10).await) {}
         assert!(
-            !done(fixture.registry.reap(&expired, 10).await),
-            "nothing is left"
+            !expect_reply(fixture.registry.reap(&expired, 10).await),
+            "nothing is left to remove"
         );
     }
     assert!(fixture.ids_of(&a).await.is_empty());
-    let all = fixture.everything().await;
+    let all = fixture.scan_all().await;
     assert_eq!(
         all.len(),
         2,
-        "what B and the foreign node have stays: {all:?}"
+        "the entries of B and of the foreign program must stay: {all:?}"
     );
-    fixture.assert_at("00000", B, 30).await;
-    let members = done(fixture.registry.nodes().await);
-    assert_eq!(members.len(), 1);
+    fixture.assert_at("00000", ADDRESS_B, 30).await;
+    let nodes = expect_reply(fixture.registry.nodes().await);
+    assert_eq!(nodes.len(), 1);
     Ok(())
 }
 
-/// What was seen to have run out may live again, or have run out again: another mark.
-pub(in super::super) async fn reaping_stops_at_a_renewed_lease(
+/// A node expires, and renews its lease before the reaper acts. The reaper must remove nothing, not
+/// even when the lease has expired again: it has to find the new expiry first.
+pub(crate) async fn reaping_stops_at_a_renewed_lease(
     harness: &dyn RegistryHarness,
-) -> Played {
-    let fixture = Fixture::open(harness).await;
-    let a = fixture.join_for(A, harness.lease()).await;
-    take_all(&fixture, &a, &names("", 5)).await;
+) -> ScenarioResult {
+    let fixture = Fixture::new(harness).await;
+    let a = fixture.join_for(ADDRESS_A, harness.lease()).await;
+    claim_fresh(&fixture, &a, &names("", 5)).await;
     harness.pass(harness.expiry()).await;
-    let Some(seen) = expired(&fixture, A).await else {
+    let Some(seen) = expired(&fixture, ADDRESS_A).await else {
         return Ok(());
     };
-    let beat = done(fixture.registry.renew(&a, Stamp(1)).await);
-    assert!(matches!(beat, Renewal::Revived(_)), "{beat:?}");
-    assert!(!done(fixture.registry.reap(&seen, 10).await), "it lives");
+    let renewal = expect_reply(fixture.registry.renew(&a, Stamp(1)).await);
+    assert!(matches!(renewal, Renewal::Revived(_)), "{renewal:?}");
+    assert!(
+        !expect_reply(fixture.registry.reap(&seen, 10).await),
+        "the lease was renewed, so nothing is removed"
+    );
     assert_eq!(fixture.ids_of(&a).await.len(), 5);
     harness.pass(harness.expiry()).await;
     assert!(
-        !done(fixture.registry.reap(&seen, 10).await),
-        "it ran out again, unseen"
+        !expect_reply(fixture.registry.reap(&seen, 10).await),
+        "the lease has expired again, but this expiry was not found yet"
     );
     assert_eq!(fixture.ids_of(&a).await.len(), 5);
-    let again = expired(&fixture, A).await.expect("the lease ran out");
+    let again = expired(&fixture, ADDRESS_A)
+        .await
+        .expect("the lease has expired");
     assert_ne!(again, seen);
-    while done(fixture.registry.reap(&again, 3).await) {}
-    assert!(fixture.everything().await.is_empty());
+    while expect_reply(fixture.registry.reap(&again, 3).await) {}
+    assert!(fixture.scan_all().await.is_empty());
     assert_eq!(
-        done(fixture.registry.renew(&a, Stamp(1)).await),
+        expect_reply(fixture.registry.renew(&a, Stamp(1)).await),
         Renewal::Lost
     );
     Ok(())
 }
 
-/// Connections that came and went leave no trace.
-pub(in super::super) async fn nothing_is_left(harness: &dyn RegistryHarness) -> Played {
-    let fixture = Fixture::open(harness).await;
-    let (a, b) = (fixture.join(A).await, fixture.join(B).await);
+/// Connections come, move between nodes and go, and both nodes leave. The registry must have no
+/// entries and no nodes left.
+pub(crate) async fn no_data_remains(harness: &dyn RegistryHarness) -> ScenarioResult {
+    let fixture = Fixture::new(harness).await;
+    let (a, b) = (fixture.join(ADDRESS_A).await, fixture.join(ADDRESS_B).await);
     for round in 0..5 {
         let ids = names(&format!("{round} "), 200);
-        take_all(&fixture, &a, &ids).await;
+        claim_fresh(&fixture, &a, &ids).await;
         let moved = ids.iter().map(|id| claim(id, 30, ClaimKind::Fresh));
-        fixture.claim_all(&b, &moved.collect::<Vec<_>>()).await;
-        done(fixture.registry.set(&ids[0], FOREIGN).await);
-        done(fixture.registry.delete(&ids[0]).await);
+        fixture.claim_batch(&b, &moved.collect::<Vec<_>>()).await;
+        expect_reply(fixture.registry.set(&ids[0], FOREIGN_ADDRESS).await);
+        expect_reply(fixture.registry.delete(&ids[0]).await);
         release_all(&fixture, &a, &ids).await;
         release_all(&fixture, &b, &ids).await;
     }
     assert!(fixture.ids_of(&a).await.is_empty());
     assert!(fixture.ids_of(&b).await.is_empty());
-    assert!(fixture.everything().await.is_empty());
-    done(fixture.registry.leave(&a).await);
-    done(fixture.registry.leave(&b).await);
-    assert_eq!(done(fixture.registry.nodes().await), []);
-    assert_eq!(done(fixture.registry.expired().await), []);
+    assert!(fixture.scan_all().await.is_empty());
+    expect_reply(fixture.registry.leave(&a).await);
+    expect_reply(fixture.registry.leave(&b).await);
+    assert_eq!(expect_reply(fixture.registry.nodes().await), []);
+    assert_eq!(expect_reply(fixture.registry.expired().await), []);
     Ok(())
 }

@@ -1,17 +1,21 @@
-//! The rule of claims in a few lines, to compare registries with.
+//! A registry in a few lines, with which random operations are compared.
 //!
-//! All leases live. Written apart from every registry, in the words of the protocol.
+//! Owns the rule of who wins a claim. Must not share code with any registry, or a mistake would
+//! pass. Invariant: all leases are alive.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use tieline_registry::{ClaimKind, ClientId, Entry, Owner, Stamp, Verdict};
 
-use super::id;
+use crate::expect::client_id;
 
+/// The expected state of a registry.
 #[derive(Debug, Default)]
 pub(super) struct ReferenceModel {
-    places: BTreeMap<ClientId, Arc<str>>,
-    owns: BTreeMap<ClientId, (u64, Arc<str>)>,
+    /// The address of each id, as other programs see it.
+    shared: BTreeMap<ClientId, Arc<str>>,
+    /// The stamp and writer of each id, which only Tieline writes.
+    shadows: BTreeMap<ClientId, (u64, Arc<str>)>,
 }
 
 impl ReferenceModel {
@@ -22,8 +26,8 @@ impl ReferenceModel {
         stamp: u64,
         kind: ClaimKind,
     ) -> Verdict {
-        let place = self.places.get(name).cloned();
-        let own = self.owns.get(name).cloned();
+        let place = self.shared.get(name).cloned();
+        let own = self.shadows.get(name).cloned();
         let writer = own.as_ref().map(|(_, writer)| writer.clone());
         let foreign = place
             .clone()
@@ -40,39 +44,40 @@ impl ReferenceModel {
         };
         if let Some(by) = taker {
             if let (None, Some(writer)) = (place, writer) {
-                self.places.insert(id(name), writer);
+                self.shared.insert(client_id(name), writer);
             }
             return Verdict::Taken { by };
         }
-        self.places.insert(id(name), address.clone());
+        self.shared.insert(client_id(name), address.clone());
         let stamp = if mine { stamp.max(known) } else { stamp };
-        self.owns.insert(id(name), (stamp, address.clone()));
+        self.shadows
+            .insert(client_id(name), (stamp, address.clone()));
         Verdict::Granted {
             displaced: writer.filter(|_| !mine),
         }
     }
 
     pub(super) fn release(&mut self, address: &Arc<str>, name: &str, up_to: u64) {
-        let own = self.owns.get(name);
+        let own = self.shadows.get(name);
         if own.is_none_or(|(stamp, writer)| writer == address && *stamp <= up_to) {
-            self.owns.remove(name);
-            if self.places.get(name) == Some(address) {
-                self.places.remove(name);
+            self.shadows.remove(name);
+            if self.shared.get(name) == Some(address) {
+                self.shared.remove(name);
             }
         }
     }
 
     pub(super) fn set(&mut self, name: &str, address: &str) {
-        self.places.insert(id(name), address.into());
+        self.shared.insert(client_id(name), address.into());
     }
 
     pub(super) fn delete(&mut self, name: &str) {
-        self.places.remove(name);
+        self.shared.remove(name);
     }
 
     pub(super) fn locate(&self, name: &str) -> Option<Entry> {
-        let own = self.owns.get(name);
-        let place = self.places.get(name);
+        let own = self.shadows.get(name);
+        let place = self.shared.get(name);
         let address = place.or(own.map(|(_, writer)| writer))?.clone();
         let own = own.filter(|(_, writer)| *writer == address);
         let owner = own.map_or(Owner::Foreign, |(stamp, _)| Owner::Node {
@@ -84,7 +89,7 @@ impl ReferenceModel {
 
     pub(super) fn ids_of(&self, address: &Arc<str>) -> Vec<ClientId> {
         let mine = self
-            .owns
+            .shadows
             .iter()
             .filter(|(_, (_, writer))| writer == address);
         mine.map(|(id, _)| id.clone()).collect()

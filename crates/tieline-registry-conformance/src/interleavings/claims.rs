@@ -1,223 +1,243 @@
-//! Claims, releases and evictions that overtake each other or get lost.
+//! Claims, releases and evict requests that overtake each other or get lost.
+//!
+//! Proves that the connection that arrived last owns the id, in whatever order requests execute.
 
 use tieline_registry::{ClaimOutcomes, claim_table::ClaimReply};
 
 use crate::{
-    Played, RegistryHarness,
-    simulation::{A, B, ID, Simulation, done},
+    expect::expect_reply,
+    harness::{RegistryHarness, ScenarioResult},
+    simulation::{ID, NODE_A, NODE_B, Simulation},
 };
 
-/// c1A c2B sA sB xB xA rA rB evict(B): the order of arrival decides, not that of execution.
-pub(in super::super) async fn older_claim_executes_last(harness: &dyn RegistryHarness) -> Played {
-    let mut w = Simulation::steady(harness).await;
-    w.connect(A, 1);
-    w.connect(B, 2);
-    w.send(A).await;
-    w.send(B).await;
-    w.execute(B).await;
-    w.execute(A).await;
-    w.answer(A);
-    w.answer(B);
-    w.evict(B);
-    w.settle().await;
-    w.assert_left(&[(B, 2)]);
+/// Connection 1 arrives at A, then connection 2 at B. B's claim executes first, A's last.
+/// Connection 2 must win: the order of arrival decides, not the order of execution.
+pub(crate) async fn older_claim_executes_last(harness: &dyn RegistryHarness) -> ScenarioResult {
+    let mut sim = Simulation::new(harness).await;
+    sim.connect(NODE_A, 1);
+    sim.connect(NODE_B, 2);
+    sim.send(NODE_A).await;
+    sim.send(NODE_B).await;
+    sim.execute_next(NODE_B).await;
+    sim.execute_next(NODE_A).await;
+    sim.deliver_reply(NODE_A);
+    sim.deliver_reply(NODE_B);
+    sim.deliver_stale_evict(NODE_B);
+    sim.converge().await;
+    sim.assert_connections(&[(NODE_B, 2)]);
     Ok(())
 }
 
-/// c1A sA xA c2B sB xB rB evict(A) rA: A must not take the grant for the last word.
-pub(in super::super) async fn evict_overtakes_grant(harness: &dyn RegistryHarness) -> Played {
-    let mut w = Simulation::steady(harness).await;
-    w.connect(A, 1);
-    w.send(A).await;
-    w.execute(A).await;
-    w.connect(B, 2);
-    w.register(B).await;
-    w.deliver_evicts();
-    w.answer(A);
-    w.flush(A).await;
-    w.assert_left(&[(B, 2)]);
-    w.settle().await;
-    w.assert_left(&[(B, 2)]);
+/// A's claim executes. Connection 2 arrives at B, is granted the id, and its evict request reaches
+/// A before A's own grant does. A must not keep connection 1 because of that late grant.
+pub(crate) async fn evict_overtakes_grant(harness: &dyn RegistryHarness) -> ScenarioResult {
+    let mut sim = Simulation::new(harness).await;
+    sim.connect(NODE_A, 1);
+    sim.send(NODE_A).await;
+    sim.execute_next(NODE_A).await;
+    sim.connect(NODE_B, 2);
+    sim.round_trip(NODE_B).await;
+    sim.deliver_evicts();
+    sim.deliver_reply(NODE_A);
+    sim.flush(NODE_A).await;
+    sim.assert_connections(&[(NODE_B, 2)]);
+    sim.converge().await;
+    sim.assert_connections(&[(NODE_B, 2)]);
     Ok(())
 }
 
-/// c1A sA xA c2B sB dB xB rB, release, evict(A), rA: the winner is gone, the loser has its id again.
-pub(in super::super) async fn winner_leaves_before_grant(harness: &dyn RegistryHarness) -> Played {
-    let mut w = Simulation::steady(harness).await;
-    w.connect(A, 1);
-    w.send(A).await;
-    w.execute(A).await;
-    w.connect(B, 2);
-    w.send(B).await;
-    w.disconnect(B);
-    w.execute(B).await;
-    w.answer(B);
-    w.register(B).await;
-    w.evict(A);
-    w.answer(A);
-    w.settle().await;
-    w.assert_left(&[(A, 1)]);
+/// A's claim executes. Connection 2 takes the id at B, but ends before its grant arrives, and B
+/// releases the id. Then the evict request and A's old grant reach A. Connection 1 must have the id
+/// again.
+pub(crate) async fn winner_leaves_before_grant(harness: &dyn RegistryHarness) -> ScenarioResult {
+    let mut sim = Simulation::new(harness).await;
+    sim.connect(NODE_A, 1);
+    sim.send(NODE_A).await;
+    sim.execute_next(NODE_A).await;
+    sim.connect(NODE_B, 2);
+    sim.send(NODE_B).await;
+    sim.disconnect(NODE_B);
+    sim.execute_next(NODE_B).await;
+    sim.deliver_reply(NODE_B);
+    sim.round_trip(NODE_B).await;
+    sim.deliver_stale_evict(NODE_A);
+    sim.deliver_reply(NODE_A);
+    sim.converge().await;
+    sim.assert_connections(&[(NODE_A, 1)]);
     Ok(())
 }
 
-/// c1A sA dA xA, the answer lost: what A may have is given back.
-pub(in super::super) async fn grant_lost_then_disconnect(harness: &dyn RegistryHarness) -> Played {
-    let mut w = Simulation::steady(harness).await;
-    w.connect(A, 1);
-    w.send(A).await;
-    w.disconnect(A);
-    w.execute(A).await;
-    w.give_up(A);
-    w.settle().await;
-    w.assert_left(&[]);
+/// A's connection ends while its claim is in flight. The claim executes and the reply is lost. A
+/// must release what it may have been granted.
+pub(crate) async fn grant_lost_then_disconnect(harness: &dyn RegistryHarness) -> ScenarioResult {
+    let mut sim = Simulation::new(harness).await;
+    sim.connect(NODE_A, 1);
+    sim.send(NODE_A).await;
+    sim.disconnect(NODE_A);
+    sim.execute_next(NODE_A).await;
+    sim.time_out(NODE_A);
+    sim.converge().await;
+    sim.assert_connections(&[]);
     Ok(())
 }
 
-/// c1A sA dA timeout, release; then the claim executes.
-pub(in super::super) async fn late_claim_after_release(harness: &dyn RegistryHarness) -> Played {
-    let mut w = Simulation::steady(harness).await;
-    w.connect(A, 1);
-    w.send(A).await;
-    w.disconnect(A);
-    let late = w.give_up(A);
-    w.register(A).await;
-    w.execute_late(&late).await;
-    w.settle_by_audit().await;
-    w.assert_left(&[]);
+/// A's claim times out and the connection ends, so A releases the id. Then the claim executes. No
+/// entry may stay.
+pub(crate) async fn late_claim_after_release(harness: &dyn RegistryHarness) -> ScenarioResult {
+    let mut sim = Simulation::new(harness).await;
+    sim.connect(NODE_A, 1);
+    sim.send(NODE_A).await;
+    sim.disconnect(NODE_A);
+    let late = sim.time_out(NODE_A);
+    sim.round_trip(NODE_A).await;
+    sim.execute(&late).await;
+    sim.converge_with_audits().await;
+    sim.assert_connections(&[]);
     Ok(())
 }
 
-/// c1A sA timeout sA xA rA; then the first claim executes, and once more after a newer one.
-pub(in super::super) async fn late_claim_after_retry(harness: &dyn RegistryHarness) -> Played {
-    let mut w = Simulation::steady(harness).await;
-    w.connect(A, 1);
-    w.send(A).await;
-    let late = w.give_up(A);
-    w.register(A).await;
-    w.execute_late(&late).await;
-    w.settle().await;
-    w.assert_left(&[(A, 1)]);
+/// A's claim times out, and its retry is granted. Then the first claim executes, and once more
+/// after connection 2 has taken the id at B. Neither may change the owner.
+pub(crate) async fn late_claim_after_retry(harness: &dyn RegistryHarness) -> ScenarioResult {
+    let mut sim = Simulation::new(harness).await;
+    sim.connect(NODE_A, 1);
+    sim.send(NODE_A).await;
+    let late = sim.time_out(NODE_A);
+    sim.round_trip(NODE_A).await;
+    sim.execute(&late).await;
+    sim.converge().await;
+    sim.assert_connections(&[(NODE_A, 1)]);
 
-    w.connect(B, 2);
-    w.register(B).await;
-    w.execute_late(&late).await;
-    w.settle().await;
-    w.assert_left(&[(B, 2)]);
+    sim.connect(NODE_B, 2);
+    sim.round_trip(NODE_B).await;
+    sim.execute(&late).await;
+    sim.converge().await;
+    sim.assert_connections(&[(NODE_B, 2)]);
     Ok(())
 }
 
-/// c1A sA xA, the answer lost; c2B; A sends again; xB xA: a retry is as old as its connection.
-pub(in super::super) async fn retry_beats_newer(harness: &dyn RegistryHarness) -> Played {
-    let mut w = Simulation::steady(harness).await;
-    w.connect(A, 1);
-    w.send(A).await;
-    w.execute(A).await;
-    w.give_up(A);
-    w.connect(B, 2);
-    w.send(A).await;
-    w.send(B).await;
-    w.execute(B).await;
-    w.execute(A).await;
-    w.answer(A);
-    w.answer(B);
-    w.settle().await;
-    w.assert_left(&[(B, 2)]);
+/// A's claim executes, but the reply is lost. Connection 2 claims the id at B, and A's retry
+/// executes after it. Connection 2 must win: a retry keeps the stamp of its connection.
+pub(crate) async fn retry_after_newer_claim(harness: &dyn RegistryHarness) -> ScenarioResult {
+    let mut sim = Simulation::new(harness).await;
+    sim.connect(NODE_A, 1);
+    sim.send(NODE_A).await;
+    sim.execute_next(NODE_A).await;
+    sim.time_out(NODE_A);
+    sim.connect(NODE_B, 2);
+    sim.send(NODE_A).await;
+    sim.send(NODE_B).await;
+    sim.execute_next(NODE_B).await;
+    sim.execute_next(NODE_A).await;
+    sim.deliver_reply(NODE_A);
+    sim.deliver_reply(NODE_B);
+    sim.converge().await;
+    sim.assert_connections(&[(NODE_B, 2)]);
     Ok(())
 }
 
-/// c1A sxrA c2B sxrB, the eviction lost: routing is right at once, and two beats or an audit close the
-/// older one.
-pub(in super::super) async fn evict_lost(harness: &dyn RegistryHarness) -> Played {
-    let mut w = Simulation::steady(harness).await;
-    w.connect(A, 1);
-    w.register(A).await;
-    w.connect(B, 2);
-    w.register(B).await;
-    w.lose_evicts();
-    w.assert_left(&[(A, 1), (B, 2)]);
-    let entry = done(w.registry.locate(ID, true).await);
+/// Connection 2 takes the id at B, and the evict request to A is lost. The entry must name B at
+/// once. Connection 1 must close after two renewals whose entry counts differ, where the registry
+/// reports counts, or else with the next audit.
+pub(crate) async fn evict_lost(harness: &dyn RegistryHarness) -> ScenarioResult {
+    let mut sim = Simulation::new(harness).await;
+    sim.connect(NODE_A, 1);
+    sim.round_trip(NODE_A).await;
+    sim.connect(NODE_B, 2);
+    sim.round_trip(NODE_B).await;
+    sim.drop_evicts();
+    sim.assert_connections(&[(NODE_A, 1), (NODE_B, 2)]);
+    let entry = expect_reply(sim.registry.locate(ID, true).await);
     let address = entry.expect("a registered client has an entry").address;
-    assert_eq!(address, w.address(B));
-    if w.counts(A).await {
-        w.renew(A).await;
-        w.renew(A).await;
-        w.flush(A).await;
-        w.assert_left(&[(B, 2)]);
+    assert_eq!(address, sim.address(NODE_B));
+    if sim.reports_entry_count(NODE_A).await {
+        sim.renew(NODE_A).await;
+        sim.renew(NODE_A).await;
+        sim.flush(NODE_A).await;
+        sim.assert_connections(&[(NODE_B, 2)]);
     }
-    w.settle_by_audit().await;
-    w.assert_left(&[(B, 2)]);
+    sim.converge_with_audits().await;
+    sim.assert_connections(&[(NODE_B, 2)]);
     Ok(())
 }
 
-/// An eviction of long ago reaches a connection whose stamp, by a wrong clock, is below that of the
-/// claim which caused it.
-pub(in super::super) async fn evict_meets_wrong_clock(harness: &dyn RegistryHarness) -> Played {
-    let mut w = Simulation::steady(harness).await;
-    w.connect(B, 1);
-    w.register(B).await;
-    let early = w.now();
-    w.connect(A, 2);
-    w.register(A).await;
-    w.disconnect(B);
-    w.flush(B).await;
-    w.disconnect(A);
-    w.flush(A).await;
-    let late = w.arrive(3, ID);
+/// An evict request from earlier reaches B after connection 3 has arrived there. By a wrong clock,
+/// the stamp of connection 3 is below that of the claim that caused the request. Connection 3 must
+/// stay.
+pub(crate) async fn stale_evict_with_wrong_clock(harness: &dyn RegistryHarness) -> ScenarioResult {
+    let mut sim = Simulation::new(harness).await;
+    sim.connect(NODE_B, 1);
+    sim.round_trip(NODE_B).await;
+    let early = sim.now();
+    sim.connect(NODE_A, 2);
+    sim.round_trip(NODE_A).await;
+    sim.disconnect(NODE_B);
+    sim.flush(NODE_B).await;
+    sim.disconnect(NODE_A);
+    sim.flush(NODE_A).await;
+    let late = sim.arrive(3, ID);
     assert!(early < late);
-    w.accept(B, 3, ID, early);
-    w.register(B).await;
-    w.deliver_evicts();
-    w.settle().await;
-    w.assert_left(&[(B, 3)]);
+    sim.accept(NODE_B, 3, ID, early);
+    sim.round_trip(NODE_B).await;
+    sim.deliver_evicts();
+    sim.converge().await;
+    sim.assert_connections(&[(NODE_B, 3)]);
     Ok(())
 }
 
-/// A paused, c1A waits, c2B registered, A resumes: c1 is as old as its arrival.
-pub(in super::super) async fn backlog_of_paused_node(harness: &dyn RegistryHarness) -> Played {
-    let mut w = Simulation::steady(harness).await;
-    w.pause(A);
-    let stamp = w.arrive(1, ID);
-    w.connect(B, 2);
-    w.register(B).await;
-    w.wake(A);
-    w.accept(A, 1, ID, stamp);
-    w.register(A).await;
-    w.assert_left(&[(B, 2)]);
-    w.settle().await;
-    w.assert_left(&[(B, 2)]);
+/// Connection 1 arrives at A while the process is paused, so that it waits to be accepted.
+/// Connection 2 registers at B, then A continues. Connection 2 must win: the stamp of connection 1
+/// is that of its arrival, not of its accept.
+pub(crate) async fn backlog_of_paused_node(harness: &dyn RegistryHarness) -> ScenarioResult {
+    let mut sim = Simulation::new(harness).await;
+    sim.pause(NODE_A);
+    let stamp = sim.arrive(1, ID);
+    sim.connect(NODE_B, 2);
+    sim.round_trip(NODE_B).await;
+    sim.wake_up(NODE_A);
+    sim.accept(NODE_A, 1, ID, stamp);
+    sim.round_trip(NODE_A).await;
+    sim.assert_connections(&[(NODE_B, 2)]);
+    sim.converge().await;
+    sim.assert_connections(&[(NODE_B, 2)]);
     Ok(())
 }
 
-/// Two clients of A: x's answer is lost, so a fence goes up while y's claim is on its way. What that
-/// fences off is tried again, and must not fence off x in turn.
-pub(in super::super) async fn fence_storm(harness: &dyn RegistryHarness) -> Played {
-    let mut w = Simulation::steady(harness).await;
-    w.connect_as(A, 1, "x");
-    w.send(A).await;
-    w.connect_as(A, 2, "y");
-    w.send(A).await;
-    w.execute(A).await;
-    let before = w.session(A);
-    w.give_up(A);
-    w.send(A).await;
-    let fenced = w.session(A) != before;
-    w.execute(A).await;
-    w.answer(A);
-    assert!(w.may_send(A), "what an old fence stops is only tried again");
-    w.execute(A).await;
-    w.answer(A);
-    w.settle().await;
-    w.assert_left(&[(A, 1), (A, 2)]);
+/// Node A has two clients. The reply to x's claim is lost, so A takes a new fencing token while y's
+/// claim is in flight. If the old token rejects y's claim, A must repeat that claim without a new
+/// token, which would reject x's claim in turn.
+pub(crate) async fn fence_with_claim_in_flight(harness: &dyn RegistryHarness) -> ScenarioResult {
+    let mut sim = Simulation::new(harness).await;
+    sim.connect_as(NODE_A, 1, "x");
+    sim.send(NODE_A).await;
+    sim.connect_as(NODE_A, 2, "y");
+    sim.send(NODE_A).await;
+    sim.execute_next(NODE_A).await;
+    let before = sim.session(NODE_A);
+    sim.time_out(NODE_A);
+    sim.send(NODE_A).await;
+    let fenced = sim.session(NODE_A) != before;
+    sim.execute_next(NODE_A).await;
+    sim.deliver_reply(NODE_A);
+    assert!(
+        sim.is_joined(NODE_A),
+        "a claim rejected by an old fencing token is repeated in the session"
+    );
+    sim.execute_next(NODE_A).await;
+    sim.deliver_reply(NODE_A);
+    sim.converge().await;
+    sim.assert_connections(&[(NODE_A, 1), (NODE_A, 2)]);
 
-    // What is late must not stand again behind the fence; without one, the sweep finds it.
-    w.connect_as(A, 3, "z");
-    w.send(A).await;
-    w.disconnect_as(A, "z");
-    let late = w.give_up(A);
-    w.register(A).await;
-    let answer = w.execute_late(&late).await;
+    // A claim that executes late must be rejected by the fencing token; without one, a sweep
+    // removes it.
+    sim.connect_as(NODE_A, 3, "z");
+    sim.send(NODE_A).await;
+    sim.disconnect_as(NODE_A, "z");
+    let late = sim.time_out(NODE_A);
+    sim.round_trip(NODE_A).await;
+    let answer = sim.execute(&late).await;
     assert!(!fenced || answer == ClaimReply::Claims(ClaimOutcomes::Lost));
-    w.settle_by_audit().await;
-    w.assert_left(&[(A, 1), (A, 2)]);
+    sim.converge_with_audits().await;
+    sim.assert_connections(&[(NODE_A, 1), (NODE_A, 2)]);
     Ok(())
 }

@@ -1,132 +1,162 @@
-//! Leases that run out while their node is away, or the registry is.
+//! Leases that expire while their node, or the registry, is unreachable.
+//!
+//! Proves that a node that returns gets its clients back, that the reaper removes only what a dead
+//! node left, and that nothing is written without a lease.
 
 use tieline_registry::{ClaimOutcomes, claim_table::ClaimReply};
 
 use crate::{
-    Played, RegistryHarness,
-    simulation::{A, B, Emitted, ID, Simulation, done},
+    expect::expect_reply,
+    harness::{RegistryHarness, ScenarioResult},
+    simulation::{EmitOutcome, ID, NODE_A, NODE_B, Simulation},
 };
 
-/// A back from a pause: sA xA, reaped, join, rA: the grant is of before the loss.
-pub(in super::super) async fn grant_before_lost_lease(harness: &dyn RegistryHarness) -> Played {
-    let mut w = Simulation::mortal(harness).await;
-    w.connect(A, 1);
-    w.send(A).await;
-    w.execute(A).await;
-    w.pause(A);
-    w.run_out(&[A]).await;
-    w.reap_round().await;
-    w.reap_round().await;
-    assert_eq!(done(w.registry.locate(ID, true).await), None, "A is gone");
-    w.wake(A);
-    w.renew(A).await;
-    w.answer(A);
-    w.settle().await;
-    w.assert_left(&[(A, 1)]);
-    Ok(())
-}
-
-/// A lease has run out, the reaper starts, A beats and claims again; the next chunk must stop.
-pub(in super::super) async fn reaper_meets_beat(harness: &dyn RegistryHarness) -> Played {
-    let mut w = Simulation::mortal(harness).await;
-    for (number, name) in ["x", "y", "z"].into_iter().enumerate() {
-        w.connect_as(A, u32::try_from(number).expect("three") + 1, name);
-    }
-    w.flush(A).await;
-    w.pause(A);
-    w.run_out(&[A]).await;
-    w.wake(A);
-    let expired = w.sight().await;
-    for expired in &expired {
-        assert!(w.reap(expired, 1).await, "two of three are left");
-    }
-    w.renew(A).await;
-    w.flush(A).await;
-    for expired in &expired {
-        assert!(!w.reap(expired, 512).await, "the lease lives");
-    }
-    w.settle().await;
-    w.assert_left(&[(A, 1), (A, 2), (A, 3)]);
-    Ok(())
-}
-
-/// The registry was away for longer than a lease, its data kept: the reaper comes before the beats.
-pub(in super::super) async fn registry_back_after_lease(harness: &dyn RegistryHarness) -> Played {
-    let mut w = Simulation::mortal(harness).await;
-    w.connect(A, 1);
-    w.register(A).await;
-    w.run_out(&[A, B]).await;
-    let stood = done(w.registry.locate(ID, true).await);
-    w.reap_round().await;
+/// A's claim executes, then A is paused until its lease has expired and its entries are removed. A
+/// joins again, and only then gets the old grant. A must not trust the grant: it must claim the id
+/// again.
+pub(crate) async fn grant_delivered_after_reap(harness: &dyn RegistryHarness) -> ScenarioResult {
+    let mut sim = Simulation::with_short_leases(harness).await;
+    sim.connect(NODE_A, 1);
+    sim.send(NODE_A).await;
+    sim.execute_next(NODE_A).await;
+    sim.pause(NODE_A);
+    sim.expire_leases(&[NODE_A]).await;
+    sim.reap_round().await;
+    sim.reap_round().await;
     assert_eq!(
-        done(w.registry.locate(ID, true).await),
-        stood,
-        "I3: what was seen to have run out only now is reaped"
+        expect_reply(sim.registry.locate(ID, true).await),
+        None,
+        "the reaper must have removed the entries of A"
     );
-    w.renew(B).await;
-    w.renew(A).await;
-    w.reap_round().await;
-    w.flush(A).await;
-    w.settle().await;
-    w.assert_left(&[(A, 1)]);
+    sim.wake_up(NODE_A);
+    sim.renew(NODE_A).await;
+    sim.deliver_reply(NODE_A);
+    sim.converge().await;
+    sim.assert_connections(&[(NODE_A, 1)]);
     Ok(())
 }
 
-/// The same, and an emit before the beats: an entry without a lease is tried all the same. Where the
-/// registry removes entries with the lease, the client is not registered, and may be Offline.
-pub(in super::super) async fn emit_after_registry_pause(harness: &dyn RegistryHarness) -> Played {
-    let mut w = Simulation::mortal(harness).await;
-    w.connect(A, 1);
-    w.register(A).await;
-    w.run_out(&[A, B]).await;
-    if done(w.registry.locate(ID, true).await).is_some() {
-        assert_eq!(w.emit().await, Emitted::Delivered, "I6");
+/// A's lease expires, and the reaper removes one of three entries. A renews its lease and claims
+/// again. The reaper's next chunk must remove nothing.
+pub(crate) async fn renewal_during_reap(harness: &dyn RegistryHarness) -> ScenarioResult {
+    let mut sim = Simulation::with_short_leases(harness).await;
+    for (number, name) in ["x", "y", "z"].into_iter().enumerate() {
+        sim.connect_as(NODE_A, u32::try_from(number).expect("three") + 1, name);
     }
-    w.settle().await;
-    assert_eq!(w.emit().await, Emitted::Delivered, "I6");
-    w.assert_left(&[(A, 1)]);
+    sim.flush(NODE_A).await;
+    sim.pause(NODE_A);
+    sim.expire_leases(&[NODE_A]).await;
+    sim.wake_up(NODE_A);
+    let expired = sim.find_expired().await;
+    for expired in &expired {
+        assert!(
+            sim.reap(expired, 1).await,
+            "two of three entries are left to remove"
+        );
+    }
+    sim.renew(NODE_A).await;
+    sim.flush(NODE_A).await;
+    for expired in &expired {
+        assert!(!sim.reap(expired, 512).await, "the lease was renewed");
+    }
+    sim.converge().await;
+    sim.assert_connections(&[(NODE_A, 1), (NODE_A, 2), (NODE_A, 3)]);
     Ok(())
 }
 
-/// A re-claims in a lease that has run out, the reaper removes, A re-claims …: nothing is written
-/// without a lease.
-pub(in super::super) async fn reclaim_races_reaper(harness: &dyn RegistryHarness) -> Played {
-    let mut w = Simulation::mortal(harness).await;
-    w.connect(A, 1);
-    w.register(A).await;
-    w.run_out(&[A]).await;
-    w.evict(A);
-    w.send(A).await;
-    let reclaim = w.give_up(A);
+/// The registry is unreachable for longer than the leases, and keeps its data. The first reaper
+/// runs before any node renews its lease. It must remove nothing.
+pub(crate) async fn registry_outage_beyond_lease(harness: &dyn RegistryHarness) -> ScenarioResult {
+    let mut sim = Simulation::with_short_leases(harness).await;
+    sim.connect(NODE_A, 1);
+    sim.round_trip(NODE_A).await;
+    sim.expire_leases(&[NODE_A, NODE_B]).await;
+    let entry_before = expect_reply(sim.registry.locate(ID, true).await);
+    sim.reap_round().await;
+    assert_eq!(
+        expect_reply(sim.registry.locate(ID, true).await),
+        entry_before,
+        "I3: the reaper removed an entry in the same round in which it first saw the expiry"
+    );
+    sim.renew(NODE_B).await;
+    sim.renew(NODE_A).await;
+    sim.reap_round().await;
+    sim.flush(NODE_A).await;
+    sim.converge().await;
+    sim.assert_connections(&[(NODE_A, 1)]);
+    Ok(())
+}
+
+/// As [`registry_outage_beyond_lease`], with an emit before the renewals. An entry without a lease
+/// must still be tried. Where the registry removes entries with their lease, the client is not
+/// registered then, and `Offline` is right.
+pub(crate) async fn emit_after_registry_outage(harness: &dyn RegistryHarness) -> ScenarioResult {
+    let mut sim = Simulation::with_short_leases(harness).await;
+    sim.connect(NODE_A, 1);
+    sim.round_trip(NODE_A).await;
+    sim.expire_leases(&[NODE_A, NODE_B]).await;
+    if expect_reply(sim.registry.locate(ID, true).await).is_some() {
+        assert_eq!(
+            sim.emit().await,
+            EmitOutcome::Delivered,
+            "I6: the client was registered all the time"
+        );
+    }
+    sim.converge().await;
+    assert_eq!(
+        sim.emit().await,
+        EmitOutcome::Delivered,
+        "I6: the client was registered all the time"
+    );
+    sim.assert_connections(&[(NODE_A, 1)]);
+    Ok(())
+}
+
+/// A's lease expires with a claim in flight. The claim executes between the rounds of the reaper.
+/// The registry must reject it each time: nothing is written without a lease.
+pub(crate) async fn reclaim_races_reaper(harness: &dyn RegistryHarness) -> ScenarioResult {
+    let mut sim = Simulation::with_short_leases(harness).await;
+    sim.connect(NODE_A, 1);
+    sim.round_trip(NODE_A).await;
+    sim.expire_leases(&[NODE_A]).await;
+    sim.deliver_stale_evict(NODE_A);
+    sim.send(NODE_A).await;
+    let reclaim = sim.time_out(NODE_A);
     let lost = ClaimReply::Claims(ClaimOutcomes::Lost);
     for _ in 0..3 {
         assert_eq!(
-            w.execute_late(&reclaim).await,
+            sim.execute(&reclaim).await,
             lost,
-            "the lease has run out"
+            "no claim is granted after the lease has expired"
         );
-        w.reap_round().await;
+        sim.reap_round().await;
     }
-    assert_eq!(done(w.registry.locate(ID, true).await), None);
-    w.settle().await;
-    w.assert_left(&[(A, 1)]);
+    assert_eq!(expect_reply(sim.registry.locate(ID, true).await), None);
+    sim.converge().await;
+    sim.assert_connections(&[(NODE_A, 1)]);
     Ok(())
 }
 
-/// A dies for good: its entries go, its member goes, and its client is welcome elsewhere meanwhile.
-pub(in super::super) async fn crash_is_reaped(harness: &dyn RegistryHarness) -> Played {
-    let mut w = Simulation::mortal(harness).await;
-    w.connect_as(A, 1, "stays away");
-    w.connect_as(A, 2, ID);
-    w.flush(A).await;
-    w.crash(A);
-    assert_eq!(w.emit().await, Emitted::Unreachable, "the lease lives");
-    w.connect(B, 3);
-    w.register(B).await;
-    w.settle().await;
-    w.assert_left(&[(B, 3)]);
-    let members = done(w.registry.nodes().await);
-    let addresses: Vec<_> = members.into_iter().map(|member| member.address).collect();
-    assert_eq!(addresses, [w.address(B)]);
+/// A crashes for good. Until its lease expires, emits to its client find no node. A client that
+/// connects to B meanwhile must be registered there. In the end A's entries and A itself must be
+/// gone from the registry.
+pub(crate) async fn crash_is_reaped(harness: &dyn RegistryHarness) -> ScenarioResult {
+    let mut sim = Simulation::with_short_leases(harness).await;
+    sim.connect_as(NODE_A, 1, "stays away");
+    sim.connect_as(NODE_A, 2, ID);
+    sim.flush(NODE_A).await;
+    sim.crash(NODE_A);
+    assert_eq!(
+        sim.emit().await,
+        EmitOutcome::Unreachable,
+        "until its lease expires, the node counts as unreachable, not gone"
+    );
+    sim.connect(NODE_B, 3);
+    sim.round_trip(NODE_B).await;
+    sim.converge().await;
+    sim.assert_connections(&[(NODE_B, 3)]);
+    let nodes = expect_reply(sim.registry.nodes().await);
+    let addresses: Vec<_> = nodes.into_iter().map(|node| node.address).collect();
+    assert_eq!(addresses, [sim.address(NODE_B)]);
     Ok(())
 }

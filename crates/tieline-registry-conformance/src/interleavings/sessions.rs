@@ -1,102 +1,117 @@
-//! Processes that die, start again, or share an address.
+//! Processes that die, restart, or share an address by mistake.
+//!
+//! Proves that an address belongs to one process at a time, and that nothing of a dead process
+//! executes for its successor.
 
 use tieline_registry::{ClaimOutcomes, JoinOutcome, JoinRequest, Renewal, claim_table::ClaimReply};
 
 use crate::{
-    Played, RegistryHarness,
-    simulation::{A, B, ID, Simulation, TWIN, done},
+    expect::expect_reply,
+    harness::{RegistryHarness, ScenarioResult},
+    simulation::{DUPLICATE_OF_A, ID, NODE_A, NODE_B, Simulation},
 };
 
-/// c1A c2B sA, A restarts, sxrB, xA in the old session.
-pub(in super::super) async fn crash_with_claim_in_flight(harness: &dyn RegistryHarness) -> Played {
-    let mut w = Simulation::steady(harness).await;
-    w.connect(A, 1);
-    w.connect(B, 2);
-    w.send(A).await;
-    let late = w.crash(A);
-    w.restart(A);
-    w.renew(A).await;
-    w.register(B).await;
+/// A crashes with a claim in flight, restarts and joins, and connection 2 registers at B. Then the
+/// claim executes in the old session. The registry must reject it.
+pub(crate) async fn crash_with_claim_in_flight(harness: &dyn RegistryHarness) -> ScenarioResult {
+    let mut sim = Simulation::new(harness).await;
+    sim.connect(NODE_A, 1);
+    sim.connect(NODE_B, 2);
+    sim.send(NODE_A).await;
+    let late = sim.crash(NODE_A);
+    sim.restart(NODE_A);
+    sim.renew(NODE_A).await;
+    sim.round_trip(NODE_B).await;
     for request in &late {
-        let answer = w.execute_late(request).await;
+        let answer = sim.execute(request).await;
         assert_eq!(
             answer,
             ClaimReply::Claims(ClaimOutcomes::Lost),
-            "the session was replaced"
+            "a session of a replaced process must be rejected"
         );
     }
-    w.settle().await;
-    w.assert_left(&[(B, 2)]);
+    sim.converge().await;
+    sim.assert_connections(&[(NODE_B, 2)]);
     Ok(())
 }
 
-/// c1A sA, A restarts, xA, join: what an earlier process left is swept.
-pub(in super::super) async fn ghost_of_previous_life(harness: &dyn RegistryHarness) -> Played {
-    let mut w = Simulation::steady(harness).await;
-    w.connect(A, 1);
-    w.send(A).await;
-    let late = w.crash(A);
-    w.restart(A);
+/// A crashes with a claim in flight and restarts. The claim executes before the new process joins.
+/// The new process must release the entry, because it has no such connection.
+pub(crate) async fn claim_of_crashed_process(harness: &dyn RegistryHarness) -> ScenarioResult {
+    let mut sim = Simulation::new(harness).await;
+    sim.connect(NODE_A, 1);
+    sim.send(NODE_A).await;
+    let late = sim.crash(NODE_A);
+    sim.restart(NODE_A);
     for request in &late {
-        w.execute_late(request).await;
+        sim.execute(request).await;
     }
-    w.renew(A).await;
-    w.settle().await;
-    w.assert_left(&[]);
+    sim.renew(NODE_A).await;
+    sim.converge().await;
+    sim.assert_connections(&[]);
     Ok(())
 }
 
-/// Two processes with one address: the second waits, however often it asks.
-pub(in super::super) async fn twin_ping_pong(harness: &dyn RegistryHarness) -> Played {
-    let mut w = Simulation::with_twin(harness).await;
-    w.connect(A, 1);
-    w.register(A).await;
-    let session = w.session(A);
+/// A second process with A's address tries to join four times. The registry must refuse it each
+/// time, and A's lease must stay alive.
+pub(crate) async fn duplicate_address_keeps_joining(
+    harness: &dyn RegistryHarness,
+) -> ScenarioResult {
+    let mut sim = Simulation::with_duplicate_address(harness).await;
+    sim.connect(NODE_A, 1);
+    sim.round_trip(NODE_A).await;
+    let session = sim.session(NODE_A);
     for _ in 0..4 {
-        w.renew(TWIN).await;
-        assert!(!w.may_send(TWIN), "the address is taken");
-        let now = w.now();
-        let beat = done(w.registry.renew(&session, now).await);
+        sim.renew(DUPLICATE_OF_A).await;
+        assert!(!sim.is_joined(DUPLICATE_OF_A), "the address is taken");
+        let now = sim.now();
+        let renewal = expect_reply(sim.registry.renew(&session, now).await);
         assert!(
-            matches!(beat, Renewal::Renewed(_)),
-            "I8: a twin cost A its lease: {beat:?}"
+            matches!(renewal, Renewal::Renewed(_)),
+            "I7: a second process with A's address ended A's lease: {renewal:?}"
         );
     }
-    w.settle().await;
-    w.assert_left(&[(A, 1)]);
+    sim.converge().await;
+    sim.assert_connections(&[(NODE_A, 1)]);
     Ok(())
 }
 
-/// c1A registered, its twin joins: that removes nothing.
-pub(in super::super) async fn twin_join_purges(harness: &dyn RegistryHarness) -> Played {
-    let mut w = Simulation::with_twin(harness).await;
-    w.connect(A, 1);
-    w.register(A).await;
-    w.connect_as(B, 2, "another");
-    w.register(B).await;
-    w.renew(TWIN).await;
-    let entry = done(w.registry.locate(ID, true).await);
-    let address = entry.expect("I8: a twin removed an entry").address;
-    assert_eq!(address, w.address(A));
-    w.settle().await;
-    w.assert_left(&[(A, 1), (B, 2)]);
+/// A client is registered at A, and a second process with A's address tries to join. The attempt
+/// must remove no entry.
+pub(crate) async fn duplicate_address_keeps_entries(
+    harness: &dyn RegistryHarness,
+) -> ScenarioResult {
+    let mut sim = Simulation::with_duplicate_address(harness).await;
+    sim.connect(NODE_A, 1);
+    sim.round_trip(NODE_A).await;
+    sim.connect_as(NODE_B, 2, "another");
+    sim.round_trip(NODE_B).await;
+    sim.renew(DUPLICATE_OF_A).await;
+    let entry = expect_reply(sim.registry.locate(ID, true).await);
+    let address = entry
+        .expect("I7: a second process with A's address removed an entry of A")
+        .address;
+    assert_eq!(address, sim.address(NODE_A));
+    sim.converge().await;
+    sim.assert_connections(&[(NODE_A, 1), (NODE_B, 2)]);
     Ok(())
 }
 
-/// A dead process's join executes after its successor's: it names nobody, or whom it knew, and neither
-/// holds the address any more.
-pub(in super::super) async fn late_join(harness: &dyn RegistryHarness) -> Played {
-    let mut w = Simulation::steady(harness).await;
-    let dead = w.session(A);
-    w.crash(A);
-    w.restart(A);
-    w.renew(A).await;
-    let successor = w.session(A);
-    w.connect(A, 1);
-    w.register(A).await;
-    let now = w.now();
-    let grandfather = uuid::Uuid::now_v7();
-    for replace in [None, Some(grandfather), Some(dead.process)] {
+/// A process dies, its successor takes the address, and then a join request of the dead process
+/// executes: with no process to replace, with an unknown one, and with itself. The registry must
+/// refuse all three.
+pub(crate) async fn late_join(harness: &dyn RegistryHarness) -> ScenarioResult {
+    let mut sim = Simulation::new(harness).await;
+    let dead = sim.session(NODE_A);
+    sim.crash(NODE_A);
+    sim.restart(NODE_A);
+    sim.renew(NODE_A).await;
+    let successor = sim.session(NODE_A);
+    sim.connect(NODE_A, 1);
+    sim.round_trip(NODE_A).await;
+    let now = sim.now();
+    let unknown = uuid::Uuid::now_v7();
+    for replace in [None, Some(unknown), Some(dead.process)] {
         let late = JoinRequest {
             address: dead.address.clone(),
             process: dead.process,
@@ -105,16 +120,16 @@ pub(in super::super) async fn late_join(harness: &dyn RegistryHarness) -> Played
             now,
             lease: dead.ttl,
         };
-        let join = done(w.registry.join(&late).await);
+        let join = expect_reply(sim.registry.join(&late).await);
         assert_eq!(
             join,
             JoinOutcome::Busy(successor.process),
-            "a late join takes the address"
+            "a late join must not take the address from the successor"
         );
     }
-    let beat = done(w.registry.renew(&successor, now).await);
-    assert!(matches!(beat, Renewal::Renewed(_)), "{beat:?}");
-    w.settle().await;
-    w.assert_left(&[(A, 1)]);
+    let renewal = expect_reply(sim.registry.renew(&successor, now).await);
+    assert!(matches!(renewal, Renewal::Renewed(_)), "{renewal:?}");
+    sim.converge().await;
+    sim.assert_connections(&[(NODE_A, 1)]);
     Ok(())
 }

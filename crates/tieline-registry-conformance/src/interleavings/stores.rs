@@ -1,120 +1,135 @@
-//! Stores that lose their data, or fall back to an earlier state.
+//! Stores that lose all data, or fall back to an earlier state in a failover.
+//!
+//! Proves that the nodes restore the registry from what they hold, and that stamps keep their order
+//! across the loss.
 
 use tieline_registry::Owner;
 
 use crate::{
-    Played, RegistryHarness,
-    simulation::{A, B, ID, Simulation, done},
+    expect::expect_reply,
+    harness::{RegistryHarness, ScenarioResult},
+    simulation::{ID, NODE_A, NODE_B, Simulation},
 };
 
-/// c1A sA xA, wipe, A joins, rA: the grant is of before the loss.
-pub(in super::super) async fn wipe_before_answer(harness: &dyn RegistryHarness) -> Played {
-    let mut w = Simulation::steady(harness).await;
-    w.connect(A, 1);
-    w.send(A).await;
-    w.execute(A).await;
-    w.wipe().await?;
-    w.renew(A).await;
-    w.answer(A);
-    w.settle().await;
-    w.assert_left(&[(A, 1)]);
+/// A's claim executes, the store loses all data, A joins again, and only then gets the old grant. A
+/// must claim the id again.
+pub(crate) async fn wipe_before_reply(harness: &dyn RegistryHarness) -> ScenarioResult {
+    let mut sim = Simulation::new(harness).await;
+    sim.connect(NODE_A, 1);
+    sim.send(NODE_A).await;
+    sim.execute_next(NODE_A).await;
+    sim.wipe().await?;
+    sim.renew(NODE_A).await;
+    sim.deliver_reply(NODE_A);
+    sim.converge().await;
+    sim.assert_connections(&[(NODE_A, 1)]);
     Ok(())
 }
 
-/// c1A c2B registered; wipe; A claims again first.
-pub(in super::super) async fn wipe_lets_older_reclaim(harness: &dyn RegistryHarness) -> Played {
-    let mut w = Simulation::steady(harness).await;
-    w.connect(A, 1);
-    w.register(A).await;
-    w.connect(B, 2);
-    w.register(B).await;
-    w.lose_evicts();
-    w.wipe().await?;
-    w.renew(A).await;
-    w.renew(B).await;
-    w.flush(A).await;
-    w.flush(B).await;
-    w.settle().await;
-    w.assert_left(&[(B, 2)]);
-    Ok(())
-}
-
-/// Releases and evictions of before a wipe come after it.
-pub(in super::super) async fn wipe_restarts_generations(harness: &dyn RegistryHarness) -> Played {
-    let mut w = Simulation::steady(harness).await;
-    w.connect(A, 1);
-    w.register(A).await;
-    w.disconnect(A);
-    w.send(A).await;
-    let release = w.give_up(A);
-    w.connect(B, 2);
-    w.register(B).await;
-    w.wipe().await?;
-    w.renew(A).await;
-    w.renew(B).await;
-    w.flush(B).await;
-    w.execute_late(&release).await;
-    w.evict(B);
-    w.settle().await;
-    w.assert_left(&[(B, 2)]);
-
-    w.connect(A, 3);
-    w.register(A).await;
-    w.execute_late(&release).await;
-    w.evict(A);
-    w.settle().await;
-    w.assert_left(&[(A, 3)]);
-    Ok(())
-}
-
-/// c1A registered; wipe; a foreign node writes; A joins: its claim was granted before, so it yields.
-pub(in super::super) async fn wipe_hides_a_grant_from_a_foreign_write(
+/// Connection 2 takes the id at B, the evict request to A is lost, and the store loses all data. A
+/// claims again before B. Connection 2 must win all the same.
+pub(crate) async fn older_connection_reclaims_first(
     harness: &dyn RegistryHarness,
-) -> Played {
-    let mut w = Simulation::steady(harness).await;
-    w.connect(A, 1);
-    w.register(A).await;
-    w.wipe().await?;
-    w.connect_foreign(2).await;
-    w.settle().await;
-    w.assert_left(&[]);
+) -> ScenarioResult {
+    let mut sim = Simulation::new(harness).await;
+    sim.connect(NODE_A, 1);
+    sim.round_trip(NODE_A).await;
+    sim.connect(NODE_B, 2);
+    sim.round_trip(NODE_B).await;
+    sim.drop_evicts();
+    sim.wipe().await?;
+    sim.renew(NODE_A).await;
+    sim.renew(NODE_B).await;
+    sim.flush(NODE_A).await;
+    sim.flush(NODE_B).await;
+    sim.converge().await;
+    sim.assert_connections(&[(NODE_B, 2)]);
     Ok(())
 }
 
-/// c1A sA xA, which a failover loses, rA; beats stay well.
-pub(in super::super) async fn failover_loses_claim(harness: &dyn RegistryHarness) -> Played {
-    let mut w = Simulation::steady(harness).await;
-    w.snapshot().await?;
-    w.connect(A, 1);
-    w.send(A).await;
-    w.execute(A).await;
-    w.restore().await?;
-    w.answer(A);
-    if w.counts(A).await {
-        w.renew(A).await;
-        w.renew(A).await;
-        w.flush(A).await;
-        let entry = done(w.registry.locate(ID, true).await);
+/// A's release times out, connection 2 registers at B, and the store loses all data. After B has
+/// claimed again, the old release executes and an old evict request arrives. They must not harm
+/// connection 2, nor connection 3 at A later.
+pub(crate) async fn release_and_evict_from_before_wipe(
+    harness: &dyn RegistryHarness,
+) -> ScenarioResult {
+    let mut sim = Simulation::new(harness).await;
+    sim.connect(NODE_A, 1);
+    sim.round_trip(NODE_A).await;
+    sim.disconnect(NODE_A);
+    sim.send(NODE_A).await;
+    let release = sim.time_out(NODE_A);
+    sim.connect(NODE_B, 2);
+    sim.round_trip(NODE_B).await;
+    sim.wipe().await?;
+    sim.renew(NODE_A).await;
+    sim.renew(NODE_B).await;
+    sim.flush(NODE_B).await;
+    sim.execute(&release).await;
+    sim.deliver_stale_evict(NODE_B);
+    sim.converge().await;
+    sim.assert_connections(&[(NODE_B, 2)]);
+
+    sim.connect(NODE_A, 3);
+    sim.round_trip(NODE_A).await;
+    sim.execute(&release).await;
+    sim.deliver_stale_evict(NODE_A);
+    sim.converge().await;
+    sim.assert_connections(&[(NODE_A, 3)]);
+    Ok(())
+}
+
+/// A client is registered at A, the store loses all data, and the client connects to a legacy node,
+/// which writes its entry. When A joins again, its claim must yield to that entry, although no
+/// stamp is left to compare with.
+pub(crate) async fn foreign_write_after_wipe(harness: &dyn RegistryHarness) -> ScenarioResult {
+    let mut sim = Simulation::new(harness).await;
+    sim.connect(NODE_A, 1);
+    sim.round_trip(NODE_A).await;
+    sim.wipe().await?;
+    sim.connect_to_legacy_node(2).await;
+    sim.converge().await;
+    sim.assert_connections(&[]);
+    Ok(())
+}
+
+/// A's claim executes and is granted, and a failover loses it. Renewals still succeed. A must
+/// notice: by two renewals whose entry counts differ, where the registry reports counts, or else by
+/// an audit.
+pub(crate) async fn failover_loses_claim(harness: &dyn RegistryHarness) -> ScenarioResult {
+    let mut sim = Simulation::new(harness).await;
+    sim.snapshot().await?;
+    sim.connect(NODE_A, 1);
+    sim.send(NODE_A).await;
+    sim.execute_next(NODE_A).await;
+    sim.restore().await?;
+    sim.deliver_reply(NODE_A);
+    if sim.reports_entry_count(NODE_A).await {
+        sim.renew(NODE_A).await;
+        sim.renew(NODE_A).await;
+        sim.flush(NODE_A).await;
+        let entry = expect_reply(sim.registry.locate(ID, true).await);
         assert!(
             matches!(entry.map(|entry| entry.owner), Some(Owner::Node { .. })),
-            "I1: two beats tell that an entry is missing"
+            "I1: after two renewals whose entry counts differ, \
+             the node claims the missing entry again"
         );
     }
-    w.settle_by_audit().await;
-    w.assert_left(&[(A, 1)]);
+    sim.converge_with_audits().await;
+    sim.assert_connections(&[(NODE_A, 1)]);
     Ok(())
 }
 
-/// A released entry is back after a failover.
-pub(in super::super) async fn failover_revives_entry(harness: &dyn RegistryHarness) -> Played {
-    let mut w = Simulation::steady(harness).await;
-    w.connect(A, 1);
-    w.register(A).await;
-    w.snapshot().await?;
-    w.disconnect(A);
-    w.register(A).await;
-    w.restore().await?;
-    w.settle_by_audit().await;
-    w.assert_left(&[]);
+/// A releases an id, and a failover brings the entry back. A sweep must remove it.
+pub(crate) async fn failover_revives_entry(harness: &dyn RegistryHarness) -> ScenarioResult {
+    let mut sim = Simulation::new(harness).await;
+    sim.connect(NODE_A, 1);
+    sim.round_trip(NODE_A).await;
+    sim.snapshot().await?;
+    sim.disconnect(NODE_A);
+    sim.round_trip(NODE_A).await;
+    sim.restore().await?;
+    sim.converge_with_audits().await;
+    sim.assert_connections(&[]);
     Ok(())
 }

@@ -1,32 +1,38 @@
-//! How an emit finds its client: cached route, registry, link.
+//! How an emit finds its client: by a cached route, the registry, a peer.
 //!
-//! Owns the routing rule, a step at a time.
+//! Owns the routing rule, one step at a time, so that clients can move between two steps. Must not
+//! know claims.
 
 use std::sync::Arc;
 
 use tieline_registry::{Owner, Stamp};
 
-use super::{Health, ID, Simulation, done};
+use super::{
+    node::ProcessState,
+    state::{ID, Simulation},
+};
+use crate::expect::expect_reply;
 
-/// An emit on its way.
+/// An emit that is being routed.
 #[derive(Debug, Default)]
-pub(in super::super) struct Emit {
-    /// Where it goes next, with the stamp that the registry named; none for a cached route.
+pub(crate) struct Emit {
+    /// The node to try next, with the stamp of its entry; no stamp for a cached route.
     next: Option<(Arc<str>, Option<Stamp>)>,
-    /// Who said last that the client is not there.
+    /// The node that last answered that it does not have the client. The same answer of the
+    /// registry again means offline; a newer stamp means that the client has come back.
     tried: Option<(Arc<str>, Option<Stamp>)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in super::super) enum Emitted {
+pub(crate) enum EmitOutcome {
     Delivered,
     Offline,
     Unreachable,
 }
 
 impl Emit {
-    /// An emit by a route that some earlier one found.
-    pub(in super::super) fn by_route(to: Arc<str>) -> Self {
+    /// An emit with a cached route, which may be outdated.
+    pub(crate) fn by_route(to: Arc<str>) -> Self {
         Self {
             next: Some((to, None)),
             tried: None,
@@ -35,36 +41,38 @@ impl Emit {
 }
 
 impl Simulation<'_> {
-    /// Emits to the client, with no route known.
-    pub(in super::super) async fn emit(&self) -> Emitted {
-        self.finish(Emit::default()).await
+    /// Emits to the client without a cached route.
+    pub(crate) async fn emit(&self) -> EmitOutcome {
+        self.run_emit(Emit::default()).await
     }
 
-    pub(in super::super) async fn finish(&self, mut emit: Emit) -> Emitted {
-        // Asked and sent, eight times.
+    pub(crate) async fn run_emit(&self, mut emit: Emit) -> EmitOutcome {
+        // Eight lookups and eight attempts: more moves than any scenario has.
         for _ in 0..16 {
             if let Some(emitted) = self.emit_step(&mut emit).await {
                 return emitted;
             }
         }
-        panic!("I5: an emit goes in circles");
+        panic!(
+            "I5: an emit found neither its client nor an end; look at what `locate` returns in turn"
+        );
     }
 
-    /// Asks the registry, or sends to where it goes next.
-    pub(in super::super) async fn emit_step(&self, emit: &mut Emit) -> Option<Emitted> {
+    /// Asks the registry, or tries the next node. Returns the outcome when there is one.
+    pub(crate) async fn emit_step(&self, emit: &mut Emit) -> Option<EmitOutcome> {
         if let Some((to, stamp)) = emit.next.take() {
-            return self.send_there(emit, to, stamp);
+            return self.send_to(emit, to, stamp);
         }
-        let Some(entry) = done(self.registry.locate(ID, true).await) else {
-            return Some(Emitted::Offline);
+        let Some(entry) = expect_reply(self.registry.locate(ID, true).await) else {
+            return Some(EmitOutcome::Offline);
         };
         match entry.owner {
-            // A foreign node answers for itself.
-            Owner::Foreign => Some(Emitted::Delivered),
+            // A legacy node is not simulated; it would deliver.
+            Owner::Foreign => Some(EmitOutcome::Delivered),
             Owner::Node { stamp, leased } => {
                 let next = Some((entry.address.clone(), Some(stamp)));
                 if emit.tried == next || !leased && !self.reachable(&entry.address) {
-                    return Some(Emitted::Offline);
+                    return Some(EmitOutcome::Offline);
                 }
                 emit.next = next;
                 None
@@ -72,11 +80,13 @@ impl Simulation<'_> {
         }
     }
 
-    fn send_there(&self, emit: &mut Emit, to: Arc<str>, stamp: Option<Stamp>) -> Option<Emitted> {
-        let up = self.at(&to).filter(|_| self.reachable(&to));
+    fn send_to(&self, emit: &mut Emit, to: Arc<str>, stamp: Option<Stamp>) -> Option<EmitOutcome> {
+        let up = self.node_at(&to).filter(|_| self.reachable(&to));
         match up {
-            None if stamp.is_some() => Some(Emitted::Unreachable),
-            Some(node) if self.nodes[node].live.contains_key(ID) => Some(Emitted::Delivered),
+            None if stamp.is_some() => Some(EmitOutcome::Unreachable),
+            Some(node) if self.nodes[node].connections.contains_key(ID) => {
+                Some(EmitOutcome::Delivered)
+            }
             _ => {
                 emit.tried = Some((to, stamp));
                 None
@@ -85,7 +95,7 @@ impl Simulation<'_> {
     }
 
     fn reachable(&self, address: &str) -> bool {
-        self.at(address)
-            .is_some_and(|node| self.nodes[node].health != Health::Down)
+        self.node_at(address)
+            .is_some_and(|node| self.nodes[node].process_state != ProcessState::Dead)
     }
 }

@@ -1,54 +1,58 @@
-//! What goes wrong: lost messages, dead and paused processes, stores that lose data.
+//! Faults: lost evict requests, dead and paused processes, stores that lose data.
 
 use tieline_registry::claim_table::Request;
 
-use super::{Health, ID, Node, Simulation};
-use crate::Skipped;
+use super::{
+    node::{Node, ProcessState},
+    state::{ID, Simulation},
+};
+use crate::harness::Skipped;
 
 impl Simulation<'_> {
-    /// An eviction reaches a node, whoever sent it and when.
-    pub(in super::super) fn evict(&mut self, node: usize) {
+    /// An evict request for [`ID`] reaches a node, sent at any time by any node.
+    pub(crate) fn deliver_stale_evict(&mut self, node: usize) {
         self.nodes[node].table.evicted(ID);
     }
 
-    /// What is on its way is lost.
-    pub(in super::super) fn lose_evicts(&mut self) {
+    /// All undelivered evict requests are lost.
+    pub(crate) fn drop_evicts(&mut self) {
         self.evicts.clear();
     }
 
-    /// A process dies; its requests may be executed yet.
-    pub(in super::super) fn crash(&mut self, node: usize) -> Vec<Request> {
+    /// A process dies. Returns its requests that were not executed: the registry may still execute
+    /// them.
+    pub(crate) fn crash(&mut self, node: usize) -> Vec<Request> {
         let node = &mut self.nodes[node];
         let fresh = Node::new(&node.address);
         let dead = std::mem::replace(node, fresh);
-        node.health = Health::Down;
-        let late = dead.flights.into_iter();
-        let late = late.filter(|flight| flight.answer.is_none());
-        late.map(|flight| flight.request).collect()
+        node.process_state = ProcessState::Dead;
+        let late = dead.pending.into_iter();
+        let late = late.filter(|request| request.reply.is_none());
+        late.map(|request| request.request).collect()
     }
 
-    /// Another process starts where one died.
-    pub(in super::super) fn restart(&mut self, node: usize) {
-        self.nodes[node].health = Health::Up;
+    /// Another process starts at the address of a dead one. It has not joined.
+    pub(crate) fn restart(&mut self, node: usize) {
+        self.nodes[node].process_state = ProcessState::Running;
     }
 
-    pub(in super::super) fn pause(&mut self, node: usize) {
-        self.nodes[node].health = Health::Paused;
+    pub(crate) fn pause(&mut self, node: usize) {
+        self.nodes[node].process_state = ProcessState::Paused;
     }
 
-    pub(in super::super) fn wake(&mut self, node: usize) {
-        self.nodes[node].health = Health::Up;
+    pub(crate) fn wake_up(&mut self, node: usize) {
+        self.nodes[node].process_state = ProcessState::Running;
     }
 
-    pub(in super::super) async fn wipe(&mut self) -> Result<(), Skipped> {
+    pub(crate) async fn wipe(&mut self) -> Result<(), Skipped> {
         self.harness.wipe().await
     }
 
-    pub(in super::super) async fn snapshot(&mut self) -> Result<(), Skipped> {
+    pub(crate) async fn snapshot(&mut self) -> Result<(), Skipped> {
         self.harness.snapshot().await
     }
 
-    pub(in super::super) async fn restore(&mut self) -> Result<(), Skipped> {
+    pub(crate) async fn restore(&mut self) -> Result<(), Skipped> {
         self.harness.restore().await
     }
 }

@@ -1,108 +1,128 @@
-//! What must hold: the invariants, checked at every removal and in a world that rests.
+//! The invariants: checked after every removal, and when the nodes have converged.
+//!
+//! Owns what each invariant means for the state of a simulation. Must not change that state.
 
 use std::{collections::BTreeMap, fmt::Write, sync::Arc};
 
 use tieline_registry::{ClientId, Cursor, Entry, Owner};
 
-use super::{Health, Live, Simulation, done};
+use super::{
+    node::{Connection, ProcessState},
+    state::Simulation,
+};
+use crate::expect::expect_reply;
 
-/// Entries whose connection lives.
-pub(super) type Served = Vec<(ClientId, Entry)>;
+/// Entries whose connection exists.
+pub(super) type ConnectedEntries = Vec<(ClientId, Entry)>;
 
-/// I3.
+/// I3: checked around every release and every chunk of the reaper.
 impl Simulation<'_> {
-    /// Which of these ids have an entry now that serves a live connection; of nodes with a lease only,
-    /// if that is asked for: what was away for longer may be reaped.
-    pub(super) async fn served(
+    /// The entries of these ids that belong to an existing connection. With `leased_only`, entries
+    /// of expired nodes are left out, because they may be reaped.
+    pub(super) async fn entries_of_connections(
         &self,
         ids: impl IntoIterator<Item = &ClientId>,
         leased_only: bool,
-    ) -> Served {
-        let mut served = Vec::new();
+    ) -> ConnectedEntries {
+        let mut protected = Vec::new();
         for id in ids {
-            let Some(entry) = done(self.registry.locate(id, true).await) else {
+            let Some(entry) = expect_reply(self.registry.locate(id, true).await) else {
                 continue;
             };
             let Owner::Node { stamp, leased } = entry.owner else {
                 continue;
             };
-            let lives = self.nodes.iter().any(|node| {
+            let is_connected = self.nodes.iter().any(|node| {
                 node.session.is_some()
                     && node.address == entry.address
-                    && node.live.get(id).is_some_and(|live| live.stamp == stamp)
+                    && node
+                        .connections
+                        .get(id)
+                        .is_some_and(|connection| connection.stamp == stamp)
             });
-            if lives && (leased || !leased_only) {
-                served.push((id.clone(), entry));
+            if is_connected && (leased || !leased_only) {
+                protected.push((id.clone(), entry));
             }
         }
-        served
+        protected
     }
 
-    pub(super) async fn spared(&self, served: &Served, by: &str) {
-        for (id, entry) in served {
-            let now = done(self.registry.locate(id, true).await);
+    pub(super) async fn assert_not_removed(&self, protected: &ConnectedEntries, by: &str) {
+        for (id, entry) in protected {
+            let now = expect_reply(self.registry.locate(id, true).await);
             assert_eq!(
                 now.map(|entry| entry.address),
                 Some(entry.address.clone()),
-                "I3: {by} removed the entry of a live connection of {id:?}"
+                "I3: {by} removed the entry of {id:?}, whose connection at {} exists; \
+                 check what is compared before the delete",
+                entry.address
             );
         }
     }
 }
 
-/// A world at rest.
+/// I1 and I2: checked when the nodes have converged.
 impl Simulation<'_> {
-    /// All that a round may change, as text.
-    pub(super) async fn view(&self) -> String {
-        let mut view = format!("{:?} {:?}", self.evicts, self.sighted);
+    /// Everything that a round may change, as text, to detect that nothing changes any more.
+    pub(super) async fn fingerprint(&self) -> String {
+        let mut text = format!("{:?} {:?}", self.evicts, self.seen_expired);
         for node in &self.nodes {
-            let mut live: Vec<_> = node.live.iter().collect();
-            live.sort_by_key(|(id, _)| *id);
-            let counts = (node.table.mine(), node.table.len(), node.flights.len());
-            let standing = (&node.session, node.conflict, node.stopped);
-            write!(view, "; {}: {standing:?} {live:?} {counts:?}", node.address)
-                .expect("text takes all");
+            let mut connected: Vec<_> = node.connections.iter().collect();
+            connected.sort_by_key(|(id, _)| *id);
+            let counts = (node.table.mine(), node.table.len(), node.pending.len());
+            let status = (&node.session, node.address_taken, node.stopped);
+            write!(
+                text,
+                "; {}: {status:?} {connected:?} {counts:?}",
+                node.address
+            )
+            .expect("writing to a string cannot fail");
         }
         for id in self.newest.keys() {
-            let entry = done(self.registry.locate(id, true).await);
-            write!(view, "; {id}: {entry:?}").expect("text takes all");
+            let entry = expect_reply(self.registry.locate(id, true).await);
+            write!(text, "; {id}: {entry:?}").expect("writing to a string cannot fail");
         }
-        view
+        text
     }
 
-    pub(super) async fn judge(&self) {
+    pub(super) async fn check_invariants(&self) {
         let mut expected = BTreeMap::new();
         for id in self.newest.keys() {
-            let entry = done(self.registry.locate(id, true).await);
-            match self.holders(id).as_slice() {
-                [] => self.judge_absent(id, entry.as_ref(), &mut expected),
-                [(address, live)] => {
-                    judge_present(id, entry.as_ref(), address, *live);
+            let entry = expect_reply(self.registry.locate(id, true).await);
+            match self.connections_of(id).as_slice() {
+                [] => self.check_absent(id, entry.as_ref(), &mut expected),
+                [(address, connection)] => {
+                    check_present(id, entry.as_ref(), address, *connection);
                     expected.insert(id.clone(), address.clone());
                 }
-                several => panic!("I1: {id:?} has several live connections: {several:?}"),
+                several => panic!(
+                    "I1: {id:?} has more than one connection: {several:?}; the older node \
+                     got no evict request, so look at the `displaced` of the newer claim's verdict"
+                ),
             }
         }
         assert_eq!(
-            self.everything().await,
+            self.scan_all().await,
             expected,
-            "I1, I2: all entries are those that serve"
+            "I1, I2: `scan` (left) must show exactly the entries of existing connections (right)"
         );
         for node in 0..self.nodes.len() {
-            self.judge_node(node).await;
+            self.check_node(node).await;
         }
     }
 
-    /// The live connections of an id. A process without its address is unroutable.
-    fn holders(&self, id: &ClientId) -> Vec<(Arc<str>, Live)> {
+    /// The connections of an id. Those of a process whose address is taken do not count: nothing
+    /// can be routed to them.
+    fn connections_of(&self, id: &ClientId) -> Vec<(Arc<str>, Connection)> {
         let nodes = self.nodes.iter();
-        let nodes = nodes.filter(|node| node.health != Health::Down && !node.conflict);
+        let nodes =
+            nodes.filter(|node| node.process_state != ProcessState::Dead && !node.address_taken);
         nodes
-            .filter_map(|node| Some((node.address.clone(), *node.live.get(id)?)))
+            .filter_map(|node| Some((node.address.clone(), *node.connections.get(id)?)))
             .collect()
     }
 
-    fn judge_absent(
+    fn check_absent(
         &self,
         id: &ClientId,
         entry: Option<&Entry>,
@@ -115,76 +135,91 @@ impl Simulation<'_> {
         assert_eq!(
             entry,
             foreign.as_ref(),
-            "I2: {id:?} has no live connection of ours"
+            "I2: {id:?} has no connection on a node of the cluster, \
+             so `locate` (left) must not find one"
         );
         expected.extend(foreign.map(|entry| (id.clone(), entry.address)));
     }
 
-    /// What other programs see.
-    async fn everything(&self) -> BTreeMap<ClientId, Arc<str>> {
+    /// All entries, as other programs see them.
+    async fn scan_all(&self) -> BTreeMap<ClientId, Arc<str>> {
         let (mut all, mut from) = (BTreeMap::new(), Some(Cursor::default()));
         while let Some(cursor) = from {
-            let page = done(self.registry.scan(cursor).await);
+            let page = expect_reply(self.registry.scan(cursor).await);
             all.extend(page.items);
             from = page.next;
         }
         all
     }
 
-    /// A node believes what is so.
-    async fn judge_node(&self, at: usize) {
+    /// The registry, the claim table and the connections of a node must agree.
+    async fn check_node(&self, at: usize) {
         let node = &self.nodes[at];
-        if node.health != Health::Up || node.conflict {
+        if node.process_state != ProcessState::Running || node.address_taken {
             return;
         }
-        let mut listed = self.listed(at).await;
+        let mut listed = self.ids_of(at).await;
         listed.sort_unstable();
         listed.dedup();
-        let mut live: Vec<_> = node.live.keys().cloned().collect();
-        live.sort_unstable();
+        let mut connected: Vec<_> = node.connections.keys().cloned().collect();
+        connected.sort_unstable();
         assert_eq!(
-            listed, live,
-            "I2: what is listed for {} is alive",
+            listed, connected,
+            "I2: `ids_of` (left) must list exactly the connections of {} (right)",
             node.address
         );
         let counts = (node.table.mine(), node.table.len());
-        let held = (live.len() as u64, live.len());
+        let expected = (connected.len() as u64, connected.len());
         assert_eq!(
-            counts, held,
-            "{} remembers what it holds, no more",
+            counts, expected,
+            "I2: the claim table of {} (left: registered, known) must match its connections \
+             (right); look for a reply that was lost or is wrong",
             node.address
         );
     }
 
-    /// Which connection is left, and where.
-    pub(in super::super) fn assert_left(&self, expected: &[(usize, u32)]) {
-        let left = self.nodes.iter().enumerate().flat_map(|(at, node)| {
-            let numbers = node.live.values().map(|live| live.number);
+    /// Asserts which connections exist, as node and number.
+    pub(crate) fn assert_connections(&self, expected: &[(usize, u32)]) {
+        let actual = self.nodes.iter().enumerate().flat_map(|(at, node)| {
+            let numbers = node
+                .connections
+                .values()
+                .map(|connection| connection.number);
             numbers.map(move |number| (at, number))
         });
-        let mut left: Vec<_> = left.collect();
-        left.sort_unstable();
+        let mut actual: Vec<_> = actual.collect();
+        actual.sort_unstable();
         assert_eq!(
-            left, expected,
-            "the connections that are left (node, number)"
+            actual, expected,
+            "the connections (node, number) that exist (left) and that must exist (right)"
         );
     }
 }
 
-fn judge_present(id: &ClientId, entry: Option<&Entry>, address: &Arc<str>, live: Live) {
+fn check_present(id: &ClientId, entry: Option<&Entry>, address: &Arc<str>, connection: Connection) {
     let Some(entry) = entry else {
-        panic!("I1: {id:?} has a live connection at {address} and no entry")
+        panic!(
+            "I1: {id:?} has a connection at {address} and no entry; \
+             look for the operation that removed it"
+        )
     };
     assert_eq!(
         entry.address, *address,
-        "I1: {id:?} is where its connection is"
+        "I1: the entry of {id:?} names another node (left) than that of its connection (right)"
     );
     let Owner::Node { stamp, leased } = entry.owner else {
-        panic!("I1: {id:?} has a live connection at {address} and a foreign entry")
+        panic!(
+            "I1: {id:?} has a connection at {address}, but `locate` calls its entry foreign; \
+             check the shadow"
+        )
     };
-    assert!(leased, "I1: the node of {id:?} has a lease");
     assert!(
-        stamp >= live.stamp,
-        "I1: the entry of {id:?} is not older than its connection"
+        leased,
+        "I1: `locate` says that the node of {id:?} at {address} has no lease, but it renewed it"
+    );
+    assert!(
+        stamp >= connection.stamp,
+        "I1: the entry of {id:?} at {address} has the stamp {stamp}, \
+         which is older than its connection"
     );
 }

@@ -1,4 +1,4 @@
-//! A registry in memory that does one thing in another manner.
+//! A memory registry with one deliberate difference.
 
 use std::{
     collections::HashMap,
@@ -15,24 +15,25 @@ use tieline_registry::{
     ReleaseOutcome, Renewal, Stamp,
 };
 
+/// What differs from a correct memory registry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mutation {
-    AsItIs,
-    /// Entries go with their lease, nothing is counted, no clock is kept, and late operations are
-    /// fenced off. Not a fault: this is how etcd serves.
-    EntriesGoWithTheLease,
-    /// Whoever asks last has the id.
+    None,
+    /// Entries are removed with their lease, no counts are reported, no clock is kept, and fencing
+    /// tokens reject late operations. Not a fault: etcd does this.
+    EntriesExpireWithLease,
+    /// The last claim wins, whatever its stamp is.
     IgnoresStamps,
-    /// Whoever releases an id deletes it.
-    ReleasesAll,
-    /// What was seen to have run out is reaped whatever became of it.
-    ReapsTheLiving,
-    /// An address is anyone's.
+    /// A release deletes the entry without comparing it.
+    ReleasesUnconditionally,
+    /// The reaper removes a node that has renewed its lease meanwhile.
+    ReapsRenewedNodes,
+    /// A join replaces any holder of the address.
     NeverBusy,
-    /// What was released stays.
-    ForgetsNothing,
-    /// One answer too few.
-    DropsAVerdict,
+    /// A release does nothing.
+    IgnoresReleases,
+    /// A large batch gets one verdict too few.
+    DropsVerdict,
 }
 
 #[derive(Debug)]
@@ -40,7 +41,7 @@ pub(super) struct MutantRegistry {
     inner: Arc<dyn Registry>,
     mutation: Mutation,
     executed: AtomicU64,
-    /// The current fence of each address.
+    /// The current fencing token of each address.
     fences: Mutex<HashMap<Arc<str>, i64>>,
 }
 
@@ -58,9 +59,9 @@ impl MutantRegistry {
         self.mutation == mutation
     }
 
-    /// The registry, after the leases that ran out.
+    /// The correct registry, after it has removed expired nodes if they go with their lease.
     async fn inner(&self) -> Result<&dyn Registry, RegistryError> {
-        if self.is(Mutation::EntriesGoWithTheLease) {
+        if self.is(Mutation::EntriesExpireWithLease) {
             for expired in self.inner.expired().await? {
                 while self.inner.reap(&expired, 512).await? {}
             }
@@ -68,10 +69,10 @@ impl MutantRegistry {
         Ok(&*self.inner)
     }
 
-    /// A new fence for a session, where there are fences.
-    fn raise(&self, session: &NodeSession) -> NodeSession {
+    /// A session with a new fencing token, if there are tokens.
+    fn new_token(&self, session: &NodeSession) -> NodeSession {
         let mut session = session.clone();
-        if self.is(Mutation::EntriesGoWithTheLease) {
+        if self.is(Mutation::EntriesExpireWithLease) {
             let mut fences = self.fences.lock();
             let fence = fences.entry(session.address.clone()).or_default();
             *fence += 1;
@@ -80,9 +81,9 @@ impl MutantRegistry {
         session
     }
 
-    /// Entries of the earlier lease go with a new one.
-    async fn lapse(&self, session: &NodeSession) -> Result<(), RegistryError> {
-        if !self.is(Mutation::EntriesGoWithTheLease) {
+    /// Removes the entries of the earlier lease, if they go with it.
+    async fn drop_earlier_entries(&self, session: &NodeSession) -> Result<(), RegistryError> {
+        if !self.is(Mutation::EntriesExpireWithLease) {
             return Ok(());
         }
         let held = self.inner.ids_of(session, Cursor::default()).await?.items;
@@ -92,19 +93,19 @@ impl MutantRegistry {
         Ok(())
     }
 
-    fn is_fenced_off(&self, session: &NodeSession) -> bool {
-        self.is(Mutation::EntriesGoWithTheLease)
+    fn is_rejected_by_token(&self, session: &NodeSession) -> bool {
+        self.is(Mutation::EntriesExpireWithLease)
             && self.fences.lock().get(&session.address) != Some(&session.fence)
     }
 
-    fn tell(&self, lease_info: LeaseInfo) -> LeaseInfo {
+    fn mutate_lease_info(&self, lease_info: LeaseInfo) -> LeaseInfo {
         match self.mutation {
-            Mutation::EntriesGoWithTheLease => LeaseInfo::default(),
+            Mutation::EntriesExpireWithLease => LeaseInfo::default(),
             _ => lease_info,
         }
     }
 
-    /// Has whoever owns an id give it back.
+    /// Releases an id as the node that owns it.
     async fn release_anyway(
         &self,
         session: &NodeSession,
@@ -113,11 +114,11 @@ impl MutantRegistry {
         let Some(entry) = self.inner.locate(id, true).await? else {
             return Ok(());
         };
-        for member in self.inner.nodes().await? {
-            if member.address == entry.address {
+        for node in self.inner.nodes().await? {
+            if node.address == entry.address {
                 let owner = NodeSession {
-                    address: member.address,
-                    process: member.process,
+                    address: node.address,
+                    process: node.process,
                     ..session.clone()
                 };
                 let (id, up_to) = (id.clone(), Stamp(u64::MAX));
@@ -144,10 +145,10 @@ impl Registry for MutantRegistry {
             }
             match join {
                 JoinOutcome::Joined(session, lease_info) => {
-                    self.lapse(&session).await?;
+                    self.drop_earlier_entries(&session).await?;
                     Ok(JoinOutcome::Joined(
-                        self.raise(&session),
-                        self.tell(lease_info),
+                        self.new_token(&session),
+                        self.mutate_lease_info(lease_info),
                     ))
                 }
                 busy @ JoinOutcome::Busy(_) => Ok(busy),
@@ -158,14 +159,16 @@ impl Registry for MutantRegistry {
     fn renew<'a>(&'a self, session: &'a NodeSession, now: Stamp) -> RegistryFuture<'a, Renewal> {
         Box::pin(async move {
             Ok(match self.inner().await?.renew(session, now).await? {
-                Renewal::Renewed(lease_info) => Renewal::Renewed(self.tell(lease_info)),
-                beat => beat,
+                Renewal::Renewed(lease_info) => {
+                    Renewal::Renewed(self.mutate_lease_info(lease_info))
+                }
+                other => other,
             })
         })
     }
 
     fn fence<'a>(&'a self, session: &'a NodeSession) -> RegistryFuture<'a, Option<NodeSession>> {
-        Box::pin(async move { Ok(Some(self.raise(session))) })
+        Box::pin(async move { Ok(Some(self.new_token(session))) })
     }
 
     fn leave<'a>(&'a self, session: &'a NodeSession) -> RegistryFuture<'a, ()> {
@@ -183,7 +186,7 @@ impl Registry for MutantRegistry {
     ) -> RegistryFuture<'a, ClaimOutcomes> {
         Box::pin(async move {
             let mut claims = claims.to_vec();
-            if self.is_fenced_off(session) {
+            if self.is_rejected_by_token(session) {
                 return Ok(ClaimOutcomes::Lost);
             }
             if self.is(Mutation::IgnoresStamps) {
@@ -194,7 +197,7 @@ impl Registry for MutantRegistry {
             }
             let mut claimed = self.inner().await?.claim(session, &claims).await?;
             if let ClaimOutcomes::Verdicts(verdicts) = &mut claimed
-                && self.is(Mutation::DropsAVerdict)
+                && self.is(Mutation::DropsVerdict)
                 && verdicts.len() > 1_000
             {
                 verdicts.pop();
@@ -209,14 +212,17 @@ impl Registry for MutantRegistry {
         releases: &'a [Release],
     ) -> RegistryFuture<'a, ReleaseOutcome> {
         Box::pin(async move {
-            if self.is_fenced_off(session) {
+            if self.is_rejected_by_token(session) {
                 return Ok(ReleaseOutcome::Lost);
             }
-            for release in releases.iter().filter(|_| self.is(Mutation::ReleasesAll)) {
+            for release in releases
+                .iter()
+                .filter(|_| self.is(Mutation::ReleasesUnconditionally))
+            {
                 self.release_anyway(session, &release.id).await?;
             }
             match self.mutation {
-                Mutation::ForgetsNothing => Ok(ReleaseOutcome::Done),
+                Mutation::IgnoresReleases => Ok(ReleaseOutcome::Done),
                 _ => self.inner().await?.release(session, releases).await,
             }
         })
@@ -241,7 +247,7 @@ impl Registry for MutantRegistry {
     fn reap<'a>(&'a self, expired: &'a ExpiredNode, most: usize) -> RegistryFuture<'a, bool> {
         Box::pin(async move {
             let more = self.inner.reap(expired, most).await?;
-            if !more && self.is(Mutation::ReapsTheLiving) {
+            if !more && self.is(Mutation::ReapsRenewedNodes) {
                 self.inner.delete_node(&expired.address).await?;
             }
             Ok(more)

@@ -1,6 +1,6 @@
-//! etcd's JSON gateway: keys as another program reads and writes them, users, the leader.
+//! The JSON gateway of etcd: keys as another program reads and writes them, users, the leader.
 //!
-//! Independent of the client under test, down to the bytes.
+//! Must not use the etcd client under test: a mistake in it would hide itself.
 
 use std::io;
 
@@ -11,7 +11,7 @@ use tokio::{
     net::TcpStream,
 };
 
-/// One server, asked as anyone may ask who speaks HTTP.
+/// The HTTP interface of one server.
 pub struct Gateway {
     port: u16,
 }
@@ -29,8 +29,10 @@ impl Gateway {
 
     /// The value of a key.
     pub async fn get(&self, key: &str) -> Option<String> {
-        let answer = self.call("kv/range", &json!({ "key": encode(key) })).await;
-        let value = answer["kvs"].get(0)?["value"].as_str().unwrap_or_default();
+        let response = self.call("kv/range", &json!({ "key": encode(key) })).await;
+        let value = response["kvs"].get(0)?["value"]
+            .as_str()
+            .unwrap_or_default();
         Some(decode(value))
     }
 
@@ -46,32 +48,32 @@ impl Gateway {
         self.call("kv/deleterange", &all).await;
     }
 
-    /// All keys that begin so, with their values, in order.
+    /// All keys with this prefix and their values, in order.
     pub async fn below(&self, prefix: &str) -> Vec<(String, String)> {
         let range = json!({ "key": encode(prefix), "range_end": encode(&end(prefix)) });
-        let answer = self.call("kv/range", &range).await;
+        let response = self.call("kv/range", &range).await;
         let text = |kv: &Value, part: &str| decode(kv[part].as_str().unwrap_or_default());
-        let kvs = answer["kvs"].as_array().cloned().unwrap_or_default();
+        let kvs = response["kvs"].as_array().cloned().unwrap_or_default();
         let pairs = kvs.iter().map(|kv| (text(kv, "key"), text(kv, "value")));
         pairs.collect()
     }
 
-    /// Ends all leases.
+    /// Revokes all leases.
     pub async fn revoke_all(&self) {
-        let answer = self.call("lease/leases", &json!({})).await;
-        for lease in answer["leases"].as_array().into_iter().flatten() {
+        let response = self.call("lease/leases", &json!({})).await;
+        for lease in response["leases"].as_array().into_iter().flatten() {
             self.call("lease/revoke", &json!({ "ID": lease["ID"] }))
                 .await;
         }
     }
 
-    /// How many leases live.
-    pub async fn leases(&self) -> usize {
-        let answer = self.call("lease/leases", &json!({})).await;
-        answer["leases"].as_array().map_or(0, Vec::len)
+    /// The number of leases.
+    pub async fn lease_count(&self) -> usize {
+        let response = self.call("lease/leases", &json!({})).await;
+        response["leases"].as_array().map_or(0, Vec::len)
     }
 
-    /// The leader, and the server that was asked.
+    /// The ids of the leader and of this server.
     pub(crate) async fn status(&self) -> (String, String) {
         let status = self.call("maintenance/status", &json!({})).await;
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -81,7 +83,8 @@ impl Gateway {
         )
     }
 
-    /// The user `root`, and `tieline` with readwrite below some prefixes; then nobody else.
+    /// Adds the users `root`, and `tieline` with read and write access below these prefixes, then
+    /// enables authentication.
     pub async fn enable_users(&self, prefixes: &[&str]) {
         for (user, password) in [("root", "root"), ("tieline", "secret")] {
             let body = json!({ "name": user, "password": password });
@@ -114,19 +117,19 @@ impl Gateway {
     }
 }
 
-/// Whether a server says that it is.
+/// Whether a server reports that it is healthy.
 pub(crate) async fn healthy(port: u16) -> bool {
-    let answer = exchange(port, "GET /health HTTP/1.0\r\n\r\n").await;
-    answer.is_ok_and(|(head, _)| head.contains(" 200 "))
+    let response = exchange(port, "GET /health HTTP/1.0\r\n\r\n").await;
+    response.is_ok_and(|(head, _)| head.contains(" 200 "))
 }
 
-/// HTTP/1.0, so that the answer ends with the connection.
+/// Sends an HTTP/1.0 request, so that the response ends with the connection.
 async fn exchange(port: u16, request: &str) -> io::Result<(String, String)> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
     stream.write_all(request.as_bytes()).await?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await?;
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    let mut response = String::new();
+    stream.read_to_string(&mut response).await?;
+    let (head, body) = response.split_once("\r\n\r\n").unwrap_or((&response, ""));
     Ok((head.to_owned(), body.to_owned()))
 }
 
@@ -138,7 +141,7 @@ fn decode(text: &str) -> String {
     String::from_utf8(STANDARD.decode(text).unwrap()).unwrap()
 }
 
-/// Where the keys end that begin so.
+/// The first key after all keys with this prefix.
 fn end(prefix: &str) -> String {
     let mut end = prefix.as_bytes().to_vec();
     *end.last_mut().expect("a prefix") += 1;

@@ -1,55 +1,56 @@
-//! A cluster of servers.
+//! A Redis Cluster of three masters, with or without replicas.
 
-use super::{POLL, Redis, RedisSetup, free_port};
+use super::server::{POLL_INTERVAL, Redis, RedisSetup, free_port};
 
-/// The number of slots of every cluster.
+/// The number of slots in every Redis Cluster.
 const SLOTS: usize = 16_384;
 
-/// Masters that share the slots, and perhaps replicas; all are killed when it is dropped.
+/// Masters that share the slots, and replicas if there are any. All are killed when the value is
+/// dropped.
 pub struct RedisCluster {
-    /// Each has a third of the slots.
+    /// The masters, each with a third of the slots.
     pub masters: Vec<Redis>,
-    /// One for each master, or none.
+    /// One replica for each master, or none.
     pub replicas: Vec<Redis>,
 }
 
 impl RedisCluster {
-    /// Starts three masters, each with a replica if asked for. A master that is gone for a second is
-    /// replaced by its replica.
+    /// Starts three masters, each with a replica if `replicated`. A master that is unreachable for
+    /// a second is replaced by its replica.
     pub async fn start(replicated: bool) -> Self {
         let mut cluster = Self {
             masters: Vec::new(),
             replicas: Vec::new(),
         };
-        let mut buses = Vec::new();
+        let mut bus_ports = Vec::new();
         for index in 0..if replicated { 6 } else { 3 } {
             let (server, bus) = start_server().await;
-            let kin = match index {
+            let servers = match index {
                 0..3 => &mut cluster.masters,
                 _ => &mut cluster.replicas,
             };
-            kin.push(server);
-            buses.push(bus);
+            servers.push(server);
+            bus_ports.push(bus);
         }
         cluster.share_slots().await;
-        cluster.meet(&buses).await;
+        cluster.meet(&bus_ports).await;
         cluster.replicate().await;
         cluster
     }
 
-    /// For clients.
+    /// The URL for clients.
     pub fn url(&self) -> String {
         let servers: Vec<_> = self.all().map(address).collect();
         format!("redis+cluster://{}", servers.join(","))
     }
 
-    /// The master that has a key now, as an index.
+    /// The index of the master that owns a key, if no slot was moved.
     pub async fn master_of(&self, key: &str) -> usize {
         let slot: usize = self.masters[0].command(&["CLUSTER", "KEYSLOT", key]).await;
         slot / SLOTS.div_ceil(3)
     }
 
-    /// Moves the slot of a key, and all keys in it, to the next master.
+    /// Moves the slot of a key, with all its keys, to the next master.
     pub async fn move_slot(&self, key: &str) {
         let owner = self.master_of(key).await;
         let (from, to) = (&self.masters[owner], &self.masters[(owner + 1) % 3]);
@@ -86,25 +87,26 @@ impl RedisCluster {
             let last = (SLOTS.min((index + 1) * share) - 1).to_string();
             let words = ["CLUSTER", "ADDSLOTSRANGE", &first, &last];
             master.command::<()>(&words).await;
-            // Epochs that differ from the start need not be settled first.
+            // With different epochs from the start, the masters need not resolve a conflict first,
+            // which takes seconds.
             let epoch = (index + 1).to_string();
             let words = ["CLUSTER", "SET-CONFIG-EPOCH", &epoch];
             master.command::<()>(&words).await;
         }
     }
 
-    async fn meet(&self, buses: &[u16]) {
-        for (server, bus) in self.all().zip(buses).skip(1) {
+    async fn meet(&self, bus_ports: &[u16]) {
+        for (server, bus) in self.all().zip(bus_ports).skip(1) {
             let (port, bus) = (server.port.to_string(), bus.to_string());
             let words = ["CLUSTER", "MEET", "127.0.0.1", &port, &bus];
             self.masters[0].command::<()>(&words).await;
         }
         let all = self.all().count().to_string();
         for server in self.all() {
-            while server.cluster_info("cluster_known_nodes").await != all
-                || server.cluster_info("cluster_state").await != "ok"
+            while server.cluster_info_field("cluster_known_nodes").await != all
+                || server.cluster_info_field("cluster_state").await != "ok"
             {
-                tokio::time::sleep(POLL).await;
+                tokio::time::sleep(POLL_INTERVAL).await;
             }
         }
     }
@@ -114,29 +116,29 @@ impl RedisCluster {
             let id: String = master.command(&["CLUSTER", "MYID"]).await;
             let words = ["CLUSTER", "REPLICATE", &id];
             replica.command::<()>(&words).await;
-            master.until_replicated().await;
+            master.wait_for_first_sync().await;
         }
     }
 }
 
 impl Redis {
-    async fn cluster_info(&self, name: &str) -> String {
+    async fn cluster_info_field(&self, name: &str) -> String {
         let info: String = self.command(&["CLUSTER", "INFO"]).await;
-        let mut lines = info.lines().filter_map(|line| line.split_once(':'));
-        let found = lines.find(|(key, _)| *key == name);
+        let mut fields = info.lines().filter_map(|line| line.split_once(':'));
+        let found = fields.find(|(key, _)| *key == name);
         found.map(|(_, value)| value.to_owned()).unwrap_or_default()
     }
 }
 
 async fn start_server() -> (Redis, u16) {
-    let bus = free_port();
+    let bus_port = free_port();
     let server = RedisSetup::default()
         .line("cluster-enabled yes")
         .line("cluster-node-timeout 1000")
-        .line(&format!("cluster-port {bus}"))
+        .line(&format!("cluster-port {bus_port}"))
         .start()
         .await;
-    (server, bus)
+    (server, bus_port)
 }
 
 fn address(server: &Redis) -> String {

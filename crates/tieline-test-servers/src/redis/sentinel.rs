@@ -1,21 +1,21 @@
-//! A master, its replica, and the sentinels that watch them.
+//! A master, its replica, and the sentinels that monitor them.
 
 use std::{fs, process::Child};
 
 use tempfile::TempDir;
 
-use super::{POLL, Redis, RedisSetup, connect, free_port, spawn};
+use super::server::{POLL_INTERVAL, Redis, RedisSetup, connect, free_port, spawn};
 
-/// The name of the master.
-const NAME: &str = "main";
+/// The name under which the sentinels know the master.
+const MASTER_NAME: &str = "main";
 
-/// Servers under the watch of sentinels; all are killed when it is dropped.
+/// Servers that sentinels monitor. All are killed when the value is dropped.
 pub struct Sentinels {
     /// The master, until a failover.
     pub master: Redis,
-    /// The master after one.
+    /// The replica, which a failover makes the master.
     pub replica: Redis,
-    watching: Vec<Sentinel>,
+    monitors: Vec<Sentinel>,
 }
 
 struct Sentinel {
@@ -25,36 +25,36 @@ struct Sentinel {
 }
 
 impl Sentinels {
-    /// Starts a master, a replica and sentinels, most of which must agree on a failover. A master that
-    /// is gone for half a second is replaced.
+    /// Starts a master, a replica and sentinels, a majority of which must agree on a failover. A
+    /// master that is unreachable for half a second is replaced.
     pub async fn start(sentinels: usize) -> Self {
         let master = Redis::start().await;
         let replica = format!("replicaof 127.0.0.1 {}", master.port);
         let replica = RedisSetup::default().line(&replica).start().await;
-        master.until_replicated().await;
+        master.wait_for_first_sync().await;
         let quorum = sentinels / 2 + 1;
-        let watching = (0..sentinels).map(|_| Sentinel::start(master.port, quorum));
+        let monitors = (0..sentinels).map(|_| Sentinel::start(master.port, quorum));
         let all = Self {
-            watching: watching.collect(),
+            monitors: monitors.collect(),
             master,
             replica,
         };
-        all.until_known().await;
+        all.wait_until_known().await;
         all
     }
 
-    /// For clients.
+    /// The URL for clients.
     pub fn url(&self) -> String {
-        let servers: Vec<_> = self.watching.iter().map(Sentinel::server).collect();
-        format!("redis+sentinel://{}/{NAME}", servers.join(","))
+        let servers: Vec<_> = self.monitors.iter().map(Sentinel::server).collect();
+        format!("redis+sentinel://{}/{MASTER_NAME}", servers.join(","))
     }
 
     /// Waits until every sentinel knows the replica and the other sentinels.
-    async fn until_known(&self) {
-        let others = (self.watching.len() - 1).to_string();
-        for sentinel in &self.watching {
+    async fn wait_until_known(&self) {
+        let others = (self.monitors.len() - 1).to_string();
+        for sentinel in &self.monitors {
             while !sentinel.knows(&others).await {
-                tokio::time::sleep(POLL).await;
+                tokio::time::sleep(POLL_INTERVAL).await;
             }
         }
     }
@@ -65,8 +65,8 @@ impl Sentinel {
         let folder = TempDir::new().unwrap();
         let port = free_port();
         let text = format!(
-            "port {port}\nbind 127.0.0.1\nsentinel monitor {NAME} 127.0.0.1 {master} {quorum}\n\
-             sentinel down-after-milliseconds {NAME} 500\nsentinel failover-timeout {NAME} 2000\n"
+            "port {port}\nbind 127.0.0.1\nsentinel monitor {MASTER_NAME} 127.0.0.1 {master} {quorum}\n\
+             sentinel down-after-milliseconds {MASTER_NAME} 500\nsentinel failover-timeout {MASTER_NAME} 2000\n"
         );
         fs::write(folder.path().join("redis.conf"), text).unwrap();
         let process = spawn("redis-sentinel", &folder);
@@ -85,20 +85,20 @@ impl Sentinel {
         let Ok(mut connection) = connect(&format!("redis://{}", self.server())).await else {
             return false;
         };
-        let mut question = redis::cmd("SENTINEL");
-        question.arg("MASTER").arg(NAME);
-        let said: Vec<String> = match question.query_async(&mut connection).await {
-            Ok(said) => said,
+        let mut command = redis::cmd("SENTINEL");
+        command.arg("MASTER").arg(MASTER_NAME);
+        let fields: Vec<String> = match command.query_async(&mut connection).await {
+            Ok(fields) => fields,
             Err(_) => return false,
         };
-        let is = |name: &str, wanted: &str| said.windows(2).any(|pair| pair == [name, wanted]);
+        let is = |name: &str, wanted: &str| fields.windows(2).any(|pair| pair == [name, wanted]);
         is("num-slaves", "1") && is("num-other-sentinels", others)
     }
 }
 
 impl Drop for Sentinel {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The process may have ended already.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

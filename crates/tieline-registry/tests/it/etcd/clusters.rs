@@ -100,7 +100,7 @@ fn reads_go_round_a_hung_server() {
         // From now on nobody asks the server that hangs.
         let claimed = registry.claim(&session, &claims(10..20, 5)).await.unwrap();
         assert_eq!(granted(claimed), Some(10));
-        etcd.cont(hung);
+        etcd.resume(hung);
     });
 }
 
@@ -114,11 +114,11 @@ fn a_write_to_a_hung_server_is_sent_once_and_the_next_goes_elsewhere() {
         etcd.stop(hung);
         fails(registry.claim(&old, &claims(0..1, 5))).await;
         let session = registry.fence(&old).await.unwrap().expect("it is there");
-        etcd.cont(hung);
+        etcd.resume(hung);
         // If the first executes now, it does so under the old fence.
         let claimed = registry.claim(&session, &claims(1..2, 5)).await.unwrap();
         assert_eq!(granted(claimed), Some(1));
-        etcd.healthy(hung).await;
+        etcd.wait_until_healthy(hung).await;
         let asked = impatient(&etcd.url_of(hung)).await;
         let late = asked.claim(&old, &claims(0..1, 5)).await.unwrap();
         assert_eq!(granted(late), None);
@@ -138,7 +138,7 @@ fn a_hung_leader_is_replaced() {
         let beat = answered(&registry, &session).await;
         assert!(matches!(beat, Renewal::Renewed(_)));
         assert_eq!(everything(&registry).await.len(), 10);
-        etcd.cont(leader);
+        etcd.resume(leader);
         let beat = answered(&registry, &session).await;
         assert!(matches!(beat, Renewal::Renewed(_)));
     });
@@ -187,7 +187,7 @@ fn a_stopped_server_fails_calls_in_time_and_answers_when_it_goes_on() {
             fails(registry.renew(&session, Stamp(0))).await;
         }
         fails(registry.claim(&session, &claims(10..20, 5))).await;
-        etcd.cont(0);
+        etcd.resume(0);
         assert!(matches!(
             answered(&registry, &session).await,
             Renewal::Renewed(_)

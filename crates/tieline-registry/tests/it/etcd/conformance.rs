@@ -61,7 +61,7 @@ impl RegistryHarness for EtcdBench {
 
     fn snapshot(&self) -> BoxFuture<'_, Result<(), Skipped>> {
         Box::pin(async {
-            self.etcd.lock().await.back_up().await;
+            self.etcd.lock().await.snapshot().await;
             Ok(())
         })
     }

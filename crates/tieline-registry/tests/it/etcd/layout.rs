@@ -42,7 +42,7 @@ fn ids_stand_under_the_prefix_with_their_addresses_and_nothing_else_does() {
         registry.leave(&session).await.unwrap();
         assert_eq!(gateway.below("!").await, []);
         assert_eq!(gateway.below("/").await, []);
-        assert_eq!(gateway.leases().await, 0);
+        assert_eq!(gateway.lease_count().await, 0);
     });
 }
 

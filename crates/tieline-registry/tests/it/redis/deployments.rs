@@ -12,14 +12,14 @@ use crate::kit::run;
 /// What touches every script; time and faults are the single server's to test.
 const SCENARIOS: [&str; 9] = [
     "evict_lost",
-    "foreign_hdel",
+    "foreign_delete_of_newer_entry",
     "a_live_address_is_busy",
-    "a_tenure_counts",
+    "lease_info_counts_entries",
     "an_exclusive_claim_displaces_nobody",
     "large_batches_are_one_call",
-    "clear_spares_other_addresses",
+    "delete_node_keeps_other_addresses",
     "reaping_goes_in_chunks",
-    "nothing_is_left",
+    "no_data_remains",
 ];
 
 /// A deployment, the latest registry on which is told from the others by its prefix.
@@ -108,7 +108,7 @@ fn sentinels_fail_over() {
         let mut sentinels = Sentinels::start(3).await;
         let (registry, session) = connect(&sentinels.url()).await;
         assert_eq!(claim(&registry, &session, "a").await.unwrap(), granted());
-        sentinels.master.replicated(&probe()).await;
+        sentinels.master.wait_for_replica(&probe()).await;
         sentinels.master.kill();
         let claimed = until_claimed(&registry, &session, "b").await;
         assert_eq!(claimed, granted(), "the lease was replicated");
@@ -157,7 +157,7 @@ fn a_cluster_fails_over() {
         let owner = cluster.master_of(PREFIX).await;
         let (registry, session) = connect(&cluster.url()).await;
         assert_eq!(claim(&registry, &session, "a").await.unwrap(), granted());
-        cluster.masters[owner].replicated(&probe()).await;
+        cluster.masters[owner].wait_for_replica(&probe()).await;
         cluster.masters[owner].kill();
         let claimed = until_claimed(&registry, &session, "b").await;
         assert_eq!(claimed, granted(), "the lease was replicated");

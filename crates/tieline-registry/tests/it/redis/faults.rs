@@ -106,7 +106,7 @@ fn a_server_that_hangs_costs_one_deadline() {
         for _ in 0..3 {
             fails(&registry, &session).await;
         }
-        redis.cont();
+        redis.resume();
         assert_eq!(works_soon(&registry, &session).await, granted());
     });
 }
@@ -126,7 +126,7 @@ fn many_at_once_share_one_dial() {
         for asked in asking.collect::<Vec<_>>() {
             assert_eq!(asked.await.unwrap().unwrap(), None);
         }
-        let connections = redis.info("total_connections_received").await;
+        let connections = redis.info_field("total_connections_received").await;
         let connections: usize = connections.parse().unwrap();
         assert!(connections < 20, "{connections} connections");
     });

@@ -43,10 +43,10 @@ impl Store {
     /// Resumes it, and waits until it answers.
     pub(super) async fn resume(&mut self) {
         match self {
-            Self::Redis(redis) => redis.cont(),
+            Self::Redis(redis) => redis.resume(),
             Self::Etcd(etcd) => {
-                etcd.cont(ONLY);
-                etcd.healthy(ONLY).await;
+                etcd.resume(ONLY);
+                etcd.wait_until_healthy(ONLY).await;
             }
         }
     }

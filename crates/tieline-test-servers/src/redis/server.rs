@@ -1,9 +1,4 @@
-//! Private Redis servers: a process of its own for each test, in a temporary folder, on a free port.
-//!
-//! Owns the processes that it starts and ends only those. Must not know what is stored in them.
-
-mod cluster;
-mod sentinel;
+//! One Redis server: its configuration, its process and its commands.
 
 use std::{
     fmt::Write as _,
@@ -18,13 +13,12 @@ use redis::{FromRedisValue, RedisResult, aio::MultiplexedConnection};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-pub use self::{cluster::RedisCluster, sentinel::Sentinels};
-use crate::{Authority, process};
+use crate::{authority::Authority, process};
 
-/// How often a server that starts is asked whether it answers.
-const POLL: Duration = Duration::from_millis(10);
+/// How often a starting server is asked whether it answers.
+pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
-/// What a server is started with.
+/// The configuration of a server.
 #[derive(Default)]
 pub struct RedisSetup {
     config: String,
@@ -33,9 +27,9 @@ pub struct RedisSetup {
     tls: Option<Authority>,
 }
 
-/// A running server; killed when it is dropped.
+/// A running server. It is killed when the value is dropped.
 pub struct Redis {
-    /// Where it listens, on 127.0.0.1.
+    /// The port on 127.0.0.1.
     pub port: u16,
     tls_port: Option<u16>,
     password: Option<String>,
@@ -44,19 +38,19 @@ pub struct Redis {
 }
 
 impl RedisSetup {
-    /// Keeps its data over [`Redis::kill`] and [`Redis::restart`].
+    /// Keeps the data across [`Redis::kill`] and [`Redis::restart`].
     pub fn persistent(mut self) -> Self {
         self.persistent = true;
         self
     }
 
-    /// Asks the default user for a password.
+    /// Requires a password of the default user.
     pub fn password(mut self, password: &str) -> Self {
         self.password = Some(password.to_owned());
         self.line(&format!("requirepass {password}"))
     }
 
-    /// Listens with TLS on a second port; the clients' certificates are asked for if they are to be.
+    /// Listens with TLS on a second port. With `clients`, clients must present a certificate.
     pub fn tls(mut self, authority: Authority, clients: bool) -> Self {
         self.tls = Some(authority);
         self.line(if clients {
@@ -66,7 +60,7 @@ impl RedisSetup {
         })
     }
 
-    /// Adds a line to its configuration.
+    /// Adds a line to the configuration file.
     pub fn line(mut self, line: &str) -> Self {
         writeln!(self.config, "{line}").unwrap();
         self
@@ -84,7 +78,11 @@ impl RedisSetup {
         });
         loop {
             let port = free_port();
-            fs::write(folder.path().join("redis.conf"), self.text(port, tls_port)).unwrap();
+            fs::write(
+                folder.path().join("redis.conf"),
+                self.config_file(port, tls_port),
+            )
+            .unwrap();
             let mut redis = Redis {
                 port,
                 tls_port,
@@ -92,14 +90,14 @@ impl RedisSetup {
                 process: spawn("redis-server", &folder),
                 folder: folder.clone(),
             };
-            // Otherwise another process took the port between our look and the start.
-            if redis.until_up().await {
+            // Otherwise another process took the port between the check and the start.
+            if redis.wait_until_up().await {
                 return redis;
             }
         }
     }
 
-    fn text(&self, port: u16, tls_port: Option<u16>) -> String {
+    fn config_file(&self, port: u16, tls_port: Option<u16>) -> String {
         let append = if self.persistent { "yes" } else { "no" };
         let mut text = format!(
             "port {port}\nbind 127.0.0.1\nsave \"\"\nappendonly {append}\nappendfsync always\n\
@@ -114,12 +112,12 @@ impl RedisSetup {
 }
 
 impl Redis {
-    /// A server without data, which forgets what it is told when it ends.
+    /// Starts a server without data. It keeps nothing when it ends.
     pub async fn start() -> Self {
         RedisSetup::default().start().await
     }
 
-    /// For clients, as the default user.
+    /// The URL for clients, as the default user.
     pub fn url(&self) -> String {
         let port = self.port;
         match &self.password {
@@ -128,36 +126,36 @@ impl Redis {
         }
     }
 
-    /// For clients that name themselves: `user:password`.
+    /// The URL for clients with credentials, as `user:password`.
     pub fn url_as(&self, credentials: &str) -> String {
         format!("redis://{credentials}@127.0.0.1:{}", self.port)
     }
 
-    /// For clients with TLS.
+    /// The URL for clients with TLS.
     pub fn tls_url(&self) -> String {
         format!("rediss://127.0.0.1:{}", self.tls_port.unwrap())
     }
 
-    /// Halts the process: it keeps its connections and answers nothing.
+    /// Stops the process with SIGSTOP: it keeps its connections and answers nothing.
     pub fn stop(&self) {
         process::stop(&self.process);
     }
 
-    /// Lets it go on.
-    pub fn cont(&self) {
+    /// Resumes a stopped process.
+    pub fn resume(&self) {
         kill_process(Pid::from_child(&self.process), Signal::CONT).unwrap();
     }
 
-    /// Kills the process.
+    /// Kills the process with SIGKILL and waits for its end.
     pub fn kill(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
     }
 
-    /// Starts it again on the same port, with its data if it is persistent.
+    /// Starts the server again on the same port, with its data if it is persistent.
     pub async fn restart(&mut self) {
         self.process = spawn("redis-server", &self.folder);
-        assert!(self.until_up().await, "port {} is taken", self.port);
+        assert!(self.wait_until_up().await, "port {} is taken", self.port);
     }
 
     /// Deletes all data.
@@ -165,23 +163,23 @@ impl Redis {
         self.command::<()>(&["FLUSHALL"]).await;
     }
 
-    /// Asks it something, as the default user.
+    /// Sends a command as the default user. An error reply fails the test.
     pub async fn command<T: FromRedisValue>(&self, words: &[&str]) -> T {
         self.try_command(words).await.unwrap()
     }
 
-    /// Asks it something that is not all text.
+    /// Sends a command with binary arguments.
     pub async fn command_bytes<T: FromRedisValue>(&self, words: &[&[u8]]) -> T {
-        self.ask(words).await.unwrap()
+        self.send(words).await.unwrap()
     }
 
-    /// Asks it something that it may refuse.
+    /// Sends a command that the server may reject.
     pub async fn try_command<T: FromRedisValue>(&self, words: &[&str]) -> RedisResult<T> {
         let words: Vec<_> = words.iter().map(|word| word.as_bytes()).collect();
-        self.ask(&words).await
+        self.send(&words).await
     }
 
-    async fn ask<T: FromRedisValue>(&self, words: &[&[u8]]) -> RedisResult<T> {
+    async fn send<T: FromRedisValue>(&self, words: &[&[u8]]) -> RedisResult<T> {
         let mut command = redis::Cmd::new();
         words.iter().for_each(|word| {
             command.arg(*word);
@@ -189,25 +187,26 @@ impl Redis {
         command.query_async(&mut connect(&self.url()).await?).await
     }
 
-    /// The value of a line of INFO.
-    pub async fn info(&self, name: &str) -> String {
+    /// The value of one field of `INFO`; empty if there is none.
+    pub async fn info_field(&self, name: &str) -> String {
         let info: String = self.command(&["INFO"]).await;
-        let mut lines = info.lines().filter_map(|line| line.split_once(':'));
-        let found = lines.find(|(key, _)| *key == name);
+        let mut fields = info.lines().filter_map(|line| line.split_once(':'));
+        let found = fields.find(|(key, _)| *key == name);
         found.map(|(_, value)| value.to_owned()).unwrap_or_default()
     }
 
-    /// Waits until a replica follows an empty server. What INFO says comes too early: until the replica
-    /// has acknowledged its first copy, what is written waits with the master.
-    async fn until_replicated(&self) {
+    /// Waits until a replica has copied this empty server. `INFO` reports the replica too early:
+    /// until it has acknowledged the first copy, it gets no writes.
+    pub(super) async fn wait_for_first_sync(&self) {
         let mut connection = connect(&self.url()).await.unwrap();
         let mut write = redis::pipe();
         write.cmd("FLUSHALL").ignore().cmd("WAIT").arg(1).arg(100);
         while write.query_async(&mut connection).await != Ok([1]) {}
     }
 
-    /// Waits until a replica has all that was written; `key` belongs to a slot of this server.
-    pub async fn replicated(&self, key: &str) {
+    /// Waits until a replica has everything that was written. On a cluster, `key` must belong to a
+    /// slot of this server.
+    pub async fn wait_for_replica(&self, key: &str) {
         let mut connection = connect(&self.url()).await.unwrap();
         let mut write = redis::pipe();
         write.cmd("SET").arg(key).arg("").ignore();
@@ -216,8 +215,8 @@ impl Redis {
         while write.query_async(&mut connection).await != Ok([1]) {}
     }
 
-    /// Waits until it answers; `false` when it has ended instead.
-    async fn until_up(&mut self) -> bool {
+    /// Waits until the server answers. Returns `false` if the process has ended instead.
+    async fn wait_until_up(&mut self) -> bool {
         loop {
             if self.process.try_wait().unwrap().is_some() {
                 return false;
@@ -225,32 +224,32 @@ impl Redis {
             if self.try_command::<String>(&["PING"]).await.is_ok() {
                 return true;
             }
-            tokio::time::sleep(POLL).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 }
 
 impl Drop for Redis {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The process may have ended already.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
-/// A connection for the tests' own commands; a server that does not answer is an error at once.
-async fn connect(url: &str) -> RedisResult<MultiplexedConnection> {
+/// A connection for the commands of the tests. It fails at once if the server does not answer.
+pub(super) async fn connect(url: &str) -> RedisResult<MultiplexedConnection> {
     let client = redis::Client::open(url)?;
     client.get_multiplexed_async_connection().await
 }
 
-/// A port that nobody uses now.
-fn free_port() -> u16 {
+/// A port that is free now. Another process may take it before the server does.
+pub(super) fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
 }
 
-fn spawn(program: &str, folder: &TempDir) -> Child {
+pub(super) fn spawn(program: &str, folder: &TempDir) -> Child {
     let log = folder.path().join("log");
     let log = fs::File::options()
         .create(true)
@@ -266,7 +265,7 @@ fn spawn(program: &str, folder: &TempDir) -> Child {
         .spawn();
     spawned.unwrap_or_else(|error| {
         panic!(
-            "{program} did not start ({error}); these tests need it: \
+            "cannot start {program}: {error}; these tests need it, install it with: \
              apt-get install redis-server redis-sentinel"
         )
     })

@@ -1,0 +1,17 @@
+//! What every scenario takes for granted: a registry that answers, and valid names.
+
+use tieline_registry::{ClientId, RegistryError};
+
+pub(crate) fn client_id(name: &str) -> ClientId {
+    ClientId::new(name).expect("the names of the suite are valid ids")
+}
+
+/// The reply of the registry. An error fails the scenario: the suite needs a store that answers.
+pub(crate) fn expect_reply<T>(reply: Result<T, RegistryError>) -> T {
+    reply.unwrap_or_else(|error| {
+        panic!(
+            "the registry returned an error; \
+             check that the store is running and reachable: {error} ({error:?})"
+        )
+    })
+}

@@ -1,0 +1,73 @@
+//! One simulated node: a process with its claim table, connections and pending requests.
+//!
+//! Owns plain state. Must not know the registry or other nodes.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
+
+use tieline_registry::{
+    ClientId, NodeSession, Stamp,
+    claim_table::{ClaimReply, ClaimTable, Request},
+};
+use uuid::Uuid;
+
+pub(super) struct Node {
+    pub(super) address: Arc<str>,
+    pub(super) process: Uuid,
+    pub(super) process_state: ProcessState,
+    pub(super) session: Option<NodeSession>,
+    /// Why nothing is sent until the node joins or gets a new fencing token.
+    pub(super) stopped: Option<Stopped>,
+    /// Another process holds the address, so this one must not serve.
+    pub(super) address_taken: bool,
+    pub(super) table: ClaimTable<u32>,
+    pub(super) connections: HashMap<ClientId, Connection>,
+    pub(super) pending: VecDeque<PendingRequest>,
+    /// Renewals in a row at which the registry reported another number of entries than the table
+    /// has.
+    pub(super) count_mismatches: u8,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ProcessState {
+    Running,
+    Paused,
+    Dead,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stopped {
+    SessionLost,
+    NoReply,
+}
+
+/// A connection: a number given by the scenario, and the stamp of its arrival.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Connection {
+    pub(super) number: u32,
+    pub(super) stamp: Stamp,
+}
+
+pub(super) struct PendingRequest {
+    pub(super) request: Request,
+    pub(super) reply: Option<ClaimReply>,
+}
+
+impl Node {
+    pub(super) fn new(address: &str) -> Self {
+        Self {
+            address: address.into(),
+            process: Uuid::now_v7(),
+            process_state: ProcessState::Running,
+            session: None,
+            stopped: None,
+            address_taken: false,
+            table: ClaimTable::default(),
+            connections: HashMap::new(),
+            pending: VecDeque::new(),
+            count_mismatches: 0,
+        }
+    }
+}
