@@ -44,7 +44,7 @@ impl RegistryError {
     }
 
     /// An answer within a deadline, or the error that none came.
-    pub async fn within<T>(
+    pub async fn with_timeout<T>(
         deadline: Duration,
         what: &str,
         answer: impl Future<Output = Result<T, Self>>,

@@ -180,7 +180,7 @@ pub(in super::super) async fn a_tenure_counts(harness: &dyn RegistryHarness) -> 
     let a = fixture.join(A).await;
     let b = fixture.join(B).await;
     let count = async || match done(fixture.registry.renew(&a, Stamp(1)).await) {
-        Renewal::Renewed(lease_info) => (lease_info.held, lease_info.foreign),
+        Renewal::Renewed(lease_info) => (lease_info.entry_count, lease_info.foreign_balance),
         other => panic!("a steady lease is renewed: {other:?}"),
     };
     let assert = |(held, foreign): (Option<u64>, Option<i64>), expected: (u64, i64), when: &str| {

@@ -1,7 +1,7 @@
 //! Orders that nobody thought of: steps by chance, and always the same.
 
 use fastrand::Rng;
-use tieline_registry::claim_table::Request;
+use tieline_registry::claim_table::ClaimRequest;
 
 use crate::{
     Played, RegistryHarness,
@@ -32,7 +32,7 @@ pub(in super::super) async fn random_orders_come_to_rest(harness: &dyn RegistryH
     Ok(())
 }
 
-async fn step(w: &mut Simulation<'_>, dice: &mut Rng, number: u32, late: &mut Vec<Request>) {
+async fn step(w: &mut Simulation<'_>, dice: &mut Rng, number: u32, late: &mut Vec<ClaimRequest>) {
     let node = [A, B][dice.usize(..2)];
     let name = ["x", "y"][dice.usize(..2)];
     match dice.u8(..40) {

@@ -71,7 +71,7 @@ impl Simulation<'_> {
     async fn joined(&mut self, node: usize, session: NodeSession, lease_info: LeaseInfo) {
         self.learn(lease_info);
         let joined = &mut self.nodes[node];
-        joined.table.joined(session.clone());
+        joined.table.on_joined(session.clone());
         (joined.conflict, joined.stopped, joined.odd) = (false, None, 0);
         joined.session = Some(session);
         self.sweep(node).await;
@@ -84,7 +84,7 @@ impl Simulation<'_> {
             Some(session) => {
                 let node = &mut self.nodes[node];
                 (node.stopped, node.session) = (None, Some(session.clone()));
-                node.table.resumed(session);
+                node.table.on_resumed(session);
             }
             None => self.join(node, None).await,
         }
@@ -102,7 +102,9 @@ impl Simulation<'_> {
             odd,
             ..
         } = &mut self.nodes[node];
-        let differs = lease_info.held.is_some_and(|held| held != table.mine());
+        let differs = lease_info
+            .entry_count
+            .is_some_and(|held| held != table.registered());
         *odd = if differs && flights.is_empty() {
             *odd + 1
         } else {
@@ -257,7 +259,7 @@ impl Simulation<'_> {
         for (to, id) in std::mem::take(&mut self.evicts) {
             let Some(node) = self.at(&to) else { continue };
             match self.nodes[node].health {
-                Health::Up => self.nodes[node].table.evicted(&id),
+                Health::Up => self.nodes[node].table.recheck(&id),
                 Health::Paused => self.evicts.push_back((to, id)),
                 Health::Down => {}
             }

@@ -1,6 +1,6 @@
 //! What goes wrong: lost messages, dead and paused processes, stores that lose data.
 
-use tieline_registry::claim_table::Request;
+use tieline_registry::claim_table::ClaimRequest;
 
 use super::{Health, ID, Node, Simulation};
 use crate::Skipped;
@@ -8,7 +8,7 @@ use crate::Skipped;
 impl Simulation<'_> {
     /// An eviction reaches a node, whoever sent it and when.
     pub(in super::super) fn evict(&mut self, node: usize) {
-        self.nodes[node].table.evicted(ID);
+        self.nodes[node].table.recheck(ID);
     }
 
     /// What is on its way is lost.
@@ -17,7 +17,7 @@ impl Simulation<'_> {
     }
 
     /// A process dies; its requests may be executed yet.
-    pub(in super::super) fn crash(&mut self, node: usize) -> Vec<Request> {
+    pub(in super::super) fn crash(&mut self, node: usize) -> Vec<ClaimRequest> {
         let node = &mut self.nodes[node];
         let fresh = Node::new(&node.address);
         let dead = std::mem::replace(node, fresh);

@@ -58,7 +58,11 @@ impl Simulation<'_> {
         for node in &self.nodes {
             let mut live: Vec<_> = node.live.iter().collect();
             live.sort_by_key(|(id, _)| *id);
-            let counts = (node.table.mine(), node.table.len(), node.flights.len());
+            let counts = (
+                node.table.registered(),
+                node.table.len(),
+                node.flights.len(),
+            );
             let standing = (&node.session, node.conflict, node.stopped);
             write!(view, "; {}: {standing:?} {live:?} {counts:?}", node.address)
                 .expect("text takes all");
@@ -147,7 +151,7 @@ impl Simulation<'_> {
             "I2: what is listed for {} is alive",
             node.address
         );
-        let counts = (node.table.mine(), node.table.len());
+        let counts = (node.table.registered(), node.table.len());
         let held = (live.len() as u64, live.len());
         assert_eq!(
             counts, held,

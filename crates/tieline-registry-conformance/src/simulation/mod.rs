@@ -20,7 +20,7 @@ use std::{
 
 use tieline_registry::{
     ClientId, ExpiredNode, NodeSession, Registry, RegistryError, Renewal, Stamp,
-    claim_table::{ClaimBatch, ClaimReply, ClaimTable, Effect, Lane, Request},
+    claim_table::{ClaimBatch, ClaimReply, ClaimRequest, ClaimTable, Effect, Lane, StopReason},
 };
 use uuid::Uuid;
 
@@ -90,7 +90,7 @@ struct Live {
 }
 
 struct Flight {
-    request: Request,
+    request: ClaimRequest,
     answer: Option<ClaimReply>,
 }
 
@@ -189,7 +189,7 @@ impl<'a> Simulation<'a> {
     pub(super) async fn counts(&mut self, node: usize) -> bool {
         let (session, now) = (self.session(node), self.now());
         match done(self.registry.renew(&session, now).await) {
-            Renewal::Renewed(lease_info) => lease_info.held.is_some(),
+            Renewal::Renewed(lease_info) => lease_info.entry_count.is_some(),
             other => panic!("a steady lease is not renewed: {other:?}"),
         }
     }
@@ -264,7 +264,7 @@ impl Simulation<'_> {
         }
         let now = self.now();
         let Node { table, flights, .. } = &mut self.nodes[node];
-        let requests = [Lane::Urgent, Lane::Slow].map(|lane| table.take(lane, now, 512));
+        let requests = [Lane::Urgent, Lane::Slow].map(|lane| table.next_requests(lane, now, 512));
         let answer = None;
         flights.extend(requests.into_iter().flatten().map(|request| Flight {
             request,
@@ -303,7 +303,7 @@ impl Simulation<'_> {
 
     /// A node gives up on its oldest operation, executed or not. A request that was not executed yet
     /// is lost, unless the scenario has it executed late.
-    pub(super) fn give_up(&mut self, node: usize) -> Request {
+    pub(super) fn give_up(&mut self, node: usize) -> ClaimRequest {
         let flight = self.nodes[node].flights.pop_front();
         let request = flight.expect("an operation to give up on").request;
         self.answered(node, request.clone(), ClaimReply::NoReply);
@@ -311,11 +311,11 @@ impl Simulation<'_> {
     }
 
     /// A request is executed that nobody waits for any more.
-    pub(super) async fn execute_late(&mut self, request: &Request) -> ClaimReply {
+    pub(super) async fn execute_late(&mut self, request: &ClaimRequest) -> ClaimReply {
         self.carry_out(request).await
     }
 
-    async fn carry_out(&self, Request { session, batch }: &Request) -> ClaimReply {
+    async fn carry_out(&self, ClaimRequest { session, batch }: &ClaimRequest) -> ClaimReply {
         match batch {
             ClaimBatch::Claims(claims) => {
                 ClaimReply::Claims(done(self.registry.claim(session, claims).await))
@@ -329,18 +329,17 @@ impl Simulation<'_> {
         }
     }
 
-    fn answered(&mut self, node: usize, request: Request, reply: ClaimReply) {
-        let effects = self.nodes[node].table.answered(request, reply);
+    fn answered(&mut self, node: usize, request: ClaimRequest, reply: ClaimReply) {
+        let effects = self.nodes[node].table.on_reply(request, reply);
         for effect in effects {
             match effect {
                 Effect::Granted(_) => {}
                 Effect::Refused(number, stamp) => self.refused(node, Live { number, stamp }),
                 Effect::Evict(to, id) => self.evicts.push_back((to, id)),
-                Effect::Stopped(lost) => {
-                    let stopped = if lost {
-                        Stopped::Lost
-                    } else {
-                        Stopped::NoReply
+                Effect::Stopped(reason) => {
+                    let stopped = match reason {
+                        StopReason::SessionLost => Stopped::Lost,
+                        StopReason::NoReply => Stopped::NoReply,
                     };
                     self.nodes[node].stopped = Some(stopped);
                 }

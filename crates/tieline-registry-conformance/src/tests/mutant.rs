@@ -75,7 +75,7 @@ impl MutantRegistry {
             let mut fences = self.fences.lock();
             let fence = fences.entry(session.address.clone()).or_default();
             *fence += 1;
-            session.fence = *fence;
+            session.fencing_token = *fence;
         }
         session
     }
@@ -94,7 +94,7 @@ impl MutantRegistry {
 
     fn is_fenced_off(&self, session: &NodeSession) -> bool {
         self.is(Mutation::EntriesGoWithTheLease)
-            && self.fences.lock().get(&session.address) != Some(&session.fence)
+            && self.fences.lock().get(&session.address) != Some(&session.fencing_token)
     }
 
     fn tell(&self, lease_info: LeaseInfo) -> LeaseInfo {

@@ -39,7 +39,10 @@ pub(super) async fn fenced(
     txns: impl Iterator<Item = TxnRequest>,
 ) -> Result<Fenced, Fault> {
     let txn = TxnRequest {
-        compare: vec![modified(layout.node(&session.address), session.fence)],
+        compare: vec![modified(
+            layout.node(&session.address),
+            session.fencing_token,
+        )],
         success: txns.map(nested).collect(),
         failure: Vec::new(),
     };

@@ -114,8 +114,8 @@ impl EtcdRegistry {
                 modified(own.clone(), owned),
             ],
             success: vec![
-                put(place.clone(), session.address.to_string(), session.lease),
-                put(own.clone(), value.value(), session.lease),
+                put(place.clone(), session.address.to_string(), session.lease_id),
+                put(own.clone(), value.value(), session.lease_id),
             ],
             failure: vec![get(place), get(own)],
         };

@@ -113,7 +113,7 @@ impl Seen {
     /// session wrote would go with that one's lease.
     fn stands(&self, session: &NodeSession, stamp: Stamp) -> bool {
         let leased =
-            |kv: &Option<KeyValue>| kv.as_ref().is_some_and(|kv| kv.lease == session.lease);
+            |kv: &Option<KeyValue>| kv.as_ref().is_some_and(|kv| kv.lease == session.lease_id);
         leased(&self.place)
             && leased(&self.own)
             && self.foreign(session).is_none()
@@ -161,8 +161,8 @@ mod tests {
             address: "me".into(),
             process: Uuid::nil(),
             ttl: Duration::from_secs(1),
-            lease: LEASE,
-            fence: 1,
+            lease_id: LEASE,
+            fencing_token: 1,
         };
         let claim = Claim {
             id: ClientId::new("x").unwrap(),

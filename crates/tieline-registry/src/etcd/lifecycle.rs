@@ -61,8 +61,8 @@ impl EtcdRegistry {
                 address: request.address.clone(),
                 process: request.process,
                 ttl: Duration::from_secs(lease.ttl.unsigned_abs()),
-                lease: lease.id,
-                fence,
+                lease_id: lease.id,
+                fencing_token: fence,
             },
             Address::Held { holder } => {
                 self.revoke(lease.id).await;
@@ -104,7 +104,7 @@ impl EtcdRegistry {
         let Some(previous) = request.previous.as_ref().filter(same) else {
             return Ok(None);
         };
-        if !self.renew(previous.lease).await? {
+        if !self.renew(previous.lease_id).await? {
             return Ok(None);
         }
         self.put_fence(previous).await
@@ -163,7 +163,7 @@ impl EtcdRegistry {
         &self,
         session: &NodeSession,
     ) -> Result<Option<NodeSession>, Fault> {
-        let (lease, fence) = (session.lease, session.fence);
+        let (lease, fence) = (session.lease_id, session.fencing_token);
         let written = self.write(&session.address, session.process, lease, fence);
         let fence = match written.await {
             Ok(Written::At(fence)) => fence,
@@ -173,7 +173,10 @@ impl EtcdRegistry {
             Err(fault) => return Err(fault),
         };
         let session = session.clone();
-        Ok(Some(NodeSession { fence, ..session }))
+        Ok(Some(NodeSession {
+            fencing_token: fence,
+            ..session
+        }))
     }
 
     /// Renews the lease and looks whether the address is still the process's, at the same time.
@@ -183,7 +186,7 @@ impl EtcdRegistry {
             ..RangeRequest::default()
         };
         let look = self.client.call(RetrySafety::Harmless, look);
-        let (renewed, found) = tokio::join!(self.renew(session.lease), look);
+        let (renewed, found) = tokio::join!(self.renew(session.lease_id), look);
         let held = renewed? && found?.kvs.iter().any(|kv| holds(session, kv));
         Ok(if held {
             Renewal::Renewed(self.lease_info())
@@ -200,12 +203,12 @@ impl EtcdRegistry {
         }
         let key = self.layout.node(&session.address);
         let txn = TxnRequest {
-            compare: vec![modified(key.clone(), session.fence)],
+            compare: vec![modified(key.clone(), session.fencing_token)],
             success: vec![delete(key)],
             failure: Vec::new(),
         };
         if self.client.call(RetrySafety::Harmful, txn).await?.succeeded {
-            self.revoke(session.lease).await;
+            self.revoke(session.lease_id).await;
         }
         Ok(())
     }
@@ -231,7 +234,7 @@ impl EtcdRegistry {
     /// The ids whose shadows go with a session's lease.
     pub(super) async fn leased(&self, session: &NodeSession) -> Result<Vec<ClientId>, Fault> {
         let request = LeaseTimeToLiveRequest {
-            id: session.lease,
+            id: session.lease_id,
             keys: true,
         };
         let answer = self
@@ -247,15 +250,15 @@ impl EtcdRegistry {
     fn lease_info(&self) -> LeaseInfo {
         LeaseInfo {
             clock: self.clock.now(),
-            held: None,
-            foreign: None,
+            entry_count: None,
+            foreign_balance: None,
         }
     }
 }
 
 /// Whether a node's key is as this session wrote it, whatever the fence.
 fn holds(session: &NodeSession, kv: &KeyValue) -> bool {
-    kv.lease == session.lease && process(kv) == Some(session.process)
+    kv.lease == session.lease_id && process(kv) == Some(session.process)
 }
 
 /// The process that a node's key names; `None` for what no node can have written.

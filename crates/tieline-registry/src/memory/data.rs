@@ -59,8 +59,8 @@ impl Data {
             address: request.address.clone(),
             process,
             ttl: request.lease,
-            lease: 0,
-            fence: 0,
+            lease_id: 0,
+            fencing_token: 0,
         };
         let expiry = expiry(&session, now);
         let node = self.nodes.entry(request.address.clone());
@@ -108,8 +108,8 @@ impl Data {
         self.clock = self.clock.max(clock.0).max(now);
         LeaseInfo {
             clock: Stamp(self.clock),
-            held: Some(self.nodes[address].ids.len() as u64),
-            foreign: i64::try_from(self.places.len())
+            entry_count: Some(self.nodes[address].ids.len() as u64),
+            foreign_balance: i64::try_from(self.places.len())
                 .ok()
                 .and_then(|places| places.checked_sub_unsigned(self.owns.len() as u64)),
         }

@@ -78,8 +78,8 @@ impl Reader {
     pub(super) fn lease_info(&mut self) -> Result<LeaseInfo, RegistryError> {
         Ok(LeaseInfo {
             clock: self.stamp()?,
-            held: u64::try_from(self.number()?).ok(),
-            foreign: Some(self.number()?),
+            entry_count: u64::try_from(self.number()?).ok(),
+            foreign_balance: Some(self.number()?),
         })
     }
 

@@ -48,8 +48,8 @@ impl RedisRegistry {
             address: request.address.clone(),
             process: request.process,
             ttl: request.lease,
-            lease: 0,
-            fence: 0,
+            lease_id: 0,
+            fencing_token: 0,
         };
         let mut command = self.call(&JOIN, &session);
         let replace = request.replace.map(|process| process.to_string());

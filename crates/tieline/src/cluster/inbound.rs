@@ -108,7 +108,7 @@ impl Inner {
             RequestKind::Multicast(many) => self.many(&many),
             RequestKind::Evict(evict) => {
                 if let Some(registrar) = self.registrar() {
-                    registrar.evicted(evict.ids.iter().filter_map(text));
+                    registrar.on_evict(evict.ids.iter().filter_map(text));
                 }
                 Some(MaybeReady::Ready(Response::Code(
                     proto::OutcomeCode::Delivered,
@@ -179,7 +179,7 @@ impl Inner {
     /// A peer looked here for a client who is not.
     fn missed(&self, id: &str) {
         if let Some(registrar) = self.registrar() {
-            NodeRegistrar::missed(registrar, id);
+            NodeRegistrar::on_missing_client(registrar, id);
         }
     }
 }

@@ -25,7 +25,7 @@ pub(super) async fn watch(cluster: Weak<Inner>, interval: Duration, audit: Durat
         let Some(inner) = cluster.upgrade() else {
             return;
         };
-        let balance = inner.registrar().and_then(Registrar::foreign);
+        let balance = inner.registrar().and_then(Registrar::foreign_balance);
         let anything = balance != Some(0);
         let due = seen.is_none_or(|(before, at)| before != balance || at.elapsed() >= audit);
         if anything && due {

@@ -23,7 +23,7 @@ use crate::{
     CloseReason, Config, Hub,
     hub::{ConnectionInner, HubObserver, ScopeKey},
     link::{self, Interest, PeerServer, Probed, proto},
-    registrar::{Health, LocalInstant, Registrar, RegistrarConfig, RegistrarHost, Verdict},
+    registrar::{ClaimDecision, Health, LocalInstant, Registrar, RegistrarConfig, RegistrarHost},
 };
 
 /// Pause before a registry that did not answer is asked for its members again.
@@ -83,7 +83,7 @@ impl Cluster {
             address,
             process,
             lease: config.lease,
-            audit: config.audit_interval,
+            audit_interval: config.audit_interval,
             timeout: config.registry_timeout,
         };
         let registry = Arc::clone(&inner.registry);
@@ -227,7 +227,7 @@ impl Cluster {
         conn: &Arc<ConnectionInner>,
         arrival: Instant,
         exclusive: bool,
-    ) -> Verdict {
+    ) -> ClaimDecision {
         self.inner.on_local_connect(&conn.id);
         match self.inner.registrar() {
             Some(registrar) => {
@@ -235,7 +235,7 @@ impl Cluster {
                     .connect(conn, LocalInstant::of(arrival), exclusive)
                     .await
             }
-            None => Verdict::Undecided,
+            None => ClaimDecision::Undecided,
         }
     }
 
@@ -328,7 +328,7 @@ impl RegistrarHost for Inner {
             .send_urgent(&evict, super::pending::PendingReply::Discard);
     }
 
-    fn refused(&self, conn: &Arc<ConnectionInner>) {
+    fn on_refused(&self, conn: &Arc<ConnectionInner>) {
         self.hub.close_member(conn, CloseReason::Replaced);
     }
 

@@ -253,7 +253,7 @@ impl Inner {
         what: &str,
         answer: impl Future<Output = Result<T, RegistryError>>,
     ) -> Result<T, RegistryError> {
-        RegistryError::within(self.timeout, what, answer).await
+        RegistryError::with_timeout(self.timeout, what, answer).await
     }
 }
 

@@ -206,7 +206,7 @@ impl Inner {
     pub(super) fn absent(&self) -> proto::OutcomeCode {
         let lost = self
             .registrar()
-            .is_some_and(super::NodeRegistrar::lost_lately);
+            .is_some_and(super::NodeRegistrar::lost_session_recently);
         if lost {
             proto::OutcomeCode::Unknown
         } else {
@@ -227,7 +227,7 @@ impl Inner {
         if self.address.as_deref() == Some(&*entry.address) {
             // The registry is wrong about this node, or behind it.
             if let Some(registrar) = self.registrar() {
-                registrar.missed(&msg.id);
+                registrar.on_missing_client(&msg.id);
             }
             msg.missed = Some(place);
             msg.hops += 1;

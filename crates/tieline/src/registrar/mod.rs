@@ -1,11 +1,19 @@
-//! What this node has in the registry, kept in step with what it holds.
+//! Keeps what the registry has for this node equal to what this node holds.
 //!
-//! Owns the node's side of the registry protocol: [`ClaimTable`] decides, pure and tested step by step; the
-//! rest sends what it decides (`pump`), keeps the lease and notices losses (`heart`), compares both
-//! sides at a pace that leaves the registry alone (`reconciler`) and removes what dead nodes left
-//! (`reaper`). Must not know how a registry keeps its entries, nor links: what it needs of the cluster
-//! is [`RegistrarHost`]. Invariant: whatever is lost on the way, what the registry has for this node
-//! becomes what this node holds.
+//! Owns the node's side of the registry protocol. The pure state machine
+//! [`ClaimTable`](tieline_registry::claim_table::ClaimTable) decides; this module acts:
+//!
+//! | file | does |
+//! |---|---|
+//! | `lease` | joins, renews the lease, detects outages and lost sessions |
+//! | `claim_sender` | sends urgent claims and releases, and applies the replies |
+//! | `reconcile` | compares both sides, slowly: audit and sweep |
+//! | `reaper` | removes the entries of expired nodes |
+//! | `clock` | gives the stamps |
+//!
+//! Must not know how a registry stores its entries, nor links: what it needs of the cluster is
+//! [`RegistrarHost`]. Invariant: whatever message is lost, the registry's entries for this node become
+//! the connections of this node.
 
 mod claim_sender;
 mod clock;
@@ -22,7 +30,8 @@ use std::{
 
 use parking_lot::Mutex;
 use tieline_registry::{
-    ClientId, NodeSession, Registry, RegistryError, Stamp, claim_table::ClaimTable,
+    ClientId, NodeSession, Registry, RegistryError, Stamp,
+    claim_table::{ClaimTable, Lane},
 };
 use tokio::{
     sync::{Notify, Semaphore, oneshot, watch},
@@ -32,96 +41,100 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
 pub(crate) use self::clock::LocalInstant;
-use self::{clock::ClusterClock, reconcile::Reconciler};
+use self::{claim_sender::MAX_BATCH, clock::ClusterClock, reconcile::Reconciler};
 use crate::hub::ConnectionInner;
 
-/// How long an upgrade waits for the registry's verdict. Later verdicts still hold: a connection that
-/// turns out to be the older one is closed then.
-const VERDICT: Duration = Duration::from_millis(250);
+/// How long an upgrade waits for the decision on its claim. A later decision still counts: a connection
+/// that turns out to be the older one is closed then.
+const DECISION_TIMEOUT: Duration = Duration::from_millis(250);
 
-/// Batches under way at once. One keeps the registry busy while the next is gathered; more help where
-/// its answers take long.
+/// Batches in flight at once. With one, the registry would idle while a reply travels; each further one
+/// helps where the round trip is long.
 const IN_FLIGHT: usize = 4;
 
-/// What the claims need of the cluster.
+/// What the registrar needs of the cluster.
 pub(crate) trait RegistrarHost: Send + Sync + 'static {
-    /// Another node was displaced: it is to ask whether it still has this id.
+    /// Asks another node to check whether it still has this id: a claim of this node displaced it.
     fn evict(&self, node: &str, id: ClientId);
-    /// The registry has given this connection's id to another.
-    fn refused(&self, connection: &Arc<ConnectionInner>);
-    /// Does something while this connection has its id at this node; false where it has lost it, to a
-    /// newer one or by its end.
+    /// The registry has given this connection's id to another connection.
+    fn on_refused(&self, connection: &Arc<ConnectionInner>);
+    /// Runs `f` while this connection has its id at this node. False if it has lost the id to a newer
+    /// connection, or has ended.
     fn with_current(&self, connection: &Arc<ConnectionInner>, f: impl FnOnce()) -> bool;
-    /// Which process answers at this node's own advertised address.
+    /// The process that answers at this node's own advertised address.
     fn probe(&self) -> impl Future<Output = Option<Uuid>> + Send;
 }
 
-/// Who this node is to the registry, and how often it speaks to it.
+/// The node's identity in the registry, and its intervals.
 #[derive(Debug, Clone)]
 pub(crate) struct RegistrarConfig {
     pub(crate) address: Arc<str>,
     pub(crate) process: Uuid,
     pub(crate) lease: Duration,
-    pub(crate) audit: Duration,
+    pub(crate) audit_interval: Duration,
+    /// Of each request to the registry.
     pub(crate) timeout: Duration,
 }
 
-/// How this node stands with the registry.
+/// Whether this node can register connections.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Health {
-    /// It answers.
+    /// The registry responds.
     Up,
-    /// It does not answer.
+    /// The registry does not respond.
     Down,
     /// Another process holds this node's address.
     Conflict(Uuid),
 }
 
-/// What became of the claim of a new connection.
+/// The decision on the claim of a new connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum ClaimDecision {
     Granted,
-    /// A newer connection, or one that may not be displaced, has the id.
+    /// A newer connection has the id, or one that must not be displaced.
     Taken,
-    /// The registry has not said; the claim goes on.
+    /// The registry has not answered yet; the claim continues.
     Undecided,
-    /// No new connections: another process holds this node's address.
+    /// Another process holds this node's address: the node accepts no connections.
     Conflict,
 }
 
-/// The claims of this node. Cheap to clone.
-pub(crate) struct Registrar<S>(Arc<Inner<S>>);
+/// The registrar of one node. Cheap to clone.
+pub(crate) struct Registrar<H>(Arc<Inner<H>>);
 
-struct Inner<S> {
+struct Inner<H> {
     registry: Arc<dyn Registry>,
     config: RegistrarConfig,
-    host: Weak<S>,
+    host: Weak<H>,
     clock: ClusterClock,
     table: Mutex<ClaimTable<Arc<ConnectionInner>>>,
-    /// Upgrades that wait for a verdict, by stamp.
-    waiting: Mutex<HashMap<Stamp, oneshot::Sender<bool>>>,
+    /// Upgrades that wait for a decision, by the stamp of their connection.
+    pending_upgrades: Mutex<HashMap<Stamp, oneshot::Sender<bool>>>,
+    /// The latest session; it stays when it is lost, so that the next join can continue it.
     session: Mutex<Option<NodeSession>>,
     health: watch::Sender<Health>,
-    /// When the last beat was answered, and when a lease was lost last.
-    renewed: watch::Sender<Instant>,
-    lost: Mutex<Option<Instant>>,
+    /// When the registry last confirmed the lease.
+    last_renewal: watch::Sender<Instant>,
+    /// When the registry last reported that the session is lost.
+    lost_at: Mutex<Option<Instant>>,
     in_flight: Arc<Semaphore>,
-    /// Something urgent waits.
+    /// Wakes the claim sender: something urgent is queued.
     wake_sender: Notify,
-    /// The heart is to beat now.
+    /// Renews the lease before its interval has passed.
     renew_now: Notify,
     reconciler: Reconciler,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
 
-impl<S: RegistrarHost> Registrar<S> {
-    /// Joins the registry and begins to serve it. Fails if the registry cannot be reached; where
-    /// another process holds the address, it starts in conflict and tries again.
+/// Start and end.
+impl<H: RegistrarHost> Registrar<H> {
+    /// Joins the registry and starts the registrar's tasks. Fails if the registry cannot be reached. If
+    /// another process holds the address, the registrar starts in conflict and keeps trying.
     pub(crate) async fn start(
         registry: Arc<dyn Registry>,
         config: RegistrarConfig,
-        host: Weak<S>,
+        host: Weak<H>,
     ) -> Result<Self, RegistryError> {
         let registrar = Self(Arc::new(Inner {
             registry,
@@ -129,11 +142,11 @@ impl<S: RegistrarHost> Registrar<S> {
             host,
             clock: ClusterClock::default(),
             table: Mutex::default(),
-            waiting: Mutex::default(),
+            pending_upgrades: Mutex::default(),
             session: Mutex::default(),
             health: watch::Sender::new(Health::Down),
-            renewed: watch::Sender::new(Instant::now()),
-            lost: Mutex::default(),
+            last_renewal: watch::Sender::new(Instant::now()),
+            lost_at: Mutex::default(),
             in_flight: Arc::new(Semaphore::new(IN_FLIGHT)),
             wake_sender: Notify::new(),
             renew_now: Notify::new(),
@@ -154,98 +167,8 @@ impl<S: RegistrarHost> Registrar<S> {
         self.0.tasks.spawn(stop.run_until_cancelled_owned(task));
     }
 
-    /// Claims the id of a connection that the hub has admitted, and waits a moment for the verdict.
-    /// Cancel-safe: the claim goes on, and ends with the connection.
-    pub(crate) async fn connect(
-        &self,
-        conn: &Arc<ConnectionInner>,
-        arrival: LocalInstant,
-        exclusive: bool,
-    ) -> Verdict {
-        let inner = &*self.0;
-        let deadline = Instant::now() + VERDICT;
-        self.renew_if_overdue(deadline).await;
-        if matches!(*inner.health.borrow(), Health::Conflict(_)) {
-            return Verdict::Conflict;
-        }
-        let stamp = inner.clock.stamp(arrival);
-        let (sender, verdict) = oneshot::channel();
-        inner.waiting.lock().insert(stamp, sender);
-        let _forget = Forget(&inner.waiting, stamp);
-        let connect = || {
-            let connection = Arc::clone(conn);
-            let mut table = inner.table.lock();
-            table.connect(&conn.id, stamp, connection, exclusive);
-        };
-        // Others of its id may have come since it was admitted, above all while a beat was made up:
-        // the one that the hub holds is the one to claim, in whatever order they get here.
-        let cluster = inner.host.upgrade();
-        if !cluster.is_some_and(|cluster| cluster.with_current(conn, connect)) {
-            return Verdict::Undecided;
-        }
-        inner.wake_sender.notify_one();
-        let mut health = inner.health.subscribe();
-        tokio::select! {
-            biased;
-            Ok(granted) = verdict => if granted { Verdict::Granted } else { Verdict::Taken },
-            _ = health.wait_for(|health| *health != Health::Up) => Verdict::Undecided,
-            () = tokio::time::sleep_until(deadline) => Verdict::Undecided,
-        }
-    }
-
-    /// A connection has left the hub.
-    pub(crate) fn disconnect(&self, conn: &Arc<ConnectionInner>) {
-        let is_it = |other: &Arc<ConnectionInner>| Arc::ptr_eq(other, conn);
-        self.0.table.lock().disconnect(&conn.id, is_it);
-        self.0.wake_sender.notify_one();
-    }
-
-    /// Another node says that it was granted these ids.
-    pub(crate) fn evicted<'a>(&self, ids: impl Iterator<Item = &'a str>) {
-        let mut table = self.0.table.lock();
-        ids.for_each(|id| table.evicted(id));
-        drop(table);
-        self.0.wake_sender.notify_one();
-    }
-
-    /// A peer looked for a client here who is not: if the registry sent it here, it is wrong. Where more
-    /// waits than the registry can be told of at once, the next comparison finds it too: strangers'
-    /// questions must not pile up here.
-    pub(crate) fn missed(&self, id: &str) {
-        let mut table = self.0.table.lock();
-        if let Ok(id) = ClientId::new(id)
-            && table.is_joined()
-            && table.paced() < claim_sender::MAX_BATCH
-        {
-            table.sweep([id]);
-            self.0.reconciler.wake();
-        }
-    }
-
-    /// How this node stands with the registry.
-    pub(crate) fn health(&self) -> Health {
-        self.0.health.borrow().clone()
-    }
-
-    /// How many entries this node believes to have.
-    pub(crate) fn entries(&self) -> u64 {
-        self.0.table.lock().mine()
-    }
-
-    /// Entries of the shared layout less those that Tieline wrote, as last heard; `None` where the
-    /// registry does not tell.
-    pub(crate) fn foreign(&self) -> Option<i64> {
-        self.0.reconciler.balance()
-    }
-
-    /// Whether entries of ours may be missing, because the lease was lost within the last lease.
-    pub(crate) fn lost_lately(&self) -> bool {
-        let lost = *self.0.lost.lock();
-        lost.is_some_and(|at| at.elapsed() < self.0.config.lease)
-    }
-
-    /// The end of a node whose connections are gone: waits until everything is released, leaves the
-    /// registry, and stops. Gives up at the deadline: the lease then runs out by itself.
+    /// Ends a node whose connections are gone: waits until everything is released, leaves the
+    /// registry, and stops. At the deadline it stops all the same; the lease then expires.
     pub(crate) async fn leave(&self, deadline: Instant) {
         let inner = &*self.0;
         let leaving = async {
@@ -256,7 +179,7 @@ impl<S: RegistrarHost> Registrar<S> {
             if let Some(session) = session
                 && let Err(error) = inner.registry.leave(&session).await
             {
-                tracing::warn!(error = %crate::cluster::chain(&error), "could not leave the registry; the lease will run out");
+                tracing::warn!(error = %crate::cluster::chain(&error), "failed to leave the registry; the lease will expire");
             }
         };
         let _ = tokio::time::timeout_at(deadline, leaving).await;
@@ -264,32 +187,128 @@ impl<S: RegistrarHost> Registrar<S> {
         inner.tasks.wait().await;
     }
 
-    /// Stops at once; entries stay until the lease runs out.
+    /// Stops at once; entries stay until the lease expires.
     pub(crate) fn stop(&self) {
         self.0.stop.cancel();
         self.0.tasks.close();
     }
 }
 
-/// An upgrade that waits no more.
-struct Forget<'a>(&'a Mutex<HashMap<Stamp, oneshot::Sender<bool>>>, Stamp);
+/// Events of the node.
+impl<H: RegistrarHost> Registrar<H> {
+    /// Claims the id of a connection that the hub has admitted, and waits up to [`DECISION_TIMEOUT`]
+    /// for the decision. Cancel-safe: the claim continues, and ends with the connection.
+    pub(crate) async fn connect(
+        &self,
+        conn: &Arc<ConnectionInner>,
+        arrival: LocalInstant,
+        exclusive: bool,
+    ) -> ClaimDecision {
+        let inner = &*self.0;
+        let deadline = Instant::now() + DECISION_TIMEOUT;
+        self.renew_if_overdue(deadline).await;
+        if matches!(*inner.health.borrow(), Health::Conflict(_)) {
+            return ClaimDecision::Conflict;
+        }
+        let stamp = inner.clock.stamp(arrival);
+        let (sender, decision) = oneshot::channel();
+        inner.pending_upgrades.lock().insert(stamp, sender);
+        let _guard = PendingUpgrade(&inner.pending_upgrades, stamp);
+        let connect = || {
+            let connection = Arc::clone(conn);
+            let mut table = inner.table.lock();
+            table.connect(&conn.id, stamp, connection, exclusive);
+        };
+        // Newer connections with this id may have been admitted meanwhile, above all during an overdue
+        // renewal. Only the one that the hub holds may be claimed, in whatever order they get here.
+        let host = inner.host.upgrade();
+        if !host.is_some_and(|host| host.with_current(conn, connect)) {
+            return ClaimDecision::Undecided;
+        }
+        inner.wake_sender.notify_one();
+        let mut health = inner.health.subscribe();
+        tokio::select! {
+            biased;
+            Ok(granted) = decision => if granted { ClaimDecision::Granted } else { ClaimDecision::Taken },
+            _ = health.wait_for(|health| *health != Health::Up) => ClaimDecision::Undecided,
+            () = tokio::time::sleep_until(deadline) => ClaimDecision::Undecided,
+        }
+    }
 
-impl Drop for Forget<'_> {
+    /// A connection has left the hub.
+    pub(crate) fn disconnect(&self, conn: &Arc<ConnectionInner>) {
+        let is_same = |other: &Arc<ConnectionInner>| Arc::ptr_eq(other, conn);
+        self.0.table.lock().disconnect(&conn.id, is_same);
+        self.0.wake_sender.notify_one();
+    }
+
+    /// Another node reports that it was granted these ids.
+    pub(crate) fn on_evict<'a>(&self, ids: impl Iterator<Item = &'a str>) {
+        let mut table = self.0.table.lock();
+        ids.for_each(|id| table.recheck(id));
+        drop(table);
+        self.0.wake_sender.notify_one();
+    }
+
+    /// A peer looked here for a client that is not here: if the registry sent the peer, its entry is
+    /// wrong. While a batch of such ids is queued, further ones are left to the next sweep, so that
+    /// peers cannot fill the queue.
+    pub(crate) fn on_missing_client(&self, id: &str) {
+        let mut table = self.0.table.lock();
+        if let Ok(id) = ClientId::new(id)
+            && table.is_joined()
+            && table.queue_len(Lane::Slow) < MAX_BATCH
+        {
+            table.sweep([id]);
+            self.0.reconciler.wake();
+        }
+    }
+}
+
+/// State.
+impl<H: RegistrarHost> Registrar<H> {
+    /// Whether this node can register connections.
+    pub(crate) fn health(&self) -> Health {
+        self.0.health.borrow().clone()
+    }
+
+    /// How many entries this node believes to have.
+    pub(crate) fn entries(&self) -> u64 {
+        self.0.table.lock().registered()
+    }
+
+    /// Entries of the shared layout minus those that Tieline wrote, as of the last renewal; `None` if
+    /// the registry does not count them.
+    pub(crate) fn foreign_balance(&self) -> Option<i64> {
+        self.0.reconciler.foreign_balance()
+    }
+
+    /// Whether entries of this node may be missing, because its session was lost within the last lease.
+    pub(crate) fn lost_session_recently(&self) -> bool {
+        let lost_at = *self.0.lost_at.lock();
+        lost_at.is_some_and(|at| at.elapsed() < self.0.config.lease)
+    }
+}
+
+/// Removes an upgrade that no longer waits.
+struct PendingUpgrade<'a>(&'a Mutex<HashMap<Stamp, oneshot::Sender<bool>>>, Stamp);
+
+impl Drop for PendingUpgrade<'_> {
     fn drop(&mut self) {
         self.0.lock().remove(&self.1);
     }
 }
 
-impl<S> Clone for Registrar<S> {
+impl<H> Clone for Registrar<H> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
 }
 
-impl<S> fmt::Debug for Registrar<S> {
+impl<H> fmt::Debug for Registrar<H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Claims")
-            .field("terms", &self.0.config)
+        f.debug_struct("Registrar")
+            .field("config", &self.0.config)
             .finish_non_exhaustive()
     }
 }

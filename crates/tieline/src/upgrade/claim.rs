@@ -16,7 +16,7 @@ pub(super) async fn claim<H: Handler>(
     use http::StatusCode;
 
     use super::unavailable;
-    use crate::{Duplicate, registrar::Verdict};
+    use crate::{Duplicate, registrar::ClaimDecision};
 
     let Some(cluster) = node.cluster() else {
         return Ok(());
@@ -27,17 +27,19 @@ pub(super) async fn claim<H: Handler>(
     }
     let conn = guard.connection().inner();
     match cluster.claim(conn, arrival, exclusive).await {
-        Verdict::Granted => Ok(()),
-        Verdict::Undecided if !exclusive => Ok(()),
-        Verdict::Undecided => Err(unavailable("the registry does not answer; connect again\n")),
-        Verdict::Taken if exclusive => {
+        ClaimDecision::Granted => Ok(()),
+        ClaimDecision::Undecided if !exclusive => Ok(()),
+        ClaimDecision::Undecided => {
+            Err(unavailable("the registry does not answer; connect again\n"))
+        }
+        ClaimDecision::Taken if exclusive => {
             let body = "the client id is connected already\n";
             Err(Refusal::new(StatusCode::CONFLICT, body))
         }
-        Verdict::Taken => Err(unavailable(
+        ClaimDecision::Taken => Err(unavailable(
             "a newer connection has this client id; connect again\n",
         )),
-        Verdict::Conflict => Err(unavailable("another process holds this node's address\n")),
+        ClaimDecision::Conflict => Err(unavailable("another process holds this node's address\n")),
     }
 }
 
