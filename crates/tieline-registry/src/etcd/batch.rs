@@ -9,10 +9,10 @@ use std::{
 };
 
 use super::{
+    call_error::Fault,
     client::{Client, RetrySafety},
-    fault::Fault,
     layout::Layout,
-    wire::{TxnRequest, TxnResponse, modified, nested},
+    rpc::{TxnRequest, TxnResponse, modified, nested},
 };
 use crate::types::NodeSession;
 

@@ -9,10 +9,10 @@ use std::{collections::HashSet, sync::Arc};
 use super::{
     EtcdRegistry,
     batch::{self, BATCH, Fenced},
+    call_error::Fault,
     conflict::{Decision, Seen},
-    fault::Fault,
     layout::Shadow,
-    wire::{TxnRequest, TxnResponse, get, modified, put},
+    rpc::{TxnRequest, TxnResponse, get, modified, put},
 };
 use crate::{
     error::RegistryError,

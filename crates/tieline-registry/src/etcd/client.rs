@@ -17,11 +17,11 @@ use tonic::{
 use tonic_prost::ProstCodec;
 
 use super::{
-    address::{Address, Credentials},
+    call_error::Fault,
     endpoints::{Chosen, Endpoints},
-    fault::Fault,
     options::EtcdOptions,
-    wire::{AuthenticateRequest, Call},
+    rpc::{AuthenticateRequest, Call},
+    url::{Address, Credentials},
 };
 
 /// A lease's keys come in one answer: some 60 bytes a key, two keys an entry, a million entries.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::{
     layout::{self, Shadow},
-    wire::KeyValue,
+    rpc::KeyValue,
 };
 use crate::types::{Claim, ClaimKind, NodeSession, Stamp};
 

@@ -11,7 +11,7 @@ use std::{
 use parking_lot::RwLock;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 
-use super::{address::Address, options::EtcdOptions};
+use super::{options::EtcdOptions, url::Address};
 
 /// etcd ends connections that ping more often than every 5 s, or while no call is under way.
 const PING_EVERY: Duration = Duration::from_secs(6);

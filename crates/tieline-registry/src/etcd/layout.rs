@@ -8,7 +8,7 @@ use std::{str, sync::Arc};
 
 use bytes::Bytes;
 
-use super::wire::KeyValue;
+use super::rpc::KeyValue;
 use crate::{id::ClientId, types::Stamp};
 
 /// The longest prefix, so that a batch of the longest ids fits etcd's limit of 1.5 MiB a request.

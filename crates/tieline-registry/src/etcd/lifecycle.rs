@@ -11,9 +11,9 @@ use uuid::Uuid;
 use super::{
     EtcdRegistry,
     batch::BATCH,
+    call_error::Fault,
     client::RetrySafety,
-    fault::Fault,
-    wire::{
+    rpc::{
         KeyValue, LeaseGrantRequest, LeaseKeepAliveRequest, LeaseRevokeRequest,
         LeaseTimeToLiveRequest, RangeRequest, TxnRequest, delete, get, modified, put,
     },

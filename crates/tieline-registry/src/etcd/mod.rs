@@ -7,31 +7,31 @@
 //! Invariants: every write of a node compares the node's fence; every deletion compares what it
 //! deletes; every call ends within its deadline; no error and no debug output shows a password.
 
-mod address;
 mod batch;
+mod call_error;
 mod claim;
 mod client;
 mod clock;
 mod conflict;
 mod endpoints;
-mod fault;
 mod layout;
 mod lifecycle;
 mod options;
 mod release;
+mod rpc;
 mod scan;
-mod wire;
+mod url;
 
 use std::{fmt, sync::Arc};
 
 pub use self::options::EtcdOptions;
 use self::{
-    address::Address,
+    call_error::Fault,
     client::{Client, RetrySafety},
     clock::Clock,
-    fault::Fault,
     layout::Layout,
-    wire::{DeleteRangeRequest, PutRequest, RangeRequest, TxnRequest, never, put},
+    rpc::{DeleteRangeRequest, PutRequest, RangeRequest, TxnRequest, never, put},
+    url::Address,
 };
 use crate::{
     contract::{Registry, RegistryFuture},
@@ -266,7 +266,7 @@ impl Registry for EtcdRegistry {
             let page = self.page(self.layout.places(), &from).await;
             let (kvs, next) = page.map_err(wanted("list the ids"))?;
             let item =
-                |kv: &wire::KeyValue| Some((self.layout.placed(&kv.key)?, layout::address(kv)));
+                |kv: &rpc::KeyValue| Some((self.layout.placed(&kv.key)?, layout::address(kv)));
             let items = kvs.iter().filter_map(item).collect();
             Ok(Page { items, next })
         })

@@ -7,9 +7,9 @@
 use super::{
     EtcdRegistry,
     batch::{self, BATCH, Fenced},
-    fault::Fault,
+    call_error::Fault,
     layout::Shadow,
-    wire::{TxnRequest, TxnResponse, delete, delete_if, equals, get, modified},
+    rpc::{TxnRequest, TxnResponse, delete, delete_if, equals, get, modified},
 };
 use crate::{
     error::RegistryError,

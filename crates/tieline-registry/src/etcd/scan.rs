@@ -5,11 +5,11 @@ use bytes::Bytes;
 use super::{
     EtcdRegistry,
     batch::BATCH,
+    call_error::Fault,
     client::RetrySafety,
-    fault::Fault,
     layout::{self, Shadow},
     lifecycle,
-    wire::{
+    rpc::{
         KeyValue, RangeRequest, RangeResponse, RequestOp, TxnRequest, delete, delete_if, equals,
         get, get_nearby, nested,
     },

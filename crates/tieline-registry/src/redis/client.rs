@@ -18,7 +18,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::{
     connection::RedisConnection,
     connector::Connector,
-    fault::{Fault, ends_connection, timed_out},
+    server_error::{Fault, ends_connection, timed_out},
 };
 use crate::error::RegistryError;
 

@@ -14,8 +14,8 @@ use tokio::{net::TcpStream, time::Instant};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    fault::is_unknown_script,
     scripts,
+    server_error::is_unknown_script,
     tls::Tls,
     url::{Credentials, Server},
 };

@@ -17,9 +17,9 @@ use tokio::{
 
 use super::{
     connection::{Access, RedisConnection},
-    fault::{Fault, advice, clustered, timed_out},
     keys::Keys,
     scripts::CHECK,
+    server_error::{Fault, advice, clustered, timed_out},
     url::{Deployment, Server, Target},
 };
 

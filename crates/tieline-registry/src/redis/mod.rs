@@ -8,15 +8,15 @@
 //! Top-down: `options` (what the user says), `operations` (the contract), `line` (a connection that
 //! comes back), `dial` (which server), `connection` (one connection), `scripts` and `keys`.
 
-mod answer;
 mod client;
 mod connection;
 mod connector;
-mod fault;
 mod keys;
 mod operations;
 mod options;
+mod reply;
 mod scripts;
+mod server_error;
 mod tls;
 mod url;
 

@@ -9,7 +9,7 @@ use redis::{Cmd, Value};
 
 use super::{
     RedisRegistry,
-    answer::{Reader, client, is_text, number, page, position, unexpected_reply, written_address},
+    reply::{Reader, client, is_text, number, page, position, unexpected_reply, written_address},
     scripts::{
         CLAIM, DELETE_NODE, EXPIRED, JOIN, LEAVE, LOCATE, NODES, REAP, RELEASE, RENEW, Script,
     },
