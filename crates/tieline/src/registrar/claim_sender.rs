@@ -5,16 +5,10 @@
 
 use std::sync::Arc;
 
-use tieline_registry::{
-    RegistryError,
-    claim_table::{ClaimBatch, ClaimReply, ClaimRequest, Effect, Lane},
-};
+use tieline_registry::claim_table::{ClaimBatch, ClaimReply, ClaimRequest, Effect, Lane};
 
-use super::{Registrar, RegistrarHost};
+use super::inner::{MAX_BATCH, Registrar, RegistrarHost};
 use crate::hub::ConnectionInner;
-
-/// Operations of one batch, at most.
-pub(super) const MAX_BATCH: usize = 512;
 
 /// Sends urgent requests until the registrar stops.
 pub(super) async fn run<H: RegistrarHost>(registrar: Registrar<H>) {
@@ -82,15 +76,6 @@ impl<H: RegistrarHost> Registrar<H> {
             tracing::debug!(error = %crate::cluster::chain(&error), "a batch got no reply from the registry");
             ClaimReply::NoReply
         })
-    }
-
-    /// Awaits the registry within the configured timeout.
-    pub(super) async fn with_timeout<T>(
-        &self,
-        operation: &str,
-        reply: impl Future<Output = Result<T, RegistryError>>,
-    ) -> Result<T, RegistryError> {
-        RegistryError::with_timeout(self.0.config.timeout, operation, reply).await
     }
 
     fn perform(&self, effect: Effect<Arc<ConnectionInner>>) {

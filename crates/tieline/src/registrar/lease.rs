@@ -24,7 +24,10 @@ use tieline_registry::{JoinOutcome, JoinRequest, LeaseInfo, NodeSession, Registr
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{Health, LocalInstant, Registrar, RegistrarHost};
+use super::{
+    clock::LocalInstant,
+    inner::{Health, Registrar, RegistrarHost},
+};
 use crate::cluster::chain;
 
 /// Bounds of the pause before the next attempt to reach the registry. Full jitter, so that the nodes do

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tieline_registry::ExpiredNode;
 
-use super::{Registrar, RegistrarHost, claim_sender::MAX_BATCH};
+use super::inner::{MAX_BATCH, Registrar, RegistrarHost};
 
 /// Pause between two batches, so that other requests get through.
 const PAUSE: Duration = Duration::from_millis(20);
