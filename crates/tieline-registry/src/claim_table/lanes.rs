@@ -1,7 +1,7 @@
 //! The ids that wait for a request, in two queues.
 //!
 //! Owns their order and their bound. An id may be in a queue more than once, or need nothing any more;
-//! whoever takes it out looks at its entry. Invariant: a queue holds at most twice as many ids as the
+//! the table then looks at its entry. Invariant: a queue holds at most twice as many ids as the
 //! table, and [`SPARE`] more. So it does not remember every connection of an outage, during which
 //! nothing is taken out.
 
@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     fn ids_leave_in_the_order_in_which_they_came() {
-        let entries: HashMap<_, _> = (0..3).map(|n| (id(n), ())).collect();
+        let entries: HashMap<_, _> = (0..3).map(|n| (id(n), n)).collect();
         let mut lanes = Lanes::default();
         for n in [2, 0, 1] {
             lanes.push(Lane::Urgent, id(n), &entries);
@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn a_full_queue_drops_repetitions_and_ids_without_an_entry() {
-        let entries: HashMap<_, _> = [(id(0), ())].into();
+        let entries: HashMap<_, _> = [(id(0), 0)].into();
         let mut lanes = Lanes::default();
         for n in 0..10_000 {
             lanes.push(Lane::Slow, id(n % 2), &entries);

@@ -21,7 +21,7 @@ fn entry(state: [char; 3]) -> Entry {
         'F' => Some(ClaimKind::Fresh),
         'X' => Some(ClaimKind::Exclusive),
         'H' => Some(ClaimKind::Held),
-        other => panic!("{other} is no kind"),
+        other => panic!("unknown letter {other}"),
     };
     Entry {
         desired: kind.map(|kind| Desired {
@@ -33,13 +33,13 @@ fn entry(state: [char; 3]) -> Entry {
             'n' => Registered::No,
             '?' => Registered::Unknown,
             'y' => Registered::Yes,
-            other => panic!("{other} is not registered"),
+            other => panic!("unknown letter {other}"),
         },
         in_progress: match state[2] {
             '.' => InProgress::No,
             '>' => InProgress::Yes,
             '*' => InProgress::YesThenRecheck,
-            other => panic!("{other} is no progress"),
+            other => panic!("unknown letter {other}"),
         },
     }
 }
