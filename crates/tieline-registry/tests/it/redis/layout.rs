@@ -1,4 +1,4 @@
-//! What stands in the server.
+//! The stored keys.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +16,7 @@ fn named(tag: &str, names: &[&str]) -> BTreeSet<String> {
     names.iter().map(|name| format!("{tag}:{name}")).collect()
 }
 
-/// Registers two clients and lets them go, and looks at the keys.
+/// Claims and releases two ids, and checks the keys.
 async fn come_and_go(prefix: &str, tag: &str) {
     let redis = Redis::start().await;
     let registry = RedisRegistry::connect(&redis.url(), prefix).await.unwrap();
@@ -62,7 +62,7 @@ fn a_prefix_may_be_any_text() {
 
 /// A program that shares the layout may write anything.
 #[test]
-fn what_is_no_client_is_passed_over() {
+fn fields_that_are_no_clients_are_skipped() {
     run(async {
         let redis = Redis::start().await;
         let registry = RedisRegistry::connect(&redis.url(), PREFIX).await.unwrap();
@@ -82,7 +82,7 @@ fn what_is_no_client_is_passed_over() {
 }
 
 #[test]
-fn whichever_key_is_lost_a_repeated_claim_puts_it_back() {
+fn a_repeated_claim_restores_any_lost_key() {
     run(async {
         let redis = Redis::start().await;
         let registry = RedisRegistry::connect(&redis.url(), PREFIX).await.unwrap();
@@ -99,7 +99,7 @@ fn whichever_key_is_lost_a_repeated_claim_puts_it_back() {
 }
 
 #[test]
-fn a_shadow_that_no_node_has_written_holds_nobody_back() {
+fn a_malformed_shadow_blocks_no_claim() {
     run(async {
         let redis = Redis::start().await;
         let registry = RedisRegistry::connect(&redis.url(), PREFIX).await.unwrap();
