@@ -104,20 +104,6 @@ impl RegistryError {
             .unwrap_or_else(|_| Err(Self::timeout(operation)))
     }
 
-    /// An error of the kind [`Misconfigured`](RegistryErrorKind::Misconfigured).
-    #[allow(dead_code, reason = "without the registries on a store")]
-    pub(crate) fn refused(
-        operation: impl Into<String>,
-        source: impl Into<Box<dyn Error + Send + Sync>>,
-    ) -> Self {
-        Self::of_kind(RegistryErrorKind::Misconfigured, operation, source)
-    }
-
-    /// As [`is_permanent`](Self::is_permanent).
-    pub fn is_refusal(&self) -> bool {
-        self.is_permanent()
-    }
-
     /// What went wrong.
     pub fn kind(&self) -> RegistryErrorKind {
         self.kind
