@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Runs the Autobahn|Testsuite against the example `yardstick` and judges it.
+"""Runs the Autobahn|Testsuite against the example `yardstick` and checks the results.
 
     tests/autobahn/run.py [--server PROGRAM | --url URL] [CASE...]
 
-Without cases, sections 1 to 7, 9, 10, 12 and 13 run (8 does not exist, 11 is
-empty). Fails if any case fails or if not every case has run. The suite's own
-pages, with every byte of every case, are in target/autobahn-report.
+Without cases, runs sections 1 to 7, 9, 10, 12 and 13 (8 does not exist, 11 is
+empty). Fails if a case fails or has not run. The pages of the suite, with every
+byte of every case, are in target/autobahn-report.
 """
 
 import argparse
@@ -33,8 +33,8 @@ REPORT = TARGET / "autobahn-report"
 # empty last one.
 LIMITS = ["--message-limit", str(16 << 20), "--fragments", "65537", "--outbox-bytes", str(64 << 20), "--deflate"]
 
-# Run side by side, the longest first: the suite waits for each echo, so that one
-# lane alone leaves a core idle. Nothing is left out.
+# Run in parallel, the longest first: the suite waits for each echo, so that a
+# single lane leaves a core idle. Together they have all cases.
 LANES = [
     ["12.2.*", "12.3.*"],
     ["12.1.*", "12.4.*", "12.5.*"],
@@ -44,10 +44,10 @@ LANES = [
 LANE_DEADLINE = 1200
 
 PASSED = {"OK", "NON-STRICT", "INFORMATIONAL"}
-# These ask for a compression window of 9 bits. Tieline compresses a message once
-# for all receivers, so it declines such an offer, and there is nothing to test.
+# These request a compression window of 9 bits. Tieline compresses a message once
+# for all receivers, so it declines the offer, and there is nothing to test.
 DECLINED = ("13.3.", "13.5.")
-# How a connection ended is judged too, and has one verdict of its own.
+# The suite also rates how a connection closed, with one more verdict.
 PASSED_CLOSE = {"OK", "INFORMATIONAL"}
 
 
@@ -66,12 +66,12 @@ def main():
     else:
         with serving(options.server) as url:
             results = run_all(url, lanes)
-    return judge(results)
+    return check_results(results)
 
 
 @contextmanager
 def serving(program):
-    """The server on a port of its own; it has to survive and to stop orderly."""
+    """The server on a free port; it has to survive and to shut down cleanly."""
     with socket.socket() as probe:
         while probe.getsockname()[1] == 0:
             try:
@@ -114,7 +114,7 @@ def run_all(url, lanes):
 
 
 def run_lane(url, cases, report):
-    """The verdicts of the suite on these cases, by case."""
+    """The verdicts of the suite, by case."""
     spec = json.loads((HERE / "spec.json").read_text())
     spec.update({"outdir": str(report), "cases": cases})
     spec["servers"][0]["url"] = url
@@ -125,17 +125,17 @@ def run_lane(url, cases, report):
     with log_file.open("w") as log:
         command = [SUITE / "wstest", "-m", "fuzzingclient", "-s", spec_file]
         subprocess.run(command, stdout=log, stderr=log, cwd=report, check=True, timeout=LANE_DEADLINE)
-    # If the server cannot be reached any more, the suite stops, and is content.
+    # If the server is unreachable, the suite stops without an error.
     announced = re.search(r"will run (\d+) test cases", log_file.read_text())
     index = json.loads((report / "index.json").read_text()).get("tieline", {})
     print(f"autobahn: {len(index)} cases of {' '.join(cases)} in {time.monotonic() - started:.0f} s", flush=True)
     if not announced or len(index) != int(announced[1]) or not index:
-        sys.exit(f"autobahn: {len(index)} cases have run, announced were {announced and announced[1]}; see {log_file}")
+        sys.exit(f"autobahn: {len(index)} cases have run, expected {announced and announced[1]}; see {log_file}")
     return index
 
 
-def judge(results):
-    """Prints what came out, and returns the exit status."""
+def check_results(results):
+    """Prints the results and returns the exit status."""
     named = {"NON-STRICT": [], "INFORMATIONAL": [], "failed": []}
     for case, verdict in sorted(results.items(), key=lambda item: [int(part) for part in item[0].split(".")]):
         behaviour, close = verdict["behavior"], verdict["behaviorClose"]
@@ -147,7 +147,7 @@ def judge(results):
     counts = Counter(verdict["behavior"] for verdict in results.values())
     print(f"autobahn: {len(results)} cases: " + ", ".join(f"{n} {what}" for what, n in counts.most_common()))
     if counts["UNIMPLEMENTED"]:
-        print("autobahn: UNIMPLEMENTED: an offer that is declined: " + ", ".join(part + "*" for part in DECLINED))
+        print("autobahn: UNIMPLEMENTED: declined offers: " + ", ".join(part + "*" for part in DECLINED))
     for what, cases in named.items():
         if cases:
             print(f"autobahn: {what}: " + ", ".join(cases))

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Installs the Autobahn|Testsuite into a folder of its own:
+# Installs the Autobahn|Testsuite into a folder:
 #
 #   tests/autobahn/setup.sh DIR      then   DIR/wstest -m fuzzingclient -s spec.json
 #
-# The suite runs on CPython 2.7 only, which Debian stopped shipping after
-# bullseye. So bullseye's packages are downloaded from the mirror that this
-# machine uses already and unpacked into DIR; the rest comes from PyPI, pinned in
-# requirements.txt. Nothing outside DIR is touched. A second run does nothing.
+# The suite needs CPython 2.7, which Debian dropped after bullseye. This script
+# downloads bullseye's packages from the mirror that this machine uses and unpacks
+# them into DIR; the rest comes from PyPI, pinned in requirements.txt. It changes
+# nothing outside DIR. A second run does nothing.
 set -euo pipefail
 
 SUITE=bullseye
@@ -50,7 +50,7 @@ CONF
     rm -rf "$dir/apt"
 }
 
-# The wrappers find their folder themselves, so that it may be moved or cached.
+# The wrappers use relative paths, so that the folder may be moved or cached.
 wrappers() {
     cat >"$dir/python" <<'SH'
 #!/bin/sh
@@ -69,7 +69,7 @@ SH
 packages() {
     python3 -m pip -q download --no-deps --only-binary :all: --dest "$dir/wheels" \
         --python-version 2.7 --implementation cp --abi cp27mu "${BOOTSTRAP[@]}"
-    # Unpacked, because a zipped setuptools finds none of its own commands.
+    # Unpacked, because a zipped setuptools cannot find its commands.
     for wheel in "$dir"/wheels/*.whl; do python3 -m zipfile -e "$wheel" "$dir/boot"; done
     rm -rf "$dir/wheels"
     local pip=(env "SUITE_PATH=$dir/boot" "$dir/python" -m pip -q install --no-deps

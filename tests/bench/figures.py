@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""Measures the figures of docs/benchmarks.md, and prints them as a table.
+"""Measures the figures of docs/benchmarks.md and prints them as a table.
 
-    tests/bench/figures.py                 all, five pairs each; some 15 minutes
-    tests/bench/figures.py --quick         one short pair or three of each; for CI
+    tests/bench/figures.py                 all, five pairs each; about 15 minutes
+    tests/bench/figures.py --quick         one to three short runs of some; for CI
     tests/bench/figures.py echo-1 idle     only these
-    tests/bench/figures.py --list          their names
+    tests/bench/figures.py --list          list the names
 
-The server is the example `yardstick`, release build, on the first processor, with the base and, where
-there is one, Redis; the load is on the second. Exits with 1 where a figure is below half of its goal,
-since a machine that others share cannot be asked for more. Pages with curves go to target/figures.
+The server is the example `yardstick`, release build. It runs on the first CPU, with the baseline and, if
+needed, Redis; the load runs on the second. Exits with 1 if a figure is below half of its goal: a shared
+machine allows no stricter limit. Writes pages with charts to target/figures.
 """
 
 import argparse
@@ -41,7 +41,7 @@ def client(name="", scheme="ws"):
 
 
 def started(commands, urls, prefix=""):
-    """Flags for servers that are started, and where clients go."""
+    """Flags that start servers, and the URLs of their clients."""
     flags = []
     for command in commands:
         flags += [f"--{prefix}start", command]
@@ -57,17 +57,17 @@ ONE_NODE = started([node()], [client()], "base-")
 
 
 def threads(url=client()):
-    """Two threads against one."""
+    """Two threads, compared with one."""
     return started([node(flags=" --threads 2")], [url]) + started([node()], [url], "base-")
 
 
 PINNED = ["--server-cpu", "0", "--cpu", "1"]
-# Two threads of the server need both processors.
+# A server with two threads needs both CPUs.
 LOOSE = []
 
 
 class Ratio:
-    """A comparison: `metric` of the server by that of the base."""
+    """A comparison: `metric` of the server divided by that of the baseline."""
 
     def __init__(self, what, goal, scenario, flags, metric="per_second", pins=PINNED, base="the bare server"):
         self.what, self.goal, self.metric, self.base = what, goal, metric, base
@@ -105,7 +105,7 @@ UNITS = {
 
 
 class Number:
-    """A figure by itself: its runs, and how many each is."""
+    """An absolute figure, the median of several runs."""
 
     def __init__(self, what, goal, unit, at_least, run, runs=5):
         self.what, self.goal, self.unit, self.at_least, self.run, self.runs = what, goal, unit, at_least, run, runs
@@ -122,7 +122,7 @@ class Number:
 
 
 def bench(arguments, name=None):
-    """Runs `tieline bench`, and reads what it says as JSON."""
+    """Runs `tieline bench` and parses its JSON output."""
     pages = []
     if name:
         PAGES.mkdir(parents=True, exist_ok=True)
@@ -130,7 +130,7 @@ def bench(arguments, name=None):
     command = [str(RELEASE / "tieline"), "bench", *arguments, *pages, "--quiet", "--json", "-"]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=600)
     if done.returncode != 0:
-        sys.exit(f"figures.py: this failed: {shlex.join(command)}")
+        sys.exit(f"figures.py: command failed: {shlex.join(command)}")
     return json.loads(done.stdout)
 
 
@@ -143,7 +143,7 @@ def idle(flags, connections):
 
 
 def idle_tls(connections):
-    """Over TLS, with a certificate made for it."""
+    """Over TLS, with a self-signed certificate."""
 
     def run(quick):
         with tempfile.TemporaryDirectory() as folder:
@@ -159,28 +159,28 @@ def idle_tls(connections):
 
 
 def after_storms(quick):
-    """Resident memory with all connections after three storms, by what it was before them."""
+    """Resident memory with all connections after three storms, divided by that before them."""
     arguments = ["storm", "-c", "4000" if quick else "16000", "--rounds", "3", *ONE, *PINNED]
     used = bench(arguments)["processes"][0]
     return used["resident_end_bytes"] / used["resident_open_bytes"]
 
 
 def claims(quick):
-    """Fresh claims a second of one node, Redis on the same processor."""
+    """Fresh claims per second of one node, with Redis on the same CPU."""
     port = free_port()
     redis = subprocess.Popen(["taskset", "-c", "0", "redis-server", "--save", "", "--port", str(port)], stdout=subprocess.DEVNULL)
     try:
         wait_for(port)
         count = "20000" if quick else "100000"
-        said = bench(["storm", "--registry", f"redis://127.0.0.1:{port}", "-c", count, "--cpu", "1"])
-        return said["fresh"]["per_second"]
+        results = bench(["storm", "--registry", f"redis://127.0.0.1:{port}", "-c", count, "--cpu", "1"])
+        return results["fresh"]["per_second"]
     finally:
         redis.terminate()
         redis.wait()
 
 
 def flat(scenario, few, many, flags):
-    """Processor time for each message with many connections by that with few, the bare server's own rise taken out."""
+    """CPU time per message with many connections divided by that with few, relative to the bare server."""
 
     def run(quick):
         def cost(connections):
@@ -239,14 +239,14 @@ FIGURES = {
     "flat-echo": Number("processor time for an echo, 16,000 by 100 connections, by the bare server's", 1.15, "{:.2f}", False, flat("echo", 100, 16_000, ECHO), 2),
     "storm": Number("memory after storms of 16,000, by that before", 1.10, "{:.2f}", False, after_storms),
 }
-# What a short run can tell.
+# The figures for which a short run is enough.
 QUICK = ["idle", "echo-1", "echo-16", "broadcast-1", "broadcast-16", "direct-1", "direct-16", "across-1", "across-16", "across-pair", "broadcast-two", "claims", "storm"]
 
 
 def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--quick", action="store_true", help="short runs, for CI")
-    options.add_argument("--list", action="store_true", help="tell the names")
+    options.add_argument("--list", action="store_true", help="list the names")
     options.add_argument("names", nargs="*", metavar="NAME")
     options = options.parse_args()
     if options.list:
@@ -254,7 +254,7 @@ def main():
     names = options.names or (QUICK if options.quick else list(FIGURES))
     for name in names:
         if name not in FIGURES:
-            sys.exit(f"figures.py: no figure is called {name}; --list tells them")
+            sys.exit(f"figures.py: unknown figure {name}; use --list for the names")
     print("| what | base | Tieline | ratio | spread | goal |\n|---|---|---|---|---|---|")
     failed = []
     for name in names:

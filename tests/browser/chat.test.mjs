@@ -1,11 +1,11 @@
-// The demo page against the real server: what a visitor sees and does.
+// The demo page with the real server: what a visitor sees and does.
 //
 //   cargo build --release -p tieline-server
 //   npm ci --prefix tests/browser
 //   node --test tests/browser/
 //
-// TIELINE_BIN names another server, CHROMIUM another browser. Screenshots for a
-// person to look at are left in target/screenshots/.
+// TIELINE_BIN selects another server, CHROMIUM another browser. Screenshots for
+// review are in target/screenshots/.
 
 import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
@@ -26,7 +26,7 @@ before(async () => {
 
 after(() => browser?.close());
 
-/** The demo and its visitors, on one node and the other in turn; all gone when the test ends. */
+/** The demo and its visitors, alternating between the nodes; closed when the test ends. */
 async function stage(t) {
   const server = new Server(await freePorts(2));
   const contexts = [];
@@ -70,7 +70,7 @@ test("two visitors see each other and chat with everyone", LIMIT, async (t) => {
   assertNoErrors();
 });
 
-test("the page tells which node it is on, and what came from the other", LIMIT, async (t) => {
+test("the page shows its node, and which messages came from the other", LIMIT, async (t) => {
   const { server, visit, assertNoErrors } = await stage(t);
   const ada = await visit("ada", { node: 0 });
   const grace = await visit("grace", { node: 1 });
@@ -94,7 +94,7 @@ test("the page tells which node it is on, and what came from the other", LIMIT, 
   assertNoErrors();
 });
 
-test("the page leads to the other node", LIMIT, async (t) => {
+test("the page links to the other node", LIMIT, async (t) => {
   const { server, visit } = await stage(t);
   const ada = await visit("ada", { node: 0 });
   const opened = ada.page.waitForEvent("popup");
@@ -130,7 +130,7 @@ test("a private message reaches its addressee only", LIMIT, async (t) => {
   await grace.sayAndSee("thank you");
   await ada.bubble("thank you").waitFor();
 
-  // What one sends arrives in order, so after this nothing can still be on its way.
+  // Messages of one sender arrive in order, so after this nothing is in flight.
   await ada.choose("rooms", "Everyone");
   await ada.sayAndSee("for all");
   await third.bubble("for all").waitFor();
@@ -158,12 +158,12 @@ test("a private message to somebody who has left is shown as not delivered", LIM
   await again.unread("directs", "ada", 1);
 });
 
-test("what is written in a room reaches its members only", LIMIT, async (t) => {
+test("a message in a room reaches its members only", LIMIT, async (t) => {
   const { visit, assertNoErrors } = await stage(t);
   const [ada, grace, third] = [await visit("ada"), await visit("grace"), await visit("third")];
   await ada.joinRoom("engines");
   await grace.joinRoom("engines");
-  // Seeing oneself come back shows that the join was carried out.
+  // The own message shows that the join has taken effect.
   await grace.sayAndSee("grace is in");
 
   await ada.sayAndSee("members only");
@@ -184,7 +184,7 @@ test("what is written in a room reaches its members only", LIMIT, async (t) => {
   assertNoErrors();
 });
 
-test("markup and newlines appear as they were written", LIMIT, async (t) => {
+test("markup and newlines are shown literally", LIMIT, async (t) => {
   const { visit, assertNoErrors } = await stage(t);
   const ada = await visit("ada");
   const odd = await visit(`<i>"&amp;`);
@@ -201,7 +201,7 @@ test("markup and newlines appear as they were written", LIMIT, async (t) => {
   assertNoErrors();
 });
 
-test("what other programs post to the lobby is shown", LIMIT, async (t) => {
+test("messages from other programs in the lobby are shown", LIMIT, async (t) => {
   const { visit, assertNoErrors } = await stage(t);
   const ada = await visit("ada");
 
@@ -222,7 +222,7 @@ test("what other programs post to the lobby is shown", LIMIT, async (t) => {
 });
 
 for (const signal of ["SIGTERM", "SIGKILL"]) {
-  test(`the page comes back by itself after ${signal}`, LIMIT, async (t) => {
+  test(`the page reconnects after ${signal}`, LIMIT, async (t) => {
     const { server, visit, assertNoErrors } = await stage(t);
     const [ada, grace] = [await visit("ada"), await visit("grace")];
     await Promise.all([ada.joinRoom("engines"), grace.joinRoom("engines")]);

@@ -1,4 +1,4 @@
-// The server under test: the real binary, as a process of its own.
+// The server under test: the real binary, as a process.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -63,7 +63,7 @@ export class Server {
     await this.#ready();
   }
 
-  /** Ends the process and returns how it ended. */
+  /** Stops the process; returns how it exited. */
   async stop(signal) {
     const child = this.#child;
     if (!running.has(child)) return { code: child.exitCode, signal: child.signalCode };

@@ -1,5 +1,5 @@
-// A visitor of the page: what a person sees and does, in a browser context of
-// its own unless several tabs share one.
+// A visitor of the page: what a person sees and does. Each visitor has a browser
+// context, unless several tabs share one.
 
 import assert from "node:assert/strict";
 import { chromium } from "playwright-core";
@@ -52,7 +52,7 @@ export class Visitor {
     });
   }
 
-  // While the server is away, the browser logs each failed attempt to connect.
+  // While the server is down, the browser logs each failed connection attempt.
   #heard(message) {
     const expected = message.text().startsWith("WebSocket connection to");
     if (message.type() === "error" && !expected) this.#complaints.push(message.text());
@@ -85,24 +85,24 @@ export class Visitor {
     await this.page.getByRole("button", { name: "Send" }).click();
   }
 
-  /** Says it and waits until it has come back from the server. */
+  /** Sends a message and waits until it has come back from the server. */
   async sayAndSee(text) {
     await this.say(text);
     await this.bubble(text, '.own[data-state="sent"]').waitFor();
   }
 
-  /** Messages of that exact text in the conversation on the screen. */
+  /** Messages with exactly this text in the visible conversation. */
   bubble(text, kind = "") {
     return this.page.locator(`.conversation:not([hidden]) .message${kind} .bubble`, { hasText: exactly(text) });
   }
 
-  /** That a person is listed with this note on their node. */
+  /** Waits until a person is listed with this note about their node. */
   onNode(name, node) {
     const person = this.page.locator("#people li", { has: this.page.locator("bdi", { hasText: exactly(name) }) });
     return person.locator(".on-node", { hasText: exactly(node) }).waitFor();
   }
 
-  /** From which other node a message came, or null. */
+  /** The other node that a message came from, or null. */
   async crossed(text) {
     const bubble = this.page.locator(".bubble", { hasText: exactly(text) });
     const mark = this.page.locator(".conversation:not([hidden]) .message", { has: bubble }).locator(".crossed");
@@ -117,7 +117,7 @@ export class Visitor {
     return this.page.locator(`#${list} button`, { has: this.page.locator("bdi", { hasText: exactly(name) }) });
   }
 
-  /** Everything in the document, on the screen or not. */
+  /** The whole text of the document, visible or not. */
   content() {
     return this.page.evaluate(() => document.documentElement.textContent);
   }

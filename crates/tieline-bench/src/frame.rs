@@ -1,5 +1,6 @@
-//! The frames of RFC 6455, as far as a load and a bare server need them: cut out of a buffer in
-//! place, and headers written. Nothing is copied and no text is validated.
+//! The subset of RFC 6455 frames that the load and the bare server need.
+//!
+//! Parses frames in place and writes headers. Copies nothing and does not validate text.
 
 use std::ops::Range;
 
@@ -10,23 +11,23 @@ pub(crate) const CLOSE: u8 = 8;
 pub(crate) const PING: u8 = 9;
 pub(crate) const PONG: u8 = 10;
 
-/// What stands for a length in two bytes, and in eight.
+/// The length codes for an extended length of two and of eight bytes.
 const MEDIUM: u8 = 0x7e;
 const LONG: u8 = 0x7f;
 
-/// A length beyond this is garbage rather than a message.
-const LONGEST: u64 = 1 << 30;
+/// A longer frame is treated as an error.
+const MAX_LENGTH: u64 = 1 << 30;
 
-/// What cannot be a frame.
+/// Why bytes are not a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Garbage {
+pub(crate) enum FrameError {
     #[error("a frame has reserved bits set")]
     Reserved,
-    #[error("a frame of {0} bytes was announced")]
+    #[error("a frame declares {0} bytes")]
     Length(u64),
 }
 
-/// Where a frame lies in the buffer that it was found in.
+/// A frame within a buffer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Frame {
     pub(crate) last: bool,
@@ -36,15 +37,15 @@ pub(crate) struct Frame {
 }
 
 impl Frame {
-    /// The frame that begins at `at`, if all of it is there.
+    /// Parses the frame at `at`; `None` if it is incomplete.
     #[inline]
-    pub(crate) fn at(buffer: &[u8], at: usize) -> Result<Option<Self>, Garbage> {
+    pub(crate) fn at(buffer: &[u8], at: usize) -> Result<Option<Self>, FrameError> {
         let Some((&[first, second], rest)) = buffer.get(at..).and_then(<[u8]>::split_first_chunk)
         else {
             return Ok(None);
         };
         if first & 0x70 != 0 {
-            return Err(Garbage::Reserved);
+            return Err(FrameError::Reserved);
         }
         let Some((length, extended)) = length(second & LONG, rest)? else {
             return Ok(None);
@@ -71,9 +72,9 @@ impl Frame {
     }
 }
 
-/// The length of the payload, and how many bytes said so.
+/// The length of the payload, and the number of bytes of its extended length.
 #[inline]
-fn length(seven: u8, rest: &[u8]) -> Result<Option<(usize, usize)>, Garbage> {
+fn length(seven: u8, rest: &[u8]) -> Result<Option<(usize, usize)>, FrameError> {
     let (length, extended) = match seven {
         MEDIUM => match rest.first_chunk() {
             Some(bytes) => (u64::from(u16::from_be_bytes(*bytes)), 2),
@@ -86,13 +87,13 @@ fn length(seven: u8, rest: &[u8]) -> Result<Option<(usize, usize)>, Garbage> {
         short => (u64::from(short), 0),
     };
     match usize::try_from(length) {
-        Ok(fits) if length <= LONGEST => Ok(Some((fits, extended))),
-        _ => Err(Garbage::Length(length)),
+        Ok(fits) if length <= MAX_LENGTH => Ok(Some((fits, extended))),
+        _ => Err(FrameError::Length(length)),
     }
 }
 
-/// Appends the header of an unfragmented frame. A client's is masked with zeroes, so that its payload
-/// stands as it is: that is a legal key, and the server has to unmask all the same.
+/// Appends the header of an unfragmented frame. A client's mask is zero, which leaves the payload as it
+/// is: the key is valid, and the server has to unmask all the same.
 pub(crate) fn header(out: &mut Vec<u8>, opcode: u8, length: usize, client: bool) {
     let mask = if client { 0x80 } else { 0 };
     out.push(0x80 | opcode);

@@ -1,17 +1,17 @@
-//! The client's half of the opening handshake, RFC 6455 section 4.1.
+//! The client's side of the opening handshake (RFC 6455, section 4.1).
 
 use crate::{plan::Plan, url::Url};
 
-/// The key is the RFC's own for every connection: it is there to tell caches from servers, and one
-/// answer can be compared without a digest.
+/// The example of the RFC, for every connection: the key only detects caches, and a constant one needs
+/// no digest to check the response.
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
-/// A head beyond this is garbage.
-const LONGEST: usize = 64 * 1024;
-/// How much of a refusal's body is told.
-const TOLD: usize = 120;
+/// A longer response head is an error.
+const MAX_HEAD: usize = 64 * 1024;
+/// How many bytes of a refusal's body to quote.
+const MAX_EXCERPT: usize = 120;
 
-/// The request that opens a WebSocket.
+/// The upgrade request.
 pub(crate) fn request(url: &Url, plan: &Plan) -> String {
     let mut request = format!(
         "GET {} HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -29,24 +29,25 @@ pub(crate) fn request(url: &Url, plan: &Plan) -> String {
     request
 }
 
-/// Judges a response: its length once it is complete and opens a WebSocket, what is wrong otherwise.
+/// Checks a response: yields its length, `None` if it is incomplete, or why it does not open a
+/// WebSocket.
 pub(crate) fn response(bytes: &[u8]) -> Result<Option<usize>, String> {
     if !b"HTTP/1.".starts_with(&bytes[..bytes.len().min(7)]) {
-        return Err(format!("no HTTP answer: {}", tell(bytes)));
+        return Err(format!("not an HTTP response: {}", excerpt(bytes)));
     }
     let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else {
         return match bytes.len() {
-            ..LONGEST => Ok(None),
-            _ => Err("the head of the answer does not end".to_owned()),
+            ..MAX_HEAD => Ok(None),
+            _ => Err("the response head does not end".to_owned()),
         };
     };
     let head = String::from_utf8_lossy(&bytes[..end]);
     let (status, fields) = head.split_once("\r\n").unwrap_or((&head, ""));
     if status.split(' ').nth(1) != Some("101") {
-        return Err(format!("{status}: {}", tell(&bytes[end + 4..])));
+        return Err(format!("{status}: {}", excerpt(&bytes[end + 4..])));
     }
     if field(fields, "sec-websocket-accept") != Some(ACCEPT) {
-        return Err("the answer's Sec-WebSocket-Accept is wrong".to_owned());
+        return Err("the response has a wrong Sec-WebSocket-Accept".to_owned());
     }
     Ok(Some(end + 4))
 }
@@ -58,9 +59,9 @@ fn field<'a>(fields: &'a str, name: &str) -> Option<&'a str> {
     })
 }
 
-/// The beginning of what was answered, on one line.
-fn tell(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(&bytes[..bytes.len().min(TOLD)]);
+/// The start of a response, on one line.
+fn excerpt(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&bytes[..bytes.len().min(MAX_EXCERPT)]);
     let words: Vec<_> = text.split_whitespace().collect();
     let plain = words.join(" ").replace(|c: char| c.is_control(), ".");
     match plain.as_str() {
@@ -74,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_complete_answer_opens() {
+    fn a_complete_response_opens() {
         let answer = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
                       sec-websocket-ACCEPT: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
         assert_eq!(response(answer.as_bytes()), Ok(Some(answer.len())));
@@ -86,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_are_told_in_words() {
+    fn a_refusal_is_quoted() {
         let refused = "HTTP/1.1 404 Not Found\r\n\r\ntry /ws?id=you\nor /echo\n";
         assert_eq!(
             response(refused.as_bytes()),
@@ -94,7 +95,7 @@ mod tests {
         );
         assert!(response(b"SSH-2.0-x\r\n").is_err());
         assert!(response(b"HTTP/1.1 101 Fine\r\nsec-websocket-accept: no\r\n\r\n").is_err());
-        let endless = format!("HTTP/1.1 101 {}", "x".repeat(LONGEST));
+        let endless = format!("HTTP/1.1 101 {}", "x".repeat(MAX_HEAD));
         assert!(response(endless.as_bytes()).is_err());
     }
 }

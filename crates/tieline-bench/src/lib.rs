@@ -1,45 +1,46 @@
-//! A load program for WebSocket servers, and the bare server that tells what the machine can do.
+//! A load program for WebSocket servers, and a bare server as a baseline.
 //!
-//! The load knows nothing of the server: addresses and messages are templates, and what comes back is
-//! recognised by the stamp in it.
+//! The load knows nothing about the server: URLs and messages are templates, and a stamp in each
+//! message identifies it when it arrives.
 //!
-//! - [`plan`] and [`outcome`]: what a measurement does, and what it found
-//! - [`cli`]: the commands of `tieline bench`; `target`: servers that are started for a measurement;
-//!   `trial`: one measurement from start to end; `compare`: two servers in turn
-//! - `report`, `progress`: what a person sees
-//! - [`registry`]: what is said of a registry, whoever measures it
-//! - `run`: where a plan becomes an outcome; `workers`: the same in several processes; `share`: what
-//!   one process does of it; `coordinate`: what a load asks of whoever runs it
-//! - `load`: the scenarios, and the path of a measured message
-//! - `connections`: the connections of a process and their poll; `stream`, `tls`, `handshake`, `url`
-//! - `template`, `stamp`, `frame`: what is sent, and how it is told when it comes
-//! - `process`, `pin`, `descriptors`, `clock`: what the machine says and allows
+//! - [`plan`] and [`outcome`]: the parameters and the result of a measurement
+//! - [`cli`]: the commands of `tieline bench`
+//! - [`registry`]: plan and result of a measurement of a registry
+//! - `run`: turns a plan into an outcome, in this process or in several (`workers`)
+//! - `load`: the scenarios; `connections`: the sockets of a process and the poll that they share
+//! - `target`: starts and stops servers; `trial`: one measurement of a target; `compare`: two targets in
+//!   turn
+//! - `report`: results as a table, as JSON and as a page
 //! - `floor`: the bare server
+//!
+//! `ARCHITECTURE.md` has the order in which the modules import each other.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod affinity;
+mod baseline;
 pub mod cli;
 mod clock;
 mod compare;
 mod connections;
-mod coordinate;
-mod descriptors;
-mod faults;
+mod coordinator;
+mod fd_limit;
 mod floor;
+mod format;
 mod frame;
 mod handshake;
 mod load;
 pub mod outcome;
-mod pin;
+mod partition;
 pub mod plan;
-mod process;
+mod process_stats;
 mod progress;
+mod progress_bar;
 pub mod registry;
 mod report;
 mod run;
 #[cfg(test)]
 mod sample;
-mod share;
 mod stamp;
 mod stream;
 mod target;
@@ -47,12 +48,14 @@ mod template;
 mod tls;
 mod trial;
 mod url;
+mod usage;
 mod validate;
 mod workers;
 
 pub use self::{
     floor::{Floor, floor},
-    run::{Progress, run, run_with},
+    progress::Progress,
+    run::{run, run_with},
     url::UrlError,
     validate::PlanError,
     workers::worker,

@@ -1,78 +1,79 @@
-//! What a measurement does: the scenario with all of its numbers.
+//! The plan of a measurement: a scenario and its parameters.
 //!
-//! A plan travels to worker processes as JSON, so it holds no sockets and no borrowed text.
+//! Only data. A plan is sent to worker processes as JSON, so it holds no sockets and no borrowed text.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// What the connections do.
+/// The kind of load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Scenario {
-    /// Nothing, once they are open.
+    /// Connections that send nothing.
     Idle,
-    /// Each sends, and waits for the same to come back.
+    /// Every connection sends and waits for the echo.
     Echo,
-    /// The first sends, and all receive it.
+    /// The first connection sends, and all receive.
     Broadcast,
-    /// They stand in pairs: the first of each sends, the second receives.
+    /// In pairs, the first connection sends and the second receives.
     Direct,
-    /// All are dropped at once, and made again as fast as the server takes them.
+    /// All connections are dropped at once, and reopened as fast as the server accepts them.
     Storm,
-    /// Each is closed as soon as it is open, and made again.
+    /// Each connection is closed as soon as it is open, and reopened.
     Churn,
 }
 
-/// When the next message is sent (in `Churn`: the next connection opened).
+/// When the next message is sent, or in `Churn` the next connection opened.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Pace {
-    /// When an earlier one has arrived, so that this many are under way for each sender.
+    /// Closed loop: when an earlier one has arrived, so that this many are in flight per sender.
     InFlight(u32),
-    /// At a steady rate for all senders together, whether earlier ones have arrived or not. Latency
-    /// counts from the moment at which the schedule wanted the message to leave, so that a stall of
-    /// the server is charged with every message that it delayed ("coordinated omission").
+    /// Open loop: at a constant rate for all senders together, whether or not earlier ones have arrived.
+    /// Latency counts from the scheduled time, so that a stall of the server shows in every message
+    /// that it delays. This avoids coordinated omission.
     PerSecond(f64),
 }
 
 /// A measurement.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
-    /// What the connections do.
+    /// The kind of load.
     pub scenario: Scenario,
-    /// Where they connect, as templates: connection `n` takes number `n` modulo how many there are.
+    /// URL templates; connection `n` uses the URL at index `n` modulo their number.
     pub urls: Vec<String>,
-    /// How many connections there are in all.
+    /// Number of connections.
     pub connections: usize,
     /// When the next message is sent.
     pub pace: Pace,
-    /// The message that is measured, as a template.
+    /// Template of the measured message.
     pub send: String,
-    /// What each connection sends once when it is open, as templates.
-    pub hello: Vec<String>,
-    /// Length of `{payload}`, in bytes.
+    /// Templates of the messages that each connection sends once when it opens.
+    pub on_open: Vec<String>,
+    /// Length of `{payload}` in bytes.
     pub size: usize,
-    /// Messages are sent as binary ones.
+    /// Send binary messages.
     pub binary: bool,
-    /// The subprotocol that is asked for.
+    /// The subprotocol to request.
     pub subprotocol: Option<String>,
-    /// More fields of the handshake, as `Name: value`.
+    /// Headers to add to the handshake, as `Name: value`.
     pub headers: Vec<String>,
-    /// Certificates are not checked.
+    /// Do not verify TLS certificates.
     pub insecure: bool,
-    /// Not counted, at the beginning.
+    /// Warm-up time, which is not measured.
     pub warm_up: Duration,
-    /// Counted, after that.
+    /// Measurement time, after the warm-up.
     pub duration: Duration,
-    /// How often a storm breaks loose.
+    /// Number of rounds of a storm.
     pub rounds: u32,
-    /// Handshakes under way at once, in all.
+    /// Maximum number of concurrent handshakes, in all processes together.
     pub dialing: usize,
-    /// Processes that share the connections; 0 is as many as the descriptor limit needs.
+    /// Number of processes to spread the connections over; 0 means as few as the descriptor limit
+    /// allows.
     pub processes: usize,
-    /// The processor that the load runs on; none is any.
+    /// The CPU to run the load on; `None` means any.
     pub cpu: Option<usize>,
-    /// Processes of the server whose memory and processor time are measured.
+    /// Processes of the server, to measure their memory and CPU time.
     pub pids: Vec<u32>,
 }

@@ -1,80 +1,13 @@
-//! How far a measurement is, on a terminal.
+//! The progress of a measurement.
 
-use std::{io::IsTerminal, time::Duration};
+use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use parking_lot::Mutex;
+/// Receives the progress of a measurement.
+pub trait Progress {
+    /// `connections` of `of` are open.
+    fn opened(&self, connections: usize, of: usize);
 
-use crate::{Progress, outcome::float, report::words};
-
-/// A line on standard error, which goes with this value. Nothing where that is no terminal.
-#[derive(Debug)]
-pub struct Bar {
-    line: ProgressBar,
-    label: String,
-    /// The last that was told: when, and how many had arrived.
-    last: Mutex<(Duration, u64)>,
-}
-
-impl Bar {
-    pub(crate) fn new(quiet: bool, label: &str) -> Self {
-        let seen = !quiet && std::io::stderr().is_terminal();
-        let draw = if seen {
-            ProgressDrawTarget::stderr()
-        } else {
-            ProgressDrawTarget::hidden()
-        };
-        let line = ProgressBar::with_draw_target(Some(1), draw);
-        let style = ProgressStyle::with_template("{prefix}{bar:30.cyan/dim} {msg}");
-        line.set_style(style.expect("the template is one"));
-        let label = match label {
-            "" => String::new(),
-            label => format!("{label} "),
-        };
-        Self {
-            line,
-            label,
-            last: Mutex::default(),
-        }
-    }
-
-    /// Tells a stage of so many steps, in words.
-    pub fn step(&self, done: u64, of: u64, words: String) {
-        self.line.set_prefix(self.label.clone());
-        self.line.set_length(of);
-        self.line.set_position(done.min(of));
-        self.line.set_message(words);
-    }
-}
-
-impl Progress for Bar {
-    fn opened(&self, connections: usize, of: usize) {
-        let words = format!("opening {connections} of {of}");
-        self.step(connections as u64, of as u64, words);
-    }
-
-    fn running(&self, elapsed: Duration, of: Duration, arrived: u64) {
-        let mut last = self.last.lock();
-        if elapsed.is_zero() {
-            *last = Default::default();
-            return self.step(0, 1, "warming up".into());
-        }
-        // Another phase counts from its own beginning.
-        if elapsed < last.0 || arrived < last.1 {
-            *last = Default::default();
-        }
-        let time = elapsed.saturating_sub(last.0).as_secs_f64();
-        let rate = float(arrived - last.1) / time.max(0.001);
-        *last = (elapsed, arrived);
-        let (now, end) = (elapsed.as_secs_f64(), of.as_secs_f64());
-        let words = format!("{now:.1} of {end:.1} s  {}/s", words::number(rate));
-        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        self.step(millis(elapsed), millis(of), words);
-    }
-}
-
-impl Drop for Bar {
-    fn drop(&mut self) {
-        self.line.finish_and_clear();
-    }
+    /// The load has run for `elapsed` of `of`, which is zero during warm-up; `arrived` messages have
+    /// arrived.
+    fn running(&self, elapsed: Duration, of: Duration, arrived: u64);
 }

@@ -1,64 +1,65 @@
-//! What a measurement of a registry is asked, and what it finds.
+//! The plan and the result of a measurement of a registry.
 //!
-//! The claims themselves are made by whoever has registries: this crate knows none.
+//! This crate knows no registry: the caller makes the claims.
 
 use std::time::Duration;
 
 use crate::outcome::Latency;
-pub use crate::progress::Bar;
+pub use crate::progress_bar::ProgressBar;
 
-/// Whoever measures a registry.
-pub type Registry<'a> = dyn Fn(&RegistryPlan, &Bar) -> anyhow::Result<RegistryOutcome> + 'a;
+/// Measures a registry.
+pub type MeasureRegistry<'a> =
+    dyn Fn(&RegistryPlan, &ProgressBar) -> anyhow::Result<RegistryOutcome> + 'a;
 
-/// A measurement of a registry. It has no `Debug`: the URL may hold a password.
+/// The plan of a measurement. Without `Debug`, because the URL may contain a password.
 #[derive(Clone)]
 pub struct RegistryPlan {
-    /// Where the registry is.
+    /// The URL of the registry.
     pub url: String,
-    /// Under which name entries stand; they are removed at the end.
+    /// The prefix of the entries, which are removed at the end.
     pub prefix: String,
-    /// Nodes that claim at once.
+    /// Number of nodes that claim at once.
     pub nodes: u16,
-    /// Ids that are claimed in all.
+    /// Number of ids to claim.
     pub claims: usize,
-    /// When it ends, though not all are claimed.
+    /// The time limit of each phase.
     pub duration: Duration,
 }
 
-/// What a measurement of a registry found.
+/// The result of a measurement.
 #[derive(Debug, Clone)]
 pub struct RegistryOutcome {
-    /// Which registry it was, without its password.
+    /// The URL of the registry, without its password.
     pub registry: String,
     /// Claims in a batch.
     pub batch: usize,
-    /// Batches of a node that are under way at once.
+    /// Batches of a node in flight at once.
     pub in_flight: usize,
-    /// Ids that nobody had.
-    pub fresh: Claims,
-    /// The same ids, claimed by other nodes, as when clients move.
-    pub moves: Claims,
+    /// Claims of unclaimed ids.
+    pub fresh: ClaimResult,
+    /// Claims of the same ids by other nodes, as when clients move.
+    pub moves: ClaimResult,
 }
 
-/// What became of claims.
+/// The result of claims.
 #[derive(Debug, Clone)]
-pub struct Claims {
-    /// How many were granted.
+pub struct ClaimResult {
+    /// Claims that were granted as expected.
     pub granted: u64,
-    /// How many were not, or not as they should.
+    /// Claims that were not granted, or not as expected.
     pub failed: u64,
-    /// How long all took together.
+    /// The time for all claims.
     pub elapsed: Duration,
-    /// How long each batch took.
+    /// The latency of each batch.
     pub latency: Latency,
 }
 
-impl Claims {
-    /// Claims that were granted within a second.
+impl ClaimResult {
+    /// Granted claims per second.
     pub fn per_second(&self) -> f64 {
         let elapsed = self.elapsed.as_secs_f64();
         if elapsed > 0.0 {
-            crate::outcome::float(self.granted) / elapsed
+            crate::format::float(self.granted) / elapsed
         } else {
             0.0
         }

@@ -1,44 +1,37 @@
-//! Runs a plan: in this process where that suffices, in workers else.
+//! Runs a plan, in this process if one suffices, else in workers.
 
 use std::{io, process::Command, time::Duration};
 
 use anyhow::bail;
 
 use crate::{
+    affinity::PinnedThread,
     clock,
-    coordinate::{Coordinator, Gate},
-    descriptors, load,
+    coordinator::{Barrier, Coordinator},
+    fd_limit,
+    load::{self, GRACE},
     outcome::Outcome,
-    pin::Pin,
+    partition::Partition,
     plan::Plan,
-    process::Watch,
-    share::Share,
+    process_stats::ProcessMonitor,
+    progress::Progress,
     validate::PlanError,
     workers,
 };
 
-/// Ports that one address may use towards one server, by the kernel's default range.
-const PORTS: usize = 28_000;
+/// Ports of one address towards one server, by the default range of the kernel.
+const PORTS_PER_ADDRESS: usize = 28_000;
 
-/// Each process connects from an address of its own, 127.0.0.1 to 127.0.0.254.
-const MOST: usize = 254;
+/// Each process connects from its own address, 127.0.0.1 to 127.0.0.254.
+const MAX_PROCESSES: usize = 254;
 
-/// Who is told now and then how a measurement goes.
-pub trait Progress {
-    /// So many connections are open, of so many.
-    fn opened(&self, connections: usize, of: usize);
-
-    /// It runs since `elapsed`, which is nothing while it warms up; so many messages have arrived.
-    fn running(&self, elapsed: Duration, of: Duration, arrived: u64);
-}
-
-/// Runs a plan, in as many processes as it needs: they are this program with the arguments
-/// `bench worker`. The load runs on this thread, which is bound to [`Plan::cpu`] meanwhile.
+/// Runs a plan in as many processes as it needs, which run this program with the arguments `bench
+/// worker`. A single process runs the load on the calling thread, pinned to [`Plan::cpu`].
 ///
 /// # Errors
 ///
-/// The plan cannot be played, no connection could be opened, or this machine failed; what a server
-/// did wrong after that is in the outcome.
+/// The plan is invalid, no connection opened, or this machine failed. Faults of the server after that
+/// are in the outcome.
 pub fn run(plan: &Plan, progress: &dyn Progress) -> anyhow::Result<Outcome> {
     run_with(plan, progress, &|| {
         let mut command = Command::new(std::env::current_exe()?);
@@ -47,65 +40,65 @@ pub fn run(plan: &Plan, progress: &dyn Progress) -> anyhow::Result<Outcome> {
     })
 }
 
-/// The same, with another program that runs [`worker`](crate::worker).
+/// Like [`run`], with another command that runs [`worker`](crate::worker).
 pub fn run_with(
     plan: &Plan,
     progress: &dyn Progress,
     worker: &dyn Fn() -> io::Result<Command>,
 ) -> anyhow::Result<Outcome> {
     plan.validate()?;
-    let processes = processes(plan, descriptors::raise())?;
+    let processes = processes(plan, fd_limit::raise())?;
     let mut outcome = match processes {
-        1 => alone(plan, progress)?,
+        1 => run_local(plan, progress)?,
         _ => workers::run(plan, processes, progress, worker)?,
     };
-    outcome.faults.explain();
+    outcome.faults.explain(Duration::from_nanos(GRACE));
     if outcome.opening.connections > 0 {
         return Ok(outcome);
     }
     let why = outcome.faults.examples.join("; ");
-    bail!("no connection opened: {why}; check that the server runs and that the address is its own")
+    bail!("no connection opened: {why}; check that the server is running and that the URL is right")
 }
 
-/// Whether there can be as many processes as a plan needs.
+/// Checks that a plan does not need too many processes.
 pub(crate) fn check_processes(plan: &Plan) -> Result<(), PlanError> {
-    processes(plan, descriptors::raise()).map(drop)
+    processes(plan, fd_limit::raise()).map(drop)
 }
 
-/// How many processes a plan needs where each may have so many connections.
+/// How many processes a plan needs if each may have `allowed` connections.
 fn processes(plan: &Plan, allowed: usize) -> Result<usize, PlanError> {
-    let each = allowed.min(PORTS * plan.urls.len());
+    let each = allowed.min(PORTS_PER_ADDRESS * plan.urls.len());
     let needed = plan.connections.div_ceil(each).max(plan.processes);
-    // Pairs are not split.
+    // A pair stays in one process.
     let processes = needed.clamp(1, plan.connections.div_ceil(2));
-    if processes > MOST {
+    if processes > MAX_PROCESSES {
         return Err(PlanError::Processes { processes, each });
     }
     Ok(processes)
 }
 
-fn alone(plan: &Plan, progress: &dyn Progress) -> anyhow::Result<Outcome> {
-    let _pin = plan.cpu.map(Pin::to).transpose()?;
-    let mut alone = Alone {
+fn run_local(plan: &Plan, progress: &dyn Progress) -> anyhow::Result<Outcome> {
+    let _pin = plan.cpu.map(PinnedThread::pin).transpose()?;
+    let mut coordinator = LocalCoordinator {
         plan,
         progress,
-        watch: Watch::new(&plan.pids),
+        monitor: ProcessMonitor::new(&plan.pids),
     };
-    let mut outcome = load::play(&Share::whole(plan), &mut alone)?;
-    let (processes, faults) = alone.watch.finish();
+    let mut outcome = load::play(&Partition::whole(plan), &mut coordinator)?;
+    let (processes, faults) = coordinator.monitor.finish();
     outcome.processes = processes;
     outcome.faults.add(faults);
     Ok(outcome)
 }
 
-/// Coordinates a load of one process.
-struct Alone<'a> {
+/// Coordinates a load in this process.
+struct LocalCoordinator<'a> {
     plan: &'a Plan,
     progress: &'a dyn Progress,
-    watch: Watch,
+    monitor: ProcessMonitor,
 }
 
-impl Coordinator for Alone<'_> {
+impl Coordinator for LocalCoordinator<'_> {
     fn opened(&mut self, connections: usize) {
         self.progress.opened(connections, self.plan.connections);
     }
@@ -115,14 +108,14 @@ impl Coordinator for Alone<'_> {
         self.progress.running(elapsed, self.plan.duration, arrived);
     }
 
-    fn counting(&mut self, begins: bool) {
-        self.watch.counting(begins);
+    fn set_measuring(&mut self, active: bool) {
+        self.monitor.set_measuring(active);
     }
 
-    fn pass(&mut self, gate: Gate, own: u64) -> anyhow::Result<Option<u64>> {
-        Ok(self.watch.pass(gate).then(|| match gate {
-            Gate::Open => clock::now(),
-            _ => own,
+    fn poll_barrier(&mut self, barrier: Barrier, value: u64) -> anyhow::Result<Option<u64>> {
+        Ok(self.monitor.poll_barrier(barrier).then(|| match barrier {
+            Barrier::AllOpen => clock::now(),
+            _ => value,
         }))
     }
 }

@@ -1,4 +1,4 @@
-//! An outcome with known numbers, for tests.
+//! A plan and an outcome with known figures, for tests.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ pub(crate) fn plan() -> Plan {
         connections: 101,
         pace: Pace::InFlight(1),
         send: "{payload}".into(),
-        hello: Vec::new(),
+        on_open: Vec::new(),
         size: 64,
         binary: false,
         subprotocol: None,

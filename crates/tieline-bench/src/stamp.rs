@@ -1,27 +1,27 @@
-//! What the payload of a measured message says: when it should have left, which one it is, and whose.
+//! The stamp at the start of a measured payload: scheduled time, sequence number and sender.
 //!
-//! It is found in whatever the server wraps around it: letters and digits after a marker that no JSON
-//! escaper touches. Reading and writing it are on the path of every message, so digits are coded
-//! eight at a time.
+//! A marker, letters and digits, which no JSON encoder escapes, so that it can be found in any envelope
+//! that the server adds. Every message is stamped and searched, so digits are encoded and decoded eight
+//! at a time.
 
-/// Begins every payload. Neither it nor what follows begins like a command of the usual test servers.
+/// Starts every payload. Common test servers have no command that starts like it.
 const MARKER: [u8; 2] = *b"~t";
-/// Length of the stamp, and so the least length of a payload.
+/// Length of the stamp, which is the minimum length of a payload.
 pub(crate) const LENGTH: usize = MARKER.len() + 32;
 
-/// What a payload says.
+/// The content of a stamp.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stamp {
-    /// When the schedule wanted it to leave, by [`crate::clock::now`].
+    /// The scheduled time of sending, by [`crate::clock::now`].
     pub(crate) time: u64,
-    /// The how-manieth of its sender it is.
+    /// The sequence number within its process.
     pub(crate) sequence: u32,
-    /// The connection that sent it.
+    /// The number of the connection that sent it.
     pub(crate) from: u32,
 }
 
 impl Stamp {
-    /// Writes it to the beginning of `payload`, which holds at least [`LENGTH`] bytes.
+    /// Writes the stamp to the start of `payload`, which has at least [`LENGTH`] bytes.
     pub(crate) fn write(self, payload: &mut [u8]) {
         payload[..2].copy_from_slice(&MARKER);
         let (high, low) = halves(self.time);
@@ -31,7 +31,7 @@ impl Stamp {
         }
     }
 
-    /// Finds it in a message. `hint` is where the last one was, which is mostly where this one is.
+    /// Finds the stamp in a message. `hint` is the position of the last stamp, and usually of this one.
     #[inline]
     pub(crate) fn find(message: &[u8], hint: &mut usize) -> Option<Self> {
         if let Some(stamp) = message.get(*hint..).and_then(Self::read) {
@@ -68,7 +68,7 @@ impl Stamp {
 
 const ONES: u64 = 0x0101_0101_0101_0101;
 
-/// Eight hexadecimal digits, one in each byte of a word.
+/// Eight hexadecimal digits, one per byte.
 #[inline]
 fn encode(word: u32) -> [u8; 8] {
     let mut nibbles = u64::from(word);
@@ -92,14 +92,14 @@ fn decode(bytes: [u8; 8]) -> Option<u32> {
     Some(high << 16 | low)
 }
 
-/// The digit of each byte, which is at most 24: above 15 it is nothing that [`decode`] takes.
+/// The digit of each byte, which is at most 24: [`decode`] refuses values above 15.
 #[inline]
 fn digits(nibbles: u64) -> u64 {
     let letters = (nibbles + ONES * 6) >> 4 & ONES;
     nibbles + ONES * u64::from(b'0') + letters * u64::from(b'a' - b'9' - 1)
 }
 
-#[allow(clippy::cast_possible_truncation, reason = "a half is what is wanted")]
+#[allow(clippy::cast_possible_truncation, reason = "splits the word in halves")]
 #[inline]
 fn halves(word: u64) -> (u32, u32) {
     ((word >> 32) as u32, word as u32)
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_text_in_hexadecimal_digits() {
+    fn a_stamp_is_hexadecimal_text() {
         let stamp = Stamp {
             time: 0x0123_4567_89ab_cdef,
             sequence: 0xdead_beef,
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_without_one_is_told_apart() {
+    fn a_message_without_a_stamp_is_recognized() {
         let mut hint = 0;
         assert_eq!(Stamp::find(b"welcome", &mut hint), None);
         assert_eq!(
@@ -143,7 +143,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_is_found_wherever_it_stands(
+        fn a_stamp_is_found_at_any_position(
             time: u64, sequence: u32, from: u32, before in "[ -}]{0,40}", hint in 0..60_usize,
         ) {
             let stamp = Stamp { time, sequence, from };
@@ -154,7 +154,7 @@ mod tests {
         }
 
         #[test]
-        fn no_bytes_upset_it(bytes: Vec<u8>, hint: usize) {
+        fn any_bytes_are_accepted(bytes: Vec<u8>, hint: usize) {
             let mut hint = hint;
             let marked = [&MARKER[..], &bytes].concat();
             Stamp::find(&bytes, &mut hint);

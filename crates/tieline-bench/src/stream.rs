@@ -1,4 +1,4 @@
-//! A socket that never blocks, with or without TLS.
+//! A non-blocking socket, with or without TLS.
 
 use std::{
     io::{self, ErrorKind, Read, Write},
@@ -11,9 +11,9 @@ use rustls::{ClientConfig, ClientConnection, pki_types::ServerName};
 /// A socket.
 #[derive(Debug)]
 pub(crate) enum Stream {
-    /// As it is.
+    /// Without TLS.
     Plain(TcpStream),
-    /// Encrypted.
+    /// With TLS.
     Tls(Box<Tls>),
 }
 
@@ -31,7 +31,7 @@ impl Stream {
         host: &str,
     ) -> Result<Self, String> {
         let name = ServerName::try_from(host.to_owned())
-            .map_err(|_| format!("{host:?} is no name that a certificate can bear"))?;
+            .map_err(|_| format!("{host:?} is not a valid TLS server name"))?;
         let session =
             ClientConnection::new(Arc::clone(config), name).map_err(|e| format!("tls: {e}"))?;
         Ok(Self::Tls(Box::new(Tls { socket, session })))
@@ -44,8 +44,8 @@ impl Stream {
         }
     }
 
-    /// After a read that did not fill the buffer, nothing is left to read. TLS hands out record by
-    /// record, so that it says nothing there.
+    /// Whether a read of `read` of `room` bytes emptied the socket. TLS yields one record at a time, so a
+    /// short read says nothing there.
     pub(crate) fn is_empty_after(&self, read: usize, room: usize) -> bool {
         matches!(self, Self::Plain(_)) && read < room
     }
@@ -58,7 +58,7 @@ impl Stream {
         }
     }
 
-    /// Writes what can be written now, which may be nothing.
+    /// Writes as much as the socket accepts, which may be nothing.
     #[inline]
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
@@ -67,7 +67,7 @@ impl Stream {
         }
     }
 
-    /// Writes what TLS holds back; says whether it still holds any.
+    /// Writes the records that TLS has buffered; yields whether any are left.
     pub(crate) fn flush(&mut self) -> io::Result<bool> {
         match self {
             Self::Plain(_) => Ok(false),
@@ -90,7 +90,7 @@ impl Tls {
                 return Ok(0);
             }
             let processed = self.session.process_new_packets();
-            // An alert that says why must leave even so.
+            // Send the alert even if the input is invalid.
             self.push()?;
             processed.map_err(|e| io::Error::new(ErrorKind::InvalidData, e))?;
         }

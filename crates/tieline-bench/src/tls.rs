@@ -1,4 +1,4 @@
-//! What the load trusts.
+//! TLS settings of the load.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
 
-/// The settings of all TLS sessions: the machine's roots, or none at all where it is `insecure`.
+/// The settings of all sessions: the root certificates of the machine, or no verification if `insecure`.
 pub(crate) fn config(insecure: bool) -> anyhow::Result<Arc<ClientConfig>> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
@@ -18,7 +18,7 @@ pub(crate) fn config(insecure: bool) -> anyhow::Result<Arc<ClientConfig>> {
     let mut config = if insecure {
         builder
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Gullible(provider)))
+            .with_custom_certificate_verifier(Arc::new(NoVerifier(provider)))
             .with_no_client_auth()
     } else {
         builder
@@ -36,18 +36,18 @@ fn roots() -> anyhow::Result<RootCertStore> {
     let why = found.errors.first().map(ToString::to_string);
     ensure!(
         added > 0,
-        "this machine trusts no certificates ({}); install ca-certificates, or do not check them",
+        "no root certificates on this machine ({}); install ca-certificates, or use --insecure",
         why.as_deref().unwrap_or("none are installed")
     );
     Ok(roots)
 }
 
-/// Believes every certificate. Whoever sits between can read along and answer instead: it is for a
-/// server of one's own that signed its certificate itself, and for nothing that must stay secret.
+/// Accepts every certificate, so that anyone on the network path can read and change the traffic. For
+/// test servers with self-signed certificates; never send secrets over it.
 #[derive(Debug)]
-struct Gullible(Arc<CryptoProvider>);
+struct NoVerifier(Arc<CryptoProvider>);
 
-impl ServerCertVerifier for Gullible {
+impl ServerCertVerifier for NoVerifier {
     fn verify_server_cert(
         &self,
         _: &CertificateDer<'_>,

@@ -1,19 +1,19 @@
-//! One measurement: a target is there for the time of a plan.
+//! One measurement of a target, from its start to its end.
 
 use anyhow::anyhow;
 
-use crate::{outcome::Outcome, plan::Plan, progress::Bar, target::Target};
+use crate::{outcome::Outcome, plan::Plan, progress_bar::ProgressBar, run, target::Target};
 
-/// Starts what is to be started, measures it, and ends it. A server that ended meanwhile has the last
-/// word: what it said tells more than the connections that broke.
-pub(crate) fn measure(target: &Target, plan: &Plan, bar: &Bar) -> anyhow::Result<Outcome> {
+/// Starts the target, runs the plan and stops the target. If a started server exits early, its output
+/// comes first among the faults: it explains more than the broken connections.
+pub(crate) fn measure(target: &Target, plan: &Plan, bar: &ProgressBar) -> anyhow::Result<Outcome> {
     let mut running = target.start()?;
     let aimed = Plan {
         urls: running.urls.clone(),
         pids: running.pids.clone(),
         ..plan.clone()
     };
-    let measured = crate::run(&aimed, bar);
+    let measured = run::run(&aimed, bar);
     match (measured, running.ended()) {
         (Ok(mut outcome), Some(ended)) => {
             outcome.faults.examples.insert(0, ended);

@@ -1,26 +1,26 @@
-//! Addresses of WebSockets: `ws://host:port/path?query` and `wss://…`.
+//! WebSocket URLs: `ws://host:port/path?query` and `wss://…`.
 
 use std::{
     collections::HashMap,
     net::{SocketAddr, ToSocketAddrs},
 };
 
-/// A field of the query whose name contains one of these is a secret.
+/// A query parameter whose name contains one of these is a secret.
 const SECRETS: [&str; 4] = ["token", "key", "secret", "password"];
 
-/// An address, cut up.
+/// A parsed URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Url {
     pub(crate) tls: bool,
-    /// Host and port, as in the address.
+    /// Host and port, as in the URL.
     pub(crate) authority: String,
     /// Path and query.
     pub(crate) target: String,
 }
 
-/// Why an address is none.
+/// A text is not a WebSocket URL.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no address of a WebSocket; write ws://host:port/path or wss://host/path")]
+#[error("{0:?} is not a WebSocket URL; write ws://host:port/path or wss://host/path")]
 pub struct UrlError(String);
 
 impl Url {
@@ -65,8 +65,8 @@ impl Url {
     }
 }
 
-/// An address as it may be shown: without the values of the query that seem to be secrets.
-pub(crate) fn without_secrets(url: &str) -> String {
+/// The URL without query values that look like secrets.
+pub(crate) fn redact(url: &str) -> String {
     let Some((path, query)) = url.split_once('?') else {
         return url.to_owned();
     };
@@ -82,17 +82,17 @@ pub(crate) fn without_secrets(url: &str) -> String {
     format!("{path}?{}", fields.join("&"))
 }
 
-/// Several of them, on one line.
-pub(crate) fn shown(urls: &[String]) -> String {
-    let urls: Vec<_> = urls.iter().map(|url| without_secrets(url)).collect();
+/// Several URLs without secrets, on one line.
+pub(crate) fn redact_all(urls: &[String]) -> String {
+    let urls: Vec<_> = urls.iter().map(|url| redact(url)).collect();
     urls.join(" ")
 }
 
-/// Looks hosts up, each once.
+/// Resolves hosts, each once.
 #[derive(Debug, Default)]
-pub(crate) struct Names(HashMap<String, SocketAddr>);
+pub(crate) struct Resolver(HashMap<String, SocketAddr>);
 
-impl Names {
+impl Resolver {
     pub(crate) fn resolve(&mut self, url: &Url) -> Result<SocketAddr, String> {
         let authority = &url.authority;
         if let Some(address) = self.0.get(authority) {
@@ -100,10 +100,10 @@ impl Names {
         }
         let port = url
             .port()
-            .ok_or_else(|| format!("{authority} has a port that is no number"))?;
+            .ok_or_else(|| format!("{authority} has an invalid port"))?;
         let found = (url.host(), port).to_socket_addrs();
         let address = found
-            .map_err(|e| format!("cannot look up {authority}: {e}"))?
+            .map_err(|e| format!("cannot resolve {authority}: {e}"))?
             .next()
             .ok_or_else(|| format!("{authority} has no address"))?;
         self.0.insert(authority.clone(), address);
@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_are_cut_up() {
+    fn urls_are_parsed() {
         let url = Url::parse("ws://127.0.0.1:9201/ws?id=client-1").unwrap();
         assert_eq!((url.tls, url.target.as_str()), (false, "/ws?id=client-1"));
         assert_eq!((url.host(), url.port()), ("127.0.0.1", Some(9201)));
@@ -126,27 +126,30 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_refused() {
+    fn other_text_is_refused() {
         for text in ["http://a/", "127.0.0.1:80", "ws:///x", "ws://a/b c"] {
             assert!(Url::parse(text).is_err(), "{text}");
         }
     }
 
     #[test]
-    fn secrets_are_not_shown() {
-        let shown = without_secrets("ws://h/x?id={id}&access_token=a.b=&API-Key=c&n=1");
+    fn secrets_are_redacted() {
+        let shown = redact("ws://h/x?id={id}&access_token=a.b=&API-Key=c&n=1");
         assert_eq!(shown, "ws://h/x?id={id}&access_token=…&API-Key=…&n=1");
         for plain in ["ws://h/token=1", "ws://h/?", "ws://h/?token"] {
-            assert_eq!(without_secrets(plain), plain);
+            assert_eq!(redact(plain), plain);
         }
     }
 
     #[test]
-    fn names_are_looked_up() {
-        let mut names = Names::default();
+    fn hosts_are_resolved() {
+        let mut resolver = Resolver::default();
         let url = Url::parse("ws://127.0.0.1:9201/").unwrap();
-        assert_eq!(names.resolve(&url), Ok("127.0.0.1:9201".parse().unwrap()));
+        assert_eq!(
+            resolver.resolve(&url),
+            Ok("127.0.0.1:9201".parse().unwrap())
+        );
         let url = Url::parse("ws://127.0.0.1:x/").unwrap();
-        assert!(names.resolve(&url).is_err());
+        assert!(resolver.resolve(&url).is_err());
     }
 }

@@ -1,75 +1,73 @@
-//! What a plan must hold to be played.
+//! Checks a plan before it runs.
 
 use crate::{
     plan::{Pace, Plan, Scenario},
     stamp,
-    template::{Place, Template},
+    template::{Placeholder, Template},
     url::{Url, UrlError},
 };
 
-/// The longest payload.
-const LONGEST: usize = 64 << 20;
-/// Beyond this rate, messages would stand less than ten nanoseconds apart.
-const FASTEST: f64 = 1e8;
+/// The maximum length of a payload, in bytes.
+const MAX_PAYLOAD: usize = 64 << 20;
+/// The maximum rate: at higher ones, messages are less than ten nanoseconds apart.
+const MAX_RATE: f64 = 1e8;
 
-/// Why a plan cannot be played.
+/// Why a plan is invalid.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PlanError {
-    /// There is no address.
-    #[error("there is no address to connect to; give one, such as ws://127.0.0.1:9000/ws")]
+    /// There is no URL.
+    #[error("no URL to connect to; give one, such as ws://127.0.0.1:9000/ws")]
     NoUrl,
-    /// An address is none.
+    /// A URL is invalid.
     #[error(transparent)]
     Url(#[from] UrlError),
-    /// A number is zero that must not be.
-    #[error("the number of {0} is 0; make it at least 1")]
+    /// A number is zero.
+    #[error("the number of {0} is 0; use at least 1")]
     Zero(&'static str),
     /// Pairs need an even number of connections.
-    #[error("{0} connections do not make pairs; make the number even")]
+    #[error("{0} connections do not form pairs; use an even number")]
     Pairs(usize),
-    /// A rate is no rate.
-    #[error(
-        "{0} per second cannot be kept as a rate; give a number above 0, of at most 100 million"
-    )]
+    /// A rate is out of range.
+    #[error("{0} per second is out of range; use a rate above 0 and up to 100 million")]
     Rate(f64),
-    /// Nothing would be counted.
-    #[error("the counted time is 0 seconds; make it longer")]
+    /// There is no measurement time.
+    #[error("the measurement time is 0 seconds; make it longer")]
     NoTime,
-    /// The connections need more processes than there can be.
+    /// The connections need too many processes.
     #[error(
-        "the load would take {processes} processes, and there can be 254: each may have {each} \
-         connections by its descriptor limit and the ports of one address; raise the limit \
-         (ulimit -n), or ask for fewer connections or processes"
+        "the load needs {processes} processes, and the maximum is 254: descriptor limit and ports allow \
+         {each} connections per process; raise the descriptor limit (ulimit -n), or use fewer \
+         connections or processes"
     )]
     Processes {
-        /// How many it would take.
+        /// How many the load needs.
         processes: usize,
-        /// How many connections one may have.
+        /// How many connections each allows.
         each: usize,
     },
-    /// The payload has no room for what is measured, or no server takes it.
-    #[error("a payload cannot have {0} bytes; give {least} to {LONGEST}", least = stamp::LENGTH)]
+    /// The payload is too short for its stamp, or too long.
+    #[error("a payload cannot have {0} bytes; use {min} to {MAX_PAYLOAD}", min = stamp::LENGTH)]
     Size(usize),
     /// The message has no payload, or several.
-    #[error("the message {0:?} must hold {{payload}} once; that is what is measured")]
+    #[error("the message {0:?} must contain {{payload}} exactly once")]
     Payload(String),
-    /// A payload stands where none is sent.
-    #[error("{0:?} holds {{payload}}, which only the measured message has; take it out")]
+    /// A payload is in a template other than the message.
+    #[error("{0:?} contains {{payload}}, which is for the measured message only; remove it")]
     Misplaced(String),
-    /// A field of the handshake is none.
-    #[error("{0:?} is no field of a handshake; write it as `Name: value`")]
+    /// A header is invalid.
+    #[error("{0:?} is not a header; write it as `Name: value`")]
     Header(String),
-    /// A subprotocol is none.
-    #[error("{0:?} is no subprotocol; it is a name without spaces and commas")]
+    /// A subprotocol is invalid.
+    #[error("{0:?} is not a subprotocol; use a name without spaces and commas")]
     Subprotocol(String),
 }
 
 impl Plan {
-    /// Says whether this can be played.
+    /// Checks the plan.
     pub fn validate(&self) -> Result<(), PlanError> {
         self.validate_numbers()?;
-        self.validate_addresses()?;
+        self.validate_urls()?;
         self.validate_handshake()?;
         match self.scenario {
             Scenario::Echo | Scenario::Broadcast | Scenario::Direct => self.validate_message(),
@@ -84,13 +82,13 @@ impl Plan {
         };
         let numbers = [
             ("connections", self.connections),
-            ("handshakes at once", self.dialing),
+            ("concurrent handshakes", self.dialing),
             ("rounds", rounds),
         ];
         match (numbers.iter().find(|(_, number)| *number == 0), self.pace) {
             (Some((name, _)), _) => Err(PlanError::Zero(name)),
             (_, Pace::InFlight(0)) => Err(PlanError::Zero("messages in flight")),
-            (_, Pace::PerSecond(rate)) if !(rate > 0.0 && rate <= FASTEST) => {
+            (_, Pace::PerSecond(rate)) if !(rate > 0.0 && rate <= MAX_RATE) => {
                 Err(PlanError::Rate(rate))
             }
             _ if self.duration.is_zero() => Err(PlanError::NoTime),
@@ -101,15 +99,15 @@ impl Plan {
         }
     }
 
-    fn validate_addresses(&self) -> Result<(), PlanError> {
+    fn validate_urls(&self) -> Result<(), PlanError> {
         if self.urls.is_empty() {
             return Err(PlanError::NoUrl);
         }
         for url in &self.urls {
             Url::parse(&Template::parse(url).text(0))?;
         }
-        let mut fixed = self.urls.iter().chain(&self.hello);
-        match fixed.find(|text| Template::parse(text).count(Place::Payload) > 0) {
+        let mut fixed = self.urls.iter().chain(&self.on_open);
+        match fixed.find(|text| Template::parse(text).count(Placeholder::Payload) > 0) {
             Some(text) => Err(PlanError::Misplaced(text.clone())),
             None => Ok(()),
         }
@@ -134,10 +132,10 @@ impl Plan {
     }
 
     fn validate_message(&self) -> Result<(), PlanError> {
-        if !(stamp::LENGTH..=LONGEST).contains(&self.size) {
+        if !(stamp::LENGTH..=MAX_PAYLOAD).contains(&self.size) {
             return Err(PlanError::Size(self.size));
         }
-        match Template::parse(&self.send).count(Place::Payload) {
+        match Template::parse(&self.send).count(Placeholder::Payload) {
             1 => Ok(()),
             _ => Err(PlanError::Payload(self.send.clone())),
         }
@@ -157,7 +155,7 @@ pub(crate) mod tests {
             connections: 2,
             pace: Pace::InFlight(1),
             send: "T:{to}:{payload}".into(),
-            hello: vec![],
+            on_open: vec![],
             size: 64,
             binary: false,
             subprotocol: Some("a.b".into()),
@@ -176,31 +174,29 @@ pub(crate) mod tests {
     fn refused(change: impl FnOnce(&mut Plan)) -> String {
         let mut plan = plan();
         change(&mut plan);
-        plan.validate()
-            .expect_err("it cannot be played")
-            .to_string()
+        plan.validate().expect_err("it is invalid").to_string()
     }
 
     #[test]
-    fn a_sound_plan_is_taken() {
+    fn a_valid_plan_is_accepted() {
         assert_eq!(plan().validate(), Ok(()));
     }
 
     #[test]
-    fn what_cannot_be_played_is_refused_with_advice() {
+    fn an_invalid_plan_is_refused_with_advice() {
         assert!(refused(|p| p.urls.clear()).contains("give one"));
         assert!(refused(|p| p.urls[0] = "http://a".into()).contains("ws://host"));
-        assert!(refused(|p| p.urls[0].push_str("{payload}")).contains("take it out"));
-        assert!(refused(|p| p.hello.push("{payload}".into())).contains("take it out"));
+        assert!(refused(|p| p.urls[0].push_str("{payload}")).contains("remove it"));
+        assert!(refused(|p| p.on_open.push("{payload}".into())).contains("remove it"));
         assert!(refused(|p| p.connections = 3).contains("even"));
         assert!(refused(|p| p.connections = 0).contains("connections is 0"));
-        assert!(refused(|p| p.pace = Pace::PerSecond(f64::NAN)).contains("a rate"));
+        assert!(refused(|p| p.pace = Pace::PerSecond(f64::NAN)).contains("out of range"));
         assert!(refused(|p| p.pace = Pace::PerSecond(1.1e8)).contains("100 million"));
         assert!(refused(|p| p.pace = Pace::InFlight(0)).contains("in flight"));
-        assert!(refused(|p| p.size = 33).contains("give 34 to"));
-        assert!(refused(|p| p.send = "x".into()).contains("must hold {payload} once"));
+        assert!(refused(|p| p.size = 33).contains("use 34 to"));
+        assert!(refused(|p| p.send = "x".into()).contains("must contain {payload} exactly once"));
         assert!(refused(|p| p.headers.push("a: b\r\nc: d".into())).contains("Name: value"));
-        assert!(refused(|p| p.subprotocol = Some("a b".into())).contains("no subprotocol"));
+        assert!(refused(|p| p.subprotocol = Some("a b".into())).contains("not a subprotocol"));
         assert!(refused(|p| p.duration = Duration::ZERO).contains("seconds"));
         let storm = refused(|p| p.scenario = Scenario::Storm);
         assert!(storm.contains("rounds"));

@@ -1,4 +1,4 @@
-//! A load in several processes. This program is its own worker: with an argument it is one.
+//! A load in several processes. With an argument, this program runs as a worker.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -18,9 +18,9 @@ use tieline_bench::{
 
 const WORKER: &str = "be-a-worker";
 
-struct Silence;
+struct NoProgress;
 
-impl Progress for Silence {
+impl Progress for NoProgress {
     fn opened(&self, _: usize, _: usize) {}
     fn running(&self, _: Duration, _: Duration, _: u64) {}
 }
@@ -33,8 +33,8 @@ fn main() -> anyhow::Result<()> {
             let url = format!("ws://{}/ws?id={{id}}", floor.address()?);
             thread::spawn(move || floor.serve());
             every_scenario_is_shared(&url);
-            a_rate_is_that_of_all_together(&url);
-            a_server_that_is_not_there_is_told_of();
+            a_rate_is_for_all_workers_together(&url);
+            a_missing_server_is_reported();
             a_worker_that_dies_is_an_error(&url);
             a_worker_ends_with_its_standard_input(&url);
             Ok(())
@@ -60,7 +60,7 @@ fn plan(scenario: Scenario, url: &str) -> Plan {
         connections: 14,
         pace: Pace::InFlight(1),
         send: send.to_owned(),
-        hello: Vec::new(),
+        on_open: Vec::new(),
         size: 64,
         binary: false,
         subprotocol: None,
@@ -77,7 +77,7 @@ fn plan(scenario: Scenario, url: &str) -> Plan {
 }
 
 fn run(plan: &Plan) -> anyhow::Result<Outcome> {
-    tieline_bench::run_with(plan, &Silence, &program)
+    tieline_bench::run_with(plan, &NoProgress, &program)
 }
 
 fn every_scenario_is_shared(url: &str) {
@@ -107,7 +107,7 @@ fn every_scenario_is_shared(url: &str) {
     }
 }
 
-fn a_rate_is_that_of_all_together(url: &str) {
+fn a_rate_is_for_all_workers_together(url: &str) {
     let cases = [
         (Scenario::Echo, 300),
         (Scenario::Direct, 300),
@@ -123,7 +123,7 @@ fn a_rate_is_that_of_all_together(url: &str) {
     }
 }
 
-fn a_server_that_is_not_there_is_told_of() {
+fn a_missing_server_is_reported() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
@@ -135,7 +135,7 @@ fn a_server_that_is_not_there_is_told_of() {
 fn a_worker_that_dies_is_an_error(url: &str) {
     let dies = || Ok(Command::new("false"));
     let plan = plan(Scenario::Echo, url);
-    let why = tieline_bench::run_with(&plan, &Silence, &dies).unwrap_err();
+    let why = tieline_bench::run_with(&plan, &NoProgress, &dies).unwrap_err();
     assert!(format!("{why:#}").contains("worker"), "{why:#}");
 }
 
@@ -147,9 +147,10 @@ fn a_worker_ends_with_its_standard_input(url: &str) {
         .spawn()
         .unwrap();
     let plan = serde_json::to_value(plan(Scenario::Idle, url)).unwrap();
-    let share = serde_json::json!({ "plan": plan, "first": 0, "connections": 2, "source": null });
+    let partition =
+        serde_json::json!({ "plan": plan, "first": 0, "connections": 2, "source": null });
     let mut input = worker.stdin.take().unwrap();
-    io::Write::write_all(&mut input, format!("{share}\n").as_bytes()).unwrap();
+    io::Write::write_all(&mut input, format!("{partition}\n").as_bytes()).unwrap();
     let mut said = worker.stdout.take().unwrap();
     said.read_exact(&mut [0]).unwrap();
     drop(input);

@@ -1,16 +1,15 @@
-//! The Tieline server.
+//! The Tieline server: `tieline demo`, `tieline serve` and `tieline bench`.
 //!
-//! `tieline demo` shows it in a browser, `tieline serve` is for production, `tieline bench` measures.
-//! This file reads the command line, starts the log and turns outcomes into exit codes; `run` and the
-//! load program do the work.
+//! This file parses the command line, starts logging and the runtime, and turns errors into exit codes.
+//! `cli` turns flags into settings, and `supervisor` runs nodes with them.
 
+mod app;
 mod bench;
 mod cli;
 mod demo;
 mod memory;
-mod page;
 mod supervisor;
-mod webpubsub;
+mod wire;
 
 use std::{io::IsTerminal, process::ExitCode};
 
@@ -18,41 +17,45 @@ use clap::Parser;
 use tokio::runtime::Runtime;
 use tracing_subscriber::{EnvFilter, fmt};
 
-use self::cli::{Cli, Command, Log, LogFormat};
+use self::cli::{
+    command::{Cli, Command},
+    common::{Log, LogFormat},
+    error::{UsageError, is_usage_error},
+};
 
-/// The command line cannot be meant: exit code 2.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct Usage(String);
+/// Exit code of an invalid command line, as clap has it.
+const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
     match run(Cli::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("tieline: {error:#}");
-            let usage = error.is::<Usage>() || error.is::<tieline_bench::cli::Usage>();
-            ExitCode::from(if usage { 2 } else { 1 })
+            if is_usage_error(&error) {
+                ExitCode::from(USAGE)
+            } else {
+                ExitCode::FAILURE
+            }
         }
     }
 }
 
 fn run(command: Command) -> anyhow::Result<()> {
     match command {
-        Command::Demo(options) => {
-            // Its two nodes end together, which each would warn of.
-            start_log(&options.common.log, "warn,tieline::link=error")?;
-            runtime()?.block_on(supervisor::demo(options))
+        Command::Demo(demo) => {
+            // Both nodes end at the same time, and each link would warn that its peer is gone.
+            start_log(&demo.common.log, "warn,tieline::link=error")?;
+            runtime()?.block_on(demo.run())
         }
-        Command::Serve(options) => {
-            start_log(&options.common.log, "info")?;
-            runtime()?.block_on(supervisor::serve(options))
+        Command::Serve(serve) => {
+            start_log(&serve.common.log, "info")?;
+            runtime()?.block_on(serve.run())
         }
-        // It blocks, and the load is to have the machine to itself: no runtime.
+        // Without a runtime: it blocks, and leaves the machine to the load.
         Command::Bench(bench) => bench.run(&bench::registry),
     }
 }
 
-/// What a node runs on.
 fn runtime() -> std::io::Result<Runtime> {
     memory::refuse_huge_pages();
     let runtime = Runtime::new()?;
@@ -60,11 +63,16 @@ fn runtime() -> std::io::Result<Runtime> {
     Ok(runtime)
 }
 
-fn start_log(log: &Log, level: &str) -> Result<(), Usage> {
-    let wanted = std::env::var("RUST_LOG").unwrap_or_default();
-    let wanted = if wanted.is_empty() { level } else { &wanted };
-    let filter = EnvFilter::try_new(wanted)
-        .map_err(|error| Usage(format!("cannot read RUST_LOG={wanted}: {error}")))?;
+/// Logs to standard error at the level of `RUST_LOG`, or else at `default_level`.
+fn start_log(log: &Log, default_level: &str) -> Result<(), UsageError> {
+    let rust_log = std::env::var("RUST_LOG").unwrap_or_default();
+    let level = if rust_log.is_empty() {
+        default_level
+    } else {
+        &rust_log
+    };
+    let filter = EnvFilter::try_new(level)
+        .map_err(|error| UsageError(format!("invalid RUST_LOG {level:?}: {error}")))?;
     let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match log.log_format {
         LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).init(),

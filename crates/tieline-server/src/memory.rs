@@ -1,8 +1,7 @@
-//! The allocator, and how its free memory goes back to the system.
+//! The allocator, and how it returns free memory to the system.
 //!
-//! Must not know what is allocated. Measured with 8,000 idle connections, 200 handshakes at a time: 1,573
-//! resident bytes for each with huge pages and without [`give_back`], 1,043 to 1,105 with both as here
-//! (ADR 0020).
+//! Must not know what is allocated. ADR 0020 has the measurements: with huge pages, or without
+//! [`give_back`], connections keep the memory of their handshakes.
 
 use std::{hint::black_box, time::Duration};
 
@@ -12,23 +11,22 @@ use tokio::time::{MissedTickBehavior, interval};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// How often free memory is looked after.
-const EVERY: Duration = Duration::from_secs(1);
-/// Large enough to have pages of its own, which are never touched.
+/// How often free memory is returned.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// Large enough for separate pages, which are never touched.
 const BLOCK: usize = 1 << 20;
 
-/// Keeps the kernel from giving this process huge pages: memory would come in steps of 2 MiB, and what a
-/// storm leaves scattered over them could not be given back. A kernel that refuses costs memory and
-/// nothing else.
+/// Disables transparent huge pages: memory in steps of 2 MiB, with what a storm of handshakes leaves
+/// scattered over it, could not be returned. If the kernel refuses, the process only uses more memory.
 pub(crate) fn refuse_huge_pages() {
     let _ = rustix::thread::disable_transparent_huge_pages(true);
 }
 
-/// Gives free memory back, for as long as the runtime lives. mimalloc does so only when it next frees whole
-/// pages, so a node that falls idle after a storm would keep what its handshakes had taken: allocating and
-/// freeing a block, some microseconds, is the occasion.
+/// Returns free memory to the system, for as long as the runtime lives. mimalloc does so only when it
+/// frees whole pages, so a node that is idle after a storm would keep the memory of its handshakes.
+/// Allocating and freeing a block makes it do so, and takes some microseconds.
 pub(crate) async fn give_back() {
-    let mut tick = interval(EVERY);
+    let mut tick = interval(INTERVAL);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tick.tick().await;

@@ -1,4 +1,4 @@
-//! What it costs to decode what clients send, and to encode what the server sends.
+//! The cost of decoding messages from clients and of encoding messages for them.
 
 #![allow(missing_docs, reason = "criterion's macro makes a public function")]
 
@@ -51,7 +51,7 @@ fn fragments(opcode: u8, payload: &[u8], length: usize) -> Vec<u8> {
         .collect()
 }
 
-/// Decodes what came in reads of this length, and frees the messages; says how many there were.
+/// Decodes reads of this length and frees the messages; yields how many there were.
 fn decode(input: &mut [u8], read: usize) -> usize {
     let (mut protocol, limits) = (Protocol::new(false), Limits::default());
     let mut messages = 0;
@@ -128,8 +128,8 @@ fn decoder(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Text of the same length, plain ASCII and not; beside `decode/binary_64k` it tells what checking
-/// UTF-8 costs, at once and as fragments arrive.
+/// Text of the same length, ASCII and not. Compare with `decode/binary_64k` for the cost of checking
+/// UTF-8, at once and as fragments arrive.
 fn utf8(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("utf8");
     let greek = "ένα μήνυμα ".repeat(64 * KIB / 20);
@@ -145,7 +145,7 @@ fn utf8(criterion: &mut Criterion) {
             bytes.clone(),
             (&whole, usize::MAX, 1),
         );
-        // An odd length, so that characters are torn.
+        // An odd length, so that characters are split.
         let torn = fragments(TEXT, text.as_bytes(), KIB + 1);
         case(
             &mut group,
@@ -158,7 +158,7 @@ fn utf8(criterion: &mut Criterion) {
 }
 
 fn encoder(criterion: &mut Criterion) {
-    // By frames: the payload is taken over as it is, so its bytes cost nothing.
+    // Measured in frames: the payload is not copied, so its length costs nothing.
     let mut group = criterion.benchmark_group("encode");
     group.throughput(Throughput::Elements(1));
     for (name, size) in [("64", 64), ("1k", KIB), ("64k", 64 * KIB)] {
@@ -166,7 +166,7 @@ fn encoder(criterion: &mut Criterion) {
         group.bench_function(format!("binary_{name}"), |bencher| {
             let encode = |payload| {
                 let frame = Frame::binary(payload);
-                black_box(frame.wire(None).header);
+                black_box(frame.encoded(None).header);
                 frame
             };
             bencher.iter_batched(|| payload.clone(), encode, BatchSize::SmallInput);
@@ -174,7 +174,7 @@ fn encoder(criterion: &mut Criterion) {
     }
     let frame = Frame::text("x".repeat(64));
     group.bench_function("for_one_more_receiver", |bencher| {
-        bencher.iter(|| frame.clone().wire(None).len());
+        bencher.iter(|| frame.clone().encoded(None).len());
     });
     group.finish();
 }
@@ -184,18 +184,18 @@ fn deflate(criterion: &mut Criterion) {
     let settings = Deflate::default();
     for (name, size) in [("512", 512), ("4k", 4 * KIB), ("64k", 64 * KIB)] {
         let text = records(size);
-        let packed = Frame::text(text.as_str()).wire(Some(&settings)).len();
+        let packed = Frame::text(text.as_str()).encoded(Some(&settings)).len();
         assert!(packed < size, "{name} does not shrink");
         group.throughput(Throughput::Bytes(size as u64));
         group.bench_function(format!("text_{name}"), |bencher| {
-            let encode = |frame: &mut Frame| frame.wire(Some(&settings)).len();
+            let encode = |frame: &mut Frame| frame.encoded(Some(&settings)).len();
             bencher.iter_batched_ref(|| Frame::text(text.as_str()), encode, BatchSize::SmallInput);
         });
     }
     let frame = Frame::text(records(4 * KIB));
     group.throughput(Throughput::Elements(1));
     group.bench_function("for_one_more_receiver", |bencher| {
-        bencher.iter(|| frame.clone().wire(Some(&settings)).len());
+        bencher.iter(|| frame.clone().encoded(Some(&settings)).len());
     });
     group.finish();
 }

@@ -1,6 +1,8 @@
-//! How a client can break the protocol, and with which code the connection then ends.
+//! How a client can break the protocol, and the close code for each way.
+//!
+//! Only data; the decoder finds the errors.
 
-use crate::CloseCode;
+use crate::close_code::CloseCode;
 
 /// A violation of RFC 6455 or RFC 7692, or of the [`Limits`](crate::Limits), by the client.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,7 +30,7 @@ pub enum ProtocolError {
     /// A control frame with more than 125 bytes of payload (section 5.5).
     #[error("control frame is longer than 125 bytes")]
     ControlTooLong,
-    /// A continuation frame while no message is under way (section 5.4).
+    /// A continuation frame outside a fragmented message (section 5.4).
     #[error("continuation frame without a message to continue")]
     UnexpectedContinuation,
     /// A new data frame inside an unfinished fragmented message (section 5.4).
@@ -37,7 +39,7 @@ pub enum ProtocolError {
     /// A text message or a close reason is not UTF-8 (section 8.1).
     #[error("text is not valid utf-8")]
     InvalidUtf8,
-    /// A close code that must not stand on the wire (section 7.4).
+    /// A close code that is not valid in a close frame (section 7.4).
     #[error("close code {0} is not allowed")]
     InvalidCloseCode(u16),
     /// A close frame with a payload of one byte (section 5.5.1).
@@ -55,14 +57,21 @@ pub enum ProtocolError {
         /// The bound, [`Limits::fragments`](crate::Limits::fragments).
         limit: u32,
     },
-    /// The payload of a compressed message is no DEFLATE data (RFC 7692, 7.2.2).
+    /// The payload of a compressed message is not DEFLATE data (RFC 7692, 7.2.2).
     #[error("compressed message cannot be inflated")]
     Inflate,
 }
 
 impl ProtocolError {
-    /// The code with which the connection is failed (RFC 6455, section 7.4.1): 1007 where the
-    /// payload is not what its type says, 1009 where a limit is exceeded, else 1002.
+    /// The close code for this error (RFC 6455, section 7.4.1): 1007 if the payload does not match
+    /// its type, 1009 if a limit is exceeded, else 1002.
+    ///
+    /// ```
+    /// use tieline_websocket::{CloseCode, ProtocolError};
+    ///
+    /// assert_eq!(ProtocolError::InvalidUtf8.close_code(), CloseCode::INVALID_PAYLOAD);
+    /// assert_eq!(ProtocolError::Unmasked.close_code(), CloseCode::PROTOCOL_ERROR);
+    /// ```
     pub fn close_code(&self) -> CloseCode {
         match self {
             ProtocolError::InvalidUtf8 | ProtocolError::Inflate => CloseCode::INVALID_PAYLOAD,

@@ -1,10 +1,9 @@
 //! The header of a frame from a client (RFC 6455, section 5.2).
 //!
-//! Knows nothing of payloads or limits. Invariant: the checks run in the order of the bytes and
-//! each as soon as its byte is there, so the same bytes give the same error however they are
-//! split.
+//! Knows neither payloads nor limits. Invariant: the checks run in the order of the bytes, each as
+//! soon as its byte has arrived, so the same bytes give the same error for every split.
 
-use crate::ProtocolError;
+use crate::error::ProtocolError;
 
 /// The longest header of a masked frame, in bytes: 2 + 8 (length) + 4 (mask).
 pub(crate) const HEADER_MAX: usize = 14;
@@ -25,10 +24,10 @@ impl Opcode {
     }
 }
 
-/// What decides whether a header is legal at this place.
+/// The state that decides which headers are legal.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Context {
-    /// A fragmented message is under way.
+    /// A fragmented message is incomplete.
     pub(crate) fragmented: bool,
     /// permessage-deflate was negotiated.
     pub(crate) inflate: bool,
@@ -45,8 +44,8 @@ pub(crate) struct Header {
     pub(crate) length: u64,
 }
 
-/// Reads the header at the start of `bytes`; `None` if it is not complete, else the header and
-/// its own length.
+/// Parses the header at the start of `bytes`: yields it and its length, or `None` if it is
+/// incomplete.
 pub(crate) fn parse(
     bytes: &[u8],
     context: Context,
@@ -65,7 +64,7 @@ pub(crate) fn parse(
     if opcode.is_control() && short > 125 {
         return Err(ProtocolError::ControlTooLong);
     }
-    // A code has two bytes; with one the frame is lost already.
+    // A code has two bytes, so one byte of payload can never become valid.
     if opcode == Opcode::Close && short == 1 {
         return Err(ProtocolError::InvalidClosePayload);
     }
@@ -117,9 +116,9 @@ fn check_first(first: u8, context: Context) -> Result<Opcode, ProtocolError> {
     Ok(opcode)
 }
 
-/// Reads the extended length that `short` announces; `None` if it is not complete.
+/// Reads the extended length that `short` announces; `None` if it is incomplete.
 fn parse_length(short: u8, rest: &[u8]) -> Result<Option<(u64, &[u8])>, ProtocolError> {
-    let (length, rest, least) = match short {
+    let (length, rest, min) = match short {
         126 => match rest.split_first_chunk::<2>() {
             Some((&bytes, rest)) => (u64::from(u16::from_be_bytes(bytes)), rest, 126),
             None => return Ok(None),
@@ -133,7 +132,7 @@ fn parse_length(short: u8, rest: &[u8]) -> Result<Option<(u64, &[u8])>, Protocol
     if length >> 63 != 0 {
         return Err(ProtocolError::LengthOverflow);
     }
-    if length < least {
+    if length < min {
         return Err(ProtocolError::NonMinimalLength);
     }
     Ok(Some((length, rest)))

@@ -1,24 +1,24 @@
-//! The server side of WebSocket, RFC 6455 and RFC 7692, without I/O.
+//! The server side of WebSocket (RFC 6455) and permessage-deflate (RFC 7692), without I/O.
 //!
-//! This crate turns bytes that came from a client into messages, and messages into bytes for
-//! clients. It opens no socket, starts no task and reads no clock: whoever drives it feeds it
-//! what was read and writes out what it hands back. It serves any runtime, and is tested byte by
-//! byte.
+//! This crate decodes bytes from a client into messages, and encodes messages into bytes for clients.
+//! It opens no socket, starts no task and reads no clock: pass it the bytes that you read, and write
+//! the bytes that it returns. It works with any runtime, and without one in tests.
 //!
-//! | to | use |
+//! | To | use |
 //! |---|---|
-//! | check an upgrade request and answer it | [`handshake::Request`] |
-//! | decode what a client sends | [`Protocol::receive`] |
-//! | encode what the server sends | [`Frame`], once for any number of receivers |
-//! | compress what the server sends | [`Deflate`], passed to [`Frame::wire`] |
-//! | end a connection | [`Protocol::close`] |
+//! | check an upgrade request and respond to it | [`handshake::Request`] |
+//! | decode the input of a client | [`Protocol::receive`] |
+//! | bound what a client may send | [`Limits`] |
+//! | encode a message, once for all receivers | [`Frame`] |
+//! | compress it | [`Deflate`], passed to [`Frame::encoded`] |
+//! | close a connection | [`Protocol::close`] with a [`CloseFrame`] |
 //!
 //! # One connection
 //!
 //! ```
 //! use tieline_websocket::{Action, Frame, Limits, Message, Protocol, handshake};
 //!
-//! // 1. The HTTP server read a request; check it and answer 101.
+//! // 1. Check the request that the HTTP server has parsed, and respond with 101.
 //! let mut headers = http::HeaderMap::new();
 //! for (name, value) in [
 //!     ("host", "example.com"),
@@ -33,7 +33,7 @@
 //! let response = request.respond(None, false);
 //! assert_eq!(response.headers()["sec-websocket-accept"], "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
 //!
-//! // 2. Feed whatever the socket yields, in any portions.
+//! // 2. Decode the bytes from the socket, however they are split.
 //! let limits = Limits::default();
 //! let mut protocol = Protocol::new(false);
 //! let mut input = [0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58];
@@ -44,38 +44,41 @@
 //!     match received.action {
 //!         Some(Action::Message(message)) => {
 //!             assert_eq!(message, Message::Text("Hello".into()));
-//!             // 3. An echo takes the message's buffer over; any number of connections may
-//!             //    write the same frame.
+//!             // 3. Encode the reply. The frame takes the buffer of the message; any number of
+//!             //    connections may send it.
 //!             let frame = Frame::from(message);
-//!             let wire = frame.wire(None);
-//!             out.extend_from_slice(wire.header);
-//!             out.extend_from_slice(wire.payload);
+//!             let encoded = frame.encoded(None);
+//!             out.extend_from_slice(encoded.header);
+//!             out.extend_from_slice(encoded.payload);
 //!         }
-//!         Some(_) => { /* send the reply, if there is one, and end the connection */ }
+//!         Some(_) => { /* send the reply, if there is one, and close the connection */ }
 //!         None => {}
 //!     }
 //!     rest = &mut rest[received.consumed..];
 //! }
 //! assert_eq!(out, b"\x81\x05Hello");
 //!
-//! // 4. A ping that arrived leaves at most one pong to send.
+//! // 4. Send the pong, if a ping has arrived.
 //! assert!(protocol.take_pong().is_none());
 //! # Ok::<(), handshake::HandshakeError>(())
 //! ```
 //!
-//! # What it holds, what it refuses
+//! # Memory and limits
 //!
-//! An idle connection costs one [`Protocol`], at most 32 bytes, and no buffer; an unfinished frame
-//! or message costs what has arrived of it. Compression state is the thread's, never a
-//! connection's. Nothing that a client sends can panic this crate, make it reserve memory on the
-//! strength of a header, or inflate a message beyond [`Limits::message`].
+//! An idle connection costs one [`Protocol`], at most 32 bytes, and no buffer; an incomplete frame or
+//! message costs the bytes that have arrived. Compression state belongs to the thread, not to a
+//! connection. No input can make this crate panic, reserve memory for bytes that a header only
+//! declares, or inflate a message beyond [`Limits::message`].
 //!
-//! Deliberately absent: the client role, HTTP/2 (RFC 8441), context takeover, and the policies of
-//! a server (origins, deadlines, queues), which need a clock or a socket.
+//! # Non-goals
+//!
+//! The client role, HTTP/2 (RFC 8441), context takeover, and a server's policies (origins, deadlines,
+//! queues), which need a clock or a socket.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-mod close;
+mod close_code;
+mod close_frame;
 mod deflate;
 mod error;
 mod frame;
@@ -84,14 +87,15 @@ mod header;
 mod limits;
 mod mask;
 mod message;
+mod message_buffer;
 mod protocol;
 mod readme;
-mod text;
 
-pub use close::{CloseCode, CloseFrame};
+pub use close_code::CloseCode;
+pub use close_frame::CloseFrame;
 pub use deflate::Deflate;
 pub use error::ProtocolError;
-pub use frame::{Frame, FrameKind, Wire};
+pub use frame::{EncodedFrame, Frame, FrameKind};
 pub use limits::Limits;
 pub use message::Message;
 pub use protocol::{Action, Phase, Protocol, Received};

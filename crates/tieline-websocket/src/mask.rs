@@ -1,4 +1,6 @@
-//! Unmasking (RFC 6455, section 5.3). Knows nothing but bytes.
+//! Unmasking (RFC 6455, section 5.3).
+//!
+//! Knows only bytes.
 
 /// How many bytes are unmasked at once; LLVM turns the inner loop into vector instructions.
 const WIDTH: usize = 32;

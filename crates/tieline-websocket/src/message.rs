@@ -1,14 +1,22 @@
-//! A complete message as the application sees it.
+//! A complete message.
 //!
-//! Owns nothing but the payload; knows neither frames nor compression. A text message is valid
-//! UTF-8 by its type.
+//! Owns the payload; knows neither frames nor compression. Invariant: a text message is valid UTF-8,
+//! by its type.
 
-/// A complete message, defragmented, inflated and checked (RFC 6455, section 5.6).
+/// A complete message, reassembled, inflated and checked (RFC 6455, section 5.6).
+///
+/// ```
+/// use tieline_websocket::Message;
+///
+/// let message = Message::Text("naïve".into());
+/// assert_eq!(message.as_text(), Some("naïve"));
+/// assert_eq!(message.len(), 6);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message {
     /// Text, valid UTF-8.
     Text(String),
-    /// Bytes without an interpretation.
+    /// Arbitrary bytes.
     Binary(Vec<u8>),
 }
 
@@ -18,12 +26,12 @@ impl Message {
         self.as_bytes().len()
     }
 
-    /// Whether the payload is empty; such messages are legal.
+    /// Whether the payload is empty, which RFC 6455 allows.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The payload, whatever its kind.
+    /// The payload, for both kinds.
     pub fn as_bytes(&self) -> &[u8] {
         match self {
             Message::Text(text) => text.as_bytes(),
@@ -39,7 +47,7 @@ impl Message {
         }
     }
 
-    /// The payload, whatever its kind, without a copy.
+    /// The payload, for both kinds, without a copy.
     pub fn into_bytes(self) -> Vec<u8> {
         match self {
             Message::Text(text) => text.into_bytes(),

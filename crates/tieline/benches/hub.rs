@@ -1,7 +1,7 @@
-//! What the hub costs: a client's queue without a socket, and everything else over real ones.
+//! The cost of the hub: the outbox without a socket, everything else over real sockets.
 //!
-//! Node and clients share one thread, and the node runs only while it is timed; what it sent is read
-//! outside of the time.
+//! Node and clients share one thread, and the node runs only while it is timed; what it sent is read while
+//! the time is stopped.
 
 #![allow(missing_docs, reason = "criterion's macro makes a public function")]
 #![allow(
@@ -24,7 +24,7 @@ use tieline::{Config, Connection, Frame, Message, bench::Outbox};
 
 use self::world::{World, masked};
 
-/// Messages that one client's kernel buffers take before they are read.
+/// Messages that the kernel buffers of a client hold before they are read.
 const UNREAD: u64 = 32;
 
 fn outbox(criterion: &mut Criterion) {
@@ -53,8 +53,8 @@ fn echo(connection: &Connection, message: Message) {
     drop(connection.emit(message));
 }
 
-/// A world of so many clients, ten users each of whom has a tenth of them, and a group of the first ten.
-fn crowd(count: usize) -> (World, Vec<TcpStream>) {
+/// A world with this many clients: ten users with a tenth of them each, and a group of the first ten.
+fn world_with(count: usize) -> (World, Vec<TcpStream>) {
     let world = World::start(echo, Config::default(), None);
     let client = |i| {
         let group = if i < 10 { "&group=few" } else { "" };
@@ -66,7 +66,7 @@ fn crowd(count: usize) -> (World, Vec<TcpStream>) {
     (world, clients)
 }
 
-/// Reads what has come.
+/// Reads what has arrived.
 fn drain(clients: &mut [TcpStream]) {
     let mut bytes = vec![0; 64 * 1024];
     for client in clients {
@@ -74,16 +74,16 @@ fn drain(clients: &mut [TcpStream]) {
     }
 }
 
-/// Times `deed` so often, and reads outside of the time what it sent.
-fn timed(clients: &mut [TcpStream], mut times: u64, mut deed: impl FnMut()) -> Duration {
+/// Times this many calls of `operation`, and reads what it sent while the time is stopped.
+fn timed(clients: &mut [TcpStream], mut times: u64, mut operation: impl FnMut()) -> Duration {
     let mut taken = Duration::ZERO;
     while times > 0 {
-        let few = times.min(UNREAD);
+        let calls = times.min(UNREAD);
         let begun = Instant::now();
-        (0..few).for_each(|_| deed());
+        (0..calls).for_each(|_| operation());
         taken += begun.elapsed();
         drain(clients);
-        times -= few;
+        times -= calls;
     }
     taken
 }
@@ -92,7 +92,7 @@ fn broadcast(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("broadcast");
     let frame = Frame::text("x".repeat(64));
     for receivers in [10, 100, 1000] {
-        let (world, mut clients) = crowd(receivers);
+        let (world, mut clients) = world_with(receivers);
         group.throughput(Throughput::Elements(receivers as u64));
         group.bench_function(format!("64_to_{receivers}"), |bencher| {
             bencher.iter_custom(|times| {
@@ -108,7 +108,7 @@ fn broadcast(criterion: &mut Criterion) {
 
 fn emit(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("emit");
-    let (world, mut clients) = crowd(1000);
+    let (world, mut clients) = world_with(1000);
     let (hub, frame) = (&world.hub, Frame::text("x".repeat(64)));
     group.bench_function("to_an_id", |bencher| {
         bencher.iter_custom(|times| {
@@ -142,7 +142,7 @@ fn emit(criterion: &mut Criterion) {
 
 fn look_up(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("look_up");
-    let (world, _clients) = crowd(1000);
+    let (world, _clients) = world_with(1000);
     let hub = &world.hub;
     group.bench_function("an_id_of_1000", |bencher| bencher.iter(|| hub.online("c7")));
     group.bench_function("a_connection_of_1000", |bencher| {
@@ -155,7 +155,7 @@ fn look_up(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// The whole way of a message: read, decode, handler, encode, outbox, write.
+/// The whole path of a message: read, decode, handler, encode, outbox, write.
 fn echoes(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("echo");
     for in_flight in [1, 16] {

@@ -1,11 +1,23 @@
-//! A chat with rooms, behind an axum router.
+//! A chat whose rooms are paths, behind an axum router.
 //!
-//! Connect to `ws://127.0.0.1:8081/ROOM?name=NAME`: what you send goes to everyone in the room.
+//! Run it:
 //!
 //! ```sh
-//! cargo run -p tieline --features axum --example chat -- 127.0.0.1:8081
+//! cargo run -p tieline --features axum --example chat
 //! ```
+//!
+//! Try it with two clients, each in its own terminal. What one sends goes to everyone in the room:
+//!
+//! ```sh
+//! npx wscat -c 'ws://127.0.0.1:8081/lobby?name=ada'
+//! npx wscat -c 'ws://127.0.0.1:8081/lobby?name=grace'
+//! ```
+//!
+//! To listen on another address, append it: `-- 127.0.0.1:9000`.
+//!
+//! Read next: `axum.rs` for more routes and shared state, and `docs/axum.md`.
 
+use anyhow::Context;
 use axum::{
     Router,
     extract::{Path, State},
@@ -19,14 +31,14 @@ use tieline::{
 
 struct Chat;
 
-/// What the chat keeps for each connection.
+/// The state of a connection.
 struct Guest {
     name: String,
     room: String,
 }
 
 impl Guest {
-    fn tell_room(&self, connection: &Connection, text: &str) {
+    fn send_to_room(&self, connection: &Connection, text: &str) {
         let line = format!("{}: {text}", self.name);
         connection.hub().emit_group(&self.room, line);
     }
@@ -36,17 +48,17 @@ impl Handler for Chat {
     type State = Guest;
 
     async fn on_connect(&self, connection: &Connection, guest: &mut Guest) {
-        guest.tell_room(connection, "hello");
+        guest.send_to_room(connection, "hello");
     }
 
     async fn on_message(&self, connection: &Connection, guest: &mut Guest, message: Message) {
         if let Some(text) = message.as_text() {
-            guest.tell_room(connection, text);
+            guest.send_to_room(connection, text);
         }
     }
 
     async fn on_disconnect(&self, connection: &Connection, guest: &mut Guest, _: CloseReason) {
-        guest.tell_room(connection, "goodbye");
+        guest.send_to_room(connection, "goodbye");
     }
 }
 
@@ -67,10 +79,15 @@ async fn enter(
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> anyhow::Result<()> {
     let address = std::env::args().nth(1).unwrap_or("127.0.0.1:8081".into());
-    let listener = Listener::bind(&address).await?;
-    eprintln!("listening on ws://{}", listener.local_addr()?);
+    let listener = Listener::bind(&address).await.with_context(|| {
+        format!("cannot listen on {address}; pass another address, such as 127.0.0.1:9000")
+    })?;
+    eprintln!(
+        "listening on ws://{}/ROOM?name=NAME",
+        listener.local_addr()?
+    );
 
     let node = Node::new(Hub::new(Config::default())?, Chat);
     let router = Router::new()

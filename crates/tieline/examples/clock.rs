@@ -1,8 +1,20 @@
-//! Every message is answered with the time.
+//! Answers every message with the time.
+//!
+//! Run it:
 //!
 //! ```sh
-//! cargo run -p tieline --example clock -- 127.0.0.1:8081
+//! cargo run -p tieline --example clock
 //! ```
+//!
+//! Try it in a second terminal:
+//!
+//! ```sh
+//! npx wscat -c ws://127.0.0.1:8081
+//! ```
+//!
+//! To listen on another address, append it: `-- 127.0.0.1:9000`.
+//!
+//! Read next: `rooms.rs` for groups, and `docs/getting-started.md`.
 
 use std::time::SystemTime;
 

@@ -1,4 +1,4 @@
-//! The extractor for applications that own an axum router.
+//! [`Upgrade`] as an extractor, for applications with an axum router.
 //!
 //! ```
 //! use axum::{Router, extract::State, response::IntoResponse, routing::get};
@@ -23,11 +23,11 @@
 //! }
 //! ```
 //!
-//! It works under `axum::serve` and under [`Listener`](crate::Listener). Under `axum::serve` the peer's
-//! address is known if the router is served with `into_make_service_with_connect_info::<SocketAddr>()`,
-//! and header limits and the handshake timeout are those of `axum::serve`. Behind another HTTP server,
-//! or TLS that is not [`Listener`](crate::Listener)'s, connections work and cost more memory: their
-//! socket stays behind that server's wrapper, and only their own task writes to it.
+//! It works with `axum::serve` and with [`Listener`](crate::Listener). With `axum::serve`, the remote address
+//! is known if the router is served with `into_make_service_with_connect_info::<SocketAddr>()`; header limits
+//! and the handshake timeout are those of `axum::serve`. With another HTTP server, or TLS other than that of
+//! [`Listener`](crate::Listener), connections work but cost more memory: their socket stays inside that
+//! server's wrapper, and only their own task writes to it.
 
 use axum::{
     extract::FromRequestParts,
@@ -35,7 +35,7 @@ use axum::{
 };
 use http::request::Parts;
 
-use crate::{Refusal, Upgrade};
+use crate::upgrade::{Refusal, Upgrade};
 
 impl<S: Sync> FromRequestParts<S> for Upgrade {
     type Rejection = Refusal;

@@ -1,16 +1,16 @@
-//! Internals that the benchmarks reach; not part of the API, and free to change.
+//! Internals for the benchmarks; not part of the API, may change at any time.
 //!
-//! Owns nothing: each item only hands on.
+//! Owns nothing: each item wraps an internal one.
 
 use std::io;
 
 use tieline_websocket::Frame;
 
-use crate::hub::Outbox as Inner;
+use crate::hub;
 
-/// A client's queue of frames, without its socket.
+/// The outbox of a connection, without a socket.
 #[derive(Debug, Default)]
-pub struct Outbox(Inner);
+pub struct Outbox(hub::Outbox);
 
 impl Outbox {
     /// Appends a frame.
@@ -18,7 +18,7 @@ impl Outbox {
         self.0.push(frame);
     }
 
-    /// Writes until nothing waits. `write` is told how long each write is, and takes it as a whole.
+    /// Writes until nothing is left. `write` gets the length of each write, and takes it as a whole.
     pub fn flush(&mut self, mut write: impl FnMut(usize)) -> io::Result<()> {
         let flushed = self.0.flush(&mut |slices| {
             let length = slices.iter().map(|slice| slice.len()).sum();

@@ -1,16 +1,23 @@
-//! Why a connection ended.
+//! Why a connection ended, and the client's last message.
 //!
-//! Owns [`CloseReason`], what `on_disconnect` is told, and its translation into a close frame. It
-//! knows nothing of sockets: a reason without a close frame is one where no frame can help.
+//! Owns [`CloseReason`], its translation into a close frame, and [`FinalMessage`]. Must not know sockets: a
+//! reason without a close frame is one where no frame can arrive.
 
 use std::fmt;
 
-use tieline_websocket::{CloseCode, CloseFrame, ProtocolError};
+use tieline_websocket::{CloseCode, CloseFrame, Frame, ProtocolError};
 
 /// Why a connection ended; the first cause wins.
 ///
-/// A normal close is not an error: [`CloseReason::Client`] with code 1000 is how most connections
-/// should end.
+/// [`Handler::on_disconnect`](crate::Handler::on_disconnect) receives it. A normal close is not an error:
+/// most connections should end with [`CloseReason::Client`] and code 1000.
+///
+/// ```
+/// use tieline::CloseReason;
+///
+/// assert_eq!(CloseReason::Replaced.code(), 4409);
+/// assert_eq!(CloseReason::Drain.to_string(), "the node is draining (1012)");
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum CloseReason {
@@ -21,15 +28,16 @@ pub enum CloseReason {
     Application(CloseFrame),
     /// A newer connection took the id ([`Duplicate::Replace`](crate::Duplicate)): code 4409.
     Replaced,
-    /// The node drains: code 1012, so that clients come back elsewhere.
+    /// The node is draining: code 1012, so that clients reconnect to another one.
     Drain,
     /// The outbox was full ([`SlowConsumer::Disconnect`](crate::SlowConsumer)): code 1013.
     SlowConsumer,
-    /// Nothing was heard from the client, not even a pong: code 1011.
+    /// Nothing came from the client, not even a pong: code 1011.
     Silent,
-    /// A message was begun and not finished in time: code 1008.
+    /// A message was not complete in time ([`Config::message_timeout`](crate::Config::message_timeout)): code
+    /// 1008.
     Unfinished,
-    /// The client broke the protocol or a limit; the error names the code.
+    /// The client violated the protocol or a limit; the code depends on the error.
     Protocol(ProtocolError),
     /// The handler panicked: code 1011.
     Panic,
@@ -37,11 +45,16 @@ pub enum CloseReason {
     Lost(std::io::ErrorKind),
 }
 
+/// Makes the message that is sent before our close frame, from the reason to close; see
+/// [`Accept::final_message`](crate::Accept::final_message). It runs under the connection's lock: it must be
+/// quick and must not send. If it panics, the message is left out.
+pub type FinalMessage = fn(&CloseReason) -> Frame;
+
 impl CloseReason {
-    /// Code 4409, sent to a connection whose id a newer one took.
+    /// Close code 4409: a newer connection took the client id.
     pub const REPLACED: u16 = 4409;
 
-    /// The close frame that the client is sent, if one can help.
+    /// The close frame that is sent to the client; `None` if none can arrive.
     pub fn frame(&self) -> Option<CloseFrame> {
         let (code, text) = match self {
             Self::Client(frame) => return frame.clone(),
@@ -53,7 +66,7 @@ impl CloseReason {
             Self::Silent => (CloseCode::INTERNAL_ERROR, "no answer to a ping".into()),
             Self::Unfinished => (
                 CloseCode::POLICY_VIOLATION,
-                "message not finished in time".into(),
+                "message not complete in time".into(),
             ),
             Self::Panic => (CloseCode::INTERNAL_ERROR, "internal error".into()),
             Self::Lost(_) => return None,
@@ -61,7 +74,7 @@ impl CloseReason {
         Some(CloseFrame::new(code, text))
     }
 
-    /// The code by which the field knows this end: the close frame's, else 1005 or 1006.
+    /// The close code: that of the close frame, else 1005 or 1006 (RFC 6455, 7.4.1).
     pub fn code(&self) -> u16 {
         match (self, self.frame()) {
             (_, Some(frame)) => frame.code.as_u16(),
@@ -77,10 +90,10 @@ impl fmt::Display for CloseReason {
             Self::Client(_) => write!(f, "closed by the client ({})", self.code()),
             Self::Application(_) => write!(f, "closed by the application ({})", self.code()),
             Self::Replaced => f.write_str("replaced by a newer connection (4409)"),
-            Self::Drain => f.write_str("the node drains (1012)"),
+            Self::Drain => f.write_str("the node is draining (1012)"),
             Self::SlowConsumer => f.write_str("slow consumer (1013)"),
             Self::Silent => f.write_str("no answer to a ping (1011)"),
-            Self::Unfinished => f.write_str("message not finished in time (1008)"),
+            Self::Unfinished => f.write_str("message not complete in time (1008)"),
             Self::Protocol(error) => write!(f, "{error} ({})", self.code()),
             Self::Panic => f.write_str("the handler panicked (1011)"),
             Self::Lost(kind) => write!(f, "connection lost: {kind} (1006)"),

@@ -1,6 +1,7 @@
 //! Every limit and every policy, with its default and what it costs.
 //!
-//! Owns [`Config`] and its validation; reads no file and no environment (the server does that).
+//! Owns [`Config`] and its validation. Must not read files or the environment; the server does that.
+//! Invariant: sums of times do not overflow, as each is a day at most.
 
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use tieline_websocket::{Deflate, Limits};
 
 /// The configuration of a hub, its connections and its listener.
 ///
-/// A plain struct: change what you need and take the rest from [`Config::default`].
+/// A plain struct: set what you need and take the rest from [`Config::default`].
 ///
 /// ```
 /// use tieline::{Config, SlowConsumer};
@@ -22,70 +23,70 @@ use tieline_websocket::{Deflate, Limits};
 /// ```
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Longest message a client may send, in bytes, inflated size included; beyond it the connection
-    /// closes with 1009. Default 1 MiB. A connection holds at most this much while a message is
-    /// unfinished, and only as much as has arrived.
+    /// The longest message that a client may send, in bytes after decompression; a longer one closes the
+    /// connection with code 1009. Default 1 MiB. While a message is incomplete, the connection holds what has
+    /// arrived of it, at most this much.
     pub message_size: usize,
-    /// Most fragments of one message; beyond it 1009. Default 4,096.
+    /// The most fragments of a message; more close the connection with code 1009. Default 4,096.
     pub fragments: u32,
-    /// How long a message may stay unfinished; then 1008. Default 30 s.
+    /// How long a message may stay incomplete; then the connection closes with code 1008. Default 30 s.
     pub message_timeout: Duration,
-    /// Longest header block of an upgrade request, in bytes, at least 8 KiB; beyond it 431. Default
-    /// 16 KiB, held only until the upgrade.
+    /// The longest header block of an upgrade request, in bytes, at least 8 KiB; a longer one gets status 431.
+    /// Default 16 KiB, held only until the upgrade.
     pub header_size: usize,
-    /// Most header fields of an upgrade request; beyond it 431. Default 100.
+    /// The most header fields of an upgrade request; more get status 431. Default 100.
     pub header_fields: usize,
-    /// From the accept of the TCP connection to the upgrade, TLS and the application's decision
-    /// included. Default 5 s. Behind an axum router a decision is not cut short, but answered 503 if
-    /// it came too late.
+    /// The longest time from the accept of the TCP connection to the upgrade, including TLS and the
+    /// application's decision. Default 5 s. With an axum router the decision is not interrupted, but a late
+    /// one gets status 503.
     pub handshake_timeout: Duration,
-    /// Most TCP connections that are not upgraded yet, plain HTTP requests among them; further ones
-    /// wait in the kernel's backlog. `None`, the default, takes a twentieth of the process's descriptor
-    /// limit, at least 64, so that strangers who say nothing take no descriptor from the application.
+    /// The most TCP connections that are not upgraded yet, plain HTTP requests included; more wait in the
+    /// kernel's backlog. Default `None`: a twentieth of the process's descriptor limit, at least 64, so that
+    /// idle handshakes cannot exhaust descriptors.
     pub max_handshakes: Option<usize>,
-    /// Bytes that may wait for one client; then [`Config::slow_consumer`] applies. Default 4 MiB. One
-    /// frame always fits an empty outbox. A frame for many receivers is held once, however many wait.
+    /// The most bytes that may wait for one client; beyond it [`Config::slow_consumer`] applies. Default 4
+    /// MiB. One frame always fits an empty outbox. A frame for many receivers is held in memory once.
     pub outbox_bytes: usize,
-    /// Frames that may wait for one client. Default 4,096 (8 bytes each beside the frame itself).
+    /// The most frames that may wait for one client. Default 4,096 (8 bytes each, besides the frame itself).
     pub outbox_frames: usize,
-    /// What happens to a client whose outbox is full. Default: it is disconnected.
+    /// The policy for a client whose outbox is full. Default: disconnect it.
     pub slow_consumer: SlowConsumer,
-    /// Bytes of messages to many receivers that may wait in one shard; then they are answered
-    /// `queue_full`. Default 16 MiB.
+    /// The most bytes of broadcasts that may wait in one shard; those beyond it fail with `queue_full`.
+    /// Default 16 MiB.
     pub broadcast_queue_bytes: usize,
-    /// Messages to many receivers that may wait in one shard. Default 65,536.
+    /// The most broadcasts that may wait in one shard; those beyond it fail with `queue_full`. Default 65,536.
     pub broadcast_queue_frames: usize,
-    /// Silence after which a client is pinged. Default 25 s, below the 30 to 60 s after which common
-    /// proxies drop an idle connection.
+    /// How long a client may be silent before it is pinged. Default 25 s, below the 30 to 60 s after which
+    /// common proxies drop an idle connection.
     pub ping_interval: Duration,
-    /// Further silence after which the client is taken for dead. Default 20 s.
+    /// How long a client may take to respond to a ping before it counts as dead. Default 20 s.
     pub ping_timeout: Duration,
-    /// How long a close waits: for a running handler, for queued frames to leave and for the client's
-    /// close frame. Default 5 s.
+    /// How long a close waits for a running callback, for queued frames to leave and for the client's close
+    /// frame. Default 5 s.
     pub close_timeout: Duration,
-    /// The time over which a drain spreads its closes, so that clients do not all come back at once.
-    /// Default 10 s.
+    /// The time over which a drain spreads its closes, so that clients do not all reconnect at once. Default
+    /// 10 s.
     pub drain_window: Duration,
-    /// When a drain stops waiting; what is left is counted in
-    /// [`Drained::left`](crate::Drained::left). At least the window plus `close_timeout`. Default 20 s:
-    /// with the 5 s that HTTP requests may take to end before it, it fits the 30 s that orchestrators
+    /// How long a drain may take in total; the tasks that remain are counted in
+    /// [`Drained::remaining`](crate::Drained::remaining). At least `drain_window` plus `close_timeout`. Default
+    /// 20 s: together with the 5 s that HTTP requests in progress may take, it fits the 30 s that orchestrators
     /// commonly grant.
     pub drain_timeout: Duration,
-    /// Most connections of this node; further upgrades are answered 503. `None`, the default, takes
-    /// nine tenths of the process's descriptor limit.
+    /// The most connections of this node; further upgrades get status 503. Default `None`: nine tenths of the
+    /// process's descriptor limit.
     pub max_connections: Option<usize>,
-    /// Most groups one connection may be in; a join beyond it is refused. Default 128. Each costs about
-    /// 100 bytes and its name, which a client may choose to be 1,024 bytes long.
+    /// The most groups of a connection; further joins fail. Default 128. Each group costs about 100 bytes and
+    /// its name, which is at most 1,024 bytes long.
     pub groups_per_connection: usize,
-    /// What happens when an id connects that is connected already. Default: the newer wins.
+    /// The policy for a client id that is already connected. Default: the newer connection wins.
     pub duplicate: Duplicate,
-    /// Which pages may connect. Default: those of the same host, and clients that send no `Origin`.
+    /// Which web pages may connect. Default: those of the same host. Clients that send no `Origin` always may.
     pub origins: Origins,
-    /// permessage-deflate for clients that offer it, or `None`, the default: compression costs about
-    /// twenty times the CPU of a small send. A message to many is compressed once.
+    /// permessage-deflate for clients that offer it (RFC 7692). Default `None`: compression costs about
+    /// twenty times the CPU of sending a small message. A message to many clients is compressed once.
     pub compression: Option<Deflate>,
-    /// Parts of the hub that work independently, at most 65,535. `None`, the default, takes one per
-    /// processor.
+    /// The number of independent parts of the hub, at most 65,535, each with its own lock, broadcast queue and
+    /// two tasks. Default `None`: one per processor.
     pub shards: Option<usize>,
 }
 
@@ -119,42 +120,55 @@ impl Default for Config {
     }
 }
 
-/// What happens when an id connects that is connected already.
+/// The policy for a client id that is already connected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Duplicate {
-    /// The newer connection wins; the older is closed with 4409.
+    /// The newer connection wins; the older one is closed with code 4409.
     Replace,
-    /// The newer connection is refused with 409 before the upgrade.
+    /// The newer connection is refused with status 409 before the upgrade.
     Reject,
 }
 
-/// What happens to a client whose outbox is full.
+/// The policy for a client whose outbox is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SlowConsumer {
-    /// It is closed with 1013, and what waited for it is discarded.
+    /// The client is disconnected with code 1013, and what waits for it is discarded.
     Disconnect,
-    /// The new frame is refused, and its sender is told.
+    /// The new frame is refused: its sender gets [`Delivery::Refused`](crate::Delivery::Refused).
     DropNewest,
-    /// The oldest waiting frames make room; their senders were told `Delivered`.
+    /// The oldest waiting frames are discarded, although their senders got
+    /// [`Delivery::Delivered`](crate::Delivery::Delivered).
     DropOldest,
 }
 
-/// Which pages may connect, by the `Origin` header that browsers send (RFC 6455, 10.2).
+/// Which web pages may connect, by the `Origin` header that browsers send (RFC 6455, 10.2).
+///
+/// ```
+/// use tieline::{Config, Origins};
+///
+/// let config = Config {
+///     origins: Origins::List(vec!["https://example.org".into()]),
+///     ..Config::default()
+/// };
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Origins {
-    /// The origin's host and port are those of the `Host` header, or there is no origin.
+    /// Pages whose host and port equal the `Host` header of the request.
     SameHost,
-    /// The origin is one of these, as in `https://example.org`, or there is none.
+    /// Pages of these origins, such as `https://example.org`.
     List(Vec<String>),
-    /// Every page. Only for servers that hold nothing a page could misuse.
+    /// All pages. Only for servers that hold nothing that a malicious page could misuse.
     Any,
 }
 
 impl Config {
-    /// Checks the settings against each other; [`Hub::new`](crate::Hub::new) does it too.
+    /// Checks each setting, and the settings against each other. [`Hub::new`](crate::Hub::new) calls it.
+    ///
+    /// # Errors
+    /// If a setting is out of its bounds; the error names it.
     pub fn validate(&self) -> Result<(), ConfigError> {
         let above_zero = [
             ("message_size", self.message_size),
@@ -183,7 +197,7 @@ impl Config {
         let times = times
             .into_iter()
             .chain([("drain_window", self.drain_window)]);
-        if let Some((name, _)) = times.into_iter().find(|(_, time)| *time > MOST_TIME) {
+        if let Some((name, _)) = times.into_iter().find(|(_, time)| *time > MAX_TIME) {
             return Err(ConfigError::TooLong(name));
         }
         self.validate_sizes()
@@ -205,8 +219,8 @@ impl Config {
                 self.message_size,
             ),
         ];
-        for (name, value, bound, least) in ordered {
-            if value <= least {
+        for (name, value, bound, too_small) in ordered {
+            if value <= too_small {
                 return Err(ConfigError::TooSmall { name, bound });
             }
         }
@@ -225,14 +239,14 @@ impl Config {
         Ok(())
     }
 
-    /// Most connections: a tenth of the descriptors is left for listeners, handshakes and the
+    /// The most connections. A tenth of the descriptors remains for listeners, handshakes and the
     /// application.
     pub(crate) fn capacity(&self) -> usize {
         self.max_connections
             .unwrap_or_else(|| descriptors() / 10 * 9)
     }
 
-    /// Most connections before the upgrade.
+    /// The most connections before the upgrade.
     pub(crate) fn handshakes(&self) -> usize {
         let most = self
             .max_handshakes
@@ -240,7 +254,7 @@ impl Config {
         most.min(tokio::sync::Semaphore::MAX_PERMITS)
     }
 
-    /// The limits that the protocol enforces.
+    /// The limits that the protocol decoder enforces.
     pub(crate) fn limits(&self) -> Limits {
         Limits {
             message: self.message_size,
@@ -249,7 +263,7 @@ impl Config {
     }
 }
 
-/// The process's limit on descriptors.
+/// The descriptor limit of the process.
 fn descriptors() -> usize {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
     limit
@@ -257,30 +271,29 @@ fn descriptors() -> usize {
         .unwrap_or(usize::MAX)
 }
 
-/// The longest time that a setting may be. More is a slip of the pen, and sums of times must not
-/// overflow.
-const MOST_TIME: Duration = Duration::from_hours(24);
+/// The longest time of a setting. More is surely a mistake, and sums of times must not overflow.
+const MAX_TIME: Duration = Duration::from_hours(24);
 
-/// Settings that cannot work.
+/// Why a configuration is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// A setting that must be above zero is zero.
+    /// A setting is zero that must not be.
     #[error("{0} must be above zero")]
     Zero(&'static str),
     /// A time is longer than a day.
-    #[error("{0} is longer than a day, the limit")]
+    #[error("{0} must be at most one day")]
     TooLong(&'static str),
     /// A setting is too small for another one.
     #[error("{name} is too small for {bound}: raise it, or lower the other")]
     TooSmall {
         /// The setting.
         name: &'static str,
-        /// What it must hold.
+        /// What does not fit: another setting, or a fixed size.
         bound: &'static str,
     },
-    /// The compression level is not one of zlib's.
-    #[error("the compression level is {0}, it must be 1 to 9")]
+    /// The compression level is none of zlib's.
+    #[error("the compression level must be 1 to 9, not {0}")]
     Level(u32),
 }
 
@@ -308,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn zeroes_are_refused_by_name() {
+    fn a_zero_is_refused_by_name() {
         let config = Config {
             ping_timeout: Duration::ZERO,
             ..Config::default()
@@ -334,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn a_drain_outlives_its_window() {
+    fn a_drain_must_outlast_its_window_and_a_close() {
         let config = Config {
             drain_timeout: Duration::from_secs(14),
             ..Config::default()

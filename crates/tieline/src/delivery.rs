@@ -1,26 +1,26 @@
-//! What became of an emit.
+//! Outcomes of sending.
 //!
-//! Owns the outcomes: [`Delivery`] for one receiver, [`Reached`] for many. Invariant: `Delivered` is said
-//! only of a frame that stands in the outbox of a live connection.
+//! Owns [`Delivery`], for one receiver, and [`Reached`], for many. Invariant: `Delivered` means that the
+//! frame is in the outbox of a live connection, never less.
 
-/// What became of a message to one client.
+/// The result of a message to one client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Delivery {
-    /// The frame is in the outbox of a live connection, which a connection is once its upgrade is
-    /// accepted; a client that leaves before it has read takes along what waited for it. Under
-    /// [`SlowConsumer::DropOldest`](crate::SlowConsumer) it may still be discarded later.
+    /// The frame is in the outbox of a live connection (one whose upgrade was accepted). It is lost if the
+    /// client leaves before it has read it. With [`SlowConsumer::DropOldest`](crate::SlowConsumer) it may
+    /// still be discarded later.
     Delivered,
-    /// No live connection has that id.
+    /// No live connection has this id.
     Offline,
-    /// The receiver's outbox is full and its policy refused the frame.
+    /// The receiver's outbox is full, and the policy refused the frame
+    /// ([`Config::slow_consumer`](crate::Config::slow_consumer)).
     Refused,
     /// A queue on the way is full; nothing was sent.
     QueueFull,
-    /// The node that holds the client, or the registry that knows it, cannot be reached; certainly
-    /// nothing was sent.
+    /// The client's node, or the registry, cannot be reached; the frame was certainly not sent.
     Unreachable,
-    /// No outcome came; the frame may or may not have been sent.
+    /// The outcome is not known; the frame may or may not have been sent.
     Unknown,
 }
 
@@ -30,7 +30,7 @@ impl Delivery {
         self == Self::Delivered
     }
 
-    /// The outcome as one lower-case word: `delivered`, `offline`, `refused`, `queue-full`,
+    /// The result as one lower-case word: `delivered`, `offline`, `refused`, `queue-full`,
     /// `unreachable`, `unknown`.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -50,7 +50,7 @@ impl std::fmt::Display for Delivery {
     }
 }
 
-/// What became of a message to many clients: connections counted by outcome.
+/// The result of a message to many clients: the number of connections per outcome.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Reached {
@@ -60,14 +60,15 @@ pub struct Reached {
     pub offline: u64,
     /// Connections whose outbox was full.
     pub refused: u64,
-    /// Connections not tried, because the broadcast queue was full.
+    /// Connections that were not tried, because the broadcast queue was full
+    /// ([`Config::broadcast_queue_bytes`](crate::Config::broadcast_queue_bytes)).
     pub queue_full: u64,
-    /// Whether the outcome is incomplete, because the hub ended first.
+    /// Whether the counts are incomplete, because the hub ended first.
     pub incomplete: bool,
 }
 
 impl Reached {
-    /// Adds another part of the same message.
+    /// Adds the counts of another part of the same message.
     pub(crate) fn add(&mut self, part: Self) {
         self.delivered += part.delivered;
         self.offline += part.offline;
@@ -76,7 +77,8 @@ impl Reached {
         self.incomplete |= part.incomplete;
     }
 
-    pub(crate) fn count(&mut self, delivery: Delivery) {
+    /// Counts one connection.
+    pub(crate) fn record(&mut self, delivery: Delivery) {
         match delivery {
             Delivery::Delivered => self.delivered += 1,
             Delivery::Refused => self.refused += 1,
@@ -86,7 +88,7 @@ impl Reached {
     }
 }
 
-/// One receiver's outcome out of the counts of a one-receiver message.
+/// The outcome of a message to one receiver, from its counts.
 impl From<Reached> for Delivery {
     fn from(reached: Reached) -> Self {
         match reached {

@@ -1,23 +1,25 @@
-//! What the application does with its connections.
+//! The callbacks of the application.
+//!
+//! Owns the [`Handler`] trait and the errors that it receives. Knows no task and no socket.
 
 use std::future::Future;
 
 use tieline_websocket::{Message, ProtocolError};
 
-use crate::{CloseReason, Connection};
+use crate::{close::CloseReason, hub::Connection};
 
-/// The application's callbacks. Only [`Handler::on_message`] must be written.
+/// The application's callbacks. Only [`Handler::on_message`] is required.
 ///
-/// All callbacks of one connection run in its task, one after the other: `on_connect` completes before
-/// the first `on_message`, `on_disconnect` is the last and runs exactly once. While one runs, nothing
-/// more is read from that client: a slow handler holds back its own client and nobody else. When the
-/// connection closes, a running callback has [`Config::close_timeout`](crate::Config::close_timeout)
-/// to end, then it is dropped at its next `await`. A panic closes that connection with 1011, after
-/// `on_error`. When the runtime itself ends, connections end with it, without `on_disconnect`: drain
+/// All callbacks of a connection run in its task, one after the other: `on_connect` completes before the
+/// first `on_message`, `on_disconnect` is the last and runs exactly once. While a callback runs, nothing
+/// more is read from that client: a slow handler delays its own client and no other. When the connection
+/// closes, a running callback has [`Config::close_timeout`](crate::Config::close_timeout) to end; then it is
+/// dropped at its next `await`. A panic closes that connection with code 1011, after `on_error`. If the
+/// runtime shuts down, connections end without `on_disconnect`: call [`Node::drain`](crate::Node::drain)
 /// first.
 ///
-/// What a callback emits leaves when it first waits for something, or when all messages that were
-/// read together are handled: many small answers cost one system call.
+/// Frames that a callback sends leave when it first waits, or when all messages that were read together are
+/// handled: many small replies cost one system call.
 ///
 /// ```
 /// use tieline::{Connection, Handler, Message};
@@ -33,8 +35,8 @@ use crate::{CloseReason, Connection};
 /// }
 /// ```
 pub trait Handler: Send + Sync + 'static {
-    /// What the application keeps for each connection; it is given at the upgrade with
-    /// [`Accept::new`](crate::Accept::new).
+    /// The application's state of each connection; passed to [`Accept::new`](crate::Accept::new) at the
+    /// upgrade.
     type State: Send + 'static;
 
     /// The connection is open.
@@ -47,7 +49,7 @@ pub trait Handler: Send + Sync + 'static {
         async {}
     }
 
-    /// A complete message came.
+    /// The client has sent a complete message.
     fn on_message(
         &self,
         connection: &Connection,
@@ -55,7 +57,7 @@ pub trait Handler: Send + Sync + 'static {
         message: Message,
     ) -> impl Future<Output = ()> + Send;
 
-    /// Something went wrong; the connection closes.
+    /// Something failed; the connection closes.
     fn on_error(
         &self,
         connection: &Connection,
@@ -66,7 +68,7 @@ pub trait Handler: Send + Sync + 'static {
         async {}
     }
 
-    /// The connection has ended; it is not in the hub any more.
+    /// The connection has ended and is not in the hub any more.
     fn on_disconnect(
         &self,
         connection: &Connection,
@@ -78,17 +80,17 @@ pub trait Handler: Send + Sync + 'static {
     }
 }
 
-/// What [`Handler::on_error`] is told.
+/// What [`Handler::on_error`] receives.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectionError {
-    /// The client broke the protocol or a limit.
-    #[error("the client broke the protocol: {0}")]
+    /// The client violated the protocol or a limit.
+    #[error("the client violated the protocol: {0}")]
     Protocol(ProtocolError),
     /// The TCP connection failed.
     #[error("the connection failed: {0}")]
     Io(std::io::ErrorKind),
-    /// A callback panicked; the panic itself has been reported by the panic hook.
+    /// A callback panicked; the panic hook has reported the panic itself.
     #[error("the handler panicked")]
     Panic,
 }

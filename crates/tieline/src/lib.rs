@@ -1,10 +1,10 @@
-//! WebSocket connections on any number of nodes: reach any client by id, user, group or all at once,
-//! and know what happened.
+//! WebSockets across nodes: send to any client, user, group or all, from any node, and get a
+//! delivery status.
 //!
-//! A [`Hub`] holds the connections of this process. A [`Handler`] is what the application does with
-//! them. A [`Node`] is both, and what an HTTP server hands its upgrades to: a [`Listener`] of this
-//! crate, or an axum router with [`Upgrade`] as an extractor. With the feature `cluster`, a `Cluster`
-//! joins nodes by a `registry`, on Redis or etcd, and links between them.
+//! A [`Hub`] holds the connections of this process. A [`Handler`] is what your application does with
+//! them. A [`Node`] combines both and is what an HTTP server hands its upgrades to: a [`Listener`] of
+//! this crate, or an axum router with [`Upgrade`] as an extractor. A [`Cluster`] joins nodes through a
+//! [`registry`], on Redis or etcd, and direct links.
 //!
 //! ```no_run
 //! use tieline::{Accept, Config, Connection, Handler, Hub, Listener, Message, Node};
@@ -29,16 +29,35 @@
 //! }
 //! ```
 //!
+//! # Getting clients in
+//!
+//! For each WebSocket request, your code decides: [`Accept`] with a client id, a user, groups and a
+//! state of your own, or [`Refusal`] with an HTTP status. An id names at most one connection;
+//! [`Config::duplicate`] says whether the newer connection wins or is refused. Every limit and policy
+//! is a field of [`Config`], whose documentation states its default and what it costs.
+//!
+//! # Sending
+//!
+//! [`Hub::emit`], [`Hub::emit_user`], [`Hub::emit_group`] and [`Hub::broadcast`] queue a [`Frame`]
+//! when they are called. The frame is encoded once for all receivers. Each call returns a
+//! [`Receipt`]: await it, give it a callback, or drop it. It yields a [`Delivery`] for one client and
+//! [`Reached`] for many.
+//!
+//! Messages are delivered at most once. [`Delivery::Delivered`] means that the frame is in the outbox
+//! of a live connection. [`Delivery::Offline`] and [`Delivery::Unreachable`] mean that it is in none.
+//! What one task sends to one client arrives in the order of the calls, whether by id, user, group or
+//! broadcast, on this node or another.
+//!
 //! # Many nodes
 //!
-//! `Cluster::start` makes a hub part of a cluster, and `Node::in_cluster` serves it. What the hub's
-//! calls do for the clients of this node, the cluster's do for those of all nodes:
+//! [`Cluster::start`] makes a hub part of a cluster, and [`Node::in_cluster`] serves it. The cluster
+//! has the calls of the hub, for the clients of all nodes:
 //!
-#![cfg_attr(feature = "redis", doc = "```no_run")]
-#![cfg_attr(not(feature = "redis"), doc = "```ignore")]
+//! ```no_run
+//! # #[cfg(feature = "redis")]
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! use tieline::{Cluster, ClusterConfig, Config, Hub, registry};
 //!
-//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let registry = registry::connect("redis://127.0.0.1:6379", "my-app").await?;
 //! let hub = Hub::new(Config::default())?;
 //! let cluster = Cluster::start(hub, registry, ClusterConfig::default()).await?;
@@ -49,46 +68,35 @@
 //! # }
 //! ```
 //!
-//! A process without connections, a backend, reaches all clients by `Cluster::connect`.
+//! [`Summary`] adds up what happened on every node and names the nodes that were not reached. A
+//! process without connections, such as a backend, reaches all clients through [`Cluster::connect`].
 //!
-//! # What is promised
+//! # Where to read next
 //!
-//! At most once, with a receipt. `emit` and its kin enqueue when they are called and return a
-//! [`Receipt`], a future that yields a [`Delivery`] for one client, [`Reached`] for many of this node,
-//! or a `Summary` for many of all nodes, which names the nodes that were not reached.
-//! [`Delivery::Delivered`] means that the frame is in the outbox of a live connection, never less;
-//! [`Delivery::Unreachable`] and [`Delivery::Offline`], that it certainly is in none. What one task
-//! sends to one client arrives in the order of the calls, by id, user, group or broadcast, across nodes
-//! too.
-//!
-//! # Components
-//!
-//! | noun | is |
+//! | type | purpose |
 //! |---|---|
-//! | [`Hub`] | the connections of this node |
-//! | [`Connection`] | one accepted WebSocket |
-//! | [`Handler`] | the application's callbacks |
-//! | [`Node`] | hub and handler, served and drained |
-//! | [`Listener`] | TCP, TLS and HTTP/1.1 |
-//! | [`Upgrade`], [`Accept`], [`Refusal`] | the decision who may connect, as whom |
-//! | [`Message`], [`Frame`] | what came, and what goes: encoded once for all its receivers |
+//! | [`Node`] | a hub and a handler, served and drained |
+//! | [`Listener`], [`HttpService`] | TCP, TLS and HTTP/1.1 in front of a node |
+//! | [`Upgrade`], [`UpgradeRequest`], [`Accept`], [`Refusal`] | who may connect, and as whom |
+//! | [`Handler`] | the callbacks of one connection |
+//! | [`Connection`], [`Message`], [`CloseReason`] | one accepted WebSocket, what it sent, why it ended |
+//! | [`Hub`], [`Frame`], [`Receipt`], [`Delivery`] | sending on this node |
 //! | [`Config`] | every limit and policy |
-//! | `Cluster` | many nodes as one: reaches any client from any node |
-//! | `ClusterConfig`, `PeerSecurity` | how a node takes part, and how nodes know each other |
-//! | `registry::Registry` | where the cluster remembers which client is on which node: `MemoryRegistry`, `RedisRegistry`, `EtcdRegistry`, or your own |
-//! | `Summary`, `OnlineStatus`, `Membership`, `Listed` | what became of messages to many, and of questions, across nodes |
+//! | [`Cluster`], [`ClusterConfig`], [`PeerSecurity`] | sending across nodes; how nodes authenticate each other |
+//! | [`Summary`], [`OnlineStatus`], [`Membership`], [`Listed`] | results across nodes |
+//! | [`registry`] | where the cluster records which client is on which node |
 //!
 //! # Features
 //!
-//! | feature | brings |
+//! None is on by default.
+//!
+//! | feature | adds |
 //! |---|---|
-//! | `axum` | [`Upgrade`] as an extractor |
-//! | `cluster` | many nodes as one, with a registry in memory |
+//! | `axum` | [`Upgrade`] as an extractor, [`Refusal`] as a response |
+//! | `cluster` | many nodes, with a registry in memory |
 //! | `redis` | `cluster`, and the registry on Redis: one server, Sentinel, or Cluster |
 //! | `etcd` | `cluster`, and the registry on etcd |
-//! | `tls` | TLS on the [`Listener`], by rustls |
-//!
-//! None is on by default.
+//! | `tls` | TLS on the [`Listener`], with rustls |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -103,6 +111,8 @@ mod cluster;
 mod config;
 mod connection;
 mod delivery;
+#[cfg(feature = "cluster")]
+mod error;
 mod handler;
 mod hub;
 #[cfg(feature = "cluster")]
@@ -115,6 +125,7 @@ mod receipt;
 mod registrar;
 #[cfg(feature = "cluster")]
 pub mod registry;
+mod serve;
 mod upgrade;
 
 pub use http::StatusCode;
@@ -124,15 +135,16 @@ pub use tieline_websocket::{CloseCode, CloseFrame, Deflate, Frame, Message, Prot
 #[cfg(feature = "tls")]
 pub use self::listener::{Tls, TlsError};
 pub use self::{
-    close::CloseReason,
+    close::{CloseReason, FinalMessage},
     config::{Config, ConfigError, Duplicate, Origins, SlowConsumer},
     delivery::{Delivery, Reached},
     handler::{ConnectionError, Handler},
     hub::{Connection, Except, Hub, JoinError},
     listener::{Body, BodyError, HttpService, Listener},
-    node::{Drained, Node, NodeService},
+    node::{Drained, Node},
     receipt::Receipt,
-    upgrade::{Accept, FinalMessage, Refusal, Upgrade, UpgradeRequest},
+    serve::NodeService,
+    upgrade::{Accept, Refusal, Upgrade, UpgradeRequest},
 };
 #[cfg(feature = "cluster")]
 pub use self::{

@@ -1,8 +1,8 @@
-//! Who hears what became of an emit.
+//! Receipts: how the sender learns the outcome of a message.
 //!
-//! Owns the [`Receipt`], the [`ReceiptSender`] that decides it, and the [`OutcomeSum`] that adds up the parts of a
-//! message to many. Knows nothing of what was sent. Invariants: a receipt is decided once; it hears no
-//! later than its teller's end.
+//! Owns the [`Receipt`], the [`ReceiptSender`] that decides it, and the [`OutcomeSum`] that adds up the parts
+//! of a message to many. Must not know what was sent. Invariants: a receipt is decided once, at the latest
+//! when its sender is dropped; nobody is woken or called under a lock.
 
 use std::{
     cell::Cell,
@@ -17,11 +17,28 @@ use std::{
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
 
-use crate::{Delivery, Reached};
+use crate::delivery::{Delivery, Reached};
 
-/// The future of an outcome. The message is on its way whether this is awaited, kept or dropped.
+/// A future that yields the outcome of a message. The message is sent whether the receipt is awaited, kept
+/// or dropped.
 ///
 /// Cancel-safe: dropping it forgets the outcome and nothing else.
+///
+/// ```
+/// use tieline::{Config, Delivery, Hub};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), tieline::ConfigError> {
+/// let hub = Hub::new(Config::default())?;
+/// let mut receipt = hub.emit("alice", "hello"); // enqueued by now, if Alice is connected
+/// let delivery = match receipt.try_outcome() {
+///     Some(delivery) => delivery,
+///     None => receipt.await,
+/// };
+/// assert_eq!(delivery, Delivery::Offline);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Receipt<T = Delivery>(Inner<T>);
 
@@ -36,7 +53,7 @@ impl<T> Receipt<T> {
         Self(Inner::Decided(Some(outcome)))
     }
 
-    /// A receipt that whoever holds the teller decides.
+    /// A receipt, and the sender that decides it.
     pub(crate) fn channel() -> (ReceiptSender<T>, Self)
     where
         T: From<Reached>,
@@ -48,8 +65,8 @@ impl<T> Receipt<T> {
         )
     }
 
-    /// The outcome, if it is decided already: for a client of this node it nearly always is. Once it was
-    /// yielded the receipt is used up: it yields nothing more, and must not be awaited.
+    /// The outcome, if it is decided already, as it nearly always is for a client of this node. Once it has
+    /// yielded an outcome, the receipt yields nothing more and must not be awaited.
     pub fn try_outcome(&mut self) -> Option<T> {
         match &mut self.0 {
             Inner::Decided(outcome) => outcome.take(),
@@ -62,12 +79,12 @@ impl<T> Receipt<T> {
 }
 
 impl<T: Send + 'static> Receipt<T> {
-    /// Hands the outcome to `callback`: at once where it is decided, else from the task that decides it.
+    /// Calls `callback` with the outcome: at once if it is decided, else from the task that decides it.
     ///
-    /// Costs an allocation where the outcome is out; a task that awaits the receipt costs several times
-    /// that. `callback` must be quick and must not block: other messages wait for it. It may send the next
-    /// message. When it is called later, a panic in it is logged and goes no further. An outcome that
-    /// [`try_outcome`](Self::try_outcome) has yielded is not heard again.
+    /// Costs an allocation if the outcome is not decided yet, a fraction of a task that awaits the receipt.
+    /// `callback` must be quick and must not block: other messages wait for it. It may send the next
+    /// message. If it is called later, a panic in it is logged and contained. It is not called for an
+    /// outcome that [`try_outcome`](Self::try_outcome) has yielded.
     ///
     /// ```
     /// # use tieline::{Config, Hub};
@@ -113,9 +130,9 @@ impl<T: Unpin> Future for Receipt<T> {
     }
 }
 
-/// Listeners that call each other at once, at most: each of them may have sent a message whose outcome was
-/// decided on the spot. What is beyond it is called from a task of its own, so that "send the next when the
-/// last is decided" does not overflow the stack when a peer goes.
+/// How deep callbacks may nest: each may send a message whose outcome is decided immediately, and whose
+/// callback runs inside it. Deeper ones run in a new task, so that "send the next when the last is decided"
+/// does not overflow the stack when a peer fails.
 const MAX_NESTING: u32 = 16;
 
 thread_local! {
@@ -130,7 +147,7 @@ fn call_now<T: Send + 'static>(outcome: T, callback: impl FnOnce(T) + Send + 'st
         runtime.spawn(async move { callback(outcome) });
         return;
     }
-    let _back = RestoreNesting(nesting);
+    let _restore = RestoreNesting(nesting);
     NESTING.set(nesting + 1);
     callback(outcome);
 }
@@ -144,7 +161,7 @@ impl Drop for RestoreNesting {
     }
 }
 
-/// What a receipt and its teller share.
+/// What a receipt and its sender share.
 struct Slot<T>(Mutex<State<T>>);
 
 enum State<T> {
@@ -152,14 +169,14 @@ enum State<T> {
     Decided(Option<T>),
 }
 
-/// Who waits for an outcome.
+/// What waits for an outcome.
 enum Waiter<T> {
     Task(Waker),
     Callback(Box<dyn FnOnce(T) + Send>),
 }
 
 impl<T> Slot<T> {
-    /// Decides, if nothing is decided yet. Whoever waits hears it under no lock.
+    /// Decides, if nothing is decided yet; wakes or calls the waiter without the lock.
     fn decide(&self, outcome: T) {
         let mut state = self.0.lock();
         let State::Open(waiter) = &mut *state else {
@@ -176,7 +193,7 @@ impl<T> Slot<T> {
                 *state = State::Decided(None);
                 drop(state);
                 if catch_unwind(AssertUnwindSafe(|| callback(outcome))).is_err() {
-                    tracing::error!("what was to hear an outcome has panicked");
+                    tracing::error!("`on_outcome` callback panicked");
                 }
             }
         }
@@ -189,7 +206,7 @@ impl<T> fmt::Debug for Slot<T> {
     }
 }
 
-/// Decides a receipt. Dropped before it has told, it is as if the hub had ended.
+/// Decides a receipt. If it is dropped first, the outcome is that of a hub that ended.
 pub(crate) struct ReceiptSender<T: From<Reached>>(Option<Arc<Slot<T>>>);
 
 impl<T: From<Reached>> ReceiptSender<T> {
@@ -203,41 +220,41 @@ impl<T: From<Reached>> ReceiptSender<T> {
 impl<T: From<Reached>> Drop for ReceiptSender<T> {
     fn drop(&mut self) {
         if let Some(slot) = self.0.take() {
-            slot.decide(lost().into());
+            slot.decide(incomplete().into());
         }
     }
 }
 
 impl<T: From<Reached>> fmt::Debug for ReceiptSender<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Teller").finish_non_exhaustive()
+        f.debug_struct("ReceiptSender").finish_non_exhaustive()
     }
 }
 
-/// The outcome of a message whose hub ended first.
-fn lost() -> Reached {
+/// The outcome of a message whose hub ended before it was delivered.
+fn incomplete() -> Reached {
     Reached {
         incomplete: true,
         ..Reached::default()
     }
 }
 
-/// Adds up the outcomes of the parts of one message, one part per shard; the last part to end tells
-/// the sum.
-pub(crate) struct OutcomeSum(Mutex<SumState>);
+/// Adds up the outcomes of the parts of one message, one part per shard; the last part calls the callback
+/// with the sum.
+pub(crate) struct OutcomeSum(Mutex<PendingSum>);
 
-struct SumState {
-    parts: usize,
+struct PendingSum {
+    parts_left: usize,
     reached: Reached,
-    /// Told once; it is dropped untold where the hub ends first.
+    /// Called once; dropped without a call if the hub ends first.
     callback: Option<Callback>,
 }
 
-/// What hears the outcome of a message to many.
+/// Receives the outcome of a message to many.
 pub(crate) type Callback = Box<dyn FnOnce(Reached) + Send>;
 
 impl OutcomeSum {
-    /// A tally of `parts` parts, of which `reached` is known already, and the receipt that they decide.
+    /// A sum of `parts` parts and of `reached`, which is known already, and the receipt that they decide.
     pub(crate) fn new<T>(parts: usize, reached: Reached) -> (Arc<Self>, Receipt<T>)
     where
         T: From<Reached> + Send + 'static,
@@ -250,21 +267,22 @@ impl OutcomeSum {
         )
     }
 
-    /// The same for someone who is told. `callback` runs under no lock of the hub's, and must be quick.
+    /// As [`OutcomeSum::new`], with a callback instead of a receipt. It runs without any lock of the hub, and
+    /// must be quick.
     pub(crate) fn with_callback(parts: usize, reached: Reached, callback: Callback) -> Arc<Self> {
-        Arc::new(Self(Mutex::new(SumState {
-            parts,
+        Arc::new(Self(Mutex::new(PendingSum {
+            parts_left: parts,
             reached,
             callback: Some(callback),
         })))
     }
 
-    /// Ends one part with its counts.
+    /// Adds the counts of one part.
     pub(crate) fn add_part(&self, part: Reached) {
         let mut state = self.0.lock();
         state.reached.add(part);
-        state.parts -= 1;
-        if state.parts == 0
+        state.parts_left -= 1;
+        if state.parts_left == 0
             && let Some(callback) = state.callback.take()
         {
             let reached = state.reached;
@@ -297,16 +315,16 @@ mod tests {
     }
 
     #[test]
-    fn a_listener_hears_what_is_decided_already_and_what_is_decided_later() {
-        let heard = Arc::new(Mutex::new(Vec::new()));
+    fn a_callback_gets_an_outcome_whether_it_is_decided_or_not() {
+        let outcomes = Arc::new(Mutex::new(Vec::new()));
         let callback = || {
-            let heard = Arc::clone(&heard);
-            move |delivery| heard.lock().push(delivery)
+            let outcomes = Arc::clone(&outcomes);
+            move |delivery| outcomes.lock().push(delivery)
         };
         Receipt::decided(Delivery::Offline).on_outcome(callback());
         let (sender, receipt) = Receipt::channel();
         receipt.on_outcome(callback());
-        assert_eq!(*heard.lock(), [Delivery::Offline]);
+        assert_eq!(*outcomes.lock(), [Delivery::Offline]);
         sender.send(Delivery::Delivered);
         let (sender, receipt) = Receipt::channel();
         receipt.on_outcome(callback());
@@ -320,32 +338,32 @@ mod tests {
             Delivery::Unknown,
             Delivery::Refused,
         ];
-        assert_eq!(*heard.lock(), all);
+        assert_eq!(*outcomes.lock(), all);
     }
 
     #[tokio::test]
-    async fn a_listener_that_sends_the_next_message_for_ever_does_not_overflow_the_stack() {
-        fn again(left: u32, done: oneshot::Sender<()>) {
+    async fn callbacks_that_send_the_next_message_do_not_overflow_the_stack() {
+        fn send_next(left: u32, done: oneshot::Sender<()>) {
             if left == 0 {
                 let _ = done.send(());
                 return;
             }
-            Receipt::decided(Delivery::Offline).on_outcome(move |_| again(left - 1, done));
+            Receipt::decided(Delivery::Offline).on_outcome(move |_| send_next(left - 1, done));
         }
         let (done, ended) = oneshot::channel();
-        again(1_000_000, done);
+        send_next(1_000_000, done);
         ended.await.unwrap();
     }
 
     #[test]
-    fn a_listener_that_panics_harms_nobody() {
+    fn a_panic_in_a_callback_is_contained() {
         let (sender, receipt) = Receipt::<Delivery>::channel();
         receipt.on_outcome(|_| panic!("on purpose"));
         sender.send(Delivery::Delivered);
     }
 
     #[tokio::test]
-    async fn a_lost_tally_is_unknown() {
+    async fn the_outcome_of_a_dropped_sum_is_unknown() {
         let (sum, receipt) = OutcomeSum::new::<Delivery>(1, Reached::default());
         drop(sum);
         assert_eq!(receipt.await, Delivery::Unknown);

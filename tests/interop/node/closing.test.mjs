@@ -1,4 +1,4 @@
-// Pings, and the ways in which a connection ends, from either side.
+// Pings, and the end of connections from either side.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -24,7 +24,7 @@ describe("an open connection", () => {
     await peer.close();
   });
 
-  test("a pong that nobody asked for is ignored", { timeout }, async () => {
+  test("an unsolicited pong is ignored", { timeout }, async () => {
     const peer = await connect();
     peer.socket.pong("heartbeat");
     peer.send("still here");
@@ -47,11 +47,11 @@ describe("an open connection", () => {
   test("a close without a code is answered without one", { timeout }, async () => {
     const peer = await connect();
     peer.socket.close();
-    // 1005: the close frame that came was empty.
+    // 1005: the close frame was empty.
     assert.equal((await peer.end()).code, 1005);
   });
 
-  test("what was sent before the close still comes back", { timeout }, async () => {
+  test("messages sent before the close are still echoed", { timeout }, async () => {
     const peer = await connect();
     for (let n = 0; n < 100; n += 1) peer.send(`${n}`);
     peer.socket.close(1000);
@@ -100,7 +100,7 @@ describe("silence", () => {
 
 describe("a drain", () => {
   for (const command of ["serve", "demo"]) {
-    test(`${command}: SIGTERM closes with 1012, refuses newcomers and exits with 0`, { timeout }, async () => {
+    test(`${command}: SIGTERM closes with 1012, refuses new connections and exits with 0`, { timeout }, async () => {
       const server = await Server.tieline(command);
       try {
         const peers = [];

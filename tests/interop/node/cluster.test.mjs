@@ -1,5 +1,5 @@
-// Two nodes as two processes over a real registry: clients of libraries that are
-// not ours, on either, reach each other.
+// Two nodes as two processes with a real registry: third-party clients on either
+// node reach each other.
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
@@ -25,7 +25,7 @@ for (const kind of ["redis", "etcd"]) {
 
     const ask = async (node, target) => (await fetch(node.url(target, "http"))).json();
 
-    test("what is sent to a group crosses once its member's join is acknowledged", { timeout }, async () => {
+    test("a message to a group reaches the other node once its member's join is acknowledged", { timeout }, async () => {
       const [ada, ben] = await Promise.all(
         nodes.map((node, i) => Peer.open(node.url(`${HUB}?user=user-${i}`), SUBPROTOCOL)),
       );
@@ -66,7 +66,7 @@ for (const kind of ["redis", "etcd"]) {
       assert.deepEqual(await ask(b, "/emit?id=ben&data=three"), { delivery: "offline" });
     });
 
-    test("a node that dies takes its clients offline, and the others answer", { timeout }, async () => {
+    test("clients of a dead node are offline, and the other nodes keep working", { timeout }, async () => {
       const doomed = await Server.node(registry.url, { yardstick: true });
       const peer = await Peer.open(doomed.url("/ws?id=doomed"));
       const [a] = yardsticks;

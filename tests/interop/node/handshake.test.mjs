@@ -1,4 +1,4 @@
-// Upgrades that are refused, and the ordinary HTTP around them.
+// Refused upgrades, and plain HTTP requests.
 
 import assert from "node:assert/strict";
 import http from "node:http";
@@ -9,7 +9,7 @@ import { DEADLINE, Peer, Server, refusal, within } from "./kit.mjs";
 const timeout = 3 * DEADLINE;
 const PROTOCOL = "json.webpubsub.azure.v1";
 
-/** A request with exactly these headers; the status and headers of the answer. */
+/** Sends a request with exactly these headers; yields the status and headers of the response. */
 async function ask(url, headers, method = "GET") {
   const request = http.request(url, { method, headers, agent: false });
   request.end();
@@ -43,7 +43,7 @@ describe("the upgrade", () => {
     assert.equal(headers["sec-websocket-protocol"], undefined, "none was offered");
   });
 
-  test("is refused with 426 where none was asked for, or another version", { timeout }, async () => {
+  test("is refused with 426 for a missing upgrade or another version", { timeout }, async () => {
     assert.equal((await ask(target(), {})).status, 426);
     const { status, headers } = await ask(target(), { ...UPGRADE, "Sec-WebSocket-Version": "8" });
     assert.equal(status, 426);
@@ -68,14 +68,14 @@ describe("the upgrade", () => {
     }
   });
 
-  test("chooses the subprotocol that it knows among several", { timeout }, async () => {
+  test("chooses the supported subprotocol among several", { timeout }, async () => {
     const peer = await Peer.open(client(), { protocols: ["mqtt", PROTOCOL, "json"] });
     assert.equal(peer.socket.protocol, PROTOCOL);
     assert.equal((await peer.json()).event, "connected");
     await peer.close();
   });
 
-  test("a refusal leaves the server as it was", { timeout }, async () => {
+  test("a refusal does not change the server", { timeout }, async () => {
     await refusal(client(), { origin: "http://elsewhere.example" });
     for (const path of ["/healthz", "/readyz"]) {
       assert.equal((await fetch(server.url(path, "http"))).status, 200, path);

@@ -1,5 +1,5 @@
-// What every test here needs: a server of the release build on a free port, a
-// WebSocket peer that can be asked for its next message, and deadlines.
+// Shared fixtures: a server of the release build on a free port, a WebSocket client
+// that yields message by message, and deadlines.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -13,12 +13,12 @@ import WebSocket from "ws";
 const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../../..");
 const BUILD = path.resolve(ROOT, process.env.CARGO_TARGET_DIR ?? "target", "release");
 
-/** No single wait of a test may take longer, in milliseconds. */
+/** The maximum time of a single wait, in milliseconds. */
 export const DEADLINE = 15_000;
 
 export const MESSAGE_LIMIT = 1024 * 1024;
 
-/** Settles like `promise`, or fails at the deadline and says what was awaited. */
+/** Settles like `promise`, or fails at the deadline with a description. */
 export async function within(promise, what, deadline = DEADLINE) {
   let timer;
   const late = new Promise((_, reject) => {
@@ -31,7 +31,7 @@ export async function within(promise, what, deadline = DEADLINE) {
   }
 }
 
-/** Asks again and again until `condition` returns something true. */
+/** Polls until `condition` returns a truthy value. */
 export async function eventually(what, condition) {
   const end = Date.now() + DEADLINE;
   for (;;) {
@@ -55,8 +55,8 @@ async function canListen(port) {
   }
 }
 
-// Below the range from which the system takes the ports of outgoing connections,
-// so that a server can come back on its port after a restart.
+// Below the ephemeral ports of the system, so that a server can use its port again
+// after a restart.
 async function freePort() {
   for (;;) {
     const port = 20_000 + Math.floor(Math.random() * 10_000);
@@ -64,11 +64,11 @@ async function freePort() {
   }
 }
 
-// Whatever happens to a test, its servers do not outlive it.
+// Kills the servers even if a test fails.
 const running = new Set();
 process.on("exit", () => running.forEach((child) => child.kill("SIGKILL")));
 
-/** A process of ours: started, ready, and stopped again by whoever started it. */
+/** A process under test: started and ready. The caller stops it. */
 export class Server {
   static async yardstick(...args) {
     const program = path.join("examples", "yardstick");
@@ -76,12 +76,12 @@ export class Server {
   }
 
   static async tieline(command, port) {
-    // The demo's second node; the tests go to the first.
+    // The demo's second node; the tests use the first.
     const args = command === "demo" ? [command, "--second", "127.0.0.1:0"] : [command];
     return new Server("tieline", args, port ?? (await freePort()), isReady).start();
   }
 
-  /** A node of a cluster: `tieline serve`, or the yardstick where `yardstick` says so. */
+  /** A node of a cluster: `tieline serve`, or the yardstick if `yardstick` is set. */
   static async node(registry, { yardstick = false, peers } = {}) {
     const program = yardstick ? path.join("examples", "yardstick") : "tieline";
     const args = yardstick ? [] : ["serve"];
@@ -140,7 +140,7 @@ export class Server {
     this.process.kill(signal);
   }
 
-  /** Ends the process, orderly if it can, and tells how it ended. */
+  /** Shuts the process down, or kills it; yields how it exited. */
   async stop(signal) {
     this.terminate(signal);
     try {
@@ -151,7 +151,7 @@ export class Server {
   }
 }
 
-/** A registry of Debian's package, empty, on a free port; it ends with `stop()`. */
+/** An empty registry on a free port, from the Debian package; end it with `stop()`. */
 export class Registry {
   static async redis() {
     const port = await freePort();
@@ -206,7 +206,7 @@ async function isReady(server) {
   }
 }
 
-/** An open WebSocket whose messages wait until they are asked for. */
+/** An open WebSocket that queues its messages. */
 export class Peer {
   static async open(url, options = {}) {
     const { protocols = [], ...rest } = options;
@@ -228,7 +228,7 @@ export class Peer {
     this.closed = new Promise((resolve) => {
       socket.on("close", (code, reason) => resolve({ code, reason: reason.toString() }));
     });
-    // Every error is followed by a close, which is what the tests look at.
+    // A close follows every error, and the tests check that.
     socket.on("error", () => {});
   }
 
@@ -265,7 +265,7 @@ export class Peer {
   }
 }
 
-/** The HTTP status with which an upgrade is refused. */
+/** The HTTP status of a refused upgrade. */
 export async function refusal(url, options = {}) {
   const socket = new WebSocket(url, { perMessageDeflate: false, ...options });
   socket.on("error", () => {});

@@ -1,4 +1,4 @@
-// Messages of every shape go through unchanged, with and without compression.
+// Messages of every shape arrive unchanged, with and without compression.
 
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
@@ -45,7 +45,7 @@ for (const { name, args, client } of SHAPES) {
       await peer.close();
     });
 
-    test("text stays text, to the letter", { timeout }, async () => {
+    test("text arrives unchanged", { timeout }, async () => {
       const peer = await connect();
       for (const [what, text] of Object.entries(TEXTS)) {
         peer.send(text);
@@ -54,7 +54,7 @@ for (const { name, args, client } of SHAPES) {
       await peer.close();
     });
 
-    test("binary stays binary, to the byte", { timeout }, async () => {
+    test("binary arrives unchanged", { timeout }, async () => {
       const peer = await connect();
       const bytes = [Buffer.alloc(0), Buffer.from([0, 10, 13, 32, 255]), randomBytes(70_000)];
       for (const sent of bytes) {
@@ -66,7 +66,7 @@ for (const { name, args, client } of SHAPES) {
       await peer.close();
     });
 
-    test("fragments are put together, and text may be cut inside a character", { timeout }, async () => {
+    test("fragments are reassembled, and may split a character", { timeout }, async () => {
       const peer = await connect();
       const whole = Buffer.from("first, Ř, 🐎, last\n");
       for (let at = 0; at < whole.length; at += 1) {
@@ -84,7 +84,7 @@ for (const { name, args, client } of SHAPES) {
       await peer.close();
     });
 
-    test("many messages at once come back one by one, in order", { timeout }, async () => {
+    test("many messages at once are echoed one by one, in order", { timeout }, async () => {
       const peer = await connect();
       const count = 2_000;
       for (let n = 0; n < count; n += 1) peer.send(`${n}\n`);

@@ -13,8 +13,8 @@ describe("one node", () => {
 
   const connect = (id) => Peer.open(server.url(`/ws?id=${id}`));
 
-  // Messages of one connection are handled in order, so that its echo tells that
-  // everything before it has been handled.
+  // Messages of one connection are handled in order, so its echo shows that the
+  // earlier ones have been handled.
   const settled = async (peer) => {
     peer.send("E settled");
     assert.equal(await peer.text(), "E settled");
@@ -29,7 +29,7 @@ describe("one node", () => {
     await peer.close();
   });
 
-  test("to one client by its id; to nobody, the sender hears of it", { timeout }, async () => {
+  test("to one client by its id; a missing receiver is reported to the sender", { timeout }, async () => {
     const [ada, ben] = [await connect("ada"), await connect("ben")];
     ada.send("T:ben:  hello: ben\n");
     assert.equal(await ben.text(), "  hello: ben\n");
@@ -38,7 +38,7 @@ describe("one node", () => {
     await Promise.all([ada.close(), ben.close()]);
   });
 
-  test("to all, sender included, each message in a frame of its own", { timeout }, async () => {
+  test("to all, sender included, each message in its own frame", { timeout }, async () => {
     const all = [await connect("b1"), await connect("b2"), await connect("b3")];
     const sent = ["B one\n", "B two", "B   three   "];
     for (const text of sent) all[0].send(text);
@@ -65,7 +65,7 @@ describe("one node", () => {
     await Promise.all([member, leaver, stranger].map((peer) => peer.close()));
   });
 
-  test("what one client sends to one other keeps its order", { timeout }, async () => {
+  test("messages from one client to another keep their order", { timeout }, async () => {
     const [from, to] = [await connect("from"), await connect("to")];
     for (let n = 0; n < 1_000; n += 1) from.send(`T:to:${n}`);
     for (let n = 0; n < 1_000; n += 1) assert.equal(await to.text(), `${n}`);

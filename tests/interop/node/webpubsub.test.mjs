@@ -1,6 +1,5 @@
-// The official JavaScript client of Web PubSub, unchanged, with the JSON
-// subprotocol. Its defaults stand, except that no message is tried again: a
-// failure is to be seen.
+// The official JavaScript client of Web PubSub, unmodified, with the JSON
+// subprotocol and its defaults, but without retries, so that failures show.
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
@@ -10,14 +9,14 @@ import { DEADLINE, Peer, Server, eventually, within } from "./kit.mjs";
 const timeout = 4 * DEADLINE;
 const HUB = "/client/hubs/chat";
 
-/** A client of the package, with what it received so far. */
+/** A client of the package, with its received messages. */
 class Member {
   constructor(server, user, options = {}) {
     this.client = new WebPubSubClient(server.url(`${HUB}?user=${user}`), {
       protocol: WebPubSubJsonProtocol(),
       messageRetryOptions: { maxRetries: 0 },
       reconnectRetryOptions: { retryDelayInMs: 100 },
-      // The client's timers outlive its stop() and would hold the process.
+      // The client's timers outlive its stop() and would keep the process alive.
       keepAliveIntervalInMs: 0,
       keepAliveTimeoutInMs: 0,
       ...options,
@@ -42,7 +41,7 @@ class Member {
     return this.seen[event].map(({ message }) => message);
   }
 
-  /** The data of the first message of this kind from the server that is as wanted. */
+  /** The data of the first matching message of this kind from the server. */
   answer(kind, wanted = () => true) {
     const fits = ({ dataType, data }) => dataType === "json" && data.kind === kind && wanted(data);
     const find = () => this.seen["server-message"].map(({ message }) => message).find(fits)?.data;
@@ -100,7 +99,7 @@ describe("@azure/web-pubsub-client with tieline serve", () => {
       }
     }));
 
-  test("noEcho leaves out the sender; who left receives nothing", { timeout }, () =>
+  test("noEcho excludes the sender; former members receive nothing", { timeout }, () =>
     withMembers(server, ["ada", "ben", "cleo"], async (ada, ben, cleo) => {
       for (const member of [ada, ben, cleo]) await member.client.joinGroup("g2");
       await cleo.client.leaveGroup("g2");
@@ -109,7 +108,7 @@ describe("@azure/web-pubsub-client with tieline serve", () => {
       const data = async (member, n) => (await member.messages("group-message", n)).map((m) => m.data);
       assert.deepEqual(await data(ben, 2), ["without me", "for all"]);
       assert.deepEqual(await data(ada, 1), ["for all"]);
-      // Acknowledged after whatever could have been sent to her.
+      // Acknowledged after all messages that could have been sent to her.
       await cleo.client.joinGroup("g3");
       assert.deepEqual(cleo.seen["group-message"], []);
     }));
@@ -125,7 +124,7 @@ describe("@azure/web-pubsub-client with tieline serve", () => {
       assert.deepEqual(data, ["once", "last"]);
     }));
 
-  test("an event fails, and says so, where no handler is", { timeout }, () =>
+  test("an event without a handler fails with an error", { timeout }, () =>
     withMembers(server, ["ada"], async ({ client }) => {
       for (const ackId of [800, 800]) {
         await assert.rejects(within(client.sendEvent("any", { a: 1 }, "json", { ackId }), "the ack"), (error) => {
@@ -150,7 +149,7 @@ describe("@azure/web-pubsub-client with tieline serve", () => {
     await ada.stop();
   });
 
-  // The reliable subprotocol is not offered. A client that insists on it gets no
+  // The reliable subprotocol is not supported. A client that requires it gets no
   // subprotocol, and fails at its start instead of at its first message.
   test("the default, reliable subprotocol is refused at the start", { timeout }, async () => {
     const member = new Member(server, "ada", { protocol: undefined });
@@ -163,10 +162,10 @@ describe("@azure/web-pubsub-client with tieline demo", () => {
   before(async () => (server = await Server.tieline("demo")));
   after(() => server?.stop());
 
-  test("the handler's answers arrive as messages from the server", { timeout }, () =>
+  test("the handler's replies arrive as messages from the server", { timeout }, () =>
     withMembers(server, ["ada", "ben"], async (ada, ben) => {
       await ada.client.sendEvent("online", {}, "json");
-      // The demo tells it unasked too, whenever somebody comes or goes.
+      // The demo also sends it whenever somebody comes or goes.
       const online = await ada.answer("online", ({ total }) => total === 2);
       assert.deepEqual([...online.users].sort(), ["ada", "ben"]);
 
@@ -183,7 +182,7 @@ describe("@azure/web-pubsub-client with tieline demo", () => {
       await assert.rejects(within(sent, "the ack"), (error) => error.errorDetail?.name === "Offline");
     }));
 
-  test("simple clients and subprotocol clients meet in the lobby", { timeout }, () =>
+  test("simple clients and subprotocol clients share the lobby", { timeout }, () =>
     withMembers(server, ["ada"], async (ada) => {
       await ada.client.joinGroup("lobby");
       const simple = await Peer.open(server.url(`${HUB}?user=ben`));
@@ -219,7 +218,7 @@ describe("@azure/web-pubsub-client on the two nodes of tieline demo", () => {
     }
   }
 
-  test("what is sent once a join is acknowledged arrives, and in order", { timeout }, () =>
+  test("messages after an acknowledged join arrive, in order", { timeout }, () =>
     withBoth(async (ada, ben) => {
       for (let round = 0; round < 20; round += 1) {
         await ada.client.joinGroup(`g${round}`);
@@ -230,7 +229,7 @@ describe("@azure/web-pubsub-client on the two nodes of tieline demo", () => {
       assert.ok(messages.every(({ fromUserId }) => fromUserId === "ben"));
     }));
 
-  test("noEcho spares the sender alone", { timeout }, () =>
+  test("noEcho excludes only the sender", { timeout }, () =>
     withBoth(async (ada, ben) => {
       for (const { client } of [ada, ben]) await client.joinGroup("g");
       await ada.client.sendToGroup("g", "quiet", "text", { noEcho: true });
@@ -244,7 +243,7 @@ describe("@azure/web-pubsub-client on the two nodes of tieline demo", () => {
     withBoth(async (ada, ben) => {
       const simple = await Peer.open(nodes[1].url(`${HUB}?user=ben`));
       const direct = { kind: "direct", from: "ada", to: "ben", text: "psst" };
-      // Its node tells the others of a new user after the upgrade.
+      // Its node announces a new user to the others after the upgrade.
       await eventually("ada sees both", async () => {
         await ada.client.sendEvent("direct", { to: "ben", text: "psst" }, "json").catch(() => {});
         return simple.waiting.length > 0;
@@ -254,7 +253,7 @@ describe("@azure/web-pubsub-client on the two nodes of tieline demo", () => {
       await simple.close();
     }));
 
-  test("who is online is told on both nodes, with the node of each", { timeout }, () =>
+  test("both nodes show who is online, and on which node", { timeout }, () =>
     withBoth(async (ada, ben) => {
       const [first, second] = nodes.map((node) => new URL(node.url("/")).host);
       for (const member of [ada, ben]) {
@@ -268,7 +267,7 @@ describe("@azure/web-pubsub-client on the two nodes of tieline demo", () => {
 });
 
 describe("a restart of the server", () => {
-  test("the client reconnects, joins its groups again and goes on", { timeout }, async () => {
+  test("the client reconnects and joins its groups again", { timeout }, async () => {
     let server = await Server.tieline("serve");
     const [ada, ben] = [await Member.start(server, "ada"), await Member.start(server, "ben")];
     try {
@@ -276,7 +275,7 @@ describe("a restart of the server", () => {
       await server.stop();
       for (const member of [ada, ben]) await member.count("disconnected", 1);
       server = await Server.tieline("serve", server.port);
-      // Raised only after the groups have been joined again.
+      // Raised only after the client has joined its groups again.
       for (const member of [ada, ben]) await member.count("connected", 2);
       assert.notEqual(ada.seen.connected[0].connectionId, ada.seen.connected[1].connectionId);
       await ada.client.sendToGroup("g", "after the restart", "text", { noEcho: true });

@@ -1,5 +1,5 @@
-// The JSON subprotocol, frame by frame: what the official clients rely on, but
-// do not show.
+// The JSON subprotocol, frame by frame: details that the official clients rely on but
+// do not expose.
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
@@ -17,7 +17,7 @@ describe("json.webpubsub.azure.v1", () => {
     return [peer, await peer.json()];
   };
 
-  test("absent values are left out, and never null", { timeout }, async () => {
+  test("absent values are omitted, never null", { timeout }, async () => {
     const [peer, connected] = await connect("");
     const { connectionId, ...rest } = connected;
     assert.equal(typeof connectionId, "string");
@@ -30,7 +30,7 @@ describe("json.webpubsub.azure.v1", () => {
     await peer.close();
   });
 
-  test("names of types are read in any case", { timeout }, async () => {
+  test("type names are case-insensitive", { timeout }, async () => {
     const [peer] = await connect();
     peer.send('{"type":"JoinGroup","group":"h","ackId":1}');
     assert.deepEqual(await peer.json(), { type: "ack", ackId: 1, success: true });
@@ -39,7 +39,7 @@ describe("json.webpubsub.azure.v1", () => {
     await peer.close();
   });
 
-  test("a frame that is no message ends the connection: 1007, and 1003 for binary", { timeout }, async () => {
+  test("an invalid message closes the connection with 1007, a binary one with 1003", { timeout }, async () => {
     for (const bad of ["", "not json", "[]", '{"no":"type"}', '{"type":"unheard-of"}', '{"type":"joinGroup"}']) {
       const [peer] = await connect();
       peer.send(bad);

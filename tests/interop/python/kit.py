@@ -1,5 +1,4 @@
-"""What every test here needs: a server of the release build on a free port,
-and deadlines."""
+"""Shared fixtures: a server of the release build on a free port, and deadlines."""
 
 import os
 import random
@@ -15,13 +14,13 @@ ROOT = Path(__file__).resolve().parents[3]
 BUILD = ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "release"
 
 DEADLINE = 15.0
-"""No single wait of a test may take longer, in seconds."""
+"""The maximum time of a single wait, in seconds."""
 
 MESSAGE_LIMIT = 1024 * 1024
 
 
 def eventually(what, condition, deadline=DEADLINE):
-    """Asks again and again until the condition returns something true."""
+    """Polls until the condition returns a truthy value."""
     end = time.monotonic() + deadline
     while True:
         answer = condition()
@@ -33,8 +32,8 @@ def eventually(what, condition, deadline=DEADLINE):
 
 
 def free_port():
-    """A port below the range from which the system takes the ports of outgoing
-    connections, so that a server can come back on it after a restart."""
+    """A port below the ephemeral ports of the system, so that a server can use it
+    again after a restart."""
     while True:
         port = random.randrange(20_000, 30_000)
         with socket.socket() as probe:
@@ -46,7 +45,7 @@ def free_port():
 
 
 class Server:
-    """A process of ours: started, ready, and stopped again by who started it."""
+    """A process under test: started and ready. The caller stops it."""
 
     def __init__(self, program, args, port, ready):
         self.port = port
@@ -70,7 +69,7 @@ class Server:
 
     @classmethod
     def tieline(cls, command, port=None):
-        # The demo's second node; the tests go to the first.
+        # The demo's second node; the tests use the first.
         second = ["--second", "127.0.0.1:0"] if command == "demo" else []
         return cls("tieline", [command, *second], port or free_port(), _is_ready)
 
@@ -81,7 +80,7 @@ class Server:
         self.process.terminate()
 
     def stop(self):
-        """Ends the process, orderly if it can, and returns its exit status."""
+        """Shuts the process down, or kills it; returns its exit status."""
         self.terminate()
         try:
             return self.process.wait(2 * DEADLINE)

@@ -1,4 +1,4 @@
-"""The official Python client of Web PubSub, unchanged, with the JSON subprotocol."""
+"""The official Python client of Web PubSub, unmodified, with the JSON subprotocol."""
 
 import unittest
 from contextlib import contextmanager
@@ -18,15 +18,15 @@ HUB = "/client/hubs/chat"
 
 
 class Member:
-    """A client of the package, with what it received so far."""
+    """A client of the package, with its received messages."""
 
     def __init__(self, server, user, **options):
         options = {
             "protocol_type": WebPubSubProtocolType.JSON,
-            # A failed message is to be seen, not tried again.
+            # No retries, so that failures show.
             "message_retry_total": 0,
-            # An ack that comes faster than this client begins to wait for it is
-            # noticed only when its timeout (30 s by default) is over.
+            # This client misses an ack that arrives before it starts to wait, and
+            # notices it only after its timeout (30 s by default).
             "ack_timeout": DEADLINE / 5,
             "start_timeout": DEADLINE / 3,
             "reconnect_retry_total": 100,
@@ -44,7 +44,7 @@ class Member:
         return self.seen[kind]
 
     def answer(self, kind, wanted=lambda data: True):
-        """The data of the first message of this kind from the server that is as wanted."""
+        """The data of the first matching message of this kind from the server."""
 
         def find():
             data = [event.data for event in self.seen[CallbackType.SERVER_MESSAGE]]
@@ -94,7 +94,7 @@ class Serve(unittest.TestCase):
                 self.assertEqual(json.data, {"deep": [1, "zwei"], "ž": True})
                 self.assertEqual(bytes(binary.data), b"\x00\x01\xff")
 
-    def test_no_echo_leaves_out_the_sender_and_who_left_receives_nothing(self):
+    def test_no_echo_excludes_the_sender_and_former_members_receive_nothing(self):
         with members(self.server, "ada", "ben", "cleo") as (ada, ben, cleo):
             for member in (ada, ben, cleo):
                 member.client.join_group("g2")
@@ -104,7 +104,7 @@ class Serve(unittest.TestCase):
             heard = [event.data for event in ben.events(CallbackType.GROUP_MESSAGE, 2)]
             self.assertEqual(heard, ["without me", "for all"])
             self.assertEqual([event.data for event in ada.events(CallbackType.GROUP_MESSAGE, 1)], ["for all"])
-            # Acknowledged after whatever could have been sent to her.
+            # Acknowledged after all messages that could have been sent to her.
             cleo.client.join_group("g3")
             self.assertEqual(cleo.seen[CallbackType.GROUP_MESSAGE], [])
 
@@ -117,14 +117,14 @@ class Serve(unittest.TestCase):
             heard = [event.data for event in ada.events(CallbackType.GROUP_MESSAGE, 2)]
             self.assertEqual(heard, ["once", "last"])
 
-    def test_an_event_fails_where_no_handler_is(self):
+    def test_an_event_without_a_handler_fails(self):
         with members(self.server, "ada") as (ada,):
             with self.assertRaises(SendMessageError) as failed:
                 ada.client.send_event("any", {"a": 1}, WebPubSubDataType.JSON)
             self.assertEqual(failed.exception.error_detail.name, "InternalServerError")
 
     def test_the_default_reliable_subprotocol_is_refused_at_the_start(self):
-        """It is not offered: the client fails when it opens, not at its first message."""
+        """It is not supported: the client fails when it opens, not at its first message."""
         member = Member(
             self.server, "ada", protocol_type=WebPubSubProtocolType.JSON_RELIABLE, reconnect_retry_total=0
         )
@@ -138,7 +138,7 @@ class Demo(unittest.TestCase):
         self.addCleanup(server.stop)
         with members(server, "ada", "ben") as (ada, ben):
             ada.client.send_event("online", {}, WebPubSubDataType.JSON)
-            # The demo tells it unasked too, whenever somebody comes or goes.
+            # The demo also sends it whenever somebody comes or goes.
             online = ada.answer("online", lambda data: data["total"] == 2)
             self.assertEqual(sorted(online["users"]), ["ada", "ben"])
 
@@ -167,8 +167,8 @@ class Restart(unittest.TestCase):
                 member.events(CallbackType.CONNECTED, 2)
 
             def heard():
-                # The client joins its groups again in a thread of its own, after it has told that it is
-                # connected, so the first of these may come too early.
+                # The client joins its groups again in another thread, after it has reported that it is
+                # connected, so the first of these may be too early.
                 ada.client.send_to_group("g", "after the restart", WebPubSubDataType.TEXT, no_echo=True)
                 return ben.seen[CallbackType.GROUP_MESSAGE]
 

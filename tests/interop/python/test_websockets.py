@@ -13,7 +13,7 @@ PROTOCOL = "json.webpubsub.azure.v1"
 
 
 class Case(unittest.IsolatedAsyncioTestCase):
-    """Tests that share the server of their class and open peers on it."""
+    """Tests that share the server of their class and open clients on it."""
 
     compression = None
 
@@ -47,21 +47,21 @@ class Case(unittest.IsolatedAsyncioTestCase):
 
 
 class Messages:
-    """The same for every way of compressing; mixed into the classes below."""
+    """Tests for every kind of compression; mixed into the classes below."""
 
-    async def test_text_stays_text_to_the_letter(self):
+    async def test_text_arrives_unchanged(self):
         peer = await self.open()
         for text in ["", "x", "  \t padded \r\n ", "one\ntwo\n\n", "žluťoučký 漢字 🐎\0", "y" * 65_536]:
             await peer.send(text)
             self.assertEqual(await self.received(peer), text)
 
-    async def test_binary_stays_binary_to_the_byte(self):
+    async def test_binary_arrives_unchanged(self):
         peer = await self.open()
         for data in [b"", b"\x00\n\r \xff", os.urandom(65_536)]:
             await peer.send(data)
             self.assertEqual(await self.received(peer), data)
 
-    async def test_fragments_are_put_together(self):
+    async def test_fragments_are_reassembled(self):
         peer = await self.open()
         await peer.send(["first, ", "Ř, ", "", "🐎\n"])
         self.assertEqual(await self.received(peer), "first, Ř, 🐎\n")
@@ -71,7 +71,7 @@ class Messages:
 
     async def test_a_message_of_exactly_the_limit_passes(self):
         peer = await self.open()
-        # Digits that can be compressed: deflate makes noise longer than it was.
+        # Compressible digits: deflate makes random bytes longer.
         text = os.urandom(MESSAGE_LIMIT // 2).hex()
         await peer.send(text)
         self.assertTrue(await self.received(peer) == text)
@@ -129,7 +129,7 @@ class Life(Case):
     async def test_a_ping_is_answered_with_its_payload(self):
         peer = await self.open()
         for payload in [b"", b"tick", b"p" * 125]:
-            # Settles only when a pong with this very payload has come.
+            # Settles only when a pong with this payload has arrived.
             await asyncio.wait_for(await peer.ping(payload), DEADLINE)
 
     async def test_the_clients_close_is_echoed(self):

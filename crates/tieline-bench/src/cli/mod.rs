@@ -1,74 +1,73 @@
-//! The command line of the load program. Its doc comments are the texts of `--help`.
+//! The command line of the load program. Doc comments are the texts of `--help`.
 //!
-//! Owns what flags mean and which go together; `compare` and the engine do the work.
+//! Owns the meaning of flags, their combinations and the exit code. Must not know how a load runs.
 
-#![allow(clippy::doc_markdown, reason = "the texts are read in a terminal")]
+#![allow(clippy::doc_markdown, reason = "help texts appear in a terminal")]
 
-mod flags;
-mod intent;
-mod values;
+mod args;
+mod load_spec;
+mod parse;
 
 use std::{ffi::OsString, net::SocketAddr};
 
 use clap::{Args, Subcommand};
 
-pub use self::values::Usage;
 use self::{
-    flags::{Comparing, Load},
-    intent::Intent,
+    args::{CompareArgs, LoadCommand, OutputArgs},
+    load_spec::LoadSpec,
+    parse::Rate,
 };
-pub(crate) use self::{
-    intent::{default_path, default_send},
-    values::Rate,
-};
+pub use crate::usage::Usage;
 use crate::{
-    compare::{self, Comparison, Sides},
+    compare::{self, Comparison, ComparisonSpec},
+    floor,
     outcome::Outcome,
     plan::Scenario,
-    progress::Bar,
-    registry::Registry,
-    report::Report,
+    progress_bar::ProgressBar,
+    registry::MeasureRegistry,
+    report::{self, OutputFiles, Results},
     target::launch,
-    trial,
+    trial, workers,
 };
 
-/// Measures WebSocket servers.
+/// Measure WebSocket servers.
 #[derive(Debug, Args)]
 #[command(subcommand_required = true, arg_required_else_help = true)]
 pub struct Bench {
     #[command(subcommand)]
-    what: What,
+    what: Command,
 }
 
 #[derive(Debug, Subcommand)]
-enum What {
+enum Command {
     #[command(flatten)]
-    Load(Load),
-    /// Run the bare server: what this machine can do with no application at all
+    Load(LoadCommand),
+    /// Run the bare server, a baseline without an application
     ///
-    /// One thread, no limits, no checks: never a server for anything else. /echo sends every message
-    /// back; at /ws?id=X a text B… goes to all, and T:ID:PAYLOAD to the client ID.
+    /// One thread, no limits, no checks: use it for measurements only. /echo echoes every message;
+    /// at /ws?id=X, a message B… goes to all clients, and T:ID:PAYLOAD to the client ID.
     Floor {
         /// Address to listen on
         #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9200",
-            value_parser = values::address)]
+            value_parser = parse::address)]
         listen: SocketAddr,
     },
-    /// Measure a server and a base in turn, and tell the ratio
+    /// Compare a server with a baseline
     ///
-    /// The base is the bare server of `tieline bench floor`, which gets the load in words of its own,
-    /// or with --base-url any other: another version of the server, or one node for two. Both are
-    /// started afresh for each run. Pairs in which something went wrong are marked and do not count.
+    /// Measures both in turn and reports the ratios. The baseline is the bare server of `tieline bench
+    /// floor`, with the load in its own message format, or any server with --base-url: another version
+    /// of the server, or one node instead of two. Started servers are restarted for each run. Pairs with
+    /// faults are marked and do not count.
     Compare {
         #[command(flatten)]
-        comparing: Comparing,
+        args: CompareArgs,
         #[command(subcommand)]
-        load: Load,
+        load: LoadCommand,
     },
-    /// A process of the load
+    /// Run as a worker process of a load
     #[command(hide = true)]
     Worker,
-    /// A process of the server, before it is that
+    /// Set up a started process, and execute the command in it
     #[command(hide = true)]
     Launch {
         #[arg(long)]
@@ -79,92 +78,98 @@ enum What {
 }
 
 impl Bench {
-    /// Does what the command line asks for. Blocks until it is done; a runtime's thread is no place
-    /// for it.
-    pub fn run(self, registry: &Registry<'_>) -> anyhow::Result<()> {
+    /// Runs the command. Blocks until it is done, so do not call it on a thread of an async runtime.
+    pub fn run(self, registry: &MeasureRegistry<'_>) -> anyhow::Result<()> {
         match self.what {
-            What::Load(load) => measure(load, registry),
-            What::Compare { comparing, load } => compare(load, &comparing),
-            What::Floor { listen } => crate::floor(listen),
-            What::Worker => crate::worker(),
-            What::Launch { cpu, command } => launch::become_program(&command, cpu),
+            Command::Load(load) => measure(load, registry),
+            Command::Compare { args, load } => compare(load, &args),
+            Command::Floor { listen } => floor::floor(listen),
+            Command::Worker => workers::worker(),
+            Command::Launch { cpu, command } => launch::execute(&command, cpu),
         }
     }
 }
 
-fn measure(load: Load, registry: &Registry<'_>) -> anyhow::Result<()> {
-    let (intent, output) = match load.registry()? {
+fn measure(load: LoadCommand, registry: &MeasureRegistry<'_>) -> anyhow::Result<()> {
+    let (spec, output) = match load.registry()? {
         Some((plan, output)) => {
-            let files = output.files()?;
-            let bar = Bar::new(output.quiet, "");
+            let files = open(output)?;
+            let bar = ProgressBar::new(output.quiet, "");
             let outcome = registry(&plan, &bar)?;
             drop(bar);
-            return Report::Registry(plan, outcome).write(files);
+            return report::write(&Results::Registry(plan, outcome), files);
         }
-        None => Intent::new(load)?,
+        None => LoadSpec::new(load)?,
     };
-    if intent.rate == Some(Rate::Half) {
-        let why = "--rate half is half of what two servers reach: it is a flag of compare";
+    if spec.rate == Some(Rate::Half) {
+        let why = "--rate half compares two servers; use it with compare";
         return Err(Usage(why.into()).into());
     }
-    let plan = intent.plan()?;
-    let files = output.files()?;
-    let outcome = trial::measure(&intent.target, &plan, &Bar::new(output.quiet, ""))?;
-    let verdict = tells_something(&outcome);
-    Report::One(outcome).write(files)?;
-    verdict
+    let plan = spec.plan()?;
+    let files = open(&output)?;
+    let outcome = trial::measure(&spec.target, &plan, &ProgressBar::new(output.quiet, ""))?;
+    let checked = check_arrivals(&outcome);
+    report::write(&Results::Measurement(outcome), files)?;
+    checked
 }
 
-fn compare(load: Load, comparing: &Comparing) -> anyhow::Result<()> {
+fn compare(load: LoadCommand, args: &CompareArgs) -> anyhow::Result<()> {
     if load.registry()?.is_some() {
-        let why = "compare measures servers; storm --registry stands alone";
+        let why = "compare measures servers; run storm --registry without it";
         return Err(Usage(why.into()).into());
     }
-    let (intent, output) = Intent::new(load)?;
-    let least = comparing.least;
-    if least.is_some() && intent.scenario == Scenario::Idle {
-        let why = "--least is about a rate, and idle connections have none";
+    let (spec, output) = LoadSpec::new(load)?;
+    let min_ratio = args.min_ratio;
+    if min_ratio.is_some() && spec.scenario == Scenario::Idle {
+        let why = "--min-ratio compares rates, and idle connections have none";
         return Err(Usage(why.into()).into());
     }
-    let sides = Sides {
-        plan: intent.plan()?,
-        server: intent.target.clone(),
-        base: comparing.base(&intent)?,
-        runs: comparing.runs,
-        half_rate: intent.rate == Some(Rate::Half),
+    let comparison_spec = ComparisonSpec {
+        plan: spec.plan()?,
+        server: spec.target.clone(),
+        base: args.base(&spec)?,
+        runs: args.runs,
+        half_rate: spec.rate == Some(Rate::Half),
     };
-    let files = output.files()?;
-    let comparison = compare::run(&sides, output.quiet)?;
-    let verdict = judge(&comparison, least);
-    Report::Two(comparison).write(files)?;
-    verdict
+    let files = open(&output)?;
+    let comparison = compare::run(&comparison_spec, output.quiet)?;
+    let checked = check_ratio(&comparison, min_ratio);
+    report::write(&Results::Comparison(comparison), files)?;
+    checked
 }
 
-/// Whether figures mean anything.
-fn tells_something(outcome: &Outcome) -> anyhow::Result<()> {
+/// Opens the output files before time is spent on a measurement.
+fn open(output: &OutputArgs) -> Result<OutputFiles, Usage> {
+    OutputFiles::open(output.json.as_deref(), output.html.as_deref())
+}
+
+/// Fails if the figures mean nothing.
+fn check_arrivals(outcome: &Outcome) -> anyhow::Result<()> {
     let scenario = outcome.plan.scenario;
-    // A churn opens more connections than those of the beginning, and a storm opens them anew.
+    // Churn and storm open more connections than the initial ones, so each of those may end.
     let stays = !matches!(scenario, Scenario::Churn | Scenario::Storm);
     if stays && outcome.faults.ended >= outcome.opening.connections as u64 {
         anyhow::bail!("every connection ended early");
     }
     anyhow::ensure!(
         scenario == Scenario::Idle || outcome.arrived > 0,
-        "nothing arrived within the counted time"
+        "nothing arrived within the measurement time"
     );
     Ok(())
 }
 
-/// Whether the server is as fast as it has to be.
-fn judge(comparison: &Comparison, least: Option<f64>) -> anyhow::Result<()> {
+/// Fails if the server is slower than required.
+fn check_ratio(comparison: &Comparison, min_ratio: Option<f64>) -> anyhow::Result<()> {
     let rate = comparison.ratios().per_second.map(|spread| spread.median);
-    match (rate, least) {
-        (Some(rate), Some(least)) if rate < least => {
+    match (rate, min_ratio) {
+        (Some(rate), Some(min_ratio)) if rate < min_ratio => {
             anyhow::bail!(
-                "the median ratio of messages per second is {rate:.3}, below --least {least}"
+                "the median ratio of messages per second is {rate:.3}, below --min-ratio {min_ratio}"
             )
         }
-        (None, Some(_)) => anyhow::bail!("no messages, and so no ratio for --least to compare"),
+        (None, Some(_)) => {
+            anyhow::bail!("no messages arrived, so there is no ratio for --min-ratio")
+        }
         _ => Ok(()),
     }
 }

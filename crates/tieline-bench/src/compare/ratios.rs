@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::{outcome::Outcome, plan::Scenario};
 
-/// One figure for each thing that is compared; nothing where it was not measured.
+/// One value for each compared figure; `None` if it was not measured.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub(crate) struct Ratios<T> {
     pub(crate) per_second: Option<T>,
@@ -15,7 +15,7 @@ pub(crate) struct Ratios<T> {
     pub(crate) resident_per_connection: Option<T>,
 }
 
-/// The middle of some figures, and their ends.
+/// Median, minimum and maximum.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub(crate) struct Spread {
     pub(crate) median: f64,
@@ -24,7 +24,7 @@ pub(crate) struct Spread {
 }
 
 impl Ratios<f64> {
-    /// The figures of one divided by those of the other.
+    /// The server's figures divided by the baseline's.
     pub(super) fn of(server: &Outcome, base: &Outcome) -> Self {
         let latency = |percent: f64| {
             let of = |outcome: &Outcome| outcome.latency.percentile(percent).as_secs_f64();
@@ -45,7 +45,7 @@ impl Ratios<f64> {
 }
 
 impl Ratios<Spread> {
-    /// The spread of each over all.
+    /// The spread of each ratio.
     pub(super) fn spread(all: impl Iterator<Item = Ratios<f64>>) -> Self {
         let all: Vec<_> = all.collect();
         let of = |figure: fn(&Ratios<f64>) -> Option<f64>| {
@@ -63,7 +63,7 @@ impl Ratios<Spread> {
 }
 
 impl<T: Copy> Ratios<T> {
-    /// Each with its name, and whether more is better.
+    /// Each with its label, and whether more is better.
     pub(crate) fn named(&self, scenario: Scenario) -> [(&'static str, bool, Option<T>); 6] {
         let (rate, cpu) = match scenario {
             Scenario::Echo | Scenario::Broadcast | Scenario::Direct => {
@@ -85,7 +85,7 @@ impl<T: Copy> Ratios<T> {
 }
 
 impl Spread {
-    /// Nothing where there are no figures; between the two in the middle where their number is even.
+    /// `None` without figures. The median of an even number is the mean of the two middle ones.
     pub(crate) fn of(mut figures: Vec<f64>) -> Option<Self> {
         figures.sort_by(f64::total_cmp);
         let (min, max) = (*figures.first()?, *figures.last()?);
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ratio_is_the_servers_figure_by_the_bases() {
+    fn a_ratio_is_the_server_divided_by_the_baseline() {
         let (mut server, mut base) = (sample::outcome(), sample::outcome());
         server.arrived /= 2;
         base.processes[0].resident_open = base.processes[0].resident_first + 300 * 100;

@@ -1,4 +1,4 @@
-//! A connection: its socket, and what is unfinished in either direction.
+//! A connection: its socket, and incomplete input and output.
 
 use std::{
     io::{self, ErrorKind},
@@ -11,39 +11,39 @@ use crate::{
     stream::Stream,
 };
 
-/// A tail beyond this stays where it is, and what comes is appended to it; a shorter one is copied
-/// before what comes, so that frames are read where they arrived.
-const SHORT: usize = 16 * 1024;
-/// A message in more pieces than make this is given up.
-const LONGEST: usize = 1 << 30;
+/// A shorter tail is copied in front of the next read, so that frames are decoded in the read buffer. A
+/// longer one stays, and the read is appended to it.
+const SHORT_TAIL: usize = 16 * 1024;
+/// The maximum length of a fragmented message.
+const MAX_MESSAGE: usize = 1 << 30;
 
 /// A connection.
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) stream: Stream,
-    /// The handshake is over.
+    /// The handshake is done.
     pub(super) open: bool,
-    /// When it was begun.
+    /// When dialing began.
     pub(super) began: u64,
-    /// What was read and makes no whole frame yet.
+    /// Input that is not a complete frame yet.
     tail: Vec<u8>,
-    /// The fragments of a message that is not complete.
+    /// The fragments of an incomplete message.
     fragments: Option<Vec<u8>>,
-    /// What the socket did not take.
+    /// Bytes that the socket did not accept.
     unsent: Vec<u8>,
-    /// TLS holds something back.
-    held_back: bool,
+    /// TLS has buffered records.
+    tls_pending: bool,
 }
 
-/// What one read brought.
-pub(super) struct Read {
+/// The result of one read.
+pub(super) struct ReadResult {
     pub(super) bytes: usize,
-    /// There is nothing more to read now.
+    /// The socket is empty.
     pub(super) last: bool,
 }
 
 impl Connection {
-    /// A connection that asks to be opened.
+    /// A connection that is about to send its upgrade request.
     pub(super) fn new(stream: Stream, request: String, began: u64) -> Self {
         Self {
             stream,
@@ -52,12 +52,12 @@ impl Connection {
             tail: Vec::new(),
             fragments: None,
             unsent: request.into(),
-            held_back: false,
+            tls_pending: false,
         }
     }
 
     pub(super) fn is_congested(&self) -> bool {
-        self.held_back || !self.unsent.is_empty()
+        self.tls_pending || !self.unsent.is_empty()
     }
 
     #[inline]
@@ -68,28 +68,28 @@ impl Connection {
         }
         let written = self.stream.write(frames)?;
         self.unsent.extend_from_slice(&frames[written..]);
-        self.held_back = self.stream.flush()?;
+        self.tls_pending = self.stream.flush()?;
         Ok(())
     }
 
-    /// Sends what was kept.
+    /// Sends unsent bytes.
     pub(super) fn flush(&mut self) -> io::Result<()> {
         let unsent = mem::take(&mut self.unsent);
         self.send(&unsent)
     }
 
-    /// Says that it closes, if that can be said at once.
-    pub(super) fn say_farewell(&mut self) {
-        let mut farewell = Vec::new();
-        control(&mut farewell, frame::CLOSE, &1000_u16.to_be_bytes());
-        // It is about to be dropped anyway.
-        let _ = self.send(&farewell);
+    /// Sends a close frame, if the socket accepts it at once.
+    pub(super) fn send_close(&mut self) {
+        let mut close = Vec::new();
+        control(&mut close, frame::CLOSE, &1000_u16.to_be_bytes());
+        // The connection is dropped next, so an error changes nothing.
+        let _ = self.send(&close);
     }
 
-    /// Reads once, behind whatever is unfinished.
-    pub(super) fn receive(&mut self, input: &mut [u8]) -> io::Result<Option<Read>> {
+    /// Reads once, after the tail.
+    pub(super) fn receive(&mut self, input: &mut [u8]) -> io::Result<Option<ReadResult>> {
         let held = match self.tail.len() {
-            short @ ..SHORT => short,
+            short @ ..SHORT_TAIL => short,
             _ => 0,
         };
         input[..held].copy_from_slice(&self.tail[..held]);
@@ -97,7 +97,7 @@ impl Connection {
         loop {
             return match self.stream.read(&mut input[held..]) {
                 Ok(0) => Err(ErrorKind::UnexpectedEof.into()),
-                Ok(bytes) => Ok(Some(Read {
+                Ok(bytes) => Ok(Some(ReadResult {
                     bytes,
                     last: self.stream.is_empty_after(bytes, room),
                 })),
@@ -108,38 +108,38 @@ impl Connection {
         }
     }
 
-    /// Takes what [`receive`](Self::receive) brought, and says what messages it makes.
+    /// Decodes the bytes of [`receive`](Self::receive), and reports the messages.
     pub(super) fn process(
         &mut self,
         input: &mut [u8],
         bytes: usize,
-        told: impl FnMut(&[u8]),
+        on_message: impl FnMut(&[u8]),
     ) -> Result<(), String> {
-        if self.tail.len() < SHORT {
+        if self.tail.len() < SHORT_TAIL {
             let all = &input[..self.tail.len() + bytes];
-            let used = self.take(all, told)?;
+            let used = self.take(all, on_message)?;
             self.tail.clear();
             self.tail.extend_from_slice(&all[used..]);
         } else {
             let mut tail = mem::take(&mut self.tail);
             tail.extend_from_slice(&input[..bytes]);
-            let used = self.take(&tail, told)?;
+            let used = self.take(&tail, on_message)?;
             tail.drain(..used);
             self.tail = tail;
         }
         Ok(())
     }
 
-    /// Reads all that is complete, and says how many bytes that was.
-    fn take(&mut self, bytes: &[u8], told: impl FnMut(&[u8])) -> Result<usize, String> {
+    /// Decodes all complete frames; yields how many bytes they were.
+    fn take(&mut self, bytes: &[u8], on_message: impl FnMut(&[u8])) -> Result<usize, String> {
         if self.open {
-            return self.frames(bytes, 0, told);
+            return self.frames(bytes, 0, on_message);
         }
         match handshake::response(bytes)? {
             None => Ok(0),
             Some(length) => {
                 self.open = true;
-                self.frames(bytes, length, told)
+                self.frames(bytes, length, on_message)
             }
         }
     }
@@ -149,7 +149,7 @@ impl Connection {
         &mut self,
         bytes: &[u8],
         mut at: usize,
-        mut told: impl FnMut(&[u8]),
+        mut on_message: impl FnMut(&[u8]),
     ) -> Result<usize, String> {
         while let Some(frame) = Frame::at(bytes, at).map_err(|e| format!("garbage: {e}"))? {
             at = frame.payload.end;
@@ -157,9 +157,9 @@ impl Connection {
             if frame.is_control() {
                 self.control(frame.opcode, payload)?;
             } else if frame.last && self.fragments.is_none() {
-                told(payload);
+                on_message(payload);
             } else {
-                self.fragment(&frame, payload, &mut told)?;
+                self.fragment(&frame, payload, &mut on_message)?;
             }
         }
         Ok(at)
@@ -183,20 +183,20 @@ impl Connection {
         &mut self,
         frame: &Frame,
         payload: &[u8],
-        told: &mut impl FnMut(&[u8]),
+        on_message: &mut impl FnMut(&[u8]),
     ) -> Result<(), String> {
         if (frame.opcode == frame::CONTINUATION) != self.fragments.is_some() {
-            return Err("garbage: a fragment without its beginning or its end".to_owned());
+            return Err("garbage: a fragment out of sequence".to_owned());
         }
         let fragments = self.fragments.get_or_insert_default();
         fragments.extend_from_slice(payload);
-        if fragments.len() > LONGEST {
-            return Err("garbage: a message without end".to_owned());
+        if fragments.len() > MAX_MESSAGE {
+            return Err("garbage: a message is too long".to_owned());
         }
         if frame.last
             && let Some(message) = self.fragments.take()
         {
-            told(&message);
+            on_message(&message);
         }
         Ok(())
     }

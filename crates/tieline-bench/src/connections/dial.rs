@@ -1,4 +1,4 @@
-//! How a connection is begun: which address, from where, and with what request.
+//! Dials connections: address, source address and upgrade request.
 
 use std::{
     io,
@@ -13,29 +13,29 @@ use socket2::{Domain, Protocol, Socket, Type};
 use super::connection::Connection;
 use crate::{
     frame, handshake,
+    partition::Partition,
     plan::Plan,
-    share::Share,
     stream::Stream,
     template::Template,
     tls,
-    url::{Names, Url},
+    url::{Resolver, Url},
 };
 
-/// Begins connections.
+/// Dials connections.
 #[derive(Debug)]
 pub(super) struct Dialer {
     plan: Plan,
     first: usize,
     source: Option<Ipv4Addr>,
     urls: Vec<Template>,
-    hello: Vec<Template>,
-    names: Names,
+    on_open: Vec<Template>,
+    resolver: Resolver,
     tls: Option<Arc<ClientConfig>>,
 }
 
 impl Dialer {
-    pub(super) fn new(share: &Share) -> anyhow::Result<Self> {
-        let plan = share.plan.clone();
+    pub(super) fn new(partition: &Partition) -> anyhow::Result<Self> {
+        let plan = partition.plan.clone();
         let templates = |texts: &[String]| -> Vec<_> {
             texts.iter().map(|text| Template::parse(text)).collect()
         };
@@ -43,20 +43,20 @@ impl Dialer {
         let is_encrypted = |url: &Template| Url::parse(&url.text(0)).is_ok_and(|url| url.tls);
         let encrypted = urls.iter().any(is_encrypted);
         Ok(Self {
-            first: share.first,
-            source: share.source,
+            first: partition.first,
+            source: partition.source,
             urls,
-            hello: templates(&plan.hello),
-            names: Names::default(),
+            on_open: templates(&plan.on_open),
+            resolver: Resolver::default(),
             tls: encrypted.then(|| tls::config(plan.insecure)).transpose()?,
             plan,
         })
     }
 
-    /// A connection that is on its way.
+    /// Starts to connect.
     pub(super) fn dial(&mut self, at: usize, began: u64) -> Result<Connection, String> {
         let url = Url::parse(&self.url(at)).map_err(|e| e.to_string())?;
-        let address = self.names.resolve(&url)?;
+        let address = self.resolver.resolve(&url)?;
         let socket = connect(address, self.source)
             .map_err(|e| format!("cannot connect to {}: {}", url.authority, e.kind()))?;
         let stream = match &self.tls {
@@ -67,10 +67,10 @@ impl Dialer {
         Ok(Connection::new(stream, request, began))
     }
 
-    /// The frames of what a connection sends when it is open.
-    pub(super) fn hello(&self, at: usize) -> Vec<u8> {
+    /// The frames to send when a connection opens.
+    pub(super) fn on_open_frames(&self, at: usize) -> Vec<u8> {
         let mut frames = Vec::new();
-        for template in &self.hello {
+        for template in &self.on_open {
             let text = template.text(self.first + at);
             frame::header(&mut frames, frame::TEXT, text.len(), true);
             frames.extend_from_slice(text.as_bytes());
@@ -80,7 +80,7 @@ impl Dialer {
 
     pub(super) fn cannot_connect(&self, at: usize, e: &io::Error) -> String {
         let why = match e.kind() {
-            io::ErrorKind::UnexpectedEof => "it hung up before it answered".to_owned(),
+            io::ErrorKind::UnexpectedEof => "connection closed before a response".to_owned(),
             io::ErrorKind::InvalidData => e.to_string(),
             kind => kind.to_string(),
         };

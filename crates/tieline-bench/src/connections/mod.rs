@@ -1,8 +1,8 @@
-//! The connections of a process, and the one poll that they share.
+//! The connections of a process, and the poll that they share.
 //!
-//! It opens them, cuts what they receive into messages, answers pings and closes, and keeps what a
-//! socket did not take. What messages mean is the business of the [`Handler`]. Whatever a server does, it
-//! becomes a fault that is counted; errors are those of this machine.
+//! Owns opening, decoding, answers to pings and closes, and unsent bytes. Must not know what messages
+//! mean, which is up to the [`Handler`]. Invariant: misbehaviour of a server is counted as a fault; errors
+//! are those of this machine.
 
 mod connection;
 mod dial;
@@ -21,29 +21,29 @@ use self::{connection::Connection, dial::Dialer, timer::Timer};
 use crate::{
     clock::{self, SECOND},
     outcome::Faults,
-    share::Share,
+    partition::Partition,
 };
 
 const INPUT: usize = 256 * 1024;
 const EVENTS: usize = 1024;
-/// So often a socket is read before it is another's turn: a server that never stops sending must not
-/// stop the clock.
+/// The maximum number of reads of one socket in a row, so that a server that never stops sending cannot
+/// stall the load.
 const READS: usize = 16;
 const TIMER: Token = Token(usize::MAX);
-/// A server that has not answered a handshake by then is not waited for.
-const PATIENCE: u64 = 10 * SECOND;
+/// The timeout of a handshake.
+const HANDSHAKE_TIMEOUT: u64 = 10 * SECOND;
 
-/// Who is told what happens. Connections go by their index within this process.
+/// Callbacks for events. Connections are identified by their index in this process.
 pub(crate) trait Handler {
-    /// A connection is open; it was begun at `began`.
+    /// A connection has opened; dialing began at `began`.
     fn opened(&mut self, _connections: &mut Connections, _at: usize, _began: u64, _now: u64) {}
-    /// A message has come.
+    /// A message has arrived.
     fn message(&mut self, _at: usize, _message: &[u8], _now: u64) {}
-    /// All messages of one read have been told: this is the time to answer.
+    /// All messages of one read have been reported; answer them now.
     fn read(&mut self, _connections: &mut Connections, _now: u64) {}
-    /// A socket takes bytes again.
+    /// A socket is writable again.
     fn writable(&mut self, _connections: &mut Connections, _at: usize) {}
-    /// A connection has ended, or could not be opened.
+    /// A connection has ended, or failed to open.
     fn ended(&mut self, _connections: &mut Connections, _at: usize) {}
 }
 
@@ -54,39 +54,39 @@ pub(crate) struct Connections {
     timer: Timer,
     dialer: Dialer,
     slots: Vec<Option<Connection>>,
-    /// Since when handshakes are under way, the oldest first; those that are over still stand here.
+    /// The start times of handshakes, oldest first. May include finished ones.
     handshakes: VecDeque<(u64, usize)>,
     input: Vec<u8>,
-    /// Those that have more to read, though the poll does not say so again.
+    /// Connections with more to read, which the edge-triggered poll does not report again.
     ready: VecDeque<usize>,
-    /// Those whose end has not been told yet.
-    endings: Vec<usize>,
-    /// When bytes last came.
-    stirred: u64,
-    /// How many are open.
+    /// Connections whose end has not been reported.
+    ended: Vec<usize>,
+    /// When bytes last arrived.
+    last_received: u64,
+    /// Open connections.
     pub(crate) open: usize,
-    /// How many were open at most.
+    /// The maximum number of open connections.
     pub(crate) most_open: usize,
-    /// Handshakes that were not answered in time.
+    /// Handshakes that timed out.
     pub(crate) unanswered: u64,
-    /// How many are being opened.
+    /// Connections in their handshake.
     pub(crate) dialing: usize,
-    /// What went wrong.
+    /// The faults so far.
     pub(crate) faults: Faults,
 }
 
 impl Connections {
-    pub(crate) fn new(share: &Share) -> anyhow::Result<(Self, Events)> {
+    pub(crate) fn new(partition: &Partition) -> anyhow::Result<(Self, Events)> {
         let poll = Poll::new()?;
         let connections = Self {
             timer: Timer::new(&poll, TIMER)?,
-            dialer: Dialer::new(share)?,
-            slots: (0..share.connections).map(|_| None).collect(),
+            dialer: Dialer::new(partition)?,
+            slots: (0..partition.connections).map(|_| None).collect(),
             handshakes: VecDeque::new(),
             input: vec![0; INPUT],
             ready: VecDeque::new(),
-            endings: Vec::new(),
-            stirred: clock::now(),
+            ended: Vec::new(),
+            last_received: clock::now(),
             open: 0,
             most_open: 0,
             unanswered: 0,
@@ -97,7 +97,7 @@ impl Connections {
         Ok((connections, Events::with_capacity(EVENTS)))
     }
 
-    /// Begins to open a connection.
+    /// Starts to open a connection.
     pub(crate) fn dial(&mut self, at: usize) {
         let began = clock::now();
         let dialled = self.dialer.dial(at, began).and_then(|mut connection| {
@@ -112,12 +112,12 @@ impl Connections {
                 self.dialing += 1;
                 self.handshakes.push_back((began, at));
                 self.slots[at] = Some(connection);
-                // The request often leaves at once; where it does not, the socket says when.
+                // Most sockets accept the request at once; the others become writable later.
                 self.flush(at);
             }
             Err(why) => {
                 self.faults.not_opened(why);
-                self.endings.push(at);
+                self.ended.push(at);
             }
         }
     }
@@ -128,34 +128,34 @@ impl Connections {
             .is_some_and(|connection| connection.open)
     }
 
-    /// Since when nothing has come.
-    pub(crate) fn stirred(&self) -> u64 {
-        self.stirred
+    /// When bytes last arrived.
+    pub(crate) fn last_received(&self) -> u64 {
+        self.last_received
     }
 
-    /// Lets go of a connection, which is no fault and is not told.
+    /// Drops a connection. This is not a fault and not reported.
     pub(crate) fn drop(&mut self, at: usize) {
         if let Some(connection) = self.slots[at].take() {
-            *self.tally(connection.open) -= 1;
+            *self.counter(connection.open) -= 1;
         }
     }
 
-    /// Says farewell before it lets go.
+    /// Sends a close frame, then drops the connection.
     pub(crate) fn close(&mut self, at: usize) {
         if let Some(connection) = &mut self.slots[at] {
-            connection.say_farewell();
+            connection.send_close();
         }
         self.drop(at);
     }
 
-    /// What was sent to it has not all left yet.
+    /// Whether the connection has unsent bytes.
     pub(crate) fn is_congested(&self, at: usize) -> bool {
         self.slots[at]
             .as_ref()
             .is_some_and(Connection::is_congested)
     }
 
-    /// Sends frames; what the socket does not take leaves later.
+    /// Sends frames; bytes that the socket does not accept are sent later.
     #[inline]
     pub(crate) fn send(&mut self, at: usize, frames: &[u8]) {
         if let Some(connection) = &mut self.slots[at]
@@ -165,20 +165,20 @@ impl Connections {
         }
     }
 
-    /// Waits for something to happen, but not beyond `until`, and tells it. `exactly` is to the
-    /// microsecond rather than the millisecond.
-    pub(crate) fn turn(
+    /// Waits for events until `until`, and reports them. `exactly` waits with microsecond precision, else
+    /// milliseconds.
+    pub(crate) fn poll_once(
         &mut self,
         events: &mut Events,
         until: u64,
         exactly: bool,
         handler: &mut impl Handler,
     ) -> io::Result<()> {
-        self.tell_endings(handler);
+        self.notify_ended(handler);
         self.wait(events, until, exactly)?;
         for at in mem::take(&mut self.ready) {
             self.read(at, handler);
-            self.tell_endings(handler);
+            self.notify_ended(handler);
         }
         for event in events.iter().filter(|event| event.token() != TIMER) {
             let Token(at) = event.token();
@@ -187,10 +187,10 @@ impl Connections {
                 handler.writable(self, at);
             }
             self.read(at, handler);
-            self.tell_endings(handler);
+            self.notify_ended(handler);
         }
-        self.expire();
-        self.tell_endings(handler);
+        self.expire_handshakes();
+        self.notify_ended(handler);
         Ok(())
     }
 
@@ -225,7 +225,7 @@ impl Connections {
         }
     }
 
-    /// Reads until nothing is left, or it is another's turn.
+    /// Reads until the socket is empty or others have to be served.
     fn read(&mut self, at: usize, handler: &mut impl Handler) {
         let mut input = mem::take(&mut self.input);
         let more = (0..READS).all(|_| self.read_once(at, &mut input, handler));
@@ -235,7 +235,7 @@ impl Connections {
         }
     }
 
-    /// Says whether there may be more.
+    /// Yields whether there may be more to read.
     fn read_once(&mut self, at: usize, input: &mut [u8], handler: &mut impl Handler) -> bool {
         let Some(connection) = &mut self.slots[at] else {
             return false;
@@ -250,7 +250,7 @@ impl Connections {
             }
         };
         let now = clock::now();
-        self.stirred = now;
+        self.last_received = now;
         let result = connection.process(input, read.bytes, |message| {
             handler.message(at, message, now);
         });
@@ -262,35 +262,35 @@ impl Connections {
         }
         match result {
             Err(why) => self.fail(at, &why),
-            Ok(()) if opens => self.greet(at, began, now, handler),
+            Ok(()) if opens => self.finish_open(at, began, now, handler),
             Ok(()) => {}
         }
         handler.read(self, now);
         !read.last
     }
 
-    fn greet(&mut self, at: usize, began: u64, now: u64, handler: &mut impl Handler) {
-        let hello = self.dialer.hello(at);
-        if !hello.is_empty() {
-            self.send(at, &hello);
+    fn finish_open(&mut self, at: usize, began: u64, now: u64, handler: &mut impl Handler) {
+        let on_open = self.dialer.on_open_frames(at);
+        if !on_open.is_empty() {
+            self.send(at, &on_open);
         }
         if self.is_open(at) {
             handler.opened(self, at, began, now);
         }
     }
 
-    /// Gives up a connection that did not do what it should.
+    /// Drops a connection and counts the fault.
     fn fail(&mut self, at: usize, why: &str) {
         let Some(connection) = self.slots[at].take() else {
             return;
         };
-        *self.tally(connection.open) -= 1;
+        *self.counter(connection.open) -= 1;
         if connection.open {
             self.faults.ended(why);
         } else {
             self.faults.not_opened(why);
         }
-        self.endings.push(at);
+        self.ended.push(at);
     }
 
     fn fail_to_io(&mut self, at: usize, was_open: bool, e: &io::Error) {
@@ -302,7 +302,7 @@ impl Connections {
         self.fail(at, &why);
     }
 
-    fn tally(&mut self, open: bool) -> &mut usize {
+    fn counter(&mut self, open: bool) -> &mut usize {
         if open {
             &mut self.open
         } else {
@@ -310,15 +310,15 @@ impl Connections {
         }
     }
 
-    fn tell_endings(&mut self, handler: &mut impl Handler) {
-        while let Some(at) = self.endings.pop() {
+    fn notify_ended(&mut self, handler: &mut impl Handler) {
+        while let Some(at) = self.ended.pop() {
             handler.ended(self, at);
         }
     }
 
-    /// Gives up handshakes that take too long.
-    fn expire(&mut self) {
-        let Some(oldest) = clock::now().checked_sub(PATIENCE) else {
+    /// Fails handshakes that have timed out.
+    fn expire_handshakes(&mut self) {
+        let Some(oldest) = clock::now().checked_sub(HANDSHAKE_TIMEOUT) else {
             return;
         };
         while let Some((began, at)) = self.handshakes.front().copied() {
@@ -340,7 +340,9 @@ impl Connections {
 
 fn broken(e: &io::Error) -> String {
     match e.kind() {
-        ErrorKind::UnexpectedEof => "the server ended a connection without saying why".to_owned(),
+        ErrorKind::UnexpectedEof => {
+            "the server dropped a connection without a close frame".to_owned()
+        }
         ErrorKind::InvalidData => format!("a connection broke: {e}"),
         kind => format!("a connection broke: {kind}"),
     }

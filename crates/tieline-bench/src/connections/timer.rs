@@ -1,5 +1,5 @@
-//! Wakes the poll to the microsecond: the poll's own timeout counts milliseconds, which would be
-//! taken for latency.
+//! Wakes the poll with microsecond precision. The timeout of the poll has milliseconds, which would show
+//! as latency.
 
 use std::os::fd::{AsRawFd, OwnedFd};
 
@@ -11,14 +11,14 @@ use rustix::time::{
 
 use crate::clock::{MILLISECOND, SECOND};
 
-/// So short a wait is over before a timer would be set: the poll only looks.
-const NOT_WORTH_IT: u64 = 20_000;
+/// A shorter wait, in nanoseconds, is over before a timer is set, so the poll does not block.
+const TOO_SHORT: u64 = 20_000;
 
-/// A timer that is an event of the poll.
+/// A timer in the poll.
 #[derive(Debug)]
 pub(super) struct Timer {
     descriptor: OwnedFd,
-    /// What it is set to.
+    /// The time that it is set to.
     until: u64,
 }
 
@@ -26,7 +26,7 @@ impl Timer {
     pub(super) fn new(poll: &Poll, token: Token) -> std::io::Result<Self> {
         let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
         let descriptor = timerfd_create(TimerfdClockId::Monotonic, flags)?;
-        // An expiry is never read: the poll reports edges, and setting it anew makes another.
+        // Expiries need no read: the poll is edge-triggered, and setting the timer again makes a new edge.
         let mut source = SourceFd(&descriptor.as_raw_fd());
         poll.registry()
             .register(&mut source, token, Interest::READABLE)?;
@@ -36,7 +36,7 @@ impl Timer {
 
     /// Wakes the poll at `until`, which is `wait` away.
     pub(super) fn set(&mut self, until: u64, wait: u64) -> std::io::Result<()> {
-        if wait < NOT_WORTH_IT || self.until == until {
+        if wait < TOO_SHORT || self.until == until {
             return Ok(());
         }
         self.until = until;
@@ -52,10 +52,10 @@ impl Timer {
         Ok(())
     }
 
-    /// How long the poll may wait where the timer will wake it.
+    /// The timeout of the poll when the timer wakes it.
     pub(super) fn round(wait: u64) -> u64 {
         match wait {
-            ..NOT_WORTH_IT => 0,
+            ..TOO_SHORT => 0,
             _ => wait + 10 * MILLISECOND,
         }
     }

@@ -1,4 +1,4 @@
-//! The handshake of the bare server: the key and the id out of the request, and the response.
+//! The handshake of the bare server: reads key and id from the request, and makes the response.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use sha1_smol::Sha1;
@@ -8,19 +8,19 @@ const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 const REFUSAL: &str = "HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 26\r\n\r\n\
                        this speaks WebSocket only";
 
-/// What is of interest in a request.
+/// The relevant parts of a request.
 #[derive(Debug)]
 pub(super) struct Handshake {
-    /// How many bytes it is long.
+    /// Its length in bytes.
     pub(super) length: usize,
-    /// `Sec-WebSocket-Key`; none is a request for something else.
+    /// `Sec-WebSocket-Key`; `None` if this is not an upgrade request.
     pub(super) key: Option<Vec<u8>>,
-    /// `id` of the query.
+    /// The query parameter `id`.
     pub(super) id: Option<Vec<u8>>,
 }
 
 impl Handshake {
-    /// Reads a request, once all of it is there.
+    /// Parses a request; `None` if it is incomplete.
     pub(super) fn parse(input: &[u8]) -> Option<Self> {
         let end = input.windows(4).position(|four| four == b"\r\n\r\n")?;
         let mut lines = input[..end].split(|byte| *byte == b'\n');

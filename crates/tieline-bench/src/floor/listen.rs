@@ -5,11 +5,11 @@ use std::{io, net::SocketAddr};
 use mio::net::TcpListener;
 use socket2::{Domain, Protocol, Socket, Type};
 
-/// Handshakes that may wait to be accepted; the kernel has a bound of its own. Where they overflow,
-/// what is measured is how soon TCP sends a SYN again.
+/// Connections that may wait to be accepted; the kernel may have a lower limit. An overflow would measure
+/// TCP's SYN retransmission.
 const BACKLOG: i32 = 4096;
 
-/// Listens, without blocking.
+/// A non-blocking listening socket.
 pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let domain = Domain::for_address(address);
     let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;

@@ -1,64 +1,64 @@
-//! One sends, and all receive it.
+//! One connection sends, and all receive.
 //!
-//! A broadcast is over when every receiver of this process has it or something later: messages keep
-//! their order on the way to one receiver, so what was passed over does not come any more. With
-//! several processes the first one's receivers set the pace.
+//! A broadcast is complete when every receiver of this process has received it or a later one: messages
+//! to one receiver keep their order, so a skipped one will not arrive. With several processes, only the
+//! receivers in the sender's process set the pace.
 
 use std::collections::VecDeque;
 
-use super::rule::{Arrival, Ended, Rule};
+use super::workload::{Arrival, Disconnected, Workload};
 use crate::stamp::Stamp;
 
-/// Broadcasts under way.
+/// The broadcasts in flight.
 #[derive(Debug)]
 pub(super) struct Broadcast {
-    /// The sender is one of this process.
+    /// The sender is in this process.
     sends: bool,
     sender: usize,
-    /// What each receiver waits for; none is one that has ended.
+    /// The next number of each receiver; `None` if it has ended.
     next: Vec<Option<u32>>,
     alive: usize,
-    /// How many receivers each broadcast still has to reach, from number `base` on.
-    under_way: VecDeque<usize>,
+    /// How many receivers each broadcast has yet to reach, from number `base` on.
+    in_flight: VecDeque<usize>,
     base: u32,
 }
 
 impl Broadcast {
-    /// Broadcasts to so many receivers.
+    /// Broadcasts to this many receivers.
     pub(super) fn new(receivers: usize, sends: bool) -> Self {
         Self {
             sends,
             sender: 0,
             next: vec![Some(0); receivers],
             alive: receivers,
-            under_way: VecDeque::new(),
+            in_flight: VecDeque::new(),
             base: 0,
         }
     }
 
-    /// The number that the next broadcast has.
+    /// The number of the next broadcast.
     fn issued(&self) -> u32 {
-        self.base + u32::try_from(self.under_way.len()).unwrap_or(u32::MAX)
+        self.base + u32::try_from(self.in_flight.len()).unwrap_or(u32::MAX)
     }
 
-    /// A receiver needs none of these any more; says how many are over.
-    fn pass(&mut self, from: u32, to: u32) -> u32 {
+    /// A receiver moves on from one number to another; yields how many broadcasts complete.
+    fn advance(&mut self, from: u32, to: u32) -> u32 {
         for number in from.max(self.base)..to {
-            if let Some(missing) = self.under_way.get_mut((number - self.base) as usize) {
+            if let Some(missing) = self.in_flight.get_mut((number - self.base) as usize) {
                 *missing -= 1;
             }
         }
-        let mut over = 0;
-        while self.under_way.front() == Some(&0) {
-            self.under_way.pop_front();
+        let mut completed = 0;
+        while self.in_flight.front() == Some(&0) {
+            self.in_flight.pop_front();
             self.base += 1;
-            over += 1;
+            completed += 1;
         }
-        over
+        completed
     }
 }
 
-impl Rule for Broadcast {
+impl Workload for Broadcast {
     fn senders(&self) -> Vec<usize> {
         let first = self.next.iter().position(Option::is_some);
         first.filter(|_| self.sends).into_iter().collect()
@@ -68,13 +68,13 @@ impl Rule for Broadcast {
         self.sender
     }
 
-    fn left(&mut self, _: usize, _: u32) -> u64 {
-        self.under_way.push_back(self.alive);
+    fn on_sent(&mut self, _: usize, _: u32) -> u64 {
+        self.in_flight.push_back(self.alive);
         self.alive as u64
     }
 
     #[inline]
-    fn arrived(&mut self, at: usize, stamp: Stamp) -> Arrival {
+    fn on_arrival(&mut self, at: usize, stamp: Stamp) -> Arrival {
         let number = stamp.sequence;
         let Some(next) = self.next[at] else {
             return Arrival::Ignored;
@@ -83,41 +83,41 @@ impl Rule for Broadcast {
             return Arrival::Ignored;
         }
         if number < next {
-            return Arrival::Taken(0);
+            return Arrival::Accepted(0);
         }
         self.next[at] = Some(number + 1);
-        Arrival::Taken(if self.sends {
-            self.pass(next, number + 1)
+        Arrival::Accepted(if self.sends {
+            self.advance(next, number + 1)
         } else {
             0
         })
     }
 
-    fn ended(&mut self, at: usize) -> Ended {
+    fn on_end(&mut self, at: usize) -> Disconnected {
         let Some(next) = self.next[at].take() else {
-            return Ended::default();
+            return Disconnected::default();
         };
         self.alive -= 1;
-        let over = self.pass(next, self.issued());
+        let completed = self.advance(next, self.issued());
         if !self.sends || at != self.sender {
-            return Ended {
-                over,
-                ..Ended::default()
+            return Disconnected {
+                completed,
+                ..Disconnected::default()
             };
         }
-        // What the former sender had under way may never have reached the server.
+        // The broadcasts of the former sender may never have reached the server.
         self.base = self.issued();
-        self.under_way.clear();
+        self.in_flight.clear();
         let successor = self.next.iter().position(Option::is_some);
         self.sender = successor.unwrap_or(at);
-        Ended {
+        Disconnected {
             retired: Some(at),
             successor,
-            over: 0,
+            completed: 0,
         }
     }
 
-    fn awaited(&self, issued: u64) -> u64 {
+    fn outstanding(&self, issued: u64) -> u64 {
         if self.sends {
             return 0;
         }
@@ -138,61 +138,61 @@ mod tests {
         }
     }
 
-    fn broadcasts(receivers: usize, under_way: u32) -> Broadcast {
+    fn broadcasts(receivers: usize, in_flight: u32) -> Broadcast {
         let mut broadcast = Broadcast::new(receivers, true);
-        (0..under_way).for_each(|number| {
-            broadcast.left(0, number);
+        (0..in_flight).for_each(|number| {
+            broadcast.on_sent(0, number);
         });
         broadcast
     }
 
     #[test]
-    fn it_is_over_when_all_have_it() {
+    fn a_broadcast_completes_when_all_have_received_it() {
         let mut broadcast = broadcasts(2, 2);
-        assert_eq!(broadcast.arrived(0, stamp(0)), Arrival::Taken(0));
-        assert_eq!(broadcast.arrived(0, stamp(1)), Arrival::Taken(0));
-        assert_eq!(broadcast.arrived(1, stamp(0)), Arrival::Taken(1));
-        assert_eq!(broadcast.arrived(1, stamp(1)), Arrival::Taken(1));
+        assert_eq!(broadcast.on_arrival(0, stamp(0)), Arrival::Accepted(0));
+        assert_eq!(broadcast.on_arrival(0, stamp(1)), Arrival::Accepted(0));
+        assert_eq!(broadcast.on_arrival(1, stamp(0)), Arrival::Accepted(1));
+        assert_eq!(broadcast.on_arrival(1, stamp(1)), Arrival::Accepted(1));
     }
 
     #[test]
-    fn one_that_was_passed_over_is_not_waited_for() {
+    fn a_skipped_broadcast_is_not_waited_for() {
         let mut broadcast = broadcasts(2, 2);
-        broadcast.arrived(0, stamp(0));
-        broadcast.arrived(0, stamp(1));
-        assert_eq!(broadcast.arrived(1, stamp(1)), Arrival::Taken(2));
+        broadcast.on_arrival(0, stamp(0));
+        broadcast.on_arrival(0, stamp(1));
+        assert_eq!(broadcast.on_arrival(1, stamp(1)), Arrival::Accepted(2));
     }
 
     #[test]
-    fn what_was_never_sent_is_none_of_it() {
+    fn unknown_numbers_are_ignored() {
         let mut broadcast = broadcasts(1, 1);
-        assert_eq!(broadcast.arrived(0, stamp(7)), Arrival::Ignored);
-        assert_eq!(broadcast.arrived(0, stamp(0)), Arrival::Taken(1));
+        assert_eq!(broadcast.on_arrival(0, stamp(7)), Arrival::Ignored);
+        assert_eq!(broadcast.on_arrival(0, stamp(0)), Arrival::Accepted(1));
     }
 
     #[test]
-    fn who_ends_is_not_waited_for() {
+    fn an_ended_receiver_is_not_waited_for() {
         let mut broadcast = broadcasts(2, 2);
-        broadcast.arrived(0, stamp(0));
-        let ended = broadcast.ended(1);
+        broadcast.on_arrival(0, stamp(0));
+        let ended = broadcast.on_end(1);
         assert_eq!(
             ended,
-            Ended {
-                over: 1,
-                ..Ended::default()
+            Disconnected {
+                completed: 1,
+                ..Disconnected::default()
             }
         );
-        assert_eq!(broadcast.ended(1), Ended::default());
+        assert_eq!(broadcast.on_end(1), Disconnected::default());
     }
 
     #[test]
-    fn the_sender_is_succeeded() {
+    fn an_ended_sender_has_a_successor() {
         let mut broadcast = broadcasts(2, 1);
-        let ended = broadcast.ended(0);
-        let expected = Ended {
+        let ended = broadcast.on_end(0);
+        let expected = Disconnected {
             retired: Some(0),
             successor: Some(1),
-            over: 0,
+            completed: 0,
         };
         assert_eq!(ended, expected);
         assert_eq!(broadcast.sender_for(1), 1);

@@ -1,37 +1,39 @@
-//! Each connection is closed as soon as it is open, and made again: at once in a closed loop, by a
-//! schedule in an open one. Latency then counts from the moment that the schedule wanted.
+//! Each connection is closed as soon as it is open, and reopened: at once in a closed loop, on schedule in
+//! an open loop, where latency counts from the scheduled time.
 
 use std::collections::VecDeque;
 
 use super::{meter::Meter, runner::Runner, schedule::Schedule};
 use crate::{
-    clock::{self, MILLISECOND},
+    clock::{self, MILLISECOND, nanoseconds},
     connections::{Connections, Handler},
-    coordinate::{Coordinator, Gate},
-    load::nanoseconds,
+    coordinator::{Barrier, Coordinator},
     outcome::Outcome,
+    partition::Partition,
     plan::Pace,
-    share::Share,
 };
 
 const TICK: u64 = 20 * MILLISECOND;
-/// A server that refuses is asked again after so long.
+/// The time until a refused connection is retried.
 const PAUSE: u64 = 100 * MILLISECOND;
-/// It is given up when every connection was refused so often since the last one that opened.
+/// The server counts as gone after this many refusals per connection in a row.
 const REFUSALS: u64 = 20;
 
-/// Opens and closes for the counted time.
-pub(super) fn run(share: &Share, coordinator: &mut dyn Coordinator) -> anyhow::Result<Outcome> {
-    let mut runner = Runner::new(share, coordinator)?;
-    let mut churn = Churn::new(share.connections);
-    let begin = runner.open(share, &mut churn)?;
-    churn.begin(share, begin);
+/// Opens and closes connections until the measurement time is over.
+pub(super) fn run(
+    partition: &Partition,
+    coordinator: &mut dyn Coordinator,
+) -> anyhow::Result<Outcome> {
+    let mut runner = Runner::new(partition, coordinator)?;
+    let mut churn = Churn::new(partition.connections);
+    let begin = runner.open(partition, &mut churn)?;
+    churn.begin(partition, begin);
     if runner.connections.open > 0 {
-        (0..share.connections).for_each(|at| churn.free(&mut runner.connections, at));
+        (0..partition.connections).for_each(|at| churn.free(&mut runner.connections, at));
         churn.play(&mut runner, begin)?;
     }
     churn.end();
-    runner.pass(Gate::Sent, 0, &mut churn)?;
+    runner.wait_at(Barrier::Sent, 0, &mut churn)?;
     let meter = std::mem::replace(&mut churn.meter, Meter::new(0, 0));
     let elapsed = meter.end() - meter.begin();
     runner.finish(meter, elapsed, &mut churn)
@@ -39,18 +41,18 @@ pub(super) fn run(share: &Share, coordinator: &mut dyn Coordinator) -> anyhow::R
 
 struct Churn {
     meter: Meter,
-    /// It has begun, and is not over.
+    /// The load is running.
     runs: bool,
     schedule: Option<Schedule>,
-    /// For each connection, since when its latency counts.
+    /// For each connection, the time from which its latency counts.
     since: Vec<u64>,
-    /// In an open loop, connections that may be opened.
+    /// In an open loop, the connections that wait to be opened.
     vacant: Vec<usize>,
-    /// Those that were refused, and when they are tried again.
+    /// Refused connections, with the time of their retry.
     refused: VecDeque<(u64, usize)>,
     /// Refusals since a connection last opened.
     refusals: u64,
-    /// When the first of these was.
+    /// When the first of these refusals was.
     missed: Option<u64>,
 }
 
@@ -88,12 +90,12 @@ impl Churn {
         }
     }
 
-    fn begin(&mut self, share: &Share, begin: u64) {
-        let counted = begin.saturating_add(nanoseconds(share.plan.warm_up));
-        let end = counted.saturating_add(nanoseconds(share.plan.duration));
+    fn begin(&mut self, partition: &Partition, begin: u64) {
+        let counted = begin.saturating_add(nanoseconds(partition.plan.warm_up));
+        let end = counted.saturating_add(nanoseconds(partition.plan.duration));
         self.meter = Meter::new(counted, end);
         self.runs = true;
-        if let Pace::PerSecond(rate) = share.plan.pace {
+        if let Pace::PerSecond(rate) = partition.plan.pace {
             self.schedule = Some(Schedule::new(begin, rate));
         }
     }
@@ -101,40 +103,40 @@ impl Churn {
     fn play(&mut self, runner: &mut Runner<'_>, begin: u64) -> anyhow::Result<()> {
         let (counted, end) = (self.meter.begin(), self.meter.end());
         let mut counting = false;
-        while clock::now() < end && !self.is_hopeless() {
+        while clock::now() < end && !self.server_is_gone() {
             let now = clock::now();
             if now >= counted && !counting {
                 counting = true;
-                runner.counting(true);
+                runner.set_measuring(true);
             }
             self.try_again(&mut runner.connections, now);
             let due = self.open_due(&mut runner.connections, now);
-            runner.tell_running(begin.max(counted), now, self.meter.arrived);
+            runner.report_running(begin.max(counted), now, self.meter.arrived);
             let next = if counting { end } else { counted };
             let until = next.min(now + TICK).min(due);
-            runner.turn(until, self.schedule.is_some(), self)?;
+            runner.poll_once(until, self.schedule.is_some(), self)?;
         }
         if !counting {
-            runner.counting(true);
+            runner.set_measuring(true);
         }
-        runner.counting(false);
+        runner.set_measuring(false);
         Ok(())
     }
 
-    /// Where the server is gone, the window ends when it was first missed.
+    /// If the server is gone, the window ends at its first refusal.
     fn end(&mut self) {
         self.runs = false;
         self.meter.cut(match self.missed {
-            Some(missed) if self.is_hopeless() => missed,
+            Some(missed) if self.server_is_gone() => missed,
             _ => clock::now(),
         });
     }
 
-    fn is_hopeless(&self) -> bool {
+    fn server_is_gone(&self) -> bool {
         self.refusals >= REFUSALS * self.since.len() as u64
     }
 
-    /// Opens what is due, and says when the next is; nothing is due while none is vacant.
+    /// Opens the connections that are due; yields when the next is due, or never if none waits.
     fn open_due(&mut self, connections: &mut Connections, now: u64) -> u64 {
         loop {
             let Some(schedule) = self.schedule.as_mut() else {
@@ -152,7 +154,7 @@ impl Churn {
         }
     }
 
-    /// A connection is not needed any more: it is closed, and made again when it is its turn.
+    /// Closes a connection, and reopens it when it is due.
     fn free(&mut self, connections: &mut Connections, at: usize) {
         connections.close(at);
         match self.schedule {

@@ -1,31 +1,31 @@
-//! Connections stand in pairs: the even one of each sends, the odd one receives.
+//! In each pair of connections, the even one sends and the odd one receives.
 
 use super::{
-    rule::{Arrival, Ended, Rule},
-    under_way::UnderWay,
+    pending::PendingMessages,
+    workload::{Arrival, Disconnected, Workload},
 };
-use crate::{share::Share, stamp::Stamp, template::partner};
+use crate::{partition::Partition, stamp::Stamp, template::partner};
 
-/// Pairs.
+/// The pairs of a process.
 #[derive(Debug)]
 pub(super) struct Direct {
     /// The number of the first connection of this process.
     first: usize,
     connections: usize,
-    under_way: UnderWay,
+    pending: PendingMessages,
 }
 
 impl Direct {
-    pub(super) fn new(share: &Share) -> Self {
+    pub(super) fn new(partition: &Partition) -> Self {
         Self {
-            first: share.first,
-            connections: share.connections,
-            under_way: UnderWay::new(share.connections),
+            first: partition.first,
+            connections: partition.connections,
+            pending: PendingMessages::new(partition.connections),
         }
     }
 }
 
-impl Rule for Direct {
+impl Workload for Direct {
     fn senders(&self) -> Vec<usize> {
         (0..self.connections).step_by(2).collect()
     }
@@ -34,14 +34,14 @@ impl Rule for Direct {
         partner(at)
     }
 
-    fn left(&mut self, sender: usize, sequence: u32) -> u64 {
-        self.under_way.left(sender, sequence);
+    fn on_sent(&mut self, sender: usize, sequence: u32) -> u64 {
+        self.pending.on_sent(sender, sequence);
         1
     }
 
-    /// A sender's own words are no delivery: some servers send them back.
+    /// A message that comes back to its sender is not a delivery: some servers echo it.
     #[inline]
-    fn arrived(&mut self, at: usize, stamp: Stamp) -> Arrival {
+    fn on_arrival(&mut self, at: usize, stamp: Stamp) -> Arrival {
         let sender = at - at % 2;
         if stamp.from as usize != self.first + sender {
             return Arrival::Misdelivered;
@@ -49,17 +49,17 @@ impl Rule for Direct {
         if at == sender {
             return Arrival::Ignored;
         }
-        if self.under_way.arrived(sender, stamp.sequence) {
-            Arrival::Taken(1)
+        if self.pending.on_arrival(sender, stamp.sequence) {
+            Arrival::Accepted(1)
         } else {
-            Arrival::Repeated
+            Arrival::Duplicate
         }
     }
 
-    fn ended(&mut self, at: usize) -> Ended {
-        Ended {
+    fn on_end(&mut self, at: usize) -> Disconnected {
+        Disconnected {
             retired: Some(at - at % 2),
-            ..Ended::default()
+            ..Disconnected::default()
         }
     }
 }

@@ -1,31 +1,31 @@
-//! Each sends, and waits for the same to come back.
+//! Every connection sends and waits for the echo.
 
 use super::{
-    rule::{Arrival, Ended, Rule},
-    under_way::UnderWay,
+    pending::PendingMessages,
+    workload::{Arrival, Disconnected, Workload},
 };
-use crate::{share::Share, stamp::Stamp};
+use crate::{partition::Partition, stamp::Stamp};
 
-/// Echo.
+/// The echoes of a process.
 #[derive(Debug)]
 pub(super) struct Echo {
     /// The number of the first connection of this process.
     first: usize,
     connections: usize,
-    under_way: UnderWay,
+    pending: PendingMessages,
 }
 
 impl Echo {
-    pub(super) fn new(share: &Share) -> Self {
+    pub(super) fn new(partition: &Partition) -> Self {
         Self {
-            first: share.first,
-            connections: share.connections,
-            under_way: UnderWay::new(share.connections),
+            first: partition.first,
+            connections: partition.connections,
+            pending: PendingMessages::new(partition.connections),
         }
     }
 }
 
-impl Rule for Echo {
+impl Workload for Echo {
     fn senders(&self) -> Vec<usize> {
         (0..self.connections).collect()
     }
@@ -34,27 +34,27 @@ impl Rule for Echo {
         at
     }
 
-    fn left(&mut self, sender: usize, sequence: u32) -> u64 {
-        self.under_way.left(sender, sequence);
+    fn on_sent(&mut self, sender: usize, sequence: u32) -> u64 {
+        self.pending.on_sent(sender, sequence);
         1
     }
 
     #[inline]
-    fn arrived(&mut self, at: usize, stamp: Stamp) -> Arrival {
+    fn on_arrival(&mut self, at: usize, stamp: Stamp) -> Arrival {
         if stamp.from as usize != self.first + at {
             return Arrival::Misdelivered;
         }
-        if self.under_way.arrived(at, stamp.sequence) {
-            Arrival::Taken(1)
+        if self.pending.on_arrival(at, stamp.sequence) {
+            Arrival::Accepted(1)
         } else {
-            Arrival::Repeated
+            Arrival::Duplicate
         }
     }
 
-    fn ended(&mut self, at: usize) -> Ended {
-        Ended {
+    fn on_end(&mut self, at: usize) -> Disconnected {
+        Disconnected {
             retired: Some(at),
-            ..Ended::default()
+            ..Disconnected::default()
         }
     }
 }

@@ -1,30 +1,32 @@
-//! Connections that do nothing: what they cost is what is measured.
+//! Connections that send nothing, to measure their cost.
 
 use super::{meter::Meter, runner::Runner};
 use crate::{
-    clock,
+    clock::{self, nanoseconds},
     connections::{Connections, Handler},
-    coordinate::Coordinator,
-    load::nanoseconds,
+    coordinator::Coordinator,
     outcome::{Latency, Outcome},
-    share::Share,
+    partition::Partition,
 };
 
 const TICK: u64 = 50 * clock::MILLISECOND;
 
-/// Holds connections for the counted time.
-pub(super) fn run(share: &Share, coordinator: &mut dyn Coordinator) -> anyhow::Result<Outcome> {
-    let mut runner = Runner::new(share, coordinator)?;
+/// Keeps connections open until the measurement time is over.
+pub(super) fn run(
+    partition: &Partition,
+    coordinator: &mut dyn Coordinator,
+) -> anyhow::Result<Outcome> {
+    let mut runner = Runner::new(partition, coordinator)?;
     let mut idle = Idle(Latency::new());
-    let begin = runner.open(share, &mut idle)?;
-    let end = begin.saturating_add(nanoseconds(share.plan.duration));
-    runner.counting(true);
+    let begin = runner.open(partition, &mut idle)?;
+    let end = begin.saturating_add(nanoseconds(partition.plan.duration));
+    runner.set_measuring(true);
     while runner.connections.open > 0 && clock::now() < end {
         let now = clock::now();
-        runner.tell_running(begin, now, 0);
-        runner.turn(end.min(now + TICK), false, &mut idle)?;
+        runner.report_running(begin, now, 0);
+        runner.poll_once(end.min(now + TICK), false, &mut idle)?;
     }
-    runner.counting(false);
+    runner.set_measuring(false);
     let mut meter = Meter::new(begin, end);
     meter.cut(clock::now());
     meter.latency = idle.0;
@@ -32,7 +34,7 @@ pub(super) fn run(share: &Share, coordinator: &mut dyn Coordinator) -> anyhow::R
     runner.finish(meter, elapsed, &mut Idle(Latency::new()))
 }
 
-/// Knows how long handshakes took.
+/// Records the latency of handshakes.
 struct Idle(Latency);
 
 impl Handler for Idle {

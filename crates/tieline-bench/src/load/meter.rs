@@ -1,4 +1,4 @@
-//! What is counted, and when.
+//! Counts messages within the measurement window.
 
 use crate::outcome::Latency;
 
@@ -7,11 +7,11 @@ use crate::outcome::Latency;
 pub(crate) struct Meter {
     begin: u64,
     end: u64,
-    /// Messages that left within the window.
+    /// Messages sent within the window.
     pub(crate) sent: u64,
     /// Messages that arrived within the window.
     pub(crate) arrived: u64,
-    /// Of all that should have left within the window, whenever they arrived.
+    /// The latency of all messages that were scheduled within the window, whenever they arrived.
     pub(crate) latency: Latency,
 }
 
@@ -40,7 +40,7 @@ impl Meter {
         }
     }
 
-    /// The window ends at `time` at the latest, because nothing could come any more.
+    /// Ends the window at `time` or before, when nothing more can arrive.
     pub(crate) fn cut(&mut self, time: u64) {
         self.end = self.end.min(time).max(self.begin);
     }

@@ -1,44 +1,40 @@
-//! The load of one process: a share of a plan is played, and an outcome found.
+//! The load of one process: runs its part of a plan, which yields an outcome.
+//!
+//! Owns the scenarios and the path of a measured message. Must not know other processes, except through
+//! its coordinator.
 
 mod broadcast;
 mod churn;
 mod direct;
 mod echo;
+mod encoder;
 mod idle;
-mod messages;
 mod meter;
-mod rule;
+mod pending;
 mod runner;
 mod schedule;
 mod storm;
 mod traffic;
-mod under_way;
+mod workload;
 
-use std::time::Duration;
-
+pub(crate) use self::traffic::GRACE;
 use self::{broadcast::Broadcast, direct::Direct, echo::Echo};
-use crate::{
-    clock::SECOND, coordinate::Coordinator, outcome::Outcome, plan::Scenario, share::Share,
-};
+use crate::{coordinator::Coordinator, outcome::Outcome, partition::Partition, plan::Scenario};
 
-/// How long is waited at the end for what is under way.
-pub(crate) const GRACE: u64 = 5 * SECOND;
-
-/// Plays a share. Servers that fail are found in the outcome; an error is one of this machine.
-pub(crate) fn play(share: &Share, coordinator: &mut dyn Coordinator) -> anyhow::Result<Outcome> {
-    match share.plan.scenario {
-        Scenario::Echo => traffic::run(share, coordinator, Echo::new(share)),
-        Scenario::Direct => traffic::run(share, coordinator, Direct::new(share)),
+/// Runs a part of a plan. Faults of the server are in the outcome; an error is one of this machine.
+pub(crate) fn play(
+    partition: &Partition,
+    coordinator: &mut dyn Coordinator,
+) -> anyhow::Result<Outcome> {
+    match partition.plan.scenario {
+        Scenario::Echo => traffic::run(partition, coordinator, Echo::new(partition)),
+        Scenario::Direct => traffic::run(partition, coordinator, Direct::new(partition)),
         Scenario::Broadcast => {
-            let rule = Broadcast::new(share.connections, share.first == 0);
-            traffic::run(share, coordinator, rule)
+            let workload = Broadcast::new(partition.connections, partition.first == 0);
+            traffic::run(partition, coordinator, workload)
         }
-        Scenario::Idle => idle::run(share, coordinator),
-        Scenario::Storm => storm::run(share, coordinator),
-        Scenario::Churn => churn::run(share, coordinator),
+        Scenario::Idle => idle::run(partition, coordinator),
+        Scenario::Storm => storm::run(partition, coordinator),
+        Scenario::Churn => churn::run(partition, coordinator),
     }
-}
-
-fn nanoseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

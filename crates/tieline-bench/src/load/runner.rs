@@ -1,65 +1,65 @@
-//! The run of a scenario in one process: what all scenarios have in common. Connections are opened, gates
-//! are passed, an outcome is made.
+//! What all scenarios share: opening connections, waiting at barriers, making the outcome.
 
 use std::time::Duration;
 
 use mio::Events;
 
+use super::meter::Meter;
 use crate::{
     clock::{self, MILLISECOND, SECOND},
     connections::{Connections, Handler},
-    coordinate::{Coordinator, Gate},
-    load::meter::Meter,
+    coordinator::{Barrier, Coordinator},
     outcome::{Opening, Outcome},
+    partition::Partition,
     plan::Plan,
-    share::Share,
 };
 
-/// How often a coordinator is asked and told.
+/// How often the coordinator is polled.
 const TICK: u64 = 5 * MILLISECOND;
-const TELL: u64 = 100 * MILLISECOND;
-/// Connections have settled when nothing has come for so long.
+/// How often progress is reported.
+const REPORT_INTERVAL: u64 = 100 * MILLISECOND;
+/// Connections are quiet when nothing has arrived for this long.
 const QUIET: u64 = 100 * MILLISECOND;
-/// They are not waited for beyond that.
+/// The maximum time to wait for quiet connections.
 const SETTLE: u64 = 3 * SECOND;
 
-/// Runs the scenarios of one process.
+/// Runs a scenario in one process.
 pub(super) struct Runner<'a> {
     pub(super) plan: &'a Plan,
     pub(super) connections: Connections,
     events: Events,
     coordinator: &'a mut dyn Coordinator,
     opening: Opening,
-    told: u64,
-    /// Processor time at the beginning of the counted time.
+    last_report: u64,
+    /// CPU time at the start of the measurement time.
     begin: u64,
-    /// Processor time within the counted time.
+    /// CPU time within the measurement time.
     used: u64,
-    /// Handshakes that had failed before those that are under way.
+    /// Handshakes that failed in earlier calls of `dial`.
     failed: u64,
 }
 
 impl<'a> Runner<'a> {
     pub(super) fn new(
-        share: &'a Share,
+        partition: &'a Partition,
         coordinator: &'a mut dyn Coordinator,
     ) -> anyhow::Result<Self> {
-        let (connections, events) = Connections::new(share)?;
+        let (connections, events) = Connections::new(partition)?;
         Ok(Self {
-            plan: &share.plan,
+            plan: &partition.plan,
             connections,
             events,
             coordinator,
             opening: Opening::default(),
-            told: 0,
+            last_report: 0,
             begin: 0,
             used: 0,
             failed: 0,
         })
     }
 
-    /// Waits for something to happen, but not beyond `until`.
-    pub(super) fn turn(
+    /// Waits for events until `until`, and handles them.
+    pub(super) fn poll_once(
         &mut self,
         until: u64,
         exactly: bool,
@@ -67,21 +67,21 @@ impl<'a> Runner<'a> {
     ) -> anyhow::Result<()> {
         Ok(self
             .connections
-            .turn(&mut self.events, until, exactly, handler)?)
+            .poll_once(&mut self.events, until, exactly, handler)?)
     }
 
-    /// Opens all connections of the share, the first of all alone. Says when to begin.
+    /// Opens all connections, the very first one alone. Yields when to begin.
     pub(super) fn open(
         &mut self,
-        share: &Share,
+        partition: &Partition,
         handler: &mut impl Handler,
     ) -> anyhow::Result<u64> {
-        let first = usize::from(share.first == 0).min(share.connections);
+        let first = usize::from(partition.first == 0).min(partition.connections);
         let alone = self.dial(0..first, handler)?;
-        // A single server that does not answer is not asked again: it would take as long once more.
+        // Do not retry a single server that does not answer: that would take another timeout.
         let silent = self.plan.urls.len() == 1 && self.connections.unanswered > 0;
-        let others = match self.pass(Gate::First, silent.into(), handler)? {
-            0 => self.dial(first..share.connections, handler)?,
+        let others = match self.wait_at(Barrier::FirstOpen, silent.into(), handler)? {
+            0 => self.dial(first..partition.connections, handler)?,
             _ => 0,
         };
         self.opening = Opening {
@@ -89,10 +89,10 @@ impl<'a> Runner<'a> {
             elapsed: Duration::from_nanos(alone + others),
         };
         self.settle(handler)?;
-        self.pass(Gate::Open, 0, handler)
+        self.wait_at(Barrier::AllOpen, 0, handler)
     }
 
-    /// Opens connections, as many at once as the plan wants; says how long that took.
+    /// Opens connections, as many at once as the plan allows; yields how long it took.
     pub(super) fn dial(
         &mut self,
         mut range: impl Iterator<Item = usize>,
@@ -102,96 +102,98 @@ impl<'a> Runner<'a> {
         let (mut last, mut more) = (began, true);
         self.failed = self.connections.faults.not_opened;
         while more || self.connections.dialing > 0 {
-            while more && self.connections.dialing < self.plan.dialing.max(1) && !self.is_hopeless()
+            while more
+                && self.connections.dialing < self.plan.dialing.max(1)
+                && !self.nothing_opens()
             {
                 match range.next() {
                     Some(at) => self.connections.dial(at),
                     None => more = false,
                 }
             }
-            more &= !self.is_hopeless();
+            more &= !self.nothing_opens();
             let open = self.connections.open;
-            self.turn(clock::now() + TICK, false, handler)?;
+            self.poll_once(clock::now() + TICK, false, handler)?;
             if self.connections.open > open {
                 last = clock::now();
             }
-            self.tell_opened();
+            self.report_opened();
         }
-        self.told = 0;
-        self.tell_opened();
+        self.last_report = 0;
+        self.report_opened();
         Ok(last - began)
     }
 
-    /// No connection opens at all.
-    fn is_hopeless(&self) -> bool {
+    /// No connection opens, and as many as may dial at once have failed.
+    fn nothing_opens(&self) -> bool {
         let failed = self.connections.faults.not_opened - self.failed;
         self.connections.open == 0 && failed >= self.plan.dialing.max(1) as u64
     }
 
-    /// Lets welcomes and the like come in.
+    /// Waits until greetings and the like have arrived.
     pub(super) fn settle(&mut self, handler: &mut impl Handler) -> anyhow::Result<()> {
         let began = clock::now();
         while self.connections.open > 0 {
             let now = clock::now();
-            let quiet = self.connections.stirred().max(began) + QUIET;
+            let quiet = self.connections.last_received().max(began) + QUIET;
             if now >= quiet || now >= began + SETTLE {
                 break;
             }
-            self.turn(quiet, false, handler)?;
+            self.poll_once(quiet, false, handler)?;
         }
         Ok(())
     }
 
-    /// Waits at a gate; connections are served meanwhile.
-    pub(super) fn pass(
+    /// Waits at a barrier, and serves connections meanwhile.
+    pub(super) fn wait_at(
         &mut self,
-        gate: Gate,
-        own: u64,
+        barrier: Barrier,
+        value: u64,
         handler: &mut impl Handler,
     ) -> anyhow::Result<u64> {
         loop {
-            if let Some(answer) = self.coordinator.pass(gate, own)? {
+            if let Some(answer) = self.coordinator.poll_barrier(barrier, value)? {
                 return Ok(answer);
             }
-            self.turn(clock::now() + TICK, false, handler)?;
+            self.poll_once(clock::now() + TICK, false, handler)?;
         }
     }
 
-    fn tell_opened(&mut self) {
+    fn report_opened(&mut self) {
         let now = clock::now();
-        if now >= self.told + TELL {
-            self.told = now;
+        if now >= self.last_report + REPORT_INTERVAL {
+            self.last_report = now;
             self.coordinator.opened(self.connections.open);
         }
     }
 
-    /// Tells how it goes, now and then.
-    pub(super) fn tell_running(&mut self, begin: u64, now: u64, arrived: u64) {
-        if now >= self.told + TELL {
-            self.told = now;
+    /// Reports progress at most once per interval.
+    pub(super) fn report_running(&mut self, begin: u64, now: u64, arrived: u64) {
+        if now >= self.last_report + REPORT_INTERVAL {
+            self.last_report = now;
             self.coordinator.running(now.saturating_sub(begin), arrived);
         }
     }
 
-    /// The counted time begins, or ends; it may have several parts.
-    pub(super) fn counting(&mut self, begins: bool) {
-        self.coordinator.counting(begins);
-        let now = clock::processor();
-        if begins {
+    /// The measurement time begins, or ends; it may have several parts.
+    pub(super) fn set_measuring(&mut self, active: bool) {
+        self.coordinator.set_measuring(active);
+        let now = clock::cpu_time();
+        if active {
             self.begin = now;
         } else {
             self.used += now - self.begin;
         }
     }
 
-    /// What was found; `elapsed` is the counted time in nanoseconds.
+    /// Makes the outcome; `elapsed` is the measured time in nanoseconds.
     pub(super) fn finish(
         mut self,
         meter: Meter,
         elapsed: u64,
         handler: &mut impl Handler,
     ) -> anyhow::Result<Outcome> {
-        self.pass(Gate::End, 0, handler)?;
+        self.wait_at(Barrier::End, 0, handler)?;
         Ok(Outcome {
             plan: self.plan.clone(),
             elapsed: Duration::from_nanos(elapsed),

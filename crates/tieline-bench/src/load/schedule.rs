@@ -1,14 +1,14 @@
-//! When messages should leave at a steady rate, and who sends them.
+//! The schedule of an open loop.
 
 use crate::clock::SECOND;
 
-/// Messages at even distances, by all senders in turn.
+/// Messages at equal intervals, sent by all senders in turn.
 #[derive(Debug)]
 pub(super) struct Schedule {
     begin: u64,
     /// Nanoseconds from one message to the next.
-    distance: f64,
-    /// How many were taken.
+    interval: f64,
+    /// How many messages have been taken.
     taken: u64,
 }
 
@@ -17,17 +17,17 @@ impl Schedule {
     pub(super) fn new(begin: u64, per_second: f64) -> Self {
         Self {
             begin,
-            distance: SECOND as f64 / per_second,
+            interval: SECOND as f64 / per_second,
             taken: 0,
         }
     }
 
-    /// When the next message should leave.
+    /// The scheduled time of the next message.
     pub(super) fn next(&self) -> u64 {
         self.time(0)
     }
 
-    /// When the message that comes `ahead` after the next one should leave.
+    /// The scheduled time of the message `ahead` after the next one.
     #[allow(
         clippy::cast_precision_loss,
         clippy::cast_possible_truncation,
@@ -36,13 +36,13 @@ impl Schedule {
     )]
     pub(super) fn time(&self, ahead: u64) -> u64 {
         let number = self.taken + ahead;
-        let offset = (number as f64 * self.distance) as u64;
+        let offset = (number as f64 * self.interval) as u64;
         self.begin.saturating_add(offset)
     }
 
-    /// How many should have left by `now`, but no more than `most`.
-    pub(super) fn due(&self, now: u64, most: u64) -> u64 {
-        let (mut due, mut beyond) = (0, most);
+    /// How many messages are due at `now`, at max `max`.
+    pub(super) fn due(&self, now: u64, max: u64) -> u64 {
+        let (mut due, mut beyond) = (0, max);
         while due < beyond {
             let middle = due.midpoint(beyond);
             if self.time(middle) <= now {
@@ -54,7 +54,7 @@ impl Schedule {
         due
     }
 
-    /// So many have left.
+    /// Takes this many messages.
     pub(super) fn take(&mut self, count: u64) {
         self.taken += count;
     }
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn messages_stand_at_even_distances() {
+    fn messages_are_at_equal_intervals() {
         let mut schedule = Schedule::new(SECOND, 4.0);
         let mut times = Vec::new();
         for _ in 0..5 {
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_due_is_counted() {
+    fn due_messages_are_counted() {
         let mut schedule = Schedule::new(SECOND, 4.0);
         assert_eq!(schedule.due(SECOND - 1, 100), 0);
         assert_eq!(schedule.due(SECOND, 100), 1);

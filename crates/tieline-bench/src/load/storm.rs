@@ -1,35 +1,38 @@
-//! All connections are dropped at once, without a word, and made again as fast as the server takes
-//! them. What lies between the rounds does not count.
+//! All connections are dropped at once, without a close, and reopened as fast as the server accepts them.
+//! The time between rounds does not count.
 
 use super::{meter::Meter, runner::Runner};
 use crate::{
     connections::{Connections, Handler},
-    coordinate::{Coordinator, Gate},
+    coordinator::{Barrier, Coordinator},
     outcome::Outcome,
-    share::Share,
+    partition::Partition,
 };
 
-/// Breaks loose as often as the plan says.
-pub(super) fn run(share: &Share, coordinator: &mut dyn Coordinator) -> anyhow::Result<Outcome> {
-    let mut runner = Runner::new(share, coordinator)?;
+/// Runs the rounds of the plan.
+pub(super) fn run(
+    partition: &Partition,
+    coordinator: &mut dyn Coordinator,
+) -> anyhow::Result<Outcome> {
+    let mut runner = Runner::new(partition, coordinator)?;
     let mut storm = Storm {
         meter: Meter::new(0, u64::MAX),
         counts: false,
     };
-    runner.open(share, &mut storm)?;
+    runner.open(partition, &mut storm)?;
     let mut elapsed = 0;
-    for _ in 0..share.plan.rounds {
+    for _ in 0..partition.plan.rounds {
         if runner.connections.open == 0 {
             break;
         }
-        runner.pass(Gate::Round, 0, &mut storm)?;
-        runner.counting(true);
-        (0..share.connections).for_each(|at| runner.connections.drop(at));
+        runner.wait_at(Barrier::Round, 0, &mut storm)?;
+        runner.set_measuring(true);
+        (0..partition.connections).for_each(|at| runner.connections.drop(at));
         storm.counts = true;
-        elapsed += runner.dial(0..share.connections, &mut storm)?;
+        elapsed += runner.dial(0..partition.connections, &mut storm)?;
         storm.counts = false;
-        runner.counting(false);
-        runner.tell_running(0, elapsed, storm.meter.arrived);
+        runner.set_measuring(false);
+        runner.report_running(0, elapsed, storm.meter.arrived);
         runner.settle(&mut storm)?;
     }
     let meter = std::mem::replace(&mut storm.meter, Meter::new(0, 0));

@@ -1,7 +1,7 @@
-//! The load of messages: sends them by a [`Rule`], at a pace, and counts what arrives.
+//! Sends the messages of a [`Workload`] at a pace, and counts arrivals.
 //!
-//! This is the path of every message: nothing is allocated, the clock is read once for each read of a
-//! socket, and what one read calls for is answered in one write.
+//! This is the path of every message: it allocates nothing, reads the clock once per read of a socket, and
+//! answers the messages of one read with one write.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -9,40 +9,42 @@ use std::{
 };
 
 use super::{
-    messages::Messages,
+    encoder::MessageEncoder,
     meter::Meter,
-    rule::{Arrival, Rule},
     runner::Runner,
     schedule::Schedule,
+    workload::{Arrival, Workload},
 };
 use crate::{
-    clock::{self, MILLISECOND},
+    clock::{self, MILLISECOND, SECOND, nanoseconds},
     connections::{Connections, Handler},
-    coordinate::{Coordinator, Gate},
-    load::{GRACE, nanoseconds},
+    coordinator::{Barrier, Coordinator},
     outcome::Outcome,
+    partition::Partition,
     plan::Pace,
-    share::Share,
     stamp::Stamp,
 };
 
+/// How long to wait at the end for messages in flight.
+pub(crate) const GRACE: u64 = 5 * SECOND;
+
 const TICK: u64 = 20 * MILLISECOND;
-/// So many leave at most before sockets are read again.
-const MOST: u64 = 4096;
-/// What was held up leaves in writes of so many messages.
+/// The maximum number of messages to send before sockets are read again.
+const MAX_BURST: u64 = 4096;
+/// Messages of the backlog per write.
 const BATCH: usize = 64;
 
-/// Plays a rule.
-pub(super) fn run<R: Rule>(
-    share: &Share,
+/// Runs a workload.
+pub(super) fn run<R: Workload>(
+    partition: &Partition,
     coordinator: &mut dyn Coordinator,
-    rule: R,
+    workload: R,
 ) -> anyhow::Result<Outcome> {
-    let mut runner = Runner::new(share, coordinator)?;
-    let mut traffic = Traffic::new(share, rule);
-    let begin = runner.open(share, &mut traffic)?;
+    let mut runner = Runner::new(partition, coordinator)?;
+    let mut traffic = Traffic::new(partition, workload);
+    let begin = runner.open(partition, &mut traffic)?;
     traffic.wait(&mut runner, begin)?;
-    traffic.begin(&mut runner.connections, share, begin);
+    traffic.begin(&mut runner.connections, partition, begin);
     traffic.play(&mut runner)?;
     traffic.drain(&mut runner)?;
     let meter = mem::replace(&mut traffic.meter, Meter::new(0, 0));
@@ -51,42 +53,42 @@ pub(super) fn run<R: Rule>(
 }
 
 struct Traffic<R> {
-    rule: R,
-    messages: Messages,
+    workload: R,
+    messages: MessageEncoder,
     meter: Meter,
     senders: VecDeque<usize>,
-    /// Under way for each sender, in a closed loop; 0 in an open one, and before and after.
+    /// Messages in flight per sender in a closed loop; 0 in an open loop, before the load and after it.
     in_flight: u32,
     schedule: Option<Schedule>,
-    /// When messages should have left that wait for their sender's socket.
+    /// The scheduled times of messages that wait for their sender's socket.
     backlog: HashMap<usize, VecDeque<u64>>,
-    /// Where the last stamp was found.
+    /// The position of the last stamp.
     hint: usize,
-    /// Who answers what is being read, and with how many messages.
+    /// The sender that answers the current read, and with how many messages.
     answer: (usize, u32),
     output: Vec<u8>,
-    /// Arrivals that were called for, and those that came.
+    /// Expected and received arrivals.
     expected: u64,
     received: u64,
-    /// Messages that came to whom they were not for, or had come before.
+    /// Messages that arrived at the wrong connection, or a second time.
     misdelivered: u64,
-    repeated: u64,
+    duplicates: u64,
 }
 
-impl<R: Rule> Handler for Traffic<R> {
+impl<R: Workload> Handler for Traffic<R> {
     #[inline]
     fn message(&mut self, at: usize, message: &[u8], now: u64) {
         let Some(stamp) = Stamp::find(message, &mut self.hint) else {
             return;
         };
-        match self.rule.arrived(at, stamp) {
-            Arrival::Taken(over) => {
+        match self.workload.on_arrival(at, stamp) {
+            Arrival::Accepted(completed) => {
                 self.received += 1;
                 self.meter.arrived(stamp.time, now);
-                self.answer = (self.rule.sender_for(at), self.answer.1 + over);
+                self.answer = (self.workload.sender_for(at), self.answer.1 + completed);
             }
             Arrival::Misdelivered => self.misdelivered += 1,
-            Arrival::Repeated => self.repeated += 1,
+            Arrival::Duplicate => self.duplicates += 1,
             Arrival::Ignored => {}
         }
     }
@@ -112,7 +114,7 @@ impl<R: Rule> Handler for Traffic<R> {
     }
 
     fn ended(&mut self, connections: &mut Connections, at: usize) {
-        let ended = self.rule.ended(at);
+        let ended = self.workload.on_end(at);
         if let Some(retired) = ended.retired {
             self.senders.retain(|sender| *sender != retired);
         }
@@ -122,7 +124,7 @@ impl<R: Rule> Handler for Traffic<R> {
                 self.senders.push_back(successor);
                 (successor, in_flight)
             }
-            None => (self.rule.sender_for(at), ended.over),
+            None => (self.workload.sender_for(at), ended.completed),
         };
         if in_flight > 0 && count > 0 {
             let now = clock::now();
@@ -131,13 +133,13 @@ impl<R: Rule> Handler for Traffic<R> {
     }
 }
 
-impl<R: Rule> Traffic<R> {
-    fn new(share: &Share, rule: R) -> Self {
+impl<R: Workload> Traffic<R> {
+    fn new(partition: &Partition, workload: R) -> Self {
         Self {
-            messages: Messages::new(share),
+            messages: MessageEncoder::new(partition),
             meter: Meter::new(0, 0),
-            senders: rule.senders().into(),
-            rule,
+            senders: workload.senders().into(),
+            workload,
             in_flight: 0,
             schedule: None,
             backlog: HashMap::new(),
@@ -147,23 +149,23 @@ impl<R: Rule> Traffic<R> {
             expected: 0,
             received: 0,
             misdelivered: 0,
-            repeated: 0,
+            duplicates: 0,
         }
     }
 
     fn wait(&mut self, runner: &mut Runner<'_>, until: u64) -> anyhow::Result<()> {
         while clock::now() < until {
-            runner.turn(until, true, self)?;
+            runner.poll_once(until, true, self)?;
         }
         Ok(())
     }
 
-    fn begin(&mut self, connections: &mut Connections, share: &Share, begin: u64) {
-        let counted = begin.saturating_add(nanoseconds(share.plan.warm_up));
-        let end = counted.saturating_add(nanoseconds(share.plan.duration));
+    fn begin(&mut self, connections: &mut Connections, partition: &Partition, begin: u64) {
+        let counted = begin.saturating_add(nanoseconds(partition.plan.warm_up));
+        let end = counted.saturating_add(nanoseconds(partition.plan.duration));
         self.meter = Meter::new(counted, end);
-        match share.plan.pace {
-            // With several processes, only the first may have somebody who broadcasts.
+        match partition.plan.pace {
+            // With several processes, only the first has the sender of a broadcast.
             Pace::PerSecond(_) if self.senders.is_empty() => {}
             Pace::PerSecond(rate) => self.schedule = Some(Schedule::new(begin, rate)),
             Pace::InFlight(count) => {
@@ -176,7 +178,7 @@ impl<R: Rule> Traffic<R> {
         }
     }
 
-    /// Sends and counts until the time is over, or nobody is left.
+    /// Sends and counts until the time is over or no connection is left.
     fn play(&mut self, runner: &mut Runner<'_>) -> anyhow::Result<()> {
         let (begin, end) = (self.meter.begin(), self.meter.end());
         let mut counting = false;
@@ -184,39 +186,39 @@ impl<R: Rule> Traffic<R> {
             let now = clock::now();
             if now >= begin && !counting {
                 counting = true;
-                runner.counting(true);
+                runner.set_measuring(true);
             }
             let due = self.send_due(&mut runner.connections, now);
             if now >= end || runner.connections.open == 0 {
                 break;
             }
-            runner.tell_running(begin, now, self.meter.arrived);
+            runner.report_running(begin, now, self.meter.arrived);
             let next = if counting { end } else { begin };
             let until = next.min(now + TICK).min(due);
-            runner.turn(until, self.schedule.is_some(), self)?;
+            runner.poll_once(until, self.schedule.is_some(), self)?;
         }
         if !counting {
-            runner.counting(true);
+            runner.set_measuring(true);
         }
-        runner.counting(false);
+        runner.set_measuring(false);
         self.meter.cut(clock::now());
         self.in_flight = 0;
         Ok(())
     }
 
-    /// Sends what is due, and says when the next is. What one sender is behind with leaves in one
-    /// write, so that the load catches up faster than it fell behind.
+    /// Sends the messages that are due; yields when the next is due. Late messages of one sender go out in
+    /// one write, so that the load catches up faster than it falls behind.
     fn send_due(&mut self, connections: &mut Connections, now: u64) -> u64 {
         let limit = now.min(self.meter.end().saturating_sub(1));
         let senders = self.senders.len();
         let Some(mut schedule) = self.schedule.take_if(|_| senders > 0) else {
             return u64::MAX;
         };
-        let due = schedule.due(limit, MOST.max(senders as u64));
+        let due = schedule.due(limit, MAX_BURST.max(senders as u64));
         for ahead in (0..due).take(senders) {
             let times = (ahead..due).step_by(senders);
             let times = times.map(|ahead| schedule.time(ahead));
-            self.take_turn(connections, times);
+            self.send_next(connections, times);
         }
         schedule.take(due);
         let next = schedule.next();
@@ -228,8 +230,8 @@ impl<R: Rule> Traffic<R> {
         }
     }
 
-    /// The next sender in turn sends, or adds to its backlog where its socket is full.
-    fn take_turn(&mut self, connections: &mut Connections, times: impl Iterator<Item = u64>) {
+    /// The next sender sends, or adds to its backlog if its socket is full.
+    fn send_next(&mut self, connections: &mut Connections, times: impl Iterator<Item = u64>) {
         let Some(sender) = self.senders.front().copied() else {
             return;
         };
@@ -241,7 +243,7 @@ impl<R: Rule> Traffic<R> {
         }
     }
 
-    /// How many should have left, and have not.
+    /// How many messages are due and not sent.
     fn unsent(&self) -> u64 {
         let backlog: usize = self.backlog.values().map(VecDeque::len).sum();
         let last = self.meter.end().saturating_sub(1);
@@ -249,7 +251,7 @@ impl<R: Rule> Traffic<R> {
         backlog as u64 + self.schedule.as_ref().map_or(0, due)
     }
 
-    /// Sends messages that should leave at `times`, all in one write.
+    /// Sends messages scheduled for `times`, all in one write.
     #[inline]
     fn send(
         &mut self,
@@ -263,39 +265,43 @@ impl<R: Rule> Traffic<R> {
         }
         self.output.clear();
         for time in times {
-            let sequence = self.messages.made();
+            let sequence = self.messages.next_sequence();
             self.messages.append(&mut self.output, sender, time);
-            self.expected += self.rule.left(sender, sequence);
+            self.expected += self.workload.on_sent(sender, sequence);
             self.meter.sent(now);
         }
         connections.send(sender, &self.output);
     }
 
-    /// Waits for what is under way, and counts what does not come.
+    /// Waits for messages in flight, and counts those that do not arrive.
     fn drain(&mut self, runner: &mut Runner<'_>) -> anyhow::Result<()> {
         self.await_arrivals(runner, |traffic| {
             traffic.received >= traffic.expected && traffic.unsent() == 0
         })?;
-        let issued = runner.pass(Gate::Sent, u64::from(self.messages.made()), self)?;
-        self.await_arrivals(runner, |traffic| traffic.rule.awaited(issued) == 0)?;
+        let issued = runner.wait_at(
+            Barrier::Sent,
+            u64::from(self.messages.next_sequence()),
+            self,
+        )?;
+        self.await_arrivals(runner, |traffic| traffic.workload.outstanding(issued) == 0)?;
         let missing = self.expected.saturating_sub(self.received);
         let faults = &mut runner.connections.faults;
-        faults.lost += missing + self.unsent() + self.rule.awaited(issued);
+        faults.lost += missing + self.unsent() + self.workload.outstanding(issued);
         faults.misdelivered += self.misdelivered;
-        faults.repeated += self.repeated;
+        faults.repeated += self.duplicates;
         Ok(())
     }
 
     fn await_arrivals(
         &mut self,
         runner: &mut Runner<'_>,
-        is_over: impl Fn(&Self) -> bool,
+        is_done: impl Fn(&Self) -> bool,
     ) -> anyhow::Result<()> {
         let deadline = clock::now() + GRACE;
-        while !is_over(self) && runner.connections.open > 0 && clock::now() < deadline {
+        while !is_done(self) && runner.connections.open > 0 && clock::now() < deadline {
             let now = clock::now();
             let due = self.send_due(&mut runner.connections, now).max(now);
-            runner.turn(due.min(deadline).min(now + TICK), false, self)?;
+            runner.poll_once(due.min(deadline).min(now + TICK), false, self)?;
         }
         Ok(())
     }

@@ -1,17 +1,19 @@
-//! A page that needs no other file.
+//! Results as a self-contained page.
 //!
-//! Invariant: whatever came from flags or from a server goes through `markup::escape`.
+//! Invariant: all text from flags and from servers goes through `markup::escape`.
 
 use std::fmt::Write as _;
 
 use super::{
-    Report,
-    curve::{self, Series},
+    labels,
+    latency_chart::{self, Series},
     markup::{Tile, escape, faults, lead, section, table, tiles, urls},
-    strip, words,
+    ratio_plot,
+    results::Results,
 };
 use crate::{
     compare::Comparison,
+    format,
     outcome::{Latency, Outcome},
     plan::{Plan, Scenario},
     registry::{RegistryOutcome, RegistryPlan},
@@ -19,11 +21,11 @@ use crate::{
 
 const STYLE: &str = include_str!("style.css");
 
-pub(super) fn page(report: &Report) -> String {
+pub(super) fn page(report: &Results) -> String {
     let (title, body) = match report {
-        Report::One(outcome) => (title("", &outcome.plan), one(outcome)),
-        Report::Two(comparison) => two(comparison),
-        Report::Registry(plan, outcome) => ("Storm on a registry".into(), registry(plan, outcome)),
+        Results::Measurement(outcome) => (title("", &outcome.plan), measurement(outcome)),
+        Results::Comparison(found) => comparison(found),
+        Results::Registry(plan, outcome) => ("Storm on a registry".into(), registry(plan, outcome)),
     };
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -34,9 +36,9 @@ pub(super) fn page(report: &Report) -> String {
     )
 }
 
-fn one(outcome: &Outcome) -> String {
+fn measurement(outcome: &Outcome) -> String {
     let plan = &outcome.plan;
-    let mut text = lead(&words::parameters(plan));
+    let mut text = lead(&labels::parameters(plan));
     text.push_str(&urls(&plan.urls));
     text.push_str(&tiles(&figures(outcome)));
     let server = Series {
@@ -48,17 +50,17 @@ fn one(outcome: &Outcome) -> String {
         &mut text,
         &by_percentile(plan),
         "",
-        &curve::chart(&[server]),
+        &latency_chart::chart(&[server]),
     );
     text.push_str(&percentiles(&[("", &outcome.latency)]));
-    let rows = words::processes(outcome)
+    let rows = labels::processes(outcome)
         .into_iter()
         .map(Vec::from)
         .collect();
     let heads = [
         "process",
         "memory per connection",
-        &format!("CPU per {}", words::each(plan.scenario)),
+        &format!("CPU per {}", labels::unit(plan.scenario)),
         "resident",
         "busy",
     ];
@@ -68,12 +70,12 @@ fn one(outcome: &Outcome) -> String {
     text
 }
 
-fn two(comparison: &Comparison) -> (String, String) {
+fn comparison(comparison: &Comparison) -> (String, String) {
     let Some(plan) = comparison.plan() else {
         return ("Nothing was compared".into(), String::new());
     };
-    let mut text = lead(&words::parameters(plan));
-    let counting: Vec<_> = comparison.counting().collect();
+    let mut text = lead(&labels::parameters(plan));
+    let counting: Vec<_> = comparison.valid_pairs().collect();
     let all = comparison.pairs.len();
     let base = escape(&comparison.base());
     let _ = writeln!(
@@ -86,10 +88,10 @@ fn two(comparison: &Comparison) -> (String, String) {
         &mut text,
         "Server / base",
         "a dot for each pair, a line at the median",
-        &strip::strips(comparison, plan.scenario),
+        &ratio_plot::plot(comparison, plan.scenario),
     );
-    let base = together(counting.iter().map(|pair| &pair.base));
-    let server = together(counting.iter().map(|pair| &pair.server));
+    let base = merged_latency(counting.iter().map(|pair| &pair.base));
+    let server = merged_latency(counting.iter().map(|pair| &pair.server));
     let series = [
         Series {
             name: "server",
@@ -106,7 +108,7 @@ fn two(comparison: &Comparison) -> (String, String) {
         &mut text,
         &by_percentile(plan),
         "all pairs that count",
-        &curve::chart(&series),
+        &latency_chart::chart(&series),
     );
     text.push_str(&percentiles(&[("server", &server), ("base", &base)]));
     section(&mut text, "Pairs", "", &pairs(comparison));
@@ -124,8 +126,8 @@ fn two(comparison: &Comparison) -> (String, String) {
 
 fn registry(plan: &RegistryPlan, outcome: &RegistryOutcome) -> String {
     let mut text = lead(&[
-        words::plural(plan.claims as u64, "claim"),
-        words::plural(plan.nodes.into(), "node"),
+        format::plural(plan.claims as u64, "claim"),
+        format::plural(plan.nodes.into(), "node"),
         format!(
             "{} batches of {} in flight",
             outcome.in_flight, outcome.batch
@@ -133,14 +135,15 @@ fn registry(plan: &RegistryPlan, outcome: &RegistryOutcome) -> String {
     ]);
     text.push_str(&urls(std::slice::from_ref(&outcome.registry)));
     let (fresh, moves) = (&outcome.fresh, &outcome.moves);
-    let rate =
-        |claims: &crate::registry::Claims| format!("{}/s", words::number(claims.per_second()));
+    let rate = |claims: &crate::registry::ClaimResult| {
+        format!("{}/s", format::number(claims.per_second()))
+    };
     text.push_str(&tiles(&[
         ("fresh claims".into(), rate(fresh), String::new()),
         ("moves".into(), rate(moves), String::new()),
         (
             "not granted".into(),
-            words::count(fresh.failed + moves.failed),
+            format::count(fresh.failed + moves.failed),
             String::new(),
         ),
     ]));
@@ -160,7 +163,7 @@ fn registry(plan: &RegistryPlan, outcome: &RegistryOutcome) -> String {
         &mut text,
         "Latency of a batch by percentile",
         "",
-        &curve::chart(&series),
+        &latency_chart::chart(&series),
     );
     text.push_str(&percentiles(&[
         ("fresh", &fresh.latency),
@@ -170,7 +173,7 @@ fn registry(plan: &RegistryPlan, outcome: &RegistryOutcome) -> String {
 }
 
 fn title(before: &str, plan: &Plan) -> String {
-    let scenario = words::scenario(plan.scenario);
+    let scenario = labels::scenario(plan.scenario);
     if before.is_empty() {
         let (first, rest) = scenario.split_at(1);
         return format!("{}{rest}", first.to_uppercase());
@@ -179,20 +182,20 @@ fn title(before: &str, plan: &Plan) -> String {
 }
 
 fn by_percentile(plan: &Plan) -> String {
-    match words::latency(plan.scenario) {
+    match labels::latency(plan.scenario) {
         "latency" => "Latency by percentile".into(),
         what => format!("Latency by percentile, {what}"),
     }
 }
 
 fn figures(outcome: &Outcome) -> Vec<Tile> {
-    let latency = |percent| words::time(outcome.latency.percentile(percent));
-    let counted = words::counted(outcome.plan.scenario);
-    let rate = words::rate(outcome);
+    let latency = |percent| format::time(outcome.latency.percentile(percent));
+    let counted = labels::units(outcome.plan.scenario);
+    let rate = labels::rate(outcome);
     let in_all = format!(
         "{} in {}",
-        words::count(outcome.arrived),
-        words::time(outcome.elapsed)
+        format::count(outcome.arrived),
+        format::time(outcome.elapsed)
     );
     let mut tiles = vec![
         (format!("{counted}/s"), rate, in_all),
@@ -208,15 +211,15 @@ fn figures(outcome: &Outcome) -> Vec<Tile> {
     }
     if let Some(micros) = outcome.cpu_micros() {
         tiles.push((
-            format!("CPU per {}", words::each(outcome.plan.scenario)),
-            words::micros(micros),
+            format!("CPU per {}", labels::unit(outcome.plan.scenario)),
+            format::micros(micros),
             "of the server".into(),
         ));
     }
     if let Some(bytes) = outcome.resident_per_connection() {
         tiles.push((
             "memory".into(),
-            words::bytes(bytes),
+            format::bytes(bytes),
             "per connection".into(),
         ));
     }
@@ -225,21 +228,21 @@ fn figures(outcome: &Outcome) -> Vec<Tile> {
 
 fn medians(comparison: &Comparison, scenario: Scenario) -> Vec<Tile> {
     let named = comparison.ratios().named(scenario).into_iter();
-    let told = named.filter_map(|(name, _, spread)| Some((name, spread?)));
+    let measured = named.filter_map(|(name, _, spread)| Some((name, spread?)));
     let median = |(name, spread): (&str, crate::compare::Spread)| {
         (
             name.to_owned(),
-            words::ratio(spread.median),
+            format::ratio(spread.median),
             "of the base".to_owned(),
         )
     };
-    told.map(median).collect()
+    measured.map(median).collect()
 }
 
-/// All latencies of some runs.
-fn together<'a>(outcomes: impl Iterator<Item = &'a Outcome>) -> Latency {
+/// The latencies of several runs together.
+fn merged_latency<'a>(outcomes: impl Iterator<Item = &'a Outcome>) -> Latency {
     let mut all = Latency::new();
-    // Only histograms of other bounds cannot be added, and there are none.
+    // Adding fails for different bounds only, and all histograms have the same.
     for outcome in outcomes {
         let _ = all.0.add(&outcome.latency.0);
     }
@@ -248,10 +251,11 @@ fn together<'a>(outcomes: impl Iterator<Item = &'a Outcome>) -> Latency {
 
 fn percentiles(latencies: &[(&str, &Latency)]) -> String {
     let heads: Vec<_> = std::iter::once("")
-        .chain(words::PERCENTILES.map(|(_, name)| name))
+        .chain(labels::PERCENTILES.map(|(_, name)| name))
         .collect();
     let row = |(name, latency): &(&str, &Latency)| {
-        let times = words::PERCENTILES.map(|(percent, _)| words::time(latency.percentile(percent)));
+        let times =
+            labels::PERCENTILES.map(|(percent, _)| format::time(latency.percentile(percent)));
         [&[(*name).to_owned()], &times[..]].concat()
     };
     table(&heads, latencies.iter().map(row).collect())
@@ -278,18 +282,20 @@ fn pairs(comparison: &Comparison) -> String {
 }
 
 fn run(number: String, who: &str, outcome: &Outcome) -> Vec<String> {
-    let latency = |percent| words::time(outcome.latency.percentile(percent));
+    let latency = |percent| format::time(outcome.latency.percentile(percent));
     vec![
         number,
         who.to_owned(),
-        words::rate(outcome),
+        labels::rate(outcome),
         latency(50.0),
         latency(99.0),
         latency(99.9),
-        outcome.cpu_micros().map_or_else(words::none, words::micros),
+        outcome
+            .cpu_micros()
+            .map_or_else(format::none, format::micros),
         outcome
             .resident_per_connection()
-            .map_or_else(words::none, words::bytes),
+            .map_or_else(format::none, format::bytes),
     ]
 }
 
@@ -301,16 +307,16 @@ fn about(outcome: &Outcome) -> String {
             format!(
                 "{} in {}",
                 plan.connections,
-                words::time(outcome.opening.elapsed)
+                format::time(outcome.opening.elapsed)
             ),
         ],
-        vec!["not counted before".into(), words::chosen(plan.warm_up)],
+        vec!["warm-up".into(), format::setting(plan.warm_up)],
         vec![
             "CPU of the load".into(),
             format!("{:.2} s", outcome.load_cpu),
         ],
     ];
-    if words::counted(plan.scenario) == "messages" {
+    if labels::units(plan.scenario) == "messages" {
         rows.insert(0, vec!["message".into(), plan.send.clone()]);
     }
     table(&[], rows)
@@ -322,21 +328,21 @@ mod tests {
     use crate::{compare::Pair, sample};
 
     #[test]
-    fn nothing_from_outside_is_markup() {
+    fn foreign_text_is_escaped() {
         let mut outcome = sample::outcome();
         let evil = "<script>alert('x')</script>\"&".to_owned();
         outcome.plan.urls = vec![evil.clone()];
         outcome.plan.send = evil.clone();
         outcome.processes[0].name = evil.clone();
         outcome.faults.examples = vec![evil];
-        let page = page(&Report::One(outcome));
+        let page = page(&Results::Measurement(outcome));
         assert!(!page.contains("<script"), "{page}");
         let safe = "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;&quot;&amp;";
         assert_eq!(page.matches(safe).count(), 4);
     }
 
     #[test]
-    fn a_page_needs_nothing_else() {
+    fn a_page_is_self_contained() {
         let pair = Pair {
             base: sample::outcome(),
             server: sample::outcome(),
@@ -345,7 +351,7 @@ mod tests {
             base_is_floor: true,
             pairs: vec![pair],
         };
-        let page = page(&Report::Two(comparison));
+        let page = page(&Results::Comparison(comparison));
         for outside in ["http://", "https://", "src=", "href=", "@import", "url("] {
             assert!(!page.contains(outside), "{outside}");
         }

@@ -1,15 +1,15 @@
-//! Results for programs.
+//! Results as JSON.
 //!
-//! Every answer has `kind` and `version`. Times are whole nanoseconds in fields that end with `_ns`,
-//! sizes are bytes in fields that end with `_bytes`; what was not measured is null. The fields:
+//! Every result has `kind` and `version`. Times are whole nanoseconds in fields that end with `_ns`,
+//! sizes are bytes in fields that end with `_bytes`; a figure that was not measured is null. The fields:
 //!
 //! - `measurement`: `scenario`, the load (`urls`, `connections`, `in_flight` or `per_second`, `send`,
-//!   `hello`, `size_bytes`, `binary`, `subprotocol`, `header_names`, `warm_up_ns`, `duration_ns`,
+//!   `on_open`, `size_bytes`, `binary`, `subprotocol`, `header_names`, `warm_up_ns`, `duration_ns`,
 //!   `rounds`), `elapsed_ns`, `sent`, `arrived`, `arrived_per_second`, `latency`, `opening`, `faults`,
 //!   `processes`, `cpu_per_message_ns`, `resident_per_connection_bytes`, `load_cpu_ns`. Headers are
-//!   named without their values, which may be secrets; so are fields of a query by such names.
-//! - `latency`: `count`, `min_ns`, `mean_ns`, `p50_ns` to `p99_99_ns`, `max_ns`, and `histogram`: all
-//!   of it, as `HdrHistogram` V2 in base64.
+//!   listed without their values, and secrets are removed from URLs.
+//! - `latency`: `count`, `min_ns`, `mean_ns`, `p50_ns` to `p99_99_ns`, `max_ns`, and `histogram`,
+//!   the complete histogram as `HdrHistogram` V2 in base64.
 //! - `comparison`: `base_is_floor`, `pairs` of `base`, `server`, `ratios` and `faulty`, and `ratios`
 //!   of server to base with `median`, `min` and `max` over the pairs that are not faulty.
 //! - `registry`: `registry`, `nodes`, `claims`, `batch`, `in_flight`; `fresh` and `moves` with
@@ -19,23 +19,23 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::Report;
+use super::results::Results;
 use crate::{
     compare::{Comparison, Pair},
     outcome::{Latency, Outcome, ProcessUse},
     plan::{Pace, Plan},
-    registry::{Claims, RegistryOutcome, RegistryPlan},
-    url::without_secrets,
+    registry::{ClaimResult, RegistryOutcome, RegistryPlan},
+    url::redact,
 };
 
-/// Raised when a field changes its meaning or goes; not when one comes.
+/// Incremented when a field changes its meaning or is removed, not when one is added.
 const VERSION: u32 = 1;
 
-pub(super) fn text(report: &Report) -> String {
+pub(super) fn text(report: &Results) -> String {
     let (kind, mut value) = match report {
-        Report::One(outcome) => ("measurement", measurement(outcome)),
-        Report::Two(found) => ("comparison", comparison(found)),
-        Report::Registry(plan, outcome) => ("registry", registry(plan, outcome)),
+        Results::Measurement(outcome) => ("measurement", measurement(outcome)),
+        Results::Comparison(found) => ("comparison", comparison(found)),
+        Results::Registry(plan, outcome) => ("registry", registry(plan, outcome)),
     };
     value["kind"] = kind.into();
     value["version"] = VERSION.into();
@@ -74,12 +74,12 @@ fn load(plan: &Plan) -> Value {
     let name = |header: &String| header.split(':').next().map(str::to_owned);
     json!({
         "scenario": plan.scenario,
-        "urls": plan.urls.iter().map(|url| without_secrets(url)).collect::<Vec<_>>(),
+        "urls": plan.urls.iter().map(|url| redact(url)).collect::<Vec<_>>(),
         "connections": plan.connections,
         "in_flight": in_flight,
         "per_second": per_second,
         "send": plan.send,
-        "hello": plan.hello,
+        "on_open": plan.on_open,
         "size_bytes": plan.size,
         "binary": plan.binary,
         "subprotocol": plan.subprotocol,
@@ -149,7 +149,7 @@ fn registry(plan: &RegistryPlan, outcome: &RegistryOutcome) -> Value {
     })
 }
 
-fn claims(claims: &Claims) -> Value {
+fn claims(claims: &ClaimResult) -> Value {
     json!({
         "granted": claims.granted,
         "failed": claims.failed,
@@ -163,7 +163,7 @@ fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Whole nanoseconds; what is below zero, which no clock tells, is zero.
+/// Whole nanoseconds; negative values become zero.
 fn from_micros(micros: f64) -> u64 {
     nanos(Duration::try_from_secs_f64(micros / 1e6).unwrap_or_default())
 }
@@ -173,7 +173,7 @@ mod tests {
     use super::*;
     use crate::sample;
 
-    fn written(report: &Report) -> Value {
+    fn written(report: &Results) -> Value {
         serde_json::from_str(&text(report)).unwrap()
     }
 
@@ -183,7 +183,7 @@ mod tests {
         outcome.plan.headers = vec!["Authorization: hunter2".into()];
         outcome.plan.urls = vec!["ws://h/?token=hunter2".into()];
         let histogram = outcome.latency.0.clone();
-        let value = written(&Report::One(outcome));
+        let value = written(&Results::Measurement(outcome));
         assert!(!value.to_string().contains("hunter2"));
         assert_eq!(value["kind"], "measurement");
         assert_eq!(
@@ -203,7 +203,7 @@ mod tests {
             base: sample::outcome(),
             server: sample::outcome(),
         };
-        let value = written(&Report::Two(Comparison {
+        let value = written(&Results::Comparison(Comparison {
             base_is_floor: false,
             pairs: vec![pair],
         }));

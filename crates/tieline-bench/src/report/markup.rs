@@ -1,18 +1,18 @@
-//! The parts that pages are made of.
+//! The elements of a page.
 //!
-//! Invariant: whatever came from flags or from a server goes through [`escape`].
+//! Invariant: all text from flags and from servers goes through [`escape`].
 
-use crate::url::without_secrets;
+use crate::url::redact;
 use std::fmt::Write as _;
 
-use super::words;
+use super::labels;
 use crate::outcome::Faults;
 
-/// Name, figure and a remark of each tile.
+/// Name, figure and remark of a tile.
 pub(super) type Tile = (String, String, String);
 
 pub(super) fn lead(parts: &[String]) -> String {
-    // Lines break between parts only.
+    // Lines break between the parts only.
     let parts = join(parts, |part| {
         format!("<li>{}</li>", escape(part).replace(' ', "&nbsp;"))
     });
@@ -20,10 +20,7 @@ pub(super) fn lead(parts: &[String]) -> String {
 }
 
 pub(super) fn urls(urls: &[String]) -> String {
-    let lines: Vec<_> = urls
-        .iter()
-        .map(|url| escape(&without_secrets(url)))
-        .collect();
+    let lines: Vec<_> = urls.iter().map(|url| escape(&redact(url))).collect();
     format!("<p class=\"urls\">{}</p>\n", lines.join("<br>"))
 }
 
@@ -42,7 +39,7 @@ pub(super) fn tiles(tiles: &[Tile]) -> String {
     text
 }
 
-/// Nothing where there is nothing to show.
+/// Appends a section, unless its body is empty.
 pub(super) fn section(text: &mut String, title: &str, remark: &str, body: &str) {
     if !body.is_empty() {
         let _ = write!(
@@ -77,9 +74,9 @@ pub(super) fn table(heads: &[&str], rows: Vec<Vec<String>>) -> String {
 
 pub(super) fn faults(found: &Faults) -> String {
     if !found.any() {
-        return "<p class=\"note\">Nothing went wrong.</p>\n".into();
+        return "<p class=\"note\">No faults.</p>\n".into();
     }
-    let words = words::faults(found);
+    let words = labels::faults(found);
     let examples = join(&found.examples, |example| {
         format!("<li>{}</li>", escape(example))
     });
@@ -92,7 +89,7 @@ pub(super) fn join<T>(parts: &[T], markup: impl Fn(&T) -> String) -> String {
     parts.iter().map(markup).collect::<Vec<_>>().concat()
 }
 
-/// Text that nobody takes for markup.
+/// Text with the special characters of HTML escaped.
 pub(super) fn escape(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")

@@ -1,73 +1,77 @@
-//! The table on a terminal.
+//! Results as a table, for a terminal.
 
 use std::fmt::Write as _;
 
-use super::{Report, words};
+use super::{labels, results::Results};
 use crate::{
     compare::{Comparison, Pair, Ratios, Spread},
-    outcome::{Faults, Latency, Outcome, float},
+    format,
+    outcome::{Faults, Latency, Outcome},
     plan::Scenario,
-    registry::{Claims, RegistryOutcome, RegistryPlan},
-    url::{shown, without_secrets},
+    registry::{ClaimResult, RegistryOutcome, RegistryPlan},
+    url::{redact, redact_all},
 };
 
-pub(super) fn text(report: &Report) -> String {
+pub(super) fn text(report: &Results) -> String {
     match report {
-        Report::One(outcome) => one(outcome),
-        Report::Two(comparison) => two(comparison),
-        Report::Registry(plan, outcome) => registry(plan, outcome),
+        Results::Measurement(outcome) => measurement(outcome),
+        Results::Comparison(found) => comparison(found),
+        Results::Registry(plan, outcome) => registry(plan, outcome),
     }
 }
 
-fn one(outcome: &Outcome) -> String {
+fn measurement(outcome: &Outcome) -> String {
     let plan = &outcome.plan;
-    let mut text = heading(words::scenario(plan.scenario), &words::parameters(plan));
+    let mut text = heading(labels::scenario(plan.scenario), &labels::parameters(plan));
     for url in &plan.urls {
-        line(&mut text, "", &without_secrets(url));
+        line(&mut text, "", &redact(url));
     }
     text.push('\n');
-    let counted = words::counted(plan.scenario);
-    let (arrived, elapsed) = (words::count(outcome.arrived), words::time(outcome.elapsed));
+    let counted = labels::units(plan.scenario);
+    let (arrived, elapsed) = (
+        format::count(outcome.arrived),
+        format::time(outcome.elapsed),
+    );
     if plan.scenario != Scenario::Idle {
-        let rate = words::rate(outcome);
+        let rate = labels::rate(outcome);
         let words = format!("{rate}/s   ({arrived} in {elapsed})");
         line(&mut text, counted, &words);
     }
     line(
         &mut text,
-        words::latency(plan.scenario),
+        labels::latency(plan.scenario),
         &percentiles(&outcome.latency),
     );
     let opening = outcome.opening;
-    let opened = words::number(float(opening.connections as u64));
+    let opened = format::number(format::float(opening.connections as u64));
     line(
         &mut text,
         "opening",
-        &format!("{opened} in {}", words::time(opening.elapsed)),
+        &format!("{opened} in {}", format::time(opening.elapsed)),
     );
     text.push_str(&processes(outcome));
     text.push_str(&faults(&outcome.faults));
     text
 }
 
-fn two(comparison: &Comparison) -> String {
+fn comparison(comparison: &Comparison) -> String {
     let Some(plan) = comparison.plan() else {
         return String::new();
     };
-    let what = format!("compare {}", words::scenario(plan.scenario));
-    let mut text = heading(&what, &words::parameters(plan));
+    let what = format!("compare {}", labels::scenario(plan.scenario));
+    let mut text = heading(&what, &labels::parameters(plan));
     line(&mut text, "base", &comparison.base());
-    line(&mut text, "server", &shown(&plan.urls));
+    line(&mut text, "server", &redact_all(&plan.urls));
     text.push('\n');
     text.push_str(&columns(&pairs(&comparison.pairs)));
     text.push('\n');
     text.push_str(&columns(&ratios(comparison.ratios(), plan.scenario)));
-    let counting = comparison.counting().count();
+    let counting = comparison.valid_pairs().count();
     if counting < comparison.pairs.len() {
         let all = comparison.pairs.len();
         let _ = writeln!(
             text,
-            "\n! {counting} of {all} pairs count; in the others something went wrong:"
+            "\n! {counting} of {all} pairs count; the others have faults:"
         );
         let faulty = comparison.pairs.iter().filter(|pair| pair.is_faulty());
         for outcome in faulty.flat_map(|pair| [&pair.base, &pair.server]) {
@@ -79,7 +83,7 @@ fn two(comparison: &Comparison) -> String {
     text
 }
 
-/// Each pair, base and server.
+/// Two rows per pair: base and server.
 fn pairs(pairs: &[Pair]) -> Vec<Vec<String>> {
     let heads = [
         "pair",
@@ -99,25 +103,27 @@ fn pairs(pairs: &[Pair]) -> Vec<Vec<String>> {
         let ratio = pair
             .ratios()
             .per_second
-            .map_or_else(words::none, words::ratio);
+            .map_or_else(format::none, format::ratio);
         rows.push(side("", "server", &pair.server, &ratio));
     }
     rows
 }
 
 fn side(number: &str, who: &str, outcome: &Outcome, ratio: &str) -> Vec<String> {
-    let latency = |percent| words::time(outcome.latency.percentile(percent));
+    let latency = |percent| format::time(outcome.latency.percentile(percent));
     vec![
         number.to_owned(),
         who.to_owned(),
-        words::rate(outcome),
+        labels::rate(outcome),
         latency(50.0),
         latency(99.0),
         latency(99.9),
-        outcome.cpu_micros().map_or_else(words::none, words::micros),
+        outcome
+            .cpu_micros()
+            .map_or_else(format::none, format::micros),
         outcome
             .resident_per_connection()
-            .map_or_else(words::none, words::bytes),
+            .map_or_else(format::none, format::bytes),
         ratio.to_owned(),
     ]
 }
@@ -129,7 +135,7 @@ fn ratios(ratios: Ratios<Spread>, scenario: Scenario) -> Vec<Vec<String>> {
         let Some(Spread { median, min, max }) = spread else {
             continue;
         };
-        let figures = [median, min, max].map(words::ratio);
+        let figures = [median, min, max].map(format::ratio);
         rows.push([&[name.to_owned()], &figures[..]].concat());
     }
     rows
@@ -137,8 +143,8 @@ fn ratios(ratios: Ratios<Spread>, scenario: Scenario) -> Vec<Vec<String>> {
 
 fn registry(plan: &RegistryPlan, outcome: &RegistryOutcome) -> String {
     let parameters = [
-        words::plural(plan.claims as u64, "claim"),
-        words::plural(plan.nodes.into(), "node"),
+        format::plural(plan.claims as u64, "claim"),
+        format::plural(plan.nodes.into(), "node"),
         format!("{} in flight", outcome.in_flight),
         format!("batches of {}", outcome.batch),
     ];
@@ -146,8 +152,8 @@ fn registry(plan: &RegistryPlan, outcome: &RegistryOutcome) -> String {
     line(&mut text, "", &outcome.registry);
     for (what, claims) in [("fresh", &outcome.fresh), ("moves", &outcome.moves)] {
         text.push('\n');
-        let (granted, elapsed) = (words::count(claims.granted), words::time(claims.elapsed));
-        let rate = words::number(claims.per_second());
+        let (granted, elapsed) = (format::count(claims.granted), format::time(claims.elapsed));
+        let rate = format::number(claims.per_second());
         line(
             &mut text,
             what,
@@ -159,14 +165,14 @@ fn registry(plan: &RegistryPlan, outcome: &RegistryOutcome) -> String {
     text
 }
 
-fn failed(text: &mut String, claims: &Claims) {
+fn failed(text: &mut String, claims: &ClaimResult) {
     if claims.failed > 0 {
         line(
             text,
             "faults",
             &format!(
-                "{} were not granted as they should",
-                words::count(claims.failed)
+                "{} were not granted as expected",
+                format::count(claims.failed)
             ),
         );
     }
@@ -177,27 +183,27 @@ fn heading(what: &str, parameters: &[String]) -> String {
 }
 
 fn line(text: &mut String, name: &str, words: &str) {
-    // Further lines stand below the first.
+    // Further lines are indented below the first.
     let words = words.replace('\n', &format!("\n{:15}", ""));
     let _ = writeln!(text, "  {name:<12} {words}");
 }
 
 fn percentiles(latency: &Latency) -> String {
     if latency.0.is_empty() {
-        return words::none();
+        return format::none();
     }
-    let of = |percent, name| format!("{name} {}", words::time(latency.percentile(percent)));
-    words::PERCENTILES
+    let of = |percent, name| format!("{name} {}", format::time(latency.percentile(percent)));
+    labels::PERCENTILES
         .map(|(percent, name)| of(percent, name))
         .join("   ")
 }
 
 fn processes(outcome: &Outcome) -> String {
-    let rows = words::processes(outcome);
+    let rows = labels::processes(outcome);
     if rows.is_empty() {
         return String::new();
     }
-    let cpu = format!("CPU per {}", words::each(outcome.plan.scenario));
+    let cpu = format!("CPU per {}", labels::unit(outcome.plan.scenario));
     let heads = ["process", "per connection", &cpu, "resident", "busy"].map(str::to_owned);
     let rows = std::iter::once(heads).chain(rows).map(|row| row.to_vec());
     format!("\n{}", columns(&rows.collect::<Vec<_>>()))
@@ -205,7 +211,7 @@ fn processes(outcome: &Outcome) -> String {
 
 fn faults(found: &Faults) -> String {
     let mut text = String::from("\n");
-    line(&mut text, "faults", &words::faults(found));
+    line(&mut text, "faults", &labels::faults(found));
     found
         .examples
         .iter()
@@ -213,7 +219,7 @@ fn faults(found: &Faults) -> String {
     text
 }
 
-/// Rows with their columns aligned: the first to the left, the others to the right.
+/// Aligns columns, the first to the left and the others to the right.
 fn columns(rows: &[Vec<String>]) -> String {
     let columns = rows.first().map_or(0, Vec::len);
     let width = |column: usize| {
@@ -261,7 +267,7 @@ echo: 101 connections, 1 in flight, 64 bytes, 5 s
   faults       1 connection ended early
                the server closed with 1013
 ";
-        assert_eq!(one(&outcome), wanted);
+        assert_eq!(measurement(&outcome), wanted);
     }
 
     #[test]
@@ -272,7 +278,7 @@ echo: 101 connections, 1 in flight, 64 bytes, 5 s
             base: sample::outcome(),
             server,
         };
-        let text = two(&Comparison {
+        let text = comparison(&Comparison {
             base_is_floor: true,
             pairs: vec![pair],
         });

@@ -1,8 +1,7 @@
-//! The first moment of a started process, before it becomes the program that was asked for.
+//! The setup of a started process, before it executes its program.
 //!
-//! What is to hold for that program from its beginning is done here, in the process itself: its
-//! processor, its descriptors, that it ends with its parent, even where that one is killed, and a process
-//! group, by which whatever it starts can be ended with it.
+//! Runs in that process, so that the settings hold from the start: its CPU, its descriptor limit, a signal
+//! when its parent dies, even if that is killed, and a process group, so that its children end with it.
 
 use std::{
     ffi::OsString,
@@ -16,7 +15,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setpgid, setrlimit};
 /// Exit code of a program that could not be started, as shells use it.
 const NOT_STARTED: i32 = 127;
 
-/// What this program is called with to become another.
+/// The arguments of this program to execute another one.
 pub(super) fn arguments(words: Vec<String>, cpu: Option<usize>) -> Vec<String> {
     let mut arguments = vec!["bench".to_owned(), "launch".to_owned()];
     arguments.extend(cpu.map(|cpu| format!("--cpu={cpu}")));
@@ -25,14 +24,12 @@ pub(super) fn arguments(words: Vec<String>, cpu: Option<usize>) -> Vec<String> {
     arguments
 }
 
-/// Becomes another program. Returns only where that fails.
-pub(crate) fn become_program(words: &[OsString], cpu: Option<usize>) -> anyhow::Result<()> {
-    let (program, arguments) = words
-        .split_first()
-        .context("there is no program to start")?;
+/// Executes another program in this process. Returns only if that fails.
+pub(crate) fn execute(words: &[OsString], cpu: Option<usize>) -> anyhow::Result<()> {
+    let (program, arguments) = words.split_first().context("no program to start")?;
     setpgid(None, None).context("cannot form a process group")?;
     end_with_parent()?;
-    // As many as may be: the server's own limit is not what is measured.
+    // The maximum, so that the limit does not bound the measurement.
     let files = getrlimit(Resource::Nofile);
     let raised = Rlimit {
         current: files.maximum,
@@ -63,13 +60,13 @@ fn end_with_parent() -> anyhow::Result<()> {
 fn pin(cpu: usize) -> anyhow::Result<()> {
     use rustix::thread::{CpuSet, sched_setaffinity};
 
-    anyhow::ensure!(cpu < CpuSet::MAX_CPU, "there is no processor {cpu}");
+    anyhow::ensure!(cpu < CpuSet::MAX_CPU, "no CPU {cpu}");
     let mut set = CpuSet::new();
     set.set(cpu);
-    sched_setaffinity(None, &set).with_context(|| format!("cannot run on processor {cpu}"))
+    sched_setaffinity(None, &set).with_context(|| format!("cannot run on CPU {cpu}"))
 }
 
 #[cfg(not(target_os = "linux"))]
 fn pin(cpu: usize) -> anyhow::Result<()> {
-    anyhow::bail!("cannot run on processor {cpu}: only Linux lets a process choose")
+    anyhow::bail!("cannot run on CPU {cpu}: this needs Linux")
 }

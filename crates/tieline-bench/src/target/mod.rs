@@ -1,8 +1,8 @@
-//! What is measured: a server that runs already, or one that is started for the measurement.
+//! The server under test: a running one, or one that is started for the measurement.
 //!
-//! Owns the started processes from their first to their last moment. Must not know scenarios.
-//! Invariant: neither a started process nor one of its process group outlives its [`Running`]. Where this
-//! process itself is killed by a signal, only those end that it started itself, not their children.
+//! Owns the started processes. Must not know scenarios. Invariant: no started process, and none of its
+//! process group, outlives its [`RunningTarget`]. If this process is killed by a signal, only the
+//! processes that it started end, not their children.
 
 pub(crate) mod launch;
 mod ports;
@@ -11,41 +11,41 @@ mod process;
 use anyhow::Context;
 
 use self::{ports::Ports, process::Process};
-use crate::cli::Usage;
+use crate::usage::Usage;
 
-/// What is measured.
+/// The server under test.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Target {
-    /// The commands that start it, in order; none if it runs already.
+    /// The commands that start it, in order; empty for a running server.
     pub(crate) commands: Vec<String>,
-    /// The processor that they run on; none is any.
+    /// The CPU for started processes; `None` means any.
     pub(crate) cpu: Option<usize>,
-    /// Where connections go, with the ports' places still open.
+    /// The URLs, with placeholders for ports.
     pub(crate) urls: Vec<String>,
-    /// Processes that run already and are measured too.
+    /// Running processes to measure as well.
     pub(crate) pids: Vec<u32>,
 }
 
-/// A target that accepts connections. Started processes end with this value.
+/// A target that accepts connections. Dropping it ends the started processes.
 #[derive(Debug)]
-pub(crate) struct Running {
+pub(crate) struct RunningTarget {
     pub(crate) urls: Vec<String>,
     pub(crate) pids: Vec<u32>,
     processes: Vec<Process>,
 }
 
 impl Target {
-    /// Whether all of it can be meant.
+    /// Checks commands and URLs.
     pub(crate) fn check(&self) -> Result<(), Usage> {
         let mut known = Vec::new();
         for command in &self.commands {
-            words(command)?;
+            split_command(command)?;
             let names = ports::names(command);
             let own = names.iter().any(|name| !known.contains(name));
             if !own {
                 return Err(Usage(format!(
-                    "nothing tells when {command:?} is ready: give it a free port by {{port}}, or \
-                     {{port:NAME}} if there are several, as in --start 'server --listen 127.0.0.1:{{port}}'"
+                    "cannot detect when {command:?} is ready: pass it a free port as {{port}}, or \
+                     {{port:NAME}} if there are several, such as --start 'server --listen 127.0.0.1:{{port}}'"
                 )));
             }
             known.extend(names);
@@ -53,24 +53,27 @@ impl Target {
         self.urls.iter().try_for_each(|url| check_url(url, &known))
     }
 
-    /// The URLs as they could be, to see whether they are some before the ports are known.
-    pub(crate) fn likely_urls(&self) -> Vec<String> {
-        self.urls.iter().map(|url| ports::likely(url)).collect()
+    /// The URLs with sample ports, to validate them before the ports are known.
+    pub(crate) fn sample_urls(&self) -> Vec<String> {
+        self.urls
+            .iter()
+            .map(|url| ports::with_sample_port(url))
+            .collect()
     }
 
-    /// Starts what is to be started, each command when the one before accepts connections.
-    pub(crate) fn start(&self) -> anyhow::Result<Running> {
+    /// Runs each command once the one before accepts connections.
+    pub(crate) fn start(&self) -> anyhow::Result<RunningTarget> {
         let mut ports = Ports::default();
-        let mut running = Running {
+        let mut running = RunningTarget {
             urls: Vec::new(),
             pids: self.pids.clone(),
             processes: Vec::new(),
         };
         for command in &self.commands {
             let own = ports.choose(command)?;
-            let words = words(command)?;
-            let words = words.iter().map(|word| ports.fill(word));
-            let mut process = Process::start(words.collect(), self.cpu)
+            let split = split_command(command)?;
+            let split = split.iter().map(|word| ports.fill(word));
+            let mut process = Process::start(split.collect(), self.cpu)
                 .with_context(|| format!("cannot start {command:?}"))?;
             running.pids.push(process.id());
             let listens = process.await_ports(&own);
@@ -82,15 +85,15 @@ impl Target {
     }
 }
 
-impl Running {
-    /// Tells of a process that is there no more.
+impl RunningTarget {
+    /// The message about a started process that has exited.
     pub(crate) fn ended(&mut self) -> Option<String> {
         self.processes.iter_mut().find_map(Process::ended)
     }
 }
 
-impl Drop for Running {
-    /// The last that was started ends first: it may need the others to end in order.
+impl Drop for RunningTarget {
+    /// Ends the last one first: it may need the others to shut down in order.
     fn drop(&mut self) {
         while let Some(process) = self.processes.pop() {
             drop(process);
@@ -98,25 +101,25 @@ impl Drop for Running {
     }
 }
 
-/// The words of a command, as a shell would split it.
-fn words(command: &str) -> Result<Vec<String>, Usage> {
-    let words = shlex::split(command).ok_or_else(|| {
+/// The arguments of a command, split like a shell does.
+fn split_command(command: &str) -> Result<Vec<String>, Usage> {
+    let split = shlex::split(command).ok_or_else(|| {
         Usage(format!(
-            "a quote of the command {command:?} is not closed, or it ends with a backslash"
+            "the command {command:?} has a quote that is not closed, or ends with a backslash"
         ))
     })?;
-    if words.is_empty() {
-        return Err(Usage("a command to start is empty".into()));
+    if split.is_empty() {
+        return Err(Usage("the command of --start is empty".into()));
     }
-    Ok(words)
+    Ok(split)
 }
 
 fn check_url(url: &str, known: &[String]) -> Result<(), Usage> {
     let names = ports::names(url);
     match names.iter().find(|name| !known.contains(name)) {
         Some(name) => Err(Usage(format!(
-            "the URL {url:?} asks for the port {}, which no command to start has",
-            ports::place(name)
+            "the URL {url:?} uses the port {}, which no --start command has",
+            ports::placeholder(name)
         ))),
         None => Ok(()),
     }
@@ -136,7 +139,8 @@ mod tests {
 
     #[test]
     fn a_command_is_split_as_a_shell_would() {
-        let split = words(r#"redis-server --save "" --port {port:redis} 'a b' c\ d"#).unwrap();
+        let split =
+            split_command(r#"redis-server --save "" --port {port:redis} 'a b' c\ d"#).unwrap();
         let wanted = [
             "redis-server",
             "--save",
@@ -147,12 +151,17 @@ mod tests {
             "c d",
         ];
         assert_eq!(split, wanted);
-        assert!(words("say 'what").unwrap_err().0.contains("not closed"));
-        assert!(words(" ").unwrap_err().0.contains("empty"));
+        assert!(
+            split_command("say 'what")
+                .unwrap_err()
+                .0
+                .contains("not closed")
+        );
+        assert!(split_command(" ").unwrap_err().0.contains("empty"));
     }
 
     #[test]
-    fn each_command_has_a_port_of_its_own() {
+    fn each_command_needs_a_new_port() {
         let cluster = target(
             &[
                 "redis {port:r}",
@@ -175,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_url_asks_for_no_port_that_nobody_has() {
+    fn a_url_with_an_unknown_port_is_refused() {
         let lost = target(&["node {port:a}"], &["ws://127.0.0.1:{port:b}/"]);
         let said = lost.check().unwrap_err().0;
         assert!(said.contains("{port:b}"), "{said}");

@@ -1,7 +1,6 @@
 //! Free ports, by name: `{port}` and `{port:NAME}` in commands and URLs.
 //!
-//! A name stands for the same port wherever it is written. Other braces are left alone: they are the
-//! load's own places.
+//! A name is the same port everywhere. Other braces stay as they are: they are placeholders of the load.
 
 use std::{collections::HashMap, net::TcpListener};
 
@@ -12,10 +11,10 @@ use anyhow::Context;
 pub(super) struct Ports(HashMap<String, u16>);
 
 impl Ports {
-    /// Chooses a port for each name that is new here, and says which.
+    /// Chooses a port for each new name; yields the new ports.
     pub(super) fn choose(&mut self, text: &str) -> anyhow::Result<Vec<u16>> {
         let mut new = Vec::new();
-        // Held until all are chosen, so that none is chosen twice.
+        // Kept open until all are chosen, so that none is chosen twice.
         let mut held = Vec::new();
         for name in names(text) {
             if self.0.contains_key(&name) {
@@ -30,24 +29,24 @@ impl Ports {
         Ok(new)
     }
 
-    /// The text with all of its ports.
+    /// The text with its ports filled in.
     pub(super) fn fill(&self, text: &str) -> String {
         names(text)
             .iter()
             .fold(text.to_owned(), |text, name| match self.0.get(name) {
-                Some(port) => text.replace(&place(name), &port.to_string()),
+                Some(port) => text.replace(&placeholder(name), &port.to_string()),
                 None => text,
             })
     }
 }
 
-/// The text with a port that may be another.
-pub(super) fn likely(text: &str) -> String {
+/// The text with a sample port.
+pub(super) fn with_sample_port(text: &str) -> String {
     let names = names(text).into_iter();
     Ports(names.map(|name| (name, u16::MAX)).collect()).fill(text)
 }
 
-/// The names of the ports that a text asks for, each once; that of `{port}` is empty.
+/// The distinct names of ports in a text; the name of `{port}` is empty.
 pub(super) fn names(text: &str) -> Vec<String> {
     let mut names = Vec::new();
     let braces = text.split('{').skip(1);
@@ -65,8 +64,8 @@ pub(super) fn names(text: &str) -> Vec<String> {
     names
 }
 
-/// How a port is asked for.
-pub(super) fn place(name: &str) -> String {
+/// The placeholder of a port.
+pub(super) fn placeholder(name: &str) -> String {
     match name {
         "" => "{port}".into(),
         name => format!("{{port:{name}}}"),
@@ -78,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ports_go_by_their_names() {
+    fn port_names_are_found() {
         let text = "--listen {port:a} --peer {port:b} {port} {port:a} {id} {portal} {port:}";
         assert_eq!(names(text), ["a", "b", ""]);
         assert!(names("{").is_empty() && names("}{port").is_empty());

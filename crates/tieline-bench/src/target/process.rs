@@ -1,4 +1,4 @@
-//! A started process: when it is ready, what it said last, and its end.
+//! A started process: when it is ready, its recent output, and its end.
 
 use std::{
     collections::VecDeque,
@@ -16,28 +16,28 @@ use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 
 use super::launch;
 
-/// How long a process may take until it listens.
+/// The time for a process to listen.
 const READY: Duration = Duration::from_secs(10);
-/// How long it may take to end when it is asked to.
+/// The time for a process to exit after SIGTERM.
 const END: Duration = Duration::from_secs(5);
-/// How long the rest of what an ended process said may take to arrive: a child of its own may hold the
-/// pipe for ever.
-const LAST_WORDS: Duration = Duration::from_millis(500);
-/// Lines that are kept of what it says.
+/// The time to read the remaining output of an exited process. Bounded, because its children may keep the
+/// pipe open.
+const OUTPUT_GRACE: Duration = Duration::from_millis(500);
+/// Lines of output to keep.
 const LINES: usize = 12;
 
-/// A process that ends with this value, and with it all of its process group.
+/// A process. Dropping it ends the whole process group.
 #[derive(Debug)]
 pub(super) struct Process {
     child: Child,
     command: String,
-    said: Arc<Mutex<VecDeque<String>>>,
-    listeners: Vec<JoinHandle<()>>,
+    output: Arc<Mutex<VecDeque<String>>>,
+    readers: Vec<JoinHandle<()>>,
 }
 
 impl Process {
     pub(super) fn start(words: Vec<String>, cpu: Option<usize>) -> anyhow::Result<Self> {
-        let program = std::env::current_exe().context("this program does not know its own file")?;
+        let program = std::env::current_exe().context("cannot find the path of this program")?;
         let command = words.join(" ");
         let mut child = Command::new(program)
             .args(launch::arguments(words, cpu))
@@ -45,17 +45,23 @@ impl Process {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()?;
-        let said = Arc::default();
-        // Some servers complain on standard output.
-        let listeners = [
-            child.stdout.take().map(|stdout| listen(stdout, &said)),
-            child.stderr.take().map(|stderr| listen(stderr, &said)),
+        let output = Arc::default();
+        // Some servers write errors to standard output.
+        let readers = [
+            child
+                .stdout
+                .take()
+                .map(|stdout| read_output(stdout, &output)),
+            child
+                .stderr
+                .take()
+                .map(|stderr| read_output(stderr, &output)),
         ];
         Ok(Self {
             child,
             command,
-            said,
-            listeners: listeners.into_iter().flatten().collect(),
+            output,
+            readers: readers.into_iter().flatten().collect(),
         })
     }
 
@@ -70,12 +76,12 @@ impl Process {
             let address = SocketAddr::from((Ipv4Addr::LOCALHOST, *port));
             while !accepts(address) {
                 if let Some(status) = self.child.try_wait()? {
-                    let words = self.last_words();
+                    let words = self.recent_output();
                     let command = &self.command;
                     bail!("{command:?} ended ({status}) before it listened on {address}{words}");
                 }
                 if begin.elapsed() > READY {
-                    let words = self.last_words();
+                    let words = self.recent_output();
                     let (command, ready) = (&self.command, READY.as_secs());
                     bail!("{command:?} does not listen on {address} after {ready} s{words}");
                 }
@@ -85,38 +91,38 @@ impl Process {
         Ok(())
     }
 
-    /// Tells that it ended, if it has.
+    /// The message that it exited, if it has.
     pub(super) fn ended(&mut self) -> Option<String> {
         let status = self.child.try_wait().ok().flatten()?;
-        let words = self.last_words();
+        let words = self.recent_output();
         let command = &self.command;
         Some(format!(
             "{command:?} ended ({status}) while it was measured{words}"
         ))
     }
 
-    /// What it said last, each line indented.
-    fn last_words(&mut self) -> String {
+    /// The recent output, each line indented.
+    fn recent_output(&mut self) -> String {
         let ended = self.child.try_wait().is_ok_and(|status| status.is_some());
         let begin = Instant::now();
-        while ended && begin.elapsed() < LAST_WORDS && self.still_listens() {
+        while ended && begin.elapsed() < OUTPUT_GRACE && self.is_reading() {
             pause();
         }
-        let said = self.said.lock();
-        let lines = said.iter().map(|line| format!("\n    {line}"));
+        let output = self.output.lock();
+        let lines = output.iter().map(|line| format!("\n    {line}"));
         lines.collect::<Vec<_>>().concat()
     }
 
-    fn still_listens(&self) -> bool {
-        let mut listeners = self.listeners.iter();
-        listeners.any(|listener| !listener.is_finished())
+    fn is_reading(&self) -> bool {
+        let mut readers = self.readers.iter();
+        readers.any(|reader| !reader.is_finished())
     }
 
-    /// Waits until it has ended, and all of its group.
+    /// Waits until the process and its group have ended.
     fn ended_within(&mut self, group: Pid, deadline: Duration) -> bool {
         let begin = Instant::now();
         loop {
-            // It is of its group until its end is known.
+            // A zombie stays in its group until it is waited for.
             let runs = matches!(self.child.try_wait(), Ok(None));
             if !runs && test_kill_process_group(group).is_err() {
                 return true;
@@ -136,38 +142,41 @@ impl Drop for Process {
             && kill_process_group(group, Signal::TERM).is_ok()
             && !self.ended_within(group, END)
         {
-            // Whoever is left has been asked.
+            // The rest of the group has had its time after SIGTERM.
             let _ = kill_process_group(group, Signal::KILL);
         }
-        // One that has ended cannot be killed; one that has no group yet has started nothing.
+        // Killing an ended process fails; a process without a group has no children yet.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// A connection may also meet itself: on a free port that the system chose for its own end.
+/// Refuses a connection to itself, which happens if the system chooses the target port as the source.
 fn accepts(address: SocketAddr) -> bool {
     let met = TcpStream::connect_timeout(&address, READY).and_then(|socket| socket.local_addr());
     met.is_ok_and(|own| own != address)
 }
 
-/// Reads all that a process says, so that its pipe never fills, and keeps the end of it.
-fn listen(pipe: impl Read + Send + 'static, said: &Arc<Mutex<VecDeque<String>>>) -> JoinHandle<()> {
-    let said = Arc::clone(said);
+/// Reads all output, so that the pipe never fills, and keeps the last lines.
+fn read_output(
+    pipe: impl Read + Send + 'static,
+    output: &Arc<Mutex<VecDeque<String>>>,
+) -> JoinHandle<()> {
+    let output = Arc::clone(output);
     thread::spawn(move || {
         for line in BufReader::new(pipe).split(b'\n').map_while(Result::ok) {
-            let mut said = said.lock();
-            if said.len() == LINES {
-                said.pop_front();
+            let mut output = output.lock();
+            if output.len() == LINES {
+                output.pop_front();
             }
-            said.push_back(String::from_utf8_lossy(&line).trim_end().to_owned());
+            output.push_back(String::from_utf8_lossy(&line).trim_end().to_owned());
         }
     })
 }
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "the thread is no runtime's, and nobody tells when a port of another process listens"
+    reason = "not a thread of a runtime, and another process does not signal that it listens"
 )]
 fn pause() {
     thread::sleep(Duration::from_millis(5));

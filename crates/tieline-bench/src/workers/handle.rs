@@ -1,4 +1,4 @@
-//! A worker as whoever started it sees it.
+//! A worker process, seen from the process that started it.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -9,61 +9,61 @@ use std::{
 
 use anyhow::Context;
 
-use super::Report;
-use crate::{coordinate::Gate, outcome::Outcome, share::Share};
+use super::message::WorkerMessage;
+use crate::{coordinator::Barrier, outcome::Outcome, partition::Partition};
 
-/// A worker process. It ends when this is dropped.
+/// A worker process, killed on drop.
 #[derive(Debug)]
 pub(super) struct WorkerHandle {
     child: Child,
-    orders: ChildStdin,
+    stdin: ChildStdin,
     pub(super) opened: usize,
     pub(super) arrived: u64,
-    /// The gate that it waits at, and what it said there.
-    pub(super) waits: Option<(Gate, u64)>,
+    /// The barrier that it waits at, and its value there.
+    pub(super) waiting_at: Option<(Barrier, u64)>,
     pub(super) outcome: Option<Box<Outcome>>,
 }
 
 impl WorkerHandle {
-    /// Starts a worker; what it says comes with its index, and nothing at last.
+    /// Starts a worker. Its messages are sent with its index; `None` marks their end.
     pub(super) fn start(
         mut command: Command,
-        share: &Share,
+        partition: &Partition,
         index: usize,
-        reports: SyncSender<(usize, Option<Report>)>,
+        reports: SyncSender<(usize, Option<WorkerMessage>)>,
     ) -> anyhow::Result<Self> {
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .context("cannot start a worker")?;
-        let said = child.stdout.take().expect("it is piped");
-        let orders = child.stdin.take().expect("it is piped");
+        let stdout = child.stdout.take().expect("it is piped");
+        let stdin = child.stdin.take().expect("it is piped");
         let mut handle = Self {
             child,
-            orders,
+            stdin,
             opened: 0,
             arrived: 0,
-            waits: None,
+            waiting_at: None,
             outcome: None,
         };
-        let mut line = serde_json::to_string(share)?;
+        let mut line = serde_json::to_string(partition)?;
         line.push('\n');
         handle
-            .orders
+            .stdin
             .write_all(line.as_bytes())
-            .context("a worker does not listen")?;
-        thread::spawn(move || listen(said, index, &reports));
+            .context("cannot write to a worker")?;
+        thread::spawn(move || read_messages(stdout, index, &reports));
         Ok(handle)
     }
 
-    /// Lets it pass the gate that it waits at.
+    /// Lets the worker pass its barrier.
     pub(super) fn answer(&mut self, answer: u64) -> anyhow::Result<()> {
-        writeln!(self.orders, "{answer}").context("a worker does not listen any more")
+        writeln!(self.stdin, "{answer}").context("cannot write to a worker")
     }
 
-    /// How it ended.
-    pub(super) fn fate(&mut self) -> String {
+    /// How the process exited.
+    pub(super) fn exit_status(&mut self) -> String {
         match self.child.wait() {
             Ok(status) => status.to_string(),
             Err(e) => e.to_string(),
@@ -73,23 +73,27 @@ impl WorkerHandle {
 
 impl Drop for WorkerHandle {
     fn drop(&mut self) {
-        // One that has ended cannot be killed, and needs not be.
+        // Killing an ended process fails, which is fine.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-fn listen(said: ChildStdout, index: usize, reports: &SyncSender<(usize, Option<Report>)>) {
-    for line in BufReader::new(said).lines() {
+fn read_messages(
+    stdout: ChildStdout,
+    index: usize,
+    reports: &SyncSender<(usize, Option<WorkerMessage>)>,
+) {
+    for line in BufReader::new(stdout).lines() {
         let report = match line {
             Ok(line) => serde_json::from_str(&line)
-                .unwrap_or_else(|_| Report::Failed(format!("it said {line:?}"))),
+                .unwrap_or_else(|_| WorkerMessage::Failed(format!("unexpected output: {line:?}"))),
             Err(_) => break,
         };
         if reports.send((index, Some(report))).is_err() {
             return;
         }
     }
-    // Whoever started it may be gone, too.
+    // The receiver may be gone already.
     let _ = reports.send((index, None));
 }

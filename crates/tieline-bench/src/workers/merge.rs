@@ -1,11 +1,11 @@
-//! Many outcomes make one.
+//! Merges the outcomes of all workers.
 
 use crate::{
     outcome::{Faults, Latency, Opening, Outcome, ProcessUse},
     plan::Plan,
 };
 
-/// One outcome of those of all workers.
+/// The outcome of all workers together.
 pub(super) fn merge(
     plan: &Plan,
     parts: impl Iterator<Item = Box<Outcome>>,

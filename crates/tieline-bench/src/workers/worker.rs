@@ -1,4 +1,4 @@
-//! A worker as it sees itself.
+//! The main function of a worker process.
 
 use std::{
     io::{self, BufRead, Write},
@@ -9,40 +9,41 @@ use std::{
 
 use anyhow::{Context, bail};
 
-use super::Report;
+use super::message::WorkerMessage;
 use crate::{
-    coordinate::{Coordinator, Gate},
-    descriptors, load,
-    pin::Pin,
-    share::Share,
+    affinity::PinnedThread,
+    coordinator::{Barrier, Coordinator},
+    fd_limit, load,
+    partition::Partition,
 };
 
-/// What a worker process runs: reads its share of a plan from standard input, and says its outcome on
-/// standard output. It ends when its standard input does.
+/// Runs a worker process: reads its part of a plan from standard input, and writes its outcome to standard
+/// output. Exits when its standard input closes.
 pub fn worker() -> anyhow::Result<()> {
     let played = play();
     let report = match played {
         Ok(report) => report,
-        Err(e) => Report::Failed(format!("{e:#}")),
+        Err(e) => WorkerMessage::Failed(format!("{e:#}")),
     };
-    say(&report)
+    send(&report)
 }
 
-fn play() -> anyhow::Result<Report> {
+fn play() -> anyhow::Result<WorkerMessage> {
     let mut line = String::new();
     io::stdin().read_line(&mut line)?;
-    let share: Share = serde_json::from_str(&line).context("standard input holds no share")?;
-    let _pin = share.plan.cpu.map(Pin::to).transpose()?;
-    descriptors::raise();
-    let mut remote = Remote {
+    let partition: Partition =
+        serde_json::from_str(&line).context("standard input has no part of a plan")?;
+    let _pin = partition.plan.cpu.map(PinnedThread::pin).transpose()?;
+    fd_limit::raise();
+    let mut coordinator = RemoteCoordinator {
         answers: answers(),
         asked: false,
     };
-    let outcome = load::play(&share, &mut remote)?;
-    Ok(Report::Done(Box::new(outcome)))
+    let outcome = load::play(&partition, &mut coordinator)?;
+    Ok(WorkerMessage::Done(Box::new(outcome)))
 }
 
-/// Reads answers; ends this process when there can be none any more.
+/// Reads answers; exits when standard input closes.
 fn answers() -> Receiver<u64> {
     let (sender, receiver) = sync_channel(1);
     thread::spawn(move || {
@@ -57,31 +58,31 @@ fn answers() -> Receiver<u64> {
     receiver
 }
 
-/// Is coordinated by whoever started this process.
-struct Remote {
+/// The coordinator, in the process that started this one.
+struct RemoteCoordinator {
     answers: Receiver<u64>,
-    /// It waits at a gate.
+    /// The worker waits at a barrier.
     asked: bool,
 }
 
-impl Coordinator for Remote {
+impl Coordinator for RemoteCoordinator {
     fn opened(&mut self, connections: usize) {
-        // Whoever does not listen any more ends this process.
-        let _ = say(&Report::Opened(connections));
+        // If the other end is gone, standard input closes, which ends this process.
+        let _ = send(&WorkerMessage::Opened(connections));
     }
 
     fn running(&mut self, elapsed: u64, arrived: u64) {
-        let _ = say(&Report::Running(elapsed, arrived));
+        let _ = send(&WorkerMessage::Running(elapsed, arrived));
     }
 
-    fn counting(&mut self, begins: bool) {
-        let _ = say(&Report::Counting(begins));
+    fn set_measuring(&mut self, active: bool) {
+        let _ = send(&WorkerMessage::Measuring(active));
     }
 
-    fn pass(&mut self, gate: Gate, own: u64) -> anyhow::Result<Option<u64>> {
+    fn poll_barrier(&mut self, barrier: Barrier, value: u64) -> anyhow::Result<Option<u64>> {
         if !self.asked {
             self.asked = true;
-            say(&Report::At(gate, own))?;
+            send(&WorkerMessage::At(barrier, value))?;
         }
         match self.answers.try_recv() {
             Ok(answer) => {
@@ -89,12 +90,12 @@ impl Coordinator for Remote {
                 Ok(Some(answer))
             }
             Err(TryRecvError::Empty) => Ok(None),
-            Err(TryRecvError::Disconnected) => bail!("nobody coordinates this worker any more"),
+            Err(TryRecvError::Disconnected) => bail!("the coordinator is gone"),
         }
     }
 }
 
-fn say(report: &Report) -> anyhow::Result<()> {
+fn send(report: &WorkerMessage) -> anyhow::Result<()> {
     let mut line = serde_json::to_string(report)?;
     line.push('\n');
     let mut stdout = io::stdout().lock();

@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-mod faults;
-mod floor;
+mod misbehaving;
+mod scenarios;
 mod servers;
 mod stall;
 mod tls;
@@ -16,10 +16,10 @@ use tieline_bench::{
     plan::{Pace, Plan, Scenario},
 };
 
-/// Tells nobody.
-struct Silence;
+/// Ignores progress.
+struct NoProgress;
 
-impl Progress for Silence {
+impl Progress for NoProgress {
     fn opened(&self, _: usize, _: usize) {}
     fn running(&self, _: Duration, _: Duration, _: u64) {}
 }
@@ -37,7 +37,7 @@ fn plan(scenario: Scenario, url: &str) -> Plan {
         connections: 10,
         pace: Pace::InFlight(2),
         send: send.to_owned(),
-        hello: Vec::new(),
+        on_open: Vec::new(),
         size: 64,
         binary: false,
         subprotocol: None,
@@ -54,5 +54,5 @@ fn plan(scenario: Scenario, url: &str) -> Plan {
 }
 
 fn run(plan: &Plan) -> Outcome {
-    tieline_bench::run(plan, &Silence).expect("the load runs")
+    tieline_bench::run(plan, &NoProgress).expect("the load runs")
 }

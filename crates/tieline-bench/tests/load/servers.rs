@@ -1,4 +1,4 @@
-//! Servers for tests, each on a thread of its own.
+//! Servers for tests, each on its own thread.
 
 use std::{
     io::{Read, Write},
@@ -8,7 +8,7 @@ use std::{
 
 use tieline_bench::Floor;
 
-/// The bare server; the address of a client by its id.
+/// Starts the bare server; yields the URL template of its clients.
 pub(crate) fn floor() -> String {
     let floor = Floor::bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = floor.address().unwrap();
@@ -16,7 +16,7 @@ pub(crate) fn floor() -> String {
     format!("ws://{address}/ws?id={{id}}")
 }
 
-/// A server that does with each connection, numbered from 0, what it is told to.
+/// A server that calls a function for each connection, numbered from 0.
 pub(crate) fn each(serve: impl Fn(usize, TcpStream) + Clone + Send + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -29,7 +29,7 @@ pub(crate) fn each(serve: impl Fn(usize, TcpStream) + Clone + Send + 'static) ->
     address
 }
 
-/// Opens the WebSocket that a client with the RFC's key asks for, and says more at once.
+/// Completes the handshake for the key of the RFC, and sends more bytes at once.
 pub(crate) fn accept(socket: &mut TcpStream, more: &[u8]) {
     let mut request = Vec::new();
     let mut byte = [0];

@@ -1,4 +1,4 @@
-//! A stall of the server is charged with every message that it delayed.
+//! A stall of the server shows in the latency of every message that it delays.
 
 use std::{
     net::TcpStream,
@@ -14,7 +14,7 @@ use crate::{plan, run, servers};
 
 const STALL: Duration = Duration::from_millis(200);
 
-/// Echoes, but does nothing at all for a while, once.
+/// An echo server that stalls once.
 fn stalls(mut socket: TcpStream) {
     servers::accept(&mut socket, b"");
     let begin = Instant::now();
@@ -40,7 +40,7 @@ fn measure(pace: Pace) -> Outcome {
     run(&plan)
 }
 
-/// How many took longer than half of the stall.
+/// How many messages took longer than half of the stall.
 fn delayed(outcome: &Outcome) -> u64 {
     let (half, most) = (STALL / 2, Duration::from_mins(1));
     let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap();

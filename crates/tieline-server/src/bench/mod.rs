@@ -1,9 +1,9 @@
 //! `tieline bench storm --registry`: the claims that a registry sustains.
 //!
-//! Plays nodes that claim the ids of clients, and others to which the clients move, with the batches
-//! of `tieline::claims`. Must not know connections: none is opened. Invariant: what it claimed it gives
-//! back, also where it is interrupted; only a node that is killed leaves entries, which the next run
-//! under the same prefix removes.
+//! Simulates nodes that claim the ids of clients, and other nodes that the clients move to, in batches of
+//! the size that real nodes use. Must not know connections: it opens none. Invariant: releases all claims,
+//! even if interrupted. Only a killed process leaves entries, which the next run with the same prefix
+//! removes.
 
 mod node;
 mod round;
@@ -11,17 +11,17 @@ mod round;
 use std::sync::Arc;
 
 use anyhow::{Context, ensure};
-use tieline_bench::registry::{Bar, Claims, RegistryOutcome, RegistryPlan};
+use tieline_bench::registry::{ClaimResult, ProgressBar, RegistryOutcome, RegistryPlan};
 use tokio::{
     runtime::Runtime,
     signal::unix::{SignalKind, signal},
 };
 
 use self::node::{BATCH, IN_FLIGHT, Node};
-use crate::cli::RegistryUrl;
+use crate::supervisor::registry::RegistryUrl;
 
-/// Measures a registry; blocks.
-pub(crate) fn registry(plan: &RegistryPlan, bar: &Bar) -> anyhow::Result<RegistryOutcome> {
+/// Measures a registry. Blocks until done.
+pub(crate) fn registry(plan: &RegistryPlan, bar: &ProgressBar) -> anyhow::Result<RegistryOutcome> {
     let url = RegistryUrl::from(plan.url.clone());
     url.check()?;
     let measured = Runtime::new()?.block_on(measure(plan, bar));
@@ -38,7 +38,10 @@ pub(crate) fn registry(plan: &RegistryPlan, bar: &Bar) -> anyhow::Result<Registr
     })
 }
 
-async fn measure(plan: &RegistryPlan, bar: &Bar) -> anyhow::Result<(Claims, Claims)> {
+async fn measure(
+    plan: &RegistryPlan,
+    bar: &ProgressBar,
+) -> anyhow::Result<(ClaimResult, ClaimResult)> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut nodes = Vec::new();
@@ -47,40 +50,43 @@ async fn measure(plan: &RegistryPlan, bar: &Bar) -> anyhow::Result<(Claims, Clai
         _ = interrupt.recv() => Err(anyhow::anyhow!("interrupted")),
         _ = terminate.recv() => Err(anyhow::anyhow!("interrupted")),
     };
-    bar.step(1, 1, "giving back what was claimed".into());
-    let mut left = Ok(());
+    bar.step(1, 1, "releasing claims".into());
+    let mut released = Ok(());
     for node in &nodes {
-        left = left.and(node.leave().await);
+        released = released.and(node.leave().await);
     }
     let measured = measured?;
-    left.context("entries are left, which the next run removes")?;
+    released.context("some entries remain; the next run with this --prefix removes them")?;
     Ok(measured)
 }
 
-/// Fresh ids by the first half of the nodes, then the same ids by the second half.
+/// Claims unclaimed ids with the first half of the nodes, then the same ids with the second half.
 async fn join_and_claim(
     plan: &RegistryPlan,
     nodes: &mut Vec<Arc<Node>>,
-    bar: &Bar,
-) -> anyhow::Result<(Claims, Claims)> {
+    bar: &ProgressBar,
+) -> anyhow::Result<(ClaimResult, ClaimResult)> {
     join(plan, nodes).await?;
-    let (homes, away) = nodes.split_at(usize::from(plan.nodes));
-    // The first of them take what is left over.
-    let (each, rest) = (plan.claims / homes.len(), plan.claims % homes.len());
-    let ids: Vec<_> = (0..homes.len())
+    let (first_half, second_half) = nodes.split_at(usize::from(plan.nodes));
+    // The first nodes take the remainder.
+    let (each, rest) = (
+        plan.claims / first_half.len(),
+        plan.claims % first_half.len(),
+    );
+    let ids: Vec<_> = (0..first_half.len())
         .map(|node| each + usize::from(node < rest))
         .collect();
-    let (fresh, ids) = round::play(homes, &ids, plan.duration, false, bar).await?;
+    let (fresh, ids) = round::run(first_half, &ids, plan.duration, false, bar).await?;
     ensure!(fresh.granted > 0, "no claim was granted");
-    let (moves, _) = round::play(away, &ids, plan.duration, true, bar).await?;
+    let (moves, _) = round::run(second_half, &ids, plan.duration, true, bar).await?;
     Ok((fresh, moves))
 }
 
-/// The nodes of both halves. Each has connections of its own to the registry, as real nodes have.
+/// Joins the nodes of both halves. Each has its own connections to the registry, like real nodes.
 async fn join(plan: &RegistryPlan, nodes: &mut Vec<Arc<Node>>) -> anyhow::Result<()> {
     for number in 0..plan.nodes * 2 {
         let connecting = tieline::registry::connect(&plan.url, &plan.prefix);
-        let registry = node::within("connect", async { Ok(connecting.await?) }).await?;
+        let registry = node::with_timeout("connect", async { Ok(connecting.await?) }).await?;
         nodes.push(Arc::new(Node::join(registry, number).await?));
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! A node as its registry sees it: an address, a session, and what it claimed.
+//! A simulated node: an address, a session and its claims.
 
 use std::{
     sync::{
@@ -20,36 +20,36 @@ use tieline::{
 use tokio::task::AbortHandle;
 use uuid::Uuid;
 
-/// Claims in a batch, as `tieline::claims` has it.
+/// Claims in a batch, as in the library.
 pub(super) const BATCH: usize = 512;
-/// Batches of a node that are under way at once, as there.
+/// Batches of a node in flight at once, as in the library.
 pub(super) const IN_FLIGHT: usize = 4;
-/// How long a node that was killed keeps its address.
+/// The lease, after which the address of a killed node is free.
 const LEASE: Duration = Duration::from_secs(10);
-/// How long the registry may take for an answer.
-const ANSWER: Duration = Duration::from_secs(10);
+/// The timeout of a registry request.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A node that claims; leaves by [`Node::leave`].
+/// A node that claims ids. End it with [`Node::leave`].
 #[derive(Debug)]
 pub(super) struct Node {
     registry: Arc<dyn Registry>,
     session: NodeSession,
-    /// The stamp of its next claim.
+    /// The stamp of the next claim.
     stamp: AtomicU64,
-    /// What it was granted, or may have been.
-    held: Mutex<Vec<Release>>,
-    heart: AbortHandle,
+    /// Claims that were granted, or may have been.
+    claimed_ids: Mutex<Vec<Release>>,
+    renewal: AbortHandle,
 }
 
-/// What became of a batch.
+/// The result of a batch.
 #[derive(Debug, Default, Clone, Copy)]
-pub(super) struct Granted {
+pub(super) struct BatchResult {
     pub(super) granted: u64,
     pub(super) failed: u64,
 }
 
 impl Node {
-    /// Takes an address of its own, and removes what a node that was killed left under it.
+    /// Joins with its own address, and removes the entries that a killed node left under it.
     pub(super) async fn join(registry: Arc<dyn Registry>, number: u16) -> anyhow::Result<Self> {
         let address: Arc<str> = format!("bench-{number}.invalid:1").into();
         let request = JoinRequest {
@@ -60,27 +60,31 @@ impl Node {
             now: Stamp::default(),
             lease: LEASE,
         };
-        let joined = within("join", async { Ok(registry.join(&request).await?) });
+        let joined = with_timeout("join", async { Ok(registry.join(&request).await?) });
         let JoinOutcome::Joined(session, lease_info) = joined.await? else {
             bail!(
-                "another measurement runs under this --prefix, or one was killed within the last {} s",
+                "another measurement uses this --prefix, or one was killed within the last {} s",
                 LEASE.as_secs()
             );
         };
-        within("clear", async { Ok(registry.delete_node(&address).await?) }).await?;
-        let heart = tokio::spawn(renew(Arc::clone(&registry), session.clone()));
+        with_timeout("clear", async { Ok(registry.delete_node(&address).await?) }).await?;
+        let renewal = tokio::spawn(renew(Arc::clone(&registry), session.clone()));
         Ok(Self {
             registry,
             session,
-            // Each half of the nodes is newer than the one before, by more than it has claims.
+            // The stamps of the second half are later than those of the first by more than its claims.
             stamp: AtomicU64::new(lease_info.clock.0 + (u64::from(number) << 32)),
-            held: Mutex::default(),
-            heart: heart.abort_handle(),
+            claimed_ids: Mutex::default(),
+            renewal: renewal.abort_handle(),
         })
     }
 
-    /// Claims a batch of ids, each of which is to be free, or another's where `moved`.
-    pub(super) async fn claim(&self, ids: Vec<ClientId>, moved: bool) -> anyhow::Result<Granted> {
+    /// Claims a batch of ids, which should be unclaimed, or another node's if `moved`.
+    pub(super) async fn claim(
+        &self,
+        ids: Vec<ClientId>,
+        moved: bool,
+    ) -> anyhow::Result<BatchResult> {
         let count = ids.len() as u64;
         let first = self.stamp.fetch_add(count, Ordering::Relaxed);
         let claims = ids.into_iter().zip(first..).map(|(id, stamp)| Claim {
@@ -89,54 +93,55 @@ impl Node {
             kind: ClaimKind::Fresh,
         });
         let claims: Vec<_> = claims.collect();
-        // Before the answer, which may be lost while the claims are not.
-        self.hold(&claims);
+        // Recorded before the reply: the claims may stand even if it is lost.
+        self.record(&claims);
         let claimed = self.registry.claim(&self.session, &claims);
-        let claimed = within("claim", async { Ok(claimed.await?) }).await?;
+        let claimed = with_timeout("claim", async { Ok(claimed.await?) }).await?;
         let ClaimOutcomes::Verdicts(verdicts) = claimed else {
-            bail!("the registry has lost a node while it claimed");
+            bail!("the lease of a node was lost while it claimed");
         };
-        let as_meant = verdicts.iter().filter(|verdict| match verdict {
+        let as_expected = verdicts.iter().filter(|verdict| match verdict {
             Verdict::Granted { displaced } => displaced.is_some() == moved,
             Verdict::Taken { .. } => false,
         });
-        let granted = as_meant.count() as u64;
-        Ok(Granted {
+        let granted = as_expected.count() as u64;
+        Ok(BatchResult {
             granted,
             failed: count - granted,
         })
     }
 
-    fn hold(&self, claims: &[Claim]) {
+    fn record(&self, claims: &[Claim]) {
         let releases = claims.iter().map(|claim| Release {
             id: claim.id.clone(),
             up_to: claim.stamp,
         });
-        self.held.lock().extend(releases);
+        self.claimed_ids.lock().extend(releases);
     }
 
-    /// Gives back what it holds, and its address.
+    /// Releases all claims and the address.
     pub(super) async fn leave(&self) -> anyhow::Result<()> {
-        let held = std::mem::take(&mut *self.held.lock());
-        for releases in held.chunks(BATCH) {
+        let claimed_ids = std::mem::take(&mut *self.claimed_ids.lock());
+        for releases in claimed_ids.chunks(BATCH) {
             let released = self.registry.release(&self.session, releases);
-            if within("release", async { Ok(released.await?) }).await? == ReleaseOutcome::Lost {
-                bail!("the registry has lost a node before it gave back its ids");
+            if with_timeout("release", async { Ok(released.await?) }).await? == ReleaseOutcome::Lost
+            {
+                bail!("the lease of a node was lost before it released its claims");
             }
         }
-        self.heart.abort();
+        self.renewal.abort();
         let leaving = self.registry.leave(&self.session);
-        within("leave", async { Ok(leaving.await?) }).await
+        with_timeout("leave", async { Ok(leaving.await?) }).await
     }
 }
 
 impl Drop for Node {
     fn drop(&mut self) {
-        self.heart.abort();
+        self.renewal.abort();
     }
 }
 
-/// Renews the lease, for ever: a beat that fails shows in the next claim.
+/// Renews the lease until it is lost. A failed renewal shows in the next claim.
 async fn renew(registry: Arc<dyn Registry>, session: NodeSession) {
     let mut due = tokio::time::interval(LEASE / 3);
     loop {
@@ -147,14 +152,16 @@ async fn renew(registry: Arc<dyn Registry>, session: NodeSession) {
     }
 }
 
-/// An answer within the deadline.
-pub(super) async fn within<T>(
+/// Runs a registry request with a timeout.
+pub(super) async fn with_timeout<T>(
     what: &str,
-    answer: impl Future<Output = anyhow::Result<T>>,
+    reply: impl Future<Output = anyhow::Result<T>>,
 ) -> anyhow::Result<T> {
-    let answer = tokio::time::timeout(ANSWER, answer).await;
-    answer.unwrap_or_else(|_| {
-        let seconds = ANSWER.as_secs();
-        Err(anyhow::anyhow!("no answer within {seconds} s: {what}"))
+    let reply = tokio::time::timeout(REQUEST_TIMEOUT, reply).await;
+    reply.unwrap_or_else(|_| {
+        let seconds = REQUEST_TIMEOUT.as_secs();
+        Err(anyhow::anyhow!(
+            "registry request timed out after {seconds} s: {what}"
+        ))
     })
 }

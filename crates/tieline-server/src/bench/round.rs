@@ -1,4 +1,4 @@
-//! Some nodes claim some ids, as fast as the registry answers.
+//! One round: nodes claim ids as fast as the registry answers.
 
 use std::{
     ops::Range,
@@ -12,40 +12,40 @@ use std::{
 use tieline::ClientId;
 use tieline_bench::{
     outcome::Latency,
-    registry::{Bar, Claims},
+    registry::{ClaimResult, ProgressBar},
 };
 use tokio::task::JoinSet;
 
 use super::node::{BATCH, IN_FLIGHT, Node};
 
-/// How often progress is told.
-const TELL: Duration = Duration::from_millis(100);
+/// How often progress is reported.
+const REPORT_INTERVAL: Duration = Duration::from_millis(100);
 
-/// What each task of a node does.
+/// The work of one task of a node.
 #[derive(Clone)]
-struct Share {
+struct ClaimTask {
     node: Arc<Node>,
     number: usize,
-    /// The node's next id, which its tasks share.
+    /// The next id of the node, shared by its tasks.
     next: Arc<AtomicUsize>,
     ids: usize,
     moved: bool,
     end: Instant,
 }
 
-/// Each node claims so many ids, until all are claimed or the time is over. Also says how many ids
-/// each has asked for.
-pub(super) async fn play(
+/// Each node claims its number of ids, until all are claimed or the time is over. Also yields how many ids
+/// each has requested.
+pub(super) async fn run(
     nodes: &[Arc<Node>],
     ids: &[usize],
     duration: Duration,
     moved: bool,
-    bar: &Bar,
-) -> anyhow::Result<(Claims, Vec<usize>)> {
+    bar: &ProgressBar,
+) -> anyhow::Result<(ClaimResult, Vec<usize>)> {
     let mut tasks = JoinSet::new();
     let begin = Instant::now();
-    let shares = nodes.iter().zip(ids).enumerate();
-    let shares = shares.map(|(number, (node, ids))| Share {
+    let claim_tasks = nodes.iter().zip(ids).enumerate();
+    let claim_tasks = claim_tasks.map(|(number, (node, ids))| ClaimTask {
         node: Arc::clone(node),
         number,
         next: Arc::default(),
@@ -53,36 +53,40 @@ pub(super) async fn play(
         moved,
         end: begin + duration,
     });
-    let shares: Vec<_> = shares.collect();
-    for share in &shares {
-        (0..IN_FLIGHT).for_each(|_| drop(tasks.spawn(share.clone().claim())));
+    let claim_tasks: Vec<_> = claim_tasks.collect();
+    for task in &claim_tasks {
+        (0..IN_FLIGHT).for_each(|_| drop(tasks.spawn(task.clone().claim())));
     }
-    let mut all = nothing();
-    let mut tell = tokio::time::interval(TELL);
+    let mut all = no_claims();
+    let mut report = tokio::time::interval(REPORT_INTERVAL);
     loop {
         tokio::select! {
             done = tasks.join_next() => match done {
                 Some(done) => add(&mut all, &done??),
                 None => break,
             },
-            _ = tell.tick() => progress(&shares, bar),
+            _ = report.tick() => progress(&claim_tasks, bar),
         }
     }
     all.elapsed = begin.elapsed();
-    Ok((all, shares.iter().map(Share::asked).collect()))
+    Ok((all, claim_tasks.iter().map(ClaimTask::requested).collect()))
 }
 
-fn progress(shares: &[Share], bar: &Bar) {
-    let asked = shares.iter().map(Share::asked).sum::<usize>();
-    let of = shares.iter().map(|share| share.ids).sum::<usize>();
-    let moved = shares.first().is_some_and(|share| share.moved);
+fn progress(claim_tasks: &[ClaimTask], bar: &ProgressBar) {
+    let requested = claim_tasks.iter().map(ClaimTask::requested).sum::<usize>();
+    let of = claim_tasks.iter().map(|task| task.ids).sum::<usize>();
+    let moved = claim_tasks.first().is_some_and(|task| task.moved);
     let what = if moved { "moves" } else { "fresh claims" };
-    bar.step(asked as u64, of as u64, format!("{what}: {asked} of {of}"));
+    bar.step(
+        requested as u64,
+        of as u64,
+        format!("{what}: {requested} of {of}"),
+    );
 }
 
-impl Share {
-    async fn claim(self) -> anyhow::Result<Claims> {
-        let mut claims = nothing();
+impl ClaimTask {
+    async fn claim(self) -> anyhow::Result<ClaimResult> {
+        let mut claims = no_claims();
         while let Some(batch) = self.batch() {
             let ids = batch.map(|id| ClientId::new(format!("bench-{}-{id}", self.number)));
             let ids = ids.collect::<Result<Vec<_>, _>>()?;
@@ -96,7 +100,7 @@ impl Share {
         Ok(claims)
     }
 
-    /// The next batch, unless all is done or the time is over.
+    /// The next batch, unless all ids are claimed or the time is over.
     fn batch(&self) -> Option<Range<usize>> {
         if Instant::now() >= self.end {
             return None;
@@ -105,13 +109,13 @@ impl Share {
         (from < self.ids).then(|| from..(from + BATCH).min(self.ids))
     }
 
-    fn asked(&self) -> usize {
+    fn requested(&self) -> usize {
         self.next.load(Ordering::Relaxed).min(self.ids)
     }
 }
 
-fn nothing() -> Claims {
-    Claims {
+fn no_claims() -> ClaimResult {
+    ClaimResult {
         granted: 0,
         failed: 0,
         elapsed: Duration::ZERO,
@@ -119,9 +123,9 @@ fn nothing() -> Claims {
     }
 }
 
-fn add(all: &mut Claims, more: &Claims) {
+fn add(all: &mut ClaimResult, more: &ClaimResult) {
     all.granted += more.granted;
     all.failed += more.failed;
-    // Only histograms of other bounds cannot be added, and there are none.
+    // Adding fails for different bounds only, and all histograms have the same.
     let _ = all.latency.0.add(&more.latency.0);
 }

@@ -1,24 +1,32 @@
-//! Who may connect: the flags, and what they mean.
+//! The flags that say who may connect.
 
 use std::net::SocketAddr;
 
 use clap::{Args, builder::BoolishValueParser};
 use tieline::Origins;
 
-use crate::webpubsub::{AnonymousAccess, Namespace};
+use super::error::UsageError;
+use crate::{
+    app::{access::AnonymousAccess, namespace::Namespace},
+    supervisor::node::ClientSettings,
+};
 
 /// Who may connect.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Clients")]
 pub(crate) struct Clients {
-    /// Name of the hub, the last part of the clients' path
+    /// Name of the hub, the last part of the URL that clients connect to
     #[arg(long, value_name = "NAME", default_value = "chat", env = "TIELINE_HUB")]
-    pub(crate) hub: Namespace,
-    /// Let anyone name themselves by ?user=, also where --listen is not loopback
+    hub: Namespace,
+    /// Let clients choose their name with ?user=, even on a public address
+    ///
+    /// By default, clients can connect only through localhost or a loopback address, because anyone
+    /// could impersonate anyone.
     #[arg(long, env = "TIELINE_ANONYMOUS", value_parser = BoolishValueParser::new())]
-    pub(crate) anonymous: bool,
-    /// Origin whose pages may connect, such as https://example.org; may be repeated; * is any
-    /// [default: the server's own]
+    anonymous: bool,
+    /// Origin whose pages may connect; repeatable [default: the server's own]
+    ///
+    /// For example https://example.org. The origin * allows all pages.
     #[arg(
         long = "origin",
         value_name = "ORIGIN",
@@ -26,15 +34,18 @@ pub(crate) struct Clients {
         env = "TIELINE_ORIGINS",
         value_delimiter = ','
     )]
-    pub(crate) origins: Vec<String>,
+    origins: Vec<String>,
 }
 
 impl Clients {
-    pub(crate) fn access(&self) -> AnonymousAccess {
-        if self.anonymous {
-            AnonymousAccess::Anyone
-        } else {
-            AnonymousAccess::Loopback
+    pub(crate) fn settings(&self) -> ClientSettings {
+        ClientSettings {
+            hub: self.hub.clone(),
+            access: if self.anonymous {
+                AnonymousAccess::Anyone
+            } else {
+                AnonymousAccess::Loopback
+            },
         }
     }
 
@@ -48,19 +59,19 @@ impl Clients {
         }
     }
 
-    /// Why these clients may not be served on this address, if they may not.
-    pub(crate) fn bind_error(&self, listen: SocketAddr) -> Option<String> {
-        let open = self.anonymous || listen.ip().is_loopback();
-        (!open).then(|| {
-            format!(
-                "on {listen} anyone could connect as anyone, because clients name themselves by \
-                 ?user=; listen on 127.0.0.1, or say --anonymous if that is meant"
-            )
-        })
+    /// The address, unless anonymous clients could reach it from other machines against the operator's
+    /// intention.
+    pub(crate) fn check_listen(&self, address: SocketAddr) -> Result<SocketAddr, UsageError> {
+        if self.anonymous || address.ip().is_loopback() {
+            return Ok(address);
+        }
+        Err(UsageError(format!(
+            "refusing to listen on {address}: clients could impersonate anyone; use 127.0.0.1 or --anonymous"
+        )))
     }
 }
 
-/// An origin as browsers send it.
+/// Parses an origin in the form that browsers send.
 fn origin(text: &str) -> Result<String, String> {
     let host = text
         .split_once("://")
@@ -68,5 +79,25 @@ fn origin(text: &str) -> Result<String, String> {
     if text == "*" || host.is_some_and(|host| !host.is_empty() && !host.contains('/')) {
         return Ok(text.into());
     }
-    Err("write scheme and host, as in https://example.org".into())
+    Err("expected scheme and host, such as https://example.org, or *".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_public_address_requires_explicit_anonymous_access() {
+        let mut clients = Clients {
+            hub: "chat".parse().unwrap(),
+            anonymous: false,
+            origins: Vec::new(),
+        };
+        let public = "0.0.0.0:8080".parse().unwrap();
+        let loopback = "[::1]:8080".parse().unwrap();
+        assert!(clients.check_listen(public).is_err());
+        assert_eq!(clients.check_listen(loopback).unwrap(), loopback);
+        clients.anonymous = true;
+        assert_eq!(clients.check_listen(public).unwrap(), public);
+    }
 }

@@ -1,53 +1,58 @@
-//! The flags of limits, and the configuration that they make.
+//! The flags that set limits.
 
 use std::time::Duration;
 
 use clap::{Args, builder::BoolishValueParser};
 use tieline::{Config, Deflate, Origins};
 
-/// Limits, of which the library's documentation tells the rest.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Limits")]
 pub(crate) struct Limits {
-    /// Longest message of a client, in bytes
+    /// Maximum size of a message from a client, in bytes
     #[arg(long, value_name = "BYTES", default_value_t = Config::default().message_size,
         env = "TIELINE_MAX_MESSAGE")]
-    pub(crate) max_message: usize,
-    /// Most connections [default: nine tenths of the descriptor limit]
+    max_message: usize,
+    /// Maximum number of connections [default: 90% of the descriptor limit]
     #[arg(long, value_name = "N", env = "TIELINE_MAX_CONNECTIONS")]
-    pub(crate) max_connections: Option<usize>,
-    /// Bytes that may wait for one client before it is closed with 1013
+    max_connections: Option<usize>,
+    /// Maximum number of bytes queued for a client
+    ///
+    /// A client that falls further behind is closed with code 1013.
     #[arg(long, value_name = "BYTES", default_value_t = Config::default().outbox_bytes,
         env = "TIELINE_MAX_OUTBOX")]
-    pub(crate) max_outbox: usize,
-    /// Compress for clients that offer it (permessage-deflate)
+    max_outbox: usize,
+    /// Compress messages for clients that support it (permessage-deflate)
     #[arg(long, env = "TIELINE_COMPRESS", value_parser = BoolishValueParser::new())]
-    pub(crate) compress: bool,
-    /// Seconds after SIGTERM in which clients are still taken, while GET /readyz says 503 already, so
-    /// that a balancer stops sending them
+    compress: bool,
+    /// Seconds between SIGTERM and the drain
+    ///
+    /// In between, clients are still accepted, but GET /readyz returns 503, so that load balancers
+    /// stop sending them.
     #[arg(
         long,
         value_name = "SECONDS",
         default_value_t = 0,
         env = "TIELINE_DRAIN_DELAY"
     )]
-    pub(crate) drain_delay: u64,
-    /// Seconds over which a drain spreads its closes
+    pub(super) drain_delay: u64,
+    /// Seconds over which a drain spreads the closing of connections
     #[arg(
         long,
         value_name = "SECONDS",
         default_value_t = 10,
         env = "TIELINE_DRAIN_WINDOW"
     )]
-    pub(crate) drain_window: u64,
-    /// Seconds after which a drain stops waiting; what is left ends with the process
+    drain_window: u64,
+    /// Seconds after which a drain stops waiting for clients
+    ///
+    /// Connections that are still open then end with the process.
     #[arg(
         long,
         value_name = "SECONDS",
         default_value_t = 20,
         env = "TIELINE_DRAIN_TIMEOUT"
     )]
-    pub(crate) drain_timeout: u64,
+    drain_timeout: u64,
 }
 
 impl Limits {
@@ -66,4 +71,19 @@ impl Limits {
             ..default
         }
     }
+}
+
+/// A configuration error, with the names of the flags for those of the settings.
+pub(super) fn in_terms_of_flags(error: &str) -> String {
+    let names = [
+        ("outbox_bytes", "--max-outbox"),
+        ("message_size", "--max-message"),
+        ("max_connections", "--max-connections"),
+        ("drain_timeout", "--drain-timeout"),
+        ("drain_window", "--drain-window"),
+        ("close_timeout", "5 seconds"),
+    ];
+    names.iter().fold(error.to_owned(), |text, (name, flag)| {
+        text.replace(name, flag)
+    })
 }

@@ -1,35 +1,34 @@
-//! How nodes reach and know each other: the flags, and a cluster's errors in their words.
-//!
-//! The peers' secret appears in no text.
+//! The flags of the links between nodes.
 
 use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
 use anyhow::Context;
 use clap::{Args, builder::BoolishValueParser};
-use tieline::{ClusterConfig, ClusterError, Config, PeerSecurity, PeerTls, SecurityError};
+use tieline::{ClusterConfig, Config, PeerSecurity, PeerTls};
 
-use crate::Usage;
+use super::{
+    common::{address, read},
+    error::{UsageError, cluster_error},
+};
 
-/// What may be done about a peer port that strangers reach.
-const SAFE_WAYS: &str = "give --peer-tls-cert, --peer-tls-key and --peer-tls-ca, let --peers-listen be on \
-                         loopback, or say --peers-plaintext where the network keeps strangers out";
-
-/// How nodes reach and know each other.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Cluster")]
 pub(crate) struct PeerFlags {
-    /// Address to listen on for the other nodes; nodes on one machine need a port each
+    /// Address to listen on for other nodes
+    ///
+    /// Nodes on the same machine need different ports.
     #[arg(
         long,
         value_name = "ADDRESS",
-        value_parser = super::address,
+        value_parser = address,
         default_value = "127.0.0.1:9300",
         requires = "registry",
         env = "TIELINE_PEERS_LISTEN"
     )]
     peers_listen: SocketAddr,
-    /// Where the other nodes reach this one [default: --peers-listen; for 0.0.0.0 the machine's first
-    /// address]
+    /// Address at which other nodes reach this one [default: that of --peers-listen]
+    ///
+    /// If --peers-listen is 0.0.0.0, the default is the machine's first address.
     #[arg(
         long,
         value_name = "HOST:PORT",
@@ -37,7 +36,9 @@ pub(crate) struct PeerFlags {
         env = "TIELINE_ADVERTISE"
     )]
     advertise: Option<String>,
-    /// Secret that all nodes share; use the variable or a file, as others can read command lines
+    /// Secret that all nodes share
+    ///
+    /// Prefer the environment variable or --peer-secret-file: other users can read command lines.
     #[arg(
         long,
         value_name = "SECRET",
@@ -47,7 +48,7 @@ pub(crate) struct PeerFlags {
         hide_env_values = true
     )]
     peer_secret: Option<Secret>,
-    /// File whose first line is the secret
+    /// File whose first line is the secret that all nodes share
     #[arg(
         long,
         value_name = "FILE",
@@ -55,11 +56,11 @@ pub(crate) struct PeerFlags {
         env = "TIELINE_PEER_SECRET_FILE"
     )]
     peer_secret_file: Option<PathBuf>,
-    /// Certificate chain that this node shows to the others, leaf first (PEM)
+    /// Certificate chain that this node presents to other nodes, leaf first (PEM)
     #[arg(long, value_name = "FILE", requires_all = ["registry", "peer_tls_key", "peer_tls_ca"],
         env = "TIELINE_PEER_TLS_CERT")]
     peer_tls_cert: Option<PathBuf>,
-    /// Private key of that certificate (PEM)
+    /// Private key of --peer-tls-cert (PEM)
     #[arg(
         long,
         value_name = "FILE",
@@ -67,7 +68,9 @@ pub(crate) struct PeerFlags {
         env = "TIELINE_PEER_TLS_KEY"
     )]
     peer_tls_key: Option<PathBuf>,
-    /// Authorities that sign the nodes' certificates (PEM); whatever else they sign is let in too
+    /// CA certificates that verify other nodes (PEM)
+    ///
+    /// Any certificate that they signed is accepted.
     #[arg(
         long,
         value_name = "FILE",
@@ -75,7 +78,7 @@ pub(crate) struct PeerFlags {
         env = "TIELINE_PEER_TLS_CA"
     )]
     peer_tls_ca: Option<PathBuf>,
-    /// Name that all nodes' certificates bear [default: the host under which a node is dialled]
+    /// Name that the certificates of all nodes contain [default: the host of each node's address]
     #[arg(
         long,
         value_name = "NAME",
@@ -83,27 +86,32 @@ pub(crate) struct PeerFlags {
         env = "TIELINE_PEER_TLS_NAME"
     )]
     peer_tls_name: Option<String>,
-    /// Let nodes meet without TLS also where --peers-listen is not loopback
+    /// Allow unencrypted peer connections on non-loopback addresses
     #[arg(long, requires_if("true", "registry"), env = "TIELINE_PEERS_PLAINTEXT",
         value_parser = BoolishValueParser::new())]
     peers_plaintext: bool,
-    /// Answer nodes of go-websocket, which know no secret and no TLS, also where --peers-listen is not
-    /// loopback
+    /// Accept go-websocket nodes on non-loopback addresses
+    ///
+    /// They support neither a secret nor TLS.
     #[arg(long, requires_if("true", "registry"), conflicts_with = "peer_tls_cert",
         env = "TIELINE_ADMIT_GO_NODES", value_parser = BoolishValueParser::new())]
     admit_go_nodes: bool,
-    /// Seconds after which a node that gives no sign of life counts as dead, and its clients as offline
+    /// Lease duration, in seconds
+    ///
+    /// A node that does not renew its lease is considered dead, and its clients offline.
     #[arg(long, value_name = "SECONDS", default_value_t = 10, requires = "registry",
         value_parser = clap::value_parser!(u64).range(1..=86_400), env = "TIELINE_LEASE")]
     lease: u64,
-    /// Seconds between comparisons of this node's clients with the registry
+    /// Seconds between audits
+    ///
+    /// An audit compares this node's clients with the registry, and repairs differences.
     #[arg(long, value_name = "SECONDS", default_value_t = 30, requires = "registry",
         value_parser = clap::value_parser!(u64).range(1..=86_400), env = "TIELINE_AUDIT_INTERVAL")]
     audit_interval: u64,
 }
 
 impl PeerFlags {
-    /// The node's part in the cluster; reads the files.
+    /// The configuration of the cluster. Reads the files.
     pub(crate) fn config(&self, hub: &Config) -> anyhow::Result<ClusterConfig> {
         let default = ClusterConfig::default();
         let config = ClusterConfig {
@@ -112,15 +120,15 @@ impl PeerFlags {
             security: self.security()?,
             lease: Duration::from_secs(self.lease),
             audit_interval: Duration::from_secs(self.audit_interval),
-            // As many of the longest messages as may wait by default.
+            // Room for eight messages of maximum size, as with the defaults.
             link_queue_bytes: default
                 .link_queue_bytes
                 .max(hub.message_size.saturating_mul(8)),
             ..default
         };
-        config.validate(hub).map_err(in_flags)?;
+        config.validate(hub).map_err(cluster_error)?;
         let safe = config.security.validate(config.listen);
-        safe.map_err(|error| in_flags(error.into()))?;
+        safe.map_err(|error| cluster_error(error.into()))?;
         Ok(config)
     }
 
@@ -146,8 +154,8 @@ impl PeerFlags {
         };
         if secret.is_empty() || !secret.bytes().all(|byte| byte.is_ascii_graphic()) {
             let text =
-                format!("the secret of {flag} must be visible ASCII characters, at least one");
-            return Err(Usage(text).into());
+                format!("invalid {flag}: the secret must be one or more visible ASCII characters");
+            return Err(UsageError(text).into());
         }
         Ok(Some(secret))
     }
@@ -158,42 +166,15 @@ impl PeerFlags {
             return Ok(None);
         };
         Ok(Some(PeerTls {
-            certificate: super::read(cert)?,
-            key: super::read(key)?,
-            authorities: super::read(authorities)?,
+            certificate: read(cert)?,
+            key: read(key)?,
+            authorities: read(authorities)?,
             name: self.peer_tls_name.clone(),
         }))
     }
 }
 
-/// A cluster's error in the words of the command line.
-pub(crate) fn in_flags(error: ClusterError) -> anyhow::Error {
-    match error {
-        ClusterError::Listen(address, why) => anyhow::Error::new(why).context(format!(
-            "cannot listen for other nodes on {address}; choose another with --peers-listen"
-        )),
-        ClusterError::Security(SecurityError::Open(port)) => Usage(format!(
-            "the peer port {port} would let anybody in: {SAFE_WAYS}"
-        ))
-        .into(),
-        ClusterError::Security(SecurityError::ReadableSecret(port)) => {
-            let what = "the peers' secret would be readable on its way to";
-            Usage(format!("{what} {port}: {SAFE_WAYS}")).into()
-        }
-        ClusterError::Security(error @ SecurityError::Tls { .. }) => anyhow::Error::new(error)
-            .context("see --peer-tls-cert, --peer-tls-key, --peer-tls-ca and --peer-tls-name"),
-        ClusterError::Address(address) => Usage(format!(
-            "other nodes cannot dial --advertise {address:?}; write HOST:PORT, as in 10.0.0.1:9300"
-        ))
-        .into(),
-        ClusterError::NoAddress => anyhow::anyhow!(
-            "this machine has no address that other nodes could dial; name one with --advertise"
-        ),
-        error => error.into(),
-    }
-}
-
-/// The peers' secret.
+/// The secret that nodes share. Its debug form hides it.
 #[derive(Clone)]
 struct Secret(String);
 

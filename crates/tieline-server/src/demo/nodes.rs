@@ -1,21 +1,21 @@
-//! What the demo's nodes are called: by the address of their page, since that is what a visitor sees.
+//! The names of the demo's nodes: the addresses of their pages, as visitors see those.
 
 use std::{net::SocketAddr, sync::Arc};
 
-/// The nodes of this process: where the page of each is, and where other nodes reach it.
+/// The nodes of this process: the address of each one's page, and its address in the cluster.
 #[derive(Debug, Clone)]
 pub(crate) struct Nodes(Arc<[(SocketAddr, Option<Arc<str>>)]>);
 
 impl Nodes {
-    /// Where the pages are.
+    /// The addresses of the pages.
     pub(crate) fn pages(&self) -> impl Iterator<Item = SocketAddr> {
         self.0.iter().map(|(page, _)| *page)
     }
 
-    /// A node's name by the address under which nodes know it; nodes of other processes are called by
-    /// that address.
+    /// The name of the node with this address in the cluster. A node of another process is named by
+    /// that address, because its page is unknown here.
     pub(super) fn name(&self, address: Option<&str>) -> String {
-        let known = self.0.iter().find(|(_, peers)| peers.as_deref() == address);
+        let known = self.0.iter().find(|(_, known)| known.as_deref() == address);
         match known {
             Some((page, _)) => page.to_string(),
             None => address.unwrap_or_default().to_owned(),

@@ -1,71 +1,74 @@
-//! `tieline demo`: two nodes in one process, a chat page on each.
+//! `tieline demo`: two nodes in one process, each with a chat page.
 
 use std::{io::Write, net::SocketAddr, sync::Arc, time::Duration};
 
 use tieline::{
-    Cluster, ClusterConfig, Hub, Listener,
+    Cluster, ClusterConfig, Config, Hub, Listener,
     registry::{MemoryRegistry, Registry},
 };
 
 use super::{
-    bind, cluster,
-    lifecycle::{Serving, Supervisor},
-    node, routes,
+    cluster,
+    lifecycle::Supervisor,
+    listen::{ListenError, bind},
+    node::{ClientSettings, ServedNode},
+    registry::RegistrySettings,
 };
-use crate::{
-    Usage,
-    cli::{self, Clients},
-    demo::{Chat, Nodes},
-    page,
-};
+use crate::demo::{chat::Chat, nodes::Nodes, page};
 
-/// A node of the demo before it serves.
-struct Started {
+/// The settings of `tieline demo`.
+pub(crate) struct DemoSettings {
+    pub(crate) listen: SocketAddr,
+    /// Where the second node listens: if `None`, on the next port or a free one.
+    pub(crate) second: Option<SocketAddr>,
+    pub(crate) clients: ClientSettings,
+    pub(crate) config: Config,
+    pub(crate) registry: Option<RegistrySettings>,
+}
+
+/// A node that does not serve yet.
+struct StartedNode {
     listener: Listener,
     page: SocketAddr,
     cluster: Cluster,
 }
 
-/// `tieline demo`.
-pub(crate) async fn demo(options: cli::Demo) -> anyhow::Result<()> {
-    let clients = &options.common.clients;
-    let started = start(&options).await?;
+/// Serves both nodes until a signal.
+pub(crate) async fn demo(settings: DemoSettings) -> anyhow::Result<()> {
+    let started = start(&settings).await?;
     let addresses = started
         .iter()
         .map(|node| (node.page, node.cluster.address().map(Arc::from)));
     let nodes: Nodes = addresses.collect();
     let pages: Vec<_> = nodes.pages().collect();
-    let life = Supervisor::new();
-    let serving = started.into_iter().map(|started| {
-        let chat = Chat::start(started.cluster.clone(), nodes.clone());
-        let node = node(started.cluster, chat);
+    let supervisor = Supervisor::new();
+    let clients = &settings.clients;
+    let served = started.into_iter().map(|started| {
         let page = page::routes(&clients.hub, started.page, &pages);
-        Serving {
-            listener: started.listener,
-            router: routes::routes(&node, clients, life.phase()).merge(page),
-            node,
-        }
+        let chat = Chat::start(started.cluster.clone(), nodes.clone());
+        let phase = supervisor.phase();
+        ServedNode::new(started.listener, started.cluster, chat, clients, phase).with_routes(page)
     });
-    let serving = serving.collect();
+    let served = served.collect();
     welcome(&pages)?;
-    life.serve(serving, Duration::ZERO).await
+    supervisor.serve(served, Duration::ZERO).await
 }
 
-/// Both nodes, joined by a registry in memory or the one that is asked for.
-async fn start(options: &cli::Demo) -> anyhow::Result<Vec<Started>> {
-    let url = options.registry.url()?;
-    let listeners = listeners(options).await?;
-    let registry: Arc<dyn Registry> = match url {
-        Some(url) => cluster::connect(url, &options.registry).await?,
+/// Starts both nodes in one cluster, with a registry in memory unless the settings name one.
+async fn start(settings: &DemoSettings) -> anyhow::Result<Vec<StartedNode>> {
+    let listeners = listeners(settings).await?;
+    let registry: Arc<dyn Registry> = match &settings.registry {
+        Some(registry) => registry.connect().await?,
         None => Arc::new(MemoryRegistry::new()),
     };
+    let url = settings.registry.as_ref().map(|registry| &registry.url);
     let mut started = Vec::new();
     for listener in listeners {
-        let hub = Hub::new(options.config()).map_err(|e| Usage(e.to_string()))?;
-        let registry = Some(Arc::clone(&registry));
-        // The default: peers on a free port of loopback.
-        let cluster = cluster::start(hub, registry, ClusterConfig::default(), url).await?;
-        started.push(Started {
+        let hub = Hub::new(settings.config.clone())?;
+        // The default configuration: peers meet on free ports of loopback.
+        let config = ClusterConfig::default();
+        let cluster = cluster::start(hub, Arc::clone(&registry), config, url).await?;
+        started.push(StartedNode {
             page: listener.local_addr()?,
             listener,
             cluster,
@@ -74,34 +77,35 @@ async fn start(options: &cli::Demo) -> anyhow::Result<Vec<Started>> {
     Ok(started)
 }
 
-/// The second node listens where it is told, else on the next port, else on a free one.
-async fn listeners(options: &cli::Demo) -> anyhow::Result<[Listener; 2]> {
-    let clients = &options.common.clients;
-    let first = bind(options.common.listen, clients, "--listen").await?;
-    let second = match options.second {
-        Some(address) => bind(address, clients, "--second").await?,
-        None => beside(first.local_addr()?, clients).await?,
+async fn listeners(settings: &DemoSettings) -> Result<[Listener; 2], ListenError> {
+    let first = bind(settings.listen).await?;
+    let second = match settings.second {
+        Some(address) => bind(address).await?,
+        None => bind_next_to(&first, settings.listen).await?,
     };
     Ok([first, second])
 }
 
-async fn beside(first: SocketAddr, clients: &Clients) -> anyhow::Result<Listener> {
-    let at = |port| SocketAddr::new(first.ip(), port);
-    if let Some(port) = first.port().checked_add(1)
-        && let Ok(listener) = bind(at(port), clients, "--second").await
+/// Listens on the port after that of `first`, or else on a free one.
+async fn bind_next_to(first: &Listener, listen: SocketAddr) -> Result<Listener, ListenError> {
+    let port = first.local_addr().map_or(listen.port(), |addr| addr.port());
+    if let Some(next) = port.checked_add(1)
+        && let Ok(listener) = bind(SocketAddr::new(listen.ip(), next)).await
     {
         return Ok(listener);
     }
-    bind(at(0), clients, "--second").await
+    bind(SocketAddr::new(listen.ip(), 0)).await
 }
 
 fn welcome(pages: &[SocketAddr]) -> std::io::Result<()> {
     let mut out = std::io::stdout();
-    writeln!(out, "\n  Tieline demo: two nodes, joined by a link\n")?;
+    writeln!(out, "\n  Tieline demo: two connected nodes\n")?;
     for (index, page) in pages.iter().enumerate() {
-        let word = if index == 0 { "Open " } else { "and  " };
-        writeln!(out, "  {word} http://{page}/")?;
+        writeln!(out, "  Node {}:  http://{page}/", index + 1)?;
     }
-    writeln!(out, "\n  Each tab is a person, on a node of its own.")?;
-    writeln!(out, "  Ctrl+C ends it.\n")
+    writeln!(
+        out,
+        "\n  Open both pages and send a message from one to the other."
+    )?;
+    writeln!(out, "  Press Ctrl+C to stop.\n")
 }

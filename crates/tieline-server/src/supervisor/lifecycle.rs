@@ -1,35 +1,18 @@
-//! The life of the process's nodes: serve until told, then end all of them in order, at once.
+//! The lifecycle of the process: serve until a signal, then drain all nodes at once.
 
 use std::time::Duration;
 
-use axum::Router;
-use tieline::{Hub, Listener, Node};
+use tieline::Hub;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::watch,
     task::JoinSet,
 };
 
-use crate::webpubsub::{Events, WebPubSub};
+use super::{node::ServedNode, phase::Phase};
+use crate::app::events::Events;
 
-/// How far the process is in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Phase {
-    Serving,
-    /// Clients are still taken, but balancers are to send them elsewhere.
-    Ending,
-    /// Nodes drain.
-    Draining,
-}
-
-/// A node with what it serves.
-pub(super) struct Serving<E: Events> {
-    pub(super) listener: Listener,
-    pub(super) node: Node<WebPubSub<E>>,
-    pub(super) router: Router,
-}
-
-/// The life of all nodes of the process.
+/// Runs all nodes of the process. Owns its phase.
 pub(super) struct Supervisor(watch::Sender<Phase>);
 
 impl Supervisor {
@@ -41,63 +24,63 @@ impl Supervisor {
         self.0.subscribe()
     }
 
-    /// Serves until SIGTERM or Ctrl+C, and for `delay` after it; then drains. A second signal ends at
-    /// once.
+    /// Serves until SIGTERM or Ctrl+C, and for `drain_delay` after it; then drains. A second signal
+    /// stops immediately.
     pub(super) async fn serve<E: Events>(
         self,
-        nodes: Vec<Serving<E>>,
-        delay: Duration,
+        nodes: Vec<ServedNode<E>>,
+        drain_delay: Duration,
     ) -> anyhow::Result<()> {
         let (mut first, mut second) = (Signals::new()?, Signals::new()?);
         let hubs: Vec<_> = nodes.iter().map(|n| n.node.hub().clone()).collect();
-        let ending = async {
+        let drain = async {
             first.next().await;
-            self.0.send_replace(Phase::Ending);
+            self.0.send_replace(Phase::DrainDelay);
             let connections: usize = hubs.iter().map(Hub::len).sum();
-            tracing::info!(connections, "draining; a second signal ends at once");
-            tokio::time::sleep(delay).await;
+            tracing::info!(connections, "draining; a second signal stops immediately");
+            tokio::time::sleep(drain_delay).await;
             self.0.send_replace(Phase::Draining);
         };
-        let impatience = async {
+        let second_signal = async {
             second.next().await;
             second.next().await;
         };
         let served = serve_all(nodes, &self.0);
         tokio::select! {
-            (left, ()) = async { tokio::join!(served, ending) } => {
-                let left = left?;
-                anyhow::ensure!(left == 0, "{left} connections did not end in time");
+            (remaining, ()) = async { tokio::join!(served, drain) } => {
+                let remaining = remaining?;
+                anyhow::ensure!(remaining == 0, "{remaining} connections did not close in time");
                 Ok(())
             }
-            () = impatience => anyhow::bail!("ended by a second signal"),
+            () = second_signal => anyhow::bail!("stopped by a second signal"),
         }
     }
 }
 
-/// Serves all until the phase says to drain; how many connections did not end in time.
+/// Serves all nodes until the drain phase; returns how many connections did not close in time.
 async fn serve_all<E: Events>(
-    nodes: Vec<Serving<E>>,
+    nodes: Vec<ServedNode<E>>,
     phase: &watch::Sender<Phase>,
 ) -> anyhow::Result<usize> {
     let mut tasks = JoinSet::new();
-    for serving in nodes {
+    for served in nodes {
         let mut phase = phase.subscribe();
         tasks.spawn(async move {
-            let Serving {
+            let ServedNode {
                 listener,
                 node,
                 router,
-            } = serving;
-            // A phase that nobody sets any more is the end as well.
-            let told = async move { drop(phase.wait_for(|p| *p == Phase::Draining).await) };
-            node.serve_service(listener, router, told).await.left
+            } = served;
+            // An error means that the supervisor is gone, so the node drains too.
+            let drain = async move { drop(phase.wait_for(|p| *p == Phase::Draining).await) };
+            node.serve_service(listener, router, drain).await.remaining
         });
     }
-    let mut left = 0;
+    let mut remaining = 0;
     while let Some(drained) = tasks.join_next().await {
-        left += drained?;
+        remaining += drained?;
     }
-    Ok(left)
+    Ok(remaining)
 }
 
 /// SIGTERM and Ctrl+C.

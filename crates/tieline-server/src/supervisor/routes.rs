@@ -1,45 +1,48 @@
-//! The routes of a node: clients, health, and a word for who is lost.
+//! The routes of a node: clients, health, and a hint on every other path.
 
 use axum::{Router, http::StatusCode, routing::get};
 use tieline::{Handler, Node};
 use tokio::sync::watch;
 
-use super::lifecycle::Phase;
+use super::phase::Phase;
 use crate::{
-    cli::Clients,
-    webpubsub::{self, Events, WebPubSub},
+    app::{access::AnonymousAccess, events::Events, namespace::Namespace},
+    wire::webpubsub::{handler::WebPubSub, upgrade},
 };
 
 pub(super) fn routes<E: Events>(
     node: &Node<WebPubSub<E>>,
-    clients: &Clients,
+    hub: Namespace,
+    access: AnonymousAccess,
     phase: watch::Receiver<Phase>,
 ) -> Router {
-    let hub = clients.hub.clone();
-    let nothing = format!("nothing is here; clients connect to /client/hubs/{hub}\n");
-    let asked = node.clone();
-    let ready = move || async move { readiness(&asked, *phase.borrow()) };
+    let not_found = format!("not found; WebSocket clients connect to /client/hubs/{hub}\n");
+    let ready_node = node.clone();
+    let ready = move || async move { readiness(&ready_node, *phase.borrow()) };
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
-        .merge(webpubsub::routes(node.clone(), hub, clients.access()))
-        .fallback(move || async move { (StatusCode::NOT_FOUND, nothing) })
+        .merge(upgrade::routes(node.clone(), hub, access))
+        .fallback(move || async move { (StatusCode::NOT_FOUND, not_found) })
 }
 
-/// Whether balancers should send new clients here. A registry that is away says so in the text and
-/// changes nothing: clients are let in all the same, and taking every node out for it would make an
-/// outage of it.
+/// Whether load balancers should send new clients here. An unreachable registry is only reported: the
+/// node accepts clients without it, and taking out every node would turn the fault into an outage.
 fn readiness<H: Handler>(node: &Node<H>, phase: Phase) -> (StatusCode, String) {
-    let trouble = node.cluster().and_then(|cluster| cluster.readiness().err());
-    answer(phase, node.is_ready(), trouble.as_deref())
+    let problem = node.cluster().and_then(|cluster| cluster.readiness().err());
+    ready_response(phase, node.is_ready(), problem.as_deref())
 }
 
-fn answer(phase: Phase, takes_clients: bool, trouble: Option<&str>) -> (StatusCode, String) {
+fn ready_response(
+    phase: Phase,
+    accepts_clients: bool,
+    problem: Option<&str>,
+) -> (StatusCode, String) {
     let unavailable = |why| (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n"));
-    match trouble {
+    match problem {
         _ if phase > Phase::Serving => unavailable("draining"),
-        _ if !takes_clients => unavailable(trouble.unwrap_or("not ready")),
-        Some(trouble) => (StatusCode::OK, format!("ready, but {trouble}\n")),
+        _ if !accepts_clients => unavailable(problem.unwrap_or("not ready")),
+        Some(problem) => (StatusCode::OK, format!("ready, but {problem}\n")),
         None => (StatusCode::OK, "ready\n".into()),
     }
 }
@@ -51,22 +54,22 @@ mod tests {
     use tieline::{Cluster, ClusterConfig, Config, Hub, registry::MemoryRegistry};
 
     use super::*;
-    use crate::webpubsub::NoEvents;
+    use crate::app::events::NoEvents;
 
     #[test]
-    fn a_registry_that_is_away_is_told_and_takes_no_node_out() {
-        let away = Some("the registry does not answer");
-        let told = |phase, takes, trouble| {
-            let (status, body) = answer(phase, takes, trouble);
+    fn an_unreachable_registry_is_reported_but_the_node_stays_ready() {
+        let problem = Some("the registry does not answer");
+        let response = |phase, accepts, problem| {
+            let (status, body) = ready_response(phase, accepts, problem);
             (status.as_u16(), body)
         };
-        let ready = told(Phase::Serving, true, None);
+        let ready = response(Phase::Serving, true, None);
         assert_eq!(ready, (200, "ready\n".into()));
-        let (status, body) = told(Phase::Serving, true, away);
+        let (status, body) = response(Phase::Serving, true, problem);
         assert_eq!(status, 200);
         assert_eq!(body, "ready, but the registry does not answer\n");
-        for phase in [Phase::Ending, Phase::Draining] {
-            let draining = told(phase, true, away);
+        for phase in [Phase::DrainDelay, Phase::Draining] {
+            let draining = response(phase, true, problem);
             assert_eq!(draining, (503, "draining\n".into()));
         }
     }
@@ -81,8 +84,7 @@ mod tests {
             };
             let hub = Hub::new(Config::default()).unwrap();
             let cluster = Cluster::start(hub, registry.clone(), config).await.unwrap();
-            let events = NoEvents;
-            Node::in_cluster(cluster.clone(), WebPubSub { cluster, events })
+            Node::in_cluster(cluster.clone(), WebPubSub::new(cluster, NoEvents))
         };
         let first = node(None).await;
         let address = first.cluster().unwrap().address().unwrap();

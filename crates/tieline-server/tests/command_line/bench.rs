@@ -1,4 +1,4 @@
-//! `tieline bench` as somebody meets it who measures: what cannot be meant is told in one go.
+//! `tieline bench` from the command line: invalid flags, started servers, exit codes.
 
 use std::{
     fs,
@@ -12,69 +12,72 @@ use super::kit::{run, tieline};
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// What is said about a command line that cannot be meant.
+/// The error of an invalid command line.
 fn refused(arguments: &[&str]) -> String {
-    let (code, said) = run(&[&["bench"], arguments].concat());
-    assert_eq!(code, Some(2), "{arguments:?}: {said}");
-    said
+    let (code, message) = run(&[&["bench"], arguments].concat());
+    assert_eq!(code, Some(2), "{arguments:?}: {message}");
+    message
 }
 
 #[test]
 fn a_load_needs_a_server() {
-    let said = refused(&["echo"]);
+    let message = refused(&["echo"]);
     assert!(
-        said.contains("--url 'ws://") && said.contains("--start"),
-        "{said}"
+        message.contains("--url 'ws://") && message.contains("--start"),
+        "{message}"
     );
-    let said = refused(&["direct", "--start", "server {port}"]);
+    let message = refused(&["direct", "--start", "server {port}"]);
     assert!(
-        said.contains("--url 'ws://127.0.0.1:{port}/ws?id={id}'"),
-        "{said}"
+        message.contains("--url 'ws://127.0.0.1:{port}/ws?id={id}'"),
+        "{message}"
     );
-    let said = refused(&["echo", "--url", "http://127.0.0.1:1/x"]);
-    assert!(said.contains("did you mean ws://127.0.0.1:1/x?"), "{said}");
+    let message = refused(&["echo", "--url", "http://127.0.0.1:1/x"]);
+    assert!(
+        message.contains("did you mean ws://127.0.0.1:1/x?"),
+        "{message}"
+    );
 }
 
 #[test]
 fn flags_that_contradict_each_other_are_named() {
     let url = ["--url", "ws://127.0.0.1:1/"];
     let with = |command, flags: &[&'static str]| refused(&[&[command], &url[..], flags].concat());
-    let said = with("echo", &["--rate", "100", "--in-flight", "2"]);
+    let message = with("echo", &["--rate", "100", "--in-flight", "2"]);
     assert!(
-        said.contains("--rate") && said.contains("--in-flight"),
-        "{said}"
+        message.contains("--rate") && message.contains("--in-flight"),
+        "{message}"
     );
-    let said = with("direct", &["--connections", "11"]);
-    assert!(said.contains("--connections 12"), "{said}");
-    let said = with("echo", &["--rate", "half"]);
-    assert!(said.contains("compare"), "{said}");
-    let said = with("echo", &["--least", "0.5"]);
-    assert!(said.contains("--least"), "{said}");
-    let said = with("echo", &["--server-cpu", "0"]);
-    assert!(said.contains("--start"), "{said}");
-    let said = with("storm", &["--registry", "redis://h:1"]);
-    assert!(said.contains("--url"), "{said}");
-    let said = with("compare", &[]);
-    assert!(said.contains("Usage"), "{said}");
-    let said = with("echo", &["--json", "no-such-folder/x.json"]);
-    assert!(said.contains("no-such-folder"), "{said}");
-    let said = with("echo", &["--json", "/dev/null/x"]);
-    assert!(said.contains("/dev/null/x"), "{said}");
-    let said = with("storm", &["--nodes", "3"]);
-    assert!(said.contains("--registry"), "{said}");
-    let said = with("echo", &["--pid", "4294967295"]);
-    assert!(said.contains("--pid 4294967295"), "{said}");
-    let said = with("idle", &["--processes", "300"]);
-    assert!(said.contains("descriptor limit"), "{said}");
-    let said = with("echo", &["--rate", "1e9"]);
-    assert!(said.contains("100 million"), "{said}");
-    let said = with("echo", &["--duration", "5"]);
-    assert!(said.contains("500ms"), "{said}");
+    let message = with("direct", &["--connections", "11"]);
+    assert!(message.contains("--connections 12"), "{message}");
+    let message = with("echo", &["--rate", "half"]);
+    assert!(message.contains("compare"), "{message}");
+    let message = with("echo", &["--min-ratio", "0.5"]);
+    assert!(message.contains("--min-ratio"), "{message}");
+    let message = with("echo", &["--server-cpu", "0"]);
+    assert!(message.contains("--start"), "{message}");
+    let message = with("storm", &["--registry", "redis://h:1"]);
+    assert!(message.contains("--url"), "{message}");
+    let message = with("compare", &[]);
+    assert!(message.contains("Usage"), "{message}");
+    let message = with("echo", &["--json", "no-such-folder/x.json"]);
+    assert!(message.contains("no-such-folder"), "{message}");
+    let message = with("echo", &["--json", "/dev/null/x"]);
+    assert!(message.contains("/dev/null/x"), "{message}");
+    let message = with("storm", &["--nodes", "3"]);
+    assert!(message.contains("--registry"), "{message}");
+    let message = with("echo", &["--pid", "4294967295"]);
+    assert!(message.contains("--pid 4294967295"), "{message}");
+    let message = with("idle", &["--processes", "300"]);
+    assert!(message.contains("descriptor limit"), "{message}");
+    let message = with("echo", &["--rate", "1e9"]);
+    assert!(message.contains("100 million"), "{message}");
+    let message = with("echo", &["--duration", "5"]);
+    assert!(message.contains("500ms"), "{message}");
     assert!(refused(&["ecko"]).contains("'echo'"));
 }
 
 #[test]
-fn the_help_names_places_and_exit_codes() {
+fn the_help_lists_placeholders_and_exit_codes() {
     let output = tieline(&["bench", "echo", "--help"]).output().unwrap();
     let help = String::from_utf8(output.stdout).unwrap();
     assert!(help.contains("{n} its number"), "{help}");
@@ -82,10 +85,10 @@ fn the_help_names_places_and_exit_codes() {
 }
 
 #[test]
-fn a_base_needs_an_address() {
+fn a_started_baseline_needs_a_url() {
     let base = ["--base-start", "server {port}"];
-    let said = refused(&[&["compare", "echo", "--url", "ws://h/"], &base[..]].concat());
-    assert!(said.contains("--base-url"), "{said}");
+    let message = refused(&[&["compare", "echo", "--url", "ws://h/"], &base[..]].concat());
+    assert!(message.contains("--base-url"), "{message}");
 }
 
 #[test]
@@ -104,16 +107,16 @@ fn a_command_needs_a_port() {
 }
 
 #[test]
-fn a_command_that_is_not_there_is_named() {
+fn a_missing_command_is_named() {
     let url = ["--url", "ws://127.0.0.1:{port}/"];
     let start = ["--start", "no-such-program {port}"];
-    let (code, said) = run(&[&["bench", "echo"], &url[..], &start].concat());
+    let (code, message) = run(&[&["bench", "echo"], &url[..], &start].concat());
     assert_eq!(code, Some(1));
-    assert!(said.contains("cannot run no-such-program"), "{said}");
+    assert!(message.contains("cannot run no-such-program"), "{message}");
 }
 
 #[test]
-fn a_server_that_ends_early_has_the_last_word() {
+fn the_output_of_a_server_that_exits_early_is_shown() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
     let tieline = env!("CARGO_BIN_EXE_tieline");
@@ -126,17 +129,20 @@ fn a_server_that_ends_early_has_the_last_word() {
         "--start",
         &demo,
     ];
-    let (code, said) = run(&arguments);
+    let (code, message) = run(&arguments);
     assert_eq!(code, Some(1));
-    assert!(said.contains("ended") && said.contains("in use"), "{said}");
+    assert!(
+        message.contains("ended") && message.contains("in use"),
+        "{message}"
+    );
 }
 
 #[test]
-fn a_registry_that_is_none_is_not_quoted() {
-    let said = run(&["bench", "storm", "--registry", "mysql://:hunter2@h"]).1;
+fn the_password_of_an_invalid_registry_url_is_hidden() {
+    let message = run(&["bench", "storm", "--registry", "mysql://:hunter2@h"]).1;
     assert!(
-        said.contains("redis://") && !said.contains("hunter2"),
-        "{said}"
+        message.contains("redis://") && !message.contains("hunter2"),
+        "{message}"
     );
     let closed = run(&[
         "bench",
@@ -149,7 +155,7 @@ fn a_registry_that_is_none_is_not_quoted() {
 }
 
 #[test]
-fn a_comparison_tells_its_ratios_and_judges_them() {
+fn a_comparison_shows_its_ratios_and_checks_them() {
     let server = format!(
         "'{}' bench floor --listen 127.0.0.1:{{port}}",
         env!("CARGO_BIN_EXE_tieline")
@@ -165,8 +171,16 @@ fn a_comparison_tells_its_ratios_and_judges_them() {
         "4",
     ];
     let target = ["--start", &server, "--url", "ws://127.0.0.1:{port}/echo"];
-    let compare = |least| {
-        let command = ["bench", "compare", "echo", "--json", "-", "--least", least];
+    let compare = |ratio| {
+        let command = [
+            "bench",
+            "compare",
+            "echo",
+            "--json",
+            "-",
+            "--min-ratio",
+            ratio,
+        ];
         tieline(&[&command[..], &short, &target].concat())
             .output()
             .unwrap()
@@ -182,8 +196,13 @@ fn a_comparison_tells_its_ratios_and_judges_them() {
     assert!(found["ratios"]["per_second"]["median"].as_f64().unwrap() > 0.0);
     let hard = compare("1000000");
     assert_eq!(hard.status.code(), Some(1));
-    assert!(String::from_utf8(hard.stderr).unwrap().contains("--least"));
-    serde_json::from_slice::<serde_json::Value>(&hard.stdout).expect("the figures are told anyhow");
+    assert!(
+        String::from_utf8(hard.stderr)
+            .unwrap()
+            .contains("--min-ratio")
+    );
+    serde_json::from_slice::<serde_json::Value>(&hard.stdout)
+        .expect("the results are printed all the same");
 }
 
 #[test]
@@ -210,7 +229,7 @@ fn a_load_without_arrivals_fails_and_shows_its_table() {
     ];
     let output = tieline(&[&load[..], &target].concat()).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
-    let (table, said) = (
+    let (table, message) = (
         String::from_utf8(output.stdout).unwrap(),
         String::from_utf8(output.stderr).unwrap(),
     );
@@ -218,11 +237,11 @@ fn a_load_without_arrivals_fails_and_shows_its_table() {
         table.contains("did not arrive") && !table.contains("hunter2"),
         "{table}"
     );
-    assert!(said.contains("nothing arrived"), "{said}");
+    assert!(message.contains("nothing arrived"), "{message}");
 }
 
 #[test]
-fn what_a_started_server_started_ends_with_it() {
+fn children_of_a_started_server_end_with_it() {
     let server = format!(
         "sh -c '{} bench floor --listen 127.0.0.1:{{port}}; true'",
         env!("CARGO_BIN_EXE_tieline")
@@ -238,7 +257,7 @@ fn what_a_started_server_started_ends_with_it() {
         .split('/')
         .next()
         .unwrap();
-    TcpStream::connect(address).expect_err("nobody listens any more");
+    TcpStream::connect(address).expect_err("the server has ended");
 }
 
 #[cfg(target_os = "linux")]
@@ -251,7 +270,7 @@ fn a_started_server_ends_with_the_load_that_was_killed() {
     let children = format!("/proc/{0}/task/{0}/children", load.0.id());
     let server = until(|| {
         let child = fs::read_to_string(&children).ok()?.trim().to_owned();
-        // Before that it is still on its way to be the server.
+        // Before that it has not executed the server yet.
         let name = fs::read_to_string(format!("/proc/{child}/comm")).ok()?;
         (name == "sleep\n").then_some(child)
     });
@@ -259,7 +278,7 @@ fn a_started_server_ends_with_the_load_that_was_killed() {
     until(|| is_gone(&server).then_some(()));
 }
 
-/// Ends with this value.
+/// Kills the process on drop.
 struct Killed(Child);
 
 impl Drop for Killed {
@@ -269,7 +288,7 @@ impl Drop for Killed {
     }
 }
 
-/// Ended, though nobody may have asked how yet.
+/// Exited, or a zombie.
 fn is_gone(process: &str) -> bool {
     let stat = fs::read_to_string(Path::new("/proc").join(process).join("stat"));
     stat.map_or(true, |stat| stat.contains(") Z "))
@@ -283,5 +302,5 @@ fn until<T>(mut event: impl FnMut() -> Option<T>) -> T {
         }
         std::thread::yield_now();
     }
-    panic!("it did not happen");
+    panic!("timed out");
 }

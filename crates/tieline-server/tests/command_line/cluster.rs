@@ -1,4 +1,4 @@
-//! The flags of a cluster, up to where a registry is needed.
+//! The flags of a cluster, as far as they work without a registry.
 
 use super::kit::{run, tieline};
 
@@ -9,7 +9,7 @@ fn with_registry(arguments: &[&'static str]) -> (Option<i32>, String) {
 }
 
 #[test]
-fn flags_of_a_cluster_need_a_registry() {
+fn cluster_flags_require_a_registry() {
     for flags in [
         &["--prefix", "other"][..],
         &["--peers-listen", "127.0.0.1:9300"],
@@ -21,15 +21,15 @@ fn flags_of_a_cluster_need_a_registry() {
         &["--lease", "10"],
         &["--audit-interval", "30"],
     ] {
-        let (code, said) = run(&[&["serve"], flags].concat());
-        assert_eq!(code, Some(2), "{flags:?}: {said}");
-        assert!(said.contains("--registry"), "{flags:?}: {said}");
-        assert!(!said.contains("hunter2"), "{flags:?}: {said}");
+        let (code, stderr) = run(&[&["serve"], flags].concat());
+        assert_eq!(code, Some(2), "{flags:?}: {stderr}");
+        assert!(stderr.contains("--registry"), "{flags:?}: {stderr}");
+        assert!(!stderr.contains("hunter2"), "{flags:?}: {stderr}");
     }
 }
 
 #[test]
-fn what_a_cluster_cannot_mean_is_a_usage_error() {
+fn invalid_cluster_flags_are_a_usage_error() {
     for (flags, hint) in [
         (&["--prefix", ""][..], "--prefix"),
         (&["--lease", "0"], "--lease"),
@@ -51,41 +51,41 @@ fn what_a_cluster_cannot_mean_is_a_usage_error() {
             "readable",
         ),
     ] {
-        let (code, said) = with_registry(flags);
-        assert_eq!(code, Some(2), "{flags:?}: {said}");
-        assert!(said.contains(hint), "{flags:?}: {said}");
-        assert!(!said.contains("hunter2"), "{flags:?}: {said}");
+        let (code, stderr) = with_registry(flags);
+        assert_eq!(code, Some(2), "{flags:?}: {stderr}");
+        assert!(stderr.contains(hint), "{flags:?}: {stderr}");
+        assert!(!stderr.contains("hunter2"), "{flags:?}: {stderr}");
     }
 }
 
 #[test]
-fn a_registry_is_named_by_a_url_that_is_known() {
+fn an_unknown_registry_scheme_is_a_usage_error() {
     for command in ["serve", "demo"] {
-        let (code, said) = run(&[command, "--registry", "mysql://:hunter2@db"]);
-        assert_eq!(code, Some(2), "{said}");
+        let (code, stderr) = run(&[command, "--registry", "mysql://:hunter2@db"]);
+        assert_eq!(code, Some(2), "{stderr}");
         assert!(
-            said.contains("redis://") && said.contains("etcd://"),
-            "{said}"
+            stderr.contains("redis://") && stderr.contains("etcd://"),
+            "{stderr}"
         );
-        assert!(!said.contains("hunter2"), "{said}");
+        assert!(!stderr.contains("hunter2"), "{stderr}");
     }
 }
 
 #[test]
-fn a_registry_that_is_not_there_is_named_without_its_password() {
+fn an_unreachable_registry_is_reported_without_its_password() {
     for command in ["serve", "demo"] {
         let registry = ["--registry", REGISTRY[2], "--listen", "127.0.0.1:0"];
-        let (code, said) = run(&[&[command], &registry[..]].concat());
-        assert_eq!(code, Some(1), "{said}");
-        assert_eq!(said.lines().count(), 1, "{said}");
-        assert!(said.contains("redis://127.0.0.1:1"), "{said}");
-        assert!(said.contains("--registry"), "{said}");
-        assert!(!said.contains("hunter2"), "{said}");
+        let (code, stderr) = run(&[&[command], &registry[..]].concat());
+        assert_eq!(code, Some(1), "{stderr}");
+        assert_eq!(stderr.lines().count(), 1, "{stderr}");
+        assert!(stderr.contains("redis://127.0.0.1:1"), "{stderr}");
+        assert!(stderr.contains("--registry"), "{stderr}");
+        assert!(!stderr.contains("hunter2"), "{stderr}");
     }
 }
 
 #[test]
-fn a_missing_file_is_named() {
+fn a_missing_file_is_reported() {
     for flags in [
         &["--peer-secret-file", "no-such-file"][..],
         &[
@@ -97,14 +97,14 @@ fn a_missing_file_is_named() {
             "c",
         ],
     ] {
-        let (code, said) = with_registry(flags);
-        assert_eq!(code, Some(1), "{said}");
-        assert!(said.contains("cannot read no-such-file"), "{said}");
+        let (code, stderr) = with_registry(flags);
+        assert_eq!(code, Some(1), "{stderr}");
+        assert!(stderr.contains("cannot read no-such-file"), "{stderr}");
     }
 }
 
 #[test]
-fn the_help_tells_no_secret_of_the_environment() {
+fn the_help_shows_no_secret_from_the_environment() {
     let mut serve = tieline(&["serve", "--help"]);
     serve
         .env("TIELINE_REGISTRY", REGISTRY[2])

@@ -1,11 +1,11 @@
-//! The demo's two nodes.
+//! The two nodes of the demo.
 
 use std::{io::Read, net::TcpListener};
 
 use super::kit::{Server, run};
 
 #[test]
-fn each_node_has_a_page_and_the_pages_know_each_other() {
+fn each_node_has_a_page_that_links_to_the_others() {
     let mut demo = Server::demo(&["--listen", "127.0.0.1:0"]);
     let all = demo.addresses.join(" ");
     for node in 0..2 {
@@ -20,8 +20,8 @@ fn each_node_has_a_page_and_the_pages_know_each_other() {
 }
 
 #[test]
-fn the_second_node_takes_the_next_port_or_a_free_one() {
-    let (first, next) = neighbours();
+fn the_second_node_listens_on_the_next_port_or_a_free_one() {
+    let (first, next) = adjacent_ports();
     let port = first.local_addr().unwrap().port();
     let listen = first.local_addr().unwrap().to_string();
     drop(first);
@@ -33,37 +33,37 @@ fn the_second_node_takes_the_next_port_or_a_free_one() {
     assert_eq!(demo.addresses[1], format!("127.0.0.1:{}", port + 1));
 }
 
-/// Two ports beside each other.
-fn neighbours() -> (TcpListener, TcpListener) {
+/// Two adjacent ports.
+fn adjacent_ports() -> (TcpListener, TcpListener) {
     let bind = |port| TcpListener::bind(("127.0.0.1", port));
-    // Below those that the system gives out by itself.
+    // Below the range from which the system assigns ports.
     let free = (15_000..20_000).step_by(2).find_map(|port| {
         let both = (bind(port).ok()?, bind(port + 1).ok()?);
         Some(both)
     });
-    free.expect("two free ports beside each other")
+    free.expect("two adjacent free ports")
 }
 
 #[test]
-fn a_second_address_is_held_to_the_rules_of_the_first() {
+fn the_second_address_follows_the_same_rules() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let first = ["demo", "--listen", "127.0.0.1:0", "--second"];
-    let (code, said) = run(&[&first[..], &[&address]].concat());
+    let (code, stderr) = run(&[&first[..], &[&address]].concat());
     assert_eq!(code, Some(1));
     assert!(
-        said.contains(&address) && said.contains("--second"),
-        "{said}"
+        stderr.contains(&address) && stderr.contains("--second"),
+        "{stderr}"
     );
-    let (code, said) = run(&[&first[..], &["0.0.0.0:0"]].concat());
+    let (code, stderr) = run(&[&first[..], &["0.0.0.0:0"]].concat());
     assert_eq!(code, Some(2));
-    assert!(said.contains("--anonymous"), "{said}");
+    assert!(stderr.contains("--anonymous"), "{stderr}");
 }
 
 #[test]
-fn one_signal_drains_both_nodes_and_a_second_ends_at_once() {
+fn one_signal_drains_both_nodes_and_a_second_stops_immediately() {
     let mut demo = Server::demo(&["--listen", "127.0.0.1:0"]);
-    // They never answer the close, so that the drain waits for them.
+    // They never answer the close frame, so the drain waits for them.
     let mut clients = [demo.connect(0), demo.connect(1)];
     demo.signal("TERM");
     for client in &mut clients {

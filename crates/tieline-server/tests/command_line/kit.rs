@@ -1,4 +1,4 @@
-//! The program as a process: its outcome, or a server to talk to.
+//! The program as a process: run to its end, or as a server.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -24,10 +24,10 @@ pub(crate) fn run(arguments: &[&str]) -> (Option<i32>, String) {
     (status.code(), String::from_utf8(stderr).unwrap())
 }
 
-/// A server that is stopped with this value.
+/// A running server. Dropping it kills the process.
 pub(crate) struct Server {
     child: Child,
-    /// Where its nodes listen.
+    /// The addresses of its nodes.
     pub(crate) addresses: Vec<String>,
 }
 
@@ -41,7 +41,7 @@ impl Server {
             .nth(1)
             .expect("an address in the log");
         let address = address.split(' ').next().unwrap().to_owned();
-        // Whatever else it logs must not fill the pipe.
+        // Read on, or a full pipe would block the server.
         std::thread::spawn(move || lines.for_each(drop));
         Self {
             child,
@@ -57,7 +57,7 @@ impl Server {
             rest.split('/').next().map(str::to_owned)
         });
         let addresses = addresses.take(2).collect();
-        // Whatever else it prints must not meet a closed pipe.
+        // Read on, or printing would fail on a closed pipe.
         std::thread::spawn(move || lines.for_each(drop));
         Self { child, addresses }
     }
@@ -76,7 +76,7 @@ impl Server {
             }
             std::thread::yield_now();
         }
-        panic!("the server did not end");
+        panic!("the server did not exit");
     }
 
     pub(crate) fn get(&self, node: usize, path: &str) -> String {
@@ -90,7 +90,7 @@ impl Server {
         answer
     }
 
-    /// A simple client; it is there for as long as its socket.
+    /// Connects a simple client, which disconnects when the socket is dropped.
     pub(crate) fn connect(&self, node: usize) -> TcpStream {
         let mut socket = TcpStream::connect(&self.addresses[node]).unwrap();
         socket.set_read_timeout(Some(DEADLINE)).unwrap();

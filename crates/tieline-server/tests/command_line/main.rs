@@ -1,4 +1,4 @@
-//! The command line as an operator meets it: exit codes, and errors that say what to do.
+//! The command line: exit codes, and errors that say what to do.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -12,7 +12,7 @@ use std::{io::Read, net::TcpListener};
 use self::kit::{Server, run};
 
 #[test]
-fn what_cannot_be_meant_is_a_usage_error() {
+fn an_invalid_command_line_is_a_usage_error() {
     for arguments in [
         &["serve", "--nonsense"][..],
         &["serve", "--hub", "a b"],
@@ -21,55 +21,57 @@ fn what_cannot_be_meant_is_a_usage_error() {
         &["serve", "--drain-window", "60"],
         &["sevre"],
     ] {
-        let (code, said) = run(arguments);
-        assert_eq!(code, Some(2), "{arguments:?}: {said}");
+        let (code, stderr) = run(arguments);
+        assert_eq!(code, Some(2), "{arguments:?}: {stderr}");
         assert!(
-            !said.contains("outbox_bytes"),
-            "settings go by their flags: {said}"
+            !stderr.contains("outbox_bytes"),
+            "settings are named by their flags: {stderr}"
         );
     }
 }
 
 #[test]
-fn nobody_is_served_in_public_by_accident() {
-    let (code, said) = run(&["serve", "--listen", "0.0.0.0:0"]);
+fn a_public_address_needs_a_flag() {
+    let (code, stderr) = run(&["serve", "--listen", "0.0.0.0:0"]);
     assert_eq!(code, Some(2));
     assert!(
-        said.contains("--anonymous") && said.lines().count() == 1,
-        "{said}"
+        stderr.contains("--anonymous") && stderr.lines().count() == 1,
+        "{stderr}"
     );
 }
 
 #[test]
-fn a_taken_port_is_named() {
+fn a_taken_port_is_reported_with_its_flag() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     for command in ["serve", "demo"] {
-        let (code, said) = run(&[command, "--listen", &address]);
+        let (code, stderr) = run(&[command, "--listen", &address]);
         assert_eq!(code, Some(1));
         assert!(
-            said.contains(&address) && said.contains("--listen"),
-            "{said}"
+            stderr.contains(&address) && stderr.contains("--listen"),
+            "{stderr}"
         );
-        assert_eq!(said.lines().count(), 1, "{said}");
+        assert_eq!(stderr.lines().count(), 1, "{stderr}");
     }
 }
 
 #[test]
-fn a_missing_certificate_is_named() {
+fn a_missing_certificate_is_reported() {
     let files = ["--tls-cert", "no-such.pem", "--tls-key", "no-such.key"];
     let arguments = [&["serve", "--listen", "127.0.0.1:0"], &files[..]].concat();
-    let (code, said) = run(&arguments);
+    let (code, stderr) = run(&arguments);
     assert_eq!(code, Some(1));
-    assert!(said.contains("no-such.pem"), "{said}");
+    assert!(stderr.contains("no-such.pem"), "{stderr}");
 }
 
 #[test]
-fn health_is_told_and_sigterm_ends_in_order() {
+fn health_is_reported_and_sigterm_drains() {
     let mut server = Server::serve(&["serve", "--listen", "127.0.0.1:0"]);
     assert!(server.get(0, "/healthz").starts_with("HTTP/1.1 200"));
     assert!(server.get(0, "/readyz").starts_with("HTTP/1.1 200"));
-    assert!(server.get(0, "/").starts_with("HTTP/1.1 404"));
+    let elsewhere = server.get(0, "/");
+    assert!(elsewhere.starts_with("HTTP/1.1 404"), "{elsewhere}");
+    assert!(elsewhere.contains("/client/hubs/chat"), "{elsewhere}");
     assert!(
         server
             .get(0, "/client/hubs/other")
@@ -80,9 +82,9 @@ fn health_is_told_and_sigterm_ends_in_order() {
 }
 
 #[test]
-fn a_second_signal_ends_at_once() {
+fn a_second_signal_stops_immediately() {
     let mut server = Server::serve(&["serve", "--listen", "127.0.0.1:0"]);
-    // It never answers the close, so that the drain waits for it.
+    // It never answers the close frame, so the drain waits for it.
     let mut client = server.connect(0);
     server.signal("TERM");
     let mut byte = [0];

@@ -1,4 +1,4 @@
-//! RFC 7692, section 7.2, and what keeps a compressed message within its bounds.
+//! RFC 7692, section 7.2, and the limits on compressed messages.
 
 #![allow(clippy::cast_possible_truncation)]
 
@@ -70,11 +70,11 @@ fn inflated_size_passes_at_the_limit_and_fails_one_byte_above() {
 fn bomb_is_stopped_within_one_chunk_of_the_limit() {
     let bomb = compress(&vec![0; 5_000_000], 9).unwrap_or_default();
     let limit = 100_000;
-    let mut body = Body::binary();
+    let mut buffer = MessageBuffer::binary();
     let mut inflater = Inflater::new();
-    let error = inflater.feed(&bomb, limit, &mut body);
+    let error = inflater.feed(&bomb, limit, &mut buffer);
     assert_eq!(error, Err(ProtocolError::MessageTooBig { limit }));
-    assert!(body.len() <= limit);
+    assert!(buffer.len() <= limit);
     assert!(inflater.state.total_out() <= (limit + CHUNK) as u64);
 }
 

@@ -1,8 +1,7 @@
 //! Frames that the server sends (RFC 6455, section 5.2), encoded once and shared.
 //!
-//! Knows no connection. Invariants: a frame is immutable; it is always complete (FIN) and never
-//! masked, as a server's must be; its compressed form is made at most once, whoever needs it
-//! first.
+//! Knows no connection. Invariants: a frame is immutable, complete (FIN) and unmasked, as a server's
+//! frames must be; it is compressed at most once.
 
 #[cfg(test)]
 mod tests;
@@ -10,10 +9,11 @@ mod tests;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use crate::close::CONTROL_MAX;
-use crate::{CloseFrame, Deflate, Message, deflate};
+use crate::close_frame::{CONTROL_MAX, CloseFrame};
+use crate::deflate::{self, Deflate};
+use crate::message::Message;
 
-/// What a frame carries (RFC 6455, section 11.8).
+/// The kind of a frame (RFC 6455, section 11.8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FrameKind {
     /// A text message.
@@ -44,11 +44,20 @@ impl FrameKind {
     }
 }
 
-/// An encoded frame, ready for any number of connections.
+/// An encoded frame, shared by any number of connections.
 ///
-/// A clone is a reference count; the handle is eight bytes. The payload is taken over from the
-/// `String` or `Vec` that it is made of, without a copy: to echo a message costs one allocation
+/// A clone increments a reference count; the handle is eight bytes. A frame takes the buffer of the
+/// `String` or `Vec` that it is made from, without a copy: echoing a message costs one allocation
 /// for the message and one for the frame.
+///
+/// ```
+/// use tieline_websocket::Frame;
+///
+/// let frame = Frame::text("Hello");
+/// let encoded = frame.encoded(None);
+/// assert_eq!(encoded.header, b"\x81\x05");
+/// assert_eq!(encoded.payload, b"Hello");
+/// ```
 #[derive(Clone)]
 pub struct Frame(Arc<Inner>);
 
@@ -56,7 +65,7 @@ struct Inner {
     kind: FrameKind,
     header: Header,
     payload: Vec<u8>,
-    /// `None` inside: compression gains nothing. Boxed because most frames never have it.
+    /// The inner `None`: compression gains nothing. Boxed because most frames are never compressed.
     deflated: OnceLock<Option<Box<Deflated>>>,
 }
 
@@ -76,18 +85,18 @@ impl Frame {
         Frame::new(FrameKind::Binary, bytes.into())
     }
 
-    /// A ping (RFC 6455, section 5.5.2). A payload of more than 125 bytes is cut to 125.
+    /// A ping (RFC 6455, section 5.5.2). Cuts the payload to 125 bytes.
     pub fn ping(payload: &[u8]) -> Self {
         Frame::new(FrameKind::Ping, control_payload(payload))
     }
 
-    /// A pong (RFC 6455, section 5.5.3). A payload of more than 125 bytes is cut to 125.
+    /// A pong (RFC 6455, section 5.5.3). Cuts the payload to 125 bytes.
     pub fn pong(payload: &[u8]) -> Self {
         Frame::new(FrameKind::Pong, control_payload(payload))
     }
 
-    /// A close (RFC 6455, section 5.5.1), with an empty payload for `None`. On a connection use
-    /// [`Protocol::close`](crate::Protocol::close), which keeps the handshake's state.
+    /// A close (RFC 6455, section 5.5.1), with an empty payload for `None`. To close a connection,
+    /// use [`Protocol::close`](crate::Protocol::close), which keeps the state of the close handshake.
     pub fn close(close: Option<&CloseFrame>) -> Self {
         let payload = close.map(CloseFrame::encode).unwrap_or_default();
         Frame::new(FrameKind::Close, payload)
@@ -102,7 +111,7 @@ impl Frame {
         }))
     }
 
-    /// What the frame carries.
+    /// The kind of the frame.
     pub fn kind(&self) -> FrameKind {
         self.0.kind
     }
@@ -112,22 +121,22 @@ impl Frame {
         &self.0.payload
     }
 
-    /// The bytes for the wire.
+    /// The bytes to send.
     ///
-    /// `deflate` is given for a connection that negotiated permessage-deflate. The compressed form
-    /// is made by the first call that needs it, on the calling thread, with that call's settings;
-    /// all later calls share it. Control frames, payloads below [`Deflate::threshold`] and
-    /// payloads that compression does not shorten go out plain (RFC 7692, section 6.1 leaves it
-    /// to the sender, message by message).
-    pub fn wire(&self, deflate: Option<&Deflate>) -> Wire<'_> {
+    /// Pass `deflate` for a connection that negotiated permessage-deflate. The first such call
+    /// compresses the payload, on the calling thread and with its settings; all later calls share
+    /// the result. Control frames, payloads below [`Deflate::threshold`] and payloads that
+    /// compression does not shorten are sent uncompressed; RFC 7692, section 6.1, leaves the choice
+    /// to the sender of each message.
+    pub fn encoded(&self, deflate: Option<&Deflate>) -> EncodedFrame<'_> {
         let inner = &*self.0;
         if let Some(deflated) = deflate.and_then(|settings| inner.deflated(settings)) {
-            return Wire {
+            return EncodedFrame {
                 header: deflated.header.bytes(),
                 payload: &deflated.payload,
             };
         }
-        Wire {
+        EncodedFrame {
             header: inner.header.bytes(),
             payload: &inner.payload,
         }
@@ -152,16 +161,19 @@ fn control_payload(payload: &[u8]) -> Vec<u8> {
     payload[..payload.len().min(CONTROL_MAX)].to_vec()
 }
 
-/// The bytes of a frame on the wire, to be written one part after the other, best vectored.
+/// The bytes of a frame in two parts, in the order in which to write them.
+///
+/// Write both at once, with a vectored write or after copying them together: two small writes cost
+/// two system calls, and two packets on a socket without Nagle's algorithm.
 #[derive(Clone, Copy, Debug)]
-pub struct Wire<'a> {
+pub struct EncodedFrame<'a> {
     /// The header, 2 to 10 bytes.
     pub header: &'a [u8],
     /// The payload, possibly compressed, possibly empty.
     pub payload: &'a [u8],
 }
 
-impl Wire<'_> {
+impl EncodedFrame<'_> {
     /// The length of header and payload together, in bytes.
     pub fn len(&self) -> usize {
         self.header.len() + self.payload.len()
@@ -173,7 +185,7 @@ impl Wire<'_> {
     }
 }
 
-/// An unmasked header, inline: a separate allocation would cost more than its ten bytes.
+/// An unmasked header. Inline, because an allocation costs more than its ten bytes.
 struct Header {
     bytes: [u8; 10],
     len: u8,
@@ -206,7 +218,7 @@ impl Header {
 
 impl fmt::Debug for Frame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Payloads are the application's secrets and may be long: a log shows their length only.
+        // Payloads may be secret and long, so a log shows their length only.
         f.debug_struct("Frame")
             .field("kind", &self.kind())
             .field("len", &self.payload().len())
@@ -214,7 +226,7 @@ impl fmt::Debug for Frame {
     }
 }
 
-/// Frames are equal when they carry the same, compressed or not.
+/// Frames are equal if kind and uncompressed payload are equal.
 impl PartialEq for Frame {
     fn eq(&self, other: &Self) -> bool {
         self.kind() == other.kind() && self.payload() == other.payload()

@@ -1,4 +1,4 @@
-//! RFC 6455, section 5.2, from the sender's side, and what sharing a frame must cost.
+//! RFC 6455, section 5.2, for a sender, and the cost of sharing a frame.
 
 #![allow(clippy::cast_possible_truncation)]
 
@@ -6,14 +6,14 @@ use super::*;
 use crate::CloseCode;
 
 fn bytes(frame: &Frame, deflate: Option<&Deflate>) -> Vec<u8> {
-    let wire = frame.wire(deflate);
-    let bytes = [wire.header, wire.payload].concat();
-    assert_eq!(bytes.len(), wire.len());
-    assert!(!wire.is_empty());
+    let encoded = frame.encoded(deflate);
+    let bytes = [encoded.header, encoded.payload].concat();
+    assert_eq!(bytes.len(), encoded.len());
+    assert!(!encoded.is_empty());
     bytes
 }
 
-/// Compresses whatever becomes shorter.
+/// Compresses every payload that becomes shorter.
 const ALL: Deflate = Deflate {
     level: 9,
     threshold: 0,
@@ -25,27 +25,30 @@ fn examples_of_section_5_7() {
     assert_eq!(bytes(&Frame::ping(b"Hello"), None), b"\x89\x05Hello");
     assert_eq!(bytes(&Frame::pong(b"Hello"), None), b"\x8a\x05Hello");
     let medium = Frame::binary(vec![7; 256]);
-    assert_eq!(medium.wire(None).header, [0x82, 0x7e, 0x01, 0x00]);
+    assert_eq!(medium.encoded(None).header, [0x82, 0x7e, 0x01, 0x00]);
     let long = Frame::binary(vec![7; 65_536]);
-    assert_eq!(long.wire(None).header, [0x82, 0x7f, 0, 0, 0, 0, 0, 1, 0, 0]);
+    assert_eq!(
+        long.encoded(None).header,
+        [0x82, 0x7f, 0, 0, 0, 0, 0, 1, 0, 0]
+    );
 }
 
 #[test]
 fn lengths_are_encoded_minimally_at_each_edge() {
     for (length, header) in [(0, 2), (125, 2), (126, 4), (65_535, 4), (65_536, 10)] {
         let frame = Frame::binary(vec![0; length]);
-        assert_eq!(frame.wire(None).header.len(), header, "length {length}");
-        assert_eq!(frame.wire(None).payload.len(), length);
+        assert_eq!(frame.encoded(None).header.len(), header, "length {length}");
+        assert_eq!(frame.encoded(None).payload.len(), length);
     }
 }
 
 #[test]
-fn payload_is_taken_over_without_a_copy() {
+fn payload_is_used_without_a_copy() {
     let text = String::from("a text that lives on the heap");
     let address = text.as_ptr();
     let frame = Frame::from(Message::Text(text));
     assert_eq!(frame.payload().as_ptr(), address);
-    assert_eq!(frame.clone().wire(None).payload.as_ptr(), address);
+    assert_eq!(frame.clone().encoded(None).payload.as_ptr(), address);
 
     let bytes = vec![1, 2, 3];
     let address = bytes.as_ptr();
@@ -93,13 +96,13 @@ fn control_payloads_are_cut_to_125_bytes() {
 fn compressed_form_is_made_once_and_shared() {
     let frame = Frame::text("tieline ".repeat(100));
     let other = frame.clone();
-    let first = frame.wire(Some(&ALL));
-    let second = other.wire(Some(&ALL));
+    let first = frame.encoded(Some(&ALL));
+    let second = other.encoded(Some(&ALL));
     assert_eq!(first.payload.as_ptr(), second.payload.as_ptr());
     assert_eq!(first.header[0], 0xc1, "RSV1 is set");
     assert!(first.len() < 100);
-    assert_eq!(frame.wire(None).header[0], 0x81, "the plain form stays");
-    assert_eq!(frame.wire(None).payload.len(), 800);
+    assert_eq!(frame.encoded(None).header[0], 0x81, "the plain form stays");
+    assert_eq!(frame.encoded(None).payload.len(), 800);
 }
 
 #[test]
@@ -107,13 +110,13 @@ fn example_of_rfc_7692_section_7_2_3_1() {
     // "Hello" gains nothing, so the example is compressed below the frame.
     let hello = [0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
     let repeated = Frame::text("HelloHelloHelloHello");
-    let wire = repeated.wire(Some(&ALL));
-    assert_eq!(wire.header, [0xc1, wire.payload.len() as u8]);
-    assert_eq!(wire.payload[..5], hello[..5]);
+    let encoded = repeated.encoded(Some(&ALL));
+    assert_eq!(encoded.header, [0xc1, encoded.payload.len() as u8]);
+    assert_eq!(encoded.payload[..5], hello[..5]);
 }
 
 #[test]
-fn what_gains_nothing_goes_out_plain() {
+fn incompressible_frames_are_sent_uncompressed() {
     let mut state = 1_u32;
     let noise: Vec<u8> = std::iter::repeat_with(|| {
         state ^= state << 13;
@@ -124,11 +127,11 @@ fn what_gains_nothing_goes_out_plain() {
     .take(1000)
     .collect();
     let settings = Some(&ALL);
-    assert_eq!(Frame::binary(noise).wire(settings).header[0], 0x82);
-    assert_eq!(Frame::text("").wire(settings).header, [0x81, 0]);
-    assert_eq!(Frame::ping(&[b'a'; 125]).wire(settings).header[0], 0x89);
+    assert_eq!(Frame::binary(noise).encoded(settings).header[0], 0x82);
+    assert_eq!(Frame::text("").encoded(settings).header, [0x81, 0]);
+    assert_eq!(Frame::ping(&[b'a'; 125]).encoded(settings).header[0], 0x89);
     let close = CloseFrame::new(CloseCode::NORMAL, "a".repeat(123));
-    assert_eq!(Frame::close(Some(&close)).wire(settings).header[0], 0x88);
+    assert_eq!(Frame::close(Some(&close)).encoded(settings).header[0], 0x88);
 }
 
 #[test]
@@ -136,8 +139,8 @@ fn threshold_is_the_first_length_that_is_compressed() {
     let settings = Deflate::default();
     let below = Frame::text("a".repeat(settings.threshold - 1));
     let at = Frame::text("a".repeat(settings.threshold));
-    assert_eq!(below.wire(Some(&settings)).header[0], 0x81);
-    assert_eq!(at.wire(Some(&settings)).header[0], 0xc1);
+    assert_eq!(below.encoded(Some(&settings)).header[0], 0x81);
+    assert_eq!(at.encoded(Some(&settings)).header[0], 0xc1);
 }
 
 #[test]

@@ -1,4 +1,6 @@
-//! Why a request is not upgraded, and the HTTP answer that says so.
+//! Why a request is not upgraded, and the HTTP response for each reason.
+//!
+//! Knows no policies of a server.
 
 use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, SEC_WEBSOCKET_VERSION, UPGRADE};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
@@ -10,40 +12,40 @@ pub enum HandshakeError {
     /// The method is not GET.
     #[error("method is not GET")]
     Method,
-    /// The HTTP version is not 1.1. HTTP/2 and later have no `Upgrade`; their way to WebSocket
-    /// (RFC 8441) is another.
+    /// The HTTP version is not 1.1. HTTP/2 and later have no `Upgrade`; they open WebSockets as RFC
+    /// 8441 says.
     #[error("http version is not 1.1")]
     HttpVersion,
-    /// There is no `Upgrade: websocket`: an ordinary HTTP request.
+    /// There is no `Upgrade: websocket`, as in an ordinary HTTP request.
     #[error("request does not ask for an upgrade to websocket")]
     NotAnUpgrade,
-    /// `Connection` does not list `upgrade`: most often, a proxy on the way has removed it.
+    /// `Connection` does not list `upgrade`. Most often a proxy has removed it.
     #[error("connection header does not list upgrade")]
     ConnectionNotUpgrade,
     /// `Sec-WebSocket-Version` is missing or not 13.
     #[error("websocket version is not 13")]
     VersionNotSupported,
-    /// A header that must be there is not.
+    /// A required header is missing.
     #[error("header {0} is missing")]
     Missing(HeaderName),
-    /// A header that must be there once is there several times.
+    /// A header that must appear once appears several times.
     #[error("header {0} is repeated")]
     Repeated(HeaderName),
     /// `Sec-WebSocket-Key` is not 16 bytes in base64.
     #[error("websocket key is not 16 bytes in base64")]
     InvalidKey,
-    /// `Sec-WebSocket-Protocol` holds something that is no token, or names a subprotocol twice.
+    /// `Sec-WebSocket-Protocol` contains an invalid token or a duplicate.
     #[error("list of subprotocols is malformed")]
     InvalidSubprotocols,
-    /// `Sec-WebSocket-Extensions` does not follow the grammar of RFC 6455, section 9.1, which
-    /// demands that the handshake fails then.
+    /// `Sec-WebSocket-Extensions` breaks the grammar of RFC 6455, section 9.1, which then requires
+    /// the handshake to fail.
     #[error("list of extensions is malformed")]
     InvalidExtensions,
 }
 
 impl HandshakeError {
-    /// The status of the answer: 405 for the method, 426 for a request that asks for no upgrade or
-    /// another version (RFC 6455, section 4.4; RFC 9110, section 15.5.22), else 400.
+    /// The status of the response: 405 for the method, 426 for a missing upgrade or another version
+    /// (RFC 6455, section 4.4; RFC 9110, section 15.5.22), else 400.
     pub fn status(&self) -> StatusCode {
         match self {
             HandshakeError::Method => StatusCode::METHOD_NOT_ALLOWED,
@@ -54,9 +56,8 @@ impl HandshakeError {
         }
     }
 
-    /// The answer: the status, the headers that belong to it (`Allow` with 405; `Upgrade`,
-    /// `Connection` and `Sec-WebSocket-Version` with 426) and one line of text that says what to
-    /// do.
+    /// The response: the status, its headers (`Allow` with 405; `Upgrade`, `Connection` and
+    /// `Sec-WebSocket-Version` with 426) and one line of text with the reason and a remedy.
     pub fn response(&self) -> Response<String> {
         let mut response = Response::new(format!("{self}: {}\n", self.advice()));
         let status = self.status();
@@ -81,7 +82,7 @@ impl HandshakeError {
             HandshakeError::HttpVersion => "use HTTP/1.1",
             HandshakeError::NotAnUpgrade => "connect with a WebSocket client to a ws or wss URL",
             HandshakeError::ConnectionNotUpgrade => {
-                "have every proxy on the way pass Connection and Upgrade on"
+                "configure every proxy on the path to forward Connection and Upgrade"
             }
             HandshakeError::VersionNotSupported => "use Sec-WebSocket-Version: 13 (RFC 6455)",
             HandshakeError::Missing(_) | HandshakeError::Repeated(_) => "send it exactly once",

@@ -1,25 +1,25 @@
 //! The offers in `Sec-WebSocket-Extensions` (RFC 6455, section 9.1; RFC 7692, section 7.1).
 //!
-//! Owns the grammar and the choice among the offers. A header that breaks the grammar is an error;
-//! an offer that follows it but cannot be accepted is passed over, and the next one is tried.
+//! Owns the grammar and the choice among the offers. A header that breaks the grammar is an error; a
+//! well-formed offer that is not acceptable is skipped, and the next one is tried.
 
 use http::HeaderMap;
 use http::header::SEC_WEBSOCKET_EXTENSIONS;
 
-use super::HandshakeError;
+use super::error::HandshakeError;
 use super::tokens::is_token_byte;
 
 /// An offer of permessage-deflate that the server can accept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct DeflateOffer {
-    /// The offer had `server_max_window_bits=15`, which acceptance must repeat (RFC 7692, section
+    /// The offer has `server_max_window_bits=15`, which the response must repeat (RFC 7692, section
     /// 7.1.2.1).
     server_window: bool,
 }
 
 impl DeflateOffer {
-    /// What the answer says. Without context takeover both ways; the client's window needs no
-    /// word, as the full one is understood.
+    /// The value of the response header: no context takeover in either direction. It leaves out
+    /// `client_max_window_bits`, which means the full window.
     pub(super) fn accepted(self) -> &'static str {
         if self.server_window {
             "permessage-deflate; server_no_context_takeover; client_no_context_takeover; \
@@ -30,8 +30,7 @@ impl DeflateOffer {
     }
 }
 
-/// The first acceptable offer of permessage-deflate in all headers, in the client's order of
-/// preference.
+/// The first acceptable offer of permessage-deflate, in the client's order of preference.
 pub(super) fn deflate_offer(headers: &HeaderMap) -> Result<Option<DeflateOffer>, HandshakeError> {
     let mut accepted = None;
     for value in headers.get_all(SEC_WEBSOCKET_EXTENSIONS) {
@@ -56,8 +55,8 @@ struct Extension<'a> {
 }
 
 impl Extension<'_> {
-    /// The offer, if this is permessage-deflate with parameters that are known, not repeated and
-    /// possible here (RFC 7692, section 7.1).
+    /// The offer, if this is permessage-deflate with parameters that are known, distinct and
+    /// supported (RFC 7692, section 7.1).
     fn deflate(&self) -> Option<DeflateOffer> {
         if self.name != b"permessage-deflate" {
             return None;
@@ -77,7 +76,7 @@ impl Extension<'_> {
                     None,
                 ) => {}
                 (b"client_max_window_bits", Some(bits)) if is_window_bits(bits) => {}
-                // zlib would have to be set up anew for a smaller window.
+                // A smaller window needs another zlib state, which all connections share.
                 (b"server_max_window_bits", Some(b"15")) => server_window = true,
                 _ => return None,
             }
@@ -91,7 +90,7 @@ fn is_window_bits(value: &[u8]) -> bool {
     matches!(value, [b'8' | b'9'] | [b'1', b'0'..=b'5'])
 }
 
-/// Reads the grammar from the front; optional white space may stand around every piece.
+/// Parses the grammar; optional white space is allowed around every token.
 struct Scanner<'a>(&'a [u8]);
 
 impl<'a> Scanner<'a> {
@@ -112,7 +111,7 @@ impl<'a> Scanner<'a> {
         ends.then_some(Extension { name, parameters })
     }
 
-    /// A token, or a quoted string whose content is one (RFC 6455, section 9.1).
+    /// A token, or a quoted string that contains a token (RFC 6455, section 9.1).
     fn value(&mut self) -> Option<Vec<u8>> {
         if !self.take_raw(b'"') {
             return self.token().map(<[u8]>::to_vec);

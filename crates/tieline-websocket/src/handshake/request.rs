@@ -1,4 +1,6 @@
-//! An upgrade request that passed the checks of RFC 6455, section 4.2.1, and its answer.
+//! A checked upgrade request (RFC 6455, section 4.2.1) and its response.
+//!
+//! Knows no policies of a server.
 
 use std::collections::HashSet;
 
@@ -11,21 +13,21 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version};
 
-use super::HandshakeError;
+use super::error::HandshakeError;
 use super::extensions::{self, DeflateOffer};
 use super::tokens::{is_token, list, lists};
 
-/// What the key is hashed with (RFC 6455, section 1.3).
+/// The suffix of the key before it is hashed (RFC 6455, section 1.3).
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// Key decoding that overlooks the four unused bits of the last character: some clients send 22
-/// random characters, and the RFC only asks what they decode to.
+/// Ignores the four unused bits of the last character: some clients send 22 random characters, and
+/// the RFC restricts only the decoded value.
 const KEY_BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
 );
 
-/// A checked upgrade request, owned: it outlives the HTTP request.
+/// A checked upgrade request. Owned, so that it may outlive the HTTP request.
 #[derive(Clone, Debug)]
 pub struct Request {
     accept: HeaderValue,
@@ -36,7 +38,7 @@ pub struct Request {
 impl Request {
     /// Checks a request (RFC 6455, section 4.2.1): GET, HTTP/1.1, one `Host`, `Upgrade` and
     /// `Connection` with their tokens in any case, one key of 16 bytes, version 13. Of several
-    /// faults the error names the one that is most telling to an ordinary HTTP client.
+    /// violations, the error names the one that helps an ordinary HTTP client most.
     pub fn parse(
         method: &Method,
         version: Version,
@@ -63,8 +65,8 @@ impl Request {
         })
     }
 
-    /// The subprotocols that the client offers, in its order of preference (RFC 6455, section
-    /// 4.1). They are tokens, each appears once, and their case counts.
+    /// The subprotocols that the client offers, in its order of preference (RFC 6455, section 4.1).
+    /// They are distinct, case-sensitive tokens.
     pub fn subprotocols(&self) -> impl Iterator<Item = &str> {
         self.subprotocols.iter().map(String::as_str)
     }
@@ -76,12 +78,12 @@ impl Request {
         self.deflate.is_some()
     }
 
-    /// The answer that upgrades the connection: 101 (RFC 6455, section 4.2.2).
+    /// The response that upgrades the connection: 101 (RFC 6455, section 4.2.2).
     ///
-    /// `subprotocol` is named in it only if the client offered it: naming another would make the
-    /// client fail the connection (section 4.1), and so an invalid one can do no harm. Likewise
-    /// `deflate` counts only if [`offers_deflate`](Request::offers_deflate); give the same
-    /// conjunction to [`Protocol::new`](crate::Protocol::new).
+    /// Includes `subprotocol` only if the client offered it: a client fails the connection for any
+    /// other (section 4.1). Accepts permessage-deflate only if both `deflate` and
+    /// [`offers_deflate`](Request::offers_deflate) are true; pass the same conjunction to
+    /// [`Protocol::new`](crate::Protocol::new).
     pub fn respond(&self, subprotocol: Option<&str>, deflate: bool) -> Response<()> {
         let mut response = Response::new(());
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
@@ -101,7 +103,7 @@ impl Request {
     }
 }
 
-/// The value of a header that must be there exactly once.
+/// The value of a header that must appear exactly once.
 fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<&'a HeaderValue, HandshakeError> {
     let mut values = headers.get_all(name).iter();
     let value = values
@@ -116,13 +118,13 @@ fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<&'a HeaderValue
 fn check_version(headers: &HeaderMap) -> Result<(), HandshakeError> {
     match only(headers, &SEC_WEBSOCKET_VERSION) {
         Ok(version) if version.as_bytes().trim_ascii() == b"13" => Ok(()),
-        // A client that names no version is told which one to name.
+        // The response to a missing version names the supported one, too.
         Ok(_) | Err(HandshakeError::Missing(_)) => Err(HandshakeError::VersionNotSupported),
         Err(error) => Err(error),
     }
 }
 
-/// The proof that the key was understood (RFC 6455, section 4.2.2, step 5.4).
+/// The value of `Sec-WebSocket-Accept` (RFC 6455, section 4.2.2, step 5.4).
 fn accept(key: &HeaderValue) -> Result<HeaderValue, HandshakeError> {
     let key = key.as_bytes().trim_ascii();
     let mut decoded = [0; 18];

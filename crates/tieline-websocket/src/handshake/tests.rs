@@ -88,7 +88,7 @@ fn tokens_are_found_in_lists_and_in_any_case() {
 }
 
 #[test]
-fn missing_upgrade_is_told_from_a_missing_connection() {
+fn missing_upgrade_and_missing_connection_differ() {
     let error = HandshakeError::NotAnUpgrade;
     assert_eq!(changed("upgrade", None), error);
     assert_eq!(changed("upgrade", Some("websockets")), error);
@@ -99,7 +99,7 @@ fn missing_upgrade_is_told_from_a_missing_connection() {
 }
 
 #[test]
-fn host_key_and_version_must_stand_once() {
+fn host_key_and_version_must_appear_once() {
     let name = HeaderName::from_static;
     for missing in ["host", "sec-websocket-key"] {
         let error = HandshakeError::Missing(name(missing));
@@ -184,7 +184,7 @@ fn only_an_offered_subprotocol_is_answered() {
     }
 }
 
-/// What the server answers to these extension headers when it would compress.
+/// The response to these extension headers if the server wants to compress.
 fn extensions(values: &[&str]) -> Result<Option<String>, HandshakeError> {
     let fields: Vec<_> = values
         .iter()

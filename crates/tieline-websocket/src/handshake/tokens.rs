@@ -2,9 +2,9 @@
 
 use http::{HeaderMap, HeaderName};
 
-/// The elements of a comma-separated list, which may be spread over several headers. Empty
-/// elements are skipped, as recipients must (RFC 9110, section 5.6.1.2); `None` stands for a
-/// header that is not visible ASCII. Not for lists that may hold quoted strings.
+/// The elements of a comma-separated list, over all headers of that name. Skips empty elements, as
+/// RFC 9110, section 5.6.1.2, requires; yields `None` for a header that is not visible ASCII. Not for
+/// lists with quoted strings.
 pub(super) fn list<'a>(
     headers: &'a HeaderMap,
     name: &HeaderName,
@@ -21,7 +21,7 @@ pub(super) fn list<'a>(
         })
 }
 
-/// Whether the list holds `token`, in any case.
+/// Whether the list contains `token`, case-insensitively.
 pub(super) fn lists(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
     list(headers, name)
         .flatten()
@@ -37,7 +37,7 @@ pub(super) fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-/// Without optional white space (RFC 9110, section 5.6.3) at both ends.
+/// Removes optional white space (RFC 9110, section 5.6.3) at both ends.
 pub(super) fn trim(text: &str) -> &str {
     text.trim_matches([' ', '\t'])
 }

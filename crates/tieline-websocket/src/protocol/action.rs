@@ -1,53 +1,55 @@
-//! What the decoder tells its driver. Only data.
+//! The results of the decoder. Only data.
 
-use crate::{CloseFrame, Frame, Message, ProtocolError};
+use crate::{close_frame::CloseFrame, error::ProtocolError, frame::Frame, message::Message};
 
-/// How far the close handshake has come (RFC 6455, section 7.1).
+/// The state of the close handshake (RFC 6455, section 7.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// Messages may be sent and are received.
+    /// Both sides may send messages.
     Open,
-    /// Our close frame is out, the peer's has not come. No message may be sent any more.
+    /// The server has sent its close frame and waits for the client's. Send no more messages.
     Closing,
-    /// Both close frames are through, or the connection failed: nothing is sent but the reply that
-    /// came with the action, nothing is received.
+    /// Both close frames have passed, or the connection failed. Send only the reply that came with
+    /// the action; further input is discarded.
     Closed,
 }
 
-/// What one call of [`Protocol::receive`](crate::Protocol::receive) took out of its input.
+/// The result of one call of [`Protocol::receive`](crate::Protocol::receive).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Received {
-    /// How many bytes of the input are done with. All of it when `action` is `None` and no pong is due.
+    /// How many bytes of the input were processed: all of them if `action` is `None` and no pong is
+    /// due.
     pub consumed: usize,
-    /// What the driver has to do, if anything.
+    /// What the caller must do, if anything.
     pub action: Option<Action>,
 }
 
-/// What the driver has to do.
+/// What the caller must do.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Action {
     /// A message is complete.
     Message(Message),
-    /// The peer began the close handshake: send `reply`, then end the TCP connection. The phase is
-    /// [`Phase::Closed`].
+    /// The client began the close handshake: send `reply`, then close the TCP connection. The phase
+    /// is now [`Phase::Closed`].
     Close {
-        /// What the peer said; `None` if its close frame was empty (code 1005 for reports).
+        /// The client's close frame; `None` if it was empty, which is reported as code 1005.
         received: Option<CloseFrame>,
-        /// The answer, with the peer's code.
+        /// The answer, with the client's code.
         reply: Frame,
     },
-    /// The peer answered our close: end the TCP connection. The phase is [`Phase::Closed`].
+    /// The client answered the server's close: close the TCP connection. The phase is now
+    /// [`Phase::Closed`].
     Closed {
-        /// What the peer said; `None` if its close frame was empty (code 1005 for reports).
+        /// The client's close frame; `None` if it was empty, which is reported as code 1005.
         received: Option<CloseFrame>,
     },
-    /// The peer broke the protocol or a limit (RFC 6455, section 7.1.7): send `reply`, then end the
-    /// TCP connection. The phase is [`Phase::Closed`].
+    /// The client broke the protocol or a limit (RFC 6455, section 7.1.7): send `reply`, then close
+    /// the TCP connection. The phase is now [`Phase::Closed`].
     Fail {
-        /// What it did.
+        /// The violation.
         error: ProtocolError,
-        /// The close frame to send; `None` if one was sent already.
+        /// The close frame to send; `None` if the server has sent one already.
         reply: Option<Frame>,
     },
 }

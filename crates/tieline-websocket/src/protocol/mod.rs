@@ -1,64 +1,82 @@
 //! The state machine of one connection (RFC 6455, sections 5 to 7).
 //!
-//! Owns what is unfinished: a header, a frame, a message, the close handshake and the pong that is
-//! due. It must not know sockets, clocks or queues; limits come in by reference with each call.
+//! Owns the incomplete input, the close handshake and the pong that is due. It must not know
+//! sockets, clocks or queues; each call passes the limits by reference.
 //!
-//! Invariants: `receive` always makes progress and never panics; `unfinished` exists only between
-//! the first byte of a frame and the end of its message; once the phase is `Closed` nothing is
-//! held. [`unfinished`] holds what has arrived, this module decides.
+//! Invariants: `receive` always makes progress and never panics; `partial` exists only between the
+//! first byte of a frame and the end of its message; in phase `Closed` nothing is held. [`partial`]
+//! stores the input, this module decides.
 
 mod action;
-mod unfinished;
+mod partial;
 
 #[cfg(test)]
 mod tests;
 
 pub use action::{Action, Phase, Received};
 
-use crate::close::CloseFrame;
+use crate::close_frame::CloseFrame;
+use crate::deflate;
+use crate::error::ProtocolError;
 use crate::frame::Frame;
 use crate::header::{self, Context, Header, Opcode};
+use crate::limits::Limits;
 use crate::mask::unmask;
-use crate::{Limits, Message, ProtocolError, deflate};
-use unfinished::{Unfinished, check_size};
+use crate::message::Message;
+use partial::{PartialInput, check_size};
 
 /// The decoder and close handshake of one connection, at most 32 bytes while idle.
 ///
-/// The driver loops over [`receive`](Protocol::receive) with what it read, then sends what
-/// [`take_pong`](Protocol::take_pong) yields. What it sends otherwise is its own affair, except
-/// for closes, which go through [`close`](Protocol::close).
+/// Call [`receive`](Protocol::receive) in a loop with the bytes read, and send the frame that
+/// [`take_pong`](Protocol::take_pong) yields. Messages need no call to be sent; a close goes through
+/// [`close`](Protocol::close).
+///
+/// ```
+/// use tieline_websocket::{Action, CloseCode, CloseFrame, Limits, Phase, Protocol};
+///
+/// let mut protocol = Protocol::new(false);
+/// let close = CloseFrame::new(CloseCode::NORMAL, "");
+/// let frame = protocol.close(Some(&close)).expect("the connection is open");
+/// assert_eq!(frame.payload(), b"\x03\xe8");
+/// assert_eq!(protocol.phase(), Phase::Closing);
+///
+/// // The client answers with an empty close frame, masked with zeros.
+/// let received = protocol.receive(&Limits::default(), &mut [0x88, 0x80, 0, 0, 0, 0]);
+/// assert_eq!(received.action, Some(Action::Closed { received: None }));
+/// assert_eq!(protocol.phase(), Phase::Closed);
+/// ```
 #[derive(Debug)]
 pub struct Protocol {
-    unfinished: Option<Box<Unfinished>>,
+    partial: Option<Box<PartialInput>>,
     pong: Option<Frame>,
     phase: Phase,
     inflate: bool,
 }
 
-/// How far one step came, and what it led to.
+/// How many bytes one step processed, and its action.
 type Step = (usize, Option<Action>);
 
 impl Protocol {
-    /// A connection whose handshake is done. `inflate` says whether permessage-deflate was
-    /// negotiated; without it a compressed frame is an error.
+    /// A connection after its handshake. `inflate` is whether permessage-deflate was negotiated;
+    /// without it a compressed frame is an error.
     pub fn new(inflate: bool) -> Self {
         Protocol {
-            unfinished: None,
+            partial: None,
             pong: None,
             phase: Phase::Open,
             inflate,
         }
     }
 
-    /// Takes the next thing out of `input`, which is unmasked in place.
+    /// Decodes `input` up to the next action. Unmasks it in place.
     ///
-    /// Call it in a loop, each time with what lies behind `consumed`, until the input is empty;
+    /// Call it in a loop, each time with the bytes after `consumed`, until the input is empty;
     /// `consumed` is zero only if the input is empty. Input may be split anywhere. Pings and pongs
-    /// lead to no action, but a ping ends the call, so that a driver which takes the pong after
-    /// each call answers every ping.
+    /// yield no action, but a ping ends the call, so that a caller that takes the pong after each
+    /// call answers every ping.
     ///
-    /// While [`Phase::Closing`], messages are discarded as they arrive, only their framing is
-    /// checked; once [`Phase::Closed`], everything is discarded unseen.
+    /// In [`Phase::Closing`], messages are checked for their framing only and discarded; in
+    /// [`Phase::Closed`], all input is discarded unchecked.
     pub fn receive(&mut self, limits: &Limits, input: &mut [u8]) -> Received {
         let mut consumed = 0;
         while consumed < input.len() && self.phase != Phase::Closed {
@@ -82,43 +100,42 @@ impl Protocol {
         }
     }
 
-    /// The application closes (RFC 6455, section 7.1.2): yields the close frame to send, or `None`
-    /// if a close was sent or received before.
+    /// Begins the close handshake (RFC 6455, section 7.1.2): yields the close frame to send, or
+    /// `None` if a close was sent or received before.
     ///
-    /// What has arrived of an unfinished message is dropped. The driver waits for
-    /// [`Action::Closed`], with a deadline of its own.
+    /// Drops an incomplete message. Then wait for [`Action::Closed`], with a deadline.
     pub fn close(&mut self, frame: Option<&CloseFrame>) -> Option<Frame> {
         if self.phase != Phase::Open {
             return None;
         }
         self.phase = Phase::Closing;
-        if let Some(unfinished) = &mut self.unfinished {
-            unfinished.discard();
+        if let Some(partial) = &mut self.partial {
+            partial.discard();
         }
         Some(Frame::close(frame))
     }
 
-    /// The pong that is due, if a ping came since the last call.
+    /// The pong to send, if a ping has arrived since the last call.
     ///
     /// At most one is pending: a newer ping replaces the payload of an unanswered one (RFC 6455,
-    /// section 5.5.3), so a flood of pings costs one small frame. A ping is answered while
-    /// closing too (section 5.5.2), but not once the peer's close is in.
+    /// section 5.5.3), so a flood of pings costs one small frame. A ping is answered in
+    /// [`Phase::Closing`] too (section 5.5.2), but not after the client's close frame.
     pub fn take_pong(&mut self) -> Option<Frame> {
         self.pong.take()
     }
 
-    /// Whether a frame or a fragmented message is unfinished, so that a deadline should run.
+    /// Whether a frame or a fragmented message is incomplete, so that a deadline should run.
     pub fn in_message(&self) -> bool {
-        self.unfinished.is_some()
+        self.partial.is_some()
     }
 
-    /// How far the close handshake has come.
+    /// The state of the close handshake.
     pub fn phase(&self) -> Phase {
         self.phase
     }
 
     fn step(&mut self, limits: &Limits, input: &mut [u8]) -> Result<Step, ProtocolError> {
-        if self.unfinished.as_ref().is_some_and(|it| it.in_frame()) {
+        if self.partial.as_ref().is_some_and(|it| it.in_frame()) {
             return self.continue_frame(limits, input);
         }
         let Some((header, size)) = self.header(input)? else {
@@ -137,27 +154,27 @@ impl Protocol {
         }
     }
 
-    /// The next header and how many bytes of `input` belong to it; `None` if all do and it is
-    /// still not complete.
+    /// The next header and how many bytes of `input` belong to it; `None` if all do and it is still
+    /// incomplete.
     fn header(&mut self, input: &[u8]) -> Result<Option<(Header, usize)>, ProtocolError> {
         let context = Context {
-            fragmented: self.unfinished.as_ref().is_some_and(|it| it.in_message()),
+            fragmented: self.partial.as_ref().is_some_and(|it| it.in_message()),
             inflate: self.inflate,
         };
-        if let Some(unfinished) = &mut self.unfinished
-            && unfinished.in_header()
+        if let Some(partial) = &mut self.partial
+            && partial.in_header()
         {
-            return unfinished.complete_header(input, context);
+            return partial.complete_header(input, context);
         }
         let header = header::parse(input, context)?;
         if header.is_none() {
-            self.unfinished.get_or_insert_default().keep_header(input);
+            self.partial.get_or_insert_default().keep_header(input);
         }
         Ok(header)
     }
 
-    /// A frame that lies in the input as a whole. Only a part of a fragmented message needs to be
-    /// kept; a message in a single frame is copied once, into the message itself.
+    /// A frame that is complete in the input. Only a fragment needs to be stored; a message in a
+    /// single frame is copied once, into the message itself.
     fn whole_frame(
         &mut self,
         limits: &Limits,
@@ -186,22 +203,22 @@ impl Protocol {
 
     fn begin_frame(&mut self, limits: &Limits, header: Header) -> Result<(), ProtocolError> {
         let limits = (self.phase == Phase::Open).then_some(limits);
-        let unfinished = self.unfinished.get_or_insert_default();
-        unfinished.begin_frame(header, limits)
+        let partial = self.partial.get_or_insert_default();
+        partial.begin_frame(header, limits)
     }
 
     fn continue_frame(&mut self, limits: &Limits, input: &mut [u8]) -> Result<Step, ProtocolError> {
         let keep = self.phase == Phase::Open;
-        let unfinished = self.unfinished.get_or_insert_default();
-        let (taken, done) = unfinished.feed(input, keep)?;
+        let partial = self.partial.get_or_insert_default();
+        let (taken, done) = partial.feed(input, keep)?;
         match done {
             Some(frame) if frame.opcode.is_control() => {
-                let payload = unfinished.take_control();
+                let payload = partial.take_control();
                 self.release();
                 Ok((taken, self.control(frame.opcode, &payload)?))
             }
             Some(frame) if frame.fin => {
-                let message = unfinished.take_message().filter(|_| keep);
+                let message = partial.take_message().filter(|_| keep);
                 self.release();
                 let message = message.map(|it| it.finish(limits)).transpose()?;
                 Ok((taken, message.map(Action::Message)))
@@ -212,22 +229,22 @@ impl Protocol {
 
     fn control(&mut self, opcode: Opcode, payload: &[u8]) -> Result<Option<Action>, ProtocolError> {
         match opcode {
-            Opcode::Close => self.peer_closes(payload).map(Some),
+            Opcode::Close => self.on_close(payload).map(Some),
             Opcode::Ping => {
                 self.pong = Some(Frame::pong(payload));
                 Ok(None)
             }
-            // A pong is a sign of life at most, asked for or not (section 5.5.3).
+            // A pong needs no answer, solicited or not (section 5.5.3).
             _ => Ok(None),
         }
     }
 
-    fn peer_closes(&mut self, payload: &[u8]) -> Result<Action, ProtocolError> {
+    fn on_close(&mut self, payload: &[u8]) -> Result<Action, ProtocolError> {
         let received = CloseFrame::decode(payload)?;
         let action = if self.phase == Phase::Closing {
             Action::Closed { received }
         } else {
-            // The code is echoed (section 5.5.1), the reason need not be.
+            // Section 5.5.1 asks to echo the code, not the reason.
             let echo = received.as_ref().map(|it| CloseFrame::new(it.code, ""));
             let reply = Frame::close(echo.as_ref());
             Action::Close { received, reply }
@@ -245,20 +262,20 @@ impl Protocol {
         Action::Fail { error, reply }
     }
 
-    /// Frees the buffers if nothing is unfinished.
+    /// Frees the buffers if nothing is incomplete.
     fn release(&mut self) {
-        self.unfinished.take_if(|it| it.is_idle());
+        self.partial.take_if(|it| it.is_idle());
     }
 
-    /// Nothing is sent or received any more; a pong that is due would follow the close frame.
+    /// Drops a pong that is due too: it would follow the close frame.
     fn end(&mut self) {
         self.phase = Phase::Closed;
-        self.unfinished = None;
+        self.partial = None;
         self.pong = None;
     }
 }
 
-/// The message in an unmasked payload that came in one frame.
+/// The message of a single frame with this unmasked payload.
 fn whole_message(
     limits: &Limits,
     header: &Header,

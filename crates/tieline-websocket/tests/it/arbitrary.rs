@@ -1,4 +1,4 @@
-//! Whatever bytes come, the decoder neither panics nor stalls nor depends on how they are split.
+//! For any input, the decoder neither panics nor stalls nor depends on how the bytes are split.
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 use proptest::prelude::*;
@@ -38,7 +38,7 @@ fn actions(inflate: bool, bytes: &[u8], size: usize, close: Option<usize>) -> Ve
     actions
 }
 
-/// Frames that are nearly right, so that the bytes get past the header.
+/// Nearly valid frames, so that the input gets past the header.
 fn nearly_frames() -> impl Strategy<Value = Vec<u8>> {
     let first = prop_oneof![
         4 => prop::sample::select(vec![0x81, 0x82, 0x01, 0x02, 0x00, 0x80, 0x89, 0x8a]),

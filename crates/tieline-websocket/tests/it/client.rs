@@ -1,11 +1,11 @@
-//! The client side of the wire, written by hand: what the crate is tested against where no other
-//! implementation offers it (compression, any fragmentation, any mask).
+//! A client's side of the protocol, written by hand for what no other implementation offers:
+//! compression, any fragmentation, any mask.
 
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress};
 use proptest::prelude::*;
 use tieline_websocket::{Frame, FrameKind, Message};
 
-/// A frame as a client sends it; every field is the test's to choose.
+/// A frame from a client; the test chooses every field.
 #[derive(Clone, Debug)]
 pub(crate) struct ClientFrame {
     pub(crate) first: u8,
@@ -33,7 +33,7 @@ impl ClientFrame {
     }
 }
 
-/// How a message travels: in which fragments, with which control frames in between.
+/// How a message is sent: its fragments and the control frames between them.
 #[derive(Clone, Debug)]
 pub(crate) struct Transfer {
     pub(crate) message: Message,
@@ -95,7 +95,7 @@ pub(crate) fn message() -> impl Strategy<Value = Message> {
     ]
 }
 
-/// Any message in any fragments; compressed sometimes, if `deflate` is set.
+/// Any message in any fragments, compressed at random if `deflate` is set.
 pub(crate) fn transfer(deflate: bool) -> impl Strategy<Value = Transfer> {
     let control = (any::<bool>(), prop::collection::vec(any::<u8>(), 0..=125));
     (
@@ -116,7 +116,7 @@ pub(crate) fn transfer(deflate: bool) -> impl Strategy<Value = Transfer> {
         )
 }
 
-/// What a client puts on the wire for a compressed message (RFC 7692, section 7.2.1).
+/// The payload of a compressed message (RFC 7692, section 7.2.1).
 pub(crate) fn deflate(payload: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(payload.len() * 2 + 100);
     Compress::new(Compression::new(4), false)
@@ -127,8 +127,8 @@ pub(crate) fn deflate(payload: &[u8]) -> Vec<u8> {
     out
 }
 
-/// What a client reads out of a frame of the server: whether it was compressed, and the payload.
-pub(crate) fn decode(frame: &Frame, wire: &[u8]) -> (bool, Vec<u8>) {
+/// Decodes a frame from the server as a client does: whether it is compressed, and the payload.
+pub(crate) fn decode(frame: &Frame, encoded: &[u8]) -> (bool, Vec<u8>) {
     let opcode = match frame.kind() {
         FrameKind::Text => 1,
         FrameKind::Binary => 2,
@@ -136,20 +136,20 @@ pub(crate) fn decode(frame: &Frame, wire: &[u8]) -> (bool, Vec<u8>) {
         FrameKind::Ping => 9,
         FrameKind::Pong => 10,
     };
-    assert_eq!(wire[0] & 0x8f, 0x80 | opcode);
-    let (length, payload) = match wire[1] {
+    assert_eq!(encoded[0] & 0x8f, 0x80 | opcode);
+    let (length, payload) = match encoded[1] {
         126 => (
-            u16::from_be_bytes(wire[2..4].try_into().unwrap()).into(),
-            &wire[4..],
+            u16::from_be_bytes(encoded[2..4].try_into().unwrap()).into(),
+            &encoded[4..],
         ),
         127 => (
-            u64::from_be_bytes(wire[2..10].try_into().unwrap()),
-            &wire[10..],
+            u64::from_be_bytes(encoded[2..10].try_into().unwrap()),
+            &encoded[10..],
         ),
-        short => (u64::from(short), &wire[2..]),
+        short => (u64::from(short), &encoded[2..]),
     };
     assert_eq!(length, payload.len() as u64);
-    if wire[0] & 0x40 == 0 {
+    if encoded[0] & 0x40 == 0 {
         return (false, payload.to_vec());
     }
     let compressed = [payload, &[0, 0, 0xff, 0xff]].concat();

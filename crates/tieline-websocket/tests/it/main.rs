@@ -1,4 +1,4 @@
-//! The public face of the crate, against models and against other implementations.
+//! The public API of the crate, against models and other implementations.
 
 #![allow(clippy::unwrap_used)]
 

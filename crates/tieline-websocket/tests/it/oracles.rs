@@ -1,15 +1,15 @@
-//! Corrupt frames, judged by tungstenite and tokio-websockets in the server's role: where they
-//! accept, so do we, and where they refuse, so do we.
+//! Corrupt frames, with tungstenite and tokio-websockets as servers: this crate accepts and refuses
+//! the same input as they do.
 //!
 //! Known differences, each allowed below by name:
-//! - Both: a fault that stands in the last, incomplete frame is refused here as soon as its byte is
-//!   there; they may wait for more (tungstenite for the whole frame, tokio-websockets for the
-//!   second byte of a header, and for the whole frame when fragments exceed the limit together).
-//! - tokio-websockets does not check that a text ends with a whole character if its last fragment
-//!   is empty; the test does it in its place.
+//! - Both: this crate refuses a fault in the last, incomplete frame as soon as its byte has arrived;
+//!   they may wait for more (tungstenite for the whole frame, tokio-websockets for the second byte of
+//!   a header, and for the whole frame if the fragments together exceed the limit).
+//! - tokio-websockets does not check that a text ends with a complete character if its last fragment
+//!   is empty; the test checks it instead.
 //! - tungstenite accepts lengths that are not minimal.
-//! - tungstenite answers an invalid close code with 1002, but reports a close and no error; it
-//!   takes 1014 for invalid.
+//! - tungstenite answers an invalid close code with 1002, but reports a close and no error; it treats
+//!   1014 as invalid.
 
 use std::io::{self, Cursor, Read, Write};
 
@@ -22,12 +22,12 @@ use tokio_tungstenite::tungstenite::{self, WebSocket};
 
 use crate::client::{Transfer, transfer};
 
-/// Both oracles are held to it too.
+/// Both oracles have the same limit.
 const LIMIT: usize = 100_000;
 
 #[derive(Clone, Debug, PartialEq)]
 enum End {
-    /// The input ended; nothing was wrong so far.
+    /// The input ended without an error.
     Input,
     /// The peer closed, with this code.
     Closed(Option<u16>),
@@ -61,7 +61,7 @@ fn ours(bytes: &[u8]) -> (Vec<Message>, End, Option<ProtocolError>) {
     (messages, End::Input, None)
 }
 
-/// Reads the input, swallows what is written.
+/// Reads the input, discards the output.
 struct Pipe(Cursor<Vec<u8>>);
 
 impl Read for Pipe {
@@ -129,14 +129,14 @@ fn tokio_websockets(bytes: &[u8]) -> (Vec<Message>, End) {
                     if message.is_binary() {
                         messages.push(Message::Binary(payload));
                     } else if message.is_text() {
-                        // Not `as_text`: see the known differences.
+                        // Not `as_text`: see the known differences above.
                         let Ok(text) = String::from_utf8(payload) else {
                             break End::Refused;
                         };
                         messages.push(Message::Text(text));
                     }
                 }
-                // A frame that the input cuts short is an I/O error there.
+                // tungstenite reports a truncated frame as an I/O error.
                 Some(Err(tokio_websockets::Error::Io(_))) | None => break End::Input,
                 Some(Err(_)) => break End::Refused,
             }
@@ -182,7 +182,7 @@ fn corrupt() -> impl Strategy<Value = Vec<u8>> {
         })
 }
 
-/// Most damage is done to the first two bytes of a frame, where the rules are.
+/// Most changes hit the first two bytes of a frame, which most rules are about.
 fn damage_at(bytes: &mut Vec<u8>, starts: &[usize], at: prop::sample::Index, value: u8, kind: u8) {
     let start = starts[at.index(starts.len())];
     let anywhere = at.index(bytes.len());
@@ -223,7 +223,7 @@ proptest! {
         let (messages, end, error) = ours(&bytes);
         let (theirs, their_end) = tokio_websockets(&bytes);
         if (&end, &their_end) == (&End::Refused, &End::Input) {
-            // Only what came with the very last byte may be news to it.
+            // The oracle may find only what the last byte completed.
             let (_, before, _) = ours(&bytes[..bytes.len() - 1]);
             let too_big = matches!(error, Some(ProtocolError::MessageTooBig { .. }));
             prop_assert!(too_big || before == End::Input, "our error: {:?}", error);

@@ -1,4 +1,4 @@
-//! Whatever a client sends, however it is fragmented and split, arrives; and the other way round.
+//! Every message arrives, in both directions, for any fragmentation and split.
 
 use proptest::prelude::*;
 use tieline_websocket::{Action, Deflate, Frame, Limits, Message, Protocol};
@@ -81,11 +81,11 @@ proptest! {
         let settings = Deflate { level, threshold: 0 };
         let frame = Frame::from(message.clone());
         for deflate in [None, Some(&settings)] {
-            let wire = frame.wire(deflate);
-            let bytes = [wire.header, wire.payload].concat();
+            let encoded = frame.encoded(deflate);
+            let bytes = [encoded.header, encoded.payload].concat();
             let (compressed, payload) = decode(&frame, &bytes);
             prop_assert_eq!(&payload[..], message.as_bytes());
-            prop_assert!(!compressed || wire.payload.len() < payload.len());
+            prop_assert!(!compressed || encoded.payload.len() < payload.len());
         }
     }
 
@@ -107,8 +107,8 @@ proptest! {
         };
         let frame = Frame::from(received.clone());
         let settings = Deflate { level: 3, threshold: 0 };
-        let wire = frame.wire(Some(&settings));
-        let (_, payload) = decode(&frame, &[wire.header, wire.payload].concat());
+        let encoded = frame.encoded(Some(&settings));
+        let (_, payload) = decode(&frame, &[encoded.header, encoded.payload].concat());
         let back = match message {
             Message::Text(_) => Message::Text(String::from_utf8(payload).unwrap()),
             Message::Binary(_) => Message::Binary(payload),

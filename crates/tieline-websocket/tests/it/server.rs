@@ -4,10 +4,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 use tieline_websocket::{Action, CloseFrame, Frame, Limits, Message, Protocol, handshake};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
-/// What the server does with a text message that says so, instead of echoing it.
+/// The text message that makes the server close instead of echo.
 pub(crate) const CLOSE_COMMAND: &str = "close me";
 
-/// Serves one connection until it ends; yields everything that came of it.
+/// Serves one connection until it ends; yields every action.
 pub(crate) async fn serve(
     mut stream: DuplexStream,
     read_size: usize,
@@ -55,13 +55,13 @@ pub(crate) async fn serve(
 }
 
 async fn send(stream: &mut DuplexStream, frame: &Frame) {
-    let wire = frame.wire(None);
-    stream.write_all(wire.header).await.unwrap();
-    stream.write_all(wire.payload).await.unwrap();
+    let encoded = frame.encoded(None);
+    stream.write_all(encoded.header).await.unwrap();
+    stream.write_all(encoded.payload).await.unwrap();
 }
 
-/// Answers the upgrade request; yields what was read behind it. Names the last subprotocol that
-/// is offered.
+/// Responds to the upgrade request with the last subprotocol that it offers; yields the bytes read
+/// after the request.
 async fn accept(stream: &mut DuplexStream) -> Vec<u8> {
     let mut read = Vec::new();
     let end = loop {

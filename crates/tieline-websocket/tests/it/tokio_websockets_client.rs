@@ -1,5 +1,5 @@
-//! tokio-websockets as the client: it decodes our frames, we decode its. It checks more strictly
-//! than tungstenite, and splits messages into frames by itself.
+//! tokio-websockets as the client. It checks more strictly than tungstenite, and splits messages into
+//! frames.
 
 use futures_util::{SinkExt, StreamExt};
 use tieline_websocket::{Action, CloseCode, CloseFrame, Message};

@@ -1,4 +1,4 @@
-//! tokio-tungstenite as the client: it decodes our frames, we decode its.
+//! tokio-tungstenite as the client.
 
 use futures_util::{SinkExt, StreamExt};
 use tieline_websocket::{Action, CloseCode, CloseFrame, Message};
@@ -85,7 +85,7 @@ async fn fragments_with_a_ping_between_are_echoed_as_one() {
         while received.len() < 2 {
             received.push(client.next().await.unwrap().unwrap());
         }
-        // How pong and echo are ordered depends on what was read at once.
+        // The order of pong and echo depends on how the reads split the input.
         assert!(received.contains(&PeerMessage::Pong(Bytes::from_static(b"?"))));
         assert!(received.contains(&PeerMessage::text("Hello")));
         drop(client);

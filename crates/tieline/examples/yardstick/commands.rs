@@ -1,8 +1,8 @@
-//! What messages do.
+//! The handler: messages are commands, or come back.
 
 use tieline::{Cluster, Connection, Handler, Message};
 
-/// What the messages of a connection are.
+/// How the messages of a connection are treated.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Mode {
     Commands,
@@ -44,7 +44,7 @@ impl Yardstick {
         }
     }
 
-    /// Reading goes on while the receipt is out.
+    /// Does not await the receipt, so that reading continues.
     fn direct(&self, connection: &Connection, argument: &str) {
         let (id, payload) = argument.split_once(':').unwrap_or_default();
         let sender = connection.clone();

@@ -1,4 +1,4 @@
-//! The same by plain HTTP, with answers in JSON.
+//! The routes: the two WebSocket endpoints, and the same operations over plain HTTP, in JSON.
 
 use axum::{
     Json, Router,
@@ -13,7 +13,7 @@ use tieline::{Accept, ClientId, Node, OnlineStatus, Refusal, StatusCode, Upgrade
 
 use super::commands::{Mode, Yardstick};
 
-type Served = State<Node<Yardstick>>;
+type NodeState = State<Node<Yardstick>>;
 
 pub(crate) fn router(node: Node<Yardstick>) -> Router {
     Router::new()
@@ -27,11 +27,11 @@ pub(crate) fn router(node: Node<Yardstick>) -> Router {
         .with_state(node)
 }
 
-async fn commands(State(node): Served, upgrade: Upgrade) -> impl IntoResponse {
+async fn commands(State(node): NodeState, upgrade: Upgrade) -> impl IntoResponse {
     accept(&node, upgrade, Mode::Commands).await
 }
 
-async fn echo(State(node): Served, upgrade: Upgrade) -> impl IntoResponse {
+async fn echo(State(node): NodeState, upgrade: Upgrade) -> impl IntoResponse {
     accept(&node, upgrade, Mode::Echo).await
 }
 
@@ -49,36 +49,37 @@ async fn accept(
 }
 
 #[derive(Deserialize)]
-struct ToOne {
+struct OneClient {
     id: String,
     #[serde(default)]
     data: String,
 }
 
 #[derive(Deserialize)]
-struct ToAll {
+struct AllClients {
     data: String,
 }
 
-async fn emit(State(node): Served, Query(to): Query<ToOne>) -> Json<Value> {
+async fn emit(State(node): NodeState, Query(to): Query<OneClient>) -> Json<Value> {
     let delivery = node.handler().cluster.emit(&to.id, to.data).await;
     Json(json!({ "delivery": delivery.as_str() }))
 }
 
-async fn online(State(node): Served, Query(who): Query<ToOne>) -> Json<Value> {
-    let presence = node.handler().cluster.online([who.id]).await[0];
-    Json(
-        json!({ "online": presence == OnlineStatus::Online, "known": presence != OnlineStatus::Unknown }),
-    )
+async fn online(State(node): NodeState, Query(client): Query<OneClient>) -> Json<Value> {
+    let status = node.handler().cluster.online([client.id]).await[0];
+    Json(json!({
+        "online": status == OnlineStatus::Online,
+        "known": status != OnlineStatus::Unknown,
+    }))
 }
 
-async fn broadcast(State(node): Served, Query(to): Query<ToAll>) -> Json<Value> {
+async fn broadcast(State(node): NodeState, Query(to): Query<AllClients>) -> Json<Value> {
     let summary = node.handler().cluster.broadcast(to.data).await;
     let missed: Vec<_> = summary.missed().map(|(node, _)| node).collect();
     Json(json!({ "count": summary.reached.delivered, "not_reached": missed }))
 }
 
-async fn stats(State(node): Served) -> Json<Value> {
+async fn stats(State(node): NodeState) -> Json<Value> {
     let cluster = &node.handler().cluster;
     let peers = cluster.peers();
     let up = peers.iter().filter(|peer| peer.up).count();

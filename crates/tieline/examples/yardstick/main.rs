@@ -1,10 +1,18 @@
-//! What load and fault tests drive.
+//! A server for load and fault tests.
 //!
-//! At `/ws?id=<client id>` a text message is a command: `E…` comes back verbatim, `B…` goes verbatim to
-//! all, `T:<id>:<payload>` to a client (the sender is told `!<delivery>` if that fails),
-//! `G:<group>:<payload>` to a group, `J:<group>` and `L:<group>` join and leave. At `/echo` every
-//! message comes back verbatim. `GET /emit?id=&data=`, `/online?id=`, `/broadcast?data=` and `/stats`
-//! answer in JSON. SIGTERM drains. With `--registry` all of that means the whole cluster.
+//! At `/ws?id=CLIENT_ID`, a text message is a command:
+//!
+//! | message | effect |
+//! |---|---|
+//! | `E…` | sends the message back verbatim |
+//! | `B…` | sends the message verbatim to all clients |
+//! | `T:ID:PAYLOAD` | sends the payload to a client; if that fails, the sender receives `!` and the outcome |
+//! | `G:GROUP:PAYLOAD` | sends the payload to a group |
+//! | `J:GROUP`, `L:GROUP` | joins a group, leaves it |
+//!
+//! At `/echo`, every message is sent back verbatim. `GET /emit?id=&data=`, `/online?id=`,
+//! `/broadcast?data=` and `/stats` respond in JSON. SIGTERM drains. With `--registry`, all of this
+//! applies to the whole cluster.
 //!
 //! ```sh
 //! cargo run --release -p tieline --all-features --example yardstick -- --listen 127.0.0.1:9201

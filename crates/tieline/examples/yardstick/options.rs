@@ -8,70 +8,70 @@ use tieline::{ClusterConfig, Config, Deflate, Duplicate, Origins, SlowConsumer};
 /// A WebSocket server for load and fault tests.
 #[derive(Debug, Parser)]
 pub(crate) struct Options {
-    /// Address to listen on; port 0 takes a free one, which is printed.
+    /// Address to listen on; port 0 picks a free port and prints it.
     #[arg(long, default_value = "127.0.0.1:9201")]
     pub(crate) listen: String,
-    /// Threads; 1 runs everything on one.
+    /// Number of threads; with 1, everything runs on one thread.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: u16,
-    /// Longest message, in bytes.
+    /// Maximum size of a message, in bytes.
     #[arg(long, default_value_t = Config::default().message_size)]
     message_limit: usize,
-    /// Most fragments of a message.
+    /// Maximum number of fragments of a message.
     #[arg(long, default_value_t = Config::default().fragments)]
     fragments: u32,
-    /// Bytes that may wait for a client.
+    /// Maximum number of bytes that wait for a client.
     #[arg(long, default_value_t = Config::default().outbox_bytes)]
     outbox_bytes: usize,
-    /// Frames that may wait for a client.
+    /// Maximum number of frames that wait for a client.
     #[arg(long, default_value_t = Config::default().outbox_frames)]
     outbox_frames: usize,
-    /// What happens to a client that reads too slowly.
+    /// Policy for a client that reads too slowly.
     #[arg(long, value_enum, default_value = "disconnect")]
     slow_consumer: Policy,
-    /// Refuse an id that is connected already, instead of replacing the older connection.
+    /// Refuse a client whose id is already connected, instead of replacing the older connection.
     #[arg(long)]
     reject_duplicates: bool,
-    /// Compress for clients that offer it.
+    /// Compress for clients that offer compression.
     #[arg(long)]
     deflate: bool,
-    /// Silence before a ping, in milliseconds.
+    /// Send a ping after this much silence, in milliseconds.
     #[arg(long, default_value_t = 25_000)]
     ping_interval: u64,
-    /// Silence after a ping, in milliseconds.
+    /// Close the connection after this much silence following a ping, in milliseconds.
     #[arg(long, default_value_t = 20_000)]
     ping_timeout: u64,
-    /// How long a close waits, in milliseconds.
+    /// Timeout of a close handshake, in milliseconds.
     #[arg(long, default_value_t = 5_000)]
     close_timeout: u64,
-    /// The time over which a drain spreads its closes, in milliseconds.
+    /// Time over which a drain spreads its closes, in milliseconds.
     #[arg(long, default_value_t = 1_000)]
     drain_window: u64,
-    /// Most connections.
+    /// Maximum number of connections.
     #[arg(long)]
     max_connections: Option<usize>,
     /// Certificate chain (PEM); with --key, serve TLS.
     #[arg(long, requires = "key")]
     pub(crate) cert: Option<PathBuf>,
-    /// Private key (PEM).
+    /// Private key of the certificate (PEM).
     #[arg(long, requires = "cert")]
     pub(crate) key: Option<PathBuf>,
-    /// The cluster's registry, as `redis://127.0.0.1:6379` or `etcd://127.0.0.1:2379`; none is one node.
+    /// URL of the cluster's registry, such as `redis://127.0.0.1:6379` or `etcd://127.0.0.1:2379`; default: none (single node).
     #[arg(long)]
     pub(crate) registry: Option<String>,
-    /// Where in the registry the cluster stands.
+    /// Name of the cluster in the registry.
     #[arg(long, default_value = "tieline")]
     pub(crate) prefix: String,
-    /// Address to listen on for peers.
+    /// Address to listen on for other nodes.
     #[arg(long, default_value = "127.0.0.1:0")]
     peers_listen: SocketAddr,
-    /// Where peers reach this node; by default where it listens for them.
+    /// Address at which other nodes reach this one; default: the address of --peers-listen.
     #[arg(long)]
     advertise: Option<String>,
-    /// How long the node counts as alive without a sign of life, in milliseconds.
+    /// Lease duration, in milliseconds; a node that does not renew it is dead.
     #[arg(long, default_value_t = 10_000)]
     lease: u64,
-    /// How often entries are compared with the registry, in milliseconds.
+    /// How often to compare entries with the registry, in milliseconds.
     #[arg(long, default_value_t = 30_000)]
     audit_interval: u64,
 }

@@ -1,18 +1,18 @@
-//! The address at which peers reach this node, where none is given.
+//! The address that a node advertises to its peers.
+//!
+//! Must not know the rest of the settings.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use super::ClusterError;
-
-/// The address to advertise for a port that listens on `bound`: that address where it is one, else
-/// this machine's first IPv4 address that is not loopback.
-pub(super) fn choose(bound: SocketAddr) -> Result<String, ClusterError> {
+/// The default for a port that listens on `bound`: that address, or, if it means all addresses, this
+/// machine's first IPv4 address that is not loopback. `None` if there is none.
+pub(super) fn choose(bound: SocketAddr) -> Option<String> {
     let ip = if bound.ip().is_unspecified() {
-        first_address().ok_or(ClusterError::NoAddress)?
+        first_address()?
     } else {
         bound.ip()
     };
-    Ok(SocketAddr::new(ip, bound.port()).to_string())
+    Some(SocketAddr::new(ip, bound.port()).to_string())
 }
 
 fn first_address() -> Option<IpAddr> {
@@ -21,20 +21,17 @@ fn first_address() -> Option<IpAddr> {
     ips.find(|ip| matches!(ip, IpAddr::V4(v4) if !v4.is_loopback() && *v4 != Ipv4Addr::UNSPECIFIED))
 }
 
-/// Checks an address that was given: `host:port`, as it is to stand in the registry.
-pub(super) fn check(address: &str) -> Result<(), ClusterError> {
-    let wrong = || ClusterError::Address(address.to_owned());
-    let (host, port) = address.rsplit_once(':').ok_or_else(wrong)?;
-    let host_is_one = !host.is_empty() && !host.contains(|c: char| c.is_whitespace() || c == '/');
-    let port: u16 = port.parse().map_err(|_| wrong())?;
+/// Whether peers could dial an address: `host:port`, with a port and not for all addresses.
+pub(super) fn is_valid(address: &str) -> bool {
+    let Some((host, port)) = address.rsplit_once(':') else {
+        return false;
+    };
+    let is_host = !host.is_empty() && !host.contains(|c: char| c.is_whitespace() || c == '/');
+    let has_port = port.parse::<u16>().is_ok_and(|port| port != 0);
     let unspecified = address
         .parse::<SocketAddr>()
         .is_ok_and(|address| address.ip().is_unspecified());
-    if host_is_one && port != 0 && !unspecified {
-        Ok(())
-    } else {
-        Err(wrong())
-    }
+    is_host && has_port && !unspecified
 }
 
 #[cfg(test)]
@@ -44,7 +41,7 @@ mod tests {
     #[test]
     fn addresses_that_nobody_can_dial_are_refused() {
         for good in ["10.0.0.1:9300", "[::1]:9300", "node-1.example:9300"] {
-            assert!(check(good).is_ok(), "{good}");
+            assert!(is_valid(good), "{good}");
         }
         for bad in [
             "",
@@ -57,7 +54,7 @@ mod tests {
             "a b:1",
             "http://a:1",
         ] {
-            assert!(check(bad).is_err(), "{bad}");
+            assert!(!is_valid(bad), "{bad}");
         }
     }
 

@@ -1,44 +1,64 @@
-//! The settings of a cluster's node, and what can be wrong with them.
+//! The settings of a node within a cluster, and the errors of its start.
+//!
+//! Owns the defaults and bounds, each with its cost. Must not know how a setting takes effect.
 
 use std::{io, net::SocketAddr, time::Duration};
 
 use tieline_registry::RegistryError;
 
+use super::advertise;
 use crate::{
-    Config,
+    config::Config,
     link::{PeerSecurity, SecurityError},
 };
 
-/// How a node takes part in a cluster.
+/// The settings of a node within a cluster.
 ///
-/// A plain struct: change what you need and take the rest from [`ClusterConfig::default`].
+/// A plain struct: set what you need and take the rest from [`ClusterConfig::default`].
+///
+/// ```
+/// use std::time::Duration;
+/// use tieline::{ClusterConfig, Config};
+///
+/// let config = ClusterConfig {
+///     listen: "0.0.0.0:9300".parse()?,
+///     advertise: Some("10.0.0.1:9300".into()),
+///     lease: Duration::from_secs(5),
+///     ..ClusterConfig::default()
+/// };
+/// config.validate(&Config::default())?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct ClusterConfig {
-    /// Where this node listens for its peers. Default `127.0.0.1:0`, a free port on loopback: right for
-    /// several nodes on one machine. A backend does not listen.
+    /// The address on which this node listens for its peers. Default `127.0.0.1:0`, a free port on
+    /// loopback, for several nodes on one machine. A backend does not listen.
     pub listen: SocketAddr,
-    /// Where peers reach this node, `host:port`. Default: the address it listens on; if that is all
-    /// addresses, this machine's first IPv4 address that is not loopback.
+    /// The address at which peers reach this node, `host:port`. Default: the address it listens on; if
+    /// it listens on all addresses, this machine's first IPv4 address that is not loopback.
     pub advertise: Option<String>,
-    /// How nodes know each other. Default: by nothing, which only loopback allows.
+    /// How nodes authenticate each other. Default: not at all, which is allowed on loopback only.
     pub security: PeerSecurity,
-    /// How long this node counts as alive without a sign of life. Default 10 s: after a crash its
-    /// clients are offline to everyone within this time, and a pause shorter than two thirds of it
-    /// costs nothing. A beat, some 20 µs of the registry's time, is sent every third of it.
+    /// The duration of this node's lease in the registry: a node that does not renew it is dead. Default
+    /// 10 s, 300 ms to a day. After a crash, its clients are offline to everyone within this time; a
+    /// pause shorter than two thirds of it has no effect. Costs a renewal every third of it, about 20 µs
+    /// of the registry's time.
     pub lease: Duration,
-    /// How often this node compares what it holds with the registry, whatever else has caused that.
-    /// Default 30 s, right where nodes of go-websocket share the registry, which write over entries
-    /// without a word; minutes serve as well where none do, since each beat compares the counts. Costs
-    /// the registry about 1.5 µs for each connection, and never more than a twentieth of its time.
+    /// How often this node compares its entries in the registry with its connections even if nothing
+    /// indicates a difference. Default 30 s, 100 ms to a day. Keep the default while nodes of
+    /// go-websocket share the registry, since they overwrite entries without notice; otherwise minutes
+    /// are enough, since each renewal compares the counts. Costs the registry about 1.5 µs for each
+    /// connection, and at most a twentieth of its time.
     pub audit_interval: Duration,
-    /// How long an answer of the registry is waited for. Default 1 s.
+    /// Timeout of a registry request. Default 1 s, 10 ms to a day.
     pub registry_timeout: Duration,
-    /// Bytes that may wait for one peer; then messages to it are answered
-    /// [`QueueFull`](crate::Delivery::QueueFull). Default 8 MiB; more than
-    /// [`Config::message_size`](crate::Config::message_size).
+    /// Bytes that may wait for one peer, and for lookups; messages beyond are answered
+    /// [`QueueFull`](crate::Delivery::QueueFull). Default 8 MiB; must exceed
+    /// [`Config::message_size`](crate::Config::message_size). Costs that much memory for each peer that
+    /// reads too slowly.
     pub link_queue_bytes: usize,
-    /// Most routes to clients of other nodes that are remembered. Default 131,072, which cost at most
-    /// some 20 MiB. A route that is not remembered costs a question to the registry.
+    /// Routes to clients of other nodes that are cached, at most. Default 131,072, which cost about
+    /// 20 MiB. A message whose route is not cached costs a request to the registry.
     pub routes: usize,
 }
 
@@ -58,11 +78,17 @@ impl Default for ClusterConfig {
 }
 
 impl ClusterConfig {
-    /// Checks the settings against each other and against the hub's; whatever starts a cluster does it
-    /// too.
+    /// Checks the bounds of the settings, and [`link_queue_bytes`](Self::link_queue_bytes) against the
+    /// hub's configuration. [`Cluster::start`](crate::Cluster::start) and
+    /// [`Cluster::connect`](crate::Cluster::connect) call it.
+    ///
+    /// # Errors
+    /// [`ClusterError::Address`], [`ClusterError::Time`] or [`ClusterError::Queue`].
     pub fn validate(&self, hub: &Config) -> Result<(), ClusterError> {
-        if let Some(address) = &self.advertise {
-            super::advertise::check(address)?;
+        if let Some(address) = &self.advertise
+            && !advertise::is_valid(address)
+        {
+            return Err(ClusterError::Address(address.clone()));
         }
         let times = [
             ("lease", self.lease, Duration::from_millis(300)),
@@ -90,37 +116,37 @@ impl ClusterConfig {
     }
 }
 
-/// A node that could not take part in a cluster.
+/// Why a node could not join a cluster.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClusterError {
     /// The registry cannot be reached or used.
     #[error(transparent)]
     Registry(#[from] RegistryError),
-    /// The peer port may not be opened so.
+    /// The peer port would be open without authentication or encryption.
     #[error(transparent)]
     Security(#[from] SecurityError),
-    /// The peer port cannot be listened on.
+    /// The peer port cannot be opened.
     #[error("cannot listen for peers on {0}")]
     Listen(SocketAddr, #[source] io::Error),
-    /// The advertised address is none that peers could dial.
+    /// Peers cannot dial the advertised address.
     #[error("peers cannot dial {0:?}: advertise host:port, as in 10.0.0.1:9300")]
     Address(String),
-    /// No address to advertise was found.
-    #[error("this machine has no address that peers could dial: advertise one by name")]
+    /// The machine has no address to advertise.
+    #[error("this machine has no address that peers could dial: set one to advertise")]
     NoAddress,
     /// A time is out of bounds.
     #[error("{name} must be between {least:?} and a day")]
     Time {
-        /// The setting.
+        /// The name of the setting.
         name: &'static str,
         /// Its lower bound.
         least: Duration,
     },
-    /// A message would not fit a link.
-    #[error("link_queue_bytes must be above message_size: raise it, or lower the other")]
+    /// A message of the largest size would not fit the queue of a link.
+    #[error("link_queue_bytes must exceed message_size: raise the first or lower the second")]
     Queue,
-    /// The hub has connections, or is part of a cluster already.
-    #[error("the hub is in use: start the cluster before its first connection, and once")]
+    /// The hub has connections, or belongs to a cluster.
+    #[error("the hub is in use: start its cluster once, before its first connection")]
     HubInUse,
 }

@@ -1,7 +1,7 @@
-//! What peers ask of this node.
+//! Requests of peers.
 //!
-//! Owns the meaning of posts: each is carried out on the hub as if the call had been made here. Knows no
-//! streams. What cannot be read is answered `INVALID` and does nothing.
+//! Owns the meaning of requests: each is carried out on the hub as if the call had been made here. Must
+//! not know streams. Invariant: a request that cannot be read is answered `INVALID` and changes nothing.
 
 use std::sync::{Arc, OnceLock, Weak};
 
@@ -9,30 +9,33 @@ use bytes::Bytes;
 use tieline_websocket::{CloseCode, CloseFrame, Frame};
 
 use super::{
-    Inner, NodeRegistrar,
+    client_op::{ClientOp, LocalOutcome},
     multicast::OwnedScope,
-    unicast::{Applied, ClientOp, DECIDED_WITHIN, code},
+    outcome::outcome_code,
+    router::MessageRouter,
+    unicast::DECIDED_WITHIN,
 };
 use crate::{
-    Delivery, Reached,
-    hub::ExcludedIds,
+    delivery::{Delivery, Reached},
+    hub::{Cork, ExcludedIds},
     link::{BoxFuture, Interest, MaybeReady, PeerInfo, Receiver, RequestKind, Response, proto},
 };
 
-/// The receiver of this node's port. The port must not keep the cluster alive.
+/// The receiver of this node's peer port, which must not keep the router alive.
 #[derive(Default)]
 pub(super) struct NodeInbox {
-    cluster: OnceLock<Weak<Inner>>,
+    cluster: OnceLock<Weak<MessageRouter>>,
     interest: Arc<Interest>,
 }
 
 impl NodeInbox {
-    pub(super) fn begin(&self, cluster: &Arc<Inner>) {
-        // A cluster begins once.
+    /// Starts to serve requests; until then each is answered that the client is not here.
+    pub(super) fn begin(&self, cluster: &Arc<MessageRouter>) {
+        // It is called once.
         let _ = self.cluster.set(Arc::downgrade(cluster));
     }
 
-    fn cluster(&self) -> Option<Arc<Inner>> {
+    fn cluster(&self) -> Option<Arc<MessageRouter>> {
         self.cluster.get()?.upgrade()
     }
 }
@@ -45,13 +48,18 @@ impl Receiver for NodeInbox {
         }
     }
 
-    fn greeted(&self, peer: &PeerInfo) {
-        // Whoever has a port and speaks to us is to be spoken to, before the registry names it.
+    fn receive_batch(&self, receive_all: &mut dyn FnMut()) {
+        let _cork = Cork::new();
+        receive_all();
+    }
+
+    fn stream_opened(&self, peer: &PeerInfo) {
+        // A peer with a port that opens a stream is reachable before the registry lists it.
         if let Some(cluster) = self.cluster()
             && let Some(address) = &peer.address
-            && cluster.address.as_ref() != Some(address)
+            && cluster.directory.address() != Some(address)
         {
-            let peer = cluster.peers.get_or_connect(address, &cluster);
+            let peer = cluster.peers.get_or_connect(address);
             if !peer.link.is_up() {
                 peer.link.dial_now();
             }
@@ -67,10 +75,10 @@ impl Receiver for NodeInbox {
             return Box::pin(async { Delivery::Offline });
         };
         let Some(conn) = cluster.here(id) else {
-            cluster.missed(id);
+            cluster.directory.report_missing(id);
             return Box::pin(async { Delivery::Offline });
         };
-        let receipt = cluster.hub.emit_to(&conn, as_ancestor(&data));
+        let receipt = cluster.hub.emit_to(&conn, untyped_frame(&data));
         Box::pin(receipt)
     }
 
@@ -81,20 +89,20 @@ impl Receiver for NodeInbox {
 
     fn unary_broadcast(&self, data: Bytes) -> BoxFuture<Reached> {
         match self.cluster() {
-            Some(cluster) => Box::pin(cluster.hub.broadcast(as_ancestor(&data))),
+            Some(cluster) => Box::pin(cluster.hub.broadcast(untyped_frame(&data))),
             None => Box::pin(async { Reached::default() }),
         }
     }
 }
 
-impl Inner {
+impl MessageRouter {
     fn receive(self: &Arc<Self>, request: RequestKind) -> MaybeReady {
         let reply = match request {
             RequestKind::Emit(emit) => {
-                self.one(&emit.id, frame(&emit.data, emit.binary).map(ClientOp::Emit))
+                self.receive_unicast(&emit.id, frame(&emit.data, emit.binary).map(ClientOp::Emit))
             }
             RequestKind::Close(close) => {
-                self.one(&close.id, close_frame(&close).map(ClientOp::Close))
+                self.receive_unicast(&close.id, close_frame(&close).map(ClientOp::Close))
             }
             RequestKind::Membership(change) => {
                 let group = text(&change.group).map(Arc::from);
@@ -103,19 +111,19 @@ impl Inner {
                 } else {
                     ClientOp::Join
                 };
-                self.one(&change.id, group.map(op))
+                self.receive_unicast(&change.id, group.map(op))
             }
-            RequestKind::Multicast(many) => self.many(&many),
+            RequestKind::Multicast(multicast) => self.receive_multicast(&multicast),
             RequestKind::Evict(evict) => {
-                if let Some(registrar) = self.registrar() {
+                if let Some(registrar) = self.directory.registrar() {
                     registrar.on_evict(evict.ids.iter().filter_map(text));
                 }
                 Some(MaybeReady::Ready(Response::Code(
                     proto::OutcomeCode::Delivered,
                 )))
             }
-            RequestKind::Query(ask) => {
-                let (names, more) = self.list_here(&ask);
+            RequestKind::Query(query) => {
+                let (names, more) = self.list_here(&query);
                 let names = names
                     .iter()
                     .map(|name| Bytes::copy_from_slice(name.as_bytes()));
@@ -128,16 +136,16 @@ impl Inner {
         )))
     }
 
-    /// Does something to one client.
-    fn one(self: &Arc<Self>, id: &Bytes, op: Option<ClientOp>) -> Option<MaybeReady> {
+    /// Applies an operation to one client.
+    fn receive_unicast(self: &Arc<Self>, id: &Bytes, op: Option<ClientOp>) -> Option<MaybeReady> {
         let (id, op) = (text(id)?, op?);
         let applied = match self.here(id) {
-            Some(conn) => self.apply(&conn, &op),
-            None => Applied::Done(proto::OutcomeCode::NotHere),
+            Some(conn) => op.apply(&self.hub, &conn),
+            None => LocalOutcome::Decided(proto::OutcomeCode::NotHere),
         };
         Some(match applied {
-            // Whoever asked may send to the group at once.
-            Applied::Done(code @ proto::OutcomeCode::Delivered)
+            // The caller may send to the group at once, so the other nodes have to know first.
+            LocalOutcome::Decided(code @ proto::OutcomeCode::Delivered)
                 if matches!(op, ClientOp::Join(_)) =>
             {
                 let interest = Arc::clone(&self.interest);
@@ -146,27 +154,27 @@ impl Inner {
                     Response::Code(code)
                 }))
             }
-            Applied::Done(code) => {
+            LocalOutcome::Decided(code) => {
                 if code == proto::OutcomeCode::NotHere {
-                    self.missed(id);
+                    self.directory.report_missing(id);
                 }
                 MaybeReady::Ready(Response::Code(code))
             }
-            Applied::Later(receipt) => {
-                MaybeReady::Later(Box::pin(async { Response::Code(code(receipt.await)) }))
-            }
+            LocalOutcome::Pending(receipt) => MaybeReady::Later(Box::pin(async {
+                Response::Code(outcome_code(receipt.await))
+            })),
         })
     }
 
-    fn many(&self, many: &proto::Multicast) -> Option<MaybeReady> {
-        let frame = frame(&many.data, many.binary)?;
-        let name = text(&many.name)?;
-        let scope = match proto::Scope::try_from(many.scope).ok()? {
+    fn receive_multicast(&self, multicast: &proto::Multicast) -> Option<MaybeReady> {
+        let frame = frame(&multicast.data, multicast.binary)?;
+        let name = text(&multicast.name)?;
+        let scope = match proto::Scope::try_from(multicast.scope).ok()? {
             proto::Scope::Everyone => OwnedScope::Everyone,
             proto::Scope::User => OwnedScope::User(name.into()),
             proto::Scope::Group => OwnedScope::Group(name.into()),
         };
-        let except = many.except.iter().map(|id| text(id).map(Arc::from));
+        let except = multicast.except.iter().map(|id| text(id).map(Arc::from));
         let except: ExcludedIds = except.collect::<Option<_>>()?;
         let except = Some(&except).filter(|ids| !ids.is_empty());
         let mut receipt = self.hub.send_to_scope(scope.scope(), except, &frame);
@@ -175,20 +183,13 @@ impl Inner {
             None => MaybeReady::Later(Box::pin(async { Response::Reached(receipt.await) })),
         })
     }
-
-    /// A peer looked here for a client who is not.
-    fn missed(&self, id: &str) {
-        if let Some(registrar) = self.registrar() {
-            NodeRegistrar::on_missing_client(registrar, id);
-        }
-    }
 }
 
 fn text(bytes: &Bytes) -> Option<&str> {
     std::str::from_utf8(bytes).ok()
 }
 
-/// Text stays text and binary stays binary.
+/// A frame of the kind that the sender chose; `None` for text that is not UTF-8.
 fn frame(data: &Bytes, binary: bool) -> Option<Frame> {
     if binary {
         return Some(Frame::binary(data.to_vec()));
@@ -196,9 +197,9 @@ fn frame(data: &Bytes, binary: bool) -> Option<Frame> {
     text(data).map(Frame::text)
 }
 
-/// The unary service cannot say what the data are; what reads as text is sent as text, as the ancestor
-/// does.
-fn as_ancestor(data: &Bytes) -> Frame {
+/// The unary service does not say whether data are text: what is UTF-8 is sent as text, as
+/// go-websocket does.
+fn untyped_frame(data: &Bytes) -> Frame {
     text(data).map_or_else(|| Frame::binary(data.to_vec()), Frame::text)
 }
 

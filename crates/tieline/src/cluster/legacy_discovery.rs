@@ -1,7 +1,8 @@
-//! Finding nodes that announce themselves nowhere: those of go-websocket, which only write entries.
+//! Finds legacy nodes: those of go-websocket, which write entries and do not join the registry.
 //!
-//! The registry's addresses that belong to no member are theirs. Looking through all entries is paced
-//! like an audit, and only done where the counts say that there is something to find.
+//! Owns when entries are scanned for them: an address in an entry that no node of the registry has is a
+//! legacy node's. A scan is paced so that it takes at most a twentieth of the registry's time, and runs
+//! only while the counts of entries say that there is something to find.
 
 use std::{
     collections::HashSet,
@@ -10,62 +11,57 @@ use std::{
 };
 
 use tieline_registry::{Cursor, RegistryError};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
-use super::{Inner, chain};
-use crate::registrar::Registrar;
+use super::router::MessageRouter;
+use crate::error::ErrorChain;
 
-/// Pauses are this many times as long as what they follow took: a twentieth of the registry's time.
-const SHARE: u32 = 19;
+/// The pause after each page, as a multiple of the time that the page took: a twentieth of the
+/// registry's time.
+const PAUSE: u32 = 19;
 
-/// Looks for foreign nodes, until the cluster is dropped.
-pub(super) async fn watch(cluster: Weak<Inner>, interval: Duration, audit: Duration) {
-    let mut seen: Option<(Option<i64>, Instant)> = None;
+/// Looks for legacy nodes each `interval`, until the router is gone. A search follows each change of the
+/// count of entries, and the last search after `audit`.
+pub(super) async fn run(router: Weak<MessageRouter>, interval: Duration, audit: Duration) {
+    let mut last_scan: Option<(Option<i64>, Instant)> = None;
     loop {
-        let Some(inner) = cluster.upgrade() else {
+        let Some(router) = router.upgrade() else {
             return;
         };
-        let balance = inner.registrar().and_then(Registrar::foreign_balance);
-        let anything = balance != Some(0);
-        let due = seen.is_none_or(|(before, at)| before != balance || at.elapsed() >= audit);
-        if anything && due {
-            match inner.look_for_foreign().await {
-                Ok(()) => seen = Some((balance, Instant::now())),
+        let entries = router.directory.legacy_entries();
+        if entries == Some(0) {
+            last_scan = None;
+            router.peers.set_legacy(Vec::new());
+        } else if last_scan.is_none_or(|(before, at)| before != entries || at.elapsed() >= audit) {
+            match scan(&router).await {
+                Ok(addresses) => {
+                    last_scan = Some((entries, Instant::now()));
+                    router.peers.set_legacy(addresses);
+                }
                 Err(error) => {
-                    tracing::debug!(error = %chain(&error), "cannot look for foreign nodes");
+                    tracing::debug!(error = %ErrorChain(&error), "cannot look for legacy nodes");
                 }
             }
-        } else if !anything {
-            seen = None;
-            inner.foreign.lock().clear();
         }
-        drop(inner);
-        tokio::time::sleep(interval).await;
+        drop(router);
+        sleep(interval).await;
     }
 }
 
-impl Inner {
-    async fn look_for_foreign(&self) -> Result<(), RegistryError> {
-        let nodes = self
-            .with_timeout("list the nodes", self.registry.nodes())
-            .await?;
-        let known: HashSet<_> = nodes.into_iter().map(|node| node.address).collect();
-        let mut found = HashSet::new();
-        let mut next = Some(Cursor::default());
-        while let Some(cursor) = next {
-            let begun = Instant::now();
-            let page = self
-                .with_timeout("list entries", self.registry.scan(cursor))
-                .await?;
-            let addresses = page.items.into_iter().map(|(_, address)| address);
-            found.extend(addresses.filter(|address| !known.contains(address)));
-            next = page.next;
-            tokio::time::sleep(begun.elapsed() * SHARE).await;
-        }
-        for address in &found {
-            self.peers.get_or_connect(address, self);
-        }
-        *self.foreign.lock() = found.into_iter().collect::<Vec<Arc<str>>>();
-        Ok(())
+/// The addresses in entries that no node of the registry has.
+async fn scan(router: &MessageRouter) -> Result<Vec<Arc<str>>, RegistryError> {
+    let directory = &router.directory;
+    let nodes = directory.nodes().await?.into_iter();
+    let known: HashSet<_> = nodes.map(|node| node.address).collect();
+    let mut found = HashSet::new();
+    let mut next = Some(Cursor::default());
+    while let Some(cursor) = next {
+        let started = Instant::now();
+        let page = directory.scan(cursor).await?;
+        let addresses = page.items.into_iter().map(|(_, address)| address);
+        found.extend(addresses.filter(|address| !known.contains(address)));
+        next = page.next;
+        sleep(started.elapsed() * PAUSE).await;
     }
+    Ok(found.into_iter().collect())
 }

@@ -1,377 +1,224 @@
-//! The life of a cluster's node: start, watch over who is there, end.
+//! Start and end of a node.
+//!
+//! Owns the order of both: a node can be asked by its peers before it joins the registry, and it leaves
+//! the registry before its links end. Must not know how messages are routed. Invariant: whatever a
+//! start that fails has begun is ended.
 
-use std::{
-    net::SocketAddr,
-    sync::{
-        Arc, OnceLock, Weak,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use tieline_registry::{MemoryRegistry, Registry};
+use tokio::{
+    net::TcpListener,
+    time::{Instant, timeout},
 };
-
-use parking_lot::Mutex;
-use tieline_registry::{ClientId, MemoryRegistry, Registry, RegistryError};
-use tokio::{sync::Notify, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
 use super::{
-    Cluster, ClusterConfig, ClusterError, Inner, advertise, chain, inbound::NodeInbox,
-    legacy_discovery, ordering::OrderingQueue, peers::Peers, routes::Routes,
+    advertise,
+    config::{ClusterConfig, ClusterError},
+    directory::NodeDirectory,
+    hub_observer::ClusterObserver,
+    inbound::NodeInbox,
+    legacy_discovery, node_discovery,
+    node_host::NodeHost,
+    ordering::OrderingQueue,
+    peers::Peers,
+    router::MessageRouter,
+    routes::Routes,
 };
 use crate::{
-    CloseReason, Config, Hub,
-    hub::{ConnectionInner, HubObserver, ScopeKey},
-    link::{self, Interest, PeerServer, Probed, proto},
-    registrar::{ClaimDecision, Health, LocalInstant, Registrar, RegistrarConfig, RegistrarHost},
+    config::Config,
+    hub::{Hub, HubObserver},
+    link::{Interest, LinkConfig, PeerServer, Receiver},
+    registrar::RegistrarConfig,
 };
 
-/// Pause before a registry that did not answer is asked for its members again.
-const RETRY: Duration = Duration::from_millis(500);
+/// How long an end waits for each of its steps: the registry, the peer port, the tasks.
+const END_WITHIN: Duration = Duration::from_secs(2);
 
-/// How long a drain waits for what it still owes the registry and its peers, once its connections are
-/// gone.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+/// What runs for a node; dropped, it stops at once.
+pub(super) struct NodeRuntime {
+    /// `None` for a backend.
+    server: Option<PeerServer>,
+    /// Ends the discovery of nodes, then links and the registrar.
+    stop: CancellationToken,
+}
 
-impl Cluster {
-    /// A node of a cluster: joins the registry under its address, listens for peers and opens links to
-    /// those that are there. To be called before the hub's first connection.
-    ///
-    /// Fails where the registry cannot be reached. Where another process holds the address, the node
-    /// starts, takes no connections, and waits until the address is free.
-    ///
-    /// # Panics
-    /// Outside a tokio runtime.
-    pub async fn start(
-        hub: Hub,
-        registry: Arc<dyn Registry>,
-        config: ClusterConfig,
-    ) -> Result<Self, ClusterError> {
-        config.validate(hub.config())?;
-        config.security.validate(config.listen)?;
-        if !hub.is_empty() {
-            return Err(ClusterError::HubInUse);
+pub(super) async fn start(
+    hub: Hub,
+    registry: Arc<dyn Registry>,
+    config: &ClusterConfig,
+) -> Result<(Arc<MessageRouter>, NodeRuntime), ClusterError> {
+    config.validate(hub.config())?;
+    config.security.validate(config.listen)?;
+    if !hub.is_empty() {
+        return Err(ClusterError::HubInUse);
+    }
+    let mut links = link_config(config)?;
+    let (listener, address) = bind(config).await?;
+    links.address = Some(address);
+    let links = Arc::new(links);
+    let inbox = NodeInbox::default();
+    let interest = Arc::clone(inbox.interest());
+    let router = new_router(hub, registry, config, Arc::clone(&links), interest);
+    observe_hub(&router)?;
+    inbox.begin(&router);
+    let server = PeerServer::serve(listener, links, Arc::new(inbox))
+        .await
+        .map_err(|error| ClusterError::Listen(config.listen, error))?;
+    join_registry(&router, config).await?;
+    let stop = discover_nodes(&router, config).await?;
+    let server = Some(server);
+    Ok((router, NodeRuntime { server, stop }))
+}
+
+pub(super) async fn connect(
+    registry: Arc<dyn Registry>,
+    config: &ClusterConfig,
+) -> Result<(Arc<MessageRouter>, NodeRuntime), ClusterError> {
+    let hub = Config {
+        shards: Some(1),
+        ..Config::default()
+    };
+    let hub = Hub::new(hub).expect("the defaults are valid");
+    config.validate(hub.config())?;
+    let links = Arc::new(link_config(config)?);
+    let router = new_router(hub, registry, config, links, Arc::default());
+    let stop = discover_nodes(&router, config).await?;
+    let server = None;
+    Ok((router, NodeRuntime { server, stop }))
+}
+
+pub(super) fn single_node(hub: Hub) -> (Arc<MessageRouter>, NodeRuntime) {
+    let config = ClusterConfig::default();
+    let links = link_config(&config).expect("the default has no secret that could be invalid");
+    let registry = Arc::new(MemoryRegistry::new());
+    let router = new_router(hub, registry, &config, Arc::new(links), Arc::default());
+    let runtime = NodeRuntime {
+        server: None,
+        stop: CancellationToken::new(),
+    };
+    (router, runtime)
+}
+
+impl NodeRuntime {
+    /// Ends the node in order. The registry comes first: from then on nobody is sent here.
+    pub(super) async fn leave(&self, router: &MessageRouter) {
+        if let Some(registrar) = router.directory.registrar() {
+            registrar.leave(Instant::now() + END_WITHIN).await;
         }
-        let process = Uuid::now_v7();
-        let mut settings = settings(process, &config)?;
-        let answering = NodeInbox::default();
-        let interest = Arc::clone(link::Receiver::interest(&answering));
-        let listening = listen(config.listen).await?;
-        let bound = listening
-            .local_addr()
-            .map_err(|e| ClusterError::Listen(config.listen, e))?;
-        let address: Arc<str> = match &config.advertise {
-            Some(address) => address.as_str().into(),
-            None => advertise::choose(bound)?.into(),
-        };
-        settings.address = Some(Arc::clone(&address));
-        let cluster = Self::new(hub, registry, &config, settings, interest);
-        let inner = &cluster.inner;
-        let watcher: Arc<dyn HubObserver> = Arc::new(ClusterObserver {
-            interest: Arc::clone(&inner.interest),
-            cluster: Arc::downgrade(inner),
-        });
-        if !inner.hub.watch(&watcher) {
-            return Err(ClusterError::HubInUse);
+        self.stop.cancel();
+        router.end();
+        if let Some(server) = &self.server {
+            server.shutdown(END_WITHIN).await;
         }
-        answering.begin(inner);
-        let port = PeerServer::serve(listening, Arc::clone(&inner.settings), Arc::new(answering))
-            .await
-            .map_err(|e| ClusterError::Listen(config.listen, e))?;
-        drop(inner.port.set(port));
-        let terms = RegistrarConfig {
-            address,
-            process,
-            lease: config.lease,
-            audit_interval: config.audit_interval,
-            timeout: config.registry_timeout,
-        };
-        let registry = Arc::clone(&inner.registry);
-        let registrar = Registrar::start(registry, terms, Arc::downgrade(inner)).await?;
-        drop(inner.registrar.set(registrar));
-        cluster
-            .watch(config.lease / 3, config.audit_interval)
-            .await?;
-        Ok(cluster)
+        router.tasks.close();
+        // What has not ended by then ends with the process.
+        let _ = timeout(END_WITHIN, router.tasks.wait()).await;
     }
 
-    /// A process without connections that reaches those of the nodes: a backend. It needs no port.
-    /// Fails where the registry cannot be reached.
-    ///
-    /// # Panics
-    /// Outside a tokio runtime.
-    pub async fn connect(
-        registry: Arc<dyn Registry>,
-        config: ClusterConfig,
-    ) -> Result<Self, ClusterError> {
-        let hub = Config {
-            shards: Some(1),
-            ..Config::default()
-        };
-        let hub = Hub::new(hub).expect("the defaults are valid");
-        config.validate(hub.config())?;
-        let settings = settings(Uuid::now_v7(), &config)?;
-        let cluster = Self::new(hub, registry, &config, settings, Arc::default());
-        cluster
-            .watch(config.lease / 3, config.audit_interval)
-            .await?;
-        Ok(cluster)
-    }
-
-    /// One node by itself, with the same calls: no registry, no port, no peers.
-    ///
-    /// # Panics
-    /// Outside a tokio runtime.
-    pub fn single_node(hub: Hub) -> Self {
-        let config = ClusterConfig::default();
-        let settings = settings(Uuid::now_v7(), &config).expect("there is no secret to be wrong");
-        let registry = Arc::new(MemoryRegistry::new());
-        Self::new(hub, registry, &config, settings, Arc::default())
-    }
-
-    fn new(
-        hub: Hub,
-        registry: Arc<dyn Registry>,
-        config: &ClusterConfig,
-        settings: link::LinkConfig,
-        interest: Arc<Interest>,
-    ) -> Self {
-        let stop = CancellationToken::new();
-        let inner = Inner {
-            hub,
-            registry,
-            timeout: config.registry_timeout,
-            process: settings.process,
-            address: settings.address.clone(),
-            settings: Arc::new(settings),
-            peers: Peers::default(),
-            routes: Routes::new(config.routes),
-            ordering: OrderingQueue::new(config.link_queue_bytes),
-            interest,
-            foreign: Mutex::default(),
-            registrar: OnceLock::new(),
-            port: OnceLock::new(),
-            registry_answers: AtomicBool::new(true),
-            registry_silent: Arc::default(),
-            stop: stop.clone(),
-            tasks: TaskTracker::new(),
-        };
-        Self {
-            inner: Arc::new(inner),
-            _alive: Arc::new(stop.drop_guard()),
-        }
-    }
-
-    /// Looks who is there, and goes on looking.
-    async fn watch(&self, interval: Duration, audit: Duration) -> Result<(), ClusterError> {
-        self.inner.sync_peers().await?;
-        let inner = Arc::downgrade(&self.inner);
-        let silent = Arc::clone(&self.inner.registry_silent);
-        let watching = async move {
-            tokio::join!(
-                watch_members(inner.clone(), &silent, interval),
-                legacy_discovery::watch(inner, interval, audit),
-            )
-        };
-        // Keeps what is to be ended until it is; clones of the cluster hold the token, not this.
-        let inner = Arc::clone(&self.inner);
-        self.inner.tasks.spawn(async move {
-            inner.stop.run_until_cancelled(watching).await;
-            inner.end();
-        });
-        Ok(())
-    }
-
-    /// The orderly end of a node whose connections are gone, or of a backend: leaves the registry, then
-    /// ends the links. [`Node::drain`](crate::Node::drain) does it by itself.
-    pub async fn leave(&self) {
-        let inner = &self.inner;
-        if let Some(registrar) = inner.registrar() {
-            registrar.leave(Instant::now() + LAST_WORDS).await;
-        }
-        inner.stop.cancel();
-        inner.end();
-        if let Some(port) = inner.port.get() {
-            port.shutdown(LAST_WORDS).await;
-        }
-        inner.tasks.close();
-        let _ = tokio::time::timeout(LAST_WORDS, inner.tasks.wait()).await;
-    }
-
-    /// Whether new connections can be registered; `Err` says why not, for people.
-    pub fn readiness(&self) -> Result<(), String> {
-        match self.inner.registrar().map(Registrar::health) {
-            None | Some(Health::Up) => Ok(()),
-            Some(Health::Down) => Err("the registry does not answer".into()),
-            Some(Health::Conflict(holder)) => Err(format!(
-                "process {holder} holds this node's address {}",
-                self.address().unwrap_or_default()
-            )),
-        }
-    }
-
-    /// Whether another process holds this node's address, so that it takes no connections.
-    pub(crate) fn is_in_conflict(&self) -> bool {
-        let health = self.inner.registrar().map(Registrar::health);
-        matches!(health, Some(Health::Conflict(_)))
-    }
-
-    /// Whether the registry answers.
-    pub(crate) fn is_registered(&self) -> bool {
-        self.readiness().is_ok()
-    }
-
-    /// Claims the id of a connection that the hub has admitted.
-    pub(crate) async fn claim(
-        &self,
-        conn: &Arc<ConnectionInner>,
-        arrival: Instant,
-        exclusive: bool,
-    ) -> ClaimDecision {
-        self.inner.on_local_connect(&conn.id);
-        match self.inner.registrar() {
-            Some(registrar) => {
-                registrar
-                    .connect(conn, LocalInstant::of(arrival), exclusive)
-                    .await
-            }
-            None => ClaimDecision::Undecided,
-        }
-    }
-
-    /// Tells balancers and peers that this node ends.
-    pub(crate) async fn is_ending(&self) {
-        if let Some(port) = self.inner.port.get() {
-            port.draining().await;
+    /// Reports to balancers and peers that the node drains.
+    pub(super) async fn report_draining(&self) {
+        if let Some(server) = &self.server {
+            server.draining().await;
         }
     }
 }
 
-fn settings(process: Uuid, config: &ClusterConfig) -> Result<link::LinkConfig, ClusterError> {
-    let mut settings = link::LinkConfig::new(process, &config.security)?;
-    settings.queue_bytes = config.link_queue_bytes;
-    Ok(settings)
-}
-
-async fn listen(address: SocketAddr) -> Result<tokio::net::TcpListener, ClusterError> {
-    let listener = tokio::net::TcpListener::bind(address).await;
-    listener.map_err(|e| ClusterError::Listen(address, e))
-}
-
-/// Looks who is there, at the pace of the beats, until the cluster is dropped; sooner after a look-up
-/// that was not answered, since no other begins until the registry answers here.
-async fn watch_members(cluster: Weak<Inner>, silent: &Notify, interval: Duration) {
-    let mut pause = interval;
-    loop {
-        let jitter = 0.9 + 0.2 * fastrand::f64();
-        let dial_now = async {
-            silent.notified().await;
-            tokio::time::sleep(RETRY.min(interval).mul_f64(jitter)).await;
-        };
-        tokio::select! {
-            () = tokio::time::sleep(pause.mul_f64(jitter)) => {}
-            () = dial_now => {}
-        }
-        let Some(cluster) = cluster.upgrade() else {
-            return;
-        };
-        pause = match cluster.sync_peers().await {
-            Ok(()) => interval,
-            Err(error) => {
-                tracing::debug!(error = %chain(&error), "cannot see who is there");
-                RETRY.min(interval)
-            }
-        };
-    }
-}
-
-impl Inner {
-    /// Opens links to the nodes that the registry knows.
-    async fn sync_peers(&self) -> Result<(), RegistryError> {
-        let answer = self
-            .with_timeout("list the nodes", self.registry.nodes())
-            .await;
-        self.registry_answers
-            .store(answer.is_ok(), Ordering::Release);
-        let foreign = self.foreign.lock().clone();
-        self.peers.sync_members(&answer?, &foreign, self);
-        Ok(())
-    }
-
-    pub(super) fn registry_is_silent(&self) {
-        self.registry_answers.store(false, Ordering::Release);
-        self.registry_silent.notify_one();
-    }
-
-    /// Ends links and claims; what waits is answered.
-    fn end(&self) {
-        self.peers.end();
-        if let Some(registrar) = self.registrar() {
-            registrar.stop();
-        }
-    }
-}
-
-/// Also where a start fails halfway.
-impl Drop for Inner {
+impl Drop for NodeRuntime {
     fn drop(&mut self) {
-        self.end();
+        self.stop.cancel();
     }
 }
 
-impl RegistrarHost for Inner {
-    fn evict(&self, node: &str, id: ClientId) {
-        let peer = self.peers.get_or_connect(&Arc::from(node), self);
-        let ids = vec![bytes::Bytes::copy_from_slice(id.as_bytes())];
-        let evict = link::RequestKind::Evict(proto::Evict { ids });
-        peer.link
-            .send_urgent(&evict, super::pending::PendingReply::Discard);
-    }
-
-    fn on_refused(&self, conn: &Arc<ConnectionInner>) {
-        self.hub.close_member(conn, CloseReason::Replaced);
-    }
-
-    fn with_current(&self, conn: &Arc<ConnectionInner>, f: impl FnOnce()) -> bool {
-        self.hub.with_current(conn, f)
-    }
-
-    async fn probe(&self) -> Option<Uuid> {
-        let address = self.address.as_deref()?;
-        match link::probe(address, &self.settings).await {
-            Ok(Probed::Node(process)) => Some(process),
-            Ok(Probed::Foreign) | Err(_) => None,
-        }
-    }
+fn link_config(config: &ClusterConfig) -> Result<LinkConfig, ClusterError> {
+    let mut links = LinkConfig::new(Uuid::now_v7(), &config.security)?;
+    links.queue_bytes = config.link_queue_bytes;
+    Ok(links)
 }
 
-/// Tells the cluster of the hub's comings and goings; the hub must not keep the cluster alive.
-struct ClusterObserver {
+/// The peer port, and the address to advertise for it.
+async fn bind(config: &ClusterConfig) -> Result<(TcpListener, Arc<str>), ClusterError> {
+    let failed = |error| ClusterError::Listen(config.listen, error);
+    let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
+    let bound: SocketAddr = listener.local_addr().map_err(failed)?;
+    let address = match &config.advertise {
+        Some(address) => address.clone(),
+        None => advertise::choose(bound).ok_or(ClusterError::NoAddress)?,
+    };
+    Ok((listener, address.into()))
+}
+
+fn new_router(
+    hub: Hub,
+    registry: Arc<dyn Registry>,
+    config: &ClusterConfig,
+    links: Arc<LinkConfig>,
     interest: Arc<Interest>,
-    cluster: Weak<Inner>,
+) -> Arc<MessageRouter> {
+    let tasks = TaskTracker::new();
+    let peers = Arc::new(Peers::new(Arc::clone(&links), tasks.clone()));
+    let host = Arc::new(NodeHost {
+        hub: hub.clone(),
+        peers: Arc::clone(&peers),
+        config: links,
+    });
+    Arc::new(MessageRouter {
+        hub,
+        directory: NodeDirectory::new(registry, config.registry_timeout, host),
+        peers,
+        routes: Routes::new(config.routes),
+        ordering: OrderingQueue::new(config.link_queue_bytes),
+        interest,
+        tasks,
+    })
 }
 
-impl HubObserver for ClusterObserver {
-    fn gained(&self, key: ScopeKey<'_>) {
-        self.interest.gained(hash(key));
-    }
-
-    fn lost(&self, key: ScopeKey<'_>) {
-        self.interest.lost(hash(key));
-    }
-
-    fn left(&self, conn: &Arc<ConnectionInner>) {
-        if let Some(cluster) = self.cluster.upgrade()
-            && let Some(registrar) = cluster.registrar()
-        {
-            registrar.disconnect(conn);
-        }
+fn observe_hub(router: &Arc<MessageRouter>) -> Result<(), ClusterError> {
+    let observer: Arc<dyn HubObserver> = Arc::new(ClusterObserver::new(router));
+    if router.hub.set_observer(&observer) {
+        Ok(())
+    } else {
+        Err(ClusterError::HubInUse)
     }
 }
 
-fn hash(key: ScopeKey<'_>) -> u64 {
-    match key {
-        ScopeKey::User(name) => link::hash(proto::Scope::User, name),
-        ScopeKey::Group(name) => link::hash(proto::Scope::Group, name),
-    }
+async fn join_registry(router: &MessageRouter, config: &ClusterConfig) -> Result<(), ClusterError> {
+    let directory = &router.directory;
+    let address = directory.address().ok_or(ClusterError::NoAddress)?;
+    let registrar = RegistrarConfig {
+        address: Arc::clone(address),
+        process: directory.process(),
+        lease: config.lease,
+        audit_interval: config.audit_interval,
+        timeout: config.registry_timeout,
+    };
+    Ok(directory.join(registrar).await?)
+}
+
+/// Finds the other nodes, and goes on looking until the token is cancelled.
+async fn discover_nodes(
+    router: &Arc<MessageRouter>,
+    config: &ClusterConfig,
+) -> Result<CancellationToken, ClusterError> {
+    node_discovery::sync(router).await?;
+    let (interval, audit) = (config.lease / 3, config.audit_interval);
+    let stop = CancellationToken::new();
+    let stopped = stop.clone();
+    let silence = Arc::clone(router.directory.silence());
+    let (nodes, legacy) = (Arc::downgrade(router), Arc::downgrade(router));
+    let discovery = async move {
+        tokio::join!(
+            node_discovery::run(nodes, silence, interval),
+            legacy_discovery::run(legacy, interval, audit),
+        )
+    };
+    let tasks = router.tasks.clone();
+    let router = Arc::clone(router);
+    tasks.spawn(async move {
+        stopped.run_until_cancelled(discovery).await;
+        router.end();
+    });
+    Ok(stop)
 }

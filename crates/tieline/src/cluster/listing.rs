@@ -1,4 +1,8 @@
-//! Lists and questions that go over all nodes.
+//! Lists and questions over all nodes.
+//!
+//! Owns how a list is split among nodes and merged, and how a client is confirmed to be connected. Must
+//! not know how requests travel. Invariant: a page is sorted and complete up to its last name, except
+//! for the nodes that it names as missed.
 
 use std::{collections::BinaryHeap, sync::Arc};
 
@@ -6,154 +10,123 @@ use bytes::Bytes;
 use tieline_registry::{Entry, Owner};
 use tokio::sync::oneshot;
 
-use super::{Cluster, Inner, Listed, OnlineStatus, peers::Peer, pending::PendingReply};
+use super::{
+    pending::{Peer, PendingReply},
+    router::MessageRouter,
+    summary::{Listed, OnlineStatus},
+};
 use crate::{
-    Connection,
+    hub::Connection,
     link::{self, Outcome, RequestKind, proto},
 };
 
-/// Names of one page at most: a page must fit a message between nodes.
-const MOST: usize = 1000;
+/// Names in a page: a page must fit in one message between nodes.
+const MAX_NAMES: usize = 1000;
 
-impl Cluster {
-    /// Whether each of these clients is connected, in order: their nodes are asked. One question to the
-    /// registry for each that is not here, one to each node.
-    pub async fn online<I>(&self, ids: I) -> Vec<OnlineStatus>
-    where
-        I: IntoIterator,
-        I::Item: AsRef<str>,
-    {
-        let ids: Vec<Arc<str>> = ids.into_iter().map(|id| id.as_ref().into()).collect();
-        let asked: Vec<_> = ids.iter().map(|id| self.inner.online_status(id)).collect();
-        let mut answers = Vec::with_capacity(ids.len());
-        for presence in asked {
-            answers.push(presence.await);
-        }
-        answers
-    }
-
-    /// A page of the clients in a group, in order, with their nodes; begins behind `after`, holds at
-    /// most `most` names, of which there are at most 1,000. Costs each node that may have members a
-    /// visit of these.
-    pub async fn members(&self, group: &str, after: Option<&str>, most: usize) -> Listed {
-        let hash = link::hash(proto::Scope::Group, group);
-        let ask = ask(proto::QueryKind::Members, [group], after, most);
-        self.inner.list(ask, |peer| peer.link.may_have(hash)).await
-    }
-
-    /// A page of all clients. Costs each node a visit of all of its connections.
-    pub async fn clients(&self, after: Option<&str>, most: usize) -> Listed {
-        let ask = ask(proto::QueryKind::Clients, [], after, most);
-        self.inner.list(ask, |_| true).await
-    }
-
-    /// A page of all users. A user who is on several nodes comes once for each.
-    pub async fn users(&self, after: Option<&str>, most: usize) -> Listed {
-        let ask = ask(proto::QueryKind::Users, [], after, most);
-        self.inner.list(ask, |_| true).await
-    }
-}
-
-fn ask<const N: usize>(
-    kind: proto::QueryKind,
-    names: [&str; N],
-    after: Option<&str>,
-    most: usize,
-) -> proto::Query {
-    let bytes = |name: &str| Bytes::copy_from_slice(name.as_bytes());
-    proto::Query {
-        kind: kind.into(),
-        names: names.into_iter().map(bytes).collect(),
-        after: bytes(after.unwrap_or_default()),
-        most: u32::try_from(most.clamp(1, MOST)).unwrap_or(1),
-    }
-}
-
-impl Inner {
-    /// Whether a client is connected; asks twice, since it may have moved between the registry's answer
-    /// and its node's.
-    fn online_status(
+/// Whether a client is connected.
+impl MessageRouter {
+    /// Asks in a separate task, so that several clients are asked at once.
+    pub(super) fn online_status(
         self: &Arc<Self>,
-        id: &Arc<str>,
+        id: Arc<str>,
     ) -> impl Future<Output = OnlineStatus> + Send + use<> {
-        let (cluster, id) = (Arc::clone(self), Arc::clone(id));
-        let (sender, presence) = oneshot::channel();
+        let router = Arc::clone(self);
+        let (sender, status) = oneshot::channel();
         self.tasks.spawn(async move {
-            // Nobody may be waiting any more.
-            let _ = sender.send(cluster.look_for(&id).await);
+            // The caller may have stopped waiting.
+            let _ = sender.send(router.check_online(&id).await);
         });
-        async move { presence.await.unwrap_or(OnlineStatus::Unknown) }
+        async move { status.await.unwrap_or(OnlineStatus::Unknown) }
     }
 
-    async fn look_for(self: &Arc<Self>, id: &str) -> OnlineStatus {
+    /// Asks twice, since the client may have moved between the registry's answer and its node's.
+    async fn check_online(&self, id: &str) -> OnlineStatus {
         let mut before = None;
-        for fresh in [false, true] {
+        for is_fresh in [false, true] {
             if self.here(id).is_some() {
                 return OnlineStatus::Online;
             }
-            let entry = self.locate(id, fresh).await.ok();
-            if fresh && entry == before {
+            let entry = self.directory.locate(id, is_fresh).await.ok();
+            if is_fresh && entry == before {
                 break;
             }
             match self.confirm(id, entry.as_ref()).await {
                 OnlineStatus::Offline => before = entry,
-                answer => return answer,
+                status => return status,
             }
         }
         OnlineStatus::Offline
     }
 
     /// Asks the node that the registry names.
-    async fn confirm(self: &Arc<Self>, id: &str, entry: Option<&Option<Entry>>) -> OnlineStatus {
+    async fn confirm(&self, id: &str, entry: Option<&Option<Entry>>) -> OnlineStatus {
         let entry = match entry {
             None => return OnlineStatus::Unknown,
-            Some(None) if self.absent() == proto::OutcomeCode::Unknown => {
-                return OnlineStatus::Unknown;
-            }
+            Some(None) if self.directory.may_lack_entries() => return OnlineStatus::Unknown,
             Some(None) => return OnlineStatus::Offline,
             Some(Some(entry)) => entry,
         };
-        if self.address.as_deref() == Some(&*entry.address) {
+        if self.directory.address() == Some(&entry.address) {
             return OnlineStatus::Offline;
         }
-        let peer = self.peers.get_or_connect(&entry.address, self);
-        let dead = matches!(entry.owner, Owner::Node { leased: false, .. });
-        if dead && !peer.link.is_up() {
+        let peer = self.peers.get_or_connect(&entry.address);
+        let is_leased = !matches!(entry.owner, Owner::Node { leased: false, .. });
+        if !is_leased && !peer.link.is_up() {
             return OnlineStatus::Offline;
         }
-        match ask_peer(&peer, ask(proto::QueryKind::Online, [id], None, 1)).await {
+        match send_query(&peer, query(proto::QueryKind::Online, &[id], None, 1)).await {
             Some((names, _)) if names.is_empty() => OnlineStatus::Offline,
             Some(_) => OnlineStatus::Online,
             None => OnlineStatus::Unknown,
         }
     }
+}
 
-    /// A page over this node and every other that is wanted.
-    async fn list(self: &Arc<Self>, ask: proto::Query, wanted: impl Fn(&Peer) -> bool) -> Listed {
-        let most = ask.most as usize;
+/// Lists.
+impl MessageRouter {
+    pub(super) async fn list_members(
+        &self,
+        group: &str,
+        after: Option<&str>,
+        most: usize,
+    ) -> Listed {
+        let hash = link::hash(proto::Scope::Group, group);
+        let query = query(proto::QueryKind::Members, &[group], after, most);
+        self.list(query, |peer| peer.link.may_have(hash)).await
+    }
+
+    pub(super) async fn list_clients(&self, after: Option<&str>, most: usize) -> Listed {
+        let query = query(proto::QueryKind::Clients, &[], after, most);
+        self.list(query, |_| true).await
+    }
+
+    pub(super) async fn list_users(&self, after: Option<&str>, most: usize) -> Listed {
+        let query = query(proto::QueryKind::Users, &[], after, most);
+        self.list(query, |_| true).await
+    }
+
+    /// A page over this node and the others that are `asked`.
+    async fn list(&self, query: proto::Query, is_asked: impl Fn(&Peer) -> bool) -> Listed {
+        let most = query.most as usize;
         let peers = self.peers.all();
-        let asked = peers
+        let peers = peers
             .values()
-            .filter(|peer| peer.is_in_membership() && wanted(peer));
-        let asked = asked.map(|peer| (Arc::clone(peer), ask_peer(peer, ask.clone())));
-        let asked: Vec<_> = asked.collect();
-        let (own, more) = self.list_here(&ask);
+            .filter(|peer| peer.is_in_membership() && is_asked(peer));
+        // All are asked before the first is waited for.
+        let answers = peers.map(|peer| (Arc::clone(peer), send_query(peer, query.clone())));
+        let answers: Vec<_> = answers.collect();
+        let (own, more) = self.list_here(&query);
         let mut listed = Listed {
             more,
             ..Listed::default()
         };
-        let own = own.into_iter().map(|name| (name, self.address.clone()));
-        listed.names.extend(own);
-        for (peer, answer) in asked {
+        let address = self.directory.address();
+        listed
+            .names
+            .extend(own.into_iter().map(|name| (name, address.cloned())));
+        for (peer, answer) in answers {
             match answer.await {
-                Some((names, more)) => {
-                    let names = names
-                        .iter()
-                        .filter_map(|name| std::str::from_utf8(name).ok());
-                    let node = || Some(Arc::clone(&peer.address));
-                    listed.names.extend(names.map(|name| (name.into(), node())));
-                    listed.more |= more;
-                }
+                Some((names, more)) => listed.add(&peer.address, &names, more),
                 None => listed.missed.push(Arc::clone(&peer.address)),
             }
         }
@@ -163,21 +136,22 @@ impl Inner {
         listed
     }
 
-    /// This node's part of a list, in order, and whether more follows.
-    pub(super) fn list_here(&self, ask: &proto::Query) -> (Vec<Arc<str>>, bool) {
-        let after = std::str::from_utf8(&ask.after).unwrap_or_default();
-        let most = (ask.most as usize).clamp(1, MOST);
+    /// This node's part of a list, sorted, and whether more follows.
+    pub(super) fn list_here(&self, query: &proto::Query) -> (Vec<Arc<str>>, bool) {
+        let after = str::from_utf8(&query.after).unwrap_or_default();
+        let most = (query.most as usize).clamp(1, MAX_NAMES);
         let ids = |connections: Vec<Connection>| {
             let ids = connections.into_iter().map(|c| Arc::from(c.id().as_str()));
             first(ids, after, most)
         };
         let names = || {
-            ask.names
+            query
+                .names
                 .iter()
-                .filter_map(|name| std::str::from_utf8(name).ok())
+                .filter_map(|name| str::from_utf8(name).ok())
         };
-        match ask.kind() {
-            proto::QueryKind::Nothing => (Vec::new(), false),
+        match query.kind() {
+            proto::QueryKind::Barrier => (Vec::new(), false),
             proto::QueryKind::Online => {
                 let here = names().filter(|id| self.here(id).is_some());
                 (here.map(Arc::from).collect(), false)
@@ -192,7 +166,28 @@ impl Inner {
     }
 }
 
-/// The first names behind `after`, in order, and whether more follow. Holds no more than it returns.
+impl Listed {
+    /// Adds the names that a node has.
+    fn add(&mut self, node: &Arc<str>, names: &[Bytes], more: bool) {
+        let names = names.iter().filter_map(|name| str::from_utf8(name).ok());
+        self.names
+            .extend(names.map(|name| (name.into(), Some(Arc::clone(node)))));
+        self.more |= more;
+    }
+}
+
+fn query(kind: proto::QueryKind, names: &[&str], after: Option<&str>, most: usize) -> proto::Query {
+    let bytes = |name: &str| Bytes::copy_from_slice(name.as_bytes());
+    proto::Query {
+        kind: kind.into(),
+        names: names.iter().map(|name| bytes(name)).collect(),
+        after: bytes(after.unwrap_or_default()),
+        most: u32::try_from(most.clamp(1, MAX_NAMES)).unwrap_or(1),
+    }
+}
+
+/// The first names after `after`, sorted, and whether more follow. Costs memory for `most` names, however
+/// many there are.
 fn first(names: impl Iterator<Item = Arc<str>>, after: &str, most: usize) -> (Vec<Arc<str>>, bool) {
     let mut heap = BinaryHeap::with_capacity(most + 2);
     for name in names.filter(|name| **name > *after) {
@@ -207,14 +202,14 @@ fn first(names: impl Iterator<Item = Arc<str>>, after: &str, most: usize) -> (Ve
     (names, more)
 }
 
-/// Puts a question to a peer now; its answer, or `None` if none came.
-fn ask_peer(
+/// Sends a query to a peer, before the future is polled; `None` if no answer came.
+fn send_query(
     peer: &Peer,
-    ask: proto::Query,
+    query: proto::Query,
 ) -> impl Future<Output = Option<(Vec<Bytes>, bool)>> + Send + use<> {
     let (sender, answer) = oneshot::channel();
     peer.link
-        .send(&RequestKind::Query(ask), PendingReply::Query(sender));
+        .send(&RequestKind::Query(query), PendingReply::Query(sender));
     async move {
         match answer.await {
             Ok(Outcome::Listing { names, more }) => Some((names, more)),

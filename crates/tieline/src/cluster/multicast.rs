@@ -1,30 +1,28 @@
-//! A message to many clients: one message for each node, not for each client.
+//! A message to many clients: one request for each node, not for each client.
+//!
+//! Owns who receives a multicast and how its parts are sent. Must not know how its order among other
+//! messages is kept. Invariant: each node that may have a receiver gets exactly one part, and each
+//! part is counted before it is sent, so that the summary waits for all.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use tieline_websocket::{Frame, FrameKind};
 
-use super::{
-    Inner,
-    pending::PendingReply,
-    summary::{Summary, SummaryBuilder},
-};
+use super::{peers::Peers, pending::PendingReply, summary::SummaryBuilder};
 use crate::{
-    Receipt,
-    hub::{ExcludedIds, Scope},
+    hub::{ExcludedIds, Hub, Scope},
     link::{self, RequestKind, proto},
 };
 
-/// A message to many, on its way to the other nodes.
 pub(super) struct Multicast {
-    scope: OwnedScope,
-    except: Option<ExcludedIds>,
-    frame: Frame,
-    builder: Arc<SummaryBuilder>,
+    pub(super) scope: OwnedScope,
+    pub(super) except: Option<ExcludedIds>,
+    pub(super) frame: Frame,
+    pub(super) builder: Arc<SummaryBuilder>,
 }
 
-/// Whom a message is for.
+/// Who receives a multicast.
 #[derive(Debug, Clone)]
 pub(super) enum OwnedScope {
     Everyone,
@@ -41,7 +39,7 @@ impl OwnedScope {
         }
     }
 
-    fn wire(&self) -> (proto::Scope, &str) {
+    fn to_proto(&self) -> (proto::Scope, &str) {
         match self {
             Self::Everyone => (proto::Scope::Everyone, ""),
             Self::User(name) => (proto::Scope::User, name),
@@ -50,66 +48,42 @@ impl OwnedScope {
     }
 }
 
-impl Inner {
-    /// Sends to many, here at once and to other nodes behind what was sent before.
-    pub(super) fn send_multicast(
-        self: &Arc<Self>,
-        scope: OwnedScope,
-        except: Option<ExcludedIds>,
-        frame: Frame,
-    ) -> Receipt<Summary> {
-        let (builder, receipt) = SummaryBuilder::open();
-        self.send_here(&scope, except.as_ref(), &frame, &builder);
-        let msg = Multicast {
-            scope,
-            except,
-            frame,
-            builder,
-        };
-        match self.ordering.add_multicast(msg) {
-            Some(msg) => self.send_multicast_remote(&msg),
-            None => self.dispatch_ready(),
-        }
-        receipt
+impl Multicast {
+    /// Sends it to the connections of this node, which is reached at `address`.
+    pub(super) fn send_local(&self, hub: &Hub, address: Option<Arc<str>>) {
+        self.builder.expect_part();
+        let builder = Arc::clone(&self.builder);
+        let callback = move |reached| builder.add_part(address, Ok(reached));
+        let (scope, except) = (self.scope.scope(), self.except.as_ref());
+        hub.send_with_callback(scope, except, &self.frame, callback);
     }
 
-    fn send_here(
-        &self,
-        scope: &OwnedScope,
-        except: Option<&ExcludedIds>,
-        frame: &Frame,
-        builder: &Arc<SummaryBuilder>,
-    ) {
-        builder.expect_part();
-        let (builder, node) = (Arc::clone(builder), self.address.clone());
-        let callback = move |reached| builder.part(node, Ok(reached));
-        self.hub
-            .send_with_callback(scope.scope(), except, frame, callback);
-    }
-
-    /// Sends to every other node that may have someone.
-    pub(super) fn send_multicast_remote(&self, msg: &Multicast) {
-        let (scope, name) = msg.scope.wire();
+    /// Sends it to every other node that may have a receiver. No part is added after this.
+    pub(super) fn send_remote(&self, peers: &Peers) {
+        let (scope, name) = self.scope.to_proto();
         let hash = link::hash(scope, name);
-        let except = msg.except.iter().flat_map(|ids| ids.iter());
-        let request = RequestKind::Multicast(proto::Multicast {
-            scope: scope.into(),
-            name: Bytes::copy_from_slice(name.as_bytes()),
-            data: Bytes::copy_from_slice(msg.frame.payload()),
-            binary: msg.frame.kind() == FrameKind::Binary,
-            except: except
-                .map(|id| Bytes::copy_from_slice(id.as_bytes()))
-                .collect(),
-        });
-        for peer in self.peers.all().values() {
-            let wanted = scope == proto::Scope::Everyone || peer.link.may_have(hash);
-            if wanted && peer.is_in_membership() {
-                msg.builder.expect_part();
-                let pending =
-                    PendingReply::Part(Arc::clone(&msg.builder), Arc::clone(&peer.address));
-                peer.link.send(&request, pending);
+        let request = self.request();
+        for peer in peers.all().values() {
+            let may_have = scope == proto::Scope::Everyone || peer.link.may_have(hash);
+            if may_have && peer.is_in_membership() {
+                self.builder.expect_part();
+                let (builder, node) = (Arc::clone(&self.builder), Arc::clone(&peer.address));
+                peer.link.send(&request, PendingReply::Part(builder, node));
             }
         }
-        msg.builder.close();
+        self.builder.close();
+    }
+
+    fn request(&self) -> RequestKind {
+        let (scope, name) = self.scope.to_proto();
+        let bytes = |id: &str| Bytes::copy_from_slice(id.as_bytes());
+        let except = self.except.iter().flat_map(|ids| ids.iter());
+        RequestKind::Multicast(proto::Multicast {
+            scope: scope.into(),
+            name: bytes(name),
+            data: Bytes::copy_from_slice(self.frame.payload()),
+            binary: self.frame.kind() == FrameKind::Binary,
+            except: except.map(|id| bytes(id)).collect(),
+        })
     }
 }

@@ -1,83 +1,82 @@
-//! The other nodes, and the link to each.
+//! The other nodes, with the link to each.
 //!
-//! Owns who is a peer: the registry's members, nodes that opened a link to us, foreign nodes that an
-//! entry names. Invariant: there is one link for each address, and it ends when nothing speaks for
-//! the peer any more.
+//! Owns who is a peer: the nodes of the registry, nodes that opened a link to this one, legacy nodes
+//! that entries name. Must not know what is sent over a link. Invariant: there is one link for each
+//! address; it ends when its node is in neither the registry nor an entry, and the link is down.
 
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::{collections::HashMap, sync::Arc};
 
 use parking_lot::Mutex;
 use tieline_registry::NodeInfo;
-use uuid::Uuid;
+use tokio_util::task::TaskTracker;
 
-use super::{Inner, pending::PendingReply};
-use crate::link::Link;
+use super::pending::Peer;
+use crate::link::{Link, LinkConfig};
 
 pub(super) type PeerMap = HashMap<Arc<str>, Arc<Peer>>;
 
-/// Another node.
-pub(super) struct Peer {
-    pub(super) address: Arc<str>,
-    pub(super) link: Link<PendingReply>,
-    /// Whether its lease lives, or an entry names it though it is foreign: messages to many are sent
-    /// to it even where the link is down, so that it is named among those that were not reached.
-    in_membership: AtomicBool,
+pub(super) struct Peers {
+    all: Mutex<Arc<PeerMap>>,
+    /// Addresses of legacy nodes, as the last search found them.
+    legacy: Mutex<Vec<Arc<str>>>,
+    config: Arc<LinkConfig>,
+    tasks: TaskTracker,
 }
 
-#[derive(Default)]
-pub(super) struct Peers(Mutex<Arc<PeerMap>>);
-
 impl Peers {
-    /// A snapshot of all.
-    pub(super) fn all(&self) -> Arc<PeerMap> {
-        Arc::clone(&self.0.lock())
+    /// `tasks` tracks the tasks of the links.
+    pub(super) fn new(config: Arc<LinkConfig>, tasks: TaskTracker) -> Self {
+        Self {
+            all: Mutex::default(),
+            legacy: Mutex::default(),
+            config,
+            tasks,
+        }
     }
 
-    /// The peer at an address; its link is opened on first sight.
-    pub(super) fn get_or_connect(&self, address: &Arc<str>, cluster: &Inner) -> Arc<Peer> {
-        let mut all = self.0.lock();
+    /// A snapshot; costs a lock and no allocation.
+    pub(super) fn all(&self) -> Arc<PeerMap> {
+        Arc::clone(&self.all.lock())
+    }
+
+    /// The peer at an address; the first call starts its link.
+    pub(super) fn get_or_connect(&self, address: &Arc<str>) -> Arc<Peer> {
+        let mut all = self.all.lock();
         if let Some(peer) = all.get(address) {
             return Arc::clone(peer);
         }
-        let peer = Arc::new(Peer {
-            address: Arc::clone(address),
-            link: Link::start(
-                Arc::clone(address),
-                Arc::clone(&cluster.settings),
-                &cluster.tasks,
-            ),
-            in_membership: AtomicBool::new(true),
-        });
-        Arc::make_mut(&mut all).insert(Arc::clone(address), Arc::clone(&peer));
+        let (config, address) = (Arc::clone(&self.config), Arc::clone(address));
+        let link = Link::start(Arc::clone(&address), config, &self.tasks);
+        let peer = Arc::new(Peer::new(Arc::clone(&address), link));
+        Arc::make_mut(&mut all).insert(address, Arc::clone(&peer));
         peer
     }
 
-    /// Goes by what the registry says: opens links to those whose lease lives, and ends those that
-    /// neither the registry nor the link itself speaks for. `foreign` are the addresses of foreign
-    /// nodes that entries name.
-    pub(super) fn sync_members(&self, members: &[NodeInfo], foreign: &[Arc<str>], cluster: &Inner) {
-        let own = cluster.address.as_deref();
-        let leased = |address: &str| members.iter().any(|m| m.leased && *m.address == *address);
-        let others = members.iter().filter(|member| member.leased);
-        let others = others.map(|member| &member.address);
-        for address in others.chain(foreign) {
-            if own != Some(address) {
-                self.get_or_connect(address, cluster);
+    /// Starts links to the legacy nodes that entries name, and keeps them among the peers.
+    pub(super) fn set_legacy(&self, addresses: Vec<Arc<str>>) {
+        for address in &addresses {
+            self.get_or_connect(address);
+        }
+        *self.legacy.lock() = addresses;
+    }
+
+    /// Starts links to the nodes whose lease is alive and to legacy nodes; ends links that are down and
+    /// belong to neither.
+    pub(super) fn sync_members(&self, nodes: &[NodeInfo]) {
+        let legacy = self.legacy.lock().clone();
+        let leased = nodes.iter().filter(|node| node.leased);
+        let members: Vec<_> = leased.map(|node| &node.address).chain(&legacy).collect();
+        for address in &members {
+            if self.config.address.as_ref() != Some(*address) {
+                self.get_or_connect(address);
             }
         }
-        let mut all = self.0.lock();
-        let known = |address: &str| leased(address) || foreign.iter().any(|a| **a == *address);
+        let mut all = self.all.lock();
         let mut gone = Vec::new();
         for (address, peer) in all.iter() {
-            let known = known(address);
-            peer.in_membership.store(known, Ordering::Release);
-            if !known && !peer.link.is_up() {
+            let is_member = members.contains(&address);
+            peer.set_in_membership(is_member);
+            if !is_member && !peer.link.is_up() {
                 gone.push(Arc::clone(address));
             }
         }
@@ -90,46 +89,7 @@ impl Peers {
 
     /// Ends all links.
     pub(super) fn end(&self) {
-        let all = std::mem::take(&mut *self.0.lock());
+        let all = std::mem::take(&mut *self.all.lock());
         all.values().for_each(|peer| peer.link.end());
-    }
-}
-
-/// How it stands with another node.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct PeerStatus {
-    /// Where it is reached.
-    pub address: Arc<str>,
-    /// Its process; `None` until it has answered once, and for a foreign node.
-    pub process: Option<Uuid>,
-    /// Whether messages to it are sent now.
-    pub up: bool,
-    /// Whether it is a node of go-websocket, or another that speaks the unary service only.
-    pub foreign: bool,
-}
-
-impl Peer {
-    pub(super) fn status(&self) -> PeerStatus {
-        PeerStatus {
-            address: Arc::clone(&self.address),
-            process: self.link.process(),
-            up: self.link.is_up(),
-            foreign: self.link.is_foreign(),
-        }
-    }
-
-    /// Whether messages to many go to it.
-    pub(super) fn is_in_membership(&self) -> bool {
-        self.in_membership.load(Ordering::Acquire) || self.link.is_up()
-    }
-}
-
-impl std::fmt::Debug for Peer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Peer")
-            .field("address", &self.address)
-            .field("up", &self.link.is_up())
-            .finish_non_exhaustive()
     }
 }

@@ -1,48 +1,202 @@
-//! Who waits for the outcome of a post.
+//! Messages in flight: what waits for the outcome of a request to a peer.
+//!
+//! Owns the types that contain each other: a pending reply holds its unicast, which remembers the route
+//! it took, which is a peer, whose link holds pending replies. Must not know how a client is found:
+//! that is [`OutcomeHandler`]'s. Invariant: a unicast is in one place at a time, in a link or in the
+//! ordering queue, so that it is sent once and finished once.
 
-use std::sync::Arc;
-
-use tokio::sync::oneshot;
-
-use super::{Inner, summary::SummaryBuilder, unicast::Unicast};
-use crate::{
-    Delivery,
-    link::{self, NotSent, Outcome, proto},
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
+use tieline_registry::Stamp;
+use tokio::{sync::oneshot, time::Instant};
+use uuid::Uuid;
+
+use super::{
+    client_op::ClientOp,
+    outcome::{OpResult, ResultSender, reached},
+    summary::SummaryBuilder,
+};
+use crate::link::{Completion, Link, Outcome};
+
+/// What waits for the outcome of a request.
 pub(super) enum PendingReply {
-    Unicast(Arc<Inner>, Box<Unicast>),
-    /// A node's part of a message to many.
+    Unicast(Arc<dyn OutcomeHandler>, Box<Unicast>),
+    /// One node's part of a multicast.
     Part(Arc<SummaryBuilder>, Arc<str>),
-    /// All that was sent before it is decided: nothing more comes back for this client.
-    Barrier(Arc<Inner>, Arc<str>),
+    /// All requests before it are decided: nothing more bounces for its client.
+    Barrier(Box<Barrier>),
     Query(oneshot::Sender<Outcome>),
     Discard,
 }
 
-impl link::Completion for PendingReply {
+/// A marker behind the requests to a client that a peer may not have.
+pub(super) struct Barrier {
+    pub(super) handler: Arc<dyn OutcomeHandler>,
+    pub(super) id: Arc<str>,
+}
+
+/// Acts on outcomes that may send a message on.
+pub(super) trait OutcomeHandler: Send + Sync + 'static {
+    fn on_outcome(self: Arc<Self>, unicast: Box<Unicast>, outcome: &Outcome);
+    fn on_barrier(self: Arc<Self>, id: &str);
+}
+
+impl Completion for PendingReply {
     fn complete(self, outcome: Outcome) {
         match self {
-            Self::Unicast(cluster, msg) => cluster.outcome(msg, &outcome),
-            Self::Part(builder, node) => builder.part(Some(node), reached(&outcome)),
-            Self::Barrier(cluster, id) => {
-                cluster.ordering.all_bounced(&id);
-                cluster.dispatch_ready();
-            }
-            // Nobody may be waiting.
+            Self::Unicast(handler, unicast) => handler.on_outcome(unicast, &outcome),
+            Self::Part(builder, node) => builder.add_part(Some(node), reached(&outcome)),
+            Self::Barrier(barrier) => barrier.handler.on_barrier(&barrier.id),
+            // The caller may have stopped waiting.
             Self::Query(sender) => drop(sender.send(outcome)),
             Self::Discard => {}
         }
     }
 }
 
-fn reached(outcome: &Outcome) -> Result<crate::Reached, Delivery> {
-    match outcome {
-        Outcome::Reached(reached) => Ok(*reached),
-        Outcome::NotSent(NotSent::QueueFull) | Outcome::Code(proto::OutcomeCode::QueueFull) => {
-            Err(Delivery::QueueFull)
+/// An operation on one client, with what is known of its way so far.
+#[derive(Debug)]
+pub(super) struct Unicast {
+    pub(super) id: Arc<str>,
+    pub(super) op: ClientOp,
+    pub(super) reply: ResultSender,
+    pub(super) started: Instant,
+    /// How often it was sent, or turned back without being sent.
+    pub(super) hops: u8,
+    /// Where it was sent last.
+    pub(super) route: Option<Route>,
+    /// Whether that route came from the cache.
+    pub(super) is_cached: bool,
+    /// The last place that turned out not to have the client.
+    pub(super) missed: Option<Place>,
+}
+
+impl Unicast {
+    pub(super) fn new(id: &str, op: ClientOp, reply: ResultSender) -> Box<Self> {
+        Box::new(Self {
+            id: id.into(),
+            op,
+            reply,
+            started: Instant::now(),
+            hops: 0,
+            route: None,
+            is_cached: false,
+            missed: None,
+        })
+    }
+
+    /// What it counts for in the ordering queue.
+    pub(super) fn bytes(&self) -> usize {
+        self.op.bytes() + self.id.len()
+    }
+
+    pub(super) fn finish(self, result: OpResult) {
+        self.reply.send(result);
+    }
+}
+
+/// A connection as the registry names it: the node, and when the connection arrived (`None` on a legacy
+/// node).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) address: Arc<str>,
+    pub(super) stamp: Option<Stamp>,
+}
+
+/// A place with the link to its node.
+#[derive(Debug, Clone)]
+pub(super) struct Route {
+    pub(super) peer: Arc<Peer>,
+    pub(super) stamp: Option<Stamp>,
+}
+
+impl Route {
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.peer, &other.peer) && self.stamp == other.stamp
+    }
+
+    pub(super) fn place(&self) -> Place {
+        Place {
+            address: Arc::clone(&self.peer.address),
+            stamp: self.stamp,
         }
-        Outcome::NotSent(NotSent::Unreachable) => Err(Delivery::Unreachable),
-        Outcome::Code(_) | Outcome::Listing { .. } | Outcome::Unknown => Err(Delivery::Unknown),
+    }
+}
+
+/// Another node, and the link to it.
+pub(super) struct Peer {
+    pub(super) address: Arc<str>,
+    pub(super) link: Link<PendingReply>,
+    /// Whether its lease is alive, or an entry names it though it is a legacy node. Multicasts go to it
+    /// even while the link is down, so that the summary names it among the nodes that were missed.
+    in_membership: AtomicBool,
+}
+
+impl Peer {
+    pub(super) fn new(address: Arc<str>, link: Link<PendingReply>) -> Self {
+        Self {
+            address,
+            link,
+            in_membership: AtomicBool::new(true),
+        }
+    }
+
+    /// Whether multicasts go to it.
+    pub(super) fn is_in_membership(&self) -> bool {
+        self.in_membership.load(Ordering::Acquire) || self.link.is_up()
+    }
+
+    pub(super) fn set_in_membership(&self, in_membership: bool) {
+        self.in_membership.store(in_membership, Ordering::Release);
+    }
+
+    pub(super) fn status(&self) -> PeerStatus {
+        PeerStatus {
+            address: Arc::clone(&self.address),
+            process: self.link.process(),
+            up: self.link.is_up(),
+            foreign: self.link.is_unary_only(),
+        }
+    }
+}
+
+impl fmt::Debug for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Peer")
+            .field("address", &self.address)
+            .field("up", &self.link.is_up())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The state of the link to another node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PeerStatus {
+    /// The address of its peer port.
+    pub address: Arc<str>,
+    /// Its process; `None` until its first answer, and for a node of go-websocket.
+    pub process: Option<Uuid>,
+    /// Whether messages are sent to it now. While false they are answered
+    /// [`Unreachable`](crate::Delivery::Unreachable).
+    pub up: bool,
+    /// Whether it is a node of go-websocket, or another that speaks the unary service only.
+    pub foreign: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pending_reply_stays_small() {
+        // There is one for each request that waits for its outcome.
+        assert!(size_of::<PendingReply>() <= 32);
     }
 }

@@ -1,7 +1,8 @@
-//! The routes that were found: client id → peer.
+//! Cached routes: client id → route.
 //!
-//! Bounded, and only ever a guess: a peer that answers "not here" corrects it. Two generations stand in
-//! for a use order: what is not asked for while one generation fills is forgotten.
+//! Owns the bound of the cache. Must not know what a route is. Invariant: a route is a guess, which a
+//! peer that answers "not here" corrects. Two generations approximate the order of use: a route that is
+//! not read while one generation fills is dropped.
 
 use std::{
     hash::{BuildHasher, RandomState},
@@ -16,104 +17,106 @@ const SHARDS: usize = 16;
 #[derive(Debug)]
 pub(super) struct Routes<R> {
     shards: [Mutex<Generations<R>>; SHARDS],
-    /// std's: strangers choose ids. One hash names the shard and finds the entry.
+    /// The standard library's keyed hash, since clients choose ids and could collide them. One hash
+    /// selects the shard and finds the entry.
     hasher: RandomState,
-    /// Entries of one generation of one shard.
-    most: usize,
+    /// The bound of one generation of one shard.
+    max_entries: usize,
 }
 
 #[derive(Debug)]
 struct Generations<R> {
-    young: HashTable<Known<R>>,
-    old: HashTable<Known<R>>,
+    recent: HashTable<CachedRoute<R>>,
+    old: HashTable<CachedRoute<R>>,
 }
 
 #[derive(Debug)]
-struct Known<R> {
+struct CachedRoute<R> {
     hash: u64,
     id: Arc<str>,
     route: R,
 }
 
 impl<R: Clone> Routes<R> {
-    /// At most about `entries` routes.
+    /// Holds about `entries` routes at most.
     pub(super) fn new(entries: usize) -> Self {
         Self {
             shards: std::array::from_fn(|_| Mutex::default()),
             hasher: RandomState::new(),
-            most: entries.div_ceil(2 * SHARDS),
+            max_entries: entries.div_ceil(2 * SHARDS),
         }
     }
 
     pub(super) fn get(&self, id: &str) -> Option<R> {
         let (hash, shard) = self.shard(id);
         let mut shard = shard.lock();
-        if let Some(known) = shard.young.find(hash, |known| *known.id == *id) {
-            return Some(known.route.clone());
+        if let Some(cached) = shard.recent.find(hash, |cached| *cached.id == *id) {
+            return Some(cached.route.clone());
         }
-        let known = take(&mut shard.old, hash, |known| *known.id == *id)?;
-        let route = known.route.clone();
-        shard.insert(known, self.most);
+        let cached = take(&mut shard.old, hash, |cached| *cached.id == *id)?;
+        let route = cached.route.clone();
+        shard.insert(cached, self.max_entries);
         Some(route)
     }
 
     pub(super) fn insert(&self, id: &Arc<str>, route: R) {
         let (hash, shard) = self.shard(id);
         let mut shard = shard.lock();
-        take(&mut shard.old, hash, |known| known.id == *id);
+        take(&mut shard.old, hash, |cached| cached.id == *id);
         let id = Arc::clone(id);
-        shard.insert(Known { hash, id, route }, self.most);
+        shard.insert(CachedRoute { hash, id, route }, self.max_entries);
     }
 
-    /// Takes a route out.
-    pub(super) fn take(&self, id: &str) -> Option<R> {
-        self.unregister(id, |_| true)
+    /// Removes a route.
+    pub(super) fn remove(&self, id: &str) -> Option<R> {
+        self.remove_if(id, |_| true)
     }
 
-    /// Forgets a route if it is still the one that failed.
-    pub(super) fn unregister(&self, id: &str, failed: impl Fn(&R) -> bool) -> Option<R> {
+    /// Removes a route if it is still the one that `failed`.
+    pub(super) fn remove_if(&self, id: &str, failed: impl Fn(&R) -> bool) -> Option<R> {
         let (hash, shard) = self.shard(id);
         let mut shard = shard.lock();
-        let is_it = |known: &Known<R>| *known.id == *id && failed(&known.route);
-        let old = take(&mut shard.old, hash, is_it);
-        let known = take(&mut shard.young, hash, is_it).or(old)?;
-        Some(known.route)
+        let is_same = |cached: &CachedRoute<R>| *cached.id == *id && failed(&cached.route);
+        let old = take(&mut shard.old, hash, is_same);
+        let cached = take(&mut shard.recent, hash, is_same).or(old)?;
+        Some(cached.route)
     }
 
     fn shard(&self, id: &str) -> (u64, &Mutex<Generations<R>>) {
         let hash = self.hasher.hash_one(id);
-        // By the upper half: the tables go by the lower.
+        // By the upper half of the hash: the tables use the lower half.
         (hash, &self.shards[(hash >> 32) as usize % SHARDS])
     }
 }
 
 impl<R> Generations<R> {
-    fn insert(&mut self, known: Known<R>, most: usize) {
-        let is_it = |other: &Known<R>| other.id == known.id;
-        let is_full = self.young.len() >= most && self.young.find(known.hash, is_it).is_none();
+    fn insert(&mut self, cached: CachedRoute<R>, max_entries: usize) {
+        let is_same = |other: &CachedRoute<R>| other.id == cached.id;
+        let is_full =
+            self.recent.len() >= max_entries && self.recent.find(cached.hash, is_same).is_none();
         if is_full {
-            self.old = std::mem::take(&mut self.young);
+            self.old = std::mem::take(&mut self.recent);
         }
-        match self.young.entry(known.hash, is_it, |other| other.hash) {
-            Entry::Occupied(mut older) => *older.get_mut() = known,
-            Entry::Vacant(place) => drop(place.insert(known)),
+        match self.recent.entry(cached.hash, is_same, |other| other.hash) {
+            Entry::Occupied(mut older) => *older.get_mut() = cached,
+            Entry::Vacant(place) => drop(place.insert(cached)),
         }
     }
 }
 
 fn take<R>(
-    table: &mut HashTable<Known<R>>,
+    table: &mut HashTable<CachedRoute<R>>,
     hash: u64,
-    is_it: impl FnMut(&Known<R>) -> bool,
-) -> Option<Known<R>> {
-    let entry = table.find_entry(hash, is_it).ok()?;
+    is_same: impl FnMut(&CachedRoute<R>) -> bool,
+) -> Option<CachedRoute<R>> {
+    let entry = table.find_entry(hash, is_same).ok()?;
     Some(entry.remove().0)
 }
 
 impl<R> Default for Generations<R> {
     fn default() -> Self {
         Self {
-            young: HashTable::new(),
+            recent: HashTable::new(),
             old: HashTable::new(),
         }
     }
@@ -124,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_bounded_and_keeps_what_is_asked_for() {
+    fn the_cache_is_bounded_and_keeps_what_is_read() {
         let routes = Routes::new(1_000);
         let kept: Arc<str> = "kept".into();
         routes.insert(&kept, 0);
@@ -138,13 +141,13 @@ mod tests {
     }
 
     #[test]
-    fn only_the_route_that_failed_is_forgotten() {
+    fn only_the_route_that_failed_is_removed() {
         let routes = Routes::new(1_000);
         let id: Arc<str> = "a".into();
         routes.insert(&id, 1);
-        routes.unregister("a", |route| *route == 2);
+        routes.remove_if("a", |route| *route == 2);
         assert_eq!(routes.get("a"), Some(1));
-        routes.unregister("a", |route| *route == 1);
+        routes.remove_if("a", |route| *route == 1);
         assert_eq!(routes.get("a"), None);
     }
 }

@@ -1,35 +1,40 @@
-//! What became of messages to many, and of questions, across nodes.
+//! Results of messages to many, and of questions, across nodes.
+//!
+//! Owns how the parts of one multicast are summed up. Must not know how parts are sent. Invariant: the
+//! receipt is decided when every expected part has come and none is expected any more.
 
 use std::{fmt, sync::Arc};
 
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::{Delivery, Reached, Receipt, receipt::ReceiptSender};
+use crate::{
+    delivery::{Delivery, Reached},
+    receipt::{Receipt, ReceiptSender},
+};
 
-/// What became of a message to many clients of the cluster.
+/// Result of a message to many clients of the cluster.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Summary {
-    /// Connections by what became of the message, over all nodes that answered.
+    /// Connections by outcome, over all nodes that answered.
     pub reached: Reached,
-    /// What each node answered, this one included; nodes that have nobody to reach are not asked.
+    /// The result of each node, this one included. Nodes without a receiver are not asked.
     pub nodes: Vec<NodeReached>,
 }
 
-/// What one node did with a message to many.
+/// Result of a message to many on one node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NodeReached {
-    /// The node's address; `None` is a node that advertises none, which can only be this one.
+    /// The node's address; `None` for this node if it has no peer port.
     pub node: Option<Arc<str>>,
-    /// Its connections by what became of the message; or why that is not known:
-    /// [`Delivery::Unreachable`] and [`Delivery::QueueFull`] where nothing was sent,
-    /// [`Delivery::Unknown`] where no answer came in time.
+    /// Its connections by outcome, or why that is not known: [`Delivery::Unreachable`] and
+    /// [`Delivery::QueueFull`] if nothing was sent, [`Delivery::Unknown`] if no answer came in time.
     pub outcome: Result<Reached, Delivery>,
 }
 
 impl Summary {
-    /// The nodes that were not reached, or did not answer, by name.
+    /// The nodes that were not reached or did not answer, by address.
     pub fn missed(&self) -> impl Iterator<Item = (&str, Delivery)> {
         self.nodes.iter().filter_map(|part| {
             let why = part.outcome.err()?;
@@ -37,13 +42,13 @@ impl Summary {
         })
     }
 
-    /// Whether every node answered, and with whole counts.
+    /// Whether every node answered with complete counts.
     pub fn is_complete(&self) -> bool {
         self.missed().next().is_none() && !self.reached.incomplete
     }
 }
 
-/// The summary of a hub alone.
+/// The summary of a single hub.
 impl From<Reached> for Summary {
     fn from(reached: Reached) -> Self {
         let outcome = Ok(reached);
@@ -55,19 +60,20 @@ impl From<Reached> for Summary {
     }
 }
 
-/// Gathers the parts of one message; the last decides the receipt.
+/// Sums up the parts of one multicast; the last part decides the receipt.
 #[derive(Debug)]
 pub(super) struct SummaryBuilder(Mutex<BuilderState>);
 
 #[derive(Debug)]
 struct BuilderState {
+    /// Parts that are expected, and one until no more are.
     open: usize,
     summary: Summary,
     sender: Option<ReceiptSender<Summary>>,
 }
 
 impl SummaryBuilder {
-    /// A gathering that stays open until [`SummaryBuilder::close`], and its receipt.
+    /// A builder that expects parts until [`SummaryBuilder::close`], and its receipt.
     pub(super) fn open() -> (Arc<Self>, Receipt<Summary>) {
         let (sender, receipt) = Receipt::channel();
         let state = BuilderState {
@@ -78,13 +84,13 @@ impl SummaryBuilder {
         (Arc::new(Self(Mutex::new(state))), receipt)
     }
 
-    /// One more part will come.
+    /// Counts a part before it is sent.
     pub(super) fn expect_part(&self) {
         self.0.lock().open += 1;
     }
 
-    /// A part came.
-    pub(super) fn part(&self, node: Option<Arc<str>>, outcome: Result<Reached, Delivery>) {
+    /// Adds the part of a node.
+    pub(super) fn add_part(&self, node: Option<Arc<str>>, outcome: Result<Reached, Delivery>) {
         let mut state = self.0.lock();
         if let Ok(reached) = outcome {
             state.summary.reached.add(reached);
@@ -93,14 +99,15 @@ impl SummaryBuilder {
         BuilderState::end_one(state);
     }
 
-    /// All parts are expected.
+    /// No more parts are to be expected.
     pub(super) fn close(&self) {
         BuilderState::end_one(self.0.lock());
     }
 }
 
 impl BuilderState {
-    /// Ends a part; the last one tells the sum, under no lock.
+    /// Ends a part. The last one decides the receipt, under no lock, since that may run a callback that
+    /// sends.
     fn end_one(mut state: MutexGuard<'_, Self>) {
         state.open -= 1;
         if state.open == 0
@@ -117,29 +124,29 @@ impl BuilderState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum OnlineStatus {
-    /// Its node says that it is.
+    /// Its node confirms it.
     Online,
-    /// No node has it.
+    /// No node has the client.
     Offline,
-    /// The registry or its node cannot be reached.
+    /// The registry or the client's node cannot be reached.
     Unknown,
 }
 
-/// What became of a change of membership.
+/// Result of a change of membership.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Membership {
-    /// It is as asked, and was not before.
+    /// The client joined or left the group.
     Changed,
-    /// It was so already.
+    /// It was in the group already, or was not in it.
     Unchanged,
     /// No live connection has that id.
     Offline,
-    /// The connection is in as many groups as one may be in.
+    /// The connection is in as many groups as the limit allows.
     TooMany,
     /// The client's node or the registry cannot be reached; nothing was changed.
     Unreachable,
-    /// No outcome came; it may or may not have been changed.
+    /// No outcome came in time; the membership may have changed.
     Unknown,
 }
 
@@ -156,14 +163,14 @@ impl fmt::Display for Membership {
     }
 }
 
-/// A part of a list that goes over all nodes, in order.
+/// A page of a list over all nodes, sorted.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Listed {
-    /// Names with the node of each. A user may be on several nodes and comes once for each.
+    /// Names, each with the address of its node. A user on several nodes is listed once for each.
     pub names: Vec<(Arc<str>, Option<Arc<str>>)>,
-    /// Whether more sort after the last.
+    /// Whether more names follow.
     pub more: bool,
-    /// Nodes that did not answer, by name.
+    /// Nodes that did not answer, by address.
     pub missed: Vec<Arc<str>>,
 }

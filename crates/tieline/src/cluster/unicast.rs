@@ -1,393 +1,219 @@
-//! A message to one client, on its way to whichever node has it.
+//! Decides where a unicast goes next. No side effects: [`super::router`] acts.
 //!
-//! Owns the routing rule: the cached route, else the registry; a node that answers "not here" makes it
-//! ask again, and follow the client for as long as its entry moves. Invariant: what is answered
-//! `Unreachable` or `Offline` was certainly not delivered; nothing is sent twice.
+//! Owns the routing rule: a connection of this node, else the cached route, else the registry; a node
+//! that answers "not here" causes another lookup, and the unicast follows its client for as long as
+//! the client's entry moves. Must not send, dial, cache, or ask anything itself: what a decision
+//! depends on is in the unicast, in the event, or in [`View`].
+//!
+//! ```text
+//! on_lookup   (sent first, or after LookUp)  ─► Local | Forward | Connect | LookUp | Finish
+//! on_peer     (after Connect)                ─► Forward | Finish
+//! on_outcome  (after Forward)                ─► LookUp | Finish
+//! ```
+//!
+//! Invariants: after `Finish(Unreachable)` or `Finish(Code(NotHere))` nothing was delivered; a unicast
+//! is forwarded again only after an outcome that excludes its delivery; it is forwarded at most
+//! [`MAX_HOPS`] times, and not after [`DECIDED_WITHIN`].
 
 use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
-use tieline_websocket::{CloseFrame, Frame, FrameKind};
-use tokio::{sync::oneshot, time::Instant};
+use tieline_registry::{Entry, Owner};
+use tokio::time::Instant;
 
-use super::{Inner, peers::Peer, pending::PendingReply, summary::Membership};
+use super::{
+    outcome::OpResult,
+    pending::{Peer, Place, Route, Unicast},
+};
 use crate::{
-    Delivery, JoinError, Receipt,
     hub::ConnectionInner,
-    link::{Link, NotSent, Outcome, RequestKind, RequestRef, proto},
-    receipt::ReceiptSender,
-    registry::{Entry, Owner, Stamp},
+    link::{NotSent, Outcome, proto::OutcomeCode},
 };
 
-/// Every receipt is decided within this time.
+/// Every receipt is decided within this time, link timeouts aside.
 pub(super) const DECIDED_WITHIN: Duration = Duration::from_secs(1);
 
-/// A guess that failed is corrected if there is time: one that waited for its link has used it up.
-const AGAIN_WITHIN: Duration = Duration::from_millis(100);
+/// A cached route whose link refused is replaced only this early: a unicast that waited for its link to
+/// be dialled has no time left for a second node.
+const RETRY_WITHIN: Duration = Duration::from_millis(100);
 
-/// Nodes that a message is sent to at most, one after the other, while its client moves.
-const HOPS: u8 = 8;
+/// Nodes that a unicast is sent to while its client moves.
+const MAX_HOPS: u8 = 8;
 
-/// A message to one client.
+/// What to do with a unicast next.
 #[derive(Debug)]
-pub(super) struct Unicast {
-    pub(super) id: Arc<str>,
-    pub(super) op: ClientOp,
-    pub(super) reply: OutcomeSender,
-    begun: Instant,
-    hops: u8,
-    /// Where it was sent last.
-    via: Option<Route>,
-    /// Whether that was a guess.
-    cached: bool,
-    /// The entry whose node said that the client is not there.
-    missed: Option<(Arc<str>, Option<Stamp>)>,
+pub(super) enum NextStep<Connection = Arc<ConnectionInner>> {
+    /// Apply it to this connection of this node.
+    Local(Connection),
+    /// Get the link to the node that the registry names, then decide with [`on_peer`]. `is_leased` says
+    /// whether the node counts as alive without its link.
+    Connect { place: Place, is_leased: bool },
+    /// Send it to a peer. A route that was not cached is to be.
+    Forward { route: Route, is_cached: bool },
+    /// Ask the registry again.
+    LookUp(LookupReason),
+    /// Report this result.
+    Finish(OpResult),
 }
 
-/// What is to be done to a client.
-#[derive(Debug, Clone)]
-pub(super) enum ClientOp {
-    Emit(Frame),
-    Close(CloseFrame),
-    Join(Arc<str>),
-    Leave(Arc<str>),
-}
-
-/// Who waits for the outcome.
+/// Why the registry has to be asked again.
 #[derive(Debug)]
-pub(super) enum OutcomeSender {
-    Delivery(ReceiptSender<Delivery>),
-    Membership(oneshot::Sender<Membership>),
+pub(super) enum LookupReason {
+    /// Its answer is older than the unicast: other messages to the client had asked before.
+    OldAnswer,
+    /// It names this node, which does not have the client: its entry is wrong, or this node is behind.
+    NamesThisNode,
+    /// The link of a cached route sent nothing.
+    NotSent(Route),
+    /// The node of this route does not have the client. Other unicasts that were sent there bounce too.
+    NotThere(Route),
 }
 
-/// What became of a deed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum OpResult {
-    Code(proto::OutcomeCode),
-    Unreachable,
-}
-
-/// What became of a deed at this node.
-pub(super) enum Applied {
-    Done(proto::OutcomeCode),
-    Later(Receipt),
-}
-
-/// Where a client is.
-#[derive(Debug, Clone)]
-pub(super) struct Route {
-    pub(super) peer: Arc<Peer>,
-    /// When its connection arrived; `None` on a foreign node.
-    pub(super) stamp: Option<Stamp>,
-}
-
-/// What a look-up found.
+/// The result of looking up a client.
 #[derive(Debug, Clone)]
 pub(super) enum LookupResult {
-    /// A route that is remembered.
+    /// A route from the cache.
     Cached(Route),
     /// What the registry answered, and when it was asked.
-    Answered(Option<Entry>, Instant),
+    Answered {
+        entry: Option<Entry>,
+        asked: Instant,
+    },
     /// The registry did not answer.
     Failed,
 }
 
+/// What a decision may look at. Each look happens only where the decision needs it.
+pub(super) trait View {
+    type Connection;
+
+    fn now(&self) -> Instant;
+    /// The address of this node, if peers can reach it.
+    fn own_address(&self) -> Option<&str>;
+    /// The client's connection at this node, unless it is about to end.
+    fn connection(&self, id: &str) -> Option<Self::Connection>;
+    /// Whether the registry may lack entries of connected clients, after a loss.
+    fn may_lack_entries(&self) -> bool;
+}
+
 impl Unicast {
-    pub(super) fn new(id: &str, op: ClientOp, reply: OutcomeSender) -> Box<Self> {
-        Box::new(Self {
-            id: id.into(),
-            op,
-            reply,
-            begun: Instant::now(),
-            hops: 0,
-            via: None,
-            cached: false,
-            missed: None,
-        })
-    }
-
-    pub(super) fn bytes(&self) -> usize {
-        let payload = match &self.op {
-            ClientOp::Emit(frame) => frame.payload().len(),
-            ClientOp::Close(_) | ClientOp::Join(_) | ClientOp::Leave(_) => 0,
-        };
-        payload + self.id.len()
-    }
-
-    /// Tells whoever waits; nobody may.
-    pub(super) fn end(self, result: OpResult) {
-        match self.reply {
-            OutcomeSender::Delivery(sender) => sender.send(result.into()),
-            OutcomeSender::Membership(sender) => drop(sender.send(result.into())),
+    /// The registry answered, or a cached route is at hand.
+    pub(super) fn on_lookup<V: View>(
+        &mut self,
+        result: &LookupResult,
+        view: &V,
+    ) -> NextStep<V::Connection> {
+        if let Some(connection) = view.connection(&self.id) {
+            return NextStep::Local(connection);
         }
-    }
-}
-
-impl Route {
-    fn is_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.peer, &other.peer) && self.stamp == other.stamp
-    }
-}
-
-impl Inner {
-    /// Sends to a client that is not here.
-    pub(super) fn send_remote(self: &Arc<Self>, msg: Box<Unicast>) {
-        let route = self.routes.get(&msg.id);
-        if let Some(route) = &route
-            && self.ordering.is_idle()
-            && self.here(&msg.id).is_none()
-        {
-            return self.send(msg, route.clone(), true);
+        if self.hops >= MAX_HOPS || self.started + DECIDED_WITHIN <= view.now() {
+            return NextStep::Finish(OpResult::Unreachable);
         }
-        self.enqueue_for_lookup(msg, route);
-    }
-
-    /// Does something to a client of this node.
-    pub(super) fn apply(&self, conn: &Arc<ConnectionInner>, op: &ClientOp) -> Applied {
-        use proto::OutcomeCode;
-        let connection = || self.hub.handle(Arc::clone(conn));
-        Applied::Done(match op {
-            ClientOp::Emit(frame) => {
-                let mut receipt = self.hub.emit_to(conn, frame.clone());
-                match receipt.try_outcome() {
-                    Some(delivery) => code(delivery),
-                    None => return Applied::Later(receipt),
-                }
-            }
-            ClientOp::Close(frame) => {
-                connection().close(frame.clone());
-                OutcomeCode::Delivered
-            }
-            ClientOp::Join(group) => match connection().join(group) {
-                Ok(true) => OutcomeCode::Delivered,
-                Ok(false) => OutcomeCode::Unchanged,
-                Err(JoinError::TooMany(_)) => OutcomeCode::TooMany,
-                Err(JoinError::Closed) => OutcomeCode::NotHere,
-                Err(JoinError::Name(_)) => OutcomeCode::Invalid,
+        match result {
+            LookupResult::Cached(route) => NextStep::Forward {
+                route: route.clone(),
+                is_cached: true,
             },
-            ClientOp::Leave(group) if connection().leave(group) => OutcomeCode::Delivered,
-            ClientOp::Leave(_) => OutcomeCode::Unchanged,
-        })
-    }
-
-    /// A client of this node that is not about to go.
-    pub(super) fn here(&self, id: &str) -> Option<Arc<ConnectionInner>> {
-        self.hub.find(id).filter(|conn| !conn.is_close_requested())
-    }
-
-    /// What is known of the client's place now; sends, or says why not.
-    pub(super) fn settle(self: &Arc<Self>, msg: Box<Unicast>, found: &LookupResult) {
-        if let Some(conn) = self.here(&msg.id) {
-            return self.apply_unicast(msg, &conn);
-        }
-        if msg.hops >= HOPS || msg.begun + DECIDED_WITHIN <= Instant::now() {
-            return msg.end(OpResult::Unreachable);
-        }
-        match found {
-            LookupResult::Cached(route) => self.send(msg, route.clone(), true),
-            LookupResult::Failed => msg.end(OpResult::Unreachable),
-            LookupResult::Answered(Some(entry), asked) => self.follow(msg, entry, *asked),
-            LookupResult::Answered(None, asked) => self.is_nowhere(msg, *asked, self.absent()),
+            LookupResult::Answered {
+                entry: Some(entry),
+                asked,
+            } => self.on_entry(entry, *asked, view),
+            LookupResult::Answered { entry: None, asked } => {
+                self.on_absence(*asked, || no_entry_code(view.may_lack_entries()))
+            }
+            LookupResult::Failed => NextStep::Finish(OpResult::Unreachable),
         }
     }
 
-    /// No node has the client, says an answer of the registry. One that was asked for before this message
-    /// was sent, by others that wait in the same line, says nothing about the time since.
-    fn is_nowhere(self: &Arc<Self>, msg: Box<Unicast>, asked: Instant, code: proto::OutcomeCode) {
-        if asked < msg.begun {
-            self.ask_again(msg, None);
-        } else {
-            msg.end(OpResult::Code(code));
-        }
-    }
-
-    /// What it means that the registry has no entry: while entries of ours may be missing after a loss,
-    /// those of others may be too.
-    pub(super) fn absent(&self) -> proto::OutcomeCode {
-        let lost = self
-            .registrar()
-            .is_some_and(super::NodeRegistrar::lost_session_recently);
-        if lost {
-            proto::OutcomeCode::Unknown
-        } else {
-            proto::OutcomeCode::NotHere
-        }
-    }
-
-    fn follow(self: &Arc<Self>, mut msg: Box<Unicast>, entry: &Entry, asked: Instant) {
-        let (stamp, leased) = match entry.owner {
+    fn on_entry<V: View>(
+        &mut self,
+        entry: &Entry,
+        asked: Instant,
+        view: &V,
+    ) -> NextStep<V::Connection> {
+        let (stamp, is_leased) = match entry.owner {
             Owner::Node { stamp, leased } => (Some(stamp), leased),
             Owner::Foreign => (None, true),
         };
-        let place = (Arc::clone(&entry.address), stamp);
-        if msg.missed.as_ref() == Some(&place) {
-            // Asked and answered: it is not there, and the registry knows of no other place.
-            return self.is_nowhere(msg, asked, proto::OutcomeCode::NotHere);
-        }
-        if self.address.as_deref() == Some(&*entry.address) {
-            // The registry is wrong about this node, or behind it.
-            if let Some(registrar) = self.registrar() {
-                registrar.on_missing_client(&msg.id);
-            }
-            msg.missed = Some(place);
-            msg.hops += 1;
-            return self.ask_again(msg, None);
-        }
-        let peer = self.peers.get_or_connect(&entry.address, self);
-        if !leased && !peer.link.is_up() {
-            return msg.end(OpResult::Code(proto::OutcomeCode::NotHere));
-        }
-        let route = Route { peer, stamp };
-        self.routes.insert(&msg.id, route.clone());
-        self.send(msg, route, false);
-    }
-
-    fn send(self: &Arc<Self>, mut msg: Box<Unicast>, route: Route, cached: bool) {
-        let (link, id, op) = (route.peer.link.clone(), Arc::clone(&msg.id), msg.op.clone());
-        (msg.via, msg.cached) = (Some(route), cached);
-        msg.hops += 1;
-        send_op(
-            &link,
-            &id,
-            &op,
-            PendingReply::Unicast(Arc::clone(self), msg),
-        );
-    }
-
-    /// What a peer answered, or the link in its place.
-    pub(super) fn outcome(self: &Arc<Self>, mut msg: Box<Unicast>, outcome: &Outcome) {
-        if *outcome == Outcome::Code(proto::OutcomeCode::Delivered) && !self.ordering.is_idle() {
-            // The client came back to that node while messages before this one were on their way back:
-            // they would arrive behind it.
-            let late = self
-                .ordering
-                .overtaken(&msg.id, |other| other.begun < msg.begun);
-            late.into_iter()
-                .for_each(|late| late.end(OpResult::Unreachable));
-        }
-        let again = match outcome {
-            Outcome::Code(proto::OutcomeCode::NotHere) => true,
-            Outcome::NotSent(NotSent::Unreachable) => {
-                msg.cached && msg.begun.elapsed() < AGAIN_WITHIN
-            }
-            _ => false,
+        let place = Place {
+            address: Arc::clone(&entry.address),
+            stamp,
         };
-        let Some(route) = msg.via.clone().filter(|_| again) else {
-            return msg.end(OpResult::of(outcome));
+        if self.missed.as_ref() == Some(&place) {
+            // That place does not have it, and the registry knows no other.
+            return self.on_absence(asked, || OutcomeCode::NotHere);
+        }
+        if view.own_address() == Some(&*place.address) {
+            self.missed = Some(place);
+            self.hops += 1;
+            return NextStep::LookUp(LookupReason::NamesThisNode);
+        }
+        NextStep::Connect { place, is_leased }
+    }
+
+    /// No node has the client. An answer that is older than the unicast does not say so: the client may
+    /// have connected in between.
+    fn on_absence<C>(&self, asked: Instant, code: impl FnOnce() -> OutcomeCode) -> NextStep<C> {
+        if asked < self.started {
+            NextStep::LookUp(LookupReason::OldAnswer)
+        } else {
+            NextStep::Finish(OpResult::Code(code()))
+        }
+    }
+
+    /// It is about to be sent.
+    pub(super) fn on_forward(&mut self, route: Route, is_cached: bool) {
+        (self.route, self.is_cached) = (Some(route), is_cached);
+        self.hops += 1;
+    }
+
+    /// The peer answered, or the link did in its place.
+    pub(super) fn on_outcome<V: View>(
+        &mut self,
+        outcome: &Outcome,
+        view: &V,
+    ) -> NextStep<V::Connection> {
+        let result = NextStep::Finish(outcome.into());
+        let Some(route) = &self.route else {
+            return result;
         };
-        self.routes
-            .unregister(&msg.id, |other| other.is_same(&route));
-        let answered = *outcome == Outcome::Code(proto::OutcomeCode::NotHere);
-        if answered {
-            msg.missed = Some((Arc::clone(&route.peer.address), route.stamp));
-        }
-        self.ask_again(msg, answered.then_some(&route.peer));
-    }
-
-    /// Asks the registry anew. What was sent to the same node since comes back from there too: a marker
-    /// behind it tells when all has.
-    fn ask_again(self: &Arc<Self>, msg: Box<Unicast>, from: Option<&Arc<Peer>>) {
-        let (id, bytes) = (Arc::clone(&msg.id), msg.bytes());
-        if self.ordering.add_bounced(&id, msg, bytes) {
-            let marker = PendingReply::Barrier(Arc::clone(self), Arc::clone(&id));
-            match from {
-                Some(peer) => peer
-                    .link
-                    .send_urgent(&RequestKind::Query(proto::Query::default()), marker),
-                None => self.ordering.all_bounced(&id),
-            }
-            self.look_up(id, true);
-        }
-        self.dispatch_ready();
-    }
-
-    fn apply_unicast(self: &Arc<Self>, msg: Box<Unicast>, conn: &Arc<ConnectionInner>) {
-        match self.apply(conn, &msg.op) {
-            Applied::Done(code) => msg.end(OpResult::Code(code)),
-            Applied::Later(receipt) => {
-                self.tasks
-                    .spawn(async move { msg.end(OpResult::Code(code(receipt.await))) });
-            }
-        }
-    }
-}
-
-/// Posts what is to be done to a client.
-fn send_op(link: &Link<PendingReply>, id: &str, op: &ClientOp, pending: PendingReply) {
-    let name = |name: &str| Bytes::copy_from_slice(name.as_bytes());
-    let request = match op {
-        ClientOp::Emit(frame) => {
-            let (data, binary) = (frame.payload(), frame.kind() == FrameKind::Binary);
-            return link.send(&RequestRef { id, data, binary }, pending);
-        }
-        ClientOp::Close(frame) => RequestKind::Close(proto::Close {
-            id: name(id),
-            code: frame.code.as_u16().into(),
-            reason: name(&frame.reason),
-        }),
-        ClientOp::Join(group) | ClientOp::Leave(group) => {
-            RequestKind::Membership(proto::Membership {
-                id: name(id),
-                group: name(group),
-                leave: matches!(op, ClientOp::Leave(_)),
-            })
-        }
-    };
-    link.send(&request, pending);
-}
-
-/// What a peer is told of a delivery.
-pub(super) fn code(delivery: Delivery) -> proto::OutcomeCode {
-    match delivery {
-        Delivery::Delivered => proto::OutcomeCode::Delivered,
-        Delivery::Offline | Delivery::Unreachable => proto::OutcomeCode::NotHere,
-        Delivery::Refused => proto::OutcomeCode::Refused,
-        Delivery::QueueFull => proto::OutcomeCode::QueueFull,
-        Delivery::Unknown => proto::OutcomeCode::Unknown,
-    }
-}
-
-impl OpResult {
-    fn of(outcome: &Outcome) -> Self {
         match outcome {
-            Outcome::Code(code) => Self::Code(*code),
-            Outcome::NotSent(NotSent::QueueFull) => Self::Code(proto::OutcomeCode::QueueFull),
-            Outcome::NotSent(NotSent::Unreachable) => Self::Unreachable,
-            Outcome::Reached(_) | Outcome::Listing { .. } | Outcome::Unknown => {
-                Self::Code(proto::OutcomeCode::Unknown)
+            Outcome::Code(OutcomeCode::NotHere) => {
+                self.missed = Some(route.place());
+                NextStep::LookUp(LookupReason::NotThere(route.clone()))
             }
+            Outcome::NotSent(NotSent::Unreachable)
+                if self.is_cached && view.now() < self.started + RETRY_WITHIN =>
+            {
+                NextStep::LookUp(LookupReason::NotSent(route.clone()))
+            }
+            _ => result,
         }
     }
 }
 
-impl From<OpResult> for Delivery {
-    fn from(result: OpResult) -> Self {
-        use proto::OutcomeCode;
-        match result {
-            OpResult::Unreachable => Self::Unreachable,
-            OpResult::Code(OutcomeCode::Delivered | OutcomeCode::Unchanged) => Self::Delivered,
-            OpResult::Code(OutcomeCode::NotHere) => Self::Offline,
-            OpResult::Code(OutcomeCode::Refused | OutcomeCode::Invalid | OutcomeCode::TooMany) => {
-                Self::Refused
-            }
-            OpResult::Code(OutcomeCode::QueueFull) => Self::QueueFull,
-            OpResult::Code(OutcomeCode::Unknown) => Self::Unknown,
-        }
+/// The link to the node that the registry names is known. A node without a lease is dead unless its
+/// link is up.
+pub(super) fn on_peer<C>(peer: Arc<Peer>, place: &Place, is_alive: bool) -> NextStep<C> {
+    if !is_alive {
+        return NextStep::Finish(OpResult::Code(OutcomeCode::NotHere));
+    }
+    NextStep::Forward {
+        route: Route {
+            peer,
+            stamp: place.stamp,
+        },
+        is_cached: false,
     }
 }
 
-impl From<OpResult> for Membership {
-    fn from(result: OpResult) -> Self {
-        use proto::OutcomeCode;
-        match result {
-            OpResult::Code(OutcomeCode::Delivered) => Self::Changed,
-            OpResult::Code(OutcomeCode::Unchanged) => Self::Unchanged,
-            OpResult::Code(OutcomeCode::NotHere) => Self::Offline,
-            OpResult::Code(OutcomeCode::TooMany) => Self::TooMany,
-            OpResult::Code(OutcomeCode::QueueFull) | OpResult::Unreachable => Self::Unreachable,
-            OpResult::Code(OutcomeCode::Refused | OutcomeCode::Invalid | OutcomeCode::Unknown) => {
-                Self::Unknown
-            }
-        }
+/// What it means that the registry has no entry: after a loss, connected clients may lack theirs.
+fn no_entry_code(may_lack_entries: bool) -> OutcomeCode {
+    if may_lack_entries {
+        OutcomeCode::Unknown
+    } else {
+        OutcomeCode::NotHere
     }
 }
+
+#[cfg(test)]
+mod tests;

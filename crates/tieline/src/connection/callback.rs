@@ -1,6 +1,7 @@
 //! Running the application's callbacks.
 //!
-//! Owns what happens when one panics, and what goes on while one waits.
+//! Owns what happens when a callback panics, and what continues while one waits. Must not know which
+//! callback it runs.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -17,19 +18,19 @@ use crate::hub::ConnectionInner;
 pub(super) enum CallbackOutcome {
     Done,
     Panicked,
-    /// The close deadline came first.
+    /// The close deadline passed first.
     Dropped,
 }
 
 pin_project! {
-    /// A running callback. Most end in their first poll, and pay for nothing; when one waits, the rest
-    /// of the chunk is kept for it, silence does not count, and the outbox goes on being written.
+    /// A running callback. Most end in their first poll and cost nothing more. While one waits, the rest
+    /// of the read buffer is kept, silence does not count, and the outbox is still written.
     pub(super) struct CallbackFuture<'a, F> {
         io: &'a mut ConnectionIo,
         conn: &'a ConnectionInner,
         buffer: &'a mut ReadBuffer,
-        waits: bool,
-        // `None` if the callback panicked before it was a future.
+        is_waiting: bool,
+        // `None` if the callback panicked before it returned a future.
         #[pin]
         callback: Option<F>,
     }
@@ -47,7 +48,7 @@ pub(super) fn call<'a, F: Future<Output = ()>>(
         io,
         conn,
         buffer,
-        waits: false,
+        is_waiting: false,
         callback: catch_unwind(AssertUnwindSafe(make)).ok(),
     }
 }
@@ -59,17 +60,18 @@ impl<F: Future<Output = ()>> Future for CallbackFuture<'_, F> {
         let call = self.project();
         let outcome = poll_guarded(call.callback, cx);
         if outcome.is_ready() {
-            if *call.waits {
-                call.conn.handling(false);
+            if *call.is_waiting {
+                call.conn.set_handler_running(false);
             }
-            // An outbox near its bound that only this task may write is written between callbacks.
+            // An outbox that only this task may write, and that is near its bound, is written between
+            // callbacks.
             call.io.poll_writes(cx, call.conn);
             return outcome;
         }
-        if !*call.waits {
-            *call.waits = true;
+        if !*call.is_waiting {
+            *call.is_waiting = true;
             call.buffer.detach();
-            call.conn.handling(true);
+            call.conn.set_handler_running(true);
         }
         call.io.poll_writes(cx, call.conn);
         call.io

@@ -1,4 +1,6 @@
-//! The raw socket, out of the HTTP server's hands.
+//! Taking the raw socket from the HTTP server.
+//!
+//! Owns the list of stream types that can be unwrapped. Must not know the connection.
 
 use hyper::upgrade::Upgraded;
 use hyper_util::{rt::TokioIo, server::conn::auto};
@@ -12,10 +14,10 @@ use tokio_rustls::server::TlsStream;
 use super::{read_buffer::ReadBuffer, stream::Stream};
 use crate::listener::WriteTimeout;
 
-/// Takes the socket and what was read beyond the request, so that the HTTP server's buffers go.
+/// Takes the socket, and what was read beyond the request, so that the HTTP server's buffers are freed.
 ///
 /// Our own listener serves TCP and TLS, `axum::serve` TCP behind hyper-util's wrapper. Any other stream
-/// stays behind hyper's.
+/// stays inside hyper's wrapper.
 pub(crate) fn detach(upgraded: Upgraded) -> (Stream, Option<OwnedWriteHalf>, ReadBuffer) {
     let upgraded = match upgraded.downcast::<TokioIo<WriteTimeout<TcpStream>>>() {
         Ok(parts) => return tcp(parts.io.into_inner().into_inner(), &parts.read_buf),

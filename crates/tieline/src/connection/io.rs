@@ -1,10 +1,13 @@
 //! What a connection's task waits for: bytes, room to write, a close, a deadline.
+//!
+//! Owns the task's end of the socket and the timer of the close. Must not know the protocol or the handler.
 
 use std::{
     future::poll_fn,
     io,
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use tokio::time::{Instant, Sleep};
@@ -12,18 +15,24 @@ use tokio::time::{Instant, Sleep};
 use super::{read_buffer::ReadBuffer, stream::Stream};
 use crate::hub::ConnectionInner;
 
-/// The task's end of the socket, and the deadline of its close.
+/// The task's end of the socket, and the timer of its close.
 pub(super) struct ConnectionIo {
     stream: Stream,
-    /// Set once a close has been noticed: no timer is held before.
-    deadline: Option<Pin<Box<Sleep>>>,
+    close_timer: CloseTimer,
 }
 
-/// What happened on the wire.
+/// The deadline of a close. It starts when the task first notices the close: an open connection holds no
+/// timer.
+enum CloseTimer {
+    NotStarted,
+    Running(Pin<Box<Sleep>>),
+}
+
+/// What happened to the socket or the connection.
 pub(super) enum IoEvent {
-    /// Bytes came; they are in the chunk.
+    /// Bytes came; they are in the read buffer.
     Read,
-    /// A close was begun on our side; said once.
+    /// A close has begun on our side. Returned once.
     Closing,
     /// No more bytes will come.
     End(io::ErrorKind),
@@ -35,7 +44,7 @@ impl ConnectionIo {
     pub(super) fn new(stream: Stream) -> Self {
         Self {
             stream,
-            deadline: None,
+            close_timer: CloseTimer::NotStarted,
         }
     }
 
@@ -47,7 +56,7 @@ impl ConnectionIo {
         buffer: &mut ReadBuffer,
     ) -> Poll<IoEvent> {
         self.poll_writes(cx, conn);
-        let noticed = self.deadline.is_some();
+        let noticed = matches!(self.close_timer, CloseTimer::Running(_));
         if self.poll_deadline(cx, conn).is_ready() || conn.is_aborted() {
             return Poll::Ready(IoEvent::Deadline);
         }
@@ -65,12 +74,12 @@ impl ConnectionIo {
         })
     }
 
-    /// Writes what waits, as far as the socket takes it.
+    /// Writes what waits for the task, as far as the socket takes it.
     pub(super) fn poll_writes(&mut self, cx: &mut Context<'_>, conn: &ConnectionInner) {
         conn.poll_flush(cx, self.stream.writer());
     }
 
-    /// Ready once a close has lasted as long as it may.
+    /// Ready once a close has lasted for `close_timeout`.
     pub(super) fn poll_deadline(
         &mut self,
         cx: &mut Context<'_>,
@@ -80,24 +89,20 @@ impl ConnectionIo {
             return Poll::Pending;
         }
         let timeout = conn.context().config.close_timeout;
-        let deadline = self
-            .deadline
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
-        deadline.as_mut().poll(cx)
+        self.close_timer.start(timeout).poll(cx)
     }
 
-    /// Starts the deadline anew, for `on_disconnect`.
+    /// Restarts the deadline, for `on_disconnect`.
     pub(super) fn extend_deadline(&mut self, conn: &ConnectionInner) {
-        if let Some(deadline) = &mut self.deadline {
-            deadline
-                .as_mut()
-                .reset(Instant::now() + conn.context().config.close_timeout);
+        if let CloseTimer::Running(timer) = &mut self.close_timer {
+            let timeout = conn.context().config.close_timeout;
+            timer.as_mut().reset(Instant::now() + timeout);
         }
     }
 
-    /// Lets everything queued leave and ends the sending direction; false where that did not work.
+    /// Lets everything queued leave and ends the sending direction; false if that failed.
     pub(super) async fn finish(&mut self, conn: &ConnectionInner) -> bool {
-        let left = poll_fn(|cx| {
+        let drained = poll_fn(|cx| {
             self.poll_writes(cx, conn);
             if conn.is_drained() {
                 return Poll::Ready(true);
@@ -107,21 +112,34 @@ impl ConnectionIo {
             }
             self.poll_deadline(cx, conn).map(|()| false)
         });
-        let left = left.await;
-        left && poll_fn(|cx| match self.stream.poll_shutdown(cx) {
-            Poll::Ready(done) => Poll::Ready(done.is_ok()),
-            Poll::Pending => self.poll_deadline(cx, conn).map(|()| false),
-        })
-        .await
+        let drained = drained.await;
+        drained
+            && poll_fn(|cx| match self.stream.poll_shutdown(cx) {
+                Poll::Ready(done) => Poll::Ready(done.is_ok()),
+                Poll::Pending => self.poll_deadline(cx, conn).map(|()| false),
+            })
+            .await
     }
 
-    /// Reads on until the peer ends too: a socket that is closed while bytes are unread is reset, and a
-    /// reset may destroy the close frame before the peer has read it (RFC 9293, 3.10.7.4; RFC 6455,
-    /// 7.1.1).
+    /// Reads until the client ends too: a socket that is closed with unread bytes is reset, and the reset
+    /// may destroy the close frame before the client has read it (RFC 9293, 3.10.7.4; RFC 6455, 7.1.1).
     pub(super) async fn linger(&mut self, conn: &ConnectionInner) {
         let mut unread = ReadBuffer::default();
         while let IoEvent::Read | IoEvent::Closing =
             poll_fn(|cx| self.poll_next(cx, conn, &mut unread)).await
         {}
+    }
+}
+
+impl CloseTimer {
+    /// The timer; the first call starts it.
+    fn start(&mut self, timeout: Duration) -> Pin<&mut Sleep> {
+        if let Self::NotStarted = self {
+            *self = Self::Running(Box::pin(tokio::time::sleep(timeout)));
+        }
+        match self {
+            Self::Running(timer) => timer.as_mut(),
+            Self::NotStarted => unreachable!("it was started above"),
+        }
     }
 }

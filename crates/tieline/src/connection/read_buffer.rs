@@ -1,12 +1,12 @@
 //! Read buffers that belong to threads, not to connections.
 //!
-//! Owns one buffer per thread. A connection takes it to read and gives it back before it waits, so
-//! that an idle connection owns no buffer. Invariant: what a [`ReadBuffer`] holds when its connection has
-//! to wait is the connection's own copy.
+//! Owns one buffer per thread. A connection takes it to read and returns it before it waits, so that an idle
+//! connection owns no buffer. Must not know what the bytes mean. Invariant: what a [`ReadBuffer`] holds
+//! while its connection waits is the connection's own copy.
 
 use std::{cell::Cell, task::Poll};
 
-/// Bytes of one read. Larger reads save system calls on large messages and cost cache.
+/// Bytes of one read. Larger reads save system calls on large messages but cost cache.
 const SIZE: usize = 64 * 1024;
 
 thread_local! {
@@ -25,7 +25,7 @@ pub(crate) struct ReadBuffer {
 }
 
 impl ReadBuffer {
-    /// A chunk of bytes that were read elsewhere.
+    /// Bytes that were read elsewhere.
     pub(crate) fn copy_of(bytes: &[u8]) -> Self {
         Self {
             end: offset(bytes.len()),
@@ -35,7 +35,7 @@ impl ReadBuffer {
         }
     }
 
-    /// Takes the thread's buffer, lets `read` fill it, and gives it back if nothing came.
+    /// Takes the thread's buffer, lets `read` fill it, and returns it if nothing came.
     pub(crate) fn read<E>(
         &mut self,
         read: impl FnOnce(&mut [u8]) -> Poll<Result<usize, E>>,
@@ -60,7 +60,7 @@ impl ReadBuffer {
         polled
     }
 
-    /// What is not decoded yet.
+    /// The bytes that are not decoded yet.
     pub(crate) fn rest(&mut self) -> &mut [u8] {
         let (start, end) = (self.start, self.end);
         &mut self.bytes.as_deref_mut().unwrap_or_default()[start as usize..end as usize]
@@ -70,7 +70,8 @@ impl ReadBuffer {
         self.start == self.end
     }
 
-    /// Says how much of [`ReadBuffer::rest`] was decoded. When nothing is left, the buffer goes back.
+    /// Skips the first `n` bytes of [`ReadBuffer::rest`], which were decoded. When none are left, the buffer
+    /// is returned to the thread.
     pub(crate) fn advance(&mut self, n: usize) {
         self.start += offset(n);
         if self.is_empty() {
@@ -78,7 +79,7 @@ impl ReadBuffer {
         }
     }
 
-    /// Prepares for a wait: keeps a copy of what is left, and gives the thread its buffer back.
+    /// Prepares for a wait: keeps a copy of what is left, and returns the buffer to the thread.
     pub(crate) fn detach(&mut self) {
         if self.borrowed {
             let copy = Self::copy_of(self.rest());
@@ -91,9 +92,9 @@ impl ReadBuffer {
     }
 }
 
-/// Chunks are far below 4 GiB, and every idle connection carries one.
+/// 32 bits suffice, and every idle connection holds two offsets.
 fn offset(n: usize) -> u32 {
-    u32::try_from(n).expect("a chunk is one read, or what came with a request")
+    u32::try_from(n).expect("a buffer holds one read, or what came with a request")
 }
 
 impl Drop for ReadBuffer {
@@ -120,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_detached_buffer_keeps_its_rest_and_returns_that_of_the_thread() {
+    fn a_detached_buffer_keeps_a_copy_and_returns_that_of_the_thread() {
         let (mut buffer, mut other) = (ReadBuffer::default(), ReadBuffer::default());
         let address = read(&mut buffer, b"hello");
         buffer.advance(2);

@@ -1,7 +1,9 @@
 //! The task of a connection.
 //!
-//! Its size is what an idle connection costs most of, so the parts that run once, `on_connect` and
-//! everything from the close on, are boxed, and what a message passes through is kept small.
+//! Owns the order of a connection's events: callbacks one after the other, decoding between them, the close
+//! handshake at the end. Must not know other connections. Its future is most of what an idle connection
+//! costs, so the parts that run once, `on_connect` and everything from the close on, are boxed, and the
+//! path of a message is kept small.
 
 use std::{
     future::poll_fn,
@@ -22,13 +24,13 @@ use super::{
     stream::Stream,
 };
 use crate::{
-    CloseReason, Handler,
-    handler::ConnectionError,
+    close::CloseReason,
+    handler::{ConnectionError, Handler},
     hub::{ConnectionGuard, ConnectionInner, Cork},
 };
 
-/// Frames and reads of one client after which others have their turn, some 0.1 ms; where bytes are
-/// left that would have to be copied, it ends with them, or after twice as many.
+/// Frames and reads of one client after which the task yields, about 0.1 ms. If undecoded bytes are left,
+/// which would have to be copied, it yields after them, or after twice as many.
 const YIELD_AFTER: u8 = 128;
 
 /// A connection and its application, from the upgrade to `on_disconnect`.
@@ -39,21 +41,21 @@ pub(crate) struct ConnectionTask<H: Handler> {
     protocol: Protocol,
     io: ConnectionIo,
     buffer: ReadBuffer,
-    /// Frames and reads since others had their turn. Here and this small, it fills a gap of the
-    /// structure; as a variable of the task it was measured at 260 bytes a connection.
+    /// Frames and reads since the task yielded. A field of this size fills a gap of the structure, while a
+    /// variable of the task would enlarge its future.
     handled: u8,
 }
 
-/// How the conversation goes on.
+/// What the task does next.
 enum Flow {
     Continue,
-    /// Both sides said goodbye, or nothing more can be said.
+    /// End: both sides have closed, or nothing more can be sent.
     End,
-    /// We said goodbye and the peer may still be sending.
+    /// End, but read on: we have closed and the client may still be sending.
     Linger,
 }
 
-/// What the next bytes were.
+/// What the next bytes contained.
 enum Decoded {
     Message(Message),
     Failed(ProtocolError),
@@ -62,7 +64,7 @@ enum Decoded {
 }
 
 impl<H: Handler> ConnectionTask<H> {
-    /// A session on a detached stream; `early` is what the client sent with its upgrade request.
+    /// A task for a detached stream; `early` is what the client sent behind its upgrade request.
     pub(crate) fn new(
         handler: Arc<H>,
         guard: ConnectionGuard,
@@ -82,13 +84,12 @@ impl<H: Handler> ConnectionTask<H> {
         }
     }
 
-    /// Runs the connection to its end. An async block, because an async function would hold the
-    /// session twice.
+    /// Runs the connection to its end. An async block, because an async function would hold `self` twice.
     pub(crate) fn run(mut self) -> impl Future<Output = ()> + Send {
         let task = async move {
             let mut flow = Box::pin(self.open()).await;
             while let Flow::Continue = flow {
-                if self.yield_is_due() {
+                if self.must_yield() {
                     self.buffer.detach();
                     tokio::task::yield_now().await;
                 }
@@ -115,7 +116,7 @@ impl<H: Handler> ConnectionTask<H> {
         Corked { task }
     }
 
-    fn yield_is_due(&mut self) -> bool {
+    fn must_yield(&mut self) -> bool {
         let over = self.handled >= YIELD_AFTER && self.buffer.is_empty() || self.handled == u8::MAX;
         self.handled = if over { 0 } else { self.handled + 1 };
         over
@@ -146,22 +147,22 @@ impl<H: Handler> ConnectionTask<H> {
         })
     }
 
-    /// Waits for the wire: more bytes, or the end.
+    /// Waits for bytes, a close or the end.
     fn next_event(&mut self) -> impl Future<Output = IoEvent> + Send {
         poll_fn(|cx| {
             let conn = self.guard.connection().inner();
             let event = self.io.poll_next(cx, conn, &mut self.buffer);
             if event.is_pending() {
-                // Others have their turn now. Counted on, the turn would end amid the next messages, and
-                // those of one read would leave in two: two groups that then follow each other for ever
-                // halved the rate of broadcasts with 16 under way.
+                // Other tasks run now. If the count went on, the task would yield in the middle of the
+                // next read, and its messages would leave in two writes: clients that answer each write
+                // would keep them apart for ever.
                 self.handled = 0;
             }
             event
         })
     }
 
-    /// Takes the next thing out of the chunk; `None` once it is empty.
+    /// Decodes the next part of the read buffer; `None` once it is empty.
     fn decode(&mut self) -> Option<Decoded> {
         if self.buffer.is_empty() {
             return None;
@@ -174,7 +175,7 @@ impl<H: Handler> ConnectionTask<H> {
         if let Some(pong) = self.protocol.take_pong() {
             conn.pong(pong);
         }
-        conn.unfinished(self.protocol.in_message(), received.action.is_some());
+        conn.set_message_partial(self.protocol.in_message(), received.action.is_some());
         Some(match received.action {
             None => Decoded::Other(Flow::Continue),
             Some(Action::Message(message)) => Decoded::Message(message),
@@ -190,7 +191,7 @@ impl<H: Handler> ConnectionTask<H> {
         })
     }
 
-    /// Goes on, without the handler where a close has begun.
+    /// Continues; without the handler, if a close was requested.
     fn proceed(&mut self) -> Flow {
         if self.inner().is_close_requested() {
             self.ignore_input();
@@ -198,7 +199,7 @@ impl<H: Handler> ConnectionTask<H> {
         Flow::Continue
     }
 
-    /// We close: what the client still sends is not for the handler.
+    /// Stops passing messages to the handler: we are closing.
     fn ignore_input(&mut self) {
         self.guard.unregister();
         // The close frame itself is in the outbox already, behind what was sent before it.
@@ -225,7 +226,7 @@ impl<H: Handler> ConnectionTask<H> {
     async fn on_io_end(&mut self, kind: io::ErrorKind) -> Flow {
         let reason = CloseReason::Lost(kind);
         if kind == io::ErrorKind::UnexpectedEof {
-            // Many clients leave so. Its other half may still read what waits.
+            // Many clients leave like this. They may still read what waits for them.
             self.inner().close(reason);
             return Flow::End;
         }
@@ -240,14 +241,14 @@ impl<H: Handler> ConnectionTask<H> {
     async fn report_error(&mut self, error: ConnectionError) {
         let connection = self.guard.connection();
         let (handler, state) = (&self.handler, &mut self.state);
-        let mut nothing = ReadBuffer::default();
-        call(&mut self.io, connection.inner(), &mut nothing, || {
+        let mut empty = ReadBuffer::default();
+        call(&mut self.io, connection.inner(), &mut empty, || {
             handler.on_error(connection, state, error)
         })
         .await;
     }
 
-    /// The end of the close handshake, and `on_disconnect`.
+    /// Completes the close handshake and calls `on_disconnect`.
     async fn end(&mut self, linger: bool) {
         self.guard.unregister();
         let connection = self.guard.connection();
@@ -259,8 +260,8 @@ impl<H: Handler> ConnectionTask<H> {
         tracing::debug!(id = %connection.id(), %reason, "connection ended");
         self.io.extend_deadline(conn);
         let (handler, state) = (&self.handler, &mut self.state);
-        let mut nothing = ReadBuffer::default();
-        call(&mut self.io, conn, &mut nothing, || {
+        let mut empty = ReadBuffer::default();
+        call(&mut self.io, conn, &mut empty, || {
             handler.on_disconnect(connection, state, reason)
         })
         .await;
@@ -275,7 +276,7 @@ impl<H: Handler> ConnectionTask<H> {
 }
 
 pin_project! {
-    /// A task each of whose polls is a turn.
+    /// A task with a cork in each of its polls.
     struct Corked<F> {
         #[pin]
         task: F,

@@ -1,13 +1,13 @@
-//! Messages to many: a queue and a worker per shard.
+//! Broadcasts: a queue and a worker per shard.
 //!
-//! Owns the order between messages to many and messages to one. Knows nothing of who belongs where:
-//! audiences come from the index. The worker takes what waits for one audience, joins it once, and
-//! writes the joined bytes once per connection, a slice of connections at a time. Invariant: while
-//! anything waits or is being delivered (`pending`), a message to a connection of this shard waits
-//! behind it, so that what one task sends to one client arrives in the order of the calls.
+//! Owns the order between messages to many and messages to one. Must not know who is in which scope:
+//! audiences come from the index. The worker takes the jobs at the head of the queue that have the same
+//! audience, joins their frames once, and writes the joined bytes once per connection, a slice of
+//! connections at a time. Invariant: while anything is queued or being delivered (`pending`), a message to
+//! a connection of this shard is queued behind it, so that what one task sends to one client arrives in
+//! the order of the calls.
 
 use std::{
-    cell::OnceCell,
     collections::VecDeque,
     sync::{
         Arc,
@@ -16,30 +16,35 @@ use std::{
 };
 
 use parking_lot::{Mutex, MutexGuard};
-use tieline_websocket::{Deflate, Frame};
+use tieline_websocket::Frame;
 use tokio::sync::Notify;
 
-use super::{cork::Cork, index::Audience, inner::ConnectionInner};
-use crate::{CloseReason, Delivery, Reached, Receipt, receipt::OutcomeSum};
+use super::{
+    cork::Cork,
+    frame_batch::{self, FrameBatch},
+    index::Audience,
+    inner::ConnectionInner,
+};
+use crate::{
+    close::CloseReason,
+    delivery::{Delivery, Reached},
+    receipt::{OutcomeSum, Receipt},
+};
 
-/// Connections that the worker serves before it lets others run: about 0.2 ms of sends.
+/// Connections that the worker serves before it yields: about 0.2 ms of sends.
 const SLICE: usize = 64;
 
-/// An audience this small is served by the caller, if nothing waits: waking the worker would cost as
-/// much as the sends.
+/// The largest audience that the caller serves itself, if nothing is queued: waking the worker would cost
+/// as much as the sends.
 const INLINE_RECEIVERS: usize = 32;
 
 /// Places that an empty queue keeps.
 const KEPT_CAPACITY: usize = 64;
 
-/// Most frames, and most bytes, that are joined.
-const BATCH_FRAMES: usize = 256;
-const BATCH_BYTES: usize = 64 * 1024;
-
-/// Client ids that are left out.
+/// Client ids that a broadcast leaves out.
 pub(crate) type ExcludedIds = Arc<[Arc<str>]>;
 
-/// A message on its way to an audience.
+/// A message to an audience.
 pub(super) struct BroadcastJob {
     pub(super) audience: Audience,
     pub(super) except: Option<ExcludedIds>,
@@ -47,12 +52,12 @@ pub(super) struct BroadcastJob {
     pub(super) sum: Arc<OutcomeSum>,
 }
 
-/// What waits for the worker.
+/// An entry of the queue.
 enum QueuedSend {
     Broadcast(BroadcastJob),
-    /// A message to one that must not overtake what was sent to many before it.
+    /// A message to one connection that must not overtake the broadcasts before it.
     Unicast(Arc<ConnectionInner>, Frame, Arc<OutcomeSum>),
-    /// A close that must not either.
+    /// A close that must not overtake them either.
     Close(Arc<ConnectionInner>, CloseReason),
 }
 
@@ -67,7 +72,7 @@ impl QueuedSend {
     }
 }
 
-/// Bounds of a queue.
+/// The bounds of a queue.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
     pub(super) bytes: usize,
@@ -76,7 +81,7 @@ pub(super) struct Bounds {
 
 pub(super) struct ShardQueue {
     state: Mutex<QueueState>,
-    /// What waits or is being delivered.
+    /// Entries that are queued or being delivered.
     pending: AtomicUsize,
     notify: Notify,
     bounds: Bounds,
@@ -84,7 +89,7 @@ pub(super) struct ShardQueue {
 
 #[derive(Default)]
 struct QueueState {
-    waiting: VecDeque<QueuedSend>,
+    entries: VecDeque<QueuedSend>,
     bytes: usize,
 }
 
@@ -98,13 +103,13 @@ impl ShardQueue {
         }
     }
 
-    /// Whether nothing waits, so that a message to one connection may go straight to its outbox.
+    /// Whether nothing is pending, so that a message to one connection may go straight to its outbox.
     pub(super) fn is_idle(&self) -> bool {
         self.pending.load(Ordering::Acquire) == 0
     }
 
-    /// Delivers to few at once, if nothing waits; inside a turn the frames leave when it ends. `None`
-    /// where the message must be posted.
+    /// Delivers to a small audience at once, if nothing is pending; inside a cork the frames leave when it
+    /// ends. `None` if the message has to be queued.
     pub(super) fn try_send_inline(
         &self,
         audience: &Audience,
@@ -116,12 +121,12 @@ impl ShardQueue {
         }
         let mut reached = Reached::default();
         for conn in receivers(audience, except) {
-            reached.count(conn.send(frame.clone()));
+            reached.record(conn.send(frame.clone()));
         }
         Some(reached)
     }
 
-    /// Queues a message for the worker.
+    /// Queues a broadcast for the worker.
     pub(super) fn queue_broadcast(&self, job: BroadcastJob) {
         if let Err(QueuedSend::Broadcast(job)) = self.try_enqueue(QueuedSend::Broadcast(job)) {
             let queue_full = receivers(&job.audience, job.except.as_ref()).count() as u64;
@@ -132,7 +137,7 @@ impl ShardQueue {
         }
     }
 
-    /// Queues a message to one, behind what waits.
+    /// Queues a message to one connection.
     pub(super) fn queue_unicast(&self, conn: &Arc<ConnectionInner>, frame: Frame) -> Receipt {
         let (sum, receipt) = OutcomeSum::new(1, Reached::default());
         match self.try_enqueue(QueuedSend::Unicast(Arc::clone(conn), frame, sum)) {
@@ -141,8 +146,8 @@ impl ShardQueue {
         }
     }
 
-    /// Closes a connection, behind what was sent to it before. Closes are not refused: there is one
-    /// per connection.
+    /// Closes a connection, behind what was sent to it before. Closes do not count against the bounds:
+    /// there is one per connection.
     pub(super) fn close(&self, conn: &Arc<ConnectionInner>, reason: CloseReason) {
         if self.is_idle() {
             conn.close(reason);
@@ -152,28 +157,28 @@ impl ShardQueue {
         }
     }
 
-    /// Queues within the bounds; gives back what does not fit.
-    fn try_enqueue(&self, waiting: QueuedSend) -> Result<(), QueuedSend> {
+    /// Queues within the bounds; returns what does not fit.
+    fn try_enqueue(&self, entry: QueuedSend) -> Result<(), QueuedSend> {
         let state = self.state.lock();
-        let fits = state.waiting.len() < self.bounds.frames
-            && state.bytes + waiting.length() <= self.bounds.bytes;
+        let fits = state.entries.len() < self.bounds.frames
+            && state.bytes + entry.length() <= self.bounds.bytes;
         if !fits {
-            return Err(waiting);
+            return Err(entry);
         }
-        self.enqueue(state, waiting);
+        self.enqueue(state, entry);
         Ok(())
     }
 
-    fn enqueue(&self, mut state: MutexGuard<'_, QueueState>, waiting: QueuedSend) {
-        state.bytes += waiting.length();
-        state.waiting.push_back(waiting);
+    fn enqueue(&self, mut state: MutexGuard<'_, QueueState>, entry: QueuedSend) {
+        state.bytes += entry.length();
+        state.entries.push_back(entry);
         self.pending.fetch_add(1, Ordering::AcqRel);
         drop(state);
         self.notify.notify_one();
     }
 
-    /// Delivers what is posted, for ever.
-    pub(super) async fn work(&self) {
+    /// Delivers what is queued, for ever.
+    pub(super) async fn run_worker(&self) {
         loop {
             self.notify.notified().await;
             loop {
@@ -184,7 +189,7 @@ impl ShardQueue {
                         let jobs = self.deliver(batch).await;
                         self.pending.fetch_sub(jobs, Ordering::AcqRel);
                     }
-                    // What came meanwhile has rung the bell again.
+                    // What was queued meanwhile has notified again.
                     None if unicasts == 0 => break,
                     None => tokio::task::yield_now().await,
                 }
@@ -192,21 +197,21 @@ impl ShardQueue {
         }
     }
 
-    /// Does at once all that waits for one connection each, up to the next message to many: it is work
-    /// that the senders would have done themselves, and were it shared out among turns of the worker,
-    /// senders could add to it faster than it shrinks. What is added meanwhile waits for the next call: an
-    /// outcome may have the next message sent. A turn, so that each receiver is flushed once.
+    /// Delivers everything up to the next broadcast without yielding: it is work that the senders would
+    /// have done themselves, and if the worker yielded in between, senders could add to it faster than it
+    /// shrinks. What is added meanwhile waits for the next call, as an outcome may trigger the next
+    /// message. Corked, so that each receiver is flushed once. Returns how many entries that was.
     fn drain_unicasts(&self) -> usize {
         let _cork = Cork::new();
-        let most = self.state.lock().waiting.len();
+        let limit = self.state.lock().entries.len();
         let mut done = 0;
-        while done < most
-            && let Some(next) = self.next_if(|waiting| !matches!(waiting, QueuedSend::Broadcast(_)))
+        while done < limit
+            && let Some(next) = self.next_if(|entry| !matches!(entry, QueuedSend::Broadcast(_)))
         {
             match next {
                 QueuedSend::Unicast(conn, frame, sum) => {
                     let mut reached = Reached::default();
-                    reached.count(conn.send(frame));
+                    reached.record(conn.send(frame));
                     sum.add_part(reached);
                 }
                 QueuedSend::Close(conn, reason) => conn.close(reason),
@@ -217,114 +222,75 @@ impl ShardQueue {
         done
     }
 
-    /// Delivers a run slice by slice; says how many posts it was.
-    async fn deliver(&self, mut batch: FrameBatch) -> usize {
+    /// Delivers a batch slice by slice; returns how many jobs it was.
+    async fn deliver(&self, mut batch: BroadcastBatch) -> usize {
         for slice in 0..batch.audience.len().div_ceil(SLICE) {
             batch.send_slice(slice);
             tokio::task::yield_now().await;
         }
         let jobs = batch.frames.len();
-        batch.end();
+        batch.finish();
         jobs
     }
 
-    /// The next message to many, and those behind it that are for the same audience.
-    fn next_batch(&self) -> Option<FrameBatch> {
-        let is_broadcast = |waiting: &QueuedSend| matches!(waiting, QueuedSend::Broadcast(_));
+    /// The next broadcast, and those right behind it that have the same audience.
+    fn next_batch(&self) -> Option<BroadcastBatch> {
+        let is_broadcast = |entry: &QueuedSend| matches!(entry, QueuedSend::Broadcast(_));
         let Some(QueuedSend::Broadcast(first)) = self.next_if(is_broadcast) else {
             return None;
         };
         let mut bytes = first.frame.payload().len();
-        let mut batch = FrameBatch::of(first);
-        while batch.frames.len() < BATCH_FRAMES
-            && let Some(QueuedSend::Broadcast(next)) = self.next_if(|waiting| {
-                let fits = bytes + waiting.length() <= BATCH_BYTES;
-                fits && matches!(waiting, QueuedSend::Broadcast(job) if batch.is_for(job))
+        let mut batch = BroadcastBatch::new(first);
+        while batch.frames.len() < frame_batch::MAX_FRAMES
+            && let Some(QueuedSend::Broadcast(next)) = self.next_if(|entry| {
+                let fits = bytes + entry.length() <= frame_batch::MAX_BYTES;
+                fits && matches!(entry, QueuedSend::Broadcast(job) if batch.is_for(job))
             })
         {
             bytes += next.frame.payload().len();
-            batch.add(next);
+            batch.frames.push(next.frame, next.sum);
         }
         Some(batch)
     }
 
     fn next_if(&self, wanted: impl FnOnce(&QueuedSend) -> bool) -> Option<QueuedSend> {
         let mut state = self.state.lock();
-        if !wanted(state.waiting.front()?) {
+        if !wanted(state.entries.front()?) {
             return None;
         }
-        let next = state.waiting.pop_front()?;
+        let next = state.entries.pop_front()?;
         state.bytes -= next.length();
-        if state.waiting.is_empty() && state.waiting.capacity() > KEPT_CAPACITY {
-            state.waiting = VecDeque::new();
+        if state.entries.is_empty() && state.entries.capacity() > KEPT_CAPACITY {
+            state.entries = VecDeque::new();
         }
         Some(next)
     }
 }
 
-/// Consecutive messages to one audience, joined.
-pub(super) struct FrameBatch {
+/// Consecutive broadcasts to one audience, and their results.
+struct BroadcastBatch {
     audience: Audience,
     except: Option<ExcludedIds>,
-    frames: Vec<(Frame, Arc<OutcomeSum>)>,
+    frames: FrameBatch<Arc<OutcomeSum>>,
     /// Connections that took every frame.
-    whole: u64,
-    /// What else became of each frame.
-    failed: Vec<Reached>,
-    plain: OnceCell<Vec<u8>>,
-    deflated: OnceCell<Vec<u8>>,
+    complete: u64,
+    /// The other results of each frame; empty as long as there are none.
+    partial: Vec<Reached>,
 }
 
-impl FrameBatch {
-    fn of(job: BroadcastJob) -> Self {
+impl BroadcastBatch {
+    fn new(job: BroadcastJob) -> Self {
         Self {
             audience: job.audience,
             except: job.except,
-            frames: vec![(job.frame, job.sum)],
-            whole: 0,
-            failed: Vec::new(),
-            plain: OnceCell::new(),
-            deflated: OnceCell::new(),
+            frames: FrameBatch::new(job.frame, job.sum),
+            complete: 0,
+            partial: Vec::new(),
         }
     }
 
     fn is_for(&self, job: &BroadcastJob) -> bool {
         Arc::ptr_eq(&self.audience, &job.audience) && self.except == job.except
-    }
-
-    fn add(&mut self, job: BroadcastJob) {
-        self.frames.push((job.frame, job.sum));
-    }
-
-    pub(super) fn frames(&self) -> impl Iterator<Item = &Frame> {
-        self.frames.iter().map(|(frame, _)| frame)
-    }
-
-    /// The frames' wire bytes in one piece; `None` where they are too long to be worth a copy.
-    pub(super) fn joined(&self, deflate: Option<&Deflate>) -> Option<&[u8]> {
-        let joined = if deflate.is_some() {
-            &self.deflated
-        } else {
-            &self.plain
-        };
-        let bytes = joined.get_or_init(|| {
-            let mut bytes = Vec::new();
-            for frame in self.frames() {
-                let wire = frame.wire(deflate);
-                if bytes.len() + wire.len() > 2 * BATCH_BYTES {
-                    return Vec::new();
-                }
-                bytes.extend_from_slice(wire.header);
-                bytes.extend_from_slice(wire.payload);
-            }
-            bytes
-        });
-        (!bytes.is_empty()).then_some(bytes)
-    }
-
-    /// Whether this many bytes are all that [`FrameBatch::joined`] has.
-    pub(super) fn is_whole(&self, written: usize, deflate: Option<&Deflate>) -> bool {
-        written > 0 && self.joined(deflate).map(<[u8]>::len) == Some(written)
     }
 
     fn send_slice(&mut self, slice: usize) {
@@ -336,39 +302,39 @@ impl FrameBatch {
     }
 
     fn deliver(&mut self, conn: &Arc<ConnectionInner>) {
-        let failed = conn.send_batch(self);
+        let failed = conn.send_batch(&self.frames);
         if failed.is_empty() {
-            self.whole += 1;
+            self.complete += 1;
             return;
         }
         // The exception: count frame by frame.
-        self.failed.resize(self.frames.len(), Reached::default());
-        for reached in &mut self.failed {
+        self.partial.resize(self.frames.len(), Reached::default());
+        for reached in &mut self.partial {
             reached.delivered += 1;
         }
         for (i, delivery) in failed {
-            self.failed[i].delivered -= 1;
-            self.failed[i].count(delivery);
+            self.partial[i].delivered -= 1;
+            self.partial[i].record(delivery);
         }
     }
 
-    /// Tells each frame's tally what became of it.
-    fn end(self) {
-        for (i, (_, sum)) in self.frames.iter().enumerate() {
-            let mut part = self.failed.get(i).copied().unwrap_or_default();
-            part.delivered += self.whole;
+    /// Adds the results to the outcome of each frame.
+    fn finish(self) {
+        for (i, sum) in self.frames.tags().enumerate() {
+            let mut part = self.partial.get(i).copied().unwrap_or_default();
+            part.delivered += self.complete;
             sum.add_part(part);
         }
     }
 }
 
-/// Who of an audience is not left out.
+/// Those of an audience who are not excluded.
 fn receivers<'a>(
     audience: &'a [Arc<ConnectionInner>],
     except: Option<&'a ExcludedIds>,
 ) -> impl Iterator<Item = &'a Arc<ConnectionInner>> {
-    let left_out = move |conn: &ConnectionInner| {
+    let excluded = move |conn: &ConnectionInner| {
         except.is_some_and(|ids| ids.iter().any(|id| **id == *conn.id))
     };
-    audience.iter().filter(move |conn| !left_out(conn))
+    audience.iter().filter(move |conn| !excluded(conn))
 }

@@ -1,4 +1,6 @@
-//! What all connections of a hub share: the configuration, the clock, the ping.
+//! What all connections of a hub share: the configuration, the clock, the ping frame.
+//!
+//! Owns the coarse clock. Knows no connection.
 
 use std::{
     sync::{
@@ -10,7 +12,7 @@ use std::{
 
 use tieline_websocket::{Deflate, Frame, Limits};
 
-use crate::Config;
+use crate::config::Config;
 
 #[derive(Debug)]
 pub(crate) struct HubContext {
@@ -36,8 +38,8 @@ impl HubContext {
     }
 }
 
-/// A coarse monotonic clock: milliseconds since the hub began, set by the sweepers, read for the price
-/// of a load. It wraps after 49 days, so only differences are meaningful.
+/// A coarse monotonic clock: milliseconds since the hub started, set by the keepalive, read for the price of
+/// a load. It wraps after 49 days, so only differences are meaningful.
 #[derive(Debug)]
 pub(crate) struct CoarseClock {
     start: Instant,

@@ -1,24 +1,24 @@
-//! Turns: one flush per touched connection and poll.
+//! Corks: one flush per connection and poll.
 //!
-//! Owns the list of connections that the poll now running on this thread has queued frames for. A
-//! task that reads from a socket or a link enters a turn for each of its polls; when the poll returns,
-//! ready or pending, each touched connection is flushed once. So sixteen small messages cost one
-//! system call, nothing moves to another thread, and nothing waits longer than the poll.
+//! Owns the list of connections that the poll now running on this thread has queued frames for. A task that
+//! reads from a socket or a link puts in a cork for each of its polls; when the poll returns, ready or
+//! pending, each listed connection is flushed once. So sixteen small messages cost one system call, nothing
+//! moves to another thread, and nothing waits longer than the poll.
 
 use std::{cell::RefCell, sync::Arc};
 
 use super::inner::ConnectionInner;
 
-/// List capacity that a thread keeps between turns: 8 KiB.
+/// Entries of the list that a thread keeps between corks: 8 KiB.
 const KEPT_CAPACITY: usize = 1024;
 
 thread_local! {
-    /// `None` outside a turn.
+    /// `None` outside a cork.
     static CORKED: RefCell<Option<Vec<Arc<ConnectionInner>>>> = const { RefCell::new(None) };
     static SPARE: RefCell<Vec<Arc<ConnectionInner>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// A turn lasts as long as this value. An inner turn belongs to the outer one.
+/// Holds back flushes on this thread as long as it lives. A cork inside another does nothing.
 #[derive(Debug)]
 pub(crate) struct Cork {
     outermost: bool,
@@ -36,13 +36,13 @@ impl Cork {
         Self { outermost }
     }
 
-    /// Whether this thread is inside a turn.
+    /// Whether this thread is corked.
     pub(super) fn is_active() -> bool {
         CORKED.with_borrow(Option::is_some)
     }
 
-    /// Lists a connection for the end of the running turn. One that comes up again and again in a row
-    /// is listed once; listed twice, its second flush finds nothing to do.
+    /// Lists a connection for the end of the cork. One that is added several times in a row is listed
+    /// once; if it is listed twice, its second flush finds nothing to do.
     pub(super) fn add(conn: &Arc<ConnectionInner>) {
         CORKED.with_borrow_mut(|corked| {
             let list = corked.get_or_insert_default();
@@ -60,7 +60,7 @@ impl Drop for Cork {
         }
         let mut list = CORKED.take().unwrap_or_default();
         for conn in list.drain(..) {
-            conn.flush_corked();
+            conn.flush();
         }
         list.shrink_to(KEPT_CAPACITY);
         SPARE.set(list);

@@ -1,35 +1,35 @@
-//! Exceptions from messages to many.
+//! Messages to many that leave some clients out.
 
 use tieline_websocket::Frame;
 
-use super::{Hub, broadcast, index::Scope};
-use crate::{Reached, Receipt};
+use super::{broadcast::ExcludedIds, core::Hub, index::Scope};
+use crate::{delivery::Reached, receipt::Receipt};
 
-/// A hub with some client ids left out; made by [`Hub::except`].
+/// A hub that leaves some client ids out; made by [`Hub::except`].
 #[derive(Debug, Clone)]
 pub struct Except<'a> {
     hub: &'a Hub,
-    ids: broadcast::ExcludedIds,
+    ids: ExcludedIds,
 }
 
 impl<'a> Except<'a> {
-    pub(super) fn new(hub: &'a Hub, ids: broadcast::ExcludedIds) -> Self {
+    pub(super) fn new(hub: &'a Hub, ids: ExcludedIds) -> Self {
         Self { hub, ids }
     }
 
-    /// Sends to every connection of a user but the exceptions.
+    /// Sends to every connection of a user, except those left out.
     pub fn emit_user(&self, user: &str, frame: impl Into<Frame>) -> Receipt<Reached> {
         self.hub
             .send_to_scope(Scope::User(user), Some(&self.ids), &frame.into())
     }
 
-    /// Sends to every connection in a group but the exceptions.
+    /// Sends to every connection in a group, except those left out.
     pub fn emit_group(&self, group: &str, frame: impl Into<Frame>) -> Receipt<Reached> {
         self.hub
             .send_to_scope(Scope::Group(group), Some(&self.ids), &frame.into())
     }
 
-    /// Sends to every connection but the exceptions.
+    /// Sends to every connection, except those left out.
     pub fn broadcast(&self, frame: impl Into<Frame>) -> Receipt<Reached> {
         self.hub
             .send_to_scope(Scope::Everyone, Some(&self.ids), &frame.into())

@@ -1,9 +1,11 @@
 //! The groups that a connection is in.
+//!
+//! Knows names only; the index of the shard knows the members.
 
 use std::sync::Arc;
 
-/// A set of group names. Most connections are in none or few: none costs a pointer, and looking
-/// through a few is faster than hashing.
+/// A set of group names. Most connections are in few groups or in none: an empty set costs one pointer, and
+/// searching a few names is faster than hashing.
 #[derive(Debug, Default)]
 #[expect(
     clippy::box_collection,
@@ -28,7 +30,7 @@ impl Groups {
         self.0.get_or_insert_default().push(name);
     }
 
-    /// Takes a name out; false if it is not there.
+    /// Removes a name; false if it is not there.
     pub(super) fn remove(&mut self, name: &str) -> bool {
         let Some(names) = &mut self.0 else {
             return false;

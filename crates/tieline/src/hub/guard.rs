@@ -1,63 +1,66 @@
-//! How connections come into the hub and leave it.
+//! How connections enter the hub and leave it.
 //!
-//! Owns the count of sockets and the rule for duplicate ids. A connection is admitted before its
-//! upgrade is answered, so that an id is refused in time and nothing sent to it meanwhile is lost;
-//! frames wait in its outbox until the socket is attached.
+//! Owns the count of connections, the limit, and the rule for duplicate ids. A connection is registered
+//! before its upgrade is answered, so that a duplicate id can be refused and nothing sent meanwhile is
+//! lost: frames wait in its outbox until the socket is attached.
 
 use std::{
     hash::BuildHasher,
     sync::{Arc, atomic::Ordering},
 };
 
-use super::{Connection, ConnectionInfo, ConnectionInner, ConnectionOptions, Hub, index::Inserted};
-use crate::CloseReason;
+use super::{
+    core::Hub,
+    handle::Connection,
+    index::Inserted,
+    inner::{ConnectionInfo, ConnectionInner, ConnectionOptions},
+};
+use crate::close::CloseReason;
 
-/// A connection's place in the hub; dropping it ends it.
+/// A connection's place in the hub; dropping it ends the connection.
 pub(crate) struct ConnectionGuard {
     connection: Connection,
 }
 
-/// A connection that was not admitted.
+/// Why a connection was not registered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum RegisterError {
-    #[error("the client id is connected already")]
+    #[error("the client id is already connected")]
     Duplicate,
-    #[error("the node holds as many connections as it may")]
+    #[error("the node has reached its connection limit")]
     Full,
 }
 
 impl Hub {
-    /// Admits a connection under its names.
+    /// Registers a connection.
     pub(crate) fn register(
         &self,
         info: ConnectionInfo,
         options: ConnectionOptions,
     ) -> Result<ConnectionGuard, RegisterError> {
-        let before = self.0.sockets.fetch_add(1, Ordering::AcqRel);
-        // Who replaces its own older connection is let in: soon there is one less.
-        if before >= self.0.capacity && !self.online(&info.id) {
-            self.0.sockets.fetch_sub(1, Ordering::AcqRel);
+        let others = self.0.connections.fetch_add(1, Ordering::AcqRel);
+        let is_full = others >= self.0.capacity;
+        // A client that replaces its own connection is let in: soon there is one less.
+        if is_full && self.find_open(&info.id).is_none() {
+            self.0.connections.fetch_sub(1, Ordering::AcqRel);
             return Err(RegisterError::Full);
         }
         let shard = self.shard_of(self.0.hasher.hash_one(&*info.id));
         let context = Arc::clone(&self.0.context);
+        let duplicate = context.config.duplicate;
         let conn = Arc::new(ConnectionInner::new(info, options, shard, context));
-        let inserted = self
-            .shard(&conn)
-            .index
-            .lock()
-            .insert(&conn, self.config().duplicate);
+        let inserted = self.shard(&conn).index.lock().insert(&conn, duplicate);
         match inserted {
             Inserted::Taken => {
-                self.0.sockets.fetch_sub(1, Ordering::AcqRel);
+                self.0.connections.fetch_sub(1, Ordering::AcqRel);
                 return Err(RegisterError::Duplicate);
             }
-            Inserted::Replaced(older) if before >= self.0.capacity => {
-                // A full node does not wait for its goodbye.
+            Inserted::Replaced(older) if is_full => {
+                // A full node does not wait for a close handshake.
                 older.close(CloseReason::Replaced);
                 older.abort(CloseReason::Replaced);
             }
-            Inserted::Replaced(older) => self.close_member(&older, CloseReason::Replaced),
+            Inserted::Replaced(older) => self.close_connection(&older, CloseReason::Replaced),
             Inserted::Fresh => {}
         }
         Ok(ConnectionGuard {
@@ -71,7 +74,7 @@ impl ConnectionGuard {
         &self.connection
     }
 
-    /// Takes the connection out of the index, so that nothing more is sent to it and its id is free.
+    /// Removes the connection from the index, so that nothing more is sent to it and its id is free.
     pub(crate) fn unregister(&self) {
         let conn = self.connection.inner();
         self.connection.hub().shard(conn).index.lock().remove(conn);
@@ -83,10 +86,10 @@ impl Drop for ConnectionGuard {
         let (hub, conn) = (self.connection.hub(), self.connection.inner());
         let mut index = hub.shard(conn).index.lock();
         if !index.remove(conn) {
-            index.tell_left(conn);
+            index.notify_left(conn);
         }
         drop(index);
         conn.detach();
-        hub.0.sockets.fetch_sub(1, Ordering::AcqRel);
+        hub.0.connections.fetch_sub(1, Ordering::AcqRel);
     }
 }

@@ -1,8 +1,8 @@
-//! A part of the hub: which of its connections have which id, user and group.
+//! The index of a shard: which of its connections have which id, user and group.
 //!
-//! Owns the index and the snapshots of audiences. Knows nothing of delivery. Invariants: an id names
-//! one member; a member that is not in the index by its id is in no user's and no group's audience
-//! either; an audience is exactly who belonged at the call that took it.
+//! Owns the maps and the snapshots of audiences. Must not know how messages are delivered. Invariants: an
+//! id names one connection; a connection that the index does not hold by its id is in no user's and no
+//! group's audience either; an audience is exactly who belonged at the call that took it.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -14,14 +14,14 @@ use hashbrown::HashTable;
 
 use super::{
     inner::ConnectionInner,
-    observer::{self, HubObserver},
+    observer::{HubObserver, ScopeKey},
 };
-use crate::Duplicate;
+use crate::config::Duplicate;
 
 /// The receivers of a message, as they were when it was sent.
 pub(super) type Audience = Arc<[Arc<ConnectionInner>]>;
 
-/// Whom a message is for.
+/// The receivers of a message, by name.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Scope<'a> {
     Everyone,
@@ -29,41 +29,41 @@ pub(crate) enum Scope<'a> {
     Group(&'a str),
 }
 
-// The maps keep std's SipHash: strangers choose ids and group names.
+// The maps keep std's SipHash: clients may choose ids and group names.
 pub(super) struct ShardIndex {
-    /// By the hash of the id, which the hub has at hand: it names the shard too.
+    /// By the hash of the id, which the hub has computed already: it names the shard too.
     ids: HashTable<Arc<ConnectionInner>>,
     hasher: RandomState,
     users: HashMap<Arc<str>, MemberSet>,
     groups: HashMap<Arc<str>, MemberSet>,
-    /// Everyone's snapshot, until someone comes or goes.
+    /// The snapshot of all connections, until one comes or goes.
     everyone: Option<Audience>,
     observer: Option<Arc<dyn HubObserver>>,
 }
 
-/// Some members, and their snapshot until someone comes or goes. Taking it anew costs about 10 ns a
-/// member, sending to a member about 3 µs, so even under churn it is not what costs.
+/// The members of a scope, and their snapshot until one comes or goes. A new snapshot costs a small share
+/// of sending to its members, so churn does not make it matter.
 #[derive(Default)]
 struct MemberSet {
     members: HashSet<ByPtr, foldhash::fast::FixedState>,
     snapshot: Option<Audience>,
 }
 
-/// A member as itself.
+/// A connection, compared by address.
 struct ByPtr(Arc<ConnectionInner>);
 
-/// What became of an insertion.
+/// The result of an insertion.
 pub(super) enum Inserted {
     /// The id was free.
     Fresh,
-    /// The id was taken; the older member is out of the index and is to be closed.
+    /// The id was taken; the older connection is out of the index and has to be closed.
     Replaced(Arc<ConnectionInner>),
-    /// The id is taken and the newer is refused.
+    /// The id is taken, and the newer connection is refused.
     Taken,
 }
 
 impl ShardIndex {
-    /// An empty shard that hashes ids as the hub does.
+    /// An empty index that hashes ids as the hub does.
     pub(super) fn new(hasher: RandomState) -> Self {
         Self {
             ids: HashTable::new(),
@@ -82,123 +82,125 @@ impl ShardIndex {
             if duplicate == Duplicate::Reject && !older.is_close_requested() {
                 return Inserted::Taken;
             }
-            // Its end is told when its task ends: until then the id is not free for others.
-            self.take_out(older);
+            // Its departure is reported when its task ends: until then the id is not free elsewhere.
+            self.detach(older);
         }
         self.everyone = None;
         let hasher = &self.hasher;
         self.ids
             .insert_unique(hash, Arc::clone(conn), |conn| hasher.hash_one(&*conn.id));
         if let Some(user) = &conn.user {
-            self.enter_user(user, conn);
+            self.add_to_user(user, conn);
         }
         for group in conn.groups.lock().names() {
-            self.enter_group(group, conn);
+            self.add_to_group(group, conn);
         }
         older.map_or(Inserted::Fresh, Inserted::Replaced)
     }
 
-    /// Takes a member out of the index; false if it is not there, or another has its id by now.
+    /// Removes a connection; false if it is not there, or another has its id by now.
     pub(super) fn remove(&mut self, conn: &Arc<ConnectionInner>) -> bool {
-        let held = self.take_out(conn);
-        if held {
-            self.tell_left(conn);
+        let removed = self.detach(conn);
+        if removed {
+            self.notify_left(conn);
         }
-        held
+        removed
     }
 
-    /// Tells that a member is gone.
-    pub(super) fn tell_left(&self, conn: &Arc<ConnectionInner>) {
-        self.tell(|observer| observer.left(conn));
+    /// Reports that a connection has left the hub.
+    pub(super) fn notify_left(&self, conn: &Arc<ConnectionInner>) {
+        self.notify(|observer| observer.left(conn));
     }
 
-    fn take_out(&mut self, conn: &Arc<ConnectionInner>) -> bool {
+    /// Removes a connection without reporting it; false as [`ShardIndex::remove`].
+    fn detach(&mut self, conn: &Arc<ConnectionInner>) -> bool {
         let hash = self.hasher.hash_one(&*conn.id);
-        let is_it = |held: &Arc<ConnectionInner>| Arc::ptr_eq(held, conn);
-        let Ok(entry) = self.ids.find_entry(hash, is_it) else {
+        let same = |held: &Arc<ConnectionInner>| Arc::ptr_eq(held, conn);
+        let Ok(entry) = self.ids.find_entry(hash, same) else {
             return false;
         };
         entry.remove();
         self.everyone = None;
         if let Some(user) = &conn.user
-            && leave(&mut self.users, user, conn)
+            && remove_member(&mut self.users, user, conn)
         {
-            self.tell(|observer| observer.lost(observer::ScopeKey::User(user)));
+            self.notify(|observer| observer.lost(ScopeKey::User(user)));
         }
         for group in conn.groups.lock().names() {
-            self.leave_group(group, conn);
+            self.remove_from_group(group, conn);
         }
         true
     }
 
-    pub(super) fn holds(&self, conn: &Arc<ConnectionInner>) -> bool {
+    pub(super) fn contains(&self, conn: &Arc<ConnectionInner>) -> bool {
         let hash = self.hasher.hash_one(&*conn.id);
-        let is_it = |held: &Arc<ConnectionInner>| Arc::ptr_eq(held, conn);
-        self.ids.find(hash, is_it).is_some()
+        let same = |held: &Arc<ConnectionInner>| Arc::ptr_eq(held, conn);
+        self.ids.find(hash, same).is_some()
     }
 
-    /// The member with an id; `hash` is the id's.
+    /// The connection with an id; `hash` is the id's.
     pub(super) fn find(&self, hash: u64, id: &str) -> Option<Arc<ConnectionInner>> {
         self.ids.find(hash, |held| *held.id == *id).map(Arc::clone)
     }
 
-    /// Joins a member that the index holds to a group; false if it is in the group already.
+    /// Adds a connection that the index holds to a group; false if it is a member already.
     pub(super) fn join(&mut self, conn: &Arc<ConnectionInner>, group: Arc<str>) -> bool {
         let mut groups = conn.groups.lock();
         let fresh = !groups.contains(&group);
         if fresh {
-            self.enter_group(&group, conn);
+            self.add_to_group(&group, conn);
             groups.insert(group);
         }
         fresh
     }
 
-    /// Takes a member out of a group; false if it is not in it.
+    /// Removes a connection from a group; false if it is not a member.
     pub(super) fn leave(&mut self, conn: &Arc<ConnectionInner>, group: &str) -> bool {
         if !conn.groups.lock().remove(group) {
             return false;
         }
-        self.leave_group(group, conn);
+        self.remove_from_group(group, conn);
         true
     }
 
-    /// Tells someone from here on, and of the crowds that are here already; false if someone is told.
+    /// Reports to an observer from now on, beginning with the scopes that have members already; false if
+    /// there is an observer.
     #[cfg(feature = "cluster")]
-    pub(super) fn watch(&mut self, observer: Arc<dyn HubObserver>) -> bool {
+    pub(super) fn set_observer(&mut self, observer: Arc<dyn HubObserver>) -> bool {
         if self.observer.is_some() {
             return false;
         }
         self.users
             .keys()
-            .for_each(|name| observer.gained(observer::ScopeKey::User(name)));
+            .for_each(|name| observer.gained(ScopeKey::User(name)));
         self.groups
             .keys()
-            .for_each(|name| observer.gained(observer::ScopeKey::Group(name)));
+            .for_each(|name| observer.gained(ScopeKey::Group(name)));
         self.observer = Some(observer);
         true
     }
 
-    fn enter_user(&mut self, user: &Arc<str>, conn: &Arc<ConnectionInner>) {
-        if enter(&mut self.users, user, conn) {
-            self.tell(|observer| observer.gained(observer::ScopeKey::User(user)));
+    fn add_to_user(&mut self, user: &Arc<str>, conn: &Arc<ConnectionInner>) {
+        if add_member(&mut self.users, user, conn) {
+            self.notify(|observer| observer.gained(ScopeKey::User(user)));
         }
     }
 
-    fn enter_group(&mut self, group: &Arc<str>, conn: &Arc<ConnectionInner>) {
-        if enter(&mut self.groups, group, conn) {
-            self.tell(|observer| observer.gained(observer::ScopeKey::Group(group)));
+    fn add_to_group(&mut self, group: &Arc<str>, conn: &Arc<ConnectionInner>) {
+        if add_member(&mut self.groups, group, conn) {
+            self.notify(|observer| observer.gained(ScopeKey::Group(group)));
         }
     }
 
-    fn leave_group(&mut self, group: &str, conn: &Arc<ConnectionInner>) {
-        if leave(&mut self.groups, group, conn) {
-            self.tell(|observer| observer.lost(observer::ScopeKey::Group(group)));
+    fn remove_from_group(&mut self, group: &str, conn: &Arc<ConnectionInner>) {
+        if remove_member(&mut self.groups, group, conn) {
+            self.notify(|observer| observer.lost(ScopeKey::Group(group)));
         }
     }
 
-    fn tell(&self, what: impl FnOnce(&dyn HubObserver)) {
+    fn notify(&self, event: impl FnOnce(&dyn HubObserver)) {
         if let Some(observer) = &self.observer {
-            what(&**observer);
+            event(&**observer);
         }
     }
 
@@ -206,7 +208,7 @@ impl ShardIndex {
         self.users.keys().map(Arc::clone).collect()
     }
 
-    /// Who is in a scope now; `None` where nobody is.
+    /// The members of a scope now; `None` if there are none.
     pub(super) fn audience(&mut self, scope: Scope<'_>) -> Option<Audience> {
         match scope {
             Scope::Everyone if self.ids.is_empty() => None,
@@ -229,8 +231,8 @@ impl MemberSet {
     }
 }
 
-/// Puts a member into a crowd; true if it is the first.
-fn enter(
+/// Adds a member to a scope; true if it is the first.
+fn add_member(
     sets: &mut HashMap<Arc<str>, MemberSet>,
     name: &Arc<str>,
     conn: &Arc<ConnectionInner>,
@@ -240,9 +242,13 @@ fn enter(
     set.members.insert(ByPtr(Arc::clone(conn))) && set.members.len() == 1
 }
 
-/// Takes a member out of a crowd; true if it was the last. A crowd goes with its last member, so that
-/// names cost nothing once nobody uses them.
-fn leave(sets: &mut HashMap<Arc<str>, MemberSet>, name: &str, conn: &Arc<ConnectionInner>) -> bool {
+/// Removes a member from a scope; true if it was the last. The scope goes with it, so that names cost
+/// nothing once nobody uses them.
+fn remove_member(
+    sets: &mut HashMap<Arc<str>, MemberSet>,
+    name: &str,
+    conn: &Arc<ConnectionInner>,
+) -> bool {
     let Some(set) = sets.get_mut(name) else {
         return false;
     };

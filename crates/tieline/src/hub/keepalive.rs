@@ -1,26 +1,41 @@
-//! The keepalive of a shard: one task with a coarse clock, no timer per connection.
+//! The keepalive of a shard: pings silent clients, and closes those that stay silent.
+//!
+//! Owns the rules of silence. One task per shard with a coarse clock, no timer per connection; times are
+//! therefore kept to a tick.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
 use tokio::time::MissedTickBehavior;
 
-use super::{Shard, context::HubContext, index::Scope};
-use crate::Config;
+use super::{
+    context::HubContext,
+    index::Scope,
+    inner::ConnectionInner,
+    shard::Shard,
+    state::{Activity, Lifecycle},
+};
+use crate::{close::CloseReason, config::Config};
 
-/// Connections that are looked at before others may run.
+/// Connections that are checked before the task yields.
 const SLICE: usize = 1024;
 
-/// Looks at every connection of the shard, tick by tick, for ever.
+/// Checks every connection of the shard at each tick, for ever.
 pub(super) async fn run(shard: Arc<Shard>, context: Arc<HubContext>) {
     let mut ticks = tokio::time::interval(tick(&context.config));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         let now = context.clock.tick();
-        let Some(members) = shard.index.lock().audience(Scope::Everyone) else {
+        let Some(connections) = shard.index.lock().audience(Scope::Everyone) else {
             continue;
         };
-        for slice in members.chunks(SLICE) {
+        for slice in connections.chunks(SLICE) {
             for conn in slice {
                 conn.check_liveness(now);
             }
@@ -29,11 +44,81 @@ pub(super) async fn run(shard: Arc<Shard>, context: Arc<HubContext>) {
     }
 }
 
-/// An eighth of the shortest time that is watched, at most a second: times are kept to that.
+/// An eighth of the shortest of the times that are checked, 5 ms to 1 s.
 fn tick(config: &Config) -> Duration {
     let shortest = config
         .ping_interval
         .min(config.ping_timeout)
         .min(config.message_timeout);
     (shortest / 8).clamp(Duration::from_millis(5), Duration::from_secs(1))
+}
+
+impl ConnectionInner {
+    /// Pings the client if it has been silent, closes the connection if it stays so.
+    fn check_liveness(self: &Arc<Self>, now: u32) {
+        let activity = self.state.activity();
+        // Loaded second: see `state` on why the two agree.
+        let closing = self.state.reached(Lifecycle::Closing);
+        if closing || activity.contains(Activity::HANDLER_RUNNING) {
+            return;
+        }
+        let config = &self.context.config;
+        let silence = since(now, &self.last_activity);
+        if activity.contains(Activity::MESSAGE_PARTIAL)
+            && since(now, &self.message_start) > config.message_timeout
+        {
+            self.close(CloseReason::Unfinished);
+        } else if silence < config.ping_interval {
+            if activity.contains(Activity::PING_SENT) {
+                self.state.set(Activity::PING_SENT, false);
+            }
+        } else if !activity.contains(Activity::PING_SENT) {
+            // The client has the whole timeout to answer, however long it was silent: the node itself may
+            // have been suspended.
+            self.last_activity
+                .store(before(now, config.ping_interval), Ordering::Relaxed);
+            self.state.set(Activity::PING_SENT, true);
+            self.ping();
+        } else if silence > config.ping_interval + config.ping_timeout {
+            // The close frame is for a client that is alive and does not answer; a dead one is not waited
+            // for.
+            self.close(CloseReason::Silent);
+            self.abort(CloseReason::Silent);
+        }
+    }
+}
+
+/// How long ago `then` was by the coarse clock. What happened after `now` was read, possibly by another
+/// shard's tick, counts as now.
+#[expect(
+    clippy::cast_possible_wrap,
+    reason = "differences are far below 24 days"
+)]
+fn since(now: u32, then: &AtomicU32) -> Duration {
+    let passed = now.wrapping_sub(then.load(Ordering::Relaxed)) as i32;
+    Duration::from_millis(passed.max(0).unsigned_abs().into())
+}
+
+/// The clock's reading some time before `now`; settings are at most a day.
+#[expect(clippy::cast_possible_truncation, reason = "the clock wraps")]
+fn before(now: u32, time: Duration) -> u32 {
+    now.wrapping_sub(time.as_millis() as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn activity_after_the_clock_was_read_counts_as_now() {
+        let last_activity = AtomicU32::new(1005);
+        assert_eq!(since(1000, &last_activity), Duration::ZERO);
+        assert_eq!(since(1010, &last_activity), Duration::from_millis(5));
+    }
+
+    #[test]
+    fn differences_survive_the_wrap_of_the_clock() {
+        let then = before(10, Duration::from_millis(30));
+        assert_eq!(since(10, &AtomicU32::new(then)), Duration::from_millis(30));
+    }
 }

@@ -1,23 +1,25 @@
-//! Who is told of comings and goings.
+//! Notifications of what changes in a hub.
+//!
+//! Owns the trait by which the cluster follows the hub, so that the hub need not know the cluster.
 
 use std::sync::Arc;
 
-use super::ConnectionInner;
+use super::inner::ConnectionInner;
 
-/// A name that many connections may share.
+/// The name of a scope that many connections may share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ScopeKey<'a> {
     User(&'a str),
     Group(&'a str),
 }
 
-/// Is told what changes in a hub, under the lock of the shard where it does: it must be quick, and must
-/// not call the hub. A crowd may live in several shards, so each of these is told once per shard.
+/// Is called for each change, under the lock of the shard where it happens: it must be quick and must not
+/// call the hub. The members of a scope may be in several shards; each shard reports its own.
 pub(crate) trait HubObserver: Send + Sync + 'static {
-    /// The first member of a crowd came.
-    fn gained(&self, crowd: ScopeKey<'_>);
-    /// The last member of a crowd left.
-    fn lost(&self, crowd: ScopeKey<'_>);
-    /// A connection is not in the hub any more. May be told more than once.
+    /// The first member of a scope has joined.
+    fn gained(&self, key: ScopeKey<'_>);
+    /// The last member of a scope has left.
+    fn lost(&self, key: ScopeKey<'_>);
+    /// A connection is not in the hub any more. May be called more than once for the same connection.
     fn left(&self, conn: &Arc<ConnectionInner>);
 }

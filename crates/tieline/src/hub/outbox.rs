@@ -1,9 +1,9 @@
 //! A connection's bounded queue of frames.
 //!
-//! Owns the frames that wait for one client, in order, and how far the first of them has been
-//! written. Knows no socket: it writes through a function that takes slices and says how many bytes
-//! it took. Invariants: `bytes` is what is queued and not written; a frame that has begun to leave is
-//! never discarded; one frame always fits an empty outbox; at most one pong waits beside the queue.
+//! Owns the frames that wait for one client, in order, and how much of the first one has been written.
+//! Must not know sockets: it writes through a function that takes slices and returns how many bytes it
+//! took. Invariants: `bytes` is what is queued and not written; a frame that has begun to leave is never
+//! discarded; one frame always fits an empty outbox; at most one pong waits beside the queue.
 
 use std::{
     cell::RefCell,
@@ -14,27 +14,26 @@ use std::{
 
 use tieline_websocket::{Deflate, Frame, FrameKind};
 
-use crate::Config;
+use crate::config::Config;
 
-/// Frames up to this many bytes in all are copied together and leave in one plain write; above it,
-/// slices of the frames themselves leave in a vectored one. Copying 64 bytes costs a few nanoseconds,
-/// an extra slice in a vectored write several tens.
-const JOIN: usize = 16 * 1024;
+/// Frames of up to this many bytes in total are copied together and leave in one plain write; above it,
+/// slices of the frames leave in a vectored write, where each slice costs more than copying a short frame.
+const MAX_JOINED: usize = 16 * 1024;
 
 /// Slices of one vectored write: two per frame.
 const SLICES: usize = 32;
 
-/// Slots that an empty queue keeps: 32 bytes, so that a connection that is answered one message at a
-/// time does not allocate a queue for each.
+/// Slots that an empty queue keeps: 32 bytes, so that a connection whose messages are answered one by one
+/// does not allocate a queue for each.
 const KEPT_SLOTS: usize = 4;
 
-/// Queues that a thread keeps for outboxes that need more, and slots of one at most: a turn answers
-/// several messages to several clients without allocating. 32 KiB a thread.
+/// Queues that a thread keeps for outboxes that need more, and the most slots of such a queue: a poll that
+/// answers several messages of several clients does not allocate. 32 KiB per thread.
 const SPARE_QUEUES: usize = 64;
 const SPARE_SLOTS: usize = 64;
 
 thread_local! {
-    static JOINED: RefCell<Vec<u8>> = RefCell::new(Vec::with_capacity(JOIN));
+    static JOINED: RefCell<Vec<u8>> = RefCell::new(Vec::with_capacity(MAX_JOINED));
     static SPARE: RefCell<Vec<VecDeque<Frame>>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -49,20 +48,20 @@ pub(crate) struct Outbox {
     deflate: Option<Arc<Deflate>>,
 }
 
-/// What a flush left behind.
+/// The result of a flush.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Flushed {
-    /// Nothing waits any more.
+    /// Nothing is left.
     Empty,
-    /// The socket takes no more for now.
+    /// The socket is full.
     Blocked,
 }
 
-/// Writes some of the slices and says how many bytes; `WouldBlock` where it can take none now.
+/// Writes some of the slices and returns how many bytes; `WouldBlock` if it can take none now.
 pub(crate) type Write<'a> = &'a mut dyn FnMut(&[IoSlice<'_>]) -> io::Result<usize>;
 
 impl Outbox {
-    /// An empty outbox; with `deflate` where the client negotiated compression.
+    /// An empty outbox, with `deflate` if the client negotiated compression.
     pub(crate) fn new(deflate: Option<Arc<Deflate>>) -> Self {
         Self {
             deflate,
@@ -84,13 +83,13 @@ impl Outbox {
             || (self.queue.len() < frames && self.bytes + self.length(frame) <= bytes)
     }
 
-    /// Whether it is near enough to its bounds to be written before the turn ends.
+    /// Whether it is so near to its bounds that it should be written before the cork ends.
     pub(crate) fn is_half_full(&self, config: &Config) -> bool {
         self.bytes >= config.outbox_bytes / 2
             || self.queue.len() >= config.outbox_frames.div_ceil(2)
     }
 
-    /// Appends a frame; whoever calls has looked at [`Outbox::fits`], or sends a control frame.
+    /// Appends a frame. Callers check [`Outbox::fits`] first, except for control frames.
     pub(crate) fn push(&mut self, frame: Frame) {
         self.bytes += self.length(&frame);
         if self.queue.capacity() == 0 {
@@ -99,7 +98,7 @@ impl Outbox {
         self.queue.push_back(frame);
     }
 
-    /// Appends a frame to an empty outbox of which `written` bytes have left already.
+    /// Appends a frame of which `written` bytes have left already to an empty outbox.
     pub(crate) fn push_rest(&mut self, frame: Frame, written: usize) {
         debug_assert!(self.queue.is_empty(), "only the first frame can have begun");
         self.push(frame);
@@ -127,7 +126,7 @@ impl Outbox {
         }
     }
 
-    /// Discards all that has not begun to leave.
+    /// Discards everything that has not begun to leave.
     pub(crate) fn discard_waiting(&mut self) {
         self.pong = None;
         while self.discard_oldest() {}
@@ -151,8 +150,8 @@ impl Outbox {
         }
     }
 
-    /// A pong goes before all frames that have not begun to leave. There is one in the queue at most,
-    /// so that a client which pings and does not read piles nothing up here.
+    /// Moves the pong before all frames that have not begun to leave. The queue holds at most one, so that a
+    /// client that pings without reading piles nothing up.
     fn promote_pong(&mut self) {
         if self.pong_queued() {
             return;
@@ -164,7 +163,7 @@ impl Outbox {
     }
 
     fn write_front(&self, write: Write<'_>) -> io::Result<usize> {
-        if self.length(&self.queue[0]) - self.written <= JOIN {
+        if self.length(&self.queue[0]) - self.written <= MAX_JOINED {
             self.write_joined(write)
         } else {
             self.write_vectored(write)
@@ -177,7 +176,7 @@ impl Outbox {
             let mut skip = self.written;
             for frame in &self.queue {
                 let [header, payload] = self.tail(frame, skip);
-                if joined.len() + header.len() + payload.len() > JOIN {
+                if joined.len() + header.len() + payload.len() > MAX_JOINED {
                     break;
                 }
                 joined.extend_from_slice(header);
@@ -202,11 +201,14 @@ impl Outbox {
         write(&slices[..used])
     }
 
-    /// What is left of a frame's header and payload after `skip` bytes.
+    /// A frame's header and payload without their first `skip` bytes.
     fn tail<'a>(&self, frame: &'a Frame, skip: usize) -> [&'a [u8]; 2] {
-        let wire = frame.wire(self.deflate());
-        let of_header = skip.min(wire.header.len());
-        [&wire.header[of_header..], &wire.payload[skip - of_header..]]
+        let encoded = frame.encoded(self.deflate());
+        let of_header = skip.min(encoded.header.len());
+        [
+            &encoded.header[of_header..],
+            &encoded.payload[skip - of_header..],
+        ]
     }
 
     fn advance(&mut self, mut n: usize) {
@@ -223,7 +225,7 @@ impl Outbox {
         }
     }
 
-    /// Whether a pong stands in the queue: it is first, or behind a frame that has begun to leave.
+    /// Whether a pong is in the queue: it is first, or behind a frame that has begun to leave.
     fn pong_queued(&self) -> bool {
         let mut front = self.queue.iter().take(2);
         front.any(|frame| frame.kind() == FrameKind::Pong)
@@ -242,7 +244,7 @@ impl Outbox {
     }
 
     fn length(&self, frame: &Frame) -> usize {
-        frame.wire(self.deflate()).len()
+        frame.encoded(self.deflate()).len()
     }
 }
 

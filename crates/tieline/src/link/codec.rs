@@ -1,9 +1,9 @@
-//! Posts as they leave: in their wire form from the moment at which they are posted.
+//! The encoding of requests on their way out.
 //!
-//! Owns the encoding. A post is encoded once, straight into the queue of its link, and the stream carries
-//! the queue's bytes: building a message first, and having it encoded by the batch, took two allocations
-//! and some 200 ns more for each message to one client, a tenth of what it costs to cross nodes. Must not
-//! know links. Invariant: the bytes are those that prost would make of [`proto::RequestBatch`].
+//! A request is encoded once, straight into the queue of its link, and the stream carries the queue's bytes
+//! unchanged: no message is built for prost and no batch is encoded again. This avoids two allocations per
+//! request. Must not know links. Invariant: the bytes are those that prost produces for
+//! [`proto::RequestBatch`].
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use prost::{
@@ -19,24 +19,23 @@ use tonic_prost::{ProstCodec, ProstDecoder};
 use super::proto::{self, RequestKind};
 
 /// Field numbers of link.proto.
-const POSTS: u32 = 2;
-const EMIT: u32 = 1;
-const ID: u32 = 1;
-const DATA: u32 = 2;
-const BINARY: u32 = 3;
+const BATCH_REQUESTS: u32 = 2;
+const REQUEST_EMIT: u32 = 1;
+const EMIT_ID: u32 = 1;
+const EMIT_DATA: u32 = 2;
+const EMIT_BINARY: u32 = 3;
 
-/// What can be posted to a peer.
+/// A request that can be sent to a peer.
 pub(crate) trait EncodeRequest {
-    /// Length of the encoded post, in bytes.
-    fn length(&self) -> usize;
-    /// Appends the encoded post.
+    /// Length of the encoded request, in bytes.
+    fn encoded_len(&self) -> usize;
+    /// Appends the encoded request.
     fn encode(&self, into: &mut BytesMut);
 }
 
-/// Any post.
 impl EncodeRequest for RequestKind {
-    fn length(&self) -> usize {
-        self.encoded_len()
+    fn encoded_len(&self) -> usize {
+        Self::encoded_len(self)
     }
 
     fn encode(&self, into: &mut BytesMut) {
@@ -44,7 +43,7 @@ impl EncodeRequest for RequestKind {
     }
 }
 
-/// A message to one client, which is what nearly all posts are.
+/// An emit that borrows its parts. Nearly all requests are emits.
 pub(crate) struct RequestRef<'a> {
     pub(crate) id: &'a str,
     pub(crate) data: &'a [u8],
@@ -52,67 +51,69 @@ pub(crate) struct RequestRef<'a> {
 }
 
 impl RequestRef<'_> {
-    fn fields(&self) -> usize {
+    /// Length of the encoded fields; protobuf leaves out empty ones.
+    fn fields_len(&self) -> usize {
         let bytes = |field: &[u8]| match field.len() {
             0 => 0,
-            length => delimited(length),
+            length => delimited_len(length),
         };
         bytes(self.id.as_bytes()) + bytes(self.data) + 2 * usize::from(self.binary)
     }
 }
 
 impl EncodeRequest for RequestRef<'_> {
-    fn length(&self) -> usize {
-        delimited(self.fields())
+    fn encoded_len(&self) -> usize {
+        delimited_len(self.fields_len())
     }
 
     fn encode(&self, into: &mut BytesMut) {
-        begin(EMIT, self.fields(), into);
-        for (field, bytes) in [(ID, self.id.as_bytes()), (DATA, self.data)] {
+        put_header(REQUEST_EMIT, self.fields_len(), into);
+        for (field, bytes) in [(EMIT_ID, self.id.as_bytes()), (EMIT_DATA, self.data)] {
             if !bytes.is_empty() {
-                begin(field, bytes.len(), into);
+                put_header(field, bytes.len(), into);
                 into.put_slice(bytes);
             }
         }
         if self.binary {
-            encode_key(BINARY, WireType::Varint, into);
+            encode_key(EMIT_BINARY, WireType::Varint, into);
             into.put_u8(1);
         }
     }
 }
 
-/// What a field of this many bytes takes with its key, whose number is below 16, and its length.
-fn delimited(length: usize) -> usize {
+/// Encoded length of a length-delimited field with this many bytes. Its field number must be below 16.
+fn delimited_len(length: usize) -> usize {
     1 + encoded_len_varint(length as u64) + length
 }
 
-fn begin(field: u32, length: usize, into: &mut BytesMut) {
+/// Appends the key and the length of a length-delimited field.
+fn put_header(field: u32, length: usize, into: &mut BytesMut) {
     encode_key(field, WireType::LengthDelimited, into);
     encode_varint(length as u64, into);
 }
 
-/// What a post of this length takes in a batch, in bytes.
-pub(super) fn entry(length: usize) -> usize {
-    delimited(length)
+/// Bytes that a request of this encoded length takes in a batch.
+pub(super) fn len_in_batch(length: usize) -> usize {
+    delimited_len(length)
 }
 
-/// Appends a post of this length as one of a batch.
-pub(super) fn append(request: &impl EncodeRequest, length: usize, into: &mut BytesMut) {
-    into.reserve(entry(length));
-    begin(POSTS, length, into);
+/// Appends a request of this encoded length to a batch.
+pub(super) fn append_to_batch(request: &impl EncodeRequest, length: usize, into: &mut BytesMut) {
+    into.reserve(len_in_batch(length));
+    put_header(BATCH_REQUESTS, length, into);
     request.encode(into);
 }
 
-/// The client that the first post of a batch is a message to; `None` if it is another kind of post.
-pub(super) fn recipient(mut batch: &[u8]) -> Option<&[u8]> {
-    enter(&mut batch, POSTS)?;
-    enter(&mut batch, EMIT)?;
-    // An empty id is left out.
-    Some(enter(&mut batch, ID).map_or(&[], |length| &batch[..length]))
+/// The client to which the first request of a batch sends; `None` if that request is not an emit.
+pub(super) fn first_recipient(mut batch: &[u8]) -> Option<&[u8]> {
+    enter_field(&mut batch, BATCH_REQUESTS)?;
+    enter_field(&mut batch, REQUEST_EMIT)?;
+    // Protobuf leaves out an empty id.
+    Some(enter_field(&mut batch, EMIT_ID).map_or(&[], |length| &batch[..length]))
 }
 
-/// Steps into a field if it comes next; its length.
-fn enter(batch: &mut &[u8], field: u32) -> Option<usize> {
+/// Steps into a field if it comes next, and returns its length.
+fn enter_field(batch: &mut &[u8], field: u32) -> Option<usize> {
     let key = (field << 3) | WireType::LengthDelimited as u32;
     if u32::from(*batch.first()?) != key {
         return None;
@@ -122,9 +123,9 @@ fn enter(batch: &mut &[u8], field: u32) -> Option<usize> {
     (length <= batch.len()).then_some(length)
 }
 
-/// A post of a batch, read again.
-pub(super) fn read(entry: Bytes) -> Option<RequestKind> {
-    let batch = proto::RequestBatch::decode(entry).ok()?;
+/// Decodes the first request of a batch.
+pub(super) fn decode_first(batch: Bytes) -> Option<RequestKind> {
+    let batch = proto::RequestBatch::decode(batch).ok()?;
     batch
         .requests
         .into_iter()
@@ -132,15 +133,16 @@ pub(super) fn read(entry: Bytes) -> Option<RequestKind> {
         .and_then(|request| request.kind)
 }
 
-/// What the stream carries next.
+/// The next message of the stream.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
-    /// All but the posts.
+    /// Everything but the requests.
     pub(super) control: proto::RequestBatch,
+    /// The requests, encoded as they stand in a [`proto::RequestBatch`].
     pub(super) requests: Bytes,
 }
 
-/// Batches out, prost in.
+/// Encodes [`Batch`]; decodes with prost.
 #[derive(Debug, Default)]
 pub(super) struct BatchCodec;
 
@@ -181,7 +183,7 @@ mod tests {
     use super::*;
     use crate::link::proto::PeerRequest;
 
-    fn by_prost(request: RequestKind) -> Vec<u8> {
+    fn prost_encoded(request: RequestKind) -> Vec<u8> {
         let requests = vec![PeerRequest {
             kind: Some(request),
         }];
@@ -194,48 +196,48 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_message_to_one_is_encoded_as_prost_does(
+        fn an_emit_is_encoded_as_prost_encodes_it(
             id in ".{0,200}",
             data in proptest::collection::vec(any::<u8>(), 0..20_000),
             binary: bool,
         ) {
             let mut bytes = BytesMut::new();
             let emit = RequestRef { id: &id, data: &data, binary };
-            append(&emit, emit.length(), &mut bytes);
-            prop_assert_eq!(bytes.len(), entry(emit.length()));
+            append_to_batch(&emit, emit.encoded_len(), &mut bytes);
+            prop_assert_eq!(bytes.len(), len_in_batch(emit.encoded_len()));
             let same = RequestKind::Emit(proto::Emit {
                 id: id.clone().into_bytes().into(),
                 data: data.into(),
                 binary,
             });
-            prop_assert_eq!(&bytes[..], by_prost(same.clone()));
-            prop_assert_eq!(recipient(&bytes), Some(id.as_bytes()));
-            prop_assert_eq!(read(bytes.freeze()), Some(same));
+            prop_assert_eq!(&bytes[..], prost_encoded(same.clone()));
+            prop_assert_eq!(first_recipient(&bytes), Some(id.as_bytes()));
+            prop_assert_eq!(decode_first(bytes.freeze()), Some(same));
         }
 
         #[test]
-        fn garbage_is_for_nobody(bytes in proptest::collection::vec(any::<u8>(), 0..40)) {
-            recipient(&bytes);
+        fn garbage_does_not_panic(bytes in proptest::collection::vec(any::<u8>(), 0..40)) {
+            first_recipient(&bytes);
         }
     }
 
     #[test]
-    fn any_post_is_encoded_as_prost_does() {
-        let many = RequestKind::Multicast(proto::Multicast {
+    fn any_request_is_encoded_as_prost_encodes_it() {
+        let multicast = RequestKind::Multicast(proto::Multicast {
             scope: 2,
             name: "hall".into(),
             data: vec![7; 300].into(),
             binary: true,
             except: vec!["a".into(), "b".into()],
         });
-        let ask = RequestKind::Query(proto::Query::default());
-        for request in [many, ask] {
+        let query = RequestKind::Query(proto::Query::default());
+        for request in [multicast, query] {
             let mut bytes = BytesMut::new();
-            append(&request, request.length(), &mut bytes);
-            assert_eq!(bytes.len(), entry(request.length()));
-            assert_eq!(bytes[..], by_prost(request.clone()));
-            assert_eq!(recipient(&bytes), None);
-            assert_eq!(read(bytes.freeze()), Some(request));
+            append_to_batch(&request, request.encoded_len(), &mut bytes);
+            assert_eq!(bytes.len(), len_in_batch(request.encoded_len()));
+            assert_eq!(bytes[..], prost_encoded(request.clone()));
+            assert_eq!(first_recipient(&bytes), None);
+            assert_eq!(decode_first(bytes.freeze()), Some(request));
         }
     }
 }

@@ -1,53 +1,52 @@
-//! What a node's links and port have in common: who it is, what it trusts, its bounds.
+//! Configuration that a node's links and its peer server share: identity, trust, bounds.
+//!
+//! Owns the timeouts and HTTP/2 windows of both sides too. Must not know streams or sockets.
 
 use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use uuid::Uuid;
 
 use super::{
-    proto,
+    proto::{self, BATCH_OVERHEAD, Hello, REQUEST_OVERHEAD},
     security::{PeerSecurity, SecurityError, Trust},
 };
 
-/// HTTP/2 window of a stream: what a peer may have sent and we have not read. With batches of 256 KiB it
-/// keeps 1 ms of round trip busy at 1 GB/s, and bounds what a stuck receiver costs.
+/// HTTP/2 window of a stream: bytes that a peer may send before this node reads them. With batches of
+/// 256 KiB it sustains 1 GB/s over a round trip of 1 ms, and bounds the cost of a stuck receiver.
 pub(super) const STREAM_WINDOW: u32 = 1 << 20;
-/// HTTP/2 window of a connection: a stream of posts, and unary calls beside it.
+/// HTTP/2 window of a connection: one stream of requests, and unary calls beside it.
 pub(super) const CONNECTION_WINDOW: u32 = 2 << 20;
-/// What HTTP/2 may hold of one stream beyond the window, before it takes the next batch.
+/// Bytes of one stream that HTTP/2 buffers beyond the window before it asks for the next batch.
 pub(super) const SEND_BUFFER: usize = 256 << 10;
-/// A connection that does not answer HTTP/2 pings is half open. The links have pings of their own; these
-/// find the connections that carry none.
-pub(super) const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(10);
-pub(super) const KEEP_ALIVE_WITHIN: Duration = Duration::from_secs(10);
-/// From the beginning of a dial to the peer's hello, and from an accept to the first request.
-pub(super) const GREETING_WITHIN: Duration = Duration::from_secs(2);
+/// Interval of HTTP/2 pings. Links have pings of their own; these detect half-open connections that carry
+/// no link.
+pub(super) const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);
+/// A connection that does not answer an HTTP/2 ping within this time is closed.
+pub(super) const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Timeout of a dial, of a peer's hello, and of the first request on an accepted connection.
+pub(super) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What a post has beside its data: names and tags.
-pub(super) const DATA_OVERHEAD: usize = 1024;
-/// What a batch has beside its posts: a ping, tags.
-const CONTROL_REQUESTS: usize = 1024;
-
-/// Who this node is to its peers, and the bounds of its links.
+/// A node's identity towards its peers, and the bounds of its links.
 #[derive(Debug, Clone)]
 pub(crate) struct LinkConfig {
-    /// Where peers reach this node: `host:port`. `None` if it has no port.
+    /// Where peers reach this node: `host:port`. `None` if it has no peer server.
     pub(crate) address: Option<Arc<str>>,
-    /// Made anew for each start of the process.
+    /// Generated anew each time the process starts.
     pub(crate) process: Uuid,
-    /// Bytes that wait for a peer, and the largest single post.
+    /// Bytes that may wait for one peer, and the size of the largest request.
     pub(crate) queue_bytes: usize,
-    /// Connections that the port holds at once.
+    /// Connections that the peer server holds at once.
     pub(crate) connections: usize,
-    /// Whether the unary service answers without the secret.
+    /// Whether the unary service accepts calls without the secret.
     pub(crate) open_unary: bool,
-    /// The versions of the stream that this node speaks.
-    pub(crate) speaks: RangeInclusive<u32>,
+    /// Versions of the stream that this node supports.
+    pub(crate) versions: RangeInclusive<u32>,
     pub(super) trust: Arc<Trust>,
 }
 
 impl LinkConfig {
-    /// The defaults, for a node that trusts its peers by `security`.
+    /// The defaults, with peers authenticated as `security` says.
     pub(crate) fn new(process: Uuid, security: &PeerSecurity) -> Result<Self, SecurityError> {
         Ok(Self {
             address: None,
@@ -55,22 +54,25 @@ impl LinkConfig {
             queue_bytes: 8 << 20,
             connections: 1024,
             open_unary: security.open_unary,
-            speaks: proto::OLDEST..=proto::VERSION,
+            versions: proto::MIN_VERSION..=proto::VERSION,
             trust: Arc::new(Trust::new(security)?),
         })
     }
 
-    /// The largest message that this node reads: a batch of one post that fills a queue.
-    pub(super) fn largest(&self) -> usize {
-        self.queue_bytes + DATA_OVERHEAD + CONTROL_REQUESTS
+    /// The largest message that this node accepts: a batch of one request that fills a queue.
+    pub(super) fn max_message_size(&self) -> usize {
+        self.queue_bytes + REQUEST_OVERHEAD + BATCH_OVERHEAD
     }
-}
 
-/// The largest post, encoded, that a peer reads.
-pub(super) fn largest_post(peer: &proto::Hello, config: &LinkConfig) -> usize {
-    let largest = match usize::try_from(peer.largest) {
-        Ok(0) | Err(_) => config.largest(),
-        Ok(largest) => largest.min(config.largest()),
-    };
-    largest.saturating_sub(CONTROL_REQUESTS)
+    /// This node's hello for a stream of this epoch.
+    pub(super) fn hello(&self, epoch: u64) -> Hello {
+        Hello {
+            version: *self.versions.end(),
+            min_version: *self.versions.start(),
+            address: self.address.as_deref().unwrap_or_default().to_owned(),
+            process: Bytes::copy_from_slice(self.process.as_bytes()),
+            epoch,
+            max_message_size: self.max_message_size() as u64,
+        }
+    }
 }

@@ -1,8 +1,9 @@
-//! Which users and groups have a connection here, told to every peer that opens a stream.
+//! The users and groups that have a connection on this node, as peers get to know them.
 //!
-//! Owns reference counts of 64-bit hashes, and for each stream what it has not been told yet: a snapshot
-//! first, then changes. A hash that came and went in between is not told, so what waits for a stream is
-//! bounded by the number of distinct hashes, however slow it reads. Must not know names or connections.
+//! Owns reference counts of 64-bit hashes, and for each stream the changes that are still to be sent: first
+//! a snapshot, then changes. Must not know names or connections. Invariant: a hash that is gained and lost
+//! again before it was sent is not sent, so the backlog of a stream is bounded by the number of distinct
+//! hashes, however slowly the peer reads.
 
 use std::{
     collections::HashMap,
@@ -18,10 +19,10 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::proto::{self, Scope};
 
-/// Hashes in one message: 128 KiB.
-const AT_ONCE: usize = 16 << 10;
+/// Hashes per message: 128 KiB.
+const MAX_HASHES: usize = 16 << 10;
 
-/// The hash by which nodes speak of a user or a group.
+/// The hash that identifies a user or a group between nodes.
 pub(crate) fn hash(kind: Scope, name: &str) -> u64 {
     let mut state = Xxh3::new();
     state.update(&[kind as u8]);
@@ -29,52 +30,53 @@ pub(crate) fn hash(kind: Scope, name: &str) -> u64 {
     state.digest()
 }
 
-/// Hashes are hashes already: a fixed seed serves.
-type Hashes<T> = HashMap<u64, T, FixedState>;
+/// Keyed by hashes, so a fixed seed suffices.
+type HashMapOf<T> = HashMap<u64, T, FixedState>;
 
-/// What this node has connections of.
+/// The users and groups that have a connection on this node.
 #[derive(Debug, Default)]
 pub(crate) struct Interest {
     state: Mutex<State>,
-    seen: Notify,
+    /// A peer has acknowledged a version, or a stream has ended.
+    acknowledged: Notify,
 }
 
 #[derive(Debug, Default)]
 struct State {
     /// How often each hash was gained and not lost.
-    counts: Hashes<usize>,
-    /// Counts up with each change that peers must hear of.
+    counts: HashMapOf<usize>,
+    /// Increases with each change that peers have to know.
     version: u64,
     streams: Vec<Arc<Mutex<Stream>>>,
 }
 
-/// What one stream was told.
+/// One stream's progress.
 #[derive(Debug)]
 struct Stream {
-    /// Not told yet: whether the hash was gained.
-    untold: Hashes<bool>,
-    /// Of the newest change in `untold`, or told.
+    /// Changes to send: whether the hash was gained.
+    pending: HashMapOf<bool>,
+    /// The version after all of `pending`.
     version: u64,
-    /// The version told last.
-    completions: u64,
-    /// The version that the peer goes by; `None` if it does not say (version 1).
-    seen: Option<u64>,
-    snapshot_told: bool,
+    /// The version sent last.
+    sent: u64,
+    /// The version that the peer has applied; `None` if it does not acknowledge versions (version 1).
+    acknowledged: Option<u64>,
+    snapshot_sent: bool,
     waker: Option<Waker>,
 }
 
 impl Interest {
-    /// Counts a hash: called once by each shard that gains its first member.
+    /// Counts a hash up: each shard calls this once when it gains the first member.
     pub(crate) fn gained(&self, hash: u64) {
         let mut state = self.state.lock();
         let count = state.counts.entry(hash).or_default();
         *count += 1;
         if *count == 1 {
-            state.tell(hash, true);
+            state.queue_change(hash, true);
         }
     }
 
-    /// Counts a hash down: called once by each shard that loses its last member.
+    /// Counts a hash down: each shard calls this once when it loses the last member.
     pub(crate) fn lost(&self, hash: u64) {
         let mut state = self.state.lock();
         let Some(count) = state.counts.get_mut(&hash) else {
@@ -83,49 +85,47 @@ impl Interest {
         *count -= 1;
         if *count == 0 {
             state.counts.remove(&hash);
-            state.tell(hash, false);
+            state.queue_change(hash, false);
         }
     }
 
-    /// Waits until the peers with a live stream go by everything gained until now, for `within` at most.
-    /// Peers of version 1 do not say, and are not waited for.
-    pub(crate) async fn settled(&self, within: Duration) -> bool {
+    /// Waits until all peers with a live stream have applied everything gained so far, for `limit` at most.
+    /// Peers of version 1 do not acknowledge, and are not waited for.
+    pub(crate) async fn settled(&self, limit: Duration) -> bool {
         let version = self.state.lock().version;
         let settled = async {
             loop {
-                let seen = self.seen.notified();
-                tokio::pin!(seen);
-                seen.as_mut().enable();
+                let acknowledged = self.acknowledged.notified();
+                tokio::pin!(acknowledged);
+                acknowledged.as_mut().enable();
                 if self.has_settled(version) {
                     return;
                 }
-                seen.await;
+                acknowledged.await;
             }
         };
-        timeout(within, settled).await.is_ok()
+        timeout(limit, settled).await.is_ok()
     }
 
     fn has_settled(&self, version: u64) -> bool {
         let state = self.state.lock();
-        state.streams.iter().all(|stream| {
-            let stream = stream.lock();
-            let Some(seen) = stream.seen else { return true };
-            seen >= version
-                || (stream.snapshot_told && stream.untold.is_empty() && seen == stream.completions)
-        })
+        state
+            .streams
+            .iter()
+            .all(|stream| stream.lock().has_settled(version))
     }
 
-    /// A stream that hears everything from the beginning.
+    /// Starts a stream, which gets a snapshot and then every change.
     pub(super) fn subscribe(self: Arc<Self>, peer_version: u32) -> Subscription {
         let mut state = self.state.lock();
-        // Version 0 means that a message names none.
+        // In a message, version 0 means none.
         state.version += 1;
         let stream = Arc::new(Mutex::new(Stream {
-            untold: state.counts.keys().map(|hash| (*hash, true)).collect(),
+            pending: state.counts.keys().map(|hash| (*hash, true)).collect(),
             version: state.version,
-            completions: 0,
-            seen: (peer_version >= 2).then_some(0),
-            snapshot_told: false,
+            sent: 0,
+            acknowledged: (peer_version >= 2).then_some(0),
+            snapshot_sent: false,
             waker: None,
         }));
         state.streams.push(Arc::clone(&stream));
@@ -138,13 +138,13 @@ impl Interest {
 }
 
 impl State {
-    fn tell(&mut self, hash: u64, gained: bool) {
+    fn queue_change(&mut self, hash: u64, gained: bool) {
         self.version += 1;
         for stream in &self.streams {
             let mut stream = stream.lock();
-            // What came and went since the last message is not told.
-            if stream.untold.remove(&hash).is_none() {
-                stream.untold.insert(hash, gained);
+            // A pending change of the same hash is the opposite one: the two cancel out.
+            if stream.pending.remove(&hash).is_none() {
+                stream.pending.insert(hash, gained);
             }
             stream.version = self.version;
             if let Some(waker) = stream.waker.take() {
@@ -154,61 +154,71 @@ impl State {
     }
 }
 
-/// One stream's part of the interest; it ends with the stream.
-pub(super) struct Subscription {
-    interest: Arc<Interest>,
-    stream: Arc<Mutex<Stream>>,
-}
+impl Stream {
+    fn is_idle(&self) -> bool {
+        self.snapshot_sent && self.pending.is_empty()
+    }
 
-impl Subscription {
-    /// The next message, or none for now; the task is woken for the next change.
-    pub(super) fn poll_message(&self, cx: &Context<'_>) -> Option<proto::Interest> {
-        let mut stream = self.stream.lock();
-        if stream.snapshot_told && stream.untold.is_empty() {
-            if !stream
-                .waker
-                .as_ref()
-                .is_some_and(|w| w.will_wake(cx.waker()))
-            {
-                stream.waker = Some(cx.waker().clone());
-            }
-            return None;
-        }
+    fn has_settled(&self, version: u64) -> bool {
+        let Some(acknowledged) = self.acknowledged else {
+            return true;
+        };
+        acknowledged >= version || (self.is_idle() && acknowledged == self.sent)
+    }
+
+    fn take_message(&mut self) -> proto::Interest {
         let mut message = proto::Interest::default();
-        let some: Vec<_> = stream
-            .untold
-            .iter()
-            .take(AT_ONCE)
-            .map(|(h, g)| (*h, *g))
-            .collect();
-        for (hash, gained) in some {
-            stream.untold.remove(&hash);
+        let changes = self.pending.iter().take(MAX_HASHES);
+        let changes: Vec<_> = changes.map(|(hash, gained)| (*hash, *gained)).collect();
+        for (hash, gained) in changes {
+            self.pending.remove(&hash);
             if gained {
                 message.gained.push(hash);
             } else {
                 message.lost.push(hash);
             }
         }
-        if stream.untold.is_empty() {
-            // A map once grown for a snapshot would stay so for ever.
-            stream.untold.shrink_to(AT_ONCE);
-            stream.snapshot_told = true;
-            stream.completions = stream.version;
-            message.version = stream.version;
+        if self.pending.is_empty() {
+            // Otherwise the map would keep the memory of a large snapshot.
+            self.pending.shrink_to(MAX_HASHES);
+            self.snapshot_sent = true;
+            self.sent = self.version;
+            message.version = self.version;
             message.complete = true;
         }
-        Some(message)
+        message
+    }
+}
+
+/// One stream's subscription to the interest; ends when dropped.
+pub(super) struct Subscription {
+    interest: Arc<Interest>,
+    stream: Arc<Mutex<Stream>>,
+}
+
+impl Subscription {
+    /// The next message, if there is one; otherwise the next change wakes the task.
+    pub(super) fn poll_message(&self, cx: &Context<'_>) -> Option<proto::Interest> {
+        let mut stream = self.stream.lock();
+        if !stream.is_idle() {
+            return Some(stream.take_message());
+        }
+        let waker = stream.waker.as_ref();
+        if !waker.is_some_and(|waker| waker.will_wake(cx.waker())) {
+            stream.waker = Some(cx.waker().clone());
+        }
+        None
     }
 
-    /// The peer goes by this version.
-    pub(super) fn seen(&self, version: u64) {
+    /// The peer has applied this version.
+    pub(super) fn acknowledge(&self, version: u64) {
         let mut stream = self.stream.lock();
-        if let Some(seen) = &mut stream.seen
-            && version > *seen
+        if let Some(acknowledged) = &mut stream.acknowledged
+            && version > *acknowledged
         {
-            *seen = version;
+            *acknowledged = version;
             drop(stream);
-            self.interest.seen.notify_waiters();
+            self.interest.acknowledged.notify_waiters();
         }
     }
 }
@@ -220,6 +230,6 @@ impl Drop for Subscription {
             .streams
             .retain(|stream| !Arc::ptr_eq(stream, &self.stream));
         drop(state);
-        self.interest.seen.notify_waiters();
+        self.interest.acknowledged.notify_waiters();
     }
 }

@@ -1,15 +1,16 @@
-//! The streams between nodes, and the port on which peers meet.
+//! Links: the streams between nodes, and the server that accepts them.
 //!
-//! Owns how posts reach a peer and how their outcomes come back: [`Link`] is the opener's side of one
-//! stream, [`PeerServer`] answers the streams of others and the unary service of go-websocket. Must not know
-//! the hub, the registry or routes: what posts mean is the business of a [`Receiver`], what becomes of
-//! them that of a [`Completion`].
+//! Owns how requests reach a peer and how their outcomes come back. [`Link`] is the outbound side of one
+//! stream; [`PeerServer`] accepts the streams of peers and serves the unary service of go-websocket. Must
+//! not know the hub, the registry or routes: a [`Receiver`] knows what requests mean, a [`Completion`] what to
+//! do with an outcome.
 //!
-//! Invariants: each post is sent at most once, and its ticket hears exactly one outcome, within a second;
-//! posts of one link are received in order; `NotSent` is said only of what never left this process; every
-//! queue is bounded; every task is tracked and ends with its link or port.
+//! Invariants: each request is sent at most once, and its completion gets exactly one outcome, within a
+//! second; requests of one link are received in order; `NotSent` is reported only for requests that never
+//! left this process; every queue is bounded; every task is tracked and ends with its link or server.
 
 mod authorizer;
+mod caller;
 mod codec;
 mod config;
 mod inbound;
@@ -20,9 +21,9 @@ mod probe;
 pub(crate) mod proto;
 mod security;
 mod server;
-mod tls;
 mod transport;
 
+pub use self::security::{PeerSecurity, PeerTls, SecurityError};
 pub(crate) use self::{
     codec::RequestRef,
     config::LinkConfig,
@@ -30,16 +31,12 @@ pub(crate) use self::{
     interest::{Interest, hash},
     outbound::Link,
     outcome::{Completion, NotSent, Outcome},
-    probe::{Probed, probe},
+    probe::{ProbeResult, probe},
     proto::RequestKind,
     server::PeerServer,
 };
 #[cfg(test)]
 use self::{outbound::LinkStatus, probe::ProbeError};
-pub use self::{
-    security::{PeerSecurity, SecurityError},
-    tls::PeerTls,
-};
 
 #[cfg(test)]
 mod tests;

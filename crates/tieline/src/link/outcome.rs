@@ -1,34 +1,35 @@
-//! What became of a post, and who waits to hear it.
+//! The outcome of a request, and what waits for it.
 
 use bytes::Bytes;
 
 use super::proto::OutcomeCode;
+use crate::delivery::Reached;
 
-/// What became of a post.
+/// The outcome of a request to a peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// Of a post to one client.
+    /// Of a request about one client.
     Code(OutcomeCode),
-    /// Of a post to many.
-    Reached(crate::Reached),
-    /// Of a question.
+    /// Of a message to many clients.
+    Reached(Reached),
+    /// Of a query.
     Listing { names: Vec<Bytes>, more: bool },
-    /// It certainly was not sent.
+    /// The request was certainly not sent.
     NotSent(NotSent),
-    /// It was sent, and no outcome came in time, or the stream ended first.
+    /// The request was sent, but no outcome arrived in time or the stream ended first.
     Unknown,
 }
 
-/// Why a post was not sent.
+/// Why a request was not sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NotSent {
-    /// The link's queue is full, or moves too slowly.
+    /// The link's queue is full or drains too slowly, or the request is too large.
     QueueFull,
-    /// The peer answers nothing, or no stream to it exists.
+    /// The peer does not respond, or there is no stream to it.
     Unreachable,
 }
 
-/// Who waits for a post's outcome. Hears exactly one, never under a lock of the link.
+/// Waits for the outcome of one request. Called exactly once, never under a lock of the link.
 pub(crate) trait Completion: Send + 'static {
     fn complete(self, outcome: Outcome);
 }

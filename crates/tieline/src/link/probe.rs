@@ -1,4 +1,4 @@
-//! Asks whom an address leads to, without opening a link.
+//! Finds out which node answers at an address, without opening a link.
 
 use std::time::Duration;
 
@@ -13,65 +13,65 @@ use super::{
     transport::{Connection, DialError},
 };
 
-/// From the dial to the answer.
-const WITHIN: Duration = Duration::from_secs(1);
+/// Timeout of a probe, from the dial to the peer's hello.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Who answers at an address.
+/// The node that answers at an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Probed {
-    /// A node of this kind, by its process.
+pub(crate) enum ProbeResult {
+    /// A Tieline node, with its process.
     Node(Uuid),
-    /// A node of go-websocket, or some other gRPC server.
-    Foreign,
+    /// A node of go-websocket, or another gRPC server.
+    UnaryOnly,
 }
 
-/// Why an address leads nowhere.
+/// Why a probe failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ProbeError {
     #[error("cannot reach {address}: {why}")]
     Unreachable { address: String, why: String },
-    #[error("{address} refuses: {why}")]
+    #[error("{address} refused the connection: {why}")]
     Refused { address: String, why: String },
-    #[error("{address} does not answer within a second")]
-    Silent { address: String },
+    #[error("{address} did not answer within a second")]
+    Timeout { address: String },
 }
 
-/// Asks `host:port` for its hello.
-pub(crate) async fn probe(address: &str, config: &LinkConfig) -> Result<Probed, ProbeError> {
+/// Requests the hello of `host:port`.
+pub(crate) async fn probe(address: &str, config: &LinkConfig) -> Result<ProbeResult, ProbeError> {
     let address = address.to_owned();
-    match timeout(WITHIN, ask(&address, config)).await {
-        Ok(Ok(probed)) => Ok(probed),
-        Ok(Err(Failed::Dial(error))) => Err(ProbeError::Unreachable {
+    match timeout(PROBE_TIMEOUT, request_hello(&address, config)).await {
+        Ok(Ok(result)) => Ok(result),
+        Ok(Err(Failure::Dial(error))) => Err(ProbeError::Unreachable {
             address,
             why: error.to_string(),
         }),
-        Ok(Err(Failed::Status(status))) => Err(ProbeError::Refused {
+        Ok(Err(Failure::Status(status))) => Err(ProbeError::Refused {
             address,
             why: status.message().to_owned(),
         }),
-        Err(_) => Err(ProbeError::Silent { address }),
+        Err(_) => Err(ProbeError::Timeout { address }),
     }
 }
 
-enum Failed {
+enum Failure {
     Dial(DialError),
     Status(Status),
 }
 
-impl From<Status> for Failed {
+impl From<Status> for Failure {
     fn from(status: Status) -> Self {
         Self::Status(status)
     }
 }
 
-async fn ask(address: &str, config: &LinkConfig) -> Result<Probed, Failed> {
+async fn request_hello(address: &str, config: &LinkConfig) -> Result<ProbeResult, Failure> {
     let tasks = TaskTracker::new();
     let connection = Connection::dial(address, config, &tasks)
         .await
-        .map_err(Failed::Dial)?;
-    // Epoch 0 asks for the hello only.
+        .map_err(Failure::Dial)?;
+    // Epoch 0 requests the hello only, and ends no stream of this process.
     let mut request = Request::new(tokio_stream::once(proto::RequestBatch {
-        hello: Some(proto::Hello::new(config, 0)),
+        hello: Some(config.hello(0)),
         ..proto::RequestBatch::default()
     }));
     config.trust.attach_secret(request.metadata_mut());
@@ -79,11 +79,11 @@ async fn ask(address: &str, config: &LinkConfig) -> Result<Probed, Failed> {
         LinkClient::with_origin(connection.requests.clone(), connection.origin.clone());
     let mut incoming = match client.exchange(request).await {
         Ok(response) => response.into_inner(),
-        Err(status) if status.code() == Code::Unimplemented => return Ok(Probed::Foreign),
+        Err(status) if status.code() == Code::Unimplemented => return Ok(ProbeResult::UnaryOnly),
         Err(status) => return Err(status.into()),
     };
     let hello = incoming.message().await?.and_then(|first| first.hello);
     let hello = hello.ok_or_else(|| Status::from(HelloError::Missing))?;
-    let (process, _) = hello.agree(config).map_err(Status::from)?;
-    Ok(Probed::Node(process))
+    let (process, _) = hello.negotiate(&config.versions).map_err(Status::from)?;
+    Ok(ProbeResult::Node(process))
 }

@@ -1,12 +1,14 @@
-//! What nodes say to each other: the generated messages, and versions.
+//! The link protocol: generated messages, versions and sizes.
 //!
-//! Owns the negotiation of a version. Must not know sockets.
+//! Owns the negotiation of the version and of the largest request. Must not know configuration or sockets:
+//! values are passed in.
 
-use bytes::Bytes;
+use std::{num::NonZeroUsize, ops::RangeInclusive};
+
 use tonic::Status;
 use uuid::Uuid;
 
-use super::config::LinkConfig;
+use crate::delivery;
 
 mod generated {
     #![allow(
@@ -36,32 +38,38 @@ pub(crate) use generated::websocket;
 
 pub(crate) use self::peer_request::Kind as RequestKind;
 
-/// The newest version of the stream. Version 2 added versions of interest, and what was seen of them.
+/// The newest version of the stream. Version 2 added interest versions and their acknowledgement.
 pub(crate) const VERSION: u32 = 2;
-/// The oldest version spoken still.
-pub(crate) const OLDEST: u32 = 1;
+/// The oldest version still supported.
+pub(crate) const MIN_VERSION: u32 = 1;
 
-/// What an answerer says when its node ends in order.
-pub(super) const NODE_ENDS: &str = "the node ends";
+/// The largest size of a request beside its data: names and tags.
+pub(super) const REQUEST_OVERHEAD: usize = 1024;
+/// The largest size of a batch beside its requests: a ping, an acknowledgement, tags.
+pub(super) const BATCH_OVERHEAD: usize = 1024;
 
-/// For reflection.
+/// The status message with which the inbound side ends a stream when its node shuts down. Sent on the wire,
+/// and recognized by the outbound side: never change it.
+pub(super) const NODE_SHUTDOWN: &str = "the node ends";
+
+/// File descriptors of this protocol, for reflection.
 pub(super) const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 
-/// A hello that cannot be answered.
+/// Why a hello is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum HelloError {
-    #[error("the first message is no hello")]
+    #[error("the first message is not a hello")]
     Missing,
-    #[error("the hello names no process")]
+    #[error("the hello has no valid process id")]
     Process,
     #[error(
-        "the peer speaks versions {their_oldest} to {theirs}, this node {our_oldest} to {ours}"
+        "the peer supports versions {their_min} to {their_max}, this node {our_min} to {our_max}"
     )]
     Version {
-        ours: u32,
-        our_oldest: u32,
-        theirs: u32,
-        their_oldest: u32,
+        our_min: u32,
+        our_max: u32,
+        their_min: u32,
+        their_max: u32,
     },
 }
 
@@ -76,35 +84,38 @@ impl From<HelloError> for Status {
 }
 
 impl Hello {
-    pub(super) fn new(config: &LinkConfig, epoch: u64) -> Self {
-        Self {
-            version: *config.speaks.end(),
-            oldest: *config.speaks.start(),
-            address: config.address.as_deref().unwrap_or_default().to_owned(),
-            process: Bytes::copy_from_slice(config.process.as_bytes()),
-            epoch,
-            largest: config.largest() as u64,
-        }
-    }
-
-    /// The peer's process, and the newest version that both speak.
-    pub(super) fn agree(&self, config: &LinkConfig) -> Result<(Uuid, u32), HelloError> {
+    /// The peer's process, and the newest version that both sides support.
+    pub(super) fn negotiate(
+        &self,
+        versions: &RangeInclusive<u32>,
+    ) -> Result<(Uuid, u32), HelloError> {
         let process = Uuid::from_slice(&self.process).map_err(|_| HelloError::Process)?;
-        let (ours, our_oldest) = (*config.speaks.end(), *config.speaks.start());
-        let version = ours.min(self.version);
-        if version < our_oldest || version < self.oldest {
+        let (our_min, our_max) = (*versions.start(), *versions.end());
+        let version = our_max.min(self.version);
+        if version < our_min || version < self.min_version {
             return Err(HelloError::Version {
-                ours,
-                our_oldest,
-                theirs: self.version,
-                their_oldest: self.oldest,
+                our_min,
+                our_max,
+                their_min: self.min_version,
+                their_max: self.version,
             });
         }
         Ok((process, version))
     }
+
+    /// The largest encoded request that the sender of this hello accepts, given that this node accepts
+    /// messages of `ours` bytes. At least 1, so that a peer whose limit leaves no room for requests has each
+    /// of them refused as too large.
+    pub(super) fn max_request(&self, ours: usize) -> NonZeroUsize {
+        let max = match usize::try_from(self.max_message_size) {
+            Ok(0) | Err(_) => ours,
+            Ok(theirs) => theirs.min(ours),
+        };
+        NonZeroUsize::new(max.saturating_sub(BATCH_OVERHEAD)).unwrap_or(NonZeroUsize::MIN)
+    }
 }
 
-impl From<Reached> for crate::Reached {
+impl From<Reached> for delivery::Reached {
     fn from(reached: Reached) -> Self {
         Self {
             delivered: reached.delivered,
@@ -116,8 +127,8 @@ impl From<Reached> for crate::Reached {
     }
 }
 
-impl From<crate::Reached> for Reached {
-    fn from(reached: crate::Reached) -> Self {
+impl From<delivery::Reached> for Reached {
+    fn from(reached: delivery::Reached) -> Self {
         Self {
             delivered: reached.delivered,
             offline: reached.offline,

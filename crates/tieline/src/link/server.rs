@@ -1,7 +1,8 @@
-//! The port on which peers meet.
+//! The gRPC server for peers.
 //!
-//! Owns the socket, its connections and their bounds, and the services on it: streams, the unary service,
-//! health and reflection. Must not know what posts mean.
+//! Owns the listening socket, its connections and their bounds, and the services: streams, the unary
+//! service, health and reflection. Must not know what requests mean. Invariants: connections and calls are
+//! bounded; every task ends with the server.
 
 use std::{
     io,
@@ -26,9 +27,10 @@ use tonic::service::Routes;
 use tonic_health::{ServingStatus, server::HealthReporter};
 
 use super::{
-    authorizer::{Authorizer, Warnings},
+    authorizer::{Authorizer, CallerKind},
+    caller::Warnings,
     config::{
-        CONNECTION_WINDOW, GREETING_WITHIN, KEEP_ALIVE_EVERY, KEEP_ALIVE_WITHIN, LinkConfig,
+        CONNECTION_WINDOW, HANDSHAKE_TIMEOUT, KEEP_ALIVE_INTERVAL, KEEP_ALIVE_TIMEOUT, LinkConfig,
         SEND_BUFFER, STREAM_WINDOW,
     },
     inbound::{CompatService, LinkService, Receiver, StreamEpochs},
@@ -36,28 +38,28 @@ use super::{
     transport::Tasks,
 };
 
-/// Calls under way on one connection: a stream, and what a go-websocket node has under way.
-const CALLS: u32 = 1024;
-/// After a failed accept: with no descriptor left the next one fails too.
-const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
-/// What health speaks of.
-const HEALTH: [&str; 3] = ["", "websocket.Websocket", "tieline.link.v1.Link"];
+/// Concurrent calls on one connection: a stream, and the unary calls of a go-websocket node.
+const MAX_CALLS: u32 = 1024;
+/// Pause after a failed accept: while no descriptor is free, the next accept fails too.
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
+/// Services whose health is reported; the empty name is the server as a whole.
+const HEALTH_SERVICES: [&str; 3] = ["", "websocket.Websocket", "tieline.link.v1.Link"];
 
-/// A bound port. It runs until [`shutdown`](Self::shutdown); dropped, it ends at once.
+/// A server on a bound port. Runs until [`shutdown`](Self::shutdown); aborts when dropped.
 pub(crate) struct PeerServer {
     address: SocketAddr,
     health: HealthReporter,
     epochs: Arc<StreamEpochs>,
-    /// Streams end, connections follow.
-    ending: CancellationToken,
-    /// Connections end at once.
-    aborting: CancellationToken,
+    /// Ends the streams, then their connections.
+    shutdown: CancellationToken,
+    /// Ends all connections at once.
+    abort: CancellationToken,
     tasks: TaskTracker,
 }
 
 impl PeerServer {
-    /// Binds the port and serves it. Whether that is safe is
-    /// [`PeerSecurity::validate`](super::PeerSecurity::validate)'s to say.
+    /// Binds the port and serves it. Does not check that this is safe: see
+    /// [`PeerSecurity::validate`](super::PeerSecurity::validate).
     #[cfg(test)]
     pub(crate) async fn bind(
         address: SocketAddr,
@@ -67,38 +69,38 @@ impl PeerServer {
         Self::serve(TcpListener::bind(address).await?, config, receiver).await
     }
 
-    /// Serves a port that is bound already.
+    /// Serves a port that is already bound.
     pub(crate) async fn serve(
         listener: TcpListener,
         config: Arc<LinkConfig>,
         receiver: Arc<dyn Receiver>,
     ) -> io::Result<Self> {
-        let port = Self {
+        let server = Self {
             address: listener.local_addr()?,
             health: HealthReporter::new(),
             epochs: Arc::default(),
-            ending: CancellationToken::new(),
-            aborting: CancellationToken::new(),
+            shutdown: CancellationToken::new(),
+            abort: CancellationToken::new(),
             tasks: TaskTracker::new(),
         };
-        port.say(ServingStatus::Serving).await;
+        server.report_health(ServingStatus::Serving).await;
         let warnings = Arc::new(Warnings::default());
-        let serving = Arc::new(Serving {
-            admission: Authorizer {
-                routes: port.routes(&config, &receiver, &warnings)?,
+        let shared = Arc::new(Shared {
+            authorizer: Authorizer {
+                routes: server.routes(&config, &receiver, &warnings)?,
                 trust: Arc::clone(&config.trust),
-                open_unary: config.open_unary || port.address.ip().is_loopback(),
+                open_unary: config.open_unary || server.address.ip().is_loopback(),
                 warnings: Arc::clone(&warnings),
             },
-            room: Arc::new(Semaphore::new(config.connections)),
+            connections: Arc::new(Semaphore::new(config.connections)),
             config,
             warnings,
-            ending: port.ending.clone(),
-            aborting: port.aborting.clone(),
-            tasks: port.tasks.clone(),
+            shutdown: server.shutdown.clone(),
+            abort: server.abort.clone(),
+            tasks: server.tasks.clone(),
         });
-        port.tasks.spawn(serving.accept(listener));
-        Ok(port)
+        server.tasks.spawn(shared.accept(listener));
+        Ok(server)
     }
 
     #[cfg(test)]
@@ -106,25 +108,25 @@ impl PeerServer {
         self.address
     }
 
-    /// Says by the health service that this node drains.
+    /// Reports through the health service that this node is draining.
     pub(crate) async fn draining(&self) {
-        self.say(ServingStatus::NotServing).await;
+        self.report_health(ServingStatus::NotServing).await;
     }
 
-    /// Ends the streams once what they have read is answered, then all connections; what has not ended
-    /// `within` is cut.
-    pub(crate) async fn shutdown(&self, within: Duration) {
-        self.say(ServingStatus::NotServing).await;
-        self.ending.cancel();
+    /// Ends the streams once everything they have read is answered, then all connections. Aborts what is
+    /// left after `limit`.
+    pub(crate) async fn shutdown(&self, limit: Duration) {
+        self.report_health(ServingStatus::NotServing).await;
+        self.shutdown.cancel();
         self.tasks.close();
-        if timeout(within, self.tasks.wait()).await.is_err() {
-            self.aborting.cancel();
+        if timeout(limit, self.tasks.wait()).await.is_err() {
+            self.abort.cancel();
             self.tasks.wait().await;
         }
     }
 
-    async fn say(&self, status: ServingStatus) {
-        for name in HEALTH {
+    async fn report_health(&self, status: ServingStatus) {
+        for name in HEALTH_SERVICES {
             self.health.set_service_status(name, status).await;
         }
     }
@@ -135,12 +137,12 @@ impl PeerServer {
         receiver: &Arc<dyn Receiver>,
         warnings: &Arc<Warnings>,
     ) -> io::Result<Routes> {
-        let exchanges = LinkService {
+        let link = LinkService {
             receiver: Arc::clone(receiver),
             config: Arc::clone(config),
             epochs: Arc::clone(&self.epochs),
             warnings: Arc::clone(warnings),
-            ending: self.ending.clone(),
+            shutdown: self.shutdown.clone(),
         };
         let unary = CompatService(Arc::clone(receiver));
         let health = tonic_health::server::HealthService::from_health_reporter(self.health.clone());
@@ -148,15 +150,15 @@ impl PeerServer {
             tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-                // By name, since the definitions hold those of services that others offer.
+                // Listed by name: the descriptors contain services that this server does not offer.
                 .with_service_name("websocket.Websocket")
                 .with_service_name("tieline.link.v1.Link")
                 .with_service_name("grpc.health.v1.Health")
         };
-        let largest = config.largest();
+        let max_size = config.max_message_size();
         Ok(
-            Routes::new(LinkServer::new(exchanges).max_decoding_message_size(largest))
-                .add_service(WebsocketServer::new(unary).max_decoding_message_size(largest))
+            Routes::new(LinkServer::new(link).max_decoding_message_size(max_size))
+                .add_service(WebsocketServer::new(unary).max_decoding_message_size(max_size))
                 .add_service(tonic_health::pb::health_server::HealthServer::new(health))
                 .add_service(reflection().build_v1().map_err(io::Error::other)?)
                 .add_service(reflection().build_v1alpha().map_err(io::Error::other)?)
@@ -172,114 +174,107 @@ impl PeerServer {
 
 impl Drop for PeerServer {
     fn drop(&mut self) {
-        self.ending.cancel();
-        self.aborting.cancel();
+        self.shutdown.cancel();
+        self.abort.cancel();
     }
 }
 
-/// What the accepting task and the connections share.
-struct Serving {
+/// State that the accept task and the connections share.
+struct Shared {
     config: Arc<LinkConfig>,
-    admission: Authorizer,
-    room: Arc<Semaphore>,
+    authorizer: Authorizer,
+    /// One permit per connection.
+    connections: Arc<Semaphore>,
     warnings: Arc<Warnings>,
-    ending: CancellationToken,
-    aborting: CancellationToken,
+    shutdown: CancellationToken,
+    abort: CancellationToken,
     tasks: TaskTracker,
 }
 
-impl Serving {
+impl Shared {
     async fn accept(self: Arc<Self>, listener: TcpListener) {
-        let accepting = async {
+        let accept = async {
             loop {
                 let (tcp, from) = match listener.accept().await {
                     Ok(accepted) => accepted,
                     Err(error) => {
-                        tracing::warn!(%error, "cannot accept a peer");
-                        sleep(ACCEPT_AGAIN).await;
+                        tracing::warn!(%error, "cannot accept a peer connection");
+                        sleep(ACCEPT_BACKOFF).await;
                         continue;
                     }
                 };
-                // One beyond the bound is refused: left waiting it would look like a dead node.
-                match Arc::clone(&self.room).try_acquire_owned() {
-                    Ok(place) => drop(
+                // A connection beyond the bound is refused: left waiting, this node would look dead to it.
+                match Arc::clone(&self.connections).try_acquire_owned() {
+                    Ok(permit) => drop(
                         self.tasks
-                            .spawn(Arc::clone(&self).connection(tcp, from, place)),
+                            .spawn(Arc::clone(&self).serve_connection(tcp, from, permit)),
                     ),
                     Err(_) => self.warnings.warn(from, &"too many connections"),
                 }
             }
         };
-        self.ending.run_until_cancelled(accepting).await;
+        self.shutdown.run_until_cancelled(accept).await;
     }
 
-    async fn connection(
+    async fn serve_connection(
         self: Arc<Self>,
         tcp: TcpStream,
         from: SocketAddr,
-        _place: OwnedSemaphorePermit,
+        _permit: OwnedSemaphorePermit,
     ) {
-        let serving = async {
-            // Without it a small batch would wait for the acknowledgement of the last one.
+        let serve = async {
+            // Otherwise a small batch would wait until the previous one is acknowledged.
             if tcp.set_nodelay(true).is_err() {
                 return;
             }
             let Some(credentials) = &self.config.trust.credentials else {
-                return self.http(tcp, from).await;
+                return self.serve_http(tcp, from).await;
             };
-            match timeout(GREETING_WITHIN, credentials.acceptor.accept(tcp)).await {
-                Ok(Ok(tls)) => self.http(tls, from).await,
+            match timeout(HANDSHAKE_TIMEOUT, credentials.acceptor.accept(tcp)).await {
+                Ok(Ok(tls)) => self.serve_http(tls, from).await,
                 Ok(Err(error)) => self.warnings.warn(from, &error),
-                Err(_) => self.warnings.warn(from, &"the TLS handshake took too long"),
+                Err(_) => self.warnings.warn(from, &"the TLS handshake timed out"),
             }
         };
-        self.aborting.run_until_cancelled(serving).await;
+        self.abort.run_until_cancelled(serve).await;
     }
 
-    async fn http<I>(&self, io: I, from: SocketAddr)
+    async fn serve_http<I>(&self, io: I, from: SocketAddr)
     where
         I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let tasks = Tasks::new(self.tasks.clone());
-        let _end = EndWith(&tasks);
-        let asked = AtomicBool::new(false);
+        let _end = EndOnDrop(&tasks);
+        let is_peer = AtomicBool::new(false);
         let service = service_fn(|request: http::Request<Incoming>| {
-            // Others do not keep their connection for long: it holds a place that a peer may need.
-            let admitted = self.admission.admit(&request);
-            if matches!(admitted, Ok(true)) {
-                asked.store(true, Ordering::Relaxed);
+            let authorized = self.authorizer.authorize(&request);
+            if matches!(authorized, Ok(CallerKind::Peer)) {
+                is_peer.store(true, Ordering::Relaxed);
             }
-            self.admission.clone().call(request, admitted, from)
+            self.authorizer.clone().call(request, authorized, from)
         });
-        let connection = http2::Builder::new(tasks.clone())
-            .timer(TokioTimer::new())
-            .initial_stream_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW)
-            .max_send_buf_size(SEND_BUFFER)
-            .max_concurrent_streams(CALLS)
-            .keep_alive_interval(KEEP_ALIVE_EVERY)
-            .keep_alive_timeout(KEEP_ALIVE_WITHIN)
-            .serve_connection(TokioIo::new(io), service);
+        let connection = http2_builder(&tasks).serve_connection(TokioIo::new(io), service);
         tokio::pin!(connection);
-        let mut greeting = true;
-        let mut ending = false;
+        let mut is_new = true;
+        let mut is_ending = false;
         loop {
             tokio::select! {
                 ended = &mut connection => {
-                    // Once it has asked for something, how it ends is its peer's business.
-                    if let (Err(error), false) = (ended, asked.load(Ordering::Relaxed)) {
+                    // How the connection of a peer ends is reported by the peer's stream.
+                    if let (Err(error), false) = (ended, is_peer.load(Ordering::Relaxed)) {
                         self.warnings.warn(from, &error);
                     }
                     return;
                 }
-                () = sleep(GREETING_WITHIN), if greeting => {
-                    greeting = false;
-                    if !asked.load(Ordering::Relaxed) {
+                () = sleep(HANDSHAKE_TIMEOUT), if is_new => {
+                    is_new = false;
+                    // Other callers do not keep their connection: it takes a place that a peer may need.
+                    if !is_peer.load(Ordering::Relaxed) {
                         return;
                     }
                 }
-                () = self.ending.cancelled(), if !ending => {
-                    ending = true;
+                () = self.shutdown.cancelled(), if !is_ending => {
+                    is_ending = true;
                     connection.as_mut().graceful_shutdown();
                 }
             }
@@ -287,10 +282,23 @@ impl Serving {
     }
 }
 
-/// Ends a connection's tasks when its own is dropped.
-struct EndWith<'a>(&'a Tasks);
+fn http2_builder(tasks: &Tasks) -> http2::Builder<Tasks> {
+    let mut builder = http2::Builder::new(tasks.clone());
+    builder
+        .timer(TokioTimer::new())
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buf_size(SEND_BUFFER)
+        .max_concurrent_streams(MAX_CALLS)
+        .keep_alive_interval(KEEP_ALIVE_INTERVAL)
+        .keep_alive_timeout(KEEP_ALIVE_TIMEOUT);
+    builder
+}
 
-impl Drop for EndWith<'_> {
+/// Ends a connection's tasks when the connection's own task is dropped.
+struct EndOnDrop<'a>(&'a Tasks);
+
+impl Drop for EndOnDrop<'_> {
     fn drop(&mut self) {
         self.0.end();
     }

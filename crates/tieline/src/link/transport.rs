@@ -1,10 +1,10 @@
 //! One HTTP/2 connection to a peer.
 //!
-//! Owns TCP, TLS and HTTP/2 of the opener's side, and the tasks that HTTP/2 spawns on either side: they
-//! end with their connection, at once. Must not know what is sent.
+//! Owns TCP, TLS and HTTP/2 of the outbound side, and the tasks that HTTP/2 spawns on either side. Must not
+//! know what is sent. Invariant: these tasks end as soon as their connection does.
 //!
-//! hyper is used as it is instead of tonic's channel, which hides when a connection came to be and ended,
-//! and queues in front of it.
+//! Uses hyper rather than tonic's channel: the channel hides when a connection opens and ends, and has a
+//! queue in front of it.
 
 use std::{
     future::Future,
@@ -26,13 +26,14 @@ use tokio_util::task::TaskTracker;
 use tonic::body::Body;
 
 use super::config::{
-    CONNECTION_WINDOW, KEEP_ALIVE_EVERY, KEEP_ALIVE_WITHIN, LinkConfig, SEND_BUFFER, STREAM_WINDOW,
+    CONNECTION_WINDOW, KEEP_ALIVE_INTERVAL, KEEP_ALIVE_TIMEOUT, LinkConfig, SEND_BUFFER,
+    STREAM_WINDOW,
 };
 
-/// Why no connection came to be.
+/// Why a dial failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum DialError {
-    #[error("the address is not of the form host:port")]
+    #[error("the address does not have the form host:port")]
     Address,
     #[error("cannot connect: {0}")]
     Connect(#[source] io::Error),
@@ -42,7 +43,7 @@ pub(super) enum DialError {
     Http(#[source] hyper::Error),
 }
 
-/// A connection on which calls are made. Its tasks end when this is dropped.
+/// A connection for gRPC calls. Its tasks end when this is dropped.
 pub(super) struct Connection {
     pub(super) requests: Requests,
     pub(super) origin: http::Uri,
@@ -56,22 +57,17 @@ impl Connection {
         config: &LinkConfig,
         tracker: &TaskTracker,
     ) -> Result<Self, DialError> {
-        let scheme = match config.trust.credentials {
-            Some(_) => "https",
-            None => "http",
-        };
-        let origin: http::Uri = format!("{scheme}://{address}")
-            .parse()
-            .map_err(|_| DialError::Address)?;
-        let host = origin.host().ok_or(DialError::Address)?.to_owned();
+        let credentials = config.trust.credentials.as_ref();
+        let origin = origin(address, credentials.is_some())?;
         let tcp = TcpStream::connect(address)
             .await
             .map_err(DialError::Connect)?;
         tcp.set_nodelay(true).map_err(DialError::Connect)?;
         let tasks = Tasks::new(tracker.clone());
-        let requests = match &config.trust.credentials {
+        let requests = match credentials {
             None => handshake(tcp, &tasks).await?,
             Some(credentials) => {
+                let host = origin.host().unwrap_or_default();
                 let name = credentials
                     .name(host.trim_matches(['[', ']']))
                     .ok_or(DialError::Address)?;
@@ -86,7 +82,7 @@ impl Connection {
         })
     }
 
-    /// By which others end it.
+    /// The connection's tasks: ending them ends the connection.
     pub(super) fn tasks(&self) -> Tasks {
         self.tasks.clone()
     }
@@ -98,6 +94,15 @@ impl Drop for Connection {
     }
 }
 
+fn origin(address: &str, has_tls: bool) -> Result<http::Uri, DialError> {
+    let scheme = if has_tls { "https" } else { "http" };
+    let origin: http::Uri = format!("{scheme}://{address}")
+        .parse()
+        .map_err(|_| DialError::Address)?;
+    origin.host().ok_or(DialError::Address)?;
+    Ok(origin)
+}
+
 async fn handshake<I>(io: I, tasks: &Tasks) -> Result<Requests, DialError>
 where
     I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -107,13 +112,13 @@ where
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buf_size(SEND_BUFFER)
-        .keep_alive_interval(KEEP_ALIVE_EVERY)
-        .keep_alive_timeout(KEEP_ALIVE_WITHIN)
+        .keep_alive_interval(KEEP_ALIVE_INTERVAL)
+        .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
         .keep_alive_while_idle(true)
         .handshake(TokioIo::new(io))
         .await
         .map_err(DialError::Http)?;
-    // How it ended is seen by the calls on it.
+    // The calls on the connection report how it ended.
     tasks.spawn(async { drop(connection.await) });
     Ok(Requests(requests))
 }
@@ -131,8 +136,8 @@ struct Spawned {
     ended: bool,
 }
 
-/// Handles of ended tasks are dropped whenever this many have come.
-const HANDLES: usize = 64;
+/// Handles of ended tasks are dropped each time at least this many have been added.
+const HANDLES_PER_CLEANUP: usize = 64;
 
 impl Tasks {
     pub(super) fn new(tracker: TaskTracker) -> Self {
@@ -149,14 +154,14 @@ impl Tasks {
         }
         if spawned.handles.len() == spawned.handles.capacity() {
             spawned.handles.retain(|handle| !handle.is_finished());
-            let room = HANDLES.max(spawned.handles.len());
+            let room = HANDLES_PER_CLEANUP.max(spawned.handles.len());
             spawned.handles.reserve(room);
         }
         let handle = self.tracker.spawn(task).abort_handle();
         spawned.handles.push(handle);
     }
 
-    /// Ends them, wherever they are; what comes later does not run.
+    /// Aborts all of them. A task that is spawned later does not run.
     pub(super) fn end(&self) {
         let handles = {
             let mut spawned = self.spawned.lock();
@@ -177,7 +182,7 @@ where
     }
 }
 
-/// A connection's requests, as the service that tonic's clients call.
+/// Sends requests on a connection: the service that tonic's clients call.
 #[derive(Clone)]
 pub(super) struct Requests(http2::SendRequest<Body>);
 

@@ -1,15 +1,17 @@
-//! What the listener knows of a request.
+//! What the listener knows about a request.
+//!
+//! Plain values, passed to the upgrade.
 
 use std::net::SocketAddr;
 
 use tokio::time::Instant;
 
-/// Where a request came from and when; it travels to the upgrade as a request extension.
+/// Where a request came from and when; a request extension.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AcceptInfo {
     pub(crate) remote_addr: SocketAddr,
-    /// When the handshake began: the accept, or a later request on the same HTTP connection.
-    pub(crate) at: Instant,
-    /// When the client's bytes came, which may be long before the accept.
-    pub(crate) arrived: Instant,
+    /// When the handshake started: the accept, or a later request on the same HTTP connection.
+    pub(crate) started_at: Instant,
+    /// When the client's first bytes arrived, which may be long before the accept.
+    pub(crate) arrived_at: Instant,
 }

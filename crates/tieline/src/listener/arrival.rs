@@ -1,27 +1,27 @@
-//! When a connection's first bytes came.
+//! When the first bytes of a connection arrived.
 //!
-//! In a cluster the connection that arrived last has its id. A process that stood still accepts late
-//! what came long ago: by the time of the accept its connections would win over those that the same
-//! clients have meanwhile made elsewhere. So the kernel is asked when the first bytes came. Where it
-//! does not tell, the time of the accept serves.
+//! In a cluster, the connection that arrived last gets a client id. A process that was suspended accepts
+//! connections long after they arrived: if the time of the accept counted, they would win over those that
+//! the same clients have made elsewhere since. So the kernel records when the first bytes arrived. If it
+//! cannot, the time of the accept is used.
 
 use tokio::{
     net::{TcpListener, TcpStream},
     time::Instant,
 };
 
-/// Has the kernel note the time for all connections that this listener will accept. Costs it some
-/// 30 ns a packet.
+/// Makes the kernel record the time for all connections that this listener accepts, which costs it some 30
+/// ns per packet.
 #[cfg(all(feature = "cluster", target_os = "linux"))]
-pub(super) fn note(listener: &TcpListener) {
+pub(super) fn enable(listener: &TcpListener) {
     use nix::sys::socket::{setsockopt, sockopt::ReceiveTimestampns};
 
     if let Err(error) = setsockopt(listener, ReceiveTimestampns, &true) {
-        tracing::debug!(%error, "the kernel does not note arrivals");
+        tracing::debug!(%error, "the kernel does not record arrival times");
     }
 }
 
-/// When the first bytes of a connection came, or now if none have.
+/// When the first bytes of a connection arrived; now, if none have.
 #[cfg(all(feature = "cluster", target_os = "linux"))]
 pub(super) fn of(stream: &TcpStream) -> Instant {
     let now = Instant::now();
@@ -48,20 +48,20 @@ fn age(stream: &TcpStream) -> Option<std::time::Duration> {
     let mut control = cmsg_space!(TimeSpec);
     let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
     let message = recvmsg::<()>(stream.as_raw_fd(), &mut bytes, Some(&mut control), flags).ok()?;
-    let came = message.cmsgs().ok()?.find_map(|message| match message {
+    let arrived = message.cmsgs().ok()?.find_map(|message| match message {
         ControlMessageOwned::ScmTimestampns(at) => Some(Duration::from(at)),
         _ => None,
     })?;
-    // The kernel tells by the wall clock; only the difference is of interest, and a jump of the clock
-    // in between makes the connection a little older or as old as now.
+    // The kernel uses the wall clock. Only the difference matters; if the clock jumps in between, the
+    // connection seems older than it is, or new.
     let wall = clock_gettime(ClockId::Realtime);
     let wall = Duration::new(wall.tv_sec.try_into().ok()?, wall.tv_nsec.try_into().ok()?);
-    wall.checked_sub(came)
+    wall.checked_sub(arrived)
 }
 
-/// Only a cluster wants to know.
+/// Only clusters compare arrival times.
 #[cfg(not(all(feature = "cluster", target_os = "linux")))]
-pub(super) fn note(_: &TcpListener) {}
+pub(super) fn enable(_: &TcpListener) {}
 
 /// The time of the accept.
 #[cfg(not(all(feature = "cluster", target_os = "linux")))]
@@ -78,9 +78,9 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn bytes_that_waited_are_as_old_as_they_are() {
+    async fn bytes_that_waited_keep_the_time_of_their_arrival() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        note(&listener);
+        enable(&listener);
         let mut client = TcpStream::connect(listener.local_addr().unwrap())
             .await
             .unwrap();
@@ -102,9 +102,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_connection_without_bytes_arrives_now() {
+    async fn a_connection_without_bytes_arrives_at_the_accept() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        note(&listener);
+        enable(&listener);
         let _client = TcpStream::connect(listener.local_addr().unwrap())
             .await
             .unwrap();

@@ -1,4 +1,6 @@
 //! The body of a request.
+//!
+//! Hides hyper's type from the public API.
 
 use std::{
     pin::Pin,
@@ -14,7 +16,7 @@ pub struct Body(pub(super) Incoming);
 
 /// A body that could not be read.
 #[derive(Debug, thiserror::Error)]
-#[error("the request's body could not be read")]
+#[error("cannot read the request body")]
 pub struct BodyError(#[source] hyper::Error);
 
 impl HttpBody for Body {

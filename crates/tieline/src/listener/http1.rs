@@ -1,4 +1,6 @@
 //! One HTTP/1.1 connection, until it ends or is upgraded.
+//!
+//! Owns the limits of headers, handshake time and concurrent handshakes. Must not know what is served.
 
 use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
@@ -14,11 +16,13 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 #[cfg(feature = "tls")]
-use super::Tls;
-use super::{AcceptInfo, Body, HttpService, WriteTimeout, arrival};
-use crate::Config;
+use super::tls::Tls;
+use super::{
+    accept_info::AcceptInfo, arrival, body::Body, service::HttpService, write_timeout::WriteTimeout,
+};
+use crate::config::Config;
 
-/// How connections are served before an upgrade.
+/// The settings by which connections are served before an upgrade.
 #[derive(Debug, Clone)]
 pub(super) struct Server {
     header_size: usize,
@@ -64,7 +68,7 @@ impl Server {
         self.handshake_timeout
     }
 
-    /// Serves a connection. What goes wrong here is the peer's doing, and told at level debug.
+    /// Serves a connection. Errors here are caused by clients, and logged at level debug.
     pub(super) async fn serve(
         self,
         tcp: TcpStream,
@@ -74,17 +78,17 @@ impl Server {
     ) {
         let accept_info = AcceptInfo {
             remote_addr,
-            at: Instant::now(),
-            arrived: arrival::of(&tcp),
+            started_at: Instant::now(),
+            arrived_at: arrival::of(&tcp),
         };
         let _ = tcp.set_nodelay(true);
         #[cfg(feature = "tls")]
         if let Some(tls) = &self.tls {
-            let deadline = accept_info.at + self.handshake_timeout;
+            let deadline = accept_info.started_at + self.handshake_timeout;
             match tokio::time::timeout_at(deadline, tls.accept(tcp)).await {
                 Ok(Ok(stream)) => self.serve_stream(stream, accept_info, service, stop).await,
                 Ok(Err(error)) => tracing::debug!(%remote_addr, %error, "TLS handshake failed"),
-                Err(_) => tracing::debug!(%remote_addr, "TLS handshake took too long"),
+                Err(_) => tracing::debug!(%remote_addr, "TLS handshake timed out"),
             }
             return;
         }
@@ -103,8 +107,8 @@ impl Server {
         let service = service_with(move |mut request: Request<Body>| {
             let mut accept_info = accept_info;
             if !std::mem::take(&mut first) {
-                accept_info.at = Instant::now();
-                accept_info.arrived = accept_info.at;
+                accept_info.started_at = Instant::now();
+                accept_info.arrived_at = accept_info.started_at;
             }
             request.extensions_mut().insert(accept_info);
             service.call(request)
@@ -128,12 +132,12 @@ impl Server {
             }
         };
         if let Err(error) = ended {
-            tracing::debug!(peer = %accept_info.remote_addr, %error, "HTTP connection ended");
+            tracing::debug!(remote_addr = %accept_info.remote_addr, %error, "HTTP connection failed");
         }
     }
 }
 
-/// hyper calls a service by shared reference; requests of one HTTP/1.1 connection come one by one.
+/// hyper calls a service by shared reference; the requests of an HTTP/1.1 connection come one by one.
 fn service_with<C, Fut, B>(
     call: C,
 ) -> impl hyper::service::Service<

@@ -1,4 +1,6 @@
 //! What a listener serves.
+//!
+//! A name for the bounds; knows neither sockets nor nodes.
 
 use std::{convert::Infallible, error::Error};
 
@@ -7,15 +9,15 @@ use http::{Request, Response};
 use hyper::body::Body as HttpBody;
 use tower_service::Service;
 
-use super::Body;
+use super::body::Body;
 
 /// An HTTP service that never fails: an axum router, or [`Node::service`](crate::Node::service).
 ///
-/// A name for the bounds; every tower service that fits has it.
+/// A name for the bounds: every tower service that satisfies them implements it.
 pub trait HttpService:
     Service<
         Request<Body>,
-        Response = Response<Self::Answer>,
+        Response = Response<Self::ResponseBody>,
         Error = Infallible,
         Future: Send + 'static,
     > + Clone
@@ -23,7 +25,7 @@ pub trait HttpService:
     + 'static
 {
     /// The body of its responses.
-    type Answer: HttpBody<Data = Bytes, Error: Error + Send + Sync + 'static> + Send + 'static;
+    type ResponseBody: HttpBody<Data = Bytes, Error: Error + Send + Sync + 'static> + Send + 'static;
 }
 
 impl<S, B> HttpService for S
@@ -34,5 +36,5 @@ where
     B: HttpBody<Data = Bytes> + Send + 'static,
     B::Error: Error + Send + Sync + 'static,
 {
-    type Answer = B;
+    type ResponseBody = B;
 }

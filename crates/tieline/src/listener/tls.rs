@@ -1,4 +1,6 @@
 //! TLS for the listener, by rustls.
+//!
+//! Owns the certificate and the key. Knows no HTTP beyond its name in ALPN.
 
 use std::{fmt, io, sync::Arc};
 
@@ -6,12 +8,15 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem, pem::PemObject};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-/// A certificate and its key: TLS 1.2 and 1.3, HTTP/1.1 by ALPN.
+/// A certificate and its key for [`Listener::tls`](crate::Listener::tls): TLS 1.2 and 1.3, HTTP/1.1 by ALPN.
 #[derive(Clone)]
 pub struct Tls(TlsAcceptor);
 
 impl Tls {
-    /// From PEM text: the certificate chain, leaf first, and its private key (PKCS#8, PKCS#1 or SEC1).
+    /// Reads PEM text: the certificate chain, leaf first, and its private key (PKCS#8, PKCS#1 or SEC1).
+    ///
+    /// # Errors
+    /// If one of them cannot be read, or the key does not belong to the certificate.
     pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self, TlsError> {
         let chain: Vec<_> = CertificateDer::pem_slice_iter(chain)
             .collect::<Result<_, _>>()
@@ -45,14 +50,14 @@ impl fmt::Debug for Tls {
     }
 }
 
-/// A certificate or key that cannot be used.
+/// Why a certificate or key cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TlsError {
     /// The certificate chain cannot be read.
     #[error("cannot read the certificate: {0}")]
     Certificate(String),
-    /// The private key cannot be read, or is not the certificate's.
+    /// The private key cannot be read, or does not belong to the certificate.
     #[error("cannot use the private key: {0}")]
     Key(String),
 }

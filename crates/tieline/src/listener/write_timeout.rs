@@ -1,4 +1,6 @@
-//! A stream that gives up on a peer which does not read.
+//! A stream whose writes time out.
+//!
+//! Owns the timer of a write that waits. Knows no HTTP.
 
 use std::{
     io::{self, IoSlice},
@@ -12,13 +14,13 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-/// Fails a write that has waited for `timeout`. The HTTP server bounds how long it reads, not how long
-/// it writes: a client that asks and never reads would keep its connection for ever.
+/// Fails a write that has waited for `timeout`. The HTTP server limits how long it reads, not how long it
+/// writes: a client that sends requests and never reads would keep its connection for ever.
 #[derive(Debug)]
 pub(crate) struct WriteTimeout<S> {
     stream: S,
     timeout: Duration,
-    stalled: Option<Pin<Box<Sleep>>>,
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> WriteTimeout<S> {
@@ -26,27 +28,27 @@ impl<S> WriteTimeout<S> {
         Self {
             stream,
             timeout,
-            stalled: None,
+            timer: None,
         }
     }
 
-    /// The stream itself, once it is no HTTP connection any more.
+    /// The stream itself, once it is no longer an HTTP connection.
     pub(crate) fn into_inner(self) -> S {
         self.stream
     }
 
-    fn bounded<T>(
+    fn limit<T>(
         &mut self,
         cx: &mut Context<'_>,
         polled: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         if polled.is_ready() {
-            self.stalled = None;
+            self.timer = None;
             return polled;
         }
         let timeout = self.timeout;
-        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(timeout)));
-        stalled
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(timeout)));
+        timer
             .as_mut()
             .poll(cx)
             .map(|()| Err(io::ErrorKind::TimedOut.into()))
@@ -70,7 +72,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<S> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.bounded(cx, polled)
+        self.limit(cx, polled)
     }
 
     fn poll_write_vectored(
@@ -79,7 +81,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<S> {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
-        self.bounded(cx, polled)
+        self.limit(cx, polled)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -88,11 +90,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let polled = Pin::new(&mut self.stream).poll_flush(cx);
-        self.bounded(cx, polled)
+        self.limit(cx, polled)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let polled = Pin::new(&mut self.stream).poll_shutdown(cx);
-        self.bounded(cx, polled)
+        self.limit(cx, polled)
     }
 }

@@ -1,29 +1,31 @@
 //! The orderly end of a node.
+//!
+//! Owns the pace of the closes. Must not know what is served.
 
 use std::{sync::atomic::Ordering, time::Duration};
 
 use tokio::time::Instant;
 
-use super::Node;
-use crate::{CloseReason, Connection, Handler};
+use super::api::Node;
+use crate::{close::CloseReason, handler::Handler, hub::Connection};
 
-/// What a drain did.
+/// The result of a drain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Drained {
-    /// Connections that were asked to go, with 1012.
+    /// Connections that were closed with code 1012.
     pub closed: usize,
     /// Tasks that were still running at the deadline; zero is an orderly end.
-    pub left: usize,
+    pub remaining: usize,
 }
 
 impl<H: Handler> Node<H> {
-    /// Ends the node in order: new upgrades are answered 503; connections are closed with 1012, one
-    /// after the other at random moments of [`Config::drain_window`](crate::Config::drain_window), so
-    /// that clients come back spread over it; then every task is waited for, until
-    /// [`Config::drain_timeout`](crate::Config::drain_timeout). In a cluster each client's entry goes with
-    /// its close, and the node leaves when all are gone. A further call does the same with what
-    /// is left.
+    /// Ends the node in order. It refuses new upgrades with 503, closes connections with code 1012 at random
+    /// moments within [`Config::drain_window`](crate::Config::drain_window), so that clients reconnect spread
+    /// over that time, and waits for every task until
+    /// [`Config::drain_timeout`](crate::Config::drain_timeout). In a cluster, each client's entry is released
+    /// with its close, and the node leaves the cluster at the end. A further call does the same with what
+    /// remains.
     pub async fn drain(&self) -> Drained {
         let config = self.hub().config();
         let deadline = Instant::now() + config.drain_timeout;
@@ -35,25 +37,25 @@ impl<H: Handler> Node<H> {
         }
         let closed = self.close_paced(config.drain_window).await;
         let _ = tokio::time::timeout_at(deadline, self.0.tasks.wait()).await;
-        let left = self.0.tasks.len();
+        let remaining = self.0.tasks.len();
         #[cfg(feature = "cluster")]
         if let Some(cluster) = self.cluster() {
             cluster.leave().await;
         }
-        tracing::info!(closed, left, "drained");
-        Drained { closed, left }
+        tracing::info!(closed, remaining, "drained");
+        Drained { closed, remaining }
     }
 
     async fn close_paced(&self, window: Duration) -> usize {
         let mut connections = self.hub().connections();
         fastrand::shuffle(&mut connections);
-        let begin = Instant::now();
+        let start = Instant::now();
         let count = connections.len();
         for (connection, moment) in connections.iter().zip(moments(count, window)) {
-            tokio::time::sleep_until(begin + moment).await;
+            tokio::time::sleep_until(start + moment).await;
             close(connection);
         }
-        // Those whose upgrade was under way when the drain began.
+        // Those whose upgrade was in progress when the drain began.
         let late = self.hub().connections();
         late.iter().for_each(close);
         count + late.len()
@@ -62,14 +64,14 @@ impl<H: Handler> Node<H> {
 
 fn close(connection: &Connection) {
     let hub = connection.hub();
-    hub.close_member(connection.inner(), CloseReason::Drain);
+    hub.close_connection(connection.inner(), CloseReason::Drain);
 }
 
 /// One moment for each of `count` closes, spread evenly over the window and jittered within its part.
 fn moments(count: usize, window: Duration) -> impl Iterator<Item = Duration> {
     #[expect(clippy::cast_precision_loss, reason = "moments are not exact")]
     let moment = move |i: usize| (i as f64 + fastrand::f64()) / count as f64;
-    // The first leaves at once: a drain of one connection is not to wait for the window.
+    // The first closes at once: the drain of a single connection need not wait.
     (0..count).map(move |i| {
         if i == 0 {
             Duration::ZERO

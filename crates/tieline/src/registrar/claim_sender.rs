@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tieline_registry::claim_table::{ClaimBatch, ClaimReply, ClaimRequest, Effect, Lane};
 
 use super::inner::{MAX_BATCH, Registrar, RegistrarHost};
-use crate::hub::ConnectionInner;
+use crate::{error::ErrorChain, hub::ConnectionInner};
 
 /// Sends urgent requests until the registrar stops.
 pub(super) async fn run<H: RegistrarHost>(registrar: Registrar<H>) {
@@ -73,7 +73,7 @@ impl<H: RegistrarHost> Registrar<H> {
                 .map(ClaimReply::Releases),
         };
         reply.unwrap_or_else(|error| {
-            tracing::debug!(error = %crate::cluster::chain(&error), "a batch got no reply from the registry");
+            tracing::debug!(error = %ErrorChain(&error), "a batch got no reply from the registry");
             ClaimReply::NoReply
         })
     }

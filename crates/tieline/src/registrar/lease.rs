@@ -28,7 +28,7 @@ use super::{
     clock::LocalInstant,
     inner::{Health, Registrar, RegistrarHost},
 };
-use crate::cluster::chain;
+use crate::error::ErrorChain;
 
 /// Bounds of the pause before the next attempt to reach the registry. Full jitter, so that the nodes do
 /// not all come back at the same moment.
@@ -224,7 +224,7 @@ impl<H: RegistrarHost> Registrar<H> {
     fn on_unavailable(&self, error: &RegistryError) {
         let before = self.0.health.send_replace(Health::Down);
         if before != Health::Down {
-            tracing::warn!(error = %chain(error), "the registry does not respond; continuing with cached routes");
+            tracing::warn!(error = %ErrorChain(error), "the registry does not respond; continuing with cached routes");
         }
     }
 

@@ -15,6 +15,7 @@ use super::{
     inner::{Registrar, RegistrarConfig, RegistrarHost},
     lease, reaper, reconcile,
 };
+use crate::error::ErrorChain;
 
 impl<H: RegistrarHost> Registrar<H> {
     /// Joins the registry and starts the registrar's tasks. Fails if the registry cannot be reached. If
@@ -50,7 +51,7 @@ impl<H: RegistrarHost> Registrar<H> {
             if let Some(session) = session
                 && let Err(error) = inner.registry.leave(&session).await
             {
-                tracing::warn!(error = %crate::cluster::chain(&error), "failed to leave the registry; the lease will expire");
+                tracing::warn!(error = %ErrorChain(&error), "failed to leave the registry; the lease will expire");
             }
         };
         let _ = tokio::time::timeout_at(deadline, leaving).await;

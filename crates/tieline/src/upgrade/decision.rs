@@ -1,22 +1,31 @@
-//! What the application decides about an upgrade.
+//! The application's decision on an upgrade: [`Accept`] or [`Refusal`].
+//!
+//! Plain values; knows no request and no hub.
 
 use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use tieline_registry::ClientId;
-use tieline_websocket::Frame;
+use tieline_websocket::{Frame, handshake::HandshakeError};
 
-use crate::CloseReason;
+use crate::close::FinalMessage;
 
-/// An accepted upgrade: who the client is.
+/// An accepted upgrade: who the client is, and what is sent to it first and last.
 ///
 /// ```
-/// use tieline::Accept;
+/// use tieline::{Accept, ClientId, NameError};
 ///
-/// let accept = Accept::new(()).user("alice").group("lobby");
+/// # fn accept() -> Result<Accept<()>, NameError> {
+/// let accept = Accept::new(())
+///     .id(ClientId::new("alice-phone")?)
+///     .user("alice")
+///     .group("lobby")
+///     .first_message("welcome");
+/// # Ok(accept)
+/// # }
 /// ```
 #[derive(Debug)]
-#[must_use = "an acceptance does nothing until the upgrade is answered with it"]
+#[must_use = "it does nothing unless it is passed to `Upgrade::accept` or returned from `authorize`"]
 pub struct Accept<S> {
     pub(super) state: S,
     pub(super) id: Option<ClientId>,
@@ -24,15 +33,12 @@ pub struct Accept<S> {
     pub(super) groups: Vec<Arc<str>>,
     pub(super) subprotocol: Option<String>,
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
-    pub(super) first: Option<Frame>,
+    pub(super) first_message: Option<Frame>,
     pub(super) final_message: Option<FinalMessage>,
 }
 
-/// Makes a last message out of the reason to close; see [`Accept::final_message`].
-pub type FinalMessage = fn(&CloseReason) -> Frame;
-
 impl<S> Accept<S> {
-    /// Accepts with a state that the handler sees, and a random id.
+    /// Accepts with a state for the handler, a random id, no user and no groups.
     pub fn new(state: S) -> Self {
         Self {
             state,
@@ -41,24 +47,26 @@ impl<S> Accept<S> {
             groups: Vec::new(),
             subprotocol: None,
             headers: Vec::new(),
-            first: None,
+            first_message: None,
             final_message: None,
         }
     }
 
-    /// Names the connection.
+    /// Sets the client id. Default: a random one.
     pub fn id(mut self, id: ClientId) -> Self {
         self.id = Some(id);
         self
     }
 
-    /// Names the user, a name that many connections may share. 1 to 1,024 bytes; else 400.
+    /// Sets the user, which many connections may share. 1 to 1,024 bytes; otherwise the response is 400.
     pub fn user(mut self, user: impl Into<Arc<str>>) -> Self {
         self.user = Some(user.into());
         self
     }
 
-    /// Joins a group from the first moment. 1 to 1,024 bytes; else 400.
+    /// Joins a group before the connection opens. 1 to 1,024 bytes, and at most
+    /// [`Config::groups_per_connection`](crate::Config::groups_per_connection) groups; otherwise the response
+    /// is 400.
     pub fn group(mut self, group: impl Into<Arc<str>>) -> Self {
         let group = group.into();
         if !self.groups.contains(&group) {
@@ -67,35 +75,42 @@ impl<S> Accept<S> {
         self
     }
 
-    /// Agrees on a subprotocol; one that the client did not offer is left out of the answer, as RFC
-    /// 6455, 4.2.2 demands.
+    /// Selects a subprotocol. One that the client did not offer is left out of the response (RFC 6455,
+    /// 4.2.2).
     pub fn subprotocol(mut self, subprotocol: impl Into<String>) -> Self {
         self.subprotocol = Some(subprotocol.into());
         self
     }
 
-    /// Adds a header to the answer.
+    /// Adds a header to the response.
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
         self
     }
 
-    /// Sends this before everything else, whoever else sends to the client meanwhile. Under
-    /// [`SlowConsumer::DropOldest`](crate::SlowConsumer) a client that never reads may lose it like any
+    /// Sends this message before everything else, even if others send to the client meanwhile. With
+    /// [`SlowConsumer::DropOldest`](crate::SlowConsumer) a client that does not read may lose it, as any
     /// other frame.
-    pub fn first(mut self, frame: impl Into<Frame>) -> Self {
-        self.first = Some(frame.into());
+    pub fn first_message(mut self, frame: impl Into<Frame>) -> Self {
+        self.first_message = Some(frame.into());
         self
     }
 
-    /// Sends a last message before the close frame, whenever it is our side that closes.
+    /// Sends a last message before the close frame whenever the server closes, not the client.
     pub fn final_message(mut self, final_message: FinalMessage) -> Self {
         self.final_message = Some(final_message);
         self
     }
 }
 
-/// A refused upgrade: an HTTP status and a body that says what to do.
+/// A refused upgrade: an HTTP status and a plain-text body that says what to do.
+///
+/// ```
+/// use tieline::{Refusal, StatusCode};
+///
+/// let refusal = Refusal::new(StatusCode::UNAUTHORIZED, "the token has expired; log in again\n");
+/// assert_eq!(refusal.status(), 401);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     status: StatusCode,
@@ -113,7 +128,7 @@ impl Refusal {
         }
     }
 
-    /// Adds a header to the answer.
+    /// Adds a header to the response.
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
         self
@@ -124,7 +139,7 @@ impl Refusal {
         self.status
     }
 
-    /// The answer to send; with axum a refusal is a response by itself.
+    /// The response to send. In axum handlers a refusal is a response itself.
     pub fn into_http(self) -> Response<String> {
         let mut response = Response::new(self.body);
         *response.status_mut() = self.status;
@@ -133,4 +148,23 @@ impl Refusal {
         response.headers_mut().extend(self.headers);
         response
     }
+}
+
+impl From<HandshakeError> for Refusal {
+    fn from(error: HandshakeError) -> Self {
+        let (parts, body) = error.response().into_parts();
+        let named = parts
+            .headers
+            .into_iter()
+            .filter_map(|(name, value)| Some((name?, value)));
+        named.fold(Self::new(parts.status, body), |refusal, (name, value)| {
+            refusal.header(name, value)
+        })
+    }
+}
+
+/// A refusal that may not last: 503, to be retried in a second.
+pub(super) fn unavailable(body: &str) -> Refusal {
+    Refusal::new(StatusCode::SERVICE_UNAVAILABLE, body)
+        .header(header::RETRY_AFTER, HeaderValue::from_static("1"))
 }

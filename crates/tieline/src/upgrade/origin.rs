@@ -1,13 +1,15 @@
 //! Which pages may connect (RFC 6455, 10.2).
+//!
+//! Pure: compares headers with the configuration.
 
 use http::{Uri, header};
 
-use super::UpgradeRequest;
-use crate::Origins;
+use super::request::UpgradeRequest;
+use crate::config::Origins;
 
-/// Whether the request's origin is allowed. Clients that are no browsers send none, and are allowed:
-/// they could send any.
-pub(super) fn allowed(origins: &Origins, request: &UpgradeRequest) -> bool {
+/// Whether the request's origin is allowed. Clients other than browsers send none, and are allowed: they
+/// could send any.
+pub(super) fn is_allowed(origins: &Origins, request: &UpgradeRequest) -> bool {
     if !request.headers().contains_key(header::ORIGIN) {
         return true;
     }
@@ -23,7 +25,7 @@ pub(super) fn allowed(origins: &Origins, request: &UpgradeRequest) -> bool {
     }
 }
 
-/// Compares host and port; a port that is the scheme's own may be missing on either side.
+/// Compares host and port; the default port of the scheme may be missing on either side.
 fn same_host(origin: &str, host: &str) -> bool {
     let Ok(origin) = origin.parse::<Uri>() else {
         return false;
@@ -31,12 +33,12 @@ fn same_host(origin: &str, host: &str) -> bool {
     let (Some(scheme), Some(authority)) = (origin.scheme_str(), origin.authority()) else {
         return false;
     };
-    let own_port = if scheme == "https" { 443 } else { 80 };
+    let default_port = if scheme == "https" { 443 } else { 80 };
     let Ok(host) = host.parse::<http::uri::Authority>() else {
         return false;
     };
     authority.host().eq_ignore_ascii_case(host.host())
-        && authority.port_u16().unwrap_or(own_port) == host.port_u16().unwrap_or(own_port)
+        && authority.port_u16().unwrap_or(default_port) == host.port_u16().unwrap_or(default_port)
 }
 
 #[cfg(test)]

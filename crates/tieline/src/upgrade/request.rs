@@ -1,11 +1,13 @@
 //! An upgrade request as the application sees it.
+//!
+//! Owns the parsed handshake. Must not know the hub or the node.
 
 use std::net::SocketAddr;
 
 use http::{HeaderMap, Uri, header, request::Parts};
 use tieline_websocket::handshake;
 
-/// A request to open a WebSocket: headers, path and query, the peer's address.
+/// A request to open a WebSocket: headers, path and query, remote address.
 #[derive(Debug, Clone)]
 pub struct UpgradeRequest {
     pub(super) uri: Uri,
@@ -33,7 +35,7 @@ impl UpgradeRequest {
         self.uri.path()
     }
 
-    /// The value of a query parameter, decoded; the first if it stands there more than once.
+    /// The decoded value of a query parameter; the first one if there are several.
     pub fn query(&self, name: &str) -> Option<String> {
         let pairs = form_urlencoded::parse(self.uri.query()?.as_bytes());
         pairs
@@ -42,7 +44,7 @@ impl UpgradeRequest {
             .map(|(_, value)| value.into_owned())
     }
 
-    /// The request's target.
+    /// The request target.
     pub fn uri(&self) -> &Uri {
         &self.uri
     }
@@ -52,7 +54,8 @@ impl UpgradeRequest {
         &self.headers
     }
 
-    /// The peer's address; behind a proxy, the proxy's. `None` where the HTTP server does not tell.
+    /// The address of the client or, behind a proxy, of the proxy. `None` if the HTTP server does not provide
+    /// it.
     pub fn remote_addr(&self) -> Option<SocketAddr> {
         self.remote_addr
     }
@@ -62,8 +65,8 @@ impl UpgradeRequest {
         self.handshake.subprotocols()
     }
 
-    /// The value of a header, the first if it stands there more than once; `None` if it is missing or no
-    /// ASCII text.
+    /// The value of a header; the first one if there are several. `None` if it is missing or not visible ASCII
+    /// text.
     pub fn header(&self, name: header::HeaderName) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }

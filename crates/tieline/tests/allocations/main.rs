@@ -1,4 +1,4 @@
-//! How often the node allocates: for an echo, for a delivery, for what waits.
+//! How often the node allocates: per echo, per delivery, per waiting message.
 //!
 //! A counting allocator counts what this thread allocates; a reallocation counts too. Node and test
 //! share the thread, and the clients are plain sockets that allocate nothing, so the counts are the
@@ -19,22 +19,22 @@ use std::{
 use allocation_counter::measure;
 use tieline::{Config, Connection, Deflate, Delivery, Frame, Message};
 
-use self::world::{Answer, World, masked};
+use self::world::{OnMessage, World, masked};
 
 const TEXT: u8 = 1;
 const BINARY: u8 = 2;
 
 const MIB: usize = 1024 * 1024;
 
-/// What some rounds allocate: how often, and how many bytes.
+/// The allocations of some rounds, and their bytes.
 #[derive(Debug, PartialEq, Eq)]
 struct Counted {
     times: u64,
     bytes: u64,
 }
 
-/// Counts what so many rounds cost. What is allocated once, such as a thread's buffers, is not in it:
-/// a first run makes them, and what a run costs by itself is taken off. Plays four times as many.
+/// Counts the cost of this many rounds. What is allocated once, such as a thread's buffers, does not count: a
+/// first run allocates it, and the cost of a run without rounds is subtracted. Plays four times as many.
 fn count(rounds: usize, mut play: impl FnMut(usize)) -> Counted {
     play(rounds);
     let once = measure(|| play(rounds));
@@ -49,7 +49,7 @@ fn echo(connection: &Connection, message: Message) {
     drop(connection.emit(message));
 }
 
-fn shout(connection: &Connection, message: Message) {
+fn broadcast_it(connection: &Connection, message: Message) {
     drop(connection.hub().broadcast(message));
 }
 
@@ -62,7 +62,11 @@ fn raise_descriptor_limit() {
 }
 
 /// A node with clients `r0`, `r1` and so on; with compression where it is given.
-fn crowd(answer: Answer, count: usize, compression: Option<Deflate>) -> (World, Vec<TcpStream>) {
+fn world_with(
+    on_message: OnMessage,
+    count: usize,
+    compression: Option<Deflate>,
+) -> (World, Vec<TcpStream>) {
     let config = Config {
         compression,
         ..Config::default()
@@ -71,23 +75,23 @@ fn crowd(answer: Answer, count: usize, compression: Option<Deflate>) -> (World, 
         Some(_) => "Sec-WebSocket-Extensions: permessage-deflate\r\n",
         None => "",
     };
-    let world = World::start(answer, config, None);
+    let world = World::start(on_message, config, None);
     let client = |i| world.client(&format!("id=r{i}"), headers);
     let clients = (0..count).map(client).collect();
-    // The hub keeps a list of all until someone comes or goes. Made here, or else by the keepalive,
-    // at a time of its own.
+    // The hub keeps a snapshot of all connections until one comes or goes. Taken here, as the keepalive
+    // would take it at an unknown time.
     drop(world.hub.connections());
     (world, clients)
 }
 
-/// Reads what has to come.
+/// Reads exactly this many bytes.
 fn read(client: &mut TcpStream, length: usize) -> Vec<u8> {
     let mut bytes = vec![0; length];
     client.read_exact(&mut bytes).unwrap();
     bytes
 }
 
-/// Reads a frame; tells whether it is compressed, and its payload.
+/// Reads a frame; returns whether it is compressed, and its payload.
 fn frame(client: &mut TcpStream) -> (bool, Vec<u8>) {
     let head = read(client, 2);
     let length = match head[1] {
@@ -98,9 +102,9 @@ fn frame(client: &mut TcpStream) -> (bool, Vec<u8>) {
     (head[0] & 0x40 != 0, read(client, length.into()))
 }
 
-/// Echoes of 64 bytes: in each round a client sends so many at once and gets them back.
+/// Echoes of 64 bytes: in each round a client sends this many at once and gets them back.
 fn echoes(opcode: u8, rounds: usize, in_flight: usize) -> Counted {
-    let (world, mut clients) = crowd(echo, 1, None);
+    let (world, mut clients) = world_with(echo, 1, None);
     let client = &mut clients[0];
     let sent = masked(opcode, &[b'x'; 64]).repeat(in_flight);
     let echo = [&[0x80 | opcode, 64], &[b'x'; 64][..]].concat();
@@ -134,7 +138,7 @@ fn an_echo_allocates_at_most_twice() {
 /// Broadcasts by the application.
 fn broadcasts(receivers: usize, compression: Option<Deflate>) -> Counted {
     const ROUNDS: usize = 32;
-    let (world, mut clients) = crowd(echo, receivers, compression);
+    let (world, mut clients) = world_with(echo, receivers, compression);
     let text = "to everyone, ".repeat(if compression.is_some() { 80 } else { 5 });
     let counted = count(ROUNDS, |rounds| {
         world.run(async {
@@ -154,10 +158,10 @@ fn broadcasts(receivers: usize, compression: Option<Deflate>) -> Counted {
     counted
 }
 
-/// Broadcasts by the handler, which a client has it send, so many at once.
-fn shouts(receivers: usize, in_flight: usize) -> Counted {
+/// Broadcasts by the handler, triggered by a client, this many at once.
+fn handler_broadcasts(receivers: usize, in_flight: usize) -> Counted {
     const ROUNDS: usize = 8;
-    let (world, mut clients) = crowd(shout, receivers, None);
+    let (world, mut clients) = world_with(broadcast_it, receivers, None);
     let sent = masked(TEXT, &[b'x'; 64]).repeat(in_flight);
     let counted = count(ROUNDS, |rounds| {
         world.run(async {
@@ -175,7 +179,7 @@ fn shouts(receivers: usize, in_flight: usize) -> Counted {
     counted
 }
 
-// Up to 32 receivers are served by the caller, more by the shard's worker; each has costs of its own.
+// Up to 32 receivers are served by the caller, more by the shard's worker; the costs differ.
 
 #[test]
 fn a_delivery_of_a_broadcast_allocates_nothing() {
@@ -186,7 +190,10 @@ fn a_delivery_of_a_broadcast_allocates_nothing() {
 #[test]
 fn a_delivery_of_what_a_handler_sends_to_all_allocates_nothing() {
     for in_flight in [1, 16] {
-        assert_eq!(shouts(30, in_flight), shouts(10, in_flight));
+        assert_eq!(
+            handler_broadcasts(30, in_flight),
+            handler_broadcasts(10, in_flight)
+        );
     }
 }
 
@@ -207,7 +214,7 @@ fn a_broadcast_allocates_ten_times_at_most() {
 
 #[test]
 fn a_message_to_one_allocates_its_payload_and_its_frame() {
-    let (world, mut clients) = crowd(echo, 1, None);
+    let (world, mut clients) = world_with(echo, 1, None);
     let counted = count(32, |rounds| {
         for _ in 0..rounds {
             let mut receipt = world.hub.emit("r0", "x".repeat(64));
@@ -238,7 +245,7 @@ fn a_frame_that_is_sent_again_allocates_nothing() {
 }
 
 #[test]
-fn what_waits_for_many_slow_readers_is_held_once() {
+fn a_message_that_waits_for_many_slow_readers_is_held_once() {
     const READERS: usize = 1_000;
     raise_descriptor_limit();
     let world = World::start(echo, Config::default(), Some(16 * 1024));

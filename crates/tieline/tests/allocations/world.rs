@@ -1,8 +1,8 @@
 //! A node and its clients, all on one thread.
 //!
-//! Owns a runtime that runs only while something of the node is awaited, and clients that are plain
-//! blocking sockets: between two waits nothing moves, so that what is counted or timed is the node's
-//! work alone. Must not know what is measured. Also used by the benchmarks.
+//! Owns a runtime that runs only while a test waits for the node, and clients that are plain blocking
+//! sockets: between two waits nothing happens, so that only the node's work is counted or timed. Must not know
+//! what is measured. Also used by the benchmarks.
 
 use std::{
     io::{Read, Write},
@@ -20,8 +20,8 @@ use tieline::{
 };
 use tokio::{net::TcpSocket, runtime::Runtime, sync::Notify};
 
-/// What is done with a message.
-pub(crate) type Answer = fn(&Connection, Message);
+/// What the handler does with a message.
+pub(crate) type OnMessage = fn(&Connection, Message);
 
 pub(crate) struct World {
     pub(crate) hub: Hub,
@@ -31,22 +31,22 @@ pub(crate) struct World {
     buffers: Option<u32>,
 }
 
-/// Counts what the handler sees: who came, each message, who left.
+/// Counts the handler's events: connects, messages, disconnects.
 #[derive(Default)]
 pub(crate) struct Events {
     count: AtomicUsize,
-    bell: Notify,
+    notify: Notify,
 }
 
 struct Script {
-    answer: Answer,
+    on_message: OnMessage,
     events: Arc<Events>,
 }
 
 impl World {
     /// A node of one shard. The kernel keeps about `buffers` bytes at each end of a connection, or as
     /// many as it likes.
-    pub(crate) fn start(answer: Answer, config: Config, buffers: Option<u32>) -> Self {
+    pub(crate) fn start(on_message: OnMessage, config: Config, buffers: Option<u32>) -> Self {
         raise_descriptor_limit();
         let mut builder = tokio::runtime::Builder::new_current_thread();
         let runtime = builder.enable_all().build().unwrap();
@@ -56,7 +56,7 @@ impl World {
         };
         let events = Arc::<Events>::default();
         let script = Script {
-            answer,
+            on_message,
             events: Arc::clone(&events),
         };
         let (hub, address) = runtime.block_on(async {
@@ -84,12 +84,12 @@ impl World {
         }
     }
 
-    /// Lets the node run until this is ready.
+    /// Runs the node until this future is ready.
     pub(crate) fn run<T>(&self, until: impl Future<Output = T>) -> T {
         self.runtime.block_on(until)
     }
 
-    /// Lets the node run until its handler has seen that many more events.
+    /// Runs the node until its handler has seen this many more events.
     pub(crate) fn run_for(&self, events: usize) {
         self.run(self.events.more(events));
     }
@@ -111,28 +111,28 @@ impl World {
         )
         .unwrap();
         self.run_for(1);
-        let mut answer = Vec::new();
+        let mut response = Vec::new();
         let mut byte = [0];
-        while !answer.ends_with(b"\r\n\r\n") {
+        while !response.ends_with(b"\r\n\r\n") {
             client.read_exact(&mut byte).unwrap();
-            answer.push(byte[0]);
+            response.push(byte[0]);
         }
-        assert!(answer.starts_with(b"HTTP/1.1 101 "));
+        assert!(response.starts_with(b"HTTP/1.1 101 "));
         client
     }
 }
 
 impl Events {
-    /// Notes an event.
+    /// Records an event.
     pub(crate) fn add(&self) {
         self.count.fetch_add(1, Ordering::AcqRel);
-        self.bell.notify_one();
+        self.notify.notify_one();
     }
 
-    /// Waits for that many events, and forgets them.
+    /// Waits for this many events, and forgets them.
     pub(crate) async fn more(&self, count: usize) {
         while self.count.load(Ordering::Acquire) < count {
-            self.bell.notified().await;
+            self.notify.notified().await;
         }
         self.count.fetch_sub(count, Ordering::AcqRel);
     }
@@ -146,7 +146,7 @@ impl Handler for Script {
     }
 
     async fn on_message(&self, connection: &Connection, (): &mut (), message: Message) {
-        (self.answer)(connection, message);
+        (self.on_message)(connection, message);
         self.events.add();
     }
 

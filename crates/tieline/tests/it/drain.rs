@@ -12,7 +12,7 @@ const fn millis(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
-/// A quick drain: all at once, and a second for those who are slow.
+/// A quick drain: all closes at once, and a second for slow clients.
 fn quick() -> Config {
     Config {
         drain_window: Duration::ZERO,
@@ -22,7 +22,7 @@ fn quick() -> Config {
     }
 }
 
-/// Reads to the close frame, answers it, and says when it came and what came before.
+/// Reads to the close frame and replies to it; returns when it came and what came before.
 async fn leave(client: &mut Raw) -> (Instant, Vec<String>) {
     let (texts, code) = client.texts_until_closed().await;
     let at = Instant::now();
@@ -46,7 +46,7 @@ fn closes_are_spread_over_the_window_with_jitter() {
         let begun = Instant::now();
         let (drained, left) =
             tokio::join!(server.node.drain(), join_all(crowd.iter_mut().map(leave)));
-        assert_eq!((drained.closed, drained.left), (count, 0));
+        assert_eq!((drained.closed, drained.remaining), (count, 0));
         assert!(server.hub.is_empty());
 
         let arrival: Vec<_> = left.iter().map(|(at, _)| *at - begun).collect();
@@ -96,7 +96,7 @@ fn upgrades_are_answered_503_while_draining() {
         };
         let leaving = join_all(crowd.iter_mut().map(leave));
         let (drained, (), _) = tokio::join!(server.node.drain(), asking, leaving);
-        assert_eq!((drained.closed, drained.left), (10, 0));
+        assert_eq!((drained.closed, drained.remaining), (10, 0));
         assert_eq!(server.ask("id=later", "").await.status, 503);
         assert!(server.hub.is_empty());
     });
@@ -111,7 +111,7 @@ fn a_decision_under_way_when_the_drain_begins_is_answered_503() {
             .await;
         eventually(|| server.node.handler().is_deciding()).await;
         let drained = server.node.drain().await;
-        assert_eq!((drained.closed, drained.left), (0, 0));
+        assert_eq!((drained.closed, drained.remaining), (0, 0));
         server.open_gate(1);
         assert_eq!(raw.answer().await.status, 503);
         assert!(server.log.all().is_empty());
@@ -139,14 +139,14 @@ fn what_was_delivered_before_the_drain_arrives() {
         }
         let (drained, (_, slow), (_, quick)) =
             tokio::join!(server.node.drain(), leave(&mut slow), leave(&mut quick));
-        assert_eq!((drained.closed, drained.left), (2, 0));
+        assert_eq!((drained.closed, drained.remaining), (2, 0));
         assert!(slow.into_iter().eq((0..200).map(text)));
         assert!(quick.into_iter().eq((0..200).map(|n| n.to_string())));
     });
 }
 
 #[test]
-fn what_was_broadcast_to_a_crowd_before_the_drain_arrives() {
+fn what_was_broadcast_to_many_before_the_drain_arrives() {
     run(async {
         let server = Server::start(Config {
             shards: Some(1),
@@ -157,7 +157,7 @@ fn what_was_broadcast_to_a_crowd_before_the_drain_arrives() {
         server.hub.broadcast("goodbye");
         let (drained, left) =
             tokio::join!(server.node.drain(), join_all(crowd.iter_mut().map(leave)));
-        assert_eq!((drained.closed, drained.left), (40, 0));
+        assert_eq!((drained.closed, drained.remaining), (40, 0));
         for (_, texts) in left {
             assert_eq!(texts, ["goodbye"]);
         }
@@ -165,7 +165,7 @@ fn what_was_broadcast_to_a_crowd_before_the_drain_arrives() {
 }
 
 #[test]
-fn a_client_that_never_answers_does_not_outlast_its_close_deadline() {
+fn a_client_that_never_replies_does_not_outlast_its_close_deadline() {
     run(async {
         let server = Server::start(Config {
             close_timeout: millis(300),
@@ -176,7 +176,7 @@ fn a_client_that_never_answers_does_not_outlast_its_close_deadline() {
         let mut stuck = server.raw("id=a").await;
         let begun = Instant::now();
         let drained = server.node.drain().await;
-        assert_eq!((drained.closed, drained.left), (1, 0));
+        assert_eq!((drained.closed, drained.remaining), (1, 0));
         assert!(begun.elapsed() >= millis(300));
         assert_eq!(stuck.closed().await, 1012);
         assert_eq!(server.log.disconnects("a"), [CloseReason::Drain]);
@@ -196,14 +196,14 @@ fn a_handler_that_never_ends_is_dropped_at_its_close_deadline() {
         client.send_text("!hang").await;
         server.log.heard("a").await;
         let drained = server.node.drain().await;
-        assert_eq!((drained.closed, drained.left), (1, 0));
+        assert_eq!((drained.closed, drained.remaining), (1, 0));
         assert_eq!(server.log.disconnects("a"), [CloseReason::Drain]);
         assert!(server.hub.is_empty());
     });
 }
 
 #[test]
-fn what_is_left_at_the_deadline_is_counted() {
+fn tasks_that_remain_at_the_deadline_are_counted() {
     run(async {
         let server = Server::start(Config {
             close_timeout: millis(1000),
@@ -222,7 +222,7 @@ fn what_is_left_at_the_deadline_is_counted() {
         let mut orderly = server.raw("id=a").await;
         let begun = Instant::now();
         let (drained, _) = tokio::join!(server.node.drain(), leave(&mut orderly));
-        assert_eq!((drained.closed, drained.left), (4, 3));
+        assert_eq!((drained.closed, drained.remaining), (4, 3));
         let elapsed = begun.elapsed();
         assert!(
             elapsed >= millis(1500) && elapsed < millis(5000),
@@ -230,7 +230,7 @@ fn what_is_left_at_the_deadline_is_counted() {
         );
         // A further drain waits for the rest.
         let drained = server.node.drain().await;
-        assert_eq!((drained.closed, drained.left), (0, 0));
+        assert_eq!((drained.closed, drained.remaining), (0, 0));
         assert!(server.hub.is_empty());
     });
 }
@@ -242,12 +242,12 @@ fn serve_ends_with_the_drain_and_frees_the_port() {
         let address = server.address;
         let (hub, log) = (server.hub.clone(), server.log.clone());
         let mut crowd = server.crowd("c", 5, "").await;
-        // An idle HTTP connection and half a request do not hold it up for long.
+        // An idle HTTP connection and half a request do not delay it for long.
         let mut idle = Raw::over(TcpStream::connect(address).await.unwrap());
         assert_eq!(idle.upgrade("/?authorize=refuse", "").await.status, 418);
         let begun = Instant::now();
         let (drained, _) = tokio::join!(server.stop(), join_all(crowd.iter_mut().map(leave)));
-        assert_eq!((drained.closed, drained.left), (5, 0));
+        assert_eq!((drained.closed, drained.remaining), (5, 0));
         assert!(begun.elapsed() < millis(4000));
         assert!(hub.is_empty());
         assert_eq!(log.disconnects("c0"), [CloseReason::Drain]);
@@ -257,7 +257,7 @@ fn serve_ends_with_the_drain_and_frees_the_port() {
 }
 
 #[test]
-fn half_a_request_does_not_keep_a_node_from_ending() {
+fn half_a_request_does_not_delay_the_end_of_a_node() {
     run(async {
         let server = Server::start(Config {
             handshake_timeout: millis(300),
@@ -268,7 +268,7 @@ fn half_a_request_does_not_keep_a_node_from_ending() {
         half.write(b"GET / HTTP/1.1\r\n").await;
         server.assert_unharmed().await;
         let drained = server.stop().await;
-        assert_eq!(drained.left, 0);
+        assert_eq!(drained.remaining, 0);
         half.end().await;
     });
 }
@@ -292,7 +292,7 @@ fn upgrades_that_race_with_the_drain_are_refused_or_closed() {
             let some = fastrand::usize(0..20);
             eventually(|| server.hub.len() >= some).await;
             let drained = server.node.drain().await;
-            assert_eq!(drained.left, 0);
+            assert_eq!(drained.remaining, 0);
             assert!(server.hub.is_empty());
             for client in racing {
                 client.await.unwrap();

@@ -10,37 +10,36 @@ const CONNECTIONS: usize = 2000;
 const BYTES_EACH: usize = 6 * 1024;
 
 #[test]
-fn an_idle_connection_keeps_no_buffer_after_it_has_talked() {
+fn an_idle_connection_keeps_no_buffer() {
     if child::is_child() {
         return run_threads(2, measure());
     }
     crate::kit::run(async {
-        let mut child =
-            child::start("idle::an_idle_connection_keeps_no_buffer_after_it_has_talked");
+        let mut child = child::start("idle::an_idle_connection_keeps_no_buffer");
         let each: usize = child.line().await.parse().unwrap();
         assert!(each <= BYTES_EACH, "{each} bytes for each idle connection");
     });
 }
 
-/// Says what a connection costs that has sent and received 60 KB, in pieces too.
+/// Prints what a connection costs after it has sent and received 60 KB, in pieces too.
 async fn measure() {
     let server = Server::start(Config::default()).await;
-    // What is made once is not a connection's.
+    // What is allocated once does not belong to a connection.
     let mut warm = Vec::new();
     for i in 0..50 {
-        warm.push(talk(&server, &format!("warm{i}")).await);
+        warm.push(exchange(&server, &format!("warm{i}")).await);
     }
     let before = resident();
     let mut idle = Vec::new();
     for i in 0..CONNECTIONS {
-        idle.push(talk(&server, &format!("c{i}")).await);
+        idle.push(exchange(&server, &format!("c{i}")).await);
     }
     let after = resident();
     assert_eq!(server.hub.len(), CONNECTIONS + 50);
     child::say(&(after.saturating_sub(before) / CONNECTIONS).to_string());
 }
 
-async fn talk(server: &Server, id: &str) -> std::net::TcpStream {
+async fn exchange(server: &Server, id: &str) -> std::net::TcpStream {
     let mut raw: Raw = server.raw(&format!("id={id}&forget=1")).await;
     let text = "x".repeat(60_000);
     raw.send_text(&text).await;

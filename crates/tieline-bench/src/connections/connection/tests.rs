@@ -17,10 +17,10 @@ fn pair() -> (Connection, std::net::TcpStream) {
     (Connection::new(stream, String::new(), 0), server)
 }
 
-/// Reads all that was sent so far.
-fn hear(
+/// Reads all that has been sent.
+fn read_all(
     connection: &mut Connection,
-    heard: &mut Vec<Vec<u8>>,
+    received: &mut Vec<Vec<u8>>,
     expected: usize,
 ) -> Result<(), String> {
     let mut input = vec![0; 20 * 1024];
@@ -31,7 +31,7 @@ fn hear(
         };
         bytes += read.bytes;
         connection.process(&mut input, read.bytes, |message| {
-            heard.push(message.to_vec());
+            received.push(message.to_vec());
         })?;
     }
     Ok(())
@@ -65,7 +65,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn the_same_messages_are_heard_however_the_bytes_are_split(
+    fn any_split_gives_the_same_messages(
         messages in prop::collection::vec((0..40_000_usize, 1..4_usize), 1..6),
         cuts in prop::collection::vec(1..9000_usize, 0..12),
     ) {
@@ -78,29 +78,29 @@ proptest! {
         for (message, pieces) in &messages {
             bytes.extend(encode(message, *pieces));
         }
-        let mut heard = Vec::new();
+        let mut received = Vec::new();
         let mut rest = &bytes[..];
         for cut in cuts.into_iter().chain([usize::MAX]) {
             let (now, later) = rest.split_at(cut.min(rest.len()));
-            // The kernel holds more than a piece, so that one thread can be both ends.
+            // The kernel buffers more than a piece, so that one thread can be both ends.
             for piece in now.chunks(16 * 1024) {
                 server.write_all(piece).unwrap();
-                hear(&mut connection, &mut heard, piece.len()).unwrap();
+                read_all(&mut connection, &mut received, piece.len()).unwrap();
             }
             rest = later;
         }
         prop_assert!(connection.open);
         let messages: Vec<_> = messages.into_iter().map(|(message, _)| message).collect();
-        prop_assert_eq!(heard, messages);
+        prop_assert_eq!(received, messages);
     }
 
     #[test]
-    fn no_bytes_upset_it(bytes in prop::collection::vec(any::<u8>(), 1..200)) {
+    fn any_bytes_are_handled(bytes in prop::collection::vec(any::<u8>(), 1..200)) {
         let (mut connection, mut server) = pair();
         server.write_all(OPENED).unwrap();
-        hear(&mut connection, &mut Vec::new(), OPENED.len()).unwrap();
+        read_all(&mut connection, &mut Vec::new(), OPENED.len()).unwrap();
         server.write_all(&bytes).unwrap();
-        // An error is as good as none, as long as it is one.
-        let _ = hear(&mut connection, &mut Vec::new(), bytes.len());
+        // Either result is fine, as long as nothing panics.
+        let _ = read_all(&mut connection, &mut Vec::new(), bytes.len());
     }
 }

@@ -12,7 +12,7 @@ fn close_frame(code: u16, reason: &str) -> CloseFrame {
 }
 
 #[test]
-fn peers_close_is_answered_with_its_code() {
+fn clients_close_is_answered_with_its_code() {
     for code in [1000, 1001, 1011, 1014, 3000, 4999] {
         let reply = Frame::close(Some(&close_frame(code, "")));
         let received = Some(close_frame(code, "bye ü"));
@@ -32,7 +32,7 @@ fn empty_close_is_answered_with_an_empty_one() {
 }
 
 #[test]
-fn nothing_is_received_after_the_peers_close() {
+fn nothing_is_received_after_the_clients_close() {
     let limits = Limits::default();
     let mut protocol = Protocol::new(false);
     let bytes = [close(1000, b""), frame(0x81, b"late"), vec![0xff; 100]].concat();
@@ -44,7 +44,7 @@ fn nothing_is_received_after_the_peers_close() {
 }
 
 #[test]
-fn our_close_ends_with_the_peers() {
+fn servers_close_ends_with_the_clients() {
     let limits = Limits::default();
     let ours = close_frame(1001, "restart");
     for split in SPLITS {
@@ -86,7 +86,7 @@ fn messages_are_discarded_while_closing() {
 }
 
 #[test]
-fn message_under_way_is_discarded_when_we_close() {
+fn incomplete_message_is_discarded_when_the_server_closes() {
     let limits = Limits::default();
     let bytes = [frame(0x01, b"abc"), frame(0x80, b"def"), frame(0x88, b"")].concat();
     for at in 0..bytes.len() - 7 {

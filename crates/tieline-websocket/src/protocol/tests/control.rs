@@ -46,7 +46,7 @@ fn pong_needs_no_answer() {
 }
 
 #[test]
-fn ping_is_answered_while_closing_but_not_after_the_peers_close() {
+fn ping_is_answered_while_closing_but_not_after_the_clients_close() {
     let limits = Limits::default();
     let mut protocol = Protocol::new(false);
     assert!(protocol.close(None).is_some());

@@ -95,7 +95,7 @@ fn nothing_is_received_after_a_failure() {
 }
 
 #[test]
-fn unfinished_frame_is_reported_until_it_is_complete() {
+fn incomplete_frame_is_reported_until_it_is_complete() {
     let limits = Limits::default();
     for first in [0x81, 0x89] {
         let bytes = frame(first, b"abc");

@@ -1,4 +1,4 @@
-//! What a client may make a connection hold, at the edge.
+//! The limits, each at its edge.
 
 use super::*;
 
@@ -106,7 +106,7 @@ fn inflated_size_is_limited() {
             level: 9,
             threshold: 0,
         };
-        let bytes = frame(0xc2, message.wire(Some(&settings)).payload);
+        let bytes = frame(0xc2, message.encoded(Some(&settings)).payload);
         let actions = run(true, &LIMITS, &bytes);
         if passes {
             assert_eq!(actions, [binary(&vec![0; length])]);

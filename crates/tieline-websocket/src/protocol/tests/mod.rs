@@ -1,4 +1,4 @@
-//! The decoder by the sections of RFC 6455, without an oracle.
+//! The decoder, by the sections of RFC 6455.
 //!
 //! Every scenario runs with every split of its bytes in [`SPLITS`], and all must agree.
 
@@ -44,7 +44,7 @@ fn header(first: u8, length: u64) -> Vec<u8> {
     bytes
 }
 
-/// Feeds `bytes` in portions of `split` and collects what comes of it.
+/// Feeds `bytes` in portions of `split` and collects the actions.
 fn feed(protocol: &mut Protocol, limits: &Limits, bytes: &[u8], split: usize) -> Vec<Action> {
     let mut actions = Vec::new();
     for portion in bytes.chunks(split.min(bytes.len()).max(1)) {
@@ -60,7 +60,7 @@ fn feed(protocol: &mut Protocol, limits: &Limits, bytes: &[u8], split: usize) ->
     actions
 }
 
-/// What a new connection makes of `bytes`, the same for every split.
+/// The actions of a new connection for `bytes`, the same for every split.
 fn run(inflate: bool, limits: &Limits, bytes: &[u8]) -> Vec<Action> {
     let outcomes = SPLITS.map(|split| {
         let mut protocol = Protocol::new(inflate);
@@ -78,7 +78,7 @@ fn actions(bytes: &[u8]) -> Vec<Action> {
     run(false, &Limits::default(), bytes)
 }
 
-/// The error that a lone sequence of frames ends with; checks the reply that goes with it.
+/// The error that ends the actions; checks its reply.
 fn error_of(actions: &[Action]) -> &ProtocolError {
     let Some(Action::Fail { error, reply }) = actions.last() else {
         panic!("no failure: {actions:?}");
@@ -105,6 +105,6 @@ fn idle_connection_is_small_and_owns_nothing() {
     for split in SPLITS {
         let bytes = [frame(0x01, b"a"), frame(0x89, b""), frame(0x80, b"b")].concat();
         assert_eq!(feed(&mut protocol, &limits, &bytes, split), [text("ab")]);
-        assert!(protocol.unfinished.is_none() && !protocol.in_message());
+        assert!(protocol.partial.is_none() && !protocol.in_message());
     }
 }

@@ -6,12 +6,12 @@ use super::*;
 const GOOD: &[u8] = b"\xce\xba\xe1\xbd\xb9\xcf\x83\xce\xbc\xce\xb5";
 
 #[test]
-fn bad_byte_fails_at_once_wherever_it_stands() {
+fn bad_byte_fails_at_once_at_any_position() {
     let limits = Limits::default();
     for position in 0..=GOOD.len() {
         let mut payload = GOOD.to_vec();
         payload.insert(position, 0xff);
-        // More is announced than comes, so the frame never completes.
+        // The header declares more than arrives, so the frame never completes.
         let mut bytes = header(0x81, 100);
         bytes.extend(&frame(0x81, &payload)[6..]);
         let mut protocol = Protocol::new(false);

@@ -1,14 +1,20 @@
 //! Keeps the order of calls while routes are looked up.
 //!
-//! Owns what waits: messages to one behind the look-up of their client's route, messages to many
-//! behind every look-up that was begun before them. Knows neither registry nor link: whoever adds is
-//! told to look, says what was found, and dispatches what is ready. Invariants: what was added for one
-//! client leaves in the order of the calls, what came back from a node where the client was not before
-//! what was added since; nothing overtakes a message to many, and it overtakes nothing; at most
-//! `bytes` and [`MOST`] messages wait.
+//! Owns what waits: unicasts behind the lookup of their client's route, multicasts behind every
+//! lookup that began before them. Each [`Segment`] holds the unicasts between two multicasts, by
+//! client ([`backlog`]). Must not know the registry or links: the caller starts the lookup that
+//! [`Enqueued`] asks for, reports its result, and dispatches what is ready.
+//!
+//! Invariants: unicasts to one client leave in the order of the calls; those that bounced from a node
+//! without the client leave before those that were added since; nothing overtakes a multicast, and a
+//! multicast overtakes nothing; at most `max_bytes` and [`MAX_MESSAGES`] unicasts that callers added
+//! wait. One unicast always fits, and a bounced one too, since it was admitted before.
+
+mod backlog;
+mod segment;
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::VecDeque,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -17,246 +23,219 @@ use std::{
 
 use parking_lot::Mutex;
 
-/// Messages that may wait.
-const MOST: usize = 65_536;
+use self::segment::{Next, Segment};
 
-/// `T` is a message to one, `M` one to many, `F` what a look-up found.
+/// Unicasts that may wait.
+const MAX_MESSAGES: usize = 65_536;
+
+/// A queue of unicasts and multicasts. `Lookup` is the result of looking up a client.
 #[derive(Debug)]
-pub(super) struct OrderingQueue<T, M, F> {
-    state: Mutex<State<T, M, F>>,
-    /// Segments, so that an idle line costs a load.
+pub(super) struct OrderingQueue<Unicast, Multicast, Lookup> {
+    state: Mutex<State<Unicast, Multicast, Lookup>>,
+    /// The number of segments, so that sending past an idle queue costs an atomic load and no lock.
     segments: AtomicUsize,
-    bytes: usize,
+    max_bytes: usize,
 }
 
 #[derive(Debug)]
-struct State<T, M, F> {
-    /// Each ends with a message to many, but for the last.
-    segments: VecDeque<Segment<T, M, F>>,
+struct State<Unicast, Multicast, Lookup> {
+    /// A multicast ends each but the last.
+    segments: VecDeque<Segment<Unicast, Multicast, Lookup>>,
     count: usize,
     bytes: usize,
-    /// Someone dispatches.
-    dispatching: bool,
+    is_dispatching: bool,
 }
 
-#[derive(Debug)]
-struct Segment<T, M, F> {
-    unicasts: HashMap<Arc<str>, ClientBacklog<T, F>>,
-    /// Clients whose messages may go, or have just gone.
-    ready: VecDeque<Arc<str>>,
-    /// Whether a message to many ends it, and that message until it leaves.
-    closed: bool,
-    multicast: Option<M>,
-}
-
-#[derive(Debug)]
-struct ClientBacklog<T, F> {
-    /// What came back, in order; it goes first.
-    bounced: VecDeque<(T, usize)>,
-    queued: VecDeque<(T, usize)>,
-    found: Option<F>,
-    /// Nodes from which more may come back.
-    bounces_outstanding: usize,
-}
-
-/// What became of an addition.
+/// The result of adding a unicast.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Enqueued<T> {
-    /// It waits, and its route is to be looked up.
+pub(super) enum Enqueued<Unicast> {
+    /// It waits, and the caller has to look up its client.
     NeedsLookup,
     /// It waits.
     Queued,
-    /// Nothing is before it: it may go.
-    SendNow(T),
+    /// Nothing is before it: the caller sends it.
+    SendNow(Unicast),
     /// Too much waits.
-    Full(T),
+    Full(Unicast),
 }
 
-/// What may go now.
+/// What may be sent now.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Ready<T, M, F> {
-    Unicasts(Vec<T>, F),
-    Multicast(M),
+pub(super) enum Ready<Unicast, Multicast, Lookup> {
+    Unicasts(Vec<Unicast>, Lookup),
+    Multicast(Multicast),
 }
 
-impl<T, M, F: Clone> OrderingQueue<T, M, F> {
-    pub(super) fn new(bytes: usize) -> Self {
+impl<Unicast, Multicast, Lookup: Clone> OrderingQueue<Unicast, Multicast, Lookup> {
+    pub(super) fn new(max_bytes: usize) -> Self {
         Self {
             state: Mutex::new(State {
                 segments: VecDeque::new(),
                 count: 0,
                 bytes: 0,
-                dispatching: false,
+                is_dispatching: false,
             }),
             segments: AtomicUsize::new(0),
-            bytes,
+            max_bytes,
         }
     }
 
-    /// Whether nothing waits, or is being dispatched.
+    /// Whether nothing waits and nothing is being dispatched.
     pub(super) fn is_idle(&self) -> bool {
         self.segments.load(Ordering::Acquire) == 0
     }
 
-    /// Whether messages to this client wait, or may still come back.
+    /// Whether unicasts to this client wait, or may still bounce.
     pub(super) fn is_waiting_for(&self, id: &str) -> bool {
-        if self.is_idle() {
-            return false;
-        }
-        let state = self.state.lock();
-        let mut segments = state.segments.iter();
-        segments.any(|segment| segment.unicasts.contains_key(id))
+        !self.is_idle() && self.state.lock().segments.iter().any(|s| s.has(id))
     }
 
-    /// Adds a message to one; `routed` says whether its route is known.
+    /// Adds a unicast of `bytes`; `is_routed` says whether the caller can send it without a lookup.
     pub(super) fn enqueue(
         &self,
         id: &Arc<str>,
-        unicast: T,
+        unicast: Unicast,
         bytes: usize,
-        routed: bool,
-    ) -> Enqueued<T> {
+        is_routed: bool,
+    ) -> Enqueued<Unicast> {
         let mut state = self.state.lock();
-        if routed && state.is_free(id) {
+        if is_routed && state.is_free(id) {
             return Enqueued::SendNow(unicast);
         }
-        let fits = state.count == 0 || (state.count < MOST && state.bytes + bytes <= self.bytes);
-        if !fits {
+        if !state.has_room(bytes, self.max_bytes) {
             return Enqueued::Full(unicast);
         }
-        (state.count, state.bytes) = (state.count + 1, state.bytes + bytes);
+        state.added(bytes);
         let segment = state.last();
-        let fresh = !segment.unicasts.contains_key(id);
-        let backlog = segment.unicasts.entry(Arc::clone(id)).or_default();
-        backlog.queued.push_back((unicast, bytes));
-        self.segments.store(state.segments.len(), Ordering::Release);
-        if fresh {
+        let is_first = !segment.has(id);
+        segment.backlog(id).enqueue(unicast, bytes);
+        self.publish(&state);
+        if is_first {
             Enqueued::NeedsLookup
         } else {
             Enqueued::Queued
         }
     }
 
-    /// Adds a message that came back from a node where its client is not. Until
-    /// [`OrderingQueue::all_bounced`], more may come back from there. Its route is to be looked up anew.
-    pub(super) fn add_bounced(&self, id: &Arc<str>, unicast: T, bytes: usize) -> bool {
+    /// Adds a unicast that bounced from a node without its client. More may bounce from there until
+    /// [`OrderingQueue::all_bounced`]. True if the caller has to look up the client, and to find out
+    /// when all has bounced.
+    pub(super) fn add_bounced(&self, id: &Arc<str>, unicast: Unicast, bytes: usize) -> bool {
         let mut state = self.state.lock();
-        (state.count, state.bytes) = (state.count + 1, state.bytes + bytes);
-        if state.segments.is_empty() {
-            state.segments.push_back(Segment::default());
-        }
-        let backlog = state.segments[0]
-            .unicasts
-            .entry(Arc::clone(id))
-            .or_default();
-        // One look-up and one marker serve all that come back together.
-        let first = backlog.bounces_outstanding == 0 || backlog.found.is_some();
-        backlog.bounced.push_back((unicast, bytes));
-        backlog.found = None;
-        backlog.bounces_outstanding += usize::from(first);
-        self.segments.store(state.segments.len(), Ordering::Release);
-        first
+        state.added(bytes);
+        let is_first = state.first().backlog(id).add_bounced(unicast, bytes);
+        self.publish(&state);
+        is_first
     }
 
-    /// Takes out those that came back and are `late`: a message sent after them was delivered meanwhile.
-    pub(super) fn overtaken(&self, id: &str, late: impl Fn(&T) -> bool) -> Vec<T> {
+    /// Removes the bounced unicasts to a client that are `overtaken`: one that was sent after them has
+    /// been delivered.
+    pub(super) fn take_overtaken(
+        &self,
+        id: &str,
+        overtaken: impl Fn(&Unicast) -> bool,
+    ) -> Vec<Unicast> {
         let mut state = self.state.lock();
-        let state = &mut *state;
         let front = state.segments.front_mut();
-        let Some(backlog) = front.and_then(|segment| segment.unicasts.get_mut(id)) else {
+        let Some(backlog) = front.and_then(|segment| segment.backlog_of(id)) else {
             return Vec::new();
         };
-        let bounced = std::mem::take(&mut backlog.bounced).into_iter();
-        let (gone, kept): (VecDeque<_>, VecDeque<_>) =
-            bounced.partition(|(unicast, _)| late(unicast));
-        backlog.bounced = kept;
-        state.count -= gone.len();
-        state.bytes -= gone.iter().map(|(_, bytes)| bytes).sum::<usize>();
-        gone.into_iter().map(|(unicast, _)| unicast).collect()
+        let removed = backlog.take_overtaken(overtaken);
+        state.removed(removed.unicasts.len(), removed.bytes);
+        removed.unicasts
     }
 
-    /// From here on messages to a client wait until [`OrderingQueue::all_bounced`], and for a look-up: some may
-    /// come back from a node that it left.
+    /// Holds unicasts to a client until a lookup ends and [`OrderingQueue::all_bounced`] is called:
+    /// some may bounce from the node that it left.
     pub(super) fn expect_bounces(&self, id: &Arc<str>) {
         let mut state = self.state.lock();
-        if state.segments.is_empty() {
-            state.segments.push_back(Segment::default());
-        }
-        let backlog = state.segments[0]
-            .unicasts
-            .entry(Arc::clone(id))
-            .or_default();
-        backlog.found = None;
-        backlog.bounces_outstanding += 1;
-        self.segments.store(state.segments.len(), Ordering::Release);
+        state.first().backlog(id).expect_bounces();
+        self.publish(&state);
     }
 
-    /// Nothing more comes back from a node.
+    /// One node has returned all that bounces for a client.
     pub(super) fn all_bounced(&self, id: &str) {
-        let mut state = self.state.lock();
-        if let Some(segment) = state.segments.front_mut()
-            && let Some(backlog) = segment.unicasts.get_mut(id)
-        {
-            backlog.bounces_outstanding = backlog.bounces_outstanding.saturating_sub(1);
-            segment.mark_ready(id);
+        if let Some(segment) = self.state.lock().segments.front_mut() {
+            segment.all_bounced(id);
         }
     }
 
-    /// Adds a message to many; gives it back if nothing is before it.
-    pub(super) fn add_multicast(&self, multicast: M) -> Option<M> {
+    /// Adds a multicast; returns it if nothing is before it.
+    pub(super) fn add_multicast(&self, multicast: Multicast) -> Option<Multicast> {
         let mut state = self.state.lock();
         if state.segments.is_empty() {
             return Some(multicast);
         }
-        let segment = state.last();
-        (segment.closed, segment.multicast) = (true, Some(multicast));
-        self.segments.store(state.segments.len(), Ordering::Release);
+        state.last().close(multicast);
+        self.publish(&state);
         None
     }
 
-    /// A look-up ended.
-    pub(super) fn resolve(&self, id: &str, found: &F) {
+    /// Ends the lookup of a client.
+    pub(super) fn resolve(&self, id: &str, lookup: &Lookup) {
         let mut state = self.state.lock();
         for segment in &mut state.segments {
-            if let Some(backlog) = segment.unicasts.get_mut(id) {
-                backlog.found.get_or_insert_with(|| found.clone());
-                segment.mark_ready(id);
-            }
+            segment.resolve(id, lookup);
         }
     }
 
-    /// Dispatches what is ready, in order. If another does so already, it will do this too.
-    pub(super) fn dispatch(&self, mut each: impl FnMut(Ready<T, M, F>)) {
-        if std::mem::replace(&mut self.state.lock().dispatching, true) {
+    /// Sends what is ready, in order, under no lock. A second caller returns at once, and the first
+    /// sends what became ready for it.
+    pub(super) fn dispatch(&self, mut send: impl FnMut(Ready<Unicast, Multicast, Lookup>)) {
+        if std::mem::replace(&mut self.state.lock().is_dispatching, true) {
             return;
         }
         loop {
             let mut state = self.state.lock();
             let next = state.next();
-            self.segments.store(state.segments.len(), Ordering::Release);
+            self.publish(&state);
             let Some(ready) = next else {
-                state.dispatching = false;
+                state.is_dispatching = false;
                 return;
             };
             drop(state);
-            each(ready);
+            send(ready);
         }
+    }
+
+    fn publish(&self, state: &State<Unicast, Multicast, Lookup>) {
+        self.segments.store(state.segments.len(), Ordering::Release);
     }
 }
 
-impl<T, M, F: Clone> State<T, M, F> {
-    /// Whether a message to this client would overtake nothing.
+impl<Unicast, Multicast, Lookup: Clone> State<Unicast, Multicast, Lookup> {
+    /// Whether a unicast to this client would overtake nothing.
     fn is_free(&self, id: &str) -> bool {
         match self.segments.len() {
             0 => true,
-            1 => !self.segments[0].closed && !self.segments[0].unicasts.contains_key(id),
+            1 => !self.segments[0].is_closed() && !self.segments[0].has(id),
             _ => false,
         }
     }
 
-    /// The segment to add to.
-    fn last(&mut self) -> &mut Segment<T, M, F> {
-        if self.segments.back().is_none_or(|segment| segment.closed) {
+    fn has_room(&self, bytes: usize, max_bytes: usize) -> bool {
+        self.count == 0 || (self.count < MAX_MESSAGES && self.bytes + bytes <= max_bytes)
+    }
+
+    fn added(&mut self, bytes: usize) {
+        (self.count, self.bytes) = (self.count + 1, self.bytes + bytes);
+    }
+
+    fn removed(&mut self, count: usize, bytes: usize) {
+        (self.count, self.bytes) = (self.count - count, self.bytes - bytes);
+    }
+
+    /// The segment for what bounced: it was sent before everything that waits.
+    fn first(&mut self) -> &mut Segment<Unicast, Multicast, Lookup> {
+        if self.segments.is_empty() {
+            self.segments.push_back(Segment::default());
+        }
+        &mut self.segments[0]
+    }
+
+    /// The segment for what callers add.
+    fn last(&mut self) -> &mut Segment<Unicast, Multicast, Lookup> {
+        if self.segments.back().is_none_or(Segment::is_closed) {
             self.segments.push_back(Segment::default());
         }
         self.segments
@@ -264,81 +243,17 @@ impl<T, M, F: Clone> State<T, M, F> {
             .expect("one was there or was added")
     }
 
-    /// The next that may go. What is being dispatched keeps its place until the call after, so that
-    /// nothing overtakes it.
-    fn next(&mut self) -> Option<Ready<T, M, F>> {
+    fn next(&mut self) -> Option<Ready<Unicast, Multicast, Lookup>> {
         loop {
-            let segment = self.segments.front_mut()?;
-            while let Some(id) = segment.ready.pop_front() {
-                let Some(backlog) = segment.unicasts.get_mut(&id) else {
-                    continue;
-                };
-                let Some(found) = backlog.resolution() else {
-                    continue;
-                };
-                if backlog.is_empty() {
-                    segment.unicasts.remove(&id);
-                    continue;
+            match self.segments.front_mut()?.next() {
+                Next::Unicasts(removed, lookup) => {
+                    self.removed(removed.unicasts.len(), removed.bytes);
+                    return Some(Ready::Unicasts(removed.unicasts, lookup));
                 }
-                let mut unicasts = Vec::new();
-                for (unicast, bytes) in backlog.bounced.drain(..).chain(backlog.queued.drain(..)) {
-                    (self.count, self.bytes) = (self.count - 1, self.bytes - bytes);
-                    unicasts.push(unicast);
-                }
-                segment.ready.push_front(id);
-                return Some(Ready::Unicasts(unicasts, found));
+                Next::Multicast(multicast) => return Some(Ready::Multicast(multicast)),
+                Next::Wait => return None,
+                Next::Done => drop(self.segments.pop_front()),
             }
-            if !segment.unicasts.is_empty() {
-                return None;
-            }
-            if let Some(multicast) = segment.multicast.take() {
-                return Some(Ready::Multicast(multicast));
-            }
-            self.segments.pop_front();
-        }
-    }
-}
-
-impl<T, M, F: Clone> Segment<T, M, F> {
-    /// Lists a client if its messages may go.
-    fn mark_ready(&mut self, id: &str) {
-        if let Some((id, backlog)) = self.unicasts.get_key_value(id)
-            && backlog.resolution().is_some()
-        {
-            self.ready.push_back(Arc::clone(id));
-        }
-    }
-}
-
-impl<T, F: Clone> ClientBacklog<T, F> {
-    fn is_empty(&self) -> bool {
-        self.bounced.is_empty() && self.queued.is_empty()
-    }
-
-    /// What was found, once nothing more comes back.
-    fn resolution(&self) -> Option<F> {
-        self.found.clone().filter(|_| self.bounces_outstanding == 0)
-    }
-}
-
-impl<T, M, F> Default for Segment<T, M, F> {
-    fn default() -> Self {
-        Self {
-            unicasts: HashMap::new(),
-            ready: VecDeque::new(),
-            closed: false,
-            multicast: None,
-        }
-    }
-}
-
-impl<T, F> Default for ClientBacklog<T, F> {
-    fn default() -> Self {
-        Self {
-            bounced: VecDeque::new(),
-            queued: VecDeque::new(),
-            found: None,
-            bounces_outstanding: 0,
         }
     }
 }

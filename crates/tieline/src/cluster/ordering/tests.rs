@@ -4,31 +4,31 @@ use proptest::prelude::*;
 
 use super::{Enqueued, OrderingQueue, Ready};
 
-type TestLine = OrderingQueue<(u8, u32), u32, bool>;
+type TestQueue = OrderingQueue<(u8, u32), u32, bool>;
 
 fn id(client: u8) -> Arc<str> {
     format!("client {client}").into()
 }
 
-/// What left, in order.
+/// What left the queue.
 #[derive(Debug, PartialEq, Eq, Clone, Copy)]
 enum Left {
     Unicast(u8, u32),
     Multicast(u32),
 }
 
-fn dispatch(ordering: &TestLine, left: &mut Vec<Left>) {
+fn dispatch(ordering: &TestQueue, left: &mut Vec<Left>) {
     ordering.dispatch(|ready| match ready {
         Ready::Unicasts(unicasts, _) => {
-            left.extend(unicasts.into_iter().map(|(c, n)| Left::Unicast(c, n)))
+            left.extend(unicasts.into_iter().map(|(c, n)| Left::Unicast(c, n)));
         }
         Ready::Multicast(n) => left.push(Left::Multicast(n)),
     });
 }
 
 #[test]
-fn nothing_waits_where_nothing_is_before_it() {
-    let ordering = TestLine::new(1000);
+fn a_message_with_nothing_before_it_is_sent_now() {
+    let ordering = TestQueue::new(1000);
     assert!(ordering.is_idle());
     assert_eq!(
         ordering.enqueue(&id(1), (1, 0), 1, true),
@@ -38,14 +38,14 @@ fn nothing_waits_where_nothing_is_before_it() {
 }
 
 #[test]
-fn one_look_up_serves_all_that_wait_for_it() {
-    let ordering = TestLine::new(1000);
+fn one_lookup_serves_all_unicasts_of_a_client() {
+    let ordering = TestQueue::new(1000);
     assert_eq!(
         ordering.enqueue(&id(1), (1, 0), 1, false),
         Enqueued::NeedsLookup
     );
     assert_eq!(ordering.enqueue(&id(1), (1, 1), 1, false), Enqueued::Queued);
-    // Its route became known meanwhile; it waits all the same.
+    // It waits although its route is known by now.
     assert_eq!(ordering.enqueue(&id(1), (1, 2), 1, true), Enqueued::Queued);
     assert_eq!(
         ordering.enqueue(&id(2), (2, 3), 1, true),
@@ -66,8 +66,8 @@ fn one_look_up_serves_all_that_wait_for_it() {
 }
 
 #[test]
-fn a_message_to_many_is_a_barrier() {
-    let ordering = TestLine::new(1000);
+fn a_multicast_is_a_barrier() {
+    let ordering = TestQueue::new(1000);
     assert_eq!(
         ordering.enqueue(&id(1), (1, 0), 1, false),
         Enqueued::NeedsLookup
@@ -90,15 +90,15 @@ fn a_message_to_many_is_a_barrier() {
 }
 
 #[test]
-fn what_came_back_goes_before_what_was_added_since() {
-    let ordering = TestLine::new(1000);
+fn bounced_unicasts_leave_before_later_ones() {
+    let ordering = TestQueue::new(1000);
     assert!(ordering.add_bounced(&id(1), (1, 0), 1));
     assert_eq!(ordering.enqueue(&id(1), (1, 2), 1, true), Enqueued::Queued);
     assert!(!ordering.add_bounced(&id(1), (1, 1), 1));
     let mut left = Vec::new();
     ordering.resolve(&id(1), &true);
     dispatch(&ordering, &mut left);
-    assert_eq!(left, [], "more may come back");
+    assert_eq!(left, [], "more may bounce");
     ordering.all_bounced(&id(1));
     dispatch(&ordering, &mut left);
     assert_eq!(
@@ -112,8 +112,8 @@ fn what_came_back_goes_before_what_was_added_since() {
 }
 
 #[test]
-fn too_much_is_refused_and_room_comes_back() {
-    let ordering = TestLine::new(10);
+fn a_full_queue_refuses_until_it_is_dispatched() {
+    let ordering = TestQueue::new(10);
     assert_eq!(
         ordering.enqueue(&id(1), (1, 0), 100, false),
         Enqueued::NeedsLookup,
@@ -132,8 +132,8 @@ fn too_much_is_refused_and_room_comes_back() {
 }
 
 #[test]
-fn what_is_added_while_others_are_dispatched_does_not_overtake_them() {
-    let ordering = TestLine::new(1000);
+fn a_unicast_added_during_a_dispatch_does_not_overtake_it() {
+    let ordering = TestQueue::new(1000);
     ordering.enqueue(&id(1), (1, 0), 1, false);
     ordering.resolve(&id(1), &true);
     let mut left = Vec::new();
@@ -155,23 +155,23 @@ fn what_is_added_while_others_are_dispatched_does_not_overtake_them() {
 enum Step {
     Unicast(u8, bool),
     Multicast,
-    LookupResult(u8),
+    Resolve(u8),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         4 => (0..4u8, any::<bool>()).prop_map(|(client, routed)| Step::Unicast(client, routed)),
         1 => Just(Step::Multicast),
-        3 => (0..4u8).prop_map(Step::LookupResult),
+        3 => (0..4u8).prop_map(Step::Resolve),
     ];
     prop::collection::vec(step, 0..60)
 }
 
 proptest! {
-    /// Each client sees its messages, and those to many, in the order of the calls.
+    /// Each client receives its unicasts and all multicasts in the order of the calls.
     #[test]
     fn order_is_kept_for_every_client(steps in steps()) {
-        let ordering = TestLine::new(100_000);
+        let ordering = TestQueue::new(100_000);
         let (mut left, mut sent) = (Vec::new(), Vec::new());
         for (n, step) in (0..).zip(steps) {
             match step {
@@ -188,11 +188,11 @@ proptest! {
                     sent.push(Left::Multicast(n));
                     left.extend(ordering.add_multicast(n).map(Left::Multicast));
                 }
-                Step::LookupResult(client) => ordering.resolve(&id(client), &true),
+                Step::Resolve(client) => ordering.resolve(&id(client), &true),
             }
             dispatch(&ordering, &mut left);
         }
-        // Every look-up ends.
+        // Every lookup ends.
         for _ in 0..2 {
             (0..4).for_each(|client| ordering.resolve(&id(client), &true));
             dispatch(&ordering, &mut left);
@@ -212,8 +212,8 @@ proptest! {
 }
 
 #[test]
-fn a_client_that_may_be_sent_messages_back_is_waited_for() {
-    let ordering = TestLine::new(1000);
+fn unicasts_wait_while_others_may_bounce() {
+    let ordering = TestQueue::new(1000);
     assert!(!ordering.is_waiting_for("client 1"));
     ordering.expect_bounces(&id(1));
     assert!(ordering.is_waiting_for("client 1") && !ordering.is_waiting_for("client 2"));
@@ -232,22 +232,22 @@ fn a_client_that_may_be_sent_messages_back_is_waited_for() {
 }
 
 #[test]
-fn what_came_back_and_was_overtaken_is_taken_out() {
-    let ordering = TestLine::new(10);
+fn overtaken_unicasts_are_removed_and_free_their_room() {
+    let ordering = TestQueue::new(10);
     for n in [3, 5, 7] {
         ordering.add_bounced(&id(1), (1, n), 4);
     }
     assert_eq!(
-        ordering.overtaken("client 1", |(_, n)| *n < 6),
+        ordering.take_overtaken("client 1", |(_, n)| *n < 6),
         [(1, 3), (1, 5)]
     );
-    assert_eq!(ordering.overtaken("client 2", |_| true), []);
+    assert_eq!(ordering.take_overtaken("client 2", |_| true), []);
     ordering.all_bounced(&id(1));
     ordering.resolve(&id(1), &true);
     let mut left = Vec::new();
     dispatch(&ordering, &mut left);
     assert_eq!(left, [Left::Unicast(1, 7)]);
-    // Their room is free again.
+    // Their room is free.
     assert_eq!(
         ordering.enqueue(&id(2), (2, 8), 10, false),
         Enqueued::NeedsLookup

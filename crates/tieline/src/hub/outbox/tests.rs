@@ -20,9 +20,9 @@ impl Socket {
     }
 }
 
-fn wire(frame: &Frame) -> Vec<u8> {
-    let wire = frame.wire(None);
-    [wire.header, wire.payload].concat()
+fn encoded(frame: &Frame) -> Vec<u8> {
+    let encoded = frame.encoded(None);
+    [encoded.header, encoded.payload].concat()
 }
 
 fn flush_all(outbox: &mut Outbox) -> Vec<u8> {
@@ -48,12 +48,12 @@ proptest! {
             sizes.iter().enumerate().map(|(i, n)| Frame::binary(vec![u8::try_from(i).unwrap(); *n])).collect();
         let mut outbox = Outbox::default();
         frames.iter().for_each(|f| outbox.push(f.clone()));
-        let total: usize = frames.iter().map(|f| wire(f).len()).sum();
+        let total: usize = frames.iter().map(|f| encoded(f).len()).sum();
         let mut socket = Socket { taken: Vec::new(), allowances };
         outbox.flush(&mut |s| socket.write(s)).unwrap();
         prop_assert_eq!(outbox.bytes, total - socket.taken.len());
         let rest = flush_all(&mut outbox);
-        let expected: Vec<u8> = frames.iter().flat_map(wire).collect();
+        let expected: Vec<u8> = frames.iter().flat_map(encoded).collect();
         prop_assert_eq!([socket.taken, rest].concat(), expected);
         prop_assert_eq!(outbox.bytes, 0);
     }
@@ -75,7 +75,7 @@ fn a_frame_that_began_to_leave_is_not_discarded() {
     );
     outbox.discard_waiting();
     assert!(!outbox.discard_oldest());
-    assert_eq!([socket.taken, flush_all(&mut outbox)].concat(), wire(&a));
+    assert_eq!([socket.taken, flush_all(&mut outbox)].concat(), encoded(&a));
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn a_pong_goes_before_waiting_frames_and_is_replaced_by_a_newer_one() {
     let sent = [socket.taken, flush_all(&mut outbox)].concat();
     assert_eq!(
         sent,
-        [wire(&a), wire(&Frame::pong(b"2")), wire(&b)].concat()
+        [encoded(&a), encoded(&Frame::pong(b"2")), encoded(&b)].concat()
     );
 }
 
@@ -117,7 +117,7 @@ fn the_rest_of_a_begun_frame_leaves_first() {
     outbox.push(frame.clone());
     assert_eq!(
         flush_all(&mut outbox),
-        [&wire(&frame)[4..], &wire(&frame)].concat()
+        [&encoded(&frame)[4..], &encoded(&frame)].concat()
     );
 }
 
@@ -131,6 +131,11 @@ fn pings_without_reading_pile_nothing_up() {
         assert_eq!(blocked.unwrap(), Flushed::Blocked);
     }
     let (first, last) = (Frame::pong(b"0"), Frame::pong(b"999"));
-    let expected = [wire(&first), wire(&Frame::text("waiting")), wire(&last)].concat();
+    let expected = [
+        encoded(&first),
+        encoded(&Frame::text("waiting")),
+        encoded(&last),
+    ]
+    .concat();
     assert_eq!(flush_all(&mut outbox), expected);
 }

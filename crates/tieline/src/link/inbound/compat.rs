@@ -1,12 +1,12 @@
-//! The unary service of go-websocket, wire for wire.
+//! The unary service of go-websocket. Its wire format and its results are fixed.
 
 use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
 
-use super::Receiver;
+use super::receiver::Receiver;
 use crate::{
-    Delivery,
+    delivery::Delivery,
     link::proto::websocket::{
         BroadcastRequest, BroadcastResponse, EmitRequest, EmitResponse, OnlineRequest,
         OnlineResponse, websocket_server::Websocket,
@@ -19,14 +19,15 @@ pub(in crate::link) struct CompatService(pub(in crate::link) Arc<dyn Receiver>);
 impl Websocket for CompatService {
     async fn emit(&self, request: Request<EmitRequest>) -> Result<Response<EmitResponse>, Status> {
         let EmitRequest { id, data } = request.into_inner();
-        // The caller deletes the client's entry on `false`, so only its absence is answered so.
+        // On `false` the caller deletes the client's registry entry, so that only an absent client may be
+        // reported this way.
         let success = match self.0.unary_emit(&id, data).await {
             Delivery::Delivered => true,
             Delivery::Offline => false,
             Delivery::Refused | Delivery::QueueFull => {
                 return Err(Status::resource_exhausted("the client's outbox is full"));
             }
-            _ => return Err(Status::unavailable("what became of the message is unknown")),
+            _ => return Err(Status::unavailable("the outcome is unknown")),
         };
         Ok(Response::new(EmitResponse { success }))
     }

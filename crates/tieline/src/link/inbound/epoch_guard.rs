@@ -1,8 +1,8 @@
-//! The fence between the streams of one process.
+//! Protects against requests of outdated streams.
 //!
-//! An old TCP connection can come back to life with messages that its sender has long given up. So streams
-//! of a process carry an epoch that counts up, and a newer stream ends the older before anything of its own
-//! is handled; from then on nothing of the older is.
+//! An old TCP connection can come back to life and deliver requests that their sender gave up long ago.
+//! Therefore the streams of a process carry an increasing epoch. A newer stream ends the older one before
+//! any of its own requests is handled; from then on no request of the older stream is.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -10,43 +10,43 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// The live stream of each process.
+/// The current stream of each process.
 #[derive(Default)]
 pub(in crate::link) struct StreamEpochs(Mutex<HashMap<Uuid, Arc<EpochSlot>>>);
 
 struct EpochSlot {
     epoch: u64,
-    /// Held while posts are handled.
-    open: Mutex<bool>,
-    /// Wakes the stream when it is superseded, or when the port ends.
-    ending: CancellationToken,
+    /// Whether this is the current stream. Locked while requests are handled.
+    is_current: Mutex<bool>,
+    /// Wakes the stream when a newer one replaces it, or when the server shuts down.
+    end: CancellationToken,
 }
 
 impl StreamEpochs {
-    /// Ends the older stream of a process, and waits for the batch that it may be handling. `None` if the
-    /// live stream is the newer one.
+    /// Makes a stream the current one of its process, after the batch that an older stream may be handling.
+    /// `None` if the current stream is newer, or has the same epoch.
     pub(super) fn enter(
         self: &Arc<Self>,
         process: Uuid,
         epoch: u64,
-        port: &CancellationToken,
+        shutdown: &CancellationToken,
     ) -> Option<EpochGuard> {
         let slot = Arc::new(EpochSlot {
             epoch,
-            open: Mutex::new(true),
-            ending: port.child_token(),
+            is_current: Mutex::new(true),
+            end: shutdown.child_token(),
         });
-        let mut live = self.0.lock();
-        if let Some(older) = live.get(&process) {
+        let mut slots = self.0.lock();
+        if let Some(older) = slots.get(&process) {
             if older.epoch >= epoch {
                 return None;
             }
-            // Under the lock of the table, so that a third stream does not begin before this is done.
-            *older.open.lock() = false;
-            older.ending.cancel();
+            // Under the lock of the table, so that a third stream cannot start before this one has.
+            *older.is_current.lock() = false;
+            older.end.cancel();
         }
-        live.insert(process, Arc::clone(&slot));
-        drop(live);
+        slots.insert(process, Arc::clone(&slot));
+        drop(slots);
         Some(EpochGuard {
             epochs: Arc::clone(self),
             process,
@@ -60,7 +60,7 @@ impl StreamEpochs {
     }
 }
 
-/// One stream's place; given up when it ends.
+/// One stream's right to have its requests handled. Dropped when the stream ends.
 pub(super) struct EpochGuard {
     epochs: Arc<StreamEpochs>,
     process: Uuid,
@@ -68,29 +68,30 @@ pub(super) struct EpochGuard {
 }
 
 impl EpochGuard {
-    /// Held while posts are handled; `None` once a newer stream has come.
-    pub(super) fn hold(&self) -> Option<MutexGuard<'_, bool>> {
-        let open = self.slot.open.lock();
-        open.then_some(open)
+    /// Locks the epoch while requests are handled; `None` if a newer stream has started.
+    pub(super) fn lock(&self) -> Option<MutexGuard<'_, bool>> {
+        let is_current = self.slot.is_current.lock();
+        is_current.then_some(is_current)
     }
 
-    pub(super) fn ending(&self) -> CancellationToken {
-        self.slot.ending.clone()
+    /// Cancelled when a newer stream starts or the server shuts down.
+    pub(super) fn end(&self) -> CancellationToken {
+        self.slot.end.clone()
     }
 
     pub(super) fn is_superseded(&self) -> bool {
-        !*self.slot.open.lock()
+        !*self.slot.is_current.lock()
     }
 }
 
 impl Drop for EpochGuard {
     fn drop(&mut self) {
-        let mut epochs = self.epochs.0.lock();
-        if epochs
+        let mut slots = self.epochs.0.lock();
+        if slots
             .get(&self.process)
-            .is_some_and(|live| Arc::ptr_eq(live, &self.slot))
+            .is_some_and(|current| Arc::ptr_eq(current, &self.slot))
         {
-            epochs.remove(&self.process);
+            slots.remove(&self.process);
         }
     }
 }

@@ -1,57 +1,62 @@
-//! The message that goes back next: outcomes run-length, answers, interest, a pong.
+//! Builds the next message to the peer: run-length outcomes, responses, interest, a pong.
 
 use bytes::Bytes;
 
-use super::Response;
+use super::receiver::Response;
 use crate::link::proto::{self, OutcomeCode};
 
-/// What one of a message's parts costs beside its content.
-const PART: usize = 32;
-/// The same of a name.
-const NAME: usize = 6;
+/// Upper bound of the encoded size of one part beside its content.
+const PART_OVERHEAD: usize = 32;
+/// The same for one name of a listing.
+const NAME_OVERHEAD: usize = 6;
 
 #[derive(Default)]
 pub(super) struct ResponseBuilder {
     message: proto::ResponseBatch,
-    /// The run of outcomes that grows.
+    /// The number of the first of `codes`.
     first: u64,
+    /// Outcomes of consecutive requests, not yet in `message`.
     codes: Vec<u8>,
     /// An upper bound of the encoded size.
-    bytes: usize,
+    size: usize,
 }
 
 impl ResponseBuilder {
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes
+    pub(super) fn size(&self) -> usize {
+        self.size
     }
 
-    /// Adds one answer. A listing is cut to what the peer reads.
-    pub(super) fn answer(&mut self, number: u64, answer: Response, largest: usize) {
-        let what = match answer {
+    pub(super) fn is_empty(&self) -> bool {
+        self.size == 0
+    }
+
+    /// Adds the response to one request. A listing is truncated so that the message stays below `max_size`.
+    pub(super) fn response(&mut self, number: u64, response: Response, max_size: usize) {
+        let kind = match response {
             Response::Code(code) => return self.code(number, code),
             Response::Reached(reached) => proto::response::Kind::Reached(reached.into()),
             Response::Listing { names, more } => {
-                proto::response::Kind::Listing(self.listing(names, more, largest))
+                proto::response::Kind::Listing(self.listing(names, more, max_size))
             }
         };
-        self.bytes += PART;
+        self.size += PART_OVERHEAD;
         self.message.responses.push(proto::Response {
             number,
-            kind: Some(what),
+            kind: Some(kind),
         });
     }
 
     fn code(&mut self, number: u64, code: OutcomeCode) {
         if self.codes.is_empty() || self.first + self.codes.len() as u64 != number {
-            self.end_run();
+            self.finish_codes();
             self.first = number;
-            self.bytes += PART;
+            self.size += PART_OVERHEAD;
         }
         self.codes.push(code as u8);
-        self.bytes += 1;
+        self.size += 1;
     }
 
-    fn end_run(&mut self) {
+    fn finish_codes(&mut self) {
         if !self.codes.is_empty() {
             self.message.outcomes.push(proto::Outcomes {
                 first: self.first,
@@ -60,42 +65,42 @@ impl ResponseBuilder {
         }
     }
 
-    fn listing(&mut self, mut names: Vec<Bytes>, more: bool, largest: usize) -> proto::Listing {
-        let room = largest.saturating_sub(self.bytes + 4 * PART);
+    fn listing(&mut self, mut names: Vec<Bytes>, more: bool, max_size: usize) -> proto::Listing {
+        let room = max_size.saturating_sub(self.size + 4 * PART_OVERHEAD);
         let mut size = 0;
         let fitting = names
             .iter()
             .take_while(|name| {
-                size += name.len() + NAME;
+                size += name.len() + NAME_OVERHEAD;
                 size <= room
             })
             .count();
-        let is_cut = fitting < names.len();
+        let is_truncated = fitting < names.len();
         names.truncate(fitting);
-        self.bytes += size.min(room);
+        self.size += size.min(room);
         proto::Listing {
             names,
-            more: more || is_cut,
+            more: more || is_truncated,
         }
     }
 
-    pub(super) fn interest(&mut self, news: proto::Interest) {
-        self.bytes += PART + 8 * (news.gained.len() + news.lost.len());
-        self.message.interest = Some(news);
+    pub(super) fn interest(&mut self, interest: proto::Interest) {
+        self.size += PART_OVERHEAD + 8 * (interest.gained.len() + interest.lost.len());
+        self.message.interest = Some(interest);
     }
 
     pub(super) fn pong(&mut self, number: u64) {
-        self.bytes += PART;
+        self.size += PART_OVERHEAD;
         self.message.pong = number;
     }
 
-    /// The message, if there is anything to say.
+    /// The message, unless it is empty.
     pub(super) fn take(&mut self) -> Option<proto::ResponseBatch> {
-        if self.bytes == 0 {
+        if self.is_empty() {
             return None;
         }
-        self.end_run();
-        self.bytes = 0;
+        self.finish_codes();
+        self.size = 0;
         Some(std::mem::take(&mut self.message))
     }
 }

@@ -1,4 +1,6 @@
-//! The service on which peers open their streams: the hello, and the place behind the fence.
+//! The gRPC service on which peers open streams.
+//!
+//! Owns the hello of a stream and its place among the streams of its process.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -10,23 +12,27 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{PeerInfo, Receiver, StreamEpochs, stream::InboundStream};
+use super::{
+    epoch_guard::StreamEpochs,
+    receiver::{PeerInfo, Receiver},
+    stream::InboundStream,
+};
 use crate::link::{
-    authorizer::{Caller, Warnings},
-    config::{GREETING_WITHIN, LinkConfig, largest_post},
+    caller::{Caller, Warnings},
+    config::{HANDSHAKE_TIMEOUT, LinkConfig},
     proto::{self, HelloError, link_server},
 };
 
-/// The streams of peers.
+/// Accepts the streams of peers.
 pub(in crate::link) struct LinkService {
     pub(in crate::link) receiver: Arc<dyn Receiver>,
     pub(in crate::link) config: Arc<LinkConfig>,
     pub(in crate::link) epochs: Arc<StreamEpochs>,
     pub(in crate::link) warnings: Arc<Warnings>,
-    pub(in crate::link) ending: CancellationToken,
+    pub(in crate::link) shutdown: CancellationToken,
 }
 
-/// A stream, or a hello and no more.
+/// A stream, or only this node's hello.
 pub(in crate::link) type ExchangeResponse =
     Either<InboundStream, Once<Ready<Result<proto::ResponseBatch, Status>>>>;
 
@@ -40,15 +46,15 @@ impl link_server::Link for LinkService {
     ) -> Result<Response<ExchangeResponse>, Status> {
         let from = Caller::of(request.extensions());
         let mut incoming = request.into_inner();
-        let hello = timeout(GREETING_WITHIN, incoming.message())
+        let hello = timeout(HANDSHAKE_TIMEOUT, incoming.message())
             .await
-            .map_err(|_| Status::deadline_exceeded("no hello came"))??
+            .map_err(|_| Status::deadline_exceeded("no hello arrived in time"))??
             .and_then(|first| first.hello)
             .ok_or(HelloError::Missing)?;
-        let exchange = self
+        let response = self
             .open(&hello, incoming, from)
             .inspect_err(|status| self.warnings.warn(from, &status.message()))?;
-        Ok(Response::new(exchange))
+        Ok(Response::new(response))
     }
 }
 
@@ -59,14 +65,14 @@ impl LinkService {
         incoming: Streaming<proto::RequestBatch>,
         from: SocketAddr,
     ) -> Result<ExchangeResponse, Status> {
-        let (process, version) = hello.agree(&self.config)?;
-        let ours = proto::Hello::new(&self.config, 0);
+        let (process, version) = hello.negotiate(&self.config.versions)?;
+        let our_hello = self.config.hello(0);
         if hello.epoch == 0 {
-            return Ok(Either::Right(once(ready(Ok(hello_only(ours))))));
+            return Ok(Either::Right(once(ready(Ok(hello_message(our_hello))))));
         }
         let guard = self
             .epochs
-            .enter(process, hello.epoch, &self.ending)
+            .enter(process, hello.epoch, &self.shutdown)
             .ok_or_else(|| Status::aborted("a newer stream of the same process is open"))?;
         let peer = PeerInfo {
             address: (!hello.address.is_empty()).then(|| hello.address.as_str().into()),
@@ -74,16 +80,17 @@ impl LinkService {
             version,
         };
         let address = peer.address.as_deref().unwrap_or_default();
-        tracing::info!(%from, address, %process, version, "a peer has opened a stream");
-        self.receiver.greeted(&peer);
-        let largest = largest_post(hello, &self.config);
+        tracing::info!(%from, address, %process, version, "peer opened a stream");
+        self.receiver.stream_opened(&peer);
+        let max_size = hello.max_request(self.config.max_message_size()).get();
         let receiver = Arc::clone(&self.receiver);
-        let exchange = InboundStream::new(receiver, peer, guard, incoming, ours, largest);
-        Ok(Either::Left(exchange))
+        let hello = hello_message(our_hello);
+        let stream = InboundStream::new(receiver, peer, guard, incoming, hello, max_size);
+        Ok(Either::Left(stream))
     }
 }
 
-fn hello_only(hello: proto::Hello) -> proto::ResponseBatch {
+fn hello_message(hello: proto::Hello) -> proto::ResponseBatch {
     proto::ResponseBatch {
         hello: Some(hello),
         ..proto::ResponseBatch::default()

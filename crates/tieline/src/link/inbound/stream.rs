@@ -1,59 +1,63 @@
-//! One stream of a peer: posts in, outcomes and interest out.
+//! One stream of a peer: requests in, outcomes and interest out.
 //!
-//! Owns the order: posts are received as they came, what is decided at once goes back in that order, all of
-//! one batch together. It is polled by HTTP/2 when the response can carry more, so a peer that does not read
-//! its outcomes is not read from either.
+//! Owns the order: requests are received as they arrive, and what is decided at once goes back in that
+//! order, one message per batch. HTTP/2 polls the stream when the response can carry more, so that a peer
+//! that does not read its outcomes is not read from either.
 
 use std::{
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use tokio_util::sync::WaitForCancellationFutureOwned;
-use tonic::{Status, Streaming, codegen::tokio_stream::Stream};
+use tonic::{Code, Status, Streaming, codegen::tokio_stream::Stream};
 
 use super::{
-    BoxFuture, MaybeReady, PeerInfo, Receiver, Response, epoch_guard::EpochGuard,
+    epoch_guard::EpochGuard,
+    receiver::{BoxFuture, MaybeReady, PeerInfo, Receiver, Response},
     response::ResponseBuilder,
 };
-use crate::{
-    hub::Cork,
-    link::{
-        interest::Subscription,
-        proto::{self, OutcomeCode, PeerRequest, QueryKind, RequestKind},
-    },
+use crate::link::{
+    interest::Subscription,
+    proto::{self, OutcomeCode, PeerRequest, QueryKind, RequestKind},
 };
 
-/// Answers that are awaited at once; beyond it the stream is not read. Each is a message to many under way,
-/// and the shards' own queues are shorter.
-const LATER: usize = 4_096;
-/// Outcomes and answers in one message, unless a single answer is larger.
-const REPLY_BYTES: usize = 256 << 10;
-/// Posts handled before other tasks of the thread get a turn.
-const POSTS_PER_POLL: usize = 1_024;
+/// Responses that may be pending at once; beyond it the stream is not read. Most are messages to many
+/// clients, and the queues of the shards are shorter than this.
+const MAX_PENDING: usize = 4_096;
+/// Size of one message, unless a single response is larger.
+const MESSAGE_BYTES: usize = 256 << 10;
+/// Requests handled before other tasks of the thread get a turn.
+const REQUESTS_PER_POLL: usize = 1_024;
 
-type Numbered = BoxFuture<(u64, Response)>;
+type PendingResponse = BoxFuture<(u64, Response)>;
 
 pub(in crate::link) struct InboundStream {
     receiver: Arc<dyn Receiver>,
     peer: PeerInfo,
     guard: EpochGuard,
-    ending: Pin<Box<WaitForCancellationFutureOwned>>,
+    end: Pin<Box<WaitForCancellationFutureOwned>>,
     incoming: Streaming<proto::RequestBatch>,
     interest: Subscription,
-    hello: Option<proto::Hello>,
-    /// The number of the next post.
+    hello: Option<proto::ResponseBatch>,
+    /// The number of the next request.
     next: u64,
-    later: FuturesUnordered<Numbered>,
-    reply: ResponseBuilder,
-    /// The largest message that the peer reads.
-    largest: usize,
+    pending: FuturesUnordered<PendingResponse>,
+    response: ResponseBuilder,
+    /// The largest message that the peer accepts.
+    max_size: usize,
+    /// Requests handled since the task last yielded.
     handled: usize,
-    /// Nothing more is read; the stream ends so when what it has to say is said.
-    end: Option<Status>,
-    ended: bool,
+    phase: Phase,
+}
+
+enum Phase {
+    Open,
+    /// Nothing more is read. The stream ends with this status once what is left has been sent.
+    Ending(Status),
+    Ended,
 }
 
 impl InboundStream {
@@ -62,12 +66,12 @@ impl InboundStream {
         peer: PeerInfo,
         guard: EpochGuard,
         incoming: Streaming<proto::RequestBatch>,
-        hello: proto::Hello,
-        largest: usize,
+        hello: proto::ResponseBatch,
+        max_size: usize,
     ) -> Self {
         let interest = Arc::clone(receiver.interest()).subscribe(peer.version);
         Self {
-            ending: Box::pin(guard.ending().cancelled_owned()),
+            end: Box::pin(guard.end().cancelled_owned()),
             receiver,
             peer,
             guard,
@@ -75,105 +79,139 @@ impl InboundStream {
             interest,
             hello: Some(hello),
             next: 0,
-            later: FuturesUnordered::new(),
-            reply: ResponseBuilder::default(),
-            largest,
+            pending: FuturesUnordered::new(),
+            response: ResponseBuilder::default(),
+            max_size,
             handled: 0,
-            end: None,
-            ended: false,
+            phase: Phase::Open,
         }
     }
 
-    /// Reads one message.
-    fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let message = match ready!(self.incoming.poll_next_unpin(cx)) {
+    fn is_open(&self) -> bool {
+        matches!(self.phase, Phase::Open)
+    }
+
+    fn has_room(&self) -> bool {
+        self.response.size() < MESSAGE_BYTES
+    }
+
+    /// Reads until there is something to send.
+    fn read(&mut self, cx: &mut Context<'_>) {
+        while self.is_open() && self.pending.len() < MAX_PENDING && self.has_room() {
+            let Poll::Ready(message) = self.incoming.poll_next_unpin(cx) else {
+                // Checked only now, so that what arrived before the end is still answered.
+                self.poll_end(cx);
+                return;
+            };
+            self.on_message(message);
+            if !self.response.is_empty() {
+                return;
+            }
+        }
+    }
+
+    fn on_message(&mut self, message: Option<Result<proto::RequestBatch, Status>>) {
+        let message = match message {
             Some(Ok(message)) => message,
             Some(Err(status)) => {
-                self.log_unread(&status);
-                self.end = Some(status);
-                return Poll::Ready(());
+                self.log_read_error(&status);
+                self.phase = Phase::Ending(status);
+                return;
             }
             None => {
-                self.end = Some(Status::ok(""));
-                return Poll::Ready(());
+                self.phase = Phase::Ending(Status::ok(""));
+                return;
             }
         };
-        if message.interest_seen > 0 {
-            self.interest.seen(message.interest_seen);
+        if message.interest_ack > 0 {
+            self.interest.acknowledge(message.interest_ack);
         }
         if message.ping > 0 {
-            self.reply.pong(message.ping);
+            self.response.pong(message.ping);
         }
-        self.handle(message.requests);
-        Poll::Ready(())
+        if !message.requests.is_empty() {
+            self.receive(message.requests);
+        }
     }
 
-    fn handle(&mut self, requests: Vec<PeerRequest>) {
-        if requests.is_empty() {
-            return;
-        }
-        let Some(_open) = self.guard.hold() else {
-            self.end = Some(superseded());
+    fn receive(&mut self, requests: Vec<PeerRequest>) {
+        // Held until the receiver has released all effects of the batch, so that a newer stream cannot
+        // overtake them.
+        let Some(_current) = self.guard.lock() else {
+            self.phase = Phase::Ending(superseded());
             return;
         };
         self.handled += requests.len();
-        // Dropped before the gate: receivers are flushed before a newer stream begins.
-        let _cork = Cork::new();
-        for request in requests {
-            let number = self.next;
-            self.next += 1;
-            let reply = match request.kind {
-                None => MaybeReady::Ready(Response::Code(OutcomeCode::Invalid)),
-                Some(RequestKind::Query(ask)) if ask.kind() == QueryKind::Nothing => {
-                    MaybeReady::Ready(Response::Listing {
-                        names: Vec::new(),
-                        more: false,
-                    })
-                }
-                Some(request) => self.receiver.receive(&self.peer, request),
-            };
-            match reply {
-                MaybeReady::Ready(answer) => self.reply.answer(number, answer, self.largest),
-                MaybeReady::Later(answer) => {
-                    self.later.push(Box::pin(answer.map(move |a| (number, a))))
+        let mut requests = requests.into_iter();
+        self.receiver.receive_batch(&mut || {
+            for request in requests.by_ref() {
+                let number = self.next;
+                self.next += 1;
+                match respond(&*self.receiver, &self.peer, request) {
+                    MaybeReady::Ready(response) => {
+                        self.response.response(number, response, self.max_size);
+                    }
+                    MaybeReady::Later(response) => {
+                        let response = response.map(move |response| (number, response));
+                        self.pending.push(Box::pin(response));
+                    }
                 }
             }
-        }
+        });
     }
 
-    fn is_reading(&self) -> bool {
-        self.end.is_none() && self.later.len() < LATER && self.reply.bytes() < REPLY_BYTES
-    }
-
-    /// Takes in the answers that are decided by now.
-    fn poll_later(&mut self, cx: &mut Context<'_>) {
-        while self.reply.bytes() < REPLY_BYTES
-            && let Poll::Ready(Some((number, answer))) = self.later.poll_next_unpin(cx)
+    /// Takes in the pending responses that are ready.
+    fn poll_pending(&mut self, cx: &mut Context<'_>) {
+        while self.has_room()
+            && let Poll::Ready(Some((number, response))) = self.pending.poll_next_unpin(cx)
         {
-            self.reply.answer(number, answer, self.largest);
+            self.response.response(number, response, self.max_size);
         }
     }
 
-    /// What is too large or no message at all is a fault of the peer; that streams break is not.
-    fn log_unread(&self, status: &Status) {
-        let (peer, why) = (&self.peer, status.message());
-        if matches!(
-            status.code(),
-            tonic::Code::OutOfRange | tonic::Code::Internal
-        ) {
-            tracing::warn!(?peer, %why, "what a peer sent cannot be read");
-        } else {
-            tracing::debug!(?peer, %why, "a peer's stream has ended");
+    fn poll_interest(&mut self, cx: &Context<'_>) {
+        if self.is_open()
+            && self.has_room()
+            && let Some(interest) = self.interest.poll_message(cx)
+        {
+            self.response.interest(interest);
         }
     }
 
     fn poll_end(&mut self, cx: &mut Context<'_>) {
-        if self.end.is_none() && self.ending.poll_unpin(cx).is_ready() {
-            self.end = Some(if self.guard.is_superseded() {
+        if self.end.poll_unpin(cx).is_ready() {
+            self.phase = Phase::Ending(if self.guard.is_superseded() {
                 superseded()
             } else {
-                Status::unavailable(proto::NODE_ENDS)
+                Status::unavailable(proto::NODE_SHUTDOWN)
             });
+        }
+    }
+
+    /// Ends the stream once there is nothing left to send.
+    fn poll_finish(&mut self) -> Poll<Option<Result<proto::ResponseBatch, Status>>> {
+        let is_finished = match &self.phase {
+            Phase::Open => false,
+            // Everything read is answered before the node shuts down, within the server's deadline.
+            Phase::Ending(status) if is_shutdown(status) => self.pending.is_empty(),
+            Phase::Ending(_) | Phase::Ended => true,
+        };
+        if !is_finished {
+            return Poll::Pending;
+        }
+        match std::mem::replace(&mut self.phase, Phase::Ended) {
+            Phase::Ending(status) if status.code() != Code::Ok => Poll::Ready(Some(Err(status))),
+            _ => Poll::Ready(None),
+        }
+    }
+
+    /// Only an oversized or malformed message is the peer's fault; a broken stream is not.
+    fn log_read_error(&self, status: &Status) {
+        let (peer, why) = (&self.peer, status.message());
+        if matches!(status.code(), Code::OutOfRange | Code::Internal) {
+            tracing::warn!(?peer, %why, "cannot read a message from a peer");
+        } else {
+            tracing::debug!(?peer, %why, "stream of a peer ended");
         }
     }
 }
@@ -184,60 +222,52 @@ impl Stream for InboundStream {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
         if let Some(hello) = this.hello.take() {
-            return Poll::Ready(Some(Ok(proto::ResponseBatch {
-                hello: Some(hello),
-                ..proto::ResponseBatch::default()
-            })));
+            return Poll::Ready(Some(Ok(hello)));
         }
-        if this.ended {
+        if matches!(this.phase, Phase::Ended) {
             return Poll::Ready(None);
         }
-        if this.handled >= POSTS_PER_POLL {
-            // What is decided leaves now, and others run before this goes on.
+        if this.handled >= REQUESTS_PER_POLL {
+            // What has been returned is sent now, and other tasks run before this one goes on.
             this.handled = 0;
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        this.poll_later(cx);
-        if this.end.is_none()
-            && this.reply.bytes() < REPLY_BYTES
-            && let Some(news) = this.interest.poll_message(cx)
-        {
-            this.reply.interest(news);
+        this.poll_pending(cx);
+        this.poll_interest(cx);
+        this.read(cx);
+        // Again, for the futures that `read` has added: until they are polled, they cannot wake this task.
+        this.poll_pending(cx);
+        if let Some(message) = this.response.take() {
+            return Poll::Ready(Some(Ok(message)));
         }
-        while this.is_reading() {
-            if this.poll_incoming(cx).is_pending() {
-                // Only now, so that what was read before the node's end is answered.
-                this.poll_end(cx);
-                break;
-            }
-            if this.reply.bytes() > 0 {
-                break;
-            }
+        let finish = this.poll_finish();
+        if finish.is_pending() {
+            this.handled = 0;
         }
-        // Again, for what this call has put there: until it is polled, nothing wakes this task for it.
-        this.poll_later(cx);
-        if let Some(reply) = this.reply.take() {
-            return Poll::Ready(Some(Ok(reply)));
-        }
-        if this.end.as_ref().is_some_and(is_orderly) && !this.later.is_empty() {
-            // What was read is answered before the node's end; the port's own deadline bounds it.
-            return Poll::Pending;
-        }
-        if let Some(status) = this.end.take() {
-            this.ended = true;
-            return Poll::Ready((status.code() != tonic::Code::Ok).then_some(Err(status)));
-        }
-        this.handled = 0;
-        Poll::Pending
+        finish
     }
 }
 
-/// Whether a stream ends because its node does.
-fn is_orderly(status: &Status) -> bool {
-    status.message() == proto::NODE_ENDS
+/// Answers what needs no receiver; hands everything else to it.
+fn respond(receiver: &dyn Receiver, peer: &PeerInfo, request: PeerRequest) -> MaybeReady<Response> {
+    match request.kind {
+        None => MaybeReady::Ready(Response::Code(OutcomeCode::Invalid)),
+        Some(RequestKind::Query(query)) if query.kind() == QueryKind::Barrier => {
+            MaybeReady::Ready(Response::Listing {
+                names: Vec::new(),
+                more: false,
+            })
+        }
+        Some(request) => receiver.receive(peer, request),
+    }
+}
+
+/// Whether a stream ends because this node shuts down.
+fn is_shutdown(status: &Status) -> bool {
+    status.message() == proto::NODE_SHUTDOWN
 }
 
 fn superseded() -> Status {
-    Status::aborted("a newer stream of the same process has come")
+    Status::aborted("a newer stream of the same process has started")
 }

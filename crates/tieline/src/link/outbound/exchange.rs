@@ -1,58 +1,68 @@
-//! One stream: hello, then what the peer decides.
+//! One stream: the hello of each side, then the outcomes that the peer sends.
 
-use std::sync::Arc;
+use std::{
+    num::NonZeroU64,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use tokio::time::{Instant, timeout};
 use tonic::{Code, Request, Status, Streaming, client::Grpc, codegen::http::uri::PathAndQuery};
 
 use super::{
-    LinkStatus, PeerView, Shared, complete_all, next_epoch, run::LinkEnd, stream::OutboundStream,
+    end::LinkEnd, peer_view::PeerView, queue::UnknownNumber, shared::Shared, stream::OutboundStream,
 };
 use crate::link::{
     codec::BatchCodec,
-    config::{GREETING_WITHIN, largest_post},
+    config::HANDSHAKE_TIMEOUT,
     outcome::Completion,
     proto::{self, HelloError},
     transport::Connection,
 };
 
-/// The call that the stream is.
+/// The path of the gRPC method.
 const EXCHANGE: &str = "/tieline.link.v1.Link/Exchange";
 
-/// Exchanges until the stream ends.
+/// Runs one stream until it ends.
 pub(super) async fn exchange<T: Completion>(
     shared: &Arc<Shared<T>>,
     connection: &Connection,
 ) -> LinkEnd {
     let epoch = next_epoch();
-    shared.state.lock().open(epoch, connection.tasks());
-    let greeting = timeout(GREETING_WITHIN, greet(shared, connection, epoch)).await;
-    let (mut incoming, hello) = match greeting {
-        Ok(Ok(greeted)) => greeted,
+    shared.with_state(|state| state.on_connect(epoch, connection.tasks()));
+    let opening = timeout(HANDSHAKE_TIMEOUT, open(shared, connection, epoch)).await;
+    let (mut incoming, hello) = match opening {
+        Ok(Ok(opened)) => opened,
         Ok(Err(status)) => return refusal(&status),
-        Err(_) => return LinkEnd::Broken("the peer does not greet".into()),
+        Err(_) => return LinkEnd::Broken("the peer's hello timed out".into()),
     };
-    if let Err(error) = shared.greeted(&hello) {
+    if let Err(error) = shared.on_hello(&hello) {
         return LinkEnd::Refused(error.to_string());
     }
-    let mut completions = Vec::new();
     loop {
         match incoming.message().await {
             Ok(Some(message)) => {
-                let is_sound = shared.heard(message, &mut completions);
-                complete_all(&mut completions);
-                if !is_sound {
-                    return LinkEnd::Refused("the peer answers what it was not sent".into());
+                if shared.on_message(message).is_err() {
+                    let why = "the peer answered a request that was not sent";
+                    return LinkEnd::Refused(why.into());
                 }
             }
             Ok(None) => return LinkEnd::Broken("the peer ended the stream".into()),
-            Err(status) if status.message() == proto::NODE_ENDS => return LinkEnd::Left,
+            Err(status) if status.message() == proto::NODE_SHUTDOWN => return LinkEnd::Shutdown,
             Err(status) => return LinkEnd::Broken(status.message().to_owned()),
         }
     }
 }
 
-async fn greet<T: Completion>(
+/// Streams of this process are numbered in ascending order.
+fn next_epoch() -> u64 {
+    static EPOCH: AtomicU64 = AtomicU64::new(1);
+    EPOCH.fetch_add(1, Ordering::Relaxed)
+}
+
+async fn open<T: Completion>(
     shared: &Arc<Shared<T>>,
     connection: &Connection,
     epoch: u64,
@@ -60,13 +70,13 @@ async fn greet<T: Completion>(
     let mut request = Request::new(OutboundStream::new(Arc::clone(shared), epoch));
     shared.config.trust.attach_secret(request.metadata_mut());
     let mut client = Grpc::with_origin(connection.requests.clone(), connection.origin.clone())
-        .max_decoding_message_size(shared.config.largest());
+        .max_decoding_message_size(shared.config.max_message_size());
     let is_ready = client.ready().await;
     is_ready.map_err(|error| Status::unavailable(error.to_string()))?;
-    let answered = client
+    let response = client
         .streaming(request, PathAndQuery::from_static(EXCHANGE), BatchCodec)
         .await;
-    let mut incoming = answered?.into_inner();
+    let mut incoming = response?.into_inner();
     let hello = incoming.message().await?.and_then(|first| first.hello);
     Ok((incoming, hello.ok_or(HelloError::Missing)?))
 }
@@ -74,7 +84,7 @@ async fn greet<T: Completion>(
 fn refusal(status: &Status) -> LinkEnd {
     let why = status.message().to_owned();
     match status.code() {
-        Code::Unimplemented => LinkEnd::Foreign,
+        Code::Unimplemented => LinkEnd::UnaryOnly,
         Code::FailedPrecondition
         | Code::InvalidArgument
         | Code::Unauthenticated
@@ -84,48 +94,33 @@ fn refusal(status: &Status) -> LinkEnd {
 }
 
 impl<T: Completion> Shared<T> {
-    fn greeted(&self, hello: &proto::Hello) -> Result<(), HelloError> {
-        let (process, version) = hello.agree(&self.config)?;
-        *self.known.write() = PeerView::of(process);
-        let largest = largest_post(hello, &self.config);
-        let sender = self.state.lock().greet(largest, Instant::now());
-        if let Some(sender) = sender {
-            sender.wake();
-        }
-        // The timer slept while nothing was up.
-        self.busy.notify_one();
-        self.announce(LinkStatus::Up);
+    fn on_hello(&self, hello: &proto::Hello) -> Result<(), HelloError> {
+        let (process, version) = hello.negotiate(&self.config.versions)?;
+        *self.peer_view.write() = PeerView::stream(process);
+        let max_request = hello.max_request(self.config.max_message_size());
+        self.with_state(|state| state.on_hello(max_request, Instant::now()));
         tracing::info!(peer = %self.address, %process, version, "link up");
         Ok(())
     }
 
-    /// Takes in one message; false if it makes no sense.
-    fn heard(
-        &self,
-        message: proto::ResponseBatch,
-        completions: &mut super::Completions<T>,
-    ) -> bool {
-        let seen = message.interest.as_ref().map(|news| {
-            self.known.write().learn(news);
-            news.version
+    fn on_message(&self, message: proto::ResponseBatch) -> Result<(), UnknownNumber> {
+        let mut applied = None;
+        if let Some(change) = &message.interest {
+            self.peer_view.write().apply(change);
+            applied = NonZeroU64::new(change.version);
+        }
+        let (recovered, result) = self.with_state(|state| {
+            let recovered = state.on_received(Instant::now());
+            let result = state.on_outcomes(message);
+            // Only now that requests go by the change.
+            if let Some(version) = applied {
+                state.acknowledge_interest(version);
+            }
+            (recovered, result)
         });
-        let mut state = self.state.lock();
-        let recovered = state.heard(Instant::now());
-        let is_sound = state.decide(message, completions);
-        // Interest is gone by from here on: only now the peer hears so.
-        let sender = seen
-            .filter(|version| *version > 0)
-            .and_then(|version| state.saw(version));
         if recovered {
-            self.announce(LinkStatus::Up);
+            tracing::info!(peer = %self.address, "peer responding again");
         }
-        drop(state);
-        if let Some(sender) = sender {
-            sender.wake();
-        }
-        if recovered {
-            tracing::info!(peer = %self.address, "the peer answers again");
-        }
-        is_sound
+        result
     }
 }

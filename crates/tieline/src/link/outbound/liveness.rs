@@ -1,67 +1,83 @@
 //! Whether the peer of a link is alive.
 //!
-//! Owns the judgement on silence. Must not know streams or clocks: times are handed in.
+//! Owns the judgement of silence. Must not know streams or clocks: times are passed in.
 //!
-//! Silence counts from the first thing sent that nothing has answered. Anything heard ends it, so a slow
-//! answer to one message is no silence as long as pings are answered; a ping is sent only when something is
-//! awaited and nothing came for a while, or when the link was idle.
+//! Silence is measured from the first thing sent since anything arrived. Anything that arrives ends it, so a
+//! slow response to one request is not silence as long as pings are answered. A ping is sent only while a
+//! response is awaited and nothing has arrived for a while, or when the link is idle.
 
-use std::time::Duration;
+use std::{num::NonZeroU64, time::Duration};
 
 use tokio::time::Instant;
 
-/// A receipt is decided within a second, so a peer that is silent for longer helps nobody.
+/// A receipt is decided within a second, so a peer that is silent for longer is of no use.
 const SUSPECT_AFTER: Duration = Duration::from_secs(1);
-/// Two pings' worth: a peer that takes nothing and answers this late is no busy one.
-const SILENT_AFTER: Duration = Duration::from_millis(500);
-/// Longer than a retransmission or two, a pause of a scheduler or a migrated virtual machine take.
+/// Two awaited pings: a peer that accepts nothing and is silent for this long is not merely busy.
+const UNRESPONSIVE_AFTER: Duration = Duration::from_millis(500);
+/// Longer than a few retransmissions, a scheduler pause or the migration of a virtual machine.
 const DEAD_AFTER: Duration = Duration::from_secs(5);
 /// Well below [`SUSPECT_AFTER`], well above a round trip.
-const PING_AWAITED: Duration = Duration::from_millis(250);
-/// A dead peer of an idle link is found within 3 s, at half a ping a second.
+const PING_AWAITING: Duration = Duration::from_millis(250);
+/// Detects the dead peer of an idle link within 3 s, at half a ping per second.
 const PING_IDLE: Duration = Duration::from_secs(2);
 
-/// Signs of life, and their absence.
 #[derive(Debug)]
 pub(super) struct Liveness {
-    heard: Instant,
-    /// Since when something is unanswered.
-    silent: Option<Instant>,
-    /// Whether a ping was asked for since something was heard.
-    pinged: bool,
+    last_received: Instant,
+    /// When the first thing was sent that nothing has arrived after.
+    unanswered_since: Option<Instant>,
+    ping: Ping,
+    /// The number of the last ping.
+    last_ping: u64,
+    marked_suspect: bool,
+}
+
+/// The ping since something last arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ping {
+    No,
+    /// To be sent.
+    Due,
+    Sent,
 }
 
 impl Liveness {
     pub(super) fn new(now: Instant) -> Self {
         Self {
-            heard: now,
-            silent: None,
-            pinged: false,
+            last_received: now,
+            unanswered_since: None,
+            ping: Ping::No,
+            last_ping: 0,
+            marked_suspect: false,
         }
     }
 
-    pub(super) fn sent(&mut self, now: Instant) {
-        self.silent.get_or_insert(now);
+    pub(super) fn on_sent(&mut self, now: Instant) {
+        self.unanswered_since.get_or_insert(now);
     }
 
-    pub(super) fn heard(&mut self, now: Instant) {
-        self.heard = now;
-        self.silent = None;
-        self.pinged = false;
+    /// Returns whether the peer was marked as suspect until now.
+    pub(super) fn on_received(&mut self, now: Instant) -> bool {
+        self.last_received = now;
+        self.unanswered_since = None;
+        self.ping = Ping::No;
+        std::mem::take(&mut self.marked_suspect)
     }
 
-    /// A call that served as a ping was given up: another may go.
-    pub(super) fn lost_ping(&mut self) {
-        self.pinged = false;
+    /// A call that served as a ping failed: another may be sent.
+    pub(super) fn on_ping_lost(&mut self) {
+        if self.ping == Ping::Sent {
+            self.ping = Ping::No;
+        }
     }
 
-    pub(super) fn is_waiting(&self) -> bool {
-        self.silent.is_some()
+    pub(super) fn is_awaiting(&self) -> bool {
+        self.unanswered_since.is_some()
     }
 
-    /// Whether posts that nobody took have waited for a silent peer rather than for a slow one.
-    pub(super) fn is_silent(&self, now: Instant) -> bool {
-        self.silence(now) >= SILENT_AFTER
+    /// Whether requests wait because the peer is silent, rather than slow.
+    pub(super) fn is_unresponsive(&self, now: Instant) -> bool {
+        self.silence(now) >= UNRESPONSIVE_AFTER
     }
 
     pub(super) fn is_suspect(&self, now: Instant) -> bool {
@@ -73,24 +89,52 @@ impl Liveness {
     }
 
     fn silence(&self, now: Instant) -> Duration {
-        self.silent
+        self.unanswered_since
             .map_or(Duration::ZERO, |since| now.saturating_duration_since(since))
     }
 
-    /// Whether to send a ping now. It counts as sent: where the stream does not even take it, that is
-    /// silence too.
-    pub(super) fn wants_ping(&mut self, now: Instant, is_awaiting: bool) -> bool {
-        let after = if is_awaiting { PING_AWAITED } else { PING_IDLE };
-        if self.pinged || now.saturating_duration_since(self.heard) < after {
+    /// Marks the peer as suspect if it is. Returns whether it was not marked before.
+    pub(super) fn mark_suspect(&mut self, now: Instant) -> bool {
+        self.is_suspect(now) && !std::mem::replace(&mut self.marked_suspect, true)
+    }
+
+    pub(super) fn is_marked_suspect(&self) -> bool {
+        self.marked_suspect
+    }
+
+    /// Makes a ping due if it is time for one, and returns whether it is. The ping counts as sent at once: if
+    /// the stream does not even accept it, that is silence too.
+    pub(super) fn schedule_ping(&mut self, now: Instant, is_awaiting: bool) -> bool {
+        let after = if is_awaiting {
+            PING_AWAITING
+        } else {
+            PING_IDLE
+        };
+        let is_early = now.saturating_duration_since(self.last_received) < after;
+        if is_early || self.ping != Ping::No {
             return false;
         }
-        self.pinged = true;
-        self.sent(now);
+        self.ping = Ping::Due;
+        self.on_sent(now);
         true
     }
 
-    /// When an idle link wants its next ping.
+    pub(super) fn is_ping_due(&self) -> bool {
+        self.ping == Ping::Due
+    }
+
+    /// The number of the ping to send now, if one is due.
+    pub(super) fn take_ping(&mut self) -> Option<NonZeroU64> {
+        if self.ping != Ping::Due {
+            return None;
+        }
+        self.ping = Ping::Sent;
+        self.last_ping += 1;
+        NonZeroU64::new(self.last_ping)
+    }
+
+    /// When an idle link sends its next ping.
     pub(super) fn next_ping(&self) -> Instant {
-        self.heard + PING_IDLE
+        self.last_received + PING_IDLE
     }
 }

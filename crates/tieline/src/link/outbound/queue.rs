@@ -1,8 +1,8 @@
-//! The posts of one link: those that wait for the stream, and the tickets of those sent.
+//! The requests of one link: those that wait for the stream, and the completions of those sent.
 //!
-//! Owns the bounds, the numbers and the ages. Must not know streams or clocks: times are handed in. A
-//! ticket leaves exactly once, by a number that is answered, by age, or by the end of the stream; whoever
-//! takes it out tells it, after the link's lock is released.
+//! Owns bounds, numbers and ages. Must not know streams or clocks: times are passed in. Invariant: each
+//! completion leaves exactly once, because its number is answered, because it is too old, or because the
+//! stream ends. It is collected, to be called after the link's lock is released.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -12,34 +12,43 @@ use tokio::time::Instant;
 
 use crate::link::{
     codec::{self, EncodeRequest},
-    config::DATA_OVERHEAD,
     outcome::{Completion, NotSent, Outcome},
-    proto::RequestKind,
+    proto::{REQUEST_OVERHEAD, RequestKind},
 };
 
-/// Posts without outcome. At 10 µs each way a link of 1,000,000 posts a second has some hundred under way;
-/// what is beyond this waits for a peer that is too slow.
-const UNDECIDED: usize = 65_536;
-/// Room beyond [`UNDECIDED`] for urgent posts.
-const URGENT: usize = 4_096;
-/// The largest batch, unless a single post is larger.
+/// Requests without outcome. At 10 µs each way, a link with 1,000,000 requests a second has some hundred in
+/// flight; a peer with more than this is too slow.
+const MAX_REQUESTS: usize = 65_536;
+/// Additional urgent requests.
+const URGENT_RESERVE: usize = 4_096;
+/// The largest batch, unless a single request is larger.
 const BATCH_BYTES: usize = 256 << 10;
-const BATCH_POSTS: usize = 4_096;
-/// What an empty queue keeps of its buffer.
-const KEPT: usize = 2 * BATCH_BYTES;
-/// Tickets kept in order of their numbers, however few of them are undecided.
-const IN_ORDER: usize = 1_024;
+const BATCH_REQUESTS: usize = 4_096;
+/// The largest buffer that an empty queue keeps.
+const MAX_IDLE_BUFFER: usize = 2 * BATCH_BYTES;
+/// The largest buffer for completions that is kept, in entries: the outcomes of one batch.
+const MAX_IDLE_COMPLETIONS: usize = BATCH_REQUESTS;
+/// Completions kept in the order of their numbers, however few of them are undecided.
+const ORDERED_WINDOW: usize = 1_024;
 
-/// Tickets that were taken out, to be told.
+/// Completions to call, with their outcomes.
 pub(super) type Completions<T> = Vec<(T, Outcome)>;
 
 /// An outcome for a number that was never sent.
 #[derive(Debug)]
-pub(super) struct NeverSent;
+pub(super) struct UnknownNumber;
+
+/// Which bounds apply to a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Priority {
+    Normal,
+    /// Exempt from the bound on bytes; for small requests.
+    Urgent,
+}
 
 #[derive(Debug)]
 struct Waiting<T> {
-    /// How much of the encoded posts is this one's.
+    /// The request's share of the encoded bytes.
     bytes: usize,
     completion: T,
     since: Instant,
@@ -51,64 +60,53 @@ struct Sent<T> {
     since: Instant,
 }
 
-/// The posts of one link.
 #[derive(Debug)]
 pub(super) struct Queue<T> {
     waiting: VecDeque<Waiting<T>>,
-    /// What waits, as the stream will carry it.
+    /// The waiting requests, encoded as the stream carries them.
     encoded: BytesMut,
-    /// The most that waited since it was empty.
+    /// The largest size of `encoded` since it was last empty.
     peak: usize,
-    bound: usize,
-    /// The number of the first in `in_order`.
+    max_bytes: usize,
+    /// The number of the first entry of `in_order`.
     first: u64,
     in_order: VecDeque<Option<Sent<T>>>,
-    /// Tickets that many later ones have overtaken: messages to many are answered when they are through.
+    /// Completions that many later ones have overtaken: messages to many clients take longer than others.
     overtaken: HashMap<u64, Sent<T>>,
-    /// Tickets in `in_order` and `overtaken`.
+    /// Completions in `in_order` and `overtaken`.
     sent: usize,
+    completions: Completions<T>,
 }
 
 impl<T: Completion> Queue<T> {
-    pub(super) fn new(bound: usize) -> Self {
+    pub(super) fn new(max_bytes: usize) -> Self {
         Self {
             waiting: VecDeque::new(),
             encoded: BytesMut::new(),
             peak: 0,
-            bound,
+            max_bytes,
             first: 0,
             in_order: VecDeque::new(),
             overtaken: HashMap::new(),
             sent: 0,
+            completions: Vec::new(),
         }
     }
 
-    /// Takes a post in, or gives its ticket back.
+    /// Adds a request, or gives its completion back if a bound is reached.
     pub(super) fn push(
         &mut self,
         request: &impl EncodeRequest,
         completion: T,
-        urgent: bool,
+        priority: Priority,
         since: Instant,
     ) -> Result<(), T> {
-        let length = request.length();
-        let bytes = codec::entry(length);
-        let undecided = self.waiting.len() + self.sent;
-        // One post always fits an empty queue, as long as peers read it at all.
-        let too_large = if self.waiting.is_empty() {
-            bytes > self.bound + DATA_OVERHEAD
-        } else {
-            self.encoded.len() + bytes > self.bound
-        };
-        let full = if urgent {
-            undecided >= UNDECIDED + URGENT
-        } else {
-            undecided >= UNDECIDED || too_large
-        };
-        if full {
+        let length = request.encoded_len();
+        let bytes = codec::len_in_batch(length);
+        if self.is_full(bytes, priority) {
             return Err(completion);
         }
-        codec::append(request, length, &mut self.encoded);
+        codec::append_to_batch(request, length, &mut self.encoded);
         self.peak = self.peak.max(self.encoded.len());
         self.waiting.push_back(Waiting {
             bytes,
@@ -118,32 +116,62 @@ impl<T: Completion> Queue<T> {
         Ok(())
     }
 
-    pub(super) fn has_waiting(&self) -> bool {
-        !self.waiting.is_empty()
+    fn is_full(&self, bytes: usize, priority: Priority) -> bool {
+        let requests = self.waiting.len() + self.sent;
+        if priority == Priority::Urgent {
+            return requests >= MAX_REQUESTS + URGENT_RESERVE;
+        }
+        // A request of the largest size always fits an empty queue.
+        let is_too_large = if self.waiting.is_empty() {
+            bytes > self.max_bytes + REQUEST_OVERHEAD
+        } else {
+            self.encoded.len() + bytes > self.max_bytes
+        };
+        requests >= MAX_REQUESTS || is_too_large
     }
 
-    /// Whether no ticket is left.
-    pub(super) fn is_empty(&self) -> bool {
-        self.waiting.is_empty() && self.sent == 0
+    pub(super) fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty()
     }
 
     pub(super) fn has_sent(&self) -> bool {
         self.sent > 0
     }
 
-    /// The next batch, in order: numbered and handed to the stream from here on. A post that the peer would
-    /// not read (larger than `largest`) is told so instead.
-    pub(super) fn take_batch(&mut self, largest: usize, completions: &mut Completions<T>) -> Bytes {
+    /// Whether no request is without outcome.
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.sent == 0
+    }
+
+    /// The completions to call. Allocates nothing if there are none.
+    pub(super) fn take_completions(&mut self) -> Completions<T> {
+        if self.completions.is_empty() {
+            return Vec::new();
+        }
+        std::mem::take(&mut self.completions)
+    }
+
+    /// Keeps an empty buffer for the next completions.
+    pub(super) fn reuse(&mut self, buffer: Completions<T>) {
+        if self.completions.capacity() == 0 && buffer.capacity() <= MAX_IDLE_COMPLETIONS {
+            self.completions = buffer;
+        }
+    }
+
+    /// Takes the next batch, in order. Its requests are numbered and count as sent from now on. A request
+    /// that is too large for the peer (more than `max_request` bytes) is decided instead.
+    pub(super) fn take_batch(&mut self, max_request: usize) -> Bytes {
         let (mut requests, mut size) = (0, 0);
         while let Some(next) = self.waiting.front() {
-            if next.bytes > largest {
+            if next.bytes > max_request {
                 if size > 0 {
                     break;
                 }
-                self.drop_first(NotSent::QueueFull, completions);
+                self.drop_first(NotSent::QueueFull);
                 continue;
             }
-            let is_full = requests == BATCH_POSTS || size + next.bytes > BATCH_BYTES.min(largest);
+            let is_full =
+                requests == BATCH_REQUESTS || size + next.bytes > BATCH_BYTES.min(max_request);
             if requests > 0 && is_full {
                 break;
             }
@@ -159,76 +187,72 @@ impl<T: Completion> Queue<T> {
         }
         self.sent += requests;
         let batch = self.encoded.split_to(size).freeze();
-        self.release();
+        self.release_memory();
         batch
     }
 
-    /// Takes the next post out, for a peer that numbers nothing.
-    pub(super) fn take(&mut self) -> Option<(RequestKind, T, Instant)> {
+    /// Takes the next request out, for a peer without numbers.
+    pub(super) fn take_request(&mut self) -> Option<(RequestKind, T, Instant)> {
         let next = self.waiting.pop_front()?;
-        // A copy: a part of the buffer would hold all of it for as long as the call lasts.
-        let entry = Bytes::copy_from_slice(&self.encoded[..next.bytes]);
+        // Copied: a slice would keep the whole buffer for as long as the call lasts.
+        let encoded = Bytes::copy_from_slice(&self.encoded[..next.bytes]);
         self.encoded.advance(next.bytes);
-        self.release();
-        let request = codec::read(entry).expect("it was encoded here");
+        self.release_memory();
+        let request = codec::decode_first(encoded).expect("it was encoded here");
         Some((request, next.completion, next.since))
     }
 
-    /// The client that the next post is a message to, if it is one.
-    pub(super) fn recipient(&self) -> Option<&[u8]> {
-        codec::recipient(&self.encoded)
+    /// The client to which the next request sends, if that is an emit.
+    pub(super) fn next_recipient(&self) -> Option<&[u8]> {
+        codec::first_recipient(&self.encoded)
     }
 
-    fn drop_first(&mut self, why: NotSent, completions: &mut Completions<T>) {
+    fn drop_first(&mut self, why: NotSent) {
         if let Some(next) = self.waiting.pop_front() {
             self.encoded.advance(next.bytes);
-            self.release();
-            completions.push((next.completion, Outcome::NotSent(why)));
+            self.release_memory();
+            self.completions
+                .push((next.completion, Outcome::NotSent(why)));
         }
     }
 
-    /// Gives back what a burst took, once it is through.
-    fn release(&mut self) {
+    /// Releases the memory of a burst once the queue is empty.
+    fn release_memory(&mut self) {
         if !self.waiting.is_empty() {
             return;
         }
-        if self.waiting.capacity() > BATCH_POSTS {
-            self.waiting.shrink_to(BATCH_POSTS);
+        if self.waiting.capacity() > BATCH_REQUESTS {
+            self.waiting.shrink_to(BATCH_REQUESTS);
         }
-        // Its capacity would not tell: what was split off does not count, and still holds the buffer.
-        if std::mem::take(&mut self.peak) > KEPT {
+        // The capacity does not show it: it does not include what was split off, which still keeps the buffer.
+        if std::mem::take(&mut self.peak) > MAX_IDLE_BUFFER {
             self.encoded = BytesMut::new();
         }
     }
 
-    /// The outcome of a number. One that came too late is nobody's.
-    pub(super) fn decide(
-        &mut self,
-        number: u64,
-        outcome: Outcome,
-        completions: &mut Completions<T>,
-    ) -> Result<(), NeverSent> {
+    /// Decides the request with this number. Does nothing if it has already been decided.
+    pub(super) fn decide(&mut self, number: u64, outcome: Outcome) -> Result<(), UnknownNumber> {
         let sent = match number.checked_sub(self.first) {
             None => self.overtaken.remove(&number),
-            Some(place) => {
-                let place = usize::try_from(place).map_err(|_| NeverSent)?;
-                self.in_order.get_mut(place).ok_or(NeverSent)?.take()
+            Some(index) => {
+                let index = usize::try_from(index).map_err(|_| UnknownNumber)?;
+                self.in_order.get_mut(index).ok_or(UnknownNumber)?.take()
             }
         };
         if let Some(sent) = sent {
             self.sent -= 1;
-            completions.push((sent.completion, outcome));
+            self.completions.push((sent.completion, outcome));
         }
         Ok(())
     }
 
-    /// Forgets what is decided at the front; after outcomes were taken in.
-    pub(super) fn tidy(&mut self) {
+    /// Removes decided entries at the front; called after outcomes.
+    pub(super) fn trim(&mut self) {
         while let Some(front) = self.in_order.pop_front() {
             let undecided = self.sent - self.overtaken.len();
             match front {
                 None => {}
-                Some(sent) if self.in_order.len() > IN_ORDER + 2 * undecided => {
+                Some(sent) if self.in_order.len() > ORDERED_WINDOW + 2 * undecided => {
                     self.overtaken.insert(self.first, sent);
                 }
                 sent => return self.in_order.push_front(sent),
@@ -237,50 +261,46 @@ impl<T: Completion> Queue<T> {
         }
     }
 
-    /// Takes out what is older than `age`. What waits hears `unsent`.
-    pub(super) fn expire(
-        &mut self,
-        now: Instant,
-        age: Duration,
-        unsent: NotSent,
-        completions: &mut Completions<T>,
-    ) {
-        let is_old = |since: Instant| now.saturating_duration_since(since) >= age;
+    /// Decides requests that are at least `max_age` old. Waiting ones get `not_sent`.
+    pub(super) fn expire(&mut self, now: Instant, max_age: Duration, not_sent: NotSent) {
+        let is_old = |since: Instant| now.saturating_duration_since(since) >= max_age;
         while self.waiting.front().is_some_and(|next| is_old(next.since)) {
-            self.drop_first(unsent, completions);
+            self.drop_first(not_sent);
         }
-        let before = completions.len();
-        for place in &mut self.in_order {
-            match place {
+        let before = self.completions.len();
+        for entry in &mut self.in_order {
+            match entry {
                 Some(sent) if !is_old(sent.since) => break,
                 _ => {
-                    completions.extend(place.take().map(|sent| (sent.completion, Outcome::Unknown)))
+                    let sent = entry.take();
+                    self.completions
+                        .extend(sent.map(|sent| (sent.completion, Outcome::Unknown)));
                 }
             }
         }
         let overtaken = self.overtaken.extract_if(|_, sent| is_old(sent.since));
-        completions.extend(overtaken.map(|(_, sent)| (sent.completion, Outcome::Unknown)));
-        self.sent -= completions.len() - before;
-        self.tidy();
+        self.completions
+            .extend(overtaken.map(|(_, sent)| (sent.completion, Outcome::Unknown)));
+        self.sent -= self.completions.len() - before;
+        self.trim();
     }
 
-    /// The stream ended: what it took is unknown. A new one numbers from 0.
-    pub(super) fn lose_sent(&mut self, completions: &mut Completions<T>) {
+    /// Decides all sent requests as unknown, since their stream has ended. The next one numbers from 0.
+    pub(super) fn fail_sent(&mut self) {
         let in_order = std::mem::take(&mut self.in_order).into_iter().flatten();
         let overtaken = std::mem::take(&mut self.overtaken).into_values();
-        completions.extend(
-            in_order
-                .chain(overtaken)
-                .map(|sent| (sent.completion, Outcome::Unknown)),
-        );
+        let sent = in_order.chain(overtaken);
+        self.completions
+            .extend(sent.map(|sent| (sent.completion, Outcome::Unknown)));
         self.first = 0;
         self.sent = 0;
     }
 
-    /// What waits will not be sent.
-    pub(super) fn refuse_waiting(&mut self, completions: &mut Completions<T>) {
+    /// Decides all waiting requests as not sent.
+    pub(super) fn fail_waiting(&mut self) {
         let waiting = std::mem::take(&mut self.waiting).into_iter();
-        completions.extend(waiting.map(|w| (w.completion, Outcome::NotSent(NotSent::Unreachable))));
+        self.completions
+            .extend(waiting.map(|next| (next.completion, Outcome::NotSent(NotSent::Unreachable))));
         self.encoded = BytesMut::new();
         self.peak = 0;
     }

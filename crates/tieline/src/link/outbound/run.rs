@@ -1,161 +1,131 @@
-//! A link's two tasks: one dials, exchanges and dials again; one keeps the time.
+//! The two tasks of a link: one dials, serves the stream and dials again; the other keeps time.
 
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::{LinkStatus, PeerView, Shared, complete_all, exchange, unary_client};
-use crate::link::{config::GREETING_WITHIN, outcome::Completion, transport::Connection};
+use super::{
+    dial::LinkStatus,
+    end::LinkEnd,
+    exchange::exchange,
+    peer_view::PeerView,
+    shared::Shared,
+    state::State,
+    unary_client::{self, UnaryEnd},
+};
+use crate::link::{config::HANDSHAKE_TIMEOUT, outcome::Completion, transport::Connection};
 
-/// Full jitter between zero and a bound that doubles from the first to the last.
-const BACKOFF: Duration = Duration::from_millis(50);
-const BACKOFF_MOST: Duration = Duration::from_secs(2);
-/// A peer of go-websocket may have been replaced at its address.
-const ASK_FOREIGN_AGAIN: Duration = Duration::from_secs(30);
+/// The pause before a dial is random, between zero and a bound that doubles from the first to the second.
+const BACKOFF_MIN: Duration = Duration::from_millis(50);
+const BACKOFF_MAX: Duration = Duration::from_secs(2);
+/// How often a peer that supports the unary service only is asked whether it supports the stream: its node
+/// may have been replaced.
+const STREAM_RETRY: Duration = Duration::from_secs(30);
 
-/// Why a stream or a dial ended.
-pub(super) enum LinkEnd {
-    /// Whatever it was, the next dial may succeed.
-    Broken(String),
-    /// The peer's node has ended in order.
-    Left,
-    /// The peer answers and refuses: an operator has to do something.
-    Refused(String),
-    /// The peer does not know the stream.
-    Foreign,
-}
-
-/// Dials for as long as the link exists.
+/// Dials until the link is ended.
 pub(super) async fn run<T: Completion>(shared: Arc<Shared<T>>) {
-    let dialling = async {
-        let mut failures: u32 = 0;
-        loop {
-            let began = Instant::now();
-            let status = shared.state.lock().dial(began, failures == 0);
-            shared.announce(status);
-            // Boxed: its states are larger than all else that the task holds.
-            let ended = Box::pin(session(&shared)).await;
-            let was_up = matches!(shared.standing_now(), LinkStatus::Up | LinkStatus::Suspect);
-            shared.close(LinkStatus::Down);
-            shared.log_end(&ended, was_up, failures);
-            // A stream that breaks at once is no better than a failed dial.
-            failures = if was_up && began.elapsed() > BACKOFF_MOST {
-                0
-            } else {
-                failures.saturating_add(1)
-            };
-            if failures > 0 {
-                tokio::select! {
-                    () = sleep(backoff(failures)) => {}
-                    () = shared.dial_now.notified() => failures = 0,
-                }
-            }
-        }
-    };
-    shared.ending.run_until_cancelled(dialling).await;
-    shared.close(LinkStatus::LinkEnd);
+    shared.end.run_until_cancelled(dial_loop(&shared)).await;
+    shared.close(State::on_end);
 }
 
-fn backoff(failures: u32) -> Duration {
-    let most = BACKOFF_MOST.min(BACKOFF.saturating_mul(1 << (failures - 1).min(16)));
-    most.mul_f64(fastrand::f64())
-}
-
-/// One connection, from its dial to its end.
-async fn session<T: Completion>(shared: &Arc<Shared<T>>) -> LinkEnd {
-    let dial = Connection::dial(&shared.address, &shared.config, &shared.tasks);
-    let connection = match timeout(GREETING_WITHIN, dial).await {
-        Ok(Ok(connection)) => connection,
-        Ok(Err(error)) => return LinkEnd::Broken(error.to_string()),
-        Err(_) => return LinkEnd::Broken("the dial took too long".into()),
-    };
+async fn dial_loop<T: Completion>(shared: &Arc<Shared<T>>) {
+    let mut failures: u32 = 0;
     loop {
-        match exchange::exchange(shared, &connection).await {
-            LinkEnd::Foreign => {}
-            ended => return ended,
-        }
-        shared.greet_foreign();
-        let until = Instant::now() + ASK_FOREIGN_AGAIN;
-        if !unary_client::serve(shared, &connection, until).await {
-            return LinkEnd::Broken("the connection ended".into());
+        let began = Instant::now();
+        shared.with_state(|state| state.on_dial(began, failures == 0));
+        // Boxed: its states are larger than everything else that the task holds.
+        let end = Box::pin(run_connection(shared)).await;
+        let was_up = matches!(
+            *shared.status.borrow(),
+            LinkStatus::Up | LinkStatus::Suspect
+        );
+        shared.close(State::on_close);
+        shared.log_end(&end, was_up, failures);
+        // A stream that breaks at once is no better than a failed dial.
+        failures = if was_up && began.elapsed() > BACKOFF_MAX {
+            0
+        } else {
+            failures.saturating_add(1)
+        };
+        if failures > 0 {
+            tokio::select! {
+                () = sleep(backoff(failures)) => {}
+                () = shared.dial_now.notified() => failures = 0,
+            }
         }
     }
 }
 
-/// Looks at the clock whenever something may have become too old. A timer for each post would cost more
-/// than the post.
-pub(super) async fn keep_time<T: Completion>(shared: Arc<Shared<T>>) {
-    let keeping = async {
+fn backoff(failures: u32) -> Duration {
+    let max = BACKOFF_MAX.min(BACKOFF_MIN.saturating_mul(1 << (failures - 1).min(16)));
+    max.mul_f64(fastrand::f64())
+}
+
+/// One connection, from its dial to its end.
+async fn run_connection<T: Completion>(shared: &Arc<Shared<T>>) -> LinkEnd {
+    let dial = Connection::dial(&shared.address, &shared.config, &shared.tasks);
+    let connection = match timeout(HANDSHAKE_TIMEOUT, dial).await {
+        Ok(Ok(connection)) => connection,
+        Ok(Err(error)) => return LinkEnd::Broken(error.to_string()),
+        Err(_) => return LinkEnd::Broken("the dial timed out".into()),
+    };
+    loop {
+        match exchange(shared, &connection).await {
+            LinkEnd::UnaryOnly => shared.on_unary_only(),
+            end => return end,
+        }
+        let until = Instant::now() + STREAM_RETRY;
+        match unary_client::serve(shared, &connection, until).await {
+            UnaryEnd::RetryStream => {}
+            UnaryEnd::Closed => return LinkEnd::Broken("the connection was closed".into()),
+        }
+    }
+}
+
+/// Ticks while the link is active. A timer for each request would cost more than the request.
+pub(super) async fn run_timer<T: Completion>(shared: Arc<Shared<T>>) {
+    let ticks = async {
         let mut next = Instant::now();
         loop {
             tokio::select! {
                 () = sleep_until(next) => {}
-                () = shared.busy.notified() => {}
+                () = shared.timer.notified() => {}
             }
             next = shared.on_tick();
         }
     };
-    shared.ending.run_until_cancelled(keeping).await;
+    shared.end.run_until_cancelled(ticks).await;
 }
 
 impl<T: Completion> Shared<T> {
-    fn standing_now(&self) -> LinkStatus {
-        *self.status.borrow()
-    }
-
-    /// Decides all that waits or was sent. A link that has ended refuses posts as one that is down does.
-    fn close(&self, status: LinkStatus) {
-        let mut completions = Vec::new();
-        self.state.lock().close(&mut completions);
-        *self.known.write() = PeerView::default();
-        self.announce(status);
-        complete_all(&mut completions);
+    /// Decides everything that waits or was sent.
+    fn close(&self, event: impl FnOnce(&mut State<T>)) {
+        *self.peer_view.write() = PeerView::default();
+        self.with_state(event);
     }
 
     fn on_tick(&self) -> Instant {
-        let mut completions = Vec::new();
-        let looked = self.state.lock().on_tick(Instant::now(), &mut completions);
-        if looked.turned_suspect {
-            tracing::warn!(peer = %self.address, "the peer answers nothing");
-            self.announce(LinkStatus::Suspect);
+        let tick = self.with_state(|state| state.on_tick(Instant::now()));
+        if tick.became_suspect {
+            tracing::warn!(peer = %self.address, "peer not responding");
         }
-        if let Some(connection) = looked.dead {
-            connection.end();
-        }
-        if let Some(sender) = looked.sender {
-            sender.wake();
-        }
-        complete_all(&mut completions);
-        looked.next
+        tick.next
     }
 
-    fn greet_foreign(&self) {
-        let was_foreign = {
-            let mut known = self.known.write();
-            let before = known.foreign;
-            *known = PeerView {
-                foreign: true,
-                ..PeerView::default()
-            };
-            before
-        };
-        let sender = self.state.lock().greet(usize::MAX, Instant::now());
-        if let Some(sender) = sender {
-            sender.wake();
-        }
-        self.busy.notify_one();
-        self.announce(LinkStatus::Up);
-        if !was_foreign {
-            tracing::info!(peer = %self.address, "link up, by unary calls");
+    fn on_unary_only(&self) {
+        let before = std::mem::replace(&mut *self.peer_view.write(), PeerView::UnaryOnly);
+        self.with_state(|state| state.on_unary_only(Instant::now()));
+        if !before.is_unary_only() {
+            tracing::info!(peer = %self.address, "link up, with unary calls");
         }
     }
 
-    /// Once for each change; a refusal for each dial, since an operator has to act on it.
-    fn log_end(&self, ended: &LinkEnd, was_up: bool, failures: u32) {
+    /// Logs each change once, and each refusal, since it takes an operator to resolve one.
+    fn log_end(&self, end: &LinkEnd, was_up: bool, failures: u32) {
         let peer = &self.address;
-        match ended {
-            LinkEnd::Foreign => {}
-            LinkEnd::Left => tracing::info!(%peer, "the peer has ended in order"),
+        match end {
+            LinkEnd::UnaryOnly => {}
+            LinkEnd::Shutdown => tracing::info!(%peer, "peer shut down"),
             LinkEnd::Refused(why) => tracing::warn!(%peer, %why, "the peer refuses the link"),
             LinkEnd::Broken(why) if was_up => tracing::warn!(%peer, %why, "link down"),
             LinkEnd::Broken(why) if failures == 0 => {

@@ -1,9 +1,11 @@
-//! What a link is doing, under its lock.
+//! The state of a link, behind its lock.
 //!
-//! Owns who may take from the queue and whether posts are let in. Must not wait, and must not tell tickets:
-//! it hands them out.
+//! Owns which requests are accepted, which stream takes them, and when the peer counts as silent. Must not
+//! wait, complete requests or wake tasks: it collects these [`Effects`] for
+//! [`Shared::with_state`](super::shared::Shared::with_state).
 
 use std::{
+    num::{NonZeroU64, NonZeroUsize},
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -11,248 +13,276 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
-    LinkStatus,
-    liveness::Liveness,
-    queue::{Completions, Queue},
+    dial::{DialState, LinkStatus, PeerKind},
+    queue::{Completions, Priority, Queue, UnknownNumber},
 };
 use crate::link::{
     codec::{Batch, EncodeRequest},
     outcome::{Completion, NotSent, Outcome},
-    proto::{self, OutcomeCode},
+    proto::{self, OutcomeCode, RequestKind},
     transport::Tasks,
 };
 
-/// How long posts are let in to wait for a dial: in a data centre it takes some milliseconds, with TLS some
-/// tens.
-const DIAL_GRACE: Duration = Duration::from_millis(200);
-/// Within a second of its post every ticket has heard. Looked at every [`TICK`].
-const AGE: Duration = Duration::from_millis(940);
-/// How often a busy link looks at its oldest posts and at its peer's silence.
+/// A request without outcome is decided at this age: within a second, given that ages are checked every
+/// [`TICK`].
+const REQUEST_TIMEOUT: Duration = Duration::from_millis(940);
+/// How often an active link checks the age of its requests and the silence of its peer.
 const TICK: Duration = Duration::from_millis(50);
-/// How long a link stays watchful after it was last busy, so that one message at a time does not wake the
-/// timer for each.
-const WATCHFUL: Duration = Duration::from_secs(1);
-
-/// What became of a push.
-pub(super) enum PushOutcome<T> {
-    /// The stream to wake, and whether the timer sleeps.
-    Queued {
-        sender: Option<Waker>,
-        idle: bool,
-    },
-    Refused(T, NotSent),
-}
-
-/// What a look at the clock found.
-pub(super) struct TickOutcome {
-    /// When to look again.
-    pub(super) next: Instant,
-    pub(super) turned_suspect: bool,
-    /// The stream's connection, to be ended.
-    pub(super) dead: Option<Tasks>,
-    pub(super) sender: Option<Waker>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum DialState {
-    Dialling { since: Instant },
-    Up,
-    Down,
-}
+/// How long a link keeps ticking after it was last active, so that sending one message at a time does not
+/// start the timer for each.
+const TICK_LINGER: Duration = Duration::from_secs(1);
 
 pub(super) struct State<T> {
-    pub(super) queue: Queue<T>,
-    pub(super) liveness: Liveness,
-    phase: DialState,
-    suspect: bool,
-    /// The stream that may take from the queue, once greeted.
-    epoch: u64,
-    /// The largest post that the peer reads.
-    largest: usize,
-    connection: Option<Tasks>,
-    /// The task that found nothing to send.
-    sender: Option<Waker>,
-    /// The last ping, and whether it is not sent yet.
-    ping: u64,
-    ping_due: bool,
-    /// A version of the peer's interest that the peer was not told we go by.
-    seen: u64,
-    watchful: bool,
-    last_busy: Instant,
+    dial: DialState,
+    queue: Queue<T>,
+    /// The task that has nothing to send.
+    parked: Option<Waker>,
+    /// Whether the timer ticks.
+    is_ticking: bool,
+    last_active: Instant,
+    /// The status last published.
+    published: LinkStatus,
+    wake: Option<Waker>,
+    start_timer: bool,
+    abort: Option<Tasks>,
+}
+
+/// What is to be done once the lock is released.
+pub(super) struct Effects<T> {
+    pub(super) completions: Completions<T>,
+    /// The task that sends.
+    pub(super) wake: Option<Waker>,
+    pub(super) start_timer: bool,
+    /// The connection to a dead peer.
+    pub(super) abort: Option<Tasks>,
+}
+
+/// The result of a tick.
+pub(super) struct TickOutcome {
+    pub(super) next: Instant,
+    /// Whether the peer counts as silent from now on.
+    pub(super) became_suspect: bool,
 }
 
 impl<T: Completion> State<T> {
     pub(super) fn new(queue_bytes: usize, now: Instant) -> Self {
+        let dial = DialState::new(now);
         Self {
+            published: dial.status(),
+            dial,
             queue: Queue::new(queue_bytes),
-            liveness: Liveness::new(now),
-            phase: DialState::Dialling { since: now },
-            suspect: false,
-            epoch: 0,
-            largest: 0,
-            connection: None,
-            sender: None,
-            ping: 0,
-            ping_due: false,
-            seen: 0,
-            watchful: false,
-            last_busy: now,
+            parked: None,
+            is_ticking: false,
+            last_active: now,
+            wake: None,
+            start_timer: false,
+            abort: None,
         }
     }
 
+    pub(super) fn status(&self) -> LinkStatus {
+        self.dial.status()
+    }
+
+    /// The status, if it has changed since the last call.
+    pub(super) fn take_status_change(&mut self) -> Option<LinkStatus> {
+        let status = self.dial.status();
+        let is_new = std::mem::replace(&mut self.published, status) != status;
+        is_new.then_some(status)
+    }
+
+    pub(super) fn take_effects(&mut self) -> Effects<T> {
+        Effects {
+            completions: self.queue.take_completions(),
+            wake: self.wake.take(),
+            start_timer: std::mem::take(&mut self.start_timer),
+            abort: self.abort.take(),
+        }
+    }
+
+    /// Takes back an empty buffer for completions.
+    pub(super) fn reuse(&mut self, completions: Completions<T>) {
+        self.queue.reuse(completions);
+    }
+
+    /// Queues a request, or gives its completion back.
     pub(super) fn push(
         &mut self,
         request: &impl EncodeRequest,
         completion: T,
-        urgent: bool,
+        priority: Priority,
         now: Instant,
-    ) -> PushOutcome<T> {
-        let is_open = match self.phase {
-            DialState::Dialling { since } => now.saturating_duration_since(since) <= DIAL_GRACE,
-            DialState::Up => !self.liveness.is_suspect(now),
-            DialState::Down => false,
-        };
-        if !is_open {
-            return PushOutcome::Refused(completion, NotSent::Unreachable);
+    ) -> Result<(), (T, NotSent)> {
+        if !self.dial.accepts_requests(now) {
+            return Err((completion, NotSent::Unreachable));
         }
-        if let Err(completion) = self.queue.push(request, completion, urgent, now) {
-            return PushOutcome::Refused(completion, NotSent::QueueFull);
-        }
-        PushOutcome::Queued {
-            sender: self.sender.take(),
-            idle: !std::mem::replace(&mut self.watchful, true),
-        }
+        self.queue
+            .push(request, completion, priority, now)
+            .map_err(|completion| (completion, NotSent::QueueFull))?;
+        self.wake_sender();
+        self.start_timer |= !std::mem::replace(&mut self.is_ticking, true);
+        Ok(())
     }
 
-    /// A dial begins. The first one, and one after a stream that lasted, have posts wait for them.
-    pub(super) fn dial(&mut self, now: Instant, posts_wait: bool) -> LinkStatus {
-        if posts_wait {
-            self.phase = DialState::Dialling { since: now };
-            LinkStatus::Dialling
-        } else {
-            self.phase = DialState::Down;
-            LinkStatus::Down
-        }
+    pub(super) fn on_dial(&mut self, now: Instant, queues_requests: bool) {
+        self.dial.on_dial(now, queues_requests);
     }
 
-    /// A new stream says hello. Only it may take from the queue, once the peer has greeted.
-    pub(super) fn open(&mut self, epoch: u64, connection: Tasks) {
-        self.epoch = epoch;
-        self.largest = 0;
-        self.connection = Some(connection);
+    pub(super) fn on_connect(&mut self, epoch: u64, connection: Tasks) {
+        self.dial.on_connect(epoch, connection);
     }
 
-    /// The peer has greeted, or turned out to be foreign: posts go.
-    pub(super) fn greet(&mut self, largest: usize, now: Instant) -> Option<Waker> {
-        self.largest = largest;
-        self.phase = DialState::Up;
-        self.liveness = Liveness::new(now);
-        self.suspect = false;
-        self.ping_due = false;
-        self.seen = 0;
-        self.last_busy = now;
-        self.sender.take()
+    pub(super) fn on_hello(&mut self, max_request: NonZeroUsize, now: Instant) {
+        self.dial.on_hello(max_request, now);
+        self.on_up(now);
     }
 
-    /// The stream or the dial ended.
-    pub(super) fn close(&mut self, completions: &mut Completions<T>) {
-        self.phase = DialState::Down;
-        self.epoch = 0;
-        self.largest = 0;
-        self.suspect = false;
-        self.connection = None;
-        self.sender = None;
-        self.queue.lose_sent(completions);
-        self.queue.refuse_waiting(completions);
+    pub(super) fn on_unary_only(&mut self, now: Instant) {
+        self.dial.on_unary_only(now);
+        self.on_up(now);
     }
 
-    /// What the stream carries next. `None` ends it: another has come.
-    pub(super) fn poll_outgoing(
+    fn on_up(&mut self, now: Instant) {
+        self.last_active = now;
+        // The timer sleeps while the link is not up.
+        self.start_timer = true;
+        self.wake_sender();
+    }
+
+    /// The dial failed, or the connection ended.
+    pub(super) fn on_close(&mut self) {
+        self.dial.on_close();
+        self.fail_all();
+    }
+
+    /// The link is ended for good. It refuses requests as one that is down does.
+    pub(super) fn on_end(&mut self) {
+        self.dial.on_end();
+        self.fail_all();
+    }
+
+    fn fail_all(&mut self) {
+        self.parked = None;
+        self.queue.fail_sent();
+        self.queue.fail_waiting();
+    }
+
+    /// The next message of the stream of this epoch. `None` ends it: the link has another stream, or none.
+    pub(super) fn poll_batch(
         &mut self,
-        epoch: u64,
-        completions: &mut Completions<T>,
+        stream: u64,
+        now: Instant,
         cx: &Context<'_>,
     ) -> Poll<Option<Batch>> {
-        if self.epoch != epoch {
-            return Poll::Ready(None);
+        match &mut self.dial {
+            DialState::Up {
+                epoch,
+                peer: PeerKind::Stream { max_request },
+                liveness,
+                interest_ack,
+                ..
+            } if *epoch == stream => {
+                let has_control = liveness.is_ping_due() || interest_ack.is_some();
+                if self.queue.has_waiting() || has_control {
+                    let requests = self.queue.take_batch(max_request.get());
+                    if !requests.is_empty() {
+                        liveness.on_sent(now);
+                    }
+                    let control = proto::RequestBatch {
+                        ping: liveness.take_ping().map_or(0, NonZeroU64::get),
+                        interest_ack: interest_ack.take().map_or(0, NonZeroU64::get),
+                        ..proto::RequestBatch::default()
+                    };
+                    return Poll::Ready(Some(Batch { control, requests }));
+                }
+            }
+            DialState::Up { epoch, .. } | DialState::Greeting { epoch, .. } if *epoch == stream => {
+            }
+            _ => return Poll::Ready(None),
         }
-        let has_news = self.queue.has_waiting() || self.ping_due || self.seen > 0;
-        if self.largest == 0 || !has_news {
-            self.park(cx);
-            return Poll::Pending;
-        }
-        let requests = self.queue.take_batch(self.largest, completions);
-        let ping = if std::mem::take(&mut self.ping_due) {
-            self.ping
-        } else {
-            0
-        };
-        if !requests.is_empty() {
-            self.liveness.sent(Instant::now());
-        }
-        let control = proto::RequestBatch {
-            ping,
-            interest_seen: std::mem::take(&mut self.seen),
-            ..proto::RequestBatch::default()
-        };
-        Poll::Ready(Some(Batch { control, requests }))
+        self.park(cx);
+        Poll::Pending
     }
 
-    /// For a foreign peer: whether there is a post to call for, or a ping.
-    pub(super) fn poll_work(&mut self, cx: &Context<'_>) -> Poll<()> {
-        if self.queue.has_waiting() || self.ping_due {
+    /// For the unary client: ready when there is a request to call for, or a ping.
+    pub(super) fn poll_unary(&mut self, cx: &Context<'_>) -> Poll<()> {
+        let is_ping_due = self.dial.liveness().is_some_and(|l| l.is_ping_due());
+        if self.queue.has_waiting() || is_ping_due {
             return Poll::Ready(());
         }
         self.park(cx);
         Poll::Pending
     }
 
+    /// For the unary client: whether to send a ping now.
     pub(super) fn take_ping(&mut self) -> bool {
-        std::mem::take(&mut self.ping_due)
+        let liveness = self.dial.liveness();
+        liveness.is_some_and(|liveness| liveness.take_ping().is_some())
+    }
+
+    pub(super) fn has_waiting(&self) -> bool {
+        self.queue.has_waiting()
+    }
+
+    /// The client to which the next request sends, if that is an emit.
+    pub(super) fn next_recipient(&self) -> Option<&[u8]> {
+        self.queue.next_recipient()
+    }
+
+    /// For the unary client: takes the next request, with the time at which it was queued.
+    pub(super) fn take_request(&mut self, now: Instant) -> Option<(RequestKind, T, Instant)> {
+        let next = self.queue.take_request()?;
+        if let Some(liveness) = self.dial.liveness() {
+            liveness.on_sent(now);
+        }
+        Some(next)
     }
 
     fn park(&mut self, cx: &Context<'_>) {
-        if !self
-            .sender
-            .as_ref()
-            .is_some_and(|w| w.will_wake(cx.waker()))
-        {
-            self.sender = Some(cx.waker().clone());
+        let parked = self.parked.as_ref();
+        if !parked.is_some_and(|waker| waker.will_wake(cx.waker())) {
+            self.parked = Some(cx.waker().clone());
         }
     }
 
-    /// A sign of life. Whether the link was suspect until now.
-    pub(super) fn heard(&mut self, now: Instant) -> bool {
-        self.liveness.heard(now);
-        std::mem::take(&mut self.suspect)
+    fn wake_sender(&mut self) {
+        self.wake = self.parked.take().or(self.wake.take());
     }
 
-    /// Tells the peer at the next occasion which version of its interest we go by.
-    pub(super) fn saw(&mut self, version: u64) -> Option<Waker> {
-        self.seen = version;
-        self.sender.take()
+    /// Something arrived. Returns whether the peer was suspect until now.
+    pub(super) fn on_received(&mut self, now: Instant) -> bool {
+        let liveness = self.dial.liveness();
+        liveness.is_some_and(|liveness| liveness.on_received(now))
     }
 
-    /// Takes in what the peer has decided; false if it speaks of posts that it was never sent.
-    pub(super) fn decide(
+    /// A unary call was not answered.
+    pub(super) fn on_call_lost(&mut self) {
+        if let Some(liveness) = self.dial.liveness() {
+            liveness.on_ping_lost();
+        }
+    }
+
+    /// Acknowledges at the next opportunity that this version of the peer's interest has been applied.
+    pub(super) fn acknowledge_interest(&mut self, version: NonZeroU64) {
+        if let DialState::Up { interest_ack, .. } = &mut self.dial {
+            *interest_ack = Some(version);
+            self.wake_sender();
+        }
+    }
+
+    /// Decides the requests that a message answers.
+    pub(super) fn on_outcomes(
         &mut self,
-        incoming: proto::ResponseBatch,
-        completions: &mut Completions<T>,
-    ) -> bool {
-        for run in incoming.outcomes {
+        message: proto::ResponseBatch,
+    ) -> Result<(), UnknownNumber> {
+        for run in message.outcomes {
             for (number, code) in (run.first..).zip(&run.codes) {
                 let code = OutcomeCode::try_from(i32::from(*code)).unwrap_or(OutcomeCode::Unknown);
-                if self
-                    .queue
-                    .decide(number, Outcome::Code(code), completions)
-                    .is_err()
-                {
-                    return false;
-                }
+                self.queue.decide(number, Outcome::Code(code))?;
             }
         }
-        for answer in incoming.responses {
-            let outcome = match answer.kind {
+        for response in message.responses {
+            let outcome = match response.kind {
                 Some(proto::response::Kind::Reached(reached)) => Outcome::Reached(reached.into()),
                 Some(proto::response::Kind::Listing(listing)) => Outcome::Listing {
                     names: listing.names,
@@ -260,57 +290,55 @@ impl<T: Completion> State<T> {
                 },
                 None => Outcome::Code(OutcomeCode::Unknown),
             };
-            if self
-                .queue
-                .decide(answer.number, outcome, completions)
-                .is_err()
-            {
-                return false;
-            }
+            self.queue.decide(response.number, outcome)?;
         }
-        self.queue.tidy();
-        true
+        self.queue.trim();
+        Ok(())
     }
 
-    /// Looks at the clock: decides what has become too old, and judges the peer's silence.
-    pub(super) fn on_tick(
-        &mut self,
-        now: Instant,
-        completions: &mut Completions<T>,
-    ) -> TickOutcome {
-        let is_up = self.phase == DialState::Up;
-        let is_suspect = is_up && self.liveness.is_suspect(now);
-        // A peer that answers and yet takes nothing is too slow; one that is silent may be gone.
-        let why = if is_up && !self.liveness.is_silent(now) {
-            NotSent::QueueFull
-        } else {
-            NotSent::Unreachable
+    /// Decides requests that are too old, and judges the silence of the peer.
+    pub(super) fn on_tick(&mut self, now: Instant) -> TickOutcome {
+        // A peer that responds but accepts nothing is too slow; a silent one may be gone.
+        let why = match self.dial.liveness() {
+            Some(liveness) if !liveness.is_unresponsive(now) => NotSent::QueueFull,
+            _ => NotSent::Unreachable,
         };
-        self.queue.expire(now, AGE, why, completions);
-        let dead = self
-            .connection
-            .take_if(|_| is_up && self.liveness.is_dead(now));
-        let mut sender = None;
-        if is_up && self.liveness.wants_ping(now, self.queue.has_sent()) {
-            self.ping += 1;
-            self.ping_due = true;
-            sender = self.sender.take();
+        self.queue.expire(now, REQUEST_TIMEOUT, why);
+        let became_suspect = self.check_liveness(now);
+        let is_awaiting = self.dial.liveness().is_some_and(|l| l.is_awaiting());
+        if is_awaiting || !self.queue.is_empty() {
+            self.last_active = now;
         }
-        if !self.queue.is_empty() || (is_up && self.liveness.is_waiting()) {
-            self.last_busy = now;
-        }
-        self.watchful = now.saturating_duration_since(self.last_busy) < WATCHFUL;
-        let next = match (self.watchful, is_up) {
-            (true, _) => now + TICK,
-            (false, true) => self.liveness.next_ping().max(now + TICK),
-            // Nothing happens until a post is let in or the link is up.
-            (false, false) => now + Duration::from_hours(1),
+        self.is_ticking = now.saturating_duration_since(self.last_active) < TICK_LINGER;
+        let next = match self.dial.liveness() {
+            _ if self.is_ticking => now + TICK,
+            Some(liveness) => liveness.next_ping().max(now + TICK),
+            // Nothing happens until a request is queued or the link is up.
+            None => now + Duration::from_hours(1),
         };
         TickOutcome {
             next,
-            turned_suspect: is_suspect && !std::mem::replace(&mut self.suspect, is_suspect),
-            dead,
-            sender,
+            became_suspect,
         }
+    }
+
+    /// Returns whether the peer is suspect from now on.
+    fn check_liveness(&mut self, now: Instant) -> bool {
+        let DialState::Up {
+            liveness,
+            connection,
+            ..
+        } = &mut self.dial
+        else {
+            return false;
+        };
+        if liveness.is_dead(now) {
+            self.abort = Some(connection.clone());
+        }
+        let became_suspect = liveness.mark_suspect(now);
+        if liveness.schedule_ping(now, self.queue.has_sent()) {
+            self.wake_sender();
+        }
+        became_suspect
     }
 }

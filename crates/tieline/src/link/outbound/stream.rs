@@ -1,6 +1,7 @@
-//! The outgoing half of a stream: HTTP/2 takes the next batch when it can carry it.
+//! The outgoing half of a stream. HTTP/2 takes the next batch when it can carry one.
 //!
-//! So what waits coalesces without a timer, and nothing is counted as sent before the stream takes it.
+//! Therefore waiting requests share a batch without a timer, and no request counts as sent before the
+//! stream takes it.
 
 use std::{
     pin::Pin,
@@ -8,9 +9,10 @@ use std::{
     task::{Context, Poll},
 };
 
+use tokio::time::Instant;
 use tonic::codegen::tokio_stream::Stream;
 
-use super::{Shared, complete_all};
+use super::shared::Shared;
 use crate::link::{codec::Batch, outcome::Completion, proto};
 
 pub(super) struct OutboundStream<T> {
@@ -21,7 +23,7 @@ pub(super) struct OutboundStream<T> {
 
 impl<T> OutboundStream<T> {
     pub(super) fn new(shared: Arc<Shared<T>>, epoch: u64) -> Self {
-        let hello = Some(proto::Hello::new(&shared.config, epoch));
+        let hello = Some(shared.config.hello(epoch));
         Self {
             shared,
             epoch,
@@ -44,13 +46,8 @@ impl<T: Completion> Stream for OutboundStream<T> {
                 ..Batch::default()
             }));
         }
-        let mut completions = Vec::new();
-        let next = self
-            .shared
-            .state
-            .lock()
-            .poll_outgoing(self.epoch, &mut completions, cx);
-        complete_all(&mut completions);
-        next
+        let epoch = self.epoch;
+        self.shared
+            .with_state(|state| state.poll_batch(epoch, Instant::now(), cx))
     }
 }

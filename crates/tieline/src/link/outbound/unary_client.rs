@@ -1,7 +1,8 @@
-//! A peer that speaks the unary service only: a node of go-websocket.
+//! Sends the requests of a link as unary calls, to a peer that supports the unary service only: a node of
+//! go-websocket.
 //!
-//! Posts become calls, in order: one under way per client, several clients at once; a message to everyone
-//! waits for all before it and goes alone. What the service has no call for is answered here.
+//! Owns the order: one call at a time per client, several clients at once; a broadcast waits for all calls
+//! before it and runs alone. A request for which the service has no call is answered here.
 
 use std::{collections::HashSet, future::poll_fn, sync::Arc, time::Duration};
 
@@ -12,58 +13,67 @@ use tokio::{
 };
 use tonic::{Code as Grpc, Request, Status};
 
-use super::{LinkStatus, Shared};
-use crate::link::{
-    outcome::{Completion, NotSent, Outcome},
-    proto::{
-        OutcomeCode, Query, QueryKind, RequestKind, Scope,
-        websocket::{
-            BroadcastRequest, EmitRequest, OnlineRequest, websocket_client::WebsocketClient,
+use super::{shared::Shared, state::State};
+use crate::{
+    delivery::Reached,
+    link::{
+        outcome::{Completion, NotSent, Outcome},
+        proto::{
+            OutcomeCode, Query, QueryKind, RequestKind, Scope,
+            websocket::{
+                BroadcastRequest, EmitRequest, OnlineRequest, websocket_client::WebsocketClient,
+            },
         },
+        transport::{Connection, Requests},
     },
-    transport::{Connection, Requests},
 };
 
-/// Calls under way at once.
-const CALLS: usize = 32;
-/// Every call's, and so every outcome's.
-const DEADLINE: Duration = Duration::from_millis(940);
-/// How often to see whether the connection still stands.
-const CHECK: Duration = Duration::from_millis(50);
+/// Concurrent calls.
+const MAX_CALLS: usize = 32;
+/// Timeout of a call, counted from when its request was queued.
+const CALL_TIMEOUT: Duration = Duration::from_millis(940);
+/// How often to check whether the connection is still open.
+const CHECK_INTERVAL: Duration = Duration::from_millis(50);
 
 type Client = WebsocketClient<Requests>;
 
-/// Serves posts until then, when the peer is to be asked again what it is, or until the connection ends:
-/// false.
+/// Why [`serve`] returned.
+pub(super) enum UnaryEnd {
+    /// It is time to ask whether the peer supports the stream.
+    RetryStream,
+    Closed,
+}
+
+/// Sends requests until `until`, or until the connection is closed.
 pub(super) async fn serve<T: Completion>(
     shared: &Arc<Shared<T>>,
     connection: &Connection,
     until: Instant,
-) -> bool {
+) -> UnaryEnd {
     let client =
         WebsocketClient::with_origin(connection.requests.clone(), connection.origin.clone())
-            .max_decoding_message_size(shared.config.largest());
+            .max_decoding_message_size(shared.config.max_message_size());
     let mut calls = Calls {
         shared: Arc::clone(shared),
         client,
         running: JoinSet::new(),
         ids: HashSet::new(),
-        alone: false,
+        is_exclusive: false,
     };
-    let mut check = interval(CHECK);
+    let mut check = interval(CHECK_INTERVAL);
     loop {
         if connection.requests.is_closed() {
-            return false;
+            return UnaryEnd::Closed;
         }
-        // Calls under way are not given up for the question.
+        // Running calls are finished first.
         let is_time = Instant::now() >= until;
         if is_time && calls.running.is_empty() {
-            return true;
+            return UnaryEnd::RetryStream;
         }
         let is_blocked = is_time || calls.start();
         tokio::select! {
-            Some(ended) = calls.running.join_next() => calls.ended(ended.ok()),
-            () = poll_fn(|cx| shared.state.lock().poll_work(cx)), if !is_blocked => {}
+            Some(ended) = calls.running.join_next() => calls.on_end(ended.ok()),
+            () = poll_fn(|cx| shared.with_state(|state| state.poll_unary(cx))), if !is_blocked => {}
             _ = check.tick() => {}
         }
     }
@@ -72,46 +82,82 @@ pub(super) async fn serve<T: Completion>(
 struct Calls<T: Completion> {
     shared: Arc<Shared<T>>,
     client: Client,
-    /// Each yields the client id it was about, and whether the peer answered.
-    running: JoinSet<(Bytes, bool)>,
+    running: JoinSet<CallEnd>,
+    /// The clients that running calls are about.
     ids: HashSet<Bytes>,
-    /// Whether a message to everyone is under way.
-    alone: bool,
+    /// Whether a broadcast is running.
+    is_exclusive: bool,
+}
+
+struct CallEnd {
+    id: Bytes,
+    /// Whether the peer responded.
+    is_answered: bool,
+}
+
+/// What can be started now.
+enum NextCall<T> {
+    Nothing,
+    /// The next request has to wait for a running call.
+    Blocked,
+    Call {
+        request: RequestKind,
+        completion: T,
+        since: Instant,
+        is_exclusive: bool,
+    },
 }
 
 impl<T: Completion> Calls<T> {
-    /// Starts what can start now; true if something waits for a call to end.
+    /// Starts what can be started now. Returns whether a request waits for a running call.
     fn start(&mut self) -> bool {
-        let ping = self.shared.state.lock().take_ping();
+        let is_ping_due = self.shared.with_state(State::take_ping);
         if self.running.is_empty() {
             self.ids.clear();
-            self.alone = false;
-            // Calls under way are answered as a ping would be.
-            if ping {
-                self.spawn(nobody_online(), None, Instant::now());
+            self.is_exclusive = false;
+            // The responses to running calls serve as a pong.
+            if is_ping_due {
+                self.spawn(ping(), None, Instant::now());
             }
         }
         loop {
-            let mut state = self.shared.state.lock();
-            if !state.queue.has_waiting() {
-                return false;
+            match self.shared.with_state(|state| self.next_call(state)) {
+                NextCall::Nothing => return false,
+                NextCall::Blocked => return true,
+                NextCall::Call {
+                    request,
+                    completion,
+                    since,
+                    is_exclusive,
+                } => {
+                    self.is_exclusive = is_exclusive;
+                    self.spawn(request, Some(completion), since);
+                }
             }
-            let recipient = state.queue.recipient();
-            let is_alone = recipient.is_none();
-            let waits = self.alone
-                || self.running.len() >= CALLS
-                || (is_alone && !self.running.is_empty())
-                || recipient.is_some_and(|id| self.ids.contains(id));
-            if waits {
-                return true;
-            }
-            let Some((request, completion, since)) = state.queue.take() else {
-                return false;
-            };
-            state.liveness.sent(Instant::now());
-            drop(state);
-            self.alone = is_alone;
-            self.spawn(request, Some(completion), since);
+        }
+    }
+
+    fn next_call(&self, state: &mut State<T>) -> NextCall<T> {
+        if !state.has_waiting() {
+            return NextCall::Nothing;
+        }
+        let recipient = state.next_recipient();
+        let is_exclusive = recipient.is_none();
+        let is_blocked = self.is_exclusive
+            || self.running.len() >= MAX_CALLS
+            || (is_exclusive && !self.running.is_empty())
+            || recipient.is_some_and(|id| self.ids.contains(id));
+        if is_blocked {
+            return NextCall::Blocked;
+        }
+        match state.take_request(Instant::now()) {
+            None => NextCall::Nothing,
+            Some((request, completion, since)) => NextCall::Call {
+                request,
+                completion,
+                since,
+                is_exclusive,
+            },
         }
     }
 
@@ -123,38 +169,38 @@ impl<T: Completion> Calls<T> {
         self.ids.insert(id.clone());
         let (client, shared) = (self.client.clone(), Arc::clone(&self.shared));
         self.running.spawn(async move {
-            let waiting = Waiting(completion);
-            let call = timeout_at(since + DEADLINE, call(client, request, &shared));
-            let (outcome, answered) = match call.await {
+            let completion = CompleteOnDrop(completion);
+            let call = timeout_at(since + CALL_TIMEOUT, call(client, request, &shared));
+            let (outcome, is_answered) = match call.await {
                 Ok(Ok(outcome)) => (outcome, true),
-                Ok(Err(status)) => failed(&status),
+                Ok(Err(status)) => on_error(&status),
                 Err(_) => (Outcome::Unknown, false),
             };
-            waiting.tell(outcome);
-            (id, answered)
+            completion.complete(outcome);
+            CallEnd { id, is_answered }
         });
     }
 
-    fn ended(&mut self, call: Option<(Bytes, bool)>) {
-        self.alone = false;
-        let Some((id, answered)) = call else { return };
-        self.ids.remove(&id);
-        let mut state = self.shared.state.lock();
-        if !answered {
-            state.liveness.lost_ping();
-            return;
-        }
-        let recovered = state.heard(Instant::now());
-        drop(state);
+    fn on_end(&mut self, call: Option<CallEnd>) {
+        self.is_exclusive = false;
+        let Some(call) = call else { return };
+        self.ids.remove(&call.id);
+        let recovered = self.shared.with_state(|state| {
+            if call.is_answered {
+                state.on_received(Instant::now())
+            } else {
+                state.on_call_lost();
+                false
+            }
+        });
         if recovered {
-            self.shared.announce(LinkStatus::Up);
-            tracing::info!(peer = %self.shared.address, "the peer answers again");
+            tracing::info!(peer = %self.shared.address, "peer responding again");
         }
     }
 }
 
-/// What serves as a ping: a question that costs the peer a look-up.
-fn nobody_online() -> RequestKind {
+/// The call that serves as a ping: it costs the peer one lookup.
+fn ping() -> RequestKind {
     RequestKind::Query(Query {
         kind: QueryKind::Online.into(),
         names: vec![Bytes::new()],
@@ -162,18 +208,18 @@ fn nobody_online() -> RequestKind {
     })
 }
 
-/// Tells its ticket even if the call is dropped.
-struct Waiting<T: Completion>(Option<T>);
+/// Completes with [`Outcome::Unknown`] if the call is dropped.
+struct CompleteOnDrop<T: Completion>(Option<T>);
 
-impl<T: Completion> Waiting<T> {
-    fn tell(mut self, outcome: Outcome) {
+impl<T: Completion> CompleteOnDrop<T> {
+    fn complete(mut self, outcome: Outcome) {
         if let Some(completion) = self.0.take() {
             completion.complete(outcome);
         }
     }
 }
 
-impl<T: Completion> Drop for Waiting<T> {
+impl<T: Completion> Drop for CompleteOnDrop<T> {
     fn drop(&mut self) {
         if let Some(completion) = self.0.take() {
             completion.complete(Outcome::Unknown);
@@ -181,47 +227,22 @@ impl<T: Completion> Drop for Waiting<T> {
     }
 }
 
-async fn call<T>(
-    mut client: Client,
+async fn call<T: Completion>(
+    client: Client,
     request: RequestKind,
     shared: &Shared<T>,
 ) -> Result<Outcome, Status> {
     match request {
-        RequestKind::Emit(emit) => {
-            let Ok(id) = text(&emit.id) else {
-                return Ok(Outcome::Code(OutcomeCode::Invalid));
-            };
-            let request = shared.request(EmitRequest {
-                id,
-                data: emit.data,
-            });
-            let answer = client.emit(request).await?.into_inner();
-            Ok(Outcome::Code(if answer.success {
-                OutcomeCode::Delivered
-            } else {
-                OutcomeCode::NotHere
-            }))
-        }
-        RequestKind::Multicast(many)
-            if many.scope() == Scope::Everyone && many.except.is_empty() =>
+        RequestKind::Emit(emit) => call_emit(client, emit.id, emit.data, shared).await,
+        RequestKind::Multicast(multicast)
+            if multicast.scope() == Scope::Everyone && multicast.except.is_empty() =>
         {
-            let request = shared.request(BroadcastRequest { data: many.data });
-            // A go-websocket node answers 1 however many clients it has: no count of clients.
-            client.broadcast(request).await?;
-            Ok(Outcome::Reached(crate::Reached::default()))
+            call_broadcast(client, multicast.data, shared).await
         }
-        RequestKind::Query(ask) if ask.kind() == QueryKind::Online => {
-            let mut names = Vec::new();
-            for name in ask.names {
-                let Ok(id) = text(&name) else { continue };
-                let request = shared.request(OnlineRequest { id });
-                if client.online(request).await?.into_inner().online {
-                    names.push(name);
-                }
-            }
-            Ok(Outcome::Listing { names, more: false })
+        RequestKind::Query(query) if query.kind() == QueryKind::Online => {
+            call_online(client, query.names, shared).await
         }
-        // It knows no users and no groups; and whatever was before this is decided.
+        // The peer has no users and no groups. For a barrier: all calls before it are decided.
         RequestKind::Query(_) => Ok(Outcome::Listing {
             names: Vec::new(),
             more: false,
@@ -233,24 +254,69 @@ async fn call<T>(
     }
 }
 
-impl<T> Shared<T> {
-    fn request<M>(&self, message: M) -> Request<M> {
+async fn call_emit<T: Completion>(
+    mut client: Client,
+    id: Bytes,
+    data: Bytes,
+    shared: &Shared<T>,
+) -> Result<Outcome, Status> {
+    let Ok(id) = text(&id) else {
+        return Ok(Outcome::Code(OutcomeCode::Invalid));
+    };
+    let request = shared.unary_request(EmitRequest { id, data });
+    let is_here = client.emit(request).await?.into_inner().success;
+    Ok(Outcome::Code(if is_here {
+        OutcomeCode::Delivered
+    } else {
+        OutcomeCode::NotHere
+    }))
+}
+
+async fn call_broadcast<T: Completion>(
+    mut client: Client,
+    data: Bytes,
+    shared: &Shared<T>,
+) -> Result<Outcome, Status> {
+    let request = shared.unary_request(BroadcastRequest { data });
+    // The response is not a count of clients: a go-websocket node always answers 1.
+    client.broadcast(request).await?;
+    Ok(Outcome::Reached(Reached::default()))
+}
+
+async fn call_online<T: Completion>(
+    mut client: Client,
+    ids: Vec<Bytes>,
+    shared: &Shared<T>,
+) -> Result<Outcome, Status> {
+    let mut names = Vec::new();
+    for name in ids {
+        let Ok(id) = text(&name) else { continue };
+        let request = shared.unary_request(OnlineRequest { id });
+        if client.online(request).await?.into_inner().online {
+            names.push(name);
+        }
+    }
+    Ok(Outcome::Listing { names, more: false })
+}
+
+impl<T: Completion> Shared<T> {
+    fn unary_request<M>(&self, message: M) -> Request<M> {
         let mut request = Request::new(message);
         self.config.trust.attach_secret(request.metadata_mut());
         request
     }
 }
 
-/// A call that failed: what that says of its message, and whether the peer answered.
-fn failed(status: &Status) -> (Outcome, bool) {
+/// The outcome of a failed call, and whether the peer responded.
+fn on_error(status: &Status) -> (Outcome, bool) {
     match status.code() {
-        // Its receiver's refusal.
+        // The client's outbox is full.
         Grpc::ResourceExhausted => (Outcome::Code(OutcomeCode::Refused), true),
         // Refused before anything was done.
         Grpc::Unimplemented | Grpc::Unauthenticated | Grpc::PermissionDenied => {
             (Outcome::NotSent(NotSent::Unreachable), true)
         }
-        // A go-websocket node answers so when its client's connection failed.
+        // How a go-websocket node reports that the client's connection failed.
         Grpc::Unknown | Grpc::Internal => (Outcome::Unknown, true),
         _ => (Outcome::Unknown, false),
     }

@@ -1,4 +1,4 @@
-//! The unary service of go-websocket, health and reflection on the port.
+//! The unary service of go-websocket, health and reflection.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -9,7 +9,7 @@ use tonic_health::pb::{
 };
 use uuid::Uuid;
 
-use super::kit::{Node, Script, Scripted, config, loopback, run};
+use super::support::{Node, Script, ScriptedReceiver, config, loopback, run};
 use crate::link::{
     LinkConfig, PeerSecurity, PeerServer,
     proto::websocket::{
@@ -36,7 +36,7 @@ fn emit(id: &str) -> EmitRequest {
 }
 
 #[test]
-fn false_means_not_here_and_nothing_else() {
+fn emit_returns_false_only_if_the_client_is_not_here() {
     run(async {
         let node = Node::start().await;
         let (_connection, mut client) = connect(node.address()).await;
@@ -81,9 +81,9 @@ fn false_means_not_here_and_nothing_else() {
     });
 }
 
-async fn far(security: &PeerSecurity) -> PeerServer {
+async fn non_loopback_server(security: &PeerSecurity) -> PeerServer {
     let config = LinkConfig::new(Uuid::now_v7(), security).unwrap();
-    let receiver = std::sync::Arc::new(Scripted(Script::default().into()));
+    let receiver = std::sync::Arc::new(ScriptedReceiver(Script::default().into()));
     let address = "0.0.0.0:0".parse().unwrap();
     PeerServer::bind(address, config.into(), receiver)
         .await
@@ -91,30 +91,30 @@ async fn far(security: &PeerSecurity) -> PeerServer {
 }
 
 #[test]
-fn beyond_loopback_the_unary_service_wants_the_secret_unless_opened_by_name() {
+fn beyond_loopback_the_unary_service_requires_the_secret_unless_open() {
     run(async {
         let mut security = PeerSecurity {
             secret: Some("s3cret".into()),
             ..PeerSecurity::default()
         };
-        let port = far(&security).await;
-        let (_connection, mut client) = connect(port.local_addr()).await;
+        let server = non_loopback_server(&security).await;
+        let (_connection, mut client) = connect(server.local_addr()).await;
         let refused = client.emit(emit("a")).await.unwrap_err();
         assert_eq!(refused.code(), Code::Unauthenticated);
-        let mut known = Request::new(emit("a"));
-        known
+        let mut authorized = Request::new(emit("a"));
+        authorized
             .metadata_mut()
             .insert("authorization", "Bearer s3cret".parse().unwrap());
-        assert!(client.emit(known).await.unwrap().into_inner().success);
+        assert!(client.emit(authorized).await.unwrap().into_inner().success);
         security.open_unary = true;
-        let port = far(&security).await;
-        let (_connection, mut client) = connect(port.local_addr()).await;
+        let server = non_loopback_server(&security).await;
+        let (_connection, mut client) = connect(server.local_addr()).await;
         assert!(client.emit(emit("a")).await.unwrap().into_inner().success);
     });
 }
 
 #[test]
-fn health_is_told_until_the_node_drains() {
+fn health_is_serving_until_the_node_drains() {
     run(async {
         let node = Node::start().await;
         let (connection, _client) = connect(node.address()).await;
@@ -126,13 +126,13 @@ fn health_is_told_until_the_node_drains() {
                 let response = health.check(HealthCheckRequest { service }).await.unwrap();
                 assert_eq!(response.into_inner().status(), expected);
             }
-            node.port.draining().await;
+            node.server.draining().await;
         }
     });
 }
 
 #[test]
-fn reflection_names_the_services_of_the_port() {
+fn reflection_lists_the_services() {
     use tonic_reflection::pb::v1::{
         ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
         server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
@@ -144,15 +144,15 @@ fn reflection_names_the_services_of_the_port() {
             connection.requests.clone(),
             connection.origin.clone(),
         );
-        let question = ServerReflectionRequest {
+        let request = ServerReflectionRequest {
             host: String::new(),
             message_request: Some(MessageRequest::ListServices(String::new())),
         };
-        let questions = tonic::codegen::tokio_stream::once(question);
-        let answers = client.server_reflection_info(questions).await.unwrap();
-        let answer = answers.into_inner().message().await.unwrap().unwrap();
-        let Some(MessageResponse::ListServicesResponse(list)) = answer.message_response else {
-            panic!("{answer:?}")
+        let requests = tonic::codegen::tokio_stream::once(request);
+        let responses = client.server_reflection_info(requests).await.unwrap();
+        let response = responses.into_inner().message().await.unwrap().unwrap();
+        let Some(MessageResponse::ListServicesResponse(list)) = response.message_response else {
+            panic!("{response:?}")
         };
         let mut names: Vec<_> = list
             .service
@@ -172,7 +172,7 @@ fn reflection_names_the_services_of_the_port() {
 }
 
 #[test]
-fn connections_are_bounded_and_those_that_ask_nothing_are_closed() {
+fn connections_are_bounded_and_idle_ones_are_closed() {
     use tokio::{io::AsyncReadExt, net::TcpStream};
     run(async {
         let mut few = config();
@@ -196,16 +196,16 @@ fn connections_are_bounded_and_those_that_ask_nothing_are_closed() {
         let (_connection, mut client) = connect(node.address()).await;
         assert!(
             client.emit(emit("a")).await.unwrap().into_inner().success,
-            "its place is free"
+            "its permit is free"
         );
     });
 }
 
 #[test]
-fn a_port_bound_to_a_taken_address_says_so() {
+fn binding_a_taken_address_fails() {
     run(async {
         let node = Node::start().await;
-        let receiver = std::sync::Arc::new(Scripted(Script::default().into()));
+        let receiver = std::sync::Arc::new(ScriptedReceiver(Script::default().into()));
         let taken = PeerServer::bind(node.address(), config().into(), receiver).await;
         assert_eq!(taken.err().unwrap().kind(), std::io::ErrorKind::AddrInUse);
         assert_ne!(node.address(), loopback());

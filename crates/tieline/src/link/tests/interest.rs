@@ -1,11 +1,11 @@
-//! What peers are told that a node has.
+//! The interest of a node, as its peers get to know it.
 
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    kit::{Node, Script, config, eventually, open, run},
     proxy::{Mode, Proxy},
-    raw::{Puppet, Raw},
+    scripted::{RawStream, ScriptedPeer},
+    support::{Node, Script, config, eventually, open, run},
 };
 use crate::link::{
     Interest, LinkStatus, hash,
@@ -13,13 +13,13 @@ use crate::link::{
 };
 
 #[test]
-fn names_of_users_and_groups_do_not_meet() {
+fn a_user_and_a_group_of_the_same_name_have_different_hashes() {
     assert_ne!(hash(Scope::User, "a"), hash(Scope::Group, "a"));
     assert_eq!(hash(Scope::User, "a"), hash(Scope::User, "a"));
 }
 
 #[test]
-fn a_link_hears_the_snapshot_and_then_changes() {
+fn a_link_gets_the_snapshot_and_then_changes() {
     run(async {
         let node = Node::start().await;
         let interest = &node.script.interest;
@@ -42,7 +42,7 @@ fn a_link_hears_the_snapshot_and_then_changes() {
 }
 
 #[test]
-fn until_the_snapshot_is_complete_everything_may_be_there() {
+fn until_the_snapshot_is_complete_the_peer_may_have_anything() {
     run(async {
         let part = proto::ResponseBatch {
             interest: Some(proto::Interest {
@@ -51,8 +51,8 @@ fn until_the_snapshot_is_complete_everything_may_be_there() {
             }),
             ..proto::ResponseBatch::default()
         };
-        let puppet = Puppet::start(vec![part]).await;
-        let link = open(puppet.address);
+        let peer = ScriptedPeer::start(vec![part]).await;
+        let link = open(peer.address);
         link.until(LinkStatus::Up).await;
         assert!(link.may_have(99));
     });
@@ -71,7 +71,7 @@ fn a_large_snapshot_arrives_whole() {
 }
 
 #[test]
-fn a_link_that_broke_believes_anything_until_it_is_told_again() {
+fn after_a_break_the_peer_may_have_anything_until_the_next_snapshot() {
     run(async {
         let node = Node::start().await;
         let proxy = Proxy::start(node.address()).await;
@@ -87,16 +87,16 @@ fn a_link_that_broke_believes_anything_until_it_is_told_again() {
 }
 
 #[test]
-fn nobody_is_waited_for_when_nobody_listens_and_no_longer_than_asked() {
+fn settling_waits_for_live_streams_only_and_no_longer_than_its_limit() {
     run(async {
         let node = Node::start().await;
         let interest = &node.script.interest;
         interest.gained(1);
         assert!(interest.settled(Duration::from_secs(5)).await);
-        // This peer never says what it has seen.
-        let raw = Raw::greet(node.address(), &config(), 1).await.unwrap();
+        // This peer never acknowledges.
+        let stream = RawStream::open(node.address(), &config(), 1).await.unwrap();
         assert!(!interest.settled(Duration::from_millis(50)).await);
-        drop(raw);
+        drop(stream);
         assert!(
             interest.settled(Duration::from_secs(5)).await,
             "its end ends the wait"
@@ -105,7 +105,7 @@ fn nobody_is_waited_for_when_nobody_listens_and_no_longer_than_asked() {
 }
 
 #[test]
-fn what_came_and_went_is_not_told() {
+fn a_hash_that_is_gained_and_lost_again_is_not_sent() {
     run(async {
         let script = Script::default();
         let interest = Arc::clone(&script.interest);
@@ -117,14 +117,14 @@ fn what_came_and_went_is_not_told() {
             interest.lost(hash);
         }
         interest.gained(5);
-        let news = subscription.poll_message(&cx).unwrap();
-        assert_eq!((news.gained, news.lost), (vec![5], vec![]));
+        let change = subscription.poll_message(&cx).unwrap();
+        assert_eq!((change.gained, change.lost), (vec![5], vec![]));
         assert!(subscription.poll_message(&cx).is_none());
     });
 }
 
 #[test]
-fn a_loss_of_what_nobody_gained_changes_nothing() {
+fn losing_a_hash_that_was_not_gained_changes_nothing() {
     let interest = Interest::default();
     interest.lost(1);
     interest.gained(1);

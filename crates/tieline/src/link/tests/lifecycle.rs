@@ -1,13 +1,13 @@
-//! Silence, breaks, and the way back.
+//! Silence, broken connections, and recovery.
 
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
 use super::{
-    kit::{Node, Opened, code, config, emit, eventually, loopback, open, open_with, run},
     proxy::{Mode, Proxy},
-    raw::Puppet,
+    scripted::ScriptedPeer,
+    support::{Node, TestLink, code, config, emit, eventually, loopback, open, open_with, run},
 };
 use crate::link::{
     LinkStatus, NotSent, Outcome,
@@ -15,10 +15,10 @@ use crate::link::{
 };
 
 const UNREACHABLE: Outcome = Outcome::NotSent(NotSent::Unreachable);
-/// A second, and what a loaded machine may add; the arithmetic itself is tested without a clock.
-const A_SECOND: Duration = Duration::from_secs(2);
+/// A second, and what a loaded machine may add. The exact times are tested without a clock.
+const ABOUT_A_SECOND: Duration = Duration::from_secs(2);
 
-async fn proxied() -> (Node, Proxy, Opened) {
+async fn proxied() -> (Node, Proxy, TestLink) {
     let node = Node::start().await;
     let proxy = Proxy::start(node.address()).await;
     let link = open(proxy.address());
@@ -34,51 +34,50 @@ fn a_silent_peer_is_suspect_within_a_second_and_recovers_at_the_first_sign_of_li
         let began = Instant::now();
         let outcome = link.send(emit("a", "1"));
         assert_eq!(outcome.await.unwrap(), Outcome::Unknown);
-        assert!(began.elapsed() < A_SECOND, "{:?}", began.elapsed());
+        assert!(began.elapsed() < ABOUT_A_SECOND, "{:?}", began.elapsed());
         link.until(LinkStatus::Suspect).await;
-        assert!(began.elapsed() < A_SECOND, "{:?}", began.elapsed());
+        assert!(began.elapsed() < ABOUT_A_SECOND, "{:?}", began.elapsed());
         assert_eq!(link.send(emit("a", "2")).try_recv(), Ok(UNREACHABLE));
         proxy.set(Mode::Pass);
         link.until(LinkStatus::Up).await;
-        assert_eq!(link.ask(emit("a", "3")).await, code(OutcomeCode::Delivered));
+        assert_eq!(
+            link.request(emit("a", "3")).await,
+            code(OutcomeCode::Delivered)
+        );
         assert_eq!(
             node.script.emits(),
             ["1", "3"],
-            "once, and what was refused never"
+            "once, and never the refused one"
         );
-        assert_eq!(
-            node.script.greeted.lock().len(),
-            1,
-            "the stream is the same"
-        );
+        assert_eq!(node.script.opened.lock().len(), 1, "the stream is the same");
     });
 }
 
 #[test]
-fn a_link_that_takes_nothing_decides_its_posts_within_a_second() {
+fn a_link_to_a_silent_peer_decides_its_requests_within_a_second() {
     run(async {
         let (_node, proxy, link) = proxied().await;
         proxy.set(Mode::Silent);
         let began = Instant::now();
         let mut outcomes = Vec::new();
         while began.elapsed() < Duration::from_millis(600) {
-            let posted = Instant::now();
-            outcomes.push((posted, link.send(emit("a", vec![b'x'; 100_000]))));
+            let sent_at = Instant::now();
+            outcomes.push((sent_at, link.send(emit("a", vec![b'x'; 100_000]))));
             sleep(Duration::from_millis(5)).await;
         }
-        for (posted, outcome) in outcomes {
+        for (sent_at, outcome) in outcomes {
             let outcome = outcome.await.unwrap();
             assert!(
                 matches!(outcome, Outcome::Unknown | Outcome::NotSent(_)),
                 "{outcome:?}"
             );
-            assert!(posted.elapsed() < A_SECOND + Duration::from_millis(600));
+            assert!(sent_at.elapsed() < ABOUT_A_SECOND + Duration::from_millis(600));
         }
     });
 }
 
 #[test]
-fn an_idle_peer_that_dies_is_found() {
+fn the_death_of_an_idle_peer_is_detected() {
     run(async {
         let (_node, proxy, link) = proxied().await;
         proxy.set(Mode::Silent);
@@ -89,17 +88,17 @@ fn an_idle_peer_that_dies_is_found() {
 }
 
 #[test]
-fn a_dead_stream_is_torn_down_and_what_it_held_comes_too_late() {
+fn a_dead_stream_is_aborted_and_its_requests_come_too_late() {
     run(async {
         let (node, proxy, link) = proxied().await;
         proxy.set(Mode::SilentThere);
-        assert_eq!(link.ask(emit("a", "old")).await, Outcome::Unknown);
+        assert_eq!(link.request(emit("a", "old")).await, Outcome::Unknown);
         link.until(LinkStatus::Down).await;
         // The bytes of the old stream arrive together with the new one's.
         proxy.set(Mode::Pass);
         link.until(LinkStatus::Up).await;
         assert_eq!(
-            link.ask(emit("a", "new")).await,
+            link.request(emit("a", "new")).await,
             code(OutcomeCode::Delivered)
         );
         let received = node.script.emits();
@@ -108,19 +107,22 @@ fn a_dead_stream_is_torn_down_and_what_it_held_comes_too_late() {
 }
 
 #[test]
-fn a_slow_network_is_no_silence() {
+fn a_slow_network_is_not_silence() {
     run(async {
         let (_node, proxy, link) = proxied().await;
         proxy.set(Mode::Delay(Duration::from_millis(200)));
         for _ in 0..5 {
-            assert_eq!(link.ask(emit("a", "x")).await, code(OutcomeCode::Delivered));
+            assert_eq!(
+                link.request(emit("a", "x")).await,
+                code(OutcomeCode::Delivered)
+            );
         }
         assert!(link.is_up());
     });
 }
 
 #[test]
-fn a_refused_connection_is_known_at_once_and_dialled_again() {
+fn a_refused_connection_is_reported_at_once_and_retried() {
     run(async {
         let (_node, proxy, link) = proxied().await;
         proxy.set(Mode::Refuse);
@@ -136,47 +138,53 @@ fn a_refused_connection_is_known_at_once_and_dialled_again() {
         assert_eq!(link.send(emit("a", "x")).try_recv(), Ok(UNREACHABLE));
         proxy.set(Mode::Pass);
         link.until(LinkStatus::Up).await;
-        assert_eq!(link.ask(emit("a", "x")).await, code(OutcomeCode::Delivered));
+        assert_eq!(
+            link.request(emit("a", "x")).await,
+            code(OutcomeCode::Delivered)
+        );
     });
 }
 
 #[test]
-fn posts_wait_for_the_first_dial_and_no_longer_than_a_second() {
+fn requests_wait_for_the_first_dial_and_no_longer_than_a_second() {
     run(async {
         let node = Node::start().await;
         let link = open(node.address());
-        assert_eq!(link.ask(emit("a", "x")).await, code(OutcomeCode::Delivered));
+        assert_eq!(
+            link.request(emit("a", "x")).await,
+            code(OutcomeCode::Delivered)
+        );
 
         let mute = tokio::net::TcpListener::bind(loopback()).await.unwrap();
         let link = open(mute.local_addr().unwrap());
         let began = Instant::now();
         let early = link.send(emit("a", "x"));
         sleep(Duration::from_millis(250)).await;
-        // Told before `send` returns.
+        // Decided before `send` returns.
         assert_eq!(link.send(emit("a", "x")).try_recv(), Ok(UNREACHABLE));
         assert!(
             began.elapsed() < Duration::from_millis(800),
-            "later posts do not wait"
+            "later requests do not wait"
         );
         assert_eq!(early.await.unwrap(), UNREACHABLE);
-        assert!(began.elapsed() < A_SECOND);
+        assert!(began.elapsed() < ABOUT_A_SECOND);
     });
 }
 
 #[test]
-fn a_peer_that_does_not_read_costs_no_more_than_queue_and_window() {
+fn a_peer_that_does_not_read_costs_at_most_a_queue_and_a_window() {
     run(async {
-        const POST: usize = 32 << 10;
-        let puppet = Puppet::start(Vec::new()).await;
+        const REQUEST: usize = 32 << 10;
+        let peer = ScriptedPeer::start(Vec::new()).await;
         let mut ours = config();
         ours.queue_bytes = 4 << 20;
-        let link = open_with(puppet.address, ours);
+        let link = open_with(peer.address, ours);
         link.until(LinkStatus::Up).await;
         let began = Instant::now();
         let (mut outcomes, mut refused) = (Vec::new(), 0);
-        // HTTP/2 takes what the window lets it; the rest of the time the queue stays full.
+        // Once HTTP/2 has filled its window, the queue stays full.
         while began.elapsed() < Duration::from_millis(500) {
-            let mut outcome = link.send(emit("a", vec![b'x'; POST]));
+            let mut outcome = link.send(emit("a", vec![b'x'; REQUEST]));
             match outcome.try_recv() {
                 Ok(Outcome::NotSent(NotSent::QueueFull)) => refused += 1,
                 _ => outcomes.push(outcome),
@@ -186,8 +194,8 @@ fn a_peer_that_does_not_read_costs_no_more_than_queue_and_window() {
         let (mut sent, mut queued) = (0, 0);
         for outcome in outcomes {
             match outcome.await.unwrap() {
-                Outcome::Unknown => sent += POST,
-                Outcome::NotSent(NotSent::Unreachable) => queued += POST,
+                Outcome::Unknown => sent += REQUEST,
+                Outcome::NotSent(NotSent::Unreachable) => queued += REQUEST,
                 other => panic!("{other:?}"),
             }
         }
@@ -201,38 +209,38 @@ fn a_peer_that_does_not_read_costs_no_more_than_queue_and_window() {
 }
 
 #[test]
-fn a_break_leaves_what_was_sent_unknown_and_what_waited_unsent() {
+fn after_a_break_sent_requests_are_unknown_and_waiting_ones_not_sent() {
     run(async {
-        let puppet = Puppet::start(Vec::new()).await;
-        let proxy = Proxy::start(puppet.address).await;
+        let peer = ScriptedPeer::start(Vec::new()).await;
+        let proxy = Proxy::start(peer.address).await;
         let link = open(proxy.address());
         link.until(LinkStatus::Up).await;
         let outcomes: Vec<_> = (0..60)
             .map(|_| link.send(emit("a", vec![b'x'; 100_000])))
             .collect();
-        // All that HTTP/2 takes it takes within some milliseconds.
+        // HTTP/2 takes what it can within a few milliseconds.
         sleep(Duration::from_millis(300)).await;
         proxy.cut();
-        let mut completions = Vec::new();
+        let mut decided = Vec::new();
         for outcome in outcomes {
-            completions.push(outcome.await.unwrap());
+            decided.push(outcome.await.unwrap());
         }
-        let sent = completions
+        let sent = decided
             .iter()
             .take_while(|outcome| **outcome == Outcome::Unknown)
             .count();
         assert!(sent > 0 && sent < 60, "{sent}");
         assert!(
-            completions[sent..]
+            decided[sent..]
                 .iter()
                 .all(|outcome| *outcome == UNREACHABLE),
-            "{completions:?}"
+            "{decided:?}"
         );
     });
 }
 
 #[test]
-fn a_peer_that_answers_what_it_was_not_sent_is_left() {
+fn a_peer_that_answers_a_request_it_was_not_sent_is_dropped() {
     run(async {
         let wrong = proto::ResponseBatch {
             outcomes: vec![proto::Outcomes {
@@ -241,14 +249,14 @@ fn a_peer_that_answers_what_it_was_not_sent_is_left() {
             }],
             ..proto::ResponseBatch::default()
         };
-        let puppet = Puppet::start(vec![wrong]).await;
-        let link = open(puppet.address);
+        let peer = ScriptedPeer::start(vec![wrong]).await;
+        let link = open(peer.address);
         link.until(LinkStatus::Down).await;
     });
 }
 
 #[test]
-fn a_drained_port_answers_what_it_has_read_and_ends_its_streams() {
+fn a_server_that_shuts_down_answers_what_it_has_read_and_ends_its_streams() {
     run(async {
         let (node, _proxy, link) = proxied().await;
         let outcomes: Vec<_> = (0..50).map(|_| link.send(emit("a", "x"))).collect();
@@ -256,12 +264,12 @@ fn a_drained_port_answers_what_it_has_read_and_ends_its_streams() {
             assert_eq!(outcome.await.unwrap(), code(OutcomeCode::Delivered));
         }
         let began = Instant::now();
-        node.port.shutdown(Duration::from_secs(5)).await;
+        node.server.shutdown(Duration::from_secs(5)).await;
         assert!(
             began.elapsed() < Duration::from_secs(2),
             "the streams end by themselves"
         );
         link.until(LinkStatus::Down).await;
-        eventually(|| node.port.streams() == 0).await;
+        eventually(|| node.server.streams() == 0).await;
     });
 }

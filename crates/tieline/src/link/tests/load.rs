@@ -1,48 +1,50 @@
-//! Many posts: order, bounds, and that nothing is sent twice.
+//! Many requests: order, bounds, and that none is sent twice.
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use super::{
-    kit::{Node, code, config, emit, eventually, open, run},
     proxy::Proxy,
+    scripted::ScriptedPeer,
+    support::{Node, code, config, emit, eventually, open, run},
 };
 use crate::link::{Completion, Link, LinkStatus, NotSent, Outcome, proto::OutcomeCode};
 
-/// Notes the order in which outcomes come.
-struct Noted(u64, Arc<Mutex<Vec<(u64, Outcome)>>>);
+/// Records the order of outcomes.
+struct Recorded(u64, Arc<Mutex<Vec<(u64, Outcome)>>>);
 
-impl Completion for Noted {
+impl Completion for Recorded {
     fn complete(self, outcome: Outcome) {
         self.1.lock().push((self.0, outcome));
     }
 }
 
 #[test]
-fn posts_and_outcomes_keep_their_order() {
+fn requests_and_outcomes_keep_their_order() {
     run(async {
-        const POSTS: u64 = 50_000;
+        const REQUESTS: u64 = 50_000;
         let node = Node::start().await;
         let tasks = TaskTracker::new();
         let address = node.address().to_string().into();
         let link = Link::start(address, Arc::new(config()), &tasks);
         let completions = Arc::new(Mutex::new(Vec::new()));
-        for i in 0..POSTS {
+        for i in 0..REQUESTS {
             while i - completions.lock().len() as u64 >= 20_000 {
                 tokio::task::yield_now().await;
             }
             link.send(
                 &emit("a", i.to_be_bytes().to_vec()),
-                Noted(i, Arc::clone(&completions)),
+                Recorded(i, Arc::clone(&completions)),
             );
         }
-        eventually(|| completions.lock().len() as u64 == POSTS).await;
-        let in_order = (0..POSTS).map(|i| (i, code(OutcomeCode::Delivered)));
+        eventually(|| completions.lock().len() as u64 == REQUESTS).await;
+        let in_order = (0..REQUESTS).map(|i| (i, code(OutcomeCode::Delivered)));
         assert!(completions.lock().iter().cloned().eq(in_order));
-        let expected = (0..POSTS).map(|i| Bytes::from(i.to_be_bytes().to_vec()));
+        let expected = (0..REQUESTS).map(|i| Bytes::from(i.to_be_bytes().to_vec()));
         assert!(node.script.emits().into_iter().eq(expected));
         link.end();
         tasks.close();
@@ -51,7 +53,7 @@ fn posts_and_outcomes_keep_their_order() {
 }
 
 #[test]
-fn a_link_that_is_cut_again_and_again_sends_nothing_twice() {
+fn a_link_that_is_cut_repeatedly_sends_nothing_twice() {
     run(async {
         let node = Node::start().await;
         let proxy = Proxy::start(node.address()).await;
@@ -66,7 +68,7 @@ fn a_link_that_is_cut_again_and_again_sends_nothing_twice() {
         for _ in 0..5 {
             link.until(LinkStatus::Up).await;
             let mut outcomes = Vec::new();
-            // What comes after this is cut somewhere in its middle.
+            // The requests after this are cut somewhere in the middle.
             let before = node.script.emits().len();
             outcomes.push(next());
             eventually(|| node.script.emits().len() > before).await;
@@ -102,18 +104,18 @@ fn a_link_that_is_cut_again_and_again_sends_nothing_twice() {
 }
 
 #[test]
-fn a_post_larger_than_the_queue_is_refused_and_the_largest_passes() {
+fn a_request_larger_than_the_queue_is_refused_and_the_largest_is_delivered() {
     run(async {
         let node = Node::start().await;
         let link = open(node.address());
         let full = vec![b'x'; config().queue_bytes];
         assert_eq!(
-            link.ask(emit("a", full)).await,
+            link.request(emit("a", full)).await,
             code(OutcomeCode::Delivered)
         );
         let beyond = vec![b'x'; config().queue_bytes + 4096];
         assert_eq!(
-            link.ask(emit("a", beyond)).await,
+            link.request(emit("a", beyond)).await,
             Outcome::NotSent(NotSent::QueueFull)
         );
         assert!(link.is_up());
@@ -121,20 +123,39 @@ fn a_post_larger_than_the_queue_is_refused_and_the_largest_passes() {
 }
 
 #[test]
-fn a_post_larger_than_the_peer_reads_is_refused_alone() {
+fn a_request_too_large_for_the_peer_is_refused_alone() {
     run(async {
         let mut theirs = config();
         theirs.queue_bytes = 64 << 10;
-        let node = Node::with(theirs, super::kit::Script::default()).await;
+        let node = Node::with(theirs, super::support::Script::default()).await;
         let link = open(node.address());
         let beyond = link.send(emit("a", vec![b'x'; 128 << 10]));
-        assert_eq!(link.ask(emit("a", "x")).await, code(OutcomeCode::Delivered));
+        assert_eq!(
+            link.request(emit("a", "x")).await,
+            code(OutcomeCode::Delivered)
+        );
         assert_eq!(beyond.await.unwrap(), Outcome::NotSent(NotSent::QueueFull));
     });
 }
 
 #[test]
-fn the_end_of_a_link_decides_everything_and_leaves_no_task() {
+fn a_peer_that_accepts_no_request_at_all_has_each_refused_at_once() {
+    run(async {
+        let mut hello = config().hello(1);
+        hello.max_message_size = 100;
+        let peer = ScriptedPeer::with_hello(hello, Vec::new()).await;
+        let link = open(peer.address);
+        link.until(LinkStatus::Up).await;
+        let began = Instant::now();
+        let outcome = link.request(emit("a", "x")).await;
+        assert_eq!(outcome, Outcome::NotSent(NotSent::QueueFull));
+        assert!(began.elapsed() < Duration::from_millis(500));
+        assert!(link.is_up());
+    });
+}
+
+#[test]
+fn ending_a_link_decides_everything_and_leaves_no_task() {
     run(async {
         let node = Node::start().await;
         let link = open(node.address());
@@ -147,10 +168,10 @@ fn the_end_of_a_link_decides_everything_and_leaves_no_task() {
         link.tasks.close();
         link.tasks.wait().await;
         assert_eq!(
-            link.ask(emit("a", "x")).await,
+            link.request(emit("a", "x")).await,
             Outcome::NotSent(NotSent::Unreachable)
         );
-        eventually(|| node.port.streams() == 0).await;
-        node.port.shutdown(Duration::from_secs(1)).await;
+        eventually(|| node.server.streams() == 0).await;
+        node.server.shutdown(Duration::from_secs(1)).await;
     });
 }

@@ -1,14 +1,14 @@
-//! Links and ports of one process, over real sockets.
+//! Links and peer servers in one process, over real sockets.
 
 mod compat;
 mod epoch_guard;
 mod interest;
-mod kit;
 mod lifecycle;
 mod load;
 mod outcomes;
 #[path = "../../../tests/it/kit/proxy.rs"]
 mod proxy;
-mod raw;
+mod scripted;
 mod security;
+mod support;
 mod unary_client;

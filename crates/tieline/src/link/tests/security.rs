@@ -1,11 +1,11 @@
-//! Who is let in.
+//! Which peers are accepted.
 
 use std::net::SocketAddr;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use uuid::Uuid;
 
-use super::kit::{Node, Script, code, emit, loopback, open_with, run};
+use super::support::{Node, Script, code, emit, open_with, run};
 use crate::link::{
     LinkConfig, LinkStatus, PeerSecurity, PeerTls, ProbeError, SecurityError, probe,
     proto::OutcomeCode,
@@ -29,7 +29,7 @@ fn certificates(tls: PeerTls) -> PeerSecurity {
     }
 }
 
-/// An authority, and what it signs.
+/// A certificate authority.
 struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
@@ -52,7 +52,7 @@ impl Authority {
 }
 
 #[test]
-fn the_secret_lets_in_and_nothing_else_does() {
+fn only_the_right_secret_is_accepted() {
     run(async {
         let node = Node::with(
             with(&secret("open sesame".replace(' ', "-").as_str())),
@@ -71,14 +71,17 @@ fn the_secret_lets_in_and_nothing_else_does() {
                 .until(LinkStatus::Down)
                 .await;
         }
-        assert!(node.script.greeted.lock().is_empty());
+        assert!(node.script.opened.lock().is_empty());
         let link = open_with(node.address(), with(&secret("open-sesame")));
-        assert_eq!(link.ask(emit("a", "x")).await, code(OutcomeCode::Delivered));
+        assert_eq!(
+            link.request(emit("a", "x")).await,
+            code(OutcomeCode::Delivered)
+        );
     });
 }
 
 #[test]
-fn certificates_of_one_authority_let_in_and_others_do_not() {
+fn only_certificates_of_the_same_authority_are_accepted() {
     run(async {
         let ours = Authority::new();
         let node = Node::with(
@@ -88,8 +91,11 @@ fn certificates_of_one_authority_let_in_and_others_do_not() {
         .await;
         let link = open_with(node.address(), with(&certificates(ours.sign("127.0.0.1"))));
         link.until(LinkStatus::Up).await;
-        assert_eq!(link.ask(emit("a", "x")).await, code(OutcomeCode::Delivered));
-        // A stranger who trusts our authority and is not signed by it.
+        assert_eq!(
+            link.request(emit("a", "x")).await,
+            code(OutcomeCode::Delivered)
+        );
+        // A stranger that trusts the authority but has no certificate from it.
         let mut stranger = Authority::new().sign("127.0.0.1");
         stranger.authorities = ours.0.pem().into();
         for wrong in [certificates(stranger), PeerSecurity::default()] {
@@ -97,12 +103,12 @@ fn certificates_of_one_authority_let_in_and_others_do_not() {
                 .until(LinkStatus::Down)
                 .await;
         }
-        assert_eq!(node.script.greeted.lock().len(), 1);
+        assert_eq!(node.script.opened.lock().len(), 1);
     });
 }
 
 #[test]
-fn a_node_whose_certificate_bears_another_name_is_not_talked_to() {
+fn a_node_whose_certificate_has_another_name_is_not_connected_to() {
     run(async {
         let authority = Authority::new();
         let node = Node::with(
@@ -121,29 +127,30 @@ fn a_node_whose_certificate_bears_another_name_is_not_talked_to() {
 }
 
 #[test]
-fn a_port_that_strangers_reach_must_be_secured_or_allowed_by_name() {
-    let (near, far): (SocketAddr, SocketAddr) = (loopback(), "0.0.0.0:7000".parse().unwrap());
+fn a_port_beyond_loopback_must_be_secured_or_allow_plaintext() {
+    let (loopback, public): (SocketAddr, SocketAddr) =
+        (super::support::loopback(), "0.0.0.0:7000".parse().unwrap());
     let open = PeerSecurity::default();
-    assert_eq!(open.validate(near), Ok(()));
-    assert_eq!(open.validate(far), Err(SecurityError::Open(far)));
-    assert_eq!(secret("s").validate(near), Ok(()));
+    assert_eq!(open.validate(loopback), Ok(()));
+    assert_eq!(open.validate(public), Err(SecurityError::Open(public)));
+    assert_eq!(secret("s").validate(loopback), Ok(()));
     assert_eq!(
-        secret("s").validate(far),
-        Err(SecurityError::ReadableSecret(far))
+        secret("s").validate(public),
+        Err(SecurityError::ReadableSecret(public))
     );
     let allowed = PeerSecurity {
         plaintext: true,
         ..secret("s")
     };
-    assert_eq!(allowed.validate(far), Ok(()));
+    assert_eq!(allowed.validate(public), Ok(()));
     let tls = certificates(Authority::new().sign("a"));
-    assert_eq!(tls.validate(far), Ok(()));
+    assert_eq!(tls.validate(public), Ok(()));
     assert!(!format!("{:?}", secret("s3cret")).contains("s3cret"));
 }
 
 #[test]
-fn secrets_and_certificates_that_cannot_be_used_are_refused() {
-    for wrong in ["", "zwei Worte", "ümlaut"] {
+fn unusable_secrets_and_certificates_are_refused() {
+    for wrong in ["", "two words", "ümlaut"] {
         let refused = LinkConfig::new(Uuid::now_v7(), &secret(wrong)).unwrap_err();
         assert_eq!(refused, SecurityError::Secret);
     }

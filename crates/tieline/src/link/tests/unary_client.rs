@@ -1,4 +1,4 @@
-//! A node of go-websocket, which speaks the unary service only.
+//! Links to a node of go-websocket, which supports the unary service only.
 
 use std::{collections::HashSet, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -11,13 +11,13 @@ use tonic::{
 };
 
 use super::{
-    kit::{Node, Script, ask, code, config, emit, eventually, everyone, loopback, open, run},
     proxy::{Mode, Proxy},
+    support::{Node, Script, code, config, emit, eventually, everyone, loopback, open, query, run},
 };
 use crate::{
     Reached,
     link::{
-        LinkStatus, NotSent, Outcome, PeerServer, Probed, RequestKind, hash, probe,
+        LinkStatus, NotSent, Outcome, PeerServer, ProbeResult, RequestKind, hash, probe,
         proto::{
             self, OutcomeCode, Scope,
             websocket::{
@@ -29,17 +29,17 @@ use crate::{
     },
 };
 
-/// What a stand-in was asked.
+/// The calls that a legacy node has got.
 #[derive(Default)]
-struct Asked {
+struct Calls {
     emits: Mutex<Vec<(String, Bytes)>>,
     running: Mutex<HashSet<String>>,
     most_at_once: Mutex<usize>,
     broadcasts: Mutex<Vec<Bytes>>,
 }
 
-/// A call under way, also one that its caller gives up.
-struct Running<'a>(&'a Asked, &'a str);
+/// A running call; dropped if its caller cancels it.
+struct Running<'a>(&'a Calls, &'a str);
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
@@ -47,12 +47,12 @@ impl Drop for Running<'_> {
     }
 }
 
-/// A stand-in for a go-websocket node.
+/// A stand-in for a node of go-websocket.
 #[derive(Clone)]
-struct Ancestor(Arc<Asked>);
+struct LegacyNode(Arc<Calls>);
 
 #[tonic::async_trait]
-impl Websocket for Ancestor {
+impl Websocket for LegacyNode {
     async fn emit(&self, request: Request<EmitRequest>) -> Result<Response<EmitResponse>, Status> {
         let EmitRequest { id, data } = request.into_inner();
         {
@@ -86,40 +86,44 @@ impl Websocket for Ancestor {
         &self,
         request: Request<BroadcastRequest>,
     ) -> Result<Response<BroadcastResponse>, Status> {
-        assert!(self.0.running.lock().is_empty(), "a broadcast goes alone");
+        assert!(self.0.running.lock().is_empty(), "a broadcast runs alone");
         self.0.broadcasts.lock().push(request.into_inner().data);
         Ok(Response::new(BroadcastResponse { count: 1 }))
     }
 }
 
-async fn ancestor() -> (SocketAddr, Arc<Asked>, oneshot::Sender<()>) {
+async fn legacy_node() -> (SocketAddr, Arc<Calls>, oneshot::Sender<()>) {
     let listener = TcpListener::bind(loopback()).await.unwrap();
     let address = listener.local_addr().unwrap();
-    let asked = Arc::new(Asked::default());
+    let calls = Arc::new(Calls::default());
     let (stop, stopped) = oneshot::channel::<()>();
-    let server = Server::builder().add_service(WebsocketServer::new(Ancestor(Arc::clone(&asked))));
+    let server =
+        Server::builder().add_service(WebsocketServer::new(LegacyNode(Arc::clone(&calls))));
     tokio::spawn(
         server.serve_with_incoming_shutdown(TcpIncoming::from(listener), async {
             drop(stopped.await);
         }),
     );
-    (address, asked, stop)
+    (address, calls, stop)
 }
 
 #[test]
-fn posts_become_calls() {
+fn requests_become_calls() {
     run(async {
-        let (address, asked, _stop) = ancestor().await;
+        let (address, calls, _stop) = legacy_node().await;
         let link = open(address);
-        assert_eq!(link.ask(emit("a", "x")).await, code(OutcomeCode::Delivered));
-        assert!(link.is_up() && link.is_foreign() && link.process().is_none());
-        assert!(!link.may_have(hash(Scope::User, "a")), "it knows no users");
         assert_eq!(
-            link.ask(emit("gone", "x")).await,
+            link.request(emit("a", "x")).await,
+            code(OutcomeCode::Delivered)
+        );
+        assert!(link.is_up() && link.is_unary_only() && link.process().is_none());
+        assert!(!link.may_have(hash(Scope::User, "a")), "it has no users");
+        assert_eq!(
+            link.request(emit("gone", "x")).await,
             code(OutcomeCode::NotHere)
         );
         assert_eq!(
-            link.ask(emit("full", "x")).await,
+            link.request(emit("full", "x")).await,
             code(OutcomeCode::Refused)
         );
         let online = Outcome::Listing {
@@ -127,23 +131,24 @@ fn posts_become_calls() {
             more: false,
         };
         assert_eq!(
-            link.ask(ask(proto::QueryKind::Online, &["a", "b"])).await,
+            link.request(query(proto::QueryKind::Online, &["a", "b"]))
+                .await,
             online
         );
         let many = Outcome::Reached(Reached::default());
-        assert_eq!(link.ask(everyone()).await, many);
-        assert_eq!(asked.broadcasts.lock().len(), 1);
+        assert_eq!(link.request(everyone()).await, many);
+        assert_eq!(calls.broadcasts.lock().len(), 1);
         let evict = RequestKind::Evict(proto::Evict::default());
-        assert_eq!(link.ask(evict).await, code(OutcomeCode::Invalid));
+        assert_eq!(link.request(evict).await, code(OutcomeCode::Invalid));
         let probed = probe(&address.to_string(), &config()).await.unwrap();
-        assert_eq!(probed, Probed::Foreign);
+        assert_eq!(probed, ProbeResult::UnaryOnly);
     });
 }
 
 #[test]
-fn calls_run_side_by_side_and_keep_each_clients_order() {
+fn calls_run_concurrently_and_keep_the_order_per_client() {
     run(async {
-        let (address, asked, _stop) = ancestor().await;
+        let (address, calls, _stop) = legacy_node().await;
         let link = open(address);
         let mut outcomes = Vec::new();
         for i in 0..60_u32 {
@@ -156,8 +161,8 @@ fn calls_run_side_by_side_and_keep_each_clients_order() {
         for outcome in outcomes {
             assert_eq!(outcome.await.unwrap(), code(OutcomeCode::Delivered));
         }
-        assert!(*asked.most_at_once.lock() > 2);
-        let emits = asked.emits.lock();
+        assert!(*calls.most_at_once.lock() > 2);
+        let emits = calls.emits.lock();
         for client in 0..10 {
             let id = format!("client {client}");
             let data = emits
@@ -170,52 +175,58 @@ fn calls_run_side_by_side_and_keep_each_clients_order() {
 }
 
 #[test]
-fn a_silent_one_is_suspect_and_recovers() {
+fn a_silent_legacy_node_is_suspect_and_recovers() {
     run(async {
-        let (address, _asked, _stop) = ancestor().await;
+        let (address, _calls, _stop) = legacy_node().await;
         let proxy = Proxy::start(address).await;
         let link = open(proxy.address());
-        assert_eq!(link.ask(emit("a", "x")).await, code(OutcomeCode::Delivered));
+        assert_eq!(
+            link.request(emit("a", "x")).await,
+            code(OutcomeCode::Delivered)
+        );
         proxy.set(Mode::Silent);
-        assert_eq!(link.ask(emit("a", "x")).await, Outcome::Unknown);
+        assert_eq!(link.request(emit("a", "x")).await, Outcome::Unknown);
         link.until(LinkStatus::Suspect).await;
         assert_eq!(
-            link.ask(emit("a", "x")).await,
+            link.request(emit("a", "x")).await,
             Outcome::NotSent(NotSent::Unreachable)
         );
         proxy.set(Mode::Pass);
         link.until(LinkStatus::Up).await;
-        assert_eq!(link.ask(emit("a", "x")).await, code(OutcomeCode::Delivered));
+        assert_eq!(
+            link.request(emit("a", "x")).await,
+            code(OutcomeCode::Delivered)
+        );
     });
 }
 
 #[test]
-fn one_that_is_replaced_at_its_address_becomes_a_link() {
+fn a_legacy_node_that_is_replaced_gets_a_stream() {
     run(async {
-        let (address, _asked, stop) = ancestor().await;
+        let (address, _calls, stop) = legacy_node().await;
         let link = open(address);
         link.until(LinkStatus::Up).await;
-        eventually(|| link.is_foreign()).await;
+        eventually(|| link.is_unary_only()).await;
         stop.send(()).unwrap();
-        let receiver = Arc::new(super::kit::Scripted(Script::default().into()));
+        let receiver = Arc::new(super::support::ScriptedReceiver(Script::default().into()));
         let ours = Arc::new(config());
-        let _port = loop {
+        let _server = loop {
             match PeerServer::bind(address, Arc::clone(&ours), Arc::clone(&receiver) as _).await {
-                Ok(port) => break port,
+                Ok(server) => break server,
                 Err(_) => sleep(Duration::from_millis(10)).await,
             }
         };
         eventually(|| link.process() == Some(ours.process)).await;
-        assert!(!link.is_foreign());
+        assert!(!link.is_unary_only());
     });
 }
 
 #[test]
-fn a_node_of_this_kind_is_not_foreign() {
+fn a_tieline_node_is_not_unary_only() {
     run(async {
         let node = Node::start().await;
         let link = open(node.address());
         link.until(LinkStatus::Up).await;
-        assert!(!link.is_foreign());
+        assert!(!link.is_unary_only());
     });
 }

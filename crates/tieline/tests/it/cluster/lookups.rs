@@ -1,21 +1,21 @@
-//! What an answer of the registry says about messages, and what a missing one does to those after it.
+//! Answers of the registry that are old, or missing.
 
 use std::{sync::Arc, time::Duration};
 
 use tieline::{ClusterConfig, Config, Delivery, registry::Registry};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::kit::{Member, Mood, Store, run};
+use crate::kit::{Mood, Store, TestNode, run};
 
 #[test]
-fn an_answer_from_before_a_call_does_not_say_that_its_client_is_offline() {
+fn an_answer_older_than_a_call_does_not_make_its_client_offline() {
     run(async {
         let registry: Arc<dyn Registry> = Store::stale(Duration::from_millis(150));
-        let [a, b]: [Member; 2] = Member::several(&registry).await;
+        let [a, b]: [TestNode; 2] = TestNode::start_linked(&registry).await;
         for round in 0..5 {
             let id = format!("late-{round}");
             let early = a.cluster.emit(&id, "early");
-            // The look-up is carried out before the client comes.
+            // The registry reads before the client connects, and answers after.
             sleep(Duration::from_millis(5)).await;
             let client = b.reader(&format!("id={id}&quiet")).await;
             let later: Vec<_> = (0..10)
@@ -32,18 +32,18 @@ fn an_answer_from_before_a_call_does_not_say_that_its_client_is_offline() {
 }
 
 #[test]
-fn a_registry_that_misses_one_look_up_is_asked_again_soon() {
+fn a_registry_that_misses_one_lookup_is_asked_again_soon() {
     run(async {
         let store = Store::slow(Duration::ZERO);
         let registry: Arc<dyn Registry> = store.clone();
-        // The members are looked at every few seconds only.
+        // The list of nodes is read every few seconds only.
         let config = ClusterConfig {
             registry_timeout: Duration::from_millis(200),
             ..ClusterConfig::default()
         };
-        let a = Member::start_with(&registry, Config::default(), config.clone()).await;
-        let b = Member::start_with(&registry, Config::default(), config).await;
-        b.linked(1).await;
+        let a = TestNode::start_with(&registry, Config::default(), config.clone()).await;
+        let b = TestNode::start_with(&registry, Config::default(), config).await;
+        b.wait_for_links(1).await;
         let client = b.reader("id=ben&quiet").await;
         store.set(Mood::Hangs);
         assert_eq!(a.cluster.emit("nobody", "x").await, Delivery::Unreachable);

@@ -1,17 +1,17 @@
 //! Several nodes in one process, joined by real links.
 
-mod ancestor;
-mod away;
-mod life;
-mod links;
+mod duplicate_ids;
+mod invalid_callers;
+mod legacy_nodes;
+mod link_faults;
 mod lookups;
-mod moves;
-mod noise;
-mod numbers;
+mod moving_client;
+mod node_lifecycle;
+mod numbered_messages;
 mod order;
+mod peer_security;
 mod reach;
-mod rivals;
+mod registry_outage;
 mod services;
-mod silence;
-mod strangers;
-mod wandering;
+mod silent_links;
+mod stale_connections;

@@ -1,26 +1,26 @@
-//! What one task sends to one client arrives in the order of the calls, across nodes.
+//! Order of delivery from one task to one client, across nodes.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use tieline::{ClusterConfig, Config, Delivery, Receipt, Summary, registry::Registry};
 
-use crate::kit::{Member, Mode, Reader, Store, eventually, quick, run_threads};
+use crate::kit::{Mode, Reader, Store, TestNode, eventually, run_threads, test_config};
 
 const CLIENTS: usize = 24;
 const MESSAGES: usize = 6000;
-/// Receipts that may be open.
-const OPEN: usize = 400;
+/// Receipts that may be undecided at once.
+const MAX_OPEN: usize = 400;
 
-/// A message on its way, by whom it is for.
+/// A message in flight, with its receivers.
 enum Sent {
     One(usize, Receipt),
     Many(Vec<usize>, Receipt<Summary>),
 }
 
-/// Sends numbers to random clients in every way that there is; yields whom each came to for sure.
-async fn send_mixed(from: &Member, seed: u64) -> HashMap<usize, Vec<usize>> {
+/// Sends numbers to random clients by id, user, group and broadcast; returns the receivers of each.
+async fn send_mixed(from: &TestNode, seed: u64) -> HashMap<usize, Vec<usize>> {
     let mut random = fastrand::Rng::with_seed(seed);
-    let (mut open, mut sure) = (Vec::new(), HashMap::new());
+    let (mut open, mut arrivals) = (Vec::new(), HashMap::new());
     for n in 0..MESSAGES {
         let (text, to) = (n.to_string(), random.usize(0..CLIENTS));
         let cluster = &from.cluster;
@@ -39,13 +39,13 @@ async fn send_mixed(from: &Member, seed: u64) -> HashMap<usize, Vec<usize>> {
                 _ => Sent::Many((0..CLIENTS).collect(), cluster.broadcast(text)),
             },
         ));
-        if open.len() == OPEN || n + 1 == MESSAGES {
+        if open.len() == MAX_OPEN || n + 1 == MESSAGES {
             for (n, sent) in open.drain(..) {
-                sure.insert(n, arrived(n, sent).await);
+                arrivals.insert(n, arrived(n, sent).await);
             }
         }
     }
-    sure
+    arrivals
 }
 
 async fn arrived(n: usize, sent: Sent) -> Vec<usize> {
@@ -63,10 +63,10 @@ async fn arrived(n: usize, sent: Sent) -> Vec<usize> {
     }
 }
 
-async fn judge(seed: u64, sure: &HashMap<usize, Vec<usize>>, readers: &[Reader]) {
+async fn verify(seed: u64, arrivals: &HashMap<usize, Vec<usize>>, readers: &[Reader]) {
     let mut expected = vec![Vec::new(); readers.len()];
     for n in 0..MESSAGES {
-        sure[&n].iter().for_each(|to| expected[*to].push(n));
+        arrivals[&n].iter().for_each(|to| expected[*to].push(n));
     }
     for (expected, reader) in expected.iter().zip(readers) {
         eventually(|| reader.texts().len() >= expected.len()).await;
@@ -80,7 +80,7 @@ async fn judge(seed: u64, sure: &HashMap<usize, Vec<usize>>, readers: &[Reader])
     }
 }
 
-async fn crowd(members: &[&Member]) -> Vec<Reader> {
+async fn connect_clients(members: &[&TestNode]) -> Vec<Reader> {
     let mut readers = Vec::new();
     for i in 0..CLIENTS {
         let query = format!("id=client-{i}&user=user-{i}&groups=group-{}&quiet", i % 4);
@@ -92,11 +92,11 @@ async fn crowd(members: &[&Member]) -> Vec<Reader> {
     readers
 }
 
-/// Few routes are remembered, so that most are looked up, and a look-up takes time.
-fn forgetful() -> ClusterConfig {
+/// Few cached routes, so that most messages need a lookup, which takes time.
+fn few_cached_routes() -> ClusterConfig {
     ClusterConfig {
         routes: 16,
-        ..quick()
+        ..test_config()
     }
 }
 
@@ -104,13 +104,13 @@ fn forgetful() -> ClusterConfig {
 fn mixed_calls_arrive_in_order_while_routes_are_looked_up() {
     run_threads(2, async {
         let registry: Arc<dyn Registry> = Store::slow(Duration::from_millis(1));
-        let a = Member::start_with(&registry, Config::default(), forgetful()).await;
-        let b = Member::start(&registry).await;
-        let c = Member::start(&registry).await;
-        a.linked(2).await;
-        let readers = crowd(&[&b, &c, &a]).await;
-        let sure = send_mixed(&a, 1).await;
-        judge(1, &sure, &readers).await;
+        let a = TestNode::start_with(&registry, Config::default(), few_cached_routes()).await;
+        let b = TestNode::start(&registry).await;
+        let c = TestNode::start(&registry).await;
+        a.wait_for_links(2).await;
+        let readers = connect_clients(&[&b, &c, &a]).await;
+        let arrivals = send_mixed(&a, 1).await;
+        verify(1, &arrivals, &readers).await;
     });
 }
 
@@ -118,15 +118,15 @@ fn mixed_calls_arrive_in_order_while_routes_are_looked_up() {
 fn mixed_calls_arrive_in_order_over_slow_links() {
     run_threads(2, async {
         let registry: Arc<dyn Registry> = Store::slow(Duration::from_millis(3));
-        let a = Member::start_with(&registry, Config::default(), forgetful()).await;
-        let (b, near) = Member::behind_proxy(&registry, Config::default(), quick()).await;
-        let (c, far) = Member::behind_proxy(&registry, Config::default(), quick()).await;
-        a.linked(2).await;
-        b.linked(2).await;
+        let a = TestNode::start_with(&registry, Config::default(), few_cached_routes()).await;
+        let (b, near) = TestNode::behind_proxy(&registry, Config::default(), test_config()).await;
+        let (c, far) = TestNode::behind_proxy(&registry, Config::default(), test_config()).await;
+        a.wait_for_links(2).await;
+        b.wait_for_links(2).await;
         near.set(Mode::Delay(Duration::from_millis(1)));
         far.set(Mode::Delay(Duration::from_millis(4)));
-        let readers = crowd(&[&b, &c]).await;
-        let sure = send_mixed(&a, 2).await;
-        judge(2, &sure, &readers).await;
+        let readers = connect_clients(&[&b, &c]).await;
+        let arrivals = send_mixed(&a, 2).await;
+        verify(2, &arrivals, &readers).await;
     });
 }

@@ -7,13 +7,13 @@ use tieline::{
     OnlineStatus, registry::Cursor,
 };
 
-use crate::kit::{Member, eventually, memory, quick, run};
+use crate::kit::{TestNode, eventually, memory_registry, run, test_config};
 
 #[test]
 fn an_emit_reaches_a_client_of_another_node() {
     run(async {
-        let registry = memory();
-        let [a, b] = Member::several(&registry).await;
+        let registry = memory_registry();
+        let [a, b] = TestNode::start_linked(&registry).await;
         let mut bob = b.client("id=bob").await;
         assert_eq!(a.cluster.emit("bob", "hello").await, Delivery::Delivered);
         assert_eq!(bob.text().await, "hello");
@@ -27,8 +27,8 @@ fn an_emit_reaches_a_client_of_another_node() {
 #[test]
 fn users_groups_and_everyone_are_reached_on_all_nodes() {
     run(async {
-        let registry = memory();
-        let [a, b, c] = Member::several(&registry).await;
+        let registry = memory_registry();
+        let [a, b, c] = TestNode::start_linked(&registry).await;
         let mut ann = a.client("id=ann&user=ann&groups=room").await;
         let mut ben = b.client("id=ben&user=ann&groups=room").await;
         let mut cas = c.client("id=cas&user=cas").await;
@@ -60,8 +60,8 @@ fn users_groups_and_everyone_are_reached_on_all_nodes() {
 #[test]
 fn a_backend_without_a_port_reaches_clients() {
     run(async {
-        let registry = memory();
-        let [a, b] = Member::several(&registry).await;
+        let registry = memory_registry();
+        let [a, b] = TestNode::start_linked(&registry).await;
         let mut ann = a.client("id=ann").await;
         let mut ben = b.client("id=ben").await;
         let backend = Cluster::connect(registry, ClusterConfig::default())
@@ -86,10 +86,10 @@ fn a_backend_without_a_port_reaches_clients() {
 }
 
 #[test]
-fn clients_are_joined_left_and_closed_from_anywhere() {
+fn clients_join_groups_and_are_closed_from_any_node() {
     run(async {
-        let registry = memory();
-        let [a, b] = Member::several(&registry).await;
+        let registry = memory_registry();
+        let [a, b] = TestNode::start_linked(&registry).await;
         let mut ben = b.client("id=ben").await;
         assert_eq!(a.cluster.join("ben", "room").await, Membership::Changed);
         assert_eq!(a.cluster.join("ben", "room").await, Membership::Unchanged);
@@ -120,10 +120,10 @@ fn clients_are_joined_left_and_closed_from_anywhere() {
 }
 
 #[test]
-fn lists_go_over_all_nodes_page_by_page() {
+fn lists_cover_all_nodes_page_by_page() {
     run(async {
-        let registry = memory();
-        let [a, b] = Member::several(&registry).await;
+        let registry = memory_registry();
+        let [a, b] = TestNode::start_linked(&registry).await;
         let mut clients = Vec::new();
         for i in 0..10 {
             let node = if i % 2 == 0 { &a } else { &b };
@@ -156,12 +156,13 @@ fn lists_go_over_all_nodes_page_by_page() {
 #[test]
 fn a_client_that_moves_is_followed() {
     run(async {
-        let registry = memory();
-        let [a, b, c] = Member::several(&registry).await;
+        let registry = memory_registry();
+        let [a, b, c] = TestNode::start_linked(&registry).await;
         let first = b.client("id=roamer").await;
         assert_eq!(a.cluster.emit("roamer", "at b").await, Delivery::Delivered);
         let mut second = c.client("id=roamer").await;
-        // The older one is closed as replaced; the newer has what is sent from now on.
+        // The older connection is closed as replaced; the newer one receives what is sent from now
+        // on.
         for i in 0..100 {
             assert_eq!(
                 a.cluster.emit("roamer", format!("{i}")).await,
@@ -179,12 +180,12 @@ fn a_client_that_moves_is_followed() {
 #[test]
 fn a_drained_node_leaves_nothing_behind() {
     run(async {
-        let registry = memory();
-        let [a, b] = Member::several(&registry).await;
+        let registry = memory_registry();
+        let [a, b] = TestNode::start_linked(&registry).await;
         let ben = b.client("id=ben").await;
         let closing = tokio::spawn(ben.closed());
         let drained = b.stop().await;
-        assert_eq!((drained.closed, drained.left), (1, 0));
+        assert_eq!((drained.closed, drained.remaining), (1, 0));
         assert_eq!(closing.await.unwrap(), Some(1012));
         assert_eq!(a.cluster.emit("ben", "gone").await, Delivery::Offline);
         assert_eq!(registry.nodes().await.unwrap().len(), 1);
@@ -203,22 +204,22 @@ fn a_drained_node_leaves_nothing_behind() {
 #[test]
 fn a_node_that_comes_back_is_reached_at_once() {
     run(async {
-        let registry = memory();
-        let a = Member::start(&registry).await;
-        let b = Member::start(&registry).await;
+        let registry = memory_registry();
+        let a = TestNode::start(&registry).await;
+        let b = TestNode::start(&registry).await;
         let config = ClusterConfig {
             listen: b.cluster.address().unwrap().parse().unwrap(),
-            ..quick()
+            ..test_config()
         };
-        a.linked(1).await;
+        a.wait_for_links(1).await;
         b.stop().await;
-        // Long enough for the pauses between dials to have grown.
+        // Long enough for the pauses between dials to grow.
         let down = std::time::Instant::now();
         eventually(|| down.elapsed() > Duration::from_millis(1500)).await;
-        let b = Member::start_with(&registry, Config::default(), config).await;
+        let b = TestNode::start_with(&registry, Config::default(), config).await;
         let mut ben = b.client("id=ben").await;
         let back = std::time::Instant::now();
-        a.linked(1).await;
+        a.wait_for_links(1).await;
         assert!(
             back.elapsed() < Duration::from_millis(300),
             "{:?}",

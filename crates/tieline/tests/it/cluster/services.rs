@@ -1,4 +1,4 @@
-//! What the peer port says of itself to tools: health and reflection.
+//! The services of the peer port for tools: health and reflection.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -12,9 +12,9 @@ use tonic_health::pb::{
 };
 
 use crate::kit::{
-    Member, Trace, free_port,
+    TestNode, Trace, free_port,
     grpc::{self, EmitRequest, Reflect, Reflected, YesNo},
-    memory, quick, run,
+    memory_registry, run, test_config,
 };
 
 const SERVICES: [&str; 3] = ["", "websocket.Websocket", "tieline.link.v1.Link"];
@@ -30,16 +30,16 @@ async fn health(address: &str, service: &str) -> ServingStatus {
 }
 
 #[test]
-fn health_says_serving_until_a_drain_begins() {
+fn health_is_serving_until_a_drain_begins() {
     run(async {
-        let registry = memory();
+        let registry = memory_registry();
         let config = Config {
             drain_window: Duration::from_secs(1),
             close_timeout: Duration::from_secs(1),
             drain_timeout: Duration::from_secs(5),
             ..Config::default()
         };
-        let member = Member::start_with(&registry, config, quick()).await;
+        let member = TestNode::start_with(&registry, config, test_config()).await;
         let address = member.peer_address();
         for service in SERVICES {
             assert_eq!(
@@ -48,7 +48,7 @@ fn health_says_serving_until_a_drain_begins() {
                 "{service}"
             );
         }
-        // It does not answer the close, so that the drain has to wait for it.
+        // The client does not answer the close, so that the drain has to wait for it.
         let client = member.reader("id=ann&quiet").await;
         let node = member.node.clone();
         let drained = tokio::spawn(member.stop());
@@ -61,11 +61,11 @@ fn health_says_serving_until_a_drain_begins() {
                 "{service}"
             );
         }
-        assert_eq!(drained.await.unwrap().left, 0);
+        assert_eq!(drained.await.unwrap().remaining, 0);
     });
 }
 
-/// What a caller without the secret hears from the unary service of a port that others can reach.
+/// The answer of the unary service of a reachable port to a caller without the secret.
 async fn without_secret(open_unary: bool) -> Result<YesNo, Status> {
     let mut security = PeerSecurity::default();
     security.secret = Some("s".into());
@@ -75,9 +75,9 @@ async fn without_secret(open_unary: bool) -> Result<YesNo, Status> {
         listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, port.port())),
         advertise: Some(port.to_string()),
         security,
-        ..quick()
+        ..test_config()
     };
-    let member = Member::start_with(&memory(), Config::default(), config).await;
+    let member = TestNode::start_with(&memory_registry(), Config::default(), config).await;
     let emit = |secret| {
         let request = EmitRequest {
             id: "nobody".into(),
@@ -92,7 +92,7 @@ async fn without_secret(open_unary: bool) -> Result<YesNo, Status> {
 }
 
 #[test]
-fn the_unary_service_asks_for_the_secret_unless_it_is_opened_by_name() {
+fn the_unary_service_requires_the_secret_unless_it_is_opened() {
     run(async {
         let trace = Trace::start();
         let refused = without_secret(false).await.expect_err("there is a secret");
@@ -111,8 +111,8 @@ fn the_unary_service_asks_for_the_secret_unless_it_is_opened_by_name() {
 #[test]
 fn reflection_lists_the_services() {
     run(async {
-        let registry = memory();
-        let member = Member::start(&registry).await;
+        let registry = memory_registry();
+        let member = TestNode::start(&registry).await;
         for version in ["v1", "v1alpha"] {
             let method = match version {
                 "v1" => "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",

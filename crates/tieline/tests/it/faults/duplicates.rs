@@ -1,4 +1,4 @@
-//! A second connection with a live id does not corrupt the first.
+//! A second connection with the same id does not corrupt the first.
 
 use futures_util::future::join_all;
 use tieline::{CloseReason, Config, Delivery, Duplicate, JoinError};
@@ -54,7 +54,7 @@ fn a_newer_connection_replaces_the_older() {
             assert_eq!(newer.text().await, text);
         }
 
-        // The end of the older takes nothing of the newer with it.
+        // The end of the older connection removes nothing of the newer.
         older.send_close(4409).await;
         older.end().await;
         eventually(|| server.hub.len() == 1).await;
@@ -93,13 +93,13 @@ fn assert_callbacks_once(server: &Server, serial: usize, reason: &CloseReason) {
 }
 
 #[test]
-fn what_the_older_said_before_it_was_replaced_is_not_taken_for_the_newer() {
+fn what_the_older_sent_before_it_was_replaced_is_not_attributed_to_the_newer() {
     run(async {
         let server = Server::start(Config::default()).await;
         let mut older = server.raw("id=a").await;
         older.send_text("!wait").await;
         server.log.heard("a").await;
-        // The older's handler is at work while the newer comes.
+        // The handler of the older connection runs while the newer one connects.
         let mut newer = server.raw("id=a").await;
         newer.send_text("hello").await;
         assert_eq!(newer.text().await, "hello");
@@ -117,7 +117,7 @@ fn what_the_older_said_before_it_was_replaced_is_not_taken_for_the_newer() {
 }
 
 #[test]
-fn a_replaced_client_that_answers_nothing_does_not_hold_the_id() {
+fn a_replaced_client_that_does_not_reply_does_not_keep_the_id() {
     run(async {
         let server = Server::start(Config {
             close_timeout: std::time::Duration::from_millis(200),
@@ -140,13 +140,13 @@ fn a_replaced_client_that_answers_nothing_does_not_hold_the_id() {
 }
 
 #[test]
-fn under_reject_the_newer_is_refused_and_the_older_unharmed() {
+fn reject_refuses_the_newer_and_keeps_the_older() {
     run(async {
         let server = Server::start(rejecting()).await;
         let mut older = server.raw("id=a").await;
         let answer = server.ask("id=a", "").await;
         assert_eq!(answer.status, 409);
-        assert!(answer.body.contains("connected already"), "{answer:?}");
+        assert!(answer.body.contains("already connected"), "{answer:?}");
 
         assert_eq!(server.hub.len(), 1);
         older.send_text("still here").await;
@@ -171,7 +171,7 @@ fn under_reject_the_newer_is_refused_and_the_older_unharmed() {
 }
 
 #[test]
-fn of_many_at_once_reject_admits_one() {
+fn of_many_at_once_reject_accepts_one() {
     run_threads(4, async {
         let server = Server::start(rejecting()).await;
         let asks = (0..50).map(|_| crate::kit::Raw::open(server.address, "/?id=a", ""));
@@ -208,12 +208,12 @@ fn of_many_at_once_replace_leaves_one() {
 }
 
 #[test]
-fn under_reject_a_closing_connection_does_not_hold_the_id() {
+fn with_reject_a_closing_connection_does_not_keep_the_id() {
     run(async {
         let server = Server::start(rejecting()).await;
         let mut older = server.raw("id=a").await;
         server.connection("a").close(super::close_frame(4000));
-        // It has not answered, and will not for a while.
+        // It has not replied, and will not for a while.
         assert_eq!(older.closed().await, 4000);
         let mut newer = server.raw("id=a").await;
         older.send_close(4000).await;

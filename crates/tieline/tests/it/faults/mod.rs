@@ -1,4 +1,4 @@
-//! The faults of the ancestor, go-websocket, that concern one node: none may come back.
+//! Bugs of go-websocket, the predecessor, that concern one node: none may come back.
 
 mod duplicates;
 
@@ -19,7 +19,7 @@ fn close_frame(code: u16) -> CloseFrame {
 }
 
 #[test]
-fn an_emit_to_a_closing_client_answers_offline() {
+fn an_emit_to_a_closing_client_yields_offline() {
     run(async {
         let server = Server::start(Config::default()).await;
         let mut closing = server.raw("id=a").await;
@@ -97,7 +97,7 @@ fn queued_messages_are_separate_frames() {
 }
 
 #[test]
-fn text_and_binary_stay_what_they_are() {
+fn text_and_binary_keep_their_kind() {
     run(async {
         let server = Server::start(Config::default()).await;
         let mut client = server.client("id=a").await;
@@ -105,11 +105,11 @@ fn text_and_binary_stay_what_they_are() {
         assert_eq!(client.next().await, tungstenite::Message::text("text"));
         client.send_binary(b"text").await;
         assert_eq!(client.next().await, tungstenite::Message::binary("text"));
-        let heard = [
+        let expected = [
             Message::Text("text".into()),
             Message::Binary(b"text".to_vec()),
         ];
-        assert_eq!(server.log.messages("a"), heard);
+        assert_eq!(server.log.messages("a"), expected);
 
         let mut raw = server.raw("id=b").await;
         server.hub.emit("b", "t");
@@ -127,7 +127,7 @@ fn the_message_limit_is_configuration() {
     run(async {
         let server = Server::start(Config::default()).await;
         let mut client = server.client("id=a").await;
-        // The ancestor's limit was 512 bytes, whatever one did.
+        // The limit of go-websocket was fixed at 512 bytes.
         for length in [513, 1024 * 1024] {
             let long = "x".repeat(length);
             client.send(&long).await;
@@ -165,7 +165,7 @@ fn a_foreign_origin_is_refused() {
 }
 
 #[test]
-fn a_list_of_origins_replaces_the_own_host() {
+fn a_list_of_origins_replaces_the_same_host() {
     run(async {
         let config = Config {
             origins: Origins::List(vec!["https://page.test".into()]),
@@ -181,7 +181,7 @@ fn a_list_of_origins_replaces_the_own_host() {
 }
 
 #[test]
-fn any_origin_is_allowed_where_that_is_asked_for() {
+fn any_origin_is_allowed_if_configured() {
     run(async {
         let config = Config {
             origins: Origins::Any,
@@ -197,7 +197,7 @@ fn origin_header(origin: &str) -> String {
     format!("Origin: {origin}\r\n")
 }
 
-/// Implements what must be implemented and nothing else.
+/// Implements only what is required.
 struct Bare;
 
 impl Handler for Bare {
@@ -246,7 +246,7 @@ fn no_message_is_handled_before_on_connect_has_completed() {
         client.write(&eager).await;
         assert_eq!(client.answer().await.status, 101);
         client.send_text("late").await;
-        // While `on_connect` waits, the outbox works.
+        // The outbox is written while `on_connect` waits.
         for i in 0..20 {
             assert!(server.hub.emit("a", i.to_string()).await.is_delivered());
             assert_eq!(client.text().await, i.to_string());

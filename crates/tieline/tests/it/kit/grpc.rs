@@ -1,4 +1,5 @@
-//! gRPC calls by hand: messages that the crate keeps to itself, and a client for any method.
+//! gRPC calls without generated code: messages that the crate does not export, and a client for any
+//! method.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -58,7 +59,7 @@ pub(crate) struct Hello {
     pub(crate) epoch: u64,
 }
 
-/// What goes over a link, as far as strangers send it.
+/// The part of a link's messages that the tests send.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct Frame {
     #[prost(message, optional, tag = "1")]
@@ -89,7 +90,7 @@ pub(crate) struct Service {
     pub(crate) name: String,
 }
 
-/// A connection that is made with its first call.
+/// A connection that is opened by its first call.
 pub(crate) fn channel(address: &str) -> Channel {
     let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
     endpoint
@@ -136,7 +137,7 @@ where
     answer.map(Response::into_inner)
 }
 
-/// A stream on which these messages are sent, and nothing more until it is dropped.
+/// A stream that sends these messages, and then stays open until it is dropped.
 pub(crate) async fn stream<M, R>(
     address: SocketAddr,
     method: &'static str,

@@ -1,10 +1,10 @@
 //! What the tests share: a node with a scripted handler, clients, deadlines.
 
-#[cfg(feature = "cluster")]
-mod ancestor;
 pub(crate) mod child;
 #[cfg(feature = "cluster")]
 pub(crate) mod grpc;
+#[cfg(feature = "cluster")]
+mod legacy_node;
 mod log;
 #[cfg(feature = "cluster")]
 mod nodes;
@@ -25,8 +25,8 @@ use std::{future::Future, time::Duration};
 
 #[cfg(feature = "cluster")]
 pub(crate) use self::{
-    ancestor::Ancestor,
-    nodes::{Member, entries, free_port, memory, quick},
+    legacy_node::LegacyNode,
+    nodes::{TestNode, entries, free_port, memory_registry, test_config},
     proxy::{Mode, Proxy},
     reader::Reader,
     store::{Mood, Store},

@@ -1,4 +1,4 @@
-//! Nodes of one cluster, each as a process would have it: hub, port for clients, port for peers.
+//! Nodes of one cluster in one process, each with a hub, a client port and a peer port.
 
 use std::{
     collections::BTreeMap,
@@ -19,7 +19,7 @@ use tokio::{sync::oneshot, task::JoinHandle};
 use super::{Client, Probe, Proxy, Raw, Reader, listen};
 
 /// A node that serves clients.
-pub(crate) struct Member {
+pub(crate) struct TestNode {
     pub(crate) node: Node<Probe>,
     pub(crate) cluster: Cluster,
     pub(crate) address: SocketAddr,
@@ -27,8 +27,8 @@ pub(crate) struct Member {
     served: JoinHandle<tieline::Drained>,
 }
 
-/// Settings by which tests do not wait long.
-pub(crate) fn quick() -> ClusterConfig {
+/// Short leases and audit intervals.
+pub(crate) fn test_config() -> ClusterConfig {
     ClusterConfig {
         lease: Duration::from_secs(2),
         audit_interval: Duration::from_secs(2),
@@ -36,11 +36,11 @@ pub(crate) fn quick() -> ClusterConfig {
     }
 }
 
-pub(crate) fn memory() -> Arc<dyn Registry> {
+pub(crate) fn memory_registry() -> Arc<dyn Registry> {
     Arc::new(MemoryRegistry::new())
 }
 
-/// All entries, as a foreign program sees them: id → address.
+/// All entries, as any reader of the registry sees them: id → address.
 pub(crate) async fn entries(registry: &dyn Registry) -> BTreeMap<String, String> {
     let (mut all, mut next) = (BTreeMap::new(), Some(Cursor::default()));
     while let Some(cursor) = next {
@@ -52,8 +52,8 @@ pub(crate) async fn entries(registry: &dyn Registry) -> BTreeMap<String, String>
     all
 }
 
-/// An address of loopback that nobody uses, below the ports that the kernel gives away: for nodes
-/// whose address is known before they start.
+/// A free address on loopback, outside the range that the kernel assigns: for nodes whose address
+/// must be known before they start.
 pub(crate) fn free_port() -> SocketAddr {
     const FIRST: u16 = 12_000;
     const COUNT: u16 = 20_000;
@@ -69,9 +69,9 @@ pub(crate) fn free_port() -> SocketAddr {
     }
 }
 
-impl Member {
+impl TestNode {
     pub(crate) async fn start(registry: &Arc<dyn Registry>) -> Self {
-        Self::start_with(registry, Config::default(), quick()).await
+        Self::start_with(registry, Config::default(), test_config()).await
     }
 
     pub(crate) async fn start_with(
@@ -121,22 +121,22 @@ impl Member {
         (Self::start_with(registry, config, cluster).await, proxy)
     }
 
-    /// Several nodes whose links are up.
-    pub(crate) async fn several<const N: usize>(registry: &Arc<dyn Registry>) -> [Self; N] {
+    /// Several nodes with a link between any two.
+    pub(crate) async fn start_linked<const N: usize>(registry: &Arc<dyn Registry>) -> [Self; N] {
         let mut members = Vec::new();
         for _ in 0..N {
             members.push(Self::start(registry).await);
         }
         for member in &members {
-            member.linked(N - 1).await;
+            member.wait_for_links(N - 1).await;
         }
         members
             .try_into()
             .unwrap_or_else(|_| unreachable!("there are N"))
     }
 
-    /// Waits until links to so many peers are up.
-    pub(crate) async fn linked(&self, peers: usize) {
+    /// Waits until the links to this many peers are up.
+    pub(crate) async fn wait_for_links(&self, peers: usize) {
         let up = || self.cluster.peers().iter().filter(|peer| peer.up).count();
         super::eventually(|| up() == peers).await;
     }
@@ -156,12 +156,12 @@ impl Member {
         Reader::new(self.raw(query).await)
     }
 
-    /// The answer to an upgrade request.
-    pub(crate) async fn ask(&self, query: &str) -> (Raw, super::Answer) {
+    /// Asks for an upgrade, which the node may refuse.
+    pub(crate) async fn try_connect(&self, query: &str) -> (Raw, super::Answer) {
         Raw::open(self.address, &format!("/?{query}"), "").await
     }
 
-    /// Where peers reach it.
+    /// The address at which peers reach it.
     pub(crate) fn peer_address(&self) -> String {
         self.cluster.address().unwrap().to_owned()
     }
@@ -170,7 +170,7 @@ impl Member {
         self.node.hub().connection(id).is_some()
     }
 
-    /// Ends it as a crash does: nothing is released, nobody is told.
+    /// Ends it as a crash does: nothing is released, no peer is notified.
     pub(crate) async fn crash(self) {
         self.served.abort();
         drop(self.served.await);

@@ -25,17 +25,17 @@ use super::log::{Log, What};
 #[derive(Clone)]
 pub(crate) struct Probe {
     pub(crate) log: Log,
-    /// `wait` takes a permit.
+    /// The step `wait` takes a permit.
     pub(crate) gate: Arc<Semaphore>,
-    /// Where the decision `broadcast` sends to.
+    /// The hub to which the decision `broadcast` sends.
     pub(crate) hub: Arc<OnceLock<Hub>>,
     serials: Arc<AtomicUsize>,
     deciding: Arc<AtomicBool>,
 }
 
-/// The state of a connection.
+/// The state of a connection, with its script.
 #[derive(Debug, Default)]
-pub(crate) struct Guest {
+pub(crate) struct ProbeState {
     pub(crate) serial: usize,
     /// Messages that this connection has handled.
     pub(crate) handled: usize,
@@ -53,13 +53,16 @@ impl Probe {
         }
     }
 
-    /// Whether a decision has waited.
+    /// Whether a decision has reached its `wait`.
     pub(crate) fn is_deciding(&self) -> bool {
         self.deciding.load(Ordering::Acquire)
     }
 
-    /// Decides by the query, which is also the guest's script.
-    pub(crate) async fn authorize(self, request: UpgradeRequest) -> Result<Accept<Guest>, Refusal> {
+    /// Decides by the query, which is also the script of the connection.
+    pub(crate) async fn authorize(
+        self,
+        request: UpgradeRequest,
+    ) -> Result<Accept<ProbeState>, Refusal> {
         let query: HashMap<_, _> =
             form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes())
                 .into_owned()
@@ -82,13 +85,13 @@ impl Probe {
         Ok(self.accept(query))
     }
 
-    pub(crate) fn accept(&self, query: HashMap<String, String>) -> Accept<Guest> {
+    pub(crate) fn accept(&self, query: HashMap<String, String>) -> Accept<ProbeState> {
         let serial = self.serials.fetch_add(1, Ordering::Relaxed);
         let value = |name: &str| query.get(name).cloned();
         let (id, user, groups) = (value("id"), value("user"), value("groups"));
         let (protocol, first) = (value("protocol"), value("first"));
-        let farewell = value("farewell").is_some();
-        let mut accept = Accept::new(Guest {
+        let has_final = value("final").is_some();
+        let mut accept = Accept::new(ProbeState {
             serial,
             handled: 0,
             query,
@@ -107,11 +110,10 @@ impl Probe {
             accept = accept.subprotocol(protocol);
         }
         if let Some(first) = first {
-            accept = accept.first(first);
+            accept = accept.first_message(first);
         }
-        if farewell {
-            accept =
-                accept.final_message(|reason| Frame::text(format!("farewell {}", reason.code())));
+        if has_final {
+            accept = accept.final_message(|reason| Frame::text(format!("final {}", reason.code())));
         }
         accept
     }
@@ -134,14 +136,14 @@ impl Probe {
         }
     }
 
-    async fn scripted(&self, connection: &Connection, guest: &Guest, callback: &str) {
-        if let Some(step) = guest.query.get(callback) {
+    async fn scripted(&self, connection: &Connection, state: &ProbeState, callback: &str) {
+        if let Some(step) = state.query.get(callback) {
             self.act(connection, step).await;
         }
     }
 }
 
-/// Sends numbers to this client, by turns in every way that there is.
+/// Sends numbers to this client, in turn by connection, broadcast, group and id.
 fn mix(connection: &Connection, count: usize) {
     let hub = connection.hub();
     for n in 0..count {
@@ -156,39 +158,49 @@ fn mix(connection: &Connection, count: usize) {
 }
 
 impl Handler for Probe {
-    type State = Guest;
+    type State = ProbeState;
 
-    async fn on_connect(&self, connection: &Connection, guest: &mut Guest) {
-        let (serial, id) = (guest.serial, connection.id());
+    async fn on_connect(&self, connection: &Connection, state: &mut ProbeState) {
+        let (serial, id) = (state.serial, connection.id());
         self.log.push(serial, id, What::Connecting);
-        self.scripted(connection, guest, "connect").await;
+        self.scripted(connection, state, "connect").await;
         self.log.push(serial, id, What::Connected);
     }
 
-    async fn on_message(&self, connection: &Connection, guest: &mut Guest, message: Message) {
-        let (serial, id) = (guest.serial, connection.id());
-        guest.handled += 1;
-        if !guest.query.contains_key("forget") {
+    async fn on_message(&self, connection: &Connection, state: &mut ProbeState, message: Message) {
+        let (serial, id) = (state.serial, connection.id());
+        state.handled += 1;
+        if !state.query.contains_key("forget") {
             self.log.push(serial, id, What::Message(message.clone()));
         }
         match message.as_text().and_then(|text| text.strip_prefix('!')) {
-            Some("handled?") => drop(connection.emit(guest.handled.to_string())),
+            Some("handled?") => drop(connection.emit(state.handled.to_string())),
             Some(step) => self.act(connection, step).await,
-            None if guest.query.contains_key("quiet") => {}
+            None if state.query.contains_key("quiet") => {}
             None => drop(connection.emit(message)),
         }
         self.log.push(serial, id, What::Handled);
     }
 
-    async fn on_error(&self, connection: &Connection, guest: &mut Guest, error: ConnectionError) {
+    async fn on_error(
+        &self,
+        connection: &Connection,
+        state: &mut ProbeState,
+        error: ConnectionError,
+    ) {
         let what = What::Error(error);
-        self.log.push(guest.serial, connection.id(), what);
-        self.scripted(connection, guest, "error").await;
+        self.log.push(state.serial, connection.id(), what);
+        self.scripted(connection, state, "error").await;
     }
 
-    async fn on_disconnect(&self, connection: &Connection, guest: &mut Guest, reason: CloseReason) {
+    async fn on_disconnect(
+        &self,
+        connection: &Connection,
+        state: &mut ProbeState,
+        reason: CloseReason,
+    ) {
         let what = What::Disconnect(reason);
-        self.log.push(guest.serial, connection.id(), what);
-        self.scripted(connection, guest, "disconnect").await;
+        self.log.push(state.serial, connection.id(), what);
+        self.scripted(connection, state, "disconnect").await;
     }
 }

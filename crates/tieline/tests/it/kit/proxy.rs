@@ -1,5 +1,6 @@
-//! A TCP proxy that does what networks do: passes, delays, goes silent in one direction or both, cuts,
-//! refuses. What a silent direction holds is not lost; it arrives when the direction opens again.
+//! A TCP proxy that simulates network faults: it passes, delays, goes silent in one direction or
+//! both, cuts, refuses. Bytes in a silent direction are not lost; they pass once the direction
+//! opens again.
 
 use std::{
     io,
@@ -23,15 +24,15 @@ use tokio::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
     Pass,
-    /// Each read waits so long before it is written.
+    /// Each read waits this long before it is written.
     Delay(Duration),
-    /// Nothing passes from the one who connected.
+    /// Nothing passes from the client to the target.
     SilentThere,
-    /// Nothing passes back.
+    /// Nothing passes from the target to the client.
     SilentBack,
     /// Nothing passes; new connections are accepted and silent.
     Silent,
-    /// New connections are refused; those that exist pass.
+    /// New connections are refused; existing ones pass.
     Refuse,
 }
 
@@ -82,7 +83,7 @@ impl Proxy {
         self.mode.send_replace(mode);
     }
 
-    /// Closes the connections that exist.
+    /// Closes the existing connections.
     pub(crate) fn cut(&self) {
         self.cuts.send_modify(|cuts| *cuts += 1);
     }
@@ -106,7 +107,7 @@ impl Relay {
         let mut listener = Some(listener);
         let mut connections = JoinSet::new();
         loop {
-            // A port that refuses is one on which nobody listens.
+            // A port refuses connections while nobody listens on it.
             if *mode.borrow_and_update() == Mode::Refuse {
                 listener = None;
             } else if listener.is_none() {
@@ -140,7 +141,7 @@ impl Relay {
             )
         };
         tokio::select! {
-            // An end of either side ends both.
+            // The end of either side ends both.
             _ = relay => {}
             _ = cuts.changed() => {}
         }

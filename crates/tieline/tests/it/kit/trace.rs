@@ -1,4 +1,4 @@
-//! What the code under test logs, as text, on the thread of a test.
+//! The log of the code under test, as text.
 
 use std::{
     io::{self, Write},
@@ -8,7 +8,7 @@ use std::{
 use parking_lot::Mutex;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// The log of a test that runs on one thread, for as long as this lives.
+/// Captures the log of the current thread while it exists.
 pub(crate) struct Trace {
     lines: Lines,
     _guard: tracing::subscriber::DefaultGuard,
@@ -31,12 +31,12 @@ impl Trace {
         }
     }
 
-    /// Everything so far.
+    /// The log so far.
     pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.lines.0.lock()).into_owned()
     }
 
-    /// How many lines have all of these parts.
+    /// The number of lines that contain all of these parts.
     pub(crate) fn count(&self, parts: &[&str]) -> usize {
         let text = self.text();
         let lines = text.lines();
@@ -45,7 +45,7 @@ impl Trace {
             .count()
     }
 
-    /// Waits for a line that has all of these parts.
+    /// Waits for a line that contains all of these parts.
     pub(crate) async fn until(&self, parts: &[&str]) {
         super::eventually(|| self.count(parts) > 0).await;
     }

@@ -1,4 +1,4 @@
-//! The close handshake, what still arrives before it, and first and last words.
+//! The close handshake, what still arrives before it, and the first and the final message.
 
 use tieline::{CloseReason, Config, Delivery};
 
@@ -55,7 +55,7 @@ fn megabytes_that_were_emitted_before_a_close_arrive_before_it() {
     });
 }
 
-/// More than a caller serves itself, so that the shard's worker has yet to serve them.
+/// More clients than the caller serves itself, so that the shard's worker has yet to serve them.
 async fn crowd() -> (Server, Vec<Raw>) {
     let server = Server::start(Config {
         shards: Some(1),
@@ -67,34 +67,34 @@ async fn crowd() -> (Server, Vec<Raw>) {
 }
 
 #[test]
-fn what_was_broadcast_to_a_crowd_before_a_close_arrives_before_it() {
+fn what_was_broadcast_to_many_before_a_close_arrives_before_it() {
     run(async {
         let (server, mut crowd) = crowd().await;
         server.hub.broadcast("goodbye");
         server.connection("c7").close(close_frame(4000, ""));
-        let farewell = vec!["goodbye".to_owned()];
-        assert_eq!(crowd[7].texts_until_closed().await, (farewell, 4000));
+        let last = vec!["goodbye".to_owned()];
+        assert_eq!(crowd[7].texts_until_closed().await, (last, 4000));
     });
 }
 
 #[test]
-fn what_was_broadcast_to_a_crowd_before_the_hub_closes_arrives_before_it() {
+fn what_was_broadcast_to_many_before_the_hub_closes_arrives_before_it() {
     run(async {
         let (server, mut crowd) = crowd().await;
         server.hub.broadcast("goodbye");
         server.hub.close();
         for client in &mut crowd {
-            let farewell = vec!["goodbye".to_owned()];
-            assert_eq!(client.texts_until_closed().await, (farewell, 1001));
+            let last = vec!["goodbye".to_owned()];
+            assert_eq!(client.texts_until_closed().await, (last, 1001));
         }
     });
 }
 
 #[test]
-fn what_was_broadcast_to_a_crowd_before_a_replacement_arrives_before_it() {
+fn what_was_broadcast_to_many_before_a_replacement_arrives_before_it() {
     run(async {
         let (server, mut crowd) = crowd().await;
-        // The decision broadcasts, and the newer is admitted right after it.
+        // `authorize` broadcasts, and the newer connection is registered right after it.
         let mut newer = server.raw("id=c7&authorize=broadcast").await;
         server.hub.broadcast("to the newer");
         let decision = vec!["deciding".to_owned()];
@@ -122,13 +122,13 @@ fn both_sides_may_close_at_once() {
 }
 
 #[test]
-fn a_close_from_a_callback_ends_hearing() {
+fn after_a_close_from_a_callback_no_message_is_handled() {
     run(async {
         let server = Server::start(Config::default()).await;
         let mut client = server.raw("id=a").await;
         let together = [
             frame(TEXT, b"!close:4000"),
-            frame(TEXT, b"not heard"),
+            frame(TEXT, b"not handled"),
             frame(CLOSE, &4001_u16.to_be_bytes()),
         ];
         client.write(&together.concat()).await;
@@ -140,7 +140,7 @@ fn a_close_from_a_callback_ends_hearing() {
 }
 
 #[test]
-fn a_close_from_on_connect_ends_hearing() {
+fn after_a_close_from_on_connect_no_message_is_handled() {
     run(async {
         let server = Server::start(Config::default()).await;
         let mut client = Raw::over(
@@ -150,7 +150,7 @@ fn a_close_from_on_connect_ends_hearing() {
         );
         // In one segment with the request, so that all is there when `on_connect` runs.
         let mut together = request("/?id=a&connect=close:4000", "").into_bytes();
-        together.extend(frame(TEXT, b"not heard"));
+        together.extend(frame(TEXT, b"not handled"));
         together.extend(frame(CLOSE, &4001_u16.to_be_bytes()));
         client.write(&together).await;
         assert_eq!(client.answer().await.status, 101);
@@ -164,13 +164,13 @@ fn a_close_from_on_connect_ends_hearing() {
 }
 
 #[test]
-fn nothing_is_heard_while_closing() {
+fn no_message_is_handled_while_closing() {
     run(async {
         let server = Server::start(Config::default()).await;
         let mut client = server.raw("id=a").await;
         server.connection("a").close(close_frame(4000, ""));
         assert_eq!(client.closed().await, 4000);
-        client.send_text("not heard").await;
+        client.send_text("not handled").await;
         client.send_close(4000).await;
         client.end().await;
         server.empty().await;
@@ -179,12 +179,12 @@ fn nothing_is_heard_while_closing() {
 }
 
 #[test]
-fn the_first_frame_comes_before_everything_else() {
+fn the_first_message_comes_before_everything_else() {
     run(async {
         let server = Server::start(Config::default()).await;
         let mut other = server.raw("id=other").await;
         for i in 0..20 {
-            // Another sends to the newcomer all the while.
+            // Another task sends to the new client all the time.
             let target = format!("id=a{i}&first=welcome&connect=emit:connected");
             let (mut client, ()) = tokio::join!(server.raw(&target), async {
                 while !server
@@ -207,27 +207,27 @@ fn the_first_frame_comes_before_everything_else() {
 }
 
 #[test]
-fn the_farewell_comes_before_our_close_frame_and_knows_the_reason() {
+fn the_final_message_comes_before_our_close_frame_and_knows_the_reason() {
     run(async {
         let server = Server::start(Config::default()).await;
-        let mut closed = server.raw("id=a&farewell=1").await;
+        let mut closed = server.raw("id=a&final=1").await;
         server.hub.emit("a", "before");
         server.connection("a").close(close_frame(4000, ""));
-        let words = ["before", "farewell 4000"].map(str::to_owned).to_vec();
+        let words = ["before", "final 4000"].map(str::to_owned).to_vec();
         assert_eq!(closed.texts_until_closed().await, (words, 4000));
 
-        let mut replaced = server.raw("id=b&farewell=1").await;
+        let mut replaced = server.raw("id=b&final=1").await;
         let _newer = server.raw("id=b").await;
-        let words = vec!["farewell 4409".to_owned()];
+        let words = vec!["final 4409".to_owned()];
         assert_eq!(replaced.texts_until_closed().await, (words, 4409));
 
-        let mut broken = server.raw("id=c&farewell=1").await;
+        let mut broken = server.raw("id=c&final=1").await;
         broken.write(b"\x81\x02hi").await;
-        let words = vec!["farewell 1002".to_owned()];
+        let words = vec!["final 1002".to_owned()];
         assert_eq!(broken.texts_until_closed().await, (words, 1002));
 
-        // A client that goes by itself is told nothing.
-        let mut leaving = server.raw("id=d&farewell=1").await;
+        // A client that closes first gets none.
+        let mut leaving = server.raw("id=d&final=1").await;
         leaving.send_close(1000).await;
         assert_eq!(leaving.closed().await, 1000);
         leaving.end().await;

@@ -1,4 +1,4 @@
-//! permessage-deflate: for those who offered it, and nobody else.
+//! permessage-deflate, for clients that offer it and for no others.
 
 use std::io::Read;
 
@@ -48,7 +48,7 @@ fn inflated(frame: &RawFrame) -> String {
 }
 
 #[test]
-fn one_broadcast_is_compressed_for_those_who_offered_it_and_plain_for_others() {
+fn a_broadcast_is_compressed_for_clients_that_offer_it_and_plain_for_others() {
     run(async {
         let server = compressing().await;
         let long = "all work and no play ".repeat(100);
@@ -87,7 +87,7 @@ fn one_broadcast_is_compressed_for_those_who_offered_it_and_plain_for_others() {
 }
 
 #[test]
-fn each_compressed_message_stands_alone() {
+fn each_compressed_message_can_be_inflated_by_itself() {
     run(async {
         let server = compressing().await;
         let mut client = deflating(&server, "a").await;
@@ -104,7 +104,7 @@ fn each_compressed_message_stands_alone() {
 }
 
 #[test]
-fn compressed_messages_are_heard() {
+fn compressed_messages_are_handled() {
     run(async {
         let server = compressing().await;
         let mut client = deflating(&server, "a").await;

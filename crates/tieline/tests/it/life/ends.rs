@@ -107,7 +107,7 @@ fn the_client_ends_its_half_of_the_stream() {
 }
 
 #[test]
-fn the_answer_to_last_words_reaches_a_client_that_ended_its_half_of_the_stream() {
+fn a_reply_reaches_a_client_that_has_ended_its_half_of_the_stream() {
     run(async {
         let (server, mut client) = start().await;
         client.send_text("last words").await;
@@ -187,13 +187,13 @@ fn the_node_drains_with_1012() {
             client.send_close(1012).await;
             code
         });
-        assert_eq!((drained.closed, drained.left, code), (1, 0, 1012));
+        assert_eq!((drained.closed, drained.remaining, code), (1, 0, 1012));
         assert_eq!(server.log.disconnects("a"), [CloseReason::Drain]);
     });
 }
 
 #[test]
-fn the_client_breaks_the_protocol() {
+fn the_client_violates_the_protocol() {
     run(async {
         let unmasked = b"\x81\x02hi".to_vec();
         let not_utf8 = frame_with(0x80 | TEXT, b"\xff");
@@ -208,7 +208,7 @@ fn the_client_breaks_the_protocol() {
             let (server, mut client) = start().await;
             client.send_text("in order").await;
             client.write(&bytes).await;
-            // What follows is read, or the close frame might be lost, but not heard.
+            // What follows is read, or the close frame might be lost, but not handled.
             client.send_text("too late").await;
             assert_eq!(client.text().await, "in order");
             assert_eq!(client.closed().await, code);
@@ -232,7 +232,7 @@ fn a_callback_panics() {
             let mut client = server.raw(&format!("id=b&{query}")).await;
             if let Some(message) = message {
                 client.send_text(message).await;
-                client.send_text("not heard").await;
+                client.send_text("not handled").await;
             }
             assert_eq!(client.closed().await, 1011);
             client.send_close(1011).await;

@@ -96,7 +96,7 @@ fn a_flood_of_tiny_messages_is_handled_in_order_and_leaves_room_for_others() {
 }
 
 #[test]
-fn a_client_that_floods_itself_with_answers_and_reads_is_served() {
+fn a_client_that_reads_its_flood_of_replies_is_served() {
     run(async {
         let server = Server::start(Config::default()).await;
         let client = server.raw("id=a").await;

@@ -1,4 +1,4 @@
-//! Callbacks: their order, their state, and whom a slow one holds back.
+//! Callbacks: their order, their state, and whom a slow one delays.
 
 use std::sync::Arc;
 
@@ -38,7 +38,7 @@ fn callbacks_of_a_connection_come_one_after_the_other() {
 }
 
 #[test]
-fn a_slow_handler_holds_back_its_own_client_only() {
+fn a_slow_handler_delays_its_own_client_only() {
     run(async {
         let server = Server::start(Config::default()).await;
         let mut slow = server.raw("id=slow").await;
@@ -64,7 +64,7 @@ fn the_outbox_drains_while_the_handler_is_slow() {
         slow.send_text("!emit:before").await;
         slow.send_text("!wait").await;
         assert_eq!(slow.text().await, "before");
-        // Far more than the socket takes at once: it must be written as the client reads.
+        // Far more than the socket takes at once: it has to be written as the client reads.
         let long = "x".repeat(1024 * 1024);
         for _ in 0..20 {
             let mut delivery = server.hub.emit("slow", &long).await;
@@ -96,7 +96,7 @@ fn what_a_callback_emits_leaves_when_it_waits() {
 }
 
 #[test]
-fn each_connection_has_a_state_of_its_own() {
+fn each_connection_has_its_own_state() {
     run(async {
         let server = Server::start(Config::default()).await;
         let mut a = server.raw("id=a&quiet=1").await;
@@ -137,7 +137,7 @@ fn groups_are_joined_and_left_from_a_callback() {
 }
 
 #[test]
-fn handles_say_who_a_connection_is() {
+fn a_handle_describes_its_connection() {
     run(async {
         let server = Server::start(Config::default()).await;
         let client = server.raw("id=a&user=u&groups=g").await;
@@ -174,7 +174,7 @@ fn handles_say_who_a_connection_is() {
 }
 
 #[test]
-fn a_nameless_connection_gets_an_id_of_its_own() {
+fn a_connection_without_an_id_gets_a_unique_one() {
     run(async {
         let server = Server::start(Config::default()).await;
         let mut clients: Vec<Raw> = Vec::new();

@@ -1,4 +1,4 @@
-//! What load does, and what it must not do for longer than it lasts.
+//! Effects of load, which must not outlast it.
 
 use std::sync::{
     Arc,
@@ -9,7 +9,7 @@ use tieline::{Config, Delivery, SlowConsumer};
 
 use crate::kit::{Raw, Server, eventually, run};
 
-/// More than a caller serves itself, so that a broadcast goes by the worker.
+/// More clients than the caller serves itself, so that the worker delivers a broadcast.
 const CROWD: usize = 40;
 
 #[test]
@@ -50,7 +50,7 @@ fn a_broadcast_under_load_does_not_slow_messages_to_one_for_ever() {
             assert_eq!(
                 sender.await.unwrap(),
                 0,
-                "messages that found the queue full"
+                "messages were refused by a full queue"
             );
         }
     });

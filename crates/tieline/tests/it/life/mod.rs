@@ -1,4 +1,4 @@
-//! The life of a connection: how it is handled, what it is sent, how it ends.
+//! The life of a connection: its callbacks, its messages, its end.
 
 mod close;
 mod compression;

@@ -1,11 +1,10 @@
-//! What one task sends to one client arrives in the order of the calls, whichever way it is sent.
+//! What one task sends to one client arrives in the order of the calls, by any method.
 
 use tieline::{Config, Hub};
 
 use crate::kit::{Server, run, run_threads};
 
-/// Sends `count` numbers to all clients of a crowd, by turns one by one, to the user, to the group,
-/// to all.
+/// Sends `count` numbers to all clients, in turn one by one, to the user, to the group and to all.
 fn send_numbers(hub: &Hub, crowd: usize, count: usize) {
     for n in 0..count {
         let text = n.to_string();
@@ -143,7 +142,7 @@ fn from_one_callback_by_every_way() {
 }
 
 #[test]
-fn long_and_short_ones_to_a_crowd() {
+fn long_and_short_ones_to_many() {
     run(async {
         let server = Server::start(Config {
             shards: Some(1),

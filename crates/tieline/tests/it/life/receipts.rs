@@ -1,4 +1,4 @@
-//! What senders are told, and exceptions.
+//! Outcomes, and messages that leave some clients out.
 
 use tieline::{Config, Delivery, Reached, SlowConsumer};
 
@@ -59,7 +59,7 @@ fn messages_to_many_are_counted() {
 }
 
 #[test]
-fn a_dropped_receipt_delivers_all_the_same() {
+fn a_message_is_delivered_even_if_its_receipt_is_dropped() {
     run(async {
         let server = Server::start(Config::default()).await;
         let mut crowd = server.crowd("c", 100, "groups=g").await;
@@ -99,7 +99,7 @@ fn exceptions_are_left_out_of_messages_to_many() {
 }
 
 #[test]
-fn refusals_are_counted_beside_deliveries() {
+fn refusals_are_counted_apart_from_deliveries() {
     run(async {
         let server = Server::start(Config {
             outbox_frames: 2,

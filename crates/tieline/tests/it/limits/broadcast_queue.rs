@@ -1,7 +1,7 @@
-//! What may wait in a shard for many receivers.
+//! Bounds of the broadcast queue of a shard.
 //!
 //! On one thread the shard's worker runs only when the test awaits, so that the bounds can be seen
-//! exactly. The crowd is larger than what a caller serves itself.
+//! exactly. There are more clients than the caller serves itself.
 
 use tieline::{Config, Delivery, Reached};
 
@@ -31,7 +31,7 @@ fn queue_full() -> Reached {
     reached
 }
 
-/// Ten messages of 100 bytes pass, the eleventh is answered `queue_full` and reaches nobody.
+/// Ten messages of 100 bytes pass, the eleventh fails with `queue_full` and reaches nobody.
 async fn assert_ten_fit(config: Config) {
     let (server, mut crowd) = crowded(config).await;
     let texts: Vec<_> = (0..11).map(|i| format!("{i:0100}")).collect();
@@ -40,7 +40,7 @@ async fn assert_ten_fit(config: Config) {
         .map(|text| server.hub.broadcast(text))
         .collect();
     let full = server.hub.emit_group("g", &texts[10]);
-    // An emit to one waits behind what is queued, and so has no place either.
+    // A unicast waits behind what is queued, and so does not fit either.
     let behind = server.hub.emit("c0", &texts[10]);
 
     let mut outcomes = Vec::new();
@@ -52,7 +52,7 @@ async fn assert_ten_fit(config: Config) {
     assert_eq!(full.await, queue_full());
     assert_eq!(behind.await, Delivery::QueueFull);
 
-    // There is room again, and those in the crowd are well.
+    // There is room again, and the clients are still served.
     assert_eq!(server.hub.broadcast("last").await, delivered());
     for client in &mut crowd {
         for text in &texts[..10] {
@@ -64,7 +64,7 @@ async fn assert_ten_fit(config: Config) {
 }
 
 #[test]
-fn as_many_frames_as_allowed_wait_and_one_more_is_answered_queue_full() {
+fn as_many_frames_as_allowed_wait_and_one_more_fails_with_queue_full() {
     run(assert_ten_fit(Config {
         broadcast_queue_frames: 10,
         ..Config::default()
@@ -72,7 +72,7 @@ fn as_many_frames_as_allowed_wait_and_one_more_is_answered_queue_full() {
 }
 
 #[test]
-fn as_many_bytes_as_allowed_wait_and_one_more_is_answered_queue_full() {
+fn as_many_bytes_as_allowed_wait_and_one_more_fails_with_queue_full() {
     run(assert_ten_fit(Config {
         broadcast_queue_bytes: 1000,
         message_size: 999,

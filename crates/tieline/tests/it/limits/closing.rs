@@ -20,7 +20,7 @@ fn quick() -> Config {
 }
 
 #[test]
-fn a_peer_that_never_answers_a_close_is_left_at_the_deadline() {
+fn a_client_that_never_replies_to_a_close_is_dropped_at_the_deadline() {
     run(async {
         let server = Server::start(quick()).await;
         let mut client = server.raw("id=a").await;
@@ -38,7 +38,7 @@ fn a_peer_that_never_answers_a_close_is_left_at_the_deadline() {
 }
 
 #[test]
-fn a_peer_that_answers_a_close_is_not_waited_for() {
+fn a_client_that_replies_to_a_close_is_not_waited_for() {
     run(async {
         let server = Server::start(Config {
             close_timeout: millis(60_000),
@@ -54,7 +54,7 @@ fn a_peer_that_answers_a_close_is_not_waited_for() {
 }
 
 #[test]
-fn a_peer_that_talks_on_is_left_at_the_deadline() {
+fn a_client_that_keeps_sending_is_dropped_at_the_deadline() {
     run(async {
         let server = Server::start(quick()).await;
         let mut client = server.raw("id=a").await;
@@ -145,7 +145,7 @@ fn callbacks_that_never_end_do_not_keep_a_connection() {
 }
 
 #[test]
-fn a_handler_that_never_ends_is_dropped_once_its_client_is_found_gone() {
+fn a_handler_that_never_ends_is_dropped_once_its_client_is_gone() {
     run(async {
         let server = Server::start(quick()).await;
         let mut client = server.raw("id=a").await;

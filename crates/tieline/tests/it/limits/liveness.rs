@@ -1,4 +1,4 @@
-//! Ping and silence.
+//! Pings and silence.
 
 use std::time::Instant;
 
@@ -70,7 +70,7 @@ fn a_silent_client_that_pongs_stays() {
 }
 
 #[test]
-fn a_client_that_talks_is_not_pinged() {
+fn a_client_that_sends_is_not_pinged() {
     run(async {
         let server = Server::start(Config {
             ping_interval: millis(600),
@@ -88,12 +88,12 @@ fn a_client_that_talks_is_not_pinged() {
 }
 
 #[test]
-fn an_unasked_pong_is_a_sign_of_life() {
+fn an_unsolicited_pong_is_a_sign_of_life() {
     run(async {
         let server = Server::start(patient()).await;
         let mut client = server.raw("id=a").await;
         let mut dead = server.raw("id=dead").await;
-        // The other's end says that time enough has passed.
+        // The end of the other client shows that enough time has passed.
         let ended = tokio::select! {
             () = dead_ends(&mut dead) => true,
             () = async { loop {
@@ -111,7 +111,7 @@ async fn dead_ends(dead: &mut crate::kit::Raw) {
 }
 
 #[test]
-fn a_handler_at_work_is_no_dead_peer() {
+fn a_client_is_not_dead_while_its_handler_runs() {
     run(async {
         let server = Server::start(quick()).await;
         let mut busy = server.raw("id=a").await;

@@ -1,4 +1,4 @@
-//! What a client may send.
+//! Limits of what a client sends.
 
 use std::{io::Write, time::Instant};
 
@@ -12,7 +12,7 @@ use crate::kit::{
     run,
 };
 
-/// The client is closed with 1009 for this error; its neighbour and newcomers are unharmed.
+/// The client is closed with 1009 for this error; other clients are not affected.
 async fn assert_too_big(server: &Server, mut client: Raw, id: &str, error: ProtocolError) {
     let mut neighbour = server.raw("id=neighbour").await;
     assert_eq!(client.closed().await, 1009);
@@ -23,8 +23,8 @@ async fn assert_too_big(server: &Server, mut client: Raw, id: &str, error: Proto
         server.log.end_of(id).await,
         CloseReason::Protocol(error.clone())
     );
-    let told = What::Error(ConnectionError::Protocol(error));
-    assert_eq!(server.log.of(id).iter().filter(|w| **w == told).count(), 1);
+    let error = What::Error(ConnectionError::Protocol(error));
+    assert_eq!(server.log.of(id).iter().filter(|w| **w == error).count(), 1);
     neighbour.send_text("well").await;
     assert_eq!(neighbour.text().await, "well");
     server.assert_unharmed().await;
@@ -174,7 +174,7 @@ fn a_message_that_is_not_finished_in_time_closes_with_1008() {
         .await;
         let mut client = server.raw("id=a").await;
         let mut neighbour = server.raw("id=neighbour").await;
-        // A message that is finished sets no clock for the next.
+        // A complete message sets no clock for the next.
         client.write(&frame_with(TEXT, b"fin")).await;
         client.send(CONTINUATION, b"ished").await;
         assert_eq!(client.text().await, "finished");
@@ -198,7 +198,7 @@ fn a_message_that_is_not_finished_in_time_closes_with_1008() {
 }
 
 #[test]
-fn half_a_frame_is_an_unfinished_message_too() {
+fn half_a_frame_is_an_incomplete_message_too() {
     run(async {
         let server = Server::start(Config {
             message_timeout: millis(200),
@@ -212,16 +212,16 @@ fn half_a_frame_is_an_unfinished_message_too() {
 }
 
 #[test]
-fn messages_that_straddle_reads_are_not_taken_for_one_unfinished_message() {
+fn messages_that_straddle_reads_are_not_taken_for_an_incomplete_one() {
     run(async { assert_straddling_passes(TEXT).await });
 }
 
 #[test]
-fn pings_that_straddle_reads_are_not_taken_for_an_unfinished_message() {
+fn pings_that_straddle_reads_are_not_taken_for_an_incomplete_message() {
     run(async { assert_straddling_passes(PING).await });
 }
 
-/// Each write ends amid a frame, so that something is always unfinished, but nothing for long.
+/// Each write ends in the middle of a frame, so that something is always incomplete, but nothing for long.
 async fn assert_straddling_passes(opcode: u8) {
     let timeout = millis(500);
     let server = Server::start(Config {
@@ -236,7 +236,7 @@ async fn assert_straddling_passes(opcode: u8) {
     let begun = Instant::now();
     while begun.elapsed() < timeout * 3 {
         client.write(&[tail, head].concat()).await;
-        // The answer says that the write was read.
+        // The reply shows that the write was read.
         let answer = client.data().await;
         assert_eq!(answer.payload, b"straddling");
         assert!(matches!(answer.opcode, TEXT | PONG));

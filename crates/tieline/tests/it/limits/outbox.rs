@@ -1,4 +1,4 @@
-//! What may wait for one client, to the frame and to the byte.
+//! Bounds of the outbox, to the frame and to the byte.
 //!
 //! Until its upgrade is complete a connection has no socket, so that all that is sent to it waits:
 //! then the bounds can be seen exactly.
@@ -13,7 +13,7 @@ use tieline::{CloseReason, Config, Delivery, Hub, Node, SlowConsumer, Upgrade};
 
 use crate::kit::{Log, Probe, Raw, listen, run};
 
-/// What is sent, and what became of it.
+/// What is sent, and the outcome.
 type Outcome = Arc<Mutex<Vec<Delivery>>>;
 
 struct Sent {
@@ -104,7 +104,7 @@ fn drop_newest_refuses_one_more() {
             for text in &texts[..10] {
                 assert_eq!(client.text().await, *text);
             }
-            // It is otherwise well.
+            // It is served otherwise.
             client.send_text("!emit:well").await;
             assert_eq!(client.text().await, "well");
         }

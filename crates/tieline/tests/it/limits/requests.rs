@@ -1,4 +1,4 @@
-//! Who may connect, and how much an upgrade request may take.
+//! Limits of connections and of upgrade requests.
 
 use std::time::Instant;
 
@@ -44,7 +44,7 @@ fn a_header_block_as_long_as_allowed_passes_and_one_byte_more_is_answered_431() 
 }
 
 #[test]
-fn a_header_block_in_pieces_is_measured_as_a_whole() {
+fn the_pieces_of_a_header_block_are_measured_together() {
     run(async {
         let server = Server::start(Config::default()).await;
         for (size, status) in [(16 * 1024, 101), (16 * 1024 + 1, 431)] {
@@ -114,7 +114,7 @@ fn a_client_that_sends_nothing_is_closed_at_the_handshake_timeout() {
 }
 
 #[test]
-fn a_request_in_drips_does_not_outlast_the_handshake_timeout() {
+fn a_slow_request_does_not_outlast_the_handshake_timeout() {
     run(async {
         let timeout = millis(500);
         let server = Server::start(Config {
@@ -184,7 +184,7 @@ fn as_many_connections_as_allowed_are_accepted_and_one_more_is_answered_503() {
             client.send_text("well").await;
             assert_eq!(client.text().await, "well");
         }
-        // A place is free once a connection has ended, however it ended.
+        // Every ended connection makes room for another, however it ended.
         first.send_close(1000).await;
         assert_eq!(first.closed().await, 1000);
         eventually(|| server.hub.len() == 1).await;
@@ -197,7 +197,7 @@ fn as_many_connections_as_allowed_are_accepted_and_one_more_is_answered_503() {
 }
 
 #[test]
-fn refused_and_abandoned_upgrades_take_no_place() {
+fn refused_and_abandoned_upgrades_do_not_count() {
     run_threads(2, async {
         let server = Server::start(Config {
             max_connections: Some(3),

@@ -27,7 +27,7 @@ fn numbered(n: usize) -> String {
     format!("{n:0FRAME$}")
 }
 
-/// Sends until a frame is not taken, and says how many were.
+/// Sends until a frame is refused, and returns how many were taken.
 async fn fill(hub: &Hub, id: &str) -> usize {
     let mut delivered = 0;
     loop {
@@ -55,7 +55,7 @@ fn disconnect_closes_a_client_that_does_not_read_with_1013() {
         server.hub.emit("b", "well");
         assert_eq!(neighbour.text().await, "well");
 
-        // What had left before is whole, in order and ends; what waited is gone.
+        // What had left before is complete and in order; what waited is gone.
         let mut received = 0;
         while let Some(frame) = slow.frame().await {
             if frame.opcode == CLOSE {
@@ -94,7 +94,7 @@ fn a_slow_client_that_reads_after_all_learns_of_1013() {
 }
 
 #[test]
-fn drop_newest_keeps_a_client_that_does_not_read_and_what_it_was_promised() {
+fn drop_newest_keeps_a_client_that_does_not_read_and_what_was_delivered() {
     run(async {
         let server = Server::start(config(SlowConsumer::DropNewest)).await;
         let mut slow = server.narrow("id=a").await;
@@ -147,7 +147,7 @@ async fn read_numbers(slow: &mut Raw, last: usize) -> Vec<usize> {
 }
 
 #[test]
-fn a_crowd_with_slow_readers_in_it_is_served() {
+fn slow_readers_do_not_affect_others() {
     run(async {
         let server = Server::start(Config {
             shards: Some(1),

@@ -19,7 +19,7 @@ pub(super) struct Seen {
     pub(super) code: Option<u16>,
 }
 
-/// A client that reads in a task of its own and answers a close.
+/// A client that reads in its own task and replies to a close.
 pub(super) struct Reader {
     write: Arc<Mutex<Writer>>,
     seen: JoinHandle<Seen>,

@@ -12,7 +12,7 @@ const CLIENTS: usize = 200;
 const DRIVERS: usize = 4;
 const MESSAGES: usize = 400;
 
-/// What each client is due from one driver.
+/// What each client should receive from one driver.
 type Due = Vec<Vec<String>>;
 
 #[test]
@@ -65,7 +65,7 @@ fn check(shards: usize) {
     });
 }
 
-/// Sends at random, one message after the other, and says what each client is due.
+/// Sends at random, one message after the other, and returns what each client should receive.
 async fn drive(driver: usize, hub: Hub, mut rng: Rng) -> Due {
     let mut due = vec![Vec::new(); CLIENTS];
     for n in 0..MESSAGES {
@@ -105,7 +105,7 @@ async fn drive(driver: usize, hub: Hub, mut rng: Rng) -> Due {
     due
 }
 
-/// A connection that shares user and group with others comes and, one way or the other, goes.
+/// A connection that shares user and group with others connects and, in some way, disconnects.
 async fn come_and_go(server: &Server, rng: &mut Rng) {
     let id = rng.usize(..5);
     let raw = server.raw(&format!("id=x{id}&user=u1&groups=g1")).await;

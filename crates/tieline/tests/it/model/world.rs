@@ -1,4 +1,4 @@
-//! The model: who is connected, in which groups, and what each is due.
+//! The model: who is connected, in which groups, and what each should receive.
 
 use std::collections::BTreeSet;
 
@@ -42,7 +42,7 @@ pub(super) struct World {
     /// The open socket of each client.
     open: Vec<Option<usize>>,
     sent: usize,
-    /// Receipts that are out, with what they must say.
+    /// Open receipts, with the outcomes that they must yield.
     of_many: Vec<(Receipt<Reached>, u64)>,
     of_one: Vec<(Receipt, Delivery)>,
 }
@@ -72,7 +72,7 @@ impl World {
     }
 
     /// Connects a client, which may be connected already. Nothing is waited for: what was sent before
-    /// is the older connection's even if it is still queued.
+    /// belongs to the older connection, even if it is still queued.
     pub(super) async fn connect(&mut self, rng: &mut Rng) {
         let arrival = arrival(rng.usize(..self.open.len()), rng);
         let raw = self.server.raw(&query(&arrival)).await;
@@ -93,14 +93,14 @@ impl World {
         });
     }
 
-    /// Takes a client offline; says which socket it had.
+    /// Takes a client offline; returns the socket that it had.
     fn end(&mut self, client: usize, end: End) -> Option<usize> {
         let socket = self.open[client].take()?;
         self.sockets[socket].end = end;
         Some(socket)
     }
 
-    /// The application closes a client, which is still due what was sent before.
+    /// The application closes a client, which still receives what was sent before.
     pub(super) fn close(&mut self, rng: &mut Rng) {
         let client = rng.usize(..self.open.len());
         if self.end(client, End::Application).is_some() {
@@ -247,7 +247,7 @@ impl World {
         count
     }
 
-    /// Waits for the receipts that are out, and compares the hub with the model.
+    /// Waits for the open receipts, and compares the hub with the model.
     pub(super) async fn settle(&mut self) {
         for (receipt, delivered) in self.of_many.drain(..) {
             let reached = receipt.await;
@@ -269,7 +269,7 @@ impl World {
         assert_eq!(found, expected);
     }
 
-    /// Closes the hub and compares what every socket saw with what it was due.
+    /// Closes the hub, and compares what every socket received with what it should have.
     pub(super) async fn finish(mut self) {
         self.settle().await;
         self.server.hub.close();

@@ -1,8 +1,9 @@
-//! What must hold of a cluster at rest, seen from outside: by its clients, its registry, its answers.
+//! What must hold for a consistent cluster, seen from outside: by its clients, its registry, its
+//! answers.
 //!
-//! Each id with a live connection has exactly one, and the registry maps it to its node; nothing else
-//! stands in the registry; the nodes' own counts agree; nobody was closed as replaced who was the
-//! newest; and what is sent from any node to any client is delivered and read.
+//! Each connected id has exactly one connection, and the registry maps it to its node; the registry
+//! has no other entries; the counts of the nodes agree; no connection was closed as replaced by an
+//! older one; and what is sent from any node to any client is delivered and received.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,30 +20,31 @@ use tieline::{
 };
 use tokio::time::{Instant, timeout};
 
-use super::{fleet::Process, fleet::pause, guest::Guest, party::Party};
+use super::{client::Client, clients::Clients, node_process::NodeProcess, node_process::pause};
 
-/// How long a registry or a reader has for one step of a check.
+/// Timeout of one step of a check.
 const STEP: Duration = Duration::from_secs(2);
 
-/// How far the nodes' clocks are apart at most: as long as the fastest answer of the registry took, on
-/// a busy machine. Which of two connections is the newer that came closer together is not promised.
+/// The maximal difference between the clocks of two nodes: the time of the registry's fastest
+/// answer, on a busy machine. Between connections that are closer together than this, either may
+/// win.
 const CLOCKS: Duration = Duration::from_millis(20);
 
-/// Faults that a failure shows.
+/// Faults that a failure lists.
 const SHOWN: usize = 20;
 
-/// Waits until nothing is wrong with entries, counts and links and everyone is reached, and says how
-/// long the entries took. A node may need a moment to see that the registry is back, and meanwhile
-/// answer `Unreachable`, which is to say that nothing was sent; any other answer is wrong at once.
-pub(super) async fn at_rest(
+/// Waits until entries, counts and links are consistent and every client is reached; returns how
+/// long the entries took. A node may need a moment to notice that the registry is back, and answers
+/// `Unreachable` until then, which says that nothing was sent; any other answer is a fault at once.
+pub(super) async fn wait_until_consistent(
     within: Duration,
-    nodes: &[&Process],
-    party: &Party,
+    nodes: &[&NodeProcess],
+    clients: &Clients,
     registry: &Arc<dyn Registry>,
 ) -> Duration {
     let begun = Instant::now();
     loop {
-        let faults = standing(nodes, party, registry).await;
+        let faults = state_faults(nodes, clients, registry).await;
         if faults.is_empty() {
             break;
         }
@@ -52,11 +54,11 @@ pub(super) async fn at_rest(
     }
     let took = begun.elapsed();
     loop {
-        let mut faults = replaced(party);
-        let open = unreached(nodes, party, &mut faults).await;
+        let mut faults = replaced(clients);
+        let open = unreached_faults(nodes, clients, &mut faults).await;
         let is_late = open > 0 && begun.elapsed() > within;
-        assert!(faults.is_empty(), "at rest: {}", list(&faults));
-        assert!(!is_late, "at rest: {open} answers are unreachable");
+        assert!(faults.is_empty(), "consistent, but: {}", list(&faults));
+        assert!(!is_late, "{open} emits are still unreachable");
         if open == 0 {
             return took;
         }
@@ -72,22 +74,22 @@ fn list(faults: &[String]) -> String {
     format!("{} faults{}", faults.len(), shown.collect::<String>())
 }
 
-/// What is wrong with connections, entries, counts and links.
-pub(super) async fn standing(
-    nodes: &[&Process],
-    party: &Party,
+/// Faults in connections, entries, counts and links.
+pub(super) async fn state_faults(
+    nodes: &[&NodeProcess],
+    clients: &Clients,
     registry: &Arc<dyn Registry>,
 ) -> Vec<String> {
     let mut faults = Vec::new();
-    let mut live: BTreeMap<&str, &Guest> = BTreeMap::new();
-    for guest in party.live() {
-        if let Some(other) = live.insert(&guest.id, guest) {
-            let (id, one, two) = (&guest.id, &other.node, &guest.node);
+    let mut live: BTreeMap<&str, &Client> = BTreeMap::new();
+    for client in clients.connected() {
+        if let Some(other) = live.insert(&client.id, client) {
+            let (id, one, two) = (&client.id, &other.node, &client.node);
             faults.push(format!("{id} is connected to {one} and to {two}"));
         }
     }
-    faults.extend(counted(nodes, &live).await);
-    let listed = timeout(STEP, entered(nodes, party, &live, registry)).await;
+    faults.extend(node_faults(nodes, &live).await);
+    let listed = timeout(STEP, registry_faults(nodes, clients, &live, registry)).await;
     match listed {
         Ok(Ok(found)) => faults.extend(found),
         Ok(Err(error)) => faults.push(format!("the registry fails: {error}")),
@@ -96,8 +98,8 @@ pub(super) async fn standing(
     faults
 }
 
-/// What is wrong with the nodes' counts and links.
-async fn counted(nodes: &[&Process], live: &BTreeMap<&str, &Guest>) -> Vec<String> {
+/// Faults in the nodes' counts and links.
+async fn node_faults(nodes: &[&NodeProcess], live: &BTreeMap<&str, &Client>) -> Vec<String> {
     let mut faults = Vec::new();
     for node in nodes {
         let address = node.address();
@@ -105,9 +107,14 @@ async fn counted(nodes: &[&Process], live: &BTreeMap<&str, &Guest>) -> Vec<Strin
             faults.push(format!("{address} does not answer"));
             continue;
         };
-        let here = live.values().filter(|guest| guest.node == address).count();
+        let here = live
+            .values()
+            .filter(|client| client.node == address)
+            .count();
         if (stats.connections, stats.entries) != (here, here as u64) || !stats.ready {
-            faults.push(format!("{address} has {here} clients, and says {stats:?}"));
+            faults.push(format!(
+                "{address} has {here} clients, and reports {stats:?}"
+            ));
         }
         for peer in nodes.iter().map(|peer| peer.address()) {
             if peer != address && !stats.linked.iter().any(|linked| linked == peer) {
@@ -118,11 +125,11 @@ async fn counted(nodes: &[&Process], live: &BTreeMap<&str, &Guest>) -> Vec<Strin
     faults
 }
 
-/// What is wrong with the registry.
-async fn entered(
-    nodes: &[&Process],
-    party: &Party,
-    live: &BTreeMap<&str, &Guest>,
+/// Faults in the registry's entries and nodes.
+async fn registry_faults(
+    nodes: &[&NodeProcess],
+    clients: &Clients,
+    live: &BTreeMap<&str, &Client>,
     registry: &Arc<dyn Registry>,
 ) -> Result<Vec<String>, RegistryError> {
     let mut faults = Vec::new();
@@ -131,30 +138,32 @@ async fn entered(
         let page = registry.scan(cursor).await?;
         for (id, address) in page.items {
             match live.get(id.as_str()) {
-                None => faults.push(format!("{id} stands for {address}, and is not connected")),
-                Some(guest) if guest.node == *address => {}
-                Some(guest) => {
-                    let node = &guest.node;
-                    faults.push(format!("{id} stands for {address}, and is at {node}"));
+                None => faults.push(format!(
+                    "{id} has an entry for {address}, and is not connected"
+                )),
+                Some(client) if client.node == *address => {}
+                Some(client) => {
+                    let node = &client.node;
+                    faults.push(format!("{id} has an entry for {address}, and is at {node}"));
                 }
             }
         }
         next = page.next;
     }
-    let ids: BTreeSet<_> = party.guests().iter().map(|guest| &guest.id).collect();
+    let ids: BTreeSet<_> = clients.all().iter().map(|client| &client.id).collect();
     for id in ids {
         let entry = registry.locate(id, true).await?;
         let is_right = match (live.get(id.as_str()), &entry) {
             (None, None) => true,
-            (Some(guest), Some(entry)) => {
+            (Some(client), Some(entry)) => {
                 let owned = matches!(entry.owner, Owner::Node { leased: true, .. });
-                owned && *entry.address == *guest.node
+                owned && *entry.address == *client.node
             }
             _ => false,
         };
         if !is_right {
-            let node = live.get(id.as_str()).map(|guest| &guest.node);
-            faults.push(format!("{id} is at {node:?}, and is found as {entry:?}"));
+            let node = live.get(id.as_str()).map(|client| &client.node);
+            faults.push(format!("{id} is at {node:?}, and is located at {entry:?}"));
         }
     }
     let members = registry.nodes().await?.into_iter();
@@ -163,32 +172,42 @@ async fn entered(
         .collect();
     let expected = nodes.iter().map(|node| (node.address().to_owned(), true));
     if members != expected.collect() {
-        faults.push(format!("the members are {members:?}"));
+        faults.push(format!("the nodes are {members:?}"));
     }
     Ok(faults)
 }
 
-/// Who was closed as replaced though nobody came after.
-pub(super) fn replaced(party: &Party) -> Vec<String> {
-    let was_replaced = |guest: &&Guest| {
-        let end = guest.end();
+/// Connections that were closed as replaced without a newer one.
+pub(super) fn replaced(clients: &Clients) -> Vec<String> {
+    let was_replaced = |client: &&Client| {
+        let end = client.end();
         end.is_some_and(|end| end.code == Some(CloseReason::REPLACED))
     };
-    let replaced = party.guests().iter().filter(was_replaced);
-    let newest = replaced.filter(|guest| party.others(guest).all(|at| at + CLOCKS < guest.asked));
+    let replaced = clients.all().iter().filter(was_replaced);
+    let newest =
+        replaced.filter(|client| clients.others(client).all(|at| at + CLOCKS < client.asked));
     newest
-        .map(|guest| format!("{} at {} was replaced by nobody", guest.id, guest.node))
+        .map(|client| {
+            format!(
+                "{} at {} was replaced without a newer one",
+                client.id, client.node
+            )
+        })
         .collect()
 }
 
-/// Adds who is not reached from some node; how many answers said that nothing was sent.
-pub(super) async fn unreached(
-    nodes: &[&Process],
-    party: &Party,
+/// Adds the clients that some node does not reach; returns the number of answers that said that
+/// nothing was sent.
+pub(super) async fn unreached_faults(
+    nodes: &[&NodeProcess],
+    clients: &Clients,
     faults: &mut Vec<String>,
 ) -> usize {
     static ROUNDS: AtomicUsize = AtomicUsize::new(0);
-    let ids: Vec<_> = party.live().map(|guest| guest.id.clone()).collect();
+    let ids: Vec<_> = clients
+        .connected()
+        .map(|client| client.id.clone())
+        .collect();
     let mut open = 0;
     for node in nodes {
         let text = format!("round-{}", ROUNDS.fetch_add(1, Ordering::Relaxed));
@@ -204,13 +223,16 @@ pub(super) async fn unreached(
             }
         }
         let deadline = Instant::now() + STEP;
-        for guest in party.live().filter(|guest| delivered.contains(&guest.id)) {
-            while !guest.has_heard(&text) && Instant::now() < deadline {
+        for client in clients
+            .connected()
+            .filter(|client| delivered.contains(&client.id))
+        {
+            while !client.has_received(&text) && Instant::now() < deadline {
                 pause().await;
             }
-            if !guest.has_heard(&text) {
-                let (id, at) = (&guest.id, &guest.node);
-                faults.push(format!("{id} at {at} did not hear from {address}"));
+            if !client.has_received(&text) {
+                let (id, at) = (&client.id, &client.node);
+                faults.push(format!("{id} at {at} did not receive from {address}"));
             }
         }
     }

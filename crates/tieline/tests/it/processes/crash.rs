@@ -1,25 +1,25 @@
-//! A node dies by SIGKILL.
+//! A node is killed (SIGKILL).
 //!
-//! Promise: its clients are offline to everyone within L + 1 s and its entries gone within 2.5 L (on
-//! etcd a lease ends with its entries, as soon as the server notices); until then an emit to them is
-//! answered `Offline`, `Unreachable` or `Unknown`, each within its second.
+//! Promise: its clients are offline to every node within L + 1 s and its entries gone within 2.5 L
+//! (on etcd a lease ends with its entries, as soon as the server notices); until then an emit to
+//! them is answered `Offline`, `Unreachable` or `Unknown`, each within a second.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::{
-    checker::at_rest,
-    fleet::{self, LEASE, Process, pause},
-    party::Party,
+    checker::wait_until_consistent,
+    clients::Clients,
+    node_process::{self, LEASE, NodeProcess, pause},
     store::Store,
 };
 use crate::kit::run_within;
 
-/// How long an emit may take: the second of its receipt, and what a busy machine adds.
-const DECIDED: Duration = Duration::from_millis(1200);
+/// How long an emit may take: the second of its receipt, and some time for a busy machine.
+const DECIDED_WITHIN: Duration = Duration::from_millis(1200);
 
-/// What an emit may be answered while the node is dead.
+/// The possible answers to an emit while the node is dead.
 const MEANWHILE: [&str; 3] = ["offline", "unreachable", "unknown"];
 
 #[test]
@@ -32,18 +32,18 @@ fn a_killed_nodes_clients_are_offline_within_the_lease_on_redis() {
 #[test]
 fn a_killed_nodes_clients_are_offline_within_the_lease_on_etcd() {
     run_within(Duration::from_secs(30), async {
-        // etcd looks every half second which leases have run out.
+        // etcd checks every half second for leases that have expired.
         killed(Store::etcd().await, LEASE + Duration::from_secs(1)).await;
     });
 }
 
 async fn killed(store: Store, gone_within: Duration) {
     let registry = store.registry().await;
-    let [a, mut b, c] = fleet::start(&store.url()).await;
-    let mut party = Party::default();
-    party.fill(&[&a, &b, &c], 30).await;
-    let ids = party.ids_at(&b);
-    // One of the others remembers the routes, one does not.
+    let [a, mut b, c] = node_process::start(&store.url()).await;
+    let mut clients = Clients::default();
+    clients.fill(&[&a, &b, &c], 30).await;
+    let ids = clients.ids_at(&b);
+    // One of the other nodes caches the routes, one does not.
     for emitted in a.emit(&ids, "before").await {
         assert_eq!(emitted.delivery, "delivered", "{emitted:?}");
     }
@@ -56,27 +56,27 @@ async fn killed(store: Store, gone_within: Duration) {
             if all && offline.is_none() {
                 *offline = Some(killed.elapsed());
             }
-            assert!(all || offline.is_none(), "they came back");
+            assert!(all || offline.is_none(), "they are online again");
         }
         pause().await;
     }
     let latest = offline.iter().flatten().max().unwrap();
     assert!(*latest < LEASE + Duration::from_secs(1), "{offline:?}");
     let left = gone_within.saturating_sub(killed.elapsed());
-    at_rest(left, &[&a, &c], &party, &registry).await;
+    wait_until_consistent(left, &[&a, &c], &clients, &registry).await;
     eprintln!(
         "offline after {offline:?}, gone after {:?}",
         killed.elapsed()
     );
-    assert!(party.ids_at(&b).is_empty(), "their sockets ended with it");
+    assert!(clients.ids_at(&b).is_empty(), "their sockets ended with it");
 }
 
-/// Sends to all: whether all are offline, after answers as they may be.
-async fn offline_at(node: &Process, ids: &[String]) -> bool {
+/// Sends to all clients; returns whether all are offline.
+async fn offline_at(node: &NodeProcess, ids: &[String]) -> bool {
     let emitted = node.emit(ids, "meanwhile").await;
     for one in &emitted {
         assert!(MEANWHILE.contains(&one.delivery.as_str()), "{one:?}");
-        assert!(one.took < DECIDED, "{one:?}");
+        assert!(one.took < DECIDED_WITHIN, "{one:?}");
     }
     emitted.iter().all(|one| one.delivery == "offline")
 }
@@ -95,32 +95,32 @@ fn a_restart_on_the_same_address_does_not_wait_for_the_lease_on_etcd() {
     });
 }
 
-/// The new process finds at its address nobody but itself, and takes it over.
+/// The new process finds that nobody else answers at its address, and takes it over.
 async fn restarted(store: Store) {
     let registry = store.registry().await;
     let long = || {
         let lease = Duration::from_secs(20);
-        fleet::Setup {
+        node_process::Setup {
             lease,
-            ..fleet::setup(&store.url())
+            ..node_process::setup(&store.url())
         }
     };
-    let [a, mut b] = fleet::start_with(long).await;
-    let mut party = Party::default();
-    party.fill(&[&a, &b], 30).await;
-    let ids = party.ids_at(&b);
+    let [a, mut b] = node_process::start_with(long).await;
+    let mut clients = Clients::default();
+    clients.fill(&[&a, &b], 30).await;
+    let ids = clients.ids_at(&b);
     b.kill();
     let begun = Instant::now();
-    b = Process::start(b.setup.clone()).await;
-    // Some of the clients come back here, and some elsewhere.
+    b = NodeProcess::start(b.setup.clone()).await;
+    // Some of the clients reconnect here, and some elsewhere.
     for (index, id) in ids.iter().enumerate().skip(10) {
         let node = if index < 20 { &a } else { &b };
-        party.enter(node, id).await.unwrap();
+        clients.connect(node, id).await.unwrap();
     }
     let served = begun.elapsed();
     assert!(served < Duration::from_millis(1500), "{served:?}");
-    let rest = at_rest(Duration::from_secs(3), &[&a, &b], &party, &registry).await;
-    eprintln!("served after {served:?}, at rest after {rest:?} more");
+    let rest = wait_until_consistent(Duration::from_secs(3), &[&a, &b], &clients, &registry).await;
+    eprintln!("served after {served:?}, consistent {rest:?} later");
     for one in a.emit(&ids[..10], "gone").await {
         assert_eq!(one.delivery, "offline", "{one:?}");
     }

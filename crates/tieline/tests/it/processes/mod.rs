@@ -1,27 +1,28 @@
-//! Real processes, real registries, real signals: what is promised when they die, stop and come back.
+//! Real processes, real registries, real signals: what is promised when they die, stop and come
+//! back.
 //!
-//! Every node is a process of its own (`node`, run and signalled by `fleet`), every registry a private
-//! redis-server or etcd (`store`); clients are the test's (`guest`), and what must hold once everything
-//! is at rest is checked from outside (`checker`). Leases are short; nothing waits for a time to pass
-//! where an event can be awaited.
+//! Each node runs in a separate process (`node_program`, started and signalled by `node_process`),
+//! each registry is a private redis-server or etcd (`store`); the clients belong to the test
+//! (`client`), and what must hold once a cluster is consistent is checked from outside (`checker`).
+//! Leases are short; a test waits for an event where there is one, not for a time to pass.
 //!
-//! `mix` plays random faults. `TIELINE_MIX_SEED` repeats the choices of a run, though not its timing;
-//! `TIELINE_MIX_SECONDS` (20) makes it longer:
-//! `TIELINE_MIX_SECONDS=120 cargo test -p tieline --all-features --test it processes::mix`.
+//! `random_faults` causes random faults. `TIELINE_MIX_SEED` repeats the choices of a run, though
+//! not its timing; `TIELINE_MIX_SECONDS` (20) sets its length: `TIELINE_MIX_SECONDS=120 cargo test
+//! -p tieline --all-features --test it processes::random_faults`.
 
 mod checker;
+mod checker_detects;
+mod client;
+mod clients;
 mod crash;
-mod duel;
+mod duplicate_ids;
+mod etcd_quorum;
 mod failover;
-mod fleet;
-mod guest;
-mod mix;
-mod node;
+mod node_process;
+mod node_program;
 mod outage;
-mod party;
-mod pause;
-mod proof;
-mod quorum;
-mod rolling;
+mod random_faults;
+mod rolling_restart;
+mod same_address;
 mod store;
-mod twins;
+mod suspended_node;

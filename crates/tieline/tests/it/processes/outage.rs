@@ -1,8 +1,8 @@
 //! The registry is stopped, hangs, or is killed and comes back empty.
 //!
-//! Promise: sockets stay; local and remembered routes work; no emit waits longer than its second; new
-//! clients get in, some 250 ms later than otherwise; and within 5 s of the registry's return it holds
-//! exactly the live connections, those that came and went meanwhile included.
+//! Promise: sockets stay; local and cached routes work; no emit waits longer than a second; new
+//! clients are accepted about 250 ms later than usual; and within 5 s of the registry's return it
+//! has exactly the connected clients, including those that came and went during the outage.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -11,19 +11,19 @@ use tieline::registry::Registry;
 use tokio::time::Instant;
 
 use super::{
-    checker::at_rest,
-    fleet::{self, LEASE, Process},
-    guest::Guest,
-    party::Party,
+    checker::wait_until_consistent,
+    client::Client,
+    clients::Clients,
+    node_process::{self, LEASE, NodeProcess},
     store::Store,
 };
 use crate::kit::run_within;
 
-/// How long an emit may take: the second of its receipt, and what a busy machine adds.
-const DECIDED: Duration = Duration::from_millis(1200);
+/// How long an emit may take: the second of its receipt, and some time for a busy machine.
+const DECIDED_WITHIN: Duration = Duration::from_millis(1200);
 
-/// How long a new client may wait at the door while the registry is away.
-const ADMITTED: Duration = Duration::from_millis(400);
+/// How long a new client may wait for its upgrade during the outage.
+const ADMITTED_WITHIN: Duration = Duration::from_millis(400);
 
 /// Clients of each node.
 const CLIENTS: usize = 120;
@@ -31,59 +31,59 @@ const CLIENTS: usize = 120;
 #[test]
 fn redis_stopped_for_longer_than_the_lease() {
     run_within(Duration::from_secs(40), async {
-        let mut scene = Scene::new(Store::redis().await).await;
-        scene.store.stop();
-        scene.meanwhile(LEASE * 3 / 2).await;
-        scene.store.cont().await;
-        scene.repaired().await;
+        let mut test = OutageTest::new(Store::redis().await).await;
+        test.store.stop();
+        test.run_for(LEASE * 3 / 2).await;
+        test.store.resume().await;
+        test.wait_until_repaired().await;
     });
 }
 
 #[test]
 fn redis_hung_for_a_moment() {
     run_within(Duration::from_secs(40), async {
-        let mut scene = Scene::new(Store::redis().await).await;
-        scene.store.stop();
-        scene.meanwhile(LEASE / 4).await;
-        scene.store.cont().await;
-        scene.repaired().await;
+        let mut test = OutageTest::new(Store::redis().await).await;
+        test.store.stop();
+        test.run_for(LEASE / 4).await;
+        test.store.resume().await;
+        test.wait_until_repaired().await;
     });
 }
 
 #[test]
 fn redis_killed_and_restarted_empty() {
     run_within(Duration::from_secs(40), async {
-        let mut scene = Scene::new(Store::redis().await).await;
-        scene.store.kill();
-        scene.meanwhile(LEASE).await;
-        scene.store.restart().await;
-        scene.repaired().await;
+        let mut test = OutageTest::new(Store::redis().await).await;
+        test.store.kill();
+        test.run_for(LEASE).await;
+        test.store.restart().await;
+        test.wait_until_repaired().await;
     });
 }
 
 #[test]
 fn etcd_stopped_for_longer_than_the_lease() {
     run_within(Duration::from_secs(40), async {
-        let mut scene = Scene::new(Store::etcd().await).await;
-        scene.store.stop();
-        scene.meanwhile(LEASE * 3 / 2).await;
-        scene.store.cont().await;
-        scene.repaired().await;
+        let mut test = OutageTest::new(Store::etcd().await).await;
+        test.store.stop();
+        test.run_for(LEASE * 3 / 2).await;
+        test.store.resume().await;
+        test.wait_until_repaired().await;
     });
 }
 
 #[test]
 fn etcd_killed_and_restarted() {
     run_within(Duration::from_secs(40), async {
-        let mut scene = Scene::new(Store::etcd().await).await;
-        scene.store.kill();
-        scene.meanwhile(LEASE).await;
-        scene.store.restart().await;
-        scene.repaired().await;
+        let mut test = OutageTest::new(Store::etcd().await).await;
+        test.store.kill();
+        test.run_for(LEASE).await;
+        test.store.restart().await;
+        test.wait_until_repaired().await;
     });
 }
 
-struct Scene {
+struct OutageTest {
     store: Store,
     outage: Outage,
 }
@@ -91,124 +91,135 @@ struct Scene {
 /// Two nodes and their clients, in an outage of their registry.
 pub(super) struct Outage {
     registry: Arc<dyn Registry>,
-    nodes: [Process; 2],
-    pub(super) party: Party,
-    /// Clients of the second node to whom the first knows the route, and who stay.
-    remembered: Vec<String>,
-    /// All to whom it may know the route.
+    nodes: [NodeProcess; 2],
+    pub(super) clients: Clients,
+    /// Clients of the second node whose routes the first has cached, and that stay.
+    cached: Vec<String>,
+    /// All clients whose routes it may have cached.
     asked: BTreeSet<String>,
 }
 
-impl Scene {
+impl OutageTest {
     async fn new(store: Store) -> Self {
         let outage = Outage::prepare(store.registry().await, &store.url()).await;
         Self { store, outage }
     }
 
-    async fn meanwhile(&mut self, lasting: Duration) {
-        self.outage.meanwhile(lasting).await;
+    async fn run_for(&mut self, lasting: Duration) {
+        self.outage.run_for(lasting).await;
     }
 
-    async fn repaired(&mut self) {
-        self.outage.repaired().await;
+    async fn wait_until_repaired(&mut self) {
+        self.outage.wait_until_repaired().await;
     }
 }
 
 impl Outage {
     pub(super) async fn prepare(registry: Arc<dyn Registry>, url: &str) -> Self {
-        let nodes = fleet::start(url).await;
-        let mut party = Party::default();
-        party.fill(&nodes.each_ref(), CLIENTS).await;
-        let remembered = party.ids_at(&nodes[1]).split_off(CLIENTS / 2);
+        let nodes = node_process::start(url).await;
+        let mut clients = Clients::default();
+        clients.fill(&nodes.each_ref(), CLIENTS).await;
+        let cached = clients.ids_at(&nodes[1]).split_off(CLIENTS / 2);
         let outage = Self {
             registry,
             nodes,
-            party,
-            asked: remembered.iter().cloned().collect(),
-            remembered,
+            clients,
+            asked: cached.iter().cloned().collect(),
+            cached,
         };
-        outage.reached("before").await;
+        outage.assert_reached_without_registry("before").await;
         outage
     }
 
-    /// Clients come, go and move, and messages are sent, for this long at least.
-    pub(super) async fn meanwhile(&mut self, lasting: Duration) {
+    /// Clients connect, disconnect and move, and messages are sent, for this long at least.
+    pub(super) async fn run_for(&mut self, lasting: Duration) {
         let begun = Instant::now();
-        let before = self.party.guests().len();
-        self.reached("at once").await;
-        let mut waits = self.comings_and_goings("early").await;
-        self.unknown().await;
+        let before = self.clients.all().len();
+        self.assert_reached_without_registry("at once").await;
+        let mut connect_times = self.connect_and_leave("early").await;
+        self.assert_undecidable().await;
         while begun.elapsed() < lasting {
-            self.reached("later").await;
-            fleet::pause().await;
+            self.assert_reached_without_registry("later").await;
+            node_process::pause().await;
         }
-        waits.extend(self.comings_and_goings("late").await);
-        let was_closed = |guest: &&Guest| guest.end().is_some_and(|end| !end.left);
-        let there = self.party.guests()[..before].iter();
+        connect_times.extend(self.connect_and_leave("late").await);
+        let was_closed = |client: &&Client| client.end().is_some_and(|end| !end.left);
+        let there = self.clients.all()[..before].iter();
         let closed = there.filter(was_closed).count();
         assert_eq!(closed, 0, "sockets stay");
-        waits.sort_unstable();
-        let slow = waits.iter().filter(|wait| **wait > ADMITTED).count();
-        assert!(slow <= waits.len() / 10, "they waited {waits:?}");
-        let (half, last) = (waits[waits.len() / 2], waits[waits.len() - 1]);
-        eprintln!("newcomers waited {half:?}, at most {last:?}");
+        connect_times.sort_unstable();
+        let slow = connect_times
+            .iter()
+            .filter(|wait| **wait > ADMITTED_WITHIN)
+            .count();
+        assert!(
+            slow <= connect_times.len() / 10,
+            "they waited {connect_times:?}"
+        );
+        let (half, last) = (
+            connect_times[connect_times.len() / 2],
+            connect_times[connect_times.len() - 1],
+        );
+        eprintln!("new clients waited {half:?}, at most {last:?}");
     }
 
     /// Emits that need no registry.
-    async fn reached(&self, data: &str) {
+    async fn assert_reached_without_registry(&self, data: &str) {
         let data = data.replace(' ', "-");
-        let here = self.party.ids_at(&self.nodes[0]);
+        let here = self.clients.ids_at(&self.nodes[0]);
         for one in self.nodes[0].emit(&here, &data).await {
             assert_eq!(one.delivery, "delivered", "{one:?}");
         }
-        for one in self.nodes[0].emit(&self.remembered, &data).await {
+        for one in self.nodes[0].emit(&self.cached, &data).await {
             assert_eq!(one.delivery, "delivered", "{one:?}");
         }
     }
 
-    /// Emits that would need it.
-    async fn unknown(&self) {
-        let strangers = self.party.ids_at(&self.nodes[1]);
-        let strangers = strangers.iter().filter(|id| !self.asked.contains(*id));
-        let strangers: Vec<_> = strangers.take(20).collect();
-        for one in self.nodes[0].emit(&strangers, "where").await {
+    /// Emits that need the registry.
+    async fn assert_undecidable(&self) {
+        let uncached = self.clients.ids_at(&self.nodes[1]);
+        let uncached = uncached.iter().filter(|id| !self.asked.contains(*id));
+        let uncached: Vec<_> = uncached.take(20).collect();
+        for one in self.nodes[0].emit(&uncached, "where").await {
             let is_open = ["unreachable", "unknown"].contains(&one.delivery.as_str());
-            assert!(is_open && one.took < DECIDED, "{one:?}");
+            assert!(is_open && one.took < DECIDED_WITHIN, "{one:?}");
         }
     }
 
-    /// Some connect, some of them leave again, and some of those that were there leave; how long the
-    /// doors took.
-    async fn comings_and_goings(&mut self, wave: &str) -> Vec<Duration> {
-        let mut waits = Vec::new();
+    /// Some clients connect, some of them disconnect again, and so do some older ones; returns how
+    /// long connecting took.
+    async fn connect_and_leave(&mut self, wave: &str) -> Vec<Duration> {
+        let mut connect_times = Vec::new();
         for node in &self.nodes {
             let ids: Vec<_> = (0..20)
                 .map(|n| format!("{wave}-{n}-{}", node.setup.peers.port()))
                 .collect();
-            let entering = ids.iter().map(|id| Guest::enter(node, id));
-            for (id, entered) in ids.iter().zip(join_all(entering).await) {
-                self.party.note(id, entered).unwrap();
-                let guest = self.party.last(id);
-                waits.push(guest.entered - guest.asked);
+            let connecting = ids.iter().map(|id| Client::connect(node, id));
+            for (id, result) in ids.iter().zip(join_all(connecting).await) {
+                self.clients.record(id, result).unwrap();
+                let client = self.clients.newest(id);
+                connect_times.push(client.connected_at - client.asked);
             }
-            ids[..5].iter().for_each(|id| self.party.last(id).leave());
-            let old = self.party.ids_at(node);
-            let old = old.iter().filter(|id| !self.remembered.contains(id));
-            old.take(5).for_each(|id| self.party.last(id).leave());
+            ids[..5]
+                .iter()
+                .for_each(|id| self.clients.newest(id).leave());
+            let old = self.clients.ids_at(node);
+            let old = old.iter().filter(|id| !self.cached.contains(id));
+            old.take(5).for_each(|id| self.clients.newest(id).leave());
         }
-        waits
+        connect_times
     }
 
     pub(super) fn registry(&self) -> &Arc<dyn Registry> {
         &self.registry
     }
 
-    pub(super) async fn repaired(&mut self) {
+    pub(super) async fn wait_until_repaired(&mut self) {
         let nodes = self.nodes.each_ref();
         let within = Duration::from_secs(5);
-        let took = at_rest(within, &nodes, &self.party, &self.registry).await;
-        self.asked.extend(self.party.ids_at(nodes[1]));
-        let clients = self.party.live().count();
-        eprintln!("{clients} entries right after {took:?}");
+        let took = wait_until_consistent(within, &nodes, &self.clients, &self.registry).await;
+        self.asked.extend(self.clients.ids_at(nodes[1]));
+        let clients = self.clients.connected().count();
+        eprintln!("{clients} entries, consistent after {took:?}");
     }
 }

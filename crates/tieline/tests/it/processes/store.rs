@@ -1,21 +1,21 @@
-//! A registry's servers, and what can happen to all of them at once.
+//! The servers of a registry, and faults of all of them at once.
 
 use std::sync::Arc;
 
 use tieline::registry::{self, Registry};
 use tieline_test_servers::{etcd::Etcd, redis::Redis};
 
-/// Servers of one registry; killed when it is dropped.
+/// The servers of one registry; killed when it is dropped.
 pub(super) enum Store {
     Redis(Redis),
     Etcd(Etcd),
 }
 
-/// The only server of an etcd that has one.
+/// The index of the server of a single-server etcd.
 const ONLY: usize = 0;
 
 impl Store {
-    /// A Redis that keeps nothing when it is killed.
+    /// A Redis without persistence.
     pub(super) async fn redis() -> Self {
         Self::Redis(Redis::start().await)
     }
@@ -32,7 +32,7 @@ impl Store {
         }
     }
 
-    /// Halts it: it keeps its connections and answers nothing.
+    /// Suspends it: it keeps its connections and answers nothing.
     pub(super) fn stop(&mut self) {
         match self {
             Self::Redis(redis) => redis.stop(),
@@ -40,8 +40,8 @@ impl Store {
         }
     }
 
-    /// Lets it go on, and waits until it answers.
-    pub(super) async fn cont(&mut self) {
+    /// Resumes it, and waits until it answers.
+    pub(super) async fn resume(&mut self) {
         match self {
             Self::Redis(redis) => redis.cont(),
             Self::Etcd(etcd) => {
@@ -59,7 +59,7 @@ impl Store {
         }
     }
 
-    /// Starts it again after [`Store::kill`], Redis without data, and waits until it answers.
+    /// Starts it again after [`Store::kill`], Redis without its data, and waits until it answers.
     pub(super) async fn restart(&mut self) {
         match self {
             Self::Redis(redis) => redis.restart().await,
@@ -67,14 +67,14 @@ impl Store {
         }
     }
 
-    /// The registry as the nodes know it.
+    /// The registry as the nodes use it.
     pub(super) async fn registry(&self) -> Arc<dyn Registry> {
         reader(&self.url()).await
     }
 }
 
-/// The registry at a URL as the nodes know it.
+/// The registry at a URL as the nodes use it.
 pub(super) async fn reader(url: &str) -> Arc<dyn Registry> {
-    let setup = super::fleet::setup(url);
+    let setup = super::node_process::setup(url);
     registry::connect(url, &setup.prefix).await.unwrap()
 }

@@ -134,7 +134,7 @@ fn limits_and_drain_hold_under_axum_serve() {
             assert_eq!(raw.closed().await, 1012);
             raw.send_close(1012).await;
         });
-        assert_eq!((drained.closed, drained.left), (1, 0));
+        assert_eq!((drained.closed, drained.remaining), (1, 0));
         assert_eq!(Raw::open(address, "/ws/a", "").await.1.status, 503);
     });
 }

@@ -1,4 +1,4 @@
-//! A node that runs out of file descriptors goes on accepting once some are free.
+//! A node that runs out of file descriptors accepts again once some are free.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use tieline::Config;
 
 use crate::kit::{Client, Raw, Server, child, raw::request, run};
 
-/// Descriptors of the child, the runtime's own among them.
+/// Descriptors of the child process, including those of the runtime.
 const LIMIT: u64 = 40;
 
 #[test]
@@ -19,7 +19,7 @@ fn the_accept_loop_survives_a_lack_of_descriptors() {
         let mut child =
             child::start("ways_in::descriptors::the_accept_loop_survives_a_lack_of_descriptors");
         let address = child.line().await.parse().unwrap();
-        // One that is there before the lack is not harmed by it.
+        // A client that connected before is not affected.
         let mut early = Client::connect(address, "id=early").await;
         let mut crowd = Vec::new();
         for i in 0..60 {
@@ -41,7 +41,7 @@ fn the_accept_loop_survives_a_lack_of_descriptors() {
         early.send("still here").await;
         assert_eq!(early.text().await, "still here");
 
-        // Those who had to wait are served as soon as others go.
+        // Those that had to wait are served as soon as others leave.
         let waiting = crowd.split_off(answered + 1);
         drop(crowd);
         for mut raw in waiting {

@@ -1,4 +1,4 @@
-//! How clients come in: the listener, TLS, an axum router, and what the application decides.
+//! How clients connect: the listener, TLS, an axum router, and the application's decision.
 
 #[cfg(feature = "axum")]
 mod axum;

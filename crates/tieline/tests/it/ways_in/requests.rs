@@ -1,4 +1,4 @@
-//! Upgrade requests, good and bad, and the application's answer to them.
+//! Upgrade requests, good and bad, and the responses to them.
 
 use std::sync::Arc;
 
@@ -51,7 +51,7 @@ fn tokens_are_found_in_lists_and_in_any_case() {
 }
 
 #[test]
-fn bad_requests_are_answered_with_what_is_wrong() {
+fn bad_requests_get_a_response_that_says_what_is_wrong() {
     run(async {
         let server = Server::start(Config::default()).await;
         let good = request("/", "");
@@ -94,7 +94,7 @@ fn bad_requests_are_answered_with_what_is_wrong() {
 const PLAIN: (&str, &str) = ("content-type", "text/plain; charset=utf-8");
 
 #[test]
-fn what_is_no_http_is_closed() {
+fn a_connection_without_http_is_closed() {
     run(async {
         let server = Server::start(Config::default()).await;
         for garbage in [
@@ -198,7 +198,7 @@ impl Handler for Silent {
 }
 
 #[test]
-fn the_application_sees_path_query_headers_subprotocols_and_peer() {
+fn the_application_sees_path_query_headers_subprotocols_and_remote_address() {
     run(async {
         let (listener, address) = listen().await;
         let node = Node::new(Hub::new(Config::default()).unwrap(), Silent);
@@ -234,7 +234,7 @@ fn the_application_sees_path_query_headers_subprotocols_and_peer() {
 }
 
 #[test]
-fn a_decision_that_panics_harms_nobody_else() {
+fn a_panic_in_authorize_affects_no_other_client() {
     run(async {
         let server = Server::start(Config {
             max_connections: Some(1),
@@ -249,7 +249,7 @@ fn a_decision_that_panics_harms_nobody_else() {
 }
 
 #[test]
-fn a_client_that_asks_and_asks_and_never_reads_is_closed() {
+fn a_client_that_keeps_sending_requests_and_never_reads_is_closed() {
     run(async {
         let server = Server::start(Config {
             handshake_timeout: std::time::Duration::from_millis(500),
@@ -258,14 +258,14 @@ fn a_client_that_asks_and_asks_and_never_reads_is_closed() {
         .await;
         let mut greedy = Raw::narrow(server.address).await;
         let requests = "GET / HTTP/1.1\r\nHost: node.test\r\n\r\n".repeat(1000);
-        // The writes come to stand once the answers fill the kernel's buffers, then fail.
+        // The writes stall once the responses fill the kernel's buffers, then fail.
         while greedy.stream.write_all(requests.as_bytes()).await.is_ok() {}
         server.assert_unharmed().await;
     });
 }
 
 #[test]
-fn a_body_in_drips_does_not_keep_a_connection() {
+fn a_slow_body_does_not_keep_a_connection() {
     run(async {
         let server = Server::start(Config {
             handshake_timeout: std::time::Duration::from_millis(500),

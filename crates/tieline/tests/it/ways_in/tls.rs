@@ -107,7 +107,7 @@ fn messages_pass_both_ways_over_tls() {
 }
 
 #[test]
-fn a_crowd_is_served_over_tls_in_order() {
+fn many_clients_are_served_over_tls_in_order() {
     run(async {
         let server = Secure::start(Config {
             shards: Some(1),
@@ -208,7 +208,7 @@ fn an_outbox_near_its_bound_is_written_over_tls_before_the_policy_applies() {
         })
         .await;
         let mut client = server.client("id=a&quiet=1").await;
-        // All in one write, so that the answers are made in one turn; the client reads them.
+        // All in one write, so that the replies are made in one poll; the client reads them.
         let burst: Vec<u8> = (0..100).flat_map(|_| frame(TEXT, b"!emit:x")).collect();
         client.write(&burst).await;
         for _ in 0..100 {
@@ -225,7 +225,7 @@ fn a_tls_handshake_that_takes_too_long_is_closed() {
             ..Config::default()
         })
         .await;
-        // One says nothing at all, one stops after the TLS handshake.
+        // One client sends nothing at all, one stops after the TLS handshake.
         let silent = TcpStream::connect(server.address).await.unwrap();
         Raw::over(silent).end().await;
         let tcp = TcpStream::connect(server.address).await.unwrap();
@@ -237,12 +237,12 @@ fn a_tls_handshake_that_takes_too_long_is_closed() {
 }
 
 #[test]
-fn what_is_no_tls_is_closed() {
+fn a_connection_without_tls_is_closed() {
     run(async {
         let server = Secure::start(Config::default()).await;
         let mut plain = Raw::over(TcpStream::connect(server.address).await.unwrap());
         plain.write(request("/?id=a", "").as_bytes()).await;
-        // An alert may come before the end, but no answer.
+        // An alert may come before the end, but no response.
         let mut rest = Vec::new();
         let _ = plain.stream.read_to_end(&mut rest).await;
         assert!(rest.len() < 16, "{rest:?}");
@@ -253,7 +253,7 @@ fn what_is_no_tls_is_closed() {
 }
 
 #[test]
-fn certificates_and_keys_that_cannot_be_used_are_told_apart() {
+fn invalid_certificates_and_invalid_keys_are_different_errors() {
     let CertifiedKey { cert, signing_key } =
         generate_simple_self_signed(["node.test".to_owned()]).unwrap();
     let (cert, key) = (cert.pem(), signing_key.serialize_pem());

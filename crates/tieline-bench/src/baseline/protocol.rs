@@ -1,0 +1,20 @@
+//! The message format of the bare server and of the example `yardstick`.
+
+use crate::plan::Scenario;
+
+/// The template of the message that a scenario sends.
+pub(crate) fn send_template(scenario: Scenario) -> &'static str {
+    match scenario {
+        Scenario::Broadcast => "B{payload}",
+        Scenario::Direct => "T:{to}:{payload}",
+        Scenario::Idle | Scenario::Echo | Scenario::Storm | Scenario::Churn => "{payload}",
+    }
+}
+
+/// Path and query of the URL for a scenario.
+pub(crate) fn url_path(scenario: Scenario) -> &'static str {
+    match scenario {
+        Scenario::Echo => "/echo",
+        _ => "/ws?id={id}",
+    }
+}

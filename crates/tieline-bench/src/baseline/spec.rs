@@ -1,0 +1,70 @@
+//! A baseline as the target of a measurement.
+
+use super::protocol;
+use crate::{
+    plan::{Plan, Scenario},
+    target::Target,
+};
+
+/// The baseline of a comparison.
+#[derive(Debug)]
+pub(crate) enum Baseline {
+    /// The bare server, on the given CPU or any.
+    Floor { cpu: Option<usize> },
+    /// Another server, which gets the same load.
+    Server(Target),
+}
+
+impl Baseline {
+    /// The target, and the plan in its message format.
+    pub(crate) fn target_and_plan(&self, plan: &Plan) -> (Target, Plan) {
+        match self {
+            Self::Server(target) => (target.clone(), plan.clone()),
+            Self::Floor { cpu } => (floor_target(plan.scenario, *cpu), bare_server_plan(plan)),
+        }
+    }
+}
+
+/// The bare server, which this program runs.
+fn floor_target(scenario: Scenario, cpu: Option<usize>) -> Target {
+    let program = std::env::current_exe().unwrap_or_else(|_| "tieline".into());
+    let program = program.to_string_lossy();
+    let program = shlex::try_quote(&program).unwrap_or_else(|_| "tieline".into());
+    let path = protocol::url_path(scenario);
+    Target {
+        commands: vec![format!("{program} bench floor --listen 127.0.0.1:{{port}}")],
+        cpu,
+        urls: vec![format!("ws://127.0.0.1:{{port}}{path}")],
+        pids: Vec::new(),
+    }
+}
+
+/// The same load in the message format of the bare server.
+fn bare_server_plan(plan: &Plan) -> Plan {
+    Plan {
+        send: protocol::send_template(plan.scenario).to_owned(),
+        on_open: Vec::new(),
+        subprotocol: None,
+        headers: Vec::new(),
+        ..plan.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample;
+
+    #[test]
+    fn the_bare_server_gets_the_load_in_its_format() {
+        let mut plan = sample::plan();
+        plan.send = "{\"to\":\"{payload}\"}".into();
+        plan.headers = vec!["X-Key: 1".into()];
+        plan.size = 500;
+        let (target, load) = Baseline::Floor { cpu: Some(1) }.target_and_plan(&plan);
+        assert_eq!((load.send.as_str(), load.size), ("{payload}", 500));
+        assert!(load.headers.is_empty());
+        assert_eq!(target.urls, ["ws://127.0.0.1:{port}/echo"]);
+        target.check().unwrap();
+    }
+}

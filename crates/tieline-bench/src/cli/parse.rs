@@ -1,0 +1,123 @@
+//! Parsers of flag values, with errors that show the syntax.
+
+use std::{net::SocketAddr, time::Duration};
+
+/// The rate of an open loop.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Rate {
+    /// Messages per second.
+    PerSecond(f64),
+    /// Half of the maximum rate of the slower of two servers.
+    Half,
+}
+
+pub(super) fn rate(text: &str) -> Result<Rate, String> {
+    if text == "half" {
+        return Ok(Rate::Half);
+    }
+    match text.replace(['_', ','], "").parse::<f64>() {
+        Ok(rate) if rate.is_finite() && rate > 0.0 => Ok(Rate::PerSecond(rate)),
+        _ => {
+            Err("write a number per second above zero, such as 20000; in compare also half".into())
+        }
+    }
+}
+
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    const HOW: &str = "write a time with its unit, such as 500ms, 5s or 1m";
+    let unit = text.find(|c: char| c.is_ascii_alphabetic()).ok_or(HOW)?;
+    let (number, unit) = text.split_at(unit);
+    let factor = match unit {
+        "ms" => 0.001,
+        "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3_600.0,
+        _ => return Err(HOW.into()),
+    };
+    let number: f64 = number.trim().parse().map_err(|_| HOW)?;
+    Duration::try_from_secs_f64(number * factor).map_err(|_| HOW.into())
+}
+
+pub(super) fn url(text: &str) -> Result<String, String> {
+    if text.starts_with("ws://") || text.starts_with("wss://") {
+        return Ok(text.into());
+    }
+    let instead = match text.split_once("://") {
+        Some(("http", rest)) => format!("ws://{rest}"),
+        Some(("https", rest)) => format!("wss://{rest}"),
+        Some(_) => return Err("a WebSocket URL starts with ws:// or wss://".into()),
+        None => format!("ws://{text}"),
+    };
+    Err(format!(
+        "a WebSocket URL starts with ws:// or wss://; did you mean {instead}?"
+    ))
+}
+
+pub(super) fn header(text: &str) -> Result<String, String> {
+    const HOW: &str = "write name and value, such as 'Authorization: Bearer abc'";
+    let (name, value) = text.split_once(':').ok_or(HOW)?;
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if name.is_empty() || !name.bytes().all(is_token) || value.contains(['\r', '\n']) {
+        return Err(HOW.into());
+    }
+    Ok(text.into())
+}
+
+pub(super) fn ratio(text: &str) -> Result<f64, String> {
+    let ratio = text
+        .parse()
+        .ok()
+        .filter(|ratio: &f64| ratio.is_finite() && *ratio > 0.0);
+    ratio.ok_or_else(|| "write a number above zero, such as 0.5".into())
+}
+
+/// Addresses are numeric: a host name may resolve to several.
+pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_| "write address and port, such as 127.0.0.1:9200".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_need_units() {
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("1.5s"), Ok(Duration::from_millis(1500)));
+        assert_eq!(duration("2m"), Ok(Duration::from_mins(2)));
+        for text in ["", "5", "s", "-1s", "5 parsecs", "1e400s", "5µs"] {
+            assert!(duration(text).unwrap_err().contains("500ms"), "{text}");
+        }
+    }
+
+    #[test]
+    fn rates_are_numbers_or_half() {
+        assert_eq!(rate("20_000"), Ok(Rate::PerSecond(20_000.0)));
+        assert_eq!(rate("half"), Ok(Rate::Half));
+        for text in ["0", "-1", "inf", "fast"] {
+            assert!(rate(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_http_url_is_corrected() {
+        assert_eq!(url("wss://h/x"), Ok("wss://h/x".into()));
+        for (wrong, right) in [
+            ("http://h:1/x", "ws://h:1/x"),
+            ("https://h/x", "wss://h/x"),
+            ("h:1", "ws://h:1"),
+        ] {
+            assert!(url(wrong).unwrap_err().contains(&format!("mean {right}?")));
+        }
+        assert!(!url("ftp://h").unwrap_err().contains("mean"));
+    }
+
+    #[test]
+    fn headers_have_a_name_and_one_line() {
+        assert!(header("X-Key: a:b").is_ok());
+        for text in ["X-Key", ": a", "a b: c", "a: b\r\nc: d"] {
+            assert!(header(text).is_err(), "{text:?}");
+        }
+    }
+}

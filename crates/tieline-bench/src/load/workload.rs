@@ -1,0 +1,51 @@
+//! What differs between the scenarios that send messages.
+
+use crate::stamp::Stamp;
+
+/// Which connections send, and what an arrival means. Connections are identified by their index.
+pub(super) trait Workload {
+    /// The initial senders.
+    fn senders(&self) -> Vec<usize>;
+
+    /// The sender of the next message when one that `at` receives is complete.
+    fn sender_for(&self, at: usize) -> usize;
+
+    /// A message is sent; yields how many arrivals to expect.
+    fn on_sent(&mut self, sender: usize, sequence: u32) -> u64;
+
+    /// A message has arrived at `at`.
+    fn on_arrival(&mut self, at: usize, stamp: Stamp) -> Arrival;
+
+    /// A connection has ended.
+    fn on_end(&mut self, at: usize) -> Disconnected;
+
+    /// How many messages are missing of `issued` that another process has sent, which
+    /// [`on_sent`](Self::on_sent) does not count.
+    fn outstanding(&self, _issued: u64) -> u64 {
+        0
+    }
+}
+
+/// What an arrival means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Arrival {
+    /// Expected; completes this many messages.
+    Accepted(u32),
+    /// For another connection.
+    Misdelivered,
+    /// Arrived before.
+    Duplicate,
+    /// Not from this load.
+    Ignored,
+}
+
+/// The consequences of the end of a connection.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Disconnected {
+    /// The connection that stops sending.
+    pub(super) retired: Option<usize>,
+    /// The connection that sends instead.
+    pub(super) successor: Option<usize>,
+    /// How many messages complete because of it.
+    pub(super) completed: u32,
+}

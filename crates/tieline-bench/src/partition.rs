@@ -1,0 +1,94 @@
+//! The part of a plan that one process runs.
+
+use std::net::Ipv4Addr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::plan::{Pace, Plan, Scenario};
+
+/// One process's part of a plan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Partition {
+    /// The plan, with this process's part of the rate and of the concurrent handshakes.
+    pub(crate) plan: Plan,
+    /// Number of the first connection.
+    pub(crate) first: usize,
+    /// Number of connections.
+    pub(crate) connections: usize,
+    /// The address to connect from to servers on this machine: one address has too few ports for all
+    /// processes.
+    pub(crate) source: Option<Ipv4Addr>,
+}
+
+impl Partition {
+    /// The whole plan.
+    pub(crate) fn whole(plan: &Plan) -> Self {
+        Self {
+            plan: plan.clone(),
+            first: 0,
+            connections: plan.connections,
+            source: None,
+        }
+    }
+
+    /// Part `index` of `of`. Never splits a pair.
+    pub(crate) fn part(plan: &Plan, index: usize, of: usize) -> Self {
+        let pairs = plan.connections.div_ceil(2);
+        let cut = |i: usize| (pairs * i / of * 2).min(plan.connections);
+        let (first, end) = (cut(index), cut(index + 1));
+        let mut plan = plan.clone();
+        plan.dialing = (plan.dialing / of).max(1);
+        plan.pace = pace(&plan, end - first);
+        Self {
+            first,
+            connections: end - first,
+            plan,
+            source: u8::try_from(index + 1)
+                .ok()
+                .map(|last| Ipv4Addr::new(127, 0, 0, last)),
+        }
+    }
+}
+
+/// The rate of a part. A broadcast has one sender, which gets the whole rate.
+#[allow(
+    clippy::cast_precision_loss,
+    reason = "there are fewer connections than 2^52"
+)]
+fn pace(plan: &Plan, connections: usize) -> Pace {
+    match plan.pace {
+        Pace::PerSecond(rate) if plan.scenario != Scenario::Broadcast => {
+            Pace::PerSecond(rate * connections as f64 / plan.connections as f64)
+        }
+        pace => pace,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::validate::tests::plan;
+
+    #[test]
+    fn parts_make_the_whole_and_split_no_pair() {
+        for (connections, of) in [(2, 1), (10, 3), (1000, 7), (8, 4)] {
+            let mut plan = plan();
+            (plan.connections, plan.pace) = (connections, Pace::PerSecond(100.0));
+            let mut next = 0;
+            let mut rate = 0.0;
+            for index in 0..of {
+                let part = Partition::part(&plan, index, of);
+                assert_eq!(
+                    (part.first, part.first % 2, part.connections % 2),
+                    (next, 0, 0)
+                );
+                next += part.connections;
+                if let Pace::PerSecond(own) = part.plan.pace {
+                    rate += own;
+                }
+            }
+            assert_eq!(next, connections);
+            assert!((rate - 100.0_f64).abs() < 1e-9);
+        }
+    }
+}

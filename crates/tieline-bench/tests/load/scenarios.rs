@@ -1,0 +1,99 @@
+//! Every scenario against the bare server.
+
+use tieline_bench::{
+    outcome::{Faults, Outcome},
+    plan::{Pace, Plan, Scenario},
+};
+
+use crate::{plan, run, servers};
+
+fn sound(plan: &Plan) -> Outcome {
+    let outcome = run(plan);
+    assert_eq!(outcome.faults, Faults::default());
+    assert_eq!(outcome.opening.connections, plan.connections);
+    assert_eq!(outcome.processes.len(), 1);
+    assert!(outcome.processes[0].resident_first > 0);
+    assert!(outcome.processes[0].resident_end > 0);
+    assert!(!outcome.latency.0.is_empty());
+    outcome
+}
+
+/// Messages arrive in a closed loop, and in an open loop at the requested rate.
+fn flows(scenario: Scenario, receivers: f64) {
+    let mut plan = plan(scenario, &servers::floor());
+    let closed = sound(&plan);
+    assert!(closed.arrived > 20, "{closed:?}");
+    assert!(closed.sent > 0);
+    assert!(closed.processes[0].cpu > 0.0);
+    plan.pace = Pace::PerSecond(1000.0);
+    let open = sound(&plan);
+    // Some of the last messages arrive after the measurement time.
+    let wanted = 300.0 * receivers;
+    let arrived = f64::from(u32::try_from(open.latency.0.len()).unwrap());
+    assert!((arrived - wanted).abs() <= receivers, "{arrived}");
+    assert_eq!(open.elapsed, plan.duration);
+}
+
+#[test]
+fn echoes_come_back() {
+    flows(Scenario::Echo, 1.0);
+}
+
+#[test]
+fn broadcasts_reach_all() {
+    flows(Scenario::Broadcast, 10.0);
+}
+
+#[test]
+fn messages_reach_the_other_of_the_pair() {
+    flows(Scenario::Direct, 1.0);
+}
+
+#[test]
+fn commands_may_be_binary() {
+    for scenario in [Scenario::Broadcast, Scenario::Direct] {
+        let mut plan = plan(scenario, &servers::floor());
+        plan.binary = true;
+        assert!(sound(&plan).arrived > 20);
+    }
+}
+
+#[test]
+fn payloads_are_found_within_other_text_and_of_any_size() {
+    let url = servers::floor();
+    for size in [34, 64, 125, 126, 1000, 65_535, 70_000, 600_000] {
+        let mut plan = plan(Scenario::Echo, &url);
+        (plan.size, plan.binary, plan.connections) = (size, size % 2 == 0, 2);
+        plan.send = r#"{"n":{n},"to":"{to}","text":"{payload}"}"#.to_owned();
+        plan.on_open = vec!["hello from {id}".to_owned()];
+        let outcome = sound(&plan);
+        assert!(outcome.arrived > 0, "{size}");
+    }
+}
+
+#[test]
+fn idle_connections_stay() {
+    let mut plan = plan(Scenario::Idle, &servers::floor());
+    plan.connections = 100;
+    let outcome = sound(&plan);
+    assert_eq!((outcome.arrived, outcome.latency.0.len()), (0, 100));
+    assert!(outcome.elapsed >= plan.duration);
+    assert!(outcome.processes[0].resident_open > 0);
+}
+
+#[test]
+fn storms_bring_all_back() {
+    let plan = plan(Scenario::Storm, &servers::floor());
+    let outcome = sound(&plan);
+    assert_eq!((outcome.arrived, outcome.latency.0.len()), (20, 20));
+}
+
+#[test]
+fn connections_churn() {
+    let mut plan = plan(Scenario::Churn, &servers::floor());
+    let closed = sound(&plan);
+    assert!(closed.arrived > 20);
+    plan.pace = Pace::PerSecond(500.0);
+    let open = sound(&plan);
+    assert!((75..=151).contains(&open.sent), "{}", open.sent);
+}

@@ -1,0 +1,53 @@
+//! The commands.
+
+use clap::{Parser, Subcommand};
+
+use super::{demo::Demo, serve::Serve};
+
+/// Serve WebSockets from one node or a cluster
+///
+/// Reach clients by id, user or group, or all at once, from any node. Clients connect with a Web PubSub
+/// SDK or any WebSocket library.
+#[derive(Debug, Parser)]
+#[command(name = "tieline", version, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Try Tieline: start two connected nodes, each with a chat page
+    ///
+    /// Open the printed addresses and send a message from one page to the other: it crosses the link
+    /// between the nodes. With --registry, the nodes join a cluster, which other demos can join too.
+    Demo(Demo),
+    /// Run a node
+    ///
+    /// Clients connect to ws://ADDRESS/client/hubs/HUB?user=NAME. With --registry, the node joins a
+    /// cluster, and messages reach clients on all of its nodes.
+    ///
+    /// GET /healthz returns 200 while the process runs. GET /readyz returns 200 while load balancers
+    /// should send new clients to the node, and 503 otherwise.
+    ///
+    /// SIGTERM or Ctrl+C drains the node: it stops accepting clients, and closes the connections with
+    /// code 1012 over --drain-window seconds. A second signal stops the node immediately.
+    Serve(Serve),
+    /// Measure this or any other WebSocket server
+    ///
+    /// Measure a running server with --url, or start one for the measurement with --start. Results are
+    /// a table, JSON, or a page with a chart.
+    Bench(tieline_bench::cli::Bench),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,104 @@
+//! Errors in terms of flags.
+
+use std::net::SocketAddr;
+
+use tieline::{ClusterError, SecurityError};
+
+use crate::supervisor::{listen::ListenError, registry::InvalidRegistryUrl};
+
+/// How to protect the peer port.
+const PROTECT_PEERS: &str = "set --peer-tls-cert, --peer-tls-key and --peer-tls-ca, or listen on 127.0.0.1, or \
+                             set --peers-plaintext if the network is trusted";
+
+/// The command line is invalid.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct UsageError(pub(crate) String);
+
+/// Whether the command line is at fault, rather than what happened later.
+pub(crate) fn is_usage_error(error: &anyhow::Error) -> bool {
+    error.is::<UsageError>()
+        || error.is::<InvalidRegistryUrl>()
+        || error.is::<tieline_bench::cli::Usage>()
+}
+
+/// Adds to an error of a command which flag to change. `listen_flag` names the flag that an address to
+/// listen on comes from.
+pub(super) fn in_terms_of_flags(
+    error: anyhow::Error,
+    listen_flag: impl Fn(SocketAddr) -> &'static str,
+) -> anyhow::Error {
+    let error = match error.downcast::<ListenError>() {
+        Ok(error) => {
+            let flag = listen_flag(error.address);
+            let hint = format!("choose another address with {flag}");
+            return with_hint(error, &hint);
+        }
+        Err(error) => error,
+    };
+    match error.downcast::<ClusterError>() {
+        Ok(error) => cluster_error(error),
+        Err(error) => error,
+    }
+}
+
+/// A cluster's error, with the flag to change.
+pub(super) fn cluster_error(error: ClusterError) -> anyhow::Error {
+    match error {
+        ClusterError::Listen(..) => with_hint(error, "choose another address with --peers-listen"),
+        ClusterError::Security(SecurityError::Open(address)) => usage(format!(
+            "refusing to listen for peers on {address}: anyone could join the cluster; {PROTECT_PEERS}"
+        )),
+        ClusterError::Security(SecurityError::ReadableSecret(address)) => usage(format!(
+            "refusing to listen for peers on {address}: the secret would be readable on the network; \
+             {PROTECT_PEERS}"
+        )),
+        ClusterError::Security(SecurityError::Tls { .. }) => with_hint(
+            error,
+            "check --peer-tls-cert, --peer-tls-key, --peer-tls-ca and --peer-tls-name",
+        ),
+        ClusterError::Address(address) => usage(format!(
+            "invalid --advertise {address:?}: use HOST:PORT at which other nodes reach this one, such as \
+             10.0.0.1:9300"
+        )),
+        ClusterError::NoAddress => anyhow::anyhow!(
+            "found no address at which other nodes reach this machine; set one with --advertise"
+        ),
+        error => error.into(),
+    }
+}
+
+fn usage(text: String) -> anyhow::Error {
+    UsageError(text).into()
+}
+
+/// One line: what happened, why, and what to do.
+fn with_hint(error: impl Into<anyhow::Error>, hint: &str) -> anyhow::Error {
+    anyhow::anyhow!("{:#}; {hint}", error.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{net::TcpListener, sync::Arc};
+
+    use tieline::{Cluster, ClusterConfig, Config, Hub, registry::MemoryRegistry};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_taken_peer_port_is_reported_with_its_flag() {
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let config = ClusterConfig {
+            listen: taken.local_addr().unwrap(),
+            ..ClusterConfig::default()
+        };
+        let listen = config.listen.to_string();
+        let hub = Hub::new(Config::default()).unwrap();
+        let started = Cluster::start(hub, Arc::new(MemoryRegistry::new()), config).await;
+        let error = in_terms_of_flags(started.unwrap_err().into(), |_| "--listen");
+        let text = format!("{error:#}");
+        assert!(text.contains(&listen), "{text}");
+        assert!(text.contains("--peers-listen"), "{text}");
+        assert!(text.contains("in use"), "{text}");
+    }
+}

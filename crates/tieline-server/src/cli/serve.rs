@@ -1,0 +1,68 @@
+//! `tieline serve`: its flags, and how it runs.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use super::{
+    common::{Common, TlsFiles},
+    error::{UsageError, in_terms_of_flags},
+    limits::{self, Limits},
+    peers::PeerFlags,
+    registry::RegistryFlags,
+};
+use crate::supervisor::serve::{ServeSettings, serve};
+
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(flatten)]
+    limits: Limits,
+    #[command(flatten)]
+    tls: TlsFiles,
+    #[command(flatten)]
+    registry: RegistryFlags,
+    #[command(flatten)]
+    peers: PeerFlags,
+}
+
+impl Serve {
+    pub(crate) async fn run(self) -> anyhow::Result<()> {
+        let served = serve(self.settings()?).await;
+        served.map_err(|error| in_terms_of_flags(error, |_| "--listen"))
+    }
+
+    fn settings(&self) -> anyhow::Result<ServeSettings> {
+        let config = self.limits.config(self.common.clients.origins());
+        config.validate().map_err(|error| {
+            let text = limits::in_terms_of_flags(&error.to_string());
+            UsageError(text)
+        })?;
+        let clients = &self.common.clients;
+        Ok(ServeSettings {
+            listen: clients.check_listen(self.common.listen)?,
+            registry: self.registry.settings()?,
+            cluster: self.peers.config(&config)?,
+            tls: self.tls.read()?,
+            clients: clients.settings(),
+            config,
+            drain_delay: Duration::from_secs(self.limits.drain_delay),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use crate::cli::command::{Cli, Command};
+
+    #[test]
+    fn the_defaults_are_valid_settings() {
+        let Command::Serve(serve) = Cli::parse_from(["tieline", "serve"]).command else {
+            panic!("serve is not serve");
+        };
+        assert!(serve.settings().is_ok());
+    }
+}

@@ -1,0 +1,127 @@
+//! The event handler of the chat.
+//!
+//! Messages to everyone and to rooms are messages to groups, which need no event. The events are a
+//! message to one user (`direct`), a request for who is online (`online`), and the frames of simple
+//! clients (`message`), which go to the lobby.
+
+use serde::{Deserialize, Serialize};
+use tieline::{CloseReason, Cluster, Connection, Summary};
+
+use super::{nodes::Nodes, roster::Roster};
+use crate::{
+    app::{
+        events::{Event, EventError, Events},
+        payload::Payload,
+        send::{send_to_group, send_to_user},
+        user::user_of,
+    },
+    wire::webpubsub::outgoing::{group_message, server_message},
+};
+
+/// The group of everyone on the page.
+const LOBBY: &str = "lobby";
+
+/// The chat of one node.
+pub(crate) struct Chat {
+    cluster: Cluster,
+    roster: Roster,
+}
+
+impl Chat {
+    /// Starts the chat of a node. Until it is dropped, it keeps the node's clients informed about who is
+    /// online on all nodes.
+    pub(crate) fn start(cluster: Cluster, nodes: Nodes) -> Self {
+        Self {
+            roster: Roster::start(cluster.clone(), nodes),
+            cluster,
+        }
+    }
+}
+
+/// Data of a `direct` event.
+#[derive(Deserialize)]
+struct DirectRequest {
+    to: String,
+    text: String,
+    /// The sender's node according to the sender; the page shows it to the recipient.
+    node: Option<String>,
+}
+
+/// What both users of a `direct` event receive.
+#[derive(Serialize)]
+#[serde(tag = "kind", rename = "direct")]
+struct DirectMessage<'a> {
+    from: &'a str,
+    to: &'a str,
+    text: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    node: Option<&'a str>,
+}
+
+impl Events for Chat {
+    async fn connected(&self, _: &Connection) {
+        self.roster.refresh();
+    }
+
+    async fn event(
+        &self,
+        client: &Connection,
+        event: Event<'_>,
+    ) -> Result<Option<Payload>, EventError> {
+        match event.name {
+            "online" => Ok(Some(self.roster.latest())),
+            "direct" => self.direct(client, &event.payload).await.map(|()| None),
+            "message" => {
+                let frame = group_message(LOBBY, user_of(client), &event.payload);
+                send_to_group(&self.cluster, client, LOBBY, false, frame);
+                Ok(None)
+            }
+            name => Err(failure(
+                "NotFound",
+                format!("unknown event {name:?}; use direct, online or message"),
+            )),
+        }
+    }
+
+    async fn disconnected(&self, _: &Connection, _: &CloseReason) {
+        self.roster.refresh();
+    }
+}
+
+impl Chat {
+    /// Sends to all connections of a user and, if any received it, to all of the sender's.
+    async fn direct(&self, client: &Connection, payload: &Payload) -> Result<(), EventError> {
+        let Some(DirectRequest { to, text, node }) = payload.deserialize() else {
+            let message = r#"the data must be {"to":"NAME","text":"TEXT"}"#;
+            return Err(failure("BadRequest", message.into()));
+        };
+        let Some(from) = user_of(client) else {
+            let message = "anonymous clients cannot send to a user; connect with ?user=NAME";
+            return Err(failure("Forbidden", message.into()));
+        };
+        let message = Payload::json(&DirectMessage {
+            from,
+            to: &to,
+            text: &text,
+            node: node.as_deref(),
+        });
+        let encode = |kind| server_message(&message, kind);
+        let sent = send_to_user(&self.cluster, &to, encode).await;
+        if sent.iter().all(|summary| summary.reached.delivered == 0) {
+            return Err(if sent.iter().all(Summary::is_complete) {
+                failure("Offline", format!("{to} is not online"))
+            } else {
+                let message = format!("{to} may be on a node that did not answer; try again");
+                failure("Unreachable", message)
+            });
+        }
+        if to != from {
+            send_to_user(&self.cluster, from, encode).await;
+        }
+        Ok(())
+    }
+}
+
+fn failure(name: &'static str, message: String) -> EventError {
+    EventError { name, message }
+}

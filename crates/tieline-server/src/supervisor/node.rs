@@ -1,0 +1,50 @@
+//! One node of the process, ready to serve: its listener, its handler and its routes.
+
+use axum::Router;
+use tieline::{Cluster, Listener, Node};
+use tokio::sync::watch;
+
+use super::{phase::Phase, routes};
+use crate::{
+    app::{access::AnonymousAccess, events::Events, namespace::Namespace},
+    wire::webpubsub::handler::WebPubSub,
+};
+
+/// Which clients may connect.
+#[derive(Debug, Clone)]
+pub(crate) struct ClientSettings {
+    pub(crate) hub: Namespace,
+    pub(crate) access: AnonymousAccess,
+}
+
+/// A node that is ready to serve.
+pub(super) struct ServedNode<E: Events> {
+    pub(super) listener: Listener,
+    pub(super) node: Node<WebPubSub<E>>,
+    pub(super) router: Router,
+}
+
+impl<E: Events> ServedNode<E> {
+    pub(super) fn new(
+        listener: Listener,
+        cluster: Cluster,
+        events: E,
+        clients: &ClientSettings,
+        phase: watch::Receiver<Phase>,
+    ) -> Self {
+        let handler = WebPubSub::new(cluster.clone(), events);
+        let node = Node::in_cluster(cluster, handler);
+        let router = routes::routes(&node, clients.hub.clone(), clients.access, phase);
+        Self {
+            listener,
+            node,
+            router,
+        }
+    }
+
+    /// Serves these routes too.
+    pub(super) fn with_routes(mut self, routes: Router) -> Self {
+        self.router = self.router.merge(routes);
+        self
+    }
+}

@@ -1,0 +1,45 @@
+//! `tieline serve`: one node.
+
+use std::{net::SocketAddr, time::Duration};
+
+use tieline::{Cluster, ClusterConfig, Config, Hub, Tls};
+
+use super::{
+    cluster,
+    lifecycle::Supervisor,
+    listen,
+    node::{ClientSettings, ServedNode},
+    registry::RegistrySettings,
+};
+use crate::app::events::NoEvents;
+
+/// The settings of `tieline serve`.
+pub(crate) struct ServeSettings {
+    pub(crate) listen: SocketAddr,
+    pub(crate) tls: Option<Tls>,
+    pub(crate) clients: ClientSettings,
+    pub(crate) config: Config,
+    pub(crate) registry: Option<RegistrySettings>,
+    pub(crate) cluster: ClusterConfig,
+    pub(crate) drain_delay: Duration,
+}
+
+/// Serves until a signal.
+pub(crate) async fn serve(settings: ServeSettings) -> anyhow::Result<()> {
+    let mut listener = listen::bind(settings.listen).await?;
+    if let Some(tls) = settings.tls {
+        listener = listener.tls(tls);
+    }
+    let hub = Hub::new(settings.config)?;
+    let cluster = match &settings.registry {
+        Some(registry) => cluster::join(hub, registry, settings.cluster).await?,
+        None => Cluster::single_node(hub),
+    };
+    let clients = &settings.clients;
+    let (address, peers) = (listener.local_addr()?, cluster.address());
+    tracing::info!(%address, hub = %clients.hub, peers, "listening");
+
+    let supervisor = Supervisor::new();
+    let node = ServedNode::new(listener, cluster, NoEvents, clients, supervisor.phase());
+    supervisor.serve(vec![node], settings.drain_delay).await
+}

@@ -1,0 +1,84 @@
+//! The ack ids that succeeded on a connection.
+
+/// Most ranges of ids that are remembered. SDKs count upwards, so one range is the rule.
+const MAX_RANGES: usize = 128;
+
+/// The ids of the operations that succeeded, so that a repeated one fails with `Duplicate` while a
+/// failed one can be tried again. Kept as ranges of consecutive ids: 16 bytes for a client that counts.
+#[derive(Debug, Default)]
+pub(crate) struct AckIds {
+    /// First and last id of each range, ascending, with a gap between any two.
+    ranges: Vec<(u64, u64)>,
+}
+
+impl AckIds {
+    pub(super) fn contains(&self, id: u64) -> bool {
+        let at = self.ranges.partition_point(|(_, last)| *last < id);
+        self.ranges.get(at).is_some_and(|(first, _)| *first <= id)
+    }
+
+    /// Remembers an id. Beyond the bound, the lowest range is forgotten.
+    pub(super) fn insert(&mut self, id: u64) {
+        let at = self.ranges.partition_point(|(_, last)| *last < id);
+        if self.ranges.get(at).is_some_and(|(first, _)| *first <= id) {
+            return;
+        }
+        let joins_next = self
+            .ranges
+            .get(at)
+            .is_some_and(|(first, _)| *first - 1 == id);
+        let joins_previous = at > 0 && self.ranges[at - 1].1 + 1 == id;
+        match (joins_previous, joins_next) {
+            (true, true) => {
+                self.ranges[at - 1].1 = self.ranges[at].1;
+                self.ranges.remove(at);
+            }
+            (true, false) => self.ranges[at - 1].1 = id,
+            (false, true) => self.ranges[at].0 = id,
+            (false, false) => self.ranges.insert(at, (id, id)),
+        }
+        if self.ranges.len() > MAX_RANGES {
+            self.ranges.remove(0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn a_counting_client_costs_one_range() {
+        let mut ids = AckIds::default();
+        (1..10_000).for_each(|id| ids.insert(id));
+        assert_eq!(ids.ranges, [(1, 9_999)]);
+    }
+
+    #[test]
+    fn ids_in_any_order_are_remembered() {
+        let inserted = [5, 3, 4, 9, 1, 2, 7, 8, u64::MAX, 0, u64::MAX - 1, 5];
+        let mut ids = AckIds::default();
+        let mut model = BTreeSet::new();
+        for id in inserted {
+            ids.insert(id);
+            model.insert(id);
+            for probe in (0..12).chain(u64::MAX - 3..=u64::MAX) {
+                assert_eq!(
+                    ids.contains(probe),
+                    model.contains(&probe),
+                    "{probe} after {id}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_client_that_skips_forgets_the_oldest() {
+        let mut ids = AckIds::default();
+        (0..1000).for_each(|id| ids.insert(id * 2));
+        assert_eq!(ids.ranges.len(), MAX_RANGES);
+        assert!(ids.contains(1998) && !ids.contains(0));
+    }
+}

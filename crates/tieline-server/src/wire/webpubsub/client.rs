@@ -1,0 +1,56 @@
+//! The state of a client's connection.
+
+use tieline::{Refusal, StatusCode, UpgradeRequest};
+
+use super::ack_ids::AckIds;
+
+/// The state of a client's connection.
+#[derive(Debug)]
+pub(crate) enum Client {
+    /// Speaks `json.webpubsub.azure.v1`.
+    Json(AckIds),
+    /// Sends bare payloads.
+    Simple(SimpleMode),
+}
+
+/// What happens to the payloads of a simple client.
+#[derive(Debug)]
+pub(crate) enum SimpleMode {
+    /// They are events named `message`.
+    SendEvent,
+    /// They go to a group. Boxed, so that clients without one pay nothing for it.
+    SendToGroup(Box<TargetGroup>),
+}
+
+/// The group that a simple client sends to.
+#[derive(Debug)]
+pub(crate) struct TargetGroup {
+    pub(super) group: String,
+    pub(super) no_echo: bool,
+}
+
+impl SimpleMode {
+    /// The mode that `webpubsub_mode` of the request's URL selects.
+    pub(super) fn of(request: &UpgradeRequest) -> Result<Self, Refusal> {
+        match request.query("webpubsub_mode").as_deref() {
+            None | Some("" | "sendEvent") => Ok(Self::SendEvent),
+            Some("sendToGroup") => {
+                let group = request.query("group").filter(|group| !group.is_empty());
+                let Some(group) = group else {
+                    return bad_request("webpubsub_mode=sendToGroup requires group=NAME");
+                };
+                let no_echo = request
+                    .query("noEcho")
+                    .is_some_and(|v| v.eq_ignore_ascii_case("true"));
+                Ok(Self::SendToGroup(Box::new(TargetGroup { group, no_echo })))
+            }
+            Some(mode) => bad_request(&format!(
+                "unknown webpubsub_mode {mode:?}; use sendEvent or sendToGroup"
+            )),
+        }
+    }
+}
+
+fn bad_request<T>(what: &str) -> Result<T, Refusal> {
+    Err(Refusal::new(StatusCode::BAD_REQUEST, format!("{what}\n")))
+}

@@ -1,0 +1,172 @@
+//! Carries out what clients send, through the operations of `app`.
+
+use tieline::{CloseCode, CloseFrame, CloseReason, Cluster, Connection, Handler, Message};
+
+use super::{
+    ack_ids::AckIds,
+    client::{Client, SimpleMode},
+    incoming::{Incoming, Operation},
+    outgoing,
+};
+use crate::app::{
+    events::{Event, EventError, Events},
+    payload::Payload,
+    send::send_to_group,
+    user::{ClientKind, user_of},
+};
+
+/// The handler of Web PubSub clients.
+#[derive(Debug)]
+pub(crate) struct WebPubSub<E> {
+    cluster: Cluster,
+    events: E,
+}
+
+impl<E: Events> Handler for WebPubSub<E> {
+    type State = Client;
+
+    async fn on_connect(&self, connection: &Connection, _: &mut Client) {
+        self.events.connected(connection).await;
+    }
+
+    async fn on_message(&self, connection: &Connection, client: &mut Client, message: Message) {
+        match (client, message) {
+            (Client::Json(acked), Message::Text(text)) => match Incoming::parse(&text) {
+                Ok(incoming) => self.incoming(connection, acked, incoming).await,
+                Err(error) => close(connection, CloseCode::INVALID_PAYLOAD, &error.to_string()),
+            },
+            (Client::Json(_), Message::Binary(_)) => {
+                let why = "binary frame; json.webpubsub.azure.v1 has only text frames";
+                close(connection, CloseCode::UNSUPPORTED_DATA, why);
+            }
+            (Client::Simple(SimpleMode::SendEvent), message) => {
+                self.message_event(connection, &message).await;
+            }
+            (Client::Simple(SimpleMode::SendToGroup(target)), message) => {
+                let payload = Payload::from_message(&message);
+                self.send_to_group(connection, &target.group, target.no_echo, &payload);
+            }
+        }
+    }
+
+    async fn on_disconnect(&self, connection: &Connection, _: &mut Client, reason: CloseReason) {
+        self.events.disconnected(connection, &reason).await;
+    }
+}
+
+impl<E: Events> WebPubSub<E> {
+    pub(crate) fn new(cluster: Cluster, events: E) -> Self {
+        Self { cluster, events }
+    }
+
+    async fn incoming(&self, connection: &Connection, acked: &mut AckIds, incoming: Incoming<'_>) {
+        match incoming {
+            Incoming::Request { ack_id, operation } => {
+                let operation = self.perform(connection, operation);
+                with_ack(connection, acked, ack_id, operation).await;
+            }
+            Incoming::Ping => drop(connection.emit(outgoing::pong())),
+            Incoming::Invoke(id) => drop(connection.emit(outgoing::invoke_unsupported(&id))),
+            Incoming::Stream(id) => drop(connection.emit(outgoing::stream_unsupported(&id))),
+            Incoming::Ignored => {}
+        }
+    }
+
+    async fn perform(
+        &self,
+        connection: &Connection,
+        operation: Operation<'_>,
+    ) -> Result<(), EventError> {
+        match operation {
+            Operation::JoinGroup { group } => self.join(connection, &group).await,
+            Operation::LeaveGroup { group } => {
+                connection.leave(&group);
+                Ok(())
+            }
+            Operation::SendToGroup {
+                group,
+                no_echo,
+                payload,
+            } => {
+                self.send_to_group(connection, &group, no_echo, &payload);
+                Ok(())
+            }
+            Operation::Event { name, payload } => self.event(connection, &name, payload).await,
+            Operation::Refused(why) => Err(EventError {
+                name: "BadRequest",
+                message: why.into(),
+            }),
+        }
+    }
+
+    /// Joins once all nodes know, so that whatever any node sends to the group after the ack arrives.
+    async fn join(&self, connection: &Connection, group: &str) -> Result<(), EventError> {
+        connection.join(group).map_err(|error| EventError {
+            name: "BadRequest",
+            message: error.to_string(),
+        })?;
+        if !self.cluster.synced().await {
+            tracing::debug!(group, "acknowledging a join before every node knows of it");
+        }
+        Ok(())
+    }
+
+    fn send_to_group(&self, sender: &Connection, group: &str, no_echo: bool, payload: &Payload) {
+        let frame = outgoing::group_message(group, user_of(sender), payload);
+        send_to_group(&self.cluster, sender, group, no_echo, frame);
+    }
+
+    /// Calls the event handler and sends its reply.
+    async fn event(
+        &self,
+        connection: &Connection,
+        name: &str,
+        payload: Payload,
+    ) -> Result<(), EventError> {
+        let event = Event { name, payload };
+        if let Some(reply) = self.events.event(connection, event).await? {
+            let kind = ClientKind::of(connection);
+            connection.emit(outgoing::server_message(&reply, kind));
+        }
+        Ok(())
+    }
+
+    /// A simple client has no acks: a failed event closes its connection.
+    async fn message_event(&self, connection: &Connection, message: &Message) {
+        let payload = Payload::from_message(message);
+        if let Err(error) = self.event(connection, "message", payload).await {
+            close(connection, CloseCode::INTERNAL_ERROR, &error.message);
+        }
+    }
+}
+
+/// Performs an operation at most once per ack id, and acknowledges it.
+async fn with_ack(
+    connection: &Connection,
+    acked: &mut AckIds,
+    ack_id: Option<u64>,
+    operation: impl Future<Output = Result<(), EventError>>,
+) {
+    let Some(id) = ack_id else {
+        // Without an ack id, failure is silent.
+        let _ = operation.await;
+        return;
+    };
+    if acked.contains(id) {
+        let message = "an operation with this ackId has already succeeded";
+        connection.emit(outgoing::failed_ack(id, "Duplicate", message));
+        return;
+    }
+    let ack = match operation.await {
+        Ok(()) => {
+            acked.insert(id);
+            outgoing::ack(id)
+        }
+        Err(error) => outgoing::failed_ack(id, error.name, &error.message),
+    };
+    connection.emit(ack);
+}
+
+fn close(connection: &Connection, code: CloseCode, why: &str) {
+    connection.close(CloseFrame::new(code, why));
+}

@@ -1,0 +1,212 @@
+//! Frames that the server sends to clients of the JSON subprotocol.
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+use tieline::{CloseReason, Frame};
+
+use crate::app::{
+    payload::{DataType, Payload},
+    user::ClientKind,
+};
+
+/// A message from the server, encoded for a kind of client.
+pub(crate) fn server_message(payload: &Payload, kind: ClientKind) -> Frame {
+    match kind {
+        ClientKind::Enveloped => message("server", None, None, payload),
+        ClientKind::Bare => payload.to_bare_frame(),
+    }
+}
+
+/// A message that a client sends to a group. Only clients of the subprotocol can be in groups.
+pub(crate) fn group_message(group: &str, user: Option<&str>, payload: &Payload) -> Frame {
+    message("group", Some(group), user, payload)
+}
+
+fn message(
+    from: &'static str,
+    group: Option<&str>,
+    user: Option<&str>,
+    payload: &Payload,
+) -> Frame {
+    frame(&Outgoing::Message {
+        from,
+        group,
+        from_user_id: user,
+        data_type: payload.data_type(),
+        data: payload.data(),
+    })
+}
+
+/// A frame of the subprotocol. Absent properties are left out: older clients take null for the text
+/// "null", or throw an exception.
+#[derive(Debug, Serialize)]
+#[serde(
+    tag = "type",
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase"
+)]
+enum Outgoing<'a> {
+    System(System<'a>),
+    Ack {
+        ack_id: u64,
+        success: bool,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        error: Option<ErrorBody<'a>>,
+    },
+    Message {
+        from: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        group: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        from_user_id: Option<&'a str>,
+        data_type: DataType,
+        data: &'a RawValue,
+    },
+    Pong,
+    InvokeResponse {
+        invocation_id: &'a str,
+        success: bool,
+        error: ErrorBody<'a>,
+    },
+    StreamClosed {
+        stream_id: &'a str,
+        error: ErrorBody<'a>,
+    },
+}
+
+#[derive(Debug, Serialize)]
+#[serde(
+    tag = "event",
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase"
+)]
+enum System<'a> {
+    Connected {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        user_id: Option<&'a str>,
+        connection_id: &'a str,
+    },
+    Disconnected {
+        message: &'a str,
+    },
+}
+
+#[derive(Debug, Clone, Copy, Serialize)]
+struct ErrorBody<'a> {
+    name: &'a str,
+    message: &'a str,
+}
+
+pub(super) fn connected(connection_id: &str, user_id: Option<&str>) -> Frame {
+    frame(&Outgoing::System(System::Connected {
+        user_id,
+        connection_id,
+    }))
+}
+
+/// Sent before the server's close frame.
+pub(super) fn disconnected(reason: &CloseReason) -> Frame {
+    let close_text = reason
+        .frame()
+        .map(|frame| frame.reason)
+        .filter(|text| !text.is_empty());
+    let message = close_text.unwrap_or_else(|| reason.to_string());
+    frame(&Outgoing::System(System::Disconnected {
+        message: &message,
+    }))
+}
+
+pub(super) fn ack(ack_id: u64) -> Frame {
+    frame(&Outgoing::Ack {
+        ack_id,
+        success: true,
+        error: None,
+    })
+}
+
+pub(super) fn failed_ack(ack_id: u64, name: &str, message: &str) -> Frame {
+    frame(&Outgoing::Ack {
+        ack_id,
+        success: false,
+        error: Some(ErrorBody { name, message }),
+    })
+}
+
+pub(super) fn pong() -> Frame {
+    frame(&Outgoing::Pong)
+}
+
+pub(super) fn invoke_unsupported(invocation_id: &str) -> Frame {
+    let error = ErrorBody {
+        name: "NotImplemented",
+        message: "invocations are not supported",
+    };
+    frame(&Outgoing::InvokeResponse {
+        invocation_id,
+        success: false,
+        error,
+    })
+}
+
+pub(super) fn stream_unsupported(stream_id: &str) -> Frame {
+    let error = ErrorBody {
+        name: "BadRequest",
+        message: "group streams are not supported",
+    };
+    frame(&Outgoing::StreamClosed { stream_id, error })
+}
+
+fn frame(outgoing: &Outgoing<'_>) -> Frame {
+    let json = serde_json::to_string(outgoing);
+    Frame::text(json.expect("strings, numbers and valid JSON always serialize"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(frame: &Frame) -> String {
+        String::from_utf8(frame.payload().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn frames_match_the_wire() {
+        let cases = [
+            (
+                connected("c", None),
+                r#"{"type":"system","event":"connected","connectionId":"c"}"#,
+            ),
+            (
+                connected("c", Some("u")),
+                r#"{"type":"system","event":"connected","userId":"u","connectionId":"c"}"#,
+            ),
+            (ack(3), r#"{"type":"ack","ackId":3,"success":true}"#),
+            (
+                failed_ack(3, "Forbidden", "no"),
+                r#"{"type":"ack","ackId":3,"success":false,"error":{"name":"Forbidden","message":"no"}}"#,
+            ),
+            (pong(), r#"{"type":"pong"}"#),
+            (
+                server_message(&Payload::binary(&[1, 2, 3]), ClientKind::Enveloped),
+                r#"{"type":"message","from":"server","dataType":"binary","data":"AQID"}"#,
+            ),
+            (
+                group_message("g1", Some("alice"), &Payload::text("echo")),
+                r#"{"type":"message","from":"group","group":"g1","fromUserId":"alice","dataType":"text","data":"echo"}"#,
+            ),
+            (
+                disconnected(&CloseReason::Drain),
+                r#"{"type":"system","event":"disconnected","message":"the node is restarting"}"#,
+            ),
+        ];
+        for (frame, expected) in cases {
+            assert_eq!(text(&frame), expected);
+        }
+    }
+
+    #[test]
+    fn simple_clients_get_bare_payloads() {
+        let frame = server_message(&Payload::json(&"a"), ClientKind::Bare);
+        assert_eq!(text(&frame), "\"a\"");
+    }
+}

@@ -1,0 +1,139 @@
+//! The upgrade of Web PubSub clients: who may connect, and as whom.
+
+use axum::{
+    Router,
+    extract::{Path, Query, State},
+    http::header::HOST,
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use serde::Deserialize;
+use tieline::{Accept, ClientId, Node, Refusal, StatusCode, Upgrade, UpgradeRequest};
+
+use super::{
+    ack_ids::AckIds,
+    client::{Client, SimpleMode},
+    handler::WebPubSub,
+    outgoing,
+};
+use crate::app::{
+    access::AnonymousAccess,
+    events::Events,
+    namespace::Namespace,
+    user::{ClientKind, cluster_name},
+};
+
+const SUBPROTOCOL: &str = "json.webpubsub.azure.v1";
+
+/// What the routes share.
+struct RouteState<E: Events> {
+    node: Node<WebPubSub<E>>,
+    hub: Namespace,
+    access: AnonymousAccess,
+}
+
+impl<E: Events> Clone for RouteState<E> {
+    fn clone(&self) -> Self {
+        Self {
+            node: self.node.clone(),
+            hub: self.hub.clone(),
+            access: self.access,
+        }
+    }
+}
+
+/// The client endpoints: `/client/hubs/{hub}` and `/client/?hub={hub}`.
+pub(crate) fn routes<E: Events>(
+    node: Node<WebPubSub<E>>,
+    hub: Namespace,
+    access: AnonymousAccess,
+) -> Router {
+    Router::new()
+        .route("/client/hubs/{hub}", get(by_path))
+        .route("/client/", get(by_query))
+        .route("/client", get(by_query))
+        .with_state(RouteState { node, hub, access })
+}
+
+async fn by_path<E: Events>(
+    State(state): State<RouteState<E>>,
+    Path(hub): Path<String>,
+    upgrade: Result<Upgrade, Refusal>,
+) -> Response {
+    connect(&state, &hub, upgrade).await
+}
+
+#[derive(Deserialize)]
+struct HubQuery {
+    #[serde(default)]
+    hub: String,
+}
+
+async fn by_query<E: Events>(
+    State(state): State<RouteState<E>>,
+    Query(HubQuery { hub }): Query<HubQuery>,
+    upgrade: Result<Upgrade, Refusal>,
+) -> Response {
+    connect(&state, &hub, upgrade).await
+}
+
+/// Checks the hub first, so that a request without an upgrade, for example from curl, also learns that
+/// the hub is wrong.
+async fn connect<E: Events>(
+    state: &RouteState<E>,
+    hub: &str,
+    upgrade: Result<Upgrade, Refusal>,
+) -> Response {
+    match state.check_hub(hub).and(upgrade) {
+        Ok(upgrade) => match state.check_access(upgrade.request()).and_then(decide) {
+            Ok(accept) => upgrade.accept(&state.node, accept).await.into_response(),
+            Err(refusal) => refusal.into_response(),
+        },
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+impl<E: Events> RouteState<E> {
+    fn check_hub(&self, hub: &str) -> Result<(), Refusal> {
+        if self.hub.is_named(hub) {
+            return Ok(());
+        }
+        let own = &self.hub;
+        let body = format!("unknown hub {hub:?}; this server's hub is \"{own}\"\n");
+        Err(Refusal::new(StatusCode::NOT_FOUND, body))
+    }
+
+    fn check_access<'a>(&self, request: &'a UpgradeRequest) -> Result<&'a UpgradeRequest, Refusal> {
+        if self.access.allows(request.header(HOST).unwrap_or_default()) {
+            return Ok(request);
+        }
+        let body = "anonymous clients may connect only through localhost or a loopback address; \
+                    to allow others, start the server with --anonymous\n";
+        Err(Refusal::new(StatusCode::FORBIDDEN, body))
+    }
+}
+
+/// Accepts with the user that the client names, and with the state for its subprotocol.
+fn decide(request: &UpgradeRequest) -> Result<Accept<Client>, Refusal> {
+    let id = ClientId::random();
+    let user = request.query("user").filter(|user| !user.is_empty());
+    let mut offered = request.subprotocols().peekable();
+    let (accept, kind) = if offered.peek().is_none() {
+        let client = Client::Simple(SimpleMode::of(request)?);
+        (Accept::new(client), ClientKind::Bare)
+    } else if offered.any(|name| name == SUBPROTOCOL) {
+        let accept = Accept::new(Client::Json(AckIds::default()))
+            .subprotocol(SUBPROTOCOL)
+            .first_message(outgoing::connected(&id, user.as_deref()))
+            .final_message(outgoing::disconnected);
+        (accept, ClientKind::Enveloped)
+    } else {
+        let body = format!("unsupported subprotocol; offer {SUBPROTOCOL}\n");
+        return Err(Refusal::new(StatusCode::BAD_REQUEST, body));
+    };
+    let accept = accept.id(id);
+    Ok(match user {
+        Some(user) => accept.user(cluster_name(kind, &user)),
+        None => accept,
+    })
+}

@@ -1,0 +1,364 @@
+//! The public face of the cluster.
+//!
+//! Owns nothing but handles: it turns calls into operations, and answers from the hub where the client
+//! is here. Must not decide where a message goes.
+
+use std::{fmt, sync::Arc};
+
+use tieline_registry::Registry;
+use tieline_websocket::{CloseFrame, Frame};
+use tokio::{sync::oneshot, time::Instant};
+use uuid::Uuid;
+
+use super::{
+    client_op::{ClientOp, LocalOutcome},
+    config::{ClusterConfig, ClusterError},
+    directory::NodeRegistrar,
+    except::ClusterExcept,
+    lifecycle::{self, NodeRuntime},
+    multicast::OwnedScope,
+    outcome::{OpResult, ResultSender},
+    pending::{PeerStatus, Unicast},
+    router::MessageRouter,
+    summary::{Listed, Membership, OnlineStatus, Summary},
+    unicast::DECIDED_WITHIN,
+};
+use crate::{
+    delivery::Delivery,
+    hub::{ConnectionInner, Hub},
+    receipt::Receipt,
+    registrar::{ClaimDecision, Health, LocalInstant},
+};
+
+/// Many nodes as one. Cheap to clone; all clones are the same node.
+///
+/// A node that holds connections calls [`Cluster::start`] with its [`Hub`]; a process without
+/// connections, a backend, calls [`Cluster::connect`]. As with a hub, `emit` and the other sending
+/// methods enqueue when they are called and return a [`Receipt`]. It is decided whatever happens to
+/// nodes, links and registry: within one second, and within two if both the registry and the client's
+/// node are slow to answer.
+///
+/// When the last clone is dropped, the node stops at once, and its entries stay until its lease runs
+/// out; [`Node::drain`](crate::Node::drain) and [`Cluster::leave`] end it in order.
+///
+/// ```
+/// use std::sync::Arc;
+/// use tieline::{Cluster, ClusterConfig, Config, Delivery, Hub, registry::MemoryRegistry};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let registry = Arc::new(MemoryRegistry::new());
+/// let hub = Hub::new(Config::default())?;
+/// let node = Cluster::start(hub, registry.clone(), ClusterConfig::default()).await?;
+/// let backend = Cluster::connect(registry, ClusterConfig::default()).await?;
+///
+/// assert_eq!(backend.emit("alice", "hello").await, Delivery::Offline);
+/// node.leave().await;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Cluster {
+    router: Arc<MessageRouter>,
+    runtime: Arc<NodeRuntime>,
+}
+
+/// Start and end.
+impl Cluster {
+    /// Makes a hub a node of a cluster: listens for peers, joins the registry under the node's address,
+    /// and opens links to the other nodes. Call it before the hub's first connection.
+    ///
+    /// If another process holds the address, the node starts, takes no connections, and waits until the
+    /// address is free.
+    ///
+    /// # Errors
+    /// A setting is out of bounds, the peer port cannot be opened, the registry cannot be reached, or
+    /// the hub is in use.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub async fn start(
+        hub: Hub,
+        registry: Arc<dyn Registry>,
+        config: ClusterConfig,
+    ) -> Result<Self, ClusterError> {
+        Ok(Self::new(lifecycle::start(hub, registry, &config).await?))
+    }
+
+    /// Connects a backend: a process without connections that reaches the clients of all nodes. It needs
+    /// no port.
+    ///
+    /// # Errors
+    /// A setting is out of bounds, or the registry cannot be reached.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub async fn connect(
+        registry: Arc<dyn Registry>,
+        config: ClusterConfig,
+    ) -> Result<Self, ClusterError> {
+        Ok(Self::new(lifecycle::connect(registry, &config).await?))
+    }
+
+    /// One node by itself, with the same calls: no registry, no port, no peers.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn single_node(hub: Hub) -> Self {
+        Self::new(lifecycle::single_node(hub))
+    }
+
+    fn new((router, runtime): (Arc<MessageRouter>, NodeRuntime)) -> Self {
+        let runtime = Arc::new(runtime);
+        Self { router, runtime }
+    }
+
+    /// Ends a node whose connections are gone, or a backend, in order: leaves the registry, then ends
+    /// the links. Each of these steps takes two seconds at most.
+    /// [`Node::drain`](crate::Node::drain) does it by itself.
+    pub async fn leave(&self) {
+        self.runtime.leave(&self.router).await;
+    }
+
+    /// Whether new connections can be registered; `Err` says why not, for people.
+    ///
+    /// # Errors
+    /// The registry does not answer, or another process holds this node's address.
+    pub fn readiness(&self) -> Result<(), String> {
+        match self.health() {
+            None | Some(Health::Up) => Ok(()),
+            Some(Health::Down) => Err("the registry does not answer".into()),
+            Some(Health::Conflict(holder)) => Err(format!(
+                "process {holder} holds this node's address {}",
+                self.address().unwrap_or_default()
+            )),
+        }
+    }
+
+    fn health(&self) -> Option<Health> {
+        self.router.directory.registrar().map(NodeRegistrar::health)
+    }
+}
+
+/// Reaching clients.
+impl Cluster {
+    /// Sends to a client by its id.
+    pub fn emit(&self, id: &str, frame: impl Into<Frame>) -> Receipt {
+        let frame = frame.into();
+        if !self.router.ordering.is_waiting_for(id)
+            && let Some(conn) = self.router.here(id)
+        {
+            let mut receipt = self.router.hub.emit_to(&conn, frame.clone());
+            match receipt.try_outcome() {
+                // It left this moment: it may be elsewhere by now.
+                Some(Delivery::Offline) => {}
+                Some(delivery) => return Receipt::decided(delivery),
+                None => return receipt,
+            }
+        }
+        self.send(id, ClientOp::Emit(frame))
+    }
+
+    /// Sends to every connection of a user.
+    pub fn emit_user(&self, user: &str, frame: impl Into<Frame>) -> Receipt<Summary> {
+        let user = OwnedScope::User(user.into());
+        self.router.send_multicast(user, None, frame.into())
+    }
+
+    /// Sends to every connection in a group.
+    pub fn emit_group(&self, group: &str, frame: impl Into<Frame>) -> Receipt<Summary> {
+        let group = OwnedScope::Group(group.into());
+        self.router.send_multicast(group, None, frame.into())
+    }
+
+    /// Sends to every connection of every node, this one included.
+    pub fn broadcast(&self, frame: impl Into<Frame>) -> Receipt<Summary> {
+        self.router
+            .send_multicast(OwnedScope::Everyone, None, frame.into())
+    }
+
+    /// The same cluster without some client ids, for messages to many.
+    pub fn except<I>(&self, ids: I) -> ClusterExcept<'_>
+    where
+        I: IntoIterator,
+        I::Item: AsRef<str>,
+    {
+        let ids = ids.into_iter().map(|id| Arc::from(id.as_ref())).collect();
+        ClusterExcept::new(&self.router, ids)
+    }
+
+    /// Begins the close handshake of a client; [`Delivery::Delivered`] says that it has begun. What was
+    /// sent to the client before still leaves.
+    pub fn close(&self, id: &str, frame: CloseFrame) -> Receipt {
+        let close = ClientOp::Close(frame);
+        match self.router.here(id) {
+            Some(conn) => {
+                close.apply(&self.router.hub, &conn);
+                Receipt::decided(Delivery::Delivered)
+            }
+            None => self.send(id, close),
+        }
+    }
+
+    /// Adds a client to a group. Returns once the other nodes know, so that messages that they send to
+    /// the group from then on reach the client; it waits one second at most for a node that does not
+    /// answer.
+    pub async fn join(&self, id: &str, group: &str) -> Membership {
+        self.change(id, ClientOp::Join(group.into())).await
+    }
+
+    /// Removes a client from a group.
+    pub async fn leave_group(&self, id: &str, group: &str) -> Membership {
+        self.change(id, ClientOp::Leave(group.into())).await
+    }
+
+    /// Waits until the other nodes know which users and groups have a connection here, one second at
+    /// most; false if some do not. Until they know, which takes the time of one message between nodes,
+    /// a message that another node sends to a group may miss a connection that has just joined it by
+    /// [`Connection::join`](crate::Connection::join).
+    pub async fn synced(&self) -> bool {
+        self.router.interest.settled(DECIDED_WITHIN).await
+    }
+
+    fn send(&self, id: &str, op: ClientOp) -> Receipt {
+        let (sender, receipt) = Receipt::channel();
+        let unicast = Unicast::new(id, op, ResultSender::Delivery(sender));
+        self.router.send(unicast);
+        receipt
+    }
+
+    async fn change(&self, id: &str, op: ClientOp) -> Membership {
+        if let Some(conn) = self.router.here(id)
+            && let LocalOutcome::Decided(code) = op.apply(&self.router.hub, &conn)
+        {
+            self.synced().await;
+            return OpResult::Code(code).into();
+        }
+        let (sender, outcome) = oneshot::channel();
+        let unicast = Unicast::new(id, op, ResultSender::Membership(sender));
+        self.router.send(unicast);
+        outcome.await.unwrap_or(Membership::Unknown)
+    }
+}
+
+/// Lists and questions.
+impl Cluster {
+    /// Whether each of these clients is connected, in the order of `ids`. Costs a request to the
+    /// registry for each client that is not here, and one to its node.
+    pub async fn online<I>(&self, ids: I) -> Vec<OnlineStatus>
+    where
+        I: IntoIterator,
+        I::Item: AsRef<str>,
+    {
+        let ids = ids.into_iter().map(|id| Arc::from(id.as_ref()));
+        let asked: Vec<_> = ids.map(|id| self.router.online_status(id)).collect();
+        let mut statuses = Vec::with_capacity(asked.len());
+        for status in asked {
+            statuses.push(status.await);
+        }
+        statuses
+    }
+
+    /// A page of the clients in a group, sorted, with their nodes. It begins after the name `after`, and
+    /// holds at most `most` names, 1,000 at most. Costs each node with members a visit of these.
+    pub async fn members(&self, group: &str, after: Option<&str>, most: usize) -> Listed {
+        self.router.list_members(group, after, most).await
+    }
+
+    /// A page of all clients, as [`members`](Self::members). Costs each node a visit of all of its
+    /// connections.
+    pub async fn clients(&self, after: Option<&str>, most: usize) -> Listed {
+        self.router.list_clients(after, most).await
+    }
+
+    /// A page of all users, as [`members`](Self::members). A user on several nodes is listed once for
+    /// each. Costs each node a visit of all of its users.
+    pub async fn users(&self, after: Option<&str>, most: usize) -> Listed {
+        self.router.list_users(after, most).await
+    }
+}
+
+/// What it is made of.
+impl Cluster {
+    /// The connections of this node; empty for a backend.
+    pub fn hub(&self) -> &Hub {
+        &self.router.hub
+    }
+
+    /// The registry.
+    pub fn registry(&self) -> &Arc<dyn Registry> {
+        self.router.directory.registry()
+    }
+
+    /// Where peers reach this node; `None` for a backend.
+    pub fn address(&self) -> Option<&str> {
+        self.router.directory.address().map(|address| &**address)
+    }
+
+    /// The process, as the registry knows it; each start makes a new one.
+    pub fn process(&self) -> Uuid {
+        self.router.directory.process()
+    }
+
+    /// How many entries this node believes to have in the registry.
+    pub fn entries(&self) -> u64 {
+        self.router
+            .directory
+            .registrar()
+            .map_or(0, NodeRegistrar::entries)
+    }
+
+    /// The other nodes, sorted by address.
+    pub fn peers(&self) -> Vec<PeerStatus> {
+        let all = self.router.peers.all();
+        let mut peers: Vec<_> = all.values().map(|peer| peer.status()).collect();
+        peers.sort_unstable_by(|a, b| a.address.cmp(&b.address));
+        peers
+    }
+}
+
+/// For the node that serves the hub.
+impl Cluster {
+    /// Whether another process holds this node's address, so that it takes no connections.
+    pub(crate) fn is_in_conflict(&self) -> bool {
+        matches!(self.health(), Some(Health::Conflict(_)))
+    }
+
+    /// Whether the registry answers.
+    pub(crate) fn is_registered(&self) -> bool {
+        self.readiness().is_ok()
+    }
+
+    /// Claims the id of a connection that the hub has admitted.
+    pub(crate) async fn claim(
+        &self,
+        conn: &Arc<ConnectionInner>,
+        arrival: Instant,
+        exclusive: bool,
+    ) -> ClaimDecision {
+        self.router.on_local_connect(&conn.id);
+        match self.router.directory.registrar() {
+            Some(registrar) => {
+                registrar
+                    .connect(conn, LocalInstant::of(arrival), exclusive)
+                    .await
+            }
+            None => ClaimDecision::Undecided,
+        }
+    }
+
+    /// Reports by the health service of the peer port that this node drains.
+    pub(crate) async fn is_ending(&self) {
+        self.runtime.report_draining().await;
+    }
+}
+
+impl fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cluster")
+            .field("address", &self.address())
+            .field("process", &self.process())
+            .field("peers", &self.peers())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,152 @@
+//! Which client and which nodes are where: the registry, asked within its deadline, and this
+//! node's registrar.
+//!
+//! Owns whether the registry answers: after one lookup without an answer no other starts until a list
+//! of the nodes is answered, so that messages fail at once instead of waiting for a registry that is
+//! away. Must not know messages or links.
+
+use std::{
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use tieline_registry::{ClientId, Cursor, Entry, NodeInfo, Page, Registry, RegistryError};
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+use super::node_host::NodeHost;
+use crate::registrar::{Registrar, RegistrarConfig};
+
+pub(super) type NodeRegistrar = Registrar<NodeHost>;
+
+pub(super) struct NodeDirectory {
+    registry: Arc<dyn Registry>,
+    timeout: Duration,
+    /// Made anew for each start.
+    process: Uuid,
+    /// Where peers reach this node; `None` for a backend.
+    address: Option<Arc<str>>,
+    host: Arc<NodeHost>,
+    /// Set once the node has joined the registry; a backend never does.
+    registrar: OnceLock<NodeRegistrar>,
+    /// Whether the registry answered the last request.
+    is_answering: AtomicBool,
+    /// A lookup was not answered.
+    silence: Arc<Notify>,
+}
+
+impl NodeDirectory {
+    /// `timeout` bounds each request to the registry.
+    pub(super) fn new(registry: Arc<dyn Registry>, timeout: Duration, host: Arc<NodeHost>) -> Self {
+        Self {
+            registry,
+            timeout,
+            process: host.config.process,
+            address: host.config.address.clone(),
+            host,
+            registrar: OnceLock::new(),
+            is_answering: AtomicBool::new(true),
+            silence: Arc::default(),
+        }
+    }
+
+    pub(super) fn registry(&self) -> &Arc<dyn Registry> {
+        &self.registry
+    }
+
+    pub(super) fn process(&self) -> Uuid {
+        self.process
+    }
+
+    pub(super) fn address(&self) -> Option<&Arc<str>> {
+        self.address.as_ref()
+    }
+
+    /// The registrar of this node; `None` before it has joined, and for a backend.
+    pub(super) fn registrar(&self) -> Option<&NodeRegistrar> {
+        self.registrar.get()
+    }
+
+    /// Joins the registry under this node's address.
+    pub(super) async fn join(&self, config: RegistrarConfig) -> Result<(), RegistryError> {
+        let registry = Arc::clone(&self.registry);
+        let registrar = Registrar::start(registry, config, Arc::downgrade(&self.host)).await?;
+        // A node joins once.
+        drop(self.registrar.set(registrar));
+        Ok(())
+    }
+
+    /// Which node has a client; `is_fresh` asks past any cache of the registry.
+    pub(super) async fn locate(
+        &self,
+        id: &str,
+        is_fresh: bool,
+    ) -> Result<Option<Entry>, RegistryError> {
+        let entry = self.registry.locate(id, is_fresh);
+        let answer = RegistryError::with_timeout(self.timeout, "say who has an id", entry).await;
+        if answer.is_err() {
+            self.is_answering.store(false, Ordering::Release);
+            self.silence.notify_one();
+        }
+        answer
+    }
+
+    /// The nodes of the registry.
+    pub(super) async fn nodes(&self) -> Result<Vec<NodeInfo>, RegistryError> {
+        RegistryError::with_timeout(self.timeout, "list the nodes", self.registry.nodes()).await
+    }
+
+    /// The same, and whether it was answered decides whether lookups start.
+    pub(super) async fn nodes_as_sign_of_life(&self) -> Result<Vec<NodeInfo>, RegistryError> {
+        let answer = self.nodes().await;
+        self.is_answering.store(answer.is_ok(), Ordering::Release);
+        answer
+    }
+
+    /// A page of the entries of all nodes.
+    pub(super) async fn scan(
+        &self,
+        cursor: Cursor,
+    ) -> Result<Page<(ClientId, Arc<str>)>, RegistryError> {
+        RegistryError::with_timeout(self.timeout, "list entries", self.registry.scan(cursor)).await
+    }
+
+    /// Whether the registry answered the last request.
+    pub(super) fn is_answering(&self) -> bool {
+        self.is_answering.load(Ordering::Acquire)
+    }
+
+    /// Notified by each lookup that was not answered.
+    pub(super) fn silence(&self) -> &Arc<Notify> {
+        &self.silence
+    }
+
+    /// Whether connected clients may lack their entries: while entries of this node may be missing after
+    /// a loss, those of others may be too.
+    pub(super) fn may_lack_entries(&self) -> bool {
+        self.registrar()
+            .is_some_and(NodeRegistrar::lost_session_recently)
+    }
+
+    /// Entries of legacy nodes less those of Tieline that they deleted; `None` where that is unknown.
+    pub(super) fn legacy_entries(&self) -> Option<i64> {
+        self.registrar().and_then(NodeRegistrar::foreign_balance)
+    }
+
+    /// The registry named this node for a client that it does not have.
+    pub(super) fn report_missing(&self, id: &str) {
+        if let Some(registrar) = self.registrar() {
+            registrar.on_missing_client(id);
+        }
+    }
+
+    /// Stops the registrar; entries stay until the lease runs out.
+    pub(super) fn stop(&self) {
+        if let Some(registrar) = self.registrar() {
+            registrar.stop();
+        }
+    }
+}

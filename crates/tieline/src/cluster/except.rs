@@ -1,0 +1,52 @@
+//! Messages to many, without some.
+
+use std::sync::Arc;
+
+use tieline_websocket::Frame;
+
+use super::{multicast::OwnedScope, router::MessageRouter, summary::Summary};
+use crate::{hub::ExcludedIds, receipt::Receipt};
+
+/// A cluster without some client ids, made by [`Cluster::except`](crate::Cluster::except).
+///
+/// ```
+/// # use tieline::{Cluster, Config, Hub};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), tieline::ConfigError> {
+/// # let cluster = Cluster::single_node(Hub::new(Config::default())?);
+/// let summary = cluster.except(["alice"]).emit_group("lobby", "alice is here").await;
+/// assert!(summary.is_complete());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct ClusterExcept<'a> {
+    router: &'a Arc<MessageRouter>,
+    ids: ExcludedIds,
+}
+
+impl<'a> ClusterExcept<'a> {
+    pub(super) fn new(router: &'a Arc<MessageRouter>, ids: ExcludedIds) -> Self {
+        Self { router, ids }
+    }
+
+    /// Sends to every connection of a user except those left out.
+    pub fn emit_user(&self, user: &str, frame: impl Into<Frame>) -> Receipt<Summary> {
+        self.send(OwnedScope::User(user.into()), frame.into())
+    }
+
+    /// Sends to every connection in a group except those left out.
+    pub fn emit_group(&self, group: &str, frame: impl Into<Frame>) -> Receipt<Summary> {
+        self.send(OwnedScope::Group(group.into()), frame.into())
+    }
+
+    /// Sends to every connection of every node except those left out.
+    pub fn broadcast(&self, frame: impl Into<Frame>) -> Receipt<Summary> {
+        self.send(OwnedScope::Everyone, frame.into())
+    }
+
+    fn send(&self, scope: OwnedScope, frame: Frame) -> Receipt<Summary> {
+        let except = Some(Arc::clone(&self.ids));
+        self.router.send_multicast(scope, except, frame)
+    }
+}

@@ -1,0 +1,53 @@
+//! Finds the other nodes in the registry.
+//!
+//! Owns how often the list of nodes is read. Invariant: it keeps nothing alive between two reads.
+
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use tieline_registry::RegistryError;
+use tokio::{sync::Notify, time::sleep};
+
+use super::router::MessageRouter;
+use crate::error::ErrorChain;
+
+/// Pause before a registry that did not answer is asked again.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// Opens links to the nodes that the registry lists.
+pub(super) async fn sync(router: &MessageRouter) -> Result<(), RegistryError> {
+    let nodes = router.directory.nodes_as_sign_of_life().await?;
+    router.peers.sync_members(&nodes);
+    Ok(())
+}
+
+/// Reads the list each `interval`, until the router is gone; sooner after a lookup that was not
+/// answered, since no other lookup starts until the registry answers here.
+pub(super) async fn run(router: Weak<MessageRouter>, silence: Arc<Notify>, interval: Duration) {
+    let retry = RETRY.min(interval);
+    let mut pause = interval;
+    loop {
+        // Nodes that started together are not to ask together.
+        let jitter = 0.9 + 0.2 * fastrand::f64();
+        let after_silence = async {
+            silence.notified().await;
+            sleep(retry.mul_f64(jitter)).await;
+        };
+        tokio::select! {
+            () = sleep(pause.mul_f64(jitter)) => {}
+            () = after_silence => {}
+        }
+        let Some(router) = router.upgrade() else {
+            return;
+        };
+        pause = match sync(&router).await {
+            Ok(()) => interval,
+            Err(error) => {
+                tracing::debug!(error = %ErrorChain(&error), "cannot list the nodes");
+                retry
+            }
+        };
+    }
+}

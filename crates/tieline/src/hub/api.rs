@@ -1,0 +1,199 @@
+//! The public methods of the hub.
+//!
+//! Owns the start of a hub. Everything else hands on to `core`, and wraps what it returns for the
+//! application.
+
+use std::{hash::RandomState, sync::Arc, sync::atomic::AtomicUsize};
+
+use tieline_websocket::{CloseCode, CloseFrame, Frame};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    broadcast::Bounds,
+    context::HubContext,
+    core::{Hub, HubInner},
+    except::Except,
+    handle::Connection,
+    index::Scope,
+    inner::ConnectionInner,
+    keepalive,
+    shard::{MAX_SHARDS, Shard},
+};
+use crate::{
+    config::{Config, ConfigError},
+    delivery::{Delivery, Reached},
+    receipt::Receipt,
+};
+
+/// Starting.
+impl Hub {
+    /// Starts a hub. It spawns two tasks per shard on the current tokio runtime, for broadcasts and for
+    /// keepalive pings. They end when the last clone of the hub and its last connection are gone.
+    ///
+    /// # Errors
+    /// If the settings contradict each other; see [`Config::validate`].
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn new(config: Config) -> Result<Self, ConfigError> {
+        config.validate()?;
+        let available = || std::thread::available_parallelism().map_or(1, usize::from);
+        let shards = config.shards.unwrap_or_else(available).min(MAX_SHARDS);
+        let capacity = config.capacity();
+        let bounds = Bounds {
+            bytes: config.broadcast_queue_bytes,
+            frames: config.broadcast_queue_frames,
+        };
+        let context = Arc::new(HubContext::new(config));
+        let (stop, hasher) = (CancellationToken::new(), RandomState::new());
+        let start = |_| {
+            let shard = Arc::new(Shard::new(bounds, hasher.clone()));
+            spawn_tasks(&shard, &context, &stop);
+            shard
+        };
+        let shards = (0..shards).map(start).collect();
+        Ok(Self(Arc::new(HubInner {
+            shards,
+            hasher,
+            context,
+            capacity,
+            connections: AtomicUsize::new(0),
+            _workers: stop.drop_guard(),
+        })))
+    }
+
+    /// The settings that it was started with.
+    pub fn config(&self) -> &Config {
+        &self.0.context.config
+    }
+}
+
+fn spawn_tasks(shard: &Arc<Shard>, context: &Arc<HubContext>, stop: &CancellationToken) {
+    let worker = Arc::clone(shard);
+    let worker = async move { worker.queue.run_worker().await };
+    tokio::spawn(stop.clone().run_until_cancelled_owned(worker));
+    let keepalive = keepalive::run(Arc::clone(shard), Arc::clone(context));
+    tokio::spawn(stop.clone().run_until_cancelled_owned(keepalive));
+}
+
+/// Finding connections.
+impl Hub {
+    /// The open connection with this id, if it is on this node.
+    pub fn connection(&self, id: &str) -> Option<Connection> {
+        self.find_open(id).map(|conn| self.handle(conn))
+    }
+
+    /// Whether a client with this id is connected to this node.
+    pub fn online(&self, id: &str) -> bool {
+        self.find_open(id).is_some()
+    }
+
+    /// The number of connections that were accepted and have not ended, closing ones included.
+    pub fn len(&self) -> usize {
+        self.count()
+    }
+
+    /// Whether there are no connections.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// All open connections, in no particular order. Takes time and memory proportional to their number.
+    pub fn connections(&self) -> Vec<Connection> {
+        self.handles(Scope::Everyone)
+    }
+
+    /// The open connections of a user.
+    pub fn user(&self, user: &str) -> Vec<Connection> {
+        self.handles(Scope::User(user))
+    }
+
+    /// The open connections in a group.
+    pub fn members(&self, group: &str) -> Vec<Connection> {
+        self.handles(Scope::Group(group))
+    }
+
+    /// The users who have connections, each once, in no particular order. Takes time and memory
+    /// proportional to their number.
+    pub fn users(&self) -> Vec<Arc<str>> {
+        let shards = self.0.shards.iter();
+        let mut users: Vec<_> = shards
+            .flat_map(|shard| shard.index.lock().users())
+            .collect();
+        users.sort_unstable();
+        users.dedup();
+        users
+    }
+
+    pub(crate) fn handle(&self, conn: Arc<ConnectionInner>) -> Connection {
+        Connection::new(self.clone(), conn)
+    }
+
+    fn handles(&self, scope: Scope<'_>) -> Vec<Connection> {
+        let shards = self.0.shards.iter();
+        let audiences = shards.filter_map(|shard| shard.index.lock().audience(scope));
+        audiences
+            .flat_map(|audience| audience.iter().map(Arc::clone).collect::<Vec<_>>())
+            .filter(|conn| !conn.is_close_requested())
+            .map(|conn| self.handle(conn))
+            .collect()
+    }
+}
+
+/// Sending and closing.
+impl Hub {
+    /// Sends to the client with this id. [`Delivery::Offline`] if it is not on this node.
+    pub fn emit(&self, id: &str, frame: impl Into<Frame>) -> Receipt {
+        match self.find(id) {
+            Some(conn) => self.emit_to(&conn, frame.into()),
+            None => Receipt::decided(Delivery::Offline),
+        }
+    }
+
+    /// Sends to every connection of a user.
+    pub fn emit_user(&self, user: &str, frame: impl Into<Frame>) -> Receipt<Reached> {
+        self.send_to_scope(Scope::User(user), None, &frame.into())
+    }
+
+    /// Sends to every connection in a group.
+    pub fn emit_group(&self, group: &str, frame: impl Into<Frame>) -> Receipt<Reached> {
+        self.send_to_scope(Scope::Group(group), None, &frame.into())
+    }
+
+    /// Sends to every connection, including the sender's.
+    pub fn broadcast(&self, frame: impl Into<Frame>) -> Receipt<Reached> {
+        self.send_to_scope(Scope::Everyone, None, &frame.into())
+    }
+
+    /// The same hub, but what is sent to a user, a group or everyone skips some client ids.
+    ///
+    /// ```
+    /// # use tieline::{Config, Hub};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), tieline::ConfigError> {
+    /// let hub = Hub::new(Config::default())?;
+    /// let reached = hub.except(["alice"]).emit_group("room", "hello, all but Alice").await;
+    /// assert_eq!(reached.delivered, 0); // the room is empty
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn except<I>(&self, ids: I) -> Except<'_>
+    where
+        I: IntoIterator,
+        I::Item: AsRef<str>,
+    {
+        Except::new(
+            self,
+            ids.into_iter().map(|id| Arc::from(id.as_ref())).collect(),
+        )
+    }
+
+    /// Closes every open connection with code 1001. Later connections are not affected; to stop a node, use
+    /// [`Node::drain`](crate::Node::drain).
+    pub fn close(&self) {
+        let frame = CloseFrame::new(CloseCode::GOING_AWAY, "the hub closes");
+        for connection in self.connections() {
+            connection.close(frame.clone());
+        }
+    }
+}

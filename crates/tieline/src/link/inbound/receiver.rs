@@ -1,0 +1,77 @@
+//! What the inbound side needs from the rest of the node: a receiver of requests.
+
+use std::{future::Future, pin::Pin, sync::Arc};
+
+use bytes::Bytes;
+use uuid::Uuid;
+
+use crate::{
+    delivery::{Delivery, Reached},
+    link::{
+        interest::Interest,
+        proto::{OutcomeCode, RequestKind},
+    },
+};
+
+/// A boxed future.
+pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// A peer that has opened a stream to this node.
+#[derive(Debug, Clone)]
+pub(crate) struct PeerInfo {
+    /// Where peers reach it; `None` if it has no peer server.
+    pub(crate) address: Option<Arc<str>>,
+    #[cfg_attr(not(test), expect(dead_code, reason = "logged through Debug"))]
+    pub(crate) process: Uuid,
+    /// The version of the stream that both sides support.
+    pub(crate) version: u32,
+}
+
+/// The response to a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Response {
+    /// To a request about one client.
+    Code(OutcomeCode),
+    /// To a message to many clients.
+    Reached(Reached),
+    /// To a query.
+    Listing { names: Vec<Bytes>, more: bool },
+}
+
+/// A value that is available now or later.
+pub(crate) enum MaybeReady<T = Response> {
+    Ready(T),
+    Later(BoxFuture<T>),
+}
+
+/// Receives the requests of peers.
+pub(crate) trait Receiver: Send + Sync + 'static {
+    /// Handles one request; the requests of a peer come in order. Must not block.
+    ///
+    /// What is [`Ready`](MaybeReady::Ready) goes back in the order of the requests. What comes
+    /// [`Later`](MaybeReady::Later) is polled by the stream, outside of [`receive_batch`](Self::receive_batch),
+    /// and goes back when it is ready. Barriers do not get here: the stream answers them.
+    fn receive(&self, from: &PeerInfo, request: RequestKind) -> MaybeReady<Response>;
+
+    /// Runs `receive_all`, which calls [`receive`](Self::receive) for each request of one batch. The receiver
+    /// may hold back its effects meanwhile, so that they share a write, but must release them before this
+    /// returns: a newer stream may start right after.
+    fn receive_batch(&self, receive_all: &mut dyn FnMut()) {
+        receive_all();
+    }
+
+    /// A peer has opened a stream to this node.
+    fn stream_opened(&self, peer: &PeerInfo);
+
+    /// The interest of this node, to be sent to its peers.
+    fn interest(&self) -> &Arc<Interest>;
+
+    /// Sends to one client of this node.
+    fn unary_emit(&self, id: &str, data: Bytes) -> BoxFuture<Delivery>;
+
+    /// Whether a client is connected to this node.
+    fn unary_online(&self, id: &str) -> bool;
+
+    /// Sends to all clients of this node.
+    fn unary_broadcast(&self, data: Bytes) -> BoxFuture<Reached>;
+}

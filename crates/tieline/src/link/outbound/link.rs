@@ -1,0 +1,104 @@
+//! The handle of a link.
+
+use std::{fmt, sync::Arc};
+
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+use super::{dial::LinkStatus, queue::Priority, run, shared::Shared, state::State};
+use crate::link::{
+    codec::EncodeRequest,
+    config::LinkConfig,
+    outcome::{Completion, Outcome},
+};
+
+/// The stream to one peer. Clones share it; [`end`](Self::end) ends it.
+pub(crate) struct Link<T: Completion>(Arc<Shared<T>>);
+
+impl<T: Completion> Clone for Link<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T: Completion> fmt::Debug for Link<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Link")
+            .field("address", &self.0.address)
+            .field("status", &self.status())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T: Completion> Link<T> {
+    /// Starts to dial `host:port`. Spawns the link's tasks on `tasks`.
+    pub(crate) fn start(address: Arc<str>, config: Arc<LinkConfig>, tasks: &TaskTracker) -> Self {
+        let shared = Arc::new(Shared::new(address, config, tasks.clone()));
+        tasks.spawn(run::run(Arc::clone(&shared)));
+        tasks.spawn(run::run_timer(Arc::clone(&shared)));
+        Self(shared)
+    }
+
+    /// Queues a request. Never blocks. `completion` gets the outcome within a second, or before this returns
+    /// if the request is refused.
+    pub(crate) fn send(&self, request: &impl EncodeRequest, completion: T) {
+        self.push(request, completion, Priority::Normal);
+    }
+
+    /// Queues a small request, to which the bound on bytes does not apply.
+    pub(crate) fn send_urgent(&self, request: &impl EncodeRequest, completion: T) {
+        self.push(request, completion, Priority::Urgent);
+    }
+
+    fn push(&self, request: &impl EncodeRequest, completion: T, priority: Priority) {
+        let now = Instant::now();
+        let push = |state: &mut State<T>| state.push(request, completion, priority, now);
+        if let Err((completion, why)) = self.0.with_state(push) {
+            completion.complete(Outcome::NotSent(why));
+        }
+    }
+
+    /// Whether requests are sent now.
+    pub(crate) fn is_up(&self) -> bool {
+        self.status() == LinkStatus::Up
+    }
+
+    pub(crate) fn status(&self) -> LinkStatus {
+        *self.0.status.borrow()
+    }
+
+    /// Whether the peer supports the unary service only, as a node of go-websocket does.
+    pub(crate) fn is_unary_only(&self) -> bool {
+        self.0.peer_view.read().is_unary_only()
+    }
+
+    /// Whether the peer may have connections of a user or group, by its [`hash`](crate::link::hash). True
+    /// until the peer has sent all that it has.
+    pub(crate) fn may_have(&self, hash: u64) -> bool {
+        self.0.peer_view.read().may_have(hash)
+    }
+
+    /// The peer's process. `None` before the peer's hello, and if the peer supports the unary service only.
+    pub(crate) fn process(&self) -> Option<Uuid> {
+        self.0.peer_view.read().process()
+    }
+
+    /// The status, and its changes.
+    #[cfg(test)]
+    pub(crate) fn watch(&self) -> tokio::sync::watch::Receiver<LinkStatus> {
+        self.0.status.subscribe()
+    }
+
+    /// Dials now if the link is down, because the peer is known to be alive. Otherwise a peer that has just
+    /// started would stay unreachable for as long as the pause between dials has grown.
+    pub(crate) fn dial_now(&self) {
+        self.0.dial_now.notify_one();
+    }
+
+    /// Ends the link: what waits is not sent, the outcome of what was sent is unknown. Later requests are
+    /// refused.
+    pub(crate) fn end(&self) {
+        self.0.end.cancel();
+    }
+}

@@ -1,0 +1,69 @@
+//! What a link knows about its peer.
+
+use foldhash::HashSet;
+use uuid::Uuid;
+
+use crate::link::proto;
+
+#[derive(Debug, Default)]
+pub(super) enum PeerView {
+    /// Nothing yet, or nothing any more: there is no stream.
+    #[default]
+    Unknown,
+    /// The peer supports the unary service only.
+    UnaryOnly,
+    /// The peer has sent its hello.
+    Stream {
+        process: Uuid,
+        interest: PeerInterest,
+    },
+}
+
+/// The users and groups that a peer has, by hash.
+#[derive(Debug, Default)]
+pub(super) struct PeerInterest {
+    hashes: HashSet<u64>,
+    /// Whether the whole snapshot has arrived.
+    complete: bool,
+}
+
+impl PeerView {
+    pub(super) fn stream(process: Uuid) -> Self {
+        Self::Stream {
+            process,
+            interest: PeerInterest::default(),
+        }
+    }
+
+    pub(super) fn process(&self) -> Option<Uuid> {
+        match self {
+            Self::Stream { process, .. } => Some(*process),
+            Self::Unknown | Self::UnaryOnly => None,
+        }
+    }
+
+    pub(super) fn is_unary_only(&self) -> bool {
+        matches!(self, Self::UnaryOnly)
+    }
+
+    /// Whether the peer may have connections of a user or group. A peer whose snapshot is incomplete may; one
+    /// of the unary service has neither users nor groups.
+    pub(super) fn may_have(&self, hash: u64) -> bool {
+        match self {
+            Self::Unknown => true,
+            Self::UnaryOnly => false,
+            Self::Stream { interest, .. } => !interest.complete || interest.hashes.contains(&hash),
+        }
+    }
+
+    /// Applies a change of the peer's interest.
+    pub(super) fn apply(&mut self, change: &proto::Interest) {
+        if let Self::Stream { interest, .. } = self {
+            for hash in &change.lost {
+                interest.hashes.remove(hash);
+            }
+            interest.hashes.extend(&change.gained);
+            interest.complete |= change.complete;
+        }
+    }
+}

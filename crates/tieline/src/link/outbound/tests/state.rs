@@ -1,0 +1,195 @@
+//! The state of a link: who may take requests, and what a tick does.
+
+use std::{
+    num::{NonZeroU64, NonZeroUsize},
+    task::{Context, Poll, Waker},
+};
+
+use tokio::time::Instant;
+
+use super::{
+    super::{dial::LinkStatus, queue::Priority, state::State},
+    DELIVERED, clock, connection, emit,
+};
+use crate::link::{
+    codec::Batch,
+    outcome::{NotSent, Outcome},
+    proto,
+};
+
+fn new(now: Instant) -> State<u64> {
+    State::new(1 << 20, now)
+}
+
+/// A link that is up with the stream of epoch 1.
+fn up(now: Instant) -> State<u64> {
+    let mut state = new(now);
+    state.on_connect(1, connection());
+    state.on_hello(NonZeroUsize::MAX, now);
+    state.take_effects();
+    state
+}
+
+fn push(state: &mut State<u64>, completion: u64, now: Instant) -> Result<(), NotSent> {
+    state
+        .push(&emit(1), completion, Priority::Normal, now)
+        .map_err(|(_, why)| why)
+}
+
+fn poll(state: &mut State<u64>, stream: u64, now: Instant) -> Poll<Option<Batch>> {
+    state.poll_batch(stream, now, &Context::from_waker(Waker::noop()))
+}
+
+fn outcome(number: u64) -> proto::ResponseBatch {
+    proto::ResponseBatch {
+        outcomes: vec![proto::Outcomes {
+            first: number,
+            codes: vec![0].into(),
+        }],
+        ..proto::ResponseBatch::default()
+    }
+}
+
+#[test]
+fn only_the_current_stream_takes_requests_and_only_after_the_hello() {
+    let at = clock();
+    let mut state = new(at(0));
+    push(&mut state, 7, at(0)).unwrap();
+    assert!(matches!(poll(&mut state, 1, at(0)), Poll::Ready(None)));
+    state.on_connect(1, connection());
+    assert!(poll(&mut state, 1, at(0)).is_pending(), "no hello yet");
+    state.on_hello(NonZeroUsize::MAX, at(0));
+    let effects = state.take_effects();
+    assert!(effects.wake.is_some() && effects.start_timer);
+    assert!(matches!(poll(&mut state, 2, at(0)), Poll::Ready(None)));
+    let Poll::Ready(Some(batch)) = poll(&mut state, 1, at(0)) else {
+        panic!("the request is taken")
+    };
+    assert!(!batch.requests.is_empty());
+    assert!(poll(&mut state, 1, at(0)).is_pending(), "nothing is left");
+}
+
+#[test]
+fn outcomes_complete_requests_and_unknown_numbers_are_refused() {
+    let at = clock();
+    let mut state = up(at(0));
+    push(&mut state, 7, at(0)).unwrap();
+    assert!(poll(&mut state, 1, at(0)).is_ready());
+    state.on_outcomes(outcome(0)).unwrap();
+    assert_eq!(state.take_effects().completions, [(7, DELIVERED)]);
+    state.on_outcomes(outcome(1)).unwrap_err();
+}
+
+#[test]
+fn a_unary_link_stays_up_while_its_peer_is_asked_again() {
+    let at = clock();
+    let mut state = new(at(0));
+    state.on_connect(1, connection());
+    state.on_unary_only(at(0));
+    assert_eq!(state.take_status_change(), Some(LinkStatus::Up));
+    push(&mut state, 7, at(0)).unwrap();
+    assert!(state.take_request(at(0)).is_some());
+    state.on_connect(2, connection());
+    assert_eq!(state.take_status_change(), None);
+    push(&mut state, 8, at(10)).unwrap();
+    assert!(poll(&mut state, 2, at(10)).is_pending(), "no hello yet");
+    state.on_hello(NonZeroUsize::MAX, at(20));
+    assert!(poll(&mut state, 2, at(20)).is_ready());
+}
+
+#[test]
+fn a_silent_peer_becomes_suspect_is_pinged_and_is_aborted() {
+    let at = clock();
+    let mut state = up(at(0));
+    push(&mut state, 7, at(0)).unwrap();
+    assert!(poll(&mut state, 1, at(0)).is_ready());
+    assert!(!state.on_tick(at(300)).became_suspect);
+    let Poll::Ready(Some(ping)) = poll(&mut state, 1, at(300)) else {
+        panic!("a ping is due")
+    };
+    assert_eq!(ping.control.ping, 1);
+    assert!(state.on_tick(at(1_000)).became_suspect);
+    assert_eq!(state.take_status_change(), Some(LinkStatus::Suspect));
+    assert_eq!(
+        state.take_effects().completions,
+        [(7, Outcome::Unknown)],
+        "too old"
+    );
+    assert_eq!(push(&mut state, 8, at(1_000)), Err(NotSent::Unreachable));
+    assert!(!state.on_tick(at(1_050)).became_suspect, "reported once");
+    state.on_tick(at(5_000));
+    assert!(state.take_effects().abort.is_some());
+    assert!(state.on_received(at(5_010)));
+    assert_eq!(state.take_status_change(), Some(LinkStatus::Up));
+}
+
+#[test]
+fn requests_that_wait_too_long_are_not_sent_and_say_why() {
+    let at = clock();
+    let mut slow = up(at(0));
+    push(&mut slow, 7, at(0)).unwrap();
+    slow.on_tick(at(940));
+    let too_slow = Outcome::NotSent(NotSent::QueueFull);
+    assert_eq!(slow.take_effects().completions, [(7, too_slow)]);
+    let mut dialing = new(at(0));
+    push(&mut dialing, 7, at(0)).unwrap();
+    dialing.on_tick(at(940));
+    let unreachable = Outcome::NotSent(NotSent::Unreachable);
+    assert_eq!(dialing.take_effects().completions, [(7, unreachable)]);
+}
+
+#[test]
+fn an_acknowledgement_is_sent_once_and_not_on_the_next_stream() {
+    let at = clock();
+    let mut state = up(at(0));
+    assert!(poll(&mut state, 1, at(0)).is_pending());
+    state.acknowledge_interest(NonZeroU64::new(5).unwrap());
+    assert!(state.take_effects().wake.is_some());
+    let Poll::Ready(Some(batch)) = poll(&mut state, 1, at(0)) else {
+        panic!("the acknowledgement is sent")
+    };
+    assert_eq!(batch.control.interest_ack, 5);
+    assert!(poll(&mut state, 1, at(0)).is_pending());
+    state.acknowledge_interest(NonZeroU64::new(6).unwrap());
+    state.on_close();
+    state.on_dial(at(10), true);
+    state.on_connect(2, connection());
+    state.on_hello(NonZeroUsize::MAX, at(10));
+    assert!(poll(&mut state, 2, at(10)).is_pending());
+}
+
+#[test]
+fn the_timer_runs_while_the_link_is_active_and_starts_once() {
+    let at = clock();
+    let mut state = up(at(0));
+    push(&mut state, 7, at(0)).unwrap();
+    assert!(state.take_effects().start_timer);
+    push(&mut state, 8, at(0)).unwrap();
+    assert!(!state.take_effects().start_timer, "it runs already");
+    assert_eq!(state.on_tick(at(50)).next, at(100));
+    assert!(poll(&mut state, 1, at(60)).is_ready());
+    state.on_received(at(70));
+    state.on_outcomes(outcome(0)).unwrap();
+    state.on_outcomes(outcome(1)).unwrap();
+    assert_eq!(state.on_tick(at(1_000)).next, at(1_050), "it lingers");
+    assert_eq!(state.on_tick(at(1_050)).next, at(2_070), "the next ping");
+}
+
+#[test]
+fn an_ended_link_refuses_and_decides_everything_and_stays_ended() {
+    let at = clock();
+    let mut state = up(at(0));
+    push(&mut state, 7, at(0)).unwrap();
+    assert!(poll(&mut state, 1, at(0)).is_ready());
+    push(&mut state, 8, at(0)).unwrap();
+    state.on_end();
+    let unreachable = Outcome::NotSent(NotSent::Unreachable);
+    assert_eq!(
+        state.take_effects().completions,
+        [(7, Outcome::Unknown), (8, unreachable)]
+    );
+    assert_eq!(push(&mut state, 9, at(0)), Err(NotSent::Unreachable));
+    state.on_dial(at(10), true);
+    state.on_received(at(10));
+    assert_eq!(state.status(), LinkStatus::Ended);
+}

@@ -1,0 +1,32 @@
+//! Why a security configuration is refused.
+
+use std::net::SocketAddr;
+
+/// A security configuration that is unsafe or unusable.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SecurityError {
+    /// Anyone who reaches the port could send to every client.
+    #[error(
+        "the peer port {0} would let anybody in: configure certificates for peers, bind the port to \
+         loopback, or allow plaintext on a network that strangers cannot reach"
+    )]
+    Open(SocketAddr),
+    /// The secret would travel without TLS.
+    #[error(
+        "the cluster's secret would be sent unencrypted to the peer port {0}: configure certificates for \
+         peers, bind the port to loopback, or allow plaintext on a network that strangers cannot reach"
+    )]
+    ReadableSecret(SocketAddr),
+    /// The secret is empty or not visible ASCII.
+    #[error("the cluster's secret must be one or more visible ASCII characters")]
+    Secret,
+    /// The peers' certificate, key or authority is unusable.
+    #[error("cannot use the peers' {what}: {why}")]
+    Tls {
+        /// Which part: `certificate`, `private key`, `authorities` or `name`.
+        what: &'static str,
+        /// The reason.
+        why: String,
+    },
+}

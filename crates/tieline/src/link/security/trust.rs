@@ -1,0 +1,117 @@
+//! The shared secret, and the check that a configuration is safe on a given port.
+
+use std::{fmt, net::SocketAddr};
+
+use subtle::ConstantTimeEq;
+use tonic::{
+    Status,
+    metadata::{AsciiMetadataValue, MetadataMap},
+};
+
+use super::{
+    error::SecurityError,
+    tls::{Credentials, PeerTls},
+};
+
+/// How nodes authenticate each other: with certificates, with a shared secret, or not at all on a network
+/// that only they can reach.
+#[derive(Clone, Default)]
+#[non_exhaustive]
+pub struct PeerSecurity {
+    /// Certificates on both sides. Default: none, which requires a port on loopback or `plaintext`.
+    pub tls: Option<PeerTls>,
+    /// A secret that all nodes share: visible ASCII. Without TLS it is sent unencrypted. Default: none.
+    pub secret: Option<String>,
+    /// Allow peers to connect without TLS on a port that is not on loopback. Safe only on a network that
+    /// strangers cannot reach. Default: off.
+    pub plaintext: bool,
+    /// Let the unary service, which go-websocket nodes call, accept calls without the secret on a port that
+    /// is not on loopback. Default: off.
+    pub open_unary: bool,
+}
+
+impl PeerSecurity {
+    /// Checks that this configuration is safe on this port.
+    pub fn validate(&self, port: SocketAddr) -> Result<(), SecurityError> {
+        if self.tls.is_some() || self.plaintext || port.ip().is_loopback() {
+            return Ok(());
+        }
+        Err(match self.secret {
+            Some(_) => SecurityError::ReadableSecret(port),
+            None => SecurityError::Open(port),
+        })
+    }
+}
+
+impl fmt::Debug for PeerSecurity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PeerSecurity")
+            .field("tls", &self.tls.is_some())
+            .field("secret", &self.secret.is_some())
+            .field("plaintext", &self.plaintext)
+            .field("open_unary", &self.open_unary)
+            .finish()
+    }
+}
+
+/// The secret and the certificates, ready for use.
+pub(in crate::link) struct Trust {
+    pub(in crate::link) credentials: Option<Credentials>,
+    bearer: Option<AsciiMetadataValue>,
+}
+
+impl Trust {
+    pub(in crate::link) fn new(security: &PeerSecurity) -> Result<Self, SecurityError> {
+        let bearer = match &security.secret {
+            Some(secret) if secret.is_empty() || !secret.bytes().all(|b| b.is_ascii_graphic()) => {
+                return Err(SecurityError::Secret);
+            }
+            Some(secret) => Some(bearer(secret)?),
+            None => None,
+        };
+        let credentials = security.tls.as_ref().map(Credentials::new).transpose()?;
+        Ok(Self {
+            credentials,
+            bearer,
+        })
+    }
+
+    /// Adds the secret to a request's metadata.
+    pub(in crate::link) fn attach_secret(&self, metadata: &mut MetadataMap) {
+        if let Some(bearer) = &self.bearer {
+            metadata.insert("authorization", bearer.clone());
+        }
+    }
+
+    /// Checks a request's `authorization` header against the secret, if one is configured. Takes the same
+    /// time however many bytes match, so that the secret cannot be guessed byte by byte.
+    pub(in crate::link) fn check(&self, authorization: Option<&[u8]>) -> Result<(), Status> {
+        let Some(expected) = &self.bearer else {
+            return Ok(());
+        };
+        if bool::from(expected.as_ref().ct_eq(authorization.unwrap_or_default())) {
+            Ok(())
+        } else {
+            Err(Status::unauthenticated(
+                "the cluster's secret is missing or wrong",
+            ))
+        }
+    }
+}
+
+fn bearer(secret: &str) -> Result<AsciiMetadataValue, SecurityError> {
+    let mut value: AsciiMetadataValue = format!("Bearer {secret}")
+        .parse()
+        .map_err(|_| SecurityError::Secret)?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+impl fmt::Debug for Trust {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trust")
+            .field("tls", &self.credentials.is_some())
+            .field("secret", &self.bearer.is_some())
+            .finish()
+    }
+}

@@ -1,0 +1,163 @@
+//! Accepting TCP connections, until shutdown.
+//!
+//! Owns the listening socket and the tasks of connections that are not upgraded yet.
+
+use std::{io, net::SocketAddr, pin::pin, time::Duration};
+
+use tokio::{
+    net::{TcpListener, TcpSocket, TcpStream, ToSocketAddrs, lookup_host},
+    time::Instant,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+#[cfg(feature = "tls")]
+use super::tls::Tls;
+use super::{arrival, http1::Server, service::HttpService};
+use crate::config::Config;
+
+/// Pause after an error of `accept` that the next call would repeat, such as EMFILE: long enough for
+/// descriptors to become free, short enough for the backlog.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Connections that may wait to be accepted. The usual 128 overflows when many clients reconnect at once;
+/// those that do not fit wait a second until TCP tries again.
+const BACKLOG: u32 = 4096;
+
+/// The shortest time between two warnings.
+const WARN_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A TCP listener that serves HTTP/1.1, optionally with TLS, to any [`HttpService`].
+///
+/// [`Node::serve`](crate::Node::serve) and [`Node::serve_service`](crate::Node::serve_service) run it;
+/// [`Listener::serve`] runs it without a node.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// use tieline::Listener;
+///
+/// let listener = Listener::bind("127.0.0.1:0").await?;
+/// println!("ws://{}/", listener.local_addr()?);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Listener {
+    tcp: TcpListener,
+    server: Server,
+}
+
+impl Listener {
+    /// Listens on an address; port 0 picks a free port. Up to 4,096 connections may wait to be accepted, or
+    /// fewer if the system limits it (Linux: `net.core.somaxconn`).
+    ///
+    /// # Errors
+    /// If the name cannot be resolved, or none of its addresses can be bound.
+    pub async fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
+        let mut failed = None;
+        for address in lookup_host(address).await? {
+            match listen(address) {
+                Ok(tcp) => return Ok(Self::from_tcp(tcp)),
+                Err(error) => failed = Some(error),
+            }
+        }
+        let nothing =
+            || io::Error::new(io::ErrorKind::InvalidInput, "the host name has no address");
+        Err(failed.unwrap_or_else(nothing))
+    }
+
+    /// Uses a socket that is listening already.
+    pub fn from_tcp(tcp: TcpListener) -> Self {
+        arrival::enable(&tcp);
+        Self {
+            tcp,
+            server: Server::new(&Config::default()),
+        }
+    }
+
+    /// The address that it listens on.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.tcp.local_addr()
+    }
+
+    /// Takes the header limits, the handshake timeout and the most handshakes from a configuration instead
+    /// of the defaults. [`Node::serve_service`](crate::Node::serve_service) does it.
+    pub fn limits(mut self, config: &Config) -> Self {
+        self.server.limits(config);
+        self
+    }
+
+    /// Serves TLS instead of plain TCP.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.server.tls(tls);
+        self
+    }
+
+    /// Accepts and serves until `shutdown`. Then it closes the port, waits up to
+    /// [`Config::handshake_timeout`] for requests in progress, and returns. Upgraded connections belong to
+    /// the node and continue.
+    pub async fn serve(self, service: impl HttpService, shutdown: impl Future<Output = ()>) {
+        let stop = CancellationToken::new();
+        let tasks = TaskTracker::new();
+        let mut shutdown = pin!(shutdown);
+        let mut warned = None;
+        loop {
+            let next = async {
+                let permit = self.server.permit().await;
+                (permit, accept(&self.tcp, &mut warned).await)
+            };
+            let (permit, (tcp, remote_addr)) = tokio::select! {
+                () = &mut shutdown => break,
+                next = next => next,
+            };
+            let (server, service, stop) = (self.server.clone(), service.clone(), stop.clone());
+            tasks.spawn(async move {
+                server.serve(tcp, remote_addr, service, stop).await;
+                drop(permit);
+            });
+        }
+        drop(self.tcp);
+        stop.cancel();
+        tasks.close();
+        let _ = tokio::time::timeout(self.server.handshake_timeout(), tasks.wait()).await;
+    }
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // A restart must not wait for old connections in TIME_WAIT; on Windows the option would share the port.
+    #[cfg(not(windows))]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// Accepts one connection, retrying after errors. Cancel-safe.
+async fn accept(tcp: &TcpListener, warned: &mut Option<Instant>) -> (TcpStream, SocketAddr) {
+    loop {
+        match tcp.accept().await {
+            Ok(accepted) => return accepted,
+            // The client gave up while it waited; the next one may be fine.
+            Err(e) if is_client_error(&e) => {}
+            Err(error) => {
+                if warned.is_none_or(|at| at.elapsed() > WARN_INTERVAL) {
+                    *warned = Some(Instant::now());
+                    tracing::warn!(%error, "cannot accept connections; retrying");
+                }
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+fn is_client_error(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset
+    )
+}

@@ -1,0 +1,172 @@
+//! The node: hub and handler, and the tasks of its connections.
+//!
+//! Owns the tasks, and whether the node is ready or draining. Must not know HTTP requests or listeners.
+//! Invariant: every task it starts is tracked, so that a drain can wait for it.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use hyper::upgrade::OnUpgrade;
+use tokio::time::Instant;
+use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
+
+#[cfg(feature = "cluster")]
+use crate::cluster::Cluster;
+use crate::{
+    connection::{ConnectionTask, detach},
+    handler::Handler,
+    hub::{ConnectionGuard, Hub},
+};
+
+/// A process that holds connections: a hub and a handler, served and drained. Cheap to clone; all clones are
+/// the same node.
+///
+/// ```no_run
+/// # use tieline::{Accept, Config, Connection, Handler, Hub, Listener, Message, Node};
+/// # struct Echo;
+/// # impl Handler for Echo {
+/// #     type State = ();
+/// #     async fn on_message(&self, connection: &Connection, _: &mut (), message: Message) {
+/// #         connection.emit(message);
+/// #     }
+/// # }
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let node = Node::new(Hub::new(Config::default())?, Echo);
+/// let listener = Listener::bind("127.0.0.1:8080").await?;
+/// let ctrl_c = async { drop(tokio::signal::ctrl_c().await) };
+/// node.serve(listener, |_| async { Ok(Accept::new(())) }, ctrl_c).await;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Node<H: Handler>(pub(super) Arc<NodeInner<H>>);
+
+#[derive(Debug)]
+pub(super) struct NodeInner<H> {
+    hub: Hub,
+    handler: Arc<H>,
+    pub(super) tasks: TaskTracker,
+    ready: AtomicBool,
+    pub(super) draining: AtomicBool,
+    #[cfg(feature = "cluster")]
+    cluster: Option<Cluster>,
+}
+
+impl<H: Handler> Node<H> {
+    /// A node with this hub, whose connections this handler serves.
+    pub fn new(hub: Hub, handler: H) -> Self {
+        Self(Arc::new(NodeInner::new(hub, handler)))
+    }
+
+    /// A node of a cluster: clients that connect here are registered, and a drain ends with leaving the
+    /// cluster. A handler that sends to clients of other nodes holds a clone of the cluster.
+    #[cfg(feature = "cluster")]
+    pub fn in_cluster(cluster: Cluster, handler: H) -> Self {
+        let mut inner = NodeInner::new(cluster.hub().clone(), handler);
+        inner.cluster = Some(cluster);
+        Self(Arc::new(inner))
+    }
+
+    /// The cluster, if the node is part of one.
+    #[cfg(feature = "cluster")]
+    pub fn cluster(&self) -> Option<&Cluster> {
+        self.0.cluster.as_ref()
+    }
+
+    /// The hub, which holds the connections.
+    pub fn hub(&self) -> &Hub {
+        &self.0.hub
+    }
+
+    /// The application's callbacks.
+    pub fn handler(&self) -> &H {
+        &self.0.handler
+    }
+
+    /// Whether load balancers should send new connections here: true until a drain or
+    /// [`Node::set_ready`]`(false)`, and false while another process has the node's address in the cluster.
+    pub fn is_ready(&self) -> bool {
+        self.0.ready.load(Ordering::Acquire) && !self.is_draining() && !self.is_in_conflict()
+    }
+
+    /// Sets whether load balancers should send new connections here. Those that come are accepted either way:
+    /// set it to false some seconds before a drain, so that balancers notice in time.
+    pub fn set_ready(&self, ready: bool) {
+        self.0.ready.store(ready, Ordering::Release);
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.0.draining.load(Ordering::Acquire)
+    }
+
+    /// Makes a drain wait until the token is dropped.
+    pub(crate) fn track(&self) -> TaskTrackerToken {
+        self.0.tasks.token()
+    }
+
+    /// Starts the task of a registered connection, once the upgrade has completed. Two tasks, so that the
+    /// connection's is no larger than the connection needs.
+    pub(crate) fn start(
+        &self,
+        guard: ConnectionGuard,
+        state: H::State,
+        inflate: bool,
+        on_upgrade: OnUpgrade,
+        deadline: Instant,
+    ) {
+        let handler = Arc::clone(&self.0.handler);
+        let tasks = self.0.tasks.clone();
+        self.0.tasks.spawn(async move {
+            match tokio::time::timeout_at(deadline, on_upgrade).await {
+                Ok(Ok(upgraded)) => {
+                    let parts = detach(upgraded);
+                    let task = ConnectionTask::new(handler, guard, state, inflate, parts);
+                    tasks.spawn(task.run());
+                }
+                Ok(Err(error)) => tracing::debug!(%error, "client disconnected during the upgrade"),
+                Err(_) => tracing::debug!("upgrade timed out"),
+            }
+        });
+    }
+}
+
+impl<H: Handler> NodeInner<H> {
+    fn new(hub: Hub, handler: H) -> Self {
+        Self {
+            hub,
+            handler: Arc::new(handler),
+            tasks: TaskTracker::new(),
+            ready: AtomicBool::new(true),
+            draining: AtomicBool::new(false),
+            #[cfg(feature = "cluster")]
+            cluster: None,
+        }
+    }
+}
+
+#[cfg(feature = "cluster")]
+impl<H: Handler> Node<H> {
+    fn is_in_conflict(&self) -> bool {
+        self.cluster().is_some_and(Cluster::is_in_conflict)
+    }
+}
+
+#[cfg(not(feature = "cluster"))]
+impl<H: Handler> Node<H> {
+    #[expect(
+        clippy::unused_self,
+        reason = "a single node has no peers to conflict with"
+    )]
+    fn is_in_conflict(&self) -> bool {
+        false
+    }
+}
+
+impl<H: Handler> Clone for Node<H> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}

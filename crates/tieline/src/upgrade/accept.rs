@@ -1,0 +1,177 @@
+//! An upgrade, from the check of the request to the start of the connection.
+//!
+//! Owns the order of the steps, so that nothing is registered before the request is known to be fine, and
+//! nothing answered before the registration is.
+
+use std::net::SocketAddr;
+
+use http::{Response, StatusCode, header, request::Parts};
+use hyper::upgrade::OnUpgrade;
+use tieline_registry::ClientId;
+use tokio::time::Instant;
+
+use super::{
+    decision::{Accept, Refusal, unavailable},
+    origin, register,
+    request::UpgradeRequest,
+};
+use crate::{
+    config::Config,
+    handler::Handler,
+    hub::{ConnectionInfo, ConnectionOptions},
+    listener::AcceptInfo,
+    node::Node,
+};
+
+const DRAINING: &str = "the node is draining; reconnect\n";
+
+/// A checked upgrade request that waits for the application's decision.
+///
+/// In an axum router it is an extractor (feature `axum`); with other HTTP servers use
+/// [`Upgrade::from_parts`]. Applications without routes of their own use [`Node::service`].
+///
+/// ```
+/// use http::{Request, Response};
+/// use tieline::{Accept, Handler, Node, Refusal, StatusCode, Upgrade};
+///
+/// async fn websocket<H, B>(node: &Node<H>, request: Request<B>) -> Result<Response<String>, Refusal>
+/// where
+///     H: Handler<State = ()>,
+/// {
+///     let upgrade = Upgrade::from_parts(&mut request.into_parts().0)?;
+///     let Some(user) = upgrade.request().query("user") else {
+///         return Err(Refusal::new(StatusCode::UNAUTHORIZED, "pass ?user=NAME\n"));
+///     };
+///     Ok(upgrade.accept(node, Accept::new(()).user(user)).await)
+/// }
+/// ```
+#[derive(Debug)]
+pub struct Upgrade {
+    request: UpgradeRequest,
+    pending: OnUpgrade,
+    started_at: Instant,
+    arrived_at: Instant,
+}
+
+impl Upgrade {
+    /// Checks a request, and takes the HTTP server's upgrade out of its extensions.
+    ///
+    /// # Errors
+    /// 400, 405 or 426 if the request is not a valid WebSocket handshake (RFC 6455, 4.2.1), 400 if the
+    /// HTTP server cannot upgrade it.
+    pub fn from_parts(parts: &mut Parts) -> Result<Self, Refusal> {
+        let accept_info = parts.extensions.get::<AcceptInfo>().copied();
+        let remote_addr = accept_info
+            .map(|info| info.remote_addr)
+            .or_else(|| connect_info_addr(parts));
+        let request = UpgradeRequest::new(parts, remote_addr)?;
+        let pending = parts.extensions.remove::<OnUpgrade>().ok_or_else(|| {
+            Refusal::new(
+                StatusCode::BAD_REQUEST,
+                "this HTTP connection cannot be upgraded\n",
+            )
+        })?;
+        let now = Instant::now();
+        Ok(Self {
+            request,
+            pending,
+            started_at: accept_info.map_or(now, |info| info.started_at),
+            arrived_at: accept_info.map_or(now, |info| info.arrived_at),
+        })
+    }
+
+    /// The request: headers, query, remote address.
+    pub fn request(&self) -> &UpgradeRequest {
+        &self.request
+    }
+
+    /// Accepts. Returns the response to send: 101, or the reason why not: 403 for a foreign origin, 400 for
+    /// an invalid name, 409 for a duplicate id with [`Duplicate::Reject`](crate::Duplicate), 503 if the
+    /// node is draining or full, if the cluster has a newer connection with that id, or if the decision
+    /// took longer than [`Config::handshake_timeout`](crate::Config::handshake_timeout).
+    pub async fn accept<H: Handler>(
+        self,
+        node: &Node<H>,
+        accept: Accept<H::State>,
+    ) -> Response<String> {
+        self.try_accept(node, accept)
+            .await
+            .unwrap_or_else(Refusal::into_http)
+    }
+
+    async fn try_accept<H: Handler>(
+        self,
+        node: &Node<H>,
+        accept: Accept<H::State>,
+    ) -> Result<Response<String>, Refusal> {
+        // From here on a drain waits for this upgrade, whatever its result.
+        let _tracked = node.track();
+        let hub = node.hub();
+        self.check(hub.config(), node.is_draining())?;
+        let handshake = &self.request.handshake;
+        let deflate = hub.config().compression.is_some() && handshake.offers_deflate();
+        let mut response = handshake
+            .respond(accept.subprotocol.as_deref(), deflate)
+            .map(|()| String::new());
+        for (name, value) in accept.headers {
+            response.headers_mut().append(name, value);
+        }
+
+        let agreed = response.headers().get(header::SEC_WEBSOCKET_PROTOCOL);
+        let info = ConnectionInfo {
+            id: accept.id.unwrap_or_else(ClientId::random),
+            user: accept.user,
+            groups: accept.groups,
+            subprotocol: agreed.and_then(|p| p.to_str().ok()).map(Box::from),
+            remote_addr: self.request.remote_addr,
+        };
+        register::check_info(&info, hub.config())?;
+        let options = ConnectionOptions {
+            first_message: accept.first_message,
+            final_message: accept.final_message,
+            deflate,
+        };
+        let guard = register::register(hub, info, options)?;
+        register::claim(node, &guard, self.arrived_at).await?;
+        if node.is_draining() {
+            // The drain began meanwhile, and may not have seen this connection.
+            return Err(unavailable(DRAINING));
+        }
+        let deadline = self.started_at + hub.config().handshake_timeout;
+        node.start(guard, accept.state, deflate, self.pending, deadline);
+        Ok(response)
+    }
+
+    fn check(&self, config: &Config, draining: bool) -> Result<(), Refusal> {
+        if draining {
+            return Err(unavailable(DRAINING));
+        }
+        if self.started_at.elapsed() > config.handshake_timeout {
+            return Err(unavailable("the handshake took too long; reconnect\n"));
+        }
+        if !origin::is_allowed(&config.origins, &self.request) {
+            let body = "this origin is not allowed; the operator of the server can allow it \
+                        (Config::origins, tieline serve --origin)\n";
+            return Err(Refusal::new(StatusCode::FORBIDDEN, body));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn started_at(&self) -> Instant {
+        self.started_at
+    }
+}
+
+/// The client's address as `axum::serve` provides it, if the application asked for it.
+#[cfg(feature = "axum")]
+fn connect_info_addr(parts: &Parts) -> Option<SocketAddr> {
+    parts
+        .extensions
+        .get::<axum::extract::ConnectInfo<SocketAddr>>()
+        .map(|info| info.0)
+}
+
+#[cfg(not(feature = "axum"))]
+fn connect_info_addr(_: &Parts) -> Option<SocketAddr> {
+    None
+}

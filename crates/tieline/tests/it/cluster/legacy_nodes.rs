@@ -1,0 +1,248 @@
+//! A cluster that contains nodes of go-websocket.
+
+use std::{sync::Arc, time::Duration};
+
+use tieline::{Config, Delivery, OnlineStatus, SlowConsumer, registry::Registry};
+use tokio::time::{Instant, sleep};
+use tonic::Code;
+
+use crate::kit::{
+    LegacyNode, Raw, TestNode, entries, eventually, memory_registry, run, test_config,
+};
+
+/// Few enough for unary calls in sequence within the second in which receipts are decided.
+const MESSAGES: usize = 210;
+
+/// The time until an audit: its interval, its jitter, and some time for a busy machine.
+fn audit() -> Duration {
+    test_config().audit_interval.mul_f64(1.1) + Duration::from_millis(700)
+}
+
+async fn place(registry: &Arc<dyn Registry>, id: &str) -> Option<String> {
+    entries(&**registry).await.remove(id)
+}
+
+#[test]
+fn both_reach_each_others_clients() {
+    run(async {
+        let registry = memory_registry();
+        let ours = TestNode::start(&registry).await;
+        let go = LegacyNode::start(&registry).await;
+        let mut ann = ours.client("id=ann&quiet").await;
+        go.connect("gil").await;
+        assert_eq!(
+            ours.cluster.emit("gil", "from us").await,
+            Delivery::Delivered
+        );
+        assert_eq!(go.texts("gil"), ["from us"]);
+        assert!(go.emit("ann", "from Gö".as_bytes()).await.unwrap());
+        assert_eq!(ann.text().await, "from Gö");
+        // Go does not say whether data are text: UTF-8 is sent as text.
+        assert!(go.emit("ann", &[0xff, 0, 0xfe]).await.unwrap());
+        assert_eq!(ann.next().await.into_data(), vec![0xff, 0, 0xfe]);
+        assert!(go.online("ann").await.unwrap());
+        let present = ours.cluster.online(["gil", "ann", "nobody"]).await;
+        assert_eq!(
+            present,
+            [
+                OnlineStatus::Online,
+                OnlineStatus::Online,
+                OnlineStatus::Offline
+            ]
+        );
+        go.disconnect("gil").await;
+        assert_eq!(ours.cluster.emit("gil", "gone").await, Delivery::Offline);
+        ann.close(1000).await;
+        eventually(|| ours.cluster.entries() == 0).await;
+        assert!(!go.emit("ann", b"gone").await.unwrap());
+        assert!(!go.online("ann").await.unwrap());
+        // An entry that names our node for a client that it does not have: emits report it offline,
+        // and the entry is removed.
+        registry.set("ghost", &ours.peer_address()).await.unwrap();
+        assert!(!go.emit("ghost", b"boo").await.unwrap());
+        while place(&registry, "ghost").await.is_some() {
+            sleep(Duration::from_millis(5)).await;
+        }
+    });
+}
+
+#[test]
+fn order_is_kept_to_a_legacy_node() {
+    run(async {
+        let registry = memory_registry();
+        let ours = TestNode::start(&registry).await;
+        let go = LegacyNode::start(&registry).await;
+        for id in ["gil", "gus"] {
+            go.connect(id).await;
+            // From now on broadcasts reach the legacy node.
+            assert!(ours.cluster.emit(id, "known").await.is_delivered());
+        }
+        let mut receipts = Vec::new();
+        for n in 0..MESSAGES {
+            match n % 7 {
+                6 => drop(ours.cluster.broadcast(n.to_string())),
+                _ => receipts.push(ours.cluster.emit(["gil", "gus"][n % 2], n.to_string())),
+            }
+        }
+        for receipt in receipts {
+            assert_eq!(receipt.await, Delivery::Delivered);
+        }
+        for (i, id) in ["gil", "gus"].into_iter().enumerate() {
+            let expected = (0..MESSAGES)
+                .filter(|n| n % 7 == 6 || n % 2 == i)
+                .map(|n| n.to_string());
+            let expected: Vec<_> = std::iter::once("known".to_owned())
+                .chain(expected)
+                .collect();
+            eventually(|| go.texts(id).len() >= expected.len()).await;
+            assert_eq!(go.texts(id), expected);
+        }
+    });
+}
+
+#[test]
+fn broadcasts_reach_both_and_count_only_our_clients() {
+    run(async {
+        let registry = memory_registry();
+        let [a, b]: [TestNode; 2] = TestNode::start_linked(&registry).await;
+        let go = LegacyNode::start(&registry).await;
+        let (ann, ben) = (
+            a.reader("id=ann&quiet").await,
+            b.reader("id=ben&quiet").await,
+        );
+        go.connect("gil").await;
+        go.connect("gus").await;
+        let connected = Instant::now();
+        // A legacy node does not announce itself: an audit finds it.
+        loop {
+            let summary = a.cluster.broadcast("found?").await;
+            assert_eq!(summary.reached.delivered, 2, "{summary:?}");
+            if go.texts("gil").contains(&"found?".to_owned()) {
+                assert!(
+                    summary.is_complete() && summary.nodes.len() == 3,
+                    "{summary:?}"
+                );
+                break;
+            }
+            assert!(connected.elapsed() <= audit(), "{:?}", connected.elapsed());
+            sleep(Duration::from_millis(20)).await;
+        }
+        let counts = go.broadcast("from Go").await;
+        let expected = [
+            (a.peer_address(), 1),
+            (b.peer_address(), 1),
+            (go.address(), 1),
+        ];
+        assert_eq!(counts, expected.into());
+        go.broadcast_one_by_one("one by one").await;
+        for reader in [&ann, &ben] {
+            reader.until("from Go").await;
+            reader.until("one by one").await;
+        }
+        for id in ["ann", "ben", "gil", "gus"] {
+            assert!(
+                place(&registry, id).await.is_some(),
+                "{id}'s entry was deleted"
+            );
+        }
+    });
+}
+
+#[test]
+fn a_full_outbox_is_no_reason_to_delete_an_entry() {
+    run(async {
+        let registry = memory_registry();
+        let config = Config {
+            slow_consumer: SlowConsumer::DropNewest,
+            outbox_frames: 4,
+            ..Config::default()
+        };
+        let ours = TestNode::start_with(&registry, config, test_config()).await;
+        let go = LegacyNode::start(&registry).await;
+        let mut slow = Raw::narrow(ours.address).await;
+        assert_eq!(slow.upgrade("/?id=slow&quiet", "").await.status, 101);
+        let large = vec![b'x'; 256 << 10];
+        let refused = loop {
+            match go.emit("slow", &large).await {
+                Ok(delivered) => assert!(delivered),
+                Err(status) => break status,
+            }
+        };
+        assert_eq!(refused.code(), Code::ResourceExhausted, "{refused}");
+        go.broadcast_one_by_one(&"x".repeat(256 << 10)).await;
+        assert_eq!(place(&registry, "slow").await, Some(ours.peer_address()));
+        assert!(go.online("slow").await.unwrap());
+    });
+}
+
+#[test]
+fn a_late_delete_by_a_legacy_node_leaves_our_client_reachable() {
+    run(async {
+        let registry = memory_registry();
+        let [a, b]: [TestNode; 2] = TestNode::start_linked(&registry).await;
+        let go = LegacyNode::start(&registry).await;
+        // The client was at the legacy node, moved to ours, and only then does the legacy node
+        // notice.
+        go.connect("ann").await;
+        assert_eq!(b.cluster.emit("ann", "at Go").await, Delivery::Delivered);
+        let ann = a.reader("id=ann&quiet").await;
+        assert_eq!(place(&registry, "ann").await, Some(a.peer_address()));
+        for round in 0..3 {
+            go.disconnect("ann").await;
+            let deleted = Instant::now();
+            let mut n = 0;
+            loop {
+                for from in [&a, &b] {
+                    let delivery = from.cluster.emit("ann", format!("{round}")).await;
+                    assert_eq!(delivery, Delivery::Delivered, "{n} of round {round}");
+                    n += 1;
+                }
+                if place(&registry, "ann").await == Some(a.peer_address()) {
+                    break;
+                }
+                assert!(deleted.elapsed() <= audit(), "{:?}", deleted.elapsed());
+                sleep(Duration::from_millis(5)).await;
+            }
+            assert!(go.emit("ann", b"found again").await.unwrap());
+        }
+        eventually(|| {
+            ann.texts()
+                .iter()
+                .filter(|text| *text == "found again")
+                .count()
+                == 3
+        })
+        .await;
+        assert_eq!(go.texts("ann"), Vec::<String>::new());
+    });
+}
+
+#[test]
+fn a_client_that_moves_to_a_legacy_node_is_followed_and_its_old_connection_closed() {
+    run(async {
+        let registry = memory_registry();
+        let [a, b, c]: [TestNode; 3] = TestNode::start_linked(&registry).await;
+        let go = LegacyNode::start(&registry).await;
+        let half_open = a.reader("id=ann&quiet").await;
+        assert!(b.cluster.emit("ann", "at a").await.is_delivered());
+        go.connect("ann").await;
+        let moved = Instant::now();
+        // A node without a cached route follows the new entry at once.
+        assert_eq!(c.cluster.emit("ann", "moved").await, Delivery::Delivered);
+        assert_eq!(go.texts("ann"), ["moved"]);
+        assert_eq!(half_open.until_closed().await, Some(4409));
+        assert!(moved.elapsed() <= audit(), "{:?}", moved.elapsed());
+        eventually(|| !a.has("ann")).await;
+        for from in [&a, &b, &c] {
+            assert_eq!(from.cluster.emit("ann", "after").await, Delivery::Delivered);
+        }
+        assert_eq!(go.texts("ann"), ["moved", "after", "after", "after"]);
+        assert_eq!(place(&registry, "ann").await, Some(go.address()));
+        // Our nodes leave no entry behind.
+        go.disconnect("ann").await;
+        while registry.locate("ann", true).await.unwrap().is_some() {
+            assert!(moved.elapsed() <= 2 * audit(), "{:?}", moved.elapsed());
+            sleep(Duration::from_millis(20)).await;
+        }
+    });
+}

@@ -1,0 +1,179 @@
+//! Order of delivery to a client that moves between nodes, with many calls in flight.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use tieline::{Cluster, Config, Delivery, Receipt, Summary, registry::Registry};
+use tokio::time::sleep;
+
+use crate::kit::{Mode, Reader, Store, TestNode, eventually, memory_registry, run, test_config};
+
+const MOVES: usize = 40;
+const QUERY: &str = "id=mover&user=mover&quiet";
+
+enum Sent {
+    One(Receipt),
+    Many(Receipt<Summary>),
+}
+
+/// A number that was sent, with its outcome.
+struct SentNumber {
+    by_id: bool,
+    delivered: bool,
+}
+
+/// Sends numbers by id, by user and by broadcast, without waiting for their outcomes.
+async fn send(from: Cluster, stop: Arc<AtomicBool>) -> Vec<SentNumber> {
+    let mut sent = Vec::new();
+    while !stop.load(Ordering::Acquire) {
+        for _ in 0..8 {
+            let n = sent.len();
+            sent.push(match n % 7 {
+                3 => Sent::Many(from.emit_user("mover", n.to_string())),
+                6 => Sent::Many(from.broadcast(n.to_string())),
+                _ => Sent::One(from.emit("mover", n.to_string())),
+            });
+        }
+        sleep(Duration::from_millis(1)).await;
+    }
+    let mut numbered = Vec::new();
+    for sent in sent {
+        numbered.push(match sent {
+            Sent::One(receipt) => SentNumber {
+                by_id: true,
+                delivered: receipt.await.is_delivered(),
+            },
+            Sent::Many(receipt) => SentNumber {
+                by_id: false,
+                delivered: receipt.await.reached.delivered > 0,
+            },
+        });
+    }
+    numbered
+}
+
+/// A client moves between nodes, and leaves its old connections open and silent. It stays on each
+/// node for `stay` messages, so that when it returns to a node, no message from its previous stay
+/// is still in flight to it.
+async fn follow_moving_client(nodes: &[TestNode; 3], stay: usize) {
+    let mut connections = vec![nodes[1].reader(QUERY).await];
+    let stop = Arc::new(AtomicBool::new(false));
+    let sending = tokio::spawn(send(nodes[0].cluster.clone(), Arc::clone(&stop)));
+    for n in 0..MOVES {
+        let latest = connections.last().expect("it has one");
+        eventually(|| latest.count() > stay).await;
+        connections.push(nodes[[2, 0, 1, 0, 2, 1][n % 6]].reader(QUERY).await);
+    }
+    let (latest, older) = connections.split_last().expect("it has one");
+    eventually(|| latest.count() > stay).await;
+    stop.store(true, Ordering::Release);
+    let sent = sending.await.unwrap();
+    for connection in older {
+        assert_eq!(connection.until_closed().await, Some(4409));
+    }
+    let last = nodes[0].cluster.emit("mover", "last").await;
+    assert_eq!(last, Delivery::Delivered);
+    latest.until("last").await;
+    verify_connections(&sent, &connections);
+}
+
+#[test]
+fn calls_arrive_in_order_while_their_client_moves() {
+    run(async {
+        follow_moving_client(&TestNode::start_linked(&memory_registry()).await, 20).await;
+    });
+}
+
+#[test]
+fn calls_arrive_in_order_while_their_client_moves_over_slow_links() {
+    run(async {
+        let registry: Arc<dyn Registry> = Store::stale(Duration::from_millis(3));
+        let (a, to_a) = TestNode::behind_proxy(&registry, Config::default(), test_config()).await;
+        let (b, to_b) = TestNode::behind_proxy(&registry, Config::default(), test_config()).await;
+        let (c, to_c) = TestNode::behind_proxy(&registry, Config::default(), test_config()).await;
+        for member in [&a, &b, &c] {
+            member.wait_for_links(2).await;
+        }
+        for (proxy, millis) in [(&to_a, 2), (&to_b, 5), (&to_c, 1)] {
+            proxy.set(Mode::Delay(Duration::from_millis(millis)));
+        }
+        follow_moving_client(&[a, b, c], 400).await;
+    });
+}
+
+/// Each connection received in order what was sent by id, and what was sent to many; what was sent
+/// by id reached one connection, never an older one than the number before it.
+fn verify_connections(sent: &[SentNumber], connections: &[Reader]) {
+    let mut places: HashMap<usize, Vec<usize>> = HashMap::new();
+    for (connection, reader) in connections.iter().enumerate() {
+        let numbers = reader.numbers();
+        for by_id in [true, false] {
+            let mut numbers = numbers.iter().filter(|n| sent[**n].by_id == by_id);
+            let in_order = numbers.clone().is_sorted_by(|a, b| a < b);
+            assert!(
+                in_order,
+                "connection {connection}: {:?}",
+                numbers.by_ref().collect::<Vec<_>>()
+            );
+        }
+        numbers
+            .iter()
+            .for_each(|n| places.entry(*n).or_default().push(connection));
+    }
+    let mut at = 0;
+    for (n, message) in sent.iter().enumerate() {
+        let came = places.get(&n).map_or(&[][..], Vec::as_slice);
+        assert!(!message.delivered || !came.is_empty(), "{n} was lost");
+        if message.by_id {
+            // The client has been connected since its first connection.
+            assert!(message.delivered, "{n} was not delivered");
+            assert!(came.len() <= 1, "{n} came twice");
+            let connection = came.first().copied().unwrap_or(at);
+            assert!(
+                connection >= at,
+                "{n} came to connection {connection}, after {at}"
+            );
+            at = connection;
+        }
+    }
+}
+
+#[test]
+fn calls_arrive_in_order_after_a_return_to_the_same_node() {
+    run(async {
+        let registry = memory_registry();
+        let a = TestNode::start(&registry).await;
+        let (b, way) = TestNode::behind_proxy(&registry, Config::default(), test_config()).await;
+        a.wait_for_links(1).await;
+        b.wait_for_links(1).await;
+        way.set(Mode::Delay(Duration::from_millis(3)));
+        let mut connection = b.reader(QUERY).await;
+        let stop = Arc::new(AtomicBool::new(false));
+        let sending = tokio::spawn(send(a.cluster.clone(), Arc::clone(&stop)));
+        let mut connections = Vec::new();
+        for _ in 0..40 {
+            eventually(|| connection.count() > 50).await;
+            connection.send_close().await;
+            eventually(|| !b.has("mover")).await;
+            let next = b.reader(QUERY).await;
+            connections.push(std::mem::replace(&mut connection, next));
+        }
+        stop.store(true, Ordering::Release);
+        let sent = sending.await.unwrap();
+        for connection in &connections {
+            let numbers: Vec<_> = connection
+                .numbers()
+                .into_iter()
+                .filter(|n| sent[*n].by_id)
+                .collect();
+            let wrong: Vec<_> = numbers.windows(2).filter(|two| two[0] > two[1]).collect();
+            assert!(wrong.is_empty(), "{wrong:?}");
+        }
+    });
+}
