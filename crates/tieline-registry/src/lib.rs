@@ -62,7 +62,7 @@
 //! | [`Entry`], [`NodeInfo`], [`ExpiredNode`] | what the registry knows of an id and of a node |
 //! | [`Cursor`], [`Page`] | a walk over many ids |
 //! | [`RegistryError`], [`RegistryErrorKind`] | a failed operation |
-//! | [`connect`], [`connect_with`] | a registry by its URL |
+//! | [`connect()`], [`connect_with`] | a registry by its URL |
 //! | [`MemoryRegistry`] | the registry for the nodes of one process |
 #![cfg_attr(
     feature = "redis",

@@ -45,7 +45,7 @@ impl<C> Default for ClaimTable<C> {
 impl<C> ClaimTable<C> {
     /// A connection arrived: claims its id. An older connection with the same id is the caller's to
     /// close. With `exclusive`, a live connection elsewhere keeps the id
-    /// ([`ClaimKind::Exclusive`](crate::ClaimKind::Exclusive)).
+    /// ([`ClaimKind::Exclusive`]).
     pub fn connect(&mut self, id: &ClientId, stamp: Stamp, connection: C, exclusive: bool) {
         let entry = self.entries.entry(id.clone()).or_default();
         entry.connect(connection, stamp, exclusive);

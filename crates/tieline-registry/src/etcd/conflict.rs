@@ -68,11 +68,11 @@ impl Observed {
 
     pub(super) fn decide(&self, session: &NodeSession, claim: &Claim) -> Decision {
         let shadow = self.shadow.as_ref();
-        let mine = shadow.is_some_and(|shadow| shadow.address == session.address);
+        let is_own = shadow.is_some_and(|shadow| shadow.address == session.address);
         let late = shadow.is_some_and(|shadow| claim.stamp <= shadow.stamp);
         let foreign = self.foreign(session);
         if let Some(by) = foreign
-            && (claim.kind != ClaimKind::Fresh || mine && late)
+            && (claim.kind != ClaimKind::Fresh || is_own && late)
         {
             return Decision::Taken {
                 by: layout::entry_address(by),
@@ -81,7 +81,7 @@ impl Observed {
         let Some(shadow) = shadow else {
             return write(claim.stamp, None, None);
         };
-        if mine {
+        if is_own {
             let stamp = claim.stamp.max(shadow.stamp);
             return if self.is_written(session, stamp) {
                 Decision::AlreadyWritten

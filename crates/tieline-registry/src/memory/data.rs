@@ -29,6 +29,7 @@ pub(super) struct Data {
     clock: u64,
 }
 
+/// What Tieline wrote for an id.
 #[derive(Debug, Clone)]
 struct Shadow {
     stamp: Stamp,
@@ -307,13 +308,13 @@ impl Data {
     }
 
     pub(super) fn delete_node(&mut self, address: &str) -> u64 {
-        let placed = self
+        let of_address = self
             .entries
             .iter()
             .filter(|(_, entry)| ***entry == *address);
-        let mut ids: BTreeSet<_> = placed.map(|(id, _)| id.clone()).collect();
-        let shadow = self.nodes.get(address).map(|node| node.ids.clone());
-        ids.extend(shadow.unwrap_or_default());
+        let mut ids: BTreeSet<_> = of_address.map(|(id, _)| id.clone()).collect();
+        let claimed = self.nodes.get(address).map(|node| node.ids.clone());
+        ids.extend(claimed.unwrap_or_default());
         let deleted = ids.iter().filter(|id| self.remove(id, address));
         deleted.count() as u64
     }
