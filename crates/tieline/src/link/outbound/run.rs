@@ -126,7 +126,7 @@ impl<T: Completion> Shared<T> {
         match end {
             LinkEnd::UnaryOnly => {}
             LinkEnd::Shutdown => tracing::info!(%peer, "peer shut down"),
-            LinkEnd::Refused(why) => tracing::warn!(%peer, %why, "the peer refuses the link"),
+            LinkEnd::Refused(why) => tracing::warn!(%peer, %why, "peer refused the link"),
             LinkEnd::Broken(why) if was_up => tracing::warn!(%peer, %why, "link down"),
             LinkEnd::Broken(why) if failures == 0 => {
                 tracing::warn!(%peer, %why, "cannot reach the peer");

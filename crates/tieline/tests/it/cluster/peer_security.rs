@@ -118,7 +118,7 @@ fn a_node_with_another_secret_is_refused_and_both_log_it() {
         trace
             .until(&[
                 "WARN",
-                "the peer refuses the link",
+                "peer refused the link",
                 "secret is missing or wrong",
             ])
             .await;
