@@ -2,7 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tieline_registry::{ClaimOutcomes, NodeSession, RedisOptions, RedisRegistry, Registry};
+use tieline_registry::{
+    ClaimOutcomes, NodeSession, RedisOptions, RedisRegistry, Registry, RegistryErrorKind,
+};
 use tieline_test_servers::redis::{Redis, RedisSetup};
 use tokio::{
     io::copy_bidirectional,
@@ -106,6 +108,8 @@ fn a_server_that_hangs_costs_one_timeout() {
         for _ in 0..3 {
             fails(&registry, &session).await;
         }
+        let error = registry.get("a").await.unwrap_err();
+        assert_eq!(error.kind(), RegistryErrorKind::Timeout, "{error}");
         redis.cont();
         assert_eq!(works_soon(&registry, &session).await, granted());
     });

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tieline_registry::{ClientId, Cursor, RedisRegistry, Registry, Release, ReleaseOutcome, Stamp};
+use tieline_registry::{
+    ClientId, Cursor, RedisRegistry, Registry, RegistryErrorKind, Release, ReleaseOutcome, Stamp,
+};
 use tieline_test_servers::redis::Redis;
 
 use super::{NODE, PREFIX, claim, granted, hold, join};
@@ -118,5 +120,21 @@ fn a_malformed_shadow_blocks_no_claim() {
                 "{shadow}"
             );
         }
+    });
+}
+
+#[test]
+fn a_malformed_node_is_an_unexpected_reply() {
+    run(async {
+        let redis = Redis::start().await;
+        let registry = RedisRegistry::connect(&redis.url(), PREFIX).await.unwrap();
+        redis
+            .command::<()>(&["HSET", "{ws}:nodes", NODE, "nonsense"])
+            .await;
+        let error = registry.nodes().await.unwrap_err();
+        assert_eq!(error.kind(), RegistryErrorKind::UnexpectedReply, "{error}");
+        let cursor = Cursor(b"nonsense".to_vec());
+        let error = registry.scan(cursor).await.unwrap_err();
+        assert_eq!(error.kind(), RegistryErrorKind::InvalidInput, "{error}");
     });
 }
