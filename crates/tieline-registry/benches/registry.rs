@@ -1,11 +1,11 @@
-//! What the registry on Redis costs: each operation with its way to a server on this machine and back.
+//! The cost of the registry on Redis: each operation, with the round trip to a server on this machine.
 //!
-//! The server is a process of its own, on a free port; without `redis-server` nothing is measured.
+//! The server is a child process on a free port. Without `redis-server`, nothing is measured.
 
 #![allow(missing_docs, reason = "criterion's macro makes a public function")]
 #![allow(
     clippy::unwrap_used,
-    reason = "what a benchmark takes for granted ends it, with its place"
+    reason = "a failed expectation ends the benchmark, with its position"
 )]
 
 use std::{
@@ -25,13 +25,13 @@ use tieline_registry::{
 use tokio::runtime::Runtime;
 use uuid::Uuid;
 
-/// Ids in one call, as many as a node asks about at once.
+/// The ids of one call, as many as a node sends at once.
 const BATCH: usize = 512;
 
-/// Ids that stand there besides.
+/// The ids that are claimed during all measurements.
 const STANDING: usize = 10_000;
 
-/// A Redis server that forgets; killed when it is dropped.
+/// A Redis server without persistence; killed on drop.
 struct Server {
     process: Child,
     port: u16,
@@ -48,7 +48,7 @@ impl Server {
         Ok(Self { process, port })
     }
 
-    /// Connects as soon as it answers.
+    /// Connects as soon as the server responds.
     async fn registry(&self) -> Arc<dyn Registry> {
         let url = format!("redis://127.0.0.1:{}", self.port);
         let deadline = Instant::now() + Duration::from_secs(10);
@@ -69,7 +69,7 @@ impl Drop for Server {
     }
 }
 
-/// A node that has joined, and the stamps that it gives.
+/// A node that has joined, and the last stamp that it gave.
 struct Node {
     registry: Arc<dyn Registry>,
     session: NodeSession,
@@ -87,7 +87,7 @@ impl Node {
             lease: Duration::from_hours(1),
         };
         let JoinOutcome::Joined(session, _) = registry.join(&request).await.unwrap() else {
-            panic!("the server is ours alone");
+            panic!("no other node uses the server");
         };
         Self {
             registry,
@@ -96,7 +96,7 @@ impl Node {
         }
     }
 
-    /// Claims for connections that have just arrived.
+    /// Claims for new connections.
     fn claims(&mut self, name: &str, count: usize, kind: ClaimKind) -> Vec<Claim> {
         self.stamp += 1;
         let stamp = Stamp(self.stamp);
@@ -114,11 +114,11 @@ impl Node {
     }
 
     async fn release(&self, claims: &[Claim]) {
-        let give_back = |claim: &Claim| Release {
+        let release = |claim: &Claim| Release {
             id: claim.id.clone(),
             up_to: claim.stamp,
         };
-        let releases: Vec<_> = claims.iter().map(give_back).collect();
+        let releases: Vec<_> = claims.iter().map(release).collect();
         let answer = self.registry.release(&self.session, &releases).await;
         assert_eq!(answer.unwrap(), ReleaseOutcome::Done);
     }
@@ -141,11 +141,11 @@ fn redis(criterion: &mut Criterion) {
     runtime.block_on(node.claim(&standing));
 
     let mut group = criterion.benchmark_group("redis");
-    alone(&mut group, &runtime, &node);
+    single_operations(&mut group, &runtime, &node);
     for count in [1, BATCH] {
         group.throughput(Throughput::Elements(count as u64));
         come_and_go(&mut group, &runtime, &mut node, count);
-        group.bench_function(format!("claim_again_{count}"), |bencher| {
+        group.bench_function(format!("claim_held_{count}"), |bencher| {
             let held: Vec<_> = standing[..count]
                 .iter()
                 .map(|claim| Claim {
@@ -159,22 +159,22 @@ fn redis(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Operations on no batch.
-fn alone(group: &mut BenchmarkGroup<'_, WallTime>, runtime: &Runtime, node: &Node) {
+/// Operations without a batch.
+fn single_operations(group: &mut BenchmarkGroup<'_, WallTime>, runtime: &Runtime, node: &Node) {
     let (registry, session) = (&node.registry, &node.session);
-    group.bench_function("beat", |bencher| {
+    group.bench_function("renew", |bencher| {
         bencher.iter(|| runtime.block_on(registry.renew(session, Stamp(1))).unwrap());
     });
-    group.bench_function("members", |bencher| {
+    group.bench_function("nodes", |bencher| {
         bencher.iter(|| runtime.block_on(registry.nodes()).unwrap());
     });
-    for (name, id) in [("locate", "standing-7"), ("locate_nobody", "nobody")] {
+    for (name, id) in [("locate", "standing-7"), ("locate_missing", "nobody")] {
         group.bench_function(name, |bencher| {
             bencher.iter(|| runtime.block_on(registry.locate(id, true)).unwrap());
         });
     }
-    // A page of the sweep, by which a node learns what stands under its name.
-    group.bench_function("held_page", |bencher| {
+    // A page of the sweep.
+    group.bench_function("ids_of_page", |bencher| {
         bencher.iter(|| {
             runtime
                 .block_on(registry.ids_of(session, Cursor::default()))
@@ -183,7 +183,7 @@ fn alone(group: &mut BenchmarkGroup<'_, WallTime>, runtime: &Runtime, node: &Nod
     });
 }
 
-/// Claims of new connections, and their releases; each is timed without the other.
+/// Claims of new connections, and their releases; each is measured without the other.
 fn come_and_go(
     group: &mut BenchmarkGroup<'_, WallTime>,
     runtime: &Runtime,
@@ -193,20 +193,20 @@ fn come_and_go(
     for (name, releases) in [("claim_fresh", false), ("release", true)] {
         group.bench_function(format!("{name}_{count}"), |bencher| {
             bencher.iter_custom(|times| {
-                let mut taken = Duration::ZERO;
+                let mut total = Duration::ZERO;
                 for _ in 0..times {
                     let claims = node.claims("new", count, ClaimKind::Fresh);
-                    let begun = Instant::now();
+                    let start = Instant::now();
                     runtime.block_on(node.claim(&claims));
                     let claimed = Instant::now();
                     runtime.block_on(node.release(&claims));
-                    taken += if releases {
+                    total += if releases {
                         claimed.elapsed()
                     } else {
-                        claimed.duration_since(begun)
+                        claimed.duration_since(start)
                     };
                 }
-                taken
+                total
             });
         });
     }

@@ -1,28 +1,47 @@
-//! A registry by its URL.
+//! Connects to a registry by its URL.
+//!
+//! Owns the choice by the scheme. Each registry reads the rest of its URL itself.
 
 use std::sync::Arc;
 
-use crate::{contract::Registry, error::RegistryError};
+use crate::{
+    contract::Registry,
+    error::{RegistryError, RegistryErrorKind},
+};
 
-/// Certificates for a registry that speaks TLS; all are PEM.
+/// The certificates for a registry that uses TLS; all are PEM.
 #[derive(Debug, Clone, Default)]
 pub struct RegistryTls {
-    /// The authority that signed the registry's certificate. Default: on Redis those of the system; on
-    /// etcd there is none, and `etcds://` needs one.
+    /// The authorities that may have signed the registry's certificate. Default: on Redis, those of the
+    /// system; on etcd none, so that `etcds://` requires one.
     pub authority: Option<String>,
-    /// The certificate and key that this process shows. Default: none.
+    /// The certificate of this process, and its key. Default: none.
     pub client: Option<(String, String)>,
 }
 
-/// Connects to the registry that a URL names: `redis://`, `rediss://` and their `+sentinel` and
-/// `+cluster` forms (feature `redis`), `etcd://` and `etcds://` (feature `etcd`). Entries stand under
-/// `prefix`, which all nodes share. Fails where the registry cannot be reached, or the URL cannot be
-/// read.
+/// Connects to the registry at a URL: `redis://`, `rediss://` and their `+sentinel` and `+cluster` forms
+/// (feature `redis`), `etcd://` and `etcds://` (feature `etcd`).
+///
+/// `prefix` is the name of the cluster in the registry: the same on all its nodes, and a different one
+/// for each cluster that shares the registry.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), tieline_registry::RegistryError> {
+/// let registry = tieline_registry::connect("redis://:secret@10.0.0.1:6379", "ws").await?;
+/// println!("{} nodes", registry.nodes().await?.len());
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// A [permanent](RegistryError::is_permanent) error if the URL, the prefix, the user or a certificate
+/// is wrong; any other if the registry cannot be reached now.
 pub async fn connect(url: &str, prefix: &str) -> Result<Arc<dyn Registry>, RegistryError> {
     connect_with(url, prefix, &RegistryTls::default()).await
 }
 
-/// The same with certificates.
+/// As [`connect`], with certificates.
 pub async fn connect_with(
     url: &str,
     prefix: &str,
@@ -36,15 +55,22 @@ pub async fn connect_with(
         _ if ETCD.contains(&scheme) => etcd(url, prefix, tls).await,
         _ => {
             let _ = (prefix, tls);
-            let known = [REDIS, ETCD].concat();
-            let why =
-                format!("{scheme:?} is none of {known:?}; write it as in redis://127.0.0.1:6379");
-            Err(RegistryError::refused("be chosen by its URL", why))
+            let known = [REDIS, ETCD].concat().join(", ");
+            let why = if known.is_empty() {
+                "this build has no registry with a URL; enable the feature redis or etcd".to_owned()
+            } else {
+                format!(
+                    "the scheme {scheme:?} is not one of: {known}; write a URL such as \
+                     redis://127.0.0.1:6379"
+                )
+            };
+            let kind = RegistryErrorKind::Misconfigured;
+            Err(RegistryError::of_kind(kind, "read its URL", why))
         }
     }
 }
 
-/// The schemes for which this build has a registry.
+/// The schemes that this build supports.
 const REDIS: &[&str] = if cfg!(feature = "redis") {
     &[
         "redis",

@@ -1,14 +1,6 @@
-//! The contract between nodes and their registry: what it is asked, and what it answers.
+//! The contract between nodes and their registry.
 //!
-//! Owns [`Registry`]. Must not know connections, links or HTTP, nor any store.
-//!
-//! An entry is a last-writer-wins register ordered by the arrival of the connection, its [`Stamp`],
-//! not by the order in which claims reach the registry. So claims, retries, late duplicates and
-//! re-claims after a loss commute: the connection that arrived last wins, whoever asks first.
-//!
-//! Invariants of every implementation, which `tieline-registry-conformance` checks: a claim or release
-//! is carried out only for the process that holds the address, while its lease lives; nothing is
-//! deleted that was not compared first; nothing grows with the number of past connections.
+//! Owns [`Registry`]. Must not know connections, links, HTTP or any store.
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
@@ -21,67 +13,90 @@ use crate::{
     },
 };
 
-/// The future of a registry's answer.
+/// The future that each method of a [`Registry`] returns.
 pub type RegistryFuture<'a, T> =
     Pin<Box<dyn Future<Output = Result<T, RegistryError>> + Send + 'a>>;
 
-/// Where the cluster remembers client id → node.
+/// The store in which a cluster remembers which node has which client id.
 ///
-/// One value may serve several nodes of a process. No method waits for ever on its own account, but
-/// callers set deadlines all the same and drop the future then: what was asked may still be carried
-/// out, at any later time.
+/// An entry is a last-writer-wins register. Its order is the arrival of the connection, the [`Stamp`],
+/// not the order in which claims reach the registry. So claims, retries, late duplicates and repeated
+/// claims commute: the connection that arrived last wins, no matter who claims first.
+///
+/// # What every registry guarantees
+///
+/// - A claim or release is carried out only for the process that holds the address, and only while its
+///   lease lives.
+/// - A registry compares before it deletes: no release, sweep or reaper removes another node's entry.
+/// - The data does not grow with the number of past connections.
+///
+/// The crate `tieline-registry-conformance` tests these and the contract of each method.
+///
+/// # Concurrency and time
+///
+/// Nodes call one value from many tasks at once, and one value may serve several nodes of a process. A
+/// method must not wait without a bound. Callers have timeouts too, and drop the future when one
+/// passes; the operation may then still be carried out, at any later time.
 pub trait Registry: fmt::Debug + Send + Sync + 'static {
     // ---- The life of a node
 
-    /// Takes an address for a process, or keeps it. [`JoinOutcome::Busy`] where another process holds the
+    /// Takes an address for a process, or keeps it. [`JoinOutcome::Busy`] if another process holds the
     /// address, its lease lives, and it is not [`JoinRequest::replace`].
     ///
-    /// Removes no entry of the process that joins. Entries of another process, whose address it takes,
-    /// may stay, to be claimed or swept by the new one, or go at once: where entries hang on the
-    /// lease of their process, as on etcd, the lease of the one that was replaced is ended.
+    /// Entries of the joining process stay. Entries of another process, whose address it takes, may
+    /// stay, for the new process to claim or sweep, or be removed at once: a registry that binds
+    /// entries to a lease, such as etcd, ends the lease of the replaced process.
     fn join<'a>(&'a self, request: &'a JoinRequest) -> RegistryFuture<'a, JoinOutcome>;
 
-    /// Renews the lease. `now` is the caller's cluster clock.
+    /// Renews the lease for its whole length. `now` is the caller's cluster clock. A node renews every
+    /// third of its lease.
     fn renew<'a>(&'a self, session: &'a NodeSession, now: Stamp) -> RegistryFuture<'a, Renewal>;
 
-    /// After an operation whose outcome is unknown: makes sure that it is not carried out later than
-    /// now where the registry can, and returns the session to go on with; `None` where the session is
-    /// lost. The default, for registries whose late operations do no harm, keeps the session.
+    /// Called after an operation whose outcome is unknown. A registry whose late operations could do
+    /// harm makes sure that the operation is not carried out from now on, and returns the session to
+    /// continue with, usually with another [fencing token](NodeSession::fencing_token). `None` if the
+    /// session is lost.
+    ///
+    /// The default keeps the session: right for a registry whose late operations do no harm.
     fn fence<'a>(&'a self, session: &'a NodeSession) -> RegistryFuture<'a, Option<NodeSession>> {
         Box::pin(async move { Ok(Some(session.clone())) })
     }
 
-    /// The orderly end of a node that has released everything; a node that has not, stays until its
-    /// lease runs out.
+    /// Removes a node that has released everything. A node that still has entries stays until its lease
+    /// expires.
     fn leave<'a>(&'a self, session: &'a NodeSession) -> RegistryFuture<'a, ()>;
 
-    /// The nodes of the cluster: those that joined and have not left, dead ones included until they
-    /// are reaped. Foreign nodes announce themselves nowhere and are not among them.
+    /// All nodes that have joined and not left, including expired ones until they are reaped. Legacy
+    /// nodes do not join, so they are not among them.
     fn nodes(&self) -> RegistryFuture<'_, Vec<NodeInfo>>;
 
     // ---- Entries
 
-    /// Claims ids, all of one session, in one round trip or few. One verdict for each, in order.
+    /// Claims ids for one session, in as few round trips as possible. Returns one verdict per claim, in
+    /// order. Nodes send up to 512 claims at once; the same id may occur more than once.
     fn claim<'a>(
         &'a self,
         session: &'a NodeSession,
         claims: &'a [Claim],
     ) -> RegistryFuture<'a, ClaimOutcomes>;
 
-    /// Gives ids back: compare and delete.
+    /// Gives ids back: deletes each entry that is this node's and not newer than
+    /// [`Release::up_to`]. Nodes send up to 512 releases at once.
     fn release<'a>(
         &'a self,
         session: &'a NodeSession,
         releases: &'a [Release],
     ) -> RegistryFuture<'a, ReleaseOutcome>;
 
-    /// Who has an id. With `fresh` the answer is not older than the call; without, a registry of
-    /// several servers may answer from the nearest, if that one knows the id: `None` is never old, for
-    /// nobody is asked after it.
+    /// The entry of an id.
+    ///
+    /// With `fresh`, the answer is not older than the call. Without, a registry with several servers
+    /// may answer from the nearest one, if that one has an entry: `None` is always fresh, because no
+    /// node corrects it.
     fn locate<'a>(&'a self, id: &'a str, fresh: bool) -> RegistryFuture<'a, Option<Entry>>;
 
-    /// A page of the ids that stand under a session's address, for the sweep. Ids may come twice; an
-    /// id that stands there during the whole walk comes at least once.
+    /// A page of the ids under a session's address, for the sweep. An id may be listed twice; an id
+    /// that has its entry during the whole walk is listed at least once.
     fn ids_of<'a>(
         &'a self,
         session: &'a NodeSession,
@@ -90,36 +105,37 @@ pub trait Registry: fmt::Debug + Send + Sync + 'static {
 
     // ---- The reaper
 
-    /// Nodes whose lease has run out. Empty where the registry itself removes what they leave.
+    /// The nodes whose lease has expired. The default is none: right for a registry that removes the
+    /// entries of an expired node itself.
     fn expired(&self) -> RegistryFuture<'_, Vec<ExpiredNode>> {
         Box::pin(async { Ok(Vec::new()) })
     }
 
-    /// Removes up to `most` entries of a node that expired, and the node after its last one. Stops
-    /// where the lease is not the one that was seen. Whether anything is left to do.
-    fn reap<'a>(&'a self, expired: &'a ExpiredNode, most: usize) -> RegistryFuture<'a, bool> {
-        let _ = (expired, most);
+    /// Removes up to `limit` entries of an expired node, and the node after its last entry. Does nothing
+    /// if the lease is not the one in [`ExpiredNode::mark`] any more. True if entries are left.
+    fn reap<'a>(&'a self, expired: &'a ExpiredNode, limit: usize) -> RegistryFuture<'a, bool> {
+        let _ = (expired, limit);
         Box::pin(async { Ok(false) })
     }
 
     // ---- The layout that other programs share
 
-    /// Writes id → address unconditionally, as a foreign node does.
+    /// Writes id → address without comparing, as a legacy node does.
     fn set<'a>(&'a self, id: &'a str, address: &'a str) -> RegistryFuture<'a, ()>;
 
-    /// The address of an id.
+    /// The address of an id, as [`locate`](Self::locate) finds it.
     fn get<'a>(&'a self, id: &'a str) -> RegistryFuture<'a, Option<Arc<str>>> {
         Box::pin(async move { Ok(self.locate(id, true).await?.map(|entry| entry.address)) })
     }
 
-    /// Deletes an id unconditionally, as a foreign node does.
+    /// Deletes an id without comparing, as a legacy node does.
     fn delete<'a>(&'a self, id: &'a str) -> RegistryFuture<'a, ()>;
 
-    /// Deletes every id of an address, whoever wrote it; says how many. For addresses that are dead
-    /// for good: a node that lives claims its own again at its next audit.
+    /// Deletes every id of an address, no matter who wrote it, and returns how many. For addresses that will
+    /// not be used again: a live node claims its ids again at its next audit.
     fn delete_node<'a>(&'a self, address: &'a str) -> RegistryFuture<'a, u64>;
 
-    /// A page of all ids with their addresses. Ids may come twice; an id that stands there during the
-    /// whole walk comes at least once.
+    /// A page of all ids with their addresses. An id may be listed twice; an id that has its entry
+    /// during the whole walk is listed at least once.
     fn scan(&self, from: Cursor) -> RegistryFuture<'_, Page<(ClientId, Arc<str>)>>;
 }

@@ -1,70 +1,129 @@
-//! What a registry could not do.
+//! The error of every registry.
 
 use std::{error::Error, fmt, time::Duration};
 
-/// A registry did not answer, or answered with an error.
+/// A registry did not do what it was asked for.
 ///
-/// What was asked may have been carried out all the same, unless [`RegistryError::is_refusal`].
+/// [`kind`](Self::kind) says what went wrong; the message says which operation failed; the
+/// [source](Error::source), if there is one, says why. After an error of a
+/// [permanent](Self::is_permanent) kind, nothing was carried out. After any other, the operation may
+/// have been carried out, or may still be: repeat it, or look.
+///
+/// ```
+/// use tieline_registry::{RegistryErrorKind, connect};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let error = connect("localhost:6379", "ws").await.unwrap_err();
+/// assert_eq!(error.kind(), RegistryErrorKind::Misconfigured);
+/// assert!(error.is_permanent(), "no retry helps");
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct RegistryError {
-    what: String,
-    refusal: bool,
+    kind: RegistryErrorKind,
+    operation: String,
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
+/// What went wrong with a registry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RegistryErrorKind {
+    /// The registry cannot be reached, or failed. It may work again later.
+    Unavailable,
+    /// No reply came within the timeout.
+    Timeout,
+    /// The registry rejects this user, or the user lacks a permission. A person has to act.
+    Denied,
+    /// The URL, an option, a certificate or the deployment is wrong. A person has to act.
+    Misconfigured,
+    /// No registry accepts this argument: an id that is not a valid name, or the cursor of another walk.
+    InvalidInput,
+    /// A reply made no sense, for example because another program uses the same keys.
+    UnexpectedReply,
+    /// Other nodes changed the same id again and again; the registry gave up.
+    Contention,
+}
+
 impl RegistryError {
-    /// An operation whose outcome is unknown: what was tried, and why it failed.
-    pub fn new(what: impl Into<String>, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+    /// An error of the kind [`Unavailable`](RegistryErrorKind::Unavailable). `operation` completes the
+    /// sentence "the registry could not …", as in `claim ids`.
+    pub fn new(
+        operation: impl Into<String>,
+        source: impl Into<Box<dyn Error + Send + Sync>>,
+    ) -> Self {
+        Self::of_kind(RegistryErrorKind::Unavailable, operation, source)
+    }
+
+    /// An error of any kind.
+    pub fn of_kind(
+        kind: RegistryErrorKind,
+        operation: impl Into<String>,
+        source: impl Into<Box<dyn Error + Send + Sync>>,
+    ) -> Self {
         Self {
-            what: what.into(),
-            refusal: false,
+            kind,
+            operation: operation.into(),
             source: Some(source.into()),
         }
     }
 
-    /// A registry that cannot be used as it is configured: a wrong password, a missing permission, an
-    /// address that cannot be read. Trying again does not help.
-    pub fn refused(
-        what: impl Into<String>,
-        source: impl Into<Box<dyn Error + Send + Sync>>,
-    ) -> Self {
+    /// An error of the kind [`Timeout`](RegistryErrorKind::Timeout), which has no source.
+    pub fn timeout(operation: impl Into<String>) -> Self {
         Self {
-            refusal: true,
-            ..Self::new(what, source)
-        }
-    }
-
-    /// No answer came within the deadline.
-    pub fn timeout(what: impl Into<String>) -> Self {
-        Self {
-            what: what.into(),
-            refusal: false,
+            kind: RegistryErrorKind::Timeout,
+            operation: operation.into(),
             source: None,
         }
     }
 
-    /// An answer within a deadline, or the error that none came.
-    pub async fn within<T>(
-        deadline: Duration,
-        what: &str,
-        answer: impl Future<Output = Result<T, Self>>,
+    /// Awaits a reply for at most `timeout`; then the future is dropped, and the result is an error of
+    /// the kind [`Timeout`](RegistryErrorKind::Timeout).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tieline_registry::{RegistryError, RegistryErrorKind};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let never = std::future::pending::<Result<(), RegistryError>>();
+    /// let result = RegistryError::with_timeout(Duration::from_millis(10), "claim ids", never).await;
+    /// let error = result.unwrap_err();
+    /// assert_eq!(error.kind(), RegistryErrorKind::Timeout);
+    /// assert_eq!(error.to_string(), "the registry could not claim ids in time");
+    /// # }
+    /// ```
+    pub async fn with_timeout<T>(
+        timeout: Duration,
+        operation: &str,
+        reply: impl Future<Output = Result<T, Self>>,
     ) -> Result<T, Self> {
-        tokio::time::timeout(deadline, answer)
+        tokio::time::timeout(timeout, reply)
             .await
-            .unwrap_or_else(|_| Err(Self::timeout(what)))
+            .unwrap_or_else(|_| Err(Self::timeout(operation)))
     }
 
-    /// Whether the configuration has to change before it can work.
-    pub fn is_refusal(&self) -> bool {
-        self.refusal
+    /// What went wrong.
+    pub fn kind(&self) -> RegistryErrorKind {
+        self.kind
+    }
+
+    /// Whether a retry cannot help: the kind is [`Denied`](RegistryErrorKind::Denied),
+    /// [`Misconfigured`](RegistryErrorKind::Misconfigured) or
+    /// [`InvalidInput`](RegistryErrorKind::InvalidInput).
+    pub fn is_permanent(&self) -> bool {
+        use RegistryErrorKind::{Denied, InvalidInput, Misconfigured};
+        matches!(self.kind, Denied | Misconfigured | InvalidInput)
     }
 }
 
 impl fmt::Display for RegistryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.source {
-            Some(_) => write!(f, "the registry could not {}", self.what),
-            None => write!(f, "the registry did not {} in time", self.what),
+        write!(f, "the registry could not {}", self.operation)?;
+        match self.kind {
+            RegistryErrorKind::Timeout => f.write_str(" in time"),
+            _ => Ok(()),
         }
     }
 }

@@ -1,7 +1,17 @@
-//! Names that an application gives: client ids, users, groups.
+//! The names that an application gives: client ids, users and groups.
 //!
-//! Owns their bounds, nothing else. A name is 1 to [`MAX_NAME`] bytes of UTF-8; what it means is the
-//! application's business.
+//! A name is 1 to [`MAX_NAME`] bytes of UTF-8. Only the application knows what it means. Client ids
+//! have a type, [`ClientId`]; for users and groups there is [`check`].
+//!
+//! ```
+//! use tieline_registry::id::{ClientId, MAX_NAME, NameError, check};
+//!
+//! let id = ClientId::new("ada")?;
+//! assert_eq!(&*id, "ada");
+//! assert_eq!(check(""), Err(NameError::Empty));
+//! assert_eq!(check(&"x".repeat(MAX_NAME + 1)), Err(NameError::TooLong(MAX_NAME + 1)));
+//! # Ok::<(), NameError>(())
+//! ```
 
 use std::{borrow::Borrow, fmt, ops::Deref, sync::Arc};
 
@@ -20,7 +30,7 @@ impl ClientId {
         Ok(Self(name))
     }
 
-    /// Makes a fresh id: a UUID of version 7, so that ids sort by the time they were made.
+    /// A new unique id: a UUID of version 7, so that ids sort by the time of their creation.
     pub fn random() -> Self {
         Self(uuid::Uuid::now_v7().to_string().into())
     }
@@ -71,11 +81,11 @@ pub enum NameError {
     #[error("a name must not be empty")]
     Empty,
     /// The name is longer than [`MAX_NAME`].
-    #[error("a name has {0} bytes, the limit is {MAX_NAME}")]
+    #[error("a name has {0} bytes; the limit is {MAX_NAME}")]
     TooLong(usize),
 }
 
-/// Checks the bounds of a name: of a user or a group, which have no type of their own.
+/// Checks the length of a user's or a group's name.
 pub fn check(name: &str) -> Result<(), NameError> {
     match name.len() {
         0 => Err(NameError::Empty),

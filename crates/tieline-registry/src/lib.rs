@@ -4,22 +4,24 @@
 //! Depend on this crate to write a registry. Applications use the crate `tieline`, which re-exports what
 //! they need as `tieline::registry`.
 //!
-//! [`Registry`] is the contract between nodes and registry. Its requests and answers are plain values;
-//! an operation that fails returns a [`RegistryError`]. The crate has three implementations:
-//! [`MemoryRegistry`] for the nodes of one process, and `RedisRegistry` and `EtcdRegistry` behind the
-//! features `redis` and `etcd`. [`connect`] picks one by its URL.
+//! # How nodes use a registry
+//!
+//! A node [joins](Registry::join) under its address and [renews](Registry::renew) its lease. For each
+//! client that connects it [claims](Registry::claim) the client's id; when the client disconnects it
+//! [releases](Registry::release) the id. To send to a client it [locates](Registry::locate) the client's
+//! node. If a node dies, its lease expires, and the other nodes [reap](Registry::reap) its entries.
 //!
 //! ```
 //! use std::{sync::Arc, time::Duration};
 //! use tieline_registry::{
-//!     Candidate, Claim, ClaimKind, ClientId, Join, MemoryRegistry, Registry, Stamp,
+//!     Claim, ClaimKind, ClientId, JoinOutcome, JoinRequest, MemoryRegistry, Registry, Stamp,
 //! };
 //! use uuid::Uuid;
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let registry: Arc<dyn Registry> = Arc::new(MemoryRegistry::new());
-//! let candidate = Candidate {
+//! let request = JoinRequest {
 //!     address: "10.0.0.1:7000".into(),
 //!     process: Uuid::now_v7(),
 //!     replace: None,
@@ -27,7 +29,7 @@
 //!     now: Stamp(0),
 //!     lease: Duration::from_secs(10),
 //! };
-//! let Join::Joined(session, _) = registry.join(&candidate).await? else {
+//! let JoinOutcome::Joined(session, _) = registry.join(&request).await? else {
 //!     panic!("another process has the address");
 //! };
 //! let claim = Claim {
@@ -42,28 +44,45 @@
 //! # }
 //! ```
 //!
-//! Test a registry with the crate `tieline-registry-conformance`.
+//! # Write a registry
 //!
-//! # Components
+//! Implement [`Registry`] for your store; its documentation says what every registry guarantees. Report
+//! failures as [`RegistryError`]. Then test it with the crate `tieline-registry-conformance`, which
+//! plays the orders of events that break registries. [`MemoryRegistry`] is the shortest registry that
+//! passes.
 //!
-//! | noun | is |
+//! # Contents
+//!
+//! | item | meaning |
 //! |---|---|
 //! | [`Registry`] | the contract between nodes and registry |
-//! | [`JoinRequest`], [`NodeSession`], [`LeaseInfo`] | a process that takes an address, and holds it by a lease |
-//! | [`Claim`], [`Release`], [`Stamp`] | an id that a node takes or gives back, ordered by the arrival of its connection |
+//! | [`JoinRequest`], [`NodeSession`], [`Renewal`], [`LeaseInfo`] | a process takes an address and holds it by a lease |
+//! | [`Claim`], [`Release`], [`Verdict`] | a node takes a client id, or gives it back |
+//! | [`Stamp`] | the order between claims: when the connection arrived |
 //! | [`Entry`], [`NodeInfo`], [`ExpiredNode`] | what the registry knows of an id and of a node |
 //! | [`Cursor`], [`Page`] | a walk over many ids |
-//! | [`ClientId`] | the application's name for a connection |
+//! | [`RegistryError`], [`RegistryErrorKind`] | a failed operation |
+//! | [`connect()`], [`connect_with`] | a registry by its URL |
+//! | [`MemoryRegistry`] | the registry for the nodes of one process |
+#![cfg_attr(
+    feature = "redis",
+    doc = "| [`RedisRegistry`], [`RedisOptions`] | the registry on Redis |"
+)]
+#![cfg_attr(
+    feature = "etcd",
+    doc = "| [`EtcdRegistry`], [`EtcdOptions`] | the registry on etcd |"
+)]
+//! | [`id`] | client ids, and the bounds of all names |
 //! | [`claim_table`] | the node's side of the protocol, as a pure state machine |
 //!
 //! # Features
 //!
-//! | feature | brings |
+//! | feature | adds |
 //! |---|---|
-//! | `redis` | the registry on Redis: one server, Sentinel, or Cluster |
-//! | `etcd` | the registry on etcd |
+//! | `redis` | `RedisRegistry`: one server, Sentinel or Redis Cluster |
+//! | `etcd` | `EtcdRegistry` |
 //!
-//! Neither is on by default.
+//! None is on by default.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -86,7 +105,7 @@ pub use self::redis::{RedisOptions, RedisRegistry};
 pub use self::{
     connect::{RegistryTls, connect, connect_with},
     contract::{Registry, RegistryFuture},
-    error::RegistryError,
+    error::{RegistryError, RegistryErrorKind},
     id::{ClientId, MAX_NAME, NameError},
     memory::MemoryRegistry,
     types::{

@@ -1,7 +1,6 @@
-//! A registry in memory, for the nodes of one process and for tests.
+//! The registry in memory, for the nodes of one process and for tests.
 //!
-//! Owns the [`Registry`] of a process: its clock, its lock, its pages. What the operations do to the
-//! data is `data`'s. Must not know what the nodes do with the answers. Clones share one registry.
+//! Owns the clock, the lock and the pages; `data` owns what the operations do to the data.
 
 mod data;
 
@@ -13,7 +12,7 @@ use tokio::time::Instant;
 use self::data::Data;
 use crate::{
     contract::{Registry, RegistryFuture},
-    error::RegistryError,
+    error::{RegistryError, RegistryErrorKind},
     id::ClientId,
     types::{
         Claim, ClaimOutcomes, Cursor, Entry, ExpiredNode, JoinOutcome, JoinRequest, NodeInfo,
@@ -21,11 +20,30 @@ use crate::{
     },
 };
 
-/// What a page of a walk holds at most.
+/// The items of a page, at most.
 const PAGE: usize = 512;
 
-/// A registry in memory, shared by the nodes of one process. It is lost with the process; memory is
-/// held for nodes and for ids that stand, never for past ones.
+/// A registry in memory, shared by the nodes of one process. Clones share the same data.
+///
+/// The data ends with the process. It takes memory for nodes and for ids that are claimed, never for past
+/// ones.
+///
+/// Use it in tests: [`skip`](Self::skip), [`snapshot`](Self::snapshot) and [`restore`](Self::restore) do
+/// what can happen to a real store.
+///
+/// ```
+/// use tieline_registry::{MemoryRegistry, Registry};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), tieline_registry::RegistryError> {
+/// let registry = MemoryRegistry::new();
+/// let backup = registry.snapshot();
+/// registry.set("ada", "10.0.0.1:7000").await?;
+/// registry.restore(&backup);
+/// assert_eq!(registry.get("ada").await?, None);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct MemoryRegistry {
     shared: Arc<Shared>,
@@ -40,7 +58,7 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     data: Data,
-    /// How far the clock was set forward.
+    /// How far `skip` has advanced the clock.
     ahead: Duration,
 }
 
@@ -59,37 +77,38 @@ impl MemoryRegistry {
         Self::default()
     }
 
-    /// Does something to the data at a time, in µs since the registry was made.
-    fn with<T>(&self, act: impl FnOnce(&mut Data, u64) -> T) -> T {
+    /// Runs `f` on the data, with the time in µs since the registry was created.
+    fn with<T>(&self, f: impl FnOnce(&mut Data, u64) -> T) -> T {
         let mut state = self.shared.state.lock();
         let now = self.shared.start.elapsed() + state.ahead;
         let micros = u64::try_from(now.as_micros()).expect("584,000 years have not passed");
-        act(&mut state.data, micros)
+        f(&mut state.data, micros)
     }
 }
 
-/// What can happen to a real store, for tests.
+/// For tests: what can happen to a real store.
 impl MemoryRegistry {
-    /// Sets the clock forward, so that leases run out at once.
+    /// Advances the clock, so that leases expire at once.
     pub fn skip(&self, time: Duration) {
         self.shared.state.lock().ahead += time;
     }
 
-    /// A copy of all that is stored now.
+    /// A copy of the data as it is now.
     pub fn snapshot(&self) -> Self {
         let copy = Self::new();
         copy.shared.state.lock().data = self.shared.state.lock().data.clone();
         copy
     }
 
-    /// Replaces all that is stored with what another registry stores. The clock goes on.
+    /// Replaces the data with that of another registry, such as a [`snapshot`](Self::snapshot). The clock
+    /// continues.
     pub fn restore(&self, from: &Self) {
         let data = from.shared.state.lock().data.clone();
         self.shared.state.lock().data = data;
     }
 }
 
-// Every future acts when it is first polled: one that is dropped before has asked nothing.
+// Every future acts when it is first polled: one that is dropped before that has no effect.
 impl Registry for MemoryRegistry {
     fn join<'a>(&'a self, request: &'a JoinRequest) -> RegistryFuture<'a, JoinOutcome> {
         Box::pin(async { Ok(self.with(|data, now| data.join(request, now))) })
@@ -147,13 +166,13 @@ impl Registry for MemoryRegistry {
         Box::pin(async { Ok(self.with(|data, now| data.expired(now))) })
     }
 
-    fn reap<'a>(&'a self, expired: &'a ExpiredNode, most: usize) -> RegistryFuture<'a, bool> {
-        Box::pin(async move { Ok(self.with(|data, now| data.reap(expired, most, now))) })
+    fn reap<'a>(&'a self, expired: &'a ExpiredNode, limit: usize) -> RegistryFuture<'a, bool> {
+        Box::pin(async move { Ok(self.with(|data, now| data.reap(expired, limit, now))) })
     }
 
     fn set<'a>(&'a self, id: &'a str, address: &'a str) -> RegistryFuture<'a, ()> {
         Box::pin(async move {
-            let id = ClientId::new(id).map_err(|error| RegistryError::new("set an id", error))?;
+            let id = ClientId::new(id).map_err(|error| invalid_input("set an id", error))?;
             self.with(|data, _| data.set(id, address.into()));
             Ok(())
         })
@@ -180,17 +199,24 @@ impl Registry for MemoryRegistry {
     }
 }
 
-/// A cursor is the last id of the page before.
+/// A cursor is the last id of the previous page.
 fn after(cursor: &Cursor) -> Result<Bound<&str>, RegistryError> {
     match cursor.0.as_slice() {
         [] => Ok(Bound::Unbounded),
         last => std::str::from_utf8(last)
             .map(Bound::Excluded)
-            .map_err(|error| RegistryError::new("go on with a walk", error)),
+            .map_err(|error| invalid_input("continue a walk", error)),
     }
 }
 
 fn next(last: Option<&ClientId>, items: usize) -> Option<Cursor> {
     let last = last.filter(|_| items == PAGE)?;
     Some(Cursor(last.as_bytes().to_vec()))
+}
+
+fn invalid_input(
+    operation: &str,
+    error: impl std::error::Error + Send + Sync + 'static,
+) -> RegistryError {
+    RegistryError::of_kind(RegistryErrorKind::InvalidInput, operation, error)
 }

@@ -1,4 +1,4 @@
-//! What a registry is asked and what it answers.
+//! The requests and replies of a registry: plain values.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -6,7 +6,9 @@ use uuid::Uuid;
 
 use crate::id::ClientId;
 
-/// Microseconds of the cluster's clock: when a connection arrived. The later one wins an id.
+/// When a connection arrived, in microseconds of the cluster's clock. The later stamp wins an id.
+///
+/// The registries on Redis and etcd store stamps below 2^53 only, which is the year 2255.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Stamp(pub u64);
 
@@ -16,76 +18,78 @@ impl fmt::Display for Stamp {
     }
 }
 
-/// A process that wants an address.
+/// The request of a process to take a node's address.
 #[derive(Debug, Clone)]
 pub struct JoinRequest {
-    /// Where peers reach it: `host:port`.
+    /// The address at which peers reach the node: `host:port`.
     pub address: Arc<str>,
-    /// The process, so that a restart is told from a twin.
+    /// The process: one run of the node, so that a restart differs from a second copy.
     pub process: Uuid,
-    /// A process that is known to be gone, whose address may be taken though its lease lives.
+    /// A process that is known to be gone: its address may be taken although its lease lives.
     pub replace: Option<Uuid>,
-    /// Its session until now, if it had one.
+    /// The last session of this process, if it had one. A registry may continue it.
     pub previous: Option<NodeSession>,
     /// The caller's cluster clock.
     pub now: Stamp,
-    /// How long the lease lives without a beat.
+    /// How long the lease lives without a renewal. A registry may round it up.
     pub lease: Duration,
 }
 
-/// A process that holds its address. What `lease` and `fence` mean is the registry's business; two
-/// sessions are the same only if all parts are.
+/// The right of a process to act under its address, for as long as its lease lives.
+///
+/// Callers treat it as opaque: only the registry knows what `lease_id` and `fencing_token` mean. Two
+/// sessions are the same only if all fields are equal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeSession {
-    /// Where peers reach it.
+    /// The address at which peers reach the node.
     pub address: Arc<str>,
     /// The process.
     pub process: Uuid,
-    /// How long the lease lives without a beat.
+    /// How long the lease lives without a renewal, as granted.
     pub ttl: Duration,
-    /// The registry's name for the lease, if it has one.
-    pub lease: i64,
-    /// What tells late operations of this process from current ones, if the registry needs it.
-    pub fence: i64,
+    /// The registry's name for the lease; 0 if it needs none.
+    pub lease_id: i64,
+    /// Distinguishes late operations of this process from current ones; 0 if the registry needs none.
+    pub fencing_token: i64,
 }
 
-/// What became of a join.
+/// The result of a join.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JoinOutcome {
-    /// The address is the process's.
+    /// The process holds the address.
     Joined(NodeSession, LeaseInfo),
     /// Another process holds the address, and its lease lives.
     Busy(Uuid),
 }
 
-/// What became of a beat.
+/// The result of a renewal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Renewal {
     /// The lease is renewed.
     Renewed(LeaseInfo),
-    /// The lease had run out and is renewed: entries may have been removed.
+    /// The lease had expired and is renewed: entries may have been removed.
     Revived(LeaseInfo),
-    /// The address is not the process's any more.
+    /// The process does not hold the address any more.
     Lost,
 }
 
-/// What a node learns of its place with each join and beat, at no further cost.
+/// What a node learns with each join and renewal, at no further cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct LeaseInfo {
-    /// The cluster's clock; zero where the registry keeps none.
+    /// The cluster's clock; zero if the registry keeps none.
     pub clock: Stamp,
-    /// Entries under this node's address, where the registry can tell at once: another number than
-    /// the node's own count raises an alarm.
-    pub held: Option<u64>,
-    /// Entries of the shared layout less those that Tieline wrote, where the registry can tell at
-    /// once: above zero, foreign nodes have clients; below, they deleted ours.
-    pub foreign: Option<i64>,
+    /// How many entries this node's address has, if the registry can count them at once. If two
+    /// renewals in a row differ from the node's own count, the node audits.
+    pub entry_count: Option<u64>,
+    /// Entries of the shared layout minus entries that Tieline wrote, if the registry can count them at
+    /// once. Above zero, legacy nodes have clients; below zero, they have deleted entries of Tieline.
+    pub foreign_balance: Option<i64>,
 }
 
 /// A node, as the registry knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeInfo {
-    /// Where peers reach it.
+    /// The address at which peers reach it.
     pub address: Arc<str>,
     /// The process that holds the address.
     pub process: Uuid,
@@ -93,77 +97,77 @@ pub struct NodeInfo {
     pub leased: bool,
 }
 
-/// One id that is claimed.
+/// The request to own a client id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
     /// The client.
     pub id: ClientId,
     /// When its connection arrived.
     pub stamp: Stamp,
-    /// On what grounds.
+    /// What the claim may displace.
     pub kind: ClaimKind,
 }
 
-/// On what grounds an id is claimed.
+/// What a claim may displace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClaimKind {
-    /// A new connection: it wins over earlier ones, foreign ones included.
+    /// A new connection: it wins over earlier ones, those of legacy nodes included.
     Fresh,
-    /// A connection whose claim was granted before: a foreign write since then wins over it.
+    /// A connection whose claim was granted before: an entry that another program wrote since then wins.
     Held,
-    /// A new connection that must not displace a live one (`Duplicate::Reject`):
-    /// as fresh, but taken where another node with a living lease, or a foreign node, has the id.
+    /// A new connection that must not displace a live one (`Duplicate::Reject` in `tieline`): as
+    /// `Fresh`, but taken if another node with a live lease, or a legacy node, has the id.
     Exclusive,
 }
 
-/// What became of claims.
+/// The result of claims.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ClaimOutcomes {
     /// One verdict for each claim, in order.
     Verdicts(Vec<Verdict>),
-    /// The session is lost, or its lease has run out; nothing was written.
+    /// The session is lost, or its lease has expired; nothing was written.
     Lost,
 }
 
-/// What became of one claim.
+/// The result of one claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// The id is the claimant's.
+    /// The claimant has the id.
     Granted {
-        /// The node that had it, if another had.
+        /// The node that had it, if another one had it.
         displaced: Option<Arc<str>>,
     },
-    /// The id is another's, whose connection is newer, or foreign.
+    /// Another connection has the id: a newer one, or one that this kind of claim does not displace.
     Taken {
-        /// The node that has it.
+        /// Its node.
         by: Arc<str>,
     },
 }
 
-/// One id that is given back.
+/// The request to give an id back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Release {
     /// The client.
     pub id: ClientId,
-    /// Entries of later connections stay.
+    /// The latest stamp to delete: the entry of a later connection stays.
     pub up_to: Stamp,
 }
 
-/// What became of releases.
+/// The result of releases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReleaseOutcome {
-    /// None of them stands any more.
+    /// None of the entries exists any more.
     Done,
-    /// The session is lost, or its lease has run out; nothing was deleted.
+    /// The session is lost, or its lease has expired; nothing was deleted.
     Lost,
 }
 
-/// Who has an id.
+/// What the registry has for an id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// The node's address.
     pub address: Arc<str>,
-    /// Who wrote it.
+    /// Who wrote the entry.
     pub owner: Owner,
 }
 
@@ -177,28 +181,29 @@ pub enum Owner {
         /// Whether the node's lease lives.
         leased: bool,
     },
-    /// A program that shares the layout and knows no stamps.
+    /// A program that shares the layout and writes no stamps, such as a legacy node.
     Foreign,
 }
 
-/// A node whose lease has run out.
+/// A node whose lease has expired.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExpiredNode {
-    /// Where it was.
+    /// Its address.
     pub address: Arc<str>,
-    /// The registry's mark of the lease that ran out; a renewal changes it.
+    /// Identifies the lease that expired; a renewal changes it.
     pub mark: Arc<str>,
 }
 
-/// Where a walk goes on. A walk begins with the default and ends with the page whose `next` is `None`.
+/// The position in a walk. A walk begins with `Cursor::default()` and ends with the page whose
+/// [`next`](Page::next) is `None`. Only the registry knows what the bytes mean.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Cursor(pub Vec<u8>);
 
 /// A part of a walk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page<T> {
-    /// What stands there; may be empty though more follows.
+    /// The items of this page; may be empty although more pages follow.
     pub items: Vec<T>,
-    /// Where to go on, if there is more.
+    /// Where the next page begins, if there is one.
     pub next: Option<Cursor>,
 }

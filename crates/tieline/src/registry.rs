@@ -1,6 +1,6 @@
 //! The registry of a cluster: it maps each client id to the node that holds the client's connection.
 //!
-//! [`connect`] reaches a registry by its URL. To write one, implement [`Registry`] and test it with the
+//! [`connect`] connects to a registry by its URL. To write a registry, implement [`Registry`] and test it with the
 //! crate `tieline-registry-conformance`.
 //!
 //! Everything here is re-exported from the crate `tieline-registry`.
@@ -21,8 +21,8 @@
 pub use tieline_registry::{
     Claim, ClaimKind, ClaimOutcomes, Cursor, Entry, ExpiredNode, JoinOutcome, JoinRequest,
     LeaseInfo, MemoryRegistry, NodeInfo, NodeSession, Owner, Page, Registry, RegistryError,
-    RegistryFuture, RegistryTls, Release, ReleaseOutcome, Renewal, Stamp, Verdict, connect,
-    connect_with,
+    RegistryErrorKind, RegistryFuture, RegistryTls, Release, ReleaseOutcome, Renewal, Stamp,
+    Verdict, connect, connect_with,
 };
 #[cfg(feature = "etcd")]
 pub use tieline_registry::{EtcdOptions, EtcdRegistry};

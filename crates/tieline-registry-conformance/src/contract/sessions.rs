@@ -202,7 +202,7 @@ pub(crate) async fn lease_info_counts_entries(harness: &dyn RegistryHarness) -> 
     let a = fixture.join(ADDRESS_A).await;
     let b = fixture.join(ADDRESS_B).await;
     let count = async || match expect_reply(fixture.registry.renew(&a, Stamp(1)).await) {
-        Renewal::Renewed(lease_info) => (lease_info.held, lease_info.foreign),
+        Renewal::Renewed(lease_info) => (lease_info.entry_count, lease_info.foreign_balance),
         other => panic!("the lease is alive, so the renewal must succeed: {other:?}"),
     };
     let assert = |(held, foreign): (Option<u64>, Option<i64>), expected: (u64, i64), when: &str| {

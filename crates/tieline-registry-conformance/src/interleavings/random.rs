@@ -3,7 +3,7 @@
 //! Finds orders of events that no other scenario has.
 
 use fastrand::Rng;
-use tieline_registry::claim_table::Request;
+use tieline_registry::claim_table::ClaimRequest;
 
 use crate::{
     harness::{RegistryHarness, ScenarioResult},
@@ -36,7 +36,7 @@ pub(crate) async fn random_interleavings_converge(harness: &dyn RegistryHarness)
     Ok(())
 }
 
-async fn step(sim: &mut Simulation<'_>, rng: &mut Rng, number: u32, late: &mut Vec<Request>) {
+async fn step(sim: &mut Simulation<'_>, rng: &mut Rng, number: u32, late: &mut Vec<ClaimRequest>) {
     let node = [NODE_A, NODE_B][rng.usize(..2)];
     let name = ["x", "y"][rng.usize(..2)];
     match rng.u8(..40) {

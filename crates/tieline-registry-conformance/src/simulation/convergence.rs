@@ -2,8 +2,10 @@
 //!
 //! Owns the order of a round: renewals, requests, evicts, audits, the reaper.
 
+use tieline_registry::claim_table::StopReason;
+
 use super::{
-    node::{ProcessState, Stopped},
+    node::ProcessState,
     state::{NODE_A, Simulation},
 };
 
@@ -70,7 +72,7 @@ impl Simulation<'_> {
     /// Sends, executes and answers everything that a node wants now.
     pub(crate) async fn flush(&mut self, node: usize) {
         for _ in 0..MAX_REQUESTS {
-            if self.nodes[node].stopped != Some(Stopped::SessionLost) {
+            if self.nodes[node].stopped != Some(StopReason::SessionLost) {
                 self.send(node).await;
             }
             if !(self.execute_next(node).await | self.deliver_reply(node)) {
@@ -91,7 +93,7 @@ impl Simulation<'_> {
                 continue;
             };
             match self.nodes[node].process_state {
-                ProcessState::Running => self.nodes[node].table.evicted(&id),
+                ProcessState::Running => self.nodes[node].table.recheck(&id),
                 ProcessState::Paused => self.evicts.push_back((to, id)),
                 ProcessState::Dead => {}
             }

@@ -1,6 +1,6 @@
 //! Faults: lost evict requests, dead and paused processes, stores that lose data.
 
-use tieline_registry::claim_table::Request;
+use tieline_registry::claim_table::ClaimRequest;
 
 use super::{
     node::{Node, ProcessState},
@@ -11,7 +11,7 @@ use crate::harness::Skipped;
 impl Simulation<'_> {
     /// An evict request for [`ID`] reaches a node, sent at any time by any node.
     pub(crate) fn deliver_stale_evict(&mut self, node: usize) {
-        self.nodes[node].table.evicted(ID);
+        self.nodes[node].table.recheck(ID);
     }
 
     /// All undelivered evict requests are lost.
@@ -21,7 +21,7 @@ impl Simulation<'_> {
 
     /// A process dies. Returns its requests that were not executed: the registry may still execute
     /// them.
-    pub(crate) fn crash(&mut self, node: usize) -> Vec<Request> {
+    pub(crate) fn crash(&mut self, node: usize) -> Vec<ClaimRequest> {
         let node = &mut self.nodes[node];
         let fresh = Node::new(&node.address);
         let dead = std::mem::replace(node, fresh);

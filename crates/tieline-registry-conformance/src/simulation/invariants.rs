@@ -69,7 +69,11 @@ impl Simulation<'_> {
         for node in &self.nodes {
             let mut connected: Vec<_> = node.connections.iter().collect();
             connected.sort_by_key(|(id, _)| *id);
-            let counts = (node.table.mine(), node.table.len(), node.pending.len());
+            let counts = (
+                node.table.registered(),
+                node.table.len(),
+                node.pending.len(),
+            );
             let status = (&node.session, node.address_taken, node.stopped);
             write!(
                 text,
@@ -168,7 +172,7 @@ impl Simulation<'_> {
             "I2: `ids_of` (left) must list exactly the connections of {} (right)",
             node.address
         );
-        let counts = (node.table.mine(), node.table.len());
+        let counts = (node.table.registered(), node.table.len());
         let expected = (connected.len() as u64, connected.len());
         assert_eq!(
             counts, expected,

@@ -64,7 +64,7 @@ impl Simulation<'_> {
     async fn joined(&mut self, node: usize, session: NodeSession, lease_info: LeaseInfo) {
         self.advance_clock(lease_info);
         let joined = &mut self.nodes[node];
-        joined.table.joined(session.clone());
+        joined.table.on_joined(session.clone());
         (
             joined.address_taken,
             joined.stopped,
@@ -81,7 +81,7 @@ impl Simulation<'_> {
             Some(session) => {
                 let node = &mut self.nodes[node];
                 (node.stopped, node.session) = (None, Some(session.clone()));
-                node.table.resumed(session);
+                node.table.on_resumed(session);
             }
             None => self.join(node, None).await,
         }
@@ -100,7 +100,9 @@ impl Simulation<'_> {
             count_mismatches,
             ..
         } = &mut self.nodes[node];
-        let differs = lease_info.held.is_some_and(|held| held != table.mine());
+        let differs = lease_info
+            .entry_count
+            .is_some_and(|held| held != table.registered());
         *count_mismatches = if differs && pending.is_empty() {
             *count_mismatches + 1
         } else {

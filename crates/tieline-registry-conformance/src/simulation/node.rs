@@ -9,7 +9,7 @@ use std::{
 
 use tieline_registry::{
     ClientId, NodeSession, Stamp,
-    claim_table::{ClaimReply, ClaimTable, Request},
+    claim_table::{ClaimReply, ClaimRequest, ClaimTable, StopReason},
 };
 use uuid::Uuid;
 
@@ -19,7 +19,7 @@ pub(super) struct Node {
     pub(super) process_state: ProcessState,
     pub(super) session: Option<NodeSession>,
     /// Why nothing is sent until the node joins or gets a new fencing token.
-    pub(super) stopped: Option<Stopped>,
+    pub(super) stopped: Option<StopReason>,
     /// Another process holds the address, so this one must not serve.
     pub(super) address_taken: bool,
     pub(super) table: ClaimTable<u32>,
@@ -37,12 +37,6 @@ pub(super) enum ProcessState {
     Dead,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stopped {
-    SessionLost,
-    NoReply,
-}
-
 /// A connection: a number given by the scenario, and the stamp of its arrival.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Connection {
@@ -51,7 +45,7 @@ pub(super) struct Connection {
 }
 
 pub(super) struct PendingRequest {
-    pub(super) request: Request,
+    pub(super) request: ClaimRequest,
     pub(super) reply: Option<ClaimReply>,
 }
 

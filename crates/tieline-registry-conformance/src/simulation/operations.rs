@@ -3,10 +3,12 @@
 //! Owns the order of these steps for one node. A scenario may put any step of another node between
 //! them. Every release is checked against invariant I3.
 
-use tieline_registry::claim_table::{ClaimBatch, ClaimReply, Effect, Lane, Request};
+use tieline_registry::claim_table::{
+    ClaimBatch, ClaimReply, ClaimRequest, Effect, Lane, StopReason,
+};
 
 use super::{
-    node::{Connection, Node, PendingRequest, Stopped},
+    node::{Connection, Node, PendingRequest},
     state::Simulation,
 };
 use crate::expect::expect_reply;
@@ -15,12 +17,12 @@ impl Simulation<'_> {
     /// A node sends what it wants from the registry. After a missing reply it first gets a new
     /// fencing token, as a real node does.
     pub(crate) async fn send(&mut self, node: usize) {
-        if self.nodes[node].stopped == Some(Stopped::NoReply) {
+        if self.nodes[node].stopped == Some(StopReason::NoReply) {
             self.resume_session(node).await;
         }
         let now = self.now();
         let Node { table, pending, .. } = &mut self.nodes[node];
-        let requests = [Lane::Urgent, Lane::Slow].map(|lane| table.take(lane, now, 512));
+        let requests = [Lane::Urgent, Lane::Slow].map(|lane| table.next_requests(lane, now, 512));
         let requests = requests.into_iter().flatten();
         pending.extend(requests.map(|request| PendingRequest {
             request,
@@ -67,7 +69,7 @@ impl Simulation<'_> {
 
     /// The oldest request of a node times out, executed or not. A request that was not executed is
     /// lost, unless the scenario executes it later.
-    pub(crate) fn time_out(&mut self, node: usize) -> Request {
+    pub(crate) fn time_out(&mut self, node: usize) -> ClaimRequest {
         let request = self.nodes[node].pending.pop_front();
         let request = request.expect("a request that can time out").request;
         self.on_reply(node, request.clone(), ClaimReply::NoReply);
@@ -75,7 +77,10 @@ impl Simulation<'_> {
     }
 
     /// The registry executes a request that has timed out, or whose process is dead.
-    pub(crate) async fn execute(&self, Request { session, batch }: &Request) -> ClaimReply {
+    pub(crate) async fn execute(
+        &self,
+        ClaimRequest { session, batch }: &ClaimRequest,
+    ) -> ClaimReply {
         match batch {
             ClaimBatch::Claims(claims) => {
                 ClaimReply::Claims(expect_reply(self.registry.claim(session, claims).await))
@@ -89,8 +94,8 @@ impl Simulation<'_> {
         }
     }
 
-    fn on_reply(&mut self, node: usize, request: Request, reply: ClaimReply) {
-        let effects = self.nodes[node].table.answered(request, reply);
+    fn on_reply(&mut self, node: usize, request: ClaimRequest, reply: ClaimReply) {
+        let effects = self.nodes[node].table.on_reply(request, reply);
         for effect in effects {
             match effect {
                 Effect::Granted(_) => {}
@@ -98,14 +103,7 @@ impl Simulation<'_> {
                     self.on_refused(node, Connection { number, stamp });
                 }
                 Effect::Evict(to, id) => self.evicts.push_back((to, id)),
-                Effect::Stopped(lost) => {
-                    let stopped = if lost {
-                        Stopped::SessionLost
-                    } else {
-                        Stopped::NoReply
-                    };
-                    self.nodes[node].stopped = Some(stopped);
-                }
+                Effect::Stopped(reason) => self.nodes[node].stopped = Some(reason),
             }
         }
     }

@@ -111,7 +111,7 @@ impl<'a> Simulation<'a> {
     pub(crate) async fn reports_entry_count(&mut self, node: usize) -> bool {
         let (session, now) = (self.session(node), self.now());
         match expect_reply(self.registry.renew(&session, now).await) {
-            Renewal::Renewed(lease_info) => lease_info.held.is_some(),
+            Renewal::Renewed(lease_info) => lease_info.entry_count.is_some(),
             other => panic!("the registry did not renew a lease that is alive: {other:?}"),
         }
     }

@@ -76,7 +76,7 @@ impl MutantRegistry {
             let mut fences = self.fences.lock();
             let fence = fences.entry(session.address.clone()).or_default();
             *fence += 1;
-            session.fence = *fence;
+            session.fencing_token = *fence;
         }
         session
     }
@@ -95,7 +95,7 @@ impl MutantRegistry {
 
     fn is_rejected_by_token(&self, session: &NodeSession) -> bool {
         self.is(Mutation::EntriesExpireWithLease)
-            && self.fences.lock().get(&session.address) != Some(&session.fence)
+            && self.fences.lock().get(&session.address) != Some(&session.fencing_token)
     }
 
     fn mutate_lease_info(&self, lease_info: LeaseInfo) -> LeaseInfo {

@@ -1,69 +1,213 @@
-//! What a node knows of one id.
+//! One client id in the claim table, as a pure state machine.
 //!
-//! Owns what follows from it: which operation the id wants next.
+//! Owns every transition of an entry, and which request the id needs next. Must not know queues,
+//! sessions or other ids.
+//!
+//! An entry is the product of three facts:
+//!
+//! ```text
+//! desired      None ──connect──▶ Fresh | Exclusive ──granted──▶ Held
+//!                ▲                       │                       │
+//!                └─────── disconnect, or taken by another ───────┘
+//!
+//! registered   No ◀──taken, released── Unknown ──granted──▶ Yes
+//!                                         ▲                  │
+//!                                         └─ recheck, join, ─┘
+//!                                            sweep, no reply
+//!
+//! in progress  No ──begin──▶ Yes ──recheck, join──▶ YesThenRecheck
+//!               ▲             │                            │
+//!               └─────────── any reply, or none ───────────┘
+//! ```
+//!
+//! Invariant: a reply that may be older than a recheck never makes the entry `Registered::Yes`.
 
 use crate::types::{ClaimKind, Stamp};
 
-/// One id. `C` is what the driver knows a connection by.
-#[derive(Debug)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "independent facts, in the protocol's words"
-)]
+/// One id. `C` is how the driver identifies a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ClaimEntry<C> {
-    /// The newest connection here.
-    pub(super) connection: Option<C>,
-    /// Its arrival.
-    pub(super) stamp: Stamp,
-    /// Whether its claim was granted once.
-    pub(super) granted: bool,
-    pub(super) exclusive: bool,
-    pub(super) known: Registered,
-    /// Whether an operation is under way.
-    pub(super) busy: bool,
-    /// Whether to ask again after it.
-    pub(super) recheck: bool,
+    desired: Option<Desired<C>>,
+    registered: Registered,
+    in_progress: InProgress,
 }
 
-/// What the registry has for this node.
+/// The newest connection of this node with the id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Desired<C> {
+    connection: C,
+    stamp: Stamp,
+    /// How to claim it next: `Held` once a claim of this connection was granted.
+    kind: ClaimKind,
+}
+
+/// Whether the registry has an entry of this node for the id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Registered {
+enum Registered {
     No,
     Unknown,
     Yes,
 }
 
-/// What an id needs of the registry.
+/// Whether a request for the id is on its way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wanted {
-    Claim(ClaimKind),
+enum InProgress {
+    No,
+    Yes,
+    /// Its reply may be outdated: send another request after it.
+    YesThenRecheck,
+}
+
+/// What an id needs from the registry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Operation {
+    Claim(Stamp, ClaimKind),
     Release,
 }
 
-impl<C> ClaimEntry<C> {
-    pub(super) fn empty() -> Self {
+impl<C> Default for ClaimEntry<C> {
+    fn default() -> Self {
         Self {
-            connection: None,
-            stamp: Stamp::default(),
-            granted: false,
-            exclusive: false,
-            known: Registered::No,
-            busy: false,
-            recheck: false,
-        }
-    }
-
-    /// What to ask of the registry; `audit` asks even where all is believed to be well.
-    pub(super) fn wanted(&self, audit: bool) -> Option<Wanted> {
-        match (&self.connection, self.known) {
-            (Some(_), Registered::Yes) if self.granted => {
-                audit.then_some(Wanted::Claim(ClaimKind::Held))
-            }
-            (Some(_), _) if self.granted => Some(Wanted::Claim(ClaimKind::Held)),
-            (Some(_), _) if self.exclusive => Some(Wanted::Claim(ClaimKind::Exclusive)),
-            (Some(_), _) => Some(Wanted::Claim(ClaimKind::Fresh)),
-            (None, Registered::No) => None,
-            (None, _) => Some(Wanted::Release),
+            desired: None,
+            registered: Registered::No,
+            in_progress: InProgress::No,
         }
     }
 }
+
+/// What an entry needs.
+impl<C> ClaimEntry<C> {
+    /// The next request; none while the registry has what it should have. With `audit`, an entry that
+    /// is believed to be registered is claimed again all the same.
+    pub(super) fn next_operation(&self, audit: bool) -> Option<Operation> {
+        match (&self.desired, self.registered) {
+            (Some(desired), Registered::Yes) if desired.kind == ClaimKind::Held && !audit => None,
+            (Some(desired), _) => Some(Operation::Claim(desired.stamp, desired.kind)),
+            (None, Registered::No) => None,
+            (None, _) => Some(Operation::Release),
+        }
+    }
+
+    /// Whether the table can forget the id.
+    pub(super) fn is_obsolete(&self) -> bool {
+        self.desired.is_none()
+            && self.registered == Registered::No
+            && self.in_progress == InProgress::No
+    }
+
+    pub(super) fn is_desired(&self) -> bool {
+        self.desired.is_some()
+    }
+
+    pub(super) fn is_registered(&self) -> bool {
+        self.registered == Registered::Yes
+    }
+
+    pub(super) fn is_in_progress(&self) -> bool {
+        self.in_progress != InProgress::No
+    }
+}
+
+/// What happens at the node.
+impl<C> ClaimEntry<C> {
+    /// A connection arrived; it replaces an older one.
+    pub(super) fn connect(&mut self, connection: C, stamp: Stamp, exclusive: bool) {
+        let kind = if exclusive {
+            ClaimKind::Exclusive
+        } else {
+            ClaimKind::Fresh
+        };
+        self.desired = Some(Desired {
+            connection,
+            stamp,
+            kind,
+        });
+    }
+
+    /// A connection ended. Whether it was the newest one; an older one changes nothing.
+    pub(super) fn disconnect(&mut self, is_same: impl FnOnce(&C) -> bool) -> bool {
+        let newest = self.desired.take_if(|desired| is_same(&desired.connection));
+        if newest.is_some() {
+            self.cancel_recheck();
+        }
+        newest.is_some()
+    }
+
+    /// The registry may have given the id to another node. Whether to claim it again at once; else it
+    /// is claimed again after the request in progress, or nothing here wants it.
+    pub(super) fn recheck(&mut self) -> bool {
+        if self.desired.is_none() {
+            return false;
+        }
+        if self.is_in_progress() {
+            self.in_progress = InProgress::YesThenRecheck;
+            return false;
+        }
+        self.registered = Registered::Unknown;
+        true
+    }
+
+    /// The registry lists the id under this node's address. Whether the entry must be released.
+    pub(super) fn sweep(&mut self) -> bool {
+        let unwanted = self.desired.is_none() && !self.is_in_progress();
+        if unwanted {
+            self.registered = Registered::Unknown;
+        }
+        unwanted
+    }
+}
+
+/// What happens to a request.
+impl<C> ClaimEntry<C> {
+    /// A request for the id is sent.
+    pub(super) fn begin(&mut self) {
+        self.in_progress = InProgress::Yes;
+    }
+
+    /// A claim was granted. Whether it is the first grant of the newest connection.
+    pub(super) fn on_granted(&mut self, stamp: Stamp) -> bool {
+        self.registered = match std::mem::replace(&mut self.in_progress, InProgress::No) {
+            InProgress::YesThenRecheck => Registered::Unknown,
+            InProgress::No | InProgress::Yes => Registered::Yes,
+        };
+        let current = self
+            .desired
+            .as_mut()
+            .filter(|desired| desired.stamp == stamp);
+        current.is_some_and(|desired| {
+            std::mem::replace(&mut desired.kind, ClaimKind::Held) != ClaimKind::Held
+        })
+    }
+
+    /// A claim was refused. The connection that has lost its id; none if a newer one has arrived, or
+    /// it has ended.
+    pub(super) fn on_taken(&mut self, stamp: Stamp) -> Option<C> {
+        self.finish(Registered::No);
+        let lost = self.desired.take_if(|desired| desired.stamp == stamp);
+        lost.map(|desired| desired.connection)
+    }
+
+    /// A release was carried out.
+    pub(super) fn on_released(&mut self) {
+        self.finish(Registered::No);
+    }
+
+    /// A request may or may not have been carried out.
+    pub(super) fn on_no_reply(&mut self) {
+        self.finish(Registered::Unknown);
+    }
+
+    fn finish(&mut self, registered: Registered) {
+        self.registered = registered;
+        self.in_progress = InProgress::No;
+    }
+
+    fn cancel_recheck(&mut self) {
+        if self.in_progress == InProgress::YesThenRecheck {
+            self.in_progress = InProgress::Yes;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

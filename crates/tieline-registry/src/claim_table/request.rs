@@ -1,4 +1,4 @@
-//! What passes between the table and its driver: requests, their answers, and what follows from them.
+//! What passes between the table and its driver: requests, replies, and the effects of a reply.
 
 use std::sync::Arc;
 
@@ -7,56 +7,56 @@ use crate::{
     types::{Claim, ClaimOutcomes, NodeSession, Release, ReleaseOutcome, Stamp},
 };
 
-/// How soon something is sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lane {
-    /// New connections and ends of connections: at once, with whatever waits.
-    Urgent,
-    /// Re-claims, audits, sweeps.
-    Slow,
-}
-
-/// Operations of one kind, to be carried out together.
+/// A batch to send to the registry, for one session.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Request {
-    /// The session it was made in.
+pub struct ClaimRequest {
+    /// The session to pass to the registry.
     pub session: NodeSession,
-    /// What to do.
+    /// What to send.
     pub batch: ClaimBatch,
 }
 
-/// What to ask the registry for.
+/// Operations of one kind, on different ids.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ClaimBatch {
-    /// [`Registry::claim`](crate::Registry::claim).
+    /// For [`Registry::claim`](crate::Registry::claim).
     Claims(Vec<Claim>),
-    /// [`Registry::release`](crate::Registry::release).
+    /// For [`Registry::release`](crate::Registry::release).
     Releases(Vec<Release>),
 }
 
-/// What came of a request.
+/// The reply to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ClaimReply {
-    /// The verdicts.
+    /// The result of the claims.
     Claims(ClaimOutcomes),
-    /// The releases' outcome.
+    /// The result of the releases.
     Releases(ReleaseOutcome),
-    /// No answer, or an error: it may have been carried out, or may still be.
+    /// No reply, or an error. The request may have been carried out, or may still be.
     NoReply,
 }
 
 /// What the driver must do.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Effect<C> {
-    /// The connection with this stamp has its id.
+    /// The connection with this stamp now has its id.
     Granted(Stamp),
-    /// The id is another's: refuse this connection, or close it.
+    /// Another connection has the id: refuse this one, or close it if it is open already.
     Refused(C, Stamp),
-    /// Tell this node to ask whether it still has the id.
+    /// Ask this node to check whether it still has the id.
     Evict(Arc<str>, ClientId),
-    /// Nothing more is sent until [`joined`](super::ClaimTable::joined) or
-    /// [`resumed`](super::ClaimTable::resumed): the session is lost (`true`), or an answer is missing.
-    Stopped(bool),
+    /// The table sends nothing more until [`on_joined`](super::ClaimTable::on_joined) or
+    /// [`on_resumed`](super::ClaimTable::on_resumed).
+    Stopped(StopReason),
+}
+
+/// Why a table has stopped sending.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StopReason {
+    /// The registry does not accept the session: join again.
+    SessionLost,
+    /// A reply is missing: [fence](crate::Registry::fence) the session, then resume.
+    NoReply,
 }
 
 impl ClaimBatch {
@@ -64,7 +64,7 @@ impl ClaimBatch {
         self.ids().next().is_none()
     }
 
-    /// The ids that it is about.
+    /// The ids of the batch, in order.
     pub fn ids(&self) -> impl Iterator<Item = &ClientId> {
         let (claims, releases) = match self {
             Self::Claims(claims) => (claims.as_slice(), [].as_slice()),
@@ -76,10 +76,13 @@ impl ClaimBatch {
 }
 
 impl ClaimReply {
-    pub(super) fn is_lost(&self) -> bool {
-        matches!(
-            self,
-            Self::Claims(ClaimOutcomes::Lost) | Self::Releases(ReleaseOutcome::Lost)
-        )
+    /// Why the table stops after this reply to its current session.
+    pub(super) fn stop_reason(&self) -> StopReason {
+        match self {
+            Self::Claims(ClaimOutcomes::Lost) | Self::Releases(ReleaseOutcome::Lost) => {
+                StopReason::SessionLost
+            }
+            _ => StopReason::NoReply,
+        }
     }
 }

@@ -1,15 +1,16 @@
-//! The table: per client id, what this node has, what it believes the registry has, and the one
-//! operation that may be under way.
+//! The table: per client id, what this node wants, what the registry has, and the one request that may
+//! be in progress.
 //!
-//! Knows no clock, no runtime and no registry: the driver takes [`Request`]s, has them carried out, and
-//! brings the answers back. Invariants: at most one operation per id is under way; an id that has no
-//! connection here and no entry of this node costs nothing.
+//! Knows no clock, no runtime and no registry: the driver takes [`ClaimRequest`]s, sends them, and
+//! hands the replies back. The transitions of an id are in `entry`. Invariants: at most one request per
+//! id is in progress; an id without a connection here and without an entry of this node uses no memory.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::HashMap;
 
 use super::{
-    entry::{ClaimEntry, Registered, Wanted},
-    request::{ClaimBatch, ClaimReply, Effect, Lane, Request},
+    entry::{ClaimEntry, Operation},
+    lanes::{Lane, Lanes},
+    request::{ClaimBatch, ClaimReply, ClaimRequest, Effect},
 };
 use crate::{
     id::ClientId,
@@ -18,328 +19,256 @@ use crate::{
     },
 };
 
-/// How many ids a queue may hold that want nothing any more, above as many as there are slots.
-const SPARE: usize = 1024;
-
-/// All ids of one node. `C` is what the driver knows a connection by.
+/// All ids of one node. `C` is how the driver identifies a connection.
 #[derive(Debug)]
 pub struct ClaimTable<C> {
-    by_id: HashMap<ClientId, ClaimEntry<C>>,
+    entries: HashMap<ClientId, ClaimEntry<C>>,
     /// `None` while nothing may be sent.
     session: Option<NodeSession>,
-    urgent: VecDeque<ClientId>,
-    paced: VecDeque<ClientId>,
-    /// Slots that are [`Registered::Yes`].
-    mine: u64,
+    lanes: Lanes,
+    /// Entries that are registered.
+    registered: u64,
 }
 
 impl<C> Default for ClaimTable<C> {
     fn default() -> Self {
         Self {
-            by_id: HashMap::new(),
+            entries: HashMap::new(),
             session: None,
-            urgent: VecDeque::new(),
-            paced: VecDeque::new(),
-            mine: 0,
+            lanes: Lanes::default(),
+            registered: 0,
         }
     }
 }
 
-/// What happens at this node.
+/// Events.
 impl<C> ClaimTable<C> {
-    /// A connection came. The older one with its id, if any, is the caller's to close.
+    /// A connection arrived: claims its id. An older connection with the same id is the caller's to
+    /// close. With `exclusive`, a live connection elsewhere keeps the id
+    /// ([`ClaimKind::Exclusive`]).
     pub fn connect(&mut self, id: &ClientId, stamp: Stamp, connection: C, exclusive: bool) {
-        let entry = self
-            .by_id
-            .entry(id.clone())
-            .or_insert_with(ClaimEntry::empty);
-        entry.connection = Some(connection);
-        (entry.stamp, entry.granted, entry.exclusive) = (stamp, false, exclusive);
-        self.push(id.clone(), Lane::Urgent);
+        let entry = self.entries.entry(id.clone()).or_default();
+        entry.connect(connection, stamp, exclusive);
+        self.lanes.push(Lane::Urgent, id.clone(), &self.entries);
     }
 
-    /// A connection ended. Nothing if a newer one has its id by now.
-    pub fn disconnect(&mut self, id: &str, is_it: impl FnOnce(&C) -> bool) {
-        let Some(entry) = self.by_id.get_mut(id) else {
-            return;
-        };
-        if entry.connection.as_ref().is_some_and(is_it) {
-            entry.connection = None;
-            entry.recheck = false;
-            self.settle(id);
+    /// A connection ended: releases its id, unless a newer connection here has it.
+    pub fn disconnect(&mut self, id: &str, is_same: impl FnOnce(&C) -> bool) {
+        if self.apply(id, |entry| entry.disconnect(is_same)) == Some(true) {
+            self.forget_or_enqueue(id);
         }
     }
 
-    /// Another node was granted this id: ask again whether it is ours. No verdict travels with it, so
-    /// that a late one does no harm.
-    pub fn evicted(&mut self, id: &str) {
-        let Some(entry) = self
-            .by_id
-            .get_mut(id)
-            .filter(|entry| entry.connection.is_some())
-        else {
-            return;
-        };
-        if entry.busy {
-            entry.recheck = true;
-        } else {
-            self.know(id, Registered::Unknown);
-            self.enqueue(id);
+    /// Another node was granted this id: claims it again, to learn who has it. The event carries no
+    /// verdict, so that a late one does no harm.
+    pub fn recheck(&mut self, id: &str) {
+        if self.apply(id, ClaimEntry::recheck) == Some(true) {
+            self.enqueue(id, Lane::Urgent);
         }
     }
 
-    /// Ids that the registry has for this node: what has no connection here is given back.
+    /// The registry lists these ids under this node's address: releases those without a connection here.
     pub fn sweep(&mut self, ids: impl IntoIterator<Item = ClientId>) {
         for id in ids {
-            let entry = self
-                .by_id
-                .entry(id.clone())
-                .or_insert_with(ClaimEntry::empty);
-            if entry.connection.is_none() && !entry.busy {
-                self.know(&id, Registered::Unknown);
-                self.push(id, Lane::Slow);
+            self.entries.entry(id.clone()).or_default();
+            if self.apply(&id, ClaimEntry::sweep) == Some(true) {
+                self.lanes.push(Lane::Slow, id, &self.entries);
             }
         }
     }
 
-    /// Everything that is believed to be ours is to be claimed again.
+    /// Claims everything again that is believed to be registered.
     pub fn audit(&mut self) {
-        let ours = self
-            .by_id
-            .iter()
-            .filter(|(_, entry)| entry.known == Registered::Yes);
-        let ours: Vec<_> = ours.map(|(id, _)| id.clone()).collect();
-        ours.into_iter().for_each(|id| self.push(id, Lane::Slow));
-    }
-
-    /// The address was taken, or a lease that had run out was renewed: entries may be gone.
-    pub fn joined(&mut self, session: NodeSession) {
-        self.session = Some(session);
-        let ids: Vec<_> = self.by_id.keys().cloned().collect();
-        for id in ids {
-            let Some(entry) = self.by_id.get_mut(&id) else {
-                continue;
-            };
-            if entry.busy {
-                entry.recheck |= entry.connection.is_some();
-            } else {
-                if entry.connection.is_some() {
-                    self.know(&id, Registered::Unknown);
-                }
-                self.enqueue_as(&id, Lane::Slow);
-            }
+        let registered = self.entries.iter().filter(|(_, e)| e.is_registered());
+        let registered: Vec<_> = registered.map(|(id, _)| id.clone()).collect();
+        for id in registered {
+            self.lanes.push(Lane::Slow, id, &self.entries);
         }
     }
 
-    /// The session goes on, perhaps behind a new fence.
-    pub fn resumed(&mut self, session: NodeSession) {
+    /// The node has taken its address, or renewed a lease that had expired: entries may be missing, so
+    /// everything is claimed again.
+    pub fn on_joined(&mut self, session: NodeSession) {
+        self.session = Some(session);
+        let ids: Vec<_> = self.entries.keys().cloned().collect();
+        for id in ids {
+            self.apply(&id, ClaimEntry::recheck);
+            self.enqueue(&id, Lane::Slow);
+        }
+    }
+
+    /// The session continues after a missing reply, perhaps with another fencing token.
+    pub fn on_resumed(&mut self, session: NodeSession) {
         self.session = Some(session);
     }
 
-    /// Nothing is sent from here on.
+    /// Sends nothing until [`on_joined`](Self::on_joined) or [`on_resumed`](Self::on_resumed).
     pub fn stop(&mut self) {
         self.session = None;
     }
+}
 
+/// State.
+impl<C> ClaimTable<C> {
     /// Whether requests may be sent.
     pub fn is_joined(&self) -> bool {
         self.session.is_some()
     }
 
-    /// How many entries this node believes to have.
-    pub fn mine(&self) -> u64 {
-        self.mine
+    /// How many ids the registry is believed to have for this node.
+    pub fn registered(&self) -> u64 {
+        self.registered
     }
 
-    /// How many ids have a connection here, an entry of ours or an operation under way.
+    /// How many ids have a connection here, may be registered, or have a request in progress.
     pub fn len(&self) -> usize {
-        self.by_id.len()
+        self.entries.len()
     }
 
-    /// Whether nothing is left to hold or to give back.
+    /// Whether there is nothing to hold and nothing to release.
     pub fn is_empty(&self) -> bool {
-        self.by_id.is_empty()
+        self.entries.is_empty()
+    }
+
+    /// Whether [`next_requests`](Self::next_requests) has something to look at.
+    pub fn has_queued(&self, lane: Lane) -> bool {
+        self.is_joined() && self.queue_len(lane) > 0
+    }
+
+    /// How many ids are queued. Some may need no request any more.
+    pub fn queue_len(&self, lane: Lane) -> usize {
+        self.lanes.len(lane)
     }
 }
 
-/// What the driver does.
+/// Requests and replies.
 impl<C> ClaimTable<C> {
-    /// The next operations, at most `most` of each kind: none, one or two requests. `now` must not be
-    /// below any stamp that this node gave.
-    pub fn take(&mut self, lane: Lane, now: Stamp, most: usize) -> Vec<Request> {
+    /// The next requests of a lane: at most one with claims and one with releases, each of at most
+    /// `limit` operations. `now` must not be earlier than any stamp that this node has given.
+    pub fn next_requests(&mut self, lane: Lane, now: Stamp, limit: usize) -> Vec<ClaimRequest> {
         let Some(session) = self.session.clone() else {
             return Vec::new();
         };
         let (mut claims, mut releases) = (Vec::new(), Vec::new());
-        while claims.len() < most && releases.len() < most {
-            let Some(id) = self.queue(lane).pop_front() else {
+        while claims.len() < limit && releases.len() < limit {
+            let Some(id) = self.lanes.pop(lane) else {
                 break;
             };
-            let Some(entry) = self.by_id.get_mut(&id).filter(|entry| !entry.busy) else {
+            let entry = self.entries.get_mut(&id);
+            let Some(entry) = entry.filter(|entry| !entry.is_in_progress()) else {
                 continue;
             };
-            match entry.wanted(lane == Lane::Slow) {
-                Some(Wanted::Claim(kind)) => {
-                    let stamp = entry.stamp;
-                    entry.busy = true;
-                    claims.push(Claim { id, stamp, kind });
-                }
-                Some(Wanted::Release) => {
-                    entry.busy = true;
-                    releases.push(Release { id, up_to: now });
-                }
-                None => {}
+            let Some(operation) = entry.next_operation(lane == Lane::Slow) else {
+                continue;
+            };
+            entry.begin();
+            match operation {
+                Operation::Claim(stamp, kind) => claims.push(Claim { id, stamp, kind }),
+                Operation::Release => releases.push(Release { id, up_to: now }),
             }
         }
-        let batch = [ClaimBatch::Claims(claims), ClaimBatch::Releases(releases)];
-        let some = batch.into_iter().filter(|batch| !batch.is_empty());
-        some.map(|batch| Request {
-            session: session.clone(),
-            batch,
-        })
-        .collect()
+        let batches = [ClaimBatch::Claims(claims), ClaimBatch::Releases(releases)];
+        let batches = batches.into_iter().filter(|batch| !batch.is_empty());
+        batches
+            .map(|batch| ClaimRequest {
+                session: session.clone(),
+                batch,
+            })
+            .collect()
     }
 
-    /// Whether anything waits to be sent at this pace.
-    pub fn waits(&self, lane: Lane) -> bool {
-        self.session.is_some()
-            && match lane {
-                Lane::Urgent => !self.urgent.is_empty(),
-                Lane::Slow => !self.paced.is_empty(),
-            }
-    }
-
-    /// How many ids wait that are not urgent.
-    pub fn paced(&self) -> usize {
-        self.paced.len()
-    }
-
-    /// Brings an answer back.
-    pub fn answered(&mut self, request: Request, reply: ClaimReply) -> Vec<Effect<C>> {
-        let Request { session, batch } = request;
+    /// Processes the reply to a request. Call it exactly once for each request, in any order.
+    pub fn on_reply(&mut self, request: ClaimRequest, reply: ClaimReply) -> Vec<Effect<C>> {
+        let ClaimRequest { session, batch } = request;
         let mut effects = Vec::new();
         match (batch, reply) {
             (ClaimBatch::Claims(claims), ClaimReply::Claims(ClaimOutcomes::Verdicts(verdicts)))
                 if claims.len() == verdicts.len() =>
             {
                 for (claim, verdict) in claims.into_iter().zip(verdicts) {
-                    self.judged(&claim, verdict, &mut effects);
+                    self.on_verdict(claim, verdict, &mut effects);
                 }
             }
             (ClaimBatch::Releases(releases), ClaimReply::Releases(ReleaseOutcome::Done)) => {
-                for release in releases {
-                    self.ended(&release.id, Registered::No);
+                for Release { id, .. } in releases {
+                    self.apply(&id, ClaimEntry::on_released);
+                    self.forget_or_enqueue(&id);
                 }
             }
             (batch, reply) => {
-                // LOST, or silence. Whether it was carried out, the next one tells.
-                batch
-                    .ids()
-                    .for_each(|id| self.ended(id, Registered::Unknown));
+                // The session is lost, or the reply is missing. The next request finds out what was
+                // carried out.
+                for id in batch.ids() {
+                    self.apply(id, ClaimEntry::on_no_reply);
+                    self.forget_or_enqueue(id);
+                }
                 if self.session.as_ref() == Some(&session) {
-                    self.session = None;
-                    effects.push(Effect::Stopped(reply.is_lost()));
+                    self.stop();
+                    effects.push(Effect::Stopped(reply.stop_reason()));
                 }
             }
         }
         effects
     }
 
-    fn judged(&mut self, claim: &Claim, verdict: Verdict, effects: &mut Vec<Effect<C>>) {
-        let entry = self.by_id.get_mut(&claim.id).expect("a busy slot stays");
-        let current = entry.connection.is_some() && entry.stamp == claim.stamp;
-        let known = match verdict {
+    fn on_verdict(&mut self, claim: Claim, verdict: Verdict, effects: &mut Vec<Effect<C>>) {
+        let Claim { id, stamp, .. } = claim;
+        match verdict {
             Verdict::Granted { displaced } => {
-                if current && !std::mem::replace(&mut entry.granted, true) {
-                    effects.push(Effect::Granted(claim.stamp));
+                if self.apply(&id, |entry| entry.on_granted(stamp)) == Some(true) {
+                    effects.push(Effect::Granted(stamp));
                 }
-                if let Some(to) = displaced.filter(|_| entry.connection.is_some()) {
-                    effects.push(Effect::Evict(to, claim.id.clone()));
-                }
-                if std::mem::take(&mut entry.recheck) {
-                    Registered::Unknown
-                } else {
-                    Registered::Yes
+                // Without a connection here, the entry is released next: nobody is displaced.
+                let desired = self.entries.get(&id).is_some_and(ClaimEntry::is_desired);
+                if let Some(node) = displaced.filter(|_| desired) {
+                    effects.push(Effect::Evict(node, id.clone()));
                 }
             }
             Verdict::Taken { .. } => {
-                if current && let Some(connection) = entry.connection.take() {
-                    entry.recheck = false;
-                    effects.push(Effect::Refused(connection, claim.stamp));
-                }
-                Registered::No
+                let refused = self.apply(&id, |entry| entry.on_taken(stamp)).flatten();
+                effects.extend(refused.map(|connection| Effect::Refused(connection, stamp)));
             }
-        };
-        self.ended(&claim.id, known);
-    }
-
-    /// An operation is over.
-    fn ended(&mut self, id: &str, known: Registered) {
-        self.by_id.get_mut(id).expect("a busy slot stays").busy = false;
-        self.know(id, known);
-        self.settle(id);
-    }
-
-    fn know(&mut self, id: &str, known: Registered) {
-        let entry = self
-            .by_id
-            .get_mut(id)
-            .expect("asked for a slot that is there");
-        let before = std::mem::replace(&mut entry.known, known);
-        self.mine += u64::from(known == Registered::Yes);
-        self.mine -= u64::from(before == Registered::Yes);
-    }
-
-    /// Queues what a slot wants, or drops it where it wants nothing for good.
-    fn settle(&mut self, id: &str) {
-        let entry = &self.by_id[id];
-        if entry.busy {
-            return;
         }
-        if entry.connection.is_none() && entry.known == Registered::No {
-            self.by_id.remove(id);
+        self.forget_or_enqueue(&id);
+    }
+}
+
+/// Bookkeeping.
+impl<C> ClaimTable<C> {
+    /// Applies an event to an entry, and keeps the count of registered ids. `None` without an entry.
+    fn apply<R>(&mut self, id: &str, event: impl FnOnce(&mut ClaimEntry<C>) -> R) -> Option<R> {
+        let entry = self.entries.get_mut(id)?;
+        let before = entry.is_registered();
+        let result = event(entry);
+        self.registered += u64::from(entry.is_registered());
+        self.registered -= u64::from(before);
+        Some(result)
+    }
+
+    /// Drops an entry that needs nothing for good; else queues what it needs.
+    fn forget_or_enqueue(&mut self, id: &str) {
+        if self.entries.get(id).is_some_and(ClaimEntry::is_obsolete) {
+            self.entries.remove(id);
         } else {
-            self.enqueue(id);
+            self.enqueue(id, Lane::Urgent);
         }
     }
 
-    fn enqueue(&mut self, id: &str) {
-        self.enqueue_as(id, Lane::Urgent);
-    }
-
-    /// Queues an id that wants something; new connections and ends never slower than they can be.
-    fn enqueue_as(&mut self, id: &str, lane: Lane) {
-        let Some((id, entry)) = self.by_id.get_key_value(id) else {
+    /// Queues an id that needs a request, unless one is in progress. Only repeated claims may be slow:
+    /// a connection that has just arrived or ended never waits for an audit.
+    fn enqueue(&mut self, id: &str, lane: Lane) {
+        let Some((id, entry)) = self.entries.get_key_value(id) else {
             return;
         };
-        let Some(wanted) = entry.wanted(false) else {
+        if entry.is_in_progress() {
             return;
+        }
+        let lane = match entry.next_operation(false) {
+            None => return,
+            Some(Operation::Claim(_, ClaimKind::Held)) => lane,
+            Some(_) => Lane::Urgent,
         };
-        let id = id.clone();
-        let held = wanted == Wanted::Claim(ClaimKind::Held);
-        let lane = if held { lane } else { Lane::Urgent };
-        self.push(id, lane);
-    }
-
-    /// Queues an id. Those that left by now, or stand in the queue twice, go once they outnumber the
-    /// slots: while the registry is away nothing is taken, and the queue must not remember every
-    /// connection of that time.
-    fn push(&mut self, id: ClientId, lane: Lane) {
-        let most = 2 * self.by_id.len() + SPARE;
-        self.queue(lane).push_back(id);
-        if self.queue(lane).len() > most {
-            let mut queue = std::mem::take(self.queue(lane));
-            let mut seen = HashSet::with_capacity(self.by_id.len());
-            queue.retain(|id| self.by_id.contains_key(id) && seen.insert(id.clone()));
-            *self.queue(lane) = queue;
-        }
-    }
-
-    fn queue(&mut self, lane: Lane) -> &mut VecDeque<ClientId> {
-        match lane {
-            Lane::Urgent => &mut self.urgent,
-            Lane::Slow => &mut self.paced,
-        }
+        self.lanes.push(lane, id.clone(), &self.entries);
     }
 }
 

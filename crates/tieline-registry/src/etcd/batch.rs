@@ -1,6 +1,6 @@
-//! Many small transactions as few large ones.
+//! Many small transactions in a few large ones.
 //!
-//! Owns the bounds: how many fit in one request, how many requests are under way.
+//! Owns the bounds: how many transactions one request has, and how many requests are in flight.
 
 use std::{
     future::{Future, poll_fn},
@@ -9,50 +9,55 @@ use std::{
 };
 
 use super::{
-    client::{Client, RetrySafety},
-    fault::Fault,
+    call_error::CallError,
+    client::{EtcdClient, RetrySafety},
     layout::Layout,
-    wire::{TxnRequest, TxnResponse, modified, nested},
+    rpc::{TxnRequest, TxnResponse, nested, revision_is},
 };
 use crate::types::NodeSession;
 
-/// Nested transactions in one request. etcd allows 128 operations along every path of nesting, which
-/// leaves 28 for what is nested.
+/// The nested transactions of one request. etcd allows 128 operations along every path of nesting, so 28
+/// are left for each nested one.
 pub(super) const BATCH: usize = 100;
 
-/// Requests of one operation that are under way at once.
+/// The requests of one operation that are in flight at once.
 const IN_FLIGHT: usize = 8;
 
-/// What a batch came to.
+/// The result of a batch.
 pub(super) enum Fenced {
-    /// The answers, in order.
+    /// The responses, in order.
     Done(Vec<TxnResponse>),
-    /// The session is not the current one, or its lease is gone; nothing was carried out.
+    /// The fencing token is outdated, or the lease is gone; nothing was carried out.
     Lost,
 }
 
-/// Carries out up to [`BATCH`] transactions if the session is the current one.
+/// Carries out up to [`BATCH`] transactions if the session has the current fencing token.
 pub(super) async fn fenced(
-    client: &Client,
+    client: &EtcdClient,
     layout: &Layout,
     session: &NodeSession,
     txns: impl Iterator<Item = TxnRequest>,
-) -> Result<Fenced, Fault> {
+) -> Result<Fenced, CallError> {
     let txn = TxnRequest {
-        compare: vec![modified(layout.node(&session.address), session.fence)],
+        compare: vec![revision_is(
+            layout.node_key(&session.address),
+            session.fencing_token,
+        )],
         success: txns.map(nested).collect(),
         failure: Vec::new(),
     };
-    match client.call(RetrySafety::Harmful, txn).await {
-        Ok(answer) if answer.succeeded => Ok(Fenced::Done(answer.nested().collect())),
-        Ok(_) | Err(Fault::LeaseGone) => Ok(Fenced::Lost),
-        Err(fault) => Err(fault),
+    match client.call(RetrySafety::SendOnce, txn).await {
+        Ok(response) if response.succeeded => Ok(Fenced::Done(response.nested().collect())),
+        Ok(_) | Err(CallError::LeaseGone) => Ok(Fenced::Lost),
+        Err(error) => Err(error),
     }
 }
 
-/// Runs futures, [`IN_FLIGHT`] at a time, in one task; their outputs in order. What is under way ends
+/// Runs futures in this task, [`IN_FLIGHT`] at a time, and returns their outputs in order. All of them end
 /// when this is dropped.
-pub(super) async fn all<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
+pub(super) async fn join_bounded<F: Future>(
+    futures: impl IntoIterator<Item = F>,
+) -> Vec<F::Output> {
     let mut waiting = futures.into_iter();
     let mut running: Vec<(usize, Pin<Box<F>>)> = Vec::with_capacity(IN_FLIGHT);
     let mut outputs: Vec<Option<F::Output>> = Vec::new();
@@ -91,7 +96,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn outputs_come_in_order_and_the_number_under_way_is_bounded() {
+    async fn outputs_come_in_order_and_the_number_in_flight_is_bounded() {
         let (running, most) = (&Cell::new(0), &Cell::new(0));
         let work = (0..50_usize).map(async |n| {
             running.set(running.get() + 1);
@@ -102,10 +107,10 @@ mod tests {
             running.set(running.get() - 1);
             n
         });
-        assert!(all(work).await.into_iter().eq(0..50));
+        assert!(join_bounded(work).await.into_iter().eq(0..50));
         assert_eq!(most.get(), IN_FLIGHT);
         assert!(
-            all(std::iter::empty::<std::future::Ready<()>>())
+            join_bounded(std::iter::empty::<std::future::Ready<()>>())
                 .await
                 .is_empty()
         );

@@ -1,52 +1,51 @@
-//! Claims: compare and swap, batch by batch, until each has its verdict.
+//! Claims: compare-and-swap, in batches, until each claim has its verdict.
 //!
-//! The first round bets that nobody has the id. Where that fails it has read what stands there, and
-//! the next round swaps exactly that; so two rounds do unless others change the same id meanwhile.
-//! Invariant: a verdict is read, or written, at a revision at which the session was the current one.
+//! The first round assumes that the id is free. If it is not, the same transaction reads the keys, and the
+//! next round swaps exactly these values. So two rounds are enough, unless other nodes change the same id
+//! in between. Invariant: a verdict is read or written at a revision at which the fencing token was the
+//! current one.
 
 use std::{collections::HashSet, sync::Arc};
 
 use super::{
-    EtcdRegistry,
     batch::{self, BATCH, Fenced},
-    conflict::{Decision, Seen},
-    fault::Fault,
+    call_error::CallError,
+    conflict::{Decision, Observed},
     layout::Shadow,
-    wire::{TxnRequest, TxnResponse, get, modified, put},
+    registry::EtcdRegistry,
+    rpc::{TxnRequest, TxnResponse, get, put, revision_is},
 };
-use crate::{
-    error::RegistryError,
-    types::{Claim, ClaimOutcomes, NodeSession, Stamp, Verdict},
-};
+use crate::types::{Claim, ClaimOutcomes, NodeSession, Stamp, Verdict};
 
-const WHAT: &str = "claim ids";
-
-/// Rounds in which others may be faster. Somebody wins each of them, and stamps end every contest, so
-/// more than a few mean that something else writes there all the time.
-const ROUNDS: u32 = 16;
+/// Rounds in which another node may be faster. Each round has a winner, and the latest stamp wins for good,
+/// so more rounds mean that another program keeps writing the same id.
+const MAX_ROUNDS: u32 = 16;
 
 /// A claim without a verdict yet.
 struct PendingClaim<'a> {
     index: usize,
     claim: &'a Claim,
-    seen: Seen,
-    /// With what it would win over what was seen.
+    /// The keys, as of the last round.
+    observed: Observed,
+    /// The stamp to write.
     stamp: Stamp,
+    /// The node that the write displaces.
     displaced: Option<Arc<str>>,
-    unless: Option<Arc<str>>,
+    /// Writes only if this node is not registered.
+    unless_registered: Option<Arc<str>>,
     rounds: u32,
 }
 
 impl EtcdRegistry {
-    pub(super) async fn claim_all(
+    pub(super) async fn do_claim(
         &self,
         session: &NodeSession,
         claims: &[Claim],
-    ) -> Result<ClaimOutcomes, RegistryError> {
+    ) -> Result<ClaimOutcomes, CallError> {
         let mut verdicts = vec![None; claims.len()];
         let mut pending: Vec<_> = claims.iter().enumerate().map(PendingClaim::new).collect();
         while !pending.is_empty() {
-            // etcd writes no key twice in one transaction.
+            // etcd rejects a transaction that writes a key twice.
             let mut ids = HashSet::with_capacity(pending.len());
             let (mut round, later): (Vec<_>, Vec<_>) = pending
                 .into_iter()
@@ -55,9 +54,9 @@ impl EtcdRegistry {
             let calls: Vec<_> = batches
                 .map(|batch| self.claim_batch(session, batch))
                 .collect();
-            let answers = batch::all(calls).await;
-            for answer in answers {
-                let Some(decided) = answer.map_err(|fault| fault.into_error(WHAT))? else {
+            let responses = batch::join_bounded(calls).await;
+            for response in responses {
+                let Some(decided) = response? else {
                     return Ok(ClaimOutcomes::Lost);
                 };
                 for (index, verdict) in decided {
@@ -65,9 +64,10 @@ impl EtcdRegistry {
                 }
             }
             round.retain(|pending| verdicts[pending.index].is_none());
-            if round.iter().any(|pending| pending.rounds >= ROUNDS) {
-                let text = "others changed the same id all the time";
-                return Err(RegistryError::new(WHAT, text));
+            if round.iter().any(|pending| pending.rounds >= MAX_ROUNDS) {
+                return Err(CallError::Contention(
+                    "other nodes kept changing the same id",
+                ));
             }
             round.extend(later);
             pending = round;
@@ -77,50 +77,55 @@ impl EtcdRegistry {
         ))
     }
 
-    /// One round for some claims: those that were decided; `None` if the session is lost.
+    /// One round for a batch: the verdicts so far, by index; `None` if the session is lost.
     async fn claim_batch(
         &self,
         session: &NodeSession,
         batch: &mut [PendingClaim<'_>],
-    ) -> Result<Option<Vec<(usize, Verdict)>>, Fault> {
-        let txns = batch.iter().map(|pending| self.swap(session, pending));
-        let answers = batch::fenced(&self.client, &self.layout, session, txns).await?;
-        let Fenced::Done(answers) = answers else {
+    ) -> Result<Option<Vec<(usize, Verdict)>>, CallError> {
+        let txns = batch
+            .iter()
+            .map(|pending| self.compare_and_swap(session, pending));
+        let responses = batch::fenced(&self.client, &self.layout, session, txns).await?;
+        let Fenced::Done(responses) = responses else {
             return Ok(None);
         };
-        let decide = |(pending, answer): (&mut PendingClaim<'_>, _)| {
-            let verdict = pending.answered(session, answer)?;
+        let decide = |(pending, response): (&mut PendingClaim<'_>, _)| {
+            let verdict = pending.on_response(session, response)?;
             Some((pending.index, verdict))
         };
-        let decided = batch.iter_mut().zip(answers).filter_map(decide).collect();
-        let stamps = batch.iter().filter_map(|pending| pending.seen.stamp());
+        let decided = batch.iter_mut().zip(responses).filter_map(decide).collect();
+        let stamps = batch.iter().filter_map(|pending| pending.observed.stamp());
         stamps.for_each(|stamp| self.clock.observe(stamp));
         Ok(Some(decided))
     }
 
-    /// Writes both keys if they are as they were seen; else reads them.
-    fn swap(&self, session: &NodeSession, pending: &PendingClaim<'_>) -> TxnRequest {
+    /// Writes both keys if they are as observed; else reads them.
+    fn compare_and_swap(&self, session: &NodeSession, pending: &PendingClaim<'_>) -> TxnRequest {
         let id = &pending.claim.id;
-        let (place, own) = (self.layout.place(id), self.layout.shadow(id));
-        let unless = pending.unless.as_ref().map(|node| self.layout.node(node));
-        let (placed, owned) = pending.seen.revisions();
+        let (entry, shadow) = (self.layout.entry_key(id), self.layout.shadow_key(id));
+        let unless_registered = pending
+            .unless_registered
+            .as_ref()
+            .map(|node| self.layout.node_key(node));
+        let (entry_revision, shadow_revision) = pending.observed.revisions();
         let value = Shadow {
             stamp: pending.stamp,
             address: session.address.clone(),
         };
         let mut txn = TxnRequest {
             compare: vec![
-                modified(place.clone(), placed),
-                modified(own.clone(), owned),
+                revision_is(entry.clone(), entry_revision),
+                revision_is(shadow.clone(), shadow_revision),
             ],
             success: vec![
-                put(place.clone(), session.address.to_string(), session.lease),
-                put(own.clone(), value.value(), session.lease),
+                put(entry.clone(), session.address.to_string(), session.lease_id),
+                put(shadow.clone(), value.value(), session.lease_id),
             ],
-            failure: vec![get(place), get(own)],
+            failure: vec![get(entry), get(shadow)],
         };
-        if let Some(node) = unless {
-            txn.compare.push(modified(node.clone(), 0));
+        if let Some(node) = unless_registered {
+            txn.compare.push(revision_is(node.clone(), 0));
             txn.failure.push(get(node));
         }
         txn
@@ -132,33 +137,33 @@ impl<'a> PendingClaim<'a> {
         Self {
             index,
             claim,
-            seen: Seen::default(),
+            observed: Observed::default(),
             stamp: claim.stamp,
             displaced: None,
-            unless: None,
+            unless_registered: None,
             rounds: 0,
         }
     }
 
-    /// The verdict, unless it has to be tried again.
-    fn answered(&mut self, session: &NodeSession, answer: TxnResponse) -> Option<Verdict> {
-        if answer.succeeded {
+    /// The verdict; `None` if another round is needed.
+    fn on_response(&mut self, session: &NodeSession, response: TxnResponse) -> Option<Verdict> {
+        if response.succeeded {
             let displaced = self.displaced.take();
             return Some(Verdict::Granted { displaced });
         }
         self.rounds += 1;
-        self.seen = Seen::new(answer.reads(), self.unless.as_ref());
-        match self.seen.decide(session, self.claim) {
+        self.observed = Observed::new(response.reads(), self.unless_registered.as_ref());
+        match self.observed.decide(session, self.claim) {
             Decision::Taken { by } => Some(Verdict::Taken { by }),
-            Decision::Stands => Some(Verdict::Granted { displaced: None }),
+            Decision::AlreadyWritten => Some(Verdict::Granted { displaced: None }),
             Decision::Write {
                 stamp,
                 displaced,
-                unless,
+                unless_registered,
             } => {
                 self.stamp = stamp;
                 self.displaced = displaced;
-                self.unless = unless;
+                self.unless_registered = unless_registered;
                 None
             }
         }

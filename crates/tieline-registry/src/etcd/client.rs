@@ -1,8 +1,8 @@
-//! Calls to a cluster: deadlines, fail-over, tokens.
+//! A client of an etcd cluster: timeouts, failover, tokens.
 //!
-//! Owns the rule when a call is made again. What was certainly not carried out goes to the next
-//! endpoint; what may have been goes there only if it is [`RetrySafety::Harmless`], else its outcome stays
-//! unknown and is reported. Must not know keys.
+//! Owns when a call is made again. A call that was certainly not carried out goes to the next endpoint. A
+//! call that may have been carried out does so only if it is [`RetrySafety::Idempotent`]; else the error says
+//! that its outcome is unknown. Must not know keys.
 
 use std::time::Duration;
 
@@ -17,51 +17,54 @@ use tonic::{
 use tonic_prost::ProstCodec;
 
 use super::{
-    address::{Address, Credentials},
-    endpoints::{Chosen, Endpoints},
-    fault::Fault,
+    call_error::CallError,
+    endpoints::{ChosenEndpoint, Endpoints},
     options::EtcdOptions,
-    wire::{AuthenticateRequest, Call},
+    rpc::{AuthenticateRequest, Call},
+    url::{Credentials, EtcdUrl},
 };
 
-/// A lease's keys come in one answer: some 60 bytes a key, two keys an entry, a million entries.
-const LARGEST_ANSWER: usize = 256 << 20;
+/// The largest response, in bytes. etcd lists the keys of a lease in one response: about 60 bytes per key,
+/// two keys per entry, enough for a million entries.
+const MAX_RESPONSE: usize = 256 << 20;
 
-/// Tokens that one call asks for: the first may have expired, and the users may have changed since.
-const RENEWALS: usize = 2;
+/// How often one call renews the token: it may have expired, and the users may have changed since.
+const MAX_TOKEN_RENEWALS: usize = 2;
 
-/// Whether a call may be carried out twice.
+/// Whether a call may be sent again when its outcome is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RetrySafety {
-    /// It reads, or twice is as good as once.
-    Harmless,
-    /// As harmless, and an answer from a server that lags behind will do.
-    Nearby,
-    /// A late execution could undo what happens meanwhile.
-    Harmful,
+    /// Yes: it only reads, or has the same effect twice as once.
+    Idempotent,
+    /// Yes, and the response of an endpoint that lags behind is good enough.
+    StaleRead,
+    /// No: a late execution could undo later changes.
+    SendOnce,
 }
 
-pub(super) struct Client {
+pub(super) struct EtcdClient {
     endpoints: Endpoints,
     timeout: Duration,
     credentials: Option<Credentials>,
     token: RwLock<Token>,
-    /// Held while a token is asked for: etcd spends 100 ms of a core on each password.
+    /// Held while a token is requested: each password check takes etcd 100 ms of one core.
     renewing: tokio::sync::Mutex<()>,
 }
 
 #[derive(Clone, Default)]
 struct Token {
+    /// Counts the tokens of this client.
     number: u64,
+    /// `None` if etcd has no users.
     value: Option<MetadataValue<Ascii>>,
 }
 
-impl Client {
-    pub(super) fn new(address: Address, options: &EtcdOptions) -> Result<Self, String> {
+impl EtcdClient {
+    pub(super) fn new(url: EtcdUrl, options: &EtcdOptions) -> Result<Self, String> {
         Ok(Self {
-            endpoints: Endpoints::new(&address, options)?,
+            endpoints: Endpoints::new(&url, options)?,
             timeout: options.timeout,
-            credentials: address.credentials,
+            credentials: url.credentials,
             token: RwLock::default(),
             renewing: tokio::sync::Mutex::new(()),
         })
@@ -71,51 +74,51 @@ impl Client {
         &self.endpoints
     }
 
-    /// Makes a call within the usual time.
+    /// Makes a call within the timeout.
     pub(super) async fn call<C: Call>(
         &self,
-        repeat: RetrySafety,
+        safety: RetrySafety,
         call: C,
-    ) -> Result<C::Answer, Fault> {
-        self.call_for(1, repeat, call).await
+    ) -> Result<C::Response, CallError> {
+        self.call_for(1, safety, call).await
     }
 
-    /// Makes a call that may take so many times the usual time.
+    /// Makes a call that may take several timeouts.
     pub(super) async fn call_for<C: Call>(
         &self,
-        times: u32,
-        repeat: RetrySafety,
+        timeouts: u32,
+        safety: RetrySafety,
         call: C,
-    ) -> Result<C::Answer, Fault> {
-        let deadline = Instant::now() + self.timeout * times;
-        let mut renewals = 0;
+    ) -> Result<C::Response, CallError> {
+        let deadline = Instant::now() + self.timeout * timeouts;
+        let mut renewed = 0;
         loop {
             let token = self.token.read().clone();
-            let fault = match self.fail_over(deadline, repeat, &token, &call).await {
-                Ok(answer) => return Ok(answer),
-                Err(fault) => fault,
+            let error = match self.fail_over(deadline, safety, &token, &call).await {
+                Ok(response) => return Ok(response),
+                Err(error) => error,
             };
-            let renewable = self.credentials.is_some() && renewals < RENEWALS;
-            if !matches!(fault, Fault::Token(_)) || !renewable {
-                return Err(fault);
+            let renewable = self.credentials.is_some() && renewed < MAX_TOKEN_RENEWALS;
+            if !matches!(error, CallError::InvalidToken(_)) || !renewable {
+                return Err(error);
             }
-            renewals += 1;
-            timeout_at(deadline, self.renew(token.number))
+            renewed += 1;
+            timeout_at(deadline, self.renew_token(token.number))
                 .await
-                .unwrap_or(Err(Fault::Timeout))?;
+                .unwrap_or(Err(CallError::Timeout))?;
         }
     }
 
-    /// Gets the first token.
-    pub(super) async fn authenticate(&self) -> Result<(), Fault> {
+    /// Gets the first token, if there are credentials.
+    pub(super) async fn authenticate(&self) -> Result<(), CallError> {
         match self.credentials {
-            Some(_) => self.renew(0).await,
+            Some(_) => self.renew_token(0).await,
             None => Ok(()),
         }
     }
 
-    /// Gets another token than the one of this number, unless another call has done so.
-    async fn renew(&self, number: u64) -> Result<(), Fault> {
+    /// Replaces the token with this number, unless another call has done so.
+    async fn renew_token(&self, number: u64) -> Result<(), CallError> {
         let Some(Credentials { user, password }) = self.credentials.clone() else {
             return Ok(());
         };
@@ -130,15 +133,15 @@ impl Client {
         let deadline = Instant::now() + self.timeout;
         let nobody = Token::default();
         let value = match self
-            .fail_over(deadline, RetrySafety::Harmless, &nobody, &request)
+            .fail_over(deadline, RetrySafety::Idempotent, &nobody, &request)
             .await
         {
-            Ok(answer) => Some(answer.token.parse().map_err(|_| {
-                Fault::Unknown("etcd gave a token that no header can carry".to_owned())
+            Ok(response) => Some(response.token.parse().map_err(|_| {
+                CallError::Unknown("etcd sent a token that is not a valid header value".to_owned())
             })?),
-            // It may get users later.
-            Err(Fault::NoUsers) => None,
-            Err(fault) => return Err(fault),
+            // Authentication may be enabled later.
+            Err(CallError::AuthDisabled) => None,
+            Err(error) => return Err(error),
         };
         *self.token.write() = Token {
             number: number + 1,
@@ -147,37 +150,41 @@ impl Client {
         Ok(())
     }
 
-    /// Makes a call, at one endpoint after the other, until the deadline.
+    /// Makes a call at one endpoint after the other, until the deadline.
     async fn fail_over<C: Call>(
         &self,
         deadline: Instant,
-        repeat: RetrySafety,
+        safety: RetrySafety,
         token: &Token,
         call: &C,
-    ) -> Result<C::Answer, Fault> {
-        let harmless = repeat != RetrySafety::Harmful;
+    ) -> Result<C::Response, CallError> {
+        let idempotent = safety != RetrySafety::SendOnce;
         let mut pause = Duration::from_millis(10);
-        // An endpoint that says why it failed tells more than one that says nothing.
+        // The error of an endpoint that responded says more than a timeout.
         let mut reason = None;
         for tried in 1.. {
             let another = tried < self.endpoints.len();
             let left = deadline.saturating_duration_since(Instant::now());
-            let slice = if harmless && another { left / 2 } else { left };
-            let chosen = self.endpoints.choose();
-            let attempt = attempt(&chosen, slice, repeat, token, call.clone());
-            let fault = match timeout(slice, attempt).await {
-                Ok(Ok(answer)) => return Ok(answer),
-                Ok(Err(fault)) => fault,
-                Err(_) => Fault::Timeout,
+            let share = if idempotent && another {
+                left / 2
+            } else {
+                left
             };
-            if fault.leaves_endpoint() {
+            let chosen = self.endpoints.choose();
+            let attempt = attempt(&chosen, share, safety, token, call.clone());
+            let error = match timeout(share, attempt).await {
+                Ok(Ok(response)) => return Ok(response),
+                Ok(Err(error)) => error,
+                Err(_) => CallError::Timeout,
+            };
+            if error.is_of_endpoint() {
                 self.endpoints.failed(&chosen);
             }
-            if !fault.again(harmless, another) {
-                return Err(fault);
+            if !error.may_retry(idempotent, another) {
+                return Err(error);
             }
-            if !matches!(fault, Fault::Timeout) {
-                reason = Some(fault);
+            if !matches!(error, CallError::Timeout) {
+                reason = Some(error);
             }
             if !another {
                 pause = (pause * 2).min(Duration::from_millis(100));
@@ -187,36 +194,36 @@ impl Client {
                 break;
             }
         }
-        Err(reason.unwrap_or(Fault::Timeout))
+        Err(reason.unwrap_or(CallError::Timeout))
     }
 }
 
 /// Makes a call at one endpoint.
 async fn attempt<C: Call>(
-    chosen: &Chosen,
+    chosen: &ChosenEndpoint,
     limit: Duration,
-    repeat: RetrySafety,
+    safety: RetrySafety,
     token: &Token,
     call: C,
-) -> Result<C::Answer, Fault> {
+) -> Result<C::Response, CallError> {
     let mut request = Request::new(call);
-    // So that etcd, too, drops what nobody waits for any more.
+    // etcd drops the call, too, when nobody waits for it any more.
     request.set_timeout(limit);
     let metadata = request.metadata_mut();
     if let Some(token) = &token.value {
         metadata.insert("token", token.clone());
     }
-    if repeat != RetrySafety::Nearby {
-        // A server that is cut off says so, instead of letting the call wait.
+    if safety != RetrySafety::StaleRead {
+        // A server without a leader responds with an error, instead of letting the call wait.
         metadata.insert("hasleader", MetadataValue::from_static("true"));
     }
-    let mut grpc = Grpc::new(chosen.channel.clone()).max_decoding_message_size(LARGEST_ANSWER);
+    let mut grpc = Grpc::new(chosen.channel.clone()).max_decoding_message_size(MAX_RESPONSE);
     grpc.ready()
         .await
-        .map_err(|error| Fault::Unsent(format!("etcd at {}: {error}", chosen.name)))?;
+        .map_err(|error| CallError::NotExecuted(format!("etcd at {}: {error}", chosen.name)))?;
     let path = PathAndQuery::from_static(C::PATH);
-    let answer = grpc.unary(request, path, ProstCodec::default()).await;
-    answer
+    let response = grpc.unary(request, path, ProstCodec::default()).await;
+    response
         .map(tonic::Response::into_inner)
-        .map_err(|status| Fault::of(&status, &chosen.name))
+        .map_err(|status| CallError::from_status(&status, &chosen.name))
 }

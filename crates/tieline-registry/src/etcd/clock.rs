@@ -1,7 +1,7 @@
-//! The cluster's clock, as far as one registry can know it.
+//! The cluster's clock.
 //!
-//! etcd tells no time, so this is the wall clock, read once, and the latest that anyone else has
-//! shown: it never goes back, and a step of the wall clock has no effect until the next start.
+//! etcd has no clock, so this is the machine's wall clock, read once at the start, or the latest stamp of any
+//! other node. Invariants: it never goes back; a step of the wall clock has no effect until the next start.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
@@ -14,33 +14,33 @@ use crate::types::Stamp;
 
 #[derive(Debug)]
 pub(super) struct Clock {
-    since: Instant,
-    /// Microseconds since 1970, at `since`.
+    start: Instant,
+    /// Microseconds since 1970, at `start`.
     wall: u64,
-    /// The latest stamp or clock that anyone has shown.
-    seen: AtomicU64,
+    /// The latest stamp or clock of any node.
+    latest: AtomicU64,
 }
 
 impl Clock {
     pub(super) fn start() -> Self {
-        // The nodes of a cluster have no other clock in common before they have met; NTP keeps it
-        // within milliseconds.
+        // Before nodes have seen each other's stamps, they have no other common clock. NTP keeps it within
+        // milliseconds.
         let wall = clock_gettime(ClockId::Realtime);
         Self {
-            since: Instant::now(),
+            start: Instant::now(),
             wall: Duration::try_from(wall).map_or(0, micros),
-            seen: AtomicU64::new(0),
+            latest: AtomicU64::new(0),
         }
     }
 
     pub(super) fn now(&self) -> Stamp {
-        let wall = self.wall + micros(self.since.elapsed());
-        Stamp(wall.max(self.seen.load(Relaxed)))
+        let wall = self.wall + micros(self.start.elapsed());
+        Stamp(wall.max(self.latest.load(Relaxed)))
     }
 
-    /// Not earlier than this from now on.
+    /// Advances the clock to this stamp, if it is later.
     pub(super) fn observe(&self, stamp: Stamp) {
-        self.seen.fetch_max(stamp.0, Relaxed);
+        self.latest.fetch_max(stamp.0, Relaxed);
     }
 }
 
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_clock_follows_the_latest_that_it_has_seen() {
+    fn the_clock_follows_the_latest_stamp() {
         let clock = Clock::start();
         let first = clock.now();
         assert!(first.0 > 1_700_000_000_000_000);

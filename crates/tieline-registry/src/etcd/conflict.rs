@@ -1,24 +1,24 @@
-//! Who wins an id.
+//! Decides who wins an id.
 //!
-//! Owns the decision on one claim, from what stands in etcd; knows no call. The rule is the same on
-//! every registry: the connection that arrived last wins, a foreign write wins over what was granted
-//! before it.
+//! Owns the decision on one claim from the keys in etcd. Must not know calls. The rule is the same on every
+//! registry: the connection that arrived last wins, and a write of another program wins over claims that
+//! were granted before it.
 
 use std::sync::Arc;
 
 use super::{
     layout::{self, Shadow},
-    wire::KeyValue,
+    rpc::KeyValue,
 };
 use crate::types::{Claim, ClaimKind, NodeSession, Stamp};
 
-/// What stands under an id: the entry, its shadow, and, where it was asked for, the shadow's node.
+/// The keys of an id: the entry, its shadow, and the shadow's node if it was read too.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Seen {
-    place: Option<KeyValue>,
-    own: Option<KeyValue>,
+pub(super) struct Observed {
+    entry: Option<KeyValue>,
+    shadow_kv: Option<KeyValue>,
     shadow: Option<Shadow>,
-    /// The address whose node was asked for, and whether it is registered.
+    /// The address whose node was read, and whether it is registered.
     node: Option<(Arc<str>, bool)>,
 }
 
@@ -28,104 +28,111 @@ pub(super) enum Decision {
     Taken {
         by: Arc<str>,
     },
-    /// Granted with this stamp, as soon as it is written.
+    /// Granted, once this is written.
     Write {
         stamp: Stamp,
         displaced: Option<Arc<str>>,
-        /// A node that must not be registered then.
-        unless: Option<Arc<str>>,
+        /// A node that must not be registered at that moment.
+        unless_registered: Option<Arc<str>>,
     },
-    /// Granted, and it stands there already.
-    Stands,
+    /// Granted, and the keys are as they should be.
+    AlreadyWritten,
 }
 
-impl Seen {
-    /// What the reads of the entry, its shadow and perhaps of a node have found.
+impl Observed {
+    /// From the reads of the entry, its shadow and, optionally, a node.
     pub(super) fn new(
         mut reads: impl Iterator<Item = Option<KeyValue>>,
         node: Option<&Arc<str>>,
     ) -> Self {
-        let place = reads.next().flatten();
-        let own = reads.next().flatten();
+        let entry = reads.next().flatten();
+        let shadow_kv = reads.next().flatten();
         Self {
-            shadow: own.as_ref().and_then(Shadow::read),
+            shadow: shadow_kv.as_ref().and_then(Shadow::parse),
             node: node.map(|node| (node.clone(), reads.next().flatten().is_some())),
-            place,
-            own,
+            entry,
+            shadow_kv,
         }
     }
 
-    /// The revisions at which entry and shadow were written; 0 for what does not exist.
+    /// The revisions at which the entry and the shadow were written; 0 if one does not exist.
     pub(super) fn revisions(&self) -> (i64, i64) {
         let revision = |kv: &Option<KeyValue>| kv.as_ref().map_or(0, |kv| kv.mod_revision);
-        (revision(&self.place), revision(&self.own))
+        (revision(&self.entry), revision(&self.shadow_kv))
     }
 
-    /// The latest stamp in it.
+    /// The stamp of the shadow.
     pub(super) fn stamp(&self) -> Option<Stamp> {
-        self.shadow.as_ref().map(|own| own.stamp)
+        self.shadow.as_ref().map(|shadow| shadow.stamp)
     }
 
     pub(super) fn decide(&self, session: &NodeSession, claim: &Claim) -> Decision {
         let shadow = self.shadow.as_ref();
-        let mine = shadow.is_some_and(|own| own.address == session.address);
-        let late = shadow.is_some_and(|own| claim.stamp <= own.stamp);
+        let is_own = shadow.is_some_and(|shadow| shadow.address == session.address);
+        let late = shadow.is_some_and(|shadow| claim.stamp <= shadow.stamp);
         let foreign = self.foreign(session);
         if let Some(by) = foreign
-            && (claim.kind != ClaimKind::Fresh || mine && late)
+            && (claim.kind != ClaimKind::Fresh || is_own && late)
         {
             return Decision::Taken {
-                by: layout::address(by),
+                by: layout::entry_address(by),
             };
         }
-        let Some(own) = shadow else {
+        let Some(shadow) = shadow else {
             return write(claim.stamp, None, None);
         };
-        if mine {
-            let stamp = claim.stamp.max(own.stamp);
-            return if self.stands(session, stamp) {
-                Decision::Stands
+        if is_own {
+            let stamp = claim.stamp.max(shadow.stamp);
+            return if self.is_written(session, stamp) {
+                Decision::AlreadyWritten
             } else {
                 write(stamp, None, None)
             };
         }
-        let other = own.address.clone();
+        let other = shadow.address.clone();
         let exclusive = claim.kind == ClaimKind::Exclusive;
         let lives = self.node.as_ref() == Some(&(other.clone(), true));
         if late || exclusive && lives {
             return Decision::Taken { by: other };
         }
-        let unless = exclusive.then(|| other.clone());
-        write(claim.stamp, Some(other), unless)
+        let unless_registered = exclusive.then(|| other.clone());
+        write(claim.stamp, Some(other), unless_registered)
     }
 
-    /// The entry, if a program wrote it that knows no shadows. What names the claimant is not foreign:
-    /// of two entries only the shadow was lost.
+    /// The entry, if another program wrote it. An entry with the claimant's address is not foreign: only
+    /// its shadow was lost.
     fn foreign(&self, session: &NodeSession) -> Option<&KeyValue> {
-        self.place.as_ref().filter(|place| {
-            let names = |address: &str| address.as_bytes() == &place.value[..];
-            let shadowed = self.shadow.as_ref().is_some_and(|own| names(&own.address));
+        self.entry.as_ref().filter(|entry| {
+            let names = |address: &str| address.as_bytes() == &entry.value[..];
+            let shadowed = self
+                .shadow
+                .as_ref()
+                .is_some_and(|shadow| names(&shadow.address));
             !shadowed && !names(&session.address)
         })
     }
 
-    /// Whether both keys are as this session would write them, its lease included: what an earlier
-    /// session wrote would go with that one's lease.
-    fn stands(&self, session: &NodeSession, stamp: Stamp) -> bool {
+    /// Whether both keys are as this session would write them, its lease included: keys that an earlier
+    /// session wrote expire with that session's lease.
+    fn is_written(&self, session: &NodeSession, stamp: Stamp) -> bool {
         let leased =
-            |kv: &Option<KeyValue>| kv.as_ref().is_some_and(|kv| kv.lease == session.lease);
-        leased(&self.place)
-            && leased(&self.own)
+            |kv: &Option<KeyValue>| kv.as_ref().is_some_and(|kv| kv.lease == session.lease_id);
+        leased(&self.entry)
+            && leased(&self.shadow_kv)
             && self.foreign(session).is_none()
             && self.stamp() == Some(stamp)
     }
 }
 
-fn write(stamp: Stamp, displaced: Option<Arc<str>>, unless: Option<Arc<str>>) -> Decision {
+fn write(
+    stamp: Stamp,
+    displaced: Option<Arc<str>>,
+    unless_registered: Option<Arc<str>>,
+) -> Decision {
     Decision::Write {
         stamp,
         displaced,
-        unless,
+        unless_registered,
     }
 }
 
@@ -151,18 +158,18 @@ mod tests {
         (!value.is_empty()).then(kv)
     }
 
-    fn seen(place: &str, own: &str, lease: i64) -> Seen {
-        Seen::new([kv(place, lease), kv(own, lease)].into_iter(), None)
+    fn seen(entry: &str, shadow: &str, lease: i64) -> Observed {
+        Observed::new([kv(entry, lease), kv(shadow, lease)].into_iter(), None)
     }
 
-    /// What node `me` is told.
-    fn decide(seen: &Seen, stamp: u64, kind: ClaimKind) -> Decision {
+    /// The decision for node `me`.
+    fn decide(seen: &Observed, stamp: u64, kind: ClaimKind) -> Decision {
         let session = NodeSession {
             address: "me".into(),
             process: Uuid::nil(),
             ttl: Duration::from_secs(1),
-            lease: LEASE,
-            fence: 1,
+            lease_id: LEASE,
+            fencing_token: 1,
         };
         let claim = Claim {
             id: ClientId::new("x").unwrap(),
@@ -189,10 +196,10 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_of_ones_own_never_goes_back() {
+    fn a_nodes_own_stamp_never_goes_back() {
         let mine = seen("me", "5 me", LEASE);
-        assert_eq!(decide(&mine, 4, ClaimKind::Held), Decision::Stands);
-        assert_eq!(decide(&mine, 5, ClaimKind::Held), Decision::Stands);
+        assert_eq!(decide(&mine, 4, ClaimKind::Held), Decision::AlreadyWritten);
+        assert_eq!(decide(&mine, 5, ClaimKind::Held), Decision::AlreadyWritten);
         let newer = write(Stamp(6), None, None);
         assert_eq!(decide(&mine, 6, ClaimKind::Fresh), newer);
         let again = write(Stamp(5), None, None);
@@ -203,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_foreign_write_wins_over_what_was_granted_before_it() {
+    fn a_foreign_write_wins_over_earlier_grants() {
         let bare = seen("go", "", 0);
         let mine = seen("go", "5 me", LEASE);
         assert_eq!(decide(&bare, 9, ClaimKind::Held), taken("go"));
@@ -215,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn an_exclusive_claim_displaces_nobody_who_lives() {
+    fn an_exclusive_claim_displaces_no_live_node() {
         let kind = ClaimKind::Exclusive;
         assert_eq!(decide(&seen("go", "", 0), 9, kind), taken("go"));
         let unknown = seen("you", "5 you", 1);
@@ -223,10 +230,10 @@ mod tests {
         let unless = write(Stamp(9), Some(you.clone()), Some(you.clone()));
         assert_eq!(decide(&unknown, 9, kind), unless);
         let reads = [kv("you", 1), kv("5 you", 1), kv("uuid", 1)];
-        let living = Seen::new(reads.into_iter(), Some(&you));
+        let living = Observed::new(reads.into_iter(), Some(&you));
         assert_eq!(decide(&living, 9, kind), taken("you"));
         let reads = [kv("you", 1), kv("5 you", 1), None];
-        let dead = Seen::new(reads.into_iter(), Some(&you));
+        let dead = Observed::new(reads.into_iter(), Some(&you));
         assert_eq!(decide(&dead, 9, kind), unless);
     }
 }

@@ -1,7 +1,7 @@
-//! The servers of a cluster, and which of them is asked.
+//! The endpoints of a cluster, and which of them is used.
 //!
-//! Owns one channel for each endpoint. One endpoint is asked until it fails, then the next; each
-//! registry begins at another, so that nodes spread over the servers. Must not know what is asked.
+//! Owns one channel per endpoint. One endpoint is used until it fails, then the next one. Each registry starts
+//! at a random endpoint, so that the nodes spread over the servers. Must not know the calls.
 
 use std::{
     sync::atomic::{AtomicUsize, Ordering::Relaxed},
@@ -11,13 +11,13 @@ use std::{
 use parking_lot::RwLock;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 
-use super::{address::Address, options::EtcdOptions};
+use super::{options::EtcdOptions, url::EtcdUrl};
 
-/// etcd ends connections that ping more often than every 5 s, or while no call is under way.
+/// etcd closes connections that ping more often than every 5 s, or while no call is in flight.
 const PING_EVERY: Duration = Duration::from_secs(6);
 const PONG_WITHIN: Duration = Duration::from_secs(2);
 
-/// How much of an answer may be under way: a lease's keys may be tens of megabytes.
+/// The HTTP/2 window, in bytes: the keys of a lease can be tens of megabytes.
 const WINDOW: u32 = 4 << 20;
 
 pub(super) struct Endpoints {
@@ -28,17 +28,17 @@ pub(super) struct Endpoints {
 struct Server {
     name: String,
     endpoint: Endpoint,
-    channel: RwLock<Numbered>,
+    channel: RwLock<NumberedChannel>,
 }
 
 #[derive(Clone)]
-struct Numbered {
+struct NumberedChannel {
     number: u64,
     channel: Channel,
 }
 
-/// The endpoint that a call goes to.
-pub(super) struct Chosen {
+/// The endpoint to which a call is sent.
+pub(super) struct ChosenEndpoint {
     index: usize,
     number: u64,
     pub(super) name: String,
@@ -46,26 +46,26 @@ pub(super) struct Chosen {
 }
 
 impl Endpoints {
-    /// Says why where an address or a certificate cannot be used. Connects to nothing yet, but wants
-    /// a runtime to be there.
-    pub(super) fn new(address: &Address, options: &EtcdOptions) -> Result<Self, String> {
-        let connecting = match address.hosts.len() {
+    /// The error says why a host or certificate cannot be used. Connects on the first call, but needs a
+    /// tokio runtime already.
+    pub(super) fn new(url: &EtcdUrl, options: &EtcdOptions) -> Result<Self, String> {
+        let connecting = match url.hosts.len() {
             1 => options.timeout,
-            // So that the next one has time left in the same call.
+            // Leaves time for the next endpoint in the same call.
             _ => options.timeout / 3,
         };
         let server = |host: &String| {
-            let endpoint = endpoint(address.tls, host, options)?.connect_timeout(connecting);
+            let endpoint = endpoint(url.tls, host, options)?.connect_timeout(connecting);
             Ok(Server {
                 name: host.clone(),
-                channel: RwLock::new(Numbered {
+                channel: RwLock::new(NumberedChannel {
                     number: 0,
                     channel: endpoint.connect_lazy(),
                 }),
                 endpoint,
             })
         };
-        let all: Vec<_> = address
+        let all: Vec<_> = url
             .hosts
             .iter()
             .map(server)
@@ -78,12 +78,12 @@ impl Endpoints {
         self.all.len()
     }
 
-    /// The endpoint to ask now.
-    pub(super) fn choose(&self) -> Chosen {
+    /// The endpoint for the next call.
+    pub(super) fn choose(&self) -> ChosenEndpoint {
         let index = self.current.load(Relaxed);
         let server = &self.all[index];
-        let Numbered { number, channel } = server.channel.read().clone();
-        Chosen {
+        let NumberedChannel { number, channel } = server.channel.read().clone();
+        ChosenEndpoint {
             index,
             number,
             name: server.name.clone(),
@@ -91,12 +91,12 @@ impl Endpoints {
         }
     }
 
-    /// Asks another from now on. The channel is not used again: where a server hangs or packets get
-    /// lost, only a new connection tells when it is back.
-    pub(super) fn failed(&self, chosen: &Chosen) {
+    /// Uses the next endpoint from now on. The channel is replaced: if a server hangs or packets are lost,
+    /// only a new connection detects that it is back.
+    pub(super) fn failed(&self, chosen: &ChosenEndpoint) {
         let server = &self.all[chosen.index];
         let mut current = server.channel.write();
-        // Many calls may fail at once, some of them late; the first moves on.
+        // Many calls may fail at once, some of them late; only the first one moves on.
         if current.number == chosen.number {
             current.number += 1;
             current.channel = server.endpoint.connect_lazy();
@@ -111,8 +111,8 @@ impl Endpoints {
         self.all.iter().map(|server| &*server.name)
     }
 
-    /// The endpoint that is asked now.
-    pub(super) fn asked(&self) -> &str {
+    /// The name of the endpoint in use.
+    pub(super) fn current(&self) -> &str {
         &self.all[self.current.load(Relaxed)].name
     }
 }
@@ -132,7 +132,7 @@ fn endpoint(tls: bool, host: &str, options: &EtcdOptions) -> Result<Endpoint, St
         return Ok(endpoint);
     }
     let ca = options.ca.as_ref();
-    let ca = ca.ok_or("etcds:// needs the certificate of its CA: EtcdOptions::ca_pem")?;
+    let ca = ca.ok_or("etcds:// requires the certificate of its CA; set EtcdOptions::ca_pem")?;
     let mut config = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(ca));
     if let Some((certificate, key)) = &options.client {
         config = config.identity(Identity::from_pem(certificate, key));

@@ -1,28 +1,35 @@
-//! Which keys there are, and what stands under them.
+//! The keys and their values.
 //!
-//! Owns the layout: `P` + id → address, the part that other programs share; and beside it, never
-//! below `P`, `S` + `own/` + id → stamp and address, `S` + `node/` + address → process, where `S` is
-//! `!tieline` + `P`. Must not know calls.
+//! Owns the layout. With the prefix `P`, and `S` = `!tieline` + `P`:
+//!
+//! | key | value |
+//! |---|---|
+//! | `P` + id | the entry: address. Other programs share these keys |
+//! | `S` + `own/` + id | the shadow: stamp and address |
+//! | `S` + `node/` + address | process |
+//!
+//! Must not know calls. Invariant: no key of Tieline's own begins with `P`.
 
 use std::{str, sync::Arc};
 
 use bytes::Bytes;
+use uuid::Uuid;
 
-use super::wire::KeyValue;
+use super::rpc::KeyValue;
 use crate::{id::ClientId, types::Stamp};
 
-/// The longest prefix, so that a batch of the longest ids fits etcd's limit of 1.5 MiB a request.
+/// The longest prefix, in bytes: with it, a batch of the longest ids fits etcd's request limit of 1.5 MiB.
 const MAX_PREFIX: usize = 256;
 
 /// The keys of one prefix.
 #[derive(Debug, Clone)]
 pub(super) struct Layout {
-    place: String,
-    own: String,
+    entry: String,
+    shadow: String,
     node: String,
 }
 
-/// An entry's shadow: who wrote it, for a connection that arrived when.
+/// The shadow of an entry: the arrival of the connection, and its node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Shadow {
     pub(super) stamp: Stamp,
@@ -30,45 +37,45 @@ pub(super) struct Shadow {
 }
 
 impl Layout {
-    /// Says why where the prefix cannot be used.
+    /// The error says why the prefix cannot be used.
     pub(super) fn new(prefix: &str) -> Result<Self, &'static str> {
-        let beside = format!("!tieline{prefix}");
+        let own = format!("!tieline{prefix}");
         if prefix.is_empty() {
-            return Err("the prefix is empty: all keys of etcd would be entries");
+            return Err("the prefix is empty, so that all keys of etcd would be entries");
         }
         if prefix.len() > MAX_PREFIX {
             return Err("the prefix is longer than 256 bytes");
         }
-        if beside.starts_with(prefix) {
-            return Err("the prefix is one that `!tieline` begins with: choose another");
+        if own.starts_with(prefix) {
+            return Err("`!tieline` begins with the prefix; choose another one");
         }
         Ok(Self {
-            own: format!("{beside}own/"),
-            node: format!("{beside}node/"),
-            place: prefix.to_owned(),
+            shadow: format!("{own}own/"),
+            node: format!("{own}node/"),
+            entry: prefix.to_owned(),
         })
     }
 
-    pub(super) fn place(&self, id: &str) -> Bytes {
-        [&self.place, id].concat().into()
+    pub(super) fn entry_key(&self, id: &str) -> Bytes {
+        [&self.entry, id].concat().into()
     }
 
-    pub(super) fn shadow(&self, id: &str) -> Bytes {
-        [&self.own, id].concat().into()
+    pub(super) fn shadow_key(&self, id: &str) -> Bytes {
+        [&self.shadow, id].concat().into()
     }
 
-    pub(super) fn node(&self, address: &str) -> Bytes {
+    pub(super) fn node_key(&self, address: &str) -> Bytes {
         [&self.node, address].concat().into()
     }
 
     /// The keys of all entries, as a range.
-    pub(super) fn places(&self) -> (Bytes, Bytes) {
-        range(&self.place)
+    pub(super) fn entries(&self) -> (Bytes, Bytes) {
+        range(&self.entry)
     }
 
     /// The keys of all shadows.
     pub(super) fn shadows(&self) -> (Bytes, Bytes) {
-        range(&self.own)
+        range(&self.shadow)
     }
 
     /// The keys of all nodes.
@@ -76,18 +83,18 @@ impl Layout {
         range(&self.node)
     }
 
-    /// The id of an entry's key; `None` for what no node can have written.
-    pub(super) fn placed(&self, key: &[u8]) -> Option<ClientId> {
-        ClientId::new(rest(key, &self.place)?).ok()
+    /// The id of an entry's key; `None` if it is not a valid id.
+    pub(super) fn id_of_entry(&self, key: &[u8]) -> Option<ClientId> {
+        ClientId::new(rest(key, &self.entry)?).ok()
     }
 
     /// The id of a shadow's key.
-    pub(super) fn owned(&self, key: &[u8]) -> Option<ClientId> {
-        ClientId::new(rest(key, &self.own)?).ok()
+    pub(super) fn id_of_shadow(&self, key: &[u8]) -> Option<ClientId> {
+        ClientId::new(rest(key, &self.shadow)?).ok()
     }
 
     /// The address of a node's key.
-    pub(super) fn address(&self, key: &[u8]) -> Option<Arc<str>> {
+    pub(super) fn address_of_node(&self, key: &[u8]) -> Option<Arc<str>> {
         rest(key, &self.node).map(Arc::from)
     }
 }
@@ -107,15 +114,15 @@ fn range(prefix: &str) -> (Bytes, Bytes) {
 }
 
 impl Shadow {
-    /// As it stands in etcd.
+    /// The value in etcd.
     pub(super) fn value(&self) -> Bytes {
         format!("{} {}", self.stamp, self.address).into()
     }
 
-    /// `None` for what no node can have written.
-    pub(super) fn read(kv: &KeyValue) -> Option<Self> {
+    /// `None` if no node can have written it.
+    pub(super) fn parse(kv: &KeyValue) -> Option<Self> {
         let (stamp, address) = str::from_utf8(&kv.value).ok()?.split_once(' ')?;
-        // No node of ours writes a later one, and it would win for ever.
+        // No node writes a later stamp; it would win for ever.
         let stamp = stamp.parse().ok().filter(|stamp| *stamp < 1 << 53)?;
         Some(Self {
             stamp: Stamp(stamp),
@@ -124,8 +131,13 @@ impl Shadow {
     }
 }
 
-/// The address that an entry names; what is not UTF-8 is foreign and shown as well as it can be.
-pub(super) fn address(kv: &KeyValue) -> Arc<str> {
+/// The process in the value of a node's key; `None` if no node can have written it.
+pub(super) fn node_process(kv: &KeyValue) -> Option<Uuid> {
+    str::from_utf8(&kv.value).ok()?.parse().ok()
+}
+
+/// The address of an entry. Another program may have written anything: what is not UTF-8 is replaced.
+pub(super) fn entry_address(kv: &KeyValue) -> Arc<str> {
     String::from_utf8_lossy(&kv.value).into()
 }
 
@@ -134,12 +146,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_ours_alone_stands_outside_of_the_shared_prefix() {
+    fn own_keys_are_outside_the_shared_prefix() {
         let layout = Layout::new("/ws/").unwrap();
-        assert_eq!(layout.place("a"), "/ws/a");
-        assert_eq!(layout.shadow("a"), "!tieline/ws/own/a");
-        assert_eq!(layout.node("h:1"), "!tieline/ws/node/h:1");
-        assert_eq!(layout.places(), ("/ws/".into(), "/ws0".into()));
+        assert_eq!(layout.entry_key("a"), "/ws/a");
+        assert_eq!(layout.shadow_key("a"), "!tieline/ws/own/a");
+        assert_eq!(layout.node_key("h:1"), "!tieline/ws/node/h:1");
+        assert_eq!(layout.entries(), ("/ws/".into(), "/ws0".into()));
         for taken in ["", "!", "!tieline", "!tie"] {
             assert!(Layout::new(taken).is_err(), "{taken}");
         }
@@ -147,20 +159,20 @@ mod tests {
     }
 
     #[test]
-    fn a_shadow_is_read_as_it_was_written() {
-        let own = Shadow {
+    fn a_shadow_is_parsed_as_it_was_written() {
+        let shadow = Shadow {
             stamp: Stamp(17),
             address: "h:1".into(),
         };
-        let read = |value: Bytes| {
-            Shadow::read(&KeyValue {
+        let parse = |value: Bytes| {
+            Shadow::parse(&KeyValue {
                 value,
                 ..KeyValue::default()
             })
         };
-        assert_eq!(own.value(), "17 h:1");
-        assert_eq!(read(own.value()), Some(own));
-        assert_eq!(read("nonsense".into()), None);
-        assert_eq!(read("x h:1".into()), None);
+        assert_eq!(shadow.value(), "17 h:1");
+        assert_eq!(parse(shadow.value()), Some(shadow));
+        assert_eq!(parse("nonsense".into()), None);
+        assert_eq!(parse("x h:1".into()), None);
     }
 }

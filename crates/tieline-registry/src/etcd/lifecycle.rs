@@ -1,21 +1,22 @@
-//! The life of a node: its lease, its key, its fence.
+//! The life of a node: its lease, its key and its fencing token.
 //!
-//! The fence is the revision at which the node's key was last written. Everything that a node does
-//! compares it, so whoever writes the key again makes sure that nothing sent before is carried out
-//! after. Invariant: the key is written only over what was seen there.
+//! The fencing token is the revision at which the node's key was last written. Every write of a node compares
+//! it. So to write the key again is to fence: no request that was sent before is carried out after.
+//! Invariant: the key is written only over the value that was read.
 
-use std::{str, time::Duration};
+use std::time::Duration;
 
 use uuid::Uuid;
 
 use super::{
-    EtcdRegistry,
     batch::BATCH,
+    call_error::CallError,
     client::RetrySafety,
-    fault::Fault,
-    wire::{
+    layout::node_process,
+    registry::EtcdRegistry,
+    rpc::{
         KeyValue, LeaseGrantRequest, LeaseKeepAliveRequest, LeaseRevokeRequest,
-        LeaseTimeToLiveRequest, RangeRequest, TxnRequest, delete, get, modified, put,
+        LeaseTimeToLiveRequest, RangeRequest, TxnRequest, delete, get, put, revision_is,
     },
 };
 use crate::{
@@ -23,48 +24,48 @@ use crate::{
     types::{JoinOutcome, JoinRequest, LeaseInfo, NodeSession, Renewal},
 };
 
-/// How often another may be faster.
-const ROUNDS: usize = 8;
+/// Rounds in which another process may be faster to write the node's key.
+const MAX_ROUNDS: usize = 8;
 
-/// How much longer than others the call may take that lists all keys of a lease.
-const LISTING: u32 = 10;
+/// The call that lists all keys of a lease may take this many timeouts.
+const LIST_TIMEOUTS: u32 = 10;
 
-/// What became of a write of the node's key.
-enum Written {
-    /// The revision at which it was written.
-    At(i64),
-    /// What stands there instead.
-    Not(Option<KeyValue>),
+/// The result of a write of the node's key.
+enum NodeWrite {
+    /// Written, at this revision.
+    Written(i64),
+    /// Not written: this is the key's value.
+    Found(Option<KeyValue>),
 }
 
-/// Whose an address is.
-enum Address {
-    /// The candidate's, from this revision on.
-    Taken { fence: i64 },
-    /// Another process's.
+/// The result of taking an address.
+enum Takeover {
+    /// The process has the address.
+    Taken { fencing_token: i64 },
+    /// Another process has it.
     Held { holder: Uuid },
 }
 
 impl EtcdRegistry {
-    pub(super) async fn take_address(&self, request: &JoinRequest) -> Result<JoinOutcome, Fault> {
+    pub(super) async fn do_join(&self, request: &JoinRequest) -> Result<JoinOutcome, CallError> {
         self.clock.observe(request.now);
-        if let Some(session) = self.keep(request).await? {
+        if let Some(session) = self.continue_session(request).await? {
             return Ok(JoinOutcome::Joined(session, self.lease_info()));
         }
         let lease = LeaseGrantRequest {
             ttl: seconds(request.lease),
         };
-        // One that is granted and never heard of goes by itself.
-        let lease = self.client.call(RetrySafety::Harmless, lease).await?;
+        // If the response is lost, the lease expires by itself.
+        let lease = self.client.call(RetrySafety::Idempotent, lease).await?;
         let joined = match self.take_over(request, lease.id).await? {
-            Address::Taken { fence } => NodeSession {
+            Takeover::Taken { fencing_token } => NodeSession {
                 address: request.address.clone(),
                 process: request.process,
                 ttl: Duration::from_secs(lease.ttl.unsigned_abs()),
-                lease: lease.id,
-                fence,
+                lease_id: lease.id,
+                fencing_token,
             },
-            Address::Held { holder } => {
+            Takeover::Held { holder } => {
                 self.revoke(lease.id).await;
                 return Ok(JoinOutcome::Busy(holder));
             }
@@ -72,30 +73,36 @@ impl EtcdRegistry {
         Ok(JoinOutcome::Joined(joined, self.lease_info()))
     }
 
-    /// Writes the node's key over nothing, or over what may be replaced.
-    async fn take_over(&self, request: &JoinRequest, lease: i64) -> Result<Address, Fault> {
-        let mine = |holder| holder == request.process || Some(holder) == request.replace;
+    /// Writes the node's key if there is none, or if its process may be replaced.
+    async fn take_over(&self, request: &JoinRequest, lease: i64) -> Result<Takeover, CallError> {
+        let is_replaceable = |holder| holder == request.process || Some(holder) == request.replace;
         let mut seen: Option<KeyValue> = None;
-        for _ in 0..ROUNDS {
+        for _ in 0..MAX_ROUNDS {
             let revision = seen.as_ref().map_or(0, |kv| kv.mod_revision);
-            let written = self.write(&request.address, request.process, lease, revision);
-            match written.await? {
-                Written::At(fence) => {
-                    self.end_of_another(request, seen.as_ref()).await;
-                    return Ok(Address::Taken { fence });
+            let write = self.write_node(&request.address, request.process, lease, revision);
+            match write.await? {
+                NodeWrite::Written(fencing_token) => {
+                    self.revoke_replaced(request, seen.as_ref()).await;
+                    return Ok(Takeover::Taken { fencing_token });
                 }
-                Written::Not(found) => match found.as_ref().and_then(process) {
-                    Some(holder) if !mine(holder) => return Ok(Address::Held { holder }),
+                NodeWrite::Found(found) => match found.as_ref().and_then(node_process) {
+                    Some(holder) if !is_replaceable(holder) => {
+                        return Ok(Takeover::Held { holder });
+                    }
                     _ => seen = found,
                 },
             }
         }
-        let text = "others took and left the address all the time";
-        Err(Fault::Unknown(text.to_owned()))
+        Err(CallError::Contention(
+            "other processes kept taking and leaving the address",
+        ))
     }
 
-    /// The session until now with a new fence, if it is still there: what goes with its lease stays.
-    async fn keep(&self, request: &JoinRequest) -> Result<Option<NodeSession>, Fault> {
+    /// The previous session with a new fencing token, if its lease lives: its entries stay.
+    async fn continue_session(
+        &self,
+        request: &JoinRequest,
+    ) -> Result<Option<NodeSession>, CallError> {
         let same = |session: &&NodeSession| {
             session.address == request.address
                 && session.process == request.process
@@ -104,87 +111,97 @@ impl EtcdRegistry {
         let Some(previous) = request.previous.as_ref().filter(same) else {
             return Ok(None);
         };
-        if !self.renew(previous.lease).await? {
+        if !self.renew_lease(previous.lease_id).await? {
             return Ok(None);
         }
-        self.put_fence(previous).await
+        self.do_fence(previous).await
     }
 
-    /// Whether the lease lives; if so, it does for its whole length from now.
-    async fn renew(&self, lease: i64) -> Result<bool, Fault> {
+    /// Renews a lease for its whole length. False if it has expired.
+    async fn renew_lease(&self, lease: i64) -> Result<bool, CallError> {
         let request = LeaseKeepAliveRequest { id: lease };
-        Ok(self.client.call(RetrySafety::Harmless, request).await?.ttl > 0)
+        Ok(self
+            .client
+            .call(RetrySafety::Idempotent, request)
+            .await?
+            .ttl
+            > 0)
     }
 
-    /// What a process that is gone registered goes with its lease. What this process registered under
-    /// a lease that it lost goes when that runs out, unless it is claimed again before.
-    async fn end_of_another(&self, request: &JoinRequest, seen: Option<&KeyValue>) {
+    /// Ends the lease of the process that was replaced, and with it the entries of that process. An earlier
+    /// lease of this process is left to expire, so that its entries stay until they are claimed again.
+    async fn revoke_replaced(&self, request: &JoinRequest, seen: Option<&KeyValue>) {
         if let Some(kv) = seen
             && kv.lease != 0
-            && process(kv) != Some(request.process)
+            && node_process(kv) != Some(request.process)
         {
             self.revoke(kv.lease).await;
         }
     }
 
-    /// Ends a lease now rather than when it runs out, if etcd can be reached.
+    /// Ends a lease at once, if etcd can be reached; else it expires.
     async fn revoke(&self, lease: i64) {
         let request = LeaseRevokeRequest { id: lease };
-        match self.client.call(RetrySafety::Harmless, request).await {
-            Ok(_) | Err(Fault::LeaseGone) => {}
-            Err(fault) => tracing::debug!(?fault, "a lease that nobody needs has to run out"),
+        match self.client.call(RetrySafety::Idempotent, request).await {
+            Ok(_) | Err(CallError::LeaseGone) => {}
+            Err(error) => {
+                tracing::debug!(?error, "failed to revoke an unused lease; it will expire");
+            }
         }
     }
 
     /// Writes the node's key if it was last written at this revision.
-    async fn write(
+    async fn write_node(
         &self,
         address: &str,
         process: Uuid,
         lease: i64,
         revision: i64,
-    ) -> Result<Written, Fault> {
-        let key = self.layout.node(address);
+    ) -> Result<NodeWrite, CallError> {
+        let key = self.layout.node_key(address);
         let txn = TxnRequest {
-            compare: vec![modified(key.clone(), revision)],
+            compare: vec![revision_is(key.clone(), revision)],
             success: vec![put(key.clone(), process.to_string(), lease)],
             failure: vec![get(key)],
         };
-        // Twice is once: the second finds another revision, and what the first has written.
-        let answer = self.client.call(RetrySafety::Harmless, txn).await?;
-        Ok(if answer.succeeded {
-            Written::At(answer.revision())
+        // Idempotent: a second write finds another revision, and returns what the first has written.
+        let response = self.client.call(RetrySafety::Idempotent, txn).await?;
+        Ok(if response.succeeded {
+            NodeWrite::Written(response.revision())
         } else {
-            Written::Not(answer.reads().next().flatten())
+            NodeWrite::Found(response.reads().next().flatten())
         })
     }
 
-    pub(super) async fn put_fence(
+    pub(super) async fn do_fence(
         &self,
         session: &NodeSession,
-    ) -> Result<Option<NodeSession>, Fault> {
-        let (lease, fence) = (session.lease, session.fence);
-        let written = self.write(&session.address, session.process, lease, fence);
-        let fence = match written.await {
-            Ok(Written::At(fence)) => fence,
-            // An earlier fence of this session, whose answer was lost: it serves as well.
-            Ok(Written::Not(Some(kv))) if holds(session, &kv) => kv.mod_revision,
-            Ok(Written::Not(_)) | Err(Fault::LeaseGone) => return Ok(None),
-            Err(fault) => return Err(fault),
+    ) -> Result<Option<NodeSession>, CallError> {
+        let (lease, token) = (session.lease_id, session.fencing_token);
+        let write = self.write_node(&session.address, session.process, lease, token);
+        let fencing_token = match write.await {
+            Ok(NodeWrite::Written(token)) => token,
+            // An earlier fence of this session, whose response was lost: its token is as good.
+            Ok(NodeWrite::Found(Some(kv))) if is_of_session(&kv, session) => kv.mod_revision,
+            Ok(NodeWrite::Found(_)) | Err(CallError::LeaseGone) => return Ok(None),
+            Err(error) => return Err(error),
         };
         let session = session.clone();
-        Ok(Some(NodeSession { fence, ..session }))
+        Ok(Some(NodeSession {
+            fencing_token,
+            ..session
+        }))
     }
 
-    /// Renews the lease and looks whether the address is still the process's, at the same time.
-    pub(super) async fn renew_and_look(&self, session: &NodeSession) -> Result<Renewal, Fault> {
-        let look = RangeRequest {
-            key: self.layout.node(&session.address),
+    /// Renews the lease, and at the same time reads whether the process still holds the address.
+    pub(super) async fn do_renew(&self, session: &NodeSession) -> Result<Renewal, CallError> {
+        let read = RangeRequest {
+            key: self.layout.node_key(&session.address),
             ..RangeRequest::default()
         };
-        let look = self.client.call(RetrySafety::Harmless, look);
-        let (renewed, found) = tokio::join!(self.renew(session.lease), look);
-        let held = renewed? && found?.kvs.iter().any(|kv| holds(session, kv));
+        let read = self.client.call(RetrySafety::Idempotent, read);
+        let (renewed, found) = tokio::join!(self.renew_lease(session.lease_id), read);
+        let held = renewed? && found?.kvs.iter().any(|kv| is_of_session(kv, session));
         Ok(if held {
             Renewal::Renewed(self.lease_info())
         } else {
@@ -192,78 +209,81 @@ impl EtcdRegistry {
         })
     }
 
-    pub(super) async fn give_up_address(&self, session: &NodeSession) -> Result<(), Fault> {
-        let mut left = self.leased(session).await?;
-        // More than one batch cannot be what the leader has yet to delete.
-        if left.len() > BATCH || self.stands_any(&mut left).await? {
+    pub(super) async fn do_leave(&self, session: &NodeSession) -> Result<(), CallError> {
+        let left = self.ids_under_lease(session).await?;
+        // The leader may still list what was just released, but never more than one batch.
+        if left.len() > BATCH || self.any_has_shadow(&left).await? {
             return Ok(());
         }
-        let key = self.layout.node(&session.address);
+        let key = self.layout.node_key(&session.address);
         let txn = TxnRequest {
-            compare: vec![modified(key.clone(), session.fence)],
+            compare: vec![revision_is(key.clone(), session.fencing_token)],
             success: vec![delete(key)],
             failure: Vec::new(),
         };
-        if self.client.call(RetrySafety::Harmful, txn).await?.succeeded {
-            self.revoke(session.lease).await;
+        if self
+            .client
+            .call(RetrySafety::SendOnce, txn)
+            .await?
+            .succeeded
+        {
+            self.revoke(session.lease_id).await;
         }
         Ok(())
     }
 
-    /// Whether any of these ids has a shadow. The leader lists a lease's keys as far as it has carried
-    /// out what was written, and may lag behind the server that answered the last release.
-    async fn stands_any(&self, ids: &mut Vec<ClientId>) -> Result<bool, Fault> {
+    /// Whether any of these ids has a shadow. The leader lists the keys of a lease as of the writes that it
+    /// has applied; it may lag behind the server that answered the last release.
+    async fn any_has_shadow(&self, ids: &[ClientId]) -> Result<bool, CallError> {
         if ids.is_empty() {
             return Ok(false);
         }
         let txn = TxnRequest {
             compare: Vec::new(),
             success: ids
-                .drain(..)
-                .map(|id| get(self.layout.shadow(&id)))
+                .iter()
+                .map(|id| get(self.layout.shadow_key(id)))
                 .collect(),
             failure: Vec::new(),
         };
-        let answer = self.client.call(RetrySafety::Harmless, txn).await?;
-        Ok(answer.reads().any(|kv| kv.is_some()))
+        let response = self.client.call(RetrySafety::Idempotent, txn).await?;
+        Ok(response.reads().any(|kv| kv.is_some()))
     }
 
-    /// The ids whose shadows go with a session's lease.
-    pub(super) async fn leased(&self, session: &NodeSession) -> Result<Vec<ClientId>, Fault> {
+    /// The ids whose shadows are bound to a session's lease.
+    pub(super) async fn ids_under_lease(
+        &self,
+        session: &NodeSession,
+    ) -> Result<Vec<ClientId>, CallError> {
         let request = LeaseTimeToLiveRequest {
-            id: session.lease,
+            id: session.lease_id,
             keys: true,
         };
-        let answer = self
+        let response = self
             .client
-            .call_for(LISTING, RetrySafety::Harmless, request);
-        let keys = answer.await?.keys;
+            .call_for(LIST_TIMEOUTS, RetrySafety::Idempotent, request);
+        let keys = response.await?.keys;
         Ok(keys
             .iter()
-            .filter_map(|key| self.layout.owned(key))
+            .filter_map(|key| self.layout.id_of_shadow(key))
             .collect())
     }
 
     fn lease_info(&self) -> LeaseInfo {
         LeaseInfo {
             clock: self.clock.now(),
-            held: None,
-            foreign: None,
+            entry_count: None,
+            foreign_balance: None,
         }
     }
 }
 
-/// Whether a node's key is as this session wrote it, whatever the fence.
-fn holds(session: &NodeSession, kv: &KeyValue) -> bool {
-    kv.lease == session.lease && process(kv) == Some(session.process)
+/// Whether this session wrote a node's key, with any fencing token.
+fn is_of_session(kv: &KeyValue, session: &NodeSession) -> bool {
+    kv.lease == session.lease_id && node_process(kv) == Some(session.process)
 }
 
-/// The process that a node's key names; `None` for what no node can have written.
-pub(super) fn process(kv: &KeyValue) -> Option<Uuid> {
-    str::from_utf8(&kv.value).ok()?.parse().ok()
-}
-
-/// Leases last whole seconds, and at least one.
+/// The lease in whole seconds, rounded up, at least one.
 fn seconds(lease: Duration) -> i64 {
     let up = u64::from(lease.subsec_nanos() > 0);
     i64::try_from(lease.as_secs().saturating_add(up).max(1)).unwrap_or(i64::MAX)

@@ -1,8 +1,9 @@
-//! What a URL cannot say.
+//! The options that a URL cannot express.
 
 use std::{fmt, time::Duration};
 
-/// How etcd is reached, beyond the URL.
+/// The options of an [`EtcdRegistry`](crate::EtcdRegistry) that its URL cannot express: timeout and
+/// certificates.
 ///
 /// ```
 /// use std::time::Duration;
@@ -18,7 +19,7 @@ pub struct EtcdOptions {
 }
 
 impl EtcdOptions {
-    /// Calls of at most 1 s, no certificates.
+    /// The defaults: a timeout of 1 s, and no certificates.
     pub fn new() -> Self {
         Self {
             timeout: Duration::from_secs(1),
@@ -27,22 +28,22 @@ impl EtcdOptions {
         }
     }
 
-    /// How long one call may take, failing over to another endpoint included; 1 s by default, and not
-    /// less than 10 ms. An operation makes one call, or a few where others claim the same ids; walks
-    /// over many ids make one for each page.
+    /// How long one call may take, including failover to other endpoints. Default: 1 s; at least 10 ms. An
+    /// operation makes one call, or a few if other nodes claim the same ids at the same time; a walk over
+    /// many ids makes one per page.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout.max(Duration::from_millis(10));
         self
     }
 
-    /// The certificates, as PEM, of the authorities that may sign the servers'. `etcds://` needs them:
-    /// those of the system are not consulted.
+    /// The certificates of the authorities to trust, as PEM. `etcds://` requires them, because the system's
+    /// authorities are not used.
     pub fn ca_pem(mut self, pem: impl Into<String>) -> Self {
         self.ca = Some(pem.into());
         self
     }
 
-    /// A certificate and its key, as PEM, with which to identify oneself, for servers that ask for it.
+    /// The client certificate and its key, as PEM, for servers that require one. Default: none.
     pub fn client_pem(mut self, certificate: impl Into<String>, key: impl Into<String>) -> Self {
         self.client = Some((certificate.into(), key.into()));
         self
@@ -55,7 +56,7 @@ impl Default for EtcdOptions {
     }
 }
 
-/// Without the key.
+/// Shows no key.
 impl fmt::Debug for EtcdOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EtcdOptions")

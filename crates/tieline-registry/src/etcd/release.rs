@@ -1,59 +1,55 @@
-//! Releases: compare and delete.
+//! Releases: compare-and-delete.
 //!
-//! The first round reads the shadows, and clears away entries under this address that have none; the
-//! second deletes what is to go, if it is still what was read. Invariant: only a shadow of this
-//! address is deleted, and with it only an entry that names this address.
+//! The first round reads the shadows, and deletes entries with this address that have none. The second
+//! round deletes the shadows and entries to release, if they are still what was read. Invariant: only a
+//! shadow with this address is deleted, and with it only an entry with this address.
 
 use super::{
-    EtcdRegistry,
     batch::{self, BATCH, Fenced},
-    fault::Fault,
+    call_error::CallError,
     layout::Shadow,
-    wire::{TxnRequest, TxnResponse, delete, delete_if, equals, get, modified},
+    registry::EtcdRegistry,
+    rpc::{TxnRequest, TxnResponse, delete, delete_if, get, revision_is, value_is},
 };
-use crate::{
-    error::RegistryError,
-    types::{NodeSession, Release, ReleaseOutcome},
-};
+use crate::types::{NodeSession, Release, ReleaseOutcome};
 
-const WHAT: &str = "release ids";
+/// Rounds in which the shadow may change. Each change is a claim of this node or of another one; after a
+/// claim of another node, nothing is left to release.
+const MAX_ROUNDS: u32 = 16;
 
-/// Rounds in which the shadow may change: each is a claim of another connection of this very node, or
-/// of another node, which ends it.
-const ROUNDS: u32 = 16;
-
-/// An id that is not known to be given back yet.
+/// A release that may not be carried out yet.
 struct PendingRelease<'a> {
     release: &'a Release,
-    /// What is to be deleted; `None` while nothing was read.
-    own: Option<Shadow>,
+    /// The shadow to delete; `None` if none was read.
+    shadow: Option<Shadow>,
     rounds: u32,
 }
 
 impl EtcdRegistry {
-    pub(super) async fn release_all(
+    pub(super) async fn do_release(
         &self,
         session: &NodeSession,
         releases: &[Release],
-    ) -> Result<ReleaseOutcome, RegistryError> {
+    ) -> Result<ReleaseOutcome, CallError> {
         let new = |release| PendingRelease {
             release,
-            own: None,
+            shadow: None,
             rounds: 0,
         };
         let mut pending: Vec<_> = releases.iter().map(new).collect();
         while !pending.is_empty() {
-            if pending.iter().any(|pending| pending.rounds >= ROUNDS) {
-                let text = "others changed the same id all the time";
-                return Err(RegistryError::new(WHAT, text));
+            if pending.iter().any(|pending| pending.rounds >= MAX_ROUNDS) {
+                return Err(CallError::Contention(
+                    "other nodes kept changing the same id",
+                ));
             }
             let mut calls = Vec::new();
             while !pending.is_empty() {
                 let batch: Vec<_> = pending.drain(..pending.len().min(BATCH)).collect();
                 calls.push(self.release_batch(session, batch));
             }
-            for answer in batch::all(calls).await {
-                let Some(left) = answer.map_err(|fault| fault.into_error(WHAT))? else {
+            for response in batch::join_bounded(calls).await {
+                let Some(left) = response? else {
                     return Ok(ReleaseOutcome::Lost);
                 };
                 pending.extend(left);
@@ -62,56 +58,62 @@ impl EtcdRegistry {
         Ok(ReleaseOutcome::Done)
     }
 
-    /// One round for some ids: those that are left; `None` if the session is lost.
+    /// One round for a batch: the releases that need another one; `None` if the session is lost.
     async fn release_batch<'a>(
         &self,
         session: &NodeSession,
         batch: Vec<PendingRelease<'a>>,
-    ) -> Result<Option<Vec<PendingRelease<'a>>>, Fault> {
-        let txns = batch.iter().map(|pending| self.give_back(session, pending));
-        let answers = batch::fenced(&self.client, &self.layout, session, txns).await?;
-        let Fenced::Done(answers) = answers else {
+    ) -> Result<Option<Vec<PendingRelease<'a>>>, CallError> {
+        let txns = batch
+            .iter()
+            .map(|pending| self.compare_and_delete(session, pending));
+        let responses = batch::fenced(&self.client, &self.layout, session, txns).await?;
+        let Fenced::Done(responses) = responses else {
             return Ok(None);
         };
-        let left = batch.into_iter().zip(answers);
-        let left = left.filter_map(|(pending, answer)| pending.answered(session, answer));
+        let left = batch.into_iter().zip(responses);
+        let left = left.filter_map(|(pending, response)| pending.on_response(session, response));
         Ok(Some(left.collect()))
     }
 
-    fn give_back(&self, session: &NodeSession, pending: &PendingRelease<'_>) -> TxnRequest {
+    fn compare_and_delete(
+        &self,
+        session: &NodeSession,
+        pending: &PendingRelease<'_>,
+    ) -> TxnRequest {
         let id = &pending.release.id;
-        let (place, own) = (self.layout.place(id), self.layout.shadow(id));
-        let unplace = delete_if(place, session.address.to_string());
-        let (compare, success) = match &pending.own {
-            None => (modified(own.clone(), 0), vec![unplace]),
-            Some(mine) => {
-                let compare = equals(own.clone(), mine.value());
-                (compare, vec![delete(own.clone()), unplace])
+        let (entry, shadow) = (self.layout.entry_key(id), self.layout.shadow_key(id));
+        let delete_entry = delete_if(entry, session.address.to_string());
+        let (compare, success) = match &pending.shadow {
+            None => (revision_is(shadow.clone(), 0), vec![delete_entry]),
+            Some(seen) => {
+                let compare = value_is(shadow.clone(), seen.value());
+                (compare, vec![delete(shadow.clone()), delete_entry])
             }
         };
         TxnRequest {
             compare: vec![compare],
             success,
-            failure: vec![get(own)],
+            failure: vec![get(shadow)],
         }
     }
 }
 
 impl PendingRelease<'_> {
-    /// Itself, if there is something left to do.
-    fn answered(mut self, session: &NodeSession, answer: TxnResponse) -> Option<Self> {
-        if answer.succeeded {
+    /// The release, if another round is needed.
+    fn on_response(mut self, session: &NodeSession, response: TxnResponse) -> Option<Self> {
+        if response.succeeded {
             return None;
         }
         self.rounds += 1;
-        match answer.reads().next().flatten() {
-            // It went meanwhile; an entry without a shadow may be left.
-            None => self.own = None,
+        match response.reads().next().flatten() {
+            // The shadow is gone; an entry without one may be left.
+            None => self.shadow = None,
             Some(kv) => {
-                let due = |own: &Shadow| {
-                    own.address == session.address && own.stamp <= self.release.up_to
+                let is_due = |shadow: &Shadow| {
+                    shadow.address == session.address && shadow.stamp <= self.release.up_to
                 };
-                self.own = Some(Shadow::read(&kv).filter(due)?);
+                self.shadow = Some(Shadow::parse(&kv).filter(is_due)?);
             }
         }
         Some(self)

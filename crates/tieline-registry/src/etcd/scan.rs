@@ -1,17 +1,18 @@
-//! Reads and walks, and the layout as other programs use it.
+//! Reads and walks, and deletion by address.
+//!
+//! Owns the pages. A page begins at a key, so a walk lists each key at most once.
 
 use bytes::Bytes;
 
 use super::{
-    EtcdRegistry,
     batch::BATCH,
+    call_error::CallError,
     client::RetrySafety,
-    fault::Fault,
     layout::{self, Shadow},
-    lifecycle,
-    wire::{
-        KeyValue, RangeRequest, RangeResponse, RequestOp, TxnRequest, delete, delete_if, equals,
-        get, get_nearby, nested,
+    registry::EtcdRegistry,
+    rpc::{
+        KeyValue, RangeRequest, RangeResponse, RequestOp, TxnRequest, delete, delete_if, get,
+        get_stale, nested, value_is,
     },
 };
 use crate::types::{Cursor, Entry, NodeInfo, Owner};
@@ -20,42 +21,53 @@ use crate::types::{Cursor, Entry, NodeInfo, Owner};
 const PAGE: i64 = 512;
 
 impl EtcdRegistry {
-    pub(super) async fn find(&self, id: &str, fresh: bool) -> Result<Option<Entry>, Fault> {
-        // The nearest server may be behind, or cut off: what it does not know may stand there all the
-        // same. What it knows and is old, the node that it names corrects.
-        if !fresh && let Some(entry) = self.read(id, get_nearby, RetrySafety::Nearby).await? {
+    pub(super) async fn do_locate(
+        &self,
+        id: &str,
+        fresh: bool,
+    ) -> Result<Option<Entry>, CallError> {
+        // The current endpoint may lag behind or be cut off. If it has an outdated entry, the node in the
+        // entry corrects it; if it has none, nobody would, so the leader is asked.
+        if !fresh
+            && let Some(entry) = self
+                .read_entry(id, get_stale, RetrySafety::StaleRead)
+                .await?
+        {
             return Ok(Some(entry));
         }
-        self.read(id, get, RetrySafety::Harmless).await
+        self.read_entry(id, get, RetrySafety::Idempotent).await
     }
 
-    async fn read(
+    async fn read_entry(
         &self,
         id: &str,
         read: fn(Bytes) -> RequestOp,
-        repeat: RetrySafety,
-    ) -> Result<Option<Entry>, Fault> {
+        safety: RetrySafety,
+    ) -> Result<Option<Entry>, CallError> {
         let txn = TxnRequest {
             compare: Vec::new(),
-            success: vec![read(self.layout.place(id)), read(self.layout.shadow(id))],
+            success: vec![
+                read(self.layout.entry_key(id)),
+                read(self.layout.shadow_key(id)),
+            ],
             failure: Vec::new(),
         };
-        let mut reads = self.client.call(repeat, txn).await?.reads();
-        let place = reads.next().flatten();
-        let own = reads.next().flatten().as_ref().and_then(Shadow::read);
-        if let Some(own) = &own {
-            self.clock.observe(own.stamp);
+        let mut reads = self.client.call(safety, txn).await?.reads();
+        let entry = reads.next().flatten();
+        let shadow = reads.next().flatten().as_ref().and_then(Shadow::parse);
+        if let Some(shadow) = &shadow {
+            self.clock.observe(shadow.stamp);
         }
-        // The shadow answers where a foreign program deleted the entry.
-        let address = match (&place, &own) {
-            (Some(place), _) => layout::address(place),
-            (None, Some(own)) => own.address.clone(),
+        // If another program deleted the entry, the shadow still has the address.
+        let address = match (&entry, &shadow) {
+            (Some(entry), _) => layout::entry_address(entry),
+            (None, Some(shadow)) => shadow.address.clone(),
             (None, None) => return Ok(None),
         };
-        let owner = match own {
-            // What stands here goes with its node's lease.
-            Some(own) if own.address == address => Owner::Node {
-                stamp: own.stamp,
+        let owner = match shadow {
+            // The keys expire with the node's lease, so it lives.
+            Some(shadow) if shadow.address == address => Owner::Node {
+                stamp: shadow.stamp,
                 leased: true,
             },
             _ => Owner::Foreign,
@@ -63,20 +75,20 @@ impl EtcdRegistry {
         Ok(Some(Entry { address, owner }))
     }
 
-    /// A page of a range, and where the next begins.
+    /// A page of a range, and the position of the next one.
     pub(super) async fn page(
         &self,
         (first, end): (Bytes, Bytes),
         from: &Cursor,
-    ) -> Result<(Vec<KeyValue>, Option<Cursor>), Fault> {
+    ) -> Result<(Vec<KeyValue>, Option<Cursor>), CallError> {
         let request = RangeRequest {
             key: first.max(Bytes::copy_from_slice(&from.0)),
             range_end: end,
             limit: PAGE,
             serializable: false,
         };
-        let answer = self.client.call(RetrySafety::Harmless, request).await?;
-        let RangeResponse { kvs, more, .. } = answer;
+        let response = self.client.call(RetrySafety::Idempotent, request).await?;
+        let RangeResponse { kvs, more, .. } = response;
         let next = kvs.last().filter(|_| more).map(|kv| {
             let mut after = kv.key.to_vec();
             after.push(0);
@@ -85,55 +97,55 @@ impl EtcdRegistry {
         Ok((kvs, next))
     }
 
-    pub(super) async fn nodes(&self) -> Result<Vec<NodeInfo>, Fault> {
-        let (mut members, mut from) = (Vec::new(), Some(Cursor::default()));
+    pub(super) async fn do_nodes(&self) -> Result<Vec<NodeInfo>, CallError> {
+        let (mut nodes, mut from) = (Vec::new(), Some(Cursor::default()));
         while let Some(cursor) = from {
             let (kvs, next) = self.page(self.layout.nodes(), &cursor).await?;
-            members.extend(kvs.iter().filter_map(|kv| {
+            nodes.extend(kvs.iter().filter_map(|kv| {
                 Some(NodeInfo {
-                    address: self.layout.address(&kv.key)?,
-                    process: lifecycle::process(kv)?,
+                    address: self.layout.address_of_node(&kv.key)?,
+                    process: layout::node_process(kv)?,
                     leased: true,
                 })
             }));
             from = next;
         }
-        Ok(members)
+        Ok(nodes)
     }
 
-    /// First the shadows, each with its entry, then the entries that have none.
-    pub(super) async fn clear_all(&self, address: &str) -> Result<u64, Fault> {
+    /// Deletes first the shadows, each with its entry, then the entries that have none.
+    pub(super) async fn do_delete_node(&self, address: &str) -> Result<u64, CallError> {
         let shadow = |kv: KeyValue| {
-            Shadow::read(&kv).filter(|own| &*own.address == address)?;
-            let place = self.layout.place(&self.layout.owned(&kv.key)?);
+            Shadow::parse(&kv).filter(|shadow| &*shadow.address == address)?;
+            let entry = self.layout.entry_key(&self.layout.id_of_shadow(&kv.key)?);
             let mut txn = delete_seen(kv);
-            txn.success.push(delete_if(place, address.to_owned()));
+            txn.success.push(delete_if(entry, address.to_owned()));
             Some(txn)
         };
         let entry = |kv: KeyValue| (kv.value == address.as_bytes()).then(|| delete_seen(kv));
         let shadows = self.delete_where(self.layout.shadows(), shadow).await?;
-        Ok(shadows + self.delete_where(self.layout.places(), entry).await?)
+        Ok(shadows + self.delete_where(self.layout.entries(), entry).await?)
     }
 
-    /// Carries out what is to be done about each key of a range; how many of these deleted anything.
+    /// Carries out a transaction for each key of a range. Returns how many of them deleted anything.
     async fn delete_where(
         &self,
         range: (Bytes, Bytes),
-        what: impl Fn(KeyValue) -> Option<TxnRequest>,
-    ) -> Result<u64, Fault> {
+        txn: impl Fn(KeyValue) -> Option<TxnRequest>,
+    ) -> Result<u64, CallError> {
         let (mut deleted, mut from) = (0, Some(Cursor::default()));
         while let Some(cursor) = from {
             let (kvs, next) = self.page(range.clone(), &cursor).await?;
             deleted += self
-                .delete_all(kvs.into_iter().filter_map(&what).collect())
+                .delete_all(kvs.into_iter().filter_map(&txn).collect())
                 .await?;
             from = next;
         }
         Ok(deleted)
     }
 
-    /// How many of these deleted anything.
-    async fn delete_all(&self, mut txns: Vec<TxnRequest>) -> Result<u64, Fault> {
+    /// Carries out transactions. Returns how many of them deleted anything.
+    async fn delete_all(&self, mut txns: Vec<TxnRequest>) -> Result<u64, CallError> {
         let mut deleted = 0;
         while !txns.is_empty() {
             let batch = txns.drain(..txns.len().min(BATCH)).map(nested);
@@ -142,8 +154,8 @@ impl EtcdRegistry {
                 success: batch.collect(),
                 failure: Vec::new(),
             };
-            let answer = self.client.call(RetrySafety::Harmful, txn).await?;
-            deleted += answer
+            let response = self.client.call(RetrySafety::SendOnce, txn).await?;
+            deleted += response
                 .nested()
                 .map(|txn| u64::from(txn.deleted()))
                 .sum::<u64>();
@@ -152,10 +164,10 @@ impl EtcdRegistry {
     }
 }
 
-/// Deletes a key that has the value that was seen.
+/// Deletes a key if it still has the value that was read.
 fn delete_seen(kv: KeyValue) -> TxnRequest {
     TxnRequest {
-        compare: vec![equals(kv.key.clone(), kv.value)],
+        compare: vec![value_is(kv.key.clone(), kv.value)],
         success: vec![delete(kv.key)],
         failure: Vec::new(),
     }

@@ -1,7 +1,7 @@
-//! What a registry in memory stores, and what each operation does to it.
+//! The data of the registry in memory, and what each operation does to it.
 //!
-//! Knows no clock: whoever calls says what time it is. Invariants: an id is in the set of exactly the
-//! node that its own entry names, and that node is there as long as its set is not empty.
+//! Knows no clock: callers pass the time, in µs. Invariants: an id is in the set of exactly the node that its
+//! shadow names; a node exists at least as long as its set is not empty.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -21,14 +21,15 @@ use crate::{
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Data {
-    /// The layout that foreign nodes share: id → address.
-    places: BTreeMap<ClientId, Arc<str>>,
-    /// What Tieline wrote; outlives a foreign deletion.
-    owns: HashMap<ClientId, Shadow>,
+    /// The layout that other programs share: id → address.
+    entries: BTreeMap<ClientId, Arc<str>>,
+    /// What Tieline wrote; outlives a deletion by another program.
+    shadows: HashMap<ClientId, Shadow>,
     nodes: BTreeMap<Arc<str>, Node>,
     clock: u64,
 }
 
+/// What Tieline wrote for an id.
 #[derive(Debug, Clone)]
 struct Shadow {
     stamp: Stamp,
@@ -38,7 +39,7 @@ struct Shadow {
 #[derive(Debug, Clone)]
 struct Node {
     process: Uuid,
-    /// When the lease runs out, in µs.
+    /// When the lease expires, in µs.
     expiry: u64,
     ids: BTreeSet<ClientId>,
 }
@@ -59,8 +60,8 @@ impl Data {
             address: request.address.clone(),
             process,
             ttl: request.lease,
-            lease: 0,
-            fence: 0,
+            lease_id: 0,
+            fencing_token: 0,
         };
         let expiry = expiry(&session, now);
         let node = self.nodes.entry(request.address.clone());
@@ -96,22 +97,22 @@ impl Data {
     }
 
     pub(super) fn nodes(&self, now: u64) -> Vec<NodeInfo> {
-        let members = self.nodes.iter().map(|(address, node)| NodeInfo {
+        let nodes = self.nodes.iter().map(|(address, node)| NodeInfo {
             address: address.clone(),
             process: node.process,
             leased: node.expiry > now,
         });
-        members.collect()
+        nodes.collect()
     }
 
     fn lease_info(&mut self, address: &str, clock: Stamp, now: u64) -> LeaseInfo {
         self.clock = self.clock.max(clock.0).max(now);
         LeaseInfo {
             clock: Stamp(self.clock),
-            held: Some(self.nodes[address].ids.len() as u64),
-            foreign: i64::try_from(self.places.len())
+            entry_count: Some(self.nodes[address].ids.len() as u64),
+            foreign_balance: i64::try_from(self.entries.len())
                 .ok()
-                .and_then(|places| places.checked_sub_unsigned(self.owns.len() as u64)),
+                .and_then(|entries| entries.checked_sub_unsigned(self.shadows.len() as u64)),
         }
     }
 
@@ -142,54 +143,57 @@ impl Data {
         }
         let verdicts = claims
             .iter()
-            .map(|claim| self.judge(&session.address, claim, now));
+            .map(|claim| self.claim_one(&session.address, claim, now));
         ClaimOutcomes::Verdicts(verdicts.collect())
     }
 
-    fn judge(&mut self, address: &Arc<str>, claim: &Claim, now: u64) -> Verdict {
+    fn claim_one(&mut self, address: &Arc<str>, claim: &Claim, now: u64) -> Verdict {
         let id = &claim.id;
-        let own = self.owns.get(id).cloned();
-        if let Some(by) = self.taker(address, claim, now) {
-            if let Some(own) = own {
-                self.places.entry(id.clone()).or_insert(own.address);
+        let shadow = self.shadows.get(id).cloned();
+        if let Some(by) = self.keeper(address, claim, now) {
+            if let Some(shadow) = shadow {
+                self.entries.entry(id.clone()).or_insert(shadow.address);
             }
             return Verdict::Taken { by };
         }
-        let displaced = self.disown(id).filter(|own| own.address != *address);
-        let stamp = match (&displaced, own) {
-            (None, Some(own)) => claim.stamp.max(own.stamp),
+        let displaced = self
+            .remove_shadow(id)
+            .filter(|shadow| shadow.address != *address);
+        let stamp = match (&displaced, shadow) {
+            (None, Some(shadow)) => claim.stamp.max(shadow.stamp),
             _ => claim.stamp,
         };
-        self.places.insert(id.clone(), address.clone());
+        self.entries.insert(id.clone(), address.clone());
         let address = address.clone();
         let node = self.nodes.get_mut(&address).expect("it may write");
         node.ids.insert(id.clone());
-        self.owns.insert(id.clone(), Shadow { stamp, address });
+        self.shadows.insert(id.clone(), Shadow { stamp, address });
         Verdict::Granted {
-            displaced: displaced.map(|own| own.address),
+            displaced: displaced.map(|shadow| shadow.address),
         }
     }
 
-    /// Who has the id and keeps it against this claim.
-    fn taker(&self, address: &Arc<str>, claim: &Claim, now: u64) -> Option<Arc<str>> {
-        let own = self.owns.get(&claim.id);
-        let place = self.places.get(&claim.id);
-        // What names the claimant is not foreign: of two entries only the shadow was lost.
-        let foreign = place
-            .filter(|place| **place != *address && own.is_none_or(|own| own.address != **place));
-        let ours = own.is_some_and(|own| own.address == *address);
-        let late = own.is_some_and(|own| claim.stamp <= own.stamp);
-        let yields = match claim.kind {
-            ClaimKind::Fresh => ours && late,
+    /// The address that keeps the id from this claim, or none.
+    fn keeper(&self, address: &Arc<str>, claim: &Claim, now: u64) -> Option<Arc<str>> {
+        let shadow = self.shadows.get(&claim.id);
+        let entry = self.entries.get(&claim.id);
+        // An entry with the claimant's address is not foreign: only its shadow was lost.
+        let foreign = entry.filter(|entry| {
+            **entry != *address && shadow.is_none_or(|shadow| shadow.address != **entry)
+        });
+        let is_own = shadow.is_some_and(|shadow| shadow.address == *address);
+        let late = shadow.is_some_and(|shadow| claim.stamp <= shadow.stamp);
+        let yields_to_foreign = match claim.kind {
+            ClaimKind::Fresh => is_own && late,
             ClaimKind::Held | ClaimKind::Exclusive => true,
         };
-        let another = own.filter(|own| {
-            let live = claim.kind == ClaimKind::Exclusive && self.leased(&own.address, now);
-            !ours && (late || live)
+        let another = shadow.filter(|shadow| {
+            let live = claim.kind == ClaimKind::Exclusive && self.leased(&shadow.address, now);
+            !is_own && (late || live)
         });
         foreign
-            .filter(|_| yields)
-            .or(another.map(|own| &own.address))
+            .filter(|_| yields_to_foreign)
+            .or(another.map(|shadow| &shadow.address))
             .cloned()
     }
 
@@ -204,8 +208,8 @@ impl Data {
         }
         let address = &session.address;
         for Release { id, up_to } in releases {
-            let removable = match self.owns.get(id) {
-                Some(own) => own.address == *address && own.stamp <= *up_to,
+            let removable = match self.shadows.get(id) {
+                Some(shadow) => shadow.address == *address && shadow.stamp <= *up_to,
                 None => true,
             };
             if removable {
@@ -216,11 +220,11 @@ impl Data {
     }
 
     pub(super) fn locate(&self, id: &str, now: u64) -> Option<Entry> {
-        let (place, own) = (self.places.get(id), self.owns.get(id));
-        let address = place.or(own.map(|own| &own.address))?.clone();
-        let owner = match own.filter(|own| own.address == address) {
-            Some(own) => Owner::Node {
-                stamp: own.stamp,
+        let (entry, shadow) = (self.entries.get(id), self.shadows.get(id));
+        let address = entry.or(shadow.map(|shadow| &shadow.address))?.clone();
+        let owner = match shadow.filter(|shadow| shadow.address == address) {
+            Some(shadow) => Owner::Node {
+                stamp: shadow.stamp,
                 leased: self.leased(&address, now),
             },
             None => Owner::Foreign,
@@ -228,37 +232,38 @@ impl Data {
         Some(Entry { address, owner })
     }
 
-    pub(super) fn ids_of(&self, address: &str, after: Bound<&str>, most: usize) -> Vec<ClientId> {
+    pub(super) fn ids_of(&self, address: &str, after: Bound<&str>, limit: usize) -> Vec<ClientId> {
         let Some(node) = self.nodes.get(address) else {
             return Vec::new();
         };
         let ids = node.ids.range::<str, _>((after, Bound::Unbounded));
-        ids.take(most).cloned().collect()
+        ids.take(limit).cloned().collect()
     }
 
-    /// What Tieline wrote for an id goes, whatever it is.
-    fn disown(&mut self, id: &str) -> Option<Shadow> {
-        let own = self.owns.remove(id)?;
-        if let Some(node) = self.nodes.get_mut(&own.address) {
+    /// Removes the shadow of an id, whichever node wrote it.
+    fn remove_shadow(&mut self, id: &str) -> Option<Shadow> {
+        let shadow = self.shadows.remove(id)?;
+        if let Some(node) = self.nodes.get_mut(&shadow.address) {
             node.ids.remove(id);
         }
-        Some(own)
+        Some(shadow)
     }
 
-    /// Removes what stands for an id under an address; says whether that was where it could be found.
+    /// Removes the entry and the shadow of an id if they have this address. Whether the id was found under
+    /// this address before.
     fn remove(&mut self, id: &str, address: &str) -> bool {
-        let ours = self
-            .owns
+        let is_own = self
+            .shadows
             .get(id)
-            .is_some_and(|own| *own.address == *address);
-        let here = self.places.get(id).map(|place| **place == *address);
-        if ours {
-            self.disown(id);
+            .is_some_and(|shadow| *shadow.address == *address);
+        let here = self.entries.get(id).map(|entry| **entry == *address);
+        if is_own {
+            self.remove_shadow(id);
         }
         if here == Some(true) {
-            self.places.remove(id);
+            self.entries.remove(id);
         }
-        here.unwrap_or(ours)
+        here.unwrap_or(is_own)
     }
 }
 
@@ -273,14 +278,14 @@ impl Data {
         expired.collect()
     }
 
-    pub(super) fn reap(&mut self, expired: &ExpiredNode, most: usize, now: u64) -> bool {
+    pub(super) fn reap(&mut self, expired: &ExpiredNode, limit: usize, now: u64) -> bool {
         let address = &expired.address;
         let node = self.nodes.get(address);
         let seen = |node: &&Node| node.expiry <= now && *expired.mark == node.expiry.to_string();
         let Some(node) = node.filter(seen) else {
             return false;
         };
-        let ids: Vec<_> = node.ids.iter().take(most).cloned().collect();
+        let ids: Vec<_> = node.ids.iter().take(limit).cloned().collect();
         for id in ids {
             self.remove(&id, address);
         }
@@ -295,26 +300,29 @@ impl Data {
 /// The layout that other programs share.
 impl Data {
     pub(super) fn set(&mut self, id: ClientId, address: Arc<str>) {
-        self.places.insert(id, address);
+        self.entries.insert(id, address);
     }
 
     pub(super) fn delete(&mut self, id: &str) {
-        self.places.remove(id);
+        self.entries.remove(id);
     }
 
     pub(super) fn delete_node(&mut self, address: &str) -> u64 {
-        let placed = self.places.iter().filter(|(_, place)| ***place == *address);
-        let mut ids: BTreeSet<_> = placed.map(|(id, _)| id.clone()).collect();
-        let own = self.nodes.get(address).map(|node| node.ids.clone());
-        ids.extend(own.unwrap_or_default());
-        let cleared = ids.iter().filter(|id| self.remove(id, address));
-        cleared.count() as u64
+        let of_address = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| ***entry == *address);
+        let mut ids: BTreeSet<_> = of_address.map(|(id, _)| id.clone()).collect();
+        let claimed = self.nodes.get(address).map(|node| node.ids.clone());
+        ids.extend(claimed.unwrap_or_default());
+        let deleted = ids.iter().filter(|id| self.remove(id, address));
+        deleted.count() as u64
     }
 
-    pub(super) fn scan(&self, after: Bound<&str>, most: usize) -> Vec<(ClientId, Arc<str>)> {
-        let places = self.places.range::<str, _>((after, Bound::Unbounded));
-        let places = places.map(|(id, place)| (id.clone(), place.clone()));
-        places.take(most).collect()
+    pub(super) fn scan(&self, after: Bound<&str>, limit: usize) -> Vec<(ClientId, Arc<str>)> {
+        let entries = self.entries.range::<str, _>((after, Bound::Unbounded));
+        let entries = entries.map(|(id, entry)| (id.clone(), entry.clone()));
+        entries.take(limit).collect()
     }
 }
 

@@ -1,9 +1,9 @@
-//! The line to Redis: at most one connection, dialled anew whenever it is of no more use.
+//! A client that reconnects: at most one connection, replaced whenever it is no longer usable.
 //!
-//! Owns when to dial, how long to wait, and what is asked again. Invariants: one dial at a time, which
-//! goes on when those who wait for it give up; a call takes no longer than the timeout; between a
-//! failed dial and the next lies a pause of [`PAUSE`], never more, so that a server that is back is
-//! noticed by the next call.
+//! Owns when to dial, how long to wait, and what is sent again. Invariants: there is one dial at a time,
+//! and it continues when the callers that wait for it give up; a query takes no longer than the timeout;
+//! after a failed dial, the next one starts [`REDIAL_PAUSE`] later and no later than the next query, so
+//! that a server that is back is used at once.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -18,164 +18,166 @@ use tokio_util::task::AbortOnDropHandle;
 use super::{
     connection::RedisConnection,
     connector::Connector,
-    fault::{Fault, ends_connection, timed_out},
+    server_error::{ServerError, ends_connection, timed_out},
 };
 use crate::error::RegistryError;
 
 /// Between a failed dial and the next one.
-const PAUSE: Duration = Duration::from_millis(100);
+const REDIAL_PAUSE: Duration = Duration::from_millis(100);
 
-/// How many timeouts of one server a dial may take, which asks several in turn.
-const PATIENCE: u32 = 3;
+/// A dial may take this many timeouts of one server, because it asks several in turn.
+const DIAL_TIMEOUTS: u32 = 3;
 
-/// A connection that comes back by itself.
 pub(super) struct ReconnectingClient {
     connector: Arc<Connector>,
+    /// Of a query, and of each server during a dial.
     timeout: Duration,
-    attempt: Mutex<Option<Arc<Attempt>>>,
+    dial: Mutex<Option<Arc<Dial>>>,
 }
 
-/// A dial and what came of it.
-struct Attempt {
-    outcome: Arc<SetOnce<Outcome>>,
+/// An attempt to connect, and the connection that it led to.
+struct Dial {
+    result: Arc<SetOnce<DialResult>>,
     task: AbortOnDropHandle<()>,
 }
 
-type Outcome = Result<Arc<RedisConnection>, (Fault, Instant)>;
+/// A connection, or what failed and when.
+type DialResult = Result<Arc<RedisConnection>, (ServerError, Instant)>;
 
 impl ReconnectingClient {
     pub(super) fn new(connector: Connector, timeout: Duration) -> Self {
         Self {
             connector: Arc::new(connector),
             timeout,
-            attempt: Mutex::new(None),
+            dial: Mutex::new(None),
         }
     }
 
-    /// Dials, with the patience that asking several servers in turn takes.
-    pub(super) async fn open(&self) -> Result<(), RegistryError> {
-        let deadline = Instant::now() + PATIENCE * self.timeout;
+    /// Connects, within three times the timeout.
+    pub(super) async fn connect(&self) -> Result<(), RegistryError> {
+        let deadline = Instant::now() + DIAL_TIMEOUTS * self.timeout;
         self.connection("connect", deadline).await.map(drop)
     }
 
-    /// Sends a command.
-    pub(super) async fn ask(
+    /// Sends a command and waits for its reply.
+    pub(super) async fn query(
         &self,
-        what: &'static str,
+        operation: &'static str,
         command: Cmd,
     ) -> Result<Value, RegistryError> {
-        let mut answers = self.ask_all(what, &[command]).await?;
-        Ok(answers.pop().unwrap_or_default())
+        let mut replies = self.query_all(operation, &[command]).await?;
+        Ok(replies.pop().unwrap_or_default())
     }
 
-    /// Sends commands, calls of one script, together. What a broken connection swallowed is sent once
-    /// more over a new one, which does no harm: whatever comes twice or late does what it did before.
-    pub(super) async fn ask_all(
+    /// Sends several calls of one script in one pipeline. If the connection breaks, sends them once more
+    /// over a new one. That does no harm: a script that runs twice, or late, has the effect of running
+    /// once.
+    pub(super) async fn query_all(
         &self,
-        what: &'static str,
+        operation: &'static str,
         commands: &[Cmd],
     ) -> Result<Vec<Value>, RegistryError> {
         let deadline = Instant::now() + self.timeout;
-        let mut again = true;
+        let mut may_retry = true;
         loop {
-            let connection = self.connection(what, deadline).await?;
-            let answered = timeout_at(deadline, connection.send(commands)).await;
-            let elapsed = answered.is_err();
-            let error = match answered.unwrap_or_else(|_| Err(timed_out())) {
-                Ok(answers) => return Ok(answers),
+            let connection = self.connection(operation, deadline).await?;
+            let result = timeout_at(deadline, connection.send(commands)).await;
+            let elapsed = result.is_err();
+            let error = match result.unwrap_or_else(|_| Err(timed_out())) {
+                Ok(replies) => return Ok(replies),
                 Err(error) => error,
             };
             let ended = ends_connection(&error);
             if ended {
-                self.hang_up(&connection);
+                self.discard(&connection);
             }
             if elapsed {
-                return Err(RegistryError::timeout(what));
+                return Err(RegistryError::timeout(operation));
             }
-            if !(ended && again) {
-                return Err(Fault::new(connection.server.to_string(), error).during(what));
+            if !(ended && may_retry) {
+                let error = ServerError::new(connection.server.to_string(), error);
+                return Err(error.into_registry_error(operation));
             }
-            again = false;
+            may_retry = false;
         }
     }
 
     async fn connection(
         &self,
-        what: &'static str,
+        operation: &'static str,
         deadline: Instant,
     ) -> Result<Arc<RedisConnection>, RegistryError> {
-        let attempt = self.attempt();
-        match timeout_at(deadline, attempt.outcome.wait()).await {
+        let dial = self.current_dial();
+        match timeout_at(deadline, dial.result.wait()).await {
             Ok(Ok(connection)) => Ok(connection.clone()),
-            Ok(Err((fault, _))) => Err(fault.clone().during(what)),
-            Err(_) => Err(RegistryError::timeout(what)),
+            Ok(Err((error, _))) => Err(error.clone().into_registry_error(operation)),
+            Err(_) => Err(RegistryError::timeout(operation)),
         }
     }
 
-    /// The dial under way, or one that led to a connection of use; else a new one.
-    fn attempt(&self) -> Arc<Attempt> {
-        let mut slot = self.attempt.lock();
+    /// The dial in progress, or the one that led to a usable connection; else a new one.
+    fn current_dial(&self) -> Arc<Dial> {
+        let mut slot = self.dial.lock();
         let mut not_before = Instant::now();
-        if let Some(attempt) = &*slot {
-            // Asked first, so that a dial that ends meanwhile is not taken for one that was lost with
-            // its runtime.
-            let ended = attempt.task.is_finished();
-            match attempt.outcome.get() {
+        if let Some(dial) = &*slot {
+            // Read before the result: a dial that ends in between must not look like one whose runtime
+            // was shut down.
+            let ended = dial.task.is_finished();
+            match dial.result.get() {
                 Some(Ok(connection)) if connection.is_usable(self.timeout) => {
-                    return attempt.clone();
+                    return dial.clone();
                 }
-                Some(Err((_, failed))) => not_before = *failed + PAUSE,
-                None if !ended => return attempt.clone(),
+                Some(Err((_, failed))) => not_before = *failed + REDIAL_PAUSE,
+                None if !ended => return dial.clone(),
                 _ => {}
             }
         }
-        let attempt = Arc::new(Attempt::start(
+        let dial = Arc::new(Dial::start(
             self.connector.clone(),
             not_before,
             self.timeout,
         ));
-        *slot = Some(attempt.clone());
-        attempt
+        *slot = Some(dial.clone());
+        dial
     }
 
-    /// Uses a connection no more.
-    fn hang_up(&self, connection: &Arc<RedisConnection>) {
-        let mut slot = self.attempt.lock();
-        let current = slot.as_ref().and_then(|attempt| attempt.outcome.get());
-        if current.is_some_and(|outcome| matches!(outcome, Ok(now) if Arc::ptr_eq(now, connection)))
-        {
+    /// Stops using a connection.
+    fn discard(&self, connection: &Arc<RedisConnection>) {
+        let mut slot = self.dial.lock();
+        let current = slot.as_ref().and_then(|dial| dial.result.get());
+        if current.is_some_and(|result| matches!(result, Ok(now) if Arc::ptr_eq(now, connection))) {
             *slot = None;
         }
     }
 }
 
-impl Attempt {
+impl Dial {
     fn start(connector: Arc<Connector>, not_before: Instant, timeout: Duration) -> Self {
-        let outcome = Arc::new(SetOnce::new());
-        let dialled = outcome.clone();
+        let result = Arc::new(SetOnce::new());
+        let sender = result.clone();
         let task = tokio::spawn(async move {
             sleep_until(not_before).await;
             let servers = connector.servers();
-            let dialling = timeout_at(Instant::now() + PATIENCE * timeout, connector.dial());
-            let result = match dialling.await {
+            let dialing = timeout_at(Instant::now() + DIAL_TIMEOUTS * timeout, connector.dial());
+            let result = match dialing.await {
                 Ok(result) => result.map(Arc::new),
-                Err(_) => Err(Fault::new(servers, timed_out())),
+                Err(_) => Err(ServerError::new(servers, timed_out())),
             };
-            let result = result.map_err(|fault| (fault, Instant::now()));
-            if let Err((fault, _)) = &result {
-                tracing::debug!(error = %fault.error(), "no connection to Redis");
+            let result = result.map_err(|error| (error, Instant::now()));
+            if let Err((error, _)) = &result {
+                tracing::debug!(error = %error.error(), "failed to connect to Redis");
             }
-            let set = dialled.set(result);
-            debug_assert!(set.is_ok(), "one task sets it");
+            let set = sender.set(result);
+            debug_assert!(set.is_ok(), "only this task sets it");
         });
         let task = AbortOnDropHandle::new(task);
-        Self { outcome, task }
+        Self { result, task }
     }
 }
 
 impl fmt::Debug for ReconnectingClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Line")
+        f.debug_struct("ReconnectingClient")
             .field("servers", &self.connector.servers())
             .field("timeout", &self.timeout)
             .finish_non_exhaustive()

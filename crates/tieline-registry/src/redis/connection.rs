@@ -1,7 +1,7 @@
 //! One connection to one server.
 //!
-//! Owns the connection's driver and the memory of how long it has been silent. Must not know which
-//! server is the right one (`dial`) or what comes after this connection (`line`).
+//! Owns the connection's driver, and since when the server has been silent. Must not know which server
+//! holds the data (`connector`) or what replaces this connection (`client`).
 
 use std::time::Duration;
 
@@ -14,52 +14,53 @@ use tokio::{net::TcpStream, time::Instant};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    fault::is_unknown_script,
     scripts,
+    server_error::is_unknown_script,
     tls::Tls,
     url::{Credentials, Server},
 };
 
-/// How many calls may wait for the connection's driver; more wait in their callers.
-const QUEUE: usize = 256;
+/// How many calls the connection's driver queues; further calls wait in their callers.
+const DRIVER_QUEUE: usize = 256;
 
-/// How many bytes are gathered before a write: a batch of 512 claims is about 40 KiB.
+/// How many bytes are gathered before a write, in bytes. A batch of 512 claims is about 40 KiB.
 const WRITE_BUFFER: usize = 64 * 1024;
 
-/// A connection that many use at once. Ends with its last user: a server that hangs keeps no task.
+/// A connection that many calls share. It ends with its last user, so that a server that hangs keeps no
+/// task alive.
 pub(super) struct RedisConnection {
     pub(super) server: Server,
     connection: MultiplexedConnection,
     driver: AbortOnDropHandle<()>,
-    /// When the oldest call was sent since whose time nothing has been answered. Kept here since
-    /// callers that give up before our own deadline must not hide a dead connection.
+    /// When the oldest call was sent that has had no reply; none after any reply. Kept across calls:
+    /// callers that give up before the timeout must not hide a dead connection.
     silent_since: Mutex<Option<Instant>>,
 }
 
-/// How to connect, apart from the server.
+/// How to connect, apart from the server's address.
 #[derive(Clone)]
-pub(super) struct Access {
+pub(super) struct ConnectionConfig {
     pub(super) tls: Option<Tls>,
     pub(super) credentials: Option<Credentials>,
     pub(super) database: i64,
 }
 
 impl RedisConnection {
-    pub(super) async fn connect(server: Server, access: &Access) -> RedisResult<Self> {
+    pub(super) async fn connect(server: Server, config: &ConnectionConfig) -> RedisResult<Self> {
         let tcp = TcpStream::connect((server.host.as_str(), server.port)).await?;
         tcp.set_nodelay(true)?;
-        let stream: Box<dyn AsyncStream + Send + Sync> = match &access.tls {
+        let stream: Box<dyn AsyncStream + Send + Sync> = match &config.tls {
             Some(tls) => Box::new(tls.connect(&server.host, tcp).await?),
             None => Box::new(tcp),
         };
-        let config = AsyncConnectionConfig::new()
+        let driver_config = AsyncConnectionConfig::new()
             .set_response_timeout(None)
-            .set_pipeline_buffer_size(QUEUE)
+            .set_pipeline_buffer_size(DRIVER_QUEUE)
             .set_write_backpressure_boundary(WRITE_BUFFER);
-        let settings = access.settings();
+        let settings = config.settings();
         let stream = Box::into_pin(stream);
         let (connection, driver) =
-            MultiplexedConnection::new_with_config(&settings, stream, config).await?;
+            MultiplexedConnection::new_with_config(&settings, stream, driver_config).await?;
         Ok(Self {
             server,
             connection,
@@ -68,36 +69,36 @@ impl RedisConnection {
         })
     }
 
-    /// Whether to use it: it did not end, and has not kept silent for longer than that.
-    pub(super) fn is_usable(&self, patience: Duration) -> bool {
+    /// Whether the connection is open, and the server has not been silent for longer than this.
+    pub(super) fn is_usable(&self, max_silence: Duration) -> bool {
         let silent_since = *self.silent_since.lock();
-        !self.driver.is_finished() && silent_since.is_none_or(|since| since.elapsed() <= patience)
+        !self.driver.is_finished()
+            && silent_since.is_none_or(|since| since.elapsed() <= max_silence)
     }
 
-    /// Sends commands and waits for all their answers. A script that the server does not know is sent
-    /// along.
+    /// Sends commands and waits for all replies. If the server does not know a script, sends its text.
     pub(super) async fn send(&self, commands: &[Cmd]) -> RedisResult<Vec<Value>> {
-        match self.exchange(commands).await {
+        match self.send_once(commands).await {
             Err(error) if is_unknown_script(&error) => {
                 // All are calls of one script, so the first one loads it for the others.
                 let mut commands = commands.to_vec();
-                if let Some(by_text) = commands.first().and_then(scripts::by_text) {
-                    commands[0] = by_text;
+                if let Some(eval) = commands.first().and_then(scripts::to_eval) {
+                    commands[0] = eval;
                 }
-                self.exchange(&commands).await
+                self.send_once(&commands).await
             }
-            answered => answered,
+            result => result,
         }
     }
 
-    async fn exchange(&self, commands: &[Cmd]) -> RedisResult<Vec<Value>> {
+    async fn send_once(&self, commands: &[Cmd]) -> RedisResult<Vec<Value>> {
         self.silent_since.lock().get_or_insert_with(Instant::now);
         let mut connection = self.connection.clone();
-        let answered = match commands {
+        let result = match commands {
             [command] => command
                 .query_async(&mut connection)
                 .await
-                .map(|one| vec![one]),
+                .map(|reply| vec![reply]),
             several => {
                 let mut pipeline = Pipeline::with_capacity(several.len());
                 several.iter().for_each(|command| {
@@ -107,11 +108,11 @@ impl RedisConnection {
             }
         };
         *self.silent_since.lock() = None;
-        answered
+        result
     }
 }
 
-impl Access {
+impl ConnectionConfig {
     fn settings(&self) -> RedisConnectionInfo {
         let settings = RedisConnectionInfo::default()
             .set_skip_set_lib_name()

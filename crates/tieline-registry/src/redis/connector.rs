@@ -1,10 +1,10 @@
-//! Finding the server that holds the data, and connecting to it.
+//! Finds the server that holds the data, and connects to it.
 //!
-//! Owns what differs between a single server, Sentinel and Cluster: a single server is connected to;
-//! sentinels are asked for theirs; a server of a cluster names the right one itself (MOVED), since all
-//! our keys are in one slot. So a node holds one connection whatever the deployment, and a failover is
-//! nothing but a reason to dial again. Every connection is checked before it is used: a server that does
-//! not serve, such as a replica or one that still loads, counts as not connected.
+//! Owns the differences between the deployments. With a single server, it connects to that one. It asks
+//! sentinels for the master. In a Redis Cluster, any server names the right one (MOVED), because all keys
+//! of a prefix are in one slot. So a node needs one connection in every deployment, and after a failover
+//! it only dials again. Invariant: every connection is checked before it is used, so that a replica, or a
+//! server that still loads its data, counts as not connected.
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -16,42 +16,46 @@ use tokio::{
 };
 
 use super::{
-    connection::{Access, RedisConnection},
-    fault::{Fault, advice, clustered, timed_out},
+    connection::{ConnectionConfig, RedisConnection},
     keys::Keys,
     scripts::CHECK,
+    server_error::{ServerError, advice, cluster_member, timed_out},
     url::{Deployment, Server, Target},
 };
 
-/// How long one server is waited for before the next is tried as well.
-const STAGGER: Duration = Duration::from_millis(100);
+/// How long to wait for one server before dialing the next one as well.
+const HEAD_START: Duration = Duration::from_millis(100);
 
-/// How often a server of a cluster may point to another one.
-const REDIRECTS: usize = 5;
+/// How many times servers of a cluster may redirect one dial.
+const MAX_REDIRECTS: usize = 5;
 
-/// How many servers of a cluster are remembered beyond those of the URL.
-const KNOWN: usize = 64;
+/// How many servers of a cluster are remembered in addition to those of the URL.
+const MAX_DISCOVERED: usize = 64;
 
-/// Connects to wherever the data is.
 pub(super) struct Connector {
     target: Target,
-    access: Access,
+    config: ConnectionConfig,
     keys: Keys,
-    /// For one server.
+    /// Of each server.
     timeout: Duration,
-    /// Servers of the cluster, learned at the last connection: those of the URL may be replaced one by
-    /// one while we run.
-    known: Mutex<Vec<Server>>,
+    /// The servers of the cluster, as of the last connection. While the node runs, those of the URL may
+    /// be replaced one by one.
+    discovered: Mutex<Vec<Server>>,
 }
 
 impl Connector {
-    pub(super) fn new(target: Target, access: Access, keys: Keys, timeout: Duration) -> Self {
+    pub(super) fn new(
+        target: Target,
+        config: ConnectionConfig,
+        keys: Keys,
+        timeout: Duration,
+    ) -> Self {
         Self {
             target,
-            access,
+            config,
             keys,
             timeout,
-            known: Mutex::default(),
+            discovered: Mutex::default(),
         }
     }
 
@@ -61,132 +65,141 @@ impl Connector {
         servers.collect::<Vec<_>>().join(",")
     }
 
-    /// A connection to the server that holds the data. Bounded by a few times the timeout of one server.
-    pub(super) async fn dial(self: Arc<Self>) -> Result<RedisConnection, Fault> {
+    /// Connects to the server that holds the data. The caller bounds the time: several servers may each
+    /// take the timeout.
+    pub(super) async fn dial(self: Arc<Self>) -> Result<RedisConnection, ServerError> {
         let servers = self.target.servers.clone();
         match &self.target.deployment {
-            Deployment::Single => first_of(servers, |server| self.serving(server)).await,
+            Deployment::Single => {
+                first_connected(servers, |server| self.connect_checked(server)).await
+            }
             Deployment::Sentinel {
                 master,
                 credentials,
             } => {
-                let access = Access {
-                    tls: self.access.tls.clone(),
+                let config = ConnectionConfig {
+                    tls: self.config.tls.clone(),
                     credentials: credentials.clone(),
                     database: 0,
                 };
-                let through = |sentinel| {
-                    let (master, access) = (master.clone(), access.clone());
-                    self.clone().through(sentinel, master, access)
+                let via_sentinel = |sentinel| {
+                    let (master, config) = (master.clone(), config.clone());
+                    self.clone().connect_via_sentinel(sentinel, master, config)
                 };
-                first_of(servers, through).await
+                first_connected(servers, via_sentinel).await
             }
             Deployment::Cluster => {
-                let servers = self.with_known(servers);
-                let connection = first_of(servers, |server| self.clone().follow(server)).await?;
-                self.learn(&connection).await;
+                let servers = self.with_discovered(servers);
+                let dial = |server| self.clone().follow_redirects(server);
+                let connection = first_connected(servers, dial).await?;
+                self.discover(&connection).await;
                 Ok(connection)
             }
         }
     }
 
-    /// A connection to this server, if it serves.
-    fn serving(
+    /// Connects to this server, and checks that it holds the data and permits what is needed.
+    fn connect_checked(
         self: &Arc<Self>,
         server: Server,
-    ) -> impl Future<Output = Result<RedisConnection, Fault>> + Send + use<> {
+    ) -> impl Future<Output = Result<RedisConnection, ServerError>> + Send + use<> {
         let connector = self.clone();
         async move {
             let name = server.to_string();
-            let serving = async {
-                let connection = RedisConnection::connect(server, &connector.access).await?;
-                connection.send(&[CHECK.load(&connector.keys, "")]).await?;
+            let connecting = async {
+                let connection = RedisConnection::connect(server, &connector.config).await?;
+                connection.send(&[CHECK.eval(&connector.keys, "")]).await?;
                 Ok(connection)
             };
-            let ended = timeout(connector.timeout, serving).await;
-            let error = match ended.unwrap_or_else(|_| Err(timed_out())) {
+            let result = timeout(connector.timeout, connecting).await;
+            let error = match result.unwrap_or_else(|_| Err(timed_out())) {
                 Ok(connection) => return Ok(connection),
                 Err(error) if connector.is_cluster() || !is_moved(&error) => error,
-                Err(_) => clustered(),
+                Err(_) => cluster_member(),
             };
-            Err(Fault::new(name, error))
+            Err(ServerError::new(name, error))
         }
     }
 
-    /// A connection to the server that a sentinel names.
-    async fn through(
+    /// Connects to the master that a sentinel names.
+    async fn connect_via_sentinel(
         self: Arc<Self>,
         sentinel: Server,
         master: String,
-        access: Access,
-    ) -> Result<RedisConnection, Fault> {
+        config: ConnectionConfig,
+    ) -> Result<RedisConnection, ServerError> {
         let name = format!("sentinel {sentinel}");
-        let asked = timeout(self.timeout, ask(sentinel, &master, &access)).await;
-        let server = asked
+        let asking = master_address(sentinel, &master, &config);
+        let server = timeout(self.timeout, asking)
+            .await
             .unwrap_or_else(|_| Err(timed_out()))
-            .map_err(|error| Fault::new(name, error))?;
-        self.serving(server).await
+            .map_err(|error| ServerError::new(name, error))?;
+        self.connect_checked(server).await
     }
 
-    /// A connection to the server that holds our slot, beginning at any of the cluster.
-    async fn follow(self: Arc<Self>, mut server: Server) -> Result<RedisConnection, Fault> {
-        for _ in 0..REDIRECTS {
-            let fault = match self.serving(server.clone()).await {
+    /// Connects to the server that holds the slot of the keys, starting at any server of the cluster.
+    async fn follow_redirects(
+        self: Arc<Self>,
+        mut server: Server,
+    ) -> Result<RedisConnection, ServerError> {
+        for _ in 0..MAX_REDIRECTS {
+            let error = match self.connect_checked(server.clone()).await {
                 Ok(connection) => return Ok(connection),
-                Err(fault) => fault,
+                Err(error) => error,
             };
-            match moved_to(&fault, &server) {
+            match moved_to(&error, &server) {
                 Some(next) => server = next,
-                None => return Err(fault),
+                None => return Err(error),
             }
         }
-        let lost = (
+        let error = (
             ErrorKind::Parse,
-            "the servers of the cluster point to each other",
+            "the servers of the cluster redirect to each other",
         );
-        Err(Fault::new(server.to_string(), lost.into()))
+        Err(ServerError::new(server.to_string(), error.into()))
     }
 
     fn is_cluster(&self) -> bool {
         self.target.deployment == Deployment::Cluster
     }
 
-    fn with_known(&self, mut servers: Vec<Server>) -> Vec<Server> {
-        let known = self.known.lock();
-        let new = known.iter().filter(|server| !servers.contains(server));
+    fn with_discovered(&self, mut servers: Vec<Server>) -> Vec<Server> {
+        let discovered = self.discovered.lock();
+        let new = discovered.iter().filter(|server| !servers.contains(server));
         let new: Vec<_> = new.cloned().collect();
         servers.extend(new);
         servers
     }
 
-    /// Remembers the servers of the cluster. A user who may not ask for them is served all the same.
-    async fn learn(&self, connection: &RedisConnection) {
-        let mut question = redis::cmd("CLUSTER");
-        question.arg("SLOTS");
-        let asking = [question];
-        let Ok(Ok(answer)) = timeout(self.timeout, connection.send(&asking)).await else {
+    /// Remembers the servers of the cluster. Without the permission to ask for them, nothing is
+    /// remembered, and the connection works all the same.
+    async fn discover(&self, connection: &RedisConnection) {
+        let mut command = redis::cmd("CLUSTER");
+        command.arg("SLOTS");
+        let commands = [command];
+        let Ok(Ok(replies)) = timeout(self.timeout, connection.send(&commands)).await else {
             return;
         };
-        let mut known = Vec::new();
-        answer
-            .iter()
-            .for_each(|answer| servers_in(answer, &mut known));
-        known.truncate(KNOWN);
-        *self.known.lock() = known;
+        let mut discovered = Vec::new();
+        for reply in &replies {
+            collect_servers(reply, &mut discovered);
+        }
+        discovered.truncate(MAX_DISCOVERED);
+        *self.discovered.lock() = discovered;
     }
 }
 
-/// Where a sentinel says that the master is.
-async fn ask(sentinel: Server, master: &str, access: &Access) -> RedisResult<Server> {
-    let connection = RedisConnection::connect(sentinel, access).await?;
-    let mut question = redis::cmd("SENTINEL");
-    question.arg("GET-MASTER-ADDR-BY-NAME").arg(master);
-    let answer = connection
-        .send(&[question])
-        .await?
-        .pop()
-        .unwrap_or_default();
-    let found: Option<(String, u16)> = redis::from_redis_value(answer)?;
+/// Asks a sentinel for the address of the master.
+async fn master_address(
+    sentinel: Server,
+    master: &str,
+    config: &ConnectionConfig,
+) -> RedisResult<Server> {
+    let connection = RedisConnection::connect(sentinel, config).await?;
+    let mut command = redis::cmd("SENTINEL");
+    command.arg("GET-MASTER-ADDR-BY-NAME").arg(master);
+    let reply = connection.send(&[command]).await?.pop().unwrap_or_default();
+    let found: Option<(String, u16)> = redis::from_redis_value(reply)?;
     let (host, port) = found.ok_or((
         ErrorKind::MasterNameNotFoundBySentinel,
         "the sentinel knows no master of that name",
@@ -198,9 +211,10 @@ fn is_moved(error: &RedisError) -> bool {
     error.kind() == ErrorKind::Server(ServerErrorKind::Moved)
 }
 
-/// Where a server of a cluster says that our slot is; without a host where it does not know its own name.
-fn moved_to(fault: &Fault, from: &Server) -> Option<Server> {
-    let error = fault.error();
+/// Where a server of a cluster redirects to. A server that does not know its own name sends no host: it
+/// means the host that was asked.
+fn moved_to(error: &ServerError, from: &Server) -> Option<Server> {
+    let error = error.error();
     let (address, _) = error.redirect_node().filter(|_| is_moved(error))?;
     let (host, port) = address.rsplit_once(':')?;
     let host = if host.is_empty() { &from.host } else { host };
@@ -210,10 +224,10 @@ fn moved_to(fault: &Fault, from: &Server) -> Option<Server> {
     })
 }
 
-/// Finds the servers in an answer to CLUSTER SLOTS: arrays that begin with a host and a port, within
-/// arrays.
-fn servers_in(answer: &Value, found: &mut Vec<Server>) {
-    let Value::Array(items) = answer else { return };
+/// Collects the servers of a reply to CLUSTER SLOTS: nested arrays, in which each server is an array that
+/// begins with a host and a port.
+fn collect_servers(reply: &Value, found: &mut Vec<Server>) {
+    let Value::Array(items) = reply else { return };
     let server = match items.as_slice() {
         [Value::BulkString(host), Value::Int(port), ..] if !host.is_empty() => {
             let host = String::from_utf8(host.clone()).ok();
@@ -228,45 +242,45 @@ fn servers_in(answer: &Value, found: &mut Vec<Server>) {
                 found.push(server);
             }
         }
-        None => items.iter().for_each(|item| servers_in(item, found)),
+        None => items.iter().for_each(|item| collect_servers(item, found)),
     }
 }
 
-/// The first of several servers to which a connection comes about. Each gets a short head start before
-/// the next; one that fails makes way at once.
-async fn first_of<F>(
+/// The first connection to any of several servers. Each server gets a short head start before the next
+/// one; after a failure, the next one is dialed at once.
+async fn first_connected<F>(
     servers: Vec<Server>,
     dial: impl Fn(Server) -> F,
-) -> Result<RedisConnection, Fault>
+) -> Result<RedisConnection, ServerError>
 where
-    F: Future<Output = Result<RedisConnection, Fault>> + Send + 'static,
+    F: Future<Output = Result<RedisConnection, ServerError>> + Send + 'static,
 {
     let mut waiting = servers.into_iter();
     let mut dialing = JoinSet::new();
-    let mut worst: Option<Fault> = None;
+    let mut failure: Option<ServerError> = None;
     loop {
         if let Some(server) = waiting.next() {
             dialing.spawn(dial(server));
         }
-        let ended = tokio::select! {
-            ended = dialing.join_next() => ended,
-            () = sleep(STAGGER), if waiting.len() > 0 => continue,
+        let result = tokio::select! {
+            result = dialing.join_next() => result,
+            () = sleep(HEAD_START), if waiting.len() > 0 => continue,
         };
-        match ended {
+        match result {
             Some(Ok(Ok(connection))) => return Ok(connection),
-            Some(Ok(Err(fault))) => {
-                // What passes is the better news: with it, trying again may help.
-                let passes = worst
+            Some(Ok(Err(error))) => {
+                // Keep an error that may pass: if one server may recover, the error is not permanent.
+                let may_pass = failure
                     .as_ref()
-                    .is_some_and(|worst| advice(worst.error()).is_none());
-                if !passes {
-                    worst = Some(fault);
+                    .is_some_and(|failure| advice(failure.error()).is_none());
+                if !may_pass {
+                    failure = Some(error);
                 }
             }
             Some(Err(_cancelled)) => {}
             None => {
-                let none = || Fault::new("no server", timed_out());
-                return Err(worst.unwrap_or_else(none));
+                let none = || ServerError::new("no server", timed_out());
+                return Err(failure.unwrap_or_else(none));
             }
         }
     }

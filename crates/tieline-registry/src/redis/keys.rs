@@ -1,20 +1,21 @@
 //! The names of the keys.
 //!
-//! Owns the layout. `P`, the prefix, names the hash that other programs share; all else is named `T:…`,
-//! where `T` is `{P}`, or `P` if it has a hash tag: so that every key falls into the slot of `P`, since
-//! a script cannot cross slots.
+//! Owns the layout. `P`, the prefix, is the hash that other programs share. All other keys are `T:…`, where
+//! `T` is `{P}`, or `P` itself if it has a hash tag. So every key is in the slot of `P`, as a script needs.
 
 use redis::Cmd;
 
 /// The keys of one prefix.
 #[derive(Debug, Clone)]
 pub(super) struct Keys {
-    pub(super) places: String,
-    owns: String,
+    /// The shared hash: id → address.
+    pub(super) entries: String,
+    shadows: String,
     nodes: String,
     leases: String,
     clock: String,
-    sets: String,
+    /// The key of a node's set is this, followed by the node's address.
+    node_ids: String,
 }
 
 impl Keys {
@@ -24,35 +25,36 @@ impl Keys {
             None => format!("{{{prefix}}}"),
         };
         Self {
-            places: prefix.to_owned(),
-            owns: format!("{tag}:own"),
+            entries: prefix.to_owned(),
+            shadows: format!("{tag}:own"),
             nodes: format!("{tag}:nodes"),
             leases: format!("{tag}:leases"),
             clock: format!("{tag}:clock"),
-            sets: format!("{tag}:node:"),
+            node_ids: format!("{tag}:node:"),
         }
     }
 
-    /// The ids whose shadow names an address.
-    pub(super) fn set(&self, address: &str) -> String {
-        format!("{}{address}", self.sets)
+    /// The set of the ids whose shadow has this address.
+    pub(super) fn node_ids(&self, address: &str) -> String {
+        format!("{}{address}", self.node_ids)
     }
 
-    /// Adds what every script gets as its KEYS, in the order in which its prelude names them.
+    /// Adds the KEYS of every script, in the order of `prelude.lua`.
     pub(super) fn add_to(&self, command: &mut Cmd, address: &str) {
-        command.arg(6).arg(&self.places).arg(&self.owns);
+        command.arg(6).arg(&self.entries).arg(&self.shadows);
         command.arg(&self.nodes).arg(&self.leases).arg(&self.clock);
-        command.arg(self.set(address));
+        command.arg(self.node_ids(address));
     }
 }
 
-/// Whether all keys of a prefix fall into one slot: not where it has a closing brace outside a hash tag.
-pub(super) fn in_one_slot(prefix: &str) -> bool {
+/// Whether all keys of a prefix are in one slot. They are not if the prefix has a closing brace outside a
+/// hash tag.
+pub(super) fn are_in_one_slot(prefix: &str) -> bool {
     hash_tag(prefix).is_some() || !prefix.contains('}')
 }
 
-/// What Redis Cluster hashes of a key, if that is not the whole: the text between the first `{` and the
-/// next `}`, unless it is empty.
+/// The part of a key that Redis Cluster hashes: the text between the first `{` and the next `}`. `None` if
+/// there is none, or it is empty: then the whole key is hashed.
 fn hash_tag(key: &str) -> Option<&str> {
     let (_, rest) = key.split_once('{')?;
     let (tag, _) = rest.split_once('}')?;
@@ -65,20 +67,20 @@ mod tests {
 
     #[test]
     fn keys_share_the_slot_of_the_prefix() {
-        assert_eq!(Keys::new("ws").owns, "{ws}:own");
+        assert_eq!(Keys::new("ws").shadows, "{ws}:own");
         assert_eq!(Keys::new("a b").clock, "{a b}:clock");
-        assert_eq!(Keys::new("{app}:ws").owns, "{app}:ws:own");
+        assert_eq!(Keys::new("{app}:ws").shadows, "{app}:ws:own");
         assert_eq!(Keys::new("{app").leases, "{{app}:leases");
-        assert_eq!(Keys::new("ws").set("h:1"), "{ws}:node:h:1");
+        assert_eq!(Keys::new("ws").node_ids("h:1"), "{ws}:node:h:1");
     }
 
     #[test]
-    fn a_stray_brace_tears_the_keys_apart() {
+    fn a_stray_brace_spreads_the_keys_over_slots() {
         for whole in ["ws", "{app}ws", "ws{", "a b", "x{app}y}"] {
-            assert!(in_one_slot(whole), "{whole}");
+            assert!(are_in_one_slot(whole), "{whole}");
         }
         for torn in ["ws}", "{}ws", "}{"] {
-            assert!(!in_one_slot(torn), "{torn}");
+            assert!(!are_in_one_slot(torn), "{torn}");
         }
     }
 }

@@ -1,23 +1,24 @@
-//! What a registry on Redis is made with.
+//! The options of a registry on Redis, and connecting with them.
 
 use std::{fmt, time::Duration};
 
 use super::{
-    RedisRegistry,
     client::ReconnectingClient,
-    connection::Access,
+    connection::ConnectionConfig,
     connector::Connector,
-    keys::{Keys, in_one_slot},
+    keys::{Keys, are_in_one_slot},
+    registry::RedisRegistry,
     scripts::CHECK,
     tls::{Certificates, Tls, TlsError},
     url::{Credentials, Deployment, Target},
 };
-use crate::error::RegistryError;
+use crate::error::{RegistryError, RegistryErrorKind};
 
-/// How long an operation may take unless told otherwise.
+/// The default timeout of an operation.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What a [`RedisRegistry`] is made with, beyond the defaults of [`RedisRegistry::connect`].
+/// The options of a [`RedisRegistry`] that its URL cannot express: timeout, certificates, and credentials
+/// for sentinels.
 ///
 /// ```no_run
 /// # async fn example(authority: Vec<u8>) -> Result<(), tieline_registry::RegistryError> {
@@ -40,25 +41,25 @@ pub struct RedisOptions {
     sentinel_credentials: Option<Credentials>,
 }
 
-/// What cannot be used together.
+/// Why options cannot be used.
 #[derive(Debug, thiserror::Error)]
 enum OptionsError {
-    #[error("the prefix is empty; it names the hash in which clients are found")]
+    #[error("the prefix is empty; it is the name of the hash with the clients")]
     EmptyPrefix,
     #[error(
         "the prefix has a closing brace outside a hash tag, so that its keys would be on several \
-         servers of the cluster; choose one without braces"
+         servers of the cluster; choose a prefix without braces"
     )]
-    TornPrefix,
+    PrefixOverSlots,
     #[error("the timeout is zero")]
-    NoTime,
-    #[error("credentials for sentinels are given, but the URL is no redis+sentinel:// one")]
+    ZeroTimeout,
+    #[error("credentials for sentinels require a redis+sentinel:// URL")]
     NoSentinel,
 }
 
 impl RedisOptions {
-    /// The servers, and the name of the hash in which clients are found. Both are described at
-    /// [`RedisRegistry`]; they are read when it connects.
+    /// The URL of the servers, and the prefix: the name of the hash with the clients. [`RedisRegistry`]
+    /// documents both. They are checked when it connects.
     pub fn new(url: impl Into<String>, prefix: impl Into<String>) -> Self {
         Self {
             url: url.into(),
@@ -69,22 +70,22 @@ impl RedisOptions {
         }
     }
 
-    /// How long an operation may take, a new connection included. Default: 1 s. A server that keeps
-    /// silent for so long is dialled anew; a shorter time notices a dead connection sooner, and gives
-    /// up a slow server sooner.
+    /// How long an operation may take, a new connection included. Default: 1 s. If a server is silent for
+    /// so long, the next operation uses a new connection. A shorter timeout detects a dead connection
+    /// sooner, and fails sooner on a slow server. Must not be zero.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// Trusts these certificate authorities, PEM text, instead of the system's. Needs a `rediss` URL.
+    /// The certificate authorities to trust instead of the system's, as PEM. Requires a `rediss` URL.
     pub fn certificate_authority(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.certificates.authorities = Some(pem.into());
         self
     }
 
-    /// Shows the servers a certificate: the chain, leaf first, and its private key, PEM text both.
-    /// Needs a `rediss` URL.
+    /// The client certificate: the chain, leaf first, and its private key, both as PEM. Requires a
+    /// `rediss` URL. Default: none.
     pub fn client_certificate(
         mut self,
         chain: impl Into<Vec<u8>>,
@@ -94,8 +95,9 @@ impl RedisOptions {
         self
     }
 
-    /// The user and password for the sentinels themselves, instead of those of the URL's parameters;
-    /// by default they are asked without. `None` is the default user.
+    /// The user and password for the sentinels, instead of those in the URL's parameters. `None` is the
+    /// default user. Without either, the sentinels are asked without credentials. Requires a
+    /// `redis+sentinel` URL.
     pub fn sentinel_credentials(
         mut self,
         user: Option<String>,
@@ -106,26 +108,30 @@ impl RedisOptions {
         self
     }
 
-    /// Reaches the servers and checks them, as [`RedisRegistry::connect`] does.
+    /// Connects and checks the server, as [`RedisRegistry::connect`] does.
+    ///
+    /// # Errors
+    ///
+    /// As [`RedisRegistry::connect`].
     pub async fn connect(&self) -> Result<RedisRegistry, RegistryError> {
-        let unusable = |error| RegistryError::refused("use these options for Redis", error);
-        let what = "use the URL of Redis";
         let mut target =
-            Target::parse(&self.url).map_err(|error| RegistryError::refused(what, error))?;
-        self.check(&mut target).map_err(unusable)?;
-        let what = "use the certificates for Redis";
-        let tls = self.tls(target.tls);
-        let access = Access {
-            tls: tls.map_err(|error| RegistryError::refused(what, error))?,
+            Target::parse(&self.url).map_err(|error| misconfigured("use the Redis URL", error))?;
+        self.check(&mut target)
+            .map_err(|error| misconfigured("use the options for Redis", error))?;
+        let tls = self
+            .tls(target.tls)
+            .map_err(|error| misconfigured("use the certificates for Redis", error))?;
+        let config = ConnectionConfig {
+            tls,
             credentials: target.credentials.clone(),
             database: target.database,
         };
         let keys = Keys::new(&self.prefix);
-        let connector = Connector::new(target, access, keys.clone(), self.timeout);
+        let connector = Connector::new(target, config, keys.clone(), self.timeout);
         let client = ReconnectingClient::new(connector, self.timeout);
-        client.open().await?;
-        // The dial has called the check by its text; by its hash needs a permission of its own.
-        client.ask("connect", CHECK.call(&keys, "")).await?;
+        client.connect().await?;
+        // The connector has called the check by its text; a call by hash needs another permission.
+        client.query("connect", CHECK.evalsha(&keys, "")).await?;
         Ok(RedisRegistry { client, keys })
     }
 
@@ -133,11 +139,11 @@ impl RedisOptions {
         if self.prefix.is_empty() {
             return Err(OptionsError::EmptyPrefix);
         }
-        if target.deployment == Deployment::Cluster && !in_one_slot(&self.prefix) {
-            return Err(OptionsError::TornPrefix);
+        if target.deployment == Deployment::Cluster && !are_in_one_slot(&self.prefix) {
+            return Err(OptionsError::PrefixOverSlots);
         }
         if self.timeout.is_zero() {
-            return Err(OptionsError::NoTime);
+            return Err(OptionsError::ZeroTimeout);
         }
         if let Some(given) = &self.sentinel_credentials {
             let Deployment::Sentinel { credentials, .. } = &mut target.deployment else {
@@ -148,20 +154,20 @@ impl RedisOptions {
         Ok(())
     }
 
-    fn tls(&self, wanted: bool) -> Result<Option<Tls>, TlsError> {
+    fn tls(&self, required: bool) -> Result<Option<Tls>, TlsError> {
         let Certificates {
             authorities,
             identity,
         } = &self.certificates;
-        match wanted {
+        match required {
             true => Tls::new(&self.certificates).map(Some),
-            false if authorities.is_some() || identity.is_some() => Err(TlsError::Plain),
+            false if authorities.is_some() || identity.is_some() => Err(TlsError::PlainUrl),
             false => Ok(None),
         }
     }
 }
 
-// By hand: the URL may hold a password, and the key is one.
+// By hand: the URL may contain a password, and a private key is a secret.
 impl fmt::Debug for RedisOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisOptions")
@@ -169,4 +175,24 @@ impl fmt::Debug for RedisOptions {
             .field("timeout", &self.timeout)
             .finish_non_exhaustive()
     }
+}
+
+impl RedisRegistry {
+    /// Connects to the servers of a URL, and checks that the one with the data is not a replica, is recent
+    /// enough, and permits what is needed. For further options, see [`RedisOptions`].
+    ///
+    /// # Errors
+    ///
+    /// A [permanent](RegistryError::is_permanent) error if the configuration has to change; its message
+    /// says what. Any other if the server cannot be reached now. Takes at most three times the timeout.
+    pub async fn connect(url: &str, prefix: &str) -> Result<Self, RegistryError> {
+        RedisOptions::new(url, prefix).connect().await
+    }
+}
+
+fn misconfigured(
+    operation: &str,
+    error: impl std::error::Error + Send + Sync + 'static,
+) -> RegistryError {
+    RegistryError::of_kind(RegistryErrorKind::Misconfigured, operation, error)
 }

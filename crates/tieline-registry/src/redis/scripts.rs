@@ -1,7 +1,8 @@
-//! The scripts that the server runs.
+//! The Lua scripts that the server runs.
 //!
-//! Owns their text, their hashes and how they are called: by hash, and by text where the server does
-//! not know the hash (after a restart, a failover or `SCRIPT FLUSH`), which also loads it.
+//! Owns their texts, their hashes and how they are called: by hash (EVALSHA), or by text (EVAL) if the
+//! server does not know the hash, as after a restart, a failover or `SCRIPT FLUSH`. EVAL also loads the
+//! script.
 
 use std::sync::LazyLock;
 
@@ -9,7 +10,7 @@ use redis::Cmd;
 
 use super::keys::Keys;
 
-/// A script, by its file.
+/// Defines a script by its file, with the prelude before it.
 macro_rules! script {
     ($(#[$doc:meta])* $name:ident, $file:literal) => {
         $(#[$doc])*
@@ -48,7 +49,7 @@ static ALL: [&LazyLock<Script>; 11] = [
     &DELETE_NODE,
 ];
 
-/// The text of a script, and the hash by which the server knows it.
+/// The text of a script, and its hash.
 #[derive(Debug)]
 pub(super) struct Script {
     text: &'static str,
@@ -61,16 +62,16 @@ impl Script {
         Self { text, hash }
     }
 
-    /// A call by hash, to which the arguments are to be added.
-    pub(super) fn call(&self, keys: &Keys, address: &str) -> Cmd {
+    /// A call by hash. The caller adds the script's ARGV.
+    pub(super) fn evalsha(&self, keys: &Keys, address: &str) -> Cmd {
         let mut command = redis::cmd("EVALSHA");
         command.arg(&self.hash);
         keys.add_to(&mut command, address);
         command
     }
 
-    /// A call by text.
-    pub(super) fn load(&self, keys: &Keys, address: &str) -> Cmd {
+    /// A call by text. The caller adds the script's ARGV.
+    pub(super) fn eval(&self, keys: &Keys, address: &str) -> Cmd {
         let mut command = redis::cmd("EVAL");
         command.arg(self.text);
         keys.add_to(&mut command, address);
@@ -78,8 +79,8 @@ impl Script {
     }
 }
 
-/// The same call by text; `None` for what is no call by hash.
-pub(super) fn by_text(command: &Cmd) -> Option<Cmd> {
+/// Turns a call by hash into the same call by text; `None` for any other command.
+pub(super) fn to_eval(command: &Cmd) -> Option<Cmd> {
     let mut args = command.args_iter().filter_map(|arg| match arg {
         redis::Arg::Simple(arg) => Some(arg),
         _ => None,
@@ -89,12 +90,12 @@ pub(super) fn by_text(command: &Cmd) -> Option<Cmd> {
     }
     let hash = args.next()?;
     let script = ALL.iter().find(|script| script.hash.as_bytes() == hash)?;
-    let mut by_text = redis::cmd("EVAL");
-    by_text.arg(script.text);
+    let mut eval = redis::cmd("EVAL");
+    eval.arg(script.text);
     args.for_each(|arg| {
-        by_text.arg(arg);
+        eval.arg(arg);
     });
-    Some(by_text)
+    Some(eval)
 }
 
 #[cfg(test)]
@@ -104,10 +105,10 @@ mod tests {
     #[test]
     fn a_call_by_hash_becomes_one_by_text() {
         let keys = Keys::new("ws");
-        let by_hash = CLAIM.call(&keys, "h:1").arg("x").take();
-        let wanted = CLAIM.load(&keys, "h:1").arg("x").take();
-        let found = by_text(&by_hash).unwrap();
-        assert_eq!(found.get_packed_command(), wanted.get_packed_command());
-        assert!(by_text(&redis::cmd("PING")).is_none());
+        let by_hash = CLAIM.evalsha(&keys, "h:1").arg("x").take();
+        let expected = CLAIM.eval(&keys, "h:1").arg("x").take();
+        let eval = to_eval(&by_hash).unwrap();
+        assert_eq!(eval.get_packed_command(), expected.get_packed_command());
+        assert!(to_eval(&redis::cmd("PING")).is_none());
     }
 }

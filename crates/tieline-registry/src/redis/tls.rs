@@ -1,7 +1,8 @@
-//! TLS to the servers, by rustls.
+//! TLS to the servers, with rustls.
 //!
-//! Our own, since the library's reads the system's certificates anew for each connection, even where
-//! others are given, and relies on a provider of the process that an application may have left open.
+//! Owns the certificates and the handshake. The library's own TLS is not used: it reads the system's
+//! certificates again for each connection, even if others are given, and it depends on a crypto provider
+//! that the application may not have installed.
 
 use std::{io, sync::Arc};
 
@@ -12,28 +13,28 @@ use rustls::{
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-/// What a connection is made with.
+/// A TLS connector, ready to use.
 #[derive(Clone)]
 pub(super) struct Tls(TlsConnector);
 
-/// Certificates, as PEM text.
+/// The configured certificates, as PEM text.
 #[derive(Clone, Default)]
 pub(super) struct Certificates {
-    /// Authorities to trust instead of the system's.
+    /// The authorities to trust instead of the system's.
     pub(super) authorities: Option<Vec<u8>>,
-    /// Our own certificate chain and its key, if the servers want one.
+    /// The client's certificate chain and its key, for servers that require one.
     pub(super) identity: Option<(Vec<u8>, Vec<u8>)>,
 }
 
-/// Certificates that cannot be used.
+/// Why certificates cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum TlsError {
-    #[error("no certificate authority can be read: {0}")]
+    #[error("cannot read the certificate authorities: {0}")]
     Authorities(String),
-    #[error("the client's certificate or key cannot be read: {0}")]
+    #[error("cannot read the client certificate or its key: {0}")]
     Identity(String),
-    #[error("certificates are given, but the URL is not a rediss:// one")]
-    Plain,
+    #[error("certificates require a rediss:// URL")]
+    PlainUrl,
 }
 
 impl Tls {
@@ -79,12 +80,12 @@ fn given_roots(pem: &[u8]) -> Result<RootCertStore, TlsError> {
         added.map_err(|error| TlsError::Authorities(error.to_string()))?;
     }
     if roots.is_empty() {
-        return Err(TlsError::Authorities("the PEM text holds none".into()));
+        return Err(TlsError::Authorities("the PEM text contains none".into()));
     }
     Ok(roots)
 }
 
-/// One that cannot be read among the system's does not spoil the others.
+/// The system's authorities. Unreadable ones are skipped.
 fn system_roots() -> Result<RootCertStore, TlsError> {
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
@@ -93,7 +94,7 @@ fn system_roots() -> Result<RootCertStore, TlsError> {
         (false, _) => Ok(roots),
         (true, Some(error)) => Err(TlsError::Authorities(error.to_string())),
         (true, None) => Err(TlsError::Authorities(
-            "the system has none; give one".into(),
+            "the system has none; configure one".into(),
         )),
     }
 }

@@ -1,7 +1,7 @@
-//! Where the servers are, as text.
+//! Parses the URLs of the registry on Redis.
 //!
-//! Owns the reading of URLs. The library's own reader knows one host and no kinds of deployment. What
-//! it cannot read it names without repeating it: a URL may hold a password.
+//! Owns their syntax; the library's own parser knows only one host and no deployments. Invariant: no error
+//! repeats any part of the URL, because it may contain a password.
 
 use percent_encoding::percent_decode_str;
 
@@ -21,14 +21,14 @@ impl std::fmt::Display for Server {
     }
 }
 
-/// A user and a password; the user may be left out for the default one.
+/// A user and a password. Without a user, the default user.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Credentials {
     pub(super) user: Option<String>,
     pub(super) password: String,
 }
 
-// By hand: never the password.
+// By hand, so that it never shows the password.
 impl std::fmt::Debug for Credentials {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut shown = f.debug_struct("Credentials");
@@ -36,21 +36,21 @@ impl std::fmt::Debug for Credentials {
     }
 }
 
-/// How the servers belong together.
+/// What the servers of a URL are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Deployment {
-    /// One server; always the same address.
+    /// One server.
     Single,
-    /// The servers are sentinels, which know the current one.
+    /// Sentinels, which know the address of the current master.
     Sentinel {
         master: String,
         credentials: Option<Credentials>,
     },
-    /// The servers are some of a cluster's.
+    /// Some servers of a Redis Cluster.
     Cluster,
 }
 
-/// What a URL says.
+/// A parsed URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Target {
     pub(super) deployment: Deployment,
@@ -60,29 +60,29 @@ pub(super) struct Target {
     pub(super) database: i64,
 }
 
-/// What cannot be read in a URL.
+/// Why a URL is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum UrlError {
     #[error(
-        "a URL begins with redis://, rediss://, redis+sentinel://, rediss+sentinel://, \
+        "the URL must begin with redis://, rediss://, redis+sentinel://, rediss+sentinel://, \
          redis+cluster:// or rediss+cluster://"
     )]
     Scheme,
-    #[error("a user or password is not UTF-8 after percent-decoding")]
+    #[error("the user or password is not UTF-8 after percent-decoding")]
     Credentials,
-    #[error("a host is empty; servers are written host:port, IPv6 addresses in brackets")]
+    #[error("a host is empty; write servers as host:port, and IPv6 addresses in brackets")]
     Host,
-    #[error("a port is not a number from 1 to 65535; a password with @, / or ? is percent-encoded")]
+    #[error("a port is not a number from 1 to 65535; percent-encode a password with @, / or ?")]
     Port,
-    #[error("a single server has one address; several need redis+sentinel:// or redis+cluster://")]
+    #[error("several servers require redis+sentinel:// or redis+cluster://")]
     Several,
-    #[error("the name of the master is missing: redis+sentinel://host:port/NAME")]
+    #[error("the name of the master is missing; write redis+sentinel://host:port/NAME")]
     Master,
     #[error("the database is not a number")]
     Database,
-    #[error("a cluster has the database 0 only")]
+    #[error("a Redis Cluster has only the database 0")]
     ClusterDatabase,
-    #[error("the path of the URL has too many parts")]
+    #[error("the path has too many parts")]
     Path,
     #[error("the only parameters are sentinel_user and sentinel_password, with redis+sentinel://")]
     Parameter,
@@ -115,7 +115,7 @@ impl Target {
         };
         match kind {
             "" => target.database = database(path)?,
-            "sentinel" => target.watched(path, query)?,
+            "sentinel" => target.read_sentinel(path, query)?,
             "cluster" => {
                 target.deployment = Deployment::Cluster;
                 target.database = database(path)?;
@@ -125,8 +125,8 @@ impl Target {
         target.check(query)
     }
 
-    /// Reads the name of the master, and the sentinels' own credentials.
-    fn watched(&mut self, path: &str, query: &str) -> Result<(), UrlError> {
+    /// Reads the name of the master and the credentials of the sentinels.
+    fn read_sentinel(&mut self, path: &str, query: &str) -> Result<(), UrlError> {
         let (master, rest) = path.split_once('/').unwrap_or((path, ""));
         if master.is_empty() {
             return Err(UrlError::Master);
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_named() {
+    fn invalid_urls_are_explained() {
         let cases = [
             ("localhost:6379", UrlError::Scheme),
             ("http://a", UrlError::Scheme),

@@ -26,7 +26,7 @@ async fn connect(etcd: &Etcd) -> EtcdRegistry {
         .unwrap()
 }
 
-/// Patient enough for a machine on which all tests run at once.
+/// A timeout for a machine on which all tests run at once.
 fn options() -> EtcdOptions {
     EtcdOptions::new().timeout(Duration::from_secs(2))
 }
@@ -58,7 +58,7 @@ fn claims(ids: std::ops::Range<usize>, stamp: u64) -> Vec<Claim> {
     ids.map(|n| claim(&format!("client-{n}"), stamp)).collect()
 }
 
-/// How many of the claims were granted; `None` where the session is lost.
+/// How many of the claims were granted; `None` if the session is lost.
 fn granted(claimed: ClaimOutcomes) -> Option<usize> {
     let ClaimOutcomes::Verdicts(verdicts) = claimed else {
         return None;

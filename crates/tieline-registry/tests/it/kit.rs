@@ -1,7 +1,9 @@
-//! What the tests share: runtimes with deadlines.
+//! Shared test code: runtimes with deadlines, and whole error messages.
 
 use std::{future::Future, time::Duration};
 
+#[cfg(any(feature = "redis", feature = "etcd"))]
+use tieline_registry::RegistryError;
 use tokio::runtime::{Builder, Runtime};
 
 /// Runs a test on one thread; it fails when it takes longer than 20 s.
@@ -24,4 +26,16 @@ fn run_on<T>(runtime: &Runtime, limit: Duration, test: impl Future<Output = T>) 
             .await
             .unwrap_or_else(|_| panic!("the test took longer than {limit:?}"))
     })
+}
+
+/// The message of an error, with those of its sources.
+#[cfg(any(feature = "redis", feature = "etcd"))]
+pub(crate) fn message(error: &RegistryError) -> String {
+    let mut message = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        message = format!("{message}: {error}");
+        source = error.source();
+    }
+    message
 }

@@ -1,8 +1,8 @@
-//! Every registry on its real store: the conformance suite, and what each adds to it.
+//! Every registry on its real store: the conformance suite, and tests of each registry's own features.
 
 #![allow(
     clippy::unwrap_used,
-    reason = "what a test takes for granted fails it, with its place"
+    reason = "a failed expectation fails the test, with its position"
 )]
 
 #[cfg(feature = "etcd")]

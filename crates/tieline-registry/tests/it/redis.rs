@@ -1,4 +1,5 @@
-//! The registry on Redis: the conformance suite on each deployment, and what Redis adds to it.
+//! The registry on Redis: the conformance suite on each deployment, permissions, failovers and the stored
+//! keys.
 
 mod access;
 mod deployments;
@@ -18,31 +19,31 @@ use uuid::Uuid;
 
 use crate::kit::run;
 
-/// The hash of the tests.
+/// The prefix of most tests.
 const PREFIX: &str = "ws";
 
 /// A node's address.
 const NODE: &str = "10.0.0.1:7000";
 
-/// What DUMP gave for each key.
+/// The output of DUMP for each key.
 type Dump = Vec<(Vec<u8>, Vec<u8>)>;
 
-/// A server of each test's own.
-struct RedisBench {
+/// One server per test.
+struct RedisHarness {
     redis: Redis,
-    remembered: Mutex<Dump>,
+    snapshot: Mutex<Dump>,
 }
 
-impl RedisBench {
+impl RedisHarness {
     async fn start() -> Self {
         Self {
             redis: Redis::start().await,
-            remembered: Mutex::default(),
+            snapshot: Mutex::default(),
         }
     }
 }
 
-impl RegistryHarness for RedisBench {
+impl RegistryHarness for RedisHarness {
     fn registry(&self) -> BoxFuture<'_, Arc<dyn Registry>> {
         Box::pin(async {
             self.redis.wipe().await;
@@ -66,14 +67,14 @@ impl RegistryHarness for RedisBench {
                 let value = self.redis.command(&["DUMP", &key]).await;
                 dump.push((key.into_bytes(), value));
             }
-            *self.remembered.lock() = dump;
+            *self.snapshot.lock() = dump;
             Ok(())
         })
     }
 
     fn restore(&self) -> BoxFuture<'_, Result<(), Skipped>> {
         Box::pin(async {
-            let dump = self.remembered.lock().clone();
+            let dump = self.snapshot.lock().clone();
             self.redis.wipe().await;
             for (key, value) in dump {
                 let words: [&[u8]; 4] = [b"RESTORE", &key, b"0", &value];
@@ -84,9 +85,9 @@ impl RegistryHarness for RedisBench {
     }
 }
 
-tieline_registry_conformance::conformance_tests!(run, RedisBench::start().await);
+tieline_registry_conformance::conformance_tests!(run, RedisHarness::start().await);
 
-/// A process that wants the node's address.
+/// The request of a process for the node's address.
 fn request(process: Uuid) -> JoinRequest {
     JoinRequest {
         address: NODE.into(),
@@ -135,18 +136,7 @@ async fn claim_as(
     registry.claim(session, &[claim]).await
 }
 
-/// What a claim of a free id comes to.
+/// The outcome of one claim of a free id.
 fn granted() -> ClaimOutcomes {
     ClaimOutcomes::Verdicts(vec![Verdict::Granted { displaced: None }])
-}
-
-/// What an error says, causes included.
-fn told(error: &RegistryError) -> String {
-    let mut said = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        said = format!("{said}: {error}");
-        cause = error.source();
-    }
-    said
 }

@@ -61,8 +61,8 @@ impl Tables {
             address: request.address.clone(),
             process,
             ttl: request.lease,
-            lease: 0,
-            fence: 0,
+            lease_id: 0,
+            fencing_token: 0,
         };
         let expiry = self.expiry(&session);
         self.nodes.insert(address.into(), Node { process, expiry });
@@ -155,8 +155,8 @@ impl Tables {
         }
         LeaseInfo {
             clock: Stamp(self.clock),
-            held: Some(held),
-            foreign: Some(foreign),
+            entry_count: Some(held),
+            foreign_balance: Some(foreign),
         }
     }
 }

@@ -27,7 +27,7 @@ use crate::{
     delivery::Delivery,
     hub::{ConnectionInner, Hub},
     receipt::Receipt,
-    registrar::{Health, LocalInstant, Verdict},
+    registrar::{ClaimDecision, Health, LocalInstant},
 };
 
 /// Many nodes as one. Cheap to clone; all clones are the same node.
@@ -335,7 +335,7 @@ impl Cluster {
         conn: &Arc<ConnectionInner>,
         arrival: Instant,
         exclusive: bool,
-    ) -> Verdict {
+    ) -> ClaimDecision {
         self.router.on_local_connect(&conn.id);
         match self.router.directory.registrar() {
             Some(registrar) => {
@@ -343,7 +343,7 @@ impl Cluster {
                     .connect(conn, LocalInstant::of(arrival), exclusive)
                     .await
             }
-            None => Verdict::Undecided,
+            None => ClaimDecision::Undecided,
         }
     }
 

@@ -86,7 +86,7 @@ impl NodeDirectory {
         is_fresh: bool,
     ) -> Result<Option<Entry>, RegistryError> {
         let entry = self.registry.locate(id, is_fresh);
-        let answer = RegistryError::within(self.timeout, "say who has an id", entry).await;
+        let answer = RegistryError::with_timeout(self.timeout, "say who has an id", entry).await;
         if answer.is_err() {
             self.is_answering.store(false, Ordering::Release);
             self.silence.notify_one();
@@ -96,7 +96,7 @@ impl NodeDirectory {
 
     /// The nodes of the registry.
     pub(super) async fn nodes(&self) -> Result<Vec<NodeInfo>, RegistryError> {
-        RegistryError::within(self.timeout, "list the nodes", self.registry.nodes()).await
+        RegistryError::with_timeout(self.timeout, "list the nodes", self.registry.nodes()).await
     }
 
     /// The same, and whether it was answered decides whether lookups start.
@@ -111,7 +111,7 @@ impl NodeDirectory {
         &self,
         cursor: Cursor,
     ) -> Result<Page<(ClientId, Arc<str>)>, RegistryError> {
-        RegistryError::within(self.timeout, "list entries", self.registry.scan(cursor)).await
+        RegistryError::with_timeout(self.timeout, "list entries", self.registry.scan(cursor)).await
     }
 
     /// Whether the registry answered the last request.
@@ -127,18 +127,19 @@ impl NodeDirectory {
     /// Whether connected clients may lack their entries: while entries of this node may be missing after
     /// a loss, those of others may be too.
     pub(super) fn may_lack_entries(&self) -> bool {
-        self.registrar().is_some_and(NodeRegistrar::lost_lately)
+        self.registrar()
+            .is_some_and(NodeRegistrar::lost_session_recently)
     }
 
     /// Entries of legacy nodes less those of Tieline that they deleted; `None` where that is unknown.
     pub(super) fn legacy_entries(&self) -> Option<i64> {
-        self.registrar().and_then(NodeRegistrar::foreign)
+        self.registrar().and_then(NodeRegistrar::foreign_balance)
     }
 
     /// The registry named this node for a client that it does not have.
     pub(super) fn report_missing(&self, id: &str) {
         if let Some(registrar) = self.registrar() {
-            registrar.missed(id);
+            registrar.on_missing_client(id);
         }
     }
 

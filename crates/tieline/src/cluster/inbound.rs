@@ -116,7 +116,7 @@ impl MessageRouter {
             RequestKind::Multicast(multicast) => self.receive_multicast(&multicast),
             RequestKind::Evict(evict) => {
                 if let Some(registrar) = self.directory.registrar() {
-                    registrar.evicted(evict.ids.iter().filter_map(text));
+                    registrar.on_evict(evict.ids.iter().filter_map(text));
                 }
                 Some(MaybeReady::Ready(Response::Code(
                     proto::OutcomeCode::Delivered,

@@ -191,7 +191,7 @@ async fn join_registry(router: &MessageRouter, config: &ClusterConfig) -> Result
         address: Arc::clone(address),
         process: directory.process(),
         lease: config.lease,
-        audit: config.audit_interval,
+        audit_interval: config.audit_interval,
         timeout: config.registry_timeout,
     };
     Ok(directory.join(registrar).await?)

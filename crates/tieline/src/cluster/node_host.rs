@@ -31,7 +31,7 @@ impl RegistrarHost for NodeHost {
         peer.link.send_urgent(&evict, PendingReply::Discard);
     }
 
-    fn refused(&self, conn: &Arc<ConnectionInner>) {
+    fn on_refused(&self, conn: &Arc<ConnectionInner>) {
         self.hub.close_connection(conn, CloseReason::Replaced);
     }
 

@@ -1,58 +1,55 @@
-//! Sends what is urgent, joined with whatever waits, and does what the answers ask for.
+//! Sends urgent requests to the registry, and carries out the effects of every reply.
+//!
+//! Owns the batching: what arrives while all batches are in flight joins the next one. Invariant: each
+//! request that is taken from the table gets exactly one reply, if only [`ClaimReply::NoReply`].
 
 use std::sync::Arc;
 
-use tieline_registry::{
-    RegistryError,
-    claim_table::{ClaimBatch, ClaimReply, Effect, Lane, Request},
-};
+use tieline_registry::claim_table::{ClaimBatch, ClaimReply, ClaimRequest, Effect, Lane};
 
-use super::{Registrar, RegistrarHost};
-use crate::error::ErrorChain;
+use super::inner::{MAX_BATCH, Registrar, RegistrarHost};
+use crate::{error::ErrorChain, hub::ConnectionInner};
 
-/// Operations of one batch.
-pub(super) const MAX_BATCH: usize = 512;
-
-/// Sends urgent operations, for ever.
-pub(super) async fn run<S: RegistrarHost>(registrar: Registrar<S>) {
+/// Sends urgent requests until the registrar stops.
+pub(super) async fn run<H: RegistrarHost>(registrar: Registrar<H>) {
     let inner = &*registrar.0;
     loop {
         inner.wake_sender.notified().await;
         loop {
-            // What comes while all are under way joins the next batch.
+            // The permit comes first: what arrives while all batches are in flight joins the next one.
             let permit = Arc::clone(&inner.in_flight).acquire_owned().await;
             let permit = permit.expect("the semaphore is never closed");
-            let requests = registrar.take(Lane::Urgent);
+            let requests = registrar.next_requests(Lane::Urgent);
             if requests.is_empty() {
                 break;
             }
             let sender = registrar.clone();
             inner.tasks.spawn(async move {
-                sender.carry_out(requests).await;
+                sender.send(requests).await;
                 drop(permit);
             });
         }
     }
 }
 
-impl<S: RegistrarHost> Registrar<S> {
-    pub(super) fn take(&self, lane: Lane) -> Vec<Request> {
+impl<H: RegistrarHost> Registrar<H> {
+    pub(super) fn next_requests(&self, lane: Lane) -> Vec<ClaimRequest> {
         let now = self.0.clock.now();
-        self.0.table.lock().take(lane, now, MAX_BATCH)
+        self.0.table.lock().next_requests(lane, now, MAX_BATCH)
     }
 
-    /// Asks the registry, brings the answers back, and does what follows from them; whether all were
-    /// answered.
-    pub(super) async fn carry_out(&self, requests: Vec<Request>) -> bool {
-        let mut all = true;
+    /// Sends requests one after the other, hands the replies to the table, and carries out their
+    /// effects. Whether every request got a reply.
+    pub(super) async fn send(&self, requests: Vec<ClaimRequest>) -> bool {
+        let mut all_replied = true;
         for request in requests {
-            let reply = self.ask(&request).await;
-            all &= reply != ClaimReply::NoReply;
+            let reply = self.send_one(&request).await;
+            all_replied &= reply != ClaimReply::NoReply;
             let mut table = self.0.table.lock();
-            let effects = table.answered(request, reply);
-            let (urgent, slow) = (table.waits(Lane::Urgent), table.waits(Lane::Slow));
+            let effects = table.on_reply(request, reply);
+            let (urgent, slow) = (table.has_queued(Lane::Urgent), table.has_queued(Lane::Slow));
             drop(table);
-            effects.into_iter().for_each(|effect| self.effect(effect));
+            effects.into_iter().for_each(|effect| self.perform(effect));
             if urgent {
                 self.0.wake_sender.notify_one();
             }
@@ -60,54 +57,46 @@ impl<S: RegistrarHost> Registrar<S> {
                 self.0.reconciler.wake();
             }
         }
-        all
+        all_replied
     }
 
-    async fn ask(&self, request: &Request) -> ClaimReply {
+    async fn send_one(&self, request: &ClaimRequest) -> ClaimReply {
         let (registry, session) = (&self.0.registry, &request.session);
-        let answered = match &request.batch {
-            ClaimBatch::Claims(registrar) => self
-                .with_timeout("claim", registry.claim(session, registrar))
+        let reply = match &request.batch {
+            ClaimBatch::Claims(claims) => self
+                .with_timeout("claim ids", registry.claim(session, claims))
                 .await
                 .map(ClaimReply::Claims),
             ClaimBatch::Releases(releases) => self
-                .with_timeout("release", registry.release(session, releases))
+                .with_timeout("release ids", registry.release(session, releases))
                 .await
                 .map(ClaimReply::Releases),
         };
-        answered.unwrap_or_else(|error| {
-            tracing::debug!(error = %ErrorChain(&error), "a batch without answer");
+        reply.unwrap_or_else(|error| {
+            tracing::debug!(error = %ErrorChain(&error), "a batch got no reply from the registry");
             ClaimReply::NoReply
         })
     }
 
-    /// An answer of the registry, within the deadline.
-    pub(super) async fn with_timeout<T>(
-        &self,
-        what: &str,
-        answer: impl Future<Output = Result<T, RegistryError>>,
-    ) -> Result<T, RegistryError> {
-        RegistryError::within(self.0.config.timeout, what, answer).await
-    }
-
-    fn effect(&self, effect: Effect<Arc<crate::hub::ConnectionInner>>) {
+    fn perform(&self, effect: Effect<Arc<ConnectionInner>>) {
         match effect {
             Effect::Granted(stamp) => {
-                if let Some(upgrade) = self.0.waiting.lock().remove(&stamp) {
-                    // Whoever waited may have given up.
+                if let Some(upgrade) = self.0.pending_upgrades.lock().remove(&stamp) {
+                    // Fails if the upgrade has stopped waiting; the connection is open then.
                     let _ = upgrade.send(true);
                 }
             }
             Effect::Refused(conn, stamp) => {
-                let upgrade = self.0.waiting.lock().remove(&stamp);
-                let told = upgrade.is_some_and(|upgrade| upgrade.send(false).is_ok());
-                if let Some(cluster) = self.0.host.upgrade().filter(|_| !told) {
-                    cluster.refused(&conn);
+                let upgrade = self.0.pending_upgrades.lock().remove(&stamp);
+                let refused = upgrade.is_some_and(|upgrade| upgrade.send(false).is_ok());
+                // An upgrade that still waits refuses the client itself.
+                if let Some(host) = self.0.host.upgrade().filter(|_| !refused) {
+                    host.on_refused(&conn);
                 }
             }
             Effect::Evict(node, id) => {
-                if let Some(cluster) = self.0.host.upgrade() {
-                    cluster.evict(&node, id);
+                if let Some(host) = self.0.host.upgrade() {
+                    host.evict(&node, id);
                 }
             }
             Effect::Stopped(_) => self.0.renew_now.notify_one(),

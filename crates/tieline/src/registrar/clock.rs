@@ -1,7 +1,7 @@
 //! The cluster's clock as this node knows it, and the stamps that it gives.
 //!
 //! Owns the offset between this machine's clock and the registry's. Invariants: the offset never
-//! decreases; stamps are strictly increasing; [`ClusterClock::now`] is never below a stamp that was given.
+//! decreases; stamps strictly increase; [`ClusterClock::now`] is never below a stamp that was given.
 
 use parking_lot::Mutex;
 use rustix::time::{ClockId, Timespec, clock_gettime};
@@ -13,12 +13,14 @@ pub(crate) struct ClusterClock(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
+    /// Cluster clock minus local clock, in microseconds.
     offset: i64,
-    given: u64,
+    /// The last stamp that was given.
+    last_stamp: u64,
 }
 
-/// A moment of this machine, in microseconds; it goes on while the machine sleeps, so that a laptop
-/// that was closed does not come back with stamps of the past.
+/// A moment of this machine's clock, in microseconds. The clock continues while the machine sleeps, so
+/// that a laptop that was closed does not wake up with stamps of the past.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct LocalInstant(u64);
 
@@ -33,7 +35,7 @@ impl LocalInstant {
         Self(micros.unsigned_abs())
     }
 
-    /// The same moment by this clock.
+    /// Converts a moment of tokio's clock.
     pub(crate) fn of(moment: Instant) -> Self {
         let ago = u64::try_from(moment.elapsed().as_micros()).unwrap_or(u64::MAX);
         Self(Self::now().0.saturating_sub(ago))
@@ -41,8 +43,8 @@ impl LocalInstant {
 }
 
 impl ClusterClock {
-    /// The registry said that its clock stood at `cluster` when this node's stood at `received` or
-    /// earlier: it is at least that far ahead. The fastest answer comes nearest to the truth.
+    /// The registry's clock showed `cluster` when this node's showed `received` or less: the offset is
+    /// at least their difference. The fastest reply gives the best estimate.
     pub(crate) fn observe(&self, cluster: Stamp, received: LocalInstant) {
         let mut state = self.0.lock();
         let offset = cluster
@@ -54,17 +56,17 @@ impl ClusterClock {
         }
     }
 
-    /// The cluster's time.
+    /// The cluster's time, in microseconds.
     pub(crate) fn now(&self) -> Stamp {
         let state = self.0.lock();
-        Stamp(at(&state, LocalInstant::now()).max(state.given))
+        Stamp(at(&state, LocalInstant::now()).max(state.last_stamp))
     }
 
     /// The stamp of a connection that arrived at this moment.
     pub(crate) fn stamp(&self, arrival: LocalInstant) -> Stamp {
         let mut state = self.0.lock();
-        state.given = at(&state, arrival).max(state.given + 1);
-        Stamp(state.given)
+        state.last_stamp = at(&state, arrival).max(state.last_stamp + 1);
+        Stamp(state.last_stamp)
     }
 }
 

@@ -1,4 +1,22 @@
-//! Keeps the lease, and notices when it is lost, when the registry is away, and when it is back.
+//! Joins the registry, renews the lease, and detects outages, lost sessions and conflicts.
+//!
+//! Where a node can be, seen from the registry, and in which fields it shows:
+//!
+//! ```text
+//!                    ┌────────────────── Renewed, Revived ──────────────────┐
+//!                    ▼                                                      │
+//!              ┌───────────┐   no reply    ┌─────────────┐                  │
+//!  joined ────▶│ Up        │──────────────▶│ Down        │── renew ─────────┤
+//!    ▲         │ table on  │               │ table off   │                  │
+//!    │         └───────────┘               └─────────────┘                  │
+//!    │               │ Lost                                                 │
+//!    │               ▼                                                      │
+//!    └──────────── join ───────────▶ Conflict(process): table off ── renew ─┘
+//!                          Busy
+//! ```
+//!
+//! `Health` is what the rest of the node sees; whether requests may be sent is the table's own state,
+//! because a missing reply to one batch stops the table at once, before a renewal has failed.
 
 use std::time::Duration;
 
@@ -6,15 +24,22 @@ use tieline_registry::{JoinOutcome, JoinRequest, LeaseInfo, NodeSession, Registr
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{Health, LocalInstant, Registrar, RegistrarHost};
+use super::{
+    clock::LocalInstant,
+    inner::{Health, Registrar, RegistrarHost},
+};
 use crate::error::ErrorChain;
 
-/// Bounds of the pause before a registry that did not answer is asked again; full jitter, so that
-/// nodes do not come back all at once.
+/// Bounds of the pause before the next attempt to reach the registry. Full jitter, so that the nodes do
+/// not all come back at the same moment.
 const RETRY: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(1)];
 
-/// Beats, for ever.
-pub(super) async fn run<S: RegistrarHost>(registrar: Registrar<S>) {
+/// Renewals in a row with a wrong entry count before the node compares. One may differ because claims
+/// were in flight.
+const WRONG_COUNTS: u32 = 2;
+
+/// Renews the lease, every third of it, until the registrar stops.
+pub(super) async fn run<H: RegistrarHost>(registrar: Registrar<H>) {
     let inner = &*registrar.0;
     let interval = inner.config.lease / 3;
     let mut failures = 0;
@@ -30,19 +55,19 @@ pub(super) async fn run<S: RegistrarHost>(registrar: Registrar<S>) {
                 failures = 0;
                 next = Instant::now() + interval;
                 wrong_counts = match lease_info {
-                    Some(lease_info) if registrar.miscounts(&lease_info) => wrong_counts + 1,
+                    Some(lease_info) if registrar.count_differs(&lease_info) => wrong_counts + 1,
                     _ => 0,
                 };
-                if wrong_counts == 2 {
+                if wrong_counts == WRONG_COUNTS {
                     tracing::info!(
-                        "the registry has another count of entries than this node; comparing"
+                        "the registry's entry count differs from this node's; comparing"
                     );
                     wrong_counts = 0;
                     inner.reconciler.compare();
                 }
             }
             Err(error) => {
-                registrar.is_down(&error);
+                registrar.on_unavailable(&error);
                 next = Instant::now() + pause(failures);
                 failures += 1;
             }
@@ -50,14 +75,16 @@ pub(super) async fn run<S: RegistrarHost>(registrar: Registrar<S>) {
     }
 }
 
-/// Between nothing and a bound that doubles with each failure.
+/// Between a quarter of the lower bound and a limit that doubles with each failure.
 fn pause(failures: u32) -> Duration {
-    let bound = RETRY[0].saturating_mul(1 << failures.min(10)).min(RETRY[1]);
-    bound.mul_f64(fastrand::f64()).max(RETRY[0] / 4)
+    let limit = RETRY[0].saturating_mul(1 << failures.min(10)).min(RETRY[1]);
+    limit.mul_f64(fastrand::f64()).max(RETRY[0] / 4)
 }
 
-impl<S: RegistrarHost> Registrar<S> {
-    /// One beat, and what it takes to be joined after it. The tenure, unless the address is another's.
+/// Requests.
+impl<H: RegistrarHost> Registrar<H> {
+    /// Renews the lease, and joins again if the session is lost. `None` if another process holds the
+    /// address.
     async fn renew(&self) -> Result<Option<LeaseInfo>, RegistryError> {
         let inner = &*self.0;
         let Some(session) = inner.session.lock().clone() else {
@@ -69,53 +96,55 @@ impl<S: RegistrarHost> Registrar<S> {
             .await?
         {
             Renewal::Renewed(lease_info) => {
-                self.learn(&lease_info);
+                self.record(&lease_info);
                 self.resume(session).await?;
-                self.is_up();
+                self.on_available();
                 Ok(Some(lease_info))
             }
             Renewal::Revived(lease_info) => {
-                tracing::warn!("the lease had run out; claiming all connections again");
-                self.learn(&lease_info);
-                self.joined(session);
+                tracing::warn!("the lease had expired; claiming all connections again");
+                self.record(&lease_info);
+                self.on_joined(session);
                 Ok(Some(lease_info))
             }
             Renewal::Lost => {
-                tracing::warn!("the registry has lost this node; joining again");
-                self.lost();
+                tracing::warn!("the registry no longer knows this node; joining again");
+                self.on_session_lost();
                 self.join().await
             }
         }
     }
 
-    /// Resumes where an answer was missing: behind a fence, where the registry has one.
+    /// Lets the table send again after a missing reply, behind a new fencing token where the registry
+    /// has them.
     async fn resume(&self, session: NodeSession) -> Result<(), RegistryError> {
         let inner = &*self.0;
         if inner.table.lock().is_joined() {
             return Ok(());
         }
-        let fenced = self.with_timeout("fence", inner.registry.fence(&session));
+        let fenced = self.with_timeout("fence late requests", inner.registry.fence(&session));
         let Some(session) = fenced.await? else {
-            self.lost();
+            self.on_session_lost();
             self.join().await?;
             return Ok(());
         };
         *inner.session.lock() = Some(session.clone());
-        inner.table.lock().resumed(session);
+        inner.table.lock().on_resumed(session);
         inner.wake_sender.notify_one();
         inner.reconciler.wake();
         Ok(())
     }
 
-    /// Takes the address; where another process holds it, looks whether it is still there.
+    /// Takes the address. If another process holds it, checks whether that is an earlier run of this
+    /// node.
     pub(super) async fn join(&self) -> Result<Option<LeaseInfo>, RegistryError> {
         match self.try_join(None).await? {
             Ok(lease_info) => return Ok(Some(lease_info)),
             Err(holder) => {
-                // Is the holder a former life of ours? Then its address leads to us.
+                // If the address leads to this process, the holder must be gone.
                 let host = self.0.host.upgrade();
                 let answering = match host {
-                    Some(cluster) => cluster.probe().await,
+                    Some(host) => host.probe().await,
                     None => None,
                 };
                 if answering == Some(self.0.config.process)
@@ -123,12 +152,13 @@ impl<S: RegistrarHost> Registrar<S> {
                 {
                     return Ok(Some(lease_info));
                 }
-                self.is_in_conflict(holder);
+                self.on_conflict(holder);
             }
         }
         Ok(None)
     }
 
+    /// Takes the address; the inner error is the process that holds it.
     async fn try_join(
         &self,
         replace: Option<Uuid>,
@@ -147,73 +177,81 @@ impl<S: RegistrarHost> Registrar<S> {
             .await?
         {
             JoinOutcome::Joined(session, lease_info) => {
-                self.learn(&lease_info);
-                self.joined(session);
+                self.record(&lease_info);
+                self.on_joined(session);
                 Ok(Ok(lease_info))
             }
             JoinOutcome::Busy(holder) => Ok(Err(holder)),
         }
     }
 
-    fn joined(&self, session: NodeSession) {
+    /// Renews an overdue lease before the next connection: after a pause of this process, the lease
+    /// may have expired, and other nodes may have taken its clients.
+    pub(super) async fn renew_if_overdue(&self, deadline: Instant) {
+        let overdue = self.0.config.lease * 2 / 3;
+        let mut last_renewal = self.0.last_renewal.subscribe();
+        if last_renewal.borrow_and_update().elapsed() > overdue && self.health() == Health::Up {
+            self.0.renew_now.notify_one();
+            let _ = tokio::time::timeout_at(deadline, last_renewal.changed()).await;
+        }
+    }
+}
+
+/// Events.
+impl<H: RegistrarHost> Registrar<H> {
+    fn on_joined(&self, session: NodeSession) {
         let inner = &*self.0;
         *inner.session.lock() = Some(session.clone());
-        inner.table.lock().joined(session);
+        inner.table.lock().on_joined(session);
         inner.wake_sender.notify_one();
         inner.reconciler.compare();
-        self.is_up();
+        self.on_available();
     }
 
-    fn lost(&self) {
+    fn on_session_lost(&self) {
         self.0.table.lock().stop();
-        *self.0.lost.lock() = Some(Instant::now());
+        *self.0.lost_at.lock() = Some(Instant::now());
     }
 
-    fn learn(&self, lease_info: &LeaseInfo) {
-        self.0.clock.observe(lease_info.clock, LocalInstant::now());
-        self.0.renewed.send_replace(Instant::now());
-        self.0.reconciler.foreign(lease_info.foreign);
-    }
-
-    /// Whether the registry counts other entries for this node than the node does.
-    fn miscounts(&self, lease_info: &LeaseInfo) -> bool {
-        lease_info.held.is_some_and(|held| held != self.entries())
-    }
-
-    fn is_up(&self) {
+    fn on_available(&self) {
         let before = self.0.health.send_replace(Health::Up);
         if before != Health::Up {
-            tracing::info!(address = %self.0.config.address, "in the registry");
+            tracing::info!(address = %self.0.config.address, "joined the registry");
             self.0.reconciler.compare();
         }
     }
 
-    fn is_down(&self, error: &RegistryError) {
+    fn on_unavailable(&self, error: &RegistryError) {
         let before = self.0.health.send_replace(Health::Down);
         if before != Health::Down {
-            tracing::warn!(error = %ErrorChain(error), "the registry does not answer; going on with what is known");
+            tracing::warn!(error = %ErrorChain(error), "the registry does not respond; continuing with cached routes");
         }
     }
 
-    fn is_in_conflict(&self, holder: Uuid) {
+    fn on_conflict(&self, holder: Uuid) {
         self.0.table.lock().stop();
         let health = Health::Conflict(holder);
         if self.0.health.send_replace(health.clone()) != health {
             tracing::error!(
                 address = %self.0.config.address, %holder,
-                "another process holds this node's address; no new clients until it is gone: give each node an address of its own"
+                "another process holds this node's address; refusing new clients until it is gone. \
+                 Give each node its own address"
             );
         }
     }
 
-    /// After a pause of this process its lease may be gone, and others may have taken its clients:
-    /// the beat that is overdue comes before the next connection.
-    pub(super) async fn renew_if_overdue(&self, deadline: Instant) {
-        let late = self.0.config.lease * 2 / 3;
-        let mut renewed = self.0.renewed.subscribe();
-        if renewed.borrow_and_update().elapsed() > late && self.health() == Health::Up {
-            self.0.renew_now.notify_one();
-            let _ = tokio::time::timeout_at(deadline, renewed.changed()).await;
-        }
+    /// Records what the registry reports with each join and renewal.
+    fn record(&self, lease_info: &LeaseInfo) {
+        self.0.clock.observe(lease_info.clock, LocalInstant::now());
+        self.0.last_renewal.send_replace(Instant::now());
+        self.0
+            .reconciler
+            .on_foreign_balance(lease_info.foreign_balance);
+    }
+
+    /// Whether the registry counts more or fewer entries of this node than the node does.
+    fn count_differs(&self, lease_info: &LeaseInfo) -> bool {
+        let count = lease_info.entry_count;
+        count.is_some_and(|count| count != self.entries())
     }
 }

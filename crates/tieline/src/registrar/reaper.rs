@@ -1,37 +1,38 @@
-//! Removes what dead nodes left, where the registry does not do so by itself.
+//! Removes the entries of expired nodes, where the registry does not do so itself.
 //!
-//! Any node may do it, several at once too. A lease that ran out is acted on only when it was seen so
-//! a round ago: after a pause of the registry itself, the living have had their beats by then.
+//! Any node may do it, several at once too. A node is reaped only if the round before saw the same
+//! expired lease: after a pause of the registry itself, all leases look expired, and the live nodes
+//! renew theirs within one round.
 
 use std::time::Duration;
 
 use tieline_registry::ExpiredNode;
 
-use super::{Registrar, RegistrarHost, claim_sender::MAX_BATCH};
+use super::inner::{MAX_BATCH, Registrar, RegistrarHost};
 
-/// Pause between two chunks.
+/// Pause between two batches, so that other requests get through.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Reaps, for ever.
-pub(super) async fn run<S: RegistrarHost>(registrar: Registrar<S>) {
+/// Reaps, every half lease, until the registrar stops.
+pub(super) async fn run<H: RegistrarHost>(registrar: Registrar<H>) {
     let inner = &*registrar.0;
-    let mut sighted: Vec<ExpiredNode> = Vec::new();
+    let mut seen_before: Vec<ExpiredNode> = Vec::new();
     loop {
         let jitter = 0.8 + 0.4 * fastrand::f64();
         tokio::time::sleep((inner.config.lease / 2).mul_f64(jitter)).await;
         let expired = registrar
-            .with_timeout("list dead nodes", inner.registry.expired())
+            .with_timeout("list expired nodes", inner.registry.expired())
             .await;
         let expired = expired.unwrap_or_default();
-        for dead in expired.iter().filter(|dead| sighted.contains(dead)) {
-            tracing::info!(node = %dead.address, "removing the entries of a dead node");
+        for node in expired.iter().filter(|node| seen_before.contains(node)) {
+            tracing::info!(node = %node.address, "removing the entries of an expired node");
             while let Ok(true) = registrar
-                .with_timeout("reap", inner.registry.reap(dead, MAX_BATCH))
+                .with_timeout("reap a node", inner.registry.reap(node, MAX_BATCH))
                 .await
             {
                 tokio::time::sleep(PAUSE).await;
             }
         }
-        sighted = expired;
+        seen_before = expired;
     }
 }

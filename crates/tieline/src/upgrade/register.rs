@@ -53,7 +53,7 @@ pub(super) async fn claim<H: Handler>(
     guard: &ConnectionGuard,
     arrived_at: Instant,
 ) -> Result<(), Refusal> {
-    use crate::{config::Duplicate, registrar::Verdict};
+    use crate::{config::Duplicate, registrar::ClaimDecision};
 
     const NO_REGISTRY: &str = "the registry does not respond; reconnect\n";
     let Some(cluster) = node.cluster() else {
@@ -65,17 +65,17 @@ pub(super) async fn claim<H: Handler>(
     }
     let conn = guard.connection().inner();
     match cluster.claim(conn, arrived_at, exclusive).await {
-        Verdict::Granted => Ok(()),
-        Verdict::Undecided if !exclusive => Ok(()),
-        Verdict::Undecided => Err(unavailable(NO_REGISTRY)),
-        Verdict::Taken if exclusive => {
+        ClaimDecision::Granted => Ok(()),
+        ClaimDecision::Undecided if !exclusive => Ok(()),
+        ClaimDecision::Undecided => Err(unavailable(NO_REGISTRY)),
+        ClaimDecision::Taken if exclusive => {
             let body = format!("{}\n", RegisterError::Duplicate);
             Err(Refusal::new(StatusCode::CONFLICT, body))
         }
-        Verdict::Taken => Err(unavailable(
+        ClaimDecision::Taken => Err(unavailable(
             "a newer connection has this client id; reconnect\n",
         )),
-        Verdict::Conflict => Err(unavailable("another process holds this node's address\n")),
+        ClaimDecision::Conflict => Err(unavailable("another process holds this node's address\n")),
     }
 }
 

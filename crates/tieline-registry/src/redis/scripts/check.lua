@@ -1,23 +1,24 @@
--- Whether this server serves: run once on each new connection. Calls every command that the scripts
--- use, without effect, so that a replica, a server older than 5 and a missing permission all show here.
--- Nothing may be left where a later command is refused, so what deletes comes before what writes.
+-- Checks that this server can be used; runs once on each new connection. It calls every command of the
+-- other scripts, without effect, so that it fails on a replica, on a server older than 5, and if a
+-- permission is missing. The deletions come first: if the permission to delete is missing, nothing has
+-- been written that would stay.
 -- -> OK
-redis.call('HDEL', owns, '')
-redis.call('SREM', mine, '')
+redis.call('HDEL', shadows, '')
+redis.call('SREM', node_ids, '')
 redis.call('ZREM', leases, '')
-redis.call('HLEN', places)
-redis.call('HSCAN', places, '0', 'COUNT', '1')
-redis.call('HGET', owns, '')
+redis.call('HLEN', entries)
+redis.call('HSCAN', entries, '0', 'COUNT', '1')
+redis.call('HGET', shadows, '')
 redis.call('HGETALL', nodes)
-redis.call('SCARD', mine)
-redis.call('SSCAN', mine, '0', 'COUNT', '1')
-redis.call('SPOP', mine, '0')
+redis.call('SCARD', node_ids)
+redis.call('SSCAN', node_ids, '0', 'COUNT', '1')
+redis.call('SPOP', node_ids, '0')
 redis.call('ZSCORE', leases, '')
 redis.call('ZRANGEBYSCORE', leases, '0', '0', 'LIMIT', '0', '1')
-redis.call('HSET', owns, '', '')
-redis.call('HDEL', owns, '')
-redis.call('SADD', mine, '')
-redis.call('SREM', mine, '')
+redis.call('HSET', shadows, '', '')
+redis.call('HDEL', shadows, '')
+redis.call('SADD', node_ids, '')
+redis.call('SREM', node_ids, '')
 redis.call('ZADD', leases, '0', '')
 redis.call('ZREM', leases, '')
 local us = redis.call('GET', clock)

@@ -1,16 +1,16 @@
--- Deletes those of the ids that stand under an address, whoever wrote them.
+-- Deletes those of the ids that have this address, no matter who wrote them.
 -- ARGV: address, then the ids
--- -> how many
-local address, cleared = ARGV[1], 0
+-- -> the number of deleted ids
+local address, deleted = ARGV[1], 0
 for i = 2, #ARGV do
   local id = ARGV[i]
-  local place = redis.call('HGET', places, id)
-  local _, holder = owner(redis.call('HGET', owns, id))
-  if (place or holder) == address then cleared = cleared + 1 end
-  if place == address then redis.call('HDEL', places, id) end
+  local entry = redis.call('HGET', entries, id)
+  local _, holder = owner(redis.call('HGET', shadows, id))
+  if (entry or holder) == address then deleted = deleted + 1 end
+  if entry == address then redis.call('HDEL', entries, id) end
   if holder == address then
-    redis.call('HDEL', owns, id)
-    redis.call('SREM', mine, id)
+    redis.call('HDEL', shadows, id)
+    redis.call('SREM', node_ids, id)
   end
 end
-return cleared
+return deleted

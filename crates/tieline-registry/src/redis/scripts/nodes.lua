@@ -1,4 +1,4 @@
--- All nodes, dead ones included.
+-- All nodes, including expired ones.
 -- -> {address, process, leased 0|1, ...}
 local out = {}
 local all = redis.call('HGETALL', nodes)

@@ -1,17 +1,17 @@
--- What every script begins with: the keys' names, the server's time, and how entries are read.
+-- The beginning of every script: the names of the keys, the server's time, and how to read entries.
 --
--- All scripts get the same KEYS, so that all of them fall into one slot of a cluster:
---   places   hash  id -> address; the layout that other programs share
---   owns     hash  id -> "stamp address"; what Tieline wrote, the shadow
---   nodes    hash  address -> process
---   leases   zset  address -> end of its lease, in ms of the server's clock
---   clock    text  the cluster's clock, in µs
---   mine     set   ids whose shadow names the caller's address
--- Stamps stay text; they are compared as numbers, exact below 2^53.
-local places, owns, nodes, leases, clock, mine = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+-- All scripts get the same KEYS, which are in one slot of a Redis Cluster:
+--   entries   hash  id -> address; the layout that other programs share
+--   shadows   hash  id -> "stamp address"; what Tieline wrote
+--   nodes     hash  address -> process
+--   leases    zset  address -> end of its lease, in ms of the server's clock
+--   clock     text  the cluster's clock, in µs
+--   node_ids  set   the ids whose shadow has the caller's address
+-- Stamps are stored as text and compared as numbers, which are exact below 2^53.
+local entries, shadows, nodes, leases, clock, node_ids = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 
--- Changes nothing, but is a write: a master that was made a replica keeps its connections, and would
--- go on to answer what can be answered without one, from data that ages.
+-- A write that changes nothing: a master that becomes a replica keeps its connections, and would
+-- otherwise continue to answer reads from outdated data.
 redis.call('HDEL', nodes, '')
 
 local time = redis.call('TIME')
@@ -24,27 +24,26 @@ local function lives(address)
   return expiry and tonumber(expiry) > now_ms
 end
 
--- Whether a process holds an address, with a lease that lives.
-local function member(address, process)
+-- Whether a process holds an address, and its lease lives.
+local function holds(address, process)
   return redis.call('HGET', nodes, address) == process and lives(address)
 end
 
--- Stamp and address of a shadow; nothing for a missing one, nor for one that no node of ours has
--- written: a stamp beyond what is exact would win for ever.
+-- The stamp and address of a shadow; nil for one that is missing, or that no node can have written. A
+-- stamp that is not exact would win for ever.
 local function owner(shadow)
   if not shadow then return nil end
   local stamp, address = string.match(shadow, '^(%d+) (.*)$')
   if stamp and tonumber(stamp) < 2 ^ 53 then return stamp, address end
 end
 
--- Takes the lease until `lease` ms from now, moves the clock on, and says what a node learns of its
--- place: the clock, the entries under its address, and those that foreign programs wrote more than
--- they deleted.
+-- Sets the end of the lease to `lease` ms from now, and advances the clock. Returns what a node learns
+-- with each renewal: the clock, the number of its ids, and the number of entries minus that of shadows.
 local function renew(address, caller_us, lease)
   redis.call('ZADD', leases, string.format('%.0f', now_ms + lease), address)
   local us = redis.call('GET', clock) or now_us
   if tonumber(now_us) > tonumber(us) then us = now_us end
   if tonumber(caller_us) > tonumber(us) then us = caller_us end
   redis.call('SET', clock, us)
-  return us, redis.call('SCARD', mine), redis.call('HLEN', places) - redis.call('HLEN', owns)
+  return us, redis.call('SCARD', node_ids), redis.call('HLEN', entries) - redis.call('HLEN', shadows)
 end

@@ -1,22 +1,22 @@
--- Compare and delete.
--- ARGV: address, process, then id and the latest stamp to delete, of each release
+-- Releases ids: compares, then deletes.
+-- ARGV: address, process, then for each release its id and the latest stamp to delete
 -- -> OK | LOST
 local address = ARGV[1]
-if not member(address, ARGV[2]) then return 'LOST' end
+if not holds(address, ARGV[2]) then return 'LOST' end
 for i = 3, #ARGV, 2 do
-  local id, upto = ARGV[i], ARGV[i + 1]
-  local place = redis.call('HGET', places, id)
-  local stamp, holder = owner(redis.call('HGET', owns, id))
+  local id, up_to = ARGV[i], ARGV[i + 1]
+  local entry = redis.call('HGET', entries, id)
+  local stamp, holder = owner(redis.call('HGET', shadows, id))
   if holder == address then
-    if tonumber(stamp) <= tonumber(upto) then
-      redis.call('HDEL', owns, id)
-      redis.call('SREM', mine, id)
-      if place == address then redis.call('HDEL', places, id) end
+    if tonumber(stamp) <= tonumber(up_to) then
+      redis.call('HDEL', shadows, id)
+      redis.call('SREM', node_ids, id)
+      if entry == address then redis.call('HDEL', entries, id) end
     end
   else
-    -- Where a restore from a backup left the set out of step, this puts it right.
-    redis.call('SREM', mine, id)
-    if not holder and place == address then redis.call('HDEL', places, id) end
+    -- After a restore from a backup, the set may list an id that is not the caller's: remove it.
+    redis.call('SREM', node_ids, id)
+    if not holder and entry == address then redis.call('HDEL', entries, id) end
   end
 end
 return 'OK'

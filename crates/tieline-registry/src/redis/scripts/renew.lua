@@ -1,6 +1,6 @@
 -- Renews the lease.
 -- ARGV: address, process, caller's clock in µs, lease in ms
--- -> {OK | REVIVED (it had run out), clock, held, foreign} | {LOST}
+-- -> {OK | REVIVED (it had expired), clock, entry count, foreign balance} | {LOST}
 local address = ARGV[1]
 if redis.call('HGET', nodes, address) ~= ARGV[2] then return {'LOST'} end
 local lived = lives(address)

@@ -1,4 +1,4 @@
-//! Servers that die, hang and come back.
+//! Servers that fail, hang and come back.
 
 use std::time::Duration;
 
@@ -11,28 +11,28 @@ use tokio::time::{Instant, sleep};
 use super::{PREFIX, STEADY, claims, connect, everything, granted, join};
 use crate::kit::run_threads;
 
-/// The deadline of the calls in tests that count it.
+/// The timeout of calls, in tests that measure it.
 const LIMIT: Duration = Duration::from_millis(500);
 
-async fn impatient(url: &str) -> EtcdRegistry {
+async fn connect_with_limit(url: &str) -> EtcdRegistry {
     let options = EtcdOptions::new().timeout(LIMIT);
     EtcdRegistry::connect_with(url, PREFIX, options)
         .await
         .unwrap()
 }
 
-/// Asks until there is an answer; the test's deadline bounds it.
-async fn answered(registry: &EtcdRegistry, session: &NodeSession) -> Renewal {
+/// Renews until there is a reply; the deadline of the test bounds it.
+async fn renew_until_reply(registry: &EtcdRegistry, session: &NodeSession) -> Renewal {
     loop {
         match registry.renew(session, Stamp(0)).await {
-            Ok(beat) => return beat,
-            Err(error) => assert!(!error.is_refusal(), "{error:?}"),
+            Ok(renewal) => return renewal,
+            Err(error) => assert!(!error.is_permanent(), "{error:?}"),
         }
         sleep(Duration::from_millis(20)).await;
     }
 }
 
-/// Fails, and no later than it must.
+/// Checks that a call fails in time.
 async fn fails<T>(call: impl Future<Output = Result<T, RegistryError>>) {
     let started = Instant::now();
     assert!(call.await.is_err());
@@ -51,7 +51,7 @@ fn a_killed_leader_costs_no_entry() {
         let leader = etcd.leader().await;
         etcd.kill(leader);
         assert!(matches!(
-            answered(&registry, &session).await,
+            renew_until_reply(&registry, &session).await,
             Renewal::Renewed(_)
         ));
         assert_eq!(everything(&registry).await.len(), 300);
@@ -68,36 +68,36 @@ fn a_killed_leader_costs_no_entry() {
         assert_eq!(everything(&registry).await.len(), 600);
         etcd.restart(leader, true).await;
         assert!(matches!(
-            answered(&registry, &session).await,
+            renew_until_reply(&registry, &session).await,
             Renewal::Renewed(_)
         ));
         assert_eq!(everything(&registry).await.len(), 600);
     });
 }
 
-/// A registry that asks this server first, of all that there are.
-async fn asking(etcd: &Etcd, member: usize) -> EtcdRegistry {
+/// A registry that uses this server first.
+async fn connect_via(etcd: &Etcd, member: usize) -> EtcdRegistry {
     let host = etcd.url_of(member).replace("etcd://", "");
     loop {
-        // Where a registry begins is left to chance.
-        let registry = impatient(&etcd.url()).await;
-        if format!("{registry:?}").contains(&format!("asked: \"{host}\"")) {
+        // A registry starts at a random endpoint.
+        let registry = connect_with_limit(&etcd.url()).await;
+        if format!("{registry:?}").contains(&format!("current: \"{host}\"")) {
             return registry;
         }
     }
 }
 
 #[test]
-fn reads_go_round_a_hung_server() {
+fn reads_avoid_a_hung_server() {
     run_threads(2, async {
         let mut etcd = Etcd::cluster(3).await;
         let hung = (etcd.leader().await + 1) % 3;
-        let registry = asking(&etcd, hung).await;
+        let registry = connect_via(&etcd, hung).await;
         let session = join(&registry, "a.test:7000", STEADY).await;
         registry.claim(&session, &claims(0..10, 5)).await.unwrap();
         etcd.stop(hung);
         assert!(registry.locate("client-1", true).await.unwrap().is_some());
-        // From now on nobody asks the server that hangs.
+        // From now on, the server that hangs is not used.
         let claimed = registry.claim(&session, &claims(10..20, 5)).await.unwrap();
         assert_eq!(granted(claimed), Some(10));
         etcd.resume(hung);
@@ -109,20 +109,20 @@ fn a_write_to_a_hung_server_is_sent_once_and_the_next_goes_elsewhere() {
     run_threads(2, async {
         let mut etcd = Etcd::cluster(3).await;
         let hung = (etcd.leader().await + 1) % 3;
-        let registry = asking(&etcd, hung).await;
+        let registry = connect_via(&etcd, hung).await;
         let old = join(&registry, "a.test:7000", STEADY).await;
         etcd.stop(hung);
         fails(registry.claim(&old, &claims(0..1, 5))).await;
         let session = registry.fence(&old).await.unwrap().expect("it is there");
         etcd.resume(hung);
-        // If the first executes now, it does so under the old fence.
+        // If the first claim executes now, it has the old fencing token.
         let claimed = registry.claim(&session, &claims(1..2, 5)).await.unwrap();
         assert_eq!(granted(claimed), Some(1));
         etcd.wait_until_healthy(hung).await;
-        let asked = impatient(&etcd.url_of(hung)).await;
-        let late = asked.claim(&old, &claims(0..1, 5)).await.unwrap();
+        let hung_registry = connect_with_limit(&etcd.url_of(hung)).await;
+        let late = hung_registry.claim(&old, &claims(0..1, 5)).await.unwrap();
         assert_eq!(granted(late), None);
-        assert_eq!(everything(&asked).await.len(), 1);
+        assert_eq!(everything(&hung_registry).await.len(), 1);
     });
 }
 
@@ -131,16 +131,16 @@ fn a_hung_leader_is_replaced() {
     run_threads(2, async {
         let mut etcd = Etcd::cluster(3).await;
         let leader = etcd.leader().await;
-        let registry = asking(&etcd, leader).await;
+        let registry = connect_via(&etcd, leader).await;
         let session = join(&registry, "a.test:7000", LEASE * 3).await;
         registry.claim(&session, &claims(0..10, 5)).await.unwrap();
         etcd.stop(leader);
-        let beat = answered(&registry, &session).await;
-        assert!(matches!(beat, Renewal::Renewed(_)));
+        let renewal = renew_until_reply(&registry, &session).await;
+        assert!(matches!(renewal, Renewal::Renewed(_)));
         assert_eq!(everything(&registry).await.len(), 10);
         etcd.resume(leader);
-        let beat = answered(&registry, &session).await;
-        assert!(matches!(beat, Renewal::Renewed(_)));
+        let renewal = renew_until_reply(&registry, &session).await;
+        assert!(matches!(renewal, Renewal::Renewed(_)));
     });
 }
 
@@ -148,7 +148,7 @@ fn a_hung_leader_is_replaced() {
 fn without_a_quorum_calls_fail_in_time_and_work_when_it_is_back() {
     run_threads(2, async {
         let mut etcd = Etcd::cluster(3).await;
-        let registry = impatient(&etcd.url()).await;
+        let registry = connect_with_limit(&etcd.url()).await;
         let session = join(&registry, "a.test:7000", STEADY).await;
         registry.claim(&session, &claims(0..10, 5)).await.unwrap();
         etcd.kill(0);
@@ -156,11 +156,11 @@ fn without_a_quorum_calls_fail_in_time_and_work_when_it_is_back() {
         fails(registry.claim(&session, &claims(10..20, 5))).await;
         fails(registry.renew(&session, Stamp(0))).await;
         fails(registry.locate("client-1", true)).await;
-        // What the last server knows, it still tells.
+        // The last server still answers stale reads.
         assert!(registry.locate("client-1", false).await.unwrap().is_some());
         etcd.restart(0, false).await;
         assert!(matches!(
-            answered(&registry, &session).await,
+            renew_until_reply(&registry, &session).await,
             Renewal::Renewed(_)
         ));
         let session = registry
@@ -178,7 +178,7 @@ fn without_a_quorum_calls_fail_in_time_and_work_when_it_is_back() {
 fn a_stopped_server_fails_calls_in_time_and_answers_when_it_goes_on() {
     run_threads(2, async {
         let mut etcd = Etcd::start().await;
-        let registry = impatient(&etcd.url()).await;
+        let registry = connect_with_limit(&etcd.url()).await;
         let session = join(&registry, "a.test:7000", STEADY).await;
         registry.claim(&session, &claims(0..10, 5)).await.unwrap();
         etcd.stop(0);
@@ -189,7 +189,7 @@ fn a_stopped_server_fails_calls_in_time_and_answers_when_it_goes_on() {
         fails(registry.claim(&session, &claims(10..20, 5))).await;
         etcd.resume(0);
         assert!(matches!(
-            answered(&registry, &session).await,
+            renew_until_reply(&registry, &session).await,
             Renewal::Renewed(_)
         ));
         let session = registry
@@ -212,7 +212,7 @@ fn a_server_that_starts_again_keeps_leases_and_entries() {
         etcd.kill(0);
         etcd.restart(0, true).await;
         assert!(matches!(
-            answered(&registry, &session).await,
+            renew_until_reply(&registry, &session).await,
             Renewal::Renewed(_)
         ));
         assert_eq!(everything(&registry).await.len(), 10);

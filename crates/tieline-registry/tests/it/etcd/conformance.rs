@@ -1,4 +1,4 @@
-//! The suite that every registry passes.
+//! The conformance suite.
 
 use std::{
     sync::{
@@ -16,26 +16,26 @@ use tokio::sync::Mutex;
 use super::options;
 use crate::kit::run_threads;
 
-/// One server; each registry has a prefix of its own.
-struct EtcdBench {
+/// One server; each registry has another prefix.
+struct EtcdHarness {
     etcd: Mutex<Etcd>,
-    given: AtomicUsize,
+    registries: AtomicUsize,
 }
 
-impl EtcdBench {
+impl EtcdHarness {
     async fn new() -> Self {
         Self {
             etcd: Mutex::new(Etcd::start().await),
-            given: AtomicUsize::new(0),
+            registries: AtomicUsize::new(0),
         }
     }
 }
 
-impl RegistryHarness for EtcdBench {
+impl RegistryHarness for EtcdHarness {
     fn registry(&self) -> BoxFuture<'_, Arc<dyn Registry>> {
         Box::pin(async {
             let url = self.etcd.lock().await.url();
-            let prefix = format!("/ws-{}/", self.given.fetch_add(1, Relaxed));
+            let prefix = format!("/ws-{}/", self.registries.fetch_add(1, Relaxed));
             let registry = EtcdRegistry::connect_with(&url, &prefix, options()).await;
             Arc::new(registry.unwrap()) as Arc<dyn Registry>
         })
@@ -45,7 +45,7 @@ impl RegistryHarness for EtcdBench {
         LEASE
     }
 
-    /// etcd looks twice a second for leases that have run out.
+    /// etcd looks for expired leases twice a second.
     fn expiry(&self) -> Duration {
         LEASE + Duration::from_millis(1500)
     }
@@ -66,7 +66,7 @@ impl RegistryHarness for EtcdBench {
         })
     }
 
-    /// What etcd has acknowledged it keeps, until somebody restores a backup.
+    /// etcd never loses what it has acknowledged; this restores a backup.
     fn restore(&self) -> BoxFuture<'_, Result<(), Skipped>> {
         Box::pin(async {
             self.etcd.lock().await.restore().await;
@@ -77,5 +77,5 @@ impl RegistryHarness for EtcdBench {
 
 tieline_registry_conformance::conformance_tests!(
     |test| run_threads(1, test),
-    EtcdBench::new().await
+    EtcdHarness::new().await
 );

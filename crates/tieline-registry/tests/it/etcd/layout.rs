@@ -1,4 +1,4 @@
-//! What stands in etcd, as other programs see it.
+//! The stored keys, as other programs see them.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::{PREFIX, STEADY, claim, claims, connect, everything, granted, join, o
 use crate::kit::run_threads;
 
 #[test]
-fn ids_stand_under_the_prefix_with_their_addresses_and_nothing_else_does() {
+fn the_prefix_has_ids_with_their_addresses_and_nothing_else() {
     run_threads(1, async {
         let etcd = Etcd::start().await;
         let registry = connect(&etcd).await;
@@ -76,7 +76,7 @@ fn what_a_foreign_program_writes_is_found_and_deleted() {
 }
 
 #[test]
-fn a_late_claim_under_an_old_fence_writes_nothing() {
+fn a_late_claim_with_an_old_fencing_token_writes_nothing() {
     run_threads(1, async {
         let etcd = Etcd::start().await;
         let registry = connect(&etcd).await;
@@ -86,7 +86,7 @@ fn a_late_claim_under_an_old_fence_writes_nothing() {
         let late = registry.claim(&old, &[claim("x", 5)]).await.unwrap();
         assert_eq!(granted(late), None);
         assert_eq!(etcd.gateway().below(PREFIX).await, []);
-        // The answer to that fence was lost: asking again finds it.
+        // If the reply to that fence is lost, a repetition finds it.
         assert_eq!(registry.fence(&old).await.unwrap(), Some(new.clone()));
         let claimed = registry.claim(&new, &[claim("x", 5)]).await.unwrap();
         assert_eq!(granted(claimed), Some(1));
@@ -94,7 +94,7 @@ fn a_late_claim_under_an_old_fence_writes_nothing() {
 }
 
 #[test]
-fn a_crash_takes_a_nodes_entries_with_its_lease() {
+fn entries_of_a_crashed_node_expire_with_its_lease() {
     run_threads(1, async {
         let etcd = Etcd::start().await;
         let registry = connect(&etcd).await;
@@ -105,14 +105,14 @@ fn a_crash_takes_a_nodes_entries_with_its_lease() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         assert_eq!(registry.nodes().await.unwrap(), []);
-        let beat = registry.renew(&session, Stamp(0)).await.unwrap();
-        assert_eq!(beat, Renewal::Lost);
+        let renewal = registry.renew(&session, Stamp(0)).await.unwrap();
+        assert_eq!(renewal, Renewal::Lost);
         assert_eq!(etcd.gateway().below("!").await, []);
     });
 }
 
 #[test]
-fn leases_last_whole_seconds_and_not_less_than_was_asked_for() {
+fn leases_are_rounded_up_to_whole_seconds() {
     run_threads(1, async {
         let etcd = Etcd::start().await;
         let registry = connect(&etcd).await;
@@ -125,7 +125,7 @@ fn leases_last_whole_seconds_and_not_less_than_was_asked_for() {
 }
 
 #[test]
-fn entries_outlive_beats_and_rejoining() {
+fn entries_outlive_renewals_and_rejoining() {
     run_threads(1, async {
         let etcd = Etcd::start().await;
         let registry = connect(&etcd).await;
@@ -147,18 +147,18 @@ fn entries_outlive_beats_and_rejoining() {
         assert_eq!(everything(&registry).await.len(), 150);
         let until = tokio::time::Instant::now() + LEASE * 3;
         while tokio::time::Instant::now() < until {
-            let beat = registry.renew(&again, Stamp(0)).await.unwrap();
-            assert!(matches!(beat, Renewal::Renewed(_)), "{beat:?}");
+            let renewal = registry.renew(&again, Stamp(0)).await.unwrap();
+            assert!(matches!(renewal, Renewal::Renewed(_)), "{renewal:?}");
             tokio::time::sleep(LEASE / 4).await;
         }
         assert_eq!(everything(&registry).await.len(), 150);
-        let held = registry.ids_of(&again, Cursor::default());
-        assert_eq!(held.await.unwrap().items.len(), 150);
+        let ids = registry.ids_of(&again, Cursor::default());
+        assert_eq!(ids.await.unwrap().items.len(), 150);
     });
 }
 
 #[test]
-fn a_node_that_holds_something_does_not_leave() {
+fn a_node_with_entries_does_not_leave() {
     run_threads(1, async {
         let etcd = Etcd::start().await;
         let registry = connect(&etcd).await;
@@ -188,7 +188,7 @@ fn one_id_may_be_claimed_several_times_at_once() {
     });
 }
 
-/// etcd takes requests of 1.5 MiB.
+/// etcd rejects requests above 1.5 MiB.
 #[test]
 fn the_longest_ids_fit_under_the_longest_prefix() {
     run_threads(1, async {
@@ -210,7 +210,7 @@ fn the_longest_ids_fit_under_the_longest_prefix() {
         }
         let claimed = registry.claim(&b, &claims).await.unwrap();
         assert_eq!(granted(claimed), Some(0));
-        let held = registry.ids_of(&a, Cursor::default()).await.unwrap();
-        assert_eq!(held.items.len(), 200);
+        let ids = registry.ids_of(&a, Cursor::default()).await.unwrap();
+        assert_eq!(ids.items.len(), 200);
     });
 }

@@ -1,28 +1,37 @@
 //! Users, roles, certificates.
 
-use std::{error::Error, time::Duration};
+use std::time::Duration;
 
-use tieline_registry::{EtcdOptions, EtcdRegistry, Registry, RegistryError};
+use tieline_registry::{EtcdOptions, EtcdRegistry, Registry, RegistryError, RegistryErrorKind};
 use tieline_test_servers::{Authority, etcd::Etcd};
 
 use super::{PREFIX, STEADY, claim, granted, join, options};
-use crate::kit::run_threads;
+use crate::kit::{message, run_threads};
 
 /// Both prefixes of the registry, as its documentation grants them.
 const GRANTED: [&str; 2] = [PREFIX, "!tieline/ws/"];
 
-async fn refused(url: &str, prefix: &str, options: EtcdOptions) -> String {
+/// Connects, and returns the texts of the error that this must lead to.
+async fn fails(url: &str, prefix: &str, options: EtcdOptions, kind: RegistryErrorKind) -> String {
     let error = EtcdRegistry::connect_with(url, prefix, options)
         .await
         .unwrap_err();
-    assert!(error.is_refusal(), "{error:?}");
-    told(&error)
+    assert_eq!(error.kind(), kind, "{error:?}");
+    assert!(error.is_permanent(), "{error:?}");
+    all_texts(&error)
 }
 
-/// All that an error says, to people and to developers.
-fn told(error: &RegistryError) -> String {
-    let source = error.source().map(ToString::to_string);
-    format!("{error}: {} {error:?}", source.unwrap_or_default())
+async fn denied(url: &str, prefix: &str, options: EtcdOptions) -> String {
+    fails(url, prefix, options, RegistryErrorKind::Denied).await
+}
+
+async fn misconfigured(url: &str, prefix: &str, options: EtcdOptions) -> String {
+    fails(url, prefix, options, RegistryErrorKind::Misconfigured).await
+}
+
+/// The message of an error, that of its source, and the debug output.
+fn all_texts(error: &RegistryError) -> String {
+    format!("{}: {error:?}", message(error))
 }
 
 #[test]
@@ -42,44 +51,44 @@ fn a_user_needs_both_prefixes_and_no_more() {
         assert_eq!(registry.delete_node("a.test:7000").await.unwrap(), 1);
         registry.leave(&session).await.unwrap();
         assert_eq!(registry.nodes().await.unwrap(), []);
-        let error = refused(&url, "/other/", options()).await;
+        let error = denied(&url, "/other/", options()).await;
         assert!(error.contains("readwrite on the prefix"), "{error}");
     });
 }
 
 #[test]
-fn half_a_role_is_refused_at_the_start() {
+fn half_a_role_is_denied_on_connect() {
     run_threads(1, async {
         for half in GRANTED {
             let etcd = Etcd::with_users(&[half]).await;
             let url = etcd.url_as("tieline:secret@");
-            let error = refused(&url, PREFIX, options()).await;
+            let error = denied(&url, PREFIX, options()).await;
             assert!(error.contains("permission denied"), "{error}");
         }
     });
 }
 
 #[test]
-fn a_wrong_password_is_refused_and_shown_nowhere() {
+fn a_wrong_password_is_denied_and_never_shown() {
     run_threads(1, async {
         let etcd = Etcd::with_users(&GRANTED).await;
-        let error = refused(&etcd.url_as("tieline:wr0ng@"), PREFIX, options()).await;
+        let error = denied(&etcd.url_as("tieline:wr0ng@"), PREFIX, options()).await;
         assert!(error.contains("check user and password"), "{error}");
         assert!(!error.contains("wr0ng"), "{error}");
-        let error = refused(&etcd.url(), PREFIX, options()).await;
-        assert!(error.contains("wants user:password"), "{error}");
+        let error = denied(&etcd.url(), PREFIX, options()).await;
+        assert!(error.contains("put user:password"), "{error}");
     });
 }
 
 #[test]
-fn a_token_that_nobody_used_for_long_is_renewed() {
+fn an_expired_token_is_renewed() {
     run_threads(1, async {
         let etcd = Etcd::with_users(&GRANTED).await;
         let url = etcd.url_as("tieline:secret@");
         let registry = EtcdRegistry::connect_with(&url, PREFIX, options())
             .await
             .unwrap();
-        // Tokens of this server last a second, and it looks once a second.
+        // The tokens of this server last one second, and it looks for expired ones once a second.
         tokio::time::sleep(Duration::from_secs(3)).await;
         assert_eq!(registry.locate("x", true).await.unwrap(), None);
     });
@@ -113,14 +122,14 @@ fn a_private_authority_is_trusted_and_another_is_not() {
         let claimed = registry.claim(&session, &[claim("x", 5)]).await.unwrap();
         assert_eq!(granted(claimed), Some(1));
 
-        let error = refused(&etcd.url(), PREFIX, trusting(&theirs)).await;
+        let error = misconfigured(&etcd.url(), PREFIX, trusting(&theirs)).await;
         assert!(error.contains("check the CA"), "{error}");
-        let error = refused(&etcd.url(), PREFIX, options()).await;
+        let error = misconfigured(&etcd.url(), PREFIX, options()).await;
         assert!(error.contains("EtcdOptions::ca_pem"), "{error}");
         let unreadable = options()
             .ca_pem("no certificate")
             .client_pem(&certificate, "no key");
-        let error = refused(&etcd.url(), PREFIX, unreadable).await;
+        let error = misconfigured(&etcd.url(), PREFIX, unreadable).await;
         assert!(error.contains("not readable PEM"), "{error}");
         let anonymous = options().ca_pem(ours.pem());
         let anonymous = EtcdRegistry::connect_with(&etcd.url(), PREFIX, anonymous).await;
@@ -129,19 +138,19 @@ fn a_private_authority_is_trusted_and_another_is_not() {
 }
 
 #[test]
-fn what_cannot_be_used_is_refused_before_anything_is_asked() {
+fn invalid_options_are_rejected_before_any_call() {
     run_threads(1, async {
-        let error = refused("redis://127.0.0.1", PREFIX, options()).await;
+        let error = misconfigured("redis://127.0.0.1", PREFIX, options()).await;
         assert!(error.contains("etcd://host:port"), "{error}");
-        let error = refused("etcd://127.0.0.1", "", options()).await;
+        let error = misconfigured("etcd://127.0.0.1", "", options()).await;
         assert!(error.contains("prefix is empty"), "{error}");
-        let error = refused("etcd://127.0.0.1", "!tie", options()).await;
+        let error = misconfigured("etcd://127.0.0.1", "!tie", options()).await;
         assert!(error.contains("choose another"), "{error}");
     });
 }
 
 #[test]
-fn a_server_that_is_not_there_is_an_error_in_time() {
+fn an_unreachable_server_is_an_error_in_time() {
     run_threads(1, async {
         let started = tokio::time::Instant::now();
         let limit = Duration::from_millis(300);
@@ -150,8 +159,8 @@ fn a_server_that_is_not_there_is_an_error_in_time() {
         let error = EtcdRegistry::connect_with(url, PREFIX, options)
             .await
             .unwrap_err();
-        assert!(!error.is_refusal());
-        assert!(told(&error).contains("refused"), "{error:?}");
+        assert_eq!(error.kind(), RegistryErrorKind::Unavailable, "{error:?}");
+        assert!(all_texts(&error).contains("refused"), "{error:?}");
         assert!(started.elapsed() < limit * 3, "{:?}", started.elapsed());
     });
 }

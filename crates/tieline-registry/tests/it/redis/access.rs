@@ -1,27 +1,39 @@
-//! Who may use a server, and what those are told who may not.
+//! Permissions, passwords, TLS and options, and the errors of those that do not work.
 
 use std::time::Duration;
 
 use tieline_registry::{
-    Cursor, RedisOptions, RedisRegistry, Registry, Release, ReleaseOutcome, Stamp,
+    Cursor, RedisOptions, RedisRegistry, Registry, RegistryErrorKind, Release, ReleaseOutcome,
+    Stamp,
 };
 use tieline_test_servers::{
     Authority,
     redis::{Redis, RedisSetup},
 };
 
-use super::{NODE, PREFIX, claim, granted, join, told};
-use crate::kit::run;
+use super::{NODE, PREFIX, claim, granted, join};
+use crate::kit::{message, run};
 
-/// What the documentation says that a user needs.
+/// The documented permissions.
 const ACL: &str = include_str!("../../../src/redis/acl.txt");
 
-/// The error of a connection that must not come about.
-async fn refused(options: RedisOptions) -> String {
+/// Connects, and returns the message of the error that this must lead to.
+async fn fails(options: RedisOptions, kind: RegistryErrorKind) -> String {
     let error = options.connect().await.unwrap_err();
-    let told = told(&error);
-    assert!(error.is_refusal(), "{told}");
-    told
+    let message = message(&error);
+    assert_eq!(error.kind(), kind, "{message}");
+    assert!(error.is_permanent(), "{message}");
+    message
+}
+
+/// The message of an error of the kind `Denied`.
+async fn denied(options: RedisOptions) -> String {
+    fails(options, RegistryErrorKind::Denied).await
+}
+
+/// The message of an error of the kind `Misconfigured`.
+async fn misconfigured(options: RedisOptions) -> String {
+    fails(options, RegistryErrorKind::Misconfigured).await
 }
 
 fn options(url: impl Into<String>) -> RedisOptions {
@@ -44,9 +56,9 @@ fn the_documented_permissions_suffice() {
         assert!(registry.expired().await.unwrap().is_empty());
         let all = registry.scan(Cursor::default()).await.unwrap();
         assert_eq!(all.items.len(), 1);
-        let held = registry.ids_of(&session, Cursor::default()).await.unwrap();
-        assert_eq!(held.items.len(), 1);
-        let (id, up_to) = (held.items[0].clone(), Stamp(100));
+        let ids = registry.ids_of(&session, Cursor::default()).await.unwrap();
+        assert_eq!(ids.items.len(), 1);
+        let (id, up_to) = (ids.items[0].clone(), Stamp(100));
         let released = registry.release(&session, &[Release { id, up_to }]).await;
         assert_eq!(released.unwrap(), ReleaseOutcome::Done);
         assert_eq!(registry.delete_node(NODE).await.unwrap(), 1);
@@ -68,8 +80,11 @@ fn each_documented_permission_is_needed() {
             redis
                 .command::<()>(&["ACL", "SETUSER", "tieline", &deny])
                 .await;
-            let told = refused(options(&url)).await;
-            assert!(told.contains("lacks a permission"), "{command}: {told}");
+            let message = denied(options(&url)).await;
+            assert!(
+                message.contains("lacks a permission"),
+                "{command}: {message}"
+            );
             redis
                 .command::<()>(&["ACL", "SETUSER", "tieline", &permit])
                 .await;
@@ -85,68 +100,72 @@ fn other_keys_may_be_forbidden() {
     run(async {
         let redis = RedisSetup::default().line(ACL).start().await;
         let elsewhere = RedisOptions::new(redis.url_as("tieline:secret"), "elsewhere");
-        let told = refused(elsewhere).await;
-        assert!(told.contains("lacks a permission"), "{told}");
+        let message = denied(elsewhere).await;
+        assert!(message.contains("lacks a permission"), "{message}");
     });
 }
 
 #[test]
-fn a_wrong_password_is_refused_and_not_repeated() {
+fn a_wrong_password_is_denied_and_not_repeated() {
     run(async {
         let redis = RedisSetup::default()
             .password("right")
             .line(ACL)
             .start()
             .await;
-        let told = refused(options(redis.url_as(":hushhush"))).await;
-        assert!(told.contains("check the user and password"), "{told}");
-        assert!(!told.contains("hushhush"), "{told}");
-        let told = refused(options(redis.url_as("tieline:hushhush"))).await;
-        assert!(told.contains("check the user and password"), "{told}");
-        let told = refused(options(format!("redis://127.0.0.1:{}", redis.port))).await;
-        assert!(told.contains("asks for a password"), "{told}");
+        let message = denied(options(redis.url_as(":hushhush"))).await;
+        assert!(message.contains("check the user and password"), "{message}");
+        assert!(!message.contains("hushhush"), "{message}");
+        let message = denied(options(redis.url_as("tieline:hushhush"))).await;
+        assert!(message.contains("check the user and password"), "{message}");
+        let message = denied(options(format!("redis://127.0.0.1:{}", redis.port))).await;
+        assert!(message.contains("requires a password"), "{message}");
         let shown = format!("{:?}", options(redis.url()).connect().await.unwrap());
         assert!(!shown.contains("right"), "{shown}");
     });
 }
 
 #[test]
-fn what_cannot_be_used_is_refused_with_advice() {
+fn invalid_options_are_rejected_with_advice() {
     run(async {
         let redis = Redis::start().await;
-        let told = refused(options("redis://:hush@host:one")).await;
-        assert!(told.contains("port") && !told.contains("hush"), "{told}");
-        let told = refused(RedisOptions::new(redis.url(), "")).await;
-        assert!(told.contains("prefix is empty"), "{told}");
-        let told = refused(RedisOptions::new("redis+cluster://a", "w}s")).await;
-        assert!(told.contains("closing brace"), "{told}");
-        let told = refused(options(redis.url()).timeout(Duration::ZERO)).await;
-        assert!(told.contains("timeout"), "{told}");
-        let told = refused(options(redis.url()).sentinel_credentials(None, "x")).await;
-        assert!(told.contains("sentinel"), "{told}");
-        let told = refused(options(redis.url()).certificate_authority("x")).await;
-        assert!(told.contains("rediss"), "{told}");
-        let told = refused(options(format!("{}/99", redis.url()))).await;
-        assert!(told.contains("no database"), "{told}");
+        let message = misconfigured(options("redis://:hush@host:one")).await;
+        assert!(
+            message.contains("port") && !message.contains("hush"),
+            "{message}"
+        );
+        let message = misconfigured(RedisOptions::new(redis.url(), "")).await;
+        assert!(message.contains("prefix is empty"), "{message}");
+        let message = misconfigured(RedisOptions::new("redis+cluster://a", "w}s")).await;
+        assert!(message.contains("closing brace"), "{message}");
+        let message = misconfigured(options(redis.url()).timeout(Duration::ZERO)).await;
+        assert!(message.contains("timeout"), "{message}");
+        let message = misconfigured(options(redis.url()).sentinel_credentials(None, "x")).await;
+        assert!(message.contains("sentinel"), "{message}");
+        let message = misconfigured(options(redis.url()).certificate_authority("x")).await;
+        assert!(message.contains("rediss"), "{message}");
+        let message = misconfigured(options(format!("{}/99", redis.url()))).await;
+        assert!(message.contains("no database"), "{message}");
         redis.command::<()>(&["SET", PREFIX, "text"]).await;
-        let told = refused(options(redis.url())).await;
-        assert!(told.contains("another use"), "{told}");
+        let message = misconfigured(options(redis.url())).await;
+        assert!(message.contains("another use"), "{message}");
     });
 }
 
 #[test]
-fn nobody_there_is_no_refusal() {
+fn an_unreachable_server_is_not_a_permanent_error() {
     run(async {
         let mut redis = Redis::start().await;
         redis.kill();
         let error = options(redis.url()).connect().await.unwrap_err();
-        assert!(!error.is_refusal(), "{}", told(&error));
-        assert!(told(&error).contains(&redis.port.to_string()));
+        assert_eq!(error.kind(), RegistryErrorKind::Unavailable);
+        assert!(!error.is_permanent(), "{}", message(&error));
+        assert!(message(&error).contains(&redis.port.to_string()));
     });
 }
 
 #[test]
-fn databases_are_apart() {
+fn databases_are_separate() {
     run(async {
         let redis = Redis::start().await;
         let third = options(format!("{}/3", redis.url()))
@@ -179,15 +198,18 @@ fn tls_trusts_the_given_authority() {
         assert_eq!(claim(&registry, &session, "a").await.unwrap(), granted());
 
         let other = Authority::new();
-        let told = refused(options.clone().certificate_authority(other.pem())).await;
-        assert!(told.contains("certificates do not fit"), "{told}");
-        let told = refused(options.certificate_authority("no PEM")).await;
-        assert!(told.contains("no certificate authority"), "{told}");
+        let message = misconfigured(options.clone().certificate_authority(other.pem())).await;
+        assert!(message.contains("certificates do not match"), "{message}");
+        let message = misconfigured(options.certificate_authority("no PEM")).await;
+        assert!(
+            message.contains("cannot read the certificate authorities"),
+            "{message}"
+        );
     });
 }
 
 #[test]
-fn tls_shows_a_certificate_where_one_is_wanted() {
+fn tls_presents_the_client_certificate() {
     run(async {
         let authority = Authority::new();
         let redis = RedisSetup::default()
@@ -203,6 +225,6 @@ fn tls_shows_a_certificate_where_one_is_wanted() {
             .await;
         known.unwrap();
         let unknown = options.connect().await.unwrap_err();
-        assert!(unknown.is_refusal(), "{}", told(&unknown));
+        assert!(unknown.is_permanent(), "{}", message(&unknown));
     });
 }

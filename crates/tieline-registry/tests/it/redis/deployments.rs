@@ -1,4 +1,4 @@
-//! Sentinel and Cluster: the suite in part, and failovers.
+//! Sentinel and Redis Cluster: some scenarios of the suite, and failovers.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,10 +6,10 @@ use tieline_registry::{ClaimOutcomes, NodeSession, RedisOptions, RedisRegistry, 
 use tieline_registry_conformance::{BoxFuture, RegistryHarness, Skipped};
 use tieline_test_servers::redis::{Redis, RedisCluster, Sentinels};
 
-use super::{PREFIX, claim, granted, join, told};
-use crate::kit::run;
+use super::{PREFIX, claim, granted, join};
+use crate::kit::{message, run};
 
-/// What touches every script; time and faults are the single server's to test.
+/// Scenarios that use every script. Time and faults are tested with a single server.
 const SCENARIOS: [&str; 9] = [
     "evict_lost",
     "foreign_delete_of_newer_entry",
@@ -22,7 +22,7 @@ const SCENARIOS: [&str; 9] = [
     "no_data_remains",
 ];
 
-/// A deployment, the latest registry on which is told from the others by its prefix.
+/// A deployment, and the prefix of its registry.
 struct Deployment {
     url: String,
     prefix: &'static str,
@@ -60,14 +60,14 @@ async fn connect(url: &str) -> (RedisRegistry, NodeSession) {
     (registry, session)
 }
 
-/// Asks until it works; the test's deadline bounds it.
+/// Claims until it works; the deadline of the test bounds it.
 async fn until_claimed(registry: &RedisRegistry, session: &NodeSession, id: &str) -> ClaimOutcomes {
     loop {
         match claim(registry, session, id).await {
             Ok(claimed) => return claimed,
-            Err(error) => assert!(!error.is_refusal(), "{}", told(&error)),
+            Err(error) => assert!(!error.is_permanent(), "{}", message(&error)),
         }
-        // The pace of a node that tries again.
+        // The pace at which a node retries.
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
@@ -118,9 +118,9 @@ fn sentinels_fail_over() {
     });
 }
 
-/// The first in the list answers nothing, which costs its head start only.
+/// The first server of the list does not respond, which costs only its head start.
 #[test]
-fn a_sentinel_that_hangs_is_passed_by() {
+fn a_sentinel_that_hangs_is_skipped() {
     run(async {
         let silent = Redis::start().await;
         silent.stop();
@@ -135,13 +135,13 @@ fn a_sentinel_that_hangs_is_passed_by() {
 }
 
 #[test]
-fn an_unknown_master_is_refused() {
+fn an_unknown_master_is_a_permanent_error() {
     run(async {
         let sentinels = Sentinels::start(1).await;
         let url = sentinels.url().replace("/main", "/other");
         let error = RedisRegistry::connect(&url, PREFIX).await.unwrap_err();
-        assert!(error.is_refusal(), "{}", told(&error));
-        assert!(told(&error).contains("no master of that name"));
+        assert!(error.is_permanent(), "{}", message(&error));
+        assert!(message(&error).contains("no master of that name"));
     });
 }
 
@@ -184,7 +184,7 @@ fn any_server_of_a_cluster_leads_to_the_others() {
 }
 
 #[test]
-fn a_slot_that_moves_is_followed() {
+fn a_moved_slot_is_followed() {
     run(async {
         let cluster = RedisCluster::start(false).await;
         let (registry, session) = connect(&cluster.url()).await;
@@ -196,7 +196,7 @@ fn a_slot_that_moves_is_followed() {
 }
 
 #[test]
-fn a_server_of_a_cluster_is_no_single_server() {
+fn a_server_of_a_cluster_is_rejected_as_a_single_server() {
     run(async {
         let cluster = RedisCluster::start(false).await;
         let owner = cluster.master_of(PREFIX).await;
@@ -204,7 +204,7 @@ fn a_server_of_a_cluster_is_no_single_server() {
         let error = RedisRegistry::connect(&other.url(), PREFIX)
             .await
             .unwrap_err();
-        assert!(error.is_refusal(), "{}", told(&error));
-        assert!(told(&error).contains("redis+cluster://"));
+        assert!(error.is_permanent(), "{}", message(&error));
+        assert!(message(&error).contains("redis+cluster://"));
     });
 }

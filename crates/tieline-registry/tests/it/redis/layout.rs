@@ -1,8 +1,10 @@
-//! What stands in the server.
+//! The stored keys.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tieline_registry::{ClientId, Cursor, RedisRegistry, Registry, Release, ReleaseOutcome, Stamp};
+use tieline_registry::{
+    ClientId, Cursor, RedisRegistry, Registry, RegistryErrorKind, Release, ReleaseOutcome, Stamp,
+};
 use tieline_test_servers::redis::Redis;
 
 use super::{NODE, PREFIX, claim, granted, hold, join};
@@ -16,7 +18,7 @@ fn named(tag: &str, names: &[&str]) -> BTreeSet<String> {
     names.iter().map(|name| format!("{tag}:{name}")).collect()
 }
 
-/// Registers two clients and lets them go, and looks at the keys.
+/// Claims and releases two ids, and checks the keys.
 async fn come_and_go(prefix: &str, tag: &str) {
     let redis = Redis::start().await;
     let registry = RedisRegistry::connect(&redis.url(), prefix).await.unwrap();
@@ -62,7 +64,7 @@ fn a_prefix_may_be_any_text() {
 
 /// A program that shares the layout may write anything.
 #[test]
-fn what_is_no_client_is_passed_over() {
+fn fields_that_are_no_clients_are_skipped() {
     run(async {
         let redis = Redis::start().await;
         let registry = RedisRegistry::connect(&redis.url(), PREFIX).await.unwrap();
@@ -82,7 +84,7 @@ fn what_is_no_client_is_passed_over() {
 }
 
 #[test]
-fn whichever_key_is_lost_a_repeated_claim_puts_it_back() {
+fn a_repeated_claim_restores_any_lost_key() {
     run(async {
         let redis = Redis::start().await;
         let registry = RedisRegistry::connect(&redis.url(), PREFIX).await.unwrap();
@@ -99,7 +101,7 @@ fn whichever_key_is_lost_a_repeated_claim_puts_it_back() {
 }
 
 #[test]
-fn a_shadow_that_no_node_has_written_holds_nobody_back() {
+fn a_malformed_shadow_blocks_no_claim() {
     run(async {
         let redis = Redis::start().await;
         let registry = RedisRegistry::connect(&redis.url(), PREFIX).await.unwrap();
@@ -118,5 +120,21 @@ fn a_shadow_that_no_node_has_written_holds_nobody_back() {
                 "{shadow}"
             );
         }
+    });
+}
+
+#[test]
+fn a_malformed_node_is_an_unexpected_reply() {
+    run(async {
+        let redis = Redis::start().await;
+        let registry = RedisRegistry::connect(&redis.url(), PREFIX).await.unwrap();
+        redis
+            .command::<()>(&["HSET", "{ws}:nodes", NODE, "nonsense"])
+            .await;
+        let error = registry.nodes().await.unwrap_err();
+        assert_eq!(error.kind(), RegistryErrorKind::UnexpectedReply, "{error}");
+        let cursor = Cursor(b"nonsense".to_vec());
+        let error = registry.scan(cursor).await.unwrap_err();
+        assert_eq!(error.kind(), RegistryErrorKind::InvalidInput, "{error}");
     });
 }

@@ -1,19 +1,18 @@
-//! `etcd://user:password@host1:port,host2:port`, taken apart.
+//! Parses `etcd://user:password@host1:port,host2:port`.
 //!
 //! Invariant: no error and no debug output shows a password.
 
 use std::{fmt, str};
 
-/// Where etcd is.
+/// A parsed URL.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Address {
+pub(super) struct EtcdUrl {
     pub(super) tls: bool,
     /// `host:port`, at least one.
     pub(super) hosts: Vec<String>,
     pub(super) credentials: Option<Credentials>,
 }
 
-/// Who asks.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Credentials {
     pub(super) user: String,
@@ -28,11 +27,11 @@ impl fmt::Debug for Credentials {
     }
 }
 
-const FORM: &str = "an etcd URL is etcd://host:port,host:port, with user:password@ before the hosts \
-                    where etcd has users, and etcds:// for TLS";
+const FORM: &str = "write an etcd URL as etcd://host:port,host:port; put user:password@ before the hosts if \
+                    etcd requires authentication, and use etcds:// for TLS";
 
-impl Address {
-    /// Says what is wrong with a URL that cannot be read.
+impl EtcdUrl {
+    /// The error says how to write the URL.
     pub(super) fn parse(url: &str) -> Result<Self, &'static str> {
         let (tls, rest) = match url.split_once("://") {
             Some(("etcd", rest)) => (false, rest),
@@ -54,8 +53,8 @@ impl Address {
 
 impl Credentials {
     fn parse(text: &str) -> Result<Self, &'static str> {
-        const FORM: &str = "what stands before the @ of an etcd URL is user:password, both of them \
-                            percent-encoded where they have special characters";
+        const FORM: &str = "write user:password before the @ of an etcd URL, and percent-encode special \
+                            characters in both";
         let (user, password) = text.split_once(':').ok_or(FORM)?;
         let user = decode(user).filter(|user| !user.is_empty()).ok_or(FORM)?;
         let password = decode(password).ok_or(FORM)?;
@@ -63,7 +62,7 @@ impl Credentials {
     }
 }
 
-/// A host with its port, 2379 where none is named.
+/// A host with its port; the default is 2379.
 fn host(text: &str) -> Result<String, &'static str> {
     let bare = match text.rsplit_once(':') {
         Some((bare, port)) if !port.ends_with(']') => {
@@ -104,24 +103,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn urls_are_taken_apart() {
-        let address = Address::parse("etcds://me:p%40ss:w@a.test:1,b_2,[::1]:7,[::2]/").unwrap();
-        assert!(address.tls);
-        assert_eq!(
-            address.hosts,
-            ["a.test:1", "b_2:2379", "[::1]:7", "[::2]:2379"]
-        );
-        let credentials = address.credentials.unwrap();
+    fn urls_are_parsed() {
+        let url = EtcdUrl::parse("etcds://me:p%40ss:w@a.test:1,b_2,[::1]:7,[::2]/").unwrap();
+        assert!(url.tls);
+        assert_eq!(url.hosts, ["a.test:1", "b_2:2379", "[::1]:7", "[::2]:2379"]);
+        let credentials = url.credentials.unwrap();
         assert_eq!(
             (&*credentials.user, &*credentials.password),
             ("me", "p@ss:w")
         );
         assert!(!format!("{credentials:?}").contains("p@ss"));
-        assert!(!Address::parse("etcd://a").unwrap().tls);
+        assert!(!EtcdUrl::parse("etcd://a").unwrap().tls);
     }
 
     #[test]
-    fn urls_that_cannot_be_read_are_refused() {
+    fn invalid_urls_are_rejected() {
         for url in [
             "",
             "a:2379",
@@ -136,7 +132,7 @@ mod tests {
             "etcd://u:%zz@a",
             "etcd://::1",
         ] {
-            assert!(Address::parse(url).is_err(), "{url}");
+            assert!(EtcdUrl::parse(url).is_err(), "{url}");
         }
     }
 }

@@ -1,7 +1,7 @@
-//! etcd's messages, and the calls that take them.
+//! etcd's messages and calls.
 //!
-//! Owns the generated types, their paths, and short words for the parts of a transaction. Must not
-//! know what the keys mean.
+//! Owns the generated types, the paths of the calls, and short constructors for the parts of a transaction.
+//! Must not know what the keys mean.
 
 use bytes::Bytes;
 use prost::Message;
@@ -24,16 +24,16 @@ mod generated {
 
 pub(super) use self::generated::*;
 
-/// A request that names its call.
+/// A request, with the response type and the path of its call.
 pub(super) trait Call: Message + Clone + 'static {
-    type Answer: Message + Default + 'static;
+    type Response: Message + Default + 'static;
     const PATH: &'static str;
 }
 
 macro_rules! calls {
-    ($($request:ident => $answer:ident, $path:literal;)*) => {
+    ($($request:ident => $response:ident, $path:literal;)*) => {
         $(impl Call for $request {
-            type Answer = $answer;
+            type Response = $response;
             const PATH: &'static str = concat!("/etcdserverpb.", $path);
         })*
     };
@@ -46,23 +46,23 @@ calls! {
     TxnRequest => TxnResponse, "KV/Txn";
     LeaseGrantRequest => LeaseGrantResponse, "Lease/LeaseGrant";
     LeaseRevokeRequest => LeaseRevokeResponse, "Lease/LeaseRevoke";
-    // A stream, of which one message each way is used: to etcd that looks like any short stream.
+    // A stream, used for one message each way: to etcd it looks like any short stream.
     LeaseKeepAliveRequest => LeaseKeepAliveResponse, "Lease/LeaseKeepAlive";
     LeaseTimeToLiveRequest => LeaseTimeToLiveResponse, "Lease/LeaseTimeToLive";
     AuthenticateRequest => AuthenticateResponse, "Auth/Authenticate";
 }
 
-/// The key was last written at this revision; 0 where it must not exist.
-pub(super) fn modified(key: impl Into<Bytes>, revision: i64) -> Compare {
+/// Holds if the key was last written at this revision; 0 if it must not exist.
+pub(super) fn revision_is(key: impl Into<Bytes>, revision: i64) -> Compare {
     compare(key, CompareTarget::Mod, TargetUnion::ModRevision(revision))
 }
 
-/// The key has this value.
-pub(super) fn equals(key: impl Into<Bytes>, value: impl Into<Bytes>) -> Compare {
+/// Holds if the key has this value.
+pub(super) fn value_is(key: impl Into<Bytes>, value: impl Into<Bytes>) -> Compare {
     compare(key, CompareTarget::Value, TargetUnion::Value(value.into()))
 }
 
-/// What never holds.
+/// Never holds.
 pub(super) fn never(key: impl Into<Bytes>) -> Compare {
     let impossible = TargetUnion::Version(i64::MAX);
     compare(key, CompareTarget::Version, impossible)
@@ -91,8 +91,8 @@ pub(super) fn get(key: impl Into<Bytes>) -> RequestOp {
     }))
 }
 
-/// Reads a key from the nearest server, which may lag behind.
-pub(super) fn get_nearby(key: impl Into<Bytes>) -> RequestOp {
+/// Reads a key from the endpoint itself, which may lag behind.
+pub(super) fn get_stale(key: impl Into<Bytes>) -> RequestOp {
     op(Request::Range(RangeRequest {
         key: key.into(),
         serializable: true,
@@ -100,7 +100,7 @@ pub(super) fn get_nearby(key: impl Into<Bytes>) -> RequestOp {
     }))
 }
 
-/// Writes a key that goes with a lease.
+/// Writes a key, bound to a lease; 0 is none.
 pub(super) fn put(key: impl Into<Bytes>, value: impl Into<Bytes>, lease: i64) -> RequestOp {
     op(Request::Put(PutRequest {
         key: key.into(),
@@ -114,27 +114,27 @@ pub(super) fn delete(key: impl Into<Bytes>) -> RequestOp {
     op(Request::DeleteRange(DeleteRangeRequest { key: key.into() }))
 }
 
-/// A transaction inside of another.
+/// A transaction inside another.
 pub(super) fn nested(txn: TxnRequest) -> RequestOp {
     op(Request::Txn(txn))
 }
 
-/// Deletes a key that has this value.
+/// Deletes a key if it has this value.
 pub(super) fn delete_if(key: Bytes, value: impl Into<Bytes>) -> RequestOp {
     nested(TxnRequest {
-        compare: vec![equals(key.clone(), value)],
+        compare: vec![value_is(key.clone(), value)],
         success: vec![delete(key)],
         failure: Vec::new(),
     })
 }
 
 impl TxnResponse {
-    /// The revision at which it was carried out.
+    /// The revision at which the transaction was carried out.
     pub(super) fn revision(&self) -> i64 {
         self.header.as_ref().map_or(0, |header| header.revision)
     }
 
-    /// The nested transactions' answers, in order.
+    /// The responses of the nested transactions, in order.
     pub(super) fn nested(self) -> impl Iterator<Item = TxnResponse> {
         self.responses
             .into_iter()
@@ -144,7 +144,7 @@ impl TxnResponse {
             })
     }
 
-    /// What was read, in the order of the reads: `None` for a key that does not exist.
+    /// The keys that were read, in the order of the reads; `None` for a key that does not exist.
     pub(super) fn reads(self) -> impl Iterator<Item = Option<KeyValue>> {
         self.responses
             .into_iter()
@@ -154,7 +154,7 @@ impl TxnResponse {
             })
     }
 
-    /// Whether anything was deleted, in it or in what is nested in it.
+    /// Whether this transaction, or one nested in it, deleted anything.
     pub(super) fn deleted(&self) -> bool {
         self.responses.iter().any(|op| match &op.response {
             Some(Response::DeleteRange(range)) => range.deleted > 0,

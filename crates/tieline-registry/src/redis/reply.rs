@@ -1,7 +1,7 @@
-//! Reading what the server answers.
+//! Reads the server's replies.
 //!
-//! Owns the way from the server's values to the registry's types. Other programs write into the hash:
-//! what is not UTF-8, or no name, is not a client of ours and is passed over.
+//! Owns the conversion from the server's values to the registry's types. Other programs write to the
+//! shared hash: a field that is not a valid client id is skipped.
 
 use std::sync::Arc;
 
@@ -9,30 +9,30 @@ use redis::Value;
 use uuid::Uuid;
 
 use crate::{
-    error::RegistryError,
+    error::{RegistryError, RegistryErrorKind},
     id::ClientId,
     types::{Cursor, LeaseInfo, NodeInfo, Page, Stamp, Verdict},
 };
 
-/// An answer that none of our scripts gives.
+/// A reply that none of the scripts returns.
 #[derive(Debug, thiserror::Error)]
-#[error("the server's answer makes no sense: another program uses the same keys")]
+#[error("unexpected reply of the server: another program uses the same keys")]
 struct UnexpectedReply;
 
-/// What remains to be read of an answer.
-pub(super) struct Reader {
-    what: &'static str,
+/// The part of an array that is not read yet.
+pub(super) struct ReplyReader {
+    operation: &'static str,
     values: std::vec::IntoIter<Value>,
 }
 
-impl Reader {
-    pub(super) fn new(what: &'static str, answer: Value) -> Result<Self, RegistryError> {
-        match answer {
+impl ReplyReader {
+    pub(super) fn new(operation: &'static str, reply: Value) -> Result<Self, RegistryError> {
+        match reply {
             Value::Array(values) => Ok(Self {
-                what,
+                operation,
                 values: values.into_iter(),
             }),
-            _ => Err(unexpected_reply(what)),
+            _ => Err(unexpected_reply(operation)),
         }
     }
 
@@ -47,17 +47,17 @@ impl Reader {
     pub(super) fn next(&mut self) -> Result<Value, RegistryError> {
         self.values
             .next()
-            .ok_or_else(|| unexpected_reply(self.what))
+            .ok_or_else(|| unexpected_reply(self.operation))
     }
 
     pub(super) fn text(&mut self) -> Result<String, RegistryError> {
-        let what = self.what;
-        text(self.next()?).ok_or_else(|| unexpected_reply(what))
+        let operation = self.operation;
+        text(self.next()?).ok_or_else(|| unexpected_reply(operation))
     }
 
     pub(super) fn number(&mut self) -> Result<i64, RegistryError> {
-        let what = self.what;
-        number(&self.next()?).ok_or_else(|| unexpected_reply(what))
+        let operation = self.operation;
+        number(&self.next()?).ok_or_else(|| unexpected_reply(operation))
     }
 
     pub(super) fn address(&mut self) -> Result<Arc<str>, RegistryError> {
@@ -66,24 +66,26 @@ impl Reader {
 
     pub(super) fn stamp(&mut self) -> Result<Stamp, RegistryError> {
         let parsed = self.text()?.parse();
-        parsed.map(Stamp).map_err(|_| unexpected_reply(self.what))
+        parsed
+            .map(Stamp)
+            .map_err(|_| unexpected_reply(self.operation))
     }
 
     pub(super) fn process(&mut self) -> Result<Uuid, RegistryError> {
         let parsed = Uuid::parse_str(&self.text()?);
-        parsed.map_err(|_| unexpected_reply(self.what))
+        parsed.map_err(|_| unexpected_reply(self.operation))
     }
 
-    /// What a node learns with each join and beat.
+    /// What the script `renew` in the prelude returns.
     pub(super) fn lease_info(&mut self) -> Result<LeaseInfo, RegistryError> {
         Ok(LeaseInfo {
             clock: self.stamp()?,
-            held: u64::try_from(self.number()?).ok(),
-            foreign: Some(self.number()?),
+            entry_count: u64::try_from(self.number()?).ok(),
+            foreign_balance: Some(self.number()?),
         })
     }
 
-    pub(super) fn member(&mut self) -> Result<NodeInfo, RegistryError> {
+    pub(super) fn node(&mut self) -> Result<NodeInfo, RegistryError> {
         Ok(NodeInfo {
             address: self.address()?,
             process: self.process()?,
@@ -94,7 +96,7 @@ impl Reader {
     pub(super) fn verdict(&mut self) -> Result<Verdict, RegistryError> {
         let verdict = match self.next()? {
             Value::Int(_) => return Ok(Verdict::Granted { displaced: None }),
-            other => text(other).ok_or_else(|| unexpected_reply(self.what))?,
+            other => text(other).ok_or_else(|| unexpected_reply(self.operation))?,
         };
         let address = || Arc::from(&verdict[1..]);
         match verdict.as_bytes().first() {
@@ -102,22 +104,22 @@ impl Reader {
                 displaced: Some(address()),
             }),
             Some(b'-') => Ok(Verdict::Taken { by: address() }),
-            _ => Err(unexpected_reply(self.what)),
+            _ => Err(unexpected_reply(self.operation)),
         }
     }
 }
 
-/// A page of one of the SCAN commands, whose items are made of `width` values each.
+/// A page of one of the SCAN commands. Each item consists of `width` values.
 pub(super) fn page<T>(
-    what: &'static str,
-    answer: Value,
+    operation: &'static str,
+    reply: Value,
     width: usize,
     item: impl Fn(&[Value]) -> Option<T>,
 ) -> Result<Page<T>, RegistryError> {
-    let mut reader = Reader::new(what, answer)?;
+    let mut reader = ReplyReader::new(operation, reply)?;
     let cursor = reader.text()?;
     let Value::Array(values) = reader.next()? else {
-        return Err(unexpected_reply(what));
+        return Err(unexpected_reply(operation));
     };
     Ok(Page {
         items: values.chunks_exact(width).filter_map(item).collect(),
@@ -125,22 +127,25 @@ pub(super) fn page<T>(
     })
 }
 
-/// Where to go on with a walk, as the server wants it.
-pub(super) fn position(what: &'static str, from: &Cursor) -> Result<u64, RegistryError> {
+/// The server's cursor.
+pub(super) fn scan_cursor(operation: &'static str, from: &Cursor) -> Result<u64, RegistryError> {
     if from.0.is_empty() {
         return Ok(0);
     }
     let text = std::str::from_utf8(&from.0).ok();
-    let position = text.and_then(|text| text.parse().ok());
-    position.ok_or_else(|| unexpected_reply(what))
+    let cursor = text.and_then(|text| text.parse().ok());
+    cursor.ok_or_else(|| {
+        let kind = RegistryErrorKind::InvalidInput;
+        RegistryError::of_kind(kind, operation, "the cursor is not from this registry")
+    })
 }
 
-pub(super) fn client(value: &Value) -> Option<ClientId> {
+pub(super) fn client_id(value: &Value) -> Option<ClientId> {
     ClientId::new(std::str::from_utf8(bytes(value)?).ok()?).ok()
 }
 
-/// An address as it is written; another program may have written anything.
-pub(super) fn written_address(value: &Value) -> Option<Arc<str>> {
+/// An address of the shared hash, in which another program may have written anything.
+pub(super) fn shared_address(value: &Value) -> Option<Arc<str>> {
     Some(String::from_utf8_lossy(bytes(value)?).into())
 }
 
@@ -151,10 +156,10 @@ pub(super) fn number(value: &Value) -> Option<i64> {
     }
 }
 
-pub(super) fn is_text(value: &Value, wanted: &str) -> bool {
+pub(super) fn is_text(value: &Value, expected: &str) -> bool {
     match value {
-        Value::Okay => wanted == "OK",
-        value => bytes(value) == Some(wanted.as_bytes()),
+        Value::Okay => expected == "OK",
+        value => bytes(value) == Some(expected.as_bytes()),
     }
 }
 
@@ -180,6 +185,10 @@ fn bytes(value: &Value) -> Option<&[u8]> {
     }
 }
 
-pub(super) fn unexpected_reply(what: &'static str) -> RegistryError {
-    RegistryError::new(what, UnexpectedReply)
+pub(super) fn unexpected_reply(operation: &'static str) -> RegistryError {
+    RegistryError::of_kind(
+        RegistryErrorKind::UnexpectedReply,
+        operation,
+        UnexpectedReply,
+    )
 }

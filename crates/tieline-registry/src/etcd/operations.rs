@@ -1,0 +1,145 @@
+//! The operations of the contract.
+//!
+//! Owns the mapping of each operation to its transactions, and the names of the operations in errors.
+
+use std::sync::Arc;
+
+use super::{
+    call_error::CallError,
+    client::RetrySafety,
+    layout,
+    registry::EtcdRegistry,
+    rpc::{DeleteRangeRequest, KeyValue, PutRequest},
+};
+use crate::{
+    contract::{Registry, RegistryFuture},
+    error::RegistryError,
+    id::ClientId,
+    types::{
+        Claim, ClaimOutcomes, Cursor, Entry, JoinOutcome, JoinRequest, NodeInfo, NodeSession, Page,
+        Release, ReleaseOutcome, Renewal, Stamp,
+    },
+};
+
+/// The error of an operation whose call failed.
+fn during(operation: &'static str) -> impl FnOnce(CallError) -> RegistryError {
+    move |error| error.into_registry_error(operation)
+}
+
+impl Registry for EtcdRegistry {
+    fn join<'a>(&'a self, request: &'a JoinRequest) -> RegistryFuture<'a, JoinOutcome> {
+        Box::pin(async move {
+            let joined = self.do_join(request).await;
+            joined.map_err(during("take the node's address"))
+        })
+    }
+
+    fn renew<'a>(&'a self, session: &'a NodeSession, now: Stamp) -> RegistryFuture<'a, Renewal> {
+        self.clock.observe(now);
+        Box::pin(async move {
+            let renewed = self.do_renew(session).await;
+            renewed.map_err(during("renew the lease"))
+        })
+    }
+
+    fn fence<'a>(&'a self, session: &'a NodeSession) -> RegistryFuture<'a, Option<NodeSession>> {
+        Box::pin(async move {
+            let fenced = self.do_fence(session).await;
+            fenced.map_err(during("fence late requests"))
+        })
+    }
+
+    fn leave<'a>(&'a self, session: &'a NodeSession) -> RegistryFuture<'a, ()> {
+        Box::pin(async move {
+            let left = self.do_leave(session).await;
+            left.map_err(during("release the node's address"))
+        })
+    }
+
+    fn nodes(&self) -> RegistryFuture<'_, Vec<NodeInfo>> {
+        Box::pin(async { self.do_nodes().await.map_err(during("list the nodes")) })
+    }
+
+    fn claim<'a>(
+        &'a self,
+        session: &'a NodeSession,
+        claims: &'a [Claim],
+    ) -> RegistryFuture<'a, ClaimOutcomes> {
+        Box::pin(async move {
+            let outcomes = self.do_claim(session, claims).await;
+            outcomes.map_err(during("claim ids"))
+        })
+    }
+
+    fn release<'a>(
+        &'a self,
+        session: &'a NodeSession,
+        releases: &'a [Release],
+    ) -> RegistryFuture<'a, ReleaseOutcome> {
+        Box::pin(async move {
+            let outcome = self.do_release(session, releases).await;
+            outcome.map_err(during("release ids"))
+        })
+    }
+
+    fn locate<'a>(&'a self, id: &'a str, fresh: bool) -> RegistryFuture<'a, Option<Entry>> {
+        Box::pin(async move {
+            let entry = self.do_locate(id, fresh).await;
+            entry.map_err(during("locate an id"))
+        })
+    }
+
+    /// All ids in one page: etcd lists the keys of a lease in one response.
+    fn ids_of<'a>(
+        &'a self,
+        session: &'a NodeSession,
+        _: Cursor,
+    ) -> RegistryFuture<'a, Page<ClientId>> {
+        Box::pin(async move {
+            let ids = self.ids_under_lease(session).await;
+            let items = ids.map_err(during("list a node's ids"))?;
+            Ok(Page { items, next: None })
+        })
+    }
+
+    fn set<'a>(&'a self, id: &'a str, address: &'a str) -> RegistryFuture<'a, ()> {
+        let put = PutRequest {
+            key: self.layout.entry_key(id),
+            value: address.to_owned().into(),
+            lease: 0,
+        };
+        Box::pin(async move {
+            let put = self.client.call(RetrySafety::SendOnce, put).await;
+            put.map(drop).map_err(during("set an id"))
+        })
+    }
+
+    fn delete<'a>(&'a self, id: &'a str) -> RegistryFuture<'a, ()> {
+        let delete = DeleteRangeRequest {
+            key: self.layout.entry_key(id),
+        };
+        Box::pin(async move {
+            let deleted = self.client.call(RetrySafety::SendOnce, delete).await;
+            deleted.map(drop).map_err(during("delete an id"))
+        })
+    }
+
+    fn delete_node<'a>(&'a self, address: &'a str) -> RegistryFuture<'a, u64> {
+        Box::pin(async move {
+            let deleted = self.do_delete_node(address).await;
+            deleted.map_err(during("delete a node's ids"))
+        })
+    }
+
+    fn scan(&self, from: Cursor) -> RegistryFuture<'_, Page<(ClientId, Arc<str>)>> {
+        Box::pin(async move {
+            let page = self.page(self.layout.entries(), &from).await;
+            let (kvs, next) = page.map_err(during("list the ids"))?;
+            let item = |kv: &KeyValue| {
+                Some((self.layout.id_of_entry(&kv.key)?, layout::entry_address(kv)))
+            };
+            let items = kvs.iter().filter_map(item).collect();
+            Ok(Page { items, next })
+        })
+    }
+}

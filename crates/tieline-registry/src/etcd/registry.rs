@@ -1,0 +1,136 @@
+//! The registry itself, and connecting to it.
+
+use std::fmt;
+
+use super::{
+    call_error::CallError,
+    client::{EtcdClient, RetrySafety},
+    clock::Clock,
+    layout::Layout,
+    options::EtcdOptions,
+    rpc::{RangeRequest, TxnRequest, never, put},
+    url::EtcdUrl,
+};
+use crate::error::{RegistryError, RegistryErrorKind};
+
+/// The registry on etcd 3.4 or later.
+///
+/// The keys under the prefix are the layout of the package go-websocket: prefix + client id → address.
+/// Tieline's own keys begin with `!tieline` + prefix. A node's keys are bound to its lease, so etcd removes
+/// them when the lease expires.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), tieline_registry::RegistryError> {
+/// use tieline_registry::EtcdRegistry;
+///
+/// let url = "etcd://tieline:secret@10.0.0.1:2379,10.0.0.2:2379,10.0.0.3:2379";
+/// let registry = EtcdRegistry::connect(url, "/ws/").await?;
+/// # drop(registry);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # URLs
+///
+/// `etcd://[user:password@]host[:port],…`; the default port is 2379. Percent-encode special characters in
+/// user and password. `etcds://` uses TLS and requires [`EtcdOptions::ca_pem`]. Calls work as long as one
+/// endpoint responds and etcd has a quorum: after a failure, the next endpoint is used.
+///
+/// # Leases
+///
+/// etcd grants leases of whole seconds, and none shorter than one and a half election timeouts: 2 s with
+/// etcd's default configuration. Any other lease is rounded up;
+/// [`NodeSession::ttl`](crate::NodeSession::ttl) is what was granted. When etcd's leader changes, all
+/// leases start again, so a crash may be detected up to one lease later.
+///
+/// # Permissions
+///
+/// If authentication is enabled in etcd, the user needs a role with both prefixes, and nothing else. For
+/// the prefix `/ws/`:
+///
+/// ```text
+/// etcdctl role add tieline
+/// etcdctl role grant-permission tieline --prefix=true readwrite '/ws/'
+/// etcdctl role grant-permission tieline --prefix=true readwrite '!tieline/ws/'
+/// etcdctl user add tieline:secret
+/// etcdctl user grant-role tieline tieline
+/// ```
+pub struct EtcdRegistry {
+    pub(super) client: EtcdClient,
+    pub(super) layout: Layout,
+    pub(super) clock: Clock,
+}
+
+impl EtcdRegistry {
+    /// Connects to a cluster, and checks that the prefix can be read and written.
+    ///
+    /// The prefix is 1 to 256 bytes long and is placed before each id as it is. `!tieline` must not begin
+    /// with it.
+    ///
+    /// # Errors
+    ///
+    /// A [permanent](RegistryError::is_permanent) error if the URL, the prefix, the user, a permission or a
+    /// certificate has to change; its source says which. Any other if etcd cannot be reached now.
+    pub async fn connect(url: &str, prefix: &str) -> Result<Self, RegistryError> {
+        Self::connect_with(url, prefix, EtcdOptions::new()).await
+    }
+
+    /// As [`connect`](Self::connect), with a timeout or certificates.
+    pub async fn connect_with(
+        url: &str,
+        prefix: &str,
+        options: EtcdOptions,
+    ) -> Result<Self, RegistryError> {
+        let url = EtcdUrl::parse(url).map_err(|why| misconfigured("use the etcd URL", why))?;
+        let layout =
+            Layout::new(prefix).map_err(|why| misconfigured("use the etcd prefix", why))?;
+        let client = EtcdClient::new(url, &options)
+            .map_err(|why| misconfigured("use the etcd endpoints", why))?;
+        let registry = Self {
+            client,
+            layout,
+            clock: Clock::start(),
+        };
+        let checked = registry.check().await;
+        checked.map_err(|error| error.into_registry_error("reach etcd"))?;
+        Ok(registry)
+    }
+
+    /// Checks all permissions with a transaction that writes nothing: etcd checks them before it compares.
+    async fn check(&self) -> Result<(), CallError> {
+        self.client.authenticate().await?;
+        let (entry, _) = self.layout.entries();
+        let (node, _) = self.layout.nodes();
+        let txn = TxnRequest {
+            compare: vec![never(entry.clone()), never(node.clone())],
+            success: vec![put(entry, "", 0), put(node, "", 0)],
+            failure: Vec::new(),
+        };
+        self.client.call(RetrySafety::Idempotent, txn).await?;
+        for (key, range_end) in [self.layout.entries(), self.layout.shadows()] {
+            let range = RangeRequest {
+                key,
+                range_end,
+                limit: 1,
+                serializable: false,
+            };
+            self.client.call(RetrySafety::Idempotent, range).await?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for EtcdRegistry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let endpoints = self.client.endpoints();
+        f.debug_struct("EtcdRegistry")
+            .field("endpoints", &endpoints.names().collect::<Vec<_>>())
+            .field("current", &endpoints.current())
+            .field("layout", &self.layout)
+            .finish_non_exhaustive()
+    }
+}
+
+fn misconfigured(operation: &str, why: impl Into<String>) -> RegistryError {
+    RegistryError::of_kind(RegistryErrorKind::Misconfigured, operation, why.into())
+}

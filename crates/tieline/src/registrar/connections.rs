@@ -1,0 +1,100 @@
+//! Claims and releases the ids of this node's connections.
+//!
+//! Owns how long an upgrade waits for the decision on its claim. Everything here only changes the claim
+//! table and wakes the tasks that send; no function waits for the registry, except
+//! [`Registrar::connect`].
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use parking_lot::Mutex;
+use tieline_registry::{ClientId, Stamp, claim_table::Lane};
+use tokio::{sync::oneshot, time::Instant};
+
+use super::{
+    clock::LocalInstant,
+    inner::{ClaimDecision, Health, MAX_BATCH, Registrar, RegistrarHost},
+};
+use crate::hub::ConnectionInner;
+
+/// How long an upgrade waits for the decision on its claim. A later decision still counts: a connection
+/// that turns out to be the older one is closed then.
+const DECISION_TIMEOUT: Duration = Duration::from_millis(250);
+
+impl<H: RegistrarHost> Registrar<H> {
+    /// Claims the id of a connection that the hub has admitted, and waits up to [`DECISION_TIMEOUT`]
+    /// for the decision. Cancel-safe: the claim continues, and ends with the connection.
+    pub(crate) async fn connect(
+        &self,
+        conn: &Arc<ConnectionInner>,
+        arrival: LocalInstant,
+        exclusive: bool,
+    ) -> ClaimDecision {
+        let inner = &*self.0;
+        let deadline = Instant::now() + DECISION_TIMEOUT;
+        self.renew_if_overdue(deadline).await;
+        if matches!(*inner.health.borrow(), Health::Conflict(_)) {
+            return ClaimDecision::Conflict;
+        }
+        let stamp = inner.clock.stamp(arrival);
+        let (sender, decision) = oneshot::channel();
+        inner.pending_upgrades.lock().insert(stamp, sender);
+        let _guard = PendingUpgrade(&inner.pending_upgrades, stamp);
+        let connect = || {
+            let connection = Arc::clone(conn);
+            let mut table = inner.table.lock();
+            table.connect(&conn.id, stamp, connection, exclusive);
+        };
+        // Newer connections with this id may have been admitted meanwhile, above all during an overdue
+        // renewal. Only the one that the hub holds may be claimed, in whatever order they get here.
+        let host = inner.host.upgrade();
+        if !host.is_some_and(|host| host.with_current(conn, connect)) {
+            return ClaimDecision::Undecided;
+        }
+        inner.wake_sender.notify_one();
+        let mut health = inner.health.subscribe();
+        tokio::select! {
+            biased;
+            Ok(granted) = decision => if granted { ClaimDecision::Granted } else { ClaimDecision::Taken },
+            _ = health.wait_for(|health| *health != Health::Up) => ClaimDecision::Undecided,
+            () = tokio::time::sleep_until(deadline) => ClaimDecision::Undecided,
+        }
+    }
+
+    /// A connection has left the hub.
+    pub(crate) fn disconnect(&self, conn: &Arc<ConnectionInner>) {
+        let is_same = |other: &Arc<ConnectionInner>| Arc::ptr_eq(other, conn);
+        self.0.table.lock().disconnect(&conn.id, is_same);
+        self.0.wake_sender.notify_one();
+    }
+
+    /// Another node reports that it was granted these ids.
+    pub(crate) fn on_evict<'a>(&self, ids: impl Iterator<Item = &'a str>) {
+        let mut table = self.0.table.lock();
+        ids.for_each(|id| table.recheck(id));
+        drop(table);
+        self.0.wake_sender.notify_one();
+    }
+
+    /// A peer looked here for a client that is not here: if the registry sent the peer, its entry is
+    /// wrong. While a batch of such ids is queued, further ones are left to the next sweep, so that
+    /// peers cannot fill the queue.
+    pub(crate) fn on_missing_client(&self, id: &str) {
+        let mut table = self.0.table.lock();
+        if let Ok(id) = ClientId::new(id)
+            && table.is_joined()
+            && table.queue_len(Lane::Slow) < MAX_BATCH
+        {
+            table.sweep([id]);
+            self.0.reconciler.wake();
+        }
+    }
+}
+
+/// Removes an upgrade that no longer waits.
+struct PendingUpgrade<'a>(&'a Mutex<HashMap<Stamp, oneshot::Sender<bool>>>, Stamp);
+
+impl Drop for PendingUpgrade<'_> {
+    fn drop(&mut self) {
+        self.0.lock().remove(&self.1);
+    }
+}
