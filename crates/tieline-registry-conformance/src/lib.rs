@@ -110,6 +110,7 @@ mod expect;
 mod harness;
 mod interleavings;
 mod memory;
+mod readme;
 mod report;
 mod simulation;
 // Public for the expansion of `conformance_tests!` only.

@@ -94,6 +94,7 @@ mod error;
 mod etcd;
 pub mod id;
 mod memory;
+mod readme;
 #[cfg(feature = "redis")]
 mod redis;
 mod types;
