@@ -123,11 +123,11 @@ impl Cluster {
     /// Whether new connections can be registered; `Err` says why not, for people.
     ///
     /// # Errors
-    /// The registry does not answer, or another process holds this node's address.
+    /// The registry does not respond, or another process holds this node's address.
     pub fn readiness(&self) -> Result<(), String> {
         match self.health() {
             None | Some(Health::Up) => Ok(()),
-            Some(Health::Down) => Err("the registry does not answer".into()),
+            Some(Health::Down) => Err("the registry does not respond".into()),
             Some(Health::Conflict(holder)) => Err(format!(
                 "process {holder} holds this node's address {}",
                 self.address().unwrap_or_default()

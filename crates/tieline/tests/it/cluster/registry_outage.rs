@@ -84,7 +84,7 @@ impl Setup {
         let (_, answer) = self.rejecting.try_connect("id=rejecting").await;
         assert_eq!(answer.status, 503, "{answer:?}");
         assert!(
-            answer.body.contains("the registry does not answer"),
+            answer.body.contains("the registry does not respond"),
             "{answer:?}"
         );
         assert!(begun.elapsed() <= UPGRADE_WITHIN, "{:?}", begun.elapsed());
