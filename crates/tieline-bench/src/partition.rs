@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::plan::{Pace, Plan, Scenario};
+use crate::plan::{Pacing, Plan, Scenario};
 
 /// One process's part of a plan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -55,10 +55,10 @@ impl Partition {
     clippy::cast_precision_loss,
     reason = "there are fewer connections than 2^52"
 )]
-fn pace(plan: &Plan, connections: usize) -> Pace {
+fn pace(plan: &Plan, connections: usize) -> Pacing {
     match plan.pace {
-        Pace::PerSecond(rate) if plan.scenario != Scenario::Broadcast => {
-            Pace::PerSecond(rate * connections as f64 / plan.connections as f64)
+        Pacing::PerSecond(rate) if plan.scenario != Scenario::Broadcast => {
+            Pacing::PerSecond(rate * connections as f64 / plan.connections as f64)
         }
         pace => pace,
     }
@@ -73,7 +73,7 @@ mod tests {
     fn parts_make_the_whole_and_split_no_pair() {
         for (connections, of) in [(2, 1), (10, 3), (1000, 7), (8, 4)] {
             let mut plan = plan();
-            (plan.connections, plan.pace) = (connections, Pace::PerSecond(100.0));
+            (plan.connections, plan.pace) = (connections, Pacing::PerSecond(100.0));
             let mut next = 0;
             let mut rate = 0.0;
             for index in 0..of {
@@ -83,7 +83,7 @@ mod tests {
                     (next, 0, 0)
                 );
                 next += part.connections;
-                if let Pace::PerSecond(own) = part.plan.pace {
+                if let Pacing::PerSecond(own) = part.plan.pace {
                     rate += own;
                 }
             }

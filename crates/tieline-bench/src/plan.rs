@@ -27,7 +27,7 @@ pub enum Scenario {
 /// When the next message is sent, or in `Churn` the next connection opened.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Pace {
+pub enum Pacing {
     /// Closed loop: when an earlier one has arrived, so that this many are in flight per sender.
     InFlight(u32),
     /// Open loop: at a constant rate for all senders together, whether or not earlier ones have arrived.
@@ -46,7 +46,7 @@ pub struct Plan {
     /// Number of connections.
     pub connections: usize,
     /// When the next message is sent.
-    pub pace: Pace,
+    pub pace: Pacing,
     /// Template of the measured message.
     pub send: String,
     /// Templates of the messages that each connection sends once when it opens.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     outcome::{Faults, Latency, Opening, Outcome, ProcessUse},
-    plan::{Pace, Plan, Scenario},
+    plan::{Pacing, Plan, Scenario},
 };
 
 pub(crate) fn plan() -> Plan {
@@ -12,7 +12,7 @@ pub(crate) fn plan() -> Plan {
         scenario: Scenario::Echo,
         urls: vec!["ws://127.0.0.1:9201/echo".into()],
         connections: 101,
-        pace: Pace::InFlight(1),
+        pace: Pacing::InFlight(1),
         send: "{payload}".into(),
         on_open: Vec::new(),
         size: 64,

@@ -1,7 +1,7 @@
 //! Checks a plan before it runs.
 
 use crate::{
-    plan::{Pace, Plan, Scenario},
+    plan::{Pacing, Plan, Scenario},
     stamp,
     template::{Placeholder, Template},
     url::{Url, UrlError},
@@ -87,8 +87,8 @@ impl Plan {
         ];
         match (numbers.iter().find(|(_, number)| *number == 0), self.pace) {
             (Some((name, _)), _) => Err(PlanError::Zero(name)),
-            (_, Pace::InFlight(0)) => Err(PlanError::Zero("messages in flight")),
-            (_, Pace::PerSecond(rate)) if !(rate > 0.0 && rate <= MAX_RATE) => {
+            (_, Pacing::InFlight(0)) => Err(PlanError::Zero("messages in flight")),
+            (_, Pacing::PerSecond(rate)) if !(rate > 0.0 && rate <= MAX_RATE) => {
                 Err(PlanError::Rate(rate))
             }
             _ if self.duration.is_zero() => Err(PlanError::NoTime),
@@ -153,7 +153,7 @@ pub(crate) mod tests {
             scenario: Scenario::Direct,
             urls: vec!["ws://127.0.0.1:9000/ws?id={id}".into()],
             connections: 2,
-            pace: Pace::InFlight(1),
+            pace: Pacing::InFlight(1),
             send: "T:{to}:{payload}".into(),
             on_open: vec![],
             size: 64,
@@ -190,9 +190,9 @@ pub(crate) mod tests {
         assert!(refused(|p| p.on_open.push("{payload}".into())).contains("remove it"));
         assert!(refused(|p| p.connections = 3).contains("even"));
         assert!(refused(|p| p.connections = 0).contains("connections is 0"));
-        assert!(refused(|p| p.pace = Pace::PerSecond(f64::NAN)).contains("out of range"));
-        assert!(refused(|p| p.pace = Pace::PerSecond(1.1e8)).contains("100 million"));
-        assert!(refused(|p| p.pace = Pace::InFlight(0)).contains("in flight"));
+        assert!(refused(|p| p.pace = Pacing::PerSecond(f64::NAN)).contains("out of range"));
+        assert!(refused(|p| p.pace = Pacing::PerSecond(1.1e8)).contains("100 million"));
+        assert!(refused(|p| p.pace = Pacing::InFlight(0)).contains("in flight"));
         assert!(refused(|p| p.size = 33).contains("use 34 to"));
         assert!(refused(|p| p.send = "x".into()).contains("must contain {payload} exactly once"));
         assert!(refused(|p| p.headers.push("a: b\r\nc: d".into())).contains("Name: value"));

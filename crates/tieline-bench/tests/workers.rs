@@ -13,7 +13,7 @@ use std::{
 use tieline_bench::{
     Floor, Progress,
     outcome::{Faults, Outcome},
-    plan::{Pace, Plan, Scenario},
+    plan::{Pacing, Plan, Scenario},
 };
 
 const WORKER: &str = "be-a-worker";
@@ -58,7 +58,7 @@ fn plan(scenario: Scenario, url: &str) -> Plan {
         scenario,
         urls: vec![url.to_owned()],
         connections: 14,
-        pace: Pace::InFlight(1),
+        pace: Pacing::InFlight(1),
         send: send.to_owned(),
         on_open: Vec::new(),
         size: 64,
@@ -115,7 +115,7 @@ fn a_rate_is_for_all_workers_together(url: &str) {
     ];
     for (scenario, expected) in cases {
         let mut plan = plan(scenario, url);
-        plan.pace = Pace::PerSecond(1000.0);
+        plan.pace = Pacing::PerSecond(1000.0);
         let outcome = run(&plan).unwrap();
         let recorded = outcome.latency.0.len();
         assert!(recorded.abs_diff(expected) <= 14, "{recorded} {expected}");

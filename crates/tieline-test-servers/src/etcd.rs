@@ -29,13 +29,13 @@ const HEALTH_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// A running cluster. It is killed when the value is dropped.
 pub struct Etcd {
-    members: Vec<Member>,
+    members: Vec<EtcdMember>,
     tls: bool,
     // Declared after the members, so that it is deleted after they have ended.
     folder: TempDir,
 }
 
-struct Member {
+struct EtcdMember {
     client: u16,
     metrics: u16,
     arguments: Vec<String>,
@@ -75,7 +75,7 @@ impl Etcd {
             tls: authority.is_some(),
             folder,
         };
-        etcd.members.iter_mut().for_each(Member::spawn);
+        etcd.members.iter_mut().for_each(EtcdMember::spawn);
         for member in &mut etcd.members {
             member.wait_until_healthy().await;
         }
@@ -108,7 +108,7 @@ impl Etcd {
     /// The keys as other programs see them, through the first running server. Not available with
     /// TLS.
     pub fn gateway(&self) -> Gateway {
-        let running = |m: &&Member| m.process.is_some() && !m.stopped;
+        let running = |m: &&EtcdMember| m.process.is_some() && !m.stopped;
         let member = self.members.iter().find(running);
         Gateway::new(member.expect("a running server").client)
     }
@@ -187,7 +187,7 @@ impl Etcd {
     }
 }
 
-impl Member {
+impl EtcdMember {
     fn spawn(&mut self) {
         let log = File::create(&self.log).unwrap();
         let mut command = Command::new("etcd");
@@ -235,7 +235,7 @@ impl Member {
     }
 }
 
-impl Drop for Member {
+impl Drop for EtcdMember {
     fn drop(&mut self) {
         self.kill();
     }
@@ -263,7 +263,7 @@ fn folder() -> TempDir {
     memory.or_else(|_| builder.tempdir()).unwrap()
 }
 
-fn members(size: usize, folder: &Path, authority: Option<&Authority>) -> Vec<Member> {
+fn members(size: usize, folder: &Path, authority: Option<&Authority>) -> Vec<EtcdMember> {
     let ports = free_ports(3 * size);
     let ports: Vec<_> = ports.chunks_exact(3).collect();
     let peers = ports.iter().enumerate();
@@ -297,7 +297,7 @@ fn members(size: usize, folder: &Path, authority: Option<&Authority>) -> Vec<Mem
         let arguments = settings
             .iter()
             .map(|(name, value)| format!("--{name}={value}"));
-        Member {
+        EtcdMember {
             client: ports[0],
             metrics: ports[2],
             arguments: arguments.chain(tls.iter().cloned()).collect(),

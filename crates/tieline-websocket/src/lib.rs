@@ -98,4 +98,4 @@ pub use error::ProtocolError;
 pub use frame::{EncodedFrame, Frame, FrameKind};
 pub use limits::Limits;
 pub use message::Message;
-pub use protocol::{Action, Phase, Protocol, Received};
+pub use protocol::{Action, Protocol, ProtocolState, Received};

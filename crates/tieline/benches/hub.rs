@@ -9,8 +9,8 @@
     reason = "what a benchmark takes for granted ends it, with its place"
 )]
 
-#[path = "../tests/allocations/world.rs"]
-mod world;
+#[path = "../tests/allocations/harness.rs"]
+mod harness;
 
 use std::{
     hint::black_box,
@@ -22,7 +22,7 @@ use std::{
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tieline::{Config, Connection, Frame, Message, bench::Outbox};
 
-use self::world::{World, masked};
+use self::harness::{Harness, masked};
 
 /// Messages that the kernel buffers of a client hold before they are read.
 const UNREAD: u64 = 32;
@@ -54,16 +54,16 @@ fn echo(connection: &Connection, message: Message) {
 }
 
 /// A world with this many clients: ten users with a tenth of them each, and a group of the first ten.
-fn world_with(count: usize) -> (World, Vec<TcpStream>) {
-    let world = World::start(echo, Config::default(), None);
+fn harness_with(count: usize) -> (Harness, Vec<TcpStream>) {
+    let harness = Harness::start(echo, Config::default(), None);
     let client = |i| {
         let group = if i < 10 { "&group=few" } else { "" };
-        let client = world.client(&format!("id=c{i}&user=u{}{group}", i % 10), "");
+        let client = harness.client(&format!("id=c{i}&user=u{}{group}", i % 10), "");
         client.set_nonblocking(true).unwrap();
         client
     };
     let clients = (0..count).map(client).collect();
-    (world, clients)
+    (harness, clients)
 }
 
 /// Reads what has arrived.
@@ -92,12 +92,12 @@ fn broadcast(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("broadcast");
     let frame = Frame::text("x".repeat(64));
     for receivers in [10, 100, 1000] {
-        let (world, mut clients) = world_with(receivers);
+        let (harness, mut clients) = harness_with(receivers);
         group.throughput(Throughput::Elements(receivers as u64));
         group.bench_function(format!("64_to_{receivers}"), |bencher| {
             bencher.iter_custom(|times| {
                 timed(&mut clients, times, || {
-                    let reached = world.run(world.hub.broadcast(frame.clone()));
+                    let reached = harness.run(harness.hub.broadcast(frame.clone()));
                     assert_eq!(reached.delivered, receivers as u64);
                 })
             });
@@ -108,8 +108,8 @@ fn broadcast(criterion: &mut Criterion) {
 
 fn emit(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("emit");
-    let (world, mut clients) = world_with(1000);
-    let (hub, frame) = (&world.hub, Frame::text("x".repeat(64)));
+    let (harness, mut clients) = harness_with(1000);
+    let (hub, frame) = (&harness.hub, Frame::text("x".repeat(64)));
     group.bench_function("to_an_id", |bencher| {
         bencher.iter_custom(|times| {
             timed(&mut clients[7..8], times, || {
@@ -132,7 +132,7 @@ fn emit(criterion: &mut Criterion) {
     group.bench_function("to_a_user_of_100", |bencher| {
         bencher.iter_custom(|times| {
             timed(&mut clients, times, || {
-                let reached = world.run(hub.emit_user("u3", frame.clone()));
+                let reached = harness.run(hub.emit_user("u3", frame.clone()));
                 assert_eq!(reached.delivered, 100);
             })
         });
@@ -142,8 +142,8 @@ fn emit(criterion: &mut Criterion) {
 
 fn look_up(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("look_up");
-    let (world, _clients) = world_with(1000);
-    let hub = &world.hub;
+    let (harness, _clients) = harness_with(1000);
+    let hub = &harness.hub;
     group.bench_function("an_id_of_1000", |bencher| bencher.iter(|| hub.online("c7")));
     group.bench_function("a_connection_of_1000", |bencher| {
         bencher.iter(|| hub.connection("c7"));
@@ -159,8 +159,8 @@ fn look_up(criterion: &mut Criterion) {
 fn echoes(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("echo");
     for in_flight in [1, 16] {
-        let world = World::start(echo, Config::default(), None);
-        let mut client = world.client("id=a", "");
+        let harness = Harness::start(echo, Config::default(), None);
+        let mut client = harness.client("id=a", "");
         let sent = masked(1, &[b'x'; 64]).repeat(in_flight);
         let mut received = vec![0; in_flight * 66];
         group.throughput(Throughput::Elements(in_flight as u64));
@@ -170,7 +170,7 @@ fn echoes(criterion: &mut Criterion) {
                 for _ in 0..times {
                     client.write_all(&sent).unwrap();
                     let begun = Instant::now();
-                    world.run_for(in_flight);
+                    harness.run_for(in_flight);
                     taken += begun.elapsed();
                     client.read_exact(&mut received).unwrap();
                 }

@@ -45,7 +45,7 @@ pub struct Receipt<T = Delivery>(Inner<T>);
 #[derive(Debug)]
 enum Inner<T> {
     Decided(Option<T>),
-    Pending(Arc<Slot<T>>),
+    Pending(Arc<OutcomeCell<T>>),
 }
 
 impl<T> Receipt<T> {
@@ -58,10 +58,10 @@ impl<T> Receipt<T> {
     where
         T: From<Reached>,
     {
-        let slot = Arc::new(Slot(Mutex::new(State::Open(None))));
+        let cell = Arc::new(OutcomeCell(Mutex::new(State::Open(None))));
         (
-            ReceiptSender(Some(Arc::clone(&slot))),
-            Self(Inner::Pending(slot)),
+            ReceiptSender(Some(Arc::clone(&cell))),
+            Self(Inner::Pending(cell)),
         )
     }
 
@@ -70,7 +70,7 @@ impl<T> Receipt<T> {
     pub fn try_outcome(&mut self) -> Option<T> {
         match &mut self.0 {
             Inner::Decided(outcome) => outcome.take(),
-            Inner::Pending(slot) => match &mut *slot.0.lock() {
+            Inner::Pending(cell) => match &mut *cell.0.lock() {
                 State::Decided(outcome) => outcome.take(),
                 State::Open(_) => None,
             },
@@ -98,7 +98,7 @@ impl<T: Send + 'static> Receipt<T> {
     pub fn on_outcome(self, callback: impl FnOnce(T) + Send + 'static) {
         let decided = match self.0 {
             Inner::Decided(outcome) => outcome,
-            Inner::Pending(slot) => match &mut *slot.0.lock() {
+            Inner::Pending(cell) => match &mut *cell.0.lock() {
                 State::Decided(outcome) => outcome.take(),
                 State::Open(waiter) => {
                     *waiter = Some(Waiter::Callback(Box::new(callback)));
@@ -119,7 +119,7 @@ impl<T: Unpin> Future for Receipt<T> {
         const ONCE: &str = "a receipt is not polled after it is ready";
         match &mut self.0 {
             Inner::Decided(outcome) => Poll::Ready(outcome.take().expect(ONCE)),
-            Inner::Pending(slot) => match &mut *slot.0.lock() {
+            Inner::Pending(cell) => match &mut *cell.0.lock() {
                 State::Decided(outcome) => Poll::Ready(outcome.take().expect(ONCE)),
                 State::Open(waiter) => {
                     *waiter = Some(Waiter::Task(cx.waker().clone()));
@@ -162,7 +162,7 @@ impl Drop for RestoreNesting {
 }
 
 /// What a receipt and its sender share.
-struct Slot<T>(Mutex<State<T>>);
+struct OutcomeCell<T>(Mutex<State<T>>);
 
 enum State<T> {
     Open(Option<Waiter<T>>),
@@ -175,7 +175,7 @@ enum Waiter<T> {
     Callback(Box<dyn FnOnce(T) + Send>),
 }
 
-impl<T> Slot<T> {
+impl<T> OutcomeCell<T> {
     /// Decides, if nothing is decided yet; wakes or calls the waiter without the lock.
     fn decide(&self, outcome: T) {
         let mut state = self.0.lock();
@@ -200,27 +200,27 @@ impl<T> Slot<T> {
     }
 }
 
-impl<T> fmt::Debug for Slot<T> {
+impl<T> fmt::Debug for OutcomeCell<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Slot").finish_non_exhaustive()
     }
 }
 
 /// Decides a receipt. If it is dropped first, the outcome is that of a hub that ended.
-pub(crate) struct ReceiptSender<T: From<Reached>>(Option<Arc<Slot<T>>>);
+pub(crate) struct ReceiptSender<T: From<Reached>>(Option<Arc<OutcomeCell<T>>>);
 
 impl<T: From<Reached>> ReceiptSender<T> {
     pub(crate) fn send(mut self, outcome: T) {
-        if let Some(slot) = self.0.take() {
-            slot.decide(outcome);
+        if let Some(cell) = self.0.take() {
+            cell.decide(outcome);
         }
     }
 }
 
 impl<T: From<Reached>> Drop for ReceiptSender<T> {
     fn drop(&mut self) {
-        if let Some(slot) = self.0.take() {
-            slot.decide(incomplete().into());
+        if let Some(cell) = self.0.take() {
+            cell.decide(incomplete().into());
         }
     }
 }

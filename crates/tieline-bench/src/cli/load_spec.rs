@@ -117,8 +117,8 @@ impl LoadSpec {
             urls: server.urls.clone(),
             connections: self.connections(),
             pace: match self.rate {
-                Some(Rate::PerSecond(rate)) => plan::Pace::PerSecond(rate),
-                Some(Rate::Half) | None => plan::Pace::InFlight(self.in_flight.unwrap_or(1)),
+                Some(Rate::PerSecond(rate)) => plan::Pacing::PerSecond(rate),
+                Some(Rate::Half) | None => plan::Pacing::InFlight(self.in_flight.unwrap_or(1)),
             },
             send: messages.send.clone().unwrap_or(default),
             on_open: server.on_open.clone(),

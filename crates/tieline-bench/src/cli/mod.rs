@@ -33,7 +33,7 @@ use crate::{
 /// Measure WebSocket servers.
 #[derive(Debug, Args)]
 #[command(subcommand_required = true, arg_required_else_help = true)]
-pub struct Bench {
+pub struct BenchCommand {
     #[command(subcommand)]
     what: Command,
 }
@@ -77,7 +77,7 @@ enum Command {
     },
 }
 
-impl Bench {
+impl BenchCommand {
     /// Runs the command. Blocks until it is done, so do not call it on a thread of an async runtime.
     pub fn run(self, registry: &MeasureRegistry<'_>) -> anyhow::Result<()> {
         match self.what {

@@ -4,7 +4,7 @@ use super::ratios::{Ratios, Spread};
 use crate::{
     baseline::Baseline,
     outcome::Outcome,
-    plan::{Pace, Plan},
+    plan::{Pacing, Plan},
     progress_bar::ProgressBar,
     target::Target,
     trial, url,
@@ -47,8 +47,8 @@ pub(crate) fn run(sides: &ComparisonSpec, quiet: bool) -> anyhow::Result<Compari
     let mut base = sides.base.target_and_plan(&sides.plan);
     if sides.half_rate {
         let rate = highest_rate([&base, &server], quiet)? / 2.0;
-        base.1.pace = Pace::PerSecond(rate);
-        server.1.pace = Pace::PerSecond(rate);
+        base.1.pace = Pacing::PerSecond(rate);
+        server.1.pace = Pacing::PerSecond(rate);
     }
     let mut pairs = Vec::new();
     for number in 1..=sides.runs {
@@ -78,7 +78,7 @@ fn highest_rate(sides: [&(Target, Plan); 2], quiet: bool) -> anyhow::Result<f64>
     let mut highest = f64::INFINITY;
     for ((target, plan), who) in sides.into_iter().zip(["base", "server"]) {
         let mut plan = plan.clone();
-        plan.pace = Pace::InFlight(FULL_SPEED);
+        plan.pace = Pacing::InFlight(FULL_SPEED);
         let label = format!("highest rate, {who}");
         let outcome = measure(&(target.clone(), plan), &label, quiet)?;
         highest = highest.min(outcome.sent_per_second());

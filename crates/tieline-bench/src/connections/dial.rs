@@ -23,7 +23,7 @@ use crate::{
 
 /// Dials connections.
 #[derive(Debug)]
-pub(super) struct Dialer {
+pub(super) struct Connector {
     plan: Plan,
     first: usize,
     source: Option<Ipv4Addr>,
@@ -33,7 +33,7 @@ pub(super) struct Dialer {
     tls: Option<Arc<ClientConfig>>,
 }
 
-impl Dialer {
+impl Connector {
     pub(super) fn new(partition: &Partition) -> anyhow::Result<Self> {
         let plan = partition.plan.clone();
         let templates = |texts: &[String]| -> Vec<_> {

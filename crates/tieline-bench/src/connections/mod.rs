@@ -17,7 +17,7 @@ use std::{
 
 use mio::{Events, Interest, Poll, Token};
 
-use self::{connection::Connection, dial::Dialer, timer::Timer};
+use self::{connection::Connection, dial::Connector, timer::Timer};
 use crate::{
     clock::{self, SECOND},
     outcome::Faults,
@@ -52,7 +52,7 @@ pub(crate) trait Handler {
 pub(crate) struct Connections {
     poll: Poll,
     timer: Timer,
-    dialer: Dialer,
+    connector: Connector,
     slots: Vec<Option<Connection>>,
     /// The start times of handshakes, oldest first. May include finished ones.
     handshakes: VecDeque<(u64, usize)>,
@@ -80,7 +80,7 @@ impl Connections {
         let poll = Poll::new()?;
         let connections = Self {
             timer: Timer::new(&poll, TIMER)?,
-            dialer: Dialer::new(partition)?,
+            connector: Connector::new(partition)?,
             slots: (0..partition.connections).map(|_| None).collect(),
             handshakes: VecDeque::new(),
             input: vec![0; INPUT],
@@ -100,7 +100,7 @@ impl Connections {
     /// Starts to open a connection.
     pub(crate) fn dial(&mut self, at: usize) {
         let began = clock::now();
-        let dialled = self.dialer.dial(at, began).and_then(|mut connection| {
+        let dialled = self.connector.dial(at, began).and_then(|mut connection| {
             let interest = Interest::READABLE | Interest::WRITABLE;
             let socket = connection.stream.socket();
             let registered = self.poll.registry().register(socket, Token(at), interest);
@@ -270,7 +270,7 @@ impl Connections {
     }
 
     fn finish_open(&mut self, at: usize, began: u64, now: u64, handler: &mut impl Handler) {
-        let on_open = self.dialer.on_open_frames(at);
+        let on_open = self.connector.on_open_frames(at);
         if !on_open.is_empty() {
             self.send(at, &on_open);
         }
@@ -297,7 +297,7 @@ impl Connections {
         let why = if was_open {
             broken(e)
         } else {
-            self.dialer.cannot_connect(at, e)
+            self.connector.cannot_connect(at, e)
         };
         self.fail(at, &why);
     }
@@ -331,7 +331,7 @@ impl Connections {
             self.handshakes.pop_front();
             if waits {
                 self.unanswered += 1;
-                let why = self.dialer.no_answer(at);
+                let why = self.connector.no_answer(at);
                 self.fail(at, &why);
             }
         }

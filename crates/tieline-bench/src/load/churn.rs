@@ -10,7 +10,7 @@ use crate::{
     coordinator::{Barrier, Coordinator},
     outcome::Outcome,
     partition::Partition,
-    plan::Pace,
+    plan::Pacing,
 };
 
 const TICK: u64 = 20 * MILLISECOND;
@@ -95,7 +95,7 @@ impl Churn {
         let end = counted.saturating_add(nanoseconds(partition.plan.duration));
         self.meter = Meter::new(counted, end);
         self.runs = true;
-        if let Pace::PerSecond(rate) = partition.plan.pace {
+        if let Pacing::PerSecond(rate) = partition.plan.pace {
             self.schedule = Some(Schedule::new(begin, rate));
         }
     }

@@ -21,7 +21,7 @@ use crate::{
     coordinator::{Barrier, Coordinator},
     outcome::Outcome,
     partition::Partition,
-    plan::Pace,
+    plan::Pacing,
     stamp::Stamp,
 };
 
@@ -166,9 +166,9 @@ impl<R: Workload> Traffic<R> {
         self.meter = Meter::new(counted, end);
         match partition.plan.pace {
             // With several processes, only the first has the sender of a broadcast.
-            Pace::PerSecond(_) if self.senders.is_empty() => {}
-            Pace::PerSecond(rate) => self.schedule = Some(Schedule::new(begin, rate)),
-            Pace::InFlight(count) => {
+            Pacing::PerSecond(_) if self.senders.is_empty() => {}
+            Pacing::PerSecond(rate) => self.schedule = Some(Schedule::new(begin, rate)),
+            Pacing::InFlight(count) => {
                 self.in_flight = count;
                 for sender in self.senders.clone() {
                     let now = clock::now();

@@ -22,7 +22,7 @@ pub struct Outcome {
     /// Messages that arrived within it; a broadcast counts once per receiver. In `Storm` and `Churn`,
     /// connections that opened.
     pub arrived: u64,
-    /// From sending (see [`crate::plan::Pace`]) to arrival, in nanoseconds. In `Idle`, `Storm` and
+    /// From sending (see [`crate::plan::Pacing`]) to arrival, in nanoseconds. In `Idle`, `Storm` and
     /// `Churn`, from the start of the connection to the end of its handshake.
     pub latency: Latency,
     /// How the connections opened before the load began.

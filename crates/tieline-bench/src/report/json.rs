@@ -23,7 +23,7 @@ use super::results::Results;
 use crate::{
     compare::{Comparison, Pair},
     outcome::{Latency, Outcome, ProcessUse},
-    plan::{Pace, Plan},
+    plan::{Pacing, Plan},
     registry::{ClaimResult, RegistryOutcome, RegistryPlan},
     url::redact,
 };
@@ -68,8 +68,8 @@ fn measurement(outcome: &Outcome) -> Value {
 
 fn load(plan: &Plan) -> Value {
     let (in_flight, per_second) = match plan.pace {
-        Pace::InFlight(many) => (Some(many), None),
-        Pace::PerSecond(rate) => (None, Some(rate)),
+        Pacing::InFlight(many) => (Some(many), None),
+        Pacing::PerSecond(rate) => (None, Some(rate)),
     };
     let name = |header: &String| header.split(':').next().map(str::to_owned);
     json!({

@@ -3,7 +3,7 @@
 use crate::{
     format::{bytes, float, micros, none, number, plural, setting},
     outcome::{Faults, Outcome},
-    plan::{Pace, Plan, Scenario},
+    plan::{Pacing, Plan, Scenario},
 };
 
 /// The meaning of the latency.
@@ -69,10 +69,10 @@ pub(crate) fn parameters(plan: &Plan) -> Vec<String> {
     parts
 }
 
-fn pace(pace: Pace) -> String {
+fn pace(pace: Pacing) -> String {
     match pace {
-        Pace::InFlight(many) => format!("{many} in flight"),
-        Pace::PerSecond(rate) => format!("open loop at {}/s", number(rate)),
+        Pacing::InFlight(many) => format!("{many} in flight"),
+        Pacing::PerSecond(rate) => format!("open loop at {}/s", number(rate)),
     }
 }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 use tieline_bench::{
     Progress,
     outcome::Outcome,
-    plan::{Pace, Plan, Scenario},
+    plan::{Pacing, Plan, Scenario},
 };
 
 /// Ignores progress.
@@ -35,7 +35,7 @@ fn plan(scenario: Scenario, url: &str) -> Plan {
         scenario,
         urls: vec![url.to_owned()],
         connections: 10,
-        pace: Pace::InFlight(2),
+        pace: Pacing::InFlight(2),
         send: send.to_owned(),
         on_open: Vec::new(),
         size: 64,

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tieline_bench::plan::{Pace, Scenario};
+use tieline_bench::plan::{Pacing, Scenario};
 
 use crate::{NoProgress, plan, run, servers};
 
@@ -140,7 +140,7 @@ fn a_missing_message_is_lost() {
     assert_eq!(faults.lost, 20);
     let said = faults.examples.concat();
     assert!(said.contains("20 messages had not arrived"), "{said}");
-    plan.pace = Pace::PerSecond(100.0);
+    plan.pace = Pacing::PerSecond(100.0);
     assert_eq!(run(&plan).faults.lost, 35);
 }
 
@@ -165,7 +165,7 @@ fn a_message_in_fragments_is_one() {
         }
     });
     let mut plan = plan(Scenario::Echo, &format!("ws://{address}/"));
-    plan.pace = Pace::InFlight(1);
+    plan.pace = Pacing::InFlight(1);
     let outcome = run(&plan);
     assert!(outcome.arrived > 20, "{outcome:?}");
     assert_eq!(outcome.faults.ended, 0);

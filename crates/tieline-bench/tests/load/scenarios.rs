@@ -2,7 +2,7 @@
 
 use tieline_bench::{
     outcome::{Faults, Outcome},
-    plan::{Pace, Plan, Scenario},
+    plan::{Pacing, Plan, Scenario},
 };
 
 use crate::{plan, run, servers};
@@ -25,7 +25,7 @@ fn flows(scenario: Scenario, receivers: f64) {
     assert!(closed.arrived > 20, "{closed:?}");
     assert!(closed.sent > 0);
     assert!(closed.processes[0].cpu > 0.0);
-    plan.pace = Pace::PerSecond(1000.0);
+    plan.pace = Pacing::PerSecond(1000.0);
     let open = sound(&plan);
     // Some of the last messages arrive after the measurement time.
     let wanted = 300.0 * receivers;
@@ -93,7 +93,7 @@ fn connections_churn() {
     let mut plan = plan(Scenario::Churn, &servers::floor());
     let closed = sound(&plan);
     assert!(closed.arrived > 20);
-    plan.pace = Pace::PerSecond(500.0);
+    plan.pace = Pacing::PerSecond(500.0);
     let open = sound(&plan);
     assert!((75..=151).contains(&open.sent), "{}", open.sent);
 }

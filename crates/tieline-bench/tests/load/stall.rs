@@ -7,7 +7,7 @@ use std::{
 
 use tieline_bench::{
     outcome::Outcome,
-    plan::{Pace, Scenario},
+    plan::{Pacing, Scenario},
 };
 
 use crate::{plan, run, servers};
@@ -32,7 +32,7 @@ fn stalls(mut socket: TcpStream) {
     }
 }
 
-fn measure(pace: Pace) -> Outcome {
+fn measure(pace: Pacing) -> Outcome {
     let address = servers::each(|_, socket| stalls(socket));
     let mut plan = plan(Scenario::Echo, &format!("ws://{address}/"));
     (plan.connections, plan.pace) = (1, pace);
@@ -50,7 +50,7 @@ fn delayed(outcome: &Outcome) -> u64 {
 
 #[test]
 fn an_open_loop_counts_all_that_it_delayed() {
-    let outcome = measure(Pace::PerSecond(1000.0));
+    let outcome = measure(Pacing::PerSecond(1000.0));
     assert_eq!(outcome.latency.0.len(), 1000);
     assert!(outcome.latency.0.max() >= 195_000_000);
     assert!(
@@ -63,7 +63,7 @@ fn an_open_loop_counts_all_that_it_delayed() {
 
 #[test]
 fn a_closed_loop_hides_it() {
-    let outcome = measure(Pace::InFlight(1));
+    let outcome = measure(Pacing::InFlight(1));
     assert!(delayed(&outcome) < 10);
     assert!(outcome.latency.0.max() >= 195_000_000);
 }

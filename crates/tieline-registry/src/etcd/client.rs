@@ -20,7 +20,7 @@ use super::{
     call_error::CallError,
     endpoints::{ChosenEndpoint, Endpoints},
     options::EtcdOptions,
-    rpc::{AuthenticateRequest, Call},
+    rpc::{AuthenticateRequest, RpcRequest},
     url::{Credentials, EtcdUrl},
 };
 
@@ -75,7 +75,7 @@ impl EtcdClient {
     }
 
     /// Makes a call within the timeout.
-    pub(super) async fn call<C: Call>(
+    pub(super) async fn call<C: RpcRequest>(
         &self,
         safety: RetrySafety,
         call: C,
@@ -84,7 +84,7 @@ impl EtcdClient {
     }
 
     /// Makes a call that may take several timeouts.
-    pub(super) async fn call_for<C: Call>(
+    pub(super) async fn call_for<C: RpcRequest>(
         &self,
         timeouts: u32,
         safety: RetrySafety,
@@ -151,7 +151,7 @@ impl EtcdClient {
     }
 
     /// Makes a call at one endpoint after the other, until the deadline.
-    async fn fail_over<C: Call>(
+    async fn fail_over<C: RpcRequest>(
         &self,
         deadline: Instant,
         safety: RetrySafety,
@@ -199,7 +199,7 @@ impl EtcdClient {
 }
 
 /// Makes a call at one endpoint.
-async fn attempt<C: Call>(
+async fn attempt<C: RpcRequest>(
     chosen: &ChosenEndpoint,
     limit: Duration,
     safety: RetrySafety,

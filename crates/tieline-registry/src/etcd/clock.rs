@@ -13,7 +13,7 @@ use rustix::time::{ClockId, clock_gettime};
 use crate::types::Stamp;
 
 #[derive(Debug)]
-pub(super) struct Clock {
+pub(super) struct ClusterClock {
     start: Instant,
     /// Microseconds since 1970, at `start`.
     wall: u64,
@@ -21,7 +21,7 @@ pub(super) struct Clock {
     latest: AtomicU64,
 }
 
-impl Clock {
+impl ClusterClock {
     pub(super) fn start() -> Self {
         // Before nodes have seen each other's stamps, they have no other common clock. NTP keeps it within
         // milliseconds.
@@ -54,7 +54,7 @@ mod tests {
 
     #[test]
     fn the_clock_follows_the_latest_stamp() {
-        let clock = Clock::start();
+        let clock = ClusterClock::start();
         let first = clock.now();
         assert!(first.0 > 1_700_000_000_000_000);
         let ahead = Stamp(first.0 + 3_600_000_000);

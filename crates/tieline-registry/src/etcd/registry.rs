@@ -5,7 +5,7 @@ use std::fmt;
 use super::{
     call_error::CallError,
     client::{EtcdClient, RetrySafety},
-    clock::Clock,
+    clock::ClusterClock,
     layout::Layout,
     options::EtcdOptions,
     rpc::{RangeRequest, TxnRequest, never, put},
@@ -58,7 +58,7 @@ use crate::error::{RegistryError, RegistryErrorKind};
 pub struct EtcdRegistry {
     pub(super) client: EtcdClient,
     pub(super) layout: Layout,
-    pub(super) clock: Clock,
+    pub(super) clock: ClusterClock,
 }
 
 impl EtcdRegistry {
@@ -89,7 +89,7 @@ impl EtcdRegistry {
         let registry = Self {
             client,
             layout,
-            clock: Clock::start(),
+            clock: ClusterClock::start(),
         };
         let checked = registry.check().await;
         checked.map_err(|error| error.into_registry_error("reach etcd"))?;

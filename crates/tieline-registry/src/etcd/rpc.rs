@@ -25,14 +25,14 @@ mod generated {
 pub(super) use self::generated::*;
 
 /// A request, with the response type and the path of its call.
-pub(super) trait Call: Message + Clone + 'static {
+pub(super) trait RpcRequest: Message + Clone + 'static {
     type Response: Message + Default + 'static;
     const PATH: &'static str;
 }
 
 macro_rules! calls {
     ($($request:ident => $response:ident, $path:literal;)*) => {
-        $(impl Call for $request {
+        $(impl RpcRequest for $request {
             type Response = $response;
             const PATH: &'static str = concat!("/etcdserverpb.", $path);
         })*

@@ -13,7 +13,7 @@ pub(crate) trait Events: Send + Sync + 'static {
     fn event(
         &self,
         client: &Connection,
-        event: Event<'_>,
+        event: UserEvent<'_>,
     ) -> impl Future<Output = Result<Option<Payload>, EventError>> + Send;
 
     /// A client disconnected.
@@ -26,7 +26,7 @@ pub(crate) trait Events: Send + Sync + 'static {
 
 /// An event from a client.
 #[derive(Debug)]
-pub(crate) struct Event<'a> {
+pub(crate) struct UserEvent<'a> {
     pub(crate) name: &'a str,
     pub(crate) payload: Payload,
 }
@@ -45,7 +45,7 @@ pub(crate) struct NoEvents;
 impl Events for NoEvents {
     async fn connected(&self, _: &Connection) {}
 
-    async fn event(&self, _: &Connection, _: Event<'_>) -> Result<Option<Payload>, EventError> {
+    async fn event(&self, _: &Connection, _: UserEvent<'_>) -> Result<Option<Payload>, EventError> {
         Err(EventError {
             name: "InternalServerError",
             message: "no event handler is configured; publish to a group instead".into(),

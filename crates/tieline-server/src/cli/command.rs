@@ -37,7 +37,7 @@ pub(crate) enum Command {
     ///
     /// Measure a running server with --url, or start one for the measurement with --start. Results are
     /// a table, JSON, or a page with a chart.
-    Bench(tieline_bench::cli::Bench),
+    Bench(tieline_bench::cli::BenchCommand),
 }
 
 #[cfg(test)]

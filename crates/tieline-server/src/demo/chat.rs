@@ -10,7 +10,7 @@ use tieline::{CloseReason, Cluster, Connection, Summary};
 use super::{nodes::Nodes, roster::Roster};
 use crate::{
     app::{
-        events::{Event, EventError, Events},
+        events::{EventError, Events, UserEvent},
         payload::Payload,
         send::{send_to_group, send_to_user},
         user::user_of,
@@ -66,7 +66,7 @@ impl Events for Chat {
     async fn event(
         &self,
         client: &Connection,
-        event: Event<'_>,
+        event: UserEvent<'_>,
     ) -> Result<Option<Payload>, EventError> {
         match event.name {
             "online" => Ok(Some(self.roster.latest())),

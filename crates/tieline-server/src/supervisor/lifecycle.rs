@@ -9,18 +9,18 @@ use tokio::{
     task::JoinSet,
 };
 
-use super::{node::ServedNode, phase::Phase};
+use super::{node::ServedNode, phase::ServingPhase};
 use crate::app::events::Events;
 
 /// Runs all nodes of the process. Owns its phase.
-pub(super) struct Supervisor(watch::Sender<Phase>);
+pub(super) struct Supervisor(watch::Sender<ServingPhase>);
 
 impl Supervisor {
     pub(super) fn new() -> Self {
-        Self(watch::channel(Phase::Serving).0)
+        Self(watch::channel(ServingPhase::Serving).0)
     }
 
-    pub(super) fn phase(&self) -> watch::Receiver<Phase> {
+    pub(super) fn phase(&self) -> watch::Receiver<ServingPhase> {
         self.0.subscribe()
     }
 
@@ -35,11 +35,11 @@ impl Supervisor {
         let hubs: Vec<_> = nodes.iter().map(|n| n.node.hub().clone()).collect();
         let drain = async {
             first.next().await;
-            self.0.send_replace(Phase::DrainDelay);
+            self.0.send_replace(ServingPhase::DrainDelay);
             let connections: usize = hubs.iter().map(Hub::len).sum();
             tracing::info!(connections, "draining; a second signal stops immediately");
             tokio::time::sleep(drain_delay).await;
-            self.0.send_replace(Phase::Draining);
+            self.0.send_replace(ServingPhase::Draining);
         };
         let second_signal = async {
             second.next().await;
@@ -60,7 +60,7 @@ impl Supervisor {
 /// Serves all nodes until the drain phase; returns how many connections did not close in time.
 async fn serve_all<E: Events>(
     nodes: Vec<ServedNode<E>>,
-    phase: &watch::Sender<Phase>,
+    phase: &watch::Sender<ServingPhase>,
 ) -> anyhow::Result<usize> {
     let mut tasks = JoinSet::new();
     for served in nodes {
@@ -72,7 +72,7 @@ async fn serve_all<E: Events>(
                 router,
             } = served;
             // An error means that the supervisor is gone, so the node drains too.
-            let drain = async move { drop(phase.wait_for(|p| *p == Phase::Draining).await) };
+            let drain = async move { drop(phase.wait_for(|p| *p == ServingPhase::Draining).await) };
             node.serve_service(listener, router, drain).await.remaining
         });
     }

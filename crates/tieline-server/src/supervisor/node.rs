@@ -4,7 +4,7 @@ use axum::Router;
 use tieline::{Cluster, Listener, Node};
 use tokio::sync::watch;
 
-use super::{phase::Phase, routes};
+use super::{phase::ServingPhase, routes};
 use crate::{
     app::{access::AnonymousAccess, events::Events, namespace::Namespace},
     wire::webpubsub::handler::WebPubSub,
@@ -30,7 +30,7 @@ impl<E: Events> ServedNode<E> {
         cluster: Cluster,
         events: E,
         clients: &ClientSettings,
-        phase: watch::Receiver<Phase>,
+        phase: watch::Receiver<ServingPhase>,
     ) -> Self {
         let handler = WebPubSub::new(cluster.clone(), events);
         let node = Node::in_cluster(cluster, handler);

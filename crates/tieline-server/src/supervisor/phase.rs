@@ -6,7 +6,7 @@
 /// Serving ── first signal ──▶ DrainDelay ── the delay is over ──▶ Draining
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Phase {
+pub(super) enum ServingPhase {
     /// Clients are accepted.
     Serving,
     /// Clients are still accepted, but `/readyz` returns 503, so that load balancers stop sending them.

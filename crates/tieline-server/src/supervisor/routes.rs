@@ -4,7 +4,7 @@ use axum::{Router, http::StatusCode, routing::get};
 use tieline::{Handler, Node};
 use tokio::sync::watch;
 
-use super::phase::Phase;
+use super::phase::ServingPhase;
 use crate::{
     app::{access::AnonymousAccess, events::Events, namespace::Namespace},
     wire::webpubsub::{handler::WebPubSub, upgrade},
@@ -14,7 +14,7 @@ pub(super) fn routes<E: Events>(
     node: &Node<WebPubSub<E>>,
     hub: Namespace,
     access: AnonymousAccess,
-    phase: watch::Receiver<Phase>,
+    phase: watch::Receiver<ServingPhase>,
 ) -> Router {
     let not_found = format!("not found; WebSocket clients connect to /client/hubs/{hub}\n");
     let ready_node = node.clone();
@@ -28,19 +28,19 @@ pub(super) fn routes<E: Events>(
 
 /// Whether load balancers should send new clients here. An unreachable registry is only reported: the
 /// node accepts clients without it, and taking out every node would turn the fault into an outage.
-fn readiness<H: Handler>(node: &Node<H>, phase: Phase) -> (StatusCode, String) {
+fn readiness<H: Handler>(node: &Node<H>, phase: ServingPhase) -> (StatusCode, String) {
     let problem = node.cluster().and_then(|cluster| cluster.readiness().err());
     ready_response(phase, node.is_ready(), problem.as_deref())
 }
 
 fn ready_response(
-    phase: Phase,
+    phase: ServingPhase,
     accepts_clients: bool,
     problem: Option<&str>,
 ) -> (StatusCode, String) {
     let unavailable = |why| (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n"));
     match problem {
-        _ if phase > Phase::Serving => unavailable("draining"),
+        _ if phase > ServingPhase::Serving => unavailable("draining"),
         _ if !accepts_clients => unavailable(problem.unwrap_or("not ready")),
         Some(problem) => (StatusCode::OK, format!("ready, but {problem}\n")),
         None => (StatusCode::OK, "ready\n".into()),
@@ -63,12 +63,12 @@ mod tests {
             let (status, body) = ready_response(phase, accepts, problem);
             (status.as_u16(), body)
         };
-        let ready = response(Phase::Serving, true, None);
+        let ready = response(ServingPhase::Serving, true, None);
         assert_eq!(ready, (200, "ready\n".into()));
-        let (status, body) = response(Phase::Serving, true, problem);
+        let (status, body) = response(ServingPhase::Serving, true, problem);
         assert_eq!(status, 200);
         assert_eq!(body, "ready, but the registry does not answer\n");
-        for phase in [Phase::DrainDelay, Phase::Draining] {
+        for phase in [ServingPhase::DrainDelay, ServingPhase::Draining] {
             let draining = response(phase, true, problem);
             assert_eq!(draining, (503, "draining\n".into()));
         }
@@ -89,8 +89,8 @@ mod tests {
         let first = node(None).await;
         let address = first.cluster().unwrap().address().unwrap();
         let second = node(Some(address)).await;
-        assert_eq!(readiness(&first, Phase::Serving).0, StatusCode::OK);
-        let (status, body) = readiness(&second, Phase::Serving);
+        assert_eq!(readiness(&first, ServingPhase::Serving).0, StatusCode::OK);
+        let (status, body) = readiness(&second, ServingPhase::Serving);
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
         assert!(body.contains(address), "{body}");
     }

@@ -4,7 +4,7 @@ use crate::{close_frame::CloseFrame, error::ProtocolError, frame::Frame, message
 
 /// The state of the close handshake (RFC 6455, section 7.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
+pub enum ProtocolState {
     /// Both sides may send messages.
     Open,
     /// The server has sent its close frame and waits for the client's. Send no more messages.
@@ -30,22 +30,22 @@ pub struct Received {
 pub enum Action {
     /// A message is complete.
     Message(Message),
-    /// The client began the close handshake: send `reply`, then close the TCP connection. The phase
-    /// is now [`Phase::Closed`].
+    /// The client began the close handshake: send `reply`, then close the TCP connection. The state
+    /// is now [`ProtocolState::Closed`].
     Close {
         /// The client's close frame; `None` if it was empty, which is reported as code 1005.
         received: Option<CloseFrame>,
         /// The answer, with the client's code.
         reply: Frame,
     },
-    /// The client answered the server's close: close the TCP connection. The phase is now
-    /// [`Phase::Closed`].
+    /// The client answered the server's close: close the TCP connection. The state is now
+    /// [`ProtocolState::Closed`].
     Closed {
         /// The client's close frame; `None` if it was empty, which is reported as code 1005.
         received: Option<CloseFrame>,
     },
     /// The client broke the protocol or a limit (RFC 6455, section 7.1.7): send `reply`, then close
-    /// the TCP connection. The phase is now [`Phase::Closed`].
+    /// the TCP connection. The state is now [`ProtocolState::Closed`].
     Fail {
         /// The violation.
         error: ProtocolError,

@@ -4,7 +4,7 @@
 //! sockets, clocks or queues; each call passes the limits by reference.
 //!
 //! Invariants: `receive` always makes progress and never panics; `partial` exists only between the
-//! first byte of a frame and the end of its message; in phase `Closed` nothing is held. [`partial`]
+//! first byte of a frame and the end of its message; in state `Closed` nothing is held. [`partial`]
 //! stores the input, this module decides.
 
 mod action;
@@ -13,7 +13,7 @@ mod partial;
 #[cfg(test)]
 mod tests;
 
-pub use action::{Action, Phase, Received};
+pub use action::{Action, ProtocolState, Received};
 
 use crate::close_frame::CloseFrame;
 use crate::deflate;
@@ -32,24 +32,24 @@ use partial::{PartialInput, check_size};
 /// [`close`](Protocol::close).
 ///
 /// ```
-/// use tieline_websocket::{Action, CloseCode, CloseFrame, Limits, Phase, Protocol};
+/// use tieline_websocket::{Action, CloseCode, CloseFrame, Limits, Protocol, ProtocolState};
 ///
 /// let mut protocol = Protocol::new(false);
 /// let close = CloseFrame::new(CloseCode::NORMAL, "");
 /// let frame = protocol.close(Some(&close)).expect("the connection is open");
 /// assert_eq!(frame.payload(), b"\x03\xe8");
-/// assert_eq!(protocol.phase(), Phase::Closing);
+/// assert_eq!(protocol.state(), ProtocolState::Closing);
 ///
 /// // The client answers with an empty close frame, masked with zeros.
 /// let received = protocol.receive(&Limits::default(), &mut [0x88, 0x80, 0, 0, 0, 0]);
 /// assert_eq!(received.action, Some(Action::Closed { received: None }));
-/// assert_eq!(protocol.phase(), Phase::Closed);
+/// assert_eq!(protocol.state(), ProtocolState::Closed);
 /// ```
 #[derive(Debug)]
 pub struct Protocol {
     partial: Option<Box<PartialInput>>,
     pong: Option<Frame>,
-    phase: Phase,
+    state: ProtocolState,
     inflate: bool,
 }
 
@@ -63,7 +63,7 @@ impl Protocol {
         Protocol {
             partial: None,
             pong: None,
-            phase: Phase::Open,
+            state: ProtocolState::Open,
             inflate,
         }
     }
@@ -75,11 +75,11 @@ impl Protocol {
     /// yield no action, but a ping ends the call, so that a caller that takes the pong after each
     /// call answers every ping.
     ///
-    /// In [`Phase::Closing`], messages are checked for their framing only and discarded; in
-    /// [`Phase::Closed`], all input is discarded unchecked.
+    /// In [`ProtocolState::Closing`], messages are checked for their framing only and discarded; in
+    /// [`ProtocolState::Closed`], all input is discarded unchecked.
     pub fn receive(&mut self, limits: &Limits, input: &mut [u8]) -> Received {
         let mut consumed = 0;
-        while consumed < input.len() && self.phase != Phase::Closed {
+        while consumed < input.len() && self.state != ProtocolState::Closed {
             match self.step(limits, &mut input[consumed..]) {
                 Ok((advanced, None)) if self.pong.is_none() => consumed += advanced,
                 Ok((advanced, action)) => {
@@ -105,10 +105,10 @@ impl Protocol {
     ///
     /// Drops an incomplete message. Then wait for [`Action::Closed`], with a deadline.
     pub fn close(&mut self, frame: Option<&CloseFrame>) -> Option<Frame> {
-        if self.phase != Phase::Open {
+        if self.state != ProtocolState::Open {
             return None;
         }
-        self.phase = Phase::Closing;
+        self.state = ProtocolState::Closing;
         if let Some(partial) = &mut self.partial {
             partial.discard();
         }
@@ -119,7 +119,7 @@ impl Protocol {
     ///
     /// At most one is pending: a newer ping replaces the payload of an unanswered one (RFC 6455,
     /// section 5.5.3), so a flood of pings costs one small frame. A ping is answered in
-    /// [`Phase::Closing`] too (section 5.5.2), but not after the client's close frame.
+    /// [`ProtocolState::Closing`] too (section 5.5.2), but not after the client's close frame.
     pub fn take_pong(&mut self) -> Option<Frame> {
         self.pong.take()
     }
@@ -130,8 +130,8 @@ impl Protocol {
     }
 
     /// The state of the close handshake.
-    pub fn phase(&self) -> Phase {
-        self.phase
+    pub fn state(&self) -> ProtocolState {
+        self.state
     }
 
     fn step(&mut self, limits: &Limits, input: &mut [u8]) -> Result<Step, ProtocolError> {
@@ -191,7 +191,7 @@ impl Protocol {
             unmask(payload, header.mask);
             return self.control(header.opcode, payload);
         }
-        if self.phase != Phase::Open {
+        if self.state != ProtocolState::Open {
             return Ok(None);
         }
         check_size(limits, header.compressed, 0, header.length)?;
@@ -202,13 +202,13 @@ impl Protocol {
     }
 
     fn begin_frame(&mut self, limits: &Limits, header: Header) -> Result<(), ProtocolError> {
-        let limits = (self.phase == Phase::Open).then_some(limits);
+        let limits = (self.state == ProtocolState::Open).then_some(limits);
         let partial = self.partial.get_or_insert_default();
         partial.begin_frame(header, limits)
     }
 
     fn continue_frame(&mut self, limits: &Limits, input: &mut [u8]) -> Result<Step, ProtocolError> {
-        let keep = self.phase == Phase::Open;
+        let keep = self.state == ProtocolState::Open;
         let partial = self.partial.get_or_insert_default();
         let (taken, done) = partial.feed(input, keep)?;
         match done {
@@ -241,7 +241,7 @@ impl Protocol {
 
     fn on_close(&mut self, payload: &[u8]) -> Result<Action, ProtocolError> {
         let received = CloseFrame::decode(payload)?;
-        let action = if self.phase == Phase::Closing {
+        let action = if self.state == ProtocolState::Closing {
             Action::Closed { received }
         } else {
             // Section 5.5.1 asks to echo the code, not the reason.
@@ -254,7 +254,7 @@ impl Protocol {
     }
 
     fn fail(&mut self, error: ProtocolError) -> Action {
-        let reply = (self.phase == Phase::Open).then(|| {
+        let reply = (self.state == ProtocolState::Open).then(|| {
             let close = CloseFrame::new(error.close_code(), error.to_string());
             Frame::close(Some(&close))
         });
@@ -269,7 +269,7 @@ impl Protocol {
 
     /// Drops a pong that is due too: it would follow the close frame.
     fn end(&mut self) {
-        self.phase = Phase::Closed;
+        self.state = ProtocolState::Closed;
         self.partial = None;
         self.pong = None;
     }

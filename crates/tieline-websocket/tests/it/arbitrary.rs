@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 use proptest::prelude::*;
-use tieline_websocket::{Action, Limits, Phase, Protocol, handshake};
+use tieline_websocket::{Action, Limits, Protocol, ProtocolState, handshake};
 
 use crate::client::ClientFrame;
 
@@ -34,7 +34,10 @@ fn actions(inflate: bool, bytes: &[u8], size: usize, close: Option<usize>) -> Ve
     }
     let ends = |it: &&Action| !matches!(it, Action::Message(_));
     let ended = actions.iter().filter(ends).count();
-    assert_eq!(ended, usize::from(protocol.phase() == Phase::Closed));
+    assert_eq!(
+        ended,
+        usize::from(protocol.state() == ProtocolState::Closed)
+    );
     actions
 }
 

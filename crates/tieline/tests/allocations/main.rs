@@ -9,7 +9,7 @@
     reason = "what a test takes for granted fails it, with its place"
 )]
 
-mod world;
+mod harness;
 
 use std::{
     io::{Read, Write},
@@ -19,7 +19,7 @@ use std::{
 use allocation_counter::measure;
 use tieline::{Config, Connection, Deflate, Delivery, Frame, Message};
 
-use self::world::{OnMessage, World, masked};
+use self::harness::{Harness, OnMessage, masked};
 
 const TEXT: u8 = 1;
 const BINARY: u8 = 2;
@@ -66,7 +66,7 @@ fn world_with(
     on_message: OnMessage,
     count: usize,
     compression: Option<Deflate>,
-) -> (World, Vec<TcpStream>) {
+) -> (Harness, Vec<TcpStream>) {
     let config = Config {
         compression,
         ..Config::default()
@@ -75,13 +75,13 @@ fn world_with(
         Some(_) => "Sec-WebSocket-Extensions: permessage-deflate\r\n",
         None => "",
     };
-    let world = World::start(on_message, config, None);
-    let client = |i| world.client(&format!("id=r{i}"), headers);
+    let harness = Harness::start(on_message, config, None);
+    let client = |i| harness.client(&format!("id=r{i}"), headers);
     let clients = (0..count).map(client).collect();
     // The hub keeps a snapshot of all connections until one comes or goes. Taken here, as the keepalive
     // would take it at an unknown time.
-    drop(world.hub.connections());
-    (world, clients)
+    drop(harness.hub.connections());
+    (harness, clients)
 }
 
 /// Reads exactly this many bytes.
@@ -104,16 +104,16 @@ fn frame(client: &mut TcpStream) -> (bool, Vec<u8>) {
 
 /// Echoes of 64 bytes: in each round a client sends this many at once and gets them back.
 fn echoes(opcode: u8, rounds: usize, in_flight: usize) -> Counted {
-    let (world, mut clients) = world_with(echo, 1, None);
+    let (harness, mut clients) = world_with(echo, 1, None);
     let client = &mut clients[0];
     let sent = masked(opcode, &[b'x'; 64]).repeat(in_flight);
     let echo = [&[0x80 | opcode, 64], &[b'x'; 64][..]].concat();
     let (expected, mut received) = (echo.repeat(in_flight), vec![0; in_flight * 66]);
     count(rounds, |rounds| {
-        world.run(async {
+        harness.run(async {
             for _ in 0..rounds {
                 client.write_all(&sent).unwrap();
-                world.events.more(in_flight).await;
+                harness.events.more(in_flight).await;
                 client.read_exact(&mut received).unwrap();
                 assert_eq!(received, expected);
             }
@@ -138,12 +138,12 @@ fn an_echo_allocates_at_most_twice() {
 /// Broadcasts by the application.
 fn broadcasts(receivers: usize, compression: Option<Deflate>) -> Counted {
     const ROUNDS: usize = 32;
-    let (world, mut clients) = world_with(echo, receivers, compression);
+    let (harness, mut clients) = world_with(echo, receivers, compression);
     let text = "to everyone, ".repeat(if compression.is_some() { 80 } else { 5 });
     let counted = count(ROUNDS, |rounds| {
-        world.run(async {
+        harness.run(async {
             for _ in 0..rounds {
-                let reached = world.hub.broadcast(text.as_str()).await;
+                let reached = harness.hub.broadcast(text.as_str()).await;
                 assert_eq!(reached.delivered, receivers as u64);
             }
         });
@@ -161,13 +161,13 @@ fn broadcasts(receivers: usize, compression: Option<Deflate>) -> Counted {
 /// Broadcasts by the handler, triggered by a client, this many at once.
 fn handler_broadcasts(receivers: usize, in_flight: usize) -> Counted {
     const ROUNDS: usize = 8;
-    let (world, mut clients) = world_with(broadcast_it, receivers, None);
+    let (harness, mut clients) = world_with(broadcast_it, receivers, None);
     let sent = masked(TEXT, &[b'x'; 64]).repeat(in_flight);
     let counted = count(ROUNDS, |rounds| {
-        world.run(async {
+        harness.run(async {
             for _ in 0..rounds {
                 clients[0].write_all(&sent).unwrap();
-                world.events.more(in_flight).await;
+                harness.events.more(in_flight).await;
             }
         });
     });
@@ -214,10 +214,10 @@ fn a_broadcast_allocates_ten_times_at_most() {
 
 #[test]
 fn a_message_to_one_allocates_its_payload_and_its_frame() {
-    let (world, mut clients) = world_with(echo, 1, None);
+    let (harness, mut clients) = world_with(echo, 1, None);
     let counted = count(32, |rounds| {
         for _ in 0..rounds {
-            let mut receipt = world.hub.emit("r0", "x".repeat(64));
+            let mut receipt = harness.hub.emit("r0", "x".repeat(64));
             assert_eq!(receipt.try_outcome(), Some(Delivery::Delivered));
         }
     });
@@ -229,15 +229,15 @@ fn a_message_to_one_allocates_its_payload_and_its_frame() {
 
 #[test]
 fn a_frame_that_is_sent_again_allocates_nothing() {
-    let world = World::start(echo, Config::default(), None);
-    let mut client = world.client("id=r0&user=u&group=g", "");
+    let harness = Harness::start(echo, Config::default(), None);
+    let mut client = harness.client("id=r0&user=u&group=g", "");
     let frame = Frame::text("x".repeat(64));
     let counted = count(16, |rounds| {
         for _ in 0..rounds {
-            drop(world.hub.emit("r0", frame.clone()));
-            drop(world.hub.emit("nobody", frame.clone()));
-            drop(world.hub.emit_user("u", frame.clone()));
-            drop(world.hub.emit_group("g", frame.clone()));
+            drop(harness.hub.emit("r0", frame.clone()));
+            drop(harness.hub.emit("nobody", frame.clone()));
+            drop(harness.hub.emit_user("u", frame.clone()));
+            drop(harness.hub.emit_group("g", frame.clone()));
         }
     });
     assert_eq!(counted, Counted { times: 0, bytes: 0 });
@@ -248,18 +248,18 @@ fn a_frame_that_is_sent_again_allocates_nothing() {
 fn a_message_that_waits_for_many_slow_readers_is_held_once() {
     const READERS: usize = 1_000;
     raise_descriptor_limit();
-    let world = World::start(echo, Config::default(), Some(16 * 1024));
+    let harness = Harness::start(echo, Config::default(), Some(16 * 1024));
     let mut readers: Vec<_> = (0..READERS)
-        .map(|i| world.client(&format!("id=r{i}"), ""))
+        .map(|i| harness.client(&format!("id=r{i}"), ""))
         .collect();
     let whole = measure(|| {
         let held = measure(|| {
-            let reached = world.run(world.hub.broadcast(vec![7; MIB]));
+            let reached = harness.run(harness.hub.broadcast(vec![7; MIB]));
             assert_eq!(reached.delivered, READERS as u64);
         });
         let beside = held.bytes_max - MIB as u64;
         assert!(beside < 64 * 1024, "{beside} bytes beside the message");
-        read_all(&world, &mut readers);
+        read_all(&harness, &mut readers);
     });
     // The thread's buffer of 16 KiB, and 32 bytes for each connection's queue.
     let kept = whole.bytes_current;
@@ -267,16 +267,16 @@ fn a_message_that_waits_for_many_slow_readers_is_held_once() {
 }
 
 /// Reads a MiB from each, one after the other, in another thread, while the node runs.
-fn read_all(world: &World, readers: &mut [TcpStream]) {
+fn read_all(harness: &Harness, readers: &mut [TcpStream]) {
     std::thread::scope(|scope| {
         let reading = scope.spawn(|| {
             for client in readers {
                 let payload = read(client, 10 + MIB).split_off(10);
                 assert!(payload.into_iter().all(|byte| byte == 7));
             }
-            world.events.add();
+            harness.events.add();
         });
-        world.run_for(1);
+        harness.run_for(1);
         reading.join().unwrap();
     });
 }

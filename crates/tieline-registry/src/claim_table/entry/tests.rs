@@ -13,7 +13,7 @@ type Entry = ClaimEntry<u32>;
 
 /// For each kind of state: a pattern (`_` is any letter), the state after the event (`=` is the letter
 /// before it), and what the event returns.
-type Rules<'a, R> = &'a [(&'a str, &'a str, R)];
+type Transitions<'a, R> = &'a [(&'a str, &'a str, R)];
 
 fn entry(state: [char; 3]) -> Entry {
     let kind = match state[0] {
@@ -56,7 +56,7 @@ fn states() -> impl Iterator<Item = [char; 3]> {
 /// Plays an event in each state: exactly one rule must apply, and foretell what happens.
 fn check<R: PartialEq + std::fmt::Debug + Clone>(
     event: impl Fn(&mut Entry) -> R,
-    rules: Rules<'_, R>,
+    rules: Transitions<'_, R>,
 ) {
     for state in states() {
         let matches = |pattern: &str| {
@@ -89,7 +89,7 @@ fn connect_replaces_what_was_desired() {
 
 #[test]
 fn disconnect_ends_the_newest_connection_and_its_recheck() {
-    let rules: Rules<'_, bool> = &[
+    let rules: Transitions<'_, bool> = &[
         ("-__", "===", false),
         ("F_.", "-=.", true),
         ("X_.", "-=.", true),
@@ -110,7 +110,7 @@ fn disconnect_ends_the_newest_connection_and_its_recheck() {
 
 #[test]
 fn recheck_claims_again_now_or_after_the_request_in_progress() {
-    let rules: Rules<'_, bool> = &[
+    let rules: Transitions<'_, bool> = &[
         ("-__", "===", false),
         ("F_.", "=?.", true),
         ("X_.", "=?.", true),
@@ -127,7 +127,7 @@ fn recheck_claims_again_now_or_after_the_request_in_progress() {
 
 #[test]
 fn sweep_releases_what_nothing_here_wants() {
-    let rules: Rules<'_, bool> = &[
+    let rules: Transitions<'_, bool> = &[
         ("-_.", "=?.", true),
         ("-_>", "===", false),
         ("-_*", "===", false),
@@ -145,7 +145,7 @@ fn begin_replaces_a_recheck() {
 
 #[test]
 fn granted_registers_unless_a_recheck_is_due() {
-    let rules: Rules<'_, bool> = &[
+    let rules: Transitions<'_, bool> = &[
         ("-_.", "=y.", false),
         ("-_>", "=y.", false),
         ("-_*", "=?.", false),
@@ -164,7 +164,7 @@ fn granted_registers_unless_a_recheck_is_due() {
 
 #[test]
 fn a_grant_to_an_older_connection_leaves_the_newest_to_be_claimed() {
-    let rules: Rules<'_, bool> = &[
+    let rules: Transitions<'_, bool> = &[
         ("__.", "=y.", false),
         ("__>", "=y.", false),
         ("__*", "=?.", false),
@@ -174,14 +174,14 @@ fn a_grant_to_an_older_connection_leaves_the_newest_to_be_claimed() {
 
 #[test]
 fn taken_refuses_the_connection_that_was_claimed_for() {
-    let rules: Rules<'_, Option<u32>> = &[
+    let rules: Transitions<'_, Option<u32>> = &[
         ("-__", "=n.", None),
         ("F__", "-n.", Some(CONNECTION)),
         ("X__", "-n.", Some(CONNECTION)),
         ("H__", "-n.", Some(CONNECTION)),
     ];
     check(|entry| entry.on_taken(STAMP), rules);
-    let older: Rules<'_, Option<u32>> = &[("___", "=n.", None)];
+    let older: Transitions<'_, Option<u32>> = &[("___", "=n.", None)];
     check(|entry| entry.on_taken(Stamp(1)), older);
 }
 

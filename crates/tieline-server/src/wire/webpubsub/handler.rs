@@ -5,11 +5,11 @@ use tieline::{CloseCode, CloseFrame, CloseReason, Cluster, Connection, Handler, 
 use super::{
     ack_ids::AckIds,
     client::{Client, SimpleMode},
-    incoming::{Incoming, Operation},
+    incoming::{ClientFrame, Operation},
     outgoing,
 };
 use crate::app::{
-    events::{Event, EventError, Events},
+    events::{EventError, Events, UserEvent},
     payload::Payload,
     send::send_to_group,
     user::{ClientKind, user_of},
@@ -31,7 +31,7 @@ impl<E: Events> Handler for WebPubSub<E> {
 
     async fn on_message(&self, connection: &Connection, client: &mut Client, message: Message) {
         match (client, message) {
-            (Client::Json(acked), Message::Text(text)) => match Incoming::parse(&text) {
+            (Client::Json(acked), Message::Text(text)) => match ClientFrame::parse(&text) {
                 Ok(incoming) => self.incoming(connection, acked, incoming).await,
                 Err(error) => close(connection, CloseCode::INVALID_PAYLOAD, &error.to_string()),
             },
@@ -59,16 +59,21 @@ impl<E: Events> WebPubSub<E> {
         Self { cluster, events }
     }
 
-    async fn incoming(&self, connection: &Connection, acked: &mut AckIds, incoming: Incoming<'_>) {
+    async fn incoming(
+        &self,
+        connection: &Connection,
+        acked: &mut AckIds,
+        incoming: ClientFrame<'_>,
+    ) {
         match incoming {
-            Incoming::Request { ack_id, operation } => {
+            ClientFrame::Request { ack_id, operation } => {
                 let operation = self.perform(connection, operation);
                 with_ack(connection, acked, ack_id, operation).await;
             }
-            Incoming::Ping => drop(connection.emit(outgoing::pong())),
-            Incoming::Invoke(id) => drop(connection.emit(outgoing::invoke_unsupported(&id))),
-            Incoming::Stream(id) => drop(connection.emit(outgoing::stream_unsupported(&id))),
-            Incoming::Ignored => {}
+            ClientFrame::Ping => drop(connection.emit(outgoing::pong())),
+            ClientFrame::Invoke(id) => drop(connection.emit(outgoing::invoke_unsupported(&id))),
+            ClientFrame::Stream(id) => drop(connection.emit(outgoing::stream_unsupported(&id))),
+            ClientFrame::Ignored => {}
         }
     }
 
@@ -123,7 +128,7 @@ impl<E: Events> WebPubSub<E> {
         name: &str,
         payload: Payload,
     ) -> Result<(), EventError> {
-        let event = Event { name, payload };
+        let event = UserEvent { name, payload };
         if let Some(reply) = self.events.event(connection, event).await? {
             let kind = ClientKind::of(connection);
             connection.emit(outgoing::server_message(&reply, kind));

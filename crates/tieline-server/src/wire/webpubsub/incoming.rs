@@ -9,7 +9,7 @@ use crate::app::payload::{DataType, InvalidData, Payload};
 
 /// A valid frame.
 #[derive(Debug)]
-pub(super) enum Incoming<'a> {
+pub(super) enum ClientFrame<'a> {
     /// An operation, which is acknowledged if the frame has an `ackId`.
     Request {
         ack_id: Option<u64>,
@@ -88,7 +88,7 @@ struct Stream {
     stream_id: Option<String>,
 }
 
-impl<'a> Incoming<'a> {
+impl<'a> ClientFrame<'a> {
     /// Parses a text frame.
     pub(super) fn parse(text: &'a str) -> Result<Self, Malformed> {
         let raw: Raw<'a> = serde_json::from_str(text)?;
@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn types_and_data_types_are_read_in_any_case() {
         let text = r#"{"type":"SendToGroup","group":"g","ackId":1,"dataType":"Text","data":"x"}"#;
-        let Ok(Incoming::Request {
+        let Ok(ClientFrame::Request {
             ack_id: Some(1),
             operation:
                 Operation::SendToGroup {
@@ -173,7 +173,7 @@ mod tests {
                     no_echo: false,
                     ..
                 },
-        }) = Incoming::parse(text)
+        }) = ClientFrame::parse(text)
         else {
             panic!("not read");
         };
@@ -191,7 +191,7 @@ mod tests {
             r#"{"type":"nope"}"#,
             r#"{"type":"joinGroup"}"#,
         ] {
-            assert!(Incoming::parse(text).is_err(), "{text}");
+            assert!(ClientFrame::parse(text).is_err(), "{text}");
         }
         for data in [
             r#""dataType":"text","data":1"#,
@@ -199,7 +199,7 @@ mod tests {
         ] {
             let text = format!(r#"{{"type":"sendToGroup","group":"g",{data}}}"#);
             assert!(
-                matches!(Incoming::parse(&text), Err(Malformed::Data(_))),
+                matches!(ClientFrame::parse(&text), Err(Malformed::Data(_))),
                 "{text}"
             );
         }
@@ -209,8 +209,8 @@ mod tests {
     fn null_is_refused_because_clients_cannot_receive_it() {
         let text = r#"{"type":"sendToGroup","group":"g","ackId":4,"data":null}"#;
         assert!(matches!(
-            Incoming::parse(text),
-            Ok(Incoming::Request {
+            ClientFrame::parse(text),
+            Ok(ClientFrame::Request {
                 ack_id: Some(4),
                 operation: Operation::Refused(_),
             })
@@ -221,8 +221,8 @@ mod tests {
     fn an_event_needs_no_data() {
         let text = r#"{"type":"event","event":"online"}"#;
         assert!(matches!(
-            Incoming::parse(text),
-            Ok(Incoming::Request {
+            ClientFrame::parse(text),
+            Ok(ClientFrame::Request {
                 ack_id: None,
                 operation: Operation::Event { .. },
             })

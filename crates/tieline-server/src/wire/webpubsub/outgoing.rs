@@ -28,7 +28,7 @@ fn message(
     user: Option<&str>,
     payload: &Payload,
 ) -> Frame {
-    frame(&Outgoing::Message {
+    frame(&ServerFrame::Message {
         from,
         group,
         from_user_id: user,
@@ -45,7 +45,7 @@ fn message(
     rename_all = "camelCase",
     rename_all_fields = "camelCase"
 )]
-enum Outgoing<'a> {
+enum ServerFrame<'a> {
     System(System<'a>),
     Ack {
         ack_id: u64,
@@ -98,7 +98,7 @@ struct ErrorBody<'a> {
 }
 
 pub(super) fn connected(connection_id: &str, user_id: Option<&str>) -> Frame {
-    frame(&Outgoing::System(System::Connected {
+    frame(&ServerFrame::System(System::Connected {
         user_id,
         connection_id,
     }))
@@ -111,13 +111,13 @@ pub(super) fn disconnected(reason: &CloseReason) -> Frame {
         .map(|frame| frame.reason)
         .filter(|text| !text.is_empty());
     let message = close_text.unwrap_or_else(|| reason.to_string());
-    frame(&Outgoing::System(System::Disconnected {
+    frame(&ServerFrame::System(System::Disconnected {
         message: &message,
     }))
 }
 
 pub(super) fn ack(ack_id: u64) -> Frame {
-    frame(&Outgoing::Ack {
+    frame(&ServerFrame::Ack {
         ack_id,
         success: true,
         error: None,
@@ -125,7 +125,7 @@ pub(super) fn ack(ack_id: u64) -> Frame {
 }
 
 pub(super) fn failed_ack(ack_id: u64, name: &str, message: &str) -> Frame {
-    frame(&Outgoing::Ack {
+    frame(&ServerFrame::Ack {
         ack_id,
         success: false,
         error: Some(ErrorBody { name, message }),
@@ -133,7 +133,7 @@ pub(super) fn failed_ack(ack_id: u64, name: &str, message: &str) -> Frame {
 }
 
 pub(super) fn pong() -> Frame {
-    frame(&Outgoing::Pong)
+    frame(&ServerFrame::Pong)
 }
 
 pub(super) fn invoke_unsupported(invocation_id: &str) -> Frame {
@@ -141,7 +141,7 @@ pub(super) fn invoke_unsupported(invocation_id: &str) -> Frame {
         name: "NotImplemented",
         message: "invocations are not supported",
     };
-    frame(&Outgoing::InvokeResponse {
+    frame(&ServerFrame::InvokeResponse {
         invocation_id,
         success: false,
         error,
@@ -153,10 +153,10 @@ pub(super) fn stream_unsupported(stream_id: &str) -> Frame {
         name: "BadRequest",
         message: "group streams are not supported",
     };
-    frame(&Outgoing::StreamClosed { stream_id, error })
+    frame(&ServerFrame::StreamClosed { stream_id, error })
 }
 
-fn frame(outgoing: &Outgoing<'_>) -> Frame {
+fn frame(outgoing: &ServerFrame<'_>) -> Frame {
     let json = serde_json::to_string(outgoing);
     Frame::text(json.expect("strings, numbers and valid JSON always serialize"))
 }

@@ -37,7 +37,7 @@ fn nothing_is_received_after_the_clients_close() {
     let mut protocol = Protocol::new(false);
     let bytes = [close(1000, b""), frame(0x81, b"late"), vec![0xff; 100]].concat();
     assert_eq!(feed(&mut protocol, &limits, &bytes, usize::MAX).len(), 1);
-    assert_eq!(protocol.phase(), Phase::Closed);
+    assert_eq!(protocol.state(), ProtocolState::Closed);
     assert!(protocol.close(None).is_none());
     let received = protocol.receive(&limits, &mut [0xff; 10]);
     assert_eq!((received.consumed, received.action), (10, None));
@@ -49,14 +49,14 @@ fn servers_close_ends_with_the_clients() {
     let ours = close_frame(1001, "restart");
     for split in SPLITS {
         let mut protocol = Protocol::new(false);
-        assert_eq!(protocol.phase(), Phase::Open);
+        assert_eq!(protocol.state(), ProtocolState::Open);
         assert_eq!(protocol.close(Some(&ours)), Some(Frame::close(Some(&ours))));
         assert_eq!(protocol.close(None), None);
-        assert_eq!(protocol.phase(), Phase::Closing);
+        assert_eq!(protocol.state(), ProtocolState::Closing);
         let received = Some(close_frame(1001, ""));
         let actions = feed(&mut protocol, &limits, &close(1001, b""), split);
         assert_eq!(actions, [Action::Closed { received }]);
-        assert_eq!(protocol.phase(), Phase::Closed);
+        assert_eq!(protocol.state(), ProtocolState::Closed);
     }
 }
 
@@ -111,7 +111,7 @@ fn framing_is_still_checked_while_closing_but_there_is_no_second_reply() {
         let actions = feed(&mut protocol, &Limits::default(), &bytes, 1);
         let reply = None;
         assert_eq!(actions, [Action::Fail { error, reply }]);
-        assert_eq!(protocol.phase(), Phase::Closed);
+        assert_eq!(protocol.state(), ProtocolState::Closed);
     }
 }
 

@@ -88,7 +88,7 @@ fn nothing_is_received_after_a_failure() {
     let mut protocol = Protocol::new(false);
     let bytes = [vec![0x83], frame(0x81, b"late"), frame(0x89, b"")].concat();
     assert_eq!(feed(&mut protocol, &limits, &bytes, 1).len(), 1);
-    assert_eq!(protocol.phase(), Phase::Closed);
+    assert_eq!(protocol.state(), ProtocolState::Closed);
     assert!(protocol.take_pong().is_none());
     assert!(protocol.close(None).is_none());
     assert!(!protocol.in_message());

@@ -65,7 +65,7 @@ fn run(inflate: bool, limits: &Limits, bytes: &[u8]) -> Vec<Action> {
     let outcomes = SPLITS.map(|split| {
         let mut protocol = Protocol::new(inflate);
         let actions = feed(&mut protocol, limits, bytes, split);
-        (actions, protocol.in_message(), protocol.phase())
+        (actions, protocol.in_message(), protocol.state())
     });
     for outcome in &outcomes {
         assert_eq!(*outcome, outcomes[0], "depends on the split");

@@ -50,10 +50,10 @@ pub(in crate::link) struct InboundStream {
     max_size: usize,
     /// Requests handled since the task last yielded.
     handled: usize,
-    phase: Phase,
+    phase: StreamPhase,
 }
 
-enum Phase {
+enum StreamPhase {
     Open,
     /// Nothing more is read. The stream ends with this status once what is left has been sent.
     Ending(Status),
@@ -83,12 +83,12 @@ impl InboundStream {
             response: ResponseBuilder::default(),
             max_size,
             handled: 0,
-            phase: Phase::Open,
+            phase: StreamPhase::Open,
         }
     }
 
     fn is_open(&self) -> bool {
-        matches!(self.phase, Phase::Open)
+        matches!(self.phase, StreamPhase::Open)
     }
 
     fn has_room(&self) -> bool {
@@ -115,11 +115,11 @@ impl InboundStream {
             Some(Ok(message)) => message,
             Some(Err(status)) => {
                 self.log_read_error(&status);
-                self.phase = Phase::Ending(status);
+                self.phase = StreamPhase::Ending(status);
                 return;
             }
             None => {
-                self.phase = Phase::Ending(Status::ok(""));
+                self.phase = StreamPhase::Ending(Status::ok(""));
                 return;
             }
         };
@@ -138,7 +138,7 @@ impl InboundStream {
         // Held until the receiver has released all effects of the batch, so that a newer stream cannot
         // overtake them.
         let Some(_current) = self.guard.lock() else {
-            self.phase = Phase::Ending(superseded());
+            self.phase = StreamPhase::Ending(superseded());
             return;
         };
         self.handled += requests.len();
@@ -180,7 +180,7 @@ impl InboundStream {
 
     fn poll_end(&mut self, cx: &mut Context<'_>) {
         if self.end.poll_unpin(cx).is_ready() {
-            self.phase = Phase::Ending(if self.guard.is_superseded() {
+            self.phase = StreamPhase::Ending(if self.guard.is_superseded() {
                 superseded()
             } else {
                 Status::unavailable(proto::NODE_SHUTDOWN)
@@ -191,16 +191,18 @@ impl InboundStream {
     /// Ends the stream once there is nothing left to send.
     fn poll_finish(&mut self) -> Poll<Option<Result<proto::ResponseBatch, Status>>> {
         let is_finished = match &self.phase {
-            Phase::Open => false,
+            StreamPhase::Open => false,
             // Everything read is answered before the node shuts down, within the server's deadline.
-            Phase::Ending(status) if is_shutdown(status) => self.pending.is_empty(),
-            Phase::Ending(_) | Phase::Ended => true,
+            StreamPhase::Ending(status) if is_shutdown(status) => self.pending.is_empty(),
+            StreamPhase::Ending(_) | StreamPhase::Ended => true,
         };
         if !is_finished {
             return Poll::Pending;
         }
-        match std::mem::replace(&mut self.phase, Phase::Ended) {
-            Phase::Ending(status) if status.code() != Code::Ok => Poll::Ready(Some(Err(status))),
+        match std::mem::replace(&mut self.phase, StreamPhase::Ended) {
+            StreamPhase::Ending(status) if status.code() != Code::Ok => {
+                Poll::Ready(Some(Err(status)))
+            }
             _ => Poll::Ready(None),
         }
     }
@@ -224,7 +226,7 @@ impl Stream for InboundStream {
         if let Some(hello) = this.hello.take() {
             return Poll::Ready(Some(Ok(hello)));
         }
-        if matches!(this.phase, Phase::Ended) {
+        if matches!(this.phase, StreamPhase::Ended) {
             return Poll::Ready(None);
         }
         if this.handled >= REQUESTS_PER_POLL {

@@ -47,7 +47,7 @@ pub(super) enum Priority {
 }
 
 #[derive(Debug)]
-struct Waiting<T> {
+struct QueuedRequest<T> {
     /// The request's share of the encoded bytes.
     bytes: usize,
     completion: T,
@@ -61,8 +61,8 @@ struct Sent<T> {
 }
 
 #[derive(Debug)]
-pub(super) struct Queue<T> {
-    waiting: VecDeque<Waiting<T>>,
+pub(super) struct RequestQueue<T> {
+    waiting: VecDeque<QueuedRequest<T>>,
     /// The waiting requests, encoded as the stream carries them.
     encoded: BytesMut,
     /// The largest size of `encoded` since it was last empty.
@@ -78,7 +78,7 @@ pub(super) struct Queue<T> {
     completions: Completions<T>,
 }
 
-impl<T: Completion> Queue<T> {
+impl<T: Completion> RequestQueue<T> {
     pub(super) fn new(max_bytes: usize) -> Self {
         Self {
             waiting: VecDeque::new(),
@@ -108,7 +108,7 @@ impl<T: Completion> Queue<T> {
         }
         codec::append_to_batch(request, length, &mut self.encoded);
         self.peak = self.peak.max(self.encoded.len());
-        self.waiting.push_back(Waiting {
+        self.waiting.push_back(QueuedRequest {
             bytes,
             completion,
             since,
@@ -175,7 +175,7 @@ impl<T: Completion> Queue<T> {
             if requests > 0 && is_full {
                 break;
             }
-            if let Some(Waiting {
+            if let Some(QueuedRequest {
                 bytes,
                 completion,
                 since,

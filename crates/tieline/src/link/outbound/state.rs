@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::{
     dial::{DialState, LinkStatus, PeerKind},
-    queue::{Completions, Priority, Queue, UnknownNumber},
+    queue::{Completions, Priority, RequestQueue, UnknownNumber},
 };
 use crate::link::{
     codec::{Batch, EncodeRequest},
@@ -34,7 +34,7 @@ const TICK_LINGER: Duration = Duration::from_secs(1);
 
 pub(super) struct State<T> {
     dial: DialState,
-    queue: Queue<T>,
+    queue: RequestQueue<T>,
     /// The task that has nothing to send.
     parked: Option<Waker>,
     /// Whether the timer ticks.
@@ -70,7 +70,7 @@ impl<T: Completion> State<T> {
         Self {
             published: dial.status(),
             dial,
-            queue: Queue::new(queue_bytes),
+            queue: RequestQueue::new(queue_bytes),
             parked: None,
             is_ticking: false,
             last_active: now,

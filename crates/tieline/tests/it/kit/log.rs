@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 /// One moment of a handler's work.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Event {
+pub(crate) struct LogEvent {
     /// Which accepted socket, in the order of their acceptance.
     pub(crate) serial: usize,
     pub(crate) id: String,
@@ -30,7 +30,7 @@ pub(crate) enum What {
 /// The events of a node. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Log {
-    events: Arc<Mutex<Vec<Event>>>,
+    events: Arc<Mutex<Vec<LogEvent>>>,
     changed: watch::Sender<()>,
 }
 
@@ -44,17 +44,17 @@ impl Log {
 
     pub(crate) fn push(&self, serial: usize, id: &str, what: What) {
         let id = id.to_owned();
-        self.events.lock().push(Event { serial, id, what });
+        self.events.lock().push(LogEvent { serial, id, what });
         self.changed.send_replace(());
     }
 
-    pub(crate) fn all(&self) -> Vec<Event> {
+    pub(crate) fn all(&self) -> Vec<LogEvent> {
         self.events.lock().clone()
     }
 
     /// What happened to the connections with an id.
     pub(crate) fn of(&self, id: &str) -> Vec<What> {
-        let of_id = |event: Event| (event.id == id).then_some(event.what);
+        let of_id = |event: LogEvent| (event.id == id).then_some(event.what);
         self.all().into_iter().filter_map(of_id).collect()
     }
 
@@ -77,7 +77,7 @@ impl Log {
     }
 
     /// Waits until something in the log answers the question.
-    pub(crate) async fn until<T>(&self, ask: impl Fn(&[Event]) -> Option<T>) -> T {
+    pub(crate) async fn until<T>(&self, ask: impl Fn(&[LogEvent]) -> Option<T>) -> T {
         let mut changes = self.changed.subscribe();
         loop {
             changes.mark_unchanged();

@@ -35,7 +35,7 @@ pub(crate) use self::{
 pub(crate) use self::{
     log::{Log, What},
     probe::Probe,
-    raw::{Answer, Raw, RawFrame},
+    raw::{HttpResponse, Raw, RawFrame},
     server::{Server, listen},
     ws::Client,
 };

@@ -157,7 +157,7 @@ impl TestNode {
     }
 
     /// Asks for an upgrade, which the node may refuse.
-    pub(crate) async fn try_connect(&self, query: &str) -> (Raw, super::Answer) {
+    pub(crate) async fn try_connect(&self, query: &str) -> (Raw, super::HttpResponse) {
         Raw::open(self.address, &format!("/?{query}"), "").await
     }
 

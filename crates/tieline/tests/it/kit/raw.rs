@@ -23,7 +23,7 @@ const MASKED: u8 = 0x80;
 
 /// The answer to an upgrade request.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct HttpResponse {
     pub(crate) status: u16,
     head: String,
     pub(crate) body: String,
@@ -49,7 +49,11 @@ pub(crate) struct Raw<S = TcpStream> {
 
 impl Raw {
     /// Connects and asks for an upgrade with further header lines.
-    pub(crate) async fn open(address: SocketAddr, target: &str, headers: &str) -> (Self, Answer) {
+    pub(crate) async fn open(
+        address: SocketAddr,
+        target: &str,
+        headers: &str,
+    ) -> (Self, HttpResponse) {
         let mut raw = Self::over(TcpStream::connect(address).await.unwrap());
         let answer = raw.upgrade(target, headers).await;
         (raw, answer)
@@ -91,7 +95,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
         }
     }
 
-    pub(crate) async fn upgrade(&mut self, target: &str, headers: &str) -> Answer {
+    pub(crate) async fn upgrade(&mut self, target: &str, headers: &str) -> HttpResponse {
         self.write(request(target, headers).as_bytes()).await;
         self.answer().await
     }
@@ -116,7 +120,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
 
 impl<S: AsyncRead + Unpin> Raw<S> {
     /// Reads an HTTP answer. The body is what `Content-Length` says.
-    pub(crate) async fn answer(&mut self) -> Answer {
+    pub(crate) async fn answer(&mut self) -> HttpResponse {
         let end = loop {
             let unread = &self.buffer[self.start..];
             if let Some(at) = unread.windows(4).position(|w| w == b"\r\n\r\n") {
@@ -125,7 +129,7 @@ impl<S: AsyncRead + Unpin> Raw<S> {
             assert!(self.fill().await, "no answer, but the end");
         };
         let head = String::from_utf8(self.take(end).await.unwrap()).unwrap();
-        let mut answer = Answer {
+        let mut answer = HttpResponse {
             status: head[9..12].parse().unwrap(),
             head,
             body: String::new(),
@@ -224,7 +228,7 @@ impl<S: AsyncRead + Unpin> Raw<S> {
     }
 }
 
-impl Answer {
+impl HttpResponse {
     /// The value of a header, by its lower-case name.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().find_map(|line| {

@@ -92,7 +92,7 @@ impl Server {
     }
 
     /// The answer to an upgrade request, and what follows it.
-    pub(crate) async fn ask(&self, query: &str, headers: &str) -> super::Answer {
+    pub(crate) async fn ask(&self, query: &str, headers: &str) -> super::HttpResponse {
         Raw::open(self.address, &format!("/?{query}"), headers)
             .await
             .1

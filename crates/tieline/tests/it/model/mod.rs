@@ -5,14 +5,14 @@
 
 mod clients;
 mod drivers;
-mod world;
+mod simulation;
 
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 use tieline::Config;
 
-use self::world::World;
+use self::simulation::Simulation;
 use crate::kit::{Server, run_threads};
 
 const CLIENTS: usize = 1000;
@@ -37,35 +37,35 @@ fn every_message_reaches_its_receivers_once_and_in_order() {
             ..Config::default()
         })
         .await;
-        let mut world = World::new(server, CLIENTS);
-        world.populate(&mut rng).await;
+        let mut simulation = Simulation::new(server, CLIENTS);
+        simulation.populate(&mut rng).await;
         let begun = Instant::now();
         for _ in 0..OPERATIONS {
-            step(&mut world, &mut rng).await;
+            step(&mut simulation, &mut rng).await;
             // A slow machine does fewer, which is no failure.
             if begun.elapsed() > Duration::from_secs(35) {
                 break;
             }
         }
-        world.finish().await;
+        simulation.finish().await;
     });
 }
 
-async fn step(world: &mut World, rng: &mut Rng) {
+async fn step(simulation: &mut Simulation, rng: &mut Rng) {
     match rng.u32(0..1000) {
-        0..30 => world.connect(rng).await,
-        30..50 => world.close(rng),
-        50..65 => world.leave_orderly(rng).await,
-        65..75 => world.vanish(rng).await,
-        75..500 => world.emit(rng),
-        500..600 => world.emit_user(rng),
-        600..720 => world.emit_group(rng),
-        720..740 => world.broadcast(),
-        740..760 => world.broadcast_except(rng),
-        760..800 => world.emit_group_except(rng),
-        800..900 => world.join(rng),
-        900..980 => world.leave(rng),
-        980..990 => world.emit_to_nobody().await,
-        _ => world.settle().await,
+        0..30 => simulation.connect(rng).await,
+        30..50 => simulation.close(rng),
+        50..65 => simulation.leave_orderly(rng).await,
+        65..75 => simulation.vanish(rng).await,
+        75..500 => simulation.emit(rng),
+        500..600 => simulation.emit_user(rng),
+        600..720 => simulation.emit_group(rng),
+        720..740 => simulation.broadcast(),
+        740..760 => simulation.broadcast_except(rng),
+        760..800 => simulation.emit_group_except(rng),
+        800..900 => simulation.join(rng),
+        900..980 => simulation.leave(rng),
+        980..990 => simulation.emit_to_nobody().await,
+        _ => simulation.settle().await,
     }
 }

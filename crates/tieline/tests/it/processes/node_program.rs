@@ -128,7 +128,7 @@ impl Handler for Echo {
     }
 }
 
-type Served = State<Node<Echo>>;
+type NodeState = State<Node<Echo>>;
 type Asked = Query<HashMap<String, String>>;
 
 fn router(node: Node<Echo>) -> Router {
@@ -140,13 +140,13 @@ fn router(node: Node<Echo>) -> Router {
         .with_state(node)
 }
 
-async fn enter(State(node): Served, upgrade: Upgrade) -> Result<Response, Refusal> {
+async fn enter(State(node): NodeState, upgrade: Upgrade) -> Result<Response, Refusal> {
     let id = ClientId::new(upgrade.request().query("id").unwrap()).unwrap();
     let accept = Accept::new(()).id(id);
     Ok(upgrade.accept(&node, accept).await.into_response())
 }
 
-async fn emit(State(node): Served, Query(asked): Asked) -> Json<Vec<EmitResult>> {
+async fn emit(State(node): NodeState, Query(asked): Asked) -> Json<Vec<EmitResult>> {
     let cluster = node.cluster().unwrap();
     let emits = asked["ids"].split(',').map(|id| {
         let (begun, receipt) = (Instant::now(), cluster.emit(id, asked["data"].clone()));
@@ -159,14 +159,14 @@ async fn emit(State(node): Served, Query(asked): Asked) -> Json<Vec<EmitResult>>
     Json(join_all(emits).await)
 }
 
-async fn close(State(node): Served, Query(asked): Asked) -> Json<String> {
+async fn close(State(node): NodeState, Query(asked): Asked) -> Json<String> {
     let code = CloseCode::new(asked["code"].parse().unwrap()).unwrap();
     let cluster = node.cluster().unwrap();
     let closed = cluster.close(&asked["id"], CloseFrame::new(code, ""));
     Json(closed.await.to_string())
 }
 
-async fn stats(State(node): Served) -> Json<Stats> {
+async fn stats(State(node): NodeState) -> Json<Stats> {
     let cluster = node.cluster().unwrap();
     let peers = cluster.peers().into_iter().filter(|peer| peer.up);
     Json(Stats {

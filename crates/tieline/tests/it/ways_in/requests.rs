@@ -7,12 +7,12 @@ use tieline::{Accept, Config, Connection, Handler, Hub, Message, Node, UpgradeRe
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 use crate::kit::{
-    Answer, Raw, Server, listen,
+    HttpResponse, Raw, Server, listen,
     raw::{TEXT, frame, request},
     run,
 };
 
-async fn answer_to(server: &Server, request: &str) -> Answer {
+async fn answer_to(server: &Server, request: &str) -> HttpResponse {
     let mut raw = Raw::over(TcpStream::connect(server.address).await.unwrap());
     raw.write(request.as_bytes()).await;
     raw.answer().await

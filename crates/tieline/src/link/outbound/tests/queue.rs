@@ -7,7 +7,7 @@ use prost::Message;
 use tokio::time::Instant;
 
 use super::{
-    super::queue::{Completions, Priority, Queue},
+    super::queue::{Completions, Priority, RequestQueue},
     DELIVERED, emit,
 };
 use crate::link::{
@@ -16,15 +16,15 @@ use crate::link::{
 };
 
 /// Takes a batch, and returns how many requests it has.
-fn take_batch(queue: &mut Queue<u64>) -> usize {
+fn take_batch(queue: &mut RequestQueue<u64>) -> usize {
     let batch = queue.take_batch(usize::MAX);
     assert_eq!(queue.take_completions(), []);
     proto::RequestBatch::decode(batch).unwrap().requests.len()
 }
 
 /// A queue with this many sent requests.
-fn sent(requests: u64) -> Queue<u64> {
-    let mut queue = Queue::new(1 << 20);
+fn sent(requests: u64) -> RequestQueue<u64> {
+    let mut queue = RequestQueue::new(1 << 20);
     let now = Instant::now();
     for completion in 0..requests {
         queue
@@ -35,7 +35,7 @@ fn sent(requests: u64) -> Queue<u64> {
     queue
 }
 
-fn decide(queue: &mut Queue<u64>, number: u64) -> Completions<u64> {
+fn decide(queue: &mut RequestQueue<u64>, number: u64) -> Completions<u64> {
     queue.decide(number, DELIVERED).unwrap();
     queue.trim();
     queue.take_completions()
@@ -65,7 +65,7 @@ fn a_request_that_thousands_overtake_is_still_completed() {
 
 #[test]
 fn a_batch_is_bounded_in_bytes_and_requests_and_has_at_least_one() {
-    let mut queue = Queue::new(8 << 20);
+    let mut queue = RequestQueue::new(8 << 20);
     let now = Instant::now();
     for (completion, bytes) in [(0, 1 << 20), (1, 200 << 10), (2, 200 << 10)] {
         queue
@@ -85,7 +85,7 @@ fn a_batch_is_bounded_in_bytes_and_requests_and_has_at_least_one() {
 
 #[test]
 fn an_emptied_queue_releases_its_buffer() {
-    let mut queue = Queue::new(16 << 20);
+    let mut queue = RequestQueue::new(16 << 20);
     for completion in 0..8 {
         queue
             .push(&emit(1 << 20), completion, Priority::Normal, Instant::now())
@@ -100,12 +100,12 @@ fn an_emptied_queue_releases_its_buffer() {
 
 #[test]
 fn the_bounds_refuse_and_urgent_requests_pass_the_one_on_bytes() {
-    let mut queue = Queue::new(1_000);
+    let mut queue = RequestQueue::new(1_000);
     let now = Instant::now();
     queue.push(&emit(1_000), 0, Priority::Normal, now).unwrap();
     assert_eq!(queue.push(&emit(1), 1, Priority::Normal, now), Err(1));
     queue.push(&emit(1), 2, Priority::Urgent, now).unwrap();
-    let mut queue = Queue::new(usize::MAX / 2);
+    let mut queue = RequestQueue::new(usize::MAX / 2);
     let taken =
         (0..200_000).take_while(|t| queue.push(&emit(0), *t, Priority::Normal, now).is_ok());
     assert_eq!(taken.count(), 65_536);

@@ -36,7 +36,7 @@ enum End {
 /// Who arrives: client, user, groups.
 type Arrival = (usize, usize, BTreeSet<usize>);
 
-pub(super) struct World {
+pub(super) struct Simulation {
     server: Server,
     sockets: Vec<Socket>,
     /// The open socket of each client.
@@ -47,7 +47,7 @@ pub(super) struct World {
     of_one: Vec<(Receipt, Delivery)>,
 }
 
-impl World {
+impl Simulation {
     pub(super) fn new(server: Server, clients: usize) -> Self {
         Self {
             server,

@@ -23,7 +23,7 @@ use tokio::{net::TcpSocket, runtime::Runtime, sync::Notify};
 /// What the handler does with a message.
 pub(crate) type OnMessage = fn(&Connection, Message);
 
-pub(crate) struct World {
+pub(crate) struct Harness {
     pub(crate) hub: Hub,
     pub(crate) events: Arc<Events>,
     runtime: Runtime,
@@ -43,7 +43,7 @@ struct Script {
     events: Arc<Events>,
 }
 
-impl World {
+impl Harness {
     /// A node of one shard. The kernel keeps about `buffers` bytes at each end of a connection, or as
     /// many as it likes.
     pub(crate) fn start(on_message: OnMessage, config: Config, buffers: Option<u32>) -> Self {
