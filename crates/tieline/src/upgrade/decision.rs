@@ -103,7 +103,8 @@ impl<S> Accept<S> {
     }
 }
 
-/// A refused upgrade: an HTTP status and a plain-text body that says what to do.
+/// A refused upgrade: an HTTP status and a body that says what to do, as plain text unless a header names
+/// another content type.
 ///
 /// ```
 /// use tieline::{Refusal, StatusCode};
@@ -143,9 +144,11 @@ impl Refusal {
     pub fn into_http(self) -> Response<String> {
         let mut response = Response::new(self.body);
         *response.status_mut() = self.status;
-        let text = HeaderValue::from_static("text/plain; charset=utf-8");
-        response.headers_mut().insert(header::CONTENT_TYPE, text);
-        response.headers_mut().extend(self.headers);
+        let headers = response.headers_mut();
+        headers.extend(self.headers);
+        headers
+            .entry(header::CONTENT_TYPE)
+            .or_insert(HeaderValue::from_static("text/plain; charset=utf-8"));
         response
     }
 }
@@ -167,4 +170,27 @@ impl From<HandshakeError> for Refusal {
 pub(super) fn unavailable(body: &str) -> Refusal {
     Refusal::new(StatusCode::SERVICE_UNAVAILABLE, body)
         .header(header::RETRY_AFTER, HeaderValue::from_static("1"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn content_types(refusal: Refusal) -> Vec<HeaderValue> {
+        let response = refusal.into_http();
+        let values = response.headers().get_all(header::CONTENT_TYPE).iter();
+        values.cloned().collect()
+    }
+
+    #[test]
+    fn a_response_has_one_content_type() {
+        let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+        let refusal = Refusal::new(StatusCode::FORBIDDEN, "no\n");
+        assert_eq!(content_types(refusal.clone()), [&plain]);
+        let json = HeaderValue::from_static("application/json");
+        let refusal = refusal.header(header::CONTENT_TYPE, json.clone());
+        assert_eq!(content_types(refusal), [json]);
+        let refusal = Refusal::from(HandshakeError::NotAnUpgrade);
+        assert_eq!(content_types(refusal), [plain]);
+    }
 }
