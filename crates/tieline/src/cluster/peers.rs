@@ -4,7 +4,13 @@
 //! that entries name. Must not know what is sent over a link. Invariant: there is one link for each
 //! address; it ends when its node is in neither the registry nor an entry, and the link is down.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use parking_lot::Mutex;
 use tieline_registry::NodeInfo;
@@ -17,6 +23,8 @@ pub(super) type PeerMap = HashMap<Arc<str>, Arc<Peer>>;
 
 pub(super) struct Peers {
     all: Mutex<Arc<PeerMap>>,
+    /// Whether the node has ended; links that are still asked for then end at once.
+    ended: AtomicBool,
     /// Addresses of legacy nodes, as the last search found them.
     legacy: Mutex<Vec<Arc<str>>>,
     config: Arc<LinkConfig>,
@@ -28,6 +36,7 @@ impl Peers {
     pub(super) fn new(config: Arc<LinkConfig>, tasks: TaskTracker) -> Self {
         Self {
             all: Mutex::default(),
+            ended: AtomicBool::new(false),
             legacy: Mutex::default(),
             config,
             tasks,
@@ -39,7 +48,8 @@ impl Peers {
         Arc::clone(&self.all.lock())
     }
 
-    /// The peer at an address; the first call starts its link.
+    /// The peer at an address; the first call starts its link. After [`Peers::end`] the link has ended
+    /// already.
     pub(super) fn get_or_connect(&self, address: &Arc<str>) -> Arc<Peer> {
         let mut all = self.all.lock();
         if let Some(peer) = all.get(address) {
@@ -48,6 +58,10 @@ impl Peers {
         let (config, address) = (Arc::clone(&self.config), Arc::clone(address));
         let link = Link::start(Arc::clone(&address), config, &self.tasks);
         let peer = Arc::new(Peer::new(Arc::clone(&address), link));
+        if self.ended.load(Ordering::Acquire) {
+            peer.link.end();
+            return peer;
+        }
         Arc::make_mut(&mut all).insert(address, Arc::clone(&peer));
         peer
     }
@@ -87,9 +101,34 @@ impl Peers {
         }
     }
 
-    /// Ends all links.
+    /// Ends all links, for good: a lookup or a claim that is still in progress may ask for a peer later.
     pub(super) fn end(&self) {
-        let all = std::mem::take(&mut *self.all.lock());
+        let mut all = self.all.lock();
+        self.ended.store(true, Ordering::Release);
+        let all = std::mem::take(&mut *all);
         all.values().for_each(|peer| peer.link.end());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::link::PeerSecurity;
+
+    #[tokio::test]
+    async fn no_link_outlives_its_node() {
+        let security = PeerSecurity::default();
+        let config = LinkConfig::new(Uuid::nil(), &security).expect("nothing is wrong with it");
+        let tasks = TaskTracker::new();
+        let peers = Peers::new(Arc::new(config), tasks.clone());
+        peers.get_or_connect(&"127.0.0.1:9".into());
+        peers.end();
+        peers.get_or_connect(&"127.0.0.1:10".into());
+        assert!(peers.all().is_empty());
+        tasks.close();
+        let ended = tokio::time::timeout(std::time::Duration::from_secs(5), tasks.wait());
+        ended.await.expect("the tasks of all links end");
     }
 }

@@ -46,8 +46,9 @@ pub(super) enum DialState {
     },
     /// Requests are sent.
     Up {
-        /// The stream that may take requests, if the peer supports it.
-        epoch: u64,
+        /// The stream that takes requests once the peer's hello has arrived; `None` after the peer has
+        /// refused one.
+        epoch: Option<u64>,
         connection: Tasks,
         peer: PeerKind,
         liveness: Liveness,
@@ -150,7 +151,7 @@ impl DialState {
                 peer: PeerKind::UnaryOnly,
                 ..
             } => {
-                *current = epoch;
+                *current = Some(epoch);
                 *current_connection = connection;
             }
             // Each connection has one stream at a time.
@@ -169,27 +170,31 @@ impl DialState {
     }
 
     fn go_up(&mut self, kind: PeerKind, now: Instant) {
-        match std::mem::replace(self, Self::Down) {
+        let (stream, connection) = match std::mem::replace(self, Self::Down) {
             Self::Greeting {
                 epoch, connection, ..
-            }
-            | Self::Up {
+            } => (Some(epoch), connection),
+            Self::Up {
                 epoch,
                 connection,
                 peer: PeerKind::UnaryOnly,
                 ..
-            } => {
-                *self = Self::Up {
-                    epoch,
-                    connection,
-                    peer: kind,
-                    liveness: Liveness::new(now),
-                    interest_ack: None,
-                };
-            }
+            } if epoch.is_some() || kind == PeerKind::UnaryOnly => (epoch, connection),
             // Only a greeting leads here.
-            unchanged => *self = unchanged,
-        }
+            unchanged => {
+                *self = unchanged;
+                return;
+            }
+        };
+        *self = Self::Up {
+            // A refused stream may be polled until its reset arrives: it must not take the waker of the
+            // unary client.
+            epoch: stream.filter(|_| kind != PeerKind::UnaryOnly),
+            connection,
+            peer: kind,
+            liveness: Liveness::new(now),
+            interest_ack: None,
+        };
     }
 
     /// The dial failed, or the connection ended.

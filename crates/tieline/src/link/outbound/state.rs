@@ -181,7 +181,7 @@ impl<T: Completion> State<T> {
                 liveness,
                 interest_ack,
                 ..
-            } if *epoch == stream => {
+            } if *epoch == Some(stream) => {
                 let has_control = liveness.is_ping_due() || interest_ack.is_some();
                 if self.queue.has_waiting() || has_control {
                     let requests = self.queue.take_batch(max_request.get());
@@ -196,8 +196,8 @@ impl<T: Completion> State<T> {
                     return Poll::Ready(Some(Batch { control, requests }));
                 }
             }
-            DialState::Up { epoch, .. } | DialState::Greeting { epoch, .. } if *epoch == stream => {
-            }
+            DialState::Up { epoch, .. } if *epoch == Some(stream) => {}
+            DialState::Greeting { epoch, .. } if *epoch == stream => {}
             _ => return Poll::Ready(None),
         }
         self.park(cx);

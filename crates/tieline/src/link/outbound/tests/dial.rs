@@ -22,7 +22,9 @@ enum Name {
     Greeting(u64),
     Regreeting(u64),
     UpStream(u64),
-    UpUnary(u64),
+    UpUnary,
+    /// A unary link whose peer is asked for the stream again.
+    UpAsking(u64),
     Down,
     Ended,
 }
@@ -30,13 +32,14 @@ enum Name {
 use Name::*;
 
 const MAX_REQUEST: NonZeroUsize = NonZeroUsize::new(1_000).unwrap();
-const ALL: [Name; 8] = [
+const ALL: [Name; 9] = [
     Dialing,
     Redialing,
     Greeting(1),
     Regreeting(1),
     UpStream(1),
-    UpUnary(1),
+    UpUnary,
+    UpAsking(1),
     Down,
     Ended,
 ];
@@ -60,12 +63,13 @@ fn state(name: Name, now: Instant) -> DialState {
         Greeting(epoch) => greeting(epoch, Some(now)),
         Regreeting(epoch) => greeting(epoch, None),
         UpStream(epoch) => up(
-            epoch,
+            Some(epoch),
             PeerKind::Stream {
                 max_request: MAX_REQUEST,
             },
         ),
-        UpUnary(epoch) => up(epoch, PeerKind::UnaryOnly),
+        UpUnary => up(None, PeerKind::UnaryOnly),
+        UpAsking(epoch) => up(Some(epoch), PeerKind::UnaryOnly),
         Down => DialState::Down,
         Ended => DialState::Ended,
     }
@@ -77,9 +81,11 @@ fn name(state: &DialState) -> Name {
         DialState::Greeting {
             epoch, queue_until, ..
         } => queue_until.map_or(Regreeting(*epoch), |_| Greeting(*epoch)),
-        DialState::Up { epoch, peer, .. } => match peer {
-            PeerKind::Stream { .. } => UpStream(*epoch),
-            PeerKind::UnaryOnly => UpUnary(*epoch),
+        DialState::Up { epoch, peer, .. } => match (peer, epoch) {
+            (PeerKind::Stream { .. }, Some(epoch)) => UpStream(*epoch),
+            (PeerKind::Stream { .. }, None) => panic!("a link with a stream has none"),
+            (PeerKind::UnaryOnly, None) => UpUnary,
+            (PeerKind::UnaryOnly, Some(epoch)) => UpAsking(*epoch),
         },
         DialState::Down => Down,
         DialState::Ended => Ended,
@@ -87,7 +93,7 @@ fn name(state: &DialState) -> Name {
 }
 
 /// Checks the state after an event, for each state before it.
-fn check(event: impl Fn(&mut DialState, Instant), after: [Name; 8]) {
+fn check(event: impl Fn(&mut DialState, Instant), after: [Name; 9]) {
     let now = Instant::now();
     for (before, after) in ALL.into_iter().zip(after) {
         let mut state = state(before, now);
@@ -99,17 +105,17 @@ fn check(event: impl Fn(&mut DialState, Instant), after: [Name; 8]) {
 #[test]
 fn a_dial_starts_from_a_link_that_is_not_connected() {
     let (greeting, regreeting) = (Greeting(1), Regreeting(1));
-    let (stream, unary) = (UpStream(1), UpUnary(1));
+    let (stream, unary, asking) = (UpStream(1), UpUnary, UpAsking(1));
     check(
         |state, now| state.on_dial(now, true),
         [
-            Dialing, Dialing, greeting, regreeting, stream, unary, Dialing, Ended,
+            Dialing, Dialing, greeting, regreeting, stream, unary, asking, Dialing, Ended,
         ],
     );
     check(
         |state, now| state.on_dial(now, false),
         [
-            Redialing, Redialing, greeting, regreeting, stream, unary, Redialing, Ended,
+            Redialing, Redialing, greeting, regreeting, stream, unary, asking, Redialing, Ended,
         ],
     );
 }
@@ -124,7 +130,8 @@ fn a_connection_leads_to_a_greeting_and_leaves_a_unary_link_up() {
             Greeting(1),
             Regreeting(1),
             UpStream(1),
-            UpUnary(2),
+            UpAsking(2),
+            UpAsking(2),
             Down,
             Ended,
         ],
@@ -141,6 +148,7 @@ fn a_hello_brings_a_greeting_or_a_unary_link_to_a_stream() {
             UpStream(1),
             UpStream(1),
             UpStream(1),
+            UpUnary,
             UpStream(1),
             Down,
             Ended,
@@ -155,10 +163,11 @@ fn a_peer_without_the_stream_gets_unary_calls() {
         [
             Dialing,
             Redialing,
-            UpUnary(1),
-            UpUnary(1),
+            UpUnary,
+            UpUnary,
             UpStream(1),
-            UpUnary(1),
+            UpUnary,
+            UpUnary,
             Down,
             Ended,
         ],
@@ -169,9 +178,9 @@ fn a_peer_without_the_stream_gets_unary_calls() {
 fn a_close_leads_down_and_an_end_is_final() {
     check(
         |state, _| state.on_close(),
-        [Down, Down, Down, Down, Down, Down, Down, Ended],
+        [Down, Down, Down, Down, Down, Down, Down, Down, Ended],
     );
-    check(|state, _| state.on_end(), [Ended; 8]);
+    check(|state, _| state.on_end(), [Ended; 9]);
 }
 
 #[test]
@@ -183,6 +192,7 @@ fn the_status_derives_from_the_state() {
         Status::Down,
         Status::Dialing,
         Status::Down,
+        Status::Up,
         Status::Up,
         Status::Up,
         Status::Down,

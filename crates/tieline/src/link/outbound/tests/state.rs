@@ -2,7 +2,8 @@
 
 use std::{
     num::{NonZeroU64, NonZeroUsize},
-    task::{Context, Poll, Waker},
+    sync::Arc,
+    task::{Context, Poll, Wake, Waker},
 };
 
 use tokio::time::Instant;
@@ -19,6 +20,13 @@ use crate::link::{
 
 fn new(now: Instant) -> State<u64> {
     State::new(1 << 20, now)
+}
+
+/// A waker unlike that of the streams.
+struct UnaryClient;
+
+impl Wake for UnaryClient {
+    fn wake(self: Arc<Self>) {}
 }
 
 /// A link that is up with the stream of epoch 1.
@@ -95,6 +103,22 @@ fn a_unary_link_stays_up_while_its_peer_is_asked_again() {
     assert!(poll(&mut state, 2, at(10)).is_pending(), "no hello yet");
     state.on_hello(NonZeroUsize::MAX, at(20));
     assert!(poll(&mut state, 2, at(20)).is_ready());
+}
+
+#[test]
+fn a_refused_stream_takes_nothing_from_the_unary_client() {
+    let at = clock();
+    let mut state = new(at(0));
+    state.on_connect(1, connection());
+    assert!(poll(&mut state, 1, at(0)).is_pending(), "no hello yet");
+    state.on_unary_only(at(0));
+    state.take_effects();
+    let waker = Waker::from(Arc::new(UnaryClient));
+    assert!(state.poll_unary(&Context::from_waker(&waker)).is_pending());
+    assert!(matches!(poll(&mut state, 1, at(0)), Poll::Ready(None)));
+    push(&mut state, 7, at(0)).unwrap();
+    let woken = state.take_effects().wake;
+    assert!(woken.is_some_and(|woken| woken.will_wake(&waker)));
 }
 
 #[test]
