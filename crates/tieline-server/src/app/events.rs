@@ -14,7 +14,7 @@ pub(crate) trait Events: Send + Sync + 'static {
         &self,
         client: &Connection,
         event: UserEvent<'_>,
-    ) -> impl Future<Output = Result<Option<Payload>, EventError>> + Send;
+    ) -> impl Future<Output = Result<Option<Payload>, OperationError>> + Send;
 
     /// A client disconnected.
     fn disconnected(
@@ -33,7 +33,7 @@ pub(crate) struct UserEvent<'a> {
 
 /// Why an operation failed. Wires report name and message to the client.
 #[derive(Debug, Clone)]
-pub(crate) struct EventError {
+pub(crate) struct OperationError {
     pub(crate) name: &'static str,
     pub(crate) message: String,
 }
@@ -45,8 +45,12 @@ pub(crate) struct NoEvents;
 impl Events for NoEvents {
     async fn connected(&self, _: &Connection) {}
 
-    async fn event(&self, _: &Connection, _: UserEvent<'_>) -> Result<Option<Payload>, EventError> {
-        Err(EventError {
+    async fn event(
+        &self,
+        _: &Connection,
+        _: UserEvent<'_>,
+    ) -> Result<Option<Payload>, OperationError> {
+        Err(OperationError {
             name: "InternalServerError",
             message: "no event handler is configured; publish to a group instead".into(),
         })

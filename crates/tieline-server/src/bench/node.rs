@@ -93,7 +93,7 @@ impl Node {
             kind: ClaimKind::Fresh,
         });
         let claims: Vec<_> = claims.collect();
-        // Recorded before the reply: the claims may stand even if it is lost.
+        // Recorded before the reply: the claims may be in effect even if it is lost.
         self.record(&claims);
         let claimed = self.registry.claim(&self.session, &claims);
         let claimed = with_timeout("claim", async { Ok(claimed.await?) }).await?;

@@ -11,7 +11,7 @@ use super::{
     cluster,
     lifecycle::Supervisor,
     listen::{ListenError, bind},
-    node::{ClientSettings, ServedNode},
+    node::{ClientSettings, ReadyNode},
     registry::RegistrySettings,
 };
 use crate::demo::{chat::Chat, nodes::Nodes, page};
@@ -47,7 +47,7 @@ pub(crate) async fn demo(settings: DemoSettings) -> anyhow::Result<()> {
         let page = page::routes(&clients.hub, started.page, &pages);
         let chat = Chat::start(started.cluster.clone(), nodes.clone());
         let phase = supervisor.phase();
-        ServedNode::new(started.listener, started.cluster, chat, clients, phase).with_routes(page)
+        ReadyNode::new(started.listener, started.cluster, chat, clients, phase).with_routes(page)
     });
     let served = served.collect();
     welcome(&pages)?;

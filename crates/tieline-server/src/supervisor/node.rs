@@ -18,13 +18,13 @@ pub(crate) struct ClientSettings {
 }
 
 /// A node that is ready to serve.
-pub(super) struct ServedNode<E: Events> {
+pub(super) struct ReadyNode<E: Events> {
     pub(super) listener: Listener,
     pub(super) node: Node<WebPubSub<E>>,
     pub(super) router: Router,
 }
 
-impl<E: Events> ServedNode<E> {
+impl<E: Events> ReadyNode<E> {
     pub(super) fn new(
         listener: Listener,
         cluster: Cluster,

@@ -8,7 +8,7 @@ use super::{
     cluster,
     lifecycle::Supervisor,
     listen,
-    node::{ClientSettings, ServedNode},
+    node::{ClientSettings, ReadyNode},
     registry::RegistrySettings,
 };
 use crate::app::events::NoEvents;
@@ -40,6 +40,6 @@ pub(crate) async fn serve(settings: ServeSettings) -> anyhow::Result<()> {
     tracing::info!(%address, hub = %clients.hub, peers, "listening");
 
     let supervisor = Supervisor::new();
-    let node = ServedNode::new(listener, cluster, NoEvents, clients, supervisor.phase());
+    let node = ReadyNode::new(listener, cluster, NoEvents, clients, supervisor.phase());
     supervisor.serve(vec![node], settings.drain_delay).await
 }
