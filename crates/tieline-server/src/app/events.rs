@@ -1,4 +1,8 @@
 //! The event handler: what the application does when clients connect, send events and disconnect.
+//!
+//! Owns the trait between a wire and an application, and the error that every operation reports. Must
+//! not know frames: a wire decodes the event before the call, and encodes the reply and the error after
+//! it.
 
 use tieline::{CloseReason, Connection};
 

@@ -1,4 +1,7 @@
 //! A simulated node: an address, a session and its claims.
+//!
+//! Owns the lease and the record of its claims, which makes their release possible. Must not know other
+//! nodes or how long a round lasts. Invariant: a claim is recorded before it is requested.
 
 use std::{
     sync::{

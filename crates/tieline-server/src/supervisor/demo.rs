@@ -1,4 +1,8 @@
 //! `tieline demo`: two nodes in one process, each with a chat page.
+//!
+//! Owns the start of both nodes: their listeners, their shared registry, which is in memory unless one
+//! is given, and the greeting on standard output. Must not know what the chat does. Invariant: both
+//! nodes listen before either serves, because each page has the addresses of both.
 
 use std::{io::Write, net::SocketAddr, sync::Arc, time::Duration};
 

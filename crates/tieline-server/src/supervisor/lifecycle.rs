@@ -1,4 +1,8 @@
 //! The lifecycle of the process: serve until a signal, then drain all nodes at once.
+//!
+//! Owns the phase of the process and its signals. Must not know what the nodes serve, nor how one of
+//! them drains. Invariants: the phase only advances, and a second signal ends the process in every
+//! phase.
 
 use std::time::Duration;
 

@@ -1,4 +1,7 @@
 //! One node of the process, ready to serve: its listener, its handler and its routes.
+//!
+//! Owns how these are put together from a cluster and an event handler. Must not know signals: it only
+//! passes the phase on to the routes.
 
 use axum::Router;
 use tieline::{Cluster, Listener, Node};

@@ -1,4 +1,8 @@
 //! `tieline serve`: one node.
+//!
+//! Owns the order of the start. The node listens before it joins the cluster, so that it does not appear
+//! in the registry if its address is taken. Must not know flags: the settings are checked before they
+//! get here.
 
 use std::{net::SocketAddr, time::Duration};
 

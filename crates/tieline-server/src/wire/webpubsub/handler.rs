@@ -1,4 +1,9 @@
 //! Carries out what clients send, through the operations of `app`.
+//!
+//! Owns which operation a frame leads to, its ack, and the close codes for violations of the protocol.
+//! Must not know the syntax of frames, which is that of `incoming` and `outgoing`. Invariants: an
+//! operation ends before its ack is sent, and one that succeeded is not repeated while its ack id is
+//! remembered.
 
 use tieline::{CloseCode, CloseFrame, CloseReason, Cluster, Connection, Handler, Message};
 
