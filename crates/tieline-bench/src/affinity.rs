@@ -1,4 +1,7 @@
 //! Pins a thread to one CPU.
+//!
+//! Owns the affinity of the thread that runs a load, and restores it afterwards. Started servers are
+//! pinned elsewhere, in `target::launch`.
 
 use anyhow::{Context, ensure};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};

@@ -1,4 +1,8 @@
 //! How a load synchronizes with the process that runs it.
+//!
+//! Owns the barriers. Must not know whether the load runs in the same process: `run` and `workers`
+//! implement the trait. Invariant: a load reaches barriers in the order of [`Barrier`], of which it may
+//! skip some; only `Round` may repeat.
 
 use serde::{Deserialize, Serialize};
 

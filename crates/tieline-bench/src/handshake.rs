@@ -1,4 +1,7 @@
 //! The client's side of the opening handshake (RFC 6455, section 4.1).
+//!
+//! Owns the text of the request, and the check of status and `Sec-WebSocket-Accept`; the rest of a
+//! response is ignored. Must not know sockets: the caller passes the bytes so far.
 
 use crate::{plan::Plan, url::Url};
 

@@ -1,4 +1,7 @@
 //! The part of a plan that one process runs.
+//!
+//! Owns how connections, rate and concurrent handshakes are divided. Must not know how parts are run.
+//! Invariants: every connection is in exactly one part, and a pair is never split.
 
 use std::net::Ipv4Addr;
 

@@ -1,4 +1,7 @@
 //! Memory and CPU time of the server's processes, from `/proc`.
+//!
+//! Owns the readings at barriers, and the wait for stable memory. Must not know scenarios, nor start
+//! processes. Invariant: a process that has ended is a fault, which does not stop the measurement.
 
 use std::{fs, time::Duration};
 

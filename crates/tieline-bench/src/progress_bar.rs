@@ -1,4 +1,6 @@
 //! The progress of a measurement, on a terminal.
+//!
+//! Owns one line of standard error. Must not write to standard output, which is for results.
 
 use std::{io::IsTerminal, time::Duration};
 

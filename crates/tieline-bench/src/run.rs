@@ -1,4 +1,8 @@
 //! Runs a plan, in this process if one suffices, else in workers.
+//!
+//! Owns the number of processes, and the coordinator of a load in this process. Must not know scenarios.
+//! Invariant: faults of the server are in the outcome, unless not a single connection opened, which is
+//! an error.
 
 use std::{io, process::Command, time::Duration};
 

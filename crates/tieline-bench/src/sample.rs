@@ -1,4 +1,6 @@
 //! A plan and an outcome with known figures, for tests.
+//!
+//! The figures are round, so that tests can state what follows from them.
 
 use std::time::Duration;
 

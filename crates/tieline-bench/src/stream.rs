@@ -1,4 +1,7 @@
 //! A non-blocking socket, with or without TLS.
+//!
+//! Owns the TLS session. Must not know WebSocket. Invariant: no call blocks, and a write may accept
+//! fewer bytes than it gets.
 
 use std::{
     io::{self, ErrorKind, Read, Write},

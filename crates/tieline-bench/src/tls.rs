@@ -1,4 +1,7 @@
 //! TLS settings of the load.
+//!
+//! Owns the root certificates, and the choice not to verify servers. Must not know sockets. Only
+//! HTTP/1.1 is offered, because the handshake has no other form.
 
 use std::sync::Arc;
 

@@ -1,4 +1,7 @@
 //! WebSocket URLs: `ws://host:port/path?query` and `wss://…`.
+//!
+//! Owns their syntax, the resolution of hosts, and the removal of secrets from URLs that are shown. Must
+//! not connect, nor know placeholders.
 
 use std::{
     collections::HashMap,

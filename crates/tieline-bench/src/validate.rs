@@ -1,4 +1,7 @@
 //! Checks a plan before it runs.
+//!
+//! Owns the errors of a plan, and the limits that are the same on every machine; `run` checks those that
+//! depend on descriptors and ports. Must not know flags, nor open or resolve anything.
 
 use crate::{
     plan::{Pacing, Plan, Scenario},

@@ -1,4 +1,7 @@
 //! A baseline as the target of a measurement.
+//!
+//! Owns the command of the bare server, and how a plan is adapted to its message format. Another server
+//! gets the plan as it is. Must not start anything.
 
 use super::protocol;
 use crate::{

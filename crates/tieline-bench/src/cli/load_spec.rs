@@ -1,6 +1,8 @@
 //! What the flags mean: a plan and its target.
 //!
-//! Must not start anything.
+//! Owns the defaults of each scenario, and the checks of flags against each other. Must not start
+//! anything. Invariant: a plan that leaves this module is valid, except that ports in its URLs may still
+//! be placeholders.
 
 use super::{
     args::{

@@ -1,4 +1,7 @@
 //! Parsers of flag values, with errors that show the syntax.
+//!
+//! Owns the syntax of rates, times, URLs, headers, ratios and addresses. Each value is checked by
+//! itself: must not know the values of other flags.
 
 use std::{net::SocketAddr, time::Duration};
 

@@ -1,4 +1,7 @@
 //! Pairs of runs, and which of them count.
+//!
+//! Owns the order of the runs, and the search for the rate of `--rate half`. Must not know how one run
+//! is measured. Invariant: a pair with faults counts in no ratio.
 
 use super::ratios::{Ratios, Spread};
 use crate::{

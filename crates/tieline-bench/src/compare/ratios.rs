@@ -1,4 +1,7 @@
 //! Ratios of two measurements, and their spread over many.
+//!
+//! Owns which figures are compared, and in which of them more is better. Must not know which pairs
+//! count. Invariant: a figure that is zero or was not measured has no ratio.
 
 use serde::Serialize;
 

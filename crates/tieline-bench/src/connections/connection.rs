@@ -1,4 +1,7 @@
 //! A connection: its socket, and incomplete input and output.
+//!
+//! Owns the reassembly of frames and fragments, the answers to pings and closes, and unsent bytes. Must
+//! not know the poll or other connections. After an error, the owner has to drop it.
 
 use std::{
     io::{self, ErrorKind},

@@ -1,4 +1,7 @@
 //! Dials connections: address, source address and upgrade request.
+//!
+//! Owns the URL templates, resolved addresses, TLS settings, and the messages to send on opening. Must
+//! not know the poll. Never waits for a server; only resolving a host name blocks, once per host.
 
 use std::{
     io,

@@ -1,5 +1,7 @@
 //! Wakes the poll with microsecond precision. The timeout of the poll has milliseconds, which would show
 //! as latency.
+//!
+//! Owns one timer in the poll, which is set to one time at once. Must not know what is due then.
 
 use std::os::fd::{AsRawFd, OwnedFd};
 

@@ -1,4 +1,7 @@
 //! A client of the bare server: its socket, and incomplete input and output.
+//!
+//! Must not know frames or other clients. Invariant: bytes are sent in order; what the socket does not
+//! accept is kept, without a bound.
 
 use std::io::{ErrorKind, Write};
 

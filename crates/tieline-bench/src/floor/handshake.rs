@@ -1,4 +1,6 @@
 //! The handshake of the bare server: reads key and id from the request, and makes the response.
+//!
+//! Must not know sockets. Checks only that there is a key; nothing else in a request is validated.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use sha1_smol::Sha1;

@@ -1,4 +1,7 @@
 //! The event loop of the bare server.
+//!
+//! Owns the poll, the clients and their ids. Everything runs on one thread. Invariants: a client that
+//! sends without pause cannot starve the others, and an id belongs to the client that took it last.
 
 use std::{
     collections::{HashMap, VecDeque},

@@ -1,5 +1,8 @@
-//! Each connection is closed as soon as it is open, and reopened: at once in a closed loop, on schedule in
-//! an open loop, where latency counts from the scheduled time.
+//! Each connection is closed as soon as it is open, and reopened: at once in a closed loop, on schedule
+//! in an open loop, where latency counts from the scheduled time.
+//!
+//! Owns which connection is opened next, and the retries of refused ones. Must not know how a connection
+//! is opened. A server that refuses all connections again and again ends the load early.
 
 use std::collections::VecDeque;
 

@@ -1,4 +1,7 @@
 //! In each pair of connections, the even one sends and the odd one receives.
+//!
+//! Owns which messages of a pair are in flight. Must not know sockets, times or rates. Invariant: both
+//! connections of a pair are in the same process.
 
 use super::{
     pending::PendingMessages,

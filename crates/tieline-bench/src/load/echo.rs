@@ -1,4 +1,7 @@
 //! Every connection sends and waits for the echo.
+//!
+//! Owns which messages of a connection are in flight. Must not know sockets, times or rates. Invariant:
+//! a message that another connection sent is misdelivered and never counts as an echo.
 
 use super::{
     pending::PendingMessages,

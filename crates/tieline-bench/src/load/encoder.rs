@@ -1,4 +1,7 @@
 //! Encodes the frames to send, once each: only the stamp differs from message to message.
+//!
+//! Owns the encoded frames and the sequence numbers of this process. Must not know when or why a message
+//! is sent. Invariant: sequence numbers are consecutive, and wrap at 2^32.
 
 use crate::{frame, partition::Partition, plan::Plan, stamp::Stamp, template::Template};
 

@@ -1,4 +1,6 @@
 //! Connections that send nothing, to measure their cost.
+//!
+//! Owns only the latency of handshakes; memory is measured by the coordinator. Must not send anything.
 
 use super::{meter::Meter, runner::Runner};
 use crate::{

@@ -1,4 +1,8 @@
 //! Counts messages within the measurement window.
+//!
+//! Owns the window, the counts and the latencies. Must not read the clock: callers pass times.
+//! Invariant: latency includes every message that was scheduled within the window, even if it arrived
+//! later, so that slow messages are not left out.
 
 use crate::outcome::Latency;
 

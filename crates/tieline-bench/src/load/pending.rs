@@ -1,5 +1,7 @@
 //! The messages in flight, for scenarios with one receiver per message, so that a duplicate does not
 //! trigger another message.
+//!
+//! Knows senders and sequence numbers only. Invariant: a message arrives at most once.
 
 use std::collections::VecDeque;
 

@@ -1,4 +1,7 @@
 //! What all scenarios share: opening connections, waiting at barriers, making the outcome.
+//!
+//! Owns the connections, the coordinator and the CPU time of the load. Must not know what a scenario
+//! sends. Invariant: connections are served while the load waits at a barrier.
 
 use std::time::Duration;
 

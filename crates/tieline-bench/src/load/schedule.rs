@@ -1,4 +1,7 @@
 //! The schedule of an open loop.
+//!
+//! Owns when each message is due. Must not send anything or read the clock. Invariant: the due times
+//! depend only on start and rate, so a delay moves no later message.
 
 use crate::clock::SECOND;
 
@@ -40,7 +43,7 @@ impl Schedule {
         self.begin.saturating_add(offset)
     }
 
-    /// How many messages are due at `now`, at max `max`.
+    /// How many messages are due at `now`, at most `max`.
     pub(super) fn due(&self, now: u64, max: u64) -> u64 {
         let (mut due, mut beyond) = (0, max);
         while due < beyond {

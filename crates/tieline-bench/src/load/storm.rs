@@ -1,5 +1,8 @@
-//! All connections are dropped at once, without a close, and reopened as fast as the server accepts them.
-//! The time between rounds does not count.
+//! All connections are dropped at once, without a close, and reopened as fast as the server accepts
+//! them. The time between rounds does not count.
+//!
+//! Owns the rounds and their time. Must not know how connections are opened. Invariant: only handshakes
+//! within a round count.
 
 use super::{meter::Meter, runner::Runner};
 use crate::{

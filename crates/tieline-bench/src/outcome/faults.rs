@@ -1,4 +1,6 @@
 //! What went wrong, counted and in words.
+//!
+//! Owns the kinds of faults, and the limit on examples. Must not decide what is a fault: the load does.
 
 use std::{fmt::Display, time::Duration};
 

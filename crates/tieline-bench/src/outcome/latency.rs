@@ -1,4 +1,7 @@
 //! A histogram of latencies.
+//!
+//! Owns its bounds, its resolution and its text form. Must not know what was measured. Invariant: new
+//! histograms have the same bounds, so those of all processes can be merged.
 
 use std::time::Duration;
 

@@ -1,4 +1,7 @@
 //! The result of a measurement, and the figures derived from it.
+//!
+//! Must not measure anything, nor know how results are shown. Invariant: CPU time and memory are `None`,
+//! rather than zero, if no process was measured.
 
 use std::time::Duration;
 

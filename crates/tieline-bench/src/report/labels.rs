@@ -1,4 +1,7 @@
 //! Plans and outcomes in words, for the table and the page.
+//!
+//! Owns the terms that both use. Must not know columns or markup: it returns plain text, which the page
+//! escapes.
 
 use crate::{
     format::{bytes, float, micros, none, number, plural, setting},

@@ -1,4 +1,7 @@
 //! The ratios of all pairs, a dot for each, as SVG.
+//!
+//! Owns the common scale and the markup. Must not decide which pairs count. All of its text comes from
+//! this program, so nothing needs to be escaped.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,7 @@
 //! Results as a table, for a terminal.
+//!
+//! Owns columns and their alignment. Must not know where the text is written. Invariant: URLs are shown
+//! without their secrets.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,7 @@
 //! Writes results to standard output and to files.
+//!
+//! Must not know how a format is made. Invariant: an error at one output does not keep the results from
+//! the others.
 
 use std::io::{self, Write as _};
 

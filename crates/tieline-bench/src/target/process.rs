@@ -1,4 +1,8 @@
 //! A started process: when it is ready, its recent output, and its end.
+//!
+//! Owns the child, its process group and the threads that read its output. Must not know what it serves,
+//! except the ports that it has to listen on. Invariant: dropping it ends the group, by SIGTERM and,
+//! after five seconds, SIGKILL.
 
 use std::{
     collections::VecDeque,

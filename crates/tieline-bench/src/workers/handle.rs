@@ -1,4 +1,8 @@
 //! A worker process, seen from the process that started it.
+//!
+//! Owns the child, its standard input and the thread that reads its messages. Must not know other
+//! workers, or when a barrier opens. Invariant: a worker is killed when its handle is dropped, so an
+//! error leaves none behind.
 
 use std::{
     io::{BufRead, BufReader, Write},

@@ -1,4 +1,7 @@
 //! Merges the outcomes of all workers.
+//!
+//! Counts are added up; of times, the longest is taken. Processes of the server are measured only by the
+//! pool, so its readings are used as they are.
 
 use crate::{
     outcome::{Faults, Latency, Opening, Outcome, ProcessUse},

@@ -1,4 +1,4 @@
-//! The messages of a worker.
+//! The messages that a worker writes to standard output.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,7 @@
 //! The process that starts the workers and coordinates them.
+//!
+//! Owns the workers and the measurement of the server's processes. Must not know scenarios. Invariants:
+//! a barrier opens only when every worker waits or is done, and the failure of one worker ends all.
 
 use std::{
     io,

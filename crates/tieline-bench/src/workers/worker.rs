@@ -1,4 +1,7 @@
 //! The main function of a worker process.
+//!
+//! Owns the conversation with the process that started it. Must not know other workers, nor measure the
+//! server. Invariant: standard output has nothing but messages.
 
 use std::{
     io::{self, BufRead, Write},

@@ -1,4 +1,7 @@
-//! Who may connect without proving who they are.
+//! Which anonymous clients may connect.
+//!
+//! Decides by the `Host` header alone. Must not know the address to listen on, which `cli` checks, nor
+//! the response to a client that may not connect, which is up to the wire.
 
 use std::net::IpAddr;
 

@@ -1,4 +1,8 @@
 //! The event handler: what the application does when clients connect, send events and disconnect.
+//!
+//! Owns the trait between a wire and an application, and the error that every operation reports. Must
+//! not know frames: a wire decodes the event before the call, and encodes the reply and the error after
+//! it.
 
 use tieline::{CloseReason, Connection};
 
@@ -14,7 +18,7 @@ pub(crate) trait Events: Send + Sync + 'static {
         &self,
         client: &Connection,
         event: UserEvent<'_>,
-    ) -> impl Future<Output = Result<Option<Payload>, EventError>> + Send;
+    ) -> impl Future<Output = Result<Option<Payload>, OperationError>> + Send;
 
     /// A client disconnected.
     fn disconnected(
@@ -33,7 +37,7 @@ pub(crate) struct UserEvent<'a> {
 
 /// Why an operation failed. Wires report name and message to the client.
 #[derive(Debug, Clone)]
-pub(crate) struct EventError {
+pub(crate) struct OperationError {
     pub(crate) name: &'static str,
     pub(crate) message: String,
 }
@@ -45,8 +49,12 @@ pub(crate) struct NoEvents;
 impl Events for NoEvents {
     async fn connected(&self, _: &Connection) {}
 
-    async fn event(&self, _: &Connection, _: UserEvent<'_>) -> Result<Option<Payload>, EventError> {
-        Err(EventError {
+    async fn event(
+        &self,
+        _: &Connection,
+        _: UserEvent<'_>,
+    ) -> Result<Option<Payload>, OperationError> {
+        Err(OperationError {
             name: "InternalServerError",
             message: "no event handler is configured; publish to a group instead".into(),
         })

@@ -1,4 +1,7 @@
 //! The namespace that a connection belongs to. Web PubSub calls it a hub.
+//!
+//! Owns the syntax of names and how they are compared. Must not know URLs or who may connect. Invariant:
+//! a `Namespace` holds a valid name in lower case.
 
 use std::{fmt, str::FromStr};
 

@@ -1,4 +1,8 @@
 //! Payloads: data with its type, in the form that every wire can encode.
+//!
+//! Owns the check of data against its type, and the conversion from and to bare messages. Must not know
+//! envelopes, groups or users. Invariant: the data of a [`Payload`] always matches its type, so encoding
+//! it cannot fail.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,8 @@
 //! The operations that send messages, on behalf of a client or a backend, across the cluster.
+//!
+//! Owns which names in the cluster a message goes to. Must not know encodings: callers pass a frame, or
+//! a function that encodes one for each kind of client. Never checks whether the sender is allowed to
+//! send; callers do.
 
 use tieline::{Cluster, Connection, Frame, Summary};
 

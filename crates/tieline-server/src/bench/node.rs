@@ -1,4 +1,7 @@
 //! A simulated node: an address, a session and its claims.
+//!
+//! Owns the lease and the record of its claims, which makes their release possible. Must not know other
+//! nodes or how long a round lasts. Invariant: a claim is recorded before it is requested.
 
 use std::{
     sync::{
@@ -93,7 +96,7 @@ impl Node {
             kind: ClaimKind::Fresh,
         });
         let claims: Vec<_> = claims.collect();
-        // Recorded before the reply: the claims may stand even if it is lost.
+        // Recorded before the reply: the claims may be in effect even if it is lost.
         self.record(&claims);
         let claimed = self.registry.claim(&self.session, &claims);
         let claimed = with_timeout("claim", async { Ok(claimed.await?) }).await?;

@@ -1,4 +1,7 @@
 //! One round: nodes claim ids as fast as the registry answers.
+//!
+//! Owns the ids, the batches and the time limit of the round. Must not know the requests to the
+//! registry, nor release anything. Invariant: no id is claimed twice in a round.
 
 use std::{
     ops::Range,

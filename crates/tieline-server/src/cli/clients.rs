@@ -1,4 +1,7 @@
 //! The flags that say who may connect.
+//!
+//! Owns the hub, access without a token, and the allowed origins. Must not know how a request is
+//! checked. Invariant: without `--anonymous`, only loopback addresses can be listened on.
 
 use std::net::SocketAddr;
 

@@ -1,4 +1,7 @@
 //! The commands.
+//!
+//! Owns the list of commands and their descriptions. Must not know their flags, which are in a module
+//! for each command.
 
 use clap::{Parser, Subcommand};
 

@@ -1,4 +1,7 @@
-//! The flags of every command that listens for clients.
+//! The flags and parsers that commands share.
+//!
+//! Owns the address to listen on, the TLS files and the log format. Must not listen or start logging: it
+//! only parses flags and reads the files that they name.
 
 use std::{
     net::SocketAddr,

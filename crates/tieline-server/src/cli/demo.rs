@@ -1,4 +1,7 @@
 //! `tieline demo`: its flags, and how it runs.
+//!
+//! Owns the defaults that differ from `tieline serve`, such as a short drain. Must not know how the
+//! nodes are started. Invariant: all settings are checked before anything starts.
 
 use std::{net::SocketAddr, time::Duration};
 

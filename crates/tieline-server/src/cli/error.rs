@@ -1,4 +1,7 @@
 //! Errors in terms of flags.
+//!
+//! Owns which flag an error of the library or of a listener suggests, and which errors are those of the
+//! command line, which have their own exit code. Must not know when an error occurred: its type decides.
 
 use std::net::SocketAddr;
 

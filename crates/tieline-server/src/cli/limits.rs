@@ -1,4 +1,7 @@
 //! The flags that set limits.
+//!
+//! Owns the limits of a node and the times of its drain, and the names of their flags in errors. Must
+//! not check the limits: the library does, for every user of its configuration.
 
 use std::time::Duration;
 

@@ -1,4 +1,8 @@
 //! The flags of the links between nodes.
+//!
+//! Owns addresses, secret, TLS and times, and reads the files that the flags name. The result is
+//! validated by the library here, so that an insecure configuration fails before anything starts. Must
+//! not listen or connect. Invariant: the secret appears in no help text, error or debug form.
 
 use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 

@@ -1,4 +1,8 @@
 //! The flags that say which registry to use.
+//!
+//! Owns the URL, the name of the cluster and the certificates, and reads their files. Must not connect.
+//! Invariant: the URL is checked only after the command line was parsed, because the parser prints what
+//! it refuses, and the URL may contain a password.
 
 use std::path::{Path, PathBuf};
 

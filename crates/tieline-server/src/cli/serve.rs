@@ -1,4 +1,7 @@
 //! `tieline serve`: its flags, and how it runs.
+//!
+//! Owns which groups of flags the command has, and puts their settings together. Must not know how the
+//! node is started. Invariant: all settings are checked before anything starts.
 
 use std::time::Duration;
 

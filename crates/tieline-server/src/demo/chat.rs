@@ -10,7 +10,7 @@ use tieline::{CloseReason, Cluster, Connection, Summary};
 use super::{nodes::Nodes, roster::Roster};
 use crate::{
     app::{
-        events::{EventError, Events, UserEvent},
+        events::{Events, OperationError, UserEvent},
         payload::Payload,
         send::{send_to_group, send_to_user},
         user::user_of,
@@ -67,7 +67,7 @@ impl Events for Chat {
         &self,
         client: &Connection,
         event: UserEvent<'_>,
-    ) -> Result<Option<Payload>, EventError> {
+    ) -> Result<Option<Payload>, OperationError> {
         match event.name {
             "online" => Ok(Some(self.roster.latest())),
             "direct" => self.direct(client, &event.payload).await.map(|()| None),
@@ -90,7 +90,7 @@ impl Events for Chat {
 
 impl Chat {
     /// Sends to all connections of a user and, if any received it, to all of the sender's.
-    async fn direct(&self, client: &Connection, payload: &Payload) -> Result<(), EventError> {
+    async fn direct(&self, client: &Connection, payload: &Payload) -> Result<(), OperationError> {
         let Some(DirectRequest { to, text, node }) = payload.deserialize() else {
             let message = r#"the data must be {"to":"NAME","text":"TEXT"}"#;
             return Err(failure("BadRequest", message.into()));
@@ -122,6 +122,6 @@ impl Chat {
     }
 }
 
-fn failure(name: &'static str, message: String) -> EventError {
-    EventError { name, message }
+fn failure(name: &'static str, message: String) -> OperationError {
+    OperationError { name, message }
 }

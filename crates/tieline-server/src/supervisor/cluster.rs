@@ -1,4 +1,8 @@
-//! Joining a cluster.
+//! Joins a node to a cluster.
+//!
+//! Owns the connection to the registry at the start, and the warnings about addresses that other nodes
+//! cannot reach. Must not know clients or routes. Invariant: an error of the registry names it without
+//! its password.
 
 use std::sync::Arc;
 

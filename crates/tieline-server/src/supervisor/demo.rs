@@ -1,4 +1,8 @@
 //! `tieline demo`: two nodes in one process, each with a chat page.
+//!
+//! Owns the start of both nodes: their listeners, their shared registry, which is in memory unless one
+//! is given, and the greeting on standard output. Must not know what the chat does. Invariant: both
+//! nodes listen before either serves, because each page has the addresses of both.
 
 use std::{io::Write, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -11,7 +15,7 @@ use super::{
     cluster,
     lifecycle::Supervisor,
     listen::{ListenError, bind},
-    node::{ClientSettings, ServedNode},
+    node::{ClientSettings, ReadyNode},
     registry::RegistrySettings,
 };
 use crate::demo::{chat::Chat, nodes::Nodes, page};
@@ -47,7 +51,7 @@ pub(crate) async fn demo(settings: DemoSettings) -> anyhow::Result<()> {
         let page = page::routes(&clients.hub, started.page, &pages);
         let chat = Chat::start(started.cluster.clone(), nodes.clone());
         let phase = supervisor.phase();
-        ServedNode::new(started.listener, started.cluster, chat, clients, phase).with_routes(page)
+        ReadyNode::new(started.listener, started.cluster, chat, clients, phase).with_routes(page)
     });
     let served = served.collect();
     welcome(&pages)?;

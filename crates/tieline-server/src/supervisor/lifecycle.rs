@@ -1,4 +1,8 @@
 //! The lifecycle of the process: serve until a signal, then drain all nodes at once.
+//!
+//! Owns the phase of the process and its signals. Must not know what the nodes serve, nor how one of
+//! them drains. Invariants: the phase only advances, and a second signal ends the process in every
+//! phase.
 
 use std::time::Duration;
 
@@ -9,7 +13,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use super::{node::ServedNode, phase::ServingPhase};
+use super::{node::ReadyNode, phase::ServingPhase};
 use crate::app::events::Events;
 
 /// Runs all nodes of the process. Owns its phase.
@@ -28,7 +32,7 @@ impl Supervisor {
     /// stops immediately.
     pub(super) async fn serve<E: Events>(
         self,
-        nodes: Vec<ServedNode<E>>,
+        nodes: Vec<ReadyNode<E>>,
         drain_delay: Duration,
     ) -> anyhow::Result<()> {
         let (mut first, mut second) = (Signals::new()?, Signals::new()?);
@@ -59,14 +63,14 @@ impl Supervisor {
 
 /// Serves all nodes until the drain phase; returns how many connections did not close in time.
 async fn serve_all<E: Events>(
-    nodes: Vec<ServedNode<E>>,
+    nodes: Vec<ReadyNode<E>>,
     phase: &watch::Sender<ServingPhase>,
 ) -> anyhow::Result<usize> {
     let mut tasks = JoinSet::new();
     for served in nodes {
         let mut phase = phase.subscribe();
         tasks.spawn(async move {
-            let ServedNode {
+            let ReadyNode {
                 listener,
                 node,
                 router,

@@ -1,4 +1,6 @@
-//! Listening for clients.
+//! Listens for clients.
+//!
+//! Raises the descriptor limit first. Must not know TLS, which `serve` adds to the listener.
 
 use std::{io, net::SocketAddr};
 

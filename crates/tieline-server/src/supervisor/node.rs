@@ -1,4 +1,7 @@
 //! One node of the process, ready to serve: its listener, its handler and its routes.
+//!
+//! Owns how these are put together from a cluster and an event handler. Must not know signals: it only
+//! passes the phase on to the routes.
 
 use axum::Router;
 use tieline::{Cluster, Listener, Node};
@@ -18,13 +21,13 @@ pub(crate) struct ClientSettings {
 }
 
 /// A node that is ready to serve.
-pub(super) struct ServedNode<E: Events> {
+pub(super) struct ReadyNode<E: Events> {
     pub(super) listener: Listener,
     pub(super) node: Node<WebPubSub<E>>,
     pub(super) router: Router,
 }
 
-impl<E: Events> ServedNode<E> {
+impl<E: Events> ReadyNode<E> {
     pub(super) fn new(
         listener: Listener,
         cluster: Cluster,

@@ -1,4 +1,8 @@
-//! Connecting to a registry, without showing its password.
+//! Connects to a registry, without showing its password.
+//!
+//! Owns the URL of the registry, the check of its scheme, and the time limit for connecting. Must not
+//! know any registry: the library selects one by the scheme. Invariant: neither the text forms of a URL
+//! nor an error contain the password.
 
 use std::{fmt, sync::Arc, time::Duration};
 

@@ -1,4 +1,8 @@
 //! The routes of a node: clients, health, and a hint on every other path.
+//!
+//! Owns `/healthz` and `/readyz`, and when a node is ready. Must not know how clients are upgraded: the
+//! wire adds its own routes. Invariant: the health routes answer from the state of the node, without a
+//! request to the registry.
 
 use axum::{Router, http::StatusCode, routing::get};
 use tieline::{Handler, Node};

@@ -1,4 +1,8 @@
 //! `tieline serve`: one node.
+//!
+//! Owns the order of the start. The node listens before it joins the cluster, so that it does not appear
+//! in the registry if its address is taken. Must not know flags: the settings are checked before they
+//! get here.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -8,7 +12,7 @@ use super::{
     cluster,
     lifecycle::Supervisor,
     listen,
-    node::{ClientSettings, ServedNode},
+    node::{ClientSettings, ReadyNode},
     registry::RegistrySettings,
 };
 use crate::app::events::NoEvents;
@@ -40,6 +44,6 @@ pub(crate) async fn serve(settings: ServeSettings) -> anyhow::Result<()> {
     tracing::info!(%address, hub = %clients.hub, peers, "listening");
 
     let supervisor = Supervisor::new();
-    let node = ServedNode::new(listener, cluster, NoEvents, clients, supervisor.phase());
+    let node = ReadyNode::new(listener, cluster, NoEvents, clients, supervisor.phase());
     supervisor.serve(vec![node], settings.drain_delay).await
 }

@@ -1,4 +1,7 @@
 //! The ack ids that succeeded on a connection.
+//!
+//! Owns which ids are remembered. Must not know frames or operations. Invariant: memory is bounded; a
+//! client that skips ids loses the lowest ones first.
 
 /// Most ranges of ids that are remembered. SDKs count upwards, so one range is the rule.
 const MAX_RANGES: usize = 128;

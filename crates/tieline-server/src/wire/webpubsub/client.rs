@@ -1,4 +1,7 @@
 //! The state of a client's connection.
+//!
+//! Owns the choice between the subprotocol and the modes of a simple client. Must not know the cluster.
+//! Invariant: the choice is made at the upgrade and never changes; only the ack ids do.
 
 use tieline::{Refusal, StatusCode, UpgradeRequest};
 

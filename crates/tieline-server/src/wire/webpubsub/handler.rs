@@ -1,4 +1,9 @@
 //! Carries out what clients send, through the operations of `app`.
+//!
+//! Owns which operation a frame leads to, its ack, and the close codes for violations of the protocol.
+//! Must not know the syntax of frames, which is that of `incoming` and `outgoing`. Invariants: an
+//! operation ends before its ack is sent, and one that succeeded is not repeated while its ack id is
+//! remembered.
 
 use tieline::{CloseCode, CloseFrame, CloseReason, Cluster, Connection, Handler, Message};
 
@@ -9,7 +14,7 @@ use super::{
     outgoing,
 };
 use crate::app::{
-    events::{EventError, Events, UserEvent},
+    events::{Events, OperationError, UserEvent},
     payload::Payload,
     send::send_to_group,
     user::{ClientKind, user_of},
@@ -67,7 +72,7 @@ impl<E: Events> WebPubSub<E> {
     ) {
         match incoming {
             ClientFrame::Request { ack_id, operation } => {
-                let operation = self.perform(connection, operation);
+                let operation = self.apply(connection, operation);
                 with_ack(connection, acked, ack_id, operation).await;
             }
             ClientFrame::Ping => drop(connection.emit(outgoing::pong())),
@@ -77,11 +82,11 @@ impl<E: Events> WebPubSub<E> {
         }
     }
 
-    async fn perform(
+    async fn apply(
         &self,
         connection: &Connection,
         operation: Operation<'_>,
-    ) -> Result<(), EventError> {
+    ) -> Result<(), OperationError> {
         match operation {
             Operation::JoinGroup { group } => self.join(connection, &group).await,
             Operation::LeaveGroup { group } => {
@@ -97,7 +102,7 @@ impl<E: Events> WebPubSub<E> {
                 Ok(())
             }
             Operation::Event { name, payload } => self.event(connection, &name, payload).await,
-            Operation::Refused(why) => Err(EventError {
+            Operation::Refused(why) => Err(OperationError {
                 name: "BadRequest",
                 message: why.into(),
             }),
@@ -105,8 +110,8 @@ impl<E: Events> WebPubSub<E> {
     }
 
     /// Joins once all nodes know, so that whatever any node sends to the group after the ack arrives.
-    async fn join(&self, connection: &Connection, group: &str) -> Result<(), EventError> {
-        connection.join(group).map_err(|error| EventError {
+    async fn join(&self, connection: &Connection, group: &str) -> Result<(), OperationError> {
+        connection.join(group).map_err(|error| OperationError {
             name: "BadRequest",
             message: error.to_string(),
         })?;
@@ -127,7 +132,7 @@ impl<E: Events> WebPubSub<E> {
         connection: &Connection,
         name: &str,
         payload: Payload,
-    ) -> Result<(), EventError> {
+    ) -> Result<(), OperationError> {
         let event = UserEvent { name, payload };
         if let Some(reply) = self.events.event(connection, event).await? {
             let kind = ClientKind::of(connection);
@@ -145,12 +150,12 @@ impl<E: Events> WebPubSub<E> {
     }
 }
 
-/// Performs an operation at most once per ack id, and acknowledges it.
+/// Runs an operation at most once per ack id, and acknowledges it.
 async fn with_ack(
     connection: &Connection,
     acked: &mut AckIds,
     ack_id: Option<u64>,
-    operation: impl Future<Output = Result<(), EventError>>,
+    operation: impl Future<Output = Result<(), OperationError>>,
 ) {
     let Some(id) = ack_id else {
         // Without an ack id, failure is silent.

@@ -1,4 +1,8 @@
 //! Frames that clients of the JSON subprotocol send.
+//!
+//! Owns their syntax, including the deviations of the SDKs. Must not know what an operation does, or the
+//! state of the connection. Invariant: an unsupported operation is parsed, so that it can be answered;
+//! only malformed or unknown frames are errors, which close the connection.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,7 @@
 //! Frames that the server sends to clients of the JSON subprotocol.
+//!
+//! Owns their encoding, and the bare form for simple clients. Must not know which connections a frame
+//! goes to, or when it is sent. Invariant: absent properties are left out, never null.
 
 use serde::Serialize;
 use serde_json::value::RawValue;

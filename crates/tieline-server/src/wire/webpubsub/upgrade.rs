@@ -1,4 +1,8 @@
 //! The upgrade of Web PubSub clients: who may connect, and as whom.
+//!
+//! Owns the client endpoints, the choice of the subprotocol, and the first and last message of a
+//! connection. Must not know what happens in between. Invariant: a client is accepted only after the hub
+//! and its access have been checked.
 
 use axum::{
     Router,
