@@ -158,15 +158,15 @@ impl Cluster {
         self.send(id, ClientOp::Emit(frame))
     }
 
-    /// Sends to every connection of a user. Costs one request to each node that has one, however many it
-    /// has.
+    /// Sends to every connection of a user. Costs one request to each other node that may have
+    /// one, however many connections it has.
     pub fn emit_user(&self, user: &str, frame: impl Into<Frame>) -> Receipt<Summary> {
         let user = OwnedScope::User(user.into());
         self.router.send_multicast(user, None, frame.into())
     }
 
-    /// Sends to every connection in a group. Costs one request to each node that has one, however many it
-    /// has.
+    /// Sends to every connection in a group. Costs one request to each other node that may have
+    /// one, however many connections it has.
     pub fn emit_group(&self, group: &str, frame: impl Into<Frame>) -> Receipt<Summary> {
         let group = OwnedScope::Group(group.into());
         self.router.send_multicast(group, None, frame.into())

@@ -20,8 +20,8 @@
 //!     |                                        +----------------+      |
 //!     |                                                | the task      |
 //!     |                                                | has ended     | the close handshake
-//!     |  the upgrade failed                    +-------v--------+      | is complete
-//!     +--------------------------------------->|     Ended      |<-----+
+//!     |  the upgrade failed                    +-------v--------+      | is complete, or
+//!     +--------------------------------------->|     Ended      |<-----+ timed out
 //!                                              +----------------+
 //! ```
 //!

@@ -1,7 +1,7 @@
 //! The shared secret, and the check that a configuration is safe on a given port.
 //!
-//! Owns the comparison of the secret, in constant time. Must not know requests beyond their metadata. Invariant:
-//! no debug output contains the secret or a key.
+//! Owns the comparison of the secret, in constant time. Must not know requests beyond their metadata.
+//! Invariant: no debug output contains the secret or a key.
 
 use std::{fmt, net::SocketAddr};
 
