@@ -85,12 +85,12 @@ impl NodeDirectory {
         is_fresh: bool,
     ) -> Result<Option<Entry>, RegistryError> {
         let entry = self.registry.locate(id, is_fresh);
-        let answer = RegistryError::with_timeout(self.timeout, "locate an id", entry).await;
-        if answer.is_err() {
+        let reply = RegistryError::with_timeout(self.timeout, "locate an id", entry).await;
+        if reply.is_err() {
             self.is_available.store(false, Ordering::Release);
             self.lookup_failed.notify_one();
         }
-        answer
+        reply
     }
 
     /// The nodes of the registry.
@@ -100,9 +100,9 @@ impl NodeDirectory {
 
     /// The same, and whether it was answered decides whether lookups start.
     pub(super) async fn check_nodes(&self) -> Result<Vec<NodeInfo>, RegistryError> {
-        let answer = self.nodes().await;
-        self.is_available.store(answer.is_ok(), Ordering::Release);
-        answer
+        let reply = self.nodes().await;
+        self.is_available.store(reply.is_ok(), Ordering::Release);
+        reply
     }
 
     /// A page of the entries of all nodes.

@@ -113,8 +113,8 @@ impl MessageRouter {
             .values()
             .filter(|peer| peer.is_in_membership() && is_asked(peer));
         // All are asked before the first is waited for.
-        let answers = peers.map(|peer| (Arc::clone(peer), send_query(peer, query.clone())));
-        let answers: Vec<_> = answers.collect();
+        let responses = peers.map(|peer| (Arc::clone(peer), send_query(peer, query.clone())));
+        let responses: Vec<_> = responses.collect();
         let (own, more) = self.list_local(&query);
         let mut listed = Listed {
             more,
@@ -124,8 +124,8 @@ impl MessageRouter {
         listed
             .names
             .extend(own.into_iter().map(|name| (name, address.cloned())));
-        for (peer, answer) in answers {
-            match answer.await {
+        for (peer, response) in responses {
+            match response.await {
                 Some((names, more)) => listed.add(&peer.address, &names, more),
                 None => listed.missed.push(Arc::clone(&peer.address)),
             }
@@ -216,11 +216,11 @@ fn send_query(
     peer: &Peer,
     query: proto::Query,
 ) -> impl Future<Output = Option<(Vec<Bytes>, bool)>> + Send + use<> {
-    let (sender, answer) = oneshot::channel();
+    let (sender, response) = oneshot::channel();
     peer.link
         .send(&RequestKind::Query(query), PendingReply::Query(sender));
     async move {
-        match answer.await {
+        match response.await {
             Ok(Outcome::Listing { names, more }) => Some((names, more)),
             _ => None,
         }
