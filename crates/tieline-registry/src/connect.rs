@@ -9,7 +9,7 @@ use crate::{
     error::{RegistryError, RegistryErrorKind},
 };
 
-/// The certificates for a registry that uses TLS; all are PEM.
+/// The certificates for a registry that uses TLS; all are PEM. Pass them to [`connect_with`].
 #[derive(Debug, Clone, Default)]
 pub struct RegistryTls {
     /// The authorities that may have signed the registry's certificate. Default: on Redis, those of the
@@ -42,6 +42,24 @@ pub async fn connect(url: &str, prefix: &str) -> Result<Arc<dyn Registry>, Regis
 }
 
 /// As [`connect`], with certificates.
+///
+/// ```no_run
+/// use tieline_registry::{RegistryTls, connect_with};
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let tls = RegistryTls {
+///     authority: Some(std::fs::read_to_string("ca.pem")?),
+///     ..RegistryTls::default()
+/// };
+/// let registry = connect_with("etcds://10.0.0.1:2379", "/ws/", &tls).await?;
+/// # drop(registry);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// As [`connect`]. On Redis, certificates require a `rediss` URL.
 pub async fn connect_with(
     url: &str,
     prefix: &str,

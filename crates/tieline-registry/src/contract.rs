@@ -38,7 +38,7 @@ pub type RegistryFuture<'a, T> =
 /// method must not wait without a bound. Callers have timeouts too, and drop the future when one
 /// passes; the operation may then still be carried out, at any later time.
 pub trait Registry: fmt::Debug + Send + Sync + 'static {
-    // ---- The life of a node
+    // ---- The lifecycle of a node
 
     /// Takes an address for a process, or keeps it. [`JoinOutcome::Busy`] if another process holds the
     /// address, its lease lives, and it is not [`JoinRequest::replace`].

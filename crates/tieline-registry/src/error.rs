@@ -1,4 +1,7 @@
 //! The error of every registry.
+//!
+//! Owns the kinds of errors, by which callers decide whether to retry, and the timeout of an operation.
+//! Must not know the clients of Redis and etcd: their errors are boxed sources.
 
 use std::{error::Error, fmt, time::Duration};
 

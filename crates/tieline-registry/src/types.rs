@@ -1,4 +1,7 @@
 //! The requests and replies of a registry: plain values.
+//!
+//! Owns the vocabulary of [`Registry`](crate::Registry). Must not know how a registry stores it. Invariant:
+//! times are stamps of the cluster's clock, except for durations.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -181,7 +184,8 @@ pub enum Owner {
         /// Whether the node's lease lives.
         leased: bool,
     },
-    /// A program that shares the layout and writes no stamps, such as a legacy node.
+    /// A program that shares the layout and writes no stamps, such as a legacy node. A *foreign entry* is
+    /// an entry in the shared layout that Tieline did not write.
     Foreign,
 }
 

@@ -48,6 +48,13 @@ pub enum CloseReason {
 /// Makes the message that is sent before our close frame, from the reason to close; see
 /// [`Accept::final_message`](crate::Accept::final_message). It runs under the connection's lock: it must be
 /// quick and must not send. If it panics, the message is left out.
+///
+/// ```
+/// use tieline::{Accept, CloseReason, FinalMessage, Frame};
+///
+/// let goodbye: FinalMessage = |reason: &CloseReason| Frame::text(format!("goodbye: {reason}"));
+/// let accept = Accept::new(()).final_message(goodbye);
+/// ```
 pub type FinalMessage = fn(&CloseReason) -> Frame;
 
 impl CloseReason {

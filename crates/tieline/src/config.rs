@@ -9,14 +9,17 @@ use tieline_websocket::{Deflate, Limits};
 
 /// The configuration of a hub, its connections and its listener.
 ///
-/// A plain struct: set what you need and take the rest from [`Config::default`].
+/// A plain struct: set what you need and take the rest from [`Config::default`]. Times are above zero and
+/// at most a day; only `drain_window` may be zero.
 ///
 /// ```
-/// use tieline::{Config, SlowConsumer};
+/// use tieline::{Config, Duplicate, Origins, SlowConsumer};
 ///
 /// let config = Config {
 ///     message_size: 64 * 1024,
 ///     slow_consumer: SlowConsumer::DropOldest,
+///     duplicate: Duplicate::Reject,
+///     origins: Origins::List(vec!["https://example.org".into()]),
 ///     ..Config::default()
 /// };
 /// assert!(config.validate().is_ok());

@@ -4,6 +4,18 @@
 //! frame is in the outbox of a live connection, never less.
 
 /// The result of a message to one client.
+///
+/// ```
+/// use tieline::{Delivery, Hub};
+///
+/// async fn notify(hub: &Hub, id: &str) {
+///     match hub.emit(id, "hello").await {
+///         Delivery::Delivered => {}
+///         Delivery::Offline => println!("{id} is not connected"),
+///         why => println!("cannot send to {id}: {why}"),
+///     }
+/// }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Delivery {
@@ -51,6 +63,15 @@ impl std::fmt::Display for Delivery {
 }
 
 /// The result of a message to many clients: the number of connections per outcome.
+///
+/// ```
+/// use tieline::{Hub, Reached};
+///
+/// async fn announce(hub: &Hub) {
+///     let Reached { delivered, refused, .. } = hub.broadcast("maintenance at noon").await;
+///     println!("{delivered} delivered, {refused} outboxes were full");
+/// }
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Reached {

@@ -73,6 +73,18 @@ impl<H: Handler> Node<H> {
 }
 
 /// An HTTP service that upgrades every request that the application accepts; made by [`Node::service`].
+///
+/// ```
+/// use tieline::{Accept, Handler, Listener, Node};
+///
+/// async fn serve<H: Handler<State = ()>>(node: &Node<H>) -> std::io::Result<()> {
+///     let service = node.service(|_request| async { Ok(Accept::new(())) });
+///     let listener = Listener::bind("127.0.0.1:8080").await?;
+///     let ctrl_c = async { drop(tokio::signal::ctrl_c().await) };
+///     listener.serve(service, ctrl_c).await; // ends without a drain, unlike `Node::serve`
+///     Ok(())
+/// }
+/// ```
 pub struct NodeService<H: Handler, F> {
     node: Node<H>,
     authorize: Arc<F>,

@@ -1,4 +1,4 @@
-//! The life of a node: joins, renewals, expiry, fencing tokens, and what the registry reports.
+//! The lifecycle of a node: joins, renewals, expiry, fencing tokens, and what the registry reports.
 
 use std::time::Duration;
 

@@ -39,10 +39,10 @@ impl Simulation<'_> {
     }
 
     /// One chunk of the reaper. Returns whether anything is left to remove.
-    pub(crate) async fn reap(&mut self, expired: &ExpiredNode, most: usize) -> bool {
+    pub(crate) async fn reap(&mut self, expired: &ExpiredNode, limit: usize) -> bool {
         let ids: Vec<_> = self.newest.keys().cloned().collect();
         let protected = self.entries_of_connections(&ids, true).await;
-        let more = expect_reply(self.registry.reap(expired, most).await);
+        let more = expect_reply(self.registry.reap(expired, limit).await);
         self.assert_not_removed(&protected, "the reaper").await;
         more
     }

@@ -244,9 +244,9 @@ impl Registry for MutantRegistry {
         Box::pin(async move { self.inner().await?.expired().await })
     }
 
-    fn reap<'a>(&'a self, expired: &'a ExpiredNode, most: usize) -> RegistryFuture<'a, bool> {
+    fn reap<'a>(&'a self, expired: &'a ExpiredNode, limit: usize) -> RegistryFuture<'a, bool> {
         Box::pin(async move {
-            let more = self.inner.reap(expired, most).await?;
+            let more = self.inner.reap(expired, limit).await?;
             if !more && self.is(Mutation::ReapsRenewedNodes) {
                 self.inner.delete_node(&expired.address).await?;
             }

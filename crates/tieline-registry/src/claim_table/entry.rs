@@ -3,21 +3,26 @@
 //! Owns every transition of an entry, and which request the id needs next. Must not know queues,
 //! sessions or other ids.
 //!
-//! An entry is the product of three facts:
+//! An entry consists of three facts, which begin as None, No and No. The table shows what each event
+//! makes of them; a dash leaves a fact unchanged:
 //!
 //! ```text
-//! desired      None ──connect──▶ Fresh | Exclusive ──granted──▶ Held
-//!                ▲                       │                       │
-//!                └─────── disconnect, or taken by another ───────┘
+//! event       | desired               | registered             | in progress
+//! ------------+-----------------------+------------------------+---------------------------
+//! connect     | any → Fresh|Exclusive | -                      | -
+//! disconnect¹ | Some → None           | -                      | YesThenRecheck → Yes
+//! recheck²    | -                     | any → Unknown, if idle | Yes → YesThenRecheck
+//! sweep³      | -                     | any → Unknown          | -
+//! begin       | -                     | -                      | No → Yes
+//! granted     | any → Held¹           | any → Yes              | Yes → No
+//!             |                       | any → Unknown          | YesThenRecheck → No
+//! taken       | Some → None¹          | any → No               | any → No
+//! released    | -                     | any → No               | any → No
+//! no reply    | -                     | any → Unknown          | any → No
 //!
-//! registered   No ◀──taken, released── Unknown ──granted──▶ Yes
-//!                                         ▲                  │
-//!                                         └─ recheck, join, ─┘
-//!                                            sweep, no reply
-//!
-//! in progress  No ──begin──▶ Yes ──recheck, join──▶ YesThenRecheck
-//!               ▲             │                            │
-//!               └─────────── any reply, or none ───────────┘
+//! ¹ only if the event is about the newest connection
+//! ² only if there is a connection; also after a join. Idle: no request is in progress
+//! ³ only if there is no connection and no request is in progress
 //! ```
 //!
 //! Invariant: a reply that may be older than a recheck never makes the entry `Registered::Yes`.
@@ -133,8 +138,8 @@ impl<C> ClaimEntry<C> {
         newest.is_some()
     }
 
-    /// The registry may have given the id to another node. Whether to claim it again at once; else it
-    /// is claimed again after the request in progress, or nothing here wants it.
+    /// The registry may have given the id to another node. Returns whether to claim it again at once.
+    /// If not, it is claimed again after the request in progress, or has no connection here.
     pub(super) fn recheck(&mut self) -> bool {
         if self.desired.is_none() {
             return false;

@@ -1,4 +1,7 @@
 //! What passes between the table and its driver: requests, replies, and the effects of a reply.
+//!
+//! Plain values. Must not know how the driver sends them. Invariant: the ids of a batch are distinct, and each
+//! request gets exactly one reply, [`ClaimReply::NoReply`] if the registry sent none.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The life of a node: its lease, its key and its fencing token.
+//! The lifecycle of a node: its lease, its key and its fencing token.
 //!
 //! The fencing token is the revision at which the node's key was last written. Every write of a node compares
 //! it. So to write the key again is to fence: no request that was sent before is carried out after.

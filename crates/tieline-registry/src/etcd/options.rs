@@ -1,4 +1,7 @@
 //! The options that a URL cannot express.
+//!
+//! Owns the defaults, and the lower bound of the timeout. Must not know the client. Invariant: no debug output
+//! contains a certificate or a key.
 
 use std::{fmt, time::Duration};
 

@@ -1,4 +1,7 @@
 //! The registry itself, and connecting to it.
+//!
+//! Owns what users have to know, URLs, leases and permissions, and the check of the permissions at the start.
+//! Must not know the operations, which `operations` implements on it.
 
 use std::fmt;
 

@@ -44,7 +44,7 @@ struct Node {
     ids: BTreeSet<ClientId>,
 }
 
-/// The life of a node.
+/// The lifecycle of a node.
 impl Data {
     pub(super) fn join(&mut self, request: &JoinRequest, now: u64) -> JoinOutcome {
         let process = request.process;

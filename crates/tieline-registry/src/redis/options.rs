@@ -1,4 +1,7 @@
 //! The options of a registry on Redis, and connecting with them.
+//!
+//! Owns the defaults, and the check of the options against the URL. Must not know the operations. Invariants:
+//! URL, options and certificates are checked before anything is sent; no debug output contains a secret.
 
 use std::{fmt, time::Duration};
 

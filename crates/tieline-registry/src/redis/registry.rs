@@ -1,4 +1,7 @@
 //! The registry itself: a client and the names of the keys.
+//!
+//! Owns what users have to know: URLs, keys and permissions. Must not know the operations, which `operations`
+//! and `scan` implement on it.
 
 use super::{client::ReconnectingClient, keys::Keys};
 

@@ -134,9 +134,9 @@ impl Registry for FileRegistry {
         self.transact("list the expired nodes", |t| t.expired())
     }
 
-    fn reap<'a>(&'a self, expired: &'a ExpiredNode, most: usize) -> RegistryFuture<'a, bool> {
+    fn reap<'a>(&'a self, expired: &'a ExpiredNode, limit: usize) -> RegistryFuture<'a, bool> {
         let expired = expired.clone();
-        self.transact("remove an expired node", move |t| t.reap(&expired, most))
+        self.transact("remove an expired node", move |t| t.reap(&expired, limit))
     }
 
     fn set<'a>(&'a self, id: &'a str, address: &'a str) -> RegistryFuture<'a, ()> {

@@ -110,12 +110,12 @@ impl Tables {
         expired.collect()
     }
 
-    pub(crate) fn reap(&mut self, expired: &ExpiredNode, most: usize) -> bool {
+    pub(crate) fn reap(&mut self, expired: &ExpiredNode, limit: usize) -> bool {
         // Only the lease that was seen: the node may have renewed it since.
         if !self.expired().contains(expired) {
             return false;
         }
-        let ids: Vec<_> = self.ids_of(&expired.address).take(most).collect();
+        let ids: Vec<_> = self.ids_of(&expired.address).take(limit).collect();
         for id in ids {
             self.remove(&id, &expired.address);
         }

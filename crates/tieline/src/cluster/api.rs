@@ -19,9 +19,8 @@ use super::{
     multicast::OwnedScope,
     outcome::{OpResult, ResultSender},
     pending::{PeerStatus, Unicast},
-    router::MessageRouter,
+    router::{MessageRouter, SYNC_TIMEOUT},
     summary::{Listed, Membership, OnlineStatus, Summary},
-    unicast::DECIDED_WITHIN,
 };
 use crate::{
     delivery::Delivery,
@@ -146,7 +145,7 @@ impl Cluster {
     pub fn emit(&self, id: &str, frame: impl Into<Frame>) -> Receipt {
         let frame = frame.into();
         if !self.router.ordering.is_waiting_for(id)
-            && let Some(conn) = self.router.here(id)
+            && let Some(conn) = self.router.local_connection(id)
         {
             let mut receipt = self.router.hub.emit_to(&conn, frame.clone());
             match receipt.try_outcome() {
@@ -159,19 +158,21 @@ impl Cluster {
         self.send(id, ClientOp::Emit(frame))
     }
 
-    /// Sends to every connection of a user.
+    /// Sends to every connection of a user. Costs one request to each other node that may have
+    /// one, however many connections it has.
     pub fn emit_user(&self, user: &str, frame: impl Into<Frame>) -> Receipt<Summary> {
         let user = OwnedScope::User(user.into());
         self.router.send_multicast(user, None, frame.into())
     }
 
-    /// Sends to every connection in a group.
+    /// Sends to every connection in a group. Costs one request to each other node that may have
+    /// one, however many connections it has.
     pub fn emit_group(&self, group: &str, frame: impl Into<Frame>) -> Receipt<Summary> {
         let group = OwnedScope::Group(group.into());
         self.router.send_multicast(group, None, frame.into())
     }
 
-    /// Sends to every connection of every node, this one included.
+    /// Sends to every connection of every node, this one included. Costs one request to each other node.
     pub fn broadcast(&self, frame: impl Into<Frame>) -> Receipt<Summary> {
         self.router
             .send_multicast(OwnedScope::Everyone, None, frame.into())
@@ -191,7 +192,7 @@ impl Cluster {
     /// sent to the client before still leaves.
     pub fn close(&self, id: &str, frame: CloseFrame) -> Receipt {
         let close = ClientOp::Close(frame);
-        match self.router.here(id) {
+        match self.router.local_connection(id) {
             Some(conn) => {
                 close.apply(&self.router.hub, &conn);
                 Receipt::decided(Delivery::Delivered)
@@ -203,7 +204,7 @@ impl Cluster {
     /// Adds a client to a group. Returns once the other nodes know, so that messages that they send to
     /// the group from then on reach the client; it waits one second at most for a node that does not
     /// answer.
-    pub async fn join(&self, id: &str, group: &str) -> Membership {
+    pub async fn join_group(&self, id: &str, group: &str) -> Membership {
         self.change(id, ClientOp::Join(group.into())).await
     }
 
@@ -217,7 +218,7 @@ impl Cluster {
     /// a message that another node sends to a group may miss a connection that has just joined it by
     /// [`Connection::join`](crate::Connection::join).
     pub async fn synced(&self) -> bool {
-        self.router.interest.settled(DECIDED_WITHIN).await
+        self.router.interest.synced(SYNC_TIMEOUT).await
     }
 
     fn send(&self, id: &str, op: ClientOp) -> Receipt {
@@ -228,7 +229,7 @@ impl Cluster {
     }
 
     async fn change(&self, id: &str, op: ClientOp) -> Membership {
-        if let Some(conn) = self.router.here(id)
+        if let Some(conn) = self.router.local_connection(id)
             && let LocalOutcome::Decided(code) = op.apply(&self.router.hub, &conn)
         {
             self.synced().await;
@@ -260,21 +261,21 @@ impl Cluster {
     }
 
     /// A page of the clients in a group, sorted, with their nodes. It begins after the name `after`, and
-    /// holds at most `most` names, 1,000 at most. Costs each node with members a visit of these.
-    pub async fn members(&self, group: &str, after: Option<&str>, most: usize) -> Listed {
-        self.router.list_members(group, after, most).await
+    /// holds at most `limit` names, 1,000 at most. Costs each node with members a visit of these.
+    pub async fn members(&self, group: &str, after: Option<&str>, limit: usize) -> Listed {
+        self.router.list_members(group, after, limit).await
     }
 
     /// A page of all clients, as [`members`](Self::members). Costs each node a visit of all of its
     /// connections.
-    pub async fn clients(&self, after: Option<&str>, most: usize) -> Listed {
-        self.router.list_clients(after, most).await
+    pub async fn clients(&self, after: Option<&str>, limit: usize) -> Listed {
+        self.router.list_clients(after, limit).await
     }
 
     /// A page of all users, as [`members`](Self::members). A user on several nodes is listed once for
     /// each. Costs each node a visit of all of its users.
-    pub async fn users(&self, after: Option<&str>, most: usize) -> Listed {
-        self.router.list_users(after, most).await
+    pub async fn users(&self, after: Option<&str>, limit: usize) -> Listed {
+        self.router.list_users(after, limit).await
     }
 }
 

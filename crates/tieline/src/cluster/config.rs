@@ -58,7 +58,8 @@ pub struct ClusterConfig {
     /// reads too slowly.
     pub link_queue_bytes: usize,
     /// Routes to clients of other nodes that are cached, at most. Default 131,072, which cost about
-    /// 20 MiB. A message whose route is not cached costs a request to the registry.
+    /// 20 MiB. A message whose route is not cached costs a request to the registry. With 0, at most 32
+    /// are cached, so nearly every message costs that request.
     pub routes: usize,
 }
 
@@ -103,11 +104,11 @@ impl ClusterConfig {
                 Duration::from_millis(10),
             ),
         ];
-        let most = Duration::from_hours(24);
+        let max = Duration::from_hours(24);
         let times = times.into_iter();
-        let mut wrong = times.filter(|(_, time, least)| !(*least..=most).contains(time));
-        if let Some((name, _, least)) = wrong.next() {
-            return Err(ClusterError::Time { name, least });
+        let mut wrong = times.filter(|(_, time, min)| !(*min..=max).contains(time));
+        if let Some((name, _, min)) = wrong.next() {
+            return Err(ClusterError::Time { name, min });
         }
         if self.link_queue_bytes <= hub.message_size {
             return Err(ClusterError::Queue);
@@ -136,12 +137,12 @@ pub enum ClusterError {
     #[error("this machine has no address that peers could dial: set one to advertise")]
     NoAddress,
     /// A time is out of bounds.
-    #[error("{name} must be between {least:?} and a day")]
+    #[error("{name} must be between {min:?} and a day")]
     Time {
         /// The name of the setting.
         name: &'static str,
         /// Its lower bound.
-        least: Duration,
+        min: Duration,
     },
     /// A message of the largest size would not fit the queue of a link.
     #[error("link_queue_bytes must exceed message_size: raise the first or lower the second")]

@@ -1,5 +1,4 @@
-//! Which client and which nodes are where: the registry, asked within its deadline, and this
-//! node's registrar.
+//! Asks the registry for clients and nodes, with a timeout; holds this node's registrar.
 //!
 //! Owns whether the registry answers: after one lookup without an answer no other starts until a list
 //! of the nodes is answered, so that messages fail at once instead of waiting for a registry that is
@@ -33,9 +32,9 @@ pub(super) struct NodeDirectory {
     /// Set once the node has joined the registry; a backend never does.
     registrar: OnceLock<NodeRegistrar>,
     /// Whether the registry answered the last request.
-    is_answering: AtomicBool,
+    is_available: AtomicBool,
     /// A lookup was not answered.
-    silence: Arc<Notify>,
+    lookup_failed: Arc<Notify>,
 }
 
 impl NodeDirectory {
@@ -48,8 +47,8 @@ impl NodeDirectory {
             address: host.config.address.clone(),
             host,
             registrar: OnceLock::new(),
-            is_answering: AtomicBool::new(true),
-            silence: Arc::default(),
+            is_available: AtomicBool::new(true),
+            lookup_failed: Arc::default(),
         }
     }
 
@@ -86,12 +85,12 @@ impl NodeDirectory {
         is_fresh: bool,
     ) -> Result<Option<Entry>, RegistryError> {
         let entry = self.registry.locate(id, is_fresh);
-        let answer = RegistryError::with_timeout(self.timeout, "say who has an id", entry).await;
-        if answer.is_err() {
-            self.is_answering.store(false, Ordering::Release);
-            self.silence.notify_one();
+        let reply = RegistryError::with_timeout(self.timeout, "locate an id", entry).await;
+        if reply.is_err() {
+            self.is_available.store(false, Ordering::Release);
+            self.lookup_failed.notify_one();
         }
-        answer
+        reply
     }
 
     /// The nodes of the registry.
@@ -100,10 +99,10 @@ impl NodeDirectory {
     }
 
     /// The same, and whether it was answered decides whether lookups start.
-    pub(super) async fn nodes_as_sign_of_life(&self) -> Result<Vec<NodeInfo>, RegistryError> {
-        let answer = self.nodes().await;
-        self.is_answering.store(answer.is_ok(), Ordering::Release);
-        answer
+    pub(super) async fn check_nodes(&self) -> Result<Vec<NodeInfo>, RegistryError> {
+        let reply = self.nodes().await;
+        self.is_available.store(reply.is_ok(), Ordering::Release);
+        reply
     }
 
     /// A page of the entries of all nodes.
@@ -115,13 +114,13 @@ impl NodeDirectory {
     }
 
     /// Whether the registry answered the last request.
-    pub(super) fn is_answering(&self) -> bool {
-        self.is_answering.load(Ordering::Acquire)
+    pub(super) fn is_available(&self) -> bool {
+        self.is_available.load(Ordering::Acquire)
     }
 
     /// Notified by each lookup that was not answered.
-    pub(super) fn silence(&self) -> &Arc<Notify> {
-        &self.silence
+    pub(super) fn lookup_failed(&self) -> &Arc<Notify> {
+        &self.lookup_failed
     }
 
     /// Whether connected clients may lack their entries: while entries of this node may be missing after
@@ -131,7 +130,8 @@ impl NodeDirectory {
             .is_some_and(NodeRegistrar::lost_session_recently)
     }
 
-    /// Entries of legacy nodes less those of Tieline that they deleted; `None` where that is unknown.
+    /// The number of entries that legacy nodes wrote, minus the number of Tieline's entries that they
+    /// deleted; `None` if the registry does not count them.
     pub(super) fn legacy_entries(&self) -> Option<i64> {
         self.registrar().and_then(NodeRegistrar::foreign_balance)
     }

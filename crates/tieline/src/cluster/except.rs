@@ -1,4 +1,7 @@
 //! Messages to many, without some.
+//!
+//! Owns the ids to leave out. Must not know nodes: each call is the one of [`Cluster`](super::Cluster) with
+//! these ids, which travel with the message to each node.
 
 use std::sync::Arc;
 

@@ -12,8 +12,7 @@ use super::{
     client_op::{ClientOp, LocalOutcome},
     multicast::OwnedScope,
     outcome::outcome_code,
-    router::MessageRouter,
-    unicast::DECIDED_WITHIN,
+    router::{MessageRouter, SYNC_TIMEOUT},
 };
 use crate::{
     delivery::{Delivery, Reached},
@@ -24,26 +23,26 @@ use crate::{
 /// The receiver of this node's peer port, which must not keep the router alive.
 #[derive(Default)]
 pub(super) struct NodeInbox {
-    cluster: OnceLock<Weak<MessageRouter>>,
+    router: OnceLock<Weak<MessageRouter>>,
     interest: Arc<Interest>,
 }
 
 impl NodeInbox {
     /// Starts to serve requests; until then each is answered that the client is not here.
-    pub(super) fn begin(&self, cluster: &Arc<MessageRouter>) {
+    pub(super) fn start_serving(&self, router: &Arc<MessageRouter>) {
         // It is called once.
-        let _ = self.cluster.set(Arc::downgrade(cluster));
+        let _ = self.router.set(Arc::downgrade(router));
     }
 
-    fn cluster(&self) -> Option<Arc<MessageRouter>> {
-        self.cluster.get()?.upgrade()
+    fn router(&self) -> Option<Arc<MessageRouter>> {
+        self.router.get()?.upgrade()
     }
 }
 
 impl Receiver for NodeInbox {
     fn receive(&self, _: &PeerInfo, request: RequestKind) -> MaybeReady {
-        match self.cluster() {
-            Some(cluster) => cluster.receive(request),
+        match self.router() {
+            Some(router) => router.receive(request),
             None => MaybeReady::Ready(Response::Code(proto::OutcomeCode::NotHere)),
         }
     }
@@ -55,11 +54,11 @@ impl Receiver for NodeInbox {
 
     fn stream_opened(&self, peer: &PeerInfo) {
         // A peer with a port that opens a stream is reachable before the registry lists it.
-        if let Some(cluster) = self.cluster()
+        if let Some(router) = self.router()
             && let Some(address) = &peer.address
-            && cluster.directory.address() != Some(address)
+            && router.directory.address() != Some(address)
         {
-            let peer = cluster.peers.get_or_connect(address);
+            let peer = router.peers.get_or_connect(address);
             if !peer.link.is_up() {
                 peer.link.dial_now();
             }
@@ -71,25 +70,25 @@ impl Receiver for NodeInbox {
     }
 
     fn unary_emit(&self, id: &str, data: Bytes) -> BoxFuture<Delivery> {
-        let Some(cluster) = self.cluster() else {
+        let Some(router) = self.router() else {
             return Box::pin(async { Delivery::Offline });
         };
-        let Some(conn) = cluster.here(id) else {
-            cluster.directory.report_missing(id);
+        let Some(conn) = router.local_connection(id) else {
+            router.directory.report_missing(id);
             return Box::pin(async { Delivery::Offline });
         };
-        let receipt = cluster.hub.emit_to(&conn, untyped_frame(&data));
+        let receipt = router.hub.emit_to(&conn, untyped_frame(&data));
         Box::pin(receipt)
     }
 
     fn unary_online(&self, id: &str) -> bool {
-        self.cluster()
-            .is_some_and(|cluster| cluster.here(id).is_some())
+        self.router()
+            .is_some_and(|router| router.local_connection(id).is_some())
     }
 
     fn unary_broadcast(&self, data: Bytes) -> BoxFuture<Reached> {
-        match self.cluster() {
-            Some(cluster) => Box::pin(cluster.hub.broadcast(untyped_frame(&data))),
+        match self.router() {
+            Some(router) => Box::pin(router.hub.broadcast(untyped_frame(&data))),
             None => Box::pin(async { Reached::default() }),
         }
     }
@@ -97,7 +96,7 @@ impl Receiver for NodeInbox {
 
 impl MessageRouter {
     fn receive(self: &Arc<Self>, request: RequestKind) -> MaybeReady {
-        let reply = match request {
+        let response = match request {
             RequestKind::Emit(emit) => {
                 self.receive_unicast(&emit.id, frame(&emit.data, emit.binary).map(ClientOp::Emit))
             }
@@ -123,7 +122,7 @@ impl MessageRouter {
                 )))
             }
             RequestKind::Query(query) => {
-                let (names, more) = self.list_here(&query);
+                let (names, more) = self.list_local(&query);
                 let names = names
                     .iter()
                     .map(|name| Bytes::copy_from_slice(name.as_bytes()));
@@ -131,7 +130,7 @@ impl MessageRouter {
                 Some(MaybeReady::Ready(Response::Listing { names, more }))
             }
         };
-        reply.unwrap_or(MaybeReady::Ready(Response::Code(
+        response.unwrap_or(MaybeReady::Ready(Response::Code(
             proto::OutcomeCode::Invalid,
         )))
     }
@@ -139,7 +138,7 @@ impl MessageRouter {
     /// Applies an operation to one client.
     fn receive_unicast(self: &Arc<Self>, id: &Bytes, op: Option<ClientOp>) -> Option<MaybeReady> {
         let (id, op) = (text(id)?, op?);
-        let applied = match self.here(id) {
+        let applied = match self.local_connection(id) {
             Some(conn) => op.apply(&self.hub, &conn),
             None => LocalOutcome::Decided(proto::OutcomeCode::NotHere),
         };
@@ -150,7 +149,8 @@ impl MessageRouter {
             {
                 let interest = Arc::clone(&self.interest);
                 MaybeReady::Later(Box::pin(async move {
-                    interest.settled(DECIDED_WITHIN / 2).await;
+                    // Half of it, so that the response arrives before the request times out.
+                    interest.synced(SYNC_TIMEOUT / 2).await;
                     Response::Code(code)
                 }))
             }

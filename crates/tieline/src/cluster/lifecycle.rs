@@ -35,7 +35,7 @@ use crate::{
 };
 
 /// How long an end waits for each of its steps: the registry, the peer port, the tasks.
-const END_WITHIN: Duration = Duration::from_secs(2);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What runs for a node; dropped, it stops at once.
 pub(super) struct NodeRuntime {
@@ -63,7 +63,7 @@ pub(super) async fn start(
     let interest = Arc::clone(inbox.interest());
     let router = new_router(hub, registry, config, Arc::clone(&links), interest);
     observe_hub(&router)?;
-    inbox.begin(&router);
+    inbox.start_serving(&router);
     let server = PeerServer::serve(listener, links, Arc::new(inbox))
         .await
         .map_err(|error| ClusterError::Listen(config.listen, error))?;
@@ -103,19 +103,19 @@ pub(super) fn single_node(hub: Hub) -> (Arc<MessageRouter>, NodeRuntime) {
 }
 
 impl NodeRuntime {
-    /// Ends the node in order. The registry comes first: from then on nobody is sent here.
+    /// Ends the node in order. The registry comes first: from then on no message is routed here.
     pub(super) async fn leave(&self, router: &MessageRouter) {
         if let Some(registrar) = router.directory.registrar() {
-            registrar.leave(Instant::now() + END_WITHIN).await;
+            registrar.leave(Instant::now() + SHUTDOWN_TIMEOUT).await;
         }
         self.stop.cancel();
         router.end();
         if let Some(server) = &self.server {
-            server.shutdown(END_WITHIN).await;
+            server.shutdown(SHUTDOWN_TIMEOUT).await;
         }
         router.tasks.close();
         // What has not ended by then ends with the process.
-        let _ = timeout(END_WITHIN, router.tasks.wait()).await;
+        let _ = timeout(SHUTDOWN_TIMEOUT, router.tasks.wait()).await;
     }
 
     /// Reports to balancers and peers that the node drains.
@@ -206,11 +206,11 @@ async fn discover_nodes(
     let (interval, audit) = (config.lease / 3, config.audit_interval);
     let stop = CancellationToken::new();
     let stopped = stop.clone();
-    let silence = Arc::clone(router.directory.silence());
+    let lookup_failed = Arc::clone(router.directory.lookup_failed());
     let (nodes, legacy) = (Arc::downgrade(router), Arc::downgrade(router));
     let discovery = async move {
         tokio::join!(
-            node_discovery::run(nodes, silence, interval),
+            node_discovery::run(nodes, lookup_failed, interval),
             legacy_discovery::run(legacy, interval, audit),
         )
     };

@@ -43,7 +43,7 @@ impl MessageRouter {
     async fn check_online(&self, id: &str) -> OnlineStatus {
         let mut before = None;
         for is_fresh in [false, true] {
-            if self.here(id).is_some() {
+            if self.local_connection(id).is_some() {
                 return OnlineStatus::Online;
             }
             let entry = self.directory.locate(id, is_fresh).await.ok();
@@ -88,34 +88,34 @@ impl MessageRouter {
         &self,
         group: &str,
         after: Option<&str>,
-        most: usize,
+        limit: usize,
     ) -> Listed {
         let hash = link::hash(proto::Scope::Group, group);
-        let query = query(proto::QueryKind::Members, &[group], after, most);
+        let query = query(proto::QueryKind::Members, &[group], after, limit);
         self.list(query, |peer| peer.link.may_have(hash)).await
     }
 
-    pub(super) async fn list_clients(&self, after: Option<&str>, most: usize) -> Listed {
-        let query = query(proto::QueryKind::Clients, &[], after, most);
+    pub(super) async fn list_clients(&self, after: Option<&str>, limit: usize) -> Listed {
+        let query = query(proto::QueryKind::Clients, &[], after, limit);
         self.list(query, |_| true).await
     }
 
-    pub(super) async fn list_users(&self, after: Option<&str>, most: usize) -> Listed {
-        let query = query(proto::QueryKind::Users, &[], after, most);
+    pub(super) async fn list_users(&self, after: Option<&str>, limit: usize) -> Listed {
+        let query = query(proto::QueryKind::Users, &[], after, limit);
         self.list(query, |_| true).await
     }
 
     /// A page over this node and the others that are `asked`.
     async fn list(&self, query: proto::Query, is_asked: impl Fn(&Peer) -> bool) -> Listed {
-        let most = query.most as usize;
+        let limit = query.limit as usize;
         let peers = self.peers.all();
         let peers = peers
             .values()
             .filter(|peer| peer.is_in_membership() && is_asked(peer));
         // All are asked before the first is waited for.
-        let answers = peers.map(|peer| (Arc::clone(peer), send_query(peer, query.clone())));
-        let answers: Vec<_> = answers.collect();
-        let (own, more) = self.list_here(&query);
+        let responses = peers.map(|peer| (Arc::clone(peer), send_query(peer, query.clone())));
+        let responses: Vec<_> = responses.collect();
+        let (own, more) = self.list_local(&query);
         let mut listed = Listed {
             more,
             ..Listed::default()
@@ -124,25 +124,25 @@ impl MessageRouter {
         listed
             .names
             .extend(own.into_iter().map(|name| (name, address.cloned())));
-        for (peer, answer) in answers {
-            match answer.await {
+        for (peer, response) in responses {
+            match response.await {
                 Some((names, more)) => listed.add(&peer.address, &names, more),
                 None => listed.missed.push(Arc::clone(&peer.address)),
             }
         }
         listed.names.sort_unstable();
-        listed.more |= listed.names.len() > most;
-        listed.names.truncate(most);
+        listed.more |= listed.names.len() > limit;
+        listed.names.truncate(limit);
         listed
     }
 
     /// This node's part of a list, sorted, and whether more follows.
-    pub(super) fn list_here(&self, query: &proto::Query) -> (Vec<Arc<str>>, bool) {
+    pub(super) fn list_local(&self, query: &proto::Query) -> (Vec<Arc<str>>, bool) {
         let after = str::from_utf8(&query.after).unwrap_or_default();
-        let most = (query.most as usize).clamp(1, MAX_NAMES);
+        let limit = (query.limit as usize).clamp(1, MAX_NAMES);
         let ids = |connections: Vec<Connection>| {
             let ids = connections.into_iter().map(|c| Arc::from(c.id().as_str()));
-            first(ids, after, most)
+            first(ids, after, limit)
         };
         let names = || {
             query
@@ -153,7 +153,7 @@ impl MessageRouter {
         match query.kind() {
             proto::QueryKind::Barrier => (Vec::new(), false),
             proto::QueryKind::Online => {
-                let here = names().filter(|id| self.here(id).is_some());
+                let here = names().filter(|id| self.local_connection(id).is_some());
                 (here.map(Arc::from).collect(), false)
             }
             proto::QueryKind::Members => match names().next() {
@@ -161,7 +161,7 @@ impl MessageRouter {
                 None => (Vec::new(), false),
             },
             proto::QueryKind::Clients => ids(self.hub.connections()),
-            proto::QueryKind::Users => first(self.hub.users().into_iter(), after, most),
+            proto::QueryKind::Users => first(self.hub.users().into_iter(), after, limit),
         }
     }
 }
@@ -176,29 +176,38 @@ impl Listed {
     }
 }
 
-fn query(kind: proto::QueryKind, names: &[&str], after: Option<&str>, most: usize) -> proto::Query {
+fn query(
+    kind: proto::QueryKind,
+    names: &[&str],
+    after: Option<&str>,
+    limit: usize,
+) -> proto::Query {
     let bytes = |name: &str| Bytes::copy_from_slice(name.as_bytes());
     proto::Query {
         kind: kind.into(),
         names: names.iter().map(|name| bytes(name)).collect(),
         after: bytes(after.unwrap_or_default()),
-        most: u32::try_from(most.clamp(1, MAX_NAMES)).unwrap_or(1),
+        limit: u32::try_from(limit.clamp(1, MAX_NAMES)).unwrap_or(1),
     }
 }
 
-/// The first names after `after`, sorted, and whether more follow. Costs memory for `most` names, however
+/// The first names after `after`, sorted, and whether more follow. Costs memory for `limit` names, however
 /// many there are.
-fn first(names: impl Iterator<Item = Arc<str>>, after: &str, most: usize) -> (Vec<Arc<str>>, bool) {
-    let mut heap = BinaryHeap::with_capacity(most + 2);
+fn first(
+    names: impl Iterator<Item = Arc<str>>,
+    after: &str,
+    limit: usize,
+) -> (Vec<Arc<str>>, bool) {
+    let mut heap = BinaryHeap::with_capacity(limit + 2);
     for name in names.filter(|name| **name > *after) {
         heap.push(name);
-        if heap.len() > most + 1 {
+        if heap.len() > limit + 1 {
             heap.pop();
         }
     }
     let mut names = heap.into_sorted_vec();
-    let more = names.len() > most;
-    names.truncate(most);
+    let more = names.len() > limit;
+    names.truncate(limit);
     (names, more)
 }
 
@@ -207,11 +216,11 @@ fn send_query(
     peer: &Peer,
     query: proto::Query,
 ) -> impl Future<Output = Option<(Vec<Bytes>, bool)>> + Send + use<> {
-    let (sender, answer) = oneshot::channel();
+    let (sender, response) = oneshot::channel();
     peer.link
         .send(&RequestKind::Query(query), PendingReply::Query(sender));
     async move {
-        match answer.await {
+        match response.await {
             Ok(Outcome::Listing { names, more }) => Some((names, more)),
             _ => None,
         }

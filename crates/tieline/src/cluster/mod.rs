@@ -1,6 +1,6 @@
 //! Many nodes as one: reach any client from any node.
 //!
-//! Owns the way of a message to the node that has its receiver, and the life of a node within a
+//! Owns routing a message to the node that has its receiver, and the lifecycle of a node within a
 //! cluster. Must not know sockets, handlers or HTTP. Invariants: every receipt is decided; what is
 //! answered `Unreachable` or `Offline` was not delivered; nothing is sent twice.
 //!
@@ -12,7 +12,7 @@
 //! | `lifecycle` | start and end of a node |
 //! | `inbound` | requests of peers |
 //! | `listing` | lists and questions over all nodes |
-//! | `node_discovery`, `legacy_discovery`, `hub_observer` | who is there, and what changes here |
+//! | `node_discovery`, `legacy_discovery`, `hub_observer` | discovery of nodes; changes of the hub |
 //! | `router` | the side effects of routing |
 //! | `unicast` | the decision where a unicast goes next, without side effects |
 //! | `multicast` | one request for each node that may have a receiver |

@@ -18,26 +18,30 @@ const RETRY: Duration = Duration::from_millis(500);
 
 /// Opens links to the nodes that the registry lists.
 pub(super) async fn sync(router: &MessageRouter) -> Result<(), RegistryError> {
-    let nodes = router.directory.nodes_as_sign_of_life().await?;
+    let nodes = router.directory.check_nodes().await?;
     router.peers.sync_members(&nodes);
     Ok(())
 }
 
 /// Reads the list each `interval`, until the router is gone; sooner after a lookup that was not
 /// answered, since no other lookup starts until the registry answers here.
-pub(super) async fn run(router: Weak<MessageRouter>, silence: Arc<Notify>, interval: Duration) {
+pub(super) async fn run(
+    router: Weak<MessageRouter>,
+    lookup_failed: Arc<Notify>,
+    interval: Duration,
+) {
     let retry = RETRY.min(interval);
     let mut pause = interval;
     loop {
         // Nodes that started together are not to ask together.
         let jitter = 0.9 + 0.2 * fastrand::f64();
-        let after_silence = async {
-            silence.notified().await;
+        let after_failure = async {
+            lookup_failed.notified().await;
             sleep(retry.mul_f64(jitter)).await;
         };
         tokio::select! {
             () = sleep(pause.mul_f64(jitter)) => {}
-            () = after_silence => {}
+            () = after_failure => {}
         }
         let Some(router) = router.upgrade() else {
             return;

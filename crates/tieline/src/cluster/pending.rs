@@ -60,7 +60,7 @@ impl Completion for PendingReply {
     }
 }
 
-/// An operation on one client, with what is known of its way so far.
+/// An operation on one client, who gets its result, and where it was sent so far.
 #[derive(Debug)]
 pub(super) struct Unicast {
     pub(super) id: Arc<str>,
@@ -161,7 +161,7 @@ impl Peer {
             address: Arc::clone(&self.address),
             process: self.link.process(),
             up: self.link.is_up(),
-            foreign: self.link.is_unary_only(),
+            legacy: self.link.is_unary_only(),
         }
     }
 }
@@ -186,8 +186,8 @@ pub struct PeerStatus {
     /// Whether messages are sent to it now. While false they are answered
     /// [`Unreachable`](crate::Delivery::Unreachable).
     pub up: bool,
-    /// Whether it is a node of go-websocket, or another that speaks the unary service only.
-    pub foreign: bool,
+    /// Whether it is a legacy node: a go-websocket node or another that supports the unary service only.
+    pub legacy: bool,
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@
 //! one lock each for the cache and the link. Everything else joins the queue, and [`MessageRouter::execute`]
 //! acts on it once its client is looked up.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use tieline_websocket::Frame;
 use tokio::time::Instant;
@@ -36,6 +36,9 @@ use crate::{
     receipt::Receipt,
 };
 
+/// How long a new member of a group waits for the other nodes to know the group.
+pub(super) const SYNC_TIMEOUT: Duration = Duration::from_secs(1);
+
 pub(super) struct MessageRouter {
     pub(super) hub: Hub,
     pub(super) directory: NodeDirectory,
@@ -50,14 +53,17 @@ pub(super) struct MessageRouter {
 /// From here.
 impl MessageRouter {
     /// The connection of a client at this node, unless it is about to end.
-    pub(super) fn here(&self, id: &str) -> Option<Arc<ConnectionInner>> {
-        self.hub.find(id).filter(|conn| !conn.is_close_requested())
+    pub(super) fn local_connection(&self, id: &str) -> Option<Arc<ConnectionInner>> {
+        self.hub.find_open(id)
     }
 
     /// Sends to a client that is not here.
     pub(super) fn send(self: &Arc<Self>, unicast: Box<Unicast>) {
+        // The first arm is `on_lookup` with a cached route, taken before the ordering queue.
         match self.routes.get(&unicast.id) {
-            Some(route) if self.ordering.is_idle() && self.here(&unicast.id).is_none() => {
+            Some(route)
+                if self.ordering.is_idle() && self.local_connection(&unicast.id).is_none() =>
+            {
                 let is_cached = true;
                 self.execute(unicast, NextStep::Forward { route, is_cached });
             }
@@ -111,7 +117,7 @@ impl MessageRouter {
     /// Adds a unicast to the queue, behind what was sent before it.
     fn enqueue_for_lookup(self: &Arc<Self>, unicast: Box<Unicast>, route: Option<Route>) {
         let (id, bytes) = (Arc::clone(&unicast.id), unicast.bytes());
-        let is_routed = route.is_some() || self.here(&id).is_some();
+        let is_routed = route.is_some() || self.local_connection(&id).is_some();
         match self.ordering.enqueue(&id, unicast, bytes, is_routed) {
             Enqueued::SendNow(unicast) => {
                 let result = route.map_or(LookupResult::Failed, LookupResult::Cached);
@@ -128,7 +134,7 @@ impl MessageRouter {
 
     /// Asks the registry where a client is; at once without an answer while the registry is away.
     fn look_up(self: &Arc<Self>, id: Arc<str>, is_fresh: bool) {
-        if !self.directory.is_answering() {
+        if !self.directory.is_available() {
             return self.resolve(&id, &LookupResult::Failed);
         }
         let router = Arc::clone(self);
@@ -273,7 +279,7 @@ impl View for MessageRouter {
     }
 
     fn connection(&self, id: &str) -> Option<Arc<ConnectionInner>> {
-        self.here(id)
+        self.local_connection(id)
     }
 
     fn may_lack_entries(&self) -> bool {

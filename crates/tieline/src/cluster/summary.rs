@@ -13,6 +13,20 @@ use crate::{
 };
 
 /// Result of a message to many clients of the cluster.
+///
+/// ```
+/// # use tieline::{Cluster, Config, Hub};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), tieline::ConfigError> {
+/// # let cluster = Cluster::single_node(Hub::new(Config::default())?);
+/// let summary = cluster.broadcast("maintenance at noon").await;
+/// println!("{} delivered", summary.reached.delivered);
+/// for (node, why) in summary.missed() {
+///     println!("node {node} was not reached: {why}");
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Summary {
@@ -121,6 +135,19 @@ impl BuilderState {
 }
 
 /// Whether a client is connected.
+///
+/// ```
+/// use tieline::OnlineStatus;
+///
+/// # use tieline::{Cluster, Config, Hub};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), tieline::ConfigError> {
+/// # let cluster = Cluster::single_node(Hub::new(Config::default())?);
+/// let statuses = cluster.online(["alice", "bob"]).await;
+/// assert_eq!(statuses, [OnlineStatus::Offline, OnlineStatus::Offline]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum OnlineStatus {
@@ -133,6 +160,21 @@ pub enum OnlineStatus {
 }
 
 /// Result of a change of membership.
+///
+/// ```
+/// use tieline::Membership;
+///
+/// # use tieline::{Cluster, Config, Hub};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), tieline::ConfigError> {
+/// # let cluster = Cluster::single_node(Hub::new(Config::default())?);
+/// match cluster.join_group("alice", "lobby").await {
+///     Membership::Changed | Membership::Unchanged => println!("alice is in the lobby"),
+///     why => println!("alice did not join: {why}"),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Membership {
@@ -164,6 +206,25 @@ impl fmt::Display for Membership {
 }
 
 /// A page of a list over all nodes, sorted.
+///
+/// To read a whole list, continue after the last name while there is [`more`](Self::more):
+///
+/// ```
+/// use std::sync::Arc;
+/// use tieline::Cluster;
+///
+/// async fn members(cluster: &Cluster, group: &str) -> Vec<Arc<str>> {
+///     let mut members: Vec<Arc<str>> = Vec::new();
+///     loop {
+///         let after = members.last().cloned();
+///         let page = cluster.members(group, after.as_deref(), 1000).await;
+///         members.extend(page.names.into_iter().map(|(name, _node)| name));
+///         if !page.more {
+///             return members;
+///         }
+///     }
+/// }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Listed {

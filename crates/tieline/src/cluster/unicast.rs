@@ -13,7 +13,7 @@
 //!
 //! Invariants: after `Finish(Unreachable)` or `Finish(Code(NotHere))` nothing was delivered; a unicast
 //! is forwarded again only after an outcome that excludes its delivery; it is forwarded at most
-//! [`MAX_HOPS`] times, and not after [`DECIDED_WITHIN`].
+//! [`MAX_HOPS`] times, and not after [`MAX_FORWARD_AGE`].
 
 use std::{sync::Arc, time::Duration};
 
@@ -29,12 +29,12 @@ use crate::{
     link::{NotSent, Outcome, proto::OutcomeCode},
 };
 
-/// Every receipt is decided within this time, link timeouts aside.
-pub(super) const DECIDED_WITHIN: Duration = Duration::from_secs(1);
+/// The age from which a unicast is not forwarded any more.
+const MAX_FORWARD_AGE: Duration = Duration::from_secs(1);
 
 /// A cached route whose link refused is replaced only this early: a unicast that waited for its link to
 /// be dialled has no time left for a second node.
-const RETRY_WITHIN: Duration = Duration::from_millis(100);
+const RETRY_WINDOW: Duration = Duration::from_millis(100);
 
 /// Nodes that a unicast is sent to while its client moves.
 const MAX_HOPS: u8 = 8;
@@ -82,7 +82,7 @@ pub(super) enum LookupResult {
     Failed,
 }
 
-/// What a decision may look at. Each look happens only where the decision needs it.
+/// What a decision may look at. Each method is called only when needed.
 pub(super) trait View {
     type Connection;
 
@@ -105,7 +105,7 @@ impl Unicast {
         if let Some(connection) = view.connection(&self.id) {
             return NextStep::Local(connection);
         }
-        if self.hops >= MAX_HOPS || self.started + DECIDED_WITHIN <= view.now() {
+        if self.hops >= MAX_HOPS || self.started + MAX_FORWARD_AGE <= view.now() {
             return NextStep::Finish(OpResult::Unreachable);
         }
         match result {
@@ -182,7 +182,7 @@ impl Unicast {
                 NextStep::LookUp(LookupReason::NotThere(route.clone()))
             }
             Outcome::NotSent(NotSent::Unreachable)
-                if self.is_cached && view.now() < self.started + RETRY_WITHIN =>
+                if self.is_cached && view.now() < self.started + RETRY_WINDOW =>
             {
                 NextStep::LookUp(LookupReason::NotSent(route.clone()))
             }

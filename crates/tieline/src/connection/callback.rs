@@ -70,7 +70,7 @@ impl<F: Future<Output = ()>> Future for CallbackFuture<'_, F> {
         }
         if !*call.is_waiting {
             *call.is_waiting = true;
-            call.buffer.detach();
+            call.buffer.keep_rest();
             call.conn.set_handler_running(true);
         }
         call.io.poll_writes(cx, call.conn);

@@ -1,4 +1,4 @@
-//! The life of a connection, from the upgrade to `on_disconnect`.
+//! The lifecycle of a connection, from the upgrade to `on_disconnect`.
 //!
 //! Owns the task: reading, decoding, calling the handler, the close handshake. Must not know how other
 //! connections are reached; that is the hub's. Invariants: no buffer is held while the task waits for the
@@ -6,10 +6,10 @@
 //! deadline.
 
 mod callback;
-mod detach;
 mod io;
 mod read_buffer;
 mod stream;
+mod takeover;
 mod task;
 
-pub(crate) use self::{detach::detach, task::ConnectionTask};
+pub(crate) use self::{takeover::take_socket, task::ConnectionTask};

@@ -80,7 +80,7 @@ impl ReadBuffer {
     }
 
     /// Prepares for a wait: keeps a copy of what is left, and returns the buffer to the thread.
-    pub(crate) fn detach(&mut self) {
+    pub(crate) fn keep_rest(&mut self) {
         if self.borrowed {
             let copy = Self::copy_of(self.rest());
             *self = copy;
@@ -121,11 +121,11 @@ mod tests {
     }
 
     #[test]
-    fn a_detached_buffer_keeps_a_copy_and_returns_that_of_the_thread() {
+    fn a_kept_rest_is_a_copy_and_the_thread_gets_its_buffer_back() {
         let (mut buffer, mut other) = (ReadBuffer::default(), ReadBuffer::default());
         let address = read(&mut buffer, b"hello");
         buffer.advance(2);
-        buffer.detach();
+        buffer.keep_rest();
         assert_eq!(read(&mut other, b"world"), address);
         assert_eq!(buffer.rest(), b"llo");
     }

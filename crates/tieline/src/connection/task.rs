@@ -64,7 +64,7 @@ enum Decoded {
 }
 
 impl<H: Handler> ConnectionTask<H> {
-    /// A task for a detached stream; `early` is what the client sent behind its upgrade request.
+    /// A task for a stream that was taken over; `early` is what the client sent behind its upgrade request.
     pub(crate) fn new(
         handler: Arc<H>,
         guard: ConnectionGuard,
@@ -90,7 +90,7 @@ impl<H: Handler> ConnectionTask<H> {
             let mut flow = Box::pin(self.open()).await;
             while let Flow::Continue = flow {
                 if self.must_yield() {
-                    self.buffer.detach();
+                    self.buffer.keep_rest();
                     tokio::task::yield_now().await;
                 }
                 flow = match self.decode() {
@@ -176,19 +176,28 @@ impl<H: Handler> ConnectionTask<H> {
             conn.pong(pong);
         }
         conn.set_message_partial(self.protocol.in_message(), received.action.is_some());
-        Some(match received.action {
-            None => Decoded::Other(Flow::Continue),
-            Some(Action::Message(message)) => Decoded::Message(message),
-            Some(Action::Close { received, reply }) => {
-                conn.close_with(CloseReason::Client(received), Some(reply));
+        let Some(action) = received.action else {
+            return Some(Decoded::Other(Flow::Continue));
+        };
+        Some(self.on_action(action))
+    }
+
+    /// What the protocol asks for: to deliver a message, or to close.
+    fn on_action(&self, action: Action) -> Decoded {
+        match action {
+            Action::Message(message) => Decoded::Message(message),
+            Action::Close { received, reply } => {
+                let reason = CloseReason::Client(received);
+                self.inner().close_with(reason, Some(reply));
                 Decoded::Other(Flow::End)
             }
-            Some(Action::Fail { error, reply }) => {
-                conn.close_with(CloseReason::Protocol(error.clone()), reply);
+            Action::Fail { error, reply } => {
+                let reason = CloseReason::Protocol(error.clone());
+                self.inner().close_with(reason, reply);
                 Decoded::Failed(error)
             }
-            Some(_) => Decoded::Other(Flow::End),
-        })
+            _ => Decoded::Other(Flow::End),
+        }
     }
 
     /// Continues; without the handler, if a close was requested.

@@ -103,12 +103,14 @@ impl Hub {
         self.handles(Scope::Everyone)
     }
 
-    /// The open connections of a user.
+    /// The open connections of a user, in no particular order. Asks each shard, and takes time and memory
+    /// proportional to their number.
     pub fn user(&self, user: &str) -> Vec<Connection> {
         self.handles(Scope::User(user))
     }
 
-    /// The open connections in a group.
+    /// The open connections in a group, in no particular order. Asks each shard, and takes time and memory
+    /// proportional to their number.
     pub fn members(&self, group: &str) -> Vec<Connection> {
         self.handles(Scope::Group(group))
     }

@@ -1,4 +1,4 @@
-//! The hub itself: its shards, and the way of a message to the connections of a scope.
+//! The hub itself: its shards, and routing a message to the connections of a scope.
 //!
 //! Owns the choice of shard and the choice between sending inline and queueing. Must not know the public
 //! handle of a connection.
@@ -64,7 +64,7 @@ impl Hub {
         self.0.connections.load(Ordering::Acquire)
     }
 
-    pub(crate) fn find(&self, id: &str) -> Option<Arc<ConnectionInner>> {
+    pub(super) fn find(&self, id: &str) -> Option<Arc<ConnectionInner>> {
         // One hash picks the shard and finds the connection in it.
         let hash = self.0.hasher.hash_one(id);
         let shard = &self.0.shards[self.shard_of(hash)];
@@ -72,7 +72,7 @@ impl Hub {
     }
 
     /// The connection with this id, unless its close was requested.
-    pub(super) fn find_open(&self, id: &str) -> Option<Arc<ConnectionInner>> {
+    pub(crate) fn find_open(&self, id: &str) -> Option<Arc<ConnectionInner>> {
         self.find(id).filter(|conn| !conn.is_close_requested())
     }
 

@@ -1,4 +1,7 @@
 //! Messages to many that leave some clients out.
+//!
+//! Owns the ids to leave out. Must not know shards or queues: each call is the one of [`Hub`] with these ids,
+//! which are compared when the message is delivered.
 
 use tieline_websocket::Frame;
 
@@ -6,6 +9,15 @@ use super::{broadcast::ExcludedIds, core::Hub, index::Scope};
 use crate::{delivery::Reached, receipt::Receipt};
 
 /// A hub that leaves some client ids out; made by [`Hub::except`].
+///
+/// ```
+/// use tieline::{Connection, Message};
+///
+/// /// Sends a client's message to the other members of a room.
+/// fn relay(sender: &Connection, room: &str, message: Message) {
+///     sender.hub().except([sender.id()]).emit_group(room, message);
+/// }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Except<'a> {
     hub: &'a Hub,

@@ -89,7 +89,7 @@ impl Drop for ConnectionGuard {
             index.notify_left(conn);
         }
         drop(index);
-        conn.detach();
+        conn.end();
         hub.0.connections.fetch_sub(1, Ordering::AcqRel);
     }
 }

@@ -83,7 +83,7 @@ impl ShardIndex {
                 return Inserted::Taken;
             }
             // Its departure is reported when its task ends: until then the id is not free elsewhere.
-            self.detach(older);
+            self.unlink(older);
         }
         self.everyone = None;
         let hasher = &self.hasher;
@@ -100,7 +100,7 @@ impl ShardIndex {
 
     /// Removes a connection; false if it is not there, or another has its id by now.
     pub(super) fn remove(&mut self, conn: &Arc<ConnectionInner>) -> bool {
-        let removed = self.detach(conn);
+        let removed = self.unlink(conn);
         if removed {
             self.notify_left(conn);
         }
@@ -113,7 +113,7 @@ impl ShardIndex {
     }
 
     /// Removes a connection without reporting it; false as [`ShardIndex::remove`].
-    fn detach(&mut self, conn: &Arc<ConnectionInner>) -> bool {
+    fn unlink(&mut self, conn: &Arc<ConnectionInner>) -> bool {
         let hash = self.hasher.hash_one(&*conn.id);
         let same = |held: &Arc<ConnectionInner>| Arc::ptr_eq(held, conn);
         let Ok(entry) = self.ids.find_entry(hash, same) else {

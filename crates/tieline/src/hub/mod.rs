@@ -9,7 +9,7 @@
 //! application's view of one, `core` finds shards and connections. A shard has an index (`index`) and a
 //! queue with its worker (`broadcast`). Below are the connections: `send` queues frames, `cork` delays
 //! their flush to the end of a poll, `task_side` is what the connection's task does, `send_side` writes
-//! to the socket, `state` says how far the connection's life has come.
+//! to the socket, `state` is the lifecycle of a connection.
 
 mod api;
 mod broadcast;

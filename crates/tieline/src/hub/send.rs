@@ -38,7 +38,6 @@ impl ConnectionInner {
         let mut written = self.write_joined(&mut send_side, batch);
         let mut failed = Vec::new();
         if batch.is_whole(written, send_side.outbox.deflate()) {
-            // Nearly always; looking at each frame would cost a share of the write.
             return failed;
         }
         for (i, frame) in batch.frames().enumerate() {

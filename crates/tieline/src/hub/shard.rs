@@ -1,4 +1,7 @@
 //! A shard of the hub: an index with its own lock, and a queue with its own worker.
+//!
+//! Owns the pairing of the two, so that shards share no lock. Must not know how the hub selects a shard.
+//! Invariant: all connections with one id are in the same shard, so its index alone decides about duplicates.
 
 use std::hash::RandomState;
 

@@ -1,23 +1,27 @@
-//! The state of a connection: how far its life has come, and what is going on in it.
+//! The state of a connection: its lifecycle, and what is going on in it.
 //!
 //! Owns two bytes that the senders, the connection's task and the keepalive share. Must not know sockets
 //! or queues. Invariant: the lifecycle only grows, and every step is taken once.
 //!
 //! ```text
 //!  +------+  close, behind queued broadcasts   +----------------+
-//!  | Open |----------------------------------->| CloseRequested |
-//!  +------+                                    +----------------+
-//!     |                                                | its turn in the queue
-//!     |  close, nothing queued before it       +-------v--------+  reason stored, close frame queued
-//!     +--------------------------------------->|    Closing     |  behind what was sent before
-//!     |                                        +----------------+
-//!     |                                                | I/O error, or no time to wait
-//!     |  I/O error                             +-------v--------+  reason stored, the task ends at
-//!     +--------------------------------------->|    Aborted     |  its next poll
-//!     |                                        +----------------+
-//!     |                                                | the task has ended
-//!     |  the upgrade failed                    +-------v--------+
-//!     +--------------------------------------->|     Ended      |  socket and outbox are gone
+//!  | Open |----------------------------------->| CloseRequested |--------+
+//!  +------+                                    +----------------+        |
+//!     |                                                | its turn         |
+//!     |                                                | in the queue     |
+//!     |  close, nothing queued before it       +-------v--------+         |
+//!     +--------------------------------------->|    Closing     |------+  |
+//!     |                                        +----------------+      |  | I/O error
+//!     |                                                | I/O error,    |  |
+//!     |                                                | or no time    |  |
+//!     |                                                | to wait       |  |
+//!     |  I/O error                             +-------v--------+      |  |
+//!     +--------------------------------------->|    Aborted     |<--------+
+//!     |                                        +----------------+      |
+//!     |                                                | the task      |
+//!     |                                                | has ended     | the close handshake
+//!     |  the upgrade failed                    +-------v--------+      | is complete, or
+//!     +--------------------------------------->|     Ended      |<-----+ timed out
 //!                                              +----------------+
 //! ```
 //!
@@ -28,8 +32,8 @@
 //! Nobody can load both bytes at once, and nobody needs to:
 //!
 //! - `Closing`, `Aborted`, `Ended` and `WRITE_PENDING` are entered, set and cleared with the send side
-//!   locked. Whoever holds that lock (enqueueing, flushing, writing a batch to the socket) sees both
-//!   bytes stand still.
+//!   locked. While the lock is held, to enqueue, to flush or to write a batch to the socket, none of
+//!   them changes.
 //! - The keepalive holds no lock. It loads the activity first and the lifecycle second. The lifecycle only
 //!   grows: a connection that is not closing at the second load was not closing at the first, so both
 //!   values held at the time of the first. What follows from them, a ping or a close, checks the
@@ -42,7 +46,7 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// How far the life of a connection has come.
+/// The lifecycle of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub(super) enum Lifecycle {
@@ -50,11 +54,13 @@ pub(super) enum Lifecycle {
     Open,
     /// A close waits in the shard's queue, behind broadcasts that were sent before it.
     CloseRequested,
-    /// The close has begun: nothing more is queued.
+    /// The close has begun: the reason is stored, the close frame is queued behind what was sent before,
+    /// and nothing more is queued.
     Closing,
-    /// The connection ends without waiting for the client.
+    /// The connection ends without waiting for the client: the reason is stored, and the task ends at its
+    /// next poll.
     Aborted,
-    /// The task has ended.
+    /// The task has ended; socket and outbox are gone.
     Ended,
 }
 

@@ -1,4 +1,4 @@
-//! What a connection's task does on its sending side: attaches the socket, writes what waits, ends.
+//! What a connection's task does on its sending side: attaches the socket, writes what waits, ends it.
 //!
 //! Must not know what is sent or why. The task writes what other threads could not: what a full socket
 //! left over, and everything on streams that only the task may touch.
@@ -28,7 +28,7 @@ impl ConnectionInner {
     }
 
     /// Gives up socket and outbox; the task has ended.
-    pub(crate) fn detach(&self) {
+    pub(crate) fn end(&self) {
         self.send_side.lock().end(&self.state);
     }
 
@@ -89,7 +89,7 @@ impl ConnectionInner {
         })?;
         let done = flushed == Flushed::Empty && writer.poll_flush(cx)?.is_ready();
         if done && self.state.is(Activity::WRITE_STALLED) {
-            // As above: bytes that were stuck have left.
+            // Bytes that were stuck have left: the client's kernel took them, a sign of life.
             self.record_activity();
         }
         self.state.set(Activity::WRITE_STALLED, !done);

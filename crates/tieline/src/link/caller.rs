@@ -1,4 +1,7 @@
 //! The caller of a request on the peer server, and warnings about refused callers.
+//!
+//! Owns the remote address of a request, and the rate of warnings. Must not know why a caller is refused.
+//! Invariant: at most one warning per second is logged, however often strangers connect.
 
 use std::{
     fmt::Display,

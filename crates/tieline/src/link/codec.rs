@@ -138,7 +138,7 @@ pub(super) fn decode_first(batch: Bytes) -> Option<RequestKind> {
 pub(super) struct Batch {
     /// Everything but the requests.
     pub(super) control: proto::RequestBatch,
-    /// The requests, encoded as they stand in a [`proto::RequestBatch`].
+    /// The requests, as encoded in a [`proto::RequestBatch`].
     pub(super) requests: Bytes,
 }
 

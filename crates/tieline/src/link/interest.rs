@@ -91,28 +91,28 @@ impl Interest {
 
     /// Waits until all peers with a live stream have applied everything gained so far, for `limit` at most.
     /// Peers of version 1 do not acknowledge, and are not waited for.
-    pub(crate) async fn settled(&self, limit: Duration) -> bool {
+    pub(crate) async fn synced(&self, limit: Duration) -> bool {
         let version = self.state.lock().version;
-        let settled = async {
+        let synced = async {
             loop {
                 let acknowledged = self.acknowledged.notified();
                 tokio::pin!(acknowledged);
                 acknowledged.as_mut().enable();
-                if self.has_settled(version) {
+                if self.is_synced(version) {
                     return;
                 }
                 acknowledged.await;
             }
         };
-        timeout(limit, settled).await.is_ok()
+        timeout(limit, synced).await.is_ok()
     }
 
-    fn has_settled(&self, version: u64) -> bool {
+    fn is_synced(&self, version: u64) -> bool {
         let state = self.state.lock();
         state
             .streams
             .iter()
-            .all(|stream| stream.lock().has_settled(version))
+            .all(|stream| stream.lock().is_synced(version))
     }
 
     /// Starts a stream, which gets a snapshot and then every change.
@@ -159,7 +159,7 @@ impl Stream {
         self.snapshot_sent && self.pending.is_empty()
     }
 
-    fn has_settled(&self, version: u64) -> bool {
+    fn is_synced(&self, version: u64) -> bool {
         let Some(acknowledged) = self.acknowledged else {
             return true;
         };

@@ -1,4 +1,7 @@
 //! The outcome of a request, and what waits for it.
+//!
+//! Owns the result of a request as the user of a link sees it. Must not know streams or queues. Invariant:
+//! after [`Outcome::NotSent`], the peer has not received the request; after [`Outcome::Unknown`], it may have.
 
 use bytes::Bytes;
 

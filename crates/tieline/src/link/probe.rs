@@ -1,4 +1,7 @@
 //! Finds out which node answers at an address, without opening a link.
+//!
+//! Owns the timeout of the request, and the distinction between a Tieline node and another gRPC server. Must
+//! not know the registry. Invariant: a probe ends no stream, because its hello has epoch 0.
 
 use std::time::Duration;
 

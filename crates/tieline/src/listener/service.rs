@@ -14,6 +14,18 @@ use super::body::Body;
 /// An HTTP service that never fails: an axum router, or [`Node::service`](crate::Node::service).
 ///
 /// A name for the bounds: every tower service that satisfies them implements it.
+///
+/// ```
+/// use tieline::{Handler, HttpService, Listener, Node};
+///
+/// /// Serves an application, such as an axum router, that upgrades requests to `node`.
+/// async fn serve<H: Handler>(node: &Node<H>, app: impl HttpService) -> std::io::Result<()> {
+///     let listener = Listener::bind("127.0.0.1:8080").await?;
+///     let ctrl_c = async { drop(tokio::signal::ctrl_c().await) };
+///     node.serve_service(listener, app, ctrl_c).await;
+///     Ok(())
+/// }
+/// ```
 pub trait HttpService:
     Service<
         Request<Body>,

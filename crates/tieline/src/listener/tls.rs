@@ -9,6 +9,16 @@ use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 /// A certificate and its key for [`Listener::tls`](crate::Listener::tls): TLS 1.2 and 1.3, HTTP/1.1 by ALPN.
+///
+/// ```no_run
+/// use tieline::{Listener, Tls};
+///
+/// # async fn bind() -> Result<Listener, Box<dyn std::error::Error>> {
+/// let tls = Tls::from_pem(&std::fs::read("chain.pem")?, &std::fs::read("key.pem")?)?;
+/// let listener = Listener::bind("0.0.0.0:443").await?.tls(tls);
+/// # Ok(listener)
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Tls(TlsAcceptor);
 

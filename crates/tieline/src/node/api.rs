@@ -15,7 +15,7 @@ use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 #[cfg(feature = "cluster")]
 use crate::cluster::Cluster;
 use crate::{
-    connection::{ConnectionTask, detach},
+    connection::{ConnectionTask, take_socket},
     handler::Handler,
     hub::{ConnectionGuard, Hub},
 };
@@ -122,7 +122,7 @@ impl<H: Handler> Node<H> {
         self.0.tasks.spawn(async move {
             match tokio::time::timeout_at(deadline, on_upgrade).await {
                 Ok(Ok(upgraded)) => {
-                    let parts = detach(upgraded);
+                    let parts = take_socket(upgraded);
                     let task = ConnectionTask::new(handler, guard, state, inflate, parts);
                     tasks.spawn(task.run());
                 }

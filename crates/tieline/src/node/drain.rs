@@ -10,6 +10,18 @@ use super::api::Node;
 use crate::{close::CloseReason, handler::Handler, hub::Connection};
 
 /// The result of a drain.
+///
+/// ```
+/// use tieline::{Handler, Node};
+///
+/// async fn stop<H: Handler>(node: &Node<H>) {
+///     let drained = node.drain().await;
+///     println!("{} connections closed", drained.closed);
+///     if drained.remaining > 0 {
+///         println!("{} tasks did not end in time", drained.remaining);
+///     }
+/// }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Drained {

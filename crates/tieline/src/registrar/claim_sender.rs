@@ -49,7 +49,7 @@ impl<H: RegistrarHost> Registrar<H> {
             let effects = table.on_reply(request, reply);
             let (urgent, slow) = (table.has_queued(Lane::Urgent), table.has_queued(Lane::Slow));
             drop(table);
-            effects.into_iter().for_each(|effect| self.perform(effect));
+            effects.into_iter().for_each(|effect| self.apply(effect));
             if urgent {
                 self.0.wake_sender.notify_one();
             }
@@ -78,7 +78,7 @@ impl<H: RegistrarHost> Registrar<H> {
         })
     }
 
-    fn perform(&self, effect: Effect<Arc<ConnectionInner>>) {
+    fn apply(&self, effect: Effect<Arc<ConnectionInner>>) {
         match effect {
             Effect::Granted(stamp) => {
                 if let Some(upgrade) = self.0.pending_upgrades.lock().remove(&stamp) {

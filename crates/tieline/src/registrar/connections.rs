@@ -51,7 +51,16 @@ impl<H: RegistrarHost> Registrar<H> {
             return ClaimDecision::Undecided;
         }
         inner.wake_sender.notify_one();
-        let mut health = inner.health.subscribe();
+        self.wait_for_decision(decision, deadline).await
+    }
+
+    /// Waits for the decision on a claim, unless the registry stops responding or the deadline passes.
+    async fn wait_for_decision(
+        &self,
+        decision: oneshot::Receiver<bool>,
+        deadline: Instant,
+    ) -> ClaimDecision {
+        let mut health = self.0.health.subscribe();
         tokio::select! {
             biased;
             Ok(granted) = decision => if granted { ClaimDecision::Granted } else { ClaimDecision::Taken },

@@ -1,6 +1,6 @@
 //! Joins the registry, renews the lease, and detects outages, lost sessions and conflicts.
 //!
-//! Where a node can be, seen from the registry, and in which fields it shows:
+//! The states of a node's membership, and the fields that hold them:
 //!
 //! ```text
 //!                    ┌────────────────── Renewed, Revived ──────────────────┐

@@ -14,47 +14,63 @@ use super::{
 /// Compares on request and every audit interval, until the registrar stops.
 pub(super) async fn run<H: RegistrarHost>(registrar: Registrar<H>) {
     let inner = &*registrar.0;
-    let mut next = Instant::now() + inner.config.audit_interval;
+    let mut next_audit = Instant::now() + inner.config.audit_interval;
     let mut sweep = None;
     let (mut audit_pacing, mut sweep_pacing) = (Pacing::default(), Pacing::default());
     loop {
-        if sweep.is_none() && !inner.table.lock().has_queued(Lane::Slow) {
-            tokio::select! {
-                () = inner.reconciler.woken() => {}
-                () = tokio::time::sleep_until(next) => inner.reconciler.compare(),
-            }
+        if sweep.is_none() {
+            registrar.wait_for_work(next_audit).await;
         }
         if inner.reconciler.take_due() {
             inner.table.lock().audit();
             // A running sweep continues: if it restarted each time, it might never reach the end.
             sweep.get_or_insert_with(Cursor::default);
             // Jitter, so that nodes that started together do not audit together.
-            next = Instant::now()
-                + inner
-                    .config
-                    .audit_interval
-                    .mul_f64(0.9 + 0.2 * fastrand::f64());
+            let jitter = 0.9 + 0.2 * fastrand::f64();
+            next_audit = Instant::now() + inner.config.audit_interval.mul_f64(jitter);
         }
-        let requests = registrar.next_requests(Lane::Slow);
-        if !requests.is_empty() {
-            let start = Instant::now();
-            let replied = registrar.send(requests).await;
-            audit_pacing.pause(replied.then(|| start.elapsed())).await;
-        }
+        registrar.send_slow(&mut audit_pacing).await;
         if let Some(cursor) = sweep.take() {
-            let start = Instant::now();
-            let page = registrar.sweep(cursor).await;
-            let took = page.is_some().then(|| start.elapsed());
-            sweep = page.flatten();
-            sweep_pacing.pause(took).await;
+            sweep = registrar.sweep(cursor, &mut sweep_pacing).await;
         }
     }
 }
 
 impl<H: RegistrarHost> Registrar<H> {
+    /// Returns once something is in the slow lane, or a comparison is due: on request, or at
+    /// `next_audit`.
+    async fn wait_for_work(&self, next_audit: Instant) {
+        if self.0.table.lock().has_queued(Lane::Slow) {
+            return;
+        }
+        tokio::select! {
+            () = self.0.reconciler.woken() => {}
+            () = tokio::time::sleep_until(next_audit) => self.0.reconciler.compare(),
+        }
+    }
+
+    /// Sends the next requests of the slow lane, if there are any, and pauses.
+    async fn send_slow(&self, pacing: &mut Pacing) {
+        let requests = self.next_requests(Lane::Slow);
+        if !requests.is_empty() {
+            let start = Instant::now();
+            let all_replied = self.send(requests).await;
+            pacing.pause(all_replied.then(|| start.elapsed())).await;
+        }
+    }
+
+    /// Sweeps a page, and pauses. Returns the position of the next page, if there is one; a sweep ends
+    /// early if the registry does not reply.
+    async fn sweep(&self, cursor: Cursor, pacing: &mut Pacing) -> Option<Cursor> {
+        let start = Instant::now();
+        let page = self.sweep_page(cursor).await;
+        pacing.pause(page.is_some().then(|| start.elapsed())).await;
+        page.flatten()
+    }
+
     /// Sweeps one page of the entries that the registry lists for this node. The position of the next
     /// page, if there is one; `None` if the registry did not reply.
-    async fn sweep(&self, cursor: Cursor) -> Option<Option<Cursor>> {
+    async fn sweep_page(&self, cursor: Cursor) -> Option<Option<Cursor>> {
         let session = self.0.session.lock().clone()?;
         let page = self.with_timeout(
             "list the node's ids",

@@ -8,6 +8,17 @@ use http::{HeaderMap, Uri, header, request::Parts};
 use tieline_websocket::handshake;
 
 /// A request to open a WebSocket: headers, path and query, remote address.
+///
+/// ```
+/// use tieline::{Accept, Refusal, StatusCode, UpgradeRequest};
+///
+/// async fn authorize(request: UpgradeRequest) -> Result<Accept<()>, Refusal> {
+///     match request.query("user") {
+///         Some(user) if request.path() == "/chat" => Ok(Accept::new(()).user(user)),
+///         _ => Err(Refusal::new(StatusCode::NOT_FOUND, "connect to /chat?user=NAME\n")),
+///     }
+/// }
+/// ```
 #[derive(Debug, Clone)]
 pub struct UpgradeRequest {
     pub(super) uri: Uri,

@@ -11,9 +11,9 @@ mod drain;
 mod faults;
 mod idle;
 mod kit;
-mod life;
+mod lifecycle;
 mod limits;
 mod model;
 #[cfg(all(feature = "axum", feature = "redis", feature = "etcd"))]
 mod processes;
-mod ways_in;
+mod upgrade;

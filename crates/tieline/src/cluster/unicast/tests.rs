@@ -133,7 +133,7 @@ async fn a_connection_of_this_node_comes_first_whatever_the_look_up_says() {
     for n in 0..7 {
         let mut unicast = unicast();
         (unicast.hops, unicast.missed) = (MAX_HOPS, Some(place("self:1", None)));
-        let mut view = FakeView::at(&unicast, DECIDED_WITHIN * 2);
+        let mut view = FakeView::at(&unicast, MAX_FORWARD_AGE * 2);
         view.connection = Some(5);
         let result = &results(&unicast)[n];
         let step = unicast.on_lookup(result, &view);
@@ -155,7 +155,7 @@ async fn nothing_is_forwarded_too_often() {
 async fn nothing_is_forwarded_too_late() {
     for n in 0..7 {
         let mut unicast = unicast();
-        let view = FakeView::at(&unicast, DECIDED_WITHIN);
+        let view = FakeView::at(&unicast, MAX_FORWARD_AGE);
         let result = &results(&unicast)[n];
         assert_finished(&unicast.on_lookup(result, &view), OpResult::Unreachable);
     }
@@ -288,7 +288,7 @@ fn forwarded(is_cached: bool) -> (Box<Unicast>, Route) {
 async fn a_node_that_does_not_have_the_client_causes_another_look_up() {
     for is_cached in [true, false] {
         let (mut unicast, sent) = forwarded(is_cached);
-        let view = FakeView::at(&unicast, DECIDED_WITHIN * 2);
+        let view = FakeView::at(&unicast, MAX_FORWARD_AGE * 2);
         let step = unicast.on_outcome(&Outcome::Code(OutcomeCode::NotHere), &view);
         match step {
             NextStep::LookUp(LookupReason::NotThere(route)) => assert!(route.is_same(&sent)),
@@ -301,12 +301,12 @@ async fn a_node_that_does_not_have_the_client_causes_another_look_up() {
 #[tokio::test]
 async fn a_link_that_refuses_at_once_is_replaced_only_if_its_route_was_cached() {
     let refused = Outcome::NotSent(NotSent::Unreachable);
-    let just_in_time = RETRY_WITHIN.mul_f64(0.99);
+    let just_in_time = RETRY_WINDOW.mul_f64(0.99);
     for (is_cached, after, again) in [
         (true, just_in_time, true),
-        (true, RETRY_WITHIN, false),
+        (true, RETRY_WINDOW, false),
         (false, just_in_time, false),
-        (false, RETRY_WITHIN, false),
+        (false, RETRY_WINDOW, false),
     ] {
         let (mut unicast, sent) = forwarded(is_cached);
         let view = FakeView::at(&unicast, after);

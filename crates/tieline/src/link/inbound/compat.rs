@@ -1,4 +1,7 @@
 //! The unary service of go-websocket. Its wire format and its results are fixed.
+//!
+//! Owns the translation of its calls for the [`Receiver`]. Must not know the hub. Invariant: `success` is
+//! false only if the client is not here, because the caller then deletes the client's registry entry.
 
 use std::sync::Arc;
 

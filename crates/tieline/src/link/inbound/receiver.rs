@@ -1,4 +1,7 @@
 //! What the inbound side needs from the rest of the node: a receiver of requests.
+//!
+//! Owns the contract between streams and the node: what is called in order, and which responses may come
+//! later. Must not know gRPC or what requests mean.
 
 use std::{future::Future, pin::Pin, sync::Arc};
 

@@ -1,4 +1,7 @@
 //! Builds the next message to the peer: run-length outcomes, responses, interest, a pong.
+//!
+//! Owns the size of the message: the outcomes of consecutive requests share one part, and a listing is
+//! truncated to fit. Must not know streams. Invariant: `size` is an upper bound of the encoded size.
 
 use bytes::Bytes;
 

@@ -19,7 +19,9 @@ const DIAL_GRACE: Duration = Duration::from_millis(200);
 /// The state of a link's dial.
 ///
 /// ```text
-///                on_connect           on_hello, on_unary_only
+///       new
+///        │
+///        ▼       on_connect           on_hello, on_unary_only
 ///  ┌─► Dialing ─────────────► Greeting ─────────────────────► Up ◄─┐ on_connect, on_hello,
 ///  │      │                       │                           │ └──┘ on_unary_only of a peer that
 ///  │      │ on_close              │ on_close         on_close │      supports the unary service only
@@ -75,7 +77,7 @@ pub(super) enum PeerKind {
 /// The state of a link, as others see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LinkStatus {
-    /// The first dial has started: requests wait for it, for 200 ms at most.
+    /// A dial has started for which requests wait, for 200 ms at most.
     Dialing,
     /// Requests are sent.
     Up,

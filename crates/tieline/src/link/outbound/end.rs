@@ -1,4 +1,7 @@
 //! Why a stream or a dial ended.
+//!
+//! Owns the distinctions that the log and the next step depend on. Must not know gRPC:
+//! [`exchange`](super::exchange) translates its statuses.
 
 pub(super) enum LinkEnd {
     /// The dial failed or the connection broke; the next dial may succeed.

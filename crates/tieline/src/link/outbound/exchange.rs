@@ -1,4 +1,8 @@
 //! One stream: the hello of each side, then the outcomes that the peer sends.
+//!
+//! Owns the order of a stream's messages, and what a gRPC status means for the link. Must not know how
+//! connections are dialed or what is queued. Invariants: no outcome is read before the peer's hello; an
+//! outcome for a request that was not sent ends the stream.
 
 use std::{
     num::NonZeroU64,
@@ -112,7 +116,7 @@ impl<T: Completion> Shared<T> {
         let (recovered, result) = self.with_state(|state| {
             let recovered = state.on_received(Instant::now());
             let result = state.on_outcomes(message);
-            // Only now that requests go by the change.
+            // Acknowledged after the change is applied, so that the peer may rely on it.
             if let Some(version) = applied {
                 state.acknowledge_interest(version);
             }

@@ -1,4 +1,8 @@
 //! The handle of a link.
+//!
+//! Owns the start of a link's two tasks, and the methods for the rest of the node. Must not know when a
+//! request is accepted: that is [`state`](super::state). Invariant: a completion is called after the lock of
+//! the state is released.
 
 use std::{fmt, sync::Arc};
 

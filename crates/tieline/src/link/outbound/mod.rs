@@ -7,7 +7,8 @@
 //!
 //! Three tasks use the state, each briefly under its lock: the sender of a request, HTTP/2 when the stream
 //! can carry the next batch, and the link's own task, which reads the responses. Invariant: nothing is
-//! completed or woken under that lock ([`shared`]).
+//! completed under that lock, and no task of the link is woken; only the status, which tests watch, is
+//! published under it ([`shared`]).
 
 mod dial;
 mod end;

@@ -1,4 +1,7 @@
 //! What a link knows about its peer.
+//!
+//! Owns the peer's process, and the users and groups that it has announced. Must not know streams. Invariant:
+//! `may_have` is false only if the peer certainly has no connection of the user or group.
 
 use foldhash::HashSet;
 use uuid::Uuid;

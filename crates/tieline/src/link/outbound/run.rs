@@ -1,4 +1,10 @@
 //! The two tasks of a link: one dials, serves the stream and dials again; the other keeps time.
+//!
+//! Owns the backoff: the pause before a dial is random, up to 50 ms after the first failure, up to twice as
+//! much after each further one, and up to 2 s at most. A dial that fails counts as a failure, and so does a
+//! stream that ends within 2 s of its dial. After a stream that lasted longer, the next dial starts at once,
+//! and requests wait for it. Must not know what requests mean. Invariant: `close` follows every dial, however
+//! it ended, so that everything that waits for the stream gets its outcome.
 
 use std::{sync::Arc, time::Duration};
 

@@ -49,8 +49,8 @@ impl<T: Completion> Shared<T> {
         }
     }
 
-    /// Runs `f` under the lock of the state, publishes a change of the status, and has the effects once the
-    /// lock is released.
+    /// Runs `f` under the lock of the state, publishes a change of the status, and applies the collected
+    /// effects after the lock is released.
     pub(super) fn with_state<R>(&self, f: impl FnOnce(&mut State<T>) -> R) -> R {
         let mut state = self.state.lock();
         let result = f(&mut state);
@@ -60,11 +60,11 @@ impl<T: Completion> Shared<T> {
             self.status.send_replace(status);
         }
         drop(state);
-        self.perform(effects);
+        self.apply_effects(effects);
         result
     }
 
-    fn perform(&self, effects: Effects<T>) {
+    fn apply_effects(&self, effects: Effects<T>) {
         if let Some(waker) = effects.wake {
             waker.wake();
         }

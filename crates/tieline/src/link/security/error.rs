@@ -1,4 +1,7 @@
 //! Why a security configuration is refused.
+//!
+//! Owns the texts, each of which says what to change. Must not know the TLS library: its errors appear as
+//! text.
 
 use std::net::SocketAddr;
 

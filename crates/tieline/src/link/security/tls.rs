@@ -1,4 +1,8 @@
 //! Mutual TLS between nodes, with rustls.
+//!
+//! Owns the conversion of PEM text into both sides of a connection. Must not know the shared secret or links.
+//! Invariant: each side presents a certificate and verifies the other's against the configured authorities
+//! only.
 
 use std::{fmt, sync::Arc};
 
@@ -13,6 +17,23 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 use super::error::SecurityError;
 
 /// Certificates between nodes, as PEM text: both sides of a link present one and require one.
+///
+/// ```no_run
+/// use std::fs;
+/// use tieline::{ClusterConfig, PeerSecurity, PeerTls};
+///
+/// # fn config() -> std::io::Result<ClusterConfig> {
+/// let mut security = PeerSecurity::default();
+/// security.tls = Some(PeerTls {
+///     certificate: fs::read("node.pem")?,
+///     key: fs::read("node.key")?,
+///     authorities: fs::read("nodes-ca.pem")?,
+///     name: None,
+/// });
+/// let config = ClusterConfig { security, ..ClusterConfig::default() };
+/// # Ok(config)
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct PeerTls {
     /// This node's certificate chain, leaf first. It must name the host that peers dial, or

@@ -1,4 +1,7 @@
 //! The shared secret, and the check that a configuration is safe on a given port.
+//!
+//! Owns the comparison of the secret, in constant time. Must not know requests beyond their metadata.
+//! Invariant: no debug output contains the secret or a key.
 
 use std::{fmt, net::SocketAddr};
 
@@ -15,6 +18,20 @@ use super::{
 
 /// How nodes authenticate each other: with certificates, with a shared secret, or not at all on a network
 /// that only they can reach.
+///
+/// More settings may be added, so start from the default and set fields:
+///
+/// ```
+/// use tieline::PeerSecurity;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut security = PeerSecurity::default();
+/// security.secret = Some("nine-random-words".into());
+/// security.plaintext = true; // on a network that only the nodes can reach
+/// security.validate("10.0.0.1:9300".parse()?)?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct PeerSecurity {
@@ -32,6 +49,10 @@ pub struct PeerSecurity {
 
 impl PeerSecurity {
     /// Checks that this configuration is safe on this port.
+    ///
+    /// # Errors
+    /// [`SecurityError::Open`] if the port is not on loopback and there are neither certificates nor
+    /// `plaintext`; [`SecurityError::ReadableSecret`] if there is a secret, which would be sent unencrypted.
     pub fn validate(&self, port: SocketAddr) -> Result<(), SecurityError> {
         if self.tls.is_some() || self.plaintext || port.ip().is_loopback() {
             return Ok(());

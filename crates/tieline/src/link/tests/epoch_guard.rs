@@ -116,7 +116,7 @@ fn a_peer_with_the_previous_version_is_supported() {
             assert!(link.may_have(7));
             assert_eq!(node.script.opened.lock()[0].version, 1);
             assert!(
-                node.script.interest.settled(Duration::from_secs(1)).await,
+                node.script.interest.synced(Duration::from_secs(1)).await,
                 "a peer of version 1 is not waited for"
             );
         }

@@ -30,13 +30,13 @@ fn a_link_gets_the_snapshot_and_then_changes() {
         interest.gained(2);
         interest.gained(2);
         interest.lost(1);
-        assert!(interest.settled(Duration::from_secs(5)).await);
+        assert!(interest.synced(Duration::from_secs(5)).await);
         assert!(link.may_have(2) && !link.may_have(1));
         interest.lost(2);
-        assert!(interest.settled(Duration::from_secs(5)).await);
+        assert!(interest.synced(Duration::from_secs(5)).await);
         assert!(link.may_have(2), "one of two shards still has it");
         interest.lost(2);
-        assert!(interest.settled(Duration::from_secs(5)).await);
+        assert!(interest.synced(Duration::from_secs(5)).await);
         assert!(!link.may_have(2));
     });
 }
@@ -92,13 +92,13 @@ fn settling_waits_for_live_streams_only_and_no_longer_than_its_limit() {
         let node = Node::start().await;
         let interest = &node.script.interest;
         interest.gained(1);
-        assert!(interest.settled(Duration::from_secs(5)).await);
+        assert!(interest.synced(Duration::from_secs(5)).await);
         // This peer never acknowledges.
         let stream = RawStream::open(node.address(), &config(), 1).await.unwrap();
-        assert!(!interest.settled(Duration::from_millis(50)).await);
+        assert!(!interest.synced(Duration::from_millis(50)).await);
         drop(stream);
         assert!(
-            interest.settled(Duration::from_secs(5)).await,
+            interest.synced(Duration::from_secs(5)).await,
             "its end ends the wait"
         );
     });

@@ -91,8 +91,14 @@ fn clients_join_groups_and_are_closed_from_any_node() {
         let registry = memory_registry();
         let [a, b] = TestNode::start_linked(&registry).await;
         let mut ben = b.client("id=ben").await;
-        assert_eq!(a.cluster.join("ben", "room").await, Membership::Changed);
-        assert_eq!(a.cluster.join("ben", "room").await, Membership::Unchanged);
+        assert_eq!(
+            a.cluster.join_group("ben", "room").await,
+            Membership::Changed
+        );
+        assert_eq!(
+            a.cluster.join_group("ben", "room").await,
+            Membership::Unchanged
+        );
         assert_eq!(
             a.cluster.emit_group("room", "in").await.reached.delivered,
             1
@@ -101,7 +107,10 @@ fn clients_join_groups_and_are_closed_from_any_node() {
             a.cluster.leave_group("ben", "room").await,
             Membership::Changed
         );
-        assert_eq!(a.cluster.join("nobody", "room").await, Membership::Offline);
+        assert_eq!(
+            a.cluster.join_group("nobody", "room").await,
+            Membership::Offline
+        );
         assert_eq!(
             a.cluster.emit_group("room", "out").await.reached.delivered,
             0

@@ -145,8 +145,8 @@ impl Registry for Store {
         Box::pin(async move { self.arrive().await?.expired().await })
     }
 
-    fn reap<'a>(&'a self, expired: &'a ExpiredNode, most: usize) -> RegistryFuture<'a, bool> {
-        Box::pin(async move { self.arrive().await?.reap(expired, most).await })
+    fn reap<'a>(&'a self, expired: &'a ExpiredNode, limit: usize) -> RegistryFuture<'a, bool> {
+        Box::pin(async move { self.arrive().await?.reap(expired, limit).await })
     }
 
     fn set<'a>(&'a self, id: &'a str, address: &'a str) -> RegistryFuture<'a, ()> {

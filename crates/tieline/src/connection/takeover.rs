@@ -18,7 +18,7 @@ use crate::listener::WriteTimeout;
 ///
 /// Our own listener serves TCP and TLS, `axum::serve` TCP behind hyper-util's wrapper. Any other stream
 /// stays inside hyper's wrapper.
-pub(crate) fn detach(upgraded: Upgraded) -> (Stream, Option<OwnedWriteHalf>, ReadBuffer) {
+pub(crate) fn take_socket(upgraded: Upgraded) -> (Stream, Option<OwnedWriteHalf>, ReadBuffer) {
     let upgraded = match upgraded.downcast::<TokioIo<WriteTimeout<TcpStream>>>() {
         Ok(parts) => return tcp(parts.io.into_inner().into_inner(), &parts.read_buf),
         Err(upgraded) => upgraded,

@@ -1,4 +1,4 @@
-//! The life of a connection: its callbacks, its messages, its end.
+//! The lifecycle of a connection: its callbacks, its messages, its end.
 
 mod close;
 mod compression;

@@ -17,7 +17,7 @@ fn the_accept_loop_survives_a_lack_of_descriptors() {
     }
     run(async {
         let mut child =
-            child::start("ways_in::descriptors::the_accept_loop_survives_a_lack_of_descriptors");
+            child::start("upgrade::descriptors::the_accept_loop_survives_a_lack_of_descriptors");
         let address = child.line().await.parse().unwrap();
         // A client that connected before is not affected.
         let mut early = Client::connect(address, "id=early").await;
