@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures the figures of docs/benchmarks.md and prints them as a table.
 
-    tests/bench/figures.py                 all, five pairs each; about 15 minutes
+    tests/bench/figures.py                 all, five pairs each; about 20 minutes
     tests/bench/figures.py --quick         one to three short runs of some; for CI
     tests/bench/figures.py echo-1 idle     only these
     tests/bench/figures.py --list          list the names
@@ -69,7 +69,7 @@ LOOSE = []
 class Ratio:
     """A comparison: `metric` of the server divided by that of the baseline."""
 
-    def __init__(self, what, goal, scenario, flags, metric="per_second", pins=PINNED, base="the bare server"):
+    def __init__(self, what, goal, scenario, flags, metric="per_second", pins=PINNED, base="the baseline server"):
         self.what, self.goal, self.metric, self.base = what, goal, metric, base
         self.command = ["compare", scenario, *flags, *pins]
         self.at_least = metric == "per_second"
@@ -180,7 +180,7 @@ def claims(quick):
 
 
 def flat(scenario, few, many, flags):
-    """CPU time per message with many connections divided by that with few, relative to the bare server."""
+    """CPU time per message with many connections divided by that with few, relative to the baseline server."""
 
     def run(quick):
         def cost(connections):
@@ -235,8 +235,8 @@ FIGURES = {
     "threads-broadcast": Ratio("broadcast with two threads, processor time for each", 1.18, "broadcast", [*threads(), *MANY], "cpu_per_message", LOOSE, "one thread"),
     "threads-direct": Ratio("direct with two threads, processor time for each", 1.18, "direct", threads(), "cpu_per_message", LOOSE, "one thread"),
     "flat-memory": Number("idle bytes per connection, 16,000", 1_200, "{:,.0f}", False, idle(ONE, 16_000)),
-    "flat-broadcast": Number("processor time for a delivery, 16,000 by 100 connections, by the bare server's", 1.15, "{:.2f}", False, flat("broadcast", 100, 16_000, ONE), 2),
-    "flat-echo": Number("processor time for an echo, 16,000 by 100 connections, by the bare server's", 1.15, "{:.2f}", False, flat("echo", 100, 16_000, ECHO), 2),
+    "flat-broadcast": Number("processor time for a delivery, 16,000 by 100 connections, by the baseline server's", 1.15, "{:.2f}", False, flat("broadcast", 100, 16_000, ONE), 2),
+    "flat-echo": Number("processor time for an echo, 16,000 by 100 connections, by the baseline server's", 1.15, "{:.2f}", False, flat("echo", 100, 16_000, ECHO), 2),
     "storm": Number("memory after storms of 16,000, by that before", 1.10, "{:.2f}", False, after_storms),
 }
 # The figures for which a short run is enough.
@@ -255,7 +255,7 @@ def main():
     for name in names:
         if name not in FIGURES:
             sys.exit(f"figures.py: unknown figure {name}; use --list for the names")
-    print("| what | base | Tieline | ratio | spread | goal |\n|---|---|---|---|---|---|")
+    print("| what | baseline | Tieline | ratio | spread | goal |\n|---|---|---|---|---|---|")
     failed = []
     for name in names:
         row = FIGURES[name].measure(name, options.quick)

@@ -9,7 +9,7 @@ use crate::{
 /// The baseline of a comparison.
 #[derive(Debug)]
 pub(crate) enum Baseline {
-    /// The bare server, on the given CPU or any.
+    /// The baseline server, on the given CPU or any.
     Floor { cpu: Option<usize> },
     /// Another server, which gets the same load.
     Server(Target),
@@ -20,12 +20,15 @@ impl Baseline {
     pub(crate) fn target_and_plan(&self, plan: &Plan) -> (Target, Plan) {
         match self {
             Self::Server(target) => (target.clone(), plan.clone()),
-            Self::Floor { cpu } => (floor_target(plan.scenario, *cpu), bare_server_plan(plan)),
+            Self::Floor { cpu } => (
+                floor_target(plan.scenario, *cpu),
+                baseline_server_plan(plan),
+            ),
         }
     }
 }
 
-/// The bare server, which this program runs.
+/// The baseline server, which this program runs.
 fn floor_target(scenario: Scenario, cpu: Option<usize>) -> Target {
     let program = std::env::current_exe().unwrap_or_else(|_| "tieline".into());
     let program = program.to_string_lossy();
@@ -39,8 +42,8 @@ fn floor_target(scenario: Scenario, cpu: Option<usize>) -> Target {
     }
 }
 
-/// The same load in the message format of the bare server.
-fn bare_server_plan(plan: &Plan) -> Plan {
+/// The same load in the message format of the baseline server.
+fn baseline_server_plan(plan: &Plan) -> Plan {
     Plan {
         send: protocol::send_template(plan.scenario).to_owned(),
         on_open: Vec::new(),

@@ -1,4 +1,4 @@
-//! A client of the bare server: its socket, and incomplete input and output.
+//! A client of the baseline server: its socket, and incomplete input and output.
 
 use std::io::{ErrorKind, Write};
 

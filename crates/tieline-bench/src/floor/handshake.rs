@@ -1,4 +1,4 @@
-//! The handshake of the bare server: reads key and id from the request, and makes the response.
+//! The handshake of the baseline server: reads key and id from the request, and makes the response.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use sha1_smol::Sha1;
