@@ -59,7 +59,7 @@ mod tests {
     use crate::sample;
 
     #[test]
-    fn the_bare_server_gets_the_load_in_its_format() {
+    fn the_baseline_server_gets_the_load_in_its_format() {
         let mut plan = sample::plan();
         plan.send = "{\"to\":\"{payload}\"}".into();
         plan.headers = vec!["X-Key: 1".into()];
