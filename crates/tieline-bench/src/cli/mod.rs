@@ -54,7 +54,7 @@ enum Command {
     },
     /// Compare a server with a baseline
     ///
-    /// Measures both in turn and reports the ratios. The baseline is the baseline server of `tieline bench
+    /// Measures both in turn and reports the ratios. The baseline is the server of `tieline bench
     /// floor`, with the load in its own message format, or any server with --base-url: another version
     /// of the server, or one node instead of two. Started servers are restarted for each run. Pairs with
     /// faults are marked and do not count.
