@@ -20,7 +20,7 @@ clippy:
 tests:
     ./test.sh tests
 
-# The examples in the documentation comments and the READMEs
+# The examples in the documentation comments, the READMEs and docs/
 doctests:
     ./test.sh doctests
 

@@ -16,7 +16,7 @@ PARTS='
 format          60    -                     the source code is formatted (cargo fmt)
 clippy          1200  -                     lints, with warnings denied
 tests           1800  servers               unit, property, differential, integration and fault tests
-doctests        900   -                     the examples in the documentation comments and the READMEs
+doctests        900   -                     the examples in the documentation comments, the READMEs and docs/
 docs            900   -                     the API documentation builds without warnings
 api             900   python                the public API names no types of dependencies except those allowed
 package         300   python                the crates can be packaged, with complete metadata

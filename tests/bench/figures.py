@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures the figures of docs/benchmarks.md and prints them as a table.
 
-    tests/bench/figures.py                 all, five pairs each; about 15 minutes
+    tests/bench/figures.py                 all, five pairs each; about 20 minutes
     tests/bench/figures.py --quick         one to three short runs of some; for CI
     tests/bench/figures.py echo-1 idle     only these
     tests/bench/figures.py --list          list the names
@@ -69,7 +69,7 @@ LOOSE = []
 class Ratio:
     """A comparison: `metric` of the server divided by that of the baseline."""
 
-    def __init__(self, what, goal, scenario, flags, metric="per_second", pins=PINNED, base="the bare server"):
+    def __init__(self, what, goal, scenario, flags, metric="per_second", pins=PINNED, base="the baseline server"):
         self.what, self.goal, self.metric, self.base = what, goal, metric, base
         self.command = ["compare", scenario, *flags, *pins]
         self.at_least = metric == "per_second"
@@ -180,7 +180,7 @@ def claims(quick):
 
 
 def flat(scenario, few, many, flags):
-    """CPU time per message with many connections divided by that with few, relative to the bare server."""
+    """CPU time per message with many connections divided by that with few, relative to the baseline server."""
 
     def run(quick):
         def cost(connections):
@@ -216,8 +216,8 @@ def wait_for(port):
 
 MANY = ["-c", "1000"]
 FIGURES = {
-    "idle": Number("idle, resident bytes per connection, 8,000", 1_200, "{:,.0f}", False, idle(ONE, 8_000)),
-    "idle-tls": Number("the same over TLS, 4,000", 11_000, "{:,.0f}", False, idle_tls(4_000)),
+    "idle": Number("resident bytes per idle connection, 8,000 connections", 1_200, "{:,.0f}", False, idle(ONE, 8_000)),
+    "idle-tls": Number("the same with TLS, 4,000 connections", 11_000, "{:,.0f}", False, idle_tls(4_000)),
     "echo-1": Ratio("echo, 100 connections, 1 in flight", 0.90, "echo", ECHO),
     "echo-16": Ratio("echo, 16 in flight", 0.60, "echo", [*ECHO, "-i", "16"]),
     "broadcast-1": Ratio("broadcast to 1,000, 1 in flight", 0.95, "broadcast", [*ONE, *MANY]),
@@ -228,16 +228,16 @@ FIGURES = {
     "across-16": Ratio("emit across two nodes, 16 in flight", 1.0, "direct", [*TWO, "-i", "16"]),
     "across-pair": Ratio("one pair across nodes, p50", 2.5, "direct", [*TWO, "-c", "2"], "p50"),
     "broadcast-two": Ratio("broadcast to 1,000 over two nodes", 0.85, "broadcast", [*TWO, *MANY, *ONE_NODE], base="one node"),
-    "claims": Number("claims a second, Redis on the same machine", 50_000, "{:,.0f}", True, claims),
+    "claims": Number("claims per second, Redis on the same machine", 50_000, "{:,.0f}", True, claims),
     "open-broadcast": Ratio("open loop, broadcast, p99.9", 3, "broadcast", [*ONE, *MANY, "--rate", "half"], "p99_9"),
     "open-direct": Ratio("open loop, direct, p99.9", 3, "direct", [*ONE, "--rate", "half"], "p99_9"),
-    "threads-echo": Ratio("echo with two threads, processor time for each", 1.18, "echo", threads("ws://127.0.0.1:{port}/echo"), "cpu_per_message", LOOSE, "one thread"),
-    "threads-broadcast": Ratio("broadcast with two threads, processor time for each", 1.18, "broadcast", [*threads(), *MANY], "cpu_per_message", LOOSE, "one thread"),
-    "threads-direct": Ratio("direct with two threads, processor time for each", 1.18, "direct", threads(), "cpu_per_message", LOOSE, "one thread"),
-    "flat-memory": Number("idle bytes per connection, 16,000", 1_200, "{:,.0f}", False, idle(ONE, 16_000)),
-    "flat-broadcast": Number("processor time for a delivery, 16,000 by 100 connections, by the bare server's", 1.15, "{:.2f}", False, flat("broadcast", 100, 16_000, ONE), 2),
-    "flat-echo": Number("processor time for an echo, 16,000 by 100 connections, by the bare server's", 1.15, "{:.2f}", False, flat("echo", 100, 16_000, ECHO), 2),
-    "storm": Number("memory after storms of 16,000, by that before", 1.10, "{:.2f}", False, after_storms),
+    "threads-echo": Ratio("echo with two threads, CPU time per message", 1.18, "echo", threads("ws://127.0.0.1:{port}/echo"), "cpu_per_message", LOOSE, "one thread"),
+    "threads-broadcast": Ratio("broadcast with two threads, CPU time per message", 1.18, "broadcast", [*threads(), *MANY], "cpu_per_message", LOOSE, "one thread"),
+    "threads-direct": Ratio("direct with two threads, CPU time per message", 1.18, "direct", threads(), "cpu_per_message", LOOSE, "one thread"),
+    "flat-memory": Number("resident bytes per idle connection, 16,000 connections", 1_200, "{:,.0f}", False, idle(ONE, 16_000)),
+    "flat-broadcast": Number("CPU time per delivery with 16,000 connections, relative to 100 connections; divided by the same ratio of the baseline server", 1.15, "{:.2f}", False, flat("broadcast", 100, 16_000, ONE), 2),
+    "flat-echo": Number("CPU time per echo with 16,000 connections, relative to 100 connections; divided by the same ratio of the baseline server", 1.15, "{:.2f}", False, flat("echo", 100, 16_000, ECHO), 2),
+    "storm": Number("memory after storms of 16,000 connections, relative to the memory before", 1.10, "{:.2f}", False, after_storms),
 }
 # The figures for which a short run is enough.
 QUICK = ["idle", "echo-1", "echo-16", "broadcast-1", "broadcast-16", "direct-1", "direct-16", "across-1", "across-16", "across-pair", "broadcast-two", "claims", "storm"]
@@ -255,7 +255,7 @@ def main():
     for name in names:
         if name not in FIGURES:
             sys.exit(f"figures.py: unknown figure {name}; use --list for the names")
-    print("| what | base | Tieline | ratio | spread | goal |\n|---|---|---|---|---|---|")
+    print("| what | baseline | Tieline | ratio | spread | goal |\n|---|---|---|---|---|---|")
     failed = []
     for name in names:
         row = FIGURES[name].measure(name, options.quick)

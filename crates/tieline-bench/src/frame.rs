@@ -1,4 +1,4 @@
-//! The subset of RFC 6455 frames that the load and the bare server need.
+//! The subset of RFC 6455 frames that the load and the baseline server need.
 //!
 //! Parses frames in place and writes headers. Copies nothing and does not validate text.
 

@@ -1,4 +1,4 @@
-//! A load program for WebSocket servers, and a bare server as a baseline.
+//! A load generator for WebSocket servers, with a baseline server.
 //!
 //! The load knows nothing about the server: URLs and messages are templates, and a stamp in each
 //! message identifies it when it arrives.
@@ -11,7 +11,7 @@
 //! - `target`: starts and stops servers; `trial`: one measurement of a target; `compare`: two targets in
 //!   turn
 //! - `report`: results as a table, as JSON and as a page
-//! - `floor`: the bare server
+//! - `floor`: the baseline server
 //!
 //! `ARCHITECTURE.md` has the order in which the modules import each other.
 

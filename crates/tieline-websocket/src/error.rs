@@ -37,7 +37,7 @@ pub enum ProtocolError {
     #[error("new message inside an unfinished one")]
     UnfinishedMessage,
     /// A text message or a close reason is not UTF-8 (section 8.1).
-    #[error("text is not valid utf-8")]
+    #[error("text is not valid UTF-8")]
     InvalidUtf8,
     /// A close code that is not valid in a close frame (section 7.4).
     #[error("close code {0} is not allowed")]

@@ -30,34 +30,34 @@ pub struct Config {
     /// connection with code 1009. Default 1 MiB. While a message is incomplete, the connection holds what has
     /// arrived of it, at most this much.
     pub message_size: usize,
-    /// The most fragments of a message; more close the connection with code 1009. Default 4,096.
+    /// Maximum number of fragments of a message; more close the connection with code 1009. Default 4,096.
     pub fragments: u32,
     /// How long a message may stay incomplete; then the connection closes with code 1008. Default 30 s.
     pub message_timeout: Duration,
     /// The longest header block of an upgrade request, in bytes, at least 8 KiB; a longer one gets status 431.
     /// Default 16 KiB, held only until the upgrade.
     pub header_size: usize,
-    /// The most header fields of an upgrade request; more get status 431. Default 100.
+    /// Maximum number of header fields of an upgrade request; more get status 431. Default 100.
     pub header_fields: usize,
     /// The longest time from the accept of the TCP connection to the upgrade, including TLS and the
     /// application's decision. Default 5 s. With an axum router the decision is not interrupted, but a late
     /// one gets status 503.
     pub handshake_timeout: Duration,
-    /// The most TCP connections that are not upgraded yet, plain HTTP requests included; more wait in the
-    /// kernel's backlog. Default `None`: a twentieth of the process's descriptor limit, at least 64, so that
+    /// Maximum number of TCP connections that are not upgraded yet, plain HTTP requests included; more
+    /// wait in the kernel's backlog. Default `None`: a twentieth of the process's descriptor limit, at least 64, so that
     /// idle handshakes cannot exhaust descriptors.
     pub max_handshakes: Option<usize>,
-    /// The most bytes that may wait for one client; beyond it [`Config::slow_consumer`] applies. Default 4
+    /// Maximum number of bytes that wait for one client; beyond it [`Config::slow_consumer`] applies. Default 4
     /// MiB. One frame always fits an empty outbox. A frame for many receivers is held in memory once.
     pub outbox_bytes: usize,
-    /// The most frames that may wait for one client. Default 4,096 (8 bytes each, besides the frame itself).
+    /// Maximum number of frames that wait for one client. Default 4,096 (8 bytes each, besides the frame itself).
     pub outbox_frames: usize,
     /// The policy for a client whose outbox is full. Default: disconnect it.
     pub slow_consumer: SlowConsumer,
-    /// The most bytes of broadcasts that may wait in one shard; those beyond it fail with `queue_full`.
+    /// Maximum number of bytes of broadcasts that wait in one shard; those beyond it fail with `queue_full`.
     /// Default 16 MiB.
     pub broadcast_queue_bytes: usize,
-    /// The most broadcasts that may wait in one shard; those beyond it fail with `queue_full`. Default 65,536.
+    /// Maximum number of broadcasts that wait in one shard; those beyond it fail with `queue_full`. Default 65,536.
     pub broadcast_queue_frames: usize,
     /// How long a client may be silent before it is pinged. Default 25 s, below the 30 to 60 s after which
     /// common proxies drop an idle connection.
@@ -75,10 +75,10 @@ pub struct Config {
     /// 20 s: together with the 5 s that HTTP requests in progress may take, it fits the 30 s that orchestrators
     /// commonly grant.
     pub drain_timeout: Duration,
-    /// The most connections of this node; further upgrades get status 503. Default `None`: nine tenths of the
+    /// Maximum number of connections of this node; further upgrades get status 503. Default `None`: nine tenths of the
     /// process's descriptor limit.
     pub max_connections: Option<usize>,
-    /// The most groups of a connection; further joins fail. Default 128. Each group costs about 100 bytes and
+    /// Maximum number of groups of a connection; further joins fail. Default 128. Each group costs about 100 bytes and
     /// its name, which is at most 1,024 bytes long.
     pub groups_per_connection: usize,
     /// The policy for a client id that is already connected. Default: the newer connection wins.
@@ -242,14 +242,14 @@ impl Config {
         Ok(())
     }
 
-    /// The most connections. A tenth of the descriptors remains for listeners, handshakes and the
+    /// Maximum number of connections. A tenth of the descriptors remains for listeners, handshakes and the
     /// application.
     pub(crate) fn capacity(&self) -> usize {
         self.max_connections
             .unwrap_or_else(|| descriptors() / 10 * 9)
     }
 
-    /// The most connections before the upgrade.
+    /// Maximum number of connections before the upgrade.
     pub(crate) fn handshakes(&self) -> usize {
         let most = self
             .max_handshakes

@@ -1,4 +1,4 @@
-//! What a server is compared with: the bare server, or another one.
+//! What a server is compared with: the baseline server, or any other.
 //!
 //! Must not know how a comparison runs.
 

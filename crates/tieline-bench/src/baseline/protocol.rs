@@ -1,4 +1,4 @@
-//! The message format of the bare server and of the example `yardstick`.
+//! The message format of the baseline server and of the example `yardstick`.
 
 use crate::plan::Scenario;
 

@@ -1,6 +1,6 @@
 //! A baseline as the target of a measurement.
 //!
-//! Owns the command of the bare server, and how a plan is adapted to its message format. Another server
+//! Owns the command of the baseline server, and how a plan is adapted to its message format. Another server
 //! gets the plan as it is. Must not start anything.
 
 use super::protocol;
@@ -12,7 +12,7 @@ use crate::{
 /// The baseline of a comparison.
 #[derive(Debug)]
 pub(crate) enum Baseline {
-    /// The bare server, on the given CPU or any.
+    /// The baseline server, on the given CPU or any.
     Floor { cpu: Option<usize> },
     /// Another server, which gets the same load.
     Server(Target),
@@ -23,12 +23,15 @@ impl Baseline {
     pub(crate) fn target_and_plan(&self, plan: &Plan) -> (Target, Plan) {
         match self {
             Self::Server(target) => (target.clone(), plan.clone()),
-            Self::Floor { cpu } => (floor_target(plan.scenario, *cpu), bare_server_plan(plan)),
+            Self::Floor { cpu } => (
+                floor_target(plan.scenario, *cpu),
+                baseline_server_plan(plan),
+            ),
         }
     }
 }
 
-/// The bare server, which this program runs.
+/// The baseline server, which this program runs.
 fn floor_target(scenario: Scenario, cpu: Option<usize>) -> Target {
     let program = std::env::current_exe().unwrap_or_else(|_| "tieline".into());
     let program = program.to_string_lossy();
@@ -42,8 +45,8 @@ fn floor_target(scenario: Scenario, cpu: Option<usize>) -> Target {
     }
 }
 
-/// The same load in the message format of the bare server.
-fn bare_server_plan(plan: &Plan) -> Plan {
+/// The same load in the message format of the baseline server.
+fn baseline_server_plan(plan: &Plan) -> Plan {
     Plan {
         send: protocol::send_template(plan.scenario).to_owned(),
         on_open: Vec::new(),
@@ -59,7 +62,7 @@ mod tests {
     use crate::sample;
 
     #[test]
-    fn the_bare_server_gets_the_load_in_its_format() {
+    fn the_baseline_server_gets_the_load_in_its_format() {
         let mut plan = sample::plan();
         plan.send = "{\"to\":\"{payload}\"}".into();
         plan.headers = vec!["X-Key: 1".into()];

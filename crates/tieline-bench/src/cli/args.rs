@@ -101,8 +101,8 @@ pub(super) struct ServerArgs {
     #[arg(long = "url", help = URLS, value_name = "URL", value_parser = parse::url)]
     pub(super) urls: Vec<String>,
     /// Command that starts the server; {port} is a free port, {port:NAME} one of several, in commands
-    /// and URLs alike. May be repeated: each command starts once the one before listens on the ports
-    /// that it introduced
+    /// and URLs alike. May be repeated: commands start in order; each waits until the previous
+    /// one is listening
     #[arg(long = "start", value_name = "COMMAND")]
     pub(super) commands: Vec<String>,
     /// CPU to run started servers on
@@ -210,7 +210,7 @@ pub(super) struct OutputArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Registry")]
 pub(super) struct RegistryArgs {
-    /// Measure this registry instead of a server, as redis://HOST:6379 or etcd://HOST:2379
+    /// Measure this registry instead of a server, for example redis://HOST:6379 or etcd://HOST:2379
     #[arg(long = "registry", id = "registry", value_name = "URL",
         conflicts_with_all = ["urls", "commands", "pids"])]
     url: Option<Secret>,
@@ -237,7 +237,7 @@ pub(super) struct CompareArgs {
     /// Like --start, for the baseline
     #[arg(long = "base-start", global = true, value_name = "COMMAND")]
     pub(super) base_commands: Vec<String>,
-    /// Like --url, for the baseline [default: the bare server]
+    /// Like --url, for the baseline [default: the baseline server]
     #[arg(long = "base-url", global = true, value_name = "URL", value_parser = parse::url)]
     pub(super) base_urls: Vec<String>,
 }

@@ -1,4 +1,4 @@
-//! The command line of the load program. Doc comments are the texts of `--help`.
+//! The command line of the load generator. Doc comments are the texts of `--help`.
 //!
 //! Owns the meaning of flags, their combinations and the exit code. Must not know how a load runs.
 
@@ -42,7 +42,7 @@ pub struct BenchCommand {
 enum Command {
     #[command(flatten)]
     Load(LoadCommand),
-    /// Run the bare server, a baseline without an application
+    /// Run the baseline server, which has no application
     ///
     /// One thread, no limits, no checks: use it for measurements only. /echo echoes every message;
     /// at /ws?id=X, a message B… goes to all clients, and T:ID:PAYLOAD to the client ID.
@@ -54,7 +54,7 @@ enum Command {
     },
     /// Compare a server with a baseline
     ///
-    /// Measures both in turn and reports the ratios. The baseline is the bare server of `tieline bench
+    /// Measures both in turn and reports the ratios. The baseline is the server of `tieline bench
     /// floor`, with the load in its own message format, or any server with --base-url: another version
     /// of the server, or one node instead of two. Started servers are restarted for each run. Pairs with
     /// faults are marked and do not count.
@@ -67,7 +67,7 @@ enum Command {
     /// Run as a worker process of a load
     #[command(hide = true)]
     Worker,
-    /// Set up a started process, and execute the command in it
+    /// Run a command with its CPU and limits set
     #[command(hide = true)]
     Launch {
         #[arg(long)]

@@ -32,7 +32,7 @@ pub(crate) struct ComparisonSpec {
 /// The result of a comparison.
 #[derive(Debug)]
 pub(crate) struct Comparison {
-    /// The baseline is the bare server.
+    /// The baseline is the baseline server.
     pub(crate) base_is_floor: bool,
     pub(crate) pairs: Vec<Pair>,
 }
@@ -57,7 +57,7 @@ pub(crate) fn run(sides: &ComparisonSpec, quiet: bool) -> anyhow::Result<Compari
     for number in 1..=sides.runs {
         let label = |who| format!("{number}/{} {who}", sides.runs);
         pairs.push(Pair {
-            base: measure(&base, &label("base"), quiet)?,
+            base: measure(&base, &label("baseline"), quiet)?,
             server: measure(&server, &label("server"), quiet)?,
         });
     }
@@ -79,7 +79,7 @@ fn measure((target, plan): &(Target, Plan), label: &str, quiet: bool) -> anyhow:
 /// The maximum rate of the slower one, in messages per second.
 fn highest_rate(sides: [&(Target, Plan); 2], quiet: bool) -> anyhow::Result<f64> {
     let mut highest = f64::INFINITY;
-    for ((target, plan), who) in sides.into_iter().zip(["base", "server"]) {
+    for ((target, plan), who) in sides.into_iter().zip(["baseline", "server"]) {
         let mut plan = plan.clone();
         plan.pace = Pacing::InFlight(FULL_SPEED);
         let label = format!("highest rate, {who}");
@@ -103,7 +103,7 @@ impl Comparison {
     pub(crate) fn base(&self) -> String {
         match self.pairs.first() {
             Some(pair) if !self.base_is_floor => url::redact_all(&pair.base.plan.urls),
-            _ => "the bare server".into(),
+            _ => "the baseline server".into(),
         }
     }
 

@@ -100,14 +100,14 @@ impl Connections {
     /// Starts to open a connection.
     pub(crate) fn dial(&mut self, at: usize) {
         let began = clock::now();
-        let dialled = self.connector.dial(at, began).and_then(|mut connection| {
+        let dialed = self.connector.dial(at, began).and_then(|mut connection| {
             let interest = Interest::READABLE | Interest::WRITABLE;
             let socket = connection.stream.socket();
             let registered = self.poll.registry().register(socket, Token(at), interest);
             registered.map_err(|e| format!("cannot poll a socket: {e}"))?;
             Ok(connection)
         });
-        match dialled {
+        match dialed {
             Ok(connection) => {
                 self.dialing += 1;
                 self.handshakes.push_back((began, at));

@@ -1,4 +1,4 @@
-//! A client of the bare server: its socket, and incomplete input and output.
+//! A client of the baseline server: its socket, and incomplete input and output.
 //!
 //! Must not know frames or other clients. Invariant: bytes are sent in order; what the socket does not
 //! accept is kept, without a bound.

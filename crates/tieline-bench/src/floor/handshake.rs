@@ -1,4 +1,4 @@
-//! The handshake of the bare server: reads key and id from the request, and makes the response.
+//! The handshake of the baseline server: reads key and id from the request, and makes the response.
 //!
 //! Must not know sockets. Checks only that there is a key; nothing else in a request is validated.
 

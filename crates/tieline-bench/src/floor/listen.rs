@@ -1,4 +1,4 @@
-//! The listening socket of the bare server.
+//! The listening socket of the baseline server.
 
 use std::{io, net::SocketAddr};
 

@@ -1,4 +1,4 @@
-//! The bare server of `tieline bench floor`: the throughput of a machine without an application.
+//! The baseline server of `tieline bench floor`: the throughput of a machine without an application.
 //!
 //! One thread and one poll. A message `T:<id>:<payload>` sends the payload to the connection whose URL
 //! ended with `?id=<id>`, in its own `write`; a message that begins with `B` goes verbatim to all

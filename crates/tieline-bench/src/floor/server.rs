@@ -1,4 +1,4 @@
-//! The event loop of the bare server.
+//! The event loop of the baseline server.
 //!
 //! Owns the poll, the clients and their ids. Everything runs on one thread. Invariants: a client that
 //! sends without pause cannot starve the others, and an id belongs to the client that took it last.
@@ -30,7 +30,7 @@ const READS: usize = 16;
 /// The time until accepting is retried when descriptors have run out.
 const AGAIN: Duration = Duration::from_millis(20);
 
-/// Runs the bare server; returns only if it cannot listen or poll.
+/// Runs the baseline server; returns only if it cannot listen or poll.
 pub fn floor(address: SocketAddr) -> anyhow::Result<()> {
     // Huge pages would round the memory of connections to 2 MiB.
     let _ = rustix::thread::disable_transparent_huge_pages(true);
@@ -39,7 +39,7 @@ pub fn floor(address: SocketAddr) -> anyhow::Result<()> {
     floor.serve()
 }
 
-/// The bare server.
+/// The baseline server.
 #[derive(Debug)]
 pub struct Floor {
     poll: Poll,

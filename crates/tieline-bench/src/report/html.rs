@@ -86,7 +86,7 @@ fn comparison(comparison: &Comparison) -> (String, String) {
     text.push_str(&tiles(&medians(comparison, plan.scenario)));
     section(
         &mut text,
-        "Server / base",
+        "Server / baseline",
         "a dot for each pair, a line at the median",
         &ratio_plot::plot(comparison, plan.scenario),
     );
@@ -99,7 +99,7 @@ fn comparison(comparison: &Comparison) -> (String, String) {
             latency: &server,
         },
         Series {
-            name: "base",
+            name: "baseline",
             class: "base",
             latency: &base,
         },
@@ -110,7 +110,7 @@ fn comparison(comparison: &Comparison) -> (String, String) {
         "all pairs that count",
         &latency_chart::chart(&series),
     );
-    text.push_str(&percentiles(&[("server", &server), ("base", &base)]));
+    text.push_str(&percentiles(&[("server", &server), ("baseline", &base)]));
     section(&mut text, "Pairs", "", &pairs(comparison));
     let outcomes = comparison
         .pairs
@@ -233,7 +233,7 @@ fn medians(comparison: &Comparison, scenario: Scenario) -> Vec<Tile> {
         (
             name.to_owned(),
             format::ratio(spread.median),
-            "of the base".to_owned(),
+            "of the baseline".to_owned(),
         )
     };
     measured.map(median).collect()
@@ -275,7 +275,7 @@ fn pairs(comparison: &Comparison) -> String {
     let mut rows = Vec::new();
     for (number, pair) in (1..).zip(&comparison.pairs) {
         let mark = if pair.is_faulty() { " (faults)" } else { "" };
-        rows.push(run(format!("{number}{mark}"), "base", &pair.base));
+        rows.push(run(format!("{number}{mark}"), "baseline", &pair.base));
         rows.push(run(String::new(), "server", &pair.server));
     }
     table(&heads, rows)

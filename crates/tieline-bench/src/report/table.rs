@@ -63,7 +63,7 @@ fn comparison(comparison: &Comparison) -> String {
     };
     let what = format!("compare {}", labels::scenario(plan.scenario));
     let mut text = heading(&what, &labels::parameters(plan));
-    line(&mut text, "base", &comparison.base());
+    line(&mut text, "baseline", &comparison.base());
     line(&mut text, "server", &redact_all(&plan.urls));
     text.push('\n');
     text.push_str(&columns(&pairs(&comparison.pairs)));
@@ -86,7 +86,7 @@ fn comparison(comparison: &Comparison) -> String {
     text
 }
 
-/// Two rows per pair: base and server.
+/// Two rows per pair: baseline and server.
 fn pairs(pairs: &[Pair]) -> Vec<Vec<String>> {
     let heads = [
         "pair",
@@ -102,7 +102,7 @@ fn pairs(pairs: &[Pair]) -> Vec<Vec<String>> {
     let mut rows = vec![heads.map(str::to_owned).to_vec()];
     for (number, pair) in (1..).zip(pairs) {
         let mark = if pair.is_faulty() { "!" } else { "" };
-        rows.push(side(&format!("{number}{mark}"), "base", &pair.base, ""));
+        rows.push(side(&format!("{number}{mark}"), "baseline", &pair.base, ""));
         let ratio = pair
             .ratios()
             .per_second
@@ -132,7 +132,7 @@ fn side(number: &str, who: &str, outcome: &Outcome, ratio: &str) -> Vec<String> 
 }
 
 fn ratios(ratios: Ratios<Spread>, scenario: Scenario) -> Vec<Vec<String>> {
-    let heads = ["server / base", "median", "min", "max"];
+    let heads = ["server / baseline", "median", "min", "max"];
     let mut rows = vec![heads.map(str::to_owned).to_vec()];
     for (name, _, spread) in ratios.named(scenario) {
         let Some(Spread { median, min, max }) = spread else {
@@ -287,6 +287,6 @@ echo: 101 connections, 1 in flight, 64 bytes, 5 s
         });
         let wanted = "  messages per second      0.50×   0.50×   0.50×\n";
         assert!(text.contains(wanted), "{text}");
-        assert!(text.contains("the bare server"), "{text}");
+        assert!(text.contains("the baseline server"), "{text}");
     }
 }

@@ -1,4 +1,4 @@
-//! Loads against the bare server, and against servers that misbehave, over real sockets.
+//! Loads against the baseline server, and against servers that misbehave, over real sockets.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 

@@ -1,4 +1,4 @@
-//! Every scenario against the bare server.
+//! Every scenario against the baseline server.
 
 use tieline_bench::{
     outcome::{Faults, Outcome},

@@ -8,7 +8,7 @@ use std::{
 
 use tieline_bench::Floor;
 
-/// Starts the bare server; yields the URL template of its clients.
+/// Starts the baseline server; yields the URL template of its clients.
 pub(crate) fn floor() -> String {
     let floor = Floor::bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = floor.address().unwrap();

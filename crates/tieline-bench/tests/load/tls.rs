@@ -26,7 +26,7 @@ fn config() -> Arc<ServerConfig> {
     Arc::new(config)
 }
 
-/// The bare server behind a TLS proxy.
+/// The baseline server behind a TLS proxy.
 fn encrypted() -> String {
     let config = config();
     let plain = servers::floor();

@@ -100,7 +100,7 @@ pub(crate) async fn a_held_claim_yields_to_a_foreign_write(
     assert_eq!(
         fixture.claim(&b, "y", 5, Fresh).await,
         granted(),
-        "a legacy node gets no evict request, so none is named"
+        "a go-websocket node gets no evict request, so none is named"
     );
     fixture.assert_at("y", ADDRESS_B, 5).await;
     Ok(())

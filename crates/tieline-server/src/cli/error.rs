@@ -65,7 +65,7 @@ pub(super) fn cluster_error(error: ClusterError) -> anyhow::Error {
              10.0.0.1:9300"
         )),
         ClusterError::NoAddress => anyhow::anyhow!(
-            "found no address at which other nodes reach this machine; set one with --advertise"
+            "no address found at which other nodes can reach this machine; set one with --advertise"
         ),
         error => error.into(),
     }

@@ -15,7 +15,8 @@ use crate::supervisor::registry::{RegistrySettings, RegistryUrl};
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Cluster")]
 pub(crate) struct RegistryFlags {
-    /// Registry that the nodes of the cluster share [default: none (single process)]
+    /// Registry that the nodes of the cluster share [default: none (single node;
+    /// `demo`: in memory)]
     ///
     /// For example redis://HOST:6379 or etcd://HOST:2379. If the URL contains a password, use the
     /// environment variable: other users can read command lines.

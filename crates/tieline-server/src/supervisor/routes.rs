@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn an_unreachable_registry_is_reported_but_the_node_stays_ready() {
-        let problem = Some("the registry does not answer");
+        let problem = Some("the registry does not respond");
         let response = |phase, accepts, problem| {
             let (status, body) = ready_response(phase, accepts, problem);
             (status.as_u16(), body)
@@ -71,7 +71,7 @@ mod tests {
         assert_eq!(ready, (200, "ready\n".into()));
         let (status, body) = response(ServingPhase::Serving, true, problem);
         assert_eq!(status, 200);
-        assert_eq!(body, "ready, but the registry does not answer\n");
+        assert_eq!(body, "ready, but the registry does not respond\n");
         for phase in [ServingPhase::DrainDelay, ServingPhase::Draining] {
             let draining = response(phase, true, problem);
             assert_eq!(draining, (503, "draining\n".into()));

@@ -14,16 +14,16 @@ pub enum HandshakeError {
     Method,
     /// The HTTP version is not 1.1. HTTP/2 and later have no `Upgrade`; they open WebSockets as RFC
     /// 8441 says.
-    #[error("http version is not 1.1")]
+    #[error("HTTP version is not 1.1")]
     HttpVersion,
     /// There is no `Upgrade: websocket`, as in an ordinary HTTP request.
-    #[error("request does not ask for an upgrade to websocket")]
+    #[error("request does not ask for an upgrade to WebSocket")]
     NotAnUpgrade,
     /// `Connection` does not list `upgrade`. Most often a proxy has removed it.
-    #[error("connection header does not list upgrade")]
+    #[error("Connection header does not list Upgrade")]
     ConnectionNotUpgrade,
     /// `Sec-WebSocket-Version` is missing or not 13.
-    #[error("websocket version is not 13")]
+    #[error("WebSocket version is not 13")]
     VersionNotSupported,
     /// A required header is missing.
     #[error("header {0} is missing")]
@@ -32,7 +32,7 @@ pub enum HandshakeError {
     #[error("header {0} is repeated")]
     Repeated(HeaderName),
     /// `Sec-WebSocket-Key` is not 16 bytes in base64.
-    #[error("websocket key is not 16 bytes in base64")]
+    #[error("WebSocket key is not 16 bytes in base64")]
     InvalidKey,
     /// `Sec-WebSocket-Protocol` contains an invalid token or a duplicate.
     #[error("list of subprotocols is malformed")]

@@ -134,10 +134,10 @@ pub enum ClusterError {
     #[error("peers cannot dial {0:?}: advertise host:port, as in 10.0.0.1:9300")]
     Address(String),
     /// The machine has no address to advertise.
-    #[error("this machine has no address that peers could dial: set one to advertise")]
+    #[error("no address found that peers can reach; set `advertise`")]
     NoAddress,
     /// A time is out of bounds.
-    #[error("{name} must be between {min:?} and a day")]
+    #[error("{name} must be between {min:?} and one day")]
     Time {
         /// The name of the setting.
         name: &'static str,

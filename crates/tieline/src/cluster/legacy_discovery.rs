@@ -39,7 +39,7 @@ pub(super) async fn run(router: Weak<MessageRouter>, interval: Duration, audit: 
                     router.peers.set_legacy(addresses);
                 }
                 Err(error) => {
-                    tracing::debug!(error = %ErrorChain(&error), "cannot look for legacy nodes");
+                    tracing::debug!(error = %ErrorChain(&error), "cannot look for go-websocket nodes");
                 }
             }
         }

@@ -33,7 +33,7 @@ use crate::{
 const MAX_FORWARD_AGE: Duration = Duration::from_secs(1);
 
 /// A cached route whose link refused is replaced only this early: a unicast that waited for its link to
-/// be dialled has no time left for a second node.
+/// be dialed has no time left for a second node.
 const RETRY_WINDOW: Duration = Duration::from_millis(100);
 
 /// Nodes that a unicast is sent to while its client moves.

@@ -193,7 +193,7 @@ impl Hub {
     /// Closes every open connection with code 1001. Later connections are not affected; to stop a node, use
     /// [`Node::drain`](crate::Node::drain).
     pub fn close(&self) {
-        let frame = CloseFrame::new(CloseCode::GOING_AWAY, "the hub closes");
+        let frame = CloseFrame::new(CloseCode::GOING_AWAY, "server shutting down");
         for connection in self.connections() {
             connection.close(frame.clone());
         }

@@ -8,7 +8,7 @@ use std::cell::OnceCell;
 
 use tieline_websocket::{Deflate, Frame};
 
-/// Most frames, and most bytes of payload, that are joined.
+/// Maximum number of frames, and of bytes of payload, that are joined.
 pub(super) const MAX_FRAMES: usize = 256;
 pub(super) const MAX_BYTES: usize = 64 * 1024;
 

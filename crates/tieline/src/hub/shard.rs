@@ -12,7 +12,7 @@ use super::{
     index::ShardIndex,
 };
 
-/// The most shards: a connection keeps the index of its shard in 16 bits.
+/// Maximum number of shards: a connection keeps the index of its shard in 16 bits.
 pub(super) const MAX_SHARDS: usize = u16::MAX as usize;
 
 pub(super) struct Shard {

@@ -12,7 +12,7 @@ use std::{
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-/// At most one warning in this time, so that a stranger cannot flood the log.
+/// At most one warning in this time, so that unauthorized callers cannot flood the log.
 const WARNING_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Remote address of the connection that a request came on; an extension of the request.

@@ -26,7 +26,7 @@ pub(super) fn check_info(info: &ConnectionInfo, config: &Config) -> Result<(), R
     let (count, limit) = (info.groups.len(), config.groups_per_connection);
     if count > limit {
         return Err(bad_request(format!(
-            "{count} groups, the limit is {limit}\n"
+            "too many groups: {count}; the limit is {limit}\n"
         )));
     }
     Ok(())

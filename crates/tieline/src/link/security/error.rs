@@ -11,14 +11,14 @@ use std::net::SocketAddr;
 pub enum SecurityError {
     /// Anyone who reaches the port could send to every client.
     #[error(
-        "the peer port {0} would let anybody in: configure certificates for peers, bind the port to \
-         loopback, or allow plaintext on a network that strangers cannot reach"
+        "the peer port {0} is open to anyone: configure peer certificates, listen on loopback, or allow \
+         plaintext on a trusted network"
     )]
     Open(SocketAddr),
     /// The secret would travel without TLS.
     #[error(
-        "the cluster's secret would be sent unencrypted to the peer port {0}: configure certificates for \
-         peers, bind the port to loopback, or allow plaintext on a network that strangers cannot reach"
+        "the cluster's secret would be sent unencrypted to the peer port {0}: configure peer \
+         certificates, listen on loopback, or allow plaintext on a trusted network"
     )]
     ReadableSecret(SocketAddr),
     /// The secret is empty or not visible ASCII.

@@ -39,8 +39,8 @@ pub struct PeerSecurity {
     pub tls: Option<PeerTls>,
     /// A secret that all nodes share: visible ASCII. Without TLS it is sent unencrypted. Default: none.
     pub secret: Option<String>,
-    /// Allow peers to connect without TLS on a port that is not on loopback. Safe only on a network that
-    /// strangers cannot reach. Default: off.
+    /// Allow peers to connect without TLS on a port that is not on loopback. Use only on a
+    /// trusted network. Default: off.
     pub plaintext: bool,
     /// Let the unary service, which go-websocket nodes call, accept calls without the secret on a port that
     /// is not on loopback. Default: off.

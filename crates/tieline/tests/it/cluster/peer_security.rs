@@ -260,7 +260,7 @@ fn an_unprotected_public_port_is_refused() {
             "{open:?}"
         );
         assert!(
-            open.to_string().contains("0.0.0.0:0 would let anybody in"),
+            open.to_string().contains("0.0.0.0:0 is open to anyone"),
             "{open}"
         );
         let readable = start(secret("s")).await.unwrap_err();

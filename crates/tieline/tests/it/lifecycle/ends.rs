@@ -173,7 +173,7 @@ fn the_hub_closes_with_1001() {
         assert_eq!(client.closed().await, 1001);
         client.send_close(1001).await;
         client.end().await;
-        let reason = CloseReason::Application(close_frame(1001, "the hub closes"));
+        let reason = CloseReason::Application(close_frame(1001, "server shutting down"));
         assert_ended_once(&server, reason).await;
     });
 }
@@ -290,7 +290,7 @@ fn the_first_reason_stays() {
         newer.end().await;
         server.empty().await;
         let of_first = CloseReason::Application(close_frame(4001, ""));
-        let of_second = CloseReason::Application(close_frame(1001, "the hub closes"));
+        let of_second = CloseReason::Application(close_frame(1001, "server shutting down"));
         let disconnects = server.log.disconnects("a");
         assert_eq!(disconnects.len(), 2);
         assert!(disconnects.contains(&of_first));
