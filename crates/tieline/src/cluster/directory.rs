@@ -24,10 +24,6 @@ pub(super) type NodeRegistrar = Registrar<NodeHost>;
 pub(super) struct NodeDirectory {
     registry: Arc<dyn Registry>,
     timeout: Duration,
-    /// Made anew for each start.
-    process: Uuid,
-    /// Where peers reach this node; `None` for a backend.
-    address: Option<Arc<str>>,
     host: Arc<NodeHost>,
     /// Set once the node has joined the registry; a backend never does.
     registrar: OnceLock<NodeRegistrar>,
@@ -43,8 +39,6 @@ impl NodeDirectory {
         Self {
             registry,
             timeout,
-            process: host.config.process,
-            address: host.config.address.clone(),
             host,
             registrar: OnceLock::new(),
             is_available: AtomicBool::new(true),
@@ -56,12 +50,14 @@ impl NodeDirectory {
         &self.registry
     }
 
+    /// The process of this node, made anew for each start.
     pub(super) fn process(&self) -> Uuid {
-        self.process
+        self.host.config.process
     }
 
+    /// Where peers reach this node; `None` for a backend.
     pub(super) fn address(&self) -> Option<&Arc<str>> {
-        self.address.as_ref()
+        self.host.config.address.as_ref()
     }
 
     /// The registrar of this node; `None` before it has joined, and for a backend.

@@ -4,13 +4,7 @@
 //! that entries name. Must not know what is sent over a link. Invariant: there is one link for each
 //! address; it ends when its node is in neither the registry nor an entry, and the link is down.
 
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::{collections::HashMap, sync::Arc};
 
 use parking_lot::Mutex;
 use tieline_registry::NodeInfo;
@@ -22,9 +16,8 @@ use crate::link::{Link, LinkConfig};
 pub(super) type PeerMap = HashMap<Arc<str>, Arc<Peer>>;
 
 pub(super) struct Peers {
-    all: Mutex<Arc<PeerMap>>,
-    /// Whether the node has ended; links that are still asked for then end at once.
-    ended: AtomicBool,
+    /// `None` once the node has ended.
+    all: Mutex<Option<Arc<PeerMap>>>,
     /// Addresses of legacy nodes, as the last search found them.
     legacy: Mutex<Vec<Arc<str>>>,
     config: Arc<LinkConfig>,
@@ -35,8 +28,7 @@ impl Peers {
     /// `tasks` tracks the tasks of the links.
     pub(super) fn new(config: Arc<LinkConfig>, tasks: TaskTracker) -> Self {
         Self {
-            all: Mutex::default(),
-            ended: AtomicBool::new(false),
+            all: Mutex::new(Some(Arc::default())),
             legacy: Mutex::default(),
             config,
             tasks,
@@ -45,24 +37,23 @@ impl Peers {
 
     /// A snapshot; costs a lock and no allocation.
     pub(super) fn all(&self) -> Arc<PeerMap> {
-        Arc::clone(&self.all.lock())
+        self.all.lock().clone().unwrap_or_default()
     }
 
     /// The peer at an address; the first call starts its link. After [`Peers::end`] the link has ended
     /// already.
     pub(super) fn get_or_connect(&self, address: &Arc<str>) -> Arc<Peer> {
         let mut all = self.all.lock();
-        if let Some(peer) = all.get(address) {
+        if let Some(peer) = all.as_ref().and_then(|all| all.get(address)) {
             return Arc::clone(peer);
         }
         let (config, address) = (Arc::clone(&self.config), Arc::clone(address));
         let link = Link::start(Arc::clone(&address), config, &self.tasks);
         let peer = Arc::new(Peer::new(Arc::clone(&address), link));
-        if self.ended.load(Ordering::Acquire) {
-            peer.link.end();
-            return peer;
+        match all.as_mut() {
+            Some(all) => drop(Arc::make_mut(all).insert(address, Arc::clone(&peer))),
+            None => peer.link.end(),
         }
-        Arc::make_mut(&mut all).insert(address, Arc::clone(&peer));
         peer
     }
 
@@ -86,6 +77,9 @@ impl Peers {
             }
         }
         let mut all = self.all.lock();
+        let Some(all) = all.as_mut() else {
+            return;
+        };
         let mut gone = Vec::new();
         for (address, peer) in all.iter() {
             let is_member = members.contains(&address);
@@ -95,7 +89,7 @@ impl Peers {
             }
         }
         for address in gone {
-            if let Some(peer) = Arc::make_mut(&mut all).remove(&address) {
+            if let Some(peer) = Arc::make_mut(all).remove(&address) {
                 peer.link.end();
             }
         }
@@ -103,9 +97,7 @@ impl Peers {
 
     /// Ends all links, for good: a lookup or a claim that is still in progress may ask for a peer later.
     pub(super) fn end(&self) {
-        let mut all = self.all.lock();
-        self.ended.store(true, Ordering::Release);
-        let all = std::mem::take(&mut *all);
+        let all = self.all.lock().take().unwrap_or_default();
         all.values().for_each(|peer| peer.link.end());
     }
 }

@@ -41,10 +41,10 @@ pub(crate) enum Response {
     Listing { names: Vec<Bytes>, more: bool },
 }
 
-/// A value that is available now or later.
-pub(crate) enum MaybeReady<T = Response> {
-    Ready(T),
-    Later(BoxFuture<T>),
+/// A response that is available now or later.
+pub(crate) enum MaybeReady {
+    Ready(Response),
+    Later(BoxFuture<Response>),
 }
 
 /// Receives the requests of peers.
@@ -54,7 +54,7 @@ pub(crate) trait Receiver: Send + Sync + 'static {
     /// What is [`Ready`](MaybeReady::Ready) goes back in the order of the requests. What comes
     /// [`Later`](MaybeReady::Later) is polled by the stream, outside of [`receive_batch`](Self::receive_batch),
     /// and goes back when it is ready. Barriers do not get here: the stream answers them.
-    fn receive(&self, from: &PeerInfo, request: RequestKind) -> MaybeReady<Response>;
+    fn receive(&self, from: &PeerInfo, request: RequestKind) -> MaybeReady;
 
     /// Runs `receive_all`, which calls [`receive`](Self::receive) for each request of one batch. The receiver
     /// may hold back its effects meanwhile, so that they share a write, but must release them before this

@@ -252,7 +252,7 @@ impl Stream for InboundStream {
 }
 
 /// Answers what needs no receiver; hands everything else to it.
-fn respond(receiver: &dyn Receiver, peer: &PeerInfo, request: PeerRequest) -> MaybeReady<Response> {
+fn respond(receiver: &dyn Receiver, peer: &PeerInfo, request: PeerRequest) -> MaybeReady {
     match request.kind {
         None => MaybeReady::Ready(Response::Code(OutcomeCode::Invalid)),
         Some(RequestKind::Query(query)) if query.kind() == QueryKind::Barrier => {
