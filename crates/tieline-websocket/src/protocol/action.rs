@@ -18,7 +18,7 @@ pub enum ProtocolState {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Received {
     /// How many bytes of the input were processed: all of them if `action` is `None` and no pong is
-    /// due.
+    /// due, and if the state is now [`ProtocolState::Closed`].
     pub consumed: usize,
     /// What the caller must do, if anything.
     pub action: Option<Action>,

@@ -82,15 +82,19 @@ impl Protocol {
         while consumed < input.len() && self.state != ProtocolState::Closed {
             match self.step(limits, &mut input[consumed..]) {
                 Ok((advanced, None)) if self.pong.is_none() => consumed += advanced,
+                // Nothing counts after the client's close frame.
+                Ok((_, action)) if self.state == ProtocolState::Closed => {
+                    consumed = input.len();
+                    return Received { consumed, action };
+                }
                 Ok((advanced, action)) => {
                     consumed += advanced;
                     return Received { consumed, action };
                 }
                 Err(error) => {
-                    return Received {
-                        consumed: input.len(),
-                        action: Some(self.fail(error)),
-                    };
+                    consumed = input.len();
+                    let action = Some(self.fail(error));
+                    return Received { consumed, action };
                 }
             }
         }

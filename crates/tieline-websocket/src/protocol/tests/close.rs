@@ -44,6 +44,21 @@ fn nothing_is_received_after_the_clients_close() {
 }
 
 #[test]
+fn what_follows_the_clients_close_is_consumed_with_it() {
+    let limits = Limits::default();
+    for ours in [None, Some(close_frame(1001, ""))] {
+        let mut protocol = Protocol::new(false);
+        if ours.is_some() {
+            protocol.close(ours.as_ref());
+        }
+        let mut bytes = [close(1000, b""), vec![0x81]].concat();
+        let received = protocol.receive(&limits, &mut bytes);
+        assert!(received.action.is_some());
+        assert_eq!(received.consumed, bytes.len());
+    }
+}
+
+#[test]
 fn servers_close_ends_with_the_clients() {
     let limits = Limits::default();
     let ours = close_frame(1001, "restart");
