@@ -60,8 +60,7 @@ impl<H: Handler> Node<H> {
         shutdown: impl Future<Output = ()>,
     ) -> Drained {
         let stop = CancellationToken::new();
-        let listener = listener.limits(self.hub().config());
-        let listener = listener.expect("the hub has validated its configuration");
+        let listener = listener.valid_limits(self.hub().config());
         let served = listener.serve(service, stop.cancelled());
         let drained = async {
             shutdown.await;

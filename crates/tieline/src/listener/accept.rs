@@ -90,10 +90,15 @@ impl Listener {
     ///
     /// # Errors
     /// If [`Config::validate`] fails.
-    pub fn limits(mut self, config: &Config) -> Result<Self, ConfigError> {
+    pub fn limits(self, config: &Config) -> Result<Self, ConfigError> {
         config.validate()?;
+        Ok(self.valid_limits(config))
+    }
+
+    /// As [`Listener::limits`], from a configuration that was validated.
+    pub(crate) fn valid_limits(mut self, config: &Config) -> Self {
         self.server.limits(config);
-        Ok(self)
+        self
     }
 
     /// Serves TLS instead of plain TCP.

@@ -14,7 +14,7 @@ fn close_frame(code: u16, reason: &str) -> CloseFrame {
 #[test]
 fn clients_close_is_answered_with_its_code() {
     for code in [1000, 1001, 1011, 1014, 3000, 4999] {
-        let reply = Frame::close(Some(&close_frame(code, "")));
+        let reply = AnyFrame::close(Some(&close_frame(code, "")));
         let received = Some(close_frame(code, "bye ü"));
         let expected = [Action::Close { received, reply }];
         assert_eq!(actions(&close(code, "bye ü".as_bytes())), expected);
@@ -23,7 +23,7 @@ fn clients_close_is_answered_with_its_code() {
 
 #[test]
 fn empty_close_is_answered_with_an_empty_one() {
-    let reply = Frame::close(None);
+    let reply = AnyFrame::close(None);
     let received = None;
     assert_eq!(
         actions(&frame(0x88, b"")),
@@ -65,7 +65,10 @@ fn servers_close_ends_with_the_clients() {
     for split in SPLITS {
         let mut protocol = Protocol::new(false);
         assert_eq!(protocol.state(), ProtocolState::Open);
-        assert_eq!(protocol.close(Some(&ours)), Some(Frame::close(Some(&ours))));
+        assert_eq!(
+            protocol.close(Some(&ours)),
+            Some(AnyFrame::close(Some(&ours)))
+        );
         assert_eq!(protocol.close(None), None);
         assert_eq!(protocol.state(), ProtocolState::Closing);
         let received = Some(close_frame(1001, ""));

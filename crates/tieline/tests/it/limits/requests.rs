@@ -2,11 +2,11 @@
 
 use std::time::Instant;
 
-use tieline::{Config, JoinError, MAX_NAME};
+use tieline::{Config, ConfigError, JoinError, MAX_NAME};
 use tokio::{io::AsyncReadExt, net::TcpStream};
 
 use super::millis;
-use crate::kit::{Raw, Server, eventually, raw::request, run, run_threads};
+use crate::kit::{Raw, Server, eventually, listen, raw::request, run, run_threads};
 
 /// An upgrade request whose header block, request line and blank line included, has `size` bytes.
 fn request_of(size: usize) -> String {
@@ -263,5 +263,25 @@ fn names_as_long_as_allowed_pass_and_one_byte_more_is_answered_400() {
             assert_eq!(status(&longer).await, 400);
             assert_eq!(status("").await, 400);
         }
+    });
+}
+
+#[test]
+fn a_listener_refuses_limits_that_are_invalid() {
+    run(async {
+        let (listener, _) = listen().await;
+        let config = Config {
+            header_size: 8 * 1024 - 1,
+            ..Config::default()
+        };
+        let error = listener.limits(&config).unwrap_err();
+        let named = matches!(
+            error,
+            ConfigError::TooSmall {
+                name: "header_size",
+                ..
+            }
+        );
+        assert!(named, "{error}");
     });
 }
