@@ -5,20 +5,18 @@
 //! (`pending`), a message to a connection of this shard is queued behind it, so that what one task sends to
 //! one client arrives in the order of the calls; what waits keeps no connection alive.
 
-use std::{
-    collections::VecDeque,
-    sync::{
-        Arc, Weak,
-        atomic::{AtomicUsize, Ordering},
-    },
+use std::sync::{
+    Arc, Weak,
+    atomic::{AtomicUsize, Ordering},
 };
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use tieline_websocket::Frame;
 use tokio::sync::Notify;
 
 use super::{
     batch::{BroadcastBatch, BroadcastJob},
+    block_queue::BlockQueue,
     cork::Cork,
     inner::ConnectionInner,
 };
@@ -27,9 +25,6 @@ use crate::{
     delivery::{Delivery, Reached},
     receipt::{OutcomeSum, Receipt},
 };
-
-/// Places that an empty queue keeps.
-const KEPT_CAPACITY: usize = 64;
 
 /// An entry of the queue.
 enum QueuedSend {
@@ -56,7 +51,7 @@ impl QueuedSend {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
     pub(super) bytes: usize,
-    /// Bounds the closes, too, each kind by itself.
+    /// Of messages; and of what waits for those who have left, or of the closes of those who have ended.
     pub(super) frames: usize,
 }
 
@@ -68,9 +63,8 @@ pub(super) struct ShardQueue {
     bounds: Bounds,
 }
 
-#[derive(Default)]
 struct QueueState {
-    entries: VecDeque<QueuedSend>,
+    entries: BlockQueue<QueuedSend>,
     closes: usize,
     bytes: usize,
 }
@@ -78,7 +72,11 @@ struct QueueState {
 impl ShardQueue {
     pub(super) fn new(bounds: Bounds) -> Self {
         Self {
-            state: Mutex::default(),
+            state: Mutex::new(QueueState {
+                entries: BlockQueue::new(),
+                closes: 0,
+                bytes: 0,
+            }),
             pending: AtomicUsize::new(0),
             notify: Notify::new(),
             bounds,
@@ -90,7 +88,7 @@ impl ShardQueue {
         self.pending.load(Ordering::Acquire) == 0
     }
 
-    /// Queues a broadcast for the worker; returns it if there is no room.
+    /// Queues a broadcast; returns it if there is no room. Wakes nobody: the caller holds a lock.
     pub(super) fn queue_broadcast(&self, job: BroadcastJob) -> Result<(), BroadcastJob> {
         match self.try_enqueue(QueuedSend::Broadcast(job)) {
             Err(QueuedSend::Broadcast(job)) => Err(job),
@@ -102,20 +100,31 @@ impl ShardQueue {
     pub(super) fn queue_unicast(&self, conn: &Arc<ConnectionInner>, frame: Frame) -> Receipt {
         let (sum, receipt) = OutcomeSum::new(1, Reached::default());
         match self.try_enqueue(QueuedSend::Unicast(Arc::downgrade(conn), frame, sum)) {
-            Ok(()) => receipt,
+            Ok(()) => {
+                self.wake();
+                receipt
+            }
             Err(_) => Receipt::decided(Delivery::QueueFull),
         }
     }
 
-    /// Closes a connection, behind what was sent to it before. Where too many closes wait, it loses what
-    /// waits for it instead.
-    pub(super) fn close(&self, conn: &Arc<ConnectionInner>, reason: CloseReason) {
+    /// Closes a connection, behind what was sent to it before. Beside the closes of the `connections` that
+    /// there are, a bounded number of those that have ended may wait; beyond it, a connection is closed at
+    /// once, and loses what waits for it.
+    pub(super) fn close(
+        &self,
+        conn: &Arc<ConnectionInner>,
+        reason: CloseReason,
+        connections: usize,
+    ) {
         if self.is_idle() {
             conn.close(reason);
         } else if conn.request_close() {
-            let state = self.state.lock();
-            if state.closes < self.bounds.frames {
-                self.enqueue(state, QueuedSend::Close(Arc::downgrade(conn), reason));
+            let mut state = self.state.lock();
+            if state.closes < self.bounds.frames.saturating_add(connections) {
+                self.enqueue(&mut state, QueuedSend::Close(Arc::downgrade(conn), reason));
+                drop(state);
+                self.wake();
             } else {
                 drop(state);
                 conn.close(reason);
@@ -125,22 +134,31 @@ impl ShardQueue {
 
     /// Queues within the bounds; returns what does not fit.
     fn try_enqueue(&self, entry: QueuedSend) -> Result<(), QueuedSend> {
-        let state = self.state.lock();
+        let mut state = self.state.lock();
         let fits = state.entries.len() - state.closes < self.bounds.frames
             && state.bytes + entry.length() <= self.bounds.bytes;
         if !fits {
             return Err(entry);
         }
-        self.enqueue(state, entry);
+        self.enqueue(&mut state, entry);
         Ok(())
     }
 
-    fn enqueue(&self, mut state: MutexGuard<'_, QueueState>, entry: QueuedSend) {
+    fn enqueue(&self, state: &mut QueueState, entry: QueuedSend) {
         state.bytes += entry.length();
         state.closes += usize::from(matches!(entry, QueuedSend::Close(..)));
         state.entries.push_back(entry);
         self.pending.fetch_add(1, Ordering::AcqRel);
-        drop(state);
+    }
+
+    /// The closes that wait.
+    #[cfg(test)]
+    pub(super) fn closes(&self) -> usize {
+        self.state.lock().closes
+    }
+
+    /// Wakes the worker.
+    pub(super) fn wake(&self) {
         self.notify.notify_one();
     }
 }
@@ -214,11 +232,6 @@ impl ShardQueue {
         let next = state.entries.pop_front()?;
         state.bytes -= next.length();
         state.closes -= usize::from(matches!(next, QueuedSend::Close(..)));
-        if state.entries.is_empty() && state.entries.capacity() > KEPT_CAPACITY {
-            let large = std::mem::take(&mut state.entries);
-            drop(state);
-            drop(large);
-        }
         Some(next)
     }
 }

@@ -91,7 +91,7 @@ impl Hub {
 
     /// Closes a connection, behind what was sent to it before.
     pub(crate) fn close_connection(&self, conn: &Arc<ConnectionInner>, reason: CloseReason) {
-        self.shard(conn).queue.close(conn, reason);
+        self.shard(conn).queue.close(conn, reason, self.count());
     }
 }
 

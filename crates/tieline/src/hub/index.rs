@@ -29,8 +29,9 @@ pub(super) struct ShardIndex {
     observer: Option<Arc<dyn HubObserver>>,
     /// The last message that was queued.
     queued: Number,
-    /// Those who left a scope, and are kept for what waits for them; and the most of them.
-    departed: usize,
+    /// Those who left a scope, and are kept for what waits for them.
+    pub(super) departed: usize,
+    /// The most of them, beside the number of connections.
     max_departed: usize,
 }
 
@@ -55,7 +56,7 @@ pub(super) struct Audience {
 }
 
 impl ShardIndex {
-    /// An empty index that hashes ids as the hub does, and keeps at most so many of those who left.
+    /// An empty index that hashes ids as the hub does.
     pub(super) fn new(hasher: RandomState, max_departed: usize) -> Self {
         Self {
             connections: Members::new(),
@@ -129,9 +130,11 @@ impl ShardIndex {
     }
 
     /// Whether one who leaves a scope still gets what waits for it. Once its close has begun it gets
-    /// nothing any more; and where too many leave, they miss what waits, and nobody else does.
+    /// nothing any more. Beside as many as there are connections, a bounded number is kept; if more leave,
+    /// they miss what waits, and nobody else does.
     fn remembers(&self, conn: &ConnectionInner) -> bool {
-        self.departed < self.max_departed && !conn.is_closing()
+        let most = self.max_departed.saturating_add(self.connections.len());
+        self.departed < most && !conn.is_closing()
     }
 
     fn on_removed(&mut self, removed: Removed) {

@@ -7,7 +7,7 @@
 //! without waiting messages nothing is kept but the members.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::VecDeque,
     hash::BuildHasher,
     sync::{Arc, Weak},
 };
@@ -43,10 +43,16 @@ struct Waiting<T> {
     last_queued: Number,
     /// The members who joined since the first of the messages was queued, by address, with the last
     /// message before them.
-    joined: HashMap<usize, Number, FixedState>,
+    joined: Parts<Joined>,
     /// Those who left, in that order, until they have what was sent to them before.
     departed: VecDeque<Departed<T>>,
     walk: Walk,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Joined {
+    address: usize,
+    after: Number,
 }
 
 /// One who left. What waits does not keep alive whose connection has ended.
@@ -146,7 +152,14 @@ impl<T> Members<T> {
         let address = address(&member);
         self.table.insert(hash, member, hash_of);
         if let Some(waiting) = &mut self.waiting {
-            waiting.joined.insert(address, waiting.last_queued);
+            waiting.joined.insert(
+                hash_address(address),
+                Joined {
+                    address,
+                    after: waiting.last_queued,
+                },
+                |joined| hash_address(joined.address),
+            );
             if self.table.count() != parts && waiting.walk.parts > 0 {
                 // The one part was done, so all are that it was split into.
                 waiting.walk.parts = self.table.count();
@@ -163,7 +176,11 @@ impl<T> Members<T> {
         let Some(waiting) = self.waiting.as_deref_mut() else {
             return Removed::Forgotten;
         };
-        let joined = waiting.joined.remove(&address(member)).unwrap_or(0);
+        let address = address(member);
+        let joined = waiting
+            .joined
+            .remove(hash_address(address), |joined| joined.address == address)
+            .map_or(0, |joined| joined.after);
         let is_done = self.table.part_of(hash) < waiting.walk.parts;
         let done = if is_done { waiting.walk.up_to } else { 0 };
         let (after, up_to) = (joined.max(done), waiting.last_queued);
@@ -187,7 +204,7 @@ impl<T> Members<T> {
             Box::new(Waiting {
                 messages: 0,
                 last_queued: number,
-                joined: HashMap::default(),
+                joined: Parts::new(),
                 departed: VecDeque::new(),
                 walk: Walk::default(),
             })
@@ -248,15 +265,27 @@ impl<T> Members<T> {
 impl<T> Waiting<T> {
     fn add_member(&self, member: &Arc<T>, receivers: &mut Receivers<T>) {
         let up_to = self.walk.up_to;
-        match self.joined.get(&address(member)) {
+        match self.joined_after(member) {
             None => receivers.of_all.push(Arc::clone(member)),
-            Some(&after) if after < up_to => receivers.of_some.push(PartialReceiver {
+            Some(after) if after < up_to => receivers.of_some.push(PartialReceiver {
                 member: Arc::clone(member),
                 after,
                 up_to,
             }),
             Some(_) => {}
         }
+    }
+
+    /// The last message before one joined; `None` if it was there before all that wait.
+    fn joined_after(&self, member: &Arc<T>) -> Option<Number> {
+        if self.joined.len() == 0 {
+            return None;
+        }
+        let address = address(member);
+        let found = self
+            .joined
+            .find(hash_address(address), |joined| joined.address == address)?;
+        Some(found.after)
     }
 
     /// Adds the next of those who left; false if there are no more. They are sorted by the last message
@@ -304,7 +333,11 @@ impl<T> Receivers<T> {
 
 /// The hash of an entry that is found by its address.
 pub(super) fn address_hash<T>(entry: &Arc<T>) -> u64 {
-    FixedState::default().hash_one(address(entry))
+    hash_address(address(entry))
+}
+
+fn hash_address(address: usize) -> u64 {
+    FixedState::default().hash_one(address)
 }
 
 fn address<T>(entry: &Arc<T>) -> usize {

@@ -13,6 +13,7 @@
 
 mod api;
 mod batch;
+mod block_queue;
 mod broadcast;
 mod context;
 mod core;

@@ -57,7 +57,11 @@ impl Shard {
             sum,
         };
         match self.queue.queue_broadcast(job) {
-            Ok(()) => index.on_queued(scope),
+            Ok(()) => {
+                index.on_queued(scope);
+                drop(index);
+                self.queue.wake();
+            }
             Err(job) => {
                 drop(index);
                 job.sum.add_part(Reached {

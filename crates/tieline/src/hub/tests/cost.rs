@@ -1,69 +1,20 @@
-//! Messages to many, over connections without sockets: what waits, what it costs, who is served by whom.
-//!
-//! On one thread the workers run only when a test awaits, so that what waits can be inspected.
+//! What messages to many cost: memory while they wait, locks, the time of their callers.
 
-use std::{
-    sync::{Arc, Weak},
-    time::{Duration, Instant},
-};
+use std::{sync::Weak, time::Instant};
 
-use tieline_registry::ClientId;
+use super::*;
+use crate::config::SlowConsumer;
 
-use super::{
-    core::Hub,
-    guard::ConnectionGuard,
-    inner::{ConnectionInfo, ConnectionInner, ConnectionOptions},
-};
-use crate::config::{Config, SlowConsumer};
-
-fn run<T>(test: impl Future<Output = T>) -> T {
-    let mut builder = tokio::runtime::Builder::new_current_thread();
-    let runtime = builder.enable_all().build().unwrap();
-    runtime.block_on(async {
-        tokio::time::timeout(Duration::from_mins(1), test)
-            .await
-            .expect("the test ends in time")
-    })
-}
-
-/// A hub whose clients never read, and are not closed for it.
-fn hub(shards: usize) -> Hub {
-    Hub::new(Config {
-        shards: Some(shards),
+/// Keeps little of what clients do not read.
+fn frugal(shards: usize) -> Config {
+    Config {
         outbox_frames: 4,
         slow_consumer: SlowConsumer::DropOldest,
-        max_connections: Some(1_000_000),
-        ..Config::default()
-    })
-    .unwrap()
+        ..with_shards(shards)
+    }
 }
 
-/// A connection in the group `g`; its outbox keeps what it gets.
-fn connect(hub: &Hub, id: &str) -> ConnectionGuard {
-    let info = ConnectionInfo {
-        id: ClientId::new(id).unwrap(),
-        user: None,
-        groups: vec!["g".into()],
-        subprotocol: None,
-        remote_addr: None,
-    };
-    let options = ConnectionOptions {
-        first_message: None,
-        final_message: None,
-        deflate: false,
-    };
-    hub.register(info, options).unwrap()
-}
-
-fn crowd(hub: &Hub, count: usize) -> Vec<ConnectionGuard> {
-    (0..count).map(|i| connect(hub, &format!("c{i}"))).collect()
-}
-
-fn inner(guard: &ConnectionGuard) -> &Arc<ConnectionInner> {
-    guard.connection().inner()
-}
-
-/// The connections that a caller has served before it returned.
+/// The connections that have got something.
 fn served(crowd: &[ConnectionGuard]) -> usize {
     let has_frames = |guard: &&ConnectionGuard| !inner(guard).send_side.lock().outbox.is_empty();
     crowd.iter().filter(has_frames).count()
@@ -72,7 +23,7 @@ fn served(crowd: &[ConnectionGuard]) -> usize {
 #[test]
 fn what_waits_holds_no_connection_whatever_comes_and_goes() {
     run(async {
-        let hub = hub(1);
+        let hub = hub(frugal(1));
         let mut crowd = crowd(&hub, 10_000);
         let mut ended: Vec<Weak<ConnectionInner>> = Vec::new();
         // Eight seconds of 200 broadcasts and 500 reconnects a second.
@@ -98,7 +49,7 @@ fn what_waits_holds_no_connection_whatever_comes_and_goes() {
 #[test]
 fn a_message_to_many_holds_a_lock_no_longer_for_a_large_audience() {
     run(async {
-        let hub = hub(1);
+        let hub = hub(frugal(1));
         let mut crowd = crowd(&hub, 60_000);
         // The shortest of several: the machine may be busy with something else.
         let mut shortest = Duration::MAX;
@@ -115,7 +66,7 @@ fn a_message_to_many_holds_a_lock_no_longer_for_a_large_audience() {
 #[test]
 fn a_caller_serves_few_receivers_of_a_message_however_many_shards_there_are() {
     run(async {
-        let hub = hub(64);
+        let hub = hub(frugal(64));
         let crowd = crowd(&hub, 1_000);
         let receipt = hub.emit_group("g", "x");
         assert!(served(&crowd) <= 32, "{} are served", served(&crowd));
