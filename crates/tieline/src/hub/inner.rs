@@ -22,6 +22,7 @@ use super::{
     context::HubContext,
     groups::Groups,
     outbox::Outbox,
+    scope::OwnedScope,
     send_side::SendSide,
     state::{Activity, Lifecycle, StateCell},
 };
@@ -114,6 +115,15 @@ impl ConnectionInner {
 
     pub(crate) fn is_aborted(&self) -> bool {
         self.state.reached(Lifecycle::Aborted)
+    }
+
+    /// Whether it belongs to a scope, as long as the index holds it.
+    pub(super) fn belongs_to(&self, scope: &OwnedScope) -> bool {
+        match scope {
+            OwnedScope::Everyone => true,
+            OwnedScope::User(name) => self.user.as_ref() == Some(name),
+            OwnedScope::Group(name) => self.groups.lock().contains(name),
+        }
     }
 
     /// Why the connection closes, once it does.
