@@ -124,6 +124,14 @@ pub(crate) struct PeerFlags {
         env = "TIELINE_MAX_LINK_QUEUE"
     )]
     max_link_queue: Option<usize>,
+    /// Maximum number of connections of other nodes
+    #[arg(long, value_name = "N", default_value_t = ClusterConfig::default().peer_connections,
+        requires = "registry", env = "TIELINE_MAX_PEER_CONNECTIONS")]
+    max_peer_connections: usize,
+    /// Maximum number of connections to the peer port that have not authenticated yet
+    #[arg(long, value_name = "N", default_value_t = ClusterConfig::default().peer_handshakes,
+        requires = "registry", env = "TIELINE_MAX_PEER_HANDSHAKES")]
+    max_peer_handshakes: usize,
     /// Maximum number of cached routes to clients of other nodes
     #[arg(long, value_name = "N", default_value_t = ClusterConfig::default().routes, requires = "registry",
         env = "TIELINE_MAX_ROUTES")]
@@ -145,6 +153,8 @@ impl PeerFlags {
             link_queue_bytes: self
                 .max_link_queue
                 .unwrap_or(link_queue.max(hub.message_size.saturating_mul(8))),
+            peer_connections: self.max_peer_connections,
+            peer_handshakes: self.max_peer_handshakes,
             routes: self.max_routes,
         };
         config.validate(hub).map_err(cluster_error)?;
