@@ -174,7 +174,7 @@ impl ShardIndex {
     }
 
     /// Reports to an observer from now on, beginning with the scopes that have members already; false if
-    /// there is an observer.
+    /// there is an observer. Takes time for each of them: a cluster starts before clients come.
     #[cfg(feature = "cluster")]
     pub(super) fn set_observer(&mut self, observer: Arc<dyn HubObserver>) -> bool {
         if self.observer.is_some() {
