@@ -298,9 +298,9 @@ impl ShardIndex {
 
 /// Delivery of what was queued; see [`Members`].
 impl ShardIndex {
-    pub(super) fn begin_walk(&mut self, scope: Scope<'_>, up_to: Number) {
+    pub(super) fn begin_walk(&mut self, scope: Scope<'_>, first: Number, last: Number) {
         if let Some(members) = self.members_mut(scope) {
-            members.begin_walk(up_to);
+            members.begin_walk(first, last);
         }
     }
 
