@@ -6,6 +6,7 @@
 //! its `Arc` it fills one block of 256 bytes.
 
 use std::{
+    io,
     net::SocketAddr,
     sync::{
         Arc,
@@ -128,6 +129,15 @@ impl ConnectionInner {
     /// Why the connection closes, once it does.
     pub(crate) fn reason(&self) -> Option<CloseReason> {
         self.send_side.lock().reason.as_deref().cloned()
+    }
+
+    /// The error that ended the connection, unless it was closing before.
+    pub(crate) fn io_error(&self) -> Option<io::ErrorKind> {
+        match self.is_aborted().then(|| self.reason())?? {
+            // The end of the stream is no error, even if what waited for the client did not leave.
+            CloseReason::Lost(kind) if kind != io::ErrorKind::UnexpectedEof => Some(kind),
+            _ => None,
+        }
     }
 
     /// Writes what a cork held back.
