@@ -39,6 +39,10 @@ pub(crate) struct Store {
     /// From when a look-up is carried out to its answer.
     lag: Duration,
     claims: AtomicUsize,
+    /// The id whose look-ups are not answered, if any.
+    stuck: watch::Sender<Option<String>>,
+    /// How often it was asked where a client is.
+    lookups: AtomicUsize,
 }
 
 impl Store {
@@ -59,7 +63,22 @@ impl Store {
             delay,
             lag,
             claims: AtomicUsize::new(0),
+            stuck: watch::Sender::new(None),
+            lookups: AtomicUsize::new(0),
         })
+    }
+
+    /// Answers no look-up of this id until [`Store::answer_all`].
+    pub(crate) fn stick(&self, id: &str) {
+        self.stuck.send_replace(Some(id.to_owned()));
+    }
+
+    pub(crate) fn answer_all(&self) {
+        self.stuck.send_replace(None);
+    }
+
+    pub(crate) fn lookups(&self) -> usize {
+        self.lookups.load(Ordering::Relaxed)
     }
 
     pub(crate) fn set(&self, mood: Mood) {
@@ -124,7 +143,11 @@ impl Registry for Store {
     }
 
     fn locate<'a>(&'a self, id: &'a str, fresh: bool) -> RegistryFuture<'a, Option<Entry>> {
+        self.lookups.fetch_add(1, Ordering::Relaxed);
         Box::pin(async move {
+            let mut stuck = self.stuck.subscribe();
+            let is_free = |stuck: &Option<String>| stuck.as_deref() != Some(id);
+            drop(stuck.wait_for(is_free).await.unwrap());
             let answer = self.arrive().await?.locate(id, fresh).await;
             if !self.lag.is_zero() {
                 tokio::time::sleep(self.lag).await;
