@@ -101,7 +101,10 @@ impl MessageRouter {
     /// Whether what is sent now to a client of this node has to wait. To be asked after the client was
     /// found here: its arrival is then known.
     pub(super) fn must_wait(&self, id: &str) -> bool {
-        self.ordering.must_wait(|| self.routes.hash(id), id)
+        !self.ordering.is_idle()
+            && self
+                .ordering
+                .must_wait(SenderId::current(), self.routes.hash(id), id)
     }
 
     /// Sends to a client that is not here, or for which something waits.

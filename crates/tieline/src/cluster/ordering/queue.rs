@@ -62,19 +62,13 @@ impl<U: ClientMessage, M: Message, L: Located> OrderingQueue<U, M, L> {
         self.waiting.load(Ordering::SeqCst) == 0
     }
 
-    /// Whether a call of the current sender to a client of this node has to wait. To be asked after the
+    /// Whether what this sender sends now to a client of this node has to wait. To be asked after the
     /// client was found here.
-    pub(in crate::cluster) fn must_wait(&self, hash: impl FnOnce() -> u64, id: &str) -> bool {
-        if self.is_idle() {
-            return false;
-        }
-        let sender = SenderId::current();
+    pub(in crate::cluster) fn must_wait(&self, sender: SenderId, hash: u64, id: &str) -> bool {
         let mut senders = self.senders.lock(sender);
-        if senders.find(sender).is_some_and(|q| q.holds_unicasts()) {
-            return true;
-        }
+        let is_behind = senders.find(sender).is_some_and(|q| q.holds_unicasts());
         drop(senders);
-        self.is_waiting(hash(), id)
+        is_behind || self.is_waiting(hash, id)
     }
 
     /// Whether messages to this client wait or are held.
