@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     delivery::Delivery,
-    hub::{ExcludedIds, Hub, Scope},
+    hub::{ExcludedIds, Hub, OwnedScope},
     link::{self, Completion, NotSent, Outcome, RequestKind, proto},
 };
 
@@ -29,36 +29,6 @@ pub(super) struct Multicast {
     pub(super) builder: Arc<SummaryBuilder>,
     pub(super) sender: SenderId,
     pub(super) started: Instant,
-}
-
-/// Who receives a multicast.
-#[derive(Debug, Clone)]
-pub(super) enum OwnedScope {
-    Everyone,
-    User(Arc<str>),
-    Group(Arc<str>),
-}
-
-impl OwnedScope {
-    pub(super) fn scope(&self) -> Scope<'_> {
-        match self {
-            Self::Everyone => Scope::Everyone,
-            Self::User(name) => Scope::User(name),
-            Self::Group(name) => Scope::Group(name),
-        }
-    }
-
-    fn name(&self) -> &str {
-        self.to_proto().1
-    }
-
-    fn to_proto(&self) -> (proto::Scope, &str) {
-        match self {
-            Self::Everyone => (proto::Scope::Everyone, ""),
-            Self::User(name) => (proto::Scope::User, name),
-            Self::Group(name) => (proto::Scope::Group, name),
-        }
-    }
 }
 
 impl Message for Multicast {
@@ -73,7 +43,7 @@ impl Message for Multicast {
     fn bytes(&self) -> usize {
         let except = self.except.iter().flat_map(|ids| ids.iter());
         let except: usize = except.map(|id| id.len()).sum();
-        self.frame.payload().len() + self.scope.name().len() + except
+        self.frame.payload().len() + to_proto(&self.scope).1.len() + except
     }
 }
 
@@ -104,7 +74,7 @@ impl Multicast {
 
     /// Makes a part for every other node that may have a receiver.
     fn for_each_part(&self, peers: &Peers, send: impl Fn(&Peer, PendingReply)) {
-        let (scope, name) = self.scope.to_proto();
+        let (scope, name) = to_proto(&self.scope);
         let hash = link::hash(scope, name);
         for peer in peers.all().values() {
             let may_have = scope == proto::Scope::Everyone || peer.link.may_have(hash);
@@ -118,7 +88,7 @@ impl Multicast {
     }
 
     fn request(&self) -> RequestKind {
-        let (scope, name) = self.scope.to_proto();
+        let (scope, name) = to_proto(&self.scope);
         let bytes = |id: &str| Bytes::copy_from_slice(id.as_bytes());
         let except = self.except.iter().flat_map(|ids| ids.iter());
         RequestKind::Multicast(proto::Multicast {
@@ -128,5 +98,13 @@ impl Multicast {
             binary: self.frame.kind() == FrameKind::Binary,
             except: except.map(|id| bytes(id)).collect(),
         })
+    }
+}
+
+fn to_proto(scope: &OwnedScope) -> (proto::Scope, &str) {
+    match scope {
+        OwnedScope::Everyone => (proto::Scope::Everyone, ""),
+        OwnedScope::User(name) => (proto::Scope::User, name),
+        OwnedScope::Group(name) => (proto::Scope::Group, name),
     }
 }

@@ -29,7 +29,7 @@ use super::{
     client_op::{ClientOp, LocalOutcome},
     config::ClusterConfig,
     directory::NodeDirectory,
-    multicast::{Multicast, OwnedScope},
+    multicast::Multicast,
     ordering::{OrderingQueue, Outlet, PendingLookup, SenderId, Started, StartedMulticast},
     outcome::{OpResult, ResultSender, outcome_code},
     peers::Peers,
@@ -39,7 +39,7 @@ use super::{
     unicast::{AfterOutcome, LookupReason, LookupResult, MAX_WAIT, NextStep, View, on_peer},
 };
 use crate::{
-    hub::{ConnectionInner, ExcludedIds, Hub},
+    hub::{ConnectionInner, ExcludedIds, Hub, OwnedScope},
     link::{Interest, Outcome, proto::OutcomeCode},
     receipt::Receipt,
 };
