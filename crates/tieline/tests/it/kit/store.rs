@@ -43,6 +43,10 @@ pub(crate) struct Store {
     stuck: watch::Sender<Option<String>>,
     /// How often it was asked where a client is.
     lookups: AtomicUsize,
+    /// How long it takes to list the ids of a node.
+    listing: Mutex<Duration>,
+    listings_begun: AtomicUsize,
+    listings_ended: AtomicUsize,
 }
 
 impl Store {
@@ -65,6 +69,9 @@ impl Store {
             claims: AtomicUsize::new(0),
             stuck: watch::Sender::new(None),
             lookups: AtomicUsize::new(0),
+            listing: Mutex::default(),
+            listings_begun: AtomicUsize::new(0),
+            listings_ended: AtomicUsize::new(0),
         })
     }
 
@@ -79,6 +86,18 @@ impl Store {
 
     pub(crate) fn lookups(&self) -> usize {
         self.lookups.load(Ordering::Relaxed)
+    }
+
+    /// From now on it takes so long to list the ids of a node.
+    pub(crate) fn slow_listing(&self, delay: Duration) {
+        *self.listing.lock() = delay;
+    }
+
+    /// Lists of a node's ids that were asked for, and those that were answered to somebody who still
+    /// waited.
+    pub(crate) fn listings(&self) -> (usize, usize) {
+        let [begun, ended] = [&self.listings_begun, &self.listings_ended];
+        (begun.load(Ordering::Relaxed), ended.load(Ordering::Relaxed))
     }
 
     pub(crate) fn set(&self, mood: Mood) {
@@ -161,7 +180,14 @@ impl Registry for Store {
         session: &'a NodeSession,
         from: Cursor,
     ) -> RegistryFuture<'a, Page<ClientId>> {
-        Box::pin(async move { self.arrive().await?.ids_of(session, from).await })
+        Box::pin(async move {
+            self.listings_begun.fetch_add(1, Ordering::Relaxed);
+            let delay = *self.listing.lock();
+            tokio::time::sleep(delay).await;
+            let page = self.arrive().await?.ids_of(session, from).await;
+            self.listings_ended.fetch_add(1, Ordering::Relaxed);
+            page
+        })
     }
 
     fn expired(&self) -> RegistryFuture<'_, Vec<ExpiredNode>> {
