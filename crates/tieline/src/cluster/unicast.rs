@@ -21,7 +21,7 @@ use tieline_registry::{Entry, Owner};
 use tokio::time::Instant;
 
 use super::{
-    ordering::Located,
+    ordering::Destination,
     outcome::OpResult,
     pending::{Peer, Place, Route, Unicast},
 };
@@ -91,8 +91,8 @@ pub(super) enum LookupResult {
     Failed,
 }
 
-impl Located for LookupResult {
-    fn destination(&self) -> Option<&Arc<str>> {
+impl Destination for LookupResult {
+    fn address(&self) -> Option<&Arc<str>> {
         match self {
             Self::Cached(route) => Some(&route.peer.address),
             Self::Answered { entry, .. } => entry.as_ref().map(|entry| &entry.address),

@@ -6,7 +6,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use super::message::{ClientMessage, Located, PendingLookup};
+use super::message::{ClientMessage, Destination, PendingLookup};
 
 #[derive(Debug)]
 pub(super) struct ClientQueue<Unicast, Lookup> {
@@ -44,7 +44,7 @@ enum LookupState<Lookup> {
     Answered(Lookup),
 }
 
-impl<Unicast: ClientMessage, Lookup: Located> ClientQueue<Unicast, Lookup> {
+impl<Unicast: ClientMessage, Lookup: Destination> ClientQueue<Unicast, Lookup> {
     pub(super) fn new(id: &Arc<str>, hash: u64) -> Self {
         Self {
             id: Arc::clone(id),
@@ -147,8 +147,9 @@ impl<Unicast: ClientMessage, Lookup: Located> ClientQueue<Unicast, Lookup> {
     ) -> Option<PendingLookup> {
         let is_undecided = self.undecided > 0;
         let backlog = self.backlog.get_or_insert_default();
-        let is_before = |other: &Box<Unicast>| other.order() < unicast.order();
-        let place = backlog.waiting.partition_point(is_before);
+        let place = backlog
+            .waiting
+            .partition_point(|other| other.order() < unicast.order());
         backlog.waiting.insert(place, unicast);
         backlog.must_drain |= is_elsewhere && is_undecided;
         if backlog.lookup.is_asked_after_return() {
@@ -206,7 +207,7 @@ impl<Unicast: ClientMessage, Lookup: Located> ClientQueue<Unicast, Lookup> {
         let LookupState::Answered(lookup) = &backlog.lookup else {
             return None;
         };
-        let leads_on = lookup.destination().is_some_and(|to| self.has_only(to));
+        let leads_on = lookup.address().is_some_and(|to| self.has_only(to));
         if self.undecided > 0 && (backlog.must_drain || !leads_on) {
             return None;
         }

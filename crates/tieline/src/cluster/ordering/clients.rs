@@ -10,7 +10,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::{
     client_queue::ClientQueue,
-    message::{ClientMessage, Located},
+    message::{ClientMessage, Destination},
 };
 
 const SHARDS: usize = 16;
@@ -26,7 +26,7 @@ pub(super) struct Shard<Unicast, Lookup> {
     last_lookup: u64,
 }
 
-impl<Unicast: ClientMessage, Lookup: Located> Clients<Unicast, Lookup> {
+impl<Unicast: ClientMessage, Lookup: Destination> Clients<Unicast, Lookup> {
     pub(super) fn new() -> Self {
         let shard = || Shard {
             queues: HashTable::new(),
@@ -47,7 +47,7 @@ impl<Unicast: ClientMessage, Lookup: Located> Clients<Unicast, Lookup> {
     }
 }
 
-impl<Unicast: ClientMessage, Lookup: Located> Shard<Unicast, Lookup> {
+impl<Unicast: ClientMessage, Lookup: Destination> Shard<Unicast, Lookup> {
     /// The queue of a client, if it has one.
     pub(super) fn find(
         &mut self,

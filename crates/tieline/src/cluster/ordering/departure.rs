@@ -7,13 +7,14 @@ use std::{collections::VecDeque, sync::Arc};
 use tokio::time::Instant;
 
 use super::{
-    message::{ClientMessage, Located, Message, Outlet, PendingLookup},
+    client_queue::ClientQueue,
+    message::{ClientMessage, Destination, Message, Outlet, PendingLookup},
     queue::OrderingQueue,
     sender::SenderId,
-    sender_queue::Queued,
+    sender_queue::{Queued, SenderQueue},
 };
 
-impl<U: ClientMessage, M: Message, L: Located> OrderingQueue<U, M, L> {
+impl<U: ClientMessage, M: Message, L: Destination> OrderingQueue<U, M, L> {
     /// A message that was handed out is about to be sent to a peer.
     pub(in crate::cluster) fn on_forward(&self, unicast: &U, address: &Arc<str>) {
         let mut clients = self.clients.lock(unicast.hash());
@@ -131,7 +132,7 @@ impl<U: ClientMessage, M: Message, L: Located> OrderingQueue<U, M, L> {
 }
 
 /// What leaves.
-impl<U: ClientMessage, M: Message, L: Located> OrderingQueue<U, M, L> {
+impl<U: ClientMessage, M: Message, L: Destination> OrderingQueue<U, M, L> {
     fn give_up(&self, unicasts: VecDeque<Box<U>>, outlet: &impl Outlet<U, M, L>) {
         for unicast in unicasts {
             let sender = unicast.sender();
@@ -146,11 +147,11 @@ impl<U: ClientMessage, M: Message, L: Located> OrderingQueue<U, M, L> {
     fn dispatch(&self, hash: u64, id: &Arc<str>, outlet: &impl Outlet<U, M, L>) {
         let mut clients = self.clients.lock(hash);
         let queue = clients.find(hash, id);
-        if !queue.is_some_and(|queue| queue.begin_dispatch()) {
+        if !queue.is_some_and(ClientQueue::begin_dispatch) {
             return;
         }
         loop {
-            let next = clients.find(hash, id).and_then(|queue| queue.next());
+            let next = clients.find(hash, id).and_then(ClientQueue::next);
             let Some((unicast, lookup)) = next else {
                 self.discount(clients.tidy(hash, id));
                 return;
@@ -168,7 +169,7 @@ impl<U: ClientMessage, M: Message, L: Located> OrderingQueue<U, M, L> {
     fn remove_waiting(&self, sender: SenderId, outlet: &impl Outlet<U, M, L>) {
         let mut senders = self.senders.lock(sender);
         let queue = senders.find(sender);
-        if !queue.is_some_and(|queue| queue.remove_waiting()) {
+        if !queue.is_some_and(SenderQueue::remove_waiting) {
             self.discount(senders.tidy(sender));
             return;
         }

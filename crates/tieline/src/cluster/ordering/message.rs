@@ -37,9 +37,9 @@ pub(in crate::cluster) struct PendingLookup {
 }
 
 /// The result of looking up a client.
-pub(in crate::cluster) trait Located: Clone {
+pub(in crate::cluster) trait Destination: Clone {
     /// The address of the node that it leads to.
-    fn destination(&self) -> Option<&Arc<str>>;
+    fn address(&self) -> Option<&Arc<str>>;
 }
 
 /// Takes what leaves the queue. Called under no lock.

@@ -32,7 +32,7 @@ mod sender_queue;
 mod senders;
 
 pub(super) use self::{
-    message::{ClientMessage, Located, Message, Outlet, PendingLookup},
+    message::{ClientMessage, Destination, Message, Outlet, PendingLookup},
     queue::{OrderingQueue, Started, StartedMulticast},
     sender::SenderId,
 };

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::{
     budget::Budget,
     clients::Clients,
-    message::{ClientMessage, Located, Message, PendingLookup},
+    message::{ClientMessage, Destination, Message, PendingLookup},
     sender::SenderId,
     sender_queue::Queued,
     senders::Senders,
@@ -47,7 +47,7 @@ pub(in crate::cluster) enum StartedMulticast<Multicast> {
 }
 
 /// New messages.
-impl<U: ClientMessage, M: Message, L: Located> OrderingQueue<U, M, L> {
+impl<U: ClientMessage, M: Message, L: Destination> OrderingQueue<U, M, L> {
     pub(in crate::cluster) fn new(max_bytes: usize) -> Self {
         Self {
             clients: Clients::new(),
@@ -114,7 +114,7 @@ impl<U: ClientMessage, M: Message, L: Located> OrderingQueue<U, M, L> {
         let mut clients = self.clients.lock(hash);
         let queue = clients.queue(hash, unicast.id());
         unicast.set_order(queue.next_order());
-        if let Some(address) = cached.and_then(Located::destination)
+        if let Some(address) = cached.and_then(Destination::address)
             && queue.is_open_to(address)
         {
             queue.on_forward(address);

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use tokio::time::Instant;
 
 use crate::cluster::ordering::{
-    ClientMessage, Located, Message, OrderingQueue, Outlet, PendingLookup, SenderId, Started,
+    ClientMessage, Destination, Message, OrderingQueue, Outlet, PendingLookup, SenderId, Started,
     StartedMulticast,
 };
 
@@ -77,8 +77,8 @@ impl Node {
     }
 }
 
-impl Located for Node {
-    fn destination(&self) -> Option<&Arc<str>> {
+impl Destination for Node {
+    fn address(&self) -> Option<&Arc<str>> {
         Some(&self.1)
     }
 }
@@ -337,9 +337,10 @@ impl Simulation {
 
     fn look_up(&self, is_first: bool) {
         let mut world = self.world_mut();
-        let answered = match is_first {
-            true => world.lookups.pop_front(),
-            false => world.lookups.pop_back(),
+        let answered = if is_first {
+            world.lookups.pop_front()
+        } else {
+            world.lookups.pop_back()
         };
         drop(world);
         if let Some((lookup, node)) = answered {
