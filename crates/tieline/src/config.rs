@@ -52,6 +52,12 @@ pub struct Config {
     pub outbox_bytes: usize,
     /// Maximum number of frames that wait for one client. Default 4,096 (8 bytes each, besides the frame itself).
     pub outbox_frames: usize,
+    /// Maximum number of bytes that wait for all clients of the node together; beyond it the clients for
+    /// whom most waits are closed with code 1013, until an eighth is free. Default `None`: a quarter of the
+    /// memory that the process's control group or the machine has. Only what a client's socket did not take
+    /// counts, each frame once, in however many outboxes it waits, with 128 bytes besides its payload. What
+    /// the kernel holds for sockets comes on top of it.
+    pub max_outbox_memory: Option<usize>,
     /// The policy for a client whose outbox is full. Default: disconnect it.
     pub slow_consumer: SlowConsumer,
     /// Maximum number of bytes of broadcasts that wait in one shard; those beyond it fail with `queue_full`.
@@ -105,6 +111,7 @@ impl Default for Config {
             max_handshakes: None,
             outbox_bytes: 4 * 1024 * 1024,
             outbox_frames: 4096,
+            max_outbox_memory: None,
             slow_consumer: SlowConsumer::Disconnect,
             broadcast_queue_bytes: 16 * 1024 * 1024,
             broadcast_queue_frames: 65_536,
@@ -220,6 +227,12 @@ impl Config {
                 self.broadcast_queue_bytes,
                 "message_size",
                 self.message_size,
+            ),
+            (
+                "max_outbox_memory",
+                self.max_outbox_memory.unwrap_or(usize::MAX),
+                "outbox_bytes",
+                self.outbox_bytes.saturating_sub(1),
             ),
         ];
         for (name, value, bound, too_small) in ordered {

@@ -12,12 +12,14 @@ use super::{
     broadcast::Bounds,
     context::HubContext,
     core::{Hub, HubInner},
+    eviction,
     except::Except,
     handle::Connection,
     index::Scope,
     inner::ConnectionInner,
     keepalive,
     shard::{MAX_SHARDS, Shard},
+    stats::HubStats,
 };
 use crate::{
     config::{Config, ConfigError},
@@ -28,7 +30,7 @@ use crate::{
 /// Starting.
 impl Hub {
     /// Starts a hub. It spawns two tasks per shard on the current tokio runtime, for broadcasts and for
-    /// keepalive pings. They end when the last clone of the hub and its last connection are gone.
+    /// keepalive pings, and one that closes the slowest clients if too much waits. They end when the last clone of the hub and its last connection are gone.
     ///
     /// # Errors
     /// If the settings contradict each other; see [`Config::validate`].
@@ -51,7 +53,9 @@ impl Hub {
             spawn_tasks(&shard, &context, &stop);
             shard
         };
-        let shards = (0..shards).map(start).collect();
+        let shards: Box<[_]> = (0..shards).map(start).collect();
+        let eviction = eviction::run(shards.to_vec(), Arc::clone(&context));
+        tokio::spawn(stop.clone().run_until_cancelled_owned(eviction));
         Ok(Self(Arc::new(HubInner {
             shards,
             hasher,
@@ -96,6 +100,20 @@ impl Hub {
     /// Whether there are no connections.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// What waits for clients, and how many were closed because they read too slowly. Cheap: for a health
+    /// check or a metric.
+    pub fn stats(&self) -> HubStats {
+        let budget = &self.0.context.rules.budget;
+        let (slow_consumers, evicted) = budget.closed();
+        HubStats {
+            connections: self.count(),
+            waiting_bytes: budget.waiting(),
+            max_waiting_bytes: budget.limit(),
+            slow_consumers,
+            evicted,
+        }
     }
 
     /// All open connections, in no particular order. Takes time and memory proportional to their number.

@@ -179,12 +179,27 @@ impl Hub {
     }
 }
 
+/// Receivers of an audience that are asked whether they take compressed messages.
+const SAMPLE: usize = 32;
+
+/// Compresses a frame once, here, if it looks as if a receiver wanted that: the workers of several shards
+/// would otherwise do it at the same time.
+fn compress(queues: &[(&ShardQueue, Audience)], frame: &Frame) {
+    let mut receivers = queues
+        .iter()
+        .flat_map(|(_, audience)| audience.iter().take(SAMPLE));
+    if let Some(deflate) = receivers.find_map(|conn| conn.deflate()) {
+        frame.encoded(Some(deflate));
+    }
+}
+
 fn queue_all(
     queues: Vec<(&ShardQueue, Audience)>,
     except: Option<&ExcludedIds>,
     frame: &Frame,
     sum: &Arc<OutcomeSum>,
 ) {
+    compress(&queues, frame);
     for (queue, audience) in queues {
         queue.queue_broadcast(BroadcastJob {
             audience,

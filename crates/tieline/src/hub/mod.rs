@@ -13,9 +13,11 @@
 
 mod api;
 mod broadcast;
+mod budget;
 mod context;
 mod core;
 mod cork;
+mod eviction;
 mod except;
 mod frame_batch;
 mod groups;
@@ -24,16 +26,18 @@ mod handle;
 mod index;
 mod inner;
 mod keepalive;
+mod memory;
 mod observer;
 mod outbox;
 mod send;
 mod send_side;
 mod shard;
 mod state;
+mod stats;
 mod task_side;
 
 #[cfg(feature = "bench")]
-pub(crate) use self::outbox::Outbox;
+pub(crate) use self::outbox::{Outbox, OutboxRules, Written};
 #[cfg(feature = "cluster")]
 pub(crate) use self::{
     broadcast::ExcludedIds,
@@ -44,9 +48,12 @@ pub use self::{
     core::Hub,
     except::Except,
     handle::{Connection, JoinError},
+    stats::HubStats,
 };
 pub(crate) use self::{
     cork::Cork,
     guard::{ConnectionGuard, RegisterError},
     inner::{ConnectionInfo, ConnectionInner, ConnectionOptions},
+    send_side::send_now,
+    task_side::TaskStream,
 };

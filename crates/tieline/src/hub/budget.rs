@@ -1,0 +1,126 @@
+//! The memory that the outboxes of a node may take together.
+//!
+//! Owns the count of what waits, the bound, and the counts of clients that were closed for being slow. Must
+//! not know connections: `eviction` closes them. Only what a socket has refused counts, so a message that
+//! is written at once costs nothing here. Invariant: a frame counts once, in however many outboxes it waits.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use tieline_websocket::Frame;
+use tokio::sync::Notify;
+
+/// What a frame takes besides its payload: its allocations, and its place in a queue.
+pub(super) const FRAME_OVERHEAD: usize = 128;
+
+#[derive(Debug)]
+pub(crate) struct OutboxBudget {
+    limit: usize,
+    waiting: AtomicUsize,
+    exceeded: Notify,
+    slow_consumers: AtomicU64,
+    evicted: AtomicU64,
+}
+
+impl OutboxBudget {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            waiting: AtomicUsize::new(0),
+            exceeded: Notify::new(),
+            slow_consumers: AtomicU64::new(0),
+            evicted: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// Bytes of frames that wait, each counted once.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Counts frames that begin to wait in an outbox.
+    pub(super) fn add<'a>(&self, frames: impl IntoIterator<Item = &'a Frame>) {
+        let firsts = frames.into_iter().filter(|frame| frame.retain());
+        let bytes: usize = firsts.map(size).sum();
+        if bytes > 0 && self.waiting.fetch_add(bytes, Ordering::Relaxed) + bytes > self.limit {
+            self.exceeded.notify_one();
+        }
+    }
+
+    /// Counts frames that have left an outbox.
+    pub(super) fn subtract<'a>(&self, frames: impl IntoIterator<Item = &'a Frame>) {
+        let lasts = frames.into_iter().filter(|frame| frame.release());
+        let bytes: usize = lasts.map(size).sum();
+        if bytes > 0 {
+            self.waiting.fetch_sub(bytes, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether so much waits that every outbox with a waiting frame counts as full: evictions, which begin
+    /// at the limit, do not keep up.
+    pub(super) fn is_exhausted(&self) -> bool {
+        self.waiting() > self.limit.saturating_add(self.limit / 8)
+    }
+
+    /// Waits until the limit is exceeded. Cancel-safe.
+    pub(super) async fn exceeded(&self) {
+        self.exceeded.notified().await;
+    }
+
+    /// How much must go for an eviction to be worth its search: down to seven eighths of the limit.
+    pub(super) fn excess(&self) -> usize {
+        self.waiting().saturating_sub(self.limit - self.limit / 8)
+    }
+
+    pub(super) fn count_slow_consumer(&self) {
+        self.slow_consumers.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_evicted(&self) {
+        self.evicted.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Clients closed because their own outbox was full, and because of the budget.
+    pub(super) fn closed(&self) -> (u64, u64) {
+        let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        (load(&self.slow_consumers), load(&self.evicted))
+    }
+}
+
+fn size(frame: &Frame) -> usize {
+    frame.payload().len() + FRAME_OVERHEAD
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_in_many_outboxes_counts_once() {
+        let budget = OutboxBudget::new(1000);
+        let frame = Frame::binary(vec![0; 500]);
+        for _ in 0..3 {
+            budget.add([&frame]);
+        }
+        assert_eq!(budget.waiting(), 500 + FRAME_OVERHEAD);
+        budget.subtract([&frame, &frame]);
+        assert_eq!(budget.waiting(), 500 + FRAME_OVERHEAD);
+        budget.subtract([&frame]);
+        assert_eq!(budget.waiting(), 0);
+    }
+
+    #[test]
+    fn an_eviction_goes_below_the_limit_so_that_the_next_is_not_due_at_once() {
+        let budget = OutboxBudget::new(800);
+        let frame = Frame::binary(vec![0; 800 - FRAME_OVERHEAD]);
+        budget.add([&frame]);
+        assert_eq!(budget.excess(), 100);
+        assert!(!budget.is_exhausted());
+        let more = Frame::binary(vec![0; 100]);
+        budget.add([&more]);
+        assert!(budget.is_exhausted());
+    }
+}
