@@ -337,6 +337,21 @@ mod tests {
     }
 
     #[test]
+    fn an_outbox_must_fit_the_memory_of_all() {
+        let mut config = Config {
+            max_outbox_memory: Some(Config::default().outbox_bytes),
+            ..Config::default()
+        };
+        assert_eq!(config.validate(), Ok(()));
+        config.outbox_bytes += 1;
+        let error = ConfigError::TooSmall {
+            name: "max_outbox_memory",
+            bound: "outbox_bytes",
+        };
+        assert_eq!(config.validate(), Err(error));
+    }
+
+    #[test]
     fn a_zero_is_refused_by_name() {
         let config = Config {
             ping_timeout: Duration::ZERO,

@@ -24,6 +24,12 @@ pub(crate) struct Limits {
     #[arg(long, value_name = "BYTES", default_value_t = Config::default().outbox_bytes,
         env = "TIELINE_MAX_OUTBOX")]
     max_outbox: usize,
+    /// Maximum number of bytes queued for all clients together [default: a quarter of the memory]
+    ///
+    /// Beyond it, the clients for whom most is queued are closed with code 1013. The memory is that of
+    /// the control group, such as a container's limit, or of the machine.
+    #[arg(long, value_name = "BYTES", env = "TIELINE_MAX_OUTBOX_MEMORY")]
+    max_outbox_memory: Option<usize>,
     /// Compress messages for clients that support it (permessage-deflate)
     #[arg(long, env = "TIELINE_COMPRESS", value_parser = BoolishValueParser::new())]
     compress: bool,
@@ -65,6 +71,7 @@ impl Limits {
         Config {
             message_size: self.max_message,
             outbox_bytes: self.max_outbox,
+            max_outbox_memory: self.max_outbox_memory,
             broadcast_queue_bytes: default.broadcast_queue_bytes.max(self.max_outbox),
             max_connections: self.max_connections,
             compression: self.compress.then(Deflate::default),
@@ -79,6 +86,7 @@ impl Limits {
 /// A configuration error, with the names of the flags for those of the settings.
 pub(super) fn in_terms_of_flags(error: &str) -> String {
     let names = [
+        ("max_outbox_memory", "--max-outbox-memory"),
         ("outbox_bytes", "--max-outbox"),
         ("message_size", "--max-message"),
         ("max_connections", "--max-connections"),

@@ -3,6 +3,7 @@
 mod backpressure;
 mod bursts;
 mod compressing;
+mod outbox_memory;
 mod paused_process;
 mod progress;
 
