@@ -151,12 +151,14 @@ impl Frame {
     ///
     /// For owners of queues that count memory: a frame that waits in many queues exists once. The
     /// frame itself attaches no meaning to the count.
+    #[doc(hidden)]
     pub fn retain(&self) -> bool {
         self.0.holders.fetch_add(1, Ordering::AcqRel) == 0
     }
 
     /// Notes that one queue less holds the frame; true if none does any more. Call it once for each
     /// [`Frame::retain`].
+    #[doc(hidden)]
     pub fn release(&self) -> bool {
         self.0.holders.fetch_sub(1, Ordering::AcqRel) == 1
     }

@@ -167,7 +167,7 @@ impl<H: Handler> ConnectionTask<H> {
     /// Decodes the next part of the read buffer; `None` once it is empty, or while reading pauses.
     fn decode(&mut self) -> Option<Decoded> {
         let conn = self.guard.connection().inner();
-        if self.buffer.is_empty() || conn.pauses_reading() {
+        if self.buffer.is_empty() || !conn.may_decode() {
             return None;
         }
         let received = self

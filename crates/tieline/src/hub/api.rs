@@ -12,13 +12,13 @@ use super::{
     broadcast::Bounds,
     context::HubContext,
     core::{Hub, HubInner},
-    eviction,
     except::Except,
     handle::Connection,
     index::Scope,
     inner::ConnectionInner,
     keepalive,
     shard::{MAX_SHARDS, Shard},
+    shedding,
     stats::HubStats,
 };
 use crate::{
@@ -54,8 +54,8 @@ impl Hub {
             shard
         };
         let shards: Box<[_]> = (0..shards).map(start).collect();
-        let eviction = eviction::run(shards.to_vec(), Arc::clone(&context));
-        tokio::spawn(stop.clone().run_until_cancelled_owned(eviction));
+        let shedding = shedding::run(shards.to_vec(), Arc::clone(&context));
+        tokio::spawn(stop.clone().run_until_cancelled_owned(shedding));
         Ok(Self(Arc::new(HubInner {
             shards,
             hasher,
@@ -106,13 +106,13 @@ impl Hub {
     /// check or a metric.
     pub fn stats(&self) -> HubStats {
         let budget = &self.0.context.rules.budget;
-        let (slow_consumers, evicted) = budget.closed();
+        let (slow_consumers, shed) = budget.closed();
         HubStats {
             connections: self.count(),
             waiting_bytes: budget.waiting(),
             max_waiting_bytes: budget.limit(),
             slow_consumers,
-            evicted,
+            shed,
         }
     }
 

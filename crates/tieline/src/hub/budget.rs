@@ -1,7 +1,7 @@
 //! The memory that the outboxes of a node may take together.
 //!
 //! Owns the count of what waits, the bound, and the counts of clients that were closed for being slow. Must
-//! not know connections: `eviction` closes them. Only what a socket has refused counts, so a message that
+//! not know connections: `shedding` closes them. Only what a socket has refused counts, so a message that
 //! is written at once costs nothing here. Invariant: a frame counts once, in however many outboxes it waits.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -15,20 +15,25 @@ pub(super) const FRAME_OVERHEAD: usize = 128;
 #[derive(Debug)]
 pub(crate) struct OutboxBudget {
     limit: usize,
-    waiting: AtomicUsize,
+    waiting: Padded,
     exceeded: Notify,
     slow_consumers: AtomicU64,
-    evicted: AtomicU64,
+    shed: AtomicU64,
 }
+
+/// A counter in a cache line of its own: what stands beside it is read for each message.
+#[derive(Debug)]
+#[repr(align(128))]
+struct Padded(AtomicUsize);
 
 impl OutboxBudget {
     pub(crate) fn new(limit: usize) -> Self {
         Self {
             limit,
-            waiting: AtomicUsize::new(0),
+            waiting: Padded(AtomicUsize::new(0)),
             exceeded: Notify::new(),
             slow_consumers: AtomicU64::new(0),
-            evicted: AtomicU64::new(0),
+            shed: AtomicU64::new(0),
         }
     }
 
@@ -38,14 +43,14 @@ impl OutboxBudget {
 
     /// Bytes of frames that wait, each counted once.
     pub(super) fn waiting(&self) -> usize {
-        self.waiting.load(Ordering::Relaxed)
+        self.waiting.0.load(Ordering::Relaxed)
     }
 
     /// Counts frames that begin to wait in an outbox.
     pub(super) fn add<'a>(&self, frames: impl IntoIterator<Item = &'a Frame>) {
         let firsts = frames.into_iter().filter(|frame| frame.retain());
         let bytes: usize = firsts.map(size).sum();
-        if bytes > 0 && self.waiting.fetch_add(bytes, Ordering::Relaxed) + bytes > self.limit {
+        if bytes > 0 && self.waiting.0.fetch_add(bytes, Ordering::Relaxed) + bytes > self.limit {
             self.exceeded.notify_one();
         }
     }
@@ -55,12 +60,12 @@ impl OutboxBudget {
         let lasts = frames.into_iter().filter(|frame| frame.release());
         let bytes: usize = lasts.map(size).sum();
         if bytes > 0 {
-            self.waiting.fetch_sub(bytes, Ordering::Relaxed);
+            self.waiting.0.fetch_sub(bytes, Ordering::Relaxed);
         }
     }
 
-    /// Whether so much waits that every outbox with a waiting frame counts as full: evictions, which begin
-    /// at the limit, do not keep up.
+    /// Whether so much waits that every outbox with a waiting frame counts as full: shedding, which begins
+    /// at the limit, does not keep up.
     pub(super) fn is_exhausted(&self) -> bool {
         self.waiting() > self.limit.saturating_add(self.limit / 8)
     }
@@ -70,7 +75,7 @@ impl OutboxBudget {
         self.exceeded.notified().await;
     }
 
-    /// How much must go for an eviction to be worth its search: down to seven eighths of the limit.
+    /// How much must go for shedding to be worth its search: down to seven eighths of the limit.
     pub(super) fn excess(&self) -> usize {
         self.waiting().saturating_sub(self.limit - self.limit / 8)
     }
@@ -79,14 +84,14 @@ impl OutboxBudget {
         self.slow_consumers.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn count_evicted(&self) {
-        self.evicted.fetch_add(1, Ordering::Relaxed);
+    pub(super) fn count_shed(&self) {
+        self.shed.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Clients closed because their own outbox was full, and because of the budget.
     pub(super) fn closed(&self) -> (u64, u64) {
         let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        (load(&self.slow_consumers), load(&self.evicted))
+        (load(&self.slow_consumers), load(&self.shed))
     }
 }
 
@@ -113,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn an_eviction_goes_below_the_limit_so_that_the_next_is_not_due_at_once() {
+    fn shedding_goes_below_the_limit_so_that_it_is_not_due_again_at_once() {
         let budget = OutboxBudget::new(800);
         let frame = Frame::binary(vec![0; 800 - FRAME_OVERHEAD]);
         budget.add([&frame]);

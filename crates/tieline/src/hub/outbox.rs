@@ -81,6 +81,8 @@ pub(crate) struct Outbox {
     compress: bool,
     /// Whether what is queued counts against the budget.
     counted: bool,
+    /// Bytes that have left since the client was last read from while this was half full.
+    left: u32,
 }
 
 /// The result of a write.
@@ -135,6 +137,19 @@ impl Outbox {
     /// client should not be read from.
     pub(crate) fn is_half_full(&self, rules: &OutboxRules) -> bool {
         self.bytes >= rules.bytes / 2 || self.queue.len() >= rules.frames.div_ceil(2)
+    }
+
+    /// Whether the client may be read from: less than half is in use, or as much has left since it was last
+    /// read from. Under a policy that drops frames an outbox may stay full for ever, and its client must not
+    /// be mute for as long.
+    pub(crate) fn allows_reading(&self, rules: &OutboxRules) -> bool {
+        let half = u32::try_from(rules.bytes / 2).unwrap_or(u32::MAX);
+        !self.is_half_full(rules) || self.left >= half
+    }
+
+    /// Notes that the client is read from.
+    pub(crate) fn note_reading(&mut self) {
+        self.left = 0;
     }
 
     /// Whether it is at its bounds or above.
@@ -291,6 +306,8 @@ impl Outbox {
 
     fn advance(&mut self, mut n: usize, rules: &OutboxRules) {
         self.bytes -= n;
+        let left = u32::try_from(n).unwrap_or(u32::MAX);
+        self.left = self.left.saturating_add(left);
         while n > 0 {
             let rest = self.length(&self.queue[0], rules) - self.written;
             if n < rest {

@@ -11,7 +11,7 @@ use super::{
     cork::Cork,
     frame_batch::FrameBatch,
     inner::ConnectionInner,
-    send_side::{SendGuard, SendSide, WriteMode},
+    send_side::{self, SendGuard, SendSide, WriteMode},
     state::Activity,
 };
 use crate::{close::CloseReason, config::SlowConsumer, delivery::Delivery};
@@ -113,7 +113,7 @@ impl ConnectionInner {
         }
         match send_side.write_mode {
             WriteMode::Direct(_) => {
-                if send_side.try_now(rules, &self.state) {
+                if send_side::try_now(send_side, rules, &self.state) {
                     // The task may wait for the outbox to drain, and reads on.
                     send_side.wake();
                 }

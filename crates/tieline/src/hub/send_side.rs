@@ -91,6 +91,38 @@ pub(super) fn flush(
     }
 }
 
+/// Writes what waits as far as the socket takes it, even if the task waits for room and has not yet been told
+/// that there is some. Returns whether bytes left. Only for sockets that any thread may write to.
+pub(super) fn try_now(
+    send_side: &mut SendGuard<'_>,
+    rules: &OutboxRules,
+    state: &StateCell,
+) -> bool {
+    let mut sent = false;
+    for _ in 0..WRITES {
+        let SendSide {
+            outbox, write_mode, ..
+        } = &mut **send_side;
+        let WriteMode::Direct(socket) = write_mode else {
+            break;
+        };
+        let mut write = |slices: &[IoSlice<'_>]| {
+            let n = send_now(socket.as_ref(), slices)?;
+            sent |= n > 0;
+            Ok(n)
+        };
+        match outbox.write(rules, &mut write) {
+            Ok(Written::Some) => MutexGuard::bump(send_side),
+            Ok(Written::All | Written::Blocked) => break,
+            Err(e) => {
+                send_side.abort(state, CloseReason::Lost(e.kind()));
+                break;
+            }
+        }
+    }
+    sent
+}
+
 /// Writes to a socket whatever its readiness, as far as the runtime knows it: the runtime learns of room
 /// only when it looks at its sockets again.
 pub(crate) fn send_now(socket: &TcpStream, slices: &[IoSlice<'_>]) -> io::Result<usize> {
@@ -107,25 +139,6 @@ impl SendSide {
             waker: None,
             reason: None,
         }
-    }
-
-    /// Writes what waits as far as the socket takes it, whatever was found before: even if the task waits
-    /// for room, and has not yet been told that there is some. Returns whether bytes left. Only for
-    /// sockets that any thread may write to.
-    pub(super) fn try_now(&mut self, rules: &OutboxRules, state: &StateCell) -> bool {
-        let before = self.outbox.bytes();
-        while let WriteMode::Direct(socket) = &self.write_mode {
-            let write = &mut |slices: &[IoSlice<'_>]| send_now(socket.as_ref(), slices);
-            match self.outbox.write(rules, write) {
-                Ok(Written::Some) => {}
-                Ok(Written::All | Written::Blocked) => break,
-                Err(e) => {
-                    self.abort(state, CloseReason::Lost(e.kind()));
-                    break;
-                }
-            }
-        }
-        self.outbox.bytes() < before
     }
 
     /// Begins a close: the final message and the close frame go behind what waits, and the task is woken.

@@ -17,5 +17,5 @@ pub struct HubStats {
     /// Clients closed with code 1013 because their own outbox was full, or because they stopped reading.
     pub slow_consumers: u64,
     /// Clients closed with code 1013 because `max_waiting_bytes` was exceeded and most waited for them.
-    pub evicted: u64,
+    pub shed: u64,
 }

@@ -75,7 +75,9 @@ impl ConnectionInner {
     fn flush_socket(&self, cx: &mut Context<'_>) -> io::Result<()> {
         let rules = &self.context.rules;
         let mut send_side = self.send_side.lock();
-        if self.state.is(Activity::SUSPECTED) && send_side.try_now(rules, &self.state) {
+        if self.state.is(Activity::SUSPECTED)
+            && send_side::try_now(&mut send_side, rules, &self.state)
+        {
             self.record_activity();
         }
         while self.state.is(Activity::WRITE_PENDING) {
@@ -158,14 +160,24 @@ impl ConnectionInner {
     /// Whether the client is not to be read from: half of its outbox is in use. A client that asks and
     /// does not read would otherwise fill all of it.
     pub(crate) fn pauses_reading(&self) -> bool {
+        self.is_paused(false)
+    }
+
+    /// Whether what was read may be decoded: not while reading pauses.
+    pub(crate) fn may_decode(&self) -> bool {
+        !self.is_paused(true)
+    }
+
+    fn is_paused(&self, decodes: bool) -> bool {
         let activity = self.state.activity();
-        let is_paused = activity.contains(Activity::WRITE_PENDING)
-            && !self.is_closing()
-            && self
-                .send_side
-                .lock()
-                .outbox
-                .is_half_full(&self.context.rules);
+        let is_paused = activity.contains(Activity::WRITE_PENDING) && !self.is_closing() && {
+            let outbox = &mut self.send_side.lock().outbox;
+            let allows = outbox.allows_reading(&self.context.rules);
+            if allows && decodes {
+                outbox.note_reading();
+            }
+            !allows
+        };
         if is_paused != activity.contains(Activity::READ_PAUSED) {
             self.set_read_paused(is_paused);
         }

@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
-use tieline::{CloseReason, Config};
-use tokio::{io::AsyncWriteExt, net::tcp::OwnedReadHalf, task::JoinHandle};
+use tieline::{CloseReason, Config, Message, SlowConsumer};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::tcp::OwnedReadHalf,
+    task::JoinHandle,
+};
 
 use super::millis;
 use crate::kit::{
-    Raw, Server, close_frame,
+    Raw, Server, What, close_frame,
     raw::{CLOSE, PING, TEXT, frame},
     run,
 };
@@ -44,6 +48,12 @@ async fn flood(server: &Server, id: &str) -> (Raw<OwnedReadHalf>, JoinHandle<boo
         true
     });
     (reader, writing)
+}
+
+/// Reads for ever.
+async fn read_on(reader: &mut Raw<OwnedReadHalf>) {
+    let mut piece = vec![0; LENGTH];
+    while reader.stream.read(&mut piece).await.unwrap() > 0 {}
 }
 
 /// Waits until the node has stopped reading: its handler hears nothing more.
@@ -144,5 +154,46 @@ fn a_client_that_reads_slowly_and_is_not_read_from_stays() {
         }
         assert!(server.hub.online("a"));
         writing.abort();
+    });
+}
+
+#[test]
+fn a_client_whose_outbox_never_drains_is_heard_as_it_reads() {
+    run(async {
+        let server = Server::start(Config {
+            slow_consumer: SlowConsumer::DropOldest,
+            outbox_bytes: 256 * 1024,
+            message_size: 128 * 1024,
+            ..Config::default()
+        })
+        .await;
+        let client = server.narrow("id=a").await;
+        let (mut reader, mut writer) = client.split();
+        // More than the client reads, for ever.
+        let hub = server.hub.clone();
+        let streaming = tokio::spawn(async move {
+            loop {
+                for n in 0..64 {
+                    hub.emit("a", text(n));
+                }
+                tokio::time::sleep(millis(1)).await;
+            }
+        });
+        while server.hub.stats().waiting_bytes < 200 * 1024 {
+            tokio::task::yield_now().await;
+        }
+        for message in 0..3 {
+            let sent = format!("request {message}");
+            writer
+                .write_all(&frame(TEXT, sent.as_bytes()))
+                .await
+                .unwrap();
+            tokio::select! {
+                () = server.log.until_of("a", What::Message(Message::Text(sent))) => {}
+                () = read_on(&mut reader) => {}
+            }
+        }
+        assert!(server.hub.online("a"));
+        streaming.abort();
     });
 }

@@ -39,9 +39,9 @@ fn those_for_whom_most_waits_are_closed_when_all_outboxes_take_too_much() {
             fill(hub, mib * MIB, |frame| drop(hub.emit(id, frame))).await;
         }
         assert_eq!(hub.stats().max_waiting_bytes, 8 * MIB);
-        assert_eq!(hub.stats().evicted, 0);
+        assert_eq!(hub.stats().shed, 0);
         // The last one exceeds the bound, and has less than another.
-        while hub.stats().evicted == 0 {
+        while hub.stats().shed == 0 {
             assert!(hub.stats().waiting_bytes < 9 * MIB, "no bound");
             hub.emit("c", vec![0; FRAME]);
             tokio::task::yield_now().await;
@@ -51,7 +51,7 @@ fn those_for_whom_most_waits_are_closed_when_all_outboxes_take_too_much() {
             assert!(hub.online(id), "{id} was closed");
         }
         let stats = hub.stats();
-        assert_eq!((stats.evicted, stats.slow_consumers), (1, 0));
+        assert_eq!((stats.shed, stats.slow_consumers), (1, 0));
         assert!(stats.waiting_bytes < 6 * MIB, "{stats:?}");
         drop(clients);
         server.empty().await;
@@ -69,7 +69,7 @@ fn what_waits_for_many_counts_once() {
             clients.push(server.narrow(&format!("id=c{i}")).await);
         }
         fill(hub, 4 * MIB, |frame| drop(hub.broadcast(frame))).await;
-        assert_eq!(hub.stats().evicted, 0);
+        assert_eq!(hub.stats().shed, 0);
         for i in 0..8 {
             assert!(hub.online(&format!("c{i}")));
         }

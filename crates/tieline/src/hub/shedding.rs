@@ -24,13 +24,13 @@ pub(super) async fn run(shards: Vec<Arc<Shard>>, context: Arc<HubContext>) {
     let mut reported = (0, 0);
     loop {
         tokio::select! {
-            () = context.rules.budget.exceeded() => evict(&shards, &context).await,
+            () = context.rules.budget.exceeded() => shed(&shards, &context).await,
             _ = reports.tick() => report(&context, &mut reported),
         }
     }
 }
 
-async fn evict(shards: &[Arc<Shard>], context: &HubContext) {
+async fn shed(shards: &[Arc<Shard>], context: &HubContext) {
     let budget = &context.rules.budget;
     let mut waiting = waiting(shards).await;
     waiting.sort_unstable_by_key(|(bytes, _)| Reverse(*bytes));
@@ -39,7 +39,7 @@ async fn evict(shards: &[Arc<Shard>], context: &HubContext) {
             return;
         }
         if !conn.is_closing() {
-            budget.count_evicted();
+            budget.count_shed();
             conn.close(CloseReason::SlowConsumer);
         }
     }
@@ -68,14 +68,14 @@ fn report(context: &HubContext, reported: &mut (u64, u64)) {
     if closed == *reported {
         return;
     }
-    let (slow, evicted) = (closed.0 - reported.0, closed.1 - reported.1);
+    let (slow, shed) = (closed.0 - reported.0, closed.1 - reported.1);
     *reported = closed;
     tracing::warn!(
         slow,
-        evicted,
+        shed,
         waiting_bytes = budget.waiting(),
         max_outbox_memory = budget.limit(),
-        "closed clients that read too slowly: `slow` for their own full outbox, `evicted` because all \
+        "closed clients that read too slowly: `slow` for their own full outbox, `shed` because all \
          outboxes together exceeded their budget"
     );
 }
