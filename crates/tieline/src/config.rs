@@ -48,7 +48,9 @@ pub struct Config {
     /// idle handshakes cannot exhaust descriptors.
     pub max_handshakes: Option<usize>,
     /// Maximum number of bytes that wait for one client; beyond it [`Config::slow_consumer`] applies. Default 4
-    /// MiB. One frame always fits an empty outbox. A frame for many receivers is held in memory once.
+    /// MiB. One frame always fits an empty outbox. A frame for many receivers is held in memory once. While half
+    /// of it is in use, the client is not read from. Over TLS, a burst may take twice as much until the
+    /// connection's task has tried the socket.
     pub outbox_bytes: usize,
     /// Maximum number of frames that wait for one client. Default 4,096 (8 bytes each, besides the frame itself).
     pub outbox_frames: usize,
@@ -68,7 +70,8 @@ pub struct Config {
     /// How long a client may be silent before it is pinged. Default 25 s, below the 30 to 60 s after which
     /// common proxies drop an idle connection.
     pub ping_interval: Duration,
-    /// How long a client may take to respond to a ping before it counts as dead. Default 20 s.
+    /// How long a client may take to respond to a ping before it counts as dead. Default 20 s. Bytes that leave
+    /// for it after its socket had refused some count as a response.
     pub ping_timeout: Duration,
     /// How long a close waits for a running callback, for queued frames to leave and for the client's close
     /// frame. Default 5 s.

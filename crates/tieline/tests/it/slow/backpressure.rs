@@ -13,11 +13,11 @@ use super::millis;
 use crate::kit::{
     Raw, Server, What, close_frame,
     raw::{CLOSE, PING, TEXT, frame},
-    run,
+    run_threads,
 };
 
-/// What each client asks for, far above the bound of an outbox and what the kernel holds: 32 MiB.
-const MESSAGES: usize = 2048;
+/// What each client asks for, far above the bound of an outbox and what the kernels hold: 12 MiB.
+const MESSAGES: usize = 768;
 const LENGTH: usize = 16 * 1024;
 
 fn text(n: usize) -> String {
@@ -35,6 +35,8 @@ fn config() -> Config {
 /// A client that writes all of its messages, each of which comes back, and does not read yet.
 async fn flood(server: &Server, id: &str) -> (Raw<OwnedReadHalf>, JoinHandle<bool>) {
     let client = server.narrow(&format!("id={id}&forget=1")).await;
+    let socket = socket2::SockRef::from(&client.stream);
+    socket.set_send_buffer_size(LENGTH).unwrap();
     let (reader, mut writer) = client.split();
     let writing = tokio::spawn(async move {
         for n in 0..MESSAGES {
@@ -71,7 +73,7 @@ async fn stalled(server: &Server, id: &str) -> usize {
 
 #[test]
 fn a_client_that_does_not_read_is_not_read_from_until_it_does() {
-    run(async {
+    run_threads(2, async {
         let server = Server::start(config()).await;
         let (mut reader, writing) = flood(&server, "a").await;
         stalled(&server, "a").await;
@@ -88,7 +90,7 @@ fn a_client_that_does_not_read_is_not_read_from_until_it_does() {
 
 #[test]
 fn a_close_reaches_a_client_that_is_not_read_from() {
-    run(async {
+    run_threads(2, async {
         let server = Server::start(Config {
             close_timeout: Duration::from_secs(15),
             drain_timeout: Duration::from_secs(30),
@@ -116,7 +118,7 @@ fn a_close_reaches_a_client_that_is_not_read_from() {
 
 #[test]
 fn a_client_that_waits_to_be_read_and_reads_nothing_is_closed() {
-    run(async {
+    run_threads(2, async {
         let server = Server::start(Config {
             ping_interval: millis(300),
             ping_timeout: millis(300),
@@ -134,7 +136,7 @@ fn a_client_that_waits_to_be_read_and_reads_nothing_is_closed() {
 
 #[test]
 fn a_client_that_reads_slowly_and_is_not_read_from_stays() {
-    run(async {
+    run_threads(2, async {
         let server = Server::start(Config {
             ping_interval: millis(300),
             ping_timeout: millis(300),
@@ -159,7 +161,7 @@ fn a_client_that_reads_slowly_and_is_not_read_from_stays() {
 
 #[test]
 fn a_client_whose_outbox_never_drains_is_heard_as_it_reads() {
-    run(async {
+    run_threads(2, async {
         let server = Server::start(Config {
             slow_consumer: SlowConsumer::DropOldest,
             outbox_bytes: 256 * 1024,
