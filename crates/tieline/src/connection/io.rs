@@ -57,8 +57,20 @@ impl ConnectionIo {
     ) -> Poll<IoEvent> {
         self.poll_writes(cx, conn);
         let noticed = matches!(self.close_timer, CloseTimer::Running(_));
-        if self.poll_deadline(cx, conn).is_ready() || conn.is_aborted() {
+        if self.poll_deadline(cx, conn).is_ready() {
             return Poll::Ready(IoEvent::Deadline);
+        }
+        if conn.is_aborted() {
+            // What arrived before a write failed is still handled.
+            let failed = conn.io_error().is_some();
+            let rest =
+                failed && matches!(self.poll_read(cx, conn, buffer), Poll::Ready(IoEvent::Read));
+            let event = if rest {
+                IoEvent::Read
+            } else {
+                IoEvent::Deadline
+            };
+            return Poll::Ready(event);
         }
         if conn.is_closing() && !noticed {
             return Poll::Ready(IoEvent::Closing);

@@ -6,7 +6,7 @@
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use tieline_websocket::Frame;
+use tieline_websocket::AnyFrame;
 use tokio::sync::Notify;
 
 /// What a frame takes besides its payload: its allocations, and its place in a queue.
@@ -47,7 +47,7 @@ impl OutboxBudget {
     }
 
     /// Counts frames that begin to wait in an outbox.
-    pub(super) fn add<'a>(&self, frames: impl IntoIterator<Item = &'a Frame>) {
+    pub(super) fn add<'a>(&self, frames: impl IntoIterator<Item = &'a AnyFrame>) {
         let firsts = frames.into_iter().filter(|frame| frame.retain());
         let bytes: usize = firsts.map(size).sum();
         if bytes > 0 && self.waiting.0.fetch_add(bytes, Ordering::Relaxed) + bytes > self.limit {
@@ -56,7 +56,7 @@ impl OutboxBudget {
     }
 
     /// Counts frames that have left an outbox.
-    pub(super) fn subtract<'a>(&self, frames: impl IntoIterator<Item = &'a Frame>) {
+    pub(super) fn subtract<'a>(&self, frames: impl IntoIterator<Item = &'a AnyFrame>) {
         let lasts = frames.into_iter().filter(|frame| frame.release());
         let bytes: usize = lasts.map(size).sum();
         if bytes > 0 {
@@ -95,12 +95,14 @@ impl OutboxBudget {
     }
 }
 
-fn size(frame: &Frame) -> usize {
+fn size(frame: &AnyFrame) -> usize {
     frame.payload().len() + FRAME_OVERHEAD
 }
 
 #[cfg(test)]
 mod tests {
+    use tieline_websocket::Frame;
+
     use super::*;
 
     #[test]
@@ -108,12 +110,12 @@ mod tests {
         let budget = OutboxBudget::new(1000);
         let frame = Frame::binary(vec![0; 500]);
         for _ in 0..3 {
-            budget.add([&frame]);
+            budget.add([&*frame]);
         }
         assert_eq!(budget.waiting(), 500 + FRAME_OVERHEAD);
-        budget.subtract([&frame, &frame]);
+        budget.subtract([&*frame, &frame]);
         assert_eq!(budget.waiting(), 500 + FRAME_OVERHEAD);
-        budget.subtract([&frame]);
+        budget.subtract([&*frame]);
         assert_eq!(budget.waiting(), 0);
     }
 
@@ -121,11 +123,11 @@ mod tests {
     fn shedding_goes_below_the_limit_so_that_it_is_not_due_again_at_once() {
         let budget = OutboxBudget::new(800);
         let frame = Frame::binary(vec![0; 800 - FRAME_OVERHEAD]);
-        budget.add([&frame]);
+        budget.add([&*frame]);
         assert_eq!(budget.excess(), 100);
         assert!(!budget.is_exhausted());
         let more = Frame::binary(vec![0; 100]);
-        budget.add([&more]);
+        budget.add([&*more]);
         assert!(budget.is_exhausted());
     }
 }

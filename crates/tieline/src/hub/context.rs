@@ -8,7 +8,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use tieline_websocket::{Frame, Limits};
+use tieline_websocket::{AnyFrame, Limits};
 
 use super::outbox::OutboxRules;
 use crate::config::Config;
@@ -18,7 +18,7 @@ pub(crate) struct HubContext {
     pub(crate) config: Config,
     pub(crate) limits: Limits,
     pub(crate) clock: CoarseClock,
-    pub(crate) ping: Frame,
+    pub(crate) ping: AnyFrame,
     pub(super) rules: OutboxRules,
 }
 
@@ -26,7 +26,7 @@ impl HubContext {
     pub(super) fn new(config: Config) -> Self {
         let limits = config.limits();
         let rules = OutboxRules::new(&config);
-        let (clock, ping) = (CoarseClock::new(), Frame::ping(b""));
+        let (clock, ping) = (CoarseClock::new(), AnyFrame::ping(b""));
         Self {
             config,
             limits,

@@ -12,6 +12,8 @@
 //! to the socket, `state` is the lifecycle of a connection.
 
 mod api;
+mod batch;
+mod block_queue;
 mod broadcast;
 mod budget;
 mod context;
@@ -25,9 +27,13 @@ mod handle;
 mod index;
 mod inner;
 mod keepalive;
+mod members;
 mod memory;
+mod names;
 mod observer;
 mod outbox;
+mod parts;
+mod scope;
 mod send;
 mod send_side;
 mod shard;
@@ -35,15 +41,13 @@ mod shedding;
 mod state;
 mod stats;
 mod task_side;
+#[cfg(test)]
+mod tests;
 
 #[cfg(feature = "bench")]
 pub(crate) use self::outbox::{Outbox, OutboxRules, Written};
-#[cfg(feature = "cluster")]
-pub(crate) use self::{
-    broadcast::ExcludedIds,
-    index::Scope,
-    observer::{HubObserver, ScopeKey},
-};
+#[cfg(feature = "tls")]
+pub(crate) use self::send_side::send_now;
 pub use self::{
     core::Hub,
     except::Except,
@@ -54,6 +58,10 @@ pub(crate) use self::{
     cork::Cork,
     guard::{ConnectionGuard, RegisterError},
     inner::{ConnectionInfo, ConnectionInner, ConnectionOptions},
-    send_side::send_now,
     task_side::TaskStream,
+};
+#[cfg(feature = "cluster")]
+pub(crate) use self::{
+    observer::{HubObserver, ScopeKey},
+    scope::{ExcludedIds, OwnedScope},
 };

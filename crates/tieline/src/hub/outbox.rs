@@ -12,7 +12,7 @@ use std::{
     io::{self, IoSlice},
 };
 
-use tieline_websocket::{Deflate, Frame, FrameKind};
+use tieline_websocket::{AnyFrame, Deflate, FrameKind};
 
 use super::{
     budget::{FRAME_OVERHEAD, OutboxBudget},
@@ -41,7 +41,7 @@ const FALLBACK_BUDGET: usize = 1024 * 1024 * 1024;
 
 thread_local! {
     static JOINED: RefCell<Vec<u8>> = RefCell::new(Vec::with_capacity(MAX_JOINED));
-    static SPARE: RefCell<Vec<VecDeque<Frame>>> = const { RefCell::new(Vec::new()) };
+    static SPARE: RefCell<Vec<VecDeque<AnyFrame>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// What the outboxes of a hub have in common.
@@ -72,11 +72,11 @@ impl OutboxRules {
 
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
-    queue: VecDeque<Frame>,
+    queue: VecDeque<AnyFrame>,
     /// Bytes of the first frame that have left.
     written: usize,
     bytes: usize,
-    pong: Option<Frame>,
+    pong: Option<AnyFrame>,
     /// Whether the client negotiated compression.
     compress: bool,
     /// Whether what is queued counts against the budget.
@@ -118,7 +118,7 @@ impl Outbox {
     }
 
     /// Whether one more frame stays within the bounds, the node's included.
-    pub(crate) fn fits(&self, frame: &Frame, rules: &OutboxRules) -> bool {
+    pub(crate) fn fits(&self, frame: &AnyFrame, rules: &OutboxRules) -> bool {
         self.queue.is_empty()
             || (self.queue.len() < rules.frames
                 && self.bytes + self.length(frame, rules) <= rules.bytes
@@ -127,7 +127,7 @@ impl Outbox {
 
     /// Whether one more frame stays within twice the bound in bytes. Frames that only the connection's task
     /// may write wait until it runs: a burst may then pass the bounds this far.
-    pub(crate) fn fits_burst(&self, frame: &Frame, rules: &OutboxRules) -> bool {
+    pub(crate) fn fits_burst(&self, frame: &AnyFrame, rules: &OutboxRules) -> bool {
         let overhead = self.queue.len() * FRAME_OVERHEAD;
         self.bytes + overhead + self.length(frame, rules) <= rules.bytes.saturating_mul(2)
             && !rules.budget.is_exhausted()
@@ -159,7 +159,8 @@ impl Outbox {
 
     /// Appends a frame. Callers check [`Outbox::fits`] first, except for control frames. The frame must be
     /// compressed already where the client wants that: here, a lock is held.
-    pub(crate) fn push(&mut self, frame: Frame, rules: &OutboxRules) {
+    pub(crate) fn push(&mut self, frame: impl Into<AnyFrame>, rules: &OutboxRules) {
+        let frame = frame.into();
         self.bytes += self.length(&frame, rules);
         if self.queue.capacity() == 0 {
             self.queue = SPARE.with_borrow_mut(Vec::pop).unwrap_or_default();
@@ -171,7 +172,7 @@ impl Outbox {
     }
 
     /// Appends a frame of which `written` bytes have left already to an empty outbox.
-    pub(crate) fn push_rest(&mut self, frame: Frame, written: usize, rules: &OutboxRules) {
+    pub(crate) fn push_rest(&mut self, frame: AnyFrame, written: usize, rules: &OutboxRules) {
         debug_assert!(self.queue.is_empty(), "only the first frame can have begun");
         self.push(frame, rules);
         self.written = written;
@@ -187,7 +188,7 @@ impl Outbox {
     }
 
     /// Sets the one pending pong; a newer one replaces it (RFC 6455, 5.5.3).
-    pub(crate) fn set_pong(&mut self, pong: Frame) {
+    pub(crate) fn set_pong(&mut self, pong: AnyFrame) {
         self.pong = Some(pong);
     }
 
@@ -295,7 +296,7 @@ impl Outbox {
     }
 
     /// A frame's header and payload without their first `skip` bytes.
-    fn tail<'a>(&self, frame: &'a Frame, skip: usize, rules: &OutboxRules) -> [&'a [u8]; 2] {
+    fn tail<'a>(&self, frame: &'a AnyFrame, skip: usize, rules: &OutboxRules) -> [&'a [u8]; 2] {
         let encoded = frame.encoded(self.deflate(rules));
         let of_header = skip.min(encoded.header.len());
         [
@@ -323,7 +324,7 @@ impl Outbox {
     }
 
     /// Takes a frame that has left the queue out of the budget.
-    fn subtract(&mut self, frame: &Frame, rules: &OutboxRules) {
+    fn subtract(&mut self, frame: &AnyFrame, rules: &OutboxRules) {
         if self.counted {
             rules.budget.subtract([frame]);
             self.counted = !self.queue.is_empty();
@@ -348,7 +349,7 @@ impl Outbox {
         });
     }
 
-    fn length(&self, frame: &Frame, rules: &OutboxRules) -> usize {
+    fn length(&self, frame: &AnyFrame, rules: &OutboxRules) -> usize {
         frame.encoded(self.deflate(rules)).len()
     }
 

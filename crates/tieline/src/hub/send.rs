@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use tieline_websocket::Frame;
+use tieline_websocket::{AnyFrame, Frame};
 
 use super::{
     cork::Cork,
@@ -48,7 +48,9 @@ impl ConnectionInner {
                 written -= length;
             } else if written > 0 {
                 let begun = std::mem::take(&mut written);
-                send_side.outbox.push_rest(frame.clone(), begun, rules);
+                send_side
+                    .outbox
+                    .push_rest(frame.clone().into(), begun, rules);
             } else {
                 let delivery = self.enqueue(&mut send_side, frame.clone());
                 if !delivery.is_delivered() {
@@ -162,7 +164,7 @@ impl ConnectionInner {
     /// Queues a pong, which leaves with the next flush, before what waits. A pong that still waits is
     /// written first, and replaced only if the socket takes nothing: every ping is answered, and a client
     /// that pings without reading piles nothing up.
-    pub(crate) fn pong(self: &Arc<Self>, pong: Frame) {
+    pub(crate) fn pong(self: &Arc<Self>, pong: AnyFrame) {
         let mut send_side = self.send_side.lock();
         if !self.is_closing() {
             if send_side.outbox.has_pong() {
@@ -192,13 +194,13 @@ impl ConnectionInner {
     }
 
     /// As [`ConnectionInner::close`], with a close frame that the protocol made.
-    pub(crate) fn close_with(self: &Arc<Self>, reason: CloseReason, frame: Option<Frame>) {
+    pub(crate) fn close_with(self: &Arc<Self>, reason: CloseReason, frame: Option<AnyFrame>) {
         let mut send_side = self.send_side.lock();
         self.begin_close(&mut send_side, reason, frame);
         self.flush_or_cork(&mut send_side);
     }
 
-    fn begin_close(&self, send_side: &mut SendSide, reason: CloseReason, frame: Option<Frame>) {
+    fn begin_close(&self, send_side: &mut SendSide, reason: CloseReason, frame: Option<AnyFrame>) {
         let rules = &self.context.rules;
         send_side.close(&self.state, reason, frame, self.final_message, rules);
     }

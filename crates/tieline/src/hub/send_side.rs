@@ -13,7 +13,7 @@ use std::{
 
 use parking_lot::MutexGuard;
 use rustix::net::{SendFlags, send};
-use tieline_websocket::Frame;
+use tieline_websocket::AnyFrame;
 use tokio::net::{TcpStream, tcp::OwnedWriteHalf};
 
 use super::{
@@ -147,7 +147,7 @@ impl SendSide {
         &mut self,
         state: &StateCell,
         reason: CloseReason,
-        frame: Option<Frame>,
+        frame: Option<AnyFrame>,
         final_message: Option<FinalMessage>,
         rules: &OutboxRules,
     ) {
@@ -158,7 +158,7 @@ impl SendSide {
         if matches!(reason, CloseReason::SlowConsumer | CloseReason::Silent) {
             self.outbox.discard_waiting(rules);
         }
-        let close_frame = frame.or_else(|| Some(Frame::close(Some(&reason.frame()?))));
+        let close_frame = frame.or_else(|| Some(AnyFrame::close(Some(&reason.frame()?))));
         if let Some(close_frame) = close_frame {
             let ours = !matches!(reason, CloseReason::Client(_));
             if let Some(final_message) = final_message.filter(|_| ours) {

@@ -8,11 +8,8 @@ use std::{cmp::Reverse, sync::Arc, time::Duration};
 
 use tokio::time::{Instant, MissedTickBehavior};
 
-use super::{context::HubContext, index::Scope, inner::ConnectionInner, shard::Shard};
+use super::{context::HubContext, inner::ConnectionInner, scope::Scope, shard::Shard};
 use crate::close::CloseReason;
-
-/// Connections that are looked at before the task yields.
-const SLICE: usize = 1024;
 
 /// The shortest time between two lines in the log.
 const REPORT: Duration = Duration::from_secs(10);
@@ -47,15 +44,16 @@ async fn shed(shards: &[Arc<Shard>], context: &HubContext) {
 
 /// The connections for which something waits, and how many bytes that is.
 async fn waiting(shards: &[Arc<Shard>]) -> Vec<(usize, Arc<ConnectionInner>)> {
-    let mut waiting = Vec::new();
+    let (mut waiting, mut slice) = (Vec::new(), Vec::new());
     for shard in shards {
-        let Some(connections) = shard.index.lock().audience(Scope::Everyone) else {
-            continue;
-        };
-        for slice in connections.chunks(SLICE) {
-            let sizes = slice.iter().map(|conn| (conn.waiting_bytes(), conn));
-            let sizes = sizes.filter(|(bytes, _)| *bytes > 0);
-            waiting.extend(sizes.map(|(bytes, conn)| (bytes, Arc::clone(conn))));
+        let mut next = Some(0);
+        while let Some(part) = next {
+            next = shard
+                .index
+                .lock()
+                .copy_slice(Scope::Everyone, part, &mut slice);
+            let sizes = slice.drain(..).map(|conn| (conn.waiting_bytes(), conn));
+            waiting.extend(sizes.filter(|(bytes, _)| *bytes > 0));
             tokio::task::yield_now().await;
         }
     }
