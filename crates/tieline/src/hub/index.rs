@@ -89,6 +89,7 @@ impl ShardIndex {
         for group in conn.groups.lock().names() {
             self.add_to_group(group, conn);
         }
+        self.notify(|observer| observer.entered(&conn.id));
         older.map_or(Inserted::Fresh, Inserted::Replaced)
     }
 
