@@ -33,8 +33,11 @@ use crate::{
 /// A node that holds connections calls [`Cluster::start`] with its [`Hub`]; a process without
 /// connections, a backend, calls [`Cluster::connect`]. As with a hub, `emit` and the other sending
 /// methods enqueue when they are called and return a [`Receipt`]. It is decided whatever happens to
-/// nodes, links and registry: within one second, and within two if both the registry and the client's
-/// node are slow to answer.
+/// nodes, links and registry: within one second, and within two if the message had to wait before it was
+/// sent.
+///
+/// What one task sends to one client takes effect in the order of the calls. Outside of tasks, a thread
+/// counts as one.
 ///
 /// When the last clone is dropped, the node stops at once, and its entries stay until its lease runs
 /// out; [`Node::drain`](crate::Node::drain) and [`Cluster::leave`] end it in order.

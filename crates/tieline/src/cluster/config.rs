@@ -52,7 +52,7 @@ pub struct ClusterConfig {
     pub audit_interval: Duration,
     /// Timeout of a registry request. Default 1 s, 10 ms to a day.
     pub registry_timeout: Duration,
-    /// Bytes that may wait for one peer, and for lookups; messages beyond are answered
+    /// Bytes that may wait for one peer, and for lookups and earlier messages; messages beyond are answered
     /// [`QueueFull`](crate::Delivery::QueueFull). Default 8 MiB; must exceed
     /// [`Config::message_size`](crate::Config::message_size). Costs that much memory for each peer that
     /// reads too slowly.
