@@ -60,7 +60,13 @@ pub(super) fn cluster_error(error: ClusterError) -> anyhow::Error {
             error,
             "check --peer-tls-cert, --peer-tls-key, --peer-tls-ca and --peer-tls-name",
         ),
-        ClusterError::Address(address) => usage(format!(
+        ClusterError::Address {
+            address,
+            instead: Some(instead),
+        } => usage(format!(
+            "invalid --advertise {address:?}: an IPv6 address needs brackets, as in {instead}"
+        )),
+        ClusterError::Address { address, .. } => usage(format!(
             "invalid --advertise {address:?}: use HOST:PORT at which other nodes reach this one, such as \
              10.0.0.1:9300"
         )),
