@@ -52,8 +52,8 @@ pub(super) fn cluster_error(error: ClusterError) -> anyhow::Error {
         ClusterError::Security(SecurityError::Open(address)) => usage(format!(
             "refusing to listen for peers on {address}: anyone could join the cluster; {PROTECT_PEERS}"
         )),
-        ClusterError::Security(SecurityError::ReadableSecret(address)) => usage(format!(
-            "refusing to listen for peers on {address}: the secret would be readable on the network; \
+        ClusterError::Security(SecurityError::Unencrypted(address)) => usage(format!(
+            "refusing to listen for peers on {address}: messages would be readable on the network; \
              {PROTECT_PEERS}"
         )),
         ClusterError::Security(SecurityError::Tls { .. }) => with_hint(
@@ -70,6 +70,7 @@ pub(super) fn cluster_error(error: ClusterError) -> anyhow::Error {
             "invalid --advertise {address:?}: use HOST:PORT at which other nodes reach this one, such as \
              10.0.0.1:9300"
         )),
+        ClusterError::Overlap { .. } => with_hint(error, "choose it with --prefix"),
         ClusterError::Queue => usage(
             "--max-link-queue is too small for --max-message: raise it, or lower the other".into(),
         ),

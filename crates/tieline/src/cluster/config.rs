@@ -184,6 +184,17 @@ pub enum ClusterError {
     /// A message of the largest size would not fit the queue of a link.
     #[error("link_queue_bytes must exceed message_size: raise the first or lower the second")]
     Queue,
+    /// Another cluster in the registry has keys that this one would take for its own.
+    #[error(
+        "the cluster {cluster:?} overlaps with {other:?} in the registry, so that each would reach the \
+         other's clients: choose a prefix that does not begin as the other one does"
+    )]
+    Overlap {
+        /// The name of this node's cluster: its prefix.
+        cluster: String,
+        /// The name of the other one, which has live nodes.
+        other: String,
+    },
     /// The hub has connections, or belongs to a cluster.
     #[error("the hub is in use: start its cluster once, before its first connection")]
     HubInUse,

@@ -24,6 +24,7 @@ use crate::{
                 BroadcastRequest, EmitRequest, OnlineRequest, websocket_client::WebsocketClient,
             },
         },
+        security::Trust,
         transport::{Connection, Requests},
     },
 };
@@ -55,7 +56,12 @@ pub(super) async fn serve<T: Completion>(
             .max_decoding_message_size(shared.config.max_message_size());
     let mut calls = Calls {
         shared: Arc::clone(shared),
-        client,
+        client: SecretClient {
+            client,
+            trust: connection
+                .is_private
+                .then(|| Arc::clone(&shared.config.trust)),
+        },
         running: JoinSet::new(),
         ids: HashSet::new(),
         is_exclusive: false,
@@ -81,7 +87,7 @@ pub(super) async fn serve<T: Completion>(
 
 struct Calls<T: Completion> {
     shared: Arc<Shared<T>>,
-    client: Client,
+    client: SecretClient,
     running: JoinSet<CallEnd>,
     /// The clients that running calls are about.
     ids: HashSet<Bytes>,
@@ -167,10 +173,10 @@ impl<T: Completion> Calls<T> {
             _ => Bytes::new(),
         };
         self.ids.insert(id.clone());
-        let (client, shared) = (self.client.clone(), Arc::clone(&self.shared));
+        let client = self.client.clone();
         self.running.spawn(async move {
             let completion = CompleteOnDrop(completion);
-            let call = timeout_at(since + CALL_TIMEOUT, call(client, request, &shared));
+            let call = timeout_at(since + CALL_TIMEOUT, client.call(request));
             let (outcome, is_answered) = match call.await {
                 Ok(Ok(outcome)) => (outcome, true),
                 Ok(Err(status)) => on_error(&status),
@@ -227,82 +233,75 @@ impl<T: Completion> Drop for CompleteOnDrop<T> {
     }
 }
 
-async fn call<T: Completion>(
+/// A client that proves with each call that it belongs to the cluster.
+#[derive(Clone)]
+struct SecretClient {
     client: Client,
-    request: RequestKind,
-    shared: &Shared<T>,
-) -> Result<Outcome, Status> {
-    match request {
-        RequestKind::Emit(emit) => call_emit(client, emit.id, emit.data, shared).await,
-        RequestKind::Multicast(multicast)
-            if multicast.scope() == Scope::Everyone && multicast.except.is_empty() =>
-        {
-            call_broadcast(client, multicast.data, shared).await
-        }
-        RequestKind::Query(query) if query.kind() == QueryKind::Online => {
-            call_online(client, query.names, shared).await
-        }
-        // The peer has no users and no groups. For a barrier: all calls before it are decided.
-        RequestKind::Query(_) => Ok(Outcome::Listing {
-            names: Vec::new(),
-            more: false,
-        }),
-        RequestKind::Multicast(_)
-        | RequestKind::Close(_)
-        | RequestKind::Membership(_)
-        | RequestKind::Evict(_) => Ok(Outcome::Code(OutcomeCode::Invalid)),
-    }
+    /// `None` on a connection that others can read: the secret is not sent there.
+    trust: Option<Arc<Trust>>,
 }
 
-async fn call_emit<T: Completion>(
-    mut client: Client,
-    id: Bytes,
-    data: Bytes,
-    shared: &Shared<T>,
-) -> Result<Outcome, Status> {
-    let Ok(id) = text(&id) else {
-        return Ok(Outcome::Code(OutcomeCode::Invalid));
-    };
-    let request = shared.unary_request(EmitRequest { id, data });
-    let is_here = client.emit(request).await?.into_inner().success;
-    Ok(Outcome::Code(if is_here {
-        OutcomeCode::Delivered
-    } else {
-        OutcomeCode::NotHere
-    }))
-}
-
-async fn call_broadcast<T: Completion>(
-    mut client: Client,
-    data: Bytes,
-    shared: &Shared<T>,
-) -> Result<Outcome, Status> {
-    let request = shared.unary_request(BroadcastRequest { data });
-    // The response is not a count of clients: a go-websocket node always answers 1.
-    client.broadcast(request).await?;
-    Ok(Outcome::Reached(Reached::default()))
-}
-
-async fn call_online<T: Completion>(
-    mut client: Client,
-    ids: Vec<Bytes>,
-    shared: &Shared<T>,
-) -> Result<Outcome, Status> {
-    let mut names = Vec::new();
-    for name in ids {
-        let Ok(id) = text(&name) else { continue };
-        let request = shared.unary_request(OnlineRequest { id });
-        if client.online(request).await?.into_inner().online {
-            names.push(name);
+impl SecretClient {
+    async fn call(self, request: RequestKind) -> Result<Outcome, Status> {
+        match request {
+            RequestKind::Emit(emit) => self.emit(emit.id, emit.data).await,
+            RequestKind::Multicast(multicast)
+                if multicast.scope() == Scope::Everyone && multicast.except.is_empty() =>
+            {
+                self.broadcast(multicast.data).await
+            }
+            RequestKind::Query(query) if query.kind() == QueryKind::Online => {
+                self.online(query.names).await
+            }
+            // The peer has no users and no groups. For a barrier: all calls before it are decided.
+            RequestKind::Query(_) => Ok(Outcome::Listing {
+                names: Vec::new(),
+                more: false,
+            }),
+            RequestKind::Multicast(_)
+            | RequestKind::Close(_)
+            | RequestKind::Membership(_)
+            | RequestKind::Evict(_) => Ok(Outcome::Code(OutcomeCode::Invalid)),
         }
     }
-    Ok(Outcome::Listing { names, more: false })
-}
 
-impl<T: Completion> Shared<T> {
-    fn unary_request<M>(&self, message: M) -> Request<M> {
+    async fn emit(mut self, id: Bytes, data: Bytes) -> Result<Outcome, Status> {
+        let Ok(id) = text(&id) else {
+            return Ok(Outcome::Code(OutcomeCode::Invalid));
+        };
+        let request = self.request(EmitRequest { id, data });
+        let is_here = self.client.emit(request).await?.into_inner().success;
+        Ok(Outcome::Code(if is_here {
+            OutcomeCode::Delivered
+        } else {
+            OutcomeCode::NotHere
+        }))
+    }
+
+    async fn broadcast(mut self, data: Bytes) -> Result<Outcome, Status> {
+        let request = self.request(BroadcastRequest { data });
+        // The response is not a count of clients: a go-websocket node always answers 1.
+        self.client.broadcast(request).await?;
+        Ok(Outcome::Reached(Reached::default()))
+    }
+
+    async fn online(mut self, ids: Vec<Bytes>) -> Result<Outcome, Status> {
+        let mut names = Vec::new();
+        for name in ids {
+            let Ok(id) = text(&name) else { continue };
+            let request = self.request(OnlineRequest { id });
+            if self.client.online(request).await?.into_inner().online {
+                names.push(name);
+            }
+        }
+        Ok(Outcome::Listing { names, more: false })
+    }
+
+    fn request<M>(&self, message: M) -> Request<M> {
         let mut request = Request::new(message);
-        self.config.trust.attach_secret(request.metadata_mut());
+        if let Some(trust) = &self.trust {
+            trust.attach_secret(request.metadata_mut());
+        }
         request
     }
 }

@@ -18,3 +18,4 @@ mod registry_outage;
 mod services;
 mod silent_links;
 mod stale_connections;
+mod strangers;
