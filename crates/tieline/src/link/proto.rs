@@ -24,10 +24,8 @@ mod generated {
     }
 }
 
-#[cfg(test)]
-pub(crate) use generated::link::Emit;
 pub(crate) use generated::link::{
-    Close, Confirmation, Evict, Hello, Interest, Listing, Membership, Multicast, OutcomeCode,
+    Close, Confirmation, Emit, Evict, Hello, Interest, Listing, Membership, Multicast, OutcomeCode,
     Outcomes, PeerRequest, Query, QueryKind, Reached, Refusal, RequestBatch, Response,
     ResponseBatch, Scope, link_client, link_server, peer_request, response,
 };

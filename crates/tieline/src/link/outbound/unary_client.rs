@@ -13,7 +13,11 @@ use tokio::{
 };
 use tonic::{Code as Grpc, Request, Status};
 
-use super::{shared::Shared, state::State};
+use super::{
+    shared::Shared,
+    state::State,
+    unary_backlog::{UnaryBacklog, WaitingEmit},
+};
 use crate::{
     delivery::Reached,
     link::{
@@ -33,6 +37,10 @@ use crate::{
 const MAX_CALLS: usize = 32;
 /// Timeout of a call, counted from when its request was queued.
 const CALL_TIMEOUT: Duration = Duration::from_millis(940);
+/// What waited this long for a call about the same client is not sent: a call needs some time of its own.
+const BACKLOG_TIMEOUT: Duration = Duration::from_millis(900);
+/// The share of the link's queue that may wait behind calls about the same clients besides.
+const BACKLOG_SHARE: usize = 4;
 /// How often to check whether the connection is still open.
 const CHECK_INTERVAL: Duration = Duration::from_millis(50);
 
@@ -64,6 +72,7 @@ pub(super) async fn serve<T: Completion>(
         },
         running: JoinSet::new(),
         ids: HashSet::new(),
+        backlog: UnaryBacklog::new(shared.config.queue_bytes / BACKLOG_SHARE),
         is_exclusive: false,
     };
     let mut check = interval(CHECK_INTERVAL);
@@ -80,7 +89,7 @@ pub(super) async fn serve<T: Completion>(
         tokio::select! {
             Some(ended) = calls.running.join_next() => calls.on_end(ended.ok()),
             () = poll_fn(|cx| shared.with_state(|state| state.poll_unary(cx))), if !is_blocked => {}
-            _ = check.tick() => {}
+            _ = check.tick() => calls.expire(),
         }
     }
 }
@@ -91,6 +100,8 @@ struct Calls<T: Completion> {
     running: JoinSet<CallEnd>,
     /// The clients that running calls are about.
     ids: HashSet<Bytes>,
+    /// Requests to these clients. Those behind a broadcast are still in the link's queue.
+    backlog: UnaryBacklog<T>,
     /// Whether a broadcast is running.
     is_exclusive: bool,
 }
@@ -127,7 +138,8 @@ impl<T: Completion> Calls<T> {
             }
         }
         loop {
-            match self.shared.with_state(|state| self.next_call(state)) {
+            let shared = Arc::clone(&self.shared);
+            match shared.with_state(|state| self.next_call(state)) {
                 NextCall::Nothing => return false,
                 NextCall::Blocked => return true,
                 NextCall::Call {
@@ -143,28 +155,47 @@ impl<T: Completion> Calls<T> {
         }
     }
 
-    fn next_call(&self, state: &mut State<T>) -> NextCall<T> {
-        if !state.has_waiting() {
-            return NextCall::Nothing;
+    /// What is next in the link's queue. Sets aside what has to wait for a call about the same client.
+    fn next_call(&mut self, state: &mut State<T>) -> NextCall<T> {
+        while state.has_waiting() {
+            let recipient = state.next_recipient();
+            let is_exclusive = recipient.is_none();
+            let is_behind = recipient.is_some_and(|id| self.ids.contains(id));
+            let is_blocked = if is_behind {
+                self.backlog.is_full()
+            } else {
+                self.running.len() >= MAX_CALLS
+            };
+            if self.is_exclusive || is_blocked || (is_exclusive && !self.running.is_empty()) {
+                return NextCall::Blocked;
+            }
+            match state.take_request(Instant::now()) {
+                None => break,
+                Some((RequestKind::Emit(emit), completion, since)) if is_behind => {
+                    self.backlog.push(WaitingEmit {
+                        emit,
+                        completion,
+                        since,
+                    });
+                }
+                Some((request, completion, since)) => {
+                    return NextCall::Call {
+                        request,
+                        completion,
+                        since,
+                        is_exclusive,
+                    };
+                }
+            }
         }
-        let recipient = state.next_recipient();
-        let is_exclusive = recipient.is_none();
-        let is_blocked = self.is_exclusive
-            || self.running.len() >= MAX_CALLS
-            || (is_exclusive && !self.running.is_empty())
-            || recipient.is_some_and(|id| self.ids.contains(id));
-        if is_blocked {
-            return NextCall::Blocked;
-        }
-        match state.take_request(Instant::now()) {
-            None => NextCall::Nothing,
-            Some((request, completion, since)) => NextCall::Call {
-                request,
-                completion,
-                since,
-                is_exclusive,
-            },
-        }
+        NextCall::Nothing
+    }
+
+    /// Gives up what waited too long behind a slow client.
+    fn expire(&mut self) {
+        let now = Instant::now();
+        let why = self.shared.with_state(|state| state.why_not_sent(now));
+        self.backlog.expire(now, BACKLOG_TIMEOUT, why);
     }
 
     fn spawn(&mut self, request: RequestKind, completion: Option<T>, since: Instant) {
@@ -174,8 +205,9 @@ impl<T: Completion> Calls<T> {
         };
         self.ids.insert(id.clone());
         let client = self.client.clone();
+        // Made here, since a task that is aborted before its first poll drops what it was given.
+        let completion = CompleteOnDrop(completion);
         self.running.spawn(async move {
-            let completion = CompleteOnDrop(completion);
             let call = timeout_at(since + CALL_TIMEOUT, client.call(request));
             let (outcome, is_answered) = match call.await {
                 Ok(Ok(outcome)) => (outcome, true),
@@ -191,6 +223,11 @@ impl<T: Completion> Calls<T> {
         self.is_exclusive = false;
         let Some(call) = call else { return };
         self.ids.remove(&call.id);
+        self.expire();
+        if let Some(next) = self.backlog.pop(&call.id) {
+            let emit = RequestKind::Emit(next.emit);
+            self.spawn(emit, Some(next.completion), next.since);
+        }
         let recovered = self.shared.with_state(|state| {
             if call.is_answered {
                 state.on_received(Instant::now())
