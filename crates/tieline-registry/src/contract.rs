@@ -38,6 +38,21 @@ pub type RegistryFuture<'a, T> =
 /// method must not wait without a bound. Callers have timeouts too, and drop the future when one
 /// passes; the operation may then still be carried out, at any later time.
 pub trait Registry: fmt::Debug + Send + Sync + 'static {
+    // ---- The cluster
+
+    /// The name of the cluster. All its nodes have the same, and clusters that may meet have different
+    /// ones: nodes refuse links from another cluster. For a registry with a prefix, it is the prefix.
+    fn cluster(&self) -> &str;
+
+    /// The name of another cluster that has live nodes and whose keys overlap with those of this one, so
+    /// that each would take the other's entries for its own. A node asks once, after it has joined under
+    /// `address`; a backend asks without one. The default is none: right for a registry whose clusters share
+    /// no keys.
+    fn overlap<'a>(&'a self, address: Option<&'a str>) -> RegistryFuture<'a, Option<String>> {
+        let _ = address;
+        Box::pin(async { Ok(None) })
+    }
+
     // ---- The lifecycle of a node
 
     /// Takes an address for a process, or keeps it. [`JoinOutcome::Busy`] if another process holds the

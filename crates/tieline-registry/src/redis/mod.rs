@@ -15,6 +15,7 @@ mod connector;
 mod keys;
 mod operations;
 mod options;
+mod overlap;
 mod registry;
 mod reply;
 mod scan;

@@ -319,7 +319,8 @@ impl Cluster {
     /// The other nodes, sorted by address.
     pub fn peers(&self) -> Vec<PeerStatus> {
         let all = self.router.peers.all();
-        let mut peers: Vec<_> = all.values().map(|peer| peer.status()).collect();
+        let peers = all.values().filter(|peer| !peer.link.is_alias());
+        let mut peers: Vec<_> = peers.map(|peer| peer.status()).collect();
         peers.sort_unstable_by(|a, b| a.address.cmp(&b.address));
         peers
     }

@@ -52,12 +52,14 @@ impl Receiver for NodeInbox {
     }
 
     fn stream_opened(&self, peer: &PeerInfo) {
-        // A peer with a port that opens a stream is reachable before the registry lists it.
+        // A peer with a port that opens a stream is reachable before this node reads the list that has it. One
+        // that does not know this process has not read it in the same registry.
         if let Some(router) = self.router()
+            && peer.knows_this_process
             && let Some(address) = &peer.address
             && router.directory.address() != Some(address)
         {
-            let peer = router.peers.get_or_connect(address);
+            let peer = router.peers.connect_to(address, peer.process);
             if !peer.link.is_up() {
                 peer.link.dial_now();
             }

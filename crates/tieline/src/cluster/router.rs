@@ -298,7 +298,7 @@ impl MessageRouter {
             NextStep::Local(conn) => self.apply(unicast, &conn),
             NextStep::Connect { place, is_leased } => {
                 let peer = self.peers.get_or_connect(&place.address);
-                let is_alive = is_leased || peer.link.is_up();
+                let is_alive = !peer.link.is_alias() && (is_leased || peer.link.is_up());
                 self.execute(unicast, on_peer(peer, &place, is_alive));
             }
             NextStep::Forward { route, is_cached } => {

@@ -3,6 +3,7 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use super::*;
+use crate::cluster::pending::Membership;
 use crate::{
     cluster::{client_op::ClientOp, outcome::ResultSender},
     delivery::Reached,
@@ -62,10 +63,10 @@ fn unicast() -> Box<Unicast> {
 
 /// A route whose link is never polled, so that it stays as it starts.
 fn route(address: &str, stamp: Option<u64>) -> Route {
-    let config = LinkConfig::new(Uuid::nil(), &PeerSecurity::default()).unwrap();
-    let link = Link::start(address.into(), Arc::new(config), &TaskTracker::new());
+    let config = LinkConfig::new(Uuid::nil(), "ws", &PeerSecurity::default()).unwrap();
+    let link = Link::start(address.into(), None, Arc::new(config), &TaskTracker::new());
     Route {
-        peer: Arc::new(Peer::new(address.into(), link)),
+        peer: Arc::new(Peer::new(address.into(), link, Membership::Known)),
         stamp: stamp.map(Stamp),
     }
 }

@@ -2,6 +2,7 @@
 
 mod duplicate_ids;
 mod invalid_callers;
+mod ipv6;
 mod isolation;
 mod legacy_nodes;
 mod link_faults;
@@ -17,3 +18,4 @@ mod registry_outage;
 mod services;
 mod silent_links;
 mod stale_connections;
+mod strangers;

@@ -128,6 +128,10 @@ impl Store {
 }
 
 impl Registry for Store {
+    fn cluster(&self) -> &'static str {
+        "store"
+    }
+
     fn join<'a>(&'a self, request: &'a JoinRequest) -> RegistryFuture<'a, JoinOutcome> {
         Box::pin(async move { self.arrive().await?.join(request).await })
     }
