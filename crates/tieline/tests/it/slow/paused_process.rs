@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use futures_util::future::join_all;
+use futures_util::{StreamExt, future::join_all, stream};
 use tieline::Config;
 
 use super::millis;
@@ -34,7 +34,8 @@ fn a_pause_closes_no_client_that_has_answered() {
     run_threads(2, async {
         let mut child = child::start(NAME);
         let address: SocketAddr = child.line().await.parse().unwrap();
-        let mut clients = join_all((0..CLIENTS).map(|i| connect(address, i))).await;
+        let connecting = stream::iter((0..CLIENTS).map(|i| connect(address, i)));
+        let mut clients: Vec<_> = connecting.buffered(16).collect().await;
         // All are pinged, and the process stops before it can read an answer.
         join_all(clients.iter_mut().map(pinged)).await;
         child.stop();
@@ -47,7 +48,6 @@ fn a_pause_closes_no_client_that_has_answered() {
     });
 }
 
-/// The clients ask for it all at once; the node takes at most 64 at a time.
 async fn connect(address: SocketAddr, i: usize) -> Raw {
     let (raw, answer) = Raw::open(address, &format!("/?id=c{i}&forget=1"), "").await;
     assert_eq!(answer.status, 101);
