@@ -13,15 +13,15 @@ use crate::kit::{
 };
 
 /// More than the runtime takes from the kernel in one look at the sockets, which is 1,024.
-const CLIENTS: usize = 2000;
+const CLIENTS: usize = 1200;
 
 const NAME: &str = "slow::paused_process::a_pause_closes_no_client_that_has_answered";
 
 fn config() -> Config {
     Config {
         ping_interval: millis(2000),
-        ping_timeout: millis(4000),
-        message_timeout: millis(4000),
+        ping_timeout: millis(6000),
+        message_timeout: millis(6000),
         ..Config::default()
     }
 }
