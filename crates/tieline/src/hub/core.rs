@@ -239,7 +239,7 @@ impl FewReceivers {
     }
 
     fn iter(&self) -> impl Iterator<Item = &Arc<ConnectionInner>> {
-        self.conns.iter().flatten()
+        self.conns[..self.len].iter().flatten()
     }
 }
 
