@@ -11,7 +11,7 @@ use tokio::{sync::oneshot, time::Instant};
 use uuid::Uuid;
 
 use super::{
-    client_op::{ClientOp, LocalOutcome},
+    client_op::LocalOutcome,
     config::{ClusterConfig, ClusterError},
     directory::NodeRegistrar,
     except::ClusterExcept,
@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     delivery::Delivery,
-    hub::{ConnectionInner, Hub},
+    hub::{ClientOp, ConnectionInner, Hub},
     receipt::Receipt,
     registrar::{ClaimDecision, Health, LocalInstant},
 };
@@ -238,7 +238,12 @@ impl Cluster {
         let (sender, outcome) = oneshot::channel();
         let unicast = Unicast::new(id, op, ResultSender::Membership(sender));
         self.router.send(unicast);
-        outcome.await.unwrap_or(Membership::Unknown)
+        let membership = outcome.await.unwrap_or(Membership::Unknown);
+        // It may have connected here meanwhile.
+        if membership == Membership::Changed && self.router.local_connection(id).is_some() {
+            self.synced().await;
+        }
+        membership
     }
 }
 
@@ -330,14 +335,18 @@ impl Cluster {
         self.readiness().is_ok()
     }
 
-    /// Claims the id of a connection that the hub has admitted.
+    /// Whether the ids of this node's connections are registered.
+    pub(crate) fn has_registrar(&self) -> bool {
+        self.router.directory.registrar().is_some()
+    }
+
+    /// Claims the id of a connection that waits for its admission.
     pub(crate) async fn claim(
         &self,
         conn: &Arc<ConnectionInner>,
         arrival: Instant,
         exclusive: bool,
     ) -> ClaimDecision {
-        self.router.on_local_connect(&conn.id);
         match self.router.directory.registrar() {
             Some(registrar) => {
                 registrar
@@ -346,6 +355,11 @@ impl Cluster {
             }
             None => ClaimDecision::Undecided,
         }
+    }
+
+    /// A client is about to be admitted here.
+    pub(crate) fn before_admission(&self, id: &str) {
+        self.router.on_local_connect(id);
     }
 
     /// Reports by the health service of the peer port that this node drains.

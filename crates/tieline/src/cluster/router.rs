@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use super::{
-    client_op::LocalOutcome,
+    client_op::{LocalOutcome, code_after_admission},
     directory::NodeDirectory,
     multicast::{Multicast, OwnedScope},
     ordering::{Enqueued, OrderingQueue, Ready},
@@ -28,7 +28,7 @@ use super::{
     unicast::{LookupReason, LookupResult, NextStep, View, on_peer},
 };
 use crate::{
-    hub::{ConnectionInner, ExcludedIds, Hub},
+    hub::{ConnectionInner, ExcludedIds, Hub, Presence},
     link::{
         Interest, Outcome, RequestKind,
         proto::{self, OutcomeCode},
@@ -93,8 +93,8 @@ impl MessageRouter {
         receipt
     }
 
-    /// A client of another node has come to this one. What was sent there and bounces goes before what
-    /// is sent from now on.
+    /// A client of another node is about to be admitted here. What was sent there and bounces goes before
+    /// what is sent from now on.
     pub(super) fn on_local_connect(self: &Arc<Self>, id: &str) {
         let Some(route) = self.routes.remove(id) else {
             return;
@@ -173,7 +173,7 @@ impl MessageRouter {
     fn look_up_again(self: &Arc<Self>, unicast: Box<Unicast>, reason: LookupReason) {
         let (id, bytes) = (Arc::clone(&unicast.id), unicast.bytes());
         let behind = match reason {
-            LookupReason::OldAnswer => None,
+            LookupReason::OldAnswer | LookupReason::NotAdmitted => None,
             LookupReason::NamesThisNode => {
                 self.directory.report_missing(&id);
                 None
@@ -228,9 +228,21 @@ impl MessageRouter {
                 let handler = Arc::<Self>::clone(self);
                 op.send(&link, &id, PendingReply::Unicast(handler, unicast));
             }
+            NextStep::AwaitAdmission => self.await_admission(unicast),
             NextStep::LookUp(reason) => self.look_up_again(unicast, reason),
             NextStep::Finish(result) => unicast.finish(result),
         }
+    }
+
+    /// Leaves it with the connection that waits for its admission here.
+    fn await_admission(self: &Arc<Self>, unicast: Box<Unicast>) {
+        let (id, op) = (Arc::clone(&unicast.id), unicast.op.clone());
+        let router = Arc::clone(self);
+        self.hub.when_admitted(&id, op, move |outcome| {
+            let mut unicast = unicast;
+            let step = unicast.on_admission(code_after_admission(outcome), &*router);
+            router.execute(unicast, step);
+        });
     }
 
     fn apply(&self, unicast: Box<Unicast>, conn: &Arc<ConnectionInner>) {
@@ -278,8 +290,8 @@ impl View for MessageRouter {
         self.directory.address().map(|address| &**address)
     }
 
-    fn connection(&self, id: &str) -> Option<Arc<ConnectionInner>> {
-        self.local_connection(id)
+    fn presence(&self, id: &str) -> Presence {
+        self.hub.presence(id)
     }
 
     fn may_lack_entries(&self) -> bool {

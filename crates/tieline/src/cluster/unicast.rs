@@ -25,7 +25,7 @@ use super::{
     pending::{Peer, Place, Route, Unicast},
 };
 use crate::{
-    hub::ConnectionInner,
+    hub::{ConnectionInner, Presence},
     link::{NotSent, Outcome, proto::OutcomeCode},
 };
 
@@ -44,6 +44,9 @@ const MAX_HOPS: u8 = 8;
 pub(super) enum NextStep<Connection = Arc<ConnectionInner>> {
     /// Apply it to this connection of this node.
     Local(Connection),
+    /// Its connection here waits for its admission, and nobody else has the client, or older messages
+    /// wait: wait with it.
+    AwaitAdmission,
     /// Get the link to the node that the registry names, then decide with [`on_peer`]. `is_leased` says
     /// whether the node counts as alive without its link.
     Connect { place: Place, is_leased: bool },
@@ -62,6 +65,8 @@ pub(super) enum LookupReason {
     OldAnswer,
     /// It names this node, which does not have the client: its entry is wrong, or this node is behind.
     NamesThisNode,
+    /// The connection that waited for its admission here was not admitted.
+    NotAdmitted,
     /// The link of a cached route sent nothing.
     NotSent(Route),
     /// The node of this route does not have the client. Other unicasts that were sent there bounce too.
@@ -89,8 +94,8 @@ pub(super) trait View {
     fn now(&self) -> Instant;
     /// The address of this node, if peers can reach it.
     fn own_address(&self) -> Option<&str>;
-    /// The client's connection at this node, unless it is about to end.
-    fn connection(&self, id: &str) -> Option<Self::Connection>;
+    /// Whether the client is at this node.
+    fn presence(&self, id: &str) -> Presence<Self::Connection>;
     /// Whether the registry may lack entries of connected clients, after a loss.
     fn may_lack_entries(&self) -> bool;
 }
@@ -102,11 +107,17 @@ impl Unicast {
         result: &LookupResult,
         view: &V,
     ) -> NextStep<V::Connection> {
-        if let Some(connection) = view.connection(&self.id) {
+        let presence = view.presence(&self.id);
+        if let Presence::Here(connection) = presence {
             return NextStep::Local(connection);
         }
-        if self.hops >= MAX_HOPS || self.started + MAX_FORWARD_AGE <= view.now() {
+        if self.is_too_old(view) {
             return NextStep::Finish(OpResult::Unreachable);
+        }
+        if let Presence::Claimed { has_waiting } = presence
+            && (has_waiting || !self.may_be_elsewhere(result, view))
+        {
+            return NextStep::AwaitAdmission;
         }
         match result {
             LookupResult::Cached(route) => NextStep::Forward {
@@ -124,20 +135,29 @@ impl Unicast {
         }
     }
 
+    /// Whether another node may have the client.
+    fn may_be_elsewhere<V: View>(&self, result: &LookupResult, view: &V) -> bool {
+        let entry = match result {
+            LookupResult::Cached(_) => return true,
+            LookupResult::Answered {
+                entry: Some(entry), ..
+            } => entry,
+            LookupResult::Answered { entry: None, .. } | LookupResult::Failed => return false,
+        };
+        let place = Place::of(entry);
+        !matches!(entry.owner, Owner::Node { leased: false, .. })
+            && view.own_address() != Some(&*place.address)
+            && self.missed.as_ref() != Some(&place)
+    }
+
     fn on_entry<V: View>(
         &mut self,
         entry: &Entry,
         asked: Instant,
         view: &V,
     ) -> NextStep<V::Connection> {
-        let (stamp, is_leased) = match entry.owner {
-            Owner::Node { stamp, leased } => (Some(stamp), leased),
-            Owner::Foreign => (None, true),
-        };
-        let place = Place {
-            address: Arc::clone(&entry.address),
-            stamp,
-        };
+        let place = Place::of(entry);
+        let is_leased = !matches!(entry.owner, Owner::Node { leased: false, .. });
         if self.missed.as_ref() == Some(&place) {
             // That place does not have it, and the registry knows no other.
             return self.on_absence(asked, || OutcomeCode::NotHere);
@@ -158,6 +178,25 @@ impl Unicast {
         } else {
             NextStep::Finish(OpResult::Code(code()))
         }
+    }
+
+    /// The connection that it waited for was admitted, with this outcome, or was not.
+    pub(super) fn on_admission<V: View>(
+        &mut self,
+        code: Option<OutcomeCode>,
+        view: &V,
+    ) -> NextStep<V::Connection> {
+        self.hops += 1;
+        match code {
+            Some(code) => NextStep::Finish(OpResult::Code(code)),
+            None if self.is_too_old(view) => NextStep::Finish(OpResult::Unreachable),
+            None => NextStep::LookUp(LookupReason::NotAdmitted),
+        }
+    }
+
+    /// Whether it is not sent any more.
+    fn is_too_old<V: View>(&self, view: &V) -> bool {
+        self.hops >= MAX_HOPS || self.started + MAX_FORWARD_AGE <= view.now()
     }
 
     /// It is about to be sent.

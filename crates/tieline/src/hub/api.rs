@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     config::{Config, ConfigError},
-    delivery::{Delivery, Reached},
+    delivery::Reached,
     receipt::Receipt,
 };
 
@@ -58,6 +58,8 @@ impl Hub {
             context,
             capacity,
             connections: AtomicUsize::new(0),
+            #[cfg(feature = "cluster")]
+            claimants: AtomicUsize::new(0),
             _workers: stop.drop_guard(),
         })))
     }
@@ -90,7 +92,7 @@ impl Hub {
 
     /// The number of connections that were accepted and have not ended, closing ones included.
     pub fn len(&self) -> usize {
-        self.count()
+        self.admitted()
     }
 
     /// Whether there are no connections.
@@ -144,11 +146,16 @@ impl Hub {
 
 /// Sending and closing.
 impl Hub {
-    /// Sends to the client with this id. [`Delivery::Offline`] if it is not on this node.
+    /// Sends to the client with this id. [`Delivery::Offline`](crate::Delivery) if it is not on this node. If its connection
+    /// waits for the cluster's registry to grant the id, the message waits with it, and is in its outbox
+    /// before anything that is sent after the upgrade.
     pub fn emit(&self, id: &str, frame: impl Into<Frame>) -> Receipt {
-        match self.find(id) {
+        match self.find_open(id) {
             Some(conn) => self.emit_to(&conn, frame.into()),
-            None => Receipt::decided(Delivery::Offline),
+            #[cfg(feature = "cluster")]
+            None => self.emit_when_admitted(id, frame.into()),
+            #[cfg(not(feature = "cluster"))]
+            None => Receipt::decided(crate::delivery::Delivery::Offline),
         }
     }
 

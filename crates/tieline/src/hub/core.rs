@@ -54,6 +54,9 @@ pub(super) struct HubInner {
     pub(super) capacity: usize,
     /// Registered connections whose task has not ended.
     pub(super) connections: AtomicUsize,
+    /// Those of them that wait for their admission.
+    #[cfg(feature = "cluster")]
+    pub(super) claimants: AtomicUsize,
     /// Stops the tasks of the shards.
     pub(super) _workers: DropGuard,
 }
@@ -62,6 +65,14 @@ pub(super) struct HubInner {
 impl Hub {
     pub(super) fn count(&self) -> usize {
         self.0.connections.load(Ordering::Acquire)
+    }
+
+    /// How many connections are reachable, or were before they began to close.
+    pub(super) fn admitted(&self) -> usize {
+        let count = self.count();
+        #[cfg(feature = "cluster")]
+        let count = count.saturating_sub(self.0.claimants.load(Ordering::Acquire));
+        count
     }
 
     pub(super) fn find(&self, id: &str) -> Option<Arc<ConnectionInner>> {
@@ -166,17 +177,6 @@ impl Hub {
         let mut shards = self.0.shards.iter();
         shards.all(|shard| shard.index.lock().set_observer(Arc::clone(observer)))
     }
-
-    /// Calls `f` if this connection has its id; false if another has it, or none. Connects and
-    /// disconnects of that id wait meanwhile, so `f` must not call the hub.
-    pub(crate) fn with_current(&self, conn: &Arc<ConnectionInner>, f: impl FnOnce()) -> bool {
-        let index = self.shard(conn).index.lock();
-        let is_current = index.contains(conn);
-        if is_current {
-            f();
-        }
-        is_current
-    }
 }
 
 fn queue_all(
@@ -198,7 +198,7 @@ fn queue_all(
 impl fmt::Debug for Hub {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Hub")
-            .field("connections", &self.count())
+            .field("connections", &self.admitted())
             .finish_non_exhaustive()
     }
 }

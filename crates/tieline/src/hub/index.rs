@@ -12,6 +12,8 @@ use std::{
 
 use hashbrown::HashTable;
 
+#[cfg(feature = "cluster")]
+use super::claimants::Claimants;
 use super::{
     inner::ConnectionInner,
     observer::{HubObserver, ScopeKey},
@@ -39,6 +41,9 @@ pub(super) struct ShardIndex {
     /// The snapshot of all connections, until one comes or goes.
     everyone: Option<Audience>,
     observer: Option<Arc<dyn HubObserver>>,
+    /// Connections that are not in any of the above before their admission.
+    #[cfg(feature = "cluster")]
+    pub(super) claimants: Claimants,
 }
 
 /// The members of a scope, and their snapshot until one comes or goes. A new snapshot costs a small share
@@ -72,6 +77,8 @@ impl ShardIndex {
             groups: HashMap::new(),
             everyone: None,
             observer: None,
+            #[cfg(feature = "cluster")]
+            claimants: Claimants::default(),
         }
     }
 
@@ -154,6 +161,21 @@ impl ShardIndex {
         fresh
     }
 
+    /// As [`ShardIndex::join`], up to a number of groups; `None` beyond it.
+    pub(super) fn join_within(
+        &mut self,
+        conn: &Arc<ConnectionInner>,
+        group: Arc<str>,
+        limit: usize,
+    ) -> Option<bool> {
+        let groups = conn.groups.lock();
+        if groups.names().len() >= limit && !groups.contains(&group) {
+            return None;
+        }
+        drop(groups);
+        Some(self.join(conn, group))
+    }
+
     /// Removes a connection from a group; false if it is not a member.
     pub(super) fn leave(&mut self, conn: &Arc<ConnectionInner>, group: &str) -> bool {
         if !conn.groups.lock().remove(group) {
@@ -196,6 +218,19 @@ impl ShardIndex {
         if remove_member(&mut self.groups, group, conn) {
             self.notify(|observer| observer.lost(ScopeKey::Group(group)));
         }
+    }
+
+    /// Reports the user and groups of a connection before it belongs to them.
+    #[cfg(feature = "cluster")]
+    pub(super) fn announce(&self, conn: &ConnectionInner) {
+        for_each_scope(conn, |key| self.notify(|observer| observer.gained(key)));
+    }
+
+    /// Takes back what [`ShardIndex::announce`] has reported: the connection belongs to its user and groups
+    /// now, or will never.
+    #[cfg(feature = "cluster")]
+    pub(super) fn retract(&self, conn: &ConnectionInner) {
+        for_each_scope(conn, |key| self.notify(|observer| observer.lost(key)));
     }
 
     fn notify(&self, event: impl FnOnce(&dyn HubObserver)) {
@@ -255,6 +290,16 @@ fn remove_member(
     set.members.remove(&ByPtr(Arc::clone(conn)));
     set.snapshot = None;
     set.members.is_empty() && sets.remove(name).is_some()
+}
+
+#[cfg(feature = "cluster")]
+fn for_each_scope(conn: &ConnectionInner, mut report: impl FnMut(ScopeKey<'_>)) {
+    if let Some(user) = &conn.user {
+        report(ScopeKey::User(user));
+    }
+    for group in conn.groups.lock().names() {
+        report(ScopeKey::Group(group));
+    }
 }
 
 impl Hash for ByPtr {

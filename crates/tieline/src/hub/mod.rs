@@ -11,8 +11,14 @@
 //! their flush to the end of a poll, `task_side` is what the connection's task does, `send_side` writes
 //! to the socket, `state` is the lifecycle of a connection.
 
+#[cfg(feature = "cluster")]
+mod admission;
 mod api;
 mod broadcast;
+#[cfg(feature = "cluster")]
+mod claimants;
+#[cfg(feature = "cluster")]
+mod client_op;
 mod context;
 mod core;
 mod cork;
@@ -36,7 +42,9 @@ mod task_side;
 pub(crate) use self::outbox::Outbox;
 #[cfg(feature = "cluster")]
 pub(crate) use self::{
+    admission::{Claimant, Presence, Superseded},
     broadcast::ExcludedIds,
+    client_op::{ClientOp, OpOutcome},
     index::Scope,
     observer::{HubObserver, ScopeKey},
 };

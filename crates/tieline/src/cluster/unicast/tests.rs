@@ -4,8 +4,9 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    cluster::{client_op::ClientOp, outcome::ResultSender},
+    cluster::outcome::ResultSender,
     delivery::Reached,
+    hub::ClientOp,
     link::{Link, LinkConfig, PeerSecurity},
     receipt::Receipt,
 };
@@ -15,7 +16,7 @@ const ASKED_AFTER: Duration = Duration::from_millis(10);
 /// What a decision sees; the client's connection at this node is a number.
 struct FakeView {
     now: Instant,
-    connection: Option<u32>,
+    presence: Presence<u32>,
     may_lack_entries: bool,
 }
 
@@ -24,7 +25,7 @@ impl FakeView {
     fn at(unicast: &Unicast, after: Duration) -> Self {
         Self {
             now: unicast.started + after,
-            connection: None,
+            presence: Presence::Absent,
             may_lack_entries: false,
         }
     }
@@ -45,8 +46,8 @@ impl View for FakeView {
         Some("self:1")
     }
 
-    fn connection(&self, _id: &str) -> Option<u32> {
-        self.connection
+    fn presence(&self, _id: &str) -> Presence<u32> {
+        self.presence.clone()
     }
 
     fn may_lack_entries(&self) -> bool {
@@ -134,7 +135,7 @@ async fn a_connection_of_this_node_comes_first_whatever_the_look_up_says() {
         let mut unicast = unicast();
         (unicast.hops, unicast.missed) = (MAX_HOPS, Some(place("self:1", None)));
         let mut view = FakeView::at(&unicast, MAX_FORWARD_AGE * 2);
-        view.connection = Some(5);
+        view.presence = Presence::Here(5);
         let result = &results(&unicast)[n];
         let step = unicast.on_lookup(result, &view);
         assert!(matches!(step, NextStep::Local(5)), "{result:?}: {step:?}");

@@ -1,0 +1,430 @@
+//! What is sent to a client while its claim is not decided.
+
+use std::{sync::Arc, time::Duration};
+
+use tieline::{
+    CloseCode, CloseFrame, CloseReason, ClusterConfig, Config, Delivery, Duplicate, Membership,
+    OnlineStatus, Receipt, registry::Registry,
+};
+use tokio::{task::JoinHandle, time::timeout};
+
+use crate::kit::{
+    Hold, HttpResponse, Raw, Reader, Store, TestNode, eventually, run, run_threads, test_config,
+};
+
+/// Long enough for a receipt that need not wait, short against the wait for a verdict.
+const MOMENT: Duration = Duration::from_millis(40);
+
+/// A client that is let in although its id is taken is closed in this time.
+const CLOSED_WITHIN: Duration = Duration::from_secs(5);
+
+/// An upgrade in progress.
+type Attempt = JoinHandle<(Raw, HttpResponse)>;
+
+/// Three linked nodes whose claims can be held.
+struct Setup {
+    store: Arc<Store>,
+    a: TestNode,
+    b: TestNode,
+    c: TestNode,
+}
+
+fn rejecting() -> Config {
+    Config {
+        duplicate: Duplicate::Reject,
+        ..Config::default()
+    }
+}
+
+impl Setup {
+    async fn start(config: Config) -> Self {
+        let store = Store::slow(Duration::ZERO);
+        let registry: Arc<dyn Registry> = store.clone();
+        let seldom = || ClusterConfig {
+            audit_interval: Duration::from_hours(1),
+            ..test_config()
+        };
+        let start = || TestNode::start_with(&registry, config.clone(), seldom());
+        let (a, b, c) = (start().await, start().await, start().await);
+        for node in [&a, &b, &c] {
+            node.wait_for_links(2).await;
+        }
+        Self { store, a, b, c }
+    }
+
+    /// Begins an upgrade at `b`, whose claim is held.
+    async fn attempt(&self, hold: Hold, query: &str) -> Attempt {
+        self.store.hold(hold, &self.b.peer_address());
+        let (address, target) = (self.b.address, format!("/?{query}"));
+        let attempt = tokio::spawn(async move { Raw::open(address, &target, "").await });
+        eventually(|| self.store.held_claims() > 0).await;
+        attempt
+    }
+
+    /// Lets the claims of `b` pass, and awaits the answer to the upgrade.
+    async fn release(&self, attempt: Attempt) -> (Raw, HttpResponse) {
+        self.store.release();
+        attempt.await.unwrap()
+    }
+}
+
+/// Checks that a receipt is not decided yet.
+async fn assert_waits(receipt: &mut Receipt) {
+    let outcome = timeout(MOMENT, receipt).await;
+    assert!(outcome.is_err(), "{outcome:?}");
+}
+
+#[test]
+fn messages_wait_for_the_claim_and_keep_their_order() {
+    for hold in [Hold::Claims, Hold::Verdicts] {
+        run(async {
+            let setup = Setup::start(Config::default()).await;
+            let attempt = setup.attempt(hold, "id=ann&first=welcome&quiet").await;
+            // Once the claim is carried out, other nodes find the client here.
+            let from: &[&TestNode] = match hold {
+                Hold::Claims => &[&setup.b],
+                Hold::Verdicts => &[&setup.b, &setup.a],
+            };
+            let mut receipts = Vec::new();
+            for n in 0..10 {
+                for node in from {
+                    receipts.push(node.cluster.emit("ann", n.to_string()));
+                }
+            }
+            let local = setup.b.node.hub().emit("ann", "from the hub");
+            for receipt in &mut receipts[..2] {
+                assert_waits(receipt).await;
+            }
+            let (mut client, answer) = setup.release(attempt).await;
+            assert_eq!(answer.status, 101, "{answer:?}");
+            for receipt in receipts {
+                assert_eq!(receipt.await, Delivery::Delivered);
+            }
+            assert_eq!(local.await, Delivery::Delivered);
+            assert!(setup.b.cluster.emit("ann", "last").await.is_delivered());
+            assert_eq!(client.text().await, "welcome");
+            let reader = Reader::new(client);
+            reader.until("last").await;
+            let numbers = reader.numbers();
+            let expected: Vec<usize> = (0..10).collect();
+            assert_eq!(numbers.len(), 10 * from.len());
+            for n in &expected {
+                assert_eq!(numbers.iter().filter(|m| *m == n).count(), from.len());
+            }
+            if from.len() == 1 {
+                assert_eq!(numbers, expected);
+            }
+        });
+    }
+}
+
+#[test]
+fn with_reject_a_refused_attempt_takes_nothing_from_the_live_client() {
+    run(async {
+        let setup = Setup::start(rejecting()).await;
+        let live = setup.a.reader("id=one&user=u&groups=g&quiet").await;
+        assert!(setup.a.cluster.synced().await);
+        let everyone = [&setup.a, &setup.b, &setup.c];
+        let mut sent = 0;
+        for round in 0..5 {
+            let attempt = setup.attempt(Hold::Claims, "id=one&user=u&groups=g").await;
+            for node in everyone {
+                let delivery = node.cluster.emit("one", sent.to_string()).await;
+                assert_eq!(delivery, Delivery::Delivered, "round {round}");
+                let group = node.cluster.emit_group("g", (sent + 1).to_string()).await;
+                let user = node.cluster.emit_user("u", (sent + 2).to_string()).await;
+                let all = node.cluster.broadcast((sent + 3).to_string()).await;
+                for summary in [group, user, all] {
+                    assert_eq!(summary.reached.delivered, 1, "round {round}: {summary:?}");
+                }
+                sent += 4;
+            }
+            let (_, answer) = setup.release(attempt).await;
+            // 503 if the machine was too slow for a verdict in time.
+            assert!([409, 503].contains(&answer.status), "{answer:?}");
+        }
+        eventually(|| live.numbers().len() == sent).await;
+        assert_eq!(live.numbers(), (0..sent).collect::<Vec<_>>());
+    });
+}
+
+#[test]
+fn what_waits_goes_to_the_newer_connection_elsewhere() {
+    run(async {
+        let setup = Setup::start(Config::default()).await;
+        // Again while the machine is so slow that the client is let in before the verdict.
+        for round in 0.. {
+            let id = format!("moving-{round}");
+            let query = format!("id={id}&quiet");
+            let attempt = setup.attempt(Hold::Claims, &query).await;
+            let before: Vec<_> = (0..5)
+                .map(|n| setup.b.cluster.emit(&id, n.to_string()))
+                .collect();
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            let newer = setup.c.reader(&query).await;
+            let after: Vec<_> = (5..10)
+                .map(|n| setup.b.cluster.emit(&id, n.to_string()))
+                .collect();
+            let (_, answer) = setup.release(attempt).await;
+            if answer.status == 101 {
+                continue;
+            }
+            assert_eq!(answer.status, 503, "{answer:?}");
+            for receipt in before.into_iter().chain(after) {
+                assert_eq!(receipt.await, Delivery::Delivered);
+            }
+            eventually(|| newer.count() == 10).await;
+            assert_eq!(newer.numbers(), (0..10).collect::<Vec<_>>());
+            return;
+        }
+    });
+}
+
+#[test]
+fn what_waits_for_a_client_that_leaves_is_not_delivered() {
+    run(async {
+        let setup = Setup::start(Config::default()).await;
+        for round in 0.. {
+            let query = format!("id=gone-{round}&quiet");
+            let attempt = setup.attempt(Hold::Verdicts, &query).await;
+            let id = format!("gone-{round}");
+            let receipts = [&setup.b, &setup.a].map(|node| node.cluster.emit(&id, "lost"));
+            let local = setup.b.node.hub().emit(&id, "lost");
+            // Until the message of the other node has arrived.
+            tokio::time::sleep(MOMENT).await;
+            attempt.abort();
+            drop(attempt.await);
+            let [here, there] = receipts;
+            let (here, there, local) = (here.await, there.await, local.await);
+            setup.store.release();
+            if here == Delivery::Delivered {
+                // The client was let in before it left.
+                continue;
+            }
+            let offline = [Delivery::Offline; 3];
+            assert_eq!([here, there, local], offline);
+            assert!(setup.b.node.hub().is_empty());
+            return;
+        }
+    });
+}
+
+#[test]
+fn without_a_verdict_the_client_is_let_in_and_a_late_one_closes_it() {
+    run(async {
+        let setup = Setup::start(Config::default()).await;
+        let attempt = setup.attempt(Hold::Claims, "id=late&quiet").await;
+        let early = setup.b.cluster.emit("late", "early");
+        let (client, answer) = attempt.await.unwrap();
+        assert_eq!(answer.status, 101, "{answer:?}");
+        let older = Reader::new(client);
+        assert_eq!(early.await, Delivery::Delivered);
+        older.until("early").await;
+        assert!(setup.b.has("late"));
+        let newer = setup.c.reader("id=late&quiet").await;
+        assert!(
+            setup
+                .b
+                .cluster
+                .emit("late", "still here")
+                .await
+                .is_delivered()
+        );
+        setup.store.release();
+        assert_eq!(older.until_closed().await, Some(CloseReason::REPLACED));
+        assert_eq!(older.texts(), ["early", "still here"]);
+        assert!(setup.b.cluster.emit("late", "moved").await.is_delivered());
+        newer.until("moved").await;
+    });
+}
+
+#[test]
+fn the_older_connection_keeps_the_id_until_the_newer_one_is_admitted() {
+    run(async {
+        let setup = Setup::start(Config::default()).await;
+        let query = "id=ann&user=u&groups=g&quiet";
+        let older = setup.b.reader(query).await;
+        assert!(setup.b.cluster.synced().await);
+        let attempt = setup.attempt(Hold::Claims, query).await;
+        let mut sent = Vec::new();
+        for node in [&setup.a, &setup.b] {
+            for kind in ["id", "user", "group", "all"] {
+                let text = format!("{kind} from {}", node.peer_address());
+                sent.push(text.clone());
+                let delivered = match kind {
+                    "id" => u64::from(node.cluster.emit("ann", text).await.is_delivered()),
+                    "user" => node.cluster.emit_user("u", text).await.reached.delivered,
+                    "group" => node.cluster.emit_group("g", text).await.reached.delivered,
+                    _ => node.cluster.broadcast(text).await.reached.delivered,
+                };
+                assert_eq!(delivered, 1, "{kind}");
+            }
+        }
+        let (client, answer) = setup.release(attempt).await;
+        assert_eq!(answer.status, 101, "{answer:?}");
+        let newer = Reader::new(client);
+        assert_eq!(older.until_closed().await, Some(CloseReason::REPLACED));
+        // A slow machine admits the newer one in between.
+        let mut got = [older.texts(), newer.texts()].concat();
+        assert_eq!(got, sent);
+        got.clear();
+        assert!(
+            setup
+                .a
+                .cluster
+                .emit("ann", "to the newer")
+                .await
+                .is_delivered()
+        );
+        newer.until("to the newer").await;
+        assert_eq!(setup.b.node.hub().members("g").len(), 1);
+    });
+}
+
+#[test]
+fn a_connection_belongs_nowhere_before_its_admission() {
+    run(async {
+        let setup = Setup::start(rejecting()).await;
+        let query = "id=ann&user=u&groups=g&quiet";
+        let attempt = setup.attempt(Hold::Verdicts, query).await;
+        let hub = setup.b.node.hub();
+        assert!(!hub.online("ann") && hub.connection("ann").is_none());
+        assert!(hub.connections().is_empty() && hub.users().is_empty());
+        assert!(hub.user("u").is_empty() && hub.members("g").is_empty());
+        assert_eq!((hub.len(), hub.is_empty()), (0, true));
+        for node in [&setup.a, &setup.b] {
+            let online = node.cluster.online(["ann"]).await;
+            assert_eq!(online, [OnlineStatus::Offline]);
+            assert!(node.cluster.members("g", None, 10).await.names.is_empty());
+            for summary in [
+                node.cluster.emit_user("u", "early").await,
+                node.cluster.emit_group("g", "early").await,
+                node.cluster.broadcast("early").await,
+            ] {
+                assert_eq!(summary.reached.delivered, 0, "{summary:?}");
+            }
+        }
+        let (client, answer) = setup.release(attempt).await;
+        if answer.status == 101 {
+            assert_eq!(hub.len(), 1);
+            // The other nodes knew that it would come.
+            let summary = setup.a.cluster.emit_group("g", "now").await;
+            assert_eq!(summary.reached.delivered, 1);
+            let reader = Reader::new(client);
+            reader.until("now").await;
+            assert_eq!(reader.texts(), ["now"]);
+        }
+    });
+}
+
+#[test]
+fn joins_and_closes_wait_in_order_with_messages() {
+    run(async {
+        let setup = Setup::start(Config::default()).await;
+        let attempt = setup.attempt(Hold::Claims, "id=ann&quiet").await;
+        let cluster = setup.b.cluster.clone();
+        let first = cluster.emit("ann", "first");
+        let join = {
+            let cluster = cluster.clone();
+            tokio::spawn(async move { cluster.join_group("ann", "g").await })
+        };
+        tokio::task::yield_now().await;
+        let second = cluster.emit("ann", "second");
+        let frame = CloseFrame::new(CloseCode::new(4000).unwrap(), "enough");
+        let close = cluster.close("ann", frame);
+        let third = cluster.emit("ann", "third");
+        let (mut client, answer) = setup.release(attempt).await;
+        assert_eq!(answer.status, 101, "{answer:?}");
+        assert_eq!(first.await, Delivery::Delivered);
+        assert_eq!(join.await.unwrap(), Membership::Changed);
+        assert_eq!(second.await, Delivery::Delivered);
+        assert_eq!(close.await, Delivery::Delivered);
+        assert_eq!(third.await, Delivery::Offline);
+        let (texts, code) = client.texts_until_closed().await;
+        assert_eq!((texts, code), (vec!["first".into(), "second".into()], 4000));
+    });
+}
+
+#[test]
+fn what_waits_is_bounded() {
+    run(async {
+        let config = Config {
+            outbox_frames: 64,
+            ..Config::default()
+        };
+        let setup = Setup::start(config).await;
+        let attempt = setup.attempt(Hold::Claims, "id=ann&quiet").await;
+        let hub = setup.b.node.hub();
+        let receipts: Vec<_> = (0..100).map(|n| hub.emit("ann", n.to_string())).collect();
+        let (client, answer) = setup.release(attempt).await;
+        assert_eq!(answer.status, 101, "{answer:?}");
+        let mut delivered = 0;
+        for receipt in receipts {
+            match receipt.await {
+                Delivery::Delivered => delivered += 1,
+                delivery => assert_eq!(delivery, Delivery::QueueFull),
+            }
+        }
+        assert_eq!(delivered, 32);
+        let reader = Reader::new(client);
+        eventually(|| reader.count() == delivered).await;
+        assert_eq!(reader.numbers(), (0..delivered).collect::<Vec<_>>());
+    });
+}
+
+#[test]
+fn a_drain_refuses_who_waits_for_a_claim() {
+    run(async {
+        let setup = Setup::start(rejecting()).await;
+        let attempt = setup.attempt(Hold::Claims, "id=ann&quiet").await;
+        let receipt = setup.b.cluster.emit("ann", "too late");
+        let drain = {
+            let node = setup.b.node.clone();
+            tokio::spawn(async move { node.drain().await })
+        };
+        eventually(|| !setup.b.node.is_ready()).await;
+        let (_, answer) = setup.release(attempt).await;
+        assert_eq!(answer.status, 503, "{answer:?}");
+        assert!(!receipt.await.is_delivered());
+        let drained = drain.await.unwrap();
+        assert_eq!((drained.closed, drained.remaining), (0, 0));
+    });
+}
+
+#[test]
+fn a_verdict_at_the_last_moment_counts() {
+    run_threads(2, async {
+        const CLIENTS: usize = 300;
+        let setup = Setup::start(Config::default()).await;
+        for round in 0..4_u64 {
+            setup.store.hold(Hold::Claims, &setup.b.peer_address());
+            let address = setup.b.address;
+            let attempts: Vec<_> = (0..CLIENTS)
+                .map(|n| {
+                    let target = format!("/?id={round}-{n}&quiet");
+                    tokio::spawn(async move { Raw::open(address, &target, "").await })
+                })
+                .collect();
+            eventually(|| setup.store.held_claims() > 0).await;
+            let begun = tokio::time::Instant::now();
+            let mut newer = Vec::new();
+            for n in 0..CLIENTS {
+                newer.push(setup.c.reader(&format!("id={round}-{n}&quiet")).await);
+            }
+            // The upgrades give up waiting about now, one after the other.
+            tokio::time::sleep_until(begun + Duration::from_millis(244 + 4 * round)).await;
+            setup.store.release();
+            for attempt in attempts {
+                let (raw, answer) = attempt.await.unwrap();
+                if answer.status == 101 {
+                    let code = timeout(CLOSED_WITHIN, Reader::new(raw).until_closed()).await;
+                    assert_eq!(code, Ok(Some(CloseReason::REPLACED)));
+                }
+            }
+            assert!(newer.iter().all(|reader| reader.code().is_none()));
+            for n in 0..CLIENTS {
+                assert!(!setup.b.has(&format!("{round}-{n}")));
+            }
+        }
+    });
+}
