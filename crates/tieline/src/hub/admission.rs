@@ -31,18 +31,6 @@ pub(crate) struct Claimant(Option<ConnectionGuard>);
 #[derive(Debug)]
 pub(crate) struct Superseded;
 
-/// Whether a client is at this node.
-#[derive(Clone)]
-pub(crate) enum Presence<Connection = Arc<ConnectionInner>> {
-    /// It has an open connection.
-    Here(Connection),
-    /// It has none, and one waits for its admission; `has_waiting` says whether operations wait with it.
-    Claimed {
-        has_waiting: bool,
-    },
-    Absent,
-}
-
 /// For the upgrade.
 impl Hub {
     /// Registers a connection that becomes reachable by [`Claimant::admit`]. Until then it only counts
@@ -174,19 +162,6 @@ impl Hub {
 
 /// For who sends.
 impl Hub {
-    /// Whether a client is at this node.
-    pub(crate) fn presence(&self, id: &str) -> Presence {
-        let hash = self.0.hasher.hash_one(id);
-        let index = self.0.shards[self.shard_of(hash)].index.lock();
-        if let Some(conn) = index.find(hash, id).filter(is_open) {
-            return Presence::Here(conn);
-        }
-        match index.claimants.has_waiting(id) {
-            Some(has_waiting) => Presence::Claimed { has_waiting },
-            None => Presence::Absent,
-        }
-    }
-
     /// Sends to a client that has no open connection here, if one waits for its admission.
     pub(super) fn emit_when_admitted(&self, id: &str, frame: Frame) -> Receipt {
         let (sender, receipt) = Receipt::channel();

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     broadcast::Bounds,
     context::HubContext,
-    core::{Hub, HubInner},
+    core::{Hub, HubInner, Presence},
     except::Except,
     handle::Connection,
     index::Scope,
@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     config::{Config, ConfigError},
-    delivery::Reached,
+    delivery::{Delivery, Reached},
     receipt::Receipt,
 };
 
@@ -146,16 +146,15 @@ impl Hub {
 
 /// Sending and closing.
 impl Hub {
-    /// Sends to the client with this id. [`Delivery::Offline`](crate::Delivery) if it is not on this node. If its connection
+    /// Sends to the client with this id. [`Delivery::Offline`] if it is not on this node. If its connection
     /// waits for the cluster's registry to grant the id, the message waits with it, and is in its outbox
     /// before anything that is sent after the upgrade.
     pub fn emit(&self, id: &str, frame: impl Into<Frame>) -> Receipt {
-        match self.find_open(id) {
-            Some(conn) => self.emit_to(&conn, frame.into()),
+        match self.presence(id) {
+            Presence::Here(conn) => self.emit_to(&conn, frame.into()),
             #[cfg(feature = "cluster")]
-            None => self.emit_when_admitted(id, frame.into()),
-            #[cfg(not(feature = "cluster"))]
-            None => Receipt::decided(crate::delivery::Delivery::Offline),
+            Presence::Claimed { .. } => self.emit_when_admitted(id, frame.into()),
+            Presence::Absent => Receipt::decided(Delivery::Offline),
         }
     }
 

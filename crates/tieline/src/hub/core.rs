@@ -61,6 +61,19 @@ pub(super) struct HubInner {
     pub(super) _workers: DropGuard,
 }
 
+/// Whether a client is at this node.
+#[derive(Clone)]
+pub(crate) enum Presence<Connection = Arc<ConnectionInner>> {
+    /// It has an open connection.
+    Here(Connection),
+    /// It has none, and one waits for its admission; `has_waiting` says whether operations wait with it.
+    #[cfg(feature = "cluster")]
+    Claimed {
+        has_waiting: bool,
+    },
+    Absent,
+}
+
 /// Shards and connections.
 impl Hub {
     pub(super) fn count(&self) -> usize {
@@ -85,6 +98,23 @@ impl Hub {
     /// The connection with this id, unless its close was requested.
     pub(crate) fn find_open(&self, id: &str) -> Option<Arc<ConnectionInner>> {
         self.find(id).filter(|conn| !conn.is_close_requested())
+    }
+
+    /// Whether a client is at this node.
+    pub(crate) fn presence(&self, id: &str) -> Presence {
+        let hash = self.0.hasher.hash_one(id);
+        let index = self.0.shards[self.shard_of(hash)].index.lock();
+        if let Some(conn) = index
+            .find(hash, id)
+            .filter(|conn| !conn.is_close_requested())
+        {
+            return Presence::Here(conn);
+        }
+        #[cfg(feature = "cluster")]
+        if let Some(has_waiting) = index.claimants.has_waiting(id) {
+            return Presence::Claimed { has_waiting };
+        }
+        Presence::Absent
     }
 
     /// The shard of an id with this hash, by its upper half; the index of the shard uses the lower.

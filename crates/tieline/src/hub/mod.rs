@@ -42,9 +42,10 @@ mod task_side;
 pub(crate) use self::outbox::Outbox;
 #[cfg(feature = "cluster")]
 pub(crate) use self::{
-    admission::{Claimant, Presence, Superseded},
+    admission::{Claimant, Superseded},
     broadcast::ExcludedIds,
     client_op::{ClientOp, OpOutcome},
+    core::Presence,
     index::Scope,
     observer::{HubObserver, ScopeKey},
 };
