@@ -238,12 +238,7 @@ impl Cluster {
         let (sender, outcome) = oneshot::channel();
         let unicast = Unicast::new(id, op, ResultSender::Membership(sender));
         self.router.send(unicast);
-        let membership = outcome.await.unwrap_or(Membership::Unknown);
-        // It may have connected here meanwhile.
-        if membership == Membership::Changed && self.router.local_connection(id).is_some() {
-            self.synced().await;
-        }
-        membership
+        outcome.await.unwrap_or(Membership::Unknown)
     }
 }
 

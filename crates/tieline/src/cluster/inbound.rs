@@ -140,7 +140,7 @@ impl MessageRouter {
         let is_join = matches!(op, ClientOp::Join(_));
         let applied = match self.hub.presence(id) {
             Presence::Here(conn) => op.apply(&self.hub, &conn),
-            Presence::Claimed { .. } => return Some(self.receive_when_admitted(id, op)),
+            Presence::Claimed => return Some(self.receive_when_admitted(id, op)),
             Presence::Absent => LocalOutcome::Decided(OutcomeCode::NotHere),
         };
         Some(match applied {

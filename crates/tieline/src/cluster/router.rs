@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use super::{
-    client_op::{LocalOutcome, code_after_admission},
+    client_op::LocalOutcome,
     directory::NodeDirectory,
     multicast::{Multicast, OwnedScope},
     ordering::{Enqueued, OrderingQueue, Ready},
@@ -132,20 +132,32 @@ impl MessageRouter {
         }
     }
 
-    /// Asks the registry where a client is; at once without an answer while the registry is away.
+    /// Asks the registry where a client is; at once without an answer while the registry is away. A fresh
+    /// answer is asked for once it is decided whether a connection of the client is admitted here.
     fn look_up(self: &Arc<Self>, id: Arc<str>, is_fresh: bool) {
-        if !self.directory.is_available() {
+        let decision = is_fresh.then(|| self.hub.decision(&id)).flatten();
+        if decision.is_none() && !self.directory.is_available() {
             return self.resolve(&id, &LookupResult::Failed);
         }
         let router = Arc::clone(self);
-        let asked = Instant::now();
         self.tasks.spawn(async move {
-            let result = match router.directory.locate(&id, is_fresh).await {
-                Ok(entry) => LookupResult::Answered { entry, asked },
-                Err(_) => LookupResult::Failed,
-            };
+            if let Some(decision) = decision {
+                decision.await;
+            }
+            let result = router.locate(&id, is_fresh).await;
             router.resolve(&id, &result);
         });
+    }
+
+    async fn locate(&self, id: &str, is_fresh: bool) -> LookupResult {
+        let asked = Instant::now();
+        if !self.directory.is_available() {
+            return LookupResult::Failed;
+        }
+        match self.directory.locate(id, is_fresh).await {
+            Ok(entry) => LookupResult::Answered { entry, asked },
+            Err(_) => LookupResult::Failed,
+        }
     }
 
     fn resolve(self: &Arc<Self>, id: &str, result: &LookupResult) {
@@ -173,7 +185,7 @@ impl MessageRouter {
     fn look_up_again(self: &Arc<Self>, unicast: Box<Unicast>, reason: LookupReason) {
         let (id, bytes) = (Arc::clone(&unicast.id), unicast.bytes());
         let behind = match reason {
-            LookupReason::OldAnswer | LookupReason::NotAdmitted => None,
+            LookupReason::OldAnswer | LookupReason::Claimed => None,
             LookupReason::NamesThisNode => {
                 self.directory.report_missing(&id);
                 None
@@ -228,21 +240,9 @@ impl MessageRouter {
                 let handler = Arc::<Self>::clone(self);
                 op.send(&link, &id, PendingReply::Unicast(handler, unicast));
             }
-            NextStep::AwaitAdmission => self.await_admission(unicast),
             NextStep::LookUp(reason) => self.look_up_again(unicast, reason),
             NextStep::Finish(result) => unicast.finish(result),
         }
-    }
-
-    /// Leaves it with the connection that waits for its admission here.
-    fn await_admission(self: &Arc<Self>, unicast: Box<Unicast>) {
-        let (id, op) = (Arc::clone(&unicast.id), unicast.op.clone());
-        let router = Arc::clone(self);
-        self.hub.when_admitted(&id, op, move |outcome| {
-            let mut unicast = unicast;
-            let step = unicast.on_admission(code_after_admission(outcome), &*router);
-            router.execute(unicast, step);
-        });
     }
 
     fn apply(&self, unicast: Box<Unicast>, conn: &Arc<ConnectionInner>) {

@@ -44,9 +44,6 @@ const MAX_HOPS: u8 = 8;
 pub(super) enum NextStep<Connection = Arc<ConnectionInner>> {
     /// Apply it to this connection of this node.
     Local(Connection),
-    /// Its connection here waits for its admission, and nobody else has the client, or older messages
-    /// wait: wait with it.
-    AwaitAdmission,
     /// Get the link to the node that the registry names, then decide with [`on_peer`]. `is_leased` says
     /// whether the node counts as alive without its link.
     Connect { place: Place, is_leased: bool },
@@ -65,8 +62,9 @@ pub(super) enum LookupReason {
     OldAnswer,
     /// It names this node, which does not have the client: its entry is wrong, or this node is behind.
     NamesThisNode,
-    /// The connection that waited for its admission here was not admitted.
-    NotAdmitted,
+    /// No other node has the client, and its connection here waits for its admission: wait for the
+    /// decision first.
+    Claimed,
     /// The link of a cached route sent nothing.
     NotSent(Route),
     /// The node of this route does not have the client. Other unicasts that were sent there bounce too.
@@ -114,10 +112,9 @@ impl Unicast {
         if self.is_too_old(view) {
             return NextStep::Finish(OpResult::Unreachable);
         }
-        if let Presence::Claimed { has_waiting } = presence
-            && (has_waiting || !self.may_be_elsewhere(result, view))
-        {
-            return NextStep::AwaitAdmission;
+        if matches!(presence, Presence::Claimed) && !self.may_be_elsewhere(result, view) {
+            self.hops += 1;
+            return NextStep::LookUp(LookupReason::Claimed);
         }
         match result {
             LookupResult::Cached(route) => NextStep::Forward {
@@ -177,20 +174,6 @@ impl Unicast {
             NextStep::LookUp(LookupReason::OldAnswer)
         } else {
             NextStep::Finish(OpResult::Code(code()))
-        }
-    }
-
-    /// The connection that it waited for was admitted, with this outcome, or was not.
-    pub(super) fn on_admission<V: View>(
-        &mut self,
-        code: Option<OutcomeCode>,
-        view: &V,
-    ) -> NextStep<V::Connection> {
-        self.hops += 1;
-        match code {
-            Some(code) => NextStep::Finish(OpResult::Code(code)),
-            None if self.is_too_old(view) => NextStep::Finish(OpResult::Unreachable),
-            None => NextStep::LookUp(LookupReason::NotAdmitted),
         }
     }
 

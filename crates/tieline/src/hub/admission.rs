@@ -75,12 +75,13 @@ impl Claimant {
         let guard = self.guard();
         let (hub, conn) = (guard.connection().hub(), guard.connection().inner());
         let mut index = hub.shard(conn).index.lock();
-        let waiting = index.claimants.admit(conn).ok_or(Superseded)?;
+        let mut waiting = index.claimants.admit(conn).ok_or(Superseded)?;
+        let ops = std::mem::take(&mut waiting.ops);
         let inserted = index.insert(conn, Duplicate::Replace);
         index.retract(conn);
         let limit = hub.config().groups_per_connection;
         let mut carry_out = |WaitingOp { op, done }| (carry_out(&mut index, conn, op, limit), done);
-        let outcomes: Vec<_> = waiting.into_iter().map(&mut carry_out).collect();
+        let outcomes: Vec<_> = ops.into_iter().map(&mut carry_out).collect();
         drop(index);
         if let Inserted::Replaced(older) = inserted {
             hub.close_replaced(&older);
@@ -88,6 +89,7 @@ impl Claimant {
         for (outcome, done) in outcomes {
             done(outcome);
         }
+        drop(waiting);
         hub.0.claimants.fetch_sub(1, Ordering::AcqRel);
         Ok(self.0.take().expect("it is taken only here and in drop"))
     }
@@ -143,7 +145,7 @@ impl Hub {
             let Some(waiting) = shard.index.lock().claimants.hand_back(conn) else {
                 return true;
             };
-            for WaitingOp { done, .. } in waiting {
+            for WaitingOp { done, .. } in waiting.ops {
                 done(OpOutcome::NotAdmitted);
             }
         }
@@ -162,6 +164,14 @@ impl Hub {
 
 /// For who sends.
 impl Hub {
+    /// Waits until no connection with this id waits for its admission; `None` if none does.
+    pub(crate) fn decision(&self, id: &str) -> Option<impl Future<Output = ()> + use<>> {
+        let hash = self.0.hasher.hash_one(id);
+        let mut index = self.0.shards[self.shard_of(hash)].index.lock();
+        let decision = index.claimants.decision(id)?;
+        Some(async { drop(decision.await) })
+    }
+
     /// Sends to a client that has no open connection here, if one waits for its admission.
     pub(super) fn emit_when_admitted(&self, id: &str, frame: Frame) -> Receipt {
         let (sender, receipt) = Receipt::channel();

@@ -153,7 +153,7 @@ impl Hub {
         match self.presence(id) {
             Presence::Here(conn) => self.emit_to(&conn, frame.into()),
             #[cfg(feature = "cluster")]
-            Presence::Claimed { .. } => self.emit_when_admitted(id, frame.into()),
+            Presence::Claimed => self.emit_when_admitted(id, frame.into()),
             Presence::Absent => Receipt::decided(Delivery::Offline),
         }
     }

@@ -5,9 +5,10 @@
 //! by admission or by withdrawal, once; while operations are being handed back after a withdrawal, further
 //! ones still queue behind them, so that none overtakes another.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, convert::Infallible, sync::Arc};
 
 use tieline_registry::ClientId;
+use tokio::sync::oneshot;
 
 use super::{
     client_op::{ClientOp, OpOutcome},
@@ -31,7 +32,15 @@ struct Claimant {
     is_claimed: bool,
     /// It will not be admitted; what waits is being handed back.
     is_withdrawn: bool,
-    waiting: Vec<WaitingOp>,
+    waiting: Waiting,
+}
+
+/// What waits for a claimant.
+#[derive(Default)]
+pub(super) struct Waiting {
+    pub(super) ops: Vec<WaitingOp>,
+    /// Dropped once it is decided whether the claimant is admitted.
+    undecided: Vec<oneshot::Sender<Infallible>>,
     bytes: usize,
 }
 
@@ -52,14 +61,9 @@ pub(super) enum Room {
 }
 
 impl Claimants {
-    /// Whether operations wait for the claimant of an id; `None` without a claimant.
-    pub(super) fn has_waiting(&self, id: &str) -> Option<bool> {
-        if self.0.is_empty() {
-            return None;
-        }
-        let claimant = self.0.get(id)?;
-        // While some are handed back, further ones must not overtake them.
-        Some(claimant.is_withdrawn || !claimant.waiting.is_empty())
+    /// Whether an id has a claimant.
+    pub(super) fn contains(&self, id: &str) -> bool {
+        !self.0.is_empty() && self.0.contains_key(id)
     }
 
     /// Whether a connection with this id may be admitted.
@@ -77,8 +81,7 @@ impl Claimants {
                 conn: Arc::clone(conn),
                 is_claimed: false,
                 is_withdrawn: false,
-                waiting: Vec::new(),
-                bytes: 0,
+                waiting: Waiting::default(),
             };
             self.0.insert(conn.id.clone(), claimant);
             return None;
@@ -103,9 +106,14 @@ impl Claimants {
             return Room::NoClaimant;
         };
         // Half of the outbox, so that it takes everything when the claimant is admitted.
-        let fits = claimant.waiting.len() < MAX_WAITING.min(config.outbox_frames / 2)
-            && claimant.bytes + bytes <= config.outbox_bytes / 2;
-        if claimant.waiting.is_empty() || fits {
+        let Waiting {
+            ops,
+            bytes: waiting,
+            ..
+        } = &claimant.waiting;
+        let fits = ops.len() < MAX_WAITING.min(config.outbox_frames / 2)
+            && waiting + bytes <= config.outbox_bytes / 2;
+        if ops.is_empty() || fits {
             Room::Available
         } else {
             Room::Full
@@ -115,13 +123,22 @@ impl Claimants {
     /// Adds an operation for which there is [`room`](Self::room).
     pub(super) fn wait(&mut self, id: &str, op: WaitingOp) {
         if let Some(claimant) = self.0.get_mut(id) {
-            claimant.bytes += op.op.bytes();
-            claimant.waiting.push(op);
+            claimant.waiting.bytes += op.op.bytes();
+            claimant.waiting.ops.push(op);
         }
     }
 
+    /// What ends once it is decided whether the claimant of an id, or one that supersedes it, is admitted;
+    /// `None` without a claimant.
+    pub(super) fn decision(&mut self, id: &str) -> Option<oneshot::Receiver<Infallible>> {
+        let claimant = self.0.get_mut(id)?;
+        let (sender, decision) = oneshot::channel();
+        claimant.waiting.undecided.push(sender);
+        Some(decision)
+    }
+
     /// Removes a claimant to admit it, with what waits for it; `None` if it is no claimant any more.
-    pub(super) fn admit(&mut self, conn: &Arc<ConnectionInner>) -> Option<Vec<WaitingOp>> {
+    pub(super) fn admit(&mut self, conn: &Arc<ConnectionInner>) -> Option<Waiting> {
         self.live(conn)?;
         self.remove(&conn.id).map(|claimant| claimant.waiting)
     }
@@ -136,17 +153,17 @@ impl Claimants {
 
     /// What waits for a withdrawn claimant, to be handed back without the lock. `None` once nothing waits
     /// and the claimant is removed, or once a newer one has superseded it.
-    pub(super) fn hand_back(&mut self, conn: &Arc<ConnectionInner>) -> Option<Vec<WaitingOp>> {
+    pub(super) fn hand_back(&mut self, conn: &Arc<ConnectionInner>) -> Option<Waiting> {
         let claimant = self.0.get_mut(&*conn.id)?;
         if !claimant.is_withdrawn || !Arc::ptr_eq(&claimant.conn, conn) {
             return None;
         }
-        if claimant.waiting.is_empty() {
+        let waiting = std::mem::take(&mut claimant.waiting);
+        if waiting.ops.is_empty() && waiting.undecided.is_empty() {
             self.remove(&conn.id);
             return None;
         }
-        claimant.bytes = 0;
-        Some(std::mem::take(&mut claimant.waiting))
+        Some(waiting)
     }
 
     fn live(&mut self, conn: &Arc<ConnectionInner>) -> Option<&mut Claimant> {

@@ -66,11 +66,9 @@ pub(super) struct HubInner {
 pub(crate) enum Presence<Connection = Arc<ConnectionInner>> {
     /// It has an open connection.
     Here(Connection),
-    /// It has none, and one waits for its admission; `has_waiting` says whether operations wait with it.
+    /// It has none, and one waits for its admission.
     #[cfg(feature = "cluster")]
-    Claimed {
-        has_waiting: bool,
-    },
+    Claimed,
     Absent,
 }
 
@@ -111,8 +109,8 @@ impl Hub {
             return Presence::Here(conn);
         }
         #[cfg(feature = "cluster")]
-        if let Some(has_waiting) = index.claimants.has_waiting(id) {
-            return Presence::Claimed { has_waiting };
+        if index.claimants.contains(id) {
+            return Presence::Claimed;
         }
         Presence::Absent
     }

@@ -2,14 +2,20 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures_util::future::join_all;
 use tieline::{
     CloseCode, CloseFrame, CloseReason, ClusterConfig, Config, Delivery, Duplicate, Membership,
     OnlineStatus, Receipt, registry::Registry,
 };
-use tokio::{task::JoinHandle, time::timeout};
+use tokio::{
+    net::TcpStream,
+    task::JoinHandle,
+    time::{Instant, sleep_until, timeout},
+};
 
 use crate::kit::{
-    Hold, HttpResponse, Raw, Reader, Store, TestNode, eventually, run, run_threads, test_config,
+    Hold, HttpResponse, Raw, Reader, Store, TestNode, eventually, raw::request, run, run_threads,
+    test_config,
 };
 
 /// Long enough for a receipt that need not wait, short against the wait for a verdict.
@@ -396,26 +402,26 @@ fn a_verdict_at_the_last_moment_counts() {
     run_threads(2, async {
         const CLIENTS: usize = 300;
         let setup = Setup::start(Config::default()).await;
-        for round in 0..4_u64 {
+        for round in 0..6_u64 {
             setup.store.hold(Hold::Claims, &setup.b.peer_address());
-            let address = setup.b.address;
-            let attempts: Vec<_> = (0..CLIENTS)
-                .map(|n| {
-                    let target = format!("/?id={round}-{n}&quiet");
-                    tokio::spawn(async move { Raw::open(address, &target, "").await })
-                })
-                .collect();
-            eventually(|| setup.store.held_claims() > 0).await;
-            let begun = tokio::time::Instant::now();
-            let mut newer = Vec::new();
+            let mut attempts = Vec::new();
             for n in 0..CLIENTS {
-                newer.push(setup.c.reader(&format!("id={round}-{n}&quiet")).await);
+                // All have arrived before the first newer one, whenever they are accepted.
+                let mut raw = Raw::over(TcpStream::connect(setup.b.address).await.unwrap());
+                let request = request(&format!("/?id={round}-{n}&quiet"), "");
+                raw.write(request.as_bytes()).await;
+                attempts.push(raw);
             }
+            eventually(|| setup.store.held_claims() > 0).await;
+            let begun = Instant::now();
+            let queries = (0..CLIENTS).map(|n| format!("id={round}-{n}&quiet"));
+            let newer = queries.map(async |query| setup.c.reader(&query).await);
+            let newer = join_all(newer).await;
             // The upgrades give up waiting about now, one after the other.
-            tokio::time::sleep_until(begun + Duration::from_millis(244 + 4 * round)).await;
+            sleep_until(begun + Duration::from_millis(240 + 5 * round)).await;
             setup.store.release();
-            for attempt in attempts {
-                let (raw, answer) = attempt.await.unwrap();
+            for mut raw in attempts {
+                let answer = raw.answer().await;
                 if answer.status == 101 {
                     let code = timeout(CLOSED_WITHIN, Reader::new(raw).until_closed()).await;
                     assert_eq!(code, Ok(Some(CloseReason::REPLACED)));
