@@ -8,7 +8,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
-use redis::{Cmd, Value};
+use redis::{Cmd, RedisError, Value};
 use tokio::{
     sync::SetOnce,
     time::{Instant, sleep_until, timeout_at},
@@ -18,7 +18,8 @@ use tokio_util::task::AbortOnDropHandle;
 use super::{
     connection::RedisConnection,
     connector::Connector,
-    server_error::{ServerError, ends_connection, timed_out},
+    server_error::{ServerError, ends_connection, refuses_for_now, timed_out},
+    url::Server,
 };
 use crate::error::RegistryError;
 
@@ -28,11 +29,16 @@ const REDIAL_PAUSE: Duration = Duration::from_millis(100);
 /// A dial may take this many timeouts of one server, because it asks several in turn.
 const DIAL_TIMEOUTS: u32 = 3;
 
+/// A refusal to write that comes this long after the last one is logged again.
+const REFUSAL_PAUSE: Duration = Duration::from_mins(1);
+
 pub(super) struct ReconnectingClient {
     connector: Arc<Connector>,
     /// Of a query, and of each server during a dial.
     timeout: Duration,
     dial: Mutex<Option<Arc<Dial>>>,
+    /// Why the server last refused to write, and when.
+    refusal: Mutex<Option<(&'static str, Instant)>>,
 }
 
 /// An attempt to connect, and the connection that it led to.
@@ -50,6 +56,7 @@ impl ReconnectingClient {
             connector: Arc::new(connector),
             timeout,
             dial: Mutex::new(None),
+            refusal: Mutex::new(None),
         }
     }
 
@@ -95,10 +102,24 @@ impl ReconnectingClient {
                 return Err(RegistryError::timeout(operation));
             }
             if !(ended && may_retry) {
+                self.log_refusal(&connection.server, &error);
                 let error = ServerError::new(connection.server.to_string(), error);
                 return Err(error.into_registry_error(operation));
             }
             may_retry = false;
+        }
+    }
+
+    /// Says once, not with each renewal, that the server accepts no writes, and what to do about it.
+    fn log_refusal(&self, server: &Server, error: &RedisError) {
+        let Some(cure) = refuses_for_now(error) else {
+            return;
+        };
+        let now = Instant::now();
+        let before = self.refusal.lock().replace((cure, now));
+        let is_known = |(before, last): (_, Instant)| before == cure && now - last < REFUSAL_PAUSE;
+        if !before.is_some_and(is_known) {
+            tracing::error!(%server, %error, "Redis refuses to write: {cure}");
         }
     }
 

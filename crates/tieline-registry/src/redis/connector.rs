@@ -3,8 +3,9 @@
 //! Owns the differences between the deployments. With a single server, it connects to that one. It asks
 //! sentinels for the master. In a Redis Cluster, any server names the right one (MOVED), because all keys
 //! of a prefix are in one slot. So a node needs one connection in every deployment, and after a failover
-//! it only dials again. Invariant: every connection is checked before it is used, so that a replica, or a
-//! server that still loads its data, counts as not connected.
+//! it only dials again, which resolves host names anew. Invariant: every connection is checked before it is
+//! used, so that a replica, or a server that still loads its data, counts as not connected. A master that
+//! accepts no writes for now is used: it answers reads.
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -19,7 +20,7 @@ use super::{
     connection::{ConnectionConfig, RedisConnection},
     keys::Keys,
     scripts::CHECK,
-    server_error::{ServerError, advice, cluster_member, timed_out},
+    server_error::{ServerError, cluster_member, permanent, refuses_for_now, timed_out},
     url::{Deployment, Server, Target},
 };
 
@@ -108,8 +109,11 @@ impl Connector {
             let name = server.to_string();
             let connecting = async {
                 let connection = RedisConnection::connect(server, &connector.config).await?;
-                connection.send(&[CHECK.eval(&connector.keys, "")]).await?;
-                Ok(connection)
+                match connection.send(&[CHECK.eval(&connector.keys, "")]).await {
+                    // It holds the data, and answers reads.
+                    Err(error) if refuses_for_now(&error).is_none() => Err(error),
+                    _ => Ok(connection),
+                }
             };
             let result = timeout(connector.timeout, connecting).await;
             let error = match result.unwrap_or_else(|_| Err(timed_out())) {
@@ -272,7 +276,7 @@ where
                 // Keep an error that may pass: if one server may recover, the error is not permanent.
                 let may_pass = failure
                     .as_ref()
-                    .is_some_and(|failure| advice(failure.error()).is_none());
+                    .is_some_and(|failure| permanent(failure.error()).is_none());
                 if !may_pass {
                     failure = Some(error);
                 }

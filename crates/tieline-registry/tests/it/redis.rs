@@ -5,6 +5,7 @@ mod access;
 mod deployments;
 mod faults;
 mod layout;
+mod refusals;
 
 use std::{sync::Arc, time::Duration};
 
@@ -134,6 +135,15 @@ async fn claim_as(
         kind,
     };
     registry.claim(session, &[claim]).await
+}
+
+/// One of many claims.
+fn numbered(number: usize) -> Claim {
+    Claim {
+        id: ClientId::new(number.to_string()).unwrap(),
+        stamp: Stamp(1),
+        kind: ClaimKind::Fresh,
+    }
 }
 
 /// The outcome of one claim of a free id.

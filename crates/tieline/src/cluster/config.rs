@@ -52,11 +52,24 @@ pub struct ClusterConfig {
     pub audit_interval: Duration,
     /// Timeout of a registry request. Default 1 s, 10 ms to a day.
     pub registry_timeout: Duration,
+    /// How long an upgrade waits for the registry to grant its client id. Default 250 ms, 10 ms to a day.
+    /// After that the client is let in without a verdict, and closed with code 4409 if a late one says that
+    /// a newer connection has the id; with [`Duplicate::Reject`](crate::Duplicate) it is refused with 503.
+    /// A slow registry delays each upgrade by as much, and the messages that wait for the client.
+    pub claim_timeout: Duration,
     /// Bytes that may wait for one peer, and for lookups; messages beyond are answered
     /// [`QueueFull`](crate::Delivery::QueueFull). Default 8 MiB; must exceed
     /// [`Config::message_size`](crate::Config::message_size). Costs that much memory for each peer that
     /// reads too slowly.
     pub link_queue_bytes: usize,
+    /// Connections of peers that this node accepts at once. Default 1,024, at least 1. Each other node and
+    /// each backend has one, or two for a moment when it dials again. What comes beyond is refused. Costs
+    /// up to 2 MiB for each peer that sends faster than this node handles its messages.
+    pub peer_connections: usize,
+    /// Further connections to the peer port, which have not shown yet that they belong to a peer. Default
+    /// 128, at least 1. Each is closed after two seconds, or as soon as it is the oldest and a new one
+    /// finds no place, so that strangers do not keep peers out. Costs a descriptor each.
+    pub peer_handshakes: usize,
     /// Routes to clients of other nodes that are cached, at most. Default 131,072, which cost about
     /// 20 MiB. A message whose route is not cached costs a request to the registry. With 0, at most 32
     /// are cached, so nearly every message costs that request.
@@ -72,7 +85,10 @@ impl Default for ClusterConfig {
             lease: Duration::from_secs(10),
             audit_interval: Duration::from_secs(30),
             registry_timeout: Duration::from_secs(1),
+            claim_timeout: Duration::from_millis(250),
             link_queue_bytes: 8 * 1024 * 1024,
+            peer_connections: 1024,
+            peer_handshakes: 128,
             routes: 131_072,
         }
     }
@@ -84,7 +100,8 @@ impl ClusterConfig {
     /// [`Cluster::connect`](crate::Cluster::connect) call it.
     ///
     /// # Errors
-    /// [`ClusterError::Address`], [`ClusterError::Time`] or [`ClusterError::Queue`].
+    /// [`ClusterError::Address`], [`ClusterError::Time`], [`ClusterError::Places`] or
+    /// [`ClusterError::Queue`].
     pub fn validate(&self, hub: &Config) -> Result<(), ClusterError> {
         if let Some(address) = &self.advertise
             && !advertise::is_valid(address)
@@ -103,12 +120,24 @@ impl ClusterConfig {
                 self.registry_timeout,
                 Duration::from_millis(10),
             ),
+            (
+                "claim_timeout",
+                self.claim_timeout,
+                Duration::from_millis(10),
+            ),
         ];
         let max = Duration::from_hours(24);
         let times = times.into_iter();
         let mut wrong = times.filter(|(_, time, min)| !(*min..=max).contains(time));
         if let Some((name, _, min)) = wrong.next() {
             return Err(ClusterError::Time { name, min });
+        }
+        let places = [
+            ("peer_connections", self.peer_connections),
+            ("peer_handshakes", self.peer_handshakes),
+        ];
+        if let Some((name, _)) = places.into_iter().find(|(_, places)| *places == 0) {
+            return Err(ClusterError::Places { name });
         }
         if self.link_queue_bytes <= hub.message_size {
             return Err(ClusterError::Queue);
@@ -143,6 +172,12 @@ pub enum ClusterError {
         name: &'static str,
         /// Its lower bound.
         min: Duration,
+    },
+    /// The peer port could not accept a single peer.
+    #[error("{name} must be at least 1")]
+    Places {
+        /// The name of the setting.
+        name: &'static str,
     },
     /// A message of the largest size would not fit the queue of a link.
     #[error("link_queue_bytes must exceed message_size: raise the first or lower the second")]

@@ -11,13 +11,12 @@ use tokio::sync::oneshot;
 
 use super::{
     client_op::{LocalOutcome, code_after_admission},
-    multicast::OwnedScope,
     outcome::outcome_code,
     router::{MessageRouter, SYNC_TIMEOUT},
 };
 use crate::{
     delivery::{Delivery, Reached},
-    hub::{ClientOp, Cork, ExcludedIds, OpOutcome, Presence},
+    hub::{ClientOp, Cork, ExcludedIds, OpOutcome, OwnedScope, Presence},
     link::{
         BoxFuture, Interest, MaybeReady, PeerInfo, Receiver, RequestKind, Response,
         proto::{self, OutcomeCode},

@@ -14,6 +14,8 @@
 #[cfg(feature = "cluster")]
 mod admission;
 mod api;
+mod batch;
+mod block_queue;
 mod broadcast;
 #[cfg(feature = "cluster")]
 mod claimants;
@@ -30,24 +32,29 @@ mod handle;
 mod index;
 mod inner;
 mod keepalive;
+mod members;
+mod names;
 mod observer;
 mod outbox;
+mod parts;
+mod scope;
 mod send;
 mod send_side;
 mod shard;
 mod state;
 mod task_side;
+#[cfg(test)]
+mod tests;
 
 #[cfg(feature = "bench")]
 pub(crate) use self::outbox::Outbox;
 #[cfg(feature = "cluster")]
 pub(crate) use self::{
     admission::{Claimant, Superseded},
-    broadcast::ExcludedIds,
     client_op::{ClientOp, OpOutcome},
     core::Presence,
-    index::Scope,
     observer::{HubObserver, ScopeKey},
+    scope::{ExcludedIds, OwnedScope},
 };
 pub use self::{
     core::Hub,

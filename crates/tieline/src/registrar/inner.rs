@@ -53,6 +53,8 @@ pub(crate) struct RegistrarConfig {
     pub(crate) audit_interval: Duration,
     /// Of each request to the registry.
     pub(crate) timeout: Duration,
+    /// How long an upgrade waits for the decision on its claim.
+    pub(crate) claim_timeout: Duration,
 }
 
 /// Whether this node can register connections.

@@ -11,8 +11,13 @@
 local entries, shadows, nodes, leases, clock, node_ids = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 
 -- A write that changes nothing: a master that becomes a replica keeps its connections, and would
--- otherwise continue to answer reads from outdated data.
-redis.call('HDEL', nodes, '')
+-- otherwise continue to answer reads from outdated data. A master that accepts no writes for now, because
+-- it cannot save them or has too few replicas, still answers reads.
+local guard = redis.pcall('HDEL', nodes, '')
+if type(guard) == 'table' and not string.find(guard.err, 'MISCONF')
+  and not string.find(guard.err, 'NOREPLICAS') then
+  return guard
+end
 
 local time = redis.call('TIME')
 local now_us = time[1] .. string.format('%06d', time[2])

@@ -3,6 +3,7 @@
 mod admission;
 mod duplicate_ids;
 mod invalid_callers;
+mod late_verdicts;
 mod legacy_nodes;
 mod link_faults;
 mod lookups;
