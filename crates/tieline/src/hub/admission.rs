@@ -262,3 +262,6 @@ fn carry_out(
 fn is_open(conn: &Arc<ConnectionInner>) -> bool {
     !conn.is_close_requested()
 }
+
+#[cfg(test)]
+mod tests;

@@ -143,6 +143,48 @@ async fn a_connection_of_this_node_comes_first_whatever_the_look_up_says() {
 }
 
 #[tokio::test]
+async fn a_client_that_waits_for_its_admission_here_is_waited_for_unless_another_node_has_it() {
+    for n in 0..7 {
+        let mut unicast = unicast();
+        let mut view = FakeView::soon(&unicast);
+        view.presence = Presence::Claimed;
+        let result = &results(&unicast)[n];
+        let is_elsewhere = matches!(result, LookupResult::Cached(_))
+            || matches!(result, LookupResult::Answered { entry: Some(entry), .. }
+                if *entry.address != *"self:1");
+        let step = unicast.on_lookup(result, &view);
+        let waits = matches!(step, NextStep::LookUp(LookupReason::Claimed));
+        assert_eq!(waits, !is_elsewhere, "{result:?}: {step:?}");
+        if waits {
+            assert_eq!((unicast.hops, &unicast.missed), (1, &None));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_waits_here_is_waited_for_if_its_other_place_is_dead_or_missed_it() {
+    let mut unicast = unicast();
+    let mut view = FakeView::soon(&unicast);
+    view.presence = Presence::Claimed;
+    let expired = answer(&unicast, Some(entry("peer:1", 7, false)));
+    let step = unicast.on_lookup(&expired, &view);
+    assert!(
+        matches!(step, NextStep::LookUp(LookupReason::Claimed)),
+        "{step:?}"
+    );
+    unicast.missed = Some(place("peer:1", Some(7)));
+    let same = answer(&unicast, Some(entry("peer:1", 7, true)));
+    let step = unicast.on_lookup(&same, &view);
+    assert!(
+        matches!(step, NextStep::LookUp(LookupReason::Claimed)),
+        "{step:?}"
+    );
+    let moved = answer(&unicast, Some(entry("peer:1", 8, true)));
+    let step = unicast.on_lookup(&moved, &view);
+    assert!(matches!(step, NextStep::Connect { .. }), "{step:?}");
+}
+
+#[tokio::test]
 async fn nothing_is_forwarded_too_often() {
     for n in 0..7 {
         let mut unicast = unicast();
