@@ -42,7 +42,8 @@ impl ClientOp {
     pub(crate) fn bytes(&self) -> usize {
         match self {
             Self::Emit(frame) => frame.payload().len(),
-            Self::Close(_) | Self::Join(_) | Self::Leave(_) => 0,
+            Self::Close(frame) => frame.reason.len(),
+            Self::Join(group) | Self::Leave(group) => group.len(),
         }
     }
 }

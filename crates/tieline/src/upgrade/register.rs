@@ -79,7 +79,6 @@ async fn register<H: Handler>(
             if node.is_draining() {
                 return Err(unavailable(DRAINING));
             }
-            cluster.before_admission(&claimant.inner().id);
             let exclusive = is_exclusive(node.hub());
             claimant.admit().map_err(|Superseded| taken(exclusive))
         }

@@ -121,6 +121,8 @@ impl HubObserver for Balance {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 
+    fn entered(&self, _: &str) {}
+
     fn left(&self, _: &Arc<ConnectionInner>) {}
 }
 

@@ -3,6 +3,7 @@
 mod admission;
 mod duplicate_ids;
 mod invalid_callers;
+mod isolation;
 mod late_verdicts;
 mod legacy_nodes;
 mod link_faults;
@@ -10,6 +11,7 @@ mod lookups;
 mod moving_client;
 mod node_lifecycle;
 mod numbered_messages;
+mod operations_in_order;
 mod order;
 mod peer_security;
 mod reach;
