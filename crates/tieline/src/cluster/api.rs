@@ -11,7 +11,7 @@ use tokio::{sync::oneshot, time::Instant};
 use uuid::Uuid;
 
 use super::{
-    client_op::{ClientOp, LocalOutcome},
+    client_op::LocalOutcome,
     config::{ClusterConfig, ClusterError},
     directory::NodeRegistrar,
     except::ClusterExcept,
@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     delivery::Delivery,
-    hub::{ConnectionInner, Hub, OwnedScope},
+    hub::{ClientOp, ConnectionInner, Hub, OwnedScope},
     receipt::Receipt,
     registrar::{ClaimDecision, Health, LocalInstant},
 };
@@ -338,7 +338,12 @@ impl Cluster {
         self.readiness().is_ok()
     }
 
-    /// Claims the id of a connection that the hub has admitted.
+    /// Whether the ids of this node's connections are registered.
+    pub(crate) fn has_registrar(&self) -> bool {
+        self.router.directory.registrar().is_some()
+    }
+
+    /// Claims the id of a connection that waits for its admission.
     pub(crate) async fn claim(
         &self,
         conn: &Arc<ConnectionInner>,

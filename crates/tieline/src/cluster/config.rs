@@ -54,6 +54,11 @@ pub struct ClusterConfig {
     pub audit_interval: Duration,
     /// Timeout of a registry request. Default 1 s, 10 ms to a day.
     pub registry_timeout: Duration,
+    /// How long an upgrade waits for the registry to grant its client id. Default 250 ms, 10 ms to a day.
+    /// After that the client is let in without a verdict, and closed with code 4409 if a late one says that
+    /// a newer connection has the id; with [`Duplicate::Reject`](crate::Duplicate) it is refused with 503.
+    /// A slow registry delays each upgrade by as much, and the messages that wait for the client.
+    pub claim_timeout: Duration,
     /// Bytes that may wait for one peer, and for lookups and earlier messages; messages beyond are answered
     /// [`QueueFull`](crate::Delivery::QueueFull). Default 8 MiB; must exceed
     /// [`Config::message_size`](crate::Config::message_size). Costs that much memory for each peer that
@@ -82,6 +87,7 @@ impl Default for ClusterConfig {
             lease: Duration::from_secs(10),
             audit_interval: Duration::from_secs(30),
             registry_timeout: Duration::from_secs(1),
+            claim_timeout: Duration::from_millis(250),
             link_queue_bytes: 8 * 1024 * 1024,
             peer_connections: 1024,
             peer_handshakes: 128,
@@ -117,6 +123,11 @@ impl ClusterConfig {
             (
                 "registry_timeout",
                 self.registry_timeout,
+                Duration::from_millis(10),
+            ),
+            (
+                "claim_timeout",
+                self.claim_timeout,
                 Duration::from_millis(10),
             ),
         ];

@@ -209,6 +209,7 @@ async fn join_registry(router: &MessageRouter, config: &ClusterConfig) -> Result
         lease: config.lease,
         audit_interval: config.audit_interval,
         timeout: config.registry_timeout,
+        claim_timeout: config.claim_timeout,
     };
     Ok(directory.join(registrar).await?)
 }

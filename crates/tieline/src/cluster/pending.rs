@@ -13,17 +13,19 @@ use std::{
     },
 };
 
-use tieline_registry::Stamp;
+use tieline_registry::{Entry, Owner, Stamp};
 use tokio::{sync::oneshot, time::Instant};
 use uuid::Uuid;
 
 use super::{
-    client_op::ClientOp,
     ordering::{ClientMessage, Message, SenderId},
     outcome::{OpResult, ResultSender, reached},
     summary::SummaryBuilder,
 };
-use crate::link::{Completion, Link, Outcome};
+use crate::{
+    hub::ClientOp,
+    link::{Completion, Link, Outcome},
+};
 
 /// What waits for the outcome of a request.
 pub(super) enum PendingReply {
@@ -134,6 +136,19 @@ impl ClientMessage for Unicast {
 pub(super) struct Place {
     pub(super) address: Arc<str>,
     pub(super) stamp: Option<Stamp>,
+}
+
+impl Place {
+    /// The connection that an entry names.
+    pub(super) fn of(entry: &Entry) -> Self {
+        Self {
+            address: Arc::clone(&entry.address),
+            stamp: match entry.owner {
+                Owner::Node { stamp, .. } => Some(stamp),
+                Owner::Foreign => None,
+            },
+        }
+    }
 }
 
 /// A place with the link to its node.

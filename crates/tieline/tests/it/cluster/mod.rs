@@ -1,9 +1,11 @@
 //! Several nodes in one process, joined by real links.
 
+mod admission;
 mod duplicate_ids;
 mod invalid_callers;
 mod ipv6;
 mod isolation;
+mod late_verdicts;
 mod legacy_nodes;
 mod link_faults;
 mod lookups;
