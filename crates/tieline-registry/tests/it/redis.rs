@@ -2,6 +2,7 @@
 //! keys.
 
 mod access;
+mod clock;
 mod deployments;
 mod faults;
 mod layout;
