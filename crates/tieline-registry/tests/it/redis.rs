@@ -6,6 +6,7 @@ mod clock;
 mod deployments;
 mod faults;
 mod layout;
+mod resharding;
 
 use std::{sync::Arc, time::Duration};
 
