@@ -124,6 +124,22 @@ describe("@azure/web-pubsub-client with tieline serve", () => {
       assert.deepEqual(data, ["once", "last"]);
     }));
 
+  test("half a surrogate pair fails, and the connection stays", { timeout }, () =>
+    withMembers(server, ["ada"], async (ada) => {
+      const { client } = ada;
+      await client.joinGroup("g5");
+      for (const [data, type] of [["\ud83d", "text"], [{ a: "\ude00" }, "json"]]) {
+        await assert.rejects(within(client.sendToGroup("g5", data, type), "the ack"), (error) => {
+          assert.equal(error.errorDetail.name, "BadRequest");
+          assert.match(error.errorDetail.message, /surrogate/);
+          return true;
+        });
+      }
+      await client.sendToGroup("g5", "\u{1f600}", "text");
+      assert.equal((await ada.messages("group-message", 1))[0].data, "\u{1f600}");
+      assert.deepEqual(ada.seen.disconnected, []);
+    }));
+
   test("an event without a handler fails with an error", { timeout }, () =>
     withMembers(server, ["ada"], async ({ client }) => {
       for (const ackId of [800, 800]) {
@@ -263,6 +279,15 @@ describe("@azure/web-pubsub-client on the two nodes of tieline demo", () => {
       await ben.stop();
       const latest = () => ada.seen["server-message"].map(({ message }) => message.data).findLast(({ kind }) => kind === "online");
       await eventually("ada alone is left", () => latest().users.join() === "ada");
+    }));
+
+  test("a newcomer is sent who is online although the list stays the same", { timeout }, () =>
+    withBoth(async (ada, ben) => {
+      const both = ({ users }) => users.join() === "ada,ben";
+      for (const member of [ada, ben]) await member.answer("online", both);
+      const again = await Member.start(nodes[0], "ada");
+      await again.answer("online", both);
+      await again.stop();
     }));
 });
 

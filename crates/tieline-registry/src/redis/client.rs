@@ -8,7 +8,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
-use redis::{Cmd, RedisResult, Value};
+use redis::{Cmd, RedisError, RedisResult, Value};
 use tokio::{
     sync::SetOnce,
     time::{Instant, sleep_until, timeout_at},
@@ -21,7 +21,7 @@ use super::{
     connector::Connector,
     recovery::{Recovery, recovery},
     scripts::{ScriptCall, Timing},
-    server_error::{ServerError, timed_out},
+    server_error::{ServerError, refuses_for_now, timed_out},
     url::Server,
 };
 use crate::{error::RegistryError, types::Stamp};
@@ -35,6 +35,9 @@ const SLOT_PAUSE: Duration = Duration::from_millis(20);
 /// A dial may take this many timeouts of one server, because it asks several in turn.
 const DIAL_TIMEOUTS: u32 = 3;
 
+/// A refusal to write that comes this long after the last one is logged again.
+const REFUSAL_PAUSE: Duration = Duration::from_mins(1);
+
 pub(super) struct ReconnectingClient {
     connector: Arc<Connector>,
     /// Of a query, and of each server during a dial.
@@ -43,6 +46,8 @@ pub(super) struct ReconnectingClient {
     /// To the server that the slot of the keys was last moving to.
     asked: Mutex<Option<Arc<RedisConnection>>>,
     clock: ServerClock,
+    /// Why the server last refused to write, and when.
+    refusal: Mutex<Option<(&'static str, Instant)>>,
 }
 
 /// An attempt to connect, and the connection that it led to.
@@ -62,6 +67,7 @@ impl ReconnectingClient {
             dial: Mutex::new(None),
             asked: Mutex::new(None),
             clock: ServerClock::new(),
+            refusal: Mutex::new(None),
         }
     }
 
@@ -146,6 +152,7 @@ impl ReconnectingClient {
                 Recovery::Ask(server) => asked = Some(server),
                 Recovery::Pause => sleep_until(deadline.min(now + SLOT_PAUSE)).await,
                 Recovery::Reconnect | Recovery::Fail => {
+                    self.log_refusal(&connection.server, &error);
                     let error = ServerError::new(connection.server.to_string(), error);
                     return Err(error.into_registry_error(operation));
                 }
@@ -164,6 +171,19 @@ impl ReconnectingClient {
         };
         *self.asked.lock() = Some(connection.clone());
         connection.send_asking(commands).await
+    }
+
+    /// Says once, not with each renewal, that the server accepts no writes, and what to do about it.
+    fn log_refusal(&self, server: &Server, error: &RedisError) {
+        let Some(cure) = refuses_for_now(error) else {
+            return;
+        };
+        let now = Instant::now();
+        let before = self.refusal.lock().replace((cure, now));
+        let is_known = |(before, last): (_, Instant)| before == cure && now - last < REFUSAL_PAUSE;
+        if !before.is_some_and(is_known) {
+            tracing::error!(%server, %error, "Redis refuses to write: {cure}");
+        }
     }
 
     async fn connection(

@@ -3,8 +3,9 @@
 //! Owns the differences between the deployments. With a single server, it connects to that one. It asks
 //! sentinels for the master. In a Redis Cluster, any server names the right one (MOVED), because all keys
 //! of a prefix are in one slot. So a node needs one connection in every deployment, and after a failover
-//! it only dials again. Invariant: every connection is checked before it is used, so that a replica, or a
-//! server that still loads its data, counts as not connected.
+//! it only dials again, which resolves host names anew. Invariant: every connection is checked before it is
+//! used, so that a replica, or a server that still loads its data, counts as not connected. A master that
+//! accepts no writes for now is used: it answers reads.
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -20,7 +21,7 @@ use super::{
     keys::{KeyUse, Keys},
     recovery::{is_slot_moving, redirected},
     scripts::{CHECK, Timing},
-    server_error::{ServerError, advice, cluster_member, timed_out},
+    server_error::{ServerError, cluster_member, permanent, refuses_for_now, timed_out},
     url::{Deployment, Server, Target},
 };
 
@@ -116,9 +117,11 @@ impl Connector {
                 let connection = connector.connect(server).await?;
                 let check = CHECK.call(&connector.keys, KeyUse::NodeAndEntries(""));
                 match connection.send(&[check.eval(Timing::default())]).await {
-                    // The server has the slot, until its keys have moved.
-                    Err(error) if is_slot_moving(&error) => Ok(connection),
-                    result => result.map(|_| connection),
+                    // It has the slot until all keys have moved, or holds the data and answers reads.
+                    Err(error) if !is_slot_moving(&error) && refuses_for_now(&error).is_none() => {
+                        Err(error)
+                    }
+                    _ => Ok(connection),
                 }
             };
             let result = timeout(connector.timeout, connecting).await;
@@ -275,7 +278,7 @@ where
                 // Keep an error that may pass: if one server may recover, the error is not permanent.
                 let may_pass = failure
                     .as_ref()
-                    .is_some_and(|failure| advice(failure.error()).is_none());
+                    .is_some_and(|failure| permanent(failure.error()).is_none());
                 if !may_pass {
                     failure = Some(error);
                 }

@@ -1,8 +1,13 @@
 //! The errors of Redis servers, and what to do about them.
 //!
-//! Owns two distinctions: errors that pass from those that a person has to act on, and errors of a
-//! command from those of its connection. Invariant: no message contains a password. The library prints
-//! none, and the URL is never part of a message.
+//! Owns three distinctions: errors that pass from those that a person has to act on; errors of a command
+//! from those of its connection; and a server that does not hold the data from one that accepts no writes
+//! for now. Invariant: no message contains a password. The library prints none, and the URL is never part
+//! of a message.
+//!
+//! The wording differs. Since Redis 7, the error of a command inside a script keeps its code
+//! (`READONLY …`). Before, it is text in an error with another code: `ERR Error running script (…):
+//! @user_script:1: @user_script: 1: -READONLY …`. So [`says`] looks for the code in both places.
 
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
@@ -10,6 +15,9 @@ use crate::error::{RegistryError, RegistryErrorKind};
 
 /// The code of an error that no server sends: a server of a Redis Cluster is used as a single one.
 const CLUSTER_MEMBER: &str = "CLUSTERMEMBER";
+
+/// The codes with which a server says that another one has the data, or that it has not loaded it yet.
+const NOT_THE_MASTER: [&str; 5] = ["READONLY", "MASTERDOWN", "LOADING", "MOVED", "CLUSTERDOWN"];
 
 /// An error of one server.
 #[derive(Debug, Clone)]
@@ -43,8 +51,16 @@ impl ServerError {
     }
 }
 
-/// What a person can do, and the kind of the error; `None` if it may pass by itself.
-pub(super) fn advice(error: &RedisError) -> Option<(RegistryErrorKind, &'static str)> {
+/// What a person can do, and the kind of the error.
+fn advice(error: &RedisError) -> Option<(RegistryErrorKind, &'static str)> {
+    permanent(error).or_else(|| {
+        let cure = refuses_for_now(error)?;
+        Some((RegistryErrorKind::Unavailable, cure))
+    })
+}
+
+/// What a person has to do, and the kind of the error; `None` if it may pass by itself.
+pub(super) fn permanent(error: &RedisError) -> Option<(RegistryErrorKind, &'static str)> {
     denied(error)
         .map(|advice| (RegistryErrorKind::Denied, advice))
         .or_else(|| misconfigured(error).map(|advice| (RegistryErrorKind::Misconfigured, advice)))
@@ -100,17 +116,43 @@ fn lacks_permission(error: &RedisError) -> bool {
 pub(super) fn ends_connection(error: &RedisError) -> bool {
     match error.kind() {
         ErrorKind::Io | ErrorKind::Parse => true,
-        ErrorKind::Server(kind) => matches!(
-            kind,
-            ServerErrorKind::ReadOnly
-                | ServerErrorKind::MasterDown
-                | ServerErrorKind::BusyLoading
-                | ServerErrorKind::Moved
-                | ServerErrorKind::ClusterDown
-        ),
-        // The server got a password after the connection was opened.
-        _ => error.code() == Some("NOAUTH"),
+        // With NOAUTH, the server got a password after the connection was opened.
+        _ => NOT_THE_MASTER.iter().any(|code| says(error, code)) || says(error, "NOAUTH"),
     }
+}
+
+/// The master, which accepts no writes for now: what a person can do. Reads continue to work, except
+/// during BUSY.
+pub(super) fn refuses_for_now(error: &RedisError) -> Option<&'static str> {
+    let refusals = [
+        (
+            "MISCONF",
+            "it accepts no writes because it cannot save its data; see its log and its disk, or set \
+             stop-writes-on-bgsave-error to no",
+        ),
+        (
+            "NOREPLICAS",
+            "it accepts no writes because too few replicas are connected; start them, or lower \
+             min-replicas-to-write",
+        ),
+        (
+            "OOM",
+            "it accepts no writes because its memory is full; raise maxmemory",
+        ),
+        (
+            "BUSY",
+            "it is running a script of another program; SCRIPT KILL ends it",
+        ),
+    ];
+    let refusal = refusals.into_iter().find(|(code, _)| says(error, code));
+    refusal.map(|(_, cure)| cure)
+}
+
+/// Whether the server's error has this code, or reports an error with this code.
+fn says(error: &RedisError, code: &str) -> bool {
+    // The errors of a pipeline have no code of their own, and quote those of its commands.
+    let is_code = |word: &str| word.trim_matches(['-', '"', ':']) == code;
+    error.code() == Some(code) || error.to_string().split_whitespace().any(is_code)
 }
 
 pub(super) fn is_unknown_script(error: &RedisError) -> bool {
@@ -123,4 +165,93 @@ pub(super) fn cluster_member() -> RedisError {
 
 pub(super) fn timed_out() -> RedisError {
     std::io::Error::from(std::io::ErrorKind::TimedOut).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How Redis 5 and 6 report the error of a command in a script, and how they report one that the script
+    /// returns.
+    const BEFORE_7: [&str; 2] = [
+        "-ERR Error running script (call to f_2fa2b0): @user_script:9: @user_script: 9: -",
+        "-@user_script: 9: -",
+    ];
+
+    const READONLY: &str = "READONLY You can't write against a read only replica.";
+    const NOREPLICAS: &str = "NOREPLICAS Not enough good replicas to write.";
+    const OOM: &str = "OOM command not allowed when used memory > 'maxmemory'.";
+    const MISCONF: &str = "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to \
+                           persist to disk. Commands that may modify the data set are disabled.";
+    const AOF: &str = "MISCONF Errors writing to the AOF file: No space left on device";
+
+    fn error(line: &str) -> RedisError {
+        let reply = redis::parse_redis_value(format!("{line}\r\n").as_bytes());
+        let Ok(redis::Value::ServerError(error)) = reply else {
+            panic!("{reply:?}")
+        };
+        error.into()
+    }
+
+    /// An error in each wording: of a command of its own, of one in a script of Redis 7, of earlier ones.
+    fn wordings(said: &str) -> Vec<RedisError> {
+        let alone = error(&format!("-{said}"));
+        let in_script = error(&format!("-{said} script: 2fa2b0, on @user_script:9."));
+        let before_7 = BEFORE_7.map(|start| error(&format!("{start}{said}  ")));
+        [alone, in_script].into_iter().chain(before_7).collect()
+    }
+
+    #[test]
+    fn a_server_without_the_data_is_left_whatever_its_version() {
+        for error in wordings(READONLY) {
+            assert!(ends_connection(&error), "{error}");
+            assert_eq!(refuses_for_now(&error), None, "{error}");
+            assert_eq!(permanent(&error), None, "{error}");
+        }
+        let others = [
+            "-LOADING Redis is loading the dataset in memory",
+            "-MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+            "-MOVED 3999 127.0.0.1:6381",
+            "-CLUSTERDOWN The cluster is down",
+            "-NOAUTH Authentication required.",
+        ];
+        for line in others {
+            assert!(ends_connection(&error(line)), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_master_that_refuses_for_now_is_kept_and_the_cure_is_named() {
+        let cures = [
+            (MISCONF, "disk"),
+            (AOF, "disk"),
+            (NOREPLICAS, "min-replicas-to-write"),
+            (OOM, "maxmemory"),
+        ];
+        for (said, cure) in cures {
+            for error in wordings(said) {
+                assert!(!ends_connection(&error), "{error}");
+                let error = ServerError::new("h:1", error).into_registry_error("claim ids");
+                assert_eq!(error.kind(), RegistryErrorKind::Unavailable);
+                assert!(error.to_string().contains(cure), "{error}");
+            }
+        }
+        let busy = "-BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.";
+        assert!(!ends_connection(&error(busy)));
+        assert!(refuses_for_now(&error(busy)).is_some());
+    }
+
+    #[test]
+    fn other_errors_mean_neither() {
+        let others = [
+            "-ERR unknown command 'XYZ'",
+            "-WRONGTYPE Operation against a key holding the wrong kind of value",
+            "-NOPERM this user has no permissions to access the 'MISCONF' key",
+        ];
+        for line in others {
+            let error = error(line);
+            assert!(!ends_connection(&error), "{line}");
+            assert_eq!(refuses_for_now(&error), None, "{line}");
+        }
+    }
 }

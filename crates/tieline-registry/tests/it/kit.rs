@@ -1,10 +1,16 @@
-//! Shared test code: runtimes with deadlines, and whole error messages.
+//! Shared test code: runtimes with deadlines, whole error messages, and the log.
+
+#[cfg(feature = "redis")]
+mod trace;
 
 use std::{future::Future, time::Duration};
 
 #[cfg(any(feature = "redis", feature = "etcd"))]
 use tieline_registry::RegistryError;
 use tokio::runtime::{Builder, Runtime};
+
+#[cfg(feature = "redis")]
+pub(crate) use self::trace::Trace;
 
 /// Runs a test on one thread; it fails when it takes longer than 20 s.
 pub(crate) fn run<T>(test: impl Future<Output = T>) -> T {

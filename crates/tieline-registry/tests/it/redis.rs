@@ -6,6 +6,7 @@ mod clock;
 mod deployments;
 mod faults;
 mod layout;
+mod refusals;
 mod resharding;
 
 use std::{sync::Arc, time::Duration};
@@ -137,6 +138,15 @@ async fn claim_as(
         kind,
     };
     registry.claim(session, &[claim]).await
+}
+
+/// One of many claims.
+fn numbered(number: usize) -> Claim {
+    Claim {
+        id: ClientId::new(number.to_string()).unwrap(),
+        stamp: Stamp(1),
+        kind: ClaimKind::Fresh,
+    }
 }
 
 /// The outcome of one claim of a free id.

@@ -17,21 +17,26 @@
 local nodes, leases, clock, shadows, node_ids, entries = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 
 -- A write that changes nothing: a master that becomes a replica keeps its connections, and would
--- otherwise continue to answer reads from outdated data.
-redis.call('HDEL', nodes, '')
+-- otherwise continue to answer reads from outdated data. A master that accepts no writes for now, because
+-- it cannot save them or has too few replicas, still answers reads.
+local guard = redis.pcall('HDEL', nodes, '')
+if type(guard) == 'table' and not string.find(guard.err, 'MISCONF')
+  and not string.find(guard.err, 'NOREPLICAS') then
+  return guard
+end
 
 local function text(number)
   return string.format('%.0f', number)
 end
 
 -- The cluster's clock never goes back: if that of the server does, or a slower server takes over, the
--- estimates of the callers let it advance.
+-- estimates of the callers let it advance. A server that accepts no writes for now still answers reads.
 local time = redis.call('TIME')
 local now_us = time[1] * 1000000 + time[2]
 local stored_us = tonumber(redis.call('GET', clock) or 0)
 local caller_us, deadline_us = string.match(ARGV[1], '^(%d+) (%d+)$')
 caller_us, deadline_us = tonumber(caller_us), tonumber(deadline_us)
-if caller_us > now_us and caller_us > stored_us then redis.call('SET', clock, text(caller_us)) end
+if caller_us > now_us and caller_us > stored_us then redis.pcall('SET', clock, text(caller_us)) end
 now_us = math.max(now_us, stored_us, caller_us)
 
 -- A request that the network delivers late, or twice, does nothing: its caller has given up, or has gone on.
@@ -71,9 +76,10 @@ local function epoch()
   return text(now_us), '0', '0'
 end
 
+-- Without an error if the server accepts no writes for now: a read may call it.
 local function set_epoch(begin, settled, complete)
   local value = begin .. ' ' .. settled .. ' ' .. complete
-  if redis.call('HGET', shadows, '') ~= value then redis.call('HSET', shadows, '', value) end
+  if redis.call('HGET', shadows, '') ~= value then redis.pcall('HSET', shadows, '', value) end
 end
 
 -- The number of the caller's ids.

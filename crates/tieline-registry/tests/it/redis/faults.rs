@@ -13,7 +13,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::{NODE, PREFIX, claim, granted, join};
+use super::{NODE, PREFIX, claim, granted, join, numbered};
 use crate::kit::run;
 
 /// The timeout of an operation.
@@ -85,18 +85,10 @@ fn forgotten_scripts_are_sent_again() {
             assert_eq!(claim(&registry, &session, "a").await.unwrap(), granted());
         }
         redis.command::<()>(&["SCRIPT", "FLUSH"]).await;
-        let claims: Vec<_> = (0..2_000).map(many).collect();
+        let claims: Vec<_> = (0..2_000).map(numbered).collect();
         let claimed = registry.claim(&session, &claims).await.unwrap();
         assert!(matches!(claimed, ClaimOutcomes::Verdicts(verdicts) if verdicts.len() == 2_000));
     });
-}
-
-fn many(number: usize) -> tieline_registry::Claim {
-    tieline_registry::Claim {
-        id: tieline_registry::ClientId::new(number.to_string()).unwrap(),
-        stamp: tieline_registry::Stamp(1),
-        kind: tieline_registry::ClaimKind::Fresh,
-    }
 }
 
 #[test]

@@ -2,12 +2,14 @@
 
 mod duplicate_ids;
 mod invalid_callers;
+mod isolation;
 mod legacy_nodes;
 mod link_faults;
 mod lookups;
 mod moving_client;
 mod node_lifecycle;
 mod numbered_messages;
+mod operations_in_order;
 mod order;
 mod peer_security;
 mod reach;
