@@ -157,6 +157,7 @@ impl PeerFlags {
             peer_connections: self.max_peer_connections,
             peer_handshakes: self.max_peer_handshakes,
             routes: self.max_routes,
+            ..ClusterConfig::default()
         };
         config.validate(hub).map_err(cluster_error)?;
         let safe = config.security.validate(config.listen);

@@ -206,7 +206,7 @@ impl MessageRouter {
             return LookupResult::Failed;
         }
         match self.directory.locate(id, is_fresh).await {
-            Ok(entry) => LookupResult::Answered { entry, asked },
+            Ok(located) => LookupResult::Answered { located, asked },
             Err(_) => LookupResult::Failed,
         }
     }
@@ -384,10 +384,6 @@ impl View for MessageRouter {
 
     fn presence(&self, id: &str) -> Presence {
         self.hub.presence(id)
-    }
-
-    fn may_lack_entries(&self) -> bool {
-        self.directory.may_lack_entries()
     }
 }
 

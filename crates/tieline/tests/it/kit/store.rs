@@ -12,9 +12,9 @@ use parking_lot::Mutex;
 use tieline::{
     ClientId,
     registry::{
-        Claim, ClaimOutcomes, Cursor, Entry, ExpiredNode, JoinOutcome, JoinRequest, MemoryRegistry,
-        NodeInfo, NodeSession, Page, Registry, RegistryError, RegistryFuture, Release,
-        ReleaseOutcome, Renewal, Stamp,
+        Claim, ClaimOutcomes, Cursor, ExpiredNode, JoinOutcome, JoinRequest, Located,
+        MemoryRegistry, NodeInfo, NodeReport, NodeSession, Page, Registry, RegistryError,
+        RegistryFuture, Release, ReleaseOutcome, Renewal, Stamp,
     },
 };
 use tokio::sync::watch;
@@ -41,7 +41,7 @@ pub(crate) enum Hold {
 /// A registry in memory behind whatever befalls it.
 #[derive(Debug)]
 pub(crate) struct Store {
-    memory: Mutex<MemoryRegistry>,
+    memory: MemoryRegistry,
     mood: watch::Sender<Mood>,
     /// The node whose claims are held, if any.
     held: watch::Sender<Option<(Hold, String)>>,
@@ -75,7 +75,7 @@ impl Store {
 
     fn new(delay: Duration, lag: Duration) -> Arc<Self> {
         Arc::new(Self {
-            memory: Mutex::default(),
+            memory: MemoryRegistry::new(),
             mood: watch::Sender::new(Mood::Well),
             held: watch::Sender::new(None),
             held_claims: AtomicUsize::new(0),
@@ -149,7 +149,7 @@ impl Store {
 
     /// Loses everything.
     pub(crate) fn wipe(&self) {
-        *self.memory.lock() = MemoryRegistry::new();
+        self.memory.restore(&MemoryRegistry::new());
     }
 
     /// How often it was asked to claim, whatever the number of ids.
@@ -166,7 +166,7 @@ impl Store {
         if !self.delay.is_zero() {
             tokio::time::sleep(self.delay).await;
         }
-        Ok(self.memory.lock().clone())
+        Ok(self.memory.clone())
     }
 }
 
@@ -179,8 +179,12 @@ impl Registry for Store {
         Box::pin(async move { self.arrive().await?.join(request).await })
     }
 
-    fn renew<'a>(&'a self, session: &'a NodeSession, now: Stamp) -> RegistryFuture<'a, Renewal> {
-        Box::pin(async move { self.arrive().await?.renew(session, now).await })
+    fn renew<'a>(
+        &'a self,
+        session: &'a NodeSession,
+        report: NodeReport,
+    ) -> RegistryFuture<'a, Renewal> {
+        Box::pin(async move { self.arrive().await?.renew(session, report).await })
     }
 
     fn leave<'a>(&'a self, session: &'a NodeSession) -> RegistryFuture<'a, ()> {
@@ -213,7 +217,7 @@ impl Registry for Store {
         Box::pin(async move { self.arrive().await?.release(session, releases).await })
     }
 
-    fn locate<'a>(&'a self, id: &'a str, fresh: bool) -> RegistryFuture<'a, Option<Entry>> {
+    fn locate<'a>(&'a self, id: &'a str, fresh: bool) -> RegistryFuture<'a, Located> {
         self.lookups.fetch_add(1, Ordering::Relaxed);
         Box::pin(async move {
             let mut stuck = self.stuck.subscribe();
@@ -231,7 +235,7 @@ impl Registry for Store {
         &'a self,
         session: &'a NodeSession,
         from: Cursor,
-    ) -> RegistryFuture<'a, Page<ClientId>> {
+    ) -> RegistryFuture<'a, Page<(ClientId, Stamp)>> {
         Box::pin(async move {
             self.listings_begun.fetch_add(1, Ordering::Relaxed);
             let delay = *self.listing.lock();
