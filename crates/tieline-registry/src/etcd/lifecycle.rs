@@ -9,26 +9,18 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::{
-    batch::BATCH,
+    batch::{self, BATCH},
     call_error::CallError,
     client::RetrySafety,
     layout::node_process,
+    leases::LeasesRenewed,
     registry::EtcdRegistry,
-    rpc::{
-        KeyValue, LeaseGrantRequest, LeaseKeepAliveRequest, LeaseRevokeRequest,
-        LeaseTimeToLiveRequest, RangeRequest, TxnRequest, delete, get, put, revision_is,
-    },
+    rpc::{KeyValue, RangeRequest, TxnRequest, delete, get, put, revision_is},
 };
-use crate::{
-    id::ClientId,
-    types::{JoinOutcome, JoinRequest, LeaseInfo, NodeSession, Renewal},
-};
+use crate::types::{JoinOutcome, JoinRequest, LeaseInfo, NodeSession, Renewal};
 
 /// Rounds in which another process may be faster to write the node's key.
 const MAX_ROUNDS: usize = 8;
-
-/// The call that lists all keys of a lease may take this many timeouts.
-const LIST_TIMEOUTS: u32 = 10;
 
 /// The result of a write of the node's key.
 enum NodeWrite {
@@ -52,21 +44,17 @@ impl EtcdRegistry {
         if let Some(session) = self.continue_session(request).await? {
             return Ok(JoinOutcome::Joined(session, self.lease_info()));
         }
-        let lease = LeaseGrantRequest {
-            ttl: seconds(request.lease),
-        };
-        // If the response is lost, the lease expires by itself.
-        let lease = self.client.call(RetrySafety::Idempotent, lease).await?;
-        let joined = match self.take_over(request, lease.id).await? {
+        let (lease, ttl) = self.grant(seconds(request.lease)).await?;
+        let joined = match self.take_over(request, lease).await? {
             Takeover::Taken { fencing_token } => NodeSession {
                 address: request.address.clone(),
                 process: request.process,
-                ttl: Duration::from_secs(lease.ttl.unsigned_abs()),
-                lease_id: lease.id,
+                ttl: Duration::from_secs(ttl.unsigned_abs()),
+                lease_id: lease,
                 fencing_token,
             },
             Takeover::Held { holder } => {
-                self.revoke(lease.id).await;
+                self.revoke(lease).await;
                 return Ok(JoinOutcome::Busy(holder));
             }
         };
@@ -111,42 +99,23 @@ impl EtcdRegistry {
         let Some(previous) = request.previous.as_ref().filter(same) else {
             return Ok(None);
         };
-        if !self.renew_lease(previous.lease_id).await? {
+        // The node compares after each join, so an entry that ended with its lease is claimed again.
+        if self.renew_leases(previous).await? == LeasesRenewed::Lost {
+            self.leases.forget(previous);
             return Ok(None);
         }
         self.do_fence(previous).await
     }
 
-    /// Renews a lease for its whole length. False if it has expired.
-    async fn renew_lease(&self, lease: i64) -> Result<bool, CallError> {
-        let request = LeaseKeepAliveRequest { id: lease };
-        Ok(self
-            .client
-            .call(RetrySafety::Idempotent, request)
-            .await?
-            .ttl
-            > 0)
-    }
-
-    /// Ends the lease of the process that was replaced, and with it the entries of that process. An earlier
-    /// lease of this process is left to expire, so that its entries stay until they are claimed again.
+    /// Ends the lease of the process that was replaced; its further leases expire, because it renews them
+    /// only while it holds the address. An earlier lease of this process is left to expire, so that its
+    /// entries stay until they are claimed again.
     async fn revoke_replaced(&self, request: &JoinRequest, seen: Option<&KeyValue>) {
         if let Some(kv) = seen
             && kv.lease != 0
             && node_process(kv) != Some(request.process)
         {
             self.revoke(kv.lease).await;
-        }
-    }
-
-    /// Ends a lease at once, if etcd can be reached; else it expires.
-    async fn revoke(&self, lease: i64) {
-        let request = LeaseRevokeRequest { id: lease };
-        match self.client.call(RetrySafety::Idempotent, request).await {
-            Ok(_) | Err(CallError::LeaseGone) => {}
-            Err(error) => {
-                tracing::debug!(?error, "failed to revoke an unused lease; it will expire");
-            }
         }
     }
 
@@ -193,27 +162,33 @@ impl EtcdRegistry {
         }))
     }
 
-    /// Renews the lease, and at the same time reads whether the process still holds the address.
+    /// Renews the leases, and at the same time reads whether the process still holds the address.
     pub(super) async fn do_renew(&self, session: &NodeSession) -> Result<Renewal, CallError> {
         let read = RangeRequest {
             key: self.layout.node_key(&session.address),
             ..RangeRequest::default()
         };
         let read = self.client.call(RetrySafety::Idempotent, read);
-        let (renewed, found) = tokio::join!(self.renew_lease(session.lease_id), read);
-        let held = renewed? && found?.kvs.iter().any(|kv| is_of_session(kv, session));
-        Ok(if held {
-            Renewal::Renewed(self.lease_info())
-        } else {
-            Renewal::Lost
+        let (renewed, found) = tokio::join!(self.renew_leases(session), read);
+        let (renewed, found) = (renewed?, found?);
+        let held = found.kvs.iter().any(|kv| is_of_session(kv, session));
+        Ok(match renewed {
+            LeasesRenewed::All if held => Renewal::Renewed(self.lease_info()),
+            LeasesRenewed::Some if held => Renewal::Revived(self.lease_info()),
+            _ => {
+                self.leases.forget(session);
+                Renewal::Lost
+            }
         })
     }
 
     pub(super) async fn do_leave(&self, session: &NodeSession) -> Result<(), CallError> {
-        let left = self.ids_under_lease(session).await?;
-        // The leader may still list what was just released, but never more than one batch.
-        if left.len() > BATCH || self.any_has_shadow(&left).await? {
-            return Ok(());
+        let leases = self.leases.from(session, 0).into_iter();
+        let leases = leases.map(|(_, lease)| self.has_entries(lease));
+        for has_entries in batch::join_bounded(leases).await {
+            if has_entries? {
+                return Ok(());
+            }
         }
         let key = self.layout.node_key(&session.address);
         let txn = TxnRequest {
@@ -227,16 +202,17 @@ impl EtcdRegistry {
             .await?
             .succeeded
         {
-            self.revoke(session.lease_id).await;
+            self.revoke_all(session).await;
         }
         Ok(())
     }
 
-    /// Whether any of these ids has a shadow. The leader lists the keys of a lease as of the writes that it
-    /// has applied; it may lag behind the server that answered the last release.
-    async fn any_has_shadow(&self, ids: &[ClientId]) -> Result<bool, CallError> {
-        if ids.is_empty() {
-            return Ok(false);
+    /// Whether any entry is bound to a lease. The leader lists the keys of a lease as of the writes that it
+    /// has applied; it may lag behind the server that answered the last release, by one batch at most.
+    async fn has_entries(&self, lease: i64) -> Result<bool, CallError> {
+        let ids = self.ids_under(lease).await?;
+        if ids.is_empty() || ids.len() > BATCH {
+            return Ok(!ids.is_empty());
         }
         let txn = TxnRequest {
             compare: Vec::new(),
@@ -248,25 +224,6 @@ impl EtcdRegistry {
         };
         let response = self.client.call(RetrySafety::Idempotent, txn).await?;
         Ok(response.reads().any(|kv| kv.is_some()))
-    }
-
-    /// The ids whose shadows are bound to a session's lease.
-    pub(super) async fn ids_under_lease(
-        &self,
-        session: &NodeSession,
-    ) -> Result<Vec<ClientId>, CallError> {
-        let request = LeaseTimeToLiveRequest {
-            id: session.lease_id,
-            keys: true,
-        };
-        let response = self
-            .client
-            .call_for(LIST_TIMEOUTS, RetrySafety::Idempotent, request);
-        let keys = response.await?.keys;
-        Ok(keys
-            .iter()
-            .filter_map(|key| self.layout.id_of_shadow(key))
-            .collect())
     }
 
     fn lease_info(&self) -> LeaseInfo {

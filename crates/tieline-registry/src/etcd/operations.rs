@@ -89,16 +89,14 @@ impl Registry for EtcdRegistry {
         })
     }
 
-    /// All ids in one page: etcd lists the keys of a lease in one response.
     fn ids_of<'a>(
         &'a self,
         session: &'a NodeSession,
-        _: Cursor,
+        from: Cursor,
     ) -> RegistryFuture<'a, Page<ClientId>> {
         Box::pin(async move {
-            let ids = self.ids_under_lease(session).await;
-            let items = ids.map_err(during("list a node's ids"))?;
-            Ok(Page { items, next: None })
+            let page = self.page_of_ids(session, &from).await;
+            page.map_err(during("list a node's ids"))
         })
     }
 

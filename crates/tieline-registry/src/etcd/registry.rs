@@ -10,6 +10,7 @@ use super::{
     client::{EtcdClient, RetrySafety},
     clock::ClusterClock,
     layout::Layout,
+    lease_set::LeaseSet,
     options::EtcdOptions,
     rpc::{RangeRequest, TxnRequest, never, put},
     url::EtcdUrl,
@@ -19,8 +20,8 @@ use crate::error::{RegistryError, RegistryErrorKind};
 /// The registry on etcd 3.4 or later.
 ///
 /// The keys under the prefix are the layout of the package go-websocket: prefix + client id → address.
-/// Tieline's own keys begin with `!tieline` + prefix. A node's keys are bound to its lease, so etcd removes
-/// them when the lease expires.
+/// Tieline's own keys begin with `!tieline` + prefix. A node's keys are bound to its leases, so etcd removes
+/// them when the leases expire.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), tieline_registry::RegistryError> {
@@ -46,6 +47,9 @@ use crate::error::{RegistryError, RegistryErrorKind};
 /// [`NodeSession::ttl`](crate::NodeSession::ttl) is what was granted. When etcd's leader changes, all
 /// leases start again, so a crash may be detected up to one lease later.
 ///
+/// A node has one lease for about 64 entries. etcd handles all keys of a lease at once, when the lease ends
+/// and, if users are enabled, at each write that is bound to it.
+///
 /// # Permissions
 ///
 /// If authentication is enabled in etcd, the user needs a role with both prefixes, and nothing else. For
@@ -62,6 +66,9 @@ pub struct EtcdRegistry {
     pub(super) client: EtcdClient,
     pub(super) layout: Layout,
     pub(super) clock: ClusterClock,
+    pub(super) leases: LeaseSet,
+    /// Held while leases are granted.
+    pub(super) granting: tokio::sync::Mutex<()>,
 }
 
 impl EtcdRegistry {
@@ -93,6 +100,8 @@ impl EtcdRegistry {
             client,
             layout,
             clock: ClusterClock::start(),
+            leases: LeaseSet::default(),
+            granting: tokio::sync::Mutex::default(),
         };
         let checked = registry.check().await;
         checked.map_err(|error| error.into_registry_error("reach etcd"))?;

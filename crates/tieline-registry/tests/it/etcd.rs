@@ -3,7 +3,9 @@
 mod clusters;
 mod conformance;
 mod layout;
+mod scale;
 mod security;
+mod tokens;
 
 use std::{sync::Arc, time::Duration};
 
