@@ -99,6 +99,7 @@ scenarios! {
         stale_evict_with_wrong_clock
         backlog_of_paused_node
         fence_with_claim_in_flight
+        late_release_of_earlier_connection
     }
     interleavings::sessions {
         crash_with_claim_in_flight
@@ -122,6 +123,7 @@ scenarios! {
         foreign_write_after_wipe
         failover_loses_claim
         failover_revives_entry
+        absence_after_wipe_is_unknown
     }
     interleavings::foreign_writes {
         foreign_delete_of_newer_entry
@@ -144,6 +146,7 @@ scenarios! {
         lease_info_counts_entries
         nodes_join_and_leave
         a_fence_stops_late_operations
+        absence_is_unknown_until_a_node_has_refilled
     }
     contract::claims {
         the_later_stamp_wins

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use tieline_registry::{Owner, Stamp};
+use tieline_registry::{Located, Owner, Stamp};
 
 use super::{
     node::ProcessState,
@@ -28,6 +28,8 @@ pub(crate) enum EmitOutcome {
     Delivered,
     Offline,
     Unreachable,
+    /// The client may be connected to a node that has not refilled.
+    Unknown,
 }
 
 impl Emit {
@@ -63,8 +65,10 @@ impl Simulation<'_> {
         if let Some((to, stamp)) = emit.next.take() {
             return self.send_to(emit, to, stamp);
         }
-        let Some(entry) = expect_reply(self.registry.locate(ID, true).await) else {
-            return Some(EmitOutcome::Offline);
+        let entry = match expect_reply(self.registry.locate(ID, true).await) {
+            Located::At(entry) => entry,
+            Located::Nowhere => return Some(EmitOutcome::Offline),
+            Located::Unknown => return Some(EmitOutcome::Unknown),
         };
         match entry.owner {
             // A legacy node is not simulated; it would deliver.

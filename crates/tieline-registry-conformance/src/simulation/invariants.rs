@@ -26,7 +26,7 @@ impl Simulation<'_> {
     ) -> ConnectedEntries {
         let mut protected = Vec::new();
         for id in ids {
-            let Some(entry) = expect_reply(self.registry.locate(id, true).await) else {
+            let Some(entry) = expect_reply(self.registry.locate(id, true).await).entry() else {
                 continue;
             };
             let Owner::Node { stamp, leased } = entry.owner else {
@@ -49,7 +49,7 @@ impl Simulation<'_> {
 
     pub(super) async fn assert_not_removed(&self, protected: &ConnectedEntries, by: &str) {
         for (id, entry) in protected {
-            let now = expect_reply(self.registry.locate(id, true).await);
+            let now = expect_reply(self.registry.locate(id, true).await).entry();
             assert_eq!(
                 now.map(|entry| entry.address),
                 Some(entry.address.clone()),
@@ -83,7 +83,7 @@ impl Simulation<'_> {
             .expect("writing to a string cannot fail");
         }
         for id in self.newest.keys() {
-            let entry = expect_reply(self.registry.locate(id, true).await);
+            let entry = expect_reply(self.registry.locate(id, true).await).entry();
             write!(text, "; {id}: {entry:?}").expect("writing to a string cannot fail");
         }
         text
@@ -92,7 +92,7 @@ impl Simulation<'_> {
     pub(super) async fn check_invariants(&self) {
         let mut expected = BTreeMap::new();
         for id in self.newest.keys() {
-            let entry = expect_reply(self.registry.locate(id, true).await);
+            let entry = expect_reply(self.registry.locate(id, true).await).entry();
             match self.connections_of(id).as_slice() {
                 [] => self.check_absent(id, entry.as_ref(), &mut expected),
                 [(address, connection)] => {
@@ -162,7 +162,8 @@ impl Simulation<'_> {
         if node.process_state != ProcessState::Running || node.address_taken {
             return;
         }
-        let mut listed = self.ids_of(at).await;
+        let listed = self.ids_of(at).await.into_iter();
+        let mut listed: Vec<_> = listed.map(|(id, _)| id).collect();
         listed.sort_unstable();
         listed.dedup();
         let mut connected: Vec<_> = node.connections.keys().cloned().collect();

@@ -20,9 +20,8 @@ impl Simulation<'_> {
         if self.nodes[node].stopped == Some(StopReason::NoReply) {
             self.resume_session(node).await;
         }
-        let now = self.now();
         let Node { table, pending, .. } = &mut self.nodes[node];
-        let requests = [Lane::Urgent, Lane::Slow].map(|lane| table.next_requests(lane, now, 512));
+        let requests = [Lane::Urgent, Lane::Slow].map(|lane| table.next_requests(lane, 512));
         let requests = requests.into_iter().flatten();
         pending.extend(requests.map(|request| PendingRequest {
             request,
@@ -74,6 +73,16 @@ impl Simulation<'_> {
         let request = request.expect("a request that can time out").request;
         self.on_reply(node, request.clone(), ClaimReply::NoReply);
         request
+    }
+
+    /// A copy of the oldest request of a node: what its connection to the registry may deliver a second
+    /// time, at any later moment.
+    pub(crate) fn copy_of_request(&self, node: usize) -> ClaimRequest {
+        let pending = self.nodes[node].pending.front();
+        pending
+            .expect("a request that can be copied")
+            .request
+            .clone()
     }
 
     /// The registry executes a request that has timed out, or whose process is dead.

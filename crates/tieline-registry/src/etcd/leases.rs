@@ -7,15 +7,19 @@
 //! [`LeaseSet`]: super::lease_set::LeaseSet
 
 use super::{
-    batch,
+    batch::{self, BATCH},
     call_error::CallError,
     client::RetrySafety,
+    layout::Shadow,
     registry::EtcdRegistry,
-    rpc::{KeepAlives, LeaseGrantRequest, LeaseRevokeRequest, LeaseTimeToLiveRequest},
+    rpc::{
+        KeepAlives, KeyValue, LeaseGrantRequest, LeaseRevokeRequest, LeaseTimeToLiveRequest,
+        TxnRequest, get,
+    },
 };
 use crate::{
     id::ClientId,
-    types::{Cursor, NodeSession, Page},
+    types::{Cursor, NodeSession, Page, Stamp},
 };
 
 /// The leases that one stream renews: a server that is not the leader asks the leader for each in turn.
@@ -124,13 +128,51 @@ impl EtcdRegistry {
         Ok(ids.collect())
     }
 
+    /// Whether any entry is bound to a lease. The leader lists the keys of a lease as of the writes that it
+    /// has applied; it may lag behind the server that answered the last release, by one batch at most.
+    pub(super) async fn has_entries(&self, lease: i64) -> Result<bool, CallError> {
+        let ids = self.ids_under(lease).await?;
+        if ids.is_empty() || ids.len() > BATCH {
+            return Ok(!ids.is_empty());
+        }
+        let shadows = self.shadows_of(&ids).await?;
+        Ok(shadows.iter().any(Option::is_some))
+    }
+
+    /// The entries that are bound to a lease, with their stamps.
+    async fn stamps_under(&self, lease: i64) -> Result<Vec<(ClientId, Stamp)>, CallError> {
+        let ids = self.ids_under(lease).await?;
+        let mut stamped = Vec::with_capacity(ids.len());
+        for batch in ids.chunks(BATCH) {
+            let shadows = self.shadows_of(batch).await?;
+            let found = batch.iter().zip(shadows);
+            stamped.extend(found.filter_map(|(id, kv)| {
+                let shadow = Shadow::parse(&kv?)?;
+                Some((id.clone(), shadow.stamp))
+            }));
+        }
+        Ok(stamped)
+    }
+
+    /// The shadows of up to [`BATCH`] ids, in order.
+    async fn shadows_of(&self, ids: &[ClientId]) -> Result<Vec<Option<KeyValue>>, CallError> {
+        let read = |id| get(self.layout.shadow_key(id));
+        let txn = TxnRequest {
+            compare: Vec::new(),
+            success: ids.iter().map(|id| read(id)).collect(),
+            failure: Vec::new(),
+        };
+        let response = self.client.call(RetrySafety::Idempotent, txn).await?;
+        Ok(response.reads().collect())
+    }
+
     /// A page of the ids whose shadows are bound to a session's leases. The walk counts them: its cursor is
     /// the number of the next lease, and how many ids the ones before have.
     pub(super) async fn page_of_ids(
         &self,
         session: &NodeSession,
         from: &Cursor,
-    ) -> Result<Page<ClientId>, CallError> {
+    ) -> Result<Page<(ClientId, Stamp)>, CallError> {
         let (number, mut counted) = position(from);
         let mut items = Vec::new();
         for (number, lease) in self.leases.from(session, number) {
@@ -138,9 +180,9 @@ impl EtcdRegistry {
                 let next = Some(Cursor(format!("{number} {counted}").into_bytes()));
                 return Ok(Page { items, next });
             }
-            let ids = self.ids_under(lease).await?;
-            counted += ids.len() as u64;
-            items.extend(ids);
+            let stamped = self.stamps_under(lease).await?;
+            counted += stamped.len() as u64;
+            items.extend(stamped);
         }
         self.leases.on_counted(session, counted);
         Ok(Page { items, next: None })

@@ -9,7 +9,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::{
-    batch::{self, BATCH},
+    batch,
     call_error::CallError,
     client::RetrySafety,
     layout::node_process,
@@ -17,7 +17,7 @@ use super::{
     registry::EtcdRegistry,
     rpc::{KeyValue, RangeRequest, TxnRequest, delete, get, put, revision_is},
 };
-use crate::types::{JoinOutcome, JoinRequest, LeaseInfo, NodeSession, Renewal};
+use crate::types::{Epoch, JoinOutcome, JoinRequest, LeaseInfo, NodeSession, Renewal};
 
 /// Rounds in which another process may be faster to write the node's key.
 const MAX_ROUNDS: usize = 8;
@@ -207,28 +207,10 @@ impl EtcdRegistry {
         Ok(())
     }
 
-    /// Whether any entry is bound to a lease. The leader lists the keys of a lease as of the writes that it
-    /// has applied; it may lag behind the server that answered the last release, by one batch at most.
-    async fn has_entries(&self, lease: i64) -> Result<bool, CallError> {
-        let ids = self.ids_under(lease).await?;
-        if ids.is_empty() || ids.len() > BATCH {
-            return Ok(!ids.is_empty());
-        }
-        let txn = TxnRequest {
-            compare: Vec::new(),
-            success: ids
-                .iter()
-                .map(|id| get(self.layout.shadow_key(id)))
-                .collect(),
-            failure: Vec::new(),
-        };
-        let response = self.client.call(RetrySafety::Idempotent, txn).await?;
-        Ok(response.reads().any(|kv| kv.is_some()))
-    }
-
     fn lease_info(&self) -> LeaseInfo {
         LeaseInfo {
             clock: self.clock.now(),
+            epoch: Epoch::default(),
             entry_count: None,
             foreign_balance: None,
         }

@@ -16,8 +16,8 @@ use crate::{
     error::RegistryError,
     id::ClientId,
     types::{
-        Claim, ClaimOutcomes, Cursor, Entry, JoinOutcome, JoinRequest, NodeInfo, NodeSession, Page,
-        Release, ReleaseOutcome, Renewal, Stamp,
+        Claim, ClaimOutcomes, Cursor, JoinOutcome, JoinRequest, Located, NodeInfo, NodeReport,
+        NodeSession, Page, Release, ReleaseOutcome, Renewal, Stamp,
     },
 };
 
@@ -34,8 +34,12 @@ impl Registry for EtcdRegistry {
         })
     }
 
-    fn renew<'a>(&'a self, session: &'a NodeSession, now: Stamp) -> RegistryFuture<'a, Renewal> {
-        self.clock.observe(now);
+    fn renew<'a>(
+        &'a self,
+        session: &'a NodeSession,
+        report: NodeReport,
+    ) -> RegistryFuture<'a, Renewal> {
+        self.clock.observe(report.now);
         Box::pin(async move {
             let renewed = self.do_renew(session).await;
             renewed.map_err(during("renew the lease"))
@@ -82,10 +86,11 @@ impl Registry for EtcdRegistry {
         })
     }
 
-    fn locate<'a>(&'a self, id: &'a str, fresh: bool) -> RegistryFuture<'a, Option<Entry>> {
+    fn locate<'a>(&'a self, id: &'a str, fresh: bool) -> RegistryFuture<'a, Located> {
         Box::pin(async move {
             let entry = self.do_locate(id, fresh).await;
-            entry.map_err(during("locate an id"))
+            let entry = entry.map_err(during("locate an id"))?;
+            Ok(entry.map_or(Located::Nowhere, Located::At))
         })
     }
 
@@ -93,7 +98,7 @@ impl Registry for EtcdRegistry {
         &'a self,
         session: &'a NodeSession,
         from: Cursor,
-    ) -> RegistryFuture<'a, Page<ClientId>> {
+    ) -> RegistryFuture<'a, Page<(ClientId, Stamp)>> {
         Box::pin(async move {
             let page = self.page_of_ids(session, &from).await;
             page.map_err(during("list a node's ids"))

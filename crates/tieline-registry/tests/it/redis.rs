@@ -97,6 +97,7 @@ fn request(process: Uuid) -> JoinRequest {
         previous: None,
         now: Stamp(1),
         lease: Duration::from_secs(10),
+        has_connections: false,
     }
 }
 

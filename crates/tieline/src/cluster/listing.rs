@@ -7,7 +7,7 @@
 use std::{collections::BinaryHeap, sync::Arc};
 
 use bytes::Bytes;
-use tieline_registry::{Entry, Owner};
+use tieline_registry::{Located, Owner};
 use tokio::sync::oneshot;
 
 use super::{
@@ -46,12 +46,12 @@ impl MessageRouter {
             if self.local_connection(id).is_some() {
                 return OnlineStatus::Online;
             }
-            let entry = self.directory.locate(id, is_fresh).await.ok();
-            if is_fresh && entry == before {
+            let located = self.directory.locate(id, is_fresh).await.ok();
+            if is_fresh && located == before {
                 break;
             }
-            match self.confirm(id, entry.as_ref()).await {
-                OnlineStatus::Offline => before = entry,
+            match self.confirm(id, located.as_ref()).await {
+                OnlineStatus::Offline => before = located,
                 status => return status,
             }
         }
@@ -59,12 +59,11 @@ impl MessageRouter {
     }
 
     /// Asks the node that the registry names.
-    async fn confirm(&self, id: &str, entry: Option<&Option<Entry>>) -> OnlineStatus {
-        let entry = match entry {
-            None => return OnlineStatus::Unknown,
-            Some(None) if self.directory.may_lack_entries() => return OnlineStatus::Unknown,
-            Some(None) => return OnlineStatus::Offline,
-            Some(Some(entry)) => entry,
+    async fn confirm(&self, id: &str, located: Option<&Located>) -> OnlineStatus {
+        let entry = match located {
+            None | Some(Located::Unknown) => return OnlineStatus::Unknown,
+            Some(Located::Nowhere) => return OnlineStatus::Offline,
+            Some(Located::At(entry)) => entry,
         };
         if self.directory.address() == Some(&entry.address) {
             return OnlineStatus::Offline;

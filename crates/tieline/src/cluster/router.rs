@@ -141,7 +141,7 @@ impl MessageRouter {
         let asked = Instant::now();
         self.tasks.spawn(async move {
             let result = match router.directory.locate(&id, is_fresh).await {
-                Ok(entry) => LookupResult::Answered { entry, asked },
+                Ok(located) => LookupResult::Answered { located, asked },
                 Err(_) => LookupResult::Failed,
             };
             router.resolve(&id, &result);
@@ -280,10 +280,6 @@ impl View for MessageRouter {
 
     fn connection(&self, id: &str) -> Option<Arc<ConnectionInner>> {
         self.local_connection(id)
-    }
-
-    fn may_lack_entries(&self) -> bool {
-        self.directory.may_lack_entries()
     }
 }
 

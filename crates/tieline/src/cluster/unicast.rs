@@ -17,7 +17,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tieline_registry::{Entry, Owner};
+use tieline_registry::{Entry, Located, Owner};
 use tokio::time::Instant;
 
 use super::{
@@ -74,10 +74,7 @@ pub(super) enum LookupResult {
     /// A route from the cache.
     Cached(Route),
     /// What the registry answered, and when it was asked.
-    Answered {
-        entry: Option<Entry>,
-        asked: Instant,
-    },
+    Answered { located: Located, asked: Instant },
     /// The registry did not answer.
     Failed,
 }
@@ -91,8 +88,6 @@ pub(super) trait View {
     fn own_address(&self) -> Option<&str>;
     /// The client's connection at this node, unless it is about to end.
     fn connection(&self, id: &str) -> Option<Self::Connection>;
-    /// Whether the registry may lack entries of connected clients, after a loss.
-    fn may_lack_entries(&self) -> bool;
 }
 
 impl Unicast {
@@ -113,13 +108,12 @@ impl Unicast {
                 route: route.clone(),
                 is_cached: true,
             },
-            LookupResult::Answered {
-                entry: Some(entry),
-                asked,
-            } => self.on_entry(entry, *asked, view),
-            LookupResult::Answered { entry: None, asked } => {
-                self.on_absence(*asked, || no_entry_code(view.may_lack_entries()))
-            }
+            LookupResult::Answered { located, asked } => match located {
+                Located::At(entry) => self.on_entry(entry, *asked, view),
+                Located::Nowhere => self.on_absence(*asked, OutcomeCode::NotHere),
+                // After a loss, connected clients may lack their entries.
+                Located::Unknown => self.on_absence(*asked, OutcomeCode::Unknown),
+            },
             LookupResult::Failed => NextStep::Finish(OpResult::Unreachable),
         }
     }
@@ -140,7 +134,7 @@ impl Unicast {
         };
         if self.missed.as_ref() == Some(&place) {
             // That place does not have it, and the registry knows no other.
-            return self.on_absence(asked, || OutcomeCode::NotHere);
+            return self.on_absence(asked, OutcomeCode::NotHere);
         }
         if view.own_address() == Some(&*place.address) {
             self.missed = Some(place);
@@ -152,11 +146,11 @@ impl Unicast {
 
     /// No node has the client. An answer that is older than the unicast does not say so: the client may
     /// have connected in between.
-    fn on_absence<C>(&self, asked: Instant, code: impl FnOnce() -> OutcomeCode) -> NextStep<C> {
+    fn on_absence<C>(&self, asked: Instant, code: OutcomeCode) -> NextStep<C> {
         if asked < self.started {
             NextStep::LookUp(LookupReason::OldAnswer)
         } else {
-            NextStep::Finish(OpResult::Code(code()))
+            NextStep::Finish(OpResult::Code(code))
         }
     }
 
@@ -203,15 +197,6 @@ pub(super) fn on_peer<C>(peer: Arc<Peer>, place: &Place, is_alive: bool) -> Next
             stamp: place.stamp,
         },
         is_cached: false,
-    }
-}
-
-/// What it means that the registry has no entry: after a loss, connected clients may lack theirs.
-fn no_entry_code(may_lack_entries: bool) -> OutcomeCode {
-    if may_lack_entries {
-        OutcomeCode::Unknown
-    } else {
-        OutcomeCode::NotHere
     }
 }
 

@@ -34,8 +34,7 @@ pub(super) async fn run<H: RegistrarHost>(registrar: Registrar<H>) {
 
 impl<H: RegistrarHost> Registrar<H> {
     pub(super) fn next_requests(&self, lane: Lane) -> Vec<ClaimRequest> {
-        let now = self.0.clock.now();
-        self.0.table.lock().next_requests(lane, now, MAX_BATCH)
+        self.0.table.lock().next_requests(lane, MAX_BATCH)
     }
 
     /// Sends requests one after the other, hands the replies to the table, and carries out their
@@ -46,9 +45,15 @@ impl<H: RegistrarHost> Registrar<H> {
             let reply = self.send_one(&request).await;
             all_replied &= reply != ClaimReply::NoReply;
             let mut table = self.0.table.lock();
+            let was_refilling = table.to_refill() > 0;
             let effects = table.on_reply(request, reply);
             let (urgent, slow) = (table.has_queued(Lane::Urgent), table.has_queued(Lane::Slow));
+            let has_refilled = was_refilling && table.to_refill() == 0;
             drop(table);
+            if has_refilled {
+                // The sooner the registry knows, the sooner it can say again that a client is offline.
+                self.0.renew_now.notify_one();
+            }
             effects.into_iter().for_each(|effect| self.apply(effect));
             if urgent {
                 self.0.wake_sender.notify_one();

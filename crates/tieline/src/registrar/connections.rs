@@ -7,12 +7,12 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
-use tieline_registry::{ClientId, Stamp, claim_table::Lane};
+use tieline_registry::{ClientId, Stamp};
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{
     clock::LocalInstant,
-    inner::{ClaimDecision, Health, MAX_BATCH, Registrar, RegistrarHost},
+    inner::{ClaimDecision, Health, Registrar, RegistrarHost},
 };
 use crate::hub::ConnectionInner;
 
@@ -85,16 +85,10 @@ impl<H: RegistrarHost> Registrar<H> {
     }
 
     /// A peer looked here for a client that is not here: if the registry sent the peer, its entry is
-    /// wrong. While a batch of such ids is queued, further ones are left to the next sweep, so that
-    /// peers cannot fill the queue.
+    /// wrong, and is looked up to be released.
     pub(crate) fn on_missing_client(&self, id: &str) {
-        let mut table = self.0.table.lock();
-        if let Ok(id) = ClientId::new(id)
-            && table.is_joined()
-            && table.queue_len(Lane::Slow) < MAX_BATCH
-        {
-            table.sweep([id]);
-            self.0.reconciler.wake();
+        if let Ok(id) = ClientId::new(id) {
+            self.0.reconciler.suspect(id);
         }
     }
 }

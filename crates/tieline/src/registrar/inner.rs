@@ -11,7 +11,7 @@ use std::{
 
 use parking_lot::Mutex;
 use tieline_registry::{
-    ClientId, NodeSession, Registry, RegistryError, Stamp, claim_table::ClaimTable,
+    ClientId, Epoch, NodeSession, Registry, RegistryError, Stamp, claim_table::ClaimTable,
 };
 use tokio::{
     sync::{Notify, Semaphore, oneshot, watch},
@@ -93,8 +93,8 @@ pub(super) struct Inner<H> {
     pub(super) health: watch::Sender<Health>,
     /// When the registry last confirmed the lease.
     pub(super) last_renewal: watch::Sender<Instant>,
-    /// When the registry last reported that the session is lost.
-    pub(super) lost_at: Mutex<Option<Instant>>,
+    /// The registry's epoch, as of the last join or renewal.
+    pub(super) epoch: Mutex<Epoch>,
     pub(super) in_flight: Arc<Semaphore>,
     /// Wakes the claim sender: something urgent is queued.
     pub(super) wake_sender: Notify,
@@ -117,7 +117,7 @@ impl<H: RegistrarHost> Registrar<H> {
             session: Mutex::default(),
             health: watch::Sender::new(Health::Down),
             last_renewal: watch::Sender::new(Instant::now()),
-            lost_at: Mutex::default(),
+            epoch: Mutex::default(),
             in_flight: Arc::new(Semaphore::new(IN_FLIGHT)),
             wake_sender: Notify::new(),
             renew_now: Notify::new(),
@@ -144,12 +144,6 @@ impl<H: RegistrarHost> Registrar<H> {
     /// the registry does not count them.
     pub(crate) fn foreign_balance(&self) -> Option<i64> {
         self.0.reconciler.foreign_balance()
-    }
-
-    /// Whether entries of this node may be missing, because its session was lost within the last lease.
-    pub(crate) fn lost_session_recently(&self) -> bool {
-        let lost_at = *self.0.lost_at.lock();
-        lost_at.is_some_and(|at| at.elapsed() < self.0.config.lease)
     }
 
     /// Awaits the registry within the configured timeout.

@@ -3,7 +3,8 @@
 use std::{collections::HashSet, time::Duration};
 
 use tieline_registry::{
-    ClaimKind, Cursor, EtcdOptions, EtcdRegistry, NodeSession, Registry, Release, Renewal, Stamp,
+    ClaimKind, Cursor, EtcdOptions, EtcdRegistry, NodeReport, NodeSession, Registry, Release,
+    Renewal, Stamp,
 };
 use tieline_test_servers::etcd::{Etcd, LEASE};
 use tokio::time::{Instant, sleep};
@@ -94,7 +95,10 @@ fn a_dead_node_with_many_ids_delays_no_renewal_of_others() {
         for first in (0..MANY).step_by(10 * BATCH) {
             let batch = claims(first..first + 10 * BATCH, 5);
             registry.claim(&session, &batch).await.unwrap();
-            registry.renew(&session, Stamp(0)).await.unwrap();
+            registry
+                .renew(&session, NodeReport::default())
+                .await
+                .unwrap();
         }
         // From now on, it is silent, and the other one renews as often as it can.
         let other = connect(&etcd).await;
@@ -103,7 +107,7 @@ fn a_dead_node_with_many_ids_delays_no_renewal_of_others() {
         let mut longest = Duration::ZERO;
         while !is_empty(&other).await {
             let start = Instant::now();
-            let renewal = other.renew(&beating, Stamp(0)).await.unwrap();
+            let renewal = other.renew(&beating, NodeReport::default()).await.unwrap();
             assert!(matches!(renewal, Renewal::Renewed(_)), "{renewal:?}");
             longest = longest.max(start.elapsed());
             sleep(Duration::from_millis(5)).await;
@@ -146,9 +150,15 @@ fn what_ended_with_one_lease_is_reported_and_can_be_claimed_again() {
             }
         }
         assert!(everything(&registry).await.len() < 1_000);
-        let renewal = registry.renew(&session, Stamp(0)).await.unwrap();
+        let renewal = registry
+            .renew(&session, NodeReport::default())
+            .await
+            .unwrap();
         assert!(matches!(renewal, Renewal::Revived(_)), "{renewal:?}");
-        let renewal = registry.renew(&session, Stamp(0)).await.unwrap();
+        let renewal = registry
+            .renew(&session, NodeReport::default())
+            .await
+            .unwrap();
         assert!(matches!(renewal, Renewal::Renewed(_)), "{renewal:?}");
         let mut held = claims(0..1_000, 5);
         for claim in &mut held {
@@ -176,7 +186,10 @@ fn a_claim_on_an_ended_lease_is_lost_and_succeeds_after_the_renewal() {
         }
         let claimed = registry.claim(&session, &claims(2_000..2_500, 5)).await;
         assert_eq!(granted(claimed.unwrap()), None);
-        registry.renew(&session, Stamp(0)).await.unwrap();
+        registry
+            .renew(&session, NodeReport::default())
+            .await
+            .unwrap();
         let claimed = registry.claim(&session, &claims(2_000..2_500, 5)).await;
         assert_eq!(granted(claimed.unwrap()), Some(BATCH));
     });

@@ -16,7 +16,6 @@ const ASKED_AFTER: Duration = Duration::from_millis(10);
 struct FakeView {
     now: Instant,
     connection: Option<u32>,
-    may_lack_entries: bool,
 }
 
 impl FakeView {
@@ -25,7 +24,6 @@ impl FakeView {
         Self {
             now: unicast.started + after,
             connection: None,
-            may_lack_entries: false,
         }
     }
 
@@ -47,10 +45,6 @@ impl View for FakeView {
 
     fn connection(&self, _id: &str) -> Option<u32> {
         self.connection
-    }
-
-    fn may_lack_entries(&self) -> bool {
-        self.may_lack_entries
     }
 }
 
@@ -88,7 +82,7 @@ fn legacy_entry(address: &str) -> Entry {
 /// An answer to a request that was made after the unicast had started.
 fn answer(unicast: &Unicast, entry: Option<Entry>) -> LookupResult {
     LookupResult::Answered {
-        entry,
+        located: entry.map_or(Located::Nowhere, Located::At),
         asked: unicast.started + ASKED_AFTER,
     }
 }
@@ -96,7 +90,7 @@ fn answer(unicast: &Unicast, entry: Option<Entry>) -> LookupResult {
 /// An answer to a request that was made before.
 fn old_answer(unicast: &Unicast, entry: Option<Entry>) -> LookupResult {
     LookupResult::Answered {
-        entry,
+        located: entry.map_or(Located::Nowhere, Located::At),
         asked: unicast.started - ASKED_AFTER,
     }
 }
@@ -207,8 +201,7 @@ async fn an_entry_of_the_place_that_missed_means_that_nobody_has_the_client() {
     for address in ["peer:1", "self:1"] {
         let mut unicast = unicast();
         unicast.missed = Some(place(address, Some(7)));
-        let mut view = FakeView::soon(&unicast);
-        view.may_lack_entries = true;
+        let view = FakeView::soon(&unicast);
         let entry = entry(address, 7, true);
         let old = old_answer(&unicast, Some(entry.clone()));
         let step = unicast.on_lookup(&old, &view);
@@ -240,7 +233,7 @@ async fn an_entry_of_this_node_is_reported_once() {
 #[tokio::test]
 async fn no_entry_means_offline_unless_entries_were_lost_or_the_answer_is_old() {
     let mut unicast = unicast();
-    let mut view = FakeView::soon(&unicast);
+    let view = FakeView::soon(&unicast);
     let (old, new) = (old_answer(&unicast, None), answer(&unicast, None));
     let step = unicast.on_lookup(&old, &view);
     assert!(
@@ -249,8 +242,11 @@ async fn no_entry_means_offline_unless_entries_were_lost_or_the_answer_is_old() 
     );
     let step = unicast.on_lookup(&new, &view);
     assert_finished(&step, OpResult::Code(OutcomeCode::NotHere));
-    view.may_lack_entries = true;
-    let step = unicast.on_lookup(&new, &view);
+    let lost = LookupResult::Answered {
+        located: Located::Unknown,
+        asked: unicast.started + ASKED_AFTER,
+    };
+    let step = unicast.on_lookup(&lost, &view);
     assert_finished(&step, OpResult::Code(OutcomeCode::Unknown));
 }
 

@@ -53,7 +53,7 @@ async fn connect_twice(registry: &Arc<dyn Registry>, nodes: &[TestNode; 3], roun
         assert_eq!(delivery, Delivery::Delivered, "round {round}");
     }
     eventually(|| readers[winner].texts().len() == 3).await;
-    let entry = registry.locate(&id, true).await.unwrap().unwrap();
+    let entry = registry.locate(&id, true).await.unwrap().entry().unwrap();
     assert_eq!(*entry.address, nodes[winner].peer_address());
     assert_eq!(readers[winner].code(), None);
 }

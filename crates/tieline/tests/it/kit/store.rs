@@ -8,13 +8,12 @@ use std::{
     time::Duration,
 };
 
-use parking_lot::Mutex;
 use tieline::{
     ClientId,
     registry::{
-        Claim, ClaimOutcomes, Cursor, Entry, ExpiredNode, JoinOutcome, JoinRequest, MemoryRegistry,
-        NodeInfo, NodeSession, Page, Registry, RegistryError, RegistryFuture, Release,
-        ReleaseOutcome, Renewal, Stamp,
+        Claim, ClaimOutcomes, Cursor, ExpiredNode, JoinOutcome, JoinRequest, Located,
+        MemoryRegistry, NodeInfo, NodeReport, NodeSession, Page, Registry, RegistryError,
+        RegistryFuture, Release, ReleaseOutcome, Renewal, Stamp,
     },
 };
 use tokio::sync::watch;
@@ -32,7 +31,7 @@ pub(crate) enum Mood {
 /// A registry in memory behind whatever befalls it.
 #[derive(Debug)]
 pub(crate) struct Store {
-    memory: Mutex<MemoryRegistry>,
+    memory: MemoryRegistry,
     mood: watch::Sender<Mood>,
     /// Before each request is carried out.
     delay: Duration,
@@ -54,7 +53,7 @@ impl Store {
 
     fn new(delay: Duration, lag: Duration) -> Arc<Self> {
         Arc::new(Self {
-            memory: Mutex::default(),
+            memory: MemoryRegistry::new(),
             mood: watch::Sender::new(Mood::Well),
             delay,
             lag,
@@ -68,7 +67,7 @@ impl Store {
 
     /// Loses everything.
     pub(crate) fn wipe(&self) {
-        *self.memory.lock() = MemoryRegistry::new();
+        self.memory.restore(&MemoryRegistry::new());
     }
 
     /// How often it was asked to claim, whatever the number of ids.
@@ -85,7 +84,7 @@ impl Store {
         if !self.delay.is_zero() {
             tokio::time::sleep(self.delay).await;
         }
-        Ok(self.memory.lock().clone())
+        Ok(self.memory.clone())
     }
 }
 
@@ -94,8 +93,12 @@ impl Registry for Store {
         Box::pin(async move { self.arrive().await?.join(request).await })
     }
 
-    fn renew<'a>(&'a self, session: &'a NodeSession, now: Stamp) -> RegistryFuture<'a, Renewal> {
-        Box::pin(async move { self.arrive().await?.renew(session, now).await })
+    fn renew<'a>(
+        &'a self,
+        session: &'a NodeSession,
+        report: NodeReport,
+    ) -> RegistryFuture<'a, Renewal> {
+        Box::pin(async move { self.arrive().await?.renew(session, report).await })
     }
 
     fn leave<'a>(&'a self, session: &'a NodeSession) -> RegistryFuture<'a, ()> {
@@ -123,7 +126,7 @@ impl Registry for Store {
         Box::pin(async move { self.arrive().await?.release(session, releases).await })
     }
 
-    fn locate<'a>(&'a self, id: &'a str, fresh: bool) -> RegistryFuture<'a, Option<Entry>> {
+    fn locate<'a>(&'a self, id: &'a str, fresh: bool) -> RegistryFuture<'a, Located> {
         Box::pin(async move {
             let answer = self.arrive().await?.locate(id, fresh).await;
             if !self.lag.is_zero() {
@@ -137,7 +140,7 @@ impl Registry for Store {
         &'a self,
         session: &'a NodeSession,
         from: Cursor,
-    ) -> RegistryFuture<'a, Page<ClientId>> {
+    ) -> RegistryFuture<'a, Page<(ClientId, Stamp)>> {
         Box::pin(async move { self.arrive().await?.ids_of(session, from).await })
     }
 
