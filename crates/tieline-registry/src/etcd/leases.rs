@@ -13,8 +13,7 @@ use super::{
     layout::Shadow,
     registry::EtcdRegistry,
     rpc::{
-        KeepAlives, KeyValue, LeaseGrantRequest, LeaseRevokeRequest, LeaseTimeToLiveRequest,
-        TxnRequest, get,
+        KeepAlives, KeyValue, LeaseGrantRequest, LeaseRevokeRequest, LeaseTimeToLiveRequest, get,
     },
 };
 use crate::{
@@ -156,14 +155,9 @@ impl EtcdRegistry {
 
     /// The shadows of up to [`BATCH`] ids, in order.
     async fn shadows_of(&self, ids: &[ClientId]) -> Result<Vec<Option<KeyValue>>, CallError> {
-        let read = |id| get(self.layout.shadow_key(id));
-        let txn = TxnRequest {
-            compare: Vec::new(),
-            success: ids.iter().map(|id| read(id)).collect(),
-            failure: Vec::new(),
-        };
-        let response = self.client.call(RetrySafety::Idempotent, txn).await?;
-        Ok(response.reads().collect())
+        let reads = ids.iter().map(|id| get(self.layout.shadow_key(id)));
+        let reads = reads.collect();
+        Ok(self.read(RetrySafety::Idempotent, reads).await?.collect())
     }
 
     /// A page of the ids whose shadows are bound to a session's leases. The walk counts them: its cursor is

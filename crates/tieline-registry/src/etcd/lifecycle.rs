@@ -12,12 +12,13 @@ use super::{
     batch,
     call_error::CallError,
     client::RetrySafety,
+    epoch,
     layout::node_process,
     leases::LeasesRenewed,
     registry::EtcdRegistry,
-    rpc::{KeyValue, RangeRequest, TxnRequest, delete, get, put, revision_is},
+    rpc::{KeyValue, RequestOp, TxnRequest, delete, get, put, revision_is},
 };
-use crate::types::{Epoch, JoinOutcome, JoinRequest, LeaseInfo, NodeSession, Renewal};
+use crate::types::{Epoch, JoinOutcome, JoinRequest, LeaseInfo, NodeReport, NodeSession, Renewal};
 
 /// Rounds in which another process may be faster to write the node's key.
 const MAX_ROUNDS: usize = 8;
@@ -41,8 +42,10 @@ enum Takeover {
 impl EtcdRegistry {
     pub(super) async fn do_join(&self, request: &JoinRequest) -> Result<JoinOutcome, CallError> {
         self.clock.observe(request.now);
+        // First, so that no node is there without an epoch.
+        let epoch = self.epoch_of_node(seconds(request.lease)).await?;
         if let Some(session) = self.continue_session(request).await? {
-            return Ok(JoinOutcome::Joined(session, self.lease_info()));
+            return Ok(JoinOutcome::Joined(session, self.lease_info(epoch)));
         }
         let (lease, ttl) = self.grant(seconds(request.lease)).await?;
         let joined = match self.take_over(request, lease).await? {
@@ -58,7 +61,7 @@ impl EtcdRegistry {
                 return Ok(JoinOutcome::Busy(holder));
             }
         };
-        Ok(JoinOutcome::Joined(joined, self.lease_info()))
+        Ok(JoinOutcome::Joined(joined, self.lease_info(epoch)))
     }
 
     /// Writes the node's key if there is none, or if its process may be replaced.
@@ -67,7 +70,9 @@ impl EtcdRegistry {
         let mut seen: Option<KeyValue> = None;
         for _ in 0..MAX_ROUNDS {
             let revision = seen.as_ref().map_or(0, |kv| kv.mod_revision);
-            let write = self.write_node(&request.address, request.process, lease, revision);
+            let mark = self.mark_joining(&request.address, lease, request.has_connections);
+            let (address, process) = (&request.address, request.process);
+            let write = self.write_node(address, process, lease, revision, Some(mark));
             match write.await? {
                 NodeWrite::Written(fencing_token) => {
                     self.revoke_replaced(request, seen.as_ref()).await;
@@ -104,7 +109,11 @@ impl EtcdRegistry {
             self.leases.forget(previous);
             return Ok(None);
         }
-        self.do_fence(previous).await
+        let fenced = self.do_fence(previous).await?;
+        if let Some(session) = fenced.as_ref().filter(|_| request.has_connections) {
+            self.mark(session).await?;
+        }
+        Ok(fenced)
     }
 
     /// Ends the lease of the process that was replaced; its further leases expire, because it renews them
@@ -119,18 +128,20 @@ impl EtcdRegistry {
         }
     }
 
-    /// Writes the node's key if it was last written at this revision.
+    /// Writes the node's key, and the mark, if the key was last written at this revision.
     async fn write_node(
         &self,
         address: &str,
         process: Uuid,
         lease: i64,
         revision: i64,
+        mark: Option<RequestOp>,
     ) -> Result<NodeWrite, CallError> {
         let key = self.layout.node_key(address);
+        let node = put(key.clone(), process.to_string(), lease);
         let txn = TxnRequest {
             compare: vec![revision_is(key.clone(), revision)],
-            success: vec![put(key.clone(), process.to_string(), lease)],
+            success: [node].into_iter().chain(mark).collect(),
             failure: vec![get(key)],
         };
         // Idempotent: a second write finds another revision, and returns what the first has written.
@@ -147,7 +158,7 @@ impl EtcdRegistry {
         session: &NodeSession,
     ) -> Result<Option<NodeSession>, CallError> {
         let (lease, token) = (session.lease_id, session.fencing_token);
-        let write = self.write_node(&session.address, session.process, lease, token);
+        let write = self.write_node(&session.address, session.process, lease, token, None);
         let fencing_token = match write.await {
             Ok(NodeWrite::Written(token)) => token,
             // An earlier fence of this session, whose response was lost: its token is as good.
@@ -163,23 +174,38 @@ impl EtcdRegistry {
     }
 
     /// Renews the leases, and at the same time reads whether the process still holds the address.
-    pub(super) async fn do_renew(&self, session: &NodeSession) -> Result<Renewal, CallError> {
-        let read = RangeRequest {
-            key: self.layout.node_key(&session.address),
-            ..RangeRequest::default()
-        };
-        let read = self.client.call(RetrySafety::Idempotent, read);
+    pub(super) async fn do_renew(
+        &self,
+        session: &NodeSession,
+        report: NodeReport,
+    ) -> Result<Renewal, CallError> {
+        let reads = vec![
+            get(self.layout.node_key(&session.address)),
+            get(self.layout.epoch_key()),
+            get(self.layout.mark_of(&session.address)),
+        ];
+        let read = self.read(RetrySafety::Idempotent, reads);
         let (renewed, found) = tokio::join!(self.renew_leases(session), read);
-        let (renewed, found) = (renewed?, found?);
-        let held = found.kvs.iter().any(|kv| is_of_session(kv, session));
-        Ok(match renewed {
-            LeasesRenewed::All if held => Renewal::Renewed(self.lease_info()),
-            LeasesRenewed::Some if held => Renewal::Revived(self.lease_info()),
-            _ => {
-                self.leases.forget(session);
-                Renewal::Lost
-            }
-        })
+        let (renewed, mut found) = (renewed?, found?);
+        let mut next = || found.next().flatten();
+        let (node, epoch, mark) = (next(), next(), next());
+        let is_held = node.is_some_and(|kv| is_of_session(&kv, session));
+        if renewed == LeasesRenewed::Lost || !is_held {
+            self.leases.forget(session);
+            return Ok(Renewal::Lost);
+        }
+        let epoch = match epoch.as_ref().and_then(epoch::parse) {
+            Some(epoch) => epoch,
+            None => self.epoch_of_node(seconds(session.ttl)).await?,
+        };
+        if renewed == LeasesRenewed::Some {
+            self.mark(session).await?;
+            return Ok(Renewal::Revived(self.lease_info(epoch)));
+        }
+        if let Some(mark) = mark.filter(|_| report.refilled == epoch) {
+            self.unmark(session, &mark, epoch).await;
+        }
+        Ok(Renewal::Renewed(self.lease_info(epoch)))
     }
 
     pub(super) async fn do_leave(&self, session: &NodeSession) -> Result<(), CallError> {
@@ -192,7 +218,7 @@ impl EtcdRegistry {
         }
         let key = self.layout.node_key(&session.address);
         let txn = TxnRequest {
-            compare: vec![revision_is(key.clone(), session.fencing_token)],
+            compare: vec![self.is_current(session)],
             success: vec![delete(key)],
             failure: Vec::new(),
         };
@@ -207,10 +233,10 @@ impl EtcdRegistry {
         Ok(())
     }
 
-    fn lease_info(&self) -> LeaseInfo {
+    fn lease_info(&self, epoch: Epoch) -> LeaseInfo {
         LeaseInfo {
             clock: self.clock.now(),
-            epoch: Epoch::default(),
+            epoch,
             entry_count: None,
             foreign_balance: None,
         }

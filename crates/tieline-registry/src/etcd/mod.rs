@@ -4,7 +4,7 @@
 //! calls that they make. Must not know connections to clients, or links.
 //!
 //! From the top: `operations` (the contract), `claim`, `release`, `lifecycle` and `scan` (its parts),
-//! `leases` (of a node), `registry` (the value, and connecting), `conflict` (who wins an id), `batch` (large
+//! `leases` (of a node), `epoch` (whether entries may be missing), `registry` (the value, and connecting), `conflict` (who wins an id), `batch` (large
 //! transactions), `client` (timeouts, failover, tokens), `endpoints`, then `options`, `call_error`, `layout`,
 //! `rpc`, `url`, `clock` and `lease_set` (which leases there are).
 //!
@@ -18,6 +18,7 @@ mod client;
 mod clock;
 mod conflict;
 mod endpoints;
+mod epoch;
 mod layout;
 mod lease_set;
 mod leases;

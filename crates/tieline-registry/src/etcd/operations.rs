@@ -41,7 +41,7 @@ impl Registry for EtcdRegistry {
     ) -> RegistryFuture<'a, Renewal> {
         self.clock.observe(report.now);
         Box::pin(async move {
-            let renewed = self.do_renew(session).await;
+            let renewed = self.do_renew(session, report).await;
             renewed.map_err(during("renew the lease"))
         })
     }
@@ -88,9 +88,8 @@ impl Registry for EtcdRegistry {
 
     fn locate<'a>(&'a self, id: &'a str, fresh: bool) -> RegistryFuture<'a, Located> {
         Box::pin(async move {
-            let entry = self.do_locate(id, fresh).await;
-            let entry = entry.map_err(during("locate an id"))?;
-            Ok(entry.map_or(Located::Nowhere, Located::At))
+            let located = self.do_locate(id, fresh).await;
+            located.map_err(during("locate an id"))
         })
     }
 

@@ -12,10 +12,13 @@ use super::{
     layout::Layout,
     lease_set::LeaseSet,
     options::EtcdOptions,
-    rpc::{RangeRequest, TxnRequest, never, put},
+    rpc::{Compare, KeyValue, RangeRequest, RequestOp, TxnRequest, never, put, revision_is},
     url::EtcdUrl,
 };
-use crate::error::{RegistryError, RegistryErrorKind};
+use crate::{
+    error::{RegistryError, RegistryErrorKind},
+    types::NodeSession,
+};
 
 /// The registry on etcd 3.4 or later.
 ///
@@ -106,6 +109,26 @@ impl EtcdRegistry {
         let checked = registry.check().await;
         checked.map_err(|error| error.into_registry_error("reach etcd"))?;
         Ok(registry)
+    }
+
+    /// Reads keys in one transaction.
+    pub(super) async fn read(
+        &self,
+        safety: RetrySafety,
+        reads: Vec<RequestOp>,
+    ) -> Result<impl Iterator<Item = Option<KeyValue>>, CallError> {
+        let txn = TxnRequest {
+            compare: Vec::new(),
+            success: reads,
+            failure: Vec::new(),
+        };
+        Ok(self.client.call(safety, txn).await?.reads())
+    }
+
+    /// Whether this is the session that wrote the node's key last.
+    pub(super) fn is_current(&self, session: &NodeSession) -> Compare {
+        let key = self.layout.node_key(&session.address);
+        revision_is(key, session.fencing_token)
     }
 
     /// Checks all permissions with a transaction that writes nothing: etcd checks them before it compares.

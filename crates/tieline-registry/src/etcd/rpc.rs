@@ -136,6 +136,16 @@ pub(super) fn get(key: impl Into<Bytes>) -> RequestOp {
     }))
 }
 
+/// Reads the first key of a range.
+pub(super) fn first_of((key, range_end): (Bytes, Bytes)) -> RequestOp {
+    op(Request::Range(RangeRequest {
+        key,
+        range_end,
+        limit: 1,
+        serializable: false,
+    }))
+}
+
 /// Reads a key from the endpoint itself, which may lag behind.
 pub(super) fn get_stale(key: impl Into<Bytes>) -> RequestOp {
     op(Request::Range(RangeRequest {

@@ -2,6 +2,7 @@
 
 mod clusters;
 mod conformance;
+mod epoch;
 mod layout;
 mod scale;
 mod security;
