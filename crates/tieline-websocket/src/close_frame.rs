@@ -14,10 +14,10 @@ const REASON_MAX: usize = CONTROL_MAX - 2;
 /// The code and reason of a close frame (RFC 6455, section 5.5.1).
 ///
 /// ```
-/// use tieline_websocket::{CloseCode, CloseFrame, Frame};
+/// use tieline_websocket::{AnyFrame, CloseCode, CloseFrame};
 ///
 /// let close = CloseFrame::new(CloseCode::GOING_AWAY, "restarting");
-/// let frame = Frame::close(Some(&close));
+/// let frame = AnyFrame::close(Some(&close));
 /// assert_eq!(frame.payload(), b"\x03\xe9restarting");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -95,7 +95,7 @@ pub use close_code::CloseCode;
 pub use close_frame::CloseFrame;
 pub use deflate::Deflate;
 pub use error::ProtocolError;
-pub use frame::{EncodedFrame, Frame, FrameKind};
+pub use frame::{AnyFrame, EncodedFrame, Frame, FrameKind};
 pub use limits::Limits;
 pub use message::Message;
 pub use protocol::{Action, Protocol, ProtocolState, Received};

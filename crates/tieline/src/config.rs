@@ -39,14 +39,27 @@ pub struct Config {
     pub header_size: usize,
     /// Maximum number of header fields of an upgrade request; more get status 431. Default 100.
     pub header_fields: usize,
-    /// The longest time from the accept of the TCP connection to the upgrade, including TLS and the
-    /// application's decision. Default 5 s. With an axum router the decision is not interrupted, but a late
-    /// one gets status 503.
+    /// The longest time from the accept of the TCP connection to a complete request head, including TLS;
+    /// then the connection is closed. So is one whose client does not read a response for as long. Default
+    /// 5 s. A later request on the same connection has as long from its first byte.
     pub handshake_timeout: Duration,
-    /// Maximum number of TCP connections that are not upgraded yet, plain HTTP requests included; more
-    /// wait in the kernel's backlog. Default `None`: a twentieth of the process's descriptor limit, at least 64, so that
+    /// How long the application may take to decide about an upgrade; then the response is 503. Default 15
+    /// s. With an axum router the decision is not interrupted, but a late one gets status 503.
+    pub decision_timeout: Duration,
+    /// How long an HTTP connection is kept for another request. Default 75 s, above the 60 s for which common
+    /// proxies keep theirs: of the two sides, the proxy must close first, or a request that it has just sent
+    /// fails. Costs a descriptor and hyper's buffers for that long, unless others need the place
+    /// ([`Config::max_handshakes`]).
+    pub http_idle_timeout: Duration,
+    /// Maximum number of TCP connections that are not upgraded yet, plain HTTP requests included. If there
+    /// are as many, the next one takes the place of the one that has waited longest for its client, for half a
+    /// second at least: silent, with half a request, or idle between requests. If all are busy with requests,
+    /// it waits. Default `None`: a twentieth of the process's descriptor limit, at least 64, so that
     /// idle handshakes cannot exhaust descriptors.
     pub max_handshakes: Option<usize>,
+    /// Maximum number of these connections from one IP address, or from one /64 network of IPv6; further ones are
+    /// closed at once. Default `None`: no such limit, because all clients behind a proxy share its address.
+    pub max_handshakes_per_address: Option<usize>,
     /// Maximum number of bytes that wait for one client; beyond it [`Config::slow_consumer`] applies. Default 4
     /// MiB. One frame always fits an empty outbox. A frame for many receivers is held in memory once.
     pub outbox_bytes: usize,
@@ -102,7 +115,10 @@ impl Default for Config {
             header_size: 16 * 1024,
             header_fields: 100,
             handshake_timeout: Duration::from_secs(5),
+            decision_timeout: Duration::from_secs(15),
+            http_idle_timeout: Duration::from_secs(75),
             max_handshakes: None,
+            max_handshakes_per_address: None,
             outbox_bytes: 4 * 1024 * 1024,
             outbox_frames: 4096,
             slow_consumer: SlowConsumer::Disconnect,
@@ -181,6 +197,10 @@ impl Config {
             ("broadcast_queue_frames", self.broadcast_queue_frames),
             ("max_connections", self.max_connections.unwrap_or(1)),
             ("max_handshakes", self.max_handshakes.unwrap_or(1)),
+            (
+                "max_handshakes_per_address",
+                self.max_handshakes_per_address.unwrap_or(1),
+            ),
             ("shards", self.shards.unwrap_or(1)),
         ];
         if let Some((name, _)) = above_zero.into_iter().find(|(_, value)| *value == 0) {
@@ -189,6 +209,8 @@ impl Config {
         let times = [
             ("message_timeout", self.message_timeout),
             ("handshake_timeout", self.handshake_timeout),
+            ("decision_timeout", self.decision_timeout),
+            ("http_idle_timeout", self.http_idle_timeout),
             ("ping_interval", self.ping_interval),
             ("ping_timeout", self.ping_timeout),
             ("close_timeout", self.close_timeout),
@@ -251,10 +273,8 @@ impl Config {
 
     /// Maximum number of connections before the upgrade.
     pub(crate) fn handshakes(&self) -> usize {
-        let most = self
-            .max_handshakes
-            .unwrap_or_else(|| (descriptors() / 20).max(64));
-        most.min(tokio::sync::Semaphore::MAX_PERMITS)
+        self.max_handshakes
+            .unwrap_or_else(|| (descriptors() / 20).max(64))
     }
 
     /// The limits that the protocol decoder enforces.

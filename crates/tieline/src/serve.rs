@@ -24,8 +24,7 @@ use crate::{
 impl<H: Handler> Node<H> {
     /// An HTTP service that upgrades every request that `authorize` accepts. For applications without a
     /// router; with axum, use [`Upgrade`](crate::Upgrade) as an extractor. `authorize` has
-    /// [`Config::handshake_timeout`](crate::Config::handshake_timeout), counted from the accept of the
-    /// connection; then the response is 503.
+    /// [`Config::decision_timeout`](crate::Config::decision_timeout); then the response is 503.
     pub fn service<F, D>(&self, authorize: F) -> NodeService<H, F>
     where
         F: Fn(UpgradeRequest) -> D + Send + Sync + 'static,
@@ -61,7 +60,7 @@ impl<H: Handler> Node<H> {
         shutdown: impl Future<Output = ()>,
     ) -> Drained {
         let stop = CancellationToken::new();
-        let listener = listener.limits(self.hub().config());
+        let listener = listener.valid_limits(self.hub().config());
         let served = listener.serve(service, stop.cancelled());
         let drained = async {
             shutdown.await;
@@ -126,7 +125,7 @@ where
     D: Future<Output = Result<Accept<H::State>, Refusal>>,
 {
     let upgrade = upgrade?;
-    let deadline = upgrade.started_at() + node.hub().config().handshake_timeout;
+    let deadline = upgrade.requested_at() + node.hub().config().decision_timeout;
     let decision = authorize(upgrade.request().clone());
     let accept = tokio::time::timeout_at(deadline, decision)
         .await

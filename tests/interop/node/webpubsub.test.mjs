@@ -264,6 +264,15 @@ describe("@azure/web-pubsub-client on the two nodes of tieline demo", () => {
       const latest = () => ada.seen["server-message"].map(({ message }) => message.data).findLast(({ kind }) => kind === "online");
       await eventually("ada alone is left", () => latest().users.join() === "ada");
     }));
+
+  test("a newcomer is sent who is online although the list stays the same", { timeout }, () =>
+    withBoth(async (ada, ben) => {
+      const both = ({ users }) => users.join() === "ada,ben";
+      for (const member of [ada, ben]) await member.answer("online", both);
+      const again = await Member.start(nodes[0], "ada");
+      await again.answer("online", both);
+      await again.stop();
+    }));
 });
 
 describe("a restart of the server", () => {

@@ -1,8 +1,8 @@
 //! Payloads: data with its type, in the form that every wire can encode.
 //!
-//! Owns the check of data against its type, and the conversion from and to bare messages. Must not know
-//! envelopes, groups or users. Invariant: the data of a [`Payload`] always matches its type, so encoding
-//! it cannot fail.
+//! Owns the check of data against its type and of what every client can read, and the conversion from and
+//! to bare messages. Must not know envelopes, groups or users. Invariants: the data of a [`Payload`] always
+//! matches its type, so encoding it cannot fail; data from a client breaks no parser of another.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
@@ -32,10 +32,22 @@ impl DataType {
     }
 }
 
-/// The data does not have the form that its type requires.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the data does not match its data type")]
-pub(crate) struct InvalidData;
+/// The deepest nesting of JSON data. Common parsers refuse documents of more than 64 levels and then drop
+/// the connection; an envelope adds one.
+const MAX_DEPTH: usize = 63;
+
+/// Why data from a client cannot be a payload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum InvalidData {
+    /// It does not have the form that its type requires.
+    #[error("the data does not match its data type")]
+    Mismatch,
+    /// It is valid JSON, but text of it has no form in UTF-8, and many parsers refuse it.
+    #[error("the data contains half a surrogate pair, which is not a character")]
+    HalfSurrogate,
+    #[error("the data is nested too deeply; at most {MAX_DEPTH} levels are allowed")]
+    TooDeep,
+}
 
 /// Data with its type. Invariant: `data` is a string for text, a base64 string for binary and
 /// protobuf, and any JSON value for JSON.
@@ -48,12 +60,15 @@ pub(crate) struct Payload {
 impl Payload {
     /// Data from a client, checked against its type.
     pub(crate) fn new(data_type: DataType, data: &RawValue) -> Result<Self, InvalidData> {
-        if data_type != DataType::Json {
-            let text: String = serde_json::from_str(data.get()).map_err(|_| InvalidData)?;
-            let is_base64 = data_type != DataType::Text;
-            if is_base64 && STANDARD.decode(text).is_err() {
-                return Err(InvalidData);
-            }
+        if data_type != DataType::Json && !data.get().starts_with('"') {
+            return Err(InvalidData::Mismatch);
+        }
+        if matches!(data_type, DataType::Binary | DataType::Protobuf) {
+            let text: String =
+                serde_json::from_str(data.get()).map_err(|_| InvalidData::Mismatch)?;
+            STANDARD.decode(text).map_err(|_| InvalidData::Mismatch)?;
+        } else {
+            check_readable(data.get())?;
         }
         let data = data.to_owned();
         Ok(Self { data_type, data })
@@ -115,6 +130,47 @@ impl Payload {
     }
 }
 
+/// Whether every client can read this valid JSON.
+fn check_readable(json: &str) -> Result<(), InvalidData> {
+    let bytes = json.as_bytes();
+    let (mut at, mut depth, mut in_text) = (0, 0, false);
+    while let Some(&byte) = bytes.get(at) {
+        at += 1;
+        match byte {
+            b'"' => in_text = !in_text,
+            b'\\' => at += escape_length(&bytes[at..]).ok_or(InvalidData::HalfSurrogate)?,
+            b'[' | b'{' if !in_text => {
+                depth += 1;
+                if depth > MAX_DEPTH {
+                    return Err(InvalidData::TooDeep);
+                }
+            }
+            b']' | b'}' if !in_text => depth -= 1,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The length of an escape after its backslash, the second of a surrogate pair included; `None` for half a
+/// pair.
+fn escape_length(escape: &[u8]) -> Option<usize> {
+    const SINGLE: usize = "u0000".len();
+    let unit = |escape: &[u8]| {
+        let digits = std::str::from_utf8(escape.strip_prefix(b"u")?.get(..4)?).ok()?;
+        u16::from_str_radix(digits, 16).ok()
+    };
+    match unit(escape) {
+        None => Some(1),
+        Some(0xd800..=0xdbff) => {
+            let second = escape.get(SINGLE..)?.strip_prefix(b"\\")?;
+            matches!(unit(second), Some(0xdc00..=0xdfff)).then_some(SINGLE + 1 + SINGLE)
+        }
+        Some(0xdc00..=0xdfff) => None,
+        Some(_) => Some(SINGLE),
+    }
+}
+
 fn encode(value: &impl Serialize) -> Box<RawValue> {
     to_raw_value(value).expect("payloads are made of maps with text keys, lists, text and numbers")
 }
@@ -143,8 +199,47 @@ mod tests {
             (DataType::Protobuf, "{}"),
         ] {
             let error = parse(data_type, json).unwrap_err();
-            assert_eq!(error, InvalidData, "{data_type:?} {json}");
+            assert_eq!(error, InvalidData::Mismatch, "{data_type:?} {json}");
         }
+    }
+
+    #[test]
+    fn surrogates_come_in_pairs() {
+        for json in [
+            r#""\ud83d\ude00""#,
+            r#""\\ud83d""#,
+            r#"{"\u00e9\n\uD83D\uDE00\"":"\u0000"}"#,
+        ] {
+            assert!(parse(DataType::Json, json).is_ok(), "{json}");
+        }
+        for json in [
+            r#""\ud83d""#,
+            r#""\ud83d ""#,
+            r#""\ud83d\n""#,
+            r#""\ud83d\u0041""#,
+            r#""\ud83d\ud83d\ude00""#,
+            r#""\ude00\ud83d""#,
+            r#""\\\ude00""#,
+        ] {
+            for data_type in [DataType::Json, DataType::Text] {
+                let error = parse(data_type, json).unwrap_err();
+                assert_eq!(error, InvalidData::HalfSurrogate, "{json}");
+            }
+            let as_name = format!("[{{{json}:1}}]");
+            assert!(parse(DataType::Json, &as_name).is_err(), "{as_name}");
+        }
+    }
+
+    #[test]
+    fn nesting_is_bounded_outside_of_text() {
+        let nested = |levels| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+        assert!(parse(DataType::Json, &nested(MAX_DEPTH)).is_ok());
+        let error = parse(DataType::Json, &nested(MAX_DEPTH + 1)).unwrap_err();
+        assert_eq!(error, InvalidData::TooDeep);
+        let flat = format!("[{}]", r#"{"a":[]},"#.repeat(100).trim_end_matches(','));
+        assert!(parse(DataType::Json, &flat).is_ok());
+        let text = format!(r#"["{}\"[[["]"#, "[".repeat(100));
+        assert!(parse(DataType::Json, &text).is_ok());
     }
 
     #[test]

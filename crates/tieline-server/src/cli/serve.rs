@@ -3,8 +3,6 @@
 //! Owns which groups of flags the command has, and puts their settings together. Must not know how the
 //! node is started. Invariant: all settings are checked before anything starts.
 
-use std::time::Duration;
-
 use clap::Args;
 
 use super::{
@@ -50,7 +48,7 @@ impl Serve {
             tls: self.tls.read()?,
             clients: clients.settings(),
             config,
-            drain_delay: Duration::from_secs(self.limits.drain_delay),
+            drain_delay: self.limits.drain_delay(),
         })
     }
 }

@@ -59,8 +59,8 @@ struct DirectMessage<'a> {
 }
 
 impl Events for Chat {
-    async fn connected(&self, _: &Connection) {
-        self.roster.refresh();
+    async fn connected(&self, client: &Connection) {
+        self.roster.connected(client);
     }
 
     async fn event(

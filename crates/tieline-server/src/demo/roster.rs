@@ -2,8 +2,8 @@
 //!
 //! Owns the list, and sends it to the clients of this node. Each node polls all nodes for its own
 //! clients: when a client connects or disconnects here, and every second for changes on other nodes,
-//! crashes included. Invariants: a list is sent only if it differs from the previous one. However many
-//! clients come and go, each poll is followed by a pause four times as long as the poll took, between a
+//! crashes included. Invariants: every client has received the latest list; all clients receive a list
+//! only if it differs from the previous one. However many clients come and go, each poll is followed by a pause four times as long as the poll took, between a
 //! tenth of a second and a second.
 
 use std::{
@@ -14,7 +14,7 @@ use std::{
 
 use parking_lot::Mutex;
 use serde::Serialize;
-use tieline::{Cluster, Listed};
+use tieline::{Cluster, Connection, Frame, Listed};
 use tokio::{sync::Notify, task::JoinSet, time};
 
 use super::nodes::Nodes;
@@ -80,6 +80,13 @@ impl Roster {
         }
     }
 
+    /// Sends the latest list to a client that connected here, and polls soon. The list may stay the same,
+    /// if the user is online already, and then no other list would come.
+    pub(super) fn connected(&self, client: &Connection) {
+        self.shared.send_latest(client);
+        self.refresh();
+    }
+
     /// Polls soon, because a client connected or disconnected here.
     pub(super) fn refresh(&self) {
         self.shared.refresh.notify_one();
@@ -111,18 +118,35 @@ impl Shared {
         if *latest == online {
             return;
         }
-        let frame = server_message(&Payload::json(&online), ClientKind::Enveloped);
+        let frame = online.frame();
         *latest = online;
         drop(latest);
-        // Simple clients show each frame to a person, who cannot read this.
         let clients = self.cluster.hub().connections();
-        for client in clients.iter().filter(|c| c.subprotocol().is_some()) {
+        for client in clients.iter().filter(|client| shows_lists(client)) {
             client.emit(frame.clone());
+        }
+    }
+
+    /// Sends the latest list to one client. The lock is held, so that a newer list follows it.
+    fn send_latest(&self, client: &Connection) {
+        let latest = self.latest.lock();
+        // Before the first poll the list is empty, and the one that follows differs.
+        if latest.total > 0 && shows_lists(client) {
+            client.emit(latest.frame());
         }
     }
 }
 
+/// Simple clients show each frame to a person, who cannot read a list.
+fn shows_lists(client: &Connection) -> bool {
+    client.subprotocol().is_some()
+}
+
 impl Online {
+    fn frame(&self) -> Frame {
+        server_message(&Payload::json(self), ClientKind::Enveloped)
+    }
+
     fn from_listing(listed: Listed, nodes: &Nodes) -> Self {
         let mut nodes_of: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for (name, node) in listed.names {

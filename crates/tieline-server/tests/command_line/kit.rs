@@ -92,17 +92,7 @@ impl Server {
 
     /// Connects a simple client, which disconnects when the socket is dropped.
     pub(crate) fn connect(&self, node: usize) -> TcpStream {
-        let mut socket = TcpStream::connect(&self.addresses[node]).unwrap();
-        socket.set_read_timeout(Some(DEADLINE)).unwrap();
-        let request = format!(
-            "GET /client/hubs/chat HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-            self.addresses[node]
-        );
-        socket.write_all(request.as_bytes()).unwrap();
-        let mut status = [0; 12];
-        socket.read_exact(&mut status).unwrap();
-        assert_eq!(&status, b"HTTP/1.1 101");
+        let (socket, _) = upgrade(&self.addresses[node], "/client/hubs/chat", "");
         socket
     }
 }
@@ -111,5 +101,96 @@ impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// Upgrades a connection, and returns it with the head of the response.
+fn upgrade(address: &str, path: &str, headers: &str) -> (TcpStream, String) {
+    let mut socket = TcpStream::connect(address).unwrap();
+    socket.set_read_timeout(Some(DEADLINE)).unwrap();
+    let request = format!(
+        "GET {path} HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n{headers}\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    );
+    socket.write_all(request.as_bytes()).unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        socket.read_exact(&mut byte).unwrap();
+        head.extend(byte);
+    }
+    let head = String::from_utf8(head).unwrap();
+    assert!(head.starts_with("HTTP/1.1 101"), "{head}");
+    (socket, head)
+}
+
+/// A client of a subprotocol that sends what no SDK would.
+pub(crate) struct Client(TcpStream);
+
+impl Client {
+    pub(crate) const JSON: &str = "json.webpubsub.azure.v1";
+
+    /// Connects. The reply must repeat the subprotocol as it was offered.
+    pub(crate) fn connect(server: &Server, path: &str, subprotocol: &str) -> Self {
+        let header = format!("Sec-WebSocket-Protocol: {subprotocol}\r\n");
+        let (socket, head) = upgrade(&server.addresses[0], path, &header);
+        let (_, agreed) = head.split_once("sec-websocket-protocol: ").unwrap();
+        assert_eq!(agreed.lines().next(), Some(subprotocol));
+        Self(socket)
+    }
+
+    pub(crate) fn send(&mut self, text: &str) {
+        self.send_frame(0x81, text.as_bytes());
+    }
+
+    pub(crate) fn send_binary(&mut self, bytes: &[u8]) {
+        self.send_frame(0x82, bytes);
+    }
+
+    /// Masked with zeros, as is allowed.
+    fn send_frame(&mut self, first: u8, payload: &[u8]) {
+        let mut frame = vec![first, 0xfe];
+        frame.extend(u16::try_from(payload.len()).unwrap().to_be_bytes());
+        if let Ok(length @ ..126) = u8::try_from(payload.len()) {
+            frame = vec![first, 0x80 | length];
+        }
+        frame.extend([0; 4]);
+        frame.extend(payload);
+        self.0.write_all(&frame).unwrap();
+    }
+
+    /// The next message.
+    pub(crate) fn text(&mut self) -> String {
+        let (first, payload) = self.frame();
+        assert_eq!(first, 0x81, "{payload:?}");
+        String::from_utf8(payload).unwrap()
+    }
+
+    /// The code of the close frame, after any messages.
+    pub(crate) fn close_code(&mut self) -> u16 {
+        loop {
+            let (first, payload) = self.frame();
+            if first == 0x88 {
+                return u16::from_be_bytes([payload[0], payload[1]]);
+            }
+        }
+    }
+
+    fn frame(&mut self) -> (u8, Vec<u8>) {
+        let [first, short] = self.array();
+        let length = match short {
+            127 => u64::from_be_bytes(self.array()),
+            126 => u16::from_be_bytes(self.array()).into(),
+            short => short.into(),
+        };
+        let mut payload = vec![0; usize::try_from(length).unwrap()];
+        self.0.read_exact(&mut payload).unwrap();
+        (first, payload)
+    }
+
+    fn array<const N: usize>(&mut self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.0.read_exact(&mut bytes).unwrap();
+        bytes
     }
 }

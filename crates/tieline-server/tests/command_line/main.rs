@@ -6,6 +6,7 @@ mod bench;
 mod cluster;
 mod demo;
 mod kit;
+mod wire;
 
 use std::{io::Read, net::TcpListener};
 

@@ -1,12 +1,14 @@
 //! Frames that the server sends (RFC 6455, section 5.2), encoded once and shared.
 //!
 //! Knows no connection. Invariants: a frame is immutable, complete (FIN) and unmasked, as a server's
-//! frames must be; it is compressed at most once.
+//! frames must be; it is compressed at most once; a [`Frame`] is a message, so that no caller who may
+//! send messages can send a close or a ping.
 
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
+use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
 use crate::close_frame::{CONTROL_MAX, CloseFrame};
@@ -44,7 +46,7 @@ impl FrameKind {
     }
 }
 
-/// An encoded frame, shared by any number of connections.
+/// An encoded message, shared by any number of connections.
 ///
 /// A clone increments a reference count; the handle is eight bytes. A frame takes the buffer of the
 /// `String` or `Vec` that it is made from, without a copy: echoing a message costs one allocation
@@ -58,8 +60,27 @@ impl FrameKind {
 /// assert_eq!(encoded.header, b"\x81\x05");
 /// assert_eq!(encoded.payload, b"Hello");
 /// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct Frame(AnyFrame);
+
+/// An encoded frame of any kind, as it is sent: a message or a control frame.
+///
+/// For the queue of a connection, which holds both. A message converts into it, but not back:
+/// whoever accepts a [`Frame`] is never given a control frame.
+///
+/// ```
+/// use tieline_websocket::{AnyFrame, Frame};
+///
+/// let queue: [AnyFrame; 2] = [Frame::text("Hello").into(), AnyFrame::ping(b"")];
+/// assert_eq!(queue[1].encoded(None).header, b"\x89\x00");
+/// ```
+///
+/// ```compile_fail,E0277
+/// # use tieline_websocket::{AnyFrame, Frame};
+/// let message: Frame = AnyFrame::close(None).into();
+/// ```
 #[derive(Clone)]
-pub struct Frame(Arc<Inner>);
+pub struct AnyFrame(Arc<Inner>);
 
 struct Inner {
     kind: FrameKind,
@@ -77,33 +98,35 @@ struct Deflated {
 impl Frame {
     /// A text message.
     pub fn text(text: impl Into<String>) -> Self {
-        Frame::new(FrameKind::Text, text.into().into_bytes())
+        Frame(AnyFrame::new(FrameKind::Text, text.into().into_bytes()))
     }
 
     /// A binary message.
     pub fn binary(bytes: impl Into<Vec<u8>>) -> Self {
-        Frame::new(FrameKind::Binary, bytes.into())
+        Frame(AnyFrame::new(FrameKind::Binary, bytes.into()))
     }
+}
 
+impl AnyFrame {
     /// A ping (RFC 6455, section 5.5.2). Cuts the payload to 125 bytes.
     pub fn ping(payload: &[u8]) -> Self {
-        Frame::new(FrameKind::Ping, control_payload(payload))
+        AnyFrame::new(FrameKind::Ping, control_payload(payload))
     }
 
     /// A pong (RFC 6455, section 5.5.3). Cuts the payload to 125 bytes.
     pub fn pong(payload: &[u8]) -> Self {
-        Frame::new(FrameKind::Pong, control_payload(payload))
+        AnyFrame::new(FrameKind::Pong, control_payload(payload))
     }
 
     /// A close (RFC 6455, section 5.5.1), with an empty payload for `None`. To close a connection,
     /// use [`Protocol::close`](crate::Protocol::close), which keeps the state of the close handshake.
     pub fn close(close: Option<&CloseFrame>) -> Self {
         let payload = close.map(CloseFrame::encode).unwrap_or_default();
-        Frame::new(FrameKind::Close, payload)
+        AnyFrame::new(FrameKind::Close, payload)
     }
 
     fn new(kind: FrameKind, payload: Vec<u8>) -> Self {
-        Frame(Arc::new(Inner {
+        AnyFrame(Arc::new(Inner {
             kind,
             header: Header::new(kind, false, payload.len()),
             payload,
@@ -216,7 +239,28 @@ impl Header {
     }
 }
 
+/// The kind, the payload and the bytes to send.
+impl Deref for Frame {
+    type Target = AnyFrame;
+
+    fn deref(&self) -> &AnyFrame {
+        &self.0
+    }
+}
+
+impl From<Frame> for AnyFrame {
+    fn from(message: Frame) -> Self {
+        message.0
+    }
+}
+
 impl fmt::Debug for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for AnyFrame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Payloads may be secret and long, so a log shows their length only.
         f.debug_struct("Frame")
@@ -227,13 +271,13 @@ impl fmt::Debug for Frame {
 }
 
 /// Frames are equal if kind and uncompressed payload are equal.
-impl PartialEq for Frame {
+impl PartialEq for AnyFrame {
     fn eq(&self, other: &Self) -> bool {
         self.kind() == other.kind() && self.payload() == other.payload()
     }
 }
 
-impl Eq for Frame {}
+impl Eq for AnyFrame {}
 
 impl From<Message> for Frame {
     fn from(message: Message) -> Self {

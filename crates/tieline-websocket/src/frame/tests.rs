@@ -5,7 +5,7 @@
 use super::*;
 use crate::CloseCode;
 
-fn bytes(frame: &Frame, deflate: Option<&Deflate>) -> Vec<u8> {
+fn bytes(frame: &AnyFrame, deflate: Option<&Deflate>) -> Vec<u8> {
     let encoded = frame.encoded(deflate);
     let bytes = [encoded.header, encoded.payload].concat();
     assert_eq!(bytes.len(), encoded.len());
@@ -22,8 +22,8 @@ const ALL: Deflate = Deflate {
 #[test]
 fn examples_of_section_5_7() {
     assert_eq!(bytes(&Frame::text("Hello"), None), b"\x81\x05Hello");
-    assert_eq!(bytes(&Frame::ping(b"Hello"), None), b"\x89\x05Hello");
-    assert_eq!(bytes(&Frame::pong(b"Hello"), None), b"\x8a\x05Hello");
+    assert_eq!(bytes(&AnyFrame::ping(b"Hello"), None), b"\x89\x05Hello");
+    assert_eq!(bytes(&AnyFrame::pong(b"Hello"), None), b"\x8a\x05Hello");
     let medium = Frame::binary(vec![7; 256]);
     assert_eq!(medium.encoded(None).header, [0x82, 0x7e, 0x01, 0x00]);
     let long = Frame::binary(vec![7; 65_536]);
@@ -82,14 +82,14 @@ fn conversions_keep_the_kind() {
 
 #[test]
 fn control_payloads_are_cut_to_125_bytes() {
-    for frame in [Frame::ping(&[b'x'; 126]), Frame::pong(&[b'x'; 126])] {
+    for frame in [AnyFrame::ping(&[b'x'; 126]), AnyFrame::pong(&[b'x'; 126])] {
         assert_eq!(frame.payload(), [b'x'; 125]);
     }
     let mut close = CloseFrame::new(CloseCode::NORMAL, "");
     close.reason = "ü".repeat(100);
-    let frame = Frame::close(Some(&close));
+    let frame = AnyFrame::close(Some(&close));
     assert_eq!(frame.payload().len(), 2 + 122, "cut between characters");
-    assert_eq!(bytes(&Frame::close(None), None), [0x88, 0x00]);
+    assert_eq!(bytes(&AnyFrame::close(None), None), [0x88, 0x00]);
 }
 
 #[test]
@@ -129,9 +129,15 @@ fn incompressible_frames_are_sent_uncompressed() {
     let settings = Some(&ALL);
     assert_eq!(Frame::binary(noise).encoded(settings).header[0], 0x82);
     assert_eq!(Frame::text("").encoded(settings).header, [0x81, 0]);
-    assert_eq!(Frame::ping(&[b'a'; 125]).encoded(settings).header[0], 0x89);
+    assert_eq!(
+        AnyFrame::ping(&[b'a'; 125]).encoded(settings).header[0],
+        0x89
+    );
     let close = CloseFrame::new(CloseCode::NORMAL, "a".repeat(123));
-    assert_eq!(Frame::close(Some(&close)).encoded(settings).header[0], 0x88);
+    assert_eq!(
+        AnyFrame::close(Some(&close)).encoded(settings).header[0],
+        0x88
+    );
 }
 
 #[test]

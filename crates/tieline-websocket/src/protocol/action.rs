@@ -1,6 +1,6 @@
 //! The results of the decoder. Only data.
 
-use crate::{close_frame::CloseFrame, error::ProtocolError, frame::Frame, message::Message};
+use crate::{close_frame::CloseFrame, error::ProtocolError, frame::AnyFrame, message::Message};
 
 /// The state of the close handshake (RFC 6455, section 7.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub enum ProtocolState {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Received {
     /// How many bytes of the input were processed: all of them if `action` is `None` and no pong is
-    /// due.
+    /// due, and if the state is now [`ProtocolState::Closed`].
     pub consumed: usize,
     /// What the caller must do, if anything.
     pub action: Option<Action>,
@@ -36,7 +36,7 @@ pub enum Action {
         /// The client's close frame; `None` if it was empty, which is reported as code 1005.
         received: Option<CloseFrame>,
         /// The answer, with the client's code.
-        reply: Frame,
+        reply: AnyFrame,
     },
     /// The client answered the server's close: close the TCP connection. The state is now
     /// [`ProtocolState::Closed`].
@@ -50,6 +50,6 @@ pub enum Action {
         /// The violation.
         error: ProtocolError,
         /// The close frame to send; `None` if the server has sent one already.
-        reply: Option<Frame>,
+        reply: Option<AnyFrame>,
     },
 }

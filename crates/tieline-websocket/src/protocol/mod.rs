@@ -18,7 +18,7 @@ pub use action::{Action, ProtocolState, Received};
 use crate::close_frame::CloseFrame;
 use crate::deflate;
 use crate::error::ProtocolError;
-use crate::frame::Frame;
+use crate::frame::AnyFrame;
 use crate::header::{self, Context, Header, Opcode};
 use crate::limits::Limits;
 use crate::mask::unmask;
@@ -48,7 +48,7 @@ use partial::{PartialInput, check_size};
 #[derive(Debug)]
 pub struct Protocol {
     partial: Option<Box<PartialInput>>,
-    pong: Option<Frame>,
+    pong: Option<AnyFrame>,
     state: ProtocolState,
     inflate: bool,
 }
@@ -82,15 +82,19 @@ impl Protocol {
         while consumed < input.len() && self.state != ProtocolState::Closed {
             match self.step(limits, &mut input[consumed..]) {
                 Ok((advanced, None)) if self.pong.is_none() => consumed += advanced,
+                // Nothing counts after the client's close frame.
+                Ok((_, action)) if self.state == ProtocolState::Closed => {
+                    consumed = input.len();
+                    return Received { consumed, action };
+                }
                 Ok((advanced, action)) => {
                     consumed += advanced;
                     return Received { consumed, action };
                 }
                 Err(error) => {
-                    return Received {
-                        consumed: input.len(),
-                        action: Some(self.fail(error)),
-                    };
+                    consumed = input.len();
+                    let action = Some(self.fail(error));
+                    return Received { consumed, action };
                 }
             }
         }
@@ -104,7 +108,7 @@ impl Protocol {
     /// `None` if a close was sent or received before.
     ///
     /// Drops an incomplete message. Then wait for [`Action::Closed`], with a deadline.
-    pub fn close(&mut self, frame: Option<&CloseFrame>) -> Option<Frame> {
+    pub fn close(&mut self, frame: Option<&CloseFrame>) -> Option<AnyFrame> {
         if self.state != ProtocolState::Open {
             return None;
         }
@@ -112,7 +116,7 @@ impl Protocol {
         if let Some(partial) = &mut self.partial {
             partial.discard();
         }
-        Some(Frame::close(frame))
+        Some(AnyFrame::close(frame))
     }
 
     /// The pong to send, if a ping has arrived since the last call.
@@ -120,7 +124,7 @@ impl Protocol {
     /// At most one is pending: a newer ping replaces the payload of an unanswered one (RFC 6455,
     /// section 5.5.3), so a flood of pings costs one small frame. A ping is answered in
     /// [`ProtocolState::Closing`] too (section 5.5.2), but not after the client's close frame.
-    pub fn take_pong(&mut self) -> Option<Frame> {
+    pub fn take_pong(&mut self) -> Option<AnyFrame> {
         self.pong.take()
     }
 
@@ -231,7 +235,7 @@ impl Protocol {
         match opcode {
             Opcode::Close => self.on_close(payload).map(Some),
             Opcode::Ping => {
-                self.pong = Some(Frame::pong(payload));
+                self.pong = Some(AnyFrame::pong(payload));
                 Ok(None)
             }
             // A pong needs no answer, solicited or not (section 5.5.3).
@@ -246,7 +250,7 @@ impl Protocol {
         } else {
             // Section 5.5.1 asks to echo the code, not the reason.
             let echo = received.as_ref().map(|it| CloseFrame::new(it.code, ""));
-            let reply = Frame::close(echo.as_ref());
+            let reply = AnyFrame::close(echo.as_ref());
             Action::Close { received, reply }
         };
         self.end();
@@ -256,7 +260,7 @@ impl Protocol {
     fn fail(&mut self, error: ProtocolError) -> Action {
         let reply = (self.state == ProtocolState::Open).then(|| {
             let close = CloseFrame::new(error.close_code(), error.to_string());
-            Frame::close(Some(&close))
+            AnyFrame::close(Some(&close))
         });
         self.end();
         Action::Fail { error, reply }

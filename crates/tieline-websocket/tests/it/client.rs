@@ -3,7 +3,7 @@
 
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress};
 use proptest::prelude::*;
-use tieline_websocket::{Frame, FrameKind, Message};
+use tieline_websocket::{AnyFrame, FrameKind, Message};
 
 /// A frame from a client; the test chooses every field.
 #[derive(Clone, Debug)]
@@ -128,7 +128,7 @@ pub(crate) fn deflate(payload: &[u8]) -> Vec<u8> {
 }
 
 /// Decodes a frame from the server as a client does: whether it is compressed, and the payload.
-pub(crate) fn decode(frame: &Frame, encoded: &[u8]) -> (bool, Vec<u8>) {
+pub(crate) fn decode(frame: &AnyFrame, encoded: &[u8]) -> (bool, Vec<u8>) {
     let opcode = match frame.kind() {
         FrameKind::Text => 1,
         FrameKind::Binary => 2,

@@ -1,7 +1,7 @@
 //! Every message arrives, in both directions, for any fragmentation and split.
 
 use proptest::prelude::*;
-use tieline_websocket::{Action, Deflate, Frame, Limits, Message, Protocol};
+use tieline_websocket::{Action, AnyFrame, Deflate, Frame, Limits, Message, Protocol};
 
 use crate::client::{Transfer, decode, message, transfer};
 
@@ -34,7 +34,7 @@ fn arrives(inflate: bool, transfers: &[Transfer], portions: &[usize]) {
     for frame in transfers.iter().flat_map(Transfer::frames) {
         frame.encode(&mut bytes);
         if frame.first == 0x89 {
-            pong = Some(Frame::pong(&frame.payload));
+            pong = Some(AnyFrame::pong(&frame.payload));
         }
     }
     let mut protocol = Protocol::new(inflate);

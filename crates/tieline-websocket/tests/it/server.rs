@@ -1,7 +1,9 @@
 //! A small driver around `Protocol` for tests: handshake, echo, close, over an in-memory pipe.
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
-use tieline_websocket::{Action, CloseFrame, Frame, Limits, Message, Protocol, handshake};
+use tieline_websocket::{
+    Action, AnyFrame, CloseFrame, Frame, Limits, Message, Protocol, handshake,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 /// The text message that makes the server close instead of echo.
@@ -30,7 +32,7 @@ pub(crate) async fn serve(
                 Action::Message(Message::Text(text)) if text == CLOSE_COMMAND => {
                     protocol.close(Some(&close))
                 }
-                Action::Message(message) => Some(Frame::from(message)),
+                Action::Message(message) => Some(Frame::from(message).into()),
                 Action::Close { reply, .. } => Some(reply),
                 Action::Fail { reply, .. } => reply,
                 _ => None,
@@ -54,7 +56,7 @@ pub(crate) async fn serve(
     }
 }
 
-async fn send(stream: &mut DuplexStream, frame: &Frame) {
+async fn send(stream: &mut DuplexStream, frame: &AnyFrame) {
     let encoded = frame.encoded(None);
     stream.write_all(encoded.header).await.unwrap();
     stream.write_all(encoded.payload).await.unwrap();

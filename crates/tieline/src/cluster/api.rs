@@ -16,7 +16,6 @@ use super::{
     directory::NodeRegistrar,
     except::ClusterExcept,
     lifecycle::{self, NodeRuntime},
-    multicast::OwnedScope,
     outcome::{OpResult, ResultSender},
     pending::{PeerStatus, Unicast},
     router::{MessageRouter, SYNC_TIMEOUT},
@@ -24,7 +23,7 @@ use super::{
 };
 use crate::{
     delivery::Delivery,
-    hub::{ConnectionInner, Hub},
+    hub::{ConnectionInner, Hub, OwnedScope},
     receipt::Receipt,
     registrar::{ClaimDecision, Health, LocalInstant},
 };

@@ -57,6 +57,14 @@ pub struct ClusterConfig {
     /// [`Config::message_size`](crate::Config::message_size). Costs that much memory for each peer that
     /// reads too slowly.
     pub link_queue_bytes: usize,
+    /// Connections of peers that this node accepts at once. Default 1,024, at least 1. Each other node and
+    /// each backend has one, or two for a moment when it dials again. What comes beyond is refused. Costs
+    /// up to 2 MiB for each peer that sends faster than this node handles its messages.
+    pub peer_connections: usize,
+    /// Further connections to the peer port, which have not shown yet that they belong to a peer. Default
+    /// 128, at least 1. Each is closed after two seconds, or as soon as it is the oldest and a new one
+    /// finds no place, so that strangers do not keep peers out. Costs a descriptor each.
+    pub peer_handshakes: usize,
     /// Routes to clients of other nodes that are cached, at most. Default 131,072, which cost about
     /// 20 MiB. A message whose route is not cached costs a request to the registry. With 0, at most 32
     /// are cached, so nearly every message costs that request.
@@ -73,6 +81,8 @@ impl Default for ClusterConfig {
             audit_interval: Duration::from_secs(30),
             registry_timeout: Duration::from_secs(1),
             link_queue_bytes: 8 * 1024 * 1024,
+            peer_connections: 1024,
+            peer_handshakes: 128,
             routes: 131_072,
         }
     }
@@ -84,7 +94,8 @@ impl ClusterConfig {
     /// [`Cluster::connect`](crate::Cluster::connect) call it.
     ///
     /// # Errors
-    /// [`ClusterError::Address`], [`ClusterError::Time`] or [`ClusterError::Queue`].
+    /// [`ClusterError::Address`], [`ClusterError::Time`], [`ClusterError::Places`] or
+    /// [`ClusterError::Queue`].
     pub fn validate(&self, hub: &Config) -> Result<(), ClusterError> {
         if let Some(address) = &self.advertise
             && !advertise::is_valid(address)
@@ -109,6 +120,13 @@ impl ClusterConfig {
         let mut wrong = times.filter(|(_, time, min)| !(*min..=max).contains(time));
         if let Some((name, _, min)) = wrong.next() {
             return Err(ClusterError::Time { name, min });
+        }
+        let places = [
+            ("peer_connections", self.peer_connections),
+            ("peer_handshakes", self.peer_handshakes),
+        ];
+        if let Some((name, _)) = places.into_iter().find(|(_, places)| *places == 0) {
+            return Err(ClusterError::Places { name });
         }
         if self.link_queue_bytes <= hub.message_size {
             return Err(ClusterError::Queue);
@@ -143,6 +161,12 @@ pub enum ClusterError {
         name: &'static str,
         /// Its lower bound.
         min: Duration,
+    },
+    /// The peer port could not accept a single peer.
+    #[error("{name} must be at least 1")]
+    Places {
+        /// The name of the setting.
+        name: &'static str,
     },
     /// A message of the largest size would not fit the queue of a link.
     #[error("link_queue_bytes must exceed message_size: raise the first or lower the second")]

@@ -7,8 +7,11 @@ use std::sync::Arc;
 
 use tieline_websocket::Frame;
 
-use super::{multicast::OwnedScope, router::MessageRouter, summary::Summary};
-use crate::{hub::ExcludedIds, receipt::Receipt};
+use super::{router::MessageRouter, summary::Summary};
+use crate::{
+    hub::{ExcludedIds, OwnedScope},
+    receipt::Receipt,
+};
 
 /// A cluster without some client ids, made by [`Cluster::except`](crate::Cluster::except).
 ///

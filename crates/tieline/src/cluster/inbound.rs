@@ -10,13 +10,12 @@ use tieline_websocket::{CloseCode, CloseFrame, Frame};
 
 use super::{
     client_op::{ClientOp, LocalOutcome},
-    multicast::OwnedScope,
     outcome::outcome_code,
     router::{MessageRouter, SYNC_TIMEOUT},
 };
 use crate::{
     delivery::{Delivery, Reached},
-    hub::{Cork, ExcludedIds},
+    hub::{Cork, ExcludedIds, OwnedScope},
     link::{BoxFuture, Interest, MaybeReady, PeerInfo, Receiver, RequestKind, Response, proto},
 };
 

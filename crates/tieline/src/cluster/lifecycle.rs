@@ -4,11 +4,11 @@
 //! the registry before its links end. Must not know how messages are routed. Invariant: whatever a
 //! start that fails has begun is ended.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tieline_registry::{MemoryRegistry, Registry};
 use tokio::{
-    net::TcpListener,
+    net::{TcpListener, TcpSocket},
     time::{Instant, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -34,6 +34,8 @@ use crate::{
     registrar::RegistrarConfig,
 };
 
+/// Connections to the peer port that wait to be accepted.
+const BACKLOG: u32 = 1024;
 /// How long an end waits for each of its steps: the registry, the peer port, the tasks.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -56,7 +58,7 @@ pub(super) async fn start(
         return Err(ClusterError::HubInUse);
     }
     let mut links = link_config(config)?;
-    let (listener, address) = bind(config).await?;
+    let (listener, address) = bind(config)?;
     links.address = Some(address);
     let links = Arc::new(links);
     let inbox = NodeInbox::default();
@@ -135,19 +137,35 @@ impl Drop for NodeRuntime {
 fn link_config(config: &ClusterConfig) -> Result<LinkConfig, ClusterError> {
     let mut links = LinkConfig::new(Uuid::now_v7(), &config.security)?;
     links.queue_bytes = config.link_queue_bytes;
+    links.connections = config.peer_connections;
+    links.handshakes = config.peer_handshakes;
     Ok(links)
 }
 
 /// The peer port, and the address to advertise for it.
-async fn bind(config: &ClusterConfig) -> Result<(TcpListener, Arc<str>), ClusterError> {
+fn bind(config: &ClusterConfig) -> Result<(TcpListener, Arc<str>), ClusterError> {
     let failed = |error| ClusterError::Listen(config.listen, error);
-    let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
+    let listener = listen(config.listen).map_err(failed)?;
     let bound: SocketAddr = listener.local_addr().map_err(failed)?;
     let address = match &config.advertise {
         Some(address) => address.clone(),
         None => advertise::choose(bound).ok_or(ClusterError::NoAddress)?,
     };
     Ok((listener, address.into()))
+}
+
+/// As [`TcpListener::bind`], whose backlog of 128 is too short: what finds no room in it connects a second
+/// later, and so would peers that start together.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 fn new_router(
@@ -221,4 +239,22 @@ async fn discover_nodes(
         router.end();
     });
     Ok(stop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_burst_of_peers_waits_to_be_accepted() {
+        let listener = listen(([127, 0, 0, 1], 0).into()).expect("a port is free");
+        let address = listener.local_addr().expect("it is bound");
+        let mut waiting = Vec::new();
+        for _ in 0..400 {
+            // Without room the kernel drops it, and connects it a second later at the earliest.
+            let limit = Duration::from_millis(900);
+            let connect = timeout(limit, tokio::net::TcpStream::connect(address));
+            waiting.push(connect.await.expect("there is room").expect("it connects"));
+        }
+    }
 }

@@ -11,7 +11,7 @@ use tieline_websocket::{Frame, FrameKind};
 
 use super::{peers::Peers, pending::PendingReply, summary::SummaryBuilder};
 use crate::{
-    hub::{ExcludedIds, Hub, Scope},
+    hub::{ExcludedIds, Hub, OwnedScope},
     link::{self, RequestKind, proto},
 };
 
@@ -20,32 +20,6 @@ pub(super) struct Multicast {
     pub(super) except: Option<ExcludedIds>,
     pub(super) frame: Frame,
     pub(super) builder: Arc<SummaryBuilder>,
-}
-
-/// Who receives a multicast.
-#[derive(Debug, Clone)]
-pub(super) enum OwnedScope {
-    Everyone,
-    User(Arc<str>),
-    Group(Arc<str>),
-}
-
-impl OwnedScope {
-    pub(super) fn scope(&self) -> Scope<'_> {
-        match self {
-            Self::Everyone => Scope::Everyone,
-            Self::User(name) => Scope::User(name),
-            Self::Group(name) => Scope::Group(name),
-        }
-    }
-
-    fn to_proto(&self) -> (proto::Scope, &str) {
-        match self {
-            Self::Everyone => (proto::Scope::Everyone, ""),
-            Self::User(name) => (proto::Scope::User, name),
-            Self::Group(name) => (proto::Scope::Group, name),
-        }
-    }
 }
 
 impl Multicast {
@@ -60,7 +34,7 @@ impl Multicast {
 
     /// Sends it to every other node that may have a receiver. No part is added after this.
     pub(super) fn send_remote(&self, peers: &Peers) {
-        let (scope, name) = self.scope.to_proto();
+        let (scope, name) = to_proto(&self.scope);
         let hash = link::hash(scope, name);
         let request = self.request();
         for peer in peers.all().values() {
@@ -75,7 +49,7 @@ impl Multicast {
     }
 
     fn request(&self) -> RequestKind {
-        let (scope, name) = self.scope.to_proto();
+        let (scope, name) = to_proto(&self.scope);
         let bytes = |id: &str| Bytes::copy_from_slice(id.as_bytes());
         let except = self.except.iter().flat_map(|ids| ids.iter());
         RequestKind::Multicast(proto::Multicast {
@@ -85,5 +59,13 @@ impl Multicast {
             binary: self.frame.kind() == FrameKind::Binary,
             except: except.map(|id| bytes(id)).collect(),
         })
+    }
+}
+
+fn to_proto(scope: &OwnedScope) -> (proto::Scope, &str) {
+    match scope {
+        OwnedScope::Everyone => (proto::Scope::Everyone, ""),
+        OwnedScope::User(name) => (proto::Scope::User, name),
+        OwnedScope::Group(name) => (proto::Scope::Group, name),
     }
 }

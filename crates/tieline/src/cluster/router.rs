@@ -18,7 +18,7 @@ use tokio_util::task::TaskTracker;
 use super::{
     client_op::LocalOutcome,
     directory::NodeDirectory,
-    multicast::{Multicast, OwnedScope},
+    multicast::Multicast,
     ordering::{Enqueued, OrderingQueue, Ready},
     outcome::{OpResult, outcome_code},
     peers::Peers,
@@ -28,7 +28,7 @@ use super::{
     unicast::{LookupReason, LookupResult, NextStep, View, on_peer},
 };
 use crate::{
-    hub::{ConnectionInner, ExcludedIds, Hub},
+    hub::{ConnectionInner, ExcludedIds, Hub, OwnedScope},
     link::{
         Interest, Outcome, RequestKind,
         proto::{self, OutcomeCode},

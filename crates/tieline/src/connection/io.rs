@@ -57,14 +57,24 @@ impl ConnectionIo {
     ) -> Poll<IoEvent> {
         self.poll_writes(cx, conn);
         let noticed = matches!(self.close_timer, CloseTimer::Running(_));
-        if self.poll_deadline(cx, conn).is_ready() || conn.is_aborted() {
+        if self.poll_deadline(cx, conn).is_ready() {
             return Poll::Ready(IoEvent::Deadline);
+        }
+        if conn.is_aborted() {
+            // What arrived before a write failed is still handled.
+            let failed = conn.io_error().is_some();
+            let rest = failed && matches!(self.poll_read(cx, buffer), Poll::Ready(Ok(1..)));
+            let event = if rest {
+                IoEvent::Read
+            } else {
+                IoEvent::Deadline
+            };
+            return Poll::Ready(event);
         }
         if conn.is_closing() && !noticed {
             return Poll::Ready(IoEvent::Closing);
         }
-        let read = buffer.read(|space| self.stream.poll_read(cx, space));
-        read.map(|read| match read {
+        self.poll_read(cx, buffer).map(|read| match read {
             Ok(0) => IoEvent::End(io::ErrorKind::UnexpectedEof),
             Err(e) => IoEvent::End(e.kind()),
             Ok(_) => {
@@ -72,6 +82,14 @@ impl ConnectionIo {
                 IoEvent::Read
             }
         })
+    }
+
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuffer,
+    ) -> Poll<io::Result<usize>> {
+        buffer.read(|space| self.stream.poll_read(cx, space))
     }
 
     /// Writes what waits for the task, as far as the socket takes it.

@@ -12,19 +12,19 @@ use tokio::{
 use tokio_rustls::server::TlsStream;
 
 use super::{read_buffer::ReadBuffer, stream::Stream};
-use crate::listener::WriteTimeout;
+use crate::listener::HttpStream;
 
 /// Takes the socket, and what was read beyond the request, so that the HTTP server's buffers are freed.
 ///
 /// Our own listener serves TCP and TLS, `axum::serve` TCP behind hyper-util's wrapper. Any other stream
 /// stays inside hyper's wrapper.
 pub(crate) fn take_socket(upgraded: Upgraded) -> (Stream, Option<OwnedWriteHalf>, ReadBuffer) {
-    let upgraded = match upgraded.downcast::<TokioIo<WriteTimeout<TcpStream>>>() {
+    let upgraded = match upgraded.downcast::<TokioIo<HttpStream<TcpStream>>>() {
         Ok(parts) => return tcp(parts.io.into_inner().into_inner(), &parts.read_buf),
         Err(upgraded) => upgraded,
     };
     #[cfg(feature = "tls")]
-    let upgraded = match upgraded.downcast::<TokioIo<WriteTimeout<TlsStream<TcpStream>>>>() {
+    let upgraded = match upgraded.downcast::<TokioIo<HttpStream<TlsStream<TcpStream>>>>() {
         Ok(parts) => return other(parts.io.into_inner().into_inner(), &parts.read_buf),
         Err(upgraded) => upgraded,
     };

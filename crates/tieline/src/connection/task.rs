@@ -29,9 +29,13 @@ use crate::{
     hub::{ConnectionGuard, ConnectionInner, Cork},
 };
 
-/// Frames and reads of one client after which the task yields, about 0.1 ms. If undecoded bytes are left,
-/// which would have to be copied, it yields after them, or after twice as many.
+/// Units of work for one client after which the task yields, about 0.1 ms: a frame or a read is one. If
+/// undecoded bytes are left, which would have to be copied, it yields after them, or after twice as many.
 const YIELD_AFTER: u8 = 128;
+
+/// Bytes of a message, beyond those just decoded, that are one more unit of work: they were inflated, or
+/// collected from frames before.
+const BYTES_PER_UNIT: usize = 1024;
 
 /// A connection and its application, from the upgrade to `on_disconnect`.
 pub(crate) struct ConnectionTask<H: Handler> {
@@ -41,7 +45,7 @@ pub(crate) struct ConnectionTask<H: Handler> {
     protocol: Protocol,
     io: ConnectionIo,
     buffer: ReadBuffer,
-    /// Frames and reads since the task yielded. A field of this size fills a gap of the structure, while a
+    /// Units of work since the task yielded. A field of this size fills a gap of the structure, while a
     /// variable of the task would enlarge its future.
     handled: u8,
 }
@@ -106,7 +110,7 @@ impl<H: Handler> ConnectionTask<H> {
                     None => match self.next_event().await {
                         IoEvent::Read => Flow::Continue,
                         IoEvent::Closing => self.proceed(),
-                        IoEvent::End(kind) => Box::pin(self.on_io_end(kind)).await,
+                        IoEvent::End(kind) => self.on_io_end(kind),
                         IoEvent::Deadline => Flow::End,
                     },
                 };
@@ -118,7 +122,11 @@ impl<H: Handler> ConnectionTask<H> {
 
     fn must_yield(&mut self) -> bool {
         let over = self.handled >= YIELD_AFTER && self.buffer.is_empty() || self.handled == u8::MAX;
-        self.handled = if over { 0 } else { self.handled + 1 };
+        self.handled = if over {
+            0
+        } else {
+            self.handled.saturating_add(1)
+        };
         over
     }
 
@@ -179,6 +187,11 @@ impl<H: Handler> ConnectionTask<H> {
         let Some(action) = received.action else {
             return Some(Decoded::Other(Flow::Continue));
         };
+        if let Action::Message(message) = &action {
+            let inflated = message.as_bytes().len().saturating_sub(received.consumed);
+            let units = u8::try_from(inflated / BYTES_PER_UNIT).unwrap_or(u8::MAX);
+            self.handled = self.handled.saturating_add(units);
+        }
         Some(self.on_action(action))
     }
 
@@ -202,7 +215,8 @@ impl<H: Handler> ConnectionTask<H> {
 
     /// Continues; without the handler, if a close was requested.
     fn proceed(&mut self) -> Flow {
-        if self.inner().is_close_requested() {
+        let inner = self.inner();
+        if inner.is_close_requested() && inner.io_error().is_none() {
             self.ignore_input();
         }
         Flow::Continue
@@ -232,18 +246,14 @@ impl<H: Handler> ConnectionTask<H> {
         Flow::Linger
     }
 
-    async fn on_io_end(&mut self, kind: io::ErrorKind) -> Flow {
+    fn on_io_end(&mut self, kind: io::ErrorKind) -> Flow {
         let reason = CloseReason::Lost(kind);
         if kind == io::ErrorKind::UnexpectedEof {
             // Many clients leave like this. They may still read what waits for them.
             self.inner().close(reason);
             return Flow::End;
         }
-        let closing = self.inner().is_closing();
         self.inner().abort(reason);
-        if !closing {
-            self.report_error(ConnectionError::Io(kind)).await;
-        }
         Flow::End
     }
 
@@ -257,8 +267,12 @@ impl<H: Handler> ConnectionTask<H> {
         .await;
     }
 
-    /// Completes the close handshake and calls `on_disconnect`.
+    /// Reports an I/O error, completes the close handshake and calls `on_disconnect`.
     async fn end(&mut self, linger: bool) {
+        self.buffer = ReadBuffer::default();
+        if let Some(kind) = self.inner().io_error() {
+            self.report_error(ConnectionError::Io(kind)).await;
+        }
         self.guard.unregister();
         let connection = self.guard.connection();
         let conn = connection.inner();

@@ -14,9 +14,9 @@ use super::{
     core::{Hub, HubInner},
     except::Except,
     handle::Connection,
-    index::Scope,
     inner::ConnectionInner,
     keepalive,
+    scope::Scope,
     shard::{MAX_SHARDS, Shard},
 };
 use crate::{
@@ -70,7 +70,7 @@ impl Hub {
 
 fn spawn_tasks(shard: &Arc<Shard>, context: &Arc<HubContext>, stop: &CancellationToken) {
     let worker = Arc::clone(shard);
-    let worker = async move { worker.queue.run_worker().await };
+    let worker = async move { worker.run_worker().await };
     tokio::spawn(stop.clone().run_until_cancelled_owned(worker));
     let keepalive = keepalive::run(Arc::clone(shard), Arc::clone(context));
     tokio::spawn(stop.clone().run_until_cancelled_owned(keepalive));
@@ -118,10 +118,13 @@ impl Hub {
     /// The users who have connections, each once, in no particular order. Takes time and memory
     /// proportional to their number.
     pub fn users(&self) -> Vec<Arc<str>> {
-        let shards = self.0.shards.iter();
-        let mut users: Vec<_> = shards
-            .flat_map(|shard| shard.index.lock().users())
-            .collect();
+        let mut users = Vec::new();
+        for shard in &self.0.shards {
+            let mut next = Some(0);
+            while let Some(part) = next {
+                next = shard.index.lock().copy_users(part, &mut users);
+            }
+        }
         users.sort_unstable();
         users.dedup();
         users
@@ -132,13 +135,15 @@ impl Hub {
     }
 
     fn handles(&self, scope: Scope<'_>) -> Vec<Connection> {
-        let shards = self.0.shards.iter();
-        let audiences = shards.filter_map(|shard| shard.index.lock().audience(scope));
-        audiences
-            .flat_map(|audience| audience.iter().map(Arc::clone).collect::<Vec<_>>())
-            .filter(|conn| !conn.is_close_requested())
-            .map(|conn| self.handle(conn))
-            .collect()
+        let mut conns = Vec::new();
+        for shard in &self.0.shards {
+            let mut next = Some(0);
+            while let Some(part) = next {
+                next = shard.index.lock().copy_slice(scope, part, &mut conns);
+            }
+        }
+        let open = conns.into_iter().filter(|conn| !conn.is_close_requested());
+        open.map(|conn| self.handle(conn)).collect()
     }
 }
 

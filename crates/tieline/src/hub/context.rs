@@ -10,7 +10,7 @@ use std::{
     time::Instant,
 };
 
-use tieline_websocket::{Deflate, Frame, Limits};
+use tieline_websocket::{AnyFrame, Deflate, Limits};
 
 use crate::config::Config;
 
@@ -19,7 +19,7 @@ pub(crate) struct HubContext {
     pub(crate) config: Config,
     pub(crate) limits: Limits,
     pub(crate) clock: CoarseClock,
-    pub(crate) ping: Frame,
+    pub(crate) ping: AnyFrame,
     pub(super) deflate: Option<Arc<Deflate>>,
 }
 
@@ -27,7 +27,7 @@ impl HubContext {
     pub(super) fn new(config: Config) -> Self {
         let limits = config.limits();
         let deflate = config.compression.map(Arc::new);
-        let (clock, ping) = (CoarseClock::new(), Frame::ping(b""));
+        let (clock, ping) = (CoarseClock::new(), AnyFrame::ping(b""));
         Self {
             config,
             limits,

@@ -16,10 +16,10 @@ use tieline_websocket::Frame;
 use tokio_util::sync::DropGuard;
 
 use super::{
-    broadcast::{BroadcastJob, ExcludedIds, ShardQueue},
     context::HubContext,
-    index::{Audience, Scope},
     inner::ConnectionInner,
+    members::Members,
+    scope::{ExcludedIds, Scope},
     shard::Shard,
 };
 use crate::{
@@ -27,6 +27,10 @@ use crate::{
     delivery::Reached,
     receipt::{OutcomeSum, Receipt},
 };
+
+/// The most receivers of a message that its caller serves itself, in all shards together: waking a worker
+/// would cost as much as the sends.
+const INLINE_RECEIVERS: usize = 32;
 
 /// The connections of this node. Cheap to clone; all clones are the same hub.
 ///
@@ -87,7 +91,7 @@ impl Hub {
 
     /// Closes a connection, behind what was sent to it before.
     pub(crate) fn close_connection(&self, conn: &Arc<ConnectionInner>, reason: CloseReason) {
-        self.shard(conn).queue.close(conn, reason);
+        self.shard(conn).queue.close(conn, reason, self.count());
     }
 }
 
@@ -102,19 +106,19 @@ impl Hub {
         shard.queue.queue_unicast(conn, frame)
     }
 
-    /// Sends to a scope: inline in shards with few receivers, through the queues of the others.
+    /// Sends to a scope: at once if it has few receivers and nothing is pending, else through the queues.
     pub(crate) fn send_to_scope(
         &self,
         scope: Scope<'_>,
         except: Option<&ExcludedIds>,
         frame: &Frame,
     ) -> Receipt<Reached> {
-        let (reached, queues) = self.send_inline(scope, except, frame);
-        if queues.is_empty() {
+        let (reached, shards) = self.send_inline(scope, except, frame);
+        if shards.is_empty() {
             return Receipt::decided(reached);
         }
-        let (sum, receipt) = OutcomeSum::new(queues.len(), reached);
-        queue_all(queues, except, frame, &sum);
+        let (sum, receipt) = OutcomeSum::new(shards.len(), reached);
+        self.queue_in(&shards, scope, except, frame, &sum);
         receipt
     }
 
@@ -128,33 +132,90 @@ impl Hub {
         frame: &Frame,
         callback: impl FnOnce(Reached) + Send + 'static,
     ) {
-        let (reached, queues) = self.send_inline(scope, except, frame);
-        if queues.is_empty() {
+        let (reached, shards) = self.send_inline(scope, except, frame);
+        if shards.is_empty() {
             return callback(reached);
         }
-        let sum = OutcomeSum::with_callback(queues.len(), reached, Box::new(callback));
-        queue_all(queues, except, frame, &sum);
+        let sum = OutcomeSum::with_callback(shards.len(), reached, Box::new(callback));
+        self.queue_in(&shards, scope, except, frame, &sum);
     }
 
-    /// Delivers in the shards with few receivers. Returns the other shards' queues, with their audiences.
+    /// Delivers at once if there are few receivers, in the shards where nothing is pending. Returns the
+    /// shards where the message has to be queued.
     fn send_inline(
         &self,
         scope: Scope<'_>,
         except: Option<&ExcludedIds>,
         frame: &Frame,
-    ) -> (Reached, Vec<(&ShardQueue, Audience)>) {
+    ) -> (Reached, Vec<usize>) {
         let mut reached = Reached::default();
-        let mut queues = Vec::new();
-        for shard in &self.0.shards {
-            let Some(audience) = shard.index.lock().audience(scope) else {
+        let (mut few, mut pending) = (FewReceivers::default(), Vec::new());
+        for (i, shard) in self.0.shards.iter().enumerate() {
+            let index = shard.index.lock();
+            let Some(members) = index.members(scope) else {
                 continue;
             };
-            match shard.queue.try_send_inline(&audience, except, frame) {
-                Some(part) => reached.add(part),
-                None => queues.push((&shard.queue, audience)),
+            if !shard.queue.is_idle() {
+                pending.push(i);
+            } else if !few.add(members) {
+                return (reached, (0..self.0.shards.len()).collect());
             }
         }
-        (reached, queues)
+        for conn in few.iter() {
+            if !except.is_some_and(|ids| ids.iter().any(|id| **id == *conn.id)) {
+                reached.record(conn.send(frame.clone()));
+            }
+        }
+        (reached, pending)
+    }
+
+    /// Queues in these shards; each adds its part to the sum.
+    fn queue_in(
+        &self,
+        shards: &[usize],
+        scope: Scope<'_>,
+        except: Option<&ExcludedIds>,
+        frame: &Frame,
+        sum: &Arc<OutcomeSum>,
+    ) {
+        let ids = except.into_iter().flat_map(|ids| ids.iter());
+        let hashed = ids.map(|id| {
+            let hash = self.0.hasher.hash_one(&**id);
+            (self.shard_of(hash), hash, &**id)
+        });
+        let hashed: Vec<_> = hashed.collect();
+        for &shard in shards {
+            let here = hashed.iter().filter(|(of, ..)| *of == shard);
+            let excluded = here.map(|&(_, hash, id)| (hash, id));
+            self.0.shards[shard].queue_broadcast(scope, excluded, frame.clone(), Arc::clone(sum));
+        }
+    }
+}
+
+/// The receivers of a message that its caller serves. They are copied, because the lock of a shard is not
+/// held while sockets are written to; to the stack, because this is the path of most messages.
+#[derive(Default)]
+struct FewReceivers {
+    conns: [Option<Arc<ConnectionInner>>; INLINE_RECEIVERS],
+    len: usize,
+}
+
+impl FewReceivers {
+    /// Adds the members of a shard; false if that are too many.
+    fn add(&mut self, members: &Members<ConnectionInner>) -> bool {
+        let rest = &mut self.conns[self.len..];
+        if members.len() > rest.len() {
+            return false;
+        }
+        for (place, conn) in rest.iter_mut().zip(members.iter()) {
+            *place = Some(Arc::clone(conn));
+        }
+        self.len += members.len();
+        true
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &Arc<ConnectionInner>> {
+        self.conns.iter().flatten()
     }
 }
 
@@ -176,22 +237,6 @@ impl Hub {
             f();
         }
         is_current
-    }
-}
-
-fn queue_all(
-    queues: Vec<(&ShardQueue, Audience)>,
-    except: Option<&ExcludedIds>,
-    frame: &Frame,
-    sum: &Arc<OutcomeSum>,
-) {
-    for (queue, audience) in queues {
-        queue.queue_broadcast(BroadcastJob {
-            audience,
-            except: except.cloned(),
-            frame: frame.clone(),
-            sum: Arc::clone(sum),
-        });
     }
 }
 

@@ -5,7 +5,10 @@
 
 use tieline_websocket::Frame;
 
-use super::{broadcast::ExcludedIds, core::Hub, index::Scope};
+use super::{
+    core::Hub,
+    scope::{ExcludedIds, Scope},
+};
 use crate::{delivery::Reached, receipt::Receipt};
 
 /// A hub that leaves some client ids out; made by [`Hub::except`].

@@ -40,7 +40,12 @@ impl<T> FrameBatch<T> {
         self.entries.iter().map(|(frame, _)| frame)
     }
 
-    pub(super) fn tags(&self) -> impl Iterator<Item = &T> {
+    /// How many frames at the start have tags that fit; no fitting ones follow others.
+    pub(super) fn partition_point(&self, fits: impl Fn(&T) -> bool) -> usize {
+        self.entries.partition_point(|(_, tag)| fits(tag))
+    }
+
+    pub(super) fn tags(&self) -> impl DoubleEndedIterator<Item = &T> {
         self.entries.iter().map(|(_, tag)| tag)
     }
 

@@ -1,56 +1,39 @@
 //! The index of a shard: which of its connections have which id, user and group.
 //!
-//! Owns the maps and the snapshots of audiences. Must not know how messages are delivered. Invariants: an
-//! id names one connection; a connection that the index does not hold by its id is in no user's and no
-//! group's audience either; an audience is exactly who belonged at the call that took it.
+//! Owns the connections, and who is in which scope. Must not know how messages are delivered; it numbers
+//! those that are queued, so that it can say later for whom they were. No call looks at more than a slice
+//! of a scope, because each message needs the lock. Invariants: an id names one connection; a connection
+//! that the index does not hold by its id is in no user's and no group's scope either; a message goes to
+//! exactly those who belonged to its scope when it was queued.
 
 use std::{
-    collections::{HashMap, HashSet},
-    hash::{BuildHasher, Hash, Hasher, RandomState},
+    hash::{BuildHasher, RandomState},
     sync::Arc,
 };
 
-use hashbrown::HashTable;
-
 use super::{
     inner::ConnectionInner,
+    members::{Members, Number, Receivers, Removed},
+    names::Names,
     observer::{HubObserver, ScopeKey},
+    scope::{OwnedScope, Scope},
 };
 use crate::config::Duplicate;
 
-/// The receivers of a message, as they were when it was sent.
-pub(super) type Audience = Arc<[Arc<ConnectionInner>]>;
-
-/// The receivers of a message, by name.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Scope<'a> {
-    Everyone,
-    User(&'a str),
-    Group(&'a str),
-}
-
-// The maps keep std's SipHash: clients may choose ids and group names.
 pub(super) struct ShardIndex {
     /// By the hash of the id, which the hub has computed already: it names the shard too.
-    ids: HashTable<Arc<ConnectionInner>>,
+    connections: Members<ConnectionInner>,
+    users: Names,
+    groups: Names,
     hasher: RandomState,
-    users: HashMap<Arc<str>, MemberSet>,
-    groups: HashMap<Arc<str>, MemberSet>,
-    /// The snapshot of all connections, until one comes or goes.
-    everyone: Option<Audience>,
     observer: Option<Arc<dyn HubObserver>>,
+    /// The last message that was queued.
+    queued: Number,
+    /// Those who left a scope, and are kept for what waits for them.
+    pub(super) departed: usize,
+    /// The most of them, beside the number of connections.
+    max_departed: usize,
 }
-
-/// The members of a scope, and their snapshot until one comes or goes. A new snapshot costs a small share
-/// of sending to its members, so churn does not make it matter.
-#[derive(Default)]
-struct MemberSet {
-    members: HashSet<ByPtr, foldhash::fast::FixedState>,
-    snapshot: Option<Audience>,
-}
-
-/// A connection, compared by address.
-struct ByPtr(Arc<ConnectionInner>);
 
 /// The result of an insertion.
 pub(super) enum Inserted {
@@ -62,16 +45,28 @@ pub(super) enum Inserted {
     Taken,
 }
 
+/// For whom a message is, in this shard.
+pub(super) struct Audience {
+    pub(super) scope: OwnedScope,
+    pub(super) number: Number,
+    /// How many connections that is, without those left out.
+    pub(super) receivers: usize,
+    /// The addresses of those left out.
+    pub(super) excluded: Box<[usize]>,
+}
+
 impl ShardIndex {
     /// An empty index that hashes ids as the hub does.
-    pub(super) fn new(hasher: RandomState) -> Self {
+    pub(super) fn new(hasher: RandomState, max_departed: usize) -> Self {
         Self {
-            ids: HashTable::new(),
+            connections: Members::new(),
+            users: Names::new(hasher.clone()),
+            groups: Names::new(hasher.clone()),
             hasher,
-            users: HashMap::new(),
-            groups: HashMap::new(),
-            everyone: None,
             observer: None,
+            queued: 0,
+            departed: 0,
+            max_departed,
         }
     }
 
@@ -85,10 +80,9 @@ impl ShardIndex {
             // Its departure is reported when its task ends: until then the id is not free elsewhere.
             self.unlink(older);
         }
-        self.everyone = None;
         let hasher = &self.hasher;
-        self.ids
-            .insert_unique(hash, Arc::clone(conn), |conn| hasher.hash_one(&*conn.id));
+        self.connections
+            .insert(hash, Arc::clone(conn), |conn| hasher.hash_one(&*conn.id));
         if let Some(user) = &conn.user {
             self.add_to_user(user, conn);
         }
@@ -115,16 +109,19 @@ impl ShardIndex {
     /// Removes a connection without reporting it; false as [`ShardIndex::remove`].
     fn unlink(&mut self, conn: &Arc<ConnectionInner>) -> bool {
         let hash = self.hasher.hash_one(&*conn.id);
-        let same = |held: &Arc<ConnectionInner>| Arc::ptr_eq(held, conn);
-        let Ok(entry) = self.ids.find_entry(hash, same) else {
+        let remember = self.remembers(conn);
+        let removed = self.connections.remove(hash, conn, remember);
+        if removed == Removed::NotAMember {
             return false;
-        };
-        entry.remove();
-        self.everyone = None;
-        if let Some(user) = &conn.user
-            && remove_member(&mut self.users, user, conn)
-        {
-            self.notify(|observer| observer.lost(ScopeKey::User(user)));
+        }
+        self.on_removed(removed);
+        if let Some(user) = &conn.user {
+            let remember = self.remembers(conn);
+            let (removed, left) = self.users.remove(user, conn, remember);
+            self.on_removed(removed);
+            if left == 0 {
+                self.notify(|observer| observer.lost(ScopeKey::User(user)));
+            }
         }
         for group in conn.groups.lock().names() {
             self.remove_from_group(group, conn);
@@ -132,15 +129,28 @@ impl ShardIndex {
         true
     }
 
+    /// Whether one who leaves a scope still gets what waits for it. Once its close has begun it gets
+    /// nothing any more. Beside as many as there are connections, a bounded number is kept; if more leave,
+    /// they miss what waits, and nobody else does.
+    fn remembers(&self, conn: &ConnectionInner) -> bool {
+        let most = self.max_departed.saturating_add(self.connections.len());
+        self.departed < most && !conn.is_closing()
+    }
+
+    fn on_removed(&mut self, removed: Removed) {
+        self.departed += usize::from(removed == Removed::Remembered);
+    }
+
     pub(super) fn contains(&self, conn: &Arc<ConnectionInner>) -> bool {
         let hash = self.hasher.hash_one(&*conn.id);
-        let same = |held: &Arc<ConnectionInner>| Arc::ptr_eq(held, conn);
-        self.ids.find(hash, same).is_some()
+        let is_same = |held: &ConnectionInner| std::ptr::eq(held, &raw const **conn);
+        self.connections.find(hash, is_same).is_some()
     }
 
     /// The connection with an id; `hash` is the id's.
     pub(super) fn find(&self, hash: u64, id: &str) -> Option<Arc<ConnectionInner>> {
-        self.ids.find(hash, |held| *held.id == *id).map(Arc::clone)
+        let found = self.connections.find(hash, |held| *held.id == *id);
+        found.map(Arc::clone)
     }
 
     /// Adds a connection that the index holds to a group; false if it is a member already.
@@ -171,29 +181,32 @@ impl ShardIndex {
             return false;
         }
         self.users
-            .keys()
+            .iter()
             .for_each(|name| observer.gained(ScopeKey::User(name)));
         self.groups
-            .keys()
+            .iter()
             .for_each(|name| observer.gained(ScopeKey::Group(name)));
         self.observer = Some(observer);
         true
     }
 
     fn add_to_user(&mut self, user: &Arc<str>, conn: &Arc<ConnectionInner>) {
-        if add_member(&mut self.users, user, conn) {
+        if self.users.add(user, conn) == 1 {
             self.notify(|observer| observer.gained(ScopeKey::User(user)));
         }
     }
 
     fn add_to_group(&mut self, group: &Arc<str>, conn: &Arc<ConnectionInner>) {
-        if add_member(&mut self.groups, group, conn) {
+        if self.groups.add(group, conn) == 1 {
             self.notify(|observer| observer.gained(ScopeKey::Group(group)));
         }
     }
 
     fn remove_from_group(&mut self, group: &str, conn: &Arc<ConnectionInner>) {
-        if remove_member(&mut self.groups, group, conn) {
+        let remember = self.remembers(conn);
+        let (removed, left) = self.groups.remove(group, conn, remember);
+        self.on_removed(removed);
+        if removed != Removed::NotAMember && left == 0 {
             self.notify(|observer| observer.lost(ScopeKey::Group(group)));
         }
     }
@@ -203,70 +216,117 @@ impl ShardIndex {
             event(&**observer);
         }
     }
+}
 
-    pub(super) fn users(&self) -> Vec<Arc<str>> {
-        self.users.keys().map(Arc::clone).collect()
+/// Scopes.
+impl ShardIndex {
+    /// The members of a scope now; `None` if there are none.
+    pub(super) fn members(&self, scope: Scope<'_>) -> Option<&Members<ConnectionInner>> {
+        match scope {
+            Scope::Everyone => Some(&self.connections).filter(|members| members.len() > 0),
+            Scope::User(name) => self.users.get(name).map(|(_, members)| members),
+            Scope::Group(name) => self.groups.get(name).map(|(_, members)| members),
+        }
     }
 
-    /// The members of a scope now; `None` if there are none.
-    pub(super) fn audience(&mut self, scope: Scope<'_>) -> Option<Audience> {
+    fn members_mut(&mut self, scope: Scope<'_>) -> Option<&mut Members<ConnectionInner>> {
         match scope {
-            Scope::Everyone if self.ids.is_empty() => None,
-            Scope::Everyone => {
-                let ids = &self.ids;
-                let snapshot = || ids.iter().map(Arc::clone).collect();
-                Some(Arc::clone(self.everyone.get_or_insert_with(snapshot)))
+            Scope::Everyone => Some(&mut self.connections),
+            Scope::User(name) => self.users.get_mut(name),
+            Scope::Group(name) => self.groups.get_mut(name),
+        }
+    }
+
+    /// Copies some members of a scope, as [`Members::copy_slice`] does.
+    pub(super) fn copy_slice(
+        &self,
+        scope: Scope<'_>,
+        part: usize,
+        conns: &mut Vec<Arc<ConnectionInner>>,
+    ) -> Option<usize> {
+        self.members(scope)?.copy_slice(part, conns)
+    }
+
+    /// Copies some users, as [`Members::copy_slice`] does.
+    pub(super) fn copy_users(&self, part: usize, users: &mut Vec<Arc<str>>) -> Option<usize> {
+        self.users.copy_slice(part, users)
+    }
+
+    /// For whom a message to a scope is, if it is queued now; `excluded` are ids with their hashes. `None`
+    /// if it is for nobody.
+    pub(super) fn audience<'a>(
+        &self,
+        scope: Scope<'_>,
+        excluded: impl Iterator<Item = (u64, &'a str)>,
+    ) -> Option<Audience> {
+        let (scope, members) = match scope {
+            Scope::Everyone => (OwnedScope::Everyone, &self.connections),
+            Scope::User(name) => {
+                let (name, members) = self.users.get(name)?;
+                (OwnedScope::User(Arc::clone(name)), members)
             }
-            Scope::User(name) => self.users.get_mut(name).map(MemberSet::audience),
-            Scope::Group(name) => self.groups.get_mut(name).map(MemberSet::audience),
+            Scope::Group(name) => {
+                let (name, members) = self.groups.get(name)?;
+                (OwnedScope::Group(Arc::clone(name)), members)
+            }
+        };
+        let excluded = excluded.filter_map(|(hash, id)| {
+            let conn = self.connections.find(hash, |conn| *conn.id == *id)?;
+            conn.belongs_to(&scope).then(|| Arc::as_ptr(conn).addr())
+        });
+        let mut excluded: Vec<_> = excluded.collect();
+        excluded.sort_unstable();
+        excluded.dedup();
+        let receivers = members.len() - excluded.len();
+        (receivers > 0).then(|| Audience {
+            scope,
+            number: self.queued + 1,
+            receivers,
+            excluded: excluded.into(),
+        })
+    }
+
+    /// Notes that the message with the next number was queued.
+    pub(super) fn on_queued(&mut self, scope: Scope<'_>) {
+        self.queued += 1;
+        let number = self.queued;
+        if let Some(members) = self.members_mut(scope) {
+            members.on_queued(number);
         }
     }
 }
 
-impl MemberSet {
-    fn audience(&mut self) -> Audience {
-        let members = &self.members;
-        let snapshot = || members.iter().map(|entry| Arc::clone(&entry.0)).collect();
-        Arc::clone(self.snapshot.get_or_insert_with(snapshot))
+/// Delivery of what was queued; see [`Members`].
+impl ShardIndex {
+    pub(super) fn begin_walk(&mut self, scope: Scope<'_>, up_to: Number) {
+        if let Some(members) = self.members_mut(scope) {
+            members.begin_walk(up_to);
+        }
+    }
+
+    /// Adds the next slice of receivers; true if it was the last.
+    pub(super) fn next_slice(
+        &mut self,
+        scope: Scope<'_>,
+        receivers: &mut Receivers<ConnectionInner>,
+    ) -> bool {
+        let Some(members) = self.members_mut(scope) else {
+            return true;
+        };
+        let slice = members.next_slice(receivers);
+        self.departed -= slice.forgotten;
+        slice.is_last
+    }
+
+    /// Ends a walk; what it returns is better dropped without the lock.
+    pub(super) fn end_walk(&mut self, scope: Scope<'_>, messages: usize) -> impl Sized + use<> {
+        let members = self.members_mut(scope);
+        let rest = members.and_then(|members| members.end_walk(messages));
+        match scope {
+            Scope::Everyone => {}
+            Scope::User(name) => self.users.remove_unused(name),
+            Scope::Group(name) => self.groups.remove_unused(name),
+        }
+        rest
     }
 }
-
-/// Adds a member to a scope; true if it is the first.
-fn add_member(
-    sets: &mut HashMap<Arc<str>, MemberSet>,
-    name: &Arc<str>,
-    conn: &Arc<ConnectionInner>,
-) -> bool {
-    let set = sets.entry(Arc::clone(name)).or_default();
-    set.snapshot = None;
-    set.members.insert(ByPtr(Arc::clone(conn))) && set.members.len() == 1
-}
-
-/// Removes a member from a scope; true if it was the last. The scope goes with it, so that names cost
-/// nothing once nobody uses them.
-fn remove_member(
-    sets: &mut HashMap<Arc<str>, MemberSet>,
-    name: &str,
-    conn: &Arc<ConnectionInner>,
-) -> bool {
-    let Some(set) = sets.get_mut(name) else {
-        return false;
-    };
-    set.members.remove(&ByPtr(Arc::clone(conn)));
-    set.snapshot = None;
-    set.members.is_empty() && sets.remove(name).is_some()
-}
-
-impl Hash for ByPtr {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        Arc::as_ptr(&self.0).addr().hash(state);
-    }
-}
-
-impl PartialEq for ByPtr {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-}
-
-impl Eq for ByPtr {}

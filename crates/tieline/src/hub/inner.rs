@@ -6,6 +6,7 @@
 //! its `Arc` it fills one block of 256 bytes.
 
 use std::{
+    io,
     net::SocketAddr,
     sync::{
         Arc,
@@ -21,6 +22,7 @@ use super::{
     context::HubContext,
     groups::Groups,
     outbox::Outbox,
+    scope::OwnedScope,
     send_side::SendSide,
     state::{Activity, Lifecycle, StateCell},
 };
@@ -115,9 +117,27 @@ impl ConnectionInner {
         self.state.reached(Lifecycle::Aborted)
     }
 
+    /// Whether it belongs to a scope, as long as the index holds it.
+    pub(super) fn belongs_to(&self, scope: &OwnedScope) -> bool {
+        match scope {
+            OwnedScope::Everyone => true,
+            OwnedScope::User(name) => self.user.as_ref() == Some(name),
+            OwnedScope::Group(name) => self.groups.lock().contains(name),
+        }
+    }
+
     /// Why the connection closes, once it does.
     pub(crate) fn reason(&self) -> Option<CloseReason> {
         self.send_side.lock().reason.as_deref().cloned()
+    }
+
+    /// The error that ended the connection, unless it was closing before.
+    pub(crate) fn io_error(&self) -> Option<io::ErrorKind> {
+        match self.is_aborted().then(|| self.reason())?? {
+            // The end of the stream is no error, even if what waited for the client did not leave.
+            CloseReason::Lost(kind) if kind != io::ErrorKind::UnexpectedEof => Some(kind),
+            _ => None,
+        }
     }
 
     /// Writes what a cork held back.

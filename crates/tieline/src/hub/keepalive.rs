@@ -15,32 +15,34 @@ use tokio::time::MissedTickBehavior;
 
 use super::{
     context::HubContext,
-    index::Scope,
     inner::ConnectionInner,
+    members::KEPT_CAPACITY,
+    scope::Scope,
     shard::Shard,
     state::{Activity, Lifecycle},
 };
 use crate::{close::CloseReason, config::Config};
 
-/// Connections that are checked before the task yields.
-const SLICE: usize = 1024;
-
 /// Checks every connection of the shard at each tick, for ever.
 pub(super) async fn run(shard: Arc<Shard>, context: Arc<HubContext>) {
     let mut ticks = tokio::time::interval(tick(&context.config));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut slice = Vec::with_capacity(KEPT_CAPACITY);
     loop {
         ticks.tick().await;
         let now = context.clock.tick();
-        let Some(connections) = shard.index.lock().audience(Scope::Everyone) else {
-            continue;
-        };
-        for slice in connections.chunks(SLICE) {
-            for conn in slice {
+        let mut next = Some(0);
+        while let Some(part) = next {
+            next = shard
+                .index
+                .lock()
+                .copy_slice(Scope::Everyone, part, &mut slice);
+            for conn in slice.drain(..) {
                 conn.check_liveness(now);
             }
             tokio::task::yield_now().await;
         }
+        slice.shrink_to(KEPT_CAPACITY);
     }
 }
 

@@ -12,6 +12,8 @@
 //! to the socket, `state` is the lifecycle of a connection.
 
 mod api;
+mod batch;
+mod block_queue;
 mod broadcast;
 mod context;
 mod core;
@@ -24,22 +26,22 @@ mod handle;
 mod index;
 mod inner;
 mod keepalive;
+mod members;
+mod names;
 mod observer;
 mod outbox;
+mod parts;
+mod scope;
 mod send;
 mod send_side;
 mod shard;
 mod state;
 mod task_side;
+#[cfg(test)]
+mod tests;
 
 #[cfg(feature = "bench")]
 pub(crate) use self::outbox::Outbox;
-#[cfg(feature = "cluster")]
-pub(crate) use self::{
-    broadcast::ExcludedIds,
-    index::Scope,
-    observer::{HubObserver, ScopeKey},
-};
 pub use self::{
     core::Hub,
     except::Except,
@@ -49,4 +51,9 @@ pub(crate) use self::{
     cork::Cork,
     guard::{ConnectionGuard, RegisterError},
     inner::{ConnectionInfo, ConnectionInner, ConnectionOptions},
+};
+#[cfg(feature = "cluster")]
+pub(crate) use self::{
+    observer::{HubObserver, ScopeKey},
+    scope::{ExcludedIds, OwnedScope},
 };

@@ -12,7 +12,7 @@ use std::{
     sync::Arc,
 };
 
-use tieline_websocket::{Deflate, Frame, FrameKind};
+use tieline_websocket::{AnyFrame, Deflate, Frame, FrameKind};
 
 use crate::config::Config;
 
@@ -34,16 +34,16 @@ const SPARE_SLOTS: usize = 64;
 
 thread_local! {
     static JOINED: RefCell<Vec<u8>> = RefCell::new(Vec::with_capacity(MAX_JOINED));
-    static SPARE: RefCell<Vec<VecDeque<Frame>>> = const { RefCell::new(Vec::new()) };
+    static SPARE: RefCell<Vec<VecDeque<AnyFrame>>> = const { RefCell::new(Vec::new()) };
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
-    queue: VecDeque<Frame>,
+    queue: VecDeque<AnyFrame>,
     /// Bytes of the first frame that have left.
     written: usize,
     bytes: usize,
-    pong: Option<Frame>,
+    pong: Option<AnyFrame>,
     /// Behind a pointer, because every idle connection carries it.
     deflate: Option<Arc<Deflate>>,
 }
@@ -78,7 +78,7 @@ impl Outbox {
     }
 
     /// Whether one more frame stays within the bounds.
-    pub(crate) fn fits(&self, frame: &Frame, bytes: usize, frames: usize) -> bool {
+    pub(crate) fn fits(&self, frame: &AnyFrame, bytes: usize, frames: usize) -> bool {
         self.queue.is_empty()
             || (self.queue.len() < frames && self.bytes + self.length(frame) <= bytes)
     }
@@ -90,7 +90,8 @@ impl Outbox {
     }
 
     /// Appends a frame. Callers check [`Outbox::fits`] first, except for control frames.
-    pub(crate) fn push(&mut self, frame: Frame) {
+    pub(crate) fn push(&mut self, frame: impl Into<AnyFrame>) {
+        let frame = frame.into();
         self.bytes += self.length(&frame);
         if self.queue.capacity() == 0 {
             self.queue = SPARE.with_borrow_mut(Vec::pop).unwrap_or_default();
@@ -107,7 +108,7 @@ impl Outbox {
     }
 
     /// Sets the one pending pong; a newer one replaces it (RFC 6455, 5.5.3).
-    pub(crate) fn set_pong(&mut self, pong: Frame) {
+    pub(crate) fn set_pong(&mut self, pong: AnyFrame) {
         self.pong = Some(pong);
     }
 
@@ -202,7 +203,7 @@ impl Outbox {
     }
 
     /// A frame's header and payload without their first `skip` bytes.
-    fn tail<'a>(&self, frame: &'a Frame, skip: usize) -> [&'a [u8]; 2] {
+    fn tail<'a>(&self, frame: &'a AnyFrame, skip: usize) -> [&'a [u8]; 2] {
         let encoded = frame.encoded(self.deflate());
         let of_header = skip.min(encoded.header.len());
         [
@@ -243,7 +244,7 @@ impl Outbox {
         });
     }
 
-    fn length(&self, frame: &Frame) -> usize {
+    fn length(&self, frame: &AnyFrame) -> usize {
         frame.encoded(self.deflate()).len()
     }
 }

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use tieline_websocket::Frame;
+use tieline_websocket::{AnyFrame, Frame};
 
 use super::{
     cork::Cork,
@@ -122,7 +122,7 @@ impl ConnectionInner {
     /// Queues a pong, which leaves with the next flush, before what waits. A pong that still waits is
     /// written first, and replaced only if the socket takes nothing: every ping is answered, and a client
     /// that pings without reading piles nothing up.
-    pub(crate) fn pong(self: &Arc<Self>, pong: Frame) {
+    pub(crate) fn pong(self: &Arc<Self>, pong: AnyFrame) {
         let mut send_side = self.send_side.lock();
         if !self.is_closing() {
             if send_side.outbox.has_pong() {
@@ -148,13 +148,13 @@ impl ConnectionInner {
     }
 
     /// As [`ConnectionInner::close`], with a close frame that the protocol made.
-    pub(crate) fn close_with(self: &Arc<Self>, reason: CloseReason, frame: Option<Frame>) {
+    pub(crate) fn close_with(self: &Arc<Self>, reason: CloseReason, frame: Option<AnyFrame>) {
         let mut send_side = self.send_side.lock();
         self.begin_close(&mut send_side, reason, frame);
         self.flush_or_cork(&mut send_side);
     }
 
-    fn begin_close(&self, send_side: &mut SendSide, reason: CloseReason, frame: Option<Frame>) {
+    fn begin_close(&self, send_side: &mut SendSide, reason: CloseReason, frame: Option<AnyFrame>) {
         send_side.close(&self.state, reason, frame, self.final_message);
     }
 

@@ -11,7 +11,7 @@ use std::{
     task::Waker,
 };
 
-use tieline_websocket::Frame;
+use tieline_websocket::AnyFrame;
 use tokio::net::tcp::OwnedWriteHalf;
 
 use super::{
@@ -83,7 +83,7 @@ impl SendSide {
         &mut self,
         state: &StateCell,
         reason: CloseReason,
-        frame: Option<Frame>,
+        frame: Option<AnyFrame>,
         final_message: Option<FinalMessage>,
     ) {
         if state.reached(Lifecycle::Closing) {
@@ -93,7 +93,7 @@ impl SendSide {
         if matches!(reason, CloseReason::SlowConsumer | CloseReason::Silent) {
             self.outbox.discard_waiting();
         }
-        let close_frame = frame.or_else(|| Some(Frame::close(Some(&reason.frame()?))));
+        let close_frame = frame.or_else(|| Some(AnyFrame::close(Some(&reason.frame()?))));
         if let Some(close_frame) = close_frame {
             let ours = !matches!(reason, CloseReason::Client(_));
             if let Some(final_message) = final_message.filter(|_| ours) {

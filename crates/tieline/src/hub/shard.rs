@@ -1,16 +1,25 @@
 //! A shard of the hub: an index with its own lock, and a queue with its own worker.
 //!
-//! Owns the pairing of the two, so that shards share no lock. Must not know how the hub selects a shard.
-//! Invariant: all connections with one id are in the same shard, so its index alone decides about duplicates.
+//! Owns the pairing of the two, so that shards share no lock, and the worker, which delivers what is queued.
+//! Must not know how the hub selects a shard. Invariants: all connections with one id are in the same shard,
+//! so its index alone decides about duplicates; broadcasts are queued under the lock of the index, so that
+//! their order is that of their numbers; the worker holds that lock for one slice at a time.
 
-use std::hash::RandomState;
+use std::{hash::RandomState, sync::Arc};
 
 use parking_lot::Mutex;
+use tieline_websocket::Frame;
+use tokio::task::yield_now;
 
 use super::{
-    broadcast::{Bounds, ShardQueue},
+    batch::{BroadcastBatch, BroadcastJob},
+    broadcast::{self, Bounds, ShardQueue},
     index::ShardIndex,
+    inner::ConnectionInner,
+    members::{Receivers, SLICE},
+    scope::Scope,
 };
+use crate::{delivery::Reached, receipt::OutcomeSum};
 
 /// Maximum number of shards: a connection keeps the index of its shard in 16 bits.
 pub(super) const MAX_SHARDS: usize = u16::MAX as usize;
@@ -23,8 +32,91 @@ pub(super) struct Shard {
 impl Shard {
     pub(super) fn new(bounds: Bounds, hasher: RandomState) -> Self {
         Self {
-            index: Mutex::new(ShardIndex::new(hasher)),
+            index: Mutex::new(ShardIndex::new(hasher, bounds.frames)),
             queue: ShardQueue::new(bounds),
         }
+    }
+
+    /// Queues a message for those who are in its scope now. `excluded` are ids with their hashes; those of
+    /// other shards do no harm.
+    pub(super) fn queue_broadcast<'a>(
+        &self,
+        scope: Scope<'_>,
+        excluded: impl Iterator<Item = (u64, &'a str)>,
+        frame: Frame,
+        sum: Arc<OutcomeSum>,
+    ) {
+        let mut index = self.index.lock();
+        let Some(audience) = index.audience(scope, excluded) else {
+            drop(index);
+            return sum.add_part(Reached::default());
+        };
+        let job = BroadcastJob {
+            audience,
+            frame,
+            sum,
+        };
+        match self.queue.queue_broadcast(job) {
+            Ok(()) => {
+                index.on_queued(scope);
+                drop(index);
+                self.queue.wake();
+            }
+            Err(job) => {
+                drop(index);
+                job.sum.add_part(Reached {
+                    queue_full: job.audience.receivers as u64,
+                    ..Reached::default()
+                });
+            }
+        }
+    }
+
+    /// Delivers what is queued, for ever.
+    pub(super) async fn run_worker(&self) {
+        let mut receivers = Receivers::new();
+        loop {
+            self.queue.wait().await;
+            loop {
+                let unicasts = self.queue.drain_unicasts();
+                self.queue.finish(unicasts);
+                match self.queue.next_batch() {
+                    Some(batch) => self.deliver(batch, &mut receivers).await,
+                    // What was queued meanwhile has notified again.
+                    None if unicasts == 0 => break,
+                    None => yield_now().await,
+                }
+            }
+        }
+    }
+
+    /// Delivers a batch slice by slice.
+    async fn deliver(&self, mut batch: BroadcastBatch, receivers: &mut Receivers<ConnectionInner>) {
+        let (entries, broadcasts) = (batch.entries(), batch.len());
+        self.index.lock().begin_walk(batch.scope(), batch.last());
+        loop {
+            let is_last = self.index.lock().next_slice(batch.scope(), receivers);
+            for slice in receivers.of_all.chunks(SLICE) {
+                slice.iter().for_each(|conn| batch.send(conn));
+                yield_now().await;
+            }
+            for slice in receivers.of_some.chunks(SLICE) {
+                slice.iter().for_each(|receiver| batch.send_some(receiver));
+                yield_now().await;
+            }
+            receivers.clear();
+            if is_last {
+                break;
+            }
+        }
+        let rest = self.index.lock().end_walk(batch.scope(), broadcasts);
+        drop(rest);
+        for closes in batch.finish().chunks(SLICE) {
+            for (conn, reason) in closes {
+                broadcast::close(conn, reason.clone());
+            }
+            yield_now().await;
+        }
+        self.queue.finish(entries);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Must not know what the calls do.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use http::{Request, Response, header::AUTHORIZATION};
 use hyper::body::Incoming;
@@ -15,15 +15,6 @@ use super::{
     security::Trust,
 };
 
-/// Who a call comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum CallerKind {
-    /// A peer, for a service that only peers may call.
-    Peer,
-    /// Anyone, for a service that discloses nothing sensitive: health, reflection.
-    Anyone,
-}
-
 /// Guards the services of a peer server.
 #[derive(Clone)]
 pub(super) struct Authorizer {
@@ -35,34 +26,37 @@ pub(super) struct Authorizer {
 }
 
 impl Authorizer {
-    /// Checks that the caller may call the service that the request names.
-    pub(super) fn authorize(&self, request: &Request<Incoming>) -> Result<CallerKind, Status> {
+    /// Checks that the caller may call the service that the request names. Health and reflection disclose
+    /// nothing sensitive, and their callers stay strangers.
+    fn authorize(&self, request: &Request<Incoming>, caller: &Caller) -> Result<(), Status> {
         let service = request.uri().path().split('/').nth(1);
-        let needs_secret = match service.unwrap_or_default() {
-            LinkServer::<LinkService>::NAME => true,
-            WebsocketServer::<CompatService>::NAME => !self.open_unary,
-            _ => return Ok(CallerKind::Anyone),
+        let is_unary = match service.unwrap_or_default() {
+            LinkServer::<LinkService>::NAME => false,
+            WebsocketServer::<CompatService>::NAME => true,
+            _ => return Ok(()),
         };
-        if needs_secret {
+        if !(is_unary && self.open_unary) {
             let header = request.headers().get(AUTHORIZATION);
             self.trust.check(header.map(AsRef::as_ref))?;
         }
-        Ok(CallerKind::Peer)
+        if is_unary {
+            caller.admit()?;
+        }
+        Ok(())
     }
 
     /// Passes an authorized request to its service, or responds with the reason for the refusal.
     pub(super) async fn call(
         mut self,
         mut request: Request<Incoming>,
-        authorized: Result<CallerKind, Status>,
-        from: SocketAddr,
+        caller: Caller,
     ) -> Result<Response<Body>, std::convert::Infallible> {
-        if let Err(status) = authorized {
-            self.warnings.warn(from, &status.message());
+        if let Err(status) = self.authorize(&request, &caller) {
+            self.warnings.warn(caller.from, &status.message());
             let (parts, ()) = status.into_http::<()>().into_parts();
             return Ok(Response::from_parts(parts, Body::empty()));
         }
-        request.extensions_mut().insert(Caller(from));
+        request.extensions_mut().insert(caller);
         self.routes.call(request).await
     }
 }

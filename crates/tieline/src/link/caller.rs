@@ -3,26 +3,37 @@
 //! Owns the remote address of a request, and the rate of warnings. Must not know why a caller is refused.
 //! Invariant: at most one warning per second is logged, however often strangers connect.
 
-use std::{
-    fmt::Display,
-    net::{Ipv4Addr, SocketAddr},
-    time::Duration,
-};
+use std::{fmt::Display, net::SocketAddr, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
+use tonic::Status;
+
+use super::places::{Full, Place};
 
 /// At most one warning in this time, so that unauthorized callers cannot flood the log.
 const WARNING_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Remote address of the connection that a request came on; an extension of the request.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Caller(pub(super) SocketAddr);
+/// The connection that a request came on; an extension of the request.
+#[derive(Debug, Clone)]
+pub(super) struct Caller {
+    pub(super) from: SocketAddr,
+    pub(super) place: Arc<Place>,
+}
 
 impl Caller {
-    pub(super) fn of(extensions: &tonic::Extensions) -> SocketAddr {
-        let unknown = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
-        extensions.get::<Self>().map_or(unknown, |caller| caller.0)
+    /// `None` if the request did not come through the [`Authorizer`](super::authorizer::Authorizer).
+    pub(super) fn of(extensions: &tonic::Extensions) -> Option<Self> {
+        extensions.get().cloned()
+    }
+
+    /// Gives the connection a place among those of peers.
+    pub(super) fn admit(&self) -> Result<(), Status> {
+        self.place.promote().map_err(|Full| {
+            Status::resource_exhausted(
+                "this node has too many connections of peers: raise its setting `peer_connections`",
+            )
+        })
     }
 }
 

@@ -36,8 +36,10 @@ pub(crate) struct LinkConfig {
     pub(crate) process: Uuid,
     /// Bytes that may wait for one peer, and the size of the largest request.
     pub(crate) queue_bytes: usize,
-    /// Connections that the peer server holds at once.
+    /// Connections of peers that the peer server holds at once.
     pub(crate) connections: usize,
+    /// Further connections, which have not shown yet that they belong to a peer.
+    pub(crate) handshakes: usize,
     /// Whether the unary service accepts calls without the secret.
     pub(crate) open_unary: bool,
     /// Versions of the stream that this node supports.
@@ -53,6 +55,7 @@ impl LinkConfig {
             process,
             queue_bytes: 8 << 20,
             connections: 1024,
+            handshakes: 128,
             open_unary: security.open_unary,
             versions: proto::MIN_VERSION..=proto::VERSION,
             trust: Arc::new(Trust::new(security)?),

@@ -17,6 +17,7 @@ mod inbound;
 mod interest;
 mod outbound;
 mod outcome;
+mod places;
 mod probe;
 pub(crate) mod proto;
 mod security;

@@ -4,22 +4,13 @@
 //! service, health and reflection. Must not know what requests mean. Invariants: connections and calls are
 //! bounded; every task ends with the server.
 
-use std::{
-    io,
-    net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use hyper::{body::Incoming, server::conn::http2, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
     time::{sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -27,13 +18,14 @@ use tonic::service::Routes;
 use tonic_health::{ServingStatus, server::HealthReporter};
 
 use super::{
-    authorizer::{Authorizer, CallerKind},
-    caller::Warnings,
+    authorizer::Authorizer,
+    caller::{Caller, Warnings},
     config::{
         CONNECTION_WINDOW, HANDSHAKE_TIMEOUT, KEEP_ALIVE_INTERVAL, KEEP_ALIVE_TIMEOUT, LinkConfig,
         SEND_BUFFER, STREAM_WINDOW,
     },
     inbound::{CompatService, LinkService, Receiver, StreamEpochs},
+    places::{Place, Places},
     proto::{self, link_server::LinkServer, websocket::websocket_server::WebsocketServer},
     transport::Tasks,
 };
@@ -92,7 +84,7 @@ impl PeerServer {
                 open_unary: config.open_unary || server.address.ip().is_loopback(),
                 warnings: Arc::clone(&warnings),
             },
-            connections: Arc::new(Semaphore::new(config.connections)),
+            places: Places::new(config.connections, config.handshakes),
             config,
             warnings,
             shutdown: server.shutdown.clone(),
@@ -183,8 +175,7 @@ impl Drop for PeerServer {
 struct Shared {
     config: Arc<LinkConfig>,
     authorizer: Authorizer,
-    /// One permit per connection.
-    connections: Arc<Semaphore>,
+    places: Arc<Places>,
     warnings: Arc<Warnings>,
     shutdown: CancellationToken,
     abort: CancellationToken,
@@ -203,55 +194,51 @@ impl Shared {
                         continue;
                     }
                 };
-                // A connection beyond the bound is refused: left waiting, this node would look dead to it.
-                match Arc::clone(&self.connections).try_acquire_owned() {
-                    Ok(permit) => drop(
-                        self.tasks
-                            .spawn(Arc::clone(&self).serve_connection(tcp, from, permit)),
-                    ),
-                    Err(_) => self.warnings.warn(from, &"too many connections"),
+                let (place, made_room) = self.places.enter();
+                if made_room {
+                    let why = "too many connections that are not of peers: the oldest was closed";
+                    self.warnings.warn(from, &why);
                 }
+                let caller = Caller { from, place };
+                self.tasks
+                    .spawn(Arc::clone(&self).serve_connection(tcp, caller));
             }
         };
         self.shutdown.run_until_cancelled(accept).await;
     }
 
-    async fn serve_connection(
-        self: Arc<Self>,
-        tcp: TcpStream,
-        from: SocketAddr,
-        _permit: OwnedSemaphorePermit,
-    ) {
+    async fn serve_connection(self: Arc<Self>, tcp: TcpStream, caller: Caller) {
         let serve = async {
             // Otherwise a small batch would wait until the previous one is acknowledged.
             if tcp.set_nodelay(true).is_err() {
                 return;
             }
             let Some(credentials) = &self.config.trust.credentials else {
-                return self.serve_http(tcp, from).await;
+                return self.serve_http(tcp, &caller).await;
             };
             match timeout(HANDSHAKE_TIMEOUT, credentials.acceptor.accept(tcp)).await {
-                Ok(Ok(tls)) => self.serve_http(tls, from).await,
-                Ok(Err(error)) => self.warnings.warn(from, &error),
-                Err(_) => self.warnings.warn(from, &"the TLS handshake timed out"),
+                Ok(Ok(tls)) => self.serve_http(tls, &caller).await,
+                Ok(Err(error)) => self.warnings.warn(caller.from, &error),
+                Err(_) => self
+                    .warnings
+                    .warn(caller.from, &"the TLS handshake timed out"),
             }
         };
-        self.abort.run_until_cancelled(serve).await;
+        tokio::select! {
+            () = serve => {}
+            () = self.abort.cancelled() => {}
+            () = until_revoked(&caller.place) => {}
+        }
     }
 
-    async fn serve_http<I>(&self, io: I, from: SocketAddr)
+    async fn serve_http<I>(&self, io: I, caller: &Caller)
     where
         I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let tasks = Tasks::new(self.tasks.clone());
         let _end = EndOnDrop(&tasks);
-        let is_peer = AtomicBool::new(false);
         let service = service_fn(|request: http::Request<Incoming>| {
-            let authorized = self.authorizer.authorize(&request);
-            if matches!(authorized, Ok(CallerKind::Peer)) {
-                is_peer.store(true, Ordering::Relaxed);
-            }
-            self.authorizer.clone().call(request, authorized, from)
+            self.authorizer.clone().call(request, caller.clone())
         });
         let connection = http2_builder(&tasks).serve_connection(TokioIo::new(io), service);
         tokio::pin!(connection);
@@ -261,15 +248,15 @@ impl Shared {
             tokio::select! {
                 ended = &mut connection => {
                     // How the connection of a peer ends is reported by the peer's stream.
-                    if let (Err(error), false) = (ended, is_peer.load(Ordering::Relaxed)) {
-                        self.warnings.warn(from, &error);
+                    if let (Err(error), false) = (ended, caller.place.is_peer()) {
+                        self.warnings.warn(caller.from, &error);
                     }
                     return;
                 }
                 () = sleep(HANDSHAKE_TIMEOUT), if is_new => {
                     is_new = false;
                     // Other callers do not keep their connection: it takes a place that a peer may need.
-                    if !is_peer.load(Ordering::Relaxed) {
+                    if !caller.place.is_peer() {
                         return;
                     }
                 }
@@ -293,6 +280,14 @@ fn http2_builder(tasks: &Tasks) -> http2::Builder<Tasks> {
         .keep_alive_interval(KEEP_ALIVE_INTERVAL)
         .keep_alive_timeout(KEEP_ALIVE_TIMEOUT);
     builder
+}
+
+/// Completes when a stranger has to leave. A peer that was one when its place was taken stays.
+async fn until_revoked(place: &Place) {
+    place.revoked().await;
+    if place.is_peer() {
+        std::future::pending::<()>().await;
+    }
 }
 
 /// Ends a connection's tasks when the connection's own task is dropped.

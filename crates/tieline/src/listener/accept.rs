@@ -12,8 +12,12 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 #[cfg(feature = "tls")]
 use super::tls::Tls;
-use super::{arrival, http1::Server, service::HttpService};
-use crate::config::Config;
+use super::{
+    arrival,
+    http1::{Accepted, Server},
+    service::HttpService,
+};
+use crate::config::{Config, ConfigError};
 
 /// Pause after an error of `accept` that the next call would repeat, such as EMFILE: long enough for
 /// descriptors to become free, short enough for the backlog.
@@ -80,9 +84,19 @@ impl Listener {
         self.tcp.local_addr()
     }
 
-    /// Takes the header limits, the handshake timeout and the most handshakes from a configuration instead
-    /// of the defaults. [`Node::serve_service`](crate::Node::serve_service) does it.
-    pub fn limits(mut self, config: &Config) -> Self {
+    /// Takes the limits of HTTP connections from a configuration instead of the defaults: those of headers,
+    /// `handshake_timeout`, `http_idle_timeout`, `max_handshakes` and `max_handshakes_per_address`.
+    /// [`Node::serve_service`](crate::Node::serve_service) does it.
+    ///
+    /// # Errors
+    /// If [`Config::validate`] fails.
+    pub fn limits(self, config: &Config) -> Result<Self, ConfigError> {
+        config.validate()?;
+        Ok(self.valid_limits(config))
+    }
+
+    /// As [`Listener::limits`], from a configuration that was validated.
+    pub(crate) fn valid_limits(mut self, config: &Config) -> Self {
         self.server.limits(config);
         self
     }
@@ -104,18 +118,23 @@ impl Listener {
         let mut warned = None;
         loop {
             let next = async {
-                let permit = self.server.permit().await;
-                (permit, accept(&self.tcp, &mut warned).await)
+                let (tcp, remote_addr) = accept(&self.tcp, &mut warned).await;
+                let place = self.server.places().take(remote_addr.ip()).await?;
+                Some(Accepted {
+                    tcp,
+                    remote_addr,
+                    place,
+                })
             };
-            let (permit, (tcp, remote_addr)) = tokio::select! {
+            let accepted = tokio::select! {
                 () = &mut shutdown => break,
                 next = next => next,
             };
-            let (server, service, stop) = (self.server.clone(), service.clone(), stop.clone());
-            tasks.spawn(async move {
-                server.serve(tcp, remote_addr, service, stop).await;
-                drop(permit);
-            });
+            // Without a place, its address has as many connections as it may have.
+            if let Some(accepted) = accepted {
+                let server = self.server.clone();
+                tasks.spawn(server.serve(accepted, service.clone(), stop.clone()));
+            }
         }
         drop(self.tcp);
         stop.cancel();

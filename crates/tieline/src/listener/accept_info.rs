@@ -10,8 +10,8 @@ use tokio::time::Instant;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AcceptInfo {
     pub(crate) remote_addr: SocketAddr,
-    /// When the handshake started: the accept, or a later request on the same HTTP connection.
-    pub(crate) started_at: Instant,
+    /// When the head of the request was complete; the application's decision has its time from here.
+    pub(crate) requested_at: Instant,
     /// When the client's first bytes arrived, which may be long before the accept.
     pub(crate) arrived_at: Instant,
 }

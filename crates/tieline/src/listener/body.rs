@@ -1,6 +1,6 @@
-//! The body of a request.
+//! The bodies of a request and of its response.
 //!
-//! Hides hyper's type from the public API.
+//! Hides hyper's type from the public API, and ends a request with its response.
 
 use std::{
     pin::Pin,
@@ -9,6 +9,9 @@ use std::{
 
 use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
+use pin_project_lite::pin_project;
+
+use super::places::RequestInProgress;
 
 /// The body of a request, as a stream of bytes.
 #[derive(Debug)]
@@ -38,5 +41,44 @@ impl HttpBody for Body {
 
     fn size_hint(&self) -> SizeHint {
         self.0.size_hint()
+    }
+}
+
+pin_project! {
+    /// The body of a response. The HTTP server drops it once it is sent, and the request ends.
+    pub(super) struct ResponseBody<B> {
+        #[pin]
+        body: B,
+        _request: Option<RequestInProgress>,
+    }
+}
+
+impl<B> ResponseBody<B> {
+    /// `request` is `None` if the connection is not one of HTTP any more after this response.
+    pub(super) fn new(body: B, request: Option<RequestInProgress>) -> Self {
+        Self {
+            body,
+            _request: request,
+        }
+    }
+}
+
+impl<B: HttpBody> HttpBody for ResponseBody<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        self.project().body.poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }

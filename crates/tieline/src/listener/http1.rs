@@ -1,16 +1,17 @@
 //! One HTTP/1.1 connection, until it ends or is upgraded.
 //!
-//! Owns the limits of headers, handshake time and concurrent handshakes. Must not know what is served.
+//! Owns the limits of headers, and when a request begins and ends. Must not know what is served.
 
-use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible, future::pending, net::SocketAddr, pin::pin, sync::Arc, time::Duration,
+};
 
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
-    sync::{OwnedSemaphorePermit, Semaphore},
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
@@ -18,7 +19,12 @@ use tokio_util::sync::CancellationToken;
 #[cfg(feature = "tls")]
 use super::tls::Tls;
 use super::{
-    accept_info::AcceptInfo, arrival, body::Body, service::HttpService, write_timeout::WriteTimeout,
+    accept_info::AcceptInfo,
+    arrival,
+    body::{Body, ResponseBody},
+    http_stream::HttpStream,
+    places::{Place, PlaceGuard, Places, RequestInProgress},
+    service::HttpService,
 };
 use crate::config::Config;
 
@@ -28,29 +34,39 @@ pub(super) struct Server {
     header_size: usize,
     header_fields: usize,
     handshake_timeout: Duration,
-    /// One permit for each connection that is not upgraded.
-    handshakes: Arc<Semaphore>,
+    places: Arc<Places>,
     #[cfg(feature = "tls")]
     tls: Option<Tls>,
 }
 
+/// An accepted connection.
+#[derive(Debug)]
+pub(super) struct Accepted {
+    pub(super) tcp: TcpStream,
+    pub(super) remote_addr: SocketAddr,
+    pub(super) place: PlaceGuard,
+}
+
 impl Server {
+    /// `config` is valid.
     pub(super) fn new(config: &Config) -> Self {
         Self {
             header_size: config.header_size,
             header_fields: config.header_fields,
             handshake_timeout: config.handshake_timeout,
-            handshakes: Arc::new(Semaphore::new(config.handshakes())),
+            places: Arc::new(Places::new(config)),
             #[cfg(feature = "tls")]
             tls: None,
         }
     }
 
+    /// Takes the limits of a valid configuration.
     pub(super) fn limits(&mut self, config: &Config) {
-        self.header_size = config.header_size;
-        self.header_fields = config.header_fields;
-        self.handshake_timeout = config.handshake_timeout;
-        self.handshakes = Arc::new(Semaphore::new(config.handshakes()));
+        *self = Self {
+            #[cfg(feature = "tls")]
+            tls: self.tls.take(),
+            ..Self::new(config)
+        };
     }
 
     #[cfg(feature = "tls")]
@@ -58,70 +74,97 @@ impl Server {
         self.tls = Some(tls);
     }
 
-    /// Waits until one more connection may be accepted. Cancel-safe.
-    pub(super) async fn permit(&self) -> OwnedSemaphorePermit {
-        let permit = Arc::clone(&self.handshakes).acquire_owned().await;
-        permit.expect("the semaphore is never closed")
+    pub(super) fn places(&self) -> &Arc<Places> {
+        &self.places
     }
 
     pub(super) fn handshake_timeout(&self) -> Duration {
         self.handshake_timeout
     }
 
-    /// Serves a connection. Errors here are caused by clients, and logged at level debug.
+    /// Serves a connection until it ends, is upgraded or loses its place. Errors here are caused by clients,
+    /// and logged at level debug.
     pub(super) async fn serve(
         self,
+        accepted: Accepted,
+        service: impl HttpService,
+        stop: CancellationToken,
+    ) {
+        let Accepted {
+            tcp,
+            remote_addr,
+            place: guard,
+        } = accepted;
+        let place = guard.place();
+        tokio::select! {
+            // In this order: what the connection does decides whether it keeps its place.
+            biased;
+            () = self.serve_tcp(tcp, remote_addr, place, service, stop) => {}
+            lost = place.lost() => tracing::debug!(%remote_addr, ?lost, "HTTP connection closed"),
+        }
+    }
+
+    async fn serve_tcp(
+        &self,
         tcp: TcpStream,
         remote_addr: SocketAddr,
+        place: &Arc<Place>,
         service: impl HttpService,
         stop: CancellationToken,
     ) {
         let accept_info = AcceptInfo {
             remote_addr,
-            started_at: Instant::now(),
+            requested_at: Instant::now(),
             arrived_at: arrival::of(&tcp),
         };
         let _ = tcp.set_nodelay(true);
         #[cfg(feature = "tls")]
         if let Some(tls) = &self.tls {
-            let deadline = accept_info.started_at + self.handshake_timeout;
-            match tokio::time::timeout_at(deadline, tls.accept(tcp)).await {
-                Ok(Ok(stream)) => self.serve_stream(stream, accept_info, service, stop).await,
-                Ok(Err(error)) => tracing::debug!(%remote_addr, %error, "TLS handshake failed"),
-                Err(_) => tracing::debug!(%remote_addr, "TLS handshake timed out"),
+            match tls.accept(tcp).await {
+                Ok(stream) => {
+                    let stream = self.http_stream(stream, place);
+                    self.serve_http(stream, accept_info, place, service, stop)
+                        .await;
+                }
+                Err(error) => tracing::debug!(%remote_addr, %error, "TLS handshake failed"),
             }
             return;
         }
-        self.serve_stream(tcp, accept_info, service, stop).await;
+        let stream = self.http_stream(tcp, place);
+        self.serve_http(stream, accept_info, place, service, stop)
+            .await;
     }
 
-    async fn serve_stream(
+    fn http_stream<S>(&self, stream: S, place: &Arc<Place>) -> HttpStream<S> {
+        HttpStream::new(stream, Arc::clone(place), self.handshake_timeout)
+    }
+
+    async fn serve_http(
         &self,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         accept_info: AcceptInfo,
-        service: impl HttpService,
+        place: &Arc<Place>,
+        mut service: impl HttpService,
         stop: CancellationToken,
     ) {
         let mut first = true;
-        let mut service = service;
         let service = service_with(move |mut request: Request<Body>| {
+            let in_progress = place.begin_request();
             let mut accept_info = accept_info;
+            accept_info.requested_at = Instant::now();
             if !std::mem::take(&mut first) {
-                accept_info.started_at = Instant::now();
-                accept_info.arrived_at = accept_info.started_at;
+                accept_info.arrived_at = accept_info.requested_at;
             }
             request.extensions_mut().insert(accept_info);
-            service.call(request)
+            let response = in_progress.is_some().then(|| service.call(request));
+            respond(response, in_progress)
         });
         let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(self.handshake_timeout)
+            // The place has the deadlines: it tells a request that has begun from a connection that is idle.
+            .header_read_timeout(None)
             .max_headers(self.header_fields)
             .max_buf_size(self.header_size)
-            .serve_connection(
-                TokioIo::new(WriteTimeout::new(stream, self.handshake_timeout)),
-                service,
-            )
+            .serve_connection(TokioIo::new(stream), service)
             .with_upgrades();
         let mut connection = pin!(connection);
         let ended = tokio::select! {
@@ -135,6 +178,25 @@ impl Server {
             tracing::debug!(remote_addr = %accept_info.remote_addr, %error, "HTTP connection failed");
         }
     }
+}
+
+/// The response to a request, which ends with it. A connection that has lost its place handles no request:
+/// it is about to be closed.
+async fn respond<B>(
+    response: Option<impl Future<Output = Result<Response<B>, Infallible>>>,
+    request: Option<RequestInProgress>,
+) -> Result<Response<ResponseBody<B>>, Infallible> {
+    let (Some(response), Some(request)) = (response, request) else {
+        return pending().await;
+    };
+    let response = response.await?;
+    let request = if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        request.upgraded();
+        None
+    } else {
+        Some(request)
+    };
+    Ok(response.map(|body| ResponseBody::new(body, request)))
 }
 
 /// hyper calls a service by shared reference; the requests of an HTTP/1.1 connection come one by one.

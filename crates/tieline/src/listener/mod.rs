@@ -2,17 +2,18 @@
 //!
 //! Owns accepting and the limits that hold before an upgrade. Must not know what is served: any
 //! [`HttpService`]. Invariants: an error of `accept` never ends the loop; a connection that sends no complete
-//! request within the handshake timeout is closed.
+//! request head within the handshake timeout is closed, sooner if others need its place.
 
 mod accept;
 mod accept_info;
 mod arrival;
 mod body;
 mod http1;
+mod http_stream;
+mod places;
 mod service;
 #[cfg(feature = "tls")]
 mod tls;
-mod write_timeout;
 
 #[cfg(feature = "tls")]
 pub use self::tls::{Tls, TlsError};
@@ -21,4 +22,4 @@ pub use self::{
     body::{Body, BodyError},
     service::HttpService,
 };
-pub(crate) use self::{accept_info::AcceptInfo, write_timeout::WriteTimeout};
+pub(crate) use self::{accept_info::AcceptInfo, http_stream::HttpStream};

@@ -49,7 +49,7 @@ const DRAINING: &str = "the node is draining; reconnect\n";
 pub struct Upgrade {
     request: UpgradeRequest,
     pending: OnUpgrade,
-    started_at: Instant,
+    requested_at: Instant,
     arrived_at: Instant,
 }
 
@@ -75,7 +75,7 @@ impl Upgrade {
         Ok(Self {
             request,
             pending,
-            started_at: accept_info.map_or(now, |info| info.started_at),
+            requested_at: accept_info.map_or(now, |info| info.requested_at),
             arrived_at: accept_info.map_or(now, |info| info.arrived_at),
         })
     }
@@ -88,7 +88,7 @@ impl Upgrade {
     /// Accepts. Returns the response to send: 101, or the reason why not: 403 for a foreign origin, 400 for
     /// an invalid name, 409 for a duplicate id with [`Duplicate::Reject`](crate::Duplicate), 503 if the
     /// node is draining or full, if the cluster has a newer connection with that id, or if the decision
-    /// took longer than [`Config::handshake_timeout`](crate::Config::handshake_timeout).
+    /// took longer than [`Config::decision_timeout`](crate::Config::decision_timeout).
     pub async fn accept<H: Handler>(
         self,
         node: &Node<H>,
@@ -137,7 +137,7 @@ impl Upgrade {
             // The drain began meanwhile, and may not have seen this connection.
             return Err(unavailable(DRAINING));
         }
-        let deadline = self.started_at + hub.config().handshake_timeout;
+        let deadline = Instant::now() + hub.config().handshake_timeout;
         node.start(guard, accept.state, deflate, self.pending, deadline);
         Ok(response)
     }
@@ -146,8 +146,10 @@ impl Upgrade {
         if draining {
             return Err(unavailable(DRAINING));
         }
-        if self.started_at.elapsed() > config.handshake_timeout {
-            return Err(unavailable("the handshake took too long; reconnect\n"));
+        if self.requested_at.elapsed() > config.decision_timeout {
+            return Err(unavailable(
+                "the server took too long to decide; reconnect\n",
+            ));
         }
         if !origin::is_allowed(&config.origins, &self.request) {
             let body = "this origin is not allowed; the operator of the server can allow it \
@@ -157,8 +159,8 @@ impl Upgrade {
         Ok(())
     }
 
-    pub(crate) fn started_at(&self) -> Instant {
-        self.started_at
+    pub(crate) fn requested_at(&self) -> Instant {
+        self.requested_at
     }
 }
 

@@ -104,7 +104,7 @@ impl<E: Events> WebPubSub<E> {
             Operation::Event { name, payload } => self.event(connection, &name, payload).await,
             Operation::Refused(why) => Err(OperationError {
                 name: "BadRequest",
-                message: why.into(),
+                message: why,
             }),
         }
     }

@@ -6,9 +6,7 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
-
+use super::properties::{Properties, Property, PropertyError};
 use crate::app::payload::{DataType, InvalidData, Payload};
 
 /// A valid frame.
@@ -46,8 +44,8 @@ pub(super) enum Operation<'a> {
         name: Cow<'a, str>,
         payload: Payload,
     },
-    /// An operation that is not supported, or data that clients cannot receive.
-    Refused(&'static str),
+    /// An operation that is not supported, or one whose names or data cannot be passed on.
+    Refused(String),
 }
 
 /// Why a text frame is not a frame of the subprotocol. The connection closes with 1007.
@@ -57,109 +55,137 @@ pub(super) enum Malformed {
     Json(#[from] serde_json::Error),
     #[error("unknown frame type {0:?}")]
     Type(String),
-    #[error("missing property {0:?}")]
-    Missing(&'static str),
+    #[error(transparent)]
+    Property(PropertyError),
     #[error("unknown data type {0:?}; use json, text, binary or protobuf")]
     DataType(String),
     #[error(transparent)]
-    Data(#[from] InvalidData),
+    Data(InvalidData),
 }
 
-/// The properties of all kinds of frame. Unknown ones are ignored, as the wire requires.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Raw<'a> {
-    #[serde(borrow, rename = "type")]
-    kind: Cow<'a, str>,
-    #[serde(borrow)]
-    group: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    event: Option<Cow<'a, str>>,
-    ack_id: Option<u64>,
-    no_echo: Option<bool>,
-    #[serde(borrow)]
-    data_type: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    data: Option<&'a RawValue>,
-    stream: Option<Stream>,
-    stream_id: Option<String>,
-    invocation_id: Option<String>,
+/// Why a frame is not carried out.
+enum FrameError {
+    Malformed(Malformed),
+    /// Valid, but it cannot be passed on as it is: only the operation fails.
+    Refused(String),
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Stream {
-    stream_id: Option<String>,
+impl From<Malformed> for FrameError {
+    fn from(malformed: Malformed) -> Self {
+        Self::Malformed(malformed)
+    }
+}
+
+impl From<PropertyError> for FrameError {
+    fn from(error: PropertyError) -> Self {
+        match error {
+            PropertyError::HalfSurrogate(_) => Self::Refused(error.to_string()),
+            error => Self::Malformed(Malformed::Property(error)),
+        }
+    }
+}
+
+impl From<InvalidData> for FrameError {
+    fn from(error: InvalidData) -> Self {
+        match error {
+            InvalidData::Mismatch => Self::Malformed(Malformed::Data(error)),
+            error => Self::Refused(error.to_string()),
+        }
+    }
 }
 
 impl<'a> ClientFrame<'a> {
     /// Parses a text frame.
     pub(super) fn parse(text: &'a str) -> Result<Self, Malformed> {
-        let raw: Raw<'a> = serde_json::from_str(text)?;
-        let ack_id = raw.ack_id;
+        let properties = Properties::parse(text)?;
+        let ack_id = properties.whole(Property::AckId);
+        let ack_id = ack_id.map_err(Malformed::Property)?;
+        match Self::read(&properties, ack_id) {
+            Ok(frame) => Ok(frame),
+            Err(FrameError::Malformed(malformed)) => Err(malformed),
+            Err(FrameError::Refused(why)) => Ok(Self::Request {
+                ack_id,
+                operation: Operation::Refused(why),
+            }),
+        }
+    }
+
+    fn read(properties: &Properties<'a>, ack_id: Option<u64>) -> Result<Self, FrameError> {
         let request = |operation| Self::Request { ack_id, operation };
+        let kind = word(properties, Property::Type)?;
+        let kind = kind.ok_or(PropertyError::Missing(Property::Type))?;
         // The .NET SDK capitalizes what the others write in lower camel case.
-        Ok(match &*raw.kind.to_ascii_lowercase() {
+        Ok(match &*kind.to_ascii_lowercase() {
             "joingroup" => request(Operation::JoinGroup {
-                group: raw.group()?,
+                group: properties.required(Property::Group)?,
             }),
             "leavegroup" => request(Operation::LeaveGroup {
-                group: raw.group()?,
+                group: properties.required(Property::Group)?,
             }),
-            "sendtogroup" => match raw.stream {
-                Some(stream) => Self::Stream(stream.stream_id.unwrap_or_default()),
-                None => request(raw.send_to_group()?),
+            "sendtogroup" => match properties.json(Property::Stream) {
+                Some(stream) => {
+                    Self::stream(&Properties::parse(stream.get()).map_err(Malformed::Json)?)?
+                }
+                None => request(send_to_group(properties)?),
             },
-            "event" => request(raw.event()?),
+            "event" => request(event(properties)?),
             "ping" => Self::Ping,
             "sequenceack" | "cancelinvocation" => Self::Ignored,
-            "streamdata" | "streamend" => Self::Stream(raw.stream_id.unwrap_or_default()),
-            "invoke" => Self::Invoke(
-                raw.invocation_id
-                    .ok_or(Malformed::Missing("invocationId"))?,
-            ),
-            "setgroupstate" | "subscribegroupstate" | "unsubscribegroupstate" => {
-                request(Operation::Refused("group state is not supported"))
+            "streamdata" | "streamend" => Self::stream(properties)?,
+            "invoke" => {
+                let id = properties.required(Property::InvocationId)?;
+                Self::Invoke(id.into_owned())
             }
-            _ => return Err(Malformed::Type(raw.kind.into_owned())),
+            "setgroupstate" | "subscribegroupstate" | "unsubscribegroupstate" => {
+                request(Operation::Refused("group state is not supported".into()))
+            }
+            _ => return Err(Malformed::Type(kind.into_owned()).into()),
         })
+    }
+
+    fn stream(properties: &Properties<'a>) -> Result<Self, FrameError> {
+        let id = properties.text(Property::StreamId)?;
+        Ok(Self::Stream(id.unwrap_or_default().into_owned()))
     }
 }
 
-impl<'a> Raw<'a> {
-    fn group(self) -> Result<Cow<'a, str>, Malformed> {
-        self.group.ok_or(Malformed::Missing("group"))
-    }
+fn send_to_group<'a>(properties: &Properties<'a>) -> Result<Operation<'a>, FrameError> {
+    let Some(payload) = payload(properties)? else {
+        let why = "data is required and must not be null";
+        return Err(FrameError::Refused(why.into()));
+    };
+    Ok(Operation::SendToGroup {
+        no_echo: properties.flag(Property::NoEcho)?.unwrap_or(false),
+        group: properties.required(Property::Group)?,
+        payload,
+    })
+}
 
-    fn send_to_group(self) -> Result<Operation<'a>, Malformed> {
-        let Some(payload) = self.payload()? else {
-            return Ok(Operation::Refused("data is required and must not be null"));
-        };
-        Ok(Operation::SendToGroup {
-            no_echo: self.no_echo.unwrap_or(false),
-            group: self.group()?,
-            payload,
-        })
-    }
+fn event<'a>(properties: &Properties<'a>) -> Result<Operation<'a>, FrameError> {
+    let payload = payload(properties)?;
+    let name = properties.required(Property::Event)?;
+    // An event needs no data.
+    let payload = payload.unwrap_or_else(|| Payload::text(""));
+    Ok(Operation::Event { name, payload })
+}
 
-    fn event(self) -> Result<Operation<'a>, Malformed> {
-        let payload = self.payload()?;
-        let name = self.event.ok_or(Malformed::Missing("event"))?;
-        // An event needs no data.
-        let payload = payload.unwrap_or_else(|| Payload::text(""));
-        Ok(Operation::Event { name, payload })
-    }
+/// The data with its type; `None` without data, and for null, which clients cannot receive.
+fn payload(properties: &Properties<'_>) -> Result<Option<Payload>, FrameError> {
+    let Some(data) = properties.json(Property::Data) else {
+        return Ok(None);
+    };
+    let name = word(properties, Property::DataType)?;
+    let name = name.as_deref().unwrap_or("json");
+    let data_type = DataType::parse(name).ok_or_else(|| Malformed::DataType(name.to_owned()))?;
+    Ok(Some(Payload::new(data_type, data)?))
+}
 
-    /// The data with its type; `None` without data, and for null, which clients cannot receive.
-    fn payload(&self) -> Result<Option<Payload>, Malformed> {
-        let Some(data) = self.data.filter(|data| data.get() != "null") else {
-            return Ok(None);
-        };
-        let name = self.data_type.as_deref().unwrap_or("json");
-        let data_type =
-            DataType::parse(name).ok_or_else(|| Malformed::DataType(name.to_owned()))?;
-        Ok(Some(Payload::new(data_type, data)?))
-    }
+/// One of the words that the subprotocol knows; other text is malformed, whatever it is.
+fn word<'a>(
+    properties: &Properties<'a>,
+    property: Property,
+) -> Result<Option<Cow<'a, str>>, Malformed> {
+    properties.text(property).map_err(Malformed::Property)
 }
 
 #[cfg(test)]

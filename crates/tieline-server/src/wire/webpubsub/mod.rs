@@ -11,4 +11,5 @@ mod client;
 pub(crate) mod handler;
 mod incoming;
 pub(crate) mod outgoing;
+mod properties;
 pub(crate) mod upgrade;

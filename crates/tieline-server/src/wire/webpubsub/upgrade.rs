@@ -46,7 +46,7 @@ impl<E: Events> Clone for RouteState<E> {
     }
 }
 
-/// The client endpoints: `/client/hubs/{hub}` and `/client/?hub={hub}`.
+/// The client endpoints: `/client/hubs/{hub}` and `/client/?hub={hub}`, with or without the last slash.
 pub(crate) fn routes<E: Events>(
     node: Node<WebPubSub<E>>,
     hub: Namespace,
@@ -54,6 +54,7 @@ pub(crate) fn routes<E: Events>(
 ) -> Router {
     Router::new()
         .route("/client/hubs/{hub}", get(by_path))
+        .route("/client/hubs/{hub}/", get(by_path))
         .route("/client/", get(by_query))
         .route("/client", get(by_query))
         .with_state(RouteState { node, hub, access })
@@ -125,9 +126,10 @@ fn decide(request: &UpgradeRequest) -> Result<Accept<Client>, Refusal> {
     let (accept, kind) = if offered.peek().is_none() {
         let client = Client::Simple(SimpleMode::of(request)?);
         (Accept::new(client), ClientKind::Bare)
-    } else if offered.any(|name| name == SUBPROTOCOL) {
+    } else if let Some(spelled) = offered.find(|name| name.eq_ignore_ascii_case(SUBPROTOCOL)) {
         let accept = Accept::new(Client::Json(AckIds::default()))
-            .subprotocol(SUBPROTOCOL)
+            // In the client's spelling, with which it compares the reply.
+            .subprotocol(spelled)
             .first_message(outgoing::connected(&id, user.as_deref()))
             .final_message(outgoing::disconnected);
         (accept, ClientKind::Enveloped)

@@ -14,7 +14,7 @@ fn close_frame(code: u16, reason: &str) -> CloseFrame {
 #[test]
 fn clients_close_is_answered_with_its_code() {
     for code in [1000, 1001, 1011, 1014, 3000, 4999] {
-        let reply = Frame::close(Some(&close_frame(code, "")));
+        let reply = AnyFrame::close(Some(&close_frame(code, "")));
         let received = Some(close_frame(code, "bye ü"));
         let expected = [Action::Close { received, reply }];
         assert_eq!(actions(&close(code, "bye ü".as_bytes())), expected);
@@ -23,7 +23,7 @@ fn clients_close_is_answered_with_its_code() {
 
 #[test]
 fn empty_close_is_answered_with_an_empty_one() {
-    let reply = Frame::close(None);
+    let reply = AnyFrame::close(None);
     let received = None;
     assert_eq!(
         actions(&frame(0x88, b"")),
@@ -44,13 +44,31 @@ fn nothing_is_received_after_the_clients_close() {
 }
 
 #[test]
+fn what_follows_the_clients_close_is_consumed_with_it() {
+    let limits = Limits::default();
+    for ours in [None, Some(close_frame(1001, ""))] {
+        let mut protocol = Protocol::new(false);
+        if ours.is_some() {
+            protocol.close(ours.as_ref());
+        }
+        let mut bytes = [close(1000, b""), vec![0x81]].concat();
+        let received = protocol.receive(&limits, &mut bytes);
+        assert!(received.action.is_some());
+        assert_eq!(received.consumed, bytes.len());
+    }
+}
+
+#[test]
 fn servers_close_ends_with_the_clients() {
     let limits = Limits::default();
     let ours = close_frame(1001, "restart");
     for split in SPLITS {
         let mut protocol = Protocol::new(false);
         assert_eq!(protocol.state(), ProtocolState::Open);
-        assert_eq!(protocol.close(Some(&ours)), Some(Frame::close(Some(&ours))));
+        assert_eq!(
+            protocol.close(Some(&ours)),
+            Some(AnyFrame::close(Some(&ours)))
+        );
         assert_eq!(protocol.close(None), None);
         assert_eq!(protocol.state(), ProtocolState::Closing);
         let received = Some(close_frame(1001, ""));

@@ -9,7 +9,7 @@ fn ping_is_answered_with_its_payload() {
         for split in SPLITS {
             let mut protocol = Protocol::new(false);
             assert!(feed(&mut protocol, &limits, &frame(0x89, payload), split).is_empty());
-            assert_eq!(protocol.take_pong(), Some(Frame::pong(payload)));
+            assert_eq!(protocol.take_pong(), Some(AnyFrame::pong(payload)));
             assert_eq!(protocol.take_pong(), None);
         }
     }
@@ -20,7 +20,7 @@ fn newest_ping_replaces_an_unanswered_one() {
     let mut protocol = Protocol::new(false);
     let bytes = [frame(0x89, b"1"), frame(0x89, b"2"), frame(0x89, b"3")].concat();
     feed(&mut protocol, &Limits::default(), &bytes, usize::MAX);
-    assert_eq!(protocol.take_pong(), Some(Frame::pong(b"3")));
+    assert_eq!(protocol.take_pong(), Some(AnyFrame::pong(b"3")));
     assert_eq!(protocol.take_pong(), None);
 }
 
@@ -32,7 +32,7 @@ fn a_driver_that_takes_each_pong_answers_every_ping_of_one_read() {
     for payload in [b"1", b"2", b"3"] {
         let received = protocol.receive(&Limits::default(), rest);
         rest = &mut rest[received.consumed..];
-        assert_eq!(protocol.take_pong(), Some(Frame::pong(payload)));
+        assert_eq!(protocol.take_pong(), Some(AnyFrame::pong(payload)));
     }
     assert!(rest.is_empty());
 }
@@ -51,7 +51,7 @@ fn ping_is_answered_while_closing_but_not_after_the_clients_close() {
     let mut protocol = Protocol::new(false);
     assert!(protocol.close(None).is_some());
     feed(&mut protocol, &limits, &frame(0x89, b"1"), 1);
-    assert_eq!(protocol.take_pong(), Some(Frame::pong(b"1")));
+    assert_eq!(protocol.take_pong(), Some(AnyFrame::pong(b"1")));
     let bytes = [frame(0x89, b"2"), frame(0x88, b"")].concat();
     feed(&mut protocol, &limits, &bytes, 1);
     assert_eq!(protocol.take_pong(), None);

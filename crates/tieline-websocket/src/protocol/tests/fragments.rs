@@ -24,7 +24,7 @@ fn control_frames_may_come_between_fragments() {
         let mut protocol = Protocol::new(false);
         let actions = feed(&mut protocol, &limits, &bytes, split);
         assert_eq!(actions, [text("Hello")]);
-        assert_eq!(protocol.take_pong(), Some(Frame::pong(b"?")));
+        assert_eq!(protocol.take_pong(), Some(AnyFrame::pong(b"?")));
     }
 }
 

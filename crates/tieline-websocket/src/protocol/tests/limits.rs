@@ -101,7 +101,7 @@ fn incompressible_message_at_the_limit_passes_compressed() {
 #[test]
 fn inflated_size_is_limited() {
     for (length, passes) in [(1000, true), (1001, false), (1_000_000, false)] {
-        let message = Frame::binary(vec![0; length]);
+        let message = crate::Frame::binary(vec![0; length]);
         let settings = crate::Deflate {
             level: 9,
             threshold: 0,

@@ -2,7 +2,7 @@
 //!
 //! Owns the hello of a stream and its place among the streams of its process.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use futures_util::{
     future::{Either, Ready, ready},
@@ -44,7 +44,8 @@ impl link_server::Link for LinkService {
         &self,
         request: Request<Streaming<proto::RequestBatch>>,
     ) -> Result<Response<ExchangeResponse>, Status> {
-        let from = Caller::of(request.extensions());
+        let caller = Caller::of(request.extensions())
+            .ok_or_else(|| Status::internal("the call did not pass the authorizer"))?;
         let mut incoming = request.into_inner();
         let hello = timeout(HANDSHAKE_TIMEOUT, incoming.message())
             .await
@@ -52,8 +53,8 @@ impl link_server::Link for LinkService {
             .and_then(|first| first.hello)
             .ok_or(HelloError::Missing)?;
         let response = self
-            .open(&hello, incoming, from)
-            .inspect_err(|status| self.warnings.warn(from, &status.message()))?;
+            .open(&hello, incoming, &caller)
+            .inspect_err(|status| self.warnings.warn(caller.from, &status.message()))?;
         Ok(Response::new(response))
     }
 }
@@ -63,13 +64,14 @@ impl LinkService {
         &self,
         hello: &proto::Hello,
         incoming: Streaming<proto::RequestBatch>,
-        from: SocketAddr,
+        caller: &Caller,
     ) -> Result<ExchangeResponse, Status> {
         let (process, version) = hello.negotiate(&self.config.versions)?;
         let our_hello = self.config.hello(0);
         if hello.epoch == 0 {
             return Ok(Either::Right(once(ready(Ok(hello_message(our_hello))))));
         }
+        caller.admit()?;
         let guard = self
             .epochs
             .enter(process, hello.epoch, &self.shutdown)
@@ -80,6 +82,7 @@ impl LinkService {
             version,
         };
         let address = peer.address.as_deref().unwrap_or_default();
+        let from = caller.from;
         tracing::info!(%from, address, %process, version, "peer opened a stream");
         self.receiver.stream_opened(&peer);
         let max_size = hello.max_request(self.config.max_message_size()).get();

@@ -60,7 +60,6 @@ pub(crate) fn run_threads<T>(threads: usize, test: impl Future<Output = T>) -> T
 }
 
 /// Runs a test on one thread; it fails when it takes longer than `limit`.
-#[cfg(all(feature = "axum", feature = "redis", feature = "etcd"))]
 pub(crate) fn run_within<T>(limit: Duration, test: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

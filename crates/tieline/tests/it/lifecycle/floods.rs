@@ -1,10 +1,10 @@
 //! Clients that send more than is good for them.
 
-use tieline::{Config, Delivery};
+use tieline::{Config, Deflate, Delivery, Frame};
 
 use crate::kit::{
-    Server,
-    raw::{PING, PONG, TEXT, frame},
+    Raw, Server, What,
+    raw::{PING, PONG, TEXT, frame, frame_with},
     run,
 };
 
@@ -148,5 +148,39 @@ fn megabytes_reach_a_slow_reader_as_it_reads() {
         tokio::join!(sending, reading);
         slow.send(TEXT, b"well").await;
         assert_eq!(slow.text().await, "well");
+    });
+}
+
+#[test]
+fn messages_that_inflate_a_thousandfold_leave_room_for_others() {
+    run(async {
+        let server = Server::start(Config {
+            compression: Some(Deflate::default()),
+            ..Config::default()
+        })
+        .await;
+        let offer = "Sec-WebSocket-Extensions: permessage-deflate\r\n";
+        let target = "/?id=bomb&quiet=1&forget=1";
+        let (mut bomb, answer) = Raw::open(server.address, target, offer).await;
+        assert_eq!(answer.status, 101);
+        let inflated = Frame::text("a".repeat(1024 * 1024));
+        let deflated = inflated.encoded(Some(&Deflate::default())).payload;
+        assert!(deflated.len() < 2048, "{} bytes", deflated.len());
+        let count = 30;
+        let burst = frame_with(0x80 | 0x40 | TEXT, deflated).repeat(count);
+        bomb.write(&burst).await;
+        // This task has a turn between any two of the connection's.
+        let handled = || {
+            let of_bomb = server.log.of("bomb").into_iter();
+            of_bomb.filter(|what| *what == What::Handled).count()
+        };
+        let (mut before, mut most) = (0, 0);
+        while before < count {
+            tokio::task::yield_now().await;
+            let now = handled();
+            most = most.max(now - before);
+            before = now;
+        }
+        assert!(most <= 2, "{most} MiB were inflated in one turn");
     });
 }

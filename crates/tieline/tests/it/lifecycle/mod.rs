@@ -6,6 +6,7 @@ mod ends;
 mod floods;
 mod handler;
 mod load;
+mod lost;
 mod order;
 mod receipts;
 

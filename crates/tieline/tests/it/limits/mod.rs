@@ -5,6 +5,7 @@ mod closing;
 mod liveness;
 mod messages;
 mod outbox;
+mod places;
 mod requests;
 mod slow_readers;
 

@@ -2,11 +2,11 @@
 
 use std::time::Instant;
 
-use tieline::{Config, JoinError, MAX_NAME};
+use tieline::{Config, ConfigError, JoinError, MAX_NAME};
 use tokio::{io::AsyncReadExt, net::TcpStream};
 
 use super::millis;
-use crate::kit::{Raw, Server, eventually, raw::request, run, run_threads};
+use crate::kit::{Raw, Server, eventually, listen, raw::request, run, run_threads};
 
 /// An upgrade request whose header block, request line and blank line included, has `size` bytes.
 fn request_of(size: usize) -> String {
@@ -152,7 +152,7 @@ fn a_slow_request_does_not_outlast_the_handshake_timeout() {
 fn a_decision_that_takes_too_long_is_answered_503() {
     run(async {
         let server = Server::start(Config {
-            handshake_timeout: millis(500),
+            decision_timeout: millis(500),
             ..Config::default()
         })
         .await;
@@ -267,32 +267,21 @@ fn names_as_long_as_allowed_pass_and_one_byte_more_is_answered_400() {
 }
 
 #[test]
-fn handshakes_beyond_the_limit_wait_for_those_before_them() {
+fn a_listener_refuses_limits_that_are_invalid() {
     run(async {
-        let server = Server::start(Config {
-            max_handshakes: Some(2),
+        let (listener, _) = listen().await;
+        let config = Config {
+            header_size: 8 * 1024 - 1,
             ..Config::default()
-        })
-        .await;
-        // Upgraded connections do not count.
-        let mut first = server.raw("id=first").await;
-        let mut second = server.raw("id=second").await;
-        let silent = TcpStream::connect(server.address).await.unwrap();
-        let _mute = TcpStream::connect(server.address).await.unwrap();
-        let waiting = server.raw("id=waiting");
-        tokio::pin!(waiting);
-        assert!(
-            tokio::time::timeout(millis(200), &mut waiting)
-                .await
-                .is_err()
+        };
+        let error = listener.limits(&config).unwrap_err();
+        let named = matches!(
+            error,
+            ConfigError::TooSmall {
+                name: "header_size",
+                ..
+            }
         );
-        first.send_text("well").await;
-        assert_eq!(first.text().await, "well");
-        drop(silent);
-        let mut waiting = waiting.await;
-        waiting.send_text("well").await;
-        assert_eq!(waiting.text().await, "well");
-        second.send_text("well").await;
-        assert_eq!(second.text().await, "well");
+        assert!(named, "{error}");
     });
 }

@@ -9,9 +9,6 @@ use tieline::{CloseCode, CloseFrame, CloseReason, Delivery, Reached, Receipt};
 use super::clients::Reader;
 use crate::kit::{Server, What};
 
-const USERS: usize = 80;
-const GROUPS: usize = 30;
-
 /// One accepted socket.
 struct Socket {
     client: usize,
@@ -38,6 +35,8 @@ type Arrival = (usize, usize, BTreeSet<usize>);
 
 pub(super) struct Simulation {
     server: Server,
+    users: usize,
+    groups: usize,
     sockets: Vec<Socket>,
     /// The open socket of each client.
     open: Vec<Option<usize>>,
@@ -48,9 +47,13 @@ pub(super) struct Simulation {
 }
 
 impl Simulation {
-    pub(super) fn new(server: Server, clients: usize) -> Self {
+    /// A world without connections. Of `clients`, about `clients / users` are of one user, and up to three
+    /// times `clients / groups` are in one group.
+    pub(super) fn new(server: Server, clients: usize, users: usize, groups: usize) -> Self {
         Self {
             server,
+            users,
+            groups,
             sockets: Vec::new(),
             open: vec![None; clients],
             sent: 0,
@@ -61,7 +64,7 @@ impl Simulation {
 
     /// Connects every client.
     pub(super) async fn populate(&mut self, rng: &mut Rng) {
-        let all: Vec<_> = (0..self.open.len()).map(|c| arrival(c, rng)).collect();
+        let all: Vec<_> = (0..self.open.len()).map(|c| self.arrival(c, rng)).collect();
         for some in all.chunks(50) {
             let queries: Vec<_> = some.iter().map(query).collect();
             let raws = join_all(queries.iter().map(|query| self.server.raw(query))).await;
@@ -74,10 +77,15 @@ impl Simulation {
     /// Connects a client, which may be connected already. Nothing is waited for: what was sent before
     /// belongs to the older connection, even if it is still queued.
     pub(super) async fn connect(&mut self, rng: &mut Rng) {
-        let arrival = arrival(rng.usize(..self.open.len()), rng);
+        let arrival = self.arrival(rng.usize(..self.open.len()), rng);
         let raw = self.server.raw(&query(&arrival)).await;
         self.end(arrival.0, End::Replaced);
         self.arrive(arrival, raw.serial, Reader::start(raw));
+    }
+
+    fn arrival(&self, client: usize, rng: &mut Rng) -> Arrival {
+        let groups = (0..3).map(|_| rng.usize(..self.groups)).collect();
+        (client, rng.usize(..self.users), groups)
     }
 
     fn arrive(&mut self, (client, user, groups): Arrival, serial: usize, reader: Reader) {
@@ -165,7 +173,7 @@ impl Simulation {
     }
 
     pub(super) fn emit_user(&mut self, rng: &mut Rng) {
-        let user = rng.usize(..USERS);
+        let user = rng.usize(..self.users);
         let text = self.text();
         let receipt = self.server.hub.emit_user(&format!("u{user}"), &text);
         let reached = self.due(&text, |socket| socket.user == user);
@@ -173,7 +181,7 @@ impl Simulation {
     }
 
     pub(super) fn emit_group(&mut self, rng: &mut Rng) {
-        let group = rng.usize(..GROUPS);
+        let group = rng.usize(..self.groups);
         let text = self.text();
         let receipt = self.server.hub.emit_group(&format!("g{group}"), &text);
         let reached = self.due(&text, |socket| socket.groups.contains(&group));
@@ -181,7 +189,7 @@ impl Simulation {
     }
 
     pub(super) fn emit_group_except(&mut self, rng: &mut Rng) {
-        let group = rng.usize(..GROUPS);
+        let group = rng.usize(..self.groups);
         let not: Vec<_> = (0..20).map(|_| rng.usize(..self.open.len())).collect();
         let text = self.text();
         let except = self
@@ -211,7 +219,7 @@ impl Simulation {
     }
 
     pub(super) fn join(&mut self, rng: &mut Rng) {
-        let (client, group) = (rng.usize(..self.open.len()), rng.usize(..GROUPS));
+        let (client, group) = (rng.usize(..self.open.len()), rng.usize(..self.groups));
         if let Some(socket) = self.open[client] {
             let fresh = self.sockets[socket].groups.insert(group);
             let connection = self.server.connection(&name(client));
@@ -220,7 +228,7 @@ impl Simulation {
     }
 
     pub(super) fn leave(&mut self, rng: &mut Rng) {
-        let (client, group) = (rng.usize(..self.open.len()), rng.usize(..GROUPS));
+        let (client, group) = (rng.usize(..self.open.len()), rng.usize(..self.groups));
         if let Some(socket) = self.open[client] {
             let was_in = self.sockets[socket].groups.remove(&group);
             let connection = self.server.connection(&name(client));
@@ -307,11 +315,6 @@ fn assert_ended(end: End, reasons: &[CloseReason]) {
         End::Vanished => matches!(reason, CloseReason::Lost(_)),
     };
     assert!(fits, "{end:?}, but {reason}");
-}
-
-fn arrival(client: usize, rng: &mut Rng) -> Arrival {
-    let groups = (0..3).map(|_| rng.usize(..GROUPS)).collect();
-    (client, rng.usize(..USERS), groups)
 }
 
 fn query((client, user, groups): &Arrival) -> String {

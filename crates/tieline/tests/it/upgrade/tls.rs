@@ -328,3 +328,28 @@ fn pings_over_tls_without_reading_pile_nothing_up() {
         );
     });
 }
+
+#[test]
+fn one_deadline_covers_the_tls_handshake_and_the_request() {
+    run(async {
+        let timeout = Duration::from_secs(3);
+        let server = Secure::start(Config {
+            handshake_timeout: timeout,
+            ..Config::default()
+        })
+        .await;
+        let begun = std::time::Instant::now();
+        let tcp = TcpStream::connect(server.address).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        server.secure(tcp).await.end().await;
+        let elapsed = begun.elapsed();
+        assert!(
+            elapsed + Duration::from_millis(100) >= timeout,
+            "closed after {elapsed:?}"
+        );
+        assert!(
+            elapsed < Duration::from_millis(4800),
+            "closed after {elapsed:?}"
+        );
+    });
+}

@@ -1,10 +1,11 @@
-//! A stream whose writes time out.
+//! The stream of an HTTP connection: its writes time out, and its place learns when bytes come.
 //!
 //! Owns the timer of a write that waits. Knows no HTTP.
 
 use std::{
     io::{self, IoSlice},
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -14,20 +15,24 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-/// Fails a write that has waited for `timeout`. The HTTP server limits how long it reads, not how long it
-/// writes: a client that sends requests and never reads would keep its connection for ever.
+use super::places::Place;
+
+/// Fails a write that has waited for `write_timeout`: a client that sends requests and never reads would keep
+/// its connection for ever.
 #[derive(Debug)]
-pub(crate) struct WriteTimeout<S> {
+pub(crate) struct HttpStream<S> {
     stream: S,
-    timeout: Duration,
+    place: Arc<Place>,
+    write_timeout: Duration,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S> WriteTimeout<S> {
-    pub(super) fn new(stream: S, timeout: Duration) -> Self {
+impl<S> HttpStream<S> {
+    pub(super) fn new(stream: S, place: Arc<Place>, write_timeout: Duration) -> Self {
         Self {
             stream,
-            timeout,
+            place,
+            write_timeout,
             timer: None,
         }
     }
@@ -46,7 +51,7 @@ impl<S> WriteTimeout<S> {
             self.timer = None;
             return polled;
         }
-        let timeout = self.timeout;
+        let timeout = self.write_timeout;
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(timeout)));
         timer
             .as_mut()
@@ -55,17 +60,22 @@ impl<S> WriteTimeout<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for WriteTimeout<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for HttpStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        if buffer.filled().len() > before {
+            self.place.bytes_arrived();
+        }
+        polled
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for HttpStream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -1,0 +1,223 @@
+//! Broadcasts that are delivered together: who gets which of them, and the counts.
+//!
+//! Owns consecutive broadcasts to one scope, and the closes between them. Must not know the queue, or who
+//! is in the scope. Nearly all receivers get all frames, in one write. The others joined or left between two
+//! broadcasts, are left out of one, or close behind one: they get theirs frame by frame. Invariant: the
+//! counts of a broadcast add up to its receivers; one who is not there at the delivery was offline.
+
+use std::{
+    ops::Range,
+    sync::{Arc, Weak},
+};
+
+use tieline_websocket::Frame;
+
+use super::{
+    cork::Cork,
+    frame_batch::{self, FrameBatch},
+    index::Audience,
+    inner::ConnectionInner,
+    members::{Number, PartialReceiver},
+    scope::{OwnedScope, Scope},
+};
+use crate::{close::CloseReason, delivery::Reached, receipt::OutcomeSum};
+
+/// A message to an audience.
+pub(super) struct BroadcastJob {
+    pub(super) audience: Audience,
+    pub(super) frame: Frame,
+    pub(super) sum: Arc<OutcomeSum>,
+}
+
+pub(super) struct BroadcastBatch {
+    scope: OwnedScope,
+    frames: FrameBatch<Broadcast>,
+    bytes: usize,
+    /// Sorted once the batch is complete.
+    skips: Vec<Skip>,
+    closes: Vec<(Weak<ConnectionInner>, CloseReason)>,
+    /// Connections that took every frame.
+    complete: u64,
+    /// The other results of each frame; empty as long as there are none.
+    partial: Vec<Reached>,
+}
+
+/// What is kept of a broadcast beside its frame.
+struct Broadcast {
+    number: Number,
+    receivers: usize,
+    sum: Arc<OutcomeSum>,
+}
+
+/// Frames that a connection does not get. Its address identifies it: all receivers of a frame, and those
+/// left out, were in the hub at the same time.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Skip {
+    address: usize,
+    first: usize,
+    end: usize,
+}
+
+/// Collecting.
+impl BroadcastBatch {
+    pub(super) fn new(job: BroadcastJob) -> Self {
+        let (scope, excluded, frame, broadcast) = job.into_parts();
+        let mut batch = Self {
+            scope,
+            bytes: frame.payload().len(),
+            frames: FrameBatch::new(frame, broadcast),
+            skips: Vec::new(),
+            closes: Vec::new(),
+            complete: 0,
+            partial: Vec::new(),
+        };
+        batch.exclude(&excluded);
+        batch
+    }
+
+    /// Whether a broadcast may be added.
+    pub(super) fn accepts(&self, job: &BroadcastJob) -> bool {
+        self.frames.len() < frame_batch::MAX_FRAMES
+            && self.bytes + job.frame.payload().len() <= frame_batch::MAX_BYTES
+            && self.scope == job.audience.scope
+    }
+
+    pub(super) fn push(&mut self, job: BroadcastJob) {
+        let (_, excluded, frame, broadcast) = job.into_parts();
+        self.bytes += frame.payload().len();
+        self.frames.push(frame, broadcast);
+        self.exclude(&excluded);
+    }
+
+    /// Adds a close behind the broadcasts so far: its connection gets no later ones.
+    pub(super) fn push_close(&mut self, conn: Weak<ConnectionInner>, reason: CloseReason) {
+        self.skips.push(Skip {
+            address: conn.as_ptr().addr(),
+            first: self.frames.len(),
+            end: usize::MAX,
+        });
+        self.closes.push((conn, reason));
+    }
+
+    /// Ends the collection.
+    pub(super) fn seal(mut self) -> Self {
+        self.skips.sort_unstable();
+        self
+    }
+
+    /// Leaves connections out of the last broadcast.
+    fn exclude(&mut self, addresses: &[usize]) {
+        let (first, end) = (self.frames.len() - 1, self.frames.len());
+        let skip = |&address| Skip {
+            address,
+            first,
+            end,
+        };
+        self.skips.extend(addresses.iter().map(skip));
+    }
+}
+
+impl BroadcastJob {
+    fn into_parts(self) -> (OwnedScope, Box<[usize]>, Frame, Broadcast) {
+        let Audience {
+            scope,
+            number,
+            receivers,
+            excluded,
+        } = self.audience;
+        let broadcast = Broadcast {
+            number,
+            receivers,
+            sum: self.sum,
+        };
+        (scope, excluded, self.frame, broadcast)
+    }
+}
+
+/// Delivering.
+impl BroadcastBatch {
+    pub(super) fn scope(&self) -> Scope<'_> {
+        self.scope.scope()
+    }
+
+    /// The number of the last broadcast.
+    pub(super) fn last(&self) -> Number {
+        self.frames.tags().last().map_or(0, |last| last.number)
+    }
+
+    /// How many broadcasts it has.
+    pub(super) fn len(&self) -> usize {
+        self.frames.len()
+    }
+
+    /// How many entries of the queue it has: broadcasts and closes.
+    pub(super) fn entries(&self) -> usize {
+        self.frames.len() + self.closes.len()
+    }
+
+    /// Sends everything to a connection, except what it is left out of.
+    pub(super) fn send(&mut self, conn: &Arc<ConnectionInner>) {
+        let skips = skips_of(&self.skips, conn);
+        if !skips.is_empty() {
+            self.send_singly(conn, 0..self.frames.len());
+            return;
+        }
+        let failed = conn.send_batch(&self.frames);
+        if failed.is_empty() {
+            self.complete += 1;
+            return;
+        }
+        // The exception: count frame by frame.
+        self.partial.resize(self.frames.len(), Reached::default());
+        for reached in &mut self.partial {
+            reached.delivered += 1;
+        }
+        for (i, delivery) in failed {
+            self.partial[i].delivered -= 1;
+            self.partial[i].record(delivery);
+        }
+    }
+
+    /// Sends a part to a connection.
+    pub(super) fn send_some(&mut self, receiver: &PartialReceiver<ConnectionInner>) {
+        let up_to = |number| self.frames.partition_point(|tag| tag.number <= number);
+        let frames = up_to(receiver.after)..up_to(receiver.up_to);
+        self.send_singly(&receiver.member, frames);
+    }
+
+    fn send_singly(&mut self, conn: &Arc<ConnectionInner>, frames: Range<usize>) {
+        self.partial.resize(self.frames.len(), Reached::default());
+        let (batch, partial) = (&self.frames, &mut self.partial);
+        let _cork = Cork::new();
+        let mut send = |frames: Range<usize>| {
+            let each = batch.frames().zip(partial.iter_mut());
+            for (frame, reached) in each.take(frames.end).skip(frames.start) {
+                reached.record(conn.send(frame.clone()));
+            }
+        };
+        let mut next = frames.start;
+        for skip in skips_of(&self.skips, conn) {
+            send(next..skip.first.min(frames.end));
+            next = next.max(skip.end);
+        }
+        send(next..frames.end);
+    }
+
+    /// Adds the results to the outcome of each broadcast; returns the closes that are due now.
+    pub(super) fn finish(self) -> Vec<(Weak<ConnectionInner>, CloseReason)> {
+        for (i, broadcast) in self.frames.tags().enumerate() {
+            let mut part = self.partial.get(i).copied().unwrap_or_default();
+            part.delivered += self.complete;
+            let found = part.delivered + part.offline + part.refused;
+            part.offline += (broadcast.receivers as u64).saturating_sub(found);
+            broadcast.sum.add_part(part);
+        }
+        self.closes
+    }
+}
+
+fn skips_of<'a>(skips: &'a [Skip], conn: &Arc<ConnectionInner>) -> &'a [Skip] {
+    let address = Arc::as_ptr(conn).addr();
+    let skips = &skips[skips.partition_point(|skip| skip.address < address)..];
+    &skips[..skips.partition_point(|skip| skip.address == address)]
+}

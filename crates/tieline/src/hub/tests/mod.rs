@@ -1,0 +1,88 @@
+//! Messages to many, over connections without sockets.
+//!
+//! On one thread the workers run only when a test awaits, so that what waits can be inspected. A
+//! connection's outbox keeps what it gets, since nobody reads.
+
+mod churn;
+mod cost;
+
+use std::{sync::Arc, time::Duration};
+
+use tieline_registry::ClientId;
+
+use super::{
+    core::Hub,
+    guard::ConnectionGuard,
+    inner::{ConnectionInfo, ConnectionInner, ConnectionOptions},
+};
+use crate::config::Config;
+
+fn run<T>(test: impl Future<Output = T>) -> T {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let runtime = builder.enable_all().build().unwrap();
+    runtime.block_on(async {
+        tokio::time::timeout(Duration::from_mins(1), test)
+            .await
+            .expect("the test ends in time")
+    })
+}
+
+fn hub(config: Config) -> Hub {
+    Hub::new(config).unwrap()
+}
+
+fn with_shards(shards: usize) -> Config {
+    Config {
+        shards: Some(shards),
+        max_connections: Some(1_000_000),
+        ..Config::default()
+    }
+}
+
+/// A connection in the group `g`.
+fn connect(hub: &Hub, id: &str) -> ConnectionGuard {
+    let info = ConnectionInfo {
+        id: ClientId::new(id).unwrap(),
+        user: None,
+        groups: vec!["g".into()],
+        subprotocol: None,
+        remote_addr: None,
+    };
+    let options = ConnectionOptions {
+        first_message: None,
+        final_message: None,
+        deflate: false,
+    };
+    hub.register(info, options).unwrap()
+}
+
+fn crowd(hub: &Hub, count: usize) -> Vec<ConnectionGuard> {
+    (0..count).map(|i| connect(hub, &format!("c{i}"))).collect()
+}
+
+fn inner(guard: &ConnectionGuard) -> &Arc<ConnectionInner> {
+    guard.connection().inner()
+}
+
+/// What is in the outbox of a connection: texts, and the codes of closes.
+fn received(guard: &ConnectionGuard) -> Vec<String> {
+    let mut bytes = Vec::new();
+    let mut send_side = inner(guard).send_side.lock();
+    let flushed = send_side.outbox.flush(&mut |slices| {
+        slices
+            .iter()
+            .for_each(|slice| bytes.extend_from_slice(slice));
+        Ok(slices.iter().map(|slice| slice.len()).sum())
+    });
+    flushed.unwrap();
+    let (mut frames, mut rest) = (Vec::new(), &bytes[..]);
+    while let [kind, length, next @ ..] = rest {
+        let payload;
+        (payload, rest) = next.split_at((*length).into());
+        frames.push(match kind & 15 {
+            8 => u16::from_be_bytes([payload[0], payload[1]]).to_string(),
+            _ => String::from_utf8(payload.to_vec()).unwrap(),
+        });
+    }
+    frames
+}
