@@ -131,6 +131,10 @@ scenarios! {
         disconnect_after_foreign_write
         emit_follows_moves
     }
+    interleavings::model {
+        traces_of_the_model_converge
+        traces_with_expired_leases_converge
+    }
     interleavings::random {
         random_interleavings_converge
     }

@@ -89,7 +89,12 @@ impl Simulation<'_> {
         match up {
             None if stamp.is_some() => Some(EmitOutcome::Unreachable),
             Some(node) if self.nodes[node].connections.contains_key(ID) => {
-                Some(EmitOutcome::Delivered)
+                if self.nodes[node].connections[ID].granted {
+                    return Some(EmitOutcome::Delivered);
+                }
+                // Until its claim is decided, the connection may be refused: the emit waits.
+                emit.next = Some((to, stamp));
+                None
             }
             _ => {
                 emit.tried = Some((to, stamp));

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, fmt::Write, sync::Arc};
 use tieline_registry::{ClientId, Cursor, Entry, Owner};
 
 use super::{
-    node::{Connection, ProcessState},
+    node::{Connection, Node, ProcessState},
     state::Simulation,
 };
 use crate::expect::expect_reply;
@@ -25,6 +25,9 @@ impl Simulation<'_> {
         leased_only: bool,
     ) -> ConnectedEntries {
         let mut protected = Vec::new();
+        // A process that has lost its address serves nobody, although it may not know.
+        let holders = expect_reply(self.registry.nodes().await);
+        let holds = |node: &Node| holders.iter().any(|holder| holder.process == node.process);
         for id in ids {
             let Some(entry) = expect_reply(self.registry.locate(id, true).await).entry() else {
                 continue;
@@ -33,7 +36,7 @@ impl Simulation<'_> {
                 continue;
             };
             let is_connected = self.nodes.iter().any(|node| {
-                node.session.is_some()
+                holds(node)
                     && node.address == entry.address
                     && node
                         .connections

@@ -44,6 +44,8 @@ pub(super) enum ProcessState {
 pub(super) struct Connection {
     pub(super) number: u32,
     pub(super) stamp: Stamp,
+    /// Whether its claim was granted, so that it can be reached.
+    pub(super) granted: bool,
 }
 
 pub(super) struct PendingRequest {

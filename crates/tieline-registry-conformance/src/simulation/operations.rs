@@ -3,12 +3,13 @@
 //! Owns the order of these steps for one node. A scenario may put any step of another node between
 //! them. Every release is checked against invariant I3.
 
-use tieline_registry::claim_table::{
-    ClaimBatch, ClaimReply, ClaimRequest, Effect, Lane, StopReason,
+use tieline_registry::{
+    Stamp,
+    claim_table::{ClaimBatch, ClaimReply, ClaimRequest, Effect, Lane, StopReason},
 };
 
 use super::{
-    node::{Connection, Node, PendingRequest},
+    node::{Node, PendingRequest},
     state::Simulation,
 };
 use crate::expect::expect_reply;
@@ -107,25 +108,27 @@ impl Simulation<'_> {
         let effects = self.nodes[node].table.on_reply(request, reply);
         for effect in effects {
             match effect {
-                Effect::Granted(_) => {}
-                Effect::Refused(number, stamp) => {
-                    self.on_refused(node, Connection { number, stamp });
+                Effect::Granted(stamp) => {
+                    let connections = self.nodes[node].connections.values_mut();
+                    let granted = connections.filter(|connection| connection.stamp == stamp);
+                    granted.for_each(|connection| connection.granted = true);
                 }
+                Effect::Refused(number, stamp) => self.on_refused(node, number, stamp),
                 Effect::Evict(to, id) => self.evicts.push_back((to, id)),
                 Effect::Stopped(reason) => self.nodes[node].stopped = Some(reason),
             }
         }
     }
 
-    fn on_refused(&mut self, node: usize, refused: Connection) {
+    fn on_refused(&mut self, node: usize, number: u32, stamp: Stamp) {
         let connections = &mut self.nodes[node].connections;
         let id = connections
             .iter()
-            .find(|(_, connection)| **connection == refused);
+            .find(|(_, connection)| (connection.number, connection.stamp) == (number, stamp));
         let id = id.expect("the refused connection exists").0.clone();
         connections.remove(&id);
         assert_ne!(
-            self.newest[&id], refused.number,
+            self.newest[&id], number,
             "I4: {} refused the newest connection of {id:?}; \
              check the verdicts of its claim and of later ones",
             self.nodes[node].address

@@ -63,6 +63,25 @@ impl<'a> Simulation<'a> {
         sim
     }
 
+    /// Nodes A and B, with a second process at A's address if `duplicate`, and leases that can expire if
+    /// `short_leases`.
+    pub(crate) async fn for_trace(
+        harness: &'a dyn RegistryHarness,
+        duplicate: bool,
+        short_leases: bool,
+    ) -> Self {
+        let lease = if short_leases {
+            harness.lease()
+        } else {
+            LONG_LEASE
+        };
+        let mut sim = Self::with_lease(harness, lease).await;
+        if duplicate {
+            sim.nodes.push(Node::new("a.test:7000"));
+        }
+        sim
+    }
+
     async fn with_lease(harness: &'a dyn RegistryHarness, lease: Duration) -> Self {
         let mut sim = Self {
             harness,
