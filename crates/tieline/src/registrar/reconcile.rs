@@ -15,7 +15,8 @@ use super::{
 /// Compares on request and every audit interval, until the registrar stops.
 pub(super) async fn run<H: RegistrarHost>(registrar: Registrar<H>) {
     let inner = &*registrar.0;
-    let mut next_audit = Instant::now() + inner.config.audit_interval;
+    let audit_interval = || inner.reconciler.audit_interval(inner.config.audit_interval);
+    let mut next_audit = Instant::now() + audit_interval();
     let mut sweep = None;
     let (mut audit_pacing, mut sweep_pacing) = (Pacing::default(), Pacing::default());
     loop {
@@ -28,7 +29,7 @@ pub(super) async fn run<H: RegistrarHost>(registrar: Registrar<H>) {
             sweep.get_or_insert_with(Cursor::default);
             // Jitter, so that nodes that started together do not audit together.
             let jitter = 0.9 + 0.2 * fastrand::f64();
-            next_audit = Instant::now() + inner.config.audit_interval.mul_f64(jitter);
+            next_audit = Instant::now() + audit_interval().mul_f64(jitter);
         }
         registrar.send_slow(&mut audit_pacing).await;
         registrar.check_suspects().await;

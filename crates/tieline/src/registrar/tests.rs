@@ -1,5 +1,7 @@
 //! The registrar on a real Redis, without sockets: all ids have one connection that nobody serves.
 
+mod pacing;
+
 use std::{sync::Arc, time::Duration};
 
 use tieline_registry::{ClientId, Located, RedisRegistry, Registry};
