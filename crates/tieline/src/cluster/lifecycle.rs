@@ -31,7 +31,7 @@ use crate::{
     config::Config,
     hub::{Hub, HubObserver},
     link::{Interest, LinkConfig, PeerServer, Receiver},
-    registrar::RegistrarConfig,
+    registrar::{ClusterClock, RegistrarConfig},
 };
 
 /// Connections to the peer port that wait to be accepted.
@@ -60,6 +60,8 @@ pub(super) async fn start(
     let mut links = link_config(config)?;
     let (listener, address) = bind(config)?;
     links.address = Some(address);
+    let clock = Arc::new(ClusterClock::default());
+    links.clock = Some(clock.clone());
     let links = Arc::new(links);
     let inbox = NodeInbox::default();
     let interest = Arc::clone(inbox.interest());
@@ -69,7 +71,7 @@ pub(super) async fn start(
     let server = PeerServer::serve(listener, links, Arc::new(inbox))
         .await
         .map_err(|error| ClusterError::Listen(config.listen, error))?;
-    join_registry(&router, config).await?;
+    join_registry(&router, config, clock).await?;
     let stop = discover_nodes(&router, config).await?;
     let server = Some(server);
     Ok((router, NodeRuntime { server, stop }))
@@ -202,7 +204,11 @@ fn observe_hub(router: &Arc<MessageRouter>) -> Result<(), ClusterError> {
     }
 }
 
-async fn join_registry(router: &MessageRouter, config: &ClusterConfig) -> Result<(), ClusterError> {
+async fn join_registry(
+    router: &MessageRouter,
+    config: &ClusterConfig,
+    clock: Arc<ClusterClock>,
+) -> Result<(), ClusterError> {
     let directory = &router.directory;
     let address = directory.address().ok_or(ClusterError::NoAddress)?;
     let registrar = RegistrarConfig {
@@ -211,6 +217,7 @@ async fn join_registry(router: &MessageRouter, config: &ClusterConfig) -> Result
         lease: config.lease,
         audit_interval: config.audit_interval,
         timeout: config.registry_timeout,
+        clock,
     };
     Ok(directory.join(registrar).await?)
 }

@@ -50,6 +50,7 @@ fn config() -> RegistrarConfig {
         lease: Duration::from_secs(5),
         audit_interval: Duration::from_mins(10),
         timeout: Duration::from_secs(1),
+        clock: Arc::default(),
     }
 }
 

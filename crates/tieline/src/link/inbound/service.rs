@@ -88,7 +88,8 @@ impl LinkService {
         let max_size = hello.max_request(self.config.max_message_size()).get();
         let receiver = Arc::clone(&self.receiver);
         let hello = hello_message(our_hello);
-        let stream = InboundStream::new(receiver, peer, guard, incoming, hello, max_size);
+        let clock = self.config.clock.clone();
+        let stream = InboundStream::new(receiver, peer, guard, incoming, hello, max_size, clock);
         Ok(Either::Left(stream))
     }
 }

@@ -20,6 +20,7 @@ use super::{
     response::ResponseBuilder,
 };
 use crate::link::{
+    config::PeerClock,
     interest::Subscription,
     proto::{self, OutcomeCode, PeerRequest, QueryKind, RequestKind},
 };
@@ -41,6 +42,7 @@ pub(in crate::link) struct InboundStream {
     end: Pin<Box<WaitForCancellationFutureOwned>>,
     incoming: Streaming<proto::RequestBatch>,
     interest: Subscription,
+    clock: Option<Arc<dyn PeerClock>>,
     hello: Option<proto::ResponseBatch>,
     /// The number of the next request.
     next: u64,
@@ -68,6 +70,7 @@ impl InboundStream {
         incoming: Streaming<proto::RequestBatch>,
         hello: proto::ResponseBatch,
         max_size: usize,
+        clock: Option<Arc<dyn PeerClock>>,
     ) -> Self {
         let interest = Arc::clone(receiver.interest()).subscribe(peer.version);
         Self {
@@ -77,6 +80,7 @@ impl InboundStream {
             guard,
             incoming,
             interest,
+            clock,
             hello: Some(hello),
             next: 0,
             pending: FuturesUnordered::new(),
@@ -128,6 +132,11 @@ impl InboundStream {
         }
         if message.ping > 0 {
             self.response.pong(message.ping);
+        }
+        if message.clock > 0
+            && let Some(clock) = &self.clock
+        {
+            clock.observe(message.clock);
         }
         if !message.requests.is_empty() {
             self.receive(message.requests);

@@ -32,6 +32,18 @@ impl<T> OutboundStream<T> {
     }
 }
 
+impl<T> OutboundStream<T> {
+    /// A ping carries this node's clock.
+    fn with_clock(&self, mut batch: Batch) -> Batch {
+        if batch.control.ping > 0
+            && let Some(clock) = &self.shared.config.clock
+        {
+            batch.control.clock = clock.now();
+        }
+        batch
+    }
+}
+
 impl<T: Completion> Stream for OutboundStream<T> {
     type Item = Batch;
 
@@ -47,7 +59,9 @@ impl<T: Completion> Stream for OutboundStream<T> {
             }));
         }
         let epoch = self.epoch;
-        self.shared
-            .with_state(|state| state.poll_batch(epoch, Instant::now(), cx))
+        let poll = self
+            .shared
+            .with_state(|state| state.poll_batch(epoch, Instant::now(), cx));
+        poll.map(|batch| batch.map(|batch| self.with_clock(batch)))
     }
 }

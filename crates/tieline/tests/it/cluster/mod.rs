@@ -1,5 +1,6 @@
 //! Several nodes in one process, joined by real links.
 
+mod clocks;
 mod duplicate_ids;
 mod invalid_callers;
 mod legacy_nodes;

@@ -11,7 +11,7 @@ use std::{
 use tieline::{
     ClientId,
     registry::{
-        Claim, ClaimOutcomes, Cursor, ExpiredNode, JoinOutcome, JoinRequest, Located,
+        Claim, ClaimOutcomes, Cursor, ExpiredNode, JoinOutcome, JoinRequest, LeaseInfo, Located,
         MemoryRegistry, NodeInfo, NodeReport, NodeSession, Page, Registry, RegistryError,
         RegistryFuture, Release, ReleaseOutcome, Renewal, Stamp,
     },
@@ -38,6 +38,9 @@ pub(crate) struct Store {
     /// From when a look-up is carried out to its answer.
     lag: Duration,
     claims: AtomicUsize,
+    /// How far the clock of this node's registry is ahead, in µs. Other nodes do not learn it from the
+    /// registry.
+    ahead: u64,
 }
 
 impl Store {
@@ -51,14 +54,33 @@ impl Store {
         Self::new(Duration::ZERO, lag)
     }
 
-    fn new(delay: Duration, lag: Duration) -> Arc<Self> {
+    /// The view of one node on a registry without a clock of its own, as etcd: its machine's clock is ahead.
+    pub(crate) fn ahead(memory: &MemoryRegistry, by: Duration) -> Arc<Self> {
         Arc::new(Self {
+            memory: memory.clone(),
+            ahead: u64::try_from(by.as_micros()).unwrap(),
+            ..Self::idle(Duration::ZERO, Duration::ZERO)
+        })
+    }
+
+    fn new(delay: Duration, lag: Duration) -> Arc<Self> {
+        Arc::new(Self::idle(delay, lag))
+    }
+
+    fn idle(delay: Duration, lag: Duration) -> Self {
+        Self {
             memory: MemoryRegistry::new(),
             mood: watch::Sender::new(Mood::Well),
             delay,
             lag,
             claims: AtomicUsize::new(0),
-        })
+            ahead: 0,
+        }
+    }
+
+    fn tell(&self, mut lease_info: LeaseInfo) -> LeaseInfo {
+        lease_info.clock.0 += self.ahead;
+        lease_info
     }
 
     pub(crate) fn set(&self, mood: Mood) {
@@ -90,15 +112,32 @@ impl Store {
 
 impl Registry for Store {
     fn join<'a>(&'a self, request: &'a JoinRequest) -> RegistryFuture<'a, JoinOutcome> {
-        Box::pin(async move { self.arrive().await?.join(request).await })
+        Box::pin(async move {
+            let mut request = request.clone();
+            request.now.0 = request.now.0.saturating_sub(self.ahead);
+            Ok(match self.arrive().await?.join(&request).await? {
+                JoinOutcome::Joined(session, lease_info) => {
+                    JoinOutcome::Joined(session, self.tell(lease_info))
+                }
+                busy @ JoinOutcome::Busy(_) => busy,
+            })
+        })
     }
 
     fn renew<'a>(
         &'a self,
         session: &'a NodeSession,
-        report: NodeReport,
+        mut report: NodeReport,
     ) -> RegistryFuture<'a, Renewal> {
-        Box::pin(async move { self.arrive().await?.renew(session, report).await })
+        report.now.0 = report.now.0.saturating_sub(self.ahead);
+        Box::pin(async move {
+            let renewal = self.arrive().await?.renew(session, report).await?;
+            Ok(match renewal {
+                Renewal::Renewed(lease_info) => Renewal::Renewed(self.tell(lease_info)),
+                Renewal::Revived(lease_info) => Renewal::Revived(self.tell(lease_info)),
+                Renewal::Lost => Renewal::Lost,
+            })
+        })
     }
 
     fn leave<'a>(&'a self, session: &'a NodeSession) -> RegistryFuture<'a, ()> {
