@@ -68,9 +68,11 @@ pub struct Config {
     /// The policy for a client whose outbox is full. Default: disconnect it.
     pub slow_consumer: SlowConsumer,
     /// Maximum number of bytes of broadcasts that wait in one shard; those beyond it fail with `queue_full`.
-    /// Default 16 MiB.
+    /// Default 16 MiB. Counts payloads, and 8 bytes for each client that a broadcast leaves out.
     pub broadcast_queue_bytes: usize,
-    /// Maximum number of broadcasts that wait in one shard; those beyond it fail with `queue_full`. Default 65,536.
+    /// Maximum number of broadcasts that wait in one shard; those beyond it fail with `queue_full`. Default 65,536
+    /// (about 250 bytes each, besides the payload). Clients that leave while broadcasts wait for them are
+    /// remembered up to this number, beside as many as there are connections.
     pub broadcast_queue_frames: usize,
     /// How long a client may be silent before it is pinged. Default 25 s, below the 30 to 60 s after which
     /// common proxies drop an idle connection.

@@ -124,6 +124,22 @@ describe("@azure/web-pubsub-client with tieline serve", () => {
       assert.deepEqual(data, ["once", "last"]);
     }));
 
+  test("half a surrogate pair fails, and the connection stays", { timeout }, () =>
+    withMembers(server, ["ada"], async (ada) => {
+      const { client } = ada;
+      await client.joinGroup("g5");
+      for (const [data, type] of [["\ud83d", "text"], [{ a: "\ude00" }, "json"]]) {
+        await assert.rejects(within(client.sendToGroup("g5", data, type), "the ack"), (error) => {
+          assert.equal(error.errorDetail.name, "BadRequest");
+          assert.match(error.errorDetail.message, /surrogate/);
+          return true;
+        });
+      }
+      await client.sendToGroup("g5", "\u{1f600}", "text");
+      assert.equal((await ada.messages("group-message", 1))[0].data, "\u{1f600}");
+      assert.deepEqual(ada.seen.disconnected, []);
+    }));
+
   test("an event without a handler fails with an error", { timeout }, () =>
     withMembers(server, ["ada"], async ({ client }) => {
       for (const ackId of [800, 800]) {

@@ -39,6 +39,42 @@ describe("json.webpubsub.azure.v1", () => {
     await peer.close();
   });
 
+  test("valid JSON that cannot be passed on fails, and the connection stays", { timeout }, async () => {
+    const [peer] = await connect();
+    const half = String.raw`"\ud83d"`;
+    const deep = "[".repeat(5000) + "]".repeat(5000);
+    let ackId = 0;
+    for (const frame of [
+      `"type":"joinGroup","group":${half}`,
+      `"type":"sendToGroup","group":"g","dataType":"text","data":${half}`,
+      `"type":"sendToGroup","group":"g","data":{"a":[${half}]}`,
+      `"type":"sendToGroup","group":"g","data":${deep}`,
+    ]) {
+      // Silence without an ackId.
+      peer.send(`{${frame}}`);
+      peer.send(`{${frame},"ackId":${++ackId}.0}`);
+      const ack = await peer.json();
+      assert.deepEqual([ack.type, ack.ackId, ack.success, ack.error.name], ["ack", ackId, false, "BadRequest"]);
+      assert.match(ack.error.message, /surrogate|nested/);
+    }
+    await peer.close();
+  });
+
+  test("the last of duplicate properties counts", { timeout }, async () => {
+    const [peer] = await connect();
+    peer.send('{"type":"nope","group":1,"group":"d","ackId":"x","ackId":5,"type":"joinGroup"}');
+    assert.deepEqual(await peer.json(), { type: "ack", ackId: 5, success: true });
+    await peer.close();
+  });
+
+  test("the subprotocol in any case, and a trailing slash", { timeout }, async () => {
+    for (const protocols of ["json.webpubsub.azure.v1", "JSON.WebPubSub.azure.v1"]) {
+      const peer = await Peer.open(server.url("/client/hubs/chat/?user=ada"), { protocols });
+      assert.equal((await peer.json()).event, "connected");
+      await peer.close();
+    }
+  });
+
   test("an invalid message closes the connection with 1007, a binary one with 1003", { timeout }, async () => {
     for (const bad of ["", "not json", "[]", '{"no":"type"}', '{"type":"unheard-of"}', '{"type":"joinGroup"}']) {
       const [peer] = await connect();

@@ -117,6 +117,18 @@ class Serve(unittest.TestCase):
             heard = [event.data for event in ada.events(CallbackType.GROUP_MESSAGE, 2)]
             self.assertEqual(heard, ["once", "last"])
 
+    def test_half_a_surrogate_pair_fails_and_the_connection_stays(self):
+        with members(self.server, "ada") as (ada,):
+            ada.client.join_group("g5")
+            for data, kind in (("\ud83d", WebPubSubDataType.TEXT), ({"a": "\ude00"}, WebPubSubDataType.JSON)):
+                with self.assertRaises(SendMessageError) as failed:
+                    ada.client.send_to_group("g5", data, kind)
+                self.assertEqual(failed.exception.error_detail.name, "BadRequest")
+            ada.client.send_to_group("g5", "\U0001f600", WebPubSubDataType.TEXT)
+            heard = [event.data for event in ada.events(CallbackType.GROUP_MESSAGE, 1)]
+            self.assertEqual(heard, ["\U0001f600"])
+            self.assertEqual(ada.seen[CallbackType.DISCONNECTED], [])
+
     def test_an_event_without_a_handler_fails(self):
         with members(self.server, "ada") as (ada,):
             with self.assertRaises(SendMessageError) as failed:

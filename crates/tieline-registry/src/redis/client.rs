@@ -43,11 +43,11 @@ pub(super) struct ReconnectingClient {
     /// Of a query, and of each server during a dial.
     timeout: Duration,
     dial: Mutex<Option<Arc<Dial>>>,
-    /// Why the server last refused to write, and when.
-    refusal: Mutex<Option<(&'static str, Instant)>>,
     /// To the server that the slot of the keys was last moving to.
     asked: Mutex<Option<Arc<RedisConnection>>>,
     clock: ServerClock,
+    /// Why the server last refused to write, and when.
+    refusal: Mutex<Option<(&'static str, Instant)>>,
 }
 
 /// An attempt to connect, and the connection that it led to.
@@ -65,9 +65,9 @@ impl ReconnectingClient {
             connector: Arc::new(connector),
             timeout,
             dial: Mutex::new(None),
-            refusal: Mutex::new(None),
             asked: Mutex::new(None),
             clock: ServerClock::new(),
+            refusal: Mutex::new(None),
         }
     }
 
@@ -160,19 +160,6 @@ impl ReconnectingClient {
         }
     }
 
-    /// Says once, not with each renewal, that the server accepts no writes, and what to do about it.
-    fn log_refusal(&self, server: &Server, error: &RedisError) {
-        let Some(cure) = refuses_for_now(error) else {
-            return;
-        };
-        let now = Instant::now();
-        let before = self.refusal.lock().replace((cure, now));
-        let is_known = |(before, last): (_, Instant)| before == cure && now - last < REFUSAL_PAUSE;
-        if !before.is_some_and(is_known) {
-            tracing::error!(%server, %error, "Redis refuses to write: {cure}");
-        }
-    }
-
     /// Sends commands to the server that a slot of a Redis Cluster is moving to.
     async fn send_asking(&self, server: Server, commands: &[Cmd]) -> RedisResult<Vec<Value>> {
         let known = self.asked.lock().clone();
@@ -184,6 +171,19 @@ impl ReconnectingClient {
         };
         *self.asked.lock() = Some(connection.clone());
         connection.send_asking(commands).await
+    }
+
+    /// Says once, not with each renewal, that the server accepts no writes, and what to do about it.
+    fn log_refusal(&self, server: &Server, error: &RedisError) {
+        let Some(cure) = refuses_for_now(error) else {
+            return;
+        };
+        let now = Instant::now();
+        let before = self.refusal.lock().replace((cure, now));
+        let is_known = |(before, last): (_, Instant)| before == cure && now - last < REFUSAL_PAUSE;
+        if !before.is_some_and(is_known) {
+            tracing::error!(%server, %error, "Redis refuses to write: {cure}");
+        }
     }
 
     async fn connection(

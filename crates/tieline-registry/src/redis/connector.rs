@@ -117,11 +117,11 @@ impl Connector {
                 let connection = connector.connect(server).await?;
                 let check = CHECK.call(&connector.keys, KeyUse::NodeAndEntries(""));
                 match connection.send(&[check.eval(Timing::default())]).await {
-                    // The server has the slot, until its keys have moved.
-                    Err(error) if is_slot_moving(&error) => Ok(connection),
-                    // It holds the data, and answers reads.
-                    Err(error) if refuses_for_now(&error).is_some() => Ok(connection),
-                    result => result.map(|_| connection),
+                    // It has the slot until all keys have moved, or holds the data and answers reads.
+                    Err(error) if !is_slot_moving(&error) && refuses_for_now(&error).is_none() => {
+                        Err(error)
+                    }
+                    _ => Ok(connection),
                 }
             };
             let result = timeout(connector.timeout, connecting).await;

@@ -2,10 +2,12 @@
 //! keys.
 
 mod access;
+mod clock;
 mod deployments;
 mod faults;
 mod layout;
 mod refusals;
+mod resharding;
 
 use std::{sync::Arc, time::Duration};
 

@@ -35,7 +35,7 @@ pub(crate) enum Command {
     ///
     /// SIGTERM or Ctrl+C drains the node: it stops accepting clients, and closes the connections with
     /// code 1012 over --drain-window seconds. A second signal stops the node immediately.
-    Serve(Serve),
+    Serve(Box<Serve>),
     /// Measure this or any other WebSocket server
     ///
     /// Measure a running server with --url, or start one for the measurement with --start. Results are

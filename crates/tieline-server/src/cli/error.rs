@@ -64,6 +64,9 @@ pub(super) fn cluster_error(error: ClusterError) -> anyhow::Error {
             "invalid --advertise {address:?}: use HOST:PORT at which other nodes reach this one, such as \
              10.0.0.1:9300"
         )),
+        ClusterError::Queue => usage(
+            "--max-link-queue is too small for --max-message: raise it, or lower the other".into(),
+        ),
         ClusterError::NoAddress => anyhow::anyhow!(
             "no address found at which other nodes can reach this machine; set one with --advertise"
         ),

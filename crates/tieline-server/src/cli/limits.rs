@@ -60,14 +60,14 @@ pub(crate) struct Limits {
     #[arg(long, env = "TIELINE_COMPRESS", value_parser = BoolishValueParser::new())]
     compress: bool,
     #[command(flatten)]
-    http: Http,
+    http: HttpLimits,
     #[command(flatten)]
     times: Times,
 }
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "HTTP")]
-struct Http {
+struct HttpLimits {
     /// Maximum size of the head of a request, in bytes
     #[arg(long, value_name = "BYTES", default_value_t = Config::default().header_size,
         env = "TIELINE_MAX_HEADER")]

@@ -112,23 +112,50 @@ pub(crate) struct PeerFlags {
     #[arg(long, value_name = "SECONDS", default_value_t = 30, requires = "registry",
         value_parser = clap::value_parser!(u64).range(1..=86_400), env = "TIELINE_AUDIT_INTERVAL")]
     audit_interval: u64,
+    /// Seconds after which a request to the registry has failed
+    #[arg(long, value_name = "SECONDS", default_value_t = 1, requires = "registry",
+        value_parser = clap::value_parser!(u64).range(1..=86_400), env = "TIELINE_REGISTRY_TIMEOUT")]
+    registry_timeout: u64,
+    /// Maximum number of bytes that wait for one node, and for lookups [default: 8 MiB, or 8 × --max-message]
+    #[arg(
+        long,
+        value_name = "BYTES",
+        requires = "registry",
+        env = "TIELINE_MAX_LINK_QUEUE"
+    )]
+    max_link_queue: Option<usize>,
+    /// Maximum number of connections of other nodes
+    #[arg(long, value_name = "N", default_value_t = ClusterConfig::default().peer_connections,
+        requires = "registry", env = "TIELINE_MAX_PEER_CONNECTIONS")]
+    max_peer_connections: usize,
+    /// Maximum number of connections to the peer port that have not authenticated yet
+    #[arg(long, value_name = "N", default_value_t = ClusterConfig::default().peer_handshakes,
+        requires = "registry", env = "TIELINE_MAX_PEER_HANDSHAKES")]
+    max_peer_handshakes: usize,
+    /// Maximum number of cached routes to clients of other nodes
+    #[arg(long, value_name = "N", default_value_t = ClusterConfig::default().routes, requires = "registry",
+        env = "TIELINE_MAX_ROUTES")]
+    max_routes: usize,
 }
 
 impl PeerFlags {
     /// The configuration of the cluster. Reads the files.
     pub(crate) fn config(&self, hub: &Config) -> anyhow::Result<ClusterConfig> {
-        let default = ClusterConfig::default();
+        let link_queue = ClusterConfig::default().link_queue_bytes;
         let config = ClusterConfig {
             listen: self.peers_listen,
             advertise: self.advertise.clone(),
             security: self.security()?,
             lease: Duration::from_secs(self.lease),
             audit_interval: Duration::from_secs(self.audit_interval),
+            registry_timeout: Duration::from_secs(self.registry_timeout),
             // Room for eight messages of maximum size, as with the defaults.
-            link_queue_bytes: default
-                .link_queue_bytes
-                .max(hub.message_size.saturating_mul(8)),
-            ..default
+            link_queue_bytes: self
+                .max_link_queue
+                .unwrap_or(link_queue.max(hub.message_size.saturating_mul(8))),
+            peer_connections: self.max_peer_connections,
+            peer_handshakes: self.max_peer_handshakes,
+            routes: self.max_routes,
         };
         config.validate(hub).map_err(cluster_error)?;
         let safe = config.security.validate(config.listen);

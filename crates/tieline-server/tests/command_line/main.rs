@@ -5,6 +5,7 @@
 mod bench;
 mod cluster;
 mod demo;
+mod http;
 mod kit;
 mod wire;
 
@@ -20,6 +21,14 @@ fn an_invalid_command_line_is_a_usage_error() {
         &["serve", "--tls-cert", "only-one"],
         &["serve", "--max-message", "100", "--max-outbox", "100"],
         &["serve", "--drain-window", "60"],
+        &["serve", "--http-idle-timeout", "0"],
+        &[
+            "serve",
+            "--registry",
+            "redis://127.0.0.1:1",
+            "--max-link-queue",
+            "100",
+        ],
         &["sevre"],
     ] {
         let (code, stderr) = run(arguments);

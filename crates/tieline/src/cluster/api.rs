@@ -5,7 +5,7 @@
 
 use std::{fmt, sync::Arc};
 
-use tieline_registry::Registry;
+use tieline_registry::{Registry, id};
 use tieline_websocket::{CloseFrame, Frame};
 use tokio::{sync::oneshot, time::Instant};
 use uuid::Uuid;
@@ -17,7 +17,7 @@ use super::{
     except::ClusterExcept,
     lifecycle::{self, NodeRuntime},
     outcome::{OpResult, ResultSender},
-    pending::{PeerStatus, Unicast},
+    pending::PeerStatus,
     router::{MessageRouter, SYNC_TIMEOUT},
     summary::{Listed, Membership, OnlineStatus, Summary},
 };
@@ -143,8 +143,8 @@ impl Cluster {
     /// Sends to a client by its id.
     pub fn emit(&self, id: &str, frame: impl Into<Frame>) -> Receipt {
         let frame = frame.into();
-        if !self.router.ordering.is_waiting_for(id)
-            && let Some(conn) = self.router.local_connection(id)
+        if let Some(conn) = self.router.local_connection(id)
+            && !self.router.must_wait(id)
         {
             let mut receipt = self.router.hub.emit_to(&conn, frame.clone());
             match receipt.try_outcome() {
@@ -192,11 +192,11 @@ impl Cluster {
     pub fn close(&self, id: &str, frame: CloseFrame) -> Receipt {
         let close = ClientOp::Close(frame);
         match self.router.local_connection(id) {
-            Some(conn) => {
+            Some(conn) if !self.router.must_wait(id) => {
                 close.apply(&self.router.hub, &conn);
                 Receipt::decided(Delivery::Delivered)
             }
-            None => self.send(id, close),
+            _ => self.send(id, close),
         }
     }
 
@@ -221,22 +221,27 @@ impl Cluster {
     }
 
     fn send(&self, id: &str, op: ClientOp) -> Receipt {
+        if id::check(id).is_err() {
+            return Receipt::decided(Delivery::Offline);
+        }
         let (sender, receipt) = Receipt::channel();
-        let unicast = Unicast::new(id, op, ResultSender::Delivery(sender));
-        self.router.send(unicast);
+        self.router.send(id, op, ResultSender::Delivery(sender));
         receipt
     }
 
     async fn change(&self, id: &str, op: ClientOp) -> Membership {
+        if id::check(id).is_err() {
+            return Membership::Offline;
+        }
         if let Some(conn) = self.router.local_connection(id)
+            && !self.router.must_wait(id)
             && let LocalOutcome::Decided(code) = op.apply(&self.router.hub, &conn)
         {
             self.synced().await;
             return OpResult::Code(code).into();
         }
         let (sender, outcome) = oneshot::channel();
-        let unicast = Unicast::new(id, op, ResultSender::Membership(sender));
-        self.router.send(unicast);
+        self.router.send(id, op, ResultSender::Membership(sender));
         outcome.await.unwrap_or(Membership::Unknown)
     }
 }
@@ -336,7 +341,6 @@ impl Cluster {
         arrival: Instant,
         exclusive: bool,
     ) -> ClaimDecision {
-        self.router.on_local_connect(&conn.id);
         match self.router.directory.registrar() {
             Some(registrar) => {
                 registrar

@@ -38,7 +38,8 @@ impl ClientOp {
     pub(super) fn bytes(&self) -> usize {
         match self {
             Self::Emit(frame) => frame.payload().len(),
-            Self::Close(_) | Self::Join(_) | Self::Leave(_) => 0,
+            Self::Close(frame) => frame.reason.len(),
+            Self::Join(group) | Self::Leave(group) => group.len(),
         }
     }
 

@@ -1,8 +1,9 @@
 //! Asks the registry for clients and nodes, with a timeout; holds this node's registrar.
 //!
-//! Owns whether the registry answers: after one lookup without an answer no other starts until a list
-//! of the nodes is answered, so that messages fail at once instead of waiting for a registry that is
-//! away. Must not know messages or links.
+//! Owns whether the registry answers: after a lookup without an answer, the list of the nodes is asked
+//! for, and if that is not answered either, no lookup starts until it is. So messages fail at once
+//! instead of waiting for a registry that is away, and one lost answer fails only those that wait for it.
+//! Must not know messages or links.
 
 use std::{
     sync::{
@@ -27,7 +28,7 @@ pub(super) struct NodeDirectory {
     host: Arc<NodeHost>,
     /// Set once the node has joined the registry; a backend never does.
     registrar: OnceLock<NodeRegistrar>,
-    /// Whether the registry answered the last request.
+    /// Whether the registry answered the last request for the nodes.
     is_available: AtomicBool,
     /// A lookup was not answered.
     lookup_failed: Arc<Notify>,
@@ -79,7 +80,6 @@ impl NodeDirectory {
         let entry = self.registry.locate(id, is_fresh);
         let reply = RegistryError::with_timeout(self.timeout, "locate an id", entry).await;
         if reply.is_err() {
-            self.is_available.store(false, Ordering::Release);
             self.lookup_failed.notify_one();
         }
         reply
@@ -105,7 +105,7 @@ impl NodeDirectory {
         RegistryError::with_timeout(self.timeout, "list entries", self.registry.scan(cursor)).await
     }
 
-    /// Whether the registry answered the last request.
+    /// Whether lookups start.
     pub(super) fn is_available(&self) -> bool {
         self.is_available.load(Ordering::Acquire)
     }

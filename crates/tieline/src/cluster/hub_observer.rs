@@ -33,6 +33,12 @@ impl HubObserver for ClusterObserver {
         self.interest.lost(hash(key));
     }
 
+    fn entered(&self, id: &str) {
+        if let Some(router) = self.router.upgrade() {
+            router.on_local_connect(id);
+        }
+    }
+
     fn left(&self, conn: &Arc<ConnectionInner>) {
         if let Some(router) = self.router.upgrade()
             && let Some(registrar) = router.directory.registrar()

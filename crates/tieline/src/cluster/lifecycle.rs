@@ -22,10 +22,8 @@ use super::{
     inbound::NodeInbox,
     legacy_discovery, node_discovery,
     node_host::NodeHost,
-    ordering::OrderingQueue,
     peers::Peers,
     router::MessageRouter,
-    routes::Routes,
 };
 use crate::{
     config::Config,
@@ -184,15 +182,8 @@ fn new_router(
         peers: Arc::clone(&peers),
         config: links,
     });
-    Arc::new(MessageRouter {
-        hub,
-        directory: NodeDirectory::new(registry, config.registry_timeout, host),
-        peers,
-        routes: Routes::new(config.routes),
-        ordering: OrderingQueue::new(config.link_queue_bytes),
-        interest,
-        tasks,
-    })
+    let directory = NodeDirectory::new(registry, config.registry_timeout, host);
+    MessageRouter::new(hub, directory, peers, config, interest, tasks)
 }
 
 fn observe_hub(router: &Arc<MessageRouter>) -> Result<(), ClusterError> {

@@ -4,11 +4,11 @@
 //! not know how requests travel. Invariant: a page is sorted and complete up to its last name, except
 //! for the nodes that it names as missed.
 
-use std::{collections::BinaryHeap, sync::Arc};
+use std::{collections::BinaryHeap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use tieline_registry::{Located, Owner};
-use tokio::sync::oneshot;
+use tieline_registry::{Located, Owner, id};
+use tokio::{sync::oneshot, time::timeout};
 
 use super::{
     pending::{Peer, PendingReply},
@@ -23,9 +23,12 @@ use crate::{
 /// Names in a page: a page must fit in one message between nodes.
 const MAX_NAMES: usize = 1000;
 
+/// The time for two questions to the registry and two to the client's node, which it may have left.
+const MAX_CHECK: Duration = Duration::from_secs(2);
+
 /// Whether a client is connected.
 impl MessageRouter {
-    /// Asks in a separate task, so that several clients are asked at once.
+    /// Asks in a separate task, so that several clients are asked at once; unknown after two seconds.
     pub(super) fn online_status(
         self: &Arc<Self>,
         id: Arc<str>,
@@ -33,14 +36,18 @@ impl MessageRouter {
         let router = Arc::clone(self);
         let (sender, status) = oneshot::channel();
         self.tasks.spawn(async move {
+            let check = timeout(MAX_CHECK, router.check_online(&id));
             // The caller may have stopped waiting.
-            let _ = sender.send(router.check_online(&id).await);
+            let _ = sender.send(check.await.unwrap_or(OnlineStatus::Unknown));
         });
         async move { status.await.unwrap_or(OnlineStatus::Unknown) }
     }
 
     /// Asks twice, since the client may have moved between the registry's answer and its node's.
     async fn check_online(&self, id: &str) -> OnlineStatus {
+        if id::check(id).is_err() {
+            return OnlineStatus::Offline;
+        }
         let mut before = None;
         for is_fresh in [false, true] {
             if self.local_connection(id).is_some() {

@@ -8,11 +8,18 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tieline_websocket::{Frame, FrameKind};
+use tokio::time::Instant;
 
-use super::{peers::Peers, pending::PendingReply, summary::SummaryBuilder};
+use super::{
+    ordering::{Message, SenderId},
+    peers::Peers,
+    pending::{Peer, PendingReply},
+    summary::SummaryBuilder,
+};
 use crate::{
+    delivery::Delivery,
     hub::{ExcludedIds, Hub, OwnedScope},
-    link::{self, RequestKind, proto},
+    link::{self, Completion, NotSent, Outcome, RequestKind, proto},
 };
 
 pub(super) struct Multicast {
@@ -20,6 +27,24 @@ pub(super) struct Multicast {
     pub(super) except: Option<ExcludedIds>,
     pub(super) frame: Frame,
     pub(super) builder: Arc<SummaryBuilder>,
+    pub(super) sender: SenderId,
+    pub(super) started: Instant,
+}
+
+impl Message for Multicast {
+    fn sender(&self) -> SenderId {
+        self.sender
+    }
+
+    fn started(&self) -> Instant {
+        self.started
+    }
+
+    fn bytes(&self) -> usize {
+        let except = self.except.iter().flat_map(|ids| ids.iter());
+        let except: usize = except.map(|id| id.len()).sum();
+        self.frame.payload().len() + to_proto(&self.scope).1.len() + except
+    }
 }
 
 impl Multicast {
@@ -34,15 +59,29 @@ impl Multicast {
 
     /// Sends it to every other node that may have a receiver. No part is added after this.
     pub(super) fn send_remote(&self, peers: &Peers) {
+        let request = self.request();
+        self.for_each_part(peers, |peer, part| peer.link.send(&request, part));
+    }
+
+    /// Sends it to nobody: too much waits.
+    pub(super) fn refuse(&self, peers: &Peers, address: Option<Arc<str>>) {
+        self.builder.expect_part();
+        self.builder.add_part(address, Err(Delivery::QueueFull));
+        self.for_each_part(peers, |_, part| {
+            part.complete(Outcome::NotSent(NotSent::QueueFull));
+        });
+    }
+
+    /// Makes a part for every other node that may have a receiver.
+    fn for_each_part(&self, peers: &Peers, send: impl Fn(&Peer, PendingReply)) {
         let (scope, name) = to_proto(&self.scope);
         let hash = link::hash(scope, name);
-        let request = self.request();
         for peer in peers.all().values() {
             let may_have = scope == proto::Scope::Everyone || peer.link.may_have(hash);
             if may_have && peer.is_in_membership() {
                 self.builder.expect_part();
                 let (builder, node) = (Arc::clone(&self.builder), Arc::clone(&peer.address));
-                peer.link.send(&request, PendingReply::Part(builder, node));
+                send(peer, PendingReply::Part(builder, node));
             }
         }
         self.builder.close();

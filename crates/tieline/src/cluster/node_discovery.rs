@@ -8,12 +8,16 @@ use std::{
 };
 
 use tieline_registry::RegistryError;
-use tokio::{sync::Notify, time::sleep};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep, sleep_until},
+};
 
 use super::router::MessageRouter;
 use crate::error::ErrorChain;
 
-/// Pause before a registry that did not answer is asked again.
+/// Pause before a registry that did not answer is asked again, and between two requests that lookups
+/// without an answer cause.
 const RETRY: Duration = Duration::from_millis(500);
 
 /// Opens links to the nodes that the registry lists.
@@ -24,7 +28,7 @@ pub(super) async fn sync(router: &MessageRouter) -> Result<(), RegistryError> {
 }
 
 /// Reads the list each `interval`, until the router is gone; sooner after a lookup that was not
-/// answered, since no other lookup starts until the registry answers here.
+/// answered, since the reply decides whether others start.
 pub(super) async fn run(
     router: Weak<MessageRouter>,
     lookup_failed: Arc<Notify>,
@@ -32,12 +36,14 @@ pub(super) async fn run(
 ) {
     let retry = RETRY.min(interval);
     let mut pause = interval;
+    // The list was read when the node started.
+    let mut last_read = Instant::now();
     loop {
         // Nodes that started together are not to ask together.
         let jitter = 0.9 + 0.2 * fastrand::f64();
         let after_failure = async {
             lookup_failed.notified().await;
-            sleep(retry.mul_f64(jitter)).await;
+            sleep_until(last_read + retry.mul_f64(jitter)).await;
         };
         tokio::select! {
             () = sleep(pause.mul_f64(jitter)) => {}
@@ -53,5 +59,6 @@ pub(super) async fn run(
                 retry
             }
         };
+        last_read = Instant::now();
     }
 }

@@ -19,6 +19,7 @@ use uuid::Uuid;
 
 use super::{
     client_op::ClientOp,
+    ordering::{ClientMessage, Message, SenderId},
     outcome::{OpResult, ResultSender, reached},
     summary::SummaryBuilder,
 };
@@ -29,22 +30,13 @@ pub(super) enum PendingReply {
     Unicast(Arc<dyn OutcomeHandler>, Box<Unicast>),
     /// One node's part of a multicast.
     Part(Arc<SummaryBuilder>, Arc<str>),
-    /// All requests before it are decided: nothing more bounces for its client.
-    Barrier(Box<Barrier>),
     Query(oneshot::Sender<Outcome>),
     Discard,
-}
-
-/// A marker behind the requests to a client that a peer may not have.
-pub(super) struct Barrier {
-    pub(super) handler: Arc<dyn OutcomeHandler>,
-    pub(super) id: Arc<str>,
 }
 
 /// Acts on outcomes that may send a message on.
 pub(super) trait OutcomeHandler: Send + Sync + 'static {
     fn on_outcome(self: Arc<Self>, unicast: Box<Unicast>, outcome: &Outcome);
-    fn on_barrier(self: Arc<Self>, id: &str);
 }
 
 impl Completion for PendingReply {
@@ -52,7 +44,6 @@ impl Completion for PendingReply {
         match self {
             Self::Unicast(handler, unicast) => handler.on_outcome(unicast, &outcome),
             Self::Part(builder, node) => builder.add_part(Some(node), reached(&outcome)),
-            Self::Barrier(barrier) => barrier.handler.on_barrier(&barrier.id),
             // The caller may have stopped waiting.
             Self::Query(sender) => drop(sender.send(outcome)),
             Self::Discard => {}
@@ -64,9 +55,14 @@ impl Completion for PendingReply {
 #[derive(Debug)]
 pub(super) struct Unicast {
     pub(super) id: Arc<str>,
+    /// The hash of the id.
+    pub(super) hash: u64,
     pub(super) op: ClientOp,
     pub(super) reply: ResultSender,
+    pub(super) sender: SenderId,
     pub(super) started: Instant,
+    /// Its place among the messages to its client.
+    order: u64,
     /// How often it was sent, or turned back without being sent.
     pub(super) hops: u8,
     /// Where it was sent last.
@@ -78,12 +74,16 @@ pub(super) struct Unicast {
 }
 
 impl Unicast {
-    pub(super) fn new(id: &str, op: ClientOp, reply: ResultSender) -> Box<Self> {
+    /// `hash` is the hash of the id.
+    pub(super) fn new(id: &str, hash: u64, op: ClientOp, reply: ResultSender) -> Box<Self> {
         Box::new(Self {
             id: id.into(),
+            hash,
             op,
             reply,
+            sender: SenderId::current(),
             started: Instant::now(),
+            order: 0,
             hops: 0,
             route: None,
             is_cached: false,
@@ -91,13 +91,40 @@ impl Unicast {
         })
     }
 
-    /// What it counts for in the ordering queue.
-    pub(super) fn bytes(&self) -> usize {
-        self.op.bytes() + self.id.len()
-    }
-
     pub(super) fn finish(self, result: OpResult) {
         self.reply.send(result);
+    }
+}
+
+impl Message for Unicast {
+    fn sender(&self) -> SenderId {
+        self.sender
+    }
+
+    fn started(&self) -> Instant {
+        self.started
+    }
+
+    fn bytes(&self) -> usize {
+        self.op.bytes() + self.id.len()
+    }
+}
+
+impl ClientMessage for Unicast {
+    fn id(&self) -> &Arc<str> {
+        &self.id
+    }
+
+    fn hash(&self) -> u64 {
+        self.hash
+    }
+
+    fn order(&self) -> u64 {
+        self.order
+    }
+
+    fn set_order(&mut self, order: u64) {
+        self.order = order;
     }
 }
 

@@ -5,36 +5,47 @@
 //! callers. Invariants: each unicast is finished exactly once; nothing is sent while something before
 //! it waits.
 //!
-//! A unicast with a cached route goes straight to the link while the queue is idle: an atomic load, and
-//! one lock each for the cache and the link. Everything else joins the queue, and [`MessageRouter::execute`]
-//! acts on it once its client is looked up.
+//! A unicast with a cached route goes straight to the link if nothing is before it: one lock each for the
+//! cache, the queue and the link. Everything else waits in the queue, which hands it back through
+//! [`Outlet`]; [`MessageRouter::execute`] then acts on it.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use tieline_websocket::Frame;
-use tokio::time::Instant;
+use tokio::{
+    runtime::Handle,
+    time::{Instant, sleep},
+};
 use tokio_util::task::TaskTracker;
 
 use super::{
-    client_op::LocalOutcome,
+    client_op::{ClientOp, LocalOutcome},
+    config::ClusterConfig,
     directory::NodeDirectory,
     multicast::Multicast,
-    ordering::{Enqueued, OrderingQueue, Ready},
-    outcome::{OpResult, outcome_code},
+    ordering::{OrderingQueue, Outlet, PendingLookup, SenderId, Started, StartedMulticast},
+    outcome::{OpResult, ResultSender, outcome_code},
     peers::Peers,
-    pending::{Barrier, OutcomeHandler, Peer, PendingReply, Route, Unicast},
+    pending::{OutcomeHandler, PendingReply, Route, Unicast},
     routes::Routes,
     summary::{Summary, SummaryBuilder},
-    unicast::{LookupReason, LookupResult, NextStep, View, on_peer},
+    unicast::{AfterOutcome, LookupReason, LookupResult, MAX_WAIT, NextStep, View, on_peer},
 };
 use crate::{
     hub::{ConnectionInner, ExcludedIds, Hub, OwnedScope},
-    link::{
-        Interest, Outcome, RequestKind,
-        proto::{self, OutcomeCode},
-    },
+    link::{Interest, Outcome, proto::OutcomeCode},
     receipt::Receipt,
 };
+
+/// How often messages that wait are checked for their age.
+const WATCH_INTERVAL: Duration = Duration::from_millis(50);
 
 /// How long a new member of a group waits for the other nodes to know the group.
 pub(super) const SYNC_TIMEOUT: Duration = Duration::from_secs(1);
@@ -43,11 +54,41 @@ pub(super) struct MessageRouter {
     pub(super) hub: Hub,
     pub(super) directory: NodeDirectory,
     pub(super) peers: Arc<Peers>,
-    pub(super) routes: Routes<Route>,
-    pub(super) ordering: OrderingQueue<Box<Unicast>, Multicast, LookupResult>,
+    routes: Routes<Route>,
+    ordering: OrderingQueue<Unicast, Multicast, LookupResult>,
+    /// Whether some task watches how long messages wait.
+    is_watching: AtomicBool,
     /// Which users and groups have a connection here, as peers know it.
     pub(super) interest: Arc<Interest>,
     pub(super) tasks: TaskTracker,
+    runtime: Handle,
+}
+
+impl MessageRouter {
+    /// A router of the current runtime.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub(super) fn new(
+        hub: Hub,
+        directory: NodeDirectory,
+        peers: Arc<Peers>,
+        config: &ClusterConfig,
+        interest: Arc<Interest>,
+        tasks: TaskTracker,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            hub,
+            directory,
+            peers,
+            routes: Routes::new(config.routes),
+            ordering: OrderingQueue::new(config.link_queue_bytes),
+            is_watching: AtomicBool::new(false),
+            interest,
+            tasks,
+            runtime: Handle::current(),
+        })
+    }
 }
 
 /// From here.
@@ -57,21 +98,25 @@ impl MessageRouter {
         self.hub.find_open(id)
     }
 
-    /// Sends to a client that is not here.
-    pub(super) fn send(self: &Arc<Self>, unicast: Box<Unicast>) {
-        // The first arm is `on_lookup` with a cached route, taken before the ordering queue.
-        match self.routes.get(&unicast.id) {
-            Some(route)
-                if self.ordering.is_idle() && self.local_connection(&unicast.id).is_none() =>
-            {
-                let is_cached = true;
-                self.execute(unicast, NextStep::Forward { route, is_cached });
-            }
-            route => self.enqueue_for_lookup(unicast, route),
-        }
+    /// Whether what is sent now to a client of this node has to wait. To be asked after the client was
+    /// found here: its arrival is then known.
+    pub(super) fn must_wait(&self, id: &str) -> bool {
+        !self.ordering.is_idle()
+            && self
+                .ordering
+                .must_wait(SenderId::current(), self.routes.hash(id), id)
     }
 
-    /// Sends to many: to connections of this node at once, to other nodes behind what was sent before.
+    /// Sends to a client that is not here, or for which something waits.
+    pub(super) fn send(self: &Arc<Self>, id: &str, op: ClientOp, reply: ResultSender) {
+        let unicast = Unicast::new(id, self.routes.hash(id), op, reply);
+        let route = self.routes.get(unicast.hash, id);
+        let cached = route.map(LookupResult::Cached);
+        let started = self.ordering.start(unicast, cached.as_ref());
+        self.on_started(started, cached);
+    }
+
+    /// Sends to many, behind what the same task has sent and still waits.
     pub(super) fn send_multicast(
         self: &Arc<Self>,
         scope: OwnedScope,
@@ -84,25 +129,26 @@ impl MessageRouter {
             except,
             frame,
             builder,
+            sender: SenderId::current(),
+            started: Instant::now(),
         };
-        multicast.send_local(&self.hub, self.directory.address().cloned());
-        match self.ordering.add_multicast(multicast) {
-            Some(multicast) => multicast.send_remote(&self.peers),
-            None => self.dispatch_ready(),
+        match self.ordering.start_multicast(multicast) {
+            StartedMulticast::Send(multicast) => self.multicast(multicast),
+            StartedMulticast::Queued => {}
+            StartedMulticast::Full(multicast) => {
+                multicast.refuse(&self.peers, self.directory.address().cloned());
+            }
         }
         receipt
     }
 
-    /// A client of another node has come to this one. What was sent there and bounces goes before what
-    /// is sent from now on.
-    pub(super) fn on_local_connect(self: &Arc<Self>, id: &str) {
-        let Some(route) = self.routes.remove(id) else {
-            return;
-        };
-        let id: Arc<str> = id.into();
-        self.ordering.expect_bounces(&id);
-        self.send_barrier(&route.peer, &id);
-        self.look_up(id, true);
+    /// A client comes to this node. What was sent to another node and bounces goes before what is sent
+    /// from now on. Called under the lock of the hub under which the connection can be found from now on,
+    /// so that nothing is sent to it earlier.
+    pub(super) fn on_local_connect(&self, id: &str) {
+        let hash = self.routes.hash(id);
+        self.routes.remove(hash, id);
+        self.ordering.hold(hash, id);
     }
 
     /// Ends links and stops the registrar. What waits for a link is answered.
@@ -112,106 +158,143 @@ impl MessageRouter {
     }
 }
 
-/// Lookups.
+/// What waits.
 impl MessageRouter {
-    /// Adds a unicast to the queue, behind what was sent before it.
-    fn enqueue_for_lookup(self: &Arc<Self>, unicast: Box<Unicast>, route: Option<Route>) {
-        let (id, bytes) = (Arc::clone(&unicast.id), unicast.bytes());
-        let is_routed = route.is_some() || self.local_connection(&id).is_some();
-        match self.ordering.enqueue(&id, unicast, bytes, is_routed) {
-            Enqueued::SendNow(unicast) => {
-                let result = route.map_or(LookupResult::Failed, LookupResult::Cached);
-                self.on_lookup(unicast, &result);
+    fn on_started(self: &Arc<Self>, started: Started<Unicast>, cached: Option<LookupResult>) {
+        match (started, cached) {
+            (Started::Forward(unicast), Some(LookupResult::Cached(route))) => {
+                // Whoever comes here from now on finds that this unicast is undecided.
+                if self.local_connection(&unicast.id).is_none() {
+                    self.forward(unicast, route, true);
+                } else {
+                    self.take_back(unicast, LookupReason::CameHere);
+                }
             }
-            Enqueued::Full(unicast) => unicast.finish(OpResult::Code(OutcomeCode::QueueFull)),
-            Enqueued::Queued => {}
-            Enqueued::NeedsLookup => match route {
-                Some(route) => self.resolve(&id, &LookupResult::Cached(route)),
-                None => self.look_up(id, false),
-            },
+            (Started::Forward(unicast), _) => self.take_back(unicast, LookupReason::CameHere),
+            (Started::Full(unicast), _) => unicast.finish(OpResult::Code(OutcomeCode::QueueFull)),
+            (Started::Queued, _) => self.watch_waiting(),
+            (Started::NeedsLookup(lookup), _) => {
+                self.watch_waiting();
+                self.look_up(lookup, false);
+            }
         }
     }
 
     /// Asks the registry where a client is; at once without an answer while the registry is away.
-    fn look_up(self: &Arc<Self>, id: Arc<str>, is_fresh: bool) {
+    fn look_up(self: &Arc<Self>, lookup: PendingLookup, is_fresh: bool) {
         if !self.directory.is_available() {
-            return self.resolve(&id, &LookupResult::Failed);
+            // The caller may be a thread outside of the runtime.
+            let _runtime = self.runtime.enter();
+            return self.ordering.resolve(&lookup, &LookupResult::Failed, self);
         }
         let router = Arc::clone(self);
         let asked = Instant::now();
-        self.tasks.spawn(async move {
-            let result = match router.directory.locate(&id, is_fresh).await {
+        let task = async move {
+            let result = match router.directory.locate(&lookup.id, is_fresh).await {
                 Ok(located) => LookupResult::Answered { located, asked },
                 Err(_) => LookupResult::Failed,
             };
-            router.resolve(&id, &result);
-        });
+            router.ordering.resolve(&lookup, &result, &router);
+        };
+        self.tasks.spawn_on(task, &self.runtime);
     }
 
-    fn resolve(self: &Arc<Self>, id: &str, result: &LookupResult) {
-        self.ordering.resolve(id, result);
-        self.dispatch_ready();
+    /// A unicast has come back from a peer, undelivered.
+    fn take_back(self: &Arc<Self>, unicast: Box<Unicast>, reason: LookupReason) {
+        let is_elsewhere = !matches!(reason, LookupReason::NotSent(_));
+        self.on_lookup_reason(&unicast, reason);
+        let lookup = self.ordering.take_back(unicast, is_elsewhere, self);
+        self.watch_waiting();
+        if let Some(lookup) = lookup {
+            self.look_up(lookup, true);
+        }
     }
 
-    fn dispatch_ready(self: &Arc<Self>) {
-        self.ordering.dispatch(|ready| match ready {
-            Ready::Unicasts(unicasts, result) => {
-                for unicast in unicasts {
-                    self.on_lookup(unicast, &result);
+    /// A unicast cannot be sent by what the registry has answered.
+    fn put_back(self: &Arc<Self>, unicast: Box<Unicast>, reason: LookupReason) {
+        self.on_lookup_reason(&unicast, reason);
+        if let Some(lookup) = self.ordering.put_back(unicast) {
+            self.look_up(lookup, true);
+        }
+    }
+
+    fn on_lookup_reason(&self, unicast: &Unicast, reason: LookupReason) {
+        match reason {
+            LookupReason::OldAnswer | LookupReason::CameHere => {}
+            LookupReason::NamesThisNode => self.directory.report_missing(&unicast.id),
+            LookupReason::NotSent(failed) | LookupReason::NotThere(failed) => {
+                let is_failed = |route: &Route| route.is_same(&failed);
+                self.routes.remove_if(unicast.hash, &unicast.id, is_failed);
+            }
+        }
+    }
+
+    /// Gives up what waits for too long, from now until nothing waits.
+    fn watch_waiting(self: &Arc<Self>) {
+        if self.is_watching.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let router = Arc::clone(self);
+        let watch = async move {
+            loop {
+                sleep(WATCH_INTERVAL).await;
+                if let Some(started) = Instant::now().checked_sub(MAX_WAIT) {
+                    router.ordering.expire(started, &router);
+                }
+                if router.ordering.is_idle() {
+                    router.is_watching.store(false, Ordering::SeqCst);
+                    // What has begun to wait meanwhile has found that this watches.
+                    if router.ordering.is_idle() || router.is_watching.swap(true, Ordering::SeqCst)
+                    {
+                        return;
+                    }
                 }
             }
-            Ready::Multicast(multicast) => multicast.send_remote(&self.peers),
-        });
+        };
+        self.tasks.spawn_on(watch, &self.runtime);
     }
+}
 
-    fn on_lookup(self: &Arc<Self>, mut unicast: Box<Unicast>, result: &LookupResult) {
-        let step = unicast.on_lookup(result, &**self);
+/// What leaves the ordering queue.
+impl Outlet<Unicast, Multicast, LookupResult> for Arc<MessageRouter> {
+    fn dispatch(&self, mut unicast: Box<Unicast>, lookup: &LookupResult) {
+        let step = unicast.on_lookup(lookup, &**self);
         self.execute(unicast, step);
     }
 
-    /// Asks the registry anew, and holds what else bounces until then.
-    fn look_up_again(self: &Arc<Self>, unicast: Box<Unicast>, reason: LookupReason) {
-        let (id, bytes) = (Arc::clone(&unicast.id), unicast.bytes());
-        let behind = match reason {
-            LookupReason::OldAnswer => None,
-            LookupReason::NamesThisNode => {
-                self.directory.report_missing(&id);
-                None
-            }
-            LookupReason::NotSent(failed) => {
-                self.routes.remove_if(&id, |route| route.is_same(&failed));
-                None
-            }
-            LookupReason::NotThere(failed) => {
-                self.routes.remove_if(&id, |route| route.is_same(&failed));
-                Some(failed.peer)
-            }
-        };
-        if self.ordering.add_bounced(&id, unicast, bytes) {
-            match behind {
-                Some(peer) => self.send_barrier(&peer, &id),
-                None => self.ordering.all_bounced(&id),
-            }
-            self.look_up(id, true);
+    fn resume(&self, unicast: Box<Unicast>) {
+        if unicast.is_too_old(Instant::now()) {
+            return self.give_up(unicast);
         }
-        self.dispatch_ready();
+        if let Some(conn) = self.local_connection(&unicast.id)
+            && !self.ordering.is_waiting(unicast.hash, &unicast.id)
+        {
+            return self.apply(unicast, &conn);
+        }
+        let route = self.routes.get(unicast.hash, &unicast.id);
+        let cached = route.map(LookupResult::Cached);
+        let started = self.ordering.resume(unicast, cached.as_ref());
+        self.on_started(started, cached);
     }
 
-    /// Sends an empty query behind what was sent to a peer: once it is answered, all has bounced.
-    fn send_barrier(self: &Arc<Self>, peer: &Peer, id: &Arc<str>) {
-        let barrier = PendingReply::Barrier(Box::new(Barrier {
-            handler: Arc::<Self>::clone(self),
-            id: Arc::clone(id),
-        }));
-        let query = RequestKind::Query(proto::Query::default());
-        peer.link.send_urgent(&query, barrier);
+    fn multicast(&self, multicast: Multicast) {
+        multicast.send_local(&self.hub, self.directory.address().cloned());
+        multicast.send_remote(&self.peers);
+    }
+
+    fn give_up(&self, unicast: Box<Unicast>) {
+        unicast.finish(OpResult::Unreachable);
     }
 }
 
 /// Side effects.
 impl MessageRouter {
-    fn execute(self: &Arc<Self>, mut unicast: Box<Unicast>, step: NextStep) {
+    fn execute(self: &Arc<Self>, unicast: Box<Unicast>, step: NextStep) {
         match step {
+            // It came here after the lookup was answered.
+            NextStep::Local(_) if self.ordering.is_undecided(&unicast) => {
+                self.put_back(unicast, LookupReason::CameHere);
+            }
             NextStep::Local(conn) => self.apply(unicast, &conn),
             NextStep::Connect { place, is_leased } => {
                 let peer = self.peers.get_or_connect(&place.address);
@@ -220,50 +303,59 @@ impl MessageRouter {
             }
             NextStep::Forward { route, is_cached } => {
                 if !is_cached {
-                    self.routes.insert(&unicast.id, route.clone());
+                    self.routes.insert(unicast.hash, &unicast.id, route.clone());
                 }
-                let (link, id) = (route.peer.link.clone(), Arc::clone(&unicast.id));
-                let op = unicast.op.clone();
-                unicast.on_forward(route, is_cached);
-                let handler = Arc::<Self>::clone(self);
-                op.send(&link, &id, PendingReply::Unicast(handler, unicast));
+                self.ordering.on_forward(&unicast, &route.peer.address);
+                self.forward(unicast, route, is_cached);
             }
-            NextStep::LookUp(reason) => self.look_up_again(unicast, reason),
+            NextStep::LookUp(reason) => self.put_back(unicast, reason),
             NextStep::Finish(result) => unicast.finish(result),
         }
     }
 
+    fn forward(self: &Arc<Self>, mut unicast: Box<Unicast>, route: Route, is_cached: bool) {
+        let (link, id) = (route.peer.link.clone(), Arc::clone(&unicast.id));
+        let op = unicast.op.clone();
+        unicast.on_forward(route, is_cached);
+        let handler = Arc::<Self>::clone(self);
+        op.send(&link, &id, PendingReply::Unicast(handler, unicast));
+    }
+
     fn apply(&self, unicast: Box<Unicast>, conn: &Arc<ConnectionInner>) {
         match unicast.op.apply(&self.hub, conn) {
-            LocalOutcome::Decided(code) => unicast.finish(OpResult::Code(code)),
-            LocalOutcome::Pending(receipt) => {
-                self.tasks.spawn(async move {
-                    unicast.finish(OpResult::Code(outcome_code(receipt.await)));
-                });
+            // The caller may send to the group at once, so the other nodes have to know first.
+            LocalOutcome::Decided(code @ OutcomeCode::Delivered)
+                if matches!(unicast.op, ClientOp::Join(_)) =>
+            {
+                let interest = Arc::clone(&self.interest);
+                let task = async move {
+                    interest.synced(SYNC_TIMEOUT).await;
+                    unicast.finish(OpResult::Code(code));
+                };
+                self.tasks.spawn_on(task, &self.runtime);
             }
+            LocalOutcome::Decided(code) => unicast.finish(OpResult::Code(code)),
+            LocalOutcome::Pending(receipt) => receipt.on_outcome(move |delivery| {
+                unicast.finish(OpResult::Code(outcome_code(delivery)));
+            }),
         }
     }
 }
 
 impl OutcomeHandler for MessageRouter {
     fn on_outcome(self: Arc<Self>, mut unicast: Box<Unicast>, outcome: &Outcome) {
-        if *outcome == Outcome::Code(OutcomeCode::Delivered) && !self.ordering.is_idle() {
-            // The client came back to that node while unicasts before this one bounced: they would
-            // arrive behind it.
-            let overtaken = self
-                .ordering
-                .take_overtaken(&unicast.id, |other| other.started < unicast.started);
-            for overtaken in overtaken {
-                overtaken.finish(OpResult::Unreachable);
+        match unicast.on_outcome(outcome, &*self) {
+            AfterOutcome::LookUp(reason) => self.take_back(unicast, reason),
+            AfterOutcome::Finish(result) => {
+                // The client may have come back to that node while unicasts before this one bounced.
+                let may_have_arrived = matches!(
+                    result,
+                    OpResult::Code(OutcomeCode::Delivered | OutcomeCode::Unknown)
+                );
+                self.ordering.decide(&unicast, may_have_arrived, &self);
+                unicast.finish(result);
             }
         }
-        let step = unicast.on_outcome(outcome, &*self);
-        self.execute(unicast, step);
-    }
-
-    fn on_barrier(self: Arc<Self>, id: &str) {
-        self.ordering.all_bounced(id);
-        self.dispatch_ready();
     }
 }
 

@@ -18,7 +18,7 @@ const SHARDS: usize = 16;
 pub(super) struct Routes<R> {
     shards: [Mutex<Generations<R>>; SHARDS],
     /// The standard library's keyed hash, since clients choose ids and could collide them. One hash
-    /// selects the shard and finds the entry.
+    /// selects the shard and finds the entry, here and in the ordering queue.
     hasher: RandomState,
     /// The bound of one generation of one shard.
     max_entries: usize,
@@ -47,9 +47,14 @@ impl<R: Clone> Routes<R> {
         }
     }
 
-    pub(super) fn get(&self, id: &str) -> Option<R> {
-        let (hash, shard) = self.shard(id);
-        let mut shard = shard.lock();
+    /// The hash of an id, by which its route is found.
+    pub(super) fn hash(&self, id: &str) -> u64 {
+        self.hasher.hash_one(id)
+    }
+
+    /// The route of an id with this hash.
+    pub(super) fn get(&self, hash: u64, id: &str) -> Option<R> {
+        let mut shard = self.shard(hash).lock();
         if let Some(cached) = shard.recent.find(hash, |cached| *cached.id == *id) {
             return Some(cached.route.clone());
         }
@@ -59,33 +64,30 @@ impl<R: Clone> Routes<R> {
         Some(route)
     }
 
-    pub(super) fn insert(&self, id: &Arc<str>, route: R) {
-        let (hash, shard) = self.shard(id);
-        let mut shard = shard.lock();
+    pub(super) fn insert(&self, hash: u64, id: &Arc<str>, route: R) {
+        let mut shard = self.shard(hash).lock();
         take(&mut shard.old, hash, |cached| cached.id == *id);
         let id = Arc::clone(id);
         shard.insert(CachedRoute { hash, id, route }, self.max_entries);
     }
 
     /// Removes a route.
-    pub(super) fn remove(&self, id: &str) -> Option<R> {
-        self.remove_if(id, |_| true)
+    pub(super) fn remove(&self, hash: u64, id: &str) -> Option<R> {
+        self.remove_if(hash, id, |_| true)
     }
 
     /// Removes a route if it is still the one that `failed`.
-    pub(super) fn remove_if(&self, id: &str, failed: impl Fn(&R) -> bool) -> Option<R> {
-        let (hash, shard) = self.shard(id);
-        let mut shard = shard.lock();
+    pub(super) fn remove_if(&self, hash: u64, id: &str, failed: impl Fn(&R) -> bool) -> Option<R> {
+        let mut shard = self.shard(hash).lock();
         let is_same = |cached: &CachedRoute<R>| *cached.id == *id && failed(&cached.route);
         let old = take(&mut shard.old, hash, is_same);
         let cached = take(&mut shard.recent, hash, is_same).or(old)?;
         Some(cached.route)
     }
 
-    fn shard(&self, id: &str) -> (u64, &Mutex<Generations<R>>) {
-        let hash = self.hasher.hash_one(id);
+    fn shard(&self, hash: u64) -> &Mutex<Generations<R>> {
         // By the upper half of the hash: the tables use the lower half.
-        (hash, &self.shards[(hash >> 32) as usize % SHARDS])
+        &self.shards[(hash >> 32) as usize % SHARDS]
     }
 }
 
@@ -126,16 +128,23 @@ impl<R> Default for Generations<R> {
 mod tests {
     use super::*;
 
+    fn insert(routes: &Routes<i32>, id: &str, route: i32) {
+        routes.insert(routes.hash(id), &id.into(), route);
+    }
+
+    fn get(routes: &Routes<i32>, id: &str) -> Option<i32> {
+        routes.get(routes.hash(id), id)
+    }
+
     #[test]
     fn the_cache_is_bounded_and_keeps_what_is_read() {
         let routes = Routes::new(1_000);
-        let kept: Arc<str> = "kept".into();
-        routes.insert(&kept, 0);
+        insert(&routes, "kept", 0);
         for i in 0..10_000 {
-            routes.insert(&format!("client {i}").into(), i);
-            assert_eq!(routes.get("kept"), Some(0), "after {i}");
+            insert(&routes, &format!("client {i}"), i);
+            assert_eq!(get(&routes, "kept"), Some(0), "after {i}");
         }
-        let held = |i: &i32| routes.get(&format!("client {i}")).is_some();
+        let held = |i: &i32| get(&routes, &format!("client {i}")).is_some();
         let held = (0..10_000).filter(held).count();
         assert!((100..=1_100).contains(&held), "{held}");
     }
@@ -143,11 +152,11 @@ mod tests {
     #[test]
     fn only_the_route_that_failed_is_removed() {
         let routes = Routes::new(1_000);
-        let id: Arc<str> = "a".into();
-        routes.insert(&id, 1);
-        routes.remove_if("a", |route| *route == 2);
-        assert_eq!(routes.get("a"), Some(1));
-        routes.remove_if("a", |route| *route == 1);
-        assert_eq!(routes.get("a"), None);
+        let hash = routes.hash("a");
+        insert(&routes, "a", 1);
+        routes.remove_if(hash, "a", |route| *route == 2);
+        assert_eq!(get(&routes, "a"), Some(1));
+        routes.remove_if(hash, "a", |route| *route == 1);
+        assert_eq!(get(&routes, "a"), None);
     }
 }

@@ -8,12 +8,12 @@
 //! ```text
 //! on_lookup   (sent first, or after LookUp)  ─► Local | Forward | Connect | LookUp | Finish
 //! on_peer     (after Connect)                ─► Forward | Finish
-//! on_outcome  (after Forward)                ─► LookUp | Finish
+//! on_outcome  (after Forward)                ─► LookUp | Finish  (an AfterOutcome)
 //! ```
 //!
 //! Invariants: after `Finish(Unreachable)` or `Finish(Code(NotHere))` nothing was delivered; a unicast
 //! is forwarded again only after an outcome that excludes its delivery; it is forwarded at most
-//! [`MAX_HOPS`] times, and not after [`MAX_FORWARD_AGE`].
+//! [`MAX_HOPS`] times, and neither forwarded nor delivered here after [`MAX_WAIT`].
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,6 +21,7 @@ use tieline_registry::{Entry, Located, Owner};
 use tokio::time::Instant;
 
 use super::{
+    ordering::Destination,
     outcome::OpResult,
     pending::{Peer, Place, Route, Unicast},
 };
@@ -29,12 +30,9 @@ use crate::{
     link::{NotSent, Outcome, proto::OutcomeCode},
 };
 
-/// The age from which a unicast is not forwarded any more.
-const MAX_FORWARD_AGE: Duration = Duration::from_secs(1);
-
-/// A cached route whose link refused is replaced only this early: a unicast that waited for its link to
-/// be dialed has no time left for a second node.
-const RETRY_WINDOW: Duration = Duration::from_millis(100);
+/// The age from which a message is not sent any more. Whatever it waits for takes from this, and a link
+/// decides it within a second: within two, if it is checked often enough.
+pub(super) const MAX_WAIT: Duration = Duration::from_millis(940);
 
 /// Nodes that a unicast is sent to while its client moves.
 const MAX_HOPS: u8 = 8;
@@ -55,6 +53,15 @@ pub(super) enum NextStep<Connection = Arc<ConnectionInner>> {
     Finish(OpResult),
 }
 
+/// What the outcome of a forwarded unicast means.
+#[derive(Debug)]
+pub(super) enum AfterOutcome {
+    /// It comes back: ask the registry again.
+    LookUp(LookupReason),
+    /// Report this result.
+    Finish(OpResult),
+}
+
 /// Why the registry has to be asked again.
 #[derive(Debug)]
 pub(super) enum LookupReason {
@@ -66,6 +73,8 @@ pub(super) enum LookupReason {
     NotSent(Route),
     /// The node of this route does not have the client. Other unicasts that were sent there bounce too.
     NotThere(Route),
+    /// The client came to this node just before the unicast was sent.
+    CameHere,
 }
 
 /// The result of looking up a client.
@@ -77,6 +86,19 @@ pub(super) enum LookupResult {
     Answered { located: Located, asked: Instant },
     /// The registry did not answer.
     Failed,
+}
+
+impl Destination for LookupResult {
+    fn address(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::Cached(route) => Some(&route.peer.address),
+            Self::Answered {
+                located: Located::At(entry),
+                ..
+            } => Some(&entry.address),
+            Self::Answered { .. } | Self::Failed => None,
+        }
+    }
 }
 
 /// What a decision may look at. Each method is called only when needed.
@@ -97,10 +119,13 @@ impl Unicast {
         result: &LookupResult,
         view: &V,
     ) -> NextStep<V::Connection> {
+        if self.is_too_old(view.now()) {
+            return NextStep::Finish(OpResult::Unreachable);
+        }
         if let Some(connection) = view.connection(&self.id) {
             return NextStep::Local(connection);
         }
-        if self.hops >= MAX_HOPS || self.started + MAX_FORWARD_AGE <= view.now() {
+        if self.hops >= MAX_HOPS {
             return NextStep::Finish(OpResult::Unreachable);
         }
         match result {
@@ -154,6 +179,11 @@ impl Unicast {
         }
     }
 
+    /// Whether it must not be sent any more. Later messages of its sender may have overtaken it by then.
+    pub(super) fn is_too_old(&self, now: Instant) -> bool {
+        self.started + MAX_WAIT <= now
+    }
+
     /// It is about to be sent.
     pub(super) fn on_forward(&mut self, route: Route, is_cached: bool) {
         (self.route, self.is_cached) = (Some(route), is_cached);
@@ -161,24 +191,23 @@ impl Unicast {
     }
 
     /// The peer answered, or the link did in its place.
-    pub(super) fn on_outcome<V: View>(
-        &mut self,
-        outcome: &Outcome,
-        view: &V,
-    ) -> NextStep<V::Connection> {
-        let result = NextStep::Finish(outcome.into());
+    pub(super) fn on_outcome<V: View>(&mut self, outcome: &Outcome, view: &V) -> AfterOutcome {
+        let result = AfterOutcome::Finish(outcome.into());
         let Some(route) = &self.route else {
             return result;
         };
         match outcome {
+            Outcome::Code(OutcomeCode::NotHere) if self.is_too_old(view.now()) => {
+                AfterOutcome::Finish(OpResult::Unreachable)
+            }
             Outcome::Code(OutcomeCode::NotHere) => {
                 self.missed = Some(route.place());
-                NextStep::LookUp(LookupReason::NotThere(route.clone()))
+                AfterOutcome::LookUp(LookupReason::NotThere(route.clone()))
             }
             Outcome::NotSent(NotSent::Unreachable)
-                if self.is_cached && view.now() < self.started + RETRY_WINDOW =>
+                if self.is_cached && !self.is_too_old(view.now()) =>
             {
-                NextStep::LookUp(LookupReason::NotSent(route.clone()))
+                AfterOutcome::LookUp(LookupReason::NotSent(route.clone()))
             }
             _ => result,
         }

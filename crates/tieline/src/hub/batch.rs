@@ -31,6 +31,8 @@ pub(super) struct BroadcastJob {
 
 pub(super) struct BroadcastBatch {
     scope: OwnedScope,
+    first: Number,
+    last: Number,
     frames: FrameBatch<Broadcast>,
     bytes: usize,
     /// Sorted once the batch is complete.
@@ -64,6 +66,8 @@ impl BroadcastBatch {
         let (scope, excluded, frame, broadcast) = job.into_parts();
         let mut batch = Self {
             scope,
+            first: broadcast.number,
+            last: broadcast.number,
             bytes: frame.payload().len(),
             frames: FrameBatch::new(frame, broadcast),
             skips: Vec::new(),
@@ -84,6 +88,7 @@ impl BroadcastBatch {
 
     pub(super) fn push(&mut self, job: BroadcastJob) {
         let (_, excluded, frame, broadcast) = job.into_parts();
+        self.last = broadcast.number;
         self.bytes += frame.payload().len();
         self.frames.push(frame, broadcast);
         self.exclude(&excluded);
@@ -140,9 +145,9 @@ impl BroadcastBatch {
         self.scope.scope()
     }
 
-    /// The number of the last broadcast.
-    pub(super) fn last(&self) -> Number {
-        self.frames.tags().last().map_or(0, |last| last.number)
+    /// The numbers of the first and the last broadcast.
+    pub(super) fn numbers(&self) -> (Number, Number) {
+        (self.first, self.last)
     }
 
     /// How many broadcasts it has.

@@ -215,7 +215,7 @@ impl FewReceivers {
     }
 
     fn iter(&self) -> impl Iterator<Item = &Arc<ConnectionInner>> {
-        self.conns.iter().flatten()
+        self.conns[..self.len].iter().flatten()
     }
 }
 

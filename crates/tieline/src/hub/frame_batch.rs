@@ -45,7 +45,7 @@ impl<T> FrameBatch<T> {
         self.entries.partition_point(|(_, tag)| fits(tag))
     }
 
-    pub(super) fn tags(&self) -> impl DoubleEndedIterator<Item = &T> {
+    pub(super) fn tags(&self) -> impl Iterator<Item = &T> {
         self.entries.iter().map(|(_, tag)| tag)
     }
 

@@ -89,6 +89,7 @@ impl ShardIndex {
         for group in conn.groups.lock().names() {
             self.add_to_group(group, conn);
         }
+        self.notify(|observer| observer.entered(&conn.id));
         older.map_or(Inserted::Fresh, Inserted::Replaced)
     }
 
@@ -174,7 +175,7 @@ impl ShardIndex {
     }
 
     /// Reports to an observer from now on, beginning with the scopes that have members already; false if
-    /// there is an observer.
+    /// there is an observer. Takes time for each of them: a cluster starts before clients come.
     #[cfg(feature = "cluster")]
     pub(super) fn set_observer(&mut self, observer: Arc<dyn HubObserver>) -> bool {
         if self.observer.is_some() {
@@ -298,9 +299,9 @@ impl ShardIndex {
 
 /// Delivery of what was queued; see [`Members`].
 impl ShardIndex {
-    pub(super) fn begin_walk(&mut self, scope: Scope<'_>, up_to: Number) {
+    pub(super) fn begin_walk(&mut self, scope: Scope<'_>, first: Number, last: Number) {
         if let Some(members) = self.members_mut(scope) {
-            members.begin_walk(up_to);
+            members.begin_walk(first, last);
         }
     }
 

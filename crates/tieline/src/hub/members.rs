@@ -42,7 +42,7 @@ struct Waiting<T> {
     messages: usize,
     last_queued: Number,
     /// The members who joined since the first of the messages was queued, by address, with the last
-    /// message before them.
+    /// message before them. They are forgotten when they get all messages of a walk.
     joined: Parts<Joined>,
     /// Those who left, in that order, until they have what was sent to them before.
     departed: VecDeque<Departed<T>>,
@@ -66,7 +66,8 @@ struct Departed<T> {
 /// How far the worker has come with the messages that it delivers now.
 #[derive(Debug, Default)]
 struct Walk {
-    /// The last of these messages.
+    /// These messages are those above `after` up to `up_to`.
+    after: Number,
     up_to: Number,
     /// The parts of the table that are done.
     parts: usize,
@@ -176,11 +177,8 @@ impl<T> Members<T> {
         let Some(waiting) = self.waiting.as_deref_mut() else {
             return Removed::Forgotten;
         };
-        let address = address(member);
-        let joined = waiting
-            .joined
-            .remove(hash_address(address), |joined| joined.address == address)
-            .map_or(0, |joined| joined.after);
+        let joined = waiting.forget_joined(member);
+        let joined = joined.map_or(0, |joined| joined.after);
         let is_done = self.table.part_of(hash) < waiting.walk.parts;
         let done = if is_done { waiting.walk.up_to } else { 0 };
         let (after, up_to) = (joined.max(done), waiting.last_queued);
@@ -213,11 +211,12 @@ impl<T> Members<T> {
         waiting.last_queued = number;
     }
 
-    /// Begins with the messages up to this one.
-    pub(super) fn begin_walk(&mut self, up_to: Number) {
+    /// Begins with the messages from the first to the last of these.
+    pub(super) fn begin_walk(&mut self, first: Number, last: Number) {
         if let Some(waiting) = &mut self.waiting {
             waiting.walk = Walk {
-                up_to,
+                after: first - 1,
+                up_to: last,
                 ..Walk::default()
             };
         }
@@ -263,16 +262,20 @@ impl<T> Members<T> {
 }
 
 impl<T> Waiting<T> {
-    fn add_member(&self, member: &Arc<T>, receivers: &mut Receivers<T>) {
-        let up_to = self.walk.up_to;
-        match self.joined_after(member) {
-            None => receivers.of_all.push(Arc::clone(member)),
-            Some(after) if after < up_to => receivers.of_some.push(PartialReceiver {
+    fn add_member(&mut self, member: &Arc<T>, receivers: &mut Receivers<T>) {
+        let (joined, up_to) = (self.joined_after(member), self.walk.up_to);
+        match joined {
+            Some(after) if after >= up_to => {}
+            Some(after) if after > self.walk.after => receivers.of_some.push(PartialReceiver {
                 member: Arc::clone(member),
                 after,
                 up_to,
             }),
-            Some(_) => {}
+            Some(_) => {
+                self.forget_joined(member);
+                receivers.of_all.push(Arc::clone(member));
+            }
+            None => receivers.of_all.push(Arc::clone(member)),
         }
     }
 
@@ -282,10 +285,15 @@ impl<T> Waiting<T> {
             return None;
         }
         let address = address(member);
-        let found = self
-            .joined
-            .find(hash_address(address), |joined| joined.address == address)?;
-        Some(found.after)
+        let is_it = |joined: &Joined| joined.address == address;
+        let joined = self.joined.find(hash_address(address), is_it)?;
+        Some(joined.after)
+    }
+
+    fn forget_joined(&mut self, member: &Arc<T>) -> Option<Joined> {
+        let address = address(member);
+        let is_it = |joined: &Joined| joined.address == address;
+        self.joined.remove(hash_address(address), is_it)
     }
 
     /// Adds the next of those who left; false if there are no more. They are sorted by the last message
@@ -296,6 +304,7 @@ impl<T> Waiting<T> {
             return false;
         };
         if next.after < walk.up_to
+            && next.up_to > walk.after
             && let Some(member) = next.member.upgrade()
         {
             receivers.of_some.push(PartialReceiver {

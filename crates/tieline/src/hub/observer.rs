@@ -20,6 +20,8 @@ pub(crate) trait HubObserver: Send + Sync + 'static {
     fn gained(&self, key: ScopeKey<'_>);
     /// The last member of a scope has left.
     fn lost(&self, key: ScopeKey<'_>);
+    /// A connection can be found by this id from now on.
+    fn entered(&self, id: &str);
     /// A connection is not in the hub any more. May be called more than once for the same connection.
     fn left(&self, conn: &Arc<ConnectionInner>);
 }

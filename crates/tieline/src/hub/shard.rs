@@ -93,7 +93,8 @@ impl Shard {
     /// Delivers a batch slice by slice.
     async fn deliver(&self, mut batch: BroadcastBatch, receivers: &mut Receivers<ConnectionInner>) {
         let (entries, broadcasts) = (batch.entries(), batch.len());
-        self.index.lock().begin_walk(batch.scope(), batch.last());
+        let (first, last) = batch.numbers();
+        self.index.lock().begin_walk(batch.scope(), first, last);
         loop {
             let is_last = self.index.lock().next_slice(batch.scope(), receivers);
             for slice in receivers.of_all.chunks(SLICE) {

@@ -4,42 +4,62 @@
 //! Owns the loop. Invariants: audit and sweep each use at most a twentieth of the registry's time.
 //! After a loss, refilling uses as much of it as keeps the replies fast.
 
-use tieline_registry::{ClientId, Cursor, Located, Owner, Stamp, claim_table::Lane};
-use tokio::time::Instant;
+use tieline_registry::{ClientId, Cursor, Located, Owner, RegistryError, Stamp, claim_table::Lane};
+use tokio::{sync::Notify, time::Instant};
 
 use super::{
     inner::{Registrar, RegistrarHost},
     reconciler::Pacing,
 };
 
+/// A list may take this many times as long as another request: a registry that cannot list in pages has
+/// to list all at once.
+const LIST_TIMEOUTS: u32 = 10;
+
 /// Compares on request and every audit interval, until the registrar stops.
 pub(super) async fn run<H: RegistrarHost>(registrar: Registrar<H>) {
-    let inner = &*registrar.0;
-    let audit_interval = || inner.reconciler.audit_interval(inner.config.audit_interval);
-    let mut next_audit = Instant::now() + audit_interval();
-    let mut sweep = None;
-    let (mut audit_pacing, mut sweep_pacing) = (Pacing::default(), Pacing::default());
-    loop {
-        if sweep.is_none() {
-            registrar.wait_for_work(next_audit).await;
-        }
-        if inner.reconciler.take_due() {
-            inner.table.lock().audit();
-            // A running sweep continues: if it restarted each time, it might never reach the end.
-            sweep.get_or_insert_with(Cursor::default);
-            // Jitter, so that nodes that started together do not audit together.
-            let jitter = 0.9 + 0.2 * fastrand::f64();
-            next_audit = Instant::now() + audit_interval().mul_f64(jitter);
-        }
-        registrar.send_slow(&mut audit_pacing).await;
-        registrar.check_suspects().await;
-        if let Some(cursor) = sweep.take() {
-            sweep = registrar.sweep(cursor, &mut sweep_pacing).await;
-        }
-    }
+    let sweep_due = Notify::new();
+    tokio::join!(
+        registrar.run_audits(&sweep_due),
+        registrar.run_sweeps(&sweep_due),
+    );
 }
 
 impl<H: RegistrarHost> Registrar<H> {
+    /// Audits, and asks for a sweep with each audit. Apart from the sweeps, since a list that takes long must
+    /// not delay what repairs a loss.
+    async fn run_audits(&self, sweep_due: &Notify) {
+        let inner = &*self.0;
+        let audit_interval = || inner.reconciler.audit_interval(inner.config.audit_interval);
+        let mut next_audit = Instant::now() + audit_interval();
+        let mut pacing = Pacing::default();
+        loop {
+            self.wait_for_work(next_audit).await;
+            if inner.reconciler.take_due() {
+                inner.table.lock().audit();
+                sweep_due.notify_one();
+                // Jitter, so that nodes that started together do not audit together.
+                let jitter = 0.9 + 0.2 * fastrand::f64();
+                next_audit = Instant::now() + audit_interval().mul_f64(jitter);
+            }
+            self.send_slow(&mut pacing).await;
+            self.check_suspects().await;
+        }
+    }
+
+    /// Sweeps when it is due. A running sweep continues: if it restarted each time, it might never reach the
+    /// end.
+    async fn run_sweeps(&self, due: &Notify) {
+        let mut pacing = Pacing::default();
+        loop {
+            due.notified().await;
+            let mut next = Some(Cursor::default());
+            while let Some(cursor) = next {
+                next = self.sweep(cursor, &mut pacing).await;
+            }
+        }
+    }
+
     /// Returns once something is in the slow lane, or a comparison is due: on request, or at
     /// `next_audit`.
     async fn wait_for_work(&self, next_audit: Instant) {
@@ -105,10 +125,9 @@ impl<H: RegistrarHost> Registrar<H> {
     /// page, if there is one; `None` if the registry did not reply.
     async fn sweep_page(&self, cursor: Cursor) -> Option<Option<Cursor>> {
         let session = self.0.session.lock().clone()?;
-        let page = self.with_timeout(
-            "list the node's ids",
-            self.0.registry.ids_of(&session, cursor),
-        );
+        let timeout = self.0.config.timeout.saturating_mul(LIST_TIMEOUTS);
+        let page = self.0.registry.ids_of(&session, cursor);
+        let page = RegistryError::with_timeout(timeout, "list the node's ids", page);
         let page = page.await.ok()?;
         self.0.table.lock().sweep(page.items);
         Some(page.next)

@@ -30,7 +30,7 @@ local function text(number)
 end
 
 -- The cluster's clock never goes back: if that of the server does, or a slower server takes over, the
--- estimates of the callers let it advance.
+-- estimates of the callers let it advance. A server that accepts no writes for now still answers reads.
 local time = redis.call('TIME')
 local now_us = time[1] * 1000000 + time[2]
 local stored_us = tonumber(redis.call('GET', clock) or 0)
@@ -76,9 +76,10 @@ local function epoch()
   return text(now_us), '0', '0'
 end
 
+-- Without an error if the server accepts no writes for now: a read may call it.
 local function set_epoch(begin, settled, complete)
   local value = begin .. ' ' .. settled .. ' ' .. complete
-  if redis.call('HGET', shadows, '') ~= value then redis.call('HSET', shadows, '', value) end
+  if redis.call('HGET', shadows, '') ~= value then redis.pcall('HSET', shadows, '', value) end
 end
 
 -- The number of the caller's ids.

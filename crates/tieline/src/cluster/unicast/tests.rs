@@ -51,7 +51,7 @@ impl View for FakeView {
 fn unicast() -> Box<Unicast> {
     let (sender, _) = Receipt::channel();
     let op = ClientOp::Join("group".into());
-    Unicast::new("client", op, ResultSender::Delivery(sender))
+    Unicast::new("client", 7, op, ResultSender::Delivery(sender))
 }
 
 /// A route whose link is never polled, so that it stays as it starts.
@@ -127,7 +127,7 @@ async fn a_connection_of_this_node_comes_first_whatever_the_look_up_says() {
     for n in 0..7 {
         let mut unicast = unicast();
         (unicast.hops, unicast.missed) = (MAX_HOPS, Some(place("self:1", None)));
-        let mut view = FakeView::at(&unicast, MAX_FORWARD_AGE * 2);
+        let mut view = FakeView::soon(&unicast);
         view.connection = Some(5);
         let result = &results(&unicast)[n];
         let step = unicast.on_lookup(result, &view);
@@ -146,10 +146,11 @@ async fn nothing_is_forwarded_too_often() {
 }
 
 #[tokio::test]
-async fn nothing_is_forwarded_too_late() {
+async fn nothing_is_sent_too_late_even_here() {
     for n in 0..7 {
         let mut unicast = unicast();
-        let view = FakeView::at(&unicast, MAX_FORWARD_AGE);
+        let mut view = FakeView::at(&unicast, MAX_WAIT);
+        view.connection = Some(5);
         let result = &results(&unicast)[n];
         assert_finished(&unicast.on_lookup(result, &view), OpResult::Unreachable);
     }
@@ -272,6 +273,13 @@ async fn a_dead_node_has_nobody() {
     }
 }
 
+fn assert_ended(step: &AfterOutcome, expected: OpResult) {
+    assert!(
+        matches!(step, AfterOutcome::Finish(result) if *result == expected),
+        "{step:?} instead of {expected:?}"
+    );
+}
+
 /// A unicast that was sent over a route.
 fn forwarded(is_cached: bool) -> (Box<Unicast>, Route) {
     let (mut unicast, route) = (unicast(), route("peer:1", Some(7)));
@@ -284,33 +292,36 @@ fn forwarded(is_cached: bool) -> (Box<Unicast>, Route) {
 async fn a_node_that_does_not_have_the_client_causes_another_look_up() {
     for is_cached in [true, false] {
         let (mut unicast, sent) = forwarded(is_cached);
-        let view = FakeView::at(&unicast, MAX_FORWARD_AGE * 2);
+        let view = FakeView::soon(&unicast);
         let step = unicast.on_outcome(&Outcome::Code(OutcomeCode::NotHere), &view);
         match step {
-            NextStep::LookUp(LookupReason::NotThere(route)) => assert!(route.is_same(&sent)),
+            AfterOutcome::LookUp(LookupReason::NotThere(route)) => assert!(route.is_same(&sent)),
             other => panic!("{other:?}"),
         }
         assert_eq!(unicast.missed, Some(place("peer:1", Some(7))));
+        let view = FakeView::at(&unicast, MAX_WAIT);
+        let step = unicast.on_outcome(&Outcome::Code(OutcomeCode::NotHere), &view);
+        assert_ended(&step, OpResult::Unreachable);
     }
 }
 
 #[tokio::test]
-async fn a_link_that_refuses_at_once_is_replaced_only_if_its_route_was_cached() {
+async fn a_link_that_refuses_is_replaced_only_if_its_route_was_cached() {
     let refused = Outcome::NotSent(NotSent::Unreachable);
-    let just_in_time = RETRY_WINDOW.mul_f64(0.99);
+    let just_in_time = MAX_WAIT.mul_f64(0.99);
     for (is_cached, after, again) in [
         (true, just_in_time, true),
-        (true, RETRY_WINDOW, false),
+        (true, MAX_WAIT, false),
         (false, just_in_time, false),
-        (false, RETRY_WINDOW, false),
+        (false, MAX_WAIT, false),
     ] {
         let (mut unicast, sent) = forwarded(is_cached);
         let view = FakeView::at(&unicast, after);
         match unicast.on_outcome(&refused, &view) {
-            NextStep::LookUp(LookupReason::NotSent(route)) if again => {
+            AfterOutcome::LookUp(LookupReason::NotSent(route)) if again => {
                 assert!(route.is_same(&sent));
             }
-            step if !again => assert_finished(&step, OpResult::Unreachable),
+            step if !again => assert_ended(&step, OpResult::Unreachable),
             other => panic!("{other:?}"),
         }
         assert_eq!(unicast.missed, None, "it was not asked");
@@ -348,7 +359,7 @@ async fn every_other_outcome_ends_it() {
         for (outcome, expected) in &cases {
             let (mut unicast, _) = forwarded(is_cached);
             let view = FakeView::soon(&unicast);
-            assert_finished(&unicast.on_outcome(outcome, &view), *expected);
+            assert_ended(&unicast.on_outcome(outcome, &view), *expected);
         }
     }
 }

@@ -104,7 +104,7 @@ impl World {
             if self.begun == self.done {
                 return;
             }
-            self.members.begin_walk(self.begun);
+            self.members.begin_walk(self.done + 1, self.begun);
         }
         let mut receivers = Receivers::new();
         let slice = self.members.next_slice(&mut receivers);
@@ -168,6 +168,26 @@ proptest! {
 }
 
 #[test]
+fn one_who_joined_gets_later_messages_with_all_others_however_long_messages_wait() {
+    let mut members = Members::new();
+    for number in 1..100 {
+        members.on_queued(number);
+        let newcomer = Arc::new(number);
+        members.insert(address_hash(&newcomer), newcomer, address_hash);
+        if number > 1 {
+            // Something waits all the time.
+            members.begin_walk(number - 1, number - 1);
+            let mut receivers = Receivers::new();
+            while !members.next_slice(&mut receivers).is_last {}
+            assert!(receivers.of_some.is_empty());
+            assert_eq!(receivers.of_all.len() as Number, number - 2);
+            assert!(members.end_walk(1).is_none());
+            assert!(members.waiting.as_ref().unwrap().joined.len() <= 2);
+        }
+    }
+}
+
+#[test]
 fn a_slice_is_small_whatever_the_size() {
     let mut members = Members::new();
     for i in 0..60_000 {
@@ -175,7 +195,7 @@ fn a_slice_is_small_whatever_the_size() {
         members.insert(address_hash(&member), member, address_hash);
     }
     members.on_queued(1);
-    members.begin_walk(1);
+    members.begin_walk(1, 1);
     let (mut receivers, mut all) = (Receivers::new(), 0);
     loop {
         let slice = members.next_slice(&mut receivers);

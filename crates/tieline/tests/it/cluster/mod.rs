@@ -3,12 +3,14 @@
 mod clocks;
 mod duplicate_ids;
 mod invalid_callers;
+mod isolation;
 mod legacy_nodes;
 mod link_faults;
 mod lookups;
 mod moving_client;
 mod node_lifecycle;
 mod numbered_messages;
+mod operations_in_order;
 mod order;
 mod peer_security;
 mod reach;

@@ -204,6 +204,35 @@ fn a_hanging_audit_does_not_delay_the_repair_of_lost_entries() {
 }
 
 #[test]
+fn a_long_list_is_waited_for_and_delays_no_repair() {
+    run(async {
+        let store = Store::slow(Duration::ZERO);
+        let registry: Arc<dyn Registry> = store.clone();
+        let busy = ClusterConfig {
+            audit_interval: Duration::from_millis(100),
+            registry_timeout: Duration::from_millis(300),
+            ..test_config()
+        };
+        let a = TestNode::start_with(&registry, Config::default(), busy).await;
+        let _client = a.reader("id=ann&quiet").await;
+        eventually(|| a.cluster.entries() == 1).await;
+        // Longer than another request may take, and than the repair below.
+        store.slow_listing(Duration::from_millis(2500));
+        let (begun, _) = store.listings();
+        eventually(|| store.listings().0 > begun).await;
+        let (_, ended) = store.listings();
+        store.wipe();
+        let wiped = Instant::now();
+        while entries(&*registry).await.len() != 1 {
+            sleep(Duration::from_millis(2)).await;
+            assert!(wiped.elapsed() <= test_config().lease, "nothing yet");
+        }
+        assert_eq!(store.listings().1, ended, "still listing");
+        eventually(|| store.listings().1 > ended).await;
+    });
+}
+
+#[test]
 fn a_registry_that_is_emptied_unnoticed_is_refilled() {
     run(async {
         let setup = Setup::start().await;

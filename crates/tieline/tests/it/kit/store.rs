@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use tieline::{
     ClientId,
     registry::{
@@ -41,6 +42,14 @@ pub(crate) struct Store {
     /// How far the clock of this node's registry is ahead, in µs. Other nodes do not learn it from the
     /// registry.
     ahead: u64,
+    /// The id whose look-ups are not answered, if any.
+    stuck: watch::Sender<Option<String>>,
+    /// How often it was asked where a client is.
+    lookups: AtomicUsize,
+    /// How long it takes to list the ids of a node.
+    listing: Mutex<Duration>,
+    listings_begun: AtomicUsize,
+    listings_ended: AtomicUsize,
 }
 
 impl Store {
@@ -75,12 +84,42 @@ impl Store {
             lag,
             claims: AtomicUsize::new(0),
             ahead: 0,
+            stuck: watch::Sender::new(None),
+            lookups: AtomicUsize::new(0),
+            listing: Mutex::default(),
+            listings_begun: AtomicUsize::new(0),
+            listings_ended: AtomicUsize::new(0),
         }
     }
 
     fn tell(&self, mut lease_info: LeaseInfo) -> LeaseInfo {
         lease_info.clock.0 += self.ahead;
         lease_info
+    }
+
+    /// Answers no look-up of this id until [`Store::answer_all`].
+    pub(crate) fn stick(&self, id: &str) {
+        self.stuck.send_replace(Some(id.to_owned()));
+    }
+
+    pub(crate) fn answer_all(&self) {
+        self.stuck.send_replace(None);
+    }
+
+    pub(crate) fn lookups(&self) -> usize {
+        self.lookups.load(Ordering::Relaxed)
+    }
+
+    /// From now on it takes so long to list the ids of a node.
+    pub(crate) fn slow_listing(&self, delay: Duration) {
+        *self.listing.lock() = delay;
+    }
+
+    /// Lists of a node's ids that were asked for, and those that were answered to somebody who still
+    /// waited.
+    pub(crate) fn listings(&self) -> (usize, usize) {
+        let [begun, ended] = [&self.listings_begun, &self.listings_ended];
+        (begun.load(Ordering::Relaxed), ended.load(Ordering::Relaxed))
     }
 
     pub(crate) fn set(&self, mood: Mood) {
@@ -166,7 +205,11 @@ impl Registry for Store {
     }
 
     fn locate<'a>(&'a self, id: &'a str, fresh: bool) -> RegistryFuture<'a, Located> {
+        self.lookups.fetch_add(1, Ordering::Relaxed);
         Box::pin(async move {
+            let mut stuck = self.stuck.subscribe();
+            let is_free = |stuck: &Option<String>| stuck.as_deref() != Some(id);
+            drop(stuck.wait_for(is_free).await.unwrap());
             let answer = self.arrive().await?.locate(id, fresh).await;
             if !self.lag.is_zero() {
                 tokio::time::sleep(self.lag).await;
@@ -180,7 +223,14 @@ impl Registry for Store {
         session: &'a NodeSession,
         from: Cursor,
     ) -> RegistryFuture<'a, Page<(ClientId, Stamp)>> {
-        Box::pin(async move { self.arrive().await?.ids_of(session, from).await })
+        Box::pin(async move {
+            self.listings_begun.fetch_add(1, Ordering::Relaxed);
+            let delay = *self.listing.lock();
+            tokio::time::sleep(delay).await;
+            let page = self.arrive().await?.ids_of(session, from).await;
+            self.listings_ended.fetch_add(1, Ordering::Relaxed);
+            page
+        })
     }
 
     fn expired(&self) -> RegistryFuture<'_, Vec<ExpiredNode>> {
