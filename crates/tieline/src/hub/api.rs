@@ -18,6 +18,8 @@ use super::{
     keepalive,
     scope::Scope,
     shard::{MAX_SHARDS, Shard},
+    shedding,
+    stats::HubStats,
 };
 use crate::{
     config::{Config, ConfigError},
@@ -28,7 +30,7 @@ use crate::{
 /// Starting.
 impl Hub {
     /// Starts a hub. It spawns two tasks per shard on the current tokio runtime, for broadcasts and for
-    /// keepalive pings. They end when the last clone of the hub and its last connection are gone.
+    /// keepalive pings, and one that closes the slowest clients if too much waits. They end when the last clone of the hub and its last connection are gone.
     ///
     /// # Errors
     /// If the settings contradict each other; see [`Config::validate`].
@@ -51,7 +53,9 @@ impl Hub {
             spawn_tasks(&shard, &context, &stop);
             shard
         };
-        let shards = (0..shards).map(start).collect();
+        let shards: Box<[_]> = (0..shards).map(start).collect();
+        let shedding = shedding::run(shards.to_vec(), Arc::clone(&context));
+        tokio::spawn(stop.clone().run_until_cancelled_owned(shedding));
         Ok(Self(Arc::new(HubInner {
             shards,
             hasher,
@@ -96,6 +100,20 @@ impl Hub {
     /// Whether there are no connections.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// What waits for clients, and how many were closed because they read too slowly. Cheap: for a health
+    /// check or a metric.
+    pub fn stats(&self) -> HubStats {
+        let budget = &self.0.context.rules.budget;
+        let (slow_consumers, shed) = budget.closed();
+        HubStats {
+            connections: self.count(),
+            waiting_bytes: budget.waiting(),
+            max_waiting_bytes: budget.limit(),
+            slow_consumers,
+            shed,
+        }
     }
 
     /// All open connections, in no particular order. Takes time and memory proportional to their number.

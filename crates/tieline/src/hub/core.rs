@@ -184,10 +184,34 @@ impl Hub {
             (self.shard_of(hash), hash, &**id)
         });
         let hashed: Vec<_> = hashed.collect();
+        self.compress_for(shards, scope, frame);
         for &shard in shards {
             let here = hashed.iter().filter(|(of, ..)| *of == shard);
             let excluded = here.map(|&(_, hash, id)| (hash, id));
             self.0.shards[shard].queue_broadcast(scope, excluded, frame.clone(), Arc::clone(sum));
+        }
+    }
+}
+
+/// Members of a scope, in each shard, that are asked whether they take compressed messages.
+const SAMPLE: usize = 32;
+
+/// Compression.
+impl Hub {
+    /// Compresses a message once, here, if it looks as if a receiver wanted that: the workers of several
+    /// shards would otherwise do it at the same time.
+    fn compress_for(&self, shards: &[usize], scope: Scope<'_>, frame: &Frame) {
+        let Some(deflate) = &self.0.context.rules.deflate else {
+            return;
+        };
+        let compresses = |&shard: &usize| {
+            let index = self.0.shards[shard].index.lock();
+            let members = index.members(scope).map(Members::iter);
+            let mut sample = members.into_iter().flatten().take(SAMPLE);
+            sample.any(|conn| conn.deflate().is_some())
+        };
+        if shards.iter().any(compresses) {
+            frame.encoded(Some(deflate));
         }
     }
 }

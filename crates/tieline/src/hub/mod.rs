@@ -15,6 +15,7 @@ mod api;
 mod batch;
 mod block_queue;
 mod broadcast;
+mod budget;
 mod context;
 mod core;
 mod cork;
@@ -27,6 +28,7 @@ mod index;
 mod inner;
 mod keepalive;
 mod members;
+mod memory;
 mod names;
 mod observer;
 mod outbox;
@@ -35,22 +37,28 @@ mod scope;
 mod send;
 mod send_side;
 mod shard;
+mod shedding;
 mod state;
+mod stats;
 mod task_side;
 #[cfg(test)]
 mod tests;
 
 #[cfg(feature = "bench")]
-pub(crate) use self::outbox::Outbox;
+pub(crate) use self::outbox::{Outbox, OutboxRules, Written};
+#[cfg(feature = "tls")]
+pub(crate) use self::send_side::send_now;
 pub use self::{
     core::Hub,
     except::Except,
     handle::{Connection, JoinError},
+    stats::HubStats,
 };
 pub(crate) use self::{
     cork::Cork,
     guard::{ConnectionGuard, RegisterError},
     inner::{ConnectionInfo, ConnectionInner, ConnectionOptions},
+    task_side::TaskStream,
 };
 #[cfg(feature = "cluster")]
 pub(crate) use self::{
