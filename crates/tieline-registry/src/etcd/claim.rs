@@ -25,6 +25,8 @@ const MAX_ROUNDS: u32 = 16;
 struct PendingClaim<'a> {
     index: usize,
     claim: &'a Claim,
+    /// The lease that the keys are bound to, if they are written.
+    lease: i64,
     /// The keys, as of the last round.
     observed: Observed,
     /// The stamp to write.
@@ -43,7 +45,9 @@ impl EtcdRegistry {
         claims: &[Claim],
     ) -> Result<ClaimOutcomes, CallError> {
         let mut verdicts = vec![None; claims.len()];
-        let mut pending: Vec<_> = claims.iter().enumerate().map(PendingClaim::new).collect();
+        let leases = self.leases_for(session, claims.len()).await?;
+        let pending = claims.iter().zip(leases).enumerate();
+        let mut pending: Vec<_> = pending.map(PendingClaim::new).collect();
         while !pending.is_empty() {
             // etcd rejects a transaction that writes a key twice.
             let mut ids = HashSet::with_capacity(pending.len());
@@ -90,11 +94,15 @@ impl EtcdRegistry {
         let Fenced::Done(responses) = responses else {
             return Ok(None);
         };
-        let decide = |(pending, response): (&mut PendingClaim<'_>, _)| {
-            let verdict = pending.on_response(session, response)?;
+        let is_leased = |lease| self.leases.holds(session, lease);
+        let mut written = 0;
+        let decide = |(pending, response): (&mut PendingClaim<'_>, TxnResponse)| {
+            written += usize::from(response.succeeded && !pending.observed.is_counted(is_leased));
+            let verdict = pending.on_response(session, response, is_leased)?;
             Some((pending.index, verdict))
         };
         let decided = batch.iter_mut().zip(responses).filter_map(decide).collect();
+        self.leases.on_written(session, written);
         let stamps = batch.iter().filter_map(|pending| pending.observed.stamp());
         stamps.for_each(|stamp| self.clock.observe(stamp));
         Ok(Some(decided))
@@ -119,8 +127,8 @@ impl EtcdRegistry {
                 revision_is(shadow.clone(), shadow_revision),
             ],
             success: vec![
-                put(entry.clone(), session.address.to_string(), session.lease_id),
-                put(shadow.clone(), value.value(), session.lease_id),
+                put(entry.clone(), session.address.to_string(), pending.lease),
+                put(shadow.clone(), value.value(), pending.lease),
             ],
             failure: vec![get(entry), get(shadow)],
         };
@@ -133,10 +141,11 @@ impl EtcdRegistry {
 }
 
 impl<'a> PendingClaim<'a> {
-    fn new((index, claim): (usize, &'a Claim)) -> Self {
+    fn new((index, (claim, lease)): (usize, (&'a Claim, i64))) -> Self {
         Self {
             index,
             claim,
+            lease,
             observed: Observed::default(),
             stamp: claim.stamp,
             displaced: None,
@@ -146,14 +155,19 @@ impl<'a> PendingClaim<'a> {
     }
 
     /// The verdict; `None` if another round is needed.
-    fn on_response(&mut self, session: &NodeSession, response: TxnResponse) -> Option<Verdict> {
+    fn on_response(
+        &mut self,
+        session: &NodeSession,
+        response: TxnResponse,
+        is_leased: impl Fn(i64) -> bool,
+    ) -> Option<Verdict> {
         if response.succeeded {
             let displaced = self.displaced.take();
             return Some(Verdict::Granted { displaced });
         }
         self.rounds += 1;
         self.observed = Observed::new(response.reads(), self.unless_registered.as_ref());
-        match self.observed.decide(session, self.claim) {
+        match self.observed.decide(session, self.claim, is_leased) {
             Decision::Taken { by } => Some(Verdict::Taken { by }),
             Decision::AlreadyWritten => Some(Verdict::Granted { displaced: None }),
             Decision::Write {

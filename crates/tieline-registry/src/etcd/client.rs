@@ -6,7 +6,6 @@
 
 use std::time::Duration;
 
-use http::uri::PathAndQuery;
 use parking_lot::RwLock;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tonic::{
@@ -14,7 +13,6 @@ use tonic::{
     client::Grpc,
     metadata::{Ascii, MetadataValue},
 };
-use tonic_prost::ProstCodec;
 
 use super::{
     call_error::CallError,
@@ -24,11 +22,12 @@ use super::{
     url::{Credentials, EtcdUrl},
 };
 
-/// The largest response, in bytes. etcd lists the keys of a lease in one response: about 60 bytes per key,
-/// two keys per entry, enough for a million entries.
-const MAX_RESPONSE: usize = 256 << 20;
+/// The largest response, in bytes. The largest that etcd sends here is a page of the longest keys, or the
+/// longest keys of one lease: a few MiB.
+const MAX_RESPONSE: usize = 16 << 20;
 
-/// How often one call renews the token: it may have expired, and the users may have changed since.
+/// How often one call renews the token at one endpoint: it may have expired, and the users may have changed
+/// since.
 const MAX_TOKEN_RENEWALS: usize = 2;
 
 /// Whether a call may be sent again when its outcome is unknown.
@@ -59,6 +58,32 @@ struct Token {
     value: Option<MetadataValue<Ascii>>,
 }
 
+/// The refused tokens of one call.
+#[derive(Default)]
+struct Refusals {
+    endpoint: Option<usize>,
+    /// By this endpoint.
+    count: usize,
+    /// Endpoints that were left.
+    left: usize,
+}
+
+impl Refusals {
+    /// Counts a refusal. Whether the endpoint has refused tokens that it has issued itself.
+    fn exhausted(&mut self, endpoint: &ChosenEndpoint) -> bool {
+        if self.endpoint.replace(endpoint.index) != Some(endpoint.index) {
+            self.count = 0;
+        }
+        self.count += 1;
+        let exhausted = self.count > MAX_TOKEN_RENEWALS;
+        if exhausted {
+            self.left += 1;
+            self.endpoint = None;
+        }
+        exhausted
+    }
+}
+
 impl EtcdClient {
     pub(super) fn new(url: EtcdUrl, options: &EtcdOptions) -> Result<Self, String> {
         Ok(Self {
@@ -80,29 +105,25 @@ impl EtcdClient {
         safety: RetrySafety,
         call: C,
     ) -> Result<C::Response, CallError> {
-        self.call_for(1, safety, call).await
-    }
-
-    /// Makes a call that may take several timeouts.
-    pub(super) async fn call_for<C: RpcRequest>(
-        &self,
-        timeouts: u32,
-        safety: RetrySafety,
-        call: C,
-    ) -> Result<C::Response, CallError> {
-        let deadline = Instant::now() + self.timeout * timeouts;
-        let mut renewed = 0;
+        let deadline = Instant::now() + self.timeout;
+        let mut refusals = Refusals::default();
         loop {
             let token = self.token.read().clone();
-            let error = match self.fail_over(deadline, safety, &token, &call).await {
+            let (error, endpoint) = match self.fail_over(deadline, safety, &token, &call).await {
                 Ok(response) => return Ok(response),
-                Err(error) => error,
+                Err(failure) => failure,
             };
-            let renewable = self.credentials.is_some() && renewed < MAX_TOKEN_RENEWALS;
-            if !matches!(error, CallError::InvalidToken(_)) || !renewable {
+            if !matches!(error, CallError::InvalidToken(_)) || self.credentials.is_none() {
                 return Err(error);
             }
-            renewed += 1;
+            if refusals.exhausted(&endpoint) {
+                // A server that does not accept even its own tokens (etcd-io/etcd#9629).
+                if refusals.left == self.endpoints.len() {
+                    return Err(error);
+                }
+                self.endpoints.failed(&endpoint);
+                continue;
+            }
             timeout_at(deadline, self.renew_token(token.number))
                 .await
                 .unwrap_or(Err(CallError::Timeout))?;
@@ -132,16 +153,14 @@ impl EtcdClient {
         };
         let deadline = Instant::now() + self.timeout;
         let nobody = Token::default();
-        let value = match self
-            .fail_over(deadline, RetrySafety::Idempotent, &nobody, &request)
-            .await
-        {
+        let response = self.fail_over(deadline, RetrySafety::Idempotent, &nobody, &request);
+        let value = match response.await {
             Ok(response) => Some(response.token.parse().map_err(|_| {
                 CallError::Unknown("etcd sent a token that is not a valid header value".to_owned())
             })?),
             // Authentication may be enabled later.
-            Err(CallError::AuthDisabled) => None,
-            Err(error) => return Err(error),
+            Err((CallError::AuthDisabled, _)) => None,
+            Err((error, _)) => return Err(error),
         };
         *self.token.write() = Token {
             number: number + 1,
@@ -150,19 +169,22 @@ impl EtcdClient {
         Ok(())
     }
 
-    /// Makes a call at one endpoint after the other, until the deadline.
+    /// Makes a call at one endpoint after the other, until the deadline. An error comes with the endpoint
+    /// that was tried last.
     async fn fail_over<C: RpcRequest>(
         &self,
         deadline: Instant,
         safety: RetrySafety,
         token: &Token,
         call: &C,
-    ) -> Result<C::Response, CallError> {
+    ) -> Result<C::Response, (CallError, ChosenEndpoint)> {
         let idempotent = safety != RetrySafety::SendOnce;
         let mut pause = Duration::from_millis(10);
         // The error of an endpoint that responded says more than a timeout.
         let mut reason = None;
-        for tried in 1.. {
+        let mut tried = 0;
+        loop {
+            tried += 1;
             let another = tried < self.endpoints.len();
             let left = deadline.saturating_duration_since(Instant::now());
             let share = if idempotent && another {
@@ -181,20 +203,21 @@ impl EtcdClient {
                 self.endpoints.failed(&chosen);
             }
             if !error.may_retry(idempotent, another) {
-                return Err(error);
+                return Err((error, chosen));
             }
-            if !matches!(error, CallError::Timeout) {
-                reason = Some(error);
+            if reason.is_none() || !matches!(error, CallError::Timeout) {
+                reason = Some((error, chosen));
             }
             if !another {
                 pause = (pause * 2).min(Duration::from_millis(100));
                 sleep(pause.mul_f64(0.5 + fastrand::f64())).await;
             }
-            if Instant::now() >= deadline {
-                break;
+            if Instant::now() >= deadline
+                && let Some(failure) = reason.take()
+            {
+                return Err(failure);
             }
         }
-        Err(reason.unwrap_or(CallError::Timeout))
     }
 }
 
@@ -206,10 +229,10 @@ async fn attempt<C: RpcRequest>(
     token: &Token,
     call: C,
 ) -> Result<C::Response, CallError> {
-    let mut request = Request::new(call);
+    let mut head = Request::new(());
     // etcd drops the call, too, when nobody waits for it any more.
-    request.set_timeout(limit);
-    let metadata = request.metadata_mut();
+    head.set_timeout(limit);
+    let metadata = head.metadata_mut();
     if let Some(token) = &token.value {
         metadata.insert("token", token.clone());
     }
@@ -221,9 +244,7 @@ async fn attempt<C: RpcRequest>(
     grpc.ready()
         .await
         .map_err(|error| CallError::NotExecuted(format!("etcd at {}: {error}", chosen.name)))?;
-    let path = PathAndQuery::from_static(C::PATH);
-    let response = grpc.unary(request, path, ProstCodec::default()).await;
-    response
-        .map(tonic::Response::into_inner)
+    call.send(grpc, head)
+        .await
         .map_err(|status| CallError::from_status(&status, &chosen.name))
 }

@@ -66,7 +66,13 @@ impl Observed {
         self.shadow.as_ref().map(|shadow| shadow.stamp)
     }
 
-    pub(super) fn decide(&self, session: &NodeSession, claim: &Claim) -> Decision {
+    /// The decision on a claim of this session. `is_leased` says which leases are the session's.
+    pub(super) fn decide(
+        &self,
+        session: &NodeSession,
+        claim: &Claim,
+        is_leased: impl Fn(i64) -> bool,
+    ) -> Decision {
         let shadow = self.shadow.as_ref();
         let is_own = shadow.is_some_and(|shadow| shadow.address == session.address);
         let late = shadow.is_some_and(|shadow| claim.stamp <= shadow.stamp);
@@ -83,7 +89,7 @@ impl Observed {
         };
         if is_own {
             let stamp = claim.stamp.max(shadow.stamp);
-            return if self.is_written(session, stamp) {
+            return if self.is_written(session, stamp, is_leased) {
                 Decision::AlreadyWritten
             } else {
                 write(stamp, None, None)
@@ -112,15 +118,26 @@ impl Observed {
         })
     }
 
-    /// Whether both keys are as this session would write them, its lease included: keys that an earlier
-    /// session wrote expire with that session's lease.
-    fn is_written(&self, session: &NodeSession, stamp: Stamp) -> bool {
-        let leased =
-            |kv: &Option<KeyValue>| kv.as_ref().is_some_and(|kv| kv.lease == session.lease_id);
-        leased(&self.entry)
-            && leased(&self.shadow_kv)
+    /// Whether both keys are as this session would write them, its leases included: keys that an earlier
+    /// session wrote expire with that session's leases.
+    fn is_written(
+        &self,
+        session: &NodeSession,
+        stamp: Stamp,
+        is_leased: impl Fn(i64) -> bool,
+    ) -> bool {
+        let kept = |kv: &Option<KeyValue>| kv.as_ref().is_some_and(|kv| is_leased(kv.lease));
+        kept(&self.entry)
+            && kept(&self.shadow_kv)
             && self.foreign(session).is_none()
             && self.stamp() == Some(stamp)
+    }
+
+    /// Whether this session wrote the shadow, with one of its leases.
+    pub(super) fn is_counted(&self, is_leased: impl Fn(i64) -> bool) -> bool {
+        self.shadow_kv
+            .as_ref()
+            .is_some_and(|kv| is_leased(kv.lease))
     }
 }
 
@@ -176,7 +193,7 @@ mod tests {
             stamp: Stamp(stamp),
             kind,
         };
-        seen.decide(&session, &claim)
+        seen.decide(&session, &claim, |lease| lease == LEASE)
     }
 
     fn taken(by: &str) -> Decision {

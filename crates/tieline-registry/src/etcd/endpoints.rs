@@ -17,7 +17,7 @@ use super::{options::EtcdOptions, url::EtcdUrl};
 const PING_EVERY: Duration = Duration::from_secs(6);
 const PONG_WITHIN: Duration = Duration::from_secs(2);
 
-/// The HTTP/2 window, in bytes: the keys of a lease can be tens of megabytes.
+/// The HTTP/2 window, in bytes: a page of the longest keys fits it.
 const WINDOW: u32 = 4 << 20;
 
 pub(super) struct Endpoints {
@@ -39,7 +39,7 @@ struct NumberedChannel {
 
 /// The endpoint to which a call is sent.
 pub(super) struct ChosenEndpoint {
-    index: usize,
+    pub(super) index: usize,
     number: u64,
     pub(super) name: String,
     pub(super) channel: Channel,

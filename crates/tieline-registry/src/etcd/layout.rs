@@ -7,6 +7,8 @@
 //! | `P` + id | the entry: address. Other programs share these keys |
 //! | `S` + `own/` + id | the shadow: stamp and address |
 //! | `S` + `node/` + address | process |
+//! | `S` + `epoch` | when the epoch began, in µs of the clock |
+//! | `S` + `refilling/` + address, or `*` for all | exists while entries may be missing |
 //!
 //! Must not know calls. Invariant: no key of Tieline's own begins with `P`.
 
@@ -27,6 +29,8 @@ pub(super) struct Layout {
     entry: String,
     shadow: String,
     node: String,
+    epoch: String,
+    mark: String,
 }
 
 /// The shadow of an entry: the arrival of the connection, and its node.
@@ -52,6 +56,8 @@ impl Layout {
         Ok(Self {
             shadow: format!("{own}own/"),
             node: format!("{own}node/"),
+            epoch: format!("{own}epoch"),
+            mark: format!("{own}refilling/"),
             entry: prefix.to_owned(),
         })
     }
@@ -66,6 +72,25 @@ impl Layout {
 
     pub(super) fn node_key(&self, address: &str) -> Bytes {
         [&self.node, address].concat().into()
+    }
+
+    pub(super) fn epoch_key(&self) -> Bytes {
+        self.epoch.clone().into()
+    }
+
+    /// The mark of a node whose entries may be missing.
+    pub(super) fn mark_of(&self, address: &str) -> Bytes {
+        [&self.mark, address].concat().into()
+    }
+
+    /// The mark of all nodes: any of them may be about to join. No address is `*`.
+    pub(super) fn mark_of_everyone(&self) -> Bytes {
+        self.mark_of("*")
+    }
+
+    /// All marks.
+    pub(super) fn marks(&self) -> (Bytes, Bytes) {
+        range(&self.mark)
     }
 
     /// The keys of all entries, as a range.

@@ -9,26 +9,19 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::{
-    batch::BATCH,
+    batch,
     call_error::CallError,
     client::RetrySafety,
-    layout::{Shadow, node_process},
+    epoch,
+    layout::node_process,
+    leases::LeasesRenewed,
     registry::EtcdRegistry,
-    rpc::{
-        KeyValue, LeaseGrantRequest, LeaseKeepAliveRequest, LeaseRevokeRequest,
-        LeaseTimeToLiveRequest, RangeRequest, TxnRequest, delete, get, put, revision_is,
-    },
+    rpc::{KeyValue, RequestOp, TxnRequest, delete, get, put, revision_is},
 };
-use crate::{
-    id::ClientId,
-    types::{Epoch, JoinOutcome, JoinRequest, LeaseInfo, NodeSession, Renewal, Stamp},
-};
+use crate::types::{Epoch, JoinOutcome, JoinRequest, LeaseInfo, NodeReport, NodeSession, Renewal};
 
 /// Rounds in which another process may be faster to write the node's key.
 const MAX_ROUNDS: usize = 8;
-
-/// The call that lists all keys of a lease may take this many timeouts.
-const LIST_TIMEOUTS: u32 = 10;
 
 /// The result of a write of the node's key.
 enum NodeWrite {
@@ -49,28 +42,26 @@ enum Takeover {
 impl EtcdRegistry {
     pub(super) async fn do_join(&self, request: &JoinRequest) -> Result<JoinOutcome, CallError> {
         self.clock.observe(request.now);
+        // First, so that no node is there without an epoch.
+        let epoch = self.epoch_of_node(seconds(request.lease)).await?;
         if let Some(session) = self.continue_session(request).await? {
-            return Ok(JoinOutcome::Joined(session, self.lease_info()));
+            return Ok(JoinOutcome::Joined(session, self.lease_info(epoch)));
         }
-        let lease = LeaseGrantRequest {
-            ttl: seconds(request.lease),
-        };
-        // If the response is lost, the lease expires by itself.
-        let lease = self.client.call(RetrySafety::Idempotent, lease).await?;
-        let joined = match self.take_over(request, lease.id).await? {
+        let (lease, ttl) = self.grant(seconds(request.lease)).await?;
+        let joined = match self.take_over(request, lease).await? {
             Takeover::Taken { fencing_token } => NodeSession {
                 address: request.address.clone(),
                 process: request.process,
-                ttl: Duration::from_secs(lease.ttl.unsigned_abs()),
-                lease_id: lease.id,
+                ttl: Duration::from_secs(ttl.unsigned_abs()),
+                lease_id: lease,
                 fencing_token,
             },
             Takeover::Held { holder } => {
-                self.revoke(lease.id).await;
+                self.revoke(lease).await;
                 return Ok(JoinOutcome::Busy(holder));
             }
         };
-        Ok(JoinOutcome::Joined(joined, self.lease_info()))
+        Ok(JoinOutcome::Joined(joined, self.lease_info(epoch)))
     }
 
     /// Writes the node's key if there is none, or if its process may be replaced.
@@ -79,7 +70,9 @@ impl EtcdRegistry {
         let mut seen: Option<KeyValue> = None;
         for _ in 0..MAX_ROUNDS {
             let revision = seen.as_ref().map_or(0, |kv| kv.mod_revision);
-            let write = self.write_node(&request.address, request.process, lease, revision);
+            let mark = self.mark_joining(&request.address, lease, request.has_connections);
+            let (address, process) = (&request.address, request.process);
+            let write = self.write_node(address, process, lease, revision, Some(mark));
             match write.await? {
                 NodeWrite::Written(fencing_token) => {
                     self.revoke_replaced(request, seen.as_ref()).await;
@@ -111,25 +104,21 @@ impl EtcdRegistry {
         let Some(previous) = request.previous.as_ref().filter(same) else {
             return Ok(None);
         };
-        if !self.renew_lease(previous.lease_id).await? {
+        // The node compares after each join, so an entry that ended with its lease is claimed again.
+        if self.renew_leases(previous).await? == LeasesRenewed::Lost {
+            self.leases.forget(previous);
             return Ok(None);
         }
-        self.do_fence(previous).await
+        let fenced = self.do_fence(previous).await?;
+        if let Some(session) = fenced.as_ref().filter(|_| request.has_connections) {
+            self.mark(session).await?;
+        }
+        Ok(fenced)
     }
 
-    /// Renews a lease for its whole length. False if it has expired.
-    async fn renew_lease(&self, lease: i64) -> Result<bool, CallError> {
-        let request = LeaseKeepAliveRequest { id: lease };
-        Ok(self
-            .client
-            .call(RetrySafety::Idempotent, request)
-            .await?
-            .ttl
-            > 0)
-    }
-
-    /// Ends the lease of the process that was replaced, and with it the entries of that process. An earlier
-    /// lease of this process is left to expire, so that its entries stay until they are claimed again.
+    /// Ends the lease of the process that was replaced; its further leases expire, because it renews them
+    /// only while it holds the address. An earlier lease of this process is left to expire, so that its
+    /// entries stay until they are claimed again.
     async fn revoke_replaced(&self, request: &JoinRequest, seen: Option<&KeyValue>) {
         if let Some(kv) = seen
             && kv.lease != 0
@@ -139,29 +128,20 @@ impl EtcdRegistry {
         }
     }
 
-    /// Ends a lease at once, if etcd can be reached; else it expires.
-    async fn revoke(&self, lease: i64) {
-        let request = LeaseRevokeRequest { id: lease };
-        match self.client.call(RetrySafety::Idempotent, request).await {
-            Ok(_) | Err(CallError::LeaseGone) => {}
-            Err(error) => {
-                tracing::debug!(?error, "failed to revoke an unused lease; it will expire");
-            }
-        }
-    }
-
-    /// Writes the node's key if it was last written at this revision.
+    /// Writes the node's key, and the mark, if the key was last written at this revision.
     async fn write_node(
         &self,
         address: &str,
         process: Uuid,
         lease: i64,
         revision: i64,
+        mark: Option<RequestOp>,
     ) -> Result<NodeWrite, CallError> {
         let key = self.layout.node_key(address);
+        let node = put(key.clone(), process.to_string(), lease);
         let txn = TxnRequest {
             compare: vec![revision_is(key.clone(), revision)],
-            success: vec![put(key.clone(), process.to_string(), lease)],
+            success: [node].into_iter().chain(mark).collect(),
             failure: vec![get(key)],
         };
         // Idempotent: a second write finds another revision, and returns what the first has written.
@@ -178,7 +158,7 @@ impl EtcdRegistry {
         session: &NodeSession,
     ) -> Result<Option<NodeSession>, CallError> {
         let (lease, token) = (session.lease_id, session.fencing_token);
-        let write = self.write_node(&session.address, session.process, lease, token);
+        let write = self.write_node(&session.address, session.process, lease, token, None);
         let fencing_token = match write.await {
             Ok(NodeWrite::Written(token)) => token,
             // An earlier fence of this session, whose response was lost: its token is as good.
@@ -193,31 +173,52 @@ impl EtcdRegistry {
         }))
     }
 
-    /// Renews the lease, and at the same time reads whether the process still holds the address.
-    pub(super) async fn do_renew(&self, session: &NodeSession) -> Result<Renewal, CallError> {
-        let read = RangeRequest {
-            key: self.layout.node_key(&session.address),
-            ..RangeRequest::default()
+    /// Renews the leases, and at the same time reads whether the process still holds the address.
+    pub(super) async fn do_renew(
+        &self,
+        session: &NodeSession,
+        report: NodeReport,
+    ) -> Result<Renewal, CallError> {
+        let reads = vec![
+            get(self.layout.node_key(&session.address)),
+            get(self.layout.epoch_key()),
+            get(self.layout.mark_of(&session.address)),
+        ];
+        let read = self.read(RetrySafety::Idempotent, reads);
+        let (renewed, found) = tokio::join!(self.renew_leases(session), read);
+        let (renewed, mut found) = (renewed?, found?);
+        let mut next = || found.next().flatten();
+        let (node, epoch, mark) = (next(), next(), next());
+        let is_held = node.is_some_and(|kv| is_of_session(&kv, session));
+        if renewed == LeasesRenewed::Lost || !is_held {
+            self.leases.forget(session);
+            return Ok(Renewal::Lost);
+        }
+        let epoch = match epoch.as_ref().and_then(epoch::parse) {
+            Some(epoch) => epoch,
+            None => self.epoch_of_node(seconds(session.ttl)).await?,
         };
-        let read = self.client.call(RetrySafety::Idempotent, read);
-        let (renewed, found) = tokio::join!(self.renew_lease(session.lease_id), read);
-        let held = renewed? && found?.kvs.iter().any(|kv| is_of_session(kv, session));
-        Ok(if held {
-            Renewal::Renewed(self.lease_info())
-        } else {
-            Renewal::Lost
-        })
+        if renewed == LeasesRenewed::Some {
+            self.mark(session).await?;
+            return Ok(Renewal::Revived(self.lease_info(epoch)));
+        }
+        if let Some(mark) = mark.filter(|_| report.refilled == epoch) {
+            self.unmark(session, &mark, epoch).await;
+        }
+        Ok(Renewal::Renewed(self.lease_info(epoch)))
     }
 
     pub(super) async fn do_leave(&self, session: &NodeSession) -> Result<(), CallError> {
-        let left = self.ids_under_lease(session).await?;
-        // The leader may still list what was just released, but never more than one batch.
-        if left.len() > BATCH || self.any_has_shadow(&left).await? {
-            return Ok(());
+        let leases = self.leases.from(session, 0).into_iter();
+        let leases = leases.map(|(_, lease)| self.has_entries(lease));
+        for has_entries in batch::join_bounded(leases).await {
+            if has_entries? {
+                return Ok(());
+            }
         }
         let key = self.layout.node_key(&session.address);
         let txn = TxnRequest {
-            compare: vec![revision_is(key.clone(), session.fencing_token)],
+            compare: vec![self.is_current(session)],
             success: vec![delete(key)],
             failure: Vec::new(),
         };
@@ -227,76 +228,15 @@ impl EtcdRegistry {
             .await?
             .succeeded
         {
-            self.revoke(session.lease_id).await;
+            self.revoke_all(session).await;
         }
         Ok(())
     }
 
-    /// Whether any of these ids has a shadow. The leader lists the keys of a lease as of the writes that it
-    /// has applied; it may lag behind the server that answered the last release.
-    async fn any_has_shadow(&self, ids: &[ClientId]) -> Result<bool, CallError> {
-        if ids.is_empty() {
-            return Ok(false);
-        }
-        let shadows = self.shadows_of(ids).await?;
-        Ok(shadows.iter().any(Option::is_some))
-    }
-
-    /// The ids whose shadows are bound to a session's lease, with their stamps. A release needs the stamp.
-    pub(super) async fn stamps_under_lease(
-        &self,
-        session: &NodeSession,
-    ) -> Result<Vec<(ClientId, Stamp)>, CallError> {
-        let ids = self.ids_under_lease(session).await?;
-        let mut stamped = Vec::with_capacity(ids.len());
-        for batch in ids.chunks(BATCH) {
-            let shadows = self.shadows_of(batch).await?;
-            let found = batch.iter().zip(shadows);
-            stamped.extend(found.filter_map(|(id, kv)| {
-                let shadow = Shadow::parse(&kv?)?;
-                Some((id.clone(), shadow.stamp))
-            }));
-        }
-        Ok(stamped)
-    }
-
-    /// The shadows of up to [`BATCH`] ids, in order.
-    async fn shadows_of(&self, ids: &[ClientId]) -> Result<Vec<Option<KeyValue>>, CallError> {
-        let txn = TxnRequest {
-            compare: Vec::new(),
-            success: ids
-                .iter()
-                .map(|id| get(self.layout.shadow_key(id)))
-                .collect(),
-            failure: Vec::new(),
-        };
-        let response = self.client.call(RetrySafety::Idempotent, txn).await?;
-        Ok(response.reads().collect())
-    }
-
-    /// The ids whose shadows are bound to a session's lease.
-    pub(super) async fn ids_under_lease(
-        &self,
-        session: &NodeSession,
-    ) -> Result<Vec<ClientId>, CallError> {
-        let request = LeaseTimeToLiveRequest {
-            id: session.lease_id,
-            keys: true,
-        };
-        let response = self
-            .client
-            .call_for(LIST_TIMEOUTS, RetrySafety::Idempotent, request);
-        let keys = response.await?.keys;
-        Ok(keys
-            .iter()
-            .filter_map(|key| self.layout.id_of_shadow(key))
-            .collect())
-    }
-
-    fn lease_info(&self) -> LeaseInfo {
+    fn lease_info(&self, epoch: Epoch) -> LeaseInfo {
         LeaseInfo {
             clock: self.clock.now(),
-            epoch: Epoch::default(),
+            epoch,
             entry_count: None,
             foreign_balance: None,
         }

@@ -4,9 +4,9 @@
 //! calls that they make. Must not know connections to clients, or links.
 //!
 //! From the top: `operations` (the contract), `claim`, `release`, `lifecycle` and `scan` (its parts),
-//! `registry` (the value, and connecting), `conflict` (who wins an id), `batch` (large transactions),
-//! `client` (timeouts, failover, tokens), `endpoints`, then `options`, `call_error`, `layout`, `rpc`, `url`
-//! and `clock`.
+//! `leases` (of a node), `epoch` (whether entries may be missing), `registry` (the value, and connecting), `conflict` (who wins an id), `batch` (large
+//! transactions), `client` (timeouts, failover, tokens), `endpoints`, then `options`, `call_error`, `layout`,
+//! `rpc`, `url`, `clock` and `lease_set` (which leases there are).
 //!
 //! Invariants: every write of a node compares the node's fencing token; every deletion compares what it
 //! deletes; every call ends within its timeout; no error and no debug output shows a password.
@@ -18,7 +18,10 @@ mod client;
 mod clock;
 mod conflict;
 mod endpoints;
+mod epoch;
 mod layout;
+mod lease_set;
+mod leases;
 mod lifecycle;
 mod operations;
 mod options;

@@ -52,7 +52,7 @@ impl Registry for EtcdRegistry {
     ) -> RegistryFuture<'a, Renewal> {
         self.clock.observe(report.now);
         Box::pin(async move {
-            let renewed = self.do_renew(session).await;
+            let renewed = self.do_renew(session, report).await;
             renewed.map_err(during("renew the lease"))
         })
     }
@@ -99,22 +99,19 @@ impl Registry for EtcdRegistry {
 
     fn locate<'a>(&'a self, id: &'a str, fresh: bool) -> RegistryFuture<'a, Located> {
         Box::pin(async move {
-            let entry = self.do_locate(id, fresh).await;
-            let entry = entry.map_err(during("locate an id"))?;
-            Ok(entry.map_or(Located::Nowhere, Located::At))
+            let located = self.do_locate(id, fresh).await;
+            located.map_err(during("locate an id"))
         })
     }
 
-    /// All ids in one page: etcd lists the keys of a lease in one response.
     fn ids_of<'a>(
         &'a self,
         session: &'a NodeSession,
-        _: Cursor,
+        from: Cursor,
     ) -> RegistryFuture<'a, Page<(ClientId, Stamp)>> {
         Box::pin(async move {
-            let items = self.stamps_under_lease(session).await;
-            let items = items.map_err(during("list a node's ids"))?;
-            Ok(Page { items, next: None })
+            let page = self.page_of_ids(session, &from).await;
+            page.map_err(during("list a node's ids"))
         })
     }
 

@@ -10,17 +10,21 @@ use super::{
     client::{EtcdClient, RetrySafety},
     clock::ClusterClock,
     layout::Layout,
+    lease_set::LeaseSet,
     options::EtcdOptions,
-    rpc::{RangeRequest, TxnRequest, never, put},
+    rpc::{Compare, KeyValue, RangeRequest, RequestOp, TxnRequest, never, put, revision_is},
     url::EtcdUrl,
 };
-use crate::error::{RegistryError, RegistryErrorKind};
+use crate::{
+    error::{RegistryError, RegistryErrorKind},
+    types::NodeSession,
+};
 
 /// The registry on etcd 3.4 or later.
 ///
 /// The keys under the prefix are the layout of the package go-websocket: prefix + client id → address.
-/// Tieline's own keys begin with `!tieline` + prefix. A node's keys are bound to its lease, so etcd removes
-/// them when the lease expires.
+/// Tieline's own keys begin with `!tieline` + prefix. A node's keys are bound to its leases, so etcd removes
+/// them when the leases expire.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), tieline_registry::RegistryError> {
@@ -46,6 +50,9 @@ use crate::error::{RegistryError, RegistryErrorKind};
 /// [`NodeSession::ttl`](crate::NodeSession::ttl) is what was granted. When etcd's leader changes, all
 /// leases start again, so a crash may be detected up to one lease later.
 ///
+/// A node has one lease for about 64 entries. etcd handles all keys of a lease at once, when the lease ends
+/// and, if users are enabled, at each write that is bound to it.
+///
 /// # Permissions
 ///
 /// If authentication is enabled in etcd, the user needs a role with both prefixes, and nothing else. For
@@ -62,6 +69,9 @@ pub struct EtcdRegistry {
     pub(super) client: EtcdClient,
     pub(super) layout: Layout,
     pub(super) clock: ClusterClock,
+    pub(super) leases: LeaseSet,
+    /// Held while leases are granted.
+    pub(super) granting: tokio::sync::Mutex<()>,
 }
 
 impl EtcdRegistry {
@@ -93,10 +103,32 @@ impl EtcdRegistry {
             client,
             layout,
             clock: ClusterClock::start(),
+            leases: LeaseSet::default(),
+            granting: tokio::sync::Mutex::default(),
         };
         let checked = registry.check().await;
         checked.map_err(|error| error.into_registry_error("reach etcd"))?;
         Ok(registry)
+    }
+
+    /// Reads keys in one transaction.
+    pub(super) async fn read(
+        &self,
+        safety: RetrySafety,
+        reads: Vec<RequestOp>,
+    ) -> Result<impl Iterator<Item = Option<KeyValue>>, CallError> {
+        let txn = TxnRequest {
+            compare: Vec::new(),
+            success: reads,
+            failure: Vec::new(),
+        };
+        Ok(self.client.call(safety, txn).await?.reads())
+    }
+
+    /// Whether this is the session that wrote the node's key last.
+    pub(super) fn is_current(&self, session: &NodeSession) -> Compare {
+        let key = self.layout.node_key(&session.address);
+        revision_is(key, session.fencing_token)
     }
 
     /// Checks all permissions with a transaction that writes nothing: etcd checks them before it compares.

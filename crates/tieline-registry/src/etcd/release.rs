@@ -71,7 +71,13 @@ impl EtcdRegistry {
         let Fenced::Done(responses) = responses else {
             return Ok(None);
         };
-        let left = batch.into_iter().zip(responses);
+        let is_deleted = |(pending, response): &(PendingRelease<'_>, TxnResponse)| {
+            response.succeeded && pending.shadow.is_some()
+        };
+        let answered: Vec<_> = batch.into_iter().zip(responses).collect();
+        let deleted = answered.iter().filter(|answered| is_deleted(answered));
+        self.leases.on_deleted(session, deleted.count());
+        let left = answered.into_iter();
         let left = left.filter_map(|(pending, response)| pending.on_response(session, response));
         Ok(Some(left.collect()))
     }

@@ -1,10 +1,12 @@
 //! etcd's messages and calls.
 //!
-//! Owns the generated types, the paths of the calls, and short constructors for the parts of a transaction.
+//! Owns the generated types, how each call is made, and short constructors for the parts of a transaction.
 //! Must not know what the keys mean.
 
 use bytes::Bytes;
-use prost::Message;
+use http::uri::PathAndQuery;
+use tonic::{Status, client::Grpc, codegen::tokio_stream, transport::Channel};
+use tonic_prost::ProstCodec;
 
 use self::{
     compare::{CompareTarget, TargetUnion},
@@ -24,17 +26,32 @@ mod generated {
 
 pub(super) use self::generated::*;
 
-/// A request, with the response type and the path of its call.
-pub(super) trait RpcRequest: Message + Clone + 'static {
-    type Response: Message + Default + 'static;
-    const PATH: &'static str;
+/// A call: what is sent, the response, and how.
+pub(super) trait RpcRequest: Clone + Send + 'static {
+    type Response;
+
+    /// Makes the call with this head: deadline and metadata.
+    fn send(
+        self,
+        grpc: Grpc<Channel>,
+        head: tonic::Request<()>,
+    ) -> impl Future<Output = Result<Self::Response, Status>> + Send;
 }
 
 macro_rules! calls {
     ($($request:ident => $response:ident, $path:literal;)*) => {
         $(impl RpcRequest for $request {
             type Response = $response;
-            const PATH: &'static str = concat!("/etcdserverpb.", $path);
+
+            async fn send(
+                self,
+                mut grpc: Grpc<Channel>,
+                head: tonic::Request<()>,
+            ) -> Result<Self::Response, Status> {
+                let path = PathAndQuery::from_static(concat!("/etcdserverpb.", $path));
+                let response = grpc.unary(head.map(|()| self), path, ProstCodec::default());
+                response.await.map(tonic::Response::into_inner)
+            }
         })*
     };
 }
@@ -46,10 +63,38 @@ calls! {
     TxnRequest => TxnResponse, "KV/Txn";
     LeaseGrantRequest => LeaseGrantResponse, "Lease/LeaseGrant";
     LeaseRevokeRequest => LeaseRevokeResponse, "Lease/LeaseRevoke";
-    // A stream, used for one message each way: to etcd it looks like any short stream.
-    LeaseKeepAliveRequest => LeaseKeepAliveResponse, "Lease/LeaseKeepAlive";
     LeaseTimeToLiveRequest => LeaseTimeToLiveResponse, "Lease/LeaseTimeToLive";
     AuthenticateRequest => AuthenticateResponse, "Auth/Authenticate";
+}
+
+/// Renews several leases on one stream. The response has how many seconds each lives from now, in order; 0
+/// for one that has ended.
+#[derive(Debug, Clone)]
+pub(super) struct KeepAlives(pub(super) Vec<i64>);
+
+impl RpcRequest for KeepAlives {
+    type Response = Vec<i64>;
+
+    async fn send(
+        self,
+        mut grpc: Grpc<Channel>,
+        head: tonic::Request<()>,
+    ) -> Result<Self::Response, Status> {
+        let path = PathAndQuery::from_static("/etcdserverpb.Lease/LeaseKeepAlive");
+        let count = self.0.len();
+        let requests = self.0.into_iter().map(|id| LeaseKeepAliveRequest { id });
+        let requests = head.map(|()| tokio_stream::iter(requests));
+        let codec = ProstCodec::<_, LeaseKeepAliveResponse>::default();
+        let mut responses = grpc.streaming(requests, path, codec).await?.into_inner();
+        let mut ttls = Vec::with_capacity(count);
+        while let Some(response) = responses.message().await? {
+            ttls.push(response.ttl);
+        }
+        if ttls.len() != count {
+            return Err(Status::unknown("etcd did not answer for every lease"));
+        }
+        Ok(ttls)
+    }
 }
 
 /// Holds if the key was last written at this revision; 0 if it must not exist.
@@ -88,6 +133,16 @@ pub(super) fn get(key: impl Into<Bytes>) -> RequestOp {
     op(Request::Range(RangeRequest {
         key: key.into(),
         ..RangeRequest::default()
+    }))
+}
+
+/// Reads the first key of a range.
+pub(super) fn first_of((key, range_end): (Bytes, Bytes)) -> RequestOp {
+    op(Request::Range(RangeRequest {
+        key,
+        range_end,
+        limit: 1,
+        serializable: false,
     }))
 }
 

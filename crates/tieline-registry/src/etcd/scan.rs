@@ -11,50 +11,55 @@ use super::{
     layout::{self, Shadow},
     registry::EtcdRegistry,
     rpc::{
-        KeyValue, RangeRequest, RangeResponse, RequestOp, TxnRequest, delete, delete_if, get,
+        KeyValue, RangeRequest, RangeResponse, TxnRequest, delete, delete_if, first_of, get,
         get_stale, nested, value_is,
     },
 };
-use crate::types::{Cursor, Entry, NodeInfo, Owner};
+use crate::types::{Cursor, Entry, Located, NodeInfo, Owner};
 
 /// Keys of one page.
 const PAGE: i64 = 512;
 
 impl EtcdRegistry {
-    pub(super) async fn do_locate(
-        &self,
-        id: &str,
-        fresh: bool,
-    ) -> Result<Option<Entry>, CallError> {
+    pub(super) async fn do_locate(&self, id: &str, fresh: bool) -> Result<Located, CallError> {
+        let (entry, shadow) = (self.layout.entry_key(id), self.layout.shadow_key(id));
         // The current endpoint may lag behind or be cut off. If it has an outdated entry, the node in the
         // entry corrects it; if it has none, nobody would, so the leader is asked.
-        if !fresh
-            && let Some(entry) = self
-                .read_entry(id, get_stale, RetrySafety::StaleRead)
-                .await?
-        {
-            return Ok(Some(entry));
+        if !fresh {
+            let reads = vec![get_stale(entry.clone()), get_stale(shadow.clone())];
+            let mut found = self.read(RetrySafety::StaleRead, reads).await?;
+            if let Some(entry) = self.entry_of(&mut found) {
+                return Ok(Located::At(entry));
+            }
         }
-        self.read_entry(id, get, RetrySafety::Idempotent).await
+        // All as of one revision: the marks must be those of the moment at which the entry is missing.
+        let epoch = get(self.layout.epoch_key());
+        let reads = vec![
+            get(entry),
+            get(shadow),
+            epoch,
+            first_of(self.layout.marks()),
+        ];
+        let mut found = self.read(RetrySafety::Idempotent, reads).await?;
+        if let Some(entry) = self.entry_of(&mut found) {
+            return Ok(Located::At(entry));
+        }
+        let mut next = || found.next().flatten();
+        let (epoch, mark) = (next(), next());
+        if epoch.is_none() {
+            self.begin_epoch_by_lookup().await?;
+        }
+        Ok(if epoch.is_some() && mark.is_none() {
+            Located::Nowhere
+        } else {
+            Located::Unknown
+        })
     }
 
-    async fn read_entry(
-        &self,
-        id: &str,
-        read: fn(Bytes) -> RequestOp,
-        safety: RetrySafety,
-    ) -> Result<Option<Entry>, CallError> {
-        let txn = TxnRequest {
-            compare: Vec::new(),
-            success: vec![
-                read(self.layout.entry_key(id)),
-                read(self.layout.shadow_key(id)),
-            ],
-            failure: Vec::new(),
-        };
-        let mut reads = self.client.call(safety, txn).await?.reads();
-        let entry = reads.next().flatten();
-        let shadow = reads.next().flatten().as_ref().and_then(Shadow::parse);
+    /// What the next two keys, an entry and its shadow, say.
+    fn entry_of(&self, found: &mut impl Iterator<Item = Option<KeyValue>>) -> Option<Entry> {
+        let entry = found.next().flatten();
+        let shadow = found.next().flatten().as_ref().and_then(Shadow::parse);
         if let Some(shadow) = &shadow {
             self.clock.observe(shadow.stamp);
         }
@@ -62,7 +67,7 @@ impl EtcdRegistry {
         let address = match (&entry, &shadow) {
             (Some(entry), _) => layout::entry_address(entry),
             (None, Some(shadow)) => shadow.address.clone(),
-            (None, None) => return Ok(None),
+            (None, None) => return None,
         };
         let owner = match shadow {
             // The keys expire with the node's lease, so it lives.
@@ -72,7 +77,7 @@ impl EtcdRegistry {
             },
             _ => Owner::Foreign,
         };
-        Ok(Some(Entry { address, owner }))
+        Some(Entry { address, owner })
     }
 
     /// A page of a range, and the position of the next one.

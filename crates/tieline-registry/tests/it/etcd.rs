@@ -2,8 +2,11 @@
 
 mod clusters;
 mod conformance;
+mod epoch;
 mod layout;
+mod scale;
 mod security;
+mod tokens;
 
 use std::{sync::Arc, time::Duration};
 

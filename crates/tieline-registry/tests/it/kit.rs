@@ -21,9 +21,19 @@ pub(crate) fn run<T>(test: impl Future<Output = T>) -> T {
 /// Runs a test on several threads; it fails when it takes longer than 60 s.
 #[cfg(any(feature = "redis", feature = "etcd"))]
 pub(crate) fn run_threads<T>(threads: usize, test: impl Future<Output = T>) -> T {
+    run_threads_for(Duration::from_mins(1), threads, test)
+}
+
+/// Runs a test with much to do on several threads.
+#[cfg(feature = "etcd")]
+pub(crate) fn run_threads_for<T>(
+    limit: Duration,
+    threads: usize,
+    test: impl Future<Output = T>,
+) -> T {
     let mut runtime = Builder::new_multi_thread();
     let runtime = runtime.worker_threads(threads).enable_all().build();
-    run_on(&runtime.unwrap(), Duration::from_mins(1), test)
+    run_on(&runtime.unwrap(), limit, test)
 }
 
 fn run_on<T>(runtime: &Runtime, limit: Duration, test: impl Future<Output = T>) -> T {

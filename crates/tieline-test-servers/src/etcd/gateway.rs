@@ -60,17 +60,36 @@ impl Gateway {
 
     /// Revokes all leases.
     pub async fn revoke_all(&self) {
-        let response = self.call("lease/leases", &json!({})).await;
-        for lease in response["leases"].as_array().into_iter().flatten() {
-            self.call("lease/revoke", &json!({ "ID": lease["ID"] }))
-                .await;
+        for lease in self.leases().await {
+            self.revoke(&lease).await;
         }
+    }
+
+    /// Revokes a lease.
+    pub async fn revoke(&self, lease: &str) {
+        self.call("lease/revoke", &json!({ "ID": lease })).await;
+    }
+
+    /// All leases.
+    pub async fn leases(&self) -> Vec<String> {
+        let response = self.call("lease/leases", &json!({})).await;
+        let leases = response["leases"].as_array().into_iter().flatten();
+        let names = leases.filter_map(|lease| lease["ID"].as_str());
+        names.map(str::to_owned).collect()
     }
 
     /// The number of leases.
     pub async fn lease_count(&self) -> usize {
-        let response = self.call("lease/leases", &json!({})).await;
-        response["leases"].as_array().map_or(0, Vec::len)
+        self.leases().await.len()
+    }
+
+    /// The keys that are bound to a lease.
+    pub async fn keys_of_lease(&self, lease: &str) -> Vec<String> {
+        let request = json!({ "ID": lease, "keys": true });
+        let response = self.call("lease/timetolive", &request).await;
+        let keys = response["keys"].as_array().into_iter().flatten();
+        let keys = keys.filter_map(|key| key.as_str());
+        keys.map(decode).collect()
     }
 
     /// The ids of the leader and of this server.

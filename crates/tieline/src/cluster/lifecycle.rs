@@ -29,7 +29,7 @@ use crate::{
     config::Config,
     hub::{Hub, HubObserver},
     link::{Interest, LinkConfig, PeerServer, Receiver},
-    registrar::RegistrarConfig,
+    registrar::{ClusterClock, RegistrarConfig},
 };
 
 /// Connections to the peer port that wait to be accepted.
@@ -58,6 +58,8 @@ pub(super) async fn start(
     let mut links = link_config(&*registry, config)?;
     let (listener, address) = bind(config)?;
     links.address = Some(address);
+    let clock = Arc::new(ClusterClock::default());
+    links.clock = Some(clock.clone());
     let links = Arc::new(links);
     let inbox = NodeInbox::default();
     let interest = Arc::clone(inbox.interest());
@@ -67,7 +69,7 @@ pub(super) async fn start(
     let server = PeerServer::serve(listener, links, Arc::new(inbox))
         .await
         .map_err(|error| ClusterError::Listen(config.listen, error))?;
-    join_registry(&router, config).await?;
+    join_registry(&router, config, clock).await?;
     if let Err(error) = refuse_overlap(&router).await {
         leave_registry(&router).await;
         return Err(error);
@@ -200,7 +202,11 @@ fn observe_hub(router: &Arc<MessageRouter>) -> Result<(), ClusterError> {
     }
 }
 
-async fn join_registry(router: &MessageRouter, config: &ClusterConfig) -> Result<(), ClusterError> {
+async fn join_registry(
+    router: &MessageRouter,
+    config: &ClusterConfig,
+    clock: Arc<ClusterClock>,
+) -> Result<(), ClusterError> {
     let directory = &router.directory;
     let address = directory.address().ok_or(ClusterError::NoAddress)?;
     let registrar = RegistrarConfig {
@@ -210,6 +216,7 @@ async fn join_registry(router: &MessageRouter, config: &ClusterConfig) -> Result
         audit_interval: config.audit_interval,
         timeout: config.registry_timeout,
         claim_timeout: config.claim_timeout,
+        clock,
     };
     Ok(directory.join(registrar).await?)
 }

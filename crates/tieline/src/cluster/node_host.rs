@@ -1,4 +1,4 @@
-//! What the registrar needs of the cluster.
+//! What the registrar needs of the cluster, and what the links need of the registrar.
 //!
 //! Owns no state: it reaches the hub, the peers and this node's own peer port. Must not know the
 //! registry.
@@ -6,15 +6,15 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tieline_registry::ClientId;
+use tieline_registry::{ClientId, Stamp};
 use uuid::Uuid;
 
 use super::{peers::Peers, pending::PendingReply};
 use crate::{
     close::CloseReason,
     hub::{ConnectionInner, Hub},
-    link::{self, LinkConfig, ProbeResult, RequestKind, proto},
-    registrar::RegistrarHost,
+    link::{self, LinkConfig, PeerClock, ProbeResult, RequestKind, proto},
+    registrar::{ClusterClock, LocalInstant, RegistrarHost},
 };
 
 pub(super) struct NodeHost {
@@ -47,5 +47,15 @@ impl RegistrarHost for NodeHost {
             Ok(ProbeResult::Node(process)) => Some(process),
             Ok(ProbeResult::UnaryOnly) | Err(_) => None,
         }
+    }
+}
+
+impl PeerClock for ClusterClock {
+    fn now(&self) -> u64 {
+        Self::now(self).0
+    }
+
+    fn observe(&self, peer: u64) {
+        Self::observe(self, Stamp(peer), LocalInstant::now());
     }
 }

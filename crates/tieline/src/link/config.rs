@@ -2,7 +2,7 @@
 //!
 //! Owns the timeouts and HTTP/2 windows of both sides too. Must not know streams or sockets.
 
-use std::{ops::RangeInclusive, sync::Arc, time::Duration};
+use std::{fmt, ops::RangeInclusive, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio::sync::Notify;
@@ -28,6 +28,14 @@ pub(super) const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Timeout of a dial, of each message of a greeting, and of the first request on an accepted connection.
 pub(super) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// The cluster's clock as this node knows it, in µs. Pings carry it to the peers: not every registry keeps a
+/// clock for all nodes.
+pub(crate) trait PeerClock: fmt::Debug + Send + Sync {
+    fn now(&self) -> u64;
+    /// A peer's clock shows this.
+    fn observe(&self, peer: u64);
+}
+
 /// A node's identity towards its peers, and the bounds of its links.
 #[derive(Debug, Clone)]
 pub(crate) struct LinkConfig {
@@ -49,6 +57,8 @@ pub(crate) struct LinkConfig {
     pub(crate) open_unary: bool,
     /// Versions of the stream that this node supports.
     pub(crate) versions: RangeInclusive<u32>,
+    /// `None` if this node gives no stamps.
+    pub(crate) clock: Option<Arc<dyn PeerClock>>,
     pub(super) trust: Arc<Trust>,
 }
 
@@ -69,6 +79,7 @@ impl LinkConfig {
             handshakes: 128,
             open_unary: security.open_unary,
             versions: proto::MIN_VERSION..=proto::VERSION,
+            clock: None,
             trust: Arc::new(Trust::new(security)?),
         })
     }

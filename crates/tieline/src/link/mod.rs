@@ -28,7 +28,7 @@ mod transport;
 pub use self::security::{PeerSecurity, PeerTls, SecurityError};
 pub(crate) use self::{
     codec::RequestRef,
-    config::LinkConfig,
+    config::{LinkConfig, PeerClock},
     inbound::{BoxFuture, MaybeReady, PeerInfo, Receiver, Response},
     interest::{Interest, hash},
     outbound::Link,

@@ -8,6 +8,9 @@ use rustix::time::{ClockId, Timespec, clock_gettime};
 use tieline_registry::Stamp;
 use tokio::time::Instant;
 
+/// No registry stores later stamps: 2^53 µs, in the year 2255.
+const LATEST: u64 = 1 << 53;
+
 #[derive(Debug, Default)]
 pub(crate) struct ClusterClock(Mutex<State>);
 
@@ -43,15 +46,15 @@ impl LocalInstant {
 }
 
 impl ClusterClock {
-    /// The registry's clock showed `cluster` when this node's showed `received` or less: the offset is
-    /// at least their difference. The fastest reply gives the best estimate.
+    /// The clock of the registry or of a peer showed `cluster` when this node's showed `received` or less:
+    /// the offset is at least their difference. The fastest message gives the best estimate.
     pub(crate) fn observe(&self, cluster: Stamp, received: LocalInstant) {
         let mut state = self.0.lock();
         let offset = cluster
             .0
             .cast_signed()
             .saturating_sub(received.0.cast_signed());
-        if cluster != Stamp::default() {
+        if (1..LATEST).contains(&cluster.0) {
             state.offset = state.offset.max(offset);
         }
     }

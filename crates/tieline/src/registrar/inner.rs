@@ -55,6 +55,8 @@ pub(crate) struct RegistrarConfig {
     pub(crate) timeout: Duration,
     /// How long an upgrade waits for the decision on its claim.
     pub(crate) claim_timeout: Duration,
+    /// Peers advance it, too.
+    pub(crate) clock: Arc<ClusterClock>,
 }
 
 /// Whether this node can register connections.
@@ -87,7 +89,7 @@ pub(super) struct Inner<H> {
     pub(super) registry: Arc<dyn Registry>,
     pub(super) config: RegistrarConfig,
     pub(super) host: Weak<H>,
-    pub(super) clock: ClusterClock,
+    pub(super) clock: Arc<ClusterClock>,
     pub(super) table: Mutex<ClaimTable<Arc<ConnectionInner>>>,
     /// Wakes the upgrades that wait for a decision, by the stamp of their connection.
     pub(super) pending_upgrades: Mutex<HashMap<Stamp, oneshot::Sender<bool>>>,
@@ -112,9 +114,9 @@ impl<H: RegistrarHost> Registrar<H> {
     pub(super) fn new(registry: Arc<dyn Registry>, config: RegistrarConfig, host: Weak<H>) -> Self {
         Self(Arc::new(Inner {
             registry,
+            clock: Arc::clone(&config.clock),
             config,
             host,
-            clock: ClusterClock::default(),
             table: Mutex::default(),
             pending_upgrades: Mutex::default(),
             session: Mutex::default(),

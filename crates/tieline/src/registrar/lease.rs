@@ -268,9 +268,7 @@ impl<H: RegistrarHost> Registrar<H> {
         self.0.clock.observe(lease_info.clock, LocalInstant::now());
         *self.0.epoch.lock() = lease_info.epoch;
         self.0.last_renewal.send_replace(Instant::now());
-        self.0
-            .reconciler
-            .on_foreign_balance(lease_info.foreign_balance);
+        self.0.reconciler.on_lease_info(lease_info);
     }
 
     /// Whether the registry counts more or fewer entries of this node than the node does.

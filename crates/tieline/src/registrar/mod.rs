@@ -31,6 +31,6 @@ mod start;
 mod tests;
 
 pub(crate) use self::{
-    clock::LocalInstant,
+    clock::{ClusterClock, LocalInstant},
     inner::{ClaimDecision, Health, Registrar, RegistrarConfig, RegistrarHost},
 };

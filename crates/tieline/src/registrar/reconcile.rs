@@ -30,7 +30,8 @@ impl<H: RegistrarHost> Registrar<H> {
     /// not delay what repairs a loss.
     async fn run_audits(&self, sweep_due: &Notify) {
         let inner = &*self.0;
-        let mut next_audit = Instant::now() + inner.config.audit_interval;
+        let audit_interval = || inner.reconciler.audit_interval(inner.config.audit_interval);
+        let mut next_audit = Instant::now() + audit_interval();
         let mut pacing = Pacing::default();
         loop {
             self.wait_for_work(next_audit).await;
@@ -39,7 +40,7 @@ impl<H: RegistrarHost> Registrar<H> {
                 sweep_due.notify_one();
                 // Jitter, so that nodes that started together do not audit together.
                 let jitter = 0.9 + 0.2 * fastrand::f64();
-                next_audit = Instant::now() + inner.config.audit_interval.mul_f64(jitter);
+                next_audit = Instant::now() + audit_interval().mul_f64(jitter);
             }
             self.send_slow(&mut pacing).await;
             self.check_suspects().await;

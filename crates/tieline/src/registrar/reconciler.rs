@@ -9,7 +9,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use tieline_registry::ClientId;
+use tieline_registry::{ClientId, LeaseInfo};
 use tokio::sync::Notify;
 
 /// The shortest pause between two requests.
@@ -17,6 +17,9 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 /// A pause lasts this many times as long as the request before it: 1 part work, 19 parts pause.
 const PAUSE_FACTOR: u32 = 19;
+
+/// Audit intervals between two audits where an audit has nothing to find.
+const QUIET_FACTOR: u32 = 10;
 
 /// While refilling, a reply within this time shows that the registry keeps up. A batch of 512 claims
 /// takes some 5 ms of Redis's time, so four nodes refill at full speed, and further ones take turns.
@@ -34,6 +37,10 @@ pub(super) struct Reconciler {
     wake: Notify,
     compare: AtomicBool,
     foreign_balance: Mutex<Option<i64>>,
+    /// Whether the registry counts entries with each renewal.
+    counts: AtomicBool,
+    /// Whether another program has ever written entries.
+    is_shared: AtomicBool,
     /// Ids for which peers came here in vain.
     suspects: Mutex<Vec<ClientId>>,
 }
@@ -71,9 +78,32 @@ impl Reconciler {
         self.wake();
     }
 
+    /// How long until the next audit. As long as the registry counts entries, and no other program has ever
+    /// written any, the counts that come with each renewal reveal what an audit would find.
+    pub(super) fn audit_interval(&self, configured: Duration) -> Duration {
+        if self.counts.load(Ordering::Relaxed) && !self.is_shared.load(Ordering::Relaxed) {
+            configured * QUIET_FACTOR
+        } else {
+            configured
+        }
+    }
+
+    /// What a renewal reports about entries. Once there was an entry of another program, there may be again.
+    pub(super) fn on_lease_info(&self, lease_info: &LeaseInfo) {
+        let counts = lease_info.entry_count.is_some() && lease_info.foreign_balance.is_some();
+        self.counts.store(counts, Ordering::Relaxed);
+        if lease_info
+            .foreign_balance
+            .is_some_and(|balance| balance != 0)
+        {
+            self.is_shared.store(true, Ordering::Relaxed);
+        }
+        self.on_foreign_balance(lease_info.foreign_balance);
+    }
+
     /// Another balance than before means that other programs have written to the shared layout, and
     /// may have overwritten or deleted entries of this node.
-    pub(super) fn on_foreign_balance(&self, balance: Option<i64>) {
+    fn on_foreign_balance(&self, balance: Option<i64>) {
         if std::mem::replace(&mut *self.foreign_balance.lock(), balance) != balance {
             self.compare();
         }

@@ -1,5 +1,7 @@
 //! The registrar on a real Redis, without sockets: all ids have one connection that nobody serves.
 
+mod pacing;
+
 use std::{sync::Arc, time::Duration};
 
 use tieline_registry::{ClientId, Located, RedisRegistry, Registry};
@@ -49,6 +51,7 @@ fn config() -> RegistrarConfig {
         audit_interval: Duration::from_mins(10),
         timeout: Duration::from_secs(1),
         claim_timeout: Duration::from_millis(250),
+        clock: Arc::default(),
     }
 }
 

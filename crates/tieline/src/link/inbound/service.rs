@@ -135,8 +135,9 @@ impl LinkService {
         self.receiver.stream_opened(&peer);
         let max_size = theirs.max_request(self.config.max_message_size()).get();
         let receiver = Arc::clone(&self.receiver);
+        let clock = self.config.clock.clone();
         Ok(InboundStream::new(
-            receiver, peer, guard, incoming, max_size,
+            receiver, peer, guard, incoming, max_size, clock,
         ))
     }
 

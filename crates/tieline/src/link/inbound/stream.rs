@@ -20,6 +20,7 @@ use super::{
     response::ResponseBuilder,
 };
 use crate::link::{
+    config::PeerClock,
     interest::Subscription,
     proto::{self, OutcomeCode, PeerRequest, QueryKind, RequestKind},
 };
@@ -41,6 +42,7 @@ pub(in crate::link) struct InboundStream {
     end: Pin<Box<WaitForCancellationFutureOwned>>,
     incoming: Streaming<proto::RequestBatch>,
     interest: Subscription,
+    clock: Option<Arc<dyn PeerClock>>,
     /// The number of the next request.
     next: u64,
     pending: FuturesUnordered<PendingResponse>,
@@ -66,6 +68,7 @@ impl InboundStream {
         guard: EpochGuard,
         incoming: Streaming<proto::RequestBatch>,
         max_size: usize,
+        clock: Option<Arc<dyn PeerClock>>,
     ) -> Self {
         let interest = Arc::clone(receiver.interest()).subscribe();
         Self {
@@ -75,6 +78,7 @@ impl InboundStream {
             guard,
             incoming,
             interest,
+            clock,
             next: 0,
             pending: FuturesUnordered::new(),
             response: ResponseBuilder::default(),
@@ -125,6 +129,11 @@ impl InboundStream {
         }
         if message.ping > 0 {
             self.response.pong(message.ping);
+        }
+        if message.clock > 0
+            && let Some(clock) = &self.clock
+        {
+            clock.observe(message.clock);
         }
         if !message.requests.is_empty() {
             self.receive(message.requests);

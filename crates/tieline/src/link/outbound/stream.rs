@@ -83,6 +83,18 @@ fn without_requests(control: proto::RequestBatch) -> Poll<Option<Batch>> {
     }))
 }
 
+impl<T> OutboundStream<T> {
+    /// A ping carries this node's clock.
+    fn with_clock(&self, mut batch: Batch) -> Batch {
+        if batch.control.ping > 0
+            && let Some(clock) = &self.shared.config.clock
+        {
+            batch.control.clock = clock.now();
+        }
+        batch
+    }
+}
+
 impl<T: Completion> Stream for OutboundStream<T> {
     type Item = Batch;
 
@@ -91,7 +103,9 @@ impl<T: Completion> Stream for OutboundStream<T> {
             return self.poll_greeting(cx);
         }
         let epoch = self.epoch;
-        self.shared
-            .with_state(|state| state.poll_batch(epoch, Instant::now(), cx))
+        let poll = self
+            .shared
+            .with_state(|state| state.poll_batch(epoch, Instant::now(), cx));
+        poll.map(|batch| batch.map(|batch| self.with_clock(batch)))
     }
 }

@@ -223,6 +223,12 @@ fn a_client_that_moves_to_a_legacy_node_is_followed_and_its_old_connection_close
         let registry = memory_registry();
         let [a, b, c]: [TestNode; 3] = TestNode::start_linked(&registry).await;
         let go = LegacyNode::start(&registry).await;
+        // Audits are rare until a node has noticed that it shares the registry.
+        go.connect("gil").await;
+        while !go.texts("gil").contains(&"found?".to_owned()) {
+            a.cluster.broadcast("found?").await;
+            sleep(Duration::from_millis(5)).await;
+        }
         let half_open = a.reader("id=ann&quiet").await;
         assert!(b.cluster.emit("ann", "at a").await.is_delivered());
         go.connect("ann").await;

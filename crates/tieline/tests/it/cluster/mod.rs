@@ -1,6 +1,7 @@
 //! Several nodes in one process, joined by real links.
 
 mod admission;
+mod clocks;
 mod duplicate_ids;
 mod invalid_callers;
 mod ipv6;

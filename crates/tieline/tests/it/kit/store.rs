@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use tieline::{
     ClientId,
     registry::{
-        Claim, ClaimOutcomes, Cursor, ExpiredNode, JoinOutcome, JoinRequest, Located,
+        Claim, ClaimOutcomes, Cursor, ExpiredNode, JoinOutcome, JoinRequest, LeaseInfo, Located,
         MemoryRegistry, NodeInfo, NodeReport, NodeSession, Page, Registry, RegistryError,
         RegistryFuture, Release, ReleaseOutcome, Renewal, Stamp,
     },
@@ -52,6 +52,9 @@ pub(crate) struct Store {
     /// From when a look-up is carried out to its answer.
     lag: Duration,
     claims: AtomicUsize,
+    /// How far the clock of this node's registry is ahead, in µs. Other nodes do not learn it from the
+    /// registry.
+    ahead: u64,
     /// The id whose look-ups are not answered, if any.
     stuck: watch::Sender<Option<String>>,
     /// How often it was asked where a client is.
@@ -73,8 +76,21 @@ impl Store {
         Self::new(Duration::ZERO, lag)
     }
 
-    fn new(delay: Duration, lag: Duration) -> Arc<Self> {
+    /// The view of one node on a registry without a clock of its own, as etcd: its machine's clock is ahead.
+    pub(crate) fn ahead(memory: &MemoryRegistry, by: Duration) -> Arc<Self> {
         Arc::new(Self {
+            memory: memory.clone(),
+            ahead: u64::try_from(by.as_micros()).unwrap(),
+            ..Self::idle(Duration::ZERO, Duration::ZERO)
+        })
+    }
+
+    fn new(delay: Duration, lag: Duration) -> Arc<Self> {
+        Arc::new(Self::idle(delay, lag))
+    }
+
+    fn idle(delay: Duration, lag: Duration) -> Self {
+        Self {
             memory: MemoryRegistry::new(),
             mood: watch::Sender::new(Mood::Well),
             held: watch::Sender::new(None),
@@ -82,12 +98,18 @@ impl Store {
             delay,
             lag,
             claims: AtomicUsize::new(0),
+            ahead: 0,
             stuck: watch::Sender::new(None),
             lookups: AtomicUsize::new(0),
             listing: Mutex::default(),
             listings_begun: AtomicUsize::new(0),
             listings_ended: AtomicUsize::new(0),
-        })
+        }
+    }
+
+    fn tell(&self, mut lease_info: LeaseInfo) -> LeaseInfo {
+        lease_info.clock.0 += self.ahead;
+        lease_info
     }
 
     /// Answers no look-up of this id until [`Store::answer_all`].
@@ -176,15 +198,32 @@ impl Registry for Store {
     }
 
     fn join<'a>(&'a self, request: &'a JoinRequest) -> RegistryFuture<'a, JoinOutcome> {
-        Box::pin(async move { self.arrive().await?.join(request).await })
+        Box::pin(async move {
+            let mut request = request.clone();
+            request.now.0 = request.now.0.saturating_sub(self.ahead);
+            Ok(match self.arrive().await?.join(&request).await? {
+                JoinOutcome::Joined(session, lease_info) => {
+                    JoinOutcome::Joined(session, self.tell(lease_info))
+                }
+                busy @ JoinOutcome::Busy(_) => busy,
+            })
+        })
     }
 
     fn renew<'a>(
         &'a self,
         session: &'a NodeSession,
-        report: NodeReport,
+        mut report: NodeReport,
     ) -> RegistryFuture<'a, Renewal> {
-        Box::pin(async move { self.arrive().await?.renew(session, report).await })
+        report.now.0 = report.now.0.saturating_sub(self.ahead);
+        Box::pin(async move {
+            let renewal = self.arrive().await?.renew(session, report).await?;
+            Ok(match renewal {
+                Renewal::Renewed(lease_info) => Renewal::Renewed(self.tell(lease_info)),
+                Renewal::Revived(lease_info) => Renewal::Revived(self.tell(lease_info)),
+                Renewal::Lost => Renewal::Lost,
+            })
+        })
     }
 
     fn leave<'a>(&'a self, session: &'a NodeSession) -> RegistryFuture<'a, ()> {
