@@ -25,12 +25,13 @@ use tokio::{
 
 use crate::config::Config;
 
-/// How long a connection may wait for its client before it can be pushed out: several round trips, for TLS.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// How long a connection may wait for its client before it can be pushed out: as clients on slow
+/// lines, or on a busy machine, need.
+const PATIENCE: Duration = Duration::from_secs(2);
 
-/// How often a connection is spared because bytes of it came since: for the flights of a TLS handshake. A
-/// client that sends byte by byte gains two seconds at most.
-const REPRIEVES: u8 = 3;
+/// How often a connection is spared for as long again because bytes of it came since: for the flights of a TLS handshake. A
+/// client that sends byte by byte gains no more than one of them.
+const REPRIEVES: u8 = 1;
 
 /// How long a connection looks at its socket before it gives its place up. A timer fires only after the
 /// runtime has asked the kernel which sockets have something to read.

@@ -166,7 +166,7 @@ fn a_request_in_progress_keeps_its_place() {
         let waiting = server.raw("id=waiting");
         tokio::pin!(waiting);
         // Longer than a connection has to wait before it can be pushed out.
-        let early = tokio::time::timeout(millis(1000), &mut waiting).await;
+        let early = tokio::time::timeout(millis(3000), &mut waiting).await;
         assert!(early.is_err(), "a busy connection was pushed out");
         server.open_gate(1);
         assert_eq!(busy.answer().await.status, 101);
