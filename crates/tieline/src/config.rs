@@ -52,8 +52,8 @@ pub struct Config {
     /// ([`Config::max_handshakes`]).
     pub http_idle_timeout: Duration,
     /// Maximum number of TCP connections that are not upgraded yet, plain HTTP requests included. If there
-    /// are as many, the next one takes the place of the one that has waited longest for its client, for half a
-    /// second at least: silent, with half a request, or idle between requests. If all are busy with requests,
+    /// are as many, the next one takes the place of the one that has waited longest for its client, for two
+    /// seconds at least: silent, with half a request, or idle between requests. If all are busy with requests,
     /// it waits. Default `None`: a twentieth of the process's descriptor limit, at least 64, so that
     /// idle handshakes cannot exhaust descriptors.
     pub max_handshakes: Option<usize>,

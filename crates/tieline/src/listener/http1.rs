@@ -2,9 +2,7 @@
 //!
 //! Owns the limits of headers, and when a request begins and ends. Must not know what is served.
 
-use std::{
-    convert::Infallible, future::pending, net::SocketAddr, pin::pin, sync::Arc, time::Duration,
-};
+use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use http::{Request, Response, StatusCode};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
@@ -156,8 +154,7 @@ impl Server {
                 accept_info.arrived_at = accept_info.requested_at;
             }
             request.extensions_mut().insert(accept_info);
-            let response = in_progress.is_some().then(|| service.call(request));
-            respond(response, in_progress)
+            respond(service.call(request), in_progress)
         });
         let connection = http1::Builder::new()
             // The place has the deadlines: it tells a request that has begun from a connection that is idle.
@@ -180,15 +177,11 @@ impl Server {
     }
 }
 
-/// The response to a request, which ends with it. A connection that has lost its place handles no request:
-/// it is about to be closed.
+/// The response to a request, which ends with it.
 async fn respond<B>(
-    response: Option<impl Future<Output = Result<Response<B>, Infallible>>>,
-    request: Option<RequestInProgress>,
+    response: impl Future<Output = Result<Response<B>, Infallible>>,
+    request: RequestInProgress,
 ) -> Result<Response<ResponseBody<B>>, Infallible> {
-    let (Some(response), Some(request)) = (response, request) else {
-        return pending().await;
-    };
     let response = response.await?;
     let request = if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         request.upgraded();

@@ -4,7 +4,8 @@
 //! how long each may wait for its client. Must not know HTTP or sockets.
 //!
 //! Invariants: a request in progress keeps its place; so does a connection that has waited for less than
-//! [`PATIENCE`], or a crowd that reconnects at once would push itself out.
+//! [`PATIENCE`], or a crowd that reconnects at once would push itself out. A connection gives its place up
+//! itself, once it has looked at its socket: a busy node may not have read what has long arrived.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -19,14 +20,22 @@ use std::{
 use parking_lot::Mutex;
 use tokio::{
     sync::Notify,
-    time::{Instant, sleep_until, timeout_at},
+    time::{Instant, sleep, sleep_until, timeout_at},
 };
-use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 
-/// How long a connection may wait for its client before it can be pushed out: several round trips, for TLS.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// How long a connection may wait for its client before it can be pushed out: as clients on slow
+/// lines, or on a busy machine, need.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How often a connection is spared for as long again because bytes of it came since: for the flights of a TLS handshake. A
+/// client that sends byte by byte gains no more than one of them.
+const REPRIEVES: u8 = 1;
+
+/// How long a connection looks at its socket before it gives its place up. A timer fires only after the
+/// runtime has asked the kernel which sockets have something to read.
+const LAST_LOOK: Duration = Duration::from_millis(5);
 
 /// All places of a listener.
 #[derive(Debug)]
@@ -45,15 +54,11 @@ struct Table {
     taken: usize,
     /// Kept only if addresses are bounded.
     by_address: HashMap<IpAddr, usize>,
-    /// The connections that wait for their clients, the one that has waited longest first.
-    waiting: BTreeMap<(Instant, u64), Waiting>,
+    /// The connections that wait for their clients, by when they can be asked for their places.
+    waiting: BTreeMap<(Instant, u64), Arc<Notify>>,
+    /// The connection that was asked for its place, and has not decided. One at a time, as newcomers are.
+    asked: Option<u64>,
     next_id: u64,
-}
-
-#[derive(Debug)]
-struct Waiting {
-    address: IpAddr,
-    pushed_out: CancellationToken,
 }
 
 /// The place of one connection.
@@ -62,8 +67,7 @@ pub(super) struct Place {
     places: Arc<Places>,
     id: u64,
     address: IpAddr,
-    /// Cancelled with the table locked.
-    pushed_out: CancellationToken,
+    asked: Arc<Notify>,
     wait: Mutex<Wait>,
 }
 
@@ -71,11 +75,20 @@ pub(super) struct Place {
 #[derive(Debug, Clone, Copy)]
 enum Wait {
     /// For the TLS handshake and a complete request head, since the accept or the request's first byte.
-    Request { since: Instant },
+    Request {
+        since: Instant,
+        /// When it can be asked for its place.
+        due: Instant,
+        /// Whether bytes have come since `due` was set.
+        progress: bool,
+        reprieves: u8,
+    },
     /// For the first byte of another request.
     Idle { since: Instant },
     /// For nothing that its client owes us.
     No,
+    /// The place is given back.
+    Released,
 }
 
 /// Why a connection has lost its place.
@@ -88,7 +101,7 @@ pub(super) enum Lost {
 /// The result of one attempt to take a place.
 enum Attempt {
     Taken(PlaceGuard),
-    /// All are taken; the one that has waited longest can be pushed out then.
+    /// All are taken; one that waits can be asked for its place then, or is being asked now.
     Full(Option<Instant>),
     /// The address has as many as it may have.
     Refused,
@@ -129,17 +142,7 @@ impl Places {
             return Attempt::Refused;
         }
         if table.taken >= self.most {
-            let oldest = table.waiting.first_entry();
-            let Some(oldest) = oldest else {
-                return Attempt::Full(None);
-            };
-            let patient_until = oldest.key().0 + PATIENCE;
-            if patient_until > now {
-                return Attempt::Full(Some(patient_until));
-            }
-            let oldest = oldest.remove();
-            oldest.pushed_out.cancel();
-            table.leave(oldest.address);
+            return Attempt::Full(table.ask_oldest(now));
         }
         table.taken += 1;
         if bounded {
@@ -150,16 +153,31 @@ impl Places {
             places: Arc::clone(self),
             id: table.next_id,
             address,
-            pushed_out: CancellationToken::new(),
+            asked: Arc::new(Notify::new()),
             wait: Mutex::new(Wait::No),
         };
         drop(table);
-        place.wait_for(Wait::Request { since: now });
+        place.wait_for(Wait::request(now));
         Attempt::Taken(PlaceGuard(Arc::new(place)))
     }
 }
 
 impl Table {
+    /// Asks the connection that has waited longest for its place; or returns when it can be asked.
+    fn ask_oldest(&mut self, now: Instant) -> Option<Instant> {
+        if self.asked.is_some() {
+            return None;
+        }
+        let oldest = self.waiting.first_entry()?;
+        let (due, id) = *oldest.key();
+        if due > now {
+            return Some(due);
+        }
+        oldest.remove().notify_one();
+        self.asked = Some(id);
+        None
+    }
+
     fn leave(&mut self, address: IpAddr) {
         self.taken -= 1;
         if let Some(count) = self.by_address.get_mut(&address) {
@@ -174,25 +192,34 @@ impl Table {
 impl Place {
     /// The client sent bytes: if it was idle, a request has begun.
     pub(super) fn bytes_arrived(&self) {
-        let idle = matches!(*self.wait.lock(), Wait::Idle { .. });
-        if idle {
-            let since = Instant::now();
-            self.wait_for(Wait::Request { since });
+        let mut wait = self.wait.lock();
+        match &mut *wait {
+            Wait::Request { progress, .. } => *progress = true,
+            Wait::Idle { .. } => self.change(&mut wait, Wait::request(Instant::now())),
+            Wait::No | Wait::Released => {}
         }
     }
 
-    /// A request is complete. While the guard lives, the place is kept; then the connection is idle. `None`
-    /// if the place is lost already.
-    pub(super) fn begin_request(self: &Arc<Self>) -> Option<RequestInProgress> {
-        self.wait_for(Wait::No)
-            .then(|| RequestInProgress(Some(Arc::clone(self))))
+    /// A request is complete. While the guard lives, the place is kept; then the connection is idle.
+    pub(super) fn begin_request(self: &Arc<Self>) -> RequestInProgress {
+        self.wait_for(Wait::No);
+        RequestInProgress(Some(Arc::clone(self)))
     }
 
     /// When the place is lost, because the client took too long or others need the place.
     ///
     /// Polled by the task that also drives the connection, after it, so that it sees what has changed.
     pub(super) async fn lost(&self) -> Lost {
-        let mut pushed_out = pin!(self.pushed_out.cancelled());
+        let pushed_out = async {
+            loop {
+                self.asked.notified().await;
+                sleep(LAST_LOOK).await;
+                if self.give_up() {
+                    return;
+                }
+            }
+        };
+        let mut pushed_out = pin!(pushed_out);
         let mut timer = pin!(sleep_until(Instant::now()));
         poll_fn(|cx| {
             if pushed_out.as_mut().poll(cx).is_ready() {
@@ -211,49 +238,82 @@ impl Place {
 
     fn deadline(&self) -> Option<Instant> {
         match *self.wait.lock() {
-            Wait::Request { since } => Some(since + self.places.handshake_timeout),
+            Wait::Request { since, .. } => Some(since + self.places.handshake_timeout),
             Wait::Idle { since } => Some(since + self.places.idle_timeout),
-            Wait::No => None,
+            Wait::No | Wait::Released => None,
         }
     }
 
-    /// Sets what the connection waits for; false if its place is lost already.
-    fn wait_for(&self, next: Wait) -> bool {
+    /// Gives the place up if it is still asked for, unless bytes have come; true if it did.
+    fn give_up(&self) -> bool {
         let mut wait = self.wait.lock();
-        let mut table = self.places.table.lock();
-        if self.pushed_out.is_cancelled() {
+        if self.places.table.lock().asked != Some(self.id) {
+            // It was asked before its last change.
             return false;
         }
-        if let Some(since) = wait.since() {
-            table.waiting.remove(&(since, self.id));
-        }
-        *wait = next;
-        if let Some(since) = next.since() {
-            let waiting = Waiting {
-                address: self.address,
-                pushed_out: self.pushed_out.clone(),
-            };
-            table.waiting.insert((since, self.id), waiting);
-            drop(table);
-            self.places.changed.notify_waiters();
-        }
-        true
+        let next = match *wait {
+            Wait::Request {
+                since,
+                progress: true,
+                reprieves: left @ 1..,
+                ..
+            } => Wait::Request {
+                since,
+                due: Instant::now() + PATIENCE,
+                progress: false,
+                reprieves: left - 1,
+            },
+            _ => Wait::Released,
+        };
+        self.change(&mut wait, next);
+        matches!(next, Wait::Released)
     }
 
-    /// Gives the place back: the connection has ended, or is upgraded.
-    fn release(&self) {
-        if self.wait_for(Wait::No) {
-            self.places.table.lock().leave(self.address);
-            self.places.changed.notify_waiters();
+    fn wait_for(&self, next: Wait) {
+        self.change(&mut self.wait.lock(), next);
+    }
+
+    /// Sets what the connection waits for. What it was asked before is void.
+    fn change(&self, wait: &mut Wait, next: Wait) {
+        if let Wait::Released = wait {
+            return;
         }
+        let mut table = self.places.table.lock();
+        if let Some(due) = wait.due() {
+            table.waiting.remove(&(due, self.id));
+        }
+        if table.asked == Some(self.id) {
+            table.asked = None;
+        }
+        *wait = next;
+        if let Some(due) = next.due() {
+            let asked = Arc::clone(&self.asked);
+            table.waiting.insert((due, self.id), asked);
+        }
+        if let Wait::Released = next {
+            table.leave(self.address);
+        }
+        drop(table);
+        self.places.changed.notify_waiters();
     }
 }
 
 impl Wait {
-    fn since(self) -> Option<Instant> {
+    fn request(since: Instant) -> Self {
+        Self::Request {
+            since,
+            due: since + PATIENCE,
+            progress: false,
+            reprieves: REPRIEVES,
+        }
+    }
+
+    /// When the connection can be asked for its place.
+    fn due(self) -> Option<Instant> {
         match self {
-            Self::Request { since } | Self::Idle { since } => Some(since),
-            Self::No => None,
+            Self::Request { due, .. } => Some(due),
+            Self::Idle { since } => Some(since + PATIENCE),
+            Self::No | Self::Released => None,
         }
     }
 }
@@ -271,7 +331,7 @@ impl PlaceGuard {
 
 impl Drop for PlaceGuard {
     fn drop(&mut self) {
-        self.0.release();
+        self.0.wait_for(Wait::Released);
     }
 }
 

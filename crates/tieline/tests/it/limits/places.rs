@@ -108,7 +108,6 @@ fn the_oldest_silent_connection_makes_room() {
     run(async {
         let server = Server::start(with_places(2)).await;
         let mut oldest = connect(&server).await;
-        oldest.write(b"GET / HTTP/1.1\r\n").await;
         // The one after it is accepted later, or the order would be open.
         server.assert_unharmed().await;
         let mut younger = connect(&server).await;
@@ -167,7 +166,7 @@ fn a_request_in_progress_keeps_its_place() {
         let waiting = server.raw("id=waiting");
         tokio::pin!(waiting);
         // Longer than a connection has to wait before it can be pushed out.
-        let early = tokio::time::timeout(millis(1000), &mut waiting).await;
+        let early = tokio::time::timeout(millis(3000), &mut waiting).await;
         assert!(early.is_err(), "a busy connection was pushed out");
         server.open_gate(1);
         assert_eq!(busy.answer().await.status, 101);
@@ -198,5 +197,28 @@ fn an_address_has_as_many_places_as_allowed_and_others_have_theirs() {
         // Each one that ends or is upgraded makes room for another.
         assert_eq!(first.upgrade("/?id=first", "").await.status, 101);
         server.assert_unharmed().await;
+    });
+}
+
+#[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the node shares this thread, which must be too busy to read"
+)]
+fn a_busy_node_pushes_out_no_client_whose_request_has_arrived() {
+    run(async {
+        let server = Server::start(with_places(1)).await;
+        let mut first = connect(&server).await;
+        let whole = request("/?id=first", "");
+        let (half, rest) = whole.split_at(20);
+        first.write(half.as_bytes()).await;
+        // The node has read half a request: the write is the last thing that this thread did.
+        tokio::time::sleep(millis(50)).await;
+        let mut second = connect(&server).await;
+        second.write(request("/?id=second", "").as_bytes()).await;
+        first.write(rest.as_bytes()).await;
+        std::thread::sleep(millis(3000));
+        assert_eq!(first.answer().await.status, 101);
+        assert_eq!(second.answer().await.status, 101);
     });
 }
