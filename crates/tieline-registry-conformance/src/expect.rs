@@ -1,9 +1,17 @@
 //! What every scenario takes for granted: a registry that answers, and valid names.
 
-use tieline_registry::{ClientId, RegistryError};
+use tieline_registry::{ClientId, Epoch, NodeReport, RegistryError, Stamp};
 
 pub(crate) fn client_id(name: &str) -> ClientId {
     ClientId::new(name).expect("the names of the suite are valid ids")
+}
+
+/// The report of a node that has refilled nothing.
+pub(crate) fn report_at(now: Stamp) -> NodeReport {
+    NodeReport {
+        now,
+        refilled: Epoch::default(),
+    }
 }
 
 /// The reply of the registry. An error fails the scenario: the suite needs a store that answers.

@@ -61,7 +61,7 @@
 //!
 //! | method | without it |
 //! |---|---|
-//! | [`wipe`](RegistryHarness::wipe) | the four scenarios in which the store loses all data are skipped |
+//! | [`wipe`](RegistryHarness::wipe) | the five scenarios in which the store loses all data are skipped |
 //! | [`snapshot`](RegistryHarness::snapshot), [`restore`](RegistryHarness::restore) | `failover_loses_claim` and `failover_revives_entry` are skipped |
 //! | [`lease`](RegistryHarness::lease), [`expiry`](RegistryHarness::expiry) | the lease is 500 ms and has certainly expired after 750 ms |
 //! | [`pass`](RegistryHarness::pass) | the suite sleeps, so the scenarios about leases take real time |
@@ -85,6 +85,7 @@
 //! | `interleavings::leases` | a node that returns gets its clients back; a dead one is removed |
 //! | `interleavings::stores` | the nodes repair a store that lost data |
 //! | `interleavings::foreign_writes` | legacy nodes can share the registry |
+//! | `interleavings::model` | the orders of events that break the protocol without one of its rules |
 //! | `interleavings::random` | random orders of all these steps converge |
 //!
 //! The documentation of each scenario, above its function in the source, states its order of
@@ -104,6 +105,7 @@
 //! | I5 | the nodes converge: at some point nothing changes any more |
 //! | I6 | an emit never answers `Offline` for a client that was connected and registered all the time |
 //! | I7 | a pause, a restart, or two processes with one address harm no other process |
+//! | I8 | an emit answers `Delivered` only for a connection that has its id |
 
 mod contract;
 mod expect;

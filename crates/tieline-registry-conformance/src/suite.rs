@@ -99,6 +99,7 @@ scenarios! {
         stale_evict_with_wrong_clock
         backlog_of_paused_node
         fence_with_claim_in_flight
+        late_release_of_earlier_connection
     }
     interleavings::sessions {
         crash_with_claim_in_flight
@@ -122,12 +123,17 @@ scenarios! {
         foreign_write_after_wipe
         failover_loses_claim
         failover_revives_entry
+        absence_after_wipe_is_unknown
     }
     interleavings::foreign_writes {
         foreign_delete_of_newer_entry
         client_moves_to_legacy_node
         disconnect_after_foreign_write
         emit_follows_moves
+    }
+    interleavings::model {
+        traces_of_the_model_converge
+        traces_with_expired_leases_converge
     }
     interleavings::random {
         random_interleavings_converge
@@ -144,6 +150,7 @@ scenarios! {
         lease_info_counts_entries
         nodes_join_and_leave
         a_fence_stops_late_operations
+        absence_is_unknown_until_a_node_has_refilled
     }
     contract::claims {
         the_later_stamp_wins

@@ -19,8 +19,8 @@ use criterion::{
     BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime,
 };
 use tieline_registry::{
-    Claim, ClaimKind, ClaimOutcomes, ClientId, Cursor, JoinOutcome, JoinRequest, NodeSession,
-    Registry, Release, ReleaseOutcome, Stamp,
+    Claim, ClaimKind, ClaimOutcomes, ClientId, Cursor, JoinOutcome, JoinRequest, NodeReport,
+    NodeSession, Registry, Release, ReleaseOutcome, Stamp,
 };
 use tokio::runtime::Runtime;
 use uuid::Uuid;
@@ -85,6 +85,7 @@ impl Node {
             previous: None,
             now: Stamp(1),
             lease: Duration::from_hours(1),
+            has_connections: false,
         };
         let JoinOutcome::Joined(session, _) = registry.join(&request).await.unwrap() else {
             panic!("no other node uses the server");
@@ -163,7 +164,11 @@ fn redis(criterion: &mut Criterion) {
 fn single_operations(group: &mut BenchmarkGroup<'_, WallTime>, runtime: &Runtime, node: &Node) {
     let (registry, session) = (&node.registry, &node.session);
     group.bench_function("renew", |bencher| {
-        bencher.iter(|| runtime.block_on(registry.renew(session, Stamp(1))).unwrap());
+        bencher.iter(|| {
+            runtime
+                .block_on(registry.renew(session, NodeReport::default()))
+                .unwrap()
+        });
     });
     group.bench_function("nodes", |bencher| {
         bencher.iter(|| runtime.block_on(registry.nodes()).unwrap());

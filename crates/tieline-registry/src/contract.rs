@@ -8,8 +8,8 @@ use crate::{
     error::RegistryError,
     id::ClientId,
     types::{
-        Claim, ClaimOutcomes, Cursor, Entry, ExpiredNode, JoinOutcome, JoinRequest, NodeInfo,
-        NodeSession, Page, Release, ReleaseOutcome, Renewal, Stamp,
+        Claim, ClaimOutcomes, Cursor, ExpiredNode, JoinOutcome, JoinRequest, Located, NodeInfo,
+        NodeReport, NodeSession, Page, Release, ReleaseOutcome, Renewal, Stamp,
     },
 };
 
@@ -29,6 +29,16 @@ pub type RegistryFuture<'a, T> =
 ///   lease lives.
 /// - A registry compares before it deletes: no release, sweep or reaper removes another node's entry.
 /// - The data does not grow with the number of past connections.
+/// - Its times never go back: leases are measured with the cluster's clock, which is the latest of the
+///   store's clock and of those that nodes report. So a dead node's lease ends in time, whatever
+///   happens to the store's own clock.
+///
+/// # What happens when data is lost
+///
+/// A registry that finds itself empty begins a new [`Epoch`](crate::Epoch). Nodes learn of it with
+/// their next renewal, claim everything again, and report when they have
+/// [refilled](crate::NodeReport::refilled). Until every live node has, and for one lease at least, so
+/// that every live node has joined, a missing entry is [`Located::Unknown`].
 ///
 /// The crate `tieline-registry-conformance` tests these and the contract of each method.
 ///
@@ -36,8 +46,25 @@ pub type RegistryFuture<'a, T> =
 ///
 /// Nodes call one value from many tasks at once, and one value may serve several nodes of a process. A
 /// method must not wait without a bound. Callers have timeouts too, and drop the future when one
-/// passes; the operation may then still be carried out, at any later time.
+/// passes; the operation may then still be carried out later, or a second time. Claims and releases
+/// are made so that this does no harm. A registry gives each change a deadline where it can, so that a
+/// late one does nothing.
 pub trait Registry: fmt::Debug + Send + Sync + 'static {
+    // ---- The cluster
+
+    /// The name of the cluster. All its nodes have the same, and clusters that may meet have different
+    /// ones: nodes refuse links from another cluster. For a registry with a prefix, it is the prefix.
+    fn cluster(&self) -> &str;
+
+    /// The name of another cluster that has live nodes and whose keys overlap with those of this one, so
+    /// that each would take the other's entries for its own. A node asks once, after it has joined under
+    /// `address`; a backend asks without one. The default is none: right for a registry whose clusters share
+    /// no keys.
+    fn overlap<'a>(&'a self, address: Option<&'a str>) -> RegistryFuture<'a, Option<String>> {
+        let _ = address;
+        Box::pin(async { Ok(None) })
+    }
+
     // ---- The lifecycle of a node
 
     /// Takes an address for a process, or keeps it. [`JoinOutcome::Busy`] if another process holds the
@@ -48,9 +75,13 @@ pub trait Registry: fmt::Debug + Send + Sync + 'static {
     /// entries to a lease, such as etcd, ends the lease of the replaced process.
     fn join<'a>(&'a self, request: &'a JoinRequest) -> RegistryFuture<'a, JoinOutcome>;
 
-    /// Renews the lease for its whole length. `now` is the caller's cluster clock. A node renews every
+    /// Renews the lease for its whole length, and records what the node reports. A node renews every
     /// third of its lease.
-    fn renew<'a>(&'a self, session: &'a NodeSession, now: Stamp) -> RegistryFuture<'a, Renewal>;
+    fn renew<'a>(
+        &'a self,
+        session: &'a NodeSession,
+        report: NodeReport,
+    ) -> RegistryFuture<'a, Renewal>;
 
     /// Called after an operation whose outcome is unknown. A registry whose late operations could do
     /// harm makes sure that the operation is not carried out from now on, and returns the session to
@@ -88,20 +119,20 @@ pub trait Registry: fmt::Debug + Send + Sync + 'static {
         releases: &'a [Release],
     ) -> RegistryFuture<'a, ReleaseOutcome>;
 
-    /// The entry of an id.
+    /// The entry of an id, or what its absence means.
     ///
     /// With `fresh`, the answer is not older than the call. Without, a registry with several servers
-    /// may answer from the nearest one, if that one has an entry: `None` is always fresh, because no
-    /// node corrects it.
-    fn locate<'a>(&'a self, id: &'a str, fresh: bool) -> RegistryFuture<'a, Option<Entry>>;
+    /// may answer from the nearest one, if that one has an entry: any other answer is always fresh,
+    /// because no node corrects it.
+    fn locate<'a>(&'a self, id: &'a str, fresh: bool) -> RegistryFuture<'a, Located>;
 
-    /// A page of the ids under a session's address, for the sweep. An id may be listed twice; an id
-    /// that has its entry during the whole walk is listed at least once.
+    /// A page of the ids under a session's address, with the stamps of their entries, for the sweep. An
+    /// id may be listed twice; an id that has its entry during the whole walk is listed at least once.
     fn ids_of<'a>(
         &'a self,
         session: &'a NodeSession,
         from: Cursor,
-    ) -> RegistryFuture<'a, Page<ClientId>>;
+    ) -> RegistryFuture<'a, Page<(ClientId, Stamp)>>;
 
     // ---- The reaper
 
@@ -125,7 +156,10 @@ pub trait Registry: fmt::Debug + Send + Sync + 'static {
 
     /// The address of an id, as [`locate`](Self::locate) finds it.
     fn get<'a>(&'a self, id: &'a str) -> RegistryFuture<'a, Option<Arc<str>>> {
-        Box::pin(async move { Ok(self.locate(id, true).await?.map(|entry| entry.address)) })
+        Box::pin(async move {
+            let entry = self.locate(id, true).await?.entry();
+            Ok(entry.map(|entry| entry.address))
+        })
     }
 
     /// Deletes an id without comparing, as a legacy node does.

@@ -110,8 +110,8 @@ pub use self::{
     id::{ClientId, MAX_NAME, NameError},
     memory::MemoryRegistry,
     types::{
-        Claim, ClaimKind, ClaimOutcomes, Cursor, Entry, ExpiredNode, JoinOutcome, JoinRequest,
-        LeaseInfo, NodeInfo, NodeSession, Owner, Page, Release, ReleaseOutcome, Renewal, Stamp,
-        Verdict,
+        Claim, ClaimKind, ClaimOutcomes, Cursor, Entry, Epoch, ExpiredNode, JoinOutcome,
+        JoinRequest, LeaseInfo, Located, NodeInfo, NodeReport, NodeSession, Owner, Page, Release,
+        ReleaseOutcome, Renewal, Stamp, Verdict,
     },
 };

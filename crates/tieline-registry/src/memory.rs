@@ -8,6 +8,7 @@ use std::{ops::Bound, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use self::data::Data;
 use crate::{
@@ -15,8 +16,8 @@ use crate::{
     error::{RegistryError, RegistryErrorKind},
     id::ClientId,
     types::{
-        Claim, ClaimOutcomes, Cursor, Entry, ExpiredNode, JoinOutcome, JoinRequest, NodeInfo,
-        NodeSession, Page, Release, ReleaseOutcome, Renewal, Stamp,
+        Claim, ClaimOutcomes, Cursor, ExpiredNode, JoinOutcome, JoinRequest, Located, NodeInfo,
+        NodeReport, NodeSession, Page, Release, ReleaseOutcome, Renewal, Stamp,
     },
 };
 
@@ -51,6 +52,8 @@ pub struct MemoryRegistry {
 
 #[derive(Debug)]
 struct Shared {
+    /// The name of the cluster: no other registry has it.
+    cluster: String,
     start: Instant,
     state: Mutex<State>,
 }
@@ -65,6 +68,7 @@ struct State {
 impl Default for Shared {
     fn default() -> Self {
         Self {
+            cluster: format!("memory-{}", Uuid::now_v7()),
             start: Instant::now(),
             state: Mutex::default(),
         }
@@ -77,12 +81,13 @@ impl MemoryRegistry {
         Self::default()
     }
 
-    /// Runs `f` on the data, with the time in µs since the registry was created.
+    /// Runs `f` on the data, with the cluster's time in µs.
     fn with<T>(&self, f: impl FnOnce(&mut Data, u64) -> T) -> T {
         let mut state = self.shared.state.lock();
         let now = self.shared.start.elapsed() + state.ahead;
         let micros = u64::try_from(now.as_micros()).expect("584,000 years have not passed");
-        f(&mut state.data, micros)
+        let now = state.data.now(micros);
+        f(&mut state.data, now)
     }
 }
 
@@ -101,21 +106,29 @@ impl MemoryRegistry {
     }
 
     /// Replaces the data with that of another registry, such as a [`snapshot`](Self::snapshot). The clock
-    /// continues.
+    /// continues. With an empty registry, everything is lost, and a new [`Epoch`](crate::Epoch) begins.
     pub fn restore(&self, from: &Self) {
-        let data = from.shared.state.lock().data.clone();
-        self.shared.state.lock().data = data;
+        let restored = from.shared.state.lock().data.clone();
+        self.with(|data, now| data.replace(restored, now));
     }
 }
 
 // Every future acts when it is first polled: one that is dropped before that has no effect.
 impl Registry for MemoryRegistry {
+    fn cluster(&self) -> &str {
+        &self.shared.cluster
+    }
+
     fn join<'a>(&'a self, request: &'a JoinRequest) -> RegistryFuture<'a, JoinOutcome> {
         Box::pin(async { Ok(self.with(|data, now| data.join(request, now))) })
     }
 
-    fn renew<'a>(&'a self, session: &'a NodeSession, clock: Stamp) -> RegistryFuture<'a, Renewal> {
-        Box::pin(async move { Ok(self.with(|data, now| data.renew(session, clock, now))) })
+    fn renew<'a>(
+        &'a self,
+        session: &'a NodeSession,
+        report: NodeReport,
+    ) -> RegistryFuture<'a, Renewal> {
+        Box::pin(async move { Ok(self.with(|data, now| data.renew(session, report, now))) })
     }
 
     fn leave<'a>(&'a self, session: &'a NodeSession) -> RegistryFuture<'a, ()> {
@@ -145,7 +158,7 @@ impl Registry for MemoryRegistry {
         Box::pin(async { Ok(self.with(|data, now| data.release(session, releases, now))) })
     }
 
-    fn locate<'a>(&'a self, id: &'a str, _fresh: bool) -> RegistryFuture<'a, Option<Entry>> {
+    fn locate<'a>(&'a self, id: &'a str, _fresh: bool) -> RegistryFuture<'a, Located> {
         Box::pin(async move { Ok(self.with(|data, now| data.locate(id, now))) })
     }
 
@@ -153,11 +166,11 @@ impl Registry for MemoryRegistry {
         &'a self,
         session: &'a NodeSession,
         from: Cursor,
-    ) -> RegistryFuture<'a, Page<ClientId>> {
+    ) -> RegistryFuture<'a, Page<(ClientId, Stamp)>> {
         Box::pin(async move {
             let after = after(&from)?;
             let items = self.with(|data, _| data.ids_of(&session.address, after, PAGE));
-            let next = next(items.last(), items.len());
+            let next = next(items.last().map(|(id, _)| id), items.len());
             Ok(Page { items, next })
         })
     }

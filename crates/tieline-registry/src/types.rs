@@ -36,7 +36,29 @@ pub struct JoinRequest {
     pub now: Stamp,
     /// How long the lease lives without a renewal. A registry may round it up.
     pub lease: Duration,
+    /// Whether the process has connections whose entries may be missing. If it has none, it counts as
+    /// refilled at once.
+    pub has_connections: bool,
 }
+
+/// What a node reports with each renewal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct NodeReport {
+    /// The caller's cluster clock.
+    pub now: Stamp,
+    /// The epoch in which the node has refilled: since it began, or since the node joined in it, each
+    /// of its connections has been claimed again. [`Epoch::default`] while it has not; an earlier
+    /// report of the same session stays valid.
+    pub refilled: Epoch,
+}
+
+/// A time in which the registry has lost no data. A registry that finds itself empty begins a new one.
+///
+/// In a new epoch, entries may be missing until every node has claimed its ids again. Two values are
+/// the same epoch only if they are equal. The default is no epoch: that of a registry that cannot
+/// lose data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Epoch(pub u64);
 
 /// The right of a process to act under its address, for as long as its lease lives.
 ///
@@ -81,6 +103,8 @@ pub enum Renewal {
 pub struct LeaseInfo {
     /// The cluster's clock; zero if the registry keeps none.
     pub clock: Stamp,
+    /// The registry's current epoch. A node that learns of another one claims everything again.
+    pub epoch: Epoch,
     /// How many entries this node's address has, if the registry can count them at once. If two
     /// renewals in a row differ from the node's own count, the node audits.
     pub entry_count: Option<u64>,
@@ -152,7 +176,9 @@ pub enum Verdict {
 pub struct Release {
     /// The client.
     pub id: ClientId,
-    /// The latest stamp to delete: the entry of a later connection stays.
+    /// The stamp of the entry: the latest one that this node has claimed, or that
+    /// [`ids_of`](crate::Registry::ids_of) listed. The entry of a later connection stays, whenever the
+    /// release is carried out.
     pub up_to: Stamp,
 }
 
@@ -163,6 +189,28 @@ pub enum ReleaseOutcome {
     Done,
     /// The session is lost, or its lease has expired; nothing was deleted.
     Lost,
+}
+
+/// What the registry knows about an id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Located {
+    /// There is an entry.
+    At(Entry),
+    /// There is no entry, and no node has lost one.
+    Nowhere,
+    /// There is no entry, but in this [`Epoch`] not every live node has refilled: one of them may have
+    /// the id.
+    Unknown,
+}
+
+impl Located {
+    /// The entry, if there is one.
+    pub fn entry(self) -> Option<Entry> {
+        match self {
+            Self::At(entry) => Some(entry),
+            Self::Nowhere | Self::Unknown => None,
+        }
+    }
 }
 
 /// What the registry has for an id.

@@ -19,10 +19,10 @@
 //! ```
 
 pub use tieline_registry::{
-    Claim, ClaimKind, ClaimOutcomes, Cursor, Entry, ExpiredNode, JoinOutcome, JoinRequest,
-    LeaseInfo, MemoryRegistry, NodeInfo, NodeSession, Owner, Page, Registry, RegistryError,
-    RegistryErrorKind, RegistryFuture, RegistryTls, Release, ReleaseOutcome, Renewal, Stamp,
-    Verdict, connect, connect_with,
+    Claim, ClaimKind, ClaimOutcomes, Cursor, Entry, Epoch, ExpiredNode, JoinOutcome, JoinRequest,
+    LeaseInfo, Located, MemoryRegistry, NodeInfo, NodeReport, NodeSession, Owner, Page, Registry,
+    RegistryError, RegistryErrorKind, RegistryFuture, RegistryTls, Release, ReleaseOutcome,
+    Renewal, Stamp, Verdict, connect, connect_with,
 };
 #[cfg(feature = "etcd")]
 pub use tieline_registry::{EtcdOptions, EtcdRegistry};

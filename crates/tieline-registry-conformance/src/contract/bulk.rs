@@ -1,10 +1,12 @@
 //! Many ids at once: batches, scans, the reaper, and the layout that other programs share.
 
 use tieline_registry::{
-    Claim, ClaimKind, ClientId, ExpiredNode, NodeSession, ReleaseOutcome, Renewal, Stamp, Verdict,
+    Claim, ClaimKind, ClientId, ExpiredNode, NodeSession, ReleaseOutcome, Renewal, Verdict,
 };
 
-use super::fixture::{ADDRESS_A, ADDRESS_B, FOREIGN_ADDRESS, Fixture, claim, granted, release};
+use super::fixture::{
+    ADDRESS_A, ADDRESS_B, FOREIGN_ADDRESS, Fixture, claim, granted, release, report,
+};
 use crate::{
     expect::{client_id, expect_reply},
     harness::{RegistryHarness, ScenarioResult},
@@ -292,7 +294,7 @@ pub(crate) async fn reaping_stops_at_a_renewed_lease(
     let Some(seen) = expired(&fixture, ADDRESS_A).await else {
         return Ok(());
     };
-    let renewal = expect_reply(fixture.registry.renew(&a, Stamp(1)).await);
+    let renewal = expect_reply(fixture.registry.renew(&a, report(1)).await);
     assert!(matches!(renewal, Renewal::Revived(_)), "{renewal:?}");
     assert!(
         !expect_reply(fixture.registry.reap(&seen, 10).await),
@@ -312,7 +314,7 @@ pub(crate) async fn reaping_stops_at_a_renewed_lease(
     while expect_reply(fixture.registry.reap(&again, 3).await) {}
     assert!(fixture.scan_all().await.is_empty());
     assert_eq!(
-        expect_reply(fixture.registry.renew(&a, Stamp(1)).await),
+        expect_reply(fixture.registry.renew(&a, report(1)).await),
         Renewal::Lost
     );
     Ok(())

@@ -6,12 +6,12 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tieline_registry::{
     Claim, ClaimKind, ClaimOutcomes, ClientId, Cursor, Entry, JoinOutcome, JoinRequest, LeaseInfo,
-    NodeSession, Owner, Registry, Release, ReleaseOutcome, Stamp, Verdict,
+    NodeReport, NodeSession, Owner, Registry, Release, ReleaseOutcome, Stamp, Verdict,
 };
 use uuid::Uuid;
 
 use crate::{
-    expect::{client_id, expect_reply},
+    expect::{client_id, expect_reply, report_at},
     harness::RegistryHarness,
 };
 
@@ -108,7 +108,7 @@ impl Fixture {
     }
 
     pub(super) async fn locate(&self, name: &str) -> Option<Entry> {
-        expect_reply(self.registry.locate(name, true).await)
+        expect_reply(self.registry.locate(name, true).await).entry()
     }
 
     /// Asserts that an id belongs to a node by a claim with this stamp, and that its lease is
@@ -145,7 +145,7 @@ impl Fixture {
         let (mut ids, mut from) = (Vec::new(), Some(Cursor::default()));
         while let Some(cursor) = from {
             let page = expect_reply(self.registry.ids_of(session, cursor).await);
-            ids.extend(page.items);
+            ids.extend(page.items.into_iter().map(|(id, _)| id));
             from = page.next;
         }
         ids.sort_unstable();
@@ -162,7 +162,13 @@ pub(super) fn request(address: &str, lease: Duration) -> JoinRequest {
         previous: None,
         now: Stamp(1),
         lease,
+        has_connections: false,
     }
+}
+
+/// What a node reports whose clock shows this.
+pub(super) fn report(now: u64) -> NodeReport {
+    report_at(Stamp(now))
 }
 
 pub(super) fn claim(name: &str, stamp: u64, kind: ClaimKind) -> Claim {

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use tieline_registry::{
-    ClaimKind, ClaimOutcomes, JoinOutcome, JoinRequest, NodeInfo, Renewal, Stamp,
+    ClaimKind, ClaimOutcomes, Epoch, JoinOutcome, JoinRequest, Located, NodeInfo, NodeReport,
+    Renewal, Stamp,
 };
 
 use super::fixture::{
-    ADDRESS_A, ADDRESS_B, FOREIGN_ADDRESS, Fixture, LONG_LEASE, claim, granted, request,
+    ADDRESS_A, ADDRESS_B, FOREIGN_ADDRESS, Fixture, LONG_LEASE, claim, granted, report, request,
 };
 use crate::{
     expect::expect_reply,
@@ -69,7 +70,7 @@ pub(crate) async fn an_expired_address_is_free(harness: &dyn RegistryHarness) ->
     let second = fixture.join_for(ADDRESS_A, LONG_LEASE).await;
     assert_ne!(first.process, second.process);
     fixture.must_claim(&second, "x", 10).await;
-    let renewal = expect_reply(fixture.registry.renew(&first, Stamp(1)).await);
+    let renewal = expect_reply(fixture.registry.renew(&first, report(1)).await);
     assert_eq!(renewal, Renewal::Lost, "the address has another holder now");
     Ok(())
 }
@@ -108,7 +109,7 @@ pub(crate) async fn a_renewal_keeps_the_lease_alive(
     while passed < harness.expiry() {
         harness.pass(harness.lease() / 3).await;
         passed += harness.lease() / 3;
-        let renewal = expect_reply(fixture.registry.renew(&session, Stamp(1)).await);
+        let renewal = expect_reply(fixture.registry.renew(&session, report(1)).await);
         assert!(matches!(renewal, Renewal::Renewed(_)), "{renewal:?}");
     }
     fixture.assert_at("x", ADDRESS_A, 10).await;
@@ -133,7 +134,7 @@ pub(crate) async fn a_late_renewal_reports_the_expiry(
         ClaimOutcomes::Lost,
         "no claim is granted after the lease has expired"
     );
-    match expect_reply(fixture.registry.renew(&session, Stamp(1)).await) {
+    match expect_reply(fixture.registry.renew(&session, report(1)).await) {
         Renewal::Renewed(_) => {
             panic!("the lease had expired; the renewal must answer `Revived` or `Lost`")
         }
@@ -157,9 +158,9 @@ pub(crate) async fn a_renewal_of_a_replaced_process_is_lost(
         ..request(ADDRESS_A, LONG_LEASE)
     };
     let (session, _) = fixture.must_join(&successor).await;
-    let renewal = expect_reply(fixture.registry.renew(&dead, Stamp(1)).await);
+    let renewal = expect_reply(fixture.registry.renew(&dead, report(1)).await);
     assert_eq!(renewal, Renewal::Lost);
-    let renewal = expect_reply(fixture.registry.renew(&session, Stamp(1)).await);
+    let renewal = expect_reply(fixture.registry.renew(&session, report(1)).await);
     assert!(matches!(renewal, Renewal::Renewed(_)), "{renewal:?}");
     Ok(())
 }
@@ -176,7 +177,7 @@ pub(crate) async fn the_clock_never_goes_back(harness: &dyn RegistryHarness) -> 
     let mut last = lease_info.clock.0;
     // A node whose clock is an hour ahead, then nodes with slower clocks.
     for now in [1, last + hour, 1, last] {
-        let renewal = expect_reply(fixture.registry.renew(&session, Stamp(now)).await);
+        let renewal = expect_reply(fixture.registry.renew(&session, report(now)).await);
         let Renewal::Renewed(lease_info) = renewal else {
             panic!("the lease is alive, so the renewal must succeed: {renewal:?}")
         };
@@ -201,7 +202,7 @@ pub(crate) async fn lease_info_counts_entries(harness: &dyn RegistryHarness) -> 
     let fixture = Fixture::new(harness).await;
     let a = fixture.join(ADDRESS_A).await;
     let b = fixture.join(ADDRESS_B).await;
-    let count = async || match expect_reply(fixture.registry.renew(&a, Stamp(1)).await) {
+    let count = async || match expect_reply(fixture.registry.renew(&a, report(1)).await) {
         Renewal::Renewed(lease_info) => (lease_info.entry_count, lease_info.foreign_balance),
         other => panic!("the lease is alive, so the renewal must succeed: {other:?}"),
     };
@@ -287,5 +288,49 @@ pub(crate) async fn a_fence_stops_late_operations(harness: &dyn RegistryHarness)
         assert_eq!(released, tieline_registry::ReleaseOutcome::Lost);
     }
     fixture.assert_at("x", ADDRESS_A, 10).await;
+    Ok(())
+}
+
+/// A process with connections joins, and later reports that it has refilled. Where the registry keeps
+/// an epoch, the absence of an id must be unknown in between, and known before and after, also when
+/// another node has joined that has nothing to refill.
+pub(crate) async fn absence_is_unknown_until_a_node_has_refilled(
+    harness: &dyn RegistryHarness,
+) -> ScenarioResult {
+    let fixture = Fixture::new(harness).await;
+    // A store that was empty may have been wiped, which one lease settles.
+    fixture.join_for("c.test:7000", harness.lease()).await;
+    harness.pass(harness.expiry()).await;
+    let located = async || expect_reply(fixture.registry.locate("nobody", true).await);
+    let again = JoinRequest {
+        has_connections: true,
+        ..request(ADDRESS_A, LONG_LEASE)
+    };
+    let (session, lease_info) = fixture.must_join(&again).await;
+    let epoch = lease_info.epoch;
+    if epoch == Epoch::default() {
+        return Ok(());
+    }
+    assert_eq!(located().await, Located::Unknown, "A has not refilled");
+    let refilled = |refilled| NodeReport {
+        now: Stamp(1),
+        refilled,
+    };
+    let other = Epoch(epoch.0 + 1);
+    for early in [Epoch::default(), other] {
+        expect_reply(fixture.registry.renew(&session, refilled(early)).await);
+        assert_eq!(located().await, Located::Unknown, "{early:?}");
+    }
+    expect_reply(fixture.registry.renew(&session, refilled(epoch)).await);
+    let b = fixture.join(ADDRESS_B).await;
+    expect_reply(
+        fixture
+            .registry
+            .renew(&session, refilled(Epoch::default()))
+            .await,
+    );
+    assert_eq!(located().await, Located::Nowhere, "a report stays valid");
+    fixture.must_claim(&b, "nobody", 10).await;
+    assert!(matches!(located().await, Located::At(_)));
     Ok(())
 }

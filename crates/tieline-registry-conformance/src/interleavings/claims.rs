@@ -147,7 +147,7 @@ pub(crate) async fn evict_lost(harness: &dyn RegistryHarness) -> ScenarioResult 
     sim.round_trip(NODE_B).await;
     sim.drop_evicts();
     sim.assert_connections(&[(NODE_A, 1), (NODE_B, 2)]);
-    let entry = expect_reply(sim.registry.locate(ID, true).await);
+    let entry = expect_reply(sim.registry.locate(ID, true).await).entry();
     let address = entry.expect("a registered client has an entry").address;
     assert_eq!(address, sim.address(NODE_B));
     if sim.reports_entry_count(NODE_A).await {
@@ -239,5 +239,29 @@ pub(crate) async fn fence_with_claim_in_flight(harness: &dyn RegistryHarness) ->
     assert!(!fenced || answer == ClaimReply::Claims(ClaimOutcomes::Lost));
     sim.converge_with_audits().await;
     sim.assert_connections(&[(NODE_A, 1), (NODE_A, 2)]);
+    Ok(())
+}
+
+/// Connection 2 arrives at A and has its stamp, but waits to be accepted. Connection 1 ends, and A
+/// releases the id. After connection 2 is registered, a copy of the release executes. It must not
+/// remove the entry of connection 2: a release names the stamp of its own entry, not the time.
+pub(crate) async fn late_release_of_earlier_connection(
+    harness: &dyn RegistryHarness,
+) -> ScenarioResult {
+    let mut sim = Simulation::new(harness).await;
+    sim.connect(NODE_A, 1);
+    sim.round_trip(NODE_A).await;
+    let stamp = sim.arrive(2, ID);
+    sim.now();
+    sim.disconnect(NODE_A);
+    sim.send(NODE_A).await;
+    let late = sim.copy_of_request(NODE_A);
+    sim.execute_next(NODE_A).await;
+    sim.deliver_reply(NODE_A);
+    sim.accept(NODE_A, 2, ID, stamp);
+    sim.round_trip(NODE_A).await;
+    sim.execute(&late).await;
+    sim.converge().await;
+    sim.assert_connections(&[(NODE_A, 2)]);
     Ok(())
 }

@@ -61,7 +61,7 @@ pub(crate) async fn disconnect_after_foreign_write(
     sim.converge().await;
     sim.disconnect_from_legacy_node().await;
     assert_eq!(
-        expect_reply(sim.registry.locate(ID, true).await),
+        expect_reply(sim.registry.locate(ID, true).await).entry(),
         None,
         "I2: the shadow of a connection that ended must not outlive the foreign entry"
     );

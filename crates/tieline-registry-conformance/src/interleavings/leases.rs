@@ -24,7 +24,7 @@ pub(crate) async fn grant_delivered_after_reap(harness: &dyn RegistryHarness) ->
     sim.reap_round().await;
     sim.reap_round().await;
     assert_eq!(
-        expect_reply(sim.registry.locate(ID, true).await),
+        expect_reply(sim.registry.locate(ID, true).await).entry(),
         None,
         "the reaper must have removed the entries of A"
     );
@@ -71,10 +71,10 @@ pub(crate) async fn registry_outage_beyond_lease(harness: &dyn RegistryHarness) 
     sim.connect(NODE_A, 1);
     sim.round_trip(NODE_A).await;
     sim.expire_leases(&[NODE_A, NODE_B]).await;
-    let entry_before = expect_reply(sim.registry.locate(ID, true).await);
+    let entry_before = expect_reply(sim.registry.locate(ID, true).await).entry();
     sim.reap_round().await;
     assert_eq!(
-        expect_reply(sim.registry.locate(ID, true).await),
+        expect_reply(sim.registry.locate(ID, true).await).entry(),
         entry_before,
         "I3: the reaper removed an entry in the same round in which it first saw the expiry"
     );
@@ -95,7 +95,10 @@ pub(crate) async fn emit_after_registry_outage(harness: &dyn RegistryHarness) ->
     sim.connect(NODE_A, 1);
     sim.round_trip(NODE_A).await;
     sim.expire_leases(&[NODE_A, NODE_B]).await;
-    if expect_reply(sim.registry.locate(ID, true).await).is_some() {
+    if expect_reply(sim.registry.locate(ID, true).await)
+        .entry()
+        .is_some()
+    {
         assert_eq!(
             sim.emit().await,
             EmitOutcome::Delivered,
@@ -131,7 +134,10 @@ pub(crate) async fn reclaim_races_reaper(harness: &dyn RegistryHarness) -> Scena
         );
         sim.reap_round().await;
     }
-    assert_eq!(expect_reply(sim.registry.locate(ID, true).await), None);
+    assert_eq!(
+        expect_reply(sim.registry.locate(ID, true).await).entry(),
+        None
+    );
     sim.converge().await;
     sim.assert_connections(&[(NODE_A, 1)]);
     Ok(())

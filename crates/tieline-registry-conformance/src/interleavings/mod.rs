@@ -11,6 +11,7 @@
 pub(super) mod claims;
 pub(super) mod foreign_writes;
 pub(super) mod leases;
+pub(super) mod model;
 pub(super) mod random;
 pub(super) mod sessions;
 pub(super) mod stores;

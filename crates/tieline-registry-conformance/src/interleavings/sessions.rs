@@ -6,7 +6,7 @@
 use tieline_registry::{ClaimOutcomes, JoinOutcome, JoinRequest, Renewal, claim_table::ClaimReply};
 
 use crate::{
-    expect::expect_reply,
+    expect::{expect_reply, report_at},
     harness::{RegistryHarness, ScenarioResult},
     simulation::{DUPLICATE_OF_A, ID, NODE_A, NODE_B, Simulation},
 };
@@ -65,7 +65,7 @@ pub(crate) async fn duplicate_address_keeps_joining(
         sim.renew(DUPLICATE_OF_A).await;
         assert!(!sim.is_joined(DUPLICATE_OF_A), "the address is taken");
         let now = sim.now();
-        let renewal = expect_reply(sim.registry.renew(&session, now).await);
+        let renewal = expect_reply(sim.registry.renew(&session, report_at(now)).await);
         assert!(
             matches!(renewal, Renewal::Renewed(_)),
             "I7: a second process with A's address ended A's lease: {renewal:?}"
@@ -87,7 +87,7 @@ pub(crate) async fn duplicate_address_keeps_entries(
     sim.connect_as(NODE_B, 2, "another");
     sim.round_trip(NODE_B).await;
     sim.renew(DUPLICATE_OF_A).await;
-    let entry = expect_reply(sim.registry.locate(ID, true).await);
+    let entry = expect_reply(sim.registry.locate(ID, true).await).entry();
     let address = entry
         .expect("I7: a second process with A's address removed an entry of A")
         .address;
@@ -119,6 +119,7 @@ pub(crate) async fn late_join(harness: &dyn RegistryHarness) -> ScenarioResult {
             previous: None,
             now,
             lease: dead.ttl,
+            has_connections: false,
         };
         let join = expect_reply(sim.registry.join(&late).await);
         assert_eq!(
@@ -127,7 +128,7 @@ pub(crate) async fn late_join(harness: &dyn RegistryHarness) -> ScenarioResult {
             "a late join must not take the address from the successor"
         );
     }
-    let renewal = expect_reply(sim.registry.renew(&successor, now).await);
+    let renewal = expect_reply(sim.registry.renew(&successor, report_at(now)).await);
     assert!(matches!(renewal, Renewal::Renewed(_)), "{renewal:?}");
     sim.converge().await;
     sim.assert_connections(&[(NODE_A, 1)]);

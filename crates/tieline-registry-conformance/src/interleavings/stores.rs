@@ -3,12 +3,12 @@
 //! Proves that the nodes restore the registry from what they hold, and that stamps keep their order
 //! across the loss.
 
-use tieline_registry::Owner;
+use tieline_registry::{Epoch, Located, Owner};
 
 use crate::{
     expect::expect_reply,
     harness::{RegistryHarness, ScenarioResult},
-    simulation::{ID, NODE_A, NODE_B, Simulation},
+    simulation::{EmitOutcome, ID, NODE_A, NODE_B, Simulation},
 };
 
 /// A's claim executes, the store loses all data, A joins again, and only then gets the old grant. A
@@ -108,7 +108,7 @@ pub(crate) async fn failover_loses_claim(harness: &dyn RegistryHarness) -> Scena
         sim.renew(NODE_A).await;
         sim.renew(NODE_A).await;
         sim.flush(NODE_A).await;
-        let entry = expect_reply(sim.registry.locate(ID, true).await);
+        let entry = expect_reply(sim.registry.locate(ID, true).await).entry();
         assert!(
             matches!(entry.map(|entry| entry.owner), Some(Owner::Node { .. })),
             "I1: after two renewals whose entry counts differ, \
@@ -131,5 +131,40 @@ pub(crate) async fn failover_revives_entry(harness: &dyn RegistryHarness) -> Sce
     sim.restore().await?;
     sim.converge_with_audits().await;
     sim.assert_connections(&[]);
+    Ok(())
+}
+
+/// Both nodes have a client, and the store loses all data. Until B has claimed its client again, emits
+/// to it must not answer `Offline`: neither before any node has joined, nor after A has refilled, nor
+/// between the join of B and its claims. Once every live node has joined and refilled, absence must be
+/// certain again.
+pub(crate) async fn absence_after_wipe_is_unknown(harness: &dyn RegistryHarness) -> ScenarioResult {
+    let mut sim = Simulation::with_short_leases(harness).await;
+    sim.connect_as(NODE_A, 1, "another");
+    sim.connect(NODE_B, 2);
+    sim.flush(NODE_A).await;
+    sim.flush(NODE_B).await;
+    let before = sim.epoch(NODE_A);
+    if before == Epoch::default() {
+        return Ok(());
+    }
+    sim.wipe().await?;
+    let lost = "I6: the client was connected all the time, and its entry was lost";
+    assert_eq!(sim.emit().await, EmitOutcome::Unknown, "{lost}");
+    sim.renew(NODE_A).await;
+    assert_ne!(sim.epoch(NODE_A), before, "a wiped store is a new epoch");
+    sim.flush(NODE_A).await;
+    sim.renew(NODE_A).await;
+    assert_eq!(sim.emit().await, EmitOutcome::Unknown, "{lost}");
+    sim.renew(NODE_B).await;
+    sim.expire_leases(&[]).await;
+    assert_eq!(sim.emit().await, EmitOutcome::Unknown, "{lost}");
+    sim.flush(NODE_B).await;
+    sim.renew(NODE_B).await;
+    assert_eq!(sim.emit().await, EmitOutcome::Delivered);
+    let nobody = expect_reply(sim.registry.locate("nobody", true).await);
+    assert_eq!(nobody, Located::Nowhere, "every live node has refilled");
+    sim.converge().await;
+    sim.assert_connections(&[(NODE_A, 1), (NODE_B, 2)]);
     Ok(())
 }

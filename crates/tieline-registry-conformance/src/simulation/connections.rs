@@ -30,8 +30,14 @@ impl Simulation<'_> {
     /// A connection that has arrived is accepted. An older one on the same node closes.
     pub(crate) fn accept(&mut self, node: usize, number: u32, name: &str, stamp: Stamp) {
         let node = &mut self.nodes[node];
-        node.connections
-            .insert(client_id(name), Connection { number, stamp });
+        node.connections.insert(
+            client_id(name),
+            Connection {
+                number,
+                stamp,
+                granted: false,
+            },
+        );
         node.table.connect(&client_id(name), stamp, number, false);
     }
 

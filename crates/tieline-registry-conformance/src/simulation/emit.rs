@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use tieline_registry::{Owner, Stamp};
+use tieline_registry::{Located, Owner, Stamp};
 
 use super::{
     node::ProcessState,
@@ -28,6 +28,8 @@ pub(crate) enum EmitOutcome {
     Delivered,
     Offline,
     Unreachable,
+    /// The client may be connected to a node that has not refilled.
+    Unknown,
 }
 
 impl Emit {
@@ -63,8 +65,10 @@ impl Simulation<'_> {
         if let Some((to, stamp)) = emit.next.take() {
             return self.send_to(emit, to, stamp);
         }
-        let Some(entry) = expect_reply(self.registry.locate(ID, true).await) else {
-            return Some(EmitOutcome::Offline);
+        let entry = match expect_reply(self.registry.locate(ID, true).await) {
+            Located::At(entry) => entry,
+            Located::Nowhere => return Some(EmitOutcome::Offline),
+            Located::Unknown => return Some(EmitOutcome::Unknown),
         };
         match entry.owner {
             // A legacy node is not simulated; it would deliver.
@@ -85,7 +89,12 @@ impl Simulation<'_> {
         match up {
             None if stamp.is_some() => Some(EmitOutcome::Unreachable),
             Some(node) if self.nodes[node].connections.contains_key(ID) => {
-                Some(EmitOutcome::Delivered)
+                if self.nodes[node].connections[ID].granted {
+                    return Some(EmitOutcome::Delivered);
+                }
+                // Until its claim is decided, the connection may be refused: the emit waits.
+                emit.next = Some((to, stamp));
+                None
             }
             _ => {
                 emit.tried = Some((to, stamp));

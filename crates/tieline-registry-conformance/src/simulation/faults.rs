@@ -44,6 +44,15 @@ impl Simulation<'_> {
         self.nodes[node].process_state = ProcessState::Running;
     }
 
+    pub(crate) fn is_running(&self, node: usize) -> bool {
+        self.nodes[node].process_state == ProcessState::Running
+    }
+
+    pub(crate) fn paused_nodes(&self) -> Vec<usize> {
+        let is_paused = |node: &usize| self.nodes[*node].process_state == ProcessState::Paused;
+        (0..self.nodes.len()).filter(is_paused).collect()
+    }
+
     pub(crate) async fn wipe(&mut self) -> Result<(), Skipped> {
         self.harness.wipe().await
     }

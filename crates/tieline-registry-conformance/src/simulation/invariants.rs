@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, fmt::Write, sync::Arc};
 use tieline_registry::{ClientId, Cursor, Entry, Owner};
 
 use super::{
-    node::{Connection, ProcessState},
+    node::{Connection, Node, ProcessState},
     state::Simulation,
 };
 use crate::expect::expect_reply;
@@ -25,15 +25,18 @@ impl Simulation<'_> {
         leased_only: bool,
     ) -> ConnectedEntries {
         let mut protected = Vec::new();
+        // A process that has lost its address serves nobody, although it may not know.
+        let holders = expect_reply(self.registry.nodes().await);
+        let holds = |node: &Node| holders.iter().any(|holder| holder.process == node.process);
         for id in ids {
-            let Some(entry) = expect_reply(self.registry.locate(id, true).await) else {
+            let Some(entry) = expect_reply(self.registry.locate(id, true).await).entry() else {
                 continue;
             };
             let Owner::Node { stamp, leased } = entry.owner else {
                 continue;
             };
             let is_connected = self.nodes.iter().any(|node| {
-                node.session.is_some()
+                holds(node)
                     && node.address == entry.address
                     && node
                         .connections
@@ -49,7 +52,7 @@ impl Simulation<'_> {
 
     pub(super) async fn assert_not_removed(&self, protected: &ConnectedEntries, by: &str) {
         for (id, entry) in protected {
-            let now = expect_reply(self.registry.locate(id, true).await);
+            let now = expect_reply(self.registry.locate(id, true).await).entry();
             assert_eq!(
                 now.map(|entry| entry.address),
                 Some(entry.address.clone()),
@@ -83,7 +86,7 @@ impl Simulation<'_> {
             .expect("writing to a string cannot fail");
         }
         for id in self.newest.keys() {
-            let entry = expect_reply(self.registry.locate(id, true).await);
+            let entry = expect_reply(self.registry.locate(id, true).await).entry();
             write!(text, "; {id}: {entry:?}").expect("writing to a string cannot fail");
         }
         text
@@ -92,7 +95,7 @@ impl Simulation<'_> {
     pub(super) async fn check_invariants(&self) {
         let mut expected = BTreeMap::new();
         for id in self.newest.keys() {
-            let entry = expect_reply(self.registry.locate(id, true).await);
+            let entry = expect_reply(self.registry.locate(id, true).await).entry();
             match self.connections_of(id).as_slice() {
                 [] => self.check_absent(id, entry.as_ref(), &mut expected),
                 [(address, connection)] => {
@@ -162,7 +165,8 @@ impl Simulation<'_> {
         if node.process_state != ProcessState::Running || node.address_taken {
             return;
         }
-        let mut listed = self.ids_of(at).await;
+        let listed = self.ids_of(at).await.into_iter();
+        let mut listed: Vec<_> = listed.map(|(id, _)| id).collect();
         listed.sort_unstable();
         listed.dedup();
         let mut connected: Vec<_> = node.connections.keys().cloned().collect();

@@ -2,7 +2,8 @@
 //! holds.
 
 use tieline_registry::{
-    ClientId, Cursor, JoinOutcome, JoinRequest, LeaseInfo, NodeSession, Renewal,
+    ClientId, Cursor, Epoch, JoinOutcome, JoinRequest, LeaseInfo, NodeReport, NodeSession, Renewal,
+    Stamp,
 };
 
 use super::{node::Node, state::Simulation};
@@ -15,7 +16,17 @@ impl Simulation<'_> {
             return self.join(node, None).await;
         };
         let now = self.now();
-        match expect_reply(self.registry.renew(&session, now).await) {
+        let Node { table, epoch, .. } = &self.nodes[node];
+        let refilled = if table.to_refill() == 0 {
+            *epoch
+        } else {
+            Epoch::default()
+        };
+        let report = NodeReport { now, refilled };
+        match expect_reply(self.registry.renew(&session, report).await) {
+            Renewal::Renewed(lease_info) if lease_info.epoch != self.nodes[node].epoch => {
+                self.joined(node, session, lease_info).await;
+            }
             Renewal::Renewed(lease_info) => {
                 self.advance_clock(lease_info);
                 if self.nodes[node].stopped.is_some() {
@@ -40,6 +51,7 @@ impl Simulation<'_> {
             previous: self.nodes[node].session.clone(),
             now,
             lease: self.lease,
+            has_connections: !self.nodes[node].connections.is_empty(),
         };
         match expect_reply(self.registry.join(&request).await) {
             JoinOutcome::Joined(session, lease_info) => {
@@ -70,7 +82,7 @@ impl Simulation<'_> {
             joined.stopped,
             joined.count_mismatches,
         ) = (false, None, 0);
-        joined.session = Some(session);
+        (joined.session, joined.epoch) = (Some(session), lease_info.epoch);
         self.sweep(node).await;
     }
 
@@ -126,8 +138,8 @@ impl Simulation<'_> {
         self.nodes[node].table.sweep(ids);
     }
 
-    /// The ids that the registry lists for a node. An id may come twice.
-    pub(super) async fn ids_of(&self, node: usize) -> Vec<ClientId> {
+    /// The ids that the registry lists for a node, with their stamps. An id may come twice.
+    pub(super) async fn ids_of(&self, node: usize) -> Vec<(ClientId, Stamp)> {
         let session = self.session(node);
         let (mut ids, mut from) = (Vec::new(), Some(Cursor::default()));
         while let Some(cursor) = from {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use tieline_registry::{
-    ClientId, NodeSession, Stamp,
+    ClientId, Epoch, NodeSession, Stamp,
     claim_table::{ClaimReply, ClaimRequest, ClaimTable, StopReason},
 };
 use uuid::Uuid;
@@ -18,6 +18,8 @@ pub(super) struct Node {
     pub(super) process: Uuid,
     pub(super) process_state: ProcessState,
     pub(super) session: Option<NodeSession>,
+    /// The registry's epoch, as of the last join or renewal.
+    pub(super) epoch: Epoch,
     /// Why nothing is sent until the node joins or gets a new fencing token.
     pub(super) stopped: Option<StopReason>,
     /// Another process holds the address, so this one must not serve.
@@ -42,6 +44,8 @@ pub(super) enum ProcessState {
 pub(super) struct Connection {
     pub(super) number: u32,
     pub(super) stamp: Stamp,
+    /// Whether its claim was granted, so that it can be reached.
+    pub(super) granted: bool,
 }
 
 pub(super) struct PendingRequest {
@@ -56,6 +60,7 @@ impl Node {
             process: Uuid::now_v7(),
             process_state: ProcessState::Running,
             session: None,
+            epoch: Epoch::default(),
             stopped: None,
             address_taken: false,
             table: ClaimTable::default(),

@@ -3,12 +3,13 @@
 //! Owns the order of these steps for one node. A scenario may put any step of another node between
 //! them. Every release is checked against invariant I3.
 
-use tieline_registry::claim_table::{
-    ClaimBatch, ClaimReply, ClaimRequest, Effect, Lane, StopReason,
+use tieline_registry::{
+    Stamp,
+    claim_table::{ClaimBatch, ClaimReply, ClaimRequest, Effect, Lane, StopReason},
 };
 
 use super::{
-    node::{Connection, Node, PendingRequest},
+    node::{Node, PendingRequest},
     state::Simulation,
 };
 use crate::expect::expect_reply;
@@ -20,9 +21,8 @@ impl Simulation<'_> {
         if self.nodes[node].stopped == Some(StopReason::NoReply) {
             self.resume_session(node).await;
         }
-        let now = self.now();
         let Node { table, pending, .. } = &mut self.nodes[node];
-        let requests = [Lane::Urgent, Lane::Slow].map(|lane| table.next_requests(lane, now, 512));
+        let requests = [Lane::Urgent, Lane::Slow].map(|lane| table.next_requests(lane, 512));
         let requests = requests.into_iter().flatten();
         pending.extend(requests.map(|request| PendingRequest {
             request,
@@ -76,6 +76,16 @@ impl Simulation<'_> {
         request
     }
 
+    /// A copy of the oldest request of a node: what its connection to the registry may deliver a second
+    /// time, at any later moment.
+    pub(crate) fn copy_of_request(&self, node: usize) -> ClaimRequest {
+        let pending = self.nodes[node].pending.front();
+        pending
+            .expect("a request that can be copied")
+            .request
+            .clone()
+    }
+
     /// The registry executes a request that has timed out, or whose process is dead.
     pub(crate) async fn execute(
         &self,
@@ -98,25 +108,27 @@ impl Simulation<'_> {
         let effects = self.nodes[node].table.on_reply(request, reply);
         for effect in effects {
             match effect {
-                Effect::Granted(_) => {}
-                Effect::Refused(number, stamp) => {
-                    self.on_refused(node, Connection { number, stamp });
+                Effect::Granted(stamp) => {
+                    let connections = self.nodes[node].connections.values_mut();
+                    let granted = connections.filter(|connection| connection.stamp == stamp);
+                    granted.for_each(|connection| connection.granted = true);
                 }
+                Effect::Refused(number, stamp) => self.on_refused(node, number, stamp),
                 Effect::Evict(to, id) => self.evicts.push_back((to, id)),
                 Effect::Stopped(reason) => self.nodes[node].stopped = Some(reason),
             }
         }
     }
 
-    fn on_refused(&mut self, node: usize, refused: Connection) {
+    fn on_refused(&mut self, node: usize, number: u32, stamp: Stamp) {
         let connections = &mut self.nodes[node].connections;
         let id = connections
             .iter()
-            .find(|(_, connection)| **connection == refused);
+            .find(|(_, connection)| (connection.number, connection.stamp) == (number, stamp));
         let id = id.expect("the refused connection exists").0.clone();
         connections.remove(&id);
         assert_ne!(
-            self.newest[&id], refused.number,
+            self.newest[&id], number,
             "I4: {} refused the newest connection of {id:?}; \
              check the verdicts of its claim and of later ones",
             self.nodes[node].address

@@ -9,10 +9,13 @@ use std::{
     time::Duration,
 };
 
-use tieline_registry::{ClientId, ExpiredNode, NodeSession, Registry, Renewal, Stamp};
+use tieline_registry::{ClientId, Epoch, ExpiredNode, NodeSession, Registry, Renewal, Stamp};
 
 use super::node::Node;
-use crate::{expect::expect_reply, harness::RegistryHarness};
+use crate::{
+    expect::{expect_reply, report_at},
+    harness::RegistryHarness,
+};
 
 pub(crate) const NODE_A: usize = 0;
 pub(crate) const NODE_B: usize = 1;
@@ -60,6 +63,25 @@ impl<'a> Simulation<'a> {
         sim
     }
 
+    /// Nodes A and B, with a second process at A's address if `duplicate`, and leases that can expire if
+    /// `short_leases`.
+    pub(crate) async fn for_trace(
+        harness: &'a dyn RegistryHarness,
+        duplicate: bool,
+        short_leases: bool,
+    ) -> Self {
+        let lease = if short_leases {
+            harness.lease()
+        } else {
+            LONG_LEASE
+        };
+        let mut sim = Self::with_lease(harness, lease).await;
+        if duplicate {
+            sim.nodes.push(Node::new("a.test:7000"));
+        }
+        sim
+    }
+
     async fn with_lease(harness: &'a dyn RegistryHarness, lease: Duration) -> Self {
         let mut sim = Self {
             harness,
@@ -92,6 +114,11 @@ impl<'a> Simulation<'a> {
         session.expect("the node has joined")
     }
 
+    /// The registry's epoch, as of a node's last join or renewal.
+    pub(crate) fn epoch(&self, node: usize) -> Epoch {
+        self.nodes[node].epoch
+    }
+
     /// Whether a node has a session in which it may send requests.
     pub(crate) fn is_joined(&self, node: usize) -> bool {
         self.nodes[node].table.is_joined()
@@ -110,7 +137,7 @@ impl<'a> Simulation<'a> {
     /// Whether the registry reports the number of a node's entries with each renewal.
     pub(crate) async fn reports_entry_count(&mut self, node: usize) -> bool {
         let (session, now) = (self.session(node), self.now());
-        match expect_reply(self.registry.renew(&session, now).await) {
+        match expect_reply(self.registry.renew(&session, report_at(now)).await) {
             Renewal::Renewed(lease_info) => lease_info.entry_count.is_some(),
             other => panic!("the registry did not renew a lease that is alive: {other:?}"),
         }

@@ -10,9 +10,9 @@ use std::{
 
 use parking_lot::Mutex;
 use tieline_registry::{
-    Claim, ClaimOutcomes, ClientId, Cursor, Entry, ExpiredNode, JoinOutcome, JoinRequest,
-    LeaseInfo, NodeInfo, NodeSession, Page, Registry, RegistryError, RegistryFuture, Release,
-    ReleaseOutcome, Renewal, Stamp,
+    Claim, ClaimOutcomes, ClientId, Cursor, ExpiredNode, JoinOutcome, JoinRequest, LeaseInfo,
+    Located, NodeInfo, NodeReport, NodeSession, Page, Registry, RegistryError, RegistryFuture,
+    Release, ReleaseOutcome, Renewal, Stamp,
 };
 
 /// What differs from a correct memory registry.
@@ -34,6 +34,8 @@ pub(super) enum Mutation {
     IgnoresReleases,
     /// A large batch gets one verdict too few.
     DropsVerdict,
+    /// A missing entry means that there is no client, also after a loss.
+    IgnoresLoss,
 }
 
 #[derive(Debug)]
@@ -88,7 +90,8 @@ impl MutantRegistry {
         }
         let held = self.inner.ids_of(session, Cursor::default()).await?.items;
         let up_to = Stamp(u64::MAX);
-        let releases: Vec<_> = held.into_iter().map(|id| Release { id, up_to }).collect();
+        let releases = held.into_iter().map(|(id, _)| Release { id, up_to });
+        let releases: Vec<_> = releases.collect();
         self.inner.release(session, &releases).await?;
         Ok(())
     }
@@ -111,7 +114,7 @@ impl MutantRegistry {
         session: &NodeSession,
         id: &ClientId,
     ) -> Result<(), RegistryError> {
-        let Some(entry) = self.inner.locate(id, true).await? else {
+        let Some(entry) = self.inner.locate(id, true).await?.entry() else {
             return Ok(());
         };
         for node in self.inner.nodes().await? {
@@ -130,6 +133,10 @@ impl MutantRegistry {
 }
 
 impl Registry for MutantRegistry {
+    fn cluster(&self) -> &str {
+        self.inner.cluster()
+    }
+
     fn join<'a>(&'a self, request: &'a JoinRequest) -> RegistryFuture<'a, JoinOutcome> {
         Box::pin(async move {
             let mut join = self.inner().await?.join(request).await?;
@@ -156,9 +163,13 @@ impl Registry for MutantRegistry {
         })
     }
 
-    fn renew<'a>(&'a self, session: &'a NodeSession, now: Stamp) -> RegistryFuture<'a, Renewal> {
+    fn renew<'a>(
+        &'a self,
+        session: &'a NodeSession,
+        report: NodeReport,
+    ) -> RegistryFuture<'a, Renewal> {
         Box::pin(async move {
-            Ok(match self.inner().await?.renew(session, now).await? {
+            Ok(match self.inner().await?.renew(session, report).await? {
                 Renewal::Renewed(lease_info) => {
                     Renewal::Renewed(self.mutate_lease_info(lease_info))
                 }
@@ -228,15 +239,21 @@ impl Registry for MutantRegistry {
         })
     }
 
-    fn locate<'a>(&'a self, id: &'a str, fresh: bool) -> RegistryFuture<'a, Option<Entry>> {
-        Box::pin(async move { self.inner().await?.locate(id, fresh).await })
+    fn locate<'a>(&'a self, id: &'a str, fresh: bool) -> RegistryFuture<'a, Located> {
+        Box::pin(async move {
+            let located = self.inner().await?.locate(id, fresh).await?;
+            Ok(match located {
+                Located::Unknown if self.is(Mutation::IgnoresLoss) => Located::Nowhere,
+                located => located,
+            })
+        })
     }
 
     fn ids_of<'a>(
         &'a self,
         session: &'a NodeSession,
         from: Cursor,
-    ) -> RegistryFuture<'a, Page<ClientId>> {
+    ) -> RegistryFuture<'a, Page<(ClientId, Stamp)>> {
         Box::pin(async move { self.inner().await?.ids_of(session, from).await })
     }
 

@@ -3,8 +3,9 @@
 //! Owns every transition of an entry, and which request the id needs next. Must not know queues,
 //! sessions or other ids.
 //!
-//! An entry consists of three facts, which begin as None, No and No. The table shows what each event
-//! makes of them; a dash leaves a fact unchanged:
+//! An entry consists of three facts, which begin as None, No and No, the stamp with which this node
+//! claims and releases the id, and whether it is to be refilled. The table shows what each event makes
+//! of the facts; a dash leaves a fact unchanged:
 //!
 //! ```text
 //! event       | desired               | registered             | in progress
@@ -12,6 +13,7 @@
 //! connect     | any → Fresh|Exclusive | -                      | -
 //! disconnect¹ | Some → None           | -                      | YesThenRecheck → Yes
 //! recheck²    | -                     | any → Unknown, if idle | Yes → YesThenRecheck
+//! rejoin      | as recheck, and what is desired is to be refilled
 //! sweep³      | -                     | any → Unknown          | -
 //! begin       | -                     | -                      | No → Yes
 //! granted     | any → Held¹           | any → Yes              | Yes → No
@@ -21,11 +23,13 @@
 //! no reply    | -                     | any → Unknown          | any → No
 //!
 //! ¹ only if the event is about the newest connection
-//! ² only if there is a connection; also after a join. Idle: no request is in progress
+//! ² only if there is a connection. Idle: no request is in progress
 //! ³ only if there is no connection and no request is in progress
 //! ```
 //!
-//! Invariant: a reply that may be older than a recheck never makes the entry `Registered::Yes`.
+//! Invariants: a reply that may be older than a recheck never makes the entry `Registered::Yes`. A
+//! release names a stamp that no later connection can have, so that one that is carried out late, or
+//! twice, removes nothing of a later connection.
 
 use crate::types::{ClaimKind, Stamp};
 
@@ -35,13 +39,17 @@ pub(super) struct ClaimEntry<C> {
     desired: Option<Desired<C>>,
     registered: Registered,
     in_progress: InProgress,
+    /// The latest stamp that an entry of this node can have: that of the newest connection, or what a
+    /// sweep found.
+    stamp: Stamp,
+    /// The registry may have lost the entry, and has not granted it again since.
+    to_refill: bool,
 }
 
 /// The newest connection of this node with the id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Desired<C> {
     connection: C,
-    stamp: Stamp,
     /// How to claim it next: `Held` once a claim of this connection was granted.
     kind: ClaimKind,
 }
@@ -67,7 +75,7 @@ enum InProgress {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Operation {
     Claim(Stamp, ClaimKind),
-    Release,
+    Release(Stamp),
 }
 
 impl<C> Default for ClaimEntry<C> {
@@ -76,6 +84,8 @@ impl<C> Default for ClaimEntry<C> {
             desired: None,
             registered: Registered::No,
             in_progress: InProgress::No,
+            stamp: Stamp::default(),
+            to_refill: false,
         }
     }
 }
@@ -87,9 +97,9 @@ impl<C> ClaimEntry<C> {
     pub(super) fn next_operation(&self, audit: bool) -> Option<Operation> {
         match (&self.desired, self.registered) {
             (Some(desired), Registered::Yes) if desired.kind == ClaimKind::Held && !audit => None,
-            (Some(desired), _) => Some(Operation::Claim(desired.stamp, desired.kind)),
+            (Some(desired), _) => Some(Operation::Claim(self.stamp, desired.kind)),
             (None, Registered::No) => None,
-            (None, _) => Some(Operation::Release),
+            (None, _) => Some(Operation::Release(self.stamp)),
         }
     }
 
@@ -108,6 +118,11 @@ impl<C> ClaimEntry<C> {
         self.registered == Registered::Yes
     }
 
+    /// Whether the connection here may lack its entry since the node has joined.
+    pub(super) fn is_to_refill(&self) -> bool {
+        self.to_refill && self.is_desired()
+    }
+
     pub(super) fn is_in_progress(&self) -> bool {
         self.in_progress != InProgress::No
     }
@@ -122,11 +137,8 @@ impl<C> ClaimEntry<C> {
         } else {
             ClaimKind::Fresh
         };
-        self.desired = Some(Desired {
-            connection,
-            stamp,
-            kind,
-        });
+        self.desired = Some(Desired { connection, kind });
+        self.stamp = stamp;
     }
 
     /// A connection ended. Whether it was the newest one; an older one changes nothing.
@@ -134,6 +146,7 @@ impl<C> ClaimEntry<C> {
         let newest = self.desired.take_if(|desired| is_same(&desired.connection));
         if newest.is_some() {
             self.cancel_recheck();
+            self.to_refill = false;
         }
         newest.is_some()
     }
@@ -152,11 +165,19 @@ impl<C> ClaimEntry<C> {
         true
     }
 
-    /// The registry lists the id under this node's address. Whether the entry must be released.
-    pub(super) fn sweep(&mut self) -> bool {
+    /// The node has joined: the entry may be missing. Returns whether to claim it again at once.
+    pub(super) fn rejoin(&mut self) -> bool {
+        self.to_refill = self.is_desired();
+        self.recheck()
+    }
+
+    /// The registry lists the id under this node's address, with this stamp. Whether the entry must be
+    /// released.
+    pub(super) fn sweep(&mut self, stamp: Stamp) -> bool {
         let unwanted = self.desired.is_none() && !self.is_in_progress();
         if unwanted {
             self.registered = Registered::Unknown;
+            self.stamp = self.stamp.max(stamp);
         }
         unwanted
     }
@@ -175,10 +196,9 @@ impl<C> ClaimEntry<C> {
             InProgress::YesThenRecheck => Registered::Unknown,
             InProgress::No | InProgress::Yes => Registered::Yes,
         };
-        let current = self
-            .desired
-            .as_mut()
-            .filter(|desired| desired.stamp == stamp);
+        self.to_refill &= !self.is_registered();
+        let is_newest = self.stamp == stamp;
+        let current = self.desired.as_mut().filter(|_| is_newest);
         current.is_some_and(|desired| {
             std::mem::replace(&mut desired.kind, ClaimKind::Held) != ClaimKind::Held
         })
@@ -188,7 +208,9 @@ impl<C> ClaimEntry<C> {
     /// it has ended.
     pub(super) fn on_taken(&mut self, stamp: Stamp) -> Option<C> {
         self.finish(Registered::No);
-        let lost = self.desired.take_if(|desired| desired.stamp == stamp);
+        let is_newest = self.stamp == stamp;
+        let lost = self.desired.take_if(|_| is_newest);
+        self.to_refill &= lost.is_none();
         lost.map(|desired| desired.connection)
     }
 

@@ -22,7 +22,7 @@
 //! table.on_joined(session);
 //! table.connect(&ClientId::new("ada")?, Stamp(1), "connection 1", false);
 //!
-//! let mut requests = table.next_requests(Lane::Urgent, Stamp(1), 512);
+//! let mut requests = table.next_requests(Lane::Urgent, 512);
 //! let request = requests.pop().expect("a claim");
 //! // Here the driver sends the request to the registry.
 //! let granted = ClaimOutcomes::Verdicts(vec![Verdict::Granted { displaced: None }]);

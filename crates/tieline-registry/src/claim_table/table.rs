@@ -28,6 +28,8 @@ pub struct ClaimTable<C> {
     lanes: Lanes,
     /// Entries that are registered.
     registered: u64,
+    /// Connections here that may lack their entries since the last join.
+    to_refill: u64,
 }
 
 impl<C> Default for ClaimTable<C> {
@@ -37,6 +39,7 @@ impl<C> Default for ClaimTable<C> {
             session: None,
             lanes: Lanes::default(),
             registered: 0,
+            to_refill: 0,
         }
     }
 }
@@ -47,8 +50,8 @@ impl<C> ClaimTable<C> {
     /// close. With `exclusive`, a live connection elsewhere keeps the id
     /// ([`ClaimKind::Exclusive`]).
     pub fn connect(&mut self, id: &ClientId, stamp: Stamp, connection: C, exclusive: bool) {
-        let entry = self.entries.entry(id.clone()).or_default();
-        entry.connect(connection, stamp, exclusive);
+        self.entries.entry(id.clone()).or_default();
+        self.apply(id, |entry| entry.connect(connection, stamp, exclusive));
         self.lanes.push(Lane::Urgent, id.clone(), &self.entries);
     }
 
@@ -67,11 +70,12 @@ impl<C> ClaimTable<C> {
         }
     }
 
-    /// The registry lists these ids under this node's address: releases those without a connection here.
-    pub fn sweep(&mut self, ids: impl IntoIterator<Item = ClientId>) {
-        for id in ids {
+    /// The registry lists these ids under this node's address, with these stamps: releases those without
+    /// a connection here.
+    pub fn sweep(&mut self, ids: impl IntoIterator<Item = (ClientId, Stamp)>) {
+        for (id, stamp) in ids {
             self.entries.entry(id.clone()).or_default();
-            if self.apply(&id, ClaimEntry::sweep) == Some(true) {
+            if self.apply(&id, |entry| entry.sweep(stamp)) == Some(true) {
                 self.lanes.push(Lane::Slow, id, &self.entries);
             }
         }
@@ -87,12 +91,12 @@ impl<C> ClaimTable<C> {
     }
 
     /// The node has taken its address, or renewed a lease that had expired: entries may be missing, so
-    /// everything is claimed again.
+    /// everything is claimed again. [`to_refill`](Self::to_refill) says how much is left of that.
     pub fn on_joined(&mut self, session: NodeSession) {
         self.session = Some(session);
         let ids: Vec<_> = self.entries.keys().cloned().collect();
         for id in ids {
-            self.apply(&id, ClaimEntry::recheck);
+            self.apply(&id, ClaimEntry::rejoin);
             self.enqueue(&id, Lane::Slow);
         }
     }
@@ -120,6 +124,12 @@ impl<C> ClaimTable<C> {
         self.registered
     }
 
+    /// How many connections may lack their entries, because the registry may have lost them and has not
+    /// granted them again since the node has joined. At zero, the node has refilled.
+    pub fn to_refill(&self) -> u64 {
+        self.to_refill
+    }
+
     /// How many ids have a connection here, may be registered, or have a request in progress.
     pub fn len(&self) -> usize {
         self.entries.len()
@@ -144,8 +154,8 @@ impl<C> ClaimTable<C> {
 /// Requests and replies.
 impl<C> ClaimTable<C> {
     /// The next requests of a lane: at most one with claims and one with releases, each of at most
-    /// `limit` operations. `now` must not be earlier than any stamp that this node has given.
-    pub fn next_requests(&mut self, lane: Lane, now: Stamp, limit: usize) -> Vec<ClaimRequest> {
+    /// `limit` operations.
+    pub fn next_requests(&mut self, lane: Lane, limit: usize) -> Vec<ClaimRequest> {
         let Some(session) = self.session.clone() else {
             return Vec::new();
         };
@@ -164,7 +174,7 @@ impl<C> ClaimTable<C> {
             entry.begin();
             match operation {
                 Operation::Claim(stamp, kind) => claims.push(Claim { id, stamp, kind }),
-                Operation::Release => releases.push(Release { id, up_to: now }),
+                Operation::Release(up_to) => releases.push(Release { id, up_to }),
             }
         }
         let batches = [ClaimBatch::Claims(claims), ClaimBatch::Releases(releases)];
@@ -235,13 +245,15 @@ impl<C> ClaimTable<C> {
 
 /// Bookkeeping.
 impl<C> ClaimTable<C> {
-    /// Applies an event to an entry, and keeps the count of registered ids. `None` without an entry.
+    /// Applies an event to an entry, and keeps the counts. `None` without an entry.
     fn apply<R>(&mut self, id: &str, event: impl FnOnce(&mut ClaimEntry<C>) -> R) -> Option<R> {
         let entry = self.entries.get_mut(id)?;
-        let before = entry.is_registered();
+        let (was_registered, was_to_refill) = (entry.is_registered(), entry.is_to_refill());
         let result = event(entry);
         self.registered += u64::from(entry.is_registered());
-        self.registered -= u64::from(before);
+        self.registered -= u64::from(was_registered);
+        self.to_refill += u64::from(entry.is_to_refill());
+        self.to_refill -= u64::from(was_to_refill);
         Some(result)
     }
 

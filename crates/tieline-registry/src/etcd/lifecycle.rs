@@ -12,7 +12,7 @@ use super::{
     batch::BATCH,
     call_error::CallError,
     client::RetrySafety,
-    layout::node_process,
+    layout::{Shadow, node_process},
     registry::EtcdRegistry,
     rpc::{
         KeyValue, LeaseGrantRequest, LeaseKeepAliveRequest, LeaseRevokeRequest,
@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     id::ClientId,
-    types::{JoinOutcome, JoinRequest, LeaseInfo, NodeSession, Renewal},
+    types::{Epoch, JoinOutcome, JoinRequest, LeaseInfo, NodeSession, Renewal, Stamp},
 };
 
 /// Rounds in which another process may be faster to write the node's key.
@@ -238,6 +238,30 @@ impl EtcdRegistry {
         if ids.is_empty() {
             return Ok(false);
         }
+        let shadows = self.shadows_of(ids).await?;
+        Ok(shadows.iter().any(Option::is_some))
+    }
+
+    /// The ids whose shadows are bound to a session's lease, with their stamps. A release needs the stamp.
+    pub(super) async fn stamps_under_lease(
+        &self,
+        session: &NodeSession,
+    ) -> Result<Vec<(ClientId, Stamp)>, CallError> {
+        let ids = self.ids_under_lease(session).await?;
+        let mut stamped = Vec::with_capacity(ids.len());
+        for batch in ids.chunks(BATCH) {
+            let shadows = self.shadows_of(batch).await?;
+            let found = batch.iter().zip(shadows);
+            stamped.extend(found.filter_map(|(id, kv)| {
+                let shadow = Shadow::parse(&kv?)?;
+                Some((id.clone(), shadow.stamp))
+            }));
+        }
+        Ok(stamped)
+    }
+
+    /// The shadows of up to [`BATCH`] ids, in order.
+    async fn shadows_of(&self, ids: &[ClientId]) -> Result<Vec<Option<KeyValue>>, CallError> {
         let txn = TxnRequest {
             compare: Vec::new(),
             success: ids
@@ -247,7 +271,7 @@ impl EtcdRegistry {
             failure: Vec::new(),
         };
         let response = self.client.call(RetrySafety::Idempotent, txn).await?;
-        Ok(response.reads().any(|kv| kv.is_some()))
+        Ok(response.reads().collect())
     }
 
     /// The ids whose shadows are bound to a session's lease.
@@ -272,6 +296,7 @@ impl EtcdRegistry {
     fn lease_info(&self) -> LeaseInfo {
         LeaseInfo {
             clock: self.clock.now(),
+            epoch: Epoch::default(),
             entry_count: None,
             foreign_balance: None,
         }

@@ -16,8 +16,8 @@ use crate::{
     error::RegistryError,
     id::ClientId,
     types::{
-        Claim, ClaimOutcomes, Cursor, Entry, JoinOutcome, JoinRequest, NodeInfo, NodeSession, Page,
-        Release, ReleaseOutcome, Renewal, Stamp,
+        Claim, ClaimOutcomes, Cursor, JoinOutcome, JoinRequest, Located, NodeInfo, NodeReport,
+        NodeSession, Page, Release, ReleaseOutcome, Renewal, Stamp,
     },
 };
 
@@ -27,6 +27,17 @@ fn during(operation: &'static str) -> impl FnOnce(CallError) -> RegistryError {
 }
 
 impl Registry for EtcdRegistry {
+    fn cluster(&self) -> &str {
+        self.layout.prefix()
+    }
+
+    fn overlap<'a>(&'a self, _: Option<&'a str>) -> RegistryFuture<'a, Option<String>> {
+        Box::pin(async move {
+            let overlap = self.do_overlap().await;
+            overlap.map_err(during("look for a cluster with the same keys"))
+        })
+    }
+
     fn join<'a>(&'a self, request: &'a JoinRequest) -> RegistryFuture<'a, JoinOutcome> {
         Box::pin(async move {
             let joined = self.do_join(request).await;
@@ -34,8 +45,12 @@ impl Registry for EtcdRegistry {
         })
     }
 
-    fn renew<'a>(&'a self, session: &'a NodeSession, now: Stamp) -> RegistryFuture<'a, Renewal> {
-        self.clock.observe(now);
+    fn renew<'a>(
+        &'a self,
+        session: &'a NodeSession,
+        report: NodeReport,
+    ) -> RegistryFuture<'a, Renewal> {
+        self.clock.observe(report.now);
         Box::pin(async move {
             let renewed = self.do_renew(session).await;
             renewed.map_err(during("renew the lease"))
@@ -82,10 +97,11 @@ impl Registry for EtcdRegistry {
         })
     }
 
-    fn locate<'a>(&'a self, id: &'a str, fresh: bool) -> RegistryFuture<'a, Option<Entry>> {
+    fn locate<'a>(&'a self, id: &'a str, fresh: bool) -> RegistryFuture<'a, Located> {
         Box::pin(async move {
             let entry = self.do_locate(id, fresh).await;
-            entry.map_err(during("locate an id"))
+            let entry = entry.map_err(during("locate an id"))?;
+            Ok(entry.map_or(Located::Nowhere, Located::At))
         })
     }
 
@@ -94,10 +110,10 @@ impl Registry for EtcdRegistry {
         &'a self,
         session: &'a NodeSession,
         _: Cursor,
-    ) -> RegistryFuture<'a, Page<ClientId>> {
+    ) -> RegistryFuture<'a, Page<(ClientId, Stamp)>> {
         Box::pin(async move {
-            let ids = self.ids_under_lease(session).await;
-            let items = ids.map_err(during("list a node's ids"))?;
+            let items = self.stamps_under_lease(session).await;
+            let items = items.map_err(during("list a node's ids"))?;
             Ok(Page { items, next: None })
         })
     }

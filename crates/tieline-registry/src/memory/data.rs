@@ -1,7 +1,8 @@
 //! The data of the registry in memory, and what each operation does to it.
 //!
-//! Knows no clock: callers pass the time, in µs. Invariants: an id is in the set of exactly the node that its
-//! shadow names; a node exists at least as long as its set is not empty.
+//! Knows no clock: callers pass the time, in µs, which is at least that of [`Data::now`]. Invariants: an id is
+//! in the set of exactly the node that its shadow names; a node exists at least as long as its set is not
+//! empty.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -14,19 +15,42 @@ use uuid::Uuid;
 use crate::{
     id::ClientId,
     types::{
-        Claim, ClaimKind, ClaimOutcomes, Entry, ExpiredNode, JoinOutcome, JoinRequest, LeaseInfo,
-        NodeInfo, NodeSession, Owner, Release, ReleaseOutcome, Renewal, Stamp, Verdict,
+        Claim, ClaimKind, ClaimOutcomes, Entry, Epoch, ExpiredNode, JoinOutcome, JoinRequest,
+        LeaseInfo, Located, NodeInfo, NodeReport, NodeSession, Owner, Release, ReleaseOutcome,
+        Renewal, Stamp, Verdict,
     },
 };
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct Data {
     /// The layout that other programs share: id → address.
     entries: BTreeMap<ClientId, Arc<str>>,
     /// What Tieline wrote; outlives a deletion by another program.
     shadows: HashMap<ClientId, Shadow>,
     nodes: BTreeMap<Arc<str>, Node>,
+    /// The cluster's clock, as of the last renewal.
     clock: u64,
+    /// How often the data was lost, plus one.
+    epoch: u64,
+    /// When every live node has joined in this epoch, in µs; zero in the first epoch, before which there
+    /// was nothing to lose.
+    settled: u64,
+    /// The longest lease of any node, in µs.
+    longest_lease: u64,
+}
+
+impl Default for Data {
+    fn default() -> Self {
+        Self {
+            entries: BTreeMap::new(),
+            shadows: HashMap::new(),
+            nodes: BTreeMap::new(),
+            clock: 0,
+            epoch: 1,
+            settled: 0,
+            longest_lease: 0,
+        }
+    }
 }
 
 /// What Tieline wrote for an id.
@@ -41,7 +65,37 @@ struct Node {
     process: Uuid,
     /// When the lease expires, in µs.
     expiry: u64,
+    /// Whether it has claimed all its ids in this epoch, and since it joined.
+    refilled: bool,
     ids: BTreeSet<ClientId>,
+}
+
+/// The clock and the epoch.
+impl Data {
+    /// The cluster's time: that of the caller, or the latest that a node reported.
+    pub(super) fn now(&self, now: u64) -> u64 {
+        now.max(self.clock)
+    }
+
+    /// Replaces the data. Nothing instead of something is a loss: it begins a new epoch.
+    pub(super) fn replace(&mut self, mut with: Self, now: u64) {
+        if with.nodes.is_empty() && !self.nodes.is_empty() {
+            with.epoch = self.epoch + 1;
+            with.settled = now.saturating_add(self.longest_lease);
+            with.longest_lease = self.longest_lease;
+        }
+        *self = with;
+    }
+
+    /// What it means that an id has no entry.
+    fn absence(&self, now: u64) -> Located {
+        let mut live = self.nodes.values().filter(|node| node.expiry > now);
+        if now < self.settled || live.any(|node| !node.refilled) {
+            Located::Unknown
+        } else {
+            Located::Nowhere
+        }
+    }
 }
 
 /// The lifecycle of a node.
@@ -63,25 +117,32 @@ impl Data {
             lease_id: 0,
             fencing_token: 0,
         };
-        let expiry = expiry(&session, now);
+        let expiry = expiry(&session, now.max(request.now.0));
         let node = self.nodes.entry(request.address.clone());
         let node = node.or_insert_with(|| Node {
             process,
             expiry,
+            refilled: false,
             ids: BTreeSet::new(),
         });
         (node.process, node.expiry) = (process, expiry);
+        node.refilled = !request.has_connections;
+        self.longest_lease = self.longest_lease.max(expiry.saturating_sub(now));
         let lease_info = self.lease_info(&session.address, request.now, now);
         JoinOutcome::Joined(session, lease_info)
     }
 
-    pub(super) fn renew(&mut self, session: &NodeSession, clock: Stamp, now: u64) -> Renewal {
+    pub(super) fn renew(&mut self, session: &NodeSession, report: NodeReport, now: u64) -> Renewal {
+        let epoch = self.epoch;
         let node = self.nodes.get_mut(&session.address);
         let Some(node) = node.filter(|node| node.process == session.process) else {
             return Renewal::Lost;
         };
-        let before = std::mem::replace(&mut node.expiry, expiry(session, now));
-        let lease_info = self.lease_info(&session.address, clock, now);
+        let expiry = expiry(session, now.max(report.now.0));
+        let before = std::mem::replace(&mut node.expiry, expiry);
+        // After an expiry, entries may have been removed: only a later report counts.
+        node.refilled = before > now && (node.refilled || report.refilled.0 == epoch);
+        let lease_info = self.lease_info(&session.address, report.now, now);
         if before > now {
             Renewal::Renewed(lease_info)
         } else {
@@ -109,6 +170,7 @@ impl Data {
         self.clock = self.clock.max(clock.0).max(now);
         LeaseInfo {
             clock: Stamp(self.clock),
+            epoch: Epoch(self.epoch),
             entry_count: Some(self.nodes[address].ids.len() as u64),
             foreign_balance: i64::try_from(self.entries.len())
                 .ok()
@@ -219,9 +281,11 @@ impl Data {
         ReleaseOutcome::Done
     }
 
-    pub(super) fn locate(&self, id: &str, now: u64) -> Option<Entry> {
+    pub(super) fn locate(&self, id: &str, now: u64) -> Located {
         let (entry, shadow) = (self.entries.get(id), self.shadows.get(id));
-        let address = entry.or(shadow.map(|shadow| &shadow.address))?.clone();
+        let Some(address) = entry.or(shadow.map(|shadow| &shadow.address)).cloned() else {
+            return self.absence(now);
+        };
         let owner = match shadow.filter(|shadow| shadow.address == address) {
             Some(shadow) => Owner::Node {
                 stamp: shadow.stamp,
@@ -229,15 +293,21 @@ impl Data {
             },
             None => Owner::Foreign,
         };
-        Some(Entry { address, owner })
+        Located::At(Entry { address, owner })
     }
 
-    pub(super) fn ids_of(&self, address: &str, after: Bound<&str>, limit: usize) -> Vec<ClientId> {
+    pub(super) fn ids_of(
+        &self,
+        address: &str,
+        after: Bound<&str>,
+        limit: usize,
+    ) -> Vec<(ClientId, Stamp)> {
         let Some(node) = self.nodes.get(address) else {
             return Vec::new();
         };
         let ids = node.ids.range::<str, _>((after, Bound::Unbounded));
-        ids.take(limit).cloned().collect()
+        let ids = ids.take(limit);
+        ids.map(|id| (id.clone(), self.shadows[id].stamp)).collect()
     }
 
     /// Removes the shadow of an id, whichever node wrote it.

@@ -8,7 +8,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
-use redis::{Cmd, RedisError, Value};
+use redis::{Cmd, RedisError, RedisResult, Value};
 use tokio::{
     sync::SetOnce,
     time::{Instant, sleep_until, timeout_at},
@@ -16,15 +16,21 @@ use tokio::{
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
+    clock::ServerClock,
     connection::RedisConnection,
     connector::Connector,
-    server_error::{ServerError, ends_connection, refuses_for_now, timed_out},
+    recovery::{Recovery, recovery},
+    scripts::{ScriptCall, Timing},
+    server_error::{ServerError, refuses_for_now, timed_out},
     url::Server,
 };
-use crate::error::RegistryError;
+use crate::{error::RegistryError, types::Stamp};
 
 /// Between a failed dial and the next one.
 const REDIAL_PAUSE: Duration = Duration::from_millis(100);
+
+/// Before a request is sent again whose slot is moving: about the time in which some keys move.
+const SLOT_PAUSE: Duration = Duration::from_millis(20);
 
 /// A dial may take this many timeouts of one server, because it asks several in turn.
 const DIAL_TIMEOUTS: u32 = 3;
@@ -37,6 +43,9 @@ pub(super) struct ReconnectingClient {
     /// Of a query, and of each server during a dial.
     timeout: Duration,
     dial: Mutex<Option<Arc<Dial>>>,
+    /// To the server that the slot of the keys was last moving to.
+    asked: Mutex<Option<Arc<RedisConnection>>>,
+    clock: ServerClock,
     /// Why the server last refused to write, and when.
     refusal: Mutex<Option<(&'static str, Instant)>>,
 }
@@ -56,6 +65,8 @@ impl ReconnectingClient {
             connector: Arc::new(connector),
             timeout,
             dial: Mutex::new(None),
+            asked: Mutex::new(None),
+            clock: ServerClock::new(),
             refusal: Mutex::new(None),
         }
     }
@@ -66,48 +77,100 @@ impl ReconnectingClient {
         self.connection("connect", deadline).await.map(drop)
     }
 
+    /// The cluster's clock, as a reply has just shown it.
+    pub(super) fn observe(&self, time: Stamp) {
+        self.clock.observe(time);
+    }
+
     /// Sends a command and waits for its reply.
     pub(super) async fn query(
         &self,
         operation: &'static str,
         command: Cmd,
     ) -> Result<Value, RegistryError> {
-        let mut replies = self.query_all(operation, &[command]).await?;
+        let commands = [command];
+        let mut replies = self.send(operation, |_| commands.to_vec()).await?;
         Ok(replies.pop().unwrap_or_default())
     }
 
-    /// Sends several calls of one script in one pipeline. If the connection breaks, sends them once more
-    /// over a new one. That does no harm: a script that runs twice, or late, has the effect of running
-    /// once.
-    pub(super) async fn query_all(
+    /// Calls a script and waits for its reply.
+    pub(super) async fn call(
         &self,
         operation: &'static str,
-        commands: &[Cmd],
+        call: ScriptCall,
+    ) -> Result<Value, RegistryError> {
+        let mut replies = self.call_all(operation, &[call]).await?;
+        Ok(replies.pop().unwrap_or_default())
+    }
+
+    /// Sends several calls of one script in one pipeline. Sending them again does no harm: a script that
+    /// runs twice has the effect of running once, and one that runs after the timeout has none.
+    pub(super) async fn call_all(
+        &self,
+        operation: &'static str,
+        calls: &[ScriptCall],
+    ) -> Result<Vec<Value>, RegistryError> {
+        let commands = |timing| calls.iter().map(|call| call.evalsha(timing)).collect();
+        self.send(operation, commands).await
+    }
+
+    /// Sends commands until they are answered, as often as their errors permit.
+    async fn send(
+        &self,
+        operation: &'static str,
+        commands: impl Fn(Timing) -> Vec<Cmd>,
     ) -> Result<Vec<Value>, RegistryError> {
         let deadline = Instant::now() + self.timeout;
-        let mut may_retry = true;
+        let mut may_reconnect = true;
+        let mut asked: Option<Server> = None;
         loop {
             let connection = self.connection(operation, deadline).await?;
-            let result = timeout_at(deadline, connection.send(commands)).await;
+            let now = Instant::now();
+            let commands = commands(self.clock.timing(deadline.saturating_duration_since(now)));
+            let sending = async {
+                match asked.take() {
+                    Some(server) => self.send_asking(server, &commands).await,
+                    None => connection.send(&commands).await,
+                }
+            };
+            let result = timeout_at(deadline, sending).await;
             let elapsed = result.is_err();
             let error = match result.unwrap_or_else(|_| Err(timed_out())) {
                 Ok(replies) => return Ok(replies),
                 Err(error) => error,
             };
-            let ended = ends_connection(&error);
-            if ended {
+            let recovery = recovery(&error, &connection.server);
+            if recovery == Recovery::Reconnect {
                 self.discard(&connection);
             }
             if elapsed {
                 return Err(RegistryError::timeout(operation));
             }
-            if !(ended && may_retry) {
-                self.log_refusal(&connection.server, &error);
-                let error = ServerError::new(connection.server.to_string(), error);
-                return Err(error.into_registry_error(operation));
+            match recovery {
+                Recovery::Reconnect if may_reconnect => may_reconnect = false,
+                Recovery::Late(time) => self.clock.observe(time),
+                Recovery::Ask(server) => asked = Some(server),
+                Recovery::Pause => sleep_until(deadline.min(now + SLOT_PAUSE)).await,
+                Recovery::Reconnect | Recovery::Fail => {
+                    self.log_refusal(&connection.server, &error);
+                    let error = ServerError::new(connection.server.to_string(), error);
+                    return Err(error.into_registry_error(operation));
+                }
             }
-            may_retry = false;
         }
+    }
+
+    /// Sends commands to the server that a slot of a Redis Cluster is moving to.
+    async fn send_asking(&self, server: Server, commands: &[Cmd]) -> RedisResult<Vec<Value>> {
+        let known = self.asked.lock().clone();
+        let usable =
+            |known: &Arc<RedisConnection>| known.server == server && known.is_usable(self.timeout);
+        let connection = match known.filter(usable) {
+            Some(connection) => connection,
+            None => Arc::new(self.connector.connect(server).await?),
+        };
+        *self.asked.lock() = Some(connection.clone());
+        connection.send_asking(commands).await
     }
 
     /// Says once, not with each renewal, that the server accepts no writes, and what to do about it.

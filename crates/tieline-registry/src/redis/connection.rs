@@ -79,16 +79,27 @@ impl RedisConnection {
     /// Sends commands and waits for all replies. If the server does not know a script, sends its text.
     pub(super) async fn send(&self, commands: &[Cmd]) -> RedisResult<Vec<Value>> {
         match self.send_once(commands).await {
-            Err(error) if is_unknown_script(&error) => {
-                // All are calls of one script, so the first one loads it for the others.
-                let mut commands = commands.to_vec();
-                if let Some(eval) = commands.first().and_then(scripts::to_eval) {
-                    commands[0] = eval;
-                }
-                self.send_once(&commands).await
-            }
+            Err(error) if is_unknown_script(&error) => self.send_once(&load_first(commands)).await,
             result => result,
         }
+    }
+
+    /// Sends commands to a server that is about to get the slot of their keys, and does not serve it
+    /// otherwise.
+    pub(super) async fn send_asking(&self, commands: &[Cmd]) -> RedisResult<Vec<Value>> {
+        let asking = |commands: &[Cmd]| -> Vec<Cmd> {
+            let pairs = commands.iter();
+            pairs
+                .flat_map(|command| [redis::cmd("ASKING"), command.clone()])
+                .collect()
+        };
+        let replies = match self.send_once(&asking(commands)).await {
+            Err(error) if is_unknown_script(&error) => {
+                self.send_once(&asking(&load_first(commands))).await?
+            }
+            result => result?,
+        };
+        Ok(replies.into_iter().skip(1).step_by(2).collect())
     }
 
     async fn send_once(&self, commands: &[Cmd]) -> RedisResult<Vec<Value>> {
@@ -110,6 +121,15 @@ impl RedisConnection {
         *self.silent_since.lock() = None;
         result
     }
+}
+
+/// Calls of one script, of which the first one loads it for the others.
+fn load_first(commands: &[Cmd]) -> Vec<Cmd> {
+    let mut commands = commands.to_vec();
+    if let Some(eval) = commands.first().and_then(scripts::to_eval) {
+        commands[0] = eval;
+    }
+    commands
 }
 
 impl ConnectionConfig {

@@ -18,8 +18,9 @@ use tokio::{
 
 use super::{
     connection::{ConnectionConfig, RedisConnection},
-    keys::Keys,
-    scripts::CHECK,
+    keys::{KeyUse, Keys},
+    recovery::{is_slot_moving, redirected},
+    scripts::{CHECK, Timing},
     server_error::{ServerError, cluster_member, permanent, refuses_for_now, timed_out},
     url::{Deployment, Server, Target},
 };
@@ -99,6 +100,11 @@ impl Connector {
         }
     }
 
+    /// Connects to this server.
+    pub(super) async fn connect(&self, server: Server) -> RedisResult<RedisConnection> {
+        RedisConnection::connect(server, &self.config).await
+    }
+
     /// Connects to this server, and checks that it holds the data and permits what is needed.
     fn connect_checked(
         self: &Arc<Self>,
@@ -108,10 +114,13 @@ impl Connector {
         async move {
             let name = server.to_string();
             let connecting = async {
-                let connection = RedisConnection::connect(server, &connector.config).await?;
-                match connection.send(&[CHECK.eval(&connector.keys, "")]).await {
-                    // It holds the data, and answers reads.
-                    Err(error) if refuses_for_now(&error).is_none() => Err(error),
+                let connection = connector.connect(server).await?;
+                let check = CHECK.call(&connector.keys, KeyUse::NodeAndEntries(""));
+                match connection.send(&[check.eval(Timing::default())]).await {
+                    // It has the slot until all keys have moved, or holds the data and answers reads.
+                    Err(error) if !is_slot_moving(&error) && refuses_for_now(&error).is_none() => {
+                        Err(error)
+                    }
                     _ => Ok(connection),
                 }
             };
@@ -215,17 +224,10 @@ fn is_moved(error: &RedisError) -> bool {
     error.kind() == ErrorKind::Server(ServerErrorKind::Moved)
 }
 
-/// Where a server of a cluster redirects to. A server that does not know its own name sends no host: it
-/// means the host that was asked.
+/// Where a server of a cluster says that the slot has moved to.
 fn moved_to(error: &ServerError, from: &Server) -> Option<Server> {
     let error = error.error();
-    let (address, _) = error.redirect_node().filter(|_| is_moved(error))?;
-    let (host, port) = address.rsplit_once(':')?;
-    let host = if host.is_empty() { &from.host } else { host };
-    Some(Server {
-        host: host.trim_matches(['[', ']']).to_owned(),
-        port: port.parse().ok()?,
-    })
+    is_moved(error).then(|| redirected(error, from)).flatten()
 }
 
 /// Collects the servers of a reply to CLUSTER SLOTS: nested arrays, in which each server is an array that

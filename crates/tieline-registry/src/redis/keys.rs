@@ -14,6 +14,8 @@ pub(super) struct Keys {
     nodes: String,
     leases: String,
     clock: String,
+    /// The prefix that the nodes have: `ws` and `{ws}` share all keys but the first.
+    pub(super) name: String,
     /// The key of a node's set is this, followed by the node's address.
     node_ids: String,
 }
@@ -30,6 +32,7 @@ impl Keys {
             nodes: format!("{tag}:nodes"),
             leases: format!("{tag}:leases"),
             clock: format!("{tag}:clock"),
+            name: format!("{tag}:cluster"),
             node_ids: format!("{tag}:node:"),
         }
     }
@@ -39,12 +42,34 @@ impl Keys {
         format!("{}{address}", self.node_ids)
     }
 
-    /// Adds the KEYS of every script, in the order of `prelude.lua`.
-    pub(super) fn add_to(&self, command: &mut Cmd, address: &str) {
-        command.arg(6).arg(&self.entries).arg(&self.shadows);
-        command.arg(&self.nodes).arg(&self.leases).arg(&self.clock);
-        command.arg(self.node_ids(address));
+    /// Adds the KEYS of a script, in the order of `prelude.lua`.
+    pub(super) fn add_to(&self, command: &mut Cmd, uses: KeyUse<'_>) {
+        let (node_ids, entries) = match uses {
+            KeyUse::Nodes => (None, false),
+            KeyUse::Node(address) => (Some(address), false),
+            KeyUse::Entries => (None, true),
+            KeyUse::NodeAndEntries(address) => (Some(address), true),
+        };
+        command.arg(4 + usize::from(node_ids.is_some()) + usize::from(entries));
+        command.arg(&self.nodes).arg(&self.leases);
+        command.arg(&self.clock).arg(&self.shadows);
+        if let Some(address) = node_ids {
+            command.arg(self.node_ids(address));
+        }
+        if entries {
+            command.arg(&self.entries);
+        }
     }
+}
+
+/// The keys that a script uses besides those of the nodes, the clock and the shadows.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum KeyUse<'a> {
+    Nodes,
+    /// The set of ids of this address.
+    Node(&'a str),
+    Entries,
+    NodeAndEntries(&'a str),
 }
 
 /// Whether all keys of a prefix are in one slot. They are not if the prefix has a closing brace outside a

@@ -6,15 +6,18 @@
 //! connections to clients, or what is done with a reply.
 //!
 //! From the top: `options` (what users configure), `operations` and `scan` (the contract), `registry`,
-//! `client` (reconnects), `connector` (finds the server), `connection` (to one server), then `scripts`, `reply`,
-//! `keys`, `tls`, `url` and `server_error`.
+//! `client` (reconnects), `connector` (finds the server), `connection` (to one server), `clock` (deadlines) and
+//! `recovery` (what is sent again), then `scripts`, `reply`, `keys`, `tls`, `url` and `server_error`.
 
 mod client;
+mod clock;
 mod connection;
 mod connector;
 mod keys;
 mod operations;
 mod options;
+mod overlap;
+mod recovery;
 mod registry;
 mod reply;
 mod scan;

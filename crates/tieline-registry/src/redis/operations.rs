@@ -5,13 +5,15 @@
 
 use std::sync::Arc;
 
-use redis::Cmd;
-
 use super::{
+    keys::KeyUse,
     registry::RedisRegistry,
     reply::{ReplyReader, is_text, number, unexpected_reply},
     scan::BATCH,
-    scripts::{CLAIM, EXPIRED, JOIN, LEAVE, LOCATE, NODES, REAP, RELEASE, RENEW, Script},
+    scripts::{
+        BALANCE, CLAIM, EXPIRED, JOIN, LEAVE, LOCATE, NODES, REAP, RELEASE, RENEW, Script,
+        ScriptCall,
+    },
 };
 use crate::{
     contract::{Registry, RegistryFuture},
@@ -19,7 +21,8 @@ use crate::{
     id::ClientId,
     types::{
         Claim, ClaimKind, ClaimOutcomes, Cursor, Entry, ExpiredNode, JoinOutcome, JoinRequest,
-        NodeInfo, NodeSession, Owner, Page, Release, ReleaseOutcome, Renewal, Stamp,
+        LeaseInfo, Located, NodeInfo, NodeReport, NodeSession, Owner, Page, Release,
+        ReleaseOutcome, Renewal, Stamp,
     },
 };
 
@@ -29,13 +32,18 @@ const PIPELINE: usize = 8;
 
 impl RedisRegistry {
     /// A call of a script, with the session's address and process as its first arguments.
-    fn call(&self, script: &Script, session: &NodeSession) -> Cmd {
-        let mut command = script.evalsha(&self.keys, &session.address);
+    fn call_for(
+        &self,
+        script: &'static Script,
+        uses: KeyUse<'_>,
+        session: &NodeSession,
+    ) -> ScriptCall {
+        let mut call = script.call(&self.keys, uses);
         let process = session.process.hyphenated();
         let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
         let process: &str = process.encode_lower(&mut text);
-        command.arg(&*session.address).arg(process);
-        command
+        call.arg(&*session.address).arg(process);
+        call
     }
 
     async fn do_join(&self, request: &JoinRequest) -> Result<JoinOutcome, RegistryError> {
@@ -47,35 +55,57 @@ impl RedisRegistry {
             lease_id: 0,
             fencing_token: 0,
         };
-        let mut command = self.call(&JOIN, &session);
+        let mut call = self.call_for(&JOIN, KeyUse::Node(&session.address), &session);
         let replace = request.replace.map(|process| process.to_string());
-        command.arg(replace.unwrap_or_default());
-        command.arg(request.now.0).arg(millis(&session));
-        let mut reply = ReplyReader::new(OPERATION, self.client.query(OPERATION, command).await?)?;
+        call.arg(replace.unwrap_or_default());
+        call.arg(request.now.0).arg(millis(&session));
+        call.arg(u8::from(request.has_connections));
+        let mut reply = ReplyReader::new(OPERATION, self.client.call(OPERATION, call).await?)?;
         match reply.text()?.as_str() {
-            "OK" => Ok(JoinOutcome::Joined(session, reply.lease_info()?)),
+            "OK" => {
+                let lease_info = self.lease_info(reply).await?;
+                Ok(JoinOutcome::Joined(session, lease_info))
+            }
             "BUSY" => Ok(JoinOutcome::Busy(reply.process()?)),
             _ => Err(unexpected_reply(OPERATION)),
         }
     }
 
-    async fn do_renew(&self, session: &NodeSession, now: Stamp) -> Result<Renewal, RegistryError> {
+    async fn do_renew(
+        &self,
+        session: &NodeSession,
+        report: NodeReport,
+    ) -> Result<Renewal, RegistryError> {
         const OPERATION: &str = "renew the lease";
-        let mut command = self.call(&RENEW, session);
-        command.arg(now.0).arg(millis(session));
-        let mut reply = ReplyReader::new(OPERATION, self.client.query(OPERATION, command).await?)?;
+        let mut call = self.call_for(&RENEW, KeyUse::Node(&session.address), session);
+        call.arg(report.now.0).arg(millis(session));
+        call.arg(report.refilled.0);
+        let mut reply = ReplyReader::new(OPERATION, self.client.call(OPERATION, call).await?)?;
         match reply.text()?.as_str() {
-            "OK" => Ok(Renewal::Renewed(reply.lease_info()?)),
-            "REVIVED" => Ok(Renewal::Revived(reply.lease_info()?)),
+            "OK" => self.lease_info(reply).await.map(Renewal::Renewed),
+            "REVIVED" => self.lease_info(reply).await.map(Renewal::Revived),
             "LOST" => Ok(Renewal::Lost),
             _ => Err(unexpected_reply(OPERATION)),
         }
     }
 
-    async fn do_nodes(&self) -> Result<Vec<NodeInfo>, RegistryError> {
+    /// What a node learns with a join or renewal. The balance is another call, and may fail: without it,
+    /// the lease is renewed all the same.
+    async fn lease_info(&self, mut reply: ReplyReader) -> Result<LeaseInfo, RegistryError> {
+        let lease_info = reply.lease_info()?;
+        self.client.observe(lease_info.clock);
+        let balance = BALANCE.call(&self.keys, KeyUse::Entries);
+        let balance = self.client.call("compare the entries", balance).await;
+        Ok(LeaseInfo {
+            foreign_balance: balance.ok().as_ref().and_then(number),
+            ..lease_info
+        })
+    }
+
+    pub(super) async fn do_nodes(&self) -> Result<Vec<NodeInfo>, RegistryError> {
         const OPERATION: &str = "list the nodes";
-        let command = NODES.evalsha(&self.keys, "");
-        let mut reply = ReplyReader::new(OPERATION, self.client.query(OPERATION, command).await?)?;
+        let call = NODES.call(&self.keys, KeyUse::Nodes);
+        let mut reply = ReplyReader::new(OPERATION, self.client.call(OPERATION, call).await?)?;
         let mut nodes = Vec::with_capacity(reply.len() / 3);
         while !reply.is_empty() {
             nodes.push(reply.node()?);
@@ -95,7 +125,7 @@ impl RedisRegistry {
                 .chunks(BATCH)
                 .map(|batch| self.claim_command(session, batch))
                 .collect();
-            for reply in self.client.query_all(OPERATION, &calls).await? {
+            for reply in self.client.call_all(OPERATION, &calls).await? {
                 let mut reply = ReplyReader::new(OPERATION, reply)?;
                 if reply.text()? == "LOST" {
                     return Ok(ClaimOutcomes::Lost);
@@ -111,8 +141,9 @@ impl RedisRegistry {
         Ok(ClaimOutcomes::Verdicts(verdicts))
     }
 
-    fn claim_command(&self, session: &NodeSession, claims: &[Claim]) -> Cmd {
-        let mut command = self.call(&CLAIM, session);
+    fn claim_command(&self, session: &NodeSession, claims: &[Claim]) -> ScriptCall {
+        let uses = KeyUse::NodeAndEntries(&session.address);
+        let mut command = self.call_for(&CLAIM, uses, session);
         for claim in claims {
             let kind = match claim.kind {
                 ClaimKind::Fresh => "0",
@@ -135,7 +166,7 @@ impl RedisRegistry {
                 .chunks(BATCH)
                 .map(|batch| self.release_command(session, batch))
                 .collect();
-            for reply in self.client.query_all(OPERATION, &calls).await? {
+            for reply in self.client.call_all(OPERATION, &calls).await? {
                 if is_text(&reply, "LOST") {
                     return Ok(ReleaseOutcome::Lost);
                 }
@@ -147,21 +178,24 @@ impl RedisRegistry {
         Ok(ReleaseOutcome::Done)
     }
 
-    fn release_command(&self, session: &NodeSession, releases: &[Release]) -> Cmd {
-        let mut command = self.call(&RELEASE, session);
+    fn release_command(&self, session: &NodeSession, releases: &[Release]) -> ScriptCall {
+        let uses = KeyUse::NodeAndEntries(&session.address);
+        let mut command = self.call_for(&RELEASE, uses, session);
         for release in releases {
             command.arg(release.id.as_str()).arg(release.up_to.0);
         }
         command
     }
 
-    async fn do_locate(&self, id: &str) -> Result<Option<Entry>, RegistryError> {
+    async fn do_locate(&self, id: &str) -> Result<Located, RegistryError> {
         const OPERATION: &str = "locate an id";
-        let mut command = LOCATE.evalsha(&self.keys, "");
-        command.arg(id);
-        let mut reply = ReplyReader::new(OPERATION, self.client.query(OPERATION, command).await?)?;
-        if reply.is_empty() {
-            return Ok(None);
+        let mut call = LOCATE.call(&self.keys, KeyUse::Entries);
+        call.arg(id);
+        let mut reply = ReplyReader::new(OPERATION, self.client.call(OPERATION, call).await?)?;
+        match reply.absence() {
+            Some(0) => return Ok(Located::Nowhere),
+            Some(_) => return Ok(Located::Unknown),
+            None => {}
         }
         let address = reply.address()?;
         let owner = if reply.is_empty() {
@@ -172,13 +206,13 @@ impl RedisRegistry {
                 leased: reply.number()? == 1,
             }
         };
-        Ok(Some(Entry { address, owner }))
+        Ok(Located::At(Entry { address, owner }))
     }
 
     async fn do_expired(&self) -> Result<Vec<ExpiredNode>, RegistryError> {
         const OPERATION: &str = "list the expired nodes";
-        let command = EXPIRED.evalsha(&self.keys, "");
-        let mut reply = ReplyReader::new(OPERATION, self.client.query(OPERATION, command).await?)?;
+        let call = EXPIRED.call(&self.keys, KeyUse::Nodes);
+        let mut reply = ReplyReader::new(OPERATION, self.client.call(OPERATION, call).await?)?;
         let mut expired = Vec::with_capacity(reply.len() / 2);
         while !reply.is_empty() {
             let (address, mark) = (reply.address()?, reply.address()?);
@@ -189,10 +223,11 @@ impl RedisRegistry {
 
     async fn do_reap(&self, expired: &ExpiredNode, limit: usize) -> Result<bool, RegistryError> {
         const OPERATION: &str = "reap a node";
-        let mut command = REAP.evalsha(&self.keys, &expired.address);
-        command.arg(&*expired.address).arg(&*expired.mark);
-        command.arg(limit.min(BATCH));
-        let reply = self.client.query(OPERATION, command).await?;
+        let uses = KeyUse::NodeAndEntries(&expired.address);
+        let mut call = REAP.call(&self.keys, uses);
+        call.arg(&*expired.address).arg(&*expired.mark);
+        call.arg(limit.min(BATCH));
+        let reply = self.client.call(OPERATION, call).await?;
         let left = number(&reply).ok_or_else(|| unexpected_reply(OPERATION))?;
         Ok(left > 0)
     }
@@ -204,17 +239,30 @@ fn millis(session: &NodeSession) -> u64 {
 }
 
 impl Registry for RedisRegistry {
+    fn cluster(&self) -> &str {
+        &self.keys.entries
+    }
+
+    fn overlap<'a>(&'a self, address: Option<&'a str>) -> RegistryFuture<'a, Option<String>> {
+        Box::pin(self.do_overlap(address))
+    }
+
     fn join<'a>(&'a self, request: &'a JoinRequest) -> RegistryFuture<'a, JoinOutcome> {
         Box::pin(self.do_join(request))
     }
 
-    fn renew<'a>(&'a self, session: &'a NodeSession, now: Stamp) -> RegistryFuture<'a, Renewal> {
-        Box::pin(self.do_renew(session, now))
+    fn renew<'a>(
+        &'a self,
+        session: &'a NodeSession,
+        report: NodeReport,
+    ) -> RegistryFuture<'a, Renewal> {
+        Box::pin(self.do_renew(session, report))
     }
 
     fn leave<'a>(&'a self, session: &'a NodeSession) -> RegistryFuture<'a, ()> {
         Box::pin(async {
-            let leaving = self.client.query("leave", self.call(&LEAVE, session));
+            let call = self.call_for(&LEAVE, KeyUse::Node(&session.address), session);
+            let leaving = self.client.call("leave", call);
             leaving.await.map(drop)
         })
     }
@@ -240,7 +288,7 @@ impl Registry for RedisRegistry {
     }
 
     // Only the master is asked, so every reply is fresh.
-    fn locate<'a>(&'a self, id: &'a str, _fresh: bool) -> RegistryFuture<'a, Option<Entry>> {
+    fn locate<'a>(&'a self, id: &'a str, _fresh: bool) -> RegistryFuture<'a, Located> {
         Box::pin(self.do_locate(id))
     }
 
@@ -248,7 +296,7 @@ impl Registry for RedisRegistry {
         &'a self,
         session: &'a NodeSession,
         from: Cursor,
-    ) -> RegistryFuture<'a, Page<ClientId>> {
+    ) -> RegistryFuture<'a, Page<(ClientId, Stamp)>> {
         Box::pin(async move {
             self.scan_ids_of("list a node's ids", &session.address, &from)
                 .await

@@ -9,8 +9,9 @@ use super::{
     client::ReconnectingClient,
     connection::ConnectionConfig,
     connector::Connector,
-    keys::{Keys, are_in_one_slot},
+    keys::{KeyUse, Keys, are_in_one_slot},
     registry::RedisRegistry,
+    reply::clock,
     scripts::CHECK,
     tls::{Certificates, Tls, TlsError},
     url::{Credentials, Deployment, Target},
@@ -134,7 +135,11 @@ impl RedisOptions {
         let client = ReconnectingClient::new(connector, self.timeout);
         client.connect().await?;
         // The connector has called the check by its text; a call by hash needs another permission.
-        client.query("connect", CHECK.evalsha(&keys, "")).await?;
+        let check = CHECK.call(&keys, KeyUse::NodeAndEntries(""));
+        let time = client.call("connect", check).await?;
+        if let Some(time) = clock(time) {
+            client.observe(time);
+        }
         Ok(RedisRegistry { client, keys })
     }
 

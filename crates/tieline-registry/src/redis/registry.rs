@@ -43,11 +43,12 @@ use super::{client::ReconnectingClient, keys::Keys};
 ///
 /// | key | content |
 /// |---|---|
-/// | `T:own` | hash: id → `"stamp host:port"`, as written by Tieline |
-/// | `T:node:host:port` | set: the ids of a node |
-/// | `T:nodes` | hash: node → process |
-/// | `T:leases` | sorted set: node → end of its lease, in ms of the server's clock |
-/// | `T:clock` | the cluster's clock, in µs |
+/// | `T:own` | hash: id → `"stamp host:port"`, as written by Tieline; the empty id → the epoch |
+/// | `T:node:host:port` | set: the ids of a node, and the empty one |
+/// | `T:nodes` | hash: node → process, and the epoch in which it has refilled |
+/// | `T:leases` | sorted set: node → end of its lease, in ms of the cluster's clock |
+/// | `T:clock` | the cluster's clock, in µs: it never goes back, whatever the server's does |
+/// | `T:cluster` | the prefix; a node whose prefix is another one does not start, since `ws` and `{ws}` share these keys |
 ///
 /// All keys are in one slot of a Redis Cluster. The data does not grow with the number of past
 /// connections; a connected client takes about 300 bytes. The server must not evict keys

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::{
     error::{RegistryError, RegistryErrorKind},
     id::ClientId,
-    types::{Cursor, LeaseInfo, NodeInfo, Page, Stamp, Verdict},
+    types::{Cursor, Epoch, LeaseInfo, NodeInfo, Page, Stamp, Verdict},
 };
 
 /// A reply that none of the scripts returns.
@@ -60,6 +60,11 @@ impl ReplyReader {
         number(&self.next()?).ok_or_else(|| unexpected_reply(operation))
     }
 
+    /// The number that the script `locate` returns in place of an entry; `None` if there is one.
+    pub(super) fn absence(&self) -> Option<i64> {
+        self.values.as_slice().first().and_then(number)
+    }
+
     pub(super) fn address(&mut self) -> Result<Arc<str>, RegistryError> {
         self.text().map(Arc::from)
     }
@@ -80,8 +85,9 @@ impl ReplyReader {
     pub(super) fn lease_info(&mut self) -> Result<LeaseInfo, RegistryError> {
         Ok(LeaseInfo {
             clock: self.stamp()?,
+            epoch: Epoch(self.stamp()?.0),
             entry_count: u64::try_from(self.number()?).ok(),
-            foreign_balance: Some(self.number()?),
+            foreign_balance: None,
         })
     }
 
@@ -123,8 +129,13 @@ pub(super) fn page<T>(
     };
     Ok(Page {
         items: values.chunks_exact(width).filter_map(item).collect(),
-        next: (cursor != "0").then(|| Cursor(cursor.into_bytes())),
+        next: next_cursor(cursor),
     })
+}
+
+/// The position of the next page; the server's cursor after the last one is 0.
+pub(super) fn next_cursor(cursor: String) -> Option<Cursor> {
+    (cursor != "0").then(|| Cursor(cursor.into_bytes()))
 }
 
 /// The server's cursor.
@@ -161,6 +172,11 @@ pub(super) fn is_text(value: &Value, expected: &str) -> bool {
         Value::Okay => expected == "OK",
         value => bytes(value) == Some(expected.as_bytes()),
     }
+}
+
+/// The clock that the script `check` returns.
+pub(super) fn clock(value: Value) -> Option<Stamp> {
+    text(value)?.parse().ok().map(Stamp)
 }
 
 fn text(value: Value) -> Option<String> {

@@ -8,14 +8,18 @@ use std::sync::Arc;
 use redis::{Cmd, Value};
 
 use super::{
+    keys::KeyUse,
     registry::RedisRegistry,
-    reply::{client_id, is_text, number, page, scan_cursor, shared_address, unexpected_reply},
-    scripts::DELETE_NODE,
+    reply::{
+        ReplyReader, client_id, is_text, next_cursor, number, page, scan_cursor, shared_address,
+        unexpected_reply,
+    },
+    scripts::{DELETE_NODE, LIST},
 };
 use crate::{
     error::RegistryError,
     id::ClientId,
-    types::{Cursor, Page},
+    types::{Cursor, Page, Stamp},
 };
 
 /// The ids of one page or one script call, at most. A script call with so many takes about 5 ms of the
@@ -35,18 +39,26 @@ impl RedisRegistry {
         })
     }
 
-    /// A page of the ids whose shadow has this address.
+    /// A page of the ids whose shadow has this address, with their stamps.
     pub(super) async fn scan_ids_of(
         &self,
         operation: &'static str,
         address: &str,
         from: &Cursor,
-    ) -> Result<Page<ClientId>, RegistryError> {
-        let mut command = redis::cmd("SSCAN");
-        command.arg(self.keys.node_ids(address));
-        add_position(&mut command, operation, from)?;
-        let reply = self.client.query(operation, command).await?;
-        page(operation, reply, 1, |item| client_id(&item[0]))
+    ) -> Result<Page<(ClientId, Stamp)>, RegistryError> {
+        let mut call = LIST.call(&self.keys, KeyUse::Node(address));
+        call.arg(address);
+        call.arg(scan_cursor(operation, from)?).arg(BATCH);
+        let mut reply = ReplyReader::new(operation, self.client.call(operation, call).await?)?;
+        let cursor = reply.text()?;
+        let mut items = Vec::with_capacity(reply.len() / 2);
+        while !reply.is_empty() {
+            let id = client_id(&reply.next()?);
+            let stamp = reply.stamp()?;
+            items.extend(id.map(|id| (id, stamp)));
+        }
+        let next = next_cursor(cursor);
+        Ok(Page { items, next })
     }
 
     /// Walks over the shared hash, then over the ids that Tieline has registered under the address: the
@@ -69,7 +81,8 @@ impl RedisRegistry {
         let mut from = Some(Cursor::default());
         while let Some(cursor) = from {
             let page = self.scan_ids_of(OPERATION, address, &cursor).await?;
-            deleted += self.delete_ids(OPERATION, address, &page.items).await?;
+            let ids: Vec<_> = page.items.into_iter().map(|(id, _)| id).collect();
+            deleted += self.delete_ids(OPERATION, address, &ids).await?;
             from = page.next;
         }
         Ok(deleted)
@@ -83,12 +96,12 @@ impl RedisRegistry {
     ) -> Result<u64, RegistryError> {
         let mut deleted = 0;
         for batch in ids.chunks(BATCH) {
-            let mut command = DELETE_NODE.evalsha(&self.keys, address);
-            command.arg(address);
+            let mut call = DELETE_NODE.call(&self.keys, KeyUse::NodeAndEntries(address));
+            call.arg(address);
             for id in batch {
-                command.arg(id.as_str());
+                call.arg(id.as_str());
             }
-            let reply = self.client.query(operation, command).await?;
+            let reply = self.client.call(operation, call).await?;
             let count = number(&reply).and_then(|count| u64::try_from(count).ok());
             deleted += count.ok_or_else(|| unexpected_reply(operation))?;
         }

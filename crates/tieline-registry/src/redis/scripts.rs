@@ -6,9 +6,9 @@
 
 use std::sync::LazyLock;
 
-use redis::Cmd;
+use redis::{Cmd, ToRedisArgs};
 
-use super::keys::Keys;
+use super::keys::{KeyUse, Keys};
 
 /// Defines a script by its file, with the prelude before it.
 macro_rules! script {
@@ -26,24 +26,28 @@ macro_rules! script {
 script!(CHECK, "scripts/check.lua");
 script!(JOIN, "scripts/join.lua");
 script!(RENEW, "scripts/renew.lua");
+script!(BALANCE, "scripts/balance.lua");
 script!(LEAVE, "scripts/leave.lua");
 script!(NODES, "scripts/nodes.lua");
 script!(CLAIM, "scripts/claim.lua");
 script!(RELEASE, "scripts/release.lua");
 script!(LOCATE, "scripts/locate.lua");
+script!(LIST, "scripts/list.lua");
 script!(EXPIRED, "scripts/expired.lua");
 script!(REAP, "scripts/reap.lua");
 script!(DELETE_NODE, "scripts/delete_node.lua");
 
-static ALL: [&LazyLock<Script>; 11] = [
+static ALL: [&LazyLock<Script>; 13] = [
     &CHECK,
     &JOIN,
     &RENEW,
+    &BALANCE,
     &LEAVE,
     &NODES,
     &CLAIM,
     &RELEASE,
     &LOCATE,
+    &LIST,
     &EXPIRED,
     &REAP,
     &DELETE_NODE,
@@ -62,20 +66,67 @@ impl Script {
         Self { text, hash }
     }
 
-    /// A call by hash. The caller adds the script's ARGV.
-    pub(super) fn evalsha(&self, keys: &Keys, address: &str) -> Cmd {
-        let mut command = redis::cmd("EVALSHA");
-        command.arg(&self.hash);
-        keys.add_to(&mut command, address);
-        command
+    /// A call of this script.
+    pub(super) fn call(&'static self, keys: &Keys, uses: KeyUse<'_>) -> ScriptCall {
+        let mut with_keys = Cmd::new();
+        keys.add_to(&mut with_keys, uses);
+        ScriptCall {
+            script: self,
+            keys: with_keys,
+            args: Cmd::new(),
+        }
+    }
+}
+
+/// A call of a script, without what is known only when it is sent.
+#[derive(Debug, Clone)]
+pub(super) struct ScriptCall {
+    script: &'static Script,
+    keys: Cmd,
+    args: Cmd,
+}
+
+/// The first argument of every script, in µs of the cluster's clock; zero where it is not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Timing {
+    /// The caller's estimate of the clock.
+    pub(super) now: u64,
+    /// After this, the call does nothing.
+    pub(super) deadline: u64,
+}
+
+impl ScriptCall {
+    /// Adds an argument of the script.
+    pub(super) fn arg(&mut self, arg: impl ToRedisArgs) -> &mut Self {
+        self.args.arg(arg);
+        self
     }
 
-    /// A call by text. The caller adds the script's ARGV.
-    pub(super) fn eval(&self, keys: &Keys, address: &str) -> Cmd {
-        let mut command = redis::cmd("EVAL");
-        command.arg(self.text);
-        keys.add_to(&mut command, address);
+    /// The call by hash.
+    pub(super) fn evalsha(&self, timing: Timing) -> Cmd {
+        self.command("EVALSHA", &self.script.hash, timing)
+    }
+
+    /// The call by text.
+    pub(super) fn eval(&self, timing: Timing) -> Cmd {
+        self.command("EVAL", self.script.text, timing)
+    }
+
+    fn command(&self, name: &str, script: &str, timing: Timing) -> Cmd {
+        let mut command = redis::cmd(name);
+        command.arg(script);
+        copy_args(&self.keys, &mut command);
+        command.arg(format!("{} {}", timing.now, timing.deadline));
+        copy_args(&self.args, &mut command);
         command
+    }
+}
+
+fn copy_args(from: &Cmd, to: &mut Cmd) {
+    for arg in from.args_iter() {
+        if let redis::Arg::Simple(arg) = arg {
+            to.arg(arg);
+        }
     }
 }
 
@@ -104,10 +155,14 @@ mod tests {
 
     #[test]
     fn a_call_by_hash_becomes_one_by_text() {
-        let keys = Keys::new("ws");
-        let by_hash = CLAIM.evalsha(&keys, "h:1").arg("x").take();
-        let expected = CLAIM.eval(&keys, "h:1").arg("x").take();
-        let eval = to_eval(&by_hash).unwrap();
+        let mut call = CLAIM.call(&Keys::new("ws"), KeyUse::NodeAndEntries("h:1"));
+        call.arg("x");
+        let timing = Timing {
+            now: 1,
+            deadline: 2,
+        };
+        let eval = to_eval(&call.evalsha(timing)).unwrap();
+        let expected = call.eval(timing);
         assert_eq!(eval.get_packed_command(), expected.get_packed_command());
         assert!(to_eval(&redis::cmd("PING")).is_none());
     }

@@ -39,6 +39,7 @@ async fn join(registry: &EtcdRegistry, address: &str, lease: Duration) -> NodeSe
         previous: None,
         now: Stamp(0),
         lease,
+        has_connections: false,
     };
     match registry.join(&request).await.unwrap() {
         JoinOutcome::Joined(session, _) => session,

@@ -19,7 +19,7 @@ pub(crate) fn run<T>(test: impl Future<Output = T>) -> T {
 }
 
 /// Runs a test on several threads; it fails when it takes longer than 60 s.
-#[cfg(feature = "etcd")]
+#[cfg(any(feature = "redis", feature = "etcd"))]
 pub(crate) fn run_threads<T>(threads: usize, test: impl Future<Output = T>) -> T {
     let mut runtime = Builder::new_multi_thread();
     let runtime = runtime.worker_threads(threads).enable_all().build();

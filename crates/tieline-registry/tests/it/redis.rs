@@ -2,10 +2,12 @@
 //! keys.
 
 mod access;
+mod clock;
 mod deployments;
 mod faults;
 mod layout;
 mod refusals;
+mod resharding;
 
 use std::{sync::Arc, time::Duration};
 
@@ -97,6 +99,7 @@ fn request(process: Uuid) -> JoinRequest {
         previous: None,
         now: Stamp(1),
         lease: Duration::from_secs(10),
+        has_connections: false,
     }
 }
 

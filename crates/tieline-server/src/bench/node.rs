@@ -16,8 +16,8 @@ use parking_lot::Mutex;
 use tieline::{
     ClientId,
     registry::{
-        Claim, ClaimKind, ClaimOutcomes, JoinOutcome, JoinRequest, NodeSession, Registry, Release,
-        ReleaseOutcome, Renewal, Stamp, Verdict,
+        Claim, ClaimKind, ClaimOutcomes, JoinOutcome, JoinRequest, NodeReport, NodeSession,
+        Registry, Release, ReleaseOutcome, Renewal, Stamp, Verdict,
     },
 };
 use tokio::task::AbortHandle;
@@ -62,6 +62,7 @@ impl Node {
             previous: None,
             now: Stamp::default(),
             lease: LEASE,
+            has_connections: false,
         };
         let joined = with_timeout("join", async { Ok(registry.join(&request).await?) });
         let JoinOutcome::Joined(session, lease_info) = joined.await? else {
@@ -149,7 +150,7 @@ async fn renew(registry: Arc<dyn Registry>, session: NodeSession) {
     let mut due = tokio::time::interval(LEASE / 3);
     loop {
         due.tick().await;
-        if let Ok(Renewal::Lost) = registry.renew(&session, Stamp::default()).await {
+        if let Ok(Renewal::Lost) = registry.renew(&session, NodeReport::default()).await {
             return;
         }
     }

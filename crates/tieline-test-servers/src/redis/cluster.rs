@@ -1,5 +1,7 @@
 //! A Redis Cluster of three masters, with or without replicas.
 
+use std::time::Duration;
+
 use super::server::{POLL_INTERVAL, Redis, RedisSetup, free_port};
 
 /// The number of slots in every Redis Cluster.
@@ -53,7 +55,19 @@ impl RedisCluster {
     /// Moves the slot of a key, with all its keys, to the next master.
     pub async fn move_slot(&self, key: &str) {
         let owner = self.master_of(key).await;
-        let (from, to) = (&self.masters[owner], &self.masters[(owner + 1) % 3]);
+        self.move_slot_slowly(key, [owner, (owner + 1) % 3], [Duration::ZERO; 2])
+            .await;
+    }
+
+    /// Moves the slot of a key, with all its keys one by one, from one master to another. The first pause
+    /// is before the first key and after the last, the second one between two keys.
+    pub async fn move_slot_slowly(
+        &self,
+        key: &str,
+        [from, to]: [usize; 2],
+        [around, between]: [Duration; 2],
+    ) {
+        let (from, to) = (&self.masters[from], &self.masters[to]);
         let slot: u16 = from.command(&["CLUSTER", "KEYSLOT", key]).await;
         let (slot, port) = (slot.to_string(), to.port.to_string());
         let old: String = from.command(&["CLUSTER", "MYID"]).await;
@@ -63,13 +77,16 @@ impl RedisCluster {
         to.command::<()>(&words).await;
         let words = [&set_slot[..], &["MIGRATING", &new]].concat();
         from.command::<()>(&words).await;
+        tokio::time::sleep(around).await;
         let keys: Vec<String> = from
             .command(&["CLUSTER", "GETKEYSINSLOT", &slot, "100"])
             .await;
         for key in keys {
             let words = ["MIGRATE", "127.0.0.1", &port, &key, "0", "5000"];
             from.command::<()>(&words).await;
+            tokio::time::sleep(between).await;
         }
+        tokio::time::sleep(around).await;
         for server in [to, from] {
             let words = [&set_slot[..], &["NODE", &new]].concat();
             server.command::<()>(&words).await;

@@ -14,9 +14,9 @@ use std::{
 use tieline::{
     ClientId,
     registry::{
-        Claim, ClaimOutcomes, Cursor, Entry, ExpiredNode, JoinOutcome, JoinRequest, NodeInfo,
-        NodeSession, Page, Registry, RegistryError, RegistryFuture, Release, ReleaseOutcome,
-        Renewal, Stamp,
+        Claim, ClaimOutcomes, Cursor, ExpiredNode, JoinOutcome, JoinRequest, Located, NodeInfo,
+        NodeReport, NodeSession, Page, Registry, RegistryError, RegistryFuture, Release,
+        ReleaseOutcome, Renewal, Stamp,
     },
 };
 
@@ -28,12 +28,15 @@ const PAGE: usize = 512;
 #[derive(Debug)]
 pub(crate) struct FileRegistry {
     path: PathBuf,
+    /// The file is the cluster.
+    cluster: String,
 }
 
 impl FileRegistry {
     /// A registry in this file, which need not exist yet.
     pub(crate) fn new(path: PathBuf) -> Self {
-        Self { path }
+        let cluster = path.display().to_string();
+        Self { path, cluster }
     }
 
     /// Runs one operation on the tables. File access blocks, so it happens on a thread for that; a caller
@@ -63,10 +66,10 @@ fn transact<T>(path: PathBuf, operation: impl FnOnce(&mut Tables) -> T) -> io::R
         Err(error) if error.kind() == io::ErrorKind::NotFound => Tables::default(),
         Err(error) => return Err(error),
     };
-    // The processes share the wall clock; where it jumps back, time stands still instead.
+    // The processes share the wall clock. Where it jumps back, the clocks of the nodes continue.
     let wall = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
     let micros = u64::try_from(wall.as_micros()).unwrap_or(u64::MAX);
-    tables.now = tables.now.max(micros);
+    tables.advance(micros);
     let result = operation(&mut tables);
     // A crash must leave the old file or the new one.
     let new = path.with_added_extension("new");
@@ -76,14 +79,22 @@ fn transact<T>(path: PathBuf, operation: impl FnOnce(&mut Tables) -> T) -> io::R
 }
 
 impl Registry for FileRegistry {
+    fn cluster(&self) -> &str {
+        &self.cluster
+    }
+
     fn join<'a>(&'a self, request: &'a JoinRequest) -> RegistryFuture<'a, JoinOutcome> {
         let request = request.clone();
         self.transact("let a node join", move |t| t.join(&request))
     }
 
-    fn renew<'a>(&'a self, session: &'a NodeSession, now: Stamp) -> RegistryFuture<'a, Renewal> {
+    fn renew<'a>(
+        &'a self,
+        session: &'a NodeSession,
+        report: NodeReport,
+    ) -> RegistryFuture<'a, Renewal> {
         let session = session.clone();
-        self.transact("renew a lease", move |t| t.renew(&session, now))
+        self.transact("renew a lease", move |t| t.renew(&session, report))
     }
 
     fn leave<'a>(&'a self, session: &'a NodeSession) -> RegistryFuture<'a, ()> {
@@ -113,7 +124,7 @@ impl Registry for FileRegistry {
         self.transact("release ids", move |t| t.release(&session, &releases))
     }
 
-    fn locate<'a>(&'a self, id: &'a str, _fresh: bool) -> RegistryFuture<'a, Option<Entry>> {
+    fn locate<'a>(&'a self, id: &'a str, _fresh: bool) -> RegistryFuture<'a, Located> {
         let id = id.to_owned();
         self.transact("locate an id", move |t| t.locate(&id))
     }
@@ -122,11 +133,11 @@ impl Registry for FileRegistry {
         &'a self,
         session: &'a NodeSession,
         from: Cursor,
-    ) -> RegistryFuture<'a, Page<ClientId>> {
+    ) -> RegistryFuture<'a, Page<(ClientId, Stamp)>> {
         let address = session.address.clone();
         self.transact("list the ids of a node", move |t| {
             let ids = t.ids_of(&address);
-            page(ids, &from, |id| id.as_bytes())
+            page(ids, &from, |(id, _)| id.as_bytes())
         })
     }
 

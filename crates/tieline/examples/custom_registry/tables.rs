@@ -9,18 +9,21 @@ use serde::{Deserialize, Serialize};
 use tieline::{
     ClientId,
     registry::{
-        Claim, ClaimKind, ClaimOutcomes, Entry, ExpiredNode, JoinOutcome, JoinRequest, LeaseInfo,
-        NodeInfo, NodeSession, Owner, Release, ReleaseOutcome, Renewal, Stamp, Verdict,
+        Claim, ClaimKind, ClaimOutcomes, Entry, Epoch, ExpiredNode, JoinOutcome, JoinRequest,
+        LeaseInfo, Located, NodeInfo, NodeReport, NodeSession, Owner, Release, ReleaseOutcome,
+        Renewal, Stamp, Verdict,
     },
 };
 use uuid::Uuid;
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Tables {
-    /// The registry's time, in µs.
-    pub(crate) now: u64,
-    /// The cluster's clock: the highest time that any node has seen.
-    clock: u64,
+    /// The cluster's clock: the highest time that the file or any node has seen, in µs.
+    now: u64,
+    /// When these tables began: other ones are another epoch.
+    epoch: u64,
+    /// When every live node has joined in this epoch.
+    settled: u64,
     nodes: BTreeMap<String, Node>,
     ids: BTreeMap<String, Row>,
 }
@@ -28,8 +31,10 @@ pub(crate) struct Tables {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Node {
     process: Uuid,
-    /// When the lease expires, in the registry's time.
+    /// When the lease expires, in the cluster's time.
     expiry: u64,
+    /// Whether it has claimed everything again since it joined.
+    refilled: bool,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -48,6 +53,14 @@ impl Row {
 
 /// Nodes and their leases.
 impl Tables {
+    /// Advances the clock, which never goes back.
+    pub(crate) fn advance(&mut self, micros: u64) {
+        self.now = self.now.max(micros);
+        if self.epoch == 0 {
+            self.epoch = self.now;
+        }
+    }
+
     pub(crate) fn join(&mut self, request: &JoinRequest) -> JoinOutcome {
         let (address, process) = (&*request.address, request.process);
         if let Some(holder) = self.nodes.get(address)
@@ -64,20 +77,32 @@ impl Tables {
             lease_id: 0,
             fencing_token: 0,
         };
-        let expiry = self.expiry(&session);
-        self.nodes.insert(address.into(), Node { process, expiry });
-        let info = self.lease_info(address, request.now);
+        self.advance(request.now.0);
+        let node = Node {
+            process,
+            expiry: self.expiry(&session),
+            refilled: !request.has_connections,
+        };
+        if self.nodes.is_empty() && self.settled == 0 {
+            self.settled = node.expiry;
+        }
+        self.nodes.insert(address.into(), node);
+        let info = self.lease_info(address);
         JoinOutcome::Joined(session, info)
     }
 
-    pub(crate) fn renew(&mut self, session: &NodeSession, now: Stamp) -> Renewal {
-        let expiry = self.expiry(session);
+    pub(crate) fn renew(&mut self, session: &NodeSession, report: NodeReport) -> Renewal {
+        let lived = self.may_write(session);
+        self.advance(report.now.0);
+        let (expiry, epoch) = (self.expiry(session), self.epoch);
         let Some(node) = self.node_of(session) else {
             return Renewal::Lost;
         };
-        let before = std::mem::replace(&mut node.expiry, expiry);
-        let info = self.lease_info(&session.address, now);
-        if before > self.now {
+        node.expiry = expiry;
+        // After an expiry, entries may be gone.
+        node.refilled = lived && (node.refilled || report.refilled.0 == epoch);
+        let info = self.lease_info(&session.address);
+        if lived {
             Renewal::Renewed(info)
         } else {
             Renewal::Revived(info)
@@ -116,7 +141,7 @@ impl Tables {
             return false;
         }
         let ids: Vec<_> = self.ids_of(&expired.address).take(limit).collect();
-        for id in ids {
+        for (id, _) in ids {
             self.remove(&id, &expired.address);
         }
         let left = self.ids_of(&expired.address).next().is_some();
@@ -146,15 +171,15 @@ impl Tables {
         self.now.saturating_add(ttl)
     }
 
-    fn lease_info(&mut self, address: &str, now: Stamp) -> LeaseInfo {
-        self.clock = self.clock.max(now.0).max(self.now);
+    fn lease_info(&self, address: &str) -> LeaseInfo {
         let (mut held, mut foreign) = (0, 0);
         for row in self.ids.values() {
             held += u64::from(row.owner() == Some(address));
             foreign += i64::from(row.place.is_some()) - i64::from(row.own.is_some());
         }
         LeaseInfo {
-            clock: Stamp(self.clock),
+            clock: Stamp(self.now),
+            epoch: Epoch(self.epoch),
             entry_count: Some(held),
             foreign_balance: Some(foreign),
         }
@@ -224,9 +249,20 @@ impl Tables {
         ReleaseOutcome::Done
     }
 
-    pub(crate) fn locate(&self, id: &str) -> Option<Entry> {
-        let row = self.ids.get(id)?;
-        let address = row.place.as_deref().or(row.owner())?;
+    pub(crate) fn locate(&self, id: &str) -> Located {
+        let row = self.ids.get(id);
+        let found = row.and_then(|row| Some((row, row.place.as_deref().or(row.owner())?)));
+        let Some((row, address)) = found else {
+            // An entry may be missing until every live node has claimed its ids in this epoch.
+            let mut live = self.nodes.values().filter(|node| node.expiry > self.now);
+            let joined = self.settled > 0 && self.now >= self.settled;
+            let complete = joined && live.all(|node| node.refilled);
+            return if complete {
+                Located::Nowhere
+            } else {
+                Located::Unknown
+            };
+        };
         let owner = match &row.own {
             Some((stamp, own)) if own == address => Owner::Node {
                 stamp: Stamp(*stamp),
@@ -234,16 +270,18 @@ impl Tables {
             },
             _ => Owner::Foreign,
         };
-        Some(Entry {
+        Located::At(Entry {
             address: address.into(),
             owner,
         })
     }
 
-    pub(crate) fn ids_of(&self, address: &str) -> impl Iterator<Item = ClientId> {
-        let ids = self.ids.iter();
-        ids.filter(move |(_, row)| row.owner() == Some(address))
-            .filter_map(|(id, _)| ClientId::new(id.as_str()).ok())
+    /// The ids of an address, with the stamps of their entries.
+    pub(crate) fn ids_of(&self, address: &str) -> impl Iterator<Item = (ClientId, Stamp)> {
+        self.ids.iter().filter_map(move |(id, row)| {
+            let own = row.own.as_ref().filter(|own| own.1 == address)?;
+            Some((ClientId::new(id.as_str()).ok()?, Stamp(own.0)))
+        })
     }
 
     /// Removes the entry that an id has under an address; whether it was visible to other programs.

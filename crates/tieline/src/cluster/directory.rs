@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use tieline_registry::{ClientId, Cursor, Entry, NodeInfo, Page, Registry, RegistryError};
+use tieline_registry::{ClientId, Cursor, Located, NodeInfo, Page, Registry, RegistryError};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
@@ -76,17 +76,21 @@ impl NodeDirectory {
     }
 
     /// Which node has a client; `is_fresh` asks past any cache of the registry.
-    pub(super) async fn locate(
-        &self,
-        id: &str,
-        is_fresh: bool,
-    ) -> Result<Option<Entry>, RegistryError> {
+    pub(super) async fn locate(&self, id: &str, is_fresh: bool) -> Result<Located, RegistryError> {
         let entry = self.registry.locate(id, is_fresh);
         let reply = RegistryError::with_timeout(self.timeout, "locate an id", entry).await;
         if reply.is_err() {
             self.lookup_failed.notify_one();
         }
         reply
+    }
+
+    /// Another live cluster that shares keys of the registry with this one.
+    pub(super) async fn overlap(&self) -> Result<Option<String>, RegistryError> {
+        let overlap = self
+            .registry
+            .overlap(self.address().map(|address| &**address));
+        RegistryError::with_timeout(self.timeout, "look for other clusters", overlap).await
     }
 
     /// The nodes of the registry.
@@ -117,13 +121,6 @@ impl NodeDirectory {
     /// Notified by each lookup that was not answered.
     pub(super) fn lookup_failed(&self) -> &Arc<Notify> {
         &self.lookup_failed
-    }
-
-    /// Whether connected clients may lack their entries: while entries of this node may be missing after
-    /// a loss, those of others may be too.
-    pub(super) fn may_lack_entries(&self) -> bool {
-        self.registrar()
-            .is_some_and(NodeRegistrar::lost_session_recently)
     }
 
     /// The number of entries that legacy nodes wrote, minus the number of Tieline's entries that they

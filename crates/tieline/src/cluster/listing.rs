@@ -7,7 +7,7 @@
 use std::{collections::BinaryHeap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use tieline_registry::{Entry, Owner, id};
+use tieline_registry::{Located, Owner, id};
 use tokio::{sync::oneshot, time::timeout};
 
 use super::{
@@ -53,12 +53,12 @@ impl MessageRouter {
             if self.local_connection(id).is_some() {
                 return OnlineStatus::Online;
             }
-            let entry = self.directory.locate(id, is_fresh).await.ok();
-            if is_fresh && entry == before {
+            let located = self.directory.locate(id, is_fresh).await.ok();
+            if is_fresh && located == before {
                 break;
             }
-            match self.confirm(id, entry.as_ref()).await {
-                OnlineStatus::Offline => before = entry,
+            match self.confirm(id, located.as_ref()).await {
+                OnlineStatus::Offline => before = located,
                 status => return status,
             }
         }
@@ -66,19 +66,18 @@ impl MessageRouter {
     }
 
     /// Asks the node that the registry names.
-    async fn confirm(&self, id: &str, entry: Option<&Option<Entry>>) -> OnlineStatus {
-        let entry = match entry {
-            None => return OnlineStatus::Unknown,
-            Some(None) if self.directory.may_lack_entries() => return OnlineStatus::Unknown,
-            Some(None) => return OnlineStatus::Offline,
-            Some(Some(entry)) => entry,
+    async fn confirm(&self, id: &str, located: Option<&Located>) -> OnlineStatus {
+        let entry = match located {
+            None | Some(Located::Unknown) => return OnlineStatus::Unknown,
+            Some(Located::Nowhere) => return OnlineStatus::Offline,
+            Some(Located::At(entry)) => entry,
         };
         if self.directory.address() == Some(&entry.address) {
             return OnlineStatus::Offline;
         }
         let peer = self.peers.get_or_connect(&entry.address);
         let is_leased = !matches!(entry.owner, Owner::Node { leased: false, .. });
-        if !is_leased && !peer.link.is_up() {
+        if peer.link.is_alias() || (!is_leased && !peer.link.is_up()) {
             return OnlineStatus::Offline;
         }
         match send_query(&peer, query(proto::QueryKind::Online, &[id], None, 1)).await {

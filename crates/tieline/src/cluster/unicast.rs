@@ -17,7 +17,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tieline_registry::{Entry, Owner};
+use tieline_registry::{Entry, Located, Owner};
 use tokio::time::Instant;
 
 use super::{
@@ -26,7 +26,7 @@ use super::{
     pending::{Peer, Place, Route, Unicast},
 };
 use crate::{
-    hub::ConnectionInner,
+    hub::{ConnectionInner, Presence},
     link::{NotSent, Outcome, proto::OutcomeCode},
 };
 
@@ -69,6 +69,9 @@ pub(super) enum LookupReason {
     OldAnswer,
     /// It names this node, which does not have the client: its entry is wrong, or this node is behind.
     NamesThisNode,
+    /// No other node has the client, and its connection here waits for its admission: wait for the
+    /// decision first.
+    Claimed,
     /// The link of a cached route sent nothing.
     NotSent(Route),
     /// The node of this route does not have the client. Other unicasts that were sent there bounce too.
@@ -83,10 +86,7 @@ pub(super) enum LookupResult {
     /// A route from the cache.
     Cached(Route),
     /// What the registry answered, and when it was asked.
-    Answered {
-        entry: Option<Entry>,
-        asked: Instant,
-    },
+    Answered { located: Located, asked: Instant },
     /// The registry did not answer.
     Failed,
 }
@@ -95,8 +95,11 @@ impl Destination for LookupResult {
     fn address(&self) -> Option<&Arc<str>> {
         match self {
             Self::Cached(route) => Some(&route.peer.address),
-            Self::Answered { entry, .. } => entry.as_ref().map(|entry| &entry.address),
-            Self::Failed => None,
+            Self::Answered {
+                located: Located::At(entry),
+                ..
+            } => Some(&entry.address),
+            Self::Answered { .. } | Self::Failed => None,
         }
     }
 }
@@ -108,10 +111,8 @@ pub(super) trait View {
     fn now(&self) -> Instant;
     /// The address of this node, if peers can reach it.
     fn own_address(&self) -> Option<&str>;
-    /// The client's connection at this node, unless it is about to end.
-    fn connection(&self, id: &str) -> Option<Self::Connection>;
-    /// Whether the registry may lack entries of connected clients, after a loss.
-    fn may_lack_entries(&self) -> bool;
+    /// Whether the client is at this node.
+    fn presence(&self, id: &str) -> Presence<Self::Connection>;
 }
 
 impl Unicast {
@@ -124,26 +125,46 @@ impl Unicast {
         if self.is_too_old(view.now()) {
             return NextStep::Finish(OpResult::Unreachable);
         }
-        if let Some(connection) = view.connection(&self.id) {
+        let presence = view.presence(&self.id);
+        if let Presence::Here(connection) = presence {
             return NextStep::Local(connection);
         }
         if self.hops >= MAX_HOPS {
             return NextStep::Finish(OpResult::Unreachable);
+        }
+        if matches!(presence, Presence::Claimed) && !self.may_be_elsewhere(result, view) {
+            self.hops += 1;
+            return NextStep::LookUp(LookupReason::Claimed);
         }
         match result {
             LookupResult::Cached(route) => NextStep::Forward {
                 route: route.clone(),
                 is_cached: true,
             },
-            LookupResult::Answered {
-                entry: Some(entry),
-                asked,
-            } => self.on_entry(entry, *asked, view),
-            LookupResult::Answered { entry: None, asked } => {
-                self.on_absence(*asked, || no_entry_code(view.may_lack_entries()))
-            }
+            LookupResult::Answered { located, asked } => match located {
+                Located::At(entry) => self.on_entry(entry, *asked, view),
+                Located::Nowhere => self.on_absence(*asked, OutcomeCode::NotHere),
+                // After a loss, connected clients may lack their entries.
+                Located::Unknown => self.on_absence(*asked, OutcomeCode::Unknown),
+            },
             LookupResult::Failed => NextStep::Finish(OpResult::Unreachable),
         }
+    }
+
+    /// Whether another node may have the client.
+    fn may_be_elsewhere<V: View>(&self, result: &LookupResult, view: &V) -> bool {
+        let entry = match result {
+            LookupResult::Cached(_) => return true,
+            LookupResult::Answered {
+                located: Located::At(entry),
+                ..
+            } => entry,
+            LookupResult::Answered { .. } | LookupResult::Failed => return false,
+        };
+        let place = Place::of(entry);
+        !matches!(entry.owner, Owner::Node { leased: false, .. })
+            && view.own_address() != Some(&*place.address)
+            && self.missed.as_ref() != Some(&place)
     }
 
     fn on_entry<V: View>(
@@ -152,17 +173,11 @@ impl Unicast {
         asked: Instant,
         view: &V,
     ) -> NextStep<V::Connection> {
-        let (stamp, is_leased) = match entry.owner {
-            Owner::Node { stamp, leased } => (Some(stamp), leased),
-            Owner::Foreign => (None, true),
-        };
-        let place = Place {
-            address: Arc::clone(&entry.address),
-            stamp,
-        };
+        let place = Place::of(entry);
+        let is_leased = !matches!(entry.owner, Owner::Node { leased: false, .. });
         if self.missed.as_ref() == Some(&place) {
             // That place does not have it, and the registry knows no other.
-            return self.on_absence(asked, || OutcomeCode::NotHere);
+            return self.on_absence(asked, OutcomeCode::NotHere);
         }
         if view.own_address() == Some(&*place.address) {
             self.missed = Some(place);
@@ -174,11 +189,11 @@ impl Unicast {
 
     /// No node has the client. An answer that is older than the unicast does not say so: the client may
     /// have connected in between.
-    fn on_absence<C>(&self, asked: Instant, code: impl FnOnce() -> OutcomeCode) -> NextStep<C> {
+    fn on_absence<C>(&self, asked: Instant, code: OutcomeCode) -> NextStep<C> {
         if asked < self.started {
             NextStep::LookUp(LookupReason::OldAnswer)
         } else {
-            NextStep::Finish(OpResult::Code(code()))
+            NextStep::Finish(OpResult::Code(code))
         }
     }
 
@@ -229,15 +244,6 @@ pub(super) fn on_peer<C>(peer: Arc<Peer>, place: &Place, is_alive: bool) -> Next
             stamp: place.stamp,
         },
         is_cached: false,
-    }
-}
-
-/// What it means that the registry has no entry: after a loss, connected clients may lack theirs.
-fn no_entry_code(may_lack_entries: bool) -> OutcomeCode {
-    if may_lack_entries {
-        OutcomeCode::Unknown
-    } else {
-        OutcomeCode::NotHere
     }
 }
 

@@ -1,3 +1,5 @@
+//! The bounds of the settings, and the errors that name them.
+
 use super::*;
 
 #[test]

@@ -5,7 +5,10 @@
 
 use std::sync::Arc;
 
-use tieline_registry::claim_table::{ClaimBatch, ClaimReply, ClaimRequest, Effect, Lane};
+use tieline_registry::{
+    Stamp,
+    claim_table::{ClaimBatch, ClaimReply, ClaimRequest, Effect, Lane},
+};
 
 use super::inner::{MAX_BATCH, Registrar, RegistrarHost};
 use crate::{error::ErrorChain, hub::ConnectionInner};
@@ -34,8 +37,7 @@ pub(super) async fn run<H: RegistrarHost>(registrar: Registrar<H>) {
 
 impl<H: RegistrarHost> Registrar<H> {
     pub(super) fn next_requests(&self, lane: Lane) -> Vec<ClaimRequest> {
-        let now = self.0.clock.now();
-        self.0.table.lock().next_requests(lane, now, MAX_BATCH)
+        self.0.table.lock().next_requests(lane, MAX_BATCH)
     }
 
     /// Sends requests one after the other, hands the replies to the table, and carries out their
@@ -46,9 +48,15 @@ impl<H: RegistrarHost> Registrar<H> {
             let reply = self.send_one(&request).await;
             all_replied &= reply != ClaimReply::NoReply;
             let mut table = self.0.table.lock();
+            let was_refilling = table.to_refill() > 0;
             let effects = table.on_reply(request, reply);
             let (urgent, slow) = (table.has_queued(Lane::Urgent), table.has_queued(Lane::Slow));
+            let has_refilled = was_refilling && table.to_refill() == 0;
             drop(table);
+            if has_refilled {
+                // The sooner the registry knows, the sooner it can say again that a client is offline.
+                self.0.renew_now.notify_one();
+            }
             effects.into_iter().for_each(|effect| self.apply(effect));
             if urgent {
                 self.0.wake_sender.notify_one();
@@ -80,19 +88,14 @@ impl<H: RegistrarHost> Registrar<H> {
 
     fn apply(&self, effect: Effect<Arc<ConnectionInner>>) {
         match effect {
-            Effect::Granted(stamp) => {
-                if let Some(upgrade) = self.0.pending_upgrades.lock().remove(&stamp) {
-                    // Fails if the upgrade has stopped waiting; the connection is open then.
-                    let _ = upgrade.send(true);
-                }
-            }
+            Effect::Granted(stamp) => self.wake_upgrade(stamp, true),
             Effect::Refused(conn, stamp) => {
-                let upgrade = self.0.pending_upgrades.lock().remove(&stamp);
-                let refused = upgrade.is_some_and(|upgrade| upgrade.send(false).is_ok());
-                // An upgrade that still waits refuses the client itself.
-                if let Some(host) = self.0.host.upgrade().filter(|_| !refused) {
+                // The hub learns it first: whether the upgrade still waits, has just stopped waiting or has
+                // admitted the client, the verdict counts.
+                if let Some(host) = self.0.host.upgrade() {
                     host.on_refused(&conn);
                 }
+                self.wake_upgrade(stamp, false);
             }
             Effect::Evict(node, id) => {
                 if let Some(host) = self.0.host.upgrade() {
@@ -100,6 +103,13 @@ impl<H: RegistrarHost> Registrar<H> {
                 }
             }
             Effect::Stopped(_) => self.0.renew_now.notify_one(),
+        }
+    }
+
+    fn wake_upgrade(&self, stamp: Stamp, granted: bool) {
+        if let Some(upgrade) = self.0.pending_upgrades.lock().remove(&stamp) {
+            // Fails if the upgrade has stopped waiting.
+            let _ = upgrade.send(granted);
         }
     }
 }

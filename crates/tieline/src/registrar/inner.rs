@@ -11,7 +11,7 @@ use std::{
 
 use parking_lot::Mutex;
 use tieline_registry::{
-    ClientId, NodeSession, Registry, RegistryError, Stamp, claim_table::ClaimTable,
+    ClientId, Epoch, NodeSession, Registry, RegistryError, Stamp, claim_table::ClaimTable,
 };
 use tokio::{
     sync::{Notify, Semaphore, oneshot, watch},
@@ -34,11 +34,12 @@ const IN_FLIGHT: usize = 4;
 pub(crate) trait RegistrarHost: Send + Sync + 'static {
     /// Asks another node to check whether it still has this id: a claim of this node displaced it.
     fn evict(&self, node: &str, id: ClientId);
-    /// The registry has given this connection's id to another connection.
+    /// The registry has given this connection's id to another connection: refuses it, or closes it if it
+    /// was admitted.
     fn on_refused(&self, connection: &Arc<ConnectionInner>);
-    /// Runs `f` while this connection has its id at this node. False if it has lost the id to a newer
-    /// connection, or has ended.
-    fn with_current(&self, connection: &Arc<ConnectionInner>, f: impl FnOnce()) -> bool;
+    /// Runs `f` while this connection waits for its admission, the only one with its id. False if a newer
+    /// connection has arrived, or it has ended.
+    fn begin_claim(&self, connection: &Arc<ConnectionInner>, f: impl FnOnce()) -> bool;
     /// The process that answers at this node's own advertised address.
     fn probe(&self) -> impl Future<Output = Option<Uuid>> + Send;
 }
@@ -52,6 +53,8 @@ pub(crate) struct RegistrarConfig {
     pub(crate) audit_interval: Duration,
     /// Of each request to the registry.
     pub(crate) timeout: Duration,
+    /// How long an upgrade waits for the decision on its claim.
+    pub(crate) claim_timeout: Duration,
 }
 
 /// Whether this node can register connections.
@@ -69,7 +72,7 @@ pub(crate) enum Health {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ClaimDecision {
     Granted,
-    /// A newer connection has the id, or one that must not be displaced.
+    /// A newer connection has the id, here or elsewhere, or one that must not be displaced.
     Taken,
     /// The registry has not answered yet; the claim continues.
     Undecided,
@@ -86,15 +89,15 @@ pub(super) struct Inner<H> {
     pub(super) host: Weak<H>,
     pub(super) clock: ClusterClock,
     pub(super) table: Mutex<ClaimTable<Arc<ConnectionInner>>>,
-    /// Upgrades that wait for a decision, by the stamp of their connection.
+    /// Wakes the upgrades that wait for a decision, by the stamp of their connection.
     pub(super) pending_upgrades: Mutex<HashMap<Stamp, oneshot::Sender<bool>>>,
     /// The latest session; it stays when it is lost, so that the next join can continue it.
     pub(super) session: Mutex<Option<NodeSession>>,
     pub(super) health: watch::Sender<Health>,
     /// When the registry last confirmed the lease.
     pub(super) last_renewal: watch::Sender<Instant>,
-    /// When the registry last reported that the session is lost.
-    pub(super) lost_at: Mutex<Option<Instant>>,
+    /// The registry's epoch, as of the last join or renewal.
+    pub(super) epoch: Mutex<Epoch>,
     pub(super) in_flight: Arc<Semaphore>,
     /// Wakes the claim sender: something urgent is queued.
     pub(super) wake_sender: Notify,
@@ -117,7 +120,7 @@ impl<H: RegistrarHost> Registrar<H> {
             session: Mutex::default(),
             health: watch::Sender::new(Health::Down),
             last_renewal: watch::Sender::new(Instant::now()),
-            lost_at: Mutex::default(),
+            epoch: Mutex::default(),
             in_flight: Arc::new(Semaphore::new(IN_FLIGHT)),
             wake_sender: Notify::new(),
             renew_now: Notify::new(),
@@ -144,12 +147,6 @@ impl<H: RegistrarHost> Registrar<H> {
     /// the registry does not count them.
     pub(crate) fn foreign_balance(&self) -> Option<i64> {
         self.0.reconciler.foreign_balance()
-    }
-
-    /// Whether entries of this node may be missing, because its session was lost within the last lease.
-    pub(crate) fn lost_session_recently(&self) -> bool {
-        let lost_at = *self.0.lost_at.lock();
-        lost_at.is_some_and(|at| at.elapsed() < self.0.config.lease)
     }
 
     /// Awaits the registry within the configured timeout.

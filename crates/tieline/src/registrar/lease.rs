@@ -20,7 +20,9 @@
 
 use std::time::Duration;
 
-use tieline_registry::{JoinOutcome, JoinRequest, LeaseInfo, NodeSession, RegistryError, Renewal};
+use tieline_registry::{
+    Epoch, JoinOutcome, JoinRequest, LeaseInfo, NodeReport, NodeSession, RegistryError, Renewal,
+};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -90,11 +92,17 @@ impl<H: RegistrarHost> Registrar<H> {
         let Some(session) = inner.session.lock().clone() else {
             return self.join().await;
         };
-        let now = inner.clock.now();
+        let report = self.report();
         match self
-            .with_timeout("renew the lease", inner.registry.renew(&session, now))
+            .with_timeout("renew the lease", inner.registry.renew(&session, report))
             .await?
         {
+            Renewal::Renewed(lease_info) if lease_info.epoch != *inner.epoch.lock() => {
+                tracing::warn!("the registry has lost data; claiming all connections again");
+                self.record(&lease_info);
+                self.on_joined(session);
+                Ok(Some(lease_info))
+            }
             Renewal::Renewed(lease_info) => {
                 self.record(&lease_info);
                 self.resume(session).await?;
@@ -112,6 +120,21 @@ impl<H: RegistrarHost> Registrar<H> {
                 self.on_session_lost();
                 self.join().await
             }
+        }
+    }
+
+    /// What the registry is told with a renewal.
+    fn report(&self) -> NodeReport {
+        let inner = &*self.0;
+        let has_refilled = inner.table.lock().to_refill() == 0;
+        let epoch = *inner.epoch.lock();
+        NodeReport {
+            now: inner.clock.now(),
+            refilled: if has_refilled {
+                epoch
+            } else {
+                Epoch::default()
+            },
         }
     }
 
@@ -171,6 +194,7 @@ impl<H: RegistrarHost> Registrar<H> {
             previous: inner.session.lock().clone(),
             now: inner.clock.now(),
             lease: inner.config.lease,
+            has_connections: !inner.table.lock().is_empty(),
         };
         match self
             .with_timeout("join", inner.registry.join(&request))
@@ -210,7 +234,6 @@ impl<H: RegistrarHost> Registrar<H> {
 
     fn on_session_lost(&self) {
         self.0.table.lock().stop();
-        *self.0.lost_at.lock() = Some(Instant::now());
     }
 
     fn on_available(&self) {
@@ -243,6 +266,7 @@ impl<H: RegistrarHost> Registrar<H> {
     /// Records what the registry reports with each join and renewal.
     fn record(&self, lease_info: &LeaseInfo) {
         self.0.clock.observe(lease_info.clock, LocalInstant::now());
+        *self.0.epoch.lock() = lease_info.epoch;
         self.0.last_renewal.send_replace(Instant::now());
         self.0
             .reconciler

@@ -27,6 +27,8 @@ mod reaper;
 mod reconcile;
 mod reconciler;
 mod start;
+#[cfg(all(test, feature = "redis"))]
+mod tests;
 
 pub(crate) use self::{
     clock::LocalInstant,

@@ -1,9 +1,10 @@
 //! Compares the registry with this node: the audit claims again what the node believes to have, the
 //! sweep releases what the registry lists for the node and the node does not hold.
 //!
-//! Owns the loop. Invariant: audit and sweep each use at most a twentieth of the registry's time.
+//! Owns the loop. Invariants: audit and sweep each use at most a twentieth of the registry's time.
+//! After a loss, refilling uses as much of it as keeps the replies fast.
 
-use tieline_registry::{Cursor, RegistryError, claim_table::Lane};
+use tieline_registry::{ClientId, Cursor, Located, Owner, RegistryError, Stamp, claim_table::Lane};
 use tokio::{sync::Notify, time::Instant};
 
 use super::{
@@ -41,6 +42,7 @@ impl<H: RegistrarHost> Registrar<H> {
                 next_audit = Instant::now() + inner.config.audit_interval.mul_f64(jitter);
             }
             self.send_slow(&mut pacing).await;
+            self.check_suspects().await;
         }
     }
 
@@ -60,7 +62,7 @@ impl<H: RegistrarHost> Registrar<H> {
     /// Returns once something is in the slow lane, or a comparison is due: on request, or at
     /// `next_audit`.
     async fn wait_for_work(&self, next_audit: Instant) {
-        if self.0.table.lock().has_queued(Lane::Slow) {
+        if self.0.table.lock().has_queued(Lane::Slow) || self.0.reconciler.has_suspects() {
             return;
         }
         tokio::select! {
@@ -75,7 +77,37 @@ impl<H: RegistrarHost> Registrar<H> {
         if !requests.is_empty() {
             let start = Instant::now();
             let all_replied = self.send(requests).await;
-            pacing.pause(all_replied.then(|| start.elapsed())).await;
+            let took = all_replied.then(|| start.elapsed());
+            if self.0.table.lock().to_refill() > 0 {
+                pacing.pause_refill(took).await;
+            } else {
+                pacing.pause(took).await;
+            }
+        }
+    }
+
+    /// Looks up some ids for which peers came here in vain, and releases those whose entry names this
+    /// node.
+    async fn check_suspects(&self) {
+        for id in self.0.reconciler.take_suspects() {
+            if let Some(stamp) = self.own_stamp(&id).await {
+                self.0.table.lock().sweep([(id, stamp)]);
+            }
+        }
+    }
+
+    /// The stamp of an entry that names this node.
+    async fn own_stamp(&self, id: &ClientId) -> Option<Stamp> {
+        let located = self.with_timeout("locate an id", self.0.registry.locate(id, true));
+        match located.await.ok()? {
+            Located::At(entry) if entry.address == self.0.config.address => {
+                Some(match entry.owner {
+                    Owner::Node { stamp, .. } => stamp,
+                    // Only the entry is left, without a stamp.
+                    Owner::Foreign => Stamp::default(),
+                })
+            }
+            _ => None,
         }
     }
 

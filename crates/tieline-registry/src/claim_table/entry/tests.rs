@@ -26,7 +26,6 @@ fn entry(state: [char; 3]) -> Entry {
     Entry {
         desired: kind.map(|kind| Desired {
             connection: CONNECTION,
-            stamp: STAMP,
             kind,
         }),
         registered: match state[1] {
@@ -41,6 +40,8 @@ fn entry(state: [char; 3]) -> Entry {
             '*' => InProgress::YesThenRecheck,
             other => panic!("unknown letter {other}"),
         },
+        stamp: STAMP,
+        to_refill: false,
     }
 }
 
@@ -135,7 +136,7 @@ fn sweep_releases_what_nothing_here_wants() {
         ("X__", "===", false),
         ("H__", "===", false),
     ];
-    check(Entry::sweep, rules);
+    check(|entry| entry.sweep(Stamp(1)), rules);
 }
 
 #[test]
@@ -199,8 +200,8 @@ fn the_next_operation_follows_from_the_state() {
     let rules = |audited| {
         [
             ("-n_", "===", None),
-            ("-?_", "===", Some(Operation::Release)),
-            ("-y_", "===", Some(Operation::Release)),
+            ("-?_", "===", Some(Operation::Release(STAMP))),
+            ("-y_", "===", Some(Operation::Release(STAMP))),
             ("F__", "===", fresh),
             ("X__", "===", exclusive),
             ("Hn_", "===", held),
@@ -222,4 +223,44 @@ fn an_entry_is_obsolete_when_nothing_is_desired_registered_or_in_progress() {
         assert_eq!(entry(state).is_in_progress(), state[2] != '.', "{state:?}");
     }
     assert!(Entry::default().is_obsolete());
+}
+
+#[test]
+fn a_release_names_the_stamp_of_its_own_entry() {
+    let mut entry = Entry::default();
+    entry.connect(CONNECTION, STAMP, false);
+    entry.begin();
+    entry.on_granted(STAMP);
+    entry.disconnect(|_| true);
+    assert_eq!(entry.next_operation(false), Some(Operation::Release(STAMP)));
+
+    let mut swept = Entry::default();
+    assert!(swept.sweep(Stamp(7)));
+    assert_eq!(
+        swept.next_operation(false),
+        Some(Operation::Release(Stamp(7)))
+    );
+}
+
+#[test]
+fn a_rejoin_is_refilled_by_a_grant_that_is_not_outdated() {
+    for state in states() {
+        let mut entry = entry(state);
+        entry.rejoin();
+        assert_eq!(entry.is_to_refill(), state[0] != '-', "{state:?}");
+        let in_progress = entry.is_in_progress();
+        entry.on_granted(STAMP);
+        assert_eq!(
+            entry.is_to_refill(),
+            state[0] != '-' && in_progress,
+            "{state:?}: the reply of a request from before the rejoin proves nothing"
+        );
+        entry.begin();
+        entry.on_granted(STAMP);
+        assert!(!entry.is_to_refill(), "{state:?}");
+    }
+    let mut ended = entry(['H', 'y', '.']);
+    ended.rejoin();
+    ended.disconnect(|_| true);
+    assert!(!ended.is_to_refill(), "nothing is left to refill");
 }

@@ -24,7 +24,7 @@ fn joined() -> ClaimTable<u32> {
 
 /// The only request of a lane.
 fn request(table: &mut ClaimTable<u32>, lane: Lane) -> ClaimRequest {
-    let requests = table.next_requests(lane, Stamp(100), 10_000);
+    let requests = table.next_requests(lane, 10_000);
     let [request] = requests.try_into().expect("one request");
     request
 }
@@ -138,7 +138,7 @@ fn a_missing_reply_or_a_lost_session_stops_the_table_until_it_joins() {
         let claim = request(&mut table, Lane::Urgent);
         assert_eq!(table.on_reply(claim, reply), [Effect::Stopped(reason)]);
         assert!(!table.is_joined() && !table.has_queued(Lane::Urgent));
-        assert_eq!(table.next_requests(Lane::Urgent, Stamp(9), 9), []);
+        assert_eq!(table.next_requests(Lane::Urgent, 9), []);
         table.on_resumed(session(1));
         let again = request(&mut table, Lane::Urgent);
         assert_eq!(claim_of(&again), (Stamp(1), ClaimKind::Fresh));
@@ -179,9 +179,13 @@ fn a_join_claims_slowly_what_was_held_and_at_once_what_was_not() {
 fn a_sweep_releases_unknown_ids_and_spares_connections() {
     let mut table = joined();
     table.connect(&id(1), Stamp(1), 1, false);
-    table.sweep([id(1), id(2)]);
+    table.sweep([(id(1), Stamp(1)), (id(2), Stamp(5))]);
     let release = request(&mut table, Lane::Slow);
-    assert_eq!(release.batch.ids().collect::<Vec<_>>(), [&id(2)]);
+    let (id, up_to) = (id(2), Stamp(5));
+    assert_eq!(
+        release.batch,
+        ClaimBatch::Releases(vec![Release { id, up_to }])
+    );
 }
 
 #[test]
@@ -217,4 +221,28 @@ fn audits_that_overtake_each_other_do_not_pile_up() {
     }
     let audit = request(&mut table, Lane::Slow);
     assert_eq!(audit.batch.ids().count(), 2_000, "all of them, once");
+}
+
+#[test]
+fn a_join_is_refilled_when_everything_is_claimed_again() {
+    let mut table = joined();
+    for n in 1..=2 {
+        table.connect(&id(n), Stamp(u64::from(n)), n, false);
+    }
+    let claims = request(&mut table, Lane::Urgent);
+    table.on_reply(claims, granted(None, 2));
+    assert_eq!(table.to_refill(), 0, "a first join has nothing to refill");
+
+    table.on_joined(session(1));
+    assert_eq!(table.to_refill(), 2);
+    table.connect(&id(3), Stamp(3), 3, false);
+    request(&mut table, Lane::Urgent);
+    assert_eq!(table.to_refill(), 2, "a later connection has lost nothing");
+    table.disconnect(&id(1), |_| true);
+    assert_eq!(table.to_refill(), 1);
+    let release = request(&mut table, Lane::Urgent);
+    assert!(matches!(release.batch, ClaimBatch::Releases(_)));
+    let claims = request(&mut table, Lane::Slow);
+    table.on_reply(claims, granted(None, 1));
+    assert_eq!(table.to_refill(), 0);
 }

@@ -2,9 +2,10 @@
 -- other scripts, without effect, so that it fails on a replica, on a server older than 5, and if a
 -- permission is missing. The deletions come first: if the permission to delete is missing, nothing has
 -- been written that would stay.
--- -> OK
-redis.call('HDEL', shadows, '')
-redis.call('SREM', node_ids, '')
+-- -> the cluster's clock, in µs
+local absent = '\0'
+redis.call('HDEL', shadows, absent)
+redis.call('SREM', node_ids, absent)
 redis.call('ZREM', leases, '')
 redis.call('HLEN', entries)
 redis.call('HSCAN', entries, '0', 'COUNT', '1')
@@ -15,13 +16,11 @@ redis.call('SSCAN', node_ids, '0', 'COUNT', '1')
 redis.call('SPOP', node_ids, '0')
 redis.call('ZSCORE', leases, '')
 redis.call('ZRANGEBYSCORE', leases, '0', '0', 'LIMIT', '0', '1')
-redis.call('HSET', shadows, '', '')
-redis.call('HDEL', shadows, '')
-redis.call('SADD', node_ids, '')
-redis.call('SREM', node_ids, '')
+redis.call('HSET', shadows, absent, '')
+redis.call('HDEL', shadows, absent)
+redis.call('SADD', node_ids, absent)
+redis.call('SREM', node_ids, absent)
 redis.call('ZADD', leases, '0', '')
 redis.call('ZREM', leases, '')
-local us = redis.call('GET', clock)
-if not us or tonumber(us) < tonumber(now_us) then us = now_us end
-redis.call('SET', clock, us)
-return 'OK'
+redis.call('SET', clock, text(now_us))
+return text(now_us)

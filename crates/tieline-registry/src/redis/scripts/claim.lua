@@ -2,8 +2,8 @@
 -- ARGV: address, process, then for each claim its id, stamp and kind
 -- -> {LOST} | {OK, verdict...}: 0 granted | '+address' granted, displaced from | '-address' taken by
 local FRESH, EXCLUSIVE = '0', '2'
-local address = ARGV[1]
-if not holds(address, ARGV[2]) then return {'LOST'} end
+local address = ARGV[2]
+if not holds(address, ARGV[3]) then return {'LOST'} end
 local node_ids_prefix = string.sub(node_ids, 1, #node_ids - #address)
 
 -- The address that keeps the id from the claimant, or nil. `foreign` is what another program wrote over
@@ -20,20 +20,20 @@ end
 local function grant(id, stamp, entry, shadow, held_stamp, holder)
   if holder == address and tonumber(held_stamp) > tonumber(stamp) then stamp = held_stamp end
   local value = stamp .. ' ' .. address
+  local displaced = holder and holder ~= address
+  -- First: while a slot moves, this is what may fail, and then nothing of this claim has been written.
+  if displaced then redis.call('SREM', node_ids_prefix .. holder, id) end
   -- Most claims are audits, which change nothing. They cost no replication, because only what differs
   -- is written.
   if shadow ~= value then redis.call('HSET', shadows, id, value) end
   if entry ~= address then redis.call('HSET', entries, id, address) end
   -- Always: the set may have been lost, and the sweep and the reaper find only ids in it.
   redis.call('SADD', node_ids, id)
-  if holder == address then return 0 end
-  if not holder then return 0 end
-  redis.call('SREM', node_ids_prefix .. holder, id)
-  return '+' .. holder
+  return displaced and '+' .. holder or 0
 end
 
 local out = {'OK'}
-for i = 3, #ARGV, 3 do
+for i = 4, #ARGV, 3 do
   local id, stamp, kind = ARGV[i], ARGV[i + 1], ARGV[i + 2]
   local entry, shadow = redis.call('HGET', entries, id), redis.call('HGET', shadows, id)
   local held_stamp, holder = owner(shadow)

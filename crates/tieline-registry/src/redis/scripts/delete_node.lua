@@ -1,8 +1,8 @@
 -- Deletes those of the ids that have this address, no matter who wrote them.
 -- ARGV: address, then the ids
 -- -> the number of deleted ids
-local address, deleted = ARGV[1], 0
-for i = 2, #ARGV do
+local address, deleted = ARGV[2], 0
+for i = 3, #ARGV do
   local id = ARGV[i]
   local entry = redis.call('HGET', entries, id)
   local _, holder = owner(redis.call('HGET', shadows, id))

@@ -1,3 +1,3 @@
 -- The nodes whose lease has expired, up to 1,024. The mark is the end of the lease.
 -- -> {address, mark, ...}
-return redis.call('ZRANGEBYSCORE', leases, '-inf', string.format('%.0f', now_ms), 'WITHSCORES', 'LIMIT', '0', '1024')
+return redis.call('ZRANGEBYSCORE', leases, '-inf', text(math.floor(now_us / 1000)), 'WITHSCORES', 'LIMIT', '0', '1024')

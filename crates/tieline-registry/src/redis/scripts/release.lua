@@ -1,9 +1,9 @@
 -- Releases ids: compares, then deletes.
 -- ARGV: address, process, then for each release its id and the latest stamp to delete
 -- -> OK | LOST
-local address = ARGV[1]
-if not holds(address, ARGV[2]) then return 'LOST' end
-for i = 3, #ARGV, 2 do
+local address = ARGV[2]
+if not holds(address, ARGV[3]) then return 'LOST' end
+for i = 4, #ARGV, 2 do
   local id, up_to = ARGV[i], ARGV[i + 1]
   local entry = redis.call('HGET', entries, id)
   local stamp, holder = owner(redis.call('HGET', shadows, id))

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tieline_registry::{
-    EtcdOptions, EtcdRegistry, NodeSession, Registry, RegistryError, Renewal, Stamp,
+    EtcdOptions, EtcdRegistry, NodeReport, NodeSession, Registry, RegistryError, Renewal,
 };
 use tieline_test_servers::etcd::{Etcd, LEASE};
 use tokio::time::{Instant, sleep};
@@ -24,7 +24,7 @@ async fn connect_with_limit(url: &str) -> EtcdRegistry {
 /// Renews until there is a reply; the deadline of the test bounds it.
 async fn renew_until_reply(registry: &EtcdRegistry, session: &NodeSession) -> Renewal {
     loop {
-        match registry.renew(session, Stamp(0)).await {
+        match registry.renew(session, NodeReport::default()).await {
             Ok(renewal) => return renewal,
             Err(error) => assert!(!error.is_permanent(), "{error:?}"),
         }
@@ -96,7 +96,14 @@ fn reads_avoid_a_hung_server() {
         let session = join(&registry, "a.test:7000", STEADY).await;
         registry.claim(&session, &claims(0..10, 5)).await.unwrap();
         etcd.stop(hung);
-        assert!(registry.locate("client-1", true).await.unwrap().is_some());
+        assert!(
+            registry
+                .locate("client-1", true)
+                .await
+                .unwrap()
+                .entry()
+                .is_some()
+        );
         // From now on, the server that hangs is not used.
         let claimed = registry.claim(&session, &claims(10..20, 5)).await.unwrap();
         assert_eq!(granted(claimed), Some(10));
@@ -154,10 +161,17 @@ fn without_a_quorum_calls_fail_in_time_and_work_when_it_is_back() {
         etcd.kill(0);
         etcd.kill(1);
         fails(registry.claim(&session, &claims(10..20, 5))).await;
-        fails(registry.renew(&session, Stamp(0))).await;
+        fails(registry.renew(&session, NodeReport::default())).await;
         fails(registry.locate("client-1", true)).await;
         // The last server still answers stale reads.
-        assert!(registry.locate("client-1", false).await.unwrap().is_some());
+        assert!(
+            registry
+                .locate("client-1", false)
+                .await
+                .unwrap()
+                .entry()
+                .is_some()
+        );
         etcd.restart(0, false).await;
         assert!(matches!(
             renew_until_reply(&registry, &session).await,
@@ -184,7 +198,7 @@ fn a_stopped_server_fails_calls_in_time_and_answers_when_it_goes_on() {
         etcd.stop(0);
         for _ in 0..3 {
             fails(registry.locate("client-1", true)).await;
-            fails(registry.renew(&session, Stamp(0))).await;
+            fails(registry.renew(&session, NodeReport::default())).await;
         }
         fails(registry.claim(&session, &claims(10..20, 5))).await;
         etcd.resume(0);

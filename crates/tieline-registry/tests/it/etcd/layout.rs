@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use tieline_registry::{
-    ClaimKind, Cursor, Entry, EtcdRegistry, JoinOutcome, JoinRequest, Owner, Registry, Release,
-    ReleaseOutcome, Renewal, Stamp,
+    ClaimKind, Cursor, Entry, EtcdRegistry, JoinOutcome, JoinRequest, Located, NodeReport, Owner,
+    Registry, Release, ReleaseOutcome, Renewal, Stamp,
 };
 use tieline_test_servers::etcd::{Etcd, LEASE};
 
@@ -59,7 +59,7 @@ fn what_a_foreign_program_writes_is_found_and_deleted() {
         };
         for fresh in [true, false] {
             let found = registry.locate("x", fresh).await.unwrap();
-            assert_eq!(found, Some(foreign.clone()));
+            assert_eq!(found, Located::At(foreign.clone()));
         }
         registry.set("y", "go.test:2").await.unwrap();
         assert_eq!(gateway.get("/ws/y").await.as_deref(), Some("go.test:2"));
@@ -70,7 +70,7 @@ fn what_a_foreign_program_writes_is_found_and_deleted() {
         registry.delete("y").await.unwrap();
         gateway.put("/ws/x", "go.test:3").await;
         gateway.delete("/ws/x").await;
-        assert_eq!(registry.locate("x", false).await.unwrap(), None);
+        assert_eq!(registry.locate("x", false).await.unwrap(), Located::Nowhere);
         assert_eq!(gateway.below(PREFIX).await, []);
     });
 }
@@ -105,7 +105,10 @@ fn entries_of_a_crashed_node_expire_with_its_lease() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         assert_eq!(registry.nodes().await.unwrap(), []);
-        let renewal = registry.renew(&session, Stamp(0)).await.unwrap();
+        let renewal = registry
+            .renew(&session, NodeReport::default())
+            .await
+            .unwrap();
         assert_eq!(renewal, Renewal::Lost);
         assert_eq!(etcd.gateway().below("!").await, []);
     });
@@ -138,6 +141,7 @@ fn entries_outlive_renewals_and_rejoining() {
             previous: Some(session.clone()),
             now: Stamp(0),
             lease: LEASE,
+            has_connections: false,
         };
         let joined = registry.join(&request).await.unwrap();
         let JoinOutcome::Joined(again, _) = joined else {
@@ -147,7 +151,7 @@ fn entries_outlive_renewals_and_rejoining() {
         assert_eq!(everything(&registry).await.len(), 150);
         let until = tokio::time::Instant::now() + LEASE * 3;
         while tokio::time::Instant::now() < until {
-            let renewal = registry.renew(&again, Stamp(0)).await.unwrap();
+            let renewal = registry.renew(&again, NodeReport::default()).await.unwrap();
             assert!(matches!(renewal, Renewal::Renewed(_)), "{renewal:?}");
             tokio::time::sleep(LEASE / 4).await;
         }
@@ -181,7 +185,7 @@ fn one_id_may_be_claimed_several_times_at_once() {
         let (by_a, by_b) = tokio::join!(registry.claim(&a, &many), registry.claim(&b, &many));
         assert!(granted(by_a.unwrap()).is_some());
         assert!(granted(by_b.unwrap()).is_some());
-        let found = registry.locate("x", true).await.unwrap().unwrap();
+        let found = registry.locate("x", true).await.unwrap().entry().unwrap();
         let stamp = Stamp(5);
         let leased = true;
         assert_eq!(found.owner, Owner::Node { stamp, leased });

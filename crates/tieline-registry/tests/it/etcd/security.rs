@@ -46,7 +46,7 @@ fn a_user_needs_both_prefixes_and_no_more() {
         let session = join(&registry, "a.test:7000", STEADY).await;
         let claimed = registry.claim(&session, &[claim("x", 5)]).await.unwrap();
         assert_eq!(granted(claimed), Some(1));
-        assert!(registry.locate("x", true).await.unwrap().is_some());
+        assert!(registry.locate("x", true).await.unwrap().entry().is_some());
         assert_eq!(registry.nodes().await.unwrap().len(), 1);
         assert_eq!(registry.delete_node("a.test:7000").await.unwrap(), 1);
         registry.leave(&session).await.unwrap();
@@ -90,7 +90,7 @@ fn an_expired_token_is_renewed() {
             .unwrap();
         // The tokens of this server last one second, and it looks for expired ones once a second.
         tokio::time::sleep(Duration::from_secs(3)).await;
-        assert_eq!(registry.locate("x", true).await.unwrap(), None);
+        assert_eq!(registry.locate("x", true).await.unwrap().entry(), None);
     });
 }
 

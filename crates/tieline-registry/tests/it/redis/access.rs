@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use tieline_registry::{
-    Cursor, RedisOptions, RedisRegistry, Registry, RegistryErrorKind, Release, ReleaseOutcome,
-    Stamp,
+    Cursor, NodeReport, RedisOptions, RedisRegistry, Registry, RegistryErrorKind, Release,
+    ReleaseOutcome, Stamp,
 };
 use tieline_test_servers::{
     Authority,
@@ -48,7 +48,10 @@ fn the_documented_permissions_suffice() {
         let registry = registry.unwrap();
         let session = join(&registry).await;
         assert_eq!(claim(&registry, &session, "a").await.unwrap(), granted());
-        registry.renew(&session, Stamp(1)).await.unwrap();
+        registry
+            .renew(&session, NodeReport::default())
+            .await
+            .unwrap();
         registry.set("b", NODE).await.unwrap();
         registry.delete("a").await.unwrap();
         assert_eq!(registry.get("a").await.unwrap().as_deref(), Some(NODE));
@@ -58,7 +61,8 @@ fn the_documented_permissions_suffice() {
         assert_eq!(all.items.len(), 1);
         let ids = registry.ids_of(&session, Cursor::default()).await.unwrap();
         assert_eq!(ids.items.len(), 1);
-        let (id, up_to) = (ids.items[0].clone(), Stamp(100));
+        let (id, up_to) = ids.items[0].clone();
+        assert_eq!(up_to, Stamp(100));
         let released = registry.release(&session, &[Release { id, up_to }]).await;
         assert_eq!(released.unwrap(), ReleaseOutcome::Done);
         assert_eq!(registry.delete_node(NODE).await.unwrap(), 1);

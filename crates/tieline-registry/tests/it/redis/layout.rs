@@ -41,7 +41,9 @@ async fn come_and_go(prefix: &str, tag: &str) {
     let released = registry.release(&session, &["a", "b c"].map(release)).await;
     assert_eq!(released.unwrap(), ReleaseOutcome::Done);
     registry.leave(&session).await.unwrap();
-    assert_eq!(keys(&redis).await, named(tag, &["clock"]));
+    assert_eq!(keys(&redis).await, named(tag, &["clock", "own"]));
+    let left: Vec<String> = redis.command(&["HKEYS", &format!("{tag}:own")]).await;
+    assert_eq!(left, [""], "the epoch stays");
 }
 
 #[test]
@@ -78,7 +80,7 @@ fn fields_that_are_no_clients_are_skipped() {
         redis
             .command::<()>(&["HSET", "{ws}:own", "a", "nonsense"])
             .await;
-        let found = registry.locate("a", true).await.unwrap().unwrap();
+        let found = registry.locate("a", true).await.unwrap().entry().unwrap();
         assert_eq!(&*found.address, "");
     });
 }

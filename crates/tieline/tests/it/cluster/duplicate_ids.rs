@@ -53,7 +53,7 @@ async fn connect_twice(registry: &Arc<dyn Registry>, nodes: &[TestNode; 3], roun
         assert_eq!(delivery, Delivery::Delivered, "round {round}");
     }
     eventually(|| readers[winner].texts().len() == 3).await;
-    let entry = registry.locate(&id, true).await.unwrap().unwrap();
+    let entry = registry.locate(&id, true).await.unwrap().entry().unwrap();
     assert_eq!(*entry.address, nodes[winner].peer_address());
     assert_eq!(readers[winner].code(), None);
 }
@@ -142,5 +142,21 @@ fn with_reject_one_of_two_simultaneous_connections_is_accepted() {
             statuses.sort_unstable();
             assert_eq!(statuses, [101, 409], "round {round}");
         }
+    });
+}
+
+#[test]
+fn with_reject_a_single_node_needs_no_registry() {
+    run(async {
+        let config = Config {
+            duplicate: Duplicate::Reject,
+            ..Config::default()
+        };
+        let node = TestNode::single(config).await;
+        let mut first = node.client("id=one").await;
+        let (_, answer) = node.try_connect("id=one").await;
+        assert_eq!(answer.status, 409, "{answer:?}");
+        assert!(node.cluster.emit("one", "alone").await.is_delivered());
+        assert_eq!(first.text().await, "alone");
     });
 }

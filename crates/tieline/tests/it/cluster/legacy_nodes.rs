@@ -240,7 +240,13 @@ fn a_client_that_moves_to_a_legacy_node_is_followed_and_its_old_connection_close
         assert_eq!(place(&registry, "ann").await, Some(go.address()));
         // Our nodes leave no entry behind.
         go.disconnect("ann").await;
-        while registry.locate("ann", true).await.unwrap().is_some() {
+        while registry
+            .locate("ann", true)
+            .await
+            .unwrap()
+            .entry()
+            .is_some()
+        {
             assert!(moved.elapsed() <= 2 * audit(), "{:?}", moved.elapsed());
             sleep(Duration::from_millis(20)).await;
         }

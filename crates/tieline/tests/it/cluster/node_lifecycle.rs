@@ -246,11 +246,22 @@ fn a_node_that_crashed_is_back_on_its_address_at_once() {
             sleep(Duration::from_millis(5)).await;
         }
         back.until("again").await;
-        while registry.locate("gone", true).await.unwrap().is_some() {
+        while registry
+            .locate("gone", true)
+            .await
+            .unwrap()
+            .entry()
+            .is_some()
+        {
             sleep(Duration::from_millis(5)).await;
         }
         assert_eq!(other.cluster.emit("gone", "gone").await, Delivery::Offline);
-        let entry = registry.locate("back", true).await.unwrap().unwrap();
+        let entry = registry
+            .locate("back", true)
+            .await
+            .unwrap()
+            .entry()
+            .unwrap();
         assert_eq!(*entry.address, home.to_string());
     });
 }

@@ -195,7 +195,7 @@ async fn verify_settled(setup: &Setup, seed: u64, second: &Reader) {
         assert_eq!(delivery, Delivery::Delivered, "seed {seed}: {last}");
         second.until(&last).await;
     }
-    let entry = setup.registry.locate(&id, true).await.unwrap();
+    let entry = setup.registry.locate(&id, true).await.unwrap().entry();
     let place = entry.map(|entry| entry.address.to_string());
     assert_eq!(place, Some(setup.new.peer_address()), "seed {seed}");
     assert_eq!(second.code(), None, "seed {seed}: the newest was closed");

@@ -12,9 +12,9 @@ use parking_lot::Mutex;
 use tieline::{
     ClientId,
     registry::{
-        Claim, ClaimOutcomes, Cursor, Entry, ExpiredNode, JoinOutcome, JoinRequest, MemoryRegistry,
-        NodeInfo, NodeSession, Page, Registry, RegistryError, RegistryFuture, Release,
-        ReleaseOutcome, Renewal, Stamp,
+        Claim, ClaimOutcomes, Cursor, ExpiredNode, JoinOutcome, JoinRequest, Located,
+        MemoryRegistry, NodeInfo, NodeReport, NodeSession, Page, Registry, RegistryError,
+        RegistryFuture, Release, ReleaseOutcome, Renewal, Stamp,
     },
 };
 use tokio::sync::watch;
@@ -29,11 +29,24 @@ pub(crate) enum Mood {
     Hangs,
 }
 
+/// When the claims of a node are held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hold {
+    /// Before they are carried out.
+    Claims,
+    /// Once they have been carried out, before they are answered.
+    Verdicts,
+}
+
 /// A registry in memory behind whatever befalls it.
 #[derive(Debug)]
 pub(crate) struct Store {
-    memory: Mutex<MemoryRegistry>,
+    memory: MemoryRegistry,
     mood: watch::Sender<Mood>,
+    /// The node whose claims are held, if any.
+    held: watch::Sender<Option<(Hold, String)>>,
+    /// Claims that are held now.
+    held_claims: AtomicUsize,
     /// Before each request is carried out.
     delay: Duration,
     /// From when a look-up is carried out to its answer.
@@ -62,8 +75,10 @@ impl Store {
 
     fn new(delay: Duration, lag: Duration) -> Arc<Self> {
         Arc::new(Self {
-            memory: Mutex::default(),
+            memory: MemoryRegistry::new(),
             mood: watch::Sender::new(Mood::Well),
+            held: watch::Sender::new(None),
+            held_claims: AtomicUsize::new(0),
             delay,
             lag,
             claims: AtomicUsize::new(0),
@@ -104,9 +119,37 @@ impl Store {
         self.mood.send_replace(mood);
     }
 
+    /// Holds the claims of the node at this address until [`Store::release`].
+    pub(crate) fn hold(&self, hold: Hold, address: &str) {
+        self.held.send_replace(Some((hold, address.to_owned())));
+    }
+
+    pub(crate) fn release(&self) {
+        self.held.send_replace(None);
+    }
+
+    /// Waits until claims of this node are not held at this point.
+    async fn pass(&self, hold: Hold, address: &str) {
+        let is_free = |held: &Option<(Hold, String)>| {
+            held.as_ref()
+                .is_none_or(|(at, of)| *at != hold || of != address)
+        };
+        let mut changes = self.held.subscribe();
+        if !is_free(&changes.borrow()) {
+            self.held_claims.fetch_add(1, Ordering::Relaxed);
+            drop(changes.wait_for(is_free).await);
+            self.held_claims.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Requests to claim ids that are held now.
+    pub(crate) fn held_claims(&self) -> usize {
+        self.held_claims.load(Ordering::Relaxed)
+    }
+
     /// Loses everything.
     pub(crate) fn wipe(&self) {
-        *self.memory.lock() = MemoryRegistry::new();
+        self.memory.restore(&MemoryRegistry::new());
     }
 
     /// How often it was asked to claim, whatever the number of ids.
@@ -123,17 +166,25 @@ impl Store {
         if !self.delay.is_zero() {
             tokio::time::sleep(self.delay).await;
         }
-        Ok(self.memory.lock().clone())
+        Ok(self.memory.clone())
     }
 }
 
 impl Registry for Store {
+    fn cluster(&self) -> &'static str {
+        "store"
+    }
+
     fn join<'a>(&'a self, request: &'a JoinRequest) -> RegistryFuture<'a, JoinOutcome> {
         Box::pin(async move { self.arrive().await?.join(request).await })
     }
 
-    fn renew<'a>(&'a self, session: &'a NodeSession, now: Stamp) -> RegistryFuture<'a, Renewal> {
-        Box::pin(async move { self.arrive().await?.renew(session, now).await })
+    fn renew<'a>(
+        &'a self,
+        session: &'a NodeSession,
+        report: NodeReport,
+    ) -> RegistryFuture<'a, Renewal> {
+        Box::pin(async move { self.arrive().await?.renew(session, report).await })
     }
 
     fn leave<'a>(&'a self, session: &'a NodeSession) -> RegistryFuture<'a, ()> {
@@ -150,7 +201,12 @@ impl Registry for Store {
         claims: &'a [Claim],
     ) -> RegistryFuture<'a, ClaimOutcomes> {
         self.claims.fetch_add(1, Ordering::Relaxed);
-        Box::pin(async move { self.arrive().await?.claim(session, claims).await })
+        Box::pin(async move {
+            self.pass(Hold::Claims, &session.address).await;
+            let verdicts = self.arrive().await?.claim(session, claims).await;
+            self.pass(Hold::Verdicts, &session.address).await;
+            verdicts
+        })
     }
 
     fn release<'a>(
@@ -161,7 +217,7 @@ impl Registry for Store {
         Box::pin(async move { self.arrive().await?.release(session, releases).await })
     }
 
-    fn locate<'a>(&'a self, id: &'a str, fresh: bool) -> RegistryFuture<'a, Option<Entry>> {
+    fn locate<'a>(&'a self, id: &'a str, fresh: bool) -> RegistryFuture<'a, Located> {
         self.lookups.fetch_add(1, Ordering::Relaxed);
         Box::pin(async move {
             let mut stuck = self.stuck.subscribe();
@@ -179,7 +235,7 @@ impl Registry for Store {
         &'a self,
         session: &'a NodeSession,
         from: Cursor,
-    ) -> RegistryFuture<'a, Page<ClientId>> {
+    ) -> RegistryFuture<'a, Page<(ClientId, Stamp)>> {
         Box::pin(async move {
             self.listings_begun.fetch_add(1, Ordering::Relaxed);
             let delay = *self.listing.lock();

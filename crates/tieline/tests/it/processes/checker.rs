@@ -152,7 +152,7 @@ async fn registry_faults(
     }
     let ids: BTreeSet<_> = clients.all().iter().map(|client| &client.id).collect();
     for id in ids {
-        let entry = registry.locate(id, true).await?;
+        let entry = registry.locate(id, true).await?.entry();
         let is_right = match (live.get(id.as_str()), &entry) {
             (None, None) => true,
             (Some(client), Some(entry)) => {

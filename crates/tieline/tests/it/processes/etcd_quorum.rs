@@ -34,7 +34,8 @@ fn etcd_without_its_leader_and_then_without_a_quorum() {
         // Until a lease that could not be renewed in between would have expired twice.
         while killed.elapsed() < LEASE * 2 {
             for id in &ids {
-                if let Ok(entry) = outage.registry().locate(id, true).await {
+                if let Ok(located) = outage.registry().locate(id, true).await {
+                    let entry = located.entry();
                     assert!(entry.is_some(), "{id} is lost after {:?}", killed.elapsed());
                     answers += 1;
                 }

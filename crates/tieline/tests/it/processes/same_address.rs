@@ -87,7 +87,12 @@ async fn second_process(store: Store, end: End) {
     let lease = if end == End::Kill { LEASE } else { LEASE / 3 };
     assert!(ready < lease + LEASE, "{ready:?}");
     clients.connect(&second, "late").await.unwrap();
-    let owner = registry.locate("late", true).await.unwrap().unwrap();
+    let owner = registry
+        .locate("late", true)
+        .await
+        .unwrap()
+        .entry()
+        .unwrap();
     assert_eq!(*owner.address, *second.address());
     eprintln!("not affected ({rest:?}); the second serves after {ready:?}");
 }

@@ -73,7 +73,13 @@ async fn stopped(store: Store) {
         assert_eq!(one.delivery, "delivered", "{one:?}");
     }
     // Until the other nodes have removed it.
-    while registry.locate(&staying[0], true).await.unwrap().is_some() {
+    while registry
+        .locate(&staying[0], true)
+        .await
+        .unwrap()
+        .entry()
+        .is_some()
+    {
         for one in a.emit(staying, "later").await {
             assert!(
                 one.delivery != "delivered" && one.took < DECIDED_WITHIN,

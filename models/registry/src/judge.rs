@@ -1,0 +1,53 @@
+//! The next world, and what must hold in it.
+
+use crate::{
+    action::Action,
+    setup::Setup,
+    world::{Emit, Id, Place, World},
+};
+
+impl Setup {
+    /// The world after an action, judged.
+    pub(crate) fn next(&self, w: &World, action: Action) -> World {
+        let mut n = w.clone();
+        self.apply(&mut n, action);
+        let covered = self.is_covered(&mut n);
+        n.covered &= n.emit != Emit::Idle && covered;
+        let mut steps = vec![];
+        self.steps(&n, &mut steps);
+        if n.bad.is_none() && steps.is_empty() {
+            n.bad = (0..self.clients).find_map(|id| self.judge(&n, id));
+        }
+        n
+    }
+
+    /// What is wrong with a quiet world.
+    fn judge(&self, w: &World, id: Id) -> Option<&'static str> {
+        let routable = self.pids().filter(|&p| !w.processes[p].conflict);
+        let live = routable.filter_map(|p| Some((self.addr(p), w.processes[p].slots[id].conn?)));
+        let live: Vec<_> = live.collect();
+        let place = w.registry.place[id];
+        let own = w.registry.own[id].map(|own| (own.addr, own.stamp));
+        match live[..] {
+            [] => {
+                let left = own.is_some() || matches!(place, Some(Place::Node(_)));
+                left.then_some("I2 an entry without a live connection")
+            }
+            [(addr, conn)] => {
+                let here = place == Some(Place::Node(addr)) && own == Some((addr, conn.granted));
+                (!here).then_some("I1 a live connection is not registered")
+            }
+            _ => Some("I1 two live connections remain"),
+        }
+    }
+
+    /// Everything that may happen next.
+    pub(crate) fn actions(&self, w: &World) -> Vec<Action> {
+        let mut actions = vec![];
+        if w.bad.is_none() {
+            self.faults(w, &mut actions);
+            self.steps(w, &mut actions);
+        }
+        actions
+    }
+}
