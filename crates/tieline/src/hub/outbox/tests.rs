@@ -200,3 +200,25 @@ fn what_waits_counts_against_the_budget_until_it_has_left() {
     outbox.clear(&rules);
     assert_eq!(rules.budget.waiting(), 0);
 }
+
+#[test]
+fn a_full_outbox_allows_reading_again_once_half_of_it_has_left() {
+    let rules = within(200, 1000);
+    let frame = Frame::binary(vec![0; 48]);
+    let mut outbox = Outbox::default();
+    let fill = |outbox: &mut Outbox| {
+        while outbox.fits(&frame, &rules) {
+            outbox.push(frame.clone(), &rules);
+        }
+    };
+    fill(&mut outbox);
+    assert!(!outbox.allows_reading(&rules));
+    for left in [50, 100] {
+        let mut write = |_: &[IoSlice<'_>]| Ok(50);
+        assert_eq!(outbox.write(&rules, &mut write).unwrap(), Written::Some);
+        fill(&mut outbox);
+        assert_eq!(outbox.allows_reading(&rules), left == 100);
+    }
+    outbox.note_reading();
+    assert!(!outbox.allows_reading(&rules));
+}

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tieline::{CloseReason, Config, Message, SlowConsumer};
+use tieline::{CloseReason, Config, Frame, Message, SlowConsumer};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::tcp::OwnedReadHalf,
@@ -11,7 +11,7 @@ use tokio::{
 
 use super::millis;
 use crate::kit::{
-    Raw, Server, What, close_frame,
+    Raw, Server, What, close_frame, eventually,
     raw::{CLOSE, PING, TEXT, frame},
     run_threads,
 };
@@ -172,8 +172,8 @@ fn a_client_whose_outbox_never_drains_is_heard_as_it_reads() {
     run_threads(2, async {
         let server = Server::start(Config {
             slow_consumer: SlowConsumer::DropOldest,
-            outbox_bytes: 256 * 1024,
-            message_size: 128 * 1024,
+            // More than the kernel takes at once, so that it never empties the outbox.
+            outbox_bytes: 8 * 1024 * 1024,
             ..Config::default()
         })
         .await;
@@ -182,16 +182,16 @@ fn a_client_whose_outbox_never_drains_is_heard_as_it_reads() {
         // More than the client reads, for ever.
         let hub = server.hub.clone();
         let streaming = tokio::spawn(async move {
+            let frame = Frame::text(text(0));
             loop {
-                for n in 0..64 {
-                    hub.emit("a", text(n));
+                for _ in 0..256 {
+                    hub.emit("a", frame.clone());
                 }
-                tokio::time::sleep(millis(1)).await;
+                tokio::task::yield_now().await;
             }
         });
-        while server.hub.stats().waiting_bytes < 200 * 1024 {
-            tokio::task::yield_now().await;
-        }
+        eventually(|| server.hub.stats().waiting_bytes > 0).await;
+        widen(&reader);
         for message in 0..3 {
             let sent = format!("request {message}");
             writer
