@@ -108,6 +108,7 @@ impl LinkConfig {
 /// Random bytes, so that no proof of an earlier greeting fits this one.
 fn nonce() -> Bytes {
     let mut nonce = [0; 32];
-    aws_lc_rs::rand::fill(&mut nonce).expect("the system has random numbers, as TLS requires too");
+    // Not from aws-lc-rs, whose generator computes for 166 ms when a thread uses it for the first time.
+    getrandom::fill(&mut nonce).expect("the system has random numbers");
     Bytes::copy_from_slice(&nonce)
 }
