@@ -6,25 +6,38 @@ use std::io;
 
 use tieline_websocket::Frame;
 
-use crate::hub;
+use crate::{config::Config, hub};
 
 /// The outbox of a connection, without a socket.
-#[derive(Debug, Default)]
-pub struct Outbox(hub::Outbox);
+#[derive(Debug)]
+pub struct Outbox {
+    outbox: hub::Outbox,
+    rules: hub::OutboxRules,
+}
+
+impl Default for Outbox {
+    fn default() -> Self {
+        Self {
+            outbox: hub::Outbox::default(),
+            rules: hub::OutboxRules::new(&Config::default()),
+        }
+    }
+}
 
 impl Outbox {
     /// Appends a frame.
     pub fn push(&mut self, frame: Frame) {
-        self.0.push(frame);
+        self.outbox.push(frame, &self.rules);
     }
 
     /// Writes until nothing is left. `write` gets the length of each write, and takes it as a whole.
     pub fn flush(&mut self, mut write: impl FnMut(usize)) -> io::Result<()> {
-        let flushed = self.0.flush(&mut |slices| {
+        let mut write = |slices: &[io::IoSlice<'_>]| {
             let length = slices.iter().map(|slice| slice.len()).sum();
             write(length);
             Ok(length)
-        });
-        flushed.map(drop)
+        };
+        while self.outbox.write(&self.rules, &mut write)? == hub::Written::Some {}
+        Ok(())
     }
 }

@@ -30,9 +30,11 @@ pub enum CloseReason {
     Replaced,
     /// The node is draining: code 1012, so that clients reconnect to another one.
     Drain,
-    /// The outbox was full ([`SlowConsumer::Disconnect`](crate::SlowConsumer)): code 1013.
+    /// The client reads too slowly: its outbox was full ([`SlowConsumer::Disconnect`](crate::SlowConsumer)), or
+    /// half full and nothing left for as long as a client may be silent, or most waited for it when the node's
+    /// outboxes exceeded [`Config::max_outbox_memory`](crate::Config::max_outbox_memory). Code 1013.
     SlowConsumer,
-    /// Nothing came from the client, not even a pong: code 1011.
+    /// Nothing came from the client, not even a pong, and its socket took nothing: code 1011.
     Silent,
     /// A message was not complete in time ([`Config::message_timeout`](crate::Config::message_timeout)): code
     /// 1008.
@@ -46,7 +48,7 @@ pub enum CloseReason {
 }
 
 /// Makes the message that is sent before our close frame, from the reason to close; see
-/// [`Accept::final_message`](crate::Accept::final_message). It runs under the connection's lock: it must be
+/// [`Accept::final_message`](crate::Accept::final_message). It runs in whichever thread closes: it must be
 /// quick and must not send. If it panics, the message is left out.
 ///
 /// ```

@@ -22,6 +22,7 @@ mod layout;
 mod lifecycle;
 mod operations;
 mod options;
+mod overlap;
 mod registry;
 mod release;
 mod rpc;

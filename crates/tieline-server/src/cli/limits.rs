@@ -33,6 +33,12 @@ pub(crate) struct Limits {
     #[arg(long, value_name = "BYTES", default_value_t = Config::default().outbox_bytes,
         env = "TIELINE_MAX_OUTBOX")]
     max_outbox: usize,
+    /// Maximum number of bytes queued for all clients together [default: a quarter of the memory]
+    ///
+    /// Beyond it, the clients for whom most is queued are closed with code 1013. The memory is that of
+    /// the control group, such as a container's limit, or of the machine.
+    #[arg(long, value_name = "BYTES", env = "TIELINE_MAX_OUTBOX_MEMORY")]
+    max_outbox_memory: Option<usize>,
     /// Maximum number of messages queued for a client
     #[arg(long, value_name = "N", default_value_t = Config::default().outbox_frames,
         env = "TIELINE_MAX_OUTBOX_FRAMES")]
@@ -180,6 +186,7 @@ impl Limits {
             max_handshakes: http.max_handshakes,
             max_handshakes_per_address: http.max_handshakes_per_address,
             outbox_bytes: self.max_outbox,
+            max_outbox_memory: self.max_outbox_memory,
             outbox_frames: self.max_outbox_frames,
             slow_consumer: self.slow_consumer.into(),
             broadcast_queue_bytes: self.max_broadcast_queue.unwrap_or(broadcast_queue),
@@ -285,6 +292,7 @@ mod tests {
             max_handshakes_per_address,
             outbox_bytes,
             outbox_frames,
+            max_outbox_memory,
             slow_consumer,
             broadcast_queue_bytes,
             broadcast_queue_frames,
@@ -305,7 +313,7 @@ mod tests {
              --max-handshakes-per-address 10 --max-outbox 11 --max-outbox-frames 12 --slow-consumer drop-oldest \
              --max-broadcast-queue 14 --max-broadcast-queue-frames 15 --ping-interval 16 --ping-timeout 17 \
              --close-timeout 18 --drain-window 19 --drain-timeout 20 --max-connections 21 --max-groups 22 \
-             --compress --shards 23",
+             --compress --shards 23 --max-outbox-memory 24",
         );
         let counts = [
             message_size,
@@ -321,8 +329,9 @@ mod tests {
             max_connections.unwrap(),
             groups_per_connection,
             shards.unwrap(),
+            max_outbox_memory.unwrap(),
         ];
-        assert_eq!(counts, [1, 2, 4, 5, 9, 10, 11, 12, 14, 15, 21, 22, 23]);
+        assert_eq!(counts, [1, 2, 4, 5, 9, 10, 11, 12, 14, 15, 21, 22, 23, 24]);
         let times = [
             message_timeout,
             handshake_timeout,
@@ -354,6 +363,10 @@ mod tests {
             (
                 "--http-idle-timeout 0",
                 "--http-idle-timeout must be above zero",
+            ),
+            (
+                "--max-outbox-memory 9",
+                "--max-outbox-memory is too small for --max-outbox: ",
             ),
             ("--max-header 1", "--max-header is too small for 8 KiB: "),
             (

@@ -20,6 +20,7 @@ fn an_invalid_command_line_is_a_usage_error() {
         &["serve", "--hub", "a b"],
         &["serve", "--tls-cert", "only-one"],
         &["serve", "--max-message", "100", "--max-outbox", "100"],
+        &["serve", "--max-outbox-memory", "1000"],
         &["serve", "--drain-window", "60"],
         &["serve", "--http-idle-timeout", "0"],
         &[
@@ -34,7 +35,7 @@ fn an_invalid_command_line_is_a_usage_error() {
         let (code, stderr) = run(arguments);
         assert_eq!(code, Some(2), "{arguments:?}: {stderr}");
         assert!(
-            !stderr.contains("outbox_bytes"),
+            !stderr.contains("outbox_bytes") && !stderr.contains("outbox_memory"),
             "settings are named by their flags: {stderr}"
         );
     }

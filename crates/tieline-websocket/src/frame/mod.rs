@@ -1,7 +1,7 @@
 //! Frames that the server sends (RFC 6455, section 5.2), encoded once and shared.
 //!
 //! Knows no connection. Invariants: a frame is immutable, complete (FIN) and unmasked, as a server's
-//! frames must be; it is compressed at most once; a [`Frame`] is a message, so that no caller who may
+//! frames must be; it keeps one compressed form; a [`Frame`] is a message, so that no caller who may
 //! send messages can send a close or a ping.
 
 #[cfg(test)]
@@ -9,6 +9,7 @@ mod tests;
 
 use std::fmt;
 use std::ops::Deref;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crate::close_frame::{CONTROL_MAX, CloseFrame};
@@ -85,6 +86,8 @@ pub struct AnyFrame(Arc<Inner>);
 struct Inner {
     kind: FrameKind,
     header: Header,
+    /// Queues in which the frame waits; see [`Frame::retain`]. It fills a gap.
+    holders: AtomicU32,
     payload: Vec<u8>,
     /// The inner `None`: compression gains nothing. Boxed because most frames are never compressed.
     deflated: OnceLock<Option<Box<Deflated>>>,
@@ -129,6 +132,7 @@ impl AnyFrame {
         AnyFrame(Arc::new(Inner {
             kind,
             header: Header::new(kind, false, payload.len()),
+            holders: AtomicU32::new(0),
             payload,
             deflated: OnceLock::new(),
         }))
@@ -147,8 +151,9 @@ impl AnyFrame {
     /// The bytes to send.
     ///
     /// Pass `deflate` for a connection that negotiated permessage-deflate. The first such call
-    /// compresses the payload, on the calling thread and with its settings; all later calls share
-    /// the result. Control frames, payloads below [`Deflate::threshold`] and payloads that
+    /// compresses the payload, on the calling thread and with its settings, so make it before you
+    /// take a lock; all later calls share the result. A call never waits for another thread: if two
+    /// threads compress the same frame at the same time, one of the results is dropped. Control frames, payloads below [`Deflate::threshold`] and payloads that
     /// compression does not shorten are sent uncompressed; RFC 7692, section 6.1, leaves the choice
     /// to the sender of each message.
     pub fn encoded(&self, deflate: Option<&Deflate>) -> EncodedFrame<'_> {
@@ -164,6 +169,22 @@ impl AnyFrame {
             payload: &inner.payload,
         }
     }
+
+    /// Notes that one more queue holds the frame; true if no other does.
+    ///
+    /// For owners of queues that count memory: a frame that waits in many queues exists once. The
+    /// frame itself attaches no meaning to the count.
+    #[doc(hidden)]
+    pub fn retain(&self) -> bool {
+        self.0.holders.fetch_add(1, Ordering::AcqRel) == 0
+    }
+
+    /// Notes that one queue less holds the frame; true if none does any more. Call it once for each
+    /// [`Frame::retain`].
+    #[doc(hidden)]
+    pub fn release(&self) -> bool {
+        self.0.holders.fetch_sub(1, Ordering::AcqRel) == 1
+    }
 }
 
 impl Inner {
@@ -171,12 +192,18 @@ impl Inner {
         if !self.kind.is_data() || self.payload.len() < settings.threshold {
             return None;
         }
-        let made = self.deflated.get_or_init(|| {
-            let payload = deflate::compress(&self.payload, settings.level)?;
-            let header = Header::new(self.kind, true, payload.len());
-            Some(Box::new(Deflated { header, payload }))
-        });
-        made.as_deref()
+        if self.deflated.get().is_none() {
+            // Not inside the cell's initializer, where other threads would wait for this one.
+            let made = self.compress(settings);
+            let _ = self.deflated.set(made);
+        }
+        self.deflated.get()?.as_deref()
+    }
+
+    fn compress(&self, settings: &Deflate) -> Option<Box<Deflated>> {
+        let payload = deflate::compress(&self.payload, settings.level)?;
+        let header = Header::new(self.kind, true, payload.len());
+        Some(Box::new(Deflated { header, payload }))
     }
 }
 

@@ -154,3 +154,14 @@ fn debug_output_hides_the_payload() {
     let shown = format!("{:?}", Frame::text("secret"));
     assert_eq!(shown, "Frame { kind: Text, len: 6 }");
 }
+
+#[test]
+fn the_first_and_the_last_queue_that_hold_a_frame_are_told() {
+    let frame = Frame::text("x");
+    let clone = frame.clone();
+    assert!(frame.retain());
+    assert!(!clone.retain());
+    assert!(!frame.release());
+    assert!(clone.release());
+    assert!(clone.retain(), "it may wait again");
+}

@@ -30,7 +30,7 @@ enum CloseTimer {
 
 /// What happened to the socket or the connection.
 pub(super) enum IoEvent {
-    /// Bytes came; they are in the read buffer.
+    /// Bytes are in the read buffer.
     Read,
     /// A close has begun on our side. Returned once.
     Closing,
@@ -63,7 +63,8 @@ impl ConnectionIo {
         if conn.is_aborted() {
             // What arrived before a write failed is still handled.
             let failed = conn.io_error().is_some();
-            let rest = failed && matches!(self.poll_read(cx, buffer), Poll::Ready(Ok(1..)));
+            let rest =
+                failed && matches!(self.poll_read(cx, conn, buffer), Poll::Ready(IoEvent::Read));
             let event = if rest {
                 IoEvent::Read
             } else {
@@ -74,7 +75,29 @@ impl ConnectionIo {
         if conn.is_closing() && !noticed {
             return Poll::Ready(IoEvent::Closing);
         }
-        self.poll_read(cx, buffer).map(|read| match read {
+        let paused = conn.pauses_reading();
+        if !paused && let Poll::Ready(event) = self.poll_read(cx, conn, buffer) {
+            return Poll::Ready(event);
+        }
+        if conn.is_suspected() && self.is_silent(conn, paused) {
+            self.poll_writes(cx, conn);
+            return Poll::Ready(IoEvent::Deadline);
+        }
+        Poll::Pending
+    }
+
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        conn: &ConnectionInner,
+        buffer: &mut ReadBuffer,
+    ) -> Poll<IoEvent> {
+        if !buffer.is_empty() {
+            // Kept while reading paused.
+            return Poll::Ready(IoEvent::Read);
+        }
+        let read = buffer.read(|space| self.stream.poll_read(cx, space));
+        read.map(|read| match read {
             Ok(0) => IoEvent::End(io::ErrorKind::UnexpectedEof),
             Err(e) => IoEvent::End(e.kind()),
             Ok(_) => {
@@ -84,12 +107,12 @@ impl ConnectionIo {
         })
     }
 
-    fn poll_read(
-        &mut self,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuffer,
-    ) -> Poll<io::Result<usize>> {
-        buffer.read(|space| self.stream.poll_read(cx, space))
+    /// Whether the client has really given no sign of life, and is closed now.
+    fn is_silent(&self, conn: &ConnectionInner, paused: bool) -> bool {
+        if !paused && self.stream.has_unread() {
+            conn.record_activity();
+        }
+        conn.close_if_silent()
     }
 
     /// Writes what waits for the task, as far as the socket takes it.
@@ -145,7 +168,9 @@ impl ConnectionIo {
         let mut unread = ReadBuffer::default();
         while let IoEvent::Read | IoEvent::Closing =
             poll_fn(|cx| self.poll_next(cx, conn, &mut unread)).await
-        {}
+        {
+            unread = ReadBuffer::default();
+        }
     }
 }
 

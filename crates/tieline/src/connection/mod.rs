@@ -6,10 +6,13 @@
 //! deadline.
 
 mod callback;
+mod foreign;
 mod io;
 mod read_buffer;
 mod stream;
 mod takeover;
 mod task;
+#[cfg(feature = "tls")]
+mod tls;
 
 pub(crate) use self::{takeover::take_socket, task::ConnectionTask};

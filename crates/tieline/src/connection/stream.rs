@@ -9,26 +9,30 @@ use std::{
     task::{Context, Poll},
 };
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, ReadBuf},
     net::{
         TcpStream,
         tcp::{OwnedReadHalf, OwnedWriteHalf},
     },
 };
 
-/// A stream of bytes of unknown kind, TLS among them.
-pub(crate) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
+use super::foreign::{Duplex, ForeignStream};
+#[cfg(feature = "tls")]
+use super::tls::TlsSocket;
+use crate::hub::TaskStream;
 
 /// What the task reads from and, if nobody else may, writes to.
 pub(crate) enum Stream {
     /// The read half of a plain TCP socket. The outbox has the write half, so that any thread may write
     /// without waking the task.
     Tcp(OwnedReadHalf),
+    /// TLS over TCP. Encryption is the task's work alone.
+    #[cfg(feature = "tls")]
+    Tls(Box<TlsSocket>),
     /// A stream that only the task may touch: another task's poll would replace its waker.
-    Other(Box<dyn Duplex>),
+    Foreign(Box<ForeignStream>),
 }
 
 impl Stream {
@@ -40,9 +44,15 @@ impl Stream {
         (Self::Tcp(read), Some(write))
     }
 
+    /// TLS over TCP.
+    #[cfg(feature = "tls")]
+    pub(crate) fn tls(socket: TlsSocket) -> (Self, Option<OwnedWriteHalf>) {
+        (Self::Tls(Box::new(socket)), None)
+    }
+
     /// A stream of unknown kind.
-    pub(crate) fn other(stream: impl Duplex + 'static) -> (Self, Option<OwnedWriteHalf>) {
-        (Self::Other(Box::new(stream)), None)
+    pub(crate) fn foreign(stream: impl Duplex + 'static) -> (Self, Option<OwnedWriteHalf>) {
+        (Self::Foreign(Box::new(ForeignStream::new(stream))), None)
     }
 
     /// Reads into `space`; zero bytes mean the end of the stream.
@@ -54,16 +64,34 @@ impl Stream {
         let mut buffer = ReadBuf::new(space);
         let polled = match self {
             Self::Tcp(half) => Pin::new(half).poll_read(cx, &mut buffer),
-            Self::Other(stream) => Pin::new(stream).poll_read(cx, &mut buffer),
+            #[cfg(feature = "tls")]
+            Self::Tls(socket) => Pin::new(socket.stream()).poll_read(cx, &mut buffer),
+            Self::Foreign(stream) => Pin::new(stream.stream()).poll_read(cx, &mut buffer),
         };
         polled.map_ok(|()| buffer.filled().len())
     }
 
+    /// Whether the kernel holds bytes or an end that the runtime may not know of yet: it learns of them when
+    /// it looks at its sockets, and after a pause of the process the timers may come first. Unknown, and
+    /// therefore false, for streams of unknown kind.
+    pub(crate) fn has_unread(&self) -> bool {
+        let socket = match self {
+            Self::Tcp(half) => half.as_ref(),
+            #[cfg(feature = "tls")]
+            Self::Tls(socket) => socket.tcp(),
+            Self::Foreign(_) => return false,
+        };
+        let mut sockets = [PollFd::new(socket, PollFlags::IN)];
+        poll(&mut sockets, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
+    }
+
     /// The writer, if only the task may write.
-    pub(crate) fn writer(&mut self) -> Option<&mut (dyn AsyncWrite + Unpin + Send)> {
+    pub(crate) fn writer(&mut self) -> Option<&mut dyn TaskStream> {
         match self {
             Self::Tcp(_) => None,
-            Self::Other(stream) => Some(stream),
+            #[cfg(feature = "tls")]
+            Self::Tls(socket) => Some(&mut **socket),
+            Self::Foreign(stream) => Some(&mut **stream),
         }
     }
 
@@ -75,7 +103,9 @@ impl Stream {
                 let socket = socket2::SockRef::from(half.as_ref());
                 Poll::Ready(socket.shutdown(std::net::Shutdown::Write))
             }
-            Self::Other(stream) => Pin::new(stream).poll_shutdown(cx),
+            #[cfg(feature = "tls")]
+            Self::Tls(socket) => socket.poll_shutdown(cx),
+            Self::Foreign(stream) => stream.poll_shutdown(cx),
         }
     }
 }

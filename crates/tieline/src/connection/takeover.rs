@@ -11,6 +11,8 @@ use tokio::{
 #[cfg(feature = "tls")]
 use tokio_rustls::server::TlsStream;
 
+#[cfg(feature = "tls")]
+use super::tls::TlsSocket;
 use super::{read_buffer::ReadBuffer, stream::Stream};
 use crate::listener::HttpStream;
 
@@ -25,20 +27,25 @@ pub(crate) fn take_socket(upgraded: Upgraded) -> (Stream, Option<OwnedWriteHalf>
     };
     #[cfg(feature = "tls")]
     let upgraded = match upgraded.downcast::<TokioIo<HttpStream<TlsStream<TcpStream>>>>() {
-        Ok(parts) => return other(parts.io.into_inner().into_inner(), &parts.read_buf),
+        Ok(parts) => return tls(parts.io.into_inner().into_inner(), &parts.read_buf),
         Err(upgraded) => upgraded,
     };
     match auto::upgrade::downcast::<TokioIo<TcpStream>>(upgraded) {
         Ok(parts) => tcp(parts.io.into_inner(), &parts.read_buf),
-        Err(upgraded) => other(TokioIo::new(upgraded), &[]),
+        Err(upgraded) => foreign(TokioIo::new(upgraded)),
     }
 }
 
-fn other(
+fn foreign(
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    early: &[u8],
 ) -> (Stream, Option<OwnedWriteHalf>, ReadBuffer) {
-    let (stream, writer) = Stream::other(stream);
+    let (stream, writer) = Stream::foreign(stream);
+    (stream, writer, ReadBuffer::default())
+}
+
+#[cfg(feature = "tls")]
+fn tls(stream: TlsStream<TcpStream>, early: &[u8]) -> (Stream, Option<OwnedWriteHalf>, ReadBuffer) {
+    let (stream, writer) = Stream::tls(TlsSocket::new(stream));
     (stream, writer, ReadBuffer::copy_of(early))
 }
 

@@ -165,17 +165,19 @@ impl<H: Handler> ConnectionTask<H> {
                 // next read, and its messages would leave in two writes: clients that answer each write
                 // would keep them apart for ever.
                 self.handled = 0;
+                // There is a rest only while reading pauses.
+                self.buffer.keep_rest();
             }
             event
         })
     }
 
-    /// Decodes the next part of the read buffer; `None` once it is empty.
+    /// Decodes the next part of the read buffer; `None` once it is empty, or while reading pauses.
     fn decode(&mut self) -> Option<Decoded> {
-        if self.buffer.is_empty() {
+        let conn = self.guard.connection().inner();
+        if self.buffer.is_empty() || !conn.may_decode() {
             return None;
         }
-        let conn = self.guard.connection().inner();
         let received = self
             .protocol
             .receive(&conn.context().limits, self.buffer.rest());

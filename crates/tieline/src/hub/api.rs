@@ -11,13 +11,15 @@ use tokio_util::sync::CancellationToken;
 use super::{
     broadcast::Bounds,
     context::HubContext,
-    core::{Hub, HubInner},
+    core::{Hub, HubInner, Presence},
     except::Except,
     handle::Connection,
     inner::ConnectionInner,
     keepalive,
     scope::Scope,
     shard::{MAX_SHARDS, Shard},
+    shedding,
+    stats::HubStats,
 };
 use crate::{
     config::{Config, ConfigError},
@@ -28,7 +30,7 @@ use crate::{
 /// Starting.
 impl Hub {
     /// Starts a hub. It spawns two tasks per shard on the current tokio runtime, for broadcasts and for
-    /// keepalive pings. They end when the last clone of the hub and its last connection are gone.
+    /// keepalive pings, and one that closes the slowest clients if too much waits. They end when the last clone of the hub and its last connection are gone.
     ///
     /// # Errors
     /// If the settings contradict each other; see [`Config::validate`].
@@ -51,13 +53,17 @@ impl Hub {
             spawn_tasks(&shard, &context, &stop);
             shard
         };
-        let shards = (0..shards).map(start).collect();
+        let shards: Box<[_]> = (0..shards).map(start).collect();
+        let shedding = shedding::run(shards.to_vec(), Arc::clone(&context));
+        tokio::spawn(stop.clone().run_until_cancelled_owned(shedding));
         Ok(Self(Arc::new(HubInner {
             shards,
             hasher,
             context,
             capacity,
             connections: AtomicUsize::new(0),
+            #[cfg(feature = "cluster")]
+            claimants: AtomicUsize::new(0),
             _workers: stop.drop_guard(),
         })))
     }
@@ -90,12 +96,26 @@ impl Hub {
 
     /// The number of connections that were accepted and have not ended, closing ones included.
     pub fn len(&self) -> usize {
-        self.count()
+        self.admitted()
     }
 
     /// Whether there are no connections.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// What waits for clients, and how many were closed because they read too slowly. Cheap: for a health
+    /// check or a metric.
+    pub fn stats(&self) -> HubStats {
+        let budget = &self.0.context.rules.budget;
+        let (slow_consumers, shed) = budget.closed();
+        HubStats {
+            connections: self.count(),
+            waiting_bytes: budget.waiting(),
+            max_waiting_bytes: budget.limit(),
+            slow_consumers,
+            shed,
+        }
     }
 
     /// All open connections, in no particular order. Takes time and memory proportional to their number.
@@ -149,11 +169,15 @@ impl Hub {
 
 /// Sending and closing.
 impl Hub {
-    /// Sends to the client with this id. [`Delivery::Offline`] if it is not on this node.
+    /// Sends to the client with this id. [`Delivery::Offline`] if it is not on this node. If its connection
+    /// waits for the cluster's registry to grant the id, the message waits with it, and is in its outbox
+    /// before anything that is sent after the upgrade.
     pub fn emit(&self, id: &str, frame: impl Into<Frame>) -> Receipt {
-        match self.find(id) {
-            Some(conn) => self.emit_to(&conn, frame.into()),
-            None => Receipt::decided(Delivery::Offline),
+        match self.presence(id) {
+            Presence::Here(conn) => self.emit_to(&conn, frame.into()),
+            #[cfg(feature = "cluster")]
+            Presence::Claimed => self.emit_when_admitted(id, frame.into()),
+            Presence::Absent => Receipt::decided(Delivery::Offline),
         }
     }
 

@@ -1,17 +1,16 @@
-//! What all connections of a hub share: the configuration, the clock, the ping frame.
+//! What all connections of a hub share: the configuration, the clock, the ping frame, the budget.
 //!
 //! Owns the coarse clock. Knows no connection.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
-    time::Instant,
+    sync::atomic::{AtomicU32, Ordering},
+    time::{Duration, Instant},
 };
 
-use tieline_websocket::{AnyFrame, Deflate, Limits};
+use parking_lot::Mutex;
+use tieline_websocket::{AnyFrame, Limits};
 
+use super::outbox::OutboxRules;
 use crate::config::Config;
 
 #[derive(Debug)]
@@ -20,29 +19,32 @@ pub(crate) struct HubContext {
     pub(crate) limits: Limits,
     pub(crate) clock: CoarseClock,
     pub(crate) ping: AnyFrame,
-    pub(super) deflate: Option<Arc<Deflate>>,
+    pub(super) rules: OutboxRules,
 }
 
 impl HubContext {
     pub(super) fn new(config: Config) -> Self {
         let limits = config.limits();
-        let deflate = config.compression.map(Arc::new);
+        let rules = OutboxRules::new(&config);
         let (clock, ping) = (CoarseClock::new(), AnyFrame::ping(b""));
         Self {
             config,
             limits,
             clock,
             ping,
-            deflate,
+            rules,
         }
     }
 }
 
 /// A coarse monotonic clock: milliseconds since the hub started, set by the keepalive, read for the price of
-/// a load. It wraps after 49 days, so only differences are meaningful.
+/// a load. It wraps after 49 days, so only differences are meaningful. Time in which the process was
+/// suspended, and nobody could have been read, does not count.
 #[derive(Debug)]
 pub(crate) struct CoarseClock {
     start: Instant,
+    /// The time of the last tick by the system's clock, in milliseconds.
+    ticked: Mutex<u64>,
     now: AtomicU32,
 }
 
@@ -50,6 +52,7 @@ impl CoarseClock {
     fn new() -> Self {
         Self {
             start: Instant::now(),
+            ticked: Mutex::new(0),
             now: AtomicU32::new(0),
         }
     }
@@ -59,11 +62,43 @@ impl CoarseClock {
         self.now.load(Ordering::Relaxed)
     }
 
-    /// Sets the clock, and returns the time.
+    /// Sets the clock, and returns the time. It goes forward by `most` at most: what is missing of a later
+    /// tick is a pause of the process, or of the runtime.
+    pub(super) fn tick(&self, most: Duration) -> u32 {
+        let elapsed = millis(self.start.elapsed());
+        let mut ticked = self.ticked.lock();
+        self.advance(&mut ticked, elapsed, millis(most))
+    }
+
     #[expect(clippy::cast_possible_truncation, reason = "the clock wraps")]
-    pub(super) fn tick(&self) -> u32 {
-        let now = self.start.elapsed().as_millis() as u32;
+    fn advance(&self, ticked: &mut u64, elapsed: u64, most: u64) -> u32 {
+        let passed = elapsed.saturating_sub(*ticked).min(most);
+        *ticked = elapsed.max(*ticked);
+        let now = self.now().wrapping_add(passed as u32);
         self.now.store(now, Ordering::Relaxed);
         now
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_does_not_count() {
+        let clock = CoarseClock::new();
+        let mut ticked = 0;
+        let mut tick = |elapsed| clock.advance(&mut ticked, elapsed, 2000);
+        assert_eq!(tick(1000), 1000);
+        // Another shard's tick.
+        assert_eq!(tick(1400), 1400);
+        assert_eq!(tick(61_400), 3400);
+        assert_eq!(tick(62_400), 4400);
+        // One that read the system's clock earlier.
+        assert_eq!(tick(62_399), 4400);
     }
 }

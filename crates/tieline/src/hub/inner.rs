@@ -16,14 +16,14 @@ use std::{
 
 use parking_lot::Mutex;
 use tieline_registry::ClientId;
-use tieline_websocket::Frame;
+use tieline_websocket::{Deflate, Frame};
 
 use super::{
     context::HubContext,
     groups::Groups,
     outbox::Outbox,
     scope::OwnedScope,
-    send_side::SendSide,
+    send_side::{self, SendGuard, SendSide},
     state::{Activity, Lifecycle, StateCell},
 };
 use crate::close::{CloseReason, FinalMessage};
@@ -38,6 +38,8 @@ pub(crate) struct ConnectionInner {
     pub(super) final_message: Option<FinalMessage>,
     pub(super) context: Arc<HubContext>,
     pub(super) state: StateCell,
+    /// Whether the client negotiated compression.
+    compress: bool,
     /// Index of the hub's shard that holds it. It fills a gap, and saves a hash for each message.
     pub(super) shard: u16,
     /// When the client last gave a sign of life, in milliseconds of the hub's coarse clock.
@@ -73,10 +75,9 @@ impl ConnectionInner {
         shard: usize,
         context: Arc<HubContext>,
     ) -> Self {
-        let deflate = context.deflate.clone().filter(|_| options.deflate);
-        let mut outbox = Outbox::new(deflate);
+        let mut outbox = Outbox::new(options.deflate);
         if let Some(frame) = options.first_message {
-            outbox.push(frame);
+            outbox.push(frame, &context.rules);
         }
         Self {
             id: info.id,
@@ -86,6 +87,7 @@ impl ConnectionInner {
             groups: Mutex::new(Groups::of(info.groups)),
             final_message: options.final_message,
             state: StateCell::new(),
+            compress: options.deflate,
             shard: u16::try_from(shard).expect("a hub has at most 65,535 shards"),
             last_activity: AtomicU32::new(context.clock.now()),
             message_start: AtomicU32::new(0),
@@ -96,6 +98,12 @@ impl ConnectionInner {
 
     pub(crate) fn context(&self) -> &HubContext {
         &self.context
+    }
+
+    /// How messages to this client are compressed. To be done before the send side is locked.
+    pub(super) fn deflate(&self) -> Option<&Deflate> {
+        let settings = self.context.rules.deflate.as_ref();
+        settings.filter(|_| self.compress)
     }
 
     /// Notes that a close was requested; false if one was before, or has begun.
@@ -131,6 +139,15 @@ impl ConnectionInner {
         self.send_side.lock().reason.as_deref().cloned()
     }
 
+    /// Bytes that the socket did not take yet.
+    pub(super) fn waiting_bytes(&self) -> usize {
+        if self.state.is(Activity::WRITE_PENDING) {
+            self.send_side.lock().outbox.bytes()
+        } else {
+            0
+        }
+    }
+
     /// The error that ended the connection, unless it was closing before.
     pub(crate) fn io_error(&self) -> Option<io::ErrorKind> {
         match self.is_aborted().then(|| self.reason())?? {
@@ -142,7 +159,12 @@ impl ConnectionInner {
 
     /// Writes what a cork held back.
     pub(super) fn flush(&self) {
-        self.send_side.lock().flush(&self.state, true);
+        self.flush_locked(&mut self.send_side.lock());
+    }
+
+    /// As [`ConnectionInner::flush`], with the send side locked.
+    pub(super) fn flush_locked(&self, send_side: &mut SendGuard<'_>) {
+        send_side::flush(send_side, &self.context.rules, &self.state, true);
     }
 }
 
@@ -160,6 +182,17 @@ impl ConnectionInner {
             self.record_activity();
         }
         self.state.set(Activity::HANDLER_RUNNING, running);
+    }
+
+    /// Notes whether reading pauses. Meanwhile only progress in writing is a sign of life, and a partial
+    /// message cannot be completed: both times start afresh when it ends.
+    pub(super) fn set_read_paused(&self, paused: bool) {
+        if !paused {
+            self.record_activity();
+            self.message_start
+                .store(self.context.clock.now(), Ordering::Relaxed);
+        }
+        self.state.set(Activity::READ_PAUSED, paused);
     }
 
     /// Notes whether a message is partial. Its clock starts when this is first seen, and restarts if

@@ -1,6 +1,7 @@
 //! The keepalive of a shard: pings silent clients, and closes those that stay silent.
 //!
-//! Owns the rules of silence. One task per shard with a coarse clock, no timer per connection; times are
+//! Owns the rules of silence. The sweep only suspects; the connection's task looks at the socket before the
+//! connection is closed. One task per shard with a coarse clock, no timer per connection; times are
 //! therefore kept to a tick.
 
 use std::{
@@ -25,12 +26,13 @@ use crate::{close::CloseReason, config::Config};
 
 /// Checks every connection of the shard at each tick, for ever.
 pub(super) async fn run(shard: Arc<Shard>, context: Arc<HubContext>) {
-    let mut ticks = tokio::time::interval(tick(&context.config));
+    let tick = tick(&context.config);
+    let mut ticks = tokio::time::interval(tick);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut slice = Vec::with_capacity(KEPT_CAPACITY);
     loop {
         ticks.tick().await;
-        let now = context.clock.tick();
+        let now = context.clock.tick(2 * tick);
         let mut next = Some(0);
         while let Some(part) = next {
             next = shard
@@ -67,6 +69,7 @@ impl ConnectionInner {
         let config = &self.context.config;
         let silence = since(now, &self.last_activity);
         if activity.contains(Activity::MESSAGE_PARTIAL)
+            && !activity.contains(Activity::READ_PAUSED)
             && since(now, &self.message_start) > config.message_timeout
         {
             self.close(CloseReason::Unfinished);
@@ -82,11 +85,33 @@ impl ConnectionInner {
             self.state.set(Activity::PING_SENT, true);
             self.ping();
         } else if silence > config.ping_interval + config.ping_timeout {
-            // The close frame is for a client that is alive and does not answer; a dead one is not waited
-            // for.
-            self.close(CloseReason::Silent);
-            self.abort(CloseReason::Silent);
+            self.state.set(Activity::SUSPECTED, true);
+            self.send_side.lock().wake();
         }
+    }
+
+    /// Whether the keepalive has found the client silent, so that the task must look at the socket.
+    pub(crate) fn is_suspected(&self) -> bool {
+        self.state.is(Activity::SUSPECTED)
+    }
+
+    /// Closes the connection if the client is silent, now that the task has looked at the socket: an answer
+    /// may have waited in the kernel, for as long as the process was suspended or busy. True if it closed.
+    pub(crate) fn close_if_silent(&self) -> bool {
+        self.state.set(Activity::SUSPECTED, false);
+        let config = &self.context.config;
+        let silence = since(self.context.clock.now(), &self.last_activity);
+        if self.is_closing() || silence <= config.ping_interval + config.ping_timeout {
+            return false;
+        }
+        // The close frame is for a client that is alive and does not answer; a dead one is not waited for.
+        self.close_now(if self.state.is(Activity::READ_PAUSED) {
+            self.context.rules.budget.count_slow_consumer();
+            CloseReason::SlowConsumer
+        } else {
+            CloseReason::Silent
+        });
+        true
     }
 }
 

@@ -11,10 +11,17 @@
 //! their flush to the end of a poll, `task_side` is what the connection's task does, `send_side` writes
 //! to the socket, `state` is the lifecycle of a connection.
 
+#[cfg(feature = "cluster")]
+mod admission;
 mod api;
 mod batch;
 mod block_queue;
 mod broadcast;
+mod budget;
+#[cfg(feature = "cluster")]
+mod claimants;
+#[cfg(feature = "cluster")]
+mod client_op;
 mod context;
 mod core;
 mod cork;
@@ -27,6 +34,7 @@ mod index;
 mod inner;
 mod keepalive;
 mod members;
+mod memory;
 mod names;
 mod observer;
 mod outbox;
@@ -35,25 +43,34 @@ mod scope;
 mod send;
 mod send_side;
 mod shard;
+mod shedding;
 mod state;
+mod stats;
 mod task_side;
 #[cfg(test)]
 mod tests;
 
 #[cfg(feature = "bench")]
-pub(crate) use self::outbox::Outbox;
+pub(crate) use self::outbox::{Outbox, OutboxRules, Written};
+#[cfg(feature = "tls")]
+pub(crate) use self::send_side::send_now;
+#[cfg(feature = "cluster")]
+pub(crate) use self::{
+    admission::{Claimant, Superseded},
+    client_op::{ClientOp, OpOutcome},
+    core::Presence,
+    observer::{HubObserver, ScopeKey},
+    scope::{ExcludedIds, OwnedScope},
+};
 pub use self::{
     core::Hub,
     except::Except,
     handle::{Connection, JoinError},
+    stats::HubStats,
 };
 pub(crate) use self::{
     cork::Cork,
     guard::{ConnectionGuard, RegisterError},
     inner::{ConnectionInfo, ConnectionInner, ConnectionOptions},
-};
-#[cfg(feature = "cluster")]
-pub(crate) use self::{
-    observer::{HubObserver, ScopeKey},
-    scope::{ExcludedIds, OwnedScope},
+    task_side::TaskStream,
 };

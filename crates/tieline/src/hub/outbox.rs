@@ -3,17 +3,21 @@
 //! Owns the frames that wait for one client, in order, and how much of the first one has been written.
 //! Must not know sockets: it writes through a function that takes slices and returns how many bytes it
 //! took. Invariants: `bytes` is what is queued and not written; a frame that has begun to leave is never
-//! discarded; one frame always fits an empty outbox; at most one pong waits beside the queue.
+//! discarded; one frame always fits an empty outbox; at most one pong waits beside the queue; either all
+//! queued frames count against the node's budget, or none.
 
 use std::{
     cell::RefCell,
     collections::VecDeque,
     io::{self, IoSlice},
-    sync::Arc,
 };
 
-use tieline_websocket::{AnyFrame, Deflate, Frame, FrameKind};
+use tieline_websocket::{AnyFrame, Deflate, FrameKind};
 
+use super::{
+    budget::{FRAME_OVERHEAD, OutboxBudget},
+    memory,
+};
 use crate::config::Config;
 
 /// Frames of up to this many bytes in total are copied together and leave in one plain write; above it,
@@ -32,9 +36,38 @@ const KEPT_SLOTS: usize = 4;
 const SPARE_QUEUES: usize = 64;
 const SPARE_SLOTS: usize = 64;
 
+/// The node's budget where the memory of the machine is unknown.
+const FALLBACK_BUDGET: usize = 1024 * 1024 * 1024;
+
 thread_local! {
     static JOINED: RefCell<Vec<u8>> = RefCell::new(Vec::with_capacity(MAX_JOINED));
     static SPARE: RefCell<Vec<VecDeque<AnyFrame>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What the outboxes of a hub have in common.
+#[derive(Debug)]
+pub(crate) struct OutboxRules {
+    /// Maximum number of bytes that wait for one client.
+    pub(crate) bytes: usize,
+    /// Maximum number of frames that wait for one client.
+    pub(crate) frames: usize,
+    pub(crate) deflate: Option<Deflate>,
+    pub(crate) budget: OutboxBudget,
+}
+
+impl OutboxRules {
+    pub(crate) fn new(config: &Config) -> Self {
+        let budget = config.max_outbox_memory.unwrap_or_else(|| {
+            let share = memory::available().map_or(FALLBACK_BUDGET, |memory| memory / 4);
+            share.max(config.outbox_bytes)
+        });
+        Self {
+            bytes: config.outbox_bytes,
+            frames: config.outbox_frames,
+            deflate: config.compression,
+            budget: OutboxBudget::new(budget),
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -44,15 +77,21 @@ pub(crate) struct Outbox {
     written: usize,
     bytes: usize,
     pong: Option<AnyFrame>,
-    /// Behind a pointer, because every idle connection carries it.
-    deflate: Option<Arc<Deflate>>,
+    /// Whether the client negotiated compression.
+    compress: bool,
+    /// Whether what is queued counts against the budget.
+    counted: bool,
+    /// Bytes that have left since the client was last read from while this was half full.
+    left: u32,
 }
 
-/// The result of a flush.
+/// The result of a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Flushed {
+pub(crate) enum Written {
     /// Nothing is left.
-    Empty,
+    All,
+    /// More is left.
+    Some,
     /// The socket is full.
     Blocked,
 }
@@ -61,50 +100,91 @@ pub(crate) enum Flushed {
 pub(crate) type Write<'a> = &'a mut dyn FnMut(&[IoSlice<'_>]) -> io::Result<usize>;
 
 impl Outbox {
-    /// An empty outbox, with `deflate` if the client negotiated compression.
-    pub(crate) fn new(deflate: Option<Arc<Deflate>>) -> Self {
+    /// An empty outbox; `compress` if the client negotiated compression.
+    pub(crate) fn new(compress: bool) -> Self {
         Self {
-            deflate,
+            compress,
             ..Self::default()
         }
-    }
-
-    pub(crate) fn deflate(&self) -> Option<&Deflate> {
-        self.deflate.as_deref()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.queue.is_empty() && self.pong.is_none()
     }
 
-    /// Whether one more frame stays within the bounds.
-    pub(crate) fn fits(&self, frame: &AnyFrame, bytes: usize, frames: usize) -> bool {
+    /// Bytes that wait.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether one more frame stays within the bounds, the node's included.
+    pub(crate) fn fits(&self, frame: &AnyFrame, rules: &OutboxRules) -> bool {
         self.queue.is_empty()
-            || (self.queue.len() < frames && self.bytes + self.length(frame) <= bytes)
+            || (self.queue.len() < rules.frames
+                && self.bytes + self.length(frame, rules) <= rules.bytes
+                && !rules.budget.is_exhausted())
     }
 
-    /// Whether it is so near to its bounds that it should be written before the cork ends.
-    pub(crate) fn is_half_full(&self, config: &Config) -> bool {
-        self.bytes >= config.outbox_bytes / 2
-            || self.queue.len() >= config.outbox_frames.div_ceil(2)
+    /// Whether one more frame stays within twice the bound in bytes. Frames that only the connection's task
+    /// may write wait until it runs: a burst may then pass the bounds this far.
+    pub(crate) fn fits_burst(&self, frame: &AnyFrame, rules: &OutboxRules) -> bool {
+        let overhead = self.queue.len() * FRAME_OVERHEAD;
+        self.bytes + overhead + self.length(frame, rules) <= rules.bytes.saturating_mul(2)
+            && !rules.budget.is_exhausted()
     }
 
-    /// Appends a frame. Callers check [`Outbox::fits`] first, except for control frames.
-    pub(crate) fn push(&mut self, frame: impl Into<AnyFrame>) {
+    /// Whether it is so near to its bounds that it should be written before the cork ends, and that its
+    /// client should not be read from.
+    pub(crate) fn is_half_full(&self, rules: &OutboxRules) -> bool {
+        self.bytes >= rules.bytes / 2 || self.queue.len() >= rules.frames.div_ceil(2)
+    }
+
+    /// Whether the client may be read from: less than half is in use, or as much has left since it was last
+    /// read from. Under a policy that drops frames an outbox may stay full for ever, and its client must not
+    /// be mute for as long.
+    pub(crate) fn allows_reading(&self, rules: &OutboxRules) -> bool {
+        let half = u32::try_from(rules.bytes / 2).unwrap_or(u32::MAX);
+        !self.is_half_full(rules) || self.left >= half
+    }
+
+    /// Notes that the client is read from.
+    pub(crate) fn note_reading(&mut self) {
+        self.left = 0;
+    }
+
+    /// Whether it is at its bounds or above.
+    pub(crate) fn is_full(&self, rules: &OutboxRules) -> bool {
+        self.bytes >= rules.bytes || self.queue.len() >= rules.frames
+    }
+
+    /// Appends a frame. Callers check [`Outbox::fits`] first, except for control frames. The frame must be
+    /// compressed already where the client wants that: here, a lock is held.
+    pub(crate) fn push(&mut self, frame: impl Into<AnyFrame>, rules: &OutboxRules) {
         let frame = frame.into();
-        self.bytes += self.length(&frame);
+        self.bytes += self.length(&frame, rules);
         if self.queue.capacity() == 0 {
             self.queue = SPARE.with_borrow_mut(Vec::pop).unwrap_or_default();
+        }
+        if self.counted {
+            rules.budget.add([&frame]);
         }
         self.queue.push_back(frame);
     }
 
     /// Appends a frame of which `written` bytes have left already to an empty outbox.
-    pub(crate) fn push_rest(&mut self, frame: Frame, written: usize) {
+    pub(crate) fn push_rest(&mut self, frame: AnyFrame, written: usize, rules: &OutboxRules) {
         debug_assert!(self.queue.is_empty(), "only the first frame can have begun");
-        self.push(frame);
+        self.push(frame, rules);
         self.written = written;
         self.bytes -= written;
+    }
+
+    /// Counts what is queued against the budget, until it has left.
+    pub(crate) fn count(&mut self, rules: &OutboxRules) {
+        if !self.counted && !self.queue.is_empty() {
+            self.counted = true;
+            rules.budget.add(&self.queue);
+        }
     }
 
     /// Sets the one pending pong; a newer one replaces it (RFC 6455, 5.5.3).
@@ -117,10 +197,11 @@ impl Outbox {
     }
 
     /// Discards the oldest frame that has not begun to leave; false if there is none.
-    pub(crate) fn discard_oldest(&mut self) -> bool {
+    pub(crate) fn discard_oldest(&mut self, rules: &OutboxRules) -> bool {
         match self.queue.remove(usize::from(self.written > 0)) {
             Some(frame) => {
-                self.bytes -= self.length(&frame);
+                self.bytes -= self.length(&frame, rules);
+                self.subtract(&frame, rules);
                 true
             }
             None => false,
@@ -128,55 +209,67 @@ impl Outbox {
     }
 
     /// Discards everything that has not begun to leave.
-    pub(crate) fn discard_waiting(&mut self) {
+    pub(crate) fn discard_waiting(&mut self, rules: &OutboxRules) {
         self.pong = None;
-        while self.discard_oldest() {}
+        while self.discard_oldest(rules) {}
     }
 
-    /// Writes until nothing waits or the socket blocks.
-    pub(crate) fn flush(&mut self, write: Write<'_>) -> io::Result<Flushed> {
-        loop {
-            self.promote_pong();
-            if self.queue.is_empty() {
-                self.release();
-                return Ok(Flushed::Empty);
-            }
-            match self.write_front(write) {
+    /// Discards everything.
+    pub(crate) fn clear(&mut self, rules: &OutboxRules) {
+        if self.counted {
+            rules.budget.subtract(&self.queue);
+        }
+        *self = Self::default();
+    }
+
+    /// Calls `write` once with the first of what waits, unless nothing does.
+    pub(crate) fn write(&mut self, rules: &OutboxRules, write: Write<'_>) -> io::Result<Written> {
+        self.promote_pong(rules);
+        if !self.queue.is_empty() {
+            match self.write_front(rules, write) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(n) => self.advance(n),
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(Flushed::Blocked),
+                Ok(n) => self.advance(n, rules),
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(Written::Blocked),
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) => return Err(e),
             }
         }
+        if !self.is_empty() {
+            return Ok(Written::Some);
+        }
+        self.release();
+        Ok(Written::All)
     }
 
     /// Moves the pong before all frames that have not begun to leave. The queue holds at most one, so that a
     /// client that pings without reading piles nothing up.
-    fn promote_pong(&mut self) {
+    fn promote_pong(&mut self, rules: &OutboxRules) {
         if self.pong_queued() {
             return;
         }
         if let Some(pong) = self.pong.take() {
-            self.bytes += self.length(&pong);
+            self.bytes += self.length(&pong, rules);
+            if self.counted {
+                rules.budget.add([&pong]);
+            }
             self.queue.insert(usize::from(self.written > 0), pong);
         }
     }
 
-    fn write_front(&self, write: Write<'_>) -> io::Result<usize> {
-        if self.length(&self.queue[0]) - self.written <= MAX_JOINED {
-            self.write_joined(write)
+    fn write_front(&self, rules: &OutboxRules, write: Write<'_>) -> io::Result<usize> {
+        if self.length(&self.queue[0], rules) - self.written <= MAX_JOINED {
+            self.write_joined(rules, write)
         } else {
-            self.write_vectored(write)
+            self.write_vectored(rules, write)
         }
     }
 
-    fn write_joined(&self, write: Write<'_>) -> io::Result<usize> {
+    fn write_joined(&self, rules: &OutboxRules, write: Write<'_>) -> io::Result<usize> {
         JOINED.with_borrow_mut(|joined| {
             joined.clear();
             let mut skip = self.written;
             for frame in &self.queue {
-                let [header, payload] = self.tail(frame, skip);
+                let [header, payload] = self.tail(frame, skip, rules);
                 if joined.len() + header.len() + payload.len() > MAX_JOINED {
                     break;
                 }
@@ -188,12 +281,12 @@ impl Outbox {
         })
     }
 
-    fn write_vectored(&self, write: Write<'_>) -> io::Result<usize> {
+    fn write_vectored(&self, rules: &OutboxRules, write: Write<'_>) -> io::Result<usize> {
         let mut slices = [IoSlice::new(&[]); SLICES];
         let mut used = 0;
         let mut skip = self.written;
         for (frame, pair) in self.queue.iter().zip(slices.chunks_exact_mut(2)) {
-            let [header, payload] = self.tail(frame, skip);
+            let [header, payload] = self.tail(frame, skip, rules);
             pair[0] = IoSlice::new(header);
             pair[1] = IoSlice::new(payload);
             used += 2;
@@ -203,8 +296,8 @@ impl Outbox {
     }
 
     /// A frame's header and payload without their first `skip` bytes.
-    fn tail<'a>(&self, frame: &'a AnyFrame, skip: usize) -> [&'a [u8]; 2] {
-        let encoded = frame.encoded(self.deflate());
+    fn tail<'a>(&self, frame: &'a AnyFrame, skip: usize, rules: &OutboxRules) -> [&'a [u8]; 2] {
+        let encoded = frame.encoded(self.deflate(rules));
         let of_header = skip.min(encoded.header.len());
         [
             &encoded.header[of_header..],
@@ -212,17 +305,29 @@ impl Outbox {
         ]
     }
 
-    fn advance(&mut self, mut n: usize) {
+    fn advance(&mut self, mut n: usize, rules: &OutboxRules) {
         self.bytes -= n;
+        let left = u32::try_from(n).unwrap_or(u32::MAX);
+        self.left = self.left.saturating_add(left);
         while n > 0 {
-            let rest = self.length(&self.queue[0]) - self.written;
+            let rest = self.length(&self.queue[0], rules) - self.written;
             if n < rest {
                 self.written += n;
                 return;
             }
             n -= rest;
             self.written = 0;
-            self.queue.pop_front();
+            if let Some(frame) = self.queue.pop_front() {
+                self.subtract(&frame, rules);
+            }
+        }
+    }
+
+    /// Takes a frame that has left the queue out of the budget.
+    fn subtract(&mut self, frame: &AnyFrame, rules: &OutboxRules) {
+        if self.counted {
+            rules.budget.subtract([frame]);
+            self.counted = !self.queue.is_empty();
         }
     }
 
@@ -244,8 +349,12 @@ impl Outbox {
         });
     }
 
-    fn length(&self, frame: &AnyFrame) -> usize {
-        frame.encoded(self.deflate()).len()
+    fn length(&self, frame: &AnyFrame, rules: &OutboxRules) -> usize {
+        frame.encoded(self.deflate(rules)).len()
+    }
+
+    fn deflate<'a>(&self, rules: &'a OutboxRules) -> Option<&'a Deflate> {
+        rules.deflate.as_ref().filter(|_| self.compress)
     }
 }
 

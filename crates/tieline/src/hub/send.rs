@@ -1,22 +1,27 @@
 //! Sending to one connection: frames, batches, pings, pongs, closes.
 //!
 //! Owns the policy of a full outbox and the choice between writing now and at the end of a cork. Must not
-//! know who the receivers of a message are. Each call takes the lock of the connection's sending side once.
+//! know who the receivers of a message are. Each call locks the sending side, and neither compresses nor calls
+//! the application meanwhile.
 
-use std::sync::Arc;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
+use parking_lot::MutexGuard;
 use tieline_websocket::{AnyFrame, Frame};
 
 use super::{
     cork::Cork,
     frame_batch::FrameBatch,
     inner::ConnectionInner,
-    send_side::{SendSide, WriteMode},
+    send_side::{self, SendGuard, SendSide, WriteMode},
     state::Activity,
 };
 use crate::{
-    close::CloseReason,
-    config::{Config, SlowConsumer},
+    close::{CloseReason, FinalMessage},
+    config::SlowConsumer,
     delivery::Delivery,
 };
 
@@ -25,6 +30,7 @@ impl ConnectionInner {
     /// Queues a frame, or applies the policy of a full outbox. The frame leaves at once; inside a cork,
     /// when it ends.
     pub(crate) fn send(self: &Arc<Self>, frame: Frame) -> Delivery {
+        self.compress(&frame);
         let mut send_side = self.send_side.lock();
         let delivery = self.enqueue(&mut send_side, frame);
         self.flush_or_cork(&mut send_side);
@@ -34,20 +40,26 @@ impl ConnectionInner {
     /// Queues a batch of frames, written in one piece if nothing waits. Returns those that were not
     /// delivered, by their place in the batch.
     pub(super) fn send_batch<T>(self: &Arc<Self>, batch: &FrameBatch<T>) -> Vec<(usize, Delivery)> {
+        let joined = batch.joined(self.deflate());
+        if joined.is_none() {
+            batch.frames().for_each(|frame| self.compress(frame));
+        }
         let mut send_side = self.send_side.lock();
-        let mut written = self.write_joined(&mut send_side, batch);
+        let mut written = joined.map_or(0, |bytes| self.write_joined(&send_side, bytes));
         let mut failed = Vec::new();
-        if batch.is_whole(written, send_side.outbox.deflate()) {
+        if batch.is_whole(written, self.deflate()) {
             return failed;
         }
+        let rules = &self.context.rules;
         for (i, frame) in batch.frames().enumerate() {
-            let length = frame.encoded(send_side.outbox.deflate()).len();
+            let length = frame.encoded(self.deflate()).len();
             if written >= length {
                 written -= length;
             } else if written > 0 {
+                let begun = std::mem::take(&mut written);
                 send_side
                     .outbox
-                    .push_rest(frame.clone(), std::mem::take(&mut written));
+                    .push_rest(frame.clone().into(), begun, rules);
             } else {
                 let delivery = self.enqueue(&mut send_side, frame.clone());
                 if !delivery.is_delivered() {
@@ -61,8 +73,16 @@ impl ConnectionInner {
         failed
     }
 
-    /// Writes the batch straight to the socket if that keeps the order; returns how many bytes left.
-    fn write_joined<T>(&self, send_side: &mut SendSide, batch: &FrameBatch<T>) -> usize {
+    /// Compresses a frame for this client, unless that was done, or it takes none. Before the send side is
+    /// locked: compression takes milliseconds.
+    fn compress(&self, frame: &Frame) {
+        if let Some(deflate) = self.deflate() {
+            frame.encoded(Some(deflate));
+        }
+    }
+
+    /// Writes the bytes of a batch straight to the socket if that keeps the order; returns how many left.
+    fn write_joined(&self, send_side: &SendSide, bytes: &[u8]) -> usize {
         let WriteMode::Direct(socket) = &send_side.write_mode else {
             return 0;
         };
@@ -73,44 +93,75 @@ impl ConnectionInner {
             return 0;
         }
         // The flush that follows meets an error again, and handles it.
-        batch
-            .joined(send_side.outbox.deflate())
-            .map_or(0, |bytes| socket.try_write(bytes).unwrap_or(0))
+        socket.try_write(bytes).unwrap_or(0)
     }
 
-    fn enqueue(&self, send_side: &mut SendSide, frame: Frame) -> Delivery {
+    fn enqueue(&self, send_side: &mut SendGuard<'_>, frame: Frame) -> Delivery {
         if self.is_closing() {
             return Delivery::Offline;
         }
-        let Config {
-            outbox_bytes: bytes,
-            outbox_frames: frames,
-            slow_consumer,
-            ..
-        } = self.context.config;
-        if !send_side.outbox.fits(&frame, bytes, frames) {
-            send_side.flush(&self.state, true);
-        }
-        while !send_side.outbox.fits(&frame, bytes, frames) {
-            match slow_consumer {
-                SlowConsumer::DropOldest if send_side.outbox.discard_oldest() => {}
-                SlowConsumer::DropOldest | SlowConsumer::DropNewest => return Delivery::Refused,
-                SlowConsumer::Disconnect => {
-                    self.begin_close(send_side, CloseReason::SlowConsumer, None);
-                    return Delivery::Refused;
-                }
-            }
-        }
+        let rules = &self.context.rules;
+        let has_room = send_side.outbox.fits(&frame, rules) || self.make_room(send_side, &frame);
+        // An attempt to write may have failed.
         if self.is_closing() {
             return Delivery::Offline;
         }
-        send_side.outbox.push(frame);
+        if !has_room && !self.apply_policy(send_side, &frame) {
+            return Delivery::Refused;
+        }
+        send_side.outbox.push(frame, rules);
         Delivery::Delivered
     }
 
-    fn flush_or_cork(self: &Arc<Self>, send_side: &mut SendSide) {
-        if !Cork::is_active() || send_side.outbox.is_half_full(&self.context.config) {
-            send_side.flush(&self.state, true);
+    /// Gives the socket a chance to take what waits before the policy strikes; whether the frame has room
+    /// then. What only the connection's task may write waits for the task within a wider bound: a burst
+    /// fills the outbox before the task can run.
+    fn make_room(&self, send_side: &mut SendGuard<'_>, frame: &Frame) -> bool {
+        let rules = &self.context.rules;
+        self.flush_locked(send_side);
+        if send_side.outbox.fits(frame, rules) {
+            return true;
+        }
+        match send_side.write_mode {
+            WriteMode::Direct(_) => {
+                if send_side::try_now(send_side, rules, &self.state) {
+                    // The task may wait for the outbox to drain, and reads on.
+                    send_side.wake();
+                }
+                send_side.outbox.fits(frame, rules)
+            }
+            WriteMode::TaskOnly if !self.state.is(Activity::TRIED_FULL) => {
+                send_side.wake();
+                send_side.outbox.fits_burst(frame, rules)
+            }
+            _ => false,
+        }
+    }
+
+    /// What happens to a frame for which there is no room; true if it has room now.
+    fn apply_policy(&self, send_side: &mut SendGuard<'_>, frame: &Frame) -> bool {
+        let rules = &self.context.rules;
+        match self.context.config.slow_consumer {
+            SlowConsumer::DropOldest => {
+                while !send_side.outbox.fits(frame, rules) {
+                    if !send_side.outbox.discard_oldest(rules) {
+                        return false;
+                    }
+                }
+                true
+            }
+            SlowConsumer::DropNewest => false,
+            SlowConsumer::Disconnect => {
+                rules.budget.count_slow_consumer();
+                self.begin_close(send_side, CloseReason::SlowConsumer, None);
+                false
+            }
+        }
+    }
+
+    fn flush_or_cork(self: &Arc<Self>, send_side: &mut SendGuard<'_>) {
+        if !Cork::is_active() || send_side.outbox.is_half_full(&self.context.rules) {
+            self.flush_locked(send_side);
         } else {
             Cork::add(self);
         }
@@ -126,18 +177,22 @@ impl ConnectionInner {
         let mut send_side = self.send_side.lock();
         if !self.is_closing() {
             if send_side.outbox.has_pong() {
-                send_side.flush(&self.state, true);
+                self.flush_locked(&mut send_side);
             }
-            send_side.outbox.set_pong(pong);
-            self.flush_or_cork(&mut send_side);
+            // The flush offers the lock to others, who may close.
+            if !self.is_closing() {
+                send_side.outbox.set_pong(pong);
+                self.flush_or_cork(&mut send_side);
+            }
         }
     }
 
     pub(super) fn ping(&self) {
         let mut send_side = self.send_side.lock();
         if !self.is_closing() {
-            send_side.outbox.push(self.context.ping.clone());
-            send_side.flush(&self.state, true);
+            let ping = self.context.ping.clone();
+            send_side.outbox.push(ping, &self.context.rules);
+            self.flush_locked(&mut send_side);
         }
     }
 
@@ -154,8 +209,36 @@ impl ConnectionInner {
         self.flush_or_cork(&mut send_side);
     }
 
-    fn begin_close(&self, send_side: &mut SendSide, reason: CloseReason, frame: Option<AnyFrame>) {
-        send_side.close(&self.state, reason, frame, self.final_message);
+    fn begin_close(
+        &self,
+        send_side: &mut SendGuard<'_>,
+        reason: CloseReason,
+        frame: Option<AnyFrame>,
+    ) {
+        let gets_it = !matches!(reason, CloseReason::Client(_) | CloseReason::Lost(_));
+        let make = self.final_message.filter(|_| gets_it && !self.is_closing());
+        // The application's code, and compression: not under the lock.
+        let final_message = make.and_then(|make| {
+            MutexGuard::unlocked(send_side, || self.make_final_message(make, &reason))
+        });
+        let rules = &self.context.rules;
+        send_side.close(&self.state, reason, frame, final_message, rules);
+    }
+
+    /// The application's last message; `None` if it panics.
+    fn make_final_message(&self, make: FinalMessage, reason: &CloseReason) -> Option<Frame> {
+        let frame = catch_unwind(AssertUnwindSafe(|| make(reason))).ok()?;
+        self.compress(&frame);
+        Some(frame)
+    }
+
+    /// Closes without waiting for the client, which may be gone: the close frame leaves if the socket takes
+    /// it now.
+    pub(super) fn close_now(&self, reason: CloseReason) {
+        let mut send_side = self.send_side.lock();
+        self.begin_close(&mut send_side, reason.clone(), None);
+        self.flush_locked(&mut send_side);
+        send_side.abort(&self.state, reason);
     }
 
     /// Ends the connection without a close handshake; the task ends at its next poll.

@@ -6,19 +6,20 @@
 //! stays; a reason is stored if and only if the lifecycle has reached `Closing`.
 
 use std::{
-    io,
-    panic::{AssertUnwindSafe, catch_unwind},
+    io::{self, IoSlice},
     task::Waker,
 };
 
-use tieline_websocket::AnyFrame;
-use tokio::net::tcp::OwnedWriteHalf;
+use parking_lot::MutexGuard;
+use rustix::net::{SendFlags, send};
+use tieline_websocket::{AnyFrame, Frame};
+use tokio::net::{TcpStream, tcp::OwnedWriteHalf};
 
 use super::{
-    outbox::{Flushed, Outbox},
+    outbox::{Outbox, OutboxRules, Written},
     state::{Activity, Lifecycle, StateCell},
 };
-use crate::close::{CloseReason, FinalMessage};
+use crate::close::CloseReason;
 
 pub(super) struct SendSide {
     pub(super) outbox: Outbox,
@@ -39,6 +40,96 @@ pub(super) enum WriteMode {
     Closed,
 }
 
+/// The send side, locked.
+pub(super) type SendGuard<'a> = MutexGuard<'a, SendSide>;
+
+/// Writes of one flush; what is left then is the task's. A flush ends, whatever others queue meanwhile.
+const WRITES: usize = 64;
+
+/// Writes to the socket until nothing waits or it is full; what remains is the task's, which is woken
+/// if `wake`. Does nothing while the task has something to write: the order would be lost. The lock is
+/// offered to those who wait for it after each write.
+pub(super) fn flush(
+    send_side: &mut SendGuard<'_>,
+    rules: &OutboxRules,
+    state: &StateCell,
+    wake: bool,
+) {
+    for _ in 0..WRITES {
+        if send_side.outbox.is_empty() || state.is(Activity::WRITE_PENDING) {
+            return;
+        }
+        let SendSide {
+            outbox, write_mode, ..
+        } = &mut **send_side;
+        let written = match write_mode {
+            WriteMode::BeforeUpgrade | WriteMode::Closed => return,
+            // Not refused by a socket, and in most cases gone in a moment.
+            WriteMode::TaskOnly if !outbox.is_half_full(rules) => break,
+            WriteMode::TaskOnly => Ok(Written::Blocked),
+            WriteMode::Direct(socket) => outbox.write(rules, &mut |slices| match slices {
+                [one] => socket.try_write(one),
+                many => socket.try_write_vectored(many),
+            }),
+        };
+        match written {
+            Ok(Written::All) if !state.reached(Lifecycle::Closing) => return,
+            // The task waits for the close frame to leave.
+            Ok(Written::All) => return send_side.wake(),
+            Ok(Written::Some) => MutexGuard::bump(send_side),
+            Ok(Written::Blocked) => {
+                outbox.count(rules);
+                break;
+            }
+            Err(e) => return send_side.abort(state, CloseReason::Lost(e.kind())),
+        }
+    }
+    state.set(Activity::WRITE_PENDING, true);
+    if wake {
+        send_side.wake();
+    }
+}
+
+/// Writes what waits as far as the socket takes it, even if the task waits for room and has not yet been told
+/// that there is some. Returns whether bytes left. Only for sockets that any thread may write to.
+pub(super) fn try_now(
+    send_side: &mut SendGuard<'_>,
+    rules: &OutboxRules,
+    state: &StateCell,
+) -> bool {
+    let mut sent = false;
+    for _ in 0..WRITES {
+        let SendSide {
+            outbox, write_mode, ..
+        } = &mut **send_side;
+        let WriteMode::Direct(socket) = write_mode else {
+            break;
+        };
+        let mut write = |slices: &[IoSlice<'_>]| {
+            let n = send_now(socket.as_ref(), slices)?;
+            sent |= n > 0;
+            Ok(n)
+        };
+        match outbox.write(rules, &mut write) {
+            Ok(Written::Some) => MutexGuard::bump(send_side),
+            Ok(Written::All | Written::Blocked) => break,
+            Err(e) => {
+                send_side.abort(state, CloseReason::Lost(e.kind()));
+                break;
+            }
+        }
+    }
+    sent
+}
+
+/// Writes to a socket whatever its readiness, as far as the runtime knows it: the runtime learns of room
+/// only when it looks at its sockets again.
+pub(crate) fn send_now(socket: &TcpStream, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    let first = slices.iter().find(|slice| !slice.is_empty());
+    let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+    Ok(send(socket, first.map_or(&[], |slice| slice), flags)?)
+}
+
 impl SendSide {
     pub(super) fn new(outbox: Outbox) -> Self {
         Self {
@@ -49,34 +140,6 @@ impl SendSide {
         }
     }
 
-    /// Writes to the socket until nothing waits or it is full; what remains is the task's, which is woken
-    /// if `wake`. Does nothing while the task has something to write: the order would be lost.
-    pub(super) fn flush(&mut self, state: &StateCell, wake: bool) {
-        if self.outbox.is_empty() || state.is(Activity::WRITE_PENDING) {
-            return;
-        }
-        let flushed = match &self.write_mode {
-            WriteMode::BeforeUpgrade | WriteMode::Closed => return,
-            WriteMode::TaskOnly => Ok(Flushed::Blocked),
-            WriteMode::Direct(socket) => self.outbox.flush(&mut |slices| match slices {
-                [one] => socket.try_write(one),
-                many => socket.try_write_vectored(many),
-            }),
-        };
-        match flushed {
-            Ok(Flushed::Empty) if !state.reached(Lifecycle::Closing) => {}
-            // The task waits for the close frame to leave.
-            Ok(Flushed::Empty) => self.wake(),
-            Ok(Flushed::Blocked) => {
-                state.set(Activity::WRITE_PENDING, true);
-                if wake {
-                    self.wake();
-                }
-            }
-            Err(e) => self.abort(state, CloseReason::Lost(e.kind())),
-        }
-    }
-
     /// Begins a close: the final message and the close frame go behind what waits, and the task is woken.
     /// `frame` is the close frame that the protocol made, if it did.
     pub(super) fn close(
@@ -84,24 +147,22 @@ impl SendSide {
         state: &StateCell,
         reason: CloseReason,
         frame: Option<AnyFrame>,
-        final_message: Option<FinalMessage>,
+        final_message: Option<Frame>,
+        rules: &OutboxRules,
     ) {
         if state.reached(Lifecycle::Closing) {
             // One close frame a side: where closes cross, each is the other's answer.
             return;
         }
         if matches!(reason, CloseReason::SlowConsumer | CloseReason::Silent) {
-            self.outbox.discard_waiting();
+            self.outbox.discard_waiting(rules);
         }
         let close_frame = frame.or_else(|| Some(AnyFrame::close(Some(&reason.frame()?))));
         if let Some(close_frame) = close_frame {
-            let ours = !matches!(reason, CloseReason::Client(_));
-            if let Some(final_message) = final_message.filter(|_| ours) {
-                // The application's code, under our lock: a panic must not unwind through it.
-                let frame = catch_unwind(AssertUnwindSafe(|| final_message(&reason)));
-                frame.into_iter().for_each(|frame| self.outbox.push(frame));
+            if let Some(final_message) = final_message {
+                self.outbox.push(final_message, rules);
             }
-            self.outbox.push(close_frame);
+            self.outbox.push(close_frame, rules);
         }
         self.enter(state, Lifecycle::Closing, reason);
     }
@@ -112,12 +173,12 @@ impl SendSide {
     }
 
     /// Gives up socket and outbox; the task has ended.
-    pub(super) fn end(&mut self, state: &StateCell) {
+    pub(super) fn end(&mut self, rules: &OutboxRules, state: &StateCell) {
         self.waker = None;
         let reason = CloseReason::Lost(io::ErrorKind::NotConnected);
         self.enter(state, Lifecycle::Ended, reason);
         self.write_mode = WriteMode::Closed;
-        self.outbox = Outbox::default();
+        self.outbox.clear(rules);
     }
 
     fn enter(&mut self, state: &StateCell, lifecycle: Lifecycle, reason: CloseReason) {
@@ -126,7 +187,7 @@ impl SendSide {
         self.wake();
     }
 
-    fn wake(&self) {
+    pub(super) fn wake(&self) {
         if let Some(waker) = &self.waker {
             waker.wake_by_ref();
         }

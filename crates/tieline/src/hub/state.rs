@@ -1,6 +1,6 @@
 //! The state of a connection: its lifecycle, and what is going on in it.
 //!
-//! Owns two bytes that the senders, the connection's task and the keepalive share. Must not know sockets
+//! Owns two fields that the senders, the connection's task and the keepalive share. Must not know sockets
 //! or queues. Invariant: the lifecycle only grows, and every step is taken once.
 //!
 //! ```text
@@ -27,24 +27,24 @@
 //!
 //! Any state may skip those between it and its target; [`StateCell::advance`] ignores a step back.
 //!
-//! # Two bytes suffice
+//! # Two fields suffice
 //!
-//! Nobody can load both bytes at once, and nobody needs to:
+//! Nobody can load both fields at once, and nobody needs to:
 //!
-//! - `Closing`, `Aborted`, `Ended` and `WRITE_PENDING` are entered, set and cleared with the send side
-//!   locked. While the lock is held, to enqueue, to flush or to write a batch to the socket, none of
-//!   them changes.
+//! - `Closing`, `Aborted`, `Ended`, `WRITE_PENDING` and `TRIED_FULL` are entered, set and cleared with the
+//!   send side locked. While the lock is held, to enqueue, to flush or to write a batch to the socket, none
+//!   of them changes.
 //! - The keepalive holds no lock. It loads the activity first and the lifecycle second. The lifecycle only
 //!   grows: a connection that is not closing at the second load was not closing at the first, so both
 //!   values held at the time of the first. What follows from them, a ping or a close, checks the
 //!   lifecycle again under the lock.
-//! - The task is woken after each change that concerns it, and reads both bytes in any order: what it
+//! - The task is woken after each change that concerns it, and reads both fields in any order: what it
 //!   misses in this poll it finds in the next.
 //!
 //! Every write is an `AcqRel` read-modify-write and every load an `Acquire`, so a thread that
-//! sees a change of one byte also sees what was done to the other byte before.
+//! sees a change of one field also sees what was done to the other before.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU16, Ordering};
 
 /// The lifecycle of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,7 +78,7 @@ impl Lifecycle {
 
 /// What is going on in a connection; a set of flags.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Activity(u8);
+pub(super) struct Activity(u16);
 
 impl Activity {
     /// Frames wait for the task: the socket is full, or only the task may write to it.
@@ -91,6 +91,13 @@ impl Activity {
     pub(super) const MESSAGE_PARTIAL: Self = Self(1 << 3);
     /// A ping was sent, and the client has been silent since.
     pub(super) const PING_SENT: Self = Self(1 << 4);
+    /// The client has been silent for too long, as far as the keepalive can see. The task looks at the
+    /// socket and decides.
+    pub(super) const SUSPECTED: Self = Self(1 << 5);
+    /// The task's writer took too little at the last attempt, and the outbox is still full.
+    pub(super) const TRIED_FULL: Self = Self(1 << 6);
+    /// The outbox is half full, so the client is not read from.
+    pub(super) const READ_PAUSED: Self = Self(1 << 7);
 
     /// Whether all of these flags are set.
     pub(super) fn contains(self, flags: Self) -> bool {
@@ -101,15 +108,15 @@ impl Activity {
 /// The shared state of a connection. It fills a gap of its structure.
 #[derive(Debug)]
 pub(super) struct StateCell {
+    activity: AtomicU16,
     lifecycle: AtomicU8,
-    activity: AtomicU8,
 }
 
 impl StateCell {
     pub(super) fn new() -> Self {
         Self {
+            activity: AtomicU16::new(0),
             lifecycle: AtomicU8::new(Lifecycle::Open as u8),
-            activity: AtomicU8::new(0),
         }
     }
 
@@ -156,12 +163,15 @@ mod tests {
         Lifecycle::Ended,
     ];
 
-    const FLAGS: [Activity; 5] = [
+    const FLAGS: [Activity; 8] = [
         Activity::WRITE_PENDING,
         Activity::WRITE_STALLED,
         Activity::HANDLER_RUNNING,
         Activity::MESSAGE_PARTIAL,
         Activity::PING_SENT,
+        Activity::SUSPECTED,
+        Activity::TRIED_FULL,
+        Activity::READ_PAUSED,
     ];
 
     fn in_state(lifecycle: Lifecycle) -> StateCell {
@@ -217,7 +227,7 @@ mod tests {
     fn flags_leave_the_lifecycle_and_each_other_alone() {
         for lifecycle in LIFECYCLES {
             let state = in_state(lifecycle);
-            for set in 0..1_u8 << FLAGS.len() {
+            for set in 0..1_u16 << FLAGS.len() {
                 let is_set = |i: usize| set & 1 << i != 0;
                 for (i, flag) in FLAGS.into_iter().enumerate() {
                     state.set(flag, is_set(i));

@@ -4,32 +4,52 @@
 //! left over, and everything on streams that only the task may touch.
 
 use std::{
+    cell::RefCell,
     io,
-    pin::Pin,
     task::{Context, Poll, Waker},
 };
 
-use tokio::{io::AsyncWrite, net::tcp::OwnedWriteHalf};
+use tokio::net::tcp::OwnedWriteHalf;
 
 use super::{
     inner::ConnectionInner,
-    outbox::Flushed,
-    send_side::{SendSide, WriteMode},
+    send_side::{self, WriteMode},
     state::{Activity, Lifecycle},
 };
 use crate::close::CloseReason;
+
+/// Bytes that the task takes from the outbox at once for a stream that only it may write to, while it holds
+/// the lock. A record of TLS has at most as many.
+const CHUNK: usize = 16 * 1024;
+
+/// Chunks that are written before other tasks get a turn: 1 MiB.
+const CHUNKS: usize = 64;
+
+thread_local! {
+    static SPARE: RefCell<Vec<u8>> = RefCell::new(Vec::with_capacity(CHUNK));
+}
+
+/// A stream that only the connection's task may write to.
+pub(crate) trait TaskStream {
+    /// Takes bytes to send, and encrypts them if it does. Called once everything taken before was sent.
+    fn stage(&mut self, bytes: &[u8]) -> io::Result<()>;
+
+    /// Sends what was staged, and adds to `sent` the bytes that left. Ready once nothing is left.
+    fn poll_send(&mut self, cx: &mut Context<'_>, sent: &mut usize) -> Poll<io::Result<()>>;
+}
 
 impl ConnectionInner {
     /// Gives the outbox its socket, or `None` if only the task may write.
     pub(crate) fn attach(&self, socket: Option<OwnedWriteHalf>) {
         let mut send_side = self.send_side.lock();
         send_side.write_mode = socket.map_or(WriteMode::TaskOnly, WriteMode::Direct);
-        send_side.flush(&self.state, true);
+        self.flush_locked(&mut send_side);
     }
 
     /// Gives up socket and outbox; the task has ended.
     pub(crate) fn end(&self) {
-        self.send_side.lock().end(&self.state);
+        let rules = &self.context.rules;
+        self.send_side.lock().end(rules, &self.state);
     }
 
     /// Sets whom to wake. The task calls it once: a spawned task keeps its waker.
@@ -38,25 +58,28 @@ impl ConnectionInner {
     }
 
     /// Writes what waits for the task, as far as the socket takes it, and registers for the rest.
-    pub(crate) fn poll_flush(
-        &self,
-        cx: &mut Context<'_>,
-        writer: Option<&mut (dyn AsyncWrite + Unpin + Send)>,
-    ) {
+    pub(crate) fn poll_flush(&self, cx: &mut Context<'_>, stream: Option<&mut dyn TaskStream>) {
         if !self.state.is(Activity::WRITE_PENDING) {
             return;
         }
-        let mut send_side = self.send_side.lock();
-        let result = match writer {
-            Some(writer) => self.flush_writer(&mut send_side, cx, writer),
-            None => self.flush_socket(&mut send_side, cx),
+        let result = match stream {
+            Some(stream) => SPARE.with_borrow_mut(|chunk| self.flush_stream(cx, stream, chunk)),
+            None => self.flush_socket(cx),
         };
         if let Err(e) = result {
-            send_side.abort(&self.state, CloseReason::Lost(e.kind()));
+            let reason = CloseReason::Lost(e.kind());
+            self.send_side.lock().abort(&self.state, reason);
         }
     }
 
-    fn flush_socket(&self, send_side: &mut SendSide, cx: &mut Context<'_>) -> io::Result<()> {
+    fn flush_socket(&self, cx: &mut Context<'_>) -> io::Result<()> {
+        let rules = &self.context.rules;
+        let mut send_side = self.send_side.lock();
+        if self.state.is(Activity::SUSPECTED)
+            && send_side::try_now(&mut send_side, rules, &self.state)
+        {
+            self.record_activity();
+        }
         while self.state.is(Activity::WRITE_PENDING) {
             let WriteMode::Direct(socket) = &send_side.write_mode else {
                 return Ok(());
@@ -68,35 +91,97 @@ impl ConnectionInner {
             // The client's kernel took bytes: that is a sign of life too.
             self.record_activity();
             self.state.set(Activity::WRITE_PENDING, false);
-            send_side.flush(&self.state, false);
+            send_side::flush(&mut send_side, rules, &self.state, false);
         }
         Ok(())
     }
 
-    fn flush_writer(
+    /// Takes a chunk at a time under the lock, and writes it without.
+    fn flush_stream(
         &self,
-        send_side: &mut SendSide,
         cx: &mut Context<'_>,
-        writer: &mut (dyn AsyncWrite + Unpin + Send),
+        stream: &mut dyn TaskStream,
+        chunk: &mut Vec<u8>,
     ) -> io::Result<()> {
-        let mut writer = Pin::new(writer);
-        let flushed = send_side.outbox.flush(&mut |slices| match writer
-            .as_mut()
-            .poll_write_vectored(cx, slices)
-        {
-            Poll::Ready(result) => result,
-            Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
-        })?;
-        let done = flushed == Flushed::Empty && writer.poll_flush(cx)?.is_ready();
-        if done && self.state.is(Activity::WRITE_STALLED) {
-            // Bytes that were stuck have left: the client's kernel took them, a sign of life.
-            self.record_activity();
+        for _ in 0..CHUNKS {
+            let mut sent = 0;
+            let sending = stream.poll_send(cx, &mut sent);
+            if sent > 0 && self.state.is(Activity::WRITE_STALLED) {
+                // The socket had refused bytes and takes some now: the client's kernel took others.
+                self.record_activity();
+            }
+            self.state
+                .set(Activity::WRITE_STALLED, sending.is_pending());
+            match sending {
+                Poll::Pending => {
+                    self.note_attempt();
+                    return Ok(());
+                }
+                Poll::Ready(result) => result?,
+            }
+            if !self.take_chunk(chunk)? {
+                return Ok(());
+            }
+            stream.stage(chunk)?;
         }
-        self.state.set(Activity::WRITE_STALLED, !done);
-        if done {
-            self.state.set(Activity::WRITE_PENDING, false);
-        }
+        cx.waker().wake_by_ref();
         Ok(())
+    }
+
+    /// Notes that the socket was tried with what waits, and did not take it.
+    fn note_attempt(&self) {
+        let rules = &self.context.rules;
+        let mut send_side = self.send_side.lock();
+        send_side.outbox.count(rules);
+        let is_full = send_side.outbox.is_full(rules);
+        self.state.set(Activity::TRIED_FULL, is_full);
+    }
+
+    /// Takes the next bytes out of the outbox; false if there are none, and so nothing more to write.
+    fn take_chunk(&self, chunk: &mut Vec<u8>) -> io::Result<bool> {
+        chunk.clear();
+        let rules = &self.context.rules;
+        let mut send_side = self.send_side.lock();
+        if send_side.outbox.is_empty() {
+            self.state.set(Activity::WRITE_PENDING, false);
+            self.state.set(Activity::TRIED_FULL, false);
+            return Ok(false);
+        }
+        send_side.outbox.write(rules, &mut |slices| {
+            for slice in slices {
+                let room = CHUNK - chunk.len();
+                chunk.extend_from_slice(&slice[..slice.len().min(room)]);
+            }
+            Ok(chunk.len())
+        })?;
+        Ok(true)
+    }
+
+    /// Whether the client is not to be read from: half of its outbox is in use. A client that asks and
+    /// does not read would otherwise fill all of it.
+    pub(crate) fn pauses_reading(&self) -> bool {
+        self.is_paused(false)
+    }
+
+    /// Whether what was read may be decoded: not while reading pauses.
+    pub(crate) fn may_decode(&self) -> bool {
+        !self.is_paused(true)
+    }
+
+    fn is_paused(&self, decodes: bool) -> bool {
+        let activity = self.state.activity();
+        let is_paused = activity.contains(Activity::WRITE_PENDING) && !self.is_closing() && {
+            let outbox = &mut self.send_side.lock().outbox;
+            let allows = outbox.allows_reading(&self.context.rules);
+            if allows && decodes {
+                outbox.note_reading();
+            }
+            !allows
+        };
+        if is_paused != activity.contains(Activity::READ_PAUSED) {
+            self.set_read_paused(is_paused);
+        }
+        is_paused
     }
 
     /// Whether everything queued has left, the close frame of a requested close included.

@@ -31,7 +31,7 @@ impl RegistrarHost for Host {
         panic!("nobody else claims these ids");
     }
 
-    fn with_current(&self, _connection: &Arc<ConnectionInner>, f: impl FnOnce()) -> bool {
+    fn begin_claim(&self, _connection: &Arc<ConnectionInner>, f: impl FnOnce()) -> bool {
         f();
         true
     }
@@ -47,6 +47,7 @@ fn config() -> RegistrarConfig {
         process: Uuid::now_v7(),
         lease: Duration::from_secs(5),
         audit_interval: Duration::from_mins(10),
+        claim_timeout: Duration::from_millis(250),
         timeout: Duration::from_secs(1),
     }
 }

@@ -16,4 +16,5 @@ mod limits;
 mod model;
 #[cfg(all(feature = "axum", feature = "redis", feature = "etcd"))]
 mod processes;
+mod slow;
 mod upgrade;

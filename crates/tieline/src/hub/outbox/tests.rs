@@ -1,5 +1,7 @@
 use proptest::prelude::*;
 
+use tieline_websocket::Frame;
+
 use super::*;
 
 /// A socket that takes bytes by a script of allowances, then blocks.
@@ -25,14 +27,38 @@ fn encoded(frame: &AnyFrame) -> Vec<u8> {
     [encoded.header, encoded.payload].concat()
 }
 
+fn rules() -> OutboxRules {
+    within(usize::MAX, usize::MAX)
+}
+
+fn within(bytes: usize, frames: usize) -> OutboxRules {
+    let budget = OutboxBudget::new(usize::MAX);
+    OutboxRules {
+        bytes,
+        frames,
+        budget,
+        deflate: None,
+    }
+}
+
+/// Writes until nothing is left, or the socket is full.
+fn flush(outbox: &mut Outbox, write: Write<'_>) -> io::Result<Written> {
+    loop {
+        match outbox.write(&rules(), write)? {
+            Written::Some => {}
+            written => return Ok(written),
+        }
+    }
+}
+
 fn flush_all(outbox: &mut Outbox) -> Vec<u8> {
     let mut taken = Vec::new();
-    let flushed = outbox.flush(&mut |slices| {
+    let flushed = flush(outbox, &mut |slices| {
         let before = taken.len();
         slices.iter().for_each(|s| taken.extend_from_slice(s));
         Ok(taken.len() - before)
     });
-    assert_eq!(flushed.unwrap(), Flushed::Empty);
+    assert_eq!(flushed.unwrap(), Written::All);
     taken
 }
 
@@ -47,10 +73,10 @@ proptest! {
         let frames: Vec<Frame> =
             sizes.iter().enumerate().map(|(i, n)| Frame::binary(vec![u8::try_from(i).unwrap(); *n])).collect();
         let mut outbox = Outbox::default();
-        frames.iter().for_each(|f| outbox.push(f.clone()));
+        frames.iter().for_each(|f| outbox.push(f.clone(), &rules()));
         let total: usize = frames.iter().map(|f| encoded(f).len()).sum();
         let mut socket = Socket { taken: Vec::new(), allowances };
-        outbox.flush(&mut |s| socket.write(s)).unwrap();
+        flush(&mut outbox, &mut |s| socket.write(s)).unwrap();
         prop_assert_eq!(outbox.bytes, total - socket.taken.len());
         let rest = flush_all(&mut outbox);
         let expected: Vec<u8> = frames.iter().flat_map(|frame| encoded(frame)).collect();
@@ -63,18 +89,18 @@ proptest! {
 fn a_frame_that_began_to_leave_is_not_discarded() {
     let (a, b) = (Frame::text("first"), Frame::text("second"));
     let mut outbox = Outbox::default();
-    outbox.push(a.clone());
-    outbox.push(b);
+    outbox.push(a.clone(), &rules());
+    outbox.push(b, &rules());
     let mut socket = Socket {
         taken: Vec::new(),
         allowances: vec![3],
     };
     assert_eq!(
-        outbox.flush(&mut |s| socket.write(s)).unwrap(),
-        Flushed::Blocked
+        flush(&mut outbox, &mut |s| socket.write(s)).unwrap(),
+        Written::Blocked
     );
-    outbox.discard_waiting();
-    assert!(!outbox.discard_oldest());
+    outbox.discard_waiting(&rules());
+    assert!(!outbox.discard_oldest(&rules()));
     assert_eq!([socket.taken, flush_all(&mut outbox)].concat(), encoded(&a));
 }
 
@@ -82,13 +108,13 @@ fn a_frame_that_began_to_leave_is_not_discarded() {
 fn a_pong_goes_before_waiting_frames_and_is_replaced_by_a_newer_one() {
     let (a, b) = (Frame::text("first"), Frame::text("second"));
     let mut outbox = Outbox::default();
-    outbox.push(a.clone());
-    outbox.push(b.clone());
+    outbox.push(a.clone(), &rules());
+    outbox.push(b.clone(), &rules());
     let mut socket = Socket {
         taken: Vec::new(),
         allowances: vec![3],
     };
-    outbox.flush(&mut |s| socket.write(s)).unwrap();
+    flush(&mut outbox, &mut |s| socket.write(s)).unwrap();
     outbox.set_pong(AnyFrame::pong(b"1"));
     outbox.set_pong(AnyFrame::pong(b"2"));
     let sent = [socket.taken, flush_all(&mut outbox)].concat();
@@ -102,19 +128,19 @@ fn a_pong_goes_before_waiting_frames_and_is_replaced_by_a_newer_one() {
 fn one_frame_always_fits_an_empty_outbox() {
     let mut outbox = Outbox::default();
     let frame = Frame::binary(vec![0; 100]);
-    assert!(outbox.fits(&frame, 10, 1));
-    outbox.push(frame.clone());
-    assert!(!outbox.fits(&frame, 10, 1));
-    assert!(outbox.fits(&frame, 204, 2));
-    assert!(!outbox.fits(&frame, 203, 2));
+    assert!(outbox.fits(&frame, &within(10, 1)));
+    outbox.push(frame.clone(), &rules());
+    assert!(!outbox.fits(&frame, &within(10, 1)));
+    assert!(outbox.fits(&frame, &within(204, 2)));
+    assert!(!outbox.fits(&frame, &within(203, 2)));
 }
 
 #[test]
 fn the_rest_of_a_begun_frame_leaves_first() {
     let frame = Frame::text("joined elsewhere");
     let mut outbox = Outbox::default();
-    outbox.push_rest(frame.clone(), 4);
-    outbox.push(frame.clone());
+    outbox.push_rest(frame.clone().into(), 4, &rules());
+    outbox.push(frame.clone(), &rules());
     assert_eq!(
         flush_all(&mut outbox),
         [&encoded(&frame)[4..], &encoded(&frame)].concat()
@@ -124,11 +150,11 @@ fn the_rest_of_a_begun_frame_leaves_first() {
 #[test]
 fn pings_without_reading_pile_nothing_up() {
     let mut outbox = Outbox::default();
-    outbox.push(Frame::text("waiting"));
+    outbox.push(Frame::text("waiting"), &rules());
     for i in 0..1000 {
         outbox.set_pong(AnyFrame::pong(format!("{i}").as_bytes()));
-        let blocked = outbox.flush(&mut |_| Err(io::ErrorKind::WouldBlock.into()));
-        assert_eq!(blocked.unwrap(), Flushed::Blocked);
+        let blocked = flush(&mut outbox, &mut |_| Err(io::ErrorKind::WouldBlock.into()));
+        assert_eq!(blocked.unwrap(), Written::Blocked);
     }
     let (first, last) = (AnyFrame::pong(b"0"), AnyFrame::pong(b"999"));
     let expected = [
@@ -138,4 +164,39 @@ fn pings_without_reading_pile_nothing_up() {
     ]
     .concat();
     assert_eq!(flush_all(&mut outbox), expected);
+}
+
+#[test]
+fn what_waits_counts_against_the_budget_until_it_has_left() {
+    let rules = within(usize::MAX, usize::MAX);
+    let counted = |frames: &[&AnyFrame]| -> usize {
+        let sizes = frames.iter().map(|frame| frame.payload().len());
+        sizes.map(|length| length + FRAME_OVERHEAD).sum()
+    };
+    let [a, b, c] = ["first", "second", "third"].map(Frame::text);
+    let pong = AnyFrame::pong(b"pong");
+    let mut outbox = Outbox::default();
+    outbox.push(a.clone(), &rules);
+    outbox.push(b.clone(), &rules);
+    assert_eq!(rules.budget.waiting(), 0, "it may leave at once");
+    outbox.count(&rules);
+    outbox.push(c.clone(), &rules);
+    assert_eq!(rules.budget.waiting(), counted(&[&a, &b, &c]));
+    outbox.set_pong(pong.clone());
+    let mut socket = Socket {
+        taken: Vec::new(),
+        allowances: vec![3],
+    };
+    let mut write = |slices: &[IoSlice<'_>]| socket.write(slices);
+    assert_eq!(outbox.write(&rules, &mut write).unwrap(), Written::Some);
+    assert_eq!(rules.budget.waiting(), counted(&[&a, &b, &c, &pong]));
+    assert!(outbox.discard_oldest(&rules), "the second is left out");
+    let mut all = |slices: &[IoSlice<'_>]| Ok(slices.iter().map(|slice| slice.len()).sum());
+    while outbox.write(&rules, &mut all).unwrap() == Written::Some {}
+    assert_eq!(rules.budget.waiting(), 0);
+    outbox.push(b, &rules);
+    assert_eq!(rules.budget.waiting(), 0, "nothing waits any more");
+    outbox.count(&rules);
+    outbox.clear(&rules);
+    assert_eq!(rules.budget.waiting(), 0);
 }

@@ -6,7 +6,7 @@
 mod churn;
 mod cost;
 
-use std::{sync::Arc, time::Duration};
+use std::{io::IoSlice, sync::Arc, time::Duration};
 
 use tieline_registry::ClientId;
 
@@ -14,6 +14,7 @@ use super::{
     core::Hub,
     guard::ConnectionGuard,
     inner::{ConnectionInfo, ConnectionInner, ConnectionOptions},
+    outbox::Written,
 };
 use crate::config::Config;
 
@@ -67,14 +68,14 @@ fn inner(guard: &ConnectionGuard) -> &Arc<ConnectionInner> {
 /// What is in the outbox of a connection: texts, and the codes of closes.
 fn received(guard: &ConnectionGuard) -> Vec<String> {
     let mut bytes = Vec::new();
-    let mut send_side = inner(guard).send_side.lock();
-    let flushed = send_side.outbox.flush(&mut |slices| {
+    let (conn, mut write) = (inner(guard), |slices: &[IoSlice<'_>]| {
         slices
             .iter()
             .for_each(|slice| bytes.extend_from_slice(slice));
         Ok(slices.iter().map(|slice| slice.len()).sum())
     });
-    flushed.unwrap();
+    let outbox = &mut conn.send_side.lock().outbox;
+    while outbox.write(&conn.context.rules, &mut write).unwrap() == Written::Some {}
     let (mut frames, mut rest) = (Vec::new(), &bytes[..]);
     while let [kind, length, next @ ..] = rest {
         let payload;

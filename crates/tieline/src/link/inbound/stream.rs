@@ -41,7 +41,6 @@ pub(in crate::link) struct InboundStream {
     end: Pin<Box<WaitForCancellationFutureOwned>>,
     incoming: Streaming<proto::RequestBatch>,
     interest: Subscription,
-    hello: Option<proto::ResponseBatch>,
     /// The number of the next request.
     next: u64,
     pending: FuturesUnordered<PendingResponse>,
@@ -66,10 +65,9 @@ impl InboundStream {
         peer: PeerInfo,
         guard: EpochGuard,
         incoming: Streaming<proto::RequestBatch>,
-        hello: proto::ResponseBatch,
         max_size: usize,
     ) -> Self {
-        let interest = Arc::clone(receiver.interest()).subscribe(peer.version);
+        let interest = Arc::clone(receiver.interest()).subscribe();
         Self {
             end: Box::pin(guard.end().cancelled_owned()),
             receiver,
@@ -77,7 +75,6 @@ impl InboundStream {
             guard,
             incoming,
             interest,
-            hello: Some(hello),
             next: 0,
             pending: FuturesUnordered::new(),
             response: ResponseBuilder::default(),
@@ -223,9 +220,6 @@ impl Stream for InboundStream {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
-        if let Some(hello) = this.hello.take() {
-            return Poll::Ready(Some(Ok(hello)));
-        }
         if matches!(this.phase, StreamPhase::Ended) {
             return Poll::Ready(None);
         }

@@ -1,8 +1,11 @@
 //! Several nodes in one process, joined by real links.
 
+mod admission;
 mod duplicate_ids;
 mod invalid_callers;
+mod ipv6;
 mod isolation;
+mod late_verdicts;
 mod legacy_nodes;
 mod link_faults;
 mod lookups;
@@ -17,3 +20,4 @@ mod registry_outage;
 mod services;
 mod silent_links;
 mod stale_connections;
+mod strangers;

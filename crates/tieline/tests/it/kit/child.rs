@@ -50,6 +50,17 @@ pub(crate) fn command(test: &str) -> Command {
 }
 
 impl Child {
+    /// Suspends it: the kernel keeps its connections, and it does nothing.
+    pub(crate) fn stop(&self) {
+        tieline_test_servers::process::stop(&self.0);
+    }
+
+    /// Resumes it.
+    pub(crate) fn resume(&self) {
+        let process = rustix::process::Pid::from_child(&self.0);
+        rustix::process::kill_process(process, rustix::process::Signal::CONT).unwrap();
+    }
+
     /// The line that the child says; to be called once.
     pub(crate) async fn line(&mut self) -> String {
         let stdout = self.0.stdout.take().expect("it says one line");

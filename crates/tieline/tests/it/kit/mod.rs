@@ -14,6 +14,8 @@ mod proxy;
 pub(crate) mod raw;
 #[cfg(feature = "cluster")]
 mod reader;
+#[cfg(feature = "tls")]
+mod secure;
 mod server;
 #[cfg(feature = "cluster")]
 mod store;
@@ -23,13 +25,15 @@ mod ws;
 
 use std::{future::Future, time::Duration};
 
+#[cfg(feature = "tls")]
+pub(crate) use self::secure::Secure;
 #[cfg(feature = "cluster")]
 pub(crate) use self::{
     legacy_node::LegacyNode,
     nodes::{TestNode, entries, free_port, memory_registry, test_config},
     proxy::{Mode, Proxy},
     reader::Reader,
-    store::{Mood, Store},
+    store::{Hold, Mood, Store},
     trace::Trace,
 };
 pub(crate) use self::{
@@ -86,6 +90,10 @@ pub(crate) async fn eventually(mut holds: impl FnMut() -> bool) {
     while !holds() {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
+}
+
+pub(crate) fn close_frame(code: u16) -> tieline::CloseFrame {
+    tieline::CloseFrame::new(tieline::CloseCode::new(code).unwrap(), "")
 }
 
 /// Many tests hold thousands of sockets; shells commonly grant 1,024 descriptors.

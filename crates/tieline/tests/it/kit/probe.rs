@@ -1,7 +1,7 @@
 //! A handler that records its calls and does what clients script.
 //!
 //! A step is one of `wait` (for a permit of the gate), `hang`, `panic`, `emit:TEXT`, `close:CODE`,
-//! `join:GROUP`, `leave:GROUP`, `mix:COUNT`. A text message `!STEP` runs one; the query parameters `connect`,
+//! `join:GROUP`, `leave:GROUP`, `mix:COUNT`, `burst:COUNT`. A text message `!STEP` runs one; the query parameters `connect`,
 //! `error` and `disconnect` run one in those callbacks. Every other message comes back, unless the
 //! query says `quiet`; with `forget` messages are not recorded.
 
@@ -130,6 +130,12 @@ impl Probe {
                 connection.close(CloseFrame::new(code, "scripted"));
             }
             "mix" => mix(connection, rest.parse().unwrap()),
+            "burst" => {
+                for n in 0..rest.parse().unwrap() {
+                    let n: usize = n;
+                    drop(connection.emit(n.to_string()));
+                }
+            }
             "join" => assert!(connection.join(rest).unwrap()),
             "leave" => assert!(connection.leave(rest)),
             _ => panic!("unknown step {step:?}"),

@@ -11,12 +11,8 @@ mod slow_readers;
 
 use std::time::Duration;
 
-use tieline::{CloseCode, CloseFrame};
+use crate::kit::close_frame;
 
 const fn millis(n: u64) -> Duration {
     Duration::from_millis(n)
-}
-
-fn close_frame(code: u16) -> CloseFrame {
-    CloseFrame::new(CloseCode::new(code).unwrap(), "")
 }

@@ -98,9 +98,20 @@ fn drop_newest_keeps_a_client_that_does_not_read_and_what_was_delivered() {
     run(async {
         let server = Server::start(config(SlowConsumer::DropNewest)).await;
         let mut slow = server.narrow("id=a").await;
-        let delivered = fill(&server.hub, "a").await;
-        for _ in 0..1000 {
-            assert_eq!(server.hub.emit("a", numbered(0)).await, Delivery::Refused);
+        let mut delivered = fill(&server.hub, "a").await;
+        // The kernels still move a few bytes, and the socket is tried each time.
+        let mut refused = 0;
+        while refused < 1000 {
+            if server
+                .hub
+                .emit("a", numbered(delivered))
+                .await
+                .is_delivered()
+            {
+                (delivered, refused) = (delivered + 1, 0);
+            } else {
+                refused += 1;
+            }
         }
         assert_eq!(server.hub.broadcast(numbered(0)).await.refused, 1);
         for n in 0..delivered {

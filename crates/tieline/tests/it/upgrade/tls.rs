@@ -1,81 +1,19 @@
 //! TLS on the listener.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::time::Duration;
 
 use rcgen::{CertifiedKey, generate_simple_self_signed};
-use rustls::{ClientConfig, RootCertStore, pki_types::ServerName};
-use tieline::{CloseReason, Config, Delivery, Hub, Node, SlowConsumer, Tls, TlsError};
+use tieline::{CloseReason, Config, Delivery, SlowConsumer, Tls, TlsError};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpSocket, TcpStream},
+    net::TcpStream,
 };
-use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::kit::{
-    Probe, Raw, eventually, listen,
+    Raw, Secure, eventually,
     raw::{CLOSE, PING, TEXT, frame, request},
     run,
 };
-
-struct Secure {
-    node: Node<Probe>,
-    address: SocketAddr,
-    connector: TlsConnector,
-}
-
-impl Secure {
-    async fn start(config: Config) -> Self {
-        let CertifiedKey { cert, signing_key } =
-            generate_simple_self_signed(["node.test".to_owned()]).unwrap();
-        let key = signing_key.serialize_pem();
-        let tls = Tls::from_pem(cert.pem().as_bytes(), key.as_bytes()).unwrap();
-        let mut roots = RootCertStore::empty();
-        roots.add(cert.der().clone()).unwrap();
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let client = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let (listener, address) = listen().await;
-        let probe = Probe::new();
-        let node = Node::new(Hub::new(config).unwrap(), probe.clone());
-        let serving = node.clone();
-        tokio::spawn(async move {
-            let authorize = move |request| probe.clone().authorize(request);
-            let forever = std::future::pending();
-            serving.serve(listener.tls(tls), authorize, forever).await
-        });
-        Self {
-            node,
-            address,
-            connector: TlsConnector::from(Arc::new(client)),
-        }
-    }
-
-    async fn secure(&self, tcp: TcpStream) -> Raw<TlsStream<TcpStream>> {
-        let name = ServerName::try_from("node.test").unwrap();
-        Raw::over(self.connector.connect(name, tcp).await.unwrap())
-    }
-
-    async fn client(&self, query: &str) -> Raw<TlsStream<TcpStream>> {
-        let tcp = TcpStream::connect(self.address).await.unwrap();
-        let mut raw = self.secure(tcp).await;
-        let answer = raw.upgrade(&format!("/?{query}"), "").await;
-        assert_eq!(answer.status, 101);
-        raw
-    }
-
-    async fn narrow(&self, query: &str) -> Raw<TlsStream<TcpStream>> {
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.set_recv_buffer_size(4096).unwrap();
-        let mut raw = self
-            .secure(socket.connect(self.address).await.unwrap())
-            .await;
-        raw.upgrade(&format!("/?{query}"), "").await;
-        raw
-    }
-}
 
 #[test]
 fn messages_pass_both_ways_over_tls() {
