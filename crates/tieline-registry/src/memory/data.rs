@@ -1,8 +1,7 @@
 //! The data of the registry in memory, and what each operation does to it.
 //!
-//! Knows no clock: callers pass the time, in µs, which is at least that of [`Data::now`]. Invariants: an id is
-//! in the set of exactly the node that its shadow names; a node exists at least as long as its set is not
-//! empty.
+//! Knows no clock: callers pass the time of [`Data::now`], in µs. Invariants: an id is in the set of exactly the
+//! node that its shadow names; a node exists at least as long as its set is not empty.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -32,8 +31,7 @@ pub(super) struct Data {
     clock: u64,
     /// How often the data was lost, plus one.
     epoch: u64,
-    /// When every live node has joined in this epoch, in µs; zero in the first epoch, before which there
-    /// was nothing to lose.
+    /// When every live node has joined in this epoch, in µs; zero in the first, which lost nothing.
     settled: u64,
     /// The longest lease of any node, in µs.
     longest_lease: u64,
@@ -140,7 +138,7 @@ impl Data {
         };
         let expiry = expiry(session, now.max(report.now.0));
         let before = std::mem::replace(&mut node.expiry, expiry);
-        // After an expiry, entries may have been removed: only a later report counts.
+        // After an expiry, entries may have been removed.
         node.refilled = before > now && (node.refilled || report.refilled.0 == epoch);
         let lease_info = self.lease_info(&session.address, report.now, now);
         if before > now {
