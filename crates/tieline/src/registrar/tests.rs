@@ -49,7 +49,6 @@ fn config() -> RegistrarConfig {
         process: Uuid::now_v7(),
         lease: Duration::from_secs(5),
         audit_interval: Duration::from_mins(10),
-        claim_timeout: Duration::from_millis(250),
         timeout: Duration::from_secs(1),
         claim_timeout: Duration::from_millis(250),
         clock: Arc::default(),
