@@ -93,6 +93,15 @@ impl NodeDirectory {
         RegistryError::with_timeout(self.timeout, "look for other clusters", overlap).await
     }
 
+    /// As [`NodeDirectory::locate`], at once without a reply (`None`) while the registry is away.
+    pub(super) async fn try_locate(&self, id: &str, is_fresh: bool) -> Option<Located> {
+        if self.is_available() {
+            self.locate(id, is_fresh).await.ok()
+        } else {
+            None
+        }
+    }
+
     /// The nodes of the registry.
     pub(super) async fn nodes(&self) -> Result<Vec<NodeInfo>, RegistryError> {
         RegistryError::with_timeout(self.timeout, "list the nodes", self.registry.nodes()).await

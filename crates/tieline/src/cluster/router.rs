@@ -194,21 +194,13 @@ impl MessageRouter {
             if let Some(decision) = decision {
                 decision.await;
             }
-            let result = router.locate(&lookup.id, is_fresh).await;
+            let asked = Instant::now();
+            let located = router.directory.try_locate(&lookup.id, is_fresh).await;
+            let answered = |located| LookupResult::Answered { located, asked };
+            let result = located.map_or(LookupResult::Failed, answered);
             router.ordering.resolve(&lookup, &result, &router);
         };
         self.tasks.spawn_on(task, &self.runtime);
-    }
-
-    async fn locate(&self, id: &str, is_fresh: bool) -> LookupResult {
-        let asked = Instant::now();
-        if !self.directory.is_available() {
-            return LookupResult::Failed;
-        }
-        match self.directory.locate(id, is_fresh).await {
-            Ok(located) => LookupResult::Answered { located, asked },
-            Err(_) => LookupResult::Failed,
-        }
     }
 
     /// A unicast has come back from a peer, undelivered.
