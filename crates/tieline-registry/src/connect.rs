@@ -67,10 +67,11 @@ pub async fn connect_with(
 ) -> Result<Arc<dyn Registry>, RegistryError> {
     let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
     match scheme {
+        // Boxed: they take kilobytes, which the caller's future would hold.
         #[cfg(feature = "redis")]
-        _ if REDIS.contains(&scheme) => redis(url, prefix, tls).await,
+        _ if REDIS.contains(&scheme) => Box::pin(redis(url, prefix, tls)).await,
         #[cfg(feature = "etcd")]
-        _ if ETCD.contains(&scheme) => etcd(url, prefix, tls).await,
+        _ if ETCD.contains(&scheme) => Box::pin(etcd(url, prefix, tls)).await,
         _ => {
             let _ = (prefix, tls);
             let known = [REDIS, ETCD].concat().join(", ");
