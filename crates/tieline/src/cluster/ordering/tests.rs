@@ -1,3 +1,4 @@
+mod messages;
 mod simulation;
 
 use std::collections::HashMap;

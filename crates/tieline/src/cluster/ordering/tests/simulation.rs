@@ -10,9 +10,9 @@ use std::{
 use proptest::prelude::*;
 use tokio::time::Instant;
 
+use super::messages::{Node, Numbered};
 use crate::cluster::ordering::{
-    ClientMessage, Destination, Message, OrderingQueue, Outlet, PendingLookup, SenderId, Started,
-    StartedMulticast,
+    OrderingQueue, Outlet, PendingLookup, SenderId, Started, StartedMulticast,
 };
 
 pub(super) const CLIENTS: usize = 2;
@@ -20,68 +20,6 @@ pub(super) const SENDERS: usize = 2;
 /// The node of the queue, which needs no link.
 const HERE: usize = 0;
 const NODES: usize = 3;
-
-/// A numbered message.
-#[derive(Debug, Clone)]
-pub(super) struct Numbered {
-    client: usize,
-    id: Arc<str>,
-    number: u32,
-    sender: SenderId,
-    started: Instant,
-    order: u64,
-    hops: u8,
-    is_cached: bool,
-}
-
-impl Message for Numbered {
-    fn sender(&self) -> SenderId {
-        self.sender
-    }
-
-    fn started(&self) -> Instant {
-        self.started
-    }
-
-    fn bytes(&self) -> usize {
-        1
-    }
-}
-
-impl ClientMessage for Numbered {
-    fn id(&self) -> &Arc<str> {
-        &self.id
-    }
-
-    fn hash(&self) -> u64 {
-        // All in one shard, and two that collide.
-        0
-    }
-
-    fn order(&self) -> u64 {
-        self.order
-    }
-
-    fn set_order(&mut self, order: u64) {
-        self.order = order;
-    }
-}
-
-/// The node that a lookup leads to.
-#[derive(Debug, Clone)]
-pub(super) struct Node(usize, Arc<str>);
-
-impl Node {
-    fn new(node: usize) -> Self {
-        Self(node, node.to_string().into())
-    }
-}
-
-impl Destination for Node {
-    fn address(&self) -> Option<&Arc<str>> {
-        Some(&self.1)
-    }
-}
 
 #[derive(Debug)]
 enum Request {
