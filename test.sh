@@ -21,6 +21,7 @@ docs            900   -                     the API documentation builds without
 api             900   python                the public API names no types of dependencies except those allowed
 package         300   python                the crates can be packaged, with complete metadata
 deny            900   -                     licences, banned crates and sources (needs cargo-deny)
+model           300   -                     the registry protocol, explored over all orders of events within small bounds
 build           1800  -                     programs and examples in the release profile
 interop-node    600   build,node,servers    Node clients: ws and the official Web PubSub client
 interop-python  600   build,python          Python clients: websockets and the official Web PubSub client
@@ -81,6 +82,14 @@ part_package() {
 part_deny() {
     command -v cargo-deny >/dev/null || cargo install --locked --debug cargo-deny --root "$TOOLS"
     cargo deny --all-features check licenses bans sources
+}
+
+# The conformance suite plays the traces of the model: its copy must be the current one.
+part_model() {
+    local model=(cargo run --release "${LOCKED[@]}" -p tieline-registry-model --)
+    "${model[@]}"
+    "${model[@]}" --traces |
+        diff - crates/tieline-registry-conformance/src/interleavings/model_traces.txt
 }
 
 # One command for all packages: built separately, they would enable different

@@ -50,6 +50,21 @@ pub type RegistryFuture<'a, T> =
 /// are made so that this does no harm. A registry gives each change a deadline where it can, so that a
 /// late one does nothing.
 pub trait Registry: fmt::Debug + Send + Sync + 'static {
+    // ---- The cluster
+
+    /// The name of the cluster. All its nodes have the same, and clusters that may meet have different
+    /// ones: nodes refuse links from another cluster. For a registry with a prefix, it is the prefix.
+    fn cluster(&self) -> &str;
+
+    /// The name of another cluster that has live nodes and whose keys overlap with those of this one, so
+    /// that each would take the other's entries for its own. A node asks once, after it has joined under
+    /// `address`; a backend asks without one. The default is none: right for a registry whose clusters share
+    /// no keys.
+    fn overlap<'a>(&'a self, address: Option<&'a str>) -> RegistryFuture<'a, Option<String>> {
+        let _ = address;
+        Box::pin(async { Ok(None) })
+    }
+
     // ---- The lifecycle of a node
 
     /// Takes an address for a process, or keeps it. [`JoinOutcome::Busy`] if another process holds the

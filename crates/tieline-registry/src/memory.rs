@@ -8,6 +8,7 @@ use std::{ops::Bound, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use self::data::Data;
 use crate::{
@@ -51,6 +52,8 @@ pub struct MemoryRegistry {
 
 #[derive(Debug)]
 struct Shared {
+    /// The name of the cluster: no other registry has it.
+    cluster: String,
     start: Instant,
     state: Mutex<State>,
 }
@@ -65,6 +68,7 @@ struct State {
 impl Default for Shared {
     fn default() -> Self {
         Self {
+            cluster: format!("memory-{}", Uuid::now_v7()),
             start: Instant::now(),
             state: Mutex::default(),
         }
@@ -111,6 +115,10 @@ impl MemoryRegistry {
 
 // Every future acts when it is first polled: one that is dropped before that has no effect.
 impl Registry for MemoryRegistry {
+    fn cluster(&self) -> &str {
+        &self.shared.cluster
+    }
+
     fn join<'a>(&'a self, request: &'a JoinRequest) -> RegistryFuture<'a, JoinOutcome> {
         Box::pin(async { Ok(self.with(|data, now| data.join(request, now))) })
     }

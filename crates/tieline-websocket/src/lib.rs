@@ -10,7 +10,7 @@
 //! | decode the input of a client | [`Protocol::receive`] |
 //! | bound what a client may send | [`Limits`] |
 //! | encode a message, once for all receivers | [`Frame`] |
-//! | compress it | [`Deflate`], passed to [`Frame::encoded`] |
+//! | compress it | [`Deflate`], passed to [`AnyFrame::encoded`] |
 //! | close a connection | [`Protocol::close`] with a [`CloseFrame`] |
 //!
 //! # One connection

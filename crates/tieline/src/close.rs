@@ -48,7 +48,7 @@ pub enum CloseReason {
 }
 
 /// Makes the message that is sent before our close frame, from the reason to close; see
-/// [`Accept::final_message`](crate::Accept::final_message). It runs under the connection's lock: it must be
+/// [`Accept::final_message`](crate::Accept::final_message). It runs in whichever thread closes: it must be
 /// quick and must not send. If it panics, the message is left out.
 ///
 /// ```

@@ -133,6 +133,10 @@ impl MutantRegistry {
 }
 
 impl Registry for MutantRegistry {
+    fn cluster(&self) -> &str {
+        self.inner.cluster()
+    }
+
     fn join<'a>(&'a self, request: &'a JoinRequest) -> RegistryFuture<'a, JoinOutcome> {
         Box::pin(async move {
             let mut join = self.inner().await?.join(request).await?;

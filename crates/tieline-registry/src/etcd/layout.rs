@@ -108,6 +108,19 @@ impl Layout {
         range(&self.node)
     }
 
+    /// The prefix.
+    pub(super) fn prefix(&self) -> &str {
+        &self.entry
+    }
+
+    /// Between the keys of this cluster: where the own keys of a cluster are whose prefix begins with this
+    /// one's.
+    pub(super) fn own_keys_of_others(&self) -> [(Bytes, Bytes); 3] {
+        let (start, end) = range(&format!("!tieline{}", self.entry));
+        let (nodes, shadows) = (self.nodes(), self.shadows());
+        [(start, nodes.0), (nodes.1, shadows.0), (shadows.1, end)]
+    }
+
     /// The id of an entry's key; `None` if it is not a valid id.
     pub(super) fn id_of_entry(&self, key: &[u8]) -> Option<ClientId> {
         ClientId::new(rest(key, &self.entry)?).ok()
@@ -122,6 +135,14 @@ impl Layout {
     pub(super) fn address_of_node(&self, key: &[u8]) -> Option<Arc<str>> {
         rest(key, &self.node).map(Arc::from)
     }
+}
+
+/// The prefix of the cluster that has this own key.
+pub(super) fn prefix_of(key: &[u8]) -> Option<String> {
+    let key = rest(key, "!tieline")?;
+    let own = ["node/", "own/"].map(|kind| key.find(kind));
+    let end = own.into_iter().flatten().min()?;
+    Some(key[..end].to_owned())
 }
 
 fn rest<'a>(key: &'a [u8], prefix: &str) -> Option<&'a str> {

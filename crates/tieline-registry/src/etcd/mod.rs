@@ -25,6 +25,7 @@ mod leases;
 mod lifecycle;
 mod operations;
 mod options;
+mod overlap;
 mod registry;
 mod release;
 mod rpc;

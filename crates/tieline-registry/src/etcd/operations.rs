@@ -27,6 +27,17 @@ fn during(operation: &'static str) -> impl FnOnce(CallError) -> RegistryError {
 }
 
 impl Registry for EtcdRegistry {
+    fn cluster(&self) -> &str {
+        self.layout.prefix()
+    }
+
+    fn overlap<'a>(&'a self, _: Option<&'a str>) -> RegistryFuture<'a, Option<String>> {
+        Box::pin(async move {
+            let overlap = self.do_overlap().await;
+            overlap.map_err(during("look for a cluster with the same keys"))
+        })
+    }
+
     fn join<'a>(&'a self, request: &'a JoinRequest) -> RegistryFuture<'a, JoinOutcome> {
         Box::pin(async move {
             let joined = self.do_join(request).await;

@@ -14,6 +14,8 @@ pub(super) struct Keys {
     nodes: String,
     leases: String,
     clock: String,
+    /// The prefix that the nodes have: `ws` and `{ws}` share all keys but the first.
+    pub(super) name: String,
     /// The key of a node's set is this, followed by the node's address.
     node_ids: String,
 }
@@ -30,6 +32,7 @@ impl Keys {
             nodes: format!("{tag}:nodes"),
             leases: format!("{tag}:leases"),
             clock: format!("{tag}:clock"),
+            name: format!("{tag}:cluster"),
             node_ids: format!("{tag}:node:"),
         }
     }

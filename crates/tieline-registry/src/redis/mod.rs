@@ -16,6 +16,7 @@ mod connector;
 mod keys;
 mod operations;
 mod options;
+mod overlap;
 mod recovery;
 mod registry;
 mod reply;

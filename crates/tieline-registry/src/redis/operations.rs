@@ -102,7 +102,7 @@ impl RedisRegistry {
         })
     }
 
-    async fn do_nodes(&self) -> Result<Vec<NodeInfo>, RegistryError> {
+    pub(super) async fn do_nodes(&self) -> Result<Vec<NodeInfo>, RegistryError> {
         const OPERATION: &str = "list the nodes";
         let call = NODES.call(&self.keys, KeyUse::Nodes);
         let mut reply = ReplyReader::new(OPERATION, self.client.call(OPERATION, call).await?)?;
@@ -239,6 +239,14 @@ fn millis(session: &NodeSession) -> u64 {
 }
 
 impl Registry for RedisRegistry {
+    fn cluster(&self) -> &str {
+        &self.keys.entries
+    }
+
+    fn overlap<'a>(&'a self, address: Option<&'a str>) -> RegistryFuture<'a, Option<String>> {
+        Box::pin(self.do_overlap(address))
+    }
+
     fn join<'a>(&'a self, request: &'a JoinRequest) -> RegistryFuture<'a, JoinOutcome> {
         Box::pin(self.do_join(request))
     }

@@ -48,6 +48,7 @@ use super::{client::ReconnectingClient, keys::Keys};
 /// | `T:nodes` | hash: node → process, and the epoch in which it has refilled |
 /// | `T:leases` | sorted set: node → end of its lease, in ms of the cluster's clock |
 /// | `T:clock` | the cluster's clock, in µs: it never goes back, whatever the server's does |
+/// | `T:cluster` | the prefix; a node whose prefix is another one does not start, since `ws` and `{ws}` share these keys |
 ///
 /// All keys are in one slot of a Redis Cluster. The data does not grow with the number of past
 /// connections; a connected client takes about 300 bytes. The server must not evict keys

@@ -52,18 +52,25 @@ pub(super) fn cluster_error(error: ClusterError) -> anyhow::Error {
         ClusterError::Security(SecurityError::Open(address)) => usage(format!(
             "refusing to listen for peers on {address}: anyone could join the cluster; {PROTECT_PEERS}"
         )),
-        ClusterError::Security(SecurityError::ReadableSecret(address)) => usage(format!(
-            "refusing to listen for peers on {address}: the secret would be readable on the network; \
+        ClusterError::Security(SecurityError::Unencrypted(address)) => usage(format!(
+            "refusing to listen for peers on {address}: messages would be readable on the network; \
              {PROTECT_PEERS}"
         )),
         ClusterError::Security(SecurityError::Tls { .. }) => with_hint(
             error,
             "check --peer-tls-cert, --peer-tls-key, --peer-tls-ca and --peer-tls-name",
         ),
-        ClusterError::Address(address) => usage(format!(
+        ClusterError::Address {
+            address,
+            instead: Some(instead),
+        } => usage(format!(
+            "invalid --advertise {address:?}: an IPv6 address needs brackets, as in {instead}"
+        )),
+        ClusterError::Address { address, .. } => usage(format!(
             "invalid --advertise {address:?}: use HOST:PORT at which other nodes reach this one, such as \
              10.0.0.1:9300"
         )),
+        ClusterError::Overlap { .. } => with_hint(error, "choose it with --prefix"),
         ClusterError::Queue => usage(
             "--max-link-queue is too small for --max-message: raise it, or lower the other".into(),
         ),

@@ -32,7 +32,8 @@ pub(crate) struct PeerFlags {
     peers_listen: SocketAddr,
     /// Address at which other nodes reach this one [default: that of --peers-listen]
     ///
-    /// If --peers-listen is 0.0.0.0, the default is the machine's first address.
+    /// If --peers-listen is 0.0.0.0 or [::], the default is the machine's first address. An IPv6 address
+    /// needs brackets, as in [fd00::5]:9300.
     #[arg(
         long,
         value_name = "HOST:PORT",
@@ -156,6 +157,7 @@ impl PeerFlags {
             peer_connections: self.max_peer_connections,
             peer_handshakes: self.max_peer_handshakes,
             routes: self.max_routes,
+            ..ClusterConfig::default()
         };
         config.validate(hub).map_err(cluster_error)?;
         let safe = config.security.validate(config.listen);

@@ -36,6 +36,7 @@ fn invalid_cluster_flags_are_a_usage_error() {
         (&["--audit-interval", "0"], "--audit-interval"),
         (&["--advertise", "10.0.0.1"], "--advertise"),
         (&["--advertise", "0.0.0.0:9300"], "HOST:PORT"),
+        (&["--advertise", "fd00::5:9300"], "as in [fd00::5]:9300"),
         (&["--peer-secret", "two words"], "--peer-secret"),
         (
             &["--peer-secret", "a", "--peer-secret-file", "b"],

@@ -28,12 +28,15 @@ const PAGE: usize = 512;
 #[derive(Debug)]
 pub(crate) struct FileRegistry {
     path: PathBuf,
+    /// The file is the cluster.
+    cluster: String,
 }
 
 impl FileRegistry {
     /// A registry in this file, which need not exist yet.
     pub(crate) fn new(path: PathBuf) -> Self {
-        Self { path }
+        let cluster = path.display().to_string();
+        Self { path, cluster }
     }
 
     /// Runs one operation on the tables. File access blocks, so it happens on a thread for that; a caller
@@ -76,6 +79,10 @@ fn transact<T>(path: PathBuf, operation: impl FnOnce(&mut Tables) -> T) -> io::R
 }
 
 impl Registry for FileRegistry {
+    fn cluster(&self) -> &str {
+        &self.cluster
+    }
+
     fn join<'a>(&'a self, request: &'a JoinRequest) -> RegistryFuture<'a, JoinOutcome> {
         let request = request.clone();
         self.transact("let a node join", move |t| t.join(&request))

@@ -11,7 +11,7 @@ use tokio::{sync::oneshot, time::Instant};
 use uuid::Uuid;
 
 use super::{
-    client_op::{ClientOp, LocalOutcome},
+    client_op::LocalOutcome,
     config::{ClusterConfig, ClusterError},
     directory::NodeRegistrar,
     except::ClusterExcept,
@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     delivery::Delivery,
-    hub::{ConnectionInner, Hub, OwnedScope},
+    hub::{ClientOp, ConnectionInner, Hub, OwnedScope},
     receipt::Receipt,
     registrar::{ClaimDecision, Health, LocalInstant},
 };
@@ -33,8 +33,11 @@ use crate::{
 /// A node that holds connections calls [`Cluster::start`] with its [`Hub`]; a process without
 /// connections, a backend, calls [`Cluster::connect`]. As with a hub, `emit` and the other sending
 /// methods enqueue when they are called and return a [`Receipt`]. It is decided whatever happens to
-/// nodes, links and registry: within one second, and within two if both the registry and the client's
-/// node are slow to answer.
+/// nodes, links and registry: within one second, and within two if the message had to wait before it was
+/// sent.
+///
+/// What one task sends to one client takes effect in the order of the calls. Outside of tasks, a thread
+/// counts as one.
 ///
 /// When the last clone is dropped, the node stops at once, and its entries stay until its lease runs
 /// out; [`Node::drain`](crate::Node::drain) and [`Cluster::leave`] end it in order.
@@ -316,7 +319,8 @@ impl Cluster {
     /// The other nodes, sorted by address.
     pub fn peers(&self) -> Vec<PeerStatus> {
         let all = self.router.peers.all();
-        let mut peers: Vec<_> = all.values().map(|peer| peer.status()).collect();
+        let peers = all.values().filter(|peer| !peer.link.is_alias());
+        let mut peers: Vec<_> = peers.map(|peer| peer.status()).collect();
         peers.sort_unstable_by(|a, b| a.address.cmp(&b.address));
         peers
     }
@@ -334,7 +338,12 @@ impl Cluster {
         self.readiness().is_ok()
     }
 
-    /// Claims the id of a connection that the hub has admitted.
+    /// Whether the ids of this node's connections are registered.
+    pub(crate) fn has_registrar(&self) -> bool {
+        self.router.directory.registrar().is_some()
+    }
+
+    /// Claims the id of a connection that waits for its admission.
     pub(crate) async fn claim(
         &self,
         conn: &Arc<ConnectionInner>,

@@ -5,26 +5,17 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tieline_websocket::{CloseFrame, Frame, FrameKind};
+use tieline_websocket::FrameKind;
 
 use super::outcome::outcome_code;
 use crate::{
-    hub::{ConnectionInner, Hub, JoinError},
+    hub::{ClientOp, ConnectionInner, Hub, JoinError, OpOutcome},
     link::{
         Completion, Link, RequestKind, RequestRef,
         proto::{self, OutcomeCode},
     },
     receipt::Receipt,
 };
-
-/// An operation on one client.
-#[derive(Debug, Clone)]
-pub(super) enum ClientOp {
-    Emit(Frame),
-    Close(CloseFrame),
-    Join(Arc<str>),
-    Leave(Arc<str>),
-}
 
 /// The outcome of an operation on a connection of this node.
 pub(super) enum LocalOutcome {
@@ -33,16 +24,20 @@ pub(super) enum LocalOutcome {
     Pending(Receipt),
 }
 
-impl ClientOp {
-    /// The bytes of its payload.
-    pub(super) fn bytes(&self) -> usize {
-        match self {
-            Self::Emit(frame) => frame.payload().len(),
-            Self::Close(frame) => frame.reason.len(),
-            Self::Join(group) | Self::Leave(group) => group.len(),
-        }
-    }
+/// The outcome of an operation that may have waited for an admission; `None` if there was none.
+pub(super) fn code_after_admission(outcome: OpOutcome) -> Option<OutcomeCode> {
+    Some(match outcome {
+        OpOutcome::Sent(delivery) => outcome_code(delivery),
+        OpOutcome::Changed => OutcomeCode::Delivered,
+        OpOutcome::Unchanged => OutcomeCode::Unchanged,
+        OpOutcome::TooManyGroups => OutcomeCode::TooMany,
+        OpOutcome::InvalidName => OutcomeCode::Invalid,
+        OpOutcome::Closed => OutcomeCode::NotHere,
+        OpOutcome::NotAdmitted => return None,
+    })
+}
 
+impl ClientOp {
     /// Applies it to a connection of this node.
     pub(super) fn apply(&self, hub: &Hub, conn: &Arc<ConnectionInner>) -> LocalOutcome {
         let connection = || hub.handle(Arc::clone(conn));

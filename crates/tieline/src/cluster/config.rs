@@ -34,8 +34,10 @@ pub struct ClusterConfig {
     /// The address on which this node listens for its peers. Default `127.0.0.1:0`, a free port on
     /// loopback, for several nodes on one machine. A backend does not listen.
     pub listen: SocketAddr,
-    /// The address at which peers reach this node, `host:port`. Default: the address it listens on; if
-    /// it listens on all addresses, this machine's first IPv4 address that is not loopback.
+    /// The address at which peers reach this node, `host:port`; an IPv6 address in brackets, as in
+    /// `[fd00::5]:9300`. Default: the address it listens on; if it listens on all addresses, this machine's
+    /// first IPv4 address that is not loopback, and with `[::]` on a machine without one the first IPv6
+    /// address that is neither loopback nor link-local.
     pub advertise: Option<String>,
     /// How nodes authenticate each other. Default: not at all, which is allowed on loopback only.
     pub security: PeerSecurity,
@@ -53,7 +55,12 @@ pub struct ClusterConfig {
     pub audit_interval: Duration,
     /// Timeout of a registry request. Default 1 s, 10 ms to a day.
     pub registry_timeout: Duration,
-    /// Bytes that may wait for one peer, and for lookups; messages beyond are answered
+    /// How long an upgrade waits for the registry to grant its client id. Default 250 ms, 10 ms to a day.
+    /// After that the client is let in without a verdict, and closed with code 4409 if a late one says that
+    /// a newer connection has the id; with [`Duplicate::Reject`](crate::Duplicate) it is refused with 503.
+    /// A slow registry delays each upgrade by as much, and the messages that wait for the client.
+    pub claim_timeout: Duration,
+    /// Bytes that may wait for one peer, and for lookups and earlier messages; messages beyond are answered
     /// [`QueueFull`](crate::Delivery::QueueFull). Default 8 MiB; must exceed
     /// [`Config::message_size`](crate::Config::message_size). Costs that much memory for each peer that
     /// reads too slowly.
@@ -63,7 +70,7 @@ pub struct ClusterConfig {
     /// up to 2 MiB for each peer that sends faster than this node handles its messages.
     pub peer_connections: usize,
     /// Further connections to the peer port, which have not shown yet that they belong to a peer. Default
-    /// 128, at least 1. Each is closed after two seconds, or as soon as it is the oldest and a new one
+    /// 128, at least 1. Each is closed after three seconds, or as soon as it is the oldest and a new one
     /// finds no place, so that strangers do not keep peers out. Costs a descriptor each.
     pub peer_handshakes: usize,
     /// Routes to clients of other nodes that are cached, at most. Default 131,072, which cost about
@@ -81,6 +88,7 @@ impl Default for ClusterConfig {
             lease: Duration::from_secs(10),
             audit_interval: Duration::from_secs(30),
             registry_timeout: Duration::from_secs(1),
+            claim_timeout: Duration::from_millis(250),
             link_queue_bytes: 8 * 1024 * 1024,
             peer_connections: 1024,
             peer_handshakes: 128,
@@ -101,7 +109,10 @@ impl ClusterConfig {
         if let Some(address) = &self.advertise
             && !advertise::is_valid(address)
         {
-            return Err(ClusterError::Address(address.clone()));
+            return Err(ClusterError::Address {
+                address: address.clone(),
+                instead: advertise::with_brackets(address),
+            });
         }
         let times = [
             ("lease", self.lease, Duration::from_millis(300)),
@@ -113,6 +124,11 @@ impl ClusterConfig {
             (
                 "registry_timeout",
                 self.registry_timeout,
+                Duration::from_millis(10),
+            ),
+            (
+                "claim_timeout",
+                self.claim_timeout,
                 Duration::from_millis(10),
             ),
         ];
@@ -150,8 +166,16 @@ pub enum ClusterError {
     #[error("cannot listen for peers on {0}")]
     Listen(SocketAddr, #[source] io::Error),
     /// Peers cannot dial the advertised address.
-    #[error("peers cannot dial {0:?}: advertise host:port, as in 10.0.0.1:9300")]
-    Address(String),
+    #[error(
+        "peers cannot dial {address:?}: advertise {}",
+        instead.as_deref().unwrap_or("host:port, as in 10.0.0.1:9300 or [fd00::5]:9300")
+    )]
+    Address {
+        /// The address.
+        address: String,
+        /// What was probably meant: an IPv6 address stands in brackets before its port.
+        instead: Option<String>,
+    },
     /// The machine has no address to advertise.
     #[error("no address found that peers can reach; set `advertise`")]
     NoAddress,
@@ -172,6 +196,17 @@ pub enum ClusterError {
     /// A message of the largest size would not fit the queue of a link.
     #[error("link_queue_bytes must exceed message_size: raise the first or lower the second")]
     Queue,
+    /// Another cluster in the registry has keys that this one would take for its own.
+    #[error(
+        "the cluster {cluster:?} overlaps with {other:?} in the registry, so that each would reach the \
+         other's clients: choose a prefix that does not begin as the other one does"
+    )]
+    Overlap {
+        /// The name of this node's cluster: its prefix.
+        cluster: String,
+        /// The name of the other one, which has live nodes.
+        other: String,
+    },
     /// The hub has connections, or belongs to a cluster.
     #[error("the hub is in use: start its cluster once, before its first connection")]
     HubInUse,

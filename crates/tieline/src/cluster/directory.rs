@@ -85,6 +85,14 @@ impl NodeDirectory {
         reply
     }
 
+    /// Another live cluster that shares keys of the registry with this one.
+    pub(super) async fn overlap(&self) -> Result<Option<String>, RegistryError> {
+        let overlap = self
+            .registry
+            .overlap(self.address().map(|address| &**address));
+        RegistryError::with_timeout(self.timeout, "look for other clusters", overlap).await
+    }
+
     /// The nodes of the registry.
     pub(super) async fn nodes(&self) -> Result<Vec<NodeInfo>, RegistryError> {
         RegistryError::with_timeout(self.timeout, "list the nodes", self.registry.nodes()).await

@@ -7,16 +7,20 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use bytes::Bytes;
 use tieline_websocket::{CloseCode, CloseFrame, Frame};
+use tokio::sync::oneshot;
 
 use super::{
-    client_op::{ClientOp, LocalOutcome},
+    client_op::{LocalOutcome, code_after_admission},
     outcome::outcome_code,
     router::{MessageRouter, SYNC_TIMEOUT},
 };
 use crate::{
     delivery::{Delivery, Reached},
-    hub::{Cork, ExcludedIds, OwnedScope},
-    link::{BoxFuture, Interest, MaybeReady, PeerInfo, Receiver, RequestKind, Response, proto},
+    hub::{ClientOp, Cork, ExcludedIds, OpOutcome, OwnedScope, Presence},
+    link::{
+        BoxFuture, Interest, MaybeReady, PeerInfo, Receiver, RequestKind, Response,
+        proto::{self, OutcomeCode},
+    },
 };
 
 /// The receiver of this node's peer port, which must not keep the router alive.
@@ -42,7 +46,7 @@ impl Receiver for NodeInbox {
     fn receive(&self, _: &PeerInfo, request: RequestKind) -> MaybeReady {
         match self.router() {
             Some(router) => router.receive(request),
-            None => MaybeReady::Ready(Response::Code(proto::OutcomeCode::NotHere)),
+            None => MaybeReady::Ready(Response::Code(OutcomeCode::NotHere)),
         }
     }
 
@@ -52,12 +56,14 @@ impl Receiver for NodeInbox {
     }
 
     fn stream_opened(&self, peer: &PeerInfo) {
-        // A peer with a port that opens a stream is reachable before the registry lists it.
+        // A peer with a port that opens a stream is reachable before this node reads the list that has it. One
+        // that does not know this process has not read it in the same registry.
         if let Some(router) = self.router()
+            && peer.knows_this_process
             && let Some(address) = &peer.address
             && router.directory.address() != Some(address)
         {
-            let peer = router.peers.get_or_connect(address);
+            let peer = router.peers.connect_to(address, peer.process);
             if !peer.link.is_up() {
                 peer.link.dial_now();
             }
@@ -72,12 +78,11 @@ impl Receiver for NodeInbox {
         let Some(router) = self.router() else {
             return Box::pin(async { Delivery::Offline });
         };
-        let Some(conn) = router.local_connection(id) else {
+        if matches!(router.hub.presence(id), Presence::Absent) {
             router.directory.report_missing(id);
             return Box::pin(async { Delivery::Offline });
-        };
-        let receipt = router.hub.emit_to(&conn, untyped_frame(&data));
-        Box::pin(receipt)
+        }
+        Box::pin(router.hub.emit(id, untyped_frame(&data)))
     }
 
     fn unary_online(&self, id: &str) -> bool {
@@ -116,9 +121,7 @@ impl MessageRouter {
                 if let Some(registrar) = self.directory.registrar() {
                     registrar.on_evict(evict.ids.iter().filter_map(text));
                 }
-                Some(MaybeReady::Ready(Response::Code(
-                    proto::OutcomeCode::Delivered,
-                )))
+                Some(MaybeReady::Ready(Response::Code(OutcomeCode::Delivered)))
             }
             RequestKind::Query(query) => {
                 let (names, more) = self.list_local(&query);
@@ -129,32 +132,28 @@ impl MessageRouter {
                 Some(MaybeReady::Ready(Response::Listing { names, more }))
             }
         };
-        response.unwrap_or(MaybeReady::Ready(Response::Code(
-            proto::OutcomeCode::Invalid,
-        )))
+        response.unwrap_or(MaybeReady::Ready(Response::Code(OutcomeCode::Invalid)))
     }
 
     /// Applies an operation to one client.
     fn receive_unicast(self: &Arc<Self>, id: &Bytes, op: Option<ClientOp>) -> Option<MaybeReady> {
         let (id, op) = (text(id)?, op?);
-        let applied = match self.local_connection(id) {
-            Some(conn) => op.apply(&self.hub, &conn),
-            None => LocalOutcome::Decided(proto::OutcomeCode::NotHere),
+        let is_join = matches!(op, ClientOp::Join(_));
+        let applied = match self.hub.presence(id) {
+            Presence::Here(conn) => op.apply(&self.hub, &conn),
+            Presence::Claimed => return Some(self.receive_when_admitted(id, op)),
+            Presence::Absent => LocalOutcome::Decided(OutcomeCode::NotHere),
         };
         Some(match applied {
-            // The caller may send to the group at once, so the other nodes have to know first.
-            LocalOutcome::Decided(code @ proto::OutcomeCode::Delivered)
-                if matches!(op, ClientOp::Join(_)) =>
-            {
+            LocalOutcome::Decided(code @ OutcomeCode::Delivered) if is_join => {
                 let interest = Arc::clone(&self.interest);
                 MaybeReady::Later(Box::pin(async move {
-                    // Half of it, so that the response arrives before the request times out.
-                    interest.synced(SYNC_TIMEOUT / 2).await;
+                    sync_after_join(&interest).await;
                     Response::Code(code)
                 }))
             }
             LocalOutcome::Decided(code) => {
-                if code == proto::OutcomeCode::NotHere {
+                if code == OutcomeCode::NotHere {
                     self.directory.report_missing(id);
                 }
                 MaybeReady::Ready(Response::Code(code))
@@ -163,6 +162,25 @@ impl MessageRouter {
                 Response::Code(outcome_code(receipt.await))
             })),
         })
+    }
+
+    /// Leaves an operation with the connection that waits for its admission. If it is not admitted, the
+    /// caller looks elsewhere.
+    fn receive_when_admitted(&self, id: &str, op: ClientOp) -> MaybeReady {
+        let is_join = matches!(op, ClientOp::Join(_));
+        let interest = Arc::clone(&self.interest);
+        let (sender, outcome) = oneshot::channel();
+        // The stream may end first.
+        self.hub.when_admitted(id, op, |outcome| {
+            let _ = sender.send(outcome);
+        });
+        MaybeReady::Later(Box::pin(async move {
+            let outcome = outcome.await.unwrap_or(OpOutcome::NotAdmitted);
+            if is_join && outcome == OpOutcome::Changed {
+                sync_after_join(&interest).await;
+            }
+            Response::Code(code_after_admission(outcome).unwrap_or(OutcomeCode::NotHere))
+        }))
     }
 
     fn receive_multicast(&self, multicast: &proto::Multicast) -> Option<MaybeReady> {
@@ -182,6 +200,12 @@ impl MessageRouter {
             None => MaybeReady::Later(Box::pin(async { Response::Reached(receipt.await) })),
         })
     }
+}
+
+/// The caller may send to the group at once, so the other nodes have to know first.
+async fn sync_after_join(interest: &Interest) {
+    // Half of it, so that the response arrives before the request times out.
+    interest.synced(SYNC_TIMEOUT / 2).await;
 }
 
 fn text(bytes: &Bytes) -> Option<&str> {

@@ -55,7 +55,7 @@ pub(super) async fn start(
     if !hub.is_empty() {
         return Err(ClusterError::HubInUse);
     }
-    let mut links = link_config(config)?;
+    let mut links = link_config(&*registry, config)?;
     let (listener, address) = bind(config)?;
     links.address = Some(address);
     let clock = Arc::new(ClusterClock::default());
@@ -70,6 +70,10 @@ pub(super) async fn start(
         .await
         .map_err(|error| ClusterError::Listen(config.listen, error))?;
     join_registry(&router, config, clock).await?;
+    if let Err(error) = refuse_overlap(&router).await {
+        leave_registry(&router).await;
+        return Err(error);
+    }
     let stop = discover_nodes(&router, config).await?;
     let server = Some(server);
     Ok((router, NodeRuntime { server, stop }))
@@ -85,8 +89,9 @@ pub(super) async fn connect(
     };
     let hub = Hub::new(hub).expect("the defaults are valid");
     config.validate(hub.config())?;
-    let links = Arc::new(link_config(config)?);
+    let links = Arc::new(link_config(&*registry, config)?);
     let router = new_router(hub, registry, config, links, Arc::default());
+    refuse_overlap(&router).await?;
     let stop = discover_nodes(&router, config).await?;
     let server = None;
     Ok((router, NodeRuntime { server, stop }))
@@ -94,8 +99,9 @@ pub(super) async fn connect(
 
 pub(super) fn single_node(hub: Hub) -> (Arc<MessageRouter>, NodeRuntime) {
     let config = ClusterConfig::default();
-    let links = link_config(&config).expect("the default has no secret that could be invalid");
     let registry = Arc::new(MemoryRegistry::new());
+    let links = link_config(&*registry, &config);
+    let links = links.expect("the default has no secret that could be invalid");
     let router = new_router(hub, registry, &config, Arc::new(links), Arc::default());
     let runtime = NodeRuntime {
         server: None,
@@ -107,9 +113,7 @@ pub(super) fn single_node(hub: Hub) -> (Arc<MessageRouter>, NodeRuntime) {
 impl NodeRuntime {
     /// Ends the node in order. The registry comes first: from then on no message is routed here.
     pub(super) async fn leave(&self, router: &MessageRouter) {
-        if let Some(registrar) = router.directory.registrar() {
-            registrar.leave(Instant::now() + SHUTDOWN_TIMEOUT).await;
-        }
+        leave_registry(router).await;
         self.stop.cancel();
         router.end();
         if let Some(server) = &self.server {
@@ -134,8 +138,11 @@ impl Drop for NodeRuntime {
     }
 }
 
-fn link_config(config: &ClusterConfig) -> Result<LinkConfig, ClusterError> {
-    let mut links = LinkConfig::new(Uuid::now_v7(), &config.security)?;
+fn link_config(
+    registry: &dyn Registry,
+    config: &ClusterConfig,
+) -> Result<LinkConfig, ClusterError> {
+    let mut links = LinkConfig::new(Uuid::now_v7(), registry.cluster(), &config.security)?;
     links.queue_bytes = config.link_queue_bytes;
     links.connections = config.peer_connections;
     links.handshakes = config.peer_handshakes;
@@ -209,8 +216,26 @@ async fn join_registry(
         audit_interval: config.audit_interval,
         timeout: config.registry_timeout,
         clock,
+        claim_timeout: config.claim_timeout,
     };
     Ok(directory.join(registrar).await?)
+}
+
+async fn leave_registry(router: &MessageRouter) {
+    if let Some(registrar) = router.directory.registrar() {
+        registrar.leave(Instant::now() + SHUTDOWN_TIMEOUT).await;
+    }
+}
+
+/// Where clusters share keys, each takes the other's clients for its own.
+async fn refuse_overlap(router: &MessageRouter) -> Result<(), ClusterError> {
+    match router.directory.overlap().await? {
+        None => Ok(()),
+        Some(other) => Err(ClusterError::Overlap {
+            cluster: router.directory.registry().cluster().to_owned(),
+            other,
+        }),
+    }
 }
 
 /// Finds the other nodes, and goes on looking until the token is cancelled.
@@ -223,10 +248,11 @@ async fn discover_nodes(
     let stop = CancellationToken::new();
     let stopped = stop.clone();
     let lookup_failed = Arc::clone(router.directory.lookup_failed());
+    let list_is_stale = router.peers.list_is_stale();
     let (nodes, legacy) = (Arc::downgrade(router), Arc::downgrade(router));
     let discovery = async move {
         tokio::join!(
-            node_discovery::run(nodes, lookup_failed, interval),
+            node_discovery::run(nodes, lookup_failed, list_is_stale, interval),
             legacy_discovery::run(legacy, interval, audit),
         )
     };

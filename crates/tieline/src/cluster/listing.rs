@@ -77,7 +77,7 @@ impl MessageRouter {
         }
         let peer = self.peers.get_or_connect(&entry.address);
         let is_leased = !matches!(entry.owner, Owner::Node { leased: false, .. });
-        if !is_leased && !peer.link.is_up() {
+        if peer.link.is_alias() || (!is_leased && !peer.link.is_up()) {
             return OnlineStatus::Offline;
         }
         match send_query(&peer, query(proto::QueryKind::Online, &[id], None, 1)).await {

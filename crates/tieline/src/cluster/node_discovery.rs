@@ -20,6 +20,9 @@ use crate::error::ErrorChain;
 /// without an answer cause.
 const RETRY: Duration = Duration::from_millis(500);
 
+/// How soon a list that is out of date is read again: at most ten times a second, however many links say so.
+const STALE: Duration = Duration::from_millis(100);
+
 /// Opens links to the nodes that the registry lists.
 pub(super) async fn sync(router: &MessageRouter) -> Result<(), RegistryError> {
     let nodes = router.directory.check_nodes().await?;
@@ -27,11 +30,13 @@ pub(super) async fn sync(router: &MessageRouter) -> Result<(), RegistryError> {
     Ok(())
 }
 
-/// Reads the list each `interval`, until the router is gone; sooner after a lookup that was not
-/// answered, since the reply decides whether others start.
+/// Reads the list each `interval`, until the router is gone. Sooner after a lookup that was not
+/// answered, since the reply decides whether others start; and at once when a link shows that the list is
+/// out of date.
 pub(super) async fn run(
     router: Weak<MessageRouter>,
     lookup_failed: Arc<Notify>,
+    list_is_stale: Arc<Notify>,
     interval: Duration,
 ) {
     let retry = RETRY.min(interval);
@@ -45,9 +50,14 @@ pub(super) async fn run(
             lookup_failed.notified().await;
             sleep_until(last_read + retry.mul_f64(jitter)).await;
         };
+        let after_change = async {
+            list_is_stale.notified().await;
+            sleep(STALE.mul_f64(jitter)).await;
+        };
         tokio::select! {
             () = sleep(pause.mul_f64(jitter)) => {}
             () = after_failure => {}
+            () = after_change => {}
         }
         let Some(router) = router.upgrade() else {
             return;

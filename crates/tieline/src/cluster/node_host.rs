@@ -32,11 +32,13 @@ impl RegistrarHost for NodeHost {
     }
 
     fn on_refused(&self, conn: &Arc<ConnectionInner>) {
-        self.hub.close_connection(conn, CloseReason::Replaced);
+        if !self.hub.withdraw(conn) {
+            self.hub.close_connection(conn, CloseReason::Replaced);
+        }
     }
 
-    fn with_current(&self, conn: &Arc<ConnectionInner>, f: impl FnOnce()) -> bool {
-        self.hub.with_current(conn, f)
+    fn begin_claim(&self, conn: &Arc<ConnectionInner>, f: impl FnOnce()) -> bool {
+        self.hub.begin_claim(conn, f)
     }
 
     async fn probe(&self) -> Option<Uuid> {

@@ -2,15 +2,21 @@
 //!
 //! Owns who is a peer: the nodes of the registry, nodes that opened a link to this one, legacy nodes
 //! that entries name. Must not know what is sent over a link. Invariant: there is one link for each
-//! address; it ends when its node is in neither the registry nor an entry, and the link is down.
+//! address; it ends when its node is in neither the registry nor an entry, and the link is down or was opened
+//! because of an entry only.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use parking_lot::Mutex;
 use tieline_registry::NodeInfo;
+use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
+use uuid::Uuid;
 
-use super::pending::Peer;
+use super::pending::{Membership, Peer};
 use crate::link::{Link, LinkConfig};
 
 pub(super) type PeerMap = HashMap<Arc<str>, Arc<Peer>>;
@@ -35,21 +41,47 @@ impl Peers {
         }
     }
 
+    /// Notified when the list of nodes is out of date.
+    pub(super) fn list_is_stale(&self) -> Arc<Notify> {
+        Arc::clone(&self.config.list_is_stale)
+    }
+
     /// A snapshot; costs a lock and no allocation.
     pub(super) fn all(&self) -> Arc<PeerMap> {
         self.all.lock().clone().unwrap_or_default()
     }
 
-    /// The peer at an address; the first call starts its link. After [`Peers::end`] the link has ended
-    /// already.
+    /// The peer at an address that an entry names; the first call starts its link. After [`Peers::end`] the
+    /// link has ended already.
     pub(super) fn get_or_connect(&self, address: &Arc<str>) -> Arc<Peer> {
+        self.connect(address, None, Membership::Unknown)
+    }
+
+    /// The peer at an address, where this process is.
+    pub(super) fn connect_to(&self, address: &Arc<str>, process: Uuid) -> Arc<Peer> {
+        let peer = self.connect(address, Some(process), Membership::Known);
+        peer.link.expect(process);
+        peer
+    }
+
+    fn connect(
+        &self,
+        address: &Arc<str>,
+        process: Option<Uuid>,
+        membership: Membership,
+    ) -> Arc<Peer> {
         let mut all = self.all.lock();
         if let Some(peer) = all.as_ref().and_then(|all| all.get(address)) {
             return Arc::clone(peer);
         }
+        if membership == Membership::Unknown {
+            // The list of nodes says which process to expect there.
+            self.config.list_is_stale.notify_one();
+        }
         let (config, address) = (Arc::clone(&self.config), Arc::clone(address));
-        let link = Link::start(Arc::clone(&address), config, &self.tasks);
-        let peer = Arc::new(Peer::new(Arc::clone(&address), link));
+        let link = Link::start(Arc::clone(&address), process, config, &self.tasks);
+        let peer = Peer::new(Arc::clone(&address), link, membership);
+        let peer = Arc::new(peer);
         match all.as_mut() {
             Some(all) => drop(Arc::make_mut(all).insert(address, Arc::clone(&peer))),
             None => peer.link.end(),
@@ -60,7 +92,7 @@ impl Peers {
     /// Starts links to the legacy nodes that entries name, and keeps them among the peers.
     pub(super) fn set_legacy(&self, addresses: Vec<Arc<str>>) {
         for address in &addresses {
-            self.get_or_connect(address);
+            self.connect(address, None, Membership::Known);
         }
         *self.legacy.lock() = addresses;
     }
@@ -69,13 +101,14 @@ impl Peers {
     /// belong to neither.
     pub(super) fn sync_members(&self, nodes: &[NodeInfo]) {
         let legacy = self.legacy.lock().clone();
-        let leased = nodes.iter().filter(|node| node.leased);
-        let members: Vec<_> = leased.map(|node| &node.address).chain(&legacy).collect();
-        for address in &members {
-            if self.config.address.as_ref() != Some(*address) {
-                self.get_or_connect(address);
+        let leased: Vec<_> = nodes.iter().filter(|node| node.leased).collect();
+        for node in &leased {
+            if self.config.address.as_ref() != Some(&node.address) {
+                self.connect_to(&node.address, node.process);
             }
         }
+        let members = leased.iter().map(|node| &node.address);
+        let members: HashSet<_> = members.chain(&legacy).collect();
         let mut all = self.all.lock();
         let Some(all) = all.as_mut() else {
             return;
@@ -84,7 +117,7 @@ impl Peers {
         for (address, peer) in all.iter() {
             let is_member = members.contains(&address);
             peer.set_in_membership(is_member);
-            if !is_member && !peer.link.is_up() {
+            if !is_member && !peer.is_up_and_known() {
                 gone.push(Arc::clone(address));
             }
         }
@@ -104,15 +137,14 @@ impl Peers {
 
 #[cfg(test)]
 mod tests {
-    use uuid::Uuid;
-
     use super::*;
     use crate::link::PeerSecurity;
 
     #[tokio::test]
     async fn no_link_outlives_its_node() {
         let security = PeerSecurity::default();
-        let config = LinkConfig::new(Uuid::nil(), &security).expect("nothing is wrong with it");
+        let config =
+            LinkConfig::new(Uuid::nil(), "ws", &security).expect("nothing is wrong with it");
         let tasks = TaskTracker::new();
         let peers = Peers::new(Arc::new(config), tasks.clone());
         peers.get_or_connect(&"127.0.0.1:9".into());

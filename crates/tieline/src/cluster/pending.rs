@@ -13,17 +13,19 @@ use std::{
     },
 };
 
-use tieline_registry::Stamp;
+use tieline_registry::{Entry, Owner, Stamp};
 use tokio::{sync::oneshot, time::Instant};
 use uuid::Uuid;
 
 use super::{
-    client_op::ClientOp,
     ordering::{ClientMessage, Message, SenderId},
     outcome::{OpResult, ResultSender, reached},
     summary::SummaryBuilder,
 };
-use crate::link::{Completion, Link, Outcome};
+use crate::{
+    hub::ClientOp,
+    link::{Completion, Link, Outcome},
+};
 
 /// What waits for the outcome of a request.
 pub(super) enum PendingReply {
@@ -136,6 +138,19 @@ pub(super) struct Place {
     pub(super) stamp: Option<Stamp>,
 }
 
+impl Place {
+    /// The connection that an entry names.
+    pub(super) fn of(entry: &Entry) -> Self {
+        Self {
+            address: Arc::clone(&entry.address),
+            stamp: match entry.owner {
+                Owner::Node { stamp, .. } => Some(stamp),
+                Owner::Foreign => None,
+            },
+        }
+    }
+}
+
 /// A place with the link to its node.
 #[derive(Debug, Clone)]
 pub(super) struct Route {
@@ -156,6 +171,15 @@ impl Route {
     }
 }
 
+/// What is known of a peer when its link starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Membership {
+    /// The registry lists it, it has greeted this node, or it is a legacy node that entries name.
+    Known,
+    /// An entry names it.
+    Unknown,
+}
+
 /// Another node, and the link to it.
 pub(super) struct Peer {
     pub(super) address: Arc<str>,
@@ -166,17 +190,26 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    pub(super) fn new(address: Arc<str>, link: Link<PendingReply>) -> Self {
+    pub(super) fn new(address: Arc<str>, link: Link<PendingReply>, membership: Membership) -> Self {
         Self {
             address,
             link,
-            in_membership: AtomicBool::new(true),
+            in_membership: AtomicBool::new(membership == Membership::Known),
         }
     }
 
     /// Whether multicasts go to it.
     pub(super) fn is_in_membership(&self) -> bool {
-        self.in_membership.load(Ordering::Acquire) || self.link.is_up()
+        if self.in_membership.load(Ordering::Acquire) {
+            return !self.link.is_alias();
+        }
+        self.is_up_and_known()
+    }
+
+    /// Whether its link is up, to the process that the registry or the process itself named, or to a legacy
+    /// node. A node that only an entry names is no peer before the list of nodes names it too.
+    pub(super) fn is_up_and_known(&self) -> bool {
+        self.link.is_up() && (self.link.is_expecting() || self.link.is_unary_only())
     }
 
     pub(super) fn set_in_membership(&self, in_membership: bool) {

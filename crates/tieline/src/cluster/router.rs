@@ -26,7 +26,7 @@ use tokio::{
 use tokio_util::task::TaskTracker;
 
 use super::{
-    client_op::{ClientOp, LocalOutcome},
+    client_op::LocalOutcome,
     config::ClusterConfig,
     directory::NodeDirectory,
     multicast::Multicast,
@@ -39,7 +39,7 @@ use super::{
     unicast::{AfterOutcome, LookupReason, LookupResult, MAX_WAIT, NextStep, View, on_peer},
 };
 use crate::{
-    hub::{ConnectionInner, ExcludedIds, Hub, OwnedScope},
+    hub::{ClientOp, ConnectionInner, ExcludedIds, Hub, OwnedScope, Presence},
     link::{Interest, Outcome, proto::OutcomeCode},
     receipt::Receipt,
 };
@@ -180,23 +180,35 @@ impl MessageRouter {
         }
     }
 
-    /// Asks the registry where a client is; at once without an answer while the registry is away.
+    /// Asks the registry where a client is; at once without an answer while the registry is away. A fresh
+    /// answer is asked for once it is decided whether a connection of the client is admitted here.
     fn look_up(self: &Arc<Self>, lookup: PendingLookup, is_fresh: bool) {
-        if !self.directory.is_available() {
+        let decision = is_fresh.then(|| self.hub.decision(&lookup.id)).flatten();
+        if decision.is_none() && !self.directory.is_available() {
             // The caller may be a thread outside of the runtime.
             let _runtime = self.runtime.enter();
             return self.ordering.resolve(&lookup, &LookupResult::Failed, self);
         }
         let router = Arc::clone(self);
-        let asked = Instant::now();
         let task = async move {
-            let result = match router.directory.locate(&lookup.id, is_fresh).await {
-                Ok(located) => LookupResult::Answered { located, asked },
-                Err(_) => LookupResult::Failed,
-            };
+            if let Some(decision) = decision {
+                decision.await;
+            }
+            let result = router.locate(&lookup.id, is_fresh).await;
             router.ordering.resolve(&lookup, &result, &router);
         };
         self.tasks.spawn_on(task, &self.runtime);
+    }
+
+    async fn locate(&self, id: &str, is_fresh: bool) -> LookupResult {
+        let asked = Instant::now();
+        if !self.directory.is_available() {
+            return LookupResult::Failed;
+        }
+        match self.directory.locate(id, is_fresh).await {
+            Ok(located) => LookupResult::Answered { located, asked },
+            Err(_) => LookupResult::Failed,
+        }
     }
 
     /// A unicast has come back from a peer, undelivered.
@@ -220,7 +232,7 @@ impl MessageRouter {
 
     fn on_lookup_reason(&self, unicast: &Unicast, reason: LookupReason) {
         match reason {
-            LookupReason::OldAnswer | LookupReason::CameHere => {}
+            LookupReason::OldAnswer | LookupReason::Claimed | LookupReason::CameHere => {}
             LookupReason::NamesThisNode => self.directory.report_missing(&unicast.id),
             LookupReason::NotSent(failed) | LookupReason::NotThere(failed) => {
                 let is_failed = |route: &Route| route.is_same(&failed);
@@ -298,7 +310,7 @@ impl MessageRouter {
             NextStep::Local(conn) => self.apply(unicast, &conn),
             NextStep::Connect { place, is_leased } => {
                 let peer = self.peers.get_or_connect(&place.address);
-                let is_alive = is_leased || peer.link.is_up();
+                let is_alive = !peer.link.is_alias() && (is_leased || peer.link.is_up());
                 self.execute(unicast, on_peer(peer, &place, is_alive));
             }
             NextStep::Forward { route, is_cached } => {
@@ -370,8 +382,8 @@ impl View for MessageRouter {
         self.directory.address().map(|address| &**address)
     }
 
-    fn connection(&self, id: &str) -> Option<Arc<ConnectionInner>> {
-        self.local_connection(id)
+    fn presence(&self, id: &str) -> Presence {
+        self.hub.presence(id)
     }
 }
 

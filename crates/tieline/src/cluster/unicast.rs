@@ -26,7 +26,7 @@ use super::{
     pending::{Peer, Place, Route, Unicast},
 };
 use crate::{
-    hub::ConnectionInner,
+    hub::{ConnectionInner, Presence},
     link::{NotSent, Outcome, proto::OutcomeCode},
 };
 
@@ -69,6 +69,9 @@ pub(super) enum LookupReason {
     OldAnswer,
     /// It names this node, which does not have the client: its entry is wrong, or this node is behind.
     NamesThisNode,
+    /// No other node has the client, and its connection here waits for its admission: wait for the
+    /// decision first.
+    Claimed,
     /// The link of a cached route sent nothing.
     NotSent(Route),
     /// The node of this route does not have the client. Other unicasts that were sent there bounce too.
@@ -108,8 +111,8 @@ pub(super) trait View {
     fn now(&self) -> Instant;
     /// The address of this node, if peers can reach it.
     fn own_address(&self) -> Option<&str>;
-    /// The client's connection at this node, unless it is about to end.
-    fn connection(&self, id: &str) -> Option<Self::Connection>;
+    /// Whether the client is at this node.
+    fn presence(&self, id: &str) -> Presence<Self::Connection>;
 }
 
 impl Unicast {
@@ -122,11 +125,16 @@ impl Unicast {
         if self.is_too_old(view.now()) {
             return NextStep::Finish(OpResult::Unreachable);
         }
-        if let Some(connection) = view.connection(&self.id) {
+        let presence = view.presence(&self.id);
+        if let Presence::Here(connection) = presence {
             return NextStep::Local(connection);
         }
         if self.hops >= MAX_HOPS {
             return NextStep::Finish(OpResult::Unreachable);
+        }
+        if matches!(presence, Presence::Claimed) && !self.may_be_elsewhere(result, view) {
+            self.hops += 1;
+            return NextStep::LookUp(LookupReason::Claimed);
         }
         match result {
             LookupResult::Cached(route) => NextStep::Forward {
@@ -143,20 +151,30 @@ impl Unicast {
         }
     }
 
+    /// Whether another node may have the client.
+    fn may_be_elsewhere<V: View>(&self, result: &LookupResult, view: &V) -> bool {
+        let entry = match result {
+            LookupResult::Cached(_) => return true,
+            LookupResult::Answered {
+                located: Located::At(entry),
+                ..
+            } => entry,
+            LookupResult::Answered { .. } | LookupResult::Failed => return false,
+        };
+        let place = Place::of(entry);
+        !matches!(entry.owner, Owner::Node { leased: false, .. })
+            && view.own_address() != Some(&*place.address)
+            && self.missed.as_ref() != Some(&place)
+    }
+
     fn on_entry<V: View>(
         &mut self,
         entry: &Entry,
         asked: Instant,
         view: &V,
     ) -> NextStep<V::Connection> {
-        let (stamp, is_leased) = match entry.owner {
-            Owner::Node { stamp, leased } => (Some(stamp), leased),
-            Owner::Foreign => (None, true),
-        };
-        let place = Place {
-            address: Arc::clone(&entry.address),
-            stamp,
-        };
+        let place = Place::of(entry);
+        let is_leased = !matches!(entry.owner, Owner::Node { leased: false, .. });
         if self.missed.as_ref() == Some(&place) {
             // That place does not have it, and the registry knows no other.
             return self.on_absence(asked, OutcomeCode::NotHere);

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     broadcast::Bounds,
     context::HubContext,
-    core::{Hub, HubInner},
+    core::{Hub, HubInner, Presence},
     except::Except,
     handle::Connection,
     inner::ConnectionInner,
@@ -62,6 +62,8 @@ impl Hub {
             context,
             capacity,
             connections: AtomicUsize::new(0),
+            #[cfg(feature = "cluster")]
+            claimants: AtomicUsize::new(0),
             _workers: stop.drop_guard(),
         })))
     }
@@ -94,7 +96,7 @@ impl Hub {
 
     /// The number of connections that were accepted and have not ended, closing ones included.
     pub fn len(&self) -> usize {
-        self.count()
+        self.admitted()
     }
 
     /// Whether there are no connections.
@@ -167,11 +169,15 @@ impl Hub {
 
 /// Sending and closing.
 impl Hub {
-    /// Sends to the client with this id. [`Delivery::Offline`] if it is not on this node.
+    /// Sends to the client with this id. [`Delivery::Offline`] if it is not on this node. If its connection
+    /// waits for the cluster's registry to grant the id, the message waits with it, and is in its outbox
+    /// before anything that is sent after the upgrade.
     pub fn emit(&self, id: &str, frame: impl Into<Frame>) -> Receipt {
-        match self.find(id) {
-            Some(conn) => self.emit_to(&conn, frame.into()),
-            None => Receipt::decided(Delivery::Offline),
+        match self.presence(id) {
+            Presence::Here(conn) => self.emit_to(&conn, frame.into()),
+            #[cfg(feature = "cluster")]
+            Presence::Claimed => self.emit_when_admitted(id, frame.into()),
+            Presence::Absent => Receipt::decided(Delivery::Offline),
         }
     }
 

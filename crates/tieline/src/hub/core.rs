@@ -58,14 +58,36 @@ pub(super) struct HubInner {
     pub(super) capacity: usize,
     /// Registered connections whose task has not ended.
     pub(super) connections: AtomicUsize,
+    /// Those of them that wait for their admission.
+    #[cfg(feature = "cluster")]
+    pub(super) claimants: AtomicUsize,
     /// Stops the tasks of the shards.
     pub(super) _workers: DropGuard,
+}
+
+/// Whether a client is at this node.
+#[derive(Clone)]
+pub(crate) enum Presence<Connection = Arc<ConnectionInner>> {
+    /// It has an open connection.
+    Here(Connection),
+    /// It has none, and one waits for its admission.
+    #[cfg(feature = "cluster")]
+    Claimed,
+    Absent,
 }
 
 /// Shards and connections.
 impl Hub {
     pub(super) fn count(&self) -> usize {
         self.0.connections.load(Ordering::Acquire)
+    }
+
+    /// How many connections are reachable, or were before they began to close.
+    pub(super) fn admitted(&self) -> usize {
+        let count = self.count();
+        #[cfg(feature = "cluster")]
+        let count = count.saturating_sub(self.0.claimants.load(Ordering::Acquire));
+        count
     }
 
     pub(super) fn find(&self, id: &str) -> Option<Arc<ConnectionInner>> {
@@ -78,6 +100,23 @@ impl Hub {
     /// The connection with this id, unless its close was requested.
     pub(crate) fn find_open(&self, id: &str) -> Option<Arc<ConnectionInner>> {
         self.find(id).filter(|conn| !conn.is_close_requested())
+    }
+
+    /// Whether a client is at this node.
+    pub(crate) fn presence(&self, id: &str) -> Presence {
+        let hash = self.0.hasher.hash_one(id);
+        let index = self.0.shards[self.shard_of(hash)].index.lock();
+        if let Some(conn) = index
+            .find(hash, id)
+            .filter(|conn| !conn.is_close_requested())
+        {
+            return Presence::Here(conn);
+        }
+        #[cfg(feature = "cluster")]
+        if index.claimants.contains(id) {
+            return Presence::Claimed;
+        }
+        Presence::Absent
     }
 
     /// The shard of an id with this hash, by its upper half; the index of the shard uses the lower.
@@ -251,23 +290,12 @@ impl Hub {
         let mut shards = self.0.shards.iter();
         shards.all(|shard| shard.index.lock().set_observer(Arc::clone(observer)))
     }
-
-    /// Calls `f` if this connection has its id; false if another has it, or none. Connects and
-    /// disconnects of that id wait meanwhile, so `f` must not call the hub.
-    pub(crate) fn with_current(&self, conn: &Arc<ConnectionInner>, f: impl FnOnce()) -> bool {
-        let index = self.shard(conn).index.lock();
-        let is_current = index.contains(conn);
-        if is_current {
-            f();
-        }
-        is_current
-    }
 }
 
 impl fmt::Debug for Hub {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Hub")
-            .field("connections", &self.count())
+            .field("connections", &self.admitted())
             .finish_non_exhaustive()
     }
 }

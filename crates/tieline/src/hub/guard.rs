@@ -2,7 +2,8 @@
 //!
 //! Owns the count of connections, the limit, and the rule for duplicate ids. A connection is registered
 //! before its upgrade is answered, so that a duplicate id can be refused and nothing sent meanwhile is
-//! lost: frames wait in its outbox until the socket is attached.
+//! lost: frames wait in its outbox until the socket is attached. On a node of a cluster, it becomes
+//! reachable later, by its `admission`.
 
 use std::{
     hash::BuildHasher,
@@ -32,40 +33,53 @@ pub(crate) enum RegisterError {
 }
 
 impl Hub {
-    /// Registers a connection.
+    /// Registers a connection, which is reachable at once.
     pub(crate) fn register(
         &self,
         info: ConnectionInfo,
         options: ConnectionOptions,
     ) -> Result<ConnectionGuard, RegisterError> {
+        let guard = self.reserve(info, options)?;
+        let conn = guard.connection.inner();
+        let duplicate = self.config().duplicate;
+        let inserted = self.shard(conn).index.lock().insert(conn, duplicate);
+        match inserted {
+            Inserted::Taken => return Err(RegisterError::Duplicate),
+            Inserted::Replaced(older) => self.close_replaced(&older),
+            Inserted::Fresh => {}
+        }
+        Ok(guard)
+    }
+
+    /// Counts a connection that is not in the index yet, within the limit.
+    pub(super) fn reserve(
+        &self,
+        info: ConnectionInfo,
+        options: ConnectionOptions,
+    ) -> Result<ConnectionGuard, RegisterError> {
         let others = self.0.connections.fetch_add(1, Ordering::AcqRel);
-        let is_full = others >= self.0.capacity;
         // A client that replaces its own connection is let in: soon there is one less.
-        if is_full && self.find_open(&info.id).is_none() {
+        if others >= self.0.capacity && self.find_open(&info.id).is_none() {
             self.0.connections.fetch_sub(1, Ordering::AcqRel);
             return Err(RegisterError::Full);
         }
         let shard = self.shard_of(self.0.hasher.hash_one(&*info.id));
         let context = Arc::clone(&self.0.context);
-        let duplicate = context.config.duplicate;
         let conn = Arc::new(ConnectionInner::new(info, options, shard, context));
-        let inserted = self.shard(&conn).index.lock().insert(&conn, duplicate);
-        match inserted {
-            Inserted::Taken => {
-                self.0.connections.fetch_sub(1, Ordering::AcqRel);
-                return Err(RegisterError::Duplicate);
-            }
-            Inserted::Replaced(older) if is_full => {
-                // A full node does not wait for a close handshake.
-                older.close(CloseReason::Replaced);
-                older.abort(CloseReason::Replaced);
-            }
-            Inserted::Replaced(older) => self.close_connection(&older, CloseReason::Replaced),
-            Inserted::Fresh => {}
-        }
         Ok(ConnectionGuard {
             connection: Connection::new(self.clone(), conn),
         })
+    }
+
+    /// Closes a connection whose id a newer one has taken.
+    pub(super) fn close_replaced(&self, older: &Arc<ConnectionInner>) {
+        if self.count() > self.0.capacity {
+            // A full node does not wait for a close handshake.
+            older.close(CloseReason::Replaced);
+            older.abort(CloseReason::Replaced);
+        } else {
+            self.close_connection(older, CloseReason::Replaced);
+        }
     }
 }
 

@@ -101,12 +101,9 @@ impl Connection {
         if !index.contains(&self.inner) {
             return Err(JoinError::Closed);
         }
-        let groups = self.inner.groups.lock();
-        if groups.names().len() >= limit && !groups.contains(group) {
-            return Err(JoinError::TooMany(limit));
-        }
-        drop(groups);
-        Ok(index.join(&self.inner, group.into()))
+        index
+            .join_within(&self.inner, group.into(), limit)
+            .ok_or(JoinError::TooMany(limit))
     }
 
     /// Leaves a group; false if it is not a member.

@@ -11,6 +11,8 @@ use std::{
     sync::Arc,
 };
 
+#[cfg(feature = "cluster")]
+use super::claimants::Claimants;
 use super::{
     inner::ConnectionInner,
     members::{Members, Number, Receivers, Removed},
@@ -33,6 +35,9 @@ pub(super) struct ShardIndex {
     pub(super) departed: usize,
     /// The most of them, beside the number of connections.
     max_departed: usize,
+    /// Connections that are not in any of the above before their admission.
+    #[cfg(feature = "cluster")]
+    pub(super) claimants: Claimants,
 }
 
 /// The result of an insertion.
@@ -67,6 +72,8 @@ impl ShardIndex {
             queued: 0,
             departed: 0,
             max_departed,
+            #[cfg(feature = "cluster")]
+            claimants: Claimants::default(),
         }
     }
 
@@ -165,6 +172,21 @@ impl ShardIndex {
         fresh
     }
 
+    /// As [`ShardIndex::join`], up to a number of groups; `None` beyond it.
+    pub(super) fn join_within(
+        &mut self,
+        conn: &Arc<ConnectionInner>,
+        group: Arc<str>,
+        limit: usize,
+    ) -> Option<bool> {
+        let groups = conn.groups.lock();
+        if groups.names().len() >= limit && !groups.contains(&group) {
+            return None;
+        }
+        drop(groups);
+        Some(self.join(conn, group))
+    }
+
     /// Removes a connection from a group; false if it is not a member.
     pub(super) fn leave(&mut self, conn: &Arc<ConnectionInner>, group: &str) -> bool {
         if !conn.groups.lock().remove(group) {
@@ -210,6 +232,19 @@ impl ShardIndex {
         if removed != Removed::NotAMember && left == 0 {
             self.notify(|observer| observer.lost(ScopeKey::Group(group)));
         }
+    }
+
+    /// Reports the user and groups of a connection before it belongs to them.
+    #[cfg(feature = "cluster")]
+    pub(super) fn announce(&self, conn: &ConnectionInner) {
+        for_each_scope(conn, |key| self.notify(|observer| observer.gained(key)));
+    }
+
+    /// Takes back what [`ShardIndex::announce`] has reported: the connection belongs to its user and groups
+    /// now, or will never.
+    #[cfg(feature = "cluster")]
+    pub(super) fn retract(&self, conn: &ConnectionInner) {
+        for_each_scope(conn, |key| self.notify(|observer| observer.lost(key)));
     }
 
     fn notify(&self, event: impl FnOnce(&dyn HubObserver)) {
@@ -329,5 +364,15 @@ impl ShardIndex {
             Scope::Group(name) => self.groups.remove_unused(name),
         }
         rest
+    }
+}
+
+#[cfg(feature = "cluster")]
+fn for_each_scope(conn: &ConnectionInner, mut report: impl FnMut(ScopeKey<'_>)) {
+    if let Some(user) = &conn.user {
+        report(ScopeKey::User(user));
+    }
+    for group in conn.groups.lock().names() {
+        report(ScopeKey::Group(group));
     }
 }

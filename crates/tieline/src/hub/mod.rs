@@ -11,11 +11,17 @@
 //! their flush to the end of a poll, `task_side` is what the connection's task does, `send_side` writes
 //! to the socket, `state` is the lifecycle of a connection.
 
+#[cfg(feature = "cluster")]
+mod admission;
 mod api;
 mod batch;
 mod block_queue;
 mod broadcast;
 mod budget;
+#[cfg(feature = "cluster")]
+mod claimants;
+#[cfg(feature = "cluster")]
+mod client_op;
 mod context;
 mod core;
 mod cork;
@@ -48,6 +54,14 @@ mod tests;
 pub(crate) use self::outbox::{Outbox, OutboxRules, Written};
 #[cfg(feature = "tls")]
 pub(crate) use self::send_side::send_now;
+#[cfg(feature = "cluster")]
+pub(crate) use self::{
+    admission::{Claimant, Superseded},
+    client_op::{ClientOp, OpOutcome},
+    core::Presence,
+    observer::{HubObserver, ScopeKey},
+    scope::{ExcludedIds, OwnedScope},
+};
 pub use self::{
     core::Hub,
     except::Except,
@@ -59,9 +73,4 @@ pub(crate) use self::{
     guard::{ConnectionGuard, RegisterError},
     inner::{ConnectionInfo, ConnectionInner, ConnectionOptions},
     task_side::TaskStream,
-};
-#[cfg(feature = "cluster")]
-pub(crate) use self::{
-    observer::{HubObserver, ScopeKey},
-    scope::{ExcludedIds, OwnedScope},
 };

@@ -1,10 +1,15 @@
 //! Sending to one connection: frames, batches, pings, pongs, closes.
 //!
 //! Owns the policy of a full outbox and the choice between writing now and at the end of a cork. Must not
-//! know who the receivers of a message are. Each call takes the lock of the connection's sending side once.
+//! know who the receivers of a message are. Each call locks the sending side, and neither compresses nor calls
+//! the application meanwhile.
 
-use std::sync::Arc;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
+use parking_lot::MutexGuard;
 use tieline_websocket::{AnyFrame, Frame};
 
 use super::{
@@ -14,7 +19,11 @@ use super::{
     send_side::{self, SendGuard, SendSide, WriteMode},
     state::Activity,
 };
-use crate::{close::CloseReason, config::SlowConsumer, delivery::Delivery};
+use crate::{
+    close::{CloseReason, FinalMessage},
+    config::SlowConsumer,
+    delivery::Delivery,
+};
 
 /// Frames.
 impl ConnectionInner {
@@ -200,9 +209,27 @@ impl ConnectionInner {
         self.flush_or_cork(&mut send_side);
     }
 
-    fn begin_close(&self, send_side: &mut SendSide, reason: CloseReason, frame: Option<AnyFrame>) {
+    fn begin_close(
+        &self,
+        send_side: &mut SendGuard<'_>,
+        reason: CloseReason,
+        frame: Option<AnyFrame>,
+    ) {
+        let gets_it = !matches!(reason, CloseReason::Client(_) | CloseReason::Lost(_));
+        let make = self.final_message.filter(|_| gets_it && !self.is_closing());
+        // The application's code, and compression: not under the lock.
+        let final_message = make.and_then(|make| {
+            MutexGuard::unlocked(send_side, || self.make_final_message(make, &reason))
+        });
         let rules = &self.context.rules;
-        send_side.close(&self.state, reason, frame, self.final_message, rules);
+        send_side.close(&self.state, reason, frame, final_message, rules);
+    }
+
+    /// The application's last message; `None` if it panics.
+    fn make_final_message(&self, make: FinalMessage, reason: &CloseReason) -> Option<Frame> {
+        let frame = catch_unwind(AssertUnwindSafe(|| make(reason))).ok()?;
+        self.compress(&frame);
+        Some(frame)
     }
 
     /// Closes without waiting for the client, which may be gone: the close frame leaves if the socket takes

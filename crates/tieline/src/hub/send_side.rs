@@ -7,20 +7,19 @@
 
 use std::{
     io::{self, IoSlice},
-    panic::{AssertUnwindSafe, catch_unwind},
     task::Waker,
 };
 
 use parking_lot::MutexGuard;
 use rustix::net::{SendFlags, send};
-use tieline_websocket::AnyFrame;
+use tieline_websocket::{AnyFrame, Frame};
 use tokio::net::{TcpStream, tcp::OwnedWriteHalf};
 
 use super::{
     outbox::{Outbox, OutboxRules, Written},
     state::{Activity, Lifecycle, StateCell},
 };
-use crate::close::{CloseReason, FinalMessage};
+use crate::close::CloseReason;
 
 pub(super) struct SendSide {
     pub(super) outbox: Outbox,
@@ -148,7 +147,7 @@ impl SendSide {
         state: &StateCell,
         reason: CloseReason,
         frame: Option<AnyFrame>,
-        final_message: Option<FinalMessage>,
+        final_message: Option<Frame>,
         rules: &OutboxRules,
     ) {
         if state.reached(Lifecycle::Closing) {
@@ -160,13 +159,8 @@ impl SendSide {
         }
         let close_frame = frame.or_else(|| Some(AnyFrame::close(Some(&reason.frame()?))));
         if let Some(close_frame) = close_frame {
-            let ours = !matches!(reason, CloseReason::Client(_));
-            if let Some(final_message) = final_message.filter(|_| ours) {
-                // The application's code, under our lock: a panic must not unwind through it.
-                let frame = catch_unwind(AssertUnwindSafe(|| final_message(&reason)));
-                frame
-                    .into_iter()
-                    .for_each(|frame| self.outbox.push(frame, rules));
+            if let Some(final_message) = final_message {
+                self.outbox.push(final_message, rules);
             }
             self.outbox.push(close_frame, rules);
         }

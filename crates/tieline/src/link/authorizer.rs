@@ -10,8 +10,8 @@ use tonic::{Status, body::Body, codegen::Service, server::NamedService, service:
 
 use super::{
     caller::{Caller, Warnings},
-    inbound::{CompatService, LinkService},
-    proto::{link_server::LinkServer, websocket::websocket_server::WebsocketServer},
+    inbound::CompatService,
+    proto::websocket::websocket_server::WebsocketServer,
     security::Trust,
 };
 
@@ -26,23 +26,18 @@ pub(super) struct Authorizer {
 }
 
 impl Authorizer {
-    /// Checks that the caller may call the service that the request names. Health and reflection disclose
-    /// nothing sensitive, and their callers stay strangers.
+    /// Checks that the caller may call the service that the request names. Links prove the secret in their
+    /// greeting. Health and reflection disclose nothing sensitive, and their callers stay strangers.
     fn authorize(&self, request: &Request<Incoming>, caller: &Caller) -> Result<(), Status> {
         let service = request.uri().path().split('/').nth(1);
-        let is_unary = match service.unwrap_or_default() {
-            LinkServer::<LinkService>::NAME => false,
-            WebsocketServer::<CompatService>::NAME => true,
-            _ => return Ok(()),
-        };
-        if !(is_unary && self.open_unary) {
+        if service != Some(WebsocketServer::<CompatService>::NAME) {
+            return Ok(());
+        }
+        if !self.open_unary {
             let header = request.headers().get(AUTHORIZATION);
             self.trust.check(header.map(AsRef::as_ref))?;
         }
-        if is_unary {
-            caller.admit()?;
-        }
-        Ok(())
+        caller.admit()
     }
 
     /// Passes an authorized request to its service, or responds with the reason for the refusal.

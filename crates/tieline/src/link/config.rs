@@ -5,6 +5,7 @@
 use std::{fmt, ops::RangeInclusive, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::{
@@ -24,7 +25,7 @@ pub(super) const SEND_BUFFER: usize = 256 << 10;
 pub(super) const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);
 /// A connection that does not answer an HTTP/2 ping within this time is closed.
 pub(super) const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Timeout of a dial, of a peer's hello, and of the first request on an accepted connection.
+/// Timeout of a dial, of each message of a greeting, and of the first request on an accepted connection.
 pub(super) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The cluster's clock as this node knows it, in µs. Pings carry it to the peers: not every registry keeps a
@@ -42,6 +43,10 @@ pub(crate) struct LinkConfig {
     pub(crate) address: Option<Arc<str>>,
     /// Generated anew each time the process starts.
     pub(crate) process: Uuid,
+    /// Notified when another process answers at an address than the registry's list of nodes says.
+    pub(crate) list_is_stale: Arc<Notify>,
+    /// The name of the cluster: its prefix in the registry.
+    pub(crate) cluster: Arc<str>,
     /// Bytes that may wait for one peer, and the size of the largest request.
     pub(crate) queue_bytes: usize,
     /// Connections of peers that the peer server holds at once.
@@ -59,10 +64,16 @@ pub(crate) struct LinkConfig {
 
 impl LinkConfig {
     /// The defaults, with peers authenticated as `security` says.
-    pub(crate) fn new(process: Uuid, security: &PeerSecurity) -> Result<Self, SecurityError> {
+    pub(crate) fn new(
+        process: Uuid,
+        cluster: &str,
+        security: &PeerSecurity,
+    ) -> Result<Self, SecurityError> {
         Ok(Self {
             address: None,
             process,
+            list_is_stale: Arc::default(),
+            cluster: cluster.into(),
             queue_bytes: 8 << 20,
             connections: 1024,
             handshakes: 128,
@@ -78,7 +89,7 @@ impl LinkConfig {
         self.queue_bytes + REQUEST_OVERHEAD + BATCH_OVERHEAD
     }
 
-    /// This node's hello for a stream of this epoch.
+    /// This node's hello for a stream of this epoch, with a nonce of its own.
     pub(super) fn hello(&self, epoch: u64) -> Hello {
         Hello {
             version: *self.versions.end(),
@@ -87,6 +98,16 @@ impl LinkConfig {
             process: Bytes::copy_from_slice(self.process.as_bytes()),
             epoch,
             max_message_size: self.max_message_size() as u64,
+            cluster: self.cluster.to_string(),
+            nonce: nonce(),
+            ..Hello::default()
         }
     }
+}
+
+/// Random bytes, so that no proof of an earlier greeting fits this one.
+fn nonce() -> Bytes {
+    let mut nonce = [0; 32];
+    aws_lc_rs::rand::fill(&mut nonce).expect("the system has random numbers, as TLS requires too");
+    Bytes::copy_from_slice(&nonce)
 }

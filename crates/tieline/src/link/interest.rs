@@ -59,8 +59,8 @@ struct Stream {
     version: u64,
     /// The version sent last.
     sent: u64,
-    /// The version that the peer has applied; `None` if it does not acknowledge versions (version 1).
-    acknowledged: Option<u64>,
+    /// The version that the peer has applied.
+    acknowledged: u64,
     snapshot_sent: bool,
     waker: Option<Waker>,
 }
@@ -90,7 +90,6 @@ impl Interest {
     }
 
     /// Waits until all peers with a live stream have applied everything gained so far, for `limit` at most.
-    /// Peers of version 1 do not acknowledge, and are not waited for.
     pub(crate) async fn synced(&self, limit: Duration) -> bool {
         let version = self.state.lock().version;
         let synced = async {
@@ -116,7 +115,7 @@ impl Interest {
     }
 
     /// Starts a stream, which gets a snapshot and then every change.
-    pub(super) fn subscribe(self: Arc<Self>, peer_version: u32) -> Subscription {
+    pub(super) fn subscribe(self: Arc<Self>) -> Subscription {
         let mut state = self.state.lock();
         // In a message, version 0 means none.
         state.version += 1;
@@ -124,7 +123,7 @@ impl Interest {
             pending: state.counts.keys().map(|hash| (*hash, true)).collect(),
             version: state.version,
             sent: 0,
-            acknowledged: (peer_version >= 2).then_some(0),
+            acknowledged: 0,
             snapshot_sent: false,
             waker: None,
         }));
@@ -160,10 +159,7 @@ impl Stream {
     }
 
     fn is_synced(&self, version: u64) -> bool {
-        let Some(acknowledged) = self.acknowledged else {
-            return true;
-        };
-        acknowledged >= version || (self.is_idle() && acknowledged == self.sent)
+        self.acknowledged >= version || (self.is_idle() && self.acknowledged == self.sent)
     }
 
     fn take_message(&mut self) -> proto::Interest {
@@ -213,10 +209,8 @@ impl Subscription {
     /// The peer has applied this version.
     pub(super) fn acknowledge(&self, version: u64) {
         let mut stream = self.stream.lock();
-        if let Some(acknowledged) = &mut stream.acknowledged
-            && version > *acknowledged
-        {
-            *acknowledged = version;
+        if version > stream.acknowledged {
+            stream.acknowledged = version;
             drop(stream);
             self.interest.acknowledged.notify_waiters();
         }

@@ -13,6 +13,7 @@ mod authorizer;
 mod caller;
 mod codec;
 mod config;
+mod greeting;
 mod inbound;
 mod interest;
 mod outbound;

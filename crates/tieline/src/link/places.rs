@@ -96,6 +96,15 @@ impl Place {
         Ok(())
     }
 
+    /// Whether [`promote`](Self::promote) would succeed now.
+    pub(super) fn check_room(&self) -> Result<(), Full> {
+        let is_full = self.places.taken.lock().peers >= self.places.max_peers;
+        if is_full && !self.is_peer() {
+            return Err(Full);
+        }
+        Ok(())
+    }
+
     pub(super) fn is_peer(&self) -> bool {
         self.is_peer.load(Ordering::Acquire)
     }

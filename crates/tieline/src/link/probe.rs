@@ -12,7 +12,8 @@ use uuid::Uuid;
 
 use super::{
     config::LinkConfig,
-    proto::{self, HelloError, link_client::LinkClient},
+    greeting::{self, GreetingError},
+    proto::{self, link_client::LinkClient},
     transport::{Connection, DialError},
 };
 
@@ -73,11 +74,11 @@ async fn request_hello(address: &str, config: &LinkConfig) -> Result<ProbeResult
         .await
         .map_err(Failure::Dial)?;
     // Epoch 0 requests the hello only, and ends no stream of this process.
-    let mut request = Request::new(tokio_stream::once(proto::RequestBatch {
-        hello: Some(config.hello(0)),
+    let ours = config.hello(0);
+    let request = Request::new(tokio_stream::once(proto::RequestBatch {
+        hello: Some(ours.clone()),
         ..proto::RequestBatch::default()
     }));
-    config.trust.attach_secret(request.metadata_mut());
     let mut client =
         LinkClient::with_origin(connection.requests.clone(), connection.origin.clone());
     let mut incoming = match client.exchange(request).await {
@@ -86,7 +87,8 @@ async fn request_hello(address: &str, config: &LinkConfig) -> Result<ProbeResult
         Err(status) => return Err(status.into()),
     };
     let hello = incoming.message().await?.and_then(|first| first.hello);
-    let hello = hello.ok_or_else(|| Status::from(HelloError::Missing))?;
-    let (process, _) = hello.negotiate(&config.versions).map_err(Status::from)?;
-    Ok(ProbeResult::Node(process))
+    let hello = hello.ok_or_else(|| Status::from(GreetingError::Missing))?;
+    let checked = greeting::check_answer(config, &hello.address, &ours, &hello);
+    let (agreement, _) = checked.map_err(Status::from)?;
+    Ok(ProbeResult::Node(agreement.process))
 }

@@ -32,6 +32,9 @@ use super::{
 
 /// Concurrent calls on one connection: a stream, and the unary calls of a go-websocket node.
 const MAX_CALLS: u32 = 1024;
+/// A connection that does not belong to a peer by then is closed: it takes a place that a peer may need. Longer
+/// than the first message of a greeting may take, so that its caller is told why.
+const STRANGER_TIMEOUT: Duration = Duration::from_secs(3);
 /// Pause after a failed accept: while no descriptor is free, the next accept fails too.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
 /// Services whose health is reported; the empty name is the server as a whole.
@@ -253,9 +256,8 @@ impl Shared {
                     }
                     return;
                 }
-                () = sleep(HANDSHAKE_TIMEOUT), if is_new => {
+                () = sleep(STRANGER_TIMEOUT), if is_new => {
                     is_new = false;
-                    // Other callers do not keep their connection: it takes a place that a peer may need.
                     if !caller.place.is_peer() {
                         return;
                     }

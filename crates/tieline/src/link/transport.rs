@@ -47,6 +47,8 @@ pub(super) enum DialError {
 pub(super) struct Connection {
     pub(super) requests: Requests,
     pub(super) origin: http::Uri,
+    /// Whether nobody on the way can read what is sent: TLS, or loopback.
+    pub(super) is_private: bool,
     tasks: Tasks,
 }
 
@@ -63,6 +65,7 @@ impl Connection {
             .await
             .map_err(DialError::Connect)?;
         tcp.set_nodelay(true).map_err(DialError::Connect)?;
+        let peer = tcp.peer_addr().map_err(DialError::Connect)?;
         let tasks = Tasks::new(tracker.clone());
         let requests = match credentials {
             None => handshake(tcp, &tasks).await?,
@@ -78,6 +81,7 @@ impl Connection {
         Ok(Self {
             requests,
             origin,
+            is_private: credentials.is_some() || peer.ip().to_canonical().is_loopback(),
             tasks,
         })
     }

@@ -5,7 +5,10 @@
 
 use std::sync::Arc;
 
-use tieline_registry::claim_table::{ClaimBatch, ClaimReply, ClaimRequest, Effect, Lane};
+use tieline_registry::{
+    Stamp,
+    claim_table::{ClaimBatch, ClaimReply, ClaimRequest, Effect, Lane},
+};
 
 use super::inner::{MAX_BATCH, Registrar, RegistrarHost};
 use crate::{error::ErrorChain, hub::ConnectionInner};
@@ -85,19 +88,14 @@ impl<H: RegistrarHost> Registrar<H> {
 
     fn apply(&self, effect: Effect<Arc<ConnectionInner>>) {
         match effect {
-            Effect::Granted(stamp) => {
-                if let Some(upgrade) = self.0.pending_upgrades.lock().remove(&stamp) {
-                    // Fails if the upgrade has stopped waiting; the connection is open then.
-                    let _ = upgrade.send(true);
-                }
-            }
+            Effect::Granted(stamp) => self.wake_upgrade(stamp, true),
             Effect::Refused(conn, stamp) => {
-                let upgrade = self.0.pending_upgrades.lock().remove(&stamp);
-                let refused = upgrade.is_some_and(|upgrade| upgrade.send(false).is_ok());
-                // An upgrade that still waits refuses the client itself.
-                if let Some(host) = self.0.host.upgrade().filter(|_| !refused) {
+                // The hub learns it first: whether the upgrade still waits, has just stopped waiting or has
+                // admitted the client, the verdict counts.
+                if let Some(host) = self.0.host.upgrade() {
                     host.on_refused(&conn);
                 }
+                self.wake_upgrade(stamp, false);
             }
             Effect::Evict(node, id) => {
                 if let Some(host) = self.0.host.upgrade() {
@@ -105,6 +103,13 @@ impl<H: RegistrarHost> Registrar<H> {
                 }
             }
             Effect::Stopped(_) => self.0.renew_now.notify_one(),
+        }
+    }
+
+    fn wake_upgrade(&self, stamp: Stamp, granted: bool) {
+        if let Some(upgrade) = self.0.pending_upgrades.lock().remove(&stamp) {
+            // Fails if the upgrade has stopped waiting.
+            let _ = upgrade.send(granted);
         }
     }
 }

@@ -4,7 +4,7 @@
 //! table and wakes the tasks that send; no function waits for the registry, except
 //! [`Registrar::connect`].
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc};
 
 use parking_lot::Mutex;
 use tieline_registry::{ClientId, Stamp};
@@ -16,13 +16,11 @@ use super::{
 };
 use crate::hub::ConnectionInner;
 
-/// How long an upgrade waits for the decision on its claim. A later decision still counts: a connection
-/// that turns out to be the older one is closed then.
-const DECISION_TIMEOUT: Duration = Duration::from_millis(250);
-
 impl<H: RegistrarHost> Registrar<H> {
-    /// Claims the id of a connection that the hub has admitted, and waits up to [`DECISION_TIMEOUT`]
-    /// for the decision. Cancel-safe: the claim continues, and ends with the connection.
+    /// Claims the id of a connection that waits for its admission, and waits for the decision, up to
+    /// the configured time. A later decision still counts: the hub refuses a connection that turns out to
+    /// be the older one as long as it is not admitted, and closes it after. Cancel-safe: the claim
+    /// continues, and ends with the connection.
     pub(crate) async fn connect(
         &self,
         conn: &Arc<ConnectionInner>,
@@ -30,7 +28,7 @@ impl<H: RegistrarHost> Registrar<H> {
         exclusive: bool,
     ) -> ClaimDecision {
         let inner = &*self.0;
-        let deadline = Instant::now() + DECISION_TIMEOUT;
+        let deadline = Instant::now() + inner.config.claim_timeout;
         self.renew_if_overdue(deadline).await;
         if matches!(*inner.health.borrow(), Health::Conflict(_)) {
             return ClaimDecision::Conflict;
@@ -44,11 +42,11 @@ impl<H: RegistrarHost> Registrar<H> {
             let mut table = inner.table.lock();
             table.connect(&conn.id, stamp, connection, exclusive);
         };
-        // Newer connections with this id may have been admitted meanwhile, above all during an overdue
-        // renewal. Only the one that the hub holds may be claimed, in whatever order they get here.
+        // Newer connections with this id may have arrived meanwhile, above all during an overdue renewal.
+        // Only the one that the hub would admit may be claimed, in whatever order they get here.
         let host = inner.host.upgrade();
-        if !host.is_some_and(|host| host.with_current(conn, connect)) {
-            return ClaimDecision::Undecided;
+        if !host.is_some_and(|host| host.begin_claim(conn, connect)) {
+            return ClaimDecision::Taken;
         }
         inner.wake_sender.notify_one();
         self.wait_for_decision(decision, deadline).await

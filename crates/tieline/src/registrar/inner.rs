@@ -34,11 +34,12 @@ const IN_FLIGHT: usize = 4;
 pub(crate) trait RegistrarHost: Send + Sync + 'static {
     /// Asks another node to check whether it still has this id: a claim of this node displaced it.
     fn evict(&self, node: &str, id: ClientId);
-    /// The registry has given this connection's id to another connection.
+    /// The registry has given this connection's id to another connection: refuses it, or closes it if it
+    /// was admitted.
     fn on_refused(&self, connection: &Arc<ConnectionInner>);
-    /// Runs `f` while this connection has its id at this node. False if it has lost the id to a newer
-    /// connection, or has ended.
-    fn with_current(&self, connection: &Arc<ConnectionInner>, f: impl FnOnce()) -> bool;
+    /// Runs `f` while this connection waits for its admission, the only one with its id. False if a newer
+    /// connection has arrived, or it has ended.
+    fn begin_claim(&self, connection: &Arc<ConnectionInner>, f: impl FnOnce()) -> bool;
     /// The process that answers at this node's own advertised address.
     fn probe(&self) -> impl Future<Output = Option<Uuid>> + Send;
 }
@@ -54,6 +55,8 @@ pub(crate) struct RegistrarConfig {
     pub(crate) timeout: Duration,
     /// Peers advance it, too.
     pub(crate) clock: Arc<ClusterClock>,
+    /// How long an upgrade waits for the decision on its claim.
+    pub(crate) claim_timeout: Duration,
 }
 
 /// Whether this node can register connections.
@@ -71,7 +74,7 @@ pub(crate) enum Health {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ClaimDecision {
     Granted,
-    /// A newer connection has the id, or one that must not be displaced.
+    /// A newer connection has the id, here or elsewhere, or one that must not be displaced.
     Taken,
     /// The registry has not answered yet; the claim continues.
     Undecided,
@@ -88,7 +91,7 @@ pub(super) struct Inner<H> {
     pub(super) host: Weak<H>,
     pub(super) clock: Arc<ClusterClock>,
     pub(super) table: Mutex<ClaimTable<Arc<ConnectionInner>>>,
-    /// Upgrades that wait for a decision, by the stamp of their connection.
+    /// Wakes the upgrades that wait for a decision, by the stamp of their connection.
     pub(super) pending_upgrades: Mutex<HashMap<Stamp, oneshot::Sender<bool>>>,
     /// The latest session; it stays when it is lost, so that the next join can continue it.
     pub(super) session: Mutex<Option<NodeSession>>,

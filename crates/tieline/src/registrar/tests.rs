@@ -33,7 +33,7 @@ impl RegistrarHost for Host {
         panic!("nobody else claims these ids");
     }
 
-    fn with_current(&self, _connection: &Arc<ConnectionInner>, f: impl FnOnce()) -> bool {
+    fn begin_claim(&self, _connection: &Arc<ConnectionInner>, f: impl FnOnce()) -> bool {
         f();
         true
     }
@@ -51,6 +51,7 @@ fn config() -> RegistrarConfig {
         audit_interval: Duration::from_mins(10),
         timeout: Duration::from_secs(1),
         clock: Arc::default(),
+        claim_timeout: Duration::from_millis(250),
     }
 }
 

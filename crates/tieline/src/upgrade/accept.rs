@@ -11,7 +11,7 @@ use tieline_registry::ClientId;
 use tokio::time::Instant;
 
 use super::{
-    decision::{Accept, Refusal, unavailable},
+    decision::{Accept, DRAINING, Refusal, unavailable},
     origin, register,
     request::UpgradeRequest,
 };
@@ -22,8 +22,6 @@ use crate::{
     listener::AcceptInfo,
     node::Node,
 };
-
-const DRAINING: &str = "the node is draining; reconnect\n";
 
 /// A checked upgrade request that waits for the application's decision.
 ///
@@ -131,12 +129,7 @@ impl Upgrade {
             final_message: accept.final_message,
             deflate,
         };
-        let guard = register::register(hub, info, options)?;
-        register::claim(node, &guard, self.arrived_at).await?;
-        if node.is_draining() {
-            // The drain began meanwhile, and may not have seen this connection.
-            return Err(unavailable(DRAINING));
-        }
+        let guard = register::admit(node, info, options, self.arrived_at).await?;
         let deadline = Instant::now() + hub.config().handshake_timeout;
         node.start(guard, accept.state, deflate, self.pending, deadline);
         Ok(response)

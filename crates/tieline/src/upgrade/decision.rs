@@ -166,6 +166,9 @@ impl From<HandshakeError> for Refusal {
     }
 }
 
+/// The body of a refusal by a node that drains.
+pub(super) const DRAINING: &str = "the node is draining; reconnect\n";
+
 /// A refusal that may not last: 503, to be retried in a second.
 pub(super) fn unavailable(body: &str) -> Refusal {
     Refusal::new(StatusCode::SERVICE_UNAVAILABLE, body)

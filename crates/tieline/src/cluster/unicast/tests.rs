@@ -3,9 +3,11 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use super::*;
+use crate::cluster::pending::Membership;
 use crate::{
-    cluster::{client_op::ClientOp, outcome::ResultSender},
+    cluster::outcome::ResultSender,
     delivery::Reached,
+    hub::ClientOp,
     link::{Link, LinkConfig, PeerSecurity},
     receipt::Receipt,
 };
@@ -15,7 +17,7 @@ const ASKED_AFTER: Duration = Duration::from_millis(10);
 /// What a decision sees; the client's connection at this node is a number.
 struct FakeView {
     now: Instant,
-    connection: Option<u32>,
+    presence: Presence<u32>,
 }
 
 impl FakeView {
@@ -23,7 +25,7 @@ impl FakeView {
     fn at(unicast: &Unicast, after: Duration) -> Self {
         Self {
             now: unicast.started + after,
-            connection: None,
+            presence: Presence::Absent,
         }
     }
 
@@ -43,8 +45,8 @@ impl View for FakeView {
         Some("self:1")
     }
 
-    fn connection(&self, _id: &str) -> Option<u32> {
-        self.connection
+    fn presence(&self, _id: &str) -> Presence<u32> {
+        self.presence.clone()
     }
 }
 
@@ -56,10 +58,10 @@ fn unicast() -> Box<Unicast> {
 
 /// A route whose link is never polled, so that it stays as it starts.
 fn route(address: &str, stamp: Option<u64>) -> Route {
-    let config = LinkConfig::new(Uuid::nil(), &PeerSecurity::default()).unwrap();
-    let link = Link::start(address.into(), Arc::new(config), &TaskTracker::new());
+    let config = LinkConfig::new(Uuid::nil(), "ws", &PeerSecurity::default()).unwrap();
+    let link = Link::start(address.into(), None, Arc::new(config), &TaskTracker::new());
     Route {
-        peer: Arc::new(Peer::new(address.into(), link)),
+        peer: Arc::new(Peer::new(address.into(), link, Membership::Known)),
         stamp: stamp.map(Stamp),
     }
 }
@@ -128,11 +130,53 @@ async fn a_connection_of_this_node_comes_first_whatever_the_look_up_says() {
         let mut unicast = unicast();
         (unicast.hops, unicast.missed) = (MAX_HOPS, Some(place("self:1", None)));
         let mut view = FakeView::soon(&unicast);
-        view.connection = Some(5);
+        view.presence = Presence::Here(5);
         let result = &results(&unicast)[n];
         let step = unicast.on_lookup(result, &view);
         assert!(matches!(step, NextStep::Local(5)), "{result:?}: {step:?}");
     }
+}
+
+#[tokio::test]
+async fn a_client_that_waits_for_its_admission_here_is_waited_for_unless_another_node_has_it() {
+    for n in 0..7 {
+        let mut unicast = unicast();
+        let mut view = FakeView::soon(&unicast);
+        view.presence = Presence::Claimed;
+        let result = &results(&unicast)[n];
+        let is_elsewhere = matches!(result, LookupResult::Cached(_))
+            || matches!(result, LookupResult::Answered { located: Located::At(entry), .. }
+                if *entry.address != *"self:1");
+        let step = unicast.on_lookup(result, &view);
+        let waits = matches!(step, NextStep::LookUp(LookupReason::Claimed));
+        assert_eq!(waits, !is_elsewhere, "{result:?}: {step:?}");
+        if waits {
+            assert_eq!((unicast.hops, &unicast.missed), (1, &None));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_waits_here_is_waited_for_if_its_other_place_is_dead_or_missed_it() {
+    let mut unicast = unicast();
+    let mut view = FakeView::soon(&unicast);
+    view.presence = Presence::Claimed;
+    let expired = answer(&unicast, Some(entry("peer:1", 7, false)));
+    let step = unicast.on_lookup(&expired, &view);
+    assert!(
+        matches!(step, NextStep::LookUp(LookupReason::Claimed)),
+        "{step:?}"
+    );
+    unicast.missed = Some(place("peer:1", Some(7)));
+    let same = answer(&unicast, Some(entry("peer:1", 7, true)));
+    let step = unicast.on_lookup(&same, &view);
+    assert!(
+        matches!(step, NextStep::LookUp(LookupReason::Claimed)),
+        "{step:?}"
+    );
+    let moved = answer(&unicast, Some(entry("peer:1", 8, true)));
+    let step = unicast.on_lookup(&moved, &view);
+    assert!(matches!(step, NextStep::Connect { .. }), "{step:?}");
 }
 
 #[tokio::test]
@@ -150,7 +194,7 @@ async fn nothing_is_sent_too_late_even_here() {
     for n in 0..7 {
         let mut unicast = unicast();
         let mut view = FakeView::at(&unicast, MAX_WAIT);
-        view.connection = Some(5);
+        view.presence = Presence::Here(5);
         let result = &results(&unicast)[n];
         assert_finished(&unicast.on_lookup(result, &view), OpResult::Unreachable);
     }

@@ -24,10 +24,11 @@ pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 pub(crate) struct PeerInfo {
     /// Where peers reach it; `None` if it has no peer server.
     pub(crate) address: Option<Arc<str>>,
-    #[cfg_attr(not(test), expect(dead_code, reason = "logged through Debug"))]
     pub(crate) process: Uuid,
     /// The version of the stream that both sides support.
     pub(crate) version: u32,
+    /// Whether it expected this process, as only a reader of this cluster's registry can.
+    pub(crate) knows_this_process: bool,
 }
 
 /// The response to a request.

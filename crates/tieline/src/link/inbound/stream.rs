@@ -43,7 +43,6 @@ pub(in crate::link) struct InboundStream {
     incoming: Streaming<proto::RequestBatch>,
     interest: Subscription,
     clock: Option<Arc<dyn PeerClock>>,
-    hello: Option<proto::ResponseBatch>,
     /// The number of the next request.
     next: u64,
     pending: FuturesUnordered<PendingResponse>,
@@ -68,11 +67,10 @@ impl InboundStream {
         peer: PeerInfo,
         guard: EpochGuard,
         incoming: Streaming<proto::RequestBatch>,
-        hello: proto::ResponseBatch,
         max_size: usize,
         clock: Option<Arc<dyn PeerClock>>,
     ) -> Self {
-        let interest = Arc::clone(receiver.interest()).subscribe(peer.version);
+        let interest = Arc::clone(receiver.interest()).subscribe();
         Self {
             end: Box::pin(guard.end().cancelled_owned()),
             receiver,
@@ -81,7 +79,6 @@ impl InboundStream {
             incoming,
             interest,
             clock,
-            hello: Some(hello),
             next: 0,
             pending: FuturesUnordered::new(),
             response: ResponseBuilder::default(),
@@ -232,9 +229,6 @@ impl Stream for InboundStream {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
-        if let Some(hello) = this.hello.take() {
-            return Poll::Ready(Some(Ok(hello)));
-        }
         if matches!(this.phase, StreamPhase::Ended) {
             return Poll::Ready(None);
         }

@@ -1,8 +1,8 @@
 //! One stream: the hello of each side, then the outcomes that the peer sends.
 //!
 //! Owns the order of a stream's messages, and what a gRPC status means for the link. Must not know how
-//! connections are dialed or what is queued. Invariants: no outcome is read before the peer's hello; an
-//! outcome for a request that was not sent ends the stream.
+//! connections are dialed or what is queued. Invariants: nothing is sent or read before both sides know that
+//! they belong together; an outcome for a request that was not sent ends the stream.
 
 use std::{
     num::NonZeroU64,
@@ -10,9 +10,14 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
-use tokio::time::{Instant, timeout};
+use bytes::Bytes;
+use tokio::{
+    sync::oneshot,
+    time::{Instant, timeout},
+};
 use tonic::{Code, Request, Status, Streaming, client::Grpc, codegen::http::uri::PathAndQuery};
 
 use super::{
@@ -21,13 +26,17 @@ use super::{
 use crate::link::{
     codec::BatchCodec,
     config::HANDSHAKE_TIMEOUT,
+    greeting::{self, Agreement, GreetingError},
     outcome::Completion,
-    proto::{self, HelloError},
+    proto::{self, Confirmation, Hello, Refusal},
     transport::Connection,
 };
 
 /// The path of the gRPC method.
 const EXCHANGE: &str = "/tieline.link.v1.Link/Exchange";
+
+/// How long a refused peer may take to learn why.
+const REFUSAL_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Runs one stream until it ends.
 pub(super) async fn exchange<T: Completion>(
@@ -36,14 +45,31 @@ pub(super) async fn exchange<T: Completion>(
 ) -> LinkEnd {
     let epoch = next_epoch();
     shared.with_state(|state| state.on_connect(epoch, connection.tasks()));
-    let opening = timeout(HANDSHAKE_TIMEOUT, open(shared, connection, epoch)).await;
-    let (mut incoming, hello) = match opening {
+    let ours = shared.hello(epoch);
+    let (verdict, confirmation) = oneshot::channel();
+    let outgoing = OutboundStream::new(Arc::clone(shared), ours.clone(), confirmation);
+    let opening = timeout(HANDSHAKE_TIMEOUT, open(shared, connection, outgoing)).await;
+    let (mut incoming, theirs) = match opening {
         Ok(Ok(opened)) => opened,
-        Ok(Err(status)) => return refusal(&status),
+        Ok(Err(status)) => return on_refusal(&shared.address, &status),
         Err(_) => return LinkEnd::Broken("the peer's hello timed out".into()),
     };
-    if let Err(error) = shared.on_hello(&hello) {
-        return LinkEnd::Refused(error.to_string());
+    match greeting::check_answer(&shared.config, &shared.address, &ours, &theirs) {
+        Ok((agreement, confirmation)) => {
+            // Only an ended stream does not take it.
+            drop(verdict.send(confirmation));
+            shared.on_hello(agreement, &theirs);
+        }
+        Err(error) => {
+            let refusal = Confirmation {
+                refusal: error.refusal().into(),
+                ..Confirmation::default()
+            };
+            drop(verdict.send(refusal));
+            // The peer ends the stream once it has logged the reason.
+            drop(timeout(REFUSAL_TIMEOUT, incoming.message()).await);
+            return on_refusal(&shared.address, &error.into());
+        }
     }
     loop {
         match incoming.message().await {
@@ -69,42 +95,62 @@ fn next_epoch() -> u64 {
 async fn open<T: Completion>(
     shared: &Arc<Shared<T>>,
     connection: &Connection,
-    epoch: u64,
-) -> Result<(Streaming<proto::ResponseBatch>, proto::Hello), Status> {
-    let mut request = Request::new(OutboundStream::new(Arc::clone(shared), epoch));
-    shared.config.trust.attach_secret(request.metadata_mut());
+    outgoing: OutboundStream<T>,
+) -> Result<(Streaming<proto::ResponseBatch>, Hello), Status> {
     let mut client = Grpc::with_origin(connection.requests.clone(), connection.origin.clone())
         .max_decoding_message_size(shared.config.max_message_size());
     let is_ready = client.ready().await;
     is_ready.map_err(|error| Status::unavailable(error.to_string()))?;
-    let response = client
-        .streaming(request, PathAndQuery::from_static(EXCHANGE), BatchCodec)
-        .await;
-    let mut incoming = response?.into_inner();
+    let path = PathAndQuery::from_static(EXCHANGE);
+    let response = client.streaming(Request::new(outgoing), path, BatchCodec);
+    let mut incoming = response.await?.into_inner();
     let hello = incoming.message().await?.and_then(|first| first.hello);
-    Ok((incoming, hello.ok_or(HelloError::Missing)?))
+    Ok((incoming, hello.ok_or(GreetingError::Missing)?))
 }
 
-fn refusal(status: &Status) -> LinkEnd {
+/// What a refusal of either side means for the link to this address.
+fn on_refusal(address: &str, status: &Status) -> LinkEnd {
     let why = status.message().to_owned();
-    match status.code() {
-        Code::Unimplemented => LinkEnd::UnaryOnly,
-        Code::FailedPrecondition
-        | Code::InvalidArgument
-        | Code::Unauthenticated
-        | Code::PermissionDenied => LinkEnd::Refused(why),
-        _ => LinkEnd::Broken(why),
+    match (greeting::refusal(status), status.code()) {
+        (Refusal::Process | Refusal::Myself | Refusal::Address, _) => {
+            match greeting::address_of_answerer(status) {
+                Some(other) if *other != *address => LinkEnd::Alias(other),
+                _ => LinkEnd::Replaced,
+            }
+        }
+        (Refusal::None, Code::Unimplemented) => LinkEnd::UnaryOnly,
+        // A peer of this version says why in a form that programs understand.
+        (
+            Refusal::None,
+            Code::FailedPrecondition | Code::InvalidArgument | Code::Unauthenticated,
+        ) => LinkEnd::Refused(format!(
+            "{why}; the peer may run an older version of Tieline: run versions that have a version of the \
+             link protocol in common"
+        )),
+        (Refusal::None, Code::PermissionDenied) => LinkEnd::Refused(why),
+        (Refusal::None, _) => LinkEnd::Broken(why),
+        _ => LinkEnd::Refused(why),
     }
 }
 
 impl<T: Completion> Shared<T> {
-    fn on_hello(&self, hello: &proto::Hello) -> Result<(), HelloError> {
-        let (process, version) = hello.negotiate(&self.config.versions)?;
+    fn hello(&self, epoch: u64) -> Hello {
+        let expected = *self.expected.lock();
+        let expected = expected.map_or_else(Bytes::new, |process| {
+            Bytes::copy_from_slice(process.as_bytes())
+        });
+        Hello {
+            expected,
+            ..self.config.hello(epoch)
+        }
+    }
+
+    fn on_hello(&self, agreement: Agreement, theirs: &Hello) {
+        let Agreement { process, version } = agreement;
         *self.peer_view.write() = PeerView::stream(process);
-        let max_request = hello.max_request(self.config.max_message_size());
+        let max_request = theirs.max_request(self.config.max_message_size());
         self.with_state(|state| state.on_hello(max_request, Instant::now()));
         tracing::info!(peer = %self.address, %process, version, "link up");
-        Ok(())
     }
 
     fn on_message(&self, message: proto::ResponseBatch) -> Result<(), UnknownNumber> {

@@ -36,9 +36,14 @@ impl<T: Completion> fmt::Debug for Link<T> {
 }
 
 impl<T: Completion> Link<T> {
-    /// Starts to dial `host:port`. Spawns the link's tasks on `tasks`.
-    pub(crate) fn start(address: Arc<str>, config: Arc<LinkConfig>, tasks: &TaskTracker) -> Self {
-        let shared = Arc::new(Shared::new(address, config, tasks.clone()));
+    /// Starts to dial `host:port`, where the registry expects a process. Spawns the link's tasks on `tasks`.
+    pub(crate) fn start(
+        address: Arc<str>,
+        expected: Option<Uuid>,
+        config: Arc<LinkConfig>,
+        tasks: &TaskTracker,
+    ) -> Self {
+        let shared = Arc::new(Shared::new(address, expected, config, tasks.clone()));
         tasks.spawn(run::run(Arc::clone(&shared)));
         tasks.spawn(run::run_timer(Arc::clone(&shared)));
         Self(shared)
@@ -98,6 +103,31 @@ impl<T: Completion> Link<T> {
     /// started would stay unreachable for as long as the pause between dials has grown.
     pub(crate) fn dial_now(&self) {
         self.0.dial_now.notify_one();
+    }
+
+    /// Whether it is known which process should answer.
+    pub(crate) fn is_expecting(&self) -> bool {
+        self.0.expected.lock().is_some()
+    }
+
+    /// From the next dial on, only this process is linked to. A link that is up stays, unless it went up
+    /// without knowing whom to expect and reached another process.
+    pub(crate) fn expect(&self, process: Uuid) {
+        let before = self.0.expected.lock().replace(process);
+        if before == Some(process) {
+            return;
+        }
+        if !self.is_up() {
+            self.dial_now();
+        } else if before.is_none() && self.process().is_some_and(|there| there != process) {
+            self.0.unexpected.notify_waiters();
+        }
+    }
+
+    /// Whether the process that answers here is reached under another address: it is another peer, or this
+    /// node. The process that the registry names for this address is gone.
+    pub(crate) fn is_alias(&self) -> bool {
+        self.0.peer_view.read().is_alias()
     }
 
     /// Ends the link: what waits is not sent, the outcome of what was sent is unknown. Later requests are

@@ -23,6 +23,7 @@ mod state;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod unary_backlog;
 mod unary_client;
 
 #[cfg(test)]

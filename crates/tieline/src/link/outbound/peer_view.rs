@@ -15,6 +15,8 @@ pub(super) enum PeerView {
     Unknown,
     /// The peer supports the unary service only.
     UnaryOnly,
+    /// The process that answers is reached under another address.
+    Alias,
     /// The peer has sent its hello.
     Stream {
         process: Uuid,
@@ -41,7 +43,7 @@ impl PeerView {
     pub(super) fn process(&self) -> Option<Uuid> {
         match self {
             Self::Stream { process, .. } => Some(*process),
-            Self::Unknown | Self::UnaryOnly => None,
+            Self::Unknown | Self::UnaryOnly | Self::Alias => None,
         }
     }
 
@@ -49,12 +51,16 @@ impl PeerView {
         matches!(self, Self::UnaryOnly)
     }
 
+    pub(super) fn is_alias(&self) -> bool {
+        matches!(self, Self::Alias)
+    }
+
     /// Whether the peer may have connections of a user or group. A peer whose snapshot is incomplete may; one
     /// of the unary service has neither users nor groups.
     pub(super) fn may_have(&self, hash: u64) -> bool {
         match self {
             Self::Unknown => true,
-            Self::UnaryOnly => false,
+            Self::UnaryOnly | Self::Alias => false,
             Self::Stream { interest, .. } => !interest.complete || interest.hashes.contains(&hash),
         }
     }

@@ -36,6 +36,7 @@ pub(super) async fn run<T: Completion>(shared: Arc<Shared<T>>) {
 
 async fn dial_loop<T: Completion>(shared: &Arc<Shared<T>>) {
     let mut failures: u32 = 0;
+    let mut last = None;
     loop {
         let began = Instant::now();
         shared.with_state(|state| state.on_dial(began, failures == 0));
@@ -46,7 +47,16 @@ async fn dial_loop<T: Completion>(shared: &Arc<Shared<T>>) {
             LinkStatus::Up | LinkStatus::Suspect
         );
         shared.close(State::on_close);
-        shared.log_end(&end, was_up, failures);
+        match end {
+            LinkEnd::Alias(_) => *shared.peer_view.write() = PeerView::Alias,
+            // Each time, since the list that is read meanwhile may be older than the peer's join.
+            LinkEnd::Replaced => shared.config.list_is_stale.notify_one(),
+            _ => {}
+        }
+        if was_up || last.as_ref() != Some(&end) {
+            shared.log_end(&end, was_up, failures);
+        }
+        last = Some(end);
         // A stream that breaks at once is no better than a failed dial.
         failures = if was_up && began.elapsed() > BACKOFF_MAX {
             0
@@ -76,7 +86,11 @@ async fn run_connection<T: Completion>(shared: &Arc<Shared<T>>) -> LinkEnd {
         Err(_) => return LinkEnd::Broken("the dial timed out".into()),
     };
     loop {
-        match exchange(shared, &connection).await {
+        let end = tokio::select! {
+            end = exchange(shared, &connection) => end,
+            () = shared.unexpected.notified() => LinkEnd::Replaced,
+        };
+        match end {
             LinkEnd::UnaryOnly => shared.on_unary_only(),
             end => return end,
         }
@@ -126,13 +140,19 @@ impl<T: Completion> Shared<T> {
         }
     }
 
-    /// Logs each change once, and each refusal, since it takes an operator to resolve one.
+    /// Logs an end that is not the same as the last one.
     fn log_end(&self, end: &LinkEnd, was_up: bool, failures: u32) {
         let peer = &self.address;
         match end {
             LinkEnd::UnaryOnly => {}
+            LinkEnd::Alias(address) => {
+                tracing::info!(%peer, %address, "the peer is reached under another address");
+            }
+            LinkEnd::Replaced => {
+                tracing::info!(%peer, "another process answers at the peer's address");
+            }
             LinkEnd::Shutdown => tracing::info!(%peer, "peer shut down"),
-            LinkEnd::Refused(why) => tracing::warn!(%peer, %why, "peer refused the link"),
+            LinkEnd::Refused(why) => tracing::warn!(%peer, %why, "link refused"),
             LinkEnd::Broken(why) if was_up => tracing::warn!(%peer, %why, "link down"),
             LinkEnd::Broken(why) if failures == 0 => {
                 tracing::warn!(%peer, %why, "cannot reach the peer");

@@ -11,6 +11,7 @@ use tokio::{
     time::Instant,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use uuid::Uuid;
 
 use super::{
     dial::LinkStatus,
@@ -28,13 +29,22 @@ pub(super) struct Shared<T> {
     pub(super) status: watch::Sender<LinkStatus>,
     /// Wakes the timer of an idle link.
     pub(super) timer: Notify,
+    /// The process that the registry names for the address; `None` if it is not known yet.
+    pub(super) expected: Mutex<Option<Uuid>>,
+    /// The process that answered is not the one that is expected now.
+    pub(super) unexpected: Notify,
     /// Ends the pause before the next dial.
     pub(super) dial_now: Notify,
     pub(super) end: CancellationToken,
 }
 
 impl<T: Completion> Shared<T> {
-    pub(super) fn new(address: Arc<str>, config: Arc<LinkConfig>, tasks: TaskTracker) -> Self {
+    pub(super) fn new(
+        address: Arc<str>,
+        expected: Option<Uuid>,
+        config: Arc<LinkConfig>,
+        tasks: TaskTracker,
+    ) -> Self {
         let state = State::new(config.queue_bytes, Instant::now());
         Self {
             address,
@@ -43,6 +53,8 @@ impl<T: Completion> Shared<T> {
             state: Mutex::new(state),
             config,
             peer_view: RwLock::default(),
+            expected: Mutex::new(expected),
+            unexpected: Notify::new(),
             timer: Notify::new(),
             dial_now: Notify::new(),
             end: CancellationToken::new(),

@@ -298,11 +298,7 @@ impl<T: Completion> State<T> {
 
     /// Decides requests that are too old, and judges the silence of the peer.
     pub(super) fn on_tick(&mut self, now: Instant) -> TickOutcome {
-        // A peer that responds but accepts nothing is too slow; a silent one may be gone.
-        let why = match self.dial.liveness() {
-            Some(liveness) if !liveness.is_unresponsive(now) => NotSent::QueueFull,
-            _ => NotSent::Unreachable,
-        };
+        let why = self.why_not_sent(now);
         self.queue.expire(now, REQUEST_TIMEOUT, why);
         let became_suspect = self.check_liveness(now);
         let is_awaiting = self.dial.liveness().is_some_and(|l| l.is_awaiting());
@@ -319,6 +315,15 @@ impl<T: Completion> State<T> {
         TickOutcome {
             next,
             became_suspect,
+        }
+    }
+
+    /// Why requests wait too long: a peer that responds but accepts nothing is too slow; a silent one may be
+    /// gone.
+    pub(super) fn why_not_sent(&mut self, now: Instant) -> NotSent {
+        match self.dial.liveness() {
+            Some(liveness) if !liveness.is_unresponsive(now) => NotSent::QueueFull,
+            _ => NotSent::Unreachable,
         }
     }
 

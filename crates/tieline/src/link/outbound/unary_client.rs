@@ -13,7 +13,11 @@ use tokio::{
 };
 use tonic::{Code as Grpc, Request, Status};
 
-use super::{shared::Shared, state::State};
+use super::{
+    shared::Shared,
+    state::State,
+    unary_backlog::{UnaryBacklog, WaitingEmit},
+};
 use crate::{
     delivery::Reached,
     link::{
@@ -24,6 +28,7 @@ use crate::{
                 BroadcastRequest, EmitRequest, OnlineRequest, websocket_client::WebsocketClient,
             },
         },
+        security::Trust,
         transport::{Connection, Requests},
     },
 };
@@ -32,6 +37,10 @@ use crate::{
 const MAX_CALLS: usize = 32;
 /// Timeout of a call, counted from when its request was queued.
 const CALL_TIMEOUT: Duration = Duration::from_millis(940);
+/// What waited this long for a call about the same client is not sent: a call needs some time of its own.
+const BACKLOG_TIMEOUT: Duration = Duration::from_millis(900);
+/// The share of the link's queue that may wait behind calls about the same clients besides.
+const BACKLOG_SHARE: usize = 4;
 /// How often to check whether the connection is still open.
 const CHECK_INTERVAL: Duration = Duration::from_millis(50);
 
@@ -55,9 +64,15 @@ pub(super) async fn serve<T: Completion>(
             .max_decoding_message_size(shared.config.max_message_size());
     let mut calls = Calls {
         shared: Arc::clone(shared),
-        client,
+        client: SecretClient {
+            client,
+            trust: connection
+                .is_private
+                .then(|| Arc::clone(&shared.config.trust)),
+        },
         running: JoinSet::new(),
         ids: HashSet::new(),
+        backlog: UnaryBacklog::new(shared.config.queue_bytes / BACKLOG_SHARE),
         is_exclusive: false,
     };
     let mut check = interval(CHECK_INTERVAL);
@@ -74,17 +89,19 @@ pub(super) async fn serve<T: Completion>(
         tokio::select! {
             Some(ended) = calls.running.join_next() => calls.on_end(ended.ok()),
             () = poll_fn(|cx| shared.with_state(|state| state.poll_unary(cx))), if !is_blocked => {}
-            _ = check.tick() => {}
+            _ = check.tick() => calls.expire(),
         }
     }
 }
 
 struct Calls<T: Completion> {
     shared: Arc<Shared<T>>,
-    client: Client,
+    client: SecretClient,
     running: JoinSet<CallEnd>,
     /// The clients that running calls are about.
     ids: HashSet<Bytes>,
+    /// Requests to these clients. Those behind a broadcast are still in the link's queue.
+    backlog: UnaryBacklog<T>,
     /// Whether a broadcast is running.
     is_exclusive: bool,
 }
@@ -121,7 +138,8 @@ impl<T: Completion> Calls<T> {
             }
         }
         loop {
-            match self.shared.with_state(|state| self.next_call(state)) {
+            let shared = Arc::clone(&self.shared);
+            match shared.with_state(|state| self.next_call(state)) {
                 NextCall::Nothing => return false,
                 NextCall::Blocked => return true,
                 NextCall::Call {
@@ -137,28 +155,47 @@ impl<T: Completion> Calls<T> {
         }
     }
 
-    fn next_call(&self, state: &mut State<T>) -> NextCall<T> {
-        if !state.has_waiting() {
-            return NextCall::Nothing;
+    /// What is next in the link's queue. Sets aside what has to wait for a call about the same client.
+    fn next_call(&mut self, state: &mut State<T>) -> NextCall<T> {
+        while state.has_waiting() {
+            let recipient = state.next_recipient();
+            let is_exclusive = recipient.is_none();
+            let is_behind = recipient.is_some_and(|id| self.ids.contains(id));
+            let is_blocked = if is_behind {
+                self.backlog.is_full()
+            } else {
+                self.running.len() >= MAX_CALLS
+            };
+            if self.is_exclusive || is_blocked || (is_exclusive && !self.running.is_empty()) {
+                return NextCall::Blocked;
+            }
+            match state.take_request(Instant::now()) {
+                None => break,
+                Some((RequestKind::Emit(emit), completion, since)) if is_behind => {
+                    self.backlog.push(WaitingEmit {
+                        emit,
+                        completion,
+                        since,
+                    });
+                }
+                Some((request, completion, since)) => {
+                    return NextCall::Call {
+                        request,
+                        completion,
+                        since,
+                        is_exclusive,
+                    };
+                }
+            }
         }
-        let recipient = state.next_recipient();
-        let is_exclusive = recipient.is_none();
-        let is_blocked = self.is_exclusive
-            || self.running.len() >= MAX_CALLS
-            || (is_exclusive && !self.running.is_empty())
-            || recipient.is_some_and(|id| self.ids.contains(id));
-        if is_blocked {
-            return NextCall::Blocked;
-        }
-        match state.take_request(Instant::now()) {
-            None => NextCall::Nothing,
-            Some((request, completion, since)) => NextCall::Call {
-                request,
-                completion,
-                since,
-                is_exclusive,
-            },
-        }
+        NextCall::Nothing
+    }
+
+    /// Gives up what waited too long behind a slow client.
+    fn expire(&mut self) {
+        let now = Instant::now();
+        let why = self.shared.with_state(|state| state.why_not_sent(now));
+        self.backlog.expire(now, BACKLOG_TIMEOUT, why);
     }
 
     fn spawn(&mut self, request: RequestKind, completion: Option<T>, since: Instant) {
@@ -167,10 +204,11 @@ impl<T: Completion> Calls<T> {
             _ => Bytes::new(),
         };
         self.ids.insert(id.clone());
-        let (client, shared) = (self.client.clone(), Arc::clone(&self.shared));
+        let client = self.client.clone();
+        // Made here, since a task that is aborted before its first poll drops what it was given.
+        let completion = CompleteOnDrop(completion);
         self.running.spawn(async move {
-            let completion = CompleteOnDrop(completion);
-            let call = timeout_at(since + CALL_TIMEOUT, call(client, request, &shared));
+            let call = timeout_at(since + CALL_TIMEOUT, client.call(request));
             let (outcome, is_answered) = match call.await {
                 Ok(Ok(outcome)) => (outcome, true),
                 Ok(Err(status)) => on_error(&status),
@@ -185,6 +223,11 @@ impl<T: Completion> Calls<T> {
         self.is_exclusive = false;
         let Some(call) = call else { return };
         self.ids.remove(&call.id);
+        self.expire();
+        if let Some(next) = self.backlog.pop(&call.id) {
+            let emit = RequestKind::Emit(next.emit);
+            self.spawn(emit, Some(next.completion), next.since);
+        }
         let recovered = self.shared.with_state(|state| {
             if call.is_answered {
                 state.on_received(Instant::now())
@@ -227,82 +270,75 @@ impl<T: Completion> Drop for CompleteOnDrop<T> {
     }
 }
 
-async fn call<T: Completion>(
+/// A client that proves with each call that it belongs to the cluster.
+#[derive(Clone)]
+struct SecretClient {
     client: Client,
-    request: RequestKind,
-    shared: &Shared<T>,
-) -> Result<Outcome, Status> {
-    match request {
-        RequestKind::Emit(emit) => call_emit(client, emit.id, emit.data, shared).await,
-        RequestKind::Multicast(multicast)
-            if multicast.scope() == Scope::Everyone && multicast.except.is_empty() =>
-        {
-            call_broadcast(client, multicast.data, shared).await
-        }
-        RequestKind::Query(query) if query.kind() == QueryKind::Online => {
-            call_online(client, query.names, shared).await
-        }
-        // The peer has no users and no groups. For a barrier: all calls before it are decided.
-        RequestKind::Query(_) => Ok(Outcome::Listing {
-            names: Vec::new(),
-            more: false,
-        }),
-        RequestKind::Multicast(_)
-        | RequestKind::Close(_)
-        | RequestKind::Membership(_)
-        | RequestKind::Evict(_) => Ok(Outcome::Code(OutcomeCode::Invalid)),
-    }
+    /// `None` on a connection that others can read: the secret is not sent there.
+    trust: Option<Arc<Trust>>,
 }
 
-async fn call_emit<T: Completion>(
-    mut client: Client,
-    id: Bytes,
-    data: Bytes,
-    shared: &Shared<T>,
-) -> Result<Outcome, Status> {
-    let Ok(id) = text(&id) else {
-        return Ok(Outcome::Code(OutcomeCode::Invalid));
-    };
-    let request = shared.unary_request(EmitRequest { id, data });
-    let is_here = client.emit(request).await?.into_inner().success;
-    Ok(Outcome::Code(if is_here {
-        OutcomeCode::Delivered
-    } else {
-        OutcomeCode::NotHere
-    }))
-}
-
-async fn call_broadcast<T: Completion>(
-    mut client: Client,
-    data: Bytes,
-    shared: &Shared<T>,
-) -> Result<Outcome, Status> {
-    let request = shared.unary_request(BroadcastRequest { data });
-    // The response is not a count of clients: a go-websocket node always answers 1.
-    client.broadcast(request).await?;
-    Ok(Outcome::Reached(Reached::default()))
-}
-
-async fn call_online<T: Completion>(
-    mut client: Client,
-    ids: Vec<Bytes>,
-    shared: &Shared<T>,
-) -> Result<Outcome, Status> {
-    let mut names = Vec::new();
-    for name in ids {
-        let Ok(id) = text(&name) else { continue };
-        let request = shared.unary_request(OnlineRequest { id });
-        if client.online(request).await?.into_inner().online {
-            names.push(name);
+impl SecretClient {
+    async fn call(self, request: RequestKind) -> Result<Outcome, Status> {
+        match request {
+            RequestKind::Emit(emit) => self.emit(emit.id, emit.data).await,
+            RequestKind::Multicast(multicast)
+                if multicast.scope() == Scope::Everyone && multicast.except.is_empty() =>
+            {
+                self.broadcast(multicast.data).await
+            }
+            RequestKind::Query(query) if query.kind() == QueryKind::Online => {
+                self.online(query.names).await
+            }
+            // The peer has no users and no groups. For a barrier: all calls before it are decided.
+            RequestKind::Query(_) => Ok(Outcome::Listing {
+                names: Vec::new(),
+                more: false,
+            }),
+            RequestKind::Multicast(_)
+            | RequestKind::Close(_)
+            | RequestKind::Membership(_)
+            | RequestKind::Evict(_) => Ok(Outcome::Code(OutcomeCode::Invalid)),
         }
     }
-    Ok(Outcome::Listing { names, more: false })
-}
 
-impl<T: Completion> Shared<T> {
-    fn unary_request<M>(&self, message: M) -> Request<M> {
+    async fn emit(mut self, id: Bytes, data: Bytes) -> Result<Outcome, Status> {
+        let Ok(id) = text(&id) else {
+            return Ok(Outcome::Code(OutcomeCode::Invalid));
+        };
+        let request = self.request(EmitRequest { id, data });
+        let is_here = self.client.emit(request).await?.into_inner().success;
+        Ok(Outcome::Code(if is_here {
+            OutcomeCode::Delivered
+        } else {
+            OutcomeCode::NotHere
+        }))
+    }
+
+    async fn broadcast(mut self, data: Bytes) -> Result<Outcome, Status> {
+        let request = self.request(BroadcastRequest { data });
+        // The response is not a count of clients: a go-websocket node always answers 1.
+        self.client.broadcast(request).await?;
+        Ok(Outcome::Reached(Reached::default()))
+    }
+
+    async fn online(mut self, ids: Vec<Bytes>) -> Result<Outcome, Status> {
+        let mut names = Vec::new();
+        for name in ids {
+            let Ok(id) = text(&name) else { continue };
+            let request = self.request(OnlineRequest { id });
+            if self.client.online(request).await?.into_inner().online {
+                names.push(name);
+            }
+        }
+        Ok(Outcome::Listing { names, more: false })
+    }
+
+    fn request<M>(&self, message: M) -> Request<M> {
         let mut request = Request::new(message);
-        self.config.trust.attach_secret(request.metadata_mut());
+        if let Some(trust) = &self.trust {
+            trust.attach_secret(request.metadata_mut());
+        }
         request
     }
 }

@@ -15,12 +15,13 @@ pub enum SecurityError {
          plaintext on a trusted network"
     )]
     Open(SocketAddr),
-    /// The secret would travel without TLS.
+    /// Messages would travel without TLS. The secret itself is not sent between nodes, but whoever is on the
+    /// way could read what is, and take a link over.
     #[error(
-        "the cluster's secret would be sent unencrypted to the peer port {0}: configure peer \
-         certificates, listen on loopback, or allow plaintext on a trusted network"
+        "messages to the peer port {0} would be sent unencrypted: configure peer certificates, listen on \
+         loopback, or allow plaintext on a trusted network"
     )]
-    ReadableSecret(SocketAddr),
+    Unencrypted(SocketAddr),
     /// The secret is empty or not visible ASCII.
     #[error("the cluster's secret must be one or more visible ASCII characters")]
     Secret,

@@ -1,10 +1,13 @@
 //! The shared secret, and the check that a configuration is safe on a given port.
 //!
-//! Owns the comparison of the secret, in constant time. Must not know requests beyond their metadata.
+//! Owns the proof that a side has the secret, and the comparison of the secret, in constant time. Must not know
+//! requests beyond their metadata, or what a proof is about.
 //! Invariant: no debug output contains the secret or a key.
 
 use std::{fmt, net::SocketAddr};
 
+use aws_lc_rs::hmac;
+use bytes::Bytes;
 use subtle::ConstantTimeEq;
 use tonic::{
     Status,
@@ -37,7 +40,10 @@ use super::{
 pub struct PeerSecurity {
     /// Certificates on both sides. Default: none, which requires a port on loopback or `plaintext`.
     pub tls: Option<PeerTls>,
-    /// A secret that all nodes share: visible ASCII. Without TLS it is sent unencrypted. Default: none.
+    /// A secret that all nodes share: visible ASCII. The two sides of a link prove to each other that they
+    /// have it, by HMAC-SHA256, and do not send it. Whoever records a link without TLS can try guesses, so
+    /// use at least 128 random bits. Calls to a go-websocket node send it, over TLS or loopback only.
+    /// Default: none.
     pub secret: Option<String>,
     /// Allow peers to connect without TLS on a port that is not on loopback. Use only on a
     /// trusted network. Default: off.
@@ -52,13 +58,13 @@ impl PeerSecurity {
     ///
     /// # Errors
     /// [`SecurityError::Open`] if the port is not on loopback and there are neither certificates nor
-    /// `plaintext`; [`SecurityError::ReadableSecret`] if there is a secret, which would be sent unencrypted.
+    /// `plaintext`; [`SecurityError::Unencrypted`] if it has a secret but is otherwise the same.
     pub fn validate(&self, port: SocketAddr) -> Result<(), SecurityError> {
         if self.tls.is_some() || self.plaintext || port.ip().is_loopback() {
             return Ok(());
         }
         Err(match self.secret {
-            Some(_) => SecurityError::ReadableSecret(port),
+            Some(_) => SecurityError::Unencrypted(port),
             None => SecurityError::Open(port),
         })
     }
@@ -79,6 +85,7 @@ impl fmt::Debug for PeerSecurity {
 pub(in crate::link) struct Trust {
     pub(in crate::link) credentials: Option<Credentials>,
     bearer: Option<AsciiMetadataValue>,
+    key: Option<hmac::Key>,
 }
 
 impl Trust {
@@ -91,10 +98,27 @@ impl Trust {
             None => None,
         };
         let credentials = security.tls.as_ref().map(Credentials::new).transpose()?;
+        let key = security.secret.as_deref().map(str::as_bytes);
         Ok(Self {
             credentials,
             bearer,
+            key: key.map(|secret| hmac::Key::new(hmac::HMAC_SHA256, secret)),
         })
+    }
+
+    /// Proves that this side has the secret, without disclosing it; empty if none is configured. `what` says
+    /// who proves it to whom, so that the proof serves no other purpose.
+    pub(in crate::link) fn prove(&self, what: &[u8]) -> Bytes {
+        let proof = self.key.as_ref().map(|key| hmac::sign(key, what));
+        proof.map_or_else(Bytes::new, |tag| Bytes::copy_from_slice(tag.as_ref()))
+    }
+
+    /// Whether the other side has the same secret, or has none as this side.
+    pub(in crate::link) fn is_proven(&self, what: &[u8], proof: &[u8]) -> bool {
+        match &self.key {
+            Some(key) => hmac::verify(key, what, proof).is_ok(),
+            None => proof.is_empty(),
+        }
     }
 
     /// Adds the secret to a request's metadata.
@@ -133,6 +157,6 @@ impl fmt::Debug for Trust {
         f.debug_struct("Trust")
             .field("tls", &self.credentials.is_some())
             .field("secret", &self.bearer.is_some())
-            .finish()
+            .finish_non_exhaustive()
     }
 }

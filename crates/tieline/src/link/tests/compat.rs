@@ -82,7 +82,7 @@ fn emit_returns_false_only_if_the_client_is_not_here() {
 }
 
 async fn non_loopback_server(security: &PeerSecurity) -> PeerServer {
-    let config = LinkConfig::new(Uuid::now_v7(), security).unwrap();
+    let config = LinkConfig::new(Uuid::now_v7(), "ws", security).unwrap();
     let receiver = std::sync::Arc::new(ScriptedReceiver(Script::default().into()));
     let address = "0.0.0.0:0".parse().unwrap();
     PeerServer::bind(address, config.into(), receiver)

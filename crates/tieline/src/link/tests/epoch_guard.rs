@@ -1,17 +1,15 @@
 //! Epochs of streams, strangers, and versions.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 use tonic::Code as Grpc;
 
 use super::{
     scripted::{RawStream, hello},
-    support::{Node, Script, code, config, emit, eventually, open, open_with, run},
+    support::{Node, Script, code, config, emit, eventually, open, run},
 };
 use crate::link::{
-    LinkStatus, ProbeError, probe,
+    LinkStatus, ProbeError, greeting, probe,
     proto::{self, OutcomeCode},
 };
 
@@ -98,28 +96,43 @@ fn a_first_message_other_than_a_hello_is_refused() {
 }
 
 #[test]
-fn a_peer_with_the_previous_version_is_supported() {
+fn a_first_message_alone_ends_no_stream() {
     run(async {
-        for (their_versions, our_versions) in [(1..=1, 1..=2), (1..=2, 1..=1)] {
-            let mut theirs = config();
-            theirs.versions = their_versions;
-            let node = Node::with(theirs, Script::default()).await;
-            node.script.interest.gained(7);
-            let mut ours = config();
-            ours.versions = our_versions;
-            let link = open_with(node.address(), ours);
-            assert_eq!(
-                link.request(emit("a", "x")).await,
-                code(OutcomeCode::Delivered)
-            );
-            eventually(|| !link.may_have(8)).await;
-            assert!(link.may_have(7));
-            assert_eq!(node.script.opened.lock()[0].version, 1);
-            assert!(
-                node.script.interest.synced(Duration::from_secs(1)).await,
-                "a peer of version 1 is not waited for"
-            );
-        }
+        let node = Node::start().await;
+        let ours = config();
+        let mut confirmed = RawStream::open(node.address(), &ours, 1).await.unwrap();
+        // A newer stream whose caller does not confirm.
+        let first = hello(&ours, 2);
+        let mut silent = RawStream::open_with(node.address(), first).await.unwrap();
+        silent.incoming.message().await.unwrap().unwrap();
+        silent.send(emit("a", "no")).await;
+        let ended = silent.outcomes().await.unwrap_err();
+        assert_eq!(ended.code(), Grpc::InvalidArgument, "{ended}");
+        confirmed.send(emit("a", "yes")).await;
+        confirmed.outcomes().await.unwrap();
+        assert_eq!(node.script.emits(), ["yes"]);
+    });
+}
+
+#[test]
+fn an_older_version_is_refused_with_a_reason_that_it_understands() {
+    run(async {
+        let node = Node::start().await;
+        // As version 2 sent it: without a cluster.
+        let mut old = hello(&config(), 1);
+        let fields = old.hello.as_mut().unwrap();
+        (fields.version, fields.min_version) = (2, 1);
+        (fields.cluster, fields.nonce) = (String::new(), Bytes::new());
+        let status = RawStream::open_with(node.address(), old).await.err();
+        let status = status.unwrap();
+        // What a node of version 2 logs is the message of this status.
+        assert_eq!(status.code(), Grpc::FailedPrecondition);
+        assert_eq!(
+            status.message(),
+            "the peer supports versions 1 to 2 of the link protocol, this node 3 to 3: run versions of \
+             Tieline that have one in common"
+        );
+        assert_eq!(greeting::refusal(&status), proto::Refusal::Version);
     });
 }
 
@@ -137,12 +150,12 @@ fn an_unsupported_version_is_refused_with_both_ranges() {
         let ProbeError::Refused { why, .. } = refused else {
             panic!("{refused:?}")
         };
-        assert_eq!(why, "the peer supports versions 1 to 2, this node 4 to 5");
-        let status = RawStream::open(node.address(), &config(), 1)
-            .await
-            .err()
-            .unwrap();
-        assert_eq!(status.code(), Grpc::FailedPrecondition);
+        assert!(
+            why.contains("versions 3 to 3") && why.contains("4 to 5"),
+            "{why}"
+        );
+        let status = RawStream::open(node.address(), &config(), 1).await.err();
+        assert_eq!(status.unwrap().code(), Grpc::FailedPrecondition);
     });
 }
 

@@ -109,7 +109,7 @@ fn a_hash_that_is_gained_and_lost_again_is_not_sent() {
     run(async {
         let script = Script::default();
         let interest = Arc::clone(&script.interest);
-        let subscription = Arc::clone(&interest).subscribe(2);
+        let subscription = Arc::clone(&interest).subscribe();
         let cx = std::task::Context::from_waker(std::task::Waker::noop());
         assert!(subscription.poll_message(&cx).unwrap().complete);
         for hash in 0..1_000 {

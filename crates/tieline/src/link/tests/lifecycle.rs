@@ -23,6 +23,8 @@ async fn proxied() -> (Node, Proxy, TestLink) {
     let proxy = Proxy::start(node.address()).await;
     let link = open(proxy.address());
     link.until(LinkStatus::Up).await;
+    // Until its greeting is complete, the node closes a silent connection.
+    eventually(|| !node.script.opened.lock().is_empty()).await;
     (node, proxy, link)
 }
 

@@ -30,7 +30,7 @@ fn requests_and_outcomes_keep_their_order() {
         let node = Node::start().await;
         let tasks = TaskTracker::new();
         let address = node.address().to_string().into();
-        let link = Link::start(address, Arc::new(config()), &tasks);
+        let link = Link::start(address, None, Arc::new(config()), &tasks);
         let completions = Arc::new(Mutex::new(Vec::new()));
         for i in 0..REQUESTS {
             while i - completions.lock().len() as u64 >= 20_000 {

@@ -2,6 +2,7 @@
 
 mod compat;
 mod epoch_guard;
+mod greeting;
 mod interest;
 mod lifecycle;
 mod load;

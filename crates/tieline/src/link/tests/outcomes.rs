@@ -5,7 +5,9 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use tokio::{sync::Semaphore, time::Instant};
 
-use super::support::{Node, Script, code, config, emit, everyone, open, query, reached_three, run};
+use super::support::{
+    Node, Script, code, config, emit, eventually, everyone, open, query, reached_three, run,
+};
 use crate::link::{
     LinkStatus, Outcome, ProbeResult, RequestKind, probe,
     proto::{self, OutcomeCode},
@@ -117,6 +119,7 @@ fn the_receiver_is_notified_who_opened_a_stream() {
         let process = ours.process;
         let link = super::support::open_with(node.address(), ours);
         link.until(LinkStatus::Up).await;
+        eventually(|| !node.script.opened.lock().is_empty()).await;
         let opened = node.script.opened.lock().clone();
         assert_eq!(opened.len(), 1);
         assert_eq!(opened[0].process, process);

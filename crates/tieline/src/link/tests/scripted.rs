@@ -14,6 +14,7 @@ use tonic::{
 use super::support::{config, loopback};
 use crate::link::{
     config::LinkConfig,
+    greeting,
     proto::{self, PeerRequest, RequestKind, link_client::LinkClient, link_server},
     transport::Connection,
 };
@@ -26,14 +27,24 @@ pub(super) struct RawStream {
 }
 
 impl RawStream {
-    /// Opens a stream of this process and epoch, and awaits the hello.
+    /// Opens a stream of this process and epoch, and completes the greeting.
     pub(super) async fn open(
         address: SocketAddr,
         config: &LinkConfig,
         epoch: u64,
     ) -> Result<Self, Status> {
-        let mut stream = Self::open_with(address, hello(config, epoch)).await?;
-        stream.incoming.message().await?.unwrap().hello.unwrap();
+        let first = hello(config, epoch);
+        let ours = first.hello.clone().unwrap();
+        let mut stream = Self::open_with(address, first).await?;
+        let theirs = stream.incoming.message().await?.unwrap().hello.unwrap();
+        let (_, confirmation) = greeting::check_answer(config, "", &ours, &theirs).unwrap();
+        let second = proto::RequestBatch {
+            confirmation: Some(confirmation),
+            ..proto::RequestBatch::default()
+        };
+        stream.sender.send(second).await.unwrap();
+        // What the node has a connection of: it is sent once the greeting is complete.
+        stream.incoming.message().await?.unwrap().interest.unwrap();
         Ok(stream)
     }
 

@@ -12,7 +12,7 @@ use crate::link::{
 };
 
 fn with(security: &PeerSecurity) -> LinkConfig {
-    LinkConfig::new(Uuid::now_v7(), security).unwrap()
+    LinkConfig::new(Uuid::now_v7(), "ws", security).unwrap()
 }
 
 fn secret(secret: &str) -> PeerSecurity {
@@ -136,7 +136,7 @@ fn a_port_beyond_loopback_must_be_secured_or_allow_plaintext() {
     assert_eq!(secret("s").validate(loopback), Ok(()));
     assert_eq!(
         secret("s").validate(public),
-        Err(SecurityError::ReadableSecret(public))
+        Err(SecurityError::Unencrypted(public))
     );
     let allowed = PeerSecurity {
         plaintext: true,
@@ -151,7 +151,7 @@ fn a_port_beyond_loopback_must_be_secured_or_allow_plaintext() {
 #[test]
 fn unusable_secrets_and_certificates_are_refused() {
     for wrong in ["", "two words", "ümlaut"] {
-        let refused = LinkConfig::new(Uuid::now_v7(), &secret(wrong)).unwrap_err();
+        let refused = LinkConfig::new(Uuid::now_v7(), "ws", &secret(wrong)).unwrap_err();
         assert_eq!(refused, SecurityError::Secret);
     }
     let good = Authority::new().sign("a");
@@ -178,7 +178,7 @@ fn unusable_secrets_and_certificates_are_refused() {
         },
     ];
     for tls in wrong {
-        let refused = LinkConfig::new(Uuid::now_v7(), &certificates(tls)).unwrap_err();
+        let refused = LinkConfig::new(Uuid::now_v7(), "ws", &certificates(tls)).unwrap_err();
         assert!(matches!(refused, SecurityError::Tls { .. }), "{refused}");
     }
 }

@@ -149,7 +149,7 @@ pub(super) fn reached_three() -> Reached {
 }
 
 pub(super) fn config() -> LinkConfig {
-    LinkConfig::new(Uuid::now_v7(), &PeerSecurity::default()).unwrap()
+    LinkConfig::new(Uuid::now_v7(), "ws", &PeerSecurity::default()).unwrap()
 }
 
 pub(super) fn loopback() -> SocketAddr {
@@ -213,7 +213,7 @@ pub(super) fn open(address: SocketAddr) -> TestLink {
 
 pub(super) fn open_with(address: SocketAddr, config: LinkConfig) -> TestLink {
     let tasks = TaskTracker::new();
-    let link = Link::start(address.to_string().into(), Arc::new(config), &tasks);
+    let link = Link::start(address.to_string().into(), None, Arc::new(config), &tasks);
     TestLink { link, tasks }
 }
 

@@ -4,20 +4,29 @@ use std::{collections::HashSet, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use tokio::{net::TcpListener, sync::oneshot, time::sleep};
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, oneshot},
+    time::{Instant, sleep},
+};
 use tonic::{
     Request, Response, Status,
     transport::{Server, server::TcpIncoming},
 };
+use uuid::Uuid;
 
 use super::{
     proxy::{Mode, Proxy},
-    support::{Node, Script, code, config, emit, eventually, everyone, loopback, open, query, run},
+    support::{
+        Node, Script, code, config, emit, eventually, everyone, loopback, open, open_with, query,
+        run,
+    },
 };
 use crate::{
     Reached,
     link::{
-        LinkStatus, NotSent, Outcome, PeerServer, ProbeResult, RequestKind, hash, probe,
+        LinkConfig, LinkStatus, NotSent, Outcome, PeerSecurity, PeerServer, ProbeResult,
+        RequestKind, hash, probe,
         proto::{
             self, OutcomeCode, Scope,
             websocket::{
@@ -30,12 +39,15 @@ use crate::{
 };
 
 /// The calls that a legacy node has got.
-#[derive(Default)]
 struct Calls {
     emits: Mutex<Vec<(String, Bytes)>>,
     running: Mutex<HashSet<String>>,
     most_at_once: Mutex<usize>,
     broadcasts: Mutex<Vec<Bytes>>,
+    /// The `authorization` headers of the emits.
+    secrets: Mutex<Vec<Option<String>>>,
+    /// Calls about the client `slow` that may end.
+    slow_permits: Semaphore,
 }
 
 /// A running call; dropped if its caller cancels it.
@@ -54,6 +66,9 @@ struct LegacyNode(Arc<Calls>);
 #[tonic::async_trait]
 impl Websocket for LegacyNode {
     async fn emit(&self, request: Request<EmitRequest>) -> Result<Response<EmitResponse>, Status> {
+        let secret = request.metadata().get("authorization");
+        let secret = secret.map(|secret| secret.to_str().unwrap().to_owned());
+        self.0.secrets.lock().push(secret);
         let EmitRequest { id, data } = request.into_inner();
         {
             let mut running = self.0.running.lock();
@@ -66,6 +81,9 @@ impl Websocket for LegacyNode {
         }
         let _running = Running(&self.0, &id);
         self.0.emits.lock().push((id.clone(), data));
+        if id == "slow" {
+            self.0.slow_permits.acquire().await.unwrap().forget();
+        }
         sleep(Duration::from_millis(2)).await;
         match id.as_str() {
             "full" => Err(Status::resource_exhausted("full")),
@@ -93,9 +111,20 @@ impl Websocket for LegacyNode {
 }
 
 async fn legacy_node() -> (SocketAddr, Arc<Calls>, oneshot::Sender<()>) {
-    let listener = TcpListener::bind(loopback()).await.unwrap();
+    legacy_node_at(loopback()).await
+}
+
+async fn legacy_node_at(address: SocketAddr) -> (SocketAddr, Arc<Calls>, oneshot::Sender<()>) {
+    let listener = TcpListener::bind(address).await.unwrap();
     let address = listener.local_addr().unwrap();
-    let calls = Arc::new(Calls::default());
+    let calls = Arc::new(Calls {
+        emits: Mutex::default(),
+        running: Mutex::default(),
+        most_at_once: Mutex::default(),
+        broadcasts: Mutex::default(),
+        secrets: Mutex::default(),
+        slow_permits: Semaphore::new(0),
+    });
     let (stop, stopped) = oneshot::channel::<()>();
     let server =
         Server::builder().add_service(WebsocketServer::new(LegacyNode(Arc::clone(&calls))));
@@ -170,6 +199,81 @@ fn calls_run_concurrently_and_keep_the_order_per_client() {
                 .filter(|(to, _)| *to == id)
                 .map(|(_, data)| data);
             assert!(data.is_sorted_by(|a, b| a < b));
+        }
+    });
+}
+
+#[test]
+fn the_secret_is_sent_where_nobody_can_read_it() {
+    run(async {
+        let security = PeerSecurity {
+            secret: Some("open-sesame".into()),
+            ..PeerSecurity::default()
+        };
+        let ours = || LinkConfig::new(Uuid::now_v7(), "ws", &security).unwrap();
+        let (address, calls, _stop) = legacy_node().await;
+        let link = open_with(address, ours());
+        link.request(emit("a", "x")).await;
+        assert_eq!(*calls.secrets.lock(), [Some("Bearer open-sesame".into())]);
+        let ips = if_addrs::get_if_addrs().unwrap().into_iter();
+        let mut ips = ips.map(|interface| interface.ip());
+        let Some(ip) = ips.find(|ip| ip.is_ipv4() && !ip.is_loopback()) else {
+            eprintln!("skipped: this machine has no address but loopback");
+            return;
+        };
+        let (address, calls, _stop) = legacy_node_at((ip, 0).into()).await;
+        let link = open_with(address, ours());
+        link.request(emit("a", "x")).await;
+        assert_eq!(*calls.secrets.lock(), [None]);
+    });
+}
+
+#[test]
+fn a_slow_client_holds_back_nobody_else() {
+    run(async {
+        let (address, calls, _stop) = legacy_node().await;
+        let link = open(address);
+        let slow: Vec<_> = (0..3).map(|i| link.send(emit("slow", vec![i]))).collect();
+        let other = link.request(emit("a", "x"));
+        assert_eq!(other.await, code(OutcomeCode::Delivered));
+        assert_eq!(
+            calls.emits.lock().len(),
+            2,
+            "one call about the slow client"
+        );
+        calls.slow_permits.add_permits(3);
+        for outcome in slow {
+            assert_eq!(outcome.await.unwrap(), code(OutcomeCode::Delivered));
+        }
+        let emits = calls.emits.lock();
+        let data: Vec<_> = emits.iter().filter(|(to, _)| to == "slow").collect();
+        assert!(data.is_sorted_by_key(|(_, data)| data), "in order");
+    });
+}
+
+#[test]
+fn what_waits_for_a_slow_client_is_decided_within_a_second() {
+    run(async {
+        let (address, calls, _stop) = legacy_node().await;
+        let link = open(address);
+        link.until(LinkStatus::Up).await;
+        let began = Instant::now();
+        let [first, second] = ["1", "2"].map(|data| link.send(emit("slow", data)));
+        assert_eq!(first.await.unwrap(), Outcome::Unknown);
+        let second = second.await.unwrap();
+        assert!(matches!(second, Outcome::NotSent(_)), "{second:?}");
+        assert!(
+            began.elapsed() < Duration::from_secs(2),
+            "{:?}",
+            began.elapsed()
+        );
+        assert_eq!(calls.emits.lock().len(), 1, "the second was not sent");
+        // With the link, what waits ends too.
+        let waiting = [(); 2].map(|()| link.send(emit("slow", "3")));
+        link.link.end();
+        for outcome in waiting {
+            let outcome = outcome.await.unwrap();
+            assert!(matches!(outcome, Outcome::Unknown | Outcome::NotSent(_)));
         }
     });
 }

@@ -32,6 +32,10 @@ struct Recorder {
 }
 
 impl Registry for Recorder {
+    fn cluster(&self) -> &str {
+        self.memory.cluster()
+    }
+
     fn join<'a>(&'a self, request: &'a JoinRequest) -> RegistryFuture<'a, JoinOutcome> {
         self.memory.join(request)
     }

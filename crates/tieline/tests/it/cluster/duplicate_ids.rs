@@ -144,3 +144,19 @@ fn with_reject_one_of_two_simultaneous_connections_is_accepted() {
         }
     });
 }
+
+#[test]
+fn with_reject_a_single_node_needs_no_registry() {
+    run(async {
+        let config = Config {
+            duplicate: Duplicate::Reject,
+            ..Config::default()
+        };
+        let node = TestNode::single(config).await;
+        let mut first = node.client("id=one").await;
+        let (_, answer) = node.try_connect("id=one").await;
+        assert_eq!(answer.status, 409, "{answer:?}");
+        assert!(node.cluster.emit("one", "alone").await.is_delivered());
+        assert_eq!(first.text().await, "alone");
+    });
+}

@@ -92,7 +92,7 @@ fn silent_strangers_are_bounded_and_closed() {
         let nodes = pair_with_places(4).await;
         let connect = || TcpStream::connect(peer_port(&nodes[0]));
         let mut silent = Vec::new();
-        // Each is closed after two seconds, which a slow machine may need for five.
+        // Each is closed after three seconds, which a slow machine may need for five.
         while trace.count(&ROOM_WAS_MADE) == 0 {
             silent.extend(try_join_all((0..5).map(|_| connect())).await.unwrap());
         }
@@ -152,11 +152,10 @@ fn messages_above_the_size_limit_are_refused() {
         let process = vec![7; 9 << 20];
         let large = Frame {
             hello: Some(Hello {
-                version: 2,
-                oldest: 1,
                 process,
-                epoch: 1,
+                ..Hello::default()
             }),
+            confirmation: None,
         };
         let refused =
             grpc::stream::<_, Frame>(peer_port(&nodes[0]), EXCHANGE, vec![large], None).await;

@@ -1,9 +1,12 @@
 //! Several nodes in one process, joined by real links.
 
+mod admission;
 mod clocks;
 mod duplicate_ids;
 mod invalid_callers;
+mod ipv6;
 mod isolation;
+mod late_verdicts;
 mod legacy_nodes;
 mod link_faults;
 mod lookups;
@@ -18,3 +21,4 @@ mod registry_outage;
 mod services;
 mod silent_links;
 mod stale_connections;
+mod strangers;

@@ -16,7 +16,6 @@ use crate::kit::{
     Mode, Reader, Store, TestNode, eventually, memory_registry, run, run_threads, test_config,
 };
 
-const MOVES: usize = 40;
 /// Longer than a link waits for answers before it sends no more.
 const FROZEN: Duration = Duration::from_millis(1100);
 const QUERY: &str = "id=mover&user=mover&quiet";
@@ -69,11 +68,11 @@ async fn send(from: Cluster, stop: Arc<AtomicBool>) -> Vec<SentNumber> {
 /// A client moves between nodes, and leaves its old connections open and silent. It stays on each
 /// node for `stay` messages, so that when it returns to a node, no message from its previous stay
 /// is still in flight to it.
-async fn follow_moving_client(nodes: &[TestNode; 3], stay: usize) {
+async fn follow_moving_client(nodes: &[TestNode; 3], stay: usize, moves: usize) {
     let mut connections = vec![nodes[1].reader(QUERY).await];
     let stop = Arc::new(AtomicBool::new(false));
     let sending = tokio::spawn(send(nodes[0].cluster.clone(), Arc::clone(&stop)));
-    for n in 0..MOVES {
+    for n in 0..moves {
         let latest = connections.last().expect("it has one");
         eventually(|| latest.count() > stay).await;
         connections.push(nodes[[2, 0, 1, 0, 2, 1][n % 6]].reader(QUERY).await);
@@ -95,13 +94,13 @@ async fn follow_moving_client(nodes: &[TestNode; 3], stay: usize) {
 #[test]
 fn calls_arrive_in_order_while_their_client_moves() {
     run(async {
-        follow_moving_client(&TestNode::start_linked(&memory_registry()).await, 20).await;
+        follow_moving_client(&TestNode::start_linked(&memory_registry()).await, 20, 40).await;
     });
 }
 
 #[test]
 fn calls_arrive_in_order_while_their_client_moves_over_slow_links() {
-    run(async {
+    run_threads(2, async {
         let registry: Arc<dyn Registry> = Store::stale(Duration::from_millis(3));
         let (a, to_a) = TestNode::behind_proxy(&registry, Config::default(), test_config()).await;
         let (b, to_b) = TestNode::behind_proxy(&registry, Config::default(), test_config()).await;
@@ -112,7 +111,7 @@ fn calls_arrive_in_order_while_their_client_moves_over_slow_links() {
         for (proxy, millis) in [(&to_a, 2), (&to_b, 5), (&to_c, 1)] {
             proxy.set(Mode::Delay(Duration::from_millis(millis)));
         }
-        follow_moving_client(&[a, b, c], 400).await;
+        follow_moving_client(&[a, b, c], 400, 20).await;
     });
 }
 
@@ -198,7 +197,7 @@ fn calls_arrive_in_order_while_the_answers_of_an_old_node_are_frozen() {
 
 #[test]
 fn calls_arrive_in_order_after_a_return_to_the_same_node() {
-    run(async {
+    run_threads(2, async {
         let registry = memory_registry();
         let a = TestNode::start(&registry).await;
         let (b, way) = TestNode::behind_proxy(&registry, Config::default(), test_config()).await;
@@ -209,7 +208,7 @@ fn calls_arrive_in_order_after_a_return_to_the_same_node() {
         let stop = Arc::new(AtomicBool::new(false));
         let sending = tokio::spawn(send(a.cluster.clone(), Arc::clone(&stop)));
         let mut connections = Vec::new();
-        for _ in 0..40 {
+        for _ in 0..20 {
             eventually(|| connection.count() > 50).await;
             connection.send_close().await;
             eventually(|| !b.has("mover")).await;

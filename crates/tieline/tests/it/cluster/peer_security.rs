@@ -9,11 +9,11 @@ use tieline::{
     Cluster, ClusterConfig, ClusterError, Config, Delivery, Hub, PeerSecurity, PeerTls,
     SecurityError,
 };
-use tonic::Code;
+use tonic::{Code, Status};
 
 use crate::kit::{
     TestNode, Trace, eventually,
-    grpc::{self, Frame, Hello},
+    grpc::{self, Confirmation, Frame, Hello},
     memory_registry, run, test_config,
 };
 
@@ -57,15 +57,35 @@ pub(super) fn peer_port(member: &TestNode) -> SocketAddr {
     member.peer_address().parse().unwrap()
 }
 
-/// The hello of a node that speaks these versions.
-fn hello(oldest: u32, version: u32) -> Frame {
+/// The hello of a node of the same cluster that speaks these versions.
+fn hello(node: &TestNode, oldest: u32, version: u32) -> Frame {
     let hello = Hello {
         version,
         oldest,
         process: vec![7; 16],
         epoch: 1,
+        cluster: node.cluster.registry().cluster().to_owned(),
+        expected: Vec::new(),
     };
-    Frame { hello: Some(hello) }
+    Frame {
+        hello: Some(hello),
+        confirmation: None,
+    }
+}
+
+/// Completes the greeting with a proof that somebody without the secret can make.
+async fn greet(node: &TestNode, proof: &[u8]) -> Result<(), Status> {
+    let confirmation = Confirmation {
+        proof: proof.to_vec(),
+    };
+    let second = Frame {
+        hello: None,
+        confirmation: Some(confirmation),
+    };
+    let messages = vec![hello(node, 3, 3), second];
+    let mut stream = grpc::stream::<_, Frame>(peer_port(node), EXCHANGE, messages, None).await?;
+    assert!(stream.message().await?.unwrap().hello.is_some());
+    stream.message().await.map(drop)
 }
 
 #[test]
@@ -73,34 +93,19 @@ fn callers_without_the_secret_are_refused() {
     run(async {
         let trace = Trace::start();
         let nodes = pair([secret("right"), secret("right")]).await;
-        for wrong in [None, Some("wrong"), Some("righ"), Some("rightt")] {
-            let refused =
-                grpc::stream::<_, Frame>(peer_port(&nodes[0]), EXCHANGE, vec![hello(1, 2)], wrong)
-                    .await;
-            let status = refused.expect_err("the secret is wrong");
+        for proof in [&b""[..], b"right", &[0; 32]] {
+            let status = greet(&nodes[0], proof)
+                .await
+                .expect_err("it proves nothing");
             assert_eq!(status.code(), Code::Unauthenticated, "{status}");
-            assert_eq!(status.message(), "the cluster's secret is missing or wrong");
         }
-        trace
-            .until(&[
-                "WARN",
-                "refused on the peer port",
-                "secret is missing or wrong",
-            ])
-            .await;
+        let refused = ["WARN", "refused on the peer port", "the same secret"];
+        trace.until(&refused).await;
+        assert_eq!(trace.count(&refused), 1, "one line for one machine");
         assert!(
             !trace.text().contains("right\""),
             "the secret is in the log"
         );
-        let mut let_in = grpc::stream::<_, Frame>(
-            peer_port(&nodes[0]),
-            EXCHANGE,
-            vec![hello(1, 2)],
-            Some("right"),
-        )
-        .await
-        .unwrap();
-        assert!(let_in.message().await.unwrap().unwrap().hello.is_some());
         assert_nodes_work(&nodes).await;
     });
 }
@@ -116,11 +121,7 @@ fn a_node_with_another_secret_is_refused_and_both_log_it() {
             TestNode::start_with(&registry, Config::default(), config_with(secret("two"))).await;
         trace.until(&["WARN", "refused on the peer port"]).await;
         trace
-            .until(&[
-                "WARN",
-                "peer refused the link",
-                "secret is missing or wrong",
-            ])
+            .until(&["WARN", "link refused", "the same secret"])
             .await;
         let mut ben = b.client("id=ben").await;
         assert_eq!(a.cluster.emit("ben", "no way").await, Delivery::Unreachable);
@@ -138,7 +139,7 @@ fn an_unsupported_version_is_refused_with_the_supported_ones() {
             let refused = grpc::stream::<_, Frame>(
                 peer_port(&nodes[0]),
                 EXCHANGE,
-                vec![hello(oldest, newest)],
+                vec![hello(&nodes[0], oldest, newest)],
                 None,
             )
             .await;
@@ -156,18 +157,18 @@ fn an_unsupported_version_is_refused_with_the_supported_ones() {
             .await;
         // No hello, a hello without a process, and a newer version that includes ours.
         for bad in [
-            Frame { hello: None },
+            Frame::default(),
             Frame {
                 hello: Some(Hello::default()),
+                confirmation: None,
             },
         ] {
             let refused =
                 grpc::stream::<_, Frame>(peer_port(&nodes[0]), EXCHANGE, vec![bad], None).await;
             assert_eq!(refused.expect_err("no hello").code(), Code::InvalidArgument);
         }
-        let newer =
-            grpc::stream::<_, Frame>(peer_port(&nodes[0]), EXCHANGE, vec![hello(1, 99)], None)
-                .await;
+        let newer = vec![hello(&nodes[0], 1, 99)];
+        let newer = grpc::stream::<_, Frame>(peer_port(&nodes[0]), EXCHANGE, newer, None).await;
         assert!(
             newer
                 .unwrap()
@@ -235,8 +236,13 @@ fn certificates_of_another_authority_are_refused() {
         );
         assert_eq!(sam.text().await, "at home");
         // Plaintext to a port that requires certificates.
-        let refused =
-            grpc::stream::<_, Frame>(peer_port(&nodes[0]), EXCHANGE, vec![hello(1, 2)], None).await;
+        let refused = grpc::stream::<_, Frame>(
+            peer_port(&nodes[0]),
+            EXCHANGE,
+            vec![hello(&nodes[0], 3, 3)],
+            None,
+        )
+        .await;
         refused.expect_err("no certificate");
         assert_nodes_work(&nodes).await;
     });
@@ -267,7 +273,7 @@ fn an_unprotected_public_port_is_refused() {
         assert!(
             matches!(
                 readable,
-                ClusterError::Security(SecurityError::ReadableSecret(_))
+                ClusterError::Security(SecurityError::Unencrypted(_))
             ),
             "{readable:?}"
         );

@@ -57,6 +57,17 @@ pub(crate) struct Hello {
     pub(crate) process: Vec<u8>,
     #[prost(uint64, tag = "5")]
     pub(crate) epoch: u64,
+    #[prost(string, tag = "7")]
+    pub(crate) cluster: String,
+    #[prost(bytes = "vec", tag = "8")]
+    pub(crate) expected: Vec<u8>,
+}
+
+/// The second message of a link.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Confirmation {
+    #[prost(bytes = "vec", tag = "1")]
+    pub(crate) proof: Vec<u8>,
 }
 
 /// The part of a link's messages that the tests send.
@@ -64,6 +75,8 @@ pub(crate) struct Hello {
 pub(crate) struct Frame {
     #[prost(message, optional, tag = "1")]
     pub(crate) hello: Option<Hello>,
+    #[prost(message, optional, tag = "5")]
+    pub(crate) confirmation: Option<Confirmation>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

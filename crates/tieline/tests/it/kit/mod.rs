@@ -33,7 +33,7 @@ pub(crate) use self::{
     nodes::{TestNode, entries, free_port, memory_registry, test_config},
     proxy::{Mode, Proxy},
     reader::Reader,
-    store::{Mood, Store},
+    store::{Hold, Mood, Store},
     trace::Trace,
 };
 pub(crate) use self::{

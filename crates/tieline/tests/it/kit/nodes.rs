@@ -83,6 +83,16 @@ impl TestNode {
         let cluster = Cluster::start(hub.clone(), Arc::clone(registry), cluster)
             .await
             .unwrap();
+        Self::serve(hub, cluster).await
+    }
+
+    /// A node by itself, without a registry.
+    pub(crate) async fn single(config: Config) -> Self {
+        let hub = Hub::new(config).unwrap();
+        Self::serve(hub.clone(), Cluster::single_node(hub)).await
+    }
+
+    async fn serve(hub: Hub, cluster: Cluster) -> Self {
         let probe = Probe::new();
         probe.hub.set(hub).unwrap();
         let node = Node::in_cluster(cluster.clone(), probe.clone());

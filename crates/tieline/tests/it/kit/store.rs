@@ -29,11 +29,24 @@ pub(crate) enum Mood {
     Hangs,
 }
 
+/// When the claims of a node are held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hold {
+    /// Before they are carried out.
+    Claims,
+    /// Once they have been carried out, before they are answered.
+    Verdicts,
+}
+
 /// A registry in memory behind whatever befalls it.
 #[derive(Debug)]
 pub(crate) struct Store {
     memory: MemoryRegistry,
     mood: watch::Sender<Mood>,
+    /// The node whose claims are held, if any.
+    held: watch::Sender<Option<(Hold, String)>>,
+    /// Claims that are held now.
+    held_claims: AtomicUsize,
     /// Before each request is carried out.
     delay: Duration,
     /// From when a look-up is carried out to its answer.
@@ -80,6 +93,8 @@ impl Store {
         Self {
             memory: MemoryRegistry::new(),
             mood: watch::Sender::new(Mood::Well),
+            held: watch::Sender::new(None),
+            held_claims: AtomicUsize::new(0),
             delay,
             lag,
             claims: AtomicUsize::new(0),
@@ -126,6 +141,34 @@ impl Store {
         self.mood.send_replace(mood);
     }
 
+    /// Holds the claims of the node at this address until [`Store::release`].
+    pub(crate) fn hold(&self, hold: Hold, address: &str) {
+        self.held.send_replace(Some((hold, address.to_owned())));
+    }
+
+    pub(crate) fn release(&self) {
+        self.held.send_replace(None);
+    }
+
+    /// Waits until claims of this node are not held at this point.
+    async fn pass(&self, hold: Hold, address: &str) {
+        let is_free = |held: &Option<(Hold, String)>| {
+            held.as_ref()
+                .is_none_or(|(at, of)| *at != hold || of != address)
+        };
+        let mut changes = self.held.subscribe();
+        if !is_free(&changes.borrow()) {
+            self.held_claims.fetch_add(1, Ordering::Relaxed);
+            drop(changes.wait_for(is_free).await);
+            self.held_claims.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Requests to claim ids that are held now.
+    pub(crate) fn held_claims(&self) -> usize {
+        self.held_claims.load(Ordering::Relaxed)
+    }
+
     /// Loses everything.
     pub(crate) fn wipe(&self) {
         self.memory.restore(&MemoryRegistry::new());
@@ -150,6 +193,10 @@ impl Store {
 }
 
 impl Registry for Store {
+    fn cluster(&self) -> &'static str {
+        "store"
+    }
+
     fn join<'a>(&'a self, request: &'a JoinRequest) -> RegistryFuture<'a, JoinOutcome> {
         Box::pin(async move {
             let mut request = request.clone();
@@ -193,7 +240,12 @@ impl Registry for Store {
         claims: &'a [Claim],
     ) -> RegistryFuture<'a, ClaimOutcomes> {
         self.claims.fetch_add(1, Ordering::Relaxed);
-        Box::pin(async move { self.arrive().await?.claim(session, claims).await })
+        Box::pin(async move {
+            self.pass(Hold::Claims, &session.address).await;
+            let verdicts = self.arrive().await?.claim(session, claims).await;
+            self.pass(Hold::Verdicts, &session.address).await;
+            verdicts
+        })
     }
 
     fn release<'a>(

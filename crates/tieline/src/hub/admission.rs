@@ -1,0 +1,267 @@
+//! Admission: how a connection of a cluster node becomes reachable.
+//!
+//! Owns the step from claimant to member of the hub, and what becomes of the operations that wait for it.
+//! Must not know the registry: others decide, by [`Claimant::admit`] and [`Hub::withdraw`], in whatever
+//! order; the first one counts. Invariants: before its admission a connection has no id, user or group in
+//! the hub, and an older connection with its id keeps them; what waits for it is in its outbox before
+//! anything that is sent after its admission; every operation gets its outcome, outside of all locks.
+
+use std::{
+    hash::BuildHasher,
+    sync::{Arc, atomic::Ordering},
+};
+
+use tieline_registry::id;
+use tieline_websocket::Frame;
+
+use super::{
+    claimants::{Room, WaitingOp},
+    client_op::{ClientOp, OpOutcome},
+    core::Hub,
+    guard::{ConnectionGuard, RegisterError},
+    index::{Inserted, ShardIndex},
+    inner::{ConnectionInfo, ConnectionInner, ConnectionOptions},
+};
+use crate::{close::CloseReason, config::Duplicate, delivery::Delivery, receipt::Receipt};
+
+/// A connection that waits for its admission. Dropping it withdraws it.
+pub(crate) struct Claimant(Option<ConnectionGuard>);
+
+/// A newer connection has the id.
+#[derive(Debug)]
+pub(crate) struct Superseded;
+
+/// For the upgrade.
+impl Hub {
+    /// Registers a connection that becomes reachable by [`Claimant::admit`]. Until then it only counts
+    /// against the limit of connections.
+    pub(crate) fn register_claimant(
+        &self,
+        info: ConnectionInfo,
+        options: ConnectionOptions,
+    ) -> Result<Claimant, RegisterError> {
+        let guard = self.reserve(info, options)?;
+        let conn = guard.connection().inner();
+        let mut index = self.shard(conn).index.lock();
+        if self.config().duplicate == Duplicate::Reject
+            && (index.claimants.has_live(&conn.id) || self.open_with_id_of(conn, &index).is_some())
+        {
+            drop(index);
+            return Err(RegisterError::Duplicate);
+        }
+        let superseded = index.claimants.enter(conn);
+        // Its peers know its user and groups by the time of its admission.
+        index.announce(conn);
+        if let Some(superseded) = superseded {
+            index.retract(&superseded);
+        }
+        drop(index);
+        self.0.claimants.fetch_add(1, Ordering::AcqRel);
+        Ok(Claimant(Some(guard)))
+    }
+}
+
+impl Claimant {
+    pub(crate) fn inner(&self) -> &Arc<ConnectionInner> {
+        self.guard().connection().inner()
+    }
+
+    /// Makes the connection reachable: it takes its id, user and groups, an older connection with the id is
+    /// closed, and what waited goes into its outbox.
+    ///
+    /// # Errors
+    /// If it was withdrawn, or a newer connection has arrived.
+    pub(crate) fn admit(mut self) -> Result<ConnectionGuard, Superseded> {
+        let guard = self.guard();
+        let (hub, conn) = (guard.connection().hub(), guard.connection().inner());
+        let mut index = hub.shard(conn).index.lock();
+        let mut waiting = index.claimants.admit(conn).ok_or(Superseded)?;
+        let ops = std::mem::take(&mut waiting.ops);
+        let inserted = index.insert(conn, Duplicate::Replace);
+        index.retract(conn);
+        let limit = hub.config().groups_per_connection;
+        let mut carry_out = |WaitingOp { op, done }| (carry_out(&mut index, conn, op, limit), done);
+        let outcomes: Vec<_> = ops.into_iter().map(&mut carry_out).collect();
+        drop(index);
+        if let Inserted::Replaced(older) = inserted {
+            hub.close_replaced(&older);
+        }
+        for (outcome, done) in outcomes {
+            done(outcome);
+        }
+        drop(waiting);
+        hub.0.claimants.fetch_sub(1, Ordering::AcqRel);
+        Ok(self.0.take().expect("it is taken only here and in drop"))
+    }
+
+    fn guard(&self) -> &ConnectionGuard {
+        self.0.as_ref().expect("it is taken only at the end")
+    }
+}
+
+impl Drop for Claimant {
+    fn drop(&mut self) {
+        let Some(guard) = self.0.take() else {
+            return;
+        };
+        let hub = guard.connection().hub().clone();
+        let conn = Arc::clone(guard.connection().inner());
+        hub.0.claimants.fetch_sub(1, Ordering::AcqRel);
+        // First, so that its id is released before what waits looks for it elsewhere.
+        drop(guard);
+        hub.withdraw(&conn);
+    }
+}
+
+/// For who decides.
+impl Hub {
+    /// Calls `f`, which claims the id of a claimant; false if it is no claimant any more. Connects and
+    /// disconnects of that id wait meanwhile, so `f` must not call the hub.
+    pub(crate) fn begin_claim(&self, conn: &Arc<ConnectionInner>, f: impl FnOnce()) -> bool {
+        let mut index = self.shard(conn).index.lock();
+        let is_claimant = index.claimants.claim(conn);
+        if is_claimant {
+            f();
+        }
+        is_claimant
+    }
+
+    /// Decides that a claimant is not admitted; false if it is no claimant any more. What waits for it gets
+    /// [`OpOutcome::NotAdmitted`]. If its claim was sent, an older connection with the id is closed: the
+    /// claim of that one was given up for it.
+    pub(crate) fn withdraw(&self, conn: &Arc<ConnectionInner>) -> bool {
+        let shard = self.shard(conn);
+        let mut index = shard.index.lock();
+        let Some(is_claimed) = index.claimants.withdraw(conn) else {
+            return false;
+        };
+        index.retract(conn);
+        let older = self.open_with_id_of(conn, &index).filter(|_| is_claimed);
+        drop(index);
+        if let Some(older) = older {
+            self.close_connection(&older, CloseReason::Replaced);
+        }
+        loop {
+            let Some(waiting) = shard.index.lock().claimants.hand_back(conn) else {
+                return true;
+            };
+            for WaitingOp { done, .. } in waiting.ops {
+                done(OpOutcome::NotAdmitted);
+            }
+        }
+    }
+
+    /// The open connection that has the id of a claimant.
+    fn open_with_id_of(
+        &self,
+        claimant: &ConnectionInner,
+        index: &ShardIndex,
+    ) -> Option<Arc<ConnectionInner>> {
+        let hash = self.0.hasher.hash_one(&*claimant.id);
+        index.find(hash, &claimant.id).filter(is_open)
+    }
+}
+
+/// For who sends.
+impl Hub {
+    /// Waits until no connection with this id waits for its admission; `None` if none does.
+    pub(crate) fn decision(&self, id: &str) -> Option<impl Future<Output = ()> + use<>> {
+        let hash = self.0.hasher.hash_one(id);
+        let mut index = self.0.shards[self.shard_of(hash)].index.lock();
+        let decision = index.claimants.decision(id)?;
+        Some(async { drop(decision.await) })
+    }
+
+    /// Sends to a client that has no open connection here, if one waits for its admission.
+    pub(super) fn emit_when_admitted(&self, id: &str, frame: Frame) -> Receipt {
+        let (sender, receipt) = Receipt::channel();
+        self.when_admitted(id, ClientOp::Emit(frame), |outcome| {
+            sender.send(match outcome {
+                OpOutcome::Sent(delivery) => delivery,
+                _ => Delivery::Offline,
+            });
+        });
+        receipt
+    }
+
+    /// Carries out an operation on a client once its connection is admitted, or at once if it has an open
+    /// connection, and calls `done` with the outcome, now or later. `done` must be quick.
+    pub(crate) fn when_admitted(
+        &self,
+        id: &str,
+        op: ClientOp,
+        done: impl FnOnce(OpOutcome) + Send + 'static,
+    ) {
+        let hash = self.0.hasher.hash_one(id);
+        let mut index = self.0.shards[self.shard_of(hash)].index.lock();
+        if let Some(conn) = index.find(hash, id).filter(is_open) {
+            drop(index);
+            return self.carry_out_now(&conn, op, done);
+        }
+        let outcome = match index.claimants.room(id, op.bytes(), self.config()) {
+            Room::Available => {
+                let done = Box::new(done);
+                return index.claimants.wait(id, WaitingOp { op, done });
+            }
+            Room::Full => OpOutcome::Sent(Delivery::QueueFull),
+            Room::NoClaimant => OpOutcome::NotAdmitted,
+        };
+        drop(index);
+        done(outcome);
+    }
+
+    fn carry_out_now(
+        &self,
+        conn: &Arc<ConnectionInner>,
+        op: ClientOp,
+        done: impl FnOnce(OpOutcome) + Send + 'static,
+    ) {
+        match op {
+            ClientOp::Emit(frame) => {
+                let receipt = self.emit_to(conn, frame);
+                receipt.on_outcome(|delivery| done(OpOutcome::Sent(delivery)));
+            }
+            ClientOp::Close(frame) => {
+                self.close_connection(conn, CloseReason::Application(frame));
+                done(OpOutcome::Sent(Delivery::Delivered));
+            }
+            ClientOp::Join(_) | ClientOp::Leave(_) => {
+                let limit = self.config().groups_per_connection;
+                let outcome = carry_out(&mut self.shard(conn).index.lock(), conn, op, limit);
+                done(outcome);
+            }
+        }
+    }
+}
+
+/// Carries out an operation on a connection to which nothing else is on its way.
+fn carry_out(
+    index: &mut ShardIndex,
+    conn: &Arc<ConnectionInner>,
+    op: ClientOp,
+    group_limit: usize,
+) -> OpOutcome {
+    match op {
+        ClientOp::Emit(frame) => OpOutcome::Sent(conn.send(frame)),
+        ClientOp::Close(frame) => {
+            conn.close(CloseReason::Application(frame));
+            OpOutcome::Sent(Delivery::Delivered)
+        }
+        ClientOp::Join(_) | ClientOp::Leave(_) if !index.contains(conn) => OpOutcome::Closed,
+        ClientOp::Join(group) if id::check(&group).is_err() => OpOutcome::InvalidName,
+        ClientOp::Join(group) => match index.join_within(conn, group, group_limit) {
+            Some(true) => OpOutcome::Changed,
+            Some(false) => OpOutcome::Unchanged,
+            None => OpOutcome::TooManyGroups,
+        },
+        ClientOp::Leave(group) if index.leave(conn, &group) => OpOutcome::Changed,
+        ClientOp::Leave(_) => OpOutcome::Unchanged,
+    }
+}
+
+fn is_open(conn: &Arc<ConnectionInner>) -> bool {
+    !conn.is_close_requested()
+}
+
+#[cfg(test)]
+mod tests;
