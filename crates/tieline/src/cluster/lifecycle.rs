@@ -215,8 +215,8 @@ async fn join_registry(
         lease: config.lease,
         audit_interval: config.audit_interval,
         timeout: config.registry_timeout,
-        claim_timeout: config.claim_timeout,
         clock,
+        claim_timeout: config.claim_timeout,
     };
     Ok(directory.join(registrar).await?)
 }

@@ -53,10 +53,10 @@ pub(crate) struct RegistrarConfig {
     pub(crate) audit_interval: Duration,
     /// Of each request to the registry.
     pub(crate) timeout: Duration,
-    /// How long an upgrade waits for the decision on its claim.
-    pub(crate) claim_timeout: Duration,
     /// Peers advance it, too.
     pub(crate) clock: Arc<ClusterClock>,
+    /// How long an upgrade waits for the decision on its claim.
+    pub(crate) claim_timeout: Duration,
 }
 
 /// Whether this node can register connections.

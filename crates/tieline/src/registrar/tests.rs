@@ -50,8 +50,8 @@ fn config() -> RegistrarConfig {
         lease: Duration::from_secs(5),
         audit_interval: Duration::from_mins(10),
         timeout: Duration::from_secs(1),
-        claim_timeout: Duration::from_millis(250),
         clock: Arc::default(),
+        claim_timeout: Duration::from_millis(250),
     }
 }
 

@@ -193,8 +193,8 @@ impl Store {
 }
 
 impl Registry for Store {
-    fn cluster(&self) -> &'static str {
-        "store"
+    fn cluster(&self) -> &str {
+        self.memory.cluster()
     }
 
     fn join<'a>(&'a self, request: &'a JoinRequest) -> RegistryFuture<'a, JoinOutcome> {
