@@ -3,7 +3,6 @@
 use std::{
     cell::{Ref, RefCell, RefMut},
     collections::{HashMap, VecDeque},
-    sync::Arc,
     thread,
 };
 
