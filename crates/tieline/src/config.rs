@@ -68,7 +68,8 @@ pub struct Config {
     /// Maximum number of frames that wait for one client. Default 4,096 (8 bytes each, besides the frame itself).
     pub outbox_frames: usize,
     /// Maximum number of bytes that wait for all clients of the node together; beyond it the clients for
-    /// whom most waits are closed with code 1013, until an eighth is free. Default `None`: a quarter of the
+    /// whom most waits are closed with code 1013, until an eighth is free, or without a close frame if
+    /// a long frame is on its way to them. Default `None`: a quarter of the
     /// memory that the process's control group or the machine has. Only what a client's socket did not take
     /// counts, each frame once, in however many outboxes it waits, with 128 bytes besides its payload. What
     /// the kernel holds for sockets comes on top of it.
