@@ -154,9 +154,9 @@ impl AnyFrame {
     /// Pass `deflate` for a connection that negotiated permessage-deflate. The first such call
     /// compresses the payload, on the calling thread and with its settings, so make it before you
     /// take a lock; all later calls share the result. A call never waits for another thread: if two
-    /// threads compress the same frame at the same time, one of the results is dropped. Control frames, payloads below [`Deflate::threshold`] and payloads that
-    /// compression does not shorten are sent uncompressed; RFC 7692, section 6.1, leaves the choice
-    /// to the sender of each message.
+    /// threads compress the same frame at the same time, one of the results is dropped. Control
+    /// frames, payloads below [`Deflate::threshold`] and payloads that compression does not shorten
+    /// are sent uncompressed; RFC 7692, section 6.1, leaves the choice to the sender of each message.
     pub fn encoded(&self, deflate: Option<&Deflate>) -> EncodedFrame<'_> {
         let inner = &*self.0;
         if let Some(deflated) = deflate.and_then(|settings| inner.deflated(settings)) {
