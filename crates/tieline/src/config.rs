@@ -57,8 +57,9 @@ pub struct Config {
     /// it waits. Default `None`: a twentieth of the process's descriptor limit, at least 64, so that
     /// idle handshakes cannot exhaust descriptors.
     pub max_handshakes: Option<usize>,
-    /// Maximum number of these connections from one IP address, or from one /64 network of IPv6; further ones are
-    /// closed at once. Default `None`: no such limit, because all clients behind a proxy share its address.
+    /// Maximum number of these connections from one IP address, or from one /64 network of IPv6; further ones
+    /// are closed at once. Default `None`: no such limit, because all clients behind a proxy share its
+    /// address.
     pub max_handshakes_per_address: Option<usize>,
     /// Maximum number of bytes that wait for one client; beyond it [`Config::slow_consumer`] applies. Default 4
     /// MiB. One frame always fits an empty outbox. A frame for many receivers is held in memory once. While half
@@ -68,10 +69,11 @@ pub struct Config {
     /// Maximum number of frames that wait for one client. Default 4,096 (8 bytes each, besides the frame itself).
     pub outbox_frames: usize,
     /// Maximum number of bytes that wait for all clients of the node together; beyond it the clients for
-    /// whom most waits are closed with code 1013, until an eighth is free. Default `None`: a quarter of the
-    /// memory that the process's control group or the machine has. Only what a client's socket did not take
-    /// counts, each frame once, in however many outboxes it waits, with 128 bytes besides its payload. What
-    /// the kernel holds for sockets comes on top of it.
+    /// whom most waits are closed with code 1013, until an eighth is free; those to whom a frame of more than
+    /// 64 KiB is on its way, without a close frame. Default `None`: a quarter of the memory that the process's
+    /// control group or the machine has. Only what a client's socket did not take counts, each frame once, in
+    /// however many outboxes it waits, with 128 bytes besides its payload. What the kernel holds for sockets
+    /// comes on top of it.
     pub max_outbox_memory: Option<usize>,
     /// The policy for a client whose outbox is full. Default: disconnect it.
     pub slow_consumer: SlowConsumer,

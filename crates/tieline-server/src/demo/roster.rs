@@ -3,8 +3,8 @@
 //! Owns the list, and sends it to the clients of this node. Each node polls all nodes for its own
 //! clients: when a client connects or disconnects here, and every second for changes on other nodes,
 //! crashes included. Invariants: every client has received the latest list; all clients receive a list
-//! only if it differs from the previous one. However many clients come and go, each poll is followed by a pause four times as long as the poll took, between a
-//! tenth of a second and a second.
+//! only if it differs from the previous one. However many clients come and go, each poll is followed by a
+//! pause four times as long as the poll took, between a tenth of a second and a second.
 
 use std::{
     collections::BTreeMap,

@@ -9,7 +9,7 @@ mod tests;
 
 use std::fmt;
 use std::ops::Deref;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crate::close_frame::{CONTROL_MAX, CloseFrame};
@@ -86,8 +86,9 @@ pub struct AnyFrame(Arc<Inner>);
 struct Inner {
     kind: FrameKind,
     header: Header,
-    /// Queues in which the frame waits; see [`Frame::retain`]. It fills a gap.
-    holders: AtomicU32,
+    /// Who counts the queues in which the frame waits, and how many there are, in 32 bits each; see
+    /// [`AnyFrame::retain`].
+    holders: AtomicU64,
     payload: Vec<u8>,
     /// The inner `None`: compression gains nothing. Boxed because most frames are never compressed.
     deflated: OnceLock<Option<Box<Deflated>>>,
@@ -132,7 +133,7 @@ impl AnyFrame {
         AnyFrame(Arc::new(Inner {
             kind,
             header: Header::new(kind, false, payload.len()),
-            holders: AtomicU32::new(0),
+            holders: AtomicU64::new(0),
             payload,
             deflated: OnceLock::new(),
         }))
@@ -153,9 +154,9 @@ impl AnyFrame {
     /// Pass `deflate` for a connection that negotiated permessage-deflate. The first such call
     /// compresses the payload, on the calling thread and with its settings, so make it before you
     /// take a lock; all later calls share the result. A call never waits for another thread: if two
-    /// threads compress the same frame at the same time, one of the results is dropped. Control frames, payloads below [`Deflate::threshold`] and payloads that
-    /// compression does not shorten are sent uncompressed; RFC 7692, section 6.1, leaves the choice
-    /// to the sender of each message.
+    /// threads compress the same frame at the same time, one of the results is dropped. Control
+    /// frames, payloads below [`Deflate::threshold`] and payloads that compression does not shorten
+    /// are sent uncompressed; RFC 7692, section 6.1, leaves the choice to the sender of each message.
     pub fn encoded(&self, deflate: Option<&Deflate>) -> EncodedFrame<'_> {
         let inner = &*self.0;
         if let Some(deflated) = deflate.and_then(|settings| inner.deflated(settings)) {
@@ -170,21 +171,48 @@ impl AnyFrame {
         }
     }
 
-    /// Notes that one more queue holds the frame; true if no other does.
+    /// Notes that one more queue of an owner holds the frame; true if its memory counts once more.
     ///
-    /// For owners of queues that count memory: a frame that waits in many queues exists once. The
-    /// frame itself attaches no meaning to the count.
+    /// For owners of queues that count memory: a frame that waits in many queues exists once. While
+    /// one owner counts its queues here, those of others count each by itself.
     #[doc(hidden)]
-    pub fn retain(&self) -> bool {
-        self.0.holders.fetch_add(1, Ordering::AcqRel) == 0
+    pub fn retain(&self, owner: u32) -> bool {
+        let retain = |holders| match split(holders) {
+            (_, 0) => Some(join(owner, 1)),
+            (of, count) if of == owner => Some(join(of, count.checked_add(1)?)),
+            _ => None,
+        };
+        let before = self
+            .0
+            .holders
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, retain);
+        before.map_or(true, |before| split(before).1 == 0)
     }
 
-    /// Notes that one queue less holds the frame; true if none does any more. Call it once for each
-    /// [`Frame::retain`].
+    /// Notes that one queue less of an owner holds the frame; true if its memory counts once less.
+    /// Call it once for each [`AnyFrame::retain`]; then each owner gets as many `true` from both.
     #[doc(hidden)]
-    pub fn release(&self) -> bool {
-        self.0.holders.fetch_sub(1, Ordering::AcqRel) == 1
+    pub fn release(&self, owner: u32) -> bool {
+        let release = |holders| match split(holders) {
+            (of, count @ 1..) if of == owner => Some(join(of, count - 1)),
+            _ => None,
+        };
+        let before = self
+            .0
+            .holders
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, release);
+        before.map_or(true, |before| split(before).1 == 1)
     }
+}
+
+/// The owner and the count of [`Inner::holders`].
+#[expect(clippy::cast_possible_truncation, reason = "each is one half")]
+const fn split(holders: u64) -> (u32, u32) {
+    ((holders >> 32) as u32, holders as u32)
+}
+
+const fn join(owner: u32, count: u32) -> u64 {
+    (owner as u64) << 32 | count as u64
 }
 
 impl Inner {

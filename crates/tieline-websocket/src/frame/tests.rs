@@ -159,9 +159,33 @@ fn debug_output_hides_the_payload() {
 fn the_first_and_the_last_queue_that_hold_a_frame_are_told() {
     let frame = Frame::text("x");
     let clone = frame.clone();
-    assert!(frame.retain());
-    assert!(!clone.retain());
-    assert!(!frame.release());
-    assert!(clone.release());
-    assert!(clone.retain(), "it may wait again");
+    assert!(frame.retain(1));
+    assert!(!clone.retain(1));
+    assert!(!frame.release(1));
+    assert!(clone.release(1));
+    assert!(clone.retain(1), "it may wait again");
+}
+
+#[test]
+fn each_owner_of_queues_that_hold_a_frame_counts_it_as_long_as_one_does() {
+    let frame = Frame::text("x");
+    let (mut held, mut counted) = ([0; 3], [0; 3]);
+    let mut random = 1_u32;
+    for step in 0..10_000 {
+        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let owner = (random >> 16) % 3;
+        let i = owner as usize;
+        // In turns of mostly more and mostly fewer.
+        if held[i] == 0 || (random >> 24) % 8 < if step % 200 < 100 { 6 } else { 2 } {
+            held[i] += 1;
+            counted[i] += usize::from(frame.retain(owner));
+        } else {
+            held[i] -= 1;
+            counted[i] -= usize::from(frame.release(owner));
+        }
+        for (held, counted) in held.into_iter().zip(counted) {
+            assert_eq!(held > 0, counted > 0);
+            assert!(counted <= held);
+        }
+    }
 }

@@ -21,6 +21,7 @@ use super::{
     guard::{ConnectionGuard, RegisterError},
     index::{Inserted, ShardIndex},
     inner::{ConnectionInfo, ConnectionInner, ConnectionOptions},
+    shard::Shard,
 };
 use crate::{close::CloseReason, config::Duplicate, delivery::Delivery, receipt::Receipt};
 
@@ -80,9 +81,25 @@ impl Claimant {
         let inserted = index.insert(conn, Duplicate::Replace);
         index.retract(conn);
         let limit = hub.config().groups_per_connection;
-        let mut carry_out = |WaitingOp { op, done }| (carry_out(&mut index, conn, op, limit), done);
+        let mut close = None;
+        let mut carry_out = |WaitingOp { op, done }| {
+            let outcome = match op {
+                ClientOp::Close(frame) => {
+                    // Requested now, so that nothing follows it; begun without the lock, because it calls
+                    // the application.
+                    close.get_or_insert(CloseReason::Application(frame));
+                    conn.request_close();
+                    OpOutcome::Sent(Delivery::Delivered)
+                }
+                op => carry_out(&mut index, conn, op, limit),
+            };
+            (outcome, done)
+        };
         let outcomes: Vec<_> = ops.into_iter().map(&mut carry_out).collect();
         drop(index);
+        if let Some(reason) = close {
+            conn.close(reason);
+        }
         if let Inserted::Replaced(older) = inserted {
             hub.close_replaced(&older);
         }
@@ -193,7 +210,11 @@ impl Hub {
         done: impl FnOnce(OpOutcome) + Send + 'static,
     ) {
         let hash = self.0.hasher.hash_one(id);
-        let mut index = self.0.shards[self.shard_of(hash)].index.lock();
+        let shard = &self.0.shards[self.shard_of(hash)];
+        if let ClientOp::Emit(frame) = &op {
+            self.compress_for_claimant(shard, id, frame);
+        }
+        let mut index = shard.index.lock();
         if let Some(conn) = index.find(hash, id).filter(is_open) {
             drop(index);
             return self.carry_out_now(&conn, op, done);
@@ -208,6 +229,18 @@ impl Hub {
         };
         drop(index);
         done(outcome);
+    }
+
+    /// Compresses a message that is about to wait: at the admission a lock is held, which every message
+    /// needs.
+    fn compress_for_claimant(&self, shard: &Shard, id: &str, frame: &Frame) {
+        if self.config().compression.is_none() {
+            return;
+        }
+        let claimant = shard.index.lock().claimants.find(id).map(Arc::clone);
+        if let Some(conn) = claimant {
+            conn.compress(frame);
+        }
     }
 
     fn carry_out_now(
@@ -242,6 +275,7 @@ fn carry_out(
     group_limit: usize,
 ) -> OpOutcome {
     match op {
+        ClientOp::Emit(_) if !is_open(conn) => OpOutcome::Sent(Delivery::Offline),
         ClientOp::Emit(frame) => OpOutcome::Sent(conn.send(frame)),
         ClientOp::Close(frame) => {
             conn.close(CloseReason::Application(frame));

@@ -30,7 +30,8 @@ use crate::{
 /// Starting.
 impl Hub {
     /// Starts a hub. It spawns two tasks per shard on the current tokio runtime, for broadcasts and for
-    /// keepalive pings, and one that closes the slowest clients if too much waits. They end when the last clone of the hub and its last connection are gone.
+    /// keepalive pings, and one that closes the slowest clients if too much waits. They end when the last
+    /// clone of the hub and its last connection are gone.
     ///
     /// # Errors
     /// If the settings contradict each other; see [`Config::validate`].
@@ -110,7 +111,7 @@ impl Hub {
         let budget = &self.0.context.rules.budget;
         let (slow_consumers, shed) = budget.closed();
         HubStats {
-            connections: self.count(),
+            connections: self.admitted(),
             waiting_bytes: budget.waiting(),
             max_waiting_bytes: budget.limit(),
             slow_consumers,

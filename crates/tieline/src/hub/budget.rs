@@ -2,9 +2,10 @@
 //!
 //! Owns the count of what waits, the bound, and the counts of clients that were closed for being slow. Must
 //! not know connections: `shedding` closes them. Only what a socket has refused counts, so a message that
-//! is written at once costs nothing here. Invariant: a frame counts once, in however many outboxes it waits.
+//! is written at once costs nothing here. Invariants: a frame counts once, in however many outboxes it waits;
+//! what was added is what is subtracted, even if several hubs hold a frame.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use tieline_websocket::AnyFrame;
 use tokio::sync::Notify;
@@ -14,6 +15,8 @@ pub(super) const FRAME_OVERHEAD: usize = 128;
 
 #[derive(Debug)]
 pub(crate) struct OutboxBudget {
+    /// Tells the hubs of a process apart, which may send the same frame.
+    id: u32,
     limit: usize,
     waiting: Padded,
     exceeded: Notify,
@@ -28,7 +31,9 @@ struct Padded(AtomicUsize);
 
 impl OutboxBudget {
     pub(crate) fn new(limit: usize) -> Self {
+        static IDS: AtomicU32 = AtomicU32::new(0);
         Self {
+            id: IDS.fetch_add(1, Ordering::Relaxed),
             limit,
             waiting: Padded(AtomicUsize::new(0)),
             exceeded: Notify::new(),
@@ -48,7 +53,7 @@ impl OutboxBudget {
 
     /// Counts frames that begin to wait in an outbox.
     pub(super) fn add<'a>(&self, frames: impl IntoIterator<Item = &'a AnyFrame>) {
-        let firsts = frames.into_iter().filter(|frame| frame.retain());
+        let firsts = frames.into_iter().filter(|frame| frame.retain(self.id));
         let bytes: usize = firsts.map(size).sum();
         if bytes > 0 && self.waiting.0.fetch_add(bytes, Ordering::Relaxed) + bytes > self.limit {
             self.exceeded.notify_one();
@@ -57,7 +62,7 @@ impl OutboxBudget {
 
     /// Counts frames that have left an outbox.
     pub(super) fn subtract<'a>(&self, frames: impl IntoIterator<Item = &'a AnyFrame>) {
-        let lasts = frames.into_iter().filter(|frame| frame.release());
+        let lasts = frames.into_iter().filter(|frame| frame.release(self.id));
         let bytes: usize = lasts.map(size).sum();
         if bytes > 0 {
             self.waiting.0.fetch_sub(bytes, Ordering::Relaxed);
@@ -117,6 +122,23 @@ mod tests {
         assert_eq!(budget.waiting(), 500 + FRAME_OVERHEAD);
         budget.subtract([&*frame]);
         assert_eq!(budget.waiting(), 0);
+    }
+
+    #[test]
+    fn hubs_that_share_a_frame_each_count_it() {
+        let (one, other) = (OutboxBudget::new(1000), OutboxBudget::new(1000));
+        let frame = Frame::binary(vec![0; 500]);
+        let size = 500 + FRAME_OVERHEAD;
+        one.add([&*frame, &frame]);
+        other.add([&*frame]);
+        one.subtract([&*frame, &frame]);
+        assert_eq!((one.waiting(), other.waiting()), (0, size));
+        other.add([&*frame]);
+        one.add([&*frame]);
+        other.subtract([&*frame, &frame]);
+        assert_eq!((one.waiting(), other.waiting()), (size, 0));
+        one.subtract([&*frame]);
+        assert_eq!(one.waiting(), 0);
     }
 
     #[test]

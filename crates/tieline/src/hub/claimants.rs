@@ -66,6 +66,11 @@ impl Claimants {
         !self.0.is_empty() && self.0.contains_key(id)
     }
 
+    /// The claimant of an id.
+    pub(super) fn find(&self, id: &str) -> Option<&Arc<ConnectionInner>> {
+        self.0.get(id).map(|claimant| &claimant.conn)
+    }
+
     /// Whether a connection with this id may be admitted.
     pub(super) fn has_live(&self, id: &str) -> bool {
         self.0

@@ -144,7 +144,8 @@ impl<T> Members<T> {
             members.extend(self.table.part(part)?.map(Arc::clone));
             part += 1;
         }
-        Some(part)
+        // Known now: if the table is split later, its later parts hold what was copied.
+        (part < self.table.count()).then_some(part)
     }
 
     /// Adds a member that is not there.

@@ -102,7 +102,8 @@ impl Names {
         let entries = self.table.part(part)?;
         let in_use = entries.filter(|named| named.members.len() > 0);
         names.extend(in_use.map(|named| Arc::clone(&named.name)));
-        Some(part + 1)
+        let next = part + 1;
+        (next < self.table.count()).then_some(next)
     }
 
     /// All names that have members.

@@ -2,9 +2,9 @@
 //!
 //! Owns the frames that wait for one client, in order, and how much of the first one has been written.
 //! Must not know sockets: it writes through a function that takes slices and returns how many bytes it
-//! took. Invariants: `bytes` is what is queued and not written; a frame that has begun to leave is never
-//! discarded; one frame always fits an empty outbox; at most one pong waits beside the queue; either all
-//! queued frames count against the node's budget, or none.
+//! took. Invariants: `bytes` is what is queued and not written; a frame that has begun to leave is
+//! discarded only with all others, when the connection ends; one frame always fits an empty outbox; at most
+//! one pong waits beside the queue; either all queued frames count against the node's budget, or none.
 
 use std::{
     cell::RefCell,

@@ -25,6 +25,9 @@ use crate::{
     delivery::Delivery,
 };
 
+/// Bytes that may still wait for a client that is closed to free memory.
+const KEPT_WHEN_SHED: usize = 64 * 1024;
+
 /// Frames.
 impl ConnectionInner {
     /// Queues a frame, or applies the policy of a full outbox. The frame leaves at once; inside a cork,
@@ -75,7 +78,7 @@ impl ConnectionInner {
 
     /// Compresses a frame for this client, unless that was done, or it takes none. Before the send side is
     /// locked: compression takes milliseconds.
-    fn compress(&self, frame: &Frame) {
+    pub(super) fn compress(&self, frame: &Frame) {
         if let Some(deflate) = self.deflate() {
             frame.encoded(Some(deflate));
         }
@@ -239,6 +242,23 @@ impl ConnectionInner {
         self.begin_close(&mut send_side, reason.clone(), None);
         self.flush_locked(&mut send_side);
         send_side.abort(&self.state, reason);
+    }
+
+    /// Closes to free memory. What would still take much of it is discarded, and the connection ends without a
+    /// close frame: a frame that has begun to leave would stay until the client has read it, and others
+    /// would be closed instead.
+    pub(super) fn shed(&self) {
+        let rules = &self.context.rules;
+        let mut send_side = self.send_side.lock();
+        if !self.is_closing() {
+            rules.budget.count_shed();
+            self.begin_close(&mut send_side, CloseReason::SlowConsumer, None);
+            self.flush_locked(&mut send_side);
+        }
+        if send_side.outbox.bytes() > KEPT_WHEN_SHED {
+            send_side.outbox.clear(rules);
+            send_side.abort(&self.state, CloseReason::SlowConsumer);
+        }
     }
 
     /// Ends the connection without a close handshake; the task ends at its next poll.

@@ -9,7 +9,6 @@ use std::{cmp::Reverse, sync::Arc, time::Duration};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::{context::HubContext, inner::ConnectionInner, scope::Scope, shard::Shard};
-use crate::close::CloseReason;
 
 /// The shortest time between two lines in the log.
 const REPORT: Duration = Duration::from_secs(10);
@@ -35,10 +34,7 @@ async fn shed(shards: &[Arc<Shard>], context: &HubContext) {
         if budget.excess() == 0 {
             return;
         }
-        if !conn.is_closing() {
-            budget.count_shed();
-            conn.close(CloseReason::SlowConsumer);
-        }
+        conn.shed();
     }
 }
 

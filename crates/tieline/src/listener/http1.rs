@@ -120,6 +120,7 @@ impl Server {
         if let Some(tls) = &self.tls {
             match tls.accept(tcp).await {
                 Ok(stream) => {
+                    place.bytes_arrived();
                     let stream = self.http_stream(stream, place);
                     self.serve_http(stream, accept_info, place, service, stop)
                         .await;

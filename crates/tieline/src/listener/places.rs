@@ -29,8 +29,8 @@ use crate::config::Config;
 /// lines, or on a busy machine, need.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// How often a connection is spared for as long again because bytes of it came since: for the flights of a TLS handshake. A
-/// client that sends byte by byte gains no more than one of them.
+/// How often a connection is spared for as long again because bytes of it came since, or its TLS handshake
+/// was completed. A client that sends byte by byte gains no more.
 const REPRIEVES: u8 = 1;
 
 /// How long a connection looks at its socket before it gives its place up. A timer fires only after the

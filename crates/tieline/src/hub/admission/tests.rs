@@ -1,10 +1,18 @@
-use std::sync::atomic::AtomicIsize;
+use std::{
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, AtomicIsize},
+    },
+    time::{Duration, Instant},
+};
 
 use parking_lot::Mutex;
 use tieline_registry::ClientId;
+use tieline_websocket::{CloseCode, CloseFrame, Deflate};
 
 use super::*;
 use crate::{
+    close::FinalMessage,
     config::Config,
     hub::observer::{HubObserver, ScopeKey},
 };
@@ -18,6 +26,10 @@ fn hub() -> Hub {
 }
 
 fn claimant(hub: &Hub) -> Claimant {
+    claimant_with(hub, None, false)
+}
+
+fn claimant_with(hub: &Hub, final_message: Option<FinalMessage>, deflate: bool) -> Claimant {
     let info = ConnectionInfo {
         id: ClientId::new("ann").unwrap(),
         user: Some("user".into()),
@@ -27,8 +39,8 @@ fn claimant(hub: &Hub) -> Claimant {
     };
     let options = ConnectionOptions {
         first_message: None,
-        final_message: None,
-        deflate: false,
+        final_message,
+        deflate,
     };
     hub.register_claimant(info, options).unwrap()
 }
@@ -145,4 +157,62 @@ async fn peers_know_the_user_and_groups_of_a_claimant_until_it_leaves() {
     assert_eq!(scopes(), 2);
     drop(refused);
     assert_eq!(scopes(), 0);
+}
+
+#[tokio::test]
+async fn a_claimant_is_not_counted() {
+    let hub = hub();
+    let counts = || (hub.len(), hub.stats().connections);
+    let claimant = claimant(&hub);
+    assert_eq!(counts(), (0, 0));
+    let _admitted = claimant.admit().unwrap();
+    assert_eq!(counts(), (1, 1));
+}
+
+#[tokio::test]
+async fn a_close_that_waited_ends_the_order_and_calls_the_application_without_a_lock() {
+    static HUB: OnceLock<Hub> = OnceLock::new();
+    static WAS_FREE: AtomicBool = AtomicBool::new(false);
+    let hub = HUB.get_or_init(hub);
+    let outcomes = Outcomes::default();
+    let final_message: FinalMessage = |_| {
+        let index = HUB.get().unwrap().0.shards[0].index.try_lock();
+        WAS_FREE.store(index.is_some(), Ordering::Relaxed);
+        Frame::text("bye")
+    };
+    let claimant = claimant_with(hub, Some(final_message), false);
+    emit(hub, 1, &outcomes);
+    let close = ClientOp::Close(CloseFrame::new(CloseCode::NORMAL, ""));
+    hub.when_admitted("ann", close, |_| ());
+    emit(hub, 2, &outcomes);
+    let admitted = claimant.admit().unwrap();
+    let offline = OpOutcome::Sent(Delivery::Offline);
+    assert_eq!(*outcomes.lock(), [(1, DELIVERED), (2, offline)]);
+    assert!(WAS_FREE.load(Ordering::Relaxed));
+    assert!(admitted.connection().inner().is_closing());
+}
+
+#[tokio::test]
+async fn what_waits_is_compressed_before_the_admission() {
+    let hub = Hub::new(Config {
+        compression: Some(Deflate::default()),
+        shards: Some(1),
+        ..Config::default()
+    })
+    .unwrap();
+    let text = (0..200_000_u32).map(|n| n.wrapping_mul(n).to_string());
+    let text: String = text.collect();
+    // The shortest of several: the machine may be busy with something else.
+    let (mut waiting, mut admission) = (Duration::MAX, Duration::MAX);
+    for _ in 0..5 {
+        let claimant = claimant_with(&hub, None, true);
+        let op = ClientOp::Emit(Frame::text(text.clone()));
+        let begun = Instant::now();
+        hub.when_admitted("ann", op, |_| ());
+        waiting = waiting.min(begun.elapsed());
+        let begun = Instant::now();
+        let _admitted = claimant.admit().unwrap();
+        admission = admission.min(begun.elapsed());
+    }
+    assert!(admission < waiting / 4, "{admission:?}, {waiting:?}");
 }

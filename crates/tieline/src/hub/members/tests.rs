@@ -224,3 +224,22 @@ fn copies_in_slices_are_complete() {
     let copied: BTreeSet<_> = copied.into_iter().map(|member| *member).collect();
     assert!(copied.into_iter().eq(0..count));
 }
+
+#[test]
+fn a_member_is_copied_once_even_if_the_table_is_split_meanwhile() {
+    let mut members = Members::new();
+    let grow = |members: &mut Members<usize>, numbers: std::ops::Range<usize>| {
+        for member in numbers.map(Arc::new) {
+            members.insert(address_hash(&member), member, address_hash);
+        }
+    };
+    grow(&mut members, 0..1024);
+    let mut copied = Vec::new();
+    let mut next = members.copy_slice(0, &mut copied);
+    grow(&mut members, 1024..2000);
+    while let Some(part) = next {
+        next = members.copy_slice(part, &mut copied);
+    }
+    copied.retain(|member| **member < 1024);
+    assert_eq!(copied.len(), 1024);
+}

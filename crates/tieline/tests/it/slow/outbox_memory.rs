@@ -60,6 +60,29 @@ fn those_for_whom_most_waits_are_closed_when_all_outboxes_take_too_much() {
 }
 
 #[test]
+fn a_long_frame_that_has_begun_to_leave_costs_no_other_client_its_connection() {
+    run(async {
+        let server = Server::start(config()).await;
+        let hub = &server.hub;
+        let mut clients = Vec::new();
+        for id in ["little", "less", "most"] {
+            clients.push(server.narrow(&format!("id={id}")).await);
+        }
+        fill(hub, FRAME, |frame| drop(hub.emit("little", frame))).await;
+        hub.emit("less", vec![0; 4 * MIB]);
+        hub.emit("most", vec![0; 5 * MIB]);
+        assert_eq!(server.log.end_of("most").await, CloseReason::SlowConsumer);
+        for id in ["little", "less"] {
+            assert!(hub.online(id), "{id} was closed");
+        }
+        assert_eq!(hub.stats().shed, 1);
+        drop(clients);
+        server.empty().await;
+        assert_eq!(hub.stats().waiting_bytes, 0);
+    });
+}
+
+#[test]
 fn what_waits_for_many_counts_once() {
     run(async {
         let server = Server::start(config()).await;
