@@ -19,8 +19,8 @@ use crate::types::{Epoch, NodeSession};
 /// The value of the mark for everyone if a lookup began the epoch, before any node had joined.
 const LOOKUP: &str = "lookup";
 
-/// The lease of that mark, in seconds: no node has a longer one.
-const LONGEST_LEASE: i64 = 60;
+/// The lease of that mark, in seconds: no node has one longer than a day.
+const LONGEST_LEASE: i64 = 86_400;
 
 impl EtcdRegistry {
     /// The epoch, for a node that joins or renews. If it is missing, begins one, with a mark for everyone for
@@ -35,7 +35,7 @@ impl EtcdRegistry {
             return self.begin_epoch(lease, "").await;
         };
         // The lease that it has is long enough for any node. Now that one has joined, its own is enough.
-        if mark.is_some_and(|mark| mark.value == LOOKUP) {
+        if let Some(mark) = mark.filter(|mark| mark.value == LOOKUP) {
             let (lease, _) = self.grant(lease).await?;
             let txn = TxnRequest {
                 compare: vec![value_is(everyone.clone(), LOOKUP)],
@@ -43,6 +43,7 @@ impl EtcdRegistry {
                 failure: Vec::new(),
             };
             self.client.call(RetrySafety::Idempotent, txn).await?;
+            self.revoke(mark.lease).await;
         }
         Ok(epoch)
     }

@@ -137,12 +137,19 @@ impl Layout {
     }
 }
 
-/// The prefix of the cluster that has this own key.
-pub(super) fn prefix_of(key: &[u8]) -> Option<String> {
+/// The prefix of the cluster that has this own key, if the key ends with the leases of its nodes: the epoch and
+/// the marks may outlive them. No address contains a slash.
+pub(super) fn prefix_of_live(key: &[u8]) -> Option<String> {
     let key = rest(key, "!tieline")?;
-    let own = ["node/", "own/"].map(|kind| key.find(kind));
-    let end = own.into_iter().flatten().min()?;
-    Some(key[..end].to_owned())
+    let before = |kind| {
+        let (before, address) = key.rsplit_once(kind)?;
+        (!address.contains('/')).then_some(before)
+    };
+    if key.ends_with("epoch") || before("refilling/").is_some() {
+        return None;
+    }
+    let of_entry = || key.split_once("own/").map(|(before, _)| before);
+    before("node/").or_else(of_entry).map(str::to_owned)
 }
 
 fn rest<'a>(key: &'a [u8], prefix: &str) -> Option<&'a str> {
@@ -202,6 +209,21 @@ mod tests {
             assert!(Layout::new(taken).is_err(), "{taken}");
         }
         assert!(Layout::new(&"x".repeat(MAX_PREFIX + 1)).is_err());
+    }
+
+    #[test]
+    fn a_cluster_is_known_by_the_keys_that_end_with_its_nodes() {
+        for prefix in ["ws", "/town/", "node/", "prefilling/", "epoch"] {
+            let layout = Layout::new(prefix).unwrap();
+            let live = |key: Bytes| prefix_of_live(&key);
+            assert_eq!(live(layout.node_key("h:1")).as_deref(), Some(prefix));
+            for key in [layout.epoch_key(), layout.mark_of("h:1")] {
+                assert_eq!(live(key), None, "{prefix}");
+            }
+            assert_eq!(live(layout.mark_of_everyone()), None, "{prefix}");
+        }
+        let shadow = Layout::new("ws").unwrap().shadow_key("a/b");
+        assert_eq!(prefix_of_live(&shadow).as_deref(), Some("ws"));
     }
 
     #[test]

@@ -6,13 +6,16 @@
 use super::{
     call_error::CallError,
     client::RetrySafety,
-    layout::{Layout, prefix_of},
+    layout::{Layout, prefix_of_live},
     registry::EtcdRegistry,
-    rpc::{RangeRequest, RequestOp, TxnRequest, get_first},
+    rpc::{RangeRequest, TxnRequest, first_of},
 };
 
 /// Ranges of one transaction: etcd's limit is 128.
 const RANGES: usize = 100;
+
+/// Keys of one read.
+const PAGE: i64 = 128;
 
 impl EtcdRegistry {
     pub(super) async fn do_overlap(&self) -> Result<Option<String>, CallError> {
@@ -23,19 +26,25 @@ impl EtcdRegistry {
     }
 
     /// A live cluster whose prefix begins with this one's. Its own keys are those that begin as this one's do,
-    /// and are none of this one's.
+    /// and are none of this one's nodes and shadows.
     async fn longer_prefix(&self) -> Result<Option<String>, CallError> {
-        for (key, range_end) in self.layout.own_keys_of_others() {
-            let range = RangeRequest {
-                key,
-                range_end,
-                limit: 1,
-                serializable: false,
-            };
-            let found = self.client.call(RetrySafety::Idempotent, range).await?;
-            let prefix = found.kvs.first().and_then(|kv| prefix_of(&kv.key));
-            if prefix.is_some() {
-                return Ok(prefix);
+        for (mut key, range_end) in self.layout.own_keys_of_others() {
+            loop {
+                let range = RangeRequest {
+                    key,
+                    range_end: range_end.clone(),
+                    limit: PAGE,
+                    serializable: false,
+                };
+                let found = self.client.call(RetrySafety::Idempotent, range).await?;
+                let prefix = found.kvs.iter().find_map(|kv| prefix_of_live(&kv.key));
+                if prefix.is_some() {
+                    return Ok(prefix);
+                }
+                // Nothing but epochs and marks, which end later than the nodes, or never.
+                let last = found.kvs.last().filter(|_| found.more);
+                let Some(last) = last else { break };
+                key = [&last.key[..], b"\0"].concat().into();
             }
         }
         Ok(None)
@@ -50,10 +59,7 @@ impl EtcdRegistry {
             .filter_map(|prefix| Some((prefix, Layout::new(prefix).ok()?)))
             .collect();
         for some in shorter.chunks(RANGES) {
-            let ranges = some.iter().map(|(_, layout)| -> RequestOp {
-                let (key, range_end) = layout.nodes();
-                get_first(key, range_end)
-            });
+            let ranges = some.iter().map(|(_, layout)| first_of(layout.nodes()));
             let txn = TxnRequest {
                 compare: Vec::new(),
                 success: ranges.collect(),

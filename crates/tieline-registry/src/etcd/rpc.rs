@@ -155,16 +155,6 @@ pub(super) fn get_stale(key: impl Into<Bytes>) -> RequestOp {
     }))
 }
 
-/// Reads the first key of a range.
-pub(super) fn get_first(key: Bytes, range_end: Bytes) -> RequestOp {
-    op(Request::Range(RangeRequest {
-        key,
-        range_end,
-        limit: 1,
-        serializable: false,
-    }))
-}
-
 /// Writes a key, bound to a lease; 0 is none.
 pub(super) fn put(key: impl Into<Bytes>, value: impl Into<Bytes>, lease: i64) -> RequestOp {
     op(Request::Put(PutRequest {

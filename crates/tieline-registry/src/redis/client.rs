@@ -71,6 +71,11 @@ impl ReconnectingClient {
         }
     }
 
+    /// Of an operation.
+    pub(super) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     /// Connects, within three times the timeout.
     pub(super) async fn connect(&self) -> Result<(), RegistryError> {
         let deadline = Instant::now() + DIAL_TIMEOUTS * self.timeout;

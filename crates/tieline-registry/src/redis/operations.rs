@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use tokio::time::timeout;
+
 use super::{
     keys::KeyUse,
     registry::RedisRegistry,
@@ -60,10 +62,12 @@ impl RedisRegistry {
         call.arg(replace.unwrap_or_default());
         call.arg(request.now.0).arg(millis(&session));
         call.arg(u8::from(request.has_connections));
-        let mut reply = ReplyReader::new(OPERATION, self.client.call(OPERATION, call).await?)?;
+        let joining = self.client.call(OPERATION, call);
+        let (joined, balance) = tokio::join!(joining, self.foreign_balance());
+        let mut reply = ReplyReader::new(OPERATION, joined?)?;
         match reply.text()?.as_str() {
             "OK" => {
-                let lease_info = self.lease_info(reply).await?;
+                let lease_info = self.lease_info(reply, balance)?;
                 Ok(JoinOutcome::Joined(session, lease_info))
             }
             "BUSY" => Ok(JoinOutcome::Busy(reply.process()?)),
@@ -80,26 +84,39 @@ impl RedisRegistry {
         let mut call = self.call_for(&RENEW, KeyUse::Node(&session.address), session);
         call.arg(report.now.0).arg(millis(session));
         call.arg(report.refilled.0);
-        let mut reply = ReplyReader::new(OPERATION, self.client.call(OPERATION, call).await?)?;
+        let renewing = self.client.call(OPERATION, call);
+        let (renewed, balance) = tokio::join!(renewing, self.foreign_balance());
+        let mut reply = ReplyReader::new(OPERATION, renewed?)?;
         match reply.text()?.as_str() {
-            "OK" => self.lease_info(reply).await.map(Renewal::Renewed),
-            "REVIVED" => self.lease_info(reply).await.map(Renewal::Revived),
+            "OK" => self.lease_info(reply, balance).map(Renewal::Renewed),
+            "REVIVED" => self.lease_info(reply, balance).map(Renewal::Revived),
             "LOST" => Ok(Renewal::Lost),
             _ => Err(unexpected_reply(OPERATION)),
         }
     }
 
-    /// What a node learns with a join or renewal. The balance is another call, and may fail: without it,
-    /// the lease is renewed all the same.
-    async fn lease_info(&self, mut reply: ReplyReader) -> Result<LeaseInfo, RegistryError> {
+    /// What a node learns with a join or renewal.
+    fn lease_info(
+        &self,
+        mut reply: ReplyReader,
+        foreign_balance: Option<i64>,
+    ) -> Result<LeaseInfo, RegistryError> {
         let lease_info = reply.lease_info()?;
         self.client.observe(lease_info.clock);
-        let balance = BALANCE.call(&self.keys, KeyUse::Entries);
-        let balance = self.client.call("compare the entries", balance).await;
         Ok(LeaseInfo {
-            foreign_balance: balance.ok().as_ref().and_then(number),
+            foreign_balance,
             ..lease_info
         })
+    }
+
+    /// Entries of the shared layout minus those that Tieline wrote; `None` if that cannot be told soon, as while
+    /// the slot moves and there are no entries. A node that joins or renews does not wait longer for it: it
+    /// has the lease all the same, and its own timeout may be as long as that of one operation.
+    async fn foreign_balance(&self) -> Option<i64> {
+        let call = BALANCE.call(&self.keys, KeyUse::Entries);
+        let call = self.client.call("compare the entries", call);
+        let reply = timeout(self.client.timeout() / 2, call).await.ok()?;
+        number(&reply.ok()?)
     }
 
     pub(super) async fn do_nodes(&self) -> Result<Vec<NodeInfo>, RegistryError> {

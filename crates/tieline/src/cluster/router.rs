@@ -163,12 +163,7 @@ impl MessageRouter {
     fn on_started(self: &Arc<Self>, started: Started<Unicast>, cached: Option<LookupResult>) {
         match (started, cached) {
             (Started::Forward(unicast), Some(LookupResult::Cached(route))) => {
-                // Whoever comes here from now on finds that this unicast is undecided.
-                if self.local_connection(&unicast.id).is_none() {
-                    self.forward(unicast, route, true);
-                } else {
-                    self.take_back(unicast, LookupReason::CameHere);
-                }
+                self.forward(unicast, route, true);
             }
             (Started::Forward(unicast), _) => self.take_back(unicast, LookupReason::CameHere),
             (Started::Full(unicast), _) => unicast.finish(OpResult::Code(OutcomeCode::QueueFull)),
@@ -317,7 +312,12 @@ impl MessageRouter {
         }
     }
 
+    /// Sends a unicast that counts as undecided at the peer of this route: who comes here from now on waits
+    /// for it. Who came before did not find it.
     fn forward(self: &Arc<Self>, mut unicast: Box<Unicast>, route: Route, is_cached: bool) {
+        if self.local_connection(&unicast.id).is_some() {
+            return self.take_back(unicast, LookupReason::CameHere);
+        }
         let (link, id) = (route.peer.link.clone(), Arc::clone(&unicast.id));
         let op = unicast.op.clone();
         unicast.on_forward(route, is_cached);
@@ -393,3 +393,6 @@ impl fmt::Debug for MessageRouter {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -29,6 +29,9 @@ use super::{
 const REFUSAL: &str = "tieline-refusal";
 const ADDRESS: &str = "tieline-address";
 
+/// Characters of a cluster's name in an error.
+const MAX_NAME: usize = 100;
+
 /// What the two sides have agreed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Agreement {
@@ -75,6 +78,13 @@ pub(super) enum GreetingError {
 }
 
 impl GreetingError {
+    /// Two clusters. The names are cut: one is that of a stranger, and both go into the log and a header.
+    fn cluster(caller: &str, answerer: &str) -> Self {
+        let cut = |name: &str| name.chars().take(MAX_NAME).collect();
+        let (caller, answerer) = (cut(caller), cut(answerer));
+        Self::Cluster { caller, answerer }
+    }
+
     pub(super) fn refusal(&self) -> Refusal {
         match self {
             Self::Missing | Self::Malformed => Refusal::None,
@@ -133,10 +143,7 @@ pub(super) fn answer(
 ) -> Result<(Agreement, Hello), GreetingError> {
     let agreement = agree(config, theirs)?;
     if theirs.cluster != *config.cluster {
-        return Err(GreetingError::Cluster {
-            caller: theirs.cluster.clone(),
-            answerer: config.cluster.to_string(),
-        });
+        return Err(GreetingError::cluster(&theirs.cluster, &config.cluster));
     }
     let is_probe = theirs.epoch == 0;
     let address = || config.address.as_deref().unwrap_or_default().to_owned();
@@ -162,10 +169,7 @@ pub(super) fn check_answer(
 ) -> Result<(Agreement, Confirmation), GreetingError> {
     let agreement = agree(config, theirs)?;
     if theirs.cluster != *config.cluster {
-        return Err(GreetingError::Cluster {
-            caller: config.cluster.to_string(),
-            answerer: theirs.cluster.clone(),
-        });
+        return Err(GreetingError::cluster(&config.cluster, &theirs.cluster));
     }
     let trust = &config.trust;
     if !trust.is_proven(&transcript(Side::Inbound, ours, theirs), &theirs.proof) {

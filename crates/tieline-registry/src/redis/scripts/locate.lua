@@ -4,8 +4,8 @@
 -- | {address, stamp, leased 0|1}
 entries = KEYS[5]
 
--- Before any node has joined, no lease is known: no node has a longer one, in µs.
-local LONGEST_LEASE = 60000000
+-- Before any node has joined, no lease is known: no node has one longer than a day, in µs.
+local LONGEST_LEASE = 86400000000
 
 -- Whether every live node has joined in this epoch, and has refilled.
 local function is_complete()

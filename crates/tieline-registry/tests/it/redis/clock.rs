@@ -110,3 +110,20 @@ fn a_claim_that_arrives_late_does_nothing() {
         assert!(!matches!(located, Located::At(_)), "{located:?}");
     });
 }
+
+/// A lookup has begun the epoch, and the nodes have leases of an hour.
+#[test]
+fn absence_is_unknown_until_nodes_with_long_leases_have_renewed() {
+    run(async {
+        let redis = Redis::start().await;
+        let registry = RedisRegistry::connect(&redis.url(), PREFIX).await.unwrap();
+        let now: [u64; 2] = redis.command(&["TIME"]).await;
+        // A node renews every third of its lease.
+        let begin = (now[0] - HOUR / 3) * 1_000_000;
+        let shadows = format!("{{{PREFIX}}}:own");
+        let words = ["HSET", &shadows, "", &format!("{begin} 0 0")];
+        redis.command::<u64>(&words).await;
+        let located = registry.locate("nobody", true).await.unwrap();
+        assert_eq!(located, Located::Unknown);
+    });
+}

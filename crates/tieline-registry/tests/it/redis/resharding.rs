@@ -170,8 +170,9 @@ fn resharding_under_load_loses_nothing() {
 fn a_node_without_clients_keeps_its_lease_while_a_slot_moves() {
     run_threads(2, async {
         let cluster = RedisCluster::start(false).await;
-        // Shorter than the pauses of the move.
-        let options = RedisOptions::new(cluster.url(), PREFIX).timeout(Duration::from_secs(1));
+        // Shorter than the pauses of the move, and as long as a node waits.
+        let timeout = Duration::from_secs(1);
+        let options = RedisOptions::new(cluster.url(), PREFIX).timeout(timeout);
         let registry = options.connect().await.unwrap();
         let session = join(&registry, "idle:1").await;
         let owner = cluster.master_of(PREFIX).await;
@@ -179,7 +180,9 @@ fn a_node_without_clients_keeps_its_lease_while_a_slot_moves() {
         let moving = cluster.move_slot_slowly(PREFIX, [owner, (owner + 1) % 3], pauses);
         let renewing = async {
             loop {
-                let renewal = registry.renew(&session, NodeReport::default()).await;
+                let renewal = registry.renew(&session, NodeReport::default());
+                let renewal = tokio::time::timeout(timeout, renewal).await;
+                let renewal = renewal.expect("it is renewed in time");
                 let renewal = renewal.unwrap_or_else(|error| panic!("{}", message(&error)));
                 assert!(matches!(renewal, Renewal::Renewed(_)), "{renewal:?}");
             }

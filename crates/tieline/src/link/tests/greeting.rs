@@ -13,7 +13,7 @@ use super::{
 };
 use crate::link::{
     Link, LinkConfig, LinkStatus, PeerSecurity, greeting,
-    proto::{self, Confirmation, OutcomeCode, Refusal},
+    proto::{self, Confirmation, Hello, OutcomeCode, Refusal},
 };
 
 fn with_secret(secret: &str) -> LinkConfig {
@@ -77,6 +77,22 @@ fn another_cluster_is_refused_by_both_sides() {
             .await;
         assert!(node.script.opened.lock().is_empty());
     });
+}
+
+#[test]
+fn a_strangers_name_does_not_fill_the_log() {
+    let stranger = Hello {
+        cluster: "ü".repeat(1 << 20),
+        ..config().hello(1)
+    };
+    let ours = config();
+    let inbound = greeting::answer(&ours, &stranger).unwrap_err();
+    let outbound = greeting::check_answer(&ours, "a:1", &ours.hello(1), &stranger).unwrap_err();
+    for refused in [inbound, outbound] {
+        assert_eq!(refused.refusal(), Refusal::Cluster);
+        let why = refused.to_string();
+        assert!(why.len() < 1024, "{} bytes", why.len());
+    }
 }
 
 #[test]

@@ -42,6 +42,8 @@ pub(crate) enum Hold {
 #[derive(Debug)]
 pub(crate) struct Store {
     memory: MemoryRegistry,
+    /// The name of the cluster; that of the memory where there is none.
+    name: Option<&'static str>,
     mood: watch::Sender<Mood>,
     /// The node whose claims are held, if any.
     held: watch::Sender<Option<(Hold, String)>>,
@@ -76,6 +78,14 @@ impl Store {
         Self::new(Duration::ZERO, lag)
     }
 
+    /// A registry whose cluster has this name, as others may have.
+    pub(crate) fn named(name: &'static str) -> Arc<Self> {
+        Arc::new(Self {
+            name: Some(name),
+            ..Self::idle(Duration::ZERO, Duration::ZERO)
+        })
+    }
+
     /// The view of one node on a registry without a clock of its own, as etcd: its machine's clock is ahead.
     pub(crate) fn ahead(memory: &MemoryRegistry, by: Duration) -> Arc<Self> {
         Arc::new(Self {
@@ -92,6 +102,7 @@ impl Store {
     fn idle(delay: Duration, lag: Duration) -> Self {
         Self {
             memory: MemoryRegistry::new(),
+            name: None,
             mood: watch::Sender::new(Mood::Well),
             held: watch::Sender::new(None),
             held_claims: AtomicUsize::new(0),
@@ -194,7 +205,7 @@ impl Store {
 
 impl Registry for Store {
     fn cluster(&self) -> &str {
-        self.memory.cluster()
+        self.name.unwrap_or_else(|| self.memory.cluster())
     }
 
     fn join<'a>(&'a self, request: &'a JoinRequest) -> RegistryFuture<'a, JoinOutcome> {
