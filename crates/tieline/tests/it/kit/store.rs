@@ -41,6 +41,8 @@ pub(crate) enum Hold {
 /// A registry in memory behind whatever befalls it.
 #[derive(Debug)]
 pub(crate) struct Store {
+    /// The name of the cluster.
+    cluster: String,
     memory: MemoryRegistry,
     mood: watch::Sender<Mood>,
     /// The node whose claims are held, if any.
@@ -66,7 +68,8 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// A registry each of whose answers takes so long.
+    /// A registry each of whose answers takes so long. Its cluster has the same name as those of other such
+    /// registries, with which it shares nothing else.
     pub(crate) fn slow(delay: Duration) -> Arc<Self> {
         Self::new(delay, Duration::ZERO)
     }
@@ -79,6 +82,7 @@ impl Store {
     /// The view of one node on a registry without a clock of its own, as etcd: its machine's clock is ahead.
     pub(crate) fn ahead(memory: &MemoryRegistry, by: Duration) -> Arc<Self> {
         Arc::new(Self {
+            cluster: memory.cluster().to_owned(),
             memory: memory.clone(),
             ahead: u64::try_from(by.as_micros()).unwrap(),
             ..Self::idle(Duration::ZERO, Duration::ZERO)
@@ -91,6 +95,7 @@ impl Store {
 
     fn idle(delay: Duration, lag: Duration) -> Self {
         Self {
+            cluster: "store".to_owned(),
             memory: MemoryRegistry::new(),
             mood: watch::Sender::new(Mood::Well),
             held: watch::Sender::new(None),
@@ -194,7 +199,7 @@ impl Store {
 
 impl Registry for Store {
     fn cluster(&self) -> &str {
-        self.memory.cluster()
+        &self.cluster
     }
 
     fn join<'a>(&'a self, request: &'a JoinRequest) -> RegistryFuture<'a, JoinOutcome> {
