@@ -121,6 +121,15 @@ impl Layout {
         [(start, nodes.0), (nodes.1, shadows.0), (shadows.1, end)]
     }
 
+    /// The prefix of another cluster, which begins with this one's, in the key of one of its nodes or shadows.
+    pub(super) fn longer_prefix_of(&self, key: &[u8]) -> Option<String> {
+        let key = rest(key, "!tieline")?;
+        let more = key.strip_prefix(&self.entry)?;
+        let kinds = ["node/", "own/"].map(|kind| more.find(kind));
+        let length = kinds.into_iter().flatten().min()?;
+        (length > 0).then(|| key[..self.entry.len() + length].to_owned())
+    }
+
     /// The id of an entry's key; `None` if it is not a valid id.
     pub(super) fn id_of_entry(&self, key: &[u8]) -> Option<ClientId> {
         ClientId::new(rest(key, &self.entry)?).ok()
@@ -135,14 +144,6 @@ impl Layout {
     pub(super) fn address_of_node(&self, key: &[u8]) -> Option<Arc<str>> {
         rest(key, &self.node).map(Arc::from)
     }
-}
-
-/// The prefix of the cluster that has this own key.
-pub(super) fn prefix_of(key: &[u8]) -> Option<String> {
-    let key = rest(key, "!tieline")?;
-    let own = ["node/", "own/"].map(|kind| key.find(kind));
-    let end = own.into_iter().flatten().min()?;
-    Some(key[..end].to_owned())
 }
 
 fn rest<'a>(key: &'a [u8], prefix: &str) -> Option<&'a str> {
@@ -202,6 +203,22 @@ mod tests {
             assert!(Layout::new(taken).is_err(), "{taken}");
         }
         assert!(Layout::new(&"x".repeat(MAX_PREFIX + 1)).is_err());
+    }
+
+    #[test]
+    fn a_longer_prefix_is_found_in_the_keys_that_end_with_its_cluster() {
+        let layout = Layout::new("/own/").unwrap();
+        let longer = |key: &str| layout.longer_prefix_of(key.as_bytes());
+        for other in ["/own/b", "/own/b/"] {
+            let other_layout = Layout::new(other).unwrap();
+            for key in [other_layout.node_key("h:1"), other_layout.shadow_key("a")] {
+                assert_eq!(layout.longer_prefix_of(&key).as_deref(), Some(other));
+            }
+            assert_eq!(layout.longer_prefix_of(&other_layout.epoch_key()), None);
+        }
+        for own in ["node/h:1", "own/a", "epoch", "refilling/*", "refilling/h:1"] {
+            assert_eq!(longer(&format!("!tieline/own/{own}")), None, "{own}");
+        }
     }
 
     #[test]

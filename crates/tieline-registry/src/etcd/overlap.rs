@@ -6,10 +6,11 @@
 use super::{
     call_error::CallError,
     client::RetrySafety,
-    layout::{Layout, prefix_of},
+    layout::Layout,
     registry::EtcdRegistry,
-    rpc::{RangeRequest, RequestOp, TxnRequest, get_first},
+    rpc::{RequestOp, TxnRequest, get_first},
 };
+use crate::types::Cursor;
 
 /// Ranges of one transaction: etcd's limit is 128.
 const RANGES: usize = 100;
@@ -23,19 +24,17 @@ impl EtcdRegistry {
     }
 
     /// A live cluster whose prefix begins with this one's. Its own keys are those that begin as this one's do,
-    /// and are none of this one's.
+    /// and are none of this one's. The epoch of a cluster outlives it.
     async fn longer_prefix(&self) -> Result<Option<String>, CallError> {
-        for (key, range_end) in self.layout.own_keys_of_others() {
-            let range = RangeRequest {
-                key,
-                range_end,
-                limit: 1,
-                serializable: false,
-            };
-            let found = self.client.call(RetrySafety::Idempotent, range).await?;
-            let prefix = found.kvs.first().and_then(|kv| prefix_of(&kv.key));
-            if prefix.is_some() {
-                return Ok(prefix);
+        for range in self.layout.own_keys_of_others() {
+            let mut from = Some(Cursor::default());
+            while let Some(cursor) = from {
+                let (keys, next) = self.page(range.clone(), &cursor).await?;
+                let mut prefixes = keys.iter().map(|kv| self.layout.longer_prefix_of(&kv.key));
+                if let Some(prefix) = prefixes.find_map(|prefix| prefix) {
+                    return Ok(Some(prefix));
+                }
+                from = next;
             }
         }
         Ok(None)
