@@ -137,6 +137,7 @@ fn the_checker_finds_wrong_connections() {
             contains_fault(&faults, &["g2", "did not receive"]),
             "{faults:?}"
         );
-        assert!(contains_fault(&faults, &["lost", "offline"]), "{faults:?}");
+        // The registry is new, so a missing entry proves nothing.
+        assert!(contains_fault(&faults, &["lost", "unknown"]), "{faults:?}");
     });
 }

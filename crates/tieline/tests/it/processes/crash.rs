@@ -98,6 +98,7 @@ fn a_restart_on_the_same_address_does_not_wait_for_the_lease_on_etcd() {
 /// The new process finds that nobody else answers at its address, and takes it over.
 async fn restarted(store: Store) {
     let registry = store.registry().await;
+    node_process::outlast_the_first_lease(&store.url()).await;
     let long = || {
         let lease = Duration::from_secs(20);
         node_process::Setup {

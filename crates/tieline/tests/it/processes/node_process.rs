@@ -83,6 +83,17 @@ pub(super) async fn start_with<const N: usize>(setup: impl Fn() -> Setup) -> [No
     nodes
 }
 
+/// Fills a new registry's first lease with a node of its own, which then leaves: until its end, an absent
+/// client may be one that the registry has lost, and is not `Offline`.
+pub(super) async fn outlast_the_first_lease(registry: &str) {
+    let mut node = NodeProcess::start(setup(registry)).await;
+    while node.emit_one("nobody", "").await != "offline" {
+        pause().await;
+    }
+    node.terminate();
+    node.ended().await;
+}
+
 /// Pauses between two checks of a condition without an event.
 pub(super) async fn pause() {
     tokio::time::sleep(Duration::from_millis(10)).await;
