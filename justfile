@@ -40,6 +40,10 @@ package:
 deny:
     ./test.sh deny
 
+# The registry protocol, explored over all orders of events within small bounds
+model:
+    ./test.sh model
+
 # Programs and examples in the release profile
 build:
     ./test.sh build

@@ -14,7 +14,8 @@
 //! ```
 //! use std::{sync::Arc, time::Duration};
 //! use tieline_registry::{
-//!     Claim, ClaimKind, ClientId, JoinOutcome, JoinRequest, MemoryRegistry, Registry, Stamp,
+//!     Claim, ClaimKind, ClientId, JoinOutcome, JoinRequest, Located, MemoryRegistry, Registry,
+//!     Stamp,
 //! };
 //! use uuid::Uuid;
 //!
@@ -28,6 +29,7 @@
 //!     previous: None,
 //!     now: Stamp(0),
 //!     lease: Duration::from_secs(10),
+//!     has_connections: false,
 //! };
 //! let JoinOutcome::Joined(session, _) = registry.join(&request).await? else {
 //!     panic!("another process has the address");
@@ -38,8 +40,10 @@
 //!     kind: ClaimKind::Fresh,
 //! };
 //! registry.claim(&session, &[claim]).await?;
-//! let entry = registry.locate("ada", true).await?.expect("it was claimed");
-//! assert_eq!(&*entry.address, "10.0.0.1:7000");
+//! match registry.locate("ada", true).await? {
+//!     Located::At(entry) => assert_eq!(&*entry.address, "10.0.0.1:7000"),
+//!     Located::Nowhere | Located::Unknown => panic!("it was claimed"),
+//! }
 //! # Ok(())
 //! # }
 //! ```
