@@ -15,7 +15,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     scripts,
-    server_error::is_unknown_script,
+    server_error::{first_of_pipeline, is_unknown_script},
     tls::Tls,
     url::{Credentials, Server},
 };
@@ -115,7 +115,8 @@ impl RedisConnection {
                 several.iter().for_each(|command| {
                     pipeline.add_command(command.clone());
                 });
-                pipeline.query_async(&mut connection).await
+                let replies = pipeline.query_async(&mut connection).await;
+                replies.map_err(first_of_pipeline)
             }
         };
         *self.silent_since.lock() = None;

@@ -150,9 +150,16 @@ pub(super) fn refuses_for_now(error: &RedisError) -> Option<&'static str> {
 
 /// Whether the server's error has this code, or reports an error with this code.
 fn says(error: &RedisError, code: &str) -> bool {
-    // The errors of a pipeline have no code of their own, and quote those of its commands.
-    let is_code = |word: &str| word.trim_matches(['-', '"', ':']) == code;
+    let is_code = |word: &str| word.trim_start_matches('-') == code;
     error.code() == Some(code) || error.to_string().split_whitespace().any(is_code)
+}
+
+/// The error of the first command that failed. That of the pipeline has neither its code nor its details,
+/// which decide whether the pipeline is sent again, and to which server.
+pub(super) fn first_of_pipeline(error: RedisError) -> RedisError {
+    let errors = error.clone().into_server_errors();
+    let first = errors.as_deref().and_then(<[_]>::first);
+    first.map_or(error, |(_, first)| first.clone().into())
 }
 
 pub(super) fn is_unknown_script(error: &RedisError) -> bool {

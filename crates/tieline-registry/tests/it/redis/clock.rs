@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use tieline_registry::{
     ClaimOutcomes, JoinOutcome, JoinRequest, Located, NodeReport, NodeSession, RedisOptions,
-    RedisRegistry, Registry, Renewal, Stamp,
+    RedisRegistry, Registry, Renewal, Stamp, Verdict,
 };
 use tieline_test_servers::redis::Redis;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
-use super::{PREFIX, claim, granted, join};
+use super::{PREFIX, claim, granted, join, numbered};
 use crate::kit::run;
 
 const HOUR: u64 = 3600;
@@ -84,6 +84,12 @@ fn a_step_of_the_servers_clock_fails_no_operation() {
         // For this process, the clock steps forward by an hour: its deadlines are an hour old.
         step_back(&redis).await;
         assert_eq!(claim(&registry, &session, "a").await.unwrap(), granted());
+        step_back(&redis).await;
+        // More than one call of the script: they share a pipeline.
+        let ids: Vec<_> = (0..2_000).map(numbered).collect();
+        let claimed = registry.claim(&session, &ids).await.unwrap();
+        let all = vec![Verdict::Granted { displaced: None }; ids.len()];
+        assert_eq!(claimed, ClaimOutcomes::Verdicts(all));
     });
 }
 

@@ -193,3 +193,35 @@ fn a_node_without_clients_keeps_its_lease_while_a_slot_moves() {
         }
     });
 }
+
+/// Claims of so many ids that they are several calls of a script, which share a pipeline, follow the keys as a
+/// single call does.
+#[test]
+fn many_claims_at_once_follow_a_slot_that_moves() {
+    run_threads(2, async {
+        let cluster = RedisCluster::start(false).await;
+        let options = RedisOptions::new(cluster.url(), PREFIX).timeout(TIMEOUT);
+        let registry = options.connect().await.unwrap();
+        let session = join(&registry, "busy:1").await;
+        let claims: Vec<_> = (0..2_000).map(|n| claim(&format!("id-{n}"))).collect();
+        let claim_all = async || {
+            let claimed = registry.claim(&session, &claims).await;
+            let claimed = claimed.unwrap_or_else(|error| panic!("{}", message(&error)));
+            assert!(matches!(claimed, ClaimOutcomes::Verdicts(_)), "{claimed:?}");
+        };
+        claim_all().await;
+        let owner = cluster.master_of(PREFIX).await;
+        let pauses = [Duration::from_millis(500), Duration::ZERO];
+        let moving = cluster.move_slot_slowly(PREFIX, [owner, (owner + 1) % 3], pauses);
+        let claiming = async {
+            loop {
+                claim_all().await;
+            }
+        };
+        tokio::select! {
+            () = moving => {}
+            () = claiming => {}
+        }
+        claim_all().await;
+    });
+}

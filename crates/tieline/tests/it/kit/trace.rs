@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Write},
-    sync::Arc,
+    sync::{Arc, Once},
 };
 
 use parking_lot::Mutex;
@@ -19,6 +19,14 @@ struct Lines(Arc<Mutex<Vec<u8>>>);
 
 impl Trace {
     pub(crate) fn start() -> Self {
+        // Otherwise a thread without a subscriber could be the first to log something, and tracing would
+        // remember that nobody wants it.
+        static DISCARD: Once = Once::new();
+        DISCARD.call_once(|| {
+            let discard = tracing_subscriber::fmt().with_writer(io::sink).finish();
+            let set = tracing::subscriber::set_global_default(discard);
+            set.expect("nothing else sets it");
+        });
         let lines = Lines::default();
         let subscriber = tracing_subscriber::fmt()
             .with_ansi(false)
