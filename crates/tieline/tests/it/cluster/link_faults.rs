@@ -5,8 +5,10 @@ use std::time::Duration;
 use tieline::{ClusterConfig, Config, Delivery};
 use tokio::time::{Instant, sleep};
 
-use super::numbered_messages::{DECIDED_WITHIN, NumberedMessages, timed};
-use crate::kit::{Mode, Proxy, Reader, TestNode, eventually, memory_registry, run, test_config};
+use super::numbered_messages::{NumberedMessages, timed};
+use crate::kit::{
+    DECIDED_WITHIN, Mode, Proxy, Reader, TestNode, eventually, memory_registry, run, test_config,
+};
 
 /// Two nodes that reach each other through proxies, and a third without one; each has a client,
 /// named after the node's letter.

@@ -15,10 +15,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use crate::kit::{Reader, eventually};
-
-/// The time in which every receipt must be decided: a second, and some time for a busy machine.
-pub(super) const DECIDED_WITHIN: Duration = Duration::from_millis(1200);
+use crate::kit::{DECIDED_WITHIN, Reader, eventually};
 
 /// The outcome of a message, and how long it took.
 pub(super) type Outcome = (Delivery, Duration);

@@ -44,6 +44,11 @@ pub(crate) use self::{
     ws::Client,
 };
 
+/// The time in which a receipt is decided: a second, and what a busy machine adds. Whoever waits for a
+/// second deadline takes longer.
+#[cfg(feature = "cluster")]
+pub(crate) const DECIDED_WITHIN: Duration = Duration::from_millis(1800);
+
 /// Runs a test on one thread; it fails when it takes longer than 20 s.
 pub(crate) fn run<T>(test: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -14,10 +14,7 @@ use super::{
     node_process::{self, LEASE, NodeProcess, pause},
     store::Store,
 };
-use crate::kit::run_within;
-
-/// How long an emit may take: the second of its receipt, and some time for a busy machine.
-const DECIDED_WITHIN: Duration = Duration::from_millis(1200);
+use crate::kit::{DECIDED_WITHIN, run_within};
 
 /// The possible answers to an emit while the node is dead.
 const MEANWHILE: [&str; 3] = ["offline", "unreachable", "unknown"];

@@ -17,10 +17,7 @@ use super::{
     node_process::{self, LEASE, NodeProcess},
     store::Store,
 };
-use crate::kit::run_within;
-
-/// How long an emit may take: the second of its receipt, and some time for a busy machine.
-const DECIDED_WITHIN: Duration = Duration::from_millis(1200);
+use crate::kit::{DECIDED_WITHIN, run_within};
 
 /// How long a new client may wait for its upgrade during the outage.
 const ADMITTED_WITHIN: Duration = Duration::from_millis(400);

@@ -22,10 +22,7 @@ use super::{
     node_process::{self, LEASE, NodeProcess, pause},
     store::Store,
 };
-use crate::kit::{raw::request, run_within};
-
-/// How long an emit may take: the second of its receipt, and some time for a busy machine.
-const DECIDED_WITHIN: Duration = Duration::from_millis(1200);
+use crate::kit::{DECIDED_WITHIN, raw::request, run_within};
 
 #[test]
 fn a_suspended_node_affects_no_other_on_redis() {
