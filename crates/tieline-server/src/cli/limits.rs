@@ -276,6 +276,14 @@ mod tests {
         assert_eq!(format!("{config:?}"), format!("{default:?}"));
     }
 
+    const EVERY_LIMIT: &str = "--max-message 1 --max-fragments 2 --message-timeout 3 --max-header 4 \
+         --max-header-fields 5 \
+         --handshake-timeout 6 --decision-timeout 7 --http-idle-timeout 8 --max-handshakes 9 \
+         --max-handshakes-per-address 10 --max-outbox 11 --max-outbox-frames 12 --slow-consumer drop-oldest \
+         --max-broadcast-queue 14 --max-broadcast-queue-frames 15 --ping-interval 16 --ping-timeout 17 \
+         --close-timeout 18 --drain-window 19 --drain-timeout 20 --max-connections 21 --max-groups 22 \
+         --compress --shards 23 --max-outbox-memory 24";
+
     /// All fields are named, so that a new one cannot be forgotten here.
     #[test]
     fn every_limit_has_a_flag() {
@@ -307,14 +315,7 @@ mod tests {
             origins: _,   // a flag of `Clients`
             compression,
             shards,
-        } = config(
-            "--max-message 1 --max-fragments 2 --message-timeout 3 --max-header 4 --max-header-fields 5 \
-             --handshake-timeout 6 --decision-timeout 7 --http-idle-timeout 8 --max-handshakes 9 \
-             --max-handshakes-per-address 10 --max-outbox 11 --max-outbox-frames 12 --slow-consumer drop-oldest \
-             --max-broadcast-queue 14 --max-broadcast-queue-frames 15 --ping-interval 16 --ping-timeout 17 \
-             --close-timeout 18 --drain-window 19 --drain-timeout 20 --max-connections 21 --max-groups 22 \
-             --compress --shards 23 --max-outbox-memory 24",
-        );
+        } = config(EVERY_LIMIT);
         let counts = [
             message_size,
             fragments as usize,

@@ -7,8 +7,10 @@ use tieline::{
 };
 use tokio::time::{Instant, sleep};
 
-use super::numbered_messages::{DECIDED_WITHIN, timed};
-use crate::kit::{Mood, Reader, Store, TestNode, entries, eventually, run, test_config};
+use super::numbered_messages::timed;
+use crate::kit::{
+    DECIDED_WITHIN, Mood, Reader, Store, TestNode, entries, eventually, run, test_config,
+};
 
 /// An upgrade waits 250 ms for the registry; the rest is for a busy machine.
 const UPGRADE_WITHIN: Duration = Duration::from_millis(450);

@@ -7,9 +7,9 @@ use tokio::time::sleep;
 
 use super::{
     link_faults::ProxiedNodes,
-    numbered_messages::{DECIDED_WITHIN, NumberedMessages, timed},
+    numbered_messages::{NumberedMessages, timed},
 };
-use crate::kit::{Mode, eventually, run, test_config};
+use crate::kit::{DECIDED_WITHIN, Mode, eventually, run, test_config};
 
 /// Both links between two nodes go silent for `time`.
 async fn silence_links(mode: Mode, time: Duration) {

@@ -9,6 +9,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use tieline::registry::Registry;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -36,6 +37,10 @@ fn a_suspended_node_affects_no_other_on_etcd() {
     run_within(Duration::from_secs(40), async {
         stopped(Store::etcd().await).await;
     });
+}
+
+async fn has_entry(registry: &dyn Registry, id: &str) -> bool {
+    registry.locate(id, true).await.unwrap().entry().is_some()
 }
 
 async fn stopped(store: Store) {
@@ -70,13 +75,7 @@ async fn stopped(store: Store) {
         assert_eq!(one.delivery, "delivered", "{one:?}");
     }
     // Until the other nodes have removed it.
-    while registry
-        .locate(&staying[0], true)
-        .await
-        .unwrap()
-        .entry()
-        .is_some()
-    {
+    while has_entry(&*registry, &staying[0]).await {
         for one in a.emit(staying, "later").await {
             assert!(
                 one.delivery != "delivered" && one.took < DECIDED_WITHIN,
