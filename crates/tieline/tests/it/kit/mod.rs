@@ -44,10 +44,9 @@ pub(crate) use self::{
     ws::Client,
 };
 
-/// The time in which a receipt is decided: a second, and what a busy machine adds. Whoever waits for a
-/// second deadline takes longer.
+/// The time in which a receipt is decided: a second, and some time for a busy machine.
 #[cfg(feature = "cluster")]
-pub(crate) const DECIDED_WITHIN: Duration = Duration::from_millis(1800);
+pub(crate) const DECIDED_WITHIN: Duration = Duration::from_millis(1200);
 
 /// Runs a test on one thread; it fails when it takes longer than 20 s.
 pub(crate) fn run<T>(test: impl Future<Output = T>) -> T {
