@@ -106,6 +106,36 @@ fn broadcast(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// Sixteen members of a room of 1,000 write at once: to all, and to all but themselves.
+fn room(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("room");
+    let (harness, mut clients) = harness_with(1000);
+    let (hub, frame) = (&harness.hub, Frame::text("x".repeat(64)));
+    group.throughput(Throughput::Elements(16 * 1000));
+    for (name, excepting) in [("16_to_all", false), ("16_to_all_others", true)] {
+        group.bench_function(name, |bencher| {
+            bencher.iter_custom(|times| {
+                timed(&mut clients, times, || {
+                    let receipts: Vec<_> = (0..16)
+                        .map(|i| match excepting {
+                            true => hub.except([format!("c{i}")]).broadcast(frame.clone()),
+                            false => hub.broadcast(frame.clone()),
+                        })
+                        .collect();
+                    let reached = receipts
+                        .into_iter()
+                        .map(|receipt| harness.run(receipt).delivered);
+                    assert_eq!(
+                        reached.sum::<u64>(),
+                        16 * if excepting { 999 } else { 1000 }
+                    );
+                })
+            });
+        });
+    }
+    group.finish();
+}
+
 fn emit(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("emit");
     let (harness, mut clients) = harness_with(1000);
@@ -181,5 +211,5 @@ fn echoes(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, outbox, broadcast, emit, look_up, echoes);
+criterion_group!(benches, outbox, broadcast, room, emit, look_up, echoes);
 criterion_main!(benches);
