@@ -1,5 +1,6 @@
 //! Redis and etcd servers for tests. Each is a process for one test, on free ports and in a
-//! temporary folder, and is killed when its value is dropped.
+//! temporary folder, and is killed when its value is dropped. And a [`Stopwatch`] for what is
+//! promised to take no longer than some time.
 //!
 //! Owns the processes that it starts, and ends only those. Must not know what is stored in them.
 //! Depends on no crate of this workspace, so that the tests of all crates can use it. A server that
@@ -22,5 +23,6 @@ mod authority;
 pub mod etcd;
 pub mod process;
 pub mod redis;
+mod stopwatch;
 
-pub use self::authority::Authority;
+pub use self::{authority::Authority, stopwatch::Stopwatch};

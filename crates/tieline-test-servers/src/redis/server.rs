@@ -9,14 +9,22 @@ use std::{
     time::Duration,
 };
 
-use redis::{FromRedisValue, RedisResult, aio::MultiplexedConnection};
+use redis::{AsyncConnectionConfig, FromRedisValue, RedisResult, aio::MultiplexedConnection};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
+use tokio::time::timeout;
 
 use crate::{authority::Authority, process};
 
 /// How often a starting server is asked whether it answers.
 pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(10);
+
+/// How long one of these attempts may take: what answers at the port may not be the server.
+const ATTEMPT: Duration = Duration::from_secs(1);
+
+/// How long a command of a test may take. It says nothing about the server: on a busy machine, some
+/// commands take seconds, and the test has its own deadline.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The configuration of a server.
 #[derive(Default)]
@@ -221,7 +229,8 @@ impl Redis {
             if self.process.try_wait().unwrap().is_some() {
                 return false;
             }
-            if self.try_command::<String>(&["PING"]).await.is_ok() {
+            let ping = timeout(ATTEMPT, self.try_command::<String>(&["PING"]));
+            if matches!(ping.await, Ok(Ok(_))) {
                 return true;
             }
             tokio::time::sleep(POLL_INTERVAL).await;
@@ -237,10 +246,15 @@ impl Drop for Redis {
     }
 }
 
-/// A connection for the commands of the tests. It fails at once if the server does not answer.
+/// A connection for the commands of the tests. It fails at once if nobody listens.
 pub(super) async fn connect(url: &str) -> RedisResult<MultiplexedConnection> {
     let client = redis::Client::open(url)?;
-    client.get_multiplexed_async_connection().await
+    let config = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(PATIENCE))
+        .set_response_timeout(Some(PATIENCE));
+    client
+        .get_multiplexed_async_connection_with_config(&config)
+        .await
 }
 
 /// A port that is free now. Another process may take it before the server does.

@@ -4,7 +4,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use tokio::time::Instant;
+use tieline_test_servers::Stopwatch;
 use tokio_util::task::TaskTracker;
 
 use super::{
@@ -146,7 +146,7 @@ fn a_peer_that_accepts_no_request_at_all_has_each_refused_at_once() {
         let peer = ScriptedPeer::with_hello(hello, Vec::new()).await;
         let link = open(peer.address);
         link.until(LinkStatus::Up).await;
-        let began = Instant::now();
+        let began = Stopwatch::start_threads();
         let outcome = link.request(emit("a", "x")).await;
         assert_eq!(outcome, Outcome::NotSent(NotSent::QueueFull));
         assert!(began.elapsed() < Duration::from_millis(500));

@@ -4,10 +4,11 @@ use std::{collections::HashSet, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use tieline_test_servers::Stopwatch;
 use tokio::{
     net::TcpListener,
     sync::{Semaphore, oneshot},
-    time::{Instant, sleep},
+    time::sleep,
 };
 use tonic::{
     Request, Response, Status,
@@ -257,7 +258,7 @@ fn what_waits_for_a_slow_client_is_decided_within_a_second() {
         let (address, calls, _stop) = legacy_node().await;
         let link = open(address);
         link.until(LinkStatus::Up).await;
-        let began = Instant::now();
+        let began = Stopwatch::start_threads();
         let [first, second] = ["1", "2"].map(|data| link.send(emit("slow", data)));
         assert_eq!(first.await.unwrap(), Outcome::Unknown);
         let second = second.await.unwrap();

@@ -3,11 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use tieline::{Config, Delivery, OnlineStatus, SlowConsumer, registry::Registry};
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 use tonic::Code;
 
 use crate::kit::{
-    LegacyNode, Raw, TestNode, entries, eventually, memory_registry, run, test_config,
+    LegacyNode, Raw, Stopwatch, TestNode, entries, eventually, memory_registry, run, test_config,
 };
 
 /// Few enough for unary calls in sequence within the second in which receipts are decided.
@@ -112,7 +112,7 @@ fn broadcasts_reach_both_and_count_only_our_clients() {
         );
         go.connect("gil").await;
         go.connect("gus").await;
-        let connected = Instant::now();
+        let connected = Stopwatch::start();
         // A legacy node does not announce itself: an audit finds it.
         loop {
             let summary = a.cluster.broadcast("found?").await;
@@ -189,7 +189,7 @@ fn a_late_delete_by_a_legacy_node_leaves_our_client_reachable() {
         assert_eq!(place(&registry, "ann").await, Some(a.peer_address()));
         for round in 0..3 {
             go.disconnect("ann").await;
-            let deleted = Instant::now();
+            let deleted = Stopwatch::start();
             let mut n = 0;
             loop {
                 for from in [&a, &b] {
@@ -232,7 +232,7 @@ fn a_client_that_moves_to_a_legacy_node_is_followed_and_its_old_connection_close
         let half_open = a.reader("id=ann&quiet").await;
         assert!(b.cluster.emit("ann", "at a").await.is_delivered());
         go.connect("ann").await;
-        let moved = Instant::now();
+        let moved = Stopwatch::start();
         // A node without a cached route follows the new entry at once.
         assert_eq!(c.cluster.emit("ann", "moved").await, Delivery::Delivered);
         assert_eq!(go.texts("ann"), ["moved"]);

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use tieline::{ClusterConfig, Config, Delivery};
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use super::numbered_messages::{NumberedMessages, timed};
 use crate::kit::{
-    DECIDED_WITHIN, Mode, Proxy, Reader, TestNode, eventually, memory_registry, run, test_config,
+    DECIDED_WITHIN, Mode, Proxy, Reader, Stopwatch, TestNode, eventually, memory_registry, run,
+    test_config,
 };
 
 /// Two nodes that reach each other through proxies, and a third without one; each has a client,
@@ -59,7 +60,7 @@ impl ProxiedNodes {
 
     /// A broadcast from `a` is decided in time, and its summary names `b` as missed.
     pub(super) async fn assert_broadcast_misses_b(&self) {
-        let begun = Instant::now();
+        let begun = Stopwatch::start();
         let summary = self.a.cluster.broadcast("to all").await;
         let took = begun.elapsed();
         assert!(took <= DECIDED_WITHIN, "a broadcast decided after {took:?}");

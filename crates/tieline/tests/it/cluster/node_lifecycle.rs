@@ -16,7 +16,7 @@ use tieline::{
 use tokio::time::{Instant, sleep};
 
 use crate::kit::{
-    Mood, Reader, Store, TestNode, entries, eventually, free_port, memory_registry, run,
+    Mood, Reader, Stopwatch, Store, TestNode, entries, eventually, free_port, memory_registry, run,
     run_threads, test_config,
 };
 
@@ -109,7 +109,7 @@ fn a_drain_without_its_registry_ends_in_time() {
         let ann = a.reader("id=ann&quiet").await;
         assert!(b.cluster.emit("ann", "warm").await.is_delivered());
         store.set(Mood::Hangs);
-        let begun = Instant::now();
+        let begun = Stopwatch::start();
         let drained = a.stop().await;
         let took = begun.elapsed();
         assert_eq!((drained.closed, drained.remaining), (1, 0));
@@ -133,7 +133,7 @@ fn a_node_does_not_start_without_its_registry() {
             let store = Store::slow(Duration::ZERO);
             store.set(mood);
             let registry: Arc<dyn Registry> = store;
-            let begun = Instant::now();
+            let begun = Stopwatch::start();
             let hub = Hub::new(Config::default()).unwrap();
             let started = Cluster::start(hub, Arc::clone(&registry), test_config()).await;
             assert!(
@@ -195,7 +195,7 @@ fn a_second_process_with_an_address_takes_no_clients_until_the_first_has_left() 
         drop(ann);
         eventually(|| first.node.hub().is_empty()).await;
         first.stop().await;
-        let left = Instant::now();
+        let left = Stopwatch::start();
         eventually(|| second.node.is_ready()).await;
         assert!(
             left.elapsed() <= test_config().lease,
@@ -232,7 +232,7 @@ fn a_node_that_crashed_is_back_on_its_address_at_once() {
         before.crash().await;
         drop((gone, back));
         eventually(|| std::net::TcpListener::bind(home).is_ok()).await;
-        let begun = Instant::now();
+        let begun = Stopwatch::start();
         let after = TestNode::start_with(&registry, Config::default(), at_home()).await;
         assert!(after.node.is_ready());
         let back = after.reader("id=back&quiet").await;

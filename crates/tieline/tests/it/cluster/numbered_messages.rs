@@ -10,12 +10,9 @@ use std::{
 };
 
 use tieline::{Cluster, Delivery};
-use tokio::{
-    task::JoinHandle,
-    time::{Instant, sleep},
-};
+use tokio::{task::JoinHandle, time::sleep};
 
-use crate::kit::{DECIDED_WITHIN, Reader, eventually};
+use crate::kit::{DECIDED_WITHIN, Reader, Stopwatch, eventually};
 
 /// The outcome of a message, and how long it took.
 pub(super) type Outcome = (Delivery, Duration);
@@ -28,7 +25,7 @@ pub(super) struct NumberedMessages {
 
 /// Awaits a receipt in its own task, so that the time does not depend on other receipts.
 pub(super) fn timed(cluster: &Cluster, id: &str, text: impl Into<String>) -> JoinHandle<Outcome> {
-    let begun = Instant::now();
+    let begun = Stopwatch::start();
     let receipt = cluster.emit(id, text.into());
     tokio::spawn(async move { (receipt.await, begun.elapsed()) })
 }

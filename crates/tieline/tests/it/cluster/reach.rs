@@ -7,7 +7,7 @@ use tieline::{
     OnlineStatus, registry::Cursor,
 };
 
-use crate::kit::{TestNode, eventually, memory_registry, run, test_config};
+use crate::kit::{Stopwatch, TestNode, eventually, memory_registry, run, test_config};
 
 #[test]
 fn an_emit_reaches_a_client_of_another_node() {
@@ -227,7 +227,7 @@ fn a_node_that_comes_back_is_reached_at_once() {
         eventually(|| down.elapsed() > Duration::from_millis(1500)).await;
         let b = TestNode::start_with(&registry, Config::default(), config).await;
         let mut ben = b.client("id=ben").await;
-        let back = std::time::Instant::now();
+        let back = Stopwatch::start();
         a.wait_for_links(1).await;
         assert!(
             back.elapsed() < Duration::from_millis(300),

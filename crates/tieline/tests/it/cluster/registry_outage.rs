@@ -9,11 +9,13 @@ use tokio::time::{Instant, sleep};
 
 use super::numbered_messages::timed;
 use crate::kit::{
-    DECIDED_WITHIN, Mood, Reader, Store, TestNode, entries, eventually, run, test_config,
+    DECIDED_WITHIN, Mood, Reader, Stopwatch, Store, TestNode, entries, eventually, run, test_config,
 };
 
-/// An upgrade waits 250 ms for the registry; the rest is for a busy machine.
-const UPGRADE_WITHIN: Duration = Duration::from_millis(450);
+/// An upgrade waits 250 ms for the registry; the rest is for what this process computes.
+const UPGRADE_WITHIN: Duration = Duration::from_millis(300);
+/// Less than anything waits that waits for the registry.
+const AT_ONCE: Duration = Duration::from_millis(200);
 
 struct Setup {
     store: Arc<Store>,
@@ -57,7 +59,7 @@ impl Setup {
         for id in ["at-a", "at-b"] {
             let (delivery, took) = timed(&self.a.cluster, id, "going on").await.unwrap();
             assert_eq!(delivery, Delivery::Delivered, "{id}");
-            assert!(took < DECIDED_WITHIN, "{took:?}");
+            assert!(took < AT_ONCE, "{took:?}");
         }
         let (delivery, took) = timed(&self.a.cluster, "nobody knows", "x").await.unwrap();
         assert!(
@@ -65,24 +67,26 @@ impl Setup {
             "{delivery}"
         );
         assert!(took <= DECIDED_WITHIN, "{took:?}");
-        let begun = Instant::now();
+        let begun = Stopwatch::start();
         let present = self.a.cluster.online(["at-a", "nobody knows"]).await;
         assert_eq!(present, [OnlineStatus::Online, OnlineStatus::Unknown]);
+        assert!(begun.elapsed() <= DECIDED_WITHIN, "{:?}", begun.elapsed());
+        let begun = Stopwatch::start();
         let summary = self.a.cluster.broadcast("to all").await;
         assert_eq!(summary.reached.delivered, 3, "{summary:?}");
         let summary = self.a.cluster.emit_user("u", "to the user").await;
         assert_eq!(summary.reached.delivered, 2, "{summary:?}");
-        assert!(begun.elapsed() <= DECIDED_WITHIN, "{:?}", begun.elapsed());
+        assert!(begun.elapsed() <= AT_ONCE, "{:?}", begun.elapsed());
     }
 
     /// New clients are accepted by a node on which they may displace others, and refused by the
     /// other.
     async fn assert_admits(&self, id: &str) -> Reader {
-        let begun = Instant::now();
+        let begun = Stopwatch::start();
         let client = self.a.reader(&format!("id={id}&quiet")).await;
         assert!(begun.elapsed() <= UPGRADE_WITHIN, "{:?}", begun.elapsed());
         assert_eq!(self.a.cluster.emit(id, "local").await, Delivery::Delivered);
-        let begun = Instant::now();
+        let begun = Stopwatch::start();
         let (_, answer) = self.rejecting.try_connect("id=rejecting").await;
         assert_eq!(answer.status, 503, "{answer:?}");
         assert!(
@@ -114,7 +118,7 @@ async fn outage(mood: Mood, time: Duration, wipe: bool) {
         setup.store.wipe();
     }
     setup.store.set(Mood::Well);
-    let back = Instant::now();
+    let back = Stopwatch::start();
     let a = setup.a.peer_address();
     let expected: BTreeMap<_, _> = ["at-a", "first", "second", "at-b"]
         .map(|id| (id.to_owned(), a.clone()))
@@ -197,7 +201,7 @@ fn a_hanging_audit_does_not_delay_the_repair_of_lost_entries() {
         sleep(Duration::from_millis(800)).await;
         store.wipe();
         store.set(Mood::Well);
-        let back = Instant::now();
+        let back = Stopwatch::start();
         while entries(&*registry).await.len() != 1 {
             sleep(Duration::from_millis(2)).await;
             assert!(back.elapsed() <= test_config().lease, "nothing yet");
@@ -224,7 +228,7 @@ fn a_long_list_is_waited_for_and_delays_no_repair() {
         eventually(|| store.listings().0 > begun).await;
         let (_, ended) = store.listings();
         store.wipe();
-        let wiped = Instant::now();
+        let wiped = Stopwatch::start();
         while entries(&*registry).await.len() != 1 {
             sleep(Duration::from_millis(2)).await;
             assert!(wiped.elapsed() <= test_config().lease, "nothing yet");
@@ -241,7 +245,7 @@ fn a_registry_that_is_emptied_unnoticed_is_refilled() {
         let before = entries(&*setup.store).await;
         assert_eq!(before.len(), 2);
         setup.store.wipe();
-        let wiped = Instant::now();
+        let wiped = Stopwatch::start();
         let backend = Cluster::connect(setup.store.clone(), test_config())
             .await
             .unwrap();

@@ -1,7 +1,7 @@
 //! The program of a node process: WebSockets at `/ws?id=`, and queries of a test by plain HTTP.
 //!
 //! `/emit?ids=a,b&data=` sends to each id and answers, once all receipts are decided, with the
-//! outcome of each and how long it took; `/close?id=&code=` closes a client; `/stats` reports the
+//! outcome of each and how long it took by a stopwatch; `/close?id=&code=` closes a client; `/stats` reports the
 //! state of the node. SIGTERM drains. The program waits for a registry that is away at its start,
 //! as a supervisor that restarts it would.
 
@@ -19,12 +19,9 @@ use tieline::{
     Accept, ClientId, CloseCode, CloseFrame, Cluster, ClusterConfig, Config, Connection, Handler,
     Hub, Listener, Message, Node, Refusal, Upgrade, registry,
 };
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    time::Instant,
-};
+use tokio::signal::unix::{SignalKind, signal};
 
-use crate::kit::child;
+use crate::kit::{Stopwatch, child};
 
 /// The environment variable with the [`Setup`].
 pub(super) const SETUP: &str = "TIELINE_TEST_NODE";
@@ -149,7 +146,7 @@ async fn enter(State(node): NodeState, upgrade: Upgrade) -> Result<Response, Ref
 async fn emit(State(node): NodeState, Query(asked): Asked) -> Json<Vec<EmitResult>> {
     let cluster = node.cluster().unwrap();
     let emits = asked["ids"].split(',').map(|id| {
-        let (begun, receipt) = (Instant::now(), cluster.emit(id, asked["data"].clone()));
+        let (begun, receipt) = (Stopwatch::start(), cluster.emit(id, asked["data"].clone()));
         async move {
             let delivery = receipt.await.as_str().to_owned();
             let (id, took) = (id.to_owned(), begun.elapsed());
