@@ -8,7 +8,6 @@ use std::{
     collections::HashMap,
     fs,
     path::{Path, PathBuf},
-    process,
     thread::{self, ThreadId},
     time::{Duration, Instant},
 };
@@ -22,28 +21,21 @@ pub struct Stopwatch {
     waited: HashMap<PathBuf, Duration>,
 }
 
-/// The threads that take part in what is measured.
-#[derive(Debug, Clone)]
+/// The threads that take part in what is measured, with the processes that they started.
+#[derive(Debug, Clone, Copy)]
 enum Threads {
-    /// One of this process, and all threads of other processes.
-    One(ThreadId, Vec<u32>),
-    /// All of this process.
+    One(ThreadId),
     All,
 }
 
 impl Stopwatch {
-    /// Starts to measure what runs on this thread: clients, nodes, registries in memory.
+    /// Starts to measure what this thread does, and the processes that it starts: clients, nodes,
+    /// registries.
     pub fn start() -> Self {
-        Self::with([])
+        Self::of(Threads::One(thread::current().id()))
     }
 
-    /// Starts to measure what runs on this thread and what these processes do for it.
-    pub fn with(processes: impl IntoIterator<Item = u32>) -> Self {
-        let processes = processes.into_iter().collect();
-        Self::of(Threads::One(thread::current().id(), processes))
-    }
-
-    /// Starts to measure what runs on several threads of this process.
+    /// Starts to measure what several threads of this process do. Those of other tests count too.
     pub fn start_threads() -> Self {
         Self::of(Threads::All)
     }
@@ -60,46 +52,63 @@ impl Stopwatch {
     /// processor. Where only one thread takes part, it must be the one that asks.
     pub fn elapsed(&self) -> Duration {
         let elapsed = self.begun.elapsed();
+        elapsed.saturating_sub(self.waited())
+    }
+
+    /// How much of the time since the start the machine took: nothing on an idle one.
+    pub fn delayed(&self) -> Duration {
+        self.waited().min(self.begun.elapsed())
+    }
+
+    /// Whether this time has passed only because the machine was busy.
+    pub fn has_lost(&self, time: Duration) -> bool {
+        self.begun.elapsed() >= time && self.elapsed() < time
+    }
+
+    fn waited(&self) -> Duration {
         let waited = self.threads.waited().into_iter();
         let waited = waited.map(|(thread, waited)| {
             let before = self.waited.get(&thread).copied().unwrap_or_default();
             waited.saturating_sub(before)
         });
-        elapsed.saturating_sub(waited.sum())
+        waited.sum()
     }
 }
 
 impl Threads {
-    fn waited(&self) -> HashMap<PathBuf, Duration> {
-        let (one, processes) = match self {
-            Self::One(thread, processes) => {
-                let is_same = *thread == thread::current().id();
+    fn waited(self) -> HashMap<PathBuf, Duration> {
+        let mut waited = HashMap::new();
+        match self {
+            Self::One(thread) => {
+                let is_same = thread == thread::current().id();
                 assert!(is_same, "what several threads do is measured otherwise");
-                (Some("/proc/thread-self".into()), processes.clone())
+                add(Path::new("/proc/thread-self"), &mut waited);
             }
-            Self::All => (None, vec![process::id()]),
-        };
-        let of_processes = processes.into_iter().flat_map(|process| {
-            // It may have ended.
-            let threads = fs::read_dir(format!("/proc/{process}/task"));
-            let threads = threads.into_iter().flatten().flatten();
-            threads.map(|thread| thread.path())
-        });
-        let threads = one.into_iter().chain(of_processes);
-        threads
-            .map(|thread| {
-                let waited = run_delay(&thread);
-                (thread, waited)
-            })
-            .collect()
+            Self::All => add_process("self", &mut waited),
+        }
+        waited
     }
 }
 
-/// The second of the three numbers is the time spent runnable without running, in nanoseconds.
-fn run_delay(thread: &Path) -> Duration {
-    let numbers = fs::read_to_string(thread.join("schedstat")).unwrap_or_default();
+/// Adds a thread, and the processes that it started.
+fn add(thread: &Path, waited: &mut HashMap<PathBuf, Duration>) {
+    let read = |name| fs::read_to_string(thread.join(name)).unwrap_or_default();
+    // The second of the three numbers is the time spent runnable without running, in nanoseconds.
+    let numbers = read("schedstat");
     let delay = numbers.split_whitespace().nth(1);
-    Duration::from_nanos(delay.and_then(|delay| delay.parse().ok()).unwrap_or(0))
+    let delay = delay.and_then(|delay| delay.parse().ok()).unwrap_or(0);
+    waited.insert(thread.to_owned(), Duration::from_nanos(delay));
+    for process in read("children").split_whitespace() {
+        add_process(process, waited);
+    }
+}
+
+fn add_process(process: &str, waited: &mut HashMap<PathBuf, Duration>) {
+    // It may have ended.
+    let threads = fs::read_dir(format!("/proc/{process}/task"));
+    for thread in threads.into_iter().flatten().flatten() {
+        add(&thread.path(), waited);
+    }
 }
 
 #[cfg(all(test, target_os = "linux"))]

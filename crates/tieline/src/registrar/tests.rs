@@ -5,8 +5,8 @@ mod pacing;
 use std::{sync::Arc, time::Duration};
 
 use tieline_registry::{ClientId, Located, RedisRegistry, Registry};
-use tieline_test_servers::redis::Redis;
-use tokio::time::{Instant, sleep, timeout};
+use tieline_test_servers::{Stopwatch, redis::Redis};
+use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
 use super::{LocalInstant, Registrar, RegistrarConfig, RegistrarHost};
@@ -80,7 +80,7 @@ async fn until(mut condition: impl AsyncFnMut() -> bool) {
     timeout(DEADLINE, waiting).await.expect("it must happen");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn a_wiped_redis_is_refilled_in_seconds() {
     let redis = Redis::start().await;
     let registry = Arc::new(RedisRegistry::connect(&redis.url(), "ws").await.unwrap());
@@ -103,11 +103,11 @@ async fn a_wiped_redis_is_refilled_in_seconds() {
     redis.wipe().await;
     inner.renew_now.notify_one();
     until(async || inner.table.lock().to_refill() > 0).await;
-    let start = Instant::now();
+    let watch = Stopwatch::start();
     let absent = registry.locate("nobody", true).await.unwrap();
     assert_eq!(absent, Located::Unknown, "entries are missing");
     until(async || inner.table.lock().to_refill() == 0).await;
-    let took = start.elapsed();
+    let took = watch.elapsed();
     eprintln!("{IDS} ids were claimed again in {took:.2?}");
     assert!(took < LIMIT, "refilling took {took:?}");
     let entries: usize = redis.command(&["HLEN", "ws"]).await;

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use tieline::{CloseReason, Config, Delivery};
 use tokio::net::TcpStream;
 
-use crate::kit::{Raw, Server, eventually, raw::request, run, run_threads};
+use crate::kit::{Raw, Server, Stopwatch, eventually, raw::request, run, run_threads};
 
 const fn millis(n: u64) -> Duration {
     Duration::from_millis(n)
@@ -34,7 +34,7 @@ async fn leave(client: &mut Raw) -> (Instant, Vec<String>) {
 
 #[test]
 fn closes_are_spread_over_the_window_with_jitter() {
-    run_threads(2, async {
+    run(async {
         let count = 100;
         let window = millis(3000);
         let server = Server::start(Config {
@@ -43,7 +43,7 @@ fn closes_are_spread_over_the_window_with_jitter() {
         })
         .await;
         let mut crowd = server.crowd("c", count, "").await;
-        let begun = Instant::now();
+        let (begun, watch) = (Instant::now(), Stopwatch::start());
         let (drained, left) =
             tokio::join!(server.node.drain(), join_all(crowd.iter_mut().map(leave)));
         assert_eq!((drained.closed, drained.remaining), (count, 0));
@@ -52,15 +52,19 @@ fn closes_are_spread_over_the_window_with_jitter() {
         let arrival: Vec<_> = left.iter().map(|(at, _)| *at - begun).collect();
         let mut moments = arrival.clone();
         moments.sort_unstable();
-        assert!(moments[0] < window / 4, "the first leaves at once");
+        // They come no earlier than they are due, and later only by as much as the machine is busy.
+        let late = watch.delayed();
+        assert!(moments[0] < window / 4 + late, "the first leaves at once");
         assert!(moments[count - 1] > window * 3 / 4, "the last leaves late");
         // Each quarter of the window has about a quarter of the closes.
         for quarter in 1..=3 {
-            let before = moments.partition_point(|at| *at < window * quarter / 4);
+            let due = window * quarter / 4;
             let even = count * quarter as usize / 4;
+            let before = |due| moments.partition_point(|at| *at < due);
+            let (come, come_late) = (before(due), before(due + late));
             assert!(
-                before.abs_diff(even) <= count / 6,
-                "{before} in {quarter} quarters"
+                come <= even + count / 6 && come_late + count / 6 >= even,
+                "{come}, and {come_late} {late:?} later, in {quarter} quarters"
             );
         }
         // Neither in the order of arrival nor at even distances.

@@ -4,7 +4,9 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use tieline::{ClusterConfig, Config, Delivery, Receipt, Summary, registry::Registry};
 
-use crate::kit::{Mode, Reader, Store, TestNode, eventually, run_threads, test_config};
+use crate::kit::{
+    GIVEN_UP_AFTER, Mode, Reader, Stopwatch, Store, TestNode, eventually, run_threads, test_config,
+};
 
 const CLIENTS: usize = 24;
 const MESSAGES: usize = 6000;
@@ -17,10 +19,12 @@ enum Sent {
     Many(Vec<usize>, Receipt<Summary>),
 }
 
-/// Sends numbers to random clients by id, user, group and broadcast; returns the receivers of each.
+/// Sends numbers to random clients by id, user, group and broadcast; returns the receivers of each. A
+/// number that a busy machine left no time for is not among them.
 async fn send_mixed(from: &TestNode, seed: u64) -> HashMap<usize, Vec<usize>> {
     let mut random = fastrand::Rng::with_seed(seed);
     let (mut open, mut arrivals) = (Vec::new(), HashMap::new());
+    let mut watch = Stopwatch::start_threads();
     for n in 0..MESSAGES {
         let (text, to) = (n.to_string(), random.usize(0..CLIENTS));
         let cluster = &from.cluster;
@@ -41,24 +45,29 @@ async fn send_mixed(from: &TestNode, seed: u64) -> HashMap<usize, Vec<usize>> {
         ));
         if open.len() == MAX_OPEN || n + 1 == MESSAGES {
             for (n, sent) in open.drain(..) {
-                arrivals.insert(n, arrived(n, sent).await);
+                arrivals.extend(arrived(n, sent, &watch).await.map(|to| (n, to)));
             }
+            watch = Stopwatch::start_threads();
         }
     }
     arrivals
 }
 
-async fn arrived(n: usize, sent: Sent) -> Vec<usize> {
+async fn arrived(n: usize, sent: Sent, watch: &Stopwatch) -> Option<Vec<usize>> {
+    let was_given_up = || watch.has_lost(GIVEN_UP_AFTER);
     match sent {
         Sent::One(to, receipt) => {
-            assert_eq!(receipt.await, Delivery::Delivered, "message {n}");
-            vec![to]
+            let delivery = receipt.await;
+            let is_delivered = delivery == Delivery::Delivered;
+            assert!(is_delivered || was_given_up(), "message {n}: {delivery}");
+            is_delivered.then(|| vec![to])
         }
         Sent::Many(to, receipt) => {
             let summary = receipt.await;
-            assert!(summary.is_complete(), "message {n}: {summary:?}");
-            assert_eq!(summary.reached.delivered, to.len() as u64, "message {n}");
-            to
+            let reached = summary.reached.delivered;
+            let is_delivered = summary.is_complete() && reached == to.len() as u64;
+            assert!(is_delivered || was_given_up(), "message {n}: {summary:?}");
+            is_delivered.then_some(to)
         }
     }
 }
@@ -66,11 +75,16 @@ async fn arrived(n: usize, sent: Sent) -> Vec<usize> {
 async fn verify(seed: u64, arrivals: &HashMap<usize, Vec<usize>>, readers: &[Reader]) {
     let mut expected = vec![Vec::new(); readers.len()];
     for n in 0..MESSAGES {
-        arrivals[&n].iter().for_each(|to| expected[*to].push(n));
+        let to = arrivals.get(&n).into_iter().flatten();
+        to.for_each(|to| expected[*to].push(n));
     }
     for (expected, reader) in expected.iter().zip(readers) {
-        eventually(|| reader.texts().len() >= expected.len()).await;
-        let got = reader.numbers();
+        let got = || -> Vec<_> {
+            let numbers = reader.numbers().into_iter();
+            numbers.filter(|n| arrivals.contains_key(n)).collect()
+        };
+        eventually(|| got().len() >= expected.len()).await;
+        let got = got();
         let wrong = got
             .iter()
             .zip(expected)

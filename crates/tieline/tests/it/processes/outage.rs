@@ -17,10 +17,11 @@ use super::{
     node_process::{self, LEASE, NodeProcess},
     store::Store,
 };
-use crate::kit::{DECIDED_WITHIN, run_within};
+use crate::kit::{DECIDED_WITHIN, Stopwatch, run_within};
 
-/// How long a new client may wait for its upgrade during the outage.
-const ADMITTED_WITHIN: Duration = Duration::from_millis(400);
+/// How long a new client may wait for its upgrade during the outage: 250 ms for the registry, and what the
+/// node and twenty clients compute.
+const ADMITTED_WITHIN: Duration = Duration::from_millis(330);
 
 /// Clients of each node.
 const CLIENTS: usize = 120;
@@ -145,18 +146,11 @@ impl Outage {
         let closed = there.filter(was_closed).count();
         assert_eq!(closed, 0, "sockets stay");
         connect_times.sort_unstable();
-        let slow = connect_times
-            .iter()
-            .filter(|wait| **wait > ADMITTED_WITHIN)
-            .count();
-        assert!(
-            slow <= connect_times.len() / 10,
-            "they waited {connect_times:?}"
-        );
         let (half, last) = (
             connect_times[connect_times.len() / 2],
             connect_times[connect_times.len() - 1],
         );
+        assert!(last <= ADMITTED_WITHIN, "they waited {connect_times:?}");
         eprintln!("new clients waited {half:?}, at most {last:?}");
     }
 
@@ -191,11 +185,13 @@ impl Outage {
             let ids: Vec<_> = (0..20)
                 .map(|n| format!("{wave}-{n}-{}", node.setup.peers.port()))
                 .collect();
-            let connecting = ids.iter().map(|id| Client::connect(node, id));
-            for (id, result) in ids.iter().zip(join_all(connecting).await) {
+            let connecting = ids.iter().map(async |id| {
+                let watch = Stopwatch::start();
+                (Client::connect(node, id).await, watch.elapsed())
+            });
+            for (id, (result, took)) in ids.iter().zip(join_all(connecting).await) {
                 self.clients.record(id, result).unwrap();
-                let client = self.clients.newest(id);
-                connect_times.push(client.connected_at - client.asked);
+                connect_times.push(took);
             }
             ids[..5]
                 .iter()
