@@ -8,7 +8,6 @@ mod gateway;
 
 use std::{
     fs::{self, File},
-    net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
@@ -16,15 +15,15 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 pub use self::gateway::Gateway;
-use crate::{authority::Authority, process};
+use crate::{Stopwatch, authority::Authority, ports::free_port, process};
 
 /// The shortest lease that these servers grant.
 pub const LEASE: Duration = Duration::from_secs(1);
 
-/// How long a cluster may take to become healthy.
+/// How long a cluster may take to become healthy, by a stopwatch.
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// A running cluster. It is killed when the value is dropped.
@@ -69,17 +68,30 @@ impl Etcd {
     }
 
     async fn launch(size: usize, authority: Option<&Authority>) -> Self {
-        let folder = folder();
-        let mut etcd = Self {
-            members: members(size, folder.path(), authority),
-            tls: authority.is_some(),
-            folder,
-        };
-        etcd.members.iter_mut().for_each(EtcdMember::spawn);
-        for member in &mut etcd.members {
-            member.wait_until_healthy().await;
+        loop {
+            let folder = folder();
+            let mut etcd = Self {
+                members: members(size, folder.path(), authority),
+                tls: authority.is_some(),
+                folder,
+            };
+            if etcd.try_start().await {
+                return etcd;
+            }
         }
-        etcd
+    }
+
+    /// Starts all servers. Returns `false` if another process took a port before one of them did.
+    async fn try_start(&mut self) -> bool {
+        self.members.iter_mut().for_each(EtcdMember::spawn);
+        for member in &mut self.members {
+            match member.try_until_healthy().await {
+                Ok(()) => {}
+                Err(why) if why.contains("address already in use") => return false,
+                Err(why) => panic!("{why}"),
+            }
+        }
+        true
     }
 
     /// The URL of all servers.
@@ -222,16 +234,25 @@ impl EtcdMember {
 
     /// Waits until the server has a leader and a quorum.
     async fn wait_until_healthy(&mut self) {
-        let deadline = Instant::now() + HEALTH_TIMEOUT;
+        self.try_until_healthy()
+            .await
+            .unwrap_or_else(|why| panic!("{why}"));
+    }
+
+    /// The same; the error says why it is not healthy.
+    async fn try_until_healthy(&mut self) -> Result<(), String> {
+        let watch = Stopwatch::start_threads();
         while !gateway::healthy(self.metrics).await {
             let process = self.process.as_mut().expect("the server is running");
             let ended = process.try_wait().unwrap().is_some();
-            if ended || Instant::now() > deadline {
+            if ended || watch.elapsed() > HEALTH_TIMEOUT {
                 let log = fs::read_to_string(&self.log).unwrap_or_default();
-                panic!("etcd did not become healthy (process ended: {ended}); its log:\n{log}");
+                let why = "etcd did not become healthy";
+                return Err(format!("{why} (process ended: {ended}); its log:\n{log}"));
             }
             sleep(Duration::from_millis(20)).await;
         }
+        Ok(())
     }
 }
 
@@ -264,15 +285,14 @@ fn folder() -> TempDir {
 }
 
 fn members(size: usize, folder: &Path, authority: Option<&Authority>) -> Vec<EtcdMember> {
-    let ports = free_ports(3 * size);
-    let ports: Vec<_> = ports.chunks_exact(3).collect();
+    let ports: Vec<_> = (0..size).map(|_| [(); 3].map(|()| free_port())).collect();
     let peers = ports.iter().enumerate();
     let peers: Vec<_> = peers
         .map(|(index, ports)| format!("{index}=http://127.0.0.1:{}", ports[1]))
         .collect();
     let tls = authority.map_or_else(Vec::new, |authority| tls(folder, authority));
     let scheme = if tls.is_empty() { "http" } else { "https" };
-    let member = |(index, ports): (usize, &&[u16])| {
+    let member = |(index, ports): (usize, &[u16; 3])| {
         let client = format!("{scheme}://127.0.0.1:{}", ports[0]);
         let peer = format!("http://127.0.0.1:{}", ports[1]);
         let metrics = format!("http://127.0.0.1:{}", ports[2]);
@@ -325,14 +345,4 @@ fn tls(folder: &Path, authority: &Authority) -> Vec<String> {
         ),
         "--client-cert-auth".to_owned(),
     ]
-}
-
-/// Ports that are free now. All are bound until the last is found, so that they differ.
-fn free_ports(count: usize) -> Vec<u16> {
-    let bind = || TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    let listeners: Vec<_> = std::iter::repeat_with(bind).take(count).collect();
-    listeners
-        .iter()
-        .map(|listener| listener.local_addr().unwrap().port())
-        .collect()
 }

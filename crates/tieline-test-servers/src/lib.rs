@@ -21,8 +21,9 @@
 
 mod authority;
 pub mod etcd;
+mod ports;
 pub mod process;
 pub mod redis;
 mod stopwatch;
 
-pub use self::{authority::Authority, stopwatch::Stopwatch};
+pub use self::{authority::Authority, ports::free_port, stopwatch::Stopwatch};

@@ -8,6 +8,7 @@ use std::{
     collections::HashMap,
     fs,
     path::{Path, PathBuf},
+    pin::pin,
     thread::{self, ThreadId},
     time::{Duration, Instant},
 };
@@ -63,6 +64,20 @@ impl Stopwatch {
     /// Whether this time has passed only because the machine was busy.
     pub fn has_lost(&self, time: Duration) -> bool {
         self.begun.elapsed() >= time && self.elapsed() < time
+    }
+
+    /// What a future returns, unless it takes longer than this.
+    pub async fn timeout<T>(&self, limit: Duration, future: impl Future<Output = T>) -> Option<T> {
+        let mut future = pin!(future);
+        loop {
+            let left = limit.saturating_sub(self.elapsed());
+            if left.is_zero() {
+                return None;
+            }
+            if let Ok(result) = tokio::time::timeout(left, &mut future).await {
+                return Some(result);
+            }
+        }
     }
 
     fn waited(&self) -> Duration {

@@ -1,5 +1,7 @@
 //! Every scenario against the baseline server.
 
+use std::time::Duration;
+
 use tieline_bench::{
     outcome::{Faults, Outcome},
     plan::{Pacing, Plan, Scenario},
@@ -24,7 +26,6 @@ fn flows(scenario: Scenario, receivers: f64) {
     let closed = sound(&plan);
     assert!(closed.arrived > 20, "{closed:?}");
     assert!(closed.sent > 0);
-    assert!(closed.processes[0].cpu > 0.0);
     plan.pace = Pacing::PerSecond(1000.0);
     let open = sound(&plan);
     // Some of the last messages arrive after the measurement time.
@@ -71,6 +72,16 @@ fn payloads_are_found_within_other_text_and_of_any_size() {
     }
 }
 
+/// The kernel counts in hundredths of a second: a short measurement on a busy machine shows nothing.
+#[test]
+fn processor_time_is_measured() {
+    let mut plan = plan(Scenario::Echo, &servers::floor());
+    while sound(&plan).processes[0].cpu <= 0.0 {
+        plan.duration *= 2;
+        assert!(plan.duration < Duration::from_secs(10), "no time is shown");
+    }
+}
+
 #[test]
 fn idle_connections_stay() {
     let mut plan = plan(Scenario::Idle, &servers::floor());
@@ -95,5 +106,7 @@ fn connections_churn() {
     assert!(closed.arrived > 20);
     plan.pace = Pacing::PerSecond(500.0);
     let open = sound(&plan);
-    assert!((75..=151).contains(&open.sent), "{}", open.sent);
+    // What was due in the warm-up may be opened late, and then counts.
+    let due = (plan.warm_up + plan.duration).as_millis() / 2;
+    assert!((75..=due + 1).contains(&open.sent.into()), "{}", open.sent);
 }

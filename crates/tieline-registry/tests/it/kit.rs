@@ -7,18 +7,20 @@ use std::{future::Future, time::Duration};
 
 #[cfg(any(feature = "redis", feature = "etcd"))]
 use tieline_registry::RegistryError;
+use tieline_test_servers::Stopwatch;
 use tokio::runtime::{Builder, Runtime};
 
 #[cfg(feature = "redis")]
 pub(crate) use self::trace::Trace;
 
-/// Runs a test on one thread; it fails when it takes longer than 20 s.
+/// Runs a test on one thread; it fails when it takes longer than 20 s by a stopwatch.
 pub(crate) fn run<T>(test: impl Future<Output = T>) -> T {
     let runtime = Builder::new_current_thread().enable_all().build();
-    run_on(&runtime.unwrap(), Duration::from_secs(20), test)
+    let limit = Duration::from_secs(20);
+    run_on(&runtime.unwrap(), limit, Stopwatch::start, test)
 }
 
-/// Runs a test on several threads; it fails when it takes longer than 60 s.
+/// Runs a test on several threads; it fails when it takes longer than 60 s by a stopwatch.
 #[cfg(any(feature = "redis", feature = "etcd"))]
 pub(crate) fn run_threads<T>(threads: usize, test: impl Future<Output = T>) -> T {
     run_threads_for(Duration::from_mins(1), threads, test)
@@ -33,14 +35,18 @@ pub(crate) fn run_threads_for<T>(
 ) -> T {
     let mut runtime = Builder::new_multi_thread();
     let runtime = runtime.worker_threads(threads).enable_all().build();
-    run_on(&runtime.unwrap(), limit, test)
+    run_on(&runtime.unwrap(), limit, Stopwatch::start_threads, test)
 }
 
-fn run_on<T>(runtime: &Runtime, limit: Duration, test: impl Future<Output = T>) -> T {
+fn run_on<T>(
+    runtime: &Runtime,
+    limit: Duration,
+    start: fn() -> Stopwatch,
+    test: impl Future<Output = T>,
+) -> T {
     runtime.block_on(async {
-        tokio::time::timeout(limit, test)
-            .await
-            .unwrap_or_else(|_| panic!("the test took longer than {limit:?}"))
+        let result = start().timeout(limit, test).await;
+        result.unwrap_or_else(|| panic!("the test took longer than {limit:?}"))
     })
 }
 

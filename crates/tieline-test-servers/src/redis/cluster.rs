@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::server::{POLL_INTERVAL, Redis, RedisSetup, free_port};
+use super::server::{POLL_INTERVAL, Redis, RedisSetup};
+use crate::ports::free_port;
 
 /// The number of slots in every Redis Cluster.
 const SLOTS: usize = 16_384;

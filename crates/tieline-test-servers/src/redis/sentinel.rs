@@ -4,7 +4,8 @@ use std::{fs, process::Child};
 
 use tempfile::TempDir;
 
-use super::server::{POLL_INTERVAL, Redis, RedisSetup, connect, free_port, spawn};
+use super::server::{POLL_INTERVAL, Redis, RedisSetup, connect, spawn};
+use crate::ports::free_port;
 
 /// The name under which the sentinels know the master.
 const MASTER_NAME: &str = "main";

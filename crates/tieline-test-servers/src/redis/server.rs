@@ -3,7 +3,6 @@
 use std::{
     fmt::Write as _,
     fs,
-    net::TcpListener,
     process::{Child, Command, Stdio},
     sync::Arc,
     time::Duration,
@@ -14,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::time::timeout;
 
-use crate::{authority::Authority, process};
+use crate::{authority::Authority, ports::free_port, process};
 
 /// How often a starting server is asked whether it answers.
 pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(10);
@@ -255,12 +254,6 @@ pub(super) async fn connect(url: &str) -> RedisResult<MultiplexedConnection> {
     client
         .get_multiplexed_async_connection_with_config(&config)
         .await
-}
-
-/// A port that is free now. Another process may take it before the server does.
-pub(super) fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
 }
 
 pub(super) fn spawn(program: &str, folder: &TempDir) -> Child {

@@ -5,8 +5,11 @@ use std::time::Duration;
 use tieline_registry::{
     EtcdOptions, EtcdRegistry, NodeReport, NodeSession, Registry, RegistryError, Renewal,
 };
-use tieline_test_servers::etcd::{Etcd, LEASE};
-use tokio::time::{Instant, sleep};
+use tieline_test_servers::{
+    Stopwatch,
+    etcd::{Etcd, LEASE},
+};
+use tokio::time::sleep;
 
 use super::{PREFIX, STEADY, claims, connect, everything, granted, join};
 use crate::kit::run_threads;
@@ -34,7 +37,7 @@ async fn renew_until_reply(registry: &EtcdRegistry, session: &NodeSession) -> Re
 
 /// Checks that a call fails in time.
 async fn fails<T>(call: impl Future<Output = Result<T, RegistryError>>) {
-    let started = Instant::now();
+    let started = Stopwatch::start_threads();
     assert!(call.await.is_err());
     let took = started.elapsed();
     assert!(took < LIMIT * 3, "{took:?}");

@@ -152,7 +152,7 @@ fn invalid_options_are_rejected_before_any_call() {
 #[test]
 fn an_unreachable_server_is_an_error_in_time() {
     run_threads(1, async {
-        let started = tokio::time::Instant::now();
+        let started = tieline_test_servers::Stopwatch::start_threads();
         let limit = Duration::from_millis(300);
         let options = EtcdOptions::new().timeout(limit);
         let url = "etcd://127.0.0.1:1";

@@ -23,7 +23,7 @@ mod store;
 mod trace;
 mod ws;
 
-use std::{future::Future, pin::pin, time::Duration};
+use std::{future::Future, time::Duration};
 
 pub(crate) use tieline_test_servers::Stopwatch;
 
@@ -101,14 +101,8 @@ fn run_on<T>(
 ) -> T {
     raise_descriptor_limit();
     runtime.block_on(async {
-        let (watch, mut test) = (start(), pin!(test));
-        loop {
-            let left = limit.saturating_sub(watch.elapsed());
-            assert!(!left.is_zero(), "the test took longer than {limit:?}");
-            if let Ok(result) = tokio::time::timeout(left, &mut test).await {
-                return result;
-            }
-        }
+        let result = start().timeout(limit, test).await;
+        result.unwrap_or_else(|| panic!("the test took longer than {limit:?}"))
     })
 }
 

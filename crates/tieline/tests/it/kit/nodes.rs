@@ -2,11 +2,8 @@
 
 use std::{
     collections::BTreeMap,
-    net::{Ipv4Addr, SocketAddr, TcpListener},
-    sync::{
-        Arc,
-        atomic::{AtomicU16, Ordering},
-    },
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
     time::Duration,
 };
 
@@ -52,21 +49,9 @@ pub(crate) async fn entries(registry: &dyn Registry) -> BTreeMap<String, String>
     all
 }
 
-/// A free address on loopback, outside the range that the kernel assigns: for nodes whose address
-/// must be known before they start.
+/// A free address on loopback, for nodes whose address must be known before they start.
 pub(crate) fn free_port() -> SocketAddr {
-    const FIRST: u16 = 12_000;
-    const COUNT: u16 = 20_000;
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let of_process = u16::try_from(std::process::id() % u32::from(COUNT)).unwrap();
-    loop {
-        let next = NEXT.fetch_add(1, Ordering::Relaxed).wrapping_mul(7);
-        let port = FIRST + (of_process + next % COUNT) % COUNT;
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        if TcpListener::bind(address).is_ok() {
-            return address;
-        }
-    }
+    SocketAddr::from((Ipv4Addr::LOCALHOST, tieline_test_servers::free_port()))
 }
 
 impl TestNode {

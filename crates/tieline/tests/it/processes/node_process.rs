@@ -1,18 +1,17 @@
 //! Node processes that a test starts, signals and queries, and that are killed when it ends.
 //!
-//! Each runs the test binary again, with the one test that serves as a node. Their ports are
-//! outside the range that the kernel assigns, so that a restarted node finds its port free.
+//! Each runs the test binary again, with the one test that serves as a node.
 
 use std::{
     io::BufReader,
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    net::{Ipv4Addr, SocketAddr},
     process::{self, ChildStdout, ExitStatus},
-    sync::atomic::{AtomicU16, Ordering},
     time::Duration,
 };
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde::de::DeserializeOwned;
+use tieline_test_servers::free_port;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -226,22 +225,6 @@ pub(super) async fn ask<T: DeserializeOwned>(node: SocketAddr, target: &str) -> 
 impl Drop for NodeProcess {
     fn drop(&mut self) {
         self.kill();
-    }
-}
-
-/// A free port, which is returned only once.
-fn free_port() -> u16 {
-    static GIVEN: AtomicU16 = AtomicU16::new(0);
-    const FIRST: u32 = 20_000;
-    const COUNT: u32 = 12_000;
-    let begin = process::id().wrapping_mul(61) % COUNT;
-    loop {
-        let given = GIVEN.fetch_add(1, Ordering::Relaxed);
-        let port = FIRST + (begin + u32::from(given)) % COUNT;
-        let port = u16::try_from(port).expect("it is below 32,000");
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
-            return port;
-        }
     }
 }
 
