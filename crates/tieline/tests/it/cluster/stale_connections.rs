@@ -15,8 +15,8 @@ use tieline::{ClusterConfig, Config, Delivery, registry::Registry};
 use tokio::time::sleep;
 
 use crate::kit::{
-    GIVEN_UP_AFTER, Mode, Proxy, Reader, Stopwatch, TestNode, entries, eventually, memory_registry,
-    run_threads, test_config,
+    Mode, Proxy, Reader, Stopwatch, TestNode, deliver, entries, eventually, memory_registry,
+    run_threads, test_config, was_given_up,
 };
 
 const SCENARIOS: u64 = 1000;
@@ -174,11 +174,6 @@ impl Scenario {
     }
 }
 
-/// Whether only a busy machine kept an emit from a client that was connected.
-fn was_given_up(delivery: Delivery, watch: &Stopwatch) -> bool {
-    delivery == Delivery::Unreachable && watch.has_lost(GIVEN_UP_AFTER)
-}
-
 async fn notify_old_node(notice: Notice, first: &mut Option<Reader>) {
     match (notice, first.as_mut()) {
         (Notice::Close, Some(first)) => first.send_close().await,
@@ -199,14 +194,8 @@ async fn verify_settled(setup: &Setup, seed: u64, second: &Reader) {
     eventually(|| holders() == [false, false, true, false]).await;
     for member in setup.all() {
         let last = format!("last of {}", member.peer_address());
-        let watch = Stopwatch::start_threads();
-        let delivery = member.cluster.emit(&id, last.as_str()).await;
-        if delivery == Delivery::Delivered {
-            second.until(&last).await;
-        } else {
-            let is_excused = was_given_up(delivery, &watch);
-            assert!(is_excused, "seed {seed}: {last}: {delivery}, {watch:?}");
-        }
+        deliver(&member.cluster, &id, &last).await;
+        second.until(&last).await;
     }
     let entry = setup.registry.locate(&id, true).await.unwrap().entry();
     let place = entry.map(|entry| entry.address.to_string());

@@ -25,6 +25,8 @@ mod ws;
 
 use std::{future::Future, time::Duration};
 
+#[cfg(feature = "cluster")]
+use tieline::{Cluster, Delivery};
 pub(crate) use tieline_test_servers::Stopwatch;
 
 #[cfg(feature = "tls")]
@@ -110,6 +112,27 @@ fn run_on<T>(
 pub(crate) async fn eventually(mut holds: impl FnMut() -> bool) {
     while !holds() {
         tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// Whether only a busy machine kept an emit from a client that was connected.
+#[cfg(feature = "cluster")]
+pub(crate) fn was_given_up(delivery: Delivery, watch: &Stopwatch) -> bool {
+    // Whether it was sent depends on where the time passed.
+    let is_undecided = [Delivery::Unreachable, Delivery::Unknown].contains(&delivery);
+    is_undecided && watch.has_lost(GIVEN_UP_AFTER)
+}
+
+/// Delivers a text to a connected client. It is sent again only if a busy machine left no time for it.
+#[cfg(feature = "cluster")]
+pub(crate) async fn deliver(cluster: &Cluster, id: &str, text: &str) {
+    loop {
+        let watch = Stopwatch::start_threads();
+        let delivery = cluster.emit(id, text).await;
+        if delivery == Delivery::Delivered {
+            return;
+        }
+        assert!(was_given_up(delivery, &watch), "{id}, {text}: {delivery}");
     }
 }
 

@@ -21,6 +21,7 @@ use tieline::{
 use tokio::time::{Instant, timeout};
 
 use super::{client::Client, clients::Clients, node_process::NodeProcess, node_process::pause};
+use crate::kit::Stopwatch;
 
 /// Timeout of one step of a check.
 const STEP: Duration = Duration::from_secs(2);
@@ -42,7 +43,7 @@ pub(super) async fn wait_until_consistent(
     clients: &Clients,
     registry: &Arc<dyn Registry>,
 ) -> Duration {
-    let begun = Instant::now();
+    let begun = Stopwatch::start();
     loop {
         let faults = state_faults(nodes, clients, registry).await;
         if faults.is_empty() {

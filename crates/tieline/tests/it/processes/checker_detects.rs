@@ -104,7 +104,7 @@ fn the_checker_finds_wrong_connections() {
         let [a, b] = &nodes;
 
         // A replacement by a newer connection is correct, one without is not.
-        clients.connect(b, "g0").await.unwrap();
+        clients.move_to(b, "g0").await;
         let older = clients.all().iter().find(|client| client.id == "g0");
         assert_eq!(older.unwrap().until_ended().await, Some(4409));
         assert_eq!(replaced(&clients), [""; 0]);

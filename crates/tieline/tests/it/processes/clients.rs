@@ -40,6 +40,18 @@ impl Clients {
         self.record(id, result)
     }
 
+    /// Connects a client that is connected elsewhere, or was. The clock of a node is behind by the time
+    /// of the registry's fastest answer, which is long on a busy machine: as long as the node takes the
+    /// old connection for the newer one, it tells the client to reconnect.
+    pub(super) async fn move_to(&mut self, node: &NodeProcess, id: &str) {
+        while let Err(error) = self.connect(node, id).await {
+            let ConnectError::Refused(503, why) = error else {
+                panic!("{id}: {error:?}")
+            };
+            assert!(why.contains("a newer connection"), "{id}: {why}");
+        }
+    }
+
     /// Records the result of connecting a client.
     pub(super) fn record(
         &mut self,

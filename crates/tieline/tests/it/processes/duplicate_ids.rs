@@ -4,8 +4,6 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use super::{
     checker::wait_until_consistent,
     client::Client,
@@ -13,7 +11,7 @@ use super::{
     node_process::{self, pause},
     store::Store,
 };
-use crate::kit::run_within;
+use crate::kit::{Stopwatch, run_within};
 
 #[test]
 fn of_one_id_on_two_nodes_one_connection_survives_on_redis() {
@@ -38,7 +36,7 @@ async fn connect_twice(store: Store) {
         // Some ids are new, some are connected.
         let id = format!("same-{}", n % 40);
         let (one, two) = tokio::join!(Client::connect(&a, &id), Client::connect(&b, &id));
-        let started = Instant::now();
+        let started = Stopwatch::start();
         // The older one may be refused before its connection begins.
         let results = [clients.record(&id, one), clients.record(&id, two)];
         assert!(results.iter().any(Result::is_ok), "{results:?}");

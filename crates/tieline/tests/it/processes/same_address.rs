@@ -14,7 +14,7 @@ use super::{
     node_process::{self, LEASE, NodeProcess, Setup, pause},
     store::Store,
 };
-use crate::kit::run_within;
+use crate::kit::{Stopwatch, run_within};
 
 #[test]
 fn a_second_process_waits_for_the_address_of_a_node_that_drains_on_redis() {
@@ -73,7 +73,7 @@ async fn second_process(store: Store, end: End) {
         "the first process is not affected"
     );
 
-    let gone = Instant::now();
+    let gone = Stopwatch::start();
     match end {
         End::Drain => b.terminate(),
         End::Kill => b.kill(),

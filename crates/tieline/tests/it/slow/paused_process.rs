@@ -1,6 +1,13 @@
 //! A process that is suspended after it has sent its pings closes no client that has answered.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use futures_util::{StreamExt, future::join_all, stream};
 use tieline::Config;
@@ -34,10 +41,16 @@ fn a_pause_closes_no_client_that_has_answered() {
     run_threads(2, async {
         let mut child = child::start(NAME);
         let address: SocketAddr = child.line().await.parse().unwrap();
-        let connecting = stream::iter((0..CLIENTS).map(|i| connect(address, i)));
-        let mut clients: Vec<_> = connecting.buffered(16).collect().await;
+        let all_are_connected = Arc::new(AtomicBool::new(false));
+        let connecting = stream::iter((0..CLIENTS).map(async |i| {
+            let client = connect(address, i).await;
+            tokio::spawn(last_pinged(client, Arc::clone(&all_are_connected)))
+        }));
+        let clients: Vec<_> = connecting.buffered(16).collect().await;
+        all_are_connected.store(true, Ordering::Release);
         // All are pinged, and the process stops before it can read an answer.
-        join_all(clients.iter_mut().map(pinged)).await;
+        let clients = join_all(clients).await.into_iter();
+        let mut clients: Vec<_> = clients.map(Result::unwrap).collect();
         child.stop();
         join_all(clients.iter_mut().map(|client| client.send(PONG, b""))).await;
         tokio::time::sleep(config().ping_timeout + millis(1000)).await;
@@ -57,6 +70,17 @@ async fn connect(address: SocketAddr, i: usize) -> Raw {
 async fn pinged(client: &mut Raw) {
     let frame = client.frame().await.expect("the client was cut");
     assert_eq!(frame.opcode, PING, "not a ping: {frame:?}");
+}
+
+/// Answers pings until all clients are connected, however long that takes, but not the next one.
+async fn last_pinged(mut client: Raw, all_are_connected: Arc<AtomicBool>) -> Raw {
+    loop {
+        pinged(&mut client).await;
+        if all_are_connected.load(Ordering::Acquire) {
+            return client;
+        }
+        client.send(PONG, b"").await;
+    }
 }
 
 async fn echo(client: &mut Raw) {
