@@ -95,7 +95,7 @@ async fn changes(nodes: &[&NodeProcess; 3], clients: &mut Clients) {
         let ids = clients.ids_at(from);
         ids[..5].iter().for_each(|id| clients.newest(id).leave());
         for id in &ids[5..10] {
-            clients.connect(to, id).await.unwrap();
+            clients.move_to(to, id).await;
         }
     }
 }

@@ -20,7 +20,7 @@ use tokio::{
 
 pub(super) use super::node_program::Setup;
 use super::node_program::{EmitResult, SETUP, Stats};
-use crate::kit::{child, run_within};
+use crate::kit::{GIVEN_UP_AFTER, Stopwatch, child, run_within};
 
 /// The default lease of the nodes.
 pub(super) const LEASE: Duration = Duration::from_secs(2);
@@ -191,6 +191,21 @@ impl NodeProcess {
         emitted
     }
 
+    /// Delivers a text to connected clients. It is sent again only to those for which a busy machine left
+    /// no time.
+    pub(super) async fn deliver(&self, ids: &[impl AsRef<str>], data: &str) {
+        let mut ids: Vec<_> = ids.iter().map(|id| id.as_ref().to_owned()).collect();
+        while !ids.is_empty() {
+            let watch = Stopwatch::start();
+            let emitted = self.emit(&ids, data).await.into_iter();
+            let left: Vec<_> = emitted.filter(|one| one.delivery != "delivered").collect();
+            for one in &left {
+                assert!(one.was_given_up(&watch), "{data}: {one:?}");
+            }
+            ids = left.into_iter().map(|one| one.id).collect();
+        }
+    }
+
     /// The outcome of one emit.
     pub(super) async fn emit_one(&self, id: &str, data: &str) -> String {
         self.emit(&[id], data).await.remove(0).delivery
@@ -220,6 +235,14 @@ pub(super) async fn ask<T: DeserializeOwned>(node: SocketAddr, target: &str) -> 
     let answer = tokio::time::timeout(ANSWER, exchange).await.ok()?.ok()?;
     let (_, body) = answer.split_once("\r\n\r\n")?;
     serde_json::from_str(body).ok()
+}
+
+impl EmitResult {
+    /// Whether only a busy machine kept it from a client that was connected.
+    pub(super) fn was_given_up(&self, watch: &Stopwatch) -> bool {
+        let is_undecided = ["unreachable", "unknown"].contains(&self.delivery.as_str());
+        is_undecided && watch.has_lost(GIVEN_UP_AFTER)
+    }
 }
 
 impl Drop for NodeProcess {
