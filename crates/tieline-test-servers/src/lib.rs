@@ -1,6 +1,7 @@
 //! Redis and etcd servers for tests. Each is a process for one test, on free ports and in a
-//! temporary folder, and is killed when its value is dropped. And a [`Stopwatch`] for what is
-//! promised to take no longer than some time.
+//! temporary folder, and is killed when its value is dropped. And what else the tests of several
+//! crates need: a [`Stopwatch`] for what is promised to take no longer than some time, free ports,
+//! and the log of a test.
 //!
 //! Owns the processes that it starts, and ends only those. Must not know what is stored in them.
 //! Depends on no crate of this workspace, so that the tests of all crates can use it. A server that
@@ -25,5 +26,6 @@ mod ports;
 pub mod process;
 pub mod redis;
 mod stopwatch;
+mod trace;
 
-pub use self::{authority::Authority, ports::free_port, stopwatch::Stopwatch};
+pub use self::{authority::Authority, ports::free_port, stopwatch::Stopwatch, trace::Trace};

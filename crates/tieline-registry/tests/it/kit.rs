@@ -1,17 +1,13 @@
 //! Shared test code: runtimes with deadlines, whole error messages, and the log.
 
-#[cfg(feature = "redis")]
-mod trace;
-
 use std::{future::Future, time::Duration};
 
 #[cfg(any(feature = "redis", feature = "etcd"))]
 use tieline_registry::RegistryError;
 use tieline_test_servers::Stopwatch;
-use tokio::runtime::{Builder, Runtime};
-
 #[cfg(feature = "redis")]
-pub(crate) use self::trace::Trace;
+pub(crate) use tieline_test_servers::Trace;
+use tokio::runtime::{Builder, Runtime};
 
 /// Runs a test on one thread; it fails when it takes longer than 20 s by a stopwatch.
 pub(crate) fn run<T>(test: impl Future<Output = T>) -> T {

@@ -157,7 +157,8 @@ impl MessageRouter {
                 .filter_map(|name| str::from_utf8(name).ok())
         };
         match query.kind() {
-            proto::QueryKind::Barrier => (Vec::new(), false),
+            // The stream refuses it.
+            proto::QueryKind::Unspecified => (Vec::new(), false),
             proto::QueryKind::Online => {
                 let here = names().filter(|id| self.local_connection(id).is_some());
                 (here.map(Arc::from).collect(), false)

@@ -254,15 +254,13 @@ impl Stream for InboundStream {
     }
 }
 
-/// Answers what needs no receiver; hands everything else to it.
+/// Refuses what this version does not know; hands everything else to the receiver.
 fn respond(receiver: &dyn Receiver, peer: &PeerInfo, request: PeerRequest) -> MaybeReady {
     match request.kind {
         None => MaybeReady::Ready(Response::Code(OutcomeCode::Invalid)),
-        Some(RequestKind::Query(query)) if query.kind() == QueryKind::Barrier => {
-            MaybeReady::Ready(Response::Listing {
-                names: Vec::new(),
-                more: false,
-            })
+        // A query of a later version: an empty listing would say that there is nothing.
+        Some(RequestKind::Query(query)) if query.kind() == QueryKind::Unspecified => {
+            MaybeReady::Ready(Response::Code(OutcomeCode::Invalid))
         }
         Some(request) => receiver.receive(peer, request),
     }

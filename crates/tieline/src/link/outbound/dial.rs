@@ -115,7 +115,8 @@ impl DialState {
             Self::Dialing { queue_until } | Self::Greeting { queue_until, .. } => {
                 queue_until.is_some_and(|until| now <= until)
             }
-            Self::Up { liveness, .. } => !liveness.is_suspect(now),
+            // Between two ticks silence is not judged: the process may not have run.
+            Self::Up { liveness, .. } => !liveness.is_marked_suspect(),
             Self::Down | Self::Ended => false,
         }
     }

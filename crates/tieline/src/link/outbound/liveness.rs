@@ -5,6 +5,9 @@
 //! Silence is measured from the first thing sent since anything arrived. Anything that arrives ends it, so a
 //! slow response to one request is not silence as long as pings are answered. A ping is sent only while a
 //! response is awaited and nothing has arrived for a while, or when the link is idle.
+//!
+//! While this process does not run, or is too busy to look, nobody reads what has arrived: that time is no
+//! silence of the peer.
 
 use std::{num::NonZeroU64, time::Duration};
 
@@ -62,6 +65,13 @@ impl Liveness {
         self.unanswered_since = None;
         self.ping = Ping::No;
         std::mem::take(&mut self.marked_suspect)
+    }
+
+    /// The link looked later than it wanted to. What arrived meanwhile may not have been read yet.
+    pub(super) fn on_delay(&mut self, delay: Duration, now: Instant) {
+        if let Some(since) = &mut self.unanswered_since {
+            *since = (*since + delay).min(now);
+        }
     }
 
     /// A call that served as a ping failed: another may be sent.

@@ -39,6 +39,8 @@ pub(super) struct State<T> {
     parked: Option<Waker>,
     /// Whether the timer ticks.
     is_ticking: bool,
+    /// When the next tick is due.
+    next_tick: Option<Instant>,
     last_active: Instant,
     /// The status last published.
     published: LinkStatus,
@@ -73,6 +75,7 @@ impl<T: Completion> State<T> {
             queue: RequestQueue::new(queue_bytes),
             parked: None,
             is_ticking: false,
+            next_tick: None,
             last_active: now,
             wake: None,
             start_timer: false,
@@ -298,6 +301,9 @@ impl<T: Completion> State<T> {
 
     /// Decides requests that are too old, and judges the silence of the peer.
     pub(super) fn on_tick(&mut self, now: Instant) -> TickOutcome {
+        if let (Some(due), Some(liveness)) = (self.next_tick, self.dial.liveness()) {
+            liveness.on_delay(now.saturating_duration_since(due), now);
+        }
         let why = self.why_not_sent(now);
         self.queue.expire(now, REQUEST_TIMEOUT, why);
         let became_suspect = self.check_liveness(now);
@@ -312,6 +318,7 @@ impl<T: Completion> State<T> {
             // Nothing happens until a request is queued or the link is up.
             None => now + Duration::from_hours(1),
         };
+        self.next_tick = Some(next);
         TickOutcome {
             next,
             became_suspect,

@@ -50,13 +50,18 @@ fn each_kind_of_request_has_its_outcome() {
                 .await,
             listing
         );
+        assert_eq!(
+            link.request(query(proto::QueryKind::Unspecified, &["a"]))
+                .await,
+            code(OutcomeCode::Invalid)
+        );
         assert_eq!(link.process(), Some(node.process));
         assert!(link.is_up() && !link.is_unary_only());
     });
 }
 
 #[test]
-fn a_slow_response_delays_neither_others_nor_a_barrier() {
+fn a_slow_response_delays_no_others() {
     run(async {
         let script = Script {
             multicast_permits: Some(Semaphore::new(0)),
@@ -67,14 +72,14 @@ fn a_slow_response_delays_neither_others_nor_a_barrier() {
         let slow = link.send(everyone());
         let empty = Outcome::Listing {
             names: Vec::new(),
-            more: false,
+            more: true,
         };
         assert_eq!(
             link.request(emit("a", "x")).await,
             code(OutcomeCode::Delivered)
         );
         assert_eq!(
-            link.request(query(proto::QueryKind::Barrier, &[])).await,
+            link.request(query(proto::QueryKind::Online, &[])).await,
             empty
         );
         node.script

@@ -19,15 +19,13 @@ mod secure;
 mod server;
 #[cfg(feature = "cluster")]
 mod store;
-#[cfg(feature = "cluster")]
-mod trace;
 mod ws;
 
 use std::{future::Future, time::Duration};
 
 #[cfg(feature = "cluster")]
 use tieline::{Cluster, Delivery};
-pub(crate) use tieline_test_servers::Stopwatch;
+pub(crate) use tieline_test_servers::{Stopwatch, Trace};
 
 #[cfg(feature = "tls")]
 pub(crate) use self::secure::Secure;
@@ -38,7 +36,6 @@ pub(crate) use self::{
     proxy::{Mode, Proxy},
     reader::Reader,
     store::{Hold, Mood, Store},
-    trace::Trace,
 };
 pub(crate) use self::{
     log::{Log, What},

@@ -48,6 +48,15 @@ fn poll(state: &mut State<u64>, stream: u64, now: Instant) -> Poll<Option<Batch>
     state.poll_batch(stream, now, &Context::from_waker(Waker::noop()))
 }
 
+/// Ticks that are on time; returns whether the peer became suspect.
+fn ticks(state: &mut State<u64>, at: &impl Fn(u64) -> Instant, from: u64, to: u64) -> bool {
+    let times = (from..=to).step_by(50);
+    times
+        .filter(|n| state.on_tick(at(*n)).became_suspect)
+        .count()
+        > 0
+}
+
 fn outcome(number: u64) -> proto::ResponseBatch {
     proto::ResponseBatch {
         outcomes: vec![proto::Outcomes {
@@ -127,12 +136,12 @@ fn a_silent_peer_becomes_suspect_is_pinged_and_is_aborted() {
     let mut state = up(at(0));
     push(&mut state, 7, at(0)).unwrap();
     assert!(poll(&mut state, 1, at(0)).is_ready());
-    assert!(!state.on_tick(at(300)).became_suspect);
+    assert!(!ticks(&mut state, &at, 50, 300));
     let Poll::Ready(Some(ping)) = poll(&mut state, 1, at(300)) else {
         panic!("a ping is due")
     };
     assert_eq!(ping.control.ping, 1);
-    assert!(state.on_tick(at(1_000)).became_suspect);
+    assert!(!ticks(&mut state, &at, 350, 950) && ticks(&mut state, &at, 1_000, 1_000));
     assert_eq!(state.take_status_change(), Some(LinkStatus::Suspect));
     assert_eq!(
         state.take_effects().completions,
@@ -140,11 +149,27 @@ fn a_silent_peer_becomes_suspect_is_pinged_and_is_aborted() {
         "too old"
     );
     assert_eq!(push(&mut state, 8, at(1_000)), Err(NotSent::Unreachable));
-    assert!(!state.on_tick(at(1_050)).became_suspect, "reported once");
-    state.on_tick(at(5_000));
+    assert!(!ticks(&mut state, &at, 1_050, 5_000), "reported once");
     assert!(state.take_effects().abort.is_some());
     assert!(state.on_received(at(5_010)));
     assert_eq!(state.take_status_change(), Some(LinkStatus::Up));
+}
+
+#[test]
+fn a_pause_of_this_process_is_no_silence_of_its_peer() {
+    let at = clock();
+    let mut state = up(at(0));
+    push(&mut state, 7, at(0)).unwrap();
+    assert!(poll(&mut state, 1, at(0)).is_ready());
+    assert!(!ticks(&mut state, &at, 50, 300));
+    // Before and after the first tick: what has arrived since then has not been read yet.
+    push(&mut state, 8, at(10_000)).unwrap();
+    assert!(!ticks(&mut state, &at, 10_000, 10_000));
+    assert!(state.take_effects().abort.is_none());
+    push(&mut state, 9, at(10_000)).unwrap();
+    // The peer has been silent for 0.35 s, and still is.
+    assert!(!ticks(&mut state, &at, 10_050, 10_600) && ticks(&mut state, &at, 10_650, 10_650));
+    assert_eq!(push(&mut state, 10, at(10_650)), Err(NotSent::Unreachable));
 }
 
 #[test]

@@ -2,23 +2,25 @@
 
 use std::{
     io::{self, Write},
-    sync::{Arc, Once},
+    sync::{Arc, Mutex, Once},
+    time::Duration,
 };
 
-use parking_lot::Mutex;
 use tracing_subscriber::fmt::MakeWriter;
 
 /// Captures the log of the current thread while it exists.
-pub(crate) struct Trace {
+#[derive(Debug)]
+pub struct Trace {
     lines: Lines,
     _guard: tracing::subscriber::DefaultGuard,
 }
 
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 struct Lines(Arc<Mutex<Vec<u8>>>);
 
 impl Trace {
-    pub(crate) fn start() -> Self {
+    /// Starts to capture what is logged at the level INFO and above.
+    pub fn start() -> Self {
         // Otherwise a thread without a subscriber could be the first to log something, and tracing would
         // remember that nobody wants it.
         static DISCARD: Once = Once::new();
@@ -40,12 +42,12 @@ impl Trace {
     }
 
     /// The log so far.
-    pub(crate) fn text(&self) -> String {
-        String::from_utf8_lossy(&self.lines.0.lock()).into_owned()
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.lines.0.lock().unwrap()).into_owned()
     }
 
     /// The number of lines that contain all of these parts.
-    pub(crate) fn count(&self, parts: &[&str]) -> usize {
+    pub fn count(&self, parts: &[&str]) -> usize {
         let text = self.text();
         let lines = text.lines();
         lines
@@ -53,15 +55,17 @@ impl Trace {
             .count()
     }
 
-    /// Waits for a line that contains all of these parts.
-    pub(crate) async fn until(&self, parts: &[&str]) {
-        super::eventually(|| self.count(parts) > 0).await;
+    /// Waits for a line that contains all of these parts; the deadline of the test bounds it.
+    pub async fn until(&self, parts: &[&str]) {
+        while self.count(parts) == 0 {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
     }
 }
 
 impl Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().extend_from_slice(bytes);
+        self.0.lock().unwrap().extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
