@@ -8,8 +8,10 @@ use std::{
     hash::{BuildHasher, RandomState},
     net::TcpListener,
     ops::Range,
-    sync::{LazyLock, Mutex},
+    sync::LazyLock,
 };
+
+use parking_lot::Mutex;
 
 /// Below the range from which Linux assigns ports.
 const PORTS: Range<u16> = 12_000..32_000;
@@ -18,7 +20,7 @@ const PORTS: Range<u16> = 12_000..32_000;
 /// used, by chance.
 pub fn free_port() -> u16 {
     static GIVEN: LazyLock<Mutex<(RandomState, u64, Vec<u16>)>> = LazyLock::new(Mutex::default);
-    let mut given = GIVEN.lock().unwrap();
+    let mut given = GIVEN.lock();
     let (random, tries, ports) = &mut *given;
     loop {
         *tries += 1;

@@ -132,8 +132,7 @@ async fn restart(node: &mut NodeProcess, others: [&NodeProcess; 2], clients: &mu
                 assert_eq!(end.code, Some(1012), "{id}");
                 ends.push(end.at - asked);
                 let next = others[ends.len() % others.len()];
-                let connected = Client::connect(next, id).await;
-                clients.record(id, connected).unwrap();
+                clients.move_to(next, id).await;
             }
         }
         pause().await;
