@@ -62,6 +62,8 @@ impl Setup {
         let registry = memory_registry();
         let cluster = || ClusterConfig {
             audit_interval: Duration::from_millis(100),
+            // Who is connected has its entry, however busy the machine is.
+            claim_timeout: Duration::from_secs(10),
             ..test_config()
         };
         let config = Config {

@@ -115,9 +115,13 @@ pub(crate) async fn eventually(mut holds: impl FnMut() -> bool) {
 /// Whether only a busy machine kept an emit from a client that was connected.
 #[cfg(feature = "cluster")]
 pub(crate) fn was_given_up(delivery: Delivery, watch: &Stopwatch) -> bool {
-    // Whether it was sent depends on where the time passed.
-    let is_undecided = [Delivery::Unreachable, Delivery::Unknown].contains(&delivery);
-    is_undecided && watch.has_lost(GIVEN_UP_AFTER)
+    // Which of them depends on where the time passed.
+    let late = [
+        Delivery::Unreachable,
+        Delivery::Unknown,
+        Delivery::QueueFull,
+    ];
+    late.contains(&delivery) && watch.has_lost(GIVEN_UP_AFTER)
 }
 
 /// Delivers a text to a connected client. It is sent again only if a busy machine left no time for it.

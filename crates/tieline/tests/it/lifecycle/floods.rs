@@ -16,9 +16,9 @@ fn pings_of_a_client_that_does_not_read_pile_nothing_up() {
         let mut neighbour = server.raw("id=neighbour").await;
         // 38 MB of pongs, where the kernel holds 6 MB and the outbox one pong.
         let (rounds, of_round) = (300, 1000);
-        let pings = frame(PING, &[b'x'; 125]).repeat(of_round);
+        let batch = frame(PING, &[b'x'; 125]).repeat(of_round);
         for round in 0..rounds {
-            flood.write(&pings).await;
+            flood.write(&batch).await;
             if round % 30 == 0 {
                 neighbour.send_text("well").await;
                 assert_eq!(neighbour.text().await, "well");

@@ -42,11 +42,14 @@ fn a_pause_closes_no_client_that_has_answered() {
         let mut child = child::start(NAME);
         let address: SocketAddr = child.line().await.parse().unwrap();
         let all_are_connected = Arc::new(AtomicBool::new(false));
-        let connecting = stream::iter((0..CLIENTS).map(async |i| {
-            let client = connect(address, i).await;
-            tokio::spawn(last_pinged(client, Arc::clone(&all_are_connected)))
-        }));
-        let clients: Vec<_> = connecting.buffered(16).collect().await;
+        let mut connecting = stream::iter((0..CLIENTS).map(|i| connect(address, i))).buffered(16);
+        let mut clients = Vec::new();
+        while let Some(client) = connecting.next().await {
+            clients.push(tokio::spawn(last_pinged(
+                client,
+                Arc::clone(&all_are_connected),
+            )));
+        }
         all_are_connected.store(true, Ordering::Release);
         // All are pinged, and the process stops before it can read an answer.
         let clients = join_all(clients).await.into_iter();
