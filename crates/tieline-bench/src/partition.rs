@@ -1,7 +1,8 @@
 //! The part of a plan that one process runs.
 //!
 //! Owns how connections, rate and concurrent handshakes are divided. Must not know how parts are run.
-//! Invariants: every connection is in exactly one part, and a pair is never split.
+//! Invariants: every connection is in exactly one part, and no pair or room is
+//! split.
 
 use std::net::Ipv4Addr;
 
@@ -34,10 +35,10 @@ impl Partition {
         }
     }
 
-    /// Part `index` of `of`. Never splits a pair.
+    /// Part `index` of `of`.
     pub(crate) fn part(plan: &Plan, index: usize, of: usize) -> Self {
-        let pairs = plan.connections.div_ceil(2);
-        let cut = |i: usize| (pairs * i / of * 2).min(plan.connections);
+        let units = plan.connections.div_ceil(unit(plan));
+        let cut = |i: usize| (units * i / of * unit(plan)).min(plan.connections);
         let (first, end) = (cut(index), cut(index + 1));
         let mut plan = plan.clone();
         plan.dialing = (plan.dialing / of).max(1);
@@ -50,6 +51,14 @@ impl Partition {
                 .ok()
                 .map(|last| Ipv4Addr::new(127, 0, 0, last)),
         }
+    }
+}
+
+/// How many connections stay in one process, because they send to each other: a pair, or a room.
+pub(crate) fn unit(plan: &Plan) -> usize {
+    match plan.scenario {
+        Scenario::Rooms => plan.room.max(1),
+        _ => 2,
     }
 }
 
@@ -93,5 +102,14 @@ mod tests {
             assert_eq!(next, connections);
             assert!((rate - 100.0_f64).abs() < 1e-9);
         }
+    }
+
+    #[test]
+    fn no_room_is_split() {
+        let mut plan = plan();
+        (plan.scenario, plan.connections, plan.room) = (Scenario::Rooms, 95, 10);
+        let parts: Vec<_> = (0..3).map(|i| Partition::part(&plan, i, 3)).collect();
+        let sizes = parts.iter().map(|part| (part.first, part.connections));
+        assert_eq!(sizes.collect::<Vec<_>>(), [(0, 30), (30, 30), (60, 35)]);
     }
 }

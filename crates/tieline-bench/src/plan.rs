@@ -18,6 +18,8 @@ pub enum Scenario {
     Broadcast,
     /// In pairs, the first connection sends and the second receives.
     Direct,
+    /// Every connection sends to its room, and all members of the room receive.
+    Rooms,
     /// All connections are dropped at once, and reopened as fast as the server accepts them.
     Storm,
     /// Each connection is closed as soon as it is open, and reopened.
@@ -67,6 +69,11 @@ pub struct Plan {
     pub duration: Duration,
     /// Number of rounds of a storm.
     pub rounds: u32,
+    /// Members of a room, in `Rooms`: connections 0 to `room` - 1 are in the first one, and so on. The
+    /// last room has the rest.
+    pub room: usize,
+    /// How many members of each room send, in `Rooms`.
+    pub senders: usize,
     /// Maximum number of concurrent handshakes, in all processes together.
     pub dialing: usize,
     /// Number of processes to spread the connections over; 0 means as few as the descriptor limit

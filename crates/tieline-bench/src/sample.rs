@@ -25,6 +25,8 @@ pub(crate) fn plan() -> Plan {
         warm_up: Duration::from_secs(1),
         duration: Duration::from_secs(5),
         rounds: 5,
+        room: 10,
+        senders: 10,
         dialing: 200,
         processes: 0,
         cpu: None,

@@ -52,7 +52,12 @@ fn plan(scenario: Scenario, url: &str) -> Plan {
     let send = match scenario {
         Scenario::Broadcast => "B{payload}",
         Scenario::Direct => "T:{to}:{payload}",
+        Scenario::Rooms => "G:{room}:{payload}",
         _ => "{payload}",
+    };
+    let on_open = match scenario {
+        Scenario::Rooms => vec!["J:{room}".to_owned()],
+        _ => Vec::new(),
     };
     Plan {
         scenario,
@@ -60,7 +65,7 @@ fn plan(scenario: Scenario, url: &str) -> Plan {
         connections: 14,
         pace: Pacing::InFlight(1),
         send: send.to_owned(),
-        on_open: Vec::new(),
+        on_open,
         size: 64,
         binary: false,
         subprotocol: None,
@@ -69,6 +74,8 @@ fn plan(scenario: Scenario, url: &str) -> Plan {
         warm_up: Duration::from_millis(20),
         duration: Duration::from_millis(300),
         rounds: 2,
+        room: 5,
+        senders: 5,
         dialing: 4,
         processes: 3,
         cpu: None,
@@ -86,6 +93,7 @@ fn every_scenario_is_shared(url: &str) {
         Scenario::Echo,
         Scenario::Broadcast,
         Scenario::Direct,
+        Scenario::Rooms,
         Scenario::Storm,
         Scenario::Churn,
     ];
@@ -111,6 +119,7 @@ fn a_rate_is_for_all_workers_together(url: &str) {
     let cases = [
         (Scenario::Echo, 300),
         (Scenario::Direct, 300),
+        (Scenario::Rooms, 300 * 5),
         (Scenario::Broadcast, 300 * 14),
     ];
     for (scenario, expected) in cases {

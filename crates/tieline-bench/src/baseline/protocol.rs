@@ -7,7 +7,16 @@ pub(crate) fn send_template(scenario: Scenario) -> &'static str {
     match scenario {
         Scenario::Broadcast => "B{payload}",
         Scenario::Direct => "T:{to}:{payload}",
+        Scenario::Rooms => "G:{room}:{payload}",
         Scenario::Idle | Scenario::Echo | Scenario::Storm | Scenario::Churn => "{payload}",
+    }
+}
+
+/// The templates of the messages that each connection sends once when it opens.
+pub(crate) fn on_open_templates(scenario: Scenario) -> Vec<String> {
+    match scenario {
+        Scenario::Rooms => vec!["J:{room}".to_owned()],
+        _ => Vec::new(),
     }
 }
 

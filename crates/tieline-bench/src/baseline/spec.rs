@@ -49,7 +49,7 @@ fn floor_target(scenario: Scenario, cpu: Option<usize>) -> Target {
 fn baseline_server_plan(plan: &Plan) -> Plan {
     Plan {
         send: protocol::send_template(plan.scenario).to_owned(),
-        on_open: Vec::new(),
+        on_open: protocol::on_open_templates(plan.scenario),
         subprotocol: None,
         headers: Vec::new(),
         ..plan.clone()

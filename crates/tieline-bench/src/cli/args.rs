@@ -47,6 +47,19 @@ pub(super) enum LoadCommand {
         #[command(flatten)]
         messages: MessageArgs,
     },
+    /// Every connection sends to its room, and all members of the room receive
+    ///
+    /// A sender sends the next message when its own copy has arrived. Latency is that of all copies.
+    Rooms {
+        #[command(flatten)]
+        common: CommonArgs,
+        #[command(flatten)]
+        rooms: RoomArgs,
+        #[command(flatten)]
+        pace: PaceArgs,
+        #[command(flatten)]
+        messages: MessageArgs,
+    },
     /// Drop all connections at once, and reopen them as fast as the server accepts them
     ///
     /// With --registry, measure the registry of a cluster instead of a server: its claims per second,
@@ -72,11 +85,11 @@ pub(super) enum LoadCommand {
 
 // Clap's `{n}` is a line break. The escape sequence in between prevents that; it sets no style and is
 // not shown.
-const URLS: &str = "URL to connect to; {id} is the id of the connection, and {\u{1b}[0mn} its number. \
-    May be repeated: connections use the URLs in turn";
+const URLS: &str = "URL to connect to; {id} is the id of the connection, {\u{1b}[0mn} its number, and {room} \
+    its room. May be repeated: connections use the URLs in turn";
 const SEND: &str = "Message to send; {payload} is --size bytes long, {id} is the sender's id, {to} the \
-    receiver's, {\u{1b}[0mn} the sender's number [default: echo {payload}, broadcast B{payload}, \
-    direct T:{to}:{payload}]";
+    receiver's, {\u{1b}[0mn} the sender's number, {room} its room [default: echo {payload}, broadcast \
+    B{payload}, direct T:{to}:{payload}, rooms G:{room}:{payload}]";
 
 /// For scripts.
 const EXIT: &str = "Exit code: 0 on success; 1 if the measurement failed, if nothing arrived although the load \
@@ -112,7 +125,7 @@ pub(super) struct ServerArgs {
     #[arg(long = "pid", value_name = "PID")]
     pub(super) pids: Vec<u32>,
     /// Message that each connection sends once when it opens, with placeholders as in --url; may be
-    /// repeated
+    /// repeated [default: none; rooms without --send J:{room}]
     #[arg(long, value_name = "TEMPLATE")]
     pub(super) on_open: Vec<String>,
     /// Subprotocol to request
@@ -130,7 +143,8 @@ pub(super) struct ServerArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Load")]
 pub(super) struct LoadArgs {
-    /// Number of connections [default: 100; idle and storm 1000; storm --registry 100000]
+    /// Number of connections [default: 100; rooms 800; idle and storm 1000; storm --registry
+    /// 100000]
     #[arg(long, short = 'c', value_name = "N")]
     pub(super) connections: Option<usize>,
     /// Maximum number of concurrent handshakes
@@ -165,6 +179,27 @@ pub(super) struct PaceArgs {
     #[arg(long, short = 'r', value_name = "PER_SECOND", conflicts_with = "in_flight",
         value_parser = parse::rate)]
     pub(super) rate: Option<Rate>,
+}
+
+/// The rooms.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Load")]
+pub(super) struct RoomArgs {
+    /// Members of a room
+    #[arg(long, value_name = "N", default_value_t = Self::default().room)]
+    pub(super) room: usize,
+    /// Members of a room that send; the others only receive [default: all]
+    #[arg(long, value_name = "N")]
+    pub(super) senders: Option<usize>,
+}
+
+impl Default for RoomArgs {
+    fn default() -> Self {
+        Self {
+            room: 10,
+            senders: None,
+        }
+    }
 }
 
 /// The message.

@@ -7,7 +7,7 @@
 use super::{
     args::{
         CommonArgs, CompareArgs, LoadArgs, LoadCommand, MessageArgs, OutputArgs, PaceArgs,
-        ServerArgs,
+        RoomArgs, ServerArgs,
     },
     parse::Rate,
 };
@@ -25,38 +25,23 @@ pub(super) struct LoadSpec {
     pub(super) scenario: Scenario,
     server: ServerArgs,
     load: LoadArgs,
-    messages: MessageArgs,
-    in_flight: Option<u32>,
-    rounds: u32,
+    own: OwnArgs,
     pub(super) rate: Option<Rate>,
     pub(super) target: Target,
 }
 
+/// The flags that only some scenarios have.
+#[derive(Debug, Default)]
+struct OwnArgs {
+    pace: PaceArgs,
+    messages: MessageArgs,
+    rounds: u32,
+    rooms: RoomArgs,
+}
+
 impl LoadSpec {
     pub(super) fn new(load: LoadCommand) -> Result<(Self, OutputArgs), Usage> {
-        let (pace, messages) = (PaceArgs::default(), MessageArgs::default());
-        let (scenario, common, pace, messages, rounds) = match load {
-            LoadCommand::Idle { common } => (Scenario::Idle, common, pace, messages, 1),
-            LoadCommand::Storm { common, rounds, .. } => {
-                (Scenario::Storm, common, pace, messages, rounds)
-            }
-            LoadCommand::Churn { common, pace } => (Scenario::Churn, common, pace, messages, 1),
-            LoadCommand::Echo {
-                common,
-                pace,
-                messages,
-            } => (Scenario::Echo, common, pace, messages, 1),
-            LoadCommand::Broadcast {
-                common,
-                pace,
-                messages,
-            } => (Scenario::Broadcast, common, pace, messages, 1),
-            LoadCommand::Direct {
-                common,
-                pace,
-                messages,
-            } => (Scenario::Direct, common, pace, messages, 1),
-        };
+        let (scenario, common, own) = split(load);
         let CommonArgs {
             server,
             load,
@@ -72,10 +57,8 @@ impl LoadSpec {
             scenario,
             server,
             load,
-            messages,
-            in_flight: pace.in_flight,
-            rounds,
-            rate: pace.rate,
+            rate: own.pace.rate,
+            own,
             target,
         };
         spec.check()?;
@@ -105,25 +88,43 @@ impl LoadSpec {
     }
 
     fn connections(&self) -> usize {
-        let many = matches!(self.scenario, Scenario::Idle | Scenario::Storm);
-        let default = if many { 1_000 } else { 100 };
+        let default = match self.scenario {
+            Scenario::Idle | Scenario::Storm => 1_000,
+            Scenario::Rooms => 800,
+            _ => 100,
+        };
         self.load.connections.unwrap_or(default)
+    }
+
+    fn send(&self) -> String {
+        let default = || protocol::send_template(self.scenario).to_owned();
+        self.own.messages.send.clone().unwrap_or_else(default)
+    }
+
+    /// The default is for a server that knows the default message. Another one is told how to join by
+    /// --on-open or its URL.
+    fn on_open(&self) -> Vec<String> {
+        let given = &self.server.on_open;
+        if given.is_empty() && self.own.messages.send.is_none() {
+            return protocol::on_open_templates(self.scenario);
+        }
+        given.clone()
     }
 
     /// The plan. Ports in its URLs are filled in when the target has started.
     pub(super) fn plan(&self) -> Result<Plan, Usage> {
-        let (server, load, messages) = (&self.server, &self.load, &self.messages);
-        let default = protocol::send_template(self.scenario).to_owned();
+        let (server, load, own) = (&self.server, &self.load, &self.own);
+        let messages = &own.messages;
         let plan = Plan {
             scenario: self.scenario,
             urls: server.urls.clone(),
             connections: self.connections(),
             pace: match self.rate {
                 Some(Rate::PerSecond(rate)) => plan::Pacing::PerSecond(rate),
-                Some(Rate::Half) | None => plan::Pacing::InFlight(self.in_flight.unwrap_or(1)),
+                Some(Rate::Half) | None => plan::Pacing::InFlight(own.pace.in_flight.unwrap_or(1)),
             },
-            send: messages.send.clone().unwrap_or(default),
-            on_open: server.on_open.clone(),
+            send: self.send(),
+            on_open: self.on_open(),
             size: messages.size,
             binary: messages.binary,
             subprotocol: server.subprotocol.clone(),
@@ -131,7 +132,9 @@ impl LoadSpec {
             insecure: server.insecure,
             warm_up: load.warm_up,
             duration: load.duration,
-            rounds: self.rounds,
+            rounds: own.rounds,
+            room: own.rooms.room,
+            senders: own.rooms.senders.unwrap_or(own.rooms.room),
             dialing: load.dialing,
             processes: load.processes,
             cpu: load.cpu,
@@ -168,6 +171,56 @@ impl CompareArgs {
         };
         target.check()?;
         Ok(Baseline::Server(target))
+    }
+}
+
+/// The scenario, the flags of every scenario, and its own.
+fn split(load: LoadCommand) -> (Scenario, CommonArgs, OwnArgs) {
+    let traffic = |pace, messages| OwnArgs {
+        pace,
+        messages,
+        ..OwnArgs::default()
+    };
+    match load {
+        LoadCommand::Idle { common } => (Scenario::Idle, common, OwnArgs::default()),
+        LoadCommand::Echo {
+            common,
+            pace,
+            messages,
+        } => (Scenario::Echo, common, traffic(pace, messages)),
+        LoadCommand::Broadcast {
+            common,
+            pace,
+            messages,
+        } => (Scenario::Broadcast, common, traffic(pace, messages)),
+        LoadCommand::Direct {
+            common,
+            pace,
+            messages,
+        } => (Scenario::Direct, common, traffic(pace, messages)),
+        LoadCommand::Rooms {
+            common,
+            rooms,
+            pace,
+            messages,
+        } => {
+            let own = OwnArgs {
+                rooms,
+                ..traffic(pace, messages)
+            };
+            (Scenario::Rooms, common, own)
+        }
+        LoadCommand::Storm { common, rounds, .. } => {
+            let own = OwnArgs {
+                rounds,
+                ..OwnArgs::default()
+            };
+            (Scenario::Storm, common, own)
+        }
+        LoadCommand::Churn { common, pace } => {
+            let own = traffic(pace, MessageArgs::default());
+            (Scenario::Churn, common, own)
+        }
     }
 }
 

@@ -45,7 +45,8 @@ enum Command {
     /// Run the baseline server, which has no application
     ///
     /// One thread, no limits, no checks: use it for measurements only. /echo echoes every message;
-    /// at /ws?id=X, a message B… goes to all clients, and T:ID:PAYLOAD to the client ID.
+    /// at /ws?id=X, a message B… goes to all clients, T:ID:PAYLOAD to the client ID, and G:GROUP:PAYLOAD
+    /// to a group, which J:GROUP joins and L:GROUP leaves.
     Floor {
         /// Address to listen on
         #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9200",

@@ -69,7 +69,7 @@ impl<T: Copy> Ratios<T> {
     /// Each with its label, and whether more is better.
     pub(crate) fn named(&self, scenario: Scenario) -> [(&'static str, bool, Option<T>); 6] {
         let (rate, cpu) = match scenario {
-            Scenario::Echo | Scenario::Broadcast | Scenario::Direct => {
+            Scenario::Echo | Scenario::Broadcast | Scenario::Direct | Scenario::Rooms => {
                 ("messages per second", "CPU per message")
             }
             Scenario::Idle | Scenario::Storm | Scenario::Churn => {

@@ -27,8 +27,10 @@ struct EncodedTemplate {
 
 impl MessageEncoder {
     pub(super) fn new(partition: &Partition) -> Self {
-        let Plan { send, binary, .. } = &partition.plan;
-        let template = Template::parse(send);
+        let Plan {
+            send, binary, room, ..
+        } = &partition.plan;
+        let template = Template::parse(send, *room);
         let count = if template.is_common() {
             1
         } else {

@@ -11,6 +11,7 @@ mod encoder;
 mod idle;
 mod meter;
 mod pending;
+mod rooms;
 mod runner;
 mod schedule;
 mod storm;
@@ -18,7 +19,7 @@ mod traffic;
 mod workload;
 
 pub(crate) use self::traffic::GRACE;
-use self::{broadcast::Broadcast, direct::Direct, echo::Echo};
+use self::{broadcast::Broadcast, direct::Direct, echo::Echo, rooms::Rooms};
 use crate::{coordinator::Coordinator, outcome::Outcome, partition::Partition, plan::Scenario};
 
 /// Runs a part of a plan. Faults of the server are in the outcome; an error is one of this machine.
@@ -29,6 +30,7 @@ pub(crate) fn play(
     match partition.plan.scenario {
         Scenario::Echo => traffic::run(partition, coordinator, Echo::new(partition)),
         Scenario::Direct => traffic::run(partition, coordinator, Direct::new(partition)),
+        Scenario::Rooms => traffic::run(partition, coordinator, Rooms::new(partition)),
         Scenario::Broadcast => {
             let workload = Broadcast::new(partition.connections, partition.first == 0);
             traffic::run(partition, coordinator, workload)

@@ -1,6 +1,6 @@
 //! What differs between the scenarios that send messages.
 //!
-//! Owns the trait that `broadcast`, `direct` and `echo` implement. Must not know sockets, times or
+//! Owns the trait that `broadcast`, `direct`, `echo` and `rooms` implement. Must not know sockets, times or
 //! rates: `traffic` sends, paces and counts.
 
 use crate::stamp::Stamp;

@@ -5,7 +5,7 @@
 //!
 //! - `measurement`: `scenario`, the load (`urls`, `connections`, `in_flight` or `per_second`, `send`,
 //!   `on_open`, `size_bytes`, `binary`, `subprotocol`, `header_names`, `warm_up_ns`, `duration_ns`,
-//!   `rounds`), `elapsed_ns`, `sent`, `arrived`, `arrived_per_second`, `latency`, `opening`, `faults`,
+//!   `rounds`; in `rooms` also `room` and `senders`), `elapsed_ns`, `sent`, `arrived`, `arrived_per_second`, `latency`, `opening`, `faults`,
 //!   `processes`, `cpu_per_message_ns`, `resident_per_connection_bytes`, `load_cpu_ns`. Headers are
 //!   listed without their values, and secrets are removed from URLs.
 //! - `latency`: `count`, `min_ns`, `mean_ns`, `p50_ns` to `p99_99_ns`, `max_ns`, and `histogram`,
@@ -23,7 +23,7 @@ use super::results::Results;
 use crate::{
     compare::{Comparison, Pair},
     outcome::{Latency, Outcome, ProcessUse},
-    plan::{Pacing, Plan},
+    plan::{Pacing, Plan, Scenario},
     registry::{ClaimResult, RegistryOutcome, RegistryPlan},
     url::redact,
 };
@@ -71,6 +71,7 @@ fn load(plan: &Plan) -> Value {
         Pacing::InFlight(many) => (Some(many), None),
         Pacing::PerSecond(rate) => (None, Some(rate)),
     };
+    let rooms = plan.scenario == Scenario::Rooms;
     let name = |header: &String| header.split(':').next().map(str::to_owned);
     json!({
         "scenario": plan.scenario,
@@ -87,6 +88,8 @@ fn load(plan: &Plan) -> Value {
         "warm_up_ns": nanos(plan.warm_up),
         "duration_ns": nanos(plan.duration),
         "rounds": plan.rounds,
+        "room": rooms.then_some(plan.room),
+        "senders": rooms.then_some(plan.senders),
     })
 }
 

@@ -14,7 +14,7 @@ pub(crate) fn latency(scenario: Scenario) -> &'static str {
     match scenario {
         Scenario::Idle | Scenario::Storm | Scenario::Churn => "handshake",
         Scenario::Echo => "round trip",
-        Scenario::Broadcast | Scenario::Direct => "latency",
+        Scenario::Broadcast | Scenario::Direct | Scenario::Rooms => "latency",
     }
 }
 
@@ -22,7 +22,7 @@ pub(crate) fn latency(scenario: Scenario) -> &'static str {
 pub(crate) fn units(scenario: Scenario) -> &'static str {
     match scenario {
         Scenario::Idle | Scenario::Storm | Scenario::Churn => "connections",
-        Scenario::Echo | Scenario::Broadcast | Scenario::Direct => "messages",
+        Scenario::Echo | Scenario::Broadcast | Scenario::Direct | Scenario::Rooms => "messages",
     }
 }
 
@@ -45,6 +45,7 @@ pub(crate) fn scenario(scenario: Scenario) -> &'static str {
         Scenario::Echo => "echo",
         Scenario::Broadcast => "broadcast",
         Scenario::Direct => "direct",
+        Scenario::Rooms => "rooms",
         Scenario::Storm => "storm",
         Scenario::Churn => "churn",
     }
@@ -56,6 +57,9 @@ pub(crate) fn parameters(plan: &Plan) -> Vec<String> {
         "{} connections",
         number(float(plan.connections as u64))
     )];
+    if plan.scenario == Scenario::Rooms {
+        parts.push(rooms(plan));
+    }
     if units(plan.scenario) == "messages" {
         let kind = if plan.binary { " binary" } else { "" };
         parts.push(pace(plan.pace));
@@ -70,6 +74,14 @@ pub(crate) fn parameters(plan: &Plan) -> Vec<String> {
         parts.push(setting(plan.duration));
     }
     parts
+}
+
+fn rooms(plan: &Plan) -> String {
+    let senders = match plan.senders {
+        all if all >= plan.room => String::new(),
+        senders => format!(", {senders} of them sending"),
+    };
+    format!("rooms of {}{senders}", number(float(plan.room as u64)))
 }
 
 fn pace(pace: Pacing) -> String {

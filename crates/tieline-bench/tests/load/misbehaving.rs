@@ -12,11 +12,12 @@ use tieline_bench::plan::{Pacing, Scenario};
 
 use crate::{NoProgress, plan, run, servers};
 
-const ALL: [Scenario; 6] = [
+const ALL: [Scenario; 7] = [
     Scenario::Idle,
     Scenario::Echo,
     Scenario::Broadcast,
     Scenario::Direct,
+    Scenario::Rooms,
     Scenario::Storm,
     Scenario::Churn,
 ];

@@ -1,5 +1,7 @@
 //! Every scenario against the baseline server.
 
+use std::time::Duration;
+
 use tieline_bench::{
     outcome::{Faults, Outcome},
     plan::{Pacing, Plan, Scenario},
@@ -50,8 +52,23 @@ fn messages_reach_the_other_of_the_pair() {
 }
 
 #[test]
+fn messages_reach_all_of_their_room() {
+    flows(Scenario::Rooms, 5.0);
+}
+
+#[test]
+fn only_the_senders_of_a_room_send() {
+    let mut plan = plan(Scenario::Rooms, &servers::floor());
+    (plan.connections, plan.room, plan.senders) = (7, 3, 1);
+    (plan.pace, plan.warm_up) = (Pacing::InFlight(1), Duration::ZERO);
+    let outcome = sound(&plan);
+    // Two rooms have three members, and the last one has one.
+    assert!(outcome.arrived > outcome.sent && outcome.arrived < 3 * outcome.sent + 20);
+}
+
+#[test]
 fn commands_may_be_binary() {
-    for scenario in [Scenario::Broadcast, Scenario::Direct] {
+    for scenario in [Scenario::Broadcast, Scenario::Direct, Scenario::Rooms] {
         let mut plan = plan(scenario, &servers::floor());
         plan.binary = true;
         assert!(sound(&plan).arrived > 20);
