@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::affinity::CpuList;
+
 /// The kind of load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -79,8 +81,8 @@ pub struct Plan {
     /// Number of processes to spread the connections over; 0 means as few as the descriptor limit
     /// allows.
     pub processes: usize,
-    /// The CPU to run the load on; `None` means any.
-    pub cpu: Option<usize>,
+    /// The CPUs to run the load on, the same for each process; `None` means any.
+    pub cpu: Option<CpuList>,
     /// Processes of the server, to measure their memory and CPU time.
     pub pids: Vec<u32>,
 }

@@ -81,7 +81,7 @@ fn processes(plan: &Plan, allowed: usize) -> Result<usize, PlanError> {
 }
 
 fn run_local(plan: &Plan, progress: &dyn Progress) -> anyhow::Result<Outcome> {
-    let _pin = plan.cpu.map(PinnedThread::pin).transpose()?;
+    let _pin = plan.cpu.as_ref().map(PinnedThread::pin).transpose()?;
     let mut coordinator = LocalCoordinator {
         plan,
         progress,

@@ -5,6 +5,7 @@
 
 use super::protocol;
 use crate::{
+    affinity::CpuList,
     plan::{Plan, Scenario},
     target::Target,
 };
@@ -12,8 +13,8 @@ use crate::{
 /// The baseline of a comparison.
 #[derive(Debug)]
 pub(crate) enum Baseline {
-    /// The baseline server, on the given CPU or any.
-    Floor { cpu: Option<usize> },
+    /// The baseline server, on the given CPUs or any.
+    Floor { cpu: Option<CpuList> },
     /// Another server, which gets the same load.
     Server(Target),
 }
@@ -24,7 +25,7 @@ impl Baseline {
         match self {
             Self::Server(target) => (target.clone(), plan.clone()),
             Self::Floor { cpu } => (
-                floor_target(plan.scenario, *cpu),
+                floor_target(plan.scenario, cpu.clone()),
                 baseline_server_plan(plan),
             ),
         }
@@ -32,7 +33,7 @@ impl Baseline {
 }
 
 /// The baseline server, which this program runs.
-fn floor_target(scenario: Scenario, cpu: Option<usize>) -> Target {
+fn floor_target(scenario: Scenario, cpu: Option<CpuList>) -> Target {
     let program = std::env::current_exe().unwrap_or_else(|_| "tieline".into());
     let program = program.to_string_lossy();
     let program = shlex::try_quote(&program).unwrap_or_else(|_| "tieline".into());
@@ -67,7 +68,7 @@ mod tests {
         plan.send = "{\"to\":\"{payload}\"}".into();
         plan.headers = vec!["X-Key: 1".into()];
         plan.size = 500;
-        let (target, load) = Baseline::Floor { cpu: Some(1) }.target_and_plan(&plan);
+        let (target, load) = Baseline::Floor { cpu: None }.target_and_plan(&plan);
         assert_eq!((load.send.as_str(), load.size), ("{payload}", 500));
         assert!(load.headers.is_empty());
         assert_eq!(target.urls, ["ws://127.0.0.1:{port}/echo"]);

@@ -7,7 +7,7 @@ use std::{fmt, path::PathBuf, time::Duration};
 use clap::{Args, Subcommand, builder::NonEmptyStringValueParser};
 
 use super::parse::{self, Rate};
-use crate::{registry::RegistryPlan, usage::Usage};
+use crate::{affinity::CpuList, registry::RegistryPlan, usage::Usage};
 
 /// The default of --connections for a registry.
 const CLAIMS: usize = 100_000;
@@ -118,9 +118,9 @@ pub(super) struct ServerArgs {
     /// one is listening
     #[arg(long = "start", value_name = "COMMAND")]
     pub(super) commands: Vec<String>,
-    /// CPU to run started servers on
-    #[arg(long = "server-cpu", value_name = "N")]
-    pub(super) on_cpu: Option<usize>,
+    /// CPUs to run started servers on, such as 0 or 0,2 or 0-3 [default: any]
+    #[arg(long = "server-cpu", value_name = "LIST")]
+    pub(super) on_cpu: Option<CpuList>,
     /// Process id of a running server, to measure its memory and CPU time; may be repeated
     #[arg(long = "pid", value_name = "PID")]
     pub(super) pids: Vec<u32>,
@@ -161,9 +161,10 @@ pub(super) struct LoadArgs {
     /// allows]
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     pub(super) processes: usize,
-    /// CPU to run the load on [default: any]
-    #[arg(long, value_name = "N")]
-    pub(super) cpu: Option<usize>,
+    /// CPUs to run the load on, such as 0 or 0,2 or 0-3 [default: any]. A process uses one at a time, so
+    /// more of them need --processes
+    #[arg(long, value_name = "LIST")]
+    pub(super) cpu: Option<CpuList>,
 }
 
 /// When a sender sends.

@@ -49,7 +49,7 @@ impl LoadSpec {
         } = common;
         let target = Target {
             commands: server.commands.clone(),
-            cpu: server.on_cpu,
+            cpu: server.on_cpu.clone(),
             urls: server.urls.clone(),
             pids: server.pids.clone(),
         };
@@ -137,7 +137,7 @@ impl LoadSpec {
             senders: own.rooms.senders.unwrap_or(own.rooms.room),
             dialing: load.dialing,
             processes: load.processes,
-            cpu: load.cpu,
+            cpu: load.cpu.clone(),
             pids: server.pids.clone(),
         };
         let sample = Plan {
@@ -155,7 +155,7 @@ impl LoadSpec {
 impl CompareArgs {
     /// The baseline of the comparison.
     pub(super) fn base(&self, spec: &LoadSpec) -> Result<Baseline, Usage> {
-        let cpu = spec.target.cpu;
+        let cpu = spec.target.cpu.clone();
         if self.base_urls.is_empty() {
             if !self.base_commands.is_empty() {
                 let why = "--base-start needs --base-url, the URL of the started baseline";

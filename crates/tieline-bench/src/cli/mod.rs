@@ -19,6 +19,7 @@ use self::{
 };
 pub use crate::usage::Usage;
 use crate::{
+    affinity::CpuList,
     compare::{self, Comparison, ComparisonSpec},
     floor,
     outcome::Outcome,
@@ -72,7 +73,7 @@ enum Command {
     #[command(hide = true)]
     Launch {
         #[arg(long)]
-        cpu: Option<usize>,
+        cpu: Option<CpuList>,
         #[arg(last = true, required = true)]
         command: Vec<OsString>,
     },
@@ -86,7 +87,7 @@ impl BenchCommand {
             Command::Compare { args, load } => compare(load, &args),
             Command::Floor { listen } => floor::floor(listen),
             Command::Worker => workers::worker(),
-            Command::Launch { cpu, command } => launch::execute(&command, cpu),
+            Command::Launch { cpu, command } => launch::execute(&command, cpu.as_ref()),
         }
     }
 }
