@@ -88,6 +88,14 @@ impl Outcome {
         sum(per_process)
     }
 
+    /// Messages that arrived per second of the server's CPU time. `None` as in
+    /// [`cpu_micros`](Self::cpu_micros). Where the load is busy before the server, this shows what the
+    /// server could do, and the rate does not.
+    pub fn per_cpu_second(&self) -> Option<f64> {
+        let micros = self.cpu_micros().filter(|micros| *micros > 0.0);
+        micros.map(|micros| 1e6 / micros)
+    }
+
     /// CPU time of one process per message that arrived, in microseconds.
     pub fn cpu_micros_of(&self, used: &ProcessUse) -> Option<f64> {
         let counts = self.plan.scenario != Scenario::Idle && self.arrived > 0;
@@ -134,6 +142,7 @@ mod tests {
         let outcome = outcome();
         assert!((outcome.per_second() - 120_000.0).abs() < 1e-6);
         assert!((outcome.cpu_micros().unwrap() - 8.0).abs() < 1e-6);
+        assert!((outcome.per_cpu_second().unwrap() - 125_000.0).abs() < 1e-6);
         assert!((outcome.resident_per_connection().unwrap() - 1_200.0).abs() < 1e-6);
     }
 
@@ -145,6 +154,7 @@ mod tests {
         outcome.processes.clear();
         outcome.elapsed = Duration::ZERO;
         assert_eq!(outcome.cpu_micros(), None);
+        assert_eq!(outcome.per_cpu_second(), None);
         assert!(outcome.per_second().abs() < 1e-9);
     }
 }

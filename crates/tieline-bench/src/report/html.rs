@@ -213,7 +213,9 @@ fn figures(outcome: &Outcome) -> Vec<Tile> {
         tiles.push((
             format!("CPU per {}", labels::unit(outcome.plan.scenario)),
             format::micros(micros),
-            "of the server".into(),
+            labels::per_cpu_second(outcome).map_or_else(String::new, |rate| {
+                format!("{rate} per second of the server's CPU time")
+            }),
         ));
     }
     if let Some(bytes) = outcome.resident_per_connection() {
@@ -269,6 +271,7 @@ fn pairs(comparison: &Comparison) -> String {
         "p50",
         "p99",
         "p99.9",
+        "per CPU second",
         "CPU each",
         "memory each",
     ];
@@ -290,6 +293,7 @@ fn run(number: String, who: &str, outcome: &Outcome) -> Vec<String> {
         latency(50.0),
         latency(99.0),
         latency(99.9),
+        labels::per_cpu_second(outcome).unwrap_or_else(format::none),
         outcome
             .cpu_micros()
             .map_or_else(format::none, format::micros),

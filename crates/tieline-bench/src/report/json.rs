@@ -6,7 +6,7 @@
 //! - `measurement`: `scenario`, the load (`urls`, `connections`, `in_flight` or `per_second`, `send`,
 //!   `on_open`, `size_bytes`, `binary`, `subprotocol`, `header_names`, `warm_up_ns`, `duration_ns`,
 //!   `rounds`; in `rooms` also `room` and `senders`), `elapsed_ns`, `sent`, `arrived`, `arrived_per_second`, `latency`, `opening`, `faults`,
-//!   `processes`, `cpu_per_message_ns`, `resident_per_connection_bytes`, `load_cpu_ns`. Headers are
+//!   `processes`, `arrived_per_cpu_second`, `cpu_per_message_ns`, `resident_per_connection_bytes`, `load_cpu_ns`. Headers are
 //!   listed without their values, and secrets are removed from URLs.
 //! - `latency`: `count`, `min_ns`, `mean_ns`, `p50_ns` to `p99_99_ns`, `max_ns`, and `histogram`,
 //!   the complete histogram as `HdrHistogram` V2 in base64.
@@ -56,6 +56,7 @@ fn measurement(outcome: &Outcome) -> Value {
         },
         "faults": outcome.faults,
         "processes": outcome.processes.iter().map(|used| process(outcome, used)).collect::<Vec<_>>(),
+        "arrived_per_cpu_second": outcome.per_cpu_second(),
         "cpu_per_message_ns": outcome.cpu_micros().map(from_micros),
         "resident_per_connection_bytes": outcome.resident_per_connection().map(f64::round),
         "load_cpu_ns": from_micros(outcome.load_cpu * 1e6),
@@ -193,6 +194,7 @@ mod tests {
             (&value["scenario"], &value["elapsed_ns"]),
             (&json!("echo"), &json!(5_000_000_000_u64))
         );
+        assert_eq!(value["arrived_per_cpu_second"], 125_000.0);
         assert_eq!(value["processes"][0]["cpu_per_message_ns"], 8_000);
         assert_eq!(value["resident_per_connection_bytes"], 1_200.0);
         assert_eq!(value["header_names"], json!(["Authorization"]));

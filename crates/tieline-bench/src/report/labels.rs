@@ -39,6 +39,11 @@ pub(crate) fn rate(outcome: &Outcome) -> String {
     }
 }
 
+/// The rate per second of the server's CPU time, if it was measured.
+pub(crate) fn per_cpu_second(outcome: &Outcome) -> Option<String> {
+    outcome.per_cpu_second().map(number)
+}
+
 pub(crate) fn scenario(scenario: Scenario) -> &'static str {
     match scenario {
         Scenario::Idle => "idle",
