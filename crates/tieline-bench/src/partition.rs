@@ -10,6 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::plan::{Pacing, Plan, Scenario};
 
+/// Connections that may broadcast in `Mixed`, and send nothing else: the first, or the second once the
+/// first has ended.
+pub(crate) const BROADCASTERS: usize = 2;
+
 /// One process's part of a plan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Partition {
@@ -42,7 +46,7 @@ impl Partition {
         let (first, end) = (cut(index), cut(index + 1));
         let mut plan = plan.clone();
         plan.dialing = (plan.dialing / of).max(1);
-        plan.pace = pace(&plan, end - first);
+        plan.pace = pace(&plan, first, end);
         Self {
             first,
             connections: end - first,
@@ -62,15 +66,20 @@ pub(crate) fn unit(plan: &Plan) -> usize {
     }
 }
 
-/// The rate of a part. A broadcast has one sender, which gets the whole rate.
+/// The rate of a part, by its share of the senders. A broadcast has one sender, which gets the whole rate.
 #[allow(
     clippy::cast_precision_loss,
     reason = "there are fewer connections than 2^52"
 )]
-fn pace(plan: &Plan, connections: usize) -> Pacing {
+fn pace(plan: &Plan, first: usize, end: usize) -> Pacing {
+    let others = |end: usize| match plan.scenario {
+        Scenario::Mixed => end.saturating_sub(BROADCASTERS),
+        _ => end,
+    };
+    let (own, all) = (others(end) - others(first), others(plan.connections));
     match plan.pace {
         Pacing::PerSecond(rate) if plan.scenario != Scenario::Broadcast => {
-            Pacing::PerSecond(rate * connections as f64 / plan.connections as f64)
+            Pacing::PerSecond(rate * own as f64 / all as f64)
         }
         pace => pace,
     }

@@ -20,6 +20,9 @@ pub enum Scenario {
     Broadcast,
     /// In pairs, the first connection sends and the second receives.
     Direct,
+    /// The first connection broadcasts while the others, from the third on, send in pairs as in
+    /// `Direct`.
+    Mixed,
     /// Every connection sends to its room, and all members of the room receive.
     Rooms,
     /// All connections are dropped at once, and reopened as fast as the server accepts them.
@@ -38,6 +41,15 @@ pub enum Pacing {
     /// Latency counts from the scheduled time, so that a stall of the server shows in every message
     /// that it delays. This avoids coordinated omission.
     PerSecond(f64),
+}
+
+/// The messages of one kind.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FlowPlan {
+    /// When the next message is sent.
+    pub pace: Pacing,
+    /// Template of the message.
+    pub send: String,
 }
 
 /// A measurement.
@@ -76,6 +88,8 @@ pub struct Plan {
     pub room: usize,
     /// How many members of each room send, in `Rooms`.
     pub senders: usize,
+    /// The broadcasts of `Mixed`; `None` in other scenarios.
+    pub broadcast: Option<FlowPlan>,
     /// Maximum number of concurrent handshakes, in all processes together.
     pub dialing: usize,
     /// Number of processes to spread the connections over; 0 means as few as the descriptor limit

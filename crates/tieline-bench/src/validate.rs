@@ -33,6 +33,11 @@ pub enum PlanError {
     /// Pairs need an even number of connections.
     #[error("{0} connections do not form pairs; use an even number")]
     Pairs(usize),
+    /// Nobody broadcasts, or nobody sends beside the broadcasts.
+    #[error(
+        "mixed needs broadcasts, a pair that sends them and another pair; use at least 4 connections"
+    )]
+    Mixed,
     /// More members of a room send than it has, or than the load can follow.
     #[error(
         "{senders} senders in rooms of {room} connections; use at most {room}, and at most {MAX_SENDERS}"
@@ -85,9 +90,11 @@ impl Plan {
         self.validate_urls()?;
         self.validate_handshake()?;
         match self.scenario {
-            Scenario::Echo | Scenario::Broadcast | Scenario::Direct | Scenario::Rooms => {
-                self.validate_message()
-            }
+            Scenario::Echo
+            | Scenario::Broadcast
+            | Scenario::Direct
+            | Scenario::Rooms
+            | Scenario::Mixed => self.validate_messages(),
             Scenario::Idle | Scenario::Storm | Scenario::Churn => Ok(()),
         }
     }
@@ -105,17 +112,23 @@ impl Plan {
             ("connections in a room", room),
             ("senders in a room", senders),
         ];
-        match (numbers.iter().find(|(_, number)| *number == 0), self.pace) {
-            (Some((name, _)), _) => Err(PlanError::Zero(name)),
-            (_, Pacing::InFlight(0)) => Err(PlanError::Zero("messages in flight")),
-            (_, Pacing::PerSecond(rate)) if !(rate > 0.0 && rate <= MAX_RATE) => {
-                Err(PlanError::Rate(rate))
-            }
-            _ if senders > room.min(MAX_SENDERS) => Err(PlanError::Senders { senders, room }),
-            _ if self.duration.is_zero() => Err(PlanError::NoTime),
-            _ if self.scenario == Scenario::Direct && self.connections % 2 == 1 => {
+        if let Some((name, _)) = numbers.iter().find(|(_, number)| *number == 0) {
+            return Err(PlanError::Zero(name));
+        }
+        if senders > room.min(MAX_SENDERS) {
+            return Err(PlanError::Senders { senders, room });
+        }
+        if self.duration.is_zero() {
+            return Err(PlanError::NoTime);
+        }
+        validate_pace(self.pace)?;
+        let broadcast = self.broadcast.as_ref().map(|flow| flow.pace);
+        broadcast.map_or(Ok(()), validate_pace)?;
+        match self.scenario {
+            Scenario::Direct | Scenario::Mixed if self.connections % 2 == 1 => {
                 Err(PlanError::Pairs(self.connections))
             }
+            Scenario::Mixed if self.connections < 4 || broadcast.is_none() => Err(PlanError::Mixed),
             _ => Ok(()),
         }
     }
@@ -152,14 +165,24 @@ impl Plan {
         }
     }
 
-    fn validate_message(&self) -> Result<(), PlanError> {
+    fn validate_messages(&self) -> Result<(), PlanError> {
         if !(stamp::LENGTH..=MAX_PAYLOAD).contains(&self.size) {
             return Err(PlanError::Size(self.size));
         }
-        match payloads(&self.send) {
-            1 => Ok(()),
-            _ => Err(PlanError::Payload(self.send.clone())),
+        let broadcast = self.broadcast.as_ref().map(|flow| &flow.send);
+        let mut messages = [&self.send].into_iter().chain(broadcast);
+        match messages.find(|text| payloads(text) != 1) {
+            Some(text) => Err(PlanError::Payload(text.clone())),
+            None => Ok(()),
         }
+    }
+}
+
+fn validate_pace(pace: Pacing) -> Result<(), PlanError> {
+    match pace {
+        Pacing::InFlight(0) => Err(PlanError::Zero("messages in flight")),
+        Pacing::PerSecond(rate) if !(rate > 0.0 && rate <= MAX_RATE) => Err(PlanError::Rate(rate)),
+        _ => Ok(()),
     }
 }
 
@@ -192,6 +215,7 @@ pub(crate) mod tests {
             rounds: 0,
             room: 10,
             senders: 10,
+            broadcast: None,
             dialing: 1,
             processes: 0,
             cpu: None,
@@ -233,6 +257,8 @@ pub(crate) mod tests {
         };
         assert!(rooms(0, 1).contains("connections in a room is 0"));
         assert!(rooms(2, 3).contains("at most 2"));
+        let mixed = refused(|p| p.scenario = Scenario::Mixed);
+        assert!(mixed.contains("at least 4"));
         assert!(rooms(5_000, 5_000).contains("at most 1000"));
     }
 }

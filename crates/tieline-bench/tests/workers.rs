@@ -13,7 +13,7 @@ use std::{
 use tieline_bench::{
     Floor, Progress,
     outcome::{Faults, Outcome},
-    plan::{Pacing, Plan, Scenario},
+    plan::{FlowPlan, Pacing, Plan, Scenario},
 };
 
 const WORKER: &str = "be-a-worker";
@@ -51,7 +51,7 @@ fn program() -> io::Result<Command> {
 fn plan(scenario: Scenario, url: &str) -> Plan {
     let send = match scenario {
         Scenario::Broadcast => "B{payload}",
-        Scenario::Direct => "T:{to}:{payload}",
+        Scenario::Direct | Scenario::Mixed => "T:{to}:{payload}",
         Scenario::Rooms => "G:{room}:{payload}",
         _ => "{payload}",
     };
@@ -76,6 +76,10 @@ fn plan(scenario: Scenario, url: &str) -> Plan {
         rounds: 2,
         room: 5,
         senders: 5,
+        broadcast: (scenario == Scenario::Mixed).then(|| FlowPlan {
+            pace: Pacing::InFlight(1),
+            send: "B{payload}".to_owned(),
+        }),
         dialing: 4,
         processes: 3,
         cpu: None,
@@ -94,6 +98,7 @@ fn every_scenario_is_shared(url: &str) {
         Scenario::Broadcast,
         Scenario::Direct,
         Scenario::Rooms,
+        Scenario::Mixed,
         Scenario::Storm,
         Scenario::Churn,
     ];
@@ -120,6 +125,7 @@ fn a_rate_is_for_all_workers_together(url: &str) {
         (Scenario::Echo, 300),
         (Scenario::Direct, 300),
         // Two rooms have five members, and the last one has four.
+        (Scenario::Mixed, 300),
         (Scenario::Rooms, 300 * (5 * 5 * 2 + 4 * 4) / 14),
         (Scenario::Broadcast, 300 * 14),
     ];

@@ -2,11 +2,14 @@
 
 use crate::plan::Scenario;
 
+/// The template of a broadcast.
+pub(crate) const BROADCAST: &str = "B{payload}";
+
 /// The template of the message that a scenario sends.
 pub(crate) fn send_template(scenario: Scenario) -> &'static str {
     match scenario {
-        Scenario::Broadcast => "B{payload}",
-        Scenario::Direct => "T:{to}:{payload}",
+        Scenario::Broadcast => BROADCAST,
+        Scenario::Direct | Scenario::Mixed => "T:{to}:{payload}",
         Scenario::Rooms => "G:{room}:{payload}",
         Scenario::Idle | Scenario::Echo | Scenario::Storm | Scenario::Churn => "{payload}",
     }

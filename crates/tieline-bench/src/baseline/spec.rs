@@ -6,7 +6,7 @@
 use super::protocol;
 use crate::{
     affinity::CpuList,
-    plan::{Plan, Scenario},
+    plan::{FlowPlan, Plan, Scenario},
     target::Target,
 };
 
@@ -48,9 +48,14 @@ fn floor_target(scenario: Scenario, cpu: Option<CpuList>) -> Target {
 
 /// The same load in the message format of the baseline server.
 fn baseline_server_plan(plan: &Plan) -> Plan {
+    let broadcast = plan.broadcast.as_ref().map(|flow| FlowPlan {
+        send: protocol::BROADCAST.to_owned(),
+        ..flow.clone()
+    });
     Plan {
         send: protocol::send_template(plan.scenario).to_owned(),
         on_open: protocol::on_open_templates(plan.scenario),
+        broadcast,
         subprotocol: None,
         headers: Vec::new(),
         ..plan.clone()

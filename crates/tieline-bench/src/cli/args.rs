@@ -47,6 +47,21 @@ pub(super) enum LoadCommand {
         #[command(flatten)]
         messages: MessageArgs,
     },
+    /// Messages in pairs as in direct, while broadcasts run
+    ///
+    /// The first connection broadcasts to all. From the third on, the first of each pair sends to the
+    /// second. The two latencies are reported separately; --in-flight and --rate are of the messages in
+    /// pairs.
+    Mixed {
+        #[command(flatten)]
+        common: CommonArgs,
+        #[command(flatten)]
+        broadcast: BroadcastArgs,
+        #[command(flatten)]
+        pace: PaceArgs,
+        #[command(flatten)]
+        messages: MessageArgs,
+    },
     /// Every connection sends to its room, and all members of the room receive
     ///
     /// A sender sends the next message when its own copy has arrived. Latency is that of all copies.
@@ -89,7 +104,7 @@ const URLS: &str = "URL to connect to; {id} is the id of the connection, {\u{1b}
     its room. May be repeated: connections use the URLs in turn";
 const SEND: &str = "Message to send; {payload} is --size bytes long, {id} is the sender's id, {to} the \
     receiver's, {\u{1b}[0mn} the sender's number, {room} its room [default: echo {payload}, broadcast \
-    B{payload}, direct T:{to}:{payload}, rooms G:{room}:{payload}]";
+    B{payload}, direct and mixed T:{to}:{payload}, rooms G:{room}:{payload}]";
 
 /// For scripts.
 const EXIT: &str = "Exit code: 0 on success; 1 if the measurement failed, if nothing arrived although the load \
@@ -180,6 +195,23 @@ pub(super) struct PaceArgs {
     #[arg(long, short = 'r', value_name = "PER_SECOND", conflicts_with = "in_flight",
         value_parser = parse::rate)]
     pub(super) rate: Option<Rate>,
+}
+
+/// The broadcasts beside other messages.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Load")]
+pub(super) struct BroadcastArgs {
+    /// Message to broadcast, with placeholders as in --send [default: B{payload}]
+    #[arg(long = "broadcast", id = "broadcast", value_name = "TEMPLATE")]
+    pub(super) send: Option<String>,
+    /// Broadcasts in flight; the next is sent when all have received one [default: 1]
+    #[arg(long = "broadcast-in-flight", id = "broadcast_in_flight", value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) in_flight: Option<u32>,
+    /// Broadcasts per second, sent on schedule as with --rate
+    #[arg(long = "broadcast-rate", id = "broadcast_rate", value_name = "PER_SECOND",
+        conflicts_with = "broadcast_in_flight", value_parser = parse::per_second)]
+    pub(super) rate: Option<f64>,
 }
 
 /// The rooms.

@@ -6,14 +6,17 @@
 
 use super::{
     args::{
-        CommonArgs, CompareArgs, LoadArgs, LoadCommand, MessageArgs, OutputArgs, PaceArgs,
-        RoomArgs, ServerArgs,
+        BroadcastArgs, CommonArgs, CompareArgs, LoadArgs, LoadCommand, MessageArgs, OutputArgs,
+        PaceArgs, RoomArgs, ServerArgs,
     },
     parse::Rate,
 };
 use crate::{
-    baseline::{Baseline, protocol},
-    plan::{self, Plan, Scenario},
+    baseline::{
+        Baseline,
+        protocol::{self, BROADCAST},
+    },
+    plan::{FlowPlan, Pacing, Plan, Scenario},
     process_stats, run,
     target::Target,
     usage::Usage,
@@ -37,6 +40,7 @@ struct OwnArgs {
     messages: MessageArgs,
     rounds: u32,
     rooms: RoomArgs,
+    broadcast: BroadcastArgs,
 }
 
 impl LoadSpec {
@@ -78,9 +82,15 @@ impl LoadSpec {
             return Err(Usage(format!("--pid {pid}: no such process")));
         }
         let connections = self.connections();
-        if self.scenario == Scenario::Direct && !connections.is_multiple_of(2) {
+        let pairs = matches!(self.scenario, Scenario::Direct | Scenario::Mixed);
+        if pairs && !connections.is_multiple_of(2) {
             return Err(Usage(format!(
-                "direct needs pairs, and {connections} connections leave one over; use --connections {}",
+                "{} needs pairs, and {connections} connections leave one over; use --connections {}",
+                if self.scenario == Scenario::Mixed {
+                    "mixed"
+                } else {
+                    "direct"
+                },
                 connections + 1
             )));
         }
@@ -99,6 +109,17 @@ impl LoadSpec {
     fn send(&self) -> String {
         let default = || protocol::send_template(self.scenario).to_owned();
         self.own.messages.send.clone().unwrap_or_else(default)
+    }
+
+    fn broadcast(&self) -> FlowPlan {
+        let own = &self.own.broadcast;
+        FlowPlan {
+            pace: match own.rate {
+                Some(rate) => Pacing::PerSecond(rate),
+                None => Pacing::InFlight(own.in_flight.unwrap_or(1)),
+            },
+            send: own.send.clone().unwrap_or_else(|| BROADCAST.to_owned()),
+        }
     }
 
     /// The default is for a server that knows the default message. Another one is told how to join by
@@ -120,8 +141,8 @@ impl LoadSpec {
             urls: server.urls.clone(),
             connections: self.connections(),
             pace: match self.rate {
-                Some(Rate::PerSecond(rate)) => plan::Pacing::PerSecond(rate),
-                Some(Rate::Half) | None => plan::Pacing::InFlight(own.pace.in_flight.unwrap_or(1)),
+                Some(Rate::PerSecond(rate)) => Pacing::PerSecond(rate),
+                Some(Rate::Half) | None => Pacing::InFlight(own.pace.in_flight.unwrap_or(1)),
             },
             send: self.send(),
             on_open: self.on_open(),
@@ -135,6 +156,7 @@ impl LoadSpec {
             rounds: own.rounds,
             room: own.rooms.room,
             senders: own.rooms.senders.unwrap_or(own.rooms.room),
+            broadcast: (self.scenario == Scenario::Mixed).then(|| self.broadcast()),
             dialing: load.dialing,
             processes: load.processes,
             cpu: load.cpu.clone(),
@@ -198,6 +220,18 @@ fn split(load: LoadCommand) -> (Scenario, CommonArgs, OwnArgs) {
             pace,
             messages,
         } => (Scenario::Direct, common, traffic(pace, messages)),
+        LoadCommand::Mixed {
+            common,
+            broadcast,
+            pace,
+            messages,
+        } => {
+            let own = OwnArgs {
+                broadcast,
+                ..traffic(pace, messages)
+            };
+            (Scenario::Mixed, common, own)
+        }
         LoadCommand::Rooms {
             common,
             rooms,

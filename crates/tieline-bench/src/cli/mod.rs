@@ -157,6 +157,11 @@ fn check_arrivals(outcome: &Outcome) -> anyhow::Result<()> {
         scenario == Scenario::Idle || outcome.arrived > 0,
         "nothing arrived within the measurement time"
     );
+    let broadcast = outcome.broadcast.as_ref();
+    anyhow::ensure!(
+        broadcast.is_none_or(|flow| flow.arrived > 0),
+        "no broadcast arrived within the measurement time"
+    );
     Ok(())
 }
 

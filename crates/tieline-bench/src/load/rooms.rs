@@ -7,7 +7,7 @@
 
 use super::{
     pending::PendingMessages,
-    workload::{Arrival, Disconnected, Workload},
+    workload::{Arrival, Completed, Disconnected, Workload},
 };
 use crate::{partition::Partition, stamp::Stamp};
 
@@ -59,10 +59,6 @@ impl Workload for Rooms {
         (0..self.connections).filter(sends).collect()
     }
 
-    fn sender_for(&self, at: usize) -> usize {
-        at
-    }
-
     fn on_sent(&mut self, sender: usize, sequence: u32) -> u64 {
         self.pending.on_sent(sender, sequence);
         self.alive[sender / self.room]
@@ -75,7 +71,10 @@ impl Workload for Rooms {
         };
         if sender == at {
             return if self.pending.on_arrival(at, stamp.sequence) {
-                Arrival::Accepted(1)
+                Arrival::Accepted(Completed {
+                    sender: at,
+                    count: 1,
+                })
             } else {
                 Arrival::Duplicate
             };
@@ -86,7 +85,7 @@ impl Workload for Rooms {
             return Arrival::Duplicate;
         }
         *next = stamp.sequence.wrapping_add(1);
-        Arrival::Accepted(0)
+        Arrival::Accepted(Completed::default())
     }
 
     fn on_end(&mut self, at: usize) -> Disconnected {
@@ -120,12 +119,16 @@ mod tests {
         }
     }
 
+    fn accepted(count: u32) -> Arrival {
+        Arrival::Accepted(Completed { sender: 0, count })
+    }
+
     #[test]
     fn all_members_are_expected_and_the_own_copy_completes() {
         let mut rooms = rooms(3);
         assert_eq!((rooms.on_sent(0, 7), rooms.on_sent(3, 8)), (3, 2));
-        assert_eq!(rooms.on_arrival(1, stamp(6, 7)), Arrival::Accepted(0));
-        assert_eq!(rooms.on_arrival(0, stamp(6, 7)), Arrival::Accepted(1));
+        assert_eq!(rooms.on_arrival(1, stamp(6, 7)), accepted(0));
+        assert_eq!(rooms.on_arrival(0, stamp(6, 7)), accepted(1));
         rooms.on_end(1);
         assert_eq!(rooms.on_sent(0, 9), 2);
     }
@@ -144,7 +147,7 @@ mod tests {
             );
         }
         // Those of another sender are new.
-        assert_eq!(rooms.on_arrival(1, stamp(8, 0)), Arrival::Accepted(0));
+        assert_eq!(rooms.on_arrival(1, stamp(8, 0)), accepted(0));
     }
 
     #[test]
@@ -154,6 +157,6 @@ mod tests {
         for from in [0, 7, 9] {
             assert_eq!(rooms.on_arrival(1, stamp(from, 0)), Arrival::Misdelivered);
         }
-        assert_eq!(rooms.on_arrival(1, stamp(6, 0)), Arrival::Accepted(0));
+        assert_eq!(rooms.on_arrival(1, stamp(6, 0)), accepted(0));
     }
 }

@@ -41,18 +41,26 @@ fn measurement(outcome: &Outcome) -> String {
     let mut text = lead(&labels::parameters(plan));
     text.push_str(&urls(&plan.urls));
     text.push_str(&tiles(&figures(outcome)));
-    let server = Series {
-        name: "server",
+    let (name, mut rows) = match &outcome.broadcast {
+        None => ("server", vec![("", &outcome.latency)]),
+        Some(_) => ("direct", vec![("direct", &outcome.latency)]),
+    };
+    let mut series = vec![Series {
+        name,
         class: "server",
         latency: &outcome.latency,
-    };
-    section(
-        &mut text,
-        &by_percentile(plan),
-        "",
-        &latency_chart::chart(&[server]),
-    );
-    text.push_str(&percentiles(&[("", &outcome.latency)]));
+    }];
+    if let Some(broadcast) = &outcome.broadcast {
+        series.push(Series {
+            name: "broadcast",
+            class: "base",
+            latency: &broadcast.latency,
+        });
+        rows.push(("broadcast", &broadcast.latency));
+    }
+    let chart = latency_chart::chart(&series);
+    section(&mut text, &by_percentile(plan), "", &chart);
+    text.push_str(&percentiles(&rows));
     let rows = labels::processes(outcome)
         .into_iter()
         .map(Vec::from)
@@ -206,6 +214,11 @@ fn figures(outcome: &Outcome) -> Vec<Tile> {
             format!("p99.9 {}", latency(99.9)),
         ),
     ];
+    if let Some(rate) = outcome.broadcasts_per_second() {
+        let arrived = outcome.broadcast.as_ref().map_or(0, |flow| flow.arrived);
+        let in_all = format!("{} in all", format::count(arrived));
+        tiles.push(("broadcasts/s".into(), format::number(rate), in_all));
+    }
     if outcome.plan.scenario == Scenario::Idle {
         tiles.remove(0);
     }

@@ -8,6 +8,9 @@
 //!   `rounds`; in `rooms` also `room` and `senders`), `elapsed_ns`, `sent`, `arrived`, `arrived_per_second`, `latency`, `opening`, `faults`,
 //!   `processes`, `arrived_per_cpu_second`, `cpu_per_message_ns`, `resident_per_connection_bytes`, `load_cpu_ns`. Headers are
 //!   listed without their values, and secrets are removed from URLs.
+//!   In `mixed`, `broadcast` has `send`, `in_flight` or `per_second`, `sent`, `arrived`,
+//!   `arrived_per_second` and `latency` of the broadcasts; the fields above are of the messages in pairs,
+//!   except that CPU time is of all.
 //! - `latency`: `count`, `min_ns`, `mean_ns`, `p50_ns` to `p99_99_ns`, `max_ns`, and `histogram`,
 //!   the complete histogram as `HdrHistogram` V2 in base64.
 //! - `comparison`: `base_is_floor`, `pairs` of `base`, `server`, `ratios` and `faulty`, and `ratios`
@@ -50,6 +53,7 @@ fn measurement(outcome: &Outcome) -> Value {
         "arrived": outcome.arrived,
         "arrived_per_second": outcome.per_second(),
         "latency": latency(&outcome.latency),
+        "broadcast": broadcast(outcome),
         "opening": {
             "connections": outcome.opening.connections,
             "elapsed_ns": nanos(outcome.opening.elapsed),
@@ -67,11 +71,32 @@ fn measurement(outcome: &Outcome) -> Value {
     value
 }
 
-fn load(plan: &Plan) -> Value {
-    let (in_flight, per_second) = match plan.pace {
+fn broadcast(outcome: &Outcome) -> Option<Value> {
+    let (plan, found) = (
+        outcome.plan.broadcast.as_ref()?,
+        outcome.broadcast.as_ref()?,
+    );
+    let (in_flight, per_second) = pace(plan.pace);
+    Some(json!({
+        "send": plan.send,
+        "in_flight": in_flight,
+        "per_second": per_second,
+        "sent": found.sent,
+        "arrived": found.arrived,
+        "arrived_per_second": outcome.broadcasts_per_second(),
+        "latency": latency(&found.latency),
+    }))
+}
+
+fn pace(pace: Pacing) -> (Option<u32>, Option<f64>) {
+    match pace {
         Pacing::InFlight(many) => (Some(many), None),
         Pacing::PerSecond(rate) => (None, Some(rate)),
-    };
+    }
+}
+
+fn load(plan: &Plan) -> Value {
+    let (in_flight, per_second) = pace(plan.pace);
     let rooms = plan.scenario == Scenario::Rooms;
     let name = |header: &String| header.split(':').next().map(str::to_owned);
     json!({

@@ -14,7 +14,7 @@ pub(crate) fn latency(scenario: Scenario) -> &'static str {
     match scenario {
         Scenario::Idle | Scenario::Storm | Scenario::Churn => "handshake",
         Scenario::Echo => "round trip",
-        Scenario::Broadcast | Scenario::Direct | Scenario::Rooms => "latency",
+        Scenario::Broadcast | Scenario::Direct | Scenario::Rooms | Scenario::Mixed => "latency",
     }
 }
 
@@ -22,7 +22,11 @@ pub(crate) fn latency(scenario: Scenario) -> &'static str {
 pub(crate) fn units(scenario: Scenario) -> &'static str {
     match scenario {
         Scenario::Idle | Scenario::Storm | Scenario::Churn => "connections",
-        Scenario::Echo | Scenario::Broadcast | Scenario::Direct | Scenario::Rooms => "messages",
+        Scenario::Echo
+        | Scenario::Broadcast
+        | Scenario::Direct
+        | Scenario::Rooms
+        | Scenario::Mixed => "messages",
     }
 }
 
@@ -50,6 +54,7 @@ pub(crate) fn scenario(scenario: Scenario) -> &'static str {
         Scenario::Echo => "echo",
         Scenario::Broadcast => "broadcast",
         Scenario::Direct => "direct",
+        Scenario::Mixed => "mixed",
         Scenario::Rooms => "rooms",
         Scenario::Storm => "storm",
         Scenario::Churn => "churn",
@@ -69,6 +74,9 @@ pub(crate) fn parameters(plan: &Plan) -> Vec<String> {
         let kind = if plan.binary { " binary" } else { "" };
         parts.push(pace(plan.pace));
         parts.push(format!("{}{kind} bytes", number(float(plan.size as u64))));
+    }
+    if let Some(broadcast) = &plan.broadcast {
+        parts.push(format!("broadcasts: {}", pace(broadcast.pace)));
     }
     match plan.scenario {
         Scenario::Churn => parts.push(pace(plan.pace)),

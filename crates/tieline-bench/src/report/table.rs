@@ -52,6 +52,13 @@ fn measurement(outcome: &Outcome) -> String {
         labels::latency(plan.scenario),
         &percentiles(&outcome.latency),
     );
+    if let Some(broadcast) = &outcome.broadcast {
+        let arrived = format::count(broadcast.arrived);
+        let rate = format::number(outcome.broadcasts_per_second().unwrap_or_default());
+        let words = format!("{rate}/s   ({arrived} in {elapsed})");
+        line(&mut text, "broadcasts", &words);
+        line(&mut text, "latency", &percentiles(&broadcast.latency));
+    }
     let opening = outcome.opening;
     let opened = format::number(format::float(opening.connections as u64));
     line(

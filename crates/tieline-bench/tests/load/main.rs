@@ -13,7 +13,7 @@ use std::time::Duration;
 use tieline_bench::{
     Progress,
     outcome::Outcome,
-    plan::{Pacing, Plan, Scenario},
+    plan::{FlowPlan, Pacing, Plan, Scenario},
 };
 
 /// Ignores progress.
@@ -28,7 +28,7 @@ impl Progress for NoProgress {
 fn plan(scenario: Scenario, url: &str) -> Plan {
     let send = match scenario {
         Scenario::Broadcast => "B{payload}",
-        Scenario::Direct => "T:{to}:{payload}",
+        Scenario::Direct | Scenario::Mixed => "T:{to}:{payload}",
         Scenario::Rooms => "G:{room}:{payload}",
         _ => "{payload}",
     };
@@ -53,6 +53,10 @@ fn plan(scenario: Scenario, url: &str) -> Plan {
         rounds: 2,
         room: 5,
         senders: 5,
+        broadcast: (scenario == Scenario::Mixed).then(|| FlowPlan {
+            pace: Pacing::InFlight(1),
+            send: "B{payload}".to_owned(),
+        }),
         dialing: 4,
         processes: 1,
         cpu: None,

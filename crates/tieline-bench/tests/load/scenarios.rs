@@ -57,6 +57,20 @@ fn messages_reach_all_of_their_room() {
 }
 
 #[test]
+fn messages_and_broadcasts_are_counted_apart() {
+    flows(Scenario::Mixed, 1.0);
+    let mut plan = plan(Scenario::Mixed, &servers::floor());
+    plan.pace = Pacing::PerSecond(400.0);
+    let rate = Pacing::PerSecond(100.0);
+    plan.broadcast.as_mut().unwrap().pace = rate;
+    let outcome = sound(&plan);
+    let broadcast = outcome.broadcast.unwrap();
+    assert_eq!(outcome.latency.0.len(), 120);
+    assert_eq!(broadcast.latency.0.len(), 30 * 10);
+    assert!(broadcast.arrived > broadcast.sent && broadcast.sent > 15);
+}
+
+#[test]
 fn only_the_senders_of_a_room_send() {
     let mut plan = plan(Scenario::Rooms, &servers::floor());
     (plan.connections, plan.room, plan.senders) = (7, 3, 1);
