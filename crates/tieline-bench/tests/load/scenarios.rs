@@ -126,5 +126,6 @@ fn connections_churn() {
     assert!(closed.arrived > 20);
     plan.pace = Pacing::PerSecond(500.0);
     let open = sound(&plan);
-    assert!((75..=151).contains(&open.sent), "{}", open.sent);
+    // Those that were due in the warm-up may open late.
+    assert!((75..=176).contains(&open.sent), "{}", open.sent);
 }
