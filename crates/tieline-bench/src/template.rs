@@ -94,9 +94,7 @@ impl Template {
                 Segment::Placeholder(Placeholder::Number) => text.push_str(&number.to_string()),
                 Segment::Placeholder(Placeholder::Id) => text.push_str(&id(number)),
                 Segment::Placeholder(Placeholder::To) => text.push_str(&id(partner(number))),
-                Segment::Placeholder(Placeholder::Room) => {
-                    text.push_str(&format!("room-{}", number / self.room.max(1)));
-                }
+                Segment::Placeholder(Placeholder::Room) => text.push_str(&self.room(number)),
                 Segment::Placeholder(Placeholder::Payload) => {
                     payload = text.len()..text.len() + size;
                     text.extend(std::iter::repeat_n('x', size));
@@ -104,6 +102,10 @@ impl Template {
             }
         }
         (text, payload)
+    }
+
+    fn room(&self, number: usize) -> String {
+        format!("room-{}", number / self.room.max(1))
     }
 }
 

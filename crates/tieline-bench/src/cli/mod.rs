@@ -99,7 +99,7 @@ fn measure(load: LoadCommand, registry: &MeasureRegistry<'_>) -> anyhow::Result<
             let bar = ProgressBar::new(output.quiet, "");
             let outcome = registry(&plan, &bar)?;
             drop(bar);
-            return report::write(&Results::Registry(plan, outcome), files);
+            return report::write(&Results::Registry(plan, Box::new(outcome)), files);
         }
         None => LoadSpec::new(load)?,
     };
@@ -111,7 +111,7 @@ fn measure(load: LoadCommand, registry: &MeasureRegistry<'_>) -> anyhow::Result<
     let files = open(&output)?;
     let outcome = trial::measure(&spec.target, &plan, &ProgressBar::new(output.quiet, ""))?;
     let checked = check_arrivals(&outcome);
-    report::write(&Results::Measurement(outcome), files)?;
+    report::write(&Results::Measurement(Box::new(outcome)), files)?;
     checked
 }
 

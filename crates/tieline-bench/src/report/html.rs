@@ -352,7 +352,7 @@ mod tests {
         outcome.plan.send = evil.clone();
         outcome.processes[0].name = evil.clone();
         outcome.faults.examples = vec![evil];
-        let page = page(&Results::Measurement(outcome));
+        let page = page(&Results::Measurement(outcome.into()));
         assert!(!page.contains("<script"), "{page}");
         let safe = "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;&quot;&amp;";
         assert_eq!(page.matches(safe).count(), 4);

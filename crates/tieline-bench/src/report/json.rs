@@ -212,7 +212,7 @@ mod tests {
         outcome.plan.headers = vec!["Authorization: hunter2".into()];
         outcome.plan.urls = vec!["ws://h/?token=hunter2".into()];
         let histogram = outcome.latency.0.clone();
-        let value = written(&Results::Measurement(outcome));
+        let value = written(&Results::Measurement(outcome.into()));
         assert!(!value.to_string().contains("hunter2"));
         assert_eq!(value["kind"], "measurement");
         assert_eq!(

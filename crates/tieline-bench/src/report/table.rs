@@ -82,7 +82,7 @@ fn comparison(comparison: &Comparison) -> String {
     text.push('\n');
     text.push_str(&columns(&pairs(&comparison.pairs)));
     text.push('\n');
-    text.push_str(&columns(&ratios(comparison.ratios(), plan.scenario)));
+    text.push_str(&columns(&ratios(&comparison.ratios(), plan.scenario)));
     let counting = comparison.valid_pairs().count();
     if counting < comparison.pairs.len() {
         let all = comparison.pairs.len();
@@ -147,7 +147,7 @@ fn side(number: &str, who: &str, outcome: &Outcome, ratio: &str) -> Vec<String> 
     ]
 }
 
-fn ratios(ratios: Ratios<Spread>, scenario: Scenario) -> Vec<Vec<String>> {
+fn ratios(ratios: &Ratios<Spread>, scenario: Scenario) -> Vec<Vec<String>> {
     let heads = ["server / baseline", "median", "min", "max"];
     let mut rows = vec![heads.map(str::to_owned).to_vec()];
     for (name, _, spread) in ratios.named(scenario) {
