@@ -42,7 +42,9 @@ pub(super) async fn run(shard: Arc<Shard>, context: Arc<HubContext>) {
             for conn in slice.drain(..) {
                 conn.check_liveness(now);
             }
-            tokio::task::yield_now().await;
+            if next.is_some() {
+                tokio::task::yield_now().await;
+            }
         }
         slice.shrink_to(KEPT_CAPACITY);
     }
