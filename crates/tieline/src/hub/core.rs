@@ -146,15 +146,18 @@ impl Hub {
     }
 
     /// Sends to a scope: at once if it has few receivers and nothing is pending, else through the queues.
-    pub(crate) fn send_to_scope(
+    pub(crate) fn send_to_scope<T>(
         &self,
         scope: Scope<'_>,
         except: Option<&ExcludedIds>,
         frame: &Frame,
-    ) -> Receipt<Reached> {
+    ) -> Receipt<T>
+    where
+        T: From<Reached> + Send + 'static,
+    {
         let (reached, shards) = self.send_inline(scope, except, frame);
         if shards.is_empty() {
-            return Receipt::decided(reached);
+            return Receipt::counted(reached);
         }
         let (sum, receipt) = OutcomeSum::new(shards.len(), reached);
         self.queue_in(&shards, scope, except, frame, &sum);

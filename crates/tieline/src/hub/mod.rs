@@ -60,7 +60,7 @@ pub(crate) use self::{
     client_op::{ClientOp, OpOutcome},
     core::Presence,
     observer::{HubObserver, ScopeKey},
-    scope::{ExcludedIds, OwnedScope},
+    scope::{ExcludedIds, OwnedScope, Scope},
 };
 pub use self::{
     core::Hub,

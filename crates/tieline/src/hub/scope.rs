@@ -23,6 +23,16 @@ pub(crate) enum OwnedScope {
     Group(Arc<str>),
 }
 
+impl From<Scope<'_>> for OwnedScope {
+    fn from(scope: Scope<'_>) -> Self {
+        match scope {
+            Scope::Everyone => Self::Everyone,
+            Scope::User(name) => Self::User(name.into()),
+            Scope::Group(name) => Self::Group(name.into()),
+        }
+    }
+}
+
 impl OwnedScope {
     pub(crate) fn scope(&self) -> Scope<'_> {
         match self {

@@ -10,6 +10,8 @@
 )]
 
 mod harness;
+#[cfg(feature = "cluster")]
+mod single_node;
 
 use std::{
     io::{Read, Write},
