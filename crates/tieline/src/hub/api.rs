@@ -16,8 +16,9 @@ use super::{
     handle::Connection,
     inner::ConnectionInner,
     keepalive,
-    scope::Scope,
+    scope::{Hashed, Scope},
     shard::{MAX_SHARDS, Shard},
+    shard_map::ShardMaps,
     shedding,
     stats::HubStats,
 };
@@ -49,8 +50,9 @@ impl Hub {
         };
         let context = Arc::new(HubContext::new(config));
         let (stop, hasher) = (CancellationToken::new(), RandomState::new());
-        let start = |_| {
-            let shard = Arc::new(Shard::new(bounds, hasher.clone()));
+        let maps = ShardMaps::new(shards);
+        let start = |number| {
+            let shard = Arc::new(Shard::new(number, &maps, hasher.clone(), bounds));
             spawn_tasks(&shard, &context, &stop);
             shard
         };
@@ -59,6 +61,7 @@ impl Hub {
         tokio::spawn(stop.clone().run_until_cancelled_owned(shedding));
         Ok(Self(Arc::new(HubInner {
             shards,
+            maps,
             hasher,
             context,
             capacity,
@@ -124,14 +127,14 @@ impl Hub {
         self.handles(Scope::Everyone)
     }
 
-    /// The open connections of a user, in no particular order. Asks each shard, and takes time and memory
-    /// proportional to their number.
+    /// The open connections of a user, in no particular order. Takes time and memory proportional to their
+    /// number.
     pub fn user(&self, user: &str) -> Vec<Connection> {
         self.handles(Scope::User(user))
     }
 
-    /// The open connections in a group, in no particular order. Asks each shard, and takes time and memory
-    /// proportional to their number.
+    /// The open connections in a group, in no particular order. Takes time and memory proportional to their
+    /// number.
     pub fn members(&self, group: &str) -> Vec<Connection> {
         self.handles(Scope::Group(group))
     }
@@ -156,8 +159,8 @@ impl Hub {
     }
 
     fn handles(&self, scope: Scope<'_>) -> Vec<Connection> {
-        let mut conns = Vec::new();
-        for shard in &self.0.shards {
+        let (scope, mut conns) = (Hashed::new(scope, &self.0.hasher), Vec::new());
+        for shard in self.shards_of(scope) {
             let mut next = Some(0);
             while let Some(part) = next {
                 next = shard.index.lock().copy_slice(scope, part, &mut conns);

@@ -7,7 +7,7 @@
 //!
 //! From the top: `api` holds the public methods of [`Hub`], `guard` registers connections, `handle` is the
 //! application's view of one, `core` finds shards and connections. A shard has an index (`index`) and a
-//! queue with its worker (`broadcast`). Below are the connections: `send` queues frames, `cork` delays
+//! queue with its worker (`broadcast`); `shard_map` tells which shards a scope has members in. Below are the connections: `send` queues frames, `cork` delays
 //! their flush to the end of a poll, `task_side` is what the connection's task does, `send_side` writes
 //! to the socket, `state` is the lifecycle of a connection.
 
@@ -43,6 +43,7 @@ mod scope;
 mod send;
 mod send_side;
 mod shard;
+mod shard_map;
 mod shedding;
 mod state;
 mod stats;
@@ -60,7 +61,7 @@ pub(crate) use self::{
     client_op::{ClientOp, OpOutcome},
     core::Presence,
     observer::{HubObserver, ScopeKey},
-    scope::{ExcludedIds, OwnedScope},
+    scope::{ExcludedIds, OwnedScope, Scope},
 };
 pub use self::{
     core::Hub,

@@ -5,6 +5,7 @@
 
 mod churn;
 mod cost;
+mod spread;
 
 use std::{io::IoSlice, sync::Arc, time::Duration};
 
@@ -42,10 +43,14 @@ fn with_shards(shards: usize) -> Config {
 
 /// A connection in the group `g`.
 fn connect(hub: &Hub, id: &str) -> ConnectionGuard {
+    connect_as(hub, id, None, &["g"])
+}
+
+fn connect_as(hub: &Hub, id: &str, user: Option<&str>, groups: &[&str]) -> ConnectionGuard {
     let info = ConnectionInfo {
         id: ClientId::new(id).unwrap(),
-        user: None,
-        groups: vec!["g".into()],
+        user: user.map(Arc::from),
+        groups: groups.iter().copied().map(Arc::from).collect(),
         subprotocol: None,
         remote_addr: None,
     };
