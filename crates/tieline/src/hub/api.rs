@@ -49,6 +49,7 @@ impl Hub {
         };
         let context = Arc::new(HubContext::new(config));
         let (stop, hasher) = (CancellationToken::new(), RandomState::new());
+        context.ticks.start(&stop);
         let start = |_| {
             let shard = Arc::new(Shard::new(bounds, hasher.clone()));
             spawn_tasks(&shard, &context, &stop);

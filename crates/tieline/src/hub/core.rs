@@ -202,7 +202,7 @@ impl Hub {
         }
         for conn in few.iter() {
             if !except.is_some_and(|ids| ids.iter().any(|id| **id == *conn.id)) {
-                reached.record(conn.send(frame.clone()));
+                reached.record(conn.send_one_of_many(frame.clone()));
             }
         }
         (reached, pending)

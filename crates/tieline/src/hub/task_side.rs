@@ -12,6 +12,7 @@ use std::{
 use tokio::net::tcp::OwnedWriteHalf;
 
 use super::{
+    cork::Cork,
     inner::ConnectionInner,
     send_side::{self, WriteMode},
     state::{Activity, Lifecycle},
@@ -46,15 +47,29 @@ impl ConnectionInner {
         self.flush_locked(&mut send_side);
     }
 
-    /// Gives up socket and outbox; the task has ended.
+    /// Gives up socket and outbox; the task has ended. What was to leave with the tick does so before.
     pub(crate) fn end(&self) {
         let rules = &self.context.rules;
-        self.send_side.lock().end(rules, &self.state);
+        let mut send_side = self.send_side.lock();
+        if self.state.is(Activity::LISTED) {
+            self.flush_locked(&mut send_side);
+        }
+        send_side.end(rules, &self.state);
     }
 
-    /// Sets whom to wake. The task calls it once: a spawned task keeps its waker.
+    /// Sets whom to wake. The task calls it once: a spawned task keeps its waker, and its runtime.
     pub(crate) fn set_waker(&self, waker: &Waker) {
         self.send_side.lock().waker = Some(waker.clone());
+        let has_ticks = Cork::runtime() == Some(self.context.ticks.runtime());
+        self.state.set(Activity::HAS_TICKS, has_ticks);
+    }
+
+    /// Tells the cork of the poll that runs, if it is one of this task, on which runtime it is: it would
+    /// have to ask, which all workers together pay for.
+    pub(crate) fn note_runtime(&self) {
+        if self.state.is(Activity::HAS_TICKS) {
+            Cork::set_runtime(self.context.ticks.runtime());
+        }
     }
 
     /// Writes what waits for the task, as far as the socket takes it, and registers for the rest.
