@@ -37,6 +37,10 @@ const INLINE_RECEIVERS: usize = 32;
 /// The methods that send (`emit`, `emit_user`, `emit_group`, `broadcast`) enqueue when they are called and
 /// return a [`Receipt`], which may be awaited, spawned or dropped.
 ///
+/// What is sent to a user, a group or everyone leaves for the clients once the tasks that are ready on this
+/// worker thread have run, so that many senders cost each client one write. A task that goes on computing,
+/// or blocks, holds it back until it awaits something, or calls `block_in_place`.
+///
 /// ```
 /// use tieline::{Config, Delivery, Hub};
 ///

@@ -5,14 +5,9 @@
 //! pending, each listed connection is flushed once. So sixteen small messages cost one system call, nothing
 //! moves to another thread, and nothing waits longer than the poll.
 
-use std::{
-    cell::{Cell, RefCell},
-    sync::Arc,
-};
+use std::{cell::RefCell, sync::Arc};
 
-use tokio::runtime::{Handle, Id};
-
-use super::inner::ConnectionInner;
+use super::{inner::ConnectionInner, tick};
 
 /// Entries of the list that a thread keeps between corks: 8 KiB.
 const KEPT_CAPACITY: usize = 1024;
@@ -20,8 +15,6 @@ const KEPT_CAPACITY: usize = 1024;
 thread_local! {
     /// `None` outside a cork.
     static CORKED: RefCell<Option<Vec<Arc<ConnectionInner>>>> = const { RefCell::new(None) };
-    /// On which runtime the poll runs, if that was asked since the cork was put in.
-    static RUNTIME: Cell<Option<Id>> = const { Cell::new(None) };
     static SPARE: RefCell<Vec<Arc<ConnectionInner>>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -48,23 +41,6 @@ impl Cork {
         CORKED.with_borrow(Option::is_some)
     }
 
-    /// The runtime that this thread is in. It is asked once per cork: all workers of a runtime share the
-    /// count that tokio changes for it.
-    pub(super) fn runtime() -> Option<Id> {
-        RUNTIME.get().or_else(|| {
-            let runtime = Handle::try_current().ok().map(|handle| handle.id());
-            if Self::is_active() {
-                RUNTIME.set(runtime);
-            }
-            runtime
-        })
-    }
-
-    /// Sets the runtime that this thread is in; to be called inside a cork.
-    pub(super) fn set_runtime(runtime: Id) {
-        RUNTIME.set(Some(runtime));
-    }
-
     /// Lists a connection for the end of the cork. One that is added several times in a row is listed
     /// once; if it is listed twice, its second flush finds nothing to do.
     pub(super) fn add(conn: &Arc<ConnectionInner>) {
@@ -82,7 +58,7 @@ impl Drop for Cork {
         if !self.outermost {
             return;
         }
-        RUNTIME.set(None);
+        tick::set_runtime(None);
         let mut list = CORKED.take().unwrap_or_default();
         for conn in list.drain(..) {
             conn.flush();

@@ -14,9 +14,10 @@ use std::{
     task::{Context, Poll},
 };
 
-use tokio::runtime::{RuntimeMetrics, worker_index};
+use tokio::runtime::{Handle, RuntimeFlavor, RuntimeMetrics, worker_index};
+use tokio_util::sync::CancellationToken;
 
-use super::{inner::ConnectionInner, tick::Tick};
+use super::tick::{Listed, Tick, Ticks};
 
 /// Connections that are flushed before other tasks get a turn, some 0.4 ms.
 const SLICE: usize = 128;
@@ -24,18 +25,28 @@ const SLICE: usize = 128;
 /// Entries of a list that are kept between ticks: 64 KiB.
 const KEPT_CAPACITY: usize = 8 * 1024;
 
-pub(super) struct Flusher {
+struct Flusher {
     tick: Arc<Tick>,
     /// The connections that are still to be flushed in this tick.
-    batch: Vec<Arc<ConnectionInner>>,
-    /// Of the runtime, if a task that is woken runs next there.
+    batch: Vec<Arc<dyn Listed>>,
+    /// Of the runtime, if it runs a woken task next.
     metrics: Option<RuntimeMetrics>,
     pace: Pace,
     has_waited: bool,
 }
 
+/// Starts a flusher for each tick, on the runtime that the thread is in.
+pub(super) fn start(ticks: &Ticks, stop: &CancellationToken) {
+    let runtime = Handle::current();
+    let is_next = runtime.runtime_flavor() != RuntimeFlavor::CurrentThread;
+    for tick in ticks.iter() {
+        let flusher = Flusher::new(Arc::clone(tick), is_next.then(|| runtime.metrics()));
+        tokio::spawn(stop.clone().run_until_cancelled_owned(flusher));
+    }
+}
+
 impl Flusher {
-    pub(super) fn new(tick: Arc<Tick>, metrics: Option<RuntimeMetrics>) -> Self {
+    fn new(tick: Arc<Tick>, metrics: Option<RuntimeMetrics>) -> Self {
         Self {
             tick,
             batch: Vec::new(),

@@ -12,10 +12,10 @@ use std::{
 use tokio::net::tcp::OwnedWriteHalf;
 
 use super::{
-    cork::Cork,
     inner::ConnectionInner,
     send_side::{self, WriteMode},
     state::{Activity, Lifecycle},
+    tick,
 };
 use crate::close::CloseReason;
 
@@ -60,15 +60,14 @@ impl ConnectionInner {
     /// Sets whom to wake. The task calls it once: a spawned task keeps its waker, and its runtime.
     pub(crate) fn set_waker(&self, waker: &Waker) {
         self.send_side.lock().waker = Some(waker.clone());
-        let has_ticks = Cork::runtime() == Some(self.context.ticks.runtime());
-        self.state.set(Activity::HAS_TICKS, has_ticks);
+        self.state
+            .set(Activity::HAS_TICKS, self.context.ticks.are_here());
     }
 
-    /// Tells the cork of the poll that runs, if it is one of this task, on which runtime it is: it would
-    /// have to ask, which all workers together pay for.
+    /// Says on which runtime the poll is that runs, one of this task. It must be corked.
     pub(crate) fn note_runtime(&self) {
         if self.state.is(Activity::HAS_TICKS) {
-            Cork::set_runtime(self.context.ticks.runtime());
+            tick::set_runtime(Some(self.context.ticks.runtime()));
         }
     }
 

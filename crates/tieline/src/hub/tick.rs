@@ -7,22 +7,47 @@
 //! one client leaves with the cork: nothing would be joined there.
 //!
 //! Owns a list for each worker of the hub's runtime. Must not know what is queued, or when the flusher runs.
-//! Invariants: a connection is marked `LISTED` if and only if it stands in one list, or in the batch of a
+//! Invariants: a connection is marked as listed if and only if it stands in one list, or in the batch of a
 //! flusher that has not come to it yet; whoever adds the first connection to a list wakes its flusher;
 //! nothing is added to a list whose flusher has ended. The lock of a list is taken with a send side locked,
 //! never the other way round.
 
 use std::{
+    cell::Cell,
     mem,
     sync::{Arc, OnceLock},
     task::Waker,
 };
 
 use parking_lot::Mutex;
-use tokio::runtime::{Handle, Id, RuntimeFlavor, worker_index};
-use tokio_util::sync::CancellationToken;
+use tokio::{
+    runtime::{Handle, Id, worker_index},
+    task::try_id,
+};
 
-use super::{cork::Cork, flusher::Flusher, inner::ConnectionInner};
+/// A connection that can be listed.
+pub(super) trait Listed: Send + Sync {
+    /// Takes the mark off, and writes what waits; returns how many frames that was.
+    fn flush_listed(&self) -> usize;
+}
+
+thread_local! {
+    /// The runtime of the poll that runs, if it has said so.
+    static RUNTIME: Cell<Option<Id>> = const { Cell::new(None) };
+}
+
+/// Sets the runtime that this thread is in, or `None` if a poll ends. Without it, each message to many asks
+/// tokio, which changes a count that all workers share.
+pub(super) fn set_runtime(runtime: Option<Id>) {
+    RUNTIME.set(runtime);
+}
+
+/// The runtime of the task that runs. The future of `block_on` is no task: it may return, or block, and then
+/// nobody runs the flusher.
+fn current_runtime() -> Option<Id> {
+    let ask = || try_id().and_then(|_| Some(Handle::try_current().ok()?.id()));
+    RUNTIME.get().or_else(ask)
+}
 
 /// The ticks of a hub, one for each worker of the runtime on which it was started.
 pub(super) struct Ticks {
@@ -42,28 +67,26 @@ impl Ticks {
         }
     }
 
-    /// Starts the flushers.
-    pub(super) fn start(&self, stop: &CancellationToken) {
-        let runtime = Handle::current();
-        // A task that is woken runs behind all that are ready, but on a worker of several, where it is next.
-        let is_next = runtime.runtime_flavor() != RuntimeFlavor::CurrentThread;
-        for tick in &self.ticks {
-            let flusher = Flusher::new(Arc::clone(tick), is_next.then(|| runtime.metrics()));
-            tokio::spawn(stop.clone().run_until_cancelled_owned(flusher));
-        }
+    /// Whether the task that runs is on the runtime on which the hub was started.
+    pub(super) fn are_here(&self) -> bool {
+        current_runtime() == Some(self.runtime)
     }
 
-    /// The runtime that drives the flushers.
+    /// The runtime on which the hub was started.
     pub(super) fn runtime(&self) -> Id {
         self.runtime
     }
 
-    /// Lists a connection for the end of this worker's tick. False if there is none: on a thread that is no
-    /// worker, on another runtime, or when the hub has ended.
-    pub(super) fn list(&self, conn: &Arc<ConnectionInner>) -> bool {
-        let index = worker_index().filter(|_| Cork::runtime() == Some(self.runtime));
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Tick>> {
+        self.ticks.iter()
+    }
+
+    /// Lists a connection for the end of this worker's tick. False if there is none: outside of a
+    /// task, on a thread that is no worker, on another runtime, or when the hub has ended.
+    pub(super) fn list<C: Listed + 'static>(&self, conn: &Arc<C>) -> bool {
+        let index = worker_index().filter(|_| self.are_here());
         let tick = index.and_then(|index| self.ticks.get(index));
-        tick.is_some_and(|tick| tick.list(conn))
+        tick.is_some_and(|tick| tick.list(Arc::clone(conn) as Arc<dyn Listed>))
     }
 }
 
@@ -77,17 +100,17 @@ pub(super) struct Tick {
 
 #[derive(Default)]
 struct List {
-    conns: Vec<Arc<ConnectionInner>>,
+    conns: Vec<Arc<dyn Listed>>,
     has_ended: bool,
 }
 
 impl Tick {
-    fn list(&self, conn: &Arc<ConnectionInner>) -> bool {
+    fn list(&self, conn: Arc<dyn Listed>) -> bool {
         let mut list = self.list.lock();
         if list.has_ended {
             return false;
         }
-        list.conns.push(Arc::clone(conn));
+        list.conns.push(conn);
         let is_first = list.conns.len() == 1;
         drop(list);
         // Without a waker, the flusher's first poll is to come.
@@ -110,12 +133,12 @@ impl Tick {
     }
 
     /// Takes what is listed; `batch`, which is empty, becomes the list, so that its memory is used again.
-    pub(super) fn take(&self, batch: &mut Vec<Arc<ConnectionInner>>) {
+    pub(super) fn take(&self, batch: &mut Vec<Arc<dyn Listed>>) {
         mem::swap(batch, &mut self.list.lock().conns);
     }
 
     /// Refuses further connections, and returns those that are listed.
-    pub(super) fn end(&self) -> Vec<Arc<ConnectionInner>> {
+    pub(super) fn end(&self) -> Vec<Arc<dyn Listed>> {
         let mut list = self.list.lock();
         list.has_ended = true;
         mem::take(&mut list.conns)

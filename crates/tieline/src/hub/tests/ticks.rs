@@ -10,6 +10,7 @@ use std::{
 use tokio::{
     net::{TcpListener, TcpStream},
     runtime::{Builder, Runtime},
+    sync::oneshot,
     task::{JoinSet, block_in_place, yield_now},
 };
 
@@ -62,6 +63,11 @@ impl Pair {
         client.read_exact(&mut text).unwrap();
         String::from_utf8(text).unwrap()
     }
+}
+
+/// Runs a test in a task: what the future of `block_on` sends leaves at once.
+fn run_task(test: impl Future<Output = ()> + Send + 'static) {
+    run(async { tokio::spawn(test).await.unwrap() });
 }
 
 async fn room(hub: &Hub, members: usize) -> Vec<Pair> {
@@ -156,7 +162,7 @@ fn messages_to_one_and_to_many_keep_their_order() {
 
 #[test]
 fn a_close_leaves_behind_what_was_sent_to_many_before() {
-    run(async {
+    run_task(async {
         let hub = hub(Config::default());
         let pair = Pair::new(&hub, "c").await;
         drop(hub.emit_group("g", "last words"));
@@ -167,7 +173,7 @@ fn a_close_leaves_behind_what_was_sent_to_many_before() {
 
 #[test]
 fn a_connection_that_ends_within_a_tick_sends_what_it_was_sent() {
-    run(async {
+    run_task(async {
         let hub = hub(Config::default());
         let Pair { guard, client } = Pair::new(&hub, "c").await;
         drop(hub.emit_group("g", "last words"));
@@ -183,7 +189,7 @@ fn a_connection_that_ends_within_a_tick_sends_what_it_was_sent() {
 
 #[test]
 fn half_of_an_outbox_does_not_wait_for_the_tick() {
-    run(async {
+    run_task(async {
         let config = Config {
             outbox_frames: 8,
             ..Config::default()
@@ -225,7 +231,7 @@ fn a_task_of_another_runtime_does_not_wait_for_that_of_the_hub() {
     });
     // The hub's runtime stands still.
     let other = thread::spawn(|| {
-        run(async move {
+        run_task(async move {
             drop(hub.emit_group("g", "at once"));
             assert_eq!(pair.arrived(), ["at once"]);
             let cork = Cork::new();
@@ -241,16 +247,24 @@ fn a_task_of_another_runtime_does_not_wait_for_that_of_the_hub() {
 
 #[test]
 fn a_runtime_that_ends_within_a_tick_loses_and_leaks_nothing() {
-    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    let mut builder = Builder::new_current_thread();
+    // The future of `block_on` goes on, and ends, before the flusher runs.
+    let runtime = builder.event_interval(1).enable_all().build().unwrap();
     let (conn, client) = runtime.block_on(async {
         let hub = hub(Config::default());
-        let Pair { guard, client } = Pair::new(&hub, "c").await;
-        drop(hub.emit_group("g", "last words"));
-        let conn = Arc::downgrade(inner(&guard));
+        let pair = Pair::new(&hub, "c").await;
+        let conn = Arc::downgrade(inner(&pair.guard));
+        let client = pair.client.try_clone().unwrap();
+        end_of_tick().await;
+        let (sent, is_sent) = oneshot::channel();
         tokio::spawn(async move {
+            drop(hub.emit_group("g", "last words"));
+            assert!(pair.arrived().is_empty());
+            sent.send(()).unwrap();
             std::future::pending::<()>().await;
-            drop((hub, guard));
+            drop((hub, pair));
         });
+        is_sent.await.unwrap();
         (conn, client)
     });
     drop(runtime);
