@@ -94,7 +94,9 @@ impl Future for Flusher {
         if this.batch.is_empty() {
             this.batch.shrink_to(KEPT_CAPACITY);
             this.pace.end_tick(std::mem::take(&mut this.has_waited));
-        } else {
+        }
+        // The next tick may have begun since the batch was taken: a wake for it led to this poll.
+        if !this.batch.is_empty() || !this.tick.is_empty() {
             cx.waker().wake_by_ref();
         }
         Poll::Pending

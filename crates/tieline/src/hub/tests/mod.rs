@@ -43,10 +43,14 @@ fn with_shards(shards: usize) -> Config {
 
 /// A connection in the group `g`.
 fn connect(hub: &Hub, id: &str) -> ConnectionGuard {
+    connect_in(hub, id, "g")
+}
+
+fn connect_in(hub: &Hub, id: &str, group: &str) -> ConnectionGuard {
     let info = ConnectionInfo {
         id: ClientId::new(id).unwrap(),
         user: None,
-        groups: vec!["g".into()],
+        groups: vec![group.into()],
         subprotocol: None,
         remote_addr: None,
     };

@@ -2,8 +2,10 @@
 //! standard library. On the loopback device, what was written can be read at once.
 
 use std::{
+    future::poll_fn,
     io::{ErrorKind, Read},
     net::TcpStream as StdStream,
+    task::Poll,
     thread,
 };
 
@@ -25,6 +27,10 @@ struct Pair {
 
 impl Pair {
     async fn new(hub: &Hub, id: &str) -> Self {
+        Self::in_group(hub, id, "g").await
+    }
+
+    async fn in_group(hub: &Hub, id: &str, group: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (client, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
@@ -34,7 +40,7 @@ impl Pair {
         write.writable().await.unwrap();
         // The halves share the socket; without the reading one, the socket is still open.
         drop(read);
-        let guard = connect(hub, id);
+        let guard = connect_in(hub, id, group);
         inner(&guard).attach(Some(write));
         let client = client.unwrap().into_std().unwrap();
         Self { guard, client }
@@ -118,6 +124,49 @@ fn what_ready_tasks_send_to_a_room_leaves_together() {
         let received = run(ten_senders(is_corked));
         assert_eq!(received, vec![expected.clone(); 10]);
     }
+}
+
+/// Lets the tasks that are ready run, as `yield_now` does, but without a look at the sockets.
+async fn back_of_the_queue() {
+    let mut is_woken = false;
+    poll_fn(|cx| {
+        cx.waker().wake_by_ref();
+        match std::mem::replace(&mut is_woken, true) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        }
+    })
+    .await;
+}
+
+/// More receivers than are flushed in one poll; their senders go on in between.
+#[test]
+fn what_is_sent_while_a_long_tick_ends_leaves_too() {
+    run(async {
+        let hub = hub(Config::default());
+        let mut pairs = Vec::new();
+        let mut senders = JoinSet::new();
+        for i in 0..200 {
+            let group = format!("room {}", i / 20);
+            pairs.push(Pair::in_group(&hub, &format!("c{i}"), &group).await);
+        }
+        for room in 0..10 {
+            let hub = hub.clone();
+            senders.spawn(async move {
+                for n in 0..5 {
+                    drop(hub.emit_group(&format!("room {room}"), n.to_string()));
+                    back_of_the_queue().await;
+                }
+            });
+        }
+        senders.join_all().await;
+        for _ in 0..10 {
+            yield_now().await;
+        }
+        for pair in &pairs {
+            assert_eq!(pair.arrived(), ["0", "1", "2", "3", "4"]);
+        }
+    });
 }
 
 #[test]
