@@ -13,6 +13,7 @@ use super::{
     context::HubContext,
     core::{Hub, HubInner, Presence},
     except::Except,
+    flusher,
     handle::Connection,
     inner::ConnectionInner,
     keepalive,
@@ -31,7 +32,8 @@ use crate::{
 /// Starting.
 impl Hub {
     /// Starts a hub. It spawns two tasks per shard on the current tokio runtime, for broadcasts and for
-    /// keepalive pings, and one that closes the slowest clients if too much waits. They end when the last
+    /// keepalive pings, one per worker thread that flushes what was sent to many, and one that closes the
+    /// slowest clients if too much waits. They end when the last
     /// clone of the hub and its last connection are gone.
     ///
     /// # Errors
@@ -50,6 +52,7 @@ impl Hub {
         };
         let context = Arc::new(HubContext::new(config));
         let (stop, hasher) = (CancellationToken::new(), RandomState::new());
+        flusher::start(&context.ticks, &stop);
         let maps = ShardMaps::new(shards);
         let start = |number| {
             let shard = Arc::new(Shard::new(number, &maps, hasher.clone(), bounds));

@@ -38,6 +38,10 @@ const INLINE_RECEIVERS: usize = 32;
 /// The methods that send (`emit`, `emit_user`, `emit_group`, `broadcast`) enqueue when they are called and
 /// return a [`Receipt`], which may be awaited, spawned or dropped.
 ///
+/// What is sent to a user, a group or everyone leaves for the clients once the tasks that are ready on this
+/// worker thread have run, so that many senders cost each client one write. A task that goes on computing,
+/// or blocks, holds it back until it awaits something, or calls `block_in_place`.
+///
 /// ```
 /// use tieline::{Config, Delivery, Hub};
 ///
@@ -217,7 +221,7 @@ impl Hub {
         }
         for conn in few.iter() {
             if !except.is_some_and(|ids| ids.iter().any(|id| **id == *conn.id)) {
-                reached.record(conn.send(frame.clone()));
+                reached.record(conn.send_one_of_many(frame.clone()));
             }
         }
         (reached, pending)

@@ -7,8 +7,9 @@
 //!
 //! From the top: `api` holds the public methods of [`Hub`], `guard` registers connections, `handle` is the
 //! application's view of one, `core` finds shards and connections. A shard has an index (`index`) and a
-//! queue with its worker (`broadcast`); `shard_map` tells which shards a scope has members in. Below are the connections: `send` queues frames, `cork` delays
-//! their flush to the end of a poll, `task_side` is what the connection's task does, `send_side` writes
+//! queue with its worker (`broadcast`); `shard_map` tells in which shards a scope has members. Below are
+//! the connections: `send` queues frames, `cork` delays their flush to the end of a poll, `tick` to the end
+//! of a worker's tick, `task_side` is what the connection's task does, `send_side` writes
 //! to the socket, `state` is the lifecycle of a connection.
 
 #[cfg(feature = "cluster")]
@@ -26,6 +27,7 @@ mod context;
 mod core;
 mod cork;
 mod except;
+mod flusher;
 mod frame_batch;
 mod groups;
 mod guard;
@@ -50,6 +52,7 @@ mod stats;
 mod task_side;
 #[cfg(test)]
 mod tests;
+mod tick;
 
 #[cfg(feature = "bench")]
 pub(crate) use self::outbox::{Outbox, OutboxRules, Written};

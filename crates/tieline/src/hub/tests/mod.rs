@@ -1,4 +1,4 @@
-//! Messages to many, over connections without sockets.
+//! Messages to many, nearly all over connections without sockets.
 //!
 //! On one thread the workers run only when a test awaits, so that what waits can be inspected. A
 //! connection's outbox keeps what it gets, since nobody reads.
@@ -6,6 +6,7 @@
 mod churn;
 mod cost;
 mod spread;
+mod ticks;
 
 use std::{io::IoSlice, sync::Arc, time::Duration};
 
@@ -81,7 +82,12 @@ fn received(guard: &ConnectionGuard) -> Vec<String> {
     });
     let outbox = &mut conn.send_side.lock().outbox;
     while outbox.write(&conn.context.rules, &mut write).unwrap() == Written::Some {}
-    let (mut frames, mut rest) = (Vec::new(), &bytes[..]);
+    texts(&bytes)
+}
+
+/// The texts of short frames, and the codes of closes.
+fn texts(bytes: &[u8]) -> Vec<String> {
+    let (mut frames, mut rest) = (Vec::new(), bytes);
     while let [kind, length, next @ ..] = rest {
         let payload;
         (payload, rest) = next.split_at((*length).into());
