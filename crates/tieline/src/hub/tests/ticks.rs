@@ -131,9 +131,10 @@ async fn back_of_the_queue() {
     let mut is_woken = false;
     poll_fn(|cx| {
         cx.waker().wake_by_ref();
-        match std::mem::replace(&mut is_woken, true) {
-            true => Poll::Ready(()),
-            false => Poll::Pending,
+        if std::mem::replace(&mut is_woken, true) {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
         }
     })
     .await;
