@@ -5,10 +5,12 @@
     tests/bench/figures.py --quick         one to three short runs of some; for CI
     tests/bench/figures.py echo-1 idle     only these
     tests/bench/figures.py --list          list the names
+    tests/bench/figures.py --base PATH     compare with an older build of `yardstick` at PATH
 
 The server is the example `yardstick`, release build. It runs on the first CPU, with the baseline and, if
-needed, Redis; the load runs on the second. Exits with 1 if a figure is below half of its goal: a shared
-machine allows no stricter limit. Writes pages with charts to target/figures.
+needed, Redis; the load runs on the second. With --base, each ratio is of two yardsticks that get the same
+flags. Exits with 1 if a figure is below half of its goal: a shared machine allows no stricter limit. Writes
+pages with charts to target/figures.
 """
 
 import argparse
@@ -26,7 +28,8 @@ ROOT = Path(__file__).resolve().parents[2]
 RELEASE = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release"
 PAGES = RELEASE.parent / "figures"
 
-NODE = f"{shlex.quote(str(RELEASE / 'examples' / 'yardstick'))} --listen 127.0.0.1:{{port{{name}}}}"
+YARDSTICK = shlex.quote(str(RELEASE / "examples" / "yardstick"))
+NODE = f"{YARDSTICK} --listen 127.0.0.1:{{port{{name}}}}"
 REDIS = 'redis-server --save "" --port {port:redis}'
 JOINED = " --registry redis://127.0.0.1:{port:redis}"
 
@@ -61,32 +64,50 @@ def threads(url=client()):
     return started([node(flags=" --threads 2")], [url]) + started([node()], [url], "base-")
 
 
+def against(yardstick, flags):
+    """The flags with another yardstick as the baseline, started like the server."""
+    pairs = [pair for pair in zip(flags[::2], flags[1::2]) if not pair[0].startswith("--base-")]
+    old = shlex.quote(str(yardstick))
+    base = [(f"--base-{flag[2:]}", value.replace(YARDSTICK, old)) for flag, value in pairs if flag in ("--start", "--url")]
+    return [word for pair in pairs + base for word in pair]
+
+
 PINNED = ["--server-cpu", "0", "--cpu", "1"]
-# A server with two threads needs both CPUs.
-LOOSE = []
+# A server with two threads needs two CPUs. On a machine with two, the load shares them.
+LOOSE = ["--server-cpu", "0,1", "--cpu", "2,3"] if len(os.sched_getaffinity(0)) >= 4 else []
 
 
 class Ratio:
-    """A comparison: `metric` of the server divided by that of the baseline."""
+    """A comparison: `metric` of the server divided by that of the baseline.
 
-    def __init__(self, what, goal, scenario, flags, metric="per_second", pins=PINNED, base="the baseline server"):
-        self.what, self.goal, self.metric, self.base = what, goal, metric, base
-        self.command = ["compare", scenario, *flags, *pins]
+    `goal` is for the usual baseline, `base_goal` for an older yardstick; None means that there is no goal.
+    """
+
+    def __init__(self, what, goal, scenario, flags, metric="per_second", pins=PINNED, base="the baseline server", base_goal=None):
+        self.what, self.goal, self.metric, self.base, self.base_goal = what, goal, metric, base, base_goal
+        self.scenario, self.flags = scenario, [*flags, *pins]
         self.at_least = metric == "per_second"
+
+    def use_base(self, yardstick):
+        """Compares with an older yardstick instead."""
+        self.flags = against(yardstick, self.flags)
+        self.goal, self.base = self.base_goal, "an older yardstick"
 
     def measure(self, name, quick):
         length = ["--runs", "3", "--duration", "500ms", "--warm-up", "200ms"] if quick else ["--runs", "5", "--duration", "1s", "--warm-up", "500ms"]
-        pairs = bench([*self.command, *length], name)["pairs"]
+        pairs = bench(["compare", self.scenario, *self.flags, *length], name)["pairs"]
         pairs = [pair for pair in pairs if not pair["faulty"]]
         ratios = sorted(pair["ratios"][self.metric] for pair in pairs)
         middle = lambda side: statistics.median(METRICS[self.metric](pair[side]) for pair in pairs)
         self.ratio = statistics.median(ratios)
         unit = UNITS[self.metric]
         spread = f"{ratios[0]:.2f} to {ratios[-1]:.2f}"
-        sign = "≥" if self.at_least else "≤"
-        return [self.what, unit(middle("base")), unit(middle("server")), f"**{self.ratio:.2f}**", spread, f"{sign} {self.goal}"]
+        goal = "" if self.goal is None else f"{'≥' if self.at_least else '≤'} {self.goal}"
+        return [self.what, unit(middle("base")), unit(middle("server")), f"**{self.ratio:.2f}**", spread, goal]
 
     def passes(self, slack):
+        if self.goal is None:
+            return True
         return self.ratio >= self.goal / slack if self.at_least else self.ratio <= self.goal * slack
 
 
@@ -215,11 +236,23 @@ def wait_for(port):
 
 
 MANY = ["-c", "1000"]
+BIG = ["-c", "800"]
+# One member of a room of two sends, and both receive.
+PAIR = ["-c", "2", "--room", "2", "--senders", "1"]
+TWO_THREADS = started([node(flags=" --threads 2")], [client()])
 FIGURES = {
     "idle": Number("resident bytes per idle connection, 8,000 connections", 1_200, "{:,.0f}", False, idle(ONE, 8_000)),
     "idle-tls": Number("the same with TLS, 4,000 connections", 11_000, "{:,.0f}", False, idle_tls(4_000)),
     "echo-1": Ratio("echo, 100 connections, 1 in flight", 0.90, "echo", ECHO),
     "echo-16": Ratio("echo, 16 in flight", 0.60, "echo", [*ECHO, "-i", "16"]),
+    "echo-1-cpu": Ratio("the same, CPU time per message", 1.12, "echo", ECHO, "cpu_per_message"),
+    "echo-16-cpu": Ratio("echo, 16 in flight, CPU time per message", 1.4, "echo", [*ECHO, "-i", "16"], "cpu_per_message"),
+    "echo-1-cpu-800": Ratio("echo, 800 connections, 1 in flight, CPU time per message", 1.12, "echo", [*ECHO, *BIG], "cpu_per_message"),
+    "echo-16-cpu-800": Ratio("echo, 800 connections, 16 in flight, CPU time per message", 1.4, "echo", [*ECHO, *BIG, "-i", "16"], "cpu_per_message"),
+    "rooms-1": Ratio("rooms of 10, 800 connections, 1 in flight", 0.75, "rooms", ONE),
+    "rooms-4": Ratio("rooms of 10, 800 connections, 4 in flight", 0.95, "rooms", [*ONE, "-i", "4"]),
+    "room-of-ten": Ratio("one room of 10, 1 in flight, p50", None, "rooms", [*ONE, "-c", "10"], "p50", base_goal=0.5),
+    "pair": Ratio("one sender in a room of 2, p50", None, "rooms", [*ONE, *PAIR], "p50", base_goal=1.05),
     "broadcast-1": Ratio("broadcast to 1,000, 1 in flight", 0.95, "broadcast", [*ONE, *MANY]),
     "broadcast-16": Ratio("broadcast to 1,000, 16 in flight", 0.85, "broadcast", [*ONE, *MANY, "-i", "16"]),
     "direct-1": Ratio("direct, 100 connections, 1 in flight", 0.85, "direct", ONE),
@@ -234,19 +267,23 @@ FIGURES = {
     "threads-echo": Ratio("echo with two threads, CPU time per message", 1.18, "echo", threads("ws://127.0.0.1:{port}/echo"), "cpu_per_message", LOOSE, "one thread"),
     "threads-broadcast": Ratio("broadcast with two threads, CPU time per message", 1.18, "broadcast", [*threads(), *MANY], "cpu_per_message", LOOSE, "one thread"),
     "threads-direct": Ratio("direct with two threads, CPU time per message", 1.18, "direct", threads(), "cpu_per_message", LOOSE, "one thread"),
+    "threads-rooms": Ratio("rooms of 10 with two threads", None, "rooms", threads(), "per_second", LOOSE, "one thread", 2.2),
+    "threads-room-of-ten": Ratio("one room of 10 with two threads, p50", None, "rooms", [*TWO_THREADS, "-c", "10"], "p50", LOOSE, base_goal=0.5),
+    "threads-pair": Ratio("one sender in a room of 2, two threads, p50", None, "rooms", [*TWO_THREADS, *PAIR], "p50", LOOSE, base_goal=1.05),
     "flat-memory": Number("resident bytes per idle connection, 16,000 connections", 1_200, "{:,.0f}", False, idle(ONE, 16_000)),
     "flat-broadcast": Number("CPU time per delivery with 16,000 connections, relative to 100 connections; divided by the same ratio of the baseline server", 1.15, "{:.2f}", False, flat("broadcast", 100, 16_000, ONE), 2),
     "flat-echo": Number("CPU time per echo with 16,000 connections, relative to 100 connections; divided by the same ratio of the baseline server", 1.15, "{:.2f}", False, flat("echo", 100, 16_000, ECHO), 2),
     "storm": Number("memory after storms of 16,000 connections, relative to the memory before", 1.10, "{:.2f}", False, after_storms),
 }
 # The figures for which a short run is enough.
-QUICK = ["idle", "echo-1", "echo-16", "broadcast-1", "broadcast-16", "direct-1", "direct-16", "across-1", "across-16", "across-pair", "broadcast-two", "claims", "storm"]
+QUICK = ["idle", "echo-1", "echo-16", "rooms-1", "broadcast-1", "broadcast-16", "direct-1", "direct-16", "across-1", "across-16", "across-pair", "broadcast-two", "claims", "storm"]
 
 
 def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--quick", action="store_true", help="short runs, for CI")
     options.add_argument("--list", action="store_true", help="list the names")
+    options.add_argument("--base", metavar="PATH", type=Path, help="an older build of yardstick to compare with")
     options.add_argument("names", nargs="*", metavar="NAME")
     options = options.parse_args()
     if options.list:
@@ -255,6 +292,12 @@ def main():
     for name in names:
         if name not in FIGURES:
             sys.exit(f"figures.py: unknown figure {name}; use --list for the names")
+    if options.base:
+        if not options.base.is_file():
+            sys.exit(f"figures.py: no yardstick at {options.base}")
+        names = [name for name in names if isinstance(FIGURES[name], Ratio)]
+        for name in names:
+            FIGURES[name].use_base(options.base.resolve())
     print("| what | baseline | Tieline | ratio | spread | goal |\n|---|---|---|---|---|---|")
     failed = []
     for name in names:

@@ -53,6 +53,7 @@ mod validate;
 mod workers;
 
 pub use self::{
+    affinity::CpuList,
     floor::{Floor, floor},
     progress::Progress,
     run::{run, run_with},

@@ -1,13 +1,18 @@
 //! The part of a plan that one process runs.
 //!
 //! Owns how connections, rate and concurrent handshakes are divided. Must not know how parts are run.
-//! Invariants: every connection is in exactly one part, and a pair is never split.
+//! Invariants: every connection is in exactly one part, and no pair or room is
+//! split.
 
 use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
 use crate::plan::{Pacing, Plan, Scenario};
+
+/// Connections that may broadcast in `Mixed`, and send nothing else: the first, or the second once the
+/// first has ended.
+pub(crate) const BROADCASTERS: usize = 2;
 
 /// One process's part of a plan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,14 +39,14 @@ impl Partition {
         }
     }
 
-    /// Part `index` of `of`. Never splits a pair.
+    /// Part `index` of `of`.
     pub(crate) fn part(plan: &Plan, index: usize, of: usize) -> Self {
-        let pairs = plan.connections.div_ceil(2);
-        let cut = |i: usize| (pairs * i / of * 2).min(plan.connections);
+        let units = plan.connections.div_ceil(unit(plan));
+        let cut = |i: usize| (units * i / of * unit(plan)).min(plan.connections);
         let (first, end) = (cut(index), cut(index + 1));
         let mut plan = plan.clone();
         plan.dialing = (plan.dialing / of).max(1);
-        plan.pace = pace(&plan, end - first);
+        plan.pace = pace(&plan, first, end);
         Self {
             first,
             connections: end - first,
@@ -53,15 +58,28 @@ impl Partition {
     }
 }
 
-/// The rate of a part. A broadcast has one sender, which gets the whole rate.
+/// How many connections stay in one process, because they send to each other: a pair, or a room.
+pub(crate) fn unit(plan: &Plan) -> usize {
+    match plan.scenario {
+        Scenario::Rooms => plan.room.max(1),
+        _ => 2,
+    }
+}
+
+/// The rate of a part, by its share of the senders. A broadcast has one sender, which gets the whole rate.
 #[allow(
     clippy::cast_precision_loss,
     reason = "there are fewer connections than 2^52"
 )]
-fn pace(plan: &Plan, connections: usize) -> Pacing {
+fn pace(plan: &Plan, first: usize, end: usize) -> Pacing {
+    let others = |end: usize| match plan.scenario {
+        Scenario::Mixed => end.saturating_sub(BROADCASTERS),
+        _ => end,
+    };
+    let (own, all) = (others(end) - others(first), others(plan.connections));
     match plan.pace {
         Pacing::PerSecond(rate) if plan.scenario != Scenario::Broadcast => {
-            Pacing::PerSecond(rate * connections as f64 / plan.connections as f64)
+            Pacing::PerSecond(rate * own as f64 / all as f64)
         }
         pace => pace,
     }
@@ -93,5 +111,14 @@ mod tests {
             assert_eq!(next, connections);
             assert!((rate - 100.0_f64).abs() < 1e-9);
         }
+    }
+
+    #[test]
+    fn no_room_is_split() {
+        let mut plan = plan();
+        (plan.scenario, plan.connections, plan.room) = (Scenario::Rooms, 95, 10);
+        let parts: Vec<_> = (0..3).map(|i| Partition::part(&plan, i, 3)).collect();
+        let sizes = parts.iter().map(|part| (part.first, part.connections));
+        assert_eq!(sizes.collect::<Vec<_>>(), [(0, 30), (30, 30), (60, 35)]);
     }
 }

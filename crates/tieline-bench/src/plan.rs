@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::affinity::CpuList;
+
 /// The kind of load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -18,6 +20,11 @@ pub enum Scenario {
     Broadcast,
     /// In pairs, the first connection sends and the second receives.
     Direct,
+    /// The first connection broadcasts while the others, from the third on, send in pairs as in
+    /// `Direct`.
+    Mixed,
+    /// Every connection sends to its room, and all members of the room receive.
+    Rooms,
     /// All connections are dropped at once, and reopened as fast as the server accepts them.
     Storm,
     /// Each connection is closed as soon as it is open, and reopened.
@@ -34,6 +41,15 @@ pub enum Pacing {
     /// Latency counts from the scheduled time, so that a stall of the server shows in every message
     /// that it delays. This avoids coordinated omission.
     PerSecond(f64),
+}
+
+/// The messages of one kind.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FlowPlan {
+    /// When the next message is sent.
+    pub pace: Pacing,
+    /// Template of the message.
+    pub send: String,
 }
 
 /// A measurement.
@@ -67,13 +83,20 @@ pub struct Plan {
     pub duration: Duration,
     /// Number of rounds of a storm.
     pub rounds: u32,
+    /// Members of a room, in `Rooms`: connections 0 to `room` - 1 are in the first one, and so on. The
+    /// last room has the rest.
+    pub room: usize,
+    /// How many members of each room send, in `Rooms`.
+    pub senders: usize,
+    /// The broadcasts of `Mixed`; `None` in other scenarios.
+    pub broadcast: Option<FlowPlan>,
     /// Maximum number of concurrent handshakes, in all processes together.
     pub dialing: usize,
     /// Number of processes to spread the connections over; 0 means as few as the descriptor limit
     /// allows.
     pub processes: usize,
-    /// The CPU to run the load on; `None` means any.
-    pub cpu: Option<usize>,
+    /// The CPUs to run the load on, the same for each process; `None` means any.
+    pub cpu: Option<CpuList>,
     /// Processes of the server, to measure their memory and CPU time.
     pub pids: Vec<u32>,
 }

@@ -5,6 +5,8 @@
 
 use std::{fs, time::Duration};
 
+use nix::{sys::time::TimeValLike, time::ClockId, unistd::Pid};
+
 use crate::{
     clock::{self, MILLISECOND, SECOND},
     coordinator::Barrier,
@@ -148,24 +150,16 @@ fn resident(pid: u32) -> Option<u64> {
     Some(kibibytes * 1024)
 }
 
-/// CPU time of all threads in nanoseconds.
+/// CPU time in nanoseconds, including that of threads that have ended.
 fn cpu_time(pid: u32) -> Option<u64> {
-    threads(pid).or_else(|| ticks(pid))
+    clock_of(pid).or_else(|| ticks(pid))
 }
 
-/// With nanosecond resolution, if the kernel has it; without threads that have ended.
-fn threads(pid: u32) -> Option<u64> {
-    let tasks = fs::read_dir(format!("/proc/{pid}/task")).ok()?;
-    let mut sum = 0;
-    for task in tasks {
-        let path = task.ok()?.path().join("schedstat");
-        // A thread may end in between.
-        let Ok(text) = fs::read_to_string(path) else {
-            continue;
-        };
-        sum += text.split(' ').next()?.parse::<u64>().ok()?;
-    }
-    (sum > 0).then_some(sum)
+/// With the resolution of the scheduler, if the kernel lets others read it.
+fn clock_of(pid: u32) -> Option<u64> {
+    let pid = Pid::from_raw(i32::try_from(pid).ok()?);
+    let time = ClockId::pid_cpu_clock_id(pid).ok()?.now().ok()?;
+    u64::try_from(time.num_nanoseconds()).ok()
 }
 
 fn ticks(pid: u32) -> Option<u64> {
@@ -201,6 +195,21 @@ mod tests {
         assert!(used.cpu > 0.0, "{used:?}");
         assert!(!used.name.is_empty());
         assert_eq!(faults, Faults::default());
+    }
+
+    #[test]
+    fn threads_that_have_ended_count() {
+        let before = clock_of(std::process::id()).unwrap();
+        let thread = std::thread::spawn(|| {
+            let begin = clock::now();
+            while clock::now() < begin + 20 * MILLISECOND {
+                std::hint::spin_loop();
+            }
+            let used = ClockId::CLOCK_THREAD_CPUTIME_ID.now().unwrap();
+            u64::try_from(used.num_nanoseconds()).unwrap()
+        });
+        let used = thread.join().unwrap();
+        assert!(clock_of(std::process::id()).unwrap() >= before + used);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::{
     fd_limit,
     load::{self, GRACE},
     outcome::Outcome,
-    partition::Partition,
+    partition::{self, Partition},
     plan::Plan,
     process_stats::ProcessMonitor,
     progress::Progress,
@@ -73,8 +73,7 @@ pub(crate) fn check_processes(plan: &Plan) -> Result<(), PlanError> {
 fn processes(plan: &Plan, allowed: usize) -> Result<usize, PlanError> {
     let each = allowed.min(PORTS_PER_ADDRESS * plan.urls.len());
     let needed = plan.connections.div_ceil(each).max(plan.processes);
-    // A pair stays in one process.
-    let processes = needed.clamp(1, plan.connections.div_ceil(2));
+    let processes = needed.clamp(1, plan.connections.div_ceil(partition::unit(plan)));
     if processes > MAX_PROCESSES {
         return Err(PlanError::Processes { processes, each });
     }
@@ -82,7 +81,7 @@ fn processes(plan: &Plan, allowed: usize) -> Result<usize, PlanError> {
 }
 
 fn run_local(plan: &Plan, progress: &dyn Progress) -> anyhow::Result<Outcome> {
-    let _pin = plan.cpu.map(PinnedThread::pin).transpose()?;
+    let _pin = plan.cpu.as_ref().map(PinnedThread::pin).transpose()?;
     let mut coordinator = LocalCoordinator {
         plan,
         progress,

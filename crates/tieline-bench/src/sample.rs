@@ -25,6 +25,9 @@ pub(crate) fn plan() -> Plan {
         warm_up: Duration::from_secs(1),
         duration: Duration::from_secs(5),
         rounds: 5,
+        room: 10,
+        senders: 10,
+        broadcast: None,
         dialing: 200,
         processes: 0,
         cpu: None,
@@ -44,6 +47,7 @@ pub(crate) fn outcome() -> Outcome {
         sent: 600_000,
         arrived: 600_000,
         latency,
+        broadcast: None,
         opening: Opening {
             connections: 101,
             elapsed: Duration::from_millis(20),

@@ -14,6 +14,8 @@ use crate::{
 const MAX_PAYLOAD: usize = 64 << 20;
 /// The maximum rate: at higher ones, messages are less than ten nanoseconds apart.
 const MAX_RATE: f64 = 1e8;
+/// The maximum number of members of a room that send: the load remembers each for each receiver.
+const MAX_SENDERS: usize = 1_000;
 
 /// Why a plan is invalid.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -31,6 +33,21 @@ pub enum PlanError {
     /// Pairs need an even number of connections.
     #[error("{0} connections do not form pairs; use an even number")]
     Pairs(usize),
+    /// Nobody broadcasts, or nobody sends beside the broadcasts.
+    #[error(
+        "mixed needs broadcasts, a pair that sends them and another pair; use at least 4 connections"
+    )]
+    Mixed,
+    /// More members of a room send than it has, or than the load can follow.
+    #[error(
+        "{senders} senders in rooms of {room} connections; use at most {room}, and at most {MAX_SENDERS}"
+    )]
+    Senders {
+        /// How many members of a room send.
+        senders: usize,
+        /// How many members a room has.
+        room: usize,
+    },
     /// A rate is out of range.
     #[error("{0} per second is out of range; use a rate above 0 and up to 100 million")]
     Rate(f64),
@@ -73,31 +90,45 @@ impl Plan {
         self.validate_urls()?;
         self.validate_handshake()?;
         match self.scenario {
-            Scenario::Echo | Scenario::Broadcast | Scenario::Direct => self.validate_message(),
+            Scenario::Echo
+            | Scenario::Broadcast
+            | Scenario::Direct
+            | Scenario::Rooms
+            | Scenario::Mixed => self.validate_messages(),
             Scenario::Idle | Scenario::Storm | Scenario::Churn => Ok(()),
         }
     }
 
     fn validate_numbers(&self) -> Result<(), PlanError> {
-        let rounds = match self.scenario {
-            Scenario::Storm => self.rounds as usize,
-            _ => 1,
+        let (rounds, room, senders) = match self.scenario {
+            Scenario::Storm => (self.rounds as usize, 1, 1),
+            Scenario::Rooms => (1, self.room, self.senders),
+            _ => (1, 1, 1),
         };
         let numbers = [
             ("connections", self.connections),
             ("concurrent handshakes", self.dialing),
             ("rounds", rounds),
+            ("connections in a room", room),
+            ("senders in a room", senders),
         ];
-        match (numbers.iter().find(|(_, number)| *number == 0), self.pace) {
-            (Some((name, _)), _) => Err(PlanError::Zero(name)),
-            (_, Pacing::InFlight(0)) => Err(PlanError::Zero("messages in flight")),
-            (_, Pacing::PerSecond(rate)) if !(rate > 0.0 && rate <= MAX_RATE) => {
-                Err(PlanError::Rate(rate))
-            }
-            _ if self.duration.is_zero() => Err(PlanError::NoTime),
-            _ if self.scenario == Scenario::Direct && self.connections % 2 == 1 => {
+        if let Some((name, _)) = numbers.iter().find(|(_, number)| *number == 0) {
+            return Err(PlanError::Zero(name));
+        }
+        if senders > room.min(MAX_SENDERS) {
+            return Err(PlanError::Senders { senders, room });
+        }
+        if self.duration.is_zero() {
+            return Err(PlanError::NoTime);
+        }
+        validate_pace(self.pace)?;
+        let broadcast = self.broadcast.as_ref().map(|flow| flow.pace);
+        broadcast.map_or(Ok(()), validate_pace)?;
+        match self.scenario {
+            Scenario::Direct | Scenario::Mixed if self.connections % 2 == 1 => {
                 Err(PlanError::Pairs(self.connections))
             }
+            Scenario::Mixed if self.connections < 4 || broadcast.is_none() => Err(PlanError::Mixed),
             _ => Ok(()),
         }
     }
@@ -107,10 +138,10 @@ impl Plan {
             return Err(PlanError::NoUrl);
         }
         for url in &self.urls {
-            Url::parse(&Template::parse(url).text(0))?;
+            Url::parse(&Template::parse(url, self.room).text(0))?;
         }
         let mut fixed = self.urls.iter().chain(&self.on_open);
-        match fixed.find(|text| Template::parse(text).count(Placeholder::Payload) > 0) {
+        match fixed.find(|text| payloads(text) > 0) {
             Some(text) => Err(PlanError::Misplaced(text.clone())),
             None => Ok(()),
         }
@@ -134,15 +165,30 @@ impl Plan {
         }
     }
 
-    fn validate_message(&self) -> Result<(), PlanError> {
+    fn validate_messages(&self) -> Result<(), PlanError> {
         if !(stamp::LENGTH..=MAX_PAYLOAD).contains(&self.size) {
             return Err(PlanError::Size(self.size));
         }
-        match Template::parse(&self.send).count(Placeholder::Payload) {
-            1 => Ok(()),
-            _ => Err(PlanError::Payload(self.send.clone())),
+        let broadcast = self.broadcast.as_ref().map(|flow| &flow.send);
+        let mut messages = [&self.send].into_iter().chain(broadcast);
+        match messages.find(|text| payloads(text) != 1) {
+            Some(text) => Err(PlanError::Payload(text.clone())),
+            None => Ok(()),
         }
     }
+}
+
+fn validate_pace(pace: Pacing) -> Result<(), PlanError> {
+    match pace {
+        Pacing::InFlight(0) => Err(PlanError::Zero("messages in flight")),
+        Pacing::PerSecond(rate) if !(rate > 0.0 && rate <= MAX_RATE) => Err(PlanError::Rate(rate)),
+        _ => Ok(()),
+    }
+}
+
+/// How many payloads a template has.
+fn payloads(template: &str) -> usize {
+    Template::parse(template, 1).count(Placeholder::Payload)
 }
 
 #[cfg(test)]
@@ -167,6 +213,9 @@ pub(crate) mod tests {
             warm_up: Duration::ZERO,
             duration: Duration::from_secs(1),
             rounds: 0,
+            room: 10,
+            senders: 10,
+            broadcast: None,
             dialing: 1,
             processes: 0,
             cpu: None,
@@ -203,5 +252,13 @@ pub(crate) mod tests {
         assert!(refused(|p| p.duration = Duration::ZERO).contains("seconds"));
         let storm = refused(|p| p.scenario = Scenario::Storm);
         assert!(storm.contains("rounds"));
+        let rooms = |room, senders| {
+            refused(|p| (p.scenario, p.room, p.senders) = (Scenario::Rooms, room, senders))
+        };
+        assert!(rooms(0, 1).contains("connections in a room is 0"));
+        assert!(rooms(2, 3).contains("at most 2"));
+        let mixed = refused(|p| p.scenario = Scenario::Mixed);
+        assert!(mixed.contains("at least 4"));
+        assert!(rooms(5_000, 5_000).contains("at most 1000"));
     }
 }

@@ -13,7 +13,7 @@ use std::{
 use tieline_bench::{
     Floor, Progress,
     outcome::{Faults, Outcome},
-    plan::{Pacing, Plan, Scenario},
+    plan::{FlowPlan, Pacing, Plan, Scenario},
 };
 
 const WORKER: &str = "be-a-worker";
@@ -51,8 +51,13 @@ fn program() -> io::Result<Command> {
 fn plan(scenario: Scenario, url: &str) -> Plan {
     let send = match scenario {
         Scenario::Broadcast => "B{payload}",
-        Scenario::Direct => "T:{to}:{payload}",
+        Scenario::Direct | Scenario::Mixed => "T:{to}:{payload}",
+        Scenario::Rooms => "G:{room}:{payload}",
         _ => "{payload}",
+    };
+    let on_open = match scenario {
+        Scenario::Rooms => vec!["J:{room}".to_owned()],
+        _ => Vec::new(),
     };
     Plan {
         scenario,
@@ -60,7 +65,7 @@ fn plan(scenario: Scenario, url: &str) -> Plan {
         connections: 14,
         pace: Pacing::InFlight(1),
         send: send.to_owned(),
-        on_open: Vec::new(),
+        on_open,
         size: 64,
         binary: false,
         subprotocol: None,
@@ -69,6 +74,12 @@ fn plan(scenario: Scenario, url: &str) -> Plan {
         warm_up: Duration::from_millis(20),
         duration: Duration::from_millis(300),
         rounds: 2,
+        room: 5,
+        senders: 5,
+        broadcast: (scenario == Scenario::Mixed).then(|| FlowPlan {
+            pace: Pacing::InFlight(1),
+            send: "B{payload}".to_owned(),
+        }),
         dialing: 4,
         processes: 3,
         cpu: None,
@@ -86,6 +97,8 @@ fn every_scenario_is_shared(url: &str) {
         Scenario::Echo,
         Scenario::Broadcast,
         Scenario::Direct,
+        Scenario::Rooms,
+        Scenario::Mixed,
         Scenario::Storm,
         Scenario::Churn,
     ];
@@ -111,6 +124,9 @@ fn a_rate_is_for_all_workers_together(url: &str) {
     let cases = [
         (Scenario::Echo, 300),
         (Scenario::Direct, 300),
+        // Two rooms have five members, and the last one has four.
+        (Scenario::Mixed, 300),
+        (Scenario::Rooms, 300 * (5 * 5 * 2 + 4 * 4) / 14),
         (Scenario::Broadcast, 300 * 14),
     ];
     for (scenario, expected) in cases {

@@ -3,6 +3,8 @@
 //! Owns the payload; knows neither frames nor compression. Invariant: a text message is valid UTF-8,
 //! by its type.
 
+use crate::error::ProtocolError;
+
 /// A complete message, reassembled, inflated and checked (RFC 6455, section 5.6).
 ///
 /// ```
@@ -21,17 +23,31 @@ pub enum Message {
 }
 
 impl Message {
+    /// The message with this payload, unmasked and not compressed. Inlined, so that the decoder does
+    /// not move it through memory.
+    #[inline]
+    pub(crate) fn decode(text: bool, payload: &[u8]) -> Result<Self, ProtocolError> {
+        if !text {
+            return Ok(Message::Binary(payload.to_vec()));
+        }
+        let text = simdutf8::basic::from_utf8(payload).map_err(|_| ProtocolError::InvalidUtf8)?;
+        Ok(Message::Text(text.to_owned()))
+    }
+
     /// The payload's length in bytes.
+    #[inline]
     pub fn len(&self) -> usize {
         self.as_bytes().len()
     }
 
     /// Whether the payload is empty, which RFC 6455 allows.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// The payload, for both kinds.
+    #[inline]
     pub fn as_bytes(&self) -> &[u8] {
         match self {
             Message::Text(text) => text.as_bytes(),
@@ -40,6 +56,7 @@ impl Message {
     }
 
     /// The text, or `None` if the message is binary.
+    #[inline]
     pub fn as_text(&self) -> Option<&str> {
         match self {
             Message::Text(text) => Some(text),
@@ -48,6 +65,7 @@ impl Message {
     }
 
     /// The payload, for both kinds, without a copy.
+    #[inline]
     pub fn into_bytes(self) -> Vec<u8> {
         match self {
             Message::Text(text) => text.into_bytes(),

@@ -54,8 +54,8 @@ fn echo(connection: &Connection, message: Message) {
 }
 
 /// A world with this many clients: ten users with a tenth of them each, and a group of the first ten.
-fn harness_with(count: usize) -> (Harness, Vec<TcpStream>) {
-    let harness = Harness::start(echo, Config::default(), None);
+fn harness_with(count: usize, config: Config) -> (Harness, Vec<TcpStream>) {
+    let harness = Harness::start(echo, config, None);
     let client = |i| {
         let group = if i < 10 { "&group=few" } else { "" };
         let client = harness.client(&format!("id=c{i}&user=u{}{group}", i % 10), "");
@@ -92,7 +92,7 @@ fn broadcast(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("broadcast");
     let frame = Frame::text("x".repeat(64));
     for receivers in [10, 100, 1000] {
-        let (harness, mut clients) = harness_with(receivers);
+        let (harness, mut clients) = harness_with(receivers, Config::default());
         group.throughput(Throughput::Elements(receivers as u64));
         group.bench_function(format!("64_to_{receivers}"), |bencher| {
             bencher.iter_custom(|times| {
@@ -109,7 +109,7 @@ fn broadcast(criterion: &mut Criterion) {
 /// Sixteen members of a room of 1,000 write at once: to all, and to all but themselves.
 fn room(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("room");
-    let (harness, mut clients) = harness_with(1000);
+    let (harness, mut clients) = harness_with(1000, Config::default());
     let (hub, frame) = (&harness.hub, Frame::text("x".repeat(64)));
     group.throughput(Throughput::Elements(16 * 1000));
     for (name, excepting) in [("16_to_all", false), ("16_to_all_others", true)] {
@@ -117,9 +117,12 @@ fn room(criterion: &mut Criterion) {
             bencher.iter_custom(|times| {
                 timed(&mut clients, times, || {
                     let receipts: Vec<_> = (0..16)
-                        .map(|i| match excepting {
-                            true => hub.except([format!("c{i}")]).broadcast(frame.clone()),
-                            false => hub.broadcast(frame.clone()),
+                        .map(|i| {
+                            if excepting {
+                                hub.except([format!("c{i}")]).broadcast(frame.clone())
+                            } else {
+                                hub.broadcast(frame.clone())
+                            }
                         })
                         .collect();
                     let reached = receipts
@@ -138,7 +141,7 @@ fn room(criterion: &mut Criterion) {
 
 fn emit(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("emit");
-    let (harness, mut clients) = harness_with(1000);
+    let (harness, mut clients) = harness_with(1000, Config::default());
     let (hub, frame) = (&harness.hub, Frame::text("x".repeat(64)));
     group.bench_function("to_an_id", |bencher| {
         bencher.iter_custom(|times| {
@@ -158,6 +161,24 @@ fn emit(criterion: &mut Criterion) {
             })
         });
     });
+    for shards in [2, 8, 16, 64] {
+        let config = Config {
+            shards: Some(shards),
+            ..Config::default()
+        };
+        let (harness, mut clients) = harness_with(100, config);
+        let (hub, of) = (&harness.hub, format!("in_{shards}_shards"));
+        group.bench_function(format!("to_a_group_of_10_{of}"), |bencher| {
+            bencher.iter_custom(|times| {
+                timed(&mut clients[..10], times, || {
+                    drop(hub.emit_group("few", frame.clone()));
+                })
+            });
+        });
+        group.bench_function(format!("to_a_group_of_none_{of}"), |bencher| {
+            bencher.iter(|| hub.emit_group("nobody", frame.clone()));
+        });
+    }
     group.throughput(Throughput::Elements(100));
     group.bench_function("to_a_user_of_100", |bencher| {
         bencher.iter_custom(|times| {
@@ -172,7 +193,7 @@ fn emit(criterion: &mut Criterion) {
 
 fn look_up(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("look_up");
-    let (harness, _clients) = harness_with(1000);
+    let (harness, _clients) = harness_with(1000, Config::default());
     let hub = &harness.hub;
     group.bench_function("an_id_of_1000", |bencher| bencher.iter(|| hub.online("c7")));
     group.bench_function("a_connection_of_1000", |bencher| {

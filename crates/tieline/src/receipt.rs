@@ -45,12 +45,23 @@ pub struct Receipt<T = Delivery>(Inner<T>);
 #[derive(Debug)]
 enum Inner<T> {
     Decided(Option<T>),
+    /// Decided, and made into the outcome when the caller asks: most drop the receipt, and the outcome of a
+    /// cluster costs an allocation.
+    Counted(Option<Reached>, fn(Reached) -> T),
     Pending(Arc<OutcomeCell<T>>),
 }
 
 impl<T> Receipt<T> {
     pub(crate) fn decided(outcome: T) -> Self {
         Self(Inner::Decided(Some(outcome)))
+    }
+
+    /// A receipt for a message to many whose counts are known.
+    pub(crate) fn counted(reached: Reached) -> Self
+    where
+        T: From<Reached>,
+    {
+        Self(Inner::Counted(Some(reached), T::from))
     }
 
     /// A receipt, and the sender that decides it.
@@ -70,6 +81,7 @@ impl<T> Receipt<T> {
     pub fn try_outcome(&mut self) -> Option<T> {
         match &mut self.0 {
             Inner::Decided(outcome) => outcome.take(),
+            Inner::Counted(reached, outcome_of) => reached.take().map(outcome_of),
             Inner::Pending(cell) => match &mut *cell.0.lock() {
                 State::Decided(outcome) => outcome.take(),
                 State::Open(_) => None,
@@ -98,6 +110,7 @@ impl<T: Send + 'static> Receipt<T> {
     pub fn on_outcome(self, callback: impl FnOnce(T) + Send + 'static) {
         let decided = match self.0 {
             Inner::Decided(outcome) => outcome,
+            Inner::Counted(reached, outcome_of) => reached.map(outcome_of),
             Inner::Pending(cell) => match &mut *cell.0.lock() {
                 State::Decided(outcome) => outcome.take(),
                 State::Open(waiter) => {
@@ -119,6 +132,9 @@ impl<T: Unpin> Future for Receipt<T> {
         const ONCE: &str = "a receipt is not polled after it is ready";
         match &mut self.0 {
             Inner::Decided(outcome) => Poll::Ready(outcome.take().expect(ONCE)),
+            Inner::Counted(reached, outcome_of) => {
+                Poll::Ready(outcome_of(reached.take().expect(ONCE)))
+            }
             Inner::Pending(cell) => match &mut *cell.0.lock() {
                 State::Decided(outcome) => Poll::Ready(outcome.take().expect(ONCE)),
                 State::Open(waiter) => {

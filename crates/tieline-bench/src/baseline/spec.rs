@@ -5,15 +5,16 @@
 
 use super::protocol;
 use crate::{
-    plan::{Plan, Scenario},
+    affinity::CpuList,
+    plan::{FlowPlan, Plan, Scenario},
     target::Target,
 };
 
 /// The baseline of a comparison.
 #[derive(Debug)]
 pub(crate) enum Baseline {
-    /// The baseline server, on the given CPU or any.
-    Floor { cpu: Option<usize> },
+    /// The baseline server, on the given CPUs or any.
+    Floor { cpu: Option<CpuList> },
     /// Another server, which gets the same load.
     Server(Target),
 }
@@ -24,7 +25,7 @@ impl Baseline {
         match self {
             Self::Server(target) => (target.clone(), plan.clone()),
             Self::Floor { cpu } => (
-                floor_target(plan.scenario, *cpu),
+                floor_target(plan.scenario, cpu.clone()),
                 baseline_server_plan(plan),
             ),
         }
@@ -32,7 +33,7 @@ impl Baseline {
 }
 
 /// The baseline server, which this program runs.
-fn floor_target(scenario: Scenario, cpu: Option<usize>) -> Target {
+fn floor_target(scenario: Scenario, cpu: Option<CpuList>) -> Target {
     let program = std::env::current_exe().unwrap_or_else(|_| "tieline".into());
     let program = program.to_string_lossy();
     let program = shlex::try_quote(&program).unwrap_or_else(|_| "tieline".into());
@@ -47,9 +48,14 @@ fn floor_target(scenario: Scenario, cpu: Option<usize>) -> Target {
 
 /// The same load in the message format of the baseline server.
 fn baseline_server_plan(plan: &Plan) -> Plan {
+    let broadcast = plan.broadcast.as_ref().map(|flow| FlowPlan {
+        send: protocol::BROADCAST.to_owned(),
+        ..flow.clone()
+    });
     Plan {
         send: protocol::send_template(plan.scenario).to_owned(),
-        on_open: Vec::new(),
+        on_open: protocol::on_open_templates(plan.scenario),
+        broadcast,
         subprotocol: None,
         headers: Vec::new(),
         ..plan.clone()
@@ -67,7 +73,7 @@ mod tests {
         plan.send = "{\"to\":\"{payload}\"}".into();
         plan.headers = vec!["X-Key: 1".into()];
         plan.size = 500;
-        let (target, load) = Baseline::Floor { cpu: Some(1) }.target_and_plan(&plan);
+        let (target, load) = Baseline::Floor { cpu: None }.target_and_plan(&plan);
         assert_eq!((load.send.as_str(), load.size), ("{payload}", 500));
         assert!(load.headers.is_empty());
         assert_eq!(target.urls, ["ws://127.0.0.1:{port}/echo"]);

@@ -7,7 +7,7 @@ use std::{fmt, path::PathBuf, time::Duration};
 use clap::{Args, Subcommand, builder::NonEmptyStringValueParser};
 
 use super::parse::{self, Rate};
-use crate::{registry::RegistryPlan, usage::Usage};
+use crate::{affinity::CpuList, registry::RegistryPlan, usage::Usage};
 
 /// The default of --connections for a registry.
 const CLAIMS: usize = 100_000;
@@ -47,6 +47,34 @@ pub(super) enum LoadCommand {
         #[command(flatten)]
         messages: MessageArgs,
     },
+    /// Messages in pairs as in direct, while broadcasts run
+    ///
+    /// The first connection broadcasts to all. From the third on, the first of each pair sends to the
+    /// second. The two latencies are reported separately; --in-flight and --rate are of the messages in
+    /// pairs.
+    Mixed {
+        #[command(flatten)]
+        common: CommonArgs,
+        #[command(flatten)]
+        broadcast: BroadcastArgs,
+        #[command(flatten)]
+        pace: PaceArgs,
+        #[command(flatten)]
+        messages: MessageArgs,
+    },
+    /// Every connection sends to its room, and all members of the room receive
+    ///
+    /// A sender sends the next message when its own copy has arrived. Latency is that of all copies.
+    Rooms {
+        #[command(flatten)]
+        common: CommonArgs,
+        #[command(flatten)]
+        rooms: RoomArgs,
+        #[command(flatten)]
+        pace: PaceArgs,
+        #[command(flatten)]
+        messages: MessageArgs,
+    },
     /// Drop all connections at once, and reopen them as fast as the server accepts them
     ///
     /// With --registry, measure the registry of a cluster instead of a server: its claims per second,
@@ -72,11 +100,11 @@ pub(super) enum LoadCommand {
 
 // Clap's `{n}` is a line break. The escape sequence in between prevents that; it sets no style and is
 // not shown.
-const URLS: &str = "URL to connect to; {id} is the id of the connection, and {\u{1b}[0mn} its number. \
-    May be repeated: connections use the URLs in turn";
+const URLS: &str = "URL to connect to; {id} is the id of the connection, {\u{1b}[0mn} its number, and {room} \
+    its room. May be repeated: connections use the URLs in turn";
 const SEND: &str = "Message to send; {payload} is --size bytes long, {id} is the sender's id, {to} the \
-    receiver's, {\u{1b}[0mn} the sender's number [default: echo {payload}, broadcast B{payload}, \
-    direct T:{to}:{payload}]";
+    receiver's, {\u{1b}[0mn} the sender's number, {room} its room [default: echo {payload}, broadcast \
+    B{payload}, direct and mixed T:{to}:{payload}, rooms G:{room}:{payload}]";
 
 /// For scripts.
 const EXIT: &str = "Exit code: 0 on success; 1 if the measurement failed, if nothing arrived although the load \
@@ -105,14 +133,14 @@ pub(super) struct ServerArgs {
     /// one is listening
     #[arg(long = "start", value_name = "COMMAND")]
     pub(super) commands: Vec<String>,
-    /// CPU to run started servers on
-    #[arg(long = "server-cpu", value_name = "N")]
-    pub(super) on_cpu: Option<usize>,
+    /// CPUs to run started servers on, such as 0 or 0,2 or 0-3 [default: any]
+    #[arg(long = "server-cpu", value_name = "LIST")]
+    pub(super) on_cpu: Option<CpuList>,
     /// Process id of a running server, to measure its memory and CPU time; may be repeated
     #[arg(long = "pid", value_name = "PID")]
     pub(super) pids: Vec<u32>,
     /// Message that each connection sends once when it opens, with placeholders as in --url; may be
-    /// repeated
+    /// repeated [default: none; rooms without --send J:{room}]
     #[arg(long, value_name = "TEMPLATE")]
     pub(super) on_open: Vec<String>,
     /// Subprotocol to request
@@ -130,7 +158,8 @@ pub(super) struct ServerArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Load")]
 pub(super) struct LoadArgs {
-    /// Number of connections [default: 100; idle and storm 1000; storm --registry 100000]
+    /// Number of connections [default: 100; rooms 800; idle and storm 1000; storm --registry
+    /// 100000]
     #[arg(long, short = 'c', value_name = "N")]
     pub(super) connections: Option<usize>,
     /// Maximum number of concurrent handshakes
@@ -147,9 +176,10 @@ pub(super) struct LoadArgs {
     /// allows]
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     pub(super) processes: usize,
-    /// CPU to run the load on [default: any]
-    #[arg(long, value_name = "N")]
-    pub(super) cpu: Option<usize>,
+    /// CPUs to run the load on, such as 0 or 0,2 or 0-3 [default: any]. A process uses one at a time, so
+    /// more of them need --processes
+    #[arg(long, value_name = "LIST")]
+    pub(super) cpu: Option<CpuList>,
 }
 
 /// When a sender sends.
@@ -165,6 +195,44 @@ pub(super) struct PaceArgs {
     #[arg(long, short = 'r', value_name = "PER_SECOND", conflicts_with = "in_flight",
         value_parser = parse::rate)]
     pub(super) rate: Option<Rate>,
+}
+
+/// The broadcasts beside other messages.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Load")]
+pub(super) struct BroadcastArgs {
+    /// Message to broadcast, with placeholders as in --send [default: B{payload}]
+    #[arg(long = "broadcast", id = "broadcast", value_name = "TEMPLATE")]
+    pub(super) send: Option<String>,
+    /// Broadcasts in flight; the next is sent when all have received one [default: 1]
+    #[arg(long = "broadcast-in-flight", id = "broadcast_in_flight", value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) in_flight: Option<u32>,
+    /// Broadcasts per second, sent on schedule as with --rate
+    #[arg(long = "broadcast-rate", id = "broadcast_rate", value_name = "PER_SECOND",
+        conflicts_with = "broadcast_in_flight", value_parser = parse::per_second)]
+    pub(super) rate: Option<f64>,
+}
+
+/// The rooms.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Load")]
+pub(super) struct RoomArgs {
+    /// Members of a room
+    #[arg(long, value_name = "N", default_value_t = Self::default().room)]
+    pub(super) room: usize,
+    /// Members of a room that send; the others only receive [default: all]
+    #[arg(long, value_name = "N")]
+    pub(super) senders: Option<usize>,
+}
+
+impl Default for RoomArgs {
+    fn default() -> Self {
+        Self {
+            room: 10,
+            senders: None,
+        }
+    }
 }
 
 /// The message.

@@ -6,14 +6,17 @@
 
 use super::{
     args::{
-        CommonArgs, CompareArgs, LoadArgs, LoadCommand, MessageArgs, OutputArgs, PaceArgs,
-        ServerArgs,
+        BroadcastArgs, CommonArgs, CompareArgs, LoadArgs, LoadCommand, MessageArgs, OutputArgs,
+        PaceArgs, RoomArgs, ServerArgs,
     },
     parse::Rate,
 };
 use crate::{
-    baseline::{Baseline, protocol},
-    plan::{self, Plan, Scenario},
+    baseline::{
+        Baseline,
+        protocol::{self, BROADCAST},
+    },
+    plan::{FlowPlan, Pacing, Plan, Scenario},
     process_stats, run,
     target::Target,
     usage::Usage,
@@ -25,38 +28,24 @@ pub(super) struct LoadSpec {
     pub(super) scenario: Scenario,
     server: ServerArgs,
     load: LoadArgs,
-    messages: MessageArgs,
-    in_flight: Option<u32>,
-    rounds: u32,
+    own: OwnArgs,
     pub(super) rate: Option<Rate>,
     pub(super) target: Target,
 }
 
+/// The flags that only some scenarios have.
+#[derive(Debug, Default)]
+struct OwnArgs {
+    pace: PaceArgs,
+    messages: MessageArgs,
+    rounds: u32,
+    rooms: RoomArgs,
+    broadcast: BroadcastArgs,
+}
+
 impl LoadSpec {
     pub(super) fn new(load: LoadCommand) -> Result<(Self, OutputArgs), Usage> {
-        let (pace, messages) = (PaceArgs::default(), MessageArgs::default());
-        let (scenario, common, pace, messages, rounds) = match load {
-            LoadCommand::Idle { common } => (Scenario::Idle, common, pace, messages, 1),
-            LoadCommand::Storm { common, rounds, .. } => {
-                (Scenario::Storm, common, pace, messages, rounds)
-            }
-            LoadCommand::Churn { common, pace } => (Scenario::Churn, common, pace, messages, 1),
-            LoadCommand::Echo {
-                common,
-                pace,
-                messages,
-            } => (Scenario::Echo, common, pace, messages, 1),
-            LoadCommand::Broadcast {
-                common,
-                pace,
-                messages,
-            } => (Scenario::Broadcast, common, pace, messages, 1),
-            LoadCommand::Direct {
-                common,
-                pace,
-                messages,
-            } => (Scenario::Direct, common, pace, messages, 1),
-        };
+        let (scenario, common, own) = split(load);
         let CommonArgs {
             server,
             load,
@@ -64,7 +53,7 @@ impl LoadSpec {
         } = common;
         let target = Target {
             commands: server.commands.clone(),
-            cpu: server.on_cpu,
+            cpu: server.on_cpu.clone(),
             urls: server.urls.clone(),
             pids: server.pids.clone(),
         };
@@ -72,10 +61,8 @@ impl LoadSpec {
             scenario,
             server,
             load,
-            messages,
-            in_flight: pace.in_flight,
-            rounds,
-            rate: pace.rate,
+            rate: own.pace.rate,
+            own,
             target,
         };
         spec.check()?;
@@ -95,9 +82,15 @@ impl LoadSpec {
             return Err(Usage(format!("--pid {pid}: no such process")));
         }
         let connections = self.connections();
-        if self.scenario == Scenario::Direct && !connections.is_multiple_of(2) {
+        let pairs = matches!(self.scenario, Scenario::Direct | Scenario::Mixed);
+        if pairs && !connections.is_multiple_of(2) {
             return Err(Usage(format!(
-                "direct needs pairs, and {connections} connections leave one over; use --connections {}",
+                "{} needs pairs, and {connections} connections leave one over; use --connections {}",
+                if self.scenario == Scenario::Mixed {
+                    "mixed"
+                } else {
+                    "direct"
+                },
                 connections + 1
             )));
         }
@@ -105,25 +98,54 @@ impl LoadSpec {
     }
 
     fn connections(&self) -> usize {
-        let many = matches!(self.scenario, Scenario::Idle | Scenario::Storm);
-        let default = if many { 1_000 } else { 100 };
+        let default = match self.scenario {
+            Scenario::Idle | Scenario::Storm => 1_000,
+            Scenario::Rooms => 800,
+            _ => 100,
+        };
         self.load.connections.unwrap_or(default)
+    }
+
+    fn send(&self) -> String {
+        let default = || protocol::send_template(self.scenario).to_owned();
+        self.own.messages.send.clone().unwrap_or_else(default)
+    }
+
+    fn broadcast(&self) -> FlowPlan {
+        let own = &self.own.broadcast;
+        FlowPlan {
+            pace: match own.rate {
+                Some(rate) => Pacing::PerSecond(rate),
+                None => Pacing::InFlight(own.in_flight.unwrap_or(1)),
+            },
+            send: own.send.clone().unwrap_or_else(|| BROADCAST.to_owned()),
+        }
+    }
+
+    /// The default is for a server that knows the default message. Another one is told how to join by
+    /// --on-open or its URL.
+    fn on_open(&self) -> Vec<String> {
+        let given = &self.server.on_open;
+        if given.is_empty() && self.own.messages.send.is_none() {
+            return protocol::on_open_templates(self.scenario);
+        }
+        given.clone()
     }
 
     /// The plan. Ports in its URLs are filled in when the target has started.
     pub(super) fn plan(&self) -> Result<Plan, Usage> {
-        let (server, load, messages) = (&self.server, &self.load, &self.messages);
-        let default = protocol::send_template(self.scenario).to_owned();
+        let (server, load, own) = (&self.server, &self.load, &self.own);
+        let messages = &own.messages;
         let plan = Plan {
             scenario: self.scenario,
             urls: server.urls.clone(),
             connections: self.connections(),
             pace: match self.rate {
-                Some(Rate::PerSecond(rate)) => plan::Pacing::PerSecond(rate),
-                Some(Rate::Half) | None => plan::Pacing::InFlight(self.in_flight.unwrap_or(1)),
+                Some(Rate::PerSecond(rate)) => Pacing::PerSecond(rate),
+                Some(Rate::Half) | None => Pacing::InFlight(own.pace.in_flight.unwrap_or(1)),
             },
-            send: messages.send.clone().unwrap_or(default),
-            on_open: server.on_open.clone(),
+            send: self.send(),
+            on_open: self.on_open(),
             size: messages.size,
             binary: messages.binary,
             subprotocol: server.subprotocol.clone(),
@@ -131,10 +153,13 @@ impl LoadSpec {
             insecure: server.insecure,
             warm_up: load.warm_up,
             duration: load.duration,
-            rounds: self.rounds,
+            rounds: own.rounds,
+            room: own.rooms.room,
+            senders: own.rooms.senders.unwrap_or(own.rooms.room),
+            broadcast: (self.scenario == Scenario::Mixed).then(|| self.broadcast()),
             dialing: load.dialing,
             processes: load.processes,
-            cpu: load.cpu,
+            cpu: load.cpu.clone(),
             pids: server.pids.clone(),
         };
         let sample = Plan {
@@ -152,7 +177,7 @@ impl LoadSpec {
 impl CompareArgs {
     /// The baseline of the comparison.
     pub(super) fn base(&self, spec: &LoadSpec) -> Result<Baseline, Usage> {
-        let cpu = spec.target.cpu;
+        let cpu = spec.target.cpu.clone();
         if self.base_urls.is_empty() {
             if !self.base_commands.is_empty() {
                 let why = "--base-start needs --base-url, the URL of the started baseline";
@@ -168,6 +193,68 @@ impl CompareArgs {
         };
         target.check()?;
         Ok(Baseline::Server(target))
+    }
+}
+
+/// The scenario, the flags of every scenario, and its own.
+fn split(load: LoadCommand) -> (Scenario, CommonArgs, OwnArgs) {
+    let traffic = |pace, messages| OwnArgs {
+        pace,
+        messages,
+        ..OwnArgs::default()
+    };
+    match load {
+        LoadCommand::Idle { common } => (Scenario::Idle, common, OwnArgs::default()),
+        LoadCommand::Echo {
+            common,
+            pace,
+            messages,
+        } => (Scenario::Echo, common, traffic(pace, messages)),
+        LoadCommand::Broadcast {
+            common,
+            pace,
+            messages,
+        } => (Scenario::Broadcast, common, traffic(pace, messages)),
+        LoadCommand::Direct {
+            common,
+            pace,
+            messages,
+        } => (Scenario::Direct, common, traffic(pace, messages)),
+        LoadCommand::Mixed {
+            common,
+            broadcast,
+            pace,
+            messages,
+        } => {
+            let own = OwnArgs {
+                broadcast,
+                ..traffic(pace, messages)
+            };
+            (Scenario::Mixed, common, own)
+        }
+        LoadCommand::Rooms {
+            common,
+            rooms,
+            pace,
+            messages,
+        } => {
+            let own = OwnArgs {
+                rooms,
+                ..traffic(pace, messages)
+            };
+            (Scenario::Rooms, common, own)
+        }
+        LoadCommand::Storm { common, rounds, .. } => {
+            let own = OwnArgs {
+                rounds,
+                ..OwnArgs::default()
+            };
+            (Scenario::Storm, common, own)
+        }
+        LoadCommand::Churn { common, pace } => {
+            let own = traffic(pace, MessageArgs::default());
+            (Scenario::Churn, common, own)
+        }
     }
 }
 

@@ -19,6 +19,7 @@ use self::{
 };
 pub use crate::usage::Usage;
 use crate::{
+    affinity::CpuList,
     compare::{self, Comparison, ComparisonSpec},
     floor,
     outcome::Outcome,
@@ -45,7 +46,8 @@ enum Command {
     /// Run the baseline server, which has no application
     ///
     /// One thread, no limits, no checks: use it for measurements only. /echo echoes every message;
-    /// at /ws?id=X, a message B… goes to all clients, and T:ID:PAYLOAD to the client ID.
+    /// at /ws?id=X, a message B… goes to all clients, T:ID:PAYLOAD to the client ID, and G:GROUP:PAYLOAD
+    /// to a group, which J:GROUP joins and L:GROUP leaves.
     Floor {
         /// Address to listen on
         #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9200",
@@ -71,7 +73,7 @@ enum Command {
     #[command(hide = true)]
     Launch {
         #[arg(long)]
-        cpu: Option<usize>,
+        cpu: Option<CpuList>,
         #[arg(last = true, required = true)]
         command: Vec<OsString>,
     },
@@ -85,7 +87,7 @@ impl BenchCommand {
             Command::Compare { args, load } => compare(load, &args),
             Command::Floor { listen } => floor::floor(listen),
             Command::Worker => workers::worker(),
-            Command::Launch { cpu, command } => launch::execute(&command, cpu),
+            Command::Launch { cpu, command } => launch::execute(&command, cpu.as_ref()),
         }
     }
 }
@@ -97,7 +99,7 @@ fn measure(load: LoadCommand, registry: &MeasureRegistry<'_>) -> anyhow::Result<
             let bar = ProgressBar::new(output.quiet, "");
             let outcome = registry(&plan, &bar)?;
             drop(bar);
-            return report::write(&Results::Registry(plan, outcome), files);
+            return report::write(&Results::Registry(plan, Box::new(outcome)), files);
         }
         None => LoadSpec::new(load)?,
     };
@@ -109,7 +111,7 @@ fn measure(load: LoadCommand, registry: &MeasureRegistry<'_>) -> anyhow::Result<
     let files = open(&output)?;
     let outcome = trial::measure(&spec.target, &plan, &ProgressBar::new(output.quiet, ""))?;
     let checked = check_arrivals(&outcome);
-    report::write(&Results::Measurement(outcome), files)?;
+    report::write(&Results::Measurement(Box::new(outcome)), files)?;
     checked
 }
 
@@ -154,6 +156,11 @@ fn check_arrivals(outcome: &Outcome) -> anyhow::Result<()> {
     anyhow::ensure!(
         scenario == Scenario::Idle || outcome.arrived > 0,
         "nothing arrived within the measurement time"
+    );
+    let broadcast = outcome.broadcast.as_ref();
+    anyhow::ensure!(
+        broadcast.is_none_or(|flow| flow.arrived > 0),
+        "no broadcast arrived within the measurement time"
     );
     Ok(())
 }

@@ -18,11 +18,14 @@ pub(super) fn rate(text: &str) -> Result<Rate, String> {
     if text == "half" {
         return Ok(Rate::Half);
     }
+    let rate = per_second(text).map_err(|how| format!("{how}; in compare also half"))?;
+    Ok(Rate::PerSecond(rate))
+}
+
+pub(super) fn per_second(text: &str) -> Result<f64, String> {
     match text.replace(['_', ','], "").parse::<f64>() {
-        Ok(rate) if rate.is_finite() && rate > 0.0 => Ok(Rate::PerSecond(rate)),
-        _ => {
-            Err("write a number per second above zero, such as 20000; in compare also half".into())
-        }
+        Ok(rate) if rate.is_finite() && rate > 0.0 => Ok(rate),
+        _ => Err("write a number per second above zero, such as 20000".into()),
     }
 }
 

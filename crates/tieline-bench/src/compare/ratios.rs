@@ -11,9 +11,13 @@ use crate::{outcome::Outcome, plan::Scenario};
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub(crate) struct Ratios<T> {
     pub(crate) per_second: Option<T>,
+    pub(crate) broadcasts_per_second: Option<T>,
     pub(crate) p50: Option<T>,
     pub(crate) p99: Option<T>,
     pub(crate) p99_9: Option<T>,
+    pub(crate) broadcast_p50: Option<T>,
+    pub(crate) broadcast_p99: Option<T>,
+    pub(crate) per_cpu_second: Option<T>,
     pub(crate) cpu_per_message: Option<T>,
     pub(crate) resident_per_connection: Option<T>,
 }
@@ -33,11 +37,25 @@ impl Ratios<f64> {
             let of = |outcome: &Outcome| outcome.latency.percentile(percent).as_secs_f64();
             quotient(Some(of(server)), Some(of(base)))
         };
+        let broadcast = |percent: f64| {
+            let of = |outcome: &Outcome| {
+                let flow = outcome.broadcast.as_ref()?;
+                Some(flow.latency.percentile(percent).as_secs_f64())
+            };
+            quotient(of(server), of(base))
+        };
         Self {
             per_second: quotient(Some(server.per_second()), Some(base.per_second())),
+            broadcasts_per_second: quotient(
+                server.broadcasts_per_second(),
+                base.broadcasts_per_second(),
+            ),
             p50: latency(50.0),
             p99: latency(99.0),
             p99_9: latency(99.9),
+            broadcast_p50: broadcast(50.0),
+            broadcast_p99: broadcast(99.0),
+            per_cpu_second: quotient(server.per_cpu_second(), base.per_cpu_second()),
             cpu_per_message: quotient(server.cpu_micros(), base.cpu_micros()),
             resident_per_connection: quotient(
                 server.resident_per_connection(),
@@ -56,9 +74,13 @@ impl Ratios<Spread> {
         };
         Self {
             per_second: of(|ratios| ratios.per_second),
+            broadcasts_per_second: of(|ratios| ratios.broadcasts_per_second),
             p50: of(|ratios| ratios.p50),
             p99: of(|ratios| ratios.p99),
             p99_9: of(|ratios| ratios.p99_9),
+            broadcast_p50: of(|ratios| ratios.broadcast_p50),
+            broadcast_p99: of(|ratios| ratios.broadcast_p99),
+            per_cpu_second: of(|ratios| ratios.per_cpu_second),
             cpu_per_message: of(|ratios| ratios.cpu_per_message),
             resident_per_connection: of(|ratios| ratios.resident_per_connection),
         }
@@ -67,20 +89,32 @@ impl Ratios<Spread> {
 
 impl<T: Copy> Ratios<T> {
     /// Each with its label, and whether more is better.
-    pub(crate) fn named(&self, scenario: Scenario) -> [(&'static str, bool, Option<T>); 6] {
-        let (rate, cpu) = match scenario {
-            Scenario::Echo | Scenario::Broadcast | Scenario::Direct => {
-                ("messages per second", "CPU per message")
-            }
-            Scenario::Idle | Scenario::Storm | Scenario::Churn => {
-                ("connections per second", "CPU per connection")
-            }
+    pub(crate) fn named(&self, scenario: Scenario) -> [(&'static str, bool, Option<T>); 10] {
+        let (rate, per_cpu, cpu) = match scenario {
+            Scenario::Echo
+            | Scenario::Broadcast
+            | Scenario::Direct
+            | Scenario::Rooms
+            | Scenario::Mixed => (
+                "messages per second",
+                "messages per CPU second",
+                "CPU per message",
+            ),
+            Scenario::Idle | Scenario::Storm | Scenario::Churn => (
+                "connections per second",
+                "connections per CPU second",
+                "CPU per connection",
+            ),
         };
         [
             (rate, true, self.per_second),
+            ("broadcasts per second", true, self.broadcasts_per_second),
             ("latency p50", false, self.p50),
             ("latency p99", false, self.p99),
             ("latency p99.9", false, self.p99_9),
+            ("broadcast latency p50", false, self.broadcast_p50),
+            ("broadcast latency p99", false, self.broadcast_p99),
+            (per_cpu, true, self.per_cpu_second),
             (cpu, false, self.cpu_per_message),
             ("memory per connection", false, self.resident_per_connection),
         ]
@@ -129,7 +163,11 @@ mod tests {
         base.processes[0].resident_open = base.processes[0].resident_first + 300 * 100;
         let ratios = Ratios::of(&server, &base);
         let near = |ratio: Option<f64>, wanted: f64| (ratio.unwrap() - wanted).abs() < 1e-6;
-        assert!(near(ratios.per_second, 0.5) && near(ratios.cpu_per_message, 2.0));
+        assert!(
+            near(ratios.per_second, 0.5)
+                && near(ratios.per_cpu_second, 0.5)
+                && near(ratios.cpu_per_message, 2.0)
+        );
         assert!(near(ratios.p99, 1.0) && near(ratios.resident_per_connection, 4.0));
     }
 

@@ -40,7 +40,8 @@ impl Connector {
     pub(super) fn new(partition: &Partition) -> anyhow::Result<Self> {
         let plan = partition.plan.clone();
         let templates = |texts: &[String]| -> Vec<_> {
-            texts.iter().map(|text| Template::parse(text)).collect()
+            let parse = |text: &String| Template::parse(text, plan.room);
+            texts.iter().map(parse).collect()
         };
         let urls = templates(&plan.urls);
         let is_encrypted = |url: &Template| Url::parse(&url.text(0)).is_ok_and(|url| url.tls);

@@ -1,6 +1,6 @@
 //! The event loop of the baseline server.
 //!
-//! Owns the poll, the clients and their ids. Everything runs on one thread. Invariants: a client that
+//! Owns the poll, the clients and their ids, and the order of what a client receives. Everything runs on one thread. Invariants: a client that
 //! sends without pause cannot starve the others, and an id belongs to the client that took it last.
 
 use std::{
@@ -17,7 +17,7 @@ use mio::{
     net::{TcpListener, TcpStream},
 };
 
-use super::{client::Client, handshake::Handshake, listen::listen};
+use super::{client::Client, groups::Groups, handshake::Handshake, listen::listen};
 use crate::{
     fd_limit,
     frame::{self, Frame},
@@ -47,6 +47,7 @@ pub struct Floor {
     clients: Vec<Option<Client>>,
     vacant: Vec<usize>,
     ids: HashMap<Vec<u8>, usize>,
+    groups: Groups,
     /// Clients with more to read, which the edge-triggered poll does not report again.
     ready: VecDeque<usize>,
     input: Vec<u8>,
@@ -60,7 +61,7 @@ struct Replies {
     own: Vec<u8>,
     /// For all clients.
     all: Vec<u8>,
-    /// For one other client.
+    /// For one other client, or the members of a group.
     other: Vec<u8>,
 }
 
@@ -79,6 +80,7 @@ impl Floor {
             clients: Vec::new(),
             vacant: Vec::new(),
             ids: HashMap::new(),
+            groups: Groups::default(),
             ready: VecDeque::new(),
             input: vec![0; INPUT],
             replies: Replies::default(),
@@ -112,6 +114,7 @@ impl Floor {
                     self.on_ready(event.token().0, event.is_writable());
                 }
             }
+            self.send_to_groups();
             let calls = events.iter().any(|event| event.token() == LISTENER);
             if calls || again.is_some() {
                 again = (!self.accept()).then_some(AGAIN);
@@ -165,6 +168,7 @@ impl Floor {
     fn remove_client(&mut self, at: usize) {
         if let Some(client) = self.clients[at].take() {
             self.vacant.push(at);
+            self.groups.remove(at);
             if let Some(id) = client.id
                 && self.ids.get(&id) == Some(&at)
             {
@@ -256,15 +260,18 @@ impl Floor {
                 unmask(payload, mask);
             }
             alive = frame.opcode != frame::CLOSE;
-            self.reply(frame.opcode, payload);
+            self.reply(at, frame.opcode, payload);
         }
         alive &= self.send_replies(at);
         alive.then_some(used)
     }
 
-    fn reply(&mut self, opcode: u8, payload: &[u8]) {
+    fn reply(&mut self, at: usize, opcode: u8, payload: &[u8]) {
         match (opcode, payload) {
             (frame::TEXT | frame::BINARY, [b'T', b':', rest @ ..]) => self.forward(opcode, rest),
+            (frame::TEXT | frame::BINARY, [b'G', b':', rest @ ..]) => self.publish(opcode, rest),
+            (frame::TEXT | frame::BINARY, [b'J', b':', name @ ..]) => self.groups.join(at, name),
+            (frame::TEXT | frame::BINARY, [b'L', b':', name @ ..]) => self.groups.leave(at, name),
             (frame::TEXT | frame::BINARY, [b'B', ..]) => {
                 append(&mut self.replies.all, opcode, payload);
             }
@@ -275,18 +282,39 @@ impl Floor {
     }
 
     fn forward(&mut self, opcode: u8, command: &[u8]) {
-        let Some(colon) = command.iter().position(|byte| *byte == b':') else {
+        let Some((id, payload)) = split(command) else {
             return;
         };
-        let Some(to) = self.ids.get(&command[..colon]) else {
+        let Some(to) = self.ids.get(id) else {
             return;
         };
         let other = &mut self.replies.other;
         other.clear();
-        append(other, opcode, &command[colon + 1..]);
+        append(other, opcode, payload);
         // A client that is gone is removed on its own event.
         if let Some(client) = &mut self.clients[*to] {
-            client.send(other);
+            send(client, *to, &mut self.groups, other);
+        }
+    }
+
+    fn publish(&mut self, opcode: u8, command: &[u8]) {
+        let Some((name, payload)) = split(command) else {
+            return;
+        };
+        let other = &mut self.replies.other;
+        other.clear();
+        append(other, opcode, payload);
+        self.groups.publish(name, other);
+    }
+
+    /// Sends what waits for the members of groups.
+    fn send_to_groups(&mut self) {
+        while let Some(at) = self.groups.next_listed() {
+            if let (Some(client), Some(waiting)) = (&mut self.clients[at], self.groups.waiting(at))
+            {
+                client.send(waiting);
+                waiting.clear();
+            }
         }
     }
 
@@ -295,22 +323,37 @@ impl Floor {
         if !self.replies.own.is_empty() {
             alive = self.clients[at]
                 .as_mut()
-                .is_some_and(|client| client.send(&self.replies.own));
+                .is_some_and(|client| send(client, at, &mut self.groups, &self.replies.own));
             self.replies.own.clear();
         }
         if !self.replies.all.is_empty() {
-            for client in self
-                .clients
-                .iter_mut()
-                .flatten()
-                .filter(|client| client.open)
-            {
-                client.send(&self.replies.all);
+            for (at, client) in self.clients.iter_mut().enumerate() {
+                if let Some(client) = client.as_mut().filter(|client| client.open) {
+                    send(client, at, &mut self.groups, &self.replies.all);
+                }
             }
             self.replies.all.clear();
         }
         alive
     }
+}
+
+/// Sends to a client, behind what waits for it; yields whether the connection is alive.
+#[inline]
+fn send(client: &mut Client, at: usize, groups: &mut Groups, bytes: &[u8]) -> bool {
+    let Some(waiting) = groups.waiting(at) else {
+        return client.send(bytes);
+    };
+    waiting.extend_from_slice(bytes);
+    let alive = client.send(waiting);
+    waiting.clear();
+    alive
+}
+
+/// The argument of a command, and its payload.
+fn split(command: &[u8]) -> Option<(&[u8], &[u8])> {
+    let colon = command.iter().position(|byte| *byte == b':')?;
+    Some((&command[..colon], &command[colon + 1..]))
 }
 
 fn append(out: &mut Vec<u8>, opcode: u8, payload: &[u8]) {

@@ -6,14 +6,15 @@
 
 use std::collections::VecDeque;
 
-use super::workload::{Arrival, Disconnected, Workload};
+use super::workload::{Arrival, Completed, Disconnected, Workload};
 use crate::stamp::Stamp;
 
 /// The broadcasts in flight.
 #[derive(Debug)]
 pub(super) struct Broadcast {
-    /// The sender is in this process.
-    sends: bool,
+    /// How many connections, the first ones, may send: one at a time, and the next when it has ended. 0 if
+    /// the sender is in another process.
+    candidates: usize,
     sender: usize,
     /// The next number of each receiver; `None` if it has ended.
     next: Vec<Option<u32>>,
@@ -24,15 +25,32 @@ pub(super) struct Broadcast {
 }
 
 impl Broadcast {
-    /// Broadcasts to this many receivers.
-    pub(super) fn new(receivers: usize, sends: bool) -> Self {
+    /// Broadcasts to this many receivers, of which the first `candidates` may send.
+    pub(super) fn new(receivers: usize, candidates: usize) -> Self {
         Self {
-            sends,
+            candidates,
             sender: 0,
             next: vec![Some(0); receivers],
             alive: receivers,
             in_flight: VecDeque::new(),
             base: 0,
+        }
+    }
+
+    fn sends(&self) -> bool {
+        self.candidates > 0
+    }
+
+    /// The first candidate that is open.
+    fn candidate(&self) -> Option<usize> {
+        let candidates = &self.next[..self.candidates];
+        candidates.iter().position(Option::is_some)
+    }
+
+    fn completed(&self, count: u32) -> Completed {
+        Completed {
+            sender: self.sender,
+            count,
         }
     }
 
@@ -60,12 +78,7 @@ impl Broadcast {
 
 impl Workload for Broadcast {
     fn senders(&self) -> Vec<usize> {
-        let first = self.next.iter().position(Option::is_some);
-        first.filter(|_| self.sends).into_iter().collect()
-    }
-
-    fn sender_for(&self, _: usize) -> usize {
-        self.sender
+        self.candidate().into_iter().collect()
     }
 
     fn on_sent(&mut self, _: usize, _: u32) -> u64 {
@@ -79,18 +92,18 @@ impl Workload for Broadcast {
         let Some(next) = self.next[at] else {
             return Arrival::Ignored;
         };
-        if self.sends && number >= self.issued() {
+        if self.sends() && number >= self.issued() {
             return Arrival::Ignored;
         }
         if number < next {
-            return Arrival::Accepted(0);
+            return Arrival::Accepted(Completed::default());
         }
         self.next[at] = Some(number + 1);
-        Arrival::Accepted(if self.sends {
-            self.advance(next, number + 1)
-        } else {
-            0
-        })
+        if !self.sends() {
+            return Arrival::Accepted(Completed::default());
+        }
+        let count = self.advance(next, number + 1);
+        Arrival::Accepted(self.completed(count))
     }
 
     fn on_end(&mut self, at: usize) -> Disconnected {
@@ -99,7 +112,8 @@ impl Workload for Broadcast {
         };
         self.alive -= 1;
         let completed = self.advance(next, self.issued());
-        if !self.sends || at != self.sender {
+        let completed = self.completed(completed);
+        if !self.sends() || at != self.sender {
             return Disconnected {
                 completed,
                 ..Disconnected::default()
@@ -108,17 +122,17 @@ impl Workload for Broadcast {
         // The broadcasts of the former sender may never have reached the server.
         self.base = self.issued();
         self.in_flight.clear();
-        let successor = self.next.iter().position(Option::is_some);
+        let successor = self.candidate();
         self.sender = successor.unwrap_or(at);
         Disconnected {
             retired: Some(at),
             successor,
-            completed: 0,
+            completed: Completed::default(),
         }
     }
 
     fn outstanding(&self, issued: u64) -> u64 {
-        if self.sends {
+        if self.sends() {
             return 0;
         }
         let missing = |next: &u32| issued.saturating_sub(u64::from(*next));
@@ -138,8 +152,12 @@ mod tests {
         }
     }
 
+    fn accepted(count: u32) -> Arrival {
+        Arrival::Accepted(Completed { sender: 0, count })
+    }
+
     fn broadcasts(receivers: usize, in_flight: u32) -> Broadcast {
-        let mut broadcast = Broadcast::new(receivers, true);
+        let mut broadcast = Broadcast::new(receivers, receivers);
         (0..in_flight).for_each(|number| {
             broadcast.on_sent(0, number);
         });
@@ -149,10 +167,10 @@ mod tests {
     #[test]
     fn a_broadcast_completes_when_all_have_received_it() {
         let mut broadcast = broadcasts(2, 2);
-        assert_eq!(broadcast.on_arrival(0, stamp(0)), Arrival::Accepted(0));
-        assert_eq!(broadcast.on_arrival(0, stamp(1)), Arrival::Accepted(0));
-        assert_eq!(broadcast.on_arrival(1, stamp(0)), Arrival::Accepted(1));
-        assert_eq!(broadcast.on_arrival(1, stamp(1)), Arrival::Accepted(1));
+        assert_eq!(broadcast.on_arrival(0, stamp(0)), accepted(0));
+        assert_eq!(broadcast.on_arrival(0, stamp(1)), accepted(0));
+        assert_eq!(broadcast.on_arrival(1, stamp(0)), accepted(1));
+        assert_eq!(broadcast.on_arrival(1, stamp(1)), accepted(1));
     }
 
     #[test]
@@ -160,14 +178,14 @@ mod tests {
         let mut broadcast = broadcasts(2, 2);
         broadcast.on_arrival(0, stamp(0));
         broadcast.on_arrival(0, stamp(1));
-        assert_eq!(broadcast.on_arrival(1, stamp(1)), Arrival::Accepted(2));
+        assert_eq!(broadcast.on_arrival(1, stamp(1)), accepted(2));
     }
 
     #[test]
     fn unknown_numbers_are_ignored() {
         let mut broadcast = broadcasts(1, 1);
         assert_eq!(broadcast.on_arrival(0, stamp(7)), Arrival::Ignored);
-        assert_eq!(broadcast.on_arrival(0, stamp(0)), Arrival::Accepted(1));
+        assert_eq!(broadcast.on_arrival(0, stamp(0)), accepted(1));
     }
 
     #[test]
@@ -178,7 +196,10 @@ mod tests {
         assert_eq!(
             ended,
             Disconnected {
-                completed: 1,
+                completed: Completed {
+                    sender: 0,
+                    count: 1
+                },
                 ..Disconnected::default()
             }
         );
@@ -192,9 +213,9 @@ mod tests {
         let expected = Disconnected {
             retired: Some(0),
             successor: Some(1),
-            completed: 0,
+            completed: Completed::default(),
         };
         assert_eq!(ended, expected);
-        assert_eq!(broadcast.sender_for(1), 1);
+        assert_eq!(broadcast.sender, 1);
     }
 }

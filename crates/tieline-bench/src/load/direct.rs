@@ -5,9 +5,9 @@
 
 use super::{
     pending::PendingMessages,
-    workload::{Arrival, Disconnected, Workload},
+    workload::{Arrival, Completed, Disconnected, Workload},
 };
-use crate::{partition::Partition, stamp::Stamp, template::partner};
+use crate::{partition::Partition, stamp::Stamp};
 
 /// The pairs of a process.
 #[derive(Debug)]
@@ -15,14 +15,18 @@ pub(super) struct Direct {
     /// The number of the first connection of this process.
     first: usize,
     connections: usize,
+    /// Connections at the start that send nothing here.
+    silent: usize,
     pending: PendingMessages,
 }
 
 impl Direct {
-    pub(super) fn new(partition: &Partition) -> Self {
+    /// The pairs after the first `silent` connections, an even number.
+    pub(super) fn new(partition: &Partition, silent: usize) -> Self {
         Self {
             first: partition.first,
             connections: partition.connections,
+            silent,
             pending: PendingMessages::new(partition.connections),
         }
     }
@@ -30,11 +34,7 @@ impl Direct {
 
 impl Workload for Direct {
     fn senders(&self) -> Vec<usize> {
-        (0..self.connections).step_by(2).collect()
-    }
-
-    fn sender_for(&self, at: usize) -> usize {
-        partner(at)
+        (self.silent..self.connections).step_by(2).collect()
     }
 
     fn on_sent(&mut self, sender: usize, sequence: u32) -> u64 {
@@ -53,7 +53,7 @@ impl Workload for Direct {
             return Arrival::Ignored;
         }
         if self.pending.on_arrival(sender, stamp.sequence) {
-            Arrival::Accepted(1)
+            Arrival::Accepted(Completed { sender, count: 1 })
         } else {
             Arrival::Duplicate
         }

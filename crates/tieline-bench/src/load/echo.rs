@@ -5,7 +5,7 @@
 
 use super::{
     pending::PendingMessages,
-    workload::{Arrival, Disconnected, Workload},
+    workload::{Arrival, Completed, Disconnected, Workload},
 };
 use crate::{partition::Partition, stamp::Stamp};
 
@@ -33,10 +33,6 @@ impl Workload for Echo {
         (0..self.connections).collect()
     }
 
-    fn sender_for(&self, at: usize) -> usize {
-        at
-    }
-
     fn on_sent(&mut self, sender: usize, sequence: u32) -> u64 {
         self.pending.on_sent(sender, sequence);
         1
@@ -48,7 +44,10 @@ impl Workload for Echo {
             return Arrival::Misdelivered;
         }
         if self.pending.on_arrival(at, stamp.sequence) {
-            Arrival::Accepted(1)
+            Arrival::Accepted(Completed {
+                sender: at,
+                count: 1,
+            })
         } else {
             Arrival::Duplicate
         }

@@ -1,6 +1,6 @@
 //! Encodes the frames to send, once each: only the stamp differs from message to message.
 //!
-//! Owns the encoded frames and the sequence numbers of this process. Must not know when or why a message
+//! Owns the encoded frames and the sequence numbers of one kind of messages. Must not know when or why a message
 //! is sent. Invariant: sequence numbers are consecutive, and wrap at 2^32.
 
 use crate::{frame, partition::Partition, plan::Plan, stamp::Stamp, template::Template};
@@ -26,9 +26,9 @@ struct EncodedTemplate {
 }
 
 impl MessageEncoder {
-    pub(super) fn new(partition: &Partition) -> Self {
-        let Plan { send, binary, .. } = &partition.plan;
-        let template = Template::parse(send);
+    pub(super) fn new(partition: &Partition, send: &str) -> Self {
+        let Plan { binary, room, .. } = &partition.plan;
+        let template = Template::parse(send, *room);
         let count = if template.is_common() {
             1
         } else {

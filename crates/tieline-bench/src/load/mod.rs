@@ -8,9 +8,12 @@ mod churn;
 mod direct;
 mod echo;
 mod encoder;
+mod flow;
 mod idle;
 mod meter;
+mod mixed;
 mod pending;
+mod rooms;
 mod runner;
 mod schedule;
 mod storm;
@@ -18,7 +21,7 @@ mod traffic;
 mod workload;
 
 pub(crate) use self::traffic::GRACE;
-use self::{broadcast::Broadcast, direct::Direct, echo::Echo};
+use self::{broadcast::Broadcast, direct::Direct, echo::Echo, mixed::Mixed, rooms::Rooms};
 use crate::{coordinator::Coordinator, outcome::Outcome, partition::Partition, plan::Scenario};
 
 /// Runs a part of a plan. Faults of the server are in the outcome; an error is one of this machine.
@@ -28,9 +31,13 @@ pub(crate) fn play(
 ) -> anyhow::Result<Outcome> {
     match partition.plan.scenario {
         Scenario::Echo => traffic::run(partition, coordinator, Echo::new(partition)),
-        Scenario::Direct => traffic::run(partition, coordinator, Direct::new(partition)),
+        Scenario::Direct => traffic::run(partition, coordinator, Direct::new(partition, 0)),
+        Scenario::Mixed => traffic::run(partition, coordinator, Mixed::new(partition)),
+        Scenario::Rooms => traffic::run(partition, coordinator, Rooms::new(partition)),
         Scenario::Broadcast => {
-            let workload = Broadcast::new(partition.connections, partition.first == 0);
+            let receivers = partition.connections;
+            let candidates = if partition.first == 0 { receivers } else { 0 };
+            let workload = Broadcast::new(receivers, candidates);
             traffic::run(partition, coordinator, workload)
         }
         Scenario::Idle => idle::run(partition, coordinator),

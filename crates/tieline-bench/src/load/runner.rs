@@ -203,6 +203,7 @@ impl<'a> Runner<'a> {
             sent: meter.sent,
             arrived: meter.arrived,
             latency: meter.latency,
+            broadcast: None,
             opening: self.opening,
             faults: self.connections.faults,
             processes: Vec::new(),

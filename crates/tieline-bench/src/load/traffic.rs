@@ -1,4 +1,4 @@
-//! Sends the messages of a [`Workload`] at a pace, and counts arrivals.
+//! Sends the messages of a [`Workload`], each flow of them at its pace, and counts arrivals.
 //!
 //! This is the path of every message: it allocates nothing, reads the clock once per read of a socket, and
 //! answers the messages of one read with one write.
@@ -9,19 +9,17 @@ use std::{
 };
 
 use super::{
-    encoder::MessageEncoder,
+    flow::Flow,
     meter::Meter,
     runner::Runner,
-    schedule::Schedule,
-    workload::{Arrival, Workload},
+    workload::{Arrival, Completed, Workload},
 };
 use crate::{
     clock::{self, MILLISECOND, SECOND, nanoseconds},
     connections::{Connections, Handler},
     coordinator::{Barrier, Coordinator},
-    outcome::Outcome,
+    outcome::{FlowOutcome, Outcome},
     partition::Partition,
-    plan::Pacing,
     stamp::Stamp,
 };
 
@@ -47,25 +45,31 @@ pub(super) fn run<R: Workload>(
     traffic.begin(&mut runner.connections, partition, begin);
     traffic.play(&mut runner)?;
     traffic.drain(&mut runner)?;
-    let meter = mem::replace(&mut traffic.meter, Meter::new(0, 0));
+    let take = |flow: &mut Flow| mem::replace(&mut flow.meter, Meter::new(0, 0));
+    let meter = take(&mut traffic.flows[0]);
+    let broadcast = traffic.flows.get_mut(1).map(take);
     let elapsed = meter.end() - meter.begin();
-    runner.finish(meter, elapsed, &mut traffic)
+    let outcome = runner.finish(meter, elapsed, &mut traffic)?;
+    Ok(Outcome {
+        broadcast: broadcast.map(|meter| FlowOutcome {
+            sent: meter.sent,
+            arrived: meter.arrived,
+            latency: meter.latency,
+        }),
+        ..outcome
+    })
 }
 
 struct Traffic<R> {
     workload: R,
-    messages: MessageEncoder,
-    meter: Meter,
-    senders: VecDeque<usize>,
-    /// Messages in flight per sender in a closed loop; 0 in an open loop, before the load and after it.
-    in_flight: u32,
-    schedule: Option<Schedule>,
+    /// The number of the first connection of this process.
+    first: usize,
+    /// One, or two if broadcasts run beside other messages: they are the second.
+    flows: Vec<Flow>,
     /// The scheduled times of messages that wait for their sender's socket.
     backlog: HashMap<usize, VecDeque<u64>>,
     /// The position of the last stamp.
     hint: usize,
-    /// The sender that answers the current read, and with how many messages.
-    answer: (usize, u32),
     output: Vec<u8>,
     /// Expected and received arrivals.
     expected: u64,
@@ -84,8 +88,12 @@ impl<R: Workload> Handler for Traffic<R> {
         match self.workload.on_arrival(at, stamp) {
             Arrival::Accepted(completed) => {
                 self.received += 1;
-                self.meter.arrived(stamp.time, now);
-                self.answer = (self.workload.sender_for(at), self.answer.1 + completed);
+                let flow = &mut self.flows[self.workload.flow(stamp.from as usize)];
+                flow.meter.arrived(stamp.time, now);
+                if completed.count > 0 {
+                    flow.completed.sender = completed.sender;
+                    flow.completed.count += completed.count;
+                }
             }
             Arrival::Misdelivered => self.misdelivered += 1,
             Arrival::Duplicate => self.duplicates += 1,
@@ -94,9 +102,12 @@ impl<R: Workload> Handler for Traffic<R> {
     }
 
     fn read(&mut self, connections: &mut Connections, now: u64) {
-        let (sender, count) = mem::take(&mut self.answer);
-        if count > 0 && self.in_flight > 0 {
-            self.send(connections, sender, (0..count).map(|_| now), now);
+        for flow in 0..self.flows.len() {
+            let flow = &mut self.flows[flow];
+            let Completed { sender, count } = mem::take(&mut flow.completed);
+            if count > 0 && flow.in_flight > 0 {
+                self.send(connections, sender, (0..count).map(|_| now), now);
+            }
         }
     }
 
@@ -116,17 +127,18 @@ impl<R: Workload> Handler for Traffic<R> {
     fn ended(&mut self, connections: &mut Connections, at: usize) {
         let ended = self.workload.on_end(at);
         if let Some(retired) = ended.retired {
-            self.senders.retain(|sender| *sender != retired);
+            let flow = self.flow_of(retired);
+            flow.senders.retain(|sender| *sender != retired);
         }
-        let in_flight = self.in_flight;
-        let (sender, count) = match ended.successor {
-            Some(successor) => {
-                self.senders.push_back(successor);
-                (successor, in_flight)
-            }
-            None => (self.workload.sender_for(at), ended.completed),
-        };
-        if in_flight > 0 && count > 0 {
+        let mut next = ended.completed;
+        if let Some(sender) = ended.successor {
+            let flow = self.flow_of(sender);
+            flow.senders.push_back(sender);
+            let count = flow.in_flight;
+            next = Completed { sender, count };
+        }
+        let Completed { sender, count } = next;
+        if count > 0 && self.flow_of(sender).in_flight > 0 {
             let now = clock::now();
             self.send(connections, sender, (0..count).map(|_| now), now);
         }
@@ -135,22 +147,38 @@ impl<R: Workload> Handler for Traffic<R> {
 
 impl<R: Workload> Traffic<R> {
     fn new(partition: &Partition, workload: R) -> Self {
-        Self {
-            messages: MessageEncoder::new(partition),
-            meter: Meter::new(0, 0),
-            senders: workload.senders().into(),
+        let plan = &partition.plan;
+        let mut flows = vec![Flow::new(partition, &plan.send, plan.pace)];
+        if let Some(broadcast) = &plan.broadcast {
+            flows.push(Flow::new(partition, &broadcast.send, broadcast.pace));
+        }
+        let mut traffic = Self {
             workload,
-            in_flight: 0,
-            schedule: None,
+            first: partition.first,
+            flows,
             backlog: HashMap::new(),
             hint: 0,
-            answer: (0, 0),
             output: Vec::new(),
             expected: 0,
             received: 0,
             misdelivered: 0,
             duplicates: 0,
+        };
+        for sender in traffic.workload.senders() {
+            traffic.flow_of(sender).senders.push_back(sender);
         }
+        traffic
+    }
+
+    /// The flow of the messages of a sender.
+    #[inline]
+    fn flow_of(&mut self, sender: usize) -> &mut Flow {
+        let flow = self.workload.flow(self.first + sender);
+        &mut self.flows[flow]
+    }
+
+    fn is_open_loop(&self) -> bool {
+        self.flows.iter().any(|flow| flow.schedule.is_some())
     }
 
     fn wait(&mut self, runner: &mut Runner<'_>, until: u64) -> anyhow::Result<()> {
@@ -163,24 +191,22 @@ impl<R: Workload> Traffic<R> {
     fn begin(&mut self, connections: &mut Connections, partition: &Partition, begin: u64) {
         let counted = begin.saturating_add(nanoseconds(partition.plan.warm_up));
         let end = counted.saturating_add(nanoseconds(partition.plan.duration));
-        self.meter = Meter::new(counted, end);
-        match partition.plan.pace {
-            // With several processes, only the first has the sender of a broadcast.
-            Pacing::PerSecond(_) if self.senders.is_empty() => {}
-            Pacing::PerSecond(rate) => self.schedule = Some(Schedule::new(begin, rate)),
-            Pacing::InFlight(count) => {
-                self.in_flight = count;
-                for sender in self.senders.clone() {
-                    let now = clock::now();
-                    self.send(connections, sender, (0..count).map(|_| now), now);
-                }
+        for flow in &mut self.flows {
+            flow.begin(begin, counted, end);
+        }
+        for flow in 0..self.flows.len() {
+            let count = self.flows[flow].in_flight;
+            for sender in self.flows[flow].senders.clone() {
+                let now = clock::now();
+                self.send(connections, sender, (0..count).map(|_| now), now);
             }
         }
     }
 
     /// Sends and counts until the time is over or no connection is left.
     fn play(&mut self, runner: &mut Runner<'_>) -> anyhow::Result<()> {
-        let (begin, end) = (self.meter.begin(), self.meter.end());
+        let meter = &self.flows[0].meter;
+        let (begin, end) = (meter.begin(), meter.end());
         let mut counting = false;
         loop {
             let now = clock::now();
@@ -192,50 +218,62 @@ impl<R: Workload> Traffic<R> {
             if now >= end || runner.connections.open == 0 {
                 break;
             }
-            runner.report_running(begin, now, self.meter.arrived);
+            let arrived = self.flows.iter().map(|flow| flow.meter.arrived);
+            runner.report_running(begin, now, arrived.sum());
             let next = if counting { end } else { begin };
             let until = next.min(now + TICK).min(due);
-            runner.poll_once(until, self.schedule.is_some(), self)?;
+            runner.poll_once(until, self.is_open_loop(), self)?;
         }
         if !counting {
             runner.set_measuring(true);
         }
         runner.set_measuring(false);
-        self.meter.cut(clock::now());
-        self.in_flight = 0;
+        let now = clock::now();
+        self.flows.iter_mut().for_each(|flow| flow.end(now));
         Ok(())
     }
 
-    /// Sends the messages that are due; yields when the next is due. Late messages of one sender go out in
-    /// one write, so that the load catches up faster than it falls behind.
+    /// Sends the messages that are due; yields when the next is due.
     fn send_due(&mut self, connections: &mut Connections, now: u64) -> u64 {
-        let limit = now.min(self.meter.end().saturating_sub(1));
-        let senders = self.senders.len();
-        let Some(mut schedule) = self.schedule.take_if(|_| senders > 0) else {
+        let flows = 0..self.flows.len();
+        let next = flows.map(|flow| self.send_due_of(flow, connections, now));
+        next.min().unwrap_or(u64::MAX)
+    }
+
+    /// Late messages of one sender go out in one write, so that the load catches up faster than it falls
+    /// behind.
+    fn send_due_of(&mut self, index: usize, connections: &mut Connections, now: u64) -> u64 {
+        let flow = &mut self.flows[index];
+        let end = flow.meter.end();
+        let senders = flow.senders.len();
+        let Some(mut schedule) = flow.schedule.take_if(|_| senders > 0) else {
             return u64::MAX;
         };
+        let limit = now.min(end.saturating_sub(1));
         let due = schedule.due(limit, MAX_BURST.max(senders as u64));
         for ahead in (0..due).take(senders) {
             let times = (ahead..due).step_by(senders);
             let times = times.map(|ahead| schedule.time(ahead));
-            self.send_next(connections, times);
+            self.send_next(index, connections, times);
         }
         schedule.take(due);
         let next = schedule.next();
-        self.schedule = Some(schedule);
-        if next < self.meter.end() {
-            next
-        } else {
-            u64::MAX
-        }
+        self.flows[index].schedule = Some(schedule);
+        if next < end { next } else { u64::MAX }
     }
 
     /// The next sender sends, or adds to its backlog if its socket is full.
-    fn send_next(&mut self, connections: &mut Connections, times: impl Iterator<Item = u64>) {
-        let Some(sender) = self.senders.front().copied() else {
+    fn send_next(
+        &mut self,
+        index: usize,
+        connections: &mut Connections,
+        times: impl Iterator<Item = u64>,
+    ) {
+        let senders = &mut self.flows[index].senders;
+        let Some(sender) = senders.front().copied() else {
             return;
         };
-        self.senders.rotate_left(1);
+        senders.rotate_left(1);
         if connections.is_congested(sender) || self.backlog.contains_key(&sender) {
             self.backlog.entry(sender).or_default().extend(times);
         } else {
@@ -246,9 +284,8 @@ impl<R: Workload> Traffic<R> {
     /// How many messages are due and not sent.
     fn unsent(&self) -> u64 {
         let backlog: usize = self.backlog.values().map(VecDeque::len).sum();
-        let last = self.meter.end().saturating_sub(1);
-        let due = |schedule: &Schedule| schedule.due(last, u64::MAX >> 16);
-        backlog as u64 + self.schedule.as_ref().map_or(0, due)
+        let flows = self.flows.iter().map(Flow::unsent);
+        backlog as u64 + flows.sum::<u64>()
     }
 
     /// Sends messages scheduled for `times`, all in one write.
@@ -264,11 +301,12 @@ impl<R: Workload> Traffic<R> {
             return;
         }
         self.output.clear();
+        let flow = &mut self.flows[self.workload.flow(self.first + sender)];
         for time in times {
-            let sequence = self.messages.next_sequence();
-            self.messages.append(&mut self.output, sender, time);
+            let sequence = flow.messages.next_sequence();
+            flow.messages.append(&mut self.output, sender, time);
             self.expected += self.workload.on_sent(sender, sequence);
-            self.meter.sent(now);
+            flow.meter.sent(now);
         }
         connections.send(sender, &self.output);
     }
@@ -278,11 +316,10 @@ impl<R: Workload> Traffic<R> {
         self.await_arrivals(runner, |traffic| {
             traffic.received >= traffic.expected && traffic.unsent() == 0
         })?;
-        let issued = runner.wait_at(
-            Barrier::Sent,
-            u64::from(self.messages.next_sequence()),
-            self,
-        )?;
+        // Only broadcasts are received in other processes, and they are the last flow.
+        let issued = self.flows.last().map(|flow| flow.messages.next_sequence());
+        let issued = u64::from(issued.unwrap_or_default());
+        let issued = runner.wait_at(Barrier::Sent, issued, self)?;
         self.await_arrivals(runner, |traffic| traffic.workload.outstanding(issued) == 0)?;
         let missing = self.expected.saturating_sub(self.received);
         let faults = &mut runner.connections.faults;

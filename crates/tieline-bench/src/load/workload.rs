@@ -1,6 +1,6 @@
 //! What differs between the scenarios that send messages.
 //!
-//! Owns the trait that `broadcast`, `direct` and `echo` implement. Must not know sockets, times or
+//! Owns the trait that the scenarios implement. Must not know sockets, times or
 //! rates: `traffic` sends, paces and counts.
 
 use crate::stamp::Stamp;
@@ -10,8 +10,11 @@ pub(super) trait Workload {
     /// The initial senders.
     fn senders(&self) -> Vec<usize>;
 
-    /// The sender of the next message when one that `at` receives is complete.
-    fn sender_for(&self, at: usize) -> usize;
+    /// The flow of the messages of a sender, by its number among the connections of all processes.
+    #[inline]
+    fn flow(&self, _sender: usize) -> usize {
+        0
+    }
 
     /// A message is sent; yields how many arrivals to expect.
     fn on_sent(&mut self, sender: usize, sequence: u32) -> u64;
@@ -29,11 +32,18 @@ pub(super) trait Workload {
     }
 }
 
+/// Messages of a sender that are complete, so that it may send as many.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Completed {
+    pub(super) sender: usize,
+    pub(super) count: u32,
+}
+
 /// What an arrival means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Arrival {
-    /// Expected; completes this many messages.
-    Accepted(u32),
+    /// Expected; may complete messages.
+    Accepted(Completed),
     /// For another connection.
     Misdelivered,
     /// Arrived before.
@@ -49,6 +59,6 @@ pub(super) struct Disconnected {
     pub(super) retired: Option<usize>,
     /// The connection that sends instead.
     pub(super) successor: Option<usize>,
-    /// How many messages complete because of it.
-    pub(super) completed: u32,
+    /// The messages that complete because of it.
+    pub(super) completed: Completed,
 }

@@ -28,6 +28,9 @@ pub struct Outcome {
     /// From sending (see [`crate::plan::Pacing`]) to arrival, in nanoseconds. In `Idle`, `Storm` and
     /// `Churn`, from the start of the connection to the end of its handshake.
     pub latency: Latency,
+    /// What became of the broadcasts of `Mixed`. The other figures of messages are then of those in
+    /// pairs; CPU time is of all.
+    pub broadcast: Option<FlowOutcome>,
     /// How the connections opened before the load began.
     pub opening: Opening,
     /// The faults.
@@ -36,6 +39,17 @@ pub struct Outcome {
     pub processes: Vec<ProcessUse>,
     /// CPU time of the load within the measured time, in seconds.
     pub load_cpu: f64,
+}
+
+/// The messages of one kind.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FlowOutcome {
+    /// Messages sent within the measured time.
+    pub sent: u64,
+    /// Messages that arrived within it, once per receiver.
+    pub arrived: u64,
+    /// From sending to arrival, in nanoseconds.
+    pub latency: Latency,
 }
 
 /// How the connections opened.
@@ -71,6 +85,18 @@ impl Outcome {
         ratio(self.arrived, self.elapsed.as_secs_f64()).unwrap_or_default()
     }
 
+    /// Broadcasts that arrived per second, once per receiver; `None` if none ran beside the messages.
+    pub fn broadcasts_per_second(&self) -> Option<f64> {
+        let broadcast = self.broadcast.as_ref()?;
+        ratio(broadcast.arrived, self.elapsed.as_secs_f64())
+    }
+
+    /// All messages that arrived within the measured time, of both kinds in `Mixed`.
+    pub fn arrivals(&self) -> u64 {
+        let broadcast = self.broadcast.as_ref();
+        self.arrived + broadcast.map_or(0, |flow| flow.arrived)
+    }
+
     /// Messages sent per second; in `Churn`, connections that opened.
     pub fn sent_per_second(&self) -> f64 {
         let sent = if self.sent == 0 {
@@ -88,10 +114,19 @@ impl Outcome {
         sum(per_process)
     }
 
+    /// Messages that arrived per second of the server's CPU time. `None` as in
+    /// [`cpu_micros`](Self::cpu_micros). Where the load is busy before the server, this shows what the
+    /// server could do, and the rate does not.
+    pub fn per_cpu_second(&self) -> Option<f64> {
+        let micros = self.cpu_micros().filter(|micros| *micros > 0.0);
+        micros.map(|micros| 1e6 / micros)
+    }
+
     /// CPU time of one process per message that arrived, in microseconds.
     pub fn cpu_micros_of(&self, used: &ProcessUse) -> Option<f64> {
-        let counts = self.plan.scenario != Scenario::Idle && self.arrived > 0;
-        counts.then(|| used.cpu * 1e6 / float(self.arrived))
+        let arrivals = self.arrivals();
+        let counts = self.plan.scenario != Scenario::Idle && arrivals > 0;
+        counts.then(|| used.cpu * 1e6 / float(arrivals))
     }
 
     /// Resident memory of the server per connection, in bytes: what all connections but the first added.
@@ -134,6 +169,7 @@ mod tests {
         let outcome = outcome();
         assert!((outcome.per_second() - 120_000.0).abs() < 1e-6);
         assert!((outcome.cpu_micros().unwrap() - 8.0).abs() < 1e-6);
+        assert!((outcome.per_cpu_second().unwrap() - 125_000.0).abs() < 1e-6);
         assert!((outcome.resident_per_connection().unwrap() - 1_200.0).abs() < 1e-6);
     }
 
@@ -145,6 +181,7 @@ mod tests {
         outcome.processes.clear();
         outcome.elapsed = Duration::ZERO;
         assert_eq!(outcome.cpu_micros(), None);
+        assert_eq!(outcome.per_cpu_second(), None);
         assert!(outcome.per_second().abs() < 1e-9);
     }
 }

@@ -9,4 +9,4 @@ mod measurement;
 
 pub use faults::Faults;
 pub use latency::{Latency, LatencyError};
-pub use measurement::{Opening, Outcome, ProcessUse};
+pub use measurement::{FlowOutcome, Opening, Outcome, ProcessUse};

@@ -41,18 +41,26 @@ fn measurement(outcome: &Outcome) -> String {
     let mut text = lead(&labels::parameters(plan));
     text.push_str(&urls(&plan.urls));
     text.push_str(&tiles(&figures(outcome)));
-    let server = Series {
-        name: "server",
+    let (name, mut rows) = match &outcome.broadcast {
+        None => ("server", vec![("", &outcome.latency)]),
+        Some(_) => ("direct", vec![("direct", &outcome.latency)]),
+    };
+    let mut series = vec![Series {
+        name,
         class: "server",
         latency: &outcome.latency,
-    };
-    section(
-        &mut text,
-        &by_percentile(plan),
-        "",
-        &latency_chart::chart(&[server]),
-    );
-    text.push_str(&percentiles(&[("", &outcome.latency)]));
+    }];
+    if let Some(broadcast) = &outcome.broadcast {
+        series.push(Series {
+            name: "broadcast",
+            class: "base",
+            latency: &broadcast.latency,
+        });
+        rows.push(("broadcast", &broadcast.latency));
+    }
+    let chart = latency_chart::chart(&series);
+    section(&mut text, &by_percentile(plan), "", &chart);
+    text.push_str(&percentiles(&rows));
     let rows = labels::processes(outcome)
         .into_iter()
         .map(Vec::from)
@@ -206,6 +214,11 @@ fn figures(outcome: &Outcome) -> Vec<Tile> {
             format!("p99.9 {}", latency(99.9)),
         ),
     ];
+    if let Some(rate) = outcome.broadcasts_per_second() {
+        let arrived = outcome.broadcast.as_ref().map_or(0, |flow| flow.arrived);
+        let in_all = format!("{} in all", format::count(arrived));
+        tiles.push(("broadcasts/s".into(), format::number(rate), in_all));
+    }
     if outcome.plan.scenario == Scenario::Idle {
         tiles.remove(0);
     }
@@ -213,7 +226,9 @@ fn figures(outcome: &Outcome) -> Vec<Tile> {
         tiles.push((
             format!("CPU per {}", labels::unit(outcome.plan.scenario)),
             format::micros(micros),
-            "of the server".into(),
+            labels::per_cpu_second(outcome).map_or_else(String::new, |rate| {
+                format!("{rate} per second of the server's CPU time")
+            }),
         ));
     }
     if let Some(bytes) = outcome.resident_per_connection() {
@@ -269,6 +284,7 @@ fn pairs(comparison: &Comparison) -> String {
         "p50",
         "p99",
         "p99.9",
+        "per CPU second",
         "CPU each",
         "memory each",
     ];
@@ -290,6 +306,7 @@ fn run(number: String, who: &str, outcome: &Outcome) -> Vec<String> {
         latency(50.0),
         latency(99.0),
         latency(99.9),
+        labels::per_cpu_second(outcome).unwrap_or_else(format::none),
         outcome
             .cpu_micros()
             .map_or_else(format::none, format::micros),
@@ -335,7 +352,7 @@ mod tests {
         outcome.plan.send = evil.clone();
         outcome.processes[0].name = evil.clone();
         outcome.faults.examples = vec![evil];
-        let page = page(&Results::Measurement(outcome));
+        let page = page(&Results::Measurement(outcome.into()));
         assert!(!page.contains("<script"), "{page}");
         let safe = "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;&quot;&amp;";
         assert_eq!(page.matches(safe).count(), 4);

@@ -5,9 +5,12 @@
 //!
 //! - `measurement`: `scenario`, the load (`urls`, `connections`, `in_flight` or `per_second`, `send`,
 //!   `on_open`, `size_bytes`, `binary`, `subprotocol`, `header_names`, `warm_up_ns`, `duration_ns`,
-//!   `rounds`), `elapsed_ns`, `sent`, `arrived`, `arrived_per_second`, `latency`, `opening`, `faults`,
-//!   `processes`, `cpu_per_message_ns`, `resident_per_connection_bytes`, `load_cpu_ns`. Headers are
+//!   `rounds`; in `rooms` also `room` and `senders`), `elapsed_ns`, `sent`, `arrived`, `arrived_per_second`, `latency`, `opening`, `faults`,
+//!   `processes`, `arrived_per_cpu_second`, `cpu_per_message_ns`, `resident_per_connection_bytes`, `load_cpu_ns`. Headers are
 //!   listed without their values, and secrets are removed from URLs.
+//!   In `mixed`, `broadcast` has `send`, `in_flight` or `per_second`, `sent`, `arrived`,
+//!   `arrived_per_second` and `latency` of the broadcasts; the fields above are of the messages in pairs,
+//!   except that CPU time is of all.
 //! - `latency`: `count`, `min_ns`, `mean_ns`, `p50_ns` to `p99_99_ns`, `max_ns`, and `histogram`,
 //!   the complete histogram as `HdrHistogram` V2 in base64.
 //! - `comparison`: `base_is_floor`, `pairs` of `base`, `server`, `ratios` and `faulty`, and `ratios`
@@ -23,7 +26,7 @@ use super::results::Results;
 use crate::{
     compare::{Comparison, Pair},
     outcome::{Latency, Outcome, ProcessUse},
-    plan::{Pacing, Plan},
+    plan::{Pacing, Plan, Scenario},
     registry::{ClaimResult, RegistryOutcome, RegistryPlan},
     url::redact,
 };
@@ -50,12 +53,14 @@ fn measurement(outcome: &Outcome) -> Value {
         "arrived": outcome.arrived,
         "arrived_per_second": outcome.per_second(),
         "latency": latency(&outcome.latency),
+        "broadcast": broadcast(outcome),
         "opening": {
             "connections": outcome.opening.connections,
             "elapsed_ns": nanos(outcome.opening.elapsed),
         },
         "faults": outcome.faults,
         "processes": outcome.processes.iter().map(|used| process(outcome, used)).collect::<Vec<_>>(),
+        "arrived_per_cpu_second": outcome.per_cpu_second(),
         "cpu_per_message_ns": outcome.cpu_micros().map(from_micros),
         "resident_per_connection_bytes": outcome.resident_per_connection().map(f64::round),
         "load_cpu_ns": from_micros(outcome.load_cpu * 1e6),
@@ -66,11 +71,33 @@ fn measurement(outcome: &Outcome) -> Value {
     value
 }
 
-fn load(plan: &Plan) -> Value {
-    let (in_flight, per_second) = match plan.pace {
+fn broadcast(outcome: &Outcome) -> Option<Value> {
+    let (plan, found) = (
+        outcome.plan.broadcast.as_ref()?,
+        outcome.broadcast.as_ref()?,
+    );
+    let (in_flight, per_second) = pace(plan.pace);
+    Some(json!({
+        "send": plan.send,
+        "in_flight": in_flight,
+        "per_second": per_second,
+        "sent": found.sent,
+        "arrived": found.arrived,
+        "arrived_per_second": outcome.broadcasts_per_second(),
+        "latency": latency(&found.latency),
+    }))
+}
+
+fn pace(pace: Pacing) -> (Option<u32>, Option<f64>) {
+    match pace {
         Pacing::InFlight(many) => (Some(many), None),
         Pacing::PerSecond(rate) => (None, Some(rate)),
-    };
+    }
+}
+
+fn load(plan: &Plan) -> Value {
+    let (in_flight, per_second) = pace(plan.pace);
+    let rooms = plan.scenario == Scenario::Rooms;
     let name = |header: &String| header.split(':').next().map(str::to_owned);
     json!({
         "scenario": plan.scenario,
@@ -87,6 +114,8 @@ fn load(plan: &Plan) -> Value {
         "warm_up_ns": nanos(plan.warm_up),
         "duration_ns": nanos(plan.duration),
         "rounds": plan.rounds,
+        "room": rooms.then_some(plan.room),
+        "senders": rooms.then_some(plan.senders),
     })
 }
 
@@ -183,13 +212,14 @@ mod tests {
         outcome.plan.headers = vec!["Authorization: hunter2".into()];
         outcome.plan.urls = vec!["ws://h/?token=hunter2".into()];
         let histogram = outcome.latency.0.clone();
-        let value = written(&Results::Measurement(outcome));
+        let value = written(&Results::Measurement(outcome.into()));
         assert!(!value.to_string().contains("hunter2"));
         assert_eq!(value["kind"], "measurement");
         assert_eq!(
             (&value["scenario"], &value["elapsed_ns"]),
             (&json!("echo"), &json!(5_000_000_000_u64))
         );
+        assert_eq!(value["arrived_per_cpu_second"], 125_000.0);
         assert_eq!(value["processes"][0]["cpu_per_message_ns"], 8_000);
         assert_eq!(value["resident_per_connection_bytes"], 1_200.0);
         assert_eq!(value["header_names"], json!(["Authorization"]));

@@ -14,7 +14,7 @@ pub(crate) fn latency(scenario: Scenario) -> &'static str {
     match scenario {
         Scenario::Idle | Scenario::Storm | Scenario::Churn => "handshake",
         Scenario::Echo => "round trip",
-        Scenario::Broadcast | Scenario::Direct => "latency",
+        Scenario::Broadcast | Scenario::Direct | Scenario::Rooms | Scenario::Mixed => "latency",
     }
 }
 
@@ -22,7 +22,11 @@ pub(crate) fn latency(scenario: Scenario) -> &'static str {
 pub(crate) fn units(scenario: Scenario) -> &'static str {
     match scenario {
         Scenario::Idle | Scenario::Storm | Scenario::Churn => "connections",
-        Scenario::Echo | Scenario::Broadcast | Scenario::Direct => "messages",
+        Scenario::Echo
+        | Scenario::Broadcast
+        | Scenario::Direct
+        | Scenario::Rooms
+        | Scenario::Mixed => "messages",
     }
 }
 
@@ -39,12 +43,19 @@ pub(crate) fn rate(outcome: &Outcome) -> String {
     }
 }
 
+/// The rate per second of the server's CPU time, if it was measured.
+pub(crate) fn per_cpu_second(outcome: &Outcome) -> Option<String> {
+    outcome.per_cpu_second().map(number)
+}
+
 pub(crate) fn scenario(scenario: Scenario) -> &'static str {
     match scenario {
         Scenario::Idle => "idle",
         Scenario::Echo => "echo",
         Scenario::Broadcast => "broadcast",
         Scenario::Direct => "direct",
+        Scenario::Mixed => "mixed",
+        Scenario::Rooms => "rooms",
         Scenario::Storm => "storm",
         Scenario::Churn => "churn",
     }
@@ -56,10 +67,16 @@ pub(crate) fn parameters(plan: &Plan) -> Vec<String> {
         "{} connections",
         number(float(plan.connections as u64))
     )];
+    if plan.scenario == Scenario::Rooms {
+        parts.push(rooms(plan));
+    }
     if units(plan.scenario) == "messages" {
         let kind = if plan.binary { " binary" } else { "" };
         parts.push(pace(plan.pace));
         parts.push(format!("{}{kind} bytes", number(float(plan.size as u64))));
+    }
+    if let Some(broadcast) = &plan.broadcast {
+        parts.push(format!("broadcasts: {}", pace(broadcast.pace)));
     }
     match plan.scenario {
         Scenario::Churn => parts.push(pace(plan.pace)),
@@ -70,6 +87,14 @@ pub(crate) fn parameters(plan: &Plan) -> Vec<String> {
         parts.push(setting(plan.duration));
     }
     parts
+}
+
+fn rooms(plan: &Plan) -> String {
+    let senders = match plan.senders {
+        all if all >= plan.room => String::new(),
+        senders => format!(", {senders} of them sending"),
+    };
+    format!("rooms of {}{senders}", number(float(plan.room as u64)))
 }
 
 fn pace(pace: Pacing) -> String {

@@ -144,7 +144,7 @@ mod tests {
             pairs: vec![pair(), pair()],
         };
         let drawn = plot(&comparison, Scenario::Echo);
-        assert_eq!(drawn.matches("class=\"median\"").count(), 6);
-        assert_eq!(drawn.matches("class=\"point\"").count(), 12);
+        assert_eq!(drawn.matches("class=\"median\"").count(), 7);
+        assert_eq!(drawn.matches("class=\"point\"").count(), 14);
     }
 }

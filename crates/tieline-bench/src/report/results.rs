@@ -8,7 +8,7 @@ use crate::{
 
 /// The results of one command.
 pub(crate) enum Results {
-    Measurement(Outcome),
+    Measurement(Box<Outcome>),
     Comparison(Comparison),
-    Registry(RegistryPlan, RegistryOutcome),
+    Registry(RegistryPlan, Box<RegistryOutcome>),
 }

@@ -40,11 +40,25 @@ fn measurement(outcome: &Outcome) -> String {
         let words = format!("{rate}/s   ({arrived} in {elapsed})");
         line(&mut text, counted, &words);
     }
+    if let Some(rate) = labels::per_cpu_second(outcome) {
+        line(
+            &mut text,
+            "per CPU",
+            &format!("{rate} per second of the server's CPU time"),
+        );
+    }
     line(
         &mut text,
         labels::latency(plan.scenario),
         &percentiles(&outcome.latency),
     );
+    if let Some(broadcast) = &outcome.broadcast {
+        let arrived = format::count(broadcast.arrived);
+        let rate = format::number(outcome.broadcasts_per_second().unwrap_or_default());
+        let words = format!("{rate}/s   ({arrived} in {elapsed})");
+        line(&mut text, "broadcasts", &words);
+        line(&mut text, "latency", &percentiles(&broadcast.latency));
+    }
     let opening = outcome.opening;
     let opened = format::number(format::float(opening.connections as u64));
     line(
@@ -68,7 +82,7 @@ fn comparison(comparison: &Comparison) -> String {
     text.push('\n');
     text.push_str(&columns(&pairs(&comparison.pairs)));
     text.push('\n');
-    text.push_str(&columns(&ratios(comparison.ratios(), plan.scenario)));
+    text.push_str(&columns(&ratios(&comparison.ratios(), plan.scenario)));
     let counting = comparison.valid_pairs().count();
     if counting < comparison.pairs.len() {
         let all = comparison.pairs.len();
@@ -95,6 +109,7 @@ fn pairs(pairs: &[Pair]) -> Vec<Vec<String>> {
         "p50",
         "p99",
         "p99.9",
+        "per CPU second",
         "CPU each",
         "per connection",
         "ratio",
@@ -121,6 +136,7 @@ fn side(number: &str, who: &str, outcome: &Outcome, ratio: &str) -> Vec<String> 
         latency(50.0),
         latency(99.0),
         latency(99.9),
+        labels::per_cpu_second(outcome).unwrap_or_else(format::none),
         outcome
             .cpu_micros()
             .map_or_else(format::none, format::micros),
@@ -131,7 +147,7 @@ fn side(number: &str, who: &str, outcome: &Outcome, ratio: &str) -> Vec<String> 
     ]
 }
 
-fn ratios(ratios: Ratios<Spread>, scenario: Scenario) -> Vec<Vec<String>> {
+fn ratios(ratios: &Ratios<Spread>, scenario: Scenario) -> Vec<Vec<String>> {
     let heads = ["server / baseline", "median", "min", "max"];
     let mut rows = vec![heads.map(str::to_owned).to_vec()];
     for (name, _, spread) in ratios.named(scenario) {
@@ -261,6 +277,7 @@ echo: 101 connections, 1 in flight, 64 bytes, 5 s
                ws://127.0.0.1:9201/echo
 
   messages     120,000/s   (600,000 in 5.00 s)
+  per CPU      125,000 per second of the server's CPU time
   round trip   p50 5.01 ms   p90 9.04 ms   p99 9.96 ms   p99.9 10.0 ms   p99.99 10.0 ms   max 10.0 ms
   opening      101 in 20.0 ms
 
@@ -285,7 +302,7 @@ echo: 101 connections, 1 in flight, 64 bytes, 5 s
             base_is_floor: true,
             pairs: vec![pair],
         });
-        let wanted = "  messages per second      0.50×   0.50×   0.50×\n";
+        let wanted = "  messages per second        0.50×   0.50×   0.50×\n";
         assert!(text.contains(wanted), "{text}");
         assert!(text.contains("the baseline server"), "{text}");
     }

@@ -1,6 +1,6 @@
 //! The setup of a started process, before it executes its program.
 //!
-//! Runs in that process, so that the settings hold from the start: its CPU, its descriptor limit, a signal
+//! Runs in that process, so that the settings hold from the start: its CPUs, its descriptor limit, a signal
 //! when its parent dies, even if that is killed, and a process group, so that its children end with it.
 
 use std::{
@@ -12,11 +12,13 @@ use std::{
 use anyhow::Context;
 use rustix::process::{Resource, Rlimit, getrlimit, setpgid, setrlimit};
 
+use crate::affinity::CpuList;
+
 /// Exit code of a program that could not be started, as shells use it.
 const NOT_STARTED: i32 = 127;
 
 /// The arguments of this program to execute another one.
-pub(super) fn arguments(words: Vec<String>, cpu: Option<usize>) -> Vec<String> {
+pub(super) fn arguments(words: Vec<String>, cpu: Option<&CpuList>) -> Vec<String> {
     let mut arguments = vec!["bench".to_owned(), "launch".to_owned()];
     arguments.extend(cpu.map(|cpu| format!("--cpu={cpu}")));
     arguments.push("--".to_owned());
@@ -25,7 +27,7 @@ pub(super) fn arguments(words: Vec<String>, cpu: Option<usize>) -> Vec<String> {
 }
 
 /// Executes another program in this process. Returns only if that fails.
-pub(crate) fn execute(words: &[OsString], cpu: Option<usize>) -> anyhow::Result<()> {
+pub(crate) fn execute(words: &[OsString], cpu: Option<&CpuList>) -> anyhow::Result<()> {
     let (program, arguments) = words.split_first().context("no program to start")?;
     setpgid(None, None).context("cannot form a process group")?;
     end_with_parent()?;
@@ -36,9 +38,7 @@ pub(crate) fn execute(words: &[OsString], cpu: Option<usize>) -> anyhow::Result<
         ..files
     };
     setrlimit(Resource::Nofile, raised).context("cannot raise the descriptor limit")?;
-    if let Some(cpu) = cpu {
-        pin(cpu)?;
-    }
+    cpu.map_or(Ok(()), CpuList::pin)?;
     let error = Command::new(program).args(arguments).exec();
     eprintln!("cannot run {}: {error}", program.display());
     exit(NOT_STARTED)
@@ -54,19 +54,4 @@ fn end_with_parent() -> anyhow::Result<()> {
 #[cfg(not(target_os = "linux"))]
 fn end_with_parent() -> anyhow::Result<()> {
     Ok(())
-}
-
-#[cfg(target_os = "linux")]
-fn pin(cpu: usize) -> anyhow::Result<()> {
-    use rustix::thread::{CpuSet, sched_setaffinity};
-
-    anyhow::ensure!(cpu < CpuSet::MAX_CPU, "no CPU {cpu}");
-    let mut set = CpuSet::new();
-    set.set(cpu);
-    sched_setaffinity(None, &set).with_context(|| format!("cannot run on CPU {cpu}"))
-}
-
-#[cfg(not(target_os = "linux"))]
-fn pin(cpu: usize) -> anyhow::Result<()> {
-    anyhow::bail!("cannot run on CPU {cpu}: this needs Linux")
 }

@@ -11,15 +11,15 @@ mod process;
 use anyhow::Context;
 
 use self::{ports::Ports, process::Process};
-use crate::usage::Usage;
+use crate::{affinity::CpuList, usage::Usage};
 
 /// The server under test.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Target {
     /// The commands that start it, in order; empty for a running server.
     pub(crate) commands: Vec<String>,
-    /// The CPU for started processes; `None` means any.
-    pub(crate) cpu: Option<usize>,
+    /// The CPUs for started processes; `None` means any.
+    pub(crate) cpu: Option<CpuList>,
     /// The URLs, with placeholders for ports.
     pub(crate) urls: Vec<String>,
     /// Running processes to measure as well.
@@ -73,7 +73,7 @@ impl Target {
             let own = ports.choose(command)?;
             let split = split_command(command)?;
             let split = split.iter().map(|word| ports.fill(word));
-            let mut process = Process::start(split.collect(), self.cpu)
+            let mut process = Process::start(split.collect(), self.cpu.as_ref())
                 .with_context(|| format!("cannot start {command:?}"))?;
             running.pids.push(process.id());
             let listens = process.await_ports(&own);

@@ -19,6 +19,7 @@ use parking_lot::Mutex;
 use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 
 use super::launch;
+use crate::affinity::CpuList;
 
 /// The time for a process to listen.
 const READY: Duration = Duration::from_secs(10);
@@ -40,7 +41,7 @@ pub(super) struct Process {
 }
 
 impl Process {
-    pub(super) fn start(words: Vec<String>, cpu: Option<usize>) -> anyhow::Result<Self> {
+    pub(super) fn start(words: Vec<String>, cpu: Option<&CpuList>) -> anyhow::Result<Self> {
         let program = std::env::current_exe().context("cannot find the path of this program")?;
         let command = words.join(" ");
         let mut child = Command::new(program)

@@ -21,6 +21,7 @@ pub(super) fn merge(
         sent: 0,
         arrived: 0,
         latency: Latency::new(),
+        broadcast: None,
         opening: Opening::default(),
         faults,
         processes,
@@ -30,12 +31,24 @@ pub(super) fn merge(
         whole.elapsed = whole.elapsed.max(part.elapsed);
         whole.sent += part.sent;
         whole.arrived += part.arrived;
-        let added = whole.latency.0.add(&part.latency.0);
-        added.expect("all histograms have the same bounds");
+        add(&mut whole.latency, &part.latency);
+        match (&mut whole.broadcast, part.broadcast) {
+            (Some(whole), Some(part)) => {
+                whole.sent += part.sent;
+                whole.arrived += part.arrived;
+                add(&mut whole.latency, &part.latency);
+            }
+            (whole, part) => *whole = part.or(whole.take()),
+        }
         whole.opening.connections += part.opening.connections;
         whole.opening.elapsed = whole.opening.elapsed.max(part.opening.elapsed);
         whole.faults.add(part.faults);
         whole.load_cpu += part.load_cpu;
     }
     whole
+}
+
+fn add(whole: &mut Latency, part: &Latency) {
+    let added = whole.0.add(&part.0);
+    added.expect("all histograms have the same bounds");
 }

@@ -36,7 +36,8 @@ fn play() -> anyhow::Result<WorkerMessage> {
     io::stdin().read_line(&mut line)?;
     let partition: Partition =
         serde_json::from_str(&line).context("standard input has no part of a plan")?;
-    let _pin = partition.plan.cpu.map(PinnedThread::pin).transpose()?;
+    let cpus = partition.plan.cpu.as_ref();
+    let _pin = cpus.map(PinnedThread::pin).transpose()?;
     fd_limit::raise();
     let mut coordinator = RemoteCoordinator {
         answers: answers(),

@@ -13,7 +13,7 @@ use std::time::Duration;
 use tieline_bench::{
     Progress,
     outcome::Outcome,
-    plan::{Pacing, Plan, Scenario},
+    plan::{FlowPlan, Pacing, Plan, Scenario},
 };
 
 /// Ignores progress.
@@ -28,8 +28,13 @@ impl Progress for NoProgress {
 fn plan(scenario: Scenario, url: &str) -> Plan {
     let send = match scenario {
         Scenario::Broadcast => "B{payload}",
-        Scenario::Direct => "T:{to}:{payload}",
+        Scenario::Direct | Scenario::Mixed => "T:{to}:{payload}",
+        Scenario::Rooms => "G:{room}:{payload}",
         _ => "{payload}",
+    };
+    let on_open = match scenario {
+        Scenario::Rooms => vec!["J:{room}".to_owned()],
+        _ => Vec::new(),
     };
     Plan {
         scenario,
@@ -37,7 +42,7 @@ fn plan(scenario: Scenario, url: &str) -> Plan {
         connections: 10,
         pace: Pacing::InFlight(2),
         send: send.to_owned(),
-        on_open: Vec::new(),
+        on_open,
         size: 64,
         binary: false,
         subprotocol: None,
@@ -46,6 +51,12 @@ fn plan(scenario: Scenario, url: &str) -> Plan {
         warm_up: Duration::from_millis(50),
         duration: Duration::from_millis(300),
         rounds: 2,
+        room: 5,
+        senders: 5,
+        broadcast: (scenario == Scenario::Mixed).then(|| FlowPlan {
+            pace: Pacing::InFlight(1),
+            send: "B{payload}".to_owned(),
+        }),
         dialing: 4,
         processes: 1,
         cpu: None,

@@ -12,11 +12,13 @@ use tieline_bench::plan::{Pacing, Scenario};
 
 use crate::{NoProgress, plan, run, servers};
 
-const ALL: [Scenario; 6] = [
+const ALL: [Scenario; 8] = [
     Scenario::Idle,
     Scenario::Echo,
     Scenario::Broadcast,
     Scenario::Direct,
+    Scenario::Rooms,
+    Scenario::Mixed,
     Scenario::Storm,
     Scenario::Churn,
 ];

@@ -51,8 +51,37 @@ fn messages_reach_the_other_of_the_pair() {
 }
 
 #[test]
+fn messages_reach_all_of_their_room() {
+    flows(Scenario::Rooms, 5.0);
+}
+
+#[test]
+fn messages_and_broadcasts_are_counted_apart() {
+    flows(Scenario::Mixed, 1.0);
+    let mut plan = plan(Scenario::Mixed, &servers::floor());
+    plan.pace = Pacing::PerSecond(400.0);
+    let rate = Pacing::PerSecond(100.0);
+    plan.broadcast.as_mut().unwrap().pace = rate;
+    let outcome = sound(&plan);
+    let broadcast = outcome.broadcast.unwrap();
+    assert_eq!(outcome.latency.0.len(), 120);
+    assert_eq!(broadcast.latency.0.len(), 30 * 10);
+    assert!(broadcast.arrived > broadcast.sent && broadcast.sent > 15);
+}
+
+#[test]
+fn only_the_senders_of_a_room_send() {
+    let mut plan = plan(Scenario::Rooms, &servers::floor());
+    (plan.connections, plan.room, plan.senders) = (7, 3, 1);
+    (plan.pace, plan.warm_up) = (Pacing::InFlight(1), Duration::ZERO);
+    let outcome = sound(&plan);
+    // Two rooms have three members, and the last one has one.
+    assert!(outcome.arrived > outcome.sent && outcome.arrived < 3 * outcome.sent + 20);
+}
+
+#[test]
 fn commands_may_be_binary() {
-    for scenario in [Scenario::Broadcast, Scenario::Direct] {
+    for scenario in [Scenario::Broadcast, Scenario::Direct, Scenario::Rooms] {
         let mut plan = plan(scenario, &servers::floor());
         plan.binary = true;
         assert!(sound(&plan).arrived > 20);

@@ -24,7 +24,7 @@ pub(crate) enum Command {
     ///
     /// Open the printed addresses and send a message from one page to the other: it crosses the link
     /// between the nodes. With --registry, the nodes join a cluster, which other demos can join too.
-    Demo(Demo),
+    Demo(Box<Demo>),
     /// Run a node
     ///
     /// Clients connect to ws://ADDRESS/client/hubs/HUB?user=NAME. With --registry, the node joins a
@@ -40,7 +40,7 @@ pub(crate) enum Command {
     ///
     /// Measure a running server with --url, or start one for the measurement with --start. Results are
     /// a table, JSON, or a page with a chart.
-    Bench(tieline_bench::cli::BenchCommand),
+    Bench(Box<tieline_bench::cli::BenchCommand>),
 }
 
 #[cfg(test)]

@@ -69,6 +69,12 @@ fn flags_that_contradict_each_other_are_named() {
     assert!(message.contains("--pid 4294967295"), "{message}");
     let message = with("idle", &["--processes", "300"]);
     assert!(message.contains("descriptor limit"), "{message}");
+    let message = with("mixed", &["--connections", "2"]);
+    assert!(message.contains("at least 4"), "{message}");
+    let message = with("rooms", &["--room", "2", "--senders", "3"]);
+    assert!(message.contains("at most 2"), "{message}");
+    let message = with("echo", &["--cpu", "3-1"]);
+    assert!(message.contains("0-3"), "{message}");
     let message = with("echo", &["--rate", "1e9"]);
     assert!(message.contains("100 million"), "{message}");
     let message = with("echo", &["--duration", "5"]);
@@ -203,6 +209,55 @@ fn a_comparison_shows_its_ratios_and_checks_them() {
     );
     serde_json::from_slice::<serde_json::Value>(&hard.stdout)
         .expect("the results are printed all the same");
+}
+
+#[test]
+fn rooms_and_mixed_loads_need_no_templates() {
+    let server = format!(
+        "'{}' bench floor --listen 127.0.0.1:{{port}}",
+        env!("CARGO_BIN_EXE_tieline")
+    );
+    let target = [
+        "--start",
+        &server,
+        "--url",
+        "ws://127.0.0.1:{port}/ws?id={id}",
+    ];
+    let short = [
+        "-c",
+        "8",
+        "--warm-up",
+        "100ms",
+        "-d",
+        "300ms",
+        "--json",
+        "-",
+    ];
+    let own = |scenario| match scenario {
+        "rooms" => ["--room", "4"],
+        _ => ["--broadcast-rate", "100"],
+    };
+    for scenario in ["rooms", "mixed"] {
+        let load = [
+            &["bench", "compare", scenario, "--runs", "1"],
+            &own(scenario)[..],
+        ]
+        .concat();
+        let pinned = ["--cpu", "0", "--server-cpu", "0-0"];
+        let output = tieline(&[&load[..], &short, &target, &pinned].concat())
+            .output()
+            .unwrap();
+        let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{found:#}");
+        let (pair, ratios) = (&found["pairs"][0], &found["ratios"]);
+        assert_eq!(pair["faulty"], false, "{found:#}");
+        assert!(ratios["per_cpu_second"]["median"].as_f64().unwrap() > 0.0);
+        let broadcast = &ratios["broadcast_p50"]["median"];
+        assert_eq!(broadcast.is_null(), scenario == "rooms", "{found:#}");
+        assert!(
+            pair["server"]["arrived"].as_u64() > pair["server"]["sent"].as_u64().map(|n| n / 2)
+        );
+    }
 }
 
 #[test]

@@ -140,11 +140,13 @@ impl AnyFrame {
     }
 
     /// The kind of the frame.
+    #[inline]
     pub fn kind(&self) -> FrameKind {
         self.0.kind
     }
 
     /// The payload, uncompressed.
+    #[inline]
     pub fn payload(&self) -> &[u8] {
         &self.0.payload
     }
@@ -157,6 +159,7 @@ impl AnyFrame {
     /// threads compress the same frame at the same time, one of the results is dropped. Control
     /// frames, payloads below [`Deflate::threshold`] and payloads that compression does not shorten
     /// are sent uncompressed; RFC 7692, section 6.1, leaves the choice to the sender of each message.
+    #[inline]
     pub fn encoded(&self, deflate: Option<&Deflate>) -> EncodedFrame<'_> {
         let inner = &*self.0;
         if let Some(deflated) = deflate.and_then(|settings| inner.deflated(settings)) {
@@ -253,6 +256,7 @@ pub struct EncodedFrame<'a> {
 
 impl EncodedFrame<'_> {
     /// The length of header and payload together, in bytes.
+    #[inline]
     pub fn len(&self) -> usize {
         self.header.len() + self.payload.len()
     }
@@ -289,6 +293,7 @@ impl Header {
         Header { bytes, len }
     }
 
+    #[inline]
     fn bytes(&self) -> &[u8] {
         &self.bytes[..usize::from(self.len)]
     }
@@ -298,12 +303,14 @@ impl Header {
 impl Deref for Frame {
     type Target = AnyFrame;
 
+    #[inline]
     fn deref(&self) -> &AnyFrame {
         &self.0
     }
 }
 
 impl From<Frame> for AnyFrame {
+    #[inline]
     fn from(message: Frame) -> Self {
         message.0
     }
@@ -335,6 +342,7 @@ impl PartialEq for AnyFrame {
 impl Eq for AnyFrame {}
 
 impl From<Message> for Frame {
+    #[inline]
     fn from(message: Message) -> Self {
         match message {
             Message::Text(text) => Frame::text(text),

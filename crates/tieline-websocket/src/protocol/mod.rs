@@ -5,10 +5,11 @@
 //!
 //! Invariants: `receive` always makes progress and never panics; `partial` exists only between the
 //! first byte of a frame and the end of its message; in state `Closed` nothing is held. [`partial`]
-//! stores the input, this module decides.
+//! stores the input, [`plain`] decodes what nearly every message is, this module decides.
 
 mod action;
 mod partial;
+mod plain;
 
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ use crate::limits::Limits;
 use crate::mask::unmask;
 use crate::message::Message;
 use partial::{PartialInput, check_size};
+use plain::PlainFrame;
 
 /// The decoder and close handshake of one connection, at most 32 bytes while idle.
 ///
@@ -78,30 +80,21 @@ impl Protocol {
     /// In [`ProtocolState::Closing`], messages are checked for their framing only and discarded; in
     /// [`ProtocolState::Closed`], all input is discarded unchecked.
     pub fn receive(&mut self, limits: &Limits, input: &mut [u8]) -> Received {
-        let mut consumed = 0;
-        while consumed < input.len() && self.state != ProtocolState::Closed {
-            match self.step(limits, &mut input[consumed..]) {
-                Ok((advanced, None)) if self.pong.is_none() => consumed += advanced,
-                // Nothing counts after the client's close frame.
-                Ok((_, action)) if self.state == ProtocolState::Closed => {
-                    consumed = input.len();
-                    return Received { consumed, action };
-                }
-                Ok((advanced, action)) => {
-                    consumed += advanced;
-                    return Received { consumed, action };
-                }
-                Err(error) => {
-                    consumed = input.len();
-                    let action = Some(self.fail(error));
-                    return Received { consumed, action };
-                }
-            }
+        let length = input.len();
+        if self.partial.is_none()
+            && self.state == ProtocolState::Open
+            && let Some(frame) = PlainFrame::find(input, limits.message)
+        {
+            let consumed = frame.size;
+            return match frame.decode() {
+                Ok(message) => Received {
+                    consumed,
+                    action: Some(Action::Message(message)),
+                },
+                Err(error) => self.fail(error, length),
+            };
         }
-        Received {
-            consumed: input.len(),
-            action: None,
-        }
+        self.receive_any(limits, input)
     }
 
     /// Begins the close handshake (RFC 6455, section 7.1.2): yields the close frame to send, or
@@ -124,18 +117,47 @@ impl Protocol {
     /// At most one is pending: a newer ping replaces the payload of an unanswered one (RFC 6455,
     /// section 5.5.3), so a flood of pings costs one small frame. A ping is answered in
     /// [`ProtocolState::Closing`] too (section 5.5.2), but not after the client's close frame.
+    #[inline]
     pub fn take_pong(&mut self) -> Option<AnyFrame> {
         self.pong.take()
     }
 
     /// Whether a frame or a fragmented message is incomplete, so that a deadline should run.
+    #[inline]
     pub fn in_message(&self) -> bool {
         self.partial.is_some()
     }
 
     /// The state of the close handshake.
+    #[inline]
     pub fn state(&self) -> ProtocolState {
         self.state
+    }
+
+    /// [`Protocol::receive`] without its fast path. Apart from it, because inlined it would take the
+    /// registers from it.
+    #[inline(never)]
+    fn receive_any(&mut self, limits: &Limits, input: &mut [u8]) -> Received {
+        let mut consumed = 0;
+        while consumed < input.len() && self.state != ProtocolState::Closed {
+            match self.step(limits, &mut input[consumed..]) {
+                Ok((advanced, None)) if self.pong.is_none() => consumed += advanced,
+                // Nothing counts after the client's close frame.
+                Ok((_, action)) if self.state == ProtocolState::Closed => {
+                    consumed = input.len();
+                    return Received { consumed, action };
+                }
+                Ok((advanced, action)) => {
+                    consumed += advanced;
+                    return Received { consumed, action };
+                }
+                Err(error) => return self.fail(error, input.len()),
+            }
+        }
+        Received {
+            consumed: input.len(),
+            action: None,
+        }
     }
 
     fn step(&mut self, limits: &Limits, input: &mut [u8]) -> Result<Step, ProtocolError> {
@@ -257,13 +279,17 @@ impl Protocol {
         Ok(action)
     }
 
-    fn fail(&mut self, error: ProtocolError) -> Action {
+    /// Ends the connection; what is left of the input does not count.
+    fn fail(&mut self, error: ProtocolError, consumed: usize) -> Received {
         let reply = (self.state == ProtocolState::Open).then(|| {
             let close = CloseFrame::new(error.close_code(), error.to_string());
             AnyFrame::close(Some(&close))
         });
         self.end();
-        Action::Fail { error, reply }
+        Received {
+            consumed,
+            action: Some(Action::Fail { error, reply }),
+        }
     }
 
     /// Frees the buffers if nothing is incomplete.
@@ -289,9 +315,5 @@ fn whole_message(
     if header.compressed {
         return deflate::inflate(payload, limits.message, text);
     }
-    if !text {
-        return Ok(Message::Binary(payload.to_vec()));
-    }
-    let text = simdutf8::basic::from_utf8(payload).map_err(|_| ProtocolError::InvalidUtf8)?;
-    Ok(Message::Text(text.to_owned()))
+    Message::decode(text, payload)
 }

@@ -17,22 +17,25 @@ impl Handler for Yardstick {
     type State = Mode;
 
     async fn on_message(&self, connection: &Connection, mode: &mut Mode, message: Message) {
-        match (mode, &message) {
-            (Mode::Echo, _) => drop(connection.emit(message)),
-            (Mode::Commands, Message::Text(text)) => self.command(connection, text, &message),
-            (Mode::Commands, Message::Binary(_)) => {}
+        match mode {
+            Mode::Echo => drop(connection.emit(message)),
+            Mode::Commands => self.command(connection, message),
         }
     }
 }
 
 impl Yardstick {
-    fn command(&self, connection: &Connection, text: &str, message: &Message) {
+    /// What is sent as it came is moved, which copies nothing.
+    fn command(&self, connection: &Connection, message: Message) {
+        let Message::Text(text) = &message else {
+            return;
+        };
         let cluster = &self.cluster;
         let (letter, rest) = text.split_at_checked(1).unwrap_or(("", ""));
         let argument = rest.strip_prefix(':').unwrap_or_default();
         match letter {
-            "E" => drop(connection.emit(message.clone())),
-            "B" => drop(cluster.broadcast(message.clone())),
+            "E" => drop(connection.emit(message)),
+            "B" => drop(cluster.broadcast(message)),
             "T" => self.direct(connection, argument),
             "G" => {
                 let (group, payload) = argument.split_once(':').unwrap_or_default();

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     delivery::Delivery,
-    hub::{ClientOp, ConnectionInner, Hub, OwnedScope},
+    hub::{ClientOp, ConnectionInner, Hub, Scope},
     receipt::Receipt,
     registrar::{ClaimDecision, Health, LocalInstant},
 };
@@ -101,7 +101,8 @@ impl Cluster {
         Ok(Self::new(lifecycle::connect(registry, &config).await?))
     }
 
-    /// One node by itself, with the same calls: no registry, no port, no peers.
+    /// One node by itself, with the same calls: no registry, no port, no peers. Its calls cost what those of
+    /// its [`Hub`] do.
     ///
     /// # Panics
     /// Outside a tokio runtime.
@@ -146,6 +147,9 @@ impl Cluster {
     /// Sends to a client by its id.
     pub fn emit(&self, id: &str, frame: impl Into<Frame>) -> Receipt {
         let frame = frame.into();
+        if self.router.peers.is_single_node() {
+            return self.router.hub.emit(id, frame);
+        }
         if let Some(conn) = self.router.local_connection(id)
             && !self.router.must_wait(id)
         {
@@ -163,21 +167,21 @@ impl Cluster {
     /// Sends to every connection of a user. Costs one request to each other node that may have
     /// one, however many connections it has.
     pub fn emit_user(&self, user: &str, frame: impl Into<Frame>) -> Receipt<Summary> {
-        let user = OwnedScope::User(user.into());
-        self.router.send_multicast(user, None, frame.into())
+        self.router
+            .send_multicast(Scope::User(user), None, frame.into())
     }
 
     /// Sends to every connection in a group. Costs one request to each other node that may have
     /// one, however many connections it has.
     pub fn emit_group(&self, group: &str, frame: impl Into<Frame>) -> Receipt<Summary> {
-        let group = OwnedScope::Group(group.into());
-        self.router.send_multicast(group, None, frame.into())
+        self.router
+            .send_multicast(Scope::Group(group), None, frame.into())
     }
 
     /// Sends to every connection of every node, this one included. Costs one request to each other node.
     pub fn broadcast(&self, frame: impl Into<Frame>) -> Receipt<Summary> {
         self.router
-            .send_multicast(OwnedScope::Everyone, None, frame.into())
+            .send_multicast(Scope::Everyone, None, frame.into())
     }
 
     /// The same cluster without some client ids, for messages to many.
@@ -224,7 +228,7 @@ impl Cluster {
     }
 
     fn send(&self, id: &str, op: ClientOp) -> Receipt {
-        if id::check(id).is_err() {
+        if self.router.peers.is_single_node() || id::check(id).is_err() {
             return Receipt::decided(Delivery::Offline);
         }
         let (sender, receipt) = Receipt::channel();
@@ -233,6 +237,7 @@ impl Cluster {
     }
 
     async fn change(&self, id: &str, op: ClientOp) -> Membership {
+        let is_single_node = self.router.peers.is_single_node();
         if id::check(id).is_err() {
             return Membership::Offline;
         }
@@ -240,8 +245,13 @@ impl Cluster {
             && !self.router.must_wait(id)
             && let LocalOutcome::Decided(code) = op.apply(&self.router.hub, &conn)
         {
-            self.synced().await;
+            if !is_single_node {
+                self.synced().await;
+            }
             return OpResult::Code(code).into();
+        }
+        if is_single_node {
+            return Membership::Offline;
         }
         let (sender, outcome) = oneshot::channel();
         self.router.send(id, op, ResultSender::Membership(sender));

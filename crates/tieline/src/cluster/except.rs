@@ -9,7 +9,7 @@ use tieline_websocket::Frame;
 
 use super::{router::MessageRouter, summary::Summary};
 use crate::{
-    hub::{ExcludedIds, OwnedScope},
+    hub::{ExcludedIds, Scope},
     receipt::Receipt,
 };
 
@@ -38,21 +38,20 @@ impl<'a> ClusterExcept<'a> {
 
     /// Sends to every connection of a user except those left out.
     pub fn emit_user(&self, user: &str, frame: impl Into<Frame>) -> Receipt<Summary> {
-        self.send(OwnedScope::User(user.into()), frame.into())
+        self.send(Scope::User(user), frame.into())
     }
 
     /// Sends to every connection in a group except those left out.
     pub fn emit_group(&self, group: &str, frame: impl Into<Frame>) -> Receipt<Summary> {
-        self.send(OwnedScope::Group(group.into()), frame.into())
+        self.send(Scope::Group(group), frame.into())
     }
 
     /// Sends to every connection of every node except those left out.
     pub fn broadcast(&self, frame: impl Into<Frame>) -> Receipt<Summary> {
-        self.send(OwnedScope::Everyone, frame.into())
+        self.send(Scope::Everyone, frame.into())
     }
 
-    fn send(&self, scope: OwnedScope, frame: Frame) -> Receipt<Summary> {
-        let except = Some(Arc::clone(&self.ids));
-        self.router.send_multicast(scope, except, frame)
+    fn send(&self, scope: Scope<'_>, frame: Frame) -> Receipt<Summary> {
+        self.router.send_multicast(scope, Some(&self.ids), frame)
     }
 }

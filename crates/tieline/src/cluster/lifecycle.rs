@@ -63,7 +63,8 @@ pub(super) async fn start(
     let links = Arc::new(links);
     let inbox = NodeInbox::default();
     let interest = Arc::clone(inbox.interest());
-    let router = new_router(hub, registry, config, Arc::clone(&links), interest);
+    let peers = Peers::new;
+    let router = new_router(hub, registry, config, Arc::clone(&links), interest, peers);
     observe_hub(&router)?;
     inbox.start_serving(&router);
     let server = PeerServer::serve(listener, links, Arc::new(inbox))
@@ -90,7 +91,7 @@ pub(super) async fn connect(
     let hub = Hub::new(hub).expect("the defaults are valid");
     config.validate(hub.config())?;
     let links = Arc::new(link_config(&*registry, config)?);
-    let router = new_router(hub, registry, config, links, Arc::default());
+    let router = new_router(hub, registry, config, links, Arc::default(), Peers::new);
     refuse_overlap(&router).await?;
     let stop = discover_nodes(&router, config).await?;
     let server = None;
@@ -102,7 +103,8 @@ pub(super) fn single_node(hub: Hub) -> (Arc<MessageRouter>, NodeRuntime) {
     let registry = Arc::new(MemoryRegistry::new());
     let links = link_config(&*registry, &config);
     let links = links.expect("the default has no secret that could be invalid");
-    let router = new_router(hub, registry, &config, Arc::new(links), Arc::default());
+    let (links, interest) = (Arc::new(links), Arc::default());
+    let router = new_router(hub, registry, &config, links, interest, Peers::never);
     let runtime = NodeRuntime {
         server: None,
         stop: CancellationToken::new(),
@@ -181,9 +183,10 @@ fn new_router(
     config: &ClusterConfig,
     links: Arc<LinkConfig>,
     interest: Arc<Interest>,
+    peers: impl FnOnce(Arc<LinkConfig>, TaskTracker) -> Peers,
 ) -> Arc<MessageRouter> {
     let tasks = TaskTracker::new();
-    let peers = Arc::new(Peers::new(Arc::clone(&links), tasks.clone()));
+    let peers = Arc::new(peers(Arc::clone(&links), tasks.clone()));
     let host = Arc::new(NodeHost {
         hub: hub.clone(),
         peers: Arc::clone(&peers),

@@ -23,12 +23,12 @@ use crate::{
 };
 
 pub(super) struct Multicast {
-    pub(super) scope: OwnedScope,
-    pub(super) except: Option<ExcludedIds>,
-    pub(super) frame: Frame,
-    pub(super) builder: Arc<SummaryBuilder>,
-    pub(super) sender: SenderId,
-    pub(super) started: Instant,
+    scope: OwnedScope,
+    except: Option<ExcludedIds>,
+    frame: Frame,
+    builder: Arc<SummaryBuilder>,
+    sender: SenderId,
+    started: Instant,
 }
 
 impl Message for Multicast {
@@ -48,6 +48,23 @@ impl Message for Multicast {
 }
 
 impl Multicast {
+    /// A message that the current task sends now; `builder` sums up its parts.
+    pub(super) fn new(
+        scope: OwnedScope,
+        except: Option<ExcludedIds>,
+        frame: Frame,
+        builder: Arc<SummaryBuilder>,
+    ) -> Self {
+        Self {
+            scope,
+            except,
+            frame,
+            builder,
+            sender: SenderId::current(),
+            started: Instant::now(),
+        }
+    }
+
     /// Sends it to the connections of this node, which is reached at `address`.
     pub(super) fn send_local(&self, hub: &Hub, address: Option<Arc<str>>) {
         self.builder.expect_part();

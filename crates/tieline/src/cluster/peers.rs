@@ -24,6 +24,7 @@ pub(super) type PeerMap = HashMap<Arc<str>, Arc<Peer>>;
 pub(super) struct Peers {
     /// `None` once the node has ended.
     all: Mutex<Option<Arc<PeerMap>>>,
+    is_single_node: bool,
     /// Addresses of legacy nodes, as the last search found them.
     legacy: Mutex<Vec<Arc<str>>>,
     config: Arc<LinkConfig>,
@@ -35,10 +36,25 @@ impl Peers {
     pub(super) fn new(config: Arc<LinkConfig>, tasks: TaskTracker) -> Self {
         Self {
             all: Mutex::new(Some(Arc::default())),
+            is_single_node: false,
             legacy: Mutex::default(),
             config,
             tasks,
         }
+    }
+
+    /// No peers, now or later.
+    pub(super) fn never(config: Arc<LinkConfig>, tasks: TaskTracker) -> Self {
+        Self {
+            is_single_node: true,
+            ..Self::new(config, tasks)
+        }
+    }
+
+    /// Whether there can be no peers: who is not at this node is nowhere, and no message has to be ordered
+    /// with one that is at another node.
+    pub(super) fn is_single_node(&self) -> bool {
+        self.is_single_node
     }
 
     /// Notified when the list of nodes is out of date.

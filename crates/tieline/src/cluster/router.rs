@@ -39,7 +39,7 @@ use super::{
     unicast::{AfterOutcome, LookupReason, LookupResult, MAX_WAIT, NextStep, View, on_peer},
 };
 use crate::{
-    hub::{ClientOp, ConnectionInner, ExcludedIds, Hub, OwnedScope, Presence},
+    hub::{ClientOp, ConnectionInner, ExcludedIds, Hub, Presence, Scope},
     link::{Interest, Outcome, proto::OutcomeCode},
     receipt::Receipt,
 };
@@ -116,22 +116,19 @@ impl MessageRouter {
         self.on_started(started, cached);
     }
 
-    /// Sends to many, behind what the same task has sent and still waits.
+    /// Sends to many, behind what the same task has sent and still waits. A single node has nothing that
+    /// waits, and nobody to wait for.
     pub(super) fn send_multicast(
         self: &Arc<Self>,
-        scope: OwnedScope,
-        except: Option<ExcludedIds>,
+        scope: Scope<'_>,
+        except: Option<&ExcludedIds>,
         frame: Frame,
     ) -> Receipt<Summary> {
+        if self.peers.is_single_node() {
+            return self.hub.send_to_scope(scope, except, &frame);
+        }
         let (builder, receipt) = SummaryBuilder::open();
-        let multicast = Multicast {
-            scope,
-            except,
-            frame,
-            builder,
-            sender: SenderId::current(),
-            started: Instant::now(),
-        };
+        let multicast = Multicast::new(scope.into(), except.cloned(), frame, builder);
         match self.ordering.start_multicast(multicast) {
             StartedMulticast::Send(multicast) => self.multicast(multicast),
             StartedMulticast::Queued => {}

@@ -58,6 +58,7 @@ impl<F: Future<Output = ()>> Future for CallbackFuture<'_, F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<CallbackOutcome> {
         let call = self.project();
+        call.conn.note_runtime();
         let outcome = poll_guarded(call.callback, cx);
         if outcome.is_ready() {
             if *call.is_waiting {

@@ -59,12 +59,15 @@ enum Flow {
     Linger,
 }
 
-/// What the next bytes contained.
+/// What the next bytes contained. No variant has a field of a byte: it would share a place with the first
+/// word of the message, which would then be moved in pieces, and the processor stalls on that.
 enum Decoded {
     Message(Message),
-    Failed(ProtocolError),
+    Failed(Box<ProtocolError>),
     /// Nothing for the application.
-    Other(Flow),
+    Nothing,
+    /// Nothing more will come.
+    End,
 }
 
 impl<H: Handler> ConnectionTask<H> {
@@ -105,8 +108,9 @@ impl<H: Handler> ConnectionTask<H> {
                             outcome => Box::pin(self.on_outcome(outcome)).await,
                         }
                     }
-                    Some(Decoded::Failed(error)) => Box::pin(self.fail(error)).await,
-                    Some(Decoded::Other(flow)) => flow,
+                    Some(Decoded::Failed(error)) => Box::pin(self.fail(*error)).await,
+                    Some(Decoded::Nothing) => Flow::Continue,
+                    Some(Decoded::End) => Flow::End,
                     None => match self.next_event().await {
                         IoEvent::Read => Flow::Continue,
                         IoEvent::Closing => self.proceed(),
@@ -187,7 +191,7 @@ impl<H: Handler> ConnectionTask<H> {
         }
         conn.set_message_partial(self.protocol.in_message(), received.action.is_some());
         let Some(action) = received.action else {
-            return Some(Decoded::Other(Flow::Continue));
+            return Some(Decoded::Nothing);
         };
         if let Action::Message(message) = &action {
             let inflated = message.as_bytes().len().saturating_sub(received.consumed);
@@ -204,14 +208,14 @@ impl<H: Handler> ConnectionTask<H> {
             Action::Close { received, reply } => {
                 let reason = CloseReason::Client(received);
                 self.inner().close_with(reason, Some(reply));
-                Decoded::Other(Flow::End)
+                Decoded::End
             }
             Action::Fail { error, reply } => {
                 let reason = CloseReason::Protocol(error.clone());
                 self.inner().close_with(reason, reply);
-                Decoded::Failed(error)
+                Decoded::Failed(Box::new(error))
             }
-            _ => Decoded::Other(Flow::End),
+            _ => Decoded::End,
         }
     }
 

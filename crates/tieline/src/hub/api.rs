@@ -13,11 +13,13 @@ use super::{
     context::HubContext,
     core::{Hub, HubInner, Presence},
     except::Except,
+    flusher,
     handle::Connection,
     inner::ConnectionInner,
     keepalive,
-    scope::Scope,
+    scope::{Hashed, Scope},
     shard::{MAX_SHARDS, Shard},
+    shard_map::ShardMaps,
     shedding,
     stats::HubStats,
 };
@@ -30,7 +32,8 @@ use crate::{
 /// Starting.
 impl Hub {
     /// Starts a hub. It spawns two tasks per shard on the current tokio runtime, for broadcasts and for
-    /// keepalive pings, and one that closes the slowest clients if too much waits. They end when the last
+    /// keepalive pings, one per worker thread that flushes what was sent to many, and one that closes the
+    /// slowest clients if too much waits. They end when the last
     /// clone of the hub and its last connection are gone.
     ///
     /// # Errors
@@ -49,8 +52,10 @@ impl Hub {
         };
         let context = Arc::new(HubContext::new(config));
         let (stop, hasher) = (CancellationToken::new(), RandomState::new());
-        let start = |_| {
-            let shard = Arc::new(Shard::new(bounds, hasher.clone()));
+        flusher::start(&context.ticks, &stop);
+        let maps = ShardMaps::new(shards);
+        let start = |number| {
+            let shard = Arc::new(Shard::new(number, &maps, hasher.clone(), bounds));
             spawn_tasks(&shard, &context, &stop);
             shard
         };
@@ -59,6 +64,7 @@ impl Hub {
         tokio::spawn(stop.clone().run_until_cancelled_owned(shedding));
         Ok(Self(Arc::new(HubInner {
             shards,
+            maps,
             hasher,
             context,
             capacity,
@@ -124,14 +130,14 @@ impl Hub {
         self.handles(Scope::Everyone)
     }
 
-    /// The open connections of a user, in no particular order. Asks each shard, and takes time and memory
-    /// proportional to their number.
+    /// The open connections of a user, in no particular order. Takes time and memory proportional to their
+    /// number.
     pub fn user(&self, user: &str) -> Vec<Connection> {
         self.handles(Scope::User(user))
     }
 
-    /// The open connections in a group, in no particular order. Asks each shard, and takes time and memory
-    /// proportional to their number.
+    /// The open connections in a group, in no particular order. Takes time and memory proportional to their
+    /// number.
     pub fn members(&self, group: &str) -> Vec<Connection> {
         self.handles(Scope::Group(group))
     }
@@ -156,8 +162,8 @@ impl Hub {
     }
 
     fn handles(&self, scope: Scope<'_>) -> Vec<Connection> {
-        let mut conns = Vec::new();
-        for shard in &self.0.shards {
+        let (scope, mut conns) = (Hashed::new(scope, &self.0.hasher), Vec::new());
+        for shard in self.shards_of(scope) {
             let mut next = Some(0);
             while let Some(part) = next {
                 next = shard.index.lock().copy_slice(scope, part, &mut conns);

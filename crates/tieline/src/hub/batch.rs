@@ -18,7 +18,7 @@ use super::{
     index::Audience,
     inner::ConnectionInner,
     members::{Number, PartialReceiver},
-    scope::{OwnedScope, Scope},
+    scope::{Hashed, OwnedScope, Scope},
 };
 use crate::{close::CloseReason, delivery::Reached, receipt::OutcomeSum};
 
@@ -30,7 +30,7 @@ pub(super) struct BroadcastJob {
 }
 
 pub(super) struct BroadcastBatch {
-    scope: OwnedScope,
+    scope: Hashed<OwnedScope>,
     first: Number,
     last: Number,
     frames: FrameBatch<Broadcast>,
@@ -123,7 +123,7 @@ impl BroadcastBatch {
 }
 
 impl BroadcastJob {
-    fn into_parts(self) -> (OwnedScope, Box<[usize]>, Frame, Broadcast) {
+    fn into_parts(self) -> (Hashed<OwnedScope>, Box<[usize]>, Frame, Broadcast) {
         let Audience {
             scope,
             number,
@@ -141,8 +141,8 @@ impl BroadcastJob {
 
 /// Delivering.
 impl BroadcastBatch {
-    pub(super) fn scope(&self) -> Scope<'_> {
-        self.scope.scope()
+    pub(super) fn scope(&self) -> Hashed<Scope<'_>> {
+        self.scope.borrowed()
     }
 
     /// The numbers of the first and the last broadcast.

@@ -1,4 +1,5 @@
-//! What all connections of a hub share: the configuration, the clock, the ping frame, the budget.
+//! What all connections of a hub share: the configuration, the clock, the ping frame, the budget, the
+//! ticks.
 //!
 //! Owns the coarse clock. Knows no connection.
 
@@ -10,16 +11,16 @@ use std::{
 use parking_lot::Mutex;
 use tieline_websocket::{AnyFrame, Limits};
 
-use super::outbox::OutboxRules;
+use super::{outbox::OutboxRules, tick::Ticks};
 use crate::config::Config;
 
-#[derive(Debug)]
 pub(crate) struct HubContext {
     pub(crate) config: Config,
     pub(crate) limits: Limits,
     pub(crate) clock: CoarseClock,
     pub(crate) ping: AnyFrame,
     pub(super) rules: OutboxRules,
+    pub(super) ticks: Ticks,
 }
 
 impl HubContext {
@@ -33,6 +34,7 @@ impl HubContext {
             clock,
             ping,
             rules,
+            ticks: Ticks::new(),
         }
     }
 }

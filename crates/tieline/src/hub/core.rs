@@ -19,8 +19,9 @@ use super::{
     context::HubContext,
     inner::ConnectionInner,
     members::Members,
-    scope::{ExcludedIds, Scope},
+    scope::{ExcludedIds, Hashed, Scope},
     shard::Shard,
+    shard_map::ShardMaps,
 };
 use crate::{
     close::CloseReason,
@@ -36,6 +37,10 @@ const INLINE_RECEIVERS: usize = 32;
 ///
 /// The methods that send (`emit`, `emit_user`, `emit_group`, `broadcast`) enqueue when they are called and
 /// return a [`Receipt`], which may be awaited, spawned or dropped.
+///
+/// What is sent to a user, a group or everyone leaves for the clients once the tasks that are ready on this
+/// worker thread have run, so that many senders cost each client one write. A task that goes on computing,
+/// or blocks, holds it back until it awaits something, or calls `block_in_place`.
 ///
 /// ```
 /// use tieline::{Config, Delivery, Hub};
@@ -53,6 +58,7 @@ pub struct Hub(pub(super) Arc<HubInner>);
 
 pub(super) struct HubInner {
     pub(super) shards: Box<[Arc<Shard>]>,
+    pub(super) maps: ShardMaps,
     pub(super) hasher: RandomState,
     pub(super) context: Arc<HubContext>,
     pub(super) capacity: usize,
@@ -124,6 +130,12 @@ impl Hub {
         (hash >> 32) as usize % self.0.shards.len()
     }
 
+    /// The shards that have members of a scope.
+    pub(super) fn shards_of(&self, scope: Hashed<Scope<'_>>) -> impl Iterator<Item = &Shard> {
+        let numbers = self.0.maps.shards_of(scope);
+        numbers.map(|number| &*self.0.shards[number])
+    }
+
     pub(super) fn shard(&self, conn: &ConnectionInner) -> &Shard {
         &self.0.shards[usize::from(conn.shard)]
     }
@@ -146,15 +158,19 @@ impl Hub {
     }
 
     /// Sends to a scope: at once if it has few receivers and nothing is pending, else through the queues.
-    pub(crate) fn send_to_scope(
+    pub(crate) fn send_to_scope<T>(
         &self,
         scope: Scope<'_>,
         except: Option<&ExcludedIds>,
         frame: &Frame,
-    ) -> Receipt<Reached> {
+    ) -> Receipt<T>
+    where
+        T: From<Reached> + Send + 'static,
+    {
+        let scope = Hashed::new(scope, &self.0.hasher);
         let (reached, shards) = self.send_inline(scope, except, frame);
         if shards.is_empty() {
-            return Receipt::decided(reached);
+            return Receipt::counted(reached);
         }
         let (sum, receipt) = OutcomeSum::new(shards.len(), reached);
         self.queue_in(&shards, scope, except, frame, &sum);
@@ -171,6 +187,7 @@ impl Hub {
         frame: &Frame,
         callback: impl FnOnce(Reached) + Send + 'static,
     ) {
+        let scope = Hashed::new(scope, &self.0.hasher);
         let (reached, shards) = self.send_inline(scope, except, frame);
         if shards.is_empty() {
             return callback(reached);
@@ -183,13 +200,14 @@ impl Hub {
     /// shards where the message has to be queued.
     fn send_inline(
         &self,
-        scope: Scope<'_>,
+        scope: Hashed<Scope<'_>>,
         except: Option<&ExcludedIds>,
         frame: &Frame,
     ) -> (Reached, Vec<usize>) {
         let mut reached = Reached::default();
         let (mut few, mut pending) = (FewReceivers::default(), Vec::new());
-        for (i, shard) in self.0.shards.iter().enumerate() {
+        for i in self.0.maps.shards_of(scope) {
+            let shard = &self.0.shards[i];
             let index = shard.index.lock();
             let Some(members) = index.members(scope) else {
                 continue;
@@ -197,12 +215,13 @@ impl Hub {
             if !shard.queue.is_idle() {
                 pending.push(i);
             } else if !few.add(members) {
-                return (reached, (0..self.0.shards.len()).collect());
+                drop(index);
+                return (reached, self.0.maps.shards_of(scope).collect());
             }
         }
         for conn in few.iter() {
             if !except.is_some_and(|ids| ids.iter().any(|id| **id == *conn.id)) {
-                reached.record(conn.send(frame.clone()));
+                reached.record(conn.send_one_of_many(frame.clone()));
             }
         }
         (reached, pending)
@@ -212,7 +231,7 @@ impl Hub {
     fn queue_in(
         &self,
         shards: &[usize],
-        scope: Scope<'_>,
+        scope: Hashed<Scope<'_>>,
         except: Option<&ExcludedIds>,
         frame: &Frame,
         sum: &Arc<OutcomeSum>,
@@ -239,7 +258,7 @@ const SAMPLE: usize = 32;
 impl Hub {
     /// Compresses a message once, here, if it looks as if a receiver wanted that: the workers of several
     /// shards would otherwise do it at the same time.
-    fn compress_for(&self, shards: &[usize], scope: Scope<'_>, frame: &Frame) {
+    fn compress_for(&self, shards: &[usize], scope: Hashed<Scope<'_>>, frame: &Frame) {
         let Some(deflate) = &self.0.context.rules.deflate else {
             return;
         };

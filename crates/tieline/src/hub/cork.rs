@@ -7,7 +7,7 @@
 
 use std::{cell::RefCell, sync::Arc};
 
-use super::inner::ConnectionInner;
+use super::{inner::ConnectionInner, tick};
 
 /// Entries of the list that a thread keeps between corks: 8 KiB.
 const KEPT_CAPACITY: usize = 1024;
@@ -58,6 +58,7 @@ impl Drop for Cork {
         if !self.outermost {
             return;
         }
+        tick::set_runtime(None);
         let mut list = CORKED.take().unwrap_or_default();
         for conn in list.drain(..) {
             conn.flush();

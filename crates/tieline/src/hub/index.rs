@@ -18,7 +18,8 @@ use super::{
     members::{Members, Number, Receivers, Removed},
     names::Names,
     observer::{HubObserver, ScopeKey},
-    scope::{OwnedScope, Scope},
+    scope::{Hashed, OwnedScope, Scope},
+    shard_map::ShardMaps,
 };
 use crate::config::Duplicate;
 
@@ -52,7 +53,7 @@ pub(super) enum Inserted {
 
 /// For whom a message is, in this shard.
 pub(super) struct Audience {
-    pub(super) scope: OwnedScope,
+    pub(super) scope: Hashed<OwnedScope>,
     pub(super) number: Number,
     /// How many connections that is, without those left out.
     pub(super) receivers: usize,
@@ -61,12 +62,17 @@ pub(super) struct Audience {
 }
 
 impl ShardIndex {
-    /// An empty index that hashes ids as the hub does.
-    pub(super) fn new(hasher: RandomState, max_departed: usize) -> Self {
+    /// The empty index of the shard with this number; it hashes ids and names as the hub does.
+    pub(super) fn new(
+        shard: usize,
+        maps: &ShardMaps,
+        hasher: RandomState,
+        max_departed: usize,
+    ) -> Self {
         Self {
             connections: Members::new(),
-            users: Names::new(hasher.clone()),
-            groups: Names::new(hasher.clone()),
+            users: Names::new(hasher.clone(), Arc::clone(&maps.users), shard),
+            groups: Names::new(hasher.clone(), Arc::clone(&maps.groups), shard),
             hasher,
             observer: None,
             queued: 0,
@@ -257,26 +263,26 @@ impl ShardIndex {
 /// Scopes.
 impl ShardIndex {
     /// The members of a scope now; `None` if there are none.
-    pub(super) fn members(&self, scope: Scope<'_>) -> Option<&Members<ConnectionInner>> {
-        match scope {
+    pub(super) fn members(&self, of: Hashed<Scope<'_>>) -> Option<&Members<ConnectionInner>> {
+        match of.scope {
             Scope::Everyone => Some(&self.connections).filter(|members| members.len() > 0),
-            Scope::User(name) => self.users.get(name).map(|(_, members)| members),
-            Scope::Group(name) => self.groups.get(name).map(|(_, members)| members),
+            Scope::User(name) => self.users.get(of.hash, name).map(|(_, members)| members),
+            Scope::Group(name) => self.groups.get(of.hash, name).map(|(_, members)| members),
         }
     }
 
-    fn members_mut(&mut self, scope: Scope<'_>) -> Option<&mut Members<ConnectionInner>> {
-        match scope {
+    fn members_mut(&mut self, of: Hashed<Scope<'_>>) -> Option<&mut Members<ConnectionInner>> {
+        match of.scope {
             Scope::Everyone => Some(&mut self.connections),
-            Scope::User(name) => self.users.get_mut(name),
-            Scope::Group(name) => self.groups.get_mut(name),
+            Scope::User(name) => self.users.get_mut(of.hash, name),
+            Scope::Group(name) => self.groups.get_mut(of.hash, name),
         }
     }
 
     /// Copies some members of a scope, as [`Members::copy_slice`] does.
     pub(super) fn copy_slice(
         &self,
-        scope: Scope<'_>,
+        scope: Hashed<Scope<'_>>,
         part: usize,
         conns: &mut Vec<Arc<ConnectionInner>>,
     ) -> Option<usize> {
@@ -292,17 +298,17 @@ impl ShardIndex {
     /// if it is for nobody.
     pub(super) fn audience<'a>(
         &self,
-        scope: Scope<'_>,
+        Hashed { hash, scope }: Hashed<Scope<'_>>,
         excluded: impl Iterator<Item = (u64, &'a str)>,
     ) -> Option<Audience> {
         let (scope, members) = match scope {
             Scope::Everyone => (OwnedScope::Everyone, &self.connections),
             Scope::User(name) => {
-                let (name, members) = self.users.get(name)?;
+                let (name, members) = self.users.get(hash, name)?;
                 (OwnedScope::User(Arc::clone(name)), members)
             }
             Scope::Group(name) => {
-                let (name, members) = self.groups.get(name)?;
+                let (name, members) = self.groups.get(hash, name)?;
                 (OwnedScope::Group(Arc::clone(name)), members)
             }
         };
@@ -315,7 +321,7 @@ impl ShardIndex {
         excluded.dedup();
         let receivers = members.len() - excluded.len();
         (receivers > 0).then(|| Audience {
-            scope,
+            scope: Hashed { hash, scope },
             number: self.queued + 1,
             receivers,
             excluded: excluded.into(),
@@ -323,7 +329,7 @@ impl ShardIndex {
     }
 
     /// Notes that the message with the next number was queued.
-    pub(super) fn on_queued(&mut self, scope: Scope<'_>) {
+    pub(super) fn on_queued(&mut self, scope: Hashed<Scope<'_>>) {
         self.queued += 1;
         let number = self.queued;
         if let Some(members) = self.members_mut(scope) {
@@ -334,7 +340,7 @@ impl ShardIndex {
 
 /// Delivery of what was queued; see [`Members`].
 impl ShardIndex {
-    pub(super) fn begin_walk(&mut self, scope: Scope<'_>, first: Number, last: Number) {
+    pub(super) fn begin_walk(&mut self, scope: Hashed<Scope<'_>>, first: Number, last: Number) {
         if let Some(members) = self.members_mut(scope) {
             members.begin_walk(first, last);
         }
@@ -343,7 +349,7 @@ impl ShardIndex {
     /// Adds the next slice of receivers; true if it was the last.
     pub(super) fn next_slice(
         &mut self,
-        scope: Scope<'_>,
+        scope: Hashed<Scope<'_>>,
         receivers: &mut Receivers<ConnectionInner>,
     ) -> bool {
         let Some(members) = self.members_mut(scope) else {
@@ -355,13 +361,17 @@ impl ShardIndex {
     }
 
     /// Ends a walk; what it returns is better dropped without the lock.
-    pub(super) fn end_walk(&mut self, scope: Scope<'_>, messages: usize) -> impl Sized + use<> {
-        let members = self.members_mut(scope);
+    pub(super) fn end_walk(
+        &mut self,
+        of: Hashed<Scope<'_>>,
+        messages: usize,
+    ) -> impl Sized + use<> {
+        let members = self.members_mut(of);
         let rest = members.and_then(|members| members.end_walk(messages));
-        match scope {
+        match of.scope {
             Scope::Everyone => {}
-            Scope::User(name) => self.users.remove_unused(name),
-            Scope::Group(name) => self.groups.remove_unused(name),
+            Scope::User(name) => self.users.remove_unused(of.hash, name),
+            Scope::Group(name) => self.groups.remove_unused(of.hash, name),
         }
         rest
     }

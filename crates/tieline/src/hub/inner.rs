@@ -25,6 +25,7 @@ use super::{
     scope::OwnedScope,
     send_side::{self, SendGuard, SendSide},
     state::{Activity, Lifecycle, StateCell},
+    tick::Listed,
 };
 use crate::close::{CloseReason, FinalMessage};
 
@@ -165,6 +166,16 @@ impl ConnectionInner {
     /// As [`ConnectionInner::flush`], with the send side locked.
     pub(super) fn flush_locked(&self, send_side: &mut SendGuard<'_>) {
         send_side::flush(send_side, &self.context.rules, &self.state, true);
+    }
+}
+
+impl Listed for ConnectionInner {
+    fn flush_listed(&self) -> usize {
+        let mut send_side = self.send_side.lock();
+        self.state.set(Activity::LISTED, false);
+        let frames = send_side.outbox.len();
+        self.flush_locked(&mut send_side);
+        frames
     }
 }
 

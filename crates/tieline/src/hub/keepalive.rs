@@ -18,7 +18,7 @@ use super::{
     context::HubContext,
     inner::ConnectionInner,
     members::KEPT_CAPACITY,
-    scope::Scope,
+    scope::Hashed,
     shard::Shard,
     state::{Activity, Lifecycle},
 };
@@ -38,11 +38,13 @@ pub(super) async fn run(shard: Arc<Shard>, context: Arc<HubContext>) {
             next = shard
                 .index
                 .lock()
-                .copy_slice(Scope::Everyone, part, &mut slice);
+                .copy_slice(Hashed::EVERYONE, part, &mut slice);
             for conn in slice.drain(..) {
                 conn.check_liveness(now);
             }
-            tokio::task::yield_now().await;
+            if next.is_some() {
+                tokio::task::yield_now().await;
+            }
         }
         slice.shrink_to(KEPT_CAPACITY);
     }

@@ -7,8 +7,9 @@
 //!
 //! From the top: `api` holds the public methods of [`Hub`], `guard` registers connections, `handle` is the
 //! application's view of one, `core` finds shards and connections. A shard has an index (`index`) and a
-//! queue with its worker (`broadcast`). Below are the connections: `send` queues frames, `cork` delays
-//! their flush to the end of a poll, `task_side` is what the connection's task does, `send_side` writes
+//! queue with its worker (`broadcast`); `shard_map` tells in which shards a scope has members. Below are
+//! the connections: `send` queues frames, `cork` delays their flush to the end of a poll, `tick` to the end
+//! of a worker's tick, `task_side` is what the connection's task does, `send_side` writes
 //! to the socket, `state` is the lifecycle of a connection.
 
 #[cfg(feature = "cluster")]
@@ -26,6 +27,7 @@ mod context;
 mod core;
 mod cork;
 mod except;
+mod flusher;
 mod frame_batch;
 mod groups;
 mod guard;
@@ -43,12 +45,14 @@ mod scope;
 mod send;
 mod send_side;
 mod shard;
+mod shard_map;
 mod shedding;
 mod state;
 mod stats;
 mod task_side;
 #[cfg(test)]
 mod tests;
+mod tick;
 
 #[cfg(feature = "bench")]
 pub(crate) use self::outbox::{Outbox, OutboxRules, Written};
@@ -60,7 +64,7 @@ pub(crate) use self::{
     client_op::{ClientOp, OpOutcome},
     core::Presence,
     observer::{HubObserver, ScopeKey},
-    scope::{ExcludedIds, OwnedScope},
+    scope::{ExcludedIds, OwnedScope, Scope},
 };
 pub use self::{
     core::Hub,

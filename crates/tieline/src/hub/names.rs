@@ -1,7 +1,8 @@
 //! The users or the groups of a shard: their members, by name.
 //!
-//! Must not know which connections there are. Invariant: a name is here as long as it has members, or
-//! something waits for those it had; unused names cost nothing.
+//! Owns what the hub's map of shards says about this shard. Must not know which connections there are.
+//! Invariants: a name is here as long as it has members, or something waits for those it had; unused names
+//! cost nothing; the map has this shard for a name as long as it has members here.
 
 use std::{
     hash::{BuildHasher, RandomState},
@@ -12,12 +13,17 @@ use super::{
     inner::ConnectionInner,
     members::{Members, Removed, address_hash},
     parts::Parts,
+    shard_map::ShardMap,
 };
 
 // SipHash, the hasher of std: clients may choose names.
 pub(super) struct Names {
     table: Parts<Named>,
     hasher: RandomState,
+    /// The shards that have members of a name, for senders.
+    map: Arc<ShardMap>,
+    /// The number of this shard there.
+    shard: usize,
 }
 
 struct Named {
@@ -26,29 +32,39 @@ struct Named {
 }
 
 impl Names {
-    pub(super) fn new(hasher: RandomState) -> Self {
+    pub(super) fn new(hasher: RandomState, map: Arc<ShardMap>, shard: usize) -> Self {
         Self {
             table: Parts::new(),
             hasher,
+            map,
+            shard,
         }
     }
 
-    /// The members of this name, with the name; `None` if there are none.
-    pub(super) fn get(&self, name: &str) -> Option<(&Arc<str>, &Members<ConnectionInner>)> {
-        let hash = self.hasher.hash_one(name);
+    /// The members of this name, which has this hash, with the name; `None` if there are none.
+    pub(super) fn get(
+        &self,
+        hash: u64,
+        name: &str,
+    ) -> Option<(&Arc<str>, &Members<ConnectionInner>)> {
         let named = self.table.find(hash, |named| *named.name == *name)?;
         (named.members.len() > 0).then_some((&named.name, &named.members))
     }
 
     /// The same, even if there are none by now.
-    pub(super) fn get_mut(&mut self, name: &str) -> Option<&mut Members<ConnectionInner>> {
-        self.find_mut(self.hasher.hash_one(name), name)
+    pub(super) fn get_mut(
+        &mut self,
+        hash: u64,
+        name: &str,
+    ) -> Option<&mut Members<ConnectionInner>> {
+        let named = self.table.find_mut(hash, |named| *named.name == *name)?;
+        Some(&mut named.members)
     }
 
     /// Adds a connection that is not there; returns how many members there are now.
     pub(super) fn add(&mut self, name: &Arc<str>, conn: &Arc<ConnectionInner>) -> usize {
         let hash = self.hasher.hash_one(&**name);
-        if self.find_mut(hash, name).is_none() {
+        if self.get_mut(hash, name).is_none() {
             let named = Named {
                 name: Arc::clone(name),
                 members: Members::new(),
@@ -57,9 +73,13 @@ impl Names {
             self.table
                 .insert(hash, named, |named| hasher.hash_one(&*named.name));
         }
-        let members = self.find_mut(hash, name).expect("it was added above");
+        let members = self.get_mut(hash, name).expect("it was added above");
         members.insert(address_hash(conn), Arc::clone(conn), address_hash);
-        members.len()
+        let count = members.len();
+        if count == 1 {
+            self.map.insert(hash, self.shard);
+        }
+        count
     }
 
     /// Removes a connection as [`Members::remove`]; returns how many members are left, too.
@@ -70,7 +90,7 @@ impl Names {
         remember: bool,
     ) -> (Removed, usize) {
         let hash = self.hasher.hash_one(name);
-        let Some(members) = self.find_mut(hash, name) else {
+        let Some(members) = self.get_mut(hash, name) else {
             return (Removed::NotAMember, 0);
         };
         let removed = members.remove(address_hash(conn), conn, remember);
@@ -78,23 +98,28 @@ impl Names {
         if members.is_unused() {
             self.table.remove(hash, |named| *named.name == *name);
         }
+        if removed != Removed::NotAMember && left == 0 && !self.has_members(hash) {
+            self.map.remove(hash, self.shard);
+        }
         (removed, left)
     }
 
     /// Removes a name that has neither members nor anything that waits.
-    pub(super) fn remove_unused(&mut self, name: &str) {
-        let hash = self.hasher.hash_one(name);
+    pub(super) fn remove_unused(&mut self, hash: u64, name: &str) {
         if self
-            .find_mut(hash, name)
+            .get_mut(hash, name)
             .is_some_and(|members| members.is_unused())
         {
             self.table.remove(hash, |named| *named.name == *name);
         }
     }
 
-    fn find_mut(&mut self, hash: u64, name: &str) -> Option<&mut Members<ConnectionInner>> {
-        let named = self.table.find_mut(hash, |named| *named.name == *name)?;
-        Some(&mut named.members)
+    /// Whether any name with this hash has members: two names may have the same, and share their place in
+    /// the map.
+    fn has_members(&self, hash: u64) -> bool {
+        let has_members =
+            |named: &Named| named.members.len() > 0 && self.hasher.hash_one(&*named.name) == hash;
+        self.table.find(hash, has_members).is_some()
     }
 
     /// The names that have members, from this part on; returns the part with which to go on.

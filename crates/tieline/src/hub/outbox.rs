@@ -113,6 +113,11 @@ impl Outbox {
     }
 
     /// Bytes that wait.
+    /// How many frames wait, without a pong.
+    pub(crate) fn len(&self) -> usize {
+        self.queue.len()
+    }
+
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }

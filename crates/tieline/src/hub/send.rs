@@ -40,6 +40,16 @@ impl ConnectionInner {
         delivery
     }
 
+    /// As [`ConnectionInner::send`], for one receiver of many: what a task sends leaves when the tick of its
+    /// worker ends.
+    pub(super) fn send_one_of_many(self: &Arc<Self>, frame: Frame) -> Delivery {
+        self.compress(&frame);
+        let mut send_side = self.send_side.lock();
+        let delivery = self.enqueue(&mut send_side, frame);
+        self.flush_or_list(&mut send_side);
+        delivery
+    }
+
     /// Queues a batch of frames, written in one piece if nothing waits. Returns those that were not
     /// delivered, by their place in the batch.
     pub(super) fn send_batch<T>(self: &Arc<Self>, batch: &FrameBatch<T>) -> Vec<(usize, Delivery)> {
@@ -158,6 +168,18 @@ impl ConnectionInner {
                 rules.budget.count_slow_consumer();
                 self.begin_close(send_side, CloseReason::SlowConsumer, None);
                 false
+            }
+        }
+    }
+
+    fn flush_or_list(self: &Arc<Self>, send_side: &mut SendGuard<'_>) {
+        if send_side.outbox.is_half_full(&self.context.rules) {
+            self.flush_locked(send_side);
+        } else if !self.state.is(Activity::LISTED) {
+            if self.context.ticks.list(self) {
+                self.state.set(Activity::LISTED, true);
+            } else {
+                self.flush_or_cork(send_side);
             }
         }
     }

@@ -17,7 +17,8 @@ use super::{
     index::ShardIndex,
     inner::ConnectionInner,
     members::{Receivers, SLICE},
-    scope::Scope,
+    scope::{Hashed, Scope},
+    shard_map::ShardMaps,
 };
 use crate::{delivery::Reached, receipt::OutcomeSum};
 
@@ -30,9 +31,15 @@ pub(super) struct Shard {
 }
 
 impl Shard {
-    pub(super) fn new(bounds: Bounds, hasher: RandomState) -> Self {
+    /// The shard with this number.
+    pub(super) fn new(
+        number: usize,
+        maps: &ShardMaps,
+        hasher: RandomState,
+        bounds: Bounds,
+    ) -> Self {
         Self {
-            index: Mutex::new(ShardIndex::new(hasher, bounds.frames)),
+            index: Mutex::new(ShardIndex::new(number, maps, hasher, bounds.frames)),
             queue: ShardQueue::new(bounds),
         }
     }
@@ -41,7 +48,7 @@ impl Shard {
     /// other shards do no harm.
     pub(super) fn queue_broadcast<'a>(
         &self,
-        scope: Scope<'_>,
+        scope: Hashed<Scope<'_>>,
         excluded: impl Iterator<Item = (u64, &'a str)>,
         frame: Frame,
         sum: Arc<OutcomeSum>,

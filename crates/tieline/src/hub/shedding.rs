@@ -8,7 +8,7 @@ use std::{cmp::Reverse, sync::Arc, time::Duration};
 
 use tokio::time::{Instant, MissedTickBehavior};
 
-use super::{context::HubContext, inner::ConnectionInner, scope::Scope, shard::Shard};
+use super::{context::HubContext, inner::ConnectionInner, scope::Hashed, shard::Shard};
 
 /// The shortest time between two lines in the log.
 const REPORT: Duration = Duration::from_secs(10);
@@ -47,7 +47,7 @@ async fn waiting(shards: &[Arc<Shard>]) -> Vec<(usize, Arc<ConnectionInner>)> {
             next = shard
                 .index
                 .lock()
-                .copy_slice(Scope::Everyone, part, &mut slice);
+                .copy_slice(Hashed::EVERYONE, part, &mut slice);
             let sizes = slice.drain(..).map(|conn| (conn.waiting_bytes(), conn));
             waiting.extend(sizes.filter(|(bytes, _)| *bytes > 0));
             tokio::task::yield_now().await;

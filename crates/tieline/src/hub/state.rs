@@ -31,7 +31,7 @@
 //!
 //! Nobody can load both fields at once, and nobody needs to:
 //!
-//! - `Closing`, `Aborted`, `Ended`, `WRITE_PENDING` and `TRIED_FULL` are entered, set and cleared with the
+//! - `Closing`, `Aborted`, `Ended`, `WRITE_PENDING`, `TRIED_FULL` and `LISTED` are entered, set and cleared with the
 //!   send side locked. While the lock is held, to enqueue, to flush or to write a batch to the socket, none
 //!   of them changes.
 //! - The keepalive holds no lock. It loads the activity first and the lifecycle second. The lifecycle only
@@ -99,6 +99,11 @@ impl Activity {
     /// The outbox is half full, so the client is not read from.
     pub(super) const READ_PAUSED: Self = Self(1 << 7);
 
+    /// It is to be flushed when a worker's tick ends.
+    pub(super) const LISTED: Self = Self(1 << 8);
+    /// Its task runs on the runtime that drives the hub's ticks.
+    pub(super) const HAS_TICKS: Self = Self(1 << 9);
+
     /// Whether all of these flags are set.
     pub(super) fn contains(self, flags: Self) -> bool {
         self.0 & flags.0 == flags.0
@@ -163,7 +168,7 @@ mod tests {
         Lifecycle::Ended,
     ];
 
-    const FLAGS: [Activity; 8] = [
+    const FLAGS: [Activity; 10] = [
         Activity::WRITE_PENDING,
         Activity::WRITE_STALLED,
         Activity::HANDLER_RUNNING,
@@ -172,6 +177,8 @@ mod tests {
         Activity::SUSPECTED,
         Activity::TRIED_FULL,
         Activity::READ_PAUSED,
+        Activity::LISTED,
+        Activity::HAS_TICKS,
     ];
 
     fn in_state(lifecycle: Lifecycle) -> StateCell {

@@ -15,6 +15,7 @@ use super::{
     inner::ConnectionInner,
     send_side::{self, WriteMode},
     state::{Activity, Lifecycle},
+    tick,
 };
 use crate::close::CloseReason;
 
@@ -46,15 +47,28 @@ impl ConnectionInner {
         self.flush_locked(&mut send_side);
     }
 
-    /// Gives up socket and outbox; the task has ended.
+    /// Gives up socket and outbox; the task has ended. What was to leave with the tick does so before.
     pub(crate) fn end(&self) {
         let rules = &self.context.rules;
-        self.send_side.lock().end(rules, &self.state);
+        let mut send_side = self.send_side.lock();
+        if self.state.is(Activity::LISTED) {
+            self.flush_locked(&mut send_side);
+        }
+        send_side.end(rules, &self.state);
     }
 
-    /// Sets whom to wake. The task calls it once: a spawned task keeps its waker.
+    /// Sets whom to wake. The task calls it once: a spawned task keeps its waker, and its runtime.
     pub(crate) fn set_waker(&self, waker: &Waker) {
         self.send_side.lock().waker = Some(waker.clone());
+        self.state
+            .set(Activity::HAS_TICKS, self.context.ticks.are_here());
+    }
+
+    /// Says on which runtime the poll is that runs, one of this task. It must be corked.
+    pub(crate) fn note_runtime(&self) {
+        if self.state.is(Activity::HAS_TICKS) {
+            tick::set_runtime(Some(self.context.ticks.runtime()));
+        }
     }
 
     /// Writes what waits for the task, as far as the socket takes it, and registers for the rest.

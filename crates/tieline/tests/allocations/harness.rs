@@ -11,6 +11,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use socket2::{Domain, Socket, Type};
@@ -44,14 +45,18 @@ struct Script {
 }
 
 impl Harness {
-    /// A node of one shard. The kernel keeps about `buffers` bytes at each end of a connection, or as
-    /// many as it likes.
+    /// A node, of one shard unless `config` has more. The kernel keeps about `buffers` bytes at each end of a
+    /// connection, or as many as it likes.
+    ///
+    /// Its clients read when a test wants them to, and answer no pings, so it sends none: on a busy machine a
+    /// test may take longer than the usual interval and timeout.
     pub(crate) fn start(on_message: OnMessage, config: Config, buffers: Option<u32>) -> Self {
         raise_descriptor_limit();
         let mut builder = tokio::runtime::Builder::new_current_thread();
         let runtime = builder.enable_all().build().unwrap();
         let config = Config {
-            shards: Some(1),
+            shards: config.shards.or(Some(1)),
+            ping_interval: Duration::from_hours(24),
             ..config
         };
         let events = Arc::<Events>::default();

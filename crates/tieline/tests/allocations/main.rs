@@ -10,14 +10,18 @@
 )]
 
 mod harness;
+#[cfg(feature = "cluster")]
+mod single_node;
 
 use std::{
     io::{Read, Write},
     net::TcpStream,
+    time::Duration,
 };
 
 use allocation_counter::measure;
 use tieline::{Config, Connection, Deflate, Delivery, Frame, Message};
+use tokio::sync::oneshot;
 
 use self::harness::{Harness, OnMessage, masked};
 
@@ -130,6 +134,20 @@ fn an_echo_allocates_at_most_twice() {
             );
         }
     }
+}
+
+#[test]
+fn looking_for_silent_clients_allocates_nothing() {
+    let config = Config {
+        message_timeout: Duration::from_millis(40),
+        ..Config::default()
+    };
+    let harness = Harness::start(echo, config, None);
+    let _client = harness.client("id=r0", "");
+    // Some checks: there is one each 5 ms.
+    let check = || harness.run(async { tokio::time::sleep(Duration::from_millis(50)).await });
+    check();
+    assert_eq!(measure(check).count_total, 0);
 }
 
 /// Broadcasts by the application.
@@ -265,15 +283,18 @@ fn a_message_that_waits_for_many_slow_readers_is_held_once() {
 
 /// Reads a MiB from each, one after the other, in another thread, while the node runs.
 fn read_all(harness: &Harness, readers: &mut [TcpStream]) {
+    // Ends with the thread, even if that panics. An event of the node would not do: it may be another, and then
+    // the node would stand still while the thread waits for it.
+    let (reading, ended) = oneshot::channel::<()>();
     std::thread::scope(|scope| {
-        let reading = scope.spawn(|| {
+        let reader = scope.spawn(move || {
+            let _reading = reading;
             for client in readers {
                 let payload = read(client, 10 + MIB).split_off(10);
                 assert!(payload.into_iter().all(|byte| byte == 7));
             }
-            harness.events.add();
         });
-        harness.run_for(1);
-        reading.join().unwrap();
+        let _ = harness.run(ended);
+        reader.join().unwrap();
     });
 }

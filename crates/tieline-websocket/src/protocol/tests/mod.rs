@@ -10,6 +10,7 @@ mod deflate;
 mod fragments;
 mod framing;
 mod limits;
+mod plain;
 mod text;
 
 use super::*;

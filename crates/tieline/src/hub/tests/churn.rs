@@ -93,24 +93,28 @@ fn who_is_closed_gets_what_was_sent_before_even_if_its_task_stops_listening() {
 
 #[test]
 fn an_emptied_group_is_served_and_forgotten() {
-    run(async {
-        let hub = hub(with_shards(1));
-        let crowd = crowd(&hub, 40);
-        let gathered = hub.emit_group("g", "gathered");
-        for guard in &crowd {
-            guard.connection().leave("g");
-        }
-        assert_eq!(hub.members("g"), []);
-        assert_eq!(hub.emit_group("g", "nobody").await, Reached::default());
-        crowd[0].connection().join("g").unwrap();
-        let alone = hub.emit_group("g", "alone");
-        assert_eq!(gathered.await, delivered(40));
-        assert_eq!(alone.await, delivered(1));
-        assert_eq!(received(&crowd[0]), ["gathered", "alone"]);
-        assert_eq!(received(&crowd[1]), ["gathered"]);
-        crowd[0].connection().leave("g");
-        assert_eq!(hub.emit_group("g", "nobody").await, Reached::default());
-    });
+    for shards in [1, 4] {
+        run(check_an_emptied_group(shards));
+    }
+}
+
+async fn check_an_emptied_group(shards: usize) {
+    let hub = hub(with_shards(shards));
+    let crowd = crowd(&hub, 40);
+    let gathered = hub.emit_group("g", "gathered");
+    for guard in &crowd {
+        guard.connection().leave("g");
+    }
+    assert_eq!(hub.members("g"), []);
+    assert_eq!(hub.emit_group("g", "nobody").await, Reached::default());
+    crowd[0].connection().join("g").unwrap();
+    let alone = hub.emit_group("g", "alone");
+    assert_eq!(gathered.await, delivered(40));
+    assert_eq!(alone.await, delivered(1));
+    assert_eq!(received(&crowd[0]), ["gathered", "alone"]);
+    assert_eq!(received(&crowd[1]), ["gathered"]);
+    crowd[0].connection().leave("g");
+    assert_eq!(hub.emit_group("g", "nobody").await, Reached::default());
 }
 
 #[test]

@@ -1,10 +1,12 @@
-//! Messages to many, over connections without sockets.
+//! Messages to many, nearly all over connections without sockets.
 //!
 //! On one thread the workers run only when a test awaits, so that what waits can be inspected. A
 //! connection's outbox keeps what it gets, since nobody reads.
 
 mod churn;
 mod cost;
+mod spread;
+mod ticks;
 
 use std::{io::IoSlice, sync::Arc, time::Duration};
 
@@ -42,10 +44,14 @@ fn with_shards(shards: usize) -> Config {
 
 /// A connection in the group `g`.
 fn connect(hub: &Hub, id: &str) -> ConnectionGuard {
+    connect_as(hub, id, None, &["g"])
+}
+
+fn connect_as(hub: &Hub, id: &str, user: Option<&str>, groups: &[&str]) -> ConnectionGuard {
     let info = ConnectionInfo {
         id: ClientId::new(id).unwrap(),
-        user: None,
-        groups: vec!["g".into()],
+        user: user.map(Arc::from),
+        groups: groups.iter().copied().map(Arc::from).collect(),
         subprotocol: None,
         remote_addr: None,
     };
@@ -76,7 +82,12 @@ fn received(guard: &ConnectionGuard) -> Vec<String> {
     });
     let outbox = &mut conn.send_side.lock().outbox;
     while outbox.write(&conn.context.rules, &mut write).unwrap() == Written::Some {}
-    let (mut frames, mut rest) = (Vec::new(), &bytes[..]);
+    texts(&bytes)
+}
+
+/// The texts of short frames, and the codes of closes.
+fn texts(bytes: &[u8]) -> Vec<String> {
+    let (mut frames, mut rest) = (Vec::new(), bytes);
     while let [kind, length, next @ ..] = rest {
         let payload;
         (payload, rest) = next.split_at((*length).into());

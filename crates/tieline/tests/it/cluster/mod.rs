@@ -20,5 +20,6 @@ mod reach;
 mod registry_outage;
 mod services;
 mod silent_links;
+mod single_node;
 mod stale_connections;
 mod strangers;
