@@ -20,6 +20,23 @@ fn audit() -> Duration {
     test_config().audit_interval.mul_f64(1.1) + Duration::from_millis(700)
 }
 
+/// Delivers the first message to a legacy node, for which the node is dialed. A message waits for a dial
+/// for 200 ms, and is sent again only if a busy machine took them.
+async fn deliver_first(from: &Cluster, id: &str, text: &str) {
+    loop {
+        let watch = Stopwatch::start();
+        let delivery = from.emit(id, text).await;
+        if delivery == Delivery::Delivered {
+            return;
+        }
+        let is_excused = watch.has_lost(Duration::from_millis(190));
+        assert!(
+            delivery == Delivery::Unreachable && is_excused,
+            "{delivery}"
+        );
+    }
+}
+
 async fn place(registry: &Arc<dyn Registry>, id: &str) -> Option<String> {
     entries(&**registry).await.remove(id)
 }
@@ -32,10 +49,7 @@ fn both_reach_each_others_clients() {
         let go = LegacyNode::start(&registry).await;
         let mut ann = ours.client("id=ann&quiet").await;
         go.connect("gil").await;
-        assert_eq!(
-            ours.cluster.emit("gil", "from us").await,
-            Delivery::Delivered
-        );
+        deliver_first(&ours.cluster, "gil", "from us").await;
         assert_eq!(go.texts("gil"), ["from us"]);
         assert!(go.emit("ann", "from Gö".as_bytes()).await.unwrap());
         assert_eq!(ann.text().await, "from Gö");
@@ -106,7 +120,7 @@ fn order_is_kept_to_a_legacy_node() {
         for id in ["gil", "gus"] {
             go.connect(id).await;
             // From now on broadcasts reach the legacy node.
-            assert!(ours.cluster.emit(id, "known").await.is_delivered());
+            deliver_first(&ours.cluster, id, "known").await;
         }
         let mut given_up = HashSet::new();
         for first in (0..MESSAGES).step_by(MAX_OPEN) {
@@ -213,7 +227,7 @@ fn a_late_delete_by_a_legacy_node_leaves_our_client_reachable() {
         // The client was at the legacy node, moved to ours, and only then does the legacy node
         // notice.
         go.connect("ann").await;
-        assert_eq!(b.cluster.emit("ann", "at Go").await, Delivery::Delivered);
+        deliver_first(&b.cluster, "ann", "at Go").await;
         let ann = a.reader("id=ann&quiet").await;
         assert_eq!(place(&registry, "ann").await, Some(a.peer_address()));
         for round in 0..3 {
@@ -263,7 +277,7 @@ fn a_client_that_moves_to_a_legacy_node_is_followed_and_its_old_connection_close
         go.connect("ann").await;
         let moved = Stopwatch::start();
         // A node without a cached route follows the new entry at once.
-        assert_eq!(c.cluster.emit("ann", "moved").await, Delivery::Delivered);
+        deliver_first(&c.cluster, "ann", "moved").await;
         assert_eq!(go.texts("ann"), ["moved"]);
         assert_eq!(half_open.until_closed().await, Some(4409));
         assert!(moved.elapsed() <= audit(), "{:?}", moved.elapsed());
