@@ -206,7 +206,8 @@ fn a_peer_that_does_not_read_costs_at_most_a_queue_and_a_window() {
         for outcome in outcomes {
             match outcome.await.unwrap() {
                 Outcome::Unknown => sent += REQUEST,
-                Outcome::NotSent(NotSent::Unreachable) => queued += REQUEST,
+                // Silent, or slow: that is open if this machine was too busy to look.
+                Outcome::NotSent(_) => queued += REQUEST,
                 other => panic!("{other:?}"),
             }
         }
