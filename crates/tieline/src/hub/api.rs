@@ -33,8 +33,8 @@ use crate::{
 impl Hub {
     /// Starts a hub. It spawns two tasks per shard on the current tokio runtime, for broadcasts and for
     /// keepalive pings, one per worker thread that flushes what was sent to many, and one that closes the
-    /// slowest clients if too much waits. They end when the last
-    /// clone of the hub and its last connection are gone.
+    /// slowest clients if too much waits. They end when the last clone of the hub and its last connection
+    /// are gone.
     ///
     /// # Errors
     /// If the settings contradict each other; see [`Config::validate`].

@@ -40,7 +40,8 @@ const INLINE_RECEIVERS: usize = 32;
 ///
 /// What is sent to a user, a group or everyone leaves for the clients once the tasks that are ready on this
 /// worker thread have run, so that many senders cost each client one write. A task that goes on computing,
-/// or blocks, holds it back until it awaits something, or calls `block_in_place`.
+/// or blocks, holds back what it has sent, and what others send to the same clients, until it awaits
+/// something or calls `block_in_place`. Before you end the process yourself, drain the node.
 ///
 /// ```
 /// use tieline::{Config, Delivery, Hub};
@@ -219,9 +220,10 @@ impl Hub {
                 return (reached, self.0.maps.shards_of(scope).collect());
             }
         }
+        let tick = self.0.context.ticks.current().filter(|_| few.len > 0);
         for conn in few.iter() {
             if !except.is_some_and(|ids| ids.iter().any(|id| **id == *conn.id)) {
-                reached.record(conn.send_one_of_many(frame.clone()));
+                reached.record(conn.send_one_of_many(frame.clone(), tick));
             }
         }
         (reached, pending)

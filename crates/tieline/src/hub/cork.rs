@@ -4,6 +4,7 @@
 //! reads from a socket or a link puts in a cork for each of its polls; when the poll returns, ready or
 //! pending, each listed connection is flushed once. So sixteen small messages cost one system call, nothing
 //! moves to another thread, and nothing waits longer than the poll.
+//! When the poll ends, the `tick` forgets on which runtime it ran.
 
 use std::{cell::RefCell, sync::Arc};
 

@@ -23,7 +23,7 @@ use super::tick::{Listed, Tick, Ticks};
 const SLICE: usize = 128;
 
 /// Entries of a list that are kept between ticks: 64 KiB.
-const KEPT_CAPACITY: usize = 8 * 1024;
+const KEPT_CAPACITY: usize = 4 * 1024;
 
 struct Flusher {
     tick: Arc<Tick>,

@@ -112,12 +112,12 @@ impl Outbox {
         self.queue.is_empty() && self.pong.is_none()
     }
 
-    /// Bytes that wait.
     /// How many frames wait, without a pong.
     pub(crate) fn len(&self) -> usize {
         self.queue.len()
     }
 
+    /// Bytes that wait.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }

@@ -1,6 +1,7 @@
 //! Sending to one connection: frames, batches, pings, pongs, closes.
 //!
-//! Owns the policy of a full outbox and the choice between writing now and at the end of a cork. Must not
+//! Owns the policy of a full outbox and the choice between writing now, at the end of a cork and at the end
+//! of a tick. Must not
 //! know who the receivers of a message are. Each call locks the sending side, and neither compresses nor calls
 //! the application meanwhile.
 
@@ -18,6 +19,7 @@ use super::{
     inner::ConnectionInner,
     send_side::{self, SendGuard, SendSide, WriteMode},
     state::Activity,
+    tick::{Listed, Tick},
 };
 use crate::{
     close::{CloseReason, FinalMessage},
@@ -40,13 +42,17 @@ impl ConnectionInner {
         delivery
     }
 
-    /// As [`ConnectionInner::send`], for one receiver of many: what a task sends leaves when the tick of its
-    /// worker ends.
-    pub(super) fn send_one_of_many(self: &Arc<Self>, frame: Frame) -> Delivery {
+    /// As [`ConnectionInner::send`], for one receiver of many: the frame leaves when the sender's tick ends, if
+    /// there is one.
+    pub(super) fn send_one_of_many(
+        self: &Arc<Self>,
+        frame: Frame,
+        tick: Option<&Tick>,
+    ) -> Delivery {
         self.compress(&frame);
         let mut send_side = self.send_side.lock();
         let delivery = self.enqueue(&mut send_side, frame);
-        self.flush_or_list(&mut send_side);
+        self.flush_or_list(&mut send_side, tick);
         delivery
     }
 
@@ -172,15 +178,22 @@ impl ConnectionInner {
         }
     }
 
-    fn flush_or_list(self: &Arc<Self>, send_side: &mut SendGuard<'_>) {
+    fn flush_or_list(self: &Arc<Self>, send_side: &mut SendGuard<'_>, tick: Option<&Tick>) {
+        let activity = self.state.activity();
+        if activity.contains(Activity::WRITE_PENDING) {
+            // The task goes on with it, and a tick that finds frames that cannot leave would take them for
+            // frames that it has joined.
+            return;
+        }
         if send_side.outbox.is_half_full(&self.context.rules) {
-            self.flush_locked(send_side);
-        } else if !self.state.is(Activity::LISTED) {
-            if self.context.ticks.list(self) {
+            return self.flush_locked(send_side);
+        }
+        match tick {
+            Some(_) if activity.contains(Activity::LISTED) => {}
+            Some(tick) if tick.list(Arc::clone(self) as Arc<dyn Listed>) => {
                 self.state.set(Activity::LISTED, true);
-            } else {
-                self.flush_or_cork(send_side);
             }
+            _ => self.flush_or_cork(send_side),
         }
     }
 

@@ -61,7 +61,7 @@ impl ConnectionInner {
     pub(crate) fn set_waker(&self, waker: &Waker) {
         self.send_side.lock().waker = Some(waker.clone());
         self.state
-            .set(Activity::HAS_TICKS, self.context.ticks.are_here());
+            .set(Activity::HAS_TICKS, self.context.ticks.drive_this_task());
     }
 
     /// Says on which runtime the poll is that runs, one of this task. It must be corked.

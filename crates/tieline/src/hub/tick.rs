@@ -68,7 +68,7 @@ impl Ticks {
     }
 
     /// Whether the task that runs is on the runtime on which the hub was started.
-    pub(super) fn are_here(&self) -> bool {
+    pub(super) fn drive_this_task(&self) -> bool {
         current_runtime() == Some(self.runtime)
     }
 
@@ -81,12 +81,11 @@ impl Ticks {
         self.ticks.iter()
     }
 
-    /// Lists a connection for the end of this worker's tick. False if there is none: outside of a
-    /// task, on a thread that is no worker, on another runtime, or when the hub has ended.
-    pub(super) fn list<C: Listed + 'static>(&self, conn: &Arc<C>) -> bool {
-        let index = worker_index().filter(|_| self.are_here());
-        let tick = index.and_then(|index| self.ticks.get(index));
-        tick.is_some_and(|tick| tick.list(Arc::clone(conn) as Arc<dyn Listed>))
+    /// The tick of this worker. `None` outside of a task, on a thread that is no worker, and on another
+    /// runtime.
+    pub(super) fn current(&self) -> Option<&Tick> {
+        let index = worker_index().filter(|_| self.drive_this_task())?;
+        self.ticks.get(index).map(|tick| &**tick)
     }
 }
 
@@ -105,7 +104,8 @@ struct List {
 }
 
 impl Tick {
-    fn list(&self, conn: Arc<dyn Listed>) -> bool {
+    /// Lists a connection for the end of the tick; false if the hub has ended.
+    pub(super) fn list(&self, conn: Arc<dyn Listed>) -> bool {
         let mut list = self.list.lock();
         if list.has_ended {
             return false;

@@ -17,7 +17,10 @@ use tokio::{
 };
 
 use super::*;
-use crate::{close::CloseReason, hub::cork::Cork};
+use crate::{
+    close::CloseReason,
+    hub::{cork::Cork, state::Activity},
+};
 
 /// The server's end of a connection in the group `g`, and its client.
 struct Pair {
@@ -267,6 +270,32 @@ fn a_task_that_blocks_its_worker_does_not_hold_back_what_it_sent() {
             });
         });
         task.await.unwrap();
+    });
+}
+
+#[test]
+fn a_sender_outside_of_a_task_waits_for_nobody() {
+    run_task(async {
+        let hub = hub(Config::default());
+        let pair = Pair::new(&hub, "c").await;
+        drop(hub.emit_group("g", "1"));
+        assert!(pair.arrived().is_empty());
+        // This task blocks its worker until the other thread has its answer.
+        let sender = thread::spawn(move || drop(hub.emit_group("g", "2")));
+        sender.join().unwrap();
+        assert_eq!(pair.arrived(), ["1", "2"]);
+    });
+}
+
+#[test]
+fn a_client_that_does_not_read_is_not_listed() {
+    run_task(async {
+        let hub = hub(Config::default());
+        let pair = Pair::new(&hub, "c").await;
+        let state = &inner(&pair.guard).state;
+        state.set(Activity::WRITE_PENDING, true);
+        drop(hub.emit_group("g", "1"));
+        assert!(!state.is(Activity::LISTED));
     });
 }
 

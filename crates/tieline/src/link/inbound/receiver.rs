@@ -54,8 +54,7 @@ pub(crate) trait Receiver: Send + Sync + 'static {
     ///
     /// What is [`Ready`](MaybeReady::Ready) goes back in the order of the requests. What comes
     /// [`Later`](MaybeReady::Later) is polled by the stream, outside of [`receive_batch`](Self::receive_batch),
-    /// and goes back when it is ready. Requests of unknown kinds do not get
-    /// here: the stream refuses them.
+    /// and goes back when it is ready. Requests of unknown kinds do not get here: the stream refuses them.
     fn receive(&self, from: &PeerInfo, request: RequestKind) -> MaybeReady;
 
     /// Runs `receive_all`, which calls [`receive`](Self::receive) for each request of one batch. The receiver

@@ -6,8 +6,8 @@
 //! slow response to one request is not silence as long as pings are answered. A ping is sent only while a
 //! response is awaited and nothing has arrived for a while, or when the link is idle.
 //!
-//! While this process does not run, or is too busy to look, nobody reads what has arrived: that time is no
-//! silence of the peer.
+//! While this process is paused, nobody reads what has arrived: that time is no silence of the peer. It is
+//! excused once in a silence, so that a dead peer is found by a busy node too.
 
 use std::{num::NonZeroU64, time::Duration};
 
@@ -21,6 +21,8 @@ const UNRESPONSIVE_AFTER: Duration = Duration::from_millis(500);
 const DEAD_AFTER: Duration = Duration::from_secs(5);
 /// Well below [`SUSPECT_AFTER`], well above a round trip.
 const PING_AWAITING: Duration = Duration::from_millis(250);
+/// A process that looks this much later than it wanted was paused, and did not just have a lot to do.
+const PAUSE: Duration = Duration::from_millis(250);
 /// Detects the dead peer of an idle link within 3 s, at half a ping per second.
 const PING_IDLE: Duration = Duration::from_secs(2);
 
@@ -33,6 +35,8 @@ pub(super) struct Liveness {
     /// The number of the last ping.
     last_ping: u64,
     marked_suspect: bool,
+    /// Whether a pause of this process was excused since anything arrived.
+    pause_excused: bool,
 }
 
 /// The ping since something last arrived.
@@ -52,6 +56,7 @@ impl Liveness {
             ping: Ping::No,
             last_ping: 0,
             marked_suspect: false,
+            pause_excused: false,
         }
     }
 
@@ -64,13 +69,18 @@ impl Liveness {
         self.last_received = now;
         self.unanswered_since = None;
         self.ping = Ping::No;
+        self.pause_excused = false;
         std::mem::take(&mut self.marked_suspect)
     }
 
     /// The link looked later than it wanted to. What arrived meanwhile may not have been read yet.
     pub(super) fn on_delay(&mut self, delay: Duration, now: Instant) {
+        if delay < PAUSE || self.pause_excused {
+            return;
+        }
         if let Some(since) = &mut self.unanswered_since {
             *since = (*since + delay).min(now);
+            self.pause_excused = true;
         }
     }
 

@@ -123,7 +123,11 @@ impl<T: Completion> State<T> {
             .push(request, completion, priority, now)
             .map_err(|completion| (completion, NotSent::QueueFull))?;
         self.wake_sender();
-        self.start_timer |= !std::mem::replace(&mut self.is_ticking, true);
+        if !std::mem::replace(&mut self.is_ticking, true) {
+            self.start_timer = true;
+            let next = now + TICK;
+            self.next_tick = Some(self.next_tick.map_or(next, |due| due.min(next)));
+        }
         Ok(())
     }
 

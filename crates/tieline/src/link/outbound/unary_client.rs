@@ -290,7 +290,7 @@ impl SecretClient {
             RequestKind::Query(query) if query.kind() == QueryKind::Online => {
                 self.online(query.names).await
             }
-            // The peer has no users and no groups. For a barrier: all calls before it are decided.
+            // The peer has no users and no groups.
             RequestKind::Query(_) => Ok(Outcome::Listing {
                 names: Vec::new(),
                 more: false,

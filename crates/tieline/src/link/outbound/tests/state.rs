@@ -173,6 +173,25 @@ fn a_pause_of_this_process_is_no_silence_of_its_peer() {
 }
 
 #[test]
+fn a_busy_process_finds_a_dead_peer_too() {
+    let at = clock();
+    let mut state = up(at(0));
+    push(&mut state, 7, at(0)).unwrap();
+    assert!(poll(&mut state, 1, at(0)).is_ready());
+    // Each tick comes 0.4 s late. The first of these delays is excused.
+    let (mut suspect, mut cut) = (None, None);
+    for time in (450..).step_by(450).take(20) {
+        if state.on_tick(at(time)).became_suspect {
+            suspect = Some(time);
+        }
+        if state.take_effects().abort.is_some() {
+            cut = cut.or(Some(time));
+        }
+    }
+    assert_eq!((suspect, cut), (Some(1800), Some(5400)));
+}
+
+#[test]
 fn requests_that_wait_too_long_are_not_sent_and_say_why() {
     let at = clock();
     let mut slow = up(at(0));
