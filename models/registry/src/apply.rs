@@ -202,7 +202,7 @@ impl Setup {
     fn wipe(&self, w: &mut World) {
         w.left.wipe -= 1;
         if self.follows_refills() {
-            w.lost = self.is_covered(w);
+            w.lost = self.registered_at(w);
         }
         w.registry = Registry {
             is_young: self.follows_refills(),

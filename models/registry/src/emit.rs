@@ -95,21 +95,31 @@ impl Setup {
     }
 
     /// Whether the client is connected to a node that is up, and registered there; or it was, until the
-    /// registry lost its data.
+    /// registry lost its data, and has stayed.
     pub(crate) fn is_covered(&self, w: &mut World) -> bool {
+        let node = self.registered_at(w);
+        if w.registry.own[CLIENT].is_some() || node.is_none() {
+            w.lost = None;
+        }
+        node.is_some()
+    }
+
+    /// The node that serves the client and has registered it, or had until the registry lost its data. An
+    /// older connection at another node does not count: a node that was paused for longer than its lease is
+    /// not waited for.
+    pub(crate) fn registered_at(&self, w: &World) -> Option<Addr> {
         let up = |addr: Addr| w.processes[addr].health == Health::Up;
-        // Another program may have deleted the entry, and left the shadow.
-        let registered = w.registry.own[CLIENT].is_some_and(|own| {
+        if let Some(own) = w.registry.own[CLIENT] {
+            // Another program may have deleted the entry, and left the shadow.
             let place = w.registry.place[CLIENT];
-            self.serves(w, own, CLIENT)
-                && up(own.addr)
-                && place.is_none_or(|place| place == Place::Node(own.addr))
-        });
-        let connected = self.pids().any(|p| {
-            let conn = w.processes[p].slots[CLIENT].conn;
-            conn.is_some_and(|conn| conn.granted != 0) && w.processes[p].health == Health::Up
-        });
-        w.lost &= w.registry.own[CLIENT].is_none() && connected;
-        registered || w.lost
+            let is_named = place.is_none_or(|place| place == Place::Node(own.addr));
+            let registered = is_named && up(own.addr) && self.serves(w, own, CLIENT);
+            return registered.then_some(own.addr);
+        }
+        let stays = |addr: &Addr| {
+            let conn = w.processes[*addr].slots[CLIENT].conn;
+            up(*addr) && conn.is_some_and(|conn| conn.granted != 0)
+        };
+        w.lost.filter(stays)
     }
 }

@@ -152,8 +152,8 @@ pub(crate) struct World {
     pub(crate) tried: (Option<(Addr, Stamp)>, u8),
     /// The message's client was connected, and registered or lost by the registry, all the time.
     pub(crate) covered: bool,
-    /// The client was registered when the registry lost its data, and is connected since.
-    pub(crate) lost: bool,
+    /// The node at which the client was registered when the registry lost its data, and has been since.
+    pub(crate) lost: Option<Addr>,
     /// A connection without a grant to which the message was delivered: its order.
     pub(crate) told: u8,
     /// Faults that may still happen.
@@ -251,7 +251,7 @@ impl World {
             emit: Emit::Idle,
             tried: (None, 0),
             covered: false,
-            lost: false,
+            lost: None,
             told: 0,
             left: setup.faults.clone(),
             bad: None,
