@@ -12,6 +12,14 @@ use super::kit::{run, tieline};
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
+/// The command that starts the baseline server on a free port, for `--start`.
+fn floor() -> String {
+    format!(
+        "'{}' bench floor --listen 127.0.0.1:{{port}}",
+        env!("CARGO_BIN_EXE_tieline")
+    )
+}
+
 /// The error of an invalid command line.
 fn refused(arguments: &[&str]) -> String {
     let (code, message) = run(&[&["bench"], arguments].concat());
@@ -162,10 +170,7 @@ fn the_password_of_an_invalid_registry_url_is_hidden() {
 
 #[test]
 fn a_comparison_shows_its_ratios_and_checks_them() {
-    let server = format!(
-        "'{}' bench floor --listen 127.0.0.1:{{port}}",
-        env!("CARGO_BIN_EXE_tieline")
-    );
+    let server = floor();
     let short = [
         "--runs",
         "1",
@@ -213,10 +218,7 @@ fn a_comparison_shows_its_ratios_and_checks_them() {
 
 #[test]
 fn rooms_and_mixed_loads_need_no_templates() {
-    let server = format!(
-        "'{}' bench floor --listen 127.0.0.1:{{port}}",
-        env!("CARGO_BIN_EXE_tieline")
-    );
+    let server = floor();
     let target = [
         "--start",
         &server,
@@ -262,10 +264,7 @@ fn rooms_and_mixed_loads_need_no_templates() {
 
 #[test]
 fn a_load_without_arrivals_fails_and_shows_its_table() {
-    let server = format!(
-        "'{}' bench floor --listen 127.0.0.1:{{port}}",
-        env!("CARGO_BIN_EXE_tieline")
-    );
+    let server = floor();
     let target = [
         "--start",
         &server,

@@ -220,7 +220,10 @@ impl Hub {
                 return (reached, self.0.maps.shards_of(scope).collect());
             }
         }
-        let tick = self.0.context.ticks.current().filter(|_| few.len > 0);
+        if few.len == 0 {
+            return (reached, pending);
+        }
+        let tick = self.0.context.ticks.current();
         for conn in few.iter() {
             if !except.is_some_and(|ids| ids.iter().any(|id| **id == *conn.id)) {
                 reached.record(conn.send_one_of_many(frame.clone(), tick));

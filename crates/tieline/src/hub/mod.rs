@@ -58,6 +58,8 @@ mod tick;
 pub(crate) use self::outbox::{Outbox, OutboxRules, Written};
 #[cfg(feature = "tls")]
 pub(crate) use self::send_side::send_now;
+#[cfg(all(test, feature = "cluster"))]
+pub(crate) use self::tests::connect_as;
 #[cfg(feature = "cluster")]
 pub(crate) use self::{
     admission::{Claimant, Superseded},

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::{LocalInstant, Registrar, RegistrarConfig, RegistrarHost};
 use crate::{
     config::Config,
-    hub::{ConnectionGuard, ConnectionInfo, ConnectionInner, ConnectionOptions, Hub},
+    hub::{ConnectionInner, Hub, connect_as},
 };
 
 const IDS: usize = 100_000;
@@ -55,22 +55,6 @@ fn config() -> RegistrarConfig {
     }
 }
 
-fn connection(hub: &Hub) -> ConnectionGuard {
-    let info = ConnectionInfo {
-        id: ClientId::new("client").expect("a valid id"),
-        user: None,
-        groups: Vec::new(),
-        subprotocol: None,
-        remote_addr: None,
-    };
-    let options = ConnectionOptions {
-        first_message: None,
-        final_message: None,
-        deflate: false,
-    };
-    hub.register(info, options).expect("the hub has room")
-}
-
 async fn until(mut condition: impl AsyncFnMut() -> bool) {
     let waiting = async {
         while !condition().await {
@@ -89,7 +73,7 @@ async fn a_wiped_redis_is_refilled_in_seconds() {
     let registrar = registrar.await.unwrap();
     let inner = &*registrar.0;
     let hub = Hub::new(Config::default()).unwrap();
-    let guard = connection(&hub);
+    let guard = connect_as(&hub, "client", None, &[]);
     for n in 0..IDS {
         let id = ClientId::new(format!("client-{n:08}")).unwrap();
         let stamp = inner.clock.stamp(LocalInstant::now());

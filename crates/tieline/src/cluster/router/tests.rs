@@ -1,4 +1,3 @@
-use tieline_registry::ClientId;
 use uuid::Uuid;
 
 use super::*;
@@ -9,7 +8,7 @@ use crate::{
     },
     config::Config,
     delivery::Delivery,
-    hub::{ConnectionInfo, ConnectionOptions},
+    hub::connect_as,
     link::{Link, LinkConfig, PeerSecurity},
 };
 
@@ -38,19 +37,7 @@ async fn a_client_that_comes_here_as_something_is_sent_elsewhere_gets_it() {
         route: route(&router.tasks),
         is_cached: false,
     };
-    let info = ConnectionInfo {
-        id: ClientId::new("client").expect("a valid id"),
-        user: None,
-        groups: Vec::new(),
-        subprotocol: None,
-        remote_addr: None,
-    };
-    let options = ConnectionOptions {
-        first_message: None,
-        final_message: None,
-        deflate: false,
-    };
-    let _guard = hub.register(info, options).expect("the hub has room");
+    let _guard = connect_as(&hub, "client", None, &[]);
     router.execute(unicast, step);
     assert_eq!(receipt.await, Delivery::Delivered);
     assert!(router.ordering.is_idle());

@@ -47,7 +47,13 @@ fn connect(hub: &Hub, id: &str) -> ConnectionGuard {
     connect_as(hub, id, None, &["g"])
 }
 
-fn connect_as(hub: &Hub, id: &str, user: Option<&str>, groups: &[&str]) -> ConnectionGuard {
+/// A connection, without a socket, that is reachable at once.
+pub(crate) fn connect_as(
+    hub: &Hub,
+    id: &str,
+    user: Option<&str>,
+    groups: &[&str],
+) -> ConnectionGuard {
     let info = ConnectionInfo {
         id: ClientId::new(id).unwrap(),
         user: user.map(Arc::from),

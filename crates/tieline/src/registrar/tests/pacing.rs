@@ -13,10 +13,10 @@ use tieline_registry::{
 };
 use tokio::time::{Instant, sleep};
 
-use super::{Host, config, connection};
+use super::{Host, config};
 use crate::{
     config::Config,
-    hub::Hub,
+    hub::{Hub, connect_as},
     registrar::{LocalInstant, Registrar},
 };
 
@@ -156,7 +156,7 @@ async fn audits_are_rare_until_another_program_has_written_entries() {
     let (registry, host) = (Arc::new(Recorder::default()), Arc::new(Host));
     let registrar = start(&registry, &host).await;
     let hub = Hub::new(Config::default()).unwrap();
-    let guard = connection(&hub);
+    let guard = connect_as(&hub, "client", None, &[]);
     let id = ClientId::new("client").unwrap();
     let stamp = registrar.0.clock.stamp(LocalInstant::now());
     let conn = guard.connection().inner().clone();
