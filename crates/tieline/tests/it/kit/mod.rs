@@ -25,7 +25,9 @@ use std::{future::Future, time::Duration};
 
 #[cfg(feature = "cluster")]
 use tieline::{Cluster, Delivery};
-pub(crate) use tieline_test_servers::{Stopwatch, Trace};
+pub(crate) use tieline_test_servers::Stopwatch;
+#[cfg(feature = "cluster")]
+pub(crate) use tieline_test_servers::Trace;
 
 #[cfg(feature = "tls")]
 pub(crate) use self::secure::Secure;
