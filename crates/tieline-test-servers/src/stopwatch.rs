@@ -144,6 +144,12 @@ mod tests {
         Duration::from_nanos(run.parse().unwrap())
     }
 
+    /// Whether this is the time, to a tenth of it: the kernel brings the times of a running thread up
+    /// to date with its clock tick only, and the clock is not read at the same moment as they are.
+    fn is_about(time: Duration, measured: Duration) -> bool {
+        measured.abs_diff(time) < time / 10
+    }
+
     #[test]
     fn a_pause_counts_and_a_wait_for_a_processor_does_not() {
         let stop = AtomicBool::new(false);
@@ -169,12 +175,9 @@ mod tests {
             let with_pause = watch.elapsed();
             stop.store(true, Ordering::Relaxed);
             assert!(took > TIME * 2, "the processors were busy: {took:?}");
-            assert!(
-                measured >= TIME && measured < TIME * 11 / 10,
-                "{measured:?}"
-            );
-            assert!(with_pause >= measured + TIME, "{with_pause:?}");
-            assert!(with_pause < measured + TIME * 11 / 10, "{with_pause:?}");
+            assert!(is_about(TIME, measured), "{measured:?}");
+            let paused = with_pause.saturating_sub(measured);
+            assert!(is_about(TIME, paused), "{paused:?}");
         });
     }
 }
