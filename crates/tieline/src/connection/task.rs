@@ -96,32 +96,40 @@ impl<H: Handler> ConnectionTask<H> {
         let task = async move {
             let mut flow = Box::pin(self.open()).await;
             while let Flow::Continue = flow {
-                if self.must_yield() {
-                    self.buffer.keep_rest();
-                    tokio::task::yield_now().await;
-                }
-                flow = match self.decode() {
-                    Some(Decoded::Message(message)) => {
-                        let outcome = self.handle(message).await;
-                        match outcome {
-                            CallbackOutcome::Done => self.proceed(),
-                            outcome => Box::pin(self.on_outcome(outcome)).await,
-                        }
-                    }
-                    Some(Decoded::Failed(error)) => Box::pin(self.fail(*error)).await,
-                    Some(Decoded::Nothing) => Flow::Continue,
-                    Some(Decoded::End) => Flow::End,
-                    None => match self.next_event().await {
-                        IoEvent::Read => Flow::Continue,
-                        IoEvent::Closing => self.proceed(),
-                        IoEvent::End(kind) => self.on_io_end(kind),
-                        IoEvent::Deadline => Flow::End,
-                    },
+                flow = match self.next_event().await {
+                    IoEvent::Read => Box::pin(self.handle_read()).await,
+                    IoEvent::Closing => self.proceed(),
+                    IoEvent::End(kind) => self.on_io_end(kind),
+                    IoEvent::Deadline => Flow::End,
                 };
             }
             Box::pin(self.end(matches!(flow, Flow::Linger))).await;
         };
         Corked { task }
+    }
+
+    /// Handles what has been read: one callback after the other, until the buffer is empty or reading
+    /// pauses. Boxed for as long as that takes, so that a connection which waits does not hold the room
+    /// for a callback.
+    async fn handle_read(&mut self) -> Flow {
+        let mut flow = Flow::Continue;
+        while let Flow::Continue = flow {
+            if self.must_yield() {
+                self.buffer.keep_rest();
+                tokio::task::yield_now().await;
+            }
+            flow = match self.decode() {
+                Some(Decoded::Message(message)) => match self.handle(message).await {
+                    CallbackOutcome::Done => self.proceed(),
+                    outcome => Box::pin(self.on_outcome(outcome)).await,
+                },
+                Some(Decoded::Failed(error)) => Box::pin(self.fail(*error)).await,
+                Some(Decoded::Nothing) => Flow::Continue,
+                Some(Decoded::End) => Flow::End,
+                None => break,
+            };
+        }
+        flow
     }
 
     fn must_yield(&mut self) -> bool {
@@ -161,19 +169,22 @@ impl<H: Handler> ConnectionTask<H> {
 
     /// Waits for bytes, a close or the end.
     fn next_event(&mut self) -> impl Future<Output = IoEvent> + Send {
-        poll_fn(|cx| {
-            let conn = self.guard.connection().inner();
-            let event = self.io.poll_next(cx, conn, &mut self.buffer);
-            if event.is_pending() {
-                // Other tasks run now. If the count went on, the task would yield in the middle of the
-                // next read, and its messages would leave in two writes: clients that answer each write
-                // would keep them apart for ever.
-                self.handled = 0;
-                // There is a rest only while reading pauses.
-                self.buffer.keep_rest();
-            }
-            event
-        })
+        // By a method, so that the future holds one reference instead of one for each field.
+        poll_fn(|cx| self.poll_event(cx))
+    }
+
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<IoEvent> {
+        let conn = self.guard.connection().inner();
+        let event = self.io.poll_next(cx, conn, &mut self.buffer);
+        if event.is_pending() {
+            // Other tasks run now. If the count went on, the task would yield in the middle of the
+            // next read, and its messages would leave in two writes: clients that answer each write
+            // would keep them apart for ever.
+            self.handled = 0;
+            // There is a rest only while reading pauses.
+            self.buffer.keep_rest();
+        }
+        event
     }
 
     /// Decodes the next part of the read buffer; `None` once it is empty, or while reading pauses.
