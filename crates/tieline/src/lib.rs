@@ -96,6 +96,7 @@
 //! | `cluster` | many nodes, with a registry in memory |
 //! | `redis` | `cluster`, and the registry on Redis: one server, Sentinel, or Cluster |
 //! | `etcd` | `cluster`, and the registry on etcd |
+//! | `json` | [`Frame::json`] and [`Message::json`] |
 //! | `tls` | TLS on the [`Listener`], with rustls |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -130,6 +131,8 @@ mod upgrade;
 
 pub use http::StatusCode;
 pub use tieline_registry::{ClientId, MAX_NAME, NameError};
+#[cfg(feature = "json")]
+pub use tieline_websocket::JsonError;
 pub use tieline_websocket::{CloseCode, CloseFrame, Deflate, Frame, Message, ProtocolError};
 
 #[cfg(feature = "tls")]
