@@ -78,7 +78,7 @@
 //! | [`Node`] | a hub and a handler, served and drained |
 //! | [`Listener`], [`HttpService`] | TCP, TLS and HTTP/1.1 in front of a node |
 //! | [`Upgrade`], [`UpgradeRequest`], [`Accept`], [`Refusal`] | who may connect, and as whom |
-//! | [`Handler`] | the callbacks of one connection |
+//! | [`Handler`], [`TryHandler`] | the callbacks of one connection |
 //! | [`Connection`], [`Message`], [`CloseReason`] | one accepted WebSocket, what it sent, why it ended |
 //! | [`Hub`], [`Frame`], [`Receipt`], [`Delivery`] | sending on this node |
 //! | [`Config`] | every limit and policy |
@@ -127,6 +127,7 @@ mod registrar;
 #[cfg(feature = "cluster")]
 pub mod registry;
 mod serve;
+mod try_handler;
 mod upgrade;
 
 pub use http::StatusCode;
@@ -147,6 +148,7 @@ pub use self::{
     node::{Drained, Node},
     receipt::Receipt,
     serve::NodeService,
+    try_handler::{CallbackError, TryHandler},
     upgrade::{Accept, Refusal, Upgrade, UpgradeRequest},
 };
 #[cfg(feature = "cluster")]
