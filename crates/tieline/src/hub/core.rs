@@ -19,6 +19,7 @@ use super::{
     context::HubContext,
     inner::ConnectionInner,
     members::Members,
+    room::{Room, SendError},
     scope::{ExcludedIds, Hashed, Scope},
     shard::Shard,
     shard_map::ShardMaps,
@@ -156,6 +157,28 @@ impl Hub {
             return Receipt::decided(conn.send(frame));
         }
         shard.queue.queue_unicast(conn, frame)
+    }
+
+    /// Sends to one connection when its outbox has room, behind what is pending in its shard now.
+    pub(crate) async fn send_when_ready(
+        &self,
+        conn: &Arc<ConnectionInner>,
+        frame: Frame,
+    ) -> Result<(), SendError> {
+        if conn.is_close_requested() {
+            return Err(SendError::Closed);
+        }
+        self.shard(conn).queue.passed().await;
+        conn.compress(&frame);
+        Room::new(conn, Some(frame)).await
+    }
+
+    /// Waits until the outbox of a connection has room.
+    pub(crate) async fn ready(&self, conn: &Arc<ConnectionInner>) -> Result<(), SendError> {
+        if conn.is_close_requested() {
+            return Err(SendError::Closed);
+        }
+        Room::new(conn, None).await
     }
 
     /// Sends to a scope: at once if it has few receivers and nothing is pending, else through the queues.

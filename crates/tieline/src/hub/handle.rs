@@ -7,7 +7,7 @@ use std::{fmt, net::SocketAddr, sync::Arc};
 use tieline_registry::{ClientId, NameError, id};
 use tieline_websocket::{CloseFrame, Frame};
 
-use super::{core::Hub, inner::ConnectionInner};
+use super::{core::Hub, inner::ConnectionInner, room::SendError};
 use crate::{close::CloseReason, receipt::Receipt};
 
 /// One accepted WebSocket. Cheap to clone. It may outlive the socket; `emit` then yields
@@ -87,6 +87,71 @@ impl Connection {
     /// there; the order of the calls is kept either way.
     pub fn emit(&self, frame: impl Into<Frame>) -> Receipt {
         self.hub.emit_to(&self.inner, frame.into())
+    }
+
+    /// Sends to this client once its outbox has room, however slowly the client reads: less than half of
+    /// [`Config::outbox_bytes`](crate::Config::outbox_bytes) and of
+    /// [`Config::outbox_frames`](crate::Config::outbox_frames) is in use. The other half remains for `emit`,
+    /// which does not wait, so that a long stream of `send`s closes no client as a slow consumer. `Ok` means
+    /// what [`Delivery::Delivered`](crate::Delivery::Delivered) does.
+    ///
+    /// Those who wait for one client are served in the order in which they began to wait. What one task sends
+    /// arrives in the order of its calls, if it awaits each `send` before the next call: an `emit` overtakes a
+    /// `send` that waits. Cancel-safe: if the future is dropped before it is ready, the frame was not sent.
+    ///
+    /// A wait ends with the connection. A client that takes nothing is closed with
+    /// [`CloseReason::SlowConsumer`] after [`Config::ping_interval`](crate::Config::ping_interval) and
+    /// [`Config::ping_timeout`](crate::Config::ping_timeout), also while a callback waits here.
+    ///
+    /// ```
+    /// use tieline::{Connection, Frame, SendError};
+    ///
+    /// /// Sends a log, of any length, with at most half an outbox of it in memory.
+    /// async fn replay(
+    ///     connection: &Connection,
+    ///     log: impl Iterator<Item = Frame>,
+    /// ) -> Result<(), SendError> {
+    ///     for frame in log {
+    ///         connection.send(frame).await?;
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`SendError::Closed`] if the connection closes first.
+    pub async fn send(&self, frame: impl Into<Frame>) -> Result<(), SendError> {
+        self.hub.send_when_ready(&self.inner, frame.into()).await
+    }
+
+    /// Waits until less than half of this client's outbox is in use. Then it takes at least one frame by
+    /// `emit`, unless others fill it first; whoever sends much calls [`send`](Self::send) instead. It shares the
+    /// line of those who wait there. Cancel-safe.
+    ///
+    /// ```
+    /// # use tieline::{Connection, SendError};
+    /// /// Makes the next picture when the client has nearly received the last.
+    /// async fn stream(
+    ///     connection: &Connection,
+    ///     mut next: impl FnMut() -> Vec<u8>,
+    /// ) -> Result<(), SendError> {
+    ///     loop {
+    ///         connection.ready().await?;
+    ///         connection.emit(next());
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`SendError::Closed`] if the connection closes first.
+    pub async fn ready(&self) -> Result<(), SendError> {
+        self.hub.ready(&self.inner).await
+    }
+
+    /// How many frames wait in this client's outbox, and how many bytes. What broadcasts have waiting in the
+    /// shard's queue is not counted, nor what the kernel holds.
+    pub fn queued(&self) -> (usize, usize) {
+        self.inner.queued()
     }
 
     /// Joins a group; false if it is a member already. A group exists as long as it has members.

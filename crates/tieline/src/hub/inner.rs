@@ -137,7 +137,7 @@ impl ConnectionInner {
 
     /// Why the connection closes, once it does.
     pub(crate) fn reason(&self) -> Option<CloseReason> {
-        self.send_side.lock().reason.as_deref().cloned()
+        self.send_side.lock().extras.reason().cloned()
     }
 
     /// Bytes that the socket did not take yet.
