@@ -13,7 +13,7 @@ use std::{
 };
 
 use tieline_websocket::Frame;
-use tokio_util::sync::DropGuard;
+use tokio_util::{sync::DropGuard, task::TaskTracker};
 
 use super::{
     context::HubContext,
@@ -140,6 +140,11 @@ impl Hub {
 
     pub(super) fn shard(&self, conn: &ConnectionInner) -> &Shard {
         &self.0.shards[usize::from(conn.shard)]
+    }
+
+    /// What the application has spawned on connections.
+    pub(crate) fn tasks(&self) -> &TaskTracker {
+        &self.0.context.tasks
     }
 
     /// Closes a connection, behind what was sent to it before.

@@ -1,7 +1,9 @@
 //! What few connections have, in one box that most do without.
 //!
-//! Owns the reason of the close, and the line of those who wait for room in the outbox. Must not know when
-//! either is due. Invariant: there is no box without something in it.
+//! Owns the reason of the close, the signal that it has begun, and the line of those who wait for room in
+//! the outbox. Must not know when any of them is due. Invariant: there is no box without something in it.
+
+use tokio_util::sync::CancellationToken;
 
 use super::line::{Line, Turn};
 use crate::close::CloseReason;
@@ -12,6 +14,8 @@ pub(super) struct Extras(Option<Box<Fields>>);
 #[derive(Debug, Default)]
 struct Fields {
     reason: Option<Box<CloseReason>>,
+    /// Cancelled when the close begins; `None` as long as nobody waits for that.
+    closing: Option<CancellationToken>,
     line: Option<Box<Line>>,
 }
 
@@ -29,6 +33,17 @@ impl Extras {
     pub(super) fn set_reason(&mut self, reason: CloseReason) {
         let fields = self.0.get_or_insert_default();
         fields.reason.get_or_insert_with(|| Box::new(reason));
+    }
+
+    /// What is cancelled when the close begins.
+    pub(super) fn closing(&mut self) -> &CancellationToken {
+        let fields = self.0.get_or_insert_default();
+        fields.closing.get_or_insert_default()
+    }
+
+    /// What to cancel now that the close has begun.
+    pub(super) fn take_closing(&mut self) -> Option<CancellationToken> {
+        self.0.as_deref_mut()?.closing.take()
     }
 }
 
@@ -61,7 +76,7 @@ impl Extras {
         }
         if let Some(fields) = &mut self.0 {
             fields.line = None;
-            if fields.reason.is_none() {
+            if fields.reason.is_none() && fields.closing.is_none() {
                 self.0 = None;
             }
         }

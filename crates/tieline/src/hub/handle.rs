@@ -2,10 +2,11 @@
 //!
 //! Owns nothing: it refers to a connection and its hub, and outlives the socket.
 
-use std::{fmt, net::SocketAddr, sync::Arc};
+use std::{fmt, io, net::SocketAddr, sync::Arc};
 
 use tieline_registry::{ClientId, NameError, id};
 use tieline_websocket::{CloseFrame, Frame};
+use tokio::task::JoinHandle;
 
 use super::{core::Hub, inner::ConnectionInner, room::SendError};
 use crate::{close::CloseReason, receipt::Receipt};
@@ -175,6 +176,64 @@ impl Connection {
     pub fn leave(&self, group: &str) -> bool {
         let mut index = self.hub.shard(&self.inner).index.lock();
         index.contains(&self.inner) && index.leave(&self.inner, group)
+    }
+
+    /// Waits until the connection begins to close, and returns why: from then on `emit` yields
+    /// [`Delivery::Offline`](crate::Delivery::Offline). That is before
+    /// [`Handler::on_disconnect`](crate::Handler::on_disconnect); what was sent before may still leave. While a
+    /// callback waits, nothing is read, so a client that has left is noticed when the callback has ended or
+    /// a write fails.
+    ///
+    /// Returns at once if it has begun. Cancel-safe.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tieline::Connection;
+    /// /// How long a client stays.
+    /// async fn watch(connection: Connection) -> Duration {
+    ///     let since = tokio::time::Instant::now();
+    ///     let reason = connection.closed().await;
+    ///     println!("{} has left: {reason}", connection.id());
+    ///     since.elapsed()
+    /// }
+    /// ```
+    pub async fn closed(&self) -> CloseReason {
+        self.inner.closing().cancelled().await;
+        let reason = self.inner.reason();
+        reason.unwrap_or(CloseReason::Lost(io::ErrorKind::NotConnected))
+    }
+
+    /// Spawns a task that ends with the connection: once that begins to close, as for
+    /// [`closed`](Self::closed), the future is dropped as soon as it waits. The handle then yields `None`.
+    /// [`Node::drain`](crate::Node::drain) waits for the task, and counts it in
+    /// [`Drained::remaining`](crate::Drained::remaining) if it does not end in time.
+    ///
+    /// Costs a task of tokio. It runs beside the callbacks, and may still be in its last poll during
+    /// [`Handler::on_disconnect`](crate::Handler::on_disconnect).
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tieline::Connection;
+    /// /// Sends a number every second for as long as the client is there.
+    /// fn count(connection: &Connection) {
+    ///     let client = connection.clone();
+    ///     connection.spawn(async move {
+    ///         for seconds in 0.. {
+    ///             client.emit(seconds.to_string());
+    ///             tokio::time::sleep(Duration::from_secs(1)).await;
+    ///         }
+    ///     });
+    /// }
+    /// ```
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn spawn<F>(&self, future: F) -> JoinHandle<Option<F::Output>>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        let until_closing = self.inner.closing().run_until_cancelled_owned(future);
+        self.hub.tasks().spawn(until_closing)
     }
 
     /// Begins the close handshake. What was sent before still leaves, within

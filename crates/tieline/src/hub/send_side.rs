@@ -17,6 +17,7 @@ use tokio::net::{TcpStream, tcp::OwnedWriteHalf};
 
 use super::{
     extras::Extras,
+    line::Line,
     outbox::{Outbox, OutboxRules, Written},
     state::{Activity, Lifecycle, StateCell},
 };
@@ -150,21 +151,25 @@ pub(super) fn try_now(
     sent
 }
 
-/// Wakes who waits for room, if there is some: the first in line, who lets the next one be woken. All of
-/// them, if the connection closes. To be called after every write and every close. The lock is released
-/// meanwhile, because a waker may run what it wakes, and that may send.
+/// Wakes who waits for room, if there is some: the first in line, who lets the next one be woken. If the
+/// connection closes, all of them and those who wait for that. To be called after every write and every
+/// close. The lock is released meanwhile, because a waker may run what it wakes, and that may send.
 pub(super) fn wake_waiting(send_side: &mut SendGuard<'_>, rules: &OutboxRules, state: &StateCell) {
     if send_side.extras.is_empty() {
         return;
     }
-    let has_room = !send_side.outbox.is_half_full(rules);
-    let Some(line) = send_side.extras.line() else {
-        return;
-    };
     if state.reached(Lifecycle::Closing) {
-        let all = line.dissolve();
-        MutexGuard::unlocked(send_side, || all.for_each(Waker::wake));
-    } else if has_room && let Some(first) = line.first() {
+        let all = send_side.extras.line().map(Line::dissolve);
+        let closing = send_side.extras.take_closing();
+        MutexGuard::unlocked(send_side, || {
+            all.into_iter().flatten().for_each(Waker::wake);
+            if let Some(closing) = closing {
+                closing.cancel();
+            }
+        });
+    } else if !send_side.outbox.is_half_full(rules)
+        && let Some(first) = send_side.extras.line().and_then(Line::first)
+    {
         MutexGuard::unlocked(send_side, || first.wake());
     }
 }

@@ -9,6 +9,7 @@ mod load;
 mod lost;
 mod order;
 mod receipts;
+mod tasks;
 
 use tieline::{CloseCode, CloseFrame};
 
