@@ -9,6 +9,7 @@ mod load;
 mod lost;
 mod order;
 mod receipts;
+mod tasks;
 mod try_handler;
 
 use tieline::{CloseCode, CloseFrame};
