@@ -79,6 +79,7 @@
 //! | [`Listener`], [`HttpService`] | TCP, TLS and HTTP/1.1 in front of a node |
 //! | [`Upgrade`], [`UpgradeRequest`], [`Accept`], [`Refusal`] | who may connect, and as whom |
 //! | [`Handler`], [`TryHandler`] | the callbacks of one connection |
+//! | [`Socket`] | a connection as a stream and a sink, for a task of your own |
 //! | [`Connection`], [`Message`], [`CloseReason`] | one accepted WebSocket, what it sent, why it ended |
 //! | [`Hub`], [`Frame`], [`Receipt`], [`Delivery`] | sending on this node |
 //! | [`Config`] | every limit and policy |
