@@ -10,6 +10,7 @@ mod lost;
 mod order;
 mod receipts;
 mod tasks;
+mod try_handler;
 
 use tieline::{CloseCode, CloseFrame};
 
