@@ -72,6 +72,13 @@ impl Connection {
         self.inner.groups.lock().names().to_vec()
     }
 
+    /// What [`Accept::data`](crate::Accept::data) gave, shared; `None` if it gave nothing, or a value of
+    /// another type. Readable after the end too. Takes the lock that orders what the client receives, so it
+    /// may wait for one write to its socket: keep the `Arc` where you need it often.
+    pub fn data<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        self.inner.data()?.downcast().ok()
+    }
+
     /// The hub that holds it.
     pub fn hub(&self) -> &Hub {
         &self.hub

@@ -2,6 +2,7 @@
 
 mod close;
 mod compression;
+mod data;
 mod ends;
 mod floods;
 mod handler;
