@@ -156,6 +156,24 @@ impl Connection {
         self.hub.ready(&self.inner).await
     }
 
+    /// Writes what waits for this client, as far as its socket takes it now, though the callback, the
+    /// [`Cork`](crate::Cork) or the tick that holds it back goes on: for a frame that shall leave before a long
+    /// computation begins. Over TLS the connection's task does it at its next turn. What a full socket leaves
+    /// over leaves when there is room, as always.
+    ///
+    /// ```
+    /// # use tieline::Connection;
+    /// # fn compute() -> String { "42".into() }
+    /// fn answer(connection: &Connection) {
+    ///     connection.emit("computing");
+    ///     connection.flush();
+    ///     connection.emit(tokio::task::block_in_place(compute));
+    /// }
+    /// ```
+    pub fn flush(&self) {
+        self.inner.flush();
+    }
+
     /// How many frames wait in this client's outbox, and how many bytes. What broadcasts have waiting in the
     /// shard's queue is not counted, nor what the kernel holds.
     pub fn queued(&self) -> (usize, usize) {

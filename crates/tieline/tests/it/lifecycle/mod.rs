@@ -2,6 +2,7 @@
 
 mod close;
 mod compression;
+mod corks;
 mod data;
 mod ends;
 mod floods;
