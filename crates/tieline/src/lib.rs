@@ -127,6 +127,7 @@ mod registrar;
 #[cfg(feature = "cluster")]
 pub mod registry;
 mod serve;
+mod socket;
 mod try_handler;
 mod upgrade;
 
@@ -148,6 +149,7 @@ pub use self::{
     node::{Drained, Node},
     receipt::Receipt,
     serve::NodeService,
+    socket::Socket,
     try_handler::{CallbackError, TryHandler},
     upgrade::{Accept, Refusal, Upgrade, UpgradeRequest},
 };

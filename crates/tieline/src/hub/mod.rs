@@ -80,6 +80,7 @@ pub use self::{
     stats::HubStats,
 };
 pub(crate) use self::{
+    cork::Corked,
     guard::{ConnectionGuard, RegisterError},
     inner::{ConnectionInfo, ConnectionInner, ConnectionOptions},
     task_side::TaskStream,
