@@ -145,7 +145,7 @@ pub use self::{
     config::{Config, ConfigError, Duplicate, Origins, SlowConsumer},
     delivery::{Delivery, Reached},
     handler::{ConnectionError, Handler},
-    hub::{Connection, Except, Hub, HubStats, JoinError, SendError},
+    hub::{Connection, Cork, Except, Hub, HubStats, JoinError, SendError},
     listener::{Body, BodyError, HttpService, Listener},
     node::{Drained, Node},
     receipt::Receipt,

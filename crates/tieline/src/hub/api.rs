@@ -12,6 +12,7 @@ use super::{
     broadcast::Bounds,
     context::HubContext,
     core::{Hub, HubInner, Presence},
+    cork::Cork,
     except::Except,
     flusher,
     handle::Connection,
@@ -224,6 +225,40 @@ impl Hub {
             self,
             ids.into_iter().map(|id| Arc::from(id.as_ref())).collect(),
         )
+    }
+
+    /// Holds back what this thread sends until the cork is dropped; then it leaves, with one write for each
+    /// client. Without it, each `emit` outside a callback is a write of its own. In a callback it changes
+    /// nothing: all that a callback sends leaves when it first waits, or ends.
+    ///
+    /// Order and outcomes are as without it. A client whose outbox is half full is written to at once. What
+    /// goes to more than 32 receivers is delivered by other threads, which join what waits.
+    ///
+    /// It holds back every send of this thread, also those to other hubs, and so must not be held across an
+    /// `await`. It is not `Send`, so a spawned task that tries does not compile; in a future that need not be
+    /// `Send`, as in `block_on` or a `LocalSet`, only you can see to it.
+    ///
+    /// ```
+    /// use tieline::Hub;
+    ///
+    /// fn publish(hub: &Hub, prices: &[(String, String)]) {
+    ///     let _cork = hub.cork();
+    ///     for (client, price) in prices {
+    ///         hub.emit(client, price.clone());
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// ```compile_fail
+    /// # fn publish(hub: tieline::Hub) {
+    /// tokio::spawn(async move {
+    ///     let _cork = hub.cork();
+    ///     hub.emit("alice", "hello").await; // the cork is held across this `await`
+    /// });
+    /// # }
+    /// ```
+    pub fn cork(&self) -> Cork {
+        Cork::new()
     }
 
     /// Closes every open connection with code 1001. Later connections are not affected; to stop a node, use

@@ -1,7 +1,10 @@
 //! What few connections have, in one box that most do without.
 //!
-//! Owns the reason of the close, the signal that it has begun, and the line of those who wait for room in
-//! the outbox. Must not know when any of them is due. Invariant: there is no box without something in it.
+//! Owns the reason of the close, the signal that it has begun, the line of those who wait for room in the
+//! outbox, and the application's data. Must not know when any of them is due. Invariant: there is no box
+//! without something in it.
+
+use std::{any::Any, sync::Arc};
 
 use tokio_util::sync::CancellationToken;
 
@@ -17,9 +20,26 @@ struct Fields {
     /// Cancelled when the close begins; `None` as long as nobody waits for that.
     closing: Option<CancellationToken>,
     line: Option<Box<Line>>,
+    data: Option<Data>,
 }
 
+/// What the application keeps with a connection.
+pub(super) type Data = Arc<dyn Any + Send + Sync>;
+
 impl Extras {
+    pub(super) fn new(data: Option<Data>) -> Self {
+        Self(data.map(|data| {
+            Box::new(Fields {
+                data: Some(data),
+                ..Fields::default()
+            })
+        }))
+    }
+
+    pub(super) fn data(&self) -> Option<&Data> {
+        self.0.as_deref()?.data.as_ref()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_none()
     }
@@ -76,7 +96,7 @@ impl Extras {
         }
         if let Some(fields) = &mut self.0 {
             fields.line = None;
-            if fields.reason.is_none() && fields.closing.is_none() {
+            if fields.reason.is_none() && fields.closing.is_none() && fields.data.is_none() {
                 self.0 = None;
             }
         }

@@ -6,6 +6,7 @@
 //! its `Arc` it fills one block of 256 bytes.
 
 use std::{
+    any::Any,
     io,
     net::SocketAddr,
     sync::{
@@ -21,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     context::HubContext,
+    extras::{Data, Extras},
     groups::Groups,
     outbox::Outbox,
     scope::OwnedScope,
@@ -68,6 +70,8 @@ pub(crate) struct ConnectionOptions {
     pub(crate) final_message: Option<FinalMessage>,
     /// Whether the client negotiated compression.
     pub(crate) deflate: bool,
+    /// What the application keeps with the connection.
+    pub(crate) data: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 impl ConnectionInner {
@@ -94,7 +98,7 @@ impl ConnectionInner {
             last_activity: AtomicU32::new(context.clock.now()),
             message_start: AtomicU32::new(0),
             context,
-            send_side: Mutex::new(SendSide::new(outbox)),
+            send_side: Mutex::new(SendSide::new(outbox, Extras::new(options.data))),
         }
     }
 
@@ -150,6 +154,10 @@ impl ConnectionInner {
         let closing = CancellationToken::new();
         closing.cancel();
         closing
+    }
+
+    pub(super) fn data(&self) -> Option<Data> {
+        self.send_side.lock().extras.data().cloned()
     }
 
     /// Bytes that the socket did not take yet.

@@ -73,13 +73,14 @@ pub(crate) use self::{
 };
 pub use self::{
     core::Hub,
+    cork::Cork,
     except::Except,
     handle::{Connection, JoinError},
     room::SendError,
     stats::HubStats,
 };
 pub(crate) use self::{
-    cork::{Cork, Corked},
+    cork::Corked,
     guard::{ConnectionGuard, RegisterError},
     inner::{ConnectionInfo, ConnectionInner, ConnectionOptions},
     task_side::TaskStream,

@@ -170,6 +170,7 @@ impl Upgrade {
             first_message: accept.first_message,
             final_message: accept.final_message,
             deflate,
+            data: accept.data,
         };
         let guard = register::admit(node, info, options, self.arrived_at).await?;
         let deadline = Instant::now() + hub.config().handshake_timeout;

@@ -41,6 +41,7 @@ fn claimant_with(hub: &Hub, final_message: Option<FinalMessage>, deflate: bool) 
         first_message: None,
         final_message,
         deflate,
+        data: None,
     };
     hub.register_claimant(info, options).unwrap()
 }

@@ -65,6 +65,7 @@ pub(crate) fn connect_as(
         first_message: None,
         final_message: None,
         deflate: false,
+        data: None,
     };
     hub.register(info, options).unwrap()
 }

@@ -90,7 +90,7 @@ impl Probe {
         let serial = self.serials.fetch_add(1, Ordering::Relaxed);
         let value = |name: &str| query.get(name).cloned();
         let (id, user, groups) = (value("id"), value("user"), value("groups"));
-        let (protocol, first) = (value("protocol"), value("first"));
+        let (protocol, first, data) = (value("protocol"), value("first"), value("data"));
         let has_final = value("final").is_some();
         let mut accept = Accept::new(ProbeState {
             serial,
@@ -112,6 +112,9 @@ impl Probe {
         }
         if let Some(first) = first {
             accept = accept.first_message(first);
+        }
+        if let Some(data) = data {
+            accept = accept.data(data);
         }
         if has_final {
             accept = accept.final_message(|reason| Frame::text(format!("final {}", reason.code())));
