@@ -100,6 +100,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod ask;
 #[cfg(feature = "axum")]
 pub mod axum;
 #[cfg(feature = "bench")]
@@ -135,6 +136,7 @@ pub use tieline_websocket::{CloseCode, CloseFrame, Deflate, Frame, Message, Prot
 #[cfg(feature = "tls")]
 pub use self::listener::{Tls, TlsError};
 pub use self::{
+    ask::{Ask, AskError, RequestError},
     close::{CloseReason, FinalMessage},
     config::{Config, ConfigError, Duplicate, Origins, SlowConsumer},
     delivery::{Delivery, Reached},
@@ -150,7 +152,7 @@ pub use self::{
 pub use self::{
     cluster::{
         Cluster, ClusterConfig, ClusterError, ClusterExcept, Listed, Membership, NodeReached,
-        OnlineStatus, PeerStatus, Summary,
+        NodeReply, OnlineStatus, PeerStatus, Summary,
     },
     link::{PeerSecurity, PeerTls, SecurityError},
 };

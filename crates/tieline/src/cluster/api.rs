@@ -19,7 +19,7 @@ use super::{
     outcome::{OpResult, ResultSender},
     pending::PeerStatus,
     router::{MessageRouter, SYNC_TIMEOUT},
-    summary::{Listed, Membership, OnlineStatus, Summary},
+    summary::{Membership, Summary},
 };
 use crate::{
     delivery::Delivery,
@@ -60,7 +60,7 @@ use crate::{
 /// ```
 #[derive(Clone)]
 pub struct Cluster {
-    router: Arc<MessageRouter>,
+    pub(super) router: Arc<MessageRouter>,
     runtime: Arc<NodeRuntime>,
 }
 
@@ -256,43 +256,6 @@ impl Cluster {
         let (sender, outcome) = oneshot::channel();
         self.router.send(id, op, ResultSender::Membership(sender));
         outcome.await.unwrap_or(Membership::Unknown)
-    }
-}
-
-/// Lists and questions.
-impl Cluster {
-    /// Whether each of these clients is connected, in the order of `ids`. Costs a request to the
-    /// registry for each client that is not here, and one to its node.
-    pub async fn online<I>(&self, ids: I) -> Vec<OnlineStatus>
-    where
-        I: IntoIterator,
-        I::Item: AsRef<str>,
-    {
-        let ids = ids.into_iter().map(|id| Arc::from(id.as_ref()));
-        let asked: Vec<_> = ids.map(|id| self.router.online_status(id)).collect();
-        let mut statuses = Vec::with_capacity(asked.len());
-        for status in asked {
-            statuses.push(status.await);
-        }
-        statuses
-    }
-
-    /// A page of the clients in a group, sorted, with their nodes. It begins after the name `after`, and
-    /// holds at most `limit` names, 1,000 at most. Costs each node with members a visit of these.
-    pub async fn members(&self, group: &str, after: Option<&str>, limit: usize) -> Listed {
-        self.router.list_members(group, after, limit).await
-    }
-
-    /// A page of all clients, as [`members`](Self::members). Costs each node a visit of all of its
-    /// connections.
-    pub async fn clients(&self, after: Option<&str>, limit: usize) -> Listed {
-        self.router.list_clients(after, limit).await
-    }
-
-    /// A page of all users, as [`members`](Self::members). A user on several nodes is listed once for
-    /// each. Costs each node a visit of all of its users.
-    pub async fn users(&self, after: Option<&str>, limit: usize) -> Listed {
-        self.router.list_users(after, limit).await
     }
 }
 

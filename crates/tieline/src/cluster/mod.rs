@@ -8,10 +8,10 @@
 //!
 //! | module | owns |
 //! |---|---|
-//! | `api`, `except` | the public [`Cluster`]; it decides nothing |
+//! | `api`, `questions`, `except` | the public [`Cluster`]; it decides nothing |
 //! | `lifecycle` | start and end of a node |
 //! | `inbound` | requests of peers |
-//! | `listing` | lists and questions over all nodes |
+//! | `listing`, `asking` | lists over all nodes; asks |
 //! | `node_discovery`, `legacy_discovery`, `hub_observer` | discovery of nodes; changes of the hub |
 //! | `router` | the side effects of routing |
 //! | `unicast` | the decision where a unicast goes next, without side effects |
@@ -24,6 +24,7 @@
 
 mod advertise;
 mod api;
+mod asking;
 mod client_op;
 mod config;
 mod directory;
@@ -40,6 +41,7 @@ mod ordering;
 mod outcome;
 mod peers;
 mod pending;
+mod questions;
 mod router;
 mod routes;
 mod summary;
@@ -50,5 +52,5 @@ pub use self::{
     config::{ClusterConfig, ClusterError},
     except::ClusterExcept,
     pending::PeerStatus,
-    summary::{Listed, Membership, NodeReached, OnlineStatus, Summary},
+    summary::{Listed, Membership, NodeReached, NodeReply, OnlineStatus, Summary},
 };

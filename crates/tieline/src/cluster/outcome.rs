@@ -4,12 +4,16 @@
 //! terms of the public types. Must not know how a message travels. Invariant: `Unreachable` and
 //! `Offline` are derived only from outcomes that exclude a delivery.
 
+use std::sync::Arc;
+
+use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use super::summary::Membership;
 use crate::{
+    ask::AskError,
     delivery::{Delivery, Reached},
-    link::{NotSent, Outcome, proto::OutcomeCode},
+    link::{Answers, NotSent, Outcome, proto::OutcomeCode},
     receipt::ReceiptSender,
 };
 
@@ -18,6 +22,8 @@ use crate::{
 pub(super) enum OpResult {
     Code(OutcomeCode),
     Unreachable,
+    /// The request is larger than a link takes.
+    TooLarge,
 }
 
 /// Reports the result of an operation to its caller.
@@ -25,14 +31,44 @@ pub(super) enum OpResult {
 pub(super) enum ResultSender {
     Delivery(ReceiptSender<Delivery>),
     Membership(oneshot::Sender<Membership>),
+    Ask(AskSender),
+}
+
+/// Reports to whoever asks why there is no answer.
+#[derive(Debug)]
+pub(super) struct AskSender {
+    answers: Arc<Answers>,
+    number: u64,
+}
+
+impl AskSender {
+    pub(super) fn new(answers: &Arc<Answers>, number: u64) -> Self {
+        let answers = Arc::clone(answers);
+        Self { answers, number }
+    }
+
+    /// Reports what became of the request. If a peer answers it, the answer comes by itself, unless the link
+    /// breaks.
+    pub(super) fn send(&self, result: OpResult, peer: Option<&Arc<str>>) {
+        match (result.ask_error(), peer) {
+            (Some(error), _) => self.answer(Err(error)),
+            (None, Some(peer)) => self.answers.begun(self.number, peer),
+            (None, None) => {}
+        }
+    }
+
+    pub(super) fn answer(&self, answer: Result<Bytes, AskError>) {
+        self.answers.answer(self.number, answer);
+    }
 }
 
 impl ResultSender {
-    /// Sends the result; the caller may have stopped waiting.
-    pub(super) fn send(self, result: OpResult) {
+    /// Sends the result, which the peer of this address decided, if one did. The caller may have stopped waiting.
+    pub(super) fn send(self, result: OpResult, peer: Option<&Arc<str>>) {
         match self {
             Self::Delivery(sender) => sender.send(result.into()),
             Self::Membership(sender) => drop(sender.send(result.into())),
+            Self::Ask(sender) => sender.send(result, peer),
         }
     }
 }
@@ -52,9 +88,8 @@ pub(super) fn outcome_code(delivery: Delivery) -> OutcomeCode {
 pub(super) fn reached(outcome: &Outcome) -> Result<Reached, Delivery> {
     match outcome {
         Outcome::Reached(reached) => Ok(*reached),
-        Outcome::NotSent(NotSent::QueueFull) | Outcome::Code(OutcomeCode::QueueFull) => {
-            Err(Delivery::QueueFull)
-        }
+        Outcome::NotSent(NotSent::QueueFull | NotSent::TooLarge)
+        | Outcome::Code(OutcomeCode::QueueFull) => Err(Delivery::QueueFull),
         Outcome::NotSent(NotSent::Unreachable) => Err(Delivery::Unreachable),
         Outcome::Code(_) | Outcome::Listing { .. } | Outcome::Unknown => Err(Delivery::Unknown),
     }
@@ -65,11 +100,30 @@ impl From<&Outcome> for OpResult {
         match outcome {
             Outcome::Code(code) => Self::Code(*code),
             Outcome::NotSent(NotSent::QueueFull) => Self::Code(OutcomeCode::QueueFull),
+            Outcome::NotSent(NotSent::TooLarge) => Self::TooLarge,
             Outcome::NotSent(NotSent::Unreachable) => Self::Unreachable,
             Outcome::Reached(_) | Outcome::Listing { .. } | Outcome::Unknown => {
                 Self::Code(OutcomeCode::Unknown)
             }
         }
+    }
+}
+
+impl OpResult {
+    /// Why an ask has no answer; `None` if a callback answers it.
+    fn ask_error(self) -> Option<AskError> {
+        Some(match self {
+            Self::Unreachable => AskError::Unreachable,
+            Self::TooLarge => AskError::TooLarge,
+            Self::Code(code) => match code {
+                OutcomeCode::Delivered | OutcomeCode::Unchanged => return None,
+                OutcomeCode::NotHere => AskError::Offline,
+                OutcomeCode::Refused => AskError::Busy,
+                OutcomeCode::QueueFull => AskError::QueueFull,
+                OutcomeCode::Invalid | OutcomeCode::TooMany => AskError::Unsupported,
+                OutcomeCode::Unknown => AskError::Unknown,
+            },
+        })
     }
 }
 
@@ -82,7 +136,7 @@ impl From<OpResult> for Delivery {
             OpResult::Code(OutcomeCode::Refused | OutcomeCode::Invalid | OutcomeCode::TooMany) => {
                 Self::Refused
             }
-            OpResult::Code(OutcomeCode::QueueFull) => Self::QueueFull,
+            OpResult::Code(OutcomeCode::QueueFull) | OpResult::TooLarge => Self::QueueFull,
             OpResult::Code(OutcomeCode::Unknown) => Self::Unknown,
         }
     }
@@ -95,7 +149,9 @@ impl From<OpResult> for Membership {
             OpResult::Code(OutcomeCode::Unchanged) => Self::Unchanged,
             OpResult::Code(OutcomeCode::NotHere) => Self::Offline,
             OpResult::Code(OutcomeCode::TooMany) => Self::TooMany,
-            OpResult::Code(OutcomeCode::QueueFull) | OpResult::Unreachable => Self::Unreachable,
+            OpResult::Code(OutcomeCode::QueueFull) | OpResult::Unreachable | OpResult::TooLarge => {
+                Self::Unreachable
+            }
             OpResult::Code(OutcomeCode::Refused | OutcomeCode::Invalid | OutcomeCode::Unknown) => {
                 Self::Unknown
             }

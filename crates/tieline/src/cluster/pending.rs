@@ -19,11 +19,11 @@ use uuid::Uuid;
 
 use super::{
     ordering::{ClientMessage, Message, SenderId},
-    outcome::{OpResult, ResultSender, reached},
+    outcome::{AskSender, OpResult, ResultSender, reached},
     summary::SummaryBuilder,
 };
 use crate::{
-    hub::ClientOp,
+    hub::{ClientOp, RunningRequest},
     link::{Completion, Link, Outcome},
 };
 
@@ -33,6 +33,8 @@ pub(super) enum PendingReply {
     /// One node's part of a multicast.
     Part(Arc<SummaryBuilder>, Arc<str>),
     Query(oneshot::Sender<Outcome>),
+    /// An ask to the node of this address.
+    Ask(Box<(AskSender, Arc<str>)>),
     Discard,
 }
 
@@ -48,6 +50,7 @@ impl Completion for PendingReply {
             Self::Part(builder, node) => builder.add_part(Some(node), reached(&outcome)),
             // The caller may have stopped waiting.
             Self::Query(sender) => drop(sender.send(outcome)),
+            Self::Ask(ask) => ask.0.send(OpResult::from(&outcome), Some(&ask.1)),
             Self::Discard => {}
         }
     }
@@ -93,8 +96,16 @@ impl Unicast {
         })
     }
 
+    /// Passes on what a callback of this node answers.
+    pub(super) async fn answer(self: Box<Self>, running: RunningRequest) {
+        if let ResultSender::Ask(sender) = &self.reply {
+            sender.answer(running.await);
+        }
+    }
+
     pub(super) fn finish(self, result: OpResult) {
-        self.reply.send(result);
+        let peer = self.route.as_ref().map(|route| &route.peer.address);
+        self.reply.send(result, peer);
     }
 }
 

@@ -40,7 +40,7 @@ use super::{
 };
 use crate::{
     hub::{ClientOp, ConnectionInner, ExcludedIds, Hub, Presence, Scope},
-    link::{Interest, Outcome, proto::OutcomeCode},
+    link::{Answers, Interest, Outcome, proto::OutcomeCode},
     receipt::Receipt,
 };
 
@@ -60,6 +60,8 @@ pub(super) struct MessageRouter {
     is_watching: AtomicBool,
     /// Which users and groups have a connection here, as peers know it.
     pub(super) interest: Arc<Interest>,
+    /// What this node has asked.
+    pub(super) answers: Arc<Answers>,
     pub(super) tasks: TaskTracker,
     runtime: Handle,
 }
@@ -75,6 +77,7 @@ impl MessageRouter {
         peers: Arc<Peers>,
         config: &ClusterConfig,
         interest: Arc<Interest>,
+        answers: Arc<Answers>,
         tasks: TaskTracker,
     ) -> Arc<Self> {
         Arc::new(Self {
@@ -85,6 +88,7 @@ impl MessageRouter {
             ordering: OrderingQueue::new(config.link_queue_bytes),
             is_watching: AtomicBool::new(false),
             interest,
+            answers,
             tasks,
             runtime: Handle::current(),
         })
@@ -336,6 +340,7 @@ impl MessageRouter {
                 self.tasks.spawn_on(task, &self.runtime);
             }
             LocalOutcome::Decided(code) => unicast.finish(OpResult::Code(code)),
+            LocalOutcome::Begun(it) => drop(self.tasks.spawn_on(unicast.answer(it), &self.runtime)),
             LocalOutcome::Pending(receipt) => receipt.on_outcome(move |delivery| {
                 unicast.finish(OpResult::Code(outcome_code(delivery)));
             }),

@@ -5,9 +5,11 @@
 
 use std::{fmt, sync::Arc};
 
+use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::{
+    ask::AskError,
     delivery::{Delivery, Reached},
     receipt::{Receipt, ReceiptSender},
 };
@@ -132,6 +134,17 @@ impl BuilderState {
             sender.send(summary);
         }
     }
+}
+
+/// What one node replied to [`Cluster::ask_all`](crate::Cluster::ask_all).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NodeReply {
+    /// The node's address; `None` for a single node.
+    pub node: Option<Arc<str>>,
+    /// Its reply, or why there is none: [`AskError::Unreachable`] if it was not asked,
+    /// [`AskError::Unsupported`] of a node that runs an older version.
+    pub reply: Result<Bytes, AskError>,
 }
 
 /// Whether a client is connected.

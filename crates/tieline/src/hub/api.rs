@@ -15,6 +15,7 @@ use super::{
     except::Except,
     flusher,
     handle::Connection,
+    handlers::Handlers,
     inner::ConnectionInner,
     keepalive,
     scope::{Hashed, Scope},
@@ -68,6 +69,7 @@ impl Hub {
             hasher,
             context,
             capacity,
+            handlers: Handlers::new(),
             connections: AtomicUsize::new(0),
             #[cfg(feature = "cluster")]
             claimants: AtomicUsize::new(0),

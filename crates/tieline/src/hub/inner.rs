@@ -21,6 +21,7 @@ use tieline_websocket::{Deflate, Frame};
 use super::{
     context::HubContext,
     groups::Groups,
+    handlers::HandlerSlot,
     outbox::Outbox,
     scope::OwnedScope,
     send_side::{self, SendGuard, SendSide},
@@ -43,6 +44,8 @@ pub(crate) struct ConnectionInner {
     compress: bool,
     /// Index of the hub's shard that holds it. It fills a gap, and saves a hash for each message.
     pub(super) shard: u16,
+    /// Who answers requests about it.
+    pub(super) handler: HandlerSlot,
     /// When the client last gave a sign of life, in milliseconds of the hub's coarse clock.
     pub(super) last_activity: AtomicU32,
     /// When the partial message began, by the same clock.
@@ -67,6 +70,8 @@ pub(crate) struct ConnectionOptions {
     pub(crate) final_message: Option<FinalMessage>,
     /// Whether the client negotiated compression.
     pub(crate) deflate: bool,
+    /// Who answers requests about it.
+    pub(crate) handler: HandlerSlot,
 }
 
 impl ConnectionInner {
@@ -89,6 +94,7 @@ impl ConnectionInner {
             final_message: options.final_message,
             state: StateCell::new(),
             compress: options.deflate,
+            handler: options.handler,
             shard: u16::try_from(shard).expect("a hub has at most 65,535 shards"),
             last_activity: AtomicU32::new(context.clock.now()),
             message_start: AtomicU32::new(0),

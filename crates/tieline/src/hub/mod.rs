@@ -32,6 +32,7 @@ mod frame_batch;
 mod groups;
 mod guard;
 mod handle;
+mod handlers;
 mod index;
 mod inner;
 mod keepalive;
@@ -41,6 +42,7 @@ mod names;
 mod observer;
 mod outbox;
 mod parts;
+mod requests;
 mod scope;
 mod send;
 mod send_side;
@@ -63,20 +65,22 @@ pub(crate) use self::tests::connect_as;
 #[cfg(feature = "cluster")]
 pub(crate) use self::{
     admission::{Claimant, Superseded},
-    client_op::{ClientOp, OpOutcome},
+    client_op::{AskOp, ClientOp, OpOutcome},
     core::Presence,
     observer::{HubObserver, ScopeKey},
     scope::{ExcludedIds, OwnedScope, Scope},
+};
+pub(crate) use self::{
+    core::Asked,
+    cork::Cork,
+    guard::{ConnectionGuard, RegisterError},
+    handlers::{HandlerSlot, RequestHandler, RequestPermit, RequestTasks, RunningRequest},
+    inner::{ConnectionInfo, ConnectionInner, ConnectionOptions},
+    task_side::TaskStream,
 };
 pub use self::{
     core::Hub,
     except::Except,
     handle::{Connection, JoinError},
     stats::HubStats,
-};
-pub(crate) use self::{
-    cork::Cork,
-    guard::{ConnectionGuard, RegisterError},
-    inner::{ConnectionInfo, ConnectionInner, ConnectionOptions},
-    task_side::TaskStream,
 };

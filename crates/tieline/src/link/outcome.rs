@@ -26,8 +26,10 @@ pub(crate) enum Outcome {
 /// Why a request was not sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NotSent {
-    /// The link's queue is full or drains too slowly, or the request is too large.
+    /// The link's queue is full or drains too slowly.
     QueueFull,
+    /// The request is larger than the peer or the link's queue accepts.
+    TooLarge,
     /// The peer does not respond, or there is no stream to it.
     Unreachable,
 }

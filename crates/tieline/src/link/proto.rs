@@ -25,9 +25,9 @@ mod generated {
 }
 
 pub(crate) use generated::link::{
-    Close, Confirmation, Emit, Evict, Hello, Interest, Listing, Membership, Multicast, OutcomeCode,
-    Outcomes, PeerRequest, Query, QueryKind, Reached, Refusal, RequestBatch, Response,
-    ResponseBatch, Scope, link_client, link_server, peer_request, response,
+    Answer, AnswerKind, Ask, Close, Confirmation, Emit, Evict, Hello, Interest, Listing,
+    Membership, Multicast, OutcomeCode, Outcomes, PeerRequest, Query, QueryKind, Reached, Refusal,
+    RequestBatch, Response, ResponseBatch, Scope, link_client, link_server, peer_request, response,
 };
 pub(crate) use generated::websocket;
 

@@ -128,6 +128,7 @@ impl Upgrade {
             first_message: accept.first_message,
             final_message: accept.final_message,
             deflate,
+            handler: node.handler_slot(),
         };
         let guard = register::admit(node, info, options, self.arrived_at).await?;
         let deadline = Instant::now() + hub.config().handshake_timeout;

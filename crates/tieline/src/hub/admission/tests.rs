@@ -14,6 +14,7 @@ use super::*;
 use crate::{
     close::FinalMessage,
     config::Config,
+    hub::handlers::HandlerSlot,
     hub::observer::{HubObserver, ScopeKey},
 };
 
@@ -41,6 +42,7 @@ fn claimant_with(hub: &Hub, final_message: Option<FinalMessage>, deflate: bool) 
         first_message: None,
         final_message,
         deflate,
+        handler: HandlerSlot::NONE,
     };
     hub.register_claimant(info, options).unwrap()
 }

@@ -15,6 +15,7 @@ use tieline_registry::ClientId;
 use super::{
     core::Hub,
     guard::ConnectionGuard,
+    handlers::HandlerSlot,
     inner::{ConnectionInfo, ConnectionInner, ConnectionOptions},
     outbox::Written,
 };
@@ -65,6 +66,7 @@ pub(crate) fn connect_as(
         first_message: None,
         final_message: None,
         deflate: false,
+        handler: HandlerSlot::NONE,
     };
     hub.register(info, options).unwrap()
 }

@@ -153,7 +153,13 @@ impl<T: Completion> Shared<T> {
         tracing::info!(peer = %self.address, %process, version, "link up");
     }
 
-    fn on_message(&self, message: proto::ResponseBatch) -> Result<(), UnknownNumber> {
+    fn on_message(&self, mut message: proto::ResponseBatch) -> Result<(), UnknownNumber> {
+        for response in &mut message.responses {
+            if let Some(proto::response::Kind::Answer(answer)) = &mut response.kind {
+                let answer = std::mem::take(answer);
+                self.config.answers.answer(answer.ask, answer.answered());
+            }
+        }
         let mut applied = None;
         if let Some(change) = &message.interest {
             self.peer_view.write().apply(change);

@@ -119,9 +119,7 @@ impl<T: Completion> State<T> {
         if !self.dial.accepts_requests(now) {
             return Err((completion, NotSent::Unreachable));
         }
-        self.queue
-            .push(request, completion, priority, now)
-            .map_err(|completion| (completion, NotSent::QueueFull))?;
+        self.queue.push(request, completion, priority, now)?;
         self.wake_sender();
         if !std::mem::replace(&mut self.is_ticking, true) {
             self.start_timer = true;
@@ -295,6 +293,8 @@ impl<T: Completion> State<T> {
                     names: listing.names,
                     more: listing.more,
                 },
+                // Whoever asked has it already; it says too that the request was received.
+                Some(proto::response::Kind::Answer(_)) => Outcome::Code(OutcomeCode::Delivered),
                 None => Outcome::Code(OutcomeCode::Unknown),
             };
             self.queue.decide(response.number, outcome)?;

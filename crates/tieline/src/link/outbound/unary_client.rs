@@ -298,6 +298,7 @@ impl SecretClient {
             RequestKind::Multicast(_)
             | RequestKind::Close(_)
             | RequestKind::Membership(_)
+            | RequestKind::Ask(_)
             | RequestKind::Evict(_) => Ok(Outcome::Code(OutcomeCode::Invalid)),
         }
     }

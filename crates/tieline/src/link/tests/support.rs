@@ -112,6 +112,13 @@ impl Receiver for ScriptedReceiver {
                 names: query.names,
                 more: true,
             },
+            RequestKind::Ask(ask) => {
+                let answer = Response::Answer {
+                    ask: ask.number,
+                    answer: Ok(ask.data),
+                };
+                return MaybeReady::Begun(Box::pin(async { answer }));
+            }
             RequestKind::Membership(_) => Response::Code(proto::OutcomeCode::Unchanged),
             RequestKind::Close(_) | RequestKind::Evict(_) => {
                 Response::Code(proto::OutcomeCode::Delivered)

@@ -1,6 +1,8 @@
 //! Several nodes in one process, joined by real links.
 
 mod admission;
+mod asks;
+mod asks_under_faults;
 mod clocks;
 mod duplicate_ids;
 mod invalid_callers;
