@@ -95,8 +95,7 @@ pub trait Handler: Send + Sync + 'static {
     ///
     /// ```
     /// use std::{collections::HashMap, sync::Mutex};
-    /// use bytes::Bytes;
-    /// use tieline::{ClientId, Connection, Handler, Message, RequestError};
+    /// use tieline::{Bytes, ClientId, Connection, Handler, Message, RequestError};
     ///
     /// /// Remembers what each client last sent, and tells who asks.
     /// #[derive(Default)]

@@ -129,6 +129,7 @@ pub mod registry;
 mod serve;
 mod upgrade;
 
+pub use bytes::Bytes;
 pub use http::StatusCode;
 pub use tieline_registry::{ClientId, MAX_NAME, NameError};
 pub use tieline_websocket::{CloseCode, CloseFrame, Deflate, Frame, Message, ProtocolError};

@@ -158,3 +158,24 @@ impl From<OpResult> for Membership {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outcome_that_says_no_is_an_error_of_its_own() {
+        let why = |outcome: Outcome| OpResult::from(&outcome).ask_error();
+        let code = |code| why(Outcome::Code(code));
+        assert_eq!(code(OutcomeCode::Delivered), None);
+        assert_eq!(code(OutcomeCode::NotHere), Some(AskError::Offline));
+        assert_eq!(code(OutcomeCode::Refused), Some(AskError::Busy));
+        // What a node of an older version answers, which cannot read the request.
+        assert_eq!(code(OutcomeCode::Invalid), Some(AskError::Unsupported));
+        let not_sent = |why_not| why(Outcome::NotSent(why_not));
+        assert_eq!(not_sent(NotSent::QueueFull), Some(AskError::QueueFull));
+        assert_eq!(not_sent(NotSent::TooLarge), Some(AskError::TooLarge));
+        assert_eq!(not_sent(NotSent::Unreachable), Some(AskError::Unreachable));
+        assert_eq!(why(Outcome::Unknown), Some(AskError::Unknown));
+    }
+}

@@ -77,6 +77,7 @@ pub(super) struct HubInner {
 /// Whom a request is about.
 pub(crate) enum Asked {
     Client(Hub, Arc<ConnectionInner>),
+    #[cfg(feature = "cluster")]
     Node,
 }
 

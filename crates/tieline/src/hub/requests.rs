@@ -37,8 +37,7 @@ impl Hub {
     /// What the callback sends to the client arrives behind what this task has sent to it before.
     ///
     /// ```
-    /// use bytes::Bytes;
-    /// use tieline::{Connection, Handler, Hub, Message, RequestError};
+    /// use tieline::{Bytes, Connection, Handler, Hub, Message, RequestError};
     ///
     /// struct Chat;
     ///

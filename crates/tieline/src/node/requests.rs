@@ -27,6 +27,7 @@ impl<H: Handler> RequestHandler<Asked> for H {
             let answer = async {
                 let reply = match asked {
                     Asked::Client(hub, conn) => self.on_request(&hub.handle(conn), request).await,
+                    #[cfg(feature = "cluster")]
                     Asked::Node => self.on_node_request(request).await,
                 };
                 Ok(reply?)
