@@ -3,9 +3,15 @@
 //! Owns when each of them goes into the next message. Must not know requests. Invariant: an answer that takes its
 //! time holds up neither the stream nor any other response.
 
-use std::task::{Context, Poll};
+use std::{
+    collections::VecDeque,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
+use tokio::time::{Instant, Sleep, sleep};
 
 use super::{
     receiver::{BoxFuture, MaybeReady, Response},
@@ -19,6 +25,10 @@ const MAX_PENDING: usize = 4_096;
 /// Size of one message, unless a single response is larger.
 const MESSAGE_BYTES: usize = 256 << 10;
 
+/// How long the outcome of an ask waits for its answer, which stands for it, up to twice as long: nearly every callback
+/// is quicker, and the two travel as one.
+const OUTCOME_DELAY: Duration = Duration::from_millis(20);
+
 /// Responses by the number of their request.
 type Numbered<T> = FuturesUnordered<BoxFuture<(u64, T)>>;
 
@@ -29,6 +39,11 @@ pub(super) struct Responses {
     pending: Numbered<MaybeReady>,
     /// Of callbacks, whose number the node bounds.
     answers: Numbered<Response>,
+    /// Asks whose outcome has not been sent.
+    begun: VecDeque<u64>,
+    /// The first of them that have waited since the last tick; at the next they are sent.
+    due: usize,
+    tick: Option<Pin<Box<Sleep>>>,
     /// An answer that did not fit the last message.
     deferred: Option<(u64, Response)>,
 }
@@ -40,6 +55,9 @@ impl Responses {
             max_size,
             pending: Numbered::new(),
             answers: Numbered::new(),
+            begun: VecDeque::new(),
+            due: 0,
+            tick: None,
             deferred: None,
         }
     }
@@ -72,8 +90,7 @@ impl Responses {
                 self.pending.push(Box::pin(response));
             }
             MaybeReady::Begun(answer) => {
-                let begun = Response::Code(OutcomeCode::Delivered);
-                self.message.response(number, begun, self.max_size);
+                self.begun.push_back(number);
                 let answer = answer.map(move |answer| (number, answer));
                 self.answers.push(Box::pin(answer));
             }
@@ -94,7 +111,35 @@ impl Responses {
                 self.deferred = Some((number, answer));
                 return;
             }
+            self.on_answer(number);
             self.message.response(number, answer, self.max_size);
+        }
+        self.poll_outcomes(cx);
+    }
+
+    /// Sends the outcomes of asks whose answers take longer.
+    fn poll_outcomes(&mut self, cx: &mut Context<'_>) {
+        if self.begun.is_empty() {
+            return;
+        }
+        let tick = self
+            .tick
+            .get_or_insert_with(|| Box::pin(sleep(OUTCOME_DELAY)));
+        while tick.poll_unpin(cx).is_ready() {
+            tick.as_mut().reset(Instant::now() + OUTCOME_DELAY);
+            for number in self.begun.drain(..self.due) {
+                let outcome = Response::Code(OutcomeCode::Delivered);
+                self.message.response(number, outcome, self.max_size);
+            }
+            self.due = self.begun.len();
+        }
+    }
+
+    /// The answer stands for the outcome, unless that was sent.
+    fn on_answer(&mut self, number: u64) {
+        if let Some(index) = self.begun.iter().position(|begun| *begun == number) {
+            self.begun.remove(index);
+            self.due -= usize::from(index < self.due);
         }
     }
 

@@ -86,6 +86,27 @@ fn callbacks_that_take_their_time_hold_up_nothing_else() {
 }
 
 #[test]
+fn a_callback_may_take_longer_than_a_link_waits_for_an_outcome() {
+    run(async {
+        let registry = memory_registry();
+        let [a, b] = TestNode::start_linked(&registry).await;
+        let _ann = a.client("id=ann&quiet").await;
+        deliver(&b.cluster, "ann", "known").await;
+        let waiting = b.cluster.ask("ann", "wait").timeout(Duration::from_mins(1));
+        let node = b.cluster.ask_node(&a.peer_address(), "wait");
+        let release = async {
+            tokio::time::sleep(Duration::from_millis(1100)).await;
+            a.node.handler().gate.add_permits(2);
+        };
+        let (reply, node, ()) = tokio::join!(waiting.into_future(), node.into_future(), release);
+        assert_eq!(
+            (reply.unwrap(), node.unwrap()),
+            ("wait".into(), "wait".into())
+        );
+    });
+}
+
+#[test]
 fn a_client_that_moves_is_asked_once_wherever_it_is() {
     run_threads(2, async {
         let registry = memory_registry();
