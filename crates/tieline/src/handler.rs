@@ -2,14 +2,15 @@
 //!
 //! Owns the [`Handler`] trait and the errors that it receives. Knows no task and no socket.
 
-use std::future::Future;
+use std::{error::Error, future::Future, sync::Arc};
 
 use bytes::Bytes;
 use tieline_websocket::{Message, ProtocolError};
 
 use crate::{ask::RequestError, close::CloseReason, hub::Connection};
 
-/// The application's callbacks. Only [`Handler::on_message`] is required.
+/// The application's callbacks. Only [`Handler::on_message`] is required. Where they can fail, implement
+/// [`TryHandler`](crate::TryHandler) instead.
 ///
 /// All callbacks of a connection but `on_request` run in its task, one after the other: `on_connect` completes before the
 /// first `on_message`, `on_disconnect` is the last and runs exactly once. While a callback runs, nothing
@@ -35,6 +36,10 @@ use crate::{ask::RequestError, close::CloseReason, hub::Connection};
 ///     }
 /// }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no callbacks",
+    note = "implement `Handler`, or `TryHandler` if the callbacks return a `Result`"
+)]
 pub trait Handler: Send + Sync + 'static {
     /// The application's state of each connection; passed to [`Accept::new`](crate::Accept::new) at the
     /// upgrade.
@@ -146,8 +151,16 @@ pub trait Handler: Send + Sync + 'static {
     }
 }
 
+/// For a node whose connections are all sockets ([`Upgrade::on_socket`](crate::Upgrade::on_socket)): takes
+/// messages and does nothing.
+impl Handler for () {
+    type State = ();
+
+    async fn on_message(&self, _: &Connection, (): &mut (), _: Message) {}
+}
+
 /// What [`Handler::on_error`] receives.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectionError {
     /// The client violated the protocol or a limit.
@@ -159,4 +172,20 @@ pub enum ConnectionError {
     /// A callback panicked; the panic hook has reported the panic itself.
     #[error("the handler panicked")]
     Panic,
+    /// A callback of a [`TryHandler`](crate::TryHandler) returned this error; `downcast_ref` finds its type.
+    #[error("the handler failed: {0}")]
+    Handler(#[source] Arc<dyn Error + Send + Sync>),
+}
+
+/// Errors of a handler are equal if they are the same one.
+impl PartialEq for ConnectionError {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Protocol(a), Self::Protocol(b)) => a == b,
+            (Self::Io(a), Self::Io(b)) => a == b,
+            (Self::Panic, Self::Panic) => true,
+            (Self::Handler(a), Self::Handler(b)) => Arc::ptr_eq(a, b),
+            _ => false,
+        }
+    }
 }

@@ -78,7 +78,7 @@
 //! | [`Node`] | a hub and a handler, served and drained |
 //! | [`Listener`], [`HttpService`] | TCP, TLS and HTTP/1.1 in front of a node |
 //! | [`Upgrade`], [`UpgradeRequest`], [`Accept`], [`Refusal`] | who may connect, and as whom |
-//! | [`Handler`] | the callbacks of one connection |
+//! | [`Handler`], [`TryHandler`] | the callbacks of one connection |
 //! | [`Connection`], [`Message`], [`CloseReason`] | one accepted WebSocket, what it sent, why it ended |
 //! | [`Hub`], [`Frame`], [`Receipt`], [`Delivery`] | sending on this node |
 //! | [`Config`] | every limit and policy |
@@ -96,6 +96,7 @@
 //! | `cluster` | many nodes, with a registry in memory |
 //! | `redis` | `cluster`, and the registry on Redis: one server, Sentinel, or Cluster |
 //! | `etcd` | `cluster`, and the registry on etcd |
+//! | `json` | [`Frame::json`] and [`Message::json`] |
 //! | `tls` | TLS on the [`Listener`], with rustls |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -127,11 +128,15 @@ mod registrar;
 #[cfg(feature = "cluster")]
 pub mod registry;
 mod serve;
+mod socket;
+mod try_handler;
 mod upgrade;
 
 pub use bytes::Bytes;
 pub use http::StatusCode;
 pub use tieline_registry::{ClientId, MAX_NAME, NameError};
+#[cfg(feature = "json")]
+pub use tieline_websocket::JsonError;
 pub use tieline_websocket::{CloseCode, CloseFrame, Deflate, Frame, Message, ProtocolError};
 
 #[cfg(feature = "tls")]
@@ -142,11 +147,13 @@ pub use self::{
     config::{Config, ConfigError, Duplicate, Origins, SlowConsumer},
     delivery::{Delivery, Reached},
     handler::{ConnectionError, Handler},
-    hub::{Connection, Except, Hub, HubStats, JoinError},
+    hub::{Connection, Except, Hub, HubStats, JoinError, SendError},
     listener::{Body, BodyError, HttpService, Listener},
     node::{Drained, Node},
     receipt::Receipt,
     serve::NodeService,
+    socket::Socket,
+    try_handler::{CallbackError, TryHandler},
     upgrade::{Accept, Refusal, Upgrade, UpgradeRequest},
 };
 #[cfg(feature = "cluster")]

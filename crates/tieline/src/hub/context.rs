@@ -1,5 +1,5 @@
 //! What all connections of a hub share: the configuration, the clock, the ping frame, the budget, the
-//! ticks.
+//! ticks, and the list of the application's tasks.
 //!
 //! Owns the coarse clock. Knows no connection.
 
@@ -10,6 +10,7 @@ use std::{
 
 use parking_lot::Mutex;
 use tieline_websocket::{AnyFrame, Limits};
+use tokio_util::task::TaskTracker;
 
 use super::{outbox::OutboxRules, tick::Ticks};
 use crate::config::Config;
@@ -21,6 +22,8 @@ pub(crate) struct HubContext {
     pub(crate) ping: AnyFrame,
     pub(super) rules: OutboxRules,
     pub(super) ticks: Ticks,
+    /// What the application has spawned on connections.
+    pub(super) tasks: TaskTracker,
 }
 
 impl HubContext {
@@ -35,6 +38,7 @@ impl HubContext {
             ping,
             rules,
             ticks: Ticks::new(),
+            tasks: TaskTracker::new(),
         }
     }
 }

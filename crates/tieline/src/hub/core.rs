@@ -13,13 +13,14 @@ use std::{
 };
 
 use tieline_websocket::Frame;
-use tokio_util::sync::DropGuard;
+use tokio_util::{sync::DropGuard, task::TaskTracker};
 
 use super::{
     context::HubContext,
     handlers::Handlers,
     inner::ConnectionInner,
     members::Members,
+    room::{Room, SendError},
     scope::{ExcludedIds, Hashed, Scope},
     shard::Shard,
     shard_map::ShardMaps,
@@ -150,6 +151,11 @@ impl Hub {
         &self.0.shards[usize::from(conn.shard)]
     }
 
+    /// What the application has spawned on connections.
+    pub(crate) fn tasks(&self) -> &TaskTracker {
+        &self.0.context.tasks
+    }
+
     /// Closes a connection, behind what was sent to it before.
     pub(crate) fn close_connection(&self, conn: &Arc<ConnectionInner>, reason: CloseReason) {
         self.shard(conn).queue.close(conn, reason, self.count());
@@ -165,6 +171,28 @@ impl Hub {
             return Receipt::decided(conn.send(frame));
         }
         shard.queue.queue_unicast(conn, frame)
+    }
+
+    /// Sends to one connection when its outbox has room, behind what is pending in its shard now.
+    pub(crate) async fn send_when_ready(
+        &self,
+        conn: &Arc<ConnectionInner>,
+        frame: Frame,
+    ) -> Result<(), SendError> {
+        if conn.is_close_requested() {
+            return Err(SendError::Closed);
+        }
+        self.shard(conn).queue.passed().await;
+        conn.compress(&frame);
+        Room::new(conn, Some(frame)).await
+    }
+
+    /// Waits until the outbox of a connection has room.
+    pub(crate) async fn ready(&self, conn: &Arc<ConnectionInner>) -> Result<(), SendError> {
+        if conn.is_close_requested() {
+            return Err(SendError::Closed);
+        }
+        Room::new(conn, None).await
     }
 
     /// Sends to a scope: at once if it has few receivers and nothing is pending, else through the queues.

@@ -93,19 +93,18 @@ impl<Asked: 'static> Handlers<Asked> {
             tasks: tasks.clone(),
         };
         let mut all = self.all.write();
+        if all.len() < usize::from(HandlerSlot::NONE.0) {
+            all.push(added);
+            return HandlerSlot(u8::try_from(all.len() - 1).expect("there are fewer"));
+        }
         // Where a handler is gone, its connections are gone too.
-        let mut slots = all.iter();
-        let free = slots.position(|registered| registered.handler.strong_count() == 0);
-        let slot = free.unwrap_or(all.len());
-        match u8::try_from(slot).map(HandlerSlot) {
-            Ok(number) if number != HandlerSlot::NONE => {
-                match all.get_mut(slot) {
-                    Some(registered) => *registered = added,
-                    None => all.push(added),
-                }
-                number
+        let mut slots = (0..).zip(all.iter_mut());
+        match slots.find(|(_, registered)| registered.handler.strong_count() == 0) {
+            Some((slot, registered)) => {
+                *registered = added;
+                HandlerSlot(slot)
             }
-            _ => HandlerSlot::NONE,
+            None => HandlerSlot::NONE,
         }
     }
 

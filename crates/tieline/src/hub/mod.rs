@@ -8,9 +8,9 @@
 //! From the top: `api` holds the public methods of [`Hub`], `guard` registers connections, `handle` is the
 //! application's view of one, `core` finds shards and connections. A shard has an index (`index`) and a
 //! queue with its worker (`broadcast`); `shard_map` tells in which shards a scope has members. Below are
-//! the connections: `send` queues frames, `cork` delays their flush to the end of a poll, `tick` to the end
-//! of a worker's tick, `task_side` is what the connection's task does, `send_side` writes
-//! to the socket, `state` is the lifecycle of a connection.
+//! the connections: `send` queues frames, `room` waits until there is room for them, `cork` delays their
+//! flush to the end of a poll, `tick` to the end of a worker's tick, `task_side` is what the connection's
+//! task does, `send_side` writes to the socket, `state` is the lifecycle of a connection.
 
 #[cfg(feature = "cluster")]
 mod admission;
@@ -27,6 +27,7 @@ mod context;
 mod core;
 mod cork;
 mod except;
+mod extras;
 mod flusher;
 mod frame_batch;
 mod groups;
@@ -36,6 +37,7 @@ mod handlers;
 mod index;
 mod inner;
 mod keepalive;
+mod line;
 mod members;
 mod memory;
 mod names;
@@ -43,6 +45,7 @@ mod observer;
 mod outbox;
 mod parts;
 mod requests;
+mod room;
 mod scope;
 mod send;
 mod send_side;
@@ -72,7 +75,7 @@ pub(crate) use self::{
 };
 pub(crate) use self::{
     core::Asked,
-    cork::Cork,
+    cork::{Cork, Corked},
     guard::{ConnectionGuard, RegisterError},
     handlers::{HandlerSlot, RequestHandler, RequestPermit, RequestTasks, RunningRequest},
     inner::{ConnectionInfo, ConnectionInner, ConnectionOptions},
@@ -82,5 +85,6 @@ pub use self::{
     core::Hub,
     except::Except,
     handle::{Connection, JoinError},
+    room::SendError,
     stats::HubStats,
 };
