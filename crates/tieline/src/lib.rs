@@ -112,6 +112,7 @@ mod close;
 mod cluster;
 mod config;
 mod connection;
+mod deliveries;
 mod delivery;
 #[cfg(feature = "cluster")]
 mod error;
@@ -145,6 +146,7 @@ pub use self::{
     ask::{Ask, AskError, RequestError},
     close::{CloseReason, FinalMessage},
     config::{Config, ConfigError, Duplicate, Origins, SlowConsumer},
+    deliveries::Deliveries,
     delivery::{Delivery, Reached},
     handler::{ConnectionError, Handler},
     hub::{Connection, Except, Hub, HubStats, JoinError, SendError},

@@ -9,6 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures_util::future::join_all;
 use tieline_websocket::{CloseCode, CloseFrame, Frame};
 use tokio::{sync::oneshot, time::Instant};
 
@@ -108,6 +109,7 @@ impl MessageRouter {
             RequestKind::Emit(emit) => {
                 self.receive_unicast(&emit.id, frame(&emit.data, emit.binary).map(ClientOp::Emit))
             }
+            RequestKind::EmitMany(many) => self.receive_many(many),
             RequestKind::Close(close) => {
                 self.receive_unicast(&close.id, close_frame(&close).map(ClientOp::Close))
             }
@@ -138,6 +140,35 @@ impl MessageRouter {
             }
         };
         response.unwrap_or(MaybeReady::Ready(Response::Code(OutcomeCode::Invalid)))
+    }
+
+    /// Sends one message to each of these clients.
+    fn receive_many(self: &Arc<Self>, many: proto::EmitMany) -> Option<MaybeReady> {
+        let message = many.message?;
+        let frame = frame(&message.data, message.binary)?;
+        let (mut codes, mut later) = (Vec::with_capacity(many.ids.len()), Vec::new());
+        for (index, id) in many.ids.iter().enumerate() {
+            let code = match self.receive_unicast(id, Some(ClientOp::Emit(frame.clone()))) {
+                Some(MaybeReady::Ready(Response::Code(code))) => code,
+                Some(MaybeReady::Later(response)) => {
+                    later.push(async move { (index, response.await) });
+                    OutcomeCode::Unknown
+                }
+                _ => OutcomeCode::Invalid,
+            };
+            codes.push(code as u8);
+        }
+        if later.is_empty() {
+            return Some(MaybeReady::Ready(Response::Codes(codes)));
+        }
+        Some(MaybeReady::Later(Box::pin(async move {
+            for (index, response) in join_all(later).await {
+                if let Response::Code(code) = response {
+                    codes[index] = code as u8;
+                }
+            }
+            Response::Codes(codes)
+        })))
     }
 
     /// Applies an operation to one client.

@@ -11,7 +11,7 @@
 //! | `api`, `questions`, `except` | the public [`Cluster`]; it decides nothing |
 //! | `lifecycle` | start and end of a node |
 //! | `inbound` | requests of peers |
-//! | `listing`, `asking` | lists over all nodes; asks |
+//! | `listing`, `asking`, `many` | lists over all nodes; asks; messages to many ids |
 //! | `node_discovery`, `legacy_discovery`, `hub_observer` | discovery of nodes; changes of the hub |
 //! | `router` | the side effects of routing |
 //! | `unicast` | the decision where a unicast goes next, without side effects |
@@ -34,6 +34,7 @@ mod inbound;
 mod legacy_discovery;
 mod lifecycle;
 mod listing;
+mod many;
 mod multicast;
 mod node_discovery;
 mod node_host;

@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use super::summary::Membership;
 use crate::{
     ask::AskError,
+    deliveries::DeliverySender,
     delivery::{Delivery, Reached},
     link::{Answers, NotSent, Outcome, proto::OutcomeCode},
     receipt::ReceiptSender,
@@ -32,6 +33,8 @@ pub(super) enum ResultSender {
     Delivery(ReceiptSender<Delivery>),
     Membership(oneshot::Sender<Membership>),
     Ask(AskSender),
+    /// For one of many ids.
+    Part(DeliverySender),
 }
 
 /// Reports to whoever asks why there is no answer.
@@ -69,6 +72,7 @@ impl ResultSender {
             Self::Delivery(sender) => sender.send(result.into()),
             Self::Membership(sender) => drop(sender.send(result.into())),
             Self::Ask(sender) => sender.send(result, peer),
+            Self::Part(sender) => sender.send(result.into()),
         }
     }
 }
@@ -91,7 +95,9 @@ pub(super) fn reached(outcome: &Outcome) -> Result<Reached, Delivery> {
         Outcome::NotSent(NotSent::QueueFull | NotSent::TooLarge)
         | Outcome::Code(OutcomeCode::QueueFull) => Err(Delivery::QueueFull),
         Outcome::NotSent(NotSent::Unreachable) => Err(Delivery::Unreachable),
-        Outcome::Code(_) | Outcome::Listing { .. } | Outcome::Unknown => Err(Delivery::Unknown),
+        Outcome::Code(_) | Outcome::Codes(_) | Outcome::Listing { .. } | Outcome::Unknown => {
+            Err(Delivery::Unknown)
+        }
     }
 }
 
@@ -102,9 +108,10 @@ impl From<&Outcome> for OpResult {
             Outcome::NotSent(NotSent::QueueFull) => Self::Code(OutcomeCode::QueueFull),
             Outcome::NotSent(NotSent::TooLarge) => Self::TooLarge,
             Outcome::NotSent(NotSent::Unreachable) => Self::Unreachable,
-            Outcome::Reached(_) | Outcome::Listing { .. } | Outcome::Unknown => {
-                Self::Code(OutcomeCode::Unknown)
-            }
+            Outcome::Reached(_)
+            | Outcome::Codes(_)
+            | Outcome::Listing { .. }
+            | Outcome::Unknown => Self::Code(OutcomeCode::Unknown),
         }
     }
 }

@@ -26,6 +26,7 @@ use super::{
 };
 use crate::{
     config::{Config, ConfigError},
+    deliveries::{Deliveries, DeliveriesBuilder},
     delivery::{Delivery, Reached},
     receipt::Receipt,
 };
@@ -188,6 +189,21 @@ impl Hub {
             Presence::Claimed => self.emit_when_admitted(id, frame.into()),
             Presence::Absent => Receipt::decided(Delivery::Offline),
         }
+    }
+
+    /// Sends to many clients by their ids, as [`emit`](Self::emit) to each of them: with the same outcomes, in the
+    /// same order. The frame is encoded once. An id that is given twice gets the message twice.
+    pub fn emit_many<I>(&self, ids: I, frame: impl Into<Frame>) -> Receipt<Deliveries>
+    where
+        I: IntoIterator,
+        I::Item: AsRef<str>,
+    {
+        let (frame, mut builder) = (frame.into(), DeliveriesBuilder::default());
+        for id in ids {
+            let id = id.as_ref();
+            builder.add(id, self.emit(id, frame.clone()));
+        }
+        builder.finish()
     }
 
     /// Sends to every connection of a user.

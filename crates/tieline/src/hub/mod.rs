@@ -70,12 +70,13 @@ pub(crate) use self::{
     admission::{Claimant, Superseded},
     client_op::{AskOp, ClientOp, OpOutcome},
     core::Presence,
+    cork::Cork,
     observer::{HubObserver, ScopeKey},
     scope::{ExcludedIds, OwnedScope, Scope},
 };
 pub(crate) use self::{
     core::Asked,
-    cork::{Cork, Corked},
+    cork::Corked,
     guard::{ConnectionGuard, RegisterError},
     handlers::{HandlerSlot, RequestHandler, RequestPermit, RequestTasks, RunningRequest},
     inner::{ConnectionInfo, ConnectionInner, ConnectionOptions},

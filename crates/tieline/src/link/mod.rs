@@ -34,7 +34,7 @@ pub(crate) use self::{
     inbound::{BoxFuture, MaybeReady, PeerInfo, Receiver, Response},
     interest::{Interest, hash},
     outbound::Link,
-    outcome::{Completion, NotSent, Outcome},
+    outcome::{Completion, NotSent, Outcome, code},
     probe::{ProbeResult, probe},
     proto::RequestKind,
     server::PeerServer,

@@ -13,6 +13,8 @@ use crate::delivery::Reached;
 pub(crate) enum Outcome {
     /// Of a request about one client.
     Code(OutcomeCode),
+    /// Of a message to many ids, in their order: an [`OutcomeCode`] each.
+    Codes(Bytes),
     /// Of a message to many clients.
     Reached(Reached),
     /// Of a query.
@@ -21,6 +23,11 @@ pub(crate) enum Outcome {
     NotSent(NotSent),
     /// The request was sent, but no outcome arrived in time or the stream ended first.
     Unknown,
+}
+
+/// An outcome code as it was sent; one of a later version is not understood.
+pub(crate) fn code(byte: u8) -> OutcomeCode {
+    OutcomeCode::try_from(i32::from(byte)).unwrap_or(OutcomeCode::Unknown)
 }
 
 /// Why a request was not sent.

@@ -41,6 +41,8 @@ pub(crate) enum Response {
     Reached(Reached),
     /// To a query.
     Listing { names: Vec<Bytes>, more: bool },
+    /// To a message to many ids, in their order: an [`OutcomeCode`] each.
+    Codes(Vec<u8>),
     /// To the ask with this number.
     Answer {
         ask: u64,

@@ -44,6 +44,12 @@ impl ResponseBuilder {
             Response::Listing { names, more } => {
                 proto::response::Kind::Listing(self.listing(names, more, max_size))
             }
+            Response::Codes(codes) => {
+                self.size += codes.len();
+                proto::response::Kind::Codes(proto::Codes {
+                    codes: codes.into(),
+                })
+            }
             Response::Answer { ask, answer } => {
                 proto::response::Kind::Answer(self.answer(ask, answer, max_size))
             }

@@ -131,7 +131,7 @@ impl InboundStream {
             self.phase = StreamPhase::Ending(superseded());
             return;
         };
-        self.handled += requests.len();
+        self.handled += requests.iter().map(weight).sum::<usize>();
         let mut requests = requests.into_iter();
         self.receiver.receive_batch(&mut || {
             for request in requests.by_ref() {
@@ -219,6 +219,14 @@ impl Stream for InboundStream {
             this.handled = 0;
         }
         finish
+    }
+}
+
+/// How many requests it counts for.
+fn weight(request: &PeerRequest) -> usize {
+    match &request.kind {
+        Some(RequestKind::EmitMany(many)) => many.ids.len().max(1),
+        _ => 1,
     }
 }
 

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::link::{
     codec::{Batch, EncodeRequest},
-    outcome::{Completion, NotSent, Outcome},
+    outcome::{self, Completion, NotSent, Outcome},
     proto::{self, OutcomeCode, RequestKind},
     transport::Tasks,
 };
@@ -282,8 +282,8 @@ impl<T: Completion> State<T> {
     ) -> Result<(), UnknownNumber> {
         for run in message.outcomes {
             for (number, code) in (run.first..).zip(&run.codes) {
-                let code = OutcomeCode::try_from(i32::from(*code)).unwrap_or(OutcomeCode::Unknown);
-                self.queue.decide(number, Outcome::Code(code))?;
+                self.queue
+                    .decide(number, Outcome::Code(outcome::code(*code)))?;
             }
         }
         for response in message.responses {
@@ -293,6 +293,7 @@ impl<T: Completion> State<T> {
                     names: listing.names,
                     more: listing.more,
                 },
+                Some(proto::response::Kind::Codes(codes)) => Outcome::Codes(codes.codes),
                 // Whoever asked has it already; it says too that the request was received.
                 Some(proto::response::Kind::Answer(_)) => Outcome::Code(OutcomeCode::Delivered),
                 None => Outcome::Code(OutcomeCode::Unknown),

@@ -299,6 +299,7 @@ impl SecretClient {
             | RequestKind::Close(_)
             | RequestKind::Membership(_)
             | RequestKind::Ask(_)
+            | RequestKind::EmitMany(_)
             | RequestKind::Evict(_) => Ok(Outcome::Code(OutcomeCode::Invalid)),
         }
     }

@@ -112,6 +112,9 @@ impl Receiver for ScriptedReceiver {
                 names: query.names,
                 more: true,
             },
+            RequestKind::EmitMany(many) => {
+                Response::Codes(vec![proto::OutcomeCode::Delivered as u8; many.ids.len()])
+            }
             RequestKind::Ask(ask) => {
                 let answer = Response::Answer {
                     ask: ask.number,

@@ -5,6 +5,7 @@ mod asks;
 mod asks_under_faults;
 mod clocks;
 mod duplicate_ids;
+mod emit_many;
 mod invalid_callers;
 mod ipv6;
 mod isolation;
