@@ -112,6 +112,7 @@ mod close;
 mod cluster;
 mod config;
 mod connection;
+mod counts;
 mod deliveries;
 mod delivery;
 #[cfg(feature = "cluster")]
@@ -146,6 +147,7 @@ pub use self::{
     ask::{Ask, AskError, RequestError},
     close::{CloseReason, FinalMessage},
     config::{Config, ConfigError, Duplicate, Origins, SlowConsumer},
+    counts::Counts,
     deliveries::Deliveries,
     delivery::{Delivery, Reached},
     handler::{ConnectionError, Handler},
@@ -161,8 +163,8 @@ pub use self::{
 #[cfg(feature = "cluster")]
 pub use self::{
     cluster::{
-        Cluster, ClusterConfig, ClusterError, ClusterExcept, Listed, Membership, NodeReached,
-        NodeReply, OnlineStatus, PeerStatus, Summary,
+        Cluster, ClusterConfig, ClusterError, ClusterExcept, Counted, Listed, Membership,
+        NodeCount, NodeReached, NodeReply, OnlineStatus, PeerStatus, Summary,
     },
     link::{PeerSecurity, PeerTls, SecurityError},
 };

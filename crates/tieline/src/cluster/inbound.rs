@@ -24,7 +24,7 @@ use crate::{
     hub::{AskOp, ClientOp, Cork, ExcludedIds, OpOutcome, OwnedScope, Presence, RunningRequest},
     link::{
         BoxFuture, Interest, MaybeReady, PeerInfo, Receiver, RequestKind, Response,
-        proto::{self, OutcomeCode},
+        proto::{self, OutcomeCode, QueryKind},
     },
 };
 
@@ -129,6 +129,10 @@ impl MessageRouter {
                     registrar.on_evict(evict.ids.iter().filter_map(text));
                 }
                 Some(MaybeReady::Ready(Response::Code(OutcomeCode::Delivered)))
+            }
+            RequestKind::Query(query) if is_count(query.kind()) => {
+                let counts = self.count_local(&query);
+                Some(MaybeReady::Ready(Response::Counts(counts)))
             }
             RequestKind::Query(query) => {
                 let (names, more) = self.list_local(&query);
@@ -296,6 +300,13 @@ impl MessageRouter {
             None => MaybeReady::Later(Box::pin(async { Response::Reached(receipt.await) })),
         })
     }
+}
+
+fn is_count(kind: QueryKind) -> bool {
+    matches!(
+        kind,
+        QueryKind::Counts | QueryKind::UserLen | QueryKind::GroupLen
+    )
 }
 
 /// The answer of a callback, or why there is none.

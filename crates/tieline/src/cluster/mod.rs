@@ -11,7 +11,7 @@
 //! | `api`, `questions`, `except` | the public [`Cluster`]; it decides nothing |
 //! | `lifecycle` | start and end of a node |
 //! | `inbound` | requests of peers |
-//! | `listing`, `asking`, `many` | lists over all nodes; asks; messages to many ids |
+//! | `listing`, `counting`, `asking`, `many` | lists and counts over all nodes; asks; messages to many ids |
 //! | `node_discovery`, `legacy_discovery`, `hub_observer` | discovery of nodes; changes of the hub |
 //! | `router` | the side effects of routing |
 //! | `unicast` | the decision where a unicast goes next, without side effects |
@@ -27,6 +27,7 @@ mod api;
 mod asking;
 mod client_op;
 mod config;
+mod counting;
 mod directory;
 mod except;
 mod hub_observer;
@@ -53,5 +54,7 @@ pub use self::{
     config::{ClusterConfig, ClusterError},
     except::ClusterExcept,
     pending::PeerStatus,
-    summary::{Listed, Membership, NodeReached, NodeReply, OnlineStatus, Summary},
+    summary::{
+        Counted, Listed, Membership, NodeCount, NodeReached, NodeReply, OnlineStatus, Summary,
+    },
 };

@@ -95,9 +95,23 @@ pub(super) fn reached(outcome: &Outcome) -> Result<Reached, Delivery> {
         Outcome::NotSent(NotSent::QueueFull | NotSent::TooLarge)
         | Outcome::Code(OutcomeCode::QueueFull) => Err(Delivery::QueueFull),
         Outcome::NotSent(NotSent::Unreachable) => Err(Delivery::Unreachable),
-        Outcome::Code(_) | Outcome::Codes(_) | Outcome::Listing { .. } | Outcome::Unknown => {
-            Err(Delivery::Unknown)
-        }
+        Outcome::Code(_)
+        | Outcome::Codes(_)
+        | Outcome::Counts(_)
+        | Outcome::Listing { .. }
+        | Outcome::Unknown => Err(Delivery::Unknown),
+    }
+}
+
+/// The answer to a query, or why there is none.
+pub(super) fn answered<E>(outcome: Result<Outcome, E>) -> Result<Outcome, AskError> {
+    match outcome {
+        Ok(outcome @ (Outcome::Listing { .. } | Outcome::Counts(_))) => Ok(outcome),
+        Ok(outcome) => Err(OpResult::from(&outcome)
+            .ask_error()
+            .unwrap_or(AskError::Unknown)),
+        // The node ends.
+        Err(_) => Err(AskError::Unknown),
     }
 }
 
@@ -110,6 +124,7 @@ impl From<&Outcome> for OpResult {
             Outcome::NotSent(NotSent::Unreachable) => Self::Unreachable,
             Outcome::Reached(_)
             | Outcome::Codes(_)
+            | Outcome::Counts(_)
             | Outcome::Listing { .. }
             | Outcome::Unknown => Self::Code(OutcomeCode::Unknown),
         }
@@ -118,7 +133,7 @@ impl From<&Outcome> for OpResult {
 
 impl OpResult {
     /// Why an ask has no answer; `None` if a callback answers it.
-    fn ask_error(self) -> Option<AskError> {
+    pub(super) fn ask_error(self) -> Option<AskError> {
         Some(match self {
             Self::Unreachable => AskError::Unreachable,
             Self::TooLarge => AskError::TooLarge,

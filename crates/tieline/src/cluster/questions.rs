@@ -8,9 +8,9 @@ use bytes::Bytes;
 
 use super::{
     api::Cluster,
-    summary::{Listed, NodeReply, OnlineStatus},
+    summary::{Counted, Listed, NodeReply, OnlineStatus},
 };
-use crate::ask::Ask;
+use crate::{ask::Ask, counts::Counts};
 
 /// Lists and questions.
 impl Cluster {
@@ -46,6 +46,32 @@ impl Cluster {
     /// each. Costs each node a visit of all of its users.
     pub async fn users(&self, after: Option<&str>, limit: usize) -> Listed {
         self.router.list_users(after, limit).await
+    }
+}
+
+/// Counts.
+impl Cluster {
+    /// A page of all groups, as [`members`](Self::members). A group with members on several nodes is listed once for
+    /// each. Costs each node a visit of all of its groups.
+    pub async fn groups(&self, after: Option<&str>, limit: usize) -> Listed {
+        self.router.list_groups(after, limit).await
+    }
+
+    /// How many connections are in a group, on all nodes, closing ones included. Costs one request to each other node
+    /// that may have one, and no time that grows with their number.
+    pub async fn group_len(&self, group: &str) -> Counted {
+        self.router.group_len(group).await
+    }
+
+    /// How many connections a user has, on all nodes, as [`group_len`](Self::group_len).
+    pub async fn user_len(&self, user: &str) -> Counted {
+        self.router.user_len(user).await
+    }
+
+    /// How many connections, users and groups there are, on all nodes. A user or a group on several nodes counts once
+    /// for each. Costs each node a visit of all of its users and groups: for an operator's page, not for every message.
+    pub async fn counts(&self) -> Counted<Counts> {
+        self.router.counts().await
     }
 }
 

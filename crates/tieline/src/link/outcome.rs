@@ -6,7 +6,7 @@
 use bytes::Bytes;
 
 use super::proto::OutcomeCode;
-use crate::delivery::Reached;
+use crate::{counts::Counts, delivery::Reached};
 
 /// The outcome of a request to a peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub(crate) enum Outcome {
     Reached(Reached),
     /// Of a query.
     Listing { names: Vec<Bytes>, more: bool },
+    /// Of a query that counts.
+    Counts(Counts),
     /// The request was certainly not sent.
     NotSent(NotSent),
     /// The request was sent, but no outcome arrived in time or the stream ended first.

@@ -5,7 +5,7 @@
 
 use std::num::NonZeroUsize;
 
-use crate::delivery;
+use crate::{counts, delivery};
 
 mod generated {
     #![allow(
@@ -25,10 +25,10 @@ mod generated {
 }
 
 pub(crate) use generated::link::{
-    Answer, AnswerKind, Ask, Close, Codes, Confirmation, Emit, EmitMany, Evict, Hello, Interest,
-    Listing, Membership, Multicast, OutcomeCode, Outcomes, PeerRequest, Query, QueryKind, Reached,
-    Refusal, RequestBatch, Response, ResponseBatch, Scope, link_client, link_server, peer_request,
-    response,
+    Answer, AnswerKind, Ask, Close, Codes, Confirmation, Counts, Emit, EmitMany, Evict, Hello,
+    Interest, Listing, Membership, Multicast, OutcomeCode, Outcomes, PeerRequest, Query, QueryKind,
+    Reached, Refusal, RequestBatch, Response, ResponseBatch, Scope, link_client, link_server,
+    peer_request, response,
 };
 pub(crate) use generated::websocket;
 
@@ -64,6 +64,26 @@ impl Hello {
             Ok(theirs) => theirs.min(ours),
         };
         NonZeroUsize::new(max.saturating_sub(BATCH_OVERHEAD)).unwrap_or(NonZeroUsize::MIN)
+    }
+}
+
+impl From<Counts> for counts::Counts {
+    fn from(counts: Counts) -> Self {
+        Self {
+            connections: counts.connections,
+            users: counts.users,
+            groups: counts.groups,
+        }
+    }
+}
+
+impl From<counts::Counts> for Counts {
+    fn from(counts: counts::Counts) -> Self {
+        Self {
+            connections: counts.connections,
+            users: counts.users,
+            groups: counts.groups,
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::{
     ask::AskError,
+    counts::Counts,
     delivery::{Delivery, Reached},
     link::{
         interest::Interest,
@@ -43,6 +44,8 @@ pub(crate) enum Response {
     Listing { names: Vec<Bytes>, more: bool },
     /// To a message to many ids, in their order: an [`OutcomeCode`] each.
     Codes(Vec<u8>),
+    /// To a query that counts.
+    Counts(Counts),
     /// To the ask with this number.
     Answer {
         ask: u64,

@@ -44,6 +44,7 @@ impl ResponseBuilder {
             Response::Listing { names, more } => {
                 proto::response::Kind::Listing(self.listing(names, more, max_size))
             }
+            Response::Counts(counts) => proto::response::Kind::Counts(counts.into()),
             Response::Codes(codes) => {
                 self.size += codes.len();
                 proto::response::Kind::Codes(proto::Codes {

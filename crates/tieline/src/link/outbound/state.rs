@@ -293,6 +293,7 @@ impl<T: Completion> State<T> {
                     names: listing.names,
                     more: listing.more,
                 },
+                Some(proto::response::Kind::Counts(counts)) => Outcome::Counts(counts.into()),
                 Some(proto::response::Kind::Codes(codes)) => Outcome::Codes(codes.codes),
                 // Whoever asked has it already; it says too that the request was received.
                 Some(proto::response::Kind::Answer(_)) => Outcome::Code(OutcomeCode::Delivered),

@@ -17,7 +17,7 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::{
-    Delivery, Reached,
+    Counts, Delivery, Reached,
     link::{
         BoxFuture, Completion, Interest, Link, LinkConfig, LinkStatus, MaybeReady, Outcome,
         PeerInfo, PeerSecurity, PeerServer, Receiver, RequestKind, Response, proto,
@@ -107,6 +107,9 @@ impl Receiver for ScriptedReceiver {
                     }
                     Response::Reached(reached_three())
                 }));
+            }
+            RequestKind::Query(query) if query.kind() == proto::QueryKind::Counts => {
+                Response::Counts(Counts::default())
             }
             RequestKind::Query(query) => Response::Listing {
                 names: query.names,

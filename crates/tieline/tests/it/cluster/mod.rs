@@ -4,6 +4,7 @@ mod admission;
 mod asks;
 mod asks_under_faults;
 mod clocks;
+mod counts;
 mod duplicate_ids;
 mod emit_many;
 mod invalid_callers;
