@@ -102,6 +102,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod ask;
 #[cfg(feature = "axum")]
 pub mod axum;
 #[cfg(feature = "bench")]
@@ -112,6 +113,8 @@ mod close;
 mod cluster;
 mod config;
 mod connection;
+mod counts;
+mod deliveries;
 mod delivery;
 #[cfg(feature = "cluster")]
 mod error;
@@ -132,6 +135,7 @@ mod socket;
 mod try_handler;
 mod upgrade;
 
+pub use bytes::Bytes;
 pub use http::StatusCode;
 pub use tieline_registry::{ClientId, MAX_NAME, NameError};
 #[cfg(feature = "json")]
@@ -141,8 +145,11 @@ pub use tieline_websocket::{CloseCode, CloseFrame, Deflate, Frame, Message, Prot
 #[cfg(feature = "tls")]
 pub use self::listener::{Tls, TlsError};
 pub use self::{
+    ask::{Ask, AskError, RequestError},
     close::{CloseReason, FinalMessage},
     config::{Config, ConfigError, Duplicate, Origins, SlowConsumer},
+    counts::Counts,
+    deliveries::Deliveries,
     delivery::{Delivery, Reached},
     handler::{ConnectionError, Handler},
     hub::{Connection, Cork, Except, Hub, HubStats, JoinError, SendError},
@@ -157,8 +164,8 @@ pub use self::{
 #[cfg(feature = "cluster")]
 pub use self::{
     cluster::{
-        Cluster, ClusterConfig, ClusterError, ClusterExcept, Listed, Membership, NodeReached,
-        OnlineStatus, PeerStatus, Summary,
+        Cluster, ClusterConfig, ClusterError, ClusterExcept, Counted, Listed, Membership,
+        NodeCount, NodeReached, NodeReply, OnlineStatus, PeerStatus, Summary,
     },
     link::{PeerSecurity, PeerTls, SecurityError},
 };
