@@ -120,6 +120,7 @@ mod delivery;
 mod error;
 mod handler;
 mod hub;
+mod inbound;
 #[cfg(feature = "cluster")]
 mod link;
 mod listener;
@@ -153,6 +154,7 @@ pub use self::{
     delivery::{Delivery, Reached},
     handler::{ConnectionError, Handler},
     hub::{Connection, Cork, Except, Hub, HubStats, JoinError, SendError},
+    inbound::{Excess, ExcessVerdict, Inbound},
     listener::{Body, BodyError, HttpService, Listener},
     node::{Drained, Node},
     receipt::Receipt,
