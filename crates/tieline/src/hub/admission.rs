@@ -263,6 +263,7 @@ impl Hub {
                 let outcome = carry_out(&mut self.shard(conn).index.lock(), conn, op, limit);
                 done(outcome);
             }
+            ClientOp::Ask(_) => done(OpOutcome::Here),
         }
     }
 }
@@ -290,6 +291,8 @@ fn carry_out(
         },
         ClientOp::Leave(group) if index.leave(conn, &group) => OpOutcome::Changed,
         ClientOp::Leave(_) => OpOutcome::Unchanged,
+        // Not here: a lock is held.
+        ClientOp::Ask(_) => OpOutcome::Here,
     }
 }
 

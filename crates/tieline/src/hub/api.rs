@@ -16,8 +16,11 @@ use super::{
     except::Except,
     flusher,
     handle::Connection,
+    handlers::Handlers,
+    index::ShardIndex,
     inner::ConnectionInner,
     keepalive,
+    members::Members,
     scope::{Hashed, Scope},
     shard::{MAX_SHARDS, Shard},
     shard_map::ShardMaps,
@@ -26,6 +29,8 @@ use super::{
 };
 use crate::{
     config::{Config, ConfigError},
+    counts::Counts,
+    deliveries::{Deliveries, DeliveriesBuilder},
     delivery::{Delivery, Reached},
     receipt::Receipt,
 };
@@ -69,6 +74,7 @@ impl Hub {
             hasher,
             context,
             capacity,
+            handlers: Handlers::new(),
             connections: AtomicUsize::new(0),
             #[cfg(feature = "cluster")]
             claimants: AtomicUsize::new(0),
@@ -146,16 +152,56 @@ impl Hub {
     /// The users who have connections, each once, in no particular order. Takes time and memory
     /// proportional to their number.
     pub fn users(&self) -> Vec<Arc<str>> {
-        let mut users = Vec::new();
+        self.names(ShardIndex::copy_users)
+    }
+
+    /// The groups that have members, each once, in no particular order. Takes time and memory proportional to
+    /// their number.
+    pub fn groups(&self) -> Vec<Arc<str>> {
+        self.names(ShardIndex::copy_groups)
+    }
+
+    /// The number of connections in a group, closing ones included. Takes no time that grows with it.
+    pub fn group_len(&self, group: &str) -> usize {
+        self.members_of(Scope::Group(group))
+    }
+
+    /// The number of connections of a user, closing ones included. Takes no time that grows with it.
+    pub fn user_len(&self, user: &str) -> usize {
+        self.members_of(Scope::User(user))
+    }
+
+    /// How many connections, users and groups there are. Takes time and memory proportional to the number of
+    /// users and groups: for an operator's page, not for every message.
+    pub fn counts(&self) -> Counts {
+        Counts {
+            connections: self.len() as u64,
+            users: self.users().len() as u64,
+            groups: self.groups().len() as u64,
+        }
+    }
+
+    fn members_of(&self, scope: Scope<'_>) -> usize {
+        let scope = Hashed::new(scope, &self.0.hasher);
+        let members = |shard: &Shard| shard.index.lock().members(scope).map_or(0, Members::len);
+        self.shards_of(scope).map(members).sum()
+    }
+
+    /// Names that the shards have, each once.
+    fn names(
+        &self,
+        copy: fn(&ShardIndex, usize, &mut Vec<Arc<str>>) -> Option<usize>,
+    ) -> Vec<Arc<str>> {
+        let mut names = Vec::new();
         for shard in &self.0.shards {
             let mut next = Some(0);
             while let Some(part) = next {
-                next = shard.index.lock().copy_users(part, &mut users);
+                next = copy(&shard.index.lock(), part, &mut names);
             }
         }
-        users.sort_unstable();
-        users.dedup();
-        users
+        names.sort_unstable();
+        names.dedup();
+        names
     }
 
     pub(crate) fn handle(&self, conn: Arc<ConnectionInner>) -> Connection {
@@ -187,6 +233,21 @@ impl Hub {
             Presence::Claimed => self.emit_when_admitted(id, frame.into()),
             Presence::Absent => Receipt::decided(Delivery::Offline),
         }
+    }
+
+    /// Sends to many clients by their ids, as [`emit`](Self::emit) to each of them: with the same outcomes, in the
+    /// same order. The frame is encoded once. An id that is given twice gets the message twice.
+    pub fn emit_many<I>(&self, ids: I, frame: impl Into<Frame>) -> Receipt<Deliveries>
+    where
+        I: IntoIterator,
+        I::Item: AsRef<str>,
+    {
+        let (frame, mut builder) = (frame.into(), DeliveriesBuilder::default());
+        for id in ids {
+            let id = id.as_ref();
+            builder.add(id, self.emit(id, frame.clone()));
+        }
+        builder.finish()
     }
 
     /// Sends to every connection of a user.

@@ -17,6 +17,7 @@ use tokio_util::{sync::DropGuard, task::TaskTracker};
 
 use super::{
     context::HubContext,
+    handlers::Handlers,
     inner::ConnectionInner,
     members::Members,
     room::{Room, SendError},
@@ -64,6 +65,7 @@ pub(super) struct HubInner {
     pub(super) hasher: RandomState,
     pub(super) context: Arc<HubContext>,
     pub(super) capacity: usize,
+    pub(super) handlers: Handlers<Asked>,
     /// Registered connections whose task has not ended.
     pub(super) connections: AtomicUsize,
     /// Those of them that wait for their admission.
@@ -71,6 +73,13 @@ pub(super) struct HubInner {
     pub(super) claimants: AtomicUsize,
     /// Stops the tasks of the shards.
     pub(super) _workers: DropGuard,
+}
+
+/// Whom a request is about.
+pub(crate) enum Asked {
+    Client(Hub, Arc<ConnectionInner>),
+    #[cfg(feature = "cluster")]
+    Node,
 }
 
 /// Whether a client is at this node.

@@ -24,6 +24,7 @@ use super::{
     context::HubContext,
     extras::{Data, Extras},
     groups::Groups,
+    handlers::HandlerSlot,
     outbox::Outbox,
     scope::OwnedScope,
     send_side::{self, SendGuard, SendSide},
@@ -46,6 +47,8 @@ pub(crate) struct ConnectionInner {
     compress: bool,
     /// Index of the hub's shard that holds it. It fills a gap, and saves a hash for each message.
     pub(super) shard: u16,
+    /// Who answers requests about it.
+    pub(super) handler: HandlerSlot,
     /// When the client last gave a sign of life, in milliseconds of the hub's coarse clock.
     pub(super) last_activity: AtomicU32,
     /// When the partial message began, by the same clock.
@@ -72,6 +75,8 @@ pub(crate) struct ConnectionOptions {
     pub(crate) deflate: bool,
     /// What the application keeps with the connection.
     pub(crate) data: Option<Arc<dyn Any + Send + Sync>>,
+    /// Who answers requests about it.
+    pub(crate) handler: HandlerSlot,
 }
 
 impl ConnectionInner {
@@ -94,6 +99,7 @@ impl ConnectionInner {
             final_message: options.final_message,
             state: StateCell::new(),
             compress: options.deflate,
+            handler: options.handler,
             shard: u16::try_from(shard).expect("a hub has at most 65,535 shards"),
             last_activity: AtomicU32::new(context.clock.now()),
             message_start: AtomicU32::new(0),

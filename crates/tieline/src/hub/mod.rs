@@ -33,6 +33,7 @@ mod frame_batch;
 mod groups;
 mod guard;
 mod handle;
+mod handlers;
 mod index;
 mod inner;
 mod keepalive;
@@ -43,6 +44,7 @@ mod names;
 mod observer;
 mod outbox;
 mod parts;
+mod requests;
 mod room;
 mod scope;
 mod send;
@@ -66,10 +68,18 @@ pub(crate) use self::tests::connect_as;
 #[cfg(feature = "cluster")]
 pub(crate) use self::{
     admission::{Claimant, Superseded},
-    client_op::{ClientOp, OpOutcome},
+    client_op::{AskOp, ClientOp, OpOutcome},
     core::Presence,
     observer::{HubObserver, ScopeKey},
     scope::{ExcludedIds, OwnedScope, Scope},
+};
+pub(crate) use self::{
+    core::Asked,
+    cork::Corked,
+    guard::{ConnectionGuard, RegisterError},
+    handlers::{HandlerSlot, RequestHandler, RequestPermit, RequestTasks, RunningRequest},
+    inner::{ConnectionInfo, ConnectionInner, ConnectionOptions},
+    task_side::TaskStream,
 };
 pub use self::{
     core::Hub,
@@ -78,10 +88,4 @@ pub use self::{
     handle::{Connection, JoinError},
     room::SendError,
     stats::HubStats,
-};
-pub(crate) use self::{
-    cork::Corked,
-    guard::{ConnectionGuard, RegisterError},
-    inner::{ConnectionInfo, ConnectionInner, ConnectionOptions},
-    task_side::TaskStream,
 };

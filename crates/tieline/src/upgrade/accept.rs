@@ -171,6 +171,7 @@ impl Upgrade {
             final_message: accept.final_message,
             deflate,
             data: accept.data,
+            handler: node.handler_slot(),
         };
         let guard = register::admit(node, info, options, self.arrived_at).await?;
         let deadline = Instant::now() + hub.config().handshake_timeout;

@@ -14,6 +14,7 @@ use super::*;
 use crate::{
     close::FinalMessage,
     config::Config,
+    hub::handlers::HandlerSlot,
     hub::observer::{HubObserver, ScopeKey},
 };
 
@@ -42,6 +43,7 @@ fn claimant_with(hub: &Hub, final_message: Option<FinalMessage>, deflate: bool) 
         final_message,
         deflate,
         data: None,
+        handler: HandlerSlot::NONE,
     };
     hub.register_claimant(info, options).unwrap()
 }

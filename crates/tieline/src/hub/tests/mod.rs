@@ -15,6 +15,7 @@ use tieline_registry::ClientId;
 use super::{
     core::Hub,
     guard::ConnectionGuard,
+    handlers::HandlerSlot,
     inner::{ConnectionInfo, ConnectionInner, ConnectionOptions},
     outbox::Written,
 };
@@ -66,6 +67,7 @@ pub(crate) fn connect_as(
         final_message: None,
         deflate: false,
         data: None,
+        handler: HandlerSlot::NONE,
     };
     hub.register(info, options).unwrap()
 }
