@@ -43,6 +43,9 @@
 //! [`Receipt`]: await it, give it a callback, or drop it. It yields a [`Delivery`] for one client and
 //! [`Reached`] for many.
 //!
+//! Nothing of this waits for a slow client. A stream of any length is sent by [`Connection::send`], which
+//! waits for room in the client's outbox.
+//!
 //! Messages are delivered at most once. [`Delivery::Delivered`] means that the frame is in the outbox
 //! of a live connection. [`Delivery::Offline`] and [`Delivery::Unreachable`] mean that it is in none.
 //! What one task sends to one client arrives in the order of the calls, whether by id, user, group or
@@ -121,6 +124,7 @@ mod delivery;
 mod error;
 mod handler;
 mod hub;
+mod inbound;
 #[cfg(feature = "cluster")]
 mod link;
 mod listener;
@@ -154,6 +158,7 @@ pub use self::{
     delivery::{Delivery, Reached},
     handler::{ConnectionError, Handler},
     hub::{Connection, Cork, Except, Hub, HubStats, JoinError, SendError},
+    inbound::{Excess, ExcessVerdict, Inbound},
     listener::{Body, BodyError, HttpService, Listener},
     node::{Drained, Node},
     receipt::Receipt,
