@@ -26,7 +26,8 @@ pub enum Delivery {
     /// No live connection has this id.
     Offline,
     /// The receiver's outbox is full, and the policy refused the frame
-    /// ([`Config::slow_consumer`](crate::Config::slow_consumer)).
+    /// ([`Config::slow_consumer`](crate::Config::slow_consumer)); or the note is not for the receiver's
+    /// [`Dialect`](crate::Dialect).
     Refused,
     /// A queue on the way is full; nothing was sent.
     QueueFull,

@@ -43,6 +43,9 @@
 //! [`Receipt`]: await it, give it a callback, or drop it. It yields a [`Delivery`] for one client and
 //! [`Reached`] for many.
 //!
+//! A [`Note`] is not encoded yet: the [`Dialect`] of each connection makes its frame, so that one group may
+//! hold clients that read differently.
+//!
 //! Messages are delivered at most once. [`Delivery::Delivered`] means that the frame is in the outbox
 //! of a live connection. [`Delivery::Offline`] and [`Delivery::Unreachable`] mean that it is in none.
 //! What one task sends to one client arrives in the order of the calls, whether by id, user, group or
@@ -81,6 +84,7 @@
 //! | [`Handler`] | the callbacks of one connection |
 //! | [`Connection`], [`Message`], [`CloseReason`] | one accepted WebSocket, what it sent, why it ended |
 //! | [`Hub`], [`Frame`], [`Receipt`], [`Delivery`] | sending on this node |
+//! | [`Note`], [`Dialect`], [`Content`] | one message for clients that read differently |
 //! | [`Config`] | every limit and policy |
 //! | [`Cluster`], [`ClusterConfig`], [`PeerSecurity`] | sending across nodes; how nodes authenticate each other |
 //! | [`Summary`], [`OnlineStatus`], [`Membership`], [`Listed`] | results across nodes |
@@ -139,7 +143,10 @@ pub use self::{
     config::{Config, ConfigError, Duplicate, Origins, SlowConsumer},
     delivery::{Delivery, Reached},
     handler::{ConnectionError, Handler},
-    hub::{Connection, Except, Hub, HubStats, JoinError},
+    hub::{
+        Connection, Content, Dialect, DialectId, Dialects, Except, Hub, HubStats, JoinError, Note,
+        NoteKind, NoteOrigin,
+    },
     listener::{Body, BodyError, HttpService, Listener},
     node::{Drained, Node},
     receipt::Receipt,

@@ -6,7 +6,7 @@
 use std::{fmt, sync::Arc};
 
 use tieline_registry::{Registry, id};
-use tieline_websocket::{CloseFrame, Frame};
+use tieline_websocket::CloseFrame;
 use tokio::{sync::oneshot, time::Instant};
 use uuid::Uuid;
 
@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     delivery::Delivery,
-    hub::{ClientOp, ConnectionInner, Hub, Scope},
+    hub::{ClientOp, ConnectionInner, Content, Hub, Scope},
     receipt::Receipt,
     registrar::{ClaimDecision, Health, LocalInstant},
 };
@@ -145,15 +145,16 @@ impl Cluster {
 /// Reaching clients.
 impl Cluster {
     /// Sends to a client by its id.
-    pub fn emit(&self, id: &str, frame: impl Into<Frame>) -> Receipt {
-        let frame = frame.into();
+    pub fn emit(&self, id: &str, content: impl Into<Content>) -> Receipt {
+        let content = content.into();
         if self.router.peers.is_single_node() {
-            return self.router.hub.emit(id, frame);
+            return self.router.hub.emit(id, content);
         }
+        let cast = content.into_unicast();
         if let Some(conn) = self.router.local_connection(id)
             && !self.router.must_wait(id)
         {
-            let mut receipt = self.router.hub.emit_to(&conn, frame.clone());
+            let mut receipt = self.router.hub.emit_to(&conn, cast.clone());
             match receipt.try_outcome() {
                 // It left this moment: it may be elsewhere by now.
                 Some(Delivery::Offline) => {}
@@ -161,27 +162,27 @@ impl Cluster {
                 None => return receipt,
             }
         }
-        self.send(id, ClientOp::Emit(frame))
+        self.send(id, ClientOp::Emit(cast))
     }
 
     /// Sends to every connection of a user. Costs one request to each other node that may have
     /// one, however many connections it has.
-    pub fn emit_user(&self, user: &str, frame: impl Into<Frame>) -> Receipt<Summary> {
+    pub fn emit_user(&self, user: &str, content: impl Into<Content>) -> Receipt<Summary> {
         self.router
-            .send_multicast(Scope::User(user), None, frame.into())
+            .send_multicast(Scope::User(user), None, content.into())
     }
 
     /// Sends to every connection in a group. Costs one request to each other node that may have
     /// one, however many connections it has.
-    pub fn emit_group(&self, group: &str, frame: impl Into<Frame>) -> Receipt<Summary> {
+    pub fn emit_group(&self, group: &str, content: impl Into<Content>) -> Receipt<Summary> {
         self.router
-            .send_multicast(Scope::Group(group), None, frame.into())
+            .send_multicast(Scope::Group(group), None, content.into())
     }
 
     /// Sends to every connection of every node, this one included. Costs one request to each other node.
-    pub fn broadcast(&self, frame: impl Into<Frame>) -> Receipt<Summary> {
+    pub fn broadcast(&self, content: impl Into<Content>) -> Receipt<Summary> {
         self.router
-            .send_multicast(Scope::Everyone, None, frame.into())
+            .send_multicast(Scope::Everyone, None, content.into())
     }
 
     /// The same cluster without some client ids, for messages to many.

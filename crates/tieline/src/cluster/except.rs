@@ -5,11 +5,9 @@
 
 use std::sync::Arc;
 
-use tieline_websocket::Frame;
-
 use super::{router::MessageRouter, summary::Summary};
 use crate::{
-    hub::{ExcludedIds, Scope},
+    hub::{Content, ExcludedIds, Scope},
     receipt::Receipt,
 };
 
@@ -37,21 +35,21 @@ impl<'a> ClusterExcept<'a> {
     }
 
     /// Sends to every connection of a user except those left out.
-    pub fn emit_user(&self, user: &str, frame: impl Into<Frame>) -> Receipt<Summary> {
-        self.send(Scope::User(user), frame.into())
+    pub fn emit_user(&self, user: &str, content: impl Into<Content>) -> Receipt<Summary> {
+        self.send(Scope::User(user), content.into())
     }
 
     /// Sends to every connection in a group except those left out.
-    pub fn emit_group(&self, group: &str, frame: impl Into<Frame>) -> Receipt<Summary> {
-        self.send(Scope::Group(group), frame.into())
+    pub fn emit_group(&self, group: &str, content: impl Into<Content>) -> Receipt<Summary> {
+        self.send(Scope::Group(group), content.into())
     }
 
     /// Sends to every connection of every node except those left out.
-    pub fn broadcast(&self, frame: impl Into<Frame>) -> Receipt<Summary> {
-        self.send(Scope::Everyone, frame.into())
+    pub fn broadcast(&self, content: impl Into<Content>) -> Receipt<Summary> {
+        self.send(Scope::Everyone, content.into())
     }
 
-    fn send(&self, scope: Scope<'_>, frame: Frame) -> Receipt<Summary> {
-        self.router.send_multicast(scope, Some(&self.ids), frame)
+    fn send(&self, scope: Scope<'_>, content: Content) -> Receipt<Summary> {
+        self.router.send_multicast(scope, Some(&self.ids), content)
     }
 }

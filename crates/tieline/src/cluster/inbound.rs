@@ -13,6 +13,7 @@ use super::{
     client_op::{LocalOutcome, code_after_admission},
     outcome::outcome_code,
     router::{MessageRouter, SYNC_TIMEOUT},
+    wire_content::WireContent,
 };
 use crate::{
     delivery::{Delivery, Reached},
@@ -102,7 +103,13 @@ impl MessageRouter {
     fn receive(self: &Arc<Self>, request: RequestKind) -> MaybeReady {
         let response = match request {
             RequestKind::Emit(emit) => {
-                self.receive_unicast(&emit.id, frame(&emit.data, emit.binary).map(ClientOp::Emit))
+                let content = WireContent {
+                    data: &emit.data,
+                    binary: emit.binary,
+                    kind: emit.kind,
+                    about: &emit.about,
+                };
+                self.receive_unicast(&emit.id, content.read().map(ClientOp::Emit))
             }
             RequestKind::Close(close) => {
                 self.receive_unicast(&close.id, close_frame(&close).map(ClientOp::Close))
@@ -184,7 +191,12 @@ impl MessageRouter {
     }
 
     fn receive_multicast(&self, multicast: &proto::Multicast) -> Option<MaybeReady> {
-        let frame = frame(&multicast.data, multicast.binary)?;
+        let content = WireContent {
+            data: &multicast.data,
+            binary: multicast.binary,
+            kind: multicast.kind,
+            about: &multicast.about,
+        };
         let name = text(&multicast.name)?;
         let scope = match proto::Scope::try_from(multicast.scope).ok()? {
             proto::Scope::Everyone => OwnedScope::Everyone,
@@ -194,7 +206,8 @@ impl MessageRouter {
         let except = multicast.except.iter().map(|id| text(id).map(Arc::from));
         let except: ExcludedIds = except.collect::<Option<_>>()?;
         let except = Some(&except).filter(|ids| !ids.is_empty());
-        let mut receipt = self.hub.send_to_scope(scope.scope(), except, &frame);
+        let cast = content.read()?.addressed(scope.scope());
+        let mut receipt = self.hub.send_to_scope(scope.scope(), except, &cast);
         Some(match receipt.try_outcome() {
             Some(reached) => MaybeReady::Ready(Response::Reached(reached)),
             None => MaybeReady::Later(Box::pin(async { Response::Reached(receipt.await) })),
@@ -210,14 +223,6 @@ async fn sync_after_join(interest: &Interest) {
 
 fn text(bytes: &Bytes) -> Option<&str> {
     std::str::from_utf8(bytes).ok()
-}
-
-/// A frame of the kind that the sender chose; `None` for text that is not UTF-8.
-fn frame(data: &Bytes, binary: bool) -> Option<Frame> {
-    if binary {
-        return Some(Frame::binary(data.to_vec()));
-    }
-    text(data).map(Frame::text)
 }
 
 /// The unary service does not say whether data are text: what is UTF-8 is sent as text, as

@@ -44,6 +44,7 @@ mod router;
 mod routes;
 mod summary;
 mod unicast;
+mod wire_content;
 
 pub use self::{
     api::Cluster,

@@ -18,7 +18,6 @@ use std::{
     time::Duration,
 };
 
-use tieline_websocket::Frame;
 use tokio::{
     runtime::Handle,
     time::{Instant, sleep},
@@ -39,7 +38,7 @@ use super::{
     unicast::{AfterOutcome, LookupReason, LookupResult, MAX_WAIT, NextStep, View, on_peer},
 };
 use crate::{
-    hub::{ClientOp, ConnectionInner, ExcludedIds, Hub, Presence, Scope},
+    hub::{ClientOp, ConnectionInner, Content, ExcludedIds, Hub, Presence, Scope},
     link::{Interest, Outcome, proto::OutcomeCode},
     receipt::Receipt,
 };
@@ -122,13 +121,14 @@ impl MessageRouter {
         self: &Arc<Self>,
         scope: Scope<'_>,
         except: Option<&ExcludedIds>,
-        frame: Frame,
+        content: Content,
     ) -> Receipt<Summary> {
+        let cast = content.into_multicast(scope);
         if self.peers.is_single_node() {
-            return self.hub.send_to_scope(scope, except, &frame);
+            return self.hub.send_to_scope(scope, except, &cast);
         }
         let (builder, receipt) = SummaryBuilder::open();
-        let multicast = Multicast::new(scope.into(), except.cloned(), frame, builder);
+        let multicast = Multicast::new(scope.into(), except.cloned(), cast, builder);
         match self.ordering.start_multicast(multicast) {
             StartedMulticast::Send(multicast) => self.multicast(multicast),
             StartedMulticast::Queued => {}

@@ -5,13 +5,15 @@
 
 use std::{hash::RandomState, sync::Arc, sync::atomic::AtomicUsize};
 
-use tieline_websocket::{CloseCode, CloseFrame, Frame};
+use tieline_websocket::{CloseCode, CloseFrame};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     broadcast::Bounds,
+    content::Content,
     context::HubContext,
     core::{Hub, HubInner, Presence},
+    dialect::{DialectId, Dialects},
     except::Except,
     flusher,
     handle::Connection,
@@ -42,6 +44,17 @@ impl Hub {
     /// # Panics
     /// Outside a tokio runtime.
     pub fn new(config: Config) -> Result<Self, ConfigError> {
+        Self::with_dialects(config, Dialects::new())
+    }
+
+    /// As [`new`](Self::new), for clients that read in several dialects.
+    ///
+    /// # Errors
+    /// If the settings contradict each other; see [`Config::validate`].
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn with_dialects(config: Config, dialects: Dialects) -> Result<Self, ConfigError> {
         config.validate()?;
         let available = || std::thread::available_parallelism().map_or(1, usize::from);
         let shards = config.shards.unwrap_or_else(available).min(MAX_SHARDS);
@@ -50,7 +63,7 @@ impl Hub {
             bytes: config.broadcast_queue_bytes,
             frames: config.broadcast_queue_frames,
         };
-        let context = Arc::new(HubContext::new(config));
+        let context = Arc::new(HubContext::new(config, dialects));
         let (stop, hasher) = (CancellationToken::new(), RandomState::new());
         flusher::start(&context.ticks, &stop);
         let maps = ShardMaps::new(shards);
@@ -73,6 +86,10 @@ impl Hub {
             claimants: AtomicUsize::new(0),
             _workers: stop.drop_guard(),
         })))
+    }
+
+    pub(crate) fn has_dialect(&self, dialect: DialectId) -> bool {
+        self.0.context.dialects.contains(dialect)
     }
 
     /// The settings that it was started with.
@@ -179,28 +196,28 @@ impl Hub {
     /// Sends to the client with this id. [`Delivery::Offline`] if it is not on this node. If its connection
     /// waits for the cluster's registry to grant the id, the message waits with it, and is in its outbox
     /// before anything that is sent after the upgrade.
-    pub fn emit(&self, id: &str, frame: impl Into<Frame>) -> Receipt {
+    pub fn emit(&self, id: &str, content: impl Into<Content>) -> Receipt {
         match self.presence(id) {
-            Presence::Here(conn) => self.emit_to(&conn, frame.into()),
+            Presence::Here(conn) => self.emit_to(&conn, content.into().into_unicast()),
             #[cfg(feature = "cluster")]
-            Presence::Claimed => self.emit_when_admitted(id, frame.into()),
+            Presence::Claimed => self.emit_when_admitted(id, content.into().into_unicast()),
             Presence::Absent => Receipt::decided(Delivery::Offline),
         }
     }
 
     /// Sends to every connection of a user.
-    pub fn emit_user(&self, user: &str, frame: impl Into<Frame>) -> Receipt<Reached> {
-        self.send_to_scope(Scope::User(user), None, &frame.into())
+    pub fn emit_user(&self, user: &str, content: impl Into<Content>) -> Receipt<Reached> {
+        self.multicast(Scope::User(user), None, content.into())
     }
 
     /// Sends to every connection in a group.
-    pub fn emit_group(&self, group: &str, frame: impl Into<Frame>) -> Receipt<Reached> {
-        self.send_to_scope(Scope::Group(group), None, &frame.into())
+    pub fn emit_group(&self, group: &str, content: impl Into<Content>) -> Receipt<Reached> {
+        self.multicast(Scope::Group(group), None, content.into())
     }
 
     /// Sends to every connection, including the sender's.
-    pub fn broadcast(&self, frame: impl Into<Frame>) -> Receipt<Reached> {
-        self.send_to_scope(Scope::Everyone, None, &frame.into())
+    pub fn broadcast(&self, content: impl Into<Content>) -> Receipt<Reached> {
+        self.multicast(Scope::Everyone, None, content.into())
     }
 
     /// The same hub, but what is sent to a user, a group or everyone skips some client ids.

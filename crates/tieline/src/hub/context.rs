@@ -1,5 +1,5 @@
 //! What all connections of a hub share: the configuration, the clock, the ping frame, the budget, the
-//! ticks.
+//! ticks, the dialects.
 //!
 //! Owns the coarse clock. Knows no connection.
 
@@ -11,7 +11,7 @@ use std::{
 use parking_lot::Mutex;
 use tieline_websocket::{AnyFrame, Limits};
 
-use super::{outbox::OutboxRules, tick::Ticks};
+use super::{dialect::Dialects, outbox::OutboxRules, tick::Ticks};
 use crate::config::Config;
 
 pub(crate) struct HubContext {
@@ -21,10 +21,11 @@ pub(crate) struct HubContext {
     pub(crate) ping: AnyFrame,
     pub(super) rules: OutboxRules,
     pub(super) ticks: Ticks,
+    pub(crate) dialects: Dialects,
 }
 
 impl HubContext {
-    pub(super) fn new(config: Config) -> Self {
+    pub(super) fn new(config: Config, dialects: Dialects) -> Self {
         let limits = config.limits();
         let rules = OutboxRules::new(&config);
         let (clock, ping) = (CoarseClock::new(), AnyFrame::ping(b""));
@@ -35,6 +36,7 @@ impl HubContext {
             ping,
             rules,
             ticks: Ticks::new(),
+            dialects,
         }
     }
 }

@@ -12,11 +12,12 @@ use std::{
     },
 };
 
-use tieline_websocket::Frame;
 use tokio_util::sync::DropGuard;
 
 use super::{
+    content::{Cast, Content},
     context::HubContext,
+    dialect::DialectId,
     inner::ConnectionInner,
     members::Members,
     scope::{ExcludedIds, Hashed, Scope},
@@ -150,12 +151,22 @@ impl Hub {
 /// Sending.
 impl Hub {
     /// Sends to one connection: at once, or behind what is pending in its shard.
-    pub(crate) fn emit_to(&self, conn: &Arc<ConnectionInner>, frame: Frame) -> Receipt {
+    pub(crate) fn emit_to(&self, conn: &Arc<ConnectionInner>, cast: Cast) -> Receipt {
         let shard = self.shard(conn);
         if shard.queue.is_idle() {
-            return Receipt::decided(conn.send(frame));
+            return Receipt::decided(conn.send(cast));
         }
-        shard.queue.queue_unicast(conn, frame)
+        shard.queue.queue_unicast(conn, cast)
+    }
+
+    /// Sends what a call of the application was given to a scope.
+    pub(super) fn multicast(
+        &self,
+        scope: Scope<'_>,
+        except: Option<&ExcludedIds>,
+        content: Content,
+    ) -> Receipt<Reached> {
+        self.send_to_scope(scope, except, &content.into_multicast(scope))
     }
 
     /// Sends to a scope: at once if it has few receivers and nothing is pending, else through the queues.
@@ -163,18 +174,18 @@ impl Hub {
         &self,
         scope: Scope<'_>,
         except: Option<&ExcludedIds>,
-        frame: &Frame,
+        cast: &Cast,
     ) -> Receipt<T>
     where
         T: From<Reached> + Send + 'static,
     {
         let scope = Hashed::new(scope, &self.0.hasher);
-        let (reached, shards) = self.send_inline(scope, except, frame);
+        let (reached, shards) = self.send_inline(scope, except, cast);
         if shards.is_empty() {
             return Receipt::counted(reached);
         }
         let (sum, receipt) = OutcomeSum::new(shards.len(), reached);
-        self.queue_in(&shards, scope, except, frame, &sum);
+        self.queue_in(&shards, scope, except, cast, &sum);
         receipt
     }
 
@@ -185,16 +196,16 @@ impl Hub {
         &self,
         scope: Scope<'_>,
         except: Option<&ExcludedIds>,
-        frame: &Frame,
+        cast: &Cast,
         callback: impl FnOnce(Reached) + Send + 'static,
     ) {
         let scope = Hashed::new(scope, &self.0.hasher);
-        let (reached, shards) = self.send_inline(scope, except, frame);
+        let (reached, shards) = self.send_inline(scope, except, cast);
         if shards.is_empty() {
             return callback(reached);
         }
         let sum = OutcomeSum::with_callback(shards.len(), reached, Box::new(callback));
-        self.queue_in(&shards, scope, except, frame, &sum);
+        self.queue_in(&shards, scope, except, cast, &sum);
     }
 
     /// Delivers at once if there are few receivers, in the shards where nothing is pending. Returns the
@@ -203,7 +214,7 @@ impl Hub {
         &self,
         scope: Hashed<Scope<'_>>,
         except: Option<&ExcludedIds>,
-        frame: &Frame,
+        cast: &Cast,
     ) -> (Reached, Vec<usize>) {
         let mut reached = Reached::default();
         let (mut few, mut pending) = (FewReceivers::default(), Vec::new());
@@ -225,7 +236,10 @@ impl Hub {
         }
         let tick = self.0.context.ticks.current();
         for conn in few.iter() {
-            if !except.is_some_and(|ids| ids.iter().any(|id| **id == *conn.id)) {
+            if except.is_some_and(|ids| ids.iter().any(|id| **id == *conn.id)) {
+                continue;
+            }
+            if let Some(frame) = conn.frame_of(cast) {
                 reached.record(conn.send_one_of_many(frame.clone(), tick));
             }
         }
@@ -238,7 +252,7 @@ impl Hub {
         shards: &[usize],
         scope: Hashed<Scope<'_>>,
         except: Option<&ExcludedIds>,
-        frame: &Frame,
+        cast: &Cast,
         sum: &Arc<OutcomeSum>,
     ) {
         let ids = except.into_iter().flat_map(|ids| ids.iter());
@@ -247,11 +261,11 @@ impl Hub {
             (self.shard_of(hash), hash, &**id)
         });
         let hashed: Vec<_> = hashed.collect();
-        self.compress_for(shards, scope, frame);
+        self.compress_for(shards, scope, cast);
         for &shard in shards {
             let here = hashed.iter().filter(|(of, ..)| *of == shard);
             let excluded = here.map(|&(_, hash, id)| (hash, id));
-            self.0.shards[shard].queue_broadcast(scope, excluded, frame.clone(), Arc::clone(sum));
+            self.0.shards[shard].queue_broadcast(scope, excluded, cast.clone(), Arc::clone(sum));
         }
     }
 }
@@ -262,18 +276,24 @@ const SAMPLE: usize = 32;
 /// Compression.
 impl Hub {
     /// Compresses a message once, here, if it looks as if a receiver wanted that: the workers of several
-    /// shards would otherwise do it at the same time.
-    fn compress_for(&self, shards: &[usize], scope: Hashed<Scope<'_>>, frame: &Frame) {
-        let Some(deflate) = &self.0.context.rules.deflate else {
+    /// shards would otherwise do it at the same time. Of a note, what the first of them reads.
+    fn compress_for(&self, shards: &[usize], scope: Hashed<Scope<'_>>, cast: &Cast) {
+        let HubContext {
+            rules, dialects, ..
+        } = &*self.0.context;
+        let Some(deflate) = &rules.deflate else {
             return;
         };
-        let compresses = |&shard: &usize| {
+        let dialect = |&shard: &usize| {
             let index = self.0.shards[shard].index.lock();
             let members = index.members(scope).map(Members::iter);
             let mut sample = members.into_iter().flatten().take(SAMPLE);
-            sample.any(|conn| conn.deflate().is_some())
+            let found = sample.find(|conn| conn.deflate().is_some());
+            found.map(|conn| conn.dialect())
         };
-        if shards.iter().any(compresses) {
+        // The index is not locked any more where the application renders.
+        let dialect: Option<DialectId> = shards.iter().find_map(dialect);
+        if let Some(frame) = dialect.and_then(|dialect| cast.frame(dialects, dialect)) {
             frame.encoded(Some(deflate));
         }
     }

@@ -3,9 +3,8 @@
 //! Owns the ids to leave out. Must not know shards or queues: each call is the one of [`Hub`] with these ids,
 //! which are compared when the message is delivered.
 
-use tieline_websocket::Frame;
-
 use super::{
+    content::Content,
     core::Hub,
     scope::{ExcludedIds, Scope},
 };
@@ -33,20 +32,20 @@ impl<'a> Except<'a> {
     }
 
     /// Sends to every connection of a user, except those left out.
-    pub fn emit_user(&self, user: &str, frame: impl Into<Frame>) -> Receipt<Reached> {
+    pub fn emit_user(&self, user: &str, content: impl Into<Content>) -> Receipt<Reached> {
         self.hub
-            .send_to_scope(Scope::User(user), Some(&self.ids), &frame.into())
+            .multicast(Scope::User(user), Some(&self.ids), content.into())
     }
 
     /// Sends to every connection in a group, except those left out.
-    pub fn emit_group(&self, group: &str, frame: impl Into<Frame>) -> Receipt<Reached> {
+    pub fn emit_group(&self, group: &str, content: impl Into<Content>) -> Receipt<Reached> {
         self.hub
-            .send_to_scope(Scope::Group(group), Some(&self.ids), &frame.into())
+            .multicast(Scope::Group(group), Some(&self.ids), content.into())
     }
 
     /// Sends to every connection, except those left out.
-    pub fn broadcast(&self, frame: impl Into<Frame>) -> Receipt<Reached> {
+    pub fn broadcast(&self, content: impl Into<Content>) -> Receipt<Reached> {
         self.hub
-            .send_to_scope(Scope::Everyone, Some(&self.ids), &frame.into())
+            .multicast(Scope::Everyone, Some(&self.ids), content.into())
     }
 }

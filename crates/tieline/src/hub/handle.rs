@@ -5,9 +5,9 @@
 use std::{fmt, net::SocketAddr, sync::Arc};
 
 use tieline_registry::{ClientId, NameError, id};
-use tieline_websocket::{CloseFrame, Frame};
+use tieline_websocket::CloseFrame;
 
-use super::{core::Hub, inner::ConnectionInner};
+use super::{content::Content, core::Hub, inner::ConnectionInner};
 use crate::{close::CloseReason, receipt::Receipt};
 
 /// One accepted WebSocket. Cheap to clone. It may outlive the socket; `emit` then yields
@@ -85,8 +85,8 @@ impl Connection {
     ///
     /// The frame is in the client's outbox when this returns, or in its shard's queue if broadcasts wait
     /// there; the order of the calls is kept either way.
-    pub fn emit(&self, frame: impl Into<Frame>) -> Receipt {
-        self.hub.emit_to(&self.inner, frame.into())
+    pub fn emit(&self, content: impl Into<Content>) -> Receipt {
+        self.hub.emit_to(&self.inner, content.into().into_unicast())
     }
 
     /// Joins a group; false if it is a member already. A group exists as long as it has members.

@@ -19,7 +19,10 @@ use tieline_registry::ClientId;
 use tieline_websocket::{Deflate, Frame};
 
 use super::{
+    content::Cast,
     context::HubContext,
+    dialect::DialectId,
+    frame_batch::Reading,
     groups::Groups,
     outbox::Outbox,
     scope::OwnedScope,
@@ -41,6 +44,7 @@ pub(crate) struct ConnectionInner {
     pub(super) state: StateCell,
     /// Whether the client negotiated compression.
     compress: bool,
+    dialect: DialectId,
     /// Index of the hub's shard that holds it. It fills a gap, and saves a hash for each message.
     pub(super) shard: u16,
     /// When the client last gave a sign of life, in milliseconds of the hub's coarse clock.
@@ -67,6 +71,7 @@ pub(crate) struct ConnectionOptions {
     pub(crate) final_message: Option<FinalMessage>,
     /// Whether the client negotiated compression.
     pub(crate) deflate: bool,
+    pub(crate) dialect: DialectId,
 }
 
 impl ConnectionInner {
@@ -89,6 +94,7 @@ impl ConnectionInner {
             final_message: options.final_message,
             state: StateCell::new(),
             compress: options.deflate,
+            dialect: options.dialect,
             shard: u16::try_from(shard).expect("a hub has at most 65,535 shards"),
             last_activity: AtomicU32::new(context.clock.now()),
             message_start: AtomicU32::new(0),
@@ -105,6 +111,27 @@ impl ConnectionInner {
     pub(super) fn deflate(&self) -> Option<&Deflate> {
         let settings = self.context.rules.deflate.as_ref();
         settings.filter(|_| self.compress)
+    }
+
+    /// In which dialect the client reads.
+    pub(super) fn dialect(&self) -> DialectId {
+        self.dialect
+    }
+
+    /// How the client reads.
+    pub(super) fn reading(&self) -> Reading<'_> {
+        Reading {
+            dialects: &self.context.dialects,
+            dialect: self.dialect,
+            deflate: self.deflate(),
+        }
+    }
+
+    /// What the client gets; `None` if it gets nothing. To be done before the send side is locked, because it
+    /// calls the application.
+    #[inline]
+    pub(super) fn frame_of<'a>(&self, cast: &'a Cast) -> Option<&'a Frame> {
+        cast.frame(&self.context.dialects, self.dialect)
     }
 
     /// Notes that a close was requested; false if one was before, or has begun.

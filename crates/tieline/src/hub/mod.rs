@@ -23,9 +23,11 @@ mod budget;
 mod claimants;
 #[cfg(feature = "cluster")]
 mod client_op;
+mod content;
 mod context;
 mod core;
 mod cork;
+mod dialect;
 mod except;
 mod flusher;
 mod frame_batch;
@@ -38,6 +40,7 @@ mod keepalive;
 mod members;
 mod memory;
 mod names;
+mod note;
 mod observer;
 mod outbox;
 mod parts;
@@ -64,14 +67,18 @@ pub(crate) use self::tests::connect_as;
 pub(crate) use self::{
     admission::{Claimant, Superseded},
     client_op::{ClientOp, OpOutcome},
+    content::Cast,
     core::Presence,
     observer::{HubObserver, ScopeKey},
     scope::{ExcludedIds, OwnedScope, Scope},
 };
 pub use self::{
+    content::Content,
     core::Hub,
+    dialect::{Dialect, DialectId, Dialects},
     except::Except,
     handle::{Connection, JoinError},
+    note::{Note, NoteKind, NoteOrigin},
     stats::HubStats,
 };
 pub(crate) use self::{

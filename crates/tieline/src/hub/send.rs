@@ -14,6 +14,7 @@ use parking_lot::MutexGuard;
 use tieline_websocket::{AnyFrame, Frame};
 
 use super::{
+    content::Cast,
     cork::Cork,
     frame_batch::FrameBatch,
     inner::ConnectionInner,
@@ -32,9 +33,15 @@ const KEPT_WHEN_SHED: usize = 64 * 1024;
 
 /// Frames.
 impl ConnectionInner {
-    /// Queues a frame, or applies the policy of a full outbox. The frame leaves at once; inside a cork,
-    /// when it ends.
-    pub(crate) fn send(self: &Arc<Self>, frame: Frame) -> Delivery {
+    /// Queues what the client gets, or applies the policy of a full outbox. The frame leaves at once; inside a
+    /// cork, when it ends. Content that is not for its dialect is refused.
+    pub(crate) fn send(self: &Arc<Self>, cast: Cast) -> Delivery {
+        let frame = cast.into_frame(&self.context.dialects, self.dialect());
+        frame.map_or(Delivery::Refused, |frame| self.send_frame(frame))
+    }
+
+    /// As [`ConnectionInner::send`], for a frame that was rendered for this client.
+    pub(super) fn send_frame(self: &Arc<Self>, frame: Frame) -> Delivery {
         self.compress(&frame);
         let mut send_side = self.send_side.lock();
         let delivery = self.enqueue(&mut send_side, frame);
@@ -57,21 +64,24 @@ impl ConnectionInner {
     }
 
     /// Queues a batch of frames, written in one piece if nothing waits. Returns those that were not
-    /// delivered, by their place in the batch.
+    /// delivered, by their place in the batch; what is not for the client's dialect is not among them.
     pub(super) fn send_batch<T>(self: &Arc<Self>, batch: &FrameBatch<T>) -> Vec<(usize, Delivery)> {
-        let joined = batch.joined(self.deflate());
+        let reading = self.reading();
+        let joined = batch.joined(reading);
         if joined.is_none() {
-            batch.frames().for_each(|frame| self.compress(frame));
+            // Rendered and compressed before the send side is locked.
+            let frames = batch.frames(reading);
+            frames.for_each(|(_, frame)| self.compress(frame));
         }
         let mut send_side = self.send_side.lock();
         let mut written = joined.map_or(0, |bytes| self.write_joined(&send_side, bytes));
         let mut failed = Vec::new();
-        if batch.is_whole(written, self.deflate()) {
+        if batch.is_whole(written, reading) {
             return failed;
         }
         let rules = &self.context.rules;
-        for (i, frame) in batch.frames().enumerate() {
-            let length = frame.encoded(self.deflate()).len();
+        for (i, frame) in batch.frames(reading) {
+            let length = frame.encoded(reading.deflate).len();
             if written >= length {
                 written -= length;
             } else if written > 0 {

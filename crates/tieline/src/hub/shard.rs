@@ -8,12 +8,12 @@
 use std::{hash::RandomState, sync::Arc};
 
 use parking_lot::Mutex;
-use tieline_websocket::Frame;
 use tokio::task::yield_now;
 
 use super::{
     batch::{BroadcastBatch, BroadcastJob},
     broadcast::{self, Bounds, ShardQueue},
+    content::Cast,
     index::ShardIndex,
     inner::ConnectionInner,
     members::{Receivers, SLICE},
@@ -50,7 +50,7 @@ impl Shard {
         &self,
         scope: Hashed<Scope<'_>>,
         excluded: impl Iterator<Item = (u64, &'a str)>,
-        frame: Frame,
+        cast: Cast,
         sum: Arc<OutcomeSum>,
     ) {
         let mut index = self.index.lock();
@@ -60,7 +60,7 @@ impl Shard {
         };
         let job = BroadcastJob {
             audience,
-            frame,
+            cast,
             sum,
         };
         match self.queue.queue_broadcast(job) {

@@ -128,7 +128,9 @@ impl Upgrade {
             first_message: accept.first_message,
             final_message: accept.final_message,
             deflate,
+            dialect: accept.dialect,
         };
+        register::check_dialect(options.dialect, hub)?;
         let guard = register::admit(node, info, options, self.arrived_at).await?;
         let deadline = Instant::now() + hub.config().handshake_timeout;
         node.start(guard, accept.state, deflate, self.pending, deadline);

@@ -1,6 +1,6 @@
 //! The application's decision on an upgrade: [`Accept`] or [`Refusal`].
 //!
-//! Plain values; knows no request and no hub.
+//! Plain values; knows no request, and of the hub only how it numbers dialects.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use tieline_registry::ClientId;
 use tieline_websocket::{Frame, handshake::HandshakeError};
 
-use crate::close::FinalMessage;
+use crate::{close::FinalMessage, hub::DialectId};
 
 /// An accepted upgrade: who the client is, and what is sent to it first and last.
 ///
@@ -35,6 +35,7 @@ pub struct Accept<S> {
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     pub(super) first_message: Option<Frame>,
     pub(super) final_message: Option<FinalMessage>,
+    pub(super) dialect: DialectId,
 }
 
 impl<S> Accept<S> {
@@ -49,6 +50,7 @@ impl<S> Accept<S> {
             headers: Vec::new(),
             first_message: None,
             final_message: None,
+            dialect: DialectId::PLAIN,
         }
     }
 
@@ -79,6 +81,13 @@ impl<S> Accept<S> {
     /// 4.2.2).
     pub fn subprotocol(mut self, subprotocol: impl Into<String>) -> Self {
         self.subprotocol = Some(subprotocol.into());
+        self
+    }
+
+    /// Selects how the client reads notes: one of the dialects that the hub was started with; for an id of
+    /// another hub's that this one lacks, the response is 500. Default: [`DialectId::PLAIN`].
+    pub fn dialect(mut self, dialect: DialectId) -> Self {
+        self.dialect = dialect;
         self
     }
 

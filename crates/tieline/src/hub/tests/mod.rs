@@ -14,6 +14,7 @@ use tieline_registry::ClientId;
 
 use super::{
     core::Hub,
+    dialect::DialectId,
     guard::ConnectionGuard,
     inner::{ConnectionInfo, ConnectionInner, ConnectionOptions},
     outbox::Written,
@@ -65,6 +66,7 @@ pub(crate) fn connect_as(
         first_message: None,
         final_message: None,
         deflate: false,
+        dialect: DialectId::PLAIN,
     };
     hub.register(info, options).unwrap()
 }

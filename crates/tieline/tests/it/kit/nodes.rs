@@ -8,7 +8,7 @@ use std::{
 };
 
 use tieline::{
-    Cluster, ClusterConfig, Config, Hub, Node,
+    Cluster, ClusterConfig, Config, Dialects, Hub, Node,
     registry::{Cursor, MemoryRegistry, Registry},
 };
 use tokio::{sync::oneshot, task::JoinHandle};
@@ -64,7 +64,16 @@ impl TestNode {
         config: Config,
         cluster: ClusterConfig,
     ) -> Self {
-        let hub = Hub::new(config).unwrap();
+        Self::in_dialects(registry, config, cluster, Dialects::new()).await
+    }
+
+    pub(crate) async fn in_dialects(
+        registry: &Arc<dyn Registry>,
+        config: Config,
+        cluster: ClusterConfig,
+        dialects: Dialects,
+    ) -> Self {
+        let hub = Hub::with_dialects(config, dialects).unwrap();
         let cluster = Cluster::start(hub.clone(), Arc::clone(registry), cluster)
             .await
             .unwrap();

@@ -20,7 +20,10 @@ use tieline::{
 };
 use tokio::sync::Semaphore;
 
-use super::log::{Log, What};
+use super::{
+    dialects::dialect,
+    log::{Log, What},
+};
 
 #[derive(Clone)]
 pub(crate) struct Probe {
@@ -90,7 +93,7 @@ impl Probe {
         let value = |name: &str| query.get(name).cloned();
         let (id, user, groups) = (value("id"), value("user"), value("groups"));
         let (protocol, first) = (value("protocol"), value("first"));
-        let has_final = value("final").is_some();
+        let (has_final, reads) = (value("final").is_some(), value("dialect"));
         let mut accept = Accept::new(ProbeState {
             serial,
             handled: 0,
@@ -108,6 +111,9 @@ impl Probe {
         }
         if let Some(protocol) = protocol {
             accept = accept.subprotocol(protocol);
+        }
+        if let Some(reads) = reads {
+            accept = accept.dialect(dialect(&reads));
         }
         if let Some(first) = first {
             accept = accept.first_message(first);
