@@ -26,6 +26,7 @@ ALLOWED = STANDARD | {
     "bytes": ("", "the data of an HTTP body"),
     "http": ("", "requests, responses, headers; shared by axum, hyper and tonic"),
     "http_body": ("", "the trait of HTTP bodies, shared likewise"),
+    "serde_core": ("crates/tieline-websocket/src/json.rs", "the traits of values that are JSON"),
     "tokio": ("", "the runtime: sockets that the application opened"),
     "tower_service": ("", "the trait of HTTP services, shared likewise"),
     "uuid": ("", "the identity of a node's process"),

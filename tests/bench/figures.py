@@ -241,7 +241,7 @@ BIG = ["-c", "800"]
 PAIR = ["-c", "2", "--room", "2", "--senders", "1"]
 TWO_THREADS = started([node(flags=" --threads 2")], [client()])
 FIGURES = {
-    "idle": Number("resident bytes per idle connection, 8,000 connections", 1_200, "{:,.0f}", False, idle(ONE, 8_000)),
+    "idle": Number("resident bytes per idle connection, 8,000 connections", 950, "{:,.0f}", False, idle(ONE, 8_000)),
     "idle-tls": Number("the same with TLS, 4,000 connections", 11_000, "{:,.0f}", False, idle_tls(4_000)),
     "echo-1": Ratio("echo, 100 connections, 1 in flight", 0.90, "echo", ECHO),
     "echo-16": Ratio("echo, 16 in flight", 0.60, "echo", [*ECHO, "-i", "16"]),
@@ -270,7 +270,7 @@ FIGURES = {
     "threads-rooms": Ratio("rooms of 10 with two threads", None, "rooms", threads(), "per_second", LOOSE, "one thread", 2.2),
     "threads-room-of-ten": Ratio("one room of 10 with two threads, p50", None, "rooms", [*TWO_THREADS, "-c", "10"], "p50", LOOSE, base_goal=0.5),
     "threads-pair": Ratio("one sender in a room of 2, two threads, p50", None, "rooms", [*TWO_THREADS, *PAIR], "p50", LOOSE, base_goal=1.05),
-    "flat-memory": Number("resident bytes per idle connection, 16,000 connections", 1_200, "{:,.0f}", False, idle(ONE, 16_000)),
+    "flat-memory": Number("resident bytes per idle connection, 16,000 connections", 950, "{:,.0f}", False, idle(ONE, 16_000)),
     "flat-broadcast": Number("CPU time per delivery with 16,000 connections, relative to 100 connections; divided by the same ratio of the baseline server", 1.15, "{:.2f}", False, flat("broadcast", 100, 16_000, ONE), 2),
     "flat-echo": Number("CPU time per echo with 16,000 connections, relative to 100 connections; divided by the same ratio of the baseline server", 1.15, "{:.2f}", False, flat("echo", 100, 16_000, ECHO), 2),
     "storm": Number("memory after storms of 16,000 connections, relative to the memory before", 1.10, "{:.2f}", False, after_storms),

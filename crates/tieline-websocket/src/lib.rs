@@ -84,6 +84,8 @@ mod error;
 mod frame;
 pub mod handshake;
 mod header;
+#[cfg(feature = "json")]
+mod json;
 mod limits;
 mod mask;
 mod message;
@@ -96,6 +98,8 @@ pub use close_frame::CloseFrame;
 pub use deflate::Deflate;
 pub use error::ProtocolError;
 pub use frame::{AnyFrame, EncodedFrame, Frame, FrameKind};
+#[cfg(feature = "json")]
+pub use json::JsonError;
 pub use limits::Limits;
 pub use message::Message;
 pub use protocol::{Action, Protocol, ProtocolState, Received};

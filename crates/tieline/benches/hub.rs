@@ -191,6 +191,34 @@ fn emit(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// Runs of messages to one client that reads at once: emitted, and sent when there is room.
+fn send(criterion: &mut Criterion) {
+    const RUN: u64 = 16;
+    let mut group = criterion.benchmark_group("send");
+    let (harness, mut clients) = harness_with(1, Config::default());
+    let connection = harness.hub.connection("c0").unwrap();
+    let frame = Frame::text("x".repeat(64));
+    group.throughput(Throughput::Elements(RUN));
+    for (name, waits) in [("emit", false), ("when_ready", true)] {
+        group.bench_function(name, |bencher| {
+            bencher.iter_custom(|times| {
+                timed(&mut clients, times, || {
+                    harness.run(async {
+                        for _ in 0..RUN {
+                            if waits {
+                                connection.send(frame.clone()).await.unwrap();
+                            } else {
+                                drop(connection.emit(frame.clone()));
+                            }
+                        }
+                    });
+                })
+            });
+        });
+    }
+    group.finish();
+}
+
 fn look_up(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("look_up");
     let (harness, _clients) = harness_with(1000, Config::default());
@@ -232,5 +260,7 @@ fn echoes(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, outbox, broadcast, room, emit, look_up, echoes);
+criterion_group!(
+    benches, outbox, broadcast, room, emit, send, look_up, echoes
+);
 criterion_main!(benches);

@@ -2,13 +2,14 @@
 //!
 //! Owns the [`Handler`] trait and the errors that it receives. Knows no task and no socket.
 
-use std::future::Future;
+use std::{error::Error, future::Future, sync::Arc};
 
 use tieline_websocket::{Message, ProtocolError};
 
 use crate::{close::CloseReason, hub::Connection};
 
-/// The application's callbacks. Only [`Handler::on_message`] is required.
+/// The application's callbacks. Only [`Handler::on_message`] is required. Where they can fail, implement
+/// [`TryHandler`](crate::TryHandler) instead.
 ///
 /// All callbacks of a connection run in its task, one after the other: `on_connect` completes before the
 /// first `on_message`, `on_disconnect` is the last and runs exactly once. While a callback runs, nothing
@@ -34,6 +35,10 @@ use crate::{close::CloseReason, hub::Connection};
 ///     }
 /// }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no callbacks",
+    note = "implement `Handler`, or `TryHandler` if the callbacks return a `Result`"
+)]
 pub trait Handler: Send + Sync + 'static {
     /// The application's state of each connection; passed to [`Accept::new`](crate::Accept::new) at the
     /// upgrade.
@@ -81,7 +86,7 @@ pub trait Handler: Send + Sync + 'static {
 }
 
 /// What [`Handler::on_error`] receives.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectionError {
     /// The client violated the protocol or a limit.
@@ -93,4 +98,20 @@ pub enum ConnectionError {
     /// A callback panicked; the panic hook has reported the panic itself.
     #[error("the handler panicked")]
     Panic,
+    /// A callback of a [`TryHandler`](crate::TryHandler) returned this error; `downcast_ref` finds its type.
+    #[error("the handler failed: {0}")]
+    Handler(#[source] Arc<dyn Error + Send + Sync>),
+}
+
+/// Errors of a handler are equal if they are the same one.
+impl PartialEq for ConnectionError {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Protocol(a), Self::Protocol(b)) => a == b,
+            (Self::Io(a), Self::Io(b)) => a == b,
+            (Self::Panic, Self::Panic) => true,
+            (Self::Handler(a), Self::Handler(b)) => Arc::ptr_eq(a, b),
+            _ => false,
+        }
+    }
 }

@@ -81,7 +81,7 @@
 //! | [`Node`] | a hub and a handler, served and drained |
 //! | [`Listener`], [`HttpService`] | TCP, TLS and HTTP/1.1 in front of a node |
 //! | [`Upgrade`], [`UpgradeRequest`], [`Accept`], [`Refusal`] | who may connect, and as whom |
-//! | [`Handler`] | the callbacks of one connection |
+//! | [`Handler`], [`TryHandler`] | the callbacks of one connection |
 //! | [`Connection`], [`Message`], [`CloseReason`] | one accepted WebSocket, what it sent, why it ended |
 //! | [`Hub`], [`Frame`], [`Receipt`], [`Delivery`] | sending on this node |
 //! | [`Note`], [`Dialect`], [`Content`] | one message for clients that read differently |
@@ -100,6 +100,7 @@
 //! | `cluster` | many nodes, with a registry in memory |
 //! | `redis` | `cluster`, and the registry on Redis: one server, Sentinel, or Cluster |
 //! | `etcd` | `cluster`, and the registry on etcd |
+//! | `json` | [`Frame::json`] and [`Message::json`] |
 //! | `tls` | TLS on the [`Listener`], with rustls |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -130,10 +131,13 @@ mod registrar;
 #[cfg(feature = "cluster")]
 pub mod registry;
 mod serve;
+mod try_handler;
 mod upgrade;
 
 pub use http::StatusCode;
 pub use tieline_registry::{ClientId, MAX_NAME, NameError};
+#[cfg(feature = "json")]
+pub use tieline_websocket::JsonError;
 pub use tieline_websocket::{CloseCode, CloseFrame, Deflate, Frame, Message, ProtocolError};
 
 #[cfg(feature = "tls")]
@@ -145,12 +149,13 @@ pub use self::{
     handler::{ConnectionError, Handler},
     hub::{
         Connection, Content, Dialect, DialectId, Dialects, Except, Hub, HubStats, JoinError, Note,
-        NoteKind, NoteOrigin,
+        NoteKind, NoteOrigin, SendError,
     },
     listener::{Body, BodyError, HttpService, Listener},
     node::{Drained, Node},
     receipt::Receipt,
     serve::NodeService,
+    try_handler::{CallbackError, TryHandler},
     upgrade::{Accept, Refusal, Upgrade, UpgradeRequest},
 };
 #[cfg(feature = "cluster")]

@@ -4,6 +4,8 @@
 //! frames must be; it keeps one compressed form; a [`Frame`] is a message, so that no caller who may
 //! send messages can send a close or a ping.
 
+mod convert;
+mod payload;
 #[cfg(test)]
 mod tests;
 
@@ -14,7 +16,8 @@ use std::sync::{Arc, OnceLock};
 
 use crate::close_frame::{CONTROL_MAX, CloseFrame};
 use crate::deflate::{self, Deflate};
-use crate::message::Message;
+
+use self::payload::Payload;
 
 /// The kind of a frame (RFC 6455, section 11.8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -50,8 +53,9 @@ impl FrameKind {
 /// An encoded message, shared by any number of connections.
 ///
 /// A clone increments a reference count; the handle is eight bytes. A frame takes the buffer of the
-/// `String` or `Vec` that it is made from, without a copy: echoing a message costs one allocation
-/// for the message and one for the frame.
+/// `String`, `Vec` or `Bytes` that it is made from, without a copy: echoing a message costs one
+/// allocation for the message and one for the frame. Slices are copied; for text that is part of the
+/// program there is [`Frame::from_static`].
 ///
 /// ```
 /// use tieline_websocket::Frame;
@@ -89,7 +93,7 @@ struct Inner {
     /// Who counts the queues in which the frame waits, and how many there are, in 32 bits each; see
     /// [`AnyFrame::retain`].
     holders: AtomicU64,
-    payload: Vec<u8>,
+    payload: Payload,
     /// The inner `None`: compression gains nothing. Boxed because most frames are never compressed.
     deflated: OnceLock<Option<Box<Deflated>>>,
 }
@@ -97,18 +101,6 @@ struct Inner {
 struct Deflated {
     header: Header,
     payload: Vec<u8>,
-}
-
-impl Frame {
-    /// A text message.
-    pub fn text(text: impl Into<String>) -> Self {
-        Frame(AnyFrame::new(FrameKind::Text, text.into().into_bytes()))
-    }
-
-    /// A binary message.
-    pub fn binary(bytes: impl Into<Vec<u8>>) -> Self {
-        Frame(AnyFrame::new(FrameKind::Binary, bytes.into()))
-    }
 }
 
 impl AnyFrame {
@@ -129,7 +121,8 @@ impl AnyFrame {
         AnyFrame::new(FrameKind::Close, payload)
     }
 
-    fn new(kind: FrameKind, payload: Vec<u8>) -> Self {
+    fn new(kind: FrameKind, payload: impl Into<Payload>) -> Self {
+        let payload = payload.into();
         AnyFrame(Arc::new(Inner {
             kind,
             header: Header::new(kind, false, payload.len()),
@@ -340,49 +333,3 @@ impl PartialEq for AnyFrame {
 }
 
 impl Eq for AnyFrame {}
-
-impl From<Message> for Frame {
-    #[inline]
-    fn from(message: Message) -> Self {
-        match message {
-            Message::Text(text) => Frame::text(text),
-            Message::Binary(bytes) => Frame::binary(bytes),
-        }
-    }
-}
-
-impl From<String> for Frame {
-    fn from(text: String) -> Self {
-        Frame::text(text)
-    }
-}
-
-impl From<&String> for Frame {
-    fn from(text: &String) -> Self {
-        Frame::text(text)
-    }
-}
-
-impl From<&str> for Frame {
-    fn from(text: &str) -> Self {
-        Frame::text(text)
-    }
-}
-
-impl From<Vec<u8>> for Frame {
-    fn from(bytes: Vec<u8>) -> Self {
-        Frame::binary(bytes)
-    }
-}
-
-impl From<&[u8]> for Frame {
-    fn from(bytes: &[u8]) -> Self {
-        Frame::binary(bytes)
-    }
-}
-
-impl<const N: usize> From<&[u8; N]> for Frame {
-    fn from(bytes: &[u8; N]) -> Self {
-        Frame::binary(bytes)
-    }
-}

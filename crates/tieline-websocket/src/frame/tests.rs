@@ -2,8 +2,10 @@
 
 #![allow(clippy::cast_possible_truncation)]
 
+use bytes::Bytes;
+
 use super::*;
-use crate::CloseCode;
+use crate::{CloseCode, Message};
 
 fn bytes(frame: &AnyFrame, deflate: Option<&Deflate>) -> Vec<u8> {
     let encoded = frame.encoded(deflate);
@@ -53,6 +55,28 @@ fn payload_is_used_without_a_copy() {
     let bytes = vec![1, 2, 3];
     let address = bytes.as_ptr();
     assert_eq!(Frame::from(bytes).payload().as_ptr(), address);
+
+    let shared = Bytes::from(vec![1, 2, 3, 4]).slice(1..3);
+    let address = shared.as_ptr();
+    let frame = Frame::from(shared.clone());
+    assert_eq!(frame.payload().as_ptr(), address);
+    assert_eq!(frame.kind(), FrameKind::Binary);
+    let text = Frame::try_text(shared).unwrap();
+    assert_eq!(text.payload().as_ptr(), address);
+    assert_eq!(text.kind(), FrameKind::Text);
+
+    let welcome = "welcome";
+    let frame = Frame::from_static(welcome);
+    assert_eq!(frame.payload().as_ptr(), welcome.as_ptr());
+    assert_eq!(frame, Frame::text("welcome"));
+}
+
+#[test]
+fn shared_bytes_that_are_no_text_are_refused() {
+    for bytes in [&b"\xff"[..], b"ok\xc3", b"\xed\xa0\x80"] {
+        assert!(Frame::try_text(Bytes::copy_from_slice(bytes)).is_err());
+    }
+    assert_eq!(Frame::try_text(Bytes::new()), Ok(Frame::text("")));
 }
 
 #[test]

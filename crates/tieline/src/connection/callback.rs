@@ -75,6 +75,7 @@ impl<F: Future<Output = ()>> Future for CallbackFuture<'_, F> {
             call.conn.set_handler_running(true);
         }
         call.io.poll_writes(cx, call.conn);
+        call.conn.close_if_stalled();
         call.io
             .poll_deadline(cx, call.conn)
             .map(|()| CallbackOutcome::Dropped)

@@ -331,3 +331,27 @@ impl<F: Future> Future for Corked<F> {
         self.project().task.poll(cx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Silent;
+
+    impl Handler for Silent {
+        type State = ();
+
+        async fn on_message(&self, _: &crate::Connection, (): &mut (), _: Message) {}
+    }
+
+    fn size_of_future<A, F>(_: fn(A) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// Tokio adds its header and the tracker, 112 bytes, and pads the sum to a multiple of 128.
+    #[test]
+    fn a_task_that_waits_fits_256_bytes() {
+        let size = size_of_future(ConnectionTask::<Silent>::run);
+        assert!(size <= 144, "{size} bytes");
+    }
+}

@@ -60,6 +60,8 @@ pub(super) struct ShardQueue {
     /// Entries that are queued or being delivered.
     pending: AtomicUsize,
     notify: Notify,
+    /// Notified whenever entries have been delivered.
+    progress: Notify,
     bounds: Bounds,
 }
 
@@ -67,6 +69,10 @@ struct QueueState {
     entries: BlockQueue<QueuedSend>,
     closes: usize,
     bytes: usize,
+    /// Entries that were ever queued.
+    queued: u64,
+    /// Entries that were ever delivered: all up to this number.
+    delivered: u64,
 }
 
 impl ShardQueue {
@@ -76,9 +82,12 @@ impl ShardQueue {
                 entries: BlockQueue::new(),
                 closes: 0,
                 bytes: 0,
+                queued: 0,
+                delivered: 0,
             }),
             pending: AtomicUsize::new(0),
             notify: Notify::new(),
+            progress: Notify::new(),
             bounds,
         }
     }
@@ -148,7 +157,24 @@ impl ShardQueue {
         state.bytes += entry.length();
         state.closes += usize::from(matches!(entry, QueuedSend::Close(..)));
         state.entries.push_back(entry);
+        state.queued += 1;
         self.pending.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Waits until what is pending now has been delivered. Cancel-safe.
+    pub(super) async fn passed(&self) {
+        if self.is_idle() {
+            return;
+        }
+        let queued = self.state.lock().queued;
+        loop {
+            // Before the test: it is notified of all that happens from here on.
+            let progress = self.progress.notified();
+            if self.state.lock().delivered >= queued {
+                return;
+            }
+            progress.await;
+        }
     }
 
     /// The closes that wait.
@@ -172,7 +198,9 @@ impl ShardQueue {
 
     /// Notes that entries have been delivered.
     pub(super) fn finish(&self, entries: usize) {
+        self.state.lock().delivered += entries as u64;
         self.pending.fetch_sub(entries, Ordering::AcqRel);
+        self.progress.notify_waiters();
     }
 
     /// Delivers everything up to the next broadcast without yielding: it is work that the senders would

@@ -1,5 +1,5 @@
 //! What all connections of a hub share: the configuration, the clock, the ping frame, the budget, the
-//! ticks, the dialects.
+//! ticks, the dialects, and the list of the application's tasks.
 //!
 //! Owns the coarse clock. Knows no connection.
 
@@ -10,6 +10,7 @@ use std::{
 
 use parking_lot::Mutex;
 use tieline_websocket::{AnyFrame, Limits};
+use tokio_util::task::TaskTracker;
 
 use super::{dialect::Dialects, outbox::OutboxRules, tick::Ticks};
 use crate::config::Config;
@@ -22,6 +23,8 @@ pub(crate) struct HubContext {
     pub(super) rules: OutboxRules,
     pub(super) ticks: Ticks,
     pub(crate) dialects: Dialects,
+    /// What the application has spawned on connections.
+    pub(super) tasks: TaskTracker,
 }
 
 impl HubContext {
@@ -37,6 +40,7 @@ impl HubContext {
             rules,
             ticks: Ticks::new(),
             dialects,
+            tasks: TaskTracker::new(),
         }
     }
 }

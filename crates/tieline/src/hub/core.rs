@@ -12,7 +12,7 @@ use std::{
     },
 };
 
-use tokio_util::sync::DropGuard;
+use tokio_util::{sync::DropGuard, task::TaskTracker};
 
 use super::{
     content::{Cast, Content},
@@ -20,6 +20,7 @@ use super::{
     dialect::DialectId,
     inner::ConnectionInner,
     members::Members,
+    room::{Room, SendError},
     scope::{ExcludedIds, Hashed, Scope},
     shard::Shard,
     shard_map::ShardMaps,
@@ -142,6 +143,11 @@ impl Hub {
         &self.0.shards[usize::from(conn.shard)]
     }
 
+    /// What the application has spawned on connections.
+    pub(crate) fn tasks(&self) -> &TaskTracker {
+        &self.0.context.tasks
+    }
+
     /// Closes a connection, behind what was sent to it before.
     pub(crate) fn close_connection(&self, conn: &Arc<ConnectionInner>, reason: CloseReason) {
         self.shard(conn).queue.close(conn, reason, self.count());
@@ -167,6 +173,29 @@ impl Hub {
         content: Content,
     ) -> Receipt<Reached> {
         self.send_to_scope(scope, except, &content.into_multicast(scope))
+    }
+
+    /// Sends to one connection when its outbox has room, behind what is pending in its shard now.
+    pub(crate) async fn send_when_ready(
+        &self,
+        conn: &Arc<ConnectionInner>,
+        cast: Cast,
+    ) -> Result<(), SendError> {
+        if conn.is_close_requested() {
+            return Err(SendError::Closed);
+        }
+        self.shard(conn).queue.passed().await;
+        let frame = conn.frame_of(&cast).ok_or(SendError::Refused)?;
+        conn.compress(frame);
+        Room::new(conn, Some(frame.clone())).await
+    }
+
+    /// Waits until the outbox of a connection has room.
+    pub(crate) async fn ready(&self, conn: &Arc<ConnectionInner>) -> Result<(), SendError> {
+        if conn.is_close_requested() {
+            return Err(SendError::Closed);
+        }
+        Room::new(conn, None).await
     }
 
     /// Sends to a scope: at once if it has few receivers and nothing is pending, else through the queues.

@@ -124,8 +124,8 @@ impl DialectId {
 
 fn render_plain(note: &Note) -> Option<Frame> {
     match note.kind() {
-        NoteKind::Text => note.as_text().map(Frame::text),
-        NoteKind::Binary | NoteKind::Other(_) => Some(Frame::binary(note.data())),
+        NoteKind::Text => Frame::try_text(note.shared_data()).ok(),
+        NoteKind::Binary | NoteKind::Other(_) => Some(note.shared_data().into()),
     }
 }
 

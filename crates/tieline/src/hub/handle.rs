@@ -2,12 +2,13 @@
 //!
 //! Owns nothing: it refers to a connection and its hub, and outlives the socket.
 
-use std::{fmt, net::SocketAddr, sync::Arc};
+use std::{fmt, io, net::SocketAddr, sync::Arc};
 
 use tieline_registry::{ClientId, NameError, id};
 use tieline_websocket::CloseFrame;
+use tokio::task::JoinHandle;
 
-use super::{content::Content, core::Hub, inner::ConnectionInner};
+use super::{content::Content, core::Hub, inner::ConnectionInner, room::SendError};
 use crate::{close::CloseReason, receipt::Receipt};
 
 /// One accepted WebSocket. Cheap to clone. It may outlive the socket; `emit` then yields
@@ -89,6 +90,73 @@ impl Connection {
         self.hub.emit_to(&self.inner, content.into().into_unicast())
     }
 
+    /// Sends to this client once its outbox has room, however slowly the client reads: less than half of
+    /// [`Config::outbox_bytes`](crate::Config::outbox_bytes) and of
+    /// [`Config::outbox_frames`](crate::Config::outbox_frames) is in use. The other half remains for `emit`,
+    /// which does not wait, so that a long stream of `send`s closes no client as a slow consumer. `Ok` means
+    /// what [`Delivery::Delivered`](crate::Delivery::Delivered) does.
+    ///
+    /// Those who wait for one client are served in the order in which they began to wait. What one task sends
+    /// arrives in the order of its calls, if it awaits each `send` before the next call: an `emit` overtakes a
+    /// `send` that waits. Cancel-safe: if the future is dropped before it is ready, the frame was not sent.
+    ///
+    /// A wait ends with the connection. A client that takes nothing is closed with
+    /// [`CloseReason::SlowConsumer`] after [`Config::ping_interval`](crate::Config::ping_interval) and
+    /// [`Config::ping_timeout`](crate::Config::ping_timeout), also while a callback waits here.
+    ///
+    /// ```
+    /// use tieline::{Connection, Frame, SendError};
+    ///
+    /// /// Sends a log, of any length, with at most half an outbox of it in memory.
+    /// async fn replay(
+    ///     connection: &Connection,
+    ///     log: impl Iterator<Item = Frame>,
+    /// ) -> Result<(), SendError> {
+    ///     for frame in log {
+    ///         connection.send(frame).await?;
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`SendError::Closed`] if the connection closes first, and [`SendError::Refused`] if a note is not for the
+    /// client's dialect.
+    pub async fn send(&self, content: impl Into<Content>) -> Result<(), SendError> {
+        let cast = content.into().into_unicast();
+        self.hub.send_when_ready(&self.inner, cast).await
+    }
+
+    /// Waits until less than half of this client's outbox is in use. Then it takes at least one frame by
+    /// `emit`, unless others fill it first; whoever sends much calls [`send`](Self::send) instead. It shares the
+    /// line of those who wait there. Cancel-safe.
+    ///
+    /// ```
+    /// # use tieline::{Connection, SendError};
+    /// /// Makes the next picture when the client has nearly received the last.
+    /// async fn stream(
+    ///     connection: &Connection,
+    ///     mut next: impl FnMut() -> Vec<u8>,
+    /// ) -> Result<(), SendError> {
+    ///     loop {
+    ///         connection.ready().await?;
+    ///         connection.emit(next());
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`SendError::Closed`] if the connection closes first.
+    pub async fn ready(&self) -> Result<(), SendError> {
+        self.hub.ready(&self.inner).await
+    }
+
+    /// How many frames wait in this client's outbox, and how many bytes. What broadcasts have waiting in the
+    /// shard's queue is not counted, nor what the kernel holds.
+    pub fn queued(&self) -> (usize, usize) {
+        self.inner.queued()
+    }
+
     /// Joins a group; false if it is a member already. A group exists as long as it has members.
     ///
     /// # Errors
@@ -110,6 +178,64 @@ impl Connection {
     pub fn leave(&self, group: &str) -> bool {
         let mut index = self.hub.shard(&self.inner).index.lock();
         index.contains(&self.inner) && index.leave(&self.inner, group)
+    }
+
+    /// Waits until the connection begins to close, and returns why: from then on `emit` yields
+    /// [`Delivery::Offline`](crate::Delivery::Offline). That is before
+    /// [`Handler::on_disconnect`](crate::Handler::on_disconnect); what was sent before may still leave. While a
+    /// callback waits, nothing is read, so a client that has left is noticed when the callback has ended or
+    /// a write fails.
+    ///
+    /// Returns at once if it has begun. Cancel-safe.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tieline::Connection;
+    /// /// How long a client stays.
+    /// async fn watch(connection: Connection) -> Duration {
+    ///     let since = tokio::time::Instant::now();
+    ///     let reason = connection.closed().await;
+    ///     println!("{} has left: {reason}", connection.id());
+    ///     since.elapsed()
+    /// }
+    /// ```
+    pub async fn closed(&self) -> CloseReason {
+        self.inner.closing().cancelled().await;
+        let reason = self.inner.reason();
+        reason.unwrap_or(CloseReason::Lost(io::ErrorKind::NotConnected))
+    }
+
+    /// Spawns a task that ends with the connection: once that begins to close, as for
+    /// [`closed`](Self::closed), the future is dropped as soon as it waits. The handle then yields `None`.
+    /// [`Node::drain`](crate::Node::drain) waits for the task, and counts it in
+    /// [`Drained::remaining`](crate::Drained::remaining) if it does not end in time.
+    ///
+    /// Costs a task of tokio. It runs beside the callbacks, and may still be in its last poll during
+    /// [`Handler::on_disconnect`](crate::Handler::on_disconnect).
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tieline::Connection;
+    /// /// Sends a number every second for as long as the client is there.
+    /// fn count(connection: &Connection) {
+    ///     let client = connection.clone();
+    ///     connection.spawn(async move {
+    ///         for seconds in 0.. {
+    ///             client.emit(seconds.to_string());
+    ///             tokio::time::sleep(Duration::from_secs(1)).await;
+    ///         }
+    ///     });
+    /// }
+    /// ```
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn spawn<F>(&self, future: F) -> JoinHandle<Option<F::Output>>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        let until_closing = self.inner.closing().run_until_cancelled_owned(future);
+        self.hub.tasks().spawn(until_closing)
     }
 
     /// Begins the close handshake. What was sent before still leaves, within

@@ -65,13 +65,20 @@ impl ConnectionInner {
         let activity = self.state.activity();
         // Loaded second: see `state` on why the two agree.
         let closing = self.state.reached(Lifecycle::Closing);
-        if closing || activity.contains(Activity::HANDLER_RUNNING) {
+        let handler_running = activity.contains(Activity::HANDLER_RUNNING);
+        if closing {
+            return;
+        }
+        if handler_running && !activity.contains(Activity::ROOM_AWAITED) {
+            // From here on it would count, if somebody waited for room.
+            self.last_activity.store(now, Ordering::Relaxed);
             return;
         }
         let config = &self.context.config;
         let silence = since(now, &self.last_activity);
         if activity.contains(Activity::MESSAGE_PARTIAL)
             && !activity.contains(Activity::READ_PAUSED)
+            && !handler_running
             && since(now, &self.message_start) > config.message_timeout
         {
             self.close(CloseReason::Unfinished);
@@ -92,6 +99,18 @@ impl ConnectionInner {
         }
     }
 
+    /// Closes the connection while a callback runs, which is when nothing is read, if somebody waits for room
+    /// in the outbox and the client takes nothing: a callback that waits for room would wait for ever.
+    pub(crate) fn close_if_stalled(&self) {
+        if self.is_suspected() {
+            if self.state.is(Activity::ROOM_AWAITED) {
+                self.close_if_silent();
+            } else {
+                self.state.set(Activity::SUSPECTED, false);
+            }
+        }
+    }
+
     /// Whether the keepalive has found the client silent, so that the task must look at the socket.
     pub(crate) fn is_suspected(&self) -> bool {
         self.state.is(Activity::SUSPECTED)
@@ -107,7 +126,10 @@ impl ConnectionInner {
             return false;
         }
         // The close frame is for a client that is alive and does not answer; a dead one is not waited for.
-        self.close_now(if self.state.is(Activity::READ_PAUSED) {
+        let activity = self.state.activity();
+        let is_full =
+            activity.contains(Activity::READ_PAUSED) || activity.contains(Activity::ROOM_AWAITED);
+        self.close_now(if is_full {
             self.context.rules.budget.count_slow_consumer();
             CloseReason::SlowConsumer
         } else {

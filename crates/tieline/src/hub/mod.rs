@@ -8,9 +8,9 @@
 //! From the top: `api` holds the public methods of [`Hub`], `guard` registers connections, `handle` is the
 //! application's view of one, `core` finds shards and connections. A shard has an index (`index`) and a
 //! queue with its worker (`broadcast`); `shard_map` tells in which shards a scope has members. Below are
-//! the connections: `send` queues frames, `cork` delays their flush to the end of a poll, `tick` to the end
-//! of a worker's tick, `task_side` is what the connection's task does, `send_side` writes
-//! to the socket, `state` is the lifecycle of a connection.
+//! the connections: `send` queues frames, `room` waits until there is room for them, `cork` delays their
+//! flush to the end of a poll, `tick` to the end of a worker's tick, `task_side` is what the connection's
+//! task does, `send_side` writes to the socket, `state` is the lifecycle of a connection.
 
 #[cfg(feature = "cluster")]
 mod admission;
@@ -29,6 +29,7 @@ mod core;
 mod cork;
 mod dialect;
 mod except;
+mod extras;
 mod flusher;
 mod frame_batch;
 mod groups;
@@ -37,6 +38,7 @@ mod handle;
 mod index;
 mod inner;
 mod keepalive;
+mod line;
 mod members;
 mod memory;
 mod names;
@@ -44,6 +46,7 @@ mod note;
 mod observer;
 mod outbox;
 mod parts;
+mod room;
 mod scope;
 mod send;
 mod send_side;
@@ -79,6 +82,7 @@ pub use self::{
     except::Except,
     handle::{Connection, JoinError},
     note::{Note, NoteKind, NoteOrigin},
+    room::SendError,
     stats::HubStats,
 };
 pub(crate) use self::{

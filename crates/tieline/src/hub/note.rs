@@ -111,6 +111,11 @@ impl Note {
         &self.about
     }
 
+    /// The data, without a copy.
+    pub(super) fn shared_data(&self) -> Bytes {
+        self.data.clone()
+    }
+
     /// The caller has checked that the data of text is UTF-8.
     pub(super) fn from_parts(kind: NoteKind, data: Bytes, about: Bytes) -> Self {
         Self {

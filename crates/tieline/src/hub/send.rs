@@ -207,7 +207,7 @@ impl ConnectionInner {
         }
     }
 
-    fn flush_or_cork(self: &Arc<Self>, send_side: &mut SendGuard<'_>) {
+    pub(super) fn flush_or_cork(self: &Arc<Self>, send_side: &mut SendGuard<'_>) {
         if !Cork::is_active() || send_side.outbox.is_half_full(&self.context.rules) {
             self.flush_locked(send_side);
         } else {
@@ -271,6 +271,7 @@ impl ConnectionInner {
         });
         let rules = &self.context.rules;
         send_side.close(&self.state, reason, frame, final_message, rules);
+        self.wake_waiting(send_side);
     }
 
     /// The application's last message; `None` if it panics.
@@ -308,6 +309,13 @@ impl ConnectionInner {
 
     /// Ends the connection without a close handshake; the task ends at its next poll.
     pub(crate) fn abort(&self, reason: CloseReason) {
-        self.send_side.lock().abort(&self.state, reason);
+        let mut send_side = self.send_side.lock();
+        send_side.abort(&self.state, reason);
+        self.wake_waiting(&mut send_side);
+    }
+
+    /// Tells who waits for room in the outbox that there is some, or that there will be none.
+    pub(super) fn wake_waiting(&self, send_side: &mut SendGuard<'_>) {
+        send_side::wake_waiting(send_side, &self.context.rules, &self.state);
     }
 }

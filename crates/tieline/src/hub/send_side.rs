@@ -16,6 +16,8 @@ use tieline_websocket::{AnyFrame, Frame};
 use tokio::net::{TcpStream, tcp::OwnedWriteHalf};
 
 use super::{
+    extras::Extras,
+    line::Line,
     outbox::{Outbox, OutboxRules, Written},
     state::{Activity, Lifecycle, StateCell},
 };
@@ -25,7 +27,8 @@ pub(super) struct SendSide {
     pub(super) outbox: Outbox,
     pub(super) write_mode: WriteMode,
     pub(super) waker: Option<Waker>,
-    pub(super) reason: Option<Box<CloseReason>>,
+    /// With the reason of the close.
+    pub(super) extras: Extras,
 }
 
 /// Who writes what is in the outbox.
@@ -48,22 +51,36 @@ const WRITES: usize = 64;
 
 /// Writes to the socket until nothing waits or it is full; what remains is the task's, which is woken
 /// if `wake`. Does nothing while the task has something to write: the order would be lost. The lock is
-/// offered to those who wait for it after each write.
+/// offered to those who wait for it after each write. Whoever waits for the room that this makes is woken.
 pub(super) fn flush(
     send_side: &mut SendGuard<'_>,
     rules: &OutboxRules,
     state: &StateCell,
     wake: bool,
 ) {
+    // Only if something left: who has waited in vain would be woken by its own attempt, for ever.
+    if write_out(send_side, rules, state, wake) {
+        wake_waiting(send_side, rules, state);
+    }
+}
+
+/// As [`flush`]; returns whether bytes left or the connection failed.
+fn write_out(
+    send_side: &mut SendGuard<'_>,
+    rules: &OutboxRules,
+    state: &StateCell,
+    wake: bool,
+) -> bool {
+    let mut changed = false;
     for _ in 0..WRITES {
         if send_side.outbox.is_empty() || state.is(Activity::WRITE_PENDING) {
-            return;
+            return changed;
         }
         let SendSide {
             outbox, write_mode, ..
         } = &mut **send_side;
         let written = match write_mode {
-            WriteMode::BeforeUpgrade | WriteMode::Closed => return,
+            WriteMode::BeforeUpgrade | WriteMode::Closed => return changed,
             // Not refused by a socket, and in most cases gone in a moment.
             WriteMode::TaskOnly if !outbox.is_half_full(rules) => break,
             WriteMode::TaskOnly => Ok(Written::Blocked),
@@ -72,22 +89,31 @@ pub(super) fn flush(
                 many => socket.try_write_vectored(many),
             }),
         };
+        changed |= !matches!(written, Ok(Written::Blocked));
         match written {
-            Ok(Written::All) if !state.reached(Lifecycle::Closing) => return,
-            // The task waits for the close frame to leave.
-            Ok(Written::All) => return send_side.wake(),
+            Ok(Written::All) => {
+                // The task waits for the close frame to leave.
+                if state.reached(Lifecycle::Closing) {
+                    send_side.wake();
+                }
+                return changed;
+            }
             Ok(Written::Some) => MutexGuard::bump(send_side),
             Ok(Written::Blocked) => {
                 outbox.count(rules);
                 break;
             }
-            Err(e) => return send_side.abort(state, CloseReason::Lost(e.kind())),
+            Err(e) => {
+                send_side.abort(state, CloseReason::Lost(e.kind()));
+                return changed;
+            }
         }
     }
     state.set(Activity::WRITE_PENDING, true);
     if wake {
         send_side.wake();
     }
+    changed
 }
 
 /// Writes what waits as far as the socket takes it, even if the task waits for room and has not yet been told
@@ -119,7 +145,33 @@ pub(super) fn try_now(
             }
         }
     }
+    if sent || state.reached(Lifecycle::Closing) {
+        wake_waiting(send_side, rules, state);
+    }
     sent
+}
+
+/// Wakes who waits for room, if there is some: the first in line, who lets the next one be woken. If the
+/// connection closes, all of them and those who wait for that. To be called after every write and every
+/// close. The lock is released meanwhile, because a waker may run what it wakes, and that may send.
+pub(super) fn wake_waiting(send_side: &mut SendGuard<'_>, rules: &OutboxRules, state: &StateCell) {
+    if send_side.extras.is_empty() {
+        return;
+    }
+    if state.reached(Lifecycle::Closing) {
+        let all = send_side.extras.line().map(Line::dissolve);
+        let closing = send_side.extras.take_closing();
+        MutexGuard::unlocked(send_side, || {
+            all.into_iter().flatten().for_each(Waker::wake);
+            if let Some(closing) = closing {
+                closing.cancel();
+            }
+        });
+    } else if !send_side.outbox.is_half_full(rules)
+        && let Some(first) = send_side.extras.line().and_then(Line::first)
+    {
+        MutexGuard::unlocked(send_side, || first.wake());
+    }
 }
 
 /// Writes to a socket whatever its readiness, as far as the runtime knows it: the runtime learns of room
@@ -136,7 +188,7 @@ impl SendSide {
             outbox,
             write_mode: WriteMode::BeforeUpgrade,
             waker: None,
-            reason: None,
+            extras: Extras::default(),
         }
     }
 
@@ -182,7 +234,7 @@ impl SendSide {
     }
 
     fn enter(&mut self, state: &StateCell, lifecycle: Lifecycle, reason: CloseReason) {
-        self.reason.get_or_insert_with(|| Box::new(reason));
+        self.extras.set_reason(reason);
         state.advance(lifecycle);
         self.wake();
     }

@@ -31,8 +31,8 @@
 //!
 //! Nobody can load both fields at once, and nobody needs to:
 //!
-//! - `Closing`, `Aborted`, `Ended`, `WRITE_PENDING`, `TRIED_FULL` and `LISTED` are entered, set and cleared with the
-//!   send side locked. While the lock is held, to enqueue, to flush or to write a batch to the socket, none
+//! - `Closing`, `Aborted`, `Ended`, `WRITE_PENDING`, `TRIED_FULL`, `LISTED` and `ROOM_AWAITED` are entered, set and
+//!   cleared with the send side locked. While the lock is held, to enqueue, to flush or to write a batch to the socket, none
 //!   of them changes.
 //! - The keepalive holds no lock. It loads the activity first and the lifecycle second. The lifecycle only
 //!   grows: a connection that is not closing at the second load was not closing at the first, so both
@@ -103,6 +103,8 @@ impl Activity {
     pub(super) const LISTED: Self = Self(1 << 8);
     /// Its task runs on the runtime that drives the hub's ticks.
     pub(super) const HAS_TICKS: Self = Self(1 << 9);
+    /// Somebody waits for room in the outbox.
+    pub(super) const ROOM_AWAITED: Self = Self(1 << 10);
 
     /// Whether all of these flags are set.
     pub(super) fn contains(self, flags: Self) -> bool {
@@ -168,7 +170,7 @@ mod tests {
         Lifecycle::Ended,
     ];
 
-    const FLAGS: [Activity; 10] = [
+    const FLAGS: [Activity; 11] = [
         Activity::WRITE_PENDING,
         Activity::WRITE_STALLED,
         Activity::HANDLER_RUNNING,
@@ -179,6 +181,7 @@ mod tests {
         Activity::READ_PAUSED,
         Activity::LISTED,
         Activity::HAS_TICKS,
+        Activity::ROOM_AWAITED,
     ];
 
     fn in_state(lifecycle: Lifecycle) -> StateCell {

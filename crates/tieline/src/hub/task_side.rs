@@ -55,6 +55,7 @@ impl ConnectionInner {
             self.flush_locked(&mut send_side);
         }
         send_side.end(rules, &self.state);
+        self.wake_waiting(&mut send_side);
     }
 
     /// Sets whom to wake. The task calls it once: a spawned task keeps its waker, and its runtime.
@@ -82,7 +83,7 @@ impl ConnectionInner {
         };
         if let Err(e) = result {
             let reason = CloseReason::Lost(e.kind());
-            self.send_side.lock().abort(&self.state, reason);
+            self.abort(reason);
         }
     }
 
@@ -168,6 +169,7 @@ impl ConnectionInner {
             }
             Ok(chunk.len())
         })?;
+        self.wake_waiting(&mut send_side);
         Ok(true)
     }
 

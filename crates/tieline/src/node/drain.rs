@@ -48,8 +48,12 @@ impl<H: Handler> Node<H> {
             cluster.is_ending().await;
         }
         let closed = self.close_paced(config.drain_window).await;
-        let _ = tokio::time::timeout_at(deadline, self.0.tasks.wait()).await;
-        let remaining = self.0.tasks.len();
+        // Connections and upgrades; and what the application has spawned on connections, which ends with them.
+        let (own, spawned) = (&self.0.tasks, self.hub().tasks());
+        spawned.close();
+        let all = async { (own.wait().await, spawned.wait().await) };
+        let _ = tokio::time::timeout_at(deadline, all).await;
+        let remaining = own.len() + spawned.len();
         #[cfg(feature = "cluster")]
         if let Some(cluster) = self.cluster() {
             cluster.leave().await;

@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use flate2::read::DeflateDecoder;
-use tieline::{Config, Deflate, Delivery, Message, Note};
+use tieline::{Config, Deflate, Delivery, Message, Note, SendError};
 
 use crate::kit::{
     Raw, RawFrame, Server,
@@ -50,6 +50,7 @@ fn every_call_sends_a_note_to_each_client_in_its_dialect() {
             assert_eq!(hub.emit(id, note("1")).await, Delivery::Delivered);
             let connection = server.connection(id);
             assert_eq!(connection.emit(note("2")).await, Delivery::Delivered);
+            assert_eq!(connection.send(note("2")).await, Ok(()));
         }
         assert_eq!(hub.emit_user("u", note("3")).await.delivered, 3);
         assert_eq!(hub.emit_group("g", note("4")).await.delivered, 3);
@@ -61,10 +62,14 @@ fn every_call_sends_a_note_to_each_client_in_its_dialect() {
         let relayed = Note::from(Message::Text("9".into()));
         assert_eq!(hub.broadcast(relayed).await.delivered, 3);
 
-        assert_eq!(texts(&mut plain, 6).await, ["1", "2", "3", "4", "5", "9"]);
+        assert_eq!(
+            texts(&mut plain, 7).await,
+            ["1", "2", "2", "3", "4", "5", "9"]
+        );
         let line = |origin: &str, n| format!("{origin}|ada|text|{n}");
         let expected = [
             line("server", 1),
+            line("server", 2),
             line("server", 2),
             line("user u", 3),
             line("group g", 4),
@@ -74,9 +79,9 @@ fn every_call_sends_a_note_to_each_client_in_its_dialect() {
             line("everyone", 8),
             "everyone||text|9".into(),
         ];
-        assert_eq!(texts(&mut verbose, 9).await, expected);
-        let digits = ["1", "2", "3", "4", "5", "6", "7", "8", "9"];
-        assert_eq!(texts(&mut picky, 9).await, digits);
+        assert_eq!(texts(&mut verbose, 10).await, expected);
+        let digits = ["1", "2", "2", "3", "4", "5", "6", "7", "8", "9"];
+        assert_eq!(texts(&mut picky, 10).await, digits);
     });
 }
 
@@ -164,6 +169,8 @@ fn whom_a_dialect_leaves_out_is_no_receiver() {
             assert_eq!(delivery, Delivery::Refused);
             let delivery = server.connection("picky0").emit(Note::text("- no")).await;
             assert_eq!(delivery, Delivery::Refused);
+            let sent = server.connection("picky0").send(Note::text("- no")).await;
+            assert_eq!(sent, Err(SendError::Refused));
             let reached = server.hub.emit_group("g", Note::text("yes")).await;
             assert_eq!(reached.delivered, 2 * crowd as u64);
             for client in &mut plain {

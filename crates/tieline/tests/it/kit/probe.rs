@@ -1,8 +1,9 @@
 //! A handler that records its calls and does what clients script.
 //!
-//! A step is one of `wait` (for a permit of the gate), `hang`, `panic`, `emit:TEXT`, `close:CODE`,
-//! `join:GROUP`, `leave:GROUP`, `mix:COUNT`, `burst:COUNT`. A text message `!STEP` runs one; the query parameters `connect`,
-//! `error` and `disconnect` run one in those callbacks. Every other message comes back, unless the
+//! A step is one of `wait` (for a permit of the gate), `closed` (waits until the connection closes), `hang`,
+//! `panic`, `emit:TEXT`, `close:CODE`, `join:GROUP`, `leave:GROUP`, `mix:COUNT`, `burst:COUNT`, `stream:COUNT`.
+//! A text message `!STEP` runs one; the query parameters `connect`, `error` and `disconnect` run one in those
+//! callbacks. Every other message comes back, unless the
 //! query says `quiet`; with `forget` messages are not recorded.
 
 use std::{
@@ -129,6 +130,7 @@ impl Probe {
         match verb {
             "wait" => self.gate.acquire().await.unwrap().forget(),
             "hang" => std::future::pending().await,
+            "closed" => drop(connection.closed().await),
             "panic" => panic!("scripted"),
             "emit" => drop(connection.emit(rest)),
             "close" => {
@@ -140,6 +142,15 @@ impl Probe {
                 for n in 0..rest.parse().unwrap() {
                     let n: usize = n;
                     drop(connection.emit(n.to_string()));
+                }
+            }
+            "stream" => {
+                for n in 0..rest.parse().unwrap() {
+                    let n: usize = n;
+                    let text = format!("{n} {}", "x".repeat(16 * 1024));
+                    if connection.send(text).await.is_err() {
+                        break;
+                    }
                 }
             }
             "join" => assert!(connection.join(rest).unwrap()),

@@ -9,6 +9,8 @@ mod load;
 mod lost;
 mod order;
 mod receipts;
+mod tasks;
+mod try_handler;
 
 use tieline::{CloseCode, CloseFrame};
 

@@ -6,6 +6,7 @@ mod compressing;
 mod outbox_memory;
 mod paused_process;
 mod progress;
+mod waiting;
 
 use std::time::Duration;
 

@@ -1,0 +1,112 @@
+//! What few connections have, in one box that most do without.
+//!
+//! Owns the reason of the close, the signal that it has begun, and the line of those who wait for room in
+//! the outbox. Must not know when any of them is due. Invariant: there is no box without something in it.
+
+use tokio_util::sync::CancellationToken;
+
+use super::line::{Line, Turn};
+use crate::close::CloseReason;
+
+#[derive(Debug, Default)]
+pub(super) struct Extras(Option<Box<Fields>>);
+
+#[derive(Debug, Default)]
+struct Fields {
+    reason: Option<Box<CloseReason>>,
+    /// Cancelled when the close begins; `None` as long as nobody waits for that.
+    closing: Option<CancellationToken>,
+    line: Option<Box<Line>>,
+}
+
+impl Extras {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Why the connection closes, once it does.
+    pub(super) fn reason(&self) -> Option<&CloseReason> {
+        self.0.as_deref()?.reason.as_deref()
+    }
+
+    /// Sets the reason, unless there is one.
+    pub(super) fn set_reason(&mut self, reason: CloseReason) {
+        let fields = self.0.get_or_insert_default();
+        fields.reason.get_or_insert_with(|| Box::new(reason));
+    }
+
+    /// What is cancelled when the close begins.
+    pub(super) fn closing(&mut self) -> &CancellationToken {
+        let fields = self.0.get_or_insert_default();
+        fields.closing.get_or_insert_default()
+    }
+
+    /// What to cancel now that the close has begun.
+    pub(super) fn take_closing(&mut self) -> Option<CancellationToken> {
+        self.0.as_deref_mut()?.closing.take()
+    }
+}
+
+/// Waiting for room.
+impl Extras {
+    /// Those who wait, if anybody does.
+    pub(super) fn line(&mut self) -> Option<&mut Line> {
+        self.0.as_deref_mut()?.line.as_deref_mut()
+    }
+
+    /// Those who wait, for one who is about to.
+    pub(super) fn line_or_empty(&mut self) -> &mut Line {
+        let fields = self.0.get_or_insert_default();
+        fields.line.get_or_insert_default()
+    }
+
+    /// Whether nobody is before the holder of this turn, or before a newcomer.
+    pub(super) fn is_first_in_line(&self, turn: Option<Turn>) -> bool {
+        let line = self.0.as_deref().and_then(|fields| fields.line.as_deref());
+        line.is_none_or(|line| line.is_first(turn))
+    }
+
+    /// Ends a wait; true if nobody waits any more.
+    pub(super) fn leave_line(&mut self, turn: Turn) -> bool {
+        if let Some(line) = self.line() {
+            line.leave(turn);
+            if !line.is_empty() {
+                return false;
+            }
+        }
+        if let Some(fields) = &mut self.0 {
+            fields.line = None;
+            if fields.reason.is_none() && fields.closing.is_none() {
+                self.0 = None;
+            }
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    #[test]
+    fn the_box_goes_with_the_last_thing_in_it() {
+        let mut extras = Extras::default();
+        assert!(extras.is_first_in_line(None));
+        let turns = [(); 2].map(|()| extras.line_or_empty().wait(None, Waker::noop()));
+        assert!(!extras.leave_line(turns[0]));
+        assert!(extras.leave_line(turns[1]));
+        assert!(extras.is_empty());
+    }
+
+    #[test]
+    fn the_first_reason_stays() {
+        let mut extras = Extras::default();
+        extras.set_reason(CloseReason::Drain);
+        let turn = extras.line_or_empty().wait(None, Waker::noop());
+        extras.set_reason(CloseReason::Silent);
+        assert!(extras.leave_line(turn));
+        assert_eq!(extras.reason(), Some(&CloseReason::Drain));
+    }
+}

@@ -1,0 +1,133 @@
+//! Waiting for room in the outbox of one connection.
+//!
+//! Owns when a frame that waits may enter, and the order of those who wait. Must not know what is pending in
+//! the shard. Invariants: only the half of an outbox is filled by those who wait, so that the other half
+//! remains for what cannot wait; nobody overtakes those who wait, except by `emit`; a wait that is dropped
+//! leaves nothing behind, and lets the next one have its turn.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use tieline_websocket::Frame;
+use tokio::task::coop;
+
+use super::{
+    inner::ConnectionInner,
+    line::Turn,
+    send_side::{SendGuard, SendSide},
+    state::Activity,
+};
+
+/// Why a frame was not sent, or never will be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// The connection is closed, or closing.
+    #[error("the connection is closed")]
+    Closed,
+    /// The note is not for the client's [`Dialect`](crate::Dialect).
+    #[error("the note is not for the client's dialect")]
+    Refused,
+}
+
+/// Waits for room, and sends a frame if there is one. Nothing was sent if it is dropped before it is ready.
+#[must_use = "futures do nothing unless polled"]
+pub(crate) struct Room<'a> {
+    conn: &'a Arc<ConnectionInner>,
+    frame: Option<Frame>,
+    /// Since it waits.
+    turn: Option<Turn>,
+}
+
+impl<'a> Room<'a> {
+    /// The frame must be compressed already where the client wants that.
+    pub(super) fn new(conn: &'a Arc<ConnectionInner>, frame: Option<Frame>) -> Self {
+        Self {
+            conn,
+            frame,
+            turn: None,
+        }
+    }
+}
+
+impl Future for Room<'_> {
+    type Output = Result<(), SendError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        // A task that sends to a fast reader would never wait, and no other task would get a turn.
+        let coop = ready!(coop::poll_proceed(cx));
+        let Self { conn, frame, turn } = self.get_mut();
+        let result = ready!(conn.poll_send(cx, frame, turn));
+        coop.made_progress();
+        Poll::Ready(result)
+    }
+}
+
+impl Drop for Room<'_> {
+    fn drop(&mut self) {
+        if let Some(turn) = self.turn {
+            let mut send_side = self.conn.send_side.lock();
+            self.conn.leave_line(&mut send_side, turn);
+        }
+    }
+}
+
+impl ConnectionInner {
+    /// Sends the frame, if there is one, when less than half of the outbox is in use and nobody waits before.
+    fn poll_send(
+        self: &Arc<Self>,
+        cx: &mut Context<'_>,
+        frame: &mut Option<Frame>,
+        turn: &mut Option<Turn>,
+    ) -> Poll<Result<(), SendError>> {
+        let mut send_side = self.send_side.lock();
+        if !self.has_room(&send_side, frame.as_ref(), *turn) {
+            // Inside a cork, what waits may not have been written yet.
+            self.flush_locked(&mut send_side);
+        }
+        let is_open = !self.is_closing();
+        if is_open && !self.has_room(&send_side, frame.as_ref(), *turn) {
+            self.state.set(Activity::ROOM_AWAITED, true);
+            let line = send_side.extras.line_or_empty();
+            *turn = Some(line.wait(*turn, cx.waker()));
+            return Poll::Pending;
+        }
+        if is_open && let Some(frame) = frame.take() {
+            send_side.outbox.push(frame, &self.context.rules);
+            self.flush_or_cork(&mut send_side);
+        }
+        if let Some(turn) = turn.take() {
+            self.leave_line(&mut send_side, turn);
+        }
+        Poll::Ready(if is_open {
+            Ok(())
+        } else {
+            Err(SendError::Closed)
+        })
+    }
+
+    fn has_room(&self, send_side: &SendSide, frame: Option<&Frame>, turn: Option<Turn>) -> bool {
+        let rules = &self.context.rules;
+        send_side.extras.is_first_in_line(turn)
+            && !send_side.outbox.is_half_full(rules)
+            && frame.is_none_or(|frame| send_side.outbox.fits(frame, rules))
+    }
+
+    /// Ends a wait, so that the next one has its turn.
+    fn leave_line(&self, send_side: &mut SendGuard<'_>, turn: Turn) {
+        if send_side.extras.leave_line(turn) {
+            self.state.set(Activity::ROOM_AWAITED, false);
+        } else {
+            self.wake_waiting(send_side);
+        }
+    }
+
+    /// How many frames wait in the outbox, and how many bytes.
+    pub(super) fn queued(&self) -> (usize, usize) {
+        let outbox = &self.send_side.lock().outbox;
+        (outbox.len(), outbox.bytes())
+    }
+}
