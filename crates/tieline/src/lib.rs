@@ -149,7 +149,7 @@ pub use self::{
     handler::{ConnectionError, Handler},
     hub::{
         Connection, Content, Dialect, DialectId, Dialects, Except, Hub, HubStats, JoinError, Note,
-        NoteKind, NoteOrigin, SendError,
+        NoteKind, NoteOrigin, Numbering, SendError,
     },
     listener::{Body, BodyError, HttpService, Listener},
     node::{Drained, Node},

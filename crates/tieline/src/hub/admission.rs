@@ -304,8 +304,8 @@ fn carry_out(
 
 /// Renders and compresses a message for a connection.
 fn prepare(conn: &ConnectionInner, cast: &Cast) {
-    if let Some(frame) = conn.frame_of(cast) {
-        conn.compress(frame);
+    if let Some(rendered) = conn.rendered(cast) {
+        conn.compress(&rendered.frame);
     }
 }
 

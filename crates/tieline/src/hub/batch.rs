@@ -218,8 +218,8 @@ impl BroadcastBatch {
         let mut send = |frames: Range<usize>| {
             let each = batch.entries().zip(partial.iter_mut());
             for ((cast, _), partial) in each.take(frames.end).skip(frames.start) {
-                match conn.frame_of(cast) {
-                    Some(frame) => partial.reached.record(conn.send_frame(frame.clone())),
+                match conn.rendered(cast) {
+                    Some(rendered) => partial.reached.record(conn.send_rendered(rendered)),
                     None => partial.left_out += 1,
                 }
             }

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use tieline_websocket::Frame;
 
 use super::{
-    dialect::{DialectId, Dialects},
+    dialect::{DialectId, Dialects, Rendered},
     note::{Note, NoteOrigin},
     scope::Scope,
 };
@@ -39,7 +39,7 @@ pub(crate) enum Cast {
 pub(crate) struct CastNote {
     note: Note,
     /// One for each dialect of the hub; the inner `None`: not for its clients.
-    rendered: OnceLock<Box<[OnceLock<Option<Frame>>]>>,
+    rendered: OnceLock<Box<[OnceLock<Option<Rendered>>]>>,
 }
 
 impl<T: Into<Frame>> From<T> for Content {
@@ -96,23 +96,32 @@ impl Cast {
     /// What the clients of a dialect get; `None` if they get nothing. Calls the application, so no lock may
     /// be held, unless [`is_rendered`](Self::is_rendered).
     #[inline]
+    pub(super) fn rendered(&self, dialects: &Dialects, dialect: DialectId) -> Option<Rendered> {
+        match self {
+            Self::Frame(frame) => Some(Rendered::whole(frame.clone())),
+            Self::Note(cast) => cast.rendered(dialects, dialect).cloned(),
+        }
+    }
+
+    /// As [`rendered`](Self::rendered), for the last receiver.
+    #[inline]
+    pub(super) fn into_rendered(self, dialects: &Dialects, dialect: DialectId) -> Option<Rendered> {
+        match self {
+            Self::Frame(frame) => Some(Rendered::whole(frame)),
+            Self::Note(cast) => cast.rendered(dialects, dialect).cloned(),
+        }
+    }
+
+    /// The frame of what the clients of a dialect get, as [`rendered`](Self::rendered).
+    #[inline]
     pub(super) fn frame(&self, dialects: &Dialects, dialect: DialectId) -> Option<&Frame> {
         match self {
             Self::Frame(frame) => Some(frame),
-            Self::Note(cast) => cast.frame(dialects, dialect),
+            Self::Note(cast) => Some(&cast.rendered(dialects, dialect)?.frame),
         }
     }
 
-    /// As [`frame`](Self::frame), for the last receiver.
-    #[inline]
-    pub(super) fn into_frame(self, dialects: &Dialects, dialect: DialectId) -> Option<Frame> {
-        match self {
-            Self::Frame(frame) => Some(frame),
-            Self::Note(cast) => cast.frame(dialects, dialect).cloned(),
-        }
-    }
-
-    /// Whether [`frame`](Self::frame) does not call the application any more.
+    /// Whether [`rendered`](Self::rendered) does not call the application any more.
     #[cfg(feature = "cluster")]
     pub(super) fn is_rendered(&self, dialect: DialectId) -> bool {
         match self {
@@ -127,7 +136,7 @@ impl Cast {
             Self::Frame(_) => false,
             Self::Note(cast) => cast
                 .slot(dialect)
-                .is_some_and(|slot| slot.get() == Some(&None)),
+                .is_some_and(|slot| matches!(slot.get(), Some(None))),
         }
     }
 
@@ -142,14 +151,14 @@ impl Cast {
 }
 
 impl CastNote {
-    fn frame(&self, dialects: &Dialects, dialect: DialectId) -> Option<&Frame> {
+    fn rendered(&self, dialects: &Dialects, dialect: DialectId) -> Option<&Rendered> {
         let slots = || (0..dialects.len()).map(|_| OnceLock::new()).collect();
         let slot = self.rendered.get_or_init(slots).get(dialect.index())?;
         let render = || dialects.render(dialect, &self.note);
         slot.get_or_init(render).as_ref()
     }
 
-    fn slot(&self, dialect: DialectId) -> Option<&OnceLock<Option<Frame>>> {
+    fn slot(&self, dialect: DialectId) -> Option<&OnceLock<Option<Rendered>>> {
         self.rendered.get()?.get(dialect.index())
     }
 

@@ -185,9 +185,9 @@ impl Hub {
             return Err(SendError::Closed);
         }
         self.shard(conn).queue.passed().await;
-        let frame = conn.frame_of(&cast).ok_or(SendError::Refused)?;
-        conn.compress(frame);
-        Room::new(conn, Some(frame.clone())).await
+        let rendered = conn.rendered(&cast).ok_or(SendError::Refused)?;
+        conn.compress(&rendered.frame);
+        Room::new(conn, Some(rendered)).await
     }
 
     /// Waits until the outbox of a connection has room.
@@ -268,8 +268,8 @@ impl Hub {
             if except.is_some_and(|ids| ids.iter().any(|id| **id == *conn.id)) {
                 continue;
             }
-            if let Some(frame) = conn.frame_of(cast) {
-                reached.record(conn.send_one_of_many(frame.clone(), tick));
+            if let Some(rendered) = conn.rendered(cast) {
+                reached.record(conn.send_one_of_many(rendered, tick));
             }
         }
         (reached, pending)

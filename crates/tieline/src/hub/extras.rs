@@ -1,7 +1,7 @@
 //! What few connections have, in one box that most do without.
 //!
-//! Owns the reason of the close, the signal that it has begun, and the line of those who wait for room in
-//! the outbox. Must not know when any of them is due. Invariant: there is no box without something in it.
+//! Owns the reason of the close, the signal that it has begun, the line of those who wait for room in the
+//! outbox, and the count of numbered messages. Must not know when any of them is due. Invariant: there is no box without something in it.
 
 use tokio_util::sync::CancellationToken;
 
@@ -17,6 +17,8 @@ struct Fields {
     /// Cancelled when the close begins; `None` as long as nobody waits for that.
     closing: Option<CancellationToken>,
     line: Option<Box<Line>>,
+    /// How many numbered messages the client was given.
+    numbers: u64,
 }
 
 impl Extras {
@@ -44,6 +46,20 @@ impl Extras {
     /// What to cancel now that the close has begun.
     pub(super) fn take_closing(&mut self) -> Option<CancellationToken> {
         self.0.as_deref_mut()?.closing.take()
+    }
+}
+
+/// Numbers of messages.
+impl Extras {
+    /// The number of the next message.
+    pub(super) fn next_number(&self) -> u64 {
+        self.0.as_deref().map_or(0, |fields| fields.numbers) + 1
+    }
+
+    pub(super) fn take_numbers(&mut self, count: u64) {
+        if count > 0 {
+            self.0.get_or_insert_default().numbers += count;
+        }
     }
 }
 
@@ -76,7 +92,7 @@ impl Extras {
         }
         if let Some(fields) = &mut self.0 {
             fields.line = None;
-            if fields.reason.is_none() && fields.closing.is_none() {
+            if fields.reason.is_none() && fields.closing.is_none() && fields.numbers == 0 {
                 self.0 = None;
             }
         }
@@ -98,6 +114,17 @@ mod tests {
         assert!(!extras.leave_line(turns[0]));
         assert!(extras.leave_line(turns[1]));
         assert!(extras.is_empty());
+    }
+
+    #[test]
+    fn numbers_outlast_those_who_wait() {
+        let mut extras = Extras::default();
+        assert_eq!(extras.next_number(), 1);
+        assert!(extras.is_empty());
+        let turn = extras.line_or_empty().wait(None, Waker::noop());
+        extras.take_numbers(2);
+        assert!(extras.leave_line(turn));
+        assert_eq!(extras.next_number(), 3);
     }
 
     #[test]

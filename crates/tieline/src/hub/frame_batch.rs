@@ -10,7 +10,7 @@ use tieline_websocket::{Deflate, Frame};
 
 use super::{
     content::Cast,
-    dialect::{DialectId, Dialects},
+    dialect::{DialectId, Dialects, Rendered},
 };
 
 /// Maximum number of frames, and of bytes of payload, that are joined.
@@ -61,15 +61,21 @@ impl<T> FrameBatch<T> {
         self.entries.iter()
     }
 
-    /// The frames for a receiver, with their places in the batch; what is not for its dialect is left out.
-    pub(super) fn frames<'a>(
+    /// What a receiver gets, with the places in the batch; what is not for its dialect is left out.
+    pub(super) fn rendered<'a>(
         &'a self,
         reading: Reading<'a>,
-    ) -> impl Iterator<Item = (usize, &'a Frame)> {
+    ) -> impl Iterator<Item = (usize, Rendered)> {
         let entries = self.entries.iter().enumerate();
         entries.filter_map(move |(place, (cast, _))| {
-            Some((place, cast.frame(reading.dialects, reading.dialect)?))
+            Some((place, cast.rendered(reading.dialects, reading.dialect)?))
         })
+    }
+
+    /// The frames of what a receiver gets.
+    pub(super) fn frames<'a>(&'a self, reading: Reading<'a>) -> impl Iterator<Item = &'a Frame> {
+        let entries = self.entries.iter();
+        entries.filter_map(move |(cast, _)| cast.frame(reading.dialects, reading.dialect))
     }
 
     /// How many frames at the start have tags that fit; no fitting ones follow others.
@@ -77,9 +83,12 @@ impl<T> FrameBatch<T> {
         self.entries.partition_point(|(_, tag)| fits(tag))
     }
 
-    /// The encoded frames for a receiver in one piece; `None` if they are too long to be worth a copy, or if
-    /// there are none.
+    /// The encoded frames for a receiver in one piece; `None` if they are too long to be worth a copy, if
+    /// there are none, or if the receiver gets numbers of its own.
     pub(super) fn joined(&self, reading: Reading<'_>) -> Option<&[u8]> {
+        if reading.dialects.opening(reading.dialect).is_some() {
+            return None;
+        }
         let joined = self.of_dialect(reading)?;
         let joined = if reading.deflate.is_some() {
             &joined.deflated
@@ -88,7 +97,7 @@ impl<T> FrameBatch<T> {
         };
         let bytes = joined.get_or_init(|| {
             let mut bytes = Vec::new();
-            for (_, frame) in self.frames(reading) {
+            for frame in self.frames(reading) {
                 let encoded = frame.encoded(reading.deflate);
                 if bytes.len() + encoded.len() > 2 * MAX_BYTES {
                     return Vec::new();
@@ -99,11 +108,6 @@ impl<T> FrameBatch<T> {
             bytes
         });
         (!bytes.is_empty()).then_some(bytes)
-    }
-
-    /// Whether this many bytes are all of [`FrameBatch::joined`].
-    pub(super) fn is_whole(&self, written: usize, reading: Reading<'_>) -> bool {
-        written > 0 && self.joined(reading).map(<[u8]>::len) == Some(written)
     }
 
     fn of_dialect(&self, reading: Reading<'_>) -> Option<&Joined> {
@@ -134,8 +138,6 @@ mod tests {
         batch.push(Cast::Frame(Frame::text("bc")), 2);
         let joined = batch.joined(reading(&dialects)).unwrap();
         assert_eq!(joined, b"\x81\x01a\x81\x02bc");
-        assert!(batch.is_whole(joined.len(), reading(&dialects)));
-        assert!(!batch.is_whole(joined.len() - 1, reading(&dialects)));
         assert!(batch.entries().map(|(_, tag)| tag).eq(&[1, 2]));
     }
 
@@ -145,6 +147,5 @@ mod tests {
         let long = Frame::binary(vec![0; 2 * MAX_BYTES]);
         let batch = FrameBatch::new(Cast::Frame(long), ());
         assert_eq!(batch.joined(reading(&dialects)), None);
-        assert!(!batch.is_whole(0, reading(&dialects)));
     }
 }

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     content::Cast,
     context::HubContext,
-    dialect::DialectId,
+    dialect::{DialectId, Rendered},
     frame_batch::Reading,
     groups::Groups,
     outbox::Outbox,
@@ -131,8 +131,8 @@ impl ConnectionInner {
     /// What the client gets; `None` if it gets nothing. To be done before the send side is locked, because it
     /// calls the application.
     #[inline]
-    pub(super) fn frame_of<'a>(&self, cast: &'a Cast) -> Option<&'a Frame> {
-        cast.frame(&self.context.dialects, self.dialect)
+    pub(super) fn rendered(&self, cast: &Cast) -> Option<Rendered> {
+        cast.rendered(&self.context.dialects, self.dialect)
     }
 
     /// Notes that a close was requested; false if one was before, or has begun.

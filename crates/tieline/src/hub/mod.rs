@@ -43,6 +43,8 @@ mod members;
 mod memory;
 mod names;
 mod note;
+mod numbered;
+mod numbering;
 mod observer;
 mod outbox;
 mod parts;
@@ -82,6 +84,7 @@ pub use self::{
     except::Except,
     handle::{Connection, JoinError},
     note::{Note, NoteKind, NoteOrigin},
+    numbering::Numbering,
     room::SendError,
     stats::HubStats,
 };

@@ -1,12 +1,10 @@
 //! Notes on one node.
 
-use std::io::Read;
-
-use flate2::read::DeflateDecoder;
 use tieline::{Config, Deflate, Delivery, Message, Note, SendError};
 
+use super::inflated;
 use crate::kit::{
-    Raw, RawFrame, Server,
+    Raw, Server,
     dialects::{Renders, dialects},
     raw::{BINARY, TEXT},
     run, run_threads,
@@ -297,16 +295,6 @@ fn what_was_rendered_is_compressed_for_those_who_take_that() {
             server.empty().await;
         }
     });
-}
-
-fn inflated(frame: &RawFrame) -> String {
-    assert!(frame.compressed && frame.opcode == TEXT, "{frame:?}");
-    let mut bytes = frame.payload.clone();
-    bytes.extend([0, 0, 0xff, 0xff, 1, 0, 0, 0xff, 0xff]);
-    let mut text = String::new();
-    let mut decoder = DeflateDecoder::new(&bytes[..]);
-    decoder.read_to_string(&mut text).unwrap();
-    text
 }
 
 #[test]

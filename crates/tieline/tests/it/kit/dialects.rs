@@ -1,15 +1,16 @@
-//! Three dialects for tests: plain clients, `verbose` ones, which see the whole note, and `picky` ones.
+//! Dialects for tests: `verbose` clients, which see the whole note, `picky` ones, and `numbered` ones.
 
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
 };
 
-use tieline::{Dialect, DialectId, Dialects, Frame, Note, NoteKind, NoteOrigin};
+use tieline::{Dialect, DialectId, Dialects, Frame, Note, NoteKind, NoteOrigin, Numbering};
 
 /// The value of the query parameter `dialect`.
 pub(crate) const VERBOSE: &str = "verbose";
 pub(crate) const PICKY: &str = "picky";
+pub(crate) const NUMBERED: &str = "numbered";
 
 /// How often each of a hub's dialects has rendered.
 #[derive(Clone, Default)]
@@ -31,6 +32,20 @@ struct Verbose(Arc<AtomicUsize>);
 
 /// Gets texts only, in capitals, and none that begin with a dash; panics at `panic`.
 struct Picky(Arc<AtomicUsize>);
+
+/// Gets texts only, as JSON with a number, and none that begin with a dash.
+struct Numbered;
+
+impl Dialect for Numbered {
+    fn render(&self, note: &Note) -> Option<Frame> {
+        let text = note.as_text().filter(|text| !text.starts_with('-'))?;
+        Some(Frame::text(format!(r#"{{"text":"{text}"}}"#)))
+    }
+
+    fn numbering(&self) -> Numbering {
+        Numbering::Member("n")
+    }
+}
 
 impl Dialect for Verbose {
     fn render(&self, note: &Note) -> Option<Frame> {
@@ -71,12 +86,15 @@ pub(crate) fn dialects() -> (Dialects, Renders) {
     let (mut dialects, renders) = (Dialects::new(), Renders::default());
     dialects.add(Verbose(Arc::clone(&renders.verbose)));
     dialects.add(Picky(Arc::clone(&renders.picky)));
+    dialects.add(Numbered);
     (dialects, renders)
 }
 
 /// The dialect that a query names; one that no hub has if it is neither.
 pub(crate) fn dialect(name: &str) -> DialectId {
-    let number = [VERBOSE, PICKY].iter().position(|known| *known == name);
+    let number = [VERBOSE, PICKY, NUMBERED]
+        .iter()
+        .position(|known| *known == name);
     let mut dialects = Dialects::new();
     let mut ids = std::iter::repeat_with(|| dialects.add(Picky(Arc::default())));
     // The ids of any two hubs are numbered alike.
