@@ -55,6 +55,8 @@ def started(commands, urls, prefix=""):
 
 ONE = started([node()], [client()])
 ECHO = started([node()], ["ws://127.0.0.1:{port}/echo"])
+SOCKET = started([node()], ["ws://127.0.0.1:{port}/socket"])
+HANDLER = started([node()], ["ws://127.0.0.1:{port}/echo"], "base-")
 TWO = started([REDIS, node("a", JOINED), node("b", JOINED)], [client("a"), client("b")])
 ONE_NODE = started([node()], [client()], "base-")
 
@@ -242,6 +244,7 @@ PAIR = ["-c", "2", "--room", "2", "--senders", "1"]
 TWO_THREADS = started([node(flags=" --threads 2")], [client()])
 FIGURES = {
     "idle": Number("resident bytes per idle connection, 8,000 connections", 950, "{:,.0f}", False, idle(ONE, 8_000)),
+    "idle-socket": Number("resident bytes per idle socket, 8,000 connections", 2_500, "{:,.0f}", False, idle(SOCKET, 8_000)),
     "idle-tls": Number("the same with TLS, 4,000 connections", 11_000, "{:,.0f}", False, idle_tls(4_000)),
     "echo-1": Ratio("echo, 100 connections, 1 in flight", 0.90, "echo", ECHO),
     "echo-16": Ratio("echo, 16 in flight", 0.60, "echo", [*ECHO, "-i", "16"]),
@@ -249,6 +252,8 @@ FIGURES = {
     "echo-16-cpu": Ratio("echo, 16 in flight, CPU time per message", 1.4, "echo", [*ECHO, "-i", "16"], "cpu_per_message"),
     "echo-1-cpu-800": Ratio("echo, 800 connections, 1 in flight, CPU time per message", 1.12, "echo", [*ECHO, *BIG], "cpu_per_message"),
     "echo-16-cpu-800": Ratio("echo, 800 connections, 16 in flight, CPU time per message", 1.4, "echo", [*ECHO, *BIG, "-i", "16"], "cpu_per_message"),
+    "socket-1": Ratio("echo by a socket, 1 in flight", 0.85, "echo", [*SOCKET, *HANDLER], base="the handler"),
+    "socket-16": Ratio("echo by a socket, 16 in flight", 0.85, "echo", [*SOCKET, *HANDLER, "-i", "16"], base="the handler"),
     "rooms-1": Ratio("rooms of 10, 800 connections, 1 in flight", 0.75, "rooms", ONE),
     "rooms-4": Ratio("rooms of 10, 800 connections, 4 in flight", 0.95, "rooms", [*ONE, "-i", "4"]),
     "room-of-ten": Ratio("one room of 10, 1 in flight, p50", None, "rooms", [*ONE, "-c", "10"], "p50", base_goal=0.5),

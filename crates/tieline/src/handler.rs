@@ -85,6 +85,14 @@ pub trait Handler: Send + Sync + 'static {
     }
 }
 
+/// For a node whose connections are all sockets ([`Upgrade::on_socket`](crate::Upgrade::on_socket)): takes
+/// messages and does nothing.
+impl Handler for () {
+    type State = ();
+
+    async fn on_message(&self, _: &Connection, (): &mut (), _: Message) {}
+}
+
 /// What [`Handler::on_error`] receives.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]

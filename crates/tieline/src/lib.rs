@@ -131,6 +131,7 @@ mod registrar;
 #[cfg(feature = "cluster")]
 pub mod registry;
 mod serve;
+mod socket;
 mod try_handler;
 mod upgrade;
 
@@ -155,6 +156,7 @@ pub use self::{
     node::{Drained, Node},
     receipt::Receipt,
     serve::NodeService,
+    socket::Socket,
     try_handler::{CallbackError, TryHandler},
     upgrade::{Accept, Refusal, Upgrade, UpgradeRequest},
 };

@@ -9,7 +9,7 @@ use axum::{
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tieline::{Accept, ClientId, Node, OnlineStatus, Refusal, StatusCode, Upgrade};
+use tieline::{Accept, ClientId, Node, OnlineStatus, Refusal, Socket, StatusCode, Upgrade};
 
 use super::commands::{Mode, Yardstick};
 
@@ -19,6 +19,7 @@ pub(crate) fn router(node: Node<Yardstick>) -> Router {
     Router::new()
         .route("/ws", get(commands))
         .route("/echo", get(echo))
+        .route("/socket", get(socket))
         .route("/emit", get(emit))
         .route("/online", get(online))
         .route("/broadcast", get(broadcast))
@@ -33,6 +34,18 @@ async fn commands(State(node): NodeState, upgrade: Upgrade) -> impl IntoResponse
 
 async fn echo(State(node): NodeState, upgrade: Upgrade) -> impl IntoResponse {
     accept(&node, upgrade, Mode::Echo).await
+}
+
+/// The same as `/echo`, as a socket.
+async fn socket(State(node): NodeState, upgrade: Upgrade) -> impl IntoResponse {
+    let run = async |mut socket: Socket| {
+        while let Some(Ok(message)) = socket.recv().await {
+            if socket.send(message).await.is_err() {
+                break;
+            }
+        }
+    };
+    upgrade.on_socket(&node, Accept::new(()), run).await
 }
 
 async fn accept(

@@ -10,7 +10,7 @@
 //! | `G:GROUP:PAYLOAD` | sends the payload to a group |
 //! | `J:GROUP`, `L:GROUP` | joins a group, leaves it |
 //!
-//! At `/echo`, every message is sent back verbatim. `GET /emit?id=&data=`, `/online?id=`,
+//! At `/echo`, every message is sent back verbatim; at `/socket` too, by a task with a `Socket`. `GET /emit?id=&data=`, `/online?id=`,
 //! `/broadcast?data=` and `/stats` respond in JSON. SIGTERM drains. With `--registry`, all of this
 //! applies to the whole cluster.
 //!

@@ -8,12 +8,10 @@
 use std::{
     future::poll_fn,
     io,
-    pin::Pin,
     sync::Arc,
     task::{Context, Poll},
 };
 
-use pin_project_lite::pin_project;
 use tieline_websocket::{Action, Message, Protocol, ProtocolError};
 use tokio::net::tcp::OwnedWriteHalf;
 
@@ -26,7 +24,7 @@ use super::{
 use crate::{
     close::CloseReason,
     handler::{ConnectionError, Handler},
-    hub::{ConnectionGuard, ConnectionInner, Cork},
+    hub::{ConnectionGuard, ConnectionInner, Corked},
 };
 
 /// Units of work for one client after which the task yields, about 0.1 ms: a frame or a read is one. If
@@ -105,7 +103,7 @@ impl<H: Handler> ConnectionTask<H> {
             }
             Box::pin(self.end(matches!(flow, Flow::Linger))).await;
         };
-        Corked { task }
+        Corked::new(task)
     }
 
     /// Handles what has been read: one callback after the other, until the buffer is empty or reading
@@ -312,23 +310,6 @@ impl<H: Handler> ConnectionTask<H> {
 
     fn inner(&self) -> &Arc<ConnectionInner> {
         self.guard.connection().inner()
-    }
-}
-
-pin_project! {
-    /// A task with a cork in each of its polls.
-    struct Corked<F> {
-        #[pin]
-        task: F,
-    }
-}
-
-impl<F: Future> Future for Corked<F> {
-    type Output = F::Output;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let _cork = Cork::new();
-        self.project().task.poll(cx)
     }
 }
 

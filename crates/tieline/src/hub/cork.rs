@@ -6,7 +6,14 @@
 //! moves to another thread, and nothing waits longer than the poll.
 //! When the poll ends, the `tick` forgets on which runtime it ran.
 
-use std::{cell::RefCell, sync::Arc};
+use std::{
+    cell::RefCell,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use pin_project_lite::pin_project;
 
 use super::{inner::ConnectionInner, tick};
 
@@ -66,5 +73,28 @@ impl Drop for Cork {
         }
         list.shrink_to(KEPT_CAPACITY);
         SPARE.set(list);
+    }
+}
+
+pin_project! {
+    /// A task with a cork in each of its polls.
+    pub(crate) struct Corked<F> {
+        #[pin]
+        task: F,
+    }
+}
+
+impl<F> Corked<F> {
+    pub(crate) fn new(task: F) -> Self {
+        Self { task }
+    }
+}
+
+impl<F: Future> Future for Corked<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let _cork = Cork::new();
+        self.project().task.poll(cx)
     }
 }

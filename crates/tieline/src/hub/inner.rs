@@ -198,7 +198,7 @@ impl ConnectionInner {
     }
 
     /// Writes what a cork held back.
-    pub(super) fn flush(&self) {
+    pub(crate) fn flush(&self) {
         self.flush_locked(&mut self.send_side.lock());
     }
 

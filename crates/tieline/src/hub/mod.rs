@@ -89,7 +89,7 @@ pub use self::{
     stats::HubStats,
 };
 pub(crate) use self::{
-    cork::Cork,
+    cork::{Cork, Corked},
     guard::{ConnectionGuard, RegisterError},
     inner::{ConnectionInfo, ConnectionInner, ConnectionOptions},
     task_side::TaskStream,

@@ -86,6 +86,10 @@ impl<H: Handler> Node<H> {
         &self.0.handler
     }
 
+    pub(crate) fn shared_handler(&self) -> Arc<H> {
+        Arc::clone(&self.0.handler)
+    }
+
     /// Whether load balancers should send new connections here: true until a drain or
     /// [`Node::set_ready`]`(false)`, and false while another process has the node's address in the cluster.
     pub fn is_ready(&self) -> bool {
@@ -109,15 +113,15 @@ impl<H: Handler> Node<H> {
 
     /// Starts the task of a registered connection, once the upgrade has completed. Two tasks, so that the
     /// connection's is no larger than the connection needs.
-    pub(crate) fn start(
+    pub(crate) fn start<T: Handler>(
         &self,
+        handler: Arc<T>,
         guard: ConnectionGuard,
-        state: H::State,
+        state: T::State,
         inflate: bool,
         on_upgrade: OnUpgrade,
         deadline: Instant,
     ) {
-        let handler = Arc::clone(&self.0.handler);
         let tasks = self.0.tasks.clone();
         self.0.tasks.spawn(async move {
             match tokio::time::timeout_at(deadline, on_upgrade).await {

@@ -3,7 +3,7 @@
 //! Owns the order of the steps, so that nothing is registered before the request is known to be fine, and
 //! nothing answered before the registration is.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 use http::{Response, StatusCode, header, request::Parts};
 use hyper::upgrade::OnUpgrade;
@@ -21,6 +21,7 @@ use crate::{
     hub::{ConnectionInfo, ConnectionOptions},
     listener::AcceptInfo,
     node::Node,
+    socket::{Socket, SocketHandler, SocketState},
 };
 
 /// A checked upgrade request that waits for the application's decision.
@@ -92,15 +93,56 @@ impl Upgrade {
         node: &Node<H>,
         accept: Accept<H::State>,
     ) -> Response<String> {
-        self.try_accept(node, accept)
+        self.accept_for(node, node.shared_handler(), accept)
             .await
             .unwrap_or_else(Refusal::into_http)
     }
 
-    async fn try_accept<H: Handler>(
+    /// Accepts, and runs `run` with the connection as a [`Socket`], in a task of its own, once the upgrade has
+    /// completed. The node's handler is not called for this connection.
+    ///
+    /// Returns the response to send, as [`accept`](Self::accept) does; if it is a refusal, or the client leaves
+    /// before it gets the response, `run` is dropped without being called. The task may outlive the connection;
+    /// a drain waits for it ([`Config::drain_timeout`](crate::Config::drain_timeout)).
+    ///
+    /// ```
+    /// use axum::response::IntoResponse;
+    /// use tieline::{Accept, Node, Upgrade};
+    ///
+    /// async fn websocket(node: Node<()>, upgrade: Upgrade) -> impl IntoResponse {
+    ///     let accept = Accept::new(()).group("lobby");
+    ///     upgrade
+    ///         .on_socket(&node, accept, async move |mut socket| {
+    ///             while let Some(Ok(message)) = socket.recv().await {
+    ///                 socket.connection().hub().emit_group("lobby", message);
+    ///             }
+    ///         })
+    ///         .await
+    /// }
+    /// ```
+    pub async fn on_socket<H, F, T>(
         self,
         node: &Node<H>,
-        accept: Accept<H::State>,
+        accept: Accept<()>,
+        run: F,
+    ) -> Response<String>
+    where
+        H: Handler,
+        F: FnOnce(Socket) -> T + Send + 'static,
+        T: Future<Output = ()> + Send + 'static,
+    {
+        let accept = accept.with_state(|()| SocketState::new(run));
+        let handler = Arc::new(SocketHandler::new());
+        self.accept_for(node, handler, accept)
+            .await
+            .unwrap_or_else(Refusal::into_http)
+    }
+
+    async fn accept_for<H: Handler, T: Handler>(
+        self,
+        node: &Node<H>,
+        handler: Arc<T>,
+        accept: Accept<T::State>,
     ) -> Result<Response<String>, Refusal> {
         // From here on a drain waits for this upgrade, whatever its result.
         let _tracked = node.track();
@@ -133,7 +175,14 @@ impl Upgrade {
         register::check_dialect(options.dialect, hub)?;
         let guard = register::admit(node, info, options, self.arrived_at).await?;
         let deadline = Instant::now() + hub.config().handshake_timeout;
-        node.start(guard, accept.state, deflate, self.pending, deadline);
+        node.start(
+            handler,
+            guard,
+            accept.state,
+            deflate,
+            self.pending,
+            deadline,
+        );
         Ok(response)
     }
 

@@ -105,6 +105,21 @@ impl<S> Accept<S> {
         self
     }
 
+    /// The same with another state.
+    pub(super) fn with_state<T>(self, state: impl FnOnce(S) -> T) -> Accept<T> {
+        Accept {
+            state: state(self.state),
+            id: self.id,
+            user: self.user,
+            groups: self.groups,
+            subprotocol: self.subprotocol,
+            headers: self.headers,
+            first_message: self.first_message,
+            final_message: self.final_message,
+            dialect: self.dialect,
+        }
+    }
+
     /// Sends a last message before the close frame whenever the server closes, not the client.
     pub fn final_message(mut self, final_message: FinalMessage) -> Self {
         self.final_message = Some(final_message);

@@ -4,5 +4,7 @@
 mod axum;
 mod descriptors;
 mod requests;
+#[cfg(feature = "axum")]
+mod socket;
 #[cfg(feature = "tls")]
 mod tls;
