@@ -149,8 +149,8 @@ pub use self::{
     delivery::{Delivery, Reached},
     handler::{ConnectionError, Handler},
     hub::{
-        Connection, Content, Dialect, DialectId, Dialects, Except, Hub, HubStats, JoinError, Note,
-        NoteKind, NoteOrigin, Numbering, SendError,
+        Connection, Content, Dialect, DialectId, Dialects, Except, FilterLanguage, Hub, HubStats,
+        JoinError, Note, NoteKind, NoteOrigin, Numbering, Predicate, SendError,
     },
     listener::{Body, BodyError, HttpService, Listener},
     node::{Drained, Node},

@@ -5,6 +5,7 @@
 
 use std::{fmt, sync::Arc};
 
+use bytes::Bytes;
 use tieline_registry::{Registry, id};
 use tieline_websocket::CloseFrame;
 use tokio::{sync::oneshot, time::Instant};
@@ -168,21 +169,31 @@ impl Cluster {
     /// Sends to every connection of a user. Costs one request to each other node that may have
     /// one, however many connections it has.
     pub fn emit_user(&self, user: &str, content: impl Into<Content>) -> Receipt<Summary> {
-        self.router
-            .send_multicast(Scope::User(user), None, content.into())
+        self.multicast(Scope::User(user), content.into())
     }
 
     /// Sends to every connection in a group. Costs one request to each other node that may have
     /// one, however many connections it has.
     pub fn emit_group(&self, group: &str, content: impl Into<Content>) -> Receipt<Summary> {
-        self.router
-            .send_multicast(Scope::Group(group), None, content.into())
+        self.multicast(Scope::Group(group), content.into())
     }
 
     /// Sends to every connection of every node, this one included. Costs one request to each other node.
     pub fn broadcast(&self, content: impl Into<Content>) -> Receipt<Summary> {
-        self.router
-            .send_multicast(Scope::Everyone, None, content.into())
+        self.multicast(Scope::Everyone, content.into())
+    }
+
+    fn multicast(&self, scope: Scope<'_>, content: Content) -> Receipt<Summary> {
+        let cast = content.into_multicast(scope, None);
+        self.router.send_multicast(scope, None, cast)
+    }
+
+    /// The same cluster, for messages to many, with those clients only whom a filter admits: see
+    /// [`Hub::matching`]. The filter travels with the message, and each node reads it; a node that cannot
+    /// sends to nobody, and [`Reached::filter_refused`](crate::Reached::filter_refused) says so. A node of
+    /// go-websocket or an older version sends to nobody either, and is missed as `Unknown`.
+    pub fn matching(&self, filter: impl Into<Bytes>) -> ClusterExcept<'_> {
+        ClusterExcept::new(&self.router, Arc::default()).matching(filter)
     }
 
     /// The same cluster without some client ids, for messages to many.

@@ -1,9 +1,11 @@
 //! Messages to many, without some.
 //!
-//! Owns the ids to leave out. Must not know nodes: each call is the one of [`Cluster`](super::Cluster) with
-//! these ids, which travel with the message to each node.
+//! Owns the ids to leave out, and the filter. Must not know nodes: each call is the one of
+//! [`Cluster`](super::Cluster) with these, which travel with the message to each node.
 
 use std::sync::Arc;
+
+use bytes::Bytes;
 
 use super::{router::MessageRouter, summary::Summary};
 use crate::{
@@ -11,7 +13,8 @@ use crate::{
     receipt::Receipt,
 };
 
-/// A cluster without some client ids, made by [`Cluster::except`](crate::Cluster::except).
+/// A cluster without some clients, made by [`Cluster::except`](crate::Cluster::except) and
+/// [`Cluster::matching`](crate::Cluster::matching).
 ///
 /// ```
 /// # use tieline::{Cluster, Config, Hub};
@@ -27,11 +30,24 @@ use crate::{
 pub struct ClusterExcept<'a> {
     router: &'a Arc<MessageRouter>,
     ids: ExcludedIds,
+    filter: Option<Bytes>,
 }
 
 impl<'a> ClusterExcept<'a> {
     pub(super) fn new(router: &'a Arc<MessageRouter>, ids: ExcludedIds) -> Self {
-        Self { router, ids }
+        Self {
+            router,
+            ids,
+            filter: None,
+        }
+    }
+
+    /// The same, for those only whom a filter admits, as [`Cluster::matching`](crate::Cluster::matching); it
+    /// replaces an earlier filter.
+    #[must_use]
+    pub fn matching(mut self, filter: impl Into<Bytes>) -> Self {
+        self.filter = Some(filter.into());
+        self
     }
 
     /// Sends to every connection of a user except those left out.
@@ -50,6 +66,7 @@ impl<'a> ClusterExcept<'a> {
     }
 
     fn send(&self, scope: Scope<'_>, content: Content) -> Receipt<Summary> {
-        self.router.send_multicast(scope, Some(&self.ids), content)
+        let cast = content.into_multicast(scope, self.filter.clone());
+        self.router.send_multicast(scope, Some(&self.ids), cast)
     }
 }

@@ -11,13 +11,14 @@ use tokio::sync::oneshot;
 
 use super::{
     client_op::{LocalOutcome, code_after_admission},
+    multicast::from_proto,
     outcome::outcome_code,
     router::{MessageRouter, SYNC_TIMEOUT},
     wire_content::WireContent,
 };
 use crate::{
     delivery::{Delivery, Reached},
-    hub::{ClientOp, Cork, ExcludedIds, OpOutcome, OwnedScope, Presence},
+    hub::{ClientOp, Cork, ExcludedIds, OpOutcome, Presence},
     link::{
         BoxFuture, Interest, MaybeReady, PeerInfo, Receiver, RequestKind, Response,
         proto::{self, OutcomeCode},
@@ -198,15 +199,14 @@ impl MessageRouter {
             about: &multicast.about,
         };
         let name = text(&multicast.name)?;
-        let scope = match proto::Scope::try_from(multicast.scope).ok()? {
-            proto::Scope::Everyone => OwnedScope::Everyone,
-            proto::Scope::User => OwnedScope::User(name.into()),
-            proto::Scope::Group => OwnedScope::Group(name.into()),
-        };
+        let (scope, is_filtered) = from_proto(multicast.scope, name)?;
         let except = multicast.except.iter().map(|id| text(id).map(Arc::from));
         let except: ExcludedIds = except.collect::<Option<_>>()?;
         let except = Some(&except).filter(|ids| !ids.is_empty());
-        let cast = content.read()?.addressed(scope.scope());
+        let mut cast = content.read()?.addressed(scope.scope());
+        if is_filtered {
+            cast = cast.filtered(multicast.filter.clone());
+        }
         let mut receipt = self.hub.send_to_scope(scope.scope(), except, &cast);
         Some(match receipt.try_outcome() {
             Some(reached) => MaybeReady::Ready(Response::Reached(reached)),

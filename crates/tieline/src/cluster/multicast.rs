@@ -109,14 +109,16 @@ impl Multicast {
         let bytes = |id: &str| Bytes::copy_from_slice(id.as_bytes());
         let except = self.except.iter().flat_map(|ids| ids.iter());
         let content = WireContent::of(&self.cast);
+        let filter = self.cast.filter();
         RequestKind::Multicast(proto::Multicast {
-            scope: scope.into(),
+            scope: filter.map_or(scope, |_| filtered(&self.scope)).into(),
             name: bytes(name),
             data: Bytes::copy_from_slice(content.data),
             binary: content.binary,
             except: except.map(|id| bytes(id)).collect(),
             kind: content.kind,
             about: Bytes::copy_from_slice(content.about),
+            filter: filter.map(Bytes::copy_from_slice).unwrap_or_default(),
         })
     }
 }
@@ -127,4 +129,26 @@ fn to_proto(scope: &OwnedScope) -> (proto::Scope, &str) {
         OwnedScope::User(name) => (proto::Scope::User, name),
         OwnedScope::Group(name) => (proto::Scope::Group, name),
     }
+}
+
+/// The scope of a message with a filter.
+fn filtered(scope: &OwnedScope) -> proto::Scope {
+    match scope {
+        OwnedScope::Everyone => proto::Scope::FilteredEveryone,
+        OwnedScope::User(_) => proto::Scope::FilteredUser,
+        OwnedScope::Group(_) => proto::Scope::FilteredGroup,
+    }
+}
+
+/// The scope of a request, and whether the message has a filter; `None` if it is unknown.
+pub(super) fn from_proto(scope: i32, name: &str) -> Option<(OwnedScope, bool)> {
+    use proto::Scope;
+    Some(match Scope::try_from(scope).ok()? {
+        Scope::Everyone => (OwnedScope::Everyone, false),
+        Scope::User => (OwnedScope::User(name.into()), false),
+        Scope::Group => (OwnedScope::Group(name.into()), false),
+        Scope::FilteredEveryone => (OwnedScope::Everyone, true),
+        Scope::FilteredUser => (OwnedScope::User(name.into()), true),
+        Scope::FilteredGroup => (OwnedScope::Group(name.into()), true),
+    })
 }

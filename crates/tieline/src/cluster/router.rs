@@ -38,7 +38,7 @@ use super::{
     unicast::{AfterOutcome, LookupReason, LookupResult, MAX_WAIT, NextStep, View, on_peer},
 };
 use crate::{
-    hub::{ClientOp, ConnectionInner, Content, ExcludedIds, Hub, Presence, Scope},
+    hub::{Cast, ClientOp, ConnectionInner, ExcludedIds, Hub, Presence, Scope},
     link::{Interest, Outcome, proto::OutcomeCode},
     receipt::Receipt,
 };
@@ -121,9 +121,8 @@ impl MessageRouter {
         self: &Arc<Self>,
         scope: Scope<'_>,
         except: Option<&ExcludedIds>,
-        content: Content,
+        cast: Cast,
     ) -> Receipt<Summary> {
-        let cast = content.into_multicast(scope);
         if self.peers.is_single_node() {
             return self.hub.send_to_scope(scope, except, &cast);
         }

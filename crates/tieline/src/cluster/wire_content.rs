@@ -28,6 +28,8 @@ pub(super) struct WireContent<'a> {
 impl<'a> WireContent<'a> {
     pub(super) fn of(cast: &'a Cast) -> Self {
         match cast {
+            // The filter has a field of its own.
+            Cast::Filtered(filtered) => Self::of(&filtered.0),
             Cast::Frame(frame) => Self {
                 data: frame.payload(),
                 binary: frame.kind() == FrameKind::Binary,
@@ -76,7 +78,7 @@ mod tests {
     fn note(cast: &Cast) -> &Note {
         match cast {
             Cast::Note(cast) => cast.note(),
-            Cast::Frame(_) => panic!("a frame"),
+            _ => panic!("no note"),
         }
     }
 

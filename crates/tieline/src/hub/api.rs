@@ -5,6 +5,7 @@
 
 use std::{hash::RandomState, sync::Arc, sync::atomic::AtomicUsize};
 
+use bytes::Bytes;
 use tieline_websocket::{CloseCode, CloseFrame};
 use tokio_util::sync::CancellationToken;
 
@@ -12,13 +13,14 @@ use super::{
     broadcast::Bounds,
     content::Content,
     context::HubContext,
-    core::{Hub, HubInner, Presence},
+    core::{Compile, Hub, HubInner, Presence},
     dialect::{DialectId, Dialects},
     except::Except,
     flusher,
     handle::Connection,
     inner::ConnectionInner,
     keepalive,
+    language::{FilterLanguage, compiler},
     scope::{Hashed, Scope},
     shard::{MAX_SHARDS, Shard},
     shard_map::ShardMaps,
@@ -55,6 +57,29 @@ impl Hub {
     /// # Panics
     /// Outside a tokio runtime.
     pub fn with_dialects(config: Config, dialects: Dialects) -> Result<Self, ConfigError> {
+        Self::start(config, dialects, None)
+    }
+
+    /// As [`with_dialects`](Self::with_dialects), with a language for filters; see [`Hub::matching`].
+    ///
+    /// # Errors
+    /// If the settings contradict each other; see [`Config::validate`].
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn with_filters(
+        config: Config,
+        dialects: Dialects,
+        language: impl FilterLanguage,
+    ) -> Result<Self, ConfigError> {
+        Self::start(config, dialects, Some(compiler(language)))
+    }
+
+    fn start(
+        config: Config,
+        dialects: Dialects,
+        compile: Option<Compile>,
+    ) -> Result<Self, ConfigError> {
         config.validate()?;
         let available = || std::thread::available_parallelism().map_or(1, usize::from);
         let shards = config.shards.unwrap_or_else(available).min(MAX_SHARDS);
@@ -76,6 +101,7 @@ impl Hub {
         let shedding = shedding::run(shards.to_vec(), Arc::clone(&context));
         tokio::spawn(stop.clone().run_until_cancelled_owned(shedding));
         Ok(Self(Arc::new(HubInner {
+            compile,
             shards,
             maps,
             hasher,
@@ -241,6 +267,27 @@ impl Hub {
             self,
             ids.into_iter().map(|id| Arc::from(id.as_ref())).collect(),
         )
+    }
+
+    /// The same hub, but what is sent to a user, a group or everyone reaches only connections that a filter
+    /// admits. The filter is read by the language with which the hub was started
+    /// ([`Hub::with_filters`]); if it cannot be read, nobody gets the message, and
+    /// [`Reached::filter_refused`] says so. It is asked when the message is delivered: about groups as they are
+    /// then.
+    ///
+    /// ```
+    /// # use tieline::{Config, Hub};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), tieline::ConfigError> {
+    /// let hub = Hub::new(Config::default())?;
+    /// // This hub has no language.
+    /// let reached = hub.matching("userId eq 'ada'").emit_group("room", "hello").await;
+    /// assert!(reached.filter_refused);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn matching(&self, filter: impl Into<Bytes>) -> Except<'_> {
+        Except::new(self, Arc::default()).matching(filter)
     }
 
     /// Closes every open connection with code 1001. Later connections are not affected; to stop a node, use

@@ -3,7 +3,7 @@
 //! Owns consecutive broadcasts to one scope, and the closes between them. Must not know the queue, or who
 //! is in the scope. Nearly all receivers get all frames, in one write. The others joined or left between two
 //! broadcasts, are left out of one, or close behind one: they get theirs frame by frame. Invariant: the
-//! counts of a broadcast, and those whose dialect it is not for, add up to the members that it was queued
+//! counts of a broadcast, and those whom their dialect or its filter leaves out, add up to the members that it was queued
 //! for; one who is not there at the delivery was offline.
 
 use std::{
@@ -15,6 +15,7 @@ use super::{
     content::Cast,
     cork::Cork,
     dialect::DialectId,
+    filter::Filter,
     frame_batch::{self, FrameBatch},
     index::Audience,
     inner::ConnectionInner,
@@ -26,7 +27,14 @@ use crate::{close::CloseReason, delivery::Reached, receipt::OutcomeSum};
 /// A message to an audience.
 pub(super) struct BroadcastJob {
     pub(super) audience: Audience,
+    pub(super) message: Message,
+}
+
+/// A message to many, as it is queued in each shard.
+pub(super) struct Message {
     pub(super) cast: Cast,
+    /// Who of the audience gets it.
+    pub(super) filter: Option<Arc<Filter>>,
     pub(super) sum: Arc<OutcomeSum>,
 }
 
@@ -38,6 +46,7 @@ pub(super) struct BroadcastBatch {
     bytes: usize,
     /// Sorted once the batch is complete.
     skips: Vec<Skip>,
+    has_filters: bool,
     closes: Vec<(Weak<ConnectionInner>, CloseReason)>,
     /// Connections that took everything that is for their dialect.
     complete: Complete,
@@ -57,7 +66,7 @@ struct Complete {
 #[derive(Debug, Clone, Copy, Default)]
 struct Partial {
     reached: Reached,
-    /// Connections whose dialect it is not for.
+    /// Connections whose dialect it is not for, or that its filter does not admit.
     left_out: u64,
 }
 
@@ -65,6 +74,7 @@ struct Partial {
 struct Broadcast {
     number: Number,
     receivers: usize,
+    filter: Option<Arc<Filter>>,
     sum: Arc<OutcomeSum>,
 }
 
@@ -85,6 +95,7 @@ impl BroadcastBatch {
             scope,
             first: broadcast.number,
             last: broadcast.number,
+            has_filters: broadcast.filter.is_some(),
             bytes: cast.len(),
             frames: FrameBatch::new(cast, broadcast),
             skips: Vec::new(),
@@ -99,12 +110,13 @@ impl BroadcastBatch {
     /// Whether a broadcast may be added.
     pub(super) fn accepts(&self, job: &BroadcastJob) -> bool {
         self.frames.len() < frame_batch::MAX_FRAMES
-            && self.bytes + job.cast.len() <= frame_batch::MAX_BYTES
+            && self.bytes + job.message.cast.len() <= frame_batch::MAX_BYTES
             && self.scope == job.audience.scope
     }
 
     pub(super) fn push(&mut self, job: BroadcastJob) {
         let (_, excluded, cast, broadcast) = job.into_parts();
+        self.has_filters |= broadcast.filter.is_some();
         self.last = broadcast.number;
         self.bytes += cast.len();
         self.frames.push(cast, broadcast);
@@ -147,12 +159,14 @@ impl BroadcastJob {
             receivers,
             excluded,
         } = self.audience;
+        let Message { cast, filter, sum } = self.message;
         let broadcast = Broadcast {
             number,
             receivers,
-            sum: self.sum,
+            filter,
+            sum,
         };
-        (scope, excluded, self.cast, broadcast)
+        (scope, excluded, cast, broadcast)
     }
 }
 
@@ -179,9 +193,9 @@ impl BroadcastBatch {
 
     /// Sends everything to a connection, except what it is left out of.
     pub(super) fn send(&mut self, conn: &Arc<ConnectionInner>) {
-        let skips = skips_of(&self.skips, conn);
-        if !skips.is_empty() {
-            self.send_singly(conn, 0..self.frames.len());
+        let refused = self.refused_by_filters(conn);
+        if !skips_of(&self.skips, conn).is_empty() || !refused.is_empty() {
+            self.send_singly(conn, 0..self.frames.len(), &refused);
             return;
         }
         let failed = conn.send_batch(&self.frames);
@@ -208,17 +222,38 @@ impl BroadcastBatch {
     pub(super) fn send_some(&mut self, receiver: &PartialReceiver<ConnectionInner>) {
         let up_to = |number| self.frames.partition_point(|tag| tag.number <= number);
         let frames = up_to(receiver.after)..up_to(receiver.up_to);
-        self.send_singly(&receiver.member, frames);
+        let refused = self.refused_by_filters(&receiver.member);
+        self.send_singly(&receiver.member, frames, &refused);
     }
 
-    fn send_singly(&mut self, conn: &Arc<ConnectionInner>, frames: Range<usize>) {
+    /// The places of messages whose filters do not admit a connection.
+    fn refused_by_filters(&self, conn: &Arc<ConnectionInner>) -> Vec<usize> {
+        if !self.has_filters {
+            return Vec::new();
+        }
+        let refuses = |broadcast: &Broadcast| {
+            let filter = broadcast.filter.as_ref();
+            filter.is_some_and(|filter| !filter.admits(conn))
+        };
+        let entries = self.frames.entries().enumerate();
+        let places = entries.filter(|(_, (_, broadcast))| refuses(broadcast));
+        places.map(|(place, _)| place).collect()
+    }
+
+    fn send_singly(
+        &mut self,
+        conn: &Arc<ConnectionInner>,
+        frames: Range<usize>,
+        refused: &[usize],
+    ) {
         self.partial.resize(self.frames.len(), Partial::default());
         let (batch, partial) = (&self.frames, &mut self.partial);
         let _cork = Cork::new();
         let mut send = |frames: Range<usize>| {
-            let each = batch.entries().zip(partial.iter_mut());
-            for ((cast, _), partial) in each.take(frames.end).skip(frames.start) {
-                match conn.rendered(cast) {
+            let each = batch.entries().zip(partial.iter_mut()).enumerate();
+            for (place, ((cast, _), partial)) in each.take(frames.end).skip(frames.start) {
+                let is_admitted = refused.binary_search(&place).is_err();
+                match is_admitted.then(|| conn.rendered(cast)).flatten() {
                     Some(rendered) => partial.reached.record(conn.send_rendered(rendered)),
                     None => partial.left_out += 1,
                 }

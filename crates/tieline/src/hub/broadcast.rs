@@ -38,8 +38,8 @@ enum QueuedSend {
 impl QueuedSend {
     fn length(&self) -> usize {
         match self {
-            Self::Broadcast(BroadcastJob { cast, audience, .. }) => {
-                cast.len() + size_of_val(&*audience.excluded)
+            Self::Broadcast(BroadcastJob { message, audience }) => {
+                message.cast.len() + size_of_val(&*audience.excluded)
             }
             Self::Unicast(_, cast, _) => cast.len(),
             Self::Close(..) => 0,

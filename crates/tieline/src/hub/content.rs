@@ -5,6 +5,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use bytes::Bytes;
 use tieline_websocket::Frame;
 
 use super::{
@@ -32,6 +33,8 @@ pub(crate) enum Cast {
     /// Reaches every client as it is.
     Frame(Frame),
     Note(Arc<CastNote>),
+    /// For those only whom a filter admits.
+    Filtered(Arc<(Cast, Bytes)>),
 }
 
 /// A note on its way.
@@ -71,10 +74,14 @@ impl Content {
         self.0
     }
 
-    /// The content as it is sent to a scope.
+    /// The content as it is sent to a scope, or to those of it whom a filter admits.
     #[inline]
-    pub(crate) fn into_multicast(self, scope: Scope<'_>) -> Cast {
-        self.0.addressed(scope)
+    pub(crate) fn into_multicast(self, scope: Scope<'_>, filter: Option<Bytes>) -> Cast {
+        let cast = self.0.addressed(scope);
+        match filter {
+            Some(filter) => cast.filtered(filter),
+            None => cast,
+        }
     }
 }
 
@@ -93,6 +100,26 @@ impl Cast {
         self
     }
 
+    /// The same for those only whom a filter admits.
+    pub(crate) fn filtered(self, filter: Bytes) -> Self {
+        Self::Filtered(Arc::new((self, filter)))
+    }
+
+    pub(crate) fn filter(&self) -> Option<&[u8]> {
+        match self {
+            Self::Filtered(filtered) => Some(&filtered.1),
+            Self::Frame(_) | Self::Note(_) => None,
+        }
+    }
+
+    /// What is sent to those whom the filter admits, if there is one.
+    pub(crate) fn unfiltered(&self) -> &Self {
+        match self {
+            Self::Filtered(filtered) => &filtered.0,
+            Self::Frame(_) | Self::Note(_) => self,
+        }
+    }
+
     /// What the clients of a dialect get; `None` if they get nothing. Calls the application, so no lock may
     /// be held, unless [`is_rendered`](Self::is_rendered).
     #[inline]
@@ -100,6 +127,7 @@ impl Cast {
         match self {
             Self::Frame(frame) => Some(Rendered::whole(frame.clone())),
             Self::Note(cast) => cast.rendered(dialects, dialect).cloned(),
+            Self::Filtered(filtered) => filtered.0.rendered(dialects, dialect),
         }
     }
 
@@ -108,7 +136,7 @@ impl Cast {
     pub(super) fn into_rendered(self, dialects: &Dialects, dialect: DialectId) -> Option<Rendered> {
         match self {
             Self::Frame(frame) => Some(Rendered::whole(frame)),
-            Self::Note(cast) => cast.rendered(dialects, dialect).cloned(),
+            Self::Note(_) | Self::Filtered(_) => self.rendered(dialects, dialect),
         }
     }
 
@@ -118,6 +146,7 @@ impl Cast {
         match self {
             Self::Frame(frame) => Some(frame),
             Self::Note(cast) => Some(&cast.rendered(dialects, dialect)?.frame),
+            Self::Filtered(filtered) => filtered.0.frame(dialects, dialect),
         }
     }
 
@@ -127,6 +156,7 @@ impl Cast {
         match self {
             Self::Frame(_) => true,
             Self::Note(cast) => cast.slot(dialect).is_some_and(|slot| slot.get().is_some()),
+            Self::Filtered(filtered) => filtered.0.is_rendered(dialect),
         }
     }
 
@@ -137,6 +167,7 @@ impl Cast {
             Self::Note(cast) => cast
                 .slot(dialect)
                 .is_some_and(|slot| matches!(slot.get(), Some(None))),
+            Self::Filtered(filtered) => filtered.0.leaves_out(dialect),
         }
     }
 
@@ -146,6 +177,7 @@ impl Cast {
         match self {
             Self::Frame(frame) => frame.payload().len(),
             Self::Note(cast) => cast.note.data().len() + cast.note.about().len(),
+            Self::Filtered(filtered) => filtered.0.len() + filtered.1.len(),
         }
     }
 }

@@ -42,7 +42,7 @@ pub type Predicate = Box<dyn Fn(&Connection) -> bool + Send + Sync>;
 /// let hub = Hub::with_filters(Config::default(), Dialects::new(), compile)?;
 /// let reached = hub.matching("phone-").broadcast("to phones only").await;
 /// assert!(!reached.filter_refused);
-/// let reached = hub.matching([0xff]).broadcast("to nobody").await;
+/// let reached = hub.matching(vec![0xff]).broadcast("to nobody").await;
 /// assert!(reached.filter_refused);
 /// # Ok(())
 /// # }

@@ -30,6 +30,7 @@ mod cork;
 mod dialect;
 mod except;
 mod extras;
+mod filter;
 mod flusher;
 mod frame_batch;
 mod groups;
@@ -38,9 +39,11 @@ mod handle;
 mod index;
 mod inner;
 mod keepalive;
+mod language;
 mod line;
 mod members;
 mod memory;
+mod multicast;
 mod names;
 mod note;
 mod numbered;
@@ -83,6 +86,7 @@ pub use self::{
     dialect::{Dialect, DialectId, Dialects},
     except::Except,
     handle::{Connection, JoinError},
+    language::{FilterLanguage, Predicate},
     note::{Note, NoteKind, NoteOrigin},
     numbering::Numbering,
     room::SendError,

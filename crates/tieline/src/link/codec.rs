@@ -278,6 +278,7 @@ mod tests {
             except: vec!["a".into(), "b".into()],
             kind: 200,
             about: "x".into(),
+            filter: "y".into(),
         });
         let query = RequestKind::Query(proto::Query::default());
         for request in [multicast, query] {

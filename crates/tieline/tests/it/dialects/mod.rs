@@ -1,5 +1,6 @@
 //! Dialects: one message, each client in its own form.
 
+mod filters;
 #[cfg(feature = "cluster")]
 mod nodes;
 mod notes;

@@ -115,3 +115,59 @@ fn a_node_of_go_websocket_gets_the_data() {
         assert!(go.texts("gil").iter().all(|text| text == "the data"));
     });
 }
+
+#[test]
+fn a_filter_travels_and_is_asked_on_every_node() {
+    run(async {
+        let [(a, _), (b, _)] = two_nodes().await;
+        let mut ada = b.client("user=ada&groups=g&quiet").await;
+        let mut ben = b.client("user=ben&groups=g&quiet").await;
+        let mut here = a.client("user=ada&groups=g&quiet").await;
+        assert!(a.cluster.synced().await && b.cluster.synced().await);
+        let cluster = &a.cluster;
+        let matching = cluster.matching("user ada");
+        let summary = matching.emit_group("g", Note::text("1")).await;
+        assert_eq!(summary.reached.delivered, 2, "{summary:?}");
+        assert!(summary.is_complete());
+        let summary = cluster.matching("user ben").broadcast("2").await;
+        assert_eq!(summary.reached.delivered, 1, "{summary:?}");
+        let summary = cluster.matching("group g").emit_user("ada", "3").await;
+        assert_eq!(summary.reached.delivered, 2, "{summary:?}");
+        let summary = cluster.matching("nonsense").broadcast("no").await;
+        assert!(summary.reached.filter_refused && !summary.is_complete());
+        assert_eq!(summary.reached.delivered, 0, "{summary:?}");
+        for client in [&mut ada, &mut here] {
+            assert_eq!(client.text().await, "1");
+            assert_eq!(client.text().await, "3");
+        }
+        assert_eq!(ben.text().await, "2");
+    });
+}
+
+#[test]
+fn a_node_that_cannot_read_a_filter_sends_to_nobody() {
+    run(async {
+        let registry = memory_registry();
+        let (config, cluster) = (Config::default(), test_config());
+        let ours = TestNode::in_dialects(&registry, config, cluster, dialects().0).await;
+        // It has no language.
+        let other = TestNode::start(&registry).await;
+        let go = LegacyNode::start(&registry).await;
+        for node in [&ours, &other] {
+            node.wait_for_links(1).await;
+        }
+        let mut here = ours.client("user=ada&quiet").await;
+        let mut there = other.client("user=ada&quiet").await;
+        go.connect("gil").await;
+        while ours.cluster.emit("gil", "first").await != Delivery::Delivered {}
+        let summary = ours.cluster.matching("user ada").broadcast("1").await;
+        assert_eq!(summary.reached.delivered, 1, "{summary:?}");
+        assert!(summary.reached.filter_refused && !summary.is_complete());
+        ours.cluster.broadcast("2").await;
+        assert_eq!(here.text().await, "1");
+        assert_eq!(here.text().await, "2");
+        assert_eq!(there.text().await, "2");
+        eventually(|| go.texts("gil").iter().any(|text| text == "2")).await;
+        assert!(!go.texts("gil").contains(&"1".to_owned()));
+    });
+}

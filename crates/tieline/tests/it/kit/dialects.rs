@@ -5,7 +5,10 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use tieline::{Dialect, DialectId, Dialects, Frame, Note, NoteKind, NoteOrigin, Numbering};
+use tieline::{
+    Connection, Dialect, DialectId, Dialects, Frame, Note, NoteKind, NoteOrigin, Numbering,
+    Predicate,
+};
 
 /// The value of the query parameter `dialect`.
 pub(crate) const VERBOSE: &str = "verbose";
@@ -79,6 +82,24 @@ impl Dialect for Picky {
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The language of filters: `user NAME`, `group NAME`; `panic` panics when it is read, `panic later` when it
+/// is asked.
+pub(crate) fn filter(filter: &[u8]) -> Option<Predicate> {
+    let filter = std::str::from_utf8(filter).ok()?;
+    assert_ne!(filter, "panic", "scripted");
+    let (what, name) = filter.split_once(' ')?;
+    let name = name.to_owned();
+    Some(match what {
+        "user" => Box::new(move |connection: &Connection| connection.user() == Some(&*name)),
+        "group" => Box::new(move |connection: &Connection| {
+            let groups = connection.groups();
+            groups.iter().any(|group| **group == *name)
+        }),
+        "panic" => Box::new(|_: &Connection| panic!("scripted")),
+        _ => return None,
+    })
 }
 
 /// The dialects of a hub.

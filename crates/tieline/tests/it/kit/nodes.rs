@@ -13,7 +13,7 @@ use tieline::{
 };
 use tokio::{sync::oneshot, task::JoinHandle};
 
-use super::{Client, Probe, Proxy, Raw, Reader, listen};
+use super::{Client, Probe, Proxy, Raw, Reader, dialects::filter, listen};
 
 /// A node that serves clients.
 pub(crate) struct TestNode {
@@ -64,16 +64,21 @@ impl TestNode {
         config: Config,
         cluster: ClusterConfig,
     ) -> Self {
-        Self::in_dialects(registry, config, cluster, Dialects::new()).await
+        Self::join(registry, Hub::new(config).unwrap(), cluster).await
     }
 
+    /// In these dialects, with filters.
     pub(crate) async fn in_dialects(
         registry: &Arc<dyn Registry>,
         config: Config,
         cluster: ClusterConfig,
         dialects: Dialects,
     ) -> Self {
-        let hub = Hub::with_dialects(config, dialects).unwrap();
+        let hub = Hub::with_filters(config, dialects, filter).unwrap();
+        Self::join(registry, hub, cluster).await
+    }
+
+    async fn join(registry: &Arc<dyn Registry>, hub: Hub, cluster: ClusterConfig) -> Self {
         let cluster = Cluster::start(hub.clone(), Arc::clone(registry), cluster)
             .await
             .unwrap();

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use tieline::{Config, Connection, Dialects, Drained, Hub, Listener, Node};
 use tokio::{sync::oneshot, task::JoinHandle};
 
-use super::{Client, Log, Probe, Raw};
+use super::{Client, Log, Probe, Raw, dialects::filter};
 
 pub(crate) struct Server {
     pub(crate) node: Node<Probe>,
@@ -33,7 +33,7 @@ impl Server {
     }
 
     pub(crate) async fn in_dialects(config: Config, dialects: Dialects) -> Self {
-        let hub = Hub::with_dialects(config, dialects).unwrap();
+        let hub = Hub::with_filters(config, dialects, filter).unwrap();
         Self::serve(hub, |listener| listener).await
     }
 
