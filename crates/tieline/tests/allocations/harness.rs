@@ -76,7 +76,8 @@ impl Harness {
             let hub = Hub::with_dialects(config, dialects).unwrap();
             let node = Node::new(hub.clone(), script);
             tokio::spawn(async move {
-                let authorize = move |request| std::future::ready(authorize(&request, ids));
+                let authorize =
+                    move |request| std::future::ready(Ok::<_, Refusal>(accept(&request, ids)));
                 node.serve(listener, authorize, std::future::pending())
                     .await
             });
@@ -184,7 +185,7 @@ fn dialects() -> (Dialects, [DialectId; 4]) {
     (dialects, [DialectId::PLAIN, json, other, numbered])
 }
 
-fn authorize(request: &UpgradeRequest, dialects: [DialectId; 4]) -> Result<Accept<()>, Refusal> {
+fn accept(request: &UpgradeRequest, dialects: [DialectId; 4]) -> Accept<()> {
     let id = request.query("id").unwrap();
     let mut accept = Accept::new(()).id(ClientId::new(id).unwrap());
     if let Some(user) = request.query("user") {
@@ -196,7 +197,7 @@ fn authorize(request: &UpgradeRequest, dialects: [DialectId; 4]) -> Result<Accep
     if let Some(dialect) = request.query("dialect") {
         accept = accept.dialect(dialects[dialect.parse::<usize>().unwrap()]);
     }
-    Ok(accept)
+    accept
 }
 
 /// A masked frame of less than 126 bytes; the opcode is 1 for text, 2 for binary.
