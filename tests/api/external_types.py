@@ -24,6 +24,8 @@ STANDARD = dict.fromkeys(("std", "core", "alloc"), ("", "the standard library"))
 ALLOWED = STANDARD | {
     "axum_core": ("crates/tieline/src/axum", "the traits of extractors and responses"),
     "bytes": ("", "the data of an HTTP body"),
+    "futures_core": ("crates/tieline/src/socket", "the trait of streams"),
+    "futures_sink": ("crates/tieline/src/socket", "the trait of sinks"),
     "http": ("", "requests, responses, headers; shared by axum, hyper and tonic"),
     "http_body": ("", "the trait of HTTP bodies, shared likewise"),
     "serde_core": ("crates/tieline-websocket/src/json.rs", "the traits of values that are JSON"),

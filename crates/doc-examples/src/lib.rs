@@ -34,6 +34,9 @@ mod pages {
     #[doc = include_str!("../../../docs/sending.md")]
     struct Sending;
 
+    #[doc = include_str!("../../../docs/socket.md")]
+    struct Socket;
+
     #[doc = include_str!("../../../docs/tls.md")]
     struct Tls;
 }

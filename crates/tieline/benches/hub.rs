@@ -228,7 +228,8 @@ fn emit(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Runs of messages to one client that reads at once: emitted, and sent when there is room.
+/// Runs of messages to one client that reads at once: emitted, and sent when there is room; each with a write
+/// of its own, and with one for the run, as in a callback.
 fn send(criterion: &mut Criterion) {
     const RUN: u64 = 16;
     let mut group = criterion.benchmark_group("send");
@@ -236,10 +237,17 @@ fn send(criterion: &mut Criterion) {
     let connection = harness.hub.connection("c0").unwrap();
     let frame = Frame::text("x".repeat(64));
     group.throughput(Throughput::Elements(RUN));
-    for (name, waits) in [("emit", false), ("when_ready", true)] {
+    let cases = [
+        ("emit", false, false),
+        ("when_ready", true, false),
+        ("emit_corked", false, true),
+        ("when_ready_corked", true, true),
+    ];
+    for (name, waits, corked) in cases {
         group.bench_function(name, |bencher| {
             bencher.iter_custom(|times| {
                 timed(&mut clients, times, || {
+                    let _cork = corked.then(|| harness.hub.cork());
                     harness.run(async {
                         for _ in 0..RUN {
                             if waits {

@@ -107,6 +107,11 @@ pub struct Config {
     /// Maximum number of groups of a connection; further joins fail. Default 128. Each group costs about 100 bytes and
     /// its name, which is at most 1,024 bytes long.
     pub groups_per_connection: usize,
+    /// Maximum number of requests that the handler answers at once
+    /// ([`Handler::on_request`](crate::Handler::on_request) and `on_node_request`); further ones fail with
+    /// [`AskError::Busy`](crate::AskError::Busy). Default 1,024. Each costs a task, its request and its reply. With 0,
+    /// none is answered.
+    pub max_requests: usize,
     /// The policy for a client id that is already connected. Default: the newer connection wins.
     pub duplicate: Duplicate,
     /// Which web pages may connect. Default: those of the same host. Clients that send no `Origin` always may.
@@ -145,6 +150,7 @@ impl Default for Config {
             drain_timeout: Duration::from_secs(20),
             max_connections: None,
             groups_per_connection: 128,
+            max_requests: 1024,
             duplicate: Duplicate::Replace,
             origins: Origins::SameHost,
             compression: None,

@@ -4,14 +4,15 @@
 
 use std::{error::Error, future::Future, sync::Arc};
 
+use bytes::Bytes;
 use tieline_websocket::{Message, ProtocolError};
 
-use crate::{close::CloseReason, hub::Connection};
+use crate::{ask::RequestError, close::CloseReason, hub::Connection};
 
 /// The application's callbacks. Only [`Handler::on_message`] is required. Where they can fail, implement
 /// [`TryHandler`](crate::TryHandler) instead.
 ///
-/// All callbacks of a connection run in its task, one after the other: `on_connect` completes before the
+/// All callbacks of a connection but `on_request` run in its task, one after the other: `on_connect` completes before the
 /// first `on_message`, `on_disconnect` is the last and runs exactly once. While a callback runs, nothing
 /// more is read from that client: a slow handler delays its own client and no other. When the connection
 /// closes, a running callback has [`Config::close_timeout`](crate::Config::close_timeout) to end; then it is
@@ -82,6 +83,71 @@ pub trait Handler: Send + Sync + 'static {
     ) -> impl Future<Output = ()> + Send {
         let _ = (connection, state, reason);
         async {}
+    }
+
+    /// Another part of the program, or of the cluster, asks about this client or wants something done on its node:
+    /// [`Hub::ask`](crate::Hub::ask), [`Cluster::ask`](crate::Cluster). The reply goes back to it.
+    ///
+    /// Runs in a task of its own, beside the other callbacks of the connection and other requests; it may run before
+    /// `on_connect` has completed, and end after `on_disconnect`. The state of the connection belongs to the
+    /// connection's task, which may be in the middle of a callback, so that a request does not get it: keep what
+    /// requests need where both reach it, such as a map by client id in the handler, or an `Arc` of which the state
+    /// has a clone. At most [`Config::max_requests`](crate::Config::max_requests) run at once on a node.
+    ///
+    /// At the deadline of the ask it is dropped at its next `await`. A panic is contained, and reported to the asker
+    /// as [`AskError::Failed`](crate::AskError::Failed). Return a [`RequestError`] to refuse. A drain waits for
+    /// it.
+    ///
+    /// ```
+    /// use std::{collections::HashMap, sync::Mutex};
+    /// use tieline::{Bytes, ClientId, Connection, Handler, Message, RequestError};
+    ///
+    /// /// Remembers what each client last sent, and tells who asks.
+    /// #[derive(Default)]
+    /// struct Last(Mutex<HashMap<ClientId, Message>>);
+    ///
+    /// impl Handler for Last {
+    ///     type State = ();
+    ///
+    ///     async fn on_message(&self, connection: &Connection, _: &mut (), message: Message) {
+    ///         let mut last = self.0.lock().unwrap();
+    ///         last.insert(connection.id().clone(), message);
+    ///     }
+    ///
+    ///     async fn on_request(
+    ///         &self,
+    ///         connection: &Connection,
+    ///         _: Bytes,
+    ///     ) -> Result<Bytes, RequestError> {
+    ///         let last = self.0.lock().unwrap();
+    ///         let message = last.get(connection.id());
+    ///         let message = message.ok_or_else(|| RequestError::refused("nothing sent yet"))?;
+    ///         Ok(Bytes::copy_from_slice(message.as_bytes()))
+    ///     }
+    ///     # async fn on_disconnect(&self, connection: &Connection, _: &mut (), _: tieline::CloseReason) {
+    ///     #     self.0.lock().unwrap().remove(connection.id());
+    ///     # }
+    /// }
+    /// ```
+    fn on_request(
+        &self,
+        connection: &Connection,
+        request: Bytes,
+    ) -> impl Future<Output = Result<Bytes, RequestError>> + Send {
+        let _ = (connection, request);
+        async { Err(RequestError::unsupported()) }
+    }
+
+    /// An operator or another program asks this node something that is not about a client:
+    /// [`Cluster::ask_node`](crate::Cluster), [`Cluster::ask_all`](crate::Cluster). As
+    /// [`on_request`](Self::on_request), without a connection. Of several nodes that share a hub, the one that was
+    /// made first answers.
+    fn on_node_request(
+        &self,
+        request: Bytes,
+    ) -> impl Future<Output = Result<Bytes, RequestError>> + Send {
+        let _ = request;
+        async { Err(RequestError::unsupported()) }
     }
 }
 

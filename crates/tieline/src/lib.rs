@@ -82,6 +82,7 @@
 //! | [`Listener`], [`HttpService`] | TCP, TLS and HTTP/1.1 in front of a node |
 //! | [`Upgrade`], [`UpgradeRequest`], [`Accept`], [`Refusal`] | who may connect, and as whom |
 //! | [`Handler`], [`TryHandler`] | the callbacks of one connection |
+//! | [`Socket`] | a connection as a stream and a sink, for a task of your own |
 //! | [`Connection`], [`Message`], [`CloseReason`] | one accepted WebSocket, what it sent, why it ended |
 //! | [`Hub`], [`Frame`], [`Receipt`], [`Delivery`] | sending on this node |
 //! | [`Note`], [`Dialect`], [`Content`] | one message for clients that read differently |
@@ -105,6 +106,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod ask;
 #[cfg(feature = "axum")]
 pub mod axum;
 #[cfg(feature = "bench")]
@@ -115,6 +117,8 @@ mod close;
 mod cluster;
 mod config;
 mod connection;
+mod counts;
+mod deliveries;
 mod delivery;
 #[cfg(feature = "cluster")]
 mod error;
@@ -135,6 +139,7 @@ mod socket;
 mod try_handler;
 mod upgrade;
 
+pub use bytes::Bytes;
 pub use http::StatusCode;
 pub use tieline_registry::{ClientId, MAX_NAME, NameError};
 #[cfg(feature = "json")]
@@ -144,13 +149,16 @@ pub use tieline_websocket::{CloseCode, CloseFrame, Deflate, Frame, Message, Prot
 #[cfg(feature = "tls")]
 pub use self::listener::{Tls, TlsError};
 pub use self::{
+    ask::{Ask, AskError, RequestError},
     close::{CloseReason, FinalMessage},
     config::{Config, ConfigError, Duplicate, Origins, SlowConsumer},
+    counts::Counts,
+    deliveries::Deliveries,
     delivery::{Delivery, Reached},
     handler::{ConnectionError, Handler},
     hub::{
-        Connection, Content, Dialect, DialectId, Dialects, Except, FilterLanguage, Hub, HubStats,
-        JoinError, Note, NoteKind, NoteOrigin, Numbering, Predicate, SendError,
+        Connection, Content, Cork, Dialect, DialectId, Dialects, Except, FilterLanguage, Hub,
+        HubStats, JoinError, Note, NoteKind, NoteOrigin, Numbering, Predicate, SendError,
     },
     listener::{Body, BodyError, HttpService, Listener},
     node::{Drained, Node},
@@ -163,8 +171,8 @@ pub use self::{
 #[cfg(feature = "cluster")]
 pub use self::{
     cluster::{
-        Cluster, ClusterConfig, ClusterError, ClusterExcept, Listed, Membership, NodeReached,
-        OnlineStatus, PeerStatus, Summary,
+        Cluster, ClusterConfig, ClusterError, ClusterExcept, Counted, Listed, Membership,
+        NodeCount, NodeReached, NodeReply, OnlineStatus, PeerStatus, Summary,
     },
     link::{PeerSecurity, PeerTls, SecurityError},
 };

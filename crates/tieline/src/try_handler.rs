@@ -5,9 +5,11 @@
 
 use std::{error::Error, future::Future, pin::Pin, sync::Arc};
 
+use bytes::Bytes;
 use tieline_websocket::{CloseCode, CloseFrame, Message};
 
 use crate::{
+    ask::RequestError,
     close::CloseReason,
     handler::{ConnectionError, Handler},
     hub::Connection,
@@ -102,6 +104,25 @@ pub trait TryHandler: Send + Sync + 'static {
         let _ = (connection, state, reason);
         async {}
     }
+
+    /// As [`Handler::on_request`].
+    fn on_request(
+        &self,
+        connection: &Connection,
+        request: Bytes,
+    ) -> impl Future<Output = Result<Bytes, RequestError>> + Send {
+        let _ = (connection, request);
+        async { Err(RequestError::unsupported()) }
+    }
+
+    /// As [`Handler::on_node_request`].
+    fn on_node_request(
+        &self,
+        request: Bytes,
+    ) -> impl Future<Output = Result<Bytes, RequestError>> + Send {
+        let _ = request;
+        async { Err(RequestError::unsupported()) }
+    }
 }
 
 /// An error that a callback returns, and how the connection is closed because of it.
@@ -149,6 +170,21 @@ impl<T: TryHandler> Handler for T {
         reason: CloseReason,
     ) -> impl Future<Output = ()> + Send {
         TryHandler::on_disconnect(self, connection, state, reason)
+    }
+
+    fn on_request(
+        &self,
+        connection: &Connection,
+        request: Bytes,
+    ) -> impl Future<Output = Result<Bytes, RequestError>> + Send {
+        TryHandler::on_request(self, connection, request)
+    }
+
+    fn on_node_request(
+        &self,
+        request: Bytes,
+    ) -> impl Future<Output = Result<Bytes, RequestError>> + Send {
+        TryHandler::on_node_request(self, request)
     }
 }
 

@@ -311,8 +311,9 @@ mod tests {
             drain_timeout,
             max_connections,
             groups_per_connection,
-            duplicate: _, // ids are random, so no two clients have the same
-            origins: _,   // a flag of `Clients`
+            max_requests: _, // the server's handler answers none
+            duplicate: _,    // ids are random, so no two clients have the same
+            origins: _,      // a flag of `Clients`
             compression,
             shards,
         } = config(EVERY_LIMIT);

@@ -5,10 +5,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio::time::Instant;
 
 use super::{outcome::outcome_code, wire_content::WireContent};
 use crate::{
-    hub::{ClientOp, ConnectionInner, Hub, JoinError, OpOutcome},
+    ask::AskError,
+    hub::{ClientOp, ConnectionInner, Hub, JoinError, OpOutcome, RunningRequest},
     link::{
         Completion, Link, RequestKind, RequestRef,
         proto::{self, OutcomeCode},
@@ -21,19 +23,29 @@ pub(super) enum LocalOutcome {
     Decided(OutcomeCode),
     /// The message waits behind others in its shard.
     Pending(Receipt),
+    /// A callback answers.
+    Begun(RunningRequest),
 }
 
 /// The outcome of an operation that may have waited for an admission; `None` if there was none.
 pub(super) fn code_after_admission(outcome: OpOutcome) -> Option<OutcomeCode> {
     Some(match outcome {
         OpOutcome::Sent(delivery) => outcome_code(delivery),
-        OpOutcome::Changed => OutcomeCode::Delivered,
+        OpOutcome::Changed | OpOutcome::Here => OutcomeCode::Delivered,
         OpOutcome::Unchanged => OutcomeCode::Unchanged,
         OpOutcome::TooManyGroups => OutcomeCode::TooMany,
         OpOutcome::InvalidName => OutcomeCode::Invalid,
         OpOutcome::Closed => OutcomeCode::NotHere,
         OpOutcome::NotAdmitted => return None,
     })
+}
+
+/// Why a request is not answered, as this node reports it to a peer.
+pub(super) fn code_of_refusal(error: &AskError) -> OutcomeCode {
+    match error {
+        AskError::Busy => OutcomeCode::Refused,
+        _ => OutcomeCode::Invalid,
+    }
 }
 
 impl ClientOp {
@@ -61,6 +73,10 @@ impl ClientOp {
             },
             Self::Leave(group) if connection().leave(group) => OutcomeCode::Delivered,
             Self::Leave(_) => OutcomeCode::Unchanged,
+            Self::Ask(ask) => match hub.start_request(conn, ask.request.clone(), ask.deadline) {
+                Ok(running) => return LocalOutcome::Begun(running),
+                Err(error) => code_of_refusal(&error),
+            },
         })
     }
 
@@ -94,6 +110,15 @@ impl ClientOp {
                 group: bytes(group),
                 leave: matches!(self, Self::Leave(_)),
             }),
+            Self::Ask(ask) => {
+                let left = ask.deadline.saturating_duration_since(Instant::now());
+                RequestKind::Ask(proto::Ask {
+                    id: bytes(id),
+                    data: ask.request.clone(),
+                    number: ask.number,
+                    timeout: u64::try_from(left.as_millis()).unwrap_or(u64::MAX).max(1),
+                })
+            }
         };
         link.send(&request, completion);
     }

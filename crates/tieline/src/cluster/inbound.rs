@@ -3,25 +3,30 @@
 //! Owns the meaning of requests: each is carried out on the hub as if the call had been made here. Must
 //! not know streams. Invariant: a request that cannot be read is answered `INVALID` and changes nothing.
 
-use std::sync::{Arc, OnceLock, Weak};
+use std::{
+    sync::{Arc, OnceLock, Weak},
+    time::Duration,
+};
 
 use bytes::Bytes;
+use futures_util::future::join_all;
 use tieline_websocket::{CloseCode, CloseFrame, Frame};
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::Instant};
 
 use super::{
-    client_op::{LocalOutcome, code_after_admission},
+    client_op::{LocalOutcome, code_after_admission, code_of_refusal},
     multicast::from_proto,
     outcome::outcome_code,
     router::{MessageRouter, SYNC_TIMEOUT},
     wire_content::WireContent,
 };
 use crate::{
+    ask::{AskError, MAX_TIMEOUT},
     delivery::{Delivery, Reached},
-    hub::{ClientOp, Cork, ExcludedIds, OpOutcome, Presence},
+    hub::{AskOp, ClientOp, Cork, ExcludedIds, OpOutcome, Presence, RunningRequest},
     link::{
         BoxFuture, Interest, MaybeReady, PeerInfo, Receiver, RequestKind, Response,
-        proto::{self, OutcomeCode},
+        proto::{self, OutcomeCode, QueryKind},
     },
 };
 
@@ -104,14 +109,10 @@ impl MessageRouter {
     fn receive(self: &Arc<Self>, request: RequestKind) -> MaybeReady {
         let response = match request {
             RequestKind::Emit(emit) => {
-                let content = WireContent {
-                    data: &emit.data,
-                    binary: emit.binary,
-                    kind: emit.kind,
-                    about: &emit.about,
-                };
+                let content = WireContent::of_emit(&emit);
                 self.receive_unicast(&emit.id, content.read().map(ClientOp::Emit))
             }
+            RequestKind::EmitMany(many) => self.receive_many(many),
             RequestKind::Close(close) => {
                 self.receive_unicast(&close.id, close_frame(&close).map(ClientOp::Close))
             }
@@ -125,11 +126,16 @@ impl MessageRouter {
                 self.receive_unicast(&change.id, group.map(op))
             }
             RequestKind::Multicast(multicast) => self.receive_multicast(&multicast),
+            RequestKind::Ask(ask) => self.receive_ask(ask),
             RequestKind::Evict(evict) => {
                 if let Some(registrar) = self.directory.registrar() {
                     registrar.on_evict(evict.ids.iter().filter_map(text));
                 }
                 Some(MaybeReady::Ready(Response::Code(OutcomeCode::Delivered)))
+            }
+            RequestKind::Query(query) if is_count(query.kind()) => {
+                let counts = self.count_local(&query);
+                Some(MaybeReady::Ready(Response::Counts(counts)))
             }
             RequestKind::Query(query) => {
                 let (names, more) = self.list_local(&query);
@@ -141,6 +147,35 @@ impl MessageRouter {
             }
         };
         response.unwrap_or(MaybeReady::Ready(Response::Code(OutcomeCode::Invalid)))
+    }
+
+    /// Sends one message to each of these clients.
+    fn receive_many(self: &Arc<Self>, many: proto::EmitMany) -> Option<MaybeReady> {
+        let message = many.message?;
+        let cast = WireContent::of_emit(&message).read()?;
+        let (mut codes, mut later) = (Vec::with_capacity(many.ids.len()), Vec::new());
+        for (index, id) in many.ids.iter().enumerate() {
+            let code = match self.receive_unicast(id, Some(ClientOp::Emit(cast.clone()))) {
+                Some(MaybeReady::Ready(Response::Code(code))) => code,
+                Some(MaybeReady::Later(response)) => {
+                    later.push(async move { (index, response.await) });
+                    OutcomeCode::Unknown
+                }
+                _ => OutcomeCode::Invalid,
+            };
+            codes.push(code as u8);
+        }
+        if later.is_empty() {
+            return Some(MaybeReady::Ready(Response::Codes(codes)));
+        }
+        Some(MaybeReady::Later(Box::pin(async move {
+            for (index, response) in join_all(later).await {
+                if let Response::Code(code) = response {
+                    codes[index] = code as u8;
+                }
+            }
+            Response::Codes(codes)
+        })))
     }
 
     /// Applies an operation to one client.
@@ -166,6 +201,8 @@ impl MessageRouter {
                 }
                 MaybeReady::Ready(Response::Code(code))
             }
+            // Asks come by `receive_ask`.
+            LocalOutcome::Begun(_) => MaybeReady::Ready(Response::Code(OutcomeCode::Delivered)),
             LocalOutcome::Pending(receipt) => MaybeReady::Later(Box::pin(async {
                 Response::Code(outcome_code(receipt.await))
             })),
@@ -191,6 +228,64 @@ impl MessageRouter {
         }))
     }
 
+    /// Begins to answer, for the client or for this node itself.
+    fn receive_ask(self: &Arc<Self>, ask: proto::Ask) -> Option<MaybeReady> {
+        let timeout = Duration::from_millis(ask.timeout).min(MAX_TIMEOUT);
+        let deadline = Instant::now() + timeout;
+        if ask.id.is_empty() {
+            let running = self.hub.start_node_request(ask.data, deadline);
+            return Some(begun(ask.number, running));
+        }
+        let id = text(&ask.id)?;
+        Some(match self.hub.presence(id) {
+            Presence::Here(conn) => {
+                let running = self.hub.start_request(&conn, ask.data, deadline);
+                begun(ask.number, running)
+            }
+            Presence::Claimed => {
+                self.receive_ask_when_admitted(id, ask.number, ask.data.clone(), deadline)
+            }
+            Presence::Absent => {
+                self.directory.report_missing(id);
+                MaybeReady::Ready(Response::Code(OutcomeCode::NotHere))
+            }
+        })
+    }
+
+    /// As [`receive_when_admitted`](Self::receive_when_admitted): the callback begins behind what waits before it.
+    fn receive_ask_when_admitted(
+        self: &Arc<Self>,
+        id: &str,
+        number: u64,
+        request: Bytes,
+        deadline: Instant,
+    ) -> MaybeReady {
+        let op = ClientOp::Ask(AskOp {
+            number,
+            request: request.clone(),
+            deadline,
+        });
+        let (sender, outcome) = oneshot::channel();
+        // The stream may end first.
+        self.hub.when_admitted(id, op, |outcome| {
+            let _ = sender.send(outcome);
+        });
+        let (router, id) = (Arc::clone(self), Arc::<str>::from(id));
+        MaybeReady::Undecided(Box::pin(async move {
+            let outcome = outcome.await.unwrap_or(OpOutcome::NotAdmitted);
+            match (outcome, router.local_connection(&id)) {
+                (OpOutcome::Here, Some(conn)) => {
+                    let running = router.hub.start_request(&conn, request, deadline);
+                    begun(number, running)
+                }
+                (OpOutcome::Sent(delivery), _) => {
+                    MaybeReady::Ready(Response::Code(outcome_code(delivery)))
+                }
+                _ => MaybeReady::Ready(Response::Code(OutcomeCode::NotHere)),
+            }
+        }))
+    }
+
     fn receive_multicast(&self, multicast: &proto::Multicast) -> Option<MaybeReady> {
         let content = WireContent {
             data: &multicast.data,
@@ -212,6 +307,24 @@ impl MessageRouter {
             Some(reached) => MaybeReady::Ready(Response::Reached(reached)),
             None => MaybeReady::Later(Box::pin(async { Response::Reached(receipt.await) })),
         })
+    }
+}
+
+fn is_count(kind: QueryKind) -> bool {
+    matches!(
+        kind,
+        QueryKind::Counts | QueryKind::UserLen | QueryKind::GroupLen
+    )
+}
+
+/// The answer of a callback, or why there is none.
+fn begun(ask: u64, running: Result<RunningRequest, AskError>) -> MaybeReady {
+    match running {
+        Ok(running) => MaybeReady::Begun(Box::pin(async move {
+            let answer = running.await;
+            Response::Answer { ask, answer }
+        })),
+        Err(error) => MaybeReady::Ready(Response::Code(code_of_refusal(&error))),
     }
 }
 

@@ -187,13 +187,14 @@ fn new_router(
 ) -> Arc<MessageRouter> {
     let tasks = TaskTracker::new();
     let peers = Arc::new(peers(Arc::clone(&links), tasks.clone()));
+    let answers = Arc::clone(&links.answers);
     let host = Arc::new(NodeHost {
         hub: hub.clone(),
         peers: Arc::clone(&peers),
         config: links,
     });
     let directory = NodeDirectory::new(registry, config.registry_timeout, host);
-    MessageRouter::new(hub, directory, peers, config, interest, tasks)
+    MessageRouter::new(hub, directory, peers, config, interest, answers, tasks)
 }
 
 fn observe_hub(router: &Arc<MessageRouter>) -> Result<(), ClusterError> {

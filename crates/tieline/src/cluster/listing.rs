@@ -11,11 +11,13 @@ use tieline_registry::{Located, Owner, id};
 use tokio::{sync::oneshot, time::timeout};
 
 use super::{
+    outcome::answered,
     pending::{Peer, PendingReply},
     router::MessageRouter,
     summary::{Listed, OnlineStatus},
 };
 use crate::{
+    ask::AskError,
     hub::Connection,
     link::{self, Outcome, RequestKind, proto},
 };
@@ -81,9 +83,9 @@ impl MessageRouter {
             return OnlineStatus::Offline;
         }
         match send_query(&peer, query(proto::QueryKind::Online, &[id], None, 1)).await {
-            Some((names, _)) if names.is_empty() => OnlineStatus::Offline,
-            Some(_) => OnlineStatus::Online,
-            None => OnlineStatus::Unknown,
+            Ok((names, _)) if names.is_empty() => OnlineStatus::Offline,
+            Ok(_) => OnlineStatus::Online,
+            Err(_) => OnlineStatus::Unknown,
         }
     }
 }
@@ -111,6 +113,11 @@ impl MessageRouter {
         self.list(query, |_| true).await
     }
 
+    pub(super) async fn list_groups(&self, after: Option<&str>, limit: usize) -> Listed {
+        let query = query(proto::QueryKind::Groups, &[], after, limit);
+        self.list(query, |_| true).await
+    }
+
     /// A page over this node and the others that are `asked`.
     async fn list(&self, query: proto::Query, is_asked: impl Fn(&Peer) -> bool) -> Listed {
         let limit = query.limit as usize;
@@ -132,8 +139,8 @@ impl MessageRouter {
             .extend(own.into_iter().map(|name| (name, address.cloned())));
         for (peer, response) in responses {
             match response.await {
-                Some((names, more)) => listed.add(&peer.address, &names, more),
-                None => listed.missed.push(Arc::clone(&peer.address)),
+                Ok((names, more)) => listed.add(&peer.address, &names, more),
+                Err(why) => listed.missed.push((Arc::clone(&peer.address), why)),
             }
         }
         listed.names.sort_unstable();
@@ -157,8 +164,11 @@ impl MessageRouter {
                 .filter_map(|name| str::from_utf8(name).ok())
         };
         match query.kind() {
-            // The stream refuses it.
-            proto::QueryKind::Unspecified => (Vec::new(), false),
+            // The stream refuses the first; the others are counted.
+            proto::QueryKind::Unspecified
+            | proto::QueryKind::Counts
+            | proto::QueryKind::UserLen
+            | proto::QueryKind::GroupLen => (Vec::new(), false),
             proto::QueryKind::Online => {
                 let here = names().filter(|id| self.local_connection(id).is_some());
                 (here.map(Arc::from).collect(), false)
@@ -168,6 +178,7 @@ impl MessageRouter {
                 None => (Vec::new(), false),
             },
             proto::QueryKind::Clients => ids(self.hub.connections()),
+            proto::QueryKind::Groups => first(self.hub.groups().into_iter(), after, limit),
             proto::QueryKind::Users => first(self.hub.users().into_iter(), after, limit),
         }
     }
@@ -218,18 +229,18 @@ fn first(
     (names, more)
 }
 
-/// Sends a query to a peer, before the future is polled; `None` if no answer came.
+/// Sends a query to a peer, before the future is polled.
 fn send_query(
     peer: &Peer,
     query: proto::Query,
-) -> impl Future<Output = Option<(Vec<Bytes>, bool)>> + Send + use<> {
+) -> impl Future<Output = Result<(Vec<Bytes>, bool), AskError>> + Send + use<> {
     let (sender, response) = oneshot::channel();
     peer.link
         .send(&RequestKind::Query(query), PendingReply::Query(sender));
     async move {
-        match response.await {
-            Ok(Outcome::Listing { names, more }) => Some((names, more)),
-            _ => None,
+        match answered(response.await)? {
+            Outcome::Listing { names, more } => Ok((names, more)),
+            _ => Err(AskError::Unknown),
         }
     }
 }

@@ -8,10 +8,10 @@
 //!
 //! | module | owns |
 //! |---|---|
-//! | `api`, `except` | the public [`Cluster`]; it decides nothing |
+//! | `api`, `questions`, `except` | the public [`Cluster`]; it decides nothing |
 //! | `lifecycle` | start and end of a node |
 //! | `inbound` | requests of peers |
-//! | `listing` | lists and questions over all nodes |
+//! | `listing`, `counting`, `asking`, `many` | lists and counts over all nodes; asks; messages to many ids |
 //! | `node_discovery`, `legacy_discovery`, `hub_observer` | discovery of nodes; changes of the hub |
 //! | `router` | the side effects of routing |
 //! | `unicast` | the decision where a unicast goes next, without side effects |
@@ -24,8 +24,10 @@
 
 mod advertise;
 mod api;
+mod asking;
 mod client_op;
 mod config;
+mod counting;
 mod directory;
 mod except;
 mod hub_observer;
@@ -33,6 +35,7 @@ mod inbound;
 mod legacy_discovery;
 mod lifecycle;
 mod listing;
+mod many;
 mod multicast;
 mod node_discovery;
 mod node_host;
@@ -40,6 +43,7 @@ mod ordering;
 mod outcome;
 mod peers;
 mod pending;
+mod questions;
 mod router;
 mod routes;
 mod summary;
@@ -51,5 +55,7 @@ pub use self::{
     config::{ClusterConfig, ClusterError},
     except::ClusterExcept,
     pending::PeerStatus,
-    summary::{Listed, Membership, NodeReached, OnlineStatus, Summary},
+    summary::{
+        Counted, Listed, Membership, NodeCount, NodeReached, NodeReply, OnlineStatus, Summary,
+    },
 };

@@ -4,12 +4,17 @@
 //! terms of the public types. Must not know how a message travels. Invariant: `Unreachable` and
 //! `Offline` are derived only from outcomes that exclude a delivery.
 
+use std::sync::Arc;
+
+use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use super::summary::Membership;
 use crate::{
+    ask::AskError,
+    deliveries::DeliverySender,
     delivery::{Delivery, Reached},
-    link::{NotSent, Outcome, proto::OutcomeCode},
+    link::{Answers, NotSent, Outcome, proto::OutcomeCode},
     receipt::ReceiptSender,
 };
 
@@ -18,6 +23,8 @@ use crate::{
 pub(super) enum OpResult {
     Code(OutcomeCode),
     Unreachable,
+    /// The request is larger than a link takes.
+    TooLarge,
 }
 
 /// Reports the result of an operation to its caller.
@@ -25,14 +32,47 @@ pub(super) enum OpResult {
 pub(super) enum ResultSender {
     Delivery(ReceiptSender<Delivery>),
     Membership(oneshot::Sender<Membership>),
+    Ask(AskSender),
+    /// For one of many ids.
+    Part(DeliverySender),
+}
+
+/// Reports to whoever asks why there is no answer.
+#[derive(Debug)]
+pub(super) struct AskSender {
+    answers: Arc<Answers>,
+    number: u64,
+}
+
+impl AskSender {
+    pub(super) fn new(answers: &Arc<Answers>, number: u64) -> Self {
+        let answers = Arc::clone(answers);
+        Self { answers, number }
+    }
+
+    /// Reports what became of the request. If a peer answers it, the answer comes by itself, unless the link
+    /// breaks.
+    pub(super) fn send(&self, result: OpResult, peer: Option<&Arc<str>>) {
+        match (result.ask_error(), peer) {
+            (Some(error), _) => self.answer(Err(error)),
+            (None, Some(peer)) => self.answers.begun(self.number, peer),
+            (None, None) => {}
+        }
+    }
+
+    pub(super) fn answer(&self, answer: Result<Bytes, AskError>) {
+        self.answers.answer(self.number, answer);
+    }
 }
 
 impl ResultSender {
-    /// Sends the result; the caller may have stopped waiting.
-    pub(super) fn send(self, result: OpResult) {
+    /// Sends the result, which the peer of this address decided, if one did. The caller may have stopped waiting.
+    pub(super) fn send(self, result: OpResult, peer: Option<&Arc<str>>) {
         match self {
             Self::Delivery(sender) => sender.send(result.into()),
             Self::Membership(sender) => drop(sender.send(result.into())),
+            Self::Ask(sender) => sender.send(result, peer),
+            Self::Part(sender) => sender.send(result.into()),
         }
     }
 }
@@ -52,11 +92,26 @@ pub(super) fn outcome_code(delivery: Delivery) -> OutcomeCode {
 pub(super) fn reached(outcome: &Outcome) -> Result<Reached, Delivery> {
     match outcome {
         Outcome::Reached(reached) => Ok(*reached),
-        Outcome::NotSent(NotSent::QueueFull) | Outcome::Code(OutcomeCode::QueueFull) => {
-            Err(Delivery::QueueFull)
-        }
+        Outcome::NotSent(NotSent::QueueFull | NotSent::TooLarge)
+        | Outcome::Code(OutcomeCode::QueueFull) => Err(Delivery::QueueFull),
         Outcome::NotSent(NotSent::Unreachable) => Err(Delivery::Unreachable),
-        Outcome::Code(_) | Outcome::Listing { .. } | Outcome::Unknown => Err(Delivery::Unknown),
+        Outcome::Code(_)
+        | Outcome::Codes(_)
+        | Outcome::Counts(_)
+        | Outcome::Listing { .. }
+        | Outcome::Unknown => Err(Delivery::Unknown),
+    }
+}
+
+/// The answer to a query, or why there is none.
+pub(super) fn answered<E>(outcome: Result<Outcome, E>) -> Result<Outcome, AskError> {
+    match outcome {
+        Ok(outcome @ (Outcome::Listing { .. } | Outcome::Counts(_))) => Ok(outcome),
+        Ok(outcome) => Err(OpResult::from(&outcome)
+            .ask_error()
+            .unwrap_or(AskError::Unknown)),
+        // The node ends.
+        Err(_) => Err(AskError::Unknown),
     }
 }
 
@@ -65,11 +120,32 @@ impl From<&Outcome> for OpResult {
         match outcome {
             Outcome::Code(code) => Self::Code(*code),
             Outcome::NotSent(NotSent::QueueFull) => Self::Code(OutcomeCode::QueueFull),
+            Outcome::NotSent(NotSent::TooLarge) => Self::TooLarge,
             Outcome::NotSent(NotSent::Unreachable) => Self::Unreachable,
-            Outcome::Reached(_) | Outcome::Listing { .. } | Outcome::Unknown => {
-                Self::Code(OutcomeCode::Unknown)
-            }
+            Outcome::Reached(_)
+            | Outcome::Codes(_)
+            | Outcome::Counts(_)
+            | Outcome::Listing { .. }
+            | Outcome::Unknown => Self::Code(OutcomeCode::Unknown),
         }
+    }
+}
+
+impl OpResult {
+    /// Why an ask has no answer; `None` if a callback answers it.
+    pub(super) fn ask_error(self) -> Option<AskError> {
+        Some(match self {
+            Self::Unreachable => AskError::Unreachable,
+            Self::TooLarge => AskError::TooLarge,
+            Self::Code(code) => match code {
+                OutcomeCode::Delivered | OutcomeCode::Unchanged => return None,
+                OutcomeCode::NotHere => AskError::Offline,
+                OutcomeCode::Refused => AskError::Busy,
+                OutcomeCode::QueueFull => AskError::QueueFull,
+                OutcomeCode::Invalid | OutcomeCode::TooMany => AskError::Unsupported,
+                OutcomeCode::Unknown => AskError::Unknown,
+            },
+        })
     }
 }
 
@@ -82,7 +158,7 @@ impl From<OpResult> for Delivery {
             OpResult::Code(OutcomeCode::Refused | OutcomeCode::Invalid | OutcomeCode::TooMany) => {
                 Self::Refused
             }
-            OpResult::Code(OutcomeCode::QueueFull) => Self::QueueFull,
+            OpResult::Code(OutcomeCode::QueueFull) | OpResult::TooLarge => Self::QueueFull,
             OpResult::Code(OutcomeCode::Unknown) => Self::Unknown,
         }
     }
@@ -95,10 +171,33 @@ impl From<OpResult> for Membership {
             OpResult::Code(OutcomeCode::Unchanged) => Self::Unchanged,
             OpResult::Code(OutcomeCode::NotHere) => Self::Offline,
             OpResult::Code(OutcomeCode::TooMany) => Self::TooMany,
-            OpResult::Code(OutcomeCode::QueueFull) | OpResult::Unreachable => Self::Unreachable,
+            OpResult::Code(OutcomeCode::QueueFull) | OpResult::Unreachable | OpResult::TooLarge => {
+                Self::Unreachable
+            }
             OpResult::Code(OutcomeCode::Refused | OutcomeCode::Invalid | OutcomeCode::Unknown) => {
                 Self::Unknown
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outcome_that_says_no_is_an_error_of_its_own() {
+        let why = |outcome: Outcome| OpResult::from(&outcome).ask_error();
+        let code = |code| why(Outcome::Code(code));
+        assert_eq!(code(OutcomeCode::Delivered), None);
+        assert_eq!(code(OutcomeCode::NotHere), Some(AskError::Offline));
+        assert_eq!(code(OutcomeCode::Refused), Some(AskError::Busy));
+        // What a node of an older version answers, which cannot read the request.
+        assert_eq!(code(OutcomeCode::Invalid), Some(AskError::Unsupported));
+        let not_sent = |why_not| why(Outcome::NotSent(why_not));
+        assert_eq!(not_sent(NotSent::QueueFull), Some(AskError::QueueFull));
+        assert_eq!(not_sent(NotSent::TooLarge), Some(AskError::TooLarge));
+        assert_eq!(not_sent(NotSent::Unreachable), Some(AskError::Unreachable));
+        assert_eq!(why(Outcome::Unknown), Some(AskError::Unknown));
     }
 }

@@ -19,20 +19,24 @@ use uuid::Uuid;
 
 use super::{
     ordering::{ClientMessage, Message, SenderId},
-    outcome::{OpResult, ResultSender, reached},
+    outcome::{AskSender, OpResult, ResultSender, reached},
     summary::SummaryBuilder,
 };
 use crate::{
-    hub::ClientOp,
-    link::{Completion, Link, Outcome},
+    hub::{ClientOp, RunningRequest},
+    link::{self, Completion, Link, Outcome, proto::OutcomeCode},
 };
 
 /// What waits for the outcome of a request.
 pub(super) enum PendingReply {
     Unicast(Arc<dyn OutcomeHandler>, Box<Unicast>),
+    /// One node's part of a message to many ids.
+    Many(Box<ManyUnicasts>),
     /// One node's part of a multicast.
     Part(Arc<SummaryBuilder>, Arc<str>),
     Query(oneshot::Sender<Outcome>),
+    /// An ask to the node of this address.
+    Ask(Box<(AskSender, Arc<str>)>),
     Discard,
 }
 
@@ -45,10 +49,46 @@ impl Completion for PendingReply {
     fn complete(self, outcome: Outcome) {
         match self {
             Self::Unicast(handler, unicast) => handler.on_outcome(unicast, &outcome),
+            Self::Many(many) => many.complete(&outcome),
             Self::Part(builder, node) => builder.add_part(Some(node), reached(&outcome)),
             // The caller may have stopped waiting.
             Self::Query(sender) => drop(sender.send(outcome)),
+            Self::Ask(ask) => ask.0.send(OpResult::from(&outcome), Some(&ask.1)),
             Self::Discard => {}
+        }
+    }
+}
+
+/// Unicasts that one request has sent.
+#[expect(clippy::vec_box, reason = "each goes on in its box")]
+pub(super) struct ManyUnicasts {
+    handler: Arc<dyn OutcomeHandler>,
+    unicasts: Vec<Box<Unicast>>,
+}
+
+impl ManyUnicasts {
+    #[expect(clippy::vec_box, reason = "each goes on in its box")]
+    pub(super) fn new(handler: Arc<dyn OutcomeHandler>, unicasts: Vec<Box<Unicast>>) -> Self {
+        Self { handler, unicasts }
+    }
+
+    /// Each gets its own outcome, or all of them that of the request.
+    fn complete(self, outcome: &Outcome) {
+        let mut codes = match outcome {
+            Outcome::Codes(codes) => Some(codes.iter()),
+            _ => None,
+        };
+        for unicast in self.unicasts {
+            let handler = Arc::clone(&self.handler);
+            match &mut codes {
+                Some(codes) => {
+                    let code = codes
+                        .next()
+                        .map_or(OutcomeCode::Unknown, |code| link::code(*code));
+                    handler.on_outcome(unicast, &Outcome::Code(code));
+                }
+                None => handler.on_outcome(unicast, outcome),
+            }
         }
     }
 }
@@ -93,8 +133,16 @@ impl Unicast {
         })
     }
 
+    /// Passes on what a callback of this node answers.
+    pub(super) async fn answer(self: Box<Self>, running: RunningRequest) {
+        if let ResultSender::Ask(sender) = &self.reply {
+            sender.answer(running.await);
+        }
+    }
+
     pub(super) fn finish(self, result: OpResult) {
-        self.reply.send(result);
+        let peer = self.route.as_ref().map(|route| &route.peer.address);
+        self.reply.send(result, peer);
     }
 }
 

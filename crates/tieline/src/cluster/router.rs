@@ -35,11 +35,11 @@ use super::{
     pending::{OutcomeHandler, PendingReply, Route, Unicast},
     routes::Routes,
     summary::{Summary, SummaryBuilder},
-    unicast::{AfterOutcome, LookupReason, LookupResult, MAX_WAIT, NextStep, View, on_peer},
+    unicast::{AfterOutcome, LookupReason, LookupResult, MAX_WAIT, NextStep, on_peer},
 };
 use crate::{
-    hub::{Cast, ClientOp, ConnectionInner, ExcludedIds, Hub, Presence, Scope},
-    link::{Interest, Outcome, proto::OutcomeCode},
+    hub::{Cast, ClientOp, ConnectionInner, ExcludedIds, Hub, Scope},
+    link::{Answers, Interest, Outcome, proto::OutcomeCode},
     receipt::Receipt,
 };
 
@@ -53,12 +53,14 @@ pub(super) struct MessageRouter {
     pub(super) hub: Hub,
     pub(super) directory: NodeDirectory,
     pub(super) peers: Arc<Peers>,
-    routes: Routes<Route>,
-    ordering: OrderingQueue<Unicast, Multicast, LookupResult>,
+    pub(super) routes: Routes<Route>,
+    pub(super) ordering: OrderingQueue<Unicast, Multicast, LookupResult>,
     /// Whether some task watches how long messages wait.
     is_watching: AtomicBool,
     /// Which users and groups have a connection here, as peers know it.
     pub(super) interest: Arc<Interest>,
+    /// What this node has asked.
+    pub(super) answers: Arc<Answers>,
     pub(super) tasks: TaskTracker,
     runtime: Handle,
 }
@@ -74,6 +76,7 @@ impl MessageRouter {
         peers: Arc<Peers>,
         config: &ClusterConfig,
         interest: Arc<Interest>,
+        answers: Arc<Answers>,
         tasks: TaskTracker,
     ) -> Arc<Self> {
         Arc::new(Self {
@@ -84,6 +87,7 @@ impl MessageRouter {
             ordering: OrderingQueue::new(config.link_queue_bytes),
             is_watching: AtomicBool::new(false),
             interest,
+            answers,
             tasks,
             runtime: Handle::current(),
         })
@@ -156,7 +160,11 @@ impl MessageRouter {
 
 /// What waits.
 impl MessageRouter {
-    fn on_started(self: &Arc<Self>, started: Started<Unicast>, cached: Option<LookupResult>) {
+    pub(super) fn on_started(
+        self: &Arc<Self>,
+        started: Started<Unicast>,
+        cached: Option<LookupResult>,
+    ) {
         match (started, cached) {
             (Started::Forward(unicast), Some(LookupResult::Cached(route))) => {
                 self.forward(unicast, route, true);
@@ -195,7 +203,7 @@ impl MessageRouter {
     }
 
     /// A unicast has come back from a peer, undelivered.
-    fn take_back(self: &Arc<Self>, unicast: Box<Unicast>, reason: LookupReason) {
+    pub(super) fn take_back(self: &Arc<Self>, unicast: Box<Unicast>, reason: LookupReason) {
         let is_elsewhere = !matches!(reason, LookupReason::NotSent(_));
         self.on_lookup_reason(&unicast, reason);
         let lookup = self.ordering.take_back(unicast, is_elsewhere, self);
@@ -335,6 +343,7 @@ impl MessageRouter {
                 self.tasks.spawn_on(task, &self.runtime);
             }
             LocalOutcome::Decided(code) => unicast.finish(OpResult::Code(code)),
+            LocalOutcome::Begun(it) => drop(self.tasks.spawn_on(unicast.answer(it), &self.runtime)),
             LocalOutcome::Pending(receipt) => receipt.on_outcome(move |delivery| {
                 unicast.finish(OpResult::Code(outcome_code(delivery)));
             }),
@@ -359,22 +368,6 @@ impl OutcomeHandler for MessageRouter {
     }
 }
 
-impl View for MessageRouter {
-    type Connection = Arc<ConnectionInner>;
-
-    fn now(&self) -> Instant {
-        Instant::now()
-    }
-
-    fn own_address(&self) -> Option<&str> {
-        self.directory.address().map(|address| &**address)
-    }
-
-    fn presence(&self, id: &str) -> Presence {
-        self.hub.presence(id)
-    }
-}
-
 /// A start that fails halfway ends its links and its registrar too.
 impl Drop for MessageRouter {
     fn drop(&mut self) {
@@ -392,3 +385,4 @@ impl fmt::Debug for MessageRouter {
 
 #[cfg(test)]
 mod tests;
+mod view;

@@ -5,9 +5,11 @@
 
 use std::{fmt, sync::Arc};
 
+use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::{
+    ask::AskError,
     delivery::{Delivery, Reached},
     receipt::{Receipt, ReceiptSender},
 };
@@ -139,6 +141,17 @@ impl BuilderState {
     }
 }
 
+/// What one node replied to [`Cluster::ask_all`](crate::Cluster::ask_all).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NodeReply {
+    /// The node's address; `None` for a single node.
+    pub node: Option<Arc<str>>,
+    /// Its reply, or why there is none: [`AskError::Unreachable`] if it was not asked,
+    /// [`AskError::Unsupported`] of a node that runs an older version.
+    pub reply: Result<Bytes, AskError>,
+}
+
 /// Whether a client is connected.
 ///
 /// ```
@@ -237,6 +250,58 @@ pub struct Listed {
     pub names: Vec<(Arc<str>, Option<Arc<str>>)>,
     /// Whether more names follow.
     pub more: bool,
-    /// Nodes that did not answer, by address.
-    pub missed: Vec<Arc<str>>,
+    /// Nodes that did not answer, by address, with the reason: [`AskError::Unreachable`] if they were not asked,
+    /// [`AskError::Unsupported`] if their version knows no such list.
+    pub missed: Vec<(Arc<str>, AskError)>,
+}
+
+/// A count over all nodes.
+///
+/// ```
+/// # use tieline::{Cluster, Config, Hub};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), tieline::ConfigError> {
+/// # let cluster = Cluster::single_node(Hub::new(Config::default())?);
+/// let lobby = cluster.group_len("lobby").await;
+/// println!("{} in the lobby", lobby.total);
+/// for (node, why) in lobby.missed() {
+///     println!("not counted: those on {node}: {why}");
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counted<T = u64> {
+    /// The sum over all nodes that answered.
+    pub total: T,
+    /// The count of each node, sorted by address, this one included unless it is a backend. Nodes that have nothing
+    /// to count are not asked.
+    pub nodes: Vec<NodeCount<T>>,
+}
+
+/// The count of one node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NodeCount<T = u64> {
+    /// The node's address; `None` for a single node.
+    pub node: Option<Arc<str>>,
+    /// Its count, or why that is not known: [`AskError::Unreachable`] if it was not asked,
+    /// [`AskError::Unsupported`] if its version does not count.
+    pub count: Result<T, AskError>,
+}
+
+impl<T> Counted<T> {
+    /// The nodes that were not counted, by address.
+    pub fn missed(&self) -> impl Iterator<Item = (&str, &AskError)> {
+        self.nodes.iter().filter_map(|part| {
+            let why = part.count.as_ref().err()?;
+            Some((part.node.as_deref().unwrap_or_default(), why))
+        })
+    }
+
+    /// Whether every node was counted.
+    pub fn is_complete(&self) -> bool {
+        self.missed().next().is_none()
+    }
 }

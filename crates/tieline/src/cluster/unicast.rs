@@ -199,7 +199,7 @@ impl Unicast {
 
     /// Whether it must not be sent any more. Later messages of its sender may have overtaken it by then.
     pub(super) fn is_too_old(&self, now: Instant) -> bool {
-        self.started + MAX_WAIT <= now
+        self.started + MAX_WAIT <= now || self.op.deadline().is_some_and(|by| by <= now)
     }
 
     /// It is about to be sent.

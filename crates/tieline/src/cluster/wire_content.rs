@@ -7,7 +7,10 @@
 use bytes::Bytes;
 use tieline_websocket::{Frame, FrameKind};
 
-use crate::hub::{Cast, Note, NoteKind};
+use crate::{
+    hub::{Cast, Note, NoteKind},
+    link::proto,
+};
 
 /// The numbers of `kind`. Sent on the wire: never change them.
 const FRAME: u32 = 0;
@@ -50,6 +53,15 @@ impl<'a> WireContent<'a> {
                     about: note.about(),
                 }
             }
+        }
+    }
+
+    pub(super) fn of_emit(emit: &'a proto::Emit) -> Self {
+        Self {
+            data: &emit.data,
+            binary: emit.binary,
+            kind: emit.kind,
+            about: &emit.about,
         }
     }
 

@@ -272,6 +272,7 @@ impl Hub {
                 let outcome = carry_out(&mut self.shard(conn).index.lock(), conn, op, limit);
                 done(outcome);
             }
+            ClientOp::Ask(_) => done(OpOutcome::Here),
         }
     }
 }
@@ -299,6 +300,8 @@ fn carry_out(
         },
         ClientOp::Leave(group) if index.leave(conn, &group) => OpOutcome::Changed,
         ClientOp::Leave(_) => OpOutcome::Unchanged,
+        // Not here: a lock is held.
+        ClientOp::Ask(_) => OpOutcome::Here,
     }
 }
 

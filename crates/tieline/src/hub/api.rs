@@ -1,136 +1,31 @@
 //! The public methods of the hub.
 //!
-//! Owns the start of a hub. Everything else hands on to `core`, and wraps what it returns for the
-//! application.
+//! Owns nothing: each hands on to `core` or `multicast`, and wraps what they return for the application.
 
-use std::{hash::RandomState, sync::Arc, sync::atomic::AtomicUsize};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use tieline_websocket::{CloseCode, CloseFrame};
-use tokio_util::sync::CancellationToken;
 
 use super::{
-    broadcast::Bounds,
-    content::Content,
-    context::HubContext,
-    core::{Compile, Hub, HubInner, Presence},
-    dialect::{DialectId, Dialects},
+    content::{Cast, Content},
+    core::{Hub, Presence},
+    cork::Cork,
     except::Except,
-    flusher,
     handle::Connection,
+    index::ShardIndex,
     inner::ConnectionInner,
-    keepalive,
-    language::{FilterLanguage, compiler},
+    members::Members,
     scope::{Hashed, Scope},
-    shard::{MAX_SHARDS, Shard},
-    shard_map::ShardMaps,
-    shedding,
+    shard::Shard,
     stats::HubStats,
 };
 use crate::{
-    config::{Config, ConfigError},
+    counts::Counts,
+    deliveries::{Deliveries, DeliveriesBuilder},
     delivery::{Delivery, Reached},
     receipt::Receipt,
 };
-
-/// Starting.
-impl Hub {
-    /// Starts a hub. It spawns two tasks per shard on the current tokio runtime, for broadcasts and for
-    /// keepalive pings, one per worker thread that flushes what was sent to many, and one that closes the
-    /// slowest clients if too much waits. They end when the last clone of the hub and its last connection
-    /// are gone.
-    ///
-    /// # Errors
-    /// If the settings contradict each other; see [`Config::validate`].
-    ///
-    /// # Panics
-    /// Outside a tokio runtime.
-    pub fn new(config: Config) -> Result<Self, ConfigError> {
-        Self::with_dialects(config, Dialects::new())
-    }
-
-    /// As [`new`](Self::new), for clients that read in several dialects.
-    ///
-    /// # Errors
-    /// If the settings contradict each other; see [`Config::validate`].
-    ///
-    /// # Panics
-    /// Outside a tokio runtime.
-    pub fn with_dialects(config: Config, dialects: Dialects) -> Result<Self, ConfigError> {
-        Self::start(config, dialects, None)
-    }
-
-    /// As [`with_dialects`](Self::with_dialects), with a language for filters; see [`Hub::matching`].
-    ///
-    /// # Errors
-    /// If the settings contradict each other; see [`Config::validate`].
-    ///
-    /// # Panics
-    /// Outside a tokio runtime.
-    pub fn with_filters(
-        config: Config,
-        dialects: Dialects,
-        language: impl FilterLanguage,
-    ) -> Result<Self, ConfigError> {
-        Self::start(config, dialects, Some(compiler(language)))
-    }
-
-    fn start(
-        config: Config,
-        dialects: Dialects,
-        compile: Option<Compile>,
-    ) -> Result<Self, ConfigError> {
-        config.validate()?;
-        let available = || std::thread::available_parallelism().map_or(1, usize::from);
-        let shards = config.shards.unwrap_or_else(available).min(MAX_SHARDS);
-        let capacity = config.capacity();
-        let bounds = Bounds {
-            bytes: config.broadcast_queue_bytes,
-            frames: config.broadcast_queue_frames,
-        };
-        let context = Arc::new(HubContext::new(config, dialects));
-        let (stop, hasher) = (CancellationToken::new(), RandomState::new());
-        flusher::start(&context.ticks, &stop);
-        let maps = ShardMaps::new(shards);
-        let start = |number| {
-            let shard = Arc::new(Shard::new(number, &maps, hasher.clone(), bounds));
-            spawn_tasks(&shard, &context, &stop);
-            shard
-        };
-        let shards: Box<[_]> = (0..shards).map(start).collect();
-        let shedding = shedding::run(shards.to_vec(), Arc::clone(&context));
-        tokio::spawn(stop.clone().run_until_cancelled_owned(shedding));
-        Ok(Self(Arc::new(HubInner {
-            compile,
-            shards,
-            maps,
-            hasher,
-            context,
-            capacity,
-            connections: AtomicUsize::new(0),
-            #[cfg(feature = "cluster")]
-            claimants: AtomicUsize::new(0),
-            _workers: stop.drop_guard(),
-        })))
-    }
-
-    pub(crate) fn has_dialect(&self, dialect: DialectId) -> bool {
-        self.0.context.dialects.contains(dialect)
-    }
-
-    /// The settings that it was started with.
-    pub fn config(&self) -> &Config {
-        &self.0.context.config
-    }
-}
-
-fn spawn_tasks(shard: &Arc<Shard>, context: &Arc<HubContext>, stop: &CancellationToken) {
-    let worker = Arc::clone(shard);
-    let worker = async move { worker.run_worker().await };
-    tokio::spawn(stop.clone().run_until_cancelled_owned(worker));
-    let keepalive = keepalive::run(Arc::clone(shard), Arc::clone(context));
-    tokio::spawn(stop.clone().run_until_cancelled_owned(keepalive));
-}
 
 /// Finding connections.
 impl Hub {
@@ -188,16 +83,56 @@ impl Hub {
     /// The users who have connections, each once, in no particular order. Takes time and memory
     /// proportional to their number.
     pub fn users(&self) -> Vec<Arc<str>> {
-        let mut users = Vec::new();
+        self.names(ShardIndex::copy_users)
+    }
+
+    /// The groups that have members, each once, in no particular order. Takes time and memory proportional to
+    /// their number.
+    pub fn groups(&self) -> Vec<Arc<str>> {
+        self.names(ShardIndex::copy_groups)
+    }
+
+    /// The number of connections in a group, closing ones included. Takes no time that grows with it.
+    pub fn group_len(&self, group: &str) -> usize {
+        self.members_of(Scope::Group(group))
+    }
+
+    /// The number of connections of a user, closing ones included. Takes no time that grows with it.
+    pub fn user_len(&self, user: &str) -> usize {
+        self.members_of(Scope::User(user))
+    }
+
+    /// How many connections, users and groups there are. Takes time and memory proportional to the number of
+    /// users and groups: for an operator's page, not for every message.
+    pub fn counts(&self) -> Counts {
+        Counts {
+            connections: self.len() as u64,
+            users: self.users().len() as u64,
+            groups: self.groups().len() as u64,
+        }
+    }
+
+    fn members_of(&self, scope: Scope<'_>) -> usize {
+        let scope = Hashed::new(scope, &self.0.hasher);
+        let members = |shard: &Shard| shard.index.lock().members(scope).map_or(0, Members::len);
+        self.shards_of(scope).map(members).sum()
+    }
+
+    /// Names that the shards have, each once.
+    fn names(
+        &self,
+        copy: fn(&ShardIndex, usize, &mut Vec<Arc<str>>) -> Option<usize>,
+    ) -> Vec<Arc<str>> {
+        let mut names = Vec::new();
         for shard in &self.0.shards {
             let mut next = Some(0);
             while let Some(part) = next {
-                next = shard.index.lock().copy_users(part, &mut users);
+                next = copy(&shard.index.lock(), part, &mut names);
             }
         }
-        users.sort_unstable();
-        users.dedup();
-        users
+        names.sort_unstable();
+        names.dedup();
+        names
     }
 
     pub(crate) fn handle(&self, conn: Arc<ConnectionInner>) -> Connection {
@@ -223,12 +158,33 @@ impl Hub {
     /// waits for the cluster's registry to grant the id, the message waits with it, and is in its outbox
     /// before anything that is sent after the upgrade.
     pub fn emit(&self, id: &str, content: impl Into<Content>) -> Receipt {
+        self.emit_cast(id, content.into().into_unicast())
+    }
+
+    pub(crate) fn emit_cast(&self, id: &str, cast: Cast) -> Receipt {
         match self.presence(id) {
-            Presence::Here(conn) => self.emit_to(&conn, content.into().into_unicast()),
+            Presence::Here(conn) => self.emit_to(&conn, cast),
             #[cfg(feature = "cluster")]
-            Presence::Claimed => self.emit_when_admitted(id, content.into().into_unicast()),
+            Presence::Claimed => self.emit_when_admitted(id, cast),
             Presence::Absent => Receipt::decided(Delivery::Offline),
         }
+    }
+
+    /// Sends to many clients by their ids, as [`emit`](Self::emit) to each of them: with the same outcomes, in the
+    /// same order. A frame is encoded once, and a note rendered once for each dialect. An id that is given twice
+    /// gets the message twice.
+    pub fn emit_many<I>(&self, ids: I, content: impl Into<Content>) -> Receipt<Deliveries>
+    where
+        I: IntoIterator,
+        I::Item: AsRef<str>,
+    {
+        let cast = content.into().into_unicast();
+        let mut builder = DeliveriesBuilder::default();
+        for id in ids {
+            let id = id.as_ref();
+            builder.add(id, self.emit_cast(id, cast.clone()));
+        }
+        builder.finish()
     }
 
     /// Sends to every connection of a user.
@@ -288,6 +244,40 @@ impl Hub {
     /// ```
     pub fn matching(&self, filter: impl Into<Bytes>) -> Except<'_> {
         Except::new(self, Arc::default()).matching(filter)
+    }
+
+    /// Holds back what this thread sends until the cork is dropped; then it leaves, with one write for each
+    /// client. Without it, each `emit` outside a callback is a write of its own. In a callback it changes
+    /// nothing: all that a callback sends leaves when it first waits, or ends.
+    ///
+    /// Order and outcomes are as without it. A client whose outbox is half full is written to at once. What
+    /// goes to more than 32 receivers is delivered by other threads, which join what waits.
+    ///
+    /// It holds back every send of this thread, also those to other hubs, and so must not be held across an
+    /// `await`. It is not `Send`, so a spawned task that tries does not compile; in a future that need not be
+    /// `Send`, as in `block_on` or a `LocalSet`, only you can see to it.
+    ///
+    /// ```
+    /// use tieline::Hub;
+    ///
+    /// fn publish(hub: &Hub, prices: &[(String, String)]) {
+    ///     let _cork = hub.cork();
+    ///     for (client, price) in prices {
+    ///         hub.emit(client, price.clone());
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// ```compile_fail
+    /// # fn publish(hub: tieline::Hub) {
+    /// tokio::spawn(async move {
+    ///     let _cork = hub.cork();
+    ///     hub.emit("alice", "hello").await; // the cork is held across this `await`
+    /// });
+    /// # }
+    /// ```
+    pub fn cork(&self) -> Cork {
+        Cork::new()
     }
 
     /// Closes every open connection with code 1001. Later connections are not affected; to stop a node, use

@@ -4,7 +4,9 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tieline_websocket::CloseFrame;
+use tokio::time::Instant;
 
 use super::content::Cast;
 use crate::delivery::Delivery;
@@ -16,6 +18,16 @@ pub(crate) enum ClientOp {
     Close(CloseFrame),
     Join(Arc<str>),
     Leave(Arc<str>),
+    Ask(AskOp),
+}
+
+/// A request to the handler of the client's node.
+#[derive(Debug, Clone)]
+pub(crate) struct AskOp {
+    /// The number by which its answer finds back.
+    pub(crate) number: u64,
+    pub(crate) request: Bytes,
+    pub(crate) deadline: Instant,
 }
 
 /// The outcome of an operation on a connection of this node.
@@ -23,6 +35,8 @@ pub(crate) enum ClientOp {
 pub(crate) enum OpOutcome {
     /// Of an emit or a close.
     Sent(Delivery),
+    /// The client of an ask is here: whoever asks begins now.
+    Here,
     /// The client joined or left the group.
     Changed,
     /// It was a member already, or none.
@@ -45,6 +59,15 @@ impl ClientOp {
             Self::Emit(cast) => cast.len(),
             Self::Close(frame) => frame.reason.len(),
             Self::Join(group) | Self::Leave(group) => group.len(),
+            Self::Ask(ask) => ask.request.len(),
+        }
+    }
+
+    /// The moment from which nobody waits for it any more.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        match self {
+            Self::Ask(ask) => Some(ask.deadline),
+            Self::Emit(_) | Self::Close(_) | Self::Join(_) | Self::Leave(_) => None,
         }
     }
 }

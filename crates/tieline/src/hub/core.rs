@@ -17,6 +17,7 @@ use super::{
     content::Cast,
     context::HubContext,
     filter::Filter,
+    handlers::Handlers,
     inner::ConnectionInner,
     room::{Room, SendError},
     scope::{Hashed, Scope},
@@ -59,6 +60,7 @@ pub(super) struct HubInner {
     pub(super) hasher: RandomState,
     pub(super) context: Arc<HubContext>,
     pub(super) capacity: usize,
+    pub(super) handlers: Handlers<Asked>,
     /// Registered connections whose task has not ended.
     pub(super) connections: AtomicUsize,
     /// Those of them that wait for their admission.
@@ -66,6 +68,13 @@ pub(super) struct HubInner {
     pub(super) claimants: AtomicUsize,
     /// Stops the tasks of the shards.
     pub(super) _workers: DropGuard,
+}
+
+/// Whom a request is about.
+pub(crate) enum Asked {
+    Client(Hub, Arc<ConnectionInner>),
+    #[cfg(feature = "cluster")]
+    Node,
 }
 
 /// Whether a client is at this node.

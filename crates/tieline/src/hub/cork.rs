@@ -3,11 +3,12 @@
 //! Owns the list of connections that the poll now running on this thread has queued frames for. A task that
 //! reads from a socket or a link puts in a cork for each of its polls; when the poll returns, ready or
 //! pending, each listed connection is flushed once. So sixteen small messages cost one system call, nothing
-//! moves to another thread, and nothing waits longer than the poll.
+//! moves to another thread, and nothing waits longer than the poll. The application can cork its own sends.
 //! When the poll ends, the `tick` forgets on which runtime it ran.
 
 use std::{
     cell::RefCell,
+    marker::PhantomData,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -26,10 +27,15 @@ thread_local! {
     static SPARE: RefCell<Vec<Arc<ConnectionInner>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Holds back flushes on this thread as long as it lives. A cork inside another does nothing.
+/// Holds back what is sent on this thread as long as it lives; see [`Hub::cork`](crate::Hub::cork). A cork
+/// inside another does nothing.
 #[derive(Debug)]
-pub(crate) struct Cork {
+#[must_use = "what is sent leaves when it is dropped"]
+pub struct Cork {
     outermost: bool,
+    /// Neither `Send` nor `Sync`: a task that held it across an `await` could go on on another thread, and
+    /// others would run on this one, corked.
+    _of_this_thread: PhantomData<*const ()>,
 }
 
 impl Cork {
@@ -41,7 +47,10 @@ impl Cork {
             }
             outermost
         });
-        Self { outermost }
+        Self {
+            outermost,
+            _of_this_thread: PhantomData,
+        }
     }
 
     /// Whether this thread is corked.

@@ -1,7 +1,10 @@
 //! What few connections have, in one box that most do without.
 //!
 //! Owns the reason of the close, the signal that it has begun, the line of those who wait for room in the
-//! outbox, and the count of numbered messages. Must not know when any of them is due. Invariant: there is no box without something in it.
+//! outbox, the count of numbered messages, and the application's data. Must not know when any of them is due.
+//! Invariant: there is no box without something in it.
+
+use std::{any::Any, sync::Arc};
 
 use tokio_util::sync::CancellationToken;
 
@@ -19,9 +22,26 @@ struct Fields {
     line: Option<Box<Line>>,
     /// How many numbered messages the client was given.
     numbers: u64,
+    data: Option<Data>,
 }
 
+/// What the application keeps with a connection.
+pub(super) type Data = Arc<dyn Any + Send + Sync>;
+
 impl Extras {
+    pub(super) fn new(data: Option<Data>) -> Self {
+        Self(data.map(|data| {
+            Box::new(Fields {
+                data: Some(data),
+                ..Fields::default()
+            })
+        }))
+    }
+
+    pub(super) fn data(&self) -> Option<&Data> {
+        self.0.as_deref()?.data.as_ref()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_none()
     }
@@ -92,7 +112,14 @@ impl Extras {
         }
         if let Some(fields) = &mut self.0 {
             fields.line = None;
-            if fields.reason.is_none() && fields.closing.is_none() && fields.numbers == 0 {
+            let Fields {
+                reason,
+                closing,
+                line: _,
+                numbers,
+                data,
+            } = &**fields;
+            if reason.is_none() && closing.is_none() && *numbers == 0 && data.is_none() {
                 self.0 = None;
             }
         }

@@ -72,6 +72,13 @@ impl Connection {
         self.inner.groups.lock().names().to_vec()
     }
 
+    /// What [`Accept::data`](crate::Accept::data) gave, shared; `None` if it gave nothing, or a value of
+    /// another type. Readable after the end too. Takes the lock that orders what the client receives, so it
+    /// may wait for one write to its socket: keep the `Arc` where you need it often.
+    pub fn data<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        self.inner.data()?.downcast().ok()
+    }
+
     /// The hub that holds it.
     pub fn hub(&self) -> &Hub {
         &self.hub
@@ -149,6 +156,24 @@ impl Connection {
     /// [`SendError::Closed`] if the connection closes first.
     pub async fn ready(&self) -> Result<(), SendError> {
         self.hub.ready(&self.inner).await
+    }
+
+    /// Writes what waits for this client, as far as its socket takes it now, though the callback, the
+    /// [`Cork`](crate::Cork) or the tick that holds it back goes on: for a frame that shall leave before a long
+    /// computation begins. Over TLS the connection's task does it at its next turn. What a full socket leaves
+    /// over leaves when there is room, as always.
+    ///
+    /// ```
+    /// # use tieline::Connection;
+    /// # fn compute() -> String { "42".into() }
+    /// fn answer(connection: &Connection) {
+    ///     connection.emit("computing");
+    ///     connection.flush();
+    ///     connection.emit(tokio::task::block_in_place(compute));
+    /// }
+    /// ```
+    pub fn flush(&self) {
+        self.inner.flush();
     }
 
     /// How many frames wait in this client's outbox, and how many bytes. What broadcasts have waiting in the

@@ -294,6 +294,11 @@ impl ShardIndex {
         self.users.copy_slice(part, users)
     }
 
+    /// Copies some groups likewise.
+    pub(super) fn copy_groups(&self, part: usize, groups: &mut Vec<Arc<str>>) -> Option<usize> {
+        self.groups.copy_slice(part, groups)
+    }
+
     /// For whom a message to a scope is, if it is queued now; `excluded` are ids with their hashes. `None`
     /// if it is for nobody.
     pub(super) fn audience<'a>(

@@ -6,6 +6,7 @@
 //! its `Arc` it fills one block of 256 bytes.
 
 use std::{
+    any::Any,
     io,
     net::SocketAddr,
     sync::{
@@ -23,8 +24,10 @@ use super::{
     content::Cast,
     context::HubContext,
     dialect::{DialectId, Rendered},
+    extras::{Data, Extras},
     frame_batch::Reading,
     groups::Groups,
+    handlers::HandlerSlot,
     outbox::Outbox,
     scope::OwnedScope,
     send_side::{self, SendGuard, SendSide},
@@ -48,6 +51,8 @@ pub(crate) struct ConnectionInner {
     dialect: DialectId,
     /// Index of the hub's shard that holds it. It fills a gap, and saves a hash for each message.
     pub(super) shard: u16,
+    /// Who answers requests about it.
+    pub(super) handler: HandlerSlot,
     /// When the client last gave a sign of life, in milliseconds of the hub's coarse clock.
     pub(super) last_activity: AtomicU32,
     /// When the partial message began, by the same clock.
@@ -73,6 +78,10 @@ pub(crate) struct ConnectionOptions {
     /// Whether the client negotiated compression.
     pub(crate) deflate: bool,
     pub(crate) dialect: DialectId,
+    /// What the application keeps with the connection.
+    pub(crate) data: Option<Arc<dyn Any + Send + Sync>>,
+    /// Who answers requests about it.
+    pub(crate) handler: HandlerSlot,
 }
 
 impl ConnectionInner {
@@ -96,11 +105,12 @@ impl ConnectionInner {
             state: StateCell::new(),
             compress: options.deflate,
             dialect: options.dialect,
+            handler: options.handler,
             shard: u16::try_from(shard).expect("a hub has at most 65,535 shards"),
             last_activity: AtomicU32::new(context.clock.now()),
             message_start: AtomicU32::new(0),
             context,
-            send_side: Mutex::new(SendSide::new(outbox)),
+            send_side: Mutex::new(SendSide::new(outbox, Extras::new(options.data))),
         }
     }
 
@@ -177,6 +187,10 @@ impl ConnectionInner {
         let closing = CancellationToken::new();
         closing.cancel();
         closing
+    }
+
+    pub(super) fn data(&self) -> Option<Data> {
+        self.send_side.lock().extras.data().cloned()
     }
 
     /// Bytes that the socket did not take yet.

@@ -36,6 +36,7 @@ mod frame_batch;
 mod groups;
 mod guard;
 mod handle;
+mod handlers;
 mod index;
 mod inner;
 mod keepalive;
@@ -51,6 +52,7 @@ mod numbering;
 mod observer;
 mod outbox;
 mod parts;
+mod requests;
 mod room;
 mod scope;
 mod send;
@@ -58,6 +60,7 @@ mod send_side;
 mod shard;
 mod shard_map;
 mod shedding;
+mod start;
 mod state;
 mod stats;
 mod task_side;
@@ -74,7 +77,7 @@ pub(crate) use self::tests::connect_as;
 #[cfg(feature = "cluster")]
 pub(crate) use self::{
     admission::{Claimant, Superseded},
-    client_op::{ClientOp, OpOutcome},
+    client_op::{AskOp, ClientOp, OpOutcome},
     content::Cast,
     core::Presence,
     observer::{HubObserver, ScopeKey},
@@ -83,6 +86,7 @@ pub(crate) use self::{
 pub use self::{
     content::Content,
     core::Hub,
+    cork::Cork,
     dialect::{Dialect, DialectId, Dialects},
     except::Except,
     handle::{Connection, JoinError},
@@ -93,8 +97,10 @@ pub use self::{
     stats::HubStats,
 };
 pub(crate) use self::{
-    cork::{Cork, Corked},
+    core::Asked,
+    cork::Corked,
     guard::{ConnectionGuard, RegisterError},
+    handlers::{HandlerSlot, RequestHandler, RequestPermit, RequestTasks, RunningRequest},
     inner::{ConnectionInfo, ConnectionInner, ConnectionOptions},
     task_side::TaskStream,
 };

@@ -27,7 +27,7 @@ pub(super) struct SendSide {
     pub(super) outbox: Outbox,
     pub(super) write_mode: WriteMode,
     pub(super) waker: Option<Waker>,
-    /// With the reason of the close.
+    /// With the reason of the close, and what the application keeps here.
     pub(super) extras: Extras,
 }
 
@@ -183,12 +183,12 @@ pub(crate) fn send_now(socket: &TcpStream, slices: &[IoSlice<'_>]) -> io::Result
 }
 
 impl SendSide {
-    pub(super) fn new(outbox: Outbox) -> Self {
+    pub(super) fn new(outbox: Outbox, extras: Extras) -> Self {
         Self {
             outbox,
             write_mode: WriteMode::BeforeUpgrade,
             waker: None,
-            extras: Extras::default(),
+            extras,
         }
     }
 

@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::{
+    answers::Answers,
     proto::{self, BATCH_OVERHEAD, Hello, REQUEST_OVERHEAD},
     security::{PeerSecurity, SecurityError, Trust},
 };
@@ -60,6 +61,8 @@ pub(crate) struct LinkConfig {
     /// `None` if this node gives no stamps.
     pub(crate) clock: Option<Arc<dyn PeerClock>>,
     pub(super) trust: Arc<Trust>,
+    /// What this process has asked, over all its links.
+    pub(crate) answers: Arc<Answers>,
 }
 
 impl LinkConfig {
@@ -81,6 +84,7 @@ impl LinkConfig {
             versions: proto::MIN_VERSION..=proto::VERSION,
             clock: None,
             trust: Arc::new(Trust::new(security)?),
+            answers: Arc::default(),
         })
     }
 

@@ -9,6 +9,7 @@
 //! second; requests of one link are received in order; `NotSent` is reported only for requests that never
 //! left this process; every queue is bounded; every task is tracked and ends with its link or server.
 
+mod answers;
 mod authorizer;
 mod caller;
 mod codec;
@@ -27,12 +28,13 @@ mod transport;
 
 pub use self::security::{PeerSecurity, PeerTls, SecurityError};
 pub(crate) use self::{
+    answers::{Answers, PendingAnswer},
     codec::RequestRef,
     config::{LinkConfig, PeerClock},
     inbound::{BoxFuture, MaybeReady, PeerInfo, Receiver, Response},
     interest::{Interest, hash},
     outbound::Link,
-    outcome::{Completion, NotSent, Outcome},
+    outcome::{Completion, NotSent, Outcome, code},
     probe::{ProbeResult, probe},
     proto::RequestKind,
     server::PeerServer,

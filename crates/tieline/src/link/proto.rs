@@ -5,7 +5,7 @@
 
 use std::num::NonZeroUsize;
 
-use crate::delivery;
+use crate::{counts, delivery};
 
 mod generated {
     #![allow(
@@ -25,19 +25,22 @@ mod generated {
 }
 
 pub(crate) use generated::link::{
-    Close, Confirmation, Emit, Evict, Hello, Interest, Listing, Membership, Multicast, OutcomeCode,
-    Outcomes, PeerRequest, Query, QueryKind, Reached, Refusal, RequestBatch, Response,
-    ResponseBatch, Scope, link_client, link_server, peer_request, response,
+    Answer, AnswerKind, Ask, Close, Codes, Confirmation, Counts, Emit, EmitMany, Evict, Hello,
+    Interest, Listing, Membership, Multicast, OutcomeCode, Outcomes, PeerRequest, Query, QueryKind,
+    Reached, Refusal, RequestBatch, Response, ResponseBatch, Scope, link_client, link_server,
+    peer_request, response,
 };
 pub(crate) use generated::websocket;
 
 pub(crate) use self::peer_request::Kind as RequestKind;
 
-/// The newest version of the stream. Version 3 added the cluster, the expected process and the proofs to the
+/// The newest version of the stream: version 4 added messages to many ids. Version 3 added the cluster, the expected process and the proofs to the
 /// greeting; without them a stranger cannot be told from a peer, so that no older version is supported.
-pub(crate) const VERSION: u32 = 3;
+pub(crate) const VERSION: u32 = 4;
 /// The oldest version still supported.
 pub(crate) const MIN_VERSION: u32 = 3;
+/// The version that added messages to many ids.
+pub(super) const EMIT_MANY: u32 = 4;
 
 /// The largest size of a request beside its data: names and tags.
 pub(super) const REQUEST_OVERHEAD: usize = 1024;
@@ -61,6 +64,26 @@ impl Hello {
             Ok(theirs) => theirs.min(ours),
         };
         NonZeroUsize::new(max.saturating_sub(BATCH_OVERHEAD)).unwrap_or(NonZeroUsize::MIN)
+    }
+}
+
+impl From<Counts> for counts::Counts {
+    fn from(counts: Counts) -> Self {
+        Self {
+            connections: counts.connections,
+            users: counts.users,
+            groups: counts.groups,
+        }
+    }
+}
+
+impl From<counts::Counts> for Counts {
+    fn from(counts: counts::Counts) -> Self {
+        Self {
+            connections: counts.connections,
+            users: counts.users,
+            groups: counts.groups,
+        }
     }
 }
 

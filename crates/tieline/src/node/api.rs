@@ -17,7 +17,7 @@ use crate::cluster::Cluster;
 use crate::{
     connection::{ConnectionTask, take_socket},
     handler::Handler,
-    hub::{ConnectionGuard, Hub},
+    hub::{Asked, ConnectionGuard, HandlerSlot, Hub, RequestHandler},
 };
 
 /// A process that holds connections: a hub and a handler, served and drained. Cheap to clone; all clones are
@@ -48,6 +48,7 @@ pub struct Node<H: Handler>(pub(super) Arc<NodeInner<H>>);
 pub(super) struct NodeInner<H> {
     hub: Hub,
     handler: Arc<H>,
+    slot: HandlerSlot,
     pub(super) tasks: TaskTracker,
     ready: AtomicBool,
     pub(super) draining: AtomicBool,
@@ -102,6 +103,11 @@ impl<H: Handler> Node<H> {
         self.0.ready.store(ready, Ordering::Release);
     }
 
+    /// Who answers requests about the connections of this node.
+    pub(crate) fn handler_slot(&self) -> HandlerSlot {
+        self.0.slot
+    }
+
     pub(crate) fn is_draining(&self) -> bool {
         self.0.draining.load(Ordering::Acquire)
     }
@@ -139,10 +145,13 @@ impl<H: Handler> Node<H> {
 
 impl<H: Handler> NodeInner<H> {
     fn new(hub: Hub, handler: H) -> Self {
+        let (handler, tasks) = (Arc::new(handler), TaskTracker::new());
+        let answers: Arc<dyn RequestHandler<Asked>> = handler.clone();
         Self {
+            slot: hub.add_handler(&answers, &tasks),
             hub,
-            handler: Arc::new(handler),
-            tasks: TaskTracker::new(),
+            handler,
+            tasks,
             ready: AtomicBool::new(true),
             draining: AtomicBool::new(false),
             #[cfg(feature = "cluster")]

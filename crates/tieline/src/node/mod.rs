@@ -6,5 +6,6 @@
 
 mod api;
 mod drain;
+mod requests;
 
 pub use self::{api::Node, drain::Drained};

@@ -171,6 +171,8 @@ impl Upgrade {
             final_message: accept.final_message,
             deflate,
             dialect: accept.dialect,
+            data: accept.data,
+            handler: node.handler_slot(),
         };
         register::check_dialect(options.dialect, hub)?;
         let guard = register::admit(node, info, options, self.arrived_at).await?;

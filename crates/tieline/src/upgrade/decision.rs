@@ -2,7 +2,7 @@
 //!
 //! Plain values; knows no request, and of the hub only how it numbers dialects.
 
-use std::sync::Arc;
+use std::{any::Any, sync::Arc};
 
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use tieline_registry::ClientId;
@@ -36,6 +36,7 @@ pub struct Accept<S> {
     pub(super) first_message: Option<Frame>,
     pub(super) final_message: Option<FinalMessage>,
     pub(super) dialect: DialectId,
+    pub(super) data: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 impl<S> Accept<S> {
@@ -51,6 +52,7 @@ impl<S> Accept<S> {
             first_message: None,
             final_message: None,
             dialect: DialectId::PLAIN,
+            data: None,
         }
     }
 
@@ -117,12 +119,40 @@ impl<S> Accept<S> {
             first_message: self.first_message,
             final_message: self.final_message,
             dialect: self.dialect,
+            data: self.data,
         }
     }
 
     /// Sends a last message before the close frame whenever the server closes, not the client.
     pub fn final_message(mut self, final_message: FinalMessage) -> Self {
         self.final_message = Some(final_message);
+        self
+    }
+
+    /// Keeps a value with the connection, to be read by [`Connection::data`](crate::Connection::data) wherever
+    /// the connection is found, while the state belongs to the handler alone. What changes in it is up to
+    /// you: an atomic, a mutex. One value for each connection: a further call replaces it. Costs two
+    /// allocations, of 40 bytes and of the value with its counts.
+    ///
+    /// ```
+    /// use tieline::{Accept, Hub};
+    ///
+    /// struct Profile {
+    ///     name: String,
+    /// }
+    ///
+    /// fn accept(name: &str) -> Accept<()> {
+    ///     Accept::new(()).data(Profile { name: name.into() })
+    /// }
+    ///
+    /// /// The names of those in a room, in an HTTP route for example.
+    /// fn names(hub: &Hub, room: &str) -> Vec<String> {
+    ///     let profiles = hub.members(room).into_iter().filter_map(|c| c.data::<Profile>());
+    ///     profiles.map(|profile| profile.name.clone()).collect()
+    /// }
+    /// ```
+    pub fn data<T: Send + Sync + 'static>(mut self, data: T) -> Self {
+        self.data = Some(Arc::new(data));
         self
     }
 }

@@ -16,6 +16,7 @@ use crate::{
     config::Config,
     hub::{
         dialect::{Dialect, DialectId, Dialects},
+        handlers::HandlerSlot,
         note::Note,
         observer::{HubObserver, ScopeKey},
     },
@@ -39,6 +40,8 @@ fn claimant_with(hub: &Hub, final_message: Option<FinalMessage>, deflate: bool) 
         final_message,
         deflate,
         dialect: DialectId::PLAIN,
+        data: None,
+        handler: HandlerSlot::NONE,
     };
     register(hub, options)
 }
@@ -263,6 +266,8 @@ async fn what_waits_is_rendered_for_the_connection_that_is_admitted() {
             final_message: None,
             deflate: false,
             dialect,
+            data: None,
+            handler: HandlerSlot::NONE,
         },
     );
     emit_note(2);

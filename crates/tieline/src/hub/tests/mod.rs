@@ -16,6 +16,7 @@ use super::{
     core::Hub,
     dialect::DialectId,
     guard::ConnectionGuard,
+    handlers::HandlerSlot,
     inner::{ConnectionInfo, ConnectionInner, ConnectionOptions},
     outbox::Written,
 };
@@ -67,6 +68,8 @@ pub(crate) fn connect_as(
         final_message: None,
         deflate: false,
         dialect: DialectId::PLAIN,
+        data: None,
+        handler: HandlerSlot::NONE,
     };
     hub.register(info, options).unwrap()
 }

@@ -9,6 +9,7 @@ mod compat;
 mod epoch_guard;
 mod receiver;
 mod response;
+mod responses;
 mod service;
 mod stream;
 

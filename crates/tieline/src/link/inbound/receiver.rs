@@ -9,6 +9,8 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use crate::{
+    ask::AskError,
+    counts::Counts,
     delivery::{Delivery, Reached},
     link::{
         interest::Interest,
@@ -40,12 +42,25 @@ pub(crate) enum Response {
     Reached(Reached),
     /// To a query.
     Listing { names: Vec<Bytes>, more: bool },
+    /// To a message to many ids, in their order: an [`OutcomeCode`] each.
+    Codes(Vec<u8>),
+    /// To a query that counts.
+    Counts(Counts),
+    /// To the ask with this number.
+    Answer {
+        ask: u64,
+        answer: Result<Bytes, AskError>,
+    },
 }
 
 /// A response that is available now or later.
 pub(crate) enum MaybeReady {
     Ready(Response),
     Later(BoxFuture<Response>),
+    /// It is known later which of the three it is.
+    Undecided(BoxFuture<MaybeReady>),
+    /// The request was received, which goes back at once; the answer takes its time, and holds up nothing else.
+    Begun(BoxFuture<Response>),
 }
 
 /// Receives the requests of peers.

@@ -6,7 +6,10 @@
 use bytes::Bytes;
 
 use super::receiver::Response;
-use crate::link::proto::{self, OutcomeCode};
+use crate::{
+    ask::AskError,
+    link::proto::{self, OutcomeCode},
+};
 
 /// Upper bound of the encoded size of one part beside its content.
 const PART_OVERHEAD: usize = 32;
@@ -40,6 +43,16 @@ impl ResponseBuilder {
             Response::Reached(reached) => proto::response::Kind::Reached(reached.into()),
             Response::Listing { names, more } => {
                 proto::response::Kind::Listing(self.listing(names, more, max_size))
+            }
+            Response::Counts(counts) => proto::response::Kind::Counts(counts.into()),
+            Response::Codes(codes) => {
+                self.size += codes.len();
+                proto::response::Kind::Codes(proto::Codes {
+                    codes: codes.into(),
+                })
+            }
+            Response::Answer { ask, answer } => {
+                proto::response::Kind::Answer(self.answer(ask, answer, max_size))
             }
         };
         self.size += PART_OVERHEAD;
@@ -85,6 +98,31 @@ impl ResponseBuilder {
             names,
             more: more || is_truncated,
         }
+    }
+
+    /// Whether an answer fits this message. One that fits no message does: it is replaced.
+    pub(super) fn has_room_for(&self, response: &Response, max_size: usize) -> bool {
+        let Response::Answer { answer, .. } = response else {
+            return true;
+        };
+        let length = answer.as_ref().map_or(0, Bytes::len);
+        self.is_empty() || self.size + length + 4 * PART_OVERHEAD <= max_size
+    }
+
+    fn answer(
+        &mut self,
+        ask: u64,
+        answer: Result<Bytes, AskError>,
+        max_size: usize,
+    ) -> proto::Answer {
+        let is_too_large = |reply: &Bytes| reply.len() + 8 * PART_OVERHEAD > max_size;
+        let answer = match answer {
+            Ok(reply) if is_too_large(&reply) => Err(AskError::TooLarge),
+            answer => answer,
+        };
+        let answer = proto::Answer::new(ask, answer);
+        self.size += PART_OVERHEAD + answer.data.len();
+        answer
     }
 
     pub(super) fn interest(&mut self, interest: proto::Interest) {

@@ -10,14 +10,14 @@ use std::{
     task::{Context, Poll},
 };
 
-use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
+use futures_util::{FutureExt, StreamExt};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 use tonic::{Code, Status, Streaming, codegen::tokio_stream::Stream};
 
 use super::{
     epoch_guard::EpochGuard,
-    receiver::{BoxFuture, MaybeReady, PeerInfo, Receiver, Response},
-    response::ResponseBuilder,
+    receiver::{MaybeReady, PeerInfo, Receiver, Response},
+    responses::Responses,
 };
 use crate::link::{
     config::PeerClock,
@@ -25,15 +25,8 @@ use crate::link::{
     proto::{self, OutcomeCode, PeerRequest, QueryKind, RequestKind},
 };
 
-/// Responses that may be pending at once; beyond it the stream is not read. Most are messages to many
-/// clients, and the queues of the shards are shorter than this.
-const MAX_PENDING: usize = 4_096;
-/// Size of one message, unless a single response is larger.
-const MESSAGE_BYTES: usize = 256 << 10;
 /// Requests handled before other tasks of the thread get a turn.
 const REQUESTS_PER_POLL: usize = 1_024;
-
-type PendingResponse = BoxFuture<(u64, Response)>;
 
 pub(in crate::link) struct InboundStream {
     receiver: Arc<dyn Receiver>,
@@ -45,10 +38,7 @@ pub(in crate::link) struct InboundStream {
     clock: Option<Arc<dyn PeerClock>>,
     /// The number of the next request.
     next: u64,
-    pending: FuturesUnordered<PendingResponse>,
-    response: ResponseBuilder,
-    /// The largest message that the peer accepts.
-    max_size: usize,
+    responses: Responses,
     /// Requests handled since the task last yielded.
     handled: usize,
     phase: StreamPhase,
@@ -80,9 +70,7 @@ impl InboundStream {
             interest,
             clock,
             next: 0,
-            pending: FuturesUnordered::new(),
-            response: ResponseBuilder::default(),
-            max_size,
+            responses: Responses::new(max_size),
             handled: 0,
             phase: StreamPhase::Open,
         }
@@ -92,20 +80,16 @@ impl InboundStream {
         matches!(self.phase, StreamPhase::Open)
     }
 
-    fn has_room(&self) -> bool {
-        self.response.size() < MESSAGE_BYTES
-    }
-
     /// Reads until there is something to send.
     fn read(&mut self, cx: &mut Context<'_>) {
-        while self.is_open() && self.pending.len() < MAX_PENDING && self.has_room() {
+        while self.is_open() && self.responses.takes_requests() {
             let Poll::Ready(message) = self.incoming.poll_next_unpin(cx) else {
                 // Checked only now, so that what arrived before the end is still answered.
                 self.poll_end(cx);
                 return;
             };
             self.on_message(message);
-            if !self.response.is_empty() {
+            if !self.responses.message.is_empty() {
                 return;
             }
         }
@@ -128,7 +112,7 @@ impl InboundStream {
             self.interest.acknowledge(message.interest_ack);
         }
         if message.ping > 0 {
-            self.response.pong(message.ping);
+            self.responses.message.pong(message.ping);
         }
         if message.clock > 0
             && let Some(clock) = &self.clock
@@ -147,40 +131,24 @@ impl InboundStream {
             self.phase = StreamPhase::Ending(superseded());
             return;
         };
-        self.handled += requests.len();
+        self.handled += requests.iter().map(weight).sum::<usize>();
         let mut requests = requests.into_iter();
         self.receiver.receive_batch(&mut || {
             for request in requests.by_ref() {
                 let number = self.next;
                 self.next += 1;
-                match respond(&*self.receiver, &self.peer, request) {
-                    MaybeReady::Ready(response) => {
-                        self.response.response(number, response, self.max_size);
-                    }
-                    MaybeReady::Later(response) => {
-                        let response = response.map(move |response| (number, response));
-                        self.pending.push(Box::pin(response));
-                    }
-                }
+                let response = respond(&*self.receiver, &self.peer, request);
+                self.responses.take(number, response);
             }
         });
     }
 
-    /// Takes in the pending responses that are ready.
-    fn poll_pending(&mut self, cx: &mut Context<'_>) {
-        while self.has_room()
-            && let Poll::Ready(Some((number, response))) = self.pending.poll_next_unpin(cx)
-        {
-            self.response.response(number, response, self.max_size);
-        }
-    }
-
     fn poll_interest(&mut self, cx: &Context<'_>) {
         if self.is_open()
-            && self.has_room()
+            && self.responses.has_room()
             && let Some(interest) = self.interest.poll_message(cx)
         {
-            self.response.interest(interest);
+            self.responses.message.interest(interest);
         }
     }
 
@@ -199,7 +167,7 @@ impl InboundStream {
         let is_finished = match &self.phase {
             StreamPhase::Open => false,
             // Everything read is answered before the node shuts down, within the server's deadline.
-            StreamPhase::Ending(status) if is_shutdown(status) => self.pending.is_empty(),
+            StreamPhase::Ending(status) if is_shutdown(status) => self.responses.is_settled(),
             StreamPhase::Ending(_) | StreamPhase::Ended => true,
         };
         if !is_finished {
@@ -238,12 +206,12 @@ impl Stream for InboundStream {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        this.poll_pending(cx);
+        this.responses.poll(cx);
         this.poll_interest(cx);
         this.read(cx);
         // Again, for the futures that `read` has added: until they are polled, they cannot wake this task.
-        this.poll_pending(cx);
-        if let Some(message) = this.response.take() {
+        this.responses.poll(cx);
+        if let Some(message) = this.responses.take_message() {
             return Poll::Ready(Some(Ok(message)));
         }
         let finish = this.poll_finish();
@@ -251,6 +219,14 @@ impl Stream for InboundStream {
             this.handled = 0;
         }
         finish
+    }
+}
+
+/// How many requests it counts for.
+fn weight(request: &PeerRequest) -> usize {
+    match &request.kind {
+        Some(RequestKind::EmitMany(many)) => many.ids.len().max(1),
+        _ => 1,
     }
 }
 

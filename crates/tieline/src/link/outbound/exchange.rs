@@ -147,13 +147,19 @@ impl<T: Completion> Shared<T> {
 
     fn on_hello(&self, agreement: Agreement, theirs: &Hello) {
         let Agreement { process, version } = agreement;
-        *self.peer_view.write() = PeerView::stream(process);
+        *self.peer_view.write() = PeerView::stream(process, version);
         let max_request = theirs.max_request(self.config.max_message_size());
         self.with_state(|state| state.on_hello(max_request, Instant::now()));
         tracing::info!(peer = %self.address, %process, version, "link up");
     }
 
-    fn on_message(&self, message: proto::ResponseBatch) -> Result<(), UnknownNumber> {
+    fn on_message(&self, mut message: proto::ResponseBatch) -> Result<(), UnknownNumber> {
+        for response in &mut message.responses {
+            if let Some(proto::response::Kind::Answer(answer)) = &mut response.kind {
+                let answer = std::mem::take(answer);
+                self.config.answers.answer(answer.ask, answer.answered());
+            }
+        }
         let mut applied = None;
         if let Some(change) = &message.interest {
             self.peer_view.write().apply(change);

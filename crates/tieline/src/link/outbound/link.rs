@@ -15,6 +15,7 @@ use crate::link::{
     codec::EncodeRequest,
     config::LinkConfig,
     outcome::{Completion, Outcome},
+    proto::EMIT_MANY,
 };
 
 /// The stream to one peer. Clones share it; [`end`](Self::end) ends it.
@@ -86,6 +87,13 @@ impl<T: Completion> Link<T> {
     /// until the peer has sent all that it has.
     pub(crate) fn may_have(&self, hash: u64) -> bool {
         self.0.peer_view.read().may_have(hash)
+    }
+
+    /// Whether the peer takes a message to many ids of this size. A peer without a stream does not.
+    pub(crate) fn takes_many(&self, bytes: usize) -> bool {
+        let version = self.0.peer_view.read().version();
+        version.is_some_and(|version| version >= EMIT_MANY)
+            && bytes <= self.0.config.queue_bytes / 2
     }
 
     /// The peer's process. `None` before the peer's hello, and if the peer supports the unary service only.

@@ -20,6 +20,8 @@ pub(super) enum PeerView {
     /// The peer has sent its hello.
     Stream {
         process: Uuid,
+        /// Of the stream.
+        version: u32,
         interest: PeerInterest,
     },
 }
@@ -33,9 +35,10 @@ pub(super) struct PeerInterest {
 }
 
 impl PeerView {
-    pub(super) fn stream(process: Uuid) -> Self {
+    pub(super) fn stream(process: Uuid, version: u32) -> Self {
         Self::Stream {
             process,
+            version,
             interest: PeerInterest::default(),
         }
     }
@@ -43,6 +46,14 @@ impl PeerView {
     pub(super) fn process(&self) -> Option<Uuid> {
         match self {
             Self::Stream { process, .. } => Some(*process),
+            Self::Unknown | Self::UnaryOnly | Self::Alias => None,
+        }
+    }
+
+    /// The version of the stream to it; `None` without a stream.
+    pub(super) fn version(&self) -> Option<u32> {
+        match self {
+            Self::Stream { version, .. } => Some(*version),
             Self::Unknown | Self::UnaryOnly | Self::Alias => None,
         }
     }

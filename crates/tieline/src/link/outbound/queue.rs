@@ -93,18 +93,24 @@ impl<T: Completion> RequestQueue<T> {
         }
     }
 
-    /// Adds a request, or gives its completion back if a bound is reached.
+    /// Adds a request, or gives its completion back if a bound is reached, with the reason.
     pub(super) fn push(
         &mut self,
         request: &impl EncodeRequest,
         completion: T,
         priority: Priority,
         since: Instant,
-    ) -> Result<(), T> {
+    ) -> Result<(), (T, NotSent)> {
         let length = request.encoded_len();
         let bytes = codec::len_in_batch(length);
         if self.is_full(bytes, priority) {
-            return Err(completion);
+            let is_too_large = bytes > self.max_bytes + REQUEST_OVERHEAD;
+            let why = if is_too_large {
+                NotSent::TooLarge
+            } else {
+                NotSent::QueueFull
+            };
+            return Err((completion, why));
         }
         codec::append_to_batch(request, length, &mut self.encoded);
         self.peak = self.peak.max(self.encoded.len());
@@ -167,7 +173,7 @@ impl<T: Completion> RequestQueue<T> {
                 if size > 0 {
                     break;
                 }
-                self.drop_first(NotSent::QueueFull);
+                self.drop_first(NotSent::TooLarge);
                 continue;
             }
             let is_full =

@@ -122,6 +122,7 @@ impl<T: Completion> Shared<T> {
     fn close(&self, event: impl FnOnce(&mut State<T>)) {
         *self.peer_view.write() = PeerView::default();
         self.with_state(event);
+        self.config.answers.on_stream_end(&self.address);
     }
 
     fn on_tick(&self) -> Instant {

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::link::{
     codec::{Batch, EncodeRequest},
-    outcome::{Completion, NotSent, Outcome},
+    outcome::{self, Completion, NotSent, Outcome},
     proto::{self, OutcomeCode, RequestKind},
     transport::Tasks,
 };
@@ -119,9 +119,7 @@ impl<T: Completion> State<T> {
         if !self.dial.accepts_requests(now) {
             return Err((completion, NotSent::Unreachable));
         }
-        self.queue
-            .push(request, completion, priority, now)
-            .map_err(|completion| (completion, NotSent::QueueFull))?;
+        self.queue.push(request, completion, priority, now)?;
         self.wake_sender();
         if !std::mem::replace(&mut self.is_ticking, true) {
             self.start_timer = true;
@@ -284,8 +282,8 @@ impl<T: Completion> State<T> {
     ) -> Result<(), UnknownNumber> {
         for run in message.outcomes {
             for (number, code) in (run.first..).zip(&run.codes) {
-                let code = OutcomeCode::try_from(i32::from(*code)).unwrap_or(OutcomeCode::Unknown);
-                self.queue.decide(number, Outcome::Code(code))?;
+                self.queue
+                    .decide(number, Outcome::Code(outcome::code(*code)))?;
             }
         }
         for response in message.responses {
@@ -295,6 +293,10 @@ impl<T: Completion> State<T> {
                     names: listing.names,
                     more: listing.more,
                 },
+                Some(proto::response::Kind::Counts(counts)) => Outcome::Counts(counts.into()),
+                Some(proto::response::Kind::Codes(codes)) => Outcome::Codes(codes.codes),
+                // Whoever asked has it already; it says too that the request was received.
+                Some(proto::response::Kind::Answer(_)) => Outcome::Code(OutcomeCode::Delivered),
                 None => Outcome::Code(OutcomeCode::Unknown),
             };
             self.queue.decide(response.number, outcome)?;

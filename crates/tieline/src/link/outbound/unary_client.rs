@@ -290,6 +290,10 @@ impl SecretClient {
             RequestKind::Query(query) if query.kind() == QueryKind::Online => {
                 self.online(query.names).await
             }
+            // The service has no call that counts.
+            RequestKind::Query(query) if is_count(query.kind()) => {
+                Ok(Outcome::Code(OutcomeCode::Invalid))
+            }
             // The peer has no users and no groups.
             RequestKind::Query(_) => Ok(Outcome::Listing {
                 names: Vec::new(),
@@ -298,6 +302,8 @@ impl SecretClient {
             RequestKind::Multicast(_)
             | RequestKind::Close(_)
             | RequestKind::Membership(_)
+            | RequestKind::Ask(_)
+            | RequestKind::EmitMany(_)
             | RequestKind::Evict(_) => Ok(Outcome::Code(OutcomeCode::Invalid)),
         }
     }
@@ -341,6 +347,13 @@ impl SecretClient {
         }
         request
     }
+}
+
+fn is_count(kind: QueryKind) -> bool {
+    matches!(
+        kind,
+        QueryKind::Counts | QueryKind::UserLen | QueryKind::GroupLen
+    )
 }
 
 /// The outcome of a failed call, and whether the peer responded.

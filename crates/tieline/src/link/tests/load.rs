@@ -116,7 +116,7 @@ fn a_request_larger_than_the_queue_is_refused_and_the_largest_is_delivered() {
         let beyond = vec![b'x'; config().queue_bytes + 4096];
         assert_eq!(
             link.request(emit("a", beyond)).await,
-            Outcome::NotSent(NotSent::QueueFull)
+            Outcome::NotSent(NotSent::TooLarge)
         );
         assert!(link.is_up());
     });
@@ -134,7 +134,7 @@ fn a_request_too_large_for_the_peer_is_refused_alone() {
             link.request(emit("a", "x")).await,
             code(OutcomeCode::Delivered)
         );
-        assert_eq!(beyond.await.unwrap(), Outcome::NotSent(NotSent::QueueFull));
+        assert_eq!(beyond.await.unwrap(), Outcome::NotSent(NotSent::TooLarge));
     });
 }
 
@@ -148,7 +148,7 @@ fn a_peer_that_accepts_no_request_at_all_has_each_refused_at_once() {
         link.until(LinkStatus::Up).await;
         let began = Stopwatch::start_threads();
         let outcome = link.request(emit("a", "x")).await;
-        assert_eq!(outcome, Outcome::NotSent(NotSent::QueueFull));
+        assert_eq!(outcome, Outcome::NotSent(NotSent::TooLarge));
         assert!(began.elapsed() < Duration::from_millis(500));
         assert!(link.is_up());
     });

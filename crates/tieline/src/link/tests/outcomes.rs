@@ -6,8 +6,12 @@ use bytes::Bytes;
 use tieline_test_servers::Stopwatch;
 use tokio::sync::Semaphore;
 
-use super::support::{
-    Node, Script, code, config, emit, eventually, everyone, open, query, reached_three, run,
+use super::{
+    scripted::RawStream,
+    support::{
+        Node, Script, code, config, emit, eventually, everyone, open, open_with, query,
+        reached_three, run,
+    },
 };
 use crate::link::{
     LinkStatus, Outcome, ProbeResult, RequestKind, probe,
@@ -183,5 +187,70 @@ fn a_later_response_is_sent_as_soon_as_it_is_ready() {
             let took = decided.elapsed();
             assert!(took < Duration::from_millis(150), "{took:?}");
         }
+    });
+}
+
+#[test]
+fn a_peer_of_an_older_version_takes_no_message_to_many_ids() {
+    run(async {
+        let mut theirs = config();
+        theirs.versions = 3..=3;
+        let older = Node::with(theirs, Script::default()).await;
+        let link = open(older.address());
+        assert!(!link.takes_many(10));
+        link.until(LinkStatus::Up).await;
+        assert!(!link.takes_many(10));
+        let newer = Node::start().await;
+        let link = open(newer.address());
+        link.until(LinkStatus::Up).await;
+        assert!(link.takes_many(10));
+        assert!(!link.takes_many(config().queue_bytes));
+        let many = RequestKind::EmitMany(proto::EmitMany {
+            ids: vec![Bytes::from_static(b"a"), Bytes::from_static(b"b")],
+            message: Some(proto::Emit::default()),
+        });
+        let delivered = [OutcomeCode::Delivered as u8; 2];
+        let codes = Outcome::Codes(Bytes::copy_from_slice(&delivered));
+        assert_eq!(link.request(many).await, codes);
+    });
+}
+
+#[test]
+fn an_ask_has_an_answer_that_stands_for_its_outcome() {
+    run(async {
+        let node = Node::start().await;
+        let theirs = config();
+        let link = open_with(node.address(), theirs.clone());
+        let (number, answer) = theirs.answers.expect();
+        let ask = RequestKind::Ask(proto::Ask {
+            id: Bytes::from_static(b"a"),
+            data: Bytes::from_static(b"how are you?"),
+            number,
+            timeout: 1000,
+        });
+        assert_eq!(link.request(ask).await, code(OutcomeCode::Delivered));
+        assert_eq!(answer.await.unwrap(), "how are you?");
+    });
+}
+
+#[test]
+fn a_request_that_a_node_does_not_know_is_invalid_and_the_stream_goes_on() {
+    run(async {
+        let node = Node::start().await;
+        let config = config();
+        let mut stream = RawStream::open(node.address(), &config, 1).await.unwrap();
+        let unknown = proto::RequestBatch {
+            requests: vec![proto::PeerRequest { kind: None }],
+            ..proto::RequestBatch::default()
+        };
+        stream.sender.send(unknown).await.unwrap();
+        stream.send(emit("a", "x")).await;
+        let mut codes = Vec::new();
+        while codes.len() < 2 {
+            let message = stream.incoming.message().await.unwrap().unwrap();
+            codes.extend(message.outcomes.iter().flat_map(|run| run.codes.to_vec()));
+        }
+        let expected = [OutcomeCode::Invalid, OutcomeCode::Delivered];
+        assert_eq!(codes, expected.map(|code| code as u8));
     });
 }

@@ -17,7 +17,7 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::{
-    Delivery, Reached,
+    Counts, Delivery, Reached,
     link::{
         BoxFuture, Completion, Interest, Link, LinkConfig, LinkStatus, MaybeReady, Outcome,
         PeerInfo, PeerSecurity, PeerServer, Receiver, RequestKind, Response, proto,
@@ -108,10 +108,23 @@ impl Receiver for ScriptedReceiver {
                     Response::Reached(reached_three())
                 }));
             }
+            RequestKind::Query(query) if query.kind() == proto::QueryKind::Counts => {
+                Response::Counts(Counts::default())
+            }
             RequestKind::Query(query) => Response::Listing {
                 names: query.names,
                 more: true,
             },
+            RequestKind::EmitMany(many) => {
+                Response::Codes(vec![proto::OutcomeCode::Delivered as u8; many.ids.len()])
+            }
+            RequestKind::Ask(ask) => {
+                let answer = Response::Answer {
+                    ask: ask.number,
+                    answer: Ok(ask.data),
+                };
+                return MaybeReady::Begun(Box::pin(async { answer }));
+            }
             RequestKind::Membership(_) => Response::Code(proto::OutcomeCode::Unchanged),
             RequestKind::Close(_) | RequestKind::Evict(_) => {
                 Response::Code(proto::OutcomeCode::Delivered)

@@ -1,8 +1,12 @@
 //! Several nodes in one process, joined by real links.
 
 mod admission;
+mod asks;
+mod asks_under_faults;
 mod clocks;
+mod counts;
 mod duplicate_ids;
+mod emit_many;
 mod invalid_callers;
 mod ipv6;
 mod isolation;

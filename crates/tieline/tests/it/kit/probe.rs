@@ -4,7 +4,8 @@
 //! `panic`, `emit:TEXT`, `close:CODE`, `join:GROUP`, `leave:GROUP`, `mix:COUNT`, `burst:COUNT`, `stream:COUNT`.
 //! A text message `!STEP` runs one; the query parameters `connect`, `error` and `disconnect` run one in those
 //! callbacks. Every other message comes back, unless the
-//! query says `quiet`; with `forget` messages are not recorded.
+//! query says `quiet`; with `forget` messages are not recorded. A request is one of `id`,
+//! `wait`, `hang`, `panic`, `refuse`, `fail`, `none`, `emit:TEXT`, `bytes:COUNT`, or comes back.
 
 use std::{
     collections::HashMap,
@@ -14,10 +15,11 @@ use std::{
     },
 };
 
+use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 use tieline::{
     Accept, ClientId, CloseCode, CloseFrame, CloseReason, Connection, ConnectionError, Frame,
-    Handler, Hub, Message, Refusal, StatusCode, UpgradeRequest,
+    Handler, Hub, Message, Refusal, RequestError, StatusCode, UpgradeRequest,
 };
 use tokio::sync::Semaphore;
 
@@ -33,6 +35,8 @@ pub(crate) struct Probe {
     pub(crate) gate: Arc<Semaphore>,
     /// The hub to which the decision `broadcast` sends.
     pub(crate) hub: Arc<OnceLock<Hub>>,
+    /// Requests that callbacks have begun to answer.
+    pub(crate) asked: Arc<AtomicUsize>,
     serials: Arc<AtomicUsize>,
     deciding: Arc<AtomicBool>,
 }
@@ -52,6 +56,7 @@ impl Probe {
             log: Log::new(),
             gate: Arc::new(Semaphore::new(0)),
             hub: Arc::default(),
+            asked: Arc::default(),
             serials: Arc::default(),
             deciding: Arc::default(),
         }
@@ -93,7 +98,7 @@ impl Probe {
         let serial = self.serials.fetch_add(1, Ordering::Relaxed);
         let value = |name: &str| query.get(name).cloned();
         let (id, user, groups) = (value("id"), value("user"), value("groups"));
-        let (protocol, first) = (value("protocol"), value("first"));
+        let (protocol, first, data) = (value("protocol"), value("first"), value("data"));
         let (has_final, reads) = (value("final").is_some(), value("dialect"));
         let mut accept = Accept::new(ProbeState {
             serial,
@@ -118,6 +123,9 @@ impl Probe {
         }
         if let Some(first) = first {
             accept = accept.first_message(first);
+        }
+        if let Some(data) = data {
+            accept = accept.data(data);
         }
         if has_final {
             accept = accept.final_message(|reason| Frame::text(format!("final {}", reason.code())));
@@ -225,5 +233,43 @@ impl Handler for Probe {
         let what = What::Disconnect(reason);
         self.log.push(state.serial, connection.id(), what);
         self.scripted(connection, state, "disconnect").await;
+    }
+
+    async fn on_request(
+        &self,
+        connection: &Connection,
+        request: Bytes,
+    ) -> Result<Bytes, RequestError> {
+        self.asked.fetch_add(1, Ordering::AcqRel);
+        let text = std::str::from_utf8(&request)?;
+        let (verb, rest) = text.split_once(':').unwrap_or((text, ""));
+        match verb {
+            "id" => return Ok(connection.id().as_str().to_owned().into()),
+            "emit" => drop(connection.emit(rest)),
+            "bytes" => return Ok(vec![b'x'; rest.parse()?].into()),
+            _ => self.reply(verb).await?,
+        }
+        Ok(request)
+    }
+
+    async fn on_node_request(&self, request: Bytes) -> Result<Bytes, RequestError> {
+        self.asked.fetch_add(1, Ordering::AcqRel);
+        self.reply(std::str::from_utf8(&request)?).await?;
+        Ok(request)
+    }
+}
+
+impl Probe {
+    async fn reply(&self, step: &str) -> Result<(), RequestError> {
+        match step {
+            "wait" => self.gate.acquire().await.unwrap().forget(),
+            "hang" => std::future::pending().await,
+            "panic" => panic!("scripted"),
+            "refuse" => return Err(RequestError::refused("not today")),
+            "fail" => return Err(RequestError::failed("no disk")),
+            "none" => return Err(RequestError::unsupported()),
+            _ => {}
+        }
+        Ok(())
     }
 }

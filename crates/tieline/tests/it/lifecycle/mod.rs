@@ -2,6 +2,8 @@
 
 mod close;
 mod compression;
+mod corks;
+mod data;
 mod ends;
 mod floods;
 mod handler;

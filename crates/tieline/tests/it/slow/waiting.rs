@@ -197,6 +197,52 @@ fn a_wait_that_is_dropped_sends_nothing_and_holds_up_nobody() {
     });
 }
 
+/// Tries to send each of many frames, for a moment; which of them were sent. Then sends one more.
+async fn send_impatiently(connection: Connection, sender: usize, count: usize) -> Vec<usize> {
+    let mut sent = Vec::new();
+    for n in 0..count {
+        let patience = millis(fastrand::u64(0..3));
+        let sending = connection.send(labelled(sender, n));
+        if let Ok(result) = tokio::time::timeout(patience, sending).await {
+            result.unwrap();
+            sent.push(n);
+        }
+    }
+    connection.send(labelled(sender, count)).await.unwrap();
+    sent.push(count);
+    sent
+}
+
+#[test]
+fn waits_that_are_dropped_at_random_lose_and_repeat_nothing() {
+    const SENDERS: usize = 8;
+    const EACH: usize = 300;
+    run_threads(3, async {
+        let server = Server::start(Config {
+            outbox_frames: 4,
+            ..config()
+        })
+        .await;
+        let mut client = server.narrow("id=a").await;
+        let connection = server.connection("a");
+        let sending: Vec<_> = (0..SENDERS)
+            .map(|sender| tokio::spawn(send_impatiently(connection.clone(), sender, EACH)))
+            .collect();
+        widen(&client);
+        let mut received = vec![Vec::new(); SENDERS];
+        let mut ended = 0;
+        while ended < SENDERS {
+            let (sender, n) = next_label(&mut client).await;
+            received[sender].push(n);
+            ended += usize::from(n == EACH);
+        }
+        for (sending, received) in sending.into_iter().zip(received) {
+            assert_eq!(sending.await.unwrap(), received);
+        }
+        assert_eq!(connection.ready().await, Ok(()));
+    });
+}
+
 #[test]
 fn a_close_ends_every_wait() {
     run(async {

@@ -103,7 +103,10 @@ fn the_bounds_refuse_and_urgent_requests_pass_the_one_on_bytes() {
     let mut queue = RequestQueue::new(1_000);
     let now = Instant::now();
     queue.push(&emit(1_000), 0, Priority::Normal, now).unwrap();
-    assert_eq!(queue.push(&emit(1), 1, Priority::Normal, now), Err(1));
+    assert_eq!(
+        queue.push(&emit(1), 1, Priority::Normal, now),
+        Err((1, NotSent::QueueFull))
+    );
     queue.push(&emit(1), 2, Priority::Urgent, now).unwrap();
     let mut queue = RequestQueue::new(usize::MAX / 2);
     let taken =
