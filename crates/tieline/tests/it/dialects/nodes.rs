@@ -58,6 +58,9 @@ fn a_note_reaches_clients_of_another_node_in_their_dialects() {
             let delivery = cluster.emit(id, note("client")).await;
             assert_eq!(delivery, Delivery::Delivered, "{id}");
         }
+        let many = ["a-verbose", "b-verbose", "b-picky", "nobody"];
+        let deliveries = cluster.emit_many(many, note("many")).await;
+        assert_eq!(deliveries.delivered, 3, "{deliveries:?}");
         let delivery = cluster.emit("b-picky", Note::other(3, "x")).await;
         assert_eq!(delivery, Delivery::Refused);
         let delivery = cluster.emit("b-verbose", Note::other(3, "x")).await;
@@ -72,9 +75,11 @@ fn a_note_reaches_clients_of_another_node_in_their_dialects() {
             }
             assert_eq!(client.text().await, "everyone|ada|text|- all");
         }
+        assert_eq!(verbose[0].text().await, "server|ada|text|many");
         assert_eq!(verbose[1].text().await, "server|ada|text|client");
+        assert_eq!(verbose[1].text().await, "server|ada|text|many");
         assert_eq!(verbose[1].text().await, "server||kind 3|x");
-        for expected in ["GROUP", "USER", "CLIENT"] {
+        for expected in ["GROUP", "USER", "CLIENT", "MANY"] {
             assert_eq!(picky[1].text().await, expected);
         }
     });
