@@ -20,7 +20,7 @@ use std::{
 };
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use tieline::{Config, Connection, Frame, Message, bench::Outbox};
+use tieline::{Config, Connection, Frame, Message, Note, bench::Outbox};
 
 use self::harness::{Harness, masked};
 
@@ -135,6 +135,43 @@ fn room(criterion: &mut Criterion) {
                 })
             });
         });
+    }
+    group.finish();
+}
+
+/// Notes to 1,000 clients, by how many dialects they read in; the third of the harness numbers.
+fn notes(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("notes");
+    for (name, dialects) in [
+        ("in_1_dialect", &[1][..]),
+        ("in_3_dialects", &[0, 1, 2]),
+        ("numbered", &[3]),
+    ] {
+        let harness = Harness::start(echo, Config::default(), None);
+        let clients = dialects.iter().cycle().enumerate().take(1000);
+        let mut clients: Vec<_> = clients
+            .map(|(i, dialect)| {
+                let client = harness.client(&format!("id=c{i}&dialect={dialect}"), "");
+                client.set_nonblocking(true).unwrap();
+                client
+            })
+            .collect();
+        let (hub, text) = (&harness.hub, "x".repeat(64));
+        for run in [1, 16] {
+            group.throughput(Throughput::Elements(run * 1000));
+            group.bench_function(format!("{name}_x_{run}"), |bencher| {
+                bencher.iter_custom(|times| {
+                    timed(&mut clients, times, || {
+                        let receipts: Vec<_> = (0..run)
+                            .map(|_| hub.broadcast(Note::text(&*text)))
+                            .collect();
+                        for receipt in receipts {
+                            assert_eq!(harness.run(receipt).delivered, 1000);
+                        }
+                    })
+                });
+            });
+        }
     }
     group.finish();
 }
@@ -269,6 +306,6 @@ fn echoes(criterion: &mut Criterion) {
 }
 
 criterion_group!(
-    benches, outbox, broadcast, room, emit, send, look_up, echoes
+    benches, outbox, broadcast, room, notes, emit, send, look_up, echoes
 );
 criterion_main!(benches);

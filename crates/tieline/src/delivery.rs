@@ -26,7 +26,8 @@ pub enum Delivery {
     /// No live connection has this id.
     Offline,
     /// The receiver's outbox is full, and the policy refused the frame
-    /// ([`Config::slow_consumer`](crate::Config::slow_consumer)).
+    /// ([`Config::slow_consumer`](crate::Config::slow_consumer)); or the note is not for the receiver's
+    /// [`Dialect`](crate::Dialect).
     Refused,
     /// A queue on the way is full; nothing was sent.
     QueueFull,
@@ -86,6 +87,9 @@ pub struct Reached {
     pub queue_full: u64,
     /// Whether the counts are incomplete, because the hub ended first.
     pub incomplete: bool,
+    /// Whether nobody got the message, because its filter cannot be read
+    /// ([`Hub::matching`](crate::Hub::matching)).
+    pub filter_refused: bool,
 }
 
 impl Reached {
@@ -96,6 +100,7 @@ impl Reached {
         self.refused += part.refused;
         self.queue_full += part.queue_full;
         self.incomplete |= part.incomplete;
+        self.filter_refused |= part.filter_refused;
     }
 
     /// Counts one connection.

@@ -46,6 +46,9 @@
 //! Nothing of this waits for a slow client. A stream of any length is sent by [`Connection::send`], which
 //! waits for room in the client's outbox.
 //!
+//! A [`Note`] is not encoded yet: the [`Dialect`] of each connection makes its frame, so that one group may
+//! hold clients that read differently.
+//!
 //! Messages are delivered at most once. [`Delivery::Delivered`] means that the frame is in the outbox
 //! of a live connection. [`Delivery::Offline`] and [`Delivery::Unreachable`] mean that it is in none.
 //! What one task sends to one client arrives in the order of the calls, whether by id, user, group or
@@ -85,6 +88,7 @@
 //! | [`Socket`] | a connection as a stream and a sink, for a task of your own |
 //! | [`Connection`], [`Message`], [`CloseReason`] | one accepted WebSocket, what it sent, why it ended |
 //! | [`Hub`], [`Frame`], [`Receipt`], [`Delivery`], [`Deliveries`] | sending on this node |
+//! | [`Note`], [`Dialect`], [`Content`] | one message for clients that read differently |
 //! | [`Ask`], [`AskError`], [`RequestError`] | asking the handler about a client, on any node |
 //! | [`Config`] | every limit and policy |
 //! | [`Cluster`], [`ClusterConfig`], [`PeerSecurity`] | sending across nodes; how nodes authenticate each other |
@@ -157,7 +161,10 @@ pub use self::{
     deliveries::Deliveries,
     delivery::{Delivery, Reached},
     handler::{ConnectionError, Handler},
-    hub::{Connection, Cork, Except, Hub, HubStats, JoinError, SendError},
+    hub::{
+        Connection, Content, Cork, Dialect, DialectId, Dialects, Except, FilterLanguage, Hub,
+        HubStats, JoinError, Note, NoteKind, NoteOrigin, Numbering, Predicate, SendError,
+    },
     inbound::{Excess, ExcessVerdict, Inbound},
     listener::{Body, BodyError, HttpService, Listener},
     node::{Drained, Node},

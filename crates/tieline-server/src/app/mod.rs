@@ -1,12 +1,11 @@
 //! What every wire shares.
 //!
-//! Owns namespaces, who may connect without a token, the names of users in the cluster, payloads, the
-//! operations that a client or a backend may ask for, and the event handler. Must not know any wire:
-//! neither its frames nor its URLs. A wire hands in frames that it has encoded.
+//! Owns namespaces, who may connect without a token, payloads, the operations that a client or a
+//! backend may ask for, and the event handler. Must not know any wire: neither its frames nor its URLs. A
+//! wire hands in payloads, which the dialects of all wires can read.
 
 pub(crate) mod access;
 pub(crate) mod events;
 pub(crate) mod namespace;
 pub(crate) mod payload;
 pub(crate) mod send;
-pub(crate) mod user;

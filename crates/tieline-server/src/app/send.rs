@@ -1,12 +1,11 @@
 //! The operations that send messages, on behalf of a client or a backend, across the cluster.
 //!
-//! Owns which names in the cluster a message goes to. Must not know encodings: callers pass a frame, or
-//! a function that encodes one for each kind of client. Never checks whether the sender is allowed to
-//! send; callers do.
+//! Must not know encodings: each client gets a message in the dialect of its wire. Never checks whether the
+//! sender is allowed to send; callers do.
 
-use tieline::{Cluster, Connection, Frame, Summary};
+use tieline::{Cluster, Connection, Summary};
 
-use super::user::{ClientKind, cluster_name};
+use super::payload::Payload;
 
 /// Sends to a group on behalf of a client; with `no_echo`, the client itself gets nothing.
 pub(crate) fn send_to_group(
@@ -14,24 +13,19 @@ pub(crate) fn send_to_group(
     client: &Connection,
     group: &str,
     no_echo: bool,
-    frame: Frame,
+    payload: &Payload,
 ) {
+    // The wires show who has sent it.
+    let sender = client.user().unwrap_or_default().to_owned();
+    let note = payload.to_note().with_about(sender);
     if no_echo {
-        cluster.except([client.id()]).emit_group(group, frame);
+        cluster.except([client.id()]).emit_group(group, note);
     } else {
-        cluster.emit_group(group, frame);
+        cluster.emit_group(group, note);
     }
 }
 
-/// Sends to all connections of a user, encoded by `encode` for each kind of client. Returns the result
-/// for each kind.
-pub(crate) async fn send_to_user(
-    cluster: &Cluster,
-    user: &str,
-    encode: impl Fn(ClientKind) -> Frame,
-) -> [Summary; 2] {
-    let send = |kind| cluster.emit_user(&cluster_name(kind, user), encode(kind));
-    // Both are sent before either result is awaited.
-    let (enveloped, bare) = (send(ClientKind::Enveloped), send(ClientKind::Bare));
-    [enveloped.await, bare.await]
+/// Sends to all connections of a user.
+pub(crate) async fn send_to_user(cluster: &Cluster, user: &str, payload: &Payload) -> Summary {
+    cluster.emit_user(user, payload.to_note()).await
 }

@@ -2,20 +2,19 @@
 //!
 //! Messages to everyone and to rooms are messages to groups, which need no event. The events are a
 //! message to one user (`direct`), a request for who is online (`online`), and the frames of simple
-//! clients (`message`), which go to the lobby.
+//! clients (`message`), which go to the lobby. Simple clients are in the lobby from the start.
 
 use serde::{Deserialize, Serialize};
-use tieline::{CloseReason, Cluster, Connection, Summary};
+use tieline::{CloseReason, Cluster, Connection};
 
-use super::{nodes::Nodes, roster::Roster};
-use crate::{
-    app::{
-        events::{Events, OperationError, UserEvent},
-        payload::Payload,
-        send::{send_to_group, send_to_user},
-        user::user_of,
-    },
-    wire::webpubsub::outgoing::{group_message, server_message},
+use super::{
+    nodes::Nodes,
+    roster::{Roster, is_simple},
+};
+use crate::app::{
+    events::{Events, OperationError, UserEvent},
+    payload::Payload,
+    send::{send_to_group, send_to_user},
 };
 
 /// The group of everyone on the page.
@@ -60,6 +59,12 @@ struct DirectMessage<'a> {
 
 impl Events for Chat {
     async fn connected(&self, client: &Connection) {
+        // It cannot ask for it.
+        if is_simple(client)
+            && let Err(error) = client.join(LOBBY)
+        {
+            tracing::debug!(%error, "a simple client is not in the lobby");
+        }
         self.roster.connected(client);
     }
 
@@ -72,8 +77,7 @@ impl Events for Chat {
             "online" => Ok(Some(self.roster.latest())),
             "direct" => self.direct(client, &event.payload).await.map(|()| None),
             "message" => {
-                let frame = group_message(LOBBY, user_of(client), &event.payload);
-                send_to_group(&self.cluster, client, LOBBY, false, frame);
+                send_to_group(&self.cluster, client, LOBBY, false, &event.payload);
                 Ok(None)
             }
             name => Err(failure(
@@ -95,7 +99,7 @@ impl Chat {
             let message = r#"the data must be {"to":"NAME","text":"TEXT"}"#;
             return Err(failure("BadRequest", message.into()));
         };
-        let Some(from) = user_of(client) else {
+        let Some(from) = client.user() else {
             let message = "anonymous clients cannot send to a user; connect with ?user=NAME";
             return Err(failure("Forbidden", message.into()));
         };
@@ -105,10 +109,9 @@ impl Chat {
             text: &text,
             node: node.as_deref(),
         });
-        let encode = |kind| server_message(&message, kind);
-        let sent = send_to_user(&self.cluster, &to, encode).await;
-        if sent.iter().all(|summary| summary.reached.delivered == 0) {
-            return Err(if sent.iter().all(Summary::is_complete) {
+        let sent = send_to_user(&self.cluster, &to, &message).await;
+        if sent.reached.delivered == 0 {
+            return Err(if sent.is_complete() {
                 failure("Offline", format!("{to} is not online"))
             } else {
                 let message = format!("{to} may be on a node that did not answer; try again");
@@ -116,7 +119,7 @@ impl Chat {
             });
         }
         if to != from {
-            send_to_user(&self.cluster, from, encode).await;
+            send_to_user(&self.cluster, from, &message).await;
         }
         Ok(())
     }

@@ -18,13 +18,7 @@ use tieline::{Cluster, Connection, Frame, Listed};
 use tokio::{sync::Notify, task::JoinSet, time};
 
 use super::nodes::Nodes;
-use crate::{
-    app::{
-        payload::Payload,
-        user::{ClientKind, user_of_name},
-    },
-    wire::webpubsub::outgoing::server_message,
-};
+use crate::{app::payload::Payload, wire::webpubsub::outgoing::server_message};
 
 /// Most users that a list names.
 const MAX_LISTED: usize = 200;
@@ -122,7 +116,7 @@ impl Shared {
         *latest = online;
         drop(latest);
         let clients = self.cluster.hub().connections();
-        for client in clients.iter().filter(|client| shows_lists(client)) {
+        for client in clients.iter().filter(|client| !is_simple(client)) {
             client.emit(frame.clone());
         }
     }
@@ -131,26 +125,26 @@ impl Shared {
     fn send_latest(&self, client: &Connection) {
         let latest = self.latest.lock();
         // Before the first poll the list is empty, and the one that follows differs.
-        if latest.total > 0 && shows_lists(client) {
+        if latest.total > 0 && !is_simple(client) {
             client.emit(latest.frame());
         }
     }
 }
 
-/// Simple clients show each frame to a person, who cannot read a list.
-fn shows_lists(client: &Connection) -> bool {
-    client.subprotocol().is_some()
+/// Whether a client reads bare payloads. It shows each to a person, who cannot read a list.
+pub(super) fn is_simple(client: &Connection) -> bool {
+    client.subprotocol().is_none()
 }
 
 impl Online {
     fn frame(&self) -> Frame {
-        server_message(&Payload::json(self), ClientKind::Enveloped)
+        server_message(&Payload::json(self))
     }
 
     fn from_listing(listed: Listed, nodes: &Nodes) -> Self {
         let mut nodes_of: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for (name, node) in listed.names {
-            let on = nodes_of.entry(user_of_name(&name).to_owned()).or_default();
+            let on = nodes_of.entry(name.to_string()).or_default();
             let node = nodes.name(node.as_deref());
             if !on.contains(&node) {
                 on.push(node);
@@ -185,15 +179,7 @@ mod tests {
 
     #[test]
     fn a_user_is_listed_once_with_every_node() {
-        let online = online(
-            &[
-                ("j:ada", "n1"),
-                ("j:ada", "n2"),
-                ("j:ben", "n3"),
-                ("s:ada", "n1"),
-            ],
-            false,
-        );
+        let online = online(&[("ada", "n1"), ("ada", "n2"), ("ben", "n3")], false);
         assert_eq!((online.total, online.more), (2, false));
         assert_eq!(online.users, ["ada", "ben"]);
         assert_eq!(online.nodes["ada"], ["127.0.0.1:8080", "127.0.0.1:8081"]);
@@ -202,7 +188,7 @@ mod tests {
 
     #[test]
     fn the_list_has_the_form_that_the_page_expects() {
-        let json = serde_json::to_string(&online(&[("j:ada", "n1")], false)).unwrap();
+        let json = serde_json::to_string(&online(&[("ada", "n1")], false)).unwrap();
         let expected =
             r#"{"kind":"online","users":["ada"],"total":1,"nodes":{"ada":["127.0.0.1:8080"]}}"#;
         assert_eq!(json, expected);
@@ -210,7 +196,7 @@ mod tests {
 
     #[test]
     fn a_list_is_bounded_and_says_so() {
-        let names: Vec<_> = (0..1000).map(|n| format!("j:{n:04}")).collect();
+        let names: Vec<_> = (0..1000).map(|n| format!("{n:04}")).collect();
         let names: Vec<_> = names.iter().map(|name| (name.as_str(), "n1")).collect();
         let online = online(&names, true);
         assert_eq!(online.users.len(), MAX_LISTED);

@@ -18,7 +18,10 @@ use super::{
     node::{ClientSettings, ReadyNode},
     registry::RegistrySettings,
 };
-use crate::demo::{chat::Chat, nodes::Nodes, page};
+use crate::{
+    demo::{chat::Chat, nodes::Nodes, page},
+    wire,
+};
 
 /// The settings of `tieline demo`.
 pub(crate) struct DemoSettings {
@@ -68,7 +71,7 @@ async fn start(settings: &DemoSettings) -> anyhow::Result<Vec<StartedNode>> {
     let url = settings.registry.as_ref().map(|registry| &registry.url);
     let mut started = Vec::new();
     for listener in listeners {
-        let hub = Hub::new(settings.config.clone())?;
+        let hub = Hub::with_dialects(settings.config.clone(), wire::dialects().0)?;
         // The default configuration: peers meet on free ports of loopback.
         let config = ClusterConfig::default();
         let cluster = cluster::start(hub, Arc::clone(&registry), config, url).await?;

@@ -11,7 +11,10 @@ use tokio::sync::watch;
 use super::phase::ServingPhase;
 use crate::{
     app::{access::AnonymousAccess, events::Events, namespace::Namespace},
-    wire::webpubsub::{handler::WebPubSub, upgrade},
+    wire::{
+        self,
+        webpubsub::{handler::WebPubSub, upgrade},
+    },
 };
 
 pub(super) fn routes<E: Events>(
@@ -21,12 +24,18 @@ pub(super) fn routes<E: Events>(
     phase: watch::Receiver<ServingPhase>,
 ) -> Router {
     let not_found = format!("not found; WebSocket clients connect to /client/hubs/{hub}\n");
+    let (_, dialects) = wire::dialects();
     let ready_node = node.clone();
     let ready = move || async move { readiness(&ready_node, *phase.borrow()) };
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
-        .merge(upgrade::routes(node.clone(), hub, access))
+        .merge(upgrade::routes(
+            node.clone(),
+            hub,
+            access,
+            dialects.webpubsub,
+        ))
         .fallback(move || async move { (StatusCode::NOT_FOUND, not_found) })
 }
 

@@ -1,6 +1,22 @@
 //! The protocols that clients and backends speak.
 //!
 //! A wire translates: bytes into operations, messages into frames, outcomes into replies. What the
-//! operations do is in `app`, which every wire uses. Wires never import each other.
+//! operations do is in `app`, which every wire uses. Wires never import each other. Each adds its dialects
+//! here, so that a hub has those of all wires.
+
+use tieline::Dialects;
 
 pub(crate) mod webpubsub;
+
+/// The dialects of each wire.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct WireDialects {
+    pub(crate) webpubsub: webpubsub::dialects::DialectIds,
+}
+
+/// The dialects of all wires, for a hub, and their ids, which are the same for each call.
+pub(crate) fn dialects() -> (Dialects, WireDialects) {
+    let mut dialects = Dialects::new();
+    let webpubsub = webpubsub::dialects::DialectIds::add_to(&mut dialects);
+    (dialects, WireDialects { webpubsub })
+}

@@ -2,7 +2,7 @@
 
 use std::{io::Read, net::TcpListener};
 
-use super::kit::{Server, run};
+use super::kit::{Client, Server, run};
 
 #[test]
 fn each_node_has_a_page_that_links_to_the_others() {
@@ -74,4 +74,46 @@ fn one_signal_drains_both_nodes_and_a_second_stops_immediately() {
     }
     demo.signal("TERM");
     assert_eq!(demo.exit_code(), Some(1));
+}
+
+#[test]
+fn a_group_holds_clients_of_every_kind_on_both_nodes() {
+    let demo = Server::demo(&["--listen", "127.0.0.1:0"]);
+    let mut ben = Client::simple(&demo.addresses[1], "/client/hubs/chat?user=ben");
+    // A join is acknowledged once the other node knows all groups of this one.
+    let [mut ada, mut cid] = [("ada", 0), ("cid", 1)].map(|(user, node)| {
+        let path = format!("/client/hubs/chat?user={user}");
+        let mut client = Client::connect_to(&demo.addresses[node], &path, Client::JSON);
+        client.send(r#"{"type":"joinGroup","group":"lobby","ackId":1}"#);
+        while client.text() != r#"{"type":"ack","ackId":1,"success":true}"# {}
+        client
+    });
+    let from_group = |client: &mut Client| loop {
+        let text = client.text();
+        if text.contains(r#""from":"group""#) {
+            return text;
+        }
+    };
+    let envelope = |user: &str, data_type: &str, data: &str| {
+        format!(
+            r#"{{"type":"message","from":"group","group":"lobby","fromUserId":"{user}","dataType":"{data_type}","data":{data}}}"#
+        )
+    };
+    ben.send("hi");
+    assert_eq!(ben.text(), "hi");
+    for client in [&mut ada, &mut cid] {
+        assert_eq!(from_group(client), envelope("ben", "text", r#""hi""#));
+    }
+    for (data_type, data, bare) in [
+        ("text", r#""hi \"ben\"""#, r#"hi "ben""#),
+        ("json", r#"{"a": 1}"#, r#"{"a": 1}"#),
+    ] {
+        ada.send(&format!(
+            r#"{{"type":"sendToGroup","group":"lobby","dataType":"{data_type}","data":{data}}}"#
+        ));
+        assert_eq!(ben.text(), bare);
+        for client in [&mut ada, &mut cid] {
+            assert_eq!(from_group(client), envelope("ada", data_type, data));
+        }
+    }
 }

@@ -124,7 +124,7 @@ fn upgrade(address: &str, path: &str, headers: &str) -> (TcpStream, String) {
     (socket, head)
 }
 
-/// A client of a subprotocol that sends what no SDK would.
+/// A client that sends what no SDK would.
 pub(crate) struct Client(TcpStream);
 
 impl Client {
@@ -132,11 +132,21 @@ impl Client {
 
     /// Connects. The reply must repeat the subprotocol as it was offered.
     pub(crate) fn connect(server: &Server, path: &str, subprotocol: &str) -> Self {
+        Self::connect_to(&server.addresses[0], path, subprotocol)
+    }
+
+    /// The same to one node of several.
+    pub(crate) fn connect_to(address: &str, path: &str, subprotocol: &str) -> Self {
         let header = format!("Sec-WebSocket-Protocol: {subprotocol}\r\n");
-        let (socket, head) = upgrade(&server.addresses[0], path, &header);
+        let (socket, head) = upgrade(address, path, &header);
         let (_, agreed) = head.split_once("sec-websocket-protocol: ").unwrap();
         assert_eq!(agreed.lines().next(), Some(subprotocol));
         Self(socket)
+    }
+
+    /// Connects without a subprotocol.
+    pub(crate) fn simple(address: &str, path: &str) -> Self {
+        Self(upgrade(address, path, "").0)
     }
 
     pub(crate) fn send(&mut self, text: &str) {

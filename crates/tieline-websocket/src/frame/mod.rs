@@ -6,6 +6,7 @@
 
 mod convert;
 mod payload;
+mod prefixed;
 #[cfg(test)]
 mod tests;
 
@@ -93,9 +94,24 @@ struct Inner {
     /// Who counts the queues in which the frame waits, and how many there are, in 32 bits each; see
     /// [`AnyFrame::retain`].
     holders: AtomicU64,
-    payload: Payload,
+    payload: Payload<Prefixed>,
     /// The inner `None`: compression gains nothing. Boxed because most frames are never compressed.
     deflated: OnceLock<Option<Box<Deflated>>>,
+}
+
+/// A prefix and a shared rest; see `prefixed`.
+struct Prefixed {
+    head: Head,
+    rest: Frame,
+    /// The payload in one piece, if somebody has asked for it.
+    joined: OnceLock<Vec<u8>>,
+}
+
+/// The bytes before the shared rest: a header, the header of a stored block, and the prefix.
+struct Head {
+    bytes: [u8; 10 + 5 + AnyFrame::MAX_PREFIX],
+    len: u8,
+    prefix: u8,
 }
 
 struct Deflated {
@@ -121,7 +137,7 @@ impl AnyFrame {
         AnyFrame::new(FrameKind::Close, payload)
     }
 
-    fn new(kind: FrameKind, payload: impl Into<Payload>) -> Self {
+    fn new(kind: FrameKind, payload: impl Into<Payload<Prefixed>>) -> Self {
         let payload = payload.into();
         AnyFrame(Arc::new(Inner {
             kind,
@@ -155,6 +171,9 @@ impl AnyFrame {
     #[inline]
     pub fn encoded(&self, deflate: Option<&Deflate>) -> EncodedFrame<'_> {
         let inner = &*self.0;
+        if let Payload::Prefixed(prefixed) = &inner.payload {
+            return prefixed.encoded();
+        }
         if let Some(deflated) = deflate.and_then(|settings| inner.deflated(settings)) {
             return EncodedFrame {
                 header: deflated.header.bytes(),
@@ -165,6 +184,11 @@ impl AnyFrame {
             header: inner.header.bytes(),
             payload: &inner.payload,
         }
+    }
+
+    /// The compressed payload, if the frame was compressed.
+    fn compressed(&self) -> Option<&[u8]> {
+        Some(&self.0.deflated.get()?.as_deref()?.payload)
     }
 
     /// Notes that one more queue of an owner holds the frame; true if its memory counts once more.
@@ -267,9 +291,19 @@ struct Header {
 }
 
 impl Header {
+    /// The bit RSV1, which says that a message is compressed.
+    const COMPRESSED: u8 = 0x40;
+
+    /// Of a frame whose header is elsewhere.
+    const NONE: Self = Header {
+        bytes: [0; 10],
+        len: 0,
+    };
+
     fn new(kind: FrameKind, compressed: bool, length: usize) -> Self {
         let mut bytes = [0; 10];
-        bytes[0] = 0x80 | if compressed { 0x40 } else { 0 } | kind.opcode();
+        let rsv1 = if compressed { Header::COMPRESSED } else { 0 };
+        bytes[0] = 0x80 | rsv1 | kind.opcode();
         let length = length as u64;
         let len = if let Ok(short @ 0..=125) = u8::try_from(length) {
             bytes[1] = short;

@@ -1,18 +1,20 @@
-//! The payload of a frame: a buffer of its own, or a part of a shared one.
+//! The payload of a frame: a buffer of its own, a part of a shared one, or a prefix and a shared rest.
 //!
-//! Knows no frame. Invariant: neither is copied.
+//! Invariant: none is copied to be sent.
 
 use std::ops::Deref;
 
 use bytes::Bytes;
 
 /// Two kinds, because making `Bytes` of a `Vec` with room to spare costs an allocation.
-pub(super) enum Payload {
+pub(super) enum Payload<P> {
     Owned(Vec<u8>),
     Shared(Bytes),
+    /// Boxed, so that other frames pay nothing for it.
+    Prefixed(Box<P>),
 }
 
-impl Deref for Payload {
+impl<P: Deref<Target = [u8]>> Deref for Payload<P> {
     type Target = [u8];
 
     #[inline]
@@ -20,18 +22,19 @@ impl Deref for Payload {
         match self {
             Payload::Owned(bytes) => bytes,
             Payload::Shared(bytes) => bytes,
+            Payload::Prefixed(prefixed) => prefixed,
         }
     }
 }
 
-impl From<Vec<u8>> for Payload {
+impl<P> From<Vec<u8>> for Payload<P> {
     #[inline]
     fn from(bytes: Vec<u8>) -> Self {
         Payload::Owned(bytes)
     }
 }
 
-impl From<Bytes> for Payload {
+impl<P> From<Bytes> for Payload<P> {
     #[inline]
     fn from(bytes: Bytes) -> Self {
         Payload::Shared(bytes)

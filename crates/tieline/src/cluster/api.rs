@@ -5,8 +5,9 @@
 
 use std::{fmt, sync::Arc};
 
+use bytes::Bytes;
 use tieline_registry::{Registry, id};
-use tieline_websocket::{CloseFrame, Frame};
+use tieline_websocket::CloseFrame;
 use tokio::{sync::oneshot, time::Instant};
 use uuid::Uuid;
 
@@ -24,7 +25,7 @@ use super::{
 use crate::{
     deliveries::Deliveries,
     delivery::Delivery,
-    hub::{ClientOp, ConnectionInner, Hub, Scope},
+    hub::{ClientOp, ConnectionInner, Content, Hub, Scope},
     receipt::Receipt,
     registrar::{ClaimDecision, Health, LocalInstant},
 };
@@ -146,15 +147,16 @@ impl Cluster {
 /// Reaching clients.
 impl Cluster {
     /// Sends to a client by its id.
-    pub fn emit(&self, id: &str, frame: impl Into<Frame>) -> Receipt {
-        let frame = frame.into();
+    pub fn emit(&self, id: &str, content: impl Into<Content>) -> Receipt {
+        let content = content.into();
         if self.router.peers.is_single_node() {
-            return self.router.hub.emit(id, frame);
+            return self.router.hub.emit(id, content);
         }
+        let cast = content.into_unicast();
         if let Some(conn) = self.router.local_connection(id)
             && !self.router.must_wait(id)
         {
-            let mut receipt = self.router.hub.emit_to(&conn, frame.clone());
+            let mut receipt = self.router.hub.emit_to(&conn, cast.clone());
             match receipt.try_outcome() {
                 // It left this moment: it may be elsewhere by now.
                 Some(Delivery::Offline) => {}
@@ -162,7 +164,7 @@ impl Cluster {
                 None => return receipt,
             }
         }
-        self.send(id, ClientOp::Emit(frame))
+        self.send(id, ClientOp::Emit(cast))
     }
 
     /// Sends to many clients by their ids, as [`emit`](Self::emit) to each of them: with the same outcomes, in the
@@ -183,38 +185,49 @@ impl Cluster {
     ///     }
     /// }
     /// ```
-    pub fn emit_many<I>(&self, ids: I, frame: impl Into<Frame>) -> Receipt<Deliveries>
+    pub fn emit_many<I>(&self, ids: I, content: impl Into<Content>) -> Receipt<Deliveries>
     where
         I: IntoIterator,
         I::Item: AsRef<str>,
     {
         if self.router.peers.is_single_node() {
-            return self.router.hub.emit_many(ids, frame);
+            return self.router.hub.emit_many(ids, content);
         }
         // First, so that the iterator does not run between steps that belong together.
         let ids = ids.into_iter().map(|id| Arc::from(id.as_ref()));
         let ids: Vec<Arc<str>> = ids.collect();
-        self.router.emit_many(&ids, &frame.into())
+        let cast = content.into().into_unicast();
+        self.router.emit_many(&ids, &cast)
     }
 
     /// Sends to every connection of a user. Costs one request to each other node that may have
     /// one, however many connections it has.
-    pub fn emit_user(&self, user: &str, frame: impl Into<Frame>) -> Receipt<Summary> {
-        self.router
-            .send_multicast(Scope::User(user), None, frame.into())
+    pub fn emit_user(&self, user: &str, content: impl Into<Content>) -> Receipt<Summary> {
+        self.multicast(Scope::User(user), content.into())
     }
 
     /// Sends to every connection in a group. Costs one request to each other node that may have
     /// one, however many connections it has.
-    pub fn emit_group(&self, group: &str, frame: impl Into<Frame>) -> Receipt<Summary> {
-        self.router
-            .send_multicast(Scope::Group(group), None, frame.into())
+    pub fn emit_group(&self, group: &str, content: impl Into<Content>) -> Receipt<Summary> {
+        self.multicast(Scope::Group(group), content.into())
     }
 
     /// Sends to every connection of every node, this one included. Costs one request to each other node.
-    pub fn broadcast(&self, frame: impl Into<Frame>) -> Receipt<Summary> {
-        self.router
-            .send_multicast(Scope::Everyone, None, frame.into())
+    pub fn broadcast(&self, content: impl Into<Content>) -> Receipt<Summary> {
+        self.multicast(Scope::Everyone, content.into())
+    }
+
+    fn multicast(&self, scope: Scope<'_>, content: Content) -> Receipt<Summary> {
+        let cast = content.into_multicast(scope, None);
+        self.router.send_multicast(scope, None, cast)
+    }
+
+    /// The same cluster, for messages to many, with those clients only whom a filter admits: see
+    /// [`Hub::matching`]. The filter travels with the message, and each node reads it; a node that cannot
+    /// sends to nobody, and [`Reached::filter_refused`](crate::Reached::filter_refused) says so. A node of
+    /// go-websocket or an older version sends to nobody either, and is missed as `Unknown`.
+    pub fn matching(&self, filter: impl Into<Bytes>) -> ClusterExcept<'_> {
+        ClusterExcept::new(&self.router, Arc::default()).matching(filter)
     }
 
     /// The same cluster without some client ids, for messages to many.

@@ -5,10 +5,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tieline_websocket::FrameKind;
 use tokio::time::Instant;
 
-use super::outcome::outcome_code;
+use super::{outcome::outcome_code, wire_content::WireContent};
 use crate::{
     ask::AskError,
     hub::{ClientOp, ConnectionInner, Hub, JoinError, OpOutcome, RunningRequest},
@@ -22,7 +21,7 @@ use crate::{
 /// The outcome of an operation on a connection of this node.
 pub(super) enum LocalOutcome {
     Decided(OutcomeCode),
-    /// The frame waits behind others in its shard.
+    /// The message waits behind others in its shard.
     Pending(Receipt),
     /// A callback answers.
     Begun(RunningRequest),
@@ -54,8 +53,8 @@ impl ClientOp {
     pub(super) fn apply(&self, hub: &Hub, conn: &Arc<ConnectionInner>) -> LocalOutcome {
         let connection = || hub.handle(Arc::clone(conn));
         LocalOutcome::Decided(match self {
-            Self::Emit(frame) => {
-                let mut receipt = hub.emit_to(conn, frame.clone());
+            Self::Emit(cast) => {
+                let mut receipt = hub.emit_to(conn, cast.clone());
                 match receipt.try_outcome() {
                     Some(delivery) => outcome_code(delivery),
                     None => return LocalOutcome::Pending(receipt),
@@ -85,9 +84,21 @@ impl ClientOp {
     pub(super) fn send<C: Completion>(&self, link: &Link<C>, id: &str, completion: C) {
         let bytes = |name: &str| Bytes::copy_from_slice(name.as_bytes());
         let request = match self {
-            Self::Emit(frame) => {
-                let (data, binary) = (frame.payload(), frame.kind() == FrameKind::Binary);
-                return link.send(&RequestRef { id, data, binary }, completion);
+            Self::Emit(cast) => {
+                let WireContent {
+                    data,
+                    binary,
+                    kind,
+                    about,
+                } = WireContent::of(cast);
+                let request = RequestRef {
+                    id,
+                    data,
+                    binary,
+                    kind,
+                    about,
+                };
+                return link.send(&request, completion);
             }
             Self::Close(frame) => RequestKind::Close(proto::Close {
                 id: bytes(id),

@@ -1,19 +1,20 @@
 //! Messages to many, without some.
 //!
-//! Owns the ids to leave out. Must not know nodes: each call is the one of [`Cluster`](super::Cluster) with
-//! these ids, which travel with the message to each node.
+//! Owns the ids to leave out, and the filter. Must not know nodes: each call is the one of
+//! [`Cluster`](super::Cluster) with these, which travel with the message to each node.
 
 use std::sync::Arc;
 
-use tieline_websocket::Frame;
+use bytes::Bytes;
 
 use super::{router::MessageRouter, summary::Summary};
 use crate::{
-    hub::{ExcludedIds, Scope},
+    hub::{Content, ExcludedIds, Scope},
     receipt::Receipt,
 };
 
-/// A cluster without some client ids, made by [`Cluster::except`](crate::Cluster::except).
+/// A cluster without some clients, made by [`Cluster::except`](crate::Cluster::except) and
+/// [`Cluster::matching`](crate::Cluster::matching).
 ///
 /// ```
 /// # use tieline::{Cluster, Config, Hub};
@@ -29,29 +30,43 @@ use crate::{
 pub struct ClusterExcept<'a> {
     router: &'a Arc<MessageRouter>,
     ids: ExcludedIds,
+    filter: Option<Bytes>,
 }
 
 impl<'a> ClusterExcept<'a> {
     pub(super) fn new(router: &'a Arc<MessageRouter>, ids: ExcludedIds) -> Self {
-        Self { router, ids }
+        Self {
+            router,
+            ids,
+            filter: None,
+        }
+    }
+
+    /// The same, for those only whom a filter admits, as [`Cluster::matching`](crate::Cluster::matching); it
+    /// replaces an earlier filter.
+    #[must_use]
+    pub fn matching(mut self, filter: impl Into<Bytes>) -> Self {
+        self.filter = Some(filter.into());
+        self
     }
 
     /// Sends to every connection of a user except those left out.
-    pub fn emit_user(&self, user: &str, frame: impl Into<Frame>) -> Receipt<Summary> {
-        self.send(Scope::User(user), frame.into())
+    pub fn emit_user(&self, user: &str, content: impl Into<Content>) -> Receipt<Summary> {
+        self.send(Scope::User(user), content.into())
     }
 
     /// Sends to every connection in a group except those left out.
-    pub fn emit_group(&self, group: &str, frame: impl Into<Frame>) -> Receipt<Summary> {
-        self.send(Scope::Group(group), frame.into())
+    pub fn emit_group(&self, group: &str, content: impl Into<Content>) -> Receipt<Summary> {
+        self.send(Scope::Group(group), content.into())
     }
 
     /// Sends to every connection of every node except those left out.
-    pub fn broadcast(&self, frame: impl Into<Frame>) -> Receipt<Summary> {
-        self.send(Scope::Everyone, frame.into())
+    pub fn broadcast(&self, content: impl Into<Content>) -> Receipt<Summary> {
+        self.send(Scope::Everyone, content.into())
     }
 
-    fn send(&self, scope: Scope<'_>, frame: Frame) -> Receipt<Summary> {
-        self.router.send_multicast(scope, Some(&self.ids), frame)
+    fn send(&self, scope: Scope<'_>, content: Content) -> Receipt<Summary> {
+        let cast = content.into_multicast(scope, self.filter.clone());
+        self.router.send_multicast(scope, Some(&self.ids), cast)
     }
 }

@@ -15,13 +15,15 @@ use tokio::{sync::oneshot, time::Instant};
 
 use super::{
     client_op::{LocalOutcome, code_after_admission, code_of_refusal},
+    multicast::from_proto,
     outcome::outcome_code,
     router::{MessageRouter, SYNC_TIMEOUT},
+    wire_content::WireContent,
 };
 use crate::{
     ask::{AskError, MAX_TIMEOUT},
     delivery::{Delivery, Reached},
-    hub::{AskOp, ClientOp, Cork, ExcludedIds, OpOutcome, OwnedScope, Presence, RunningRequest},
+    hub::{AskOp, ClientOp, Cork, ExcludedIds, OpOutcome, Presence, RunningRequest},
     link::{
         BoxFuture, Interest, MaybeReady, PeerInfo, Receiver, RequestKind, Response,
         proto::{self, OutcomeCode, QueryKind},
@@ -107,7 +109,8 @@ impl MessageRouter {
     fn receive(self: &Arc<Self>, request: RequestKind) -> MaybeReady {
         let response = match request {
             RequestKind::Emit(emit) => {
-                self.receive_unicast(&emit.id, frame(&emit.data, emit.binary).map(ClientOp::Emit))
+                let content = WireContent::of_emit(&emit);
+                self.receive_unicast(&emit.id, content.read().map(ClientOp::Emit))
             }
             RequestKind::EmitMany(many) => self.receive_many(many),
             RequestKind::Close(close) => {
@@ -149,10 +152,10 @@ impl MessageRouter {
     /// Sends one message to each of these clients.
     fn receive_many(self: &Arc<Self>, many: proto::EmitMany) -> Option<MaybeReady> {
         let message = many.message?;
-        let frame = frame(&message.data, message.binary)?;
+        let cast = WireContent::of_emit(&message).read()?;
         let (mut codes, mut later) = (Vec::with_capacity(many.ids.len()), Vec::new());
         for (index, id) in many.ids.iter().enumerate() {
-            let code = match self.receive_unicast(id, Some(ClientOp::Emit(frame.clone()))) {
+            let code = match self.receive_unicast(id, Some(ClientOp::Emit(cast.clone()))) {
                 Some(MaybeReady::Ready(Response::Code(code))) => code,
                 Some(MaybeReady::Later(response)) => {
                     later.push(async move { (index, response.await) });
@@ -284,17 +287,22 @@ impl MessageRouter {
     }
 
     fn receive_multicast(&self, multicast: &proto::Multicast) -> Option<MaybeReady> {
-        let frame = frame(&multicast.data, multicast.binary)?;
-        let name = text(&multicast.name)?;
-        let scope = match proto::Scope::try_from(multicast.scope).ok()? {
-            proto::Scope::Everyone => OwnedScope::Everyone,
-            proto::Scope::User => OwnedScope::User(name.into()),
-            proto::Scope::Group => OwnedScope::Group(name.into()),
+        let content = WireContent {
+            data: &multicast.data,
+            binary: multicast.binary,
+            kind: multicast.kind,
+            about: &multicast.about,
         };
+        let name = text(&multicast.name)?;
+        let (scope, is_filtered) = from_proto(multicast.scope, name)?;
         let except = multicast.except.iter().map(|id| text(id).map(Arc::from));
         let except: ExcludedIds = except.collect::<Option<_>>()?;
         let except = Some(&except).filter(|ids| !ids.is_empty());
-        let mut receipt = self.hub.send_to_scope(scope.scope(), except, &frame);
+        let mut cast = content.read()?.addressed(scope.scope());
+        if is_filtered {
+            cast = cast.filtered(multicast.filter.clone());
+        }
+        let mut receipt = self.hub.send_to_scope(scope.scope(), except, &cast);
         Some(match receipt.try_outcome() {
             Some(reached) => MaybeReady::Ready(Response::Reached(reached)),
             None => MaybeReady::Later(Box::pin(async { Response::Reached(receipt.await) })),
@@ -328,14 +336,6 @@ async fn sync_after_join(interest: &Interest) {
 
 fn text(bytes: &Bytes) -> Option<&str> {
     std::str::from_utf8(bytes).ok()
-}
-
-/// A frame of the kind that the sender chose; `None` for text that is not UTF-8.
-fn frame(data: &Bytes, binary: bool) -> Option<Frame> {
-    if binary {
-        return Some(Frame::binary(data.to_vec()));
-    }
-    text(data).map(Frame::text)
 }
 
 /// The unary service does not say whether data are text: what is UTF-8 is sent as text, as

@@ -8,7 +8,6 @@ use std::{collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
 use tieline_registry::{MAX_NAME, id};
-use tieline_websocket::{Frame, FrameKind};
 
 use super::{
     ordering::Started,
@@ -16,11 +15,12 @@ use super::{
     pending::{ManyUnicasts, PendingReply, Route, Unicast},
     router::MessageRouter,
     unicast::{LookupReason, LookupResult},
+    wire_content::WireContent,
 };
 use crate::{
     deliveries::{Deliveries, DeliveriesBuilder},
     delivery::Delivery,
-    hub::ClientOp,
+    hub::{Cast, ClientOp},
     link::{RequestKind, proto},
     receipt::Receipt,
 };
@@ -41,48 +41,45 @@ impl MessageRouter {
     pub(super) fn emit_many(
         self: &Arc<Self>,
         ids: &[Arc<str>],
-        frame: &Frame,
+        cast: &Cast,
     ) -> Receipt<Deliveries> {
         let mut builder = DeliveriesBuilder::default();
         let mut batches: HashMap<Arc<str>, Batch> = HashMap::new();
         for id in ids {
-            if self.emit_here(id, frame, &mut builder) {
+            if self.emit_here(id, cast, &mut builder) {
                 continue;
             }
             let reply = ResultSender::Part(builder.expect(Arc::clone(id)));
-            let op = ClientOp::Emit(frame.clone());
+            let op = ClientOp::Emit(cast.clone());
             let hash = self.routes.hash(id);
             let unicast = Unicast::new(id, hash, op, reply);
             let cached = self.routes.get(hash, id).map(LookupResult::Cached);
             match (self.ordering.start(unicast, cached.as_ref()), cached) {
                 (Started::Forward(unicast), Some(LookupResult::Cached(route)))
-                    if route
-                        .peer
-                        .link
-                        .takes_many(frame.payload().len() + MAX_ID_BYTES) =>
+                    if route.peer.link.takes_many(cast.len() + MAX_ID_BYTES) =>
                 {
                     let batch = batches.entry(Arc::clone(&route.peer.address)).or_default();
                     batch.bytes += unicast.id.len();
                     batch.unicasts.push((route, unicast));
                     if batch.unicasts.len() == MAX_IDS || batch.bytes >= MAX_ID_BYTES - MAX_NAME {
-                        self.forward_many(std::mem::take(batch), frame);
+                        self.forward_many(std::mem::take(batch), cast);
                     }
                 }
                 (started, cached) => self.on_started(started, cached),
             }
         }
         for batch in batches.into_values() {
-            self.forward_many(batch, frame);
+            self.forward_many(batch, cast);
         }
         builder.finish()
     }
 
     /// Whether the outcome for this id is known without another node.
-    fn emit_here(&self, id: &Arc<str>, frame: &Frame, builder: &mut DeliveriesBuilder) -> bool {
+    fn emit_here(&self, id: &Arc<str>, cast: &Cast, builder: &mut DeliveriesBuilder) -> bool {
         if let Some(conn) = self.local_connection(id)
             && !self.must_wait(id)
         {
-            let mut receipt = self.hub.emit_to(&conn, frame.clone());
+            let mut receipt = self.hub.emit_to(&conn, cast.clone());
             match receipt.try_outcome() {
                 // It left this moment: it may be elsewhere by now.
                 Some(Delivery::Offline) => {}
@@ -104,7 +101,7 @@ impl MessageRouter {
     }
 
     /// As [`forward`](Self::forward), for many that go to the same node.
-    fn forward_many(self: &Arc<Self>, batch: Batch, frame: &Frame) {
+    fn forward_many(self: &Arc<Self>, batch: Batch, cast: &Cast) {
         let (mut ids, mut sent, mut peer) = (Vec::new(), Vec::new(), None);
         for (route, mut unicast) in batch.unicasts {
             if self.local_connection(&unicast.id).is_some() {
@@ -119,12 +116,14 @@ impl MessageRouter {
         let Some(peer) = peer else {
             return;
         };
-        let message = proto::Emit {
+        let content = WireContent::of(cast);
+        let message = Some(proto::Emit {
             id: Bytes::new(),
-            data: Bytes::copy_from_slice(frame.payload()),
-            binary: frame.kind() == FrameKind::Binary,
-        };
-        let message = Some(message);
+            data: Bytes::copy_from_slice(content.data),
+            binary: content.binary,
+            kind: content.kind,
+            about: Bytes::copy_from_slice(content.about),
+        });
         let request = RequestKind::EmitMany(proto::EmitMany { ids, message });
         let reply = ManyUnicasts::new(Arc::<Self>::clone(self), sent);
         peer.link

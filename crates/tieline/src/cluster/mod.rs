@@ -48,6 +48,7 @@ mod router;
 mod routes;
 mod summary;
 mod unicast;
+mod wire_content;
 
 pub use self::{
     api::Cluster,

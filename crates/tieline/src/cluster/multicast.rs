@@ -7,7 +7,6 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tieline_websocket::{Frame, FrameKind};
 use tokio::time::Instant;
 
 use super::{
@@ -15,17 +14,18 @@ use super::{
     peers::Peers,
     pending::{Peer, PendingReply},
     summary::SummaryBuilder,
+    wire_content::WireContent,
 };
 use crate::{
     delivery::Delivery,
-    hub::{ExcludedIds, Hub, OwnedScope},
+    hub::{Cast, ExcludedIds, Hub, OwnedScope},
     link::{self, Completion, NotSent, Outcome, RequestKind, proto},
 };
 
 pub(super) struct Multicast {
     scope: OwnedScope,
     except: Option<ExcludedIds>,
-    frame: Frame,
+    cast: Cast,
     builder: Arc<SummaryBuilder>,
     sender: SenderId,
     started: Instant,
@@ -43,7 +43,7 @@ impl Message for Multicast {
     fn bytes(&self) -> usize {
         let except = self.except.iter().flat_map(|ids| ids.iter());
         let except: usize = except.map(|id| id.len()).sum();
-        self.frame.payload().len() + to_proto(&self.scope).1.len() + except
+        self.cast.len() + to_proto(&self.scope).1.len() + except
     }
 }
 
@@ -52,13 +52,13 @@ impl Multicast {
     pub(super) fn new(
         scope: OwnedScope,
         except: Option<ExcludedIds>,
-        frame: Frame,
+        cast: Cast,
         builder: Arc<SummaryBuilder>,
     ) -> Self {
         Self {
             scope,
             except,
-            frame,
+            cast,
             builder,
             sender: SenderId::current(),
             started: Instant::now(),
@@ -71,7 +71,7 @@ impl Multicast {
         let builder = Arc::clone(&self.builder);
         let callback = move |reached| builder.add_part(address, Ok(reached));
         let (scope, except) = (self.scope.scope(), self.except.as_ref());
-        hub.send_with_callback(scope, except, &self.frame, callback);
+        hub.send_with_callback(scope, except, &self.cast, callback);
     }
 
     /// Sends it to every other node that may have a receiver. No part is added after this.
@@ -108,12 +108,17 @@ impl Multicast {
         let (scope, name) = to_proto(&self.scope);
         let bytes = |id: &str| Bytes::copy_from_slice(id.as_bytes());
         let except = self.except.iter().flat_map(|ids| ids.iter());
+        let content = WireContent::of(&self.cast);
+        let filter = self.cast.filter();
         RequestKind::Multicast(proto::Multicast {
-            scope: scope.into(),
+            scope: filter.map_or(scope, |_| filtered(&self.scope)).into(),
             name: bytes(name),
-            data: Bytes::copy_from_slice(self.frame.payload()),
-            binary: self.frame.kind() == FrameKind::Binary,
+            data: Bytes::copy_from_slice(content.data),
+            binary: content.binary,
             except: except.map(|id| bytes(id)).collect(),
+            kind: content.kind,
+            about: Bytes::copy_from_slice(content.about),
+            filter: filter.map(Bytes::copy_from_slice).unwrap_or_default(),
         })
     }
 }
@@ -124,4 +129,26 @@ fn to_proto(scope: &OwnedScope) -> (proto::Scope, &str) {
         OwnedScope::User(name) => (proto::Scope::User, name),
         OwnedScope::Group(name) => (proto::Scope::Group, name),
     }
+}
+
+/// The scope of a message with a filter.
+fn filtered(scope: &OwnedScope) -> proto::Scope {
+    match scope {
+        OwnedScope::Everyone => proto::Scope::FilteredEveryone,
+        OwnedScope::User(_) => proto::Scope::FilteredUser,
+        OwnedScope::Group(_) => proto::Scope::FilteredGroup,
+    }
+}
+
+/// The scope of a request, and whether the message has a filter; `None` if it is unknown.
+pub(super) fn from_proto(scope: i32, name: &str) -> Option<(OwnedScope, bool)> {
+    use proto::Scope;
+    Some(match Scope::try_from(scope).ok()? {
+        Scope::Everyone => (OwnedScope::Everyone, false),
+        Scope::User => (OwnedScope::User(name.into()), false),
+        Scope::Group => (OwnedScope::Group(name.into()), false),
+        Scope::FilteredEveryone => (OwnedScope::Everyone, true),
+        Scope::FilteredUser => (OwnedScope::User(name.into()), true),
+        Scope::FilteredGroup => (OwnedScope::Group(name.into()), true),
+    })
 }

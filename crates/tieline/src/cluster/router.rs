@@ -18,7 +18,6 @@ use std::{
     time::Duration,
 };
 
-use tieline_websocket::Frame;
 use tokio::{
     runtime::Handle,
     time::{Instant, sleep},
@@ -39,7 +38,7 @@ use super::{
     unicast::{AfterOutcome, LookupReason, LookupResult, MAX_WAIT, NextStep, on_peer},
 };
 use crate::{
-    hub::{ClientOp, ConnectionInner, ExcludedIds, Hub, Scope},
+    hub::{Cast, ClientOp, ConnectionInner, ExcludedIds, Hub, Scope},
     link::{Answers, Interest, Outcome, proto::OutcomeCode},
     receipt::Receipt,
 };
@@ -126,13 +125,13 @@ impl MessageRouter {
         self: &Arc<Self>,
         scope: Scope<'_>,
         except: Option<&ExcludedIds>,
-        frame: Frame,
+        cast: Cast,
     ) -> Receipt<Summary> {
         if self.peers.is_single_node() {
-            return self.hub.send_to_scope(scope, except, &frame);
+            return self.hub.send_to_scope(scope, except, &cast);
         }
         let (builder, receipt) = SummaryBuilder::open();
-        let multicast = Multicast::new(scope.into(), except.cloned(), frame, builder);
+        let multicast = Multicast::new(scope.into(), except.cloned(), cast, builder);
         match self.ordering.start_multicast(multicast) {
             StartedMulticast::Send(multicast) => self.multicast(multicast),
             StartedMulticast::Queued => {}

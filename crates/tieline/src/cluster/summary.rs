@@ -58,9 +58,14 @@ impl Summary {
         })
     }
 
-    /// Whether every node answered with complete counts.
+    /// Whether every node answered with complete counts, and could read the filter if there was one.
     pub fn is_complete(&self) -> bool {
-        self.missed().next().is_none() && !self.reached.incomplete
+        let Reached {
+            incomplete,
+            filter_refused,
+            ..
+        } = self.reached;
+        self.missed().next().is_none() && !incomplete && !filter_refused
     }
 }
 

@@ -12,11 +12,11 @@ use std::{
 };
 
 use tieline_registry::id;
-use tieline_websocket::Frame;
 
 use super::{
     claimants::{Room, WaitingOp},
     client_op::{ClientOp, OpOutcome},
+    content::Cast,
     core::Hub,
     guard::{ConnectionGuard, RegisterError},
     index::{Inserted, ShardIndex},
@@ -56,7 +56,10 @@ impl Hub {
         if let Some(superseded) = superseded {
             index.retract(&superseded);
         }
+        // What waited for another claimant may have been rendered for another dialect.
+        let unrendered = index.claimants.unrendered(&conn.id);
         drop(index);
+        unrendered.iter().for_each(|cast| prepare(conn, cast));
         self.0.claimants.fetch_add(1, Ordering::AcqRel);
         Ok(Claimant(Some(guard)))
     }
@@ -190,9 +193,9 @@ impl Hub {
     }
 
     /// Sends to a client that has no open connection here, if one waits for its admission.
-    pub(super) fn emit_when_admitted(&self, id: &str, frame: Frame) -> Receipt {
+    pub(super) fn emit_when_admitted(&self, id: &str, cast: Cast) -> Receipt {
         let (sender, receipt) = Receipt::channel();
-        self.when_admitted(id, ClientOp::Emit(frame), |outcome| {
+        self.when_admitted(id, ClientOp::Emit(cast), |outcome| {
             sender.send(match outcome {
                 OpOutcome::Sent(delivery) => delivery,
                 _ => Delivery::Offline,
@@ -211,10 +214,16 @@ impl Hub {
     ) {
         let hash = self.0.hasher.hash_one(id);
         let shard = &self.0.shards[self.shard_of(hash)];
-        if let ClientOp::Emit(frame) = &op {
-            self.compress_for_claimant(shard, id, frame);
-        }
-        let mut index = shard.index.lock();
+        let mut index = loop {
+            if let ClientOp::Emit(cast) = &op {
+                self.prepare_for_claimant(shard, id, cast);
+            }
+            let index = shard.index.lock();
+            // If another claimant has come, it may read in another dialect.
+            if index.claimants.can_carry_out(id, &op) {
+                break index;
+            }
+        };
         if let Some(conn) = index.find(hash, id).filter(is_open) {
             drop(index);
             return self.carry_out_now(&conn, op, done);
@@ -231,15 +240,15 @@ impl Hub {
         done(outcome);
     }
 
-    /// Compresses a message that is about to wait: at the admission a lock is held, which every message
-    /// needs.
-    fn compress_for_claimant(&self, shard: &Shard, id: &str, frame: &Frame) {
-        if self.config().compression.is_none() {
+    /// Renders and compresses a message that is about to wait: at the admission a lock is held, which every
+    /// message needs.
+    fn prepare_for_claimant(&self, shard: &Shard, id: &str, cast: &Cast) {
+        if matches!(cast, Cast::Frame(_)) && self.config().compression.is_none() {
             return;
         }
         let claimant = shard.index.lock().claimants.find(id).map(Arc::clone);
         if let Some(conn) = claimant {
-            conn.compress(frame);
+            prepare(&conn, cast);
         }
     }
 
@@ -250,8 +259,8 @@ impl Hub {
         done: impl FnOnce(OpOutcome) + Send + 'static,
     ) {
         match op {
-            ClientOp::Emit(frame) => {
-                let receipt = self.emit_to(conn, frame);
+            ClientOp::Emit(cast) => {
+                let receipt = self.emit_to(conn, cast);
                 receipt.on_outcome(|delivery| done(OpOutcome::Sent(delivery)));
             }
             ClientOp::Close(frame) => {
@@ -277,7 +286,7 @@ fn carry_out(
 ) -> OpOutcome {
     match op {
         ClientOp::Emit(_) if !is_open(conn) => OpOutcome::Sent(Delivery::Offline),
-        ClientOp::Emit(frame) => OpOutcome::Sent(conn.send(frame)),
+        ClientOp::Emit(cast) => OpOutcome::Sent(conn.send(cast)),
         ClientOp::Close(frame) => {
             conn.close(CloseReason::Application(frame));
             OpOutcome::Sent(Delivery::Delivered)
@@ -293,6 +302,13 @@ fn carry_out(
         ClientOp::Leave(_) => OpOutcome::Unchanged,
         // Not here: a lock is held.
         ClientOp::Ask(_) => OpOutcome::Here,
+    }
+}
+
+/// Renders and compresses a message for a connection.
+fn prepare(conn: &ConnectionInner, cast: &Cast) {
+    if let Some(rendered) = conn.rendered(cast) {
+        conn.compress(&rendered.frame);
     }
 }
 

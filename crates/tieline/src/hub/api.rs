@@ -1,100 +1,31 @@
 //! The public methods of the hub.
 //!
-//! Owns the start of a hub. Everything else hands on to `core`, and wraps what it returns for the
-//! application.
+//! Owns nothing: each hands on to `core` or `multicast`, and wraps what they return for the application.
 
-use std::{hash::RandomState, sync::Arc, sync::atomic::AtomicUsize};
+use std::sync::Arc;
 
-use tieline_websocket::{CloseCode, CloseFrame, Frame};
-use tokio_util::sync::CancellationToken;
+use bytes::Bytes;
+use tieline_websocket::{CloseCode, CloseFrame};
 
 use super::{
-    broadcast::Bounds,
-    context::HubContext,
-    core::{Hub, HubInner, Presence},
+    content::{Cast, Content},
+    core::{Hub, Presence},
     cork::Cork,
     except::Except,
-    flusher,
     handle::Connection,
-    handlers::Handlers,
     index::ShardIndex,
     inner::ConnectionInner,
-    keepalive,
     members::Members,
     scope::{Hashed, Scope},
-    shard::{MAX_SHARDS, Shard},
-    shard_map::ShardMaps,
-    shedding,
+    shard::Shard,
     stats::HubStats,
 };
 use crate::{
-    config::{Config, ConfigError},
     counts::Counts,
     deliveries::{Deliveries, DeliveriesBuilder},
     delivery::{Delivery, Reached},
     receipt::Receipt,
 };
-
-/// Starting.
-impl Hub {
-    /// Starts a hub. It spawns two tasks per shard on the current tokio runtime, for broadcasts and for
-    /// keepalive pings, one per worker thread that flushes what was sent to many, and one that closes the
-    /// slowest clients if too much waits. They end when the last clone of the hub and its last connection
-    /// are gone.
-    ///
-    /// # Errors
-    /// If the settings contradict each other; see [`Config::validate`].
-    ///
-    /// # Panics
-    /// Outside a tokio runtime.
-    pub fn new(config: Config) -> Result<Self, ConfigError> {
-        config.validate()?;
-        let available = || std::thread::available_parallelism().map_or(1, usize::from);
-        let shards = config.shards.unwrap_or_else(available).min(MAX_SHARDS);
-        let capacity = config.capacity();
-        let bounds = Bounds {
-            bytes: config.broadcast_queue_bytes,
-            frames: config.broadcast_queue_frames,
-        };
-        let context = Arc::new(HubContext::new(config));
-        let (stop, hasher) = (CancellationToken::new(), RandomState::new());
-        flusher::start(&context.ticks, &stop);
-        let maps = ShardMaps::new(shards);
-        let start = |number| {
-            let shard = Arc::new(Shard::new(number, &maps, hasher.clone(), bounds));
-            spawn_tasks(&shard, &context, &stop);
-            shard
-        };
-        let shards: Box<[_]> = (0..shards).map(start).collect();
-        let shedding = shedding::run(shards.to_vec(), Arc::clone(&context));
-        tokio::spawn(stop.clone().run_until_cancelled_owned(shedding));
-        Ok(Self(Arc::new(HubInner {
-            shards,
-            maps,
-            hasher,
-            context,
-            capacity,
-            handlers: Handlers::new(),
-            connections: AtomicUsize::new(0),
-            #[cfg(feature = "cluster")]
-            claimants: AtomicUsize::new(0),
-            _workers: stop.drop_guard(),
-        })))
-    }
-
-    /// The settings that it was started with.
-    pub fn config(&self) -> &Config {
-        &self.0.context.config
-    }
-}
-
-fn spawn_tasks(shard: &Arc<Shard>, context: &Arc<HubContext>, stop: &CancellationToken) {
-    let worker = Arc::clone(shard);
-    let worker = async move { worker.run_worker().await };
-    tokio::spawn(stop.clone().run_until_cancelled_owned(worker));
-    let keepalive = keepalive::run(Arc::clone(shard), Arc::clone(context));
-    tokio::spawn(stop.clone().run_until_cancelled_owned(keepalive));
-}
 
 /// Finding connections.
 impl Hub {
@@ -226,43 +157,49 @@ impl Hub {
     /// Sends to the client with this id. [`Delivery::Offline`] if it is not on this node. If its connection
     /// waits for the cluster's registry to grant the id, the message waits with it, and is in its outbox
     /// before anything that is sent after the upgrade.
-    pub fn emit(&self, id: &str, frame: impl Into<Frame>) -> Receipt {
+    pub fn emit(&self, id: &str, content: impl Into<Content>) -> Receipt {
+        self.emit_cast(id, content.into().into_unicast())
+    }
+
+    pub(crate) fn emit_cast(&self, id: &str, cast: Cast) -> Receipt {
         match self.presence(id) {
-            Presence::Here(conn) => self.emit_to(&conn, frame.into()),
+            Presence::Here(conn) => self.emit_to(&conn, cast),
             #[cfg(feature = "cluster")]
-            Presence::Claimed => self.emit_when_admitted(id, frame.into()),
+            Presence::Claimed => self.emit_when_admitted(id, cast),
             Presence::Absent => Receipt::decided(Delivery::Offline),
         }
     }
 
     /// Sends to many clients by their ids, as [`emit`](Self::emit) to each of them: with the same outcomes, in the
-    /// same order. The frame is encoded once. An id that is given twice gets the message twice.
-    pub fn emit_many<I>(&self, ids: I, frame: impl Into<Frame>) -> Receipt<Deliveries>
+    /// same order. A frame is encoded once, and a note rendered once for each dialect. An id that is given twice
+    /// gets the message twice.
+    pub fn emit_many<I>(&self, ids: I, content: impl Into<Content>) -> Receipt<Deliveries>
     where
         I: IntoIterator,
         I::Item: AsRef<str>,
     {
-        let (frame, mut builder) = (frame.into(), DeliveriesBuilder::default());
+        let cast = content.into().into_unicast();
+        let mut builder = DeliveriesBuilder::default();
         for id in ids {
             let id = id.as_ref();
-            builder.add(id, self.emit(id, frame.clone()));
+            builder.add(id, self.emit_cast(id, cast.clone()));
         }
         builder.finish()
     }
 
     /// Sends to every connection of a user.
-    pub fn emit_user(&self, user: &str, frame: impl Into<Frame>) -> Receipt<Reached> {
-        self.send_to_scope(Scope::User(user), None, &frame.into())
+    pub fn emit_user(&self, user: &str, content: impl Into<Content>) -> Receipt<Reached> {
+        self.multicast(Scope::User(user), None, content.into())
     }
 
     /// Sends to every connection in a group.
-    pub fn emit_group(&self, group: &str, frame: impl Into<Frame>) -> Receipt<Reached> {
-        self.send_to_scope(Scope::Group(group), None, &frame.into())
+    pub fn emit_group(&self, group: &str, content: impl Into<Content>) -> Receipt<Reached> {
+        self.multicast(Scope::Group(group), None, content.into())
     }
 
     /// Sends to every connection, including the sender's.
-    pub fn broadcast(&self, frame: impl Into<Frame>) -> Receipt<Reached> {
-        self.send_to_scope(Scope::Everyone, None, &frame.into())
+    pub fn broadcast(&self, content: impl Into<Content>) -> Receipt<Reached> {
+        self.multicast(Scope::Everyone, None, content.into())
     }
 
     /// The same hub, but what is sent to a user, a group or everyone skips some client ids.
@@ -286,6 +223,27 @@ impl Hub {
             self,
             ids.into_iter().map(|id| Arc::from(id.as_ref())).collect(),
         )
+    }
+
+    /// The same hub, but what is sent to a user, a group or everyone reaches only connections that a filter
+    /// admits. The filter is read by the language with which the hub was started
+    /// ([`Hub::with_filters`]); if it cannot be read, nobody gets the message, and
+    /// [`Reached::filter_refused`] says so. It is asked when the message is delivered: about groups as they are
+    /// then.
+    ///
+    /// ```
+    /// # use tieline::{Config, Hub};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), tieline::ConfigError> {
+    /// let hub = Hub::new(Config::default())?;
+    /// // This hub has no language.
+    /// let reached = hub.matching("userId eq 'ada'").emit_group("room", "hello").await;
+    /// assert!(reached.filter_refused);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn matching(&self, filter: impl Into<Bytes>) -> Except<'_> {
+        Except::new(self, Arc::default()).matching(filter)
     }
 
     /// Holds back what this thread sends until the cork is dropped; then it leaves, with one write for each

@@ -11,12 +11,12 @@ use std::sync::{
 };
 
 use parking_lot::Mutex;
-use tieline_websocket::Frame;
 use tokio::sync::Notify;
 
 use super::{
     batch::{BroadcastBatch, BroadcastJob},
     block_queue::BlockQueue,
+    content::Cast,
     cork::Cork,
     inner::ConnectionInner,
 };
@@ -30,7 +30,7 @@ use crate::{
 enum QueuedSend {
     Broadcast(BroadcastJob),
     /// A message to one connection that must not overtake the broadcasts before it.
-    Unicast(Weak<ConnectionInner>, Frame, Arc<OutcomeSum>),
+    Unicast(Weak<ConnectionInner>, Cast, Arc<OutcomeSum>),
     /// A close that must not overtake them either.
     Close(Weak<ConnectionInner>, CloseReason),
 }
@@ -38,10 +38,10 @@ enum QueuedSend {
 impl QueuedSend {
     fn length(&self) -> usize {
         match self {
-            Self::Broadcast(BroadcastJob {
-                frame, audience, ..
-            }) => frame.payload().len() + size_of_val(&*audience.excluded),
-            Self::Unicast(_, frame, _) => frame.payload().len(),
+            Self::Broadcast(BroadcastJob { message, audience }) => {
+                message.cast.len() + size_of_val(&*audience.excluded)
+            }
+            Self::Unicast(_, cast, _) => cast.len(),
             Self::Close(..) => 0,
         }
     }
@@ -106,9 +106,9 @@ impl ShardQueue {
     }
 
     /// Queues a message to one connection.
-    pub(super) fn queue_unicast(&self, conn: &Arc<ConnectionInner>, frame: Frame) -> Receipt {
+    pub(super) fn queue_unicast(&self, conn: &Arc<ConnectionInner>, cast: Cast) -> Receipt {
         let (sum, receipt) = OutcomeSum::new(1, Reached::default());
-        match self.try_enqueue(QueuedSend::Unicast(Arc::downgrade(conn), frame, sum)) {
+        match self.try_enqueue(QueuedSend::Unicast(Arc::downgrade(conn), cast, sum)) {
             Ok(()) => {
                 self.wake();
                 receipt
@@ -215,9 +215,9 @@ impl ShardQueue {
             && let Some(next) = self.next_if(|entry| !matches!(entry, QueuedSend::Broadcast(_)))
         {
             match next {
-                QueuedSend::Unicast(conn, frame, sum) => {
+                QueuedSend::Unicast(conn, cast, sum) => {
                     let conn = conn.upgrade();
-                    let delivery = conn.map_or(Delivery::Offline, |conn| conn.send(frame));
+                    let delivery = conn.map_or(Delivery::Offline, |conn| conn.send(cast));
                     let mut reached = Reached::default();
                     reached.record(delivery);
                     sum.add_part(reached);

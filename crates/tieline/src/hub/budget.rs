@@ -53,7 +53,7 @@ impl OutboxBudget {
 
     /// Counts frames that begin to wait in an outbox.
     pub(super) fn add<'a>(&self, frames: impl IntoIterator<Item = &'a AnyFrame>) {
-        let firsts = frames.into_iter().filter(|frame| frame.retain(self.id));
+        let firsts = parts(frames).filter(|frame| frame.retain(self.id));
         let bytes: usize = firsts.map(size).sum();
         if bytes > 0 && self.waiting.0.fetch_add(bytes, Ordering::Relaxed) + bytes > self.limit {
             self.exceeded.notify_one();
@@ -62,7 +62,7 @@ impl OutboxBudget {
 
     /// Counts frames that have left an outbox.
     pub(super) fn subtract<'a>(&self, frames: impl IntoIterator<Item = &'a AnyFrame>) {
-        let lasts = frames.into_iter().filter(|frame| frame.release(self.id));
+        let lasts = parts(frames).filter(|frame| frame.release(self.id));
         let bytes: usize = lasts.map(size).sum();
         if bytes > 0 {
             self.waiting.0.fetch_sub(bytes, Ordering::Relaxed);
@@ -100,8 +100,14 @@ impl OutboxBudget {
     }
 }
 
+/// The frames, and of numbered ones the part that they share with others.
+fn parts<'a>(frames: impl IntoIterator<Item = &'a AnyFrame>) -> impl Iterator<Item = &'a AnyFrame> {
+    let parts = |frame: &'a AnyFrame| [Some(frame), frame.rest().map(|rest| &**rest)];
+    frames.into_iter().flat_map(parts).flatten()
+}
+
 fn size(frame: &AnyFrame) -> usize {
-    frame.payload().len() + FRAME_OVERHEAD
+    frame.own_len() + FRAME_OVERHEAD
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 
 use super::{
     client_op::{ClientOp, OpOutcome},
+    content::Cast,
     inner::ConnectionInner,
 };
 use crate::config::Config;
@@ -123,6 +124,29 @@ impl Claimants {
         } else {
             Room::Full
         }
+    }
+
+    /// Whether an operation needs no call of the application to be carried out on the claimant of an id, if there
+    /// is one.
+    pub(super) fn can_carry_out(&self, id: &str, op: &ClientOp) -> bool {
+        match (self.0.get(id), op) {
+            (Some(claimant), ClientOp::Emit(cast)) => cast.is_rendered(claimant.conn.dialect()),
+            _ => true,
+        }
+    }
+
+    /// The messages that wait for the claimant of an id and were not rendered for its dialect.
+    pub(super) fn unrendered(&self, id: &str) -> Vec<Cast> {
+        let Some(claimant) = self.0.get(id) else {
+            return Vec::new();
+        };
+        let casts = claimant.waiting.ops.iter().filter_map(|op| match &op.op {
+            ClientOp::Emit(cast) => Some(cast),
+            _ => None,
+        });
+        let dialect = claimant.conn.dialect();
+        let unrendered = casts.filter(|cast| !cast.is_rendered(dialect));
+        unrendered.cloned().collect()
     }
 
     /// Adds an operation for which there is [`room`](Self::room).

@@ -5,15 +5,16 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tieline_websocket::{CloseFrame, Frame};
+use tieline_websocket::CloseFrame;
 use tokio::time::Instant;
 
+use super::content::Cast;
 use crate::delivery::Delivery;
 
 /// An operation on one client.
 #[derive(Debug, Clone)]
 pub(crate) enum ClientOp {
-    Emit(Frame),
+    Emit(Cast),
     Close(CloseFrame),
     Join(Arc<str>),
     Leave(Arc<str>),
@@ -55,7 +56,7 @@ impl ClientOp {
     /// The bytes of its payload.
     pub(crate) fn bytes(&self) -> usize {
         match self {
-            Self::Emit(frame) => frame.payload().len(),
+            Self::Emit(cast) => cast.len(),
             Self::Close(frame) => frame.reason.len(),
             Self::Join(group) | Self::Leave(group) => group.len(),
             Self::Ask(ask) => ask.request.len(),

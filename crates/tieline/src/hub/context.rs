@@ -1,5 +1,5 @@
 //! What all connections of a hub share: the configuration, the clock, the ping frame, the budget, the
-//! ticks, and the list of the application's tasks.
+//! ticks, the dialects, and the list of the application's tasks.
 //!
 //! Owns the coarse clock. Knows no connection.
 
@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use tieline_websocket::{AnyFrame, Limits};
 use tokio_util::task::TaskTracker;
 
-use super::{outbox::OutboxRules, tick::Ticks};
+use super::{dialect::Dialects, outbox::OutboxRules, tick::Ticks};
 use crate::config::Config;
 
 pub(crate) struct HubContext {
@@ -22,12 +22,13 @@ pub(crate) struct HubContext {
     pub(crate) ping: AnyFrame,
     pub(super) rules: OutboxRules,
     pub(super) ticks: Ticks,
+    pub(crate) dialects: Dialects,
     /// What the application has spawned on connections.
     pub(super) tasks: TaskTracker,
 }
 
 impl HubContext {
-    pub(super) fn new(config: Config) -> Self {
+    pub(super) fn new(config: Config, dialects: Dialects) -> Self {
         let limits = config.limits();
         let rules = OutboxRules::new(&config);
         let (clock, ping) = (CoarseClock::new(), AnyFrame::ping(b""));
@@ -38,6 +39,7 @@ impl HubContext {
             ping,
             rules,
             ticks: Ticks::new(),
+            dialects,
             tasks: TaskTracker::new(),
         }
     }

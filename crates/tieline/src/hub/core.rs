@@ -1,7 +1,6 @@
-//! The hub itself: its shards, and routing a message to the connections of a scope.
+//! The hub itself: its shards, and the way to one connection.
 //!
-//! Owns the choice of shard and the choice between sending inline and queueing. Must not know the public
-//! handle of a connection.
+//! Owns the choice of shard. Must not know the public handle of a connection.
 
 use std::{
     fmt,
@@ -12,28 +11,20 @@ use std::{
     },
 };
 
-use tieline_websocket::Frame;
 use tokio_util::{sync::DropGuard, task::TaskTracker};
 
 use super::{
+    content::Cast,
     context::HubContext,
+    filter::Filter,
     handlers::Handlers,
     inner::ConnectionInner,
-    members::Members,
     room::{Room, SendError},
-    scope::{ExcludedIds, Hashed, Scope},
+    scope::{Hashed, Scope},
     shard::Shard,
     shard_map::ShardMaps,
 };
-use crate::{
-    close::CloseReason,
-    delivery::Reached,
-    receipt::{OutcomeSum, Receipt},
-};
-
-/// The most receivers of a message that its caller serves itself, in all shards together: waking a worker
-/// would cost as much as the sends.
-const INLINE_RECEIVERS: usize = 32;
+use crate::{close::CloseReason, receipt::Receipt};
 
 /// The connections of this node. Cheap to clone; all clones are the same hub.
 ///
@@ -59,7 +50,11 @@ const INLINE_RECEIVERS: usize = 32;
 #[derive(Clone)]
 pub struct Hub(pub(super) Arc<HubInner>);
 
+/// Makes a filter of bytes, if they are one.
+pub(super) type Compile = Box<dyn Fn(&Hub, &[u8]) -> Option<Filter> + Send + Sync>;
+
 pub(super) struct HubInner {
+    pub(super) compile: Option<Compile>,
     pub(super) shards: Box<[Arc<Shard>]>,
     pub(super) maps: ShardMaps,
     pub(super) hasher: RandomState,
@@ -165,26 +160,27 @@ impl Hub {
 /// Sending.
 impl Hub {
     /// Sends to one connection: at once, or behind what is pending in its shard.
-    pub(crate) fn emit_to(&self, conn: &Arc<ConnectionInner>, frame: Frame) -> Receipt {
+    pub(crate) fn emit_to(&self, conn: &Arc<ConnectionInner>, cast: Cast) -> Receipt {
         let shard = self.shard(conn);
         if shard.queue.is_idle() {
-            return Receipt::decided(conn.send(frame));
+            return Receipt::decided(conn.send(cast));
         }
-        shard.queue.queue_unicast(conn, frame)
+        shard.queue.queue_unicast(conn, cast)
     }
 
     /// Sends to one connection when its outbox has room, behind what is pending in its shard now.
     pub(crate) async fn send_when_ready(
         &self,
         conn: &Arc<ConnectionInner>,
-        frame: Frame,
+        cast: Cast,
     ) -> Result<(), SendError> {
         if conn.is_close_requested() {
             return Err(SendError::Closed);
         }
         self.shard(conn).queue.passed().await;
-        conn.compress(&frame);
-        Room::new(conn, Some(frame)).await
+        let rendered = conn.rendered(&cast).ok_or(SendError::Refused)?;
+        conn.compress(&rendered.frame);
+        Room::new(conn, Some(rendered)).await
     }
 
     /// Waits until the outbox of a connection has room.
@@ -193,153 +189,6 @@ impl Hub {
             return Err(SendError::Closed);
         }
         Room::new(conn, None).await
-    }
-
-    /// Sends to a scope: at once if it has few receivers and nothing is pending, else through the queues.
-    pub(crate) fn send_to_scope<T>(
-        &self,
-        scope: Scope<'_>,
-        except: Option<&ExcludedIds>,
-        frame: &Frame,
-    ) -> Receipt<T>
-    where
-        T: From<Reached> + Send + 'static,
-    {
-        let scope = Hashed::new(scope, &self.0.hasher);
-        let (reached, shards) = self.send_inline(scope, except, frame);
-        if shards.is_empty() {
-            return Receipt::counted(reached);
-        }
-        let (sum, receipt) = OutcomeSum::new(shards.len(), reached);
-        self.queue_in(&shards, scope, except, frame, &sum);
-        receipt
-    }
-
-    /// As [`Hub::send_to_scope`], but calls `callback` with the outcome, now or later; never if the hub
-    /// ends first.
-    #[cfg(feature = "cluster")]
-    pub(crate) fn send_with_callback(
-        &self,
-        scope: Scope<'_>,
-        except: Option<&ExcludedIds>,
-        frame: &Frame,
-        callback: impl FnOnce(Reached) + Send + 'static,
-    ) {
-        let scope = Hashed::new(scope, &self.0.hasher);
-        let (reached, shards) = self.send_inline(scope, except, frame);
-        if shards.is_empty() {
-            return callback(reached);
-        }
-        let sum = OutcomeSum::with_callback(shards.len(), reached, Box::new(callback));
-        self.queue_in(&shards, scope, except, frame, &sum);
-    }
-
-    /// Delivers at once if there are few receivers, in the shards where nothing is pending. Returns the
-    /// shards where the message has to be queued.
-    fn send_inline(
-        &self,
-        scope: Hashed<Scope<'_>>,
-        except: Option<&ExcludedIds>,
-        frame: &Frame,
-    ) -> (Reached, Vec<usize>) {
-        let mut reached = Reached::default();
-        let (mut few, mut pending) = (FewReceivers::default(), Vec::new());
-        for i in self.0.maps.shards_of(scope) {
-            let shard = &self.0.shards[i];
-            let index = shard.index.lock();
-            let Some(members) = index.members(scope) else {
-                continue;
-            };
-            if !shard.queue.is_idle() {
-                pending.push(i);
-            } else if !few.add(members) {
-                drop(index);
-                return (reached, self.0.maps.shards_of(scope).collect());
-            }
-        }
-        if few.len == 0 {
-            return (reached, pending);
-        }
-        let tick = self.0.context.ticks.current();
-        for conn in few.iter() {
-            if !except.is_some_and(|ids| ids.iter().any(|id| **id == *conn.id)) {
-                reached.record(conn.send_one_of_many(frame.clone(), tick));
-            }
-        }
-        (reached, pending)
-    }
-
-    /// Queues in these shards; each adds its part to the sum.
-    fn queue_in(
-        &self,
-        shards: &[usize],
-        scope: Hashed<Scope<'_>>,
-        except: Option<&ExcludedIds>,
-        frame: &Frame,
-        sum: &Arc<OutcomeSum>,
-    ) {
-        let ids = except.into_iter().flat_map(|ids| ids.iter());
-        let hashed = ids.map(|id| {
-            let hash = self.0.hasher.hash_one(&**id);
-            (self.shard_of(hash), hash, &**id)
-        });
-        let hashed: Vec<_> = hashed.collect();
-        self.compress_for(shards, scope, frame);
-        for &shard in shards {
-            let here = hashed.iter().filter(|(of, ..)| *of == shard);
-            let excluded = here.map(|&(_, hash, id)| (hash, id));
-            self.0.shards[shard].queue_broadcast(scope, excluded, frame.clone(), Arc::clone(sum));
-        }
-    }
-}
-
-/// Members of a scope, in each shard, that are asked whether they take compressed messages.
-const SAMPLE: usize = 32;
-
-/// Compression.
-impl Hub {
-    /// Compresses a message once, here, if it looks as if a receiver wanted that: the workers of several
-    /// shards would otherwise do it at the same time.
-    fn compress_for(&self, shards: &[usize], scope: Hashed<Scope<'_>>, frame: &Frame) {
-        let Some(deflate) = &self.0.context.rules.deflate else {
-            return;
-        };
-        let compresses = |&shard: &usize| {
-            let index = self.0.shards[shard].index.lock();
-            let members = index.members(scope).map(Members::iter);
-            let mut sample = members.into_iter().flatten().take(SAMPLE);
-            sample.any(|conn| conn.deflate().is_some())
-        };
-        if shards.iter().any(compresses) {
-            frame.encoded(Some(deflate));
-        }
-    }
-}
-
-/// The receivers of a message that its caller serves. They are copied, because the lock of a shard is not
-/// held while sockets are written to; to the stack, because this is the path of most messages.
-#[derive(Default)]
-struct FewReceivers {
-    conns: [Option<Arc<ConnectionInner>>; INLINE_RECEIVERS],
-    len: usize,
-}
-
-impl FewReceivers {
-    /// Adds the members of a shard; false if that are too many.
-    fn add(&mut self, members: &Members<ConnectionInner>) -> bool {
-        let rest = &mut self.conns[self.len..];
-        if members.len() > rest.len() {
-            return false;
-        }
-        for (place, conn) in rest.iter_mut().zip(members.iter()) {
-            *place = Some(Arc::clone(conn));
-        }
-        self.len += members.len();
-        true
-    }
-
-    fn iter(&self) -> impl Iterator<Item = &Arc<ConnectionInner>> {
-        self.conns[..self.len].iter().flatten()
     }
 }
 

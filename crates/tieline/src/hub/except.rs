@@ -1,17 +1,18 @@
 //! Messages to many that leave some clients out.
 //!
-//! Owns the ids to leave out. Must not know shards or queues: each call is the one of [`Hub`] with these ids,
-//! which are compared when the message is delivered.
+//! Owns the ids to leave out, and the filter. Must not know shards or queues: each call is the one of [`Hub`]
+//! with these, which are compared when the message is delivered.
 
-use tieline_websocket::Frame;
+use bytes::Bytes;
 
 use super::{
+    content::Content,
     core::Hub,
     scope::{ExcludedIds, Scope},
 };
 use crate::{delivery::Reached, receipt::Receipt};
 
-/// A hub that leaves some client ids out; made by [`Hub::except`].
+/// A hub that leaves some clients out; made by [`Hub::except`] and [`Hub::matching`].
 ///
 /// ```
 /// use tieline::{Connection, Message};
@@ -25,28 +26,42 @@ use crate::{delivery::Reached, receipt::Receipt};
 pub struct Except<'a> {
     hub: &'a Hub,
     ids: ExcludedIds,
+    filter: Option<Bytes>,
 }
 
 impl<'a> Except<'a> {
     pub(super) fn new(hub: &'a Hub, ids: ExcludedIds) -> Self {
-        Self { hub, ids }
+        Self {
+            hub,
+            ids,
+            filter: None,
+        }
+    }
+
+    /// The same, for those only whom a filter admits, as [`Hub::matching`]; it replaces an earlier filter.
+    #[must_use]
+    pub fn matching(mut self, filter: impl Into<Bytes>) -> Self {
+        self.filter = Some(filter.into());
+        self
     }
 
     /// Sends to every connection of a user, except those left out.
-    pub fn emit_user(&self, user: &str, frame: impl Into<Frame>) -> Receipt<Reached> {
-        self.hub
-            .send_to_scope(Scope::User(user), Some(&self.ids), &frame.into())
+    pub fn emit_user(&self, user: &str, content: impl Into<Content>) -> Receipt<Reached> {
+        self.send(Scope::User(user), content.into())
     }
 
     /// Sends to every connection in a group, except those left out.
-    pub fn emit_group(&self, group: &str, frame: impl Into<Frame>) -> Receipt<Reached> {
-        self.hub
-            .send_to_scope(Scope::Group(group), Some(&self.ids), &frame.into())
+    pub fn emit_group(&self, group: &str, content: impl Into<Content>) -> Receipt<Reached> {
+        self.send(Scope::Group(group), content.into())
     }
 
     /// Sends to every connection, except those left out.
-    pub fn broadcast(&self, frame: impl Into<Frame>) -> Receipt<Reached> {
-        self.hub
-            .send_to_scope(Scope::Everyone, Some(&self.ids), &frame.into())
+    pub fn broadcast(&self, content: impl Into<Content>) -> Receipt<Reached> {
+        self.send(Scope::Everyone, content.into())
+    }
+
+    fn send(&self, scope: Scope<'_>, content: Content) -> Receipt<Reached> {
+        let cast = content.into_multicast(scope, self.filter.clone());
+        self.hub.send_to_scope(scope, Some(&self.ids), &cast)
     }
 }

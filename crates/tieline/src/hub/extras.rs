@@ -1,8 +1,8 @@
 //! What few connections have, in one box that most do without.
 //!
 //! Owns the reason of the close, the signal that it has begun, the line of those who wait for room in the
-//! outbox, and the application's data. Must not know when any of them is due. Invariant: there is no box
-//! without something in it.
+//! outbox, the count of numbered messages, and the application's data. Must not know when any of them is due.
+//! Invariant: there is no box without something in it.
 
 use std::{any::Any, sync::Arc};
 
@@ -20,6 +20,8 @@ struct Fields {
     /// Cancelled when the close begins; `None` as long as nobody waits for that.
     closing: Option<CancellationToken>,
     line: Option<Box<Line>>,
+    /// How many numbered messages the client was given.
+    numbers: u64,
     data: Option<Data>,
 }
 
@@ -67,6 +69,20 @@ impl Extras {
     }
 }
 
+/// Numbers of messages.
+impl Extras {
+    /// The number of the next message.
+    pub(super) fn next_number(&self) -> u64 {
+        self.0.as_deref().map_or(0, |fields| fields.numbers) + 1
+    }
+
+    pub(super) fn take_numbers(&mut self, count: u64) {
+        if count > 0 {
+            self.0.get_or_insert_default().numbers += count;
+        }
+    }
+}
+
 /// Waiting for room.
 impl Extras {
     /// Those who wait, if anybody does.
@@ -96,7 +112,14 @@ impl Extras {
         }
         if let Some(fields) = &mut self.0 {
             fields.line = None;
-            if fields.reason.is_none() && fields.closing.is_none() && fields.data.is_none() {
+            let Fields {
+                reason,
+                closing,
+                line: _,
+                numbers,
+                data,
+            } = &**fields;
+            if reason.is_none() && closing.is_none() && *numbers == 0 && data.is_none() {
                 self.0 = None;
             }
         }
@@ -118,6 +141,17 @@ mod tests {
         assert!(!extras.leave_line(turns[0]));
         assert!(extras.leave_line(turns[1]));
         assert!(extras.is_empty());
+    }
+
+    #[test]
+    fn numbers_outlast_those_who_wait() {
+        let mut extras = Extras::default();
+        assert_eq!(extras.next_number(), 1);
+        assert!(extras.is_empty());
+        let turn = extras.line_or_empty().wait(None, Waker::noop());
+        extras.take_numbers(2);
+        assert!(extras.leave_line(turn));
+        assert_eq!(extras.next_number(), 3);
     }
 
     #[test]

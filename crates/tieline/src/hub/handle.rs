@@ -5,10 +5,10 @@
 use std::{fmt, io, net::SocketAddr, sync::Arc};
 
 use tieline_registry::{ClientId, NameError, id};
-use tieline_websocket::{CloseFrame, Frame};
+use tieline_websocket::CloseFrame;
 use tokio::task::JoinHandle;
 
-use super::{core::Hub, inner::ConnectionInner, room::SendError};
+use super::{content::Content, core::Hub, inner::ConnectionInner, room::SendError};
 use crate::{close::CloseReason, receipt::Receipt};
 
 /// One accepted WebSocket. Cheap to clone. It may outlive the socket; `emit` then yields
@@ -93,8 +93,8 @@ impl Connection {
     ///
     /// The frame is in the client's outbox when this returns, or in its shard's queue if broadcasts wait
     /// there; the order of the calls is kept either way.
-    pub fn emit(&self, frame: impl Into<Frame>) -> Receipt {
-        self.hub.emit_to(&self.inner, frame.into())
+    pub fn emit(&self, content: impl Into<Content>) -> Receipt {
+        self.hub.emit_to(&self.inner, content.into().into_unicast())
     }
 
     /// Sends to this client once its outbox has room, however slowly the client reads: less than half of
@@ -127,9 +127,11 @@ impl Connection {
     /// ```
     ///
     /// # Errors
-    /// [`SendError::Closed`] if the connection closes first.
-    pub async fn send(&self, frame: impl Into<Frame>) -> Result<(), SendError> {
-        self.hub.send_when_ready(&self.inner, frame.into()).await
+    /// [`SendError::Closed`] if the connection closes first, and [`SendError::Refused`] if a note is not for the
+    /// client's dialect.
+    pub async fn send(&self, content: impl Into<Content>) -> Result<(), SendError> {
+        let cast = content.into().into_unicast();
+        self.hub.send_when_ready(&self.inner, cast).await
     }
 
     /// Waits until less than half of this client's outbox is in use. Then it takes at least one frame by

@@ -21,8 +21,11 @@ use tieline_websocket::{Deflate, Frame};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    content::Cast,
     context::HubContext,
+    dialect::{DialectId, Rendered},
     extras::{Data, Extras},
+    frame_batch::Reading,
     groups::Groups,
     handlers::HandlerSlot,
     outbox::Outbox,
@@ -45,6 +48,7 @@ pub(crate) struct ConnectionInner {
     pub(super) state: StateCell,
     /// Whether the client negotiated compression.
     compress: bool,
+    dialect: DialectId,
     /// Index of the hub's shard that holds it. It fills a gap, and saves a hash for each message.
     pub(super) shard: u16,
     /// Who answers requests about it.
@@ -73,6 +77,7 @@ pub(crate) struct ConnectionOptions {
     pub(crate) final_message: Option<FinalMessage>,
     /// Whether the client negotiated compression.
     pub(crate) deflate: bool,
+    pub(crate) dialect: DialectId,
     /// What the application keeps with the connection.
     pub(crate) data: Option<Arc<dyn Any + Send + Sync>>,
     /// Who answers requests about it.
@@ -99,6 +104,7 @@ impl ConnectionInner {
             final_message: options.final_message,
             state: StateCell::new(),
             compress: options.deflate,
+            dialect: options.dialect,
             handler: options.handler,
             shard: u16::try_from(shard).expect("a hub has at most 65,535 shards"),
             last_activity: AtomicU32::new(context.clock.now()),
@@ -116,6 +122,27 @@ impl ConnectionInner {
     pub(super) fn deflate(&self) -> Option<&Deflate> {
         let settings = self.context.rules.deflate.as_ref();
         settings.filter(|_| self.compress)
+    }
+
+    /// In which dialect the client reads.
+    pub(super) fn dialect(&self) -> DialectId {
+        self.dialect
+    }
+
+    /// How the client reads.
+    pub(super) fn reading(&self) -> Reading<'_> {
+        Reading {
+            dialects: &self.context.dialects,
+            dialect: self.dialect,
+            deflate: self.deflate(),
+        }
+    }
+
+    /// What the client gets; `None` if it gets nothing. To be done before the send side is locked, because it
+    /// calls the application.
+    #[inline]
+    pub(super) fn rendered(&self, cast: &Cast) -> Option<Rendered> {
+        cast.rendered(&self.context.dialects, self.dialect)
     }
 
     /// Notes that a close was requested; false if one was before, or has begun.

@@ -23,11 +23,14 @@ mod budget;
 mod claimants;
 #[cfg(feature = "cluster")]
 mod client_op;
+mod content;
 mod context;
 mod core;
 mod cork;
+mod dialect;
 mod except;
 mod extras;
+mod filter;
 mod flusher;
 mod frame_batch;
 mod groups;
@@ -37,10 +40,15 @@ mod handlers;
 mod index;
 mod inner;
 mod keepalive;
+mod language;
 mod line;
 mod members;
 mod memory;
+mod multicast;
 mod names;
+mod note;
+mod numbered;
+mod numbering;
 mod observer;
 mod outbox;
 mod parts;
@@ -52,6 +60,7 @@ mod send_side;
 mod shard;
 mod shard_map;
 mod shedding;
+mod start;
 mod state;
 mod stats;
 mod task_side;
@@ -69,9 +78,23 @@ pub(crate) use self::tests::connect_as;
 pub(crate) use self::{
     admission::{Claimant, Superseded},
     client_op::{AskOp, ClientOp, OpOutcome},
+    content::Cast,
     core::Presence,
     observer::{HubObserver, ScopeKey},
     scope::{ExcludedIds, OwnedScope, Scope},
+};
+pub use self::{
+    content::Content,
+    core::Hub,
+    cork::Cork,
+    dialect::{Dialect, DialectId, Dialects},
+    except::Except,
+    handle::{Connection, JoinError},
+    language::{FilterLanguage, Predicate},
+    note::{Note, NoteKind, NoteOrigin},
+    numbering::Numbering,
+    room::SendError,
+    stats::HubStats,
 };
 pub(crate) use self::{
     core::Asked,
@@ -80,12 +103,4 @@ pub(crate) use self::{
     handlers::{HandlerSlot, RequestHandler, RequestPermit, RequestTasks, RunningRequest},
     inner::{ConnectionInfo, ConnectionInner, ConnectionOptions},
     task_side::TaskStream,
-};
-pub use self::{
-    core::Hub,
-    cork::Cork,
-    except::Except,
-    handle::{Connection, JoinError},
-    room::SendError,
-    stats::HubStats,
 };

@@ -11,10 +11,10 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use tieline_websocket::Frame;
 use tokio::task::coop;
 
 use super::{
+    dialect::Rendered,
     inner::ConnectionInner,
     line::Turn,
     send_side::{SendGuard, SendSide},
@@ -28,20 +28,23 @@ pub enum SendError {
     /// The connection is closed, or closing.
     #[error("the connection is closed")]
     Closed,
+    /// The note is not for the client's [`Dialect`](crate::Dialect).
+    #[error("the note is not for the client's dialect")]
+    Refused,
 }
 
 /// Waits for room, and sends a frame if there is one. Nothing was sent if it is dropped before it is ready.
 #[must_use = "futures do nothing unless polled"]
 pub(crate) struct Room<'a> {
     conn: &'a Arc<ConnectionInner>,
-    frame: Option<Frame>,
+    frame: Option<Rendered>,
     /// Since it waits.
     turn: Option<Turn>,
 }
 
 impl<'a> Room<'a> {
     /// The frame must be compressed already where the client wants that.
-    pub(super) fn new(conn: &'a Arc<ConnectionInner>, frame: Option<Frame>) -> Self {
+    pub(super) fn new(conn: &'a Arc<ConnectionInner>, frame: Option<Rendered>) -> Self {
         Self {
             conn,
             frame,
@@ -77,7 +80,7 @@ impl ConnectionInner {
     fn poll_send(
         self: &Arc<Self>,
         cx: &mut Context<'_>,
-        frame: &mut Option<Frame>,
+        frame: &mut Option<Rendered>,
         turn: &mut Option<Turn>,
     ) -> Poll<Result<(), SendError>> {
         let mut send_side = self.send_side.lock();
@@ -93,7 +96,7 @@ impl ConnectionInner {
             return Poll::Pending;
         }
         if is_open && let Some(frame) = frame.take() {
-            send_side.outbox.push(frame, &self.context.rules);
+            self.push(&mut send_side, frame);
             self.flush_or_cork(&mut send_side);
         }
         if let Some(turn) = turn.take() {
@@ -106,11 +109,11 @@ impl ConnectionInner {
         })
     }
 
-    fn has_room(&self, send_side: &SendSide, frame: Option<&Frame>, turn: Option<Turn>) -> bool {
+    fn has_room(&self, send_side: &SendSide, frame: Option<&Rendered>, turn: Option<Turn>) -> bool {
         let rules = &self.context.rules;
         send_side.extras.may_send(turn)
             && !send_side.outbox.is_half_full(rules)
-            && frame.is_none_or(|frame| send_side.outbox.fits(frame, rules))
+            && frame.is_none_or(|frame| send_side.outbox.fits(&frame.frame, rules))
     }
 
     /// Ends a wait, so that the next one has its turn.

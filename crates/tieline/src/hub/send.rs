@@ -14,7 +14,9 @@ use parking_lot::MutexGuard;
 use tieline_websocket::{AnyFrame, Frame};
 
 use super::{
+    content::Cast,
     cork::Cork,
+    dialect::Rendered,
     frame_batch::FrameBatch,
     inner::ConnectionInner,
     send_side::{self, SendGuard, SendSide, WriteMode},
@@ -32,12 +34,18 @@ const KEPT_WHEN_SHED: usize = 64 * 1024;
 
 /// Frames.
 impl ConnectionInner {
-    /// Queues a frame, or applies the policy of a full outbox. The frame leaves at once; inside a cork,
-    /// when it ends.
-    pub(crate) fn send(self: &Arc<Self>, frame: Frame) -> Delivery {
-        self.compress(&frame);
+    /// Queues what the client gets, or applies the policy of a full outbox. The frame leaves at once; inside a
+    /// cork, when it ends. Content that is not for its dialect is refused.
+    pub(crate) fn send(self: &Arc<Self>, cast: Cast) -> Delivery {
+        let rendered = cast.into_rendered(&self.context.dialects, self.dialect());
+        rendered.map_or(Delivery::Refused, |rendered| self.send_rendered(rendered))
+    }
+
+    /// As [`ConnectionInner::send`], for what was rendered for this client.
+    pub(super) fn send_rendered(self: &Arc<Self>, rendered: Rendered) -> Delivery {
+        self.compress(&rendered.frame);
         let mut send_side = self.send_side.lock();
-        let delivery = self.enqueue(&mut send_side, frame);
+        let delivery = self.enqueue(&mut send_side, rendered);
         self.flush_or_cork(&mut send_side);
         delivery
     }
@@ -46,44 +54,53 @@ impl ConnectionInner {
     /// there is one.
     pub(super) fn send_one_of_many(
         self: &Arc<Self>,
-        frame: Frame,
+        rendered: Rendered,
         tick: Option<&Tick>,
     ) -> Delivery {
-        self.compress(&frame);
+        self.compress(&rendered.frame);
         let mut send_side = self.send_side.lock();
-        let delivery = self.enqueue(&mut send_side, frame);
+        let delivery = self.enqueue(&mut send_side, rendered);
         self.flush_or_list(&mut send_side, tick);
         delivery
     }
 
     /// Queues a batch of frames, written in one piece if nothing waits. Returns those that were not
-    /// delivered, by their place in the batch.
+    /// delivered, by their place in the batch; what is not for the client's dialect is not among them.
     pub(super) fn send_batch<T>(self: &Arc<Self>, batch: &FrameBatch<T>) -> Vec<(usize, Delivery)> {
-        let joined = batch.joined(self.deflate());
+        let reading = self.reading();
+        let joined = batch.joined(reading);
         if joined.is_none() {
-            batch.frames().for_each(|frame| self.compress(frame));
+            // Rendered and compressed before the send side is locked.
+            batch.frames(reading).for_each(|frame| self.compress(frame));
         }
         let mut send_side = self.send_side.lock();
-        let mut written = joined.map_or(0, |bytes| self.write_joined(&send_side, bytes));
+        let (mut written, is_whole) = match joined {
+            Some(bytes) => {
+                let written = self.write_joined(&send_side, bytes);
+                (written, written == bytes.len())
+            }
+            None => self.write_numbered(&mut send_side, batch, reading),
+        };
         let mut failed = Vec::new();
-        if batch.is_whole(written, self.deflate()) {
+        if is_whole {
             return failed;
         }
         let rules = &self.context.rules;
-        for (i, frame) in batch.frames().enumerate() {
-            let length = frame.encoded(self.deflate()).len();
-            if written >= length {
-                written -= length;
-            } else if written > 0 {
-                let begun = std::mem::take(&mut written);
-                send_side
-                    .outbox
-                    .push_rest(frame.clone().into(), begun, rules);
-            } else {
-                let delivery = self.enqueue(&mut send_side, frame.clone());
+        for (i, rendered) in batch.rendered(reading) {
+            if written == 0 {
+                let delivery = self.enqueue(&mut send_side, rendered);
                 if !delivery.is_delivered() {
                     failed.push((i, delivery));
                 }
+                continue;
+            }
+            let frame = self.take_number(&mut send_side, rendered);
+            let length = frame.encoded(reading.deflate).len();
+            if written >= length {
+                written -= length;
+            } else {
+                let begun = std::mem::take(&mut written);
+                send_side.outbox.push_rest(frame, begun, rules);
             }
         }
         if !send_side.outbox.is_empty() {
@@ -100,35 +117,40 @@ impl ConnectionInner {
         }
     }
 
-    /// Writes the bytes of a batch straight to the socket if that keeps the order; returns how many left.
-    fn write_joined(&self, send_side: &SendSide, bytes: &[u8]) -> usize {
-        let WriteMode::Direct(socket) = &send_side.write_mode else {
-            return 0;
-        };
-        if self.is_closing()
-            || !send_side.outbox.is_empty()
-            || self.state.is(Activity::WRITE_PENDING)
-        {
-            return 0;
-        }
-        // The flush that follows meets an error again, and handles it.
-        socket.try_write(bytes).unwrap_or(0)
+    /// Whether bytes that go straight to the socket keep the order.
+    pub(super) fn can_write_now(&self, send_side: &SendSide) -> bool {
+        matches!(send_side.write_mode, WriteMode::Direct(_))
+            && !self.is_closing()
+            && send_side.outbox.is_empty()
+            && !self.state.is(Activity::WRITE_PENDING)
     }
 
-    fn enqueue(&self, send_side: &mut SendGuard<'_>, frame: Frame) -> Delivery {
+    /// Writes the bytes of a batch straight to the socket if that keeps the order; returns how many left.
+    pub(super) fn write_joined(&self, send_side: &SendSide, bytes: &[u8]) -> usize {
+        match &send_side.write_mode {
+            WriteMode::Direct(socket) if self.can_write_now(send_side) => {
+                // The flush that follows meets an error again, and handles it.
+                socket.try_write(bytes).unwrap_or(0)
+            }
+            _ => 0,
+        }
+    }
+
+    fn enqueue(&self, send_side: &mut SendGuard<'_>, rendered: Rendered) -> Delivery {
         if self.is_closing() {
             return Delivery::Offline;
         }
-        let rules = &self.context.rules;
-        let has_room = send_side.outbox.fits(&frame, rules) || self.make_room(send_side, &frame);
+        // Without the number: a few bytes beyond the bound.
+        let (frame, rules) = (&rendered.frame, &self.context.rules);
+        let has_room = send_side.outbox.fits(frame, rules) || self.make_room(send_side, frame);
         // An attempt to write may have failed.
         if self.is_closing() {
             return Delivery::Offline;
         }
-        if !has_room && !self.apply_policy(send_side, &frame) {
+        if !has_room && !self.apply_policy(send_side, frame) {
             return Delivery::Refused;
         }
-        send_side.outbox.push(frame, rules);
+        self.push(send_side, rendered);
         Delivery::Delivered
     }
 

@@ -5,14 +5,13 @@
 //! so its index alone decides about duplicates; broadcasts are queued under the lock of the index, so that
 //! their order is that of their numbers; the worker holds that lock for one slice at a time.
 
-use std::{hash::RandomState, sync::Arc};
+use std::hash::RandomState;
 
 use parking_lot::Mutex;
-use tieline_websocket::Frame;
 use tokio::task::yield_now;
 
 use super::{
-    batch::{BroadcastBatch, BroadcastJob},
+    batch::{BroadcastBatch, BroadcastJob, Message},
     broadcast::{self, Bounds, ShardQueue},
     index::ShardIndex,
     inner::ConnectionInner,
@@ -20,7 +19,7 @@ use super::{
     scope::{Hashed, Scope},
     shard_map::ShardMaps,
 };
-use crate::{delivery::Reached, receipt::OutcomeSum};
+use crate::delivery::Reached;
 
 /// Maximum number of shards: a connection keeps the index of its shard in 16 bits.
 pub(super) const MAX_SHARDS: usize = u16::MAX as usize;
@@ -50,19 +49,14 @@ impl Shard {
         &self,
         scope: Hashed<Scope<'_>>,
         excluded: impl Iterator<Item = (u64, &'a str)>,
-        frame: Frame,
-        sum: Arc<OutcomeSum>,
+        message: Message,
     ) {
         let mut index = self.index.lock();
         let Some(audience) = index.audience(scope, excluded) else {
             drop(index);
-            return sum.add_part(Reached::default());
+            return message.sum.add_part(Reached::default());
         };
-        let job = BroadcastJob {
-            audience,
-            frame,
-            sum,
-        };
+        let job = BroadcastJob { audience, message };
         match self.queue.queue_broadcast(job) {
             Ok(()) => {
                 index.on_queued(scope);
@@ -71,7 +65,7 @@ impl Shard {
             }
             Err(job) => {
                 drop(index);
-                job.sum.add_part(Reached {
+                job.message.sum.add_part(Reached {
                     queue_full: job.audience.receivers as u64,
                     ..Reached::default()
                 });

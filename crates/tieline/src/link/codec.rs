@@ -24,6 +24,8 @@ const REQUEST_EMIT: u32 = 1;
 const EMIT_ID: u32 = 1;
 const EMIT_DATA: u32 = 2;
 const EMIT_BINARY: u32 = 3;
+const EMIT_KIND: u32 = 4;
+const EMIT_ABOUT: u32 = 5;
 
 /// A request that can be sent to a peer.
 pub(crate) trait EncodeRequest {
@@ -48,6 +50,8 @@ pub(crate) struct RequestRef<'a> {
     pub(crate) id: &'a str,
     pub(crate) data: &'a [u8],
     pub(crate) binary: bool,
+    pub(crate) kind: u32,
+    pub(crate) about: &'a [u8],
 }
 
 impl RequestRef<'_> {
@@ -57,7 +61,12 @@ impl RequestRef<'_> {
             0 => 0,
             length => delimited_len(length),
         };
-        bytes(self.id.as_bytes()) + bytes(self.data) + 2 * usize::from(self.binary)
+        let kind = match self.kind {
+            0 => 0,
+            kind => 1 + encoded_len_varint(kind.into()),
+        };
+        let binary = 2 * usize::from(self.binary);
+        bytes(self.id.as_bytes()) + bytes(self.data) + binary + kind + bytes(self.about)
     }
 }
 
@@ -77,6 +86,14 @@ impl EncodeRequest for RequestRef<'_> {
         if self.binary {
             encode_key(EMIT_BINARY, WireType::Varint, into);
             into.put_u8(1);
+        }
+        if self.kind > 0 {
+            encode_key(EMIT_KIND, WireType::Varint, into);
+            encode_varint(self.kind.into(), into);
+        }
+        if !self.about.is_empty() {
+            put_header(EMIT_ABOUT, self.about.len(), into);
+            into.put_slice(self.about);
         }
     }
 }
@@ -200,15 +217,19 @@ mod tests {
             id in ".{0,200}",
             data in proptest::collection::vec(any::<u8>(), 0..20_000),
             binary: bool,
+            kind in prop_oneof![Just(0), 0_u32..300],
+            about in proptest::collection::vec(any::<u8>(), 0..300),
         ) {
             let mut bytes = BytesMut::new();
-            let emit = RequestRef { id: &id, data: &data, binary };
+            let emit = RequestRef { id: &id, data: &data, binary, kind, about: &about };
             append_to_batch(&emit, emit.encoded_len(), &mut bytes);
             prop_assert_eq!(bytes.len(), len_in_batch(emit.encoded_len()));
             let same = RequestKind::Emit(proto::Emit {
                 id: id.clone().into_bytes().into(),
                 data: data.into(),
                 binary,
+                kind,
+                about: about.into(),
             });
             prop_assert_eq!(&bytes[..], prost_encoded(same.clone()));
             prop_assert_eq!(first_recipient(&bytes), Some(id.as_bytes()));
@@ -221,6 +242,32 @@ mod tests {
         }
     }
 
+    /// An emit as a node knows it that knows no notes.
+    #[derive(PartialEq, Message)]
+    struct OlderEmit {
+        #[prost(bytes = "vec", tag = "1")]
+        id: Vec<u8>,
+        #[prost(bytes = "vec", tag = "2")]
+        data: Vec<u8>,
+        #[prost(bool, tag = "3")]
+        binary: bool,
+    }
+
+    #[test]
+    fn an_older_node_reads_the_data_of_a_note_and_is_read() {
+        let note = proto::Emit {
+            id: "gil".into(),
+            data: "hello".into(),
+            binary: true,
+            kind: 2,
+            about: "ada".into(),
+        };
+        let older = OlderEmit::decode(&note.encode_to_vec()[..]).unwrap();
+        assert_eq!((&*older.data, older.binary), (&b"hello"[..], true));
+        let frame = proto::Emit::decode(&older.encode_to_vec()[..]).unwrap();
+        assert_eq!((frame.kind, frame.about.len()), (0, 0));
+    }
+
     #[test]
     fn any_request_is_encoded_as_prost_encodes_it() {
         let multicast = RequestKind::Multicast(proto::Multicast {
@@ -229,6 +276,9 @@ mod tests {
             data: vec![7; 300].into(),
             binary: true,
             except: vec!["a".into(), "b".into()],
+            kind: 200,
+            about: "x".into(),
+            filter: "y".into(),
         });
         let query = RequestKind::Query(proto::Query::default());
         for request in [multicast, query] {

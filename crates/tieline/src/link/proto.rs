@@ -95,6 +95,7 @@ impl From<Reached> for delivery::Reached {
             refused: reached.refused,
             queue_full: reached.queue_full,
             incomplete: reached.incomplete,
+            filter_refused: reached.filter_refused,
         }
     }
 }
@@ -107,6 +108,7 @@ impl From<delivery::Reached> for Reached {
             refused: reached.refused,
             queue_full: reached.queue_full,
             incomplete: reached.incomplete,
+            filter_refused: reached.filter_refused,
         }
     }
 }

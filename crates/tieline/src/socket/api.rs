@@ -19,7 +19,7 @@ use super::inbox::Inbox;
 use crate::{
     close::CloseReason,
     handler::ConnectionError,
-    hub::{Connection, SendError},
+    hub::{Connection, Content, SendError},
 };
 
 /// A connection as a value that a task of its own receives from and sends to, for code that is written as a
@@ -75,14 +75,15 @@ impl Socket {
         poll_fn(|cx| self.inbox.poll_recv(cx)).await
     }
 
-    /// Sends a frame when there is room, as [`Connection::send`]. Frames leave when the task next waits.
+    /// Sends a frame or a note when there is room, as [`Connection::send`]. Frames leave when the task next waits.
     ///
     /// # Errors
-    /// [`SendError::Closed`] if the connection closes first.
-    pub async fn send(&mut self, frame: impl Into<Frame>) -> Result<(), SendError> {
-        let frame = frame.into();
+    /// [`SendError::Closed`] if the connection closes first, and [`SendError::Refused`] if a note is not for the
+    /// client's dialect.
+    pub async fn send(&mut self, content: impl Into<Content>) -> Result<(), SendError> {
+        let content = content.into();
         poll_fn(|cx| self.poll_sending(cx)).await?;
-        self.connection.send(frame).await
+        self.connection.send(content).await
     }
 
     /// Begins the close handshake, as [`Connection::close`], and waits until the connection has ended. Messages

@@ -170,9 +170,11 @@ impl Upgrade {
             first_message: accept.first_message,
             final_message: accept.final_message,
             deflate,
+            dialect: accept.dialect,
             data: accept.data,
             handler: node.handler_slot(),
         };
+        register::check_dialect(options.dialect, hub)?;
         let guard = register::admit(node, info, options, self.arrived_at).await?;
         let deadline = Instant::now() + hub.config().handshake_timeout;
         node.start(

@@ -1,6 +1,6 @@
 //! The application's decision on an upgrade: [`Accept`] or [`Refusal`].
 //!
-//! Plain values; knows no request and no hub.
+//! Plain values; knows no request, and of the hub only how it numbers dialects.
 
 use std::{any::Any, sync::Arc};
 
@@ -8,7 +8,7 @@ use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use tieline_registry::ClientId;
 use tieline_websocket::{Frame, handshake::HandshakeError};
 
-use crate::close::FinalMessage;
+use crate::{close::FinalMessage, hub::DialectId};
 
 /// An accepted upgrade: who the client is, and what is sent to it first and last.
 ///
@@ -35,6 +35,7 @@ pub struct Accept<S> {
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     pub(super) first_message: Option<Frame>,
     pub(super) final_message: Option<FinalMessage>,
+    pub(super) dialect: DialectId,
     pub(super) data: Option<Arc<dyn Any + Send + Sync>>,
 }
 
@@ -50,6 +51,7 @@ impl<S> Accept<S> {
             headers: Vec::new(),
             first_message: None,
             final_message: None,
+            dialect: DialectId::PLAIN,
             data: None,
         }
     }
@@ -84,6 +86,13 @@ impl<S> Accept<S> {
         self
     }
 
+    /// Selects how the client reads notes: one of the dialects that the hub was started with; for an id of
+    /// another hub's that this one lacks, the response is 500. Default: [`DialectId::PLAIN`].
+    pub fn dialect(mut self, dialect: DialectId) -> Self {
+        self.dialect = dialect;
+        self
+    }
+
     /// Adds a header to the response.
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
@@ -109,6 +118,7 @@ impl<S> Accept<S> {
             headers: self.headers,
             first_message: self.first_message,
             final_message: self.final_message,
+            dialect: self.dialect,
             data: self.data,
         }
     }

@@ -15,14 +15,14 @@ use crate::{
     close::CloseReason,
     config::Config,
     handler::Handler,
-    hub::{ConnectionGuard, ConnectionInfo, ConnectionOptions, RegisterError},
+    hub::{ConnectionGuard, ConnectionInfo, ConnectionOptions, DialectId, Hub, RegisterError},
     node::Node,
 };
 #[cfg(feature = "cluster")]
 use crate::{
     cluster::Cluster,
     config::Duplicate,
-    hub::{Claimant, Hub, Superseded},
+    hub::{Claimant, Superseded},
     registrar::ClaimDecision,
 };
 
@@ -45,6 +45,15 @@ pub(super) fn check_info(info: &ConnectionInfo, config: &Config) -> Result<(), R
         )));
     }
     Ok(())
+}
+
+/// Checks that the hub has the dialect that the application chose.
+pub(super) fn check_dialect(dialect: DialectId, hub: &Hub) -> Result<(), Refusal> {
+    if hub.has_dialect(dialect) {
+        return Ok(());
+    }
+    let body = "the hub was started without the dialect of this client\n";
+    Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, body))
 }
 
 /// Registers the connection in the hub, and in a cluster its id in the registry. From here on it is

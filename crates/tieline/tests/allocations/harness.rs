@@ -16,8 +16,8 @@ use std::{
 
 use socket2::{Domain, Socket, Type};
 use tieline::{
-    Accept, ClientId, CloseReason, Config, Connection, Handler, Hub, Listener, Message, Node,
-    Refusal, UpgradeRequest,
+    Accept, ClientId, CloseReason, Config, Connection, Dialect, DialectId, Dialects, Frame,
+    Handler, Hub, Listener, Message, Node, Note, Numbering, Refusal, UpgradeRequest,
 };
 use tokio::{net::TcpSocket, runtime::Runtime, sync::Notify};
 
@@ -72,9 +72,12 @@ impl Harness {
             socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
             let listener = Listener::from_tcp(socket.listen(1024).unwrap());
             let address = listener.local_addr().unwrap();
-            let hub = Hub::new(config).unwrap();
+            let (dialects, ids) = dialects();
+            let hub = Hub::with_dialects(config, dialects).unwrap();
             let node = Node::new(hub.clone(), script);
             tokio::spawn(async move {
+                let authorize =
+                    move |request| std::future::ready(Ok::<_, Refusal>(accept(&request, ids)));
                 node.serve(listener, authorize, std::future::pending())
                     .await
             });
@@ -160,7 +163,29 @@ impl Handler for Script {
     }
 }
 
-async fn authorize(request: UpgradeRequest) -> Result<Accept<()>, Refusal> {
+/// Renders text as JSON.
+struct Json(Numbering);
+
+impl Dialect for Json {
+    fn render(&self, note: &Note) -> Option<Frame> {
+        let text = note.as_text()?;
+        Some(Frame::text(format!(r#"{{"text":"{text}"}}"#)))
+    }
+
+    fn numbering(&self) -> Numbering {
+        self.0
+    }
+}
+
+/// The dialects of a query's `dialect`, from 0: plain, JSON twice, and JSON with numbers.
+fn dialects() -> (Dialects, [DialectId; 4]) {
+    let mut dialects = Dialects::new();
+    let others = [Numbering::None, Numbering::None, Numbering::Member("n")];
+    let [json, other, numbered] = others.map(|numbering| dialects.add(Json(numbering)));
+    (dialects, [DialectId::PLAIN, json, other, numbered])
+}
+
+fn accept(request: &UpgradeRequest, dialects: [DialectId; 4]) -> Accept<()> {
     let id = request.query("id").unwrap();
     let mut accept = Accept::new(()).id(ClientId::new(id).unwrap());
     if let Some(user) = request.query("user") {
@@ -169,7 +194,10 @@ async fn authorize(request: UpgradeRequest) -> Result<Accept<()>, Refusal> {
     if let Some(group) = request.query("group") {
         accept = accept.group(group);
     }
-    Ok(accept)
+    if let Some(dialect) = request.query("dialect") {
+        accept = accept.dialect(dialects[dialect.parse::<usize>().unwrap()]);
+    }
+    accept
 }
 
 /// A masked frame of less than 126 bytes; the opcode is 1 for text, 2 for binary.

@@ -9,6 +9,7 @@
     reason = "what a test takes for granted fails it, with its place"
 )]
 
+mod dialects;
 mod harness;
 #[cfg(feature = "cluster")]
 mod single_node;

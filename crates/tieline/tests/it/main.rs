@@ -7,6 +7,7 @@
 
 #[cfg(feature = "cluster")]
 mod cluster;
+mod dialects;
 mod drain;
 mod faults;
 mod idle;

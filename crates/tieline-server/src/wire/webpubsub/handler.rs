@@ -17,7 +17,6 @@ use crate::app::{
     events::{Events, OperationError, UserEvent},
     payload::Payload,
     send::send_to_group,
-    user::{ClientKind, user_of},
 };
 
 /// The handler of Web PubSub clients.
@@ -122,8 +121,7 @@ impl<E: Events> WebPubSub<E> {
     }
 
     fn send_to_group(&self, sender: &Connection, group: &str, no_echo: bool, payload: &Payload) {
-        let frame = outgoing::group_message(group, user_of(sender), payload);
-        send_to_group(&self.cluster, sender, group, no_echo, frame);
+        send_to_group(&self.cluster, sender, group, no_echo, payload);
     }
 
     /// Calls the event handler and sends its reply.
@@ -135,8 +133,7 @@ impl<E: Events> WebPubSub<E> {
     ) -> Result<(), OperationError> {
         let event = UserEvent { name, payload };
         if let Some(reply) = self.events.event(connection, event).await? {
-            let kind = ClientKind::of(connection);
-            connection.emit(outgoing::server_message(&reply, kind));
+            connection.emit(reply.to_note());
         }
         Ok(())
     }

@@ -207,7 +207,7 @@ mod tests {
         else {
             panic!("not read");
         };
-        assert_eq!(payload.to_bare_frame().payload(), b"x");
+        assert_eq!(payload.to_note().data(), b"x");
     }
 
     #[test]

@@ -1,27 +1,21 @@
 //! Frames that the server sends to clients of the JSON subprotocol.
 //!
-//! Owns their encoding, and the bare form for simple clients. Must not know which connections a frame
+//! Owns their encoding. Must not know which connections a frame
 //! goes to, or when it is sent. Invariant: absent properties are left out, never null.
 
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tieline::{CloseReason, Frame};
 
-use crate::app::{
-    payload::{DataType, Payload},
-    user::ClientKind,
-};
+use crate::app::payload::{DataType, Payload};
 
-/// A message from the server, encoded for a kind of client.
-pub(crate) fn server_message(payload: &Payload, kind: ClientKind) -> Frame {
-    match kind {
-        ClientKind::Enveloped => message("server", None, None, payload),
-        ClientKind::Bare => payload.to_bare_frame(),
-    }
+/// A message from the server.
+pub(crate) fn server_message(payload: &Payload) -> Frame {
+    message("server", None, None, payload)
 }
 
-/// A message that a client sends to a group. Only clients of the subprotocol can be in groups.
-pub(crate) fn group_message(group: &str, user: Option<&str>, payload: &Payload) -> Frame {
+/// A message that a client sends to a group.
+pub(super) fn group_message(group: &str, user: Option<&str>, payload: &Payload) -> Frame {
     message("group", Some(group), user, payload)
 }
 
@@ -190,7 +184,7 @@ mod tests {
             ),
             (pong(), r#"{"type":"pong"}"#),
             (
-                server_message(&Payload::binary(&[1, 2, 3]), ClientKind::Enveloped),
+                server_message(&Payload::binary(&[1, 2, 3])),
                 r#"{"type":"message","from":"server","dataType":"binary","data":"AQID"}"#,
             ),
             (
@@ -205,11 +199,5 @@ mod tests {
         for (frame, expected) in cases {
             assert_eq!(text(&frame), expected);
         }
-    }
-
-    #[test]
-    fn simple_clients_get_bare_payloads() {
-        let frame = server_message(&Payload::json(&"a"), ClientKind::Bare);
-        assert_eq!(text(&frame), "\"a\"");
     }
 }

@@ -17,15 +17,11 @@ use tieline::{Accept, ClientId, Node, Refusal, StatusCode, Upgrade, UpgradeReque
 use super::{
     ack_ids::AckIds,
     client::{Client, SimpleMode},
+    dialects::DialectIds,
     handler::WebPubSub,
     outgoing,
 };
-use crate::app::{
-    access::AnonymousAccess,
-    events::Events,
-    namespace::Namespace,
-    user::{ClientKind, cluster_name},
-};
+use crate::app::{access::AnonymousAccess, events::Events, namespace::Namespace};
 
 const SUBPROTOCOL: &str = "json.webpubsub.azure.v1";
 
@@ -34,6 +30,7 @@ struct RouteState<E: Events> {
     node: Node<WebPubSub<E>>,
     hub: Namespace,
     access: AnonymousAccess,
+    dialects: DialectIds,
 }
 
 impl<E: Events> Clone for RouteState<E> {
@@ -42,6 +39,7 @@ impl<E: Events> Clone for RouteState<E> {
             node: self.node.clone(),
             hub: self.hub.clone(),
             access: self.access,
+            dialects: self.dialects,
         }
     }
 }
@@ -51,13 +49,19 @@ pub(crate) fn routes<E: Events>(
     node: Node<WebPubSub<E>>,
     hub: Namespace,
     access: AnonymousAccess,
+    dialects: DialectIds,
 ) -> Router {
     Router::new()
         .route("/client/hubs/{hub}", get(by_path))
         .route("/client/hubs/{hub}/", get(by_path))
         .route("/client/", get(by_query))
         .route("/client", get(by_query))
-        .with_state(RouteState { node, hub, access })
+        .with_state(RouteState {
+            node,
+            hub,
+            access,
+            dialects,
+        })
 }
 
 async fn by_path<E: Events>(
@@ -89,6 +93,7 @@ async fn connect<E: Events>(
     hub: &str,
     upgrade: Result<Upgrade, Refusal>,
 ) -> Response {
+    let decide = |request| decide(request, state.dialects);
     match state.check_hub(hub).and(upgrade) {
         Ok(upgrade) => match state.check_access(upgrade.request()).and_then(decide) {
             Ok(accept) => upgrade.accept(&state.node, accept).await.into_response(),
@@ -119,27 +124,27 @@ impl<E: Events> RouteState<E> {
 }
 
 /// Accepts with the user that the client names, and with the state for its subprotocol.
-fn decide(request: &UpgradeRequest) -> Result<Accept<Client>, Refusal> {
+fn decide(request: &UpgradeRequest, dialects: DialectIds) -> Result<Accept<Client>, Refusal> {
     let id = ClientId::random();
     let user = request.query("user").filter(|user| !user.is_empty());
     let mut offered = request.subprotocols().peekable();
-    let (accept, kind) = if offered.peek().is_none() {
+    let accept = if offered.peek().is_none() {
         let client = Client::Simple(SimpleMode::of(request)?);
-        (Accept::new(client), ClientKind::Bare)
+        Accept::new(client).dialect(dialects.simple)
     } else if let Some(spelled) = offered.find(|name| name.eq_ignore_ascii_case(SUBPROTOCOL)) {
-        let accept = Accept::new(Client::Json(AckIds::default()))
+        Accept::new(Client::Json(AckIds::default()))
+            .dialect(dialects.json)
             // In the client's spelling, with which it compares the reply.
             .subprotocol(spelled)
             .first_message(outgoing::connected(&id, user.as_deref()))
-            .final_message(outgoing::disconnected);
-        (accept, ClientKind::Enveloped)
+            .final_message(outgoing::disconnected)
     } else {
         let body = format!("unsupported subprotocol; offer {SUBPROTOCOL}\n");
         return Err(Refusal::new(StatusCode::BAD_REQUEST, body));
     };
     let accept = accept.id(id);
     Ok(match user {
-        Some(user) => accept.user(cluster_name(kind, &user)),
+        Some(user) => accept.user(user),
         None => accept,
     })
 }

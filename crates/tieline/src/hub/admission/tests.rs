@@ -8,14 +8,18 @@ use std::{
 
 use parking_lot::Mutex;
 use tieline_registry::ClientId;
-use tieline_websocket::{CloseCode, CloseFrame, Deflate};
+use tieline_websocket::{CloseCode, CloseFrame, Deflate, Frame};
 
 use super::*;
 use crate::{
     close::FinalMessage,
     config::Config,
-    hub::handlers::HandlerSlot,
-    hub::observer::{HubObserver, ScopeKey},
+    hub::{
+        dialect::{Dialect, DialectId, Dialects},
+        handlers::HandlerSlot,
+        note::Note,
+        observer::{HubObserver, ScopeKey},
+    },
 };
 
 fn hub() -> Hub {
@@ -31,6 +35,18 @@ fn claimant(hub: &Hub) -> Claimant {
 }
 
 fn claimant_with(hub: &Hub, final_message: Option<FinalMessage>, deflate: bool) -> Claimant {
+    let options = ConnectionOptions {
+        first_message: None,
+        final_message,
+        deflate,
+        dialect: DialectId::PLAIN,
+        data: None,
+        handler: HandlerSlot::NONE,
+    };
+    register(hub, options)
+}
+
+fn register(hub: &Hub, options: ConnectionOptions) -> Claimant {
     let info = ConnectionInfo {
         id: ClientId::new("ann").unwrap(),
         user: Some("user".into()),
@@ -38,14 +54,11 @@ fn claimant_with(hub: &Hub, final_message: Option<FinalMessage>, deflate: bool) 
         subprotocol: None,
         remote_addr: None,
     };
-    let options = ConnectionOptions {
-        first_message: None,
-        final_message,
-        deflate,
-        data: None,
-        handler: HandlerSlot::NONE,
-    };
     hub.register_claimant(info, options).unwrap()
+}
+
+fn text(text: &str) -> Cast {
+    Cast::Frame(Frame::text(text))
 }
 
 /// Outcomes in the order in which they were reported, by number.
@@ -53,7 +66,7 @@ type Outcomes = Arc<Mutex<Vec<(u32, OpOutcome)>>>;
 
 fn emit(hub: &Hub, n: u32, outcomes: &Outcomes) {
     let outcomes = Arc::clone(outcomes);
-    let op = ClientOp::Emit(Frame::text(n.to_string()));
+    let op = ClientOp::Emit(text(&n.to_string()));
     hub.when_admitted("ann", op, move |outcome| outcomes.lock().push((n, outcome)));
 }
 
@@ -94,7 +107,7 @@ async fn nothing_overtakes_what_is_handed_back() {
     let (hub, outcomes) = (hub(), Outcomes::default());
     let withdrawn = claimant(&hub);
     let (of_hub, of_first) = (hub.clone(), Arc::clone(&outcomes));
-    let op = ClientOp::Emit(Frame::text("1"));
+    let op = ClientOp::Emit(text("1"));
     hub.when_admitted("ann", op, move |outcome| {
         of_first.lock().push((1, outcome));
         // While it is handed back, another one comes.
@@ -203,13 +216,13 @@ async fn what_waits_is_compressed_before_the_admission() {
         ..Config::default()
     })
     .unwrap();
-    let text = (0..200_000_u32).map(|n| n.wrapping_mul(n).to_string());
-    let text: String = text.collect();
+    let long = (0..200_000_u32).map(|n| n.wrapping_mul(n).to_string());
+    let long: String = long.collect();
     // The shortest of several: the machine may be busy with something else.
     let (mut waiting, mut admission) = (Duration::MAX, Duration::MAX);
     for _ in 0..5 {
         let claimant = claimant_with(&hub, None, true);
-        let op = ClientOp::Emit(Frame::text(text.clone()));
+        let op = ClientOp::Emit(text(&long));
         let begun = Instant::now();
         hub.when_admitted("ann", op, |_| ());
         waiting = waiting.min(begun.elapsed());
@@ -218,4 +231,46 @@ async fn what_waits_is_compressed_before_the_admission() {
         admission = admission.min(begun.elapsed());
     }
     assert!(admission < waiting / 4, "{admission:?}, {waiting:?}");
+}
+
+/// Checks that no shard is locked while it renders.
+struct Unlocked(&'static OnceLock<Hub>);
+
+impl Dialect for Unlocked {
+    fn render(&self, note: &Note) -> Option<Frame> {
+        let hub = self.0.get()?;
+        drop(hub.0.shards[0].index.try_lock()?);
+        note.as_text().map(Frame::text)
+    }
+}
+
+#[tokio::test]
+async fn what_waits_is_rendered_for_the_connection_that_is_admitted() {
+    static HUB: OnceLock<Hub> = OnceLock::new();
+    let mut dialects = Dialects::new();
+    let dialect = dialects.add(Unlocked(&HUB));
+    let config = hub().config().clone();
+    let hub = HUB.get_or_init(|| Hub::with_dialects(config, dialects).unwrap());
+    let outcomes = Outcomes::default();
+    let emit_note = |n| {
+        let outcomes = Arc::clone(&outcomes);
+        let op = ClientOp::Emit(Note::text("hello").into());
+        hub.when_admitted("ann", op, move |outcome| outcomes.lock().push((n, outcome)));
+    };
+    let _older = claimant(hub);
+    emit_note(1);
+    let newer = register(
+        hub,
+        ConnectionOptions {
+            first_message: None,
+            final_message: None,
+            deflate: false,
+            dialect,
+            data: None,
+            handler: HandlerSlot::NONE,
+        },
+    );
+    emit_note(2);
+    let _admitted = newer.admit().unwrap();
+    assert_eq!(*outcomes.lock(), [(1, DELIVERED), (2, DELIVERED)]);
 }

@@ -14,6 +14,7 @@ use tieline_registry::ClientId;
 
 use super::{
     core::Hub,
+    dialect::DialectId,
     guard::ConnectionGuard,
     handlers::HandlerSlot,
     inner::{ConnectionInfo, ConnectionInner, ConnectionOptions},
@@ -66,6 +67,7 @@ pub(crate) fn connect_as(
         first_message: None,
         final_message: None,
         deflate: false,
+        dialect: DialectId::PLAIN,
         data: None,
         handler: HandlerSlot::NONE,
     };

@@ -253,7 +253,7 @@ pub(super) fn emit(id: &str, data: impl Into<Bytes>) -> RequestKind {
     RequestKind::Emit(proto::Emit {
         id: Bytes::copy_from_slice(id.as_bytes()),
         data: data.into(),
-        binary: false,
+        ..proto::Emit::default()
     })
 }
 

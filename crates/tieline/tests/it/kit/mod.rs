@@ -1,6 +1,7 @@
 //! What the tests share: a node with a scripted handler, clients, deadlines.
 
 pub(crate) mod child;
+pub(crate) mod dialects;
 #[cfg(feature = "cluster")]
 pub(crate) mod grpc;
 #[cfg(feature = "cluster")]

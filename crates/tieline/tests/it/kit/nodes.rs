@@ -8,12 +8,12 @@ use std::{
 };
 
 use tieline::{
-    Cluster, ClusterConfig, Config, Hub, Node,
+    Cluster, ClusterConfig, Config, Dialects, Hub, Node,
     registry::{Cursor, MemoryRegistry, Registry},
 };
 use tokio::{sync::oneshot, task::JoinHandle};
 
-use super::{Client, Probe, Proxy, Raw, Reader, listen};
+use super::{Client, Probe, Proxy, Raw, Reader, dialects::filter, listen};
 
 /// A node that serves clients.
 pub(crate) struct TestNode {
@@ -64,7 +64,21 @@ impl TestNode {
         config: Config,
         cluster: ClusterConfig,
     ) -> Self {
-        let hub = Hub::new(config).unwrap();
+        Self::join(registry, Hub::new(config).unwrap(), cluster).await
+    }
+
+    /// In these dialects, with filters.
+    pub(crate) async fn in_dialects(
+        registry: &Arc<dyn Registry>,
+        config: Config,
+        cluster: ClusterConfig,
+        dialects: Dialects,
+    ) -> Self {
+        let hub = Hub::with_filters(config, dialects, filter).unwrap();
+        Self::join(registry, hub, cluster).await
+    }
+
+    async fn join(registry: &Arc<dyn Registry>, hub: Hub, cluster: ClusterConfig) -> Self {
         let cluster = Cluster::start(hub.clone(), Arc::clone(registry), cluster)
             .await
             .unwrap();

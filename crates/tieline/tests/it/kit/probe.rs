@@ -23,7 +23,10 @@ use tieline::{
 };
 use tokio::sync::Semaphore;
 
-use super::log::{Log, What};
+use super::{
+    dialects::dialect,
+    log::{Log, What},
+};
 
 #[derive(Clone)]
 pub(crate) struct Probe {
@@ -96,7 +99,7 @@ impl Probe {
         let value = |name: &str| query.get(name).cloned();
         let (id, user, groups) = (value("id"), value("user"), value("groups"));
         let (protocol, first, data) = (value("protocol"), value("first"), value("data"));
-        let has_final = value("final").is_some();
+        let (has_final, reads) = (value("final").is_some(), value("dialect"));
         let mut accept = Accept::new(ProbeState {
             serial,
             handled: 0,
@@ -114,6 +117,9 @@ impl Probe {
         }
         if let Some(protocol) = protocol {
             accept = accept.subprotocol(protocol);
+        }
+        if let Some(reads) = reads {
+            accept = accept.dialect(dialect(&reads));
         }
         if let Some(first) = first {
             accept = accept.first_message(first);

@@ -2,10 +2,10 @@
 
 use std::net::SocketAddr;
 
-use tieline::{Config, Connection, Drained, Hub, Listener, Node};
+use tieline::{Config, Connection, Dialects, Drained, Hub, Listener, Node};
 use tokio::{sync::oneshot, task::JoinHandle};
 
-use super::{Client, Log, Probe, Raw};
+use super::{Client, Log, Probe, Raw, dialects::filter};
 
 pub(crate) struct Server {
     pub(crate) node: Node<Probe>,
@@ -29,9 +29,17 @@ impl Server {
     }
 
     pub(crate) async fn start_with(config: Config, adapt: fn(Listener) -> Listener) -> Self {
+        Self::serve(Hub::new(config).unwrap(), adapt).await
+    }
+
+    pub(crate) async fn in_dialects(config: Config, dialects: Dialects) -> Self {
+        let hub = Hub::with_filters(config, dialects, filter).unwrap();
+        Self::serve(hub, |listener| listener).await
+    }
+
+    async fn serve(hub: Hub, adapt: fn(Listener) -> Listener) -> Self {
         let (listener, address) = listen().await;
         let listener = adapt(listener);
-        let hub = Hub::new(config).unwrap();
         let probe = Probe::new();
         probe.hub.set(hub.clone()).unwrap();
         let log = probe.log.clone();

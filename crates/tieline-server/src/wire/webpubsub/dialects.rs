@@ -1,0 +1,90 @@
+//! How the clients of the wire read messages.
+//!
+//! Owns the dialects: the JSON subprotocol, and bare payloads for simple clients. Must not know who the
+//! receivers are. Invariant: what is no payload, such as a note of another program, is sent to nobody.
+
+use tieline::{Dialect, DialectId, Dialects, Frame, Note, NoteOrigin};
+
+use super::outgoing;
+use crate::app::payload::{DataType, Payload};
+
+/// The dialects of the wire in a hub.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct DialectIds {
+    /// Of clients of the subprotocol.
+    pub(super) json: DialectId,
+    /// Of simple clients.
+    pub(super) simple: DialectId,
+}
+
+impl DialectIds {
+    pub(crate) fn add_to(dialects: &mut Dialects) -> Self {
+        Self {
+            json: dialects.add(Json),
+            simple: dialects.add(Simple),
+        }
+    }
+}
+
+/// Envelopes of `json.webpubsub.azure.v1`.
+struct Json;
+
+impl Dialect for Json {
+    fn render(&self, note: &Note) -> Option<Frame> {
+        let payload = Payload::from_note(note)?;
+        Some(match note.origin() {
+            NoteOrigin::Group(group) => {
+                let sender = std::str::from_utf8(note.about()).ok()?;
+                let sender = Some(sender).filter(|sender| !sender.is_empty());
+                outgoing::group_message(group, sender, &payload)
+            }
+            _ => outgoing::server_message(&payload),
+        })
+    }
+}
+
+/// Bare text, JSON or bytes.
+struct Simple;
+
+impl Dialect for Simple {
+    fn render(&self, note: &Note) -> Option<Frame> {
+        match DataType::of_note(note)? {
+            DataType::Text | DataType::Json => {
+                Some(Frame::text(std::str::from_utf8(note.data()).ok()?))
+            }
+            DataType::Binary | DataType::Protobuf => Some(Frame::binary(note.data())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bare(payload: &Payload) -> Vec<u8> {
+        let frame = Simple.render(&payload.to_note()).unwrap();
+        frame.payload().to_vec()
+    }
+
+    #[test]
+    fn simple_clients_get_bare_payloads() {
+        assert_eq!(bare(&Payload::text("a\"b")), b"a\"b");
+        assert_eq!(bare(&Payload::json(&"a")), b"\"a\"");
+        assert_eq!(bare(&Payload::binary(&[0, 255])), [0, 255]);
+    }
+
+    #[test]
+    fn clients_of_the_subprotocol_get_an_envelope() {
+        let frame = Json.render(&Payload::json(&["a"]).to_note()).unwrap();
+        let expected = r#"{"type":"message","from":"server","dataType":"json","data":["a"]}"#;
+        assert_eq!(frame.payload(), expected.as_bytes());
+    }
+
+    #[test]
+    fn what_is_no_payload_is_sent_to_nobody() {
+        for note in [Note::other(9, "x"), Note::other(0, "no JSON")] {
+            assert!(Json.render(&note).is_none(), "{note:?}");
+        }
+        assert!(Simple.render(&Note::other(9, "x")).is_none());
+    }
+}
