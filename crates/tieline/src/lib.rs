@@ -177,8 +177,8 @@ pub use self::{
 #[cfg(feature = "cluster")]
 pub use self::{
     cluster::{
-        Cluster, ClusterConfig, ClusterError, ClusterExcept, Counted, Listed, Membership,
-        NodeCount, NodeReached, NodeReply, OnlineStatus, PeerStatus, Summary,
+        Cluster, ClusterConfig, ClusterError, ClusterExcept, ClusterStats, Counted, Listed,
+        Membership, NodeCount, NodeReached, NodeReply, OnlineStatus, PeerStatus, Summary,
     },
     link::{PeerSecurity, PeerTls, SecurityError},
 };
