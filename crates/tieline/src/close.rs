@@ -39,6 +39,9 @@ pub enum CloseReason {
     /// A message was not complete in time ([`Config::message_timeout`](crate::Config::message_timeout)): code
     /// 1008.
     Unfinished,
+    /// The client sent more than [`Config::inbound`](crate::Config::inbound) allows
+    /// ([`Excess::Close`](crate::Excess)): code 1008.
+    TooFast,
     /// The client violated the protocol or a limit; the code depends on the error.
     Protocol(ProtocolError),
     /// The handler panicked: code 1011.
@@ -77,6 +80,7 @@ impl CloseReason {
                 CloseCode::POLICY_VIOLATION,
                 "message not complete in time".into(),
             ),
+            Self::TooFast => (CloseCode::POLICY_VIOLATION, "sending too fast".into()),
             Self::Panic => (CloseCode::INTERNAL_ERROR, "internal error".into()),
             Self::Lost(_) => return None,
         };
@@ -103,6 +107,7 @@ impl fmt::Display for CloseReason {
             Self::SlowConsumer => f.write_str("slow consumer (1013)"),
             Self::Silent => f.write_str("no answer to a ping (1011)"),
             Self::Unfinished => f.write_str("message not complete in time (1008)"),
+            Self::TooFast => f.write_str("sending too fast (1008)"),
             Self::Protocol(error) => write!(f, "{error} ({})", self.code()),
             Self::Panic => f.write_str("the handler panicked (1011)"),
             Self::Lost(kind) => write!(f, "connection lost: {kind} (1006)"),

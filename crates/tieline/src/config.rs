@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use tieline_websocket::{Deflate, Limits};
 
+use crate::inbound::Inbound;
+
 /// The configuration of a hub, its connections and its listener.
 ///
 /// A plain struct: set what you need and take the rest from [`Config::default`]. Times are above zero and
@@ -116,6 +118,9 @@ pub struct Config {
     pub duplicate: Duplicate,
     /// Which web pages may connect. Default: those of the same host. Clients that send no `Origin` always may.
     pub origins: Origins,
+    /// How much each client may send, in messages and bytes per second, and what happens beyond that. Default: no
+    /// limit.
+    pub inbound: Inbound,
     /// permessage-deflate for clients that offer it (RFC 7692). Default `None`: compression costs about
     /// twenty times the CPU of sending a small message. A message to many clients is compressed once.
     pub compression: Option<Deflate>,
@@ -153,6 +158,7 @@ impl Default for Config {
             max_requests: 1024,
             duplicate: Duplicate::Replace,
             origins: Origins::SameHost,
+            inbound: Inbound::default(),
             compression: None,
             shards: None,
         }
@@ -222,6 +228,11 @@ impl Config {
                 self.max_handshakes_per_address.unwrap_or(1),
             ),
             ("shards", self.shards.unwrap_or(1)),
+            (
+                "inbound.messages",
+                self.inbound.messages.unwrap_or(1) as usize,
+            ),
+            ("inbound.bytes", self.inbound.bytes.unwrap_or(1) as usize),
         ];
         if let Some((name, _)) = above_zero.into_iter().find(|(_, value)| *value == 0) {
             return Err(ConfigError::Zero(name));
@@ -235,6 +246,7 @@ impl Config {
             ("ping_timeout", self.ping_timeout),
             ("close_timeout", self.close_timeout),
             ("drain_timeout", self.drain_timeout),
+            ("inbound.burst", self.inbound.burst),
         ];
         if let Some((name, _)) = times.into_iter().find(|(_, time)| time.is_zero()) {
             return Err(ConfigError::Zero(name));
@@ -279,6 +291,13 @@ impl Config {
             let bound = "drain_window + close_timeout";
             return Err(ConfigError::TooSmall {
                 name: "drain_timeout",
+                bound,
+            });
+        }
+        if !self.inbound.admits(self.message_size, self.message_timeout) {
+            let bound = "message_size to arrive within message_timeout";
+            return Err(ConfigError::TooSmall {
+                name: "inbound.bytes",
                 bound,
             });
         }

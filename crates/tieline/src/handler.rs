@@ -7,7 +7,7 @@ use std::{error::Error, future::Future, sync::Arc};
 use bytes::Bytes;
 use tieline_websocket::{Message, ProtocolError};
 
-use crate::{ask::RequestError, close::CloseReason, hub::Connection};
+use crate::{ask::RequestError, close::CloseReason, hub::Connection, inbound::ExcessVerdict};
 
 /// The application's callbacks. Only [`Handler::on_message`] is required. Where they can fail, implement
 /// [`TryHandler`](crate::TryHandler) instead.
@@ -62,6 +62,18 @@ pub trait Handler: Send + Sync + 'static {
         state: &mut Self::State,
         message: Message,
     ) -> impl Future<Output = ()> + Send;
+
+    /// The client has sent a message that is more than [`Config::inbound`](crate::Config::inbound) allows, and the
+    /// policy is [`Excess::Ask`](crate::Excess): what happens to it? Default: the client is slowed down.
+    fn on_excess(
+        &self,
+        connection: &Connection,
+        state: &mut Self::State,
+        message: &Message,
+    ) -> impl Future<Output = ExcessVerdict> + Send {
+        let _ = (connection, state, message);
+        async { ExcessVerdict::SlowDown }
+    }
 
     /// Something failed; the connection closes.
     fn on_error(

@@ -43,6 +43,9 @@
 //! [`Receipt`]: await it, give it a callback, or drop it. It yields a [`Delivery`] for one client and
 //! [`Reached`] for many.
 //!
+//! Nothing of this waits for a slow client. A stream of any length is sent by [`Connection::send`], which
+//! waits for room in the client's outbox.
+//!
 //! A [`Note`] is not encoded yet: the [`Dialect`] of each connection makes its frame, so that one group may
 //! hold clients that read differently.
 //!
@@ -124,6 +127,7 @@ mod delivery;
 mod error;
 mod handler;
 mod hub;
+mod inbound;
 #[cfg(feature = "cluster")]
 mod link;
 mod listener;
@@ -160,6 +164,7 @@ pub use self::{
         Connection, Content, Cork, Dialect, DialectId, Dialects, Except, FilterLanguage, Hub,
         HubStats, JoinError, Note, NoteKind, NoteOrigin, Numbering, Predicate, SendError,
     },
+    inbound::{Excess, ExcessVerdict, Inbound},
     listener::{Body, BodyError, HttpService, Listener},
     node::{Drained, Node},
     receipt::Receipt,

@@ -13,6 +13,7 @@ use crate::{
     close::CloseReason,
     handler::{ConnectionError, Handler},
     hub::Connection,
+    inbound::ExcessVerdict,
 };
 
 /// A [`Handler`] whose callbacks return a `Result`, so that `?` works in them.
@@ -83,6 +84,17 @@ pub trait TryHandler: Send + Sync + 'static {
         message: Message,
     ) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
+    /// As [`Handler::on_excess`].
+    fn on_excess(
+        &self,
+        connection: &Connection,
+        state: &mut Self::State,
+        message: &Message,
+    ) -> impl Future<Output = ExcessVerdict> + Send {
+        let _ = (connection, state, message);
+        async { ExcessVerdict::SlowDown }
+    }
+
     /// As [`Handler::on_error`]; called for the errors of the callbacks, too.
     fn on_error(
         &self,
@@ -152,6 +164,15 @@ impl<T: TryHandler> Handler for T {
         if let Err(error) = TryHandler::on_message(self, connection, state, message).await {
             fail(self, connection, state, error).await;
         }
+    }
+
+    fn on_excess(
+        &self,
+        connection: &Connection,
+        state: &mut Self::State,
+        message: &Message,
+    ) -> impl Future<Output = ExcessVerdict> + Send {
+        TryHandler::on_excess(self, connection, state, message)
     }
 
     fn on_error(

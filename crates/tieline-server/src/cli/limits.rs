@@ -9,6 +9,8 @@ use std::time::Duration;
 use clap::{Args, ValueEnum, builder::BoolishValueParser};
 use tieline::{Config, Deflate, Origins, SlowConsumer};
 
+use super::rates::Rates;
+
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Limits")]
 pub(crate) struct Limits {
@@ -65,6 +67,8 @@ pub(crate) struct Limits {
     /// Compress messages for clients that support it (permessage-deflate)
     #[arg(long, env = "TIELINE_COMPRESS", value_parser = BoolishValueParser::new())]
     compress: bool,
+    #[command(flatten)]
+    rates: Rates,
     #[command(flatten)]
     http: HttpLimits,
     #[command(flatten)]
@@ -198,6 +202,7 @@ impl Limits {
             drain_timeout: Duration::from_secs(times.drain_timeout),
             max_connections: self.max_connections,
             groups_per_connection: self.max_groups,
+            inbound: self.rates.inbound(),
             origins,
             compression: self.compress.then(Deflate::default),
             shards: self.shards,
@@ -222,7 +227,10 @@ impl From<SlowConsumerPolicy> for SlowConsumer {
 }
 
 /// Settings whose flags have other names; the flags of all others are named as they are.
-const RENAMED: [(&str, &str); 10] = [
+const RENAMED: [(&str, &str); 13] = [
+    ("inbound.messages", "--max-message-rate"),
+    ("inbound.bytes", "--max-byte-rate"),
+    ("inbound.burst", "--rate-burst"),
     ("broadcast_queue_frames", "--max-broadcast-queue-frames"),
     ("broadcast_queue_bytes", "--max-broadcast-queue"),
     ("outbox_frames", "--max-outbox-frames"),
@@ -250,135 +258,4 @@ pub(super) fn in_terms_of_flags(error: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use clap::Parser;
-
-    use super::*;
-
-    #[derive(Debug, Parser)]
-    struct Command {
-        #[command(flatten)]
-        limits: Limits,
-    }
-
-    fn config(flags: &str) -> Config {
-        let arguments = std::iter::once("serve").chain(flags.split_whitespace());
-        Command::parse_from(arguments).limits.config(Origins::Any)
-    }
-
-    #[test]
-    fn without_flags_the_library_decides() {
-        let config = config("");
-        let default = Config {
-            origins: Origins::Any,
-            ..Config::default()
-        };
-        assert_eq!(format!("{config:?}"), format!("{default:?}"));
-    }
-
-    const EVERY_LIMIT: &str = "--max-message 1 --max-fragments 2 --message-timeout 3 --max-header 4 \
-         --max-header-fields 5 \
-         --handshake-timeout 6 --decision-timeout 7 --http-idle-timeout 8 --max-handshakes 9 \
-         --max-handshakes-per-address 10 --max-outbox 11 --max-outbox-frames 12 --slow-consumer drop-oldest \
-         --max-broadcast-queue 14 --max-broadcast-queue-frames 15 --ping-interval 16 --ping-timeout 17 \
-         --close-timeout 18 --drain-window 19 --drain-timeout 20 --max-connections 21 --max-groups 22 \
-         --compress --shards 23 --max-outbox-memory 24";
-
-    /// All fields are named, so that a new one cannot be forgotten here.
-    #[test]
-    fn every_limit_has_a_flag() {
-        let Config {
-            message_size,
-            fragments,
-            message_timeout,
-            header_size,
-            header_fields,
-            handshake_timeout,
-            decision_timeout,
-            http_idle_timeout,
-            max_handshakes,
-            max_handshakes_per_address,
-            outbox_bytes,
-            outbox_frames,
-            max_outbox_memory,
-            slow_consumer,
-            broadcast_queue_bytes,
-            broadcast_queue_frames,
-            ping_interval,
-            ping_timeout,
-            close_timeout,
-            drain_window,
-            drain_timeout,
-            max_connections,
-            groups_per_connection,
-            max_requests: _, // the server's handler answers none
-            duplicate: _,    // ids are random, so no two clients have the same
-            origins: _,      // a flag of `Clients`
-            compression,
-            shards,
-        } = config(EVERY_LIMIT);
-        let counts = [
-            message_size,
-            fragments as usize,
-            header_size,
-            header_fields,
-            max_handshakes.unwrap(),
-            max_handshakes_per_address.unwrap(),
-            outbox_bytes,
-            outbox_frames,
-            broadcast_queue_bytes,
-            broadcast_queue_frames,
-            max_connections.unwrap(),
-            groups_per_connection,
-            shards.unwrap(),
-            max_outbox_memory.unwrap(),
-        ];
-        assert_eq!(counts, [1, 2, 4, 5, 9, 10, 11, 12, 14, 15, 21, 22, 23, 24]);
-        let times = [
-            message_timeout,
-            handshake_timeout,
-            decision_timeout,
-            http_idle_timeout,
-            ping_interval,
-            ping_timeout,
-            close_timeout,
-            drain_window,
-            drain_timeout,
-        ];
-        let seconds = times.map(|time| time.as_secs());
-        assert_eq!(seconds, [3, 6, 7, 8, 16, 17, 18, 19, 20]);
-        assert_eq!(slow_consumer, SlowConsumer::DropOldest);
-        assert!(compression.is_some());
-    }
-
-    #[test]
-    fn errors_name_flags() {
-        for (flags, error) in [
-            (
-                "--max-outbox 9 --max-message 9",
-                "--max-outbox is too small for --max-message: ",
-            ),
-            (
-                "--max-handshakes-per-address 0",
-                "--max-handshakes-per-address must be above zero",
-            ),
-            (
-                "--http-idle-timeout 0",
-                "--http-idle-timeout must be above zero",
-            ),
-            (
-                "--max-outbox-memory 9",
-                "--max-outbox-memory is too small for --max-outbox: ",
-            ),
-            ("--max-header 1", "--max-header is too small for 8 KiB: "),
-            (
-                "--drain-window 60",
-                "--drain-timeout is too small for --drain-window + --close-timeout: ",
-            ),
-        ] {
-            let invalid = config(flags).validate().unwrap_err();
-            let text = in_terms_of_flags(&invalid.to_string());
-            assert!(text.starts_with(error), "{text}");
-        }
-    }
-}
+mod tests;

@@ -13,5 +13,6 @@ mod demo;
 pub(crate) mod error;
 mod limits;
 mod peers;
+mod rates;
 mod registry;
 mod serve;

@@ -8,7 +8,9 @@
 mod callback;
 mod foreign;
 mod io;
+mod meter;
 mod read_buffer;
+mod restraint;
 mod stream;
 mod takeover;
 mod task;

@@ -13,11 +13,12 @@ use std::{
 };
 
 use tieline_websocket::{Action, Message, Protocol, ProtocolError};
-use tokio::net::tcp::OwnedWriteHalf;
+use tokio::{net::tcp::OwnedWriteHalf, time::Instant};
 
 use super::{
     callback::{CallbackFuture, CallbackOutcome, call},
     io::{ConnectionIo, IoEvent},
+    meter::Meter,
     read_buffer::ReadBuffer,
     stream::Stream,
 };
@@ -37,19 +38,21 @@ const BYTES_PER_UNIT: usize = 1024;
 
 /// A connection and its application, from the upgrade to `on_disconnect`.
 pub(crate) struct ConnectionTask<H: Handler> {
-    handler: Arc<H>,
-    guard: ConnectionGuard,
-    state: H::State,
+    pub(super) handler: Arc<H>,
+    pub(super) guard: ConnectionGuard,
+    pub(super) state: H::State,
     protocol: Protocol,
-    io: ConnectionIo,
-    buffer: ReadBuffer,
+    pub(super) io: ConnectionIo,
+    pub(super) buffer: ReadBuffer,
+    /// If what a client sends is limited.
+    pub(super) meter: Option<Box<Meter>>,
     /// Units of work since the task yielded. A field of this size fills a gap of the structure, while a
     /// variable of the task would enlarge its future.
     handled: u8,
 }
 
 /// What the task does next.
-enum Flow {
+pub(super) enum Flow {
     Continue,
     /// End: both sides have closed, or nothing more can be sent.
     End,
@@ -59,7 +62,7 @@ enum Flow {
 
 /// What the next bytes contained. No variant has a field of a byte: it would share a place with the first
 /// word of the message, which would then be moved in pieces, and the processor stalls on that.
-enum Decoded {
+pub(super) enum Decoded {
     Message(Message),
     Failed(Box<ProtocolError>),
     /// Nothing for the application.
@@ -77,7 +80,9 @@ impl<H: Handler> ConnectionTask<H> {
         inflate: bool,
         (stream, write_half, early): (Stream, Option<OwnedWriteHalf>, ReadBuffer),
     ) -> Self {
-        guard.connection().inner().attach(write_half);
+        let conn = guard.connection().inner();
+        conn.attach(write_half);
+        let meter = Meter::new(&conn.context().config.inbound);
         Self {
             handler,
             guard,
@@ -85,6 +90,7 @@ impl<H: Handler> ConnectionTask<H> {
             protocol: Protocol::new(inflate),
             io: ConnectionIo::new(stream),
             buffer: early,
+            meter,
             handled: 0,
         }
     }
@@ -116,15 +122,26 @@ impl<H: Handler> ConnectionTask<H> {
                 self.buffer.keep_rest();
                 tokio::task::yield_now().await;
             }
-            flow = match self.decode() {
-                Some(Decoded::Message(message)) => match self.handle(message).await {
+            let Some(mut decoded) = self.decode() else {
+                break;
+            };
+            if self.meter.is_some() {
+                decoded = match Box::pin(self.restrain(decoded)).await {
+                    Ok(decoded) => decoded,
+                    Err(interrupted) => {
+                        flow = interrupted;
+                        continue;
+                    }
+                };
+            }
+            flow = match decoded {
+                Decoded::Message(message) => match self.handle(message).await {
                     CallbackOutcome::Done => self.proceed(),
                     outcome => Box::pin(self.on_outcome(outcome)).await,
                 },
-                Some(Decoded::Failed(error)) => Box::pin(self.fail(*error)).await,
-                Some(Decoded::Nothing) => Flow::Continue,
-                Some(Decoded::End) => Flow::End,
-                None => break,
+                Decoded::Failed(error) => Box::pin(self.fail(*error)).await,
+                Decoded::Nothing => Flow::Continue,
+                Decoded::End => Flow::End,
             };
         }
         flow
@@ -195,6 +212,10 @@ impl<H: Handler> ConnectionTask<H> {
             .protocol
             .receive(&conn.context().limits, self.buffer.rest());
         self.buffer.advance(received.consumed);
+        if let Some(meter) = &mut self.meter {
+            let is_message = matches!(received.action, Some(Action::Message(_)));
+            meter.take(is_message.into(), received.consumed, Instant::now());
+        }
         if let Some(pong) = self.protocol.take_pong() {
             conn.pong(pong);
         }
@@ -229,7 +250,7 @@ impl<H: Handler> ConnectionTask<H> {
     }
 
     /// Continues; without the handler, if a close was requested.
-    fn proceed(&mut self) -> Flow {
+    pub(super) fn proceed(&mut self) -> Flow {
         let inner = self.inner();
         if inner.is_close_requested() && inner.io_error().is_none() {
             self.ignore_input();
@@ -244,7 +265,7 @@ impl<H: Handler> ConnectionTask<H> {
         let _ = self.protocol.close(None);
     }
 
-    async fn on_outcome(&mut self, outcome: CallbackOutcome) -> Flow {
+    pub(super) async fn on_outcome(&mut self, outcome: CallbackOutcome) -> Flow {
         match outcome {
             CallbackOutcome::Done => self.proceed(),
             CallbackOutcome::Dropped => Flow::End,

@@ -96,10 +96,10 @@ impl Extras {
         fields.line.get_or_insert_default()
     }
 
-    /// Whether nobody is before the holder of this turn, or before a newcomer.
-    pub(super) fn is_first_in_line(&self, turn: Option<Turn>) -> bool {
+    /// Whether the holder of this turn, or a newcomer, may send if there is room.
+    pub(super) fn may_send(&self, turn: Option<Turn>) -> bool {
         let line = self.0.as_deref().and_then(|fields| fields.line.as_deref());
-        line.is_none_or(|line| line.is_first(turn))
+        line.is_none_or(|line| line.may_send(turn))
     }
 
     /// Ends a wait; true if nobody waits any more.
@@ -136,7 +136,7 @@ mod tests {
     #[test]
     fn the_box_goes_with_the_last_thing_in_it() {
         let mut extras = Extras::default();
-        assert!(extras.is_first_in_line(None));
+        assert!(extras.may_send(None));
         let turns = [(); 2].map(|()| extras.line_or_empty().wait(None, Waker::noop()));
         assert!(!extras.leave_line(turns[0]));
         assert!(extras.leave_line(turns[1]));

@@ -103,9 +103,9 @@ impl Connection {
     /// which does not wait, so that a long stream of `send`s closes no client as a slow consumer. `Ok` means
     /// what [`Delivery::Delivered`](crate::Delivery::Delivered) does.
     ///
-    /// Those who wait for one client are served in the order in which they began to wait. What one task sends
-    /// arrives in the order of its calls, if it awaits each `send` before the next call: an `emit` overtakes a
-    /// `send` that waits. Cancel-safe: if the future is dropped before it is ready, the frame was not sent.
+    /// Those who wait for one client are served in the order in which they began to wait; a future that is kept
+    /// and not polled holds up nobody. What one task sends arrives in the order of its calls, if it awaits each
+    /// `send` before the next call: an `emit` overtakes a `send` that waits. Cancel-safe: if the future is dropped before it is ready, the frame was not sent.
     ///
     /// A wait ends with the connection. A client that takes nothing is closed with
     /// [`CloseReason::SlowConsumer`] after [`Config::ping_interval`](crate::Config::ping_interval) and

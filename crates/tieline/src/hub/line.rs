@@ -1,8 +1,8 @@
 //! The line of those who wait for room in one outbox.
 //!
-//! Knows neither the outbox nor what is to be sent. Invariants: the first in line is served before the
-//! others; of several who wait, one at a time is told of room, and whoever leaves the line lets the next one
-//! be told; a turn stays valid until its holder leaves or the line is dissolved.
+//! Knows neither the outbox nor what is to be sent. Invariants: who was not told of room is served before all
+//! behind, and they are told in order; who was told and does not come holds up nobody; a turn stays valid
+//! until its holder leaves or the line is dissolved.
 
 use std::{collections::VecDeque, task::Waker};
 
@@ -18,7 +18,7 @@ pub(super) struct Line {
 #[derive(Debug)]
 struct Waiting {
     turn: Turn,
-    /// `None` once it was woken, until it is polled.
+    /// `None` once it was told of room, until it has looked in vain.
     waker: Option<Waker>,
 }
 
@@ -27,9 +27,13 @@ impl Line {
         self.waiting.is_empty()
     }
 
-    /// Whether nobody is before the holder of this turn, or before a newcomer.
-    pub(super) fn is_first(&self, turn: Option<Turn>) -> bool {
-        self.waiting.front().map(|first| first.turn) == turn
+    /// Whether the holder of this turn, or a newcomer, may send: all who are before it were told of room.
+    pub(super) fn may_send(&self, turn: Option<Turn>) -> bool {
+        let mut before = self
+            .waiting
+            .iter()
+            .take_while(|waiting| Some(waiting.turn) != turn);
+        before.all(|waiting| waiting.waker.is_none())
     }
 
     /// Joins the end of the line, or stays in it, to be woken when it is its turn.
@@ -57,9 +61,16 @@ impl Line {
         }
     }
 
-    /// Whom to wake now that there is room: the first in line, unless that was done.
-    pub(super) fn first(&mut self) -> Option<Waker> {
-        self.waiting.front_mut()?.waker.take()
+    /// Whom to wake now that there is room: the first who was not told.
+    pub(super) fn tell_next(&mut self) -> Option<Waker> {
+        let mut wakers = self.waiting.iter_mut().map(|waiting| &mut waiting.waker);
+        wakers.find(|waker| waker.is_some())?.take()
+    }
+
+    /// Whom to wake now that the outbox is empty, and nothing will make more room: all who were not told.
+    pub(super) fn tell_all(&mut self) -> Vec<Waker> {
+        let wakers = self.waiting.iter_mut().map(|waiting| &mut waiting.waker);
+        wakers.filter_map(Option::take).collect()
     }
 
     /// Everybody, now that nothing can be sent any more.
@@ -87,37 +98,47 @@ mod tests {
     }
 
     #[test]
-    fn the_first_is_told_of_room_and_told_once() {
+    fn all_are_told_of_room_in_order_and_told_once() {
         let (mut line, turns) = line_of(2);
-        assert!(line.is_first(Some(turns[0])));
-        assert!(!line.is_first(Some(turns[1])));
-        assert!(!line.is_first(None), "a newcomer is not first");
-        assert!(line.first().is_some());
-        assert!(line.first().is_none());
-        // It was polled, and there was not enough room for it.
-        assert_eq!(line.wait(Some(turns[0]), Waker::noop()), turns[0]);
-        assert!(line.first().is_some());
+        assert!(line.may_send(Some(turns[0])));
+        assert!(!line.may_send(Some(turns[1])));
+        assert!(!line.may_send(None), "a newcomer is behind them");
+        assert!(line.tell_next().is_some());
+        assert!(line.may_send(Some(turns[1])), "the first was told");
+        assert!(!line.may_send(None));
+        assert!(line.tell_next().is_some());
+        assert!(line.tell_next().is_none());
+        assert!(line.may_send(None));
     }
 
     #[test]
-    fn when_the_first_leaves_the_next_is_told() {
+    fn who_looked_in_vain_keeps_its_turn() {
+        let (mut line, turns) = line_of(2);
+        assert!(line.tell_next().is_some());
+        assert_eq!(line.wait(Some(turns[0]), Waker::noop()), turns[0]);
+        assert!(!line.may_send(Some(turns[1])));
+        assert!(line.tell_next().is_some());
+        assert!(line.may_send(Some(turns[1])));
+    }
+
+    #[test]
+    fn who_leaves_is_before_nobody() {
         let (mut line, turns) = line_of(3);
-        assert!(line.first().is_some());
         line.leave(turns[1]);
-        assert!(line.first().is_none());
         line.leave(turns[0]);
-        assert!(line.is_first(Some(turns[2])));
-        assert!(line.first().is_some());
+        assert!(line.may_send(Some(turns[2])));
         line.leave(turns[2]);
         assert!(line.is_empty());
-        assert!(line.is_first(None));
+        assert!(line.may_send(None));
     }
 
     #[test]
-    fn all_are_told_of_the_end() {
+    fn all_are_told_of_an_empty_outbox_and_of_the_end() {
         let (mut line, turns) = line_of(3);
-        assert!(line.first().is_some());
-        assert_eq!(line.dissolve().count(), 2, "one was woken before");
+        assert!(line.tell_next().is_some());
+        assert_eq!(line.tell_all().len(), 2, "one was told before");
+        line.wait(Some(turns[1]), Waker::noop());
+        assert_eq!(line.dissolve().count(), 1);
         assert!(line.is_empty());
         line.leave(turns[1]);
     }

@@ -2,7 +2,7 @@
 //!
 //! Owns when a frame that waits may enter, and the order of those who wait. Must not know what is pending in
 //! the shard. Invariants: only the half of an outbox is filled by those who wait, so that the other half
-//! remains for what cannot wait; nobody overtakes those who wait, except by `emit`; a wait that is dropped
+//! remains for what cannot wait; nobody overtakes one who waits and was not told of room, except by `emit`; a wait that is dropped
 //! leaves nothing behind, and lets the next one have its turn.
 
 use std::{
@@ -111,7 +111,7 @@ impl ConnectionInner {
 
     fn has_room(&self, send_side: &SendSide, frame: Option<&Rendered>, turn: Option<Turn>) -> bool {
         let rules = &self.context.rules;
-        send_side.extras.is_first_in_line(turn)
+        send_side.extras.may_send(turn)
             && !send_side.outbox.is_half_full(rules)
             && frame.is_none_or(|frame| send_side.outbox.fits(&frame.frame, rules))
     }

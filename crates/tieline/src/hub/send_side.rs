@@ -151,26 +151,37 @@ pub(super) fn try_now(
     sent
 }
 
-/// Wakes who waits for room, if there is some: the first in line, who lets the next one be woken. If the
-/// connection closes, all of them and those who wait for that. To be called after every write and every
-/// close. The lock is released meanwhile, because a waker may run what it wakes, and that may send.
+/// Wakes who waits for room, if there is some: one at a time, who lets the next one be woken, or all if
+/// nothing is left to be written. If the connection closes, all of them and those who wait for that. To be
+/// called after every write and every close. The lock is released meanwhile, because a waker may run what it
+/// wakes, and that may send.
 pub(super) fn wake_waiting(send_side: &mut SendGuard<'_>, rules: &OutboxRules, state: &StateCell) {
     if send_side.extras.is_empty() {
         return;
     }
+    let SendSide { outbox, extras, .. } = &mut **send_side;
     if state.reached(Lifecycle::Closing) {
-        let all = send_side.extras.line().map(Line::dissolve);
-        let closing = send_side.extras.take_closing();
+        let all = extras.line().map(Line::dissolve);
+        let closing = extras.take_closing();
         MutexGuard::unlocked(send_side, || {
             all.into_iter().flatten().for_each(Waker::wake);
             if let Some(closing) = closing {
                 closing.cancel();
             }
         });
-    } else if !send_side.outbox.is_half_full(rules)
-        && let Some(first) = send_side.extras.line().and_then(Line::first)
+    } else if !outbox.is_half_full(rules)
+        && let Some(line) = extras.line()
+        && let Some(next) = line.tell_next()
     {
-        MutexGuard::unlocked(send_side, || first.wake());
+        let rest = if outbox.is_empty() {
+            line.tell_all()
+        } else {
+            Vec::new()
+        };
+        MutexGuard::unlocked(send_side, || {
+            next.wake();
+            rest.into_iter().for_each(Waker::wake);
+        });
     }
 }
 

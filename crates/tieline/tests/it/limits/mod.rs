@@ -2,6 +2,7 @@
 
 mod broadcast_queue;
 mod closing;
+mod inbound;
 mod liveness;
 mod messages;
 mod outbox;

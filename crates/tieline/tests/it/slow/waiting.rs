@@ -197,6 +197,34 @@ fn a_wait_that_is_dropped_sends_nothing_and_holds_up_nobody() {
     });
 }
 
+#[test]
+fn a_wait_that_is_kept_and_not_polled_holds_up_nobody() {
+    run(async {
+        let server = Server::start(config()).await;
+        let (mut client, connection, streaming) = stalled(&server).await;
+        streaming.abort();
+        assert!(streaming.await.unwrap_err().is_cancelled());
+        let mut context = Context::from_waker(Waker::noop());
+        let mut kept = pin!(connection.send(labelled(1, 0)));
+        assert!(kept.as_mut().poll(&mut context).is_pending());
+        let others = [2, 3].map(|sender| stream(connection.clone(), sender, 10));
+        widen(&client);
+        let mut next = [0; 4];
+        while next[2] < 10 || next[3] < 10 {
+            let (sender, n) = next_label(&mut client).await;
+            assert_ne!(sender, 1);
+            assert!(sender == 0 || n == next[sender]);
+            next[sender] = n + 1;
+        }
+        for other in others {
+            assert_eq!(other.await.unwrap(), 10);
+        }
+        // It can still be sent.
+        assert_eq!(kept.await, Ok(()));
+        assert_eq!(next_label(&mut client).await, (1, 0));
+    });
+}
+
 /// Tries to send each of many frames, for a moment; which of them were sent. Then sends one more.
 async fn send_impatiently(connection: Connection, sender: usize, count: usize) -> Vec<usize> {
     let mut sent = Vec::new();

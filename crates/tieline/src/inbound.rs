@@ -1,0 +1,96 @@
+//! How much a client may send, and what happens if it sends more.
+//!
+//! Plain values: `connection/meter.rs` measures, `connection/restraint.rs` acts. Must not know connections.
+
+use std::time::Duration;
+
+use tieline_websocket::CloseFrame;
+
+/// How much each client may send. By default there is no limit.
+///
+/// Each limit is a token bucket: it fills at the given rate up to what arrives in `burst`, and every message
+/// takes from it. Costs 80 bytes per connection and a look at the clock per message, if a limit is set.
+///
+/// ```
+/// use std::time::Duration;
+/// use tieline::{Config, Excess, Inbound};
+///
+/// let config = Config {
+///     message_size: 64 * 1024,
+///     inbound: Inbound {
+///         messages: Some(20),
+///         bytes: Some(256 * 1024),
+///         burst: Duration::from_secs(5),
+///         excess: Excess::Close,
+///     },
+///     ..Config::default()
+/// };
+/// assert!(config.validate().is_ok());
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inbound {
+    /// Messages per second. Default `None`: no limit.
+    pub messages: Option<u32>,
+    /// Bytes per second, as they arrive: compressed, with the headers of frames, pings included. Default
+    /// `None`: no limit. A message of the largest size must be able to arrive within
+    /// [`Config::message_timeout`](crate::Config::message_timeout).
+    pub bytes: Option<u32>,
+    /// The time whose messages and bytes may come at once. Default 1 s, at most a day. A message that is longer
+    /// than that takes a full bucket, and what it lacks has to flow in before the next.
+    pub burst: Duration,
+    /// What happens to a client that sends more. Default: it is slowed down.
+    pub excess: Excess,
+}
+
+impl Default for Inbound {
+    fn default() -> Self {
+        Self {
+            messages: None,
+            bytes: None,
+            burst: Duration::from_secs(1),
+            excess: Excess::SlowDown,
+        }
+    }
+}
+
+impl Inbound {
+    /// Whether a message of this size can arrive within this time.
+    pub(crate) fn admits(&self, message_size: usize, message_timeout: Duration) -> bool {
+        let millis = (message_timeout + self.burst).as_millis();
+        let arrives = |rate| u128::from(rate) * millis / 1000;
+        self.bytes
+            .is_none_or(|rate: u32| arrives(rate) >= message_size as u128)
+    }
+
+    /// Whether there is anything to measure.
+    pub(crate) fn is_limited(&self) -> bool {
+        self.messages.is_some() || self.bytes.is_some()
+    }
+}
+
+/// What happens to a client that sends more than [`Inbound`] allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Excess {
+    /// It is not read from until the bucket has filled again: TCP slows it down, and nothing is lost. Meanwhile
+    /// its pings wait, too.
+    SlowDown,
+    /// It is closed with code 1008, and the message is dropped.
+    Close,
+    /// [`Handler::on_excess`](crate::Handler::on_excess) decides about each message.
+    Ask,
+}
+
+/// What [`Handler::on_excess`](crate::Handler::on_excess) decides about a message that is too much.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ExcessVerdict {
+    /// It is handled at once.
+    Deliver,
+    /// It is handled when the bucket has filled again; until then the client is not read from.
+    SlowDown,
+    /// It is dropped.
+    Drop,
+    /// It is dropped, and the connection closes.
+    Close(CloseFrame),
+}
