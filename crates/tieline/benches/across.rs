@@ -19,8 +19,8 @@ use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use futures_util::{StreamExt, stream};
 use tieline::{
-    Accept, ClientId, Cluster, ClusterConfig, Config, Connection, Handler, Hub, Listener, Message,
-    Node, RequestError,
+    Accept, ClientId, Cluster, ClusterConfig, Config, Connection, Frame, Handler, Hub, Listener,
+    Message, Node, RequestError, UpgradeRequest,
     registry::{MemoryRegistry, Registry},
 };
 use tokio::runtime::{Builder, Runtime};
@@ -39,7 +39,9 @@ impl Handler for Answers {
 
 const PAYLOAD: &[u8] = b"sixteen bytes...";
 
-/// A node without clients, linked to another that has the client `ann`.
+const CROWD: usize = 16;
+
+/// A node without clients, linked to another that has the client `ann` and a crowd.
 async fn start() -> Cluster {
     let registry: Arc<dyn Registry> = Arc::new(MemoryRegistry::new());
     let join = async || {
@@ -53,14 +55,19 @@ async fn start() -> Cluster {
     let address = listener.local_addr().unwrap();
     let node = Node::in_cluster(to, Answers);
     tokio::spawn(async move {
-        let accept = |_| async { Ok(Accept::new(()).id(ClientId::new("ann").unwrap())) };
+        let accept = async |request: UpgradeRequest| {
+            let id = request.uri().query().unwrap_or_default().to_owned();
+            Ok(Accept::new(()).id(ClientId::new(id).unwrap()))
+        };
         node.serve(listener, accept, std::future::pending()).await
     });
-    let url = format!("ws://{address}/");
-    let (mut client, _) = tokio_tungstenite::connect_async(url).await.unwrap();
-    tokio::spawn(async move { while client.next().await.is_some() {} });
-    while !from.emit("ann", PAYLOAD).await.is_delivered() {
-        tokio::time::sleep(Duration::from_millis(10)).await;
+    for id in crowd().iter().map(String::as_str).chain(["ann"]) {
+        let url = format!("ws://{address}/?{id}");
+        let (mut client, _) = tokio_tungstenite::connect_async(url).await.unwrap();
+        tokio::spawn(async move { while client.next().await.is_some() {} });
+        while !from.emit(id, PAYLOAD).await.is_delivered() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
     from
 }
@@ -94,6 +101,42 @@ fn across(criterion: &mut Criterion) {
     }
 }
 
+fn crowd() -> Vec<String> {
+    (0..CROWD).map(|n| format!("client{n}")).collect()
+}
+
+/// One message to each of a crowd, alone and together.
+fn to_a_crowd(criterion: &mut Criterion) {
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    let (from, crowd, payload) = (runtime.block_on(start()), crowd(), vec![b'x'; 1024]);
+    let frame = Frame::binary(payload);
+    let mut group = criterion.benchmark_group("across");
+    group.throughput(Throughput::Elements(CROWD as u64));
+    group.bench_function("emits/16 ids of 1 KiB", |bencher| {
+        bencher.iter_custom(|count| {
+            let send = |_| async {
+                let receipts = crowd.iter().map(|id| from.emit(id, frame.clone()));
+                for receipt in receipts.collect::<Vec<_>>() {
+                    assert!(receipt.await.is_delivered());
+                }
+            };
+            timed(&runtime, count, 1, send)
+        });
+    });
+    group.bench_function("emit_many/16 ids of 1 KiB", |bencher| {
+        bencher.iter_custom(|count| {
+            let send = |_| async {
+                assert!(from.emit_many(&crowd, frame.clone()).await.is_complete());
+            };
+            timed(&runtime, count, 1, send)
+        });
+    });
+}
+
 /// The time that `count` of them take.
 fn timed<F: Future<Output = ()>>(
     runtime: &Runtime,
@@ -107,5 +150,5 @@ fn timed<F: Future<Output = ()>>(
     begun.elapsed()
 }
 
-criterion_group!(benches, across);
+criterion_group!(benches, across, to_a_crowd);
 criterion_main!(benches);

@@ -106,6 +106,8 @@ pub trait Handler: Send + Sync + 'static {
     /// requests need where both reach it, such as a map by client id in the handler, or an `Arc` of which the state
     /// has a clone. At most [`Config::max_requests`](crate::Config::max_requests) run at once on a node.
     ///
+    /// Connections that a [`Socket`](crate::Socket) serves are asked too: the handler of their node answers.
+    ///
     /// At the deadline of the ask it is dropped at its next `await`. A panic is contained, and reported to the asker
     /// as [`AskError::Failed`](crate::AskError::Failed). Return a [`RequestError`] to refuse. A drain waits for
     /// it.

@@ -87,11 +87,12 @@
 //! | [`Handler`], [`TryHandler`] | the callbacks of one connection |
 //! | [`Socket`] | a connection as a stream and a sink, for a task of your own |
 //! | [`Connection`], [`Message`], [`CloseReason`] | one accepted WebSocket, what it sent, why it ended |
-//! | [`Hub`], [`Frame`], [`Receipt`], [`Delivery`] | sending on this node |
+//! | [`Hub`], [`Frame`], [`Receipt`], [`Delivery`], [`Deliveries`] | sending on this node |
 //! | [`Note`], [`Dialect`], [`Content`] | one message for clients that read differently |
+//! | [`Ask`], [`AskError`], [`RequestError`] | asking the handler about a client, on any node |
 //! | [`Config`] | every limit and policy |
 //! | [`Cluster`], [`ClusterConfig`], [`PeerSecurity`] | sending across nodes; how nodes authenticate each other |
-//! | [`Summary`], [`OnlineStatus`], [`Membership`], [`Listed`] | results across nodes |
+//! | [`Summary`], [`OnlineStatus`], [`Membership`], [`Listed`], [`Counted`] | results across nodes |
 //! | [`registry`] | where the cluster records which client is on which node |
 //!
 //! # Features

@@ -51,11 +51,11 @@ impl AskSender {
     }
 
     /// Reports what became of the request. If a peer answers it, the answer comes by itself, unless the link
-    /// breaks.
+    /// breaks; so it may if the peer is only slow.
     pub(super) fn send(&self, result: OpResult, peer: Option<&Arc<str>>) {
         match (result.ask_error(), peer) {
+            (None | Some(AskError::Unknown), Some(peer)) => self.answers.begun(self.number, peer),
             (Some(error), _) => self.answer(Err(error)),
-            (None, Some(peer)) => self.answers.begun(self.number, peer),
             (None, None) => {}
         }
     }

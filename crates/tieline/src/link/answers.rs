@@ -68,7 +68,8 @@ impl Answers {
         }
     }
 
-    /// The stream to a peer has ended: what it was about to answer is lost.
+    /// The stream to a peer has ended, and what was sent there has its outcome: what the peer was about to answer is
+    /// lost.
     pub(super) fn on_stream_end(&self, peer: &str) {
         let mut all = self.waiting.lock();
         let lost = all.extract_if(|_, waiting| waiting.peer.as_deref() == Some(peer));

@@ -64,7 +64,8 @@ impl Responses {
 
     /// Whether the next message takes more.
     pub(super) fn has_room(&self) -> bool {
-        self.message.size() < MESSAGE_BYTES.min(self.max_size / 4)
+        // One response always fits an empty message.
+        self.message.is_empty() || self.message.size() < MESSAGE_BYTES.min(self.max_size / 4)
     }
 
     /// Whether further requests are to be read.

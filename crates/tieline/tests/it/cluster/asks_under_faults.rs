@@ -53,6 +53,32 @@ fn a_link_that_breaks_fails_what_its_peer_was_about_to_answer() {
 }
 
 #[test]
+fn the_answer_of_a_peer_that_was_silent_for_a_while_still_comes() {
+    run(async {
+        let registry = memory_registry();
+        let (a, proxy) = TestNode::behind_proxy(&registry, Config::default(), test_config()).await;
+        let b = TestNode::start(&registry).await;
+        a.wait_for_links(1).await;
+        b.wait_for_links(1).await;
+        let _ann = a.client("id=ann&quiet").await;
+        deliver(&b.cluster, "ann", "known").await;
+        proxy.set(Mode::SilentBack);
+        let ask = b.cluster.ask("ann", "id").timeout(Duration::from_mins(1));
+        let node = b.cluster.ask_node(&a.peer_address(), "up?");
+        let silence = async {
+            // Longer than a link waits for an outcome, shorter than it lives without any.
+            tokio::time::sleep(Duration::from_millis(1300)).await;
+            proxy.set(Mode::Pass);
+        };
+        let (reply, node, ()) = tokio::join!(ask.into_future(), node.into_future(), silence);
+        assert_eq!(
+            (reply.unwrap(), node.unwrap()),
+            ("ann".into(), "up?".into())
+        );
+    });
+}
+
+#[test]
 fn callbacks_that_take_their_time_hold_up_nothing_else() {
     run(async {
         const ASKS: usize = 4_500;

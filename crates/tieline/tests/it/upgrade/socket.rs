@@ -11,7 +11,7 @@ use tieline::{
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::kit::{
-    Client, Raw, close_frame, eventually, listen,
+    Client, Probe, Raw, close_frame, eventually, listen,
     raw::{TEXT, frame},
     run, run_threads,
 };
@@ -338,5 +338,23 @@ fn a_sink_waits_for_a_slow_client() {
             assert!(payload.len() == 700 * 1024 && payload.iter().all(|byte| *byte == i));
         }
         assert_eq!(client.closed().await, 1000);
+    });
+}
+
+#[test]
+fn the_handler_of_the_node_is_asked_about_a_socket() {
+    run(async {
+        let (listener, address) = listen().await;
+        let node = Node::new(Hub::new(Config::default()).unwrap(), Probe::new());
+        let enter = async move |State(node): State<Node<Probe>>, upgrade: Upgrade| {
+            let accept = Accept::new(()).id(ClientId::new("ann").unwrap());
+            upgrade.on_socket(&node, accept, echo).await.into_response()
+        };
+        let router = Router::new()
+            .route("/", get(enter))
+            .with_state(node.clone());
+        tokio::spawn(listener.serve(router, std::future::pending()));
+        let _ann = Client::connect(address, "").await;
+        assert_eq!(node.hub().ask("ann", "id").await.unwrap(), "ann");
     });
 }
