@@ -162,8 +162,8 @@ pub use self::{
     delivery::{Delivery, Reached},
     handler::{ConnectionError, Handler},
     hub::{
-        Connection, Content, Cork, Dialect, DialectId, Dialects, Except, FilterLanguage, Hub,
-        HubStats, JoinError, Note, NoteKind, NoteOrigin, Numbering, Predicate, SendError,
+        Connection, Content, Cork, Dialect, DialectId, Dialects, Ends, Except, FilterLanguage, Hub,
+        HubStats, JoinError, Note, NoteKind, NoteOrigin, Numbering, Predicate, SendError, Traffic,
     },
     inbound::{Excess, ExcessVerdict, Inbound},
     listener::{Body, BodyError, HttpService, Listener},

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use tieline_websocket::{AnyFrame, Limits};
 use tokio_util::task::TaskTracker;
 
-use super::{dialect::Dialects, outbox::OutboxRules, tick::Ticks};
+use super::{counters::Counters, dialect::Dialects, outbox::OutboxRules, tick::Ticks};
 use crate::config::Config;
 
 pub(crate) struct HubContext {
@@ -42,6 +42,10 @@ impl HubContext {
             dialects,
             tasks: TaskTracker::new(),
         }
+    }
+
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.rules.counters
     }
 }
 

@@ -16,7 +16,7 @@ use super::{
     scope::{ExcludedIds, Hashed, Scope},
 };
 use crate::{
-    delivery::Reached,
+    delivery::{Delivery, Reached},
     receipt::{OutcomeSum, Receipt},
 };
 
@@ -159,7 +159,9 @@ impl Hub {
                 filter: left_out.filter.cloned(),
                 sum: Arc::clone(sum),
             };
-            self.0.shards[shard].queue_broadcast(scope, excluded, message);
+            let refused = self.0.shards[shard].queue_broadcast(scope, excluded, message);
+            let counters = self.0.context.counters();
+            counters.deliveries(Delivery::QueueFull, refused);
         }
     }
 }

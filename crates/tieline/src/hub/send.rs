@@ -46,6 +46,7 @@ impl ConnectionInner {
         self.compress(&rendered.frame);
         let mut send_side = self.send_side.lock();
         let delivery = self.enqueue(&mut send_side, rendered);
+        self.context.counters().deliveries(delivery, 1);
         self.flush_or_cork(&mut send_side);
         delivery
     }
@@ -60,6 +61,7 @@ impl ConnectionInner {
         self.compress(&rendered.frame);
         let mut send_side = self.send_side.lock();
         let delivery = self.enqueue(&mut send_side, rendered);
+        self.context.counters().deliveries(delivery, 1);
         self.flush_or_list(&mut send_side, tick);
         delivery
     }
@@ -81,14 +83,18 @@ impl ConnectionInner {
             }
             None => self.write_numbered(&mut send_side, batch, reading),
         };
+        let counters = self.context.counters();
         let mut failed = Vec::new();
         if is_whole {
+            counters.delivered_and_sent(batch.frames(reading).count() as u64, written);
             return failed;
         }
         let rules = &self.context.rules;
+        let (at_once, mut whole) = (written, 0);
         for (i, rendered) in batch.rendered(reading) {
             if written == 0 {
                 let delivery = self.enqueue(&mut send_side, rendered);
+                counters.deliveries(delivery, 1);
                 if !delivery.is_delivered() {
                     failed.push((i, delivery));
                 }
@@ -98,11 +104,15 @@ impl ConnectionInner {
             let length = frame.encoded(reading.deflate).len();
             if written >= length {
                 written -= length;
+                whole += 1;
             } else {
+                counters.deliveries(Delivery::Delivered, 1);
                 let begun = std::mem::take(&mut written);
                 send_side.outbox.push_rest(frame, begun, rules);
             }
         }
+        counters.deliveries(Delivery::Delivered, whole);
+        counters.sent(whole, at_once);
         if !send_side.outbox.is_empty() {
             self.flush_or_cork(&mut send_side);
         }
