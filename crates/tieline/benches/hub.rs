@@ -88,7 +88,7 @@ fn timed(clients: &mut [TcpStream], mut times: u64, mut operation: impl FnMut())
         let calls = times.min(UNREAD);
         let begun = now();
         (0..calls).for_each(|_| operation());
-        taken += now() - begun;
+        taken += now().checked_sub(begun).unwrap();
         drain(clients);
         times -= calls;
     }
