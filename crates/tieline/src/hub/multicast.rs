@@ -5,7 +5,7 @@
 use std::{hash::BuildHasher, sync::Arc};
 
 use super::{
-    batch::Message,
+    batch::QueuedCast,
     content::{Cast, Content},
     context::HubContext,
     core::Hub,
@@ -154,7 +154,7 @@ impl Hub {
         for &shard in shards {
             let here = hashed.iter().filter(|(of, ..)| *of == shard);
             let excluded = here.map(|&(_, hash, id)| (hash, id));
-            let message = Message {
+            let message = QueuedCast {
                 cast: cast.clone(),
                 filter: left_out.filter.cloned(),
                 sum: Arc::clone(sum),

@@ -38,7 +38,11 @@ impl ConnectionInner {
     /// cork, when it ends. Content that is not for its dialect is refused.
     pub(crate) fn send(self: &Arc<Self>, cast: Cast) -> Delivery {
         let rendered = cast.into_rendered(&self.context.dialects, self.dialect());
-        rendered.map_or(Delivery::Refused, |rendered| self.send_rendered(rendered))
+        let Some(rendered) = rendered else {
+            self.context.counters().deliveries(Delivery::Refused, 1);
+            return Delivery::Refused;
+        };
+        self.send_rendered(rendered)
     }
 
     /// As [`ConnectionInner::send`], for what was rendered for this client.

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use tokio::task::yield_now;
 
 use super::{
-    batch::{BroadcastBatch, BroadcastJob, Message},
+    batch::{BroadcastBatch, BroadcastJob, QueuedCast},
     broadcast::{self, Bounds, ShardQueue},
     index::ShardIndex,
     inner::ConnectionInner,
@@ -49,7 +49,7 @@ impl Shard {
         &self,
         scope: Hashed<Scope<'_>>,
         excluded: impl Iterator<Item = (u64, &'a str)>,
-        message: Message,
+        message: QueuedCast,
     ) -> u64 {
         let mut index = self.index.lock();
         let Some(audience) = index.audience(scope, excluded) else {
