@@ -131,7 +131,7 @@ impl Upgrade {
         F: FnOnce(Socket) -> T + Send + 'static,
         T: Future<Output = ()> + Send + 'static,
     {
-        let accept = accept.with_state(|()| SocketState::new(run));
+        let accept = accept.with_state(|()| SocketState::new(run, node.shared_handler()));
         let handler = Arc::new(SocketHandler::new());
         self.accept_for(node, handler, accept)
             .await
