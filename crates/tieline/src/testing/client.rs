@@ -189,14 +189,16 @@ impl TestClient {
     /// # Panics
     /// If the server does not end it within the deadline.
     #[track_caller]
-    pub fn close_with(mut self, frame: CloseFrame) -> impl Future<Output = ()> + Send {
+    pub fn close_with(self, frame: CloseFrame) -> impl Future<Output = ()> + Send {
         let place = Location::caller();
         async move {
+            // As a whole: the block would capture the fields that it uses, and the task would end here.
+            let mut client = self;
             let close = AnyFrame::close(Some(&frame));
             // If the server closed meanwhile, only its end is left to wait for.
-            let _ = self.commands.send(Command::Send(close)).await;
-            let ended = async { while self.events.recv().await.is_some() {} };
-            within(self.deadline, place, "the connection did not end", ended).await;
+            let _ = client.commands.send(Command::Send(close)).await;
+            let ended = async { while client.events.recv().await.is_some() {} };
+            within(client.deadline, place, "the connection did not end", ended).await;
         }
     }
 
