@@ -14,15 +14,11 @@
 //! With the time paused, which needs tokio's feature `test-util`, minutes pass at once, as soon as every task
 //! waits:
 //!
-//! ```
+//! ```rust,test_harness
 //! use std::time::Duration;
 //! use tieline::{Accept, Config, Hub, Node, testing::TestClient};
 //!
-//! # /*
 //! #[tokio::test(start_paused = true)]
-//! # */
-//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
-//! # async fn main() { a_client_whose_network_is_gone_is_closed().await }
 //! async fn a_client_whose_network_is_gone_is_closed() {
 //!     let config = Config::default();
 //!     let silence = config.ping_interval + config.ping_timeout;
