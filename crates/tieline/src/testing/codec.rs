@@ -1,8 +1,10 @@
 //! The frames of a client: masked ones out, unmasked ones in (RFC 6455, section 5).
 //!
-//! Owns what has arrived of a frame and of a message in fragments. Must not know streams or tests. The crate
-//! `tieline-websocket` is the server's side alone, which its decoder gains from; a client for tests needs
-//! neither its speed nor its limits.
+//! Owns what has arrived of a frame and of a message in fragments. Must not know streams or tests.
+//!
+//! `tieline-websocket` is the server's side alone. A client library such as `tungstenite` would do, but every
+//! application would compile it for its tests, and it answers pings and reads on its own terms: clients that
+//! ignore pings or stop reading would need as much code around it as the frames take here.
 
 use tieline_websocket::{AnyFrame, CloseCode, CloseFrame, FrameKind, Message};
 

@@ -54,7 +54,7 @@ async fn a_refusal_is_returned_whole() {
     assert_eq!(old.expect_refusal(&service).await.status(), 426);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn messages_of_any_size_go_both_ways() {
     let (_node, service) = echo(Config::default());
     let mut client = TestClient::connect(&service, "/").await;
@@ -71,7 +71,7 @@ async fn messages_of_any_size_go_both_ways() {
     client.expect_nothing().await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_client_that_sends_and_does_not_look_blocks_nobody() {
     let (_node, service) = echo(Config::default());
     let mut client = TestClient::connect(&service, "/").await;
@@ -84,7 +84,7 @@ async fn a_client_that_sends_and_does_not_look_blocks_nobody() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_client_closes_with_its_code() {
     let (node, service) = echo(Config::default());
     let client = TestClient::connect(&service, "/").await;
@@ -97,7 +97,7 @@ async fn a_client_closes_with_its_code() {
     assert_eq!(node.hub().group_len("lobby"), 0);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_close_of_the_server_is_returned_and_confirmed() {
     let (node, service) = echo(Config::default());
     let mut client = TestClient::connect(&service, "/").await;
@@ -112,7 +112,7 @@ async fn the_close_of_the_server_is_returned_and_confirmed() {
     client.close().await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_dropped_client_is_lost() {
     let (node, service) = echo(Config::default());
     drop(TestClient::connect(&service, "/").await);

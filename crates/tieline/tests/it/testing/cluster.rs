@@ -1,9 +1,11 @@
 //! Nodes of one cluster in one process.
 
+use std::time::Duration;
+
 use tieline::{
     Accept, ClientId, Cluster, Config, Connection, Delivery, Handler, HttpService, Hub, Message,
     Node, OnlineStatus, UpgradeRequest,
-    testing::{TestClient, TestCluster, eventually},
+    testing::{TestClient, TestCluster, TestRequest, eventually},
 };
 
 /// Sends what it gets to a room that spans the nodes.
@@ -24,11 +26,17 @@ fn named(node: &Node<Rooms>) -> impl HttpService {
     })
 }
 
+/// A client that a busy machine may keep waiting: the time is the real one.
+async fn client(node: &Node<Rooms>, id: &str) -> TestClient {
+    let request = TestRequest::new(format!("/?id={id}")).deadline(Duration::from_secs(30));
+    request.connect(&named(node)).await
+}
+
 #[tokio::test]
 async fn two_nodes_exchange_messages() {
     let cluster = TestCluster::start(2, Rooms).await;
-    let mut ada = TestClient::connect(&named(cluster.node(0)), "/?id=ada").await;
-    let mut grace = TestClient::connect(&named(cluster.node(1)), "/?id=grace").await;
+    let mut ada = client(cluster.node(0), "ada").await;
+    let mut grace = client(cluster.node(1), "grace").await;
     cluster.synced().await;
     for n in 0..10 {
         ada.send(n.to_string()).await;
@@ -63,10 +71,10 @@ async fn nodes_have_the_configuration_of_their_hubs() {
 #[tokio::test]
 async fn a_drained_node_closes_its_clients_and_leaves() {
     let cluster = TestCluster::start(2, Rooms).await;
-    let mut client = TestClient::connect(&named(cluster.node(1)), "/?id=ada").await;
+    let mut ada = client(cluster.node(1), "ada").await;
     let node = cluster.node(1).clone();
     let drained = tokio::spawn(async move { node.drain().await });
-    assert_eq!(client.expect_close().await.code.as_u16(), 1012);
+    assert_eq!(ada.expect_close().await.code.as_u16(), 1012);
     drained.await.unwrap();
     let left = cluster.node(0).cluster().unwrap();
     eventually(async || left.peers().iter().all(|peer| !peer.up)).await;

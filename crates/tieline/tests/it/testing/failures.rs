@@ -18,18 +18,18 @@ async fn failure(test: impl Future<Output = ()> + Send + 'static) -> String {
     message.into()
 }
 
-async fn client() -> TestClient {
+async fn connect() -> TestClient {
     let (_node, service) = echo(Config::default());
     TestClient::connect(&service, "/").await
 }
 
 #[tokio::test(start_paused = true)]
 async fn nothing_came() {
-    let mut client = client().await;
+    let mut client = connect().await;
     let failed = failure(async move { drop(client.recv().await) }).await;
     assert_eq!(failed, "expected a message, but nothing came within 5s");
     let (_node, service) = echo(Config::default());
-    let request = TestRequest::new("/").deadline(Duration::from_secs(60));
+    let request = TestRequest::new("/").deadline(Duration::from_mins(1));
     let mut patient = request.connect(&service).await;
     let failed = failure(async move { patient.expect_text("a \"b\"").await }).await;
     assert_eq!(
@@ -40,7 +40,7 @@ async fn nothing_came() {
 
 #[tokio::test(start_paused = true)]
 async fn something_else_came() {
-    let mut client = client().await;
+    let mut client = connect().await;
     client.send("x".repeat(300)).await;
     let failed = failure(async move { client.expect_text("y").await }).await;
     let shown = "x".repeat(200);
@@ -48,11 +48,11 @@ async fn something_else_came() {
         failed,
         format!(r#"expected the text "y", but got the text "{shown}"…"#)
     );
-    let mut client = super::failures::client().await;
+    let mut client = connect().await;
     client.send(&b"\0\0\0"[..]).await;
     let failed = failure(async move { client.expect_nothing().await }).await;
     assert_eq!(failed, "expected nothing, but got 3 bytes of binary");
-    let mut client = super::failures::client().await;
+    let mut client = connect().await;
     client.send("early").await;
     let failed = failure(async move { drop(client.expect_close().await) }).await;
     assert_eq!(failed, r#"expected a close, but got the text "early""#);
@@ -79,10 +79,9 @@ async fn the_connection_closed_instead() {
     let failed = failure(async move { drop(client.recv().await) });
     let expected = r#"expected a message, but the server closed with code 1001: "bye""#;
     assert_eq!(failed.await, expected);
-    let (_node, service) = echo(Config::default());
+    let (node, service) = echo(Config::default());
     let client = TestClient::connect(&service, "/").await;
-    _node
-        .hub()
+    node.hub()
         .members("lobby")
         .pop()
         .unwrap()
