@@ -166,8 +166,8 @@ pub use self::{
     delivery::{Delivery, Reached},
     handler::{ConnectionError, Handler},
     hub::{
-        Connection, Content, Cork, Dialect, DialectId, Dialects, Except, FilterLanguage, Hub,
-        HubStats, JoinError, Note, NoteKind, NoteOrigin, Numbering, Predicate, SendError,
+        Connection, Content, Cork, Dialect, DialectId, Dialects, Ends, Except, FilterLanguage, Hub,
+        HubStats, JoinError, Note, NoteKind, NoteOrigin, Numbering, Predicate, SendError, Traffic,
     },
     inbound::{Excess, ExcessVerdict, Inbound},
     listener::{Body, BodyError, HttpService, Listener},
@@ -181,8 +181,8 @@ pub use self::{
 #[cfg(feature = "cluster")]
 pub use self::{
     cluster::{
-        Cluster, ClusterConfig, ClusterError, ClusterExcept, Counted, Listed, Membership,
-        NodeCount, NodeReached, NodeReply, OnlineStatus, PeerStatus, Summary,
+        Cluster, ClusterConfig, ClusterError, ClusterExcept, ClusterStats, Counted, Listed,
+        Membership, NodeCount, NodeReached, NodeReply, OnlineStatus, PeerStatus, Summary,
     },
     link::{PeerSecurity, PeerTls, SecurityError},
 };

@@ -171,9 +171,11 @@ impl AnyFrame {
     #[inline]
     pub fn encoded(&self, deflate: Option<&Deflate>) -> EncodedFrame<'_> {
         let inner = &*self.0;
-        if let Payload::Prefixed(prefixed) = &inner.payload {
-            return prefixed.encoded();
-        }
+        let payload: &[u8] = match &inner.payload {
+            Payload::Owned(bytes) => bytes,
+            Payload::Shared(bytes) => bytes,
+            Payload::Prefixed(prefixed) => return prefixed.encoded(),
+        };
         if let Some(deflated) = deflate.and_then(|settings| inner.deflated(settings)) {
             return EncodedFrame {
                 header: deflated.header.bytes(),
@@ -182,7 +184,7 @@ impl AnyFrame {
         }
         EncodedFrame {
             header: inner.header.bytes(),
-            payload: &inner.payload,
+            payload,
         }
     }
 
@@ -318,6 +320,11 @@ impl Header {
             10
         };
         Header { bytes, len }
+    }
+
+    #[inline]
+    fn is_compressed(&self) -> bool {
+        self.bytes[0] & Header::COMPRESSED != 0
     }
 
     #[inline]

@@ -8,7 +8,7 @@ use std::ops::Deref;
 use std::sync::{Arc, OnceLock, atomic::AtomicU64};
 
 use super::payload::Payload;
-use super::{AnyFrame, EncodedFrame, Frame, Head, Header, Inner, Prefixed};
+use super::{AnyFrame, EncodedFrame, Frame, FrameKind, Head, Header, Inner, Prefixed};
 use crate::deflate::Deflate;
 
 /// Length of the header of a stored block (RFC 1951, section 3.2.4): not the last block, no compression, the
@@ -59,8 +59,15 @@ impl AnyFrame {
         deflate: Option<&Deflate>,
         into: &mut Vec<u8>,
     ) {
-        into.extend_from_slice(Head::new(prefix, rest, deflate).bytes());
-        into.extend_from_slice(rest.encoded(deflate).payload);
+        assert!(prefix.len() <= Self::MAX_PREFIX, "the prefix is too long");
+        let encoded = rest.encoded(deflate);
+        let (header, stored) = header(prefix, rest.kind(), encoded);
+        let stored: &[u8] = if header.is_compressed() { &stored } else { &[] };
+        into.reserve(AnyFrame::MAX_PREFIX + STORED + 10 + encoded.payload.len());
+        into.extend_from_slice(header.bytes());
+        into.extend_from_slice(stored);
+        into.extend_from_slice(prefix);
+        into.extend_from_slice(encoded.payload);
     }
 
     /// The part that the frame shares with others, if it is a prefixed one.
@@ -108,21 +115,15 @@ impl Deref for Prefixed {
 
 impl Head {
     fn new(prefix: &[u8], rest: &Frame, deflate: Option<&Deflate>) -> Self {
-        let encoded = rest.encoded(deflate);
-        let compressed = encoded.header[0] & Header::COMPRESSED != 0;
-        let stored = if compressed { STORED } else { 0 };
-        let length = stored + prefix.len() + encoded.payload.len();
-        let header = Header::new(rest.kind(), compressed, length);
+        let (header, stored) = header(prefix, rest.kind(), rest.encoded(deflate));
         let mut head = Self {
             bytes: [0; _],
             len: 0,
             prefix: 0,
         };
         head.push(header.bytes());
-        if compressed {
-            let length = u16::try_from(prefix.len()).expect("it is at most 48");
-            let [low, high] = length.to_le_bytes();
-            head.push(&[0, low, high, !low, !high]);
+        if header.is_compressed() {
+            head.push(&stored);
         }
         head.push(prefix);
         head.prefix = u8::try_from(prefix.len()).expect("it is at most 48");
@@ -144,6 +145,20 @@ impl Head {
         let bytes = self.bytes();
         &bytes[bytes.len() - usize::from(self.prefix)..]
     }
+}
+
+/// The header of a frame with this prefix and rest, and that of the stored block that the prefix is in if the
+/// rest is compressed.
+#[inline]
+fn header(prefix: &[u8], kind: FrameKind, rest: EncodedFrame<'_>) -> (Header, [u8; STORED]) {
+    let compressed = rest.header[0] & Header::COMPRESSED != 0;
+    let stored = if compressed { STORED } else { 0 };
+    let length = stored + prefix.len() + rest.payload.len();
+    let [low, high] = u16::try_from(prefix.len())
+        .unwrap_or(u16::MAX)
+        .to_le_bytes();
+    let header = Header::new(kind, compressed, length);
+    (header, [0, low, high, !low, !high])
 }
 
 #[cfg(test)]

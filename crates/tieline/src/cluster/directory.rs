@@ -17,7 +17,7 @@ use tieline_registry::{ClientId, Cursor, Located, NodeInfo, Page, Registry, Regi
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use super::node_host::NodeHost;
+use super::{node_host::NodeHost, stats::LookupCounts};
 use crate::registrar::{Registrar, RegistrarConfig};
 
 pub(super) type NodeRegistrar = Registrar<NodeHost>;
@@ -32,6 +32,7 @@ pub(super) struct NodeDirectory {
     is_available: AtomicBool,
     /// A lookup was not answered.
     lookup_failed: Arc<Notify>,
+    lookups: LookupCounts,
 }
 
 impl NodeDirectory {
@@ -44,6 +45,7 @@ impl NodeDirectory {
             registrar: OnceLock::new(),
             is_available: AtomicBool::new(true),
             lookup_failed: Arc::default(),
+            lookups: LookupCounts::default(),
         }
     }
 
@@ -79,6 +81,7 @@ impl NodeDirectory {
     pub(super) async fn locate(&self, id: &str, is_fresh: bool) -> Result<Located, RegistryError> {
         let entry = self.registry.locate(id, is_fresh);
         let reply = RegistryError::with_timeout(self.timeout, "locate an id", entry).await;
+        self.lookups.count(reply.is_ok());
         if reply.is_err() {
             self.lookup_failed.notify_one();
         }
@@ -120,6 +123,11 @@ impl NodeDirectory {
         cursor: Cursor,
     ) -> Result<Page<(ClientId, Arc<str>)>, RegistryError> {
         RegistryError::with_timeout(self.timeout, "list entries", self.registry.scan(cursor)).await
+    }
+
+    /// How many lookups there were, and how many were not answered.
+    pub(super) fn lookups(&self) -> (u64, u64) {
+        self.lookups.get()
     }
 
     /// Whether lookups start.

@@ -46,6 +46,7 @@ mod pending;
 mod questions;
 mod router;
 mod routes;
+mod stats;
 mod summary;
 mod unicast;
 mod wire_content;
@@ -55,6 +56,7 @@ pub use self::{
     config::{ClusterConfig, ClusterError},
     except::ClusterExcept,
     pending::PeerStatus,
+    stats::ClusterStats,
     summary::{
         Counted, Listed, Membership, NodeCount, NodeReached, NodeReply, OnlineStatus, Summary,
     },

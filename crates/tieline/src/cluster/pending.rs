@@ -11,6 +11,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use tieline_registry::{Entry, Owner, Stamp};
@@ -265,7 +266,11 @@ impl Peer {
     }
 
     pub(super) fn status(&self) -> PeerStatus {
+        let load = self.link.load();
         PeerStatus {
+            queued: load.requests,
+            queued_bytes: load.bytes,
+            round_trip: load.round_trip,
             address: Arc::clone(&self.address),
             process: self.link.process(),
             up: self.link.is_up(),
@@ -296,6 +301,13 @@ pub struct PeerStatus {
     pub up: bool,
     /// Whether it is a legacy node: a go-websocket node or another that supports the unary service only.
     pub legacy: bool,
+    /// Requests that wait to be sent to it.
+    pub queued: usize,
+    /// Their bytes, at most [`ClusterConfig::link_queue_bytes`](crate::ClusterConfig::link_queue_bytes) and some.
+    pub queued_bytes: usize,
+    /// How long the answer to the last ping took: one that is answered late also waited behind messages. An idle
+    /// link pings every two seconds, a busy one only while the peer is silent. `None` before the first answer.
+    pub round_trip: Option<Duration>,
 }
 
 #[cfg(test)]

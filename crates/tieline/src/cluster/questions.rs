@@ -8,6 +8,8 @@ use bytes::Bytes;
 
 use super::{
     api::Cluster,
+    directory::NodeRegistrar,
+    stats::ClusterStats,
     summary::{Counted, Listed, NodeReply, OnlineStatus},
 };
 use crate::{ask::Ask, counts::Counts};
@@ -51,6 +53,37 @@ impl Cluster {
 
 /// Counts.
 impl Cluster {
+    /// What this node has counted, and the state of its links. What passes through its own hub is in
+    /// [`Hub::stats`](crate::Hub::stats). Cheap, a lock for each peer: for a page of metrics.
+    ///
+    /// ```
+    /// # use tieline::{Cluster, Config, Hub};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), tieline::ConfigError> {
+    /// let cluster = Cluster::single_node(Hub::new(Config::default())?);
+    /// for peer in cluster.stats().peers {
+    ///     println!("{}: up {}, {} bytes wait", peer.address, peer.up, peer.queued_bytes);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn stats(&self) -> ClusterStats {
+        let directory = &self.router.directory;
+        let (lookups, lookups_failed) = directory.lookups();
+        let claims = directory.registrar().map(NodeRegistrar::claims);
+        let claims = claims.unwrap_or_default();
+        ClusterStats {
+            peers: self.peers(),
+            registry_available: directory.is_available(),
+            entries: self.entries(),
+            lookups,
+            lookups_failed,
+            claims_granted: claims.granted,
+            claims_refused: claims.refused,
+            claim_requests_failed: claims.failed_requests,
+        }
+    }
+
     /// A page of all groups, as [`members`](Self::members). A group with members on several nodes is listed once for
     /// each. Costs each node a visit of all of its groups.
     pub async fn groups(&self, after: Option<&str>, limit: usize) -> Listed {

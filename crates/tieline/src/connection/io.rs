@@ -100,7 +100,8 @@ impl ConnectionIo {
         read.map(|read| match read {
             Ok(0) => IoEvent::End(io::ErrorKind::UnexpectedEof),
             Err(e) => IoEvent::End(e.kind()),
-            Ok(_) => {
+            Ok(n) => {
+                conn.context().counters().bytes_in(n);
                 conn.record_activity();
                 IoEvent::Read
             }

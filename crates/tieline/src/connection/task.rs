@@ -116,7 +116,7 @@ impl<H: Handler> ConnectionTask<H> {
     /// pauses. Boxed for as long as that takes, so that a connection which waits does not hold the room
     /// for a callback.
     async fn handle_read(&mut self) -> Flow {
-        let mut flow = Flow::Continue;
+        let (mut flow, mut messages) = (Flow::Continue, 0);
         while let Flow::Continue = flow {
             if self.must_yield() {
                 self.buffer.keep_rest();
@@ -125,6 +125,7 @@ impl<H: Handler> ConnectionTask<H> {
             let Some(mut decoded) = self.decode() else {
                 break;
             };
+            messages += u64::from(matches!(decoded, Decoded::Message(_)));
             if self.meter.is_some() {
                 decoded = match Box::pin(self.restrain(decoded)).await {
                     Ok(decoded) => decoded,
@@ -144,6 +145,7 @@ impl<H: Handler> ConnectionTask<H> {
                 Decoded::End => Flow::End,
             };
         }
+        self.inner().context().counters().messages_in(messages);
         flow
     }
 

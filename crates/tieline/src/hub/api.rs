@@ -49,13 +49,37 @@ impl Hub {
         self.len() == 0
     }
 
-    /// What waits for clients, and how many were closed because they read too slowly. Cheap: for a health
-    /// check or a metric.
+    /// What was counted since the hub began, and what waits for clients. Cheap, a lock for each shard: for a
+    /// health check or a page of metrics.
+    ///
+    /// ```
+    /// # use tieline::{Config, Hub};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), tieline::ConfigError> {
+    /// let hub = Hub::new(Config::default())?;
+    /// hub.emit("alice", "hello");
+    /// let stats = hub.stats();
+    /// assert_eq!((stats.opened, stats.ended.total()), (0, 0));
+    /// assert_eq!(stats.deliveries.offline, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn stats(&self) -> HubStats {
         let budget = &self.0.context.rules.budget;
         let (slow_consumers, shed) = budget.closed();
+        let counters = self.0.context.counters();
+        let (traffic, deliveries) = counters.traffic();
+        let depths = self.0.shards.iter().map(|shard| shard.queue.depth());
+        let (queued, queued_bytes) =
+            depths.fold((0, 0), |sum, depth| (sum.0 + depth.0, sum.1 + depth.1));
         HubStats {
             connections: self.admitted(),
+            opened: counters.all_opened(),
+            ended: counters.ends(),
+            traffic,
+            deliveries,
+            queued,
+            queued_bytes,
             waiting_bytes: budget.waiting(),
             max_waiting_bytes: budget.limit(),
             slow_consumers,
@@ -166,7 +190,10 @@ impl Hub {
             Presence::Here(conn) => self.emit_to(&conn, cast),
             #[cfg(feature = "cluster")]
             Presence::Claimed => self.emit_when_admitted(id, cast),
-            Presence::Absent => Receipt::decided(Delivery::Offline),
+            Presence::Absent => {
+                self.0.context.counters().deliveries(Delivery::Offline, 1);
+                Receipt::decided(Delivery::Offline)
+            }
         }
     }
 

@@ -27,11 +27,11 @@ use crate::{close::CloseReason, delivery::Reached, receipt::OutcomeSum};
 /// A message to an audience.
 pub(super) struct BroadcastJob {
     pub(super) audience: Audience,
-    pub(super) message: Message,
+    pub(super) message: QueuedCast,
 }
 
 /// A message to many, as it is queued in each shard.
-pub(super) struct Message {
+pub(super) struct QueuedCast {
     pub(super) cast: Cast,
     /// Who of the audience gets it.
     pub(super) filter: Option<Arc<Filter>>,
@@ -159,7 +159,7 @@ impl BroadcastJob {
             receivers,
             excluded,
         } = self.audience;
-        let Message { cast, filter, sum } = self.message;
+        let QueuedCast { cast, filter, sum } = self.message;
         let broadcast = Broadcast {
             number,
             receivers,

@@ -97,6 +97,12 @@ impl ShardQueue {
         self.pending.load(Ordering::Acquire) == 0
     }
 
+    /// How many entries wait, and how many bytes.
+    pub(super) fn depth(&self) -> (usize, usize) {
+        let state = self.state.lock();
+        (state.entries.len(), state.bytes)
+    }
+
     /// Queues a broadcast; returns it if there is no room. Wakes nobody: the caller holds a lock.
     pub(super) fn queue_broadcast(&self, job: BroadcastJob) -> Result<(), BroadcastJob> {
         match self.try_enqueue(QueuedSend::Broadcast(job)) {
@@ -108,13 +114,14 @@ impl ShardQueue {
     /// Queues a message to one connection.
     pub(super) fn queue_unicast(&self, conn: &Arc<ConnectionInner>, cast: Cast) -> Receipt {
         let (sum, receipt) = OutcomeSum::new(1, Reached::default());
-        match self.try_enqueue(QueuedSend::Unicast(Arc::downgrade(conn), cast, sum)) {
-            Ok(()) => {
-                self.wake();
-                receipt
-            }
-            Err(_) => Receipt::decided(Delivery::QueueFull),
+        let entry = QueuedSend::Unicast(Arc::downgrade(conn), cast, sum);
+        if self.try_enqueue(entry).is_err() {
+            let counters = conn.context().counters();
+            counters.deliveries(Delivery::QueueFull, 1);
+            return Receipt::decided(Delivery::QueueFull);
         }
+        self.wake();
+        receipt
     }
 
     /// Closes a connection, behind what was sent to it before. Beside the closes of the `connections` that

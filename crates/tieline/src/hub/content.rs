@@ -140,6 +140,18 @@ impl Cast {
         }
     }
 
+    /// As [`rendered`](Self::rendered), without a clone: the frame, and whether it is numbered.
+    pub(super) fn view(&self, dialects: &Dialects, dialect: DialectId) -> Option<(&Frame, bool)> {
+        match self {
+            Self::Frame(frame) => Some((frame, false)),
+            Self::Note(cast) => {
+                let rendered = cast.rendered(dialects, dialect)?;
+                Some((&rendered.frame, rendered.is_numbered))
+            }
+            Self::Filtered(filtered) => filtered.0.view(dialects, dialect),
+        }
+    }
+
     /// The frame of what the clients of a dialect get, as [`rendered`](Self::rendered).
     #[inline]
     pub(super) fn frame(&self, dialects: &Dialects, dialect: DialectId) -> Option<&Frame> {

@@ -13,7 +13,7 @@ use tieline_websocket::{AnyFrame, Limits};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-use super::{dialect::Dialects, outbox::OutboxRules, tick::Ticks};
+use super::{counters::Counters, dialect::Dialects, outbox::OutboxRules, tick::Ticks};
 use crate::config::Config;
 
 pub(crate) struct HubContext {
@@ -43,6 +43,10 @@ impl HubContext {
             dialects,
             tasks: TaskTracker::new(),
         }
+    }
+
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.rules.counters
     }
 }
 

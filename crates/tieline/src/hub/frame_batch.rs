@@ -72,6 +72,15 @@ impl<T> FrameBatch<T> {
         })
     }
 
+    /// The same without clones: frames, and whether they are numbered.
+    pub(super) fn views<'a>(
+        &'a self,
+        reading: Reading<'a>,
+    ) -> impl Iterator<Item = (&'a Frame, bool)> {
+        let entries = self.entries.iter();
+        entries.filter_map(move |(cast, _)| cast.view(reading.dialects, reading.dialect))
+    }
+
     /// The frames of what a receiver gets.
     pub(super) fn frames<'a>(&'a self, reading: Reading<'a>) -> impl Iterator<Item = &'a Frame> {
         let entries = self.entries.iter();

@@ -46,8 +46,6 @@ pub(crate) struct ConnectionInner {
     pub(super) final_message: Option<FinalMessage>,
     pub(super) context: Arc<HubContext>,
     pub(super) state: StateCell,
-    /// Whether the client negotiated compression.
-    compress: bool,
     dialect: DialectId,
     /// Index of the hub's shard that holds it. It fills a gap, and saves a hash for each message.
     pub(super) shard: u16,
@@ -91,6 +89,8 @@ impl ConnectionInner {
         shard: usize,
         context: Arc<HubContext>,
     ) -> Self {
+        let state = StateCell::new();
+        state.set(Activity::TAKES_DEFLATE, options.deflate);
         let mut outbox = Outbox::new(options.deflate);
         if let Some(frame) = options.first_message {
             outbox.push(frame, &context.rules);
@@ -102,8 +102,7 @@ impl ConnectionInner {
             remote_addr: info.remote_addr,
             groups: Mutex::new(Groups::of(info.groups)),
             final_message: options.final_message,
-            state: StateCell::new(),
-            compress: options.deflate,
+            state,
             dialect: options.dialect,
             handler: options.handler,
             shard: u16::try_from(shard).expect("a hub has at most 65,535 shards"),
@@ -121,7 +120,7 @@ impl ConnectionInner {
     /// How messages to this client are compressed. To be done before the send side is locked.
     pub(super) fn deflate(&self) -> Option<&Deflate> {
         let settings = self.context.rules.deflate.as_ref();
-        settings.filter(|_| self.compress)
+        settings.filter(|_| self.state.is(Activity::TAKES_DEFLATE))
     }
 
     /// In which dialect the client reads.

@@ -27,6 +27,7 @@ mod content;
 mod context;
 mod core;
 mod cork;
+mod counters;
 mod dialect;
 mod except;
 mod extras;
@@ -94,7 +95,7 @@ pub use self::{
     note::{Note, NoteKind, NoteOrigin},
     numbering::Numbering,
     room::SendError,
-    stats::HubStats,
+    stats::{Ends, HubStats, Traffic},
 };
 pub(crate) use self::{
     core::Asked,

@@ -5,7 +5,7 @@
 use std::{hash::BuildHasher, sync::Arc};
 
 use super::{
-    batch::Message,
+    batch::QueuedCast,
     content::{Cast, Content},
     context::HubContext,
     core::Hub,
@@ -16,7 +16,7 @@ use super::{
     scope::{ExcludedIds, Hashed, Scope},
 };
 use crate::{
-    delivery::Reached,
+    delivery::{Delivery, Reached},
     receipt::{OutcomeSum, Receipt},
 };
 
@@ -154,12 +154,14 @@ impl Hub {
         for &shard in shards {
             let here = hashed.iter().filter(|(of, ..)| *of == shard);
             let excluded = here.map(|&(_, hash, id)| (hash, id));
-            let message = Message {
+            let message = QueuedCast {
                 cast: cast.clone(),
                 filter: left_out.filter.cloned(),
                 sum: Arc::clone(sum),
             };
-            self.0.shards[shard].queue_broadcast(scope, excluded, message);
+            let refused = self.0.shards[shard].queue_broadcast(scope, excluded, message);
+            let counters = self.0.context.counters();
+            counters.deliveries(Delivery::QueueFull, refused);
         }
     }
 }

@@ -75,9 +75,9 @@ impl ConnectionInner {
         JOINED.with_borrow_mut(|joined| {
             joined.clear();
             let mut number = first;
-            for (_, rendered) in batch.rendered(reading) {
-                let (frame, deflate) = (&rendered.frame, reading.deflate);
-                if rendered.is_numbered {
+            for (frame, is_numbered) in batch.views(reading) {
+                let deflate = reading.deflate;
+                if is_numbered {
                     let prefix = opening.prefix(number, frame);
                     AnyFrame::append_prefixed(prefix.bytes(), frame, deflate, joined);
                     number += 1;

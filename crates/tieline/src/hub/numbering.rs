@@ -13,6 +13,24 @@ const DIGITS: usize = 20;
 const MAX_MEMBER: usize = AnyFrame::MAX_PREFIX - DIGITS - 5;
 
 /// Whether a [`Dialect`](crate::Dialect) numbers what it gives to each of its clients.
+///
+/// ```
+/// use tieline::{Dialect, Frame, Note, Numbering};
+///
+/// struct Reliable;
+///
+/// impl Dialect for Reliable {
+///     fn render(&self, note: &Note) -> Option<Frame> {
+///         let length = note.as_text()?.len();
+///         Some(Frame::text(format!(r#"{{"length":{length}}}"#)))
+///     }
+///
+///     // The first client gets {"sequenceId":1,"length":5}, then {"sequenceId":2,…}.
+///     fn numbering(&self) -> Numbering {
+///         Numbering::Member("sequenceId")
+///     }
+/// }
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Numbering {
     /// It does not.

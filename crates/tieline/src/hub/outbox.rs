@@ -16,6 +16,7 @@ use tieline_websocket::{AnyFrame, Deflate, FrameKind};
 
 use super::{
     budget::{FRAME_OVERHEAD, OutboxBudget},
+    counters::Counters,
     memory,
 };
 use crate::config::Config;
@@ -53,6 +54,7 @@ pub(crate) struct OutboxRules {
     pub(crate) frames: usize,
     pub(crate) deflate: Option<Deflate>,
     pub(crate) budget: OutboxBudget,
+    pub(crate) counters: Counters,
 }
 
 impl OutboxRules {
@@ -66,6 +68,7 @@ impl OutboxRules {
             frames: config.outbox_frames,
             deflate: config.compression,
             budget: OutboxBudget::new(budget),
+            counters: Counters::new(),
         }
     }
 }
@@ -314,11 +317,12 @@ impl Outbox {
         self.bytes -= n;
         let left = u32::try_from(n).unwrap_or(u32::MAX);
         self.left = self.left.saturating_add(left);
+        let (bytes, frames) = (n, self.queue.len());
         while n > 0 {
             let rest = self.length(&self.queue[0], rules) - self.written;
             if n < rest {
                 self.written += n;
-                return;
+                break;
             }
             n -= rest;
             self.written = 0;
@@ -326,6 +330,8 @@ impl Outbox {
                 self.subtract(&frame, rules);
             }
         }
+        let frames = frames - self.queue.len();
+        rules.counters.sent(frames as u64, bytes);
     }
 
     /// Takes a frame that has left the queue out of the budget.

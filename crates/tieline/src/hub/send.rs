@@ -38,7 +38,11 @@ impl ConnectionInner {
     /// cork, when it ends. Content that is not for its dialect is refused.
     pub(crate) fn send(self: &Arc<Self>, cast: Cast) -> Delivery {
         let rendered = cast.into_rendered(&self.context.dialects, self.dialect());
-        rendered.map_or(Delivery::Refused, |rendered| self.send_rendered(rendered))
+        let Some(rendered) = rendered else {
+            self.context.counters().deliveries(Delivery::Refused, 1);
+            return Delivery::Refused;
+        };
+        self.send_rendered(rendered)
     }
 
     /// As [`ConnectionInner::send`], for what was rendered for this client.
@@ -46,6 +50,7 @@ impl ConnectionInner {
         self.compress(&rendered.frame);
         let mut send_side = self.send_side.lock();
         let delivery = self.enqueue(&mut send_side, rendered);
+        self.context.counters().deliveries(delivery, 1);
         self.flush_or_cork(&mut send_side);
         delivery
     }
@@ -60,6 +65,7 @@ impl ConnectionInner {
         self.compress(&rendered.frame);
         let mut send_side = self.send_side.lock();
         let delivery = self.enqueue(&mut send_side, rendered);
+        self.context.counters().deliveries(delivery, 1);
         self.flush_or_list(&mut send_side, tick);
         delivery
     }
@@ -81,14 +87,18 @@ impl ConnectionInner {
             }
             None => self.write_numbered(&mut send_side, batch, reading),
         };
+        let counters = self.context.counters();
         let mut failed = Vec::new();
         if is_whole {
+            counters.delivered_and_sent(batch.frames(reading).count() as u64, written);
             return failed;
         }
         let rules = &self.context.rules;
+        let (at_once, mut whole) = (written, 0);
         for (i, rendered) in batch.rendered(reading) {
             if written == 0 {
                 let delivery = self.enqueue(&mut send_side, rendered);
+                counters.deliveries(delivery, 1);
                 if !delivery.is_delivered() {
                     failed.push((i, delivery));
                 }
@@ -98,11 +108,15 @@ impl ConnectionInner {
             let length = frame.encoded(reading.deflate).len();
             if written >= length {
                 written -= length;
+                whole += 1;
             } else {
+                counters.deliveries(Delivery::Delivered, 1);
                 let begun = std::mem::take(&mut written);
                 send_side.outbox.push_rest(frame, begun, rules);
             }
         }
+        counters.deliveries(Delivery::Delivered, whole);
+        counters.sent(whole, at_once);
         if !send_side.outbox.is_empty() {
             self.flush_or_cork(&mut send_side);
         }

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use tokio::task::yield_now;
 
 use super::{
-    batch::{BroadcastBatch, BroadcastJob, Message},
+    batch::{BroadcastBatch, BroadcastJob, QueuedCast},
     broadcast::{self, Bounds, ShardQueue},
     index::ShardIndex,
     inner::ConnectionInner,
@@ -44,17 +44,18 @@ impl Shard {
     }
 
     /// Queues a message for those who are in its scope now. `excluded` are ids with their hashes; those of
-    /// other shards do no harm.
+    /// other shards do no harm. Returns for how many there was no room.
     pub(super) fn queue_broadcast<'a>(
         &self,
         scope: Hashed<Scope<'_>>,
         excluded: impl Iterator<Item = (u64, &'a str)>,
-        message: Message,
-    ) {
+        message: QueuedCast,
+    ) -> u64 {
         let mut index = self.index.lock();
         let Some(audience) = index.audience(scope, excluded) else {
             drop(index);
-            return message.sum.add_part(Reached::default());
+            message.sum.add_part(Reached::default());
+            return 0;
         };
         let job = BroadcastJob { audience, message };
         match self.queue.queue_broadcast(job) {
@@ -62,13 +63,16 @@ impl Shard {
                 index.on_queued(scope);
                 drop(index);
                 self.queue.wake();
+                0
             }
             Err(job) => {
                 drop(index);
+                let queue_full = job.audience.receivers as u64;
                 job.message.sum.add_part(Reached {
-                    queue_full: job.audience.receivers as u64,
+                    queue_full,
                     ..Reached::default()
                 });
+                queue_full
             }
         }
     }

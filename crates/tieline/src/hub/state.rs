@@ -106,6 +106,9 @@ impl Activity {
     /// Somebody waits for room in the outbox.
     pub(super) const ROOM_AWAITED: Self = Self(1 << 10);
 
+    /// The client negotiated compression. Set once: here it takes no room.
+    pub(super) const TAKES_DEFLATE: Self = Self(1 << 11);
+
     /// Whether all of these flags are set.
     pub(super) fn contains(self, flags: Self) -> bool {
         self.0 & flags.0 == flags.0
@@ -170,7 +173,7 @@ mod tests {
         Lifecycle::Ended,
     ];
 
-    const FLAGS: [Activity; 11] = [
+    const FLAGS: [Activity; 12] = [
         Activity::WRITE_PENDING,
         Activity::WRITE_STALLED,
         Activity::HANDLER_RUNNING,
@@ -182,6 +185,7 @@ mod tests {
         Activity::LISTED,
         Activity::HAS_TICKS,
         Activity::ROOM_AWAITED,
+        Activity::TAKES_DEFLATE,
     ];
 
     fn in_state(lifecycle: Lifecycle) -> StateCell {

@@ -2,12 +2,29 @@
 //!
 //! Owns the public form of the counts. Knows nobody who counts.
 
-/// The load of a hub, as of now; see [`Hub::stats`](crate::Hub::stats). Counts begin with the hub.
+use crate::delivery::Reached;
+
+/// The load of a hub, as of now; see [`Hub::stats`](crate::Hub::stats). Counts begin with the hub and only grow;
+/// they are not taken at one moment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HubStats {
     /// Connections that were accepted and have not ended, closing ones included.
     pub connections: usize,
+    /// Connections whose upgrade was ever completed.
+    pub opened: u64,
+    /// Those of them that have ended, by their reason.
+    pub ended: Ends,
+    /// What clients have sent and received.
+    pub traffic: Traffic,
+    /// What happened to messages at the outboxes of the connections that they were for. `offline` are messages to
+    /// ids that are not here and to connections that were closing.
+    pub deliveries: Reached,
+    /// Messages that wait in the queues of the shards, most of them to many.
+    pub queued: usize,
+    /// Their bytes; the bound for each shard is
+    /// [`Config::broadcast_queue_bytes`](crate::Config::broadcast_queue_bytes).
+    pub queued_bytes: usize,
     /// Bytes that wait for clients whose sockets did not take them: each frame once, in however many
     /// outboxes it waits, with 128 bytes besides its payload.
     pub waiting_bytes: usize,
@@ -18,4 +35,67 @@ pub struct HubStats {
     pub slow_consumers: u64,
     /// Clients closed with code 1013 because `max_waiting_bytes` was exceeded and most waited for them.
     pub shed: u64,
+}
+
+/// Connections that have ended, by [`CloseReason`](crate::CloseReason).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "the variants of `CloseReason` say it")]
+pub struct Ends {
+    pub client: u64,
+    pub application: u64,
+    pub replaced: u64,
+    pub drain: u64,
+    pub slow_consumer: u64,
+    pub silent: u64,
+    pub unfinished: u64,
+    pub too_fast: u64,
+    pub protocol: u64,
+    pub panic: u64,
+    pub lost: u64,
+}
+
+impl Ends {
+    /// All of them.
+    pub fn total(&self) -> u64 {
+        let Self {
+            client,
+            application,
+            replaced,
+            drain,
+            slow_consumer,
+            silent,
+            unfinished,
+            too_fast,
+            protocol,
+            panic,
+            lost,
+        } = self;
+        client
+            + application
+            + replaced
+            + drain
+            + slow_consumer
+            + silent
+            + unfinished
+            + too_fast
+            + protocol
+            + panic
+            + lost
+    }
+}
+
+/// What clients have sent and received.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Traffic {
+    /// Complete messages from clients, those that a limit refused included. Counted when what was read together
+    /// has been handled.
+    pub messages_in: u64,
+    /// Bytes from clients, as they arrived: with the headers of frames, compressed, and with TLS decrypted.
+    pub bytes_in: u64,
+    /// Frames that have left for clients, pings, pongs and closes included.
+    pub frames_out: u64,
+    /// Bytes that have left for clients, as above.
+    pub bytes_out: u64,
 }

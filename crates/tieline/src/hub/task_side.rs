@@ -44,6 +44,7 @@ impl ConnectionInner {
     pub(crate) fn attach(&self, socket: Option<OwnedWriteHalf>) {
         let mut send_side = self.send_side.lock();
         send_side.write_mode = socket.map_or(WriteMode::TaskOnly, WriteMode::Direct);
+        self.context.counters().opened();
         self.flush_locked(&mut send_side);
     }
 
@@ -54,7 +55,11 @@ impl ConnectionInner {
         if self.state.is(Activity::LISTED) {
             self.flush_locked(&mut send_side);
         }
+        let was_open = !matches!(send_side.write_mode, WriteMode::BeforeUpgrade);
         send_side.end(rules, &self.state);
+        if was_open && let Some(reason) = send_side.extras.reason() {
+            self.context.counters().ended(reason);
+        }
         self.wake_waiting(&mut send_side);
     }
 

@@ -82,14 +82,19 @@ impl<H: RegistrarHost> Registrar<H> {
         };
         reply.unwrap_or_else(|error| {
             tracing::debug!(error = %ErrorChain(&error), "a batch got no reply from the registry");
+            self.0.claims.request_failed();
             ClaimReply::NoReply
         })
     }
 
     fn apply(&self, effect: Effect<Arc<ConnectionInner>>) {
         match effect {
-            Effect::Granted(stamp) => self.wake_upgrade(stamp, true),
+            Effect::Granted(stamp) => {
+                self.0.claims.granted();
+                self.wake_upgrade(stamp, true);
+            }
             Effect::Refused(conn, stamp) => {
+                self.0.claims.refused();
                 // The hub learns it first: whether the upgrade still waits, has just stopped waiting or has
                 // admitted the client, the verdict counts.
                 if let Some(host) = self.0.host.upgrade() {

@@ -20,7 +20,11 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
-use super::{clock::ClusterClock, reconciler::Reconciler};
+use super::{
+    claim_counts::{ClaimCounts, ClaimTotals},
+    clock::ClusterClock,
+    reconciler::Reconciler,
+};
 use crate::hub::ConnectionInner;
 
 /// Operations of one batch, at most.
@@ -107,6 +111,7 @@ pub(super) struct Inner<H> {
     pub(super) renew_now: Notify,
     pub(super) reconciler: Reconciler,
     pub(super) stop: CancellationToken,
+    pub(super) claims: ClaimCounts,
     pub(super) tasks: TaskTracker,
 }
 
@@ -128,6 +133,7 @@ impl<H: RegistrarHost> Registrar<H> {
             renew_now: Notify::new(),
             reconciler: Reconciler::default(),
             stop: CancellationToken::new(),
+            claims: ClaimCounts::default(),
             tasks: TaskTracker::new(),
         }))
     }
@@ -143,6 +149,11 @@ impl<H: RegistrarHost> Registrar<H> {
     /// How many entries this node believes to have.
     pub(crate) fn entries(&self) -> u64 {
         self.0.table.lock().registered()
+    }
+
+    /// What became of this node's claims.
+    pub(crate) fn claims(&self) -> ClaimTotals {
+        self.0.claims.totals()
     }
 
     /// Entries of the shared layout minus those that Tieline wrote, as of the last renewal; `None` if

@@ -12,12 +12,14 @@
 //! | `reconcile` | compares both sides, slowly: audit and sweep |
 //! | `reaper` | removes the entries of expired nodes |
 //! | `inner` | what all of them share |
+//! | `claim_counts` | counts what became of the claims |
 //! | `reconciler`, `clock` | signals and pauses of the comparison; the stamps |
 //!
 //! Must not know how a registry stores its entries, nor links: what it needs of the cluster is
 //! [`RegistrarHost`]. Invariant: whatever message is lost, the registry's entries for this node become
 //! the connections of this node.
 
+mod claim_counts;
 mod claim_sender;
 mod clock;
 mod connections;

@@ -34,6 +34,7 @@ fn rules() -> OutboxRules {
 fn within(bytes: usize, frames: usize) -> OutboxRules {
     let budget = OutboxBudget::new(usize::MAX);
     OutboxRules {
+        counters: Counters::new(),
         bytes,
         frames,
         budget,

@@ -166,7 +166,9 @@ impl<T: Completion> Shared<T> {
             applied = NonZeroU64::new(change.version);
         }
         let (recovered, result) = self.with_state(|state| {
-            let recovered = state.on_received(Instant::now());
+            let now = Instant::now();
+            let recovered = state.on_received(now);
+            state.on_pong(message.pong, now);
             let result = state.on_outcomes(message);
             // Acknowledged after the change is applied, so that the peer may rely on it.
             if let Some(version) = applied {

@@ -10,7 +10,13 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use super::{dial::LinkStatus, queue::Priority, run, shared::Shared, state::State};
+use super::{
+    dial::LinkStatus,
+    queue::Priority,
+    run,
+    shared::Shared,
+    state::{LinkLoad, State},
+};
 use crate::link::{
     codec::EncodeRequest,
     config::LinkConfig,
@@ -76,6 +82,11 @@ impl<T: Completion> Link<T> {
 
     pub(crate) fn status(&self) -> LinkStatus {
         *self.0.status.borrow()
+    }
+
+    /// How many requests and bytes wait, and how long a ping takes.
+    pub(crate) fn load(&self) -> LinkLoad {
+        self.0.with_state(State::load)
     }
 
     /// Whether the peer supports the unary service only, as a node of go-websocket does.

@@ -34,6 +34,9 @@ pub(super) struct Liveness {
     ping: Ping,
     /// The number of the last ping.
     last_ping: u64,
+    last_ping_at: Instant,
+    /// How long the answer to the last answered ping took.
+    round_trip: Option<Duration>,
     marked_suspect: bool,
     /// Whether a pause of this process was excused since anything arrived.
     pause_excused: bool,
@@ -55,6 +58,8 @@ impl Liveness {
             unanswered_since: None,
             ping: Ping::No,
             last_ping: 0,
+            last_ping_at: now,
+            round_trip: None,
             marked_suspect: false,
             pause_excused: false,
         }
@@ -144,13 +149,25 @@ impl Liveness {
     }
 
     /// The number of the ping to send now, if one is due.
-    pub(super) fn take_ping(&mut self) -> Option<NonZeroU64> {
+    pub(super) fn take_ping(&mut self, now: Instant) -> Option<NonZeroU64> {
         if self.ping != Ping::Due {
             return None;
         }
         self.ping = Ping::Sent;
         self.last_ping += 1;
+        self.last_ping_at = now;
         NonZeroU64::new(self.last_ping)
+    }
+
+    /// The peer has answered the ping with this number.
+    pub(super) fn on_pong(&mut self, number: u64, now: Instant) {
+        if number == self.last_ping && number > 0 {
+            self.round_trip = Some(now.saturating_duration_since(self.last_ping_at));
+        }
+    }
+
+    pub(super) fn round_trip(&self) -> Option<Duration> {
+        self.round_trip
     }
 
     /// When an idle link sends its next ping.

@@ -136,6 +136,11 @@ impl<T: Completion> RequestQueue<T> {
         requests >= MAX_REQUESTS || is_too_large
     }
 
+    /// How many requests and bytes wait to be sent.
+    pub(super) fn waiting(&self) -> (usize, usize) {
+        (self.waiting.len(), self.encoded.len())
+    }
+
     pub(super) fn has_waiting(&self) -> bool {
         !self.waiting.is_empty()
     }

@@ -32,6 +32,14 @@ const TICK: Duration = Duration::from_millis(50);
 /// start the timer for each.
 const TICK_LINGER: Duration = Duration::from_secs(1);
 
+/// What waits for a peer, and how far it is.
+pub(crate) struct LinkLoad {
+    pub(crate) requests: usize,
+    pub(crate) bytes: usize,
+    /// Of the last ping that was answered.
+    pub(crate) round_trip: Option<Duration>,
+}
+
 pub(super) struct State<T> {
     dial: DialState,
     queue: RequestQueue<T>,
@@ -194,7 +202,7 @@ impl<T: Completion> State<T> {
                         liveness.on_sent(now);
                     }
                     let control = proto::RequestBatch {
-                        ping: liveness.take_ping().map_or(0, NonZeroU64::get),
+                        ping: liveness.take_ping(now).map_or(0, NonZeroU64::get),
                         interest_ack: interest_ack.take().map_or(0, NonZeroU64::get),
                         ..proto::RequestBatch::default()
                     };
@@ -220,9 +228,9 @@ impl<T: Completion> State<T> {
     }
 
     /// For the unary client: whether to send a ping now.
-    pub(super) fn take_ping(&mut self) -> bool {
+    pub(super) fn take_ping(&mut self, now: Instant) -> bool {
         let liveness = self.dial.liveness();
-        liveness.is_some_and(|liveness| liveness.take_ping().is_some())
+        liveness.is_some_and(|liveness| liveness.take_ping(now).is_some())
     }
 
     pub(super) fn has_waiting(&self) -> bool {
@@ -252,6 +260,23 @@ impl<T: Completion> State<T> {
 
     fn wake_sender(&mut self) {
         self.wake = self.parked.take().or(self.wake.take());
+    }
+
+    /// How many requests and bytes wait, and how long a ping takes.
+    pub(super) fn load(&mut self) -> LinkLoad {
+        let (requests, bytes) = self.queue.waiting();
+        let liveness = self.dial.liveness();
+        LinkLoad {
+            requests,
+            bytes,
+            round_trip: liveness.and_then(|liveness| liveness.round_trip()),
+        }
+    }
+
+    pub(super) fn on_pong(&mut self, number: u64, now: Instant) {
+        if let Some(liveness) = self.dial.liveness() {
+            liveness.on_pong(number, now);
+        }
     }
 
     /// Something arrived. Returns whether the peer was suspect until now.

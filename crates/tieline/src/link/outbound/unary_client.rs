@@ -128,7 +128,8 @@ enum NextCall<T> {
 impl<T: Completion> Calls<T> {
     /// Starts what can be started now. Returns whether a request waits for a running call.
     fn start(&mut self) -> bool {
-        let is_ping_due = self.shared.with_state(State::take_ping);
+        let now = Instant::now();
+        let is_ping_due = self.shared.with_state(|state| state.take_ping(now));
         if self.running.is_empty() {
             self.ids.clear();
             self.is_exclusive = false;

@@ -26,4 +26,5 @@ mod services;
 mod silent_links;
 mod single_node;
 mod stale_connections;
+mod stats;
 mod strangers;

@@ -11,6 +11,7 @@ mod load;
 mod lost;
 mod order;
 mod receipts;
+mod stats;
 mod tasks;
 mod try_handler;
 

@@ -32,14 +32,28 @@ fn pings_are_sent_only_if_something_is_awaited_or_the_link_is_idle() {
 fn a_due_ping_is_taken_once_and_numbered() {
     let at = clock();
     let mut liveness = Liveness::new(at(0));
-    assert_eq!(liveness.take_ping(), None);
+    assert_eq!(liveness.take_ping(at(0)), None);
     for number in 1..=2 {
         let now = at(number * 10_000);
         assert!(liveness.schedule_ping(now, false) && liveness.is_ping_due());
-        assert_eq!(liveness.take_ping().unwrap().get(), number);
-        assert!(!liveness.is_ping_due() && liveness.take_ping().is_none());
+        assert_eq!(liveness.take_ping(at(0)).unwrap().get(), number);
+        assert!(!liveness.is_ping_due() && liveness.take_ping(at(0)).is_none());
         liveness.on_received(now);
     }
+}
+
+#[test]
+fn the_answer_to_the_last_ping_tells_the_round_trip() {
+    let at = clock();
+    let mut liveness = Liveness::new(at(0));
+    assert!(liveness.schedule_ping(at(2_000), false));
+    liveness.take_ping(at(2_000));
+    // No pong, and that of another ping.
+    liveness.on_pong(0, at(2_005));
+    liveness.on_pong(7, at(2_005));
+    assert_eq!(liveness.round_trip(), None);
+    liveness.on_pong(1, at(2_010));
+    assert_eq!(liveness.round_trip(), Some(at(10) - at(0)));
 }
 
 #[test]
@@ -49,7 +63,7 @@ fn a_lost_ping_makes_room_for_another() {
     assert!(liveness.schedule_ping(at(250), true));
     liveness.on_ping_lost();
     assert!(liveness.is_ping_due(), "it has not been sent yet");
-    liveness.take_ping();
+    liveness.take_ping(at(0));
     liveness.on_ping_lost();
     assert!(liveness.schedule_ping(at(300), true));
 }
