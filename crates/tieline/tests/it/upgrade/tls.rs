@@ -253,6 +253,8 @@ fn pings_over_tls_without_reading_pile_nothing_up() {
             .write_all(&frame(CLOSE, &[0x03, 0xe8]))
             .await
             .unwrap();
+        // What the socket did not take waits in the client's session until then.
+        writing.flush().await.unwrap();
         let mut answered = Vec::new();
         let _ = reading.read_to_end(&mut answered).await;
         let all = rounds * of_round * 127;
