@@ -77,7 +77,8 @@ pub enum Excess {
     SlowDown,
     /// It is closed with code 1008, and the message is dropped.
     Close,
-    /// [`Handler::on_excess`](crate::Handler::on_excess) decides about each message.
+    /// [`Handler::on_excess`](crate::Handler::on_excess) decides about each message. Connections that
+    /// [stream](crate::Accept::streaming) are slowed down.
     Ask,
 }
 

@@ -37,6 +37,7 @@ pub struct Accept<S> {
     pub(super) final_message: Option<FinalMessage>,
     pub(super) dialect: DialectId,
     pub(super) data: Option<Arc<dyn Any + Send + Sync>>,
+    pub(super) streaming: bool,
 }
 
 impl<S> Accept<S> {
@@ -53,6 +54,7 @@ impl<S> Accept<S> {
             final_message: None,
             dialect: DialectId::PLAIN,
             data: None,
+            streaming: false,
         }
     }
 
@@ -93,6 +95,57 @@ impl<S> Accept<S> {
         self
     }
 
+    /// Passes the client's messages on in pieces, as they arrive, instead of whole: [`Handler::on_chunk`] is called
+    /// instead of `on_message`. For files and media: the memory of the connection does not depend on how long its
+    /// messages are. A piece is what one read has brought, at most 64 KiB and three bytes.
+    ///
+    /// | setting | for such a connection |
+    /// |---|---|
+    /// | [`message_size`](crate::Config::message_size) | does not apply; close when [`Chunk::offset`] says that it is enough |
+    /// | [`fragments`](crate::Config::fragments) | does not apply; the client's fragments are not preserved |
+    /// | [`message_timeout`](crate::Config::message_timeout) | the longest time between two pieces of a message |
+    /// | [`inbound`](crate::Config::inbound) | bytes as they come, a message with its last piece; `Excess::Ask` slows down |
+    /// | [`compression`](crate::Config::compression) | is not offered, in neither direction |
+    ///
+    /// Without effect with [`Upgrade::on_socket`](crate::Upgrade::on_socket), whose messages are whole. A piece costs
+    /// one copy and three allocations.
+    ///
+    /// ```
+    /// use tieline::{Accept, Chunk, CloseCode, CloseFrame, Connection, Handler, Message};
+    ///
+    /// const LONGEST: u64 = 10 << 30;
+    ///
+    /// /// Hashes what comes, whatever its length.
+    /// struct Checksums;
+    ///
+    /// impl Handler for Checksums {
+    ///     type State = u32;
+    ///
+    ///     async fn on_chunk(&self, client: &Connection, sum: &mut u32, chunk: Chunk) {
+    ///         if chunk.offset() > LONGEST {
+    ///             client.close(CloseFrame::new(CloseCode::MESSAGE_TOO_BIG, "10 GiB is the limit"));
+    ///         }
+    ///         *sum = chunk.as_bytes().iter().fold(*sum, |sum, byte| sum.wrapping_add((*byte).into()));
+    ///         if chunk.is_last() {
+    ///             client.emit(std::mem::take(sum).to_string());
+    ///         }
+    ///     }
+    ///
+    ///     async fn on_message(&self, _: &Connection, _: &mut u32, _: Message) {}
+    /// }
+    ///
+    /// fn accept() -> Accept<u32> {
+    ///     Accept::new(0).streaming()
+    /// }
+    /// ```
+    ///
+    /// [`Handler::on_chunk`]: crate::Handler::on_chunk
+    /// [`Chunk::offset`]: crate::Chunk::offset
+    pub fn streaming(mut self) -> Self {
+        self.streaming = true;
+        self
+    }
+
     /// Adds a header to the response.
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
@@ -120,6 +173,7 @@ impl<S> Accept<S> {
             final_message: self.final_message,
             dialect: self.dialect,
             data: self.data,
+            streaming: self.streaming,
         }
     }
 
