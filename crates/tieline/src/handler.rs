@@ -71,41 +71,31 @@ pub trait Handler: Send + Sync + 'static {
     /// callback waits, so that a client which uploads faster than you store is slowed down.
     ///
     /// ```
-    /// use std::io;
-    /// use tieline::{Chunk, Connection, Handler, Message};
-    /// use tokio::{fs::File, io::AsyncWriteExt};
+    /// use tieline::{Chunk, CloseCode, CloseFrame, Connection, Handler, Message};
     ///
-    /// /// Stores each message in a file.
-    /// struct Uploads;
+    /// const LONGEST: u64 = 10 << 30;
     ///
-    /// impl Uploads {
-    ///     async fn store(&self, upload: &mut Option<File>, chunk: Chunk) -> io::Result<()> {
-    ///         if chunk.is_first() {
-    ///             *upload = Some(File::create("upload.part").await?);
+    /// /// Answers each message with the sum of its bytes.
+    /// struct Checksums;
+    ///
+    /// impl Handler for Checksums {
+    ///     /// The sum so far.
+    ///     type State = u32;
+    ///
+    ///     async fn on_chunk(&self, client: &Connection, sum: &mut u32, chunk: Chunk) {
+    ///         if chunk.offset() > LONGEST {
+    ///             client.close(CloseFrame::new(CloseCode::MESSAGE_TOO_BIG, "10 GiB at most"));
+    ///             return;
     ///         }
-    ///         if let Some(file) = upload {
-    ///             file.write_all(chunk.as_bytes()).await?;
+    ///         for byte in chunk.as_bytes() {
+    ///             *sum = sum.wrapping_add((*byte).into());
     ///         }
-    ///         if chunk.is_last() && let Some(mut file) = upload.take() {
-    ///             file.flush().await?;
-    ///         }
-    ///         Ok(())
-    ///     }
-    /// }
-    ///
-    /// impl Handler for Uploads {
-    ///     type State = Option<File>;
-    ///
-    ///     async fn on_chunk(&self, client: &Connection, upload: &mut Option<File>, chunk: Chunk) {
-    ///         let last = chunk.is_last();
-    ///         match self.store(upload, chunk).await {
-    ///             Ok(()) if last => drop(client.emit("stored")),
-    ///             Ok(()) => {}
-    ///             Err(error) => drop(client.emit(format!("not stored: {error}"))),
+    ///         if chunk.is_last() {
+    ///             client.emit(std::mem::take(sum).to_string());
     ///         }
     ///     }
     ///
-    ///     async fn on_message(&self, _: &Connection, _: &mut Option<File>, _: Message) {}
+    ///     async fn on_message(&self, _: &Connection, _: &mut u32, _: Message) {}
     /// }
     /// ```
     ///

@@ -111,31 +111,11 @@ impl<S> Accept<S> {
     /// one copy and three allocations.
     ///
     /// ```
-    /// use tieline::{Accept, Chunk, CloseCode, CloseFrame, Connection, Handler, Message};
+    /// use tieline::{Accept, Refusal, UpgradeRequest};
     ///
-    /// const LONGEST: u64 = 10 << 30;
-    ///
-    /// /// Hashes what comes, whatever its length.
-    /// struct Checksums;
-    ///
-    /// impl Handler for Checksums {
-    ///     type State = u32;
-    ///
-    ///     async fn on_chunk(&self, client: &Connection, sum: &mut u32, chunk: Chunk) {
-    ///         if chunk.offset() > LONGEST {
-    ///             client.close(CloseFrame::new(CloseCode::MESSAGE_TOO_BIG, "10 GiB is the limit"));
-    ///         }
-    ///         *sum = chunk.as_bytes().iter().fold(*sum, |sum, byte| sum.wrapping_add((*byte).into()));
-    ///         if chunk.is_last() {
-    ///             client.emit(std::mem::take(sum).to_string());
-    ///         }
-    ///     }
-    ///
-    ///     async fn on_message(&self, _: &Connection, _: &mut u32, _: Message) {}
-    /// }
-    ///
-    /// fn accept() -> Accept<u32> {
-    ///     Accept::new(0).streaming()
+    /// async fn authorize(_: UpgradeRequest) -> Result<Accept<u32>, Refusal> {
+    ///     // The state of the handler in the example of `on_chunk`.
+    ///     Ok(Accept::new(0).streaming())
     /// }
     /// ```
     ///
