@@ -16,6 +16,18 @@ mod pages {
     #[doc = include_str!("../../../docs/coming-from-go-websocket.md")]
     struct ComingFromGoWebsocket;
 
+    #[doc = include_str!("../../../docs/from-axum-ws.md")]
+    struct FromAxumWs;
+
+    #[doc = include_str!("../../../docs/from-socket-io.md")]
+    struct FromSocketIo;
+
+    #[doc = include_str!("../../../docs/from-socketioxide.md")]
+    struct FromSocketioxide;
+
+    #[doc = include_str!("../../../docs/from-tokio-tungstenite.md")]
+    struct FromTokioTungstenite;
+
     #[doc = include_str!("../../../docs/getting-started.md")]
     struct GettingStarted;
 

@@ -72,6 +72,15 @@ impl<T> FrameBatch<T> {
         })
     }
 
+    /// How many frames a receiver gets: all, if it reads plainly.
+    pub(super) fn count(&self, reading: Reading<'_>) -> u64 {
+        let count = match reading.dialect {
+            DialectId::PLAIN => self.len(),
+            _ => self.views(reading).count(),
+        };
+        count as u64
+    }
+
     /// The same without clones: frames, and whether they are numbered.
     pub(super) fn views<'a>(
         &'a self,

@@ -90,7 +90,7 @@ impl ConnectionInner {
         let counters = self.context.counters();
         let mut failed = Vec::new();
         if is_whole {
-            counters.delivered_and_sent(batch.frames(reading).count() as u64, written);
+            counters.delivered_and_sent(batch.count(reading), written);
             return failed;
         }
         let rules = &self.context.rules;

@@ -97,7 +97,7 @@ impl<S> Accept<S> {
 
     /// Passes the client's messages on in pieces, as they arrive, instead of whole: [`Handler::on_chunk`] is called
     /// instead of `on_message`. For files and media: the memory of the connection does not depend on how long its
-    /// messages are. A piece is what one read has brought, at most 64 KiB and three bytes.
+    /// messages are. A piece is at most what one read has brought: 64 KiB and three bytes.
     ///
     /// | setting | for such a connection |
     /// |---|---|
