@@ -49,6 +49,9 @@ mod pages {
     #[doc = include_str!("../../../docs/socket.md")]
     struct Socket;
 
+    #[doc = include_str!("../../../docs/testing.md")]
+    struct Testing;
+
     #[doc = include_str!("../../../docs/tls.md")]
     struct Tls;
 }

@@ -78,6 +78,10 @@ async fn enter(
     Ok(upgrade.accept(&node, accept.user(name).group(room)).await)
 }
 
+fn router(node: Node<Chat>) -> Router {
+    Router::new().route("/{room}", get(enter)).with_state(node)
+}
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let address = std::env::args().nth(1).unwrap_or("127.0.0.1:8081".into());
@@ -90,10 +94,53 @@ async fn main() -> anyhow::Result<()> {
     );
 
     let node = Node::new(Hub::new(Config::default())?, Chat);
-    let router = Router::new()
-        .route("/{room}", get(enter))
-        .with_state(node.clone());
     let ctrl_c = async { drop(tokio::signal::ctrl_c().await) };
-    node.serve_service(listener, router, ctrl_c).await;
+    node.serve_service(listener, router(node.clone()), ctrl_c)
+        .await;
     Ok(())
+}
+
+// In a package of your own, `tieline` with the feature `testing` is a dev-dependency, and `cfg(test)` is enough.
+#[cfg(all(test, feature = "testing"))]
+mod tests {
+    use tieline::testing::{TestClient, TestRequest};
+
+    use super::*;
+
+    fn chat() -> Router {
+        let hub = Hub::new(Config::default()).expect("the default is valid");
+        router(Node::new(hub, Chat))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_room_hears_who_comes_speaks_and_goes() {
+        let chat = chat();
+        let mut ada = TestClient::connect(&chat, "/lobby?name=ada").await;
+        ada.expect_text("ada: hello").await;
+        let mut grace = TestClient::connect(&chat, "/lobby?name=grace").await;
+        ada.expect_text("grace: hello").await;
+        grace.expect_text("grace: hello").await;
+
+        grace.send("is anybody here?").await;
+        ada.expect_text("grace: is anybody here?").await;
+        grace.close().await;
+        ada.expect_text("grace: goodbye").await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn rooms_hear_nothing_of_each_other() {
+        let chat = chat();
+        let mut ada = TestClient::connect(&chat, "/lobby?name=ada").await;
+        ada.expect_text("ada: hello").await;
+        let grace = TestClient::connect(&chat, "/kitchen?name=grace").await;
+        grace.send("only here").await;
+        ada.expect_nothing().await;
+    }
+
+    #[tokio::test]
+    async fn guests_say_who_they_are() {
+        let refusal = TestRequest::new("/lobby").expect_refusal(&chat()).await;
+        assert_eq!(refusal.status(), 400);
+        assert_eq!(refusal.body(), "say who you are: /room?name=you\n");
+    }
 }

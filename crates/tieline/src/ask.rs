@@ -125,16 +125,14 @@ impl AskError {
     /// Whether a callback may have run. If not, asking again asks for the first time.
     pub fn may_have_run(&self) -> bool {
         match self {
-            Self::Refused(_)
+            // A callback may say itself that it answers no such requests.
+            Self::Unsupported
+            | Self::Refused(_)
             | Self::Failed(_)
             | Self::TimedOut
             | Self::Unknown
             | Self::TooLarge => true,
-            Self::Offline
-            | Self::Unreachable
-            | Self::QueueFull
-            | Self::Busy
-            | Self::Unsupported => false,
+            Self::Offline | Self::Unreachable | Self::QueueFull | Self::Busy => false,
         }
     }
 }

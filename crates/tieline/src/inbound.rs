@@ -9,7 +9,7 @@ use tieline_websocket::CloseFrame;
 /// How much each client may send. By default there is no limit.
 ///
 /// Each limit is a token bucket: it fills at the given rate up to what arrives in `burst`, and every message
-/// takes from it. Costs 80 bytes per connection and a look at the clock per message, if a limit is set.
+/// takes from it. Costs 88 bytes per connection and a look at the clock per message, if a limit is set.
 ///
 /// ```
 /// use std::time::Duration;
@@ -56,7 +56,7 @@ impl Default for Inbound {
 impl Inbound {
     /// Whether a message of this size can arrive within this time.
     pub(crate) fn admits(&self, message_size: usize, message_timeout: Duration) -> bool {
-        let millis = (message_timeout + self.burst).as_millis();
+        let millis = message_timeout.as_millis();
         let arrives = |rate| u128::from(rate) * millis / 1000;
         self.bytes
             .is_none_or(|rate: u32| arrives(rate) >= message_size as u128)
@@ -72,13 +72,14 @@ impl Inbound {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Excess {
-    /// It is not read from until the bucket has filled again: TCP slows it down, and nothing is lost. Meanwhile
-    /// its pings wait, too.
+    /// What is too much is handled once the bucket lacks nothing for it, and the client is not read from
+    /// meanwhile: TCP slows it down, and nothing is lost. Its pings wait, too.
     SlowDown,
     /// It is closed with code 1008, and the message is dropped.
     Close,
-    /// [`Handler::on_excess`](crate::Handler::on_excess) decides about each message. Connections that
-    /// [stream](crate::Accept::streaming) are slowed down.
+    /// [`Handler::on_excess`](crate::Handler::on_excess) decides about each message. A client with a
+    /// [`Socket`](crate::Socket) is slowed down, and so is one whose messages [come in pieces](crate::Accept::streaming).
+    /// Pings and fragments alone are not limited.
     Ask,
 }
 
@@ -88,7 +89,7 @@ pub enum Excess {
 pub enum ExcessVerdict {
     /// It is handled at once.
     Deliver,
-    /// It is handled when the bucket has filled again; until then the client is not read from.
+    /// It is handled once the bucket lacks nothing for it; until then the client is not read from.
     SlowDown,
     /// It is dropped.
     Drop,

@@ -95,6 +95,7 @@
 //! | [`Cluster`], [`ClusterConfig`], [`PeerSecurity`] | sending across nodes; how nodes authenticate each other |
 //! | [`Summary`], [`OnlineStatus`], [`Membership`], [`Listed`], [`Counted`] | results across nodes |
 //! | [`registry`] | where the cluster records which client is on which node |
+//! | [`testing`] | tests of your own handler |
 //!
 //! # Features
 //!
@@ -107,6 +108,7 @@
 //! | `redis` | `cluster`, and the registry on Redis: one server, Sentinel, or Cluster |
 //! | `etcd` | `cluster`, and the registry on etcd |
 //! | `json` | [`Frame::json`] and [`Message::json`] |
+//! | `testing` | [`testing`]: clients in memory, clusters in one process, for the tests of applications |
 //! | `tls` | TLS on the [`Listener`], with rustls |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -142,6 +144,8 @@ mod registrar;
 pub mod registry;
 mod serve;
 mod socket;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod try_handler;
 mod upgrade;
 

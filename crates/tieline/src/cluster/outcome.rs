@@ -55,6 +55,8 @@ impl AskSender {
     pub(super) fn send(&self, result: OpResult, peer: Option<&Arc<str>>) {
         match (result.ask_error(), peer) {
             (None | Some(AskError::Unknown), Some(peer)) => self.answers.begun(self.number, peer),
+            // The registry does not know where the client is: nobody was asked.
+            (Some(AskError::Unknown), None) => self.answer(Err(AskError::Unreachable)),
             (Some(error), _) => self.answer(Err(error)),
             (None, None) => {}
         }

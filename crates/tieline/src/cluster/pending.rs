@@ -141,6 +141,11 @@ impl Unicast {
         }
     }
 
+    /// Reports what a lookup has decided. A peer that was asked before has said that it is not concerned.
+    pub(super) fn finish_unsent(self, result: OpResult) {
+        self.reply.send(result, None);
+    }
+
     pub(super) fn finish(self, result: OpResult) {
         let peer = self.route.as_ref().map(|route| &route.peer.address);
         self.reply.send(result, peer);

@@ -312,7 +312,7 @@ impl MessageRouter {
                 self.forward(unicast, route, is_cached);
             }
             NextStep::LookUp(reason) => self.put_back(unicast, reason),
-            NextStep::Finish(result) => unicast.finish(result),
+            NextStep::Finish(result) => unicast.finish_unsent(result),
         }
     }
 

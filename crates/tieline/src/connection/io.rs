@@ -86,6 +86,11 @@ impl ConnectionIo {
         Poll::Pending
     }
 
+    /// Whether the client has left, whatever it has left behind.
+    pub(super) fn has_left(&self) -> bool {
+        self.stream.has_left()
+    }
+
     fn poll_read(
         &mut self,
         cx: &mut Context<'_>,

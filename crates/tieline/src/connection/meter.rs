@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::inbound::Inbound;
 
-/// The longest time that a bucket may lack, so that no sum of times overflows.
+/// The longest time that a bucket may lack something, so that no sum of times overflows.
 const MAX_DEBT: Duration = Duration::from_hours(24);
 
 /// What one client has sent, against the limits of its node.
@@ -74,7 +74,7 @@ impl Bucket {
         let cost = self.time_for(amount);
         let missing = self.full_at.saturating_duration_since(now);
         let is_excess = missing + cost.min(self.burst) > self.burst;
-        self.full_at = now + (missing + cost).min(MAX_DEBT);
+        self.full_at = now + (missing + cost).min(self.burst + MAX_DEBT);
         is_excess
     }
 
@@ -144,6 +144,14 @@ mod tests {
         assert!(!take(&mut meter, 0, 900, now));
         assert!(take(&mut meter, 0, 900, now));
         assert_eq!(meter.ready_at(), Some(now + SECOND));
+    }
+
+    #[test]
+    fn a_client_has_to_wait_whatever_the_burst() {
+        let mut meter = meter(Some(1), None, 24 * 3600 * SECOND);
+        let now = Instant::now();
+        assert!(take(&mut meter, 24 * 3600 + 60, 0, now));
+        assert_eq!(meter.ready_at(), Some(now + 60 * SECOND));
     }
 
     #[test]

@@ -66,6 +66,10 @@ impl ReadBuffer {
         &mut self.bytes.as_deref_mut().unwrap_or_default()[start as usize..end as usize]
     }
 
+    pub(super) fn len(&self) -> usize {
+        (self.end - self.start) as usize
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.start == self.end
     }

@@ -1,10 +1,10 @@
 //! What happens when a client sends more than it may.
 //!
 //! Owns the consequences: waiting, dropping, closing. Runs in the connection's task, between decoding and the
-//! callback; without limits it is never reached. Invariant: while a client waits, what is sent to it leaves,
-//! its silence does not count, and a close ends the wait.
+//! callback; what is within the limits never comes here. Invariants: while a client waits, what is sent to it
+//! leaves and its silence does not count; a close, and the client's end, end the wait.
 
-use std::{future::poll_fn, task::Poll};
+use std::{future::poll_fn, io, task::Poll, time::Duration};
 
 use tieline_websocket::Message;
 use tokio::time::{Instant, sleep_until};
@@ -19,14 +19,16 @@ use crate::{
     inbound::{Excess, ExcessVerdict},
 };
 
+/// How often a client that waits is looked for.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
 impl<H: Handler> ConnectionTask<H> {
-    /// Lets pass what is within the limits, and applies the policy to the rest; a flow if the handler was asked
-    /// and could not decide.
+    /// Applies the policy to what is too much; a flow if the handler was asked and could not decide.
     pub(super) async fn restrain(&mut self, decoded: Decoded) -> Result<Decoded, Flow> {
-        let is_excess = self.meter.as_ref().is_some_and(|meter| meter.is_excess());
         let conn = self.guard.connection().inner();
         let verdict = match (conn.context().config.inbound.excess, &decoded) {
-            _ if !is_excess => ExcessVerdict::Deliver,
+            // The end is never too much.
+            (_, Decoded::End | Decoded::Failed(_)) => ExcessVerdict::Deliver,
             // A message that lacks a piece would be another one, so nobody is asked about pieces.
             (Excess::SlowDown, _) | (Excess::Ask, Decoded::Chunk(_)) => ExcessVerdict::SlowDown,
             (Excess::Close, _) => return Ok(self.refuse(CloseReason::TooFast)),
@@ -67,17 +69,30 @@ impl<H: Handler> ConnectionTask<H> {
         (outcome, verdict)
     }
 
-    /// Waits until the buckets lack nothing, or the connection closes. As while a callback waits, nothing is read.
+    /// Waits until the buckets lack nothing, or the connection closes. As while a callback waits, nothing is read;
+    /// so it is looked for a client that has left, which may have left much behind.
     async fn wait_for_meter(&mut self) {
         let ready_at = self.meter.as_ref().and_then(|meter| meter.ready_at());
-        let Some(ready_at) = ready_at.filter(|at| *at > Instant::now()) else {
+        let Some(ready_at) = ready_at else {
             return;
         };
+        while Instant::now() < ready_at && self.guard.connection().is_open() {
+            let look_at = ready_at.min(Instant::now() + LOOK_EVERY);
+            self.pause(look_at).await;
+            if self.io.has_left() {
+                let reason = CloseReason::Lost(io::ErrorKind::UnexpectedEof);
+                self.guard.connection().inner().abort(reason);
+            }
+        }
+    }
+
+    /// Waits until this time, or until the connection closes.
+    async fn pause(&mut self, until: Instant) {
         let connection = self.guard.connection();
-        let mut filled = Box::pin(sleep_until(ready_at));
+        let mut passed = Box::pin(sleep_until(until));
         let wait = poll_fn(|cx| {
             if connection.is_open() {
-                filled.as_mut().poll(cx)
+                passed.as_mut().poll(cx)
             } else {
                 Poll::Ready(())
             }

@@ -85,6 +85,24 @@ impl Stream {
         poll(&mut sockets, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
     }
 
+    /// Whether the client has ended its direction or is gone, even if it has left bytes to be read. Unknown, and
+    /// therefore false, for streams of unknown kind, and on systems that do not tell.
+    pub(crate) fn has_left(&self) -> bool {
+        #[cfg(target_os = "linux")]
+        const GONE: PollFlags = PollFlags::RDHUP;
+        #[cfg(not(target_os = "linux"))]
+        const GONE: PollFlags = PollFlags::empty();
+        let socket = match self {
+            Self::Tcp(half) => half.as_ref(),
+            #[cfg(feature = "tls")]
+            Self::Tls(socket) => socket.tcp(),
+            Self::Foreign(_) => return false,
+        };
+        // An error or a reset is reported without being asked for.
+        let mut sockets = [PollFd::new(socket, GONE)];
+        poll(&mut sockets, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
+    }
+
     /// The writer, if only the task may write.
     pub(crate) fn writer(&mut self) -> Option<&mut dyn TaskStream> {
         match self {

@@ -4,6 +4,8 @@
 
 use hyper::upgrade::Upgraded;
 use hyper_util::{rt::TokioIo, server::conn::auto};
+#[cfg(feature = "testing")]
+use tokio::io::DuplexStream;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpStream, tcp::OwnedWriteHalf},
@@ -30,6 +32,11 @@ pub(crate) fn take_socket(upgraded: Upgraded) -> (Stream, Option<OwnedWriteHalf>
         Ok(parts) => return tls(parts.io.into_inner().into_inner(), &parts.read_buf),
         Err(upgraded) => upgraded,
     };
+    #[cfg(feature = "testing")]
+    let upgraded = match upgraded.downcast::<TokioIo<HttpStream<DuplexStream>>>() {
+        Ok(parts) => return in_memory(parts.io.into_inner().into_inner(), &parts.read_buf),
+        Err(upgraded) => upgraded,
+    };
     match auto::upgrade::downcast::<TokioIo<TcpStream>>(upgraded) {
         Ok(parts) => tcp(parts.io.into_inner(), &parts.read_buf),
         Err(upgraded) => foreign(TokioIo::new(upgraded)),
@@ -41,6 +48,13 @@ fn foreign(
 ) -> (Stream, Option<OwnedWriteHalf>, ReadBuffer) {
     let (stream, writer) = Stream::foreign(stream);
     (stream, writer, ReadBuffer::default())
+}
+
+/// The stream of a test client, without the timer that HTTP sets on writes.
+#[cfg(feature = "testing")]
+fn in_memory(stream: DuplexStream, early: &[u8]) -> (Stream, Option<OwnedWriteHalf>, ReadBuffer) {
+    let (stream, writer) = Stream::foreign(stream);
+    (stream, writer, ReadBuffer::copy_of(early))
 }
 
 #[cfg(feature = "tls")]

@@ -102,6 +102,7 @@ impl<H: Handler> ConnectionTask<H> {
     ) -> Self {
         let conn = guard.connection().inner();
         conn.attach(write_half);
+        conn.context().counters().bytes_in(early.len());
         let meter = Meter::new(&conn.context().config.inbound);
         Self {
             handler,
@@ -146,7 +147,7 @@ impl<H: Handler> ConnectionTask<H> {
                 break;
             };
             messages += u64::from(decoded.ends_message());
-            if self.meter.is_some() {
+            if self.meter.as_ref().is_some_and(|meter| meter.is_excess()) {
                 decoded = match Box::pin(self.restrain(decoded)).await {
                     Ok(decoded) => decoded,
                     Err(interrupted) => {

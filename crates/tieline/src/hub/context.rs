@@ -5,11 +5,12 @@
 
 use std::{
     sync::atomic::{AtomicU32, Ordering},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use parking_lot::Mutex;
 use tieline_websocket::{AnyFrame, Limits};
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use super::{counters::Counters, dialect::Dialects, outbox::OutboxRules, tick::Ticks};
@@ -54,6 +55,7 @@ impl HubContext {
 /// suspended, and nobody could have been read, does not count.
 #[derive(Debug)]
 pub(crate) struct CoarseClock {
+    /// By the runtime's clock, as the ticks are: in a test with paused time, silence passes with them.
     start: Instant,
     /// The time of the last tick by the system's clock, in milliseconds.
     ticked: Mutex<u64>,

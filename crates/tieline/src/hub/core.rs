@@ -24,7 +24,7 @@ use super::{
     shard::Shard,
     shard_map::ShardMaps,
 };
-use crate::{close::CloseReason, receipt::Receipt};
+use crate::{close::CloseReason, delivery::Delivery, receipt::Receipt};
 
 /// The connections of this node. Cheap to clone; all clones are the same hub.
 ///
@@ -174,11 +174,16 @@ impl Hub {
         conn: &Arc<ConnectionInner>,
         cast: Cast,
     ) -> Result<(), SendError> {
+        let counters = conn.context().counters();
         if conn.is_close_requested() {
+            counters.deliveries(Delivery::Offline, 1);
             return Err(SendError::Closed);
         }
         self.shard(conn).queue.passed().await;
-        let rendered = conn.rendered(&cast).ok_or(SendError::Refused)?;
+        let Some(rendered) = conn.rendered(&cast) else {
+            counters.deliveries(Delivery::Refused, 1);
+            return Err(SendError::Refused);
+        };
         conn.compress(&rendered.frame);
         Room::new(conn, Some(rendered)).await
     }

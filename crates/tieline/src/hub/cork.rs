@@ -63,9 +63,15 @@ impl Cork {
     pub(super) fn add(conn: &Arc<ConnectionInner>) {
         CORKED.with_borrow_mut(|corked| {
             let list = corked.get_or_insert_default();
-            if !list.last().is_some_and(|last| Arc::ptr_eq(last, conn)) {
-                list.push(Arc::clone(conn));
+            if list.last().is_some_and(|last| Arc::ptr_eq(last, conn)) {
+                return;
             }
+            if list.len() >= KEPT_CAPACITY && list.len() == list.capacity() {
+                // Before it grows: a cork of the application may last for many rounds of the same clients.
+                list.sort_unstable_by_key(Arc::as_ptr);
+                list.dedup_by(|a, b| Arc::ptr_eq(a, b));
+            }
+            list.push(Arc::clone(conn));
         });
     }
 }

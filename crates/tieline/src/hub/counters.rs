@@ -9,7 +9,7 @@ use std::{
     cell::RefCell,
     sync::{
         Arc,
-        atomic::{AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering, fence},
     },
 };
 
@@ -205,6 +205,8 @@ impl Stripes {
         of_threads.retain(|stripe| {
             let is_used = Arc::strong_count(stripe) > 1;
             if !is_used {
+                // After what the thread counted last.
+                fence(Ordering::Acquire);
                 merge(rest, stripe);
             }
             is_used

@@ -62,7 +62,7 @@ pub trait Dialect: Send + Sync + 'static {
     ///
     /// A number costs a receiver two small allocations if the frame waits for its socket, none if a batch is
     /// written at once, and the bytes; the rest is shared and compressed once as ever. A connection of such a
-    /// dialect takes 32 bytes more.
+    /// dialect takes 48 bytes more.
     fn numbering(&self) -> Numbering {
         Numbering::None
     }

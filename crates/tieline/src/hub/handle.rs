@@ -134,9 +134,9 @@ impl Connection {
         self.hub.send_when_ready(&self.inner, cast).await
     }
 
-    /// Waits until less than half of this client's outbox is in use. Then it takes at least one frame by
-    /// `emit`, unless others fill it first; whoever sends much calls [`send`](Self::send) instead. It shares the
-    /// line of those who wait there. Cancel-safe.
+    /// Waits until less than half of this client's outbox is in use: before work that is worth doing only for a
+    /// client that keeps up. It then takes a frame of up to half an outbox by `emit`, unless others fill it first;
+    /// [`send`](Self::send) takes any. It shares the line of those who wait there. Cancel-safe.
     ///
     /// ```
     /// # use tieline::{Connection, SendError};
@@ -147,7 +147,7 @@ impl Connection {
     /// ) -> Result<(), SendError> {
     ///     loop {
     ///         connection.ready().await?;
-    ///         connection.emit(next());
+    ///         connection.send(next()).await?;
     ///     }
     /// }
     /// ```

@@ -69,7 +69,7 @@ impl ConnectionInner {
         if closing {
             return;
         }
-        if handler_running && !activity.contains(Activity::ROOM_AWAITED) {
+        if handler_running && !activity.contains(Activity::STALLED_SENDER) {
             // From here on it would count, if somebody waited for room.
             self.last_activity.store(now, Ordering::Relaxed);
             return;
@@ -103,7 +103,7 @@ impl ConnectionInner {
     /// in the outbox and the client takes nothing: a callback that waits for room would wait for ever.
     pub(crate) fn close_if_stalled(&self) {
         if self.is_suspected() {
-            if self.state.is(Activity::ROOM_AWAITED) {
+            if self.state.is(Activity::STALLED_SENDER) {
                 self.close_if_silent();
             } else {
                 self.state.set(Activity::SUSPECTED, false);
@@ -128,7 +128,7 @@ impl ConnectionInner {
         // The close frame is for a client that is alive and does not answer; a dead one is not waited for.
         let activity = self.state.activity();
         let is_full =
-            activity.contains(Activity::READ_PAUSED) || activity.contains(Activity::ROOM_AWAITED);
+            activity.contains(Activity::READ_PAUSED) || activity.contains(Activity::STALLED_SENDER);
         self.close_now(if is_full {
             self.context.rules.budget.count_slow_consumer();
             CloseReason::SlowConsumer

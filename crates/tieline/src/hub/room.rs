@@ -20,6 +20,7 @@ use super::{
     send_side::{SendGuard, SendSide},
     state::Activity,
 };
+use crate::delivery::Delivery;
 
 /// Why a frame was not sent, or never will be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -95,9 +96,15 @@ impl ConnectionInner {
             *turn = Some(line.wait(*turn, cx.waker()));
             return Poll::Pending;
         }
-        if is_open && let Some(frame) = frame.take() {
-            self.push(&mut send_side, frame);
-            self.flush_or_cork(&mut send_side);
+        if let Some(frame) = frame.take() {
+            let counters = self.context.counters();
+            if is_open {
+                self.push(&mut send_side, frame);
+                counters.deliveries(Delivery::Delivered, 1);
+                self.flush_or_cork(&mut send_side);
+            } else {
+                counters.deliveries(Delivery::Offline, 1);
+            }
         }
         if let Some(turn) = turn.take() {
             self.leave_line(&mut send_side, turn);

@@ -106,6 +106,9 @@ impl Activity {
     /// Somebody waits for room in the outbox.
     pub(super) const ROOM_AWAITED: Self = Self(1 << 10);
 
+    /// Somebody waits for room, and the socket takes nothing. Who was told of room and does not ask for it waits
+    /// for himself.
+    pub(super) const STALLED_SENDER: Self = Self(Self::ROOM_AWAITED.0 | Self::WRITE_PENDING.0);
     /// The client negotiated compression. Set once: here it takes no room.
     pub(super) const TAKES_DEFLATE: Self = Self(1 << 11);
 

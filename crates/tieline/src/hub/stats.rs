@@ -17,8 +17,9 @@ pub struct HubStats {
     pub ended: Ends,
     /// What clients have sent and received.
     pub traffic: Traffic,
-    /// What happened to messages at the outboxes of the connections that they were for. `offline` are messages to
-    /// ids that are not here and to connections that were closing.
+    /// What happened to messages, for each connection that they were for. `offline` are messages to ids that are
+    /// not here and to connections that were closing; not those to connections that had ended when their turn in
+    /// a queue came.
     pub deliveries: Reached,
     /// Messages that wait in the queues of the shards, most of them to many.
     pub queued: usize,

@@ -134,11 +134,11 @@ impl Server {
             .await;
     }
 
-    fn http_stream<S>(&self, stream: S, place: &Arc<Place>) -> HttpStream<S> {
+    pub(super) fn http_stream<S>(&self, stream: S, place: &Arc<Place>) -> HttpStream<S> {
         HttpStream::new(stream, Arc::clone(place), self.handshake_timeout)
     }
 
-    async fn serve_http(
+    pub(super) async fn serve_http(
         &self,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         accept_info: AcceptInfo,

@@ -10,11 +10,15 @@ mod arrival;
 mod body;
 mod http1;
 mod http_stream;
+#[cfg(feature = "testing")]
+mod in_memory;
 mod places;
 mod service;
 #[cfg(feature = "tls")]
 mod tls;
 
+#[cfg(feature = "testing")]
+pub(crate) use self::in_memory::serve_in_memory;
 #[cfg(feature = "tls")]
 pub use self::tls::{Tls, TlsError};
 pub use self::{

@@ -5,7 +5,9 @@
 //! inbox; an empty inbox holds no more than a few slots; nobody is woken under the lock.
 
 use std::{
+    any::Any,
     collections::VecDeque,
+    sync::Arc,
     task::{Context, Poll, Waker, ready},
 };
 
@@ -26,8 +28,11 @@ const KEPT_SLOTS: usize = 4;
 pub(super) type Received = Result<Message, ConnectionError>;
 
 /// Shared by the connection's task, which fills it, and the socket.
-#[derive(Debug, Default)]
-pub(super) struct Inbox(Mutex<State>);
+pub(super) struct Inbox {
+    state: Mutex<State>,
+    /// The node's handler, which answers requests about the connection, lives as long as that.
+    _handler: Arc<dyn Any + Send + Sync>,
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -44,6 +49,15 @@ struct State {
     closer: Option<Waker>,
 }
 
+impl Inbox {
+    pub(super) fn new(handler: Arc<dyn Any + Send + Sync>) -> Self {
+        Self {
+            state: Mutex::default(),
+            _handler: handler,
+        }
+    }
+}
+
 /// What the connection's task does.
 impl Inbox {
     /// Adds a message when there is room, or drops it if nobody will take it.
@@ -52,7 +66,7 @@ impl Inbox {
         cx: &mut Context<'_>,
         message: &mut Option<Message>,
     ) -> Poll<()> {
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
         if state.abandoned {
             return Poll::Ready(());
         }
@@ -68,13 +82,13 @@ impl Inbox {
 
     /// Adds an error, whether there is room or not: there is at most one, or a few.
     pub(super) fn push_error(&self, error: ConnectionError) {
-        let reader = self.0.lock().add(Err(error));
+        let reader = self.state.lock().add(Err(error));
         wake(reader);
     }
 
     /// Nothing more will come.
     pub(super) fn end(&self) {
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
         state.ended = true;
         let waiting = [state.reader.take(), state.closer.take()];
         drop(state);
@@ -88,7 +102,7 @@ impl Inbox {
     pub(super) fn poll_recv(&self, cx: &mut Context<'_>) -> Poll<Option<Received>> {
         // A task whose client sends without a pause would never wait, and no other task would get a turn.
         let coop = ready!(coop::poll_proceed(cx));
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
         let Some(received) = state.queue.pop_front() else {
             if state.ended {
                 return Poll::Ready(None);
@@ -111,7 +125,7 @@ impl Inbox {
 
     /// Waits for the end of the connection.
     pub(super) fn poll_ended(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
         if state.ended {
             return Poll::Ready(());
         }
@@ -121,7 +135,7 @@ impl Inbox {
 
     /// Nobody will take anything any more.
     pub(super) fn abandon(&self) {
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
         state.abandoned = true;
         state.bytes = 0;
         let (queue, writer) = (std::mem::take(&mut state.queue), state.writer.take());
@@ -167,7 +181,7 @@ mod tests {
 
     #[test]
     fn what_waits_is_bounded_in_number_and_bytes() {
-        let inbox = Inbox::default();
+        let inbox = Inbox::new(Arc::new(()));
         let count = (0..1000).take_while(|_| push(&inbox, 1)).count();
         assert_eq!(count, MAX_MESSAGES);
         for _ in 0..MAX_MESSAGES {
@@ -181,19 +195,19 @@ mod tests {
 
     #[test]
     fn the_writer_is_told_of_room_when_half_is_taken() {
-        let inbox = Inbox::default();
+        let inbox = Inbox::new(Arc::new(()));
         while push(&inbox, 1) {}
-        assert!(inbox.0.lock().writer.is_some());
+        assert!(inbox.state.lock().writer.is_some());
         for _ in 0..MAX_MESSAGES / 2 {
-            assert!(inbox.0.lock().writer.is_some());
+            assert!(inbox.state.lock().writer.is_some());
             assert!(recv(&inbox).is_ready());
         }
-        assert!(inbox.0.lock().writer.is_none());
+        assert!(inbox.state.lock().writer.is_none());
     }
 
     #[test]
     fn messages_come_before_the_error_and_the_end() {
-        let inbox = Inbox::default();
+        let inbox = Inbox::new(Arc::new(()));
         assert!(push(&inbox, 7));
         inbox.push_error(ConnectionError::Panic);
         inbox.end();
@@ -206,19 +220,19 @@ mod tests {
 
     #[test]
     fn an_empty_inbox_keeps_few_slots() {
-        let inbox = Inbox::default();
+        let inbox = Inbox::new(Arc::new(()));
         while push(&inbox, 1) {}
         while recv(&inbox).is_ready() {}
-        assert!(inbox.0.lock().queue.capacity() <= KEPT_SLOTS);
+        assert!(inbox.state.lock().queue.capacity() <= KEPT_SLOTS);
     }
 
     #[test]
     fn what_nobody_takes_is_dropped() {
-        let inbox = Inbox::default();
+        let inbox = Inbox::new(Arc::new(()));
         while push(&inbox, 1) {}
         inbox.abandon();
         assert!(push(&inbox, 1));
-        assert!(inbox.0.lock().queue.is_empty());
-        assert!(inbox.0.lock().writer.is_none());
+        assert!(inbox.state.lock().queue.is_empty());
+        assert!(inbox.state.lock().writer.is_none());
     }
 }

@@ -3,7 +3,7 @@
 //! Owns the hand-over of a client's messages to the inbox, and the start of the application's task. Must not
 //! know who takes the messages. Invariant: the end is told after everything else.
 
-use std::{future::poll_fn, marker::PhantomData, sync::Arc, task::Poll};
+use std::{any::Any, future::poll_fn, marker::PhantomData, sync::Arc, task::Poll};
 
 use tieline_websocket::Message;
 
@@ -31,11 +31,19 @@ impl<F> SocketHandler<F> {
 }
 
 impl<F> SocketState<F> {
-    pub(crate) fn new(run: F) -> Self {
+    /// The handler is that of the node.
+    pub(crate) fn new(run: F, handler: Arc<dyn Any + Send + Sync>) -> Self {
         Self {
             run: Some(Box::new(run)),
-            inbox: Arc::default(),
+            inbox: Arc::new(Inbox::new(handler)),
         }
+    }
+}
+
+/// The connection's task is gone, however it ended: nothing more will come.
+impl<F> Drop for SocketState<F> {
+    fn drop(&mut self) {
+        self.inbox.end();
     }
 }
 

@@ -132,7 +132,7 @@ impl Upgrade {
         F: FnOnce(Socket) -> T + Send + 'static,
         T: Future<Output = ()> + Send + 'static,
     {
-        let mut accept = accept.with_state(|()| SocketState::new(run));
+        let mut accept = accept.with_state(|()| SocketState::new(run, node.shared_handler()));
         accept.streaming = false;
         let handler = Arc::new(SocketHandler::new());
         self.accept_for(node, handler, accept)

@@ -166,7 +166,7 @@ impl<S> Accept<S> {
     /// Keeps a value with the connection, to be read by [`Connection::data`](crate::Connection::data) wherever
     /// the connection is found, while the state belongs to the handler alone. What changes in it is up to
     /// you: an atomic, a mutex. One value for each connection: a further call replaces it. Costs two
-    /// allocations, of 40 bytes and of the value with its counts.
+    /// allocations, of 48 bytes and of the value with its counts.
     ///
     /// ```
     /// use tieline::{Accept, Hub};

@@ -18,4 +18,6 @@ mod model;
 #[cfg(all(feature = "axum", feature = "redis", feature = "etcd"))]
 mod processes;
 mod slow;
+#[cfg(feature = "testing")]
+mod testing;
 mod upgrade;

@@ -8,8 +8,8 @@ use tieline::{
 };
 
 use crate::kit::{
-    Raw, Server, close_frame, eventually, listen,
-    raw::{PING, PONG, TEXT, frame},
+    Raw, Server, What, close_frame, eventually, listen,
+    raw::{PING, PONG, TEXT, frame, frame_with},
     run,
 };
 
@@ -99,6 +99,66 @@ fn a_client_that_waits_still_receives_and_a_close_does_not_wait_for_it() {
         server.empty().await;
         let handled = server.log.messages("a").len();
         assert!(handled < 30, "{handled} in less than 20 s");
+    });
+}
+
+#[test]
+fn the_end_is_never_too_much() {
+    run(async {
+        for excess in [Excess::SlowDown, Excess::Close, Excess::Ask] {
+            let config = Config {
+                // A close that is not noticed lasts for longer than this test may.
+                close_timeout: Duration::from_mins(1),
+                drain_timeout: Duration::from_mins(2),
+                message_size: 100,
+                message_timeout: Duration::from_mins(10),
+                ..limited(Inbound {
+                    bytes: Some(1),
+                    excess,
+                    ..Inbound::default()
+                })
+            };
+            let server = Server::start(config).await;
+            let mut leaving = server.raw("id=a").await;
+            leaving.send_close(1000).await;
+            assert_eq!(leaving.closed().await, 1000);
+            leaving.end().await;
+            let mut faulty = server.raw("id=b").await;
+            faulty
+                .write(&frame_with(0x80 | 0x10 | TEXT, b"reserved"))
+                .await;
+            assert_eq!(faulty.closed().await, 1002);
+            drop(faulty);
+            server.empty().await;
+            let events = server.log.of("b");
+            assert!(
+                events.iter().any(|what| matches!(what, What::Error(_))),
+                "{events:?}"
+            );
+        }
+    });
+}
+
+#[test]
+fn a_client_that_leaves_is_not_waited_for() {
+    run(async {
+        for reset in [false, true] {
+            let server = Server::start(one_a_second(Excess::SlowDown)).await;
+            let mut client = server.raw("id=a&quiet=1").await;
+            // They would take more time than this test has.
+            client.write(&frame(TEXT, b"x").repeat(1000)).await;
+            server.log.heard("a").await;
+            if reset {
+                client.reset();
+            } else {
+                drop(client);
+            }
+            server.empty().await;
+            assert!(matches!(
+                server.log.disconnects("a")[..],
+                [CloseReason::Lost(_)]
+            ));
+        }
     });
 }
 
@@ -198,9 +258,9 @@ fn a_rate_that_the_largest_message_cannot_keep_is_refused() {
             ..Inbound::default()
         })
     };
-    // 1 MiB within 30 s, and 1 s at once.
-    assert!(with(33_826).validate().is_ok());
-    let error = with(33_825).validate().unwrap_err();
+    // 1 MiB within 30 s.
+    assert!(with(34_953).validate().is_ok());
+    let error = with(34_952).validate().unwrap_err();
     assert!(matches!(
         error,
         ConfigError::TooSmall {
