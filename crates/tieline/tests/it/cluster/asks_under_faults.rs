@@ -14,9 +14,24 @@ use tokio::task::JoinSet;
 
 use super::{admission::Setup, asks::ask};
 use crate::kit::{
-    Hold, Mode, Stopwatch, TestNode, deliver, eventually, memory_registry, run, run_threads,
+    Hold, Mode, Stopwatch, Store, TestNode, deliver, eventually, memory_registry, run, run_threads,
     test_config,
 };
+
+#[test]
+fn where_the_registry_does_not_know_nobody_is_asked() {
+    run(async {
+        let store = Store::slow(Duration::ZERO);
+        let registry: Arc<dyn Registry> = store.clone();
+        let [a, b]: [TestNode; 2] = TestNode::start_linked(&registry).await;
+        store.wipe();
+        // Until every node has claimed its ids again.
+        assert_eq!(a.cluster.emit("nobody", "x").await, Delivery::Unknown);
+        let asked = a.cluster.ask("nobody", "id").await;
+        assert_eq!(asked, Err(AskError::Unreachable));
+        drop(b);
+    });
+}
 
 #[test]
 fn a_link_that_breaks_fails_what_its_peer_was_about_to_answer() {
