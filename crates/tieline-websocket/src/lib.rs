@@ -9,6 +9,7 @@
 //! | check an upgrade request and respond to it | [`handshake::Request`] |
 //! | decode the input of a client | [`Protocol::receive`] |
 //! | bound what a client may send | [`Limits`] |
+//! | get long messages in pieces | [`Protocol::streaming`] |
 //! | encode a message, once for all receivers | [`Frame`] |
 //! | compress it | [`Deflate`], passed to [`AnyFrame::encoded`] |
 //! | close a connection | [`Protocol::close`] with a [`CloseFrame`] |
@@ -77,6 +78,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod chunk;
 mod close_code;
 mod close_frame;
 mod deflate;
@@ -93,6 +95,7 @@ mod message_buffer;
 mod protocol;
 mod readme;
 
+pub use chunk::Chunk;
 pub use close_code::CloseCode;
 pub use close_frame::CloseFrame;
 pub use deflate::Deflate;

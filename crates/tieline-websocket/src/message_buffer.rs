@@ -72,6 +72,14 @@ impl MessageBuffer {
         }
     }
 
+    /// Takes what is complete out of the buffer; the first bytes of a character stay.
+    pub(crate) fn take(&mut self) -> Message {
+        match self {
+            MessageBuffer::Text { text, .. } => Message::Text(std::mem::take(text)),
+            MessageBuffer::Binary(bytes) => Message::Binary(std::mem::take(bytes)),
+        }
+    }
+
     /// Completes the message; fails if text ends within a character.
     pub(crate) fn finish(self) -> Result<Message, ProtocolError> {
         match self {

@@ -30,11 +30,14 @@ use crate::inbound::Inbound;
 pub struct Config {
     /// The longest message that a client may send, in bytes after decompression; a longer one closes the
     /// connection with code 1009. Default 1 MiB. While a message is incomplete, the connection holds what has
-    /// arrived of it, at most this much.
+    /// arrived of it, at most this much. Does not apply to connections that
+    /// [stream](crate::Accept::streaming), nor do `fragments`.
     pub message_size: usize,
     /// Maximum number of fragments of a message; more close the connection with code 1009. Default 4,096.
     pub fragments: u32,
-    /// How long a message may stay incomplete; then the connection closes with code 1008. Default 30 s.
+    /// How long a message may stay incomplete; then the connection closes with code 1008. Default 30 s. On
+    /// connections that [stream](crate::Accept::streaming): the longest time between two pieces of a message, without that
+    /// for which the handler has one.
     pub message_timeout: Duration,
     /// The longest header block of an upgrade request, in bytes, at least 8 KiB; a longer one gets status 431.
     /// Default 16 KiB, held only until the upgrade.

@@ -5,7 +5,7 @@
 use std::{error::Error, future::Future, sync::Arc};
 
 use bytes::Bytes;
-use tieline_websocket::{Message, ProtocolError};
+use tieline_websocket::{Chunk, CloseCode, CloseFrame, Message, ProtocolError};
 
 use crate::{ask::RequestError, close::CloseReason, hub::Connection, inbound::ExcessVerdict};
 
@@ -13,7 +13,7 @@ use crate::{ask::RequestError, close::CloseReason, hub::Connection, inbound::Exc
 /// [`TryHandler`](crate::TryHandler) instead.
 ///
 /// All callbacks of a connection but `on_request` run in its task, one after the other: `on_connect` completes before the
-/// first `on_message`, `on_disconnect` is the last and runs exactly once. While a callback runs, nothing
+/// first `on_message` or `on_chunk`, `on_disconnect` is the last and runs exactly once. While a callback runs, nothing
 /// more is read from that client: a slow handler delays its own client and no other. When the connection
 /// closes, a running callback has [`Config::close_timeout`](crate::Config::close_timeout) to end; then it is
 /// dropped at its next `await`. A panic closes that connection with code 1011, after `on_error`. If the
@@ -62,6 +62,54 @@ pub trait Handler: Send + Sync + 'static {
         state: &mut Self::State,
         message: Message,
     ) -> impl Future<Output = ()> + Send;
+
+    /// A piece of a message has arrived. Called instead of `on_message` for connections that were accepted with
+    /// [`Accept::streaming`](crate::Accept::streaming), and for no others.
+    ///
+    /// The pieces come in order, and one message after the other; the first and the last of each say so. A message that
+    /// the client does not finish gets no last piece: `on_disconnect` is called instead. Nothing is read while the
+    /// callback waits, so that a client which uploads faster than you store is slowed down.
+    ///
+    /// ```
+    /// use tieline::{Chunk, CloseCode, CloseFrame, Connection, Handler, Message};
+    ///
+    /// const LONGEST: u64 = 10 << 30;
+    ///
+    /// /// Answers each message with the sum of its bytes.
+    /// struct Checksums;
+    ///
+    /// impl Handler for Checksums {
+    ///     /// The sum so far.
+    ///     type State = u32;
+    ///
+    ///     async fn on_chunk(&self, client: &Connection, sum: &mut u32, chunk: Chunk) {
+    ///         if chunk.offset() > LONGEST {
+    ///             client.close(CloseFrame::new(CloseCode::MESSAGE_TOO_BIG, "10 GiB at most"));
+    ///             return;
+    ///         }
+    ///         for byte in chunk.as_bytes() {
+    ///             *sum = sum.wrapping_add((*byte).into());
+    ///         }
+    ///         if chunk.is_last() {
+    ///             client.emit(std::mem::take(sum).to_string());
+    ///         }
+    ///     }
+    ///
+    ///     async fn on_message(&self, _: &Connection, _: &mut u32, _: Message) {}
+    /// }
+    /// ```
+    ///
+    /// Default: closes the connection with code 1011, because a handler without this callback cannot read such a
+    /// client.
+    fn on_chunk(
+        &self,
+        connection: &Connection,
+        state: &mut Self::State,
+        chunk: Chunk,
+    ) -> impl Future<Output = ()> + Send {
+        let _ = (state, chunk);
+        async { refuse_chunks(connection) }
+    }
 
     /// The client has sent a message that is more than [`Config::inbound`](crate::Config::inbound) allows, and the
     /// policy is [`Excess::Ask`](crate::Excess): what happens to it? Default: the client is slowed down.
@@ -163,6 +211,12 @@ pub trait Handler: Send + Sync + 'static {
         let _ = request;
         async { Err(RequestError::unsupported()) }
     }
+}
+
+/// The default of `on_chunk`.
+pub(crate) fn refuse_chunks(connection: &Connection) {
+    tracing::error!(id = %connection.id(), "accepted with `Accept::streaming`, but the handler has no `on_chunk`");
+    connection.close(CloseFrame::new(CloseCode::INTERNAL_ERROR, ""));
 }
 
 /// For a node whose connections are all sockets ([`Upgrade::on_socket`](crate::Upgrade::on_socket)): takes

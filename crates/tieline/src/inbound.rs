@@ -78,7 +78,8 @@ pub enum Excess {
     /// It is closed with code 1008, and the message is dropped.
     Close,
     /// [`Handler::on_excess`](crate::Handler::on_excess) decides about each message. A client with a
-    /// [`Socket`](crate::Socket) is slowed down. Pings and fragments alone are not limited.
+    /// [`Socket`](crate::Socket) is slowed down, and so is one whose messages [come in pieces](crate::Accept::streaming).
+    /// Pings and fragments alone are not limited.
     Ask,
 }
 

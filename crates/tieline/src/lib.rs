@@ -85,6 +85,7 @@
 //! | [`Listener`], [`HttpService`] | TCP, TLS and HTTP/1.1 in front of a node |
 //! | [`Upgrade`], [`UpgradeRequest`], [`Accept`], [`Refusal`] | who may connect, and as whom |
 //! | [`Handler`], [`TryHandler`] | the callbacks of one connection |
+//! | [`Chunk`] | a piece of a long message |
 //! | [`Socket`] | a connection as a stream and a sink, for a task of your own |
 //! | [`Connection`], [`Message`], [`CloseReason`] | one accepted WebSocket, what it sent, why it ended |
 //! | [`Hub`], [`Frame`], [`Receipt`], [`Delivery`], [`Deliveries`] | sending on this node |
@@ -153,7 +154,7 @@ pub use http::StatusCode;
 pub use tieline_registry::{ClientId, MAX_NAME, NameError};
 #[cfg(feature = "json")]
 pub use tieline_websocket::JsonError;
-pub use tieline_websocket::{CloseCode, CloseFrame, Deflate, Frame, Message, ProtocolError};
+pub use tieline_websocket::{Chunk, CloseCode, CloseFrame, Deflate, Frame, Message, ProtocolError};
 
 #[cfg(feature = "tls")]
 pub use self::listener::{Tls, TlsError};

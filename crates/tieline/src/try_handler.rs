@@ -6,12 +6,12 @@
 use std::{error::Error, future::Future, pin::Pin, sync::Arc};
 
 use bytes::Bytes;
-use tieline_websocket::{CloseCode, CloseFrame, Message};
+use tieline_websocket::{Chunk, CloseCode, CloseFrame, Message};
 
 use crate::{
     ask::RequestError,
     close::CloseReason,
-    handler::{ConnectionError, Handler},
+    handler::{ConnectionError, Handler, refuse_chunks},
     hub::Connection,
     inbound::ExcessVerdict,
 };
@@ -63,7 +63,7 @@ pub trait TryHandler: Send + Sync + 'static {
     /// As [`Handler::State`].
     type State: Send + 'static;
 
-    /// What `on_connect` and `on_message` fail with.
+    /// What `on_connect`, `on_message` and `on_chunk` fail with.
     type Error: CallbackError;
 
     /// As [`Handler::on_connect`].
@@ -83,6 +83,20 @@ pub trait TryHandler: Send + Sync + 'static {
         state: &mut Self::State,
         message: Message,
     ) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// As [`Handler::on_chunk`].
+    fn on_chunk(
+        &self,
+        connection: &Connection,
+        state: &mut Self::State,
+        chunk: Chunk,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send {
+        let _ = (state, chunk);
+        async {
+            refuse_chunks(connection);
+            Ok(())
+        }
+    }
 
     /// As [`Handler::on_excess`].
     fn on_excess(
@@ -162,6 +176,12 @@ impl<T: TryHandler> Handler for T {
 
     async fn on_message(&self, connection: &Connection, state: &mut Self::State, message: Message) {
         if let Err(error) = TryHandler::on_message(self, connection, state, message).await {
+            fail(self, connection, state, error).await;
+        }
+    }
+
+    async fn on_chunk(&self, connection: &Connection, state: &mut Self::State, chunk: Chunk) {
+        if let Err(error) = TryHandler::on_chunk(self, connection, state, chunk).await {
             fail(self, connection, state, error).await;
         }
     }

@@ -1,6 +1,8 @@
 //! The results of the decoder. Only data.
 
-use crate::{close_frame::CloseFrame, error::ProtocolError, frame::AnyFrame, message::Message};
+use crate::{
+    chunk::Chunk, close_frame::CloseFrame, error::ProtocolError, frame::AnyFrame, message::Message,
+};
 
 /// The state of the close handshake (RFC 6455, section 7.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +32,9 @@ pub struct Received {
 pub enum Action {
     /// A message is complete.
     Message(Message),
+    /// A piece of a message has arrived, with [`Protocol::streaming`](crate::Protocol::streaming); never without.
+    /// Boxed, so that it does not change how complete messages are moved.
+    Chunk(Box<Chunk>),
     /// The client began the close handshake: send `reply`, then close the TCP connection. The state
     /// is now [`ProtocolState::Closed`].
     Close {

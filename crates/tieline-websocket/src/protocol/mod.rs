@@ -16,6 +16,7 @@ mod tests;
 
 pub use action::{Action, ProtocolState, Received};
 
+use crate::chunk::Chunk;
 use crate::close_frame::CloseFrame;
 use crate::deflate;
 use crate::error::ProtocolError;
@@ -53,6 +54,7 @@ pub struct Protocol {
     pong: Option<AnyFrame>,
     state: ProtocolState,
     inflate: bool,
+    streaming: bool,
 }
 
 /// How many bytes one step processed, and its action.
@@ -67,6 +69,39 @@ impl Protocol {
             pong: None,
             state: ProtocolState::Open,
             inflate,
+            streaming: false,
+        }
+    }
+
+    /// A connection after its handshake, whose messages are not collected: [`receive`](Self::receive) yields
+    /// [`Action::Chunk`] with the pieces of each message as they arrive, and never [`Action::Message`].
+    ///
+    /// Of a message, only up to three bytes of an unfinished character are held between calls. So [`Limits`] do
+    /// not apply: a message may have any length and any number of fragments. permessage-deflate must not have been
+    /// negotiated, because inflating in pieces would cost a window of 32 KiB per connection.
+    ///
+    /// ```
+    /// use tieline_websocket::{Action, Limits, Protocol};
+    ///
+    /// // "Hello", cut after the third byte, masked with zeros.
+    /// let mut protocol = Protocol::streaming();
+    /// let mut input = [0x81, 0x85, 0, 0, 0, 0, b'H', b'e', b'l', b'l', b'o'];
+    /// let (now, later) = input.split_at_mut(9);
+    /// let chunks = [now, later].map(|part| {
+    ///     let Some(Action::Chunk(chunk)) = protocol.receive(&Limits::default(), part).action else {
+    ///         panic!("a chunk");
+    ///     };
+    ///     chunk
+    /// });
+    /// assert_eq!(chunks[0].as_text(), Some("Hel"));
+    /// assert!(chunks[0].is_first() && !chunks[0].is_last());
+    /// assert_eq!((chunks[1].as_text(), chunks[1].offset()), (Some("lo"), 3));
+    /// assert!(chunks[1].is_last());
+    /// ```
+    pub fn streaming() -> Self {
+        Protocol {
+            streaming: true,
+            ..Protocol::new(false)
         }
     }
 
@@ -83,6 +118,7 @@ impl Protocol {
         let length = input.len();
         if self.partial.is_none()
             && self.state == ProtocolState::Open
+            && !self.streaming
             && let Some(frame) = PlainFrame::find(input, limits.message)
         {
             let consumed = frame.size;
@@ -220,6 +256,11 @@ impl Protocol {
         if self.state != ProtocolState::Open {
             return Ok(None);
         }
+        if self.streaming {
+            unmask(payload, header.mask);
+            let message = Message::decode(header.opcode == Opcode::Text, payload)?;
+            return Ok(Some(chunk(Chunk::new(message, 0, true))));
+        }
         check_size(limits, header.compressed, 0, header.length)?;
         unmask(payload, header.mask);
         Ok(Some(Action::Message(whole_message(
@@ -228,7 +269,8 @@ impl Protocol {
     }
 
     fn begin_frame(&mut self, limits: &Limits, header: Header) -> Result<(), ProtocolError> {
-        let limits = (self.state == ProtocolState::Open).then_some(limits);
+        let collects = self.state == ProtocolState::Open && !self.streaming;
+        let limits = collects.then_some(limits);
         let partial = self.partial.get_or_insert_default();
         partial.begin_frame(header, limits)
     }
@@ -246,9 +288,14 @@ impl Protocol {
             Some(frame) if frame.fin => {
                 let message = partial.take_message().filter(|_| keep);
                 self.release();
-                let message = message.map(|it| it.finish(limits)).transpose()?;
-                Ok((taken, message.map(Action::Message)))
+                let action = match message {
+                    Some(message) if self.streaming => Some(chunk(message.last_chunk()?)),
+                    Some(message) => Some(Action::Message(message.finish(limits)?)),
+                    None => None,
+                };
+                Ok((taken, action))
             }
+            _ if self.streaming && keep => Ok((taken, partial.take_chunk().map(chunk))),
             _ => Ok((taken, None)),
         }
     }
@@ -303,6 +350,10 @@ impl Protocol {
         self.partial = None;
         self.pong = None;
     }
+}
+
+fn chunk(chunk: Chunk) -> Action {
+    Action::Chunk(Box::new(chunk))
 }
 
 /// The message of a single frame with this unmasked payload.

@@ -7,7 +7,7 @@
 use crate::header::{self, Context, HEADER_MAX, Header, Opcode};
 use crate::mask::{self, unmask};
 use crate::message_buffer::MessageBuffer;
-use crate::{deflate, error::ProtocolError, limits::Limits, message::Message};
+use crate::{chunk::Chunk, deflate, error::ProtocolError, limits::Limits, message::Message};
 
 /// The part of a connection's state that exists only while input is incomplete.
 #[derive(Debug, Default)]
@@ -61,7 +61,7 @@ impl PartialInput {
         Ok(parsed.map(|(header, size)| (header, size - kept)))
     }
 
-    /// Begins a frame. `limits` is `None` if its payload will be discarded.
+    /// Begins a frame. `limits` is `None` if its payload will not be kept: it is discarded, or passed on in pieces.
     pub(super) fn begin_frame(
         &mut self,
         header: Header,
@@ -108,6 +108,11 @@ impl PartialInput {
         std::mem::take(&mut self.control)
     }
 
+    /// What has arrived of the message since the last call, if anything.
+    pub(super) fn take_chunk(&mut self) -> Option<Chunk> {
+        self.message.as_mut().and_then(Reassembly::take_chunk)
+    }
+
     /// The message whose last frame is complete.
     pub(super) fn take_message(&mut self) -> Option<Reassembly> {
         self.message.take()
@@ -127,7 +132,9 @@ pub(super) struct Reassembly {
     text: bool,
     compressed: bool,
     frames: u32,
-    /// The payload so far, compressed if the message is.
+    /// Bytes that were passed on as chunks.
+    passed: u64,
+    /// The payload so far without those, compressed if the message is.
     buffer: MessageBuffer,
 }
 
@@ -143,6 +150,7 @@ impl Reassembly {
             text,
             compressed: header.compressed,
             frames: 0,
+            passed: 0,
             buffer,
         }
     }
@@ -165,6 +173,19 @@ impl Reassembly {
     fn push(&mut self, payload: &[u8], missing: usize) -> Result<(), ProtocolError> {
         self.buffer.reserve(payload.len(), missing);
         self.buffer.push(payload)
+    }
+
+    fn take_chunk(&mut self) -> Option<Chunk> {
+        let data = self.buffer.take();
+        let (offset, length) = (self.passed, data.len() as u64);
+        self.passed += length;
+        (length > 0).then(|| Chunk::new(data, offset, false))
+    }
+
+    /// The last chunk; fails if text ends within a character.
+    pub(super) fn last_chunk(self) -> Result<Chunk, ProtocolError> {
+        let offset = self.passed;
+        Ok(Chunk::new(self.buffer.finish()?, offset, true))
     }
 
     pub(super) fn finish(self, limits: &Limits) -> Result<Message, ProtocolError> {

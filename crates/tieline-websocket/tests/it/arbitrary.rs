@@ -42,7 +42,7 @@ fn actions(inflate: bool, bytes: &[u8], size: usize, close: Option<usize>) -> Ve
 }
 
 /// Nearly valid frames, so that the input gets past the header.
-fn nearly_frames() -> impl Strategy<Value = Vec<u8>> {
+pub(crate) fn nearly_frames() -> impl Strategy<Value = Vec<u8>> {
     let first = prop_oneof![
         4 => prop::sample::select(vec![0x81, 0x82, 0x01, 0x02, 0x00, 0x80, 0x89, 0x8a]),
         2 => prop::sample::select(vec![0xc1, 0xc2, 0x41, 0x42, 0x88]),

@@ -7,5 +7,6 @@ mod client;
 mod oracles;
 mod round_trip;
 mod server;
+mod streaming;
 mod tokio_websockets_client;
 mod tungstenite_client;

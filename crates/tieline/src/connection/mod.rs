@@ -6,6 +6,7 @@
 //! deadline.
 
 mod callback;
+mod chunks;
 mod foreign;
 mod io;
 mod meter;

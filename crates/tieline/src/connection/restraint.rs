@@ -29,7 +29,8 @@ impl<H: Handler> ConnectionTask<H> {
         let verdict = match (conn.context().config.inbound.excess, &decoded) {
             // The end is never too much.
             (_, Decoded::End | Decoded::Failed(_)) => ExcessVerdict::Deliver,
-            (Excess::SlowDown, _) => ExcessVerdict::SlowDown,
+            // A message that lacks a piece would be another one, so nobody is asked about pieces.
+            (Excess::SlowDown, _) | (Excess::Ask, Decoded::Chunk(_)) => ExcessVerdict::SlowDown,
             (Excess::Close, _) => return Ok(self.refuse(CloseReason::TooFast)),
             (Excess::Ask, Decoded::Message(message)) => match self.ask(message).await {
                 (CallbackOutcome::Done, Some(verdict)) => verdict,

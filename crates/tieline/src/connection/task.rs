@@ -12,7 +12,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use tieline_websocket::{Action, Message, Protocol, ProtocolError};
+use tieline_websocket::{Action, Chunk, Message, Protocol, ProtocolError};
 use tokio::{net::tcp::OwnedWriteHalf, time::Instant};
 
 use super::{
@@ -41,7 +41,7 @@ pub(crate) struct ConnectionTask<H: Handler> {
     pub(super) handler: Arc<H>,
     pub(super) guard: ConnectionGuard,
     pub(super) state: H::State,
-    protocol: Protocol,
+    pub(super) protocol: Protocol,
     pub(super) io: ConnectionIo,
     pub(super) buffer: ReadBuffer,
     /// If what a client sends is limited.
@@ -64,11 +64,31 @@ pub(super) enum Flow {
 /// word of the message, which would then be moved in pieces, and the processor stalls on that.
 pub(super) enum Decoded {
     Message(Message),
+    /// A piece of a message, on a connection that streams.
+    Chunk(Box<Chunk>),
     Failed(Box<ProtocolError>),
     /// Nothing for the application.
     Nothing,
     /// Nothing more will come.
     End,
+}
+
+impl Decoded {
+    fn ends_message(&self) -> bool {
+        match self {
+            Self::Message(_) => true,
+            Self::Chunk(chunk) => chunk.is_last(),
+            _ => false,
+        }
+    }
+}
+
+fn ends_message(action: &Action) -> bool {
+    match action {
+        Action::Message(_) => true,
+        Action::Chunk(chunk) => chunk.is_last(),
+        _ => false,
+    }
 }
 
 impl<H: Handler> ConnectionTask<H> {
@@ -77,7 +97,7 @@ impl<H: Handler> ConnectionTask<H> {
         handler: Arc<H>,
         guard: ConnectionGuard,
         state: H::State,
-        inflate: bool,
+        protocol: Protocol,
         (stream, write_half, early): (Stream, Option<OwnedWriteHalf>, ReadBuffer),
     ) -> Self {
         let conn = guard.connection().inner();
@@ -88,7 +108,7 @@ impl<H: Handler> ConnectionTask<H> {
             handler,
             guard,
             state,
-            protocol: Protocol::new(inflate),
+            protocol,
             io: ConnectionIo::new(stream),
             buffer: early,
             meter,
@@ -126,7 +146,7 @@ impl<H: Handler> ConnectionTask<H> {
             let Some(mut decoded) = self.decode() else {
                 break;
             };
-            messages += u64::from(matches!(decoded, Decoded::Message(_)));
+            messages += u64::from(decoded.ends_message());
             if self.meter.as_ref().is_some_and(|meter| meter.is_excess()) {
                 decoded = match Box::pin(self.restrain(decoded)).await {
                     Ok(decoded) => decoded,
@@ -141,6 +161,7 @@ impl<H: Handler> ConnectionTask<H> {
                     CallbackOutcome::Done => self.proceed(),
                     outcome => Box::pin(self.on_outcome(outcome)).await,
                 },
+                Decoded::Chunk(chunk) => Box::pin(self.handle_chunk(*chunk)).await,
                 Decoded::Failed(error) => Box::pin(self.fail(*error)).await,
                 Decoded::Nothing => Flow::Continue,
                 Decoded::End => Flow::End,
@@ -216,13 +237,16 @@ impl<H: Handler> ConnectionTask<H> {
             .receive(&conn.context().limits, self.buffer.rest());
         self.buffer.advance(received.consumed);
         if let Some(meter) = &mut self.meter {
-            let is_message = matches!(received.action, Some(Action::Message(_)));
+            let is_message = received.action.as_ref().is_some_and(ends_message);
             meter.take(is_message.into(), received.consumed, Instant::now());
         }
         if let Some(pong) = self.protocol.take_pong() {
             conn.pong(pong);
         }
-        conn.set_message_partial(self.protocol.in_message(), received.action.is_some());
+        // While a chunk is handled, no time runs for the rest of its message.
+        let is_chunk = matches!(received.action, Some(Action::Chunk(_)));
+        let partial = self.protocol.in_message() && !is_chunk;
+        conn.set_message_partial(partial, received.action.is_some());
         let Some(action) = received.action else {
             return Some(Decoded::Nothing);
         };
@@ -238,6 +262,7 @@ impl<H: Handler> ConnectionTask<H> {
     fn on_action(&self, action: Action) -> Decoded {
         match action {
             Action::Message(message) => Decoded::Message(message),
+            Action::Chunk(chunk) => Decoded::Chunk(chunk),
             Action::Close { received, reply } => {
                 let reason = CloseReason::Client(received);
                 self.inner().close_with(reason, Some(reply));

@@ -9,6 +9,7 @@ use std::sync::{
 };
 
 use hyper::upgrade::OnUpgrade;
+use tieline_websocket::Protocol;
 use tokio::time::Instant;
 use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 
@@ -124,7 +125,7 @@ impl<H: Handler> Node<H> {
         handler: Arc<T>,
         guard: ConnectionGuard,
         state: T::State,
-        inflate: bool,
+        protocol: Protocol,
         on_upgrade: OnUpgrade,
         deadline: Instant,
     ) {
@@ -133,7 +134,7 @@ impl<H: Handler> Node<H> {
             match tokio::time::timeout_at(deadline, on_upgrade).await {
                 Ok(Ok(upgraded)) => {
                     let parts = take_socket(upgraded);
-                    let task = ConnectionTask::new(handler, guard, state, inflate, parts);
+                    let task = ConnectionTask::new(handler, guard, state, protocol, parts);
                     tasks.spawn(task.run());
                 }
                 Ok(Err(error)) => tracing::debug!(%error, "client disconnected during the upgrade"),

@@ -8,6 +8,7 @@ use std::{net::SocketAddr, sync::Arc};
 use http::{Response, StatusCode, header, request::Parts};
 use hyper::upgrade::OnUpgrade;
 use tieline_registry::ClientId;
+use tieline_websocket::Protocol;
 use tokio::time::Instant;
 
 use super::{
@@ -131,7 +132,8 @@ impl Upgrade {
         F: FnOnce(Socket) -> T + Send + 'static,
         T: Future<Output = ()> + Send + 'static,
     {
-        let accept = accept.with_state(|()| SocketState::new(run, node.shared_handler()));
+        let mut accept = accept.with_state(|()| SocketState::new(run, node.shared_handler()));
+        accept.streaming = false;
         let handler = Arc::new(SocketHandler::new());
         self.accept_for(node, handler, accept)
             .await
@@ -149,7 +151,13 @@ impl Upgrade {
         let hub = node.hub();
         self.check(hub.config(), node.is_draining())?;
         let handshake = &self.request.handshake;
-        let deflate = hub.config().compression.is_some() && handshake.offers_deflate();
+        let deflate =
+            hub.config().compression.is_some() && handshake.offers_deflate() && !accept.streaming;
+        let protocol = if accept.streaming {
+            Protocol::streaming()
+        } else {
+            Protocol::new(deflate)
+        };
         let mut response = handshake
             .respond(accept.subprotocol.as_deref(), deflate)
             .map(|()| String::new());
@@ -181,7 +189,7 @@ impl Upgrade {
             handler,
             guard,
             accept.state,
-            deflate,
+            protocol,
             self.pending,
             deadline,
         );

@@ -37,6 +37,7 @@ pub struct Accept<S> {
     pub(super) final_message: Option<FinalMessage>,
     pub(super) dialect: DialectId,
     pub(super) data: Option<Arc<dyn Any + Send + Sync>>,
+    pub(super) streaming: bool,
 }
 
 impl<S> Accept<S> {
@@ -53,6 +54,7 @@ impl<S> Accept<S> {
             final_message: None,
             dialect: DialectId::PLAIN,
             data: None,
+            streaming: false,
         }
     }
 
@@ -93,6 +95,37 @@ impl<S> Accept<S> {
         self
     }
 
+    /// Passes the client's messages on in pieces, as they arrive, instead of whole: [`Handler::on_chunk`] is called
+    /// instead of `on_message`. For files and media: the memory of the connection does not depend on how long its
+    /// messages are. A piece is at most what one read has brought: 64 KiB and three bytes.
+    ///
+    /// | setting | for such a connection |
+    /// |---|---|
+    /// | [`message_size`](crate::Config::message_size) | does not apply; close when [`Chunk::offset`] says that it is enough |
+    /// | [`fragments`](crate::Config::fragments) | does not apply; the client's fragments are not preserved |
+    /// | [`message_timeout`](crate::Config::message_timeout) | the longest time between two pieces of a message |
+    /// | [`inbound`](crate::Config::inbound) | bytes as they come, a message with its last piece; `Excess::Ask` slows down |
+    /// | [`compression`](crate::Config::compression) | is not offered, in neither direction |
+    ///
+    /// Without effect with [`Upgrade::on_socket`](crate::Upgrade::on_socket), whose messages are whole. A piece costs
+    /// one copy and three allocations.
+    ///
+    /// ```
+    /// use tieline::{Accept, Refusal, UpgradeRequest};
+    ///
+    /// async fn authorize(_: UpgradeRequest) -> Result<Accept<u32>, Refusal> {
+    ///     // The state of the handler in the example of `on_chunk`.
+    ///     Ok(Accept::new(0).streaming())
+    /// }
+    /// ```
+    ///
+    /// [`Handler::on_chunk`]: crate::Handler::on_chunk
+    /// [`Chunk::offset`]: crate::Chunk::offset
+    pub fn streaming(mut self) -> Self {
+        self.streaming = true;
+        self
+    }
+
     /// Adds a header to the response.
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
@@ -120,6 +153,7 @@ impl<S> Accept<S> {
             final_message: self.final_message,
             dialect: self.dialect,
             data: self.data,
+            streaming: self.streaming,
         }
     }
 

@@ -12,6 +12,7 @@ mod lost;
 mod order;
 mod receipts;
 mod stats;
+mod streaming;
 mod tasks;
 mod try_handler;
 

@@ -4,8 +4,8 @@ use std::{error::Error, fmt, sync::Arc};
 
 use parking_lot::Mutex;
 use tieline::{
-    Accept, CallbackError, CloseCode, CloseFrame, CloseReason, Config, Connection, ConnectionError,
-    Hub, Message, Node, TryHandler,
+    Accept, CallbackError, Chunk, CloseCode, CloseFrame, CloseReason, Config, Connection,
+    ConnectionError, Hub, Message, Node, TryHandler,
 };
 use tokio::sync::mpsc;
 
@@ -56,6 +56,11 @@ impl TryHandler for Failing {
         code.map_or(Ok(()), |code| Err(Chosen(code)))
     }
 
+    async fn on_chunk(&self, _: &Connection, (): &mut (), chunk: Chunk) -> Result<(), Chosen> {
+        let code = chunk.as_text().unwrap().parse().unwrap();
+        Err(Chosen(code))
+    }
+
     async fn on_error(&self, connection: &Connection, (): &mut (), error: ConnectionError) {
         assert!(!connection.is_open(), "the close has begun");
         self.0.try_send(Seen::Error(error)).unwrap();
@@ -89,10 +94,14 @@ impl TryHandler for FailsToConnect {
 
 /// Serves a handler, and returns a client.
 async fn client_of(handler: impl TryHandler<State = ()>) -> Raw {
+    client_as(handler, Accept::new).await
+}
+
+async fn client_as(handler: impl TryHandler<State = ()>, accept: fn(()) -> Accept<()>) -> Raw {
     let (listener, address) = listen().await;
     let node = Node::new(Hub::new(Config::default()).unwrap(), handler);
     tokio::spawn(async move {
-        let authorize = |_| async { Ok(Accept::new(())) };
+        let authorize = move |_| async move { Ok(accept(())) };
         node.serve(listener, authorize, std::future::pending())
             .await
     });
@@ -133,6 +142,21 @@ fn an_error_of_a_callback_closes_with_the_code_that_it_chooses() {
         };
         let frame = close_frame(4321, "as chosen");
         assert_eq!(reason, CloseReason::Application(frame));
+    });
+}
+
+#[test]
+fn an_error_about_a_piece_closes_with_the_code_that_it_chooses() {
+    run(async {
+        let (seen, mut events) = mpsc::channel(16);
+        let streaming = |()| Accept::new(()).streaming();
+        let mut client = client_as(Failing(seen), streaming).await;
+        client.send_text("4321").await;
+        assert_eq!(client.closed().await, 4321);
+        let Some(Seen::Error(ConnectionError::Handler(error))) = events.recv().await else {
+            panic!("expected the error");
+        };
+        assert_eq!(error.downcast_ref(), Some(&Chosen(4321)));
     });
 }
 

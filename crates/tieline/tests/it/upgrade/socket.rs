@@ -35,7 +35,8 @@ impl SocketServer {
         let enter = async move |State(node): State<Node<()>>, upgrade: Upgrade| {
             let id = upgrade.request().query("id").unwrap();
             let accept = Accept::new(()).id(ClientId::new(id).unwrap());
-            let accept = accept.user("ada").group("lobby");
+            // A socket yields whole messages all the same.
+            let accept = accept.user("ada").group("lobby").streaming();
             upgrade.on_socket(&node, accept, app).await.into_response()
         };
         let router = Router::new()
