@@ -13,7 +13,8 @@ use crate::message::Message;
 impl Frame {
     /// A text message.
     pub fn text(text: impl Into<String>) -> Self {
-        Frame(AnyFrame::new(FrameKind::Text, text.into().into_bytes()))
+        let bytes = text.into().into_bytes();
+        Frame(AnyFrame::new(FrameKind::Text, bytes.len(), bytes))
     }
 
     /// A text message from text that is part of the program, without a copy.
@@ -26,7 +27,7 @@ impl Frame {
     /// ```
     pub fn from_static(text: &'static str) -> Self {
         let bytes = Bytes::from_static(text.as_bytes());
-        Frame(AnyFrame::new(FrameKind::Text, bytes))
+        Frame(AnyFrame::new(FrameKind::Text, bytes.len(), bytes))
     }
 
     /// A text message from shared bytes, such as the body of a request, without a copy. The frame keeps
@@ -45,12 +46,13 @@ impl Frame {
     /// If they are not valid UTF-8, which RFC 6455, section 5.6, requires of text.
     pub fn try_text(bytes: Bytes) -> Result<Self, Utf8Error> {
         str::from_utf8(&bytes)?;
-        Ok(Frame(AnyFrame::new(FrameKind::Text, bytes)))
+        Ok(Frame(AnyFrame::new(FrameKind::Text, bytes.len(), bytes)))
     }
 
     /// A binary message. [`Bytes`] convert into one by [`From`], without a copy.
     pub fn binary(bytes: impl Into<Vec<u8>>) -> Self {
-        Frame(AnyFrame::new(FrameKind::Binary, bytes.into()))
+        let bytes = bytes.into();
+        Frame(AnyFrame::new(FrameKind::Binary, bytes.len(), bytes))
     }
 }
 
@@ -103,6 +105,6 @@ impl<const N: usize> From<&[u8; N]> for Frame {
 /// Without a copy. The frame keeps the whole buffer that the bytes are part of.
 impl From<Bytes> for Frame {
     fn from(bytes: Bytes) -> Self {
-        Frame(AnyFrame::new(FrameKind::Binary, bytes))
+        Frame(AnyFrame::new(FrameKind::Binary, bytes.len(), bytes))
     }
 }

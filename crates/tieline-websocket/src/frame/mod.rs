@@ -122,26 +122,31 @@ struct Deflated {
 impl AnyFrame {
     /// A ping (RFC 6455, section 5.5.2). Cuts the payload to 125 bytes.
     pub fn ping(payload: &[u8]) -> Self {
-        AnyFrame::new(FrameKind::Ping, control_payload(payload))
+        let payload = control_payload(payload);
+        AnyFrame::new(FrameKind::Ping, payload.len(), payload)
     }
 
     /// A pong (RFC 6455, section 5.5.3). Cuts the payload to 125 bytes.
     pub fn pong(payload: &[u8]) -> Self {
-        AnyFrame::new(FrameKind::Pong, control_payload(payload))
+        let payload = control_payload(payload);
+        AnyFrame::new(FrameKind::Pong, payload.len(), payload)
     }
 
     /// A close (RFC 6455, section 5.5.1), with an empty payload for `None`. To close a connection,
     /// use [`Protocol::close`](crate::Protocol::close), which keeps the state of the close handshake.
     pub fn close(close: Option<&CloseFrame>) -> Self {
         let payload = close.map(CloseFrame::encode).unwrap_or_default();
-        AnyFrame::new(FrameKind::Close, payload)
+        AnyFrame::new(FrameKind::Close, payload.len(), payload)
     }
 
-    fn new(kind: FrameKind, payload: impl Into<Payload<Prefixed>>) -> Self {
+    /// The length is passed, because reading it from a payload that was just put together stalls the processor.
+    #[inline]
+    fn new(kind: FrameKind, length: usize, payload: impl Into<Payload<Prefixed>>) -> Self {
         let payload = payload.into();
+        debug_assert_eq!(payload.len(), length);
         AnyFrame(Arc::new(Inner {
             kind,
-            header: Header::new(kind, false, payload.len()),
+            header: Header::new(kind, false, length),
             holders: AtomicU64::new(0),
             payload,
             deflated: OnceLock::new(),

@@ -1,7 +1,7 @@
 //! What happens when a client sends more than it may.
 //!
 //! Owns the consequences: waiting, dropping, closing. Runs in the connection's task, between decoding and the
-//! callback; what is within the limits never comes here. Invariants: while a client waits, what is sent to it
+//! callback; messages within the limits never come here. Invariants: while a client waits, what is sent to it
 //! leaves and its silence does not count; a close, and the client's end, end the wait.
 
 use std::{future::poll_fn, io, task::Poll, time::Duration};
@@ -23,8 +23,33 @@ use crate::{
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 impl<H: Handler> ConnectionTask<H> {
+    /// Handles what is not simply a message within the limits.
+    pub(super) async fn handle_other(&mut self, mut decoded: Decoded) -> Flow {
+        if self.is_excess() {
+            decoded = match self.restrain(decoded).await {
+                Ok(decoded) => decoded,
+                Err(interrupted) => return interrupted,
+            };
+        }
+        match decoded {
+            Decoded::Message(message) => {
+                let outcome = self.handle(message).await;
+                self.on_outcome(outcome).await
+            }
+            Decoded::Chunk(chunk) => self.handle_chunk(*chunk).await,
+            Decoded::Failed(error) => self.fail(*error).await,
+            Decoded::Nothing => Flow::Continue,
+            Decoded::End => Flow::End,
+        }
+    }
+
+    /// Whether what was decoded last is more than the client may send.
+    pub(super) fn is_excess(&self) -> bool {
+        self.meter.as_ref().is_some_and(|meter| meter.is_excess())
+    }
+
     /// Applies the policy to what is too much; a flow if the handler was asked and could not decide.
-    pub(super) async fn restrain(&mut self, decoded: Decoded) -> Result<Decoded, Flow> {
+    async fn restrain(&mut self, decoded: Decoded) -> Result<Decoded, Flow> {
         let conn = self.guard.connection().inner();
         let verdict = match (conn.context().config.inbound.excess, &decoded) {
             // The end is never too much.

@@ -143,28 +143,21 @@ impl<H: Handler> ConnectionTask<H> {
                 self.buffer.keep_rest();
                 tokio::task::yield_now().await;
             }
-            let Some(mut decoded) = self.decode() else {
-                break;
-            };
-            messages += u64::from(decoded.ends_message());
-            if self.meter.as_ref().is_some_and(|meter| meter.is_excess()) {
-                decoded = match Box::pin(self.restrain(decoded)).await {
-                    Ok(decoded) => decoded,
-                    Err(interrupted) => {
-                        flow = interrupted;
-                        continue;
+            flow = match self.decode() {
+                // By itself, so that a message is not moved through memory on its way to the handler.
+                Some(Decoded::Message(message)) if !self.is_excess() => {
+                    messages += 1;
+                    match self.handle(message).await {
+                        CallbackOutcome::Done => self.proceed(),
+                        outcome => Box::pin(self.on_outcome(outcome)).await,
                     }
-                };
-            }
-            flow = match decoded {
-                Decoded::Message(message) => match self.handle(message).await {
-                    CallbackOutcome::Done => self.proceed(),
-                    outcome => Box::pin(self.on_outcome(outcome)).await,
-                },
-                Decoded::Chunk(chunk) => Box::pin(self.handle_chunk(*chunk)).await,
-                Decoded::Failed(error) => Box::pin(self.fail(*error)).await,
-                Decoded::Nothing => Flow::Continue,
-                Decoded::End => Flow::End,
+                }
+                Some(Decoded::Nothing) if !self.is_excess() => Flow::Continue,
+                Some(decoded) => {
+                    messages += u64::from(decoded.ends_message());
+                    Box::pin(self.handle_other(decoded)).await
+                }
+                None => break,
             };
         }
         self.inner().context().counters().messages_in(messages);
@@ -198,7 +191,10 @@ impl<H: Handler> ConnectionTask<H> {
     }
 
     /// `on_message`.
-    fn handle(&mut self, message: Message) -> CallbackFuture<'_, impl Future<Output = ()> + Send> {
+    pub(super) fn handle(
+        &mut self,
+        message: Message,
+    ) -> CallbackFuture<'_, impl Future<Output = ()> + Send> {
         let connection = self.guard.connection();
         let (handler, state) = (&self.handler, &mut self.state);
         call(&mut self.io, connection.inner(), &mut self.buffer, || {
@@ -305,7 +301,7 @@ impl<H: Handler> ConnectionTask<H> {
         }
     }
 
-    async fn fail(&mut self, error: ProtocolError) -> Flow {
+    pub(super) async fn fail(&mut self, error: ProtocolError) -> Flow {
         self.report_error(ConnectionError::Protocol(error)).await;
         Flow::Linger
     }
