@@ -141,6 +141,7 @@ impl Cast {
     }
 
     /// As [`rendered`](Self::rendered), without a clone: the frame, and whether it is numbered.
+    #[inline]
     pub(super) fn view(&self, dialects: &Dialects, dialect: DialectId) -> Option<(&Frame, bool)> {
         match self {
             Self::Frame(frame) => Some((frame, false)),
@@ -155,11 +156,7 @@ impl Cast {
     /// The frame of what the clients of a dialect get, as [`rendered`](Self::rendered).
     #[inline]
     pub(super) fn frame(&self, dialects: &Dialects, dialect: DialectId) -> Option<&Frame> {
-        match self {
-            Self::Frame(frame) => Some(frame),
-            Self::Note(cast) => Some(&cast.rendered(dialects, dialect)?.frame),
-            Self::Filtered(filtered) => filtered.0.frame(dialects, dialect),
-        }
+        self.view(dialects, dialect).map(|(frame, _)| frame)
     }
 
     /// Whether [`rendered`](Self::rendered) does not call the application any more.

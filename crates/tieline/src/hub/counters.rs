@@ -28,7 +28,7 @@ pub(crate) struct Counters {
     id: u32,
     stripes: Mutex<Stripes>,
     opened: AtomicU64,
-    ended: [AtomicU64; REASONS],
+    ended: Mutex<Ends>,
 }
 
 #[derive(Debug, Default)]
@@ -72,7 +72,7 @@ impl Counters {
             id: IDS.fetch_add(1, Ordering::Relaxed),
             stripes: Mutex::default(),
             opened: AtomicU64::new(0),
-            ended: Default::default(),
+            ended: Mutex::default(),
         }
     }
 
@@ -83,7 +83,21 @@ impl Counters {
 
     /// Such a connection has ended.
     pub(super) fn ended(&self, reason: &CloseReason) {
-        self.ended[place(reason)].fetch_add(1, Ordering::Relaxed);
+        let ended = &mut *self.ended.lock();
+        let count = match reason {
+            CloseReason::Client(_) => &mut ended.client,
+            CloseReason::Application(_) => &mut ended.application,
+            CloseReason::Replaced => &mut ended.replaced,
+            CloseReason::Drain => &mut ended.drain,
+            CloseReason::SlowConsumer => &mut ended.slow_consumer,
+            CloseReason::Silent => &mut ended.silent,
+            CloseReason::Unfinished => &mut ended.unfinished,
+            CloseReason::TooFast => &mut ended.too_fast,
+            CloseReason::Protocol(_) => &mut ended.protocol,
+            CloseReason::Panic => &mut ended.panic,
+            CloseReason::Lost(_) => &mut ended.lost,
+        };
+        *count += 1;
     }
 
     /// Messages of a client are complete.
@@ -168,33 +182,7 @@ impl Counters {
     }
 
     pub(super) fn ends(&self) -> Ends {
-        let counts = self.ended.each_ref();
-        let [
-            client,
-            application,
-            replaced,
-            drain,
-            slow_consumer,
-            silent,
-            unfinished,
-            too_fast,
-            protocol,
-            panic,
-            lost,
-        ] = counts.map(|count| count.load(Ordering::Relaxed));
-        Ends {
-            client,
-            application,
-            replaced,
-            drain,
-            slow_consumer,
-            silent,
-            unfinished,
-            too_fast,
-            protocol,
-            panic,
-            lost,
-        }
+        *self.ended.lock()
     }
 }
 
@@ -228,25 +216,6 @@ impl Stripes {
 fn merge(into: &mut Counts, stripe: &Stripe) {
     for (sum, count) in into.iter_mut().zip(&stripe.0) {
         *sum = sum.wrapping_add(count.load(Ordering::Relaxed));
-    }
-}
-
-const REASONS: usize = 11;
-
-/// Where a reason is counted: in the order of [`Ends`].
-fn place(reason: &CloseReason) -> usize {
-    match reason {
-        CloseReason::Client(_) => 0,
-        CloseReason::Application(_) => 1,
-        CloseReason::Replaced => 2,
-        CloseReason::Drain => 3,
-        CloseReason::SlowConsumer => 4,
-        CloseReason::Silent => 5,
-        CloseReason::Unfinished => 6,
-        CloseReason::TooFast => 7,
-        CloseReason::Protocol(_) => 8,
-        CloseReason::Panic => 9,
-        CloseReason::Lost(_) => 10,
     }
 }
 

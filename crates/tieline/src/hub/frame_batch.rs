@@ -92,8 +92,7 @@ impl<T> FrameBatch<T> {
 
     /// The frames of what a receiver gets.
     pub(super) fn frames<'a>(&'a self, reading: Reading<'a>) -> impl Iterator<Item = &'a Frame> {
-        let entries = self.entries.iter();
-        entries.filter_map(move |(cast, _)| cast.frame(reading.dialects, reading.dialect))
+        self.views(reading).map(|(frame, _)| frame)
     }
 
     /// How many frames at the start have tags that fit; no fitting ones follow others.
