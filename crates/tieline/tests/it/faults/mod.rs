@@ -9,9 +9,9 @@ use tieline::{
 use tokio_tungstenite::tungstenite;
 
 use crate::kit::{
-    Client, Server, What, eventually, listen,
+    Client, Server, What, eventually,
     raw::{self, BINARY, TEXT},
-    run,
+    run, serve,
 };
 
 fn close_frame(code: u16) -> CloseFrame {
@@ -211,17 +211,13 @@ impl Handler for Bare {
 #[test]
 fn a_client_is_registered_without_an_on_connect() {
     run(async {
-        let (listener, address) = listen().await;
         let node = Node::new(Hub::new(Config::default()).unwrap(), Bare);
         let hub = node.hub().clone();
         let authorize = |request: tieline::UpgradeRequest| async move {
             let id = tieline::ClientId::new(request.query("id").unwrap()).unwrap();
             Ok(Accept::new(()).id(id))
         };
-        tokio::spawn(async move {
-            let forever = std::future::pending();
-            node.serve(listener, authorize, forever).await
-        });
+        let address = serve(node, authorize).await;
         let mut client = Client::connect(address, "id=a").await;
         assert!(hub.online("a"));
         assert_eq!(hub.emit("a", "hello").await, Delivery::Delivered);

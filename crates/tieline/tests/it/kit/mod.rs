@@ -44,7 +44,7 @@ pub(crate) use self::{
     log::{Log, What},
     probe::Probe,
     raw::{HttpResponse, Raw, RawFrame},
-    server::{Server, listen},
+    server::{Server, listen, serve},
     ws::Client,
 };
 

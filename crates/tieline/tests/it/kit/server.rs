@@ -2,7 +2,10 @@
 
 use std::net::SocketAddr;
 
-use tieline::{Config, Connection, Dialects, Drained, Hub, Listener, Node};
+use tieline::{
+    Accept, Config, Connection, Dialects, Drained, Handler, Hub, Listener, Node, Refusal,
+    UpgradeRequest,
+};
 use tokio::{sync::oneshot, task::JoinHandle};
 
 use super::{Client, Log, Probe, Raw, dialects::filter};
@@ -21,6 +24,22 @@ pub(crate) async fn listen() -> (Listener, SocketAddr) {
     let listener = Listener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     (listener, address)
+}
+
+/// Serves a node with a handler of the test's own, on a free port.
+pub(crate) async fn serve<H: Handler, D>(
+    node: Node<H>,
+    authorize: impl Fn(UpgradeRequest) -> D + Send + Sync + 'static,
+) -> SocketAddr
+where
+    D: Future<Output = Result<Accept<H::State>, Refusal>> + Send + 'static,
+{
+    let (listener, address) = listen().await;
+    tokio::spawn(async move {
+        let forever = std::future::pending();
+        node.serve(listener, authorize, forever).await
+    });
+    address
 }
 
 impl Server {

@@ -10,9 +10,9 @@ use tokio::{io::AsyncWriteExt, sync::mpsc, time::sleep};
 
 use super::close_frame;
 use crate::kit::{
-    Raw, listen,
+    Raw,
     raw::{BINARY, CONTINUATION, PING, PONG, TEXT, frame, frame_with},
-    run, run_threads,
+    run, run_threads, serve,
 };
 
 /// A chunk is what one read has brought, and a character that it completes.
@@ -67,22 +67,16 @@ impl Handler for Recorder {
 }
 
 /// A node whose connections stream.
-async fn serve<H: Handler<State = ()>>(config: Config, handler: H) -> SocketAddr {
-    let (listener, address) = listen().await;
+async fn serve_streaming<H: Handler<State = ()>>(config: Config, handler: H) -> SocketAddr {
     let node = Node::new(Hub::new(config).unwrap(), handler);
-    tokio::spawn(async move {
-        let authorize = |_| async { Ok(Accept::new(()).streaming()) };
-        node.serve(listener, authorize, std::future::pending())
-            .await
-    });
-    address
+    serve(node, |_| async { Ok(Accept::new(()).streaming()) }).await
 }
 
 /// A client, and what the handler of its node sees: it waits while that many calls were not taken.
 async fn recorded(config: Config, room: usize) -> (Raw, mpsc::Receiver<Seen>) {
     let hold = config.message_timeout * 3 / 2;
     let (seen, events) = mpsc::channel(room);
-    let address = serve(config, Recorder { seen, hold }).await;
+    let address = serve_streaming(config, Recorder { seen, hold }).await;
     (client(address).await, events)
 }
 
@@ -306,7 +300,7 @@ fn compression_is_not_agreed_upon() {
         };
         let (seen, mut events) = mpsc::channel(1);
         let hold = Duration::ZERO;
-        let address = serve(config, Recorder { seen, hold }).await;
+        let address = serve_streaming(config, Recorder { seen, hold }).await;
         let offer = "Sec-WebSocket-Extensions: permessage-deflate\r\n";
         let (mut client, answer) = Raw::open(address, "/", offer).await;
         assert_eq!(answer.header("sec-websocket-extensions"), None);
@@ -353,7 +347,7 @@ impl Handler for Whole {
 #[test]
 fn a_handler_without_the_callback_closes_with_1011() {
     run(async {
-        let mut client = client(serve(Config::default(), Whole).await).await;
+        let mut client = client(serve_streaming(Config::default(), Whole).await).await;
         client.send_text("long").await;
         assert_eq!(client.closed().await, 1011);
     });

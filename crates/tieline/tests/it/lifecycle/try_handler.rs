@@ -10,7 +10,7 @@ use tieline::{
 use tokio::sync::mpsc;
 
 use super::close_frame;
-use crate::kit::{Raw, listen, raw::CLOSE, run};
+use crate::kit::{Raw, raw::CLOSE, run, serve};
 
 #[derive(Debug, PartialEq)]
 struct Chosen(u16);
@@ -98,13 +98,8 @@ async fn client_of(handler: impl TryHandler<State = ()>) -> Raw {
 }
 
 async fn client_as(handler: impl TryHandler<State = ()>, accept: fn(()) -> Accept<()>) -> Raw {
-    let (listener, address) = listen().await;
     let node = Node::new(Hub::new(Config::default()).unwrap(), handler);
-    tokio::spawn(async move {
-        let authorize = move |_| async move { Ok(accept(())) };
-        node.serve(listener, authorize, std::future::pending())
-            .await
-    });
+    let address = serve(node, move |_| async move { Ok(accept(())) }).await;
     let (client, answer) = Raw::open(address, "/", "").await;
     assert_eq!(answer.status, 101);
     client

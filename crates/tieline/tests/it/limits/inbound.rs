@@ -8,9 +8,9 @@ use tieline::{
 };
 
 use crate::kit::{
-    Raw, Server, What, close_frame, eventually, listen,
+    Raw, Server, What, close_frame, eventually,
     raw::{PING, PONG, TEXT, frame, frame_with},
-    run,
+    run, serve,
 };
 
 fn limited(inbound: Inbound) -> Config {
@@ -219,17 +219,12 @@ impl Handler for Judge {
 #[test]
 fn the_handler_decides_about_each_message_that_is_too_much() {
     run(async {
-        let (listener, address) = listen().await;
-        let hub = Hub::new(one_a_second(Excess::Ask)).unwrap();
-        let node = Node::new(hub.clone(), Judge);
-        tokio::spawn(async move {
-            let authorize = async |request: tieline::UpgradeRequest| {
-                let id = ClientId::new(request.query("id").unwrap()).unwrap();
-                Ok(Accept::new(0).id(id))
-            };
-            let forever = std::future::pending();
-            node.serve(listener, authorize, forever).await
-        });
+        let node = Node::new(Hub::new(one_a_second(Excess::Ask)).unwrap(), Judge);
+        let authorize = |request: tieline::UpgradeRequest| async move {
+            let id = ClientId::new(request.query("id").unwrap()).unwrap();
+            Ok(Accept::new(0).id(id))
+        };
+        let address = serve(node, authorize).await;
         let send = async |id: &str, texts: &[&str]| {
             let (mut client, _) = Raw::open(address, &format!("/?id={id}"), "").await;
             let frames: Vec<u8> = texts

@@ -7,9 +7,9 @@ use tieline::{Accept, Config, Connection, Handler, Hub, Message, Node, UpgradeRe
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 use crate::kit::{
-    HttpResponse, Raw, Server, listen,
+    HttpResponse, Raw, Server,
     raw::{TEXT, frame, request},
-    run,
+    run, serve,
 };
 
 async fn answer_to(server: &Server, request: &str) -> HttpResponse {
@@ -200,7 +200,6 @@ impl Handler for Silent {
 #[test]
 fn the_application_sees_path_query_headers_subprotocols_and_remote_address() {
     run(async {
-        let (listener, address) = listen().await;
         let node = Node::new(Hub::new(Config::default()).unwrap(), Silent);
         let seen: Arc<Mutex<Option<UpgradeRequest>>> = Arc::default();
         let authorize = {
@@ -210,10 +209,7 @@ fn the_application_sees_path_query_headers_subprotocols_and_remote_address() {
                 async { Ok(Accept::new(())) }
             }
         };
-        tokio::spawn(async move {
-            let forever = std::future::pending();
-            node.serve(listener, authorize, forever).await
-        });
+        let address = serve(node, authorize).await;
         let headers = "X-Token: secret\r\nSec-WebSocket-Protocol: a, b\r\n";
         let target = "/room/7?name=J%C3%BCrgen+K&name=other&empty=";
         let (raw, answer) = Raw::open(address, target, headers).await;
