@@ -111,7 +111,7 @@ pub use self::{
     connect::{RegistryTls, connect, connect_with},
     contract::{Registry, RegistryFuture},
     error::{RegistryError, RegistryErrorKind},
-    id::{ClientId, MAX_NAME, NameError},
+    id::{ClientId, DEFAULT_NAMESPACE, MAX_NAME, MAX_NAMESPACE, NameError},
     memory::MemoryRegistry,
     types::{
         Claim, ClaimKind, ClaimOutcomes, Cursor, Entry, Epoch, ExpiredNode, JoinOutcome,
