@@ -9,6 +9,7 @@ mod cli;
 mod demo;
 mod memory;
 mod supervisor;
+mod webhook;
 mod wire;
 
 use std::{io::IsTerminal, process::ExitCode};

@@ -11,6 +11,7 @@ pub(crate) mod command;
 pub(crate) mod common;
 mod demo;
 pub(crate) mod error;
+mod event_handler;
 mod limits;
 mod peers;
 mod rates;

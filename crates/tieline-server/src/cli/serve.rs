@@ -8,6 +8,7 @@ use clap::Args;
 use super::{
     common::{Common, TlsFiles},
     error::{UsageError, in_terms_of_flags},
+    event_handler::EventHandlerFlags,
     limits::{self, Limits},
     peers::PeerFlags,
     registry::RegistryFlags,
@@ -26,6 +27,8 @@ pub(crate) struct Serve {
     registry: RegistryFlags,
     #[command(flatten)]
     peers: PeerFlags,
+    #[command(flatten)]
+    event_handler: EventHandlerFlags,
 }
 
 impl Serve {
@@ -41,8 +44,11 @@ impl Serve {
             UsageError(text)
         })?;
         let clients = &self.common.clients;
+        let listen = clients.check_listen(self.common.listen)?;
+        let hub = &clients.settings().hub;
         Ok(ServeSettings {
-            listen: clients.check_listen(self.common.listen)?,
+            listen,
+            upstream: self.event_handler.settings(hub, listen.ip(), &config)?,
             registry: self.registry.settings()?,
             cluster: self.peers.config(&config)?,
             tls: self.tls.read()?,

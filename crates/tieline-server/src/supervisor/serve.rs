@@ -15,13 +15,18 @@ use super::{
     node::{ClientSettings, ReadyNode},
     registry::RegistrySettings,
 };
-use crate::{app::events::NoEvents, wire};
+use crate::wire::{
+    self,
+    webpubsub::upstream::{Upstream, settings::UpstreamSettings},
+};
 
 /// The settings of `tieline serve`.
 pub(crate) struct ServeSettings {
     pub(crate) listen: SocketAddr,
     pub(crate) tls: Option<Tls>,
     pub(crate) clients: ClientSettings,
+    /// Where events of clients go.
+    pub(crate) upstream: Option<UpstreamSettings>,
     pub(crate) config: Config,
     pub(crate) registry: Option<RegistrySettings>,
     pub(crate) cluster: ClusterConfig,
@@ -30,6 +35,7 @@ pub(crate) struct ServeSettings {
 
 /// Serves until a signal.
 pub(crate) async fn serve(settings: ServeSettings) -> anyhow::Result<()> {
+    let upstream = settings.upstream.map(Upstream::new).transpose()?;
     let mut listener = listen::bind(settings.listen).await?;
     if let Some(tls) = settings.tls {
         listener = listener.tls(tls);
@@ -44,6 +50,6 @@ pub(crate) async fn serve(settings: ServeSettings) -> anyhow::Result<()> {
     tracing::info!(%address, hub = %clients.hub, peers, "listening");
 
     let supervisor = Supervisor::new();
-    let node = ReadyNode::new(listener, cluster, NoEvents, clients, supervisor.phase());
+    let node = ReadyNode::new(listener, cluster, upstream, clients, supervisor.phase());
     supervisor.serve(vec![node], settings.drain_delay).await
 }

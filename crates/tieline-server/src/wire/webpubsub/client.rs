@@ -1,24 +1,30 @@
 //! The state of a client's connection.
 //!
 //! Owns the choice between the subprotocol and the modes of a simple client. Must not know the cluster.
-//! Invariant: the choice is made at the upgrade and never changes; only the ack ids do.
+//! Invariant: the choice is made at the upgrade and never changes.
 
 use tieline::{Refusal, StatusCode, UpgradeRequest};
 
-use super::ack_ids::AckIds;
+use super::session::SessionSlot;
 
 /// The state of a client's connection.
+pub(crate) struct Client<M> {
+    pub(super) language: Language,
+    pub(super) session: SessionSlot<M>,
+}
+
+/// How a client's messages are read.
 #[derive(Debug)]
-pub(crate) enum Client {
-    /// Speaks `json.webpubsub.azure.v1`.
-    Json(AckIds),
-    /// Sends bare payloads.
+pub(super) enum Language {
+    /// As frames of `json.webpubsub.azure.v1`.
+    Json,
+    /// As bare payloads.
     Simple(SimpleMode),
 }
 
 /// What happens to the payloads of a simple client.
 #[derive(Debug)]
-pub(crate) enum SimpleMode {
+pub(super) enum SimpleMode {
     /// They are events named `message`.
     SendEvent,
     /// They go to a group. Boxed, so that clients without one pay nothing for it.
@@ -27,7 +33,7 @@ pub(crate) enum SimpleMode {
 
 /// The group that a simple client sends to.
 #[derive(Debug)]
-pub(crate) struct TargetGroup {
+pub(super) struct TargetGroup {
     pub(super) group: String,
     pub(super) no_echo: bool,
 }

@@ -20,8 +20,11 @@ pub(super) enum ClientFrame<'a> {
     Ping,
     /// A part of a stream, with the stream's id. Not supported.
     Stream(String),
-    /// An invocation of the event handler, with its id. Not supported.
-    Invoke(String),
+    /// An event whose answer goes back to the client, or why there is none.
+    Invoke {
+        id: String,
+        event: Result<(Cow<'a, str>, Payload), String>,
+    },
     /// A known frame that needs no action.
     Ignored,
 }
@@ -128,14 +131,21 @@ impl<'a> ClientFrame<'a> {
                 }
                 None => request(send_to_group(properties)?),
             },
-            "event" => request(event(properties)?),
+            "event" => {
+                let (name, payload) = event(properties)?;
+                request(Operation::Event { name, payload })
+            }
             "ping" => Self::Ping,
             "sequenceack" | "cancelinvocation" => Self::Ignored,
             "streamdata" | "streamend" => Self::stream(properties)?,
-            "invoke" => {
-                let id = properties.required(Property::InvocationId)?;
-                Self::Invoke(id.into_owned())
-            }
+            "invoke" => Self::Invoke {
+                id: properties.required(Property::InvocationId)?.into_owned(),
+                event: match invoked_event(properties) {
+                    Ok(event) => Ok(event),
+                    Err(FrameError::Refused(why)) => Err(why),
+                    Err(malformed) => return Err(malformed),
+                },
+            },
             "setgroupstate" | "subscribegroupstate" | "unsubscribegroupstate" => {
                 request(Operation::Refused("group state is not supported".into()))
             }
@@ -161,12 +171,20 @@ fn send_to_group<'a>(properties: &Properties<'a>) -> Result<Operation<'a>, Frame
     })
 }
 
-fn event<'a>(properties: &Properties<'a>) -> Result<Operation<'a>, FrameError> {
+fn event<'a>(properties: &Properties<'a>) -> Result<(Cow<'a, str>, Payload), FrameError> {
     let payload = payload(properties)?;
     let name = properties.required(Property::Event)?;
     // An event needs no data.
-    let payload = payload.unwrap_or_else(|| Payload::text(""));
-    Ok(Operation::Event { name, payload })
+    Ok((name, payload.unwrap_or_else(|| Payload::text(""))))
+}
+
+fn invoked_event<'a>(properties: &Properties<'a>) -> Result<(Cow<'a, str>, Payload), FrameError> {
+    match word(properties, Property::Target)?.as_deref() {
+        Some(target) if target.eq_ignore_ascii_case("event") => event(properties),
+        _ => Err(FrameError::Refused(
+            r#"only events can be invoked: use "target":"event""#.into(),
+        )),
+    }
 }
 
 /// The data with its type; `None` without data, and for null, which clients cannot receive.

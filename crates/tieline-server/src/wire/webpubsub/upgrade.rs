@@ -1,8 +1,10 @@
 //! The upgrade of Web PubSub clients: who may connect, and as whom.
 //!
 //! Owns the client endpoints, the choice of the subprotocol, and the first and last message of a
-//! connection. Must not know what happens in between. Invariant: a client is accepted only after the hub
-//! and its access have been checked.
+//! connection. Must not know what happens in between. Invariant: the event handler is asked, and a client
+//! accepted, only after the hub and its access have been checked.
+
+use std::sync::Arc;
 
 use axum::{
     Router,
@@ -15,13 +17,17 @@ use serde::Deserialize;
 use tieline::{Accept, ClientId, Node, Refusal, StatusCode, Upgrade, UpgradeRequest};
 
 use super::{
-    ack_ids::AckIds,
-    client::{Client, SimpleMode},
+    client::{Client, Language, SimpleMode},
     dialects::DialectIds,
     handler::WebPubSub,
     outgoing,
+    session::SessionSlot,
 };
-use crate::app::{access::AnonymousAccess, events::Events, namespace::Namespace};
+use crate::app::{
+    access::AnonymousAccess,
+    events::{ConnectError, ConnectRequest, Events},
+    namespace::Namespace,
+};
 
 const SUBPROTOCOL: &str = "json.webpubsub.azure.v1";
 
@@ -93,12 +99,14 @@ async fn connect<E: Events>(
     hub: &str,
     upgrade: Result<Upgrade, Refusal>,
 ) -> Response {
-    let decide = |request| decide(request, state.dialects);
-    match state.check_hub(hub).and(upgrade) {
-        Ok(upgrade) => match state.check_access(upgrade.request()).and_then(decide) {
-            Ok(accept) => upgrade.accept(&state.node, accept).await.into_response(),
-            Err(refusal) => refusal.into_response(),
-        },
+    let decided = async {
+        let upgrade = state.check_hub(hub).and(upgrade)?;
+        state.check_access(upgrade.request())?;
+        let accept = state.decide(upgrade.request()).await?;
+        Ok::<_, Refusal>((upgrade, accept))
+    };
+    match decided.await {
+        Ok((upgrade, accept)) => upgrade.accept(&state.node, accept).await.into_response(),
         Err(refusal) => refusal.into_response(),
     }
 }
@@ -113,38 +121,78 @@ impl<E: Events> RouteState<E> {
         Err(Refusal::new(StatusCode::NOT_FOUND, body))
     }
 
-    fn check_access<'a>(&self, request: &'a UpgradeRequest) -> Result<&'a UpgradeRequest, Refusal> {
+    fn check_access(&self, request: &UpgradeRequest) -> Result<(), Refusal> {
         if self.access.allows(request.header(HOST).unwrap_or_default()) {
-            return Ok(request);
+            return Ok(());
         }
         let body = "anonymous clients may connect only through localhost or a loopback address; \
                     to allow others, start the server with --anonymous\n";
         Err(Refusal::new(StatusCode::FORBIDDEN, body))
     }
+
+    /// Accepts with the user that the client names, unless the event handler says otherwise, and with the
+    /// state for its subprotocol.
+    async fn decide(&self, request: &UpgradeRequest) -> Result<Accept<Client<E::Memory>>, Refusal> {
+        // Whatever is wrong with the request itself, the event handler need not hear of it.
+        let mode = SimpleMode::of(request)?;
+        let id = ClientId::random();
+        let user = request.query("user").filter(|user| !user.is_empty());
+        let mut user: Option<Arc<str>> = user.map(Arc::from);
+        let (mut session, mut groups, mut chosen) = (SessionSlot::default(), Vec::new(), None);
+        let asked = ConnectRequest {
+            id: &id,
+            user: user.as_deref(),
+            upgrade: request,
+        };
+        if let Some(admission) = self.node.handler().connect(asked).await {
+            let admission = admission.map_err(|error| refuse(&error))?;
+            (user, groups, chosen) = (admission.user, admission.groups, admission.subprotocol);
+            session = SessionSlot::with_memory(admission.memory);
+        }
+        let subprotocol = chosen.map_or_else(|| supported(request), |chosen| Ok(Some(chosen)))?;
+        let is_json = subprotocol.as_deref().is_some_and(is_json);
+        let language = if is_json {
+            Language::Json
+        } else {
+            Language::Simple(mode)
+        };
+        let mut accept = Accept::new(Client { language, session }).id(id.clone());
+        accept = if is_json {
+            accept
+                .dialect(self.dialects.json)
+                .first_message(outgoing::connected(&id, user.as_deref()))
+                .final_message(outgoing::disconnected)
+        } else {
+            accept.dialect(self.dialects.simple)
+        };
+        if let Some(subprotocol) = subprotocol {
+            accept = accept.subprotocol(subprotocol);
+        }
+        if let Some(user) = user {
+            accept = accept.user(user);
+        }
+        Ok(groups.into_iter().fold(accept, Accept::group))
+    }
 }
 
-/// Accepts with the user that the client names, and with the state for its subprotocol.
-fn decide(request: &UpgradeRequest, dialects: DialectIds) -> Result<Accept<Client>, Refusal> {
-    let id = ClientId::random();
-    let user = request.query("user").filter(|user| !user.is_empty());
+fn refuse(error: &ConnectError) -> Refusal {
+    Refusal::new(error.status, format!("{}\n", error.message))
+}
+
+fn is_json(subprotocol: &str) -> bool {
+    subprotocol.eq_ignore_ascii_case(SUBPROTOCOL)
+}
+
+/// The first offered subprotocol that is supported, in the client's spelling, with which it compares the reply;
+/// `None` if it offers none.
+fn supported(request: &UpgradeRequest) -> Result<Option<String>, Refusal> {
     let mut offered = request.subprotocols().peekable();
-    let accept = if offered.peek().is_none() {
-        let client = Client::Simple(SimpleMode::of(request)?);
-        Accept::new(client).dialect(dialects.simple)
-    } else if let Some(spelled) = offered.find(|name| name.eq_ignore_ascii_case(SUBPROTOCOL)) {
-        Accept::new(Client::Json(AckIds::default()))
-            .dialect(dialects.json)
-            // In the client's spelling, with which it compares the reply.
-            .subprotocol(spelled)
-            .first_message(outgoing::connected(&id, user.as_deref()))
-            .final_message(outgoing::disconnected)
-    } else {
+    if offered.peek().is_none() {
+        return Ok(None);
+    }
+    let Some(spelled) = offered.find(|name| is_json(name)) else {
         let body = format!("unsupported subprotocol; offer {SUBPROTOCOL}\n");
         return Err(Refusal::new(StatusCode::BAD_REQUEST, body));
     };
-    let accept = accept.id(id);
-    Ok(match user {
-        Some(user) => accept.user(user),
-        None => accept,
-    })
+    Ok(Some(spelled.to_owned()))
 }
