@@ -33,16 +33,26 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn serve(arguments: &[&str]) -> Self {
+        Self::serve_and_log(arguments, |_| {})
+    }
+
+    /// Passes on each line of the log after the first.
+    pub(crate) fn serve_and_log(
+        arguments: &[&str],
+        mut log: impl FnMut(String) + Send + 'static,
+    ) -> Self {
         let mut child = tieline(arguments).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let line = lines.next().unwrap().unwrap();
+        // A node of a cluster may log before that.
+        let mut read = lines.by_ref().map(Result::unwrap);
+        let line = read.find(|line| line.contains("listening ")).unwrap();
         let address = line
             .split("address=")
             .nth(1)
             .expect("an address in the log");
         let address = address.split(' ').next().unwrap().to_owned();
         // Read on, or a full pipe would block the server.
-        std::thread::spawn(move || lines.for_each(drop));
+        std::thread::spawn(move || lines.map_while(Result::ok).for_each(&mut log));
         Self {
             child,
             addresses: vec![address],
@@ -106,6 +116,13 @@ impl Drop for Server {
 
 /// Upgrades a connection, and returns it with the head of the response.
 fn upgrade(address: &str, path: &str, headers: &str) -> (TcpStream, String) {
+    let (socket, head) = ask_to_upgrade(address, path, headers);
+    assert!(head.starts_with("HTTP/1.1 101"), "{head}");
+    (socket, head)
+}
+
+/// Asks for an upgrade, and returns the head of the response, whatever it says.
+pub(crate) fn ask_to_upgrade(address: &str, path: &str, headers: &str) -> (TcpStream, String) {
     let mut socket = TcpStream::connect(address).unwrap();
     socket.set_read_timeout(Some(DEADLINE)).unwrap();
     let request = format!(
@@ -119,9 +136,7 @@ fn upgrade(address: &str, path: &str, headers: &str) -> (TcpStream, String) {
         socket.read_exact(&mut byte).unwrap();
         head.extend(byte);
     }
-    let head = String::from_utf8(head).unwrap();
-    assert!(head.starts_with("HTTP/1.1 101"), "{head}");
-    (socket, head)
+    (socket, String::from_utf8(head).unwrap())
 }
 
 /// A client that sends what no SDK would.
@@ -147,6 +162,11 @@ impl Client {
     /// Connects without a subprotocol.
     pub(crate) fn simple(address: &str, path: &str) -> Self {
         Self(upgrade(address, path, "").0)
+    }
+
+    /// Connects with headers of a test's own.
+    pub(crate) fn with_headers(address: &str, path: &str, headers: &str) -> Self {
+        Self(upgrade(address, path, headers).0)
     }
 
     pub(crate) fn send(&mut self, text: &str) {

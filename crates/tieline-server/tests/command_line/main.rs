@@ -7,6 +7,7 @@ mod cluster;
 mod demo;
 mod http;
 mod kit;
+mod webhooks;
 mod wire;
 
 use std::{io::Read, net::TcpListener};

@@ -36,10 +36,13 @@ impl FromStr for UrlTemplate {
         if authority.contains(['{', '}']) {
             return Err("{hub} and {event} belong after the host".into());
         }
-        match template.expand("hub", "event") {
-            Some(uri) if uri.host().is_some_and(|host| !host.is_empty()) => Ok(template),
-            _ => Err("not a valid URL; only {hub} and {event} may stand in braces".into()),
+        let uri = template.expand("hub", "event");
+        let is_complete = uri.is_some_and(|uri| uri.host().is_some_and(|host| !host.is_empty()));
+        let other = text.replace("{hub}", "").replace("{event}", "");
+        if !is_complete || other.contains(['{', '}']) {
+            return Err("not a valid URL; only {hub} and {event} may stand in braces".into());
         }
+        Ok(template)
     }
 }
 
