@@ -11,7 +11,7 @@ use std::{
 
 use super::{
     ack, event, failed,
-    handler::{Handler, Reply},
+    handler::{Handler, Reply, Seen},
 };
 use crate::kit::Server;
 
@@ -49,7 +49,7 @@ fn events_that_nobody_waits_for_survive_a_handler_that_is_away() {
     let handler = Handler::on(TcpListener::from(socket), true, |_| Reply::nothing());
     let mut seen: Vec<_> = (0..3).map(|_| handler.next()).collect();
     seen.sort_by_key(|seen| seen.event().to_owned());
-    let names: Vec<_> = seen.iter().map(|seen| seen.event()).collect();
+    let names: Vec<_> = seen.iter().map(Seen::event).collect();
     assert_eq!(names, ["connected", "connected", "disconnected"]);
     assert_eq!(handler.rest().len(), 0, "each comes once");
 }

@@ -2,7 +2,7 @@
 
 use super::{
     ack, event, failed,
-    handler::{Handler, Reply},
+    handler::{Handler, Reply, Seen},
     server_message,
 };
 use crate::kit::Client;
@@ -76,7 +76,7 @@ fn a_failure_is_a_failed_ack_that_says_no_more_than_the_status() {
     let seen = handler.rest();
     let names = system.iter().chain(&names);
     assert!(
-        seen.iter().map(|seen| seen.event()).eq(names.copied()),
+        seen.iter().map(Seen::event).eq(names.copied()),
         "none is tried again"
     );
     // A failed id may be used again, one that succeeded not.
