@@ -81,6 +81,11 @@ export class Server {
     return new Server("tieline", args, port ?? (await freePort()), isReady).start();
   }
 
+  /** `tieline serve` with these flags. */
+  static async serve(...flags) {
+    return new Server("tieline", ["serve", ...flags], await freePort(), isReady).start();
+  }
+
   /** A node of a cluster: `tieline serve`, or the yardstick if `yardstick` is set. */
   static async node(registry, { yardstick = false, peers } = {}) {
     const program = yardstick ? path.join("examples", "yardstick") : "tieline";
