@@ -24,8 +24,8 @@ use crate::app::{
     payload::Payload,
 };
 
-/// Most bytes of events that wait or are being handled, of all clients together. Beyond it, clients that
-/// send events are not read.
+/// Most bytes of events that wait or are being handled, of all clients together. Beyond it, events fail at
+/// once: clients that have none waiting must not be held up by those that have.
 const MAX_BYTES: usize = 64 << 20;
 
 pub(super) struct Dispatcher<E> {
@@ -79,10 +79,10 @@ impl<E: Events> Dispatcher<E> {
             }
             events.connected(client(&connection, &session)).await;
         });
-        queue.push_now(&self.tasks, job);
+        queue.push(&self.tasks, 0, job);
     }
 
-    /// Queues an event. While too much waits, this does, and the client is not read.
+    /// Queues an event. While too many of the client wait, this does, and the client is not read.
     pub(super) async fn user_event(
         &self,
         connection: &Connection,
@@ -94,14 +94,15 @@ impl<E: Events> Dispatcher<E> {
             let error = OperationError::no_event_handler();
             return reply_to.failed(connection, &error);
         };
-        let size = event.payload.data().get().len().min(MAX_BYTES);
-        let size = u32::try_from(size).unwrap_or(u32::MAX);
-        // Never closed.
-        let Ok(bytes) = Arc::clone(&self.bytes).acquire_many_owned(size).await else {
-            return;
-        };
-        let (connection, session) = (connection.clone(), slot.open());
+        let session = slot.open();
         let queue = Arc::clone(&session.queue);
+        queue.room().await;
+        let size = event.payload.data().get().len();
+        let permits = u32::try_from(size).unwrap_or(u32::MAX);
+        let Ok(bytes) = Arc::clone(&self.bytes).try_acquire_many_owned(permits) else {
+            return reply_to.failed(connection, &too_much());
+        };
+        let connection = connection.clone();
         let job: Job = Box::pin(async move {
             if let ReplyTo::Ack(Some(id)) = reply_to
                 && session.acked.lock().contains(id)
@@ -116,7 +117,7 @@ impl<E: Events> Dispatcher<E> {
             }
             drop(bytes);
         });
-        queue.push(&self.tasks, job).await;
+        queue.push(&self.tasks, size, job);
     }
 
     pub(super) async fn group_event(
@@ -131,12 +132,14 @@ impl<E: Events> Dispatcher<E> {
         };
         let (connection, session) = (connection.clone(), slot.open());
         let queue = Arc::clone(&session.queue);
+        queue.room().await;
+        let size = group.len();
         let job: Job = Box::pin(async move {
             let event = GroupEvent { change, group };
             let client = client(&connection, &session);
             events.group_event(client, event).await;
         });
-        queue.push(&self.tasks, job).await;
+        queue.push(&self.tasks, size, job);
     }
 
     pub(super) fn disconnected(
@@ -154,7 +157,7 @@ impl<E: Events> Dispatcher<E> {
             let client = client(&connection, &session);
             events.disconnected(client, reason).await;
         });
-        queue.push_now(&self.tasks, job);
+        queue.push(&self.tasks, 0, job);
     }
 
     pub(super) async fn drain(&self, limit: Duration) -> usize {
@@ -167,6 +170,13 @@ impl<E: Events> Dispatcher<E> {
     fn handler_of(&self, event: EventKind<'_>) -> Option<Arc<E>> {
         let events = self.events.as_ref();
         events.filter(|events| events.handles(event)).cloned()
+    }
+}
+
+fn too_much() -> OperationError {
+    OperationError {
+        name: "InternalServerError",
+        message: "too many events of other clients wait for the event handler; try again".into(),
     }
 }
 

@@ -6,7 +6,7 @@ use parking_lot::{Condvar, Mutex};
 
 use super::{
     ack, event,
-    handler::{Handler, Reply},
+    handler::{Handler, Reply, Seen},
 };
 use crate::kit::Client;
 
@@ -92,6 +92,35 @@ fn a_client_with_64_waiting_events_is_not_read_until_there_is_room() {
     gate.open(65);
     for id in 1..=65 {
         assert_eq!(client.text(), ack(id));
+    }
+}
+
+#[test]
+fn a_handler_gets_so_many_requests_at_a_time() {
+    let (handler, gate) = gated();
+    let server = super::serve(&handler, &["--event-handler-concurrency", "2"]);
+    let mut clients: Vec<_> = (0..5).map(|_| super::connect(&server)).collect();
+    let is_event = |seen: &Seen| seen.event() == "e";
+    for client in &mut clients {
+        client.send(&event("e", 1, ""));
+        client.send(PING);
+        assert_eq!(client.text(), PONG);
+    }
+    while !is_event(&handler.next()) {}
+    while !is_event(&handler.next()) {}
+    // The others do not fail, they wait. More than two requests would be seen when the first is answered.
+    for client in 0..5 {
+        assert_eq!(
+            handler.rest().iter().filter(|seen| is_event(seen)).count(),
+            0
+        );
+        gate.open(1);
+        if client < 3 {
+            assert!(is_event(&handler.next()));
+        }
+    }
+    for client in &mut clients {
+        assert_eq!(client.text(), ack(1));
     }
 }
 

@@ -20,7 +20,8 @@ pub(super) const CONNECTION_STATE: HeaderName = HeaderName::from_static("ce-conn
 pub(crate) struct Memory {
     /// How many events there were after `connect`, which is number 0.
     events: AtomicU64,
-    kept: Mutex<Kept>,
+    /// Boxed: few handlers set any.
+    kept: Mutex<Option<Box<Kept>>>,
 }
 
 #[derive(Debug, Default)]
@@ -46,7 +47,7 @@ impl Memory {
                 return Err(StateTooLong);
             }
             let state = Some(state.clone()).filter(|state| !state.is_empty());
-            self.kept.lock().state = state;
+            self.kept.lock().get_or_insert_default().state = state;
         }
         Ok(())
     }
@@ -66,13 +67,17 @@ impl Memory {
             cookies.extend(pair);
         }
         if !cookies.is_empty() {
-            self.kept.lock().cookies = HeaderValue::from_bytes(&cookies).ok();
+            let cookies = HeaderValue::from_bytes(&cookies).ok();
+            self.kept.lock().get_or_insert_default().cookies = cookies;
         }
     }
 
     /// Adds what is kept to a request.
     pub(super) fn add_to(&self, headers: &mut HeaderMap) {
         let kept = self.kept.lock();
+        let Some(kept) = &*kept else {
+            return;
+        };
         for (name, value) in [(CONNECTION_STATE, &kept.state), (COOKIE, &kept.cookies)] {
             if let Some(value) = value {
                 headers.insert(name, value.clone());
