@@ -23,6 +23,11 @@ use tieline::{Bytes, StatusCode};
 /// Longest body of an answer.
 const MAX_ANSWER: usize = 16 << 20;
 
+/// Longest head of an answer over HTTP/1.1, and the most that is read at once. hyper reads on and on while a
+/// server sends one interim answer (1xx) after the other, and looks up after 128 reads: with its own buffers,
+/// that is enough to hold up a thread for a second.
+const MAX_HEAD: usize = 32 << 10;
+
 /// How long connecting may take. Without it, a host that is gone takes the time of a whole call.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -100,6 +105,7 @@ impl Client {
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_TIMEOUT)
+            .http1_read_buf_exact_size(MAX_HEAD)
             .build(connector);
         Ok(Self {
             http,

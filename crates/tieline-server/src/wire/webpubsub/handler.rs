@@ -31,7 +31,8 @@ pub(crate) struct WebPubSub<E: Events> {
 }
 
 impl<E: Events> Handler for WebPubSub<E> {
-    type State = Client<E::Memory>;
+    /// Boxed: the task of a connection holds it, and with more than two words would take another 128 bytes.
+    type State = Box<Client<E::Memory>>;
 
     async fn on_connect(&self, connection: &Connection, client: &mut Self::State) {
         self.events.connected(connection, &mut client.session);
@@ -43,7 +44,7 @@ impl<E: Events> Handler for WebPubSub<E> {
         client: &mut Self::State,
         message: Message,
     ) {
-        let Client { language, session } = client;
+        let Client { language, session } = &mut **client;
         match (language, message) {
             (Language::Json, Message::Text(text)) => match ClientFrame::parse(&text) {
                 Ok(incoming) => self.incoming(connection, session, incoming).await,

@@ -132,7 +132,10 @@ impl<E: Events> RouteState<E> {
 
     /// Accepts with the user that the client names, unless the event handler says otherwise, and with the
     /// state for its subprotocol.
-    async fn decide(&self, request: &UpgradeRequest) -> Result<Accept<Client<E::Memory>>, Refusal> {
+    async fn decide(
+        &self,
+        request: &UpgradeRequest,
+    ) -> Result<Accept<Box<Client<E::Memory>>>, Refusal> {
         // Whatever is wrong with the request itself, the event handler need not hear of it.
         let mode = SimpleMode::of(request)?;
         let id = ClientId::random();
@@ -156,7 +159,7 @@ impl<E: Events> RouteState<E> {
         } else {
             Language::Simple(mode)
         };
-        let mut accept = Accept::new(Client { language, session }).id(id.clone());
+        let mut accept = Accept::new(Box::new(Client { language, session })).id(id.clone());
         accept = if is_json {
             accept
                 .dialect(self.dialects.json)
