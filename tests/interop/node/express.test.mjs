@@ -2,7 +2,9 @@
 // the official client in front.
 
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFile } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
 import { WebPubSubClient, WebPubSubJsonProtocol } from "@azure/web-pubsub-client";
 import { WebPubSubEventHandler } from "@azure/web-pubsub-express";
@@ -181,6 +183,35 @@ describe("an application that allows this endpoint", () => {
     } finally {
       await server.stop();
       await app.stop();
+    }
+  });
+});
+
+describe("the example of the documentation", () => {
+  test("works as it says", { timeout }, async () => {
+    const page = await readFile(new URL("../../../docs/webhooks.md", import.meta.url), "utf8");
+    const [, program] = page.match(/```js\n([^]*?)```/);
+    const free = await Application.start();
+    const { port } = free.server.address();
+    await free.stop();
+    const cwd = new URL(".", import.meta.url);
+    const handler = spawn("node", ["--input-type=module"], { cwd, stdio: ["pipe", "pipe", "inherit"] });
+    handler.stdin.end(program.replace("3000", port));
+    let output = "";
+    handler.stdout.on("data", (text) => (output += text));
+    const server = await Server.serve("--event-handler", `http://127.0.0.1:${port}/eventhandler`);
+    try {
+      const answers = () => fetch(`http://127.0.0.1:${port}/`).then(() => true, () => false);
+      await eventually("the example listens", answers);
+      await withClient(server, "ada", async (client, messages) => {
+        await client.sendEvent("greet", "", "text");
+        assert.equal(messages[0].data, "hello ada, for the 1. time");
+      });
+      await eventually("the example prints", () => output === "ada is here\nada is gone\n");
+      await assert.rejects(Peer.open(server.url(`${HUB}?user=eve`)), /Unexpected server response: 403/);
+    } finally {
+      handler.kill();
+      await server.stop();
     }
   });
 });
