@@ -9,7 +9,7 @@ import { after, before, describe, test } from "node:test";
 import { WebPubSubClient, WebPubSubJsonProtocol } from "@azure/web-pubsub-client";
 import { WebPubSubEventHandler } from "@azure/web-pubsub-express";
 import express from "express";
-import { DEADLINE, Peer, Server, eventually, within } from "./kit.mjs";
+import { DEADLINE, Peer, Server, eventually, freePort, within } from "./kit.mjs";
 
 const timeout = 4 * DEADLINE;
 const HUB = "/client/hubs/chat";
@@ -191,9 +191,7 @@ describe("the example of the documentation", () => {
   test("works as it says", { timeout }, async () => {
     const page = await readFile(new URL("../../../docs/webhooks.md", import.meta.url), "utf8");
     const [, program] = page.match(/```js\n([^]*?)```/);
-    const free = await Application.start();
-    const { port } = free.server.address();
-    await free.stop();
+    const port = await freePort();
     const cwd = new URL(".", import.meta.url);
     const handler = spawn("node", ["--input-type=module"], { cwd, stdio: ["pipe", "pipe", "inherit"] });
     handler.stdin.end(program.replace("3000", port));

@@ -57,7 +57,7 @@ async function canListen(port) {
 
 // Below the ephemeral ports of the system, so that a server can use its port again
 // after a restart.
-async function freePort() {
+export async function freePort() {
   for (;;) {
     const port = 20_000 + Math.floor(Math.random() * 10_000);
     if (await canListen(port)) return port;
