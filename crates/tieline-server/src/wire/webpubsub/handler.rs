@@ -55,13 +55,8 @@ impl<E: Events> Handler for WebPubSub<E> {
                 close(connection, CloseCode::UNSUPPORTED_DATA, why);
             }
             (Language::Simple(SimpleMode::SendEvent), message) => {
-                let event = UserEvent {
-                    name: "message".into(),
-                    payload: Payload::from_message(&message),
-                };
-                let events = &self.events;
-                events
-                    .user_event(connection, session, event, ReplyTo::Simple)
+                let event = ("message", Payload::from_message(&message));
+                self.event(connection, session, event, ReplyTo::Simple)
                     .await;
             }
             (Language::Simple(SimpleMode::SendToGroup(target)), message) => {
@@ -114,15 +109,19 @@ impl<E: Events> WebPubSub<E> {
             ClientFrame::Request { ack_id, operation } => {
                 self.request(connection, session, ack_id, operation).await;
             }
-            ClientFrame::Ping => drop(connection.emit(outgoing::pong())),
+            ClientFrame::Event {
+                ack_id,
+                name,
+                payload,
+            } => {
+                let reply_to = ReplyTo::Ack(ack_id);
+                self.event(connection, session, (&name, payload), reply_to)
+                    .await;
+            }
             ClientFrame::Invoke { id, event } => match event {
                 Ok((name, payload)) => {
-                    let name = name.into_owned();
-                    let event = UserEvent { name, payload };
                     let reply_to = ReplyTo::Invocation(id);
-                    let events = &self.events;
-                    events
-                        .user_event(connection, session, event, reply_to)
+                    self.event(connection, session, (&name, payload), reply_to)
                         .await;
                 }
                 Err(why) => {
@@ -130,12 +129,29 @@ impl<E: Events> WebPubSub<E> {
                     connection.emit(failed);
                 }
             },
+            ClientFrame::Ping => drop(connection.emit(outgoing::pong())),
             ClientFrame::Stream(id) => drop(connection.emit(outgoing::stream_unsupported(&id))),
             ClientFrame::Ignored => {}
         }
     }
 
-    /// Carries out an operation and acknowledges it; an event later, when it is handled.
+    /// Hands an event to the event handler.
+    async fn event(
+        &self,
+        connection: &Connection,
+        session: &mut SessionSlot<E::Memory>,
+        (name, payload): (&str, Payload),
+        reply_to: ReplyTo,
+    ) {
+        let name = name.to_owned();
+        let event = UserEvent { name, payload };
+        let events = &self.events;
+        events
+            .user_event(connection, session, event, reply_to)
+            .await;
+    }
+
+    /// Carries out an operation, at most once per ack id, and acknowledges it.
     async fn request(
         &self,
         connection: &Connection,
@@ -143,14 +159,6 @@ impl<E: Events> WebPubSub<E> {
         ack_id: Option<u64>,
         operation: Operation<'_>,
     ) {
-        if let Operation::Event { name, payload } = operation {
-            let name = name.into_owned();
-            let event = UserEvent { name, payload };
-            let events = &self.events;
-            return events
-                .user_event(connection, session, event, ReplyTo::Ack(ack_id))
-                .await;
-        }
         if let Some(id) = ack_id.filter(|id| session.is_acked(*id)) {
             connection.emit(outgoing::duplicate_ack(id));
             return;
@@ -197,8 +205,6 @@ impl<E: Events> WebPubSub<E> {
                 no_echo,
                 payload,
             } => self.send_to_group(connection, &group, no_echo, &payload),
-            // Taken before, because its ack comes later.
-            Operation::Event { .. } => {}
             Operation::Refused(why) => {
                 return Err(OperationError {
                     name: "BadRequest",

@@ -17,6 +17,12 @@ pub(super) enum ClientFrame<'a> {
         ack_id: Option<u64>,
         operation: Operation<'a>,
     },
+    /// An event, which is acknowledged when it is handled.
+    Event {
+        ack_id: Option<u64>,
+        name: Cow<'a, str>,
+        payload: Payload,
+    },
     Ping,
     /// A part of a stream, with the stream's id. Not supported.
     Stream(String),
@@ -41,10 +47,6 @@ pub(super) enum Operation<'a> {
     SendToGroup {
         group: Cow<'a, str>,
         no_echo: bool,
-        payload: Payload,
-    },
-    Event {
-        name: Cow<'a, str>,
         payload: Payload,
     },
     /// An operation that is not supported, or one whose names or data cannot be passed on.
@@ -133,7 +135,11 @@ impl<'a> ClientFrame<'a> {
             },
             "event" => {
                 let (name, payload) = event(properties)?;
-                request(Operation::Event { name, payload })
+                Self::Event {
+                    ack_id,
+                    name,
+                    payload,
+                }
             }
             "ping" => Self::Ping,
             "sequenceack" | "cancelinvocation" => Self::Ignored,
@@ -270,10 +276,7 @@ mod tests {
         let text = r#"{"type":"event","event":"online"}"#;
         assert!(matches!(
             ClientFrame::parse(text),
-            Ok(ClientFrame::Request {
-                ack_id: None,
-                operation: Operation::Event { .. },
-            })
+            Ok(ClientFrame::Event { ack_id: None, .. })
         ));
     }
 }
