@@ -4,12 +4,12 @@
 local address, deleted = ARGV[2], 0
 for i = 3, #ARGV do
   local id = ARGV[i]
-  local entry = redis.call('HGET', entries, id)
+  local entry = entry_of(id)
   local _, holder = owner(redis.call('HGET', shadows, id))
   if (entry or holder) == address then deleted = deleted + 1 end
   if entry == address then redis.call('HDEL', entries, id) end
   if holder == address then
-    redis.call('HDEL', shadows, id)
+    set_shadow(id, nil)
     redis.call('SREM', node_ids, id)
   end
 end

@@ -8,8 +8,8 @@ redis.call('SREM', node_ids, '')
 for _, id in ipairs(redis.call('SPOP', node_ids, ARGV[4])) do
   local _, holder = owner(redis.call('HGET', shadows, id))
   if holder == address then
-    redis.call('HDEL', shadows, id)
-    if redis.call('HGET', entries, id) == address then redis.call('HDEL', entries, id) end
+    set_shadow(id, nil)
+    if entry_of(id) == address then redis.call('HDEL', entries, id) end
   end
 end
 local left = redis.call('SCARD', node_ids)
