@@ -251,6 +251,22 @@ mod tests {
     }
 
     #[test]
+    fn without_an_entry_the_shadow_decides() {
+        let seen = |shadow| Observed::new([kv(shadow, LEASE)].into_iter(), false, None);
+        let (mine, other) = (seen("5 me"), seen("5 you"));
+        assert_eq!(decide(&mine, 5, ClaimKind::Held), Decision::AlreadyWritten);
+        let newer = write(Stamp(6), None, None);
+        assert_eq!(decide(&mine, 6, ClaimKind::Fresh), newer);
+        assert_eq!(decide(&other, 5, ClaimKind::Held), taken("you"));
+        let displaced = Some("you".into());
+        let won = write(Stamp(6), displaced, None);
+        assert_eq!(decide(&other, 6, ClaimKind::Held), won);
+        let (you, reads) = ("you".into(), [kv("5 you", LEASE), kv("uuid", 1)]);
+        let living = Observed::new(reads.into_iter(), false, Some(&you));
+        assert_eq!(decide(&living, 9, ClaimKind::Exclusive), taken("you"));
+    }
+
+    #[test]
     fn an_exclusive_claim_displaces_no_live_node() {
         let kind = ClaimKind::Exclusive;
         assert_eq!(decide(&seen("go", "", 0), 9, kind), taken("go"));

@@ -232,6 +232,22 @@ mod tests {
     }
 
     #[test]
+    fn other_programs_share_the_default_namespace_only() {
+        let layout = Layout::new("ws").unwrap();
+        let id = ClientId::from_key("\0chat\0a").unwrap();
+        assert_eq!(layout.entry_key(id.key()), None);
+        let shadow = layout.shadow_key(id.key());
+        assert_eq!(layout.id_of_shadow(&shadow), Some(id));
+        assert_eq!(layout.id_of_entry(b"ws\0chat\0a"), None);
+        let (first, end) = layout.shadows_in_namespaces();
+        assert!(first <= shadow && shadow < end);
+        for default in ["a", "\u{1}", "a\0b"] {
+            assert!(layout.entry_key(default).is_some());
+            assert!(layout.shadow_key(default) >= end, "{default:?}");
+        }
+    }
+
+    #[test]
     fn a_cluster_is_known_by_the_keys_that_end_with_its_nodes() {
         for prefix in ["ws", "/town/", "node/", "prefilling/", "epoch"] {
             let layout = Layout::new(prefix).unwrap();
@@ -242,8 +258,10 @@ mod tests {
             }
             assert_eq!(live(layout.mark_of_everyone()), None, "{prefix}");
         }
-        let shadow = Layout::new("ws").unwrap().shadow_key("a/b");
-        assert_eq!(prefix_of_live(&shadow).as_deref(), Some("ws"));
+        for id in ["a/b", "\0chat\0node/h:1", "\0own/\0refilling/*", "\0a\0epoch"] {
+            let shadow = Layout::new("ws").unwrap().shadow_key(id);
+            assert_eq!(prefix_of_live(&shadow).as_deref(), Some("ws"), "{id:?}");
+        }
     }
 
     #[test]
