@@ -23,7 +23,7 @@ local function is_complete()
   return true
 end
 
-local entry = entry_of(ARGV[2])
+local entry = is_shared(ARGV[2]) and redis.call('HGET', entries, ARGV[2])
 local stamp, holder = owner(redis.call('HGET', shadows, ARGV[2]))
 local address = entry or holder
 if not address then return {is_complete() and 0 or 1} end

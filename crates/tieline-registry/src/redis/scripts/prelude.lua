@@ -75,18 +75,9 @@ local function is_shared(id)
   return string.byte(id) ~= 0
 end
 
-local function entry_of(id)
-  return is_shared(id) and redis.call('HGET', entries, id) or nil
-end
-
-local function set_entry(id, address)
-  if is_shared(id) then redis.call('HSET', entries, id, address) end
-end
-
--- Writes a shadow; nil deletes it.
-local function set_shadow(id, value)
-  local change = value and redis.call('HSET', shadows, id, value) or -redis.call('HDEL', shadows, id)
-  if change == 0 or is_shared(id) then return end
+-- Counts shadows without an entry that were added, or removed.
+local function count_unshared(change)
+  if change == 0 then return end
   local count = (tonumber(redis.call('HGET', shadows, UNSHARED)) or 0) + change
   if count > 0 then redis.call('HSET', shadows, UNSHARED, text(count)) else redis.call('HDEL', shadows, UNSHARED) end
 end
