@@ -258,7 +258,12 @@ mod tests {
             }
             assert_eq!(live(layout.mark_of_everyone()), None, "{prefix}");
         }
-        for id in ["a/b", "\0chat\0node/h:1", "\0own/\0refilling/*", "\0a\0epoch"] {
+        for id in [
+            "a/b",
+            "\0chat\0node/h:1",
+            "\0own/\0refilling/*",
+            "\0a\0epoch",
+        ] {
             let shadow = Layout::new("ws").unwrap().shadow_key(id);
             assert_eq!(prefix_of_live(&shadow).as_deref(), Some("ws"), "{id:?}");
         }
