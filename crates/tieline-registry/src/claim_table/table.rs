@@ -51,9 +51,8 @@ impl<C> ClaimTable<C> {
     /// ([`ClaimKind::Exclusive`]).
     pub fn connect(&mut self, id: &ClientId, stamp: Stamp, connection: C, exclusive: bool) {
         self.entries.entry(id.clone()).or_default();
-        self.apply(id.key(), |entry| {
-            entry.connect(connection, stamp, exclusive)
-        });
+        let key = id.key();
+        self.apply(key, |entry| entry.connect(connection, stamp, exclusive));
         self.lanes.push(Lane::Urgent, id.clone(), &self.entries);
     }
 

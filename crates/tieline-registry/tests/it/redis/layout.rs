@@ -117,9 +117,8 @@ fn the_shared_hash_has_the_default_namespace_only() {
             id: ClientId::from_key(id).unwrap(),
             up_to: Stamp(100),
         };
-        let releases = ids.map(release);
-        let released = registry.release(&session, &releases).await;
-        assert_eq!(released.unwrap(), ReleaseOutcome::Done);
+        let outcome = registry.release(&session, &ids.map(release)).await;
+        assert_eq!(outcome.unwrap(), ReleaseOutcome::Done);
         assert_eq!(shared().await.len(), 2, "what other programs wrote stays");
         let own: BTreeSet<String> = redis.command(&["HKEYS", "{ws}:own"]).await;
         assert_eq!(own, ["", "x"].map(str::to_owned).into());
