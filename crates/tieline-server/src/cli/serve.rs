@@ -11,6 +11,7 @@ use super::{
     limits::{self, Limits},
     peers::PeerFlags,
     registry::RegistryFlags,
+    tokens::TokenFlags,
 };
 use crate::supervisor::serve::{ServeSettings, serve};
 
@@ -18,6 +19,8 @@ use crate::supervisor::serve::{ServeSettings, serve};
 pub(crate) struct Serve {
     #[command(flatten)]
     pub(crate) common: Common,
+    #[command(flatten)]
+    tokens: TokenFlags,
     #[command(flatten)]
     limits: Limits,
     #[command(flatten)]
@@ -40,13 +43,14 @@ impl Serve {
             let text = limits::in_terms_of_flags(&error.to_string());
             UsageError(text)
         })?;
+        let verifier = self.tokens.verifier()?;
         let clients = &self.common.clients;
         Ok(ServeSettings {
-            listen: clients.check_listen(self.common.listen)?,
+            listen: clients.check_listen(self.common.listen, verifier.is_some())?,
             registry: self.registry.settings()?,
             cluster: self.peers.config(&config)?,
             tls: self.tls.read()?,
-            clients: clients.settings(),
+            clients: clients.settings(verifier),
             config,
             drain_delay: self.limits.drain_delay(),
         })

@@ -1,0 +1,98 @@
+//! The flags of keys and tokens.
+//!
+//! Owns where keys are read from: files and the environment, never the command line itself, which other users
+//! of the machine can read. Must not know what is signed. Invariant: no error shows a key.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::Args;
+
+use super::error::UsageError;
+use crate::app::{
+    key::{AccessKey, AccessKeys},
+    token::{audience::Endpoint, verify::Verifier},
+};
+
+/// The key that signs.
+#[derive(Debug, Args)]
+pub(super) struct KeyFlags {
+    /// File whose first line is the access key, which signs tokens
+    ///
+    /// Make a key with `tieline key`. It has at least 32 bytes. The environment variable TIELINE_KEY can
+    /// have the key itself.
+    #[arg(long, value_name = "FILE", env = "TIELINE_KEY_FILE")]
+    key_file: Option<PathBuf>,
+}
+
+impl KeyFlags {
+    pub(super) fn read(&self) -> anyhow::Result<Option<AccessKey>> {
+        read_key(self.key_file.as_deref(), "--key-file", "TIELINE_KEY")
+    }
+}
+
+/// Which tokens are valid.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Tokens")]
+pub(super) struct TokenFlags {
+    #[command(flatten)]
+    primary: KeyFlags,
+    /// File whose first line is a second access key, whose tokens are valid too
+    ///
+    /// For replacing a key: both are valid until the tokens of the old one have expired. The environment
+    /// variable TIELINE_SECONDARY_KEY can have the key itself.
+    #[arg(long, value_name = "FILE", env = "TIELINE_SECONDARY_KEY_FILE")]
+    secondary_key_file: Option<PathBuf>,
+    /// URL under which clients reach the server; repeatable [default: any]
+    ///
+    /// For example https://example.org. If set, scheme, host and port of the audience of a token must be
+    /// those of one of the URLs.
+    #[arg(
+        long = "public-endpoint",
+        value_name = "URL",
+        env = "TIELINE_PUBLIC_ENDPOINTS",
+        value_delimiter = ','
+    )]
+    public_endpoints: Vec<Endpoint>,
+}
+
+impl TokenFlags {
+    /// What verifies tokens; `None` without a key. Reads the files.
+    pub(super) fn verifier(&self) -> anyhow::Result<Option<Verifier>> {
+        let file = self.secondary_key_file.as_deref();
+        let secondary = read_key(file, "--secondary-key-file", "TIELINE_SECONDARY_KEY")?;
+        match self.primary.read()? {
+            Some(primary) => {
+                let keys = AccessKeys { primary, secondary };
+                Ok(Some(Verifier::new(&keys, self.public_endpoints.clone())))
+            }
+            None if secondary.is_some() => {
+                let text = "a secondary key needs a primary one: set --key-file or TIELINE_KEY";
+                Err(UsageError(text.into()).into())
+            }
+            None => Ok(None),
+        }
+    }
+}
+
+/// A key from a file, or else from the environment. An empty variable counts as unset.
+fn read_key(file: Option<&Path>, flag: &str, variable: &str) -> anyhow::Result<Option<AccessKey>> {
+    let in_environment = std::env::var(variable).ok().filter(|key| !key.is_empty());
+    let (key, source) = match (file, in_environment) {
+        (Some(_), Some(_)) => {
+            let text = format!("both {flag} and {variable} are set; use one of them");
+            return Err(UsageError(text).into());
+        }
+        (Some(file), None) => {
+            let text = std::fs::read_to_string(file);
+            let text = text.with_context(|| format!("cannot read {}", file.display()))?;
+            let line = text.lines().next().unwrap_or_default().trim().to_owned();
+            (line, flag)
+        }
+        (None, Some(key)) => (key, variable),
+        (None, None) => return Ok(None),
+    };
+    let key = AccessKey::new(&key);
+    let key = key.map_err(|error| UsageError(format!("invalid {source}: {error}")))?;
+    Ok(Some(key))
+}
