@@ -67,7 +67,7 @@ pub(crate) enum AccessError {
          them tokens, or start the server with --anonymous"
     )]
     NotLoopback,
-    #[error("this server has no access key, so it accepts no tokens")]
+    #[error("this server has no access key and no issuer, so it accepts no tokens")]
     NoKey,
     #[error("there are several tokens; send one")]
     SeveralTokens,
@@ -102,10 +102,18 @@ impl Access {
         }
     }
 
-    /// Admits a client with a token for this path.
-    pub(crate) fn by_token(&self, token: &str, path: &str) -> Result<Admitted, AccessError> {
+    /// Admits a client with a token for this path. Waits only for the keys of an issuer, which are read again
+    /// if the token names one that is not there.
+    pub(crate) async fn by_token(&self, token: &str, path: &str) -> Result<Admitted, AccessError> {
         let verifier = self.verifier.as_ref().ok_or(AccessError::NoKey)?;
-        let identity = verifier.verify(token, path, now())?;
+        let mut checked = verifier.verify(token, path, now());
+        if checked == Err(TokenError::UnknownKey)
+            && let Some(issuer) = verifier.issuer(token)
+        {
+            issuer.reread().await;
+            checked = verifier.verify(token, path, now());
+        }
+        let identity = checked?;
         Ok(Admitted {
             user: identity.user,
             groups: identity.groups,

@@ -10,6 +10,7 @@ use clap::Args;
 
 use super::error::UsageError;
 use crate::app::{
+    jwks::{Issuer, IssuerAlgorithm, IssuerSettings},
     key::{AccessKey, AccessKeys},
     token::{audience::Endpoint, verify::Verifier},
 };
@@ -54,24 +55,75 @@ pub(super) struct TokenFlags {
         value_delimiter = ','
     )]
     public_endpoints: Vec<Endpoint>,
+    /// Issuer whose tokens are valid too: the value of their claim iss
+    #[arg(
+        long,
+        value_name = "URL",
+        requires = "issuer_keys",
+        env = "TIELINE_ISSUER"
+    )]
+    issuer: Option<String>,
+    /// File with the public keys of the issuer, as a JSON Web Key Set
+    ///
+    /// It is read again when a token names a key that it did not have, every 30 seconds at most.
+    #[arg(long, value_name = "FILE", requires_all = ["issuer", "issuer_algorithms"],
+        env = "TIELINE_ISSUER_KEYS")]
+    issuer_keys: Option<PathBuf>,
+    /// Algorithm that the issuer signs with: RS256, ES256 or EdDSA; repeatable
+    #[arg(
+        long = "issuer-algorithm",
+        value_name = "NAME",
+        requires = "issuer",
+        env = "TIELINE_ISSUER_ALGORITHMS",
+        value_delimiter = ','
+    )]
+    issuer_algorithms: Vec<IssuerAlgorithm>,
+    /// Audience in the tokens of the issuer, which then open every hub [default: the URL of the hub]
+    #[arg(
+        long,
+        value_name = "NAME",
+        requires = "issuer",
+        env = "TIELINE_ISSUER_AUDIENCE"
+    )]
+    issuer_audience: Option<String>,
 }
 
 impl TokenFlags {
-    /// What verifies tokens; `None` without a key. Reads the files.
+    /// What verifies tokens; `None` if there is neither a key nor an issuer. Reads the files.
     pub(super) fn verifier(&self) -> anyhow::Result<Option<Verifier>> {
+        let keys = self.keys()?;
+        let issuers: Vec<_> = self.issuer()?.into_iter().collect();
+        if keys.is_none() && issuers.is_empty() {
+            return Ok(None);
+        }
+        let endpoints = self.public_endpoints.clone();
+        Ok(Some(Verifier::new(keys.as_ref(), issuers, endpoints)))
+    }
+
+    fn keys(&self) -> anyhow::Result<Option<AccessKeys>> {
         let file = self.secondary_key_file.as_deref();
         let secondary = read_key(file, "--secondary-key-file", "TIELINE_SECONDARY_KEY")?;
         match self.primary.read()? {
-            Some(primary) => {
-                let keys = AccessKeys { primary, secondary };
-                Ok(Some(Verifier::new(&keys, self.public_endpoints.clone())))
-            }
+            Some(primary) => Ok(Some(AccessKeys { primary, secondary })),
             None if secondary.is_some() => {
                 let text = "a secondary key needs a primary one: set --key-file or TIELINE_KEY";
                 Err(UsageError(text.into()).into())
             }
             None => Ok(None),
         }
+    }
+
+    fn issuer(&self) -> anyhow::Result<Option<Issuer>> {
+        let (Some(issuer), Some(keys)) = (&self.issuer, &self.issuer_keys) else {
+            return Ok(None);
+        };
+        let settings = IssuerSettings {
+            issuer: issuer.clone(),
+            keys: keys.clone(),
+            algorithms: self.issuer_algorithms.clone(),
+            audience: self.issuer_audience.clone(),
+        };
+        Ok(Some(Issuer::open(settings)?))
     }
 }
 

@@ -18,6 +18,7 @@ pub(crate) type Seconds = f64;
 pub(super) struct Claims {
     exp: Option<Seconds>,
     nbf: Option<Seconds>,
+    pub(super) iss: Option<String>,
     aud: Option<OneOrMany>,
     sub: Option<String>,
     role: Option<OneOrMany>,

@@ -10,10 +10,12 @@ pub(crate) enum TokenError {
     TooLong,
     #[error("the token is not a signed JSON Web Token")]
     Malformed,
-    #[error(
-        "the token is signed with an algorithm that is not accepted; use HS256 and an access key"
-    )]
+    #[error("the token is signed with an algorithm that is not accepted; access keys use HS256")]
     Algorithm,
+    #[error("the issuer of the token (iss) is not known")]
+    Issuer,
+    #[error("the token is signed with a key that its issuer does not have")]
+    UnknownKey,
     #[error("the token is signed with another key")]
     Signature,
     #[error("the token has no expiration time (exp)")]
@@ -30,6 +32,8 @@ pub(crate) enum TokenError {
         "the token is for another server: its audience (aud) is not one of the public endpoints"
     )]
     Endpoint,
+    #[error("the token is for another service: its audience (aud) is not that of the issuer here")]
+    Service,
 }
 
 impl TokenError {
@@ -39,12 +43,15 @@ impl TokenError {
             Self::TooLong => "too_long",
             Self::Malformed => "malformed",
             Self::Algorithm => "algorithm",
+            Self::Issuer => "issuer",
+            Self::UnknownKey => "unknown_key",
             Self::Signature => "signature",
             Self::NoExpiry => "no_expiry",
             Self::Expired => "expired",
             Self::Early => "early",
             Self::Audience => "audience",
             Self::Endpoint => "endpoint",
+            Self::Service => "service",
         }
     }
 }

@@ -13,15 +13,16 @@ use tieline::{Refusal, StatusCode, UpgradeRequest};
 use crate::app::access::{Access, AccessError, Admitted};
 
 /// The client of a request, admitted by its token for this path or, without one, as an anonymous client.
-pub(super) fn admit(
+pub(super) async fn admit(
     access: &Access,
     request: &UpgradeRequest,
     path: &str,
 ) -> Result<Admitted, Refusal> {
-    let admitted = token(request).and_then(|token| match token {
-        Some(token) => access.by_token(&token, path),
-        None => access.anonymous(request.header(HOST).unwrap_or_default()),
-    });
+    let admitted = match token(request) {
+        Ok(Some(token)) => access.by_token(&token, path).await,
+        Ok(None) => access.anonymous(request.header(HOST).unwrap_or_default()),
+        Err(error) => Err(error),
+    };
     admitted.map_err(|error| {
         tracing::debug!(reason = error.reason(), "refused a client");
         refusal(error)

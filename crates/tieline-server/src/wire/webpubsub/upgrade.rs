@@ -103,7 +103,8 @@ async fn connect<E: Events>(
     match state.check_hub(hub).and(upgrade) {
         Ok(upgrade) => {
             let request = upgrade.request();
-            match state.admit(request).and_then(|by| decide(by, request)) {
+            let admitted = state.admit(request).await;
+            match admitted.and_then(|by| decide(by, request)) {
                 Ok(accept) => upgrade.accept(&state.node, accept).await.into_response(),
                 Err(refusal) => refusal.into_response(),
             }
@@ -124,9 +125,9 @@ impl<E: Events> RouteState<E> {
 
     /// Tokens are for the path with the hub in it, even if the request has the hub in its query: without the
     /// hub, a token would open all of them.
-    fn admit(&self, request: &UpgradeRequest) -> Result<Admitted, Refusal> {
+    async fn admit(&self, request: &UpgradeRequest) -> Result<Admitted, Refusal> {
         let path = format!("/client/hubs/{}", self.hub);
-        credential::admit(&self.access, request, &path)
+        credential::admit(&self.access, request, &path).await
     }
 }
 

@@ -5,11 +5,15 @@ use std::{
     sync::{Arc, mpsc},
 };
 
-use jsonwebtoken::Algorithm;
+use aws_lc_rs::{
+    rand::SystemRandom,
+    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair},
+};
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, jwk::Jwk};
 use parking_lot::Mutex;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{HUB, KEY, SECONDARY, command, signed, token};
+use super::{HUB, KEY, SECONDARY, command, now, signed, token};
 use crate::kit::{Client, DEADLINE, Server, run, tieline};
 
 /// What a command prints, in lines.
@@ -145,6 +149,67 @@ fn no_log_shows_a_token_or_a_key() {
         }
     }
 }
+/// A key of an issuer: its public half as a JSON Web Key, and a token that it signed.
+fn es256(id: &str) -> (Value, String) {
+    let how = &ECDSA_P256_SHA256_FIXED_SIGNING;
+    let pkcs8 = EcdsaKeyPair::generate_pkcs8(how, &SystemRandom::new()).unwrap();
+    let key = EncodingKey::from_ec_der(pkcs8.as_ref());
+    let mut jwk = json!(Jwk::from_encoding_key(&key, Algorithm::ES256).unwrap());
+    jwk["kid"] = json!(id);
+    let mut header = Header::new(Algorithm::ES256);
+    header.kid = Some(id.to_owned());
+    let claims = json!({"iss": "https://id.example", "aud": "app", "exp": now() + 60, "sub": id});
+    (jwk, encode(&header, &claims, &key).unwrap())
+}
+
+#[test]
+fn an_issuer_replaces_its_keys_while_the_server_runs() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let write =
+        |key: &Value| std::fs::write(file.path(), json!({"keys": [key]}).to_string()).unwrap();
+    let [old, new, newest] = ["old", "new", "newest"].map(es256);
+    write(&old.0);
+    let keys = file.path().to_str().unwrap();
+    // Without an access key: an issuer alone makes a token necessary.
+    let server = Server::serve(&[
+        "serve",
+        "--listen",
+        "0.0.0.0:0",
+        "--issuer",
+        "https://id.example",
+        "--issuer-keys",
+        keys,
+        "--issuer-algorithm",
+        "ES256",
+        "--issuer-audience",
+        "app",
+    ]);
+    let path = |token: &str| format!("{HUB}?access_token={token}");
+    let connects_as = |token: &str, user: &str| {
+        let mut client = Client::connect(&server, &path(token), Client::JSON);
+        assert!(client.text().contains(&format!(r#""userId":"{user}""#)));
+    };
+    let refused = |token: &str| server.refused_upgrade(&path(token), "");
+    connects_as(&old.1, "old");
+    assert!(refused("").starts_with("HTTP/1.1 401"));
+    assert!(
+        server
+            .refused_upgrade(HUB, "")
+            .contains("token is required")
+    );
+    write(&new.0);
+    connects_as(&old.1, "old");
+    connects_as(&new.1, "new");
+    let answer = refused(&old.1);
+    assert!(
+        answer.starts_with("HTTP/1.1 401") && answer.contains("issuer does not have"),
+        "{answer}"
+    );
+    // Once in 30 s is enough, whatever strangers send.
+    write(&newest.0);
+    assert!(refused(&newest.1).contains("issuer does not have"));
+}
+
 #[test]
 fn a_key_that_cannot_be_used_is_a_usage_error() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,3 +1,7 @@
+//! Tokens of access keys.
+
+mod issuers;
+
 use jsonwebtoken::EncodingKey;
 use serde_json::{Value, json};
 
@@ -15,7 +19,7 @@ fn verifier() -> Verifier {
         primary: key(KEY),
         secondary: Some(key(SECONDARY)),
     };
-    Verifier::new(&keys, Vec::new())
+    Verifier::new(Some(&keys), Vec::new(), Vec::new())
 }
 
 fn part(json: &str) -> String {
