@@ -127,24 +127,26 @@ impl TokenFlags {
     }
 }
 
-/// A key from a file, or else from the environment. An empty variable counts as unset.
+/// A key from a file, or else from the environment: the first line of either, because secrets that other
+/// programs keep end with a line break. An empty variable counts as unset.
 fn read_key(file: Option<&Path>, flag: &str, variable: &str) -> anyhow::Result<Option<AccessKey>> {
     let in_environment = std::env::var(variable).ok().filter(|key| !key.is_empty());
-    let (key, source) = match (file, in_environment) {
+    let (text, source) = match (file, in_environment) {
         (Some(_), Some(_)) => {
             let text = format!("both {flag} and {variable} are set; use one of them");
             return Err(UsageError(text).into());
         }
         (Some(file), None) => {
             let text = std::fs::read_to_string(file);
-            let text = text.with_context(|| format!("cannot read {}", file.display()))?;
-            let line = text.lines().next().unwrap_or_default().trim().to_owned();
-            (line, flag)
+            (
+                text.with_context(|| format!("cannot read {}", file.display()))?,
+                flag,
+            )
         }
-        (None, Some(key)) => (key, variable),
+        (None, Some(text)) => (text, variable),
         (None, None) => return Ok(None),
     };
-    let key = AccessKey::new(&key);
+    let key = AccessKey::new(text.lines().next().unwrap_or_default().trim());
     let key = key.map_err(|error| UsageError(format!("invalid {source}: {error}")))?;
     Ok(Some(key))
 }

@@ -80,7 +80,8 @@ fn a_printed_token_of_a_printed_key_connects() {
 #[test]
 fn both_keys_are_valid_while_one_is_replaced() {
     let mut command = command(&[]);
-    command.env("TIELINE_SECONDARY_KEY", SECONDARY);
+    // A line break at the end is no part of a key.
+    command.env("TIELINE_SECONDARY_KEY", format!("{SECONDARY}\n"));
     let server = Server::start(command, drop);
     for key in [KEY, SECONDARY] {
         let token = signed(Algorithm::HS256, key, json!({}));
