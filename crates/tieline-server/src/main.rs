@@ -1,4 +1,4 @@
-//! The Tieline server: `tieline demo`, `tieline serve` and `tieline bench`.
+//! The Tieline server: `tieline demo`, `tieline serve` and the commands around them.
 //!
 //! This file parses the command line, starts logging and the runtime, and turns errors into exit codes.
 //! `cli` turns flags into settings, and `supervisor` runs nodes with them.
@@ -6,6 +6,7 @@
 mod app;
 mod bench;
 mod cli;
+mod config;
 mod demo;
 mod memory;
 mod supervisor;
@@ -22,6 +23,7 @@ use self::cli::{
     command::{Cli, Command},
     common::{Log, LogFormat},
     error::{UsageError, is_usage_error},
+    key,
 };
 
 /// Exit code of an invalid command line, as clap has it.
@@ -52,6 +54,8 @@ fn run(command: Command) -> anyhow::Result<()> {
             start_log(&serve.common.log, "info")?;
             runtime()?.block_on(serve.run())
         }
+        Command::Key => key::run(),
+        Command::Token(token) => token.run(),
         // Without a runtime: it blocks, and leaves the machine to the load.
         Command::Bench(bench) => bench.run(&bench::registry),
     }

@@ -75,11 +75,13 @@ pub(crate) struct EventClient<'a, M> {
 }
 
 /// A client that asks to connect.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(crate) struct ConnectRequest<'a> {
     /// The id that its connection will have.
     pub(crate) id: &'a ClientId,
     pub(crate) user: Option<&'a str>,
+    /// The token that it was admitted by.
+    pub(crate) token: Option<&'a str>,
     pub(crate) upgrade: &'a UpgradeRequest,
 }
 
@@ -88,7 +90,10 @@ pub(crate) struct ConnectRequest<'a> {
 pub(crate) struct Admission<M> {
     /// The user from now on; `None` for an anonymous client.
     pub(crate) user: Option<Arc<str>>,
+    /// If there are any, they replace those of its token.
     pub(crate) groups: Vec<Arc<str>>,
+    /// Replace those that it has.
+    pub(crate) roles: Option<Vec<String>>,
     /// One of those that the client offers, in its spelling.
     pub(crate) subprotocol: Option<String>,
     pub(crate) memory: M,
@@ -100,6 +105,7 @@ impl<M: Default> Admission<M> {
         Self {
             user: request.user.map(Arc::from),
             groups: Vec::new(),
+            roles: None,
             subprotocol: None,
             memory: M::default(),
         }

@@ -52,11 +52,13 @@ impl Demo {
         config
             .validate()
             .map_err(|error| UsageError(error.to_string()))?;
-        let second = self.second.map(|address| clients.check_listen(address));
+        let second = self
+            .second
+            .map(|address| clients.check_listen(address, false));
         Ok(DemoSettings {
-            listen: clients.check_listen(self.common.listen)?,
+            listen: clients.check_listen(self.common.listen, false)?,
             second: second.transpose()?,
-            clients: clients.settings(),
+            clients: clients.settings(None),
             config,
             registry: self.registry.settings()?,
         })

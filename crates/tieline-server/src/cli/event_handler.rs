@@ -5,13 +5,17 @@
 
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
+use aws_lc_rs::hmac;
 use clap::{Args, ValueEnum};
 use http::HeaderValue;
 use tieline::Config;
 
 use super::{common::read, error::UsageError};
 use crate::{
-    app::namespace::Namespace,
+    app::{
+        key::{AccessKey, AccessKeys},
+        namespace::Namespace,
+    },
     wire::webpubsub::upstream::{
         Patterns, UrlTemplate,
         settings::{GroupEvents, HandlerSettings, SystemEvents, UpstreamSettings},
@@ -108,11 +112,12 @@ enum SystemEvent {
 }
 
 impl EventHandlerFlags {
-    /// Where the events of a hub go, if anywhere. `listen` is the address for clients.
+    /// Where the events of a hub go, if anywhere. `listen` is the address for clients, and `keys` sign.
     pub(super) fn settings(
         &self,
         hub: &Namespace,
         listen: IpAddr,
+        keys: Option<&AccessKeys>,
         config: &Config,
     ) -> anyhow::Result<Option<UpstreamSettings>> {
         let Some(url) = &self.event_handler else {
@@ -124,7 +129,7 @@ impl EventHandlerFlags {
             return Err(UsageError(text.into()).into());
         }
         let wants = |event| self.event_handler_system_events.contains(&event);
-        let groups = Patterns::parse(&self.event_handler_groups);
+        let groups = patterns(Patterns::exact(&self.event_handler_groups))?;
         let handler = HandlerSettings {
             url: url.clone(),
             system_events: SystemEvents {
@@ -132,7 +137,7 @@ impl EventHandlerFlags {
                 connected: wants(SystemEvent::Connected),
                 disconnected: wants(SystemEvent::Disconnected),
             },
-            user_events: Patterns::parse(&self.event_handler_user_events),
+            user_events: patterns(Patterns::any_case(&self.event_handler_user_events))?,
             group_events: GroupEvents {
                 joined: true,
                 left: true,
@@ -151,7 +156,7 @@ impl EventHandlerFlags {
         Ok(Some(UpstreamSettings {
             hub: hub.to_string(),
             host,
-            keys: Vec::new(),
+            keys: keys.map_or_else(Vec::new, signing_keys),
             handlers: vec![handler],
             max_groups: config.groups_per_connection,
         }))
@@ -171,6 +176,23 @@ impl EventHandlerFlags {
         header.set_sensitive(true);
         Ok(Some(header))
     }
+}
+
+/// Both keys sign, so that handlers can replace theirs at any time.
+fn signing_keys(keys: &AccessKeys) -> Vec<hmac::Key> {
+    let all = [Some(&keys.primary), keys.secondary.as_ref()];
+    let all = all.into_iter().flatten();
+    let key = |key: &AccessKey| hmac::Key::new(hmac::HMAC_SHA256, key.expose().as_bytes());
+    all.map(key).collect()
+}
+
+fn patterns(list: Result<Patterns, String>) -> Result<Patterns, UsageError> {
+    let problem = |pattern| {
+        format!(
+            "invalid pattern {pattern:?}: it has more than five stars, or ends with a backslash"
+        )
+    };
+    list.map_err(|pattern| UsageError(problem(pattern)))
 }
 
 fn origin(text: &str) -> Result<HeaderValue, String> {

@@ -12,6 +12,7 @@ use super::{
     limits::{self, Limits},
     peers::PeerFlags,
     registry::RegistryFlags,
+    tokens::TokenFlags,
 };
 use crate::supervisor::serve::{ServeSettings, serve};
 
@@ -19,6 +20,8 @@ use crate::supervisor::serve::{ServeSettings, serve};
 pub(crate) struct Serve {
     #[command(flatten)]
     pub(crate) common: Common,
+    #[command(flatten)]
+    tokens: TokenFlags,
     #[command(flatten)]
     limits: Limits,
     #[command(flatten)]
@@ -43,16 +46,21 @@ impl Serve {
             let text = limits::in_terms_of_flags(&error.to_string());
             UsageError(text)
         })?;
+        let keys = self.tokens.keys()?;
+        let verifier = self.tokens.verifier(keys.as_ref())?;
         let clients = &self.common.clients;
-        let listen = clients.check_listen(self.common.listen)?;
-        let hub = &clients.settings().hub;
+        let listen = clients.check_listen(self.common.listen, verifier.is_some())?;
+        let clients = clients.settings(verifier);
+        let upstream =
+            self.event_handler
+                .settings(&clients.hub, listen.ip(), keys.as_ref(), &config)?;
         Ok(ServeSettings {
             listen,
-            upstream: self.event_handler.settings(hub, listen.ip(), &config)?,
+            upstream,
             registry: self.registry.settings()?,
             cluster: self.peers.config(&config)?,
             tls: self.tls.read()?,
-            clients: clients.settings(),
+            clients,
             config,
             drain_delay: self.limits.drain_delay(),
         })

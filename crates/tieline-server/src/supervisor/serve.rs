@@ -15,9 +15,12 @@ use super::{
     node::{ClientSettings, ReadyNode},
     registry::RegistrySettings,
 };
-use crate::wire::{
-    self,
-    webpubsub::upstream::{Upstream, settings::UpstreamSettings},
+use crate::{
+    app::filter,
+    wire::{
+        self,
+        webpubsub::upstream::{Upstream, settings::UpstreamSettings},
+    },
 };
 
 /// The settings of `tieline serve`.
@@ -40,7 +43,7 @@ pub(crate) async fn serve(settings: ServeSettings) -> anyhow::Result<()> {
     if let Some(tls) = settings.tls {
         listener = listener.tls(tls);
     }
-    let hub = Hub::with_dialects(settings.config, wire::dialects().0)?;
+    let hub = Hub::with_filters(settings.config, wire::dialects().0, filter::compile)?;
     let cluster = match &settings.registry {
         Some(registry) => cluster::join(hub, registry, settings.cluster).await?,
         None => Cluster::single_node(hub),

@@ -7,6 +7,7 @@ mod cluster;
 mod demo;
 mod http;
 mod kit;
+mod tokens;
 mod webhooks;
 mod wire;
 
@@ -47,7 +48,9 @@ fn a_public_address_needs_a_flag() {
     let (code, stderr) = run(&["serve", "--listen", "0.0.0.0:0"]);
     assert_eq!(code, Some(2));
     assert!(
-        stderr.contains("--anonymous") && stderr.lines().count() == 1,
+        stderr.contains("--anonymous")
+            && stderr.contains("--key-file")
+            && stderr.lines().count() == 1,
         "{stderr}"
     );
 }

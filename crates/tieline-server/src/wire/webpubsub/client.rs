@@ -1,15 +1,22 @@
 //! The state of a client's connection.
 //!
-//! Owns the choice between the subprotocol and the modes of a simple client. Must not know the cluster.
-//! Invariant: the choice is made at the upgrade and never changes.
+//! Owns the choice between the subprotocol and the modes of a simple client, and what the client may do. Must
+//! not know the cluster. Invariant: both are decided at the upgrade and never change.
+
+use std::sync::Arc;
 
 use tieline::{Refusal, StatusCode, UpgradeRequest};
 
 use super::session::SessionSlot;
+use crate::app::{
+    events::OperationError,
+    role::{Permission, Roles},
+};
 
 /// The state of a client's connection.
 pub(crate) struct Client<M> {
     pub(super) language: Language,
+    pub(super) roles: Arc<Roles>,
     pub(super) session: SessionSlot<M>,
 }
 
@@ -36,6 +43,24 @@ pub(super) enum SimpleMode {
 pub(super) struct TargetGroup {
     pub(super) group: String,
     pub(super) no_echo: bool,
+}
+
+/// Whether these roles permit an operation on a group.
+pub(super) fn check(
+    roles: &Roles,
+    permission: Permission,
+    group: &str,
+) -> Result<(), OperationError> {
+    if roles.permit(permission, group) {
+        return Ok(());
+    }
+    let name = permission.name();
+    Err(OperationError {
+        name: "Forbidden",
+        message: format!(
+            "this client needs the role webpubsub.{name}, or one for the group, such as webpubsub.{name}.GROUP"
+        ),
+    })
 }
 
 impl SimpleMode {

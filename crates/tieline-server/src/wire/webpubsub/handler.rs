@@ -10,7 +10,7 @@ use std::time::Duration;
 use tieline::{CloseCode, CloseFrame, CloseReason, Cluster, Connection, Handler, Message};
 
 use super::{
-    client::{Client, Language, SimpleMode},
+    client::{self, Client, Language, SimpleMode, TargetGroup},
     dispatcher::{Dispatcher, ReplyTo},
     incoming::{ClientFrame, Operation},
     outgoing,
@@ -21,6 +21,7 @@ use crate::app::{
         Admission, ConnectError, ConnectRequest, Events, GroupChange, OperationError, UserEvent,
     },
     payload::Payload,
+    role::{Permission, Roles},
     send::send_to_group,
 };
 
@@ -44,10 +45,14 @@ impl<E: Events> Handler for WebPubSub<E> {
         client: &mut Self::State,
         message: Message,
     ) {
-        let Client { language, session } = &mut **client;
+        let Client {
+            language,
+            roles,
+            session,
+        } = &mut **client;
         match (language, message) {
             (Language::Json, Message::Text(text)) => match ClientFrame::parse(&text) {
-                Ok(incoming) => self.incoming(connection, session, incoming).await,
+                Ok(incoming) => self.incoming(connection, roles, session, incoming).await,
                 Err(error) => close(connection, CloseCode::INVALID_PAYLOAD, &error.to_string()),
             },
             (Language::Json, Message::Binary(_)) => {
@@ -61,7 +66,12 @@ impl<E: Events> Handler for WebPubSub<E> {
             }
             (Language::Simple(SimpleMode::SendToGroup(target)), message) => {
                 let payload = Payload::from_message(&message);
-                self.send_to_group(connection, &target.group, target.no_echo, &payload);
+                let TargetGroup { group, no_echo } = &**target;
+                let sent = self.send_to_group(connection, roles, group, *no_echo, &payload);
+                // Without acks, nothing else says that the message went nowhere.
+                if let Err(error) = sent {
+                    close(connection, CloseCode::POLICY_VIOLATION, &error.message);
+                }
             }
         }
     }
@@ -102,12 +112,14 @@ impl<E: Events> WebPubSub<E> {
     async fn incoming(
         &self,
         connection: &Connection,
+        roles: &Roles,
         session: &mut SessionSlot<E::Memory>,
         incoming: ClientFrame<'_>,
     ) {
         match incoming {
             ClientFrame::Request { ack_id, operation } => {
-                self.request(connection, session, ack_id, operation).await;
+                self.request(connection, roles, session, ack_id, operation)
+                    .await;
             }
             ClientFrame::Event {
                 ack_id,
@@ -155,6 +167,7 @@ impl<E: Events> WebPubSub<E> {
     async fn request(
         &self,
         connection: &Connection,
+        roles: &Roles,
         session: &mut SessionSlot<E::Memory>,
         ack_id: Option<u64>,
         operation: Operation<'_>,
@@ -163,7 +176,7 @@ impl<E: Events> WebPubSub<E> {
             connection.emit(outgoing::duplicate_ack(id));
             return;
         }
-        let outcome = self.apply(connection, session, operation).await;
+        let outcome = self.apply(connection, roles, session, operation).await;
         // Without an ack id, failure is silent.
         let Some(id) = ack_id else { return };
         connection.emit(match outcome {
@@ -178,11 +191,13 @@ impl<E: Events> WebPubSub<E> {
     async fn apply(
         &self,
         connection: &Connection,
+        roles: &Roles,
         session: &mut SessionSlot<E::Memory>,
         operation: Operation<'_>,
     ) -> Result<(), OperationError> {
         match operation {
             Operation::JoinGroup { group } => {
+                client::check(roles, Permission::JoinLeaveGroup, &group)?;
                 if self.join(connection, &group).await? {
                     let group = group.into_owned();
                     let events = &self.events;
@@ -192,6 +207,7 @@ impl<E: Events> WebPubSub<E> {
                 }
             }
             Operation::LeaveGroup { group } => {
+                client::check(roles, Permission::JoinLeaveGroup, &group)?;
                 if connection.leave(&group) {
                     let group = group.into_owned();
                     let events = &self.events;
@@ -204,7 +220,7 @@ impl<E: Events> WebPubSub<E> {
                 group,
                 no_echo,
                 payload,
-            } => self.send_to_group(connection, &group, no_echo, &payload),
+            } => self.send_to_group(connection, roles, &group, no_echo, &payload)?,
             Operation::Refused(why) => {
                 return Err(OperationError {
                     name: "BadRequest",
@@ -228,8 +244,17 @@ impl<E: Events> WebPubSub<E> {
         Ok(is_new)
     }
 
-    fn send_to_group(&self, sender: &Connection, group: &str, no_echo: bool, payload: &Payload) {
+    fn send_to_group(
+        &self,
+        sender: &Connection,
+        roles: &Roles,
+        group: &str,
+        no_echo: bool,
+        payload: &Payload,
+    ) -> Result<(), OperationError> {
+        client::check(roles, Permission::SendToGroup, group)?;
         send_to_group(&self.cluster, sender, group, no_echo, payload);
+        Ok(())
     }
 }
 

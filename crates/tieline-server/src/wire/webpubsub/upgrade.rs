@@ -9,7 +9,6 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::{Path, Query, State},
-    http::header::HOST,
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -18,15 +17,17 @@ use tieline::{Accept, ClientId, Node, Refusal, StatusCode, Upgrade, UpgradeReque
 
 use super::{
     client::{Client, Language, SimpleMode},
+    credential,
     dialects::DialectIds,
     handler::WebPubSub,
     outgoing,
     session::SessionSlot,
 };
 use crate::app::{
-    access::AnonymousAccess,
+    access::{Access, Admitted},
     events::{ConnectError, ConnectRequest, Events},
     namespace::Namespace,
+    role::Roles,
 };
 
 const SUBPROTOCOL: &str = "json.webpubsub.azure.v1";
@@ -35,7 +36,7 @@ const SUBPROTOCOL: &str = "json.webpubsub.azure.v1";
 struct RouteState<E: Events> {
     node: Node<WebPubSub<E>>,
     hub: Namespace,
-    access: AnonymousAccess,
+    access: Arc<Access>,
     dialects: DialectIds,
 }
 
@@ -44,7 +45,7 @@ impl<E: Events> Clone for RouteState<E> {
         Self {
             node: self.node.clone(),
             hub: self.hub.clone(),
-            access: self.access,
+            access: Arc::clone(&self.access),
             dialects: self.dialects,
         }
     }
@@ -54,7 +55,7 @@ impl<E: Events> Clone for RouteState<E> {
 pub(crate) fn routes<E: Events>(
     node: Node<WebPubSub<E>>,
     hub: Namespace,
-    access: AnonymousAccess,
+    access: Arc<Access>,
     dialects: DialectIds,
 ) -> Router {
     Router::new()
@@ -101,8 +102,8 @@ async fn connect<E: Events>(
 ) -> Response {
     let decided = async {
         let upgrade = state.check_hub(hub).and(upgrade)?;
-        state.check_access(upgrade.request())?;
-        let accept = state.decide(upgrade.request()).await?;
+        let admitted = state.admit(upgrade.request()).await?;
+        let accept = state.decide(admitted, upgrade.request()).await?;
         Ok::<_, Refusal>((upgrade, accept))
     };
     match decided.await {
@@ -121,37 +122,31 @@ impl<E: Events> RouteState<E> {
         Err(Refusal::new(StatusCode::NOT_FOUND, body))
     }
 
-    fn check_access(&self, request: &UpgradeRequest) -> Result<(), Refusal> {
-        if self.access.allows(request.header(HOST).unwrap_or_default()) {
-            return Ok(());
-        }
-        let body = "anonymous clients may connect only through localhost or a loopback address; \
-                    to allow others, start the server with --anonymous\n";
-        Err(Refusal::new(StatusCode::FORBIDDEN, body))
+    /// Tokens are for the path with the hub in it, even if the request has the hub in its query: without the
+    /// hub, a token would open all of them.
+    async fn admit(&self, request: &UpgradeRequest) -> Result<Admitted, Refusal> {
+        let path = format!("/client/hubs/{}", self.hub);
+        credential::admit(&self.access, request, &path).await
     }
 
-    /// Accepts with the user that the client names, unless the event handler says otherwise, and with the
-    /// state for its subprotocol.
+    /// Accepts an admitted client, unless the event handler says otherwise, with the state for its
+    /// subprotocol.
     async fn decide(
         &self,
+        admitted: Admitted,
         request: &UpgradeRequest,
     ) -> Result<Accept<Box<Client<E::Memory>>>, Refusal> {
         // Whatever is wrong with the request itself, the event handler need not hear of it.
         let mode = SimpleMode::of(request)?;
         let id = ClientId::random();
-        let user = request.query("user").filter(|user| !user.is_empty());
-        let mut user: Option<Arc<str>> = user.map(Arc::from);
-        let (mut session, mut groups, mut chosen) = (SessionSlot::default(), Vec::new(), None);
-        let asked = ConnectRequest {
-            id: &id,
-            user: user.as_deref(),
-            upgrade: request,
-        };
-        if let Some(admission) = self.node.handler().connect(asked).await {
-            let admission = admission.map_err(|error| refuse(&error))?;
-            (user, groups, chosen) = (admission.user, admission.groups, admission.subprotocol);
-            session = SessionSlot::with_memory(admission.memory);
-        }
+        let Identity {
+            user,
+            groups,
+            roles,
+            subprotocol: chosen,
+            session,
+            by_token,
+        } = self.identify(&id, admitted, request).await?;
         let subprotocol = chosen.map_or_else(|| supported(request), |chosen| Ok(Some(chosen)))?;
         let is_json = subprotocol.as_deref().is_some_and(is_json);
         let language = if is_json {
@@ -159,7 +154,12 @@ impl<E: Events> RouteState<E> {
         } else {
             Language::Simple(mode)
         };
-        let mut accept = Accept::new(Box::new(Client { language, session })).id(id.clone());
+        let mut accept = Accept::new(Box::new(Client {
+            language,
+            roles,
+            session,
+        }))
+        .id(id.clone());
         accept = if is_json {
             accept
                 .dialect(self.dialects.json)
@@ -174,8 +174,70 @@ impl<E: Events> RouteState<E> {
         if let Some(user) = user {
             accept = accept.user(user);
         }
-        Ok(groups.into_iter().fold(accept, Accept::group))
+        let accept = groups.into_iter().fold(accept, Accept::group);
+        // A page gets a token from the application, not from the browser, which adds cookies to any request.
+        Ok(if by_token {
+            accept.any_origin()
+        } else {
+            accept
+        })
     }
+
+    /// Who a client is: whom its token names, or itself without one, and then what the event handler says.
+    async fn identify(
+        &self,
+        id: &ClientId,
+        admitted: Admitted,
+        request: &UpgradeRequest,
+    ) -> Result<Identity<E::Memory>, Refusal> {
+        let chosen = || request.query("user").filter(|user| !user.is_empty());
+        let by_token = admitted.by_token;
+        let user = if by_token { admitted.user } else { chosen() };
+        let mut identity = Identity {
+            user: user.map(Arc::from),
+            groups: admitted.groups.into_iter().map(Arc::from).collect(),
+            roles: admitted.roles,
+            subprotocol: None,
+            session: SessionSlot::default(),
+            by_token,
+        };
+        let user = identity.user.clone();
+        let token = if by_token {
+            credential::token(request).ok().flatten()
+        } else {
+            None
+        };
+        let asked = ConnectRequest {
+            id,
+            user: user.as_deref(),
+            token: token.as_deref(),
+            upgrade: request,
+        };
+        if let Some(admission) = self.node.handler().connect(asked).await {
+            let admission = admission.map_err(|error| refuse(&error))?;
+            identity.user = admission.user;
+            identity.subprotocol = admission.subprotocol;
+            if !admission.groups.is_empty() {
+                identity.groups = admission.groups;
+            }
+            if let Some(roles) = admission.roles {
+                identity.roles = self.access.share(roles);
+            }
+            identity.session = SessionSlot::with_memory(admission.memory);
+        }
+        Ok(identity)
+    }
+}
+
+/// Who a client is, and what it may do.
+struct Identity<M> {
+    user: Option<Arc<str>>,
+    groups: Vec<Arc<str>>,
+    roles: Arc<Roles>,
+    /// The one that the event handler chose.
+    subprotocol: Option<String>,
+    session: SessionSlot<M>,
+    by_token: bool,
 }
 
 fn refuse(error: &ConnectError) -> Refusal {

@@ -51,7 +51,7 @@ fn an_answer_without_a_body_changes_nothing() {
     let server = super::serve(&handler, &[]);
     for answer in ["", "empty"] {
         let path = format!("/client/hubs/chat?user=ada&answer={answer}");
-        let mut client = Client::with_headers(&server.addresses[0], &path, headers);
+        let mut client = Client::with_headers(&server, &path, headers);
         assert!(client.text().contains(r#""userId":"ada""#));
     }
 }

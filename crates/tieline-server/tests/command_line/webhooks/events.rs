@@ -46,11 +46,11 @@ impl Scene {
         flags.extend(["--event-handler-origin", "ws.example"]);
         flags.extend(["--event-handler-bearer-file", token]);
         let server = Server::serve(&flags);
-        let path = "/client/hubs/chat?user=ada&m=1&m=a%20b&access_token=hunter2";
+        let path = "/client/hubs/chat?user=ada&m=1&m=a%20b";
         let headers = "Sec-WebSocket-Protocol: other, json.webpubsub.azure.v1\r\n\
-                       Authorization: Bearer hunter2\r\nX-ASRS-Internal-A: hunter2\r\n\
+                       Authorization: Basic hunter2\r\nX-ASRS-Internal-A: hunter2\r\n\
                        X-Mine: 1\r\nX-Mine: 2\r\n";
-        let client = Client::with_headers(&server.addresses[0], path, headers);
+        let client = Client::with_headers(&server, path, headers);
         let connect = handler.expect("connect");
         Self {
             id: connect.header("ce-connectionid").to_owned(),

@@ -7,13 +7,17 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use serde_json::json;
 
 use super::{
     ack, event, failed,
     handler::{Handler, Reply, Seen},
     server_message,
 };
-use crate::kit::Server;
+use crate::{
+    kit::{Client, Server, tieline},
+    tokens,
+};
 
 /// A handler that behaves badly for as many tries of an event as its data says, and then answers with it.
 fn until_it_works(badly: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Handler {
@@ -162,22 +166,22 @@ fn the_log_has_no_secrets() {
     std::fs::write(token.path(), "hunter2").unwrap();
     let (log, lines) = sync_channel(100_000);
     let url = handler.url("/eh?code=hunter2");
-    let server = Server::serve_and_log(
-        &[
-            "serve",
-            "--listen",
-            "127.0.0.1:0",
-            "--event-handler",
-            &url,
-            "--event-handler-timeout",
-            "1",
-            "--event-handler-bearer-file",
-            token.path().to_str().unwrap(),
-        ],
-        move |line| drop(log.send(line)),
-    );
-    let path = "/client/hubs/chat?user=ada&access_token=hunter2";
-    let mut client = crate::kit::Client::connect(&server, path, crate::kit::Client::JSON);
+    let mut command = tieline(&[
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--event-handler",
+        &url,
+        "--event-handler-timeout",
+        "1",
+        "--event-handler-bearer-file",
+        token.path().to_str().unwrap(),
+    ]);
+    command.env("TIELINE_KEY", tokens::KEY);
+    let server = Server::start(command, move |line| drop(log.send(line)));
+    let own = tokens::token(json!({"sub": "ada"}));
+    let path = format!("/client/hubs/chat?access_token={own}");
+    let mut client = Client::connect(&server, &path, Client::JSON);
     client.text();
     client.send(&event("e", 1, "hunter2"));
     failed(&client.text(), 1);
@@ -188,8 +192,9 @@ fn the_log_has_no_secrets() {
         text.contains("gave up an event") && text.contains("/eh"),
         "{text}"
     );
+    let secrets = ["hunter2", "stack trace", tokens::KEY, &*own];
     assert!(
-        !text.contains("hunter2") && !text.contains("stack trace"),
+        secrets.iter().all(|secret| !text.contains(secret)),
         "{text}"
     );
 }

@@ -9,6 +9,7 @@ mod order;
 mod reach;
 mod replies;
 mod tls;
+mod tokens;
 
 use self::handler::Handler;
 use super::kit::{Client, Server};

@@ -10,7 +10,10 @@ use tieline::{Bytes, ClientId, StatusCode, UpgradeRequest};
 
 use super::memory::Memory;
 use crate::{
-    app::events::{Admission, ConnectError, ConnectRequest},
+    app::{
+        events::{Admission, ConnectError, ConnectRequest},
+        token::claims,
+    },
     webhook::client::Answer,
 };
 
@@ -28,7 +31,7 @@ struct ConnectBody<'a> {
 }
 
 /// What a handler learns of a client.
-pub(super) fn body(request: &UpgradeRequest) -> Bytes {
+pub(super) fn body(request: &UpgradeRequest, token: Option<&str>) -> Bytes {
     let mut query = Lists::new();
     let pairs = request.uri().query().unwrap_or_default();
     for (name, value) in form_urlencoded::parse(pairs.as_bytes()) {
@@ -46,7 +49,7 @@ pub(super) fn body(request: &UpgradeRequest) -> Bytes {
         }
     }
     let body = ConnectBody {
-        claims: Lists::new(),
+        claims: token.map(claims::all).unwrap_or_default(),
         query,
         headers,
         subprotocols: request.subprotocols().collect(),
@@ -62,6 +65,7 @@ pub(super) fn body(request: &UpgradeRequest) -> Bytes {
 struct ConnectAnswer {
     user_id: Option<String>,
     groups: Option<Vec<String>>,
+    roles: Option<Vec<String>>,
     subprotocol: Option<String>,
 }
 
@@ -102,6 +106,7 @@ pub(super) fn decision(
     Ok(Admission {
         user,
         groups: groups.collect::<Result<_, _>>()?,
+        roles: body.roles,
         subprotocol,
         memory,
     })

@@ -110,7 +110,7 @@ impl Events for Upstream {
             subprotocol: None,
             content_type: reply::content_type(DataType::Json),
         };
-        let body = connect::body(request.upgrade);
+        let body = connect::body(request.upgrade, request.token);
         let patience = (handler.connect_timeout(), Patience::Blocking);
         let memory = Memory::default();
         let sent = handler.send(&self.sender, event, &memory, body, patience);

@@ -76,13 +76,13 @@ impl EventHandler {
             EventKind::Connect => connect,
             EventKind::Connected => connected,
             EventKind::Disconnected => disconnected,
-            EventKind::User(name) => name.len() <= MAX_NAME && user_events.match_any_case(name),
+            EventKind::User(name) => name.len() <= MAX_NAME && user_events.match_name(name),
             EventKind::Group(change, group) => {
                 let wanted = match change {
                     GroupChange::Joined => group_events.joined,
                     GroupChange::Left => group_events.left,
                 };
-                wanted && group_events.groups.match_exactly(group)
+                wanted && group_events.groups.match_name(group)
             }
         }
     }

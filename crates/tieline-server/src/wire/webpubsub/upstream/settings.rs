@@ -50,7 +50,7 @@ pub(crate) struct SystemEvents {
 }
 
 /// Which changes of groups a handler wants: of those whose name has one of the patterns.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug)]
 pub(crate) struct GroupEvents {
     pub(crate) joined: bool,
     pub(crate) left: bool,
