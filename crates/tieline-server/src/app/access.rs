@@ -1,26 +1,38 @@
 //! Which anonymous clients may connect.
 //!
-//! Decides by the `Host` header alone. Must not know the address to listen on, which `cli` checks, nor
-//! the response to a client that may not connect, which is up to the wire.
+//! Decides by the `Host` header alone, with the settings of the moment: a reload replaces them. Must not
+//! know the address to listen on, which `cli` checks, nor the response to a client that may not connect,
+//! which is up to the wire.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
-/// From where anonymous clients, which choose their own user name, may connect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum AnonymousAccess {
-    /// From everywhere.
-    Anyone,
-    /// Only under a loopback `Host`. A page of another site whose name was rebound to this machine
-    /// sends that site's name, and so does a proxy that forwards requests from elsewhere.
-    Loopback,
-}
+use arc_swap::ArcSwap;
 
-impl AnonymousAccess {
-    /// Whether a request with this `Host` header may connect.
-    pub(crate) fn allows(self, host: &str) -> bool {
-        match self {
-            Self::Anyone => true,
-            Self::Loopback => is_loopback(host),
+use crate::config::sections::hub::{Anonymous, HubSettings};
+
+/// Who may connect to a hub. Clones share the settings.
+#[derive(Debug, Clone)]
+pub(crate) struct HubAccess(Arc<ArcSwap<HubSettings>>);
+
+impl HubAccess {
+    pub(crate) fn new(settings: HubSettings) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(settings)))
+    }
+
+    /// Applies other settings to the clients that connect from now on.
+    pub(crate) fn replace(&self, settings: HubSettings) {
+        self.0.store(Arc::new(settings));
+    }
+
+    /// Whether an anonymous client, which chooses its own user name, may connect with this `Host` header.
+    ///
+    /// A page of another site whose name was rebound to this machine sends that site's name, and so does a
+    /// proxy that forwards requests from elsewhere.
+    pub(crate) fn allows(&self, host: &str) -> bool {
+        match self.0.load().anonymous {
+            Anonymous::Never => false,
+            Anonymous::Loopback => is_loopback(host),
+            Anonymous::Anyone => true,
         }
     }
 }
@@ -39,6 +51,11 @@ fn is_loopback(host: &str) -> bool {
 mod tests {
     use super::*;
 
+    fn allows(anonymous: Anonymous, host: &str) -> bool {
+        let origins = Vec::new();
+        HubAccess::new(HubSettings { anonymous, origins }).allows(host)
+    }
+
     #[test]
     fn loopback_access_needs_a_loopback_host() {
         for host in [
@@ -49,7 +66,8 @@ mod tests {
             "[::1]:80",
             "[::1]",
         ] {
-            assert!(AnonymousAccess::Loopback.allows(host), "{host}");
+            assert!(allows(Anonymous::Loopback, host), "{host}");
+            assert!(!allows(Anonymous::Never, host), "{host}");
         }
         for host in [
             "",
@@ -58,8 +76,8 @@ mod tests {
             "127.0.0.1.evil.example",
             "10.0.0.1:80",
         ] {
-            assert!(!AnonymousAccess::Loopback.allows(host), "{host}");
-            assert!(AnonymousAccess::Anyone.allows(host), "{host}");
+            assert!(!allows(Anonymous::Loopback, host), "{host}");
+            assert!(allows(Anonymous::Anyone, host), "{host}");
         }
     }
 }

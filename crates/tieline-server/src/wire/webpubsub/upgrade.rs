@@ -21,7 +21,7 @@ use super::{
     handler::WebPubSub,
     outgoing,
 };
-use crate::app::{access::AnonymousAccess, events::Events, namespace::Namespace};
+use crate::app::{access::HubAccess, events::Events, namespace::Namespace};
 
 const SUBPROTOCOL: &str = "json.webpubsub.azure.v1";
 
@@ -29,7 +29,7 @@ const SUBPROTOCOL: &str = "json.webpubsub.azure.v1";
 struct RouteState<E: Events> {
     node: Node<WebPubSub<E>>,
     hub: Namespace,
-    access: AnonymousAccess,
+    access: HubAccess,
     dialects: DialectIds,
 }
 
@@ -38,7 +38,7 @@ impl<E: Events> Clone for RouteState<E> {
         Self {
             node: self.node.clone(),
             hub: self.hub.clone(),
-            access: self.access,
+            access: self.access.clone(),
             dialects: self.dialects,
         }
     }
@@ -48,7 +48,7 @@ impl<E: Events> Clone for RouteState<E> {
 pub(crate) fn routes<E: Events>(
     node: Node<WebPubSub<E>>,
     hub: Namespace,
-    access: AnonymousAccess,
+    access: HubAccess,
     dialects: DialectIds,
 ) -> Router {
     Router::new()
@@ -117,8 +117,8 @@ impl<E: Events> RouteState<E> {
         if self.access.allows(request.header(HOST).unwrap_or_default()) {
             return Ok(request);
         }
-        let body = "anonymous clients may connect only through localhost or a loopback address; \
-                    to allow others, start the server with --anonymous\n";
+        let body = "anonymous clients may not connect under this address; the operator of the server can \
+                    allow it with --anonymous or hub_defaults.anonymous\n";
         Err(Refusal::new(StatusCode::FORBIDDEN, body))
     }
 }
