@@ -1,4 +1,4 @@
-//! The Tieline server: `tieline demo`, `tieline serve`, `tieline config` and `tieline bench`.
+//! The Tieline server: `tieline demo`, `tieline serve` and the commands around them.
 //!
 //! This file parses the command line, starts logging and the runtime, and turns errors into exit codes.
 //! `cli` turns file, environment and flags into settings, and `supervisor` runs nodes with them.
@@ -24,6 +24,7 @@ use self::{
         command::{Cli, Command},
         demo::Demo,
         error::is_usage_error,
+        key,
     },
     config::sections::log::LogFormat,
     supervisor::reload::SetLog,
@@ -70,6 +71,8 @@ fn run(command: Command) -> anyhow::Result<()> {
             runtime()?.block_on(serve.run(checked, set_log))
         }
         Command::Config(config) => config.run(),
+        Command::Key => key::run(),
+        Command::Token(token) => token.run(),
         // Without a runtime: it blocks, and leaves the machine to the load.
         Command::Bench(bench) => bench.run(&bench::registry),
     }

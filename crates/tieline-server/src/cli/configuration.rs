@@ -10,11 +10,22 @@ use tieline::{ClusterConfig, ClusterError, Config};
 
 use super::error::cluster_error;
 use crate::{
-    app::{access::HubAccess, namespace::Namespace},
+    app::{
+        access::{Access, LiveAccess},
+        jwks::{Issuer, IssuerSettings},
+        key::{AccessKey, AccessKeys},
+        namespace::Namespace,
+        role::Roles,
+        token::verify::Verifier,
+    },
     config::{
         error::ConfigErrors,
         names,
-        sections::hub::Anonymous,
+        secret::Secret,
+        sections::{
+            hub::{Anonymous, HubSettings},
+            issuers::IssuerTable,
+        },
         settings::{Layers, Settings},
         source,
         values::Values,
@@ -88,14 +99,18 @@ fn serve_settings(
     let of_hub = settings.hub(hub.as_str());
     let config = settings.limits.config(&settings.times, of_hub.origins());
     config.validate().map_err(|error| invalid(&error, values))?;
+    let verifier = verifier(settings)?;
     Ok(ServeSettings {
-        listen: check_listen(settings.general.listen, of_hub.anonymous)?,
+        listen: check_listen(
+            settings.general.listen,
+            anonymous(of_hub, verifier.is_some()),
+        )?,
         tls: settings.tls.read_files()?,
         registry: registry(settings)?,
         cluster: cluster(settings, &config, values)?,
         clients: ClientSettings {
             hub: hub.clone(),
-            access: HubAccess::new(of_hub.clone()),
+            access: access(of_hub, verifier),
         },
         config,
         drain_delay: settings.times.drain_delay,
@@ -116,6 +131,81 @@ fn cluster(settings: &Settings, hub: &Config, values: &Values) -> anyhow::Result
 /// What the library says of its configuration.
 fn invalid(error: &impl ToString, values: &Values) -> ConfigErrors {
     ConfigErrors::one(names::settings_as_set(&error.to_string(), values))
+}
+
+/// Who may connect to a hub.
+pub(super) fn access(hub: &HubSettings, verifier: Option<Verifier>) -> LiveAccess {
+    let roles = Roles::parse(&hub.anonymous_roles);
+    LiveAccess::new(Access::new(
+        anonymous(hub, verifier.is_some()),
+        roles,
+        verifier,
+    ))
+}
+
+/// Who may connect without a token. If there are tokens, nobody unless said so: a proxy on this machine may send
+/// its own loopback address as the host of every request.
+pub(super) fn anonymous(hub: &HubSettings, has_tokens: bool) -> Anonymous {
+    let default = if has_tokens {
+        Anonymous::Never
+    } else {
+        Anonymous::Loopback
+    };
+    hub.anonymous.unwrap_or(default)
+}
+
+/// What verifies tokens; `None` if there is neither a key nor an issuer. Reads the key sets.
+fn verifier(settings: &Settings) -> anyhow::Result<Option<Verifier>> {
+    let endpoints = settings.general.public_endpoints.iter().map(|text| {
+        let invalid = |why| ConfigErrors::one(format!("invalid --public-endpoint: {why}"));
+        text.parse().map_err(invalid)
+    });
+    let endpoints = endpoints.collect::<Result<_, _>>()?;
+    let secondary = settings.keys.secondary.as_ref();
+    let secondary = secondary.map(|key| access_key(key, "--secondary-key-file"));
+    let keys = match (primary_key(settings)?, secondary.transpose()?) {
+        (Some(primary), secondary) => Some(AccessKeys { primary, secondary }),
+        (None, None) => None,
+        (None, Some(_)) => {
+            let text = "--secondary-key-file needs a primary key, from --key-file";
+            return Err(ConfigErrors::one(text).into());
+        }
+    };
+    let issuers = settings.issuers.iter().enumerate();
+    let issuers = issuers.map(|(index, table)| issuer(index, table));
+    let issuers = issuers.collect::<anyhow::Result<Vec<_>>>()?;
+    if keys.is_none() && issuers.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(Verifier::new(keys.as_ref(), issuers, endpoints)))
+}
+
+/// The key that signs.
+pub(super) fn primary_key(settings: &Settings) -> Result<Option<AccessKey>, ConfigErrors> {
+    let key = settings.keys.primary.as_ref();
+    key.map(|key| access_key(key, "--key-file")).transpose()
+}
+
+/// The first line of a secret: what other programs keep may have more.
+fn access_key(secret: &Secret, flag: &str) -> Result<AccessKey, ConfigErrors> {
+    let line = secret.expose().lines().next().unwrap_or_default();
+    AccessKey::new(line.trim())
+        .map_err(|error| ConfigErrors::one(format!("invalid {flag}: {error}")))
+}
+
+fn issuer(index: usize, table: &IssuerTable) -> anyhow::Result<Issuer> {
+    let (Some(issuer), Some(keys), false) =
+        (&table.issuer, &table.jwks, table.algorithms.is_empty())
+    else {
+        let text = format!("`issuers[{index}]` needs `issuer`, `jwks` and `algorithms`");
+        return Err(ConfigErrors::one(text).into());
+    };
+    Ok(Issuer::open(IssuerSettings {
+        issuer: issuer.clone(),
+        keys: keys.clone(),
+        algorithms: table.algorithms.clone(),
+        audience: table.audience.clone(),
+    })?)
 }
 
 pub(super) fn registry(settings: &Settings) -> anyhow::Result<Option<RegistrySettings>> {
@@ -139,7 +229,7 @@ pub(super) fn check_listen(
         return Ok(address);
     }
     Err(ConfigErrors::one(format!(
-        "refusing to listen on {address}: clients could impersonate anyone; use 127.0.0.1, or let anyone connect with --anonymous"
+        "refusing to listen on {address}: clients could impersonate anyone; use 127.0.0.1, an access key (--key-file) or --anonymous"
     )))
 }
 

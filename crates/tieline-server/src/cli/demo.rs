@@ -10,12 +10,11 @@ use clap::Args;
 use tieline::Config;
 
 use super::{
-    configuration::{HubFlag, as_set, check_listen, registry},
+    configuration::{HubFlag, access, anonymous, as_set, check_listen, registry},
     error::in_terms_of_flags,
     flags::{Flags, Subset},
 };
 use crate::{
-    app::access::HubAccess,
     config::{
         error::ConfigErrors,
         option::Opt,
@@ -120,13 +119,13 @@ impl Demo {
         config
             .validate()
             .map_err(|error| ConfigErrors::one(error.to_string()))?;
-        let check = |address| check_listen(address, of_hub.anonymous);
+        let check = |address| check_listen(address, anonymous(of_hub, false));
         Ok(DemoSettings {
             listen: check(settings.general.listen)?,
             second: self.second.map(check).transpose()?,
             clients: ClientSettings {
                 hub: self.hub.hub.clone(),
-                access: HubAccess::new(of_hub.clone()),
+                access: access(of_hub, None),
             },
             config,
             registry: registry(settings)?,

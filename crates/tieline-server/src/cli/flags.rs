@@ -46,11 +46,9 @@ impl<S: Subset> Args for Flags<S> {
         options()
             .filter(|option| S::has(option))
             .fold(command, |command, option| {
-                let command = command.arg(arg(option));
-                if option.file_flag.is_empty() {
-                    return command;
-                }
-                command.arg(file_arg(option))
+                let flag = (!option.flag.is_empty()).then(|| arg(option));
+                let file_flag = (!option.file_flag.is_empty()).then(|| file_arg(option));
+                command.args(flag).args(file_flag)
             })
     }
 
@@ -63,7 +61,9 @@ impl<S: Subset> FromArgMatches for Flags<S> {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let mut given = Vec::new();
         for option in options().filter(|option| S::has(option)) {
-            if let Some(texts) = matches.get_many::<String>(option.flag) {
+            if !option.flag.is_empty()
+                && let Some(texts) = matches.get_many::<String>(option.flag)
+            {
                 let texts: Vec<_> = texts.map(String::as_str).collect();
                 let raw = Raw::Text(texts.join(","));
                 given.push(flag(option, option.flag, raw));
@@ -115,9 +115,11 @@ fn arg(option: &'static Opt) -> Arg {
 }
 
 fn file_arg(option: &'static Opt) -> Arg {
+    let (first, rest) = option.sentence.split_at(1);
     let help = format!(
-        "File with the value of --{} [env: TIELINE_{}]",
-        option.flag,
+        "File with the {}{} [env: TIELINE_{}]",
+        first.to_lowercase(),
+        rest.trim_end_matches('.'),
         shout(option.file_flag)
     );
     Arg::new(option.file_flag)
@@ -152,18 +154,18 @@ fn default(option: &Opt) -> String {
 
 /// The texts of options name others by their place in the file.
 fn with_flags(text: &str) -> String {
-    options()
-        .filter(|option| !option.flag.is_empty())
-        .fold(text.to_owned(), |text, option| {
-            text.replace(
-                &format!("`{}`", option.path()),
-                &format!("--{}", option.flag),
-            )
-        })
+    options().fold(text.to_owned(), |text, option| {
+        let flag = match (option.flag, option.file_flag) {
+            ("", "") => return text,
+            ("", flag) | (flag, _) => flag,
+        };
+        text.replace(&format!("`{}`", option.path()), &format!("--{flag}"))
+    })
 }
 
 fn heading(option: &Opt) -> Option<&'static str> {
     Some(match option.section {
+        "keys" => "Tokens",
         "tls" => "TLS",
         "cluster" => "Cluster",
         "hub_defaults" => "Clients",

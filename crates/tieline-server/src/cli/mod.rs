@@ -12,4 +12,6 @@ mod configuration;
 pub(crate) mod demo;
 pub(crate) mod error;
 mod flags;
+pub(crate) mod key;
 mod serve;
+mod token;

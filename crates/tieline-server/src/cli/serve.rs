@@ -36,7 +36,7 @@ pub(crate) struct ServeOptions;
 
 impl Subset for ServeOptions {
     fn has(option: &Opt) -> bool {
-        !option.flag.is_empty()
+        !option.flag.is_empty() || !option.file_flag.is_empty()
     }
 }
 
@@ -70,7 +70,10 @@ impl Serve {
             set_log,
             hub: start.clients.hub.to_string(),
             access: start.clients.access.clone(),
-            load: Box::new(move || Ok(self.check()?.settings)),
+            load: Box::new(move || {
+                let checked = self.check()?;
+                Ok((checked.settings, checked.serve.clients.access))
+            }),
         };
         let served = serve(start, reload).await;
         served.map_err(|error| as_set(in_terms_of_flags(error, |_| "--listen"), &values))

@@ -1,7 +1,7 @@
 //! The table of options in the documentation is that of the program.
 
 use super::{
-    known::{TABLES, file_variable},
+    known::{LISTS, TABLES, file_variable},
     option::Opt,
     settings::Layers,
     source::Environment,
@@ -22,7 +22,13 @@ fn tables() -> String {
             "\n### {title}\n\n| key | default | description | flag, variable |\n|---|---|---|---|\n{rows}"
         )
     };
-    TABLES.map(table).concat() + "\n"
+    let list = |(name, options): (&str, &[Opt])| {
+        let rows = options.iter().map(row).collect::<String>();
+        format!(
+            "\n### `[[{name}]]`\n\nA table for each; only in the file.\n\n| key | default | description |\n|---|---|---|\n{rows}"
+        )
+    };
+    TABLES.map(table).concat() + &LISTS.map(list).concat() + "\n"
 }
 
 fn row(option: &Opt) -> String {
@@ -42,7 +48,12 @@ fn row(option: &Opt) -> String {
     };
     let (name, sentence, cost, names) =
         (option.name, option.sentence, option.cost, names.join(", "));
-    format!("| `{name}` | {default} | {sentence} {cost}{live} | {names} |\n")
+    let names = if LISTS.iter().any(|(list, _)| *list == option.section) {
+        String::new()
+    } else {
+        format!(" {names} |")
+    };
+    format!("| `{name}` | {default} | {sentence} {cost}{live} |{names}\n")
 }
 
 /// To write the tables after a change: `UPDATE_DOCS=1 cargo test -p tieline-server documentation`.

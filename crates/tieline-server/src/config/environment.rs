@@ -6,10 +6,11 @@
 
 use super::{
     hub_name,
-    known::{self, file_variable, of_hub, options},
+    known::{self, file_variable, options},
     option::{Opt, Raw},
+    sections::hub::HubSettings,
     source::{Environment, Source},
-    values::Values,
+    values::{Values, hub_scope},
 };
 
 const PREFIX: &str = "TIELINE_";
@@ -29,12 +30,9 @@ pub(super) fn add(values: &mut Values, environment: &Environment, is_used: fn(&O
                 } else {
                     Raw::Text(value.clone())
                 };
-                values.set(
-                    option,
-                    hub.as_deref(),
-                    raw,
-                    Source::Environment(name.clone()),
-                );
+                let scope = hub.as_deref().map(hub_scope);
+                let source = Source::Environment(name.clone());
+                values.set(option, scope.as_deref(), raw, source);
                 values.hubs.extend(hub);
             }
             Some(_) => {}
@@ -69,7 +67,8 @@ fn find(name: &str) -> Option<(&'static Opt, Option<String>, bool)> {
         return Some((option, None, true));
     }
     let (hub, option) = name.strip_prefix("TIELINE_HUB__")?.rsplit_once("__")?;
-    let option = of_hub(&option.to_ascii_lowercase())?;
+    let named = |known: &&Opt| known.name == option.to_ascii_lowercase();
+    let option = HubSettings::OPTIONS.iter().find(named)?;
     Some((option, Some(hub_name::check(hub).ok()?), false))
 }
 

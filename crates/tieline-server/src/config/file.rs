@@ -15,8 +15,9 @@ use super::{
     hub_name,
     known::{self, Known},
     option::{Opt, Raw},
+    sections::hub::HubSettings,
     source::Source,
-    values::Values,
+    values::{Values, hub_scope, list_scope},
 };
 
 /// Adds what is in the file.
@@ -69,6 +70,14 @@ impl File<'_> {
                 (Some(Known::Table), DeValue::Table(_)) => {
                     self.add_table(values, &format!("{path}."), inner(value));
                 }
+                (Some(Known::List(list, options)), DeValue::Array(_)) => {
+                    self.add_list(values, list, options, value);
+                }
+                (Some(Known::List(..)), _) => {
+                    let text =
+                        format!("{source}: invalid `{path}`: expected tables, as in [[{path}]]");
+                    values.errors.add(text);
+                }
                 (Some(Known::Hubs), DeValue::Table(_)) => self.add_hubs(values, inner(value)),
                 (Some(Known::Table), _) => {
                     let text =
@@ -93,7 +102,12 @@ impl File<'_> {
             let source = self.source(&key.span());
             let refused = match (hub_name::check(key.get_ref()), value.get_ref()) {
                 (Ok(name), DeValue::Table(_)) if values.hubs.insert(name.clone()) => {
-                    self.add_hub(values, &name, inner(value));
+                    self.add_scope(
+                        values,
+                        &hub_scope(&name),
+                        HubSettings::OPTIONS,
+                        inner(value),
+                    );
                     continue;
                 }
                 (Ok(_), DeValue::Table(_)) => {
@@ -109,13 +123,44 @@ impl File<'_> {
         }
     }
 
-    fn add_hub(&self, values: &mut Values, hub: &str, table: DeTable<'_>) {
+    fn add_list(
+        &self,
+        values: &mut Values,
+        list: &'static str,
+        options: &'static [Opt],
+        value: Spanned<DeValue<'_>>,
+    ) {
+        let source = self.source(&value.span());
+        let DeValue::Array(items) = value.into_inner() else {
+            return;
+        };
+        values.lists.insert(list, items.len());
+        for (index, item) in items.into_iter().enumerate() {
+            if matches!(item.get_ref(), DeValue::Table(_)) {
+                self.add_scope(values, &list_scope(list, index), options, inner(item));
+            } else {
+                values.errors.add(format!(
+                    "{source}: invalid `{list}`: expected tables, as in [[{list}]]"
+                ));
+            }
+        }
+    }
+
+    /// Adds a table of which there are several.
+    fn add_scope(
+        &self,
+        values: &mut Values,
+        scope: &str,
+        options: &'static [Opt],
+        table: DeTable<'_>,
+    ) {
         for (key, value) in in_order(table) {
             let source = self.source(&key.span());
-            if let Some(option) = known::of_hub(key.get_ref()) {
-                set(values, option, Some(hub), value, source);
+            let name = key.get_ref();
+            if let Some(option) = options.iter().find(|option| option.name == name) {
+                set(values, option, Some(scope), value, source);
             } else {
-                let unknown = known::unknown_of_hub(hub, key.get_ref());
+                let unknown = known::unknown_in(scope, options, name);
                 values.errors.add(format!("{source}: {unknown}"));
             }
         }
@@ -139,12 +184,12 @@ fn inner(value: Spanned<DeValue<'_>>) -> DeTable<'_> {
 fn set(
     values: &mut Values,
     option: &'static Opt,
-    hub: Option<&str>,
+    scope: Option<&str>,
     value: Spanned<DeValue<'_>>,
     source: Source,
 ) {
     match toml::Value::deserialize(value.into_deserializer()) {
-        Ok(value) => values.set(option, hub, Raw::File(value), source),
+        Ok(value) => values.set(option, scope, Raw::File(value), source),
         Err(error) => values.errors.add(format!("{source}: {}", error.message())),
     }
 }

@@ -3,16 +3,17 @@
 use super::{
     option::{Opt, shout},
     sections::{
-        cluster::ClusterSettings, general::General, hub::HubSettings, limits::Limits,
-        log::LogSettings, times::Times, tls::TlsSettings,
+        cluster::ClusterSettings, general::General, hub::HubSettings, issuers::IssuerTable,
+        keys::Keys, limits::Limits, log::LogSettings, times::Times, tls::TlsSettings,
     },
     suggest,
     values::HUB_DEFAULTS,
 };
 
 /// The tables of the file in their order, each with its options.
-pub(crate) const TABLES: [(&str, &[Opt]); 7] = [
+pub(crate) const TABLES: [(&str, &[Opt]); 8] = [
     ("", General::OPTIONS),
+    ("keys", Keys::OPTIONS),
     ("tls", TlsSettings::OPTIONS),
     ("cluster", ClusterSettings::OPTIONS),
     (HUB_DEFAULTS, HubSettings::OPTIONS),
@@ -24,7 +25,10 @@ pub(crate) const TABLES: [(&str, &[Opt]); 7] = [
 /// The table with a table for each hub.
 const HUBS: &str = "hub";
 
-/// All options, in the order of the file.
+/// The lists of tables, each with the options of a table.
+pub(crate) const LISTS: [(&str, &[Opt]); 1] = [("issuers", IssuerTable::OPTIONS)];
+
+/// All options but those of lists, in the order of the file.
 pub(crate) fn options() -> impl Iterator<Item = &'static Opt> {
     TABLES.iter().flat_map(|(_, options)| options.iter())
 }
@@ -34,6 +38,7 @@ pub(super) enum Known {
     Option(&'static Opt),
     Table,
     Hubs,
+    List(&'static str, &'static [Opt]),
 }
 
 pub(super) fn at(path: &str) -> Option<Known> {
@@ -43,16 +48,12 @@ pub(super) fn at(path: &str) -> Option<Known> {
     if !path.is_empty() && TABLES.iter().any(|(name, _)| *name == path) {
         return Some(Known::Table);
     }
+    if let Some((name, options)) = LISTS.iter().find(|(name, _)| *name == path) {
+        return Some(Known::List(name, options));
+    }
     options()
         .find(|option| option.path() == path)
         .map(Known::Option)
-}
-
-/// The option of that name that hubs have.
-pub(super) fn of_hub(name: &str) -> Option<&'static Opt> {
-    HubSettings::OPTIONS
-        .iter()
-        .find(|option| option.name == name)
 }
 
 pub(super) fn unknown_key(path: &str) -> String {
@@ -63,7 +64,10 @@ pub(super) fn unknown_key(path: &str) -> String {
             || option.flag.replace('-', "_") == suggest::normal(name)
     });
     let places = options().map(Opt::path);
-    let tables = TABLES.iter().map(|(table, _)| (*table).to_owned());
+    let tables = TABLES
+        .iter()
+        .chain(&LISTS)
+        .map(|(table, _)| (*table).to_owned());
     let known: Vec<_> = places.chain(tables).chain([HUBS.to_owned()]).collect();
     let near = || suggest::nearest(path, known.iter().map(String::as_str)).map(str::to_owned);
     let in_table = || {
@@ -78,10 +82,11 @@ pub(super) fn unknown_key(path: &str) -> String {
     )
 }
 
-pub(super) fn unknown_of_hub(hub: &str, name: &str) -> String {
-    let names = HubSettings::OPTIONS.iter().map(|option| option.name);
-    let near = suggest::nearest(name, names).map(|name| format!("hub.{hub}.{name}"));
-    with_suggestion(&format!("unknown key `hub.{hub}.{name}`"), near.as_deref())
+/// The error for a name that is none of the options of a table.
+pub(super) fn unknown_in(scope: &str, options: &[Opt], name: &str) -> String {
+    let names = options.iter().map(|option| option.name);
+    let near = suggest::nearest(name, names).map(|name| format!("{scope}.{name}"));
+    with_suggestion(&format!("unknown key `{scope}.{name}`"), near.as_deref())
 }
 
 /// The name of a variable that may be a mistyped one, with the one that was probably meant.

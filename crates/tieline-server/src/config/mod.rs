@@ -16,7 +16,7 @@ pub(crate) mod known;
 pub(crate) mod names;
 pub(crate) mod option;
 pub(crate) mod registry_url;
-mod secret;
+pub(crate) mod secret;
 mod section;
 pub(crate) mod sections;
 pub(crate) mod settings;

@@ -9,7 +9,7 @@ use super::{known::options, option::Opt, values::Values};
 pub(crate) fn flags_as_set(text: &str, values: &Values) -> String {
     replace(text, values, |word| {
         let flag = word.strip_prefix("--")?;
-        options().find(|option| option.flag == flag)
+        options().find(|option| option.flag == flag || option.file_flag == flag)
     })
 }
 

@@ -11,17 +11,19 @@ use super::{
     file,
     option::{Opt, Raw},
     sections::{
-        cluster::ClusterSettings, general::General, hub::HubSettings, limits::Limits,
-        log::LogSettings, times::Times, tls::TlsSettings,
+        cluster::ClusterSettings, general::General, hub::HubSettings, issuers::IssuerTable,
+        keys::Keys, limits::Limits, log::LogSettings, times::Times, tls::TlsSettings,
     },
     source::{Environment, Source},
-    values::{Reader, Values},
+    values::{Reader, Values, hub_scope, list_scope, path},
 };
 
 /// The settings of the server.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) general: General,
+    pub(crate) keys: Keys,
+    pub(crate) issuers: Vec<IssuerTable>,
     pub(crate) tls: TlsSettings,
     pub(crate) cluster: ClusterSettings,
     pub(crate) limits: Limits,
@@ -74,9 +76,18 @@ impl Settings {
     fn read(values: &Values) -> Result<Self, ConfigErrors> {
         let errors = RefCell::default();
         let reader = Reader::new(values, &errors);
-        let hub = |hub: &String| (hub.clone(), HubSettings::read(&reader.hub(hub)));
+        let hub = |hub: &String| {
+            (
+                hub.clone(),
+                HubSettings::read(&reader.scope(hub_scope(hub))),
+            )
+        };
+        let issuers = 0..values.lists.get("issuers").copied().unwrap_or(0);
+        let issuer = |index| IssuerTable::read(&reader.scope(list_scope("issuers", index)));
         let settings = Self {
             general: General::read(&reader),
+            keys: Keys::read(&reader),
+            issuers: issuers.map(issuer).collect(),
             tls: TlsSettings::read(&reader),
             cluster: ClusterSettings::read(&reader),
             limits: Limits::read(&reader),
@@ -107,20 +118,27 @@ impl Settings {
     pub(crate) fn changes(&self, other: &Self, hub: &str) -> Vec<(String, &'static Opt)> {
         let global = [
             self.general.changes(&other.general),
+            self.keys.changes(&other.keys),
             self.tls.changes(&other.tls),
             self.cluster.changes(&other.cluster),
             self.limits.changes(&other.limits),
             self.times.changes(&other.times),
             self.log.changes(&other.log),
         ];
-        let global = global
-            .into_iter()
-            .flatten()
-            .map(|option| (option.path(), option));
+        let global = global.into_iter().flatten();
+        let mut changes: Vec<_> = global.map(|option| (option.path(), option)).collect();
+        if self.issuers.len() != other.issuers.len() {
+            changes.push(("issuers".into(), &IssuerTable::OPTIONS[0]));
+        }
+        for (index, (issuer, other)) in self.issuers.iter().zip(&other.issuers).enumerate() {
+            let scope = list_scope("issuers", index);
+            let differing = issuer.changes(other).into_iter();
+            changes.extend(differing.map(|option| (path(option, Some(&scope)), option)));
+        }
         let of_hub = self.hub(hub).changes(other.hub(hub)).into_iter();
-        global
-            .chain(of_hub.map(|option| (format!("hub.{hub}.{}", option.name), option)))
-            .collect()
+        let scope = hub_scope(hub);
+        changes.extend(of_hub.map(|option| (path(option, Some(&scope)), option)));
+        changes
     }
 }
 

@@ -3,11 +3,11 @@
 //! Must not show a secret: values come here as their types show them.
 
 use super::{
-    known::{TABLES, options},
+    known::{LISTS, TABLES, options},
     option::Opt,
-    sections::hub::HubSettings,
+    sections::{hub::HubSettings, issuers::IssuerTable},
     settings::Settings,
-    values::{HUB_DEFAULTS, Values},
+    values::{HUB_DEFAULTS, Values, hub_scope, list_scope, path},
 };
 
 /// Longest line of a comment.
@@ -38,7 +38,19 @@ pub(crate) fn default_file() -> String {
         let options = options.iter().map(default_option).collect::<String>();
         [&head, &options, after].concat()
     };
-    HEAD.to_owned() + &TABLES.map(table).concat()
+    // In TOML, lists of tables come last, or what follows would be theirs.
+    HEAD.to_owned() + &TABLES.map(table).concat() + &LISTS.map(list).concat()
+}
+
+/// A list is empty by default, so that its table is a comment, options and all.
+fn list((name, options): (&str, &[Opt])) -> String {
+    let options = options.iter().map(default_option).collect::<String>();
+    format!("\n[[{name}]]\n{options}")
+        .lines()
+        .fold(String::new(), |text, line| match line {
+            "" => text + "\n",
+            line => text + "# " + line.trim_start_matches("# ").trim_start_matches('#') + "\n",
+        })
 }
 
 fn default_option(option: &Opt) -> String {
@@ -71,24 +83,26 @@ fn comment(prose: &str) -> Vec<String> {
 
 /// What is in force, and from where.
 pub(crate) fn in_force(settings: &Settings, values: &Values) -> String {
-    let all = options().map(|option| line(&option.path(), option, values, None));
-    let hubs = settings.listed_hubs().flat_map(|hub| {
-        let set = HubSettings::OPTIONS.iter();
-        let set = set.filter(move |option| values.shown(option, Some(hub)).is_some());
-        set.map(move |option| {
-            line(
-                &format!("hub.{hub}.{}", option.name),
-                option,
-                values,
-                Some(hub),
-            )
-        })
-    });
-    all.chain(hubs).collect()
+    let all = options().map(|option| line(option, values, None));
+    let issuers = (0..settings.issuers.len()).map(|index| list_scope("issuers", index));
+    let issuers = issuers.map(|scope| set_in(&scope, IssuerTable::OPTIONS, values));
+    let hubs = settings.listed_hubs().map(hub_scope);
+    let hubs = hubs.map(|scope| set_in(&scope, HubSettings::OPTIONS, values));
+    all.chain(issuers).chain(hubs).collect()
 }
 
-fn line(path: &str, option: &Opt, values: &Values, hub: Option<&str>) -> String {
-    let (value, source) = match values.shown(option, hub) {
+/// What is set of a table of which there are several.
+fn set_in(scope: &str, options: &'static [Opt], values: &Values) -> String {
+    let set = options
+        .iter()
+        .filter(|option| values.shown(option, Some(scope)).is_some());
+    set.map(|option| line(option, values, Some(scope)))
+        .collect()
+}
+
+fn line(option: &Opt, values: &Values, scope: Option<&str>) -> String {
+    let path = path(option, scope);
+    let (value, source) = match values.shown(option, scope) {
         Some((shown, source)) => (shown.to_owned(), source.to_string()),
         None if option.without.is_empty() => ((option.default)(), "default".into()),
         None => ((option.default)(), format!("default: {}", option.without)),

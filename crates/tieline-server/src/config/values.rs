@@ -32,6 +32,8 @@ pub(crate) struct Values {
     entries: BTreeMap<String, Entry>,
     /// The hubs with a table.
     pub(super) hubs: BTreeSet<String>,
+    /// How many tables a list of tables has.
+    pub(super) lists: BTreeMap<&'static str, usize>,
     environment: Environment,
     pub(super) errors: ConfigErrors,
     /// What is probably a mistake, but need not be.
@@ -43,21 +45,23 @@ impl Values {
         Self {
             entries: BTreeMap::new(),
             hubs: BTreeSet::new(),
+            lists: BTreeMap::new(),
             environment,
             errors: ConfigErrors::default(),
             warnings: Vec::new(),
         }
     }
 
-    /// Sets an option, over weaker layers. `hub` is the hub whose table it is in.
+    /// Sets an option, over weaker layers. `scope` is the table that it is in, if that is one of several:
+    /// `hub.chat`, `issuers[0]`.
     pub(super) fn set(
         &mut self,
         option: &'static Opt,
-        hub: Option<&str>,
+        scope: Option<&str>,
         raw: Raw,
         source: Source,
     ) {
-        let path = path(option, hub);
+        let path = path(option, scope);
         let place = Place {
             base: base(&source),
             environment: &self.environment,
@@ -88,8 +92,8 @@ impl Values {
     }
 
     /// The value in force of an option, as it may be shown, with its source; `None` for the default.
-    pub(crate) fn shown(&self, option: &Opt, hub: Option<&str>) -> Option<(&str, &Source)> {
-        let entry = self.entries.get(&path(option, hub))?;
+    pub(crate) fn shown(&self, option: &Opt, scope: Option<&str>) -> Option<(&str, &Source)> {
+        let entry = self.entries.get(&path(option, scope))?;
         Some((&entry.shown, &entry.source))
     }
 
@@ -99,8 +103,11 @@ impl Values {
         let by_path = |path: &str| format!("`{path}`");
         match self.shown(option, None) {
             Some((_, source)) => name(&option.path(), source),
-            None if self.has_file() || option.flag.is_empty() => by_path(&option.path()),
-            None => format!("--{}", option.flag),
+            None => match (option.flag, option.file_flag) {
+                _ if self.has_file() => by_path(&option.path()),
+                ("", "") => by_path(&option.path()),
+                ("", flag) | (flag, _) => format!("--{flag}"),
+            },
         }
     }
 
@@ -119,10 +126,20 @@ impl Values {
     }
 }
 
-/// The place of an option in the file, in the table of a hub if one is given.
-pub(super) fn path(option: &Opt, hub: Option<&str>) -> String {
-    match hub {
-        Some(hub) => format!("hub.{hub}.{}", option.name),
+/// The scope of a hub.
+pub(super) fn hub_scope(hub: &str) -> String {
+    format!("hub.{hub}")
+}
+
+/// The scope of a table of a list.
+pub(super) fn list_scope(list: &str, index: usize) -> String {
+    format!("{list}[{index}]")
+}
+
+/// The place of an option in the file.
+pub(super) fn path(option: &Opt, scope: Option<&str>) -> String {
+    match scope {
+        Some(scope) => format!("{scope}.{}", option.name),
         None => option.path(),
     }
 }
@@ -155,7 +172,7 @@ fn base(source: &Source) -> &Path {
 /// Reads typed values. Collects what has become unreadable since it was checked.
 pub(crate) struct Reader<'a> {
     values: &'a Values,
-    hub: Option<&'a str>,
+    scope: Option<String>,
     errors: &'a RefCell<ConfigErrors>,
 }
 
@@ -163,23 +180,24 @@ impl<'a> Reader<'a> {
     pub(super) fn new(values: &'a Values, errors: &'a RefCell<ConfigErrors>) -> Self {
         Self {
             values,
-            hub: None,
+            scope: None,
             errors,
         }
     }
 
-    /// The same for the options of a hub.
-    pub(super) fn hub(&self, hub: &'a str) -> Self {
+    /// The same for the table of this scope.
+    pub(super) fn scope(&self, scope: String) -> Self {
         Self {
-            hub: Some(hub),
-            ..*self
+            scope: Some(scope),
+            values: self.values,
+            errors: self.errors,
         }
     }
 
     /// The value of the strongest layer, or `None` for the default. A value in the table of a hub goes before
     /// those in the table of all hubs.
     pub(super) fn read<T: Setting>(&self, option: &Opt) -> Option<T> {
-        let own = self.hub.map(|hub| path(option, Some(hub)));
+        let own = self.scope.as_deref().map(|scope| path(option, Some(scope)));
         let entries = &self.values.entries;
         let entry = own.and_then(|path| entries.get(&path));
         let entry = entry.or_else(|| entries.get(&option.path()))?;

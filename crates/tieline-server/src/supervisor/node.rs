@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::{phase::ServingPhase, routes};
 use crate::{
-    app::{access::HubAccess, events::Events, namespace::Namespace},
+    app::{access::LiveAccess, events::Events, namespace::Namespace},
     wire::webpubsub::handler::WebPubSub,
 };
 
@@ -17,7 +17,7 @@ use crate::{
 #[derive(Debug, Clone)]
 pub(crate) struct ClientSettings {
     pub(crate) hub: Namespace,
-    pub(crate) access: HubAccess,
+    pub(crate) access: LiveAccess,
 }
 
 /// A node that is ready to serve.

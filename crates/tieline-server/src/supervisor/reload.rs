@@ -10,10 +10,10 @@ use tokio::{
 };
 use tracing_subscriber::EnvFilter;
 
-use crate::{app::access::HubAccess, config::settings::Settings};
+use crate::{app::access::LiveAccess, config::settings::Settings};
 
-/// Reads and checks the configuration.
-pub(crate) type Load = Box<dyn Fn() -> anyhow::Result<Settings> + Send>;
+/// Reads and checks the configuration, and what it says about who may connect.
+pub(crate) type Load = Box<dyn Fn() -> anyhow::Result<(Settings, LiveAccess)> + Send>;
 /// Replaces the levels of the log.
 pub(crate) type SetLog = Box<dyn Fn(EnvFilter) -> anyhow::Result<()> + Send>;
 
@@ -25,7 +25,7 @@ pub(crate) struct Reload {
     pub(crate) set_log: SetLog,
     /// The hub that is served, and who may connect to it.
     pub(crate) hub: String,
-    pub(crate) access: HubAccess,
+    pub(crate) access: LiveAccess,
 }
 
 impl Reload {
@@ -36,7 +36,8 @@ impl Reload {
             let mut applied = self.started.clone();
             while hangup.recv().await.is_some() {
                 match (self.load)() {
-                    Ok(settings) => {
+                    Ok((settings, access)) => {
+                        self.access.replace(&access);
                         self.apply(&applied, &settings);
                         applied = settings;
                     }
@@ -59,7 +60,6 @@ impl Reload {
                 tracing::warn!(changed = fixed, "these changes need a restart");
             }
         };
-        self.access.replace(settings.hub(&self.hub).clone());
         // Before a level that hides the report, and after one that shows it.
         let is_logged = tracing::enabled!(tracing::Level::INFO);
         if is_logged {

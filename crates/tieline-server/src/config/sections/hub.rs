@@ -11,11 +11,15 @@ use crate::config::{
 section! {
     /// Who may connect to a hub.
     pub(crate) struct HubSettings in "hub_defaults" {
-        anonymous: Anonymous = Anonymous::Loopback,
+        anonymous: Option<Anonymous> = None,
             "Who may connect without a token and choose a name with ?user=: \"never\", \"loopback\" or \"anyone\".",
             "With \"anyone\", everybody who reaches the server can impersonate everybody: only for a server that is \
              reached through a proxy that authenticates.",
-            flag: "anonymous", metavar: "WHO", live: true;
+            flag: "anonymous", metavar: "WHO", without: "\"loopback\", or \"never\" if there are keys or issuers", live: true;
+        anonymous_roles: Vec<String> = vec!["webpubsub.joinLeaveGroup".into(), "webpubsub.sendToGroup".into()],
+            "What clients without a token may do: roles, as in tokens.",
+            "Any other word, such as \"none\", permits nothing.",
+            flag: "anonymous-role", variable: "TIELINE_ANONYMOUS_ROLES", metavar: "ROLE", live: true;
         origins: Vec<Origin> = Vec::new(),
             "Origins whose pages may connect, such as \"https://example.org\"; \"*\" allows all.",
             "A page of any other origin gets 403. Programs that send no origin always may.",

@@ -6,6 +6,8 @@
 pub(crate) mod cluster;
 pub(crate) mod general;
 pub(crate) mod hub;
+pub(crate) mod issuers;
+pub(crate) mod keys;
 pub(crate) mod limits;
 pub(crate) mod log;
 pub(crate) mod times;

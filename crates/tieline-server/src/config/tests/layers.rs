@@ -45,7 +45,7 @@ fn hubs_have_tables_over_that_of_all() {
     let of = |hub| {
         let hub = settings.hub(hub);
         let origins: Vec<_> = hub.origins.iter().map(|origin| origin.0.as_str()).collect();
-        (hub.anonymous, origins)
+        (hub.anonymous.unwrap(), origins)
     };
     assert_eq!(
         of("chat"),
@@ -69,7 +69,7 @@ fn hubs_without_a_table_may_be_refused() {
     assert!(settings.has_hub("chat") && !settings.has_hub("other"));
     let variable = [("TIELINE_HUB__NEWS__ANONYMOUS", "anyone")];
     let (settings, _) = load("", &variable, &[]).unwrap();
-    assert_eq!(settings.hub("news").anonymous, Anonymous::Anyone);
+    assert_eq!(settings.hub("news").anonymous, Some(Anonymous::Anyone));
 }
 
 #[test]
@@ -134,4 +134,31 @@ fn a_change_is_one_of_values_not_of_texts() {
     let expected = ["cluster.secret", "times.ping_timeout", "hub.chat.origins"];
     assert_eq!(changes(&new, "chat"), expected);
     assert_eq!(changes(&new, "other"), expected[..2]);
+}
+
+#[test]
+fn lists_of_tables_are_read_and_their_mistakes_are_named() {
+    let issuer = |name: &str| {
+        format!(
+            "[[issuers]]\nissuer = \"{name}\"\njwks = \"/j\"\nalgorithms = [\"ES256\", \"EdDSA\"]\n"
+        )
+    };
+    let file = issuer("a") + &issuer("b");
+    let (settings, values) = load(&file, &[], &[]).unwrap();
+    let names: Vec<_> = settings
+        .issuers
+        .iter()
+        .map(|table| table.issuer.as_deref())
+        .collect();
+    assert_eq!(names, [Some("a"), Some("b")]);
+    assert_eq!(settings.issuers[1].algorithms.len(), 2);
+    let shown = text::in_force(&settings, &values);
+    let expected = "issuers[1].algorithms = [\"ES256\", \"EdDSA\"]";
+    assert!(shown.contains(expected), "{shown}");
+
+    let renamed = load(&file.replace("\"b\"", "\"c\""), &[], &[]).unwrap().0;
+    let changes = settings.changes(&renamed, "chat");
+    assert_eq!(changes[0].0, "issuers[1].issuer");
+    let fewer = load(&issuer("a"), &[], &[]).unwrap().0;
+    assert_eq!(settings.changes(&fewer, "chat")[0].0, "issuers");
 }
