@@ -89,6 +89,58 @@ fn both_keys_are_valid_while_one_is_replaced() {
     }
 }
 
+#[test]
+fn a_key_is_replaced_by_a_reload_and_connections_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    let head = "listen = \"127.0.0.1:0\"\n[keys]\n";
+    write("old", KEY);
+    write("new", SECONDARY);
+    write("t.toml", &format!("{head}primary = {{ file = \"old\" }}\n"));
+    let config = folder.path().join("t.toml");
+    let command = tieline(&["serve", "--config", config.to_str().unwrap()]);
+    let (reports, reloads) = mpsc::sync_channel(10);
+    let server = Server::start(command, move |line| {
+        if line.contains("configuration reloaded") {
+            let _ = reports.try_send(line);
+        }
+    });
+    let reload = |keys: &str| {
+        write("t.toml", &format!("{head}{keys}"));
+        server.signal("HUP");
+        reloads.recv_timeout(DEADLINE).unwrap()
+    };
+    let path = |key| {
+        format!(
+            "{HUB}?access_token={}",
+            signed(Algorithm::HS256, key, json!({}))
+        )
+    };
+    let is_refused = |key| {
+        server
+            .refused_upgrade(&path(key), "")
+            .starts_with("HTTP/1.1 401")
+    };
+    let connect = |key| Client::connect(&server, &path(key), Client::JSON);
+    let mut stays = connect(KEY);
+    stays.text();
+    assert!(is_refused(SECONDARY));
+
+    let line = reload("primary = { file = \"old\" }\nsecondary = { file = \"new\" }\n");
+    assert!(
+        line.contains("keys.secondary") && !line.contains("keys.primary"),
+        "{line}"
+    );
+    connect(KEY);
+    connect(SECONDARY);
+    let line = reload("primary = { file = \"new\" }\n");
+    assert!(line.contains("keys.primary, keys.secondary"), "{line}");
+    connect(SECONDARY);
+    assert!(is_refused(KEY));
+    stays.send(r#"{"type":"ping"}"#);
+    assert!(stays.text().contains("pong"));
+}
+
 /// At debug level and below, as a whole: neither what is accepted nor what is refused leaves a token behind.
 #[test]
 fn no_log_shows_a_token_or_a_key() {
