@@ -59,8 +59,13 @@ fn default_option(option: &Opt) -> String {
         prose += " SIGHUP applies a change.";
     }
     let mut lines = comment(&prose);
-    if !option.without.is_empty() {
-        lines.extend(comment(&format!("Without a value: {}.", option.without)));
+    if option.kind.is_secret {
+        lines.extend(comment(&format!("Written as {}.", option.kind.expected)));
+    }
+    match option.without {
+        "" => {}
+        "required" => lines.extend(comment("Required.")),
+        without => lines.extend(comment(&format!("Without a value: {without}."))),
     }
     let (name, default) = (option.name, (option.default)());
     format!("\n{}\n#{name} = {default}\n", lines.join("\n"))
