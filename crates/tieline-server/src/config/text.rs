@@ -47,6 +47,9 @@ fn default_option(option: &Opt) -> String {
         prose += " SIGHUP applies a change.";
     }
     let mut lines = comment(&prose);
+    if option.kind.is_secret {
+        lines.extend(comment(&format!("Written as {}.", option.kind.expected)));
+    }
     if !option.without.is_empty() {
         lines.extend(comment(&format!("Without a value: {}.", option.without)));
     }
