@@ -6,6 +6,7 @@
 
 pub(crate) mod access;
 pub(crate) mod events;
+pub(crate) mod filter;
 pub(crate) mod jwks;
 pub(crate) mod key;
 pub(crate) mod namespace;

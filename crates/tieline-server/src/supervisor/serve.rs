@@ -16,7 +16,10 @@ use super::{
     registry::RegistrySettings,
     reload::Reload,
 };
-use crate::{app::events::NoEvents, wire};
+use crate::{
+    app::{events::NoEvents, filter},
+    wire,
+};
 
 /// The settings of `tieline serve`.
 pub(crate) struct ServeSettings {
@@ -36,7 +39,7 @@ pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Re
     if let Some(tls) = settings.tls {
         listener = listener.tls(tls);
     }
-    let hub = Hub::with_dialects(settings.config, wire::dialects().0)?;
+    let hub = Hub::with_filters(settings.config, wire::dialects().0, filter::compile)?;
     let cluster = match &settings.registry {
         Some(registry) => cluster::join(hub, registry, settings.cluster).await?,
         None => Cluster::single_node(hub),
