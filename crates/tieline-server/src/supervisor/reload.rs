@@ -6,7 +6,7 @@
 
 use tokio::{
     signal::unix::{SignalKind, signal},
-    task::JoinHandle,
+    task::{JoinHandle, block_in_place},
 };
 use tracing_subscriber::EnvFilter;
 
@@ -35,7 +35,8 @@ impl Reload {
         Ok(tokio::spawn(async move {
             let mut applied = self.started.clone();
             while hangup.recv().await.is_some() {
-                match (self.load)() {
+                // It reads files, which may be slow.
+                match block_in_place(&self.load) {
                     Ok((settings, access)) => {
                         self.access.replace(&access);
                         self.apply(&applied, &settings);
