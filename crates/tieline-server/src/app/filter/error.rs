@@ -1,6 +1,6 @@
 //! Why a filter cannot be read.
 
-use super::expression::Type;
+use super::types::Type;
 
 /// Longest filter, in bytes.
 pub(super) const MAX_LENGTH: usize = 16 * 1024;

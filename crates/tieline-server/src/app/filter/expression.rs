@@ -1,11 +1,9 @@
 //! A filter as a tree.
 //!
-//! Owns the types of expressions, which are known when the filter is read: only `null` has none. Invariant: a
-//! tree is at most as deep as the parser's limits allow.
+//! Owns what an expression is made of, and its type. Invariant: a tree is at most as deep as the parser's
+//! limits allow.
 
-use std::fmt;
-
-use super::functions::Function;
+use super::{functions::Function, types::Type};
 
 /// An expression whose types fit.
 #[derive(Debug, PartialEq)]
@@ -61,28 +59,6 @@ impl Comparison {
             _ => ordered(one) && ordered(other),
         };
         both_fit && (one == other || one == Type::Null || other == Type::Null)
-    }
-}
-
-/// The type of an expression; its value may be `null` all the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Type {
-    Null,
-    Bool,
-    Int,
-    Text,
-    Groups,
-}
-
-impl fmt::Display for Type {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Null => "null",
-            Self::Bool => "a condition",
-            Self::Int => "a number",
-            Self::Text => "text",
-            Self::Groups => "the list of groups",
-        })
     }
 }
 

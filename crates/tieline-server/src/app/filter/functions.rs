@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use super::expression::Type;
+use super::types::Type;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Function {

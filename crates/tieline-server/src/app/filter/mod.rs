@@ -23,6 +23,7 @@ mod functions;
 mod lexer;
 mod parser;
 mod subject;
+mod types;
 
 use tieline::{Connection, Predicate};
 

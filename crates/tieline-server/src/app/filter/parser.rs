@@ -4,9 +4,10 @@
 
 use super::{
     error::{FilterError, MAX_CLAUSES, MAX_DEPTH, MAX_LENGTH, Mistake},
-    expression::{Comparison, Expression, Type},
+    expression::{Comparison, Expression},
     functions::Function,
     lexer::{Lexer, Token},
+    types::Type,
 };
 
 /// What is wrong, and where, in bytes.
