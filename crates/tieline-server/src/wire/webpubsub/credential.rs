@@ -35,8 +35,7 @@ fn token(request: &UpgradeRequest) -> Result<Option<String>, AccessError> {
         .filter(|(name, _)| name == "access_token")
         .map(|(_, token)| token.into_owned());
     let headers = request.headers().get_all(AUTHORIZATION).iter();
-    // Of another scheme, it is none of a client's.
-    let in_header = headers.filter_map(|header| bearer(header).map(str::to_owned));
+    let in_header = headers.filter_map(bearer);
     let mut tokens = in_query.chain(in_header);
     let token = tokens.next();
     match tokens.next() {
@@ -45,10 +44,16 @@ fn token(request: &UpgradeRequest) -> Result<Option<String>, AccessError> {
     }
 }
 
-/// The token of `Bearer token`.
-fn bearer(header: &HeaderValue) -> Option<&str> {
-    let (scheme, token) = header.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+/// The token of `Bearer token`, even if it cannot be one. What has another scheme is none of a client's.
+fn bearer(header: &HeaderValue) -> Option<String> {
+    let header = String::from_utf8_lossy(header.as_bytes());
+    let (scheme, token) = match header.split_once([' ', '\t']) {
+        Some((scheme, token)) => (scheme, token.trim()),
+        None => (&*header, ""),
+    };
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then(|| token.to_owned())
 }
 
 /// What the client learns: enough to get a better token.

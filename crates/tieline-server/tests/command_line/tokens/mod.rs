@@ -200,7 +200,11 @@ fn with_a_key_anonymous_clients_need_a_setting() {
     let mut client = Client::connect(&server, &path, Client::JSON);
     let connected = client.text();
     assert!(!connected.contains("userId"), "{connected}");
-    // A refused token is not ignored.
+    // A refused token is not ignored, nor is what cannot be one.
+    for header in ["Bearer", "bearer \t", "Bearer\tx", "Bearer \u{e9}"] {
+        let answer = server.refused_upgrade(HUB, &format!("Authorization: {header}\r\n"));
+        assert!(answer.starts_with("HTTP/1.1 401"), "{header}: {answer}");
+    }
     let expired = format!("{HUB}?access_token={}", token(json!({"exp": 1})));
     assert!(
         server
