@@ -6,25 +6,17 @@
 
 use std::{net::IpAddr, sync::Arc, time::SystemTime};
 
+use arc_swap::ArcSwap;
+
 use super::{
     role::{RoleLists, Roles},
     token::{claims::Seconds, error::TokenError, verify::Verifier},
 };
+use crate::config::sections::hub::Anonymous;
 
-/// From where anonymous clients, which choose their own user name, may connect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum AnonymousAccess {
-    /// From everywhere.
-    Anyone,
-    /// Only under a loopback `Host`. A page of another site whose name was rebound to this machine
-    /// sends that site's name, and so does a proxy that forwards requests from elsewhere.
-    Loopback,
-    /// From nowhere: every client needs a token.
-    Never,
-}
-
-impl AnonymousAccess {
-    /// Whether a request with this `Host` header may connect.
+impl Anonymous {
+    /// Whether a request with this `Host` header may connect. A page of another site whose name was rebound to
+    /// this machine sends that site's name, and so does a proxy that forwards requests from elsewhere.
     fn allows(self, host: &str) -> bool {
         match self {
             Self::Anyone => true,
@@ -34,10 +26,29 @@ impl AnonymousAccess {
     }
 }
 
+/// Who may connect at the moment: a reload replaces it. Clones share it.
+#[derive(Debug, Clone)]
+pub(crate) struct LiveAccess(Arc<ArcSwap<Access>>);
+
+impl LiveAccess {
+    pub(crate) fn new(access: Access) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(access)))
+    }
+
+    pub(crate) fn load(&self) -> Arc<Access> {
+        self.0.load_full()
+    }
+
+    /// Decides about the clients that connect from now on. `other` is not used any more.
+    pub(crate) fn replace(&self, other: &Self) {
+        self.0.store(other.load());
+    }
+}
+
 /// Decides who may connect.
 #[derive(Debug)]
 pub(crate) struct Access {
-    anonymous: AnonymousAccess,
+    anonymous: Anonymous,
     /// What anonymous clients may do.
     anonymous_roles: Arc<Roles>,
     /// Without one, there are no tokens.
@@ -90,7 +101,7 @@ impl AccessError {
 
 impl Access {
     pub(crate) fn new(
-        anonymous: AnonymousAccess,
+        anonymous: Anonymous,
         anonymous_roles: Roles,
         verifier: Option<Verifier>,
     ) -> Self {
@@ -178,7 +189,7 @@ mod tests {
             "[::1]:80",
             "[::1]",
         ] {
-            assert!(AnonymousAccess::Loopback.allows(host), "{host}");
+            assert!(Anonymous::Loopback.allows(host), "{host}");
         }
         for host in [
             "",
@@ -187,9 +198,9 @@ mod tests {
             "127.0.0.1.evil.example",
             "10.0.0.1:80",
         ] {
-            assert!(!AnonymousAccess::Loopback.allows(host), "{host}");
-            assert!(AnonymousAccess::Anyone.allows(host), "{host}");
-            assert!(!AnonymousAccess::Never.allows(host), "{host}");
+            assert!(!Anonymous::Loopback.allows(host), "{host}");
+            assert!(Anonymous::Anyone.allows(host), "{host}");
+            assert!(!Anonymous::Never.allows(host), "{host}");
         }
     }
 }

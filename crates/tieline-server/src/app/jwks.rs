@@ -20,16 +20,10 @@ use parking_lot::RwLock;
 use serde::Deserialize;
 use tokio::{sync::Mutex, time::Instant};
 
+use crate::config::sections::issuers::IssuerAlgorithm;
+
 /// Keys are read again at most this often, however many tokens name keys that are not there.
 const INTERVAL: Duration = Duration::from_secs(30);
-
-/// An algorithm that an issuer may sign with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum IssuerAlgorithm {
-    Rs256,
-    Es256,
-    EdDsa,
-}
 
 impl IssuerAlgorithm {
     pub(crate) fn to_jwt(self) -> Algorithm {

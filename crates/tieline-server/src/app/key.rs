@@ -28,7 +28,7 @@ impl AccessKey {
         if text.len() < MIN_LENGTH {
             return Err(ShortKey(text.len()));
         }
-        Ok(Self(text.into()))
+        Ok(Self(Secret::new(text)))
     }
 
     /// A new key: 48 random bytes as 64 letters, digits, `-` and `_`, which no shell, URL or connection
@@ -37,7 +37,7 @@ impl AccessKey {
         let mut random = [0; RANDOM_BYTES];
         getrandom::fill(&mut random)?;
         let text = URL_SAFE_NO_PAD.encode(random);
-        Ok(Self(text.as_str().into()))
+        Ok(Self(Secret::new(text)))
     }
 
     /// The text, to sign with it or to hand it to its owner.

@@ -5,7 +5,7 @@
 
 use clap::{Parser, Subcommand};
 
-use super::{demo::Demo, serve::Serve, token::Token};
+use super::{config::ConfigCommand, demo::Demo, serve::Serve, token::Token};
 
 /// Serve WebSockets from one node or a cluster
 ///
@@ -35,8 +35,15 @@ pub(crate) enum Command {
     /// should send new clients to the node, and 503 otherwise.
     ///
     /// SIGTERM or Ctrl+C drains the node: it stops accepting clients, and closes the connections with
-    /// code 1012 over --drain-window seconds. A second signal stops the node immediately.
+    /// code 1012 over --drain-window. A second signal stops the node immediately.
+    ///
+    /// SIGHUP reads the configuration again, and applies what can change while the node runs.
     Serve(Box<Serve>),
+    /// Check, print or explain the configuration of `tieline serve`
+    ///
+    /// The configuration is one TOML file (--config, TIELINE_CONFIG), under environment variables, under
+    /// flags. None of them is needed.
+    Config(ConfigCommand),
     /// Print a new access key
     ///
     /// It is 48 random bytes as 64 letters, digits, - and _. Keep it in a file for --key-file, and in the

@@ -3,19 +3,24 @@
 //! Owns the files that they name, and their defaults. Must not know what is sent. Invariant: the token is in
 //! no text.
 
-use std::{net::IpAddr, path::PathBuf, time::Duration};
+use std::{
+    net::IpAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
+use anyhow::Context;
 use aws_lc_rs::hmac;
 use clap::{Args, ValueEnum};
 use http::HeaderValue;
 use tieline::Config;
 
-use super::{common::read, error::UsageError};
 use crate::{
     app::{
         key::{AccessKey, AccessKeys},
         namespace::Namespace,
     },
+    config::error::ConfigErrors,
     wire::webpubsub::upstream::{
         Patterns, UrlTemplate,
         settings::{GroupEvents, HandlerSettings, SystemEvents, UpstreamSettings},
@@ -126,7 +131,7 @@ impl EventHandlerFlags {
         let connect_timeout = Duration::from_secs(self.event_handler_connect_timeout);
         if connect_timeout >= config.decision_timeout {
             let text = "--event-handler-connect-timeout must be less than --decision-timeout";
-            return Err(UsageError(text.into()).into());
+            return Err(ConfigErrors::one(text).into());
         }
         let wants = |event| self.event_handler_system_events.contains(&event);
         let groups = patterns(Patterns::exact(&self.event_handler_groups))?;
@@ -171,7 +176,7 @@ impl EventHandlerFlags {
         let header = HeaderValue::from_bytes(&[b"Bearer ", token].concat());
         let mut header = header.ok().filter(|_| !token.is_empty()).ok_or_else(|| {
             let path = path.display();
-            UsageError(format!("{path} must have one line: the token"))
+            ConfigErrors::one(format!("{path} must have one line: the token"))
         })?;
         header.set_sensitive(true);
         Ok(Some(header))
@@ -186,13 +191,17 @@ fn signing_keys(keys: &AccessKeys) -> Vec<hmac::Key> {
     all.map(key).collect()
 }
 
-fn patterns(list: Result<Patterns, String>) -> Result<Patterns, UsageError> {
+fn patterns(list: Result<Patterns, String>) -> Result<Patterns, ConfigErrors> {
     let problem = |pattern| {
         format!(
             "invalid pattern {pattern:?}: it has more than five stars, or ends with a backslash"
         )
     };
-    list.map_err(|pattern| UsageError(problem(pattern)))
+    list.map_err(|pattern| ConfigErrors::one(problem(pattern)))
+}
+
+fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
 fn origin(text: &str) -> Result<HeaderValue, String> {

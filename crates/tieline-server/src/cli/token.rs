@@ -8,10 +8,17 @@ use anyhow::Context;
 use clap::Args;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::{error::UsageError, tokens::KeyFlags};
-use crate::app::{
-    namespace::Namespace,
-    token::{audience::Endpoint, sign::NewToken},
+use super::{
+    configuration::primary_key,
+    flags::{Flags, Subset},
+};
+use crate::{
+    app::{
+        key::AccessKey,
+        namespace::Namespace,
+        token::{audience::Endpoint, sign::NewToken},
+    },
+    config::{error::ConfigErrors, option::Opt, settings::Layers, source},
 };
 
 /// Characters of a hub's name that a URL cannot have.
@@ -38,17 +45,22 @@ pub(crate) struct Token {
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
     endpoint: Endpoint,
     #[command(flatten)]
-    key: KeyFlags,
+    key: Flags<KeyOption>,
+}
+
+/// The key that signs.
+#[derive(Debug)]
+struct KeyOption;
+
+impl Subset for KeyOption {
+    fn has(option: &Opt) -> bool {
+        option.section == "keys" && option.name == "primary"
+    }
 }
 
 impl Token {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
-        let key = self.key.read()?.ok_or_else(|| {
-            UsageError(
-                "a key is required: set --key-file or TIELINE_KEY; make one with `tieline key`"
-                    .into(),
-            )
-        })?;
+        let key = self.key()?;
         let hub = self.hub.to_string();
         let path = format!("/client/hubs/{}", utf8_percent_encode(&hub, ENCODED));
         let now = now()?;
@@ -64,6 +76,23 @@ impl Token {
         let url = self.endpoint.websocket(&path);
         writeln!(std::io::stdout(), "{token}\n{url}?access_token={token}")?;
         Ok(())
+    }
+}
+
+impl Token {
+    fn key(&self) -> Result<AccessKey, ConfigErrors> {
+        let layers = Layers {
+            file: None,
+            flags: self.key.given(),
+            is_used: KeyOption::has,
+        };
+        let (settings, _) = layers.load(&source::environment())?;
+        let key = primary_key(&settings)?;
+        key.ok_or_else(|| {
+            ConfigErrors::one(
+                "a key is required: set --key-file or TIELINE_KEY; make one with `tieline key`",
+            )
+        })
     }
 }
 

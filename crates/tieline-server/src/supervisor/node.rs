@@ -3,15 +3,13 @@
 //! Owns how these are put together from a cluster and an event handler. Must not know signals: it only
 //! passes the phase on to the routes.
 
-use std::sync::Arc;
-
 use axum::Router;
 use tieline::{Cluster, Listener, Node};
 use tokio::sync::watch;
 
 use super::{phase::ServingPhase, routes};
 use crate::{
-    app::{access::Access, events::Events, namespace::Namespace},
+    app::{access::LiveAccess, events::Events, namespace::Namespace},
     wire::webpubsub::handler::WebPubSub,
 };
 
@@ -19,7 +17,7 @@ use crate::{
 #[derive(Debug, Clone)]
 pub(crate) struct ClientSettings {
     pub(crate) hub: Namespace,
-    pub(crate) access: Arc<Access>,
+    pub(crate) access: LiveAccess,
 }
 
 /// A node that is ready to serve.
@@ -39,12 +37,7 @@ impl<E: Events> ReadyNode<E> {
     ) -> Self {
         let handler = WebPubSub::new(cluster.clone(), events);
         let node = Node::in_cluster(cluster, handler);
-        let router = routes::routes(
-            &node,
-            clients.hub.clone(),
-            Arc::clone(&clients.access),
-            phase,
-        );
+        let router = routes::routes(&node, clients.hub.clone(), clients.access.clone(), phase);
         Self {
             listener,
             node,

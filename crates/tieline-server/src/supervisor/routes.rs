@@ -4,15 +4,13 @@
 //! wire adds its own routes. Invariant: the health routes answer from the state of the node, without a
 //! request to the registry.
 
-use std::sync::Arc;
-
 use axum::{Router, http::StatusCode, routing::get};
 use tieline::{Handler, Node};
 use tokio::sync::watch;
 
 use super::phase::ServingPhase;
 use crate::{
-    app::{access::Access, events::Events, namespace::Namespace},
+    app::{access::LiveAccess, events::Events, namespace::Namespace},
     wire::{
         self,
         webpubsub::{handler::WebPubSub, upgrade},
@@ -22,7 +20,7 @@ use crate::{
 pub(super) fn routes<E: Events>(
     node: &Node<WebPubSub<E>>,
     hub: Namespace,
-    access: Arc<Access>,
+    access: LiveAccess,
     phase: watch::Receiver<ServingPhase>,
 ) -> Router {
     let not_found = format!("not found; WebSocket clients connect to /client/hubs/{hub}\n");

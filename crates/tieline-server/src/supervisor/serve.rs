@@ -14,6 +14,7 @@ use super::{
     listen,
     node::{ClientSettings, ReadyNode},
     registry::RegistrySettings,
+    reload::Reload,
 };
 use crate::{
     app::filter,
@@ -36,8 +37,9 @@ pub(crate) struct ServeSettings {
     pub(crate) drain_delay: Duration,
 }
 
-/// Serves until a signal.
-pub(crate) async fn serve(settings: ServeSettings) -> anyhow::Result<()> {
+/// Serves until a signal. SIGHUP reloads from the beginning, also while the node joins its cluster.
+pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Result<()> {
+    let reloads = reload.start()?;
     let upstream = settings.upstream.map(Upstream::new).transpose()?;
     let mut listener = listen::bind(settings.listen).await?;
     if let Some(tls) = settings.tls {
@@ -54,5 +56,7 @@ pub(crate) async fn serve(settings: ServeSettings) -> anyhow::Result<()> {
 
     let supervisor = Supervisor::new();
     let node = ReadyNode::new(listener, cluster, upstream, clients, supervisor.phase());
-    supervisor.serve(vec![node], settings.drain_delay).await
+    let served = supervisor.serve(vec![node], settings.drain_delay).await;
+    reloads.abort();
+    served
 }

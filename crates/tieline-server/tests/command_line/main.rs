@@ -4,6 +4,7 @@
 
 mod bench;
 mod cluster;
+mod config;
 mod demo;
 mod http;
 mod kit;

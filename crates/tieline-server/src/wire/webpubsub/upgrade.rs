@@ -24,7 +24,7 @@ use super::{
     session::SessionSlot,
 };
 use crate::app::{
-    access::{Access, Admitted},
+    access::{Admitted, LiveAccess},
     events::{ConnectError, ConnectRequest, Events},
     namespace::Namespace,
     role::Roles,
@@ -36,7 +36,7 @@ const SUBPROTOCOL: &str = "json.webpubsub.azure.v1";
 struct RouteState<E: Events> {
     node: Node<WebPubSub<E>>,
     hub: Namespace,
-    access: Arc<Access>,
+    access: LiveAccess,
     dialects: DialectIds,
 }
 
@@ -45,7 +45,7 @@ impl<E: Events> Clone for RouteState<E> {
         Self {
             node: self.node.clone(),
             hub: self.hub.clone(),
-            access: Arc::clone(&self.access),
+            access: self.access.clone(),
             dialects: self.dialects,
         }
     }
@@ -55,7 +55,7 @@ impl<E: Events> Clone for RouteState<E> {
 pub(crate) fn routes<E: Events>(
     node: Node<WebPubSub<E>>,
     hub: Namespace,
-    access: Arc<Access>,
+    access: LiveAccess,
     dialects: DialectIds,
 ) -> Router {
     Router::new()
@@ -126,7 +126,7 @@ impl<E: Events> RouteState<E> {
     /// hub, a token would open all of them.
     async fn admit(&self, request: &UpgradeRequest) -> Result<Admitted, Refusal> {
         let path = format!("/client/hubs/{}", self.hub);
-        credential::admit(&self.access, request, &path).await
+        credential::admit(&self.access.load(), request, &path).await
     }
 
     /// Accepts an admitted client, unless the event handler says otherwise, with the state for its
@@ -221,7 +221,7 @@ impl<E: Events> RouteState<E> {
                 identity.groups = admission.groups;
             }
             if let Some(roles) = admission.roles {
-                identity.roles = self.access.share(roles);
+                identity.roles = self.access.load().share(roles);
             }
             identity.session = SessionSlot::with_memory(admission.memory);
         }

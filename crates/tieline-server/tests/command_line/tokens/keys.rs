@@ -89,6 +89,58 @@ fn both_keys_are_valid_while_one_is_replaced() {
     }
 }
 
+#[test]
+fn a_key_is_replaced_by_a_reload_and_connections_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    let head = "listen = \"127.0.0.1:0\"\n[keys]\n";
+    write("old", KEY);
+    write("new", SECONDARY);
+    write("t.toml", &format!("{head}primary = {{ file = \"old\" }}\n"));
+    let config = folder.path().join("t.toml");
+    let command = tieline(&["serve", "--config", config.to_str().unwrap()]);
+    let (reports, reloads) = mpsc::sync_channel(10);
+    let server = Server::start(command, move |line| {
+        if line.contains("configuration reloaded") {
+            let _ = reports.try_send(line);
+        }
+    });
+    let reload = |keys: &str| {
+        write("t.toml", &format!("{head}{keys}"));
+        server.signal("HUP");
+        reloads.recv_timeout(DEADLINE).unwrap()
+    };
+    let path = |key| {
+        format!(
+            "{HUB}?access_token={}",
+            signed(Algorithm::HS256, key, json!({}))
+        )
+    };
+    let is_refused = |key| {
+        server
+            .refused_upgrade(&path(key), "")
+            .starts_with("HTTP/1.1 401")
+    };
+    let connect = |key| Client::connect(&server, &path(key), Client::JSON);
+    let mut stays = connect(KEY);
+    stays.text();
+    assert!(is_refused(SECONDARY));
+
+    let line = reload("primary = { file = \"old\" }\nsecondary = { file = \"new\" }\n");
+    assert!(
+        line.contains("keys.secondary") && !line.contains("keys.primary"),
+        "{line}"
+    );
+    connect(KEY);
+    connect(SECONDARY);
+    let line = reload("primary = { file = \"new\" }\n");
+    assert!(line.contains("keys.primary, keys.secondary"), "{line}");
+    connect(SECONDARY);
+    assert!(is_refused(KEY));
+    stays.send(r#"{"type":"ping"}"#);
+    assert!(stays.text().contains("pong"));
+}
+
 /// At debug level and below, as a whole: neither what is accepted nor what is refused leaves a token behind.
 #[test]
 fn no_log_shows_a_token_or_a_key() {
@@ -172,19 +224,13 @@ fn an_issuer_replaces_its_keys_while_the_server_runs() {
     write(&old.0);
     let keys = file.path().to_str().unwrap();
     // Without an access key: an issuer alone makes a token necessary.
-    let server = Server::serve(&[
-        "serve",
-        "--listen",
-        "0.0.0.0:0",
-        "--issuer",
-        "https://id.example",
-        "--issuer-keys",
-        keys,
-        "--issuer-algorithm",
-        "ES256",
-        "--issuer-audience",
-        "app",
-    ]);
+    let config = tempfile::NamedTempFile::new().unwrap();
+    let text = format!(
+        "listen = \"0.0.0.0:0\"\n[[issuers]]\nissuer = \"https://id.example\"\njwks = {keys:?}\n\
+         algorithms = [\"ES256\"]\naudience = \"app\"\n"
+    );
+    std::fs::write(config.path(), text).unwrap();
+    let server = Server::serve(&["serve", "--config", config.path().to_str().unwrap()]);
     let path = |token: &str| format!("{HUB}?access_token={token}");
     let connects_as = |token: &str, user: &str| {
         let mut client = Client::connect(&server, &path(token), Client::JSON);
@@ -228,11 +274,6 @@ fn a_key_that_cannot_be_used_is_a_usage_error() {
             "invalid --key-file: the key has 15 bytes",
         ),
         (&["serve"], "TIELINE_SECONDARY_KEY", "primary"),
-        (
-            &["serve", "--key-file", short],
-            "TIELINE_KEY",
-            "both --key-file and TIELINE_KEY",
-        ),
         (&["token"], "X", "a key is required"),
         (&["token", "--key-file", short], "X", "15 bytes"),
         (

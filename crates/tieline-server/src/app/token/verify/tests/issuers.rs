@@ -9,7 +9,7 @@ use jsonwebtoken::jwk::Jwk;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::app::jwks::{IssuerAlgorithm, IssuerSettings};
+use crate::{app::jwks::IssuerSettings, config::sections::issuers::IssuerAlgorithm};
 
 const ISSUER: &str = "https://id.example";
 
