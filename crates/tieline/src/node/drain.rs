@@ -63,7 +63,7 @@ impl<H: Handler> Node<H> {
     }
 
     async fn close_paced(&self, window: Duration) -> usize {
-        let mut connections = self.hub().connections();
+        let mut connections = self.hub().all_connections();
         fastrand::shuffle(&mut connections);
         let start = Instant::now();
         let count = connections.len();
@@ -72,7 +72,7 @@ impl<H: Handler> Node<H> {
             close(connection);
         }
         // Those whose upgrade was in progress when the drain began.
-        let late = self.hub().connections();
+        let late = self.hub().all_connections();
         late.iter().for_each(close);
         count + late.len()
     }

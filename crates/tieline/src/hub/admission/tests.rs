@@ -1,7 +1,7 @@
 use std::{
     sync::{
         OnceLock,
-        atomic::{AtomicBool, AtomicIsize},
+        atomic::{AtomicBool, AtomicIsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -192,7 +192,7 @@ async fn a_close_that_waited_ends_the_order_and_calls_the_application_without_a_
     let hub = HUB.get_or_init(hub);
     let outcomes = Outcomes::default();
     let final_message: FinalMessage = |_| {
-        let index = HUB.get().unwrap().0.shards[0].index.try_lock();
+        let index = HUB.get().unwrap().inner.shards[0].index.try_lock();
         WAS_FREE.store(index.is_some(), Ordering::Relaxed);
         Frame::text("bye")
     };
@@ -239,7 +239,7 @@ struct Unlocked(&'static OnceLock<Hub>);
 impl Dialect for Unlocked {
     fn render(&self, note: &Note) -> Option<Frame> {
         let hub = self.0.get()?;
-        drop(hub.0.shards[0].index.try_lock()?);
+        drop(hub.inner.shards[0].index.try_lock()?);
         note.as_text().map(Frame::text)
     }
 }

@@ -91,7 +91,7 @@ impl Script {
 pub(super) struct ScriptedReceiver(pub(super) Arc<Script>);
 
 impl Receiver for ScriptedReceiver {
-    fn receive(&self, from: &PeerInfo, request: RequestKind) -> MaybeReady {
+    fn receive(&self, from: &PeerInfo, _: &str, request: RequestKind) -> MaybeReady {
         self.0.requests.lock().push((from.process, request.clone()));
         MaybeReady::Ready(match request {
             RequestKind::Emit(emit) => Response::Code(match Script::delivery(&emit.id) {
