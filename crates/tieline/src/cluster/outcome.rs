@@ -209,4 +209,12 @@ mod tests {
         assert_eq!(not_sent(NotSent::Unreachable), Some(AskError::Unreachable));
         assert_eq!(why(Outcome::Unknown), Some(AskError::Unknown));
     }
+
+    #[test]
+    fn a_node_without_namespaces_has_nobody_in_one() {
+        let outcome = Outcome::NotSent(NotSent::NoNamespaces);
+        assert_eq!(Delivery::from(OpResult::from(&outcome)), Delivery::Offline);
+        assert_eq!(reached(&outcome), Ok(Reached::default()));
+        assert_eq!(answered(Ok::<_, ()>(outcome.clone())), Ok(outcome));
+    }
 }
