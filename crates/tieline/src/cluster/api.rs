@@ -227,7 +227,8 @@ impl Cluster {
         self.multicast(Scope::Group(&self.names().key(group)), content.into())
     }
 
-    /// Sends to every connection of every node, this one included. Costs one request to each other node.
+    /// Sends to every connection of every node, this one included. Costs one request to each other node, and in
+    /// another [namespace](Self::namespace) than the default one to those only that have clients of it.
     pub fn broadcast(&self, content: impl Into<Content>) -> Receipt<Summary> {
         self.multicast(self.names().everyone(), content.into())
     }

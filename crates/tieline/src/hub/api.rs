@@ -40,7 +40,9 @@ impl Hub {
         self.find_open(&self.names().key(id)).is_some()
     }
 
-    /// The number of connections that were accepted and have not ended, closing ones included.
+    /// The number of connections that were accepted and have not ended, closing ones included. In another
+    /// [namespace](Self::namespace) than the default one, those that have left the hub, but whose task has not ended
+    /// yet, are not counted.
     pub fn len(&self) -> usize {
         match self.names().everyone() {
             Scope::Everyone => self.admitted_by_default(),
@@ -53,7 +55,7 @@ impl Hub {
         self.len() == 0
     }
 
-    /// What was counted since the hub began, and what waits for clients. Cheap, a lock for each shard: for a
+    /// What was counted since the hub began, and what waits for clients, in all namespaces. Cheap, a lock for each shard: for a
     /// health check or a page of metrics.
     ///
     /// ```
@@ -91,7 +93,7 @@ impl Hub {
         }
     }
 
-    /// All open connections, in no particular order. Takes time and memory proportional to their number.
+    /// All open connections of this [namespace](Self::namespace), in no particular order. Takes time and memory proportional to their number.
     pub fn connections(&self) -> Vec<Connection> {
         self.handles(self.names().everyone())
     }
@@ -109,13 +111,13 @@ impl Hub {
     }
 
     /// The users who have connections, each once, in no particular order. Takes time and memory
-    /// proportional to their number.
+    /// proportional to their number in all namespaces.
     pub fn users(&self) -> Vec<Arc<str>> {
         self.all_names(ShardIndex::copy_users)
     }
 
     /// The groups that have members, each once, in no particular order. Takes time and memory proportional to
-    /// their number.
+    /// their number in all namespaces.
     pub fn groups(&self) -> Vec<Arc<str>> {
         self.all_names(ShardIndex::copy_groups)
     }
@@ -245,7 +247,7 @@ impl Hub {
         self.multicast(Scope::Group(&self.names().key(group)), None, content.into())
     }
 
-    /// Sends to every connection, including the sender's.
+    /// Sends to every connection of this [namespace](Self::namespace), including the sender's.
     pub fn broadcast(&self, content: impl Into<Content>) -> Receipt<Reached> {
         self.multicast(self.names().everyone(), None, content.into())
     }
@@ -328,7 +330,7 @@ impl Hub {
         Cork::new()
     }
 
-    /// Closes every open connection with code 1001. Later connections are not affected; to stop a node, use
+    /// Closes every open connection of this [namespace](Self::namespace) with code 1001. Later connections are not affected; to stop a node, use
     /// [`Node::drain`](crate::Node::drain).
     pub fn close(&self) {
         let frame = CloseFrame::new(CloseCode::GOING_AWAY, "server shutting down");

@@ -94,12 +94,8 @@ pub(crate) enum Presence<Connection = Arc<ConnectionInner>> {
 
 /// Handles.
 impl Hub {
-    /// A handle for the default namespace.
-    pub(super) fn of_inner(inner: Arc<HubInner>) -> Self {
-        Self {
-            inner,
-            namespace: Namespace::DEFAULT,
-        }
+    pub(super) fn new_in(namespace: Namespace, inner: Arc<HubInner>) -> Self {
+        Self { inner, namespace }
     }
 
     /// The same hub in a namespace: each call of what this returns is about names in it, and `broadcast`,
@@ -129,14 +125,13 @@ impl Hub {
     }
 
     pub(crate) fn within(&self, namespace: Namespace) -> Self {
-        let inner = Arc::clone(&self.inner);
-        Self { inner, namespace }
+        Self::new_in(namespace, Arc::clone(&self.inner))
     }
 
     /// The same hub in the default namespace.
     #[cfg(feature = "cluster")]
     pub(crate) fn in_default(self) -> Self {
-        Self::of_inner(self.inner)
+        Self::new_in(Namespace::DEFAULT, self.inner)
     }
 
     /// The same hub in the namespace of a connection.

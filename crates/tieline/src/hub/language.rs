@@ -81,10 +81,10 @@ pub(super) fn compiler(language: impl FilterLanguage) -> Compile {
         // The receivers of a message are in one namespace.
         let namespace = OnceLock::new();
         Some(Filter::new(move |conn| {
-            let hub = hub.upgrade().map(Hub::of_inner);
-            hub.is_some_and(|hub| {
-                let namespace: &Namespace = namespace.get_or_init(|| Namespace::of(&conn.id));
-                predicate(&hub.within(namespace.clone()).handle(Arc::clone(conn)))
+            hub.upgrade().is_some_and(|hub| {
+                let namespace = namespace.get_or_init(|| Namespace::of(&conn.id));
+                let hub = Hub::new_in(namespace.clone(), hub);
+                predicate(&hub.handle(Arc::clone(conn)))
             })
         }))
     })

@@ -15,6 +15,7 @@ use super::{
     handlers::Handlers,
     keepalive,
     language::{FilterLanguage, compiler},
+    namespace::Namespace,
     population::Population,
     shard::{MAX_SHARDS, Shard},
     shard_map::ShardMaps,
@@ -88,7 +89,7 @@ impl Hub {
         let shards: Box<[_]> = (0..shards).map(start).collect();
         let shedding = shedding::run(shards.to_vec(), Arc::clone(&context));
         tokio::spawn(stop.clone().run_until_cancelled_owned(shedding));
-        Ok(Self::of_inner(Arc::new(HubInner {
+        let inner = HubInner {
             compile,
             shards,
             maps,
@@ -100,7 +101,8 @@ impl Hub {
             #[cfg(feature = "cluster")]
             claimants: Population::default(),
             _workers: stop.drop_guard(),
-        })))
+        };
+        Ok(Self::new_in(Namespace::DEFAULT, Arc::new(inner)))
     }
 
     pub(crate) fn has_dialect(&self, dialect: DialectId) -> bool {

@@ -1,6 +1,8 @@
 //! How a client gets into a namespace.
 
 use tieline::{CloseReason, Config, Duplicate};
+#[cfg(feature = "testing")]
+use tieline::{Delivery, testing::TestClient};
 
 use crate::kit::{Server, eventually, run};
 
@@ -31,6 +33,24 @@ fn the_names_of_an_accept_are_checked() {
         let hub = server.hub.namespace(&longest).unwrap();
         assert_eq!(hub.connection("a\0da").unwrap().id().as_str(), "a\0da");
         assert!(hub.namespace("a\0b").is_err());
+    });
+}
+
+#[cfg(feature = "testing")]
+#[test]
+fn a_client_in_memory_is_accepted_in_a_namespace() {
+    run(async {
+        let server = Server::start(Config::default()).await;
+        let probe = server.node.handler().clone();
+        let service = server.node.service(move |request| {
+            let decided = probe.clone().authorize(request);
+            async { Ok(decided.await?.namespace("chat")) }
+        });
+        let mut ada = TestClient::connect(&service, "/?id=ada").await;
+        let chat = server.hub.namespace("chat").unwrap();
+        assert_eq!(chat.emit("ada", "hello").await, Delivery::Delivered);
+        ada.expect_text("hello").await;
+        assert!(!server.hub.online("ada"));
     });
 }
 

@@ -5,9 +5,9 @@ use tieline::{AskError, Cluster, Membership, OnlineStatus};
 use tieline::{Config, Delivery, Hub, JoinError, NameError, Reached};
 
 use super::PLACES;
-use crate::kit::{Client, Server, close_frame, run};
+use crate::kit::{Client, Server, run};
 #[cfg(feature = "cluster")]
-use crate::kit::{TestNode, deliver, memory_registry};
+use crate::kit::{TestNode, close_frame, deliver, memory_registry};
 
 /// What the names of `ada` in `chat` look like inside, and others.
 const IDS: [&str; 5] = ["\0chat\0ada", "\0\0ada", "\0ada", "\0chat\0", "\0"];
