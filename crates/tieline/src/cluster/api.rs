@@ -73,7 +73,8 @@ impl Cluster {
     /// and opens links to the other nodes. Call it before the hub's first connection.
     ///
     /// If another process holds the address, the node starts, takes no connections, and waits until the
-    /// address is free.
+    /// address is free. The cluster that it returns is in the default [namespace](Self::namespace), whichever the
+    /// handle of the hub is in.
     ///
     /// # Errors
     /// A setting is out of bounds, the peer port cannot be opened, the registry cannot be reached, or

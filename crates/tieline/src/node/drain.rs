@@ -32,8 +32,8 @@ pub struct Drained {
 }
 
 impl<H: Handler> Node<H> {
-    /// Ends the node in order. It refuses new upgrades with 503, closes connections with code 1012 at random
-    /// moments within [`Config::drain_window`](crate::Config::drain_window), so that clients reconnect spread
+    /// Ends the node in order. It refuses new upgrades with 503, closes connections of all namespaces with code 1012 at
+    /// random moments within [`Config::drain_window`](crate::Config::drain_window), so that clients reconnect spread
     /// over that time, and waits for every task until
     /// [`Config::drain_timeout`](crate::Config::drain_timeout). In a cluster, each client's entry is released
     /// with its close, and the node leaves the cluster at the end. A further call does the same with what
