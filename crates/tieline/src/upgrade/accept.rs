@@ -174,7 +174,8 @@ impl Upgrade {
             subprotocol: agreed.and_then(|p| p.to_str().ok()).map(Box::from),
             remote_addr: self.request.remote_addr,
         };
-        register::check_info(&info, hub.config())?;
+        let namespace = accept.namespace.as_deref().unwrap_or_default();
+        let info = register::with_keys(info, namespace, hub.config())?;
         let options = ConnectionOptions {
             first_message: accept.first_message,
             final_message: accept.final_message,
