@@ -9,6 +9,7 @@ mod demo;
 mod http;
 mod hubs;
 mod kit;
+mod reliable;
 mod tokens;
 mod webhooks;
 mod wire;
