@@ -1,7 +1,8 @@
 //! A load generator for WebSocket servers, with a baseline server.
 //!
 //! The load knows nothing about the server: URLs and messages are templates, and a stamp in each
-//! message identifies it when it arrives.
+//! message identifies it when it arrives. A `wire` has the templates of one format, and how a connection opens
+//! in it.
 //!
 //! - [`plan`] and [`outcome`]: the parameters and the result of a measurement
 //! - [`cli`]: the commands of `tieline bench`
@@ -29,6 +30,7 @@ mod floor;
 mod format;
 mod frame;
 mod handshake;
+mod http;
 mod load;
 pub mod outcome;
 mod partition;
@@ -46,10 +48,12 @@ mod stream;
 mod target;
 mod template;
 mod tls;
+mod token;
 mod trial;
 mod url;
 mod usage;
 mod validate;
+mod wire;
 mod workers;
 
 pub use self::{

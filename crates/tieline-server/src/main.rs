@@ -52,7 +52,7 @@ fn run(command: Command) -> anyhow::Result<()> {
             runtime()?.block_on(serve.run())
         }
         // Without a runtime: it blocks, and leaves the machine to the load.
-        Command::Bench(bench) => bench.run(&bench::registry),
+        Command::Bench(bench) => bench.run(&bench::registry, &bench::http_floor),
     }
 }
 

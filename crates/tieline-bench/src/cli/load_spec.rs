@@ -7,18 +7,16 @@
 use super::{
     args::{
         BroadcastArgs, CommonArgs, CompareArgs, LoadArgs, LoadCommand, MessageArgs, OutputArgs,
-        PaceArgs, RoomArgs, ServerArgs,
+        PaceArgs, RequestArgs, RoomArgs, ServerArgs, SocketArgs,
     },
-    parse::Rate,
+    parse::{self, Rate},
 };
 use crate::{
-    baseline::{
-        Baseline,
-        protocol::{self, BROADCAST},
-    },
-    plan::{FlowPlan, Pacing, Plan, Scenario},
+    baseline::{Baseline, BaselineFormat},
+    plan::{FlowPlan, Pacing, Plan, RequestPlan, Scenario, Wire},
     process_stats, run,
     target::Target,
+    url::Scheme,
     usage::Usage,
 };
 
@@ -27,6 +25,8 @@ use crate::{
 pub(super) struct LoadSpec {
     pub(super) scenario: Scenario,
     server: ServerArgs,
+    socket: SocketArgs,
+    wire: Wire,
     load: LoadArgs,
     own: OwnArgs,
     pub(super) rate: Option<Rate>,
@@ -41,6 +41,7 @@ struct OwnArgs {
     rounds: u32,
     rooms: RoomArgs,
     broadcast: BroadcastArgs,
+    request: Option<RequestArgs>,
 }
 
 impl LoadSpec {
@@ -48,6 +49,7 @@ impl LoadSpec {
         let (scenario, common, own) = split(load);
         let CommonArgs {
             server,
+            socket,
             load,
             output,
         } = common;
@@ -60,6 +62,8 @@ impl LoadSpec {
         let spec = Self {
             scenario,
             server,
+            wire: socket.wire.unwrap_or_default(),
+            socket,
             load,
             rate: own.pace.rate,
             own,
@@ -71,8 +75,10 @@ impl LoadSpec {
 
     fn check(&self) -> Result<(), Usage> {
         if self.server.urls.is_empty() {
-            return Err(Usage(no_url(self.scenario, &self.server.commands)));
+            let path = self.wire.url_path(self.scenario);
+            return Err(Usage(no_url(self.scheme(), path, &self.server.commands)));
         }
+        check_urls("--url", &self.server.urls, self.scheme())?;
         if self.server.on_cpu.is_some() && self.server.commands.is_empty() {
             let why = "--server-cpu needs --start; it cannot move a running server";
             return Err(Usage(why.into()));
@@ -97,6 +103,13 @@ impl LoadSpec {
         self.target.check()
     }
 
+    fn scheme(&self) -> Scheme {
+        match self.scenario {
+            Scenario::Rest => Scheme::Http,
+            _ => Scheme::WebSocket,
+        }
+    }
+
     fn connections(&self) -> usize {
         let default = match self.scenario {
             Scenario::Idle | Scenario::Storm => 1_000,
@@ -107,8 +120,9 @@ impl LoadSpec {
     }
 
     fn send(&self) -> String {
-        let default = || protocol::send_template(self.scenario).to_owned();
-        self.own.messages.send.clone().unwrap_or_else(default)
+        let MessageArgs { send, binary, .. } = &self.own.messages;
+        let default = || self.wire.send_template(self.scenario, *binary);
+        send.clone().unwrap_or_else(default)
     }
 
     fn broadcast(&self) -> FlowPlan {
@@ -118,18 +132,34 @@ impl LoadSpec {
                 Some(rate) => Pacing::PerSecond(rate),
                 None => Pacing::InFlight(own.in_flight.unwrap_or(1)),
             },
-            send: own.send.clone().unwrap_or_else(|| BROADCAST.to_owned()),
+            send: own.send.clone().unwrap_or_else(|| {
+                let binary = self.own.messages.binary;
+                self.wire.broadcast_template(binary)
+            }),
         }
     }
 
     /// The default is for a server that knows the default message. Another one is told how to join by
     /// --on-open or its URL.
     fn on_open(&self) -> Vec<String> {
-        let given = &self.server.on_open;
+        let given = &self.socket.on_open;
         if given.is_empty() && self.own.messages.send.is_none() {
-            return protocol::on_open_templates(self.scenario);
+            return self.wire.on_open_templates(self.scenario);
         }
         given.clone()
+    }
+
+    fn subprotocol(&self) -> Option<String> {
+        let own = self.wire.subprotocol().map(str::to_owned);
+        self.socket.subprotocol.clone().or(own)
+    }
+
+    fn request(&self) -> Option<RequestPlan> {
+        let request = self.own.request.as_ref()?;
+        Some(RequestPlan {
+            content_type: request.content_type.clone(),
+            status: request.status,
+        })
     }
 
     /// The plan. Ports in its URLs are filled in when the target has started.
@@ -148,7 +178,10 @@ impl LoadSpec {
             on_open: self.on_open(),
             size: messages.size,
             binary: messages.binary,
-            subprotocol: server.subprotocol.clone(),
+            wire: self.wire,
+            token_key: server.token_key.clone(),
+            request: self.request(),
+            subprotocol: self.subprotocol(),
             headers: server.headers.clone(),
             insecure: server.insecure,
             warm_up: load.warm_up,
@@ -179,11 +212,28 @@ impl CompareArgs {
     pub(super) fn base(&self, spec: &LoadSpec) -> Result<Baseline, Usage> {
         let cpu = spec.target.cpu.clone();
         if self.base_urls.is_empty() {
-            if !self.base_commands.is_empty() {
-                let why = "--base-start needs --base-url, the URL of the started baseline";
-                return Err(Usage(why.into()));
-            }
-            return Ok(Baseline::Floor { cpu });
+            let given = [
+                ("--base-start", !self.base_commands.is_empty()),
+                ("--base-wire", self.base_wire.is_some()),
+                ("--base-send", self.base_send.is_some()),
+                ("--base-on-open", !self.base_on_open.is_empty()),
+            ];
+            return match given.iter().find(|(_, given)| *given) {
+                Some((flag, _)) => Err(Usage(format!(
+                    "{flag} needs --base-url, the URL of the baseline"
+                ))),
+                None => Ok(Baseline::Floor { cpu }),
+            };
+        }
+        check_urls("--base-url", &self.base_urls, spec.scheme())?;
+        let format = BaselineFormat {
+            wire: self.base_wire,
+            send: self.base_send.clone(),
+            on_open: self.base_on_open.clone(),
+        };
+        if spec.scenario == Scenario::Rest && format != BaselineFormat::default() {
+            let why = "rest sends the same requests to both: remove --base-wire, --base-send and --base-on-open";
+            return Err(Usage(why.into()));
         }
         let target = Target {
             commands: self.base_commands.clone(),
@@ -192,8 +242,14 @@ impl CompareArgs {
             pids: Vec::new(),
         };
         target.check()?;
-        Ok(Baseline::Server(target))
+        Ok(Baseline::Server { target, format })
     }
+}
+
+fn check_urls(flag: &str, urls: &[String], scheme: Scheme) -> Result<(), Usage> {
+    let check = |url: &String| parse::url(url, scheme);
+    let checked = urls.iter().try_for_each(check);
+    checked.map_err(|why| Usage(format!("{flag}: {why}")))
 }
 
 /// The scenario, the flags of every scenario, and its own.
@@ -255,16 +311,39 @@ fn split(load: LoadCommand) -> (Scenario, CommonArgs, OwnArgs) {
             let own = traffic(pace, MessageArgs::default());
             (Scenario::Churn, common, own)
         }
+        LoadCommand::Rest {
+            server,
+            load,
+            output,
+            request,
+            pace,
+            messages,
+        } => {
+            let common = CommonArgs {
+                server,
+                socket: SocketArgs::default(),
+                load,
+                output,
+            };
+            let own = OwnArgs {
+                request: Some(request),
+                ..traffic(pace, messages)
+            };
+            (Scenario::Rest, common, own)
+        }
     }
 }
 
-fn no_url(scenario: Scenario, commands: &[String]) -> String {
-    let path = protocol::url_path(scenario);
+fn no_url(scheme: Scheme, path: &str, commands: &[String]) -> String {
+    let scheme = match scheme {
+        Scheme::WebSocket => "ws",
+        Scheme::Http => "http",
+    };
     if commands.is_empty() {
         return format!(
-            "no server given: use --url 'ws://127.0.0.1:9201{path}' for a running server, or start one with \
-             --start 'SERVER --listen 127.0.0.1:{{port}}' --url 'ws://127.0.0.1:{{port}}{path}'"
+            "no server given: use --url '{scheme}://127.0.0.1:9201{path}' for a running server, or start one with \
+             --start 'SERVER --listen 127.0.0.1:{{port}}' --url '{scheme}://127.0.0.1:{{port}}{path}'"
         );
     }
-    format!("no URL of the started server given: use --url 'ws://127.0.0.1:{{port}}{path}'")
+    format!("no URL of the started server given: use --url '{scheme}://127.0.0.1:{{port}}{path}'")
 }

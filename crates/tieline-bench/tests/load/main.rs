@@ -13,7 +13,7 @@ use std::time::Duration;
 use tieline_bench::{
     Progress,
     outcome::Outcome,
-    plan::{FlowPlan, Pacing, Plan, Scenario},
+    plan::{FlowPlan, Pacing, Plan, Scenario, Wire},
 };
 
 /// Ignores progress.
@@ -45,6 +45,9 @@ fn plan(scenario: Scenario, url: &str) -> Plan {
         on_open,
         size: 64,
         binary: false,
+        wire: Wire::Bare,
+        token_key: None,
+        request: None,
         subprotocol: None,
         headers: Vec::new(),
         insecure: false,
