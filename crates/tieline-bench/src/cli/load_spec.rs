@@ -16,6 +16,7 @@ use crate::{
     plan::{FlowPlan, Pacing, Plan, RequestPlan, Scenario, Wire},
     process_stats, run,
     target::Target,
+    token::Signer,
     url::Scheme,
     usage::Usage,
 };
@@ -86,6 +87,9 @@ impl LoadSpec {
         let is_gone = |pid: &&u32| !process_stats::exists(**pid);
         if let Some(pid) = self.server.pids.iter().find(is_gone) {
             return Err(Usage(format!("--pid {pid}: no such process")));
+        }
+        if let Some(path) = &self.server.token_key {
+            Signer::open(path).map_err(|e| Usage(format!("--token-key: {e:#}")))?;
         }
         let connections = self.connections();
         let pairs = matches!(self.scenario, Scenario::Direct | Scenario::Mixed);

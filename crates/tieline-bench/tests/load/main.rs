@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod json;
 mod misbehaving;
+mod rest;
 mod scenarios;
 mod servers;
 mod stall;

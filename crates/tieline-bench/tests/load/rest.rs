@@ -1,0 +1,180 @@
+//! Requests against HTTP servers that answer, and against some that misbehave.
+
+use std::{
+    io::{self, Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use tieline_bench::{
+    outcome::Faults,
+    plan::{Pacing, Plan, RequestPlan, Scenario},
+};
+
+use crate::{NoProgress, run, servers};
+
+const ACCEPTED: &str = "HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n";
+const CHUNKED: &str =
+    "HTTP/1.1 202 Accepted\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n";
+
+fn plan(address: SocketAddr) -> Plan {
+    let url = format!("http://{address}/api/hubs/chat/users/{{id}}/:send?api-version=2024-12-01");
+    let mut plan = crate::plan(Scenario::Rest, &url);
+    plan.request = Some(RequestPlan {
+        content_type: "text/plain".to_owned(),
+        status: 202,
+    });
+    plan
+}
+
+/// Reads one request; yields head and body.
+fn request(socket: &mut TcpStream) -> io::Result<(String, Vec<u8>)> {
+    let head = servers::head(socket)?;
+    let length = head.split("Content-Length: ").nth(1).unwrap();
+    let length = length.lines().next().unwrap().parse().unwrap();
+    let mut body = vec![0; length];
+    socket.read_exact(&mut body)?;
+    Ok((head, body))
+}
+
+/// A server that gives every request this answer.
+fn answers(answer: &'static str) -> SocketAddr {
+    servers::each(move |_, mut socket| {
+        while request(&mut socket).is_ok() && socket.write_all(answer.as_bytes()).is_ok() {}
+    })
+}
+
+#[test]
+fn responses_are_counted_in_a_closed_loop() {
+    for answer in [ACCEPTED, CHUNKED] {
+        // Several in flight are pipelined.
+        for in_flight in [1, 8] {
+            let mut plan = plan(answers(answer));
+            plan.pace = Pacing::InFlight(in_flight);
+            let outcome = run(&plan);
+            assert_eq!(outcome.faults, Faults::default());
+            assert_eq!(outcome.opening.connections, 10);
+            assert!(outcome.arrived > 20 && outcome.sent > 20, "{outcome:?}");
+        }
+    }
+}
+
+#[test]
+fn requests_are_sent_on_schedule_in_an_open_loop() {
+    let mut plan = plan(answers(ACCEPTED));
+    plan.pace = Pacing::PerSecond(500.0);
+    let outcome = run(&plan);
+    assert_eq!(outcome.faults, Faults::default());
+    let expected = (plan.duration.as_millis() / 2) as u64;
+    assert!(
+        outcome.latency.0.len().abs_diff(expected) <= 1,
+        "{outcome:?}"
+    );
+}
+
+#[test]
+fn a_request_is_what_the_flags_say() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("key");
+    std::fs::write(&path, "0123456789abcdef0123456789abcdef\n").unwrap();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let address = {
+        let seen = Arc::clone(&seen);
+        servers::each(move |_, mut socket| {
+            while let Ok(request) = request(&mut socket) {
+                seen.lock().unwrap().push(request);
+                if socket.write_all(ACCEPTED.as_bytes()).is_err() {
+                    return;
+                }
+            }
+        })
+    };
+    let mut plan = plan(address);
+    plan.send = r#"{"text":"{payload}"}"#.to_owned();
+    plan.headers = vec!["X-Test: 1".to_owned()];
+    plan.token_key = Some(path);
+    (plan.connections, plan.size) = (2, 100);
+    plan.request = Some(RequestPlan {
+        content_type: "application/json".to_owned(),
+        status: 202,
+    });
+    let outcome = run(&plan);
+    assert_eq!(outcome.faults, Faults::default());
+    let seen = seen.lock().unwrap();
+    for user in ["client-0", "client-1"] {
+        let line =
+            format!("POST /api/hubs/chat/users/{user}/:send?api-version=2024-12-01 HTTP/1.1\r\n");
+        let (head, body) = seen
+            .iter()
+            .find(|(head, _)| head.starts_with(&line))
+            .unwrap();
+        assert!(head.contains(&format!("Host: {address}\r\n")), "{head}");
+        assert!(
+            head.contains("Content-Type: application/json\r\nAuthorization: Bearer ey"),
+            "{head}"
+        );
+        assert!(head.contains("X-Test: 1\r\n"), "{head}");
+        assert_eq!(body.len(), 100 + r#"{"text":""}"#.len());
+        let body: serde_json::Value = serde_json::from_slice(body).unwrap();
+        assert!(body["text"].as_str().unwrap().ends_with("xxx"));
+    }
+}
+
+#[test]
+fn another_status_does_not_count() {
+    let answer = "HTTP/1.1 401 Unauthorized\r\nContent-Length: 8\r\n\r\nno token";
+    let mut plan = plan(answers(answer));
+    plan.warm_up = Duration::ZERO;
+    let outcome = run(&plan);
+    assert_eq!((outcome.arrived, outcome.faults.lost), (0, 0));
+    assert!(outcome.faults.unexpected > 20, "{outcome:?}");
+    assert_eq!(
+        outcome.faults.examples,
+        ["unexpected response: 401: no token"]
+    );
+}
+
+#[test]
+fn a_missing_server_is_reported() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let why = tieline_bench::run(&plan(address), &NoProgress).unwrap_err();
+    let why = why.to_string();
+    let expected = format!("cannot connect to {address}: connection refused");
+    assert!(why.contains(&expected), "{why}");
+}
+
+#[test]
+fn what_is_no_response_ends_a_connection() {
+    for (answer, expected) in [
+        ("SSH-2.0-x\r\n", "not an HTTP response"),
+        (
+            "HTTP/1.1 202 Accepted\r\n\r\n",
+            "neither a length nor chunks",
+        ),
+    ] {
+        let outcome = run(&plan(answers(answer)));
+        let why = outcome.faults.examples.join("; ");
+        assert_eq!((outcome.arrived, outcome.faults.ended), (0, 10), "{why}");
+        assert!(why.contains(expected), "{why}");
+    }
+}
+
+#[test]
+fn requests_without_a_response_are_lost() {
+    let address = servers::each(|number, mut socket| {
+        while request(&mut socket).is_ok() {
+            if number == 3 || socket.write_all(ACCEPTED.as_bytes()).is_err() {
+                return;
+            }
+        }
+    });
+    let outcome = run(&plan(address));
+    assert_eq!((outcome.faults.ended, outcome.faults.unexpected), (1, 0));
+    assert!(
+        outcome.faults.lost >= 1 && outcome.arrived > 20,
+        "{outcome:?}"
+    );
+}
