@@ -3,14 +3,10 @@
 //! Owns the claims, as the Web PubSub SDKs make them. Must not know when a token is sent. Invariant: neither
 //! the key nor a token is in any debug form or error.
 
-use std::{
-    fmt, fs,
-    path::Path,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{fmt, fs, path::Path, time::Duration};
 
 use anyhow::{Context, ensure};
-use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, get_current_timestamp};
 use serde::Serialize;
 
 /// Longer than any measurement: a token is signed once and used until the end.
@@ -46,12 +42,9 @@ impl Signer {
             !key.is_empty(),
             "the first line of {shown} is empty; it must be the key"
         );
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
         Ok(Self {
             key: EncodingKey::from_secret(key.as_bytes()),
-            issued: now
-                .context("the clock of this machine is before 1970")?
-                .as_secs(),
+            issued: get_current_timestamp(),
         })
     }
 

@@ -139,15 +139,15 @@ mod tests {
         plan.token_key = Some("key".into());
         let plan = in_wire(&plan, Wire::Json);
         assert_eq!(plan.subprotocol.as_deref(), Some("json.webpubsub.azure.v1"));
-        let base = |format: BaselineFormat| format.apply(&plan);
-        assert_eq!(base(BaselineFormat::default()), plan);
-        let bare = base(BaselineFormat {
+        let load = |format: BaselineFormat| format.apply(&plan);
+        assert_eq!(load(BaselineFormat::default()), plan);
+        let bare = load(BaselineFormat {
             wire: Some(Wire::Bare),
             ..BaselineFormat::default()
         });
         assert_eq!((bare.send.as_str(), bare.subprotocol), ("B{payload}", None));
         assert!(bare.on_open.is_empty());
-        let group = base(BaselineFormat {
+        let group = load(BaselineFormat {
             wire: Some(Wire::Bare),
             send: Some("G:all:{payload}".into()),
             on_open: vec!["J:all".into()],

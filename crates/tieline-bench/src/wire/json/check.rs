@@ -85,14 +85,14 @@ impl Message {
     /// Whether the envelope is that of a copy of this message. Only what a message to a group looks like is
     /// known; what another request leads to is up to the server.
     fn is_copy(&self, send: &Template, from: usize) -> bool {
-        let Ok(sent) = parse(&send.text(from)) else {
+        let Ok(request) = parse(&send.text(from)) else {
             return false;
         };
-        if sent.kind != "sendToGroup" {
+        if request.kind != "sendToGroup" {
             return true;
         }
-        let data_type = sent.data_type.as_deref().unwrap_or("json");
-        self.from == "group" && self.group == sent.group && self.data_type == data_type
+        let data_type = request.data_type.as_deref().unwrap_or("json");
+        self.from == "group" && self.group == request.group && self.data_type == data_type
     }
 }
 
