@@ -52,6 +52,9 @@ pub struct RequestPlan {
     pub content_type: String,
     /// The expected status.
     pub status: u16,
+    /// URL template of a WebSocket for each connection, which receives what the requests of the connection
+    /// send, in the plan's wire. Without it, nothing receives.
+    pub receiver_url: Option<String>,
 }
 
 /// When the next message is sent, or in `Churn` the next connection opened.
@@ -132,6 +135,11 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// The URL template of the receivers of requests, if there are any.
+    pub(crate) fn receiver_url(&self) -> Option<&String> {
+        self.request.as_ref()?.receiver_url.as_ref()
+    }
+
     /// What the URLs lead to.
     pub(crate) fn scheme(&self) -> Scheme {
         match self.request {

@@ -7,7 +7,7 @@ use crate::{
     plan::{Pacing, Plan, Scenario, Wire},
     stamp,
     template::{Placeholder, Template},
-    url::{Url, UrlError},
+    url::{Scheme, Url, UrlError},
     wire::json,
 };
 
@@ -84,7 +84,7 @@ pub enum PlanError {
     Subprotocol(String),
     /// Requests and the scenario that sends them do not come together.
     #[error(
-        "rest, and no other scenario, has a content type, an expected status and bare payloads"
+        "rest, and no other scenario, has a content type and an expected status, and no binary messages"
     )]
     Request,
     /// A message is not in the format of the wire.
@@ -156,7 +156,11 @@ impl Plan {
         for url in &self.urls {
             Url::parse(&Template::parse(url, self.room).text(0), self.scheme())?;
         }
-        let mut fixed = self.urls.iter().chain(&self.on_open);
+        if let Some(url) = self.receiver_url() {
+            Url::parse(&Template::parse(url, self.room).text(0), Scheme::WebSocket)?;
+        }
+        let urls = self.urls.iter().chain(self.receiver_url());
+        let mut fixed = urls.chain(&self.on_open);
         match fixed.find(|text| payloads(text) > 0) {
             Some(text) => Err(PlanError::Misplaced(text.clone())),
             None => Ok(()),
@@ -183,7 +187,7 @@ impl Plan {
 
     fn validate_format(&self) -> Result<(), PlanError> {
         let is_rest = self.scenario == Scenario::Rest;
-        if is_rest != self.request.is_some() || is_rest && self.wire != Wire::Bare {
+        if is_rest != self.request.is_some() || is_rest && self.binary {
             return Err(PlanError::Request);
         }
         if let Some(request) = &self.request
@@ -196,7 +200,7 @@ impl Plan {
         }
         let sends = !matches!(
             self.scenario,
-            Scenario::Idle | Scenario::Storm | Scenario::Churn
+            Scenario::Idle | Scenario::Storm | Scenario::Churn | Scenario::Rest
         );
         let broadcast = self.broadcast.as_ref().map(|flow| &flow.send);
         let sent = sends.then_some(&self.send).into_iter().chain(broadcast);
@@ -333,6 +337,7 @@ pub(crate) mod tests {
             plan.request = Some(RequestPlan {
                 content_type: content_type.to_owned(),
                 status: 202,
+                receiver_url: Some("ws://h:1/?id={id}".into()),
             });
             plan.validate()
         };

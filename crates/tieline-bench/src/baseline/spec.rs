@@ -41,7 +41,7 @@ impl Baseline {
                 let target = floor_target(plan.scenario, cpu.clone());
                 match plan.scenario {
                     // The same requests, so that reading them costs the same.
-                    Scenario::Rest => (target, plan.clone()),
+                    Scenario::Rest => (target, without_receivers(plan)),
                     _ => (target, in_wire(plan, Wire::Bare)),
                 }
             }
@@ -81,7 +81,17 @@ fn floor_target(scenario: Scenario, cpu: Option<CpuList>) -> Target {
         )],
         cpu,
         urls: vec![format!("{scheme}://127.0.0.1:{{port}}{path}")],
+        receiver_url: None,
         pids: Vec::new(),
+    }
+}
+
+/// The same requests, which nobody receives.
+fn without_receivers(plan: &Plan) -> Plan {
+    Plan {
+        wire: Wire::Bare,
+        subprotocol: None,
+        ..plan.clone()
     }
 }
 

@@ -58,6 +58,10 @@ impl LoadSpec {
             commands: server.commands.clone(),
             cpu: server.on_cpu.clone(),
             urls: server.urls.clone(),
+            receiver_url: own
+                .request
+                .as_ref()
+                .and_then(|own| own.receiver_url.clone()),
             pids: server.pids.clone(),
         };
         let spec = Self {
@@ -90,6 +94,12 @@ impl LoadSpec {
         }
         if let Some(path) = &self.server.token_key {
             Signer::open(path).map_err(|e| Usage(format!("--token-key: {e:#}")))?;
+        }
+        let receiver_url = self.target.receiver_url.as_slice();
+        check_urls("--receiver-url", receiver_url, Scheme::WebSocket)?;
+        if self.scenario == Scenario::Rest && self.own.messages.binary {
+            let why = "rest sends a body of --content-type; remove --binary";
+            return Err(Usage(why.into()));
         }
         let connections = self.connections();
         let pairs = matches!(self.scenario, Scenario::Direct | Scenario::Mixed);
@@ -163,6 +173,7 @@ impl LoadSpec {
         Some(RequestPlan {
             content_type: request.content_type.clone(),
             status: request.status,
+            receiver_url: request.receiver_url.clone(),
         })
     }
 
@@ -199,10 +210,7 @@ impl LoadSpec {
             cpu: load.cpu.clone(),
             pids: server.pids.clone(),
         };
-        let sample = Plan {
-            urls: self.target.sample_urls(),
-            ..plan.clone()
-        };
+        let sample = self.target.sample(&plan);
         sample
             .validate()
             .and_then(|()| run::check_processes(&sample))
@@ -243,6 +251,7 @@ impl CompareArgs {
             commands: self.base_commands.clone(),
             cpu,
             urls: self.base_urls.clone(),
+            receiver_url: spec.target.receiver_url.clone(),
             pids: Vec::new(),
         };
         target.check()?;
@@ -323,9 +332,13 @@ fn split(load: LoadCommand) -> (Scenario, CommonArgs, OwnArgs) {
             pace,
             messages,
         } => {
+            let socket = SocketArgs {
+                wire: request.receiver_wire,
+                ..SocketArgs::default()
+            };
             let common = CommonArgs {
                 server,
-                socket: SocketArgs::default(),
+                socket,
                 load,
                 output,
             };

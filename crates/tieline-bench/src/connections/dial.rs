@@ -5,6 +5,7 @@
 //! tokens are signed before the first connection is dialed, so that no measurement includes it.
 
 use std::{
+    collections::HashMap,
     fmt, io,
     net::{Ipv4Addr, SocketAddr},
     sync::Arc,
@@ -32,17 +33,20 @@ use crate::{
 pub(super) struct Connector {
     plan: Plan,
     first: usize,
+    /// Connections; the receivers follow them.
+    connections: usize,
     source: Option<Ipv4Addr>,
     urls: Vec<Template>,
+    receiver_url: Option<Template>,
     on_open: Vec<Template>,
     resolver: Resolver,
     tls: Option<Arc<ClientConfig>>,
-    /// The token of each connection; none without a key.
+    /// The token of each WebSocket; none without a key.
     tokens: Tokens,
 }
 
 /// The tokens of clients, which are not shown in debug output.
-struct Tokens(Vec<String>);
+struct Tokens(HashMap<usize, String>);
 
 impl fmt::Debug for Tokens {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -58,33 +62,40 @@ impl Connector {
             texts.iter().map(parse).collect()
         };
         let urls = templates(&plan.urls);
-        let parse = |url: &Template| Url::parse(&url.text(0), plan.scheme());
-        let encrypted = urls.iter().any(|url| parse(url).is_ok_and(|url| url.tls));
+        let receiver_url = plan.receiver_url();
         let mut connector = Self {
             first: partition.first,
+            connections: partition.connections,
             source: partition.source,
             urls,
+            receiver_url: receiver_url.map(|url| Template::parse(url, plan.room)),
             on_open: templates(&plan.on_open),
             resolver: Resolver::default(),
-            tls: encrypted.then(|| tls::config(plan.insecure)).transpose()?,
-            tokens: Tokens(Vec::new()),
+            tls: None,
+            tokens: Tokens(HashMap::new()),
             plan,
         };
-        connector.sign(partition.connections)?;
+        let mut sockets = 0..partition.sockets();
+        if sockets.any(|at| connector.parsed_url(at).is_ok_and(|url| url.tls)) {
+            connector.tls = Some(tls::config(connector.plan.insecure)?);
+        }
+        connector.sign(partition.sockets())?;
         Ok(connector)
     }
 
-    /// Signs the token of each connection, if there is a key. Requests have tokens of their own.
-    fn sign(&mut self, connections: usize) -> anyhow::Result<()> {
-        let (Some(path), Scheme::WebSocket) = (&self.plan.token_key, self.plan.scheme()) else {
+    /// Signs the token of each WebSocket, if there is a key. Requests have tokens of their own.
+    fn sign(&mut self, sockets: usize) -> anyhow::Result<()> {
+        let Some(path) = &self.plan.token_key else {
             return Ok(());
         };
         let (signer, user) = (Signer::open(path)?, Template::parse("{id}", 1));
         let sign = |at: usize| {
-            let url = self.parsed_url(at)?;
-            signer.client(&url.http(url.path()), &user.text(self.first + at))
+            let (url, user) = (self.parsed_url(at)?, user.text(self.number(at)));
+            let token = signer.client(&url.http(url.path()), &user)?;
+            Ok((at, token))
         };
-        let tokens: Result<_, String> = (0..connections).map(sign).collect();
+        let sockets = (0..sockets).filter(|at| self.scheme(*at) == Scheme::WebSocket);
+        let tokens: Result<_, String> = sockets.map(sign).collect();
         self.tokens = Tokens(tokens.map_err(anyhow::Error::msg)?);
         Ok(())
     }
@@ -99,10 +110,10 @@ impl Connector {
             Some(config) if url.tls => Stream::tls(socket, config, url.host())?,
             _ => Stream::Plain(socket),
         };
-        if self.plan.scheme() == Scheme::Http {
+        if self.scheme(at) == Scheme::Http {
             return Ok(Connection::http(stream, began));
         }
-        if let Some(token) = self.tokens.0.get(at) {
+        if let Some(token) = self.tokens.0.get(&at) {
             let sign = if url.target.contains('?') { '&' } else { '?' };
             url.target.push(sign);
             url.target.extend(["access_token=", token]);
@@ -120,13 +131,14 @@ impl Connector {
     /// The frames to send once a connection is open. The opening of a wire has sent them already.
     pub(super) fn on_open_frames(&self, at: usize) -> Vec<u8> {
         match self.plan.wire {
+            _ if self.scheme(at) == Scheme::Http => Vec::new(),
             Wire::Bare => encode(&self.on_open_messages(at)),
             Wire::Json => Vec::new(),
         }
     }
 
     fn on_open_messages(&self, at: usize) -> Vec<String> {
-        let number = self.first + at;
+        let number = self.number(at);
         let templates = self.on_open.iter();
         templates.map(|template| template.text(number)).collect()
     }
@@ -151,12 +163,36 @@ impl Connector {
     }
 
     fn parsed_url(&self, at: usize) -> Result<Url, String> {
-        Url::parse(&self.url(at), self.plan.scheme()).map_err(|e| e.to_string())
+        Url::parse(&self.url(at), self.scheme(at)).map_err(|e| e.to_string())
+    }
+
+    fn is_receiver(&self, at: usize) -> bool {
+        at >= self.connections
+    }
+
+    /// The number of a connection, or of the one that a receiver belongs to.
+    fn number(&self, at: usize) -> usize {
+        let own = if self.is_receiver(at) {
+            at - self.connections
+        } else {
+            at
+        };
+        self.first + own
+    }
+
+    fn scheme(&self, at: usize) -> Scheme {
+        if self.is_receiver(at) {
+            return Scheme::WebSocket;
+        }
+        self.plan.scheme()
     }
 
     fn url(&self, at: usize) -> String {
-        let number = self.first + at;
-        self.urls[number % self.urls.len()].text(number)
+        let number = self.number(at);
+        match &self.receiver_url {
+            Some(url) if self.is_receiver(at) => url.text(number),
+            _ => self.urls[number % self.urls.len()].text(number),
+        }
     }
 }
 

@@ -81,7 +81,7 @@ impl Connections {
         let connections = Self {
             timer: Timer::new(&poll, TIMER)?,
             connector: Connector::new(partition)?,
-            slots: (0..partition.connections).map(|_| None).collect(),
+            slots: (0..partition.sockets()).map(|_| None).collect(),
             handshakes: VecDeque::new(),
             input: vec![0; INPUT],
             ready: VecDeque::new(),

@@ -1,7 +1,7 @@
 //! What has arrived, by its stamp: in the message itself, or, if it is a response, that of the request.
 //!
-//! Owns the requests without a response, and the check of the first messages. Must not know what an arrival
-//! means. Invariant: responses come in the order of the requests of their connection, as in HTTP/1.1.
+//! Owns the requests without a response, what their receivers get, and the check of the first messages. Must not
+//! know what an arrival means. Invariant: responses come in the order of the requests of their connection, as in HTTP/1.1.
 
 use std::collections::VecDeque;
 
@@ -27,6 +27,8 @@ pub(super) enum Reader {
         status: u16,
         /// The stamps of the requests of each connection, oldest first.
         requests: Vec<VecDeque<Stamp>>,
+        /// Where the last stamp was, if there are receivers: their numbers follow those of the connections.
+        receivers: Option<Hint>,
     },
 }
 
@@ -34,6 +36,8 @@ pub(super) enum Reader {
 pub(super) enum Incoming {
     /// A measured message.
     Stamped(Stamp),
+    /// What a request has sent, at the receiver of this connection.
+    Delivered(usize, Stamp),
     /// Nothing that is measured.
     Other,
     /// The answer to a measured message, but not the right one, and why.
@@ -47,6 +51,7 @@ impl Reader {
             return Self::Responses {
                 status: request.status,
                 requests: vec![VecDeque::new(); partition.connections],
+                receivers: plan.receiver_url().map(|_| Hint::default()),
             };
         }
         Self::Messages {
@@ -55,12 +60,19 @@ impl Reader {
         }
     }
 
-    /// A connection sends a message, or a request.
+    /// A connection sends a message, or a request; yields how many receivers get what it sends.
     #[inline]
-    pub(super) fn on_sent(&mut self, sender: usize, stamp: Stamp) {
-        if let Self::Responses { requests, .. } = self {
-            requests[sender].push_back(stamp);
-        }
+    pub(super) fn on_sent(&mut self, sender: usize, stamp: Stamp) -> u64 {
+        let Self::Responses {
+            requests,
+            receivers,
+            ..
+        } = self
+        else {
+            return 0;
+        };
+        requests[sender].push_back(stamp);
+        receivers.is_some().into()
     }
 
     /// Identifies what has arrived at a connection.
@@ -79,10 +91,26 @@ impl Reader {
                     _ => Incoming::Stamped(stamp),
                 }
             }
-            Self::Responses { status, requests } => match requests[at].pop_front() {
-                Some(stamp) if Response::status(bytes) == Some(*status) => Incoming::Stamped(stamp),
-                stamp => Incoming::Unexpected(stamp, describe(bytes)),
-            },
+            Self::Responses {
+                status,
+                requests,
+                receivers,
+            } => {
+                let connections = requests.len();
+                match (requests.get_mut(at), receivers) {
+                    (Some(requests), _) => match requests.pop_front() {
+                        Some(stamp) if Response::status(bytes) == Some(*status) => {
+                            Incoming::Stamped(stamp)
+                        }
+                        stamp => Incoming::Unexpected(stamp, describe(bytes)),
+                    },
+                    (None, Some(hint)) => match Stamp::find(bytes, hint) {
+                        Some(stamp) => Incoming::Delivered(at - connections, stamp),
+                        None => Incoming::Other,
+                    },
+                    (None, None) => Incoming::Other,
+                }
+            }
         }
     }
 }
@@ -121,10 +149,11 @@ mod tests {
         plan.request = Some(RequestPlan {
             content_type: "text/plain".into(),
             status: 202,
+            receiver_url: Some("ws://h:1/?id={id}".into()),
         });
         let mut reader = Reader::new(&Partition::whole(&plan));
         for (sender, sequence) in [(0, 1), (1, 2), (0, 3)] {
-            reader.on_sent(sender, stamp(sequence));
+            assert_eq!(reader.on_sent(sender, stamp(sequence)), 1);
         }
         let accepted = b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n";
         for (at, sequence) in [(1, 2), (0, 1)] {
@@ -143,5 +172,9 @@ mod tests {
             reader.read(0, accepted),
             Incoming::Unexpected(None, _)
         ));
+        let sent = b"payload: zt00000000000000050000000100000000";
+        let received = reader.read(3, sent);
+        assert!(matches!(received, Incoming::Delivered(1, found) if found == stamp(1)));
+        assert!(matches!(reader.read(3, b"welcome"), Incoming::Other));
     }
 }

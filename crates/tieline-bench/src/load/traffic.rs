@@ -87,6 +87,14 @@ impl<R: Workload> Handler for Traffic<R> {
                     flow.meter.arrived(stamp.time, now);
                 }
             }
+            Incoming::Delivered(connection, stamp) => {
+                // The response is what is measured; this only has to come.
+                if stamp.from as usize == self.first + connection {
+                    self.received += 1;
+                } else {
+                    self.faults.misdelivered += 1;
+                }
+            }
             Incoming::Other => {}
             Incoming::Unexpected(stamp, why) => {
                 self.faults.unexpected(why);
@@ -318,7 +326,7 @@ impl<R: Workload> Traffic<R> {
         let flow = &mut self.flows[self.workload.flow(self.first + sender)];
         for time in times {
             let stamp = flow.messages.append(&mut self.output, sender, time);
-            self.reader.on_sent(sender, stamp);
+            self.expected += self.reader.on_sent(sender, stamp);
             self.expected += self.workload.on_sent(sender, stamp.sequence);
             flow.meter.sent(now);
         }

@@ -29,7 +29,6 @@ pub(super) fn on_open_templates(scenario: Scenario) -> &'static [&'static str] {
 pub(super) fn url_path(scenario: Scenario) -> &'static str {
     match scenario {
         Scenario::Echo => "/echo",
-        Scenario::Rest => "/api/hubs/chat/users/{id}/:send",
         _ => "/ws?id={id}",
     }
 }

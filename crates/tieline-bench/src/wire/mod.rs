@@ -39,6 +39,7 @@ impl Wire {
     /// Path and query of the URL for a scenario.
     pub(crate) fn url_path(self, scenario: Scenario) -> &'static str {
         match self {
+            _ if scenario == Scenario::Rest => "/api/hubs/chat/users/{id}/:send",
             Self::Bare => bare::url_path(scenario),
             Self::Json => "/client/hubs/chat?user={id}",
         }

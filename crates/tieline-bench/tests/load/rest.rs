@@ -1,12 +1,14 @@
 //! Requests against HTTP servers that answer, and against some that misbehave.
 
 use std::{
+    collections::HashMap,
     io::{self, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
-    sync::{Arc, Mutex},
+    sync::Arc,
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use tieline_bench::{
     outcome::Faults,
     plan::{Pacing, Plan, RequestPlan, Scenario},
@@ -24,6 +26,7 @@ fn plan(address: SocketAddr) -> Plan {
     plan.request = Some(RequestPlan {
         content_type: "text/plain".to_owned(),
         status: 202,
+        receiver_url: None,
     });
     plan
 }
@@ -66,7 +69,7 @@ fn requests_are_sent_on_schedule_in_an_open_loop() {
     plan.pace = Pacing::PerSecond(500.0);
     let outcome = run(&plan);
     assert_eq!(outcome.faults, Faults::default());
-    let expected = (plan.duration.as_millis() / 2) as u64;
+    let expected = u64::try_from(plan.duration.as_millis() / 2).unwrap();
     assert!(
         outcome.latency.0.len().abs_diff(expected) <= 1,
         "{outcome:?}"
@@ -83,7 +86,7 @@ fn a_request_is_what_the_flags_say() {
         let seen = Arc::clone(&seen);
         servers::each(move |_, mut socket| {
             while let Ok(request) = request(&mut socket) {
-                seen.lock().unwrap().push(request);
+                seen.lock().push(request);
                 if socket.write_all(ACCEPTED.as_bytes()).is_err() {
                     return;
                 }
@@ -98,10 +101,11 @@ fn a_request_is_what_the_flags_say() {
     plan.request = Some(RequestPlan {
         content_type: "application/json".to_owned(),
         status: 202,
+        receiver_url: None,
     });
     let outcome = run(&plan);
     assert_eq!(outcome.faults, Faults::default());
-    let seen = seen.lock().unwrap();
+    let seen = seen.lock();
     for user in ["client-0", "client-1"] {
         let line =
             format!("POST /api/hubs/chat/users/{user}/:send?api-version=2024-12-01 HTTP/1.1\r\n");
@@ -177,4 +181,58 @@ fn requests_without_a_response_are_lost() {
         outcome.faults.lost >= 1 && outcome.arrived > 20,
         "{outcome:?}"
     );
+}
+
+/// A server that sends the body of each request to the receiver with its user, or to another one.
+fn delivers(to: impl Fn(&str) -> String + Clone + Send + 'static) -> SocketAddr {
+    let receivers: Arc<Mutex<HashMap<String, TcpStream>>> = Arc::default();
+    servers::each(move |_, mut socket| {
+        // Requests and handshakes come to one port.
+        let mut first = [0; 4];
+        while socket.peek(&mut first).is_ok_and(|bytes| bytes == 4) {
+            if &first == b"GET " {
+                let request = servers::accept_with(&mut socket, "", b"");
+                let user = request.split("user=").nth(1).unwrap();
+                let user = user.split(' ').next().unwrap().to_owned();
+                receivers.lock().insert(user, socket.try_clone().unwrap());
+                let _ = servers::read(&mut socket);
+                return;
+            }
+            let Ok((head, body)) = request(&mut socket) else {
+                return;
+            };
+            let user = head.split('/').nth(5).unwrap();
+            if let Some(receiver) = receivers.lock().get_mut(&to(user)) {
+                let _ = servers::write(receiver, &body);
+            }
+            if socket.write_all(ACCEPTED.as_bytes()).is_err() {
+                return;
+            }
+        }
+    })
+}
+
+fn with_receivers(address: SocketAddr) -> Plan {
+    let mut plan = plan(address);
+    let request = plan.request.as_mut().unwrap();
+    request.receiver_url = Some(format!("ws://{address}/client?user={{id}}"));
+    plan
+}
+
+#[test]
+fn receivers_get_what_requests_send() {
+    let outcome = run(&with_receivers(delivers(str::to_owned)));
+    assert_eq!(outcome.faults, Faults::default());
+    // The receivers too.
+    assert_eq!(outcome.opening.connections, 20);
+    assert!(outcome.arrived > 20, "{outcome:?}");
+}
+
+#[test]
+fn what_receivers_do_not_get_is_a_fault() {
+    let outcome = run(&with_receivers(delivers(|_| "nobody".to_owned())));
+    assert!(outcome.arrived > 20, "{outcome:?}");
+    assert!(outcome.faults.lost >= outcome.arrived, "{outcome:?}");
+    let outcome = run(&with_receivers(delivers(|_| "client-0".to_owned())));
+    assert!(outcome.faults.misdelivered > 20, "{outcome:?}");
 }

@@ -89,12 +89,11 @@ pub(crate) fn write_frame(
     payload: &[u8],
 ) -> std::io::Result<()> {
     let mut frame = vec![first];
-    match u8::try_from(payload.len()) {
-        Ok(short @ ..126) => frame.push(short),
-        _ => {
-            frame.push(126);
-            frame.extend(u16::try_from(payload.len()).unwrap().to_be_bytes());
-        }
+    if let Ok(short @ ..126) = u8::try_from(payload.len()) {
+        frame.push(short);
+    } else {
+        frame.push(126);
+        frame.extend(u16::try_from(payload.len()).unwrap().to_be_bytes());
     }
     socket.write_all(&[&frame, payload].concat())
 }

@@ -192,6 +192,19 @@ fn flags_of_wires_that_contradict_each_other_are_named() {
     assert!(message.contains("did you mean http://h/x?"), "{message}");
     let message = refused(&["rest", "--url", "http://h/x", "--on-open", "hi"]);
     assert!(message.contains("--on-open"), "{message}");
+    let message = refused(&[
+        "rest",
+        "--url",
+        "http://h/x",
+        "--receiver-url",
+        "http://h/x",
+    ]);
+    assert!(
+        message.contains("--receiver-url") && message.contains("mean ws://h/x?"),
+        "{message}"
+    );
+    let message = refused(&["rest", "--url", "http://h/x", "--binary"]);
+    assert!(message.contains("--content-type"), "{message}");
     let json = ["--wire", "json", "--url", "ws://h/x"];
     let message = refused(&[&["rooms", "--send", "G:{room}:{payload}"], &json[..]].concat());
     assert!(

@@ -2,7 +2,10 @@
 
 use clap::Args;
 
-use crate::cli::parse::{self, Rate};
+use crate::{
+    cli::parse::{self, Rate},
+    plan::Wire,
+};
 
 const SEND: &str = "Message to send; {payload} is --size bytes long, {id} is the sender's id, {to} the \
     receiver's, {\u{1b}[0mn} the sender's number, {room} its room [default: echo {payload}, broadcast \
@@ -97,4 +100,11 @@ pub(in crate::cli) struct RequestArgs {
     #[arg(long, value_name = "STATUS", default_value_t = 202,
         value_parser = clap::value_parser!(u16).range(200..=599))]
     pub(in crate::cli) status: u16,
+    /// WebSocket URL to which a client connects for each connection, {id} being the same: it receives what the
+    /// requests send, and what it does not receive is a fault [default: nothing receives]
+    #[arg(long, value_name = "URL")]
+    pub(in crate::cli) receiver_url: Option<String>,
+    /// Like --wire of the other commands, for the receivers [default: bare]
+    #[arg(long, value_enum, value_name = "WIRE", requires = "receiver_url")]
+    pub(in crate::cli) receiver_wire: Option<Wire>,
 }
