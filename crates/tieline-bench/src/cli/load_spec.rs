@@ -47,7 +47,8 @@ struct OwnArgs {
 
 impl LoadSpec {
     pub(super) fn new(load: LoadCommand) -> Result<(Self, OutputArgs), Usage> {
-        let (scenario, common, own) = split(load);
+        let scenario = scenario(&load);
+        let (common, own) = split(load);
         let CommonArgs {
             server,
             socket,
@@ -265,41 +266,51 @@ fn check_urls(flag: &str, urls: &[String], scheme: Scheme) -> Result<(), Usage> 
     checked.map_err(|why| Usage(format!("{flag}: {why}")))
 }
 
-/// The scenario, the flags of every scenario, and its own.
-fn split(load: LoadCommand) -> (Scenario, CommonArgs, OwnArgs) {
-    let traffic = |pace, messages| OwnArgs {
-        pace,
-        messages,
-        ..OwnArgs::default()
-    };
+fn scenario(load: &LoadCommand) -> Scenario {
     match load {
-        LoadCommand::Idle { common } => (Scenario::Idle, common, OwnArgs::default()),
+        LoadCommand::Idle { .. } => Scenario::Idle,
+        LoadCommand::Echo { .. } => Scenario::Echo,
+        LoadCommand::Broadcast { .. } => Scenario::Broadcast,
+        LoadCommand::Direct { .. } => Scenario::Direct,
+        LoadCommand::Mixed { .. } => Scenario::Mixed,
+        LoadCommand::Rooms { .. } => Scenario::Rooms,
+        LoadCommand::Storm { .. } => Scenario::Storm,
+        LoadCommand::Churn { .. } => Scenario::Churn,
+        LoadCommand::Rest { .. } => Scenario::Rest,
+    }
+}
+
+/// The flags of every scenario, and those of this one.
+fn split(load: LoadCommand) -> (CommonArgs, OwnArgs) {
+    let mut own = OwnArgs::default();
+    let common = match load {
+        LoadCommand::Idle { common } => common,
         LoadCommand::Echo {
             common,
             pace,
             messages,
-        } => (Scenario::Echo, common, traffic(pace, messages)),
-        LoadCommand::Broadcast {
+        }
+        | LoadCommand::Broadcast {
             common,
             pace,
             messages,
-        } => (Scenario::Broadcast, common, traffic(pace, messages)),
-        LoadCommand::Direct {
+        }
+        | LoadCommand::Direct {
             common,
             pace,
             messages,
-        } => (Scenario::Direct, common, traffic(pace, messages)),
+        } => {
+            (own.pace, own.messages) = (pace, messages);
+            common
+        }
         LoadCommand::Mixed {
             common,
             broadcast,
             pace,
             messages,
         } => {
-            let own = OwnArgs {
-                broadcast,
-                ..traffic(pace, messages)
-            };
-            (Scenario::Mixed, common, own)
+            (own.broadcast, own.pace, own.messages) = (broadcast, pace, messages);
+            common
         }
         LoadCommand::Rooms {
             common,
@@ -307,48 +318,28 @@ fn split(load: LoadCommand) -> (Scenario, CommonArgs, OwnArgs) {
             pace,
             messages,
         } => {
-            let own = OwnArgs {
-                rooms,
-                ..traffic(pace, messages)
-            };
-            (Scenario::Rooms, common, own)
+            (own.rooms, own.pace, own.messages) = (rooms, pace, messages);
+            common
         }
         LoadCommand::Storm { common, rounds, .. } => {
-            let own = OwnArgs {
-                rounds,
-                ..OwnArgs::default()
-            };
-            (Scenario::Storm, common, own)
+            own.rounds = rounds;
+            common
         }
         LoadCommand::Churn { common, pace } => {
-            let own = traffic(pace, MessageArgs::default());
-            (Scenario::Churn, common, own)
+            own.pace = pace;
+            common
         }
         LoadCommand::Rest {
-            server,
-            load,
-            output,
+            common,
             request,
             pace,
             messages,
         } => {
-            let socket = SocketArgs {
-                wire: request.receiver_wire,
-                ..SocketArgs::default()
-            };
-            let common = CommonArgs {
-                server,
-                socket,
-                load,
-                output,
-            };
-            let own = OwnArgs {
-                request: Some(request),
-                ..traffic(pace, messages)
-            };
-            (Scenario::Rest, common, own)
+            (own.pace, own.messages) = (pace, messages);
+            common.with_wire(own.request.insert(request).receiver_wire)
         }
-    }
+    };
+    (common, own)
 }
 
 fn no_url(scheme: Scheme, path: &str, commands: &[String]) -> String {

@@ -108,11 +108,7 @@ pub(super) enum LoadCommand {
     /// SDKs do, as many requests are in flight as there are connections; with more, they are pipelined.
     Rest {
         #[command(flatten)]
-        server: ServerArgs,
-        #[command(flatten)]
-        load: LoadArgs,
-        #[command(flatten)]
-        output: OutputArgs,
+        common: RestArgs,
         #[command(flatten)]
         request: RequestArgs,
         #[command(flatten)]
@@ -142,6 +138,18 @@ pub(super) struct CommonArgs {
     pub(super) load: LoadArgs,
     #[command(flatten)]
     pub(super) output: OutputArgs,
+}
+
+/// The same without what WebSockets say.
+#[derive(Debug, Args)]
+#[command(after_help = EXIT)]
+pub(super) struct RestArgs {
+    #[command(flatten)]
+    server: ServerArgs,
+    #[command(flatten)]
+    load: LoadArgs,
+    #[command(flatten)]
+    output: OutputArgs,
 }
 
 /// The server under test.
@@ -232,6 +240,21 @@ pub(super) struct OutputArgs {
     /// Hide progress
     #[arg(long, short)]
     pub(super) quiet: bool,
+}
+
+impl RestArgs {
+    /// The flags of every scenario, with a wire for the receivers.
+    pub(super) fn with_wire(self, wire: Option<Wire>) -> CommonArgs {
+        CommonArgs {
+            server: self.server,
+            socket: SocketArgs {
+                wire,
+                ..SocketArgs::default()
+            },
+            load: self.load,
+            output: self.output,
+        }
+    }
 }
 
 impl LoadCommand {
