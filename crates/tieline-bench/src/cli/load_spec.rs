@@ -221,8 +221,8 @@ impl LoadSpec {
 }
 
 impl CompareArgs {
-    /// The baseline of the comparison.
-    pub(super) fn base(&self, spec: &LoadSpec) -> Result<Baseline, Usage> {
+    /// The baseline of the comparison of this plan.
+    pub(super) fn base(&self, spec: &LoadSpec, plan: &Plan) -> Result<Baseline, Usage> {
         let cpu = spec.target.cpu.clone();
         if self.base_urls.is_empty() {
             let given = [
@@ -256,7 +256,11 @@ impl CompareArgs {
             pids: Vec::new(),
         };
         target.check()?;
-        Ok(Baseline::Server { target, format })
+        let base = Baseline::Server { target, format };
+        let (target, plan) = base.target_and_plan(plan);
+        let checked = target.sample(&plan).validate();
+        checked.map_err(|error| Usage(format!("the load of the baseline is invalid: {error}")))?;
+        Ok(base)
     }
 }
 

@@ -141,10 +141,11 @@ fn compare(load: LoadCommand, args: &CompareArgs) -> anyhow::Result<()> {
         let why = "--min-ratio compares rates, and idle connections have none";
         return Err(Usage(why.into()).into());
     }
+    let plan = spec.plan()?;
     let comparison_spec = ComparisonSpec {
-        plan: spec.plan()?,
+        base: args.base(&spec, &plan)?,
+        plan,
         server: spec.target.clone(),
-        base: args.base(&spec)?,
         runs: args.runs,
         half_rate: spec.rate == Some(Rate::Half),
     };

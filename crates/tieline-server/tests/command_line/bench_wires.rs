@@ -222,6 +222,12 @@ fn flags_of_wires_that_contradict_each_other_are_named() {
         message.contains("--base-wire needs --base-url"),
         "{message}"
     );
+    let other = ["--base-url", "ws://h/x", "--base-send", "G:{room}"];
+    let message = refused(&[&["compare", "rooms"], &json[..], &base, &other].concat());
+    assert!(
+        message.contains("load of the baseline") && message.contains("{payload}"),
+        "{message}"
+    );
     let base = [&base[..], &["--base-url", "http://h/x"]].concat();
     let message = refused(&[&["compare", "rest", "--url", "http://h/x"], &base[..]].concat());
     assert!(message.contains("remove --base-wire"), "{message}");
