@@ -106,8 +106,8 @@ pub struct Config {
     /// 20 s: together with the 5 s that HTTP requests in progress may take, it fits the 30 s that orchestrators
     /// commonly grant.
     pub drain_timeout: Duration,
-    /// Maximum number of connections of this node; further upgrades get status 503. Default `None`: nine tenths of the
-    /// process's descriptor limit.
+    /// Maximum number of connections of this node, in all namespaces; further upgrades get status 503. Default `None`:
+    /// nine tenths of the process's descriptor limit.
     pub max_connections: Option<usize>,
     /// Maximum number of groups of a connection; further joins fail. Default 128. Each group costs about 100 bytes and
     /// its name, which is at most 1,024 bytes long.

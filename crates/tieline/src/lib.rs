@@ -151,7 +151,7 @@ mod upgrade;
 
 pub use bytes::Bytes;
 pub use http::StatusCode;
-pub use tieline_registry::{ClientId, MAX_NAME, NameError};
+pub use tieline_registry::{ClientId, MAX_NAME, MAX_NAMESPACE, NameError};
 #[cfg(feature = "json")]
 pub use tieline_websocket::JsonError;
 pub use tieline_websocket::{Chunk, CloseCode, CloseFrame, Deflate, Frame, Message, ProtocolError};

@@ -22,7 +22,7 @@ use tokio::{
 
 pub(crate) use self::http_floor::http_floor;
 use self::node::{BATCH, IN_FLIGHT, Node};
-use crate::supervisor::registry::RegistryUrl;
+use crate::config::registry_url::RegistryUrl;
 
 /// Measures a registry. Blocks until done.
 pub(crate) fn registry(plan: &RegistryPlan, bar: &ProgressBar) -> anyhow::Result<RegistryOutcome> {

@@ -6,9 +6,9 @@
 use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
-use tieline_registry::{Registry, id};
+use tieline_registry::{NameError, Registry};
 use tieline_websocket::CloseFrame;
-use tokio::{sync::oneshot, time::Instant};
+use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::{
@@ -25,9 +25,8 @@ use super::{
 use crate::{
     deliveries::Deliveries,
     delivery::Delivery,
-    hub::{ClientOp, ConnectionInner, Content, Hub, Scope},
+    hub::{ClientOp, Content, Hub, Namespace, Scope, check_key},
     receipt::Receipt,
-    registrar::{ClaimDecision, Health, LocalInstant},
 };
 
 /// Many nodes as one. Cheap to clone; all clones are the same node.
@@ -63,7 +62,9 @@ use crate::{
 #[derive(Clone)]
 pub struct Cluster {
     pub(super) router: Arc<MessageRouter>,
-    runtime: Arc<NodeRuntime>,
+    pub(super) runtime: Arc<NodeRuntime>,
+    /// The hub in the namespace of this handle.
+    hub: Hub,
 }
 
 /// Start and end.
@@ -72,7 +73,8 @@ impl Cluster {
     /// and opens links to the other nodes. Call it before the hub's first connection.
     ///
     /// If another process holds the address, the node starts, takes no connections, and waits until the
-    /// address is free.
+    /// address is free. The cluster that it returns is in the default [namespace](Self::namespace), whichever the
+    /// handle of the hub is in.
     ///
     /// # Errors
     /// A setting is out of bounds, the peer port cannot be opened, the registry cannot be reached, or
@@ -113,8 +115,42 @@ impl Cluster {
     }
 
     fn new((router, runtime): (Arc<MessageRouter>, NodeRuntime)) -> Self {
-        let runtime = Arc::new(runtime);
-        Self { router, runtime }
+        Self {
+            hub: router.hub.clone(),
+            router,
+            runtime: Arc::new(runtime),
+        }
+    }
+
+    /// The same node in a namespace, as [`Hub::namespace`]: each call of what this returns is about clients, users
+    /// and groups of that namespace, on all nodes, and `broadcast`, `clients`, `users`, `groups` and `counts` are
+    /// about its clients only. What belongs to the node is the same for every namespace:
+    /// [`stats`](Self::stats), [`peers`](Self::peers), [`ask_node`](Self::ask_node), [`leave`](Self::leave).
+    ///
+    /// A broadcast in the default namespace is sent to every node; in another one, to those only that have clients
+    /// of it. Nodes of go-websocket know the default namespace only, and so do nodes of versions before namespaces:
+    /// they are asked for nobody in another one.
+    ///
+    /// ```
+    /// use tieline::{Cluster, NameError};
+    ///
+    /// /// One cluster for many tenants, whose names are their own.
+    /// fn publish(cluster: &Cluster, tenant: &str, group: &str, text: &str) -> Result<(), NameError> {
+    ///     cluster.namespace(tenant)?.emit_group(group, text);
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// The name is longer than [`MAX_NAMESPACE`](crate::MAX_NAMESPACE) bytes, or contains a NUL.
+    pub fn namespace(&self, name: &str) -> Result<Self, NameError> {
+        let hub = self.hub.namespace(name)?;
+        let (router, runtime) = (Arc::clone(&self.router), Arc::clone(&self.runtime));
+        Ok(Self {
+            router,
+            runtime,
+            hub,
+        })
     }
 
     /// Ends a node whose connections are gone, or a backend, in order: leaves the registry, then ends
@@ -123,36 +159,16 @@ impl Cluster {
     pub async fn leave(&self) {
         self.runtime.leave(&self.router).await;
     }
-
-    /// Whether new connections can be registered; `Err` says why not, for people.
-    ///
-    /// # Errors
-    /// The registry does not respond, or another process holds this node's address.
-    pub fn readiness(&self) -> Result<(), String> {
-        match self.health() {
-            None | Some(Health::Up) => Ok(()),
-            Some(Health::Down) => Err("the registry does not respond".into()),
-            Some(Health::Conflict(holder)) => Err(format!(
-                "process {holder} holds this node's address {}",
-                self.address().unwrap_or_default()
-            )),
-        }
-    }
-
-    fn health(&self) -> Option<Health> {
-        self.router.directory.registrar().map(NodeRegistrar::health)
-    }
 }
 
 /// Reaching clients.
 impl Cluster {
     /// Sends to a client by its id.
     pub fn emit(&self, id: &str, content: impl Into<Content>) -> Receipt {
-        let content = content.into();
+        let (id, cast) = (&*self.names().key(id), content.into().into_unicast());
         if self.router.peers.is_single_node() {
-            return self.router.hub.emit(id, content);
+            return self.hub.emit_cast(id, cast);
         }
-        let cast = content.into_unicast();
         if let Some(conn) = self.router.local_connection(id)
             && !self.router.must_wait(id)
         {
@@ -191,30 +207,31 @@ impl Cluster {
         I::Item: AsRef<str>,
     {
         if self.router.peers.is_single_node() {
-            return self.router.hub.emit_many(ids, content);
+            return self.hub.emit_many(ids, content);
         }
         // First, so that the iterator does not run between steps that belong together.
         let ids = ids.into_iter().map(|id| Arc::from(id.as_ref()));
         let ids: Vec<Arc<str>> = ids.collect();
         let cast = content.into().into_unicast();
-        self.router.emit_many(&ids, &cast)
+        self.router.emit_many(self.names(), &ids, &cast)
     }
 
     /// Sends to every connection of a user. Costs one request to each other node that may have
     /// one, however many connections it has.
     pub fn emit_user(&self, user: &str, content: impl Into<Content>) -> Receipt<Summary> {
-        self.multicast(Scope::User(user), content.into())
+        self.multicast(Scope::User(&self.names().key(user)), content.into())
     }
 
     /// Sends to every connection in a group. Costs one request to each other node that may have
     /// one, however many connections it has.
     pub fn emit_group(&self, group: &str, content: impl Into<Content>) -> Receipt<Summary> {
-        self.multicast(Scope::Group(group), content.into())
+        self.multicast(Scope::Group(&self.names().key(group)), content.into())
     }
 
-    /// Sends to every connection of every node, this one included. Costs one request to each other node.
+    /// Sends to every connection of every node, this one included. Costs one request to each other node, and in
+    /// another [namespace](Self::namespace) than the default one to those only that have clients of it.
     pub fn broadcast(&self, content: impl Into<Content>) -> Receipt<Summary> {
-        self.multicast(Scope::Everyone, content.into())
+        self.multicast(self.names().everyone(), content.into())
     }
 
     fn multicast(&self, scope: Scope<'_>, content: Content) -> Receipt<Summary> {
@@ -227,7 +244,7 @@ impl Cluster {
     /// sends to nobody, and [`Reached::filter_refused`](crate::Reached::filter_refused) says so. A node of
     /// go-websocket or an older version sends to nobody either, and is missed as `Unknown`.
     pub fn matching(&self, filter: impl Into<Bytes>) -> ClusterExcept<'_> {
-        ClusterExcept::new(&self.router, Arc::default()).matching(filter)
+        ClusterExcept::new(&self.router, self.names(), Arc::default()).matching(filter)
     }
 
     /// The same cluster without some client ids, for messages to many.
@@ -236,14 +253,15 @@ impl Cluster {
         I: IntoIterator,
         I::Item: AsRef<str>,
     {
-        let ids = ids.into_iter().map(|id| Arc::from(id.as_ref())).collect();
-        ClusterExcept::new(&self.router, ids)
+        let names = self.names();
+        let keys = ids.into_iter().map(|id| names.key(id.as_ref()).into());
+        ClusterExcept::new(&self.router, names, keys.collect())
     }
 
     /// Begins the close handshake of a client; [`Delivery::Delivered`] says that it has begun. What was
     /// sent to the client before still leaves.
     pub fn close(&self, id: &str, frame: CloseFrame) -> Receipt {
-        let close = ClientOp::Close(frame);
+        let (id, close) = (&*self.names().key(id), ClientOp::Close(frame));
         match self.router.local_connection(id) {
             Some(conn) if !self.router.must_wait(id) => {
                 close.apply(&self.router.hub, &conn);
@@ -257,12 +275,14 @@ impl Cluster {
     /// the group from then on reach the client; it waits one second at most for a node that does not
     /// answer.
     pub async fn join_group(&self, id: &str, group: &str) -> Membership {
-        self.change(id, ClientOp::Join(group.into())).await
+        let group = self.names().key(group).into();
+        self.change(id, ClientOp::Join(group)).await
     }
 
     /// Removes a client from a group.
     pub async fn leave_group(&self, id: &str, group: &str) -> Membership {
-        self.change(id, ClientOp::Leave(group.into())).await
+        let group = self.names().key(group).into();
+        self.change(id, ClientOp::Leave(group)).await
     }
 
     /// Waits until the other nodes know which users and groups have a connection here, one second at
@@ -274,7 +294,7 @@ impl Cluster {
     }
 
     fn send(&self, id: &str, op: ClientOp) -> Receipt {
-        if self.router.peers.is_single_node() || id::check(id).is_err() {
+        if self.router.peers.is_single_node() || check_key(id).is_err() {
             return Receipt::decided(Delivery::Offline);
         }
         let (sender, receipt) = Receipt::channel();
@@ -284,7 +304,8 @@ impl Cluster {
 
     async fn change(&self, id: &str, op: ClientOp) -> Membership {
         let is_single_node = self.router.peers.is_single_node();
-        if id::check(id).is_err() {
+        let id = &*self.names().key(id);
+        if check_key(id).is_err() {
             return Membership::Offline;
         }
         if let Some(conn) = self.router.local_connection(id)
@@ -307,9 +328,13 @@ impl Cluster {
 
 /// What it is made of.
 impl Cluster {
-    /// The connections of this node; empty for a backend.
+    /// The connections of this node, in the [namespace](Self::namespace) of this handle; empty for a backend.
     pub fn hub(&self) -> &Hub {
-        &self.router.hub
+        &self.hub
+    }
+
+    pub(super) fn names(&self) -> &Namespace {
+        self.hub.names()
     }
 
     /// The registry.
@@ -345,49 +370,10 @@ impl Cluster {
     }
 }
 
-/// For the node that serves the hub.
-impl Cluster {
-    /// Whether another process holds this node's address, so that it takes no connections.
-    pub(crate) fn is_in_conflict(&self) -> bool {
-        matches!(self.health(), Some(Health::Conflict(_)))
-    }
-
-    /// Whether the registry answers.
-    pub(crate) fn is_registered(&self) -> bool {
-        self.readiness().is_ok()
-    }
-
-    /// Whether the ids of this node's connections are registered.
-    pub(crate) fn has_registrar(&self) -> bool {
-        self.router.directory.registrar().is_some()
-    }
-
-    /// Claims the id of a connection that waits for its admission.
-    pub(crate) async fn claim(
-        &self,
-        conn: &Arc<ConnectionInner>,
-        arrival: Instant,
-        exclusive: bool,
-    ) -> ClaimDecision {
-        match self.router.directory.registrar() {
-            Some(registrar) => {
-                registrar
-                    .connect(conn, LocalInstant::of(arrival), exclusive)
-                    .await
-            }
-            None => ClaimDecision::Undecided,
-        }
-    }
-
-    /// Reports by the health service of the peer port that this node drains.
-    pub(crate) async fn is_ending(&self) {
-        self.runtime.report_draining().await;
-    }
-}
-
 impl fmt::Debug for Cluster {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Cluster")
+            .field("namespace", self.names())
             .field("address", &self.address())
             .field("process", &self.process())
             .field("peers", &self.peers())

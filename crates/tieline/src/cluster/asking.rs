@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tieline_registry::id;
 use tokio::time::Instant;
 
 use super::{
@@ -17,12 +16,12 @@ use super::{
 };
 use crate::{
     ask::{AskError, timed_out_at},
-    hub::{AskOp, ClientOp},
+    hub::{AskOp, ClientOp, check_key},
     link::PendingAnswer,
 };
 
 impl MessageRouter {
-    /// Asks about a client, wherever it is.
+    /// Asks about the client with this key, wherever it is.
     pub(super) async fn ask(
         self: Arc<Self>,
         id: Arc<str>,
@@ -32,7 +31,7 @@ impl MessageRouter {
         if self.peers.is_single_node() {
             return self.hub.ask_by(&id, request, deadline).await;
         }
-        if id::check(&id).is_err() {
+        if check_key(&id).is_err() {
             return Err(AskError::Offline);
         }
         if let Some(conn) = self.local_connection(&id)

@@ -5,14 +5,16 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tieline_registry::id;
 use tokio::time::Instant;
 
 use super::{outcome::outcome_code, wire_content::WireContent};
 use crate::{
     ask::AskError,
+    close::CloseReason,
     hub::{ClientOp, ConnectionInner, Hub, JoinError, OpOutcome, RunningRequest},
     link::{
-        Completion, Link, RequestKind, RequestRef,
+        Completion, Link, NamespacedRef, RequestKind, RequestRef,
         proto::{self, OutcomeCode},
     },
     receipt::Receipt,
@@ -51,7 +53,6 @@ pub(super) fn code_of_refusal(error: &AskError) -> OutcomeCode {
 impl ClientOp {
     /// Applies it to a connection of this node.
     pub(super) fn apply(&self, hub: &Hub, conn: &Arc<ConnectionInner>) -> LocalOutcome {
-        let connection = || hub.handle(Arc::clone(conn));
         LocalOutcome::Decided(match self {
             Self::Emit(cast) => {
                 let mut receipt = hub.emit_to(conn, cast.clone());
@@ -61,17 +62,17 @@ impl ClientOp {
                 }
             }
             Self::Close(frame) => {
-                connection().close(frame.clone());
+                hub.close_connection(conn, CloseReason::Application(frame.clone()));
                 OutcomeCode::Delivered
             }
-            Self::Join(group) => match connection().join(group) {
+            Self::Join(group) => match hub.join(conn, Arc::clone(group)) {
                 Ok(true) => OutcomeCode::Delivered,
                 Ok(false) => OutcomeCode::Unchanged,
                 Err(JoinError::TooMany(_)) => OutcomeCode::TooMany,
                 Err(JoinError::Closed) => OutcomeCode::NotHere,
                 Err(JoinError::Name(_)) => OutcomeCode::Invalid,
             },
-            Self::Leave(group) if connection().leave(group) => OutcomeCode::Delivered,
+            Self::Leave(group) if hub.leave(conn, group) => OutcomeCode::Delivered,
             Self::Leave(_) => OutcomeCode::Unchanged,
             Self::Ask(ask) => match hub.start_request(conn, ask.request.clone(), ask.deadline) {
                 Ok(running) => return LocalOutcome::Begun(running),
@@ -80,8 +81,9 @@ impl ClientOp {
         })
     }
 
-    /// Sends it to the peer that has the client.
+    /// Sends it to the peer that has the client with this key.
     pub(super) fn send<C: Completion>(&self, link: &Link<C>, id: &str, completion: C) {
+        let (namespace, id) = id::split(id);
         let bytes = |name: &str| Bytes::copy_from_slice(name.as_bytes());
         let request = match self {
             Self::Emit(cast) => {
@@ -92,6 +94,7 @@ impl ClientOp {
                     about,
                 } = WireContent::of(cast);
                 let request = RequestRef {
+                    namespace,
                     id,
                     data,
                     binary,
@@ -107,7 +110,7 @@ impl ClientOp {
             }),
             Self::Join(group) | Self::Leave(group) => RequestKind::Membership(proto::Membership {
                 id: bytes(id),
-                group: bytes(group),
+                group: bytes(id::split(group).1),
                 leave: matches!(self, Self::Leave(_)),
             }),
             Self::Ask(ask) => {
@@ -119,6 +122,10 @@ impl ClientOp {
                     timeout: u64::try_from(left.as_millis()).unwrap_or(u64::MAX).max(1),
                 })
             }
+        };
+        let request = NamespacedRef {
+            namespace,
+            request: &request,
         };
         link.send(&request, completion);
     }

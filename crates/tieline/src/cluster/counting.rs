@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 
 use super::{
     outcome::answered,
+    peers::{hash, may_have_any},
     pending::{Peer, PendingReply},
     router::MessageRouter,
     summary::{Counted, NodeCount},
@@ -16,34 +17,37 @@ use super::{
 use crate::{
     ask::AskError,
     counts::Counts,
-    link::{self, Outcome, RequestKind, proto},
+    hub::{Namespace, ScopeKey},
+    link::{NamespacedRef, Outcome, RequestKind, proto},
 };
 
 impl MessageRouter {
     /// What all nodes hold.
-    pub(super) async fn counts(&self) -> Counted<Counts> {
+    pub(super) async fn counts(&self, names: &Namespace) -> Counted<Counts> {
         let query = query(proto::QueryKind::Counts, "");
-        self.count(query, |_| true, |counts| counts).await
+        let is_asked = |peer: &Peer| may_have_any(peer, names);
+        self.count(names, query, is_asked, |counts| counts).await
     }
 
     /// The connections of a user, on all nodes.
-    pub(super) async fn user_len(&self, user: &str) -> Counted {
-        let hash = link::hash(proto::Scope::User, user);
+    pub(super) async fn user_len(&self, names: &Namespace, user: &str) -> Counted {
+        let hash = hash(ScopeKey::User(&names.key(user)));
         let query = query(proto::QueryKind::UserLen, user);
-        self.count(query, |peer| peer.link.may_have(hash), connections)
-            .await
+        let is_asked = |peer: &Peer| peer.link.may_have(hash);
+        self.count(names, query, is_asked, connections).await
     }
 
     /// The members of a group, on all nodes.
-    pub(super) async fn group_len(&self, group: &str) -> Counted {
-        let hash = link::hash(proto::Scope::Group, group);
+    pub(super) async fn group_len(&self, names: &Namespace, group: &str) -> Counted {
+        let hash = hash(ScopeKey::Group(&names.key(group)));
         let query = query(proto::QueryKind::GroupLen, group);
-        self.count(query, |peer| peer.link.may_have(hash), connections)
-            .await
+        let is_asked = |peer: &Peer| peer.link.may_have(hash);
+        self.count(names, query, is_asked, connections).await
     }
 
     /// This node's part.
-    pub(super) fn count_local(&self, query: &proto::Query) -> Counts {
+    pub(super) fn count_local(&self, names: &Namespace, query: &proto::Query) -> Counts {
+        let hub = self.hub.within(names.clone());
         let name = query
             .names
             .first()
@@ -54,14 +58,15 @@ impl MessageRouter {
             ..Counts::default()
         };
         match query.kind() {
-            proto::QueryKind::UserLen => of(self.hub.user_len(name)),
-            proto::QueryKind::GroupLen => of(self.hub.group_len(name)),
-            _ => self.hub.counts(),
+            proto::QueryKind::UserLen => of(hub.user_len(name)),
+            proto::QueryKind::GroupLen => of(hub.group_len(name)),
+            _ => hub.counts(),
         }
     }
 
     async fn count<T: AddAssign + Copy + Default>(
         &self,
+        names: &Namespace,
         query: proto::Query,
         is_asked: impl Fn(&Peer) -> bool,
         part: impl Fn(Counts) -> T,
@@ -71,13 +76,14 @@ impl MessageRouter {
             .values()
             .filter(|peer| peer.is_in_membership() && is_asked(peer));
         // All are asked before the first is waited for.
-        let asked = peers.map(|peer| (Some(Arc::clone(&peer.address)), ask(peer, &query)));
+        let ask = |peer| ask(peer, names.name(), &query);
+        let asked = peers.map(|peer| (Some(Arc::clone(&peer.address)), ask(peer)));
         let asked: Vec<_> = asked.collect();
         let mut nodes = Vec::with_capacity(asked.len() + 1);
         // A backend has nothing to count.
         let own = self.directory.address().cloned();
         if own.is_some() || self.peers.is_single_node() {
-            let count = Ok(part(self.count_local(&query)));
+            let count = Ok(part(self.count_local(names, &query)));
             nodes.push(NodeCount { node: own, count });
         }
         for (node, counts) in asked {
@@ -109,14 +115,20 @@ fn query(kind: proto::QueryKind, name: &str) -> proto::Query {
 /// Asks a peer, before the future is polled.
 fn ask(
     peer: &Peer,
+    namespace: &str,
     query: &proto::Query,
 ) -> impl Future<Output = Result<Counts, AskError>> + Send + use<> {
     let (sender, response) = oneshot::channel();
-    let query = RequestKind::Query(query.clone());
-    peer.link.send(&query, PendingReply::Query(sender));
+    let request = NamespacedRef {
+        namespace,
+        request: &RequestKind::Query(query.clone()),
+    };
+    peer.link.send(&request, PendingReply::Query(sender));
     async move {
         match answered(response.await)? {
             Outcome::Counts(counts) => Ok(counts),
+            // It has nobody there.
+            Outcome::NotSent(_) => Ok(Counts::default()),
             _ => Err(AskError::Unknown),
         }
     }

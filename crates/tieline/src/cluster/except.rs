@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::{router::MessageRouter, summary::Summary};
 use crate::{
-    hub::{Content, ExcludedIds, Scope},
+    hub::{Content, ExcludedIds, Namespace, Scope},
     receipt::Receipt,
 };
 
@@ -29,14 +29,20 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct ClusterExcept<'a> {
     router: &'a Arc<MessageRouter>,
+    names: &'a Namespace,
     ids: ExcludedIds,
     filter: Option<Bytes>,
 }
 
 impl<'a> ClusterExcept<'a> {
-    pub(super) fn new(router: &'a Arc<MessageRouter>, ids: ExcludedIds) -> Self {
+    pub(super) fn new(
+        router: &'a Arc<MessageRouter>,
+        names: &'a Namespace,
+        ids: ExcludedIds,
+    ) -> Self {
         Self {
             router,
+            names,
             ids,
             filter: None,
         }
@@ -52,17 +58,17 @@ impl<'a> ClusterExcept<'a> {
 
     /// Sends to every connection of a user except those left out.
     pub fn emit_user(&self, user: &str, content: impl Into<Content>) -> Receipt<Summary> {
-        self.send(Scope::User(user), content.into())
+        self.send(Scope::User(&self.names.key(user)), content.into())
     }
 
     /// Sends to every connection in a group except those left out.
     pub fn emit_group(&self, group: &str, content: impl Into<Content>) -> Receipt<Summary> {
-        self.send(Scope::Group(group), content.into())
+        self.send(Scope::Group(&self.names.key(group)), content.into())
     }
 
     /// Sends to every connection of every node except those left out.
     pub fn broadcast(&self, content: impl Into<Content>) -> Receipt<Summary> {
-        self.send(Scope::Everyone, content.into())
+        self.send(self.names.everyone(), content.into())
     }
 
     fn send(&self, scope: Scope<'_>, content: Content) -> Receipt<Summary> {

@@ -4,10 +4,10 @@
 
 use std::sync::{Arc, Weak};
 
-use super::router::MessageRouter;
+use super::{peers::hash, router::MessageRouter};
 use crate::{
     hub::{ConnectionInner, HubObserver, ScopeKey},
-    link::{self, Interest, proto},
+    link::Interest,
 };
 
 pub(super) struct ClusterObserver {
@@ -45,12 +45,5 @@ impl HubObserver for ClusterObserver {
         {
             registrar.disconnect(conn);
         }
-    }
-}
-
-fn hash(key: ScopeKey<'_>) -> u64 {
-    match key {
-        ScopeKey::User(name) => link::hash(proto::Scope::User, name),
-        ScopeKey::Group(name) => link::hash(proto::Scope::Group, name),
     }
 }

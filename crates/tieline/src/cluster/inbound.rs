@@ -23,7 +23,9 @@ use super::{
 use crate::{
     ask::{AskError, MAX_TIMEOUT},
     delivery::{Delivery, Reached},
-    hub::{AskOp, ClientOp, Cork, ExcludedIds, OpOutcome, Presence, RunningRequest},
+    hub::{
+        AskOp, Cast, ClientOp, Cork, ExcludedIds, Namespace, OpOutcome, Presence, RunningRequest,
+    },
     link::{
         BoxFuture, Interest, MaybeReady, PeerInfo, Receiver, RequestKind, Response,
         proto::{self, OutcomeCode, QueryKind},
@@ -50,11 +52,13 @@ impl NodeInbox {
 }
 
 impl Receiver for NodeInbox {
-    fn receive(&self, _: &PeerInfo, request: RequestKind) -> MaybeReady {
-        match self.router() {
-            Some(router) => router.receive(request),
-            None => MaybeReady::Ready(Response::Code(OutcomeCode::NotHere)),
-        }
+    fn receive(&self, _: &PeerInfo, namespace: &str, request: RequestKind) -> MaybeReady {
+        let code = match (self.router(), Namespace::new(namespace)) {
+            (Some(router), Ok(names)) => return router.receive(&names, request),
+            (Some(_), Err(_)) => OutcomeCode::Invalid,
+            (None, _) => OutcomeCode::NotHere,
+        };
+        MaybeReady::Ready(Response::Code(code))
     }
 
     fn receive_batch(&self, receive_all: &mut dyn FnMut()) {
@@ -85,16 +89,17 @@ impl Receiver for NodeInbox {
         let Some(router) = self.router() else {
             return Box::pin(async { Delivery::Offline });
         };
-        if matches!(router.hub.presence(id), Presence::Absent) {
-            router.directory.report_missing(id);
+        // Its nodes know the default namespace only.
+        let id = Namespace::DEFAULT.key(id);
+        if matches!(router.hub.presence(&id), Presence::Absent) {
+            router.directory.report_missing(&id);
             return Box::pin(async { Delivery::Offline });
         }
-        Box::pin(router.hub.emit(id, untyped_frame(&data)))
+        Box::pin(router.hub.emit_cast(&id, Cast::Frame(untyped_frame(&data))))
     }
 
     fn unary_online(&self, id: &str) -> bool {
-        self.router()
-            .is_some_and(|router| router.local_connection(id).is_some())
+        self.router().is_some_and(|router| router.hub.online(id))
     }
 
     fn unary_broadcast(&self, data: Bytes) -> BoxFuture<Reached> {
@@ -106,39 +111,41 @@ impl Receiver for NodeInbox {
 }
 
 impl MessageRouter {
-    fn receive(self: &Arc<Self>, request: RequestKind) -> MaybeReady {
+    /// Carries out a request about names of a namespace.
+    fn receive(self: &Arc<Self>, names: &Namespace, request: RequestKind) -> MaybeReady {
         let response = match request {
             RequestKind::Emit(emit) => {
                 let content = WireContent::of_emit(&emit);
-                self.receive_unicast(&emit.id, content.read().map(ClientOp::Emit))
+                self.receive_unicast(names, &emit.id, content.read().map(ClientOp::Emit))
             }
-            RequestKind::EmitMany(many) => self.receive_many(many),
+            RequestKind::EmitMany(many) => self.receive_many(names, many),
             RequestKind::Close(close) => {
-                self.receive_unicast(&close.id, close_frame(&close).map(ClientOp::Close))
+                self.receive_unicast(names, &close.id, close_frame(&close).map(ClientOp::Close))
             }
             RequestKind::Membership(change) => {
-                let group = text(&change.group).map(Arc::from);
+                let group = text(&change.group).map(|group| names.key(group).into());
                 let op = if change.leave {
                     ClientOp::Leave
                 } else {
                     ClientOp::Join
                 };
-                self.receive_unicast(&change.id, group.map(op))
+                self.receive_unicast(names, &change.id, group.map(op))
             }
-            RequestKind::Multicast(multicast) => self.receive_multicast(&multicast),
-            RequestKind::Ask(ask) => self.receive_ask(ask),
+            RequestKind::Multicast(multicast) => self.receive_multicast(names, &multicast),
+            RequestKind::Ask(ask) => self.receive_ask(names, ask),
             RequestKind::Evict(evict) => {
                 if let Some(registrar) = self.directory.registrar() {
-                    registrar.on_evict(evict.ids.iter().filter_map(text));
+                    let ids = evict.ids.iter().filter_map(text);
+                    registrar.on_evict(ids.map(|id| names.key(id)));
                 }
                 Some(MaybeReady::Ready(Response::Code(OutcomeCode::Delivered)))
             }
             RequestKind::Query(query) if is_count(query.kind()) => {
-                let counts = self.count_local(&query);
+                let counts = self.count_local(names, &query);
                 Some(MaybeReady::Ready(Response::Counts(counts)))
             }
             RequestKind::Query(query) => {
-                let (names, more) = self.list_local(&query);
+                let (names, more) = self.list_local(names, &query);
                 let names = names
                     .iter()
                     .map(|name| Bytes::copy_from_slice(name.as_bytes()));
@@ -150,12 +157,16 @@ impl MessageRouter {
     }
 
     /// Sends one message to each of these clients.
-    fn receive_many(self: &Arc<Self>, many: proto::EmitMany) -> Option<MaybeReady> {
+    fn receive_many(
+        self: &Arc<Self>,
+        names: &Namespace,
+        many: proto::EmitMany,
+    ) -> Option<MaybeReady> {
         let message = many.message?;
         let cast = WireContent::of_emit(&message).read()?;
         let (mut codes, mut later) = (Vec::with_capacity(many.ids.len()), Vec::new());
         for (index, id) in many.ids.iter().enumerate() {
-            let code = match self.receive_unicast(id, Some(ClientOp::Emit(cast.clone()))) {
+            let code = match self.receive_unicast(names, id, Some(ClientOp::Emit(cast.clone()))) {
                 Some(MaybeReady::Ready(Response::Code(code))) => code,
                 Some(MaybeReady::Later(response)) => {
                     later.push(async move { (index, response.await) });
@@ -179,8 +190,13 @@ impl MessageRouter {
     }
 
     /// Applies an operation to one client.
-    fn receive_unicast(self: &Arc<Self>, id: &Bytes, op: Option<ClientOp>) -> Option<MaybeReady> {
-        let (id, op) = (text(id)?, op?);
+    fn receive_unicast(
+        self: &Arc<Self>,
+        names: &Namespace,
+        id: &Bytes,
+        op: Option<ClientOp>,
+    ) -> Option<MaybeReady> {
+        let (id, op) = (&*names.key(text(id)?), op?);
         let is_join = matches!(op, ClientOp::Join(_));
         let applied = match self.hub.presence(id) {
             Presence::Here(conn) => op.apply(&self.hub, &conn),
@@ -229,14 +245,14 @@ impl MessageRouter {
     }
 
     /// Begins to answer, for the client or for this node itself.
-    fn receive_ask(self: &Arc<Self>, ask: proto::Ask) -> Option<MaybeReady> {
+    fn receive_ask(self: &Arc<Self>, names: &Namespace, ask: proto::Ask) -> Option<MaybeReady> {
         let timeout = Duration::from_millis(ask.timeout).min(MAX_TIMEOUT);
         let deadline = Instant::now() + timeout;
         if ask.id.is_empty() {
             let running = self.hub.start_node_request(ask.data, deadline);
             return Some(begun(ask.number, running));
         }
-        let id = text(&ask.id)?;
+        let id = &*names.key(text(&ask.id)?);
         Some(match self.hub.presence(id) {
             Presence::Here(conn) => {
                 let running = self.hub.start_request(&conn, ask.data, deadline);
@@ -286,7 +302,11 @@ impl MessageRouter {
         }))
     }
 
-    fn receive_multicast(&self, multicast: &proto::Multicast) -> Option<MaybeReady> {
+    fn receive_multicast(
+        &self,
+        names: &Namespace,
+        multicast: &proto::Multicast,
+    ) -> Option<MaybeReady> {
         let content = WireContent {
             data: &multicast.data,
             binary: multicast.binary,
@@ -294,8 +314,9 @@ impl MessageRouter {
             about: &multicast.about,
         };
         let name = text(&multicast.name)?;
-        let (scope, is_filtered) = from_proto(multicast.scope, name)?;
-        let except = multicast.except.iter().map(|id| text(id).map(Arc::from));
+        let (scope, is_filtered) = from_proto(multicast.scope, names, name)?;
+        let key = |id| Some(Arc::from(names.key(text(id)?)));
+        let except = multicast.except.iter().map(key);
         let except: ExcludedIds = except.collect::<Option<_>>()?;
         let except = Some(&except).filter(|ids| !ids.is_empty());
         let mut cast = content.read()?.addressed(scope.scope());

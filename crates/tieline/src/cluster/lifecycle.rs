@@ -52,7 +52,7 @@ pub(super) async fn start(
 ) -> Result<(Arc<MessageRouter>, NodeRuntime), ClusterError> {
     config.validate(hub.config())?;
     config.security.validate(config.listen)?;
-    if !hub.is_empty() {
+    if hub.is_in_use() {
         return Err(ClusterError::HubInUse);
     }
     let mut links = link_config(&*registry, config)?;
@@ -185,6 +185,8 @@ fn new_router(
     interest: Arc<Interest>,
     peers: impl FnOnce(Arc<LinkConfig>, TaskTracker) -> Peers,
 ) -> Arc<MessageRouter> {
+    // Requests of peers name theirs.
+    let hub = hub.in_default();
     let tasks = TaskTracker::new();
     let peers = Arc::new(peers(Arc::clone(&links), tasks.clone()));
     let answers = Arc::clone(&links.answers);

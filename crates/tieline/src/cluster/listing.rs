@@ -12,14 +12,15 @@ use tokio::{sync::oneshot, time::timeout};
 
 use super::{
     outcome::answered,
+    peers::{hash, may_have_any},
     pending::{Peer, PendingReply},
     router::MessageRouter,
     summary::{Listed, OnlineStatus},
 };
 use crate::{
     ask::AskError,
-    hub::Connection,
-    link::{self, Outcome, RequestKind, proto},
+    hub::{Connection, Namespace, ScopeKey, check_key},
+    link::{NamespacedRef, Outcome, RequestKind, proto},
 };
 
 /// Names in a page: a page must fit in one message between nodes.
@@ -47,7 +48,7 @@ impl MessageRouter {
 
     /// Asks twice, since the client may have moved between the registry's answer and its node's.
     async fn check_online(&self, id: &str) -> OnlineStatus {
-        if id::check(id).is_err() {
+        if check_key(id).is_err() {
             return OnlineStatus::Offline;
         }
         let mut before = None;
@@ -82,7 +83,9 @@ impl MessageRouter {
         if peer.link.is_alias() || (!is_leased && !peer.link.is_up()) {
             return OnlineStatus::Offline;
         }
-        match send_query(&peer, query(proto::QueryKind::Online, &[id], None, 1)).await {
+        let (namespace, id) = id::split(id);
+        let query = query(proto::QueryKind::Online, &[id], None, 1);
+        match send_query(&peer, namespace, query).await {
             Ok((names, _)) if names.is_empty() => OnlineStatus::Offline,
             Ok(_) => OnlineStatus::Online,
             Err(_) => OnlineStatus::Unknown,
@@ -94,41 +97,70 @@ impl MessageRouter {
 impl MessageRouter {
     pub(super) async fn list_members(
         &self,
+        names: &Namespace,
         group: &str,
         after: Option<&str>,
         limit: usize,
     ) -> Listed {
-        let hash = link::hash(proto::Scope::Group, group);
+        let hash = hash(ScopeKey::Group(&names.key(group)));
         let query = query(proto::QueryKind::Members, &[group], after, limit);
-        self.list(query, |peer| peer.link.may_have(hash)).await
+        self.list(names, query, |peer| peer.link.may_have(hash))
+            .await
     }
 
-    pub(super) async fn list_clients(&self, after: Option<&str>, limit: usize) -> Listed {
-        let query = query(proto::QueryKind::Clients, &[], after, limit);
-        self.list(query, |_| true).await
+    pub(super) async fn list_clients(
+        &self,
+        names: &Namespace,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Listed {
+        self.list_all(names, query(proto::QueryKind::Clients, &[], after, limit))
+            .await
     }
 
-    pub(super) async fn list_users(&self, after: Option<&str>, limit: usize) -> Listed {
-        let query = query(proto::QueryKind::Users, &[], after, limit);
-        self.list(query, |_| true).await
+    pub(super) async fn list_users(
+        &self,
+        names: &Namespace,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Listed {
+        self.list_all(names, query(proto::QueryKind::Users, &[], after, limit))
+            .await
     }
 
-    pub(super) async fn list_groups(&self, after: Option<&str>, limit: usize) -> Listed {
-        let query = query(proto::QueryKind::Groups, &[], after, limit);
-        self.list(query, |_| true).await
+    pub(super) async fn list_groups(
+        &self,
+        names: &Namespace,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Listed {
+        self.list_all(names, query(proto::QueryKind::Groups, &[], after, limit))
+            .await
+    }
+
+    /// Asks every node that has clients of a namespace.
+    async fn list_all(&self, names: &Namespace, query: proto::Query) -> Listed {
+        self.list(names, query, |peer| may_have_any(peer, names))
+            .await
     }
 
     /// A page over this node and the others that are `asked`.
-    async fn list(&self, query: proto::Query, is_asked: impl Fn(&Peer) -> bool) -> Listed {
+    async fn list(
+        &self,
+        names: &Namespace,
+        query: proto::Query,
+        is_asked: impl Fn(&Peer) -> bool,
+    ) -> Listed {
         let limit = query.limit as usize;
         let peers = self.peers.all();
         let peers = peers
             .values()
             .filter(|peer| peer.is_in_membership() && is_asked(peer));
         // All are asked before the first is waited for.
-        let responses = peers.map(|peer| (Arc::clone(peer), send_query(peer, query.clone())));
+        let ask = |peer| send_query(peer, names.name(), query.clone());
+        let responses = peers.map(|peer| (Arc::clone(peer), ask(peer)));
         let responses: Vec<_> = responses.collect();
-        let (own, more) = self.list_local(&query);
+        let (own, more) = self.list_local(names, &query);
         let mut listed = Listed {
             more,
             ..Listed::default()
@@ -150,18 +182,21 @@ impl MessageRouter {
     }
 
     /// This node's part of a list, sorted, and whether more follows.
-    pub(super) fn list_local(&self, query: &proto::Query) -> (Vec<Arc<str>>, bool) {
+    pub(super) fn list_local(
+        &self,
+        names: &Namespace,
+        query: &proto::Query,
+    ) -> (Vec<Arc<str>>, bool) {
+        let hub = self.hub.within(names.clone());
         let after = str::from_utf8(&query.after).unwrap_or_default();
         let limit = (query.limit as usize).clamp(1, MAX_NAMES);
         let ids = |connections: Vec<Connection>| {
             let ids = connections.into_iter().map(|c| Arc::from(c.id().as_str()));
             first(ids, after, limit)
         };
-        let names = || {
-            query
-                .names
-                .iter()
-                .filter_map(|name| str::from_utf8(name).ok())
+        let given = || {
+            let given = query.names.iter();
+            given.filter_map(|name| str::from_utf8(name).ok())
         };
         match query.kind() {
             // The stream refuses the first; the others are counted.
@@ -170,16 +205,16 @@ impl MessageRouter {
             | proto::QueryKind::UserLen
             | proto::QueryKind::GroupLen => (Vec::new(), false),
             proto::QueryKind::Online => {
-                let here = names().filter(|id| self.local_connection(id).is_some());
+                let here = given().filter(|id| hub.online(id));
                 (here.map(Arc::from).collect(), false)
             }
-            proto::QueryKind::Members => match names().next() {
-                Some(group) => ids(self.hub.members(group)),
+            proto::QueryKind::Members => match given().next() {
+                Some(group) => ids(hub.members(group)),
                 None => (Vec::new(), false),
             },
-            proto::QueryKind::Clients => ids(self.hub.connections()),
-            proto::QueryKind::Groups => first(self.hub.groups().into_iter(), after, limit),
-            proto::QueryKind::Users => first(self.hub.users().into_iter(), after, limit),
+            proto::QueryKind::Clients => ids(hub.connections()),
+            proto::QueryKind::Groups => first(hub.groups().into_iter(), after, limit),
+            proto::QueryKind::Users => first(hub.users().into_iter(), after, limit),
         }
     }
 }
@@ -232,14 +267,20 @@ fn first(
 /// Sends a query to a peer, before the future is polled.
 fn send_query(
     peer: &Peer,
+    namespace: &str,
     query: proto::Query,
 ) -> impl Future<Output = Result<(Vec<Bytes>, bool), AskError>> + Send + use<> {
     let (sender, response) = oneshot::channel();
-    peer.link
-        .send(&RequestKind::Query(query), PendingReply::Query(sender));
+    let request = NamespacedRef {
+        namespace,
+        request: &RequestKind::Query(query),
+    };
+    peer.link.send(&request, PendingReply::Query(sender));
     async move {
         match answered(response.await)? {
             Outcome::Listing { names, more } => Ok((names, more)),
+            // It has nobody there.
+            Outcome::NotSent(_) => Ok((Vec::new(), false)),
             _ => Err(AskError::Unknown),
         }
     }

@@ -20,8 +20,8 @@ use super::{
 use crate::{
     deliveries::{Deliveries, DeliveriesBuilder},
     delivery::Delivery,
-    hub::{Cast, ClientOp},
-    link::{RequestKind, proto},
+    hub::{Cast, ClientOp, Namespace, check_key},
+    link::{NamespacedRef, RequestKind, proto},
     receipt::Receipt,
 };
 
@@ -37,23 +37,25 @@ struct Batch {
 }
 
 impl MessageRouter {
-    /// Sends to each of these ids.
+    /// Sends to each of these ids of a namespace.
     pub(super) fn emit_many(
         self: &Arc<Self>,
+        names: &Namespace,
         ids: &[Arc<str>],
         cast: &Cast,
     ) -> Receipt<Deliveries> {
         let mut builder = DeliveriesBuilder::default();
         let mut batches: HashMap<Arc<str>, Batch> = HashMap::new();
         for id in ids {
-            if self.emit_here(id, cast, &mut builder) {
+            let key = &names.shared_key(id);
+            if self.emit_here(id, key, cast, &mut builder) {
                 continue;
             }
             let reply = ResultSender::Part(builder.expect(Arc::clone(id)));
             let op = ClientOp::Emit(cast.clone());
-            let hash = self.routes.hash(id);
-            let unicast = Unicast::new(id, hash, op, reply);
-            let cached = self.routes.get(hash, id).map(LookupResult::Cached);
+            let hash = self.routes.hash(key);
+            let unicast = Unicast::new(key, hash, op, reply);
+            let cached = self.routes.get(hash, key).map(LookupResult::Cached);
             match (self.ordering.start(unicast, cached.as_ref()), cached) {
                 (Started::Forward(unicast), Some(LookupResult::Cached(route)))
                     if route.peer.link.takes_many(cast.len() + MAX_ID_BYTES) =>
@@ -62,22 +64,28 @@ impl MessageRouter {
                     batch.bytes += unicast.id.len();
                     batch.unicasts.push((route, unicast));
                     if batch.unicasts.len() == MAX_IDS || batch.bytes >= MAX_ID_BYTES - MAX_NAME {
-                        self.forward_many(std::mem::take(batch), cast);
+                        self.forward_many(names.name(), std::mem::take(batch), cast);
                     }
                 }
                 (started, cached) => self.on_started(started, cached),
             }
         }
         for batch in batches.into_values() {
-            self.forward_many(batch, cast);
+            self.forward_many(names.name(), batch, cast);
         }
         builder.finish()
     }
 
     /// Whether the outcome for this id is known without another node.
-    fn emit_here(&self, id: &Arc<str>, cast: &Cast, builder: &mut DeliveriesBuilder) -> bool {
-        if let Some(conn) = self.local_connection(id)
-            && !self.must_wait(id)
+    fn emit_here(
+        &self,
+        id: &Arc<str>,
+        key: &str,
+        cast: &Cast,
+        builder: &mut DeliveriesBuilder,
+    ) -> bool {
+        if let Some(conn) = self.local_connection(key)
+            && !self.must_wait(key)
         {
             let mut receipt = self.hub.emit_to(&conn, cast.clone());
             match receipt.try_outcome() {
@@ -93,7 +101,7 @@ impl MessageRouter {
                 }
             }
         }
-        let is_nobodys = id::check(id).is_err();
+        let is_nobodys = check_key(key).is_err();
         if is_nobodys {
             builder.record(Arc::clone(id), Delivery::Offline);
         }
@@ -101,14 +109,15 @@ impl MessageRouter {
     }
 
     /// As [`forward`](Self::forward), for many that go to the same node.
-    fn forward_many(self: &Arc<Self>, batch: Batch, cast: &Cast) {
+    fn forward_many(self: &Arc<Self>, namespace: &str, batch: Batch, cast: &Cast) {
         let (mut ids, mut sent, mut peer) = (Vec::new(), Vec::new(), None);
         for (route, mut unicast) in batch.unicasts {
             if self.local_connection(&unicast.id).is_some() {
                 self.take_back(unicast, LookupReason::CameHere);
                 continue;
             }
-            ids.push(Bytes::copy_from_slice(unicast.id.as_bytes()));
+            let (_, id) = id::split(&unicast.id);
+            ids.push(Bytes::copy_from_slice(id.as_bytes()));
             peer = Some(Arc::clone(&route.peer));
             unicast.on_forward(route, true);
             sent.push(unicast);
@@ -124,7 +133,10 @@ impl MessageRouter {
             kind: content.kind,
             about: Bytes::copy_from_slice(content.about),
         });
-        let request = RequestKind::EmitMany(proto::EmitMany { ids, message });
+        let request = NamespacedRef {
+            namespace,
+            request: &RequestKind::EmitMany(proto::EmitMany { ids, message }),
+        };
         let reply = ManyUnicasts::new(Arc::<Self>::clone(self), sent);
         peer.link
             .send(&request, PendingReply::Many(Box::new(reply)));

@@ -8,7 +8,7 @@
 //!
 //! | module | owns |
 //! |---|---|
-//! | `api`, `questions`, `except` | the public [`Cluster`]; it decides nothing |
+//! | `serving`, `questions`, `api`, `except` | the public [`Cluster`]; it decides nothing |
 //! | `lifecycle` | start and end of a node |
 //! | `inbound` | requests of peers |
 //! | `listing`, `counting`, `asking`, `many` | lists and counts over all nodes; asks; messages to many ids |
@@ -46,6 +46,7 @@ mod pending;
 mod questions;
 mod router;
 mod routes;
+mod serving;
 mod stats;
 mod summary;
 mod unicast;

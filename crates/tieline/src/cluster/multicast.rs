@@ -7,19 +7,20 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tieline_registry::{DEFAULT_NAMESPACE, id};
 use tokio::time::Instant;
 
 use super::{
     ordering::{Message, SenderId},
-    peers::Peers,
+    peers::{Peers, hash},
     pending::{Peer, PendingReply},
     summary::SummaryBuilder,
     wire_content::WireContent,
 };
 use crate::{
     delivery::Delivery,
-    hub::{Cast, ExcludedIds, Hub, OwnedScope},
-    link::{self, Completion, NotSent, Outcome, RequestKind, proto},
+    hub::{Cast, ExcludedIds, Hub, Namespace, OwnedScope, ScopeKey},
+    link::{Completion, NamespacedRef, NotSent, Outcome, RequestKind, proto},
 };
 
 pub(super) struct Multicast {
@@ -43,7 +44,7 @@ impl Message for Multicast {
     fn bytes(&self) -> usize {
         let except = self.except.iter().flat_map(|ids| ids.iter());
         let except: usize = except.map(|id| id.len()).sum();
-        self.cast.len() + to_proto(&self.scope).1.len() + except
+        self.cast.len() + Wire::of(&self.scope).name.len() + except
     }
 }
 
@@ -76,7 +77,10 @@ impl Multicast {
 
     /// Sends it to every other node that may have a receiver. No part is added after this.
     pub(super) fn send_remote(&self, peers: &Peers) {
-        let request = self.request();
+        let request = NamespacedRef {
+            namespace: Wire::of(&self.scope).namespace,
+            request: &self.request(),
+        };
         self.for_each_part(peers, |peer, part| peer.link.send(&request, part));
     }
 
@@ -91,10 +95,9 @@ impl Multicast {
 
     /// Makes a part for every other node that may have a receiver.
     fn for_each_part(&self, peers: &Peers, send: impl Fn(&Peer, PendingReply)) {
-        let (scope, name) = to_proto(&self.scope);
-        let hash = link::hash(scope, name);
+        let hash = key(&self.scope).map(hash);
         for peer in peers.all().values() {
-            let may_have = scope == proto::Scope::Everyone || peer.link.may_have(hash);
+            let may_have = hash.is_none_or(|hash| peer.link.may_have(hash));
             if may_have && peer.is_in_membership() {
                 self.builder.expect_part();
                 let (builder, node) = (Arc::clone(&self.builder), Arc::clone(&peer.address));
@@ -105,14 +108,14 @@ impl Multicast {
     }
 
     fn request(&self) -> RequestKind {
-        let (scope, name) = to_proto(&self.scope);
-        let bytes = |id: &str| Bytes::copy_from_slice(id.as_bytes());
+        let Wire { scope, name, .. } = Wire::of(&self.scope);
+        let bytes = |key: &str| Bytes::copy_from_slice(id::split(key).1.as_bytes());
         let except = self.except.iter().flat_map(|ids| ids.iter());
         let content = WireContent::of(&self.cast);
         let filter = self.cast.filter();
         RequestKind::Multicast(proto::Multicast {
             scope: filter.map_or(scope, |_| filtered(&self.scope)).into(),
-            name: bytes(name),
+            name: Bytes::copy_from_slice(name.as_bytes()),
             data: Bytes::copy_from_slice(content.data),
             binary: content.binary,
             except: except.map(|id| bytes(id)).collect(),
@@ -123,32 +126,62 @@ impl Multicast {
     }
 }
 
-fn to_proto(scope: &OwnedScope) -> (proto::Scope, &str) {
-    match scope {
-        OwnedScope::Everyone => (proto::Scope::Everyone, ""),
-        OwnedScope::User(name) => (proto::Scope::User, name),
-        OwnedScope::Group(name) => (proto::Scope::Group, name),
+/// A scope as it travels.
+struct Wire<'a> {
+    scope: proto::Scope,
+    namespace: &'a str,
+    name: &'a str,
+}
+
+impl<'a> Wire<'a> {
+    fn of(scope: &'a OwnedScope) -> Self {
+        let (scope, (namespace, name)) = match scope {
+            OwnedScope::Everyone => (proto::Scope::Everyone, (DEFAULT_NAMESPACE, "")),
+            OwnedScope::Namespace(namespace) => (proto::Scope::Everyone, (&**namespace, "")),
+            OwnedScope::User(key) => (proto::Scope::User, id::split(key)),
+            OwnedScope::Group(key) => (proto::Scope::Group, id::split(key)),
+        };
+        Self {
+            scope,
+            namespace,
+            name,
+        }
     }
+}
+
+/// By what it is known which nodes have members of a scope; `None` if all may.
+fn key(scope: &OwnedScope) -> Option<ScopeKey<'_>> {
+    Some(match scope {
+        OwnedScope::Everyone => return None,
+        OwnedScope::Namespace(name) => ScopeKey::Namespace(name),
+        OwnedScope::User(key) => ScopeKey::User(key),
+        OwnedScope::Group(key) => ScopeKey::Group(key),
+    })
 }
 
 /// The scope of a message with a filter.
 fn filtered(scope: &OwnedScope) -> proto::Scope {
     match scope {
-        OwnedScope::Everyone => proto::Scope::FilteredEveryone,
+        OwnedScope::Everyone | OwnedScope::Namespace(_) => proto::Scope::FilteredEveryone,
         OwnedScope::User(_) => proto::Scope::FilteredUser,
         OwnedScope::Group(_) => proto::Scope::FilteredGroup,
     }
 }
 
-/// The scope of a request, and whether the message has a filter; `None` if it is unknown.
-pub(super) fn from_proto(scope: i32, name: &str) -> Option<(OwnedScope, bool)> {
+/// The scope of a request in a namespace, and whether the message has a filter; `None` if it is unknown.
+pub(super) fn from_proto(
+    scope: i32,
+    namespace: &Namespace,
+    name: &str,
+) -> Option<(OwnedScope, bool)> {
     use proto::Scope;
+    let name = || namespace.key(name).into();
     Some(match Scope::try_from(scope).ok()? {
-        Scope::Everyone => (OwnedScope::Everyone, false),
-        Scope::User => (OwnedScope::User(name.into()), false),
-        Scope::Group => (OwnedScope::Group(name.into()), false),
-        Scope::FilteredEveryone => (OwnedScope::Everyone, true),
-        Scope::FilteredUser => (OwnedScope::User(name.into()), true),
-        Scope::FilteredGroup => (OwnedScope::Group(name.into()), true),
+        Scope::Everyone => (namespace.everyone().into(), false),
+        Scope::User => (OwnedScope::User(name()), false),
+        Scope::Group => (OwnedScope::Group(name()), false),
+        Scope::FilteredEveryone => (namespace.everyone().into(), true),
+        Scope::FilteredUser => (OwnedScope::User(name()), true),
+        Scope::FilteredGroup => (OwnedScope::Group(name()), true),
     })
 }

@@ -13,7 +13,7 @@ use super::{peers::Peers, pending::PendingReply};
 use crate::{
     close::CloseReason,
     hub::{ConnectionInner, Hub},
-    link::{self, LinkConfig, PeerClock, ProbeResult, RequestKind, proto},
+    link::{self, LinkConfig, NamespacedRef, PeerClock, ProbeResult, RequestKind, proto},
     registrar::{ClusterClock, LocalInstant, RegistrarHost},
 };
 
@@ -26,8 +26,11 @@ pub(super) struct NodeHost {
 impl RegistrarHost for NodeHost {
     fn evict(&self, node: &str, id: ClientId) {
         let peer = self.peers.get_or_connect(&Arc::from(node));
-        let ids = vec![Bytes::copy_from_slice(id.as_bytes())];
-        let evict = RequestKind::Evict(proto::Evict { ids });
+        let ids = vec![Bytes::copy_from_slice(id.as_str().as_bytes())];
+        let evict = NamespacedRef {
+            namespace: id.namespace(),
+            request: &RequestKind::Evict(proto::Evict { ids }),
+        };
         peer.link.send_urgent(&evict, PendingReply::Discard);
     }
 

@@ -97,6 +97,8 @@ pub(super) fn reached(outcome: &Outcome) -> Result<Reached, Delivery> {
         Outcome::NotSent(NotSent::QueueFull | NotSent::TooLarge)
         | Outcome::Code(OutcomeCode::QueueFull) => Err(Delivery::QueueFull),
         Outcome::NotSent(NotSent::Unreachable) => Err(Delivery::Unreachable),
+        // It has nobody there.
+        Outcome::NotSent(NotSent::NoNamespaces) => Ok(Reached::default()),
         Outcome::Code(_)
         | Outcome::Codes(_)
         | Outcome::Counts(_)
@@ -105,10 +107,14 @@ pub(super) fn reached(outcome: &Outcome) -> Result<Reached, Delivery> {
     }
 }
 
-/// The answer to a query, or why there is none.
+/// The answer to a query, or why there is none. A peer without namespaces has nothing in one.
 pub(super) fn answered<E>(outcome: Result<Outcome, E>) -> Result<Outcome, AskError> {
     match outcome {
-        Ok(outcome @ (Outcome::Listing { .. } | Outcome::Counts(_))) => Ok(outcome),
+        Ok(
+            outcome @ (Outcome::Listing { .. }
+            | Outcome::Counts(_)
+            | Outcome::NotSent(NotSent::NoNamespaces)),
+        ) => Ok(outcome),
         Ok(outcome) => Err(OpResult::from(&outcome)
             .ask_error()
             .unwrap_or(AskError::Unknown)),
@@ -124,6 +130,7 @@ impl From<&Outcome> for OpResult {
             Outcome::NotSent(NotSent::QueueFull) => Self::Code(OutcomeCode::QueueFull),
             Outcome::NotSent(NotSent::TooLarge) => Self::TooLarge,
             Outcome::NotSent(NotSent::Unreachable) => Self::Unreachable,
+            Outcome::NotSent(NotSent::NoNamespaces) => Self::Code(OutcomeCode::NotHere),
             Outcome::Reached(_)
             | Outcome::Codes(_)
             | Outcome::Counts(_)
@@ -201,5 +208,13 @@ mod tests {
         assert_eq!(not_sent(NotSent::TooLarge), Some(AskError::TooLarge));
         assert_eq!(not_sent(NotSent::Unreachable), Some(AskError::Unreachable));
         assert_eq!(why(Outcome::Unknown), Some(AskError::Unknown));
+    }
+
+    #[test]
+    fn a_node_without_namespaces_has_nobody_in_one() {
+        let outcome = Outcome::NotSent(NotSent::NoNamespaces);
+        assert_eq!(Delivery::from(OpResult::from(&outcome)), Delivery::Offline);
+        assert_eq!(reached(&outcome), Ok(Reached::default()));
+        assert_eq!(answered(Ok::<_, ()>(outcome.clone())), Ok(outcome));
     }
 }

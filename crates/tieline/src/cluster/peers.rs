@@ -11,13 +11,16 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use tieline_registry::NodeInfo;
+use tieline_registry::{DEFAULT_NAMESPACE, NodeInfo};
 use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use super::pending::{Membership, Peer};
-use crate::link::{Link, LinkConfig};
+use crate::{
+    hub::{Namespace, ScopeKey},
+    link::{self, Link, LinkConfig, proto},
+};
 
 pub(super) type PeerMap = HashMap<Arc<str>, Arc<Peer>>;
 
@@ -148,6 +151,23 @@ impl Peers {
     pub(super) fn end(&self) {
         let all = self.all.lock().take().unwrap_or_default();
         all.values().for_each(|peer| peer.link.end());
+    }
+}
+
+/// Whether a node may have clients of a namespace. Every node may have some of the default one.
+pub(super) fn may_have_any(peer: &Peer, names: &Namespace) -> bool {
+    match names.name() {
+        DEFAULT_NAMESPACE => true,
+        name => peer.link.may_have(hash(ScopeKey::Namespace(name))),
+    }
+}
+
+/// The hash by which peers know a scope.
+pub(super) fn hash(key: ScopeKey<'_>) -> u64 {
+    match key {
+        ScopeKey::Namespace(name) => link::hash(proto::Scope::Everyone, name),
+        ScopeKey::User(name) => link::hash(proto::Scope::User, name),
+        ScopeKey::Group(name) => link::hash(proto::Scope::Group, name),
     }
 }
 

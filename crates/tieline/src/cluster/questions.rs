@@ -23,7 +23,9 @@ impl Cluster {
         I: IntoIterator,
         I::Item: AsRef<str>,
     {
-        let ids = ids.into_iter().map(|id| Arc::from(id.as_ref()));
+        let ids = ids
+            .into_iter()
+            .map(|id| Arc::from(self.names().key(id.as_ref())));
         let asked: Vec<_> = ids.map(|id| self.router.online_status(id)).collect();
         let mut statuses = Vec::with_capacity(asked.len());
         for status in asked {
@@ -35,19 +37,21 @@ impl Cluster {
     /// A page of the clients in a group, sorted, with their nodes. It begins after the name `after`, and
     /// holds at most `limit` names, 1,000 at most. Costs each node with members a visit of these.
     pub async fn members(&self, group: &str, after: Option<&str>, limit: usize) -> Listed {
-        self.router.list_members(group, after, limit).await
+        self.router
+            .list_members(self.names(), group, after, limit)
+            .await
     }
 
     /// A page of all clients, as [`members`](Self::members). Costs each node a visit of all of its
     /// connections.
     pub async fn clients(&self, after: Option<&str>, limit: usize) -> Listed {
-        self.router.list_clients(after, limit).await
+        self.router.list_clients(self.names(), after, limit).await
     }
 
     /// A page of all users, as [`members`](Self::members). A user on several nodes is listed once for
     /// each. Costs each node a visit of all of its users.
     pub async fn users(&self, after: Option<&str>, limit: usize) -> Listed {
-        self.router.list_users(after, limit).await
+        self.router.list_users(self.names(), after, limit).await
     }
 }
 
@@ -87,24 +91,24 @@ impl Cluster {
     /// A page of all groups, as [`members`](Self::members). A group with members on several nodes is listed once for
     /// each. Costs each node a visit of all of its groups.
     pub async fn groups(&self, after: Option<&str>, limit: usize) -> Listed {
-        self.router.list_groups(after, limit).await
+        self.router.list_groups(self.names(), after, limit).await
     }
 
     /// How many connections are in a group, on all nodes, closing ones included. Costs one request to each other node
     /// that may have one, and no time that grows with their number.
     pub async fn group_len(&self, group: &str) -> Counted {
-        self.router.group_len(group).await
+        self.router.group_len(self.names(), group).await
     }
 
     /// How many connections a user has, on all nodes, as [`group_len`](Self::group_len).
     pub async fn user_len(&self, user: &str) -> Counted {
-        self.router.user_len(user).await
+        self.router.user_len(self.names(), user).await
     }
 
     /// How many connections, users and groups there are, on all nodes. A user or a group on several nodes counts once
     /// for each. Costs each node a visit of all of its users and groups: for an operator's page, not for every message.
     pub async fn counts(&self) -> Counted<Counts> {
-        self.router.counts().await
+        self.router.counts(self.names()).await
     }
 }
 
@@ -144,7 +148,8 @@ impl Cluster {
     /// }
     /// ```
     pub fn ask(&self, id: &str, request: impl Into<Bytes>) -> Ask {
-        let (router, id, request) = (Arc::clone(&self.router), Arc::from(id), request.into());
+        let id: Arc<str> = self.names().key(id).into();
+        let (router, request) = (Arc::clone(&self.router), request.into());
         Ask::new(|deadline| router.ask(id, request, deadline))
     }
 

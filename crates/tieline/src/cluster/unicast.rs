@@ -215,10 +215,12 @@ impl Unicast {
             return result;
         };
         match outcome {
-            Outcome::Code(OutcomeCode::NotHere) if self.is_too_old(view.now()) => {
+            Outcome::Code(OutcomeCode::NotHere) | Outcome::NotSent(NotSent::NoNamespaces)
+                if self.is_too_old(view.now()) =>
+            {
                 AfterOutcome::Finish(OpResult::Unreachable)
             }
-            Outcome::Code(OutcomeCode::NotHere) => {
+            Outcome::Code(OutcomeCode::NotHere) | Outcome::NotSent(NotSent::NoNamespaces) => {
                 self.missed = Some(route.place());
                 AfterOutcome::LookUp(LookupReason::NotThere(route.clone()))
             }

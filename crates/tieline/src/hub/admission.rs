@@ -6,12 +6,7 @@
 //! the hub, and an older connection with its id keeps them; what waits for it is in its outbox before
 //! anything that is sent after its admission; every operation gets its outcome, outside of all locks.
 
-use std::{
-    hash::BuildHasher,
-    sync::{Arc, atomic::Ordering},
-};
-
-use tieline_registry::id;
+use std::{hash::BuildHasher, sync::Arc};
 
 use super::{
     claimants::{Room, WaitingOp},
@@ -21,6 +16,7 @@ use super::{
     guard::{ConnectionGuard, RegisterError},
     index::{Inserted, ShardIndex},
     inner::{ConnectionInfo, ConnectionInner, ConnectionOptions},
+    namespace,
     shard::Shard,
 };
 use crate::{close::CloseReason, config::Duplicate, delivery::Delivery, receipt::Receipt};
@@ -45,7 +41,8 @@ impl Hub {
         let conn = guard.connection().inner();
         let mut index = self.shard(conn).index.lock();
         if self.config().duplicate == Duplicate::Reject
-            && (index.claimants.has_live(&conn.id) || self.open_with_id_of(conn, &index).is_some())
+            && (index.claimants.has_live(conn.id.key())
+                || self.open_with_id_of(conn, &index).is_some())
         {
             drop(index);
             return Err(RegisterError::Duplicate);
@@ -57,10 +54,10 @@ impl Hub {
             index.retract(&superseded);
         }
         // What waited for another claimant may have been rendered for another dialect.
-        let unrendered = index.claimants.unrendered(&conn.id);
+        let unrendered = index.claimants.unrendered(conn.id.key());
         drop(index);
         unrendered.iter().for_each(|cast| prepare(conn, cast));
-        self.0.claimants.fetch_add(1, Ordering::AcqRel);
+        self.inner.claimants.enter(&conn.id);
         Ok(Claimant(Some(guard)))
     }
 }
@@ -110,7 +107,7 @@ impl Claimant {
             done(outcome);
         }
         drop(waiting);
-        hub.0.claimants.fetch_sub(1, Ordering::AcqRel);
+        hub.inner.claimants.leave(&conn.id);
         Ok(self.0.take().expect("it is taken only here and in drop"))
     }
 
@@ -126,7 +123,7 @@ impl Drop for Claimant {
         };
         let hub = guard.connection().hub().clone();
         let conn = Arc::clone(guard.connection().inner());
-        hub.0.claimants.fetch_sub(1, Ordering::AcqRel);
+        hub.inner.claimants.leave(&conn.id);
         // First, so that its id is released before what waits looks for it elsewhere.
         drop(guard);
         hub.withdraw(&conn);
@@ -177,8 +174,8 @@ impl Hub {
         claimant: &ConnectionInner,
         index: &ShardIndex,
     ) -> Option<Arc<ConnectionInner>> {
-        let hash = self.0.hasher.hash_one(&*claimant.id);
-        index.find(hash, &claimant.id).filter(is_open)
+        let hash = self.inner.hasher.hash_one(claimant.id.key());
+        index.find(hash, claimant.id.key()).filter(is_open)
     }
 }
 
@@ -186,8 +183,8 @@ impl Hub {
 impl Hub {
     /// Waits until no connection with this id waits for its admission; `None` if none does.
     pub(crate) fn decision(&self, id: &str) -> Option<impl Future<Output = ()> + use<>> {
-        let hash = self.0.hasher.hash_one(id);
-        let mut index = self.0.shards[self.shard_of(hash)].index.lock();
+        let hash = self.inner.hasher.hash_one(id);
+        let mut index = self.inner.shards[self.shard_of(hash)].index.lock();
         let decision = index.claimants.decision(id)?;
         Some(async { drop(decision.await) })
     }
@@ -212,8 +209,8 @@ impl Hub {
         op: ClientOp,
         done: impl FnOnce(OpOutcome) + Send + 'static,
     ) {
-        let hash = self.0.hasher.hash_one(id);
-        let shard = &self.0.shards[self.shard_of(hash)];
+        let hash = self.inner.hasher.hash_one(id);
+        let shard = &self.inner.shards[self.shard_of(hash)];
         let mut index = loop {
             if let ClientOp::Emit(cast) = &op {
                 self.prepare_for_claimant(shard, id, cast);
@@ -292,7 +289,7 @@ fn carry_out(
             OpOutcome::Sent(Delivery::Delivered)
         }
         ClientOp::Join(_) | ClientOp::Leave(_) if !index.contains(conn) => OpOutcome::Closed,
-        ClientOp::Join(group) if id::check(&group).is_err() => OpOutcome::InvalidName,
+        ClientOp::Join(group) if namespace::check(&group).is_err() => OpOutcome::InvalidName,
         ClientOp::Join(group) => match index.join_within(conn, group, group_limit) {
             Some(true) => OpOutcome::Changed,
             Some(false) => OpOutcome::Unchanged,

@@ -13,7 +13,7 @@ use super::{
     cork::Cork,
     except::Except,
     handle::Connection,
-    index::ShardIndex,
+    index::{Place, ShardIndex},
     inner::ConnectionInner,
     members::Members,
     scope::{Hashed, Scope},
@@ -31,17 +31,23 @@ use crate::{
 impl Hub {
     /// The open connection with this id, if it is on this node.
     pub fn connection(&self, id: &str) -> Option<Connection> {
-        self.find_open(id).map(|conn| self.handle(conn))
+        let conn = self.find_open(&self.names().key(id))?;
+        Some(self.handle(conn))
     }
 
     /// Whether a client with this id is connected to this node.
     pub fn online(&self, id: &str) -> bool {
-        self.find_open(id).is_some()
+        self.find_open(&self.names().key(id)).is_some()
     }
 
-    /// The number of connections that were accepted and have not ended, closing ones included.
+    /// The number of connections that were accepted and have not ended, closing ones included. In another
+    /// [namespace](Self::namespace) than the default one, those that have left the hub, but whose task has not ended
+    /// yet, are not counted.
     pub fn len(&self) -> usize {
-        self.admitted()
+        match self.names().everyone() {
+            Scope::Everyone => self.admitted_by_default(),
+            everyone => self.members_of(everyone),
+        }
     }
 
     /// Whether there are no connections.
@@ -49,7 +55,7 @@ impl Hub {
         self.len() == 0
     }
 
-    /// What was counted since the hub began, and what waits for clients. Cheap, a lock for each shard: for a
+    /// What was counted since the hub began, and what waits for clients, in all namespaces. Cheap, a lock for each shard: for a
     /// health check or a page of metrics.
     ///
     /// ```
@@ -65,11 +71,11 @@ impl Hub {
     /// # }
     /// ```
     pub fn stats(&self) -> HubStats {
-        let budget = &self.0.context.rules.budget;
+        let budget = &self.inner.context.rules.budget;
         let (slow_consumers, shed) = budget.closed();
-        let counters = self.0.context.counters();
+        let counters = self.inner.context.counters();
         let (traffic, deliveries) = counters.traffic();
-        let depths = self.0.shards.iter().map(|shard| shard.queue.depth());
+        let depths = self.inner.shards.iter().map(|shard| shard.queue.depth());
         let (queued, queued_bytes) =
             depths.fold((0, 0), |sum, depth| (sum.0 + depth.0, sum.1 + depth.1));
         HubStats {
@@ -87,43 +93,43 @@ impl Hub {
         }
     }
 
-    /// All open connections, in no particular order. Takes time and memory proportional to their number.
+    /// All open connections of this [namespace](Self::namespace), in no particular order. Takes time and memory proportional to their number.
     pub fn connections(&self) -> Vec<Connection> {
-        self.handles(Scope::Everyone)
+        self.handles(self.names().everyone())
     }
 
     /// The open connections of a user, in no particular order. Takes time and memory proportional to their
     /// number.
     pub fn user(&self, user: &str) -> Vec<Connection> {
-        self.handles(Scope::User(user))
+        self.handles(Scope::User(&self.names().key(user)))
     }
 
     /// The open connections in a group, in no particular order. Takes time and memory proportional to their
     /// number.
     pub fn members(&self, group: &str) -> Vec<Connection> {
-        self.handles(Scope::Group(group))
+        self.handles(Scope::Group(&self.names().key(group)))
     }
 
     /// The users who have connections, each once, in no particular order. Takes time and memory
-    /// proportional to their number.
+    /// proportional to their number in all namespaces.
     pub fn users(&self) -> Vec<Arc<str>> {
-        self.names(ShardIndex::copy_users)
+        self.all_names(ShardIndex::copy_users)
     }
 
     /// The groups that have members, each once, in no particular order. Takes time and memory proportional to
-    /// their number.
+    /// their number in all namespaces.
     pub fn groups(&self) -> Vec<Arc<str>> {
-        self.names(ShardIndex::copy_groups)
+        self.all_names(ShardIndex::copy_groups)
     }
 
     /// The number of connections in a group, closing ones included. Takes no time that grows with it.
     pub fn group_len(&self, group: &str) -> usize {
-        self.members_of(Scope::Group(group))
+        self.members_of(Scope::Group(&self.names().key(group)))
     }
 
     /// The number of connections of a user, closing ones included. Takes no time that grows with it.
     pub fn user_len(&self, user: &str) -> usize {
-        self.members_of(Scope::User(user))
+        self.members_of(Scope::User(&self.names().key(user)))
     }
 
     /// How many connections, users and groups there are. Takes time and memory proportional to the number of
@@ -137,21 +143,22 @@ impl Hub {
     }
 
     fn members_of(&self, scope: Scope<'_>) -> usize {
-        let scope = Hashed::new(scope, &self.0.hasher);
+        let scope = Hashed::new(scope, &self.inner.hasher);
         let members = |shard: &Shard| shard.index.lock().members(scope).map_or(0, Members::len);
         self.shards_of(scope).map(members).sum()
     }
 
-    /// Names that the shards have, each once.
-    fn names(
+    /// Names of this namespace that the shards have, each once.
+    fn all_names(
         &self,
         copy: fn(&ShardIndex, usize, &mut Vec<Arc<str>>) -> Option<usize>,
     ) -> Vec<Arc<str>> {
-        let mut names = Vec::new();
-        for shard in &self.0.shards {
+        let (mut names, mut keys) = (Vec::new(), Vec::new());
+        for shard in &self.inner.shards {
             let mut next = Some(0);
             while let Some(part) = next {
-                next = copy(&shard.index.lock(), part, &mut names);
+                next = copy(&shard.index.lock(), part, &mut keys);
+                names.extend(keys.drain(..).filter_map(|key| self.names().name_of(&key)));
             }
         }
         names.sort_unstable();
@@ -159,18 +166,30 @@ impl Hub {
         names
     }
 
-    pub(crate) fn handle(&self, conn: Arc<ConnectionInner>) -> Connection {
-        Connection::new(self.clone(), conn)
+    /// All open connections, of all namespaces.
+    pub(crate) fn all_connections(&self) -> Vec<Connection> {
+        let mut conns = Vec::new();
+        for shard in &self.inner.shards {
+            let mut next = Some(Place::START);
+            while let Some(place) = next {
+                next = shard.index.lock().copy_connections(place, &mut conns);
+            }
+        }
+        self.open(conns)
     }
 
     fn handles(&self, scope: Scope<'_>) -> Vec<Connection> {
-        let (scope, mut conns) = (Hashed::new(scope, &self.0.hasher), Vec::new());
+        let (scope, mut conns) = (Hashed::new(scope, &self.inner.hasher), Vec::new());
         for shard in self.shards_of(scope) {
             let mut next = Some(0);
             while let Some(part) = next {
                 next = shard.index.lock().copy_slice(scope, part, &mut conns);
             }
         }
+        self.open(conns)
+    }
+
+    fn open(&self, conns: Vec<Arc<ConnectionInner>>) -> Vec<Connection> {
         let open = conns.into_iter().filter(|conn| !conn.is_close_requested());
         open.map(|conn| self.handle(conn)).collect()
     }
@@ -182,16 +201,20 @@ impl Hub {
     /// waits for the cluster's registry to grant the id, the message waits with it, and is in its outbox
     /// before anything that is sent after the upgrade.
     pub fn emit(&self, id: &str, content: impl Into<Content>) -> Receipt {
-        self.emit_cast(id, content.into().into_unicast())
+        self.emit_cast(&self.names().key(id), content.into().into_unicast())
     }
 
+    /// Sends to the client with this key.
     pub(crate) fn emit_cast(&self, id: &str, cast: Cast) -> Receipt {
         match self.presence(id) {
             Presence::Here(conn) => self.emit_to(&conn, cast),
             #[cfg(feature = "cluster")]
             Presence::Claimed => self.emit_when_admitted(id, cast),
             Presence::Absent => {
-                self.0.context.counters().deliveries(Delivery::Offline, 1);
+                self.inner
+                    .context
+                    .counters()
+                    .deliveries(Delivery::Offline, 1);
                 Receipt::decided(Delivery::Offline)
             }
         }
@@ -209,24 +232,24 @@ impl Hub {
         let mut builder = DeliveriesBuilder::default();
         for id in ids {
             let id = id.as_ref();
-            builder.add(id, self.emit_cast(id, cast.clone()));
+            builder.add(id, self.emit_cast(&self.names().key(id), cast.clone()));
         }
         builder.finish()
     }
 
     /// Sends to every connection of a user.
     pub fn emit_user(&self, user: &str, content: impl Into<Content>) -> Receipt<Reached> {
-        self.multicast(Scope::User(user), None, content.into())
+        self.multicast(Scope::User(&self.names().key(user)), None, content.into())
     }
 
     /// Sends to every connection in a group.
     pub fn emit_group(&self, group: &str, content: impl Into<Content>) -> Receipt<Reached> {
-        self.multicast(Scope::Group(group), None, content.into())
+        self.multicast(Scope::Group(&self.names().key(group)), None, content.into())
     }
 
-    /// Sends to every connection, including the sender's.
+    /// Sends to every connection of this [namespace](Self::namespace), including the sender's.
     pub fn broadcast(&self, content: impl Into<Content>) -> Receipt<Reached> {
-        self.multicast(Scope::Everyone, None, content.into())
+        self.multicast(self.names().everyone(), None, content.into())
     }
 
     /// The same hub, but what is sent to a user, a group or everyone skips some client ids.
@@ -246,10 +269,10 @@ impl Hub {
         I: IntoIterator,
         I::Item: AsRef<str>,
     {
-        Except::new(
-            self,
-            ids.into_iter().map(|id| Arc::from(id.as_ref())).collect(),
-        )
+        let keys = ids
+            .into_iter()
+            .map(|id| self.names().key(id.as_ref()).into());
+        Except::new(self, keys.collect())
     }
 
     /// The same hub, but what is sent to a user, a group or everyone reaches only connections that a filter
@@ -307,7 +330,7 @@ impl Hub {
         Cork::new()
     }
 
-    /// Closes every open connection with code 1001. Later connections are not affected; to stop a node, use
+    /// Closes every open connection of this [namespace](Self::namespace) with code 1001. Later connections are not affected; to stop a node, use
     /// [`Node::drain`](crate::Node::drain).
     pub fn close(&self) {
         let frame = CloseFrame::new(CloseCode::GOING_AWAY, "server shutting down");

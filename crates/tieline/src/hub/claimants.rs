@@ -82,7 +82,7 @@ impl Claimants {
     /// Adds a claimant. Returns the one that it supersedes, which will not be admitted; what waited for
     /// that one waits for the new one.
     pub(super) fn enter(&mut self, conn: &Arc<ConnectionInner>) -> Option<Arc<ConnectionInner>> {
-        let Some(claimant) = self.0.get_mut(&*conn.id) else {
+        let Some(claimant) = self.0.get_mut(conn.id.key()) else {
             let claimant = Claimant {
                 conn: Arc::clone(conn),
                 is_claimed: false,
@@ -169,7 +169,7 @@ impl Claimants {
     /// Removes a claimant to admit it, with what waits for it; `None` if it is no claimant any more.
     pub(super) fn admit(&mut self, conn: &Arc<ConnectionInner>) -> Option<Waiting> {
         self.live(conn)?;
-        self.remove(&conn.id).map(|claimant| claimant.waiting)
+        self.remove(conn.id.key()).map(|claimant| claimant.waiting)
     }
 
     /// Decides that a claimant is not admitted. Whether its claim was sent; `None` if it is no claimant any
@@ -183,20 +183,20 @@ impl Claimants {
     /// What waits for a withdrawn claimant, to be handed back without the lock. `None` once nothing waits
     /// and the claimant is removed, or once a newer one has superseded it.
     pub(super) fn hand_back(&mut self, conn: &Arc<ConnectionInner>) -> Option<Waiting> {
-        let claimant = self.0.get_mut(&*conn.id)?;
+        let claimant = self.0.get_mut(conn.id.key())?;
         if !claimant.is_withdrawn || !Arc::ptr_eq(&claimant.conn, conn) {
             return None;
         }
         let waiting = std::mem::take(&mut claimant.waiting);
         if waiting.ops.is_empty() && waiting.undecided.is_empty() {
-            self.remove(&conn.id);
+            self.remove(conn.id.key());
             return None;
         }
         Some(waiting)
     }
 
     fn live(&mut self, conn: &Arc<ConnectionInner>) -> Option<&mut Claimant> {
-        let claimant = self.0.get_mut(&*conn.id)?;
+        let claimant = self.0.get_mut(conn.id.key())?;
         (!claimant.is_withdrawn && Arc::ptr_eq(&claimant.conn, conn)).then_some(claimant)
     }
 

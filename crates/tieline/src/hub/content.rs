@@ -6,6 +6,7 @@
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
+use tieline_registry::id;
 use tieline_websocket::Frame;
 
 use super::{
@@ -92,9 +93,9 @@ impl Cast {
             && let Some(cast) = Arc::get_mut(cast)
         {
             cast.note.set_origin(match scope {
-                Scope::Everyone => NoteOrigin::Everyone,
-                Scope::User(name) => NoteOrigin::User(name.into()),
-                Scope::Group(name) => NoteOrigin::Group(name.into()),
+                Scope::Everyone | Scope::Namespace(_) => NoteOrigin::Everyone,
+                Scope::User(key) => NoteOrigin::User(id::split(key).1.into()),
+                Scope::Group(key) => NoteOrigin::Group(id::split(key).1.into()),
             });
         }
         self

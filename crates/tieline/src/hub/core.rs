@@ -5,12 +5,10 @@
 use std::{
     fmt,
     hash::{BuildHasher, RandomState},
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Arc,
 };
 
+use tieline_registry::NameError;
 use tokio_util::{sync::DropGuard, task::TaskTracker};
 
 use super::{
@@ -19,6 +17,8 @@ use super::{
     filter::Filter,
     handlers::Handlers,
     inner::ConnectionInner,
+    namespace::Namespace,
+    population::Population,
     room::{Room, SendError},
     scope::{Hashed, Scope},
     shard::Shard,
@@ -48,7 +48,11 @@ use crate::{close::CloseReason, delivery::Delivery, receipt::Receipt};
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct Hub(pub(super) Arc<HubInner>);
+pub struct Hub {
+    pub(super) inner: Arc<HubInner>,
+    /// Where the names that the application gives are looked for. What the library calls takes keys.
+    namespace: Namespace,
+}
 
 /// Makes a filter of bytes, if they are one.
 pub(super) type Compile = Box<dyn Fn(&Hub, &[u8]) -> Option<Filter> + Send + Sync>;
@@ -62,10 +66,10 @@ pub(super) struct HubInner {
     pub(super) capacity: usize,
     pub(super) handlers: Handlers<Asked>,
     /// Registered connections whose task has not ended.
-    pub(super) connections: AtomicUsize,
+    pub(super) connections: Population,
     /// Those of them that wait for their admission.
     #[cfg(feature = "cluster")]
-    pub(super) claimants: AtomicUsize,
+    pub(super) claimants: Population,
     /// Stops the tasks of the shards.
     pub(super) _workers: DropGuard,
 }
@@ -88,36 +92,101 @@ pub(crate) enum Presence<Connection = Arc<ConnectionInner>> {
     Absent,
 }
 
+/// Handles.
+impl Hub {
+    pub(super) fn new_in(namespace: Namespace, inner: Arc<HubInner>) -> Self {
+        Self { inner, namespace }
+    }
+
+    /// The same hub in a namespace: each call of what this returns is about names in it, and `broadcast`,
+    /// `connections`, `len`, `counts` and `close` are about its clients only. Names of different namespaces never
+    /// meet: a client, a user and a group `lobby` in `chat` are others than those in `game`, and than those in the
+    /// default namespace, in which clients are unless [`Accept::namespace`](crate::Accept::namespace) says
+    /// otherwise. The empty name is the default namespace, whatever handle it is asked of.
+    ///
+    /// A namespace needs no setup, and is gone with its last client. The limits of [`Config`](crate::Config) and the
+    /// [`stats`](Self::stats) are those of the hub, over all namespaces.
+    ///
+    /// ```
+    /// # use tieline::{Config, Hub};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let hub = Hub::new(Config::default())?;
+    /// let chat = hub.namespace("chat")?;
+    /// chat.emit_group("lobby", "only to clients that were accepted in `chat`");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// The name is longer than [`MAX_NAMESPACE`](crate::MAX_NAMESPACE) bytes, or contains a NUL.
+    pub fn namespace(&self, name: &str) -> Result<Self, NameError> {
+        Ok(self.within(Namespace::new(name)?))
+    }
+
+    pub(crate) fn within(&self, namespace: Namespace) -> Self {
+        Self::new_in(namespace, Arc::clone(&self.inner))
+    }
+
+    /// The same hub in the default namespace.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn in_default(self) -> Self {
+        Self::new_in(Namespace::DEFAULT, self.inner)
+    }
+
+    /// The same hub in the namespace of a connection.
+    pub(super) fn of(&self, conn: &ConnectionInner) -> Self {
+        if conn.id.namespace() == self.namespace.name() {
+            return self.clone();
+        }
+        self.within(Namespace::of(&conn.id))
+    }
+
+    /// Where names are looked for.
+    pub(crate) fn names(&self) -> &Namespace {
+        &self.namespace
+    }
+}
+
 /// Shards and connections.
 impl Hub {
     pub(super) fn count(&self) -> usize {
-        self.0.connections.load(Ordering::Acquire)
+        self.inner.connections.all()
     }
 
-    /// How many connections are reachable, or were before they began to close.
+    /// How many connections are reachable, or were before they began to close, in all namespaces.
     pub(super) fn admitted(&self) -> usize {
         let count = self.count();
         #[cfg(feature = "cluster")]
-        let count = count.saturating_sub(self.0.claimants.load(Ordering::Acquire));
+        let count = count.saturating_sub(self.inner.claimants.all());
         count
     }
 
+    /// Those of them in the default namespace.
+    pub(super) fn admitted_by_default(&self) -> usize {
+        let count = self.inner.connections.in_default();
+        #[cfg(feature = "cluster")]
+        let count = count.saturating_sub(self.inner.claimants.in_default());
+        count
+    }
+
+    /// The connection with this key.
     pub(super) fn find(&self, id: &str) -> Option<Arc<ConnectionInner>> {
         // One hash picks the shard and finds the connection in it.
-        let hash = self.0.hasher.hash_one(id);
-        let shard = &self.0.shards[self.shard_of(hash)];
+        let hash = self.inner.hasher.hash_one(id);
+        let shard = &self.inner.shards[self.shard_of(hash)];
         shard.index.lock().find(hash, id)
     }
 
-    /// The connection with this id, unless its close was requested.
+    /// The connection with this key, unless its close was requested.
     pub(crate) fn find_open(&self, id: &str) -> Option<Arc<ConnectionInner>> {
         self.find(id).filter(|conn| !conn.is_close_requested())
     }
 
-    /// Whether a client is at this node.
+    /// Whether the client with this key is at this node.
     pub(crate) fn presence(&self, id: &str) -> Presence {
-        let hash = self.0.hasher.hash_one(id);
-        let index = self.0.shards[self.shard_of(hash)].index.lock();
+        let hash = self.inner.hasher.hash_one(id);
+        let index = self.inner.shards[self.shard_of(hash)].index.lock();
         if let Some(conn) = index
             .find(hash, id)
             .filter(|conn| !conn.is_close_requested())
@@ -133,22 +202,22 @@ impl Hub {
 
     /// The shard of an id with this hash, by its upper half; the index of the shard uses the lower.
     pub(super) fn shard_of(&self, hash: u64) -> usize {
-        (hash >> 32) as usize % self.0.shards.len()
+        (hash >> 32) as usize % self.inner.shards.len()
     }
 
     /// The shards that have members of a scope.
     pub(super) fn shards_of(&self, scope: Hashed<Scope<'_>>) -> impl Iterator<Item = &Shard> {
-        let numbers = self.0.maps.shards_of(scope);
-        numbers.map(|number| &*self.0.shards[number])
+        let numbers = self.inner.maps.shards_of(scope);
+        numbers.map(|number| &*self.inner.shards[number])
     }
 
     pub(super) fn shard(&self, conn: &ConnectionInner) -> &Shard {
-        &self.0.shards[usize::from(conn.shard)]
+        &self.inner.shards[usize::from(conn.shard)]
     }
 
     /// What the application has spawned on connections.
     pub(crate) fn tasks(&self) -> &TaskTracker {
-        &self.0.context.tasks
+        &self.inner.context.tasks
     }
 
     /// Closes a connection, behind what was sent to it before.
@@ -200,9 +269,14 @@ impl Hub {
 /// For the cluster.
 #[cfg(feature = "cluster")]
 impl Hub {
+    /// Whether it has connections.
+    pub(crate) fn is_in_use(&self) -> bool {
+        self.admitted() > 0
+    }
+
     /// Reports what changes to an observer from now on; false if there is one already.
     pub(crate) fn set_observer(&self, observer: &Arc<dyn super::observer::HubObserver>) -> bool {
-        let mut shards = self.0.shards.iter();
+        let mut shards = self.inner.shards.iter();
         shards.all(|shard| shard.index.lock().set_observer(Arc::clone(observer)))
     }
 }
@@ -210,6 +284,7 @@ impl Hub {
 impl fmt::Debug for Hub {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Hub")
+            .field("namespace", &self.namespace)
             .field("connections", &self.admitted())
             .finish_non_exhaustive()
     }

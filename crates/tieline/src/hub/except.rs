@@ -47,17 +47,17 @@ impl<'a> Except<'a> {
 
     /// Sends to every connection of a user, except those left out.
     pub fn emit_user(&self, user: &str, content: impl Into<Content>) -> Receipt<Reached> {
-        self.send(Scope::User(user), content.into())
+        self.send(Scope::User(&self.hub.names().key(user)), content.into())
     }
 
     /// Sends to every connection in a group, except those left out.
     pub fn emit_group(&self, group: &str, content: impl Into<Content>) -> Receipt<Reached> {
-        self.send(Scope::Group(group), content.into())
+        self.send(Scope::Group(&self.hub.names().key(group)), content.into())
     }
 
     /// Sends to every connection, except those left out.
     pub fn broadcast(&self, content: impl Into<Content>) -> Receipt<Reached> {
-        self.send(Scope::Everyone, content.into())
+        self.send(self.hub.names().everyone(), content.into())
     }
 
     fn send(&self, scope: Scope<'_>, content: Content) -> Receipt<Reached> {

@@ -5,10 +5,7 @@
 //! lost: frames wait in its outbox until the socket is attached. On a node of a cluster, it becomes
 //! reachable later, by its `admission`.
 
-use std::{
-    hash::BuildHasher,
-    sync::{Arc, atomic::Ordering},
-};
+use std::{hash::BuildHasher, sync::Arc};
 
 use super::{
     core::Hub,
@@ -57,23 +54,23 @@ impl Hub {
         info: ConnectionInfo,
         options: ConnectionOptions,
     ) -> Result<ConnectionGuard, RegisterError> {
-        let others = self.0.connections.fetch_add(1, Ordering::AcqRel);
+        let others = self.inner.connections.enter(&info.id);
         // A client that replaces its own connection is let in: soon there is one less.
-        if others >= self.0.capacity && self.find_open(&info.id).is_none() {
-            self.0.connections.fetch_sub(1, Ordering::AcqRel);
+        if others >= self.inner.capacity && self.find_open(info.id.key()).is_none() {
+            self.inner.connections.leave(&info.id);
             return Err(RegisterError::Full);
         }
-        let shard = self.shard_of(self.0.hasher.hash_one(&*info.id));
-        let context = Arc::clone(&self.0.context);
+        let shard = self.shard_of(self.inner.hasher.hash_one(info.id.key()));
+        let context = Arc::clone(&self.inner.context);
         let conn = Arc::new(ConnectionInner::new(info, options, shard, context));
         Ok(ConnectionGuard {
-            connection: Connection::new(self.clone(), conn),
+            connection: self.handle(conn),
         })
     }
 
     /// Closes a connection whose id a newer one has taken.
     pub(super) fn close_replaced(&self, older: &Arc<ConnectionInner>) {
-        if self.count() > self.0.capacity {
+        if self.count() > self.inner.capacity {
             // A full node does not wait for a close handshake.
             older.close(CloseReason::Replaced);
             older.abort(CloseReason::Replaced);
@@ -104,6 +101,6 @@ impl Drop for ConnectionGuard {
         }
         drop(index);
         conn.end();
-        hub.0.connections.fetch_sub(1, Ordering::AcqRel);
+        hub.inner.connections.leave(&conn.id);
     }
 }

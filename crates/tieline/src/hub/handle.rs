@@ -8,7 +8,7 @@ use tieline_registry::{ClientId, NameError, id};
 use tieline_websocket::CloseFrame;
 use tokio::task::JoinHandle;
 
-use super::{content::Content, core::Hub, inner::ConnectionInner, room::SendError};
+use super::{content::Content, core::Hub, inner::ConnectionInner, namespace, room::SendError};
 use crate::{close::CloseReason, receipt::Receipt};
 
 /// One accepted WebSocket. Cheap to clone. It may outlive the socket; `emit` then yields
@@ -38,7 +38,8 @@ pub struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(hub: Hub, inner: Arc<ConnectionInner>) -> Self {
+    /// `hub` is in the namespace of the connection.
+    fn new(hub: Hub, inner: Arc<ConnectionInner>) -> Self {
         Self { hub, inner }
     }
 
@@ -53,7 +54,13 @@ impl Connection {
 
     /// The user that [`Accept::user`](crate::Accept::user) set.
     pub fn user(&self) -> Option<&str> {
-        self.inner.user.as_deref()
+        let key = self.inner.user.as_deref()?;
+        Some(id::split(key).1)
+    }
+
+    /// The namespace that [`Accept::namespace`](crate::Accept::namespace) set; empty for the default one.
+    pub fn namespace(&self) -> &str {
+        self.inner.id.namespace()
     }
 
     /// The subprotocol that was agreed on at the upgrade.
@@ -69,7 +76,8 @@ impl Connection {
 
     /// The groups it is in, in no particular order. After its end: those it was in at the end.
     pub fn groups(&self) -> Vec<Arc<str>> {
-        self.inner.groups.lock().names().to_vec()
+        let groups = self.inner.groups.lock();
+        groups.names().iter().map(namespace::name).collect()
     }
 
     /// What [`Accept::data`](crate::Accept::data) gave, shared; `None` if it gave nothing, or a value of
@@ -79,7 +87,7 @@ impl Connection {
         self.inner.data()?.downcast().ok()
     }
 
-    /// The hub that holds it.
+    /// The hub that holds it, in the [namespace](Self::namespace) of the connection.
     pub fn hub(&self) -> &Hub {
         &self.hub
     }
@@ -185,24 +193,18 @@ impl Connection {
     /// Joins a group; false if it is a member already. A group exists as long as it has members.
     ///
     /// # Errors
-    /// If the name is empty or longer than [`MAX_NAME`](crate::MAX_NAME) bytes, if the connection is in
+    /// If the name is empty, longer than [`MAX_NAME`](crate::MAX_NAME) bytes or begins with a NUL, if the connection is in
     /// [`Config::groups_per_connection`](crate::Config::groups_per_connection) groups, or if it has ended.
     pub fn join(&self, group: &str) -> Result<bool, JoinError> {
         id::check(group)?;
-        let limit = self.hub.config().groups_per_connection;
-        let mut index = self.hub.shard(&self.inner).index.lock();
-        if !index.contains(&self.inner) {
-            return Err(JoinError::Closed);
-        }
-        index
-            .join_within(&self.inner, group.into(), limit)
-            .ok_or(JoinError::TooMany(limit))
+        let group = self.hub.names().key(group);
+        self.hub.join(&self.inner, group.into())
     }
 
     /// Leaves a group; false if it is not a member.
     pub fn leave(&self, group: &str) -> bool {
-        let mut index = self.hub.shard(&self.inner).index.lock();
-        index.contains(&self.inner) && index.leave(&self.inner, group)
+        let group = self.hub.names().key(group);
+        self.hub.leave(&self.inner, &group)
     }
 
     /// Waits until the connection begins to close, and returns why: from then on `emit` yields
@@ -271,6 +273,36 @@ impl Connection {
     }
 }
 
+/// Connections by their keys.
+impl Hub {
+    pub(crate) fn handle(&self, conn: Arc<ConnectionInner>) -> Connection {
+        Connection::new(self.of(&conn), conn)
+    }
+
+    /// Joins a connection to the group with this key.
+    pub(crate) fn join(
+        &self,
+        conn: &Arc<ConnectionInner>,
+        group: Arc<str>,
+    ) -> Result<bool, JoinError> {
+        namespace::check(&group)?;
+        let limit = self.config().groups_per_connection;
+        let mut index = self.shard(conn).index.lock();
+        if !index.contains(conn) {
+            return Err(JoinError::Closed);
+        }
+        index
+            .join_within(conn, group, limit)
+            .ok_or(JoinError::TooMany(limit))
+    }
+
+    /// Removes a connection from the group with this key.
+    pub(crate) fn leave(&self, conn: &Arc<ConnectionInner>, group: &str) -> bool {
+        let mut index = self.shard(conn).index.lock();
+        index.contains(conn) && index.leave(conn, group)
+    }
+}
+
 impl PartialEq for Connection {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.inner, &other.inner)
@@ -293,7 +325,7 @@ impl fmt::Debug for Connection {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum JoinError {
-    /// The group's name is empty or too long.
+    /// The group's name cannot be used.
     #[error(transparent)]
     Name(#[from] NameError),
     /// The connection is in as many groups as allowed

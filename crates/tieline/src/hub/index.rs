@@ -1,31 +1,40 @@
 //! The index of a shard: which of its connections have which id, user and group.
 //!
-//! Owns the connections, and who is in which scope. Must not know how messages are delivered; it numbers
-//! those that are queued, so that it can say later for whom they were. No call looks at more than a slice
-//! of a scope, because each message needs the lock. Invariants: an id names one connection; a connection
-//! that the index does not hold by its id is in no user's and no group's scope either; a message goes to
-//! exactly those who belonged to its scope when it was queued.
+//! Owns the connections, and who is in which scope; all names are keys. Must not know how messages are
+//! delivered; it numbers those that are queued, so that it can say later for whom they were. No call looks at
+//! more than a slice of a scope, because each message needs the lock. Invariants: an id names one connection; a
+//! connection that the index does not hold by its id is in no user's, group's or namespace's scope either; a
+//! message goes to exactly those who belonged to its scope when it was queued.
 
 use std::{
     hash::{BuildHasher, RandomState},
     sync::Arc,
 };
 
+use tieline_registry::id::{self, DEFAULT_NAMESPACE};
+
 #[cfg(feature = "cluster")]
 use super::claimants::Claimants;
 use super::{
     inner::ConnectionInner,
-    members::{Members, Number, Receivers, Removed},
+    members::{Members, Number, Removed},
     names::Names,
     observer::{HubObserver, ScopeKey},
-    scope::{Hashed, OwnedScope, Scope},
+    scope::{Hashed, OwnedScope},
     shard_map::ShardMaps,
 };
 use crate::config::Duplicate;
 
+mod scopes;
+
 pub(super) struct ShardIndex {
-    /// By the hash of the id, which the hub has computed already: it names the shard too.
+    /// Those of the default namespace, by the hash of the id, which the hub has computed already: it names the
+    /// shard too.
     connections: Members<ConnectionInner>,
+    /// Those of all other namespaces, likewise. Apart, because the first are the scope of everyone.
+    elsewhere: Members<ConnectionInner>,
+    /// The scopes of everyone in these.
+    namespaces: Names,
     users: Names,
     groups: Names,
     hasher: RandomState,
@@ -61,6 +70,19 @@ pub(super) struct Audience {
     pub(super) excluded: Box<[usize]>,
 }
 
+/// How far a walk over all connections has come: the part of the table.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Place {
+    /// Of the default namespace, which comes first.
+    Default(usize),
+    /// Of all others.
+    Elsewhere(usize),
+}
+
+impl Place {
+    pub(super) const START: Self = Self::Default(0);
+}
+
 impl ShardIndex {
     /// The empty index of the shard with this number; it hashes ids and names as the hub does.
     pub(super) fn new(
@@ -71,6 +93,8 @@ impl ShardIndex {
     ) -> Self {
         Self {
             connections: Members::new(),
+            elsewhere: Members::new(),
+            namespaces: Names::new(hasher.clone(), Arc::clone(&maps.namespaces), shard),
             users: Names::new(hasher.clone(), Arc::clone(&maps.users), shard),
             groups: Names::new(hasher.clone(), Arc::clone(&maps.groups), shard),
             hasher,
@@ -84,8 +108,8 @@ impl ShardIndex {
     }
 
     pub(super) fn insert(&mut self, conn: &Arc<ConnectionInner>, duplicate: Duplicate) -> Inserted {
-        let hash = self.hasher.hash_one(&*conn.id);
-        let older = self.find(hash, &conn.id);
+        let hash = self.hasher.hash_one(conn.id.key());
+        let older = self.find(hash, conn.id.key());
         if let Some(older) = &older {
             if duplicate == Duplicate::Reject && !older.is_close_requested() {
                 return Inserted::Taken;
@@ -93,16 +117,23 @@ impl ShardIndex {
             // Its departure is reported when its task ends: until then the id is not free elsewhere.
             self.unlink(older);
         }
-        let hasher = &self.hasher;
-        self.connections
-            .insert(hash, Arc::clone(conn), |conn| hasher.hash_one(&*conn.id));
+        let hasher = self.hasher.clone();
+        self.table_mut(conn.id.key())
+            .insert(hash, Arc::clone(conn), |conn| {
+                hasher.hash_one(conn.id.key())
+            });
+        if let Some(namespace) = namespace_of(conn)
+            && self.namespaces.add(&namespace.into(), conn) == 1
+        {
+            self.notify(|observer| observer.gained(ScopeKey::Namespace(namespace)));
+        }
         if let Some(user) = &conn.user {
             self.add_to_user(user, conn);
         }
         for group in conn.groups.lock().names() {
             self.add_to_group(group, conn);
         }
-        self.notify(|observer| observer.entered(&conn.id));
+        self.notify(|observer| observer.entered(conn.id.key()));
         older.map_or(Inserted::Fresh, Inserted::Replaced)
     }
 
@@ -122,13 +153,21 @@ impl ShardIndex {
 
     /// Removes a connection without reporting it; false as [`ShardIndex::remove`].
     fn unlink(&mut self, conn: &Arc<ConnectionInner>) -> bool {
-        let hash = self.hasher.hash_one(&*conn.id);
+        let hash = self.hasher.hash_one(conn.id.key());
         let remember = self.remembers(conn);
-        let removed = self.connections.remove(hash, conn, remember);
+        let removed = self.table_mut(conn.id.key()).remove(hash, conn, remember);
         if removed == Removed::NotAMember {
             return false;
         }
         self.on_removed(removed);
+        if let Some(namespace) = namespace_of(conn) {
+            let remember = self.remembers(conn);
+            let (removed, left) = self.namespaces.remove(namespace, conn, remember);
+            self.on_removed(removed);
+            if left == 0 {
+                self.notify(|observer| observer.lost(ScopeKey::Namespace(namespace)));
+            }
+        }
         if let Some(user) = &conn.user {
             let remember = self.remembers(conn);
             let (removed, left) = self.users.remove(user, conn, remember);
@@ -147,7 +186,8 @@ impl ShardIndex {
     /// nothing any more. Beside as many as there are connections, a bounded number is kept; if more leave,
     /// they miss what waits, and nobody else does.
     fn remembers(&self, conn: &ConnectionInner) -> bool {
-        let most = self.max_departed.saturating_add(self.connections.len());
+        let connections = self.connections.len() + self.elsewhere.len();
+        let most = self.max_departed.saturating_add(connections);
         self.departed < most && !conn.is_closing()
     }
 
@@ -156,15 +196,33 @@ impl ShardIndex {
     }
 
     pub(super) fn contains(&self, conn: &Arc<ConnectionInner>) -> bool {
-        let hash = self.hasher.hash_one(&*conn.id);
+        let hash = self.hasher.hash_one(conn.id.key());
         let is_same = |held: &ConnectionInner| std::ptr::eq(held, &raw const **conn);
-        self.connections.find(hash, is_same).is_some()
+        self.table(conn.id.key()).find(hash, is_same).is_some()
     }
 
     /// The connection with an id; `hash` is the id's.
     pub(super) fn find(&self, hash: u64, id: &str) -> Option<Arc<ConnectionInner>> {
-        let found = self.connections.find(hash, |held| *held.id == *id);
-        found.map(Arc::clone)
+        self.find_ref(hash, id).map(Arc::clone)
+    }
+
+    fn find_ref(&self, hash: u64, id: &str) -> Option<&Arc<ConnectionInner>> {
+        self.table(id).find(hash, |held| held.id.key() == id)
+    }
+
+    /// Where the connection with an id is.
+    fn table(&self, id: &str) -> &Members<ConnectionInner> {
+        match id::split(id).0 {
+            DEFAULT_NAMESPACE => &self.connections,
+            _ => &self.elsewhere,
+        }
+    }
+
+    fn table_mut(&mut self, id: &str) -> &mut Members<ConnectionInner> {
+        match id::split(id).0 {
+            DEFAULT_NAMESPACE => &mut self.connections,
+            _ => &mut self.elsewhere,
+        }
     }
 
     /// Adds a connection that the index holds to a group; false if it is a member already.
@@ -209,6 +267,9 @@ impl ShardIndex {
         if self.observer.is_some() {
             return false;
         }
+        self.namespaces
+            .iter()
+            .for_each(|name| observer.gained(ScopeKey::Namespace(name)));
         self.users
             .iter()
             .for_each(|name| observer.gained(ScopeKey::User(name)));
@@ -240,14 +301,14 @@ impl ShardIndex {
         }
     }
 
-    /// Reports the user and groups of a connection before it belongs to them.
+    /// Reports the namespace, user and groups of a connection before it belongs to them.
     #[cfg(feature = "cluster")]
     pub(super) fn announce(&self, conn: &ConnectionInner) {
         for_each_scope(conn, |key| self.notify(|observer| observer.gained(key)));
     }
 
-    /// Takes back what [`ShardIndex::announce`] has reported: the connection belongs to its user and groups
-    /// now, or will never.
+    /// Takes back what [`ShardIndex::announce`] has reported: the connection belongs to them now, or will
+    /// never.
     #[cfg(feature = "cluster")]
     pub(super) fn retract(&self, conn: &ConnectionInner) {
         for_each_scope(conn, |key| self.notify(|observer| observer.lost(key)));
@@ -260,130 +321,17 @@ impl ShardIndex {
     }
 }
 
-/// Scopes.
-impl ShardIndex {
-    /// The members of a scope now; `None` if there are none.
-    pub(super) fn members(&self, of: Hashed<Scope<'_>>) -> Option<&Members<ConnectionInner>> {
-        match of.scope {
-            Scope::Everyone => Some(&self.connections).filter(|members| members.len() > 0),
-            Scope::User(name) => self.users.get(of.hash, name).map(|(_, members)| members),
-            Scope::Group(name) => self.groups.get(of.hash, name).map(|(_, members)| members),
-        }
-    }
-
-    fn members_mut(&mut self, of: Hashed<Scope<'_>>) -> Option<&mut Members<ConnectionInner>> {
-        match of.scope {
-            Scope::Everyone => Some(&mut self.connections),
-            Scope::User(name) => self.users.get_mut(of.hash, name),
-            Scope::Group(name) => self.groups.get_mut(of.hash, name),
-        }
-    }
-
-    /// Copies some members of a scope, as [`Members::copy_slice`] does.
-    pub(super) fn copy_slice(
-        &self,
-        scope: Hashed<Scope<'_>>,
-        part: usize,
-        conns: &mut Vec<Arc<ConnectionInner>>,
-    ) -> Option<usize> {
-        self.members(scope)?.copy_slice(part, conns)
-    }
-
-    /// Copies some users, as [`Members::copy_slice`] does.
-    pub(super) fn copy_users(&self, part: usize, users: &mut Vec<Arc<str>>) -> Option<usize> {
-        self.users.copy_slice(part, users)
-    }
-
-    /// Copies some groups likewise.
-    pub(super) fn copy_groups(&self, part: usize, groups: &mut Vec<Arc<str>>) -> Option<usize> {
-        self.groups.copy_slice(part, groups)
-    }
-
-    /// For whom a message to a scope is, if it is queued now; `excluded` are ids with their hashes. `None`
-    /// if it is for nobody.
-    pub(super) fn audience<'a>(
-        &self,
-        Hashed { hash, scope }: Hashed<Scope<'_>>,
-        excluded: impl Iterator<Item = (u64, &'a str)>,
-    ) -> Option<Audience> {
-        let (scope, members) = match scope {
-            Scope::Everyone => (OwnedScope::Everyone, &self.connections),
-            Scope::User(name) => {
-                let (name, members) = self.users.get(hash, name)?;
-                (OwnedScope::User(Arc::clone(name)), members)
-            }
-            Scope::Group(name) => {
-                let (name, members) = self.groups.get(hash, name)?;
-                (OwnedScope::Group(Arc::clone(name)), members)
-            }
-        };
-        let excluded = excluded.filter_map(|(hash, id)| {
-            let conn = self.connections.find(hash, |conn| *conn.id == *id)?;
-            conn.belongs_to(&scope).then(|| Arc::as_ptr(conn).addr())
-        });
-        let mut excluded: Vec<_> = excluded.collect();
-        excluded.sort_unstable();
-        excluded.dedup();
-        let receivers = members.len() - excluded.len();
-        (receivers > 0).then(|| Audience {
-            scope: Hashed { hash, scope },
-            number: self.queued + 1,
-            receivers,
-            excluded: excluded.into(),
-        })
-    }
-
-    /// Notes that the message with the next number was queued.
-    pub(super) fn on_queued(&mut self, scope: Hashed<Scope<'_>>) {
-        self.queued += 1;
-        let number = self.queued;
-        if let Some(members) = self.members_mut(scope) {
-            members.on_queued(number);
-        }
-    }
-}
-
-/// Delivery of what was queued; see [`Members`].
-impl ShardIndex {
-    pub(super) fn begin_walk(&mut self, scope: Hashed<Scope<'_>>, first: Number, last: Number) {
-        if let Some(members) = self.members_mut(scope) {
-            members.begin_walk(first, last);
-        }
-    }
-
-    /// Adds the next slice of receivers; true if it was the last.
-    pub(super) fn next_slice(
-        &mut self,
-        scope: Hashed<Scope<'_>>,
-        receivers: &mut Receivers<ConnectionInner>,
-    ) -> bool {
-        let Some(members) = self.members_mut(scope) else {
-            return true;
-        };
-        let slice = members.next_slice(receivers);
-        self.departed -= slice.forgotten;
-        slice.is_last
-    }
-
-    /// Ends a walk; what it returns is better dropped without the lock.
-    pub(super) fn end_walk(
-        &mut self,
-        of: Hashed<Scope<'_>>,
-        messages: usize,
-    ) -> impl Sized + use<> {
-        let members = self.members_mut(of);
-        let rest = members.and_then(|members| members.end_walk(messages));
-        match of.scope {
-            Scope::Everyone => {}
-            Scope::User(name) => self.users.remove_unused(of.hash, name),
-            Scope::Group(name) => self.groups.remove_unused(of.hash, name),
-        }
-        rest
-    }
+/// The namespace of a connection, unless it is the default one.
+fn namespace_of(conn: &ConnectionInner) -> Option<&str> {
+    let namespace = conn.id.namespace();
+    (namespace != DEFAULT_NAMESPACE).then_some(namespace)
 }
 
 #[cfg(feature = "cluster")]
 fn for_each_scope(conn: &ConnectionInner, mut report: impl FnMut(ScopeKey<'_>)) {
+    if let Some(namespace) = namespace_of(conn) {
+        report(ScopeKey::Namespace(namespace));
+    }
     if let Some(user) = &conn.user {
         report(ScopeKey::User(user));
     }

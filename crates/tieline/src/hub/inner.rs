@@ -16,7 +16,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use tieline_registry::ClientId;
+use tieline_registry::{ClientId, id::DEFAULT_NAMESPACE};
 use tieline_websocket::{Deflate, Frame};
 use tokio_util::sync::CancellationToken;
 
@@ -38,6 +38,7 @@ use crate::close::{CloseReason, FinalMessage};
 
 pub(crate) struct ConnectionInner {
     pub(crate) id: ClientId,
+    /// Its key, as those of the groups.
     pub(crate) user: Option<Arc<str>>,
     pub(crate) subprotocol: Option<Box<str>>,
     pub(crate) remote_addr: Option<SocketAddr>,
@@ -58,7 +59,7 @@ pub(crate) struct ConnectionInner {
     pub(super) send_side: Mutex<SendSide>,
 }
 
-/// Who a connection is.
+/// Who a connection is, with the keys of its user and groups.
 pub(crate) struct ConnectionInfo {
     pub(crate) id: ClientId,
     pub(crate) user: Option<Arc<str>>,
@@ -166,7 +167,8 @@ impl ConnectionInner {
     /// Whether it belongs to a scope, as long as the index holds it.
     pub(super) fn belongs_to(&self, scope: &OwnedScope) -> bool {
         match scope {
-            OwnedScope::Everyone => true,
+            OwnedScope::Everyone => self.id.namespace() == DEFAULT_NAMESPACE,
+            OwnedScope::Namespace(name) => self.id.namespace() == &**name,
             OwnedScope::User(name) => self.user.as_ref() == Some(name),
             OwnedScope::Group(name) => self.groups.lock().contains(name),
         }

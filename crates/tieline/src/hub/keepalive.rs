@@ -16,9 +16,9 @@ use tokio::time::MissedTickBehavior;
 
 use super::{
     context::HubContext,
+    index::Place,
     inner::ConnectionInner,
     members::KEPT_CAPACITY,
-    scope::Hashed,
     shard::Shard,
     state::{Activity, Lifecycle},
 };
@@ -33,12 +33,9 @@ pub(super) async fn run(shard: Arc<Shard>, context: Arc<HubContext>) {
     loop {
         ticks.tick().await;
         let now = context.clock.tick(2 * tick);
-        let mut next = Some(0);
-        while let Some(part) = next {
-            next = shard
-                .index
-                .lock()
-                .copy_slice(Hashed::EVERYONE, part, &mut slice);
+        let mut next = Some(Place::START);
+        while let Some(place) = next {
+            next = shard.index.lock().copy_connections(place, &mut slice);
             for conn in slice.drain(..) {
                 conn.check_liveness(now);
             }

@@ -5,7 +5,7 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use super::{
@@ -13,6 +13,7 @@ use super::{
     core::{Compile, Hub},
     filter::Filter,
     handle::Connection,
+    namespace::Namespace,
 };
 use crate::delivery::Reached;
 
@@ -76,10 +77,15 @@ pub(super) fn compiler(language: impl FilterLanguage) -> Compile {
             None
         })?;
         // What waits keeps no hub alive.
-        let hub = Arc::downgrade(&hub.0);
+        let hub = Arc::downgrade(&hub.inner);
+        // The receivers of a message are in one namespace.
+        let namespace = OnceLock::new();
         Some(Filter::new(move |conn| {
-            let hub = hub.upgrade().map(Hub);
-            hub.is_some_and(|hub| predicate(&hub.handle(Arc::clone(conn))))
+            hub.upgrade().is_some_and(|hub| {
+                let namespace = namespace.get_or_init(|| Namespace::of(&conn.id));
+                let hub = Hub::new_in(namespace.clone(), hub);
+                predicate(&hub.handle(Arc::clone(conn)))
+            })
         }))
     })
 }
@@ -93,7 +99,7 @@ impl Hub {
         let Some(filter) = cast.filter() else {
             return Ok(None);
         };
-        let compile = self.0.compile.as_ref();
+        let compile = self.inner.compile.as_ref();
         let filter = compile.and_then(|compile| compile(self, filter));
         let refused = Reached {
             filter_refused: true,

@@ -47,12 +47,14 @@ mod members;
 mod memory;
 mod multicast;
 mod names;
+mod namespace;
 mod note;
 mod numbered;
 mod numbering;
 mod observer;
 mod outbox;
 mod parts;
+mod population;
 mod requests;
 mod room;
 mod scope;
@@ -81,6 +83,7 @@ pub(crate) use self::{
     client_op::{AskOp, ClientOp, OpOutcome},
     content::Cast,
     core::Presence,
+    namespace::check as check_key,
     observer::{HubObserver, ScopeKey},
     scope::{ExcludedIds, OwnedScope, Scope},
 };
@@ -103,5 +106,6 @@ pub(crate) use self::{
     guard::{ConnectionGuard, RegisterError},
     handlers::{HandlerSlot, RequestHandler, RequestPermit, RequestTasks, RunningRequest},
     inner::{ConnectionInfo, ConnectionInner, ConnectionOptions},
+    namespace::Namespace,
     task_side::TaskStream,
 };

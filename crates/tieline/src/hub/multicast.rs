@@ -60,7 +60,7 @@ impl Hub {
             ids: except,
             filter: filter.as_ref(),
         };
-        let (scope, cast) = (Hashed::new(scope, &self.0.hasher), cast.unfiltered());
+        let (scope, cast) = (Hashed::new(scope, &self.inner.hasher), cast.unfiltered());
         let (reached, shards) = self.send_inline(scope, left_out, cast);
         if shards.is_empty() {
             return Receipt::counted(reached);
@@ -88,7 +88,7 @@ impl Hub {
             ids: except,
             filter: filter.as_ref(),
         };
-        let (scope, cast) = (Hashed::new(scope, &self.0.hasher), cast.unfiltered());
+        let (scope, cast) = (Hashed::new(scope, &self.inner.hasher), cast.unfiltered());
         let (reached, shards) = self.send_inline(scope, left_out, cast);
         if shards.is_empty() {
             return callback(reached);
@@ -107,8 +107,8 @@ impl Hub {
     ) -> (Reached, Vec<usize>) {
         let mut reached = Reached::default();
         let (mut few, mut pending) = (FewReceivers::default(), Vec::new());
-        for i in self.0.maps.shards_of(scope) {
-            let shard = &self.0.shards[i];
+        for i in self.inner.maps.shards_of(scope) {
+            let shard = &self.inner.shards[i];
             let index = shard.index.lock();
             let Some(members) = index.members(scope) else {
                 continue;
@@ -117,13 +117,13 @@ impl Hub {
                 pending.push(i);
             } else if !few.add(members) {
                 drop(index);
-                return (reached, self.0.maps.shards_of(scope).collect());
+                return (reached, self.inner.maps.shards_of(scope).collect());
             }
         }
         if few.len == 0 {
             return (reached, pending);
         }
-        let tick = self.0.context.ticks.current();
+        let tick = self.inner.context.ticks.current();
         for conn in few.iter() {
             if left_out.contains(conn) {
                 continue;
@@ -146,7 +146,7 @@ impl Hub {
     ) {
         let ids = left_out.ids.into_iter().flat_map(|ids| ids.iter());
         let hashed = ids.map(|id| {
-            let hash = self.0.hasher.hash_one(&**id);
+            let hash = self.inner.hasher.hash_one(&**id);
             (self.shard_of(hash), hash, &**id)
         });
         let hashed: Vec<_> = hashed.collect();
@@ -159,8 +159,8 @@ impl Hub {
                 filter: left_out.filter.cloned(),
                 sum: Arc::clone(sum),
             };
-            let refused = self.0.shards[shard].queue_broadcast(scope, excluded, message);
-            let counters = self.0.context.counters();
+            let refused = self.inner.shards[shard].queue_broadcast(scope, excluded, message);
+            let counters = self.inner.context.counters();
             counters.deliveries(Delivery::QueueFull, refused);
         }
     }
@@ -176,12 +176,12 @@ impl Hub {
     fn compress_for(&self, shards: &[usize], scope: Hashed<Scope<'_>>, cast: &Cast) {
         let HubContext {
             rules, dialects, ..
-        } = &*self.0.context;
+        } = &*self.inner.context;
         let Some(deflate) = &rules.deflate else {
             return;
         };
         let dialect = |&shard: &usize| {
-            let index = self.0.shards[shard].index.lock();
+            let index = self.inner.shards[shard].index.lock();
             let members = index.members(scope).map(Members::iter);
             let mut sample = members.into_iter().flatten().take(SAMPLE);
             let found = sample.find(|conn| conn.deflate().is_some());
@@ -198,7 +198,7 @@ impl Hub {
 impl LeftOut<'_> {
     fn contains(&self, conn: &Arc<ConnectionInner>) -> bool {
         self.ids
-            .is_some_and(|ids| ids.iter().any(|id| **id == *conn.id))
+            .is_some_and(|ids| ids.iter().any(|id| **id == *conn.id.key()))
             || self.filter.is_some_and(|filter| !filter.admits(conn))
     }
 }

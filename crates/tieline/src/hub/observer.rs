@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use super::inner::ConnectionInner;
 
-/// The name of a scope that many connections may share.
+/// A scope that peers have to know: a namespace other than the default one by its name, users and groups by their
+/// keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ScopeKey<'a> {
+    Namespace(&'a str),
     User(&'a str),
     Group(&'a str),
 }
@@ -20,8 +22,8 @@ pub(crate) trait HubObserver: Send + Sync + 'static {
     fn gained(&self, key: ScopeKey<'_>);
     /// The last member of a scope has left.
     fn lost(&self, key: ScopeKey<'_>);
-    /// A connection can be found by this id from now on.
-    fn entered(&self, id: &str);
+    /// A connection can be found by the id with this key from now on.
+    fn entered(&self, key: &str);
     /// A connection is not in the hub any more. May be called more than once for the same connection.
     fn left(&self, conn: &Arc<ConnectionInner>);
 }

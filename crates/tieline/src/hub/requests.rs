@@ -24,7 +24,7 @@ impl Hub {
         handler: &Arc<dyn RequestHandler<Asked>>,
         tasks: &TaskTracker,
     ) -> HandlerSlot {
-        self.0.handlers.add(handler, tasks)
+        self.inner.handlers.add(handler, tasks)
     }
 }
 
@@ -63,10 +63,12 @@ impl Hub {
     /// }
     /// ```
     pub fn ask(&self, id: &str, request: impl Into<Bytes>) -> Ask {
-        let (hub, id, request) = (self.clone(), Arc::<str>::from(id), request.into());
+        let id: Arc<str> = self.names().key(id).into();
+        let (hub, request) = (self.clone(), request.into());
         Ask::new(move |deadline| async move { hub.ask_by(&id, request, deadline).await })
     }
 
+    /// Asks about the client with this key.
     pub(crate) async fn ask_by(
         &self,
         id: &str,
@@ -93,7 +95,7 @@ impl Hub {
     ) -> Result<RunningRequest, AskError> {
         let asked = Asked::Client(self.clone(), Arc::clone(conn));
         let limit = self.config().max_requests;
-        let handlers = &self.0.handlers;
+        let handlers = &self.inner.handlers;
         handlers.start(Some(conn.handler), limit, asked, request, deadline)
     }
 
@@ -105,7 +107,7 @@ impl Hub {
         deadline: Instant,
     ) -> Result<RunningRequest, AskError> {
         let limit = self.config().max_requests;
-        let handlers = &self.0.handlers;
+        let handlers = &self.inner.handlers;
         handlers.start(None, limit, Asked::Node, request, deadline)
     }
 }

@@ -11,10 +11,13 @@ use std::{
 /// Client ids that a message to many leaves out.
 pub(crate) type ExcludedIds = Arc<[Arc<str>]>;
 
-/// The receivers of a message, by name.
+/// The receivers of a message, by name: of users and groups, by the key.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Scope<'a> {
+    /// Of the default namespace.
     Everyone,
+    /// Everyone of another namespace.
+    Namespace(&'a str),
     User(&'a str),
     Group(&'a str),
 }
@@ -23,6 +26,7 @@ pub(crate) enum Scope<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum OwnedScope {
     Everyone,
+    Namespace(Arc<str>),
     User(Arc<str>),
     Group(Arc<str>),
 }
@@ -36,20 +40,15 @@ pub(super) struct Hashed<S> {
 }
 
 impl<'a> Hashed<Scope<'a>> {
-    /// It has no name, so any hash does.
-    pub(super) const EVERYONE: Self = Self {
-        hash: 0,
-        scope: Scope::Everyone,
-    };
-
     pub(super) fn new(scope: Scope<'a>, hasher: &RandomState) -> Self {
-        match scope {
-            Scope::Everyone => Self::EVERYONE,
-            Scope::User(name) | Scope::Group(name) => Self {
-                hash: hasher.hash_one(name),
-                scope,
-            },
-        }
+        let hash = match scope {
+            // It has no name, so any hash does.
+            Scope::Everyone => 0,
+            Scope::Namespace(name) | Scope::User(name) | Scope::Group(name) => {
+                hasher.hash_one(name)
+            }
+        };
+        Self { hash, scope }
     }
 }
 
@@ -66,6 +65,7 @@ impl From<Scope<'_>> for OwnedScope {
     fn from(scope: Scope<'_>) -> Self {
         match scope {
             Scope::Everyone => Self::Everyone,
+            Scope::Namespace(name) => Self::Namespace(name.into()),
             Scope::User(name) => Self::User(name.into()),
             Scope::Group(name) => Self::Group(name.into()),
         }
@@ -76,6 +76,7 @@ impl OwnedScope {
     pub(crate) fn scope(&self) -> Scope<'_> {
         match self {
             Self::Everyone => Scope::Everyone,
+            Self::Namespace(name) => Scope::Namespace(name),
             Self::User(name) => Scope::User(name),
             Self::Group(name) => Scope::Group(name),
         }

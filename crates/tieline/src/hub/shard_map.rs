@@ -1,6 +1,6 @@
 //! Which shards have members of a scope, so that a message takes no lock of the others.
 //!
-//! Owns a set of shards for each user and each group, by the hash of its name. Must not know names or
+//! Owns a set of shards for each user, each group and each namespace but the default one, by the hash of its name. Must not know names or
 //! members. Invariant: a set has exactly the shards with members of a name with this hash. A shard changes
 //! its own part only, under the lock of its index.
 //!
@@ -23,6 +23,7 @@ const BLOCK: usize = u64::BITS as usize;
 
 /// The maps of a hub.
 pub(super) struct ShardMaps {
+    pub(super) namespaces: Arc<ShardMap>,
     pub(super) users: Arc<ShardMap>,
     pub(super) groups: Arc<ShardMap>,
     /// How many shards there are.
@@ -32,16 +33,19 @@ pub(super) struct ShardMaps {
 impl ShardMaps {
     pub(super) fn new(count: usize) -> Self {
         Self {
+            namespaces: Arc::new(ShardMap::new(count)),
             users: Arc::new(ShardMap::new(count)),
             groups: Arc::new(ShardMap::new(count)),
             count,
         }
     }
 
-    /// The numbers of the shards that have members of a scope, in ascending order; of all for everyone.
+    /// The numbers of the shards that have members of a scope, in ascending order; all of them for
+    /// everyone of the default namespace.
     pub(super) fn shards_of(&self, of: Hashed<Scope<'_>>) -> impl Iterator<Item = usize> {
         let (map, all) = match of.scope {
             Scope::Everyone => (None, 0..self.count),
+            Scope::Namespace(_) => (Some(&self.namespaces), 0..0),
             Scope::User(_) => (Some(&self.users), 0..0),
             Scope::Group(_) => (Some(&self.groups), 0..0),
         };
@@ -49,7 +53,7 @@ impl ShardMaps {
     }
 }
 
-/// The shards of the users, or of the groups.
+/// The shards of the users, of the groups, or of the namespaces.
 pub(super) struct ShardMap {
     /// For each block of shards as many tables as a block has shards, so that they are not more contended
     /// than the shards. Empty if there is one shard, which is always asked.

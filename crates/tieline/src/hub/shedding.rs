@@ -8,7 +8,7 @@ use std::{cmp::Reverse, sync::Arc, time::Duration};
 
 use tokio::time::{Instant, MissedTickBehavior};
 
-use super::{context::HubContext, inner::ConnectionInner, scope::Hashed, shard::Shard};
+use super::{context::HubContext, index::Place, inner::ConnectionInner, shard::Shard};
 
 /// The shortest time between two lines in the log.
 const REPORT: Duration = Duration::from_secs(10);
@@ -42,12 +42,9 @@ async fn shed(shards: &[Arc<Shard>], context: &HubContext) {
 async fn waiting(shards: &[Arc<Shard>]) -> Vec<(usize, Arc<ConnectionInner>)> {
     let (mut waiting, mut slice) = (Vec::new(), Vec::new());
     for shard in shards {
-        let mut next = Some(0);
-        while let Some(part) = next {
-            next = shard
-                .index
-                .lock()
-                .copy_slice(Hashed::EVERYONE, part, &mut slice);
+        let mut next = Some(Place::START);
+        while let Some(place) = next {
+            next = shard.index.lock().copy_connections(place, &mut slice);
             let sizes = slice.drain(..).map(|conn| (conn.waiting_bytes(), conn));
             waiting.extend(sizes.filter(|(bytes, _)| *bytes > 0));
             tokio::task::yield_now().await;

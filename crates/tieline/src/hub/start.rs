@@ -2,7 +2,7 @@
 //!
 //! Owns which shards and tasks a hub has. Must not know what is sent.
 
-use std::{hash::RandomState, sync::Arc, sync::atomic::AtomicUsize};
+use std::{hash::RandomState, sync::Arc};
 
 use tokio_util::sync::CancellationToken;
 
@@ -15,6 +15,8 @@ use super::{
     handlers::Handlers,
     keepalive,
     language::{FilterLanguage, compiler},
+    namespace::Namespace,
+    population::Population,
     shard::{MAX_SHARDS, Shard},
     shard_map::ShardMaps,
     shedding,
@@ -87,7 +89,7 @@ impl Hub {
         let shards: Box<[_]> = (0..shards).map(start).collect();
         let shedding = shedding::run(shards.to_vec(), Arc::clone(&context));
         tokio::spawn(stop.clone().run_until_cancelled_owned(shedding));
-        Ok(Self(Arc::new(HubInner {
+        let inner = HubInner {
             compile,
             shards,
             maps,
@@ -95,20 +97,21 @@ impl Hub {
             context,
             capacity,
             handlers: Handlers::new(),
-            connections: AtomicUsize::new(0),
+            connections: Population::default(),
             #[cfg(feature = "cluster")]
-            claimants: AtomicUsize::new(0),
+            claimants: Population::default(),
             _workers: stop.drop_guard(),
-        })))
+        };
+        Ok(Self::new_in(Namespace::DEFAULT, Arc::new(inner)))
     }
 
     pub(crate) fn has_dialect(&self, dialect: DialectId) -> bool {
-        self.0.context.dialects.contains(dialect)
+        self.inner.context.dialects.contains(dialect)
     }
 
     /// The settings that it was started with.
     pub fn config(&self) -> &Config {
-        &self.0.context.config
+        &self.inner.context.config
     }
 }
 

@@ -10,6 +10,7 @@ use prost::{
     Message,
     encoding::{WireType, decode_varint, encode_key, encode_varint, encoded_len_varint},
 };
+use tieline_registry::DEFAULT_NAMESPACE;
 use tonic::{
     Status,
     codec::{Codec, EncodeBuf, Encoder},
@@ -21,6 +22,7 @@ use super::proto::{self, RequestKind};
 /// Field numbers of link.proto.
 const BATCH_REQUESTS: u32 = 2;
 const REQUEST_EMIT: u32 = 1;
+const REQUEST_NAMESPACE: u32 = 9;
 const EMIT_ID: u32 = 1;
 const EMIT_DATA: u32 = 2;
 const EMIT_BINARY: u32 = 3;
@@ -33,8 +35,13 @@ pub(crate) trait EncodeRequest {
     fn encoded_len(&self) -> usize;
     /// Appends the encoded request.
     fn encode(&self, into: &mut BytesMut);
+    /// The namespace that its names are in.
+    fn namespace(&self) -> &str {
+        DEFAULT_NAMESPACE
+    }
 }
 
+/// In the default namespace.
 impl EncodeRequest for RequestKind {
     fn encoded_len(&self) -> usize {
         Self::encoded_len(self)
@@ -45,8 +52,30 @@ impl EncodeRequest for RequestKind {
     }
 }
 
+/// A request about names of a namespace.
+pub(crate) struct NamespacedRef<'a> {
+    pub(crate) namespace: &'a str,
+    pub(crate) request: &'a RequestKind,
+}
+
+impl EncodeRequest for NamespacedRef<'_> {
+    fn encoded_len(&self) -> usize {
+        self.request.encoded_len() + field_len(self.namespace.as_bytes())
+    }
+
+    fn encode(&self, into: &mut BytesMut) {
+        self.request.encode(into);
+        put_field(REQUEST_NAMESPACE, self.namespace.as_bytes(), into);
+    }
+
+    fn namespace(&self) -> &str {
+        self.namespace
+    }
+}
+
 /// An emit that borrows its parts. Nearly all requests are emits.
 pub(crate) struct RequestRef<'a> {
+    pub(crate) namespace: &'a str,
     pub(crate) id: &'a str,
     pub(crate) data: &'a [u8],
     pub(crate) binary: bool,
@@ -57,32 +86,25 @@ pub(crate) struct RequestRef<'a> {
 impl RequestRef<'_> {
     /// Length of the encoded fields; protobuf leaves out empty ones.
     fn fields_len(&self) -> usize {
-        let bytes = |field: &[u8]| match field.len() {
-            0 => 0,
-            length => delimited_len(length),
-        };
         let kind = match self.kind {
             0 => 0,
             kind => 1 + encoded_len_varint(kind.into()),
         };
         let binary = 2 * usize::from(self.binary);
-        bytes(self.id.as_bytes()) + bytes(self.data) + binary + kind + bytes(self.about)
+        let bytes = field_len(self.id.as_bytes()) + field_len(self.data) + field_len(self.about);
+        bytes + binary + kind
     }
 }
 
 impl EncodeRequest for RequestRef<'_> {
     fn encoded_len(&self) -> usize {
-        delimited_len(self.fields_len())
+        delimited_len(self.fields_len()) + field_len(self.namespace.as_bytes())
     }
 
     fn encode(&self, into: &mut BytesMut) {
         put_header(REQUEST_EMIT, self.fields_len(), into);
-        for (field, bytes) in [(EMIT_ID, self.id.as_bytes()), (EMIT_DATA, self.data)] {
-            if !bytes.is_empty() {
-                put_header(field, bytes.len(), into);
-                into.put_slice(bytes);
-            }
-        }
+        put_field(EMIT_ID, self.id.as_bytes(), into);
+        put_field(EMIT_DATA, self.data, into);
         if self.binary {
             encode_key(EMIT_BINARY, WireType::Varint, into);
             into.put_u8(1);
@@ -91,16 +113,34 @@ impl EncodeRequest for RequestRef<'_> {
             encode_key(EMIT_KIND, WireType::Varint, into);
             encode_varint(self.kind.into(), into);
         }
-        if !self.about.is_empty() {
-            put_header(EMIT_ABOUT, self.about.len(), into);
-            into.put_slice(self.about);
-        }
+        put_field(EMIT_ABOUT, self.about, into);
+        put_field(REQUEST_NAMESPACE, self.namespace.as_bytes(), into);
+    }
+
+    fn namespace(&self) -> &str {
+        self.namespace
     }
 }
 
 /// Encoded length of a length-delimited field with this many bytes. Its field number must be below 16.
 fn delimited_len(length: usize) -> usize {
     1 + encoded_len_varint(length as u64) + length
+}
+
+/// Encoded length of a field of bytes; protobuf leaves out an empty one.
+fn field_len(bytes: &[u8]) -> usize {
+    match bytes.len() {
+        0 => 0,
+        length => delimited_len(length),
+    }
+}
+
+/// Appends a field of bytes.
+fn put_field(field: u32, bytes: &[u8], into: &mut BytesMut) {
+    if !bytes.is_empty() {
+        put_header(field, bytes.len(), into);
+        into.put_slice(bytes);
+    }
 }
 
 /// Appends the key and the length of a length-delimited field.
@@ -127,6 +167,19 @@ pub(super) fn first_recipient(mut batch: &[u8]) -> Option<&[u8]> {
     enter_field(&mut batch, REQUEST_EMIT)?;
     // Protobuf leaves out an empty id.
     Some(enter_field(&mut batch, EMIT_ID).map_or(&[], |length| &batch[..length]))
+}
+
+/// Whether the first request of a batch is in a namespace, which follows its kind.
+pub(super) fn is_namespaced(mut batch: &[u8]) -> bool {
+    let Some(length) = enter_field(&mut batch, BATCH_REQUESTS) else {
+        return false;
+    };
+    let mut request = &batch[..length];
+    let kind = |request: &mut &[u8]| {
+        decode_varint(request).ok()?;
+        usize::try_from(decode_varint(request).ok()?).ok()
+    };
+    kind(&mut request).is_some_and(|kind| kind < request.len())
 }
 
 /// Steps into a field if it comes next, and returns its length.
@@ -200,9 +253,10 @@ mod tests {
     use super::*;
     use crate::link::proto::PeerRequest;
 
-    fn prost_encoded(request: RequestKind) -> Vec<u8> {
+    fn prost_encoded(namespace: &str, request: RequestKind) -> Vec<u8> {
         let requests = vec![PeerRequest {
             kind: Some(request),
+            namespace: namespace.to_owned().into(),
         }];
         proto::RequestBatch {
             requests,
@@ -219,9 +273,17 @@ mod tests {
             binary: bool,
             kind in prop_oneof![Just(0), 0_u32..300],
             about in proptest::collection::vec(any::<u8>(), 0..300),
+            namespace in ".{0,60}",
         ) {
             let mut bytes = BytesMut::new();
-            let emit = RequestRef { id: &id, data: &data, binary, kind, about: &about };
+            let emit = RequestRef {
+                namespace: &namespace,
+                id: &id,
+                data: &data,
+                binary,
+                kind,
+                about: &about,
+            };
             append_to_batch(&emit, emit.encoded_len(), &mut bytes);
             prop_assert_eq!(bytes.len(), len_in_batch(emit.encoded_len()));
             let same = RequestKind::Emit(proto::Emit {
@@ -231,7 +293,8 @@ mod tests {
                 kind,
                 about: about.into(),
             });
-            prop_assert_eq!(&bytes[..], prost_encoded(same.clone()));
+            prop_assert_eq!(&bytes[..], prost_encoded(&namespace, same.clone()));
+            prop_assert_eq!(is_namespaced(&bytes), !namespace.is_empty());
             prop_assert_eq!(first_recipient(&bytes), Some(id.as_bytes()));
             prop_assert_eq!(decode_first(bytes.freeze()), Some(same));
         }
@@ -239,6 +302,7 @@ mod tests {
         #[test]
         fn garbage_does_not_panic(bytes in proptest::collection::vec(any::<u8>(), 0..40)) {
             first_recipient(&bytes);
+            is_namespaced(&bytes);
         }
     }
 
@@ -281,13 +345,22 @@ mod tests {
             filter: "y".into(),
         });
         let query = RequestKind::Query(proto::Query::default());
-        for request in [multicast, query] {
+        for (namespace, kind) in [
+            ("", multicast.clone()),
+            ("chat", multicast),
+            ("chat", query),
+        ] {
             let mut bytes = BytesMut::new();
+            let request = NamespacedRef {
+                namespace,
+                request: &kind,
+            };
             append_to_batch(&request, request.encoded_len(), &mut bytes);
             assert_eq!(bytes.len(), len_in_batch(request.encoded_len()));
-            assert_eq!(bytes[..], prost_encoded(request.clone()));
+            assert_eq!(bytes[..], prost_encoded(namespace, kind.clone()));
+            assert_eq!(is_namespaced(&bytes), !namespace.is_empty());
             assert_eq!(first_recipient(&bytes), None);
-            assert_eq!(decode_first(bytes.freeze()), Some(request));
+            assert_eq!(decode_first(bytes.freeze()), Some(kind));
         }
     }
 }

@@ -29,7 +29,7 @@ mod transport;
 pub use self::security::{PeerSecurity, PeerTls, SecurityError};
 pub(crate) use self::{
     answers::{Answers, PendingAnswer},
-    codec::RequestRef,
+    codec::{NamespacedRef, RequestRef},
     config::{LinkConfig, PeerClock},
     inbound::{BoxFuture, MaybeReady, PeerInfo, Receiver, Response},
     interest::{Interest, hash},

@@ -41,6 +41,9 @@ pub(crate) enum NotSent {
     TooLarge,
     /// The peer does not respond, or there is no stream to it.
     Unreachable,
+    /// The request is about another namespace than the default one, and the peer knows no namespaces: it has
+    /// none of its clients.
+    NoNamespaces,
 }
 
 /// Waits for the outcome of one request. Called exactly once, never under a lock of the link.

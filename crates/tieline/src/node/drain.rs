@@ -32,8 +32,8 @@ pub struct Drained {
 }
 
 impl<H: Handler> Node<H> {
-    /// Ends the node in order. It refuses new upgrades with 503, closes connections with code 1012 at random
-    /// moments within [`Config::drain_window`](crate::Config::drain_window), so that clients reconnect spread
+    /// Ends the node in order. It refuses new upgrades with 503, closes connections of all namespaces with code 1012 at
+    /// random moments within [`Config::drain_window`](crate::Config::drain_window), so that clients reconnect spread
     /// over that time, and waits for every task until
     /// [`Config::drain_timeout`](crate::Config::drain_timeout). In a cluster, each client's entry is released
     /// with its close, and the node leaves the cluster at the end. A further call does the same with what
@@ -63,7 +63,7 @@ impl<H: Handler> Node<H> {
     }
 
     async fn close_paced(&self, window: Duration) -> usize {
-        let mut connections = self.hub().connections();
+        let mut connections = self.hub().all_connections();
         fastrand::shuffle(&mut connections);
         let start = Instant::now();
         let count = connections.len();
@@ -72,7 +72,7 @@ impl<H: Handler> Node<H> {
             close(connection);
         }
         // Those whose upgrade was in progress when the drain began.
-        let late = self.hub().connections();
+        let late = self.hub().all_connections();
         late.iter().for_each(close);
         count + late.len()
     }

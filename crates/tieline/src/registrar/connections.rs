@@ -4,7 +4,7 @@
 //! table and wakes the tasks that send; no function waits for the registry, except
 //! [`Registrar::connect`].
 
-use std::{collections::HashMap, sync::Arc};
+use std::{borrow::Cow, collections::HashMap, sync::Arc};
 
 use parking_lot::Mutex;
 use tieline_registry::{ClientId, Stamp};
@@ -70,14 +70,14 @@ impl<H: RegistrarHost> Registrar<H> {
     /// A connection has left the hub.
     pub(crate) fn disconnect(&self, conn: &Arc<ConnectionInner>) {
         let is_same = |other: &Arc<ConnectionInner>| Arc::ptr_eq(other, conn);
-        self.0.table.lock().disconnect(&conn.id, is_same);
+        self.0.table.lock().disconnect(conn.id.key(), is_same);
         self.0.wake_sender.notify_one();
     }
 
     /// Another node reports that it was granted these ids.
-    pub(crate) fn on_evict<'a>(&self, ids: impl Iterator<Item = &'a str>) {
+    pub(crate) fn on_evict<'a>(&self, ids: impl Iterator<Item = Cow<'a, str>>) {
         let mut table = self.0.table.lock();
-        ids.for_each(|id| table.recheck(id));
+        ids.for_each(|id| table.recheck(&id));
         drop(table);
         self.0.wake_sender.notify_one();
     }
@@ -85,7 +85,7 @@ impl<H: RegistrarHost> Registrar<H> {
     /// A peer looked here for a client that is not here: if the registry sent the peer, its entry is
     /// wrong, and is looked up to be released.
     pub(crate) fn on_missing_client(&self, id: &str) {
-        if let Ok(id) = ClientId::new(id) {
+        if let Ok(id) = ClientId::from_key(id) {
             self.0.reconciler.suspect(id);
         }
     }

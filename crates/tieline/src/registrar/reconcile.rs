@@ -99,7 +99,7 @@ impl<H: RegistrarHost> Registrar<H> {
 
     /// The stamp of an entry that names this node.
     async fn own_stamp(&self, id: &ClientId) -> Option<Stamp> {
-        let located = self.with_timeout("locate an id", self.0.registry.locate(id, true));
+        let located = self.with_timeout("locate an id", self.0.registry.locate(id.key(), true));
         match located.await.ok()? {
             Located::At(entry) if entry.address == self.0.config.address => {
                 Some(match entry.owner {

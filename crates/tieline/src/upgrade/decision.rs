@@ -28,6 +28,7 @@ use crate::{close::FinalMessage, hub::DialectId};
 #[must_use = "it does nothing unless it is passed to `Upgrade::accept` or returned from `authorize`"]
 pub struct Accept<S> {
     pub(super) state: S,
+    pub(super) namespace: Option<Arc<str>>,
     pub(super) id: Option<ClientId>,
     pub(super) user: Option<Arc<str>>,
     pub(super) groups: Vec<Arc<str>>,
@@ -38,6 +39,7 @@ pub struct Accept<S> {
     pub(super) dialect: DialectId,
     pub(super) data: Option<Arc<dyn Any + Send + Sync>>,
     pub(super) streaming: bool,
+    pub(super) any_origin: bool,
 }
 
 impl<S> Accept<S> {
@@ -45,6 +47,7 @@ impl<S> Accept<S> {
     pub fn new(state: S) -> Self {
         Self {
             state,
+            namespace: None,
             id: None,
             user: None,
             groups: Vec::new(),
@@ -55,10 +58,44 @@ impl<S> Accept<S> {
             dialect: DialectId::PLAIN,
             data: None,
             streaming: false,
+            any_origin: false,
         }
     }
 
-    /// Sets the client id. Default: a random one.
+    /// Puts the connection into a namespace: its id, its user and its groups are names in it, and are never those of
+    /// another namespace, the default one included. At most 255 bytes without a NUL; otherwise the response is 400.
+    /// Empty, the default: the default namespace.
+    ///
+    /// [`Hub::namespace`](crate::Hub::namespace) and, in a cluster, `Cluster::namespace` reach it;
+    /// [`Connection::hub`](crate::Connection::hub) does already. For the tenants or the applications that share a
+    /// server. In memory, each connection in a namespace repeats its name for
+    /// its id, its user and each of its groups; in the default one nothing is repeated.
+    ///
+    /// ```
+    /// use tieline::{Accept, Connection, Hub, NameError};
+    ///
+    /// /// Lets a client of a tenant in, whatever names the other tenants use.
+    /// fn accept(tenant: &str, user: &str) -> Accept<()> {
+    ///     Accept::new(()).namespace(tenant).user(user).group("lobby")
+    /// }
+    ///
+    /// /// From a handler, the names are those of the client's tenant.
+    /// fn greet(connection: &Connection) {
+    ///     connection.hub().emit_group("lobby", "somebody of your tenant is here");
+    /// }
+    ///
+    /// /// From elsewhere, say which tenant is meant.
+    /// fn announce(hub: &Hub, tenant: &str) -> Result<(), NameError> {
+    ///     hub.namespace(tenant)?.broadcast("maintenance at noon");
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn namespace(mut self, namespace: impl Into<Arc<str>>) -> Self {
+        self.namespace = Some(namespace.into());
+        self
+    }
+
+    /// Sets the client id, by its name: [`namespace`](Self::namespace) alone says where. Default: a random one.
     pub fn id(mut self, id: ClientId) -> Self {
         self.id = Some(id);
         self
@@ -126,6 +163,26 @@ impl<S> Accept<S> {
         self
     }
 
+    /// Accepts pages of any origin, whatever [`Config::origins`](crate::Config::origins) says. Only for a client that
+    /// has proved who it is by something that browsers do not add on their own, such as a token in the query:
+    /// cookies come with the requests of any page.
+    ///
+    /// ```
+    /// use tieline::{Accept, Refusal, StatusCode, UpgradeRequest};
+    ///
+    /// # fn user_of(token: &str) -> Option<String> { (token == "t").then(|| "ada".into()) }
+    /// async fn authorize(request: UpgradeRequest) -> Result<Accept<()>, Refusal> {
+    ///     match request.query("token").and_then(|token| user_of(&token)) {
+    ///         Some(user) => Ok(Accept::new(()).user(user).any_origin()),
+    ///         None => Err(Refusal::new(StatusCode::UNAUTHORIZED, "pass ?token=\n")),
+    ///     }
+    /// }
+    /// ```
+    pub fn any_origin(mut self) -> Self {
+        self.any_origin = true;
+        self
+    }
+
     /// Adds a header to the response.
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
@@ -144,6 +201,7 @@ impl<S> Accept<S> {
     pub(super) fn with_state<T>(self, state: impl FnOnce(S) -> T) -> Accept<T> {
         Accept {
             state: state(self.state),
+            namespace: self.namespace,
             id: self.id,
             user: self.user,
             groups: self.groups,
@@ -154,6 +212,7 @@ impl<S> Accept<S> {
             dialect: self.dialect,
             data: self.data,
             streaming: self.streaming,
+            any_origin: self.any_origin,
         }
     }
 

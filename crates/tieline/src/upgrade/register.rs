@@ -15,7 +15,10 @@ use crate::{
     close::CloseReason,
     config::Config,
     handler::Handler,
-    hub::{ConnectionGuard, ConnectionInfo, ConnectionOptions, DialectId, Hub, RegisterError},
+    hub::{
+        ConnectionGuard, ConnectionInfo, ConnectionOptions, DialectId, Hub, Namespace,
+        RegisterError,
+    },
     node::Node,
 };
 #[cfg(feature = "cluster")]
@@ -29,14 +32,26 @@ use crate::{
 #[cfg(feature = "cluster")]
 const NO_REGISTRY: &str = "the registry does not respond; reconnect\n";
 
-/// Checks the names that the application chose.
-pub(super) fn check_info(info: &ConnectionInfo, config: &Config) -> Result<(), Refusal> {
+/// Checks the names that the application chose, and makes them keys of their namespace.
+pub(super) fn with_keys(
+    mut info: ConnectionInfo,
+    namespace: &str,
+    config: &Config,
+) -> Result<ConnectionInfo, Refusal> {
     let bad_request = |body: String| Refusal::new(StatusCode::BAD_REQUEST, body);
-    if let Some(user) = &info.user {
-        id::check(user).map_err(|e| bad_request(format!("user: {e}\n")))?;
+    let names = Namespace::new(namespace);
+    let names = names.map_err(|e| bad_request(format!("namespace: {e}\n")))?;
+    if info.id.namespace() != namespace {
+        let id = info.id.in_namespace(namespace);
+        info.id = id.map_err(|e| bad_request(format!("id: {e}\n")))?;
     }
-    for group in &info.groups {
+    if let Some(user) = &mut info.user {
+        id::check(user).map_err(|e| bad_request(format!("user: {e}\n")))?;
+        *user = names.shared_key(user);
+    }
+    for group in &mut info.groups {
         id::check(group).map_err(|e| bad_request(format!("group: {e}\n")))?;
+        *group = names.shared_key(group);
     }
     let (count, limit) = (info.groups.len(), config.groups_per_connection);
     if count > limit {
@@ -44,7 +59,7 @@ pub(super) fn check_info(info: &ConnectionInfo, config: &Config) -> Result<(), R
             "too many groups: {count}; the limit is {limit}\n"
         )));
     }
-    Ok(())
+    Ok(info)
 }
 
 /// Checks that the hub has the dialect that the application chose.

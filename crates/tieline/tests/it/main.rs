@@ -15,6 +15,7 @@ mod kit;
 mod lifecycle;
 mod limits;
 mod model;
+mod namespaces;
 #[cfg(all(feature = "axum", feature = "redis", feature = "etcd"))]
 mod processes;
 mod slow;

@@ -324,17 +324,18 @@ fn forwarded(is_cached: bool) -> (Box<Unicast>, Route) {
 
 #[tokio::test]
 async fn a_node_that_does_not_have_the_client_causes_another_look_up() {
-    for is_cached in [true, false] {
+    let not_here = Outcome::Code(OutcomeCode::NotHere);
+    let outcomes = [&not_here, &Outcome::NotSent(NotSent::NoNamespaces)];
+    for (is_cached, outcome) in [true, false].into_iter().zip(outcomes) {
         let (mut unicast, sent) = forwarded(is_cached);
         let view = FakeView::soon(&unicast);
-        let step = unicast.on_outcome(&Outcome::Code(OutcomeCode::NotHere), &view);
-        match step {
+        match unicast.on_outcome(outcome, &view) {
             AfterOutcome::LookUp(LookupReason::NotThere(route)) => assert!(route.is_same(&sent)),
             other => panic!("{other:?}"),
         }
         assert_eq!(unicast.missed, Some(place("peer:1", Some(7))));
         let view = FakeView::at(&unicast, MAX_WAIT);
-        let step = unicast.on_outcome(&Outcome::Code(OutcomeCode::NotHere), &view);
+        let step = unicast.on_outcome(outcome, &view);
         assert_ended(&step, OpResult::Unreachable);
     }
 }

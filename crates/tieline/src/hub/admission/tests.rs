@@ -1,7 +1,7 @@
 use std::{
     sync::{
         OnceLock,
-        atomic::{AtomicBool, AtomicIsize},
+        atomic::{AtomicBool, AtomicIsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -35,26 +35,39 @@ fn claimant(hub: &Hub) -> Claimant {
 }
 
 fn claimant_with(hub: &Hub, final_message: Option<FinalMessage>, deflate: bool) -> Claimant {
-    let options = ConnectionOptions {
+    register(hub, options(final_message, deflate))
+}
+
+/// The same in the namespace `chat`.
+fn claimant_in_chat(hub: &Hub) -> Claimant {
+    let mut info = info();
+    info.id = info.id.in_namespace("chat").unwrap();
+    hub.register_claimant(info, options(None, false)).unwrap()
+}
+
+fn options(final_message: Option<FinalMessage>, deflate: bool) -> ConnectionOptions {
+    ConnectionOptions {
         first_message: None,
         final_message,
         deflate,
         dialect: DialectId::PLAIN,
         data: None,
         handler: HandlerSlot::NONE,
-    };
-    register(hub, options)
+    }
 }
 
 fn register(hub: &Hub, options: ConnectionOptions) -> Claimant {
-    let info = ConnectionInfo {
+    hub.register_claimant(info(), options).unwrap()
+}
+
+fn info() -> ConnectionInfo {
+    ConnectionInfo {
         id: ClientId::new("ann").unwrap(),
         user: Some("user".into()),
         groups: vec!["group".into()],
         subprotocol: None,
         remote_addr: None,
-    };
-    hub.register_claimant(info, options).unwrap()
+    }
 }
 
 fn text(text: &str) -> Cast {
@@ -173,16 +186,30 @@ async fn peers_know_the_user_and_groups_of_a_claimant_until_it_leaves() {
     assert_eq!(scopes(), 2);
     drop(refused);
     assert_eq!(scopes(), 0);
+    // Its namespace is one more.
+    let claimant = claimant_in_chat(&hub);
+    assert_eq!(scopes(), 3);
+    let admitted = claimant.admit().unwrap();
+    let refused = claimant_in_chat(&hub);
+    drop(admitted);
+    assert_eq!(scopes(), 3);
+    drop(refused);
+    assert_eq!(scopes(), 0);
 }
 
 #[tokio::test]
 async fn a_claimant_is_not_counted() {
     let hub = hub();
-    let counts = || (hub.len(), hub.stats().connections);
-    let claimant = claimant(&hub);
-    assert_eq!(counts(), (0, 0));
-    let _admitted = claimant.admit().unwrap();
-    assert_eq!(counts(), (1, 1));
+    let chat = hub.namespace("chat").unwrap();
+    let counts = || (hub.len(), chat.len(), hub.stats().connections);
+    let (first, second) = (claimant(&hub), claimant_in_chat(&hub));
+    assert_eq!(counts(), (0, 0, 0));
+    let admitted = first.admit().unwrap();
+    assert_eq!(counts(), (1, 0, 1));
+    let _second = second.admit().unwrap();
+    assert_eq!(counts(), (1, 1, 2));
+    drop(admitted);
+    assert_eq!(counts(), (0, 1, 1));
 }
 
 #[tokio::test]
@@ -192,7 +219,7 @@ async fn a_close_that_waited_ends_the_order_and_calls_the_application_without_a_
     let hub = HUB.get_or_init(hub);
     let outcomes = Outcomes::default();
     let final_message: FinalMessage = |_| {
-        let index = HUB.get().unwrap().0.shards[0].index.try_lock();
+        let index = HUB.get().unwrap().inner.shards[0].index.try_lock();
         WAS_FREE.store(index.is_some(), Ordering::Relaxed);
         Frame::text("bye")
     };
@@ -239,7 +266,7 @@ struct Unlocked(&'static OnceLock<Hub>);
 impl Dialect for Unlocked {
     fn render(&self, note: &Note) -> Option<Frame> {
         let hub = self.0.get()?;
-        drop(hub.0.shards[0].index.try_lock()?);
+        drop(hub.inner.shards[0].index.try_lock()?);
         note.as_text().map(Frame::text)
     }
 }

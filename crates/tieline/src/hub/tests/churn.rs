@@ -25,7 +25,7 @@ fn messages_leave_together_whoever_sends_them_and_whoever_comes_and_goes() {
             assert!(crowd[40 + i].connection().leave("g"));
             hub.close_connection(inner(&crowd[60 + i]), CloseReason::Drain);
         }
-        let batch = hub.0.shards[0].queue.next_batch().unwrap();
+        let batch = hub.inner.shards[0].queue.next_batch().unwrap();
         assert_eq!((batch.len(), batch.entries()), (16, 16 + 16 + 16));
     });
 }
@@ -131,7 +131,7 @@ fn what_waits_for_those_who_left_is_bounded() {
             drop(hub.emit_group("g", "full soon"));
             crowd[round % 40] = connect(&hub, &format!("c{}", round % 40));
         }
-        let shard = &hub.0.shards[0];
+        let shard = &hub.inner.shards[0];
         assert!(shard.index.lock().departed <= 8 + 40);
         assert!(shard.queue.closes() <= 8 + 41);
         assert_eq!(first.await.offline, 40, "all have ended by now");

@@ -26,7 +26,9 @@ fn a_message_waits_for_no_shard_without_members() {
             let _others: Vec<_> = (0..200).map(other).collect();
             // As another caller holds them for long.
             let elsewhere = (0..shards).filter(|shard| *shard != shard_of(&member));
-            let held: Vec<_> = elsewhere.map(|i| hub.0.shards[i].index.lock()).collect();
+            let held: Vec<_> = elsewhere
+                .map(|i| hub.inner.shards[i].index.lock())
+                .collect();
             let (done, sent) = mpsc::sync_channel(1);
             let sender = thread::spawn({
                 let hub = hub.clone();

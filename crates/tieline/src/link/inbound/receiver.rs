@@ -65,12 +65,12 @@ pub(crate) enum MaybeReady {
 
 /// Receives the requests of peers.
 pub(crate) trait Receiver: Send + Sync + 'static {
-    /// Handles one request; the requests of a peer come in order. Must not block.
+    /// Handles one request about names of a namespace; the requests of a peer come in order. Must not block.
     ///
     /// What is [`Ready`](MaybeReady::Ready) goes back in the order of the requests. What comes
     /// [`Later`](MaybeReady::Later) is polled by the stream, outside of [`receive_batch`](Self::receive_batch),
     /// and goes back when it is ready. Requests of unknown kinds do not get here: the stream refuses them.
-    fn receive(&self, from: &PeerInfo, request: RequestKind) -> MaybeReady;
+    fn receive(&self, from: &PeerInfo, namespace: &str, request: RequestKind) -> MaybeReady;
 
     /// Runs `receive_all`, which calls [`receive`](Self::receive) for each request of one batch. The receiver
     /// may hold back its effects meanwhile, so that they share a write, but must release them before this

@@ -232,13 +232,16 @@ fn weight(request: &PeerRequest) -> usize {
 
 /// Refuses what this version does not know; hands everything else to the receiver.
 fn respond(receiver: &dyn Receiver, peer: &PeerInfo, request: PeerRequest) -> MaybeReady {
-    match request.kind {
-        None => MaybeReady::Ready(Response::Code(OutcomeCode::Invalid)),
+    const INVALID: MaybeReady = MaybeReady::Ready(Response::Code(OutcomeCode::Invalid));
+    let PeerRequest { kind, namespace } = request;
+    let Ok(namespace) = std::str::from_utf8(&namespace) else {
+        return INVALID;
+    };
+    match kind {
+        None => INVALID,
         // A query of a later version: an empty listing would say that there is nothing.
-        Some(RequestKind::Query(query)) if query.kind() == QueryKind::Unspecified => {
-            MaybeReady::Ready(Response::Code(OutcomeCode::Invalid))
-        }
-        Some(request) => receiver.receive(peer, request),
+        Some(RequestKind::Query(query)) if query.kind() == QueryKind::Unspecified => INVALID,
+        Some(request) => receiver.receive(peer, namespace, request),
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::liveness::Liveness;
-use crate::link::transport::Tasks;
+use crate::link::{proto::NAMESPACES, transport::Tasks};
 
 /// How long requests may wait for a dial. In a data centre a dial takes a few milliseconds, with TLS some
 /// tens of them.
@@ -69,6 +69,8 @@ pub(super) enum PeerKind {
     Stream {
         /// The largest encoded request that the peer accepts.
         max_request: NonZeroUsize,
+        /// Of the stream.
+        version: u32,
     },
     /// The unary service only: a node of go-websocket.
     UnaryOnly,
@@ -121,6 +123,17 @@ impl DialState {
         }
     }
 
+    /// Whether the peer may know namespaces; it does not as soon as its version says so.
+    pub(super) fn may_know_namespaces(&self) -> bool {
+        match self {
+            Self::Up { peer, .. } => match peer {
+                PeerKind::Stream { version, .. } => *version >= NAMESPACES,
+                PeerKind::UnaryOnly => false,
+            },
+            _ => true,
+        }
+    }
+
     pub(super) fn liveness(&mut self) -> Option<&mut Liveness> {
         match self {
             Self::Up { liveness, .. } => Some(liveness),
@@ -163,8 +176,12 @@ impl DialState {
     }
 
     /// The peer's hello has arrived.
-    pub(super) fn on_hello(&mut self, max_request: NonZeroUsize, now: Instant) {
-        self.go_up(PeerKind::Stream { max_request }, now);
+    pub(super) fn on_hello(&mut self, max_request: NonZeroUsize, version: u32, now: Instant) {
+        let kind = PeerKind::Stream {
+            max_request,
+            version,
+        };
+        self.go_up(kind, now);
     }
 
     /// The peer does not know the stream.

@@ -227,6 +227,22 @@ impl<T: Completion> RequestQueue<T> {
         }
     }
 
+    /// Decides the requests that wait and are in a namespace: the peer has turned out to know none.
+    pub(super) fn drop_namespaced(&mut self) {
+        let mut encoded = std::mem::take(&mut self.encoded);
+        for next in std::mem::take(&mut self.waiting) {
+            let request = encoded.split_to(next.bytes);
+            if codec::is_namespaced(&request) {
+                let why = Outcome::NotSent(NotSent::NoNamespaces);
+                self.completions.push((next.completion, why));
+            } else {
+                self.encoded.extend_from_slice(&request);
+                self.waiting.push_back(next);
+            }
+        }
+        self.release_memory();
+    }
+
     /// Releases the memory of a burst once the queue is empty.
     fn release_memory(&mut self) {
         if !self.waiting.is_empty() {

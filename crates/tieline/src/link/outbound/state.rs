@@ -127,6 +127,9 @@ impl<T: Completion> State<T> {
         if !self.dial.accepts_requests(now) {
             return Err((completion, NotSent::Unreachable));
         }
+        if !request.namespace().is_empty() && !self.dial.may_know_namespaces() {
+            return Err((completion, NotSent::NoNamespaces));
+        }
         self.queue.push(request, completion, priority, now)?;
         self.wake_sender();
         if !std::mem::replace(&mut self.is_ticking, true) {
@@ -145,8 +148,8 @@ impl<T: Completion> State<T> {
         self.dial.on_connect(epoch, connection);
     }
 
-    pub(super) fn on_hello(&mut self, max_request: NonZeroUsize, now: Instant) {
-        self.dial.on_hello(max_request, now);
+    pub(super) fn on_hello(&mut self, max_request: NonZeroUsize, version: u32, now: Instant) {
+        self.dial.on_hello(max_request, version, now);
         self.on_up(now);
     }
 
@@ -157,6 +160,9 @@ impl<T: Completion> State<T> {
 
     fn on_up(&mut self, now: Instant) {
         self.last_active = now;
+        if !self.dial.may_know_namespaces() {
+            self.queue.drop_namespaced();
+        }
         // The timer sleeps while the link is not up.
         self.start_timer = true;
         self.wake_sender();
@@ -190,7 +196,7 @@ impl<T: Completion> State<T> {
         match &mut self.dial {
             DialState::Up {
                 epoch,
-                peer: PeerKind::Stream { max_request },
+                peer: PeerKind::Stream { max_request, .. },
                 liveness,
                 interest_ack,
                 ..

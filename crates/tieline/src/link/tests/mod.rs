@@ -6,6 +6,7 @@ mod greeting;
 mod interest;
 mod lifecycle;
 mod load;
+mod namespaces;
 mod outcomes;
 #[path = "../../../tests/it/kit/proxy.rs"]
 mod proxy;

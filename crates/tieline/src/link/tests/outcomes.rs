@@ -240,7 +240,7 @@ fn a_request_that_a_node_does_not_know_is_invalid_and_the_stream_goes_on() {
         let config = config();
         let mut stream = RawStream::open(node.address(), &config, 1).await.unwrap();
         let unknown = proto::RequestBatch {
-            requests: vec![proto::PeerRequest { kind: None }],
+            requests: vec![proto::PeerRequest::default()],
             ..proto::RequestBatch::default()
         };
         stream.sender.send(unknown).await.unwrap();

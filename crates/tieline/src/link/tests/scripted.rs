@@ -74,6 +74,7 @@ impl RawStream {
         let message = proto::RequestBatch {
             requests: vec![PeerRequest {
                 kind: Some(request),
+                ..PeerRequest::default()
             }],
             ..proto::RequestBatch::default()
         };

@@ -61,6 +61,8 @@ pub(super) async fn eventually(mut holds: impl FnMut() -> bool) {
 pub(super) struct Script {
     pub(super) interest: Arc<Interest>,
     pub(super) requests: Mutex<Vec<(Uuid, RequestKind)>>,
+    /// Of each of these.
+    pub(super) namespaces: Mutex<Vec<String>>,
     /// Peers that have opened a stream.
     pub(super) opened: Mutex<Vec<PeerInfo>>,
     /// If set, each response to a multicast waits for a permit.
@@ -91,7 +93,8 @@ impl Script {
 pub(super) struct ScriptedReceiver(pub(super) Arc<Script>);
 
 impl Receiver for ScriptedReceiver {
-    fn receive(&self, from: &PeerInfo, request: RequestKind) -> MaybeReady {
+    fn receive(&self, from: &PeerInfo, namespace: &str, request: RequestKind) -> MaybeReady {
+        self.0.namespaces.lock().push(namespace.to_owned());
         self.0.requests.lock().push((from.process, request.clone()));
         MaybeReady::Ready(match request {
             RequestKind::Emit(emit) => Response::Code(match Script::delivery(&emit.id) {

@@ -5,7 +5,7 @@
 //! A text message `!STEP` runs one; the query parameters `connect`, `error` and `disconnect` run one in those
 //! callbacks. Every other message comes back, unless the
 //! query says `quiet`; with `forget` messages are not recorded. A request is one of `id`,
-//! `wait`, `hang`, `panic`, `refuse`, `fail`, `none`, `emit:TEXT`, `bytes:COUNT`, or comes back.
+//! `where`, `wait`, `hang`, `panic`, `refuse`, `fail`, `none`, `emit:TEXT`, `bytes:COUNT`, or comes back.
 
 use std::{
     collections::HashMap,
@@ -100,12 +100,16 @@ impl Probe {
         let (id, user, groups) = (value("id"), value("user"), value("groups"));
         let (protocol, first, data) = (value("protocol"), value("first"), value("data"));
         let (has_final, reads) = (value("final").is_some(), value("dialect"));
+        let namespace = value("ns");
         let mut accept = Accept::new(ProbeState {
             serial,
             handled: 0,
             query,
         })
         .header(HeaderName::from_static("x-serial"), serial.into());
+        if let Some(namespace) = namespace {
+            accept = accept.namespace(namespace);
+        }
         if let Some(id) = id {
             accept = accept.id(ClientId::new(id).unwrap());
         }
@@ -245,6 +249,7 @@ impl Handler for Probe {
         let (verb, rest) = text.split_once(':').unwrap_or((text, ""));
         match verb {
             "id" => return Ok(connection.id().as_str().to_owned().into()),
+            "where" => return Ok(connection.namespace().to_owned().into()),
             "emit" => drop(connection.emit(rest)),
             "bytes" => return Ok(vec![b'x'; rest.parse()?].into()),
             _ => self.reply(verb).await?,

@@ -11,6 +11,7 @@ use super::{
     },
     clock, connection,
 };
+use crate::link::proto;
 
 /// A state by its name; instants and connections aside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +67,7 @@ fn state(name: Name, now: Instant) -> DialState {
             Some(epoch),
             PeerKind::Stream {
                 max_request: MAX_REQUEST,
+                version: proto::VERSION,
             },
         ),
         UpUnary => up(None, PeerKind::UnaryOnly),
@@ -141,7 +143,7 @@ fn a_connection_leads_to_a_greeting_and_leaves_a_unary_link_up() {
 #[test]
 fn a_hello_brings_a_greeting_or_a_unary_link_to_a_stream() {
     check(
-        |state, now| state.on_hello(MAX_REQUEST, now),
+        |state, now| state.on_hello(MAX_REQUEST, proto::VERSION, now),
         [
             Dialing,
             Redialing,
@@ -210,7 +212,7 @@ fn requests_are_accepted_for_a_while_during_a_dial_and_while_the_peer_responds()
     assert!(dial.accepts_requests(at(200)) && !dial.accepts_requests(at(201)));
     dial.on_connect(1, connection());
     assert!(dial.accepts_requests(at(200)) && !dial.accepts_requests(at(201)));
-    dial.on_hello(MAX_REQUEST, at(300));
+    dial.on_hello(MAX_REQUEST, proto::VERSION, at(300));
     assert!(dial.accepts_requests(at(60_000)));
     let liveness = dial.liveness().unwrap();
     liveness.on_sent(at(60_000));

@@ -33,7 +33,7 @@ impl Wake for UnaryClient {
 fn up(now: Instant) -> State<u64> {
     let mut state = new(now);
     state.on_connect(1, connection());
-    state.on_hello(NonZeroUsize::MAX, now);
+    state.on_hello(NonZeroUsize::MAX, proto::VERSION, now);
     state.take_effects();
     state
 }
@@ -75,7 +75,7 @@ fn only_the_current_stream_takes_requests_and_only_after_the_hello() {
     assert!(matches!(poll(&mut state, 1, at(0)), Poll::Ready(None)));
     state.on_connect(1, connection());
     assert!(poll(&mut state, 1, at(0)).is_pending(), "no hello yet");
-    state.on_hello(NonZeroUsize::MAX, at(0));
+    state.on_hello(NonZeroUsize::MAX, proto::VERSION, at(0));
     let effects = state.take_effects();
     assert!(effects.wake.is_some() && effects.start_timer);
     assert!(matches!(poll(&mut state, 2, at(0)), Poll::Ready(None)));
@@ -110,7 +110,7 @@ fn a_unary_link_stays_up_while_its_peer_is_asked_again() {
     assert_eq!(state.take_status_change(), None);
     push(&mut state, 8, at(10)).unwrap();
     assert!(poll(&mut state, 2, at(10)).is_pending(), "no hello yet");
-    state.on_hello(NonZeroUsize::MAX, at(20));
+    state.on_hello(NonZeroUsize::MAX, proto::VERSION, at(20));
     assert!(poll(&mut state, 2, at(20)).is_ready());
 }
 
@@ -222,7 +222,7 @@ fn an_acknowledgement_is_sent_once_and_not_on_the_next_stream() {
     state.on_close();
     state.on_dial(at(10), true);
     state.on_connect(2, connection());
-    state.on_hello(NonZeroUsize::MAX, at(10));
+    state.on_hello(NonZeroUsize::MAX, proto::VERSION, at(10));
     assert!(poll(&mut state, 2, at(10)).is_pending());
 }
 
