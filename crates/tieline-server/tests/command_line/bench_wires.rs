@@ -90,6 +90,28 @@ fn every_scenario_runs_in_the_json_wire() {
 }
 
 #[test]
+fn a_server_with_a_key_admits_clients_with_a_token() {
+    let key = Key::new("clients");
+    let server = start(&format!("serve --key-file '{}'", key.path()));
+    let url = "ws://127.0.0.1:{port}/client/hubs/chat";
+    let target = ["--wire", "json", "--start", &server, "--url", url];
+    let load = [&["rooms", "-c", "8", "--room", "4"], &target[..]].concat();
+    let found = measured(&[&load[..], &["--token-key", key.path()]].concat());
+    assert_eq!(
+        found["faults"]["examples"],
+        serde_json::json!([]),
+        "{found:#}"
+    );
+    assert!(!found.to_string().contains(Key::TEXT));
+    let (code, message) = run(&[&["bench"], &load[..]].concat());
+    assert_eq!(code, Some(1));
+    assert!(
+        message.contains("401") && !message.contains(Key::TEXT),
+        "{message}"
+    );
+}
+
+#[test]
 fn binary_data_is_recognized_in_base64() {
     let server = start("serve");
     let target = ["--wire", "json", "--start", &server, "--url", CLIENT];
