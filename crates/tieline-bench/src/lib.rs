@@ -1,14 +1,15 @@
 //! A load generator for WebSocket servers, with a baseline server.
 //!
 //! The load knows nothing about the server: URLs and messages are templates, and a stamp in each
-//! message identifies it when it arrives. A `wire` has the templates of one format, and how a connection opens
-//! in it.
+//! message identifies it when it arrives.
 //!
 //! - [`plan`] and [`outcome`]: the parameters and the result of a measurement
 //! - [`cli`]: the commands of `tieline bench`
 //! - [`registry`]: plan and result of a measurement of a registry
 //! - `run`: turns a plan into an outcome, in this process or in several (`workers`)
 //! - `load`: the scenarios; `connections`: the sockets of a process and the poll that they share
+//! - `wire`: the message formats, with their default templates and how a connection opens; `http`: requests;
+//!   `token`: what signs both
 //! - `target`: starts and stops servers; `trial`: one measurement of a target; `compare`: two targets in
 //!   turn
 //! - `report`: results as a table, as JSON and as a page

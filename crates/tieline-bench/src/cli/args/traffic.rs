@@ -31,7 +31,8 @@ pub(in crate::cli) struct PaceArgs {
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Load")]
 pub(in crate::cli) struct BroadcastArgs {
-    /// Message to broadcast, with placeholders as in --send [default: B{payload}]
+    /// Message to broadcast, with placeholders as in --send [default: B{payload}; with --wire json a
+    /// message to the group all]
     #[arg(long = "broadcast", id = "broadcast", value_name = "TEMPLATE")]
     pub(in crate::cli) send: Option<String>,
     /// Broadcasts in flight; the next is sent when all have received one [default: 1]
