@@ -89,6 +89,7 @@
 //! | [`Socket`] | a connection as a stream and a sink, for a task of your own |
 //! | [`Connection`], [`Message`], [`CloseReason`] | one accepted WebSocket, what it sent, why it ended |
 //! | [`Hub`], [`Frame`], [`Receipt`], [`Delivery`], [`Deliveries`] | sending on this node |
+//! | [`TrackedReceipt`], [`WriteOutcome`] | whether a message has left for its client |
 //! | [`Note`], [`Dialect`], [`Content`] | one message for clients that read differently |
 //! | [`Ask`], [`AskError`], [`RequestError`] | asking the handler about a client, on any node |
 //! | [`Config`] | every limit and policy |
@@ -148,6 +149,7 @@ mod socket;
 pub mod testing;
 mod try_handler;
 mod upgrade;
+mod written;
 
 pub use bytes::Bytes;
 pub use http::StatusCode;
@@ -178,6 +180,7 @@ pub use self::{
     socket::Socket,
     try_handler::{CallbackError, TryHandler},
     upgrade::{Accept, Refusal, Upgrade, UpgradeRequest},
+    written::{TrackedReceipt, WriteOutcome},
 };
 #[cfg(feature = "cluster")]
 pub use self::{

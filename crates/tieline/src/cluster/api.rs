@@ -25,7 +25,7 @@ use super::{
 use crate::{
     deliveries::Deliveries,
     delivery::Delivery,
-    hub::{ClientOp, ConnectionInner, Content, Hub, Scope},
+    hub::{Cast, ClientOp, ConnectionInner, Content, Hub, Scope},
     receipt::Receipt,
     registrar::{ClaimDecision, Health, LocalInstant},
 };
@@ -148,11 +148,13 @@ impl Cluster {
 impl Cluster {
     /// Sends to a client by its id.
     pub fn emit(&self, id: &str, content: impl Into<Content>) -> Receipt {
-        let content = content.into();
+        self.emit_cast(id, content.into().into_unicast())
+    }
+
+    pub(super) fn emit_cast(&self, id: &str, cast: Cast) -> Receipt {
         if self.router.peers.is_single_node() {
-            return self.router.hub.emit(id, content);
+            return self.router.hub.emit_cast(id, cast);
         }
-        let cast = content.into_unicast();
         if let Some(conn) = self.router.local_connection(id)
             && !self.router.must_wait(id)
         {

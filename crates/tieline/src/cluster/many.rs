@@ -123,6 +123,7 @@ impl MessageRouter {
             binary: content.binary,
             kind: content.kind,
             about: Bytes::copy_from_slice(content.about),
+            report: 0,
         });
         let request = RequestKind::EmitMany(proto::EmitMany { ids, message });
         let reply = ManyUnicasts::new(Arc::<Self>::clone(self), sent);

@@ -8,7 +8,7 @@
 //!
 //! | module | owns |
 //! |---|---|
-//! | `api`, `questions`, `except` | the public [`Cluster`]; it decides nothing |
+//! | `api`, `questions`, `except`, `tracked` | the public [`Cluster`]; it decides nothing |
 //! | `lifecycle` | start and end of a node |
 //! | `inbound` | requests of peers |
 //! | `listing`, `counting`, `asking`, `many` | lists and counts over all nodes; asks; messages to many ids |
@@ -48,6 +48,7 @@ mod router;
 mod routes;
 mod stats;
 mod summary;
+mod tracked;
 mod unicast;
 mod wire_content;
 

@@ -7,12 +7,14 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use tieline_websocket::Frame;
+use tokio::sync::oneshot;
 
 use super::{
     dialect::{DialectId, Dialects, Rendered},
     note::{Note, NoteOrigin},
     scope::Scope,
 };
+use crate::written::{Tracker, WriteOutcome};
 
 /// What a call sends: made from a [`Frame`], from what converts into one, such as text, or from a [`Note`].
 ///
@@ -35,6 +37,8 @@ pub(crate) enum Cast {
     Note(Arc<CastNote>),
     /// For those only whom a filter admits.
     Filtered(Arc<(Cast, Bytes)>),
+    /// For one client, and the sender learns whether it has left.
+    Tracked(Arc<(Cast, Arc<Tracker>)>),
 }
 
 /// A note on its way.
@@ -105,10 +109,27 @@ impl Cast {
         Self::Filtered(Arc::new((self, filter)))
     }
 
+    /// The same for one client, and what becomes of it. The outcome is decided once, by whichever clone enters an
+    /// outbox.
+    pub(crate) fn tracked(self) -> (Self, oneshot::Receiver<WriteOutcome>) {
+        let (tracker, outcome) = Tracker::new();
+        let tracked = (self, Arc::new(tracker));
+        (Self::Tracked(Arc::new(tracked)), outcome)
+    }
+
+    /// Who tells what becomes of it, if the sender wants to know.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn tracker(&self) -> Option<&Arc<Tracker>> {
+        match self {
+            Self::Tracked(tracked) => Some(&tracked.1),
+            Self::Frame(_) | Self::Note(_) | Self::Filtered(_) => None,
+        }
+    }
+
     pub(crate) fn filter(&self) -> Option<&[u8]> {
         match self {
             Self::Filtered(filtered) => Some(&filtered.1),
-            Self::Frame(_) | Self::Note(_) => None,
+            Self::Frame(_) | Self::Note(_) | Self::Tracked(_) => None,
         }
     }
 
@@ -116,7 +137,7 @@ impl Cast {
     pub(crate) fn unfiltered(&self) -> &Self {
         match self {
             Self::Filtered(filtered) => &filtered.0,
-            Self::Frame(_) | Self::Note(_) => self,
+            Self::Frame(_) | Self::Note(_) | Self::Tracked(_) => self,
         }
     }
 
@@ -128,6 +149,10 @@ impl Cast {
             Self::Frame(frame) => Some(Rendered::whole(frame.clone())),
             Self::Note(cast) => cast.rendered(dialects, dialect).cloned(),
             Self::Filtered(filtered) => filtered.0.rendered(dialects, dialect),
+            Self::Tracked(tracked) => {
+                let rendered = tracked.0.rendered(dialects, dialect)?;
+                Some(rendered.tracked(&tracked.1))
+            }
         }
     }
 
@@ -136,7 +161,9 @@ impl Cast {
     pub(super) fn into_rendered(self, dialects: &Dialects, dialect: DialectId) -> Option<Rendered> {
         match self {
             Self::Frame(frame) => Some(Rendered::whole(frame)),
-            Self::Note(_) | Self::Filtered(_) => self.rendered(dialects, dialect),
+            Self::Note(_) | Self::Filtered(_) | Self::Tracked(_) => {
+                self.rendered(dialects, dialect)
+            }
         }
     }
 
@@ -150,6 +177,7 @@ impl Cast {
                 Some((&rendered.frame, rendered.is_numbered))
             }
             Self::Filtered(filtered) => filtered.0.view(dialects, dialect),
+            Self::Tracked(tracked) => tracked.0.view(dialects, dialect),
         }
     }
 
@@ -166,6 +194,7 @@ impl Cast {
             Self::Frame(_) => true,
             Self::Note(cast) => cast.slot(dialect).is_some_and(|slot| slot.get().is_some()),
             Self::Filtered(filtered) => filtered.0.is_rendered(dialect),
+            Self::Tracked(tracked) => tracked.0.is_rendered(dialect),
         }
     }
 
@@ -177,6 +206,7 @@ impl Cast {
                 .slot(dialect)
                 .is_some_and(|slot| matches!(slot.get(), Some(None))),
             Self::Filtered(filtered) => filtered.0.leaves_out(dialect),
+            Self::Tracked(tracked) => tracked.0.leaves_out(dialect),
         }
     }
 
@@ -187,6 +217,7 @@ impl Cast {
             Self::Frame(frame) => frame.payload().len(),
             Self::Note(cast) => cast.note.data().len() + cast.note.about().len(),
             Self::Filtered(filtered) => filtered.0.len() + filtered.1.len(),
+            Self::Tracked(tracked) => tracked.0.len(),
         }
     }
 }

@@ -53,6 +53,7 @@ mod numbering;
 mod observer;
 mod outbox;
 mod parts;
+mod reports;
 mod requests;
 mod room;
 mod scope;
@@ -69,8 +70,6 @@ mod task_side;
 mod tests;
 mod tick;
 
-#[cfg(feature = "bench")]
-pub(crate) use self::outbox::{Outbox, OutboxRules, Written};
 #[cfg(feature = "tls")]
 pub(crate) use self::send_side::send_now;
 #[cfg(all(test, feature = "cluster"))]
@@ -104,4 +103,9 @@ pub(crate) use self::{
     handlers::{HandlerSlot, RequestHandler, RequestPermit, RequestTasks, RunningRequest},
     inner::{ConnectionInfo, ConnectionInner, ConnectionOptions},
     task_side::TaskStream,
+};
+#[cfg(feature = "bench")]
+pub(crate) use self::{
+    outbox::{Outbox, OutboxRules, Written},
+    reports::Reports,
 };

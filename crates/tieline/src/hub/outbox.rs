@@ -18,8 +18,9 @@ use super::{
     budget::{FRAME_OVERHEAD, OutboxBudget},
     counters::Counters,
     memory,
+    reports::Reports,
 };
-use crate::config::Config;
+use crate::{config::Config, written::WriteOutcome};
 
 /// Frames of up to this many bytes in total are copied together and leave in one plain write; above it,
 /// slices of the frames leave in a vectored write, where each slice costs more than copying a short frame.
@@ -205,9 +206,19 @@ impl Outbox {
     }
 
     /// Discards the oldest frame that has not begun to leave; false if there is none.
-    pub(crate) fn discard_oldest(&mut self, rules: &OutboxRules) -> bool {
+    pub(crate) fn discard_oldest(&mut self, rules: &OutboxRules, reports: &mut Reports) -> bool {
+        self.discard(WriteOutcome::Discarded, rules, reports)
+    }
+
+    fn discard(
+        &mut self,
+        outcome: WriteOutcome,
+        rules: &OutboxRules,
+        reports: &mut Reports,
+    ) -> bool {
         match self.queue.remove(usize::from(self.written > 0)) {
             Some(frame) => {
+                reports.note(&frame, outcome);
                 self.bytes -= self.length(&frame, rules);
                 self.subtract(&frame, rules);
                 true
@@ -216,27 +227,35 @@ impl Outbox {
         }
     }
 
-    /// Discards everything that has not begun to leave.
-    pub(crate) fn discard_waiting(&mut self, rules: &OutboxRules) {
+    /// Discards everything that has not begun to leave, because the connection closes.
+    pub(crate) fn discard_waiting(&mut self, rules: &OutboxRules, reports: &mut Reports) {
         self.pong = None;
-        while self.discard_oldest(rules) {}
+        while self.discard(WriteOutcome::Lost, rules, reports) {}
     }
 
-    /// Discards everything.
-    pub(crate) fn clear(&mut self, rules: &OutboxRules) {
+    /// Discards everything, because the connection ends.
+    pub(crate) fn clear(&mut self, rules: &OutboxRules, reports: &mut Reports) {
+        for frame in &self.queue {
+            reports.note(frame, WriteOutcome::Lost);
+        }
         if self.counted {
             rules.budget.subtract(&self.queue);
         }
         *self = Self::default();
     }
 
-    /// Calls `write` once with the first of what waits, unless nothing does.
-    pub(crate) fn write(&mut self, rules: &OutboxRules, write: Write<'_>) -> io::Result<Written> {
+    /// Calls `write` once with the first of what waits, unless nothing does. Notes the tracked frames that it took.
+    pub(crate) fn write(
+        &mut self,
+        rules: &OutboxRules,
+        reports: &mut Reports,
+        write: Write<'_>,
+    ) -> io::Result<Written> {
         self.promote_pong(rules);
         if !self.queue.is_empty() {
             match self.write_front(rules, write) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(n) => self.advance(n, rules),
+                Ok(n) => self.advance(n, rules, reports),
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(Written::Blocked),
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) => return Err(e),
@@ -313,7 +332,7 @@ impl Outbox {
         ]
     }
 
-    fn advance(&mut self, mut n: usize, rules: &OutboxRules) {
+    fn advance(&mut self, mut n: usize, rules: &OutboxRules, reports: &mut Reports) {
         self.bytes -= n;
         let left = u32::try_from(n).unwrap_or(u32::MAX);
         self.left = self.left.saturating_add(left);
@@ -327,6 +346,7 @@ impl Outbox {
             n -= rest;
             self.written = 0;
             if let Some(frame) = self.queue.pop_front() {
+                reports.note(&frame, WriteOutcome::Written);
                 self.subtract(&frame, rules);
             }
         }

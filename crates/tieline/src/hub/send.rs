@@ -19,6 +19,7 @@ use super::{
     dialect::Rendered,
     frame_batch::FrameBatch,
     inner::ConnectionInner,
+    reports::Reports,
     send_side::{self, SendGuard, SendSide, WriteMode},
     state::Activity,
     tick::{Listed, Tick},
@@ -161,10 +162,14 @@ impl ConnectionInner {
         if self.is_closing() {
             return Delivery::Offline;
         }
-        if !has_room && !self.apply_policy(send_side, frame) {
+        let mut reports = Reports::default();
+        if !has_room && !self.apply_policy(send_side, frame, &mut reports) {
+            send_side::tell(send_side, reports);
             return Delivery::Refused;
         }
         self.push(send_side, rendered);
+        // Only now: the lock is released meanwhile, and others could take the room.
+        send_side::tell(send_side, reports);
         Delivery::Delivered
     }
 
@@ -194,12 +199,17 @@ impl ConnectionInner {
     }
 
     /// What happens to a frame for which there is no room; true if it has room now.
-    fn apply_policy(&self, send_side: &mut SendGuard<'_>, frame: &Frame) -> bool {
+    fn apply_policy(
+        &self,
+        send_side: &mut SendGuard<'_>,
+        frame: &Frame,
+        reports: &mut Reports,
+    ) -> bool {
         let rules = &self.context.rules;
         match self.context.config.slow_consumer {
             SlowConsumer::DropOldest => {
                 while !send_side.outbox.fits(frame, rules) {
-                    if !send_side.outbox.discard_oldest(rules) {
+                    if !send_side.outbox.discard_oldest(rules, reports) {
                         return false;
                     }
                 }
@@ -296,7 +306,8 @@ impl ConnectionInner {
             MutexGuard::unlocked(send_side, || self.make_final_message(make, &reason))
         });
         let rules = &self.context.rules;
-        send_side.close(&self.state, reason, frame, final_message, rules);
+        let reports = send_side.close(&self.state, reason, frame, final_message, rules);
+        send_side::tell(send_side, reports);
         self.wake_waiting(send_side);
     }
 
@@ -328,8 +339,10 @@ impl ConnectionInner {
             self.flush_locked(&mut send_side);
         }
         if send_side.outbox.bytes() > KEPT_WHEN_SHED {
-            send_side.outbox.clear(rules);
+            let mut reports = Reports::default();
+            send_side.outbox.clear(rules, &mut reports);
             send_side.abort(&self.state, CloseReason::SlowConsumer);
+            send_side::tell(&mut send_side, reports);
         }
     }
 

@@ -19,9 +19,10 @@ use super::{
     extras::Extras,
     line::Line,
     outbox::{Outbox, OutboxRules, Written},
+    reports::Reports,
     state::{Activity, Lifecycle, StateCell},
 };
-use crate::close::CloseReason;
+use crate::{close::CloseReason, written::WriteOutcome};
 
 pub(super) struct SendSide {
     pub(super) outbox: Outbox,
@@ -73,6 +74,7 @@ fn write_out(
 ) -> bool {
     let mut changed = false;
     for _ in 0..WRITES {
+        let mut reports = Reports::default();
         if send_side.outbox.is_empty() || state.is(Activity::WRITE_PENDING) {
             return changed;
         }
@@ -84,12 +86,19 @@ fn write_out(
             // Not refused by a socket, and in most cases gone in a moment.
             WriteMode::TaskOnly if !outbox.is_half_full(rules) => break,
             WriteMode::TaskOnly => Ok(Written::Blocked),
-            WriteMode::Direct(socket) => outbox.write(rules, &mut |slices| match slices {
-                [one] => socket.try_write(one),
-                many => socket.try_write_vectored(many),
-            }),
+            WriteMode::Direct(socket) => {
+                outbox.write(rules, &mut reports, &mut |slices| match slices {
+                    [one] => socket.try_write(one),
+                    many => socket.try_write_vectored(many),
+                })
+            }
         };
-        changed |= !matches!(written, Ok(Written::Blocked));
+        let is_blocked = matches!(written, Ok(Written::Blocked));
+        if is_blocked {
+            outbox.count(rules);
+        }
+        changed |= !is_blocked;
+        tell(send_side, reports);
         match written {
             Ok(Written::All) => {
                 // The task waits for the close frame to leave.
@@ -99,10 +108,7 @@ fn write_out(
                 return changed;
             }
             Ok(Written::Some) => MutexGuard::bump(send_side),
-            Ok(Written::Blocked) => {
-                outbox.count(rules);
-                break;
-            }
+            Ok(Written::Blocked) => break,
             Err(e) => {
                 send_side.abort(state, CloseReason::Lost(e.kind()));
                 return changed;
@@ -136,7 +142,10 @@ pub(super) fn try_now(
             sent |= n > 0;
             Ok(n)
         };
-        match outbox.write(rules, &mut write) {
+        let mut reports = Reports::default();
+        let written = outbox.write(rules, &mut reports, &mut write);
+        tell(send_side, reports);
+        match written {
             Ok(Written::Some) => MutexGuard::bump(send_side),
             Ok(Written::All | Written::Blocked) => break,
             Err(e) => {
@@ -149,6 +158,15 @@ pub(super) fn try_now(
         wake_waiting(send_side, rules, state);
     }
     sent
+}
+
+/// Tells those who wait for tracked frames what became of them. The lock is released meanwhile, as in
+/// [`wake_waiting`].
+#[inline]
+pub(super) fn tell(send_side: &mut SendGuard<'_>, reports: Reports) {
+    if !reports.is_empty() {
+        MutexGuard::unlocked(send_side, || reports.tell());
+    }
 }
 
 /// Wakes who waits for room, if there is some: one at a time, who lets the next one be woken, or all if
@@ -204,7 +222,7 @@ impl SendSide {
     }
 
     /// Begins a close: the final message and the close frame go behind what waits, and the task is woken.
-    /// `frame` is the close frame that the protocol made, if it did.
+    /// `frame` is the close frame that the protocol made, if it did. Returns what is to be told.
     pub(super) fn close(
         &mut self,
         state: &StateCell,
@@ -212,13 +230,14 @@ impl SendSide {
         frame: Option<AnyFrame>,
         final_message: Option<Frame>,
         rules: &OutboxRules,
-    ) {
+    ) -> Reports {
+        let mut reports = Reports::default();
         if state.reached(Lifecycle::Closing) {
             // One close frame a side: where closes cross, each is the other's answer.
-            return;
+            return reports;
         }
         if matches!(reason, CloseReason::SlowConsumer | CloseReason::Silent) {
-            self.outbox.discard_waiting(rules);
+            self.outbox.discard_waiting(rules, &mut reports);
         }
         let close_frame = frame.or_else(|| Some(AnyFrame::close(Some(&reason.frame()?))));
         if let Some(close_frame) = close_frame {
@@ -228,6 +247,7 @@ impl SendSide {
             self.outbox.push(close_frame, rules);
         }
         self.enter(state, Lifecycle::Closing, reason);
+        reports
     }
 
     /// Ends the connection without a close handshake; the task ends at its next poll.
@@ -235,13 +255,16 @@ impl SendSide {
         self.enter(state, Lifecycle::Aborted, reason);
     }
 
-    /// Gives up socket and outbox; the task has ended.
-    pub(super) fn end(&mut self, rules: &OutboxRules, state: &StateCell) {
+    /// Gives up socket and outbox; the task has ended. Returns what is to be told.
+    pub(super) fn end(&mut self, rules: &OutboxRules, state: &StateCell) -> Reports {
+        let mut reports = Reports::default();
         self.waker = None;
         let reason = CloseReason::Lost(io::ErrorKind::NotConnected);
         self.enter(state, Lifecycle::Ended, reason);
         self.write_mode = WriteMode::Closed;
-        self.outbox.clear(rules);
+        reports.add(self.extras.take_staged(), WriteOutcome::Lost);
+        self.outbox.clear(rules, &mut reports);
+        reports
     }
 
     fn enter(&mut self, state: &StateCell, lifecycle: Lifecycle, reason: CloseReason) {

@@ -26,6 +26,7 @@ const EMIT_DATA: u32 = 2;
 const EMIT_BINARY: u32 = 3;
 const EMIT_KIND: u32 = 4;
 const EMIT_ABOUT: u32 = 5;
+const EMIT_REPORT: u32 = 6;
 
 /// A request that can be sent to a peer.
 pub(crate) trait EncodeRequest {
@@ -52,6 +53,8 @@ pub(crate) struct RequestRef<'a> {
     pub(crate) binary: bool,
     pub(crate) kind: u32,
     pub(crate) about: &'a [u8],
+    /// 0 for none.
+    pub(crate) report: u64,
 }
 
 impl RequestRef<'_> {
@@ -61,12 +64,13 @@ impl RequestRef<'_> {
             0 => 0,
             length => delimited_len(length),
         };
-        let kind = match self.kind {
+        let number = |field: u64| match field {
             0 => 0,
-            kind => 1 + encoded_len_varint(kind.into()),
+            number => 1 + encoded_len_varint(number),
         };
         let binary = 2 * usize::from(self.binary);
-        bytes(self.id.as_bytes()) + bytes(self.data) + binary + kind + bytes(self.about)
+        let numbers = number(self.kind.into()) + number(self.report);
+        bytes(self.id.as_bytes()) + bytes(self.data) + binary + bytes(self.about) + numbers
     }
 }
 
@@ -94,6 +98,10 @@ impl EncodeRequest for RequestRef<'_> {
         if !self.about.is_empty() {
             put_header(EMIT_ABOUT, self.about.len(), into);
             into.put_slice(self.about);
+        }
+        if self.report > 0 {
+            encode_key(EMIT_REPORT, WireType::Varint, into);
+            encode_varint(self.report, into);
         }
     }
 }
@@ -219,9 +227,10 @@ mod tests {
             binary: bool,
             kind in prop_oneof![Just(0), 0_u32..300],
             about in proptest::collection::vec(any::<u8>(), 0..300),
+            report in prop_oneof![Just(0), any::<u64>()],
         ) {
             let mut bytes = BytesMut::new();
-            let emit = RequestRef { id: &id, data: &data, binary, kind, about: &about };
+            let emit = RequestRef { id: &id, data: &data, binary, kind, about: &about, report };
             append_to_batch(&emit, emit.encoded_len(), &mut bytes);
             prop_assert_eq!(bytes.len(), len_in_batch(emit.encoded_len()));
             let same = RequestKind::Emit(proto::Emit {
@@ -230,6 +239,7 @@ mod tests {
                 binary,
                 kind,
                 about: about.into(),
+                report,
             });
             prop_assert_eq!(&bytes[..], prost_encoded(same.clone()));
             prop_assert_eq!(first_recipient(&bytes), Some(id.as_bytes()));
@@ -261,11 +271,12 @@ mod tests {
             binary: true,
             kind: 2,
             about: "ada".into(),
+            report: 7,
         };
         let older = OlderEmit::decode(&note.encode_to_vec()[..]).unwrap();
         assert_eq!((&*older.data, older.binary), (&b"hello"[..], true));
         let frame = proto::Emit::decode(&older.encode_to_vec()[..]).unwrap();
-        assert_eq!((frame.kind, frame.about.len()), (0, 0));
+        assert_eq!((frame.kind, frame.about.len(), frame.report), (0, 0, 0));
     }
 
     #[test]

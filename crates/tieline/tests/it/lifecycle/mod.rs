@@ -15,6 +15,7 @@ mod stats;
 mod streaming;
 mod tasks;
 mod try_handler;
+mod written;
 
 use tieline::{CloseCode, CloseFrame};
 
