@@ -199,7 +199,7 @@ impl Hub {
     }
 
     /// As [`emit`](Self::emit), and tells when the message has left for the client: see [`TrackedReceipt`]. Costs
-    /// four small allocations more.
+    /// five small allocations more.
     ///
     /// ```
     /// # use tieline::{Config, Delivery, Hub, WriteOutcome};

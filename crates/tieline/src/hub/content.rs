@@ -113,8 +113,8 @@ impl Cast {
     /// outbox.
     pub(crate) fn tracked(self) -> (Self, oneshot::Receiver<WriteOutcome>) {
         let (tracker, outcome) = Tracker::new();
-        let tracked = (self, Arc::new(tracker));
-        (Self::Tracked(Arc::new(tracked)), outcome)
+        let cast = Self::Tracked(Arc::new((self, Arc::new(tracker))));
+        (cast, outcome)
     }
 
     /// Who tells what becomes of it, if the sender wants to know.

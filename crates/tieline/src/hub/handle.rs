@@ -98,7 +98,7 @@ impl Connection {
     }
 
     /// As [`emit`](Self::emit), and tells when the message has left for the client: see [`TrackedReceipt`]. Costs
-    /// four small allocations more.
+    /// five small allocations more.
     pub fn emit_tracked(&self, content: impl Into<Content>) -> TrackedReceipt {
         let (cast, written) = content.into().into_unicast().tracked();
         TrackedReceipt::new(self.hub.emit_to(&self.inner, cast), written)

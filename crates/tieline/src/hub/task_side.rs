@@ -165,7 +165,7 @@ impl ConnectionInner {
         chunk.clear();
         let rules = &self.context.rules;
         let mut send_side = self.send_side.lock();
-        self.tell_staged(&mut send_side);
+        tell_staged(&mut send_side);
         if send_side.outbox.is_empty() {
             self.state.set(Activity::WRITE_PENDING, false);
             self.state.set(Activity::TRIED_FULL, false);
@@ -184,15 +184,6 @@ impl ConnectionInner {
         }
         self.wake_waiting(&mut send_side);
         Ok(true)
-    }
-
-    /// Tells that the frames which were taken out of the outbox have left.
-    fn tell_staged(&self, send_side: &mut SendGuard<'_>) {
-        if !send_side.extras.is_empty() {
-            let mut reports = Reports::default();
-            reports.add(send_side.extras.take_staged(), WriteOutcome::Written);
-            send_side::tell(send_side, reports);
-        }
     }
 
     /// Whether the client is not to be read from: half of its outbox is in use. A client that asks and
@@ -227,5 +218,14 @@ impl ConnectionInner {
         self.state.lifecycle() != Lifecycle::CloseRequested
             && !self.state.is(Activity::WRITE_PENDING)
             && self.send_side.lock().outbox.is_empty()
+    }
+}
+
+/// Tells that the frames which were taken out of the outbox have left.
+fn tell_staged(send_side: &mut SendGuard<'_>) {
+    if !send_side.extras.is_empty() {
+        let mut reports = Reports::default();
+        reports.add(send_side.extras.take_staged(), WriteOutcome::Written);
+        send_side::tell(send_side, reports);
     }
 }
