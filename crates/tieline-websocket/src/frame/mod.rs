@@ -206,6 +206,24 @@ impl AnyFrame {
         }
     }
 
+    /// The length of what [`AnyFrame::encoded`] returns, in bytes.
+    #[inline]
+    pub fn encoded_len(&self, deflate: Option<&Deflate>) -> usize {
+        let inner = &*self.0;
+        let payload = match (&inner.payload, deflate) {
+            (Payload::Owned(bytes), None) => bytes.len(),
+            (Payload::Shared(bytes), None) => bytes.len(),
+            _ => return self.encoded_len_of_rare(deflate),
+        };
+        usize::from(inner.header.len) + payload
+    }
+
+    /// Apart, so that the rest is small enough to be inlined.
+    #[inline(never)]
+    fn encoded_len_of_rare(&self, deflate: Option<&Deflate>) -> usize {
+        self.encoded(deflate).len()
+    }
+
     /// The compressed payload, if the frame was compressed.
     fn compressed(&self) -> Option<&[u8]> {
         if let Payload::Tagged(tagged) = &self.0.payload {
@@ -325,6 +343,7 @@ impl Header {
         len: 0,
     };
 
+    #[inline]
     fn new(kind: FrameKind, compressed: bool, length: usize) -> Self {
         let mut bytes = [0; 10];
         let rsv1 = if compressed { Header::COMPRESSED } else { 0 };

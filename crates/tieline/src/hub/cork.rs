@@ -53,18 +53,15 @@ impl Cork {
         }
     }
 
-    /// Whether this thread is corked.
-    pub(super) fn is_active() -> bool {
-        CORKED.with_borrow(Option::is_some)
-    }
-
-    /// Lists a connection for the end of the cork. One that is added several times in a row is listed
-    /// once; if it is listed twice, its second flush finds nothing to do.
-    pub(super) fn add(conn: &Arc<ConnectionInner>) {
+    /// Lists a connection for the end of the cork; false if this thread is not corked. One that is added
+    /// several times in a row is listed once; if it is listed twice, its second flush finds nothing to do.
+    pub(super) fn add(conn: &Arc<ConnectionInner>) -> bool {
         CORKED.with_borrow_mut(|corked| {
-            let list = corked.get_or_insert_default();
+            let Some(list) = corked else {
+                return false;
+            };
             if list.last().is_some_and(|last| Arc::ptr_eq(last, conn)) {
-                return;
+                return true;
             }
             if list.len() >= KEPT_CAPACITY && list.len() == list.capacity() {
                 // Before it grows: a cork of the application may last for many rounds of the same clients.
@@ -72,7 +69,8 @@ impl Cork {
                 list.dedup_by(|a, b| Arc::ptr_eq(a, b));
             }
             list.push(Arc::clone(conn));
-        });
+            true
+        })
     }
 }
 

@@ -110,15 +110,10 @@ impl Counters {
         self.add([(Kind::BytesIn, bytes as u64)]);
     }
 
-    /// Frames and bytes have left for a client.
-    pub(super) fn sent(&self, frames: u64, bytes: usize) {
-        self.add([(Kind::FramesOut, frames), (Kind::BytesOut, bytes as u64)]);
-    }
-
-    /// Frames were delivered by writing them at once.
-    pub(super) fn delivered_and_sent(&self, frames: u64, bytes: usize) {
+    /// Frames and bytes have left for a client, and some were delivered meanwhile.
+    pub(super) fn left(&self, delivered: u64, frames: u64, bytes: usize) {
         self.add([
-            (Kind::Delivered, frames),
+            (Kind::Delivered, delivered),
             (Kind::FramesOut, frames),
             (Kind::BytesOut, bytes as u64),
         ]);

@@ -14,13 +14,12 @@ use std::{
 
 use tieline_websocket::{AnyFrame, Deflate, FrameKind};
 
-use super::{
-    budget::{FRAME_OVERHEAD, OutboxBudget},
-    counters::Counters,
-    memory,
-    reports::Reports,
-};
-use crate::{config::Config, written::WriteOutcome};
+pub(crate) use self::rules::OutboxRules;
+use super::{budget::FRAME_OVERHEAD, reports::Reports};
+use crate::{delivery::Delivery, written::WriteOutcome};
+
+mod discard;
+mod rules;
 
 /// Frames of up to this many bytes in total are copied together and leave in one plain write; above it,
 /// slices of the frames leave in a vectored write, where each slice costs more than copying a short frame.
@@ -38,40 +37,9 @@ const KEPT_SLOTS: usize = 4;
 const SPARE_QUEUES: usize = 64;
 const SPARE_SLOTS: usize = 64;
 
-/// The node's budget where the memory of the machine is unknown.
-const FALLBACK_BUDGET: usize = 1024 * 1024 * 1024;
-
 thread_local! {
     static JOINED: RefCell<Vec<u8>> = RefCell::new(Vec::with_capacity(MAX_JOINED));
     static SPARE: RefCell<Vec<VecDeque<AnyFrame>>> = const { RefCell::new(Vec::new()) };
-}
-
-/// What the outboxes of a hub have in common.
-#[derive(Debug)]
-pub(crate) struct OutboxRules {
-    /// Maximum number of bytes that wait for one client.
-    pub(crate) bytes: usize,
-    /// Maximum number of frames that wait for one client.
-    pub(crate) frames: usize,
-    pub(crate) deflate: Option<Deflate>,
-    pub(crate) budget: OutboxBudget,
-    pub(crate) counters: Counters,
-}
-
-impl OutboxRules {
-    pub(crate) fn new(config: &Config) -> Self {
-        let budget = config.max_outbox_memory.unwrap_or_else(|| {
-            let share = memory::available().map_or(FALLBACK_BUDGET, |memory| memory / 4);
-            share.max(config.outbox_bytes)
-        });
-        Self {
-            bytes: config.outbox_bytes,
-            frames: config.outbox_frames,
-            deflate: config.compression,
-            budget: OutboxBudget::new(budget),
-            counters: Counters::new(),
-        }
-    }
 }
 
 #[derive(Debug, Default)]
@@ -85,6 +53,10 @@ pub(crate) struct Outbox {
     compress: bool,
     /// Whether what is queued counts against the budget.
     counted: bool,
+    /// Frames that were delivered and are not in the counters yet.
+    uncounted: u8,
+    /// Whether a tracked frame may be queued, so that others are not looked at when they leave.
+    tracks: bool,
     /// Bytes that have left since the client was last read from while this was half full.
     left: u32,
 }
@@ -177,6 +149,7 @@ impl Outbox {
         if self.counted {
             rules.budget.add([&frame]);
         }
+        self.tracks |= frame.tag().is_some();
         self.queue.push_back(frame);
     }
 
@@ -196,6 +169,25 @@ impl Outbox {
         }
     }
 
+    /// Notes that a frame was delivered. Counted with what leaves, or by the next
+    /// [`Outbox::count_delivered`]: by itself for each frame it would cost more.
+    pub(crate) fn note_delivered(&mut self, rules: &OutboxRules) {
+        self.uncounted += 1;
+        if self.uncounted == u8::MAX {
+            self.count_delivered(rules);
+        }
+    }
+
+    /// Counts what was noted as delivered.
+    pub(crate) fn count_delivered(&mut self, rules: &OutboxRules) {
+        if self.uncounted > 0 {
+            let delivered = std::mem::take(&mut self.uncounted);
+            rules
+                .counters
+                .deliveries(Delivery::Delivered, delivered.into());
+        }
+    }
+
     /// Sets the one pending pong; a newer one replaces it (RFC 6455, 5.5.3).
     pub(crate) fn set_pong(&mut self, pong: AnyFrame) {
         self.pong = Some(pong);
@@ -203,45 +195,6 @@ impl Outbox {
 
     pub(crate) fn has_pong(&self) -> bool {
         self.pong.is_some()
-    }
-
-    /// Discards the oldest frame that has not begun to leave; false if there is none.
-    pub(crate) fn discard_oldest(&mut self, rules: &OutboxRules, reports: &mut Reports) -> bool {
-        self.discard(WriteOutcome::Discarded, rules, reports)
-    }
-
-    fn discard(
-        &mut self,
-        outcome: WriteOutcome,
-        rules: &OutboxRules,
-        reports: &mut Reports,
-    ) -> bool {
-        match self.queue.remove(usize::from(self.written > 0)) {
-            Some(frame) => {
-                reports.note(&frame, outcome);
-                self.bytes -= self.length(&frame, rules);
-                self.subtract(&frame, rules);
-                true
-            }
-            None => false,
-        }
-    }
-
-    /// Discards everything that has not begun to leave, because the connection closes.
-    pub(crate) fn discard_waiting(&mut self, rules: &OutboxRules, reports: &mut Reports) {
-        self.pong = None;
-        while self.discard(WriteOutcome::Lost, rules, reports) {}
-    }
-
-    /// Discards everything, because the connection ends.
-    pub(crate) fn clear(&mut self, rules: &OutboxRules, reports: &mut Reports) {
-        for frame in &self.queue {
-            reports.note(frame, WriteOutcome::Lost);
-        }
-        if self.counted {
-            rules.budget.subtract(&self.queue);
-        }
-        *self = Self::default();
     }
 
     /// Calls `write` once with the first of what waits, unless nothing does. Notes the tracked frames that it took.
@@ -264,6 +217,7 @@ impl Outbox {
         if !self.is_empty() {
             return Ok(Written::Some);
         }
+        self.tracks = false;
         self.release();
         Ok(Written::All)
     }
@@ -294,9 +248,9 @@ impl Outbox {
     fn write_joined(&self, rules: &OutboxRules, write: Write<'_>) -> io::Result<usize> {
         JOINED.with_borrow_mut(|joined| {
             joined.clear();
-            let mut skip = self.written;
+            let (mut skip, deflate) = (self.written, self.deflate(rules));
             for frame in &self.queue {
-                let [header, payload] = self.tail(frame, skip, rules);
+                let [header, payload] = tail(frame, skip, deflate);
                 if joined.len() + header.len() + payload.len() > MAX_JOINED {
                     break;
                 }
@@ -311,9 +265,9 @@ impl Outbox {
     fn write_vectored(&self, rules: &OutboxRules, write: Write<'_>) -> io::Result<usize> {
         let mut slices = [IoSlice::new(&[]); SLICES];
         let mut used = 0;
-        let mut skip = self.written;
+        let (mut skip, deflate) = (self.written, self.deflate(rules));
         for (frame, pair) in self.queue.iter().zip(slices.chunks_exact_mut(2)) {
-            let [header, payload] = self.tail(frame, skip, rules);
+            let [header, payload] = tail(frame, skip, deflate);
             pair[0] = IoSlice::new(header);
             pair[1] = IoSlice::new(payload);
             used += 2;
@@ -322,21 +276,17 @@ impl Outbox {
         write(&slices[..used])
     }
 
-    /// A frame's header and payload without their first `skip` bytes.
-    fn tail<'a>(&self, frame: &'a AnyFrame, skip: usize, rules: &OutboxRules) -> [&'a [u8]; 2] {
-        let encoded = frame.encoded(self.deflate(rules));
-        let of_header = skip.min(encoded.header.len());
-        [
-            &encoded.header[of_header..],
-            &encoded.payload[skip - of_header..],
-        ]
-    }
-
     fn advance(&mut self, mut n: usize, rules: &OutboxRules, reports: &mut Reports) {
         self.bytes -= n;
         let left = u32::try_from(n).unwrap_or(u32::MAX);
         self.left = self.left.saturating_add(left);
         let (bytes, frames) = (n, self.queue.len());
+        if self.bytes == 0 && !self.counted {
+            // Most often, all has left.
+            self.report_all(WriteOutcome::Written, reports);
+            self.queue.clear();
+            (self.written, n) = (0, 0);
+        }
         while n > 0 {
             let rest = self.length(&self.queue[0], rules) - self.written;
             if n < rest {
@@ -346,12 +296,13 @@ impl Outbox {
             n -= rest;
             self.written = 0;
             if let Some(frame) = self.queue.pop_front() {
-                reports.note(&frame, WriteOutcome::Written);
+                self.report(&frame, WriteOutcome::Written, reports);
                 self.subtract(&frame, rules);
             }
         }
         let frames = frames - self.queue.len();
-        rules.counters.sent(frames as u64, bytes);
+        let delivered = std::mem::take(&mut self.uncounted);
+        rules.counters.left(delivered.into(), frames as u64, bytes);
     }
 
     /// Takes a frame that has left the queue out of the budget.
@@ -380,13 +331,33 @@ impl Outbox {
         });
     }
 
+    #[inline]
     fn length(&self, frame: &AnyFrame, rules: &OutboxRules) -> usize {
-        frame.encoded(self.deflate(rules)).len()
+        frame.encoded_len(self.deflate(rules))
     }
 
+    #[inline]
     fn deflate<'a>(&self, rules: &'a OutboxRules) -> Option<&'a Deflate> {
-        rules.deflate.as_ref().filter(|_| self.compress)
+        if self.compress {
+            rules.deflate.as_ref()
+        } else {
+            None
+        }
     }
+}
+
+/// A frame's header and payload without their first `skip` bytes.
+#[inline]
+fn tail<'a>(frame: &'a AnyFrame, skip: usize, deflate: Option<&Deflate>) -> [&'a [u8]; 2] {
+    let encoded = frame.encoded(deflate);
+    if skip == 0 {
+        return [encoded.header, encoded.payload];
+    }
+    let of_header = skip.min(encoded.header.len());
+    [
+        &encoded.header[of_header..],
+        &encoded.payload[skip - of_header..],
+    ]
 }
 
 #[cfg(test)]

@@ -47,11 +47,16 @@ impl ConnectionInner {
     }
 
     /// As [`ConnectionInner::send`], for what was rendered for this client.
+    #[inline]
     pub(super) fn send_rendered(self: &Arc<Self>, rendered: Rendered) -> Delivery {
         self.compress(&rendered.frame);
         let mut send_side = self.send_side.lock();
         let delivery = self.enqueue(&mut send_side, rendered);
-        self.context.counters().deliveries(delivery, 1);
+        if delivery.is_delivered() {
+            send_side.outbox.note_delivered(&self.context.rules);
+        } else {
+            self.context.counters().deliveries(delivery, 1);
+        }
         self.flush_or_cork(&mut send_side);
         delivery
     }
@@ -91,7 +96,8 @@ impl ConnectionInner {
         let counters = self.context.counters();
         let mut failed = Vec::new();
         if is_whole {
-            counters.delivered_and_sent(batch.count(reading), written);
+            let frames = batch.count(reading);
+            counters.left(frames, frames, written);
             return failed;
         }
         let rules = &self.context.rules;
@@ -116,8 +122,7 @@ impl ConnectionInner {
                 send_side.outbox.push_rest(frame, begun, rules);
             }
         }
-        counters.deliveries(Delivery::Delivered, whole);
-        counters.sent(whole, at_once);
+        counters.left(whole, whole, at_once);
         if !send_side.outbox.is_empty() {
             self.flush_or_cork(&mut send_side);
         }
@@ -244,10 +249,8 @@ impl ConnectionInner {
     }
 
     pub(super) fn flush_or_cork(self: &Arc<Self>, send_side: &mut SendGuard<'_>) {
-        if !Cork::is_active() || send_side.outbox.is_half_full(&self.context.rules) {
+        if send_side.outbox.is_half_full(&self.context.rules) || !Cork::add(self) {
             self.flush_locked(send_side);
-        } else {
-            Cork::add(self);
         }
     }
 }

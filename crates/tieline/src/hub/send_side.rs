@@ -60,7 +60,9 @@ pub(super) fn flush(
     wake: bool,
 ) {
     // Only if something left: who has waited in vain would be woken by its own attempt, for ever.
-    if write_out(send_side, rules, state, wake) {
+    let changed = write_out(send_side, rules, state, wake);
+    send_side.outbox.count_delivered(rules);
+    if changed {
         wake_waiting(send_side, rules, state);
     }
 }

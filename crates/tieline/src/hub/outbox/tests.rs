@@ -3,6 +3,7 @@ use proptest::prelude::*;
 use tieline_websocket::Frame;
 
 use super::*;
+use crate::hub::{budget::OutboxBudget, counters::Counters};
 
 /// A socket that takes bytes by a script of allowances, then blocks.
 struct Socket {
