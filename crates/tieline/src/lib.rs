@@ -170,7 +170,8 @@ pub use self::{
     handler::{ConnectionError, Handler},
     hub::{
         Connection, Content, Cork, Dialect, DialectId, Dialects, Ends, Except, FilterLanguage, Hub,
-        HubStats, JoinError, Note, NoteKind, NoteOrigin, Numbering, Predicate, SendError, Traffic,
+        HubStats, JoinError, MessageWriter, Note, NoteKind, NoteOrigin, Numbering, Predicate,
+        SendError, Traffic,
     },
     inbound::{Excess, ExcessVerdict, Inbound},
     listener::{Body, BodyError, HttpService, Listener},

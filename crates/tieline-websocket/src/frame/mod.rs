@@ -1,10 +1,11 @@
 //! Frames that the server sends (RFC 6455, section 5.2), encoded once and shared.
 //!
-//! Knows no connection. Invariants: a frame is immutable, complete (FIN) and unmasked, as a server's
-//! frames must be; it keeps one compressed form; a [`Frame`] is a message, so that no caller who may
+//! Knows no connection. Invariants: a frame is immutable and unmasked, as a server's frames must be, and
+//! complete (FIN) unless it is a fragment; it keeps one compressed form; a [`Frame`] is a message, so that no caller who may
 //! send messages can send a close or a ping.
 
 mod convert;
+mod fragment;
 mod payload;
 mod prefixed;
 mod tagged;
@@ -35,6 +36,8 @@ pub enum FrameKind {
     Pong,
     /// A close.
     Close,
+    /// A part of a message.
+    Fragment,
 }
 
 impl FrameKind {
@@ -45,6 +48,7 @@ impl FrameKind {
             FrameKind::Close => 0x8,
             FrameKind::Ping => 0x9,
             FrameKind::Pong => 0xa,
+            FrameKind::Fragment => 0x0,
         }
     }
 

@@ -8,7 +8,10 @@ use std::{any::Any, sync::Arc};
 
 use tokio_util::sync::CancellationToken;
 
-use super::line::{Line, Turn};
+use super::{
+    line::{Line, Turn},
+    outgoing::Outgoing,
+};
 use crate::{close::CloseReason, written::Tracker};
 
 #[derive(Debug, Default)]
@@ -32,6 +35,8 @@ struct Waiting {
     line: Line,
     /// Until the bytes that the task has taken out of the outbox are sent.
     staged: Vec<Arc<Tracker>>,
+    /// For the end of a message that is sent in pieces.
+    outgoing: Option<Box<Outgoing>>,
 }
 
 /// What the application keeps with a connection.
@@ -136,6 +141,7 @@ impl Extras {
         if let Some(waiting) = &fields.waiting
             && waiting.line.is_empty()
             && waiting.staged.is_empty()
+            && waiting.outgoing.is_none()
         {
             fields.waiting = None;
         }
@@ -154,6 +160,33 @@ impl Extras {
         if is_empty {
             self.0 = None;
         }
+    }
+}
+
+/// A message that is sent in pieces.
+impl Extras {
+    /// The message, while it is sent.
+    #[inline]
+    pub(super) fn outgoing(&mut self) -> Option<&mut Outgoing> {
+        let waiting = self.0.as_deref_mut()?.waiting.as_deref_mut();
+        waiting?.outgoing.as_deref_mut()
+    }
+
+    pub(super) fn begin_outgoing(&mut self, outgoing: Outgoing) {
+        self.waiting().outgoing = Some(Box::new(outgoing));
+    }
+
+    /// Ends the message; returns what has waited for that.
+    pub(super) fn end_outgoing(&mut self) -> Option<Box<Outgoing>> {
+        let waiting = self.0.as_deref_mut()?.waiting.as_deref_mut();
+        let outgoing = waiting?.outgoing.take();
+        self.free();
+        outgoing
+    }
+
+    /// Whether the writer of the message waits for room.
+    pub(super) fn has_waiting_writer(&mut self) -> bool {
+        self.outgoing().is_some_and(|it| it.waker.is_some())
     }
 }
 
@@ -181,6 +214,7 @@ mod tests {
     use std::task::Waker;
 
     use super::*;
+    use crate::hub::outbox::Outbox;
 
     #[test]
     fn the_box_goes_with_the_last_thing_in_it() {
@@ -206,6 +240,24 @@ mod tests {
         assert!(extras.take_staged().is_empty());
         assert!(!extras.is_empty());
         assert!(extras.leave_line(turn));
+        assert!(extras.is_empty());
+    }
+
+    #[test]
+    fn what_hardly_anybody_has_takes_no_room_from_others() {
+        assert!(size_of::<Fields>() <= 48);
+        assert!(size_of::<Waiting>() <= 72);
+        assert!(size_of::<Outbox>() <= 64);
+    }
+
+    #[test]
+    fn a_message_in_pieces_keeps_the_box_until_its_end() {
+        let mut extras = Extras::default();
+        extras.begin_outgoing(Outgoing::new(false));
+        let turn = extras.line_or_empty().wait(None, Waker::noop());
+        assert!(extras.leave_line(turn));
+        assert!(!extras.has_waiting_writer());
+        assert!(extras.end_outgoing().is_some());
         assert!(extras.is_empty());
     }
 

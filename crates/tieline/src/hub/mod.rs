@@ -45,6 +45,7 @@ mod language;
 mod line;
 mod members;
 mod memory;
+mod message_writer;
 mod multicast;
 mod names;
 mod note;
@@ -52,7 +53,9 @@ mod numbered;
 mod numbering;
 mod observer;
 mod outbox;
+mod outgoing;
 mod parts;
+mod pieces;
 mod reports;
 mod requests;
 mod room;
@@ -91,6 +94,7 @@ pub use self::{
     except::Except,
     handle::{Connection, JoinError},
     language::{FilterLanguage, Predicate},
+    message_writer::MessageWriter,
     note::{Note, NoteKind, NoteOrigin},
     numbering::Numbering,
     room::SendError,

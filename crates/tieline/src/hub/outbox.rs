@@ -106,6 +106,14 @@ impl Outbox {
                 && !rules.budget.is_exhausted())
     }
 
+    /// As [`Outbox::fits`], for frames that wait behind those of another outbox, within the bounds of one.
+    pub(crate) fn fits_behind(&self, front: &Self, frame: &AnyFrame, rules: &OutboxRules) -> bool {
+        self.queue.is_empty()
+            || (self.queue.len() + front.queue.len() < rules.frames
+                && self.bytes + front.bytes + self.length(frame, rules) <= rules.bytes
+                && !rules.budget.is_exhausted())
+    }
+
     /// Whether one more frame stays within twice the bound in bytes. Frames that only the connection's task
     /// may write wait until it runs: a burst may then pass the bounds this far.
     pub(crate) fn fits_burst(&self, frame: &AnyFrame, rules: &OutboxRules) -> bool {
@@ -159,6 +167,16 @@ impl Outbox {
         self.push(frame, rules);
         self.written = written;
         self.bytes -= written;
+    }
+
+    /// Appends all that another outbox holds.
+    pub(crate) fn append(&mut self, mut other: Self, rules: &OutboxRules) {
+        if other.counted {
+            rules.budget.subtract(&other.queue);
+        }
+        for frame in other.queue.drain(..) {
+            self.push(frame, rules);
+        }
     }
 
     /// Counts what is queued against the budget, until it has left.

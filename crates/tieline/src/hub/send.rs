@@ -139,10 +139,12 @@ impl ConnectionInner {
 
     /// Whether bytes that go straight to the socket keep the order.
     pub(super) fn can_write_now(&self, send_side: &SendSide) -> bool {
+        let activity = self.state.activity();
         matches!(send_side.write_mode, WriteMode::Direct(_))
             && !self.is_closing()
             && send_side.outbox.is_empty()
-            && !self.state.is(Activity::WRITE_PENDING)
+            && !activity.contains(Activity::WRITE_PENDING)
+            && !activity.contains(Activity::STREAMING)
     }
 
     /// Writes the bytes of a batch straight to the socket if that keeps the order; returns how many left.
@@ -161,8 +163,8 @@ impl ConnectionInner {
             return Delivery::Offline;
         }
         // Without the number: a few bytes beyond the bound.
-        let (frame, rules) = (&rendered.frame, &self.context.rules);
-        let has_room = send_side.outbox.fits(frame, rules) || self.make_room(send_side, frame);
+        let frame = &rendered.frame;
+        let has_room = self.fits(send_side, frame) || self.make_room(send_side, frame);
         // An attempt to write may have failed.
         if self.is_closing() {
             return Delivery::Offline;
@@ -178,13 +180,23 @@ impl ConnectionInner {
         Delivery::Delivered
     }
 
+    /// Whether one more frame stays within the bounds.
+    #[inline]
+    pub(super) fn fits(&self, send_side: &mut SendSide, frame: &Frame) -> bool {
+        let rules = &self.context.rules;
+        match send_side.extras.outgoing() {
+            None => send_side.outbox.fits(frame, rules),
+            Some(outgoing) => outgoing.held.fits_behind(&send_side.outbox, frame, rules),
+        }
+    }
+
     /// Gives the socket a chance to take what waits before the policy strikes; whether the frame has room
     /// then. What only the connection's task may write waits for the task within a wider bound: a burst
     /// fills the outbox before the task can run.
     fn make_room(&self, send_side: &mut SendGuard<'_>, frame: &Frame) -> bool {
         let rules = &self.context.rules;
         self.flush_locked(send_side);
-        if send_side.outbox.fits(frame, rules) {
+        if self.fits(send_side, frame) {
             return true;
         }
         match send_side.write_mode {
@@ -193,11 +205,11 @@ impl ConnectionInner {
                     // The task may wait for the outbox to drain, and reads on.
                     send_side.wake();
                 }
-                send_side.outbox.fits(frame, rules)
+                self.fits(send_side, frame)
             }
             WriteMode::TaskOnly if !self.state.is(Activity::TRIED_FULL) => {
                 send_side.wake();
-                send_side.outbox.fits_burst(frame, rules)
+                !self.state.is(Activity::STREAMING) && send_side.outbox.fits_burst(frame, rules)
             }
             _ => false,
         }
@@ -213,8 +225,11 @@ impl ConnectionInner {
         let rules = &self.context.rules;
         match self.context.config.slow_consumer {
             SlowConsumer::DropOldest => {
-                while !send_side.outbox.fits(frame, rules) {
-                    if !send_side.outbox.discard_oldest(rules, reports) {
+                while !self.fits(send_side, frame) {
+                    let SendSide { outbox, extras, .. } = &mut **send_side;
+                    // Of a message that is sent in pieces, none is discarded.
+                    let outbox = extras.outgoing().map_or(outbox, |it| &mut it.held);
+                    if !outbox.discard_oldest(rules, reports) {
                         return false;
                     }
                 }

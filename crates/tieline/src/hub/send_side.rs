@@ -179,8 +179,10 @@ pub(super) fn wake_waiting(send_side: &mut SendGuard<'_>, rules: &OutboxRules, s
     if send_side.extras.is_empty() {
         return;
     }
+    let is_closing = state.reached(Lifecycle::Closing);
+    wake_writer(send_side, rules, is_closing);
     let SendSide { outbox, extras, .. } = &mut **send_side;
-    if state.reached(Lifecycle::Closing) {
+    if is_closing {
         let all = extras.line().map(Line::dissolve);
         let closing = extras.take_closing();
         MutexGuard::unlocked(send_side, || {
@@ -205,6 +207,17 @@ pub(super) fn wake_waiting(send_side: &mut SendGuard<'_>, rules: &OutboxRules, s
     }
 }
 
+/// As [`wake_waiting`], for the writer of a message that is sent in pieces: others cannot be sent before its end.
+fn wake_writer(send_side: &mut SendGuard<'_>, rules: &OutboxRules, is_closing: bool) {
+    let SendSide { outbox, extras, .. } = &mut **send_side;
+    if (is_closing || !outbox.is_half_full(rules))
+        && let Some(outgoing) = extras.outgoing()
+        && let Some(waker) = outgoing.waker.take()
+    {
+        MutexGuard::unlocked(send_side, || waker.wake());
+    }
+}
+
 /// Writes to a socket whatever its readiness, as far as the runtime knows it: the runtime learns of room
 /// only when it looks at its sockets again.
 pub(crate) fn send_now(socket: &TcpStream, slices: &[IoSlice<'_>]) -> io::Result<usize> {
@@ -223,6 +236,16 @@ impl SendSide {
         }
     }
 
+    /// How many frames wait, and how many bytes.
+    pub(super) fn queued(&mut self) -> (usize, usize) {
+        let (mut frames, mut bytes) = (self.outbox.len(), self.outbox.bytes());
+        if let Some(outgoing) = self.extras.outgoing() {
+            frames += outgoing.held.len();
+            bytes += outgoing.held.bytes();
+        }
+        (frames, bytes)
+    }
+
     /// Begins a close: the final message and the close frame go behind what waits, and the task is woken.
     /// `frame` is the close frame that the protocol made, if it did. Returns what is to be told.
     pub(super) fn close(
@@ -238,6 +261,7 @@ impl SendSide {
             // One close frame a side: where closes cross, each is the other's answer.
             return reports;
         }
+        let final_message = self.cut_off(final_message, rules, &mut reports);
         if matches!(reason, CloseReason::SlowConsumer | CloseReason::Silent) {
             self.outbox.discard_waiting(rules, &mut reports);
         }
@@ -250,6 +274,26 @@ impl SendSide {
         }
         self.enter(state, Lifecycle::Closing, reason);
         reports
+    }
+
+    /// Cuts off the message that is sent in pieces, if there is one: of a message that has begun, what waits for its
+    /// end cannot be sent, nor can a final message.
+    fn cut_off(
+        &mut self,
+        final_message: Option<Frame>,
+        rules: &OutboxRules,
+        reports: &mut Reports,
+    ) -> Option<Frame> {
+        let Some(outgoing) = self.extras.outgoing() else {
+            return final_message;
+        };
+        if outgoing.has_begun {
+            outgoing.held.clear(rules, reports);
+            return None;
+        }
+        self.outbox
+            .append(std::mem::take(&mut outgoing.held), rules);
+        final_message
     }
 
     /// Ends the connection without a close handshake; the task ends at its next poll.
@@ -265,6 +309,9 @@ impl SendSide {
         self.enter(state, Lifecycle::Ended, reason);
         self.write_mode = WriteMode::Closed;
         reports.add(self.extras.take_staged(), WriteOutcome::Lost);
+        if let Some(outgoing) = self.extras.outgoing() {
+            outgoing.held.clear(rules, &mut reports);
+        }
         self.outbox.clear(rules, &mut reports);
         reports
     }

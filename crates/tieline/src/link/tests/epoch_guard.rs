@@ -129,7 +129,7 @@ fn an_older_version_is_refused_with_a_reason_that_it_understands() {
         assert_eq!(status.code(), Grpc::FailedPrecondition);
         assert_eq!(
             status.message(),
-            "the peer supports versions 1 to 2 of the link protocol, this node 3 to 4: run versions of \
+            "the peer supports versions 1 to 2 of the link protocol, this node 3 to 5: run versions of \
              Tieline that have one in common"
         );
         assert_eq!(greeting::refusal(&status), proto::Refusal::Version);
@@ -140,7 +140,7 @@ fn an_older_version_is_refused_with_a_reason_that_it_understands() {
 fn an_unsupported_version_is_refused_with_both_ranges() {
     run(async {
         let mut theirs = config();
-        theirs.versions = 5..=6;
+        theirs.versions = 6..=7;
         let node = Node::with(theirs, Script::default()).await;
         let link = open(node.address());
         link.until(LinkStatus::Down).await;
@@ -151,7 +151,7 @@ fn an_unsupported_version_is_refused_with_both_ranges() {
             panic!("{refused:?}")
         };
         assert!(
-            why.contains("versions 3 to 4") && why.contains("5 to 6"),
+            why.contains("versions 3 to 5") && why.contains("6 to 7"),
             "{why}"
         );
         let status = RawStream::open(node.address(), &config(), 1).await.err();

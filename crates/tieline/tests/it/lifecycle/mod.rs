@@ -9,6 +9,7 @@ mod floods;
 mod handler;
 mod load;
 mod lost;
+mod message_writer;
 mod order;
 mod receipts;
 mod stats;
