@@ -2,8 +2,9 @@
 
 use tieline_registry::{ClientId, Epoch, NodeReport, RegistryError, Stamp};
 
-pub(crate) fn client_id(name: &str) -> ClientId {
-    ClientId::new(name).expect("the names of the suite are valid ids")
+/// The id with this key: in the default namespace, a name.
+pub(crate) fn client_id(key: &str) -> ClientId {
+    ClientId::from_key(key).expect("the names of the suite are valid ids")
 }
 
 /// The report of a node that has refilled nothing.

@@ -79,7 +79,8 @@
 //! | `contract::sessions` | an address belongs to one process whose lease is alive; late renewals are reported |
 //! | `contract::claims` | the later stamp wins, and nothing is removed that has not been compared |
 //! | `contract::bulk` | large batches, scans and the reaper are complete and exact |
-//! | `contract::random` | 2,000 random operations agree with a reference model |
+//! | `contract::namespaces` | the same name in another namespace is another id, which other programs cannot see |
+//! | `contract::random` | 3,000 random operations agree with a reference model |
 //! | `interleavings::claims` | the newest connection wins, in whatever order requests execute or get lost |
 //! | `interleavings::sessions` | crashes, restarts and duplicate addresses harm no other process |
 //! | `interleavings::leases` | a node that returns gets its clients back; a dead one is removed |

@@ -166,6 +166,15 @@ scenarios! {
         the_shadow_answers_after_a_foreign_delete
         unusual_ids_work
     }
+    contract::namespaces {
+        namespaces_share_no_ids
+        other_programs_reach_the_default_namespace_only
+        lease_info_counts_ids_of_all_namespaces
+        delete_node_reaches_all_namespaces
+        reaping_reaches_all_namespaces
+        unusual_namespaces_work
+        the_longest_ids_fit_one_batch
+    }
     contract::random {
         random_operations_match_the_reference_model
     }

@@ -96,6 +96,7 @@ fn every_fault_is_found_by_name() {
         (Mutation::IgnoresReleases, "no_data_remains"),
         (Mutation::DropsVerdict, "large_batches_are_one_call"),
         (Mutation::IgnoresLoss, "absence_after_wipe_is_unknown"),
+        (Mutation::IgnoresNamespaces, "namespaces_share_no_ids"),
     ];
     for (mutation, scenario) in found_by {
         let failed = play_all(mutation).failed();

@@ -5,7 +5,7 @@
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
 use crate::{
-    error::RegistryError,
+    error::{RegistryError, RegistryErrorKind},
     id::ClientId,
     types::{
         Claim, ClaimOutcomes, Cursor, ExpiredNode, JoinOutcome, JoinRequest, Located, NodeInfo,
@@ -16,6 +16,12 @@ use crate::{
 /// The future that each method of a [`Registry`] returns.
 pub type RegistryFuture<'a, T> =
     Pin<Box<dyn Future<Output = Result<T, RegistryError>> + Send + 'a>>;
+
+/// The id that another program may write, which knows the default namespace only.
+pub(crate) fn shared_id(operation: &'static str, id: &str) -> Result<ClientId, RegistryError> {
+    ClientId::new(id)
+        .map_err(|error| RegistryError::of_kind(RegistryErrorKind::InvalidInput, operation, error))
+}
 
 /// The store in which a cluster remembers which node has which client id.
 ///
@@ -41,6 +47,16 @@ pub type RegistryFuture<'a, T> =
 /// that every live node has joined, a missing entry is [`Located::Unknown`].
 ///
 /// The crate `tieline-registry-conformance` tests these and the contract of each method.
+///
+/// # Namespaces
+///
+/// Ids of different namespaces are different ids, also if they have the same name: a registry stores and
+/// compares [keys](ClientId::key), which [`locate`](Self::locate) and [`get`](Self::get) take, and which
+/// [`ClientId::from_key`] turns into ids again. A [`ClientId`] dereferences to its *name*; pass `id.key()`.
+///
+/// Other programs know the default namespace only: its keys are the names, and its layout is theirs. What a
+/// registry stores for other namespaces must lie outside the layout that other programs share, so there are
+/// no foreign entries in them. Walks list the ids of all namespaces.
 ///
 /// # Concurrency and time
 ///
@@ -119,14 +135,14 @@ pub trait Registry: fmt::Debug + Send + Sync + 'static {
         releases: &'a [Release],
     ) -> RegistryFuture<'a, ReleaseOutcome>;
 
-    /// The entry of an id, or what its absence means.
+    /// The entry of the id that has this [key](ClientId::key), or what its absence means.
     ///
     /// With `fresh`, the answer is not older than the call. Without, a registry with several servers
     /// may answer from the nearest one, if that one has an entry: any other answer is always fresh,
     /// because no node corrects it.
-    fn locate<'a>(&'a self, id: &'a str, fresh: bool) -> RegistryFuture<'a, Located>;
+    fn locate<'a>(&'a self, key: &'a str, fresh: bool) -> RegistryFuture<'a, Located>;
 
-    /// A page of the ids under a session's address, with the stamps of their entries, for the sweep. An
+    /// A page of the ids of all namespaces under a session's address, with the stamps of their entries, for the sweep. An
     /// id may be listed twice; an id that has its entry during the whole walk is listed at least once.
     fn ids_of<'a>(
         &'a self,
@@ -151,25 +167,27 @@ pub trait Registry: fmt::Debug + Send + Sync + 'static {
 
     // ---- The layout that other programs share
 
-    /// Writes id → address without comparing, as a legacy node does.
+    /// Writes id → address without comparing, as a legacy node does: in the default namespace. The key of an
+    /// id in another one is [`InvalidInput`](RegistryErrorKind::InvalidInput).
     fn set<'a>(&'a self, id: &'a str, address: &'a str) -> RegistryFuture<'a, ()>;
 
-    /// The address of an id, as [`locate`](Self::locate) finds it.
-    fn get<'a>(&'a self, id: &'a str) -> RegistryFuture<'a, Option<Arc<str>>> {
+    /// The address of the id that has this [key](ClientId::key), as [`locate`](Self::locate) finds it.
+    fn get<'a>(&'a self, key: &'a str) -> RegistryFuture<'a, Option<Arc<str>>> {
         Box::pin(async move {
-            let entry = self.locate(id, true).await?.entry();
+            let entry = self.locate(key, true).await?.entry();
             Ok(entry.map(|entry| entry.address))
         })
     }
 
-    /// Deletes an id without comparing, as a legacy node does.
+    /// Deletes an id without comparing, as a legacy node does: in the default namespace. The key of an id in
+    /// another one is [`InvalidInput`](RegistryErrorKind::InvalidInput).
     fn delete<'a>(&'a self, id: &'a str) -> RegistryFuture<'a, ()>;
 
-    /// Deletes every id of an address, no matter who wrote it, and returns how many. For addresses that will
-    /// not be used again: a live node claims its ids again at its next audit.
+    /// Deletes every id of an address in all namespaces, no matter who wrote it, and returns how many. For
+    /// addresses that will not be used again: a live node claims its ids again at its next audit.
     fn delete_node<'a>(&'a self, address: &'a str) -> RegistryFuture<'a, u64>;
 
-    /// A page of all ids with their addresses. An id may be listed twice; an id that has its entry
+    /// A page of the ids of all namespaces with their addresses. An id may be listed twice; an id that has its entry
     /// during the whole walk is listed at least once.
     fn scan(&self, from: Cursor) -> RegistryFuture<'_, Page<(ClientId, Arc<str>)>>;
 }

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use self::data::Data;
 use crate::{
-    contract::{Registry, RegistryFuture},
+    contract::{Registry, RegistryFuture, shared_id},
     error::{RegistryError, RegistryErrorKind},
     id::ClientId,
     types::{
@@ -158,8 +158,8 @@ impl Registry for MemoryRegistry {
         Box::pin(async { Ok(self.with(|data, now| data.release(session, releases, now))) })
     }
 
-    fn locate<'a>(&'a self, id: &'a str, _fresh: bool) -> RegistryFuture<'a, Located> {
-        Box::pin(async move { Ok(self.with(|data, now| data.locate(id, now))) })
+    fn locate<'a>(&'a self, key: &'a str, _fresh: bool) -> RegistryFuture<'a, Located> {
+        Box::pin(async move { Ok(self.with(|data, now| data.locate(key, now))) })
     }
 
     fn ids_of<'a>(
@@ -185,7 +185,7 @@ impl Registry for MemoryRegistry {
 
     fn set<'a>(&'a self, id: &'a str, address: &'a str) -> RegistryFuture<'a, ()> {
         Box::pin(async move {
-            let id = ClientId::new(id).map_err(|error| invalid_input("set an id", error))?;
+            let id = shared_id("set an id", id)?;
             self.with(|data, _| data.set(id, address.into()));
             Ok(())
         })
@@ -193,7 +193,8 @@ impl Registry for MemoryRegistry {
 
     fn delete<'a>(&'a self, id: &'a str) -> RegistryFuture<'a, ()> {
         Box::pin(async move {
-            self.with(|data, _| data.delete(id));
+            let id = shared_id("delete an id", id)?;
+            self.with(|data, _| data.delete(id.key()));
             Ok(())
         })
     }
@@ -212,7 +213,7 @@ impl Registry for MemoryRegistry {
     }
 }
 
-/// A cursor is the last id of the previous page.
+/// A cursor is the key of the last id of the previous page.
 fn after(cursor: &Cursor) -> Result<Bound<&str>, RegistryError> {
     match cursor.0.as_slice() {
         [] => Ok(Bound::Unbounded),
@@ -224,7 +225,7 @@ fn after(cursor: &Cursor) -> Result<Bound<&str>, RegistryError> {
 
 fn next(last: Option<&ClientId>, items: usize) -> Option<Cursor> {
     let last = last.filter(|_| items == PAGE)?;
-    Some(Cursor(last.as_bytes().to_vec()))
+    Some(Cursor(last.key().as_bytes().to_vec()))
 }
 
 fn invalid_input(

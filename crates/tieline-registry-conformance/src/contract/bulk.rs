@@ -24,7 +24,7 @@ fn names(prefix: &str, count: usize) -> Vec<ClientId> {
 async fn claim_fresh(fixture: &Fixture, session: &NodeSession, ids: &[ClientId]) {
     let claims: Vec<_> = ids
         .iter()
-        .map(|id| claim(id, 20, ClaimKind::Fresh))
+        .map(|id| claim(id.key(), 20, ClaimKind::Fresh))
         .collect();
     let verdicts = fixture.claim_batch(session, &claims).await;
     assert!(
@@ -34,7 +34,7 @@ async fn claim_fresh(fixture: &Fixture, session: &NodeSession, ids: &[ClientId])
 }
 
 async fn release_all(fixture: &Fixture, session: &NodeSession, ids: &[ClientId]) {
-    let releases: Vec<_> = ids.iter().map(|id| release(id, 99)).collect();
+    let releases: Vec<_> = ids.iter().map(|id| release(id.key(), 99)).collect();
     let outcome = expect_reply(fixture.registry.release(session, &releases).await);
     assert_eq!(outcome, ReleaseOutcome::Done);
 }
@@ -121,7 +121,7 @@ pub(crate) async fn large_batches_are_one_call(harness: &dyn RegistryHarness) ->
     let claims: Vec<Claim> = ids
         .iter()
         .enumerate()
-        .map(|(n, id)| claim(id, stamp(n), ClaimKind::Fresh))
+        .map(|(n, id)| claim(id.key(), stamp(n), ClaimKind::Fresh))
         .collect();
     for (n, verdict) in fixture
         .claim_batch(&b, &claims)
@@ -328,10 +328,10 @@ pub(crate) async fn no_data_remains(harness: &dyn RegistryHarness) -> ScenarioRe
     for round in 0..5 {
         let ids = names(&format!("{round} "), 200);
         claim_fresh(&fixture, &a, &ids).await;
-        let moved = ids.iter().map(|id| claim(id, 30, ClaimKind::Fresh));
+        let moved = ids.iter().map(|id| claim(id.key(), 30, ClaimKind::Fresh));
         fixture.claim_batch(&b, &moved.collect::<Vec<_>>()).await;
-        expect_reply(fixture.registry.set(&ids[0], FOREIGN_ADDRESS).await);
-        expect_reply(fixture.registry.delete(&ids[0]).await);
+        expect_reply(fixture.registry.set(ids[0].key(), FOREIGN_ADDRESS).await);
+        expect_reply(fixture.registry.delete(ids[0].key()).await);
         release_all(&fixture, &a, &ids).await;
         release_all(&fixture, &b, &ids).await;
     }

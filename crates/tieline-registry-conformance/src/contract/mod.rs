@@ -6,6 +6,7 @@
 pub(crate) mod bulk;
 pub(crate) mod claims;
 mod fixture;
+pub(crate) mod namespaces;
 pub(crate) mod random;
 mod reference;
 pub(crate) mod sessions;

@@ -38,7 +38,7 @@ pub(crate) async fn random_interleavings_converge(harness: &dyn RegistryHarness)
 
 async fn step(sim: &mut Simulation<'_>, rng: &mut Rng, number: u32, late: &mut Vec<ClaimRequest>) {
     let node = [NODE_A, NODE_B][rng.usize(..2)];
-    let name = ["x", "y"][rng.usize(..2)];
+    let name = ["x", "y", "\0chat\0x"][rng.usize(..3)];
     match rng.u8(..40) {
         0..6 => sim.connect_as(node, number, name),
         6..9 if sim.is_connected(node, name) => sim.disconnect_as(node, name),

@@ -93,7 +93,7 @@ impl Simulation<'_> {
                 continue;
             };
             match self.nodes[node].process_state {
-                ProcessState::Running => self.nodes[node].table.recheck(&id),
+                ProcessState::Running => self.nodes[node].table.recheck(id.key()),
                 ProcessState::Paused => self.evicts.push_back((to, id)),
                 ProcessState::Dead => {}
             }

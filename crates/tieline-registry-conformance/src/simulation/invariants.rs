@@ -29,7 +29,8 @@ impl Simulation<'_> {
         let holders = expect_reply(self.registry.nodes().await);
         let holds = |node: &Node| holders.iter().any(|holder| holder.process == node.process);
         for id in ids {
-            let Some(entry) = expect_reply(self.registry.locate(id, true).await).entry() else {
+            let Some(entry) = expect_reply(self.registry.locate(id.key(), true).await).entry()
+            else {
                 continue;
             };
             let Owner::Node { stamp, leased } = entry.owner else {
@@ -52,7 +53,7 @@ impl Simulation<'_> {
 
     pub(super) async fn assert_not_removed(&self, protected: &ConnectedEntries, by: &str) {
         for (id, entry) in protected {
-            let now = expect_reply(self.registry.locate(id, true).await).entry();
+            let now = expect_reply(self.registry.locate(id.key(), true).await).entry();
             assert_eq!(
                 now.map(|entry| entry.address),
                 Some(entry.address.clone()),
@@ -86,8 +87,8 @@ impl Simulation<'_> {
             .expect("writing to a string cannot fail");
         }
         for id in self.newest.keys() {
-            let entry = expect_reply(self.registry.locate(id, true).await).entry();
-            write!(text, "; {id}: {entry:?}").expect("writing to a string cannot fail");
+            let entry = expect_reply(self.registry.locate(id.key(), true).await).entry();
+            write!(text, "; {id:?}: {entry:?}").expect("writing to a string cannot fail");
         }
         text
     }
@@ -95,7 +96,7 @@ impl Simulation<'_> {
     pub(super) async fn check_invariants(&self) {
         let mut expected = BTreeMap::new();
         for id in self.newest.keys() {
-            let entry = expect_reply(self.registry.locate(id, true).await).entry();
+            let entry = expect_reply(self.registry.locate(id.key(), true).await).entry();
             match self.connections_of(id).as_slice() {
                 [] => self.check_absent(id, entry.as_ref(), &mut expected),
                 [(address, connection)] => {

@@ -10,9 +10,9 @@ use std::{
 
 use parking_lot::Mutex;
 use tieline_registry::{
-    Claim, ClaimOutcomes, ClientId, Cursor, ExpiredNode, JoinOutcome, JoinRequest, LeaseInfo,
-    Located, NodeInfo, NodeReport, NodeSession, Page, Registry, RegistryError, RegistryFuture,
-    Release, ReleaseOutcome, Renewal, Stamp,
+    Claim, ClaimOutcomes, ClientId, Cursor, DEFAULT_NAMESPACE, ExpiredNode, JoinOutcome,
+    JoinRequest, LeaseInfo, Located, NodeInfo, NodeReport, NodeSession, Page, Registry,
+    RegistryError, RegistryFuture, Release, ReleaseOutcome, Renewal, Stamp,
 };
 
 /// What differs from a correct memory registry.
@@ -36,6 +36,8 @@ pub(super) enum Mutation {
     DropsVerdict,
     /// A missing entry means that there is no client, also after a loss.
     IgnoresLoss,
+    /// Ids are told apart by their names only.
+    IgnoresNamespaces,
 }
 
 #[derive(Debug)]
@@ -114,7 +116,7 @@ impl MutantRegistry {
         session: &NodeSession,
         id: &ClientId,
     ) -> Result<(), RegistryError> {
-        let Some(entry) = self.inner.locate(id, true).await?.entry() else {
+        let Some(entry) = self.inner.locate(id.key(), true).await?.entry() else {
             return Ok(());
         };
         for node in self.inner.nodes().await? {
@@ -205,6 +207,12 @@ impl Registry for MutantRegistry {
                     let order = self.executed.fetch_add(1, Ordering::Relaxed);
                     claim.stamp = Stamp(order + (1 << 50));
                 }
+            }
+            for claim in claims
+                .iter_mut()
+                .filter(|_| self.is(Mutation::IgnoresNamespaces))
+            {
+                claim.id = claim.id.in_namespace(DEFAULT_NAMESPACE).expect("a name");
             }
             let mut claimed = self.inner().await?.claim(session, &claims).await?;
             if let ClaimOutcomes::Verdicts(verdicts) = &mut claimed

@@ -51,22 +51,24 @@ impl<C> ClaimTable<C> {
     /// ([`ClaimKind::Exclusive`]).
     pub fn connect(&mut self, id: &ClientId, stamp: Stamp, connection: C, exclusive: bool) {
         self.entries.entry(id.clone()).or_default();
-        self.apply(id, |entry| entry.connect(connection, stamp, exclusive));
+        let key = id.key();
+        self.apply(key, |entry| entry.connect(connection, stamp, exclusive));
         self.lanes.push(Lane::Urgent, id.clone(), &self.entries);
     }
 
-    /// A connection ended: releases its id, unless a newer connection here has it.
-    pub fn disconnect(&mut self, id: &str, is_same: impl FnOnce(&C) -> bool) {
-        if self.apply(id, |entry| entry.disconnect(is_same)) == Some(true) {
-            self.forget_or_enqueue(id);
+    /// A connection ended: releases the id that has this [key](ClientId::key), unless a newer connection
+    /// here has it.
+    pub fn disconnect(&mut self, key: &str, is_same: impl FnOnce(&C) -> bool) {
+        if self.apply(key, |entry| entry.disconnect(is_same)) == Some(true) {
+            self.forget_or_enqueue(key);
         }
     }
 
-    /// Another node was granted this id: claims it again, to learn who has it. The event carries no
-    /// verdict, so that a late one does no harm.
-    pub fn recheck(&mut self, id: &str) {
-        if self.apply(id, ClaimEntry::recheck) == Some(true) {
-            self.enqueue(id, Lane::Urgent);
+    /// Another node was granted the id that has this [key](ClientId::key): claims it again, to learn who
+    /// has it. The event carries no verdict, so that a late one does no harm.
+    pub fn recheck(&mut self, key: &str) {
+        if self.apply(key, ClaimEntry::recheck) == Some(true) {
+            self.enqueue(key, Lane::Urgent);
         }
     }
 
@@ -75,7 +77,7 @@ impl<C> ClaimTable<C> {
     pub fn sweep(&mut self, ids: impl IntoIterator<Item = (ClientId, Stamp)>) {
         for (id, stamp) in ids {
             self.entries.entry(id.clone()).or_default();
-            if self.apply(&id, |entry| entry.sweep(stamp)) == Some(true) {
+            if self.apply(id.key(), |entry| entry.sweep(stamp)) == Some(true) {
                 self.lanes.push(Lane::Slow, id, &self.entries);
             }
         }
@@ -96,8 +98,8 @@ impl<C> ClaimTable<C> {
         self.session = Some(session);
         let ids: Vec<_> = self.entries.keys().cloned().collect();
         for id in ids {
-            self.apply(&id, ClaimEntry::rejoin);
-            self.enqueue(&id, Lane::Slow);
+            self.apply(id.key(), ClaimEntry::rejoin);
+            self.enqueue(id.key(), Lane::Slow);
         }
     }
 
@@ -201,16 +203,16 @@ impl<C> ClaimTable<C> {
             }
             (ClaimBatch::Releases(releases), ClaimReply::Releases(ReleaseOutcome::Done)) => {
                 for Release { id, .. } in releases {
-                    self.apply(&id, ClaimEntry::on_released);
-                    self.forget_or_enqueue(&id);
+                    self.apply(id.key(), ClaimEntry::on_released);
+                    self.forget_or_enqueue(id.key());
                 }
             }
             (batch, reply) => {
                 // The session is lost, or the reply is missing. The next request finds out what was
                 // carried out.
                 for id in batch.ids() {
-                    self.apply(id, ClaimEntry::on_no_reply);
-                    self.forget_or_enqueue(id);
+                    self.apply(id.key(), ClaimEntry::on_no_reply);
+                    self.forget_or_enqueue(id.key());
                 }
                 if self.session.as_ref() == Some(&session) {
                     self.stop();
@@ -225,7 +227,7 @@ impl<C> ClaimTable<C> {
         let Claim { id, stamp, .. } = claim;
         match verdict {
             Verdict::Granted { displaced } => {
-                if self.apply(&id, |entry| entry.on_granted(stamp)) == Some(true) {
+                if self.apply(id.key(), |entry| entry.on_granted(stamp)) == Some(true) {
                     effects.push(Effect::Granted(stamp));
                 }
                 // Without a connection here, the entry is released next: nobody is displaced.
@@ -235,19 +237,21 @@ impl<C> ClaimTable<C> {
                 }
             }
             Verdict::Taken { .. } => {
-                let refused = self.apply(&id, |entry| entry.on_taken(stamp)).flatten();
+                let refused = self
+                    .apply(id.key(), |entry| entry.on_taken(stamp))
+                    .flatten();
                 effects.extend(refused.map(|connection| Effect::Refused(connection, stamp)));
             }
         }
-        self.forget_or_enqueue(&id);
+        self.forget_or_enqueue(id.key());
     }
 }
 
 /// Bookkeeping.
 impl<C> ClaimTable<C> {
     /// Applies an event to an entry, and keeps the counts. `None` without an entry.
-    fn apply<R>(&mut self, id: &str, event: impl FnOnce(&mut ClaimEntry<C>) -> R) -> Option<R> {
-        let entry = self.entries.get_mut(id)?;
+    fn apply<R>(&mut self, key: &str, event: impl FnOnce(&mut ClaimEntry<C>) -> R) -> Option<R> {
+        let entry = self.entries.get_mut(key)?;
         let (was_registered, was_to_refill) = (entry.is_registered(), entry.is_to_refill());
         let result = event(entry);
         self.registered += u64::from(entry.is_registered());
@@ -258,18 +262,18 @@ impl<C> ClaimTable<C> {
     }
 
     /// Drops an entry that needs nothing for good; else queues what it needs.
-    fn forget_or_enqueue(&mut self, id: &str) {
-        if self.entries.get(id).is_some_and(ClaimEntry::is_obsolete) {
-            self.entries.remove(id);
+    fn forget_or_enqueue(&mut self, key: &str) {
+        if self.entries.get(key).is_some_and(ClaimEntry::is_obsolete) {
+            self.entries.remove(key);
         } else {
-            self.enqueue(id, Lane::Urgent);
+            self.enqueue(key, Lane::Urgent);
         }
     }
 
     /// Queues an id that needs a request, unless one is in progress. Only repeated claims may be slow:
     /// a connection that has just arrived or ended never waits for an audit.
-    fn enqueue(&mut self, id: &str, lane: Lane) {
-        let Some((id, entry)) = self.entries.get_key_value(id) else {
+    fn enqueue(&mut self, key: &str, lane: Lane) {
+        let Some((id, entry)) = self.entries.get_key_value(key) else {
             return;
         };
         if entry.is_in_progress() {

@@ -11,7 +11,7 @@ use super::{
     batch::{self, BATCH, Fenced},
     call_error::CallError,
     conflict::{Decision, Observed},
-    layout::Shadow,
+    layout::{Shadow, is_shared},
     registry::EtcdRegistry,
     rpc::{TxnRequest, TxnResponse, get, put, revision_is},
 };
@@ -108,10 +108,10 @@ impl EtcdRegistry {
         Ok(Some(decided))
     }
 
-    /// Writes both keys if they are as observed; else reads them.
+    /// Writes the entry, if there is one, and its shadow if they are as observed; else reads them.
     fn compare_and_swap(&self, session: &NodeSession, pending: &PendingClaim<'_>) -> TxnRequest {
-        let id = &pending.claim.id;
-        let (entry, shadow) = (self.layout.entry_key(id), self.layout.shadow_key(id));
+        let key = pending.claim.id.key();
+        let (entry, shadow) = (self.layout.entry_key(key), self.layout.shadow_key(key));
         let unless_registered = pending
             .unless_registered
             .as_ref()
@@ -121,17 +121,18 @@ impl EtcdRegistry {
             stamp: pending.stamp,
             address: session.address.clone(),
         };
-        let mut txn = TxnRequest {
-            compare: vec![
-                revision_is(entry.clone(), entry_revision),
-                revision_is(shadow.clone(), shadow_revision),
-            ],
-            success: vec![
-                put(entry.clone(), session.address.to_string(), pending.lease),
-                put(shadow.clone(), value.value(), pending.lease),
-            ],
-            failure: vec![get(entry), get(shadow)],
-        };
+        let mut txn = TxnRequest::default();
+        if let Some(entry) = entry {
+            let address = session.address.to_string();
+            txn.compare.push(revision_is(entry.clone(), entry_revision));
+            txn.success.push(put(entry.clone(), address, pending.lease));
+            txn.failure.push(get(entry));
+        }
+        txn.compare
+            .push(revision_is(shadow.clone(), shadow_revision));
+        txn.success
+            .push(put(shadow.clone(), value.value(), pending.lease));
+        txn.failure.push(get(shadow));
         if let Some(node) = unless_registered {
             txn.compare.push(revision_is(node.clone(), 0));
             txn.failure.push(get(node));
@@ -166,7 +167,9 @@ impl<'a> PendingClaim<'a> {
             return Some(Verdict::Granted { displaced });
         }
         self.rounds += 1;
-        self.observed = Observed::new(response.reads(), self.unless_registered.as_ref());
+        let is_shared = is_shared(self.claim.id.key());
+        let node = self.unless_registered.as_ref();
+        self.observed = Observed::new(response.reads(), is_shared, node);
         match self.observed.decide(session, self.claim, is_leased) {
             Decision::Taken { by } => Some(Verdict::Taken { by }),
             Decision::AlreadyWritten => Some(Verdict::Granted { displaced: None }),

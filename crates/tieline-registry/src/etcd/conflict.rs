@@ -15,6 +15,8 @@ use crate::types::{Claim, ClaimKind, NodeSession, Stamp};
 /// The keys of an id: the entry, its shadow, and the shadow's node if it was read too.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Observed {
+    /// Whether there is an entry beside the shadow.
+    is_shared: bool,
     entry: Option<KeyValue>,
     shadow_kv: Option<KeyValue>,
     shadow: Option<Shadow>,
@@ -40,16 +42,22 @@ pub(super) enum Decision {
 }
 
 impl Observed {
-    /// From the reads of the entry, its shadow and, optionally, a node.
+    /// From the reads of the entry, if other programs share it, its shadow and, optionally, a node.
     pub(super) fn new(
         mut reads: impl Iterator<Item = Option<KeyValue>>,
+        is_shared: bool,
         node: Option<&Arc<str>>,
     ) -> Self {
-        let entry = reads.next().flatten();
+        let entry = if is_shared {
+            reads.next().flatten()
+        } else {
+            None
+        };
         let shadow_kv = reads.next().flatten();
         Self {
             shadow: shadow_kv.as_ref().and_then(Shadow::parse),
             node: node.map(|node| (node.clone(), reads.next().flatten().is_some())),
+            is_shared,
             entry,
             shadow_kv,
         }
@@ -118,7 +126,7 @@ impl Observed {
         })
     }
 
-    /// Whether both keys are as this session would write them, its leases included: keys that an earlier
+    /// Whether the keys are as this session would write them, its leases included: keys that an earlier
     /// session wrote expire with that session's leases.
     fn is_written(
         &self,
@@ -127,7 +135,7 @@ impl Observed {
         is_leased: impl Fn(i64) -> bool,
     ) -> bool {
         let kept = |kv: &Option<KeyValue>| kv.as_ref().is_some_and(|kv| is_leased(kv.lease));
-        kept(&self.entry)
+        (kept(&self.entry) || !self.is_shared)
             && kept(&self.shadow_kv)
             && self.foreign(session).is_none()
             && self.stamp() == Some(stamp)
@@ -176,7 +184,11 @@ mod tests {
     }
 
     fn seen(entry: &str, shadow: &str, lease: i64) -> Observed {
-        Observed::new([kv(entry, lease), kv(shadow, lease)].into_iter(), None)
+        Observed::new(
+            [kv(entry, lease), kv(shadow, lease)].into_iter(),
+            true,
+            None,
+        )
     }
 
     /// The decision for node `me`.
@@ -239,6 +251,22 @@ mod tests {
     }
 
     #[test]
+    fn without_an_entry_the_shadow_decides() {
+        let seen = |shadow| Observed::new([kv(shadow, LEASE)].into_iter(), false, None);
+        let (mine, other) = (seen("5 me"), seen("5 you"));
+        assert_eq!(decide(&mine, 5, ClaimKind::Held), Decision::AlreadyWritten);
+        let newer = write(Stamp(6), None, None);
+        assert_eq!(decide(&mine, 6, ClaimKind::Fresh), newer);
+        assert_eq!(decide(&other, 5, ClaimKind::Held), taken("you"));
+        let displaced = Some("you".into());
+        let won = write(Stamp(6), displaced, None);
+        assert_eq!(decide(&other, 6, ClaimKind::Held), won);
+        let (you, reads) = ("you".into(), [kv("5 you", LEASE), kv("uuid", 1)]);
+        let living = Observed::new(reads.into_iter(), false, Some(&you));
+        assert_eq!(decide(&living, 9, ClaimKind::Exclusive), taken("you"));
+    }
+
+    #[test]
     fn an_exclusive_claim_displaces_no_live_node() {
         let kind = ClaimKind::Exclusive;
         assert_eq!(decide(&seen("go", "", 0), 9, kind), taken("go"));
@@ -247,10 +275,10 @@ mod tests {
         let unless = write(Stamp(9), Some(you.clone()), Some(you.clone()));
         assert_eq!(decide(&unknown, 9, kind), unless);
         let reads = [kv("you", 1), kv("5 you", 1), kv("uuid", 1)];
-        let living = Observed::new(reads.into_iter(), Some(&you));
+        let living = Observed::new(reads.into_iter(), true, Some(&you));
         assert_eq!(decide(&living, 9, kind), taken("you"));
         let reads = [kv("you", 1), kv("5 you", 1), None];
-        let dead = Observed::new(reads.into_iter(), Some(&you));
+        let dead = Observed::new(reads.into_iter(), true, Some(&you));
         assert_eq!(decide(&dead, 9, kind), unless);
     }
 }

@@ -5,10 +5,12 @@
 //! | key | value |
 //! |---|---|
 //! | `P` + id | the entry: address. Other programs share these keys |
-//! | `S` + `own/` + id | the shadow: stamp and address |
+//! | `S` + `own/` + key of the id | the shadow: stamp and address |
 //! | `S` + `node/` + address | process |
 //! | `S` + `epoch` | when the epoch began, in µs of the clock |
 //! | `S` + `refilling/` + address, or `*` for all | exists while entries may be missing |
+//!
+//! Other programs know the default namespace only. In another one there are no entries: the shadow is all.
 //!
 //! Must not know calls. Invariant: no key of Tieline's own begins with `P`.
 
@@ -18,7 +20,10 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::rpc::KeyValue;
-use crate::{id::ClientId, types::Stamp};
+use crate::{
+    id::{ClientId, DEFAULT_NAMESPACE, split},
+    types::Stamp,
+};
 
 /// The longest prefix, in bytes: with it, a batch of the longest ids fits etcd's request limit of 1.5 MiB.
 const MAX_PREFIX: usize = 256;
@@ -62,12 +67,13 @@ impl Layout {
         })
     }
 
-    pub(super) fn entry_key(&self, id: &str) -> Bytes {
-        [&self.entry, id].concat().into()
+    /// None in a namespace that no other program shares.
+    pub(super) fn entry_key(&self, key: &str) -> Option<Bytes> {
+        is_shared(key).then(|| [&self.entry, key].concat().into())
     }
 
-    pub(super) fn shadow_key(&self, id: &str) -> Bytes {
-        [&self.shadow, id].concat().into()
+    pub(super) fn shadow_key(&self, key: &str) -> Bytes {
+        [&self.shadow, key].concat().into()
     }
 
     pub(super) fn node_key(&self, address: &str) -> Bytes {
@@ -103,6 +109,11 @@ impl Layout {
         range(&self.shadow)
     }
 
+    /// The keys of those shadows that have no entries: the keys of their ids begin with NUL.
+    pub(super) fn shadows_in_namespaces(&self) -> (Bytes, Bytes) {
+        range(&format!("{}\0", self.shadow))
+    }
+
     /// The keys of all nodes.
     pub(super) fn nodes(&self) -> (Bytes, Bytes) {
         range(&self.node)
@@ -128,7 +139,7 @@ impl Layout {
 
     /// The id of a shadow's key.
     pub(super) fn id_of_shadow(&self, key: &[u8]) -> Option<ClientId> {
-        ClientId::new(rest(key, &self.shadow)?).ok()
+        ClientId::from_key(rest(key, &self.shadow)?).ok()
     }
 
     /// The address of a node's key.
@@ -141,6 +152,10 @@ impl Layout {
 /// the marks may outlive them. No address contains a slash.
 pub(super) fn prefix_of_live(key: &[u8]) -> Option<String> {
     let key = rest(key, "!tieline")?;
+    // A name in a namespace may look like any other key.
+    if let Some((before, _)) = key.split_once("own/\0") {
+        return Some(before.to_owned());
+    }
     let before = |kind| {
         let (before, address) = key.rsplit_once(kind)?;
         (!address.contains('/')).then_some(before)
@@ -150,6 +165,11 @@ pub(super) fn prefix_of_live(key: &[u8]) -> Option<String> {
     }
     let of_entry = || key.split_once("own/").map(|(before, _)| before);
     before("node/").or_else(of_entry).map(str::to_owned)
+}
+
+/// Whether other programs share the namespace of an id, which has this key.
+pub(super) fn is_shared(key: &str) -> bool {
+    split(key).0 == DEFAULT_NAMESPACE
 }
 
 fn rest<'a>(key: &'a [u8], prefix: &str) -> Option<&'a str> {
@@ -201,7 +221,7 @@ mod tests {
     #[test]
     fn own_keys_are_outside_the_shared_prefix() {
         let layout = Layout::new("/ws/").unwrap();
-        assert_eq!(layout.entry_key("a"), "/ws/a");
+        assert_eq!(layout.entry_key("a").unwrap(), "/ws/a");
         assert_eq!(layout.shadow_key("a"), "!tieline/ws/own/a");
         assert_eq!(layout.node_key("h:1"), "!tieline/ws/node/h:1");
         assert_eq!(layout.entries(), ("/ws/".into(), "/ws0".into()));
@@ -209,6 +229,22 @@ mod tests {
             assert!(Layout::new(taken).is_err(), "{taken}");
         }
         assert!(Layout::new(&"x".repeat(MAX_PREFIX + 1)).is_err());
+    }
+
+    #[test]
+    fn other_programs_share_the_default_namespace_only() {
+        let layout = Layout::new("ws").unwrap();
+        let id = ClientId::from_key("\0chat\0a").unwrap();
+        assert_eq!(layout.entry_key(id.key()), None);
+        let shadow = layout.shadow_key(id.key());
+        assert_eq!(layout.id_of_shadow(&shadow), Some(id));
+        assert_eq!(layout.id_of_entry(b"ws\0chat\0a"), None);
+        let (first, end) = layout.shadows_in_namespaces();
+        assert!(first <= shadow && shadow < end);
+        for default in ["a", "\u{1}", "a\0b"] {
+            assert!(layout.entry_key(default).is_some());
+            assert!(layout.shadow_key(default) >= end, "{default:?}");
+        }
     }
 
     #[test]
@@ -222,8 +258,15 @@ mod tests {
             }
             assert_eq!(live(layout.mark_of_everyone()), None, "{prefix}");
         }
-        let shadow = Layout::new("ws").unwrap().shadow_key("a/b");
-        assert_eq!(prefix_of_live(&shadow).as_deref(), Some("ws"));
+        for id in [
+            "a/b",
+            "\0chat\0node/h:1",
+            "\0own/\0refilling/*",
+            "\0a\0epoch",
+        ] {
+            let shadow = Layout::new("ws").unwrap().shadow_key(id);
+            assert_eq!(prefix_of_live(&shadow).as_deref(), Some("ws"), "{id:?}");
+        }
     }
 
     #[test]

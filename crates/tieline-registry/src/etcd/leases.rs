@@ -155,7 +155,7 @@ impl EtcdRegistry {
 
     /// The shadows of up to [`BATCH`] ids, in order.
     async fn shadows_of(&self, ids: &[ClientId]) -> Result<Vec<Option<KeyValue>>, CallError> {
-        let reads = ids.iter().map(|id| get(self.layout.shadow_key(id)));
+        let reads = ids.iter().map(|id| get(self.layout.shadow_key(id.key())));
         let reads = reads.collect();
         Ok(self.read(RetrySafety::Idempotent, reads).await?.collect())
     }

@@ -4,15 +4,16 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::{
     call_error::CallError,
     client::RetrySafety,
-    layout,
     registry::EtcdRegistry,
-    rpc::{DeleteRangeRequest, KeyValue, PutRequest},
+    rpc::{DeleteRangeRequest, PutRequest},
 };
 use crate::{
-    contract::{Registry, RegistryFuture},
+    contract::{Registry, RegistryFuture, shared_id},
     error::RegistryError,
     id::ClientId,
     types::{
@@ -24,6 +25,14 @@ use crate::{
 /// The error of an operation whose call failed.
 fn during(operation: &'static str) -> impl FnOnce(CallError) -> RegistryError {
     move |error| error.into_registry_error(operation)
+}
+
+impl EtcdRegistry {
+    /// The key of an entry that other programs may write.
+    fn shared_key(&self, operation: &'static str, id: &str) -> Result<Bytes, RegistryError> {
+        let id = shared_id(operation, id)?;
+        Ok([self.layout.prefix(), id.key()].concat().into())
+    }
 }
 
 impl Registry for EtcdRegistry {
@@ -97,9 +106,9 @@ impl Registry for EtcdRegistry {
         })
     }
 
-    fn locate<'a>(&'a self, id: &'a str, fresh: bool) -> RegistryFuture<'a, Located> {
+    fn locate<'a>(&'a self, key: &'a str, fresh: bool) -> RegistryFuture<'a, Located> {
         Box::pin(async move {
-            let located = self.do_locate(id, fresh).await;
+            let located = self.do_locate(key, fresh).await;
             located.map_err(during("locate an id"))
         })
     }
@@ -116,24 +125,25 @@ impl Registry for EtcdRegistry {
     }
 
     fn set<'a>(&'a self, id: &'a str, address: &'a str) -> RegistryFuture<'a, ()> {
-        let put = PutRequest {
-            key: self.layout.entry_key(id),
-            value: address.to_owned().into(),
-            lease: 0,
-        };
+        const OPERATION: &str = "set an id";
         Box::pin(async move {
+            let put = PutRequest {
+                key: self.shared_key(OPERATION, id)?,
+                value: address.to_owned().into(),
+                lease: 0,
+            };
             let put = self.client.call(RetrySafety::SendOnce, put).await;
-            put.map(drop).map_err(during("set an id"))
+            put.map(drop).map_err(during(OPERATION))
         })
     }
 
     fn delete<'a>(&'a self, id: &'a str) -> RegistryFuture<'a, ()> {
-        let delete = DeleteRangeRequest {
-            key: self.layout.entry_key(id),
-        };
+        const OPERATION: &str = "delete an id";
         Box::pin(async move {
+            let key = self.shared_key(OPERATION, id)?;
+            let delete = DeleteRangeRequest { key };
             let deleted = self.client.call(RetrySafety::SendOnce, delete).await;
-            deleted.map(drop).map_err(during("delete an id"))
+            deleted.map(drop).map_err(during(OPERATION))
         })
     }
 
@@ -146,13 +156,8 @@ impl Registry for EtcdRegistry {
 
     fn scan(&self, from: Cursor) -> RegistryFuture<'_, Page<(ClientId, Arc<str>)>> {
         Box::pin(async move {
-            let page = self.page(self.layout.entries(), &from).await;
-            let (kvs, next) = page.map_err(during("list the ids"))?;
-            let item = |kv: &KeyValue| {
-                Some((self.layout.id_of_entry(&kv.key)?, layout::entry_address(kv)))
-            };
-            let items = kvs.iter().filter_map(item).collect();
-            Ok(Page { items, next })
+            let page = self.page_of_entries(&from).await;
+            page.map_err(during("list the ids"))
         })
     }
 }

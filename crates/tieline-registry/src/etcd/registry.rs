@@ -22,9 +22,9 @@ use crate::{
 
 /// The registry on etcd 3.4 or later.
 ///
-/// The keys under the prefix are the layout of the package go-websocket: prefix + client id → address.
-/// Tieline's own keys begin with `!tieline` + prefix. A node's keys are bound to its leases, so etcd removes
-/// them when the leases expire.
+/// The keys under the prefix are the layout of the package go-websocket: prefix + client id → address. They
+/// have the default namespace only. Tieline's own keys begin with `!tieline` + prefix. A node's keys are
+/// bound to its leases, so etcd removes them when the leases expire.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), tieline_registry::RegistryError> {

@@ -87,19 +87,19 @@ impl EtcdRegistry {
         session: &NodeSession,
         pending: &PendingRelease<'_>,
     ) -> TxnRequest {
-        let id = &pending.release.id;
-        let (entry, shadow) = (self.layout.entry_key(id), self.layout.shadow_key(id));
-        let delete_entry = delete_if(entry, session.address.to_string());
-        let (compare, success) = match &pending.shadow {
-            None => (revision_is(shadow.clone(), 0), vec![delete_entry]),
+        let key = pending.release.id.key();
+        let (entry, shadow) = (self.layout.entry_key(key), self.layout.shadow_key(key));
+        let delete_entry = entry.map(|entry| delete_if(entry, session.address.to_string()));
+        let (compare, delete_shadow) = match &pending.shadow {
+            None => (revision_is(shadow.clone(), 0), None),
             Some(seen) => {
                 let compare = value_is(shadow.clone(), seen.value());
-                (compare, vec![delete(shadow.clone()), delete_entry])
+                (compare, Some(delete(shadow.clone())))
             }
         };
         TxnRequest {
             compare: vec![compare],
-            success,
+            success: delete_shadow.into_iter().chain(delete_entry).collect(),
             failure: vec![get(shadow)],
         }
     }

@@ -2,6 +2,8 @@
 //!
 //! Owns the pages. A page begins at a key, so a walk lists each key at most once.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::{
@@ -15,33 +17,34 @@ use super::{
         get_stale, nested, value_is,
     },
 };
-use crate::types::{Cursor, Entry, Located, NodeInfo, Owner};
+use crate::{
+    id::ClientId,
+    types::{Cursor, Entry, Located, NodeInfo, Owner, Page},
+};
 
 /// Keys of one page.
 const PAGE: i64 = 512;
 
 impl EtcdRegistry {
-    pub(super) async fn do_locate(&self, id: &str, fresh: bool) -> Result<Located, CallError> {
-        let (entry, shadow) = (self.layout.entry_key(id), self.layout.shadow_key(id));
+    pub(super) async fn do_locate(&self, key: &str, fresh: bool) -> Result<Located, CallError> {
+        let (entry, shadow) = (self.layout.entry_key(key), self.layout.shadow_key(key));
+        let is_shared = entry.is_some();
+        let keys = || entry.clone().into_iter().chain([shadow.clone()]);
         // The current endpoint may lag behind or be cut off. If it has an outdated entry, the node in the
         // entry corrects it; if it has none, nobody would, so the leader is asked.
         if !fresh {
-            let reads = vec![get_stale(entry.clone()), get_stale(shadow.clone())];
+            let reads = keys().map(get_stale).collect();
             let mut found = self.read(RetrySafety::StaleRead, reads).await?;
-            if let Some(entry) = self.entry_of(&mut found) {
+            if let Some(entry) = self.entry_of(&mut found, is_shared) {
                 return Ok(Located::At(entry));
             }
         }
         // All as of one revision: the marks must be those of the moment at which the entry is missing.
         let epoch = get(self.layout.epoch_key());
-        let reads = vec![
-            get(entry),
-            get(shadow),
-            epoch,
-            first_of(self.layout.marks()),
-        ];
+        let mark = first_of(self.layout.marks());
+        let reads = keys().map(get).chain([epoch, mark]).collect();
         let mut found = self.read(RetrySafety::Idempotent, reads).await?;
-        if let Some(entry) = self.entry_of(&mut found) {
+        if let Some(entry) = self.entry_of(&mut found, is_shared) {
             return Ok(Located::At(entry));
         }
         let mut next = || found.next().flatten();
@@ -56,14 +59,22 @@ impl EtcdRegistry {
         })
     }
 
-    /// What the next two keys, an entry and its shadow, say.
-    fn entry_of(&self, found: &mut impl Iterator<Item = Option<KeyValue>>) -> Option<Entry> {
-        let entry = found.next().flatten();
+    /// What the next keys say: an entry, if other programs share it, and its shadow.
+    fn entry_of(
+        &self,
+        found: &mut impl Iterator<Item = Option<KeyValue>>,
+        is_shared: bool,
+    ) -> Option<Entry> {
+        let entry = if is_shared {
+            found.next().flatten()
+        } else {
+            None
+        };
         let shadow = found.next().flatten().as_ref().and_then(Shadow::parse);
         if let Some(shadow) = &shadow {
             self.clock.observe(shadow.stamp);
         }
-        // If another program deleted the entry, the shadow still has the address.
+        // If another program deleted the entry, or there is none, the shadow has the address.
         let address = match (&entry, &shadow) {
             (Some(entry), _) => layout::entry_address(entry),
             (None, Some(shadow)) => shadow.address.clone(),
@@ -102,6 +113,31 @@ impl EtcdRegistry {
         Ok((kvs, next))
     }
 
+    /// A page of all ids with their addresses: first the entries, then the shadows that have none.
+    pub(super) async fn page_of_entries(
+        &self,
+        from: &Cursor,
+    ) -> Result<Page<(ClientId, Arc<str>)>, CallError> {
+        let in_namespaces = self.layout.shadows_in_namespaces();
+        if from.0.starts_with(&in_namespaces.0) {
+            let (kvs, next) = self.page(in_namespaces, from).await?;
+            let item = |kv: &KeyValue| {
+                Some((
+                    self.layout.id_of_shadow(&kv.key)?,
+                    Shadow::parse(kv)?.address,
+                ))
+            };
+            let items = kvs.iter().filter_map(item).collect();
+            return Ok(Page { items, next });
+        }
+        let (kvs, next) = self.page(self.layout.entries(), from).await?;
+        let item =
+            |kv: &KeyValue| Some((self.layout.id_of_entry(&kv.key)?, layout::entry_address(kv)));
+        let items = kvs.iter().filter_map(item).collect();
+        let next = next.or_else(|| Some(Cursor(in_namespaces.0.to_vec())));
+        Ok(Page { items, next })
+    }
+
     pub(super) async fn do_nodes(&self) -> Result<Vec<NodeInfo>, CallError> {
         let (mut nodes, mut from) = (Vec::new(), Some(Cursor::default()));
         while let Some(cursor) = from {
@@ -122,9 +158,12 @@ impl EtcdRegistry {
     pub(super) async fn do_delete_node(&self, address: &str) -> Result<u64, CallError> {
         let shadow = |kv: KeyValue| {
             Shadow::parse(&kv).filter(|shadow| &*shadow.address == address)?;
-            let entry = self.layout.entry_key(&self.layout.id_of_shadow(&kv.key)?);
+            let entry = self
+                .layout
+                .entry_key(self.layout.id_of_shadow(&kv.key)?.key());
             let mut txn = delete_seen(kv);
-            txn.success.push(delete_if(entry, address.to_owned()));
+            let delete_entry = entry.map(|entry| delete_if(entry, address.to_owned()));
+            txn.success.extend(delete_entry);
             Some(txn)
         };
         let entry = |kv: KeyValue| (kv.value == address.as_bytes()).then(|| delete_seen(kv));

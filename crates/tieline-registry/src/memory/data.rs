@@ -217,7 +217,7 @@ impl Data {
             return Verdict::Taken { by };
         }
         let displaced = self
-            .remove_shadow(id)
+            .remove_shadow(id.key())
             .filter(|shadow| shadow.address != *address);
         let stamp = match (&displaced, shadow) {
             (None, Some(shadow)) => claim.stamp.max(shadow.stamp),
@@ -273,7 +273,7 @@ impl Data {
                 None => true,
             };
             if removable {
-                self.remove(id, address);
+                self.remove(id.key(), address);
             }
         }
         ReleaseOutcome::Done
@@ -355,7 +355,7 @@ impl Data {
         };
         let ids: Vec<_> = node.ids.iter().take(limit).cloned().collect();
         for id in ids {
-            self.remove(&id, address);
+            self.remove(id.key(), address);
         }
         let left = !self.nodes[address].ids.is_empty();
         if !left {
@@ -383,7 +383,7 @@ impl Data {
         let mut ids: BTreeSet<_> = of_address.map(|(id, _)| id.clone()).collect();
         let claimed = self.nodes.get(address).map(|node| node.ids.clone());
         ids.extend(claimed.unwrap_or_default());
-        let deleted = ids.iter().filter(|id| self.remove(id, address));
+        let deleted = ids.iter().filter(|id| self.remove(id.key(), address));
         deleted.count() as u64
     }
 

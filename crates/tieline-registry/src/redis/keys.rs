@@ -10,7 +10,8 @@ use redis::Cmd;
 pub(super) struct Keys {
     /// The shared hash: id → address.
     pub(super) entries: String,
-    shadows: String,
+    /// What Tieline wrote: the key of an id → stamp and address.
+    pub(super) shadows: String,
     nodes: String,
     leases: String,
     clock: String,

@@ -18,8 +18,8 @@ use super::{
     },
 };
 use crate::{
-    contract::{Registry, RegistryFuture},
-    error::{RegistryError, RegistryErrorKind},
+    contract::{Registry, RegistryFuture, shared_id},
+    error::RegistryError,
     id::ClientId,
     types::{
         Claim, ClaimKind, ClaimOutcomes, Cursor, Entry, ExpiredNode, JoinOutcome, JoinRequest,
@@ -167,7 +167,7 @@ impl RedisRegistry {
                 ClaimKind::Held => "1",
                 ClaimKind::Exclusive => "2",
             };
-            command.arg(claim.id.as_str()).arg(claim.stamp.0).arg(kind);
+            command.arg(claim.id.key()).arg(claim.stamp.0).arg(kind);
         }
         command
     }
@@ -199,15 +199,15 @@ impl RedisRegistry {
         let uses = KeyUse::NodeAndEntries(&session.address);
         let mut command = self.call_for(&RELEASE, uses, session);
         for release in releases {
-            command.arg(release.id.as_str()).arg(release.up_to.0);
+            command.arg(release.id.key()).arg(release.up_to.0);
         }
         command
     }
 
-    async fn do_locate(&self, id: &str) -> Result<Located, RegistryError> {
+    async fn do_locate(&self, key: &str) -> Result<Located, RegistryError> {
         const OPERATION: &str = "locate an id";
         let mut call = LOCATE.call(&self.keys, KeyUse::Entries);
-        call.arg(id);
+        call.arg(key);
         let mut reply = ReplyReader::new(OPERATION, self.client.call(OPERATION, call).await?)?;
         match reply.absence() {
             Some(0) => return Ok(Located::Nowhere),
@@ -305,8 +305,8 @@ impl Registry for RedisRegistry {
     }
 
     // Only the master is asked, so every reply is fresh.
-    fn locate<'a>(&'a self, id: &'a str, _fresh: bool) -> RegistryFuture<'a, Located> {
-        Box::pin(self.do_locate(id))
+    fn locate<'a>(&'a self, key: &'a str, _fresh: bool) -> RegistryFuture<'a, Located> {
+        Box::pin(self.do_locate(key))
     }
 
     fn ids_of<'a>(
@@ -331,23 +331,20 @@ impl Registry for RedisRegistry {
     fn set<'a>(&'a self, id: &'a str, address: &'a str) -> RegistryFuture<'a, ()> {
         const OPERATION: &str = "set an id";
         Box::pin(async move {
-            let id = ClientId::new(id).map_err(|error| {
-                RegistryError::of_kind(RegistryErrorKind::InvalidInput, OPERATION, error)
-            })?;
+            let id = shared_id(OPERATION, id)?;
             let mut command = redis::cmd("HSET");
-            command
-                .arg(&self.keys.entries)
-                .arg(id.as_str())
-                .arg(address);
+            command.arg(&self.keys.entries).arg(id.key()).arg(address);
             self.client.query(OPERATION, command).await.map(drop)
         })
     }
 
     fn delete<'a>(&'a self, id: &'a str) -> RegistryFuture<'a, ()> {
+        const OPERATION: &str = "delete an id";
         Box::pin(async move {
+            let id = shared_id(OPERATION, id)?;
             let mut command = redis::cmd("HDEL");
-            command.arg(&self.keys.entries).arg(id);
-            self.client.query("delete an id", command).await.map(drop)
+            command.arg(&self.keys.entries).arg(id.key());
+            self.client.query(OPERATION, command).await.map(drop)
         })
     }
 

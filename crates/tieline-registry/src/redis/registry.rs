@@ -38,17 +38,20 @@ use super::{client::ReconnectingClient, keys::Keys};
 /// # Stored keys
 ///
 /// The prefix is the name of a hash, id → `host:port`, which other programs may read and write: the
-/// layout of the Go package go-websocket. The other keys begin with `T`: the prefix in braces, or the
+/// layout of the Go package go-websocket. It has the default namespace only. The other keys begin with `T`: the prefix in braces, or the
 /// prefix itself if it has a hash tag (`{…}`):
 ///
 /// | key | content |
 /// |---|---|
-/// | `T:own` | hash: id → `"stamp host:port"`, as written by Tieline; the empty id → the epoch |
+/// | `T:own` | hash: id → `"stamp host:port"`, as written by Tieline; the empty id → the epoch; two NULs → how many ids are in other namespaces, if any |
 /// | `T:node:host:port` | set: the ids of a node, and the empty one |
 /// | `T:nodes` | hash: node → process, and the epoch in which it has refilled |
 /// | `T:leases` | sorted set: node → end of its lease, in ms of the cluster's clock |
 /// | `T:clock` | the cluster's clock, in µs: it never goes back, whatever the server's does |
 /// | `T:cluster` | the prefix; a node whose prefix is another one does not start, since `ws` and `{ws}` share these keys |
+///
+/// An id is stored as its [key](crate::ClientId::key): in the default namespace, the name. In another one,
+/// `T:own` and the set of its node are all that is stored of it.
 ///
 /// All keys are in one slot of a Redis Cluster. The data does not grow with the number of past
 /// connections; a connected client takes about 300 bytes. The server must not evict keys

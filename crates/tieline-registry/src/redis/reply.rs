@@ -151,13 +151,25 @@ pub(super) fn scan_cursor(operation: &'static str, from: &Cursor) -> Result<u64,
     })
 }
 
+/// An id of any namespace, by its key.
 pub(super) fn client_id(value: &Value) -> Option<ClientId> {
+    ClientId::from_key(std::str::from_utf8(bytes(value)?).ok()?).ok()
+}
+
+/// An id of the shared hash, which has those of the default namespace.
+pub(super) fn shared_client_id(value: &Value) -> Option<ClientId> {
     ClientId::new(std::str::from_utf8(bytes(value)?).ok()?).ok()
 }
 
 /// An address of the shared hash, in which another program may have written anything.
 pub(super) fn shared_address(value: &Value) -> Option<Arc<str>> {
     Some(String::from_utf8_lossy(bytes(value)?).into())
+}
+
+/// The address of a shadow; `None` for one that no node can have written.
+pub(super) fn shadow_address(value: &Value) -> Option<Arc<str>> {
+    let (_, address) = std::str::from_utf8(bytes(value)?).ok()?.split_once(' ')?;
+    Some(address.into())
 }
 
 pub(super) fn number(value: &Value) -> Option<i64> {

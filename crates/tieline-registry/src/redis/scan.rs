@@ -11,14 +11,14 @@ use super::{
     keys::KeyUse,
     registry::RedisRegistry,
     reply::{
-        ReplyReader, client_id, is_text, next_cursor, number, page, scan_cursor, shared_address,
-        unexpected_reply,
+        ReplyReader, client_id, is_text, next_cursor, number, page, scan_cursor, shadow_address,
+        shared_address, shared_client_id, unexpected_reply,
     },
     scripts::{DELETE_NODE, LIST},
 };
 use crate::{
     error::RegistryError,
-    id::ClientId,
+    id::{ClientId, DEFAULT_NAMESPACE},
     types::{Cursor, Page, Stamp},
 };
 
@@ -26,17 +26,46 @@ use crate::{
 /// server's time, during which the server serves nobody else.
 pub(super) const BATCH: usize = 512;
 
+/// The field of the number of shadows without an entry, as in `prelude.lua`.
+const UNSHARED: &str = "\0\0";
+
+/// How a cursor begins whose walk has come to the shadows.
+const IN_SHADOWS: &[u8] = b"own ";
+
 impl RedisRegistry {
-    /// A page of all ids with their addresses.
+    /// A page of all ids with their addresses: first those of the shared hash, then the shadows that have no
+    /// entries.
     pub(super) async fn scan_all(
         &self,
         from: &Cursor,
     ) -> Result<Page<(ClientId, Arc<str>)>, RegistryError> {
         const OPERATION: &str = "list the ids";
-        let reply = self.scan_entries(OPERATION, from).await?;
-        page(OPERATION, reply, 2, |pair| {
-            Some((client_id(&pair[0])?, shared_address(&pair[1])?))
-        })
+        if let Some(from) = from.0.strip_prefix(IN_SHADOWS) {
+            let from = Cursor(from.to_vec());
+            let reply = self.scan_hash(OPERATION, &self.keys.shadows, &from).await?;
+            let mut page = page(OPERATION, reply, 2, |pair| {
+                let id = client_id(&pair[0]).filter(|id| id.namespace() != DEFAULT_NAMESPACE)?;
+                Some((id, shadow_address(&pair[1])?))
+            })?;
+            page.next = page.next.map(|next| in_shadows(&next));
+            return Ok(page);
+        }
+        let reply = self.scan_hash(OPERATION, &self.keys.entries, from).await?;
+        let mut page = page(OPERATION, reply, 2, |pair| {
+            Some((shared_client_id(&pair[0])?, shared_address(&pair[1])?))
+        })?;
+        if page.next.is_none() && self.has_unshared(OPERATION).await? {
+            page.next = Some(in_shadows(&Cursor::default()));
+        }
+        Ok(page)
+    }
+
+    /// Whether any shadow has no entry: only then are the shadows walked.
+    async fn has_unshared(&self, operation: &'static str) -> Result<bool, RegistryError> {
+        let mut command = redis::cmd("HGET");
+        command.arg(&self.keys.shadows).arg(UNSHARED);
+        let count = self.client.query(operation, command).await?;
+        Ok(count != Value::Nil)
     }
 
     /// A page of the ids whose shadow has this address, with their stamps.
@@ -68,10 +97,12 @@ impl RedisRegistry {
         let mut deleted = 0;
         let mut from = Some(Cursor::default());
         while let Some(cursor) = from {
-            let reply = self.scan_entries(OPERATION, &cursor).await?;
+            let reply = self
+                .scan_hash(OPERATION, &self.keys.entries, &cursor)
+                .await?;
             let of_address = |pair: &[Value]| {
                 is_text(&pair[1], address)
-                    .then(|| client_id(&pair[0]))
+                    .then(|| shared_client_id(&pair[0]))
                     .flatten()
             };
             let page = page(OPERATION, reply, 2, of_address)?;
@@ -99,7 +130,7 @@ impl RedisRegistry {
             let mut call = DELETE_NODE.call(&self.keys, KeyUse::NodeAndEntries(address));
             call.arg(address);
             for id in batch {
-                call.arg(id.as_str());
+                call.arg(id.key());
             }
             let reply = self.client.call(operation, call).await?;
             let count = number(&reply).and_then(|count| u64::try_from(count).ok());
@@ -108,17 +139,23 @@ impl RedisRegistry {
         Ok(deleted)
     }
 
-    /// The raw page of the shared hash.
-    async fn scan_entries(
+    /// The raw page of a hash.
+    async fn scan_hash(
         &self,
         operation: &'static str,
+        key: &str,
         from: &Cursor,
     ) -> Result<Value, RegistryError> {
         let mut command = redis::cmd("HSCAN");
-        command.arg(&self.keys.entries);
+        command.arg(key);
         add_position(&mut command, operation, from)?;
         self.client.query(operation, command).await
     }
+}
+
+/// The position in the walk over the shadows.
+fn in_shadows(at: &Cursor) -> Cursor {
+    Cursor([IN_SHADOWS, &at.0].concat())
 }
 
 fn add_position(

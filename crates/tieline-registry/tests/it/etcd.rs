@@ -50,9 +50,9 @@ async fn join(registry: &EtcdRegistry, address: &str, lease: Duration) -> NodeSe
     }
 }
 
-fn claim(id: &str, stamp: u64) -> Claim {
+fn claim(key: &str, stamp: u64) -> Claim {
     Claim {
-        id: ClientId::new(id).unwrap(),
+        id: ClientId::from_key(key).unwrap(),
         stamp: Stamp(stamp),
         kind: ClaimKind::Fresh,
     }

@@ -23,7 +23,7 @@ pub(crate) fn run_threads<T>(threads: usize, test: impl Future<Output = T>) -> T
 }
 
 /// Runs a test with much to do on several threads.
-#[cfg(feature = "etcd")]
+#[cfg(any(feature = "redis", feature = "etcd"))]
 pub(crate) fn run_threads_for<T>(
     limit: Duration,
     threads: usize,

@@ -129,11 +129,11 @@ async fn hold(registry: &RedisRegistry, session: &NodeSession, id: &str) -> Clai
 async fn claim_as(
     registry: &RedisRegistry,
     session: &NodeSession,
-    id: &str,
+    key: &str,
     kind: ClaimKind,
 ) -> Result<ClaimOutcomes, RegistryError> {
     let claim = Claim {
-        id: ClientId::new(id).unwrap(),
+        id: ClientId::from_key(key).unwrap(),
         stamp: Stamp(100),
         kind,
     };

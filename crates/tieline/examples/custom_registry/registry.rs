@@ -15,8 +15,8 @@ use tieline::{
     ClientId,
     registry::{
         Claim, ClaimOutcomes, Cursor, ExpiredNode, JoinOutcome, JoinRequest, Located, NodeInfo,
-        NodeReport, NodeSession, Page, Registry, RegistryError, RegistryFuture, Release,
-        ReleaseOutcome, Renewal, Stamp,
+        NodeReport, NodeSession, Page, Registry, RegistryError, RegistryErrorKind, RegistryFuture,
+        Release, ReleaseOutcome, Renewal, Stamp,
     },
 };
 
@@ -124,9 +124,9 @@ impl Registry for FileRegistry {
         self.transact("release ids", move |t| t.release(&session, &releases))
     }
 
-    fn locate<'a>(&'a self, id: &'a str, _fresh: bool) -> RegistryFuture<'a, Located> {
-        let id = id.to_owned();
-        self.transact("locate an id", move |t| t.locate(&id))
+    fn locate<'a>(&'a self, key: &'a str, _fresh: bool) -> RegistryFuture<'a, Located> {
+        let key = key.to_owned();
+        self.transact("locate an id", move |t| t.locate(&key))
     }
 
     fn ids_of<'a>(
@@ -137,7 +137,7 @@ impl Registry for FileRegistry {
         let address = session.address.clone();
         self.transact("list the ids of a node", move |t| {
             let ids = t.ids_of(&address);
-            page(ids, &from, |(id, _)| id.as_bytes())
+            page(ids, &from, |(id, _)| id.key().as_bytes())
         })
     }
 
@@ -151,13 +151,20 @@ impl Registry for FileRegistry {
     }
 
     fn set<'a>(&'a self, id: &'a str, address: &'a str) -> RegistryFuture<'a, ()> {
-        let (id, address) = (id.to_owned(), address.to_owned());
-        self.transact("set an id", move |t| t.set(id, address))
+        let address = address.to_owned();
+        Box::pin(async move {
+            let id = shared_id(id)?;
+            let setting = self.transact("set an id", move |t| t.set(&id, address));
+            setting.await
+        })
     }
 
     fn delete<'a>(&'a self, id: &'a str) -> RegistryFuture<'a, ()> {
-        let id = id.to_owned();
-        self.transact("delete an id", move |t| t.delete(&id))
+        Box::pin(async move {
+            let id = shared_id(id)?;
+            let deleting = self.transact("delete an id", move |t| t.delete(&id));
+            deleting.await
+        })
     }
 
     fn delete_node<'a>(&'a self, address: &'a str) -> RegistryFuture<'a, u64> {
@@ -167,16 +174,23 @@ impl Registry for FileRegistry {
 
     fn scan(&self, from: Cursor) -> RegistryFuture<'_, Page<(ClientId, Arc<str>)>> {
         self.transact("list all ids", move |t| {
-            page(t.scan(), &from, |(id, _)| id.as_bytes())
+            page(t.scan(), &from, |(id, _)| id.key().as_bytes())
         })
     }
 }
 
-/// The page after a cursor, which is the last id of the page before.
-fn page<T>(sorted: impl Iterator<Item = T>, from: &Cursor, id: impl Fn(&T) -> &[u8]) -> Page<T> {
-    let after = sorted.skip_while(|item| !from.0.is_empty() && id(item) <= from.0.as_slice());
+/// An id that another program may write: it knows the default namespace only.
+fn shared_id(id: &str) -> Result<ClientId, RegistryError> {
+    ClientId::new(id).map_err(|error| {
+        RegistryError::of_kind(RegistryErrorKind::InvalidInput, "write an id", error)
+    })
+}
+
+/// The page after a cursor, which is the key of the last id of the page before.
+fn page<T>(sorted: impl Iterator<Item = T>, from: &Cursor, key: impl Fn(&T) -> &[u8]) -> Page<T> {
+    let after = sorted.skip_while(|item| !from.0.is_empty() && key(item) <= from.0.as_slice());
     let items: Vec<_> = after.take(PAGE).collect();
     let last = items.last().filter(|_| items.len() == PAGE);
-    let next = last.map(|item| Cursor(id(item).to_vec()));
+    let next = last.map(|item| Cursor(key(item).to_vec()));
     Page { items, next }
 }

@@ -25,6 +25,7 @@ pub(crate) struct Tables {
     /// When every live node has joined in this epoch.
     settled: u64,
     nodes: BTreeMap<String, Node>,
+    /// By key: ids of different namespaces may have the same name.
     ids: BTreeMap<String, Row>,
 }
 
@@ -142,7 +143,7 @@ impl Tables {
         }
         let ids: Vec<_> = self.ids_of(&expired.address).take(limit).collect();
         for (id, _) in ids {
-            self.remove(&id, &expired.address);
+            self.remove(id.key(), &expired.address);
         }
         let left = self.ids_of(&expired.address).next().is_some();
         if !left {
@@ -198,7 +199,7 @@ impl Tables {
 
     fn decide(&mut self, address: &str, claim: &Claim) -> Verdict {
         let holder = self.holder(address, claim);
-        let row = self.ids.entry(claim.id.to_string()).or_default();
+        let row = self.ids.entry(claim.id.key().into()).or_default();
         if let Some(holder) = holder {
             // Repairs an entry that another program has deleted.
             row.place = row.place.take().or(row.own.clone().map(|own| own.1));
@@ -216,7 +217,7 @@ impl Tables {
 
     /// Who keeps the id against this claim.
     fn holder(&self, address: &str, claim: &Claim) -> Option<String> {
-        let row = self.ids.get(&*claim.id)?;
+        let row = self.ids.get(claim.id.key())?;
         let ours = row.owner() == Some(address);
         let late = row.own.as_ref().is_some_and(|own| claim.stamp.0 <= own.0);
         // An address that no node of Tieline wrote: a new connection wins over it.
@@ -240,17 +241,17 @@ impl Tables {
         }
         let address = &*session.address;
         for Release { id, up_to } in releases {
-            let own = self.ids.get(&**id).and_then(|row| row.own.as_ref());
+            let own = self.ids.get(id.key()).and_then(|row| row.own.as_ref());
             // The entry of a later connection stays.
             if own.is_none_or(|own| own.1 == address && own.0 <= up_to.0) {
-                self.remove(id, address);
+                self.remove(id.key(), address);
             }
         }
         ReleaseOutcome::Done
     }
 
-    pub(crate) fn locate(&self, id: &str) -> Located {
-        let row = self.ids.get(id);
+    pub(crate) fn locate(&self, key: &str) -> Located {
+        let row = self.ids.get(key);
         let found = row.and_then(|row| Some((row, row.place.as_deref().or(row.owner())?)));
         let Some((row, address)) = found else {
             // An entry may be missing until every live node has claimed its ids in this epoch.
@@ -280,40 +281,40 @@ impl Tables {
     pub(crate) fn ids_of(&self, address: &str) -> impl Iterator<Item = (ClientId, Stamp)> {
         self.ids.iter().filter_map(move |(id, row)| {
             let own = row.own.as_ref().filter(|own| own.1 == address)?;
-            Some((ClientId::new(id.as_str()).ok()?, Stamp(own.0)))
+            Some((ClientId::from_key(id.as_str()).ok()?, Stamp(own.0)))
         })
     }
 
     /// Removes the entry that an id has under an address; whether it was visible to other programs.
-    fn remove(&mut self, id: &str, address: &str) -> bool {
-        let Some(row) = self.ids.get_mut(id) else {
+    fn remove(&mut self, key: &str, address: &str) -> bool {
+        let Some(row) = self.ids.get_mut(key) else {
             return false;
         };
         let own = row.own.take_if(|own| own.1 == address);
         let place = row.place.take_if(|place| place == address);
         let found = place.is_some() || row.place.is_none() && own.is_some();
-        self.forget_if_empty(id);
+        self.forget_if_empty(key);
         found
     }
 
-    fn forget_if_empty(&mut self, id: &str) {
-        let row = self.ids.get(id);
+    fn forget_if_empty(&mut self, key: &str) {
+        let row = self.ids.get(key);
         if row.is_some_and(|row| row.place.is_none() && row.own.is_none()) {
-            self.ids.remove(id);
+            self.ids.remove(key);
         }
     }
 }
 
 /// What other programs do that share the registry.
 impl Tables {
-    pub(crate) fn set(&mut self, id: String, address: String) {
-        self.ids.entry(id).or_default().place = Some(address);
+    pub(crate) fn set(&mut self, id: &ClientId, address: String) {
+        self.ids.entry(id.key().into()).or_default().place = Some(address);
     }
 
-    pub(crate) fn delete(&mut self, id: &str) {
-        if let Some(row) = self.ids.get_mut(id) {
+    pub(crate) fn delete(&mut self, id: &ClientId) {
+        if let Some(row) = self.ids.get_mut(id.key()) {
             row.place = None;
-            self.forget_if_empty(id);
+            self.forget_if_empty(id.key());
         }
     }
 
@@ -327,7 +328,7 @@ impl Tables {
         let ids = self.ids.iter();
         ids.filter_map(|(id, row)| {
             let place = row.place.as_deref()?;
-            Some((ClientId::new(id.as_str()).ok()?, place.into()))
+            Some((ClientId::from_key(id.as_str()).ok()?, place.into()))
         })
     }
 }

@@ -17,7 +17,7 @@ local function keeper(stamp, kind, foreign, held_stamp, holder)
   if not later or (kind == EXCLUSIVE and lives(holder)) then return holder end
 end
 
-local function grant(id, stamp, entry, shadow, held_stamp, holder)
+local function grant(id, shared, stamp, entry, shadow, held_stamp, holder)
   if holder == address and tonumber(held_stamp) > tonumber(stamp) then stamp = held_stamp end
   local value = stamp .. ' ' .. address
   local displaced = holder and holder ~= address
@@ -25,8 +25,11 @@ local function grant(id, stamp, entry, shadow, held_stamp, holder)
   if displaced then redis.call('SREM', node_ids_prefix .. holder, id) end
   -- Most claims are audits, which change nothing. They cost no replication, because only what differs
   -- is written.
-  if shadow ~= value then redis.call('HSET', shadows, id, value) end
-  if entry ~= address then redis.call('HSET', entries, id, address) end
+  if shadow ~= value then
+    local added = redis.call('HSET', shadows, id, value)
+    if not shared then count_unshared(added) end
+  end
+  if shared and entry ~= address then redis.call('HSET', entries, id, address) end
   -- Always: the set may have been lost, and the sweep and the reaper find only ids in it.
   redis.call('SADD', node_ids, id)
   return displaced and '+' .. holder or 0
@@ -35,17 +38,18 @@ end
 local out = {'OK'}
 for i = 4, #ARGV, 3 do
   local id, stamp, kind = ARGV[i], ARGV[i + 1], ARGV[i + 2]
-  local entry, shadow = redis.call('HGET', entries, id), redis.call('HGET', shadows, id)
+  local shared = is_shared(id)
+  local entry, shadow = shared and redis.call('HGET', entries, id), redis.call('HGET', shadows, id)
   local held_stamp, holder = owner(shadow)
   -- An entry with the claimant's address is not foreign: only its shadow was lost.
   local foreign = entry and entry ~= holder and entry ~= address and entry
   local by = keeper(stamp, kind, foreign, held_stamp, holder)
   if by then
     -- Another program deleted the holder's entry: write it again.
-    if holder and not entry then redis.call('HSET', entries, id, holder) end
+    if shared and holder and not entry then redis.call('HSET', entries, id, holder) end
     out[#out + 1] = '-' .. by
   else
-    out[#out + 1] = grant(id, stamp, entry, shadow, held_stamp, holder)
+    out[#out + 1] = grant(id, shared, stamp, entry, shadow, held_stamp, holder)
   end
 end
 return out

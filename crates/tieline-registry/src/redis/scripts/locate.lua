@@ -1,4 +1,4 @@
--- Finds the node of an id. If another program deleted the entry, the shadow still has the address.
+-- Finds the node of an id. If another program deleted the entry, or there is none, the shadow has the address.
 -- ARGV: id
 -- -> {0} none | {1} none, but an entry may have been lost | {address} written by another program
 -- | {address, stamp, leased 0|1}
@@ -23,7 +23,7 @@ local function is_complete()
   return true
 end
 
-local entry = redis.call('HGET', entries, ARGV[2])
+local entry = is_shared(ARGV[2]) and redis.call('HGET', entries, ARGV[2])
 local stamp, holder = owner(redis.call('HGET', shadows, ARGV[2]))
 local address = entry or holder
 if not address then return {is_complete() and 0 or 1} end

@@ -6,7 +6,8 @@
 --   nodes     hash  address -> "process epoch"; the epoch in which the node has refilled, or 0
 --   leases    zset  address -> end of its lease, in ms of the cluster's clock
 --   clock     text  the latest time of the cluster's clock, in µs
---   shadows   hash  id -> "stamp address"; what Tieline wrote. '' -> the epoch: see `epoch` below
+--   shadows   hash  id -> "stamp address"; what Tieline wrote. '' -> the epoch: see `epoch` below;
+--                   '\0\0' -> the number of shadows without an entry: see `is_shared`
 --   node_ids  set   the ids whose shadow has the caller's address, and ''
 --   entries   hash  id -> address; the layout that other programs share. Without clients, it does not exist
 -- Scripts without node_ids have entries in its place. Stamps are stored as text and compared as numbers, which
@@ -15,6 +16,7 @@
 -- ARGV[1] is "clock deadline", in µs: the caller's estimate of the clock, and when the script does nothing any
 -- more; 0 is none. One argument, because a server that requires a password accepts only ten before it.
 local nodes, leases, clock, shadows, node_ids, entries = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local UNSHARED = '\0\0'
 
 -- A write that changes nothing: a master that becomes a replica keeps its connections, and would
 -- otherwise continue to answer reads from outdated data. A master that accepts no writes for now, because
@@ -65,6 +67,19 @@ local function owner(shadow)
   if not shadow then return nil end
   local stamp, address = string.match(shadow, '^(%d+) (.*)$')
   if stamp and tonumber(stamp) < 2 ^ 53 then return stamp, address end
+end
+
+-- Whether other programs share the namespace of an id. They know the default one only; in another one, ids begin
+-- with NUL and have no entries: the shadow is all.
+local function is_shared(id)
+  return string.byte(id) ~= 0
+end
+
+-- Counts shadows without an entry that were added, or removed.
+local function count_unshared(change)
+  if change == 0 then return end
+  local count = (tonumber(redis.call('HGET', shadows, UNSHARED)) or 0) + change
+  if count > 0 then redis.call('HSET', shadows, UNSHARED, text(count)) else redis.call('HDEL', shadows, UNSHARED) end
 end
 
 -- The epoch: when these data began, in µs. It is "begin settled complete": `settled` is when every live node

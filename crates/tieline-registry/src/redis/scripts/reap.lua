@@ -9,7 +9,11 @@ for _, id in ipairs(redis.call('SPOP', node_ids, ARGV[4])) do
   local _, holder = owner(redis.call('HGET', shadows, id))
   if holder == address then
     redis.call('HDEL', shadows, id)
-    if redis.call('HGET', entries, id) == address then redis.call('HDEL', entries, id) end
+    if not is_shared(id) then
+      count_unshared(-1)
+    elseif redis.call('HGET', entries, id) == address then
+      redis.call('HDEL', entries, id)
+    end
   end
 end
 local left = redis.call('SCARD', node_ids)

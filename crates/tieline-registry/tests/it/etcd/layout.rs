@@ -51,6 +51,48 @@ fn the_prefix_has_ids_with_their_addresses_and_nothing_else() {
     });
 }
 
+/// What go-websocket reads has the default namespace only, and what it writes under the key of another one is
+/// nobody's.
+#[test]
+fn the_prefix_has_the_default_namespace_only() {
+    run_threads(1, async {
+        let etcd = Etcd::start().await;
+        let registry = connect(&etcd).await;
+        let session = join(&registry, "a.test:7000", STEADY).await;
+        let ids = ["x", "\0chat\0x", "\0game\0x"];
+        let claimed = registry.claim(&session, &ids.map(|id| claim(id, 5))).await;
+        assert_eq!(granted(claimed.unwrap()), Some(3));
+        let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        let gateway = etcd.gateway();
+        assert_eq!(gateway.below(PREFIX).await, [pair("/ws/x", "a.test:7000")]);
+        let shadows = ["\0chat\0x", "\0game\0x", "x"]
+            .map(|id| pair(&format!("!tieline/ws/own/{id}"), "5 a.test:7000"));
+        assert_eq!(gateway.below("!tieline/ws/own/").await, shadows);
+
+        gateway.put("/ws/\0chat\0x", "go.test:1").await;
+        for fresh in [true, false] {
+            let found = registry.locate(ids[1], fresh).await.unwrap().entry();
+            assert_eq!(&*found.unwrap().address, "a.test:7000");
+        }
+        let listed = everything(&registry).await;
+        assert!(
+            listed
+                .iter()
+                .all(|(_, address)| **address == *"a.test:7000")
+        );
+        assert!(listed.iter().map(|(id, _)| id.key()).eq(ids));
+        let give = ids.map(|id| Release {
+            id: tieline_registry::ClientId::from_key(id).unwrap(),
+            up_to: Stamp(9),
+        });
+        let released = registry.release(&session, &give).await;
+        assert_eq!(released.unwrap(), ReleaseOutcome::Done);
+        let left = [pair("/ws/\0chat\0x", "go.test:1")];
+        assert_eq!(gateway.below(PREFIX).await, left);
+        assert_eq!(gateway.below("!tieline/ws/own/").await, []);
+    });
+}
+
 #[test]
 fn what_a_foreign_program_writes_is_found_and_deleted() {
     run_threads(1, async {

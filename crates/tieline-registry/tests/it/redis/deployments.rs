@@ -10,7 +10,7 @@ use super::{PREFIX, claim, granted, join};
 use crate::kit::{message, run};
 
 /// Scenarios that use every script. Time and faults are tested with a single server.
-const SCENARIOS: [&str; 9] = [
+const SCENARIOS: [&str; 13] = [
     "evict_lost",
     "foreign_delete_of_newer_entry",
     "a_live_address_is_busy",
@@ -20,6 +20,10 @@ const SCENARIOS: [&str; 9] = [
     "delete_node_keeps_other_addresses",
     "reaping_goes_in_chunks",
     "no_data_remains",
+    "namespaces_share_no_ids",
+    "lease_info_counts_ids_of_all_namespaces",
+    "delete_node_reaches_all_namespaces",
+    "reaping_reaches_all_namespaces",
 ];
 
 /// A deployment, and the prefix of its registry.

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tieline_registry::{
-    ClientId, Cursor, RedisRegistry, Registry, RegistryErrorKind, Release, ReleaseOutcome, Stamp,
+    ClientId, Cursor, NodeReport, RedisRegistry, Registry, RegistryErrorKind, Release,
+    ReleaseOutcome, Renewal, Stamp,
 };
 use tieline_test_servers::redis::Redis;
 
@@ -82,6 +83,74 @@ fn fields_that_are_no_clients_are_skipped() {
             .await;
         let found = registry.locate("a", true).await.unwrap().entry().unwrap();
         assert_eq!(&*found.address, "");
+    });
+}
+
+/// What go-websocket reads has the default namespace only, and what it writes under the key of another one is
+/// nobody's.
+#[test]
+fn the_shared_hash_has_the_default_namespace_only() {
+    run(async {
+        let redis = Redis::start().await;
+        let registry = RedisRegistry::connect(&redis.url(), PREFIX).await.unwrap();
+        let session = join(&registry).await;
+        claim(&registry, &session, "x").await.unwrap();
+        let before = keys(&redis).await;
+        let ids = ["\0chat\0x", "\0game\0x"];
+        for id in ids {
+            assert_eq!(claim(&registry, &session, id).await.unwrap(), granted());
+        }
+        let shared = async || {
+            redis
+                .command::<BTreeMap<String, String>>(&["HGETALL", PREFIX])
+                .await
+        };
+        assert_eq!(shared().await, [("x".to_owned(), NODE.to_owned())].into());
+        assert_eq!(keys(&redis).await, before, "no further keys");
+
+        redis.command::<()>(&["HSET", PREFIX, ids[0], "go:1"]).await;
+        let located = registry.get(ids[0]).await.unwrap();
+        assert_eq!(located.as_deref(), Some(NODE));
+        assert_eq!(hold(&registry, &session, ids[0]).await, granted());
+        assert_eq!(registry.delete_node("go:1").await.unwrap(), 0);
+        let release = |id| Release {
+            id: ClientId::from_key(id).unwrap(),
+            up_to: Stamp(100),
+        };
+        let outcome = registry.release(&session, &ids.map(release)).await;
+        assert_eq!(outcome.unwrap(), ReleaseOutcome::Done);
+        assert_eq!(shared().await.len(), 2, "what other programs wrote stays");
+        let own: BTreeSet<String> = redis.command(&["HKEYS", "{ws}:own"]).await;
+        assert_eq!(own, ["", "x"].map(str::to_owned).into());
+    });
+}
+
+#[test]
+fn a_lost_or_malformed_count_blocks_no_claim() {
+    run(async {
+        let redis = Redis::start().await;
+        let registry = RedisRegistry::connect(&redis.url(), PREFIX).await.unwrap();
+        let session = join(&registry).await;
+        let own = format!("{{{PREFIX}}}:own");
+        for count in ["", "x", "-7"] {
+            redis.command::<u64>(&["HSET", &own, "\0\0", count]).await;
+            let id = format!("\0chat\0{count}a");
+            assert_eq!(claim(&registry, &session, &id).await.unwrap(), granted());
+            let renewed = registry.renew(&session, NodeReport::default()).await;
+            assert!(matches!(renewed, Ok(Renewal::Renewed(_))), "{renewed:?}");
+        }
+        // A new epoch, in which the count begins again with what is claimed again.
+        redis.command::<u64>(&["DEL", &own]).await;
+        registry
+            .renew(&session, NodeReport::default())
+            .await
+            .unwrap();
+        hold(&registry, &session, "\0chat\0a").await;
+        let renewed = registry.renew(&session, NodeReport::default()).await;
+        let Renewal::Renewed(lease_info) = renewed.unwrap() else {
+            panic!("the lease is alive");
+        };
+        assert_eq!(lease_info.foreign_balance, Some(0));
     });
 }
 

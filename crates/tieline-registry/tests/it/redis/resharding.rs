@@ -11,7 +11,7 @@ use std::{
 use tieline_registry::{
     Claim, ClaimKind, ClaimOutcomes, ClientId, JoinOutcome, JoinRequest, Located, NodeReport,
     NodeSession, RedisOptions, RedisRegistry, Registry, Release, ReleaseOutcome, Renewal, Stamp,
-    Verdict,
+    Verdict, id::key,
 };
 use tieline_test_servers::redis::RedisCluster;
 use uuid::Uuid;
@@ -50,7 +50,7 @@ impl Traffic {
             stop: AtomicBool::new(false),
             operations: AtomicUsize::new(0),
         };
-        let all: Vec<_> = (0..IDS).map(|n| claim(&format!("stays-{n}"))).collect();
+        let all: Vec<_> = (0..IDS).map(|n| claim(&stays(n))).collect();
         traffic.claim(&all).await;
         Arc::new(traffic)
     }
@@ -72,7 +72,7 @@ impl Traffic {
         self.claim(&[claim(id)]).await;
         self.assert_found(id).await;
         let release = Release {
-            id: ClientId::new(id).unwrap(),
+            id: ClientId::from_key(id).unwrap(),
             up_to: Stamp(1),
         };
         let released = self.registry.release(&self.session, &[release]).await;
@@ -100,8 +100,9 @@ impl Traffic {
         let mut round = 0;
         while !self.stop.load(Relaxed) {
             round += 1;
-            self.visit(&format!("visitor-{visitor}-{round}")).await;
-            self.assert_found(&format!("stays-{}", (visitor * 7_919 + round) % IDS))
+            self.visit(&in_turn(round, &format!("visitor-{visitor}-{round}")))
+                .await;
+            self.assert_found(&stays((visitor * 7_919 + round) % IDS))
                 .await;
             self.renew().await;
             self.operations.fetch_add(1, Relaxed);
@@ -125,9 +126,20 @@ async fn join(registry: &RedisRegistry, address: &str) -> NodeSession {
     }
 }
 
-fn claim(id: &str) -> Claim {
+/// The key of an id that has its entry all the time.
+fn stays(n: usize) -> String {
+    in_turn(n, &format!("stays-{n}"))
+}
+
+/// The key of a name: every other one is in a namespace.
+fn in_turn(n: usize, name: &str) -> String {
+    let namespace = ["", "chat"][n % 2];
+    key(namespace, name).into_owned()
+}
+
+fn claim(key: &str) -> Claim {
     Claim {
-        id: ClientId::new(id).unwrap(),
+        id: ClientId::from_key(key).unwrap(),
         stamp: Stamp(1),
         kind: ClaimKind::Fresh,
     }
@@ -157,9 +169,16 @@ fn resharding_under_load_loses_nothing() {
             visitor.await.unwrap();
         }
         let counted: usize = cluster.masters[owner].command(&["HLEN", PREFIX]).await;
-        assert_eq!(counted, IDS);
+        assert_eq!(counted, IDS / 2, "the others are in a namespace");
+        let own = format!("{{{PREFIX}}}:own");
+        let counted: usize = cluster.masters[owner].command(&["HLEN", &own]).await;
+        assert_eq!(
+            counted,
+            IDS + 2,
+            "with the epoch, and the number of the others"
+        );
         for n in (0..IDS).step_by(997) {
-            traffic.assert_found(&format!("stays-{n}")).await;
+            traffic.assert_found(&stays(n)).await;
         }
     });
 }
