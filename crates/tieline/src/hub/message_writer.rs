@@ -8,11 +8,7 @@ use bytes::Bytes;
 use tieline_websocket::{AnyFrame, FrameKind};
 use tokio::task::AbortHandle;
 
-use super::{
-    inner::ConnectionInner,
-    pieces::{Fragment, UNFINISHED},
-    room::SendError,
-};
+use super::{inner::ConnectionInner, pieces::Fragment, room::SendError};
 
 /// The longest fragment: a longer piece is sent as several, so that pings and pongs have their turn.
 const MAX_FRAGMENT: usize = 64 * 1024;
@@ -107,7 +103,7 @@ impl Drop for MessageWriter {
     fn drop(&mut self) {
         self.watch.abort();
         if !self.is_finished {
-            self.conn.abandon_message(UNFINISHED);
+            self.conn.abandon_message();
         }
     }
 }

@@ -8,6 +8,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use tieline_websocket::{AnyFrame, CloseCode, CloseFrame};
@@ -124,19 +125,23 @@ impl ConnectionInner {
     }
 
     /// Gives the message up. If a part was sent, the client cannot get the rest, nor anything else.
-    pub(super) fn abandon_message(self: &Arc<Self>, why: &'static str) {
+    pub(super) fn abandon_message(self: &Arc<Self>) {
         let mut send_side = self.send_side.lock();
         if self.is_closing() {
             return;
         }
         let outgoing = send_side.extras.outgoing();
         if outgoing.is_some_and(|outgoing| outgoing.has_begun) {
-            drop(send_side);
-            let frame = CloseFrame::new(CloseCode::INTERNAL_ERROR, why);
-            self.close(CloseReason::Application(frame));
+            self.close_for(&mut send_side, UNFINISHED);
         } else {
             self.release_held(&mut send_side);
         }
+    }
+
+    fn close_for(self: &Arc<Self>, send_side: &mut SendGuard<'_>, why: &'static str) {
+        let frame = CloseFrame::new(CloseCode::INTERNAL_ERROR, why);
+        self.begin_close(send_side, CloseReason::Application(frame), None);
+        self.flush_or_cork(send_side);
     }
 
     fn release_held(self: &Arc<Self>, send_side: &mut SendGuard<'_>) {
@@ -154,21 +159,27 @@ impl ConnectionInner {
     /// writer.
     pub(super) async fn watch_message(self: Arc<Self>) {
         let patience = self.context.config.message_timeout;
-        loop {
-            let now = Instant::now();
-            let since = match self.send_side.lock().extras.outgoing() {
-                None => return,
-                Some(outgoing) if outgoing.waker.is_some() => now,
-                Some(outgoing) => outgoing.since,
-            };
-            if since + patience <= now {
-                return self.abandon_message(TOO_SLOW);
-            }
-            sleep_until(since + patience).await;
+        while let Some(due) = self.check_message(patience) {
+            sleep_until(due).await;
         }
+    }
+
+    /// Gives the message up if it is time to; returns when to look again.
+    fn check_message(self: &Arc<Self>, patience: Duration) -> Option<Instant> {
+        let mut send_side = self.send_side.lock();
+        let (now, outgoing) = (Instant::now(), send_side.extras.outgoing()?);
+        let is_waiting = outgoing.waker.is_some();
+        let due = if is_waiting { now } else { outgoing.since } + patience;
+        if due > now {
+            return Some(due);
+        }
+        // Under the same lock: another message may begin when this one has ended. Also if nothing was sent: what is held
+        // must not wait for ever, and the writer relies on being the only one.
+        self.close_for(&mut send_side, TOO_SLOW);
+        None
     }
 }
 
 /// Reasons of closes.
-pub(super) const UNFINISHED: &str = "message not finished";
+const UNFINISHED: &str = "message not finished";
 const TOO_SLOW: &str = "message not continued in time";

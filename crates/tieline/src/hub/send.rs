@@ -311,7 +311,7 @@ impl ConnectionInner {
         self.flush_or_cork(&mut send_side);
     }
 
-    fn begin_close(
+    pub(super) fn begin_close(
         &self,
         send_side: &mut SendGuard<'_>,
         reason: CloseReason,

@@ -251,6 +251,14 @@ fn an_application_that_does_not_go_on_is_waited_for_as_long_as_a_client_is() {
         assert_eq!(message.write("more").await, Err(SendError::Closed));
         assert_eq!(message.finish(), Err(SendError::Closed));
 
+        // If nothing was written, all else is sent first.
+        let mut client = server.raw("id=c&quiet=1").await;
+        let mut message = server.connection("c").stream_text().await.unwrap();
+        drop(server.connection("c").emit("held"));
+        expect(&mut client, &["held"]).await;
+        expect_close(&mut client, 1011, "message not continued in time").await;
+        assert_eq!(message.write("more").await, Err(SendError::Closed));
+
         // While the client takes nothing, the application waits.
         let mut client = server.narrow("id=b&quiet=1").await;
         let connection = server.connection("b");
