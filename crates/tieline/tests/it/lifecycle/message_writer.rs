@@ -11,69 +11,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::kit::{
     Raw, Server, close_frame, eventually,
-    raw::{BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT},
+    fragments::{expect, next},
+    raw::{BINARY, CLOSE, PING, PONG},
     run, run_threads,
 };
 
 const OUTBOX: usize = 1024 * 1024;
-
-/// What a client got, and how many fragments it had.
-#[derive(Debug, PartialEq, Eq)]
-struct Got {
-    opcode: u8,
-    payload: Vec<u8>,
-    fragments: usize,
-}
-
-impl Got {
-    fn text(&self) -> &str {
-        assert_eq!(self.opcode, TEXT);
-        str::from_utf8(&self.payload).unwrap()
-    }
-}
-
-/// The next message, or the next control frame that is no ping. Fails unless fragments come as RFC 6455, section 5.4,
-/// has it; `between` gets the control frames between them.
-async fn next<S: AsyncRead + Unpin>(client: &mut Raw<S>, between: &mut Vec<u8>) -> Got {
-    let mut got: Option<Got> = None;
-    loop {
-        let frame = client.frame().await.expect("the stream goes on");
-        assert!(!frame.compressed || frame.opcode != CONTINUATION);
-        match (&mut got, frame.opcode) {
-            (_, PING) => {}
-            (Some(_), PONG | CLOSE) => between.push(frame.opcode),
-            (None, PONG | CLOSE) => {
-                return Got {
-                    opcode: frame.opcode,
-                    payload: frame.payload,
-                    fragments: 0,
-                };
-            }
-            (Some(got), CONTINUATION) => {
-                got.payload.extend(frame.payload);
-                got.fragments += 1;
-            }
-            (None, TEXT | BINARY) => {
-                got = Some(Got {
-                    opcode: frame.opcode,
-                    payload: frame.payload,
-                    fragments: 1,
-                });
-            }
-            (got, opcode) => panic!("{opcode} after {got:?}"),
-        }
-        if frame.fin && !matches!(frame.opcode, PING | PONG | CLOSE) {
-            return got.expect("a message began");
-        }
-    }
-}
-
-/// Fails unless all that a client gets next are these texts.
-async fn expect<S: AsyncRead + Unpin>(client: &mut Raw<S>, texts: &[&str]) {
-    for text in texts {
-        assert_eq!(next(client, &mut Vec::new()).await.text(), *text);
-    }
-}
 
 async fn interleave<S: AsyncRead + AsyncWrite + Unpin>(
     client: &mut Raw<S>,
