@@ -86,6 +86,7 @@
 //! | [`Upgrade`], [`UpgradeRequest`], [`Accept`], [`Refusal`] | who may connect, and as whom |
 //! | [`Handler`], [`TryHandler`] | the callbacks of one connection |
 //! | [`Chunk`] | a piece of a long message |
+//! | [`MessageWriter`] | a long message that is sent in pieces |
 //! | [`Socket`] | a connection as a stream and a sink, for a task of your own |
 //! | [`Connection`], [`Message`], [`CloseReason`] | one accepted WebSocket, what it sent, why it ended |
 //! | [`Hub`], [`Frame`], [`Receipt`], [`Delivery`], [`Deliveries`] | sending on this node |
