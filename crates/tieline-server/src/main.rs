@@ -1,11 +1,12 @@
-//! The Tieline server: `tieline demo`, `tieline serve` and `tieline bench`.
+//! The Tieline server: `tieline demo`, `tieline serve` and the commands around them.
 //!
 //! This file parses the command line, starts logging and the runtime, and turns errors into exit codes.
-//! `cli` turns flags into settings, and `supervisor` runs nodes with them.
+//! `cli` turns file, environment and flags into settings, and `supervisor` runs nodes with them.
 
 mod app;
 mod bench;
 mod cli;
+mod config;
 mod demo;
 mod memory;
 mod supervisor;
@@ -13,17 +14,27 @@ mod wire;
 
 use std::{io::IsTerminal, process::ExitCode};
 
+use anyhow::Context;
 use clap::Parser;
 use tokio::runtime::Runtime;
 use tracing_subscriber::{EnvFilter, fmt};
 
-use self::cli::{
-    command::{Cli, Command},
-    common::{Log, LogFormat},
-    error::{UsageError, is_usage_error},
+use self::{
+    cli::{
+        command::{Cli, Command},
+        demo::Demo,
+        error::is_usage_error,
+        key,
+    },
+    config::sections::log::LogFormat,
+    supervisor::reload::SetLog,
 };
 
-/// Exit code of an invalid command line, as clap has it.
+/// What the demo logs, unless told otherwise. Both nodes end at the same time, and each link would warn that
+/// its peer is gone.
+const DEMO_LEVEL: &str = "warn,tieline::link=error";
+
+/// Exit code of an invalid command line or configuration, as clap has it.
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
@@ -43,14 +54,25 @@ fn main() -> ExitCode {
 fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Demo(demo) => {
-            // Both nodes end at the same time, and each link would warn that its peer is gone.
-            start_log(&demo.common.log, "warn,tieline::link=error")?;
-            runtime()?.block_on(demo.run())
+            let checked = demo.check()?;
+            let (log, is_level_set) = checked.log();
+            let level = if is_level_set {
+                log.level.filter()
+            } else {
+                EnvFilter::new(DEMO_LEVEL)
+            };
+            let _set_log = start_log(log.format, level);
+            runtime()?.block_on(Demo::run(checked))
         }
         Command::Serve(serve) => {
-            start_log(&serve.common.log, "info")?;
-            runtime()?.block_on(serve.run())
+            let checked = serve.check()?;
+            let log = &checked.settings.log;
+            let set_log = start_log(log.format, log.level.filter());
+            runtime()?.block_on(serve.run(checked, set_log))
         }
+        Command::Config(config) => config.run(),
+        Command::Key => key::run(),
+        Command::Token(token) => token.run(),
         // Without a runtime: it blocks, and leaves the machine to the load.
         Command::Bench(bench) => bench.run(&bench::registry),
     }
@@ -63,20 +85,23 @@ fn runtime() -> std::io::Result<Runtime> {
     Ok(runtime)
 }
 
-/// Logs to standard error at the level of `RUST_LOG`, or else at `default_level`.
-fn start_log(log: &Log, default_level: &str) -> Result<(), UsageError> {
-    let rust_log = std::env::var("RUST_LOG").unwrap_or_default();
-    let level = if rust_log.is_empty() {
-        default_level
-    } else {
-        &rust_log
-    };
-    let filter = EnvFilter::try_new(level)
-        .map_err(|error| UsageError(format!("invalid RUST_LOG {level:?}: {error}")))?;
-    let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match log.log_format {
-        LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).init(),
-        LogFormat::Json => builder.json().init(),
+/// Logs to standard error. Returns what replaces the levels.
+fn start_log(format: LogFormat, level: EnvFilter) -> SetLog {
+    let builder = fmt().with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => {
+            let builder = builder.with_ansi(std::io::stderr().is_terminal());
+            let builder = builder.with_env_filter(level).with_filter_reloading();
+            let handle = builder.reload_handle();
+            builder.init();
+            Box::new(move |level| handle.reload(level).context("the log is gone"))
+        }
+        LogFormat::Json => {
+            let builder = builder.json();
+            let builder = builder.with_env_filter(level).with_filter_reloading();
+            let handle = builder.reload_handle();
+            builder.init();
+            Box::new(move |level| handle.reload(level).context("the log is gone"))
+        }
     }
-    Ok(())
 }

@@ -1,28 +1,163 @@
-//! Which anonymous clients may connect.
+//! Who may connect, and with which permissions.
 //!
-//! Decides by the `Host` header alone. Must not know the address to listen on, which `cli` checks, nor
-//! the response to a client that may not connect, which is up to the wire.
+//! Owns the decision about a request with a token and about one without. Must not know where in a request
+//! the token stands, nor the response to a client that may not connect; both are up to the wire, and the
+//! address to listen on is checked by `cli`. Invariant: a token that is refused is never ignored.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc, time::SystemTime};
 
-/// From where anonymous clients, which choose their own user name, may connect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum AnonymousAccess {
-    /// From everywhere.
-    Anyone,
-    /// Only under a loopback `Host`. A page of another site whose name was rebound to this machine
-    /// sends that site's name, and so does a proxy that forwards requests from elsewhere.
-    Loopback,
-}
+use arc_swap::ArcSwap;
 
-impl AnonymousAccess {
-    /// Whether a request with this `Host` header may connect.
-    pub(crate) fn allows(self, host: &str) -> bool {
+use super::{
+    role::{RoleLists, Roles},
+    token::{claims::Seconds, error::TokenError, verify::Verifier},
+};
+use crate::config::sections::hub::Anonymous;
+
+impl Anonymous {
+    /// Whether a request with this `Host` header may connect. A page of another site whose name was rebound to
+    /// this machine sends that site's name, and so does a proxy that forwards requests from elsewhere.
+    fn allows(self, host: &str) -> bool {
         match self {
             Self::Anyone => true,
             Self::Loopback => is_loopback(host),
+            Self::Never => false,
         }
     }
+}
+
+/// Who may connect at the moment: a reload replaces it. Clones share it.
+#[derive(Debug, Clone)]
+pub(crate) struct LiveAccess(Arc<ArcSwap<Access>>);
+
+impl LiveAccess {
+    pub(crate) fn new(access: Access) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(access)))
+    }
+
+    pub(crate) fn load(&self) -> Arc<Access> {
+        self.0.load_full()
+    }
+
+    /// Decides about the clients that connect from now on. `other` is not used any more.
+    pub(crate) fn replace(&self, other: &Self) {
+        self.0.store(other.load());
+    }
+}
+
+/// Decides who may connect.
+#[derive(Debug)]
+pub(crate) struct Access {
+    anonymous: Anonymous,
+    /// What anonymous clients may do.
+    anonymous_roles: Arc<Roles>,
+    /// Without one, there are no tokens.
+    verifier: Option<Verifier>,
+    role_lists: RoleLists,
+}
+
+/// A client that may connect.
+#[derive(Debug)]
+pub(crate) struct Admitted {
+    /// The user of the token.
+    pub(crate) user: Option<String>,
+    /// The groups that the client is in from the start.
+    pub(crate) groups: Vec<String>,
+    pub(crate) roles: Arc<Roles>,
+    /// Otherwise the client is anonymous, and may choose its user.
+    pub(crate) by_token: bool,
+}
+
+/// Why a client may not connect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum AccessError {
+    #[error("a token is required, as access_token in the query or as Authorization: Bearer")]
+    NoToken,
+    #[error(
+        "anonymous clients may connect only through localhost or a loopback address; to allow others, give \
+         them tokens, or start the server with --anonymous"
+    )]
+    NotLoopback,
+    #[error("this server has no access key and no issuer, so it accepts no tokens")]
+    NoKey,
+    #[error("there are several tokens; send one")]
+    SeveralTokens,
+    #[error(transparent)]
+    Token(#[from] TokenError),
+}
+
+impl AccessError {
+    /// A word for logs and metrics, which stays the same when the text changes.
+    pub(crate) fn reason(self) -> &'static str {
+        match self {
+            Self::NoToken => "no_token",
+            Self::NotLoopback => "not_loopback",
+            Self::NoKey => "no_key",
+            Self::SeveralTokens => "several_tokens",
+            Self::Token(error) => error.reason(),
+        }
+    }
+}
+
+impl Access {
+    pub(crate) fn new(
+        anonymous: Anonymous,
+        anonymous_roles: Roles,
+        verifier: Option<Verifier>,
+    ) -> Self {
+        Self {
+            anonymous,
+            anonymous_roles: Arc::new(anonymous_roles),
+            verifier,
+            role_lists: RoleLists::default(),
+        }
+    }
+
+    /// Admits a client with a token for this path. Waits only for the keys of an issuer, which are read again
+    /// if the token names one that is not there.
+    pub(crate) async fn by_token(&self, token: &str, path: &str) -> Result<Admitted, AccessError> {
+        let verifier = self.verifier.as_ref().ok_or(AccessError::NoKey)?;
+        let mut checked = verifier.verify(token, path, now());
+        if checked == Err(TokenError::UnknownKey)
+            && let Some(issuer) = verifier.issuer(token)
+        {
+            issuer.reread().await;
+            checked = verifier.verify(token, path, now());
+        }
+        let identity = checked?;
+        Ok(Admitted {
+            user: identity.user,
+            groups: identity.groups,
+            roles: self.role_lists.share(identity.roles),
+            by_token: true,
+        })
+    }
+
+    /// Admits a client without a token, whose request has this `Host` header.
+    pub(crate) fn anonymous(&self, host: &str) -> Result<Admitted, AccessError> {
+        if self.anonymous.allows(host) {
+            return Ok(Admitted {
+                user: None,
+                groups: Vec::new(),
+                roles: Arc::clone(&self.anonymous_roles),
+                by_token: false,
+            });
+        }
+        Err(match self.verifier {
+            Some(_) => AccessError::NoToken,
+            None => AccessError::NotLoopback,
+        })
+    }
+}
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the times in a token are those of wall clocks"
+)]
+fn now() -> Seconds {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    // With a clock before 1970, every token has expired.
+    since.map_or(Seconds::INFINITY, |since| since.as_secs_f64())
 }
 
 /// Whether a `Host`, with or without a port, is a loopback name or address.
@@ -49,7 +184,7 @@ mod tests {
             "[::1]:80",
             "[::1]",
         ] {
-            assert!(AnonymousAccess::Loopback.allows(host), "{host}");
+            assert!(Anonymous::Loopback.allows(host), "{host}");
         }
         for host in [
             "",
@@ -58,8 +193,9 @@ mod tests {
             "127.0.0.1.evil.example",
             "10.0.0.1:80",
         ] {
-            assert!(!AnonymousAccess::Loopback.allows(host), "{host}");
-            assert!(AnonymousAccess::Anyone.allows(host), "{host}");
+            assert!(!Anonymous::Loopback.allows(host), "{host}");
+            assert!(Anonymous::Anyone.allows(host), "{host}");
+            assert!(!Anonymous::Never.allows(host), "{host}");
         }
     }
 }

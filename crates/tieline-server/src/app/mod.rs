@@ -1,11 +1,17 @@
 //! What every wire shares.
 //!
-//! Owns namespaces, who may connect without a token, payloads, the operations that a client or a
-//! backend may ask for, and the event handler. Must not know any wire: neither its frames nor its URLs. A
+//! Owns namespaces, keys and tokens, who may connect, what a client may do, payloads, the operations that a
+//! client or a backend may ask for, and the event handler. Must not know any wire: neither its frames nor its URLs. A
 //! wire hands in payloads, which the dialects of all wires can read.
 
 pub(crate) mod access;
 pub(crate) mod events;
+pub(crate) mod filter;
+pub(crate) mod jwks;
+pub(crate) mod key;
 pub(crate) mod namespace;
+mod pattern;
 pub(crate) mod payload;
+pub(crate) mod role;
 pub(crate) mod send;
+pub(crate) mod token;

@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use self::node::{BATCH, IN_FLIGHT, Node};
-use crate::supervisor::registry::RegistryUrl;
+use crate::config::registry_url::RegistryUrl;
 
 /// Measures a registry. Blocks until done.
 pub(crate) fn registry(plan: &RegistryPlan, bar: &ProgressBar) -> anyhow::Result<RegistryOutcome> {

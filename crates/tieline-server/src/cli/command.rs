@@ -5,7 +5,7 @@
 
 use clap::{Parser, Subcommand};
 
-use super::{demo::Demo, serve::Serve};
+use super::{config::ConfigCommand, demo::Demo, serve::Serve, token::Token};
 
 /// Serve WebSockets from one node or a cluster
 ///
@@ -27,15 +27,32 @@ pub(crate) enum Command {
     Demo(Box<Demo>),
     /// Run a node
     ///
-    /// Clients connect to ws://ADDRESS/client/hubs/HUB?user=NAME. With --registry, the node joins a
-    /// cluster, and messages reach clients on all of its nodes.
+    /// Clients connect to ws://ADDRESS/client/hubs/HUB, with a token if there is a key (--key-file), and
+    /// with ?user=NAME otherwise. With --registry, the node joins a cluster, and messages reach clients on
+    /// all of its nodes.
     ///
     /// GET /healthz returns 200 while the process runs. GET /readyz returns 200 while load balancers
     /// should send new clients to the node, and 503 otherwise.
     ///
     /// SIGTERM or Ctrl+C drains the node: it stops accepting clients, and closes the connections with
-    /// code 1012 over --drain-window seconds. A second signal stops the node immediately.
+    /// code 1012 over --drain-window. A second signal stops the node immediately.
+    ///
+    /// SIGHUP reads the configuration again, and applies what can change while the node runs.
     Serve(Box<Serve>),
+    /// Check, print or explain the configuration of `tieline serve`
+    ///
+    /// The configuration is one TOML file (--config, TIELINE_CONFIG), under environment variables, under
+    /// flags. None of them is needed.
+    Config(ConfigCommand),
+    /// Print a new access key
+    ///
+    /// It is 48 random bytes as 64 letters, digits, - and _. Keep it in a file for --key-file, and in the
+    /// connection string of your backend: Endpoint=http://ADDRESS;AccessKey=KEY;Version=1.0;
+    Key,
+    /// Print a token for a client, and the URL to connect to with it
+    ///
+    /// The first line is the token, the second one the URL. The key is that of the server.
+    Token(Box<Token>),
     /// Measure this or any other WebSocket server
     ///
     /// Measure a running server with --url, or start one for the measurement with --start. Results are

@@ -1,7 +1,8 @@
 //! `tieline demo`: its flags, and how it runs.
 //!
-//! Owns the defaults that differ from `tieline serve`, such as a short drain. Must not know how the
-//! nodes are started. Invariant: all settings are checked before anything starts.
+//! Owns which options the command has, and the defaults that differ from `tieline serve`, such as a short
+//! drain. Must not know how the nodes are started. Invariant: all settings are checked before anything
+//! starts.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -9,11 +10,24 @@ use clap::Args;
 use tieline::Config;
 
 use super::{
-    common::{Common, address},
-    error::{UsageError, in_terms_of_flags},
-    registry::RegistryFlags,
+    configuration::{HubFlag, access, anonymous, as_set, check_listen, registry},
+    error::in_terms_of_flags,
+    flags::{Flags, Subset},
 };
-use crate::supervisor::demo::{DemoSettings, demo};
+use crate::{
+    config::{
+        error::ConfigErrors,
+        option::Opt,
+        sections::log::LogSettings,
+        settings::{Layers, Settings},
+        source,
+        values::Values,
+    },
+    supervisor::{
+        demo::{DemoSettings, demo},
+        node::ClientSettings,
+    },
+};
 
 #[derive(Debug, Args)]
 pub(crate) struct Demo {
@@ -21,14 +35,67 @@ pub(crate) struct Demo {
     #[arg(long, value_name = "ADDRESS", value_parser = address, env = "TIELINE_SECOND")]
     second: Option<SocketAddr>,
     #[command(flatten)]
-    pub(crate) common: Common,
+    hub: HubFlag,
     #[command(flatten)]
-    registry: RegistryFlags,
+    flags: Flags<DemoOptions>,
+}
+
+/// What the demo shares with `tieline serve`.
+struct DemoOptions;
+
+impl Subset for DemoOptions {
+    fn has(option: &Opt) -> bool {
+        let registry = [
+            "registry",
+            "prefix",
+            "registry-ca",
+            "registry-cert",
+            "registry-key",
+        ];
+        ["hub_defaults", "log"].contains(&option.section)
+            || option.flag == "listen"
+            || registry.contains(&option.flag)
+    }
+}
+
+/// What the demo starts with.
+pub(crate) struct CheckedDemo {
+    settings: Settings,
+    values: Values,
+    start: DemoSettings,
+}
+
+impl CheckedDemo {
+    /// How to log, and the level if anybody set it.
+    pub(crate) fn log(&self) -> (&LogSettings, bool) {
+        let [_, level] = LogSettings::OPTIONS else {
+            return (&self.settings.log, false);
+        };
+        (&self.settings.log, self.values.shown(level, None).is_some())
+    }
 }
 
 impl Demo {
-    pub(crate) async fn run(self) -> anyhow::Result<()> {
-        let listen = self.common.listen;
+    /// Reads the configuration, which is in the environment and in flags, and checks it.
+    pub(crate) fn check(&self) -> anyhow::Result<CheckedDemo> {
+        let layers = Layers {
+            file: None,
+            flags: self.flags.given(),
+            is_used: DemoOptions::has,
+        };
+        let (settings, values) = layers.load(&source::environment())?;
+        let start = self
+            .settings(&settings)
+            .map_err(|error| as_set(error, &values))?;
+        Ok(CheckedDemo {
+            settings,
+            values,
+            start,
+        })
+    }
+
+    pub(crate) async fn run(checked: CheckedDemo) -> anyhow::Result<()> {
+        let listen = checked.start.listen;
         let flag = |address| {
             if address == listen {
                 "--listen"
@@ -36,31 +103,40 @@ impl Demo {
                 "--second"
             }
         };
-        let served = demo(self.settings()?).await;
-        served.map_err(|error| in_terms_of_flags(error, flag))
+        let served = demo(checked.start).await;
+        served.map_err(|error| as_set(in_terms_of_flags(error, flag), &checked.values))
     }
 
-    fn settings(&self) -> anyhow::Result<DemoSettings> {
-        let clients = &self.common.clients;
+    fn settings(&self, settings: &Settings) -> anyhow::Result<DemoSettings> {
+        let of_hub = settings.hub(self.hub.hub.as_str());
         // A visitor does not want to wait for a drain.
         let config = Config {
             drain_window: Duration::from_secs(1),
             drain_timeout: Duration::from_secs(10),
-            origins: clients.origins(),
+            origins: of_hub.origins(),
             ..Config::default()
         };
         config
             .validate()
-            .map_err(|error| UsageError(error.to_string()))?;
-        let second = self.second.map(|address| clients.check_listen(address));
+            .map_err(|error| ConfigErrors::one(error.to_string()))?;
+        let check = |address| check_listen(address, anonymous(of_hub, false));
         Ok(DemoSettings {
-            listen: clients.check_listen(self.common.listen)?,
-            second: second.transpose()?,
-            clients: clients.settings(),
+            listen: check(settings.general.listen)?,
+            second: self.second.map(check).transpose()?,
+            clients: ClientSettings {
+                hub: self.hub.hub.clone(),
+                access: access(of_hub, None),
+            },
             config,
-            registry: self.registry.settings()?,
+            registry: registry(settings)?,
         })
     }
+}
+
+/// Parses an address to listen on.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_| "expected IP address and port, such as 127.0.0.1:8081 or 0.0.0.0:8081".into())
 }
 
 #[cfg(test)]
@@ -74,6 +150,6 @@ mod tests {
         let Command::Demo(demo) = Cli::parse_from(["tieline", "demo"]).command else {
             panic!("demo is not demo");
         };
-        assert!(demo.settings().is_ok());
+        assert!(demo.check().is_ok());
     }
 }

@@ -7,22 +7,16 @@ use std::net::SocketAddr;
 
 use tieline::{ClusterError, SecurityError};
 
-use crate::supervisor::{listen::ListenError, registry::InvalidRegistryUrl};
+use crate::{config::error::ConfigErrors, supervisor::listen::ListenError};
 
 /// How to protect the peer port.
 const PROTECT_PEERS: &str = "set --peer-tls-cert, --peer-tls-key and --peer-tls-ca, or listen on 127.0.0.1, or \
                              set --peers-plaintext if the network is trusted";
 
-/// The command line is invalid.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct UsageError(pub(crate) String);
-
-/// Whether the command line is at fault, rather than what happened later.
+/// Whether the command line or the configuration is at fault, rather than what happened later.
 pub(crate) fn is_usage_error(error: &anyhow::Error) -> bool {
-    error.is::<UsageError>()
-        || error.is::<InvalidRegistryUrl>()
-        || error.is::<tieline_bench::cli::Usage>()
+    let invalid = error.downcast_ref::<ConfigErrors>();
+    invalid.is_some_and(|errors| !errors.is_unreadable()) || error.is::<tieline_bench::cli::Usage>()
 }
 
 /// Adds to an error of a command which flag to change. `listen_flag` names the flag that an address to
@@ -74,6 +68,9 @@ pub(super) fn cluster_error(error: ClusterError) -> anyhow::Error {
         ClusterError::Queue => usage(
             "--max-link-queue is too small for --max-message: raise it, or lower the other".into(),
         ),
+        error @ (ClusterError::Time { .. } | ClusterError::Places { .. }) => {
+            usage(error.to_string())
+        }
         ClusterError::NoAddress => anyhow::anyhow!(
             "no address found at which other nodes can reach this machine; set one with --advertise"
         ),
@@ -82,7 +79,7 @@ pub(super) fn cluster_error(error: ClusterError) -> anyhow::Error {
 }
 
 fn usage(text: String) -> anyhow::Error {
-    UsageError(text).into()
+    ConfigErrors::one(text).into()
 }
 
 /// One line: what happened, why, and what to do.

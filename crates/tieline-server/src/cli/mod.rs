@@ -1,18 +1,17 @@
 //! The command line.
 //!
-//! Owns the flags, their help, and errors in terms of flags; turns flags into settings, and runs the
-//! commands with them. The doc comments of fields are the help texts. Invariant: no secret appears in a
-//! text.
+//! Owns the commands, their help, and errors in terms of flags; makes the flags of options from their list in
+//! `config`, and runs the commands with the settings. The doc comments of fields are the help texts of
+//! flags that are no options. Invariant: no secret appears in a text.
 
 #![allow(clippy::doc_markdown, reason = "the help is read in a terminal")]
 
-mod clients;
 pub(crate) mod command;
-pub(crate) mod common;
-mod demo;
+mod config;
+mod configuration;
+pub(crate) mod demo;
 pub(crate) mod error;
-mod limits;
-mod peers;
-mod rates;
-mod registry;
+mod flags;
+pub(crate) mod key;
 mod serve;
+mod token;

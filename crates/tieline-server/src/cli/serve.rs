@@ -1,69 +1,84 @@
 //! `tieline serve`: its flags, and how it runs.
 //!
-//! Owns which groups of flags the command has, and puts their settings together. Must not know how the
-//! node is started. Invariant: all settings are checked before anything starts.
+//! Owns which options the command has, and how their settings start a node. Must not know how it is
+//! started. Invariant: all settings are checked before anything starts.
+
+use std::path::PathBuf;
 
 use clap::Args;
 
 use super::{
-    common::{Common, TlsFiles},
-    error::{UsageError, in_terms_of_flags},
-    limits::{self, Limits},
-    peers::PeerFlags,
-    registry::RegistryFlags,
+    configuration::{Checked, HubFlag, as_set, check},
+    error::in_terms_of_flags,
+    flags::{Flags, Subset},
 };
-use crate::supervisor::serve::{ServeSettings, serve};
+use crate::{
+    config::{option::Opt, settings::Layers},
+    supervisor::{
+        reload::{Reload, SetLog},
+        serve::serve,
+    },
+};
 
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
+    /// Configuration file (TOML); `tieline config default` prints one
+    #[arg(long, value_name = "FILE", env = "TIELINE_CONFIG")]
+    pub(super) config: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) common: Common,
+    pub(super) hub: HubFlag,
     #[command(flatten)]
-    limits: Limits,
-    #[command(flatten)]
-    tls: TlsFiles,
-    #[command(flatten)]
-    registry: RegistryFlags,
-    #[command(flatten)]
-    peers: PeerFlags,
+    pub(super) flags: Flags<ServeOptions>,
+}
+
+/// All options that have a flag.
+pub(crate) struct ServeOptions;
+
+impl Subset for ServeOptions {
+    fn has(option: &Opt) -> bool {
+        !option.flag.is_empty() || !option.file_flag.is_empty()
+    }
 }
 
 impl Serve {
-    pub(crate) async fn run(self) -> anyhow::Result<()> {
-        let served = serve(self.settings()?).await;
-        served.map_err(|error| in_terms_of_flags(error, |_| "--listen"))
+    pub(super) fn layers(&self) -> Layers {
+        Layers {
+            file: self.config.clone(),
+            flags: self.flags.given(),
+            is_used: |_| true,
+        }
     }
 
-    fn settings(&self) -> anyhow::Result<ServeSettings> {
-        let config = self.limits.config(self.common.clients.origins());
-        config.validate().map_err(|error| {
-            let text = limits::in_terms_of_flags(&error.to_string());
-            UsageError(text)
-        })?;
-        let clients = &self.common.clients;
-        Ok(ServeSettings {
-            listen: clients.check_listen(self.common.listen)?,
-            registry: self.registry.settings()?,
-            cluster: self.peers.config(&config)?,
-            tls: self.tls.read()?,
-            clients: clients.settings(),
-            config,
-            drain_delay: self.limits.drain_delay(),
-        })
+    /// Reads the configuration and checks it.
+    pub(crate) fn check(&self) -> anyhow::Result<Checked> {
+        check(&self.layers(), &self.hub.hub)
+    }
+
+    /// Serves until a signal. `set_log` replaces the levels of the log.
+    pub(crate) async fn run(self, checked: Checked, set_log: SetLog) -> anyhow::Result<()> {
+        let Checked {
+            settings,
+            values,
+            serve: start,
+        } = checked;
+        values
+            .warnings
+            .iter()
+            .for_each(|warning| tracing::warn!("{warning}"));
+        let reload = Reload {
+            started: settings,
+            set_log,
+            hub: start.clients.hub.to_string(),
+            access: start.clients.access.clone(),
+            load: Box::new(move || {
+                let checked = self.check()?;
+                Ok((checked.settings, checked.serve.clients.access))
+            }),
+        };
+        let served = serve(start, reload).await;
+        served.map_err(|error| as_set(in_terms_of_flags(error, |_| "--listen"), &values))
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use clap::Parser;
-
-    use crate::cli::command::{Cli, Command};
-
-    #[test]
-    fn the_defaults_are_valid_settings() {
-        let Command::Serve(serve) = Cli::parse_from(["tieline", "serve"]).command else {
-            panic!("serve is not serve");
-        };
-        assert!(serve.settings().is_ok());
-    }
-}
+mod tests;

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use tieline::{Cluster, ClusterConfig, ClusterError, Hub, registry::Registry};
 
-use super::registry::{RegistrySettings, RegistryUrl};
+use super::registry::RegistrySettings;
+use crate::config::registry_url::RegistryUrl;
 
 /// Connects to the registry and starts the node in its cluster.
 pub(super) async fn join(

@@ -19,6 +19,7 @@ use super::{
     registry::RegistrySettings,
 };
 use crate::{
+    app::filter,
     demo::{chat::Chat, nodes::Nodes, page},
     wire,
 };
@@ -71,7 +72,7 @@ async fn start(settings: &DemoSettings) -> anyhow::Result<Vec<StartedNode>> {
     let url = settings.registry.as_ref().map(|registry| &registry.url);
     let mut started = Vec::new();
     for listener in listeners {
-        let hub = Hub::with_dialects(settings.config.clone(), wire::dialects().0)?;
+        let hub = Hub::with_filters(settings.config.clone(), wire::dialects().0, filter::compile)?;
         // The default configuration: peers meet on free ports of loopback.
         let config = ClusterConfig::default();
         let cluster = cluster::start(hub, Arc::clone(&registry), config, url).await?;

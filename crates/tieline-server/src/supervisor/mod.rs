@@ -10,5 +10,6 @@ pub(crate) mod listen;
 pub(crate) mod node;
 mod phase;
 pub(crate) mod registry;
+pub(crate) mod reload;
 mod routes;
 pub(crate) mod serve;

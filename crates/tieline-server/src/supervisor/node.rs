@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::{phase::ServingPhase, routes};
 use crate::{
-    app::{access::AnonymousAccess, events::Events, namespace::Namespace},
+    app::{access::LiveAccess, events::Events, namespace::Namespace},
     wire::webpubsub::handler::WebPubSub,
 };
 
@@ -17,7 +17,7 @@ use crate::{
 #[derive(Debug, Clone)]
 pub(crate) struct ClientSettings {
     pub(crate) hub: Namespace,
-    pub(crate) access: AnonymousAccess,
+    pub(crate) access: LiveAccess,
 }
 
 /// A node that is ready to serve.
@@ -37,7 +37,7 @@ impl<E: Events> ReadyNode<E> {
     ) -> Self {
         let handler = WebPubSub::new(cluster.clone(), events);
         let node = Node::in_cluster(cluster, handler);
-        let router = routes::routes(&node, clients.hub.clone(), clients.access, phase);
+        let router = routes::routes(&node, clients.hub.clone(), clients.access.clone(), phase);
         Self {
             listener,
             node,

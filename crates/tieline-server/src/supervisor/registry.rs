@@ -1,12 +1,13 @@
 //! Connects to a registry, without showing its password.
 //!
-//! Owns the URL of the registry, the check of its scheme, and the time limit for connecting. Must not
-//! know any registry: the library selects one by the scheme. Invariant: neither the text forms of a URL
-//! nor an error contain the password.
+//! Owns the time limit for connecting. Must not know any registry: the library selects one by the scheme of
+//! the URL. Invariant: no error contains the password.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use tieline::registry::{Registry, RegistryTls};
+
+use crate::config::registry_url::RegistryUrl;
 
 /// How long connecting may take when a node starts, whatever the deadlines of the registry's client.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -21,7 +22,8 @@ pub(crate) struct RegistrySettings {
 
 impl RegistrySettings {
     pub(super) async fn connect(&self) -> anyhow::Result<Arc<dyn Registry>> {
-        let connecting = tieline::registry::connect_with(&self.url.0, &self.prefix, &self.tls);
+        let connecting =
+            tieline::registry::connect_with(self.url.expose(), &self.prefix, &self.tls);
         match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
             Ok(Ok(registry)) => Ok(registry),
             Ok(Err(error)) => Err(self.url.error(&error.into())),
@@ -31,124 +33,6 @@ impl RegistrySettings {
                     .url
                     .error(&anyhow::anyhow!("no response within {seconds} s")))
             }
-        }
-    }
-}
-
-/// A registry's URL, which may contain a password. Its text forms leave the password out. It is checked
-/// after the command line was parsed, because the parser prints what it refuses.
-#[derive(Clone)]
-pub(crate) struct RegistryUrl(String);
-
-impl From<String> for RegistryUrl {
-    fn from(url: String) -> Self {
-        Self(url)
-    }
-}
-
-/// The URL has no scheme of a registry. The message does not quote it: it may contain a password.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "invalid --registry: use a URL such as redis://127.0.0.1:6379 or etcd://127.0.0.1:2379, with one of the \
-     schemes {}",
-    RegistryUrl::SCHEMES.join(", ")
-)]
-pub(crate) struct InvalidRegistryUrl;
-
-impl RegistryUrl {
-    const SCHEMES: [&str; 8] = [
-        "redis",
-        "rediss",
-        "redis+sentinel",
-        "rediss+sentinel",
-        "redis+cluster",
-        "rediss+cluster",
-        "etcd",
-        "etcds",
-    ];
-
-    /// Checks the scheme.
-    pub(crate) fn check(&self) -> Result<(), InvalidRegistryUrl> {
-        let scheme = self.0.split_once("://").map(|(scheme, _)| scheme);
-        if scheme.is_some_and(|scheme| Self::SCHEMES.contains(&scheme)) {
-            return Ok(());
-        }
-        Err(InvalidRegistryUrl)
-    }
-
-    /// An error that names the registry and its cause, in one line and without the password.
-    pub(super) fn error(&self, cause: &anyhow::Error) -> anyhow::Error {
-        let cause = self.hide_in(&format!("{cause:#}"));
-        anyhow::anyhow!("cannot use the registry {self}: {cause}; check --registry")
-    }
-
-    /// What is between scheme and hosts: user and password.
-    fn credentials(&self) -> &str {
-        let rest = self.0.split_once("://").map_or("", |(_, rest)| rest);
-        rest.rsplit_once('@').map_or("", |(before, _)| before)
-    }
-
-    /// `text`, which may quote this URL, in one line and without the password.
-    pub(crate) fn hide_in(&self, text: &str) -> String {
-        let text = text.replace(&self.0, &self.to_string());
-        let password = self.credentials().split_once(':').map_or("", |(_, p)| p);
-        let text = match password {
-            "" => text,
-            password => text.replace(password, "***"),
-        };
-        text.split_whitespace().collect::<Vec<_>>().join(" ")
-    }
-}
-
-/// Without user, password and options.
-impl fmt::Display for RegistryUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (scheme, rest) = self.0.split_once("://").unwrap_or(("", &self.0));
-        let hosts = rest.rsplit_once('@').map_or(rest, |(_, hosts)| hosts);
-        let hosts = hosts.split_once('?').map_or(hosts, |(hosts, _)| hosts);
-        write!(f, "{scheme}://{hosts}")
-    }
-}
-
-impl fmt::Debug for RegistryUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_url_is_shown_without_its_password() {
-        for (url, shown) in [
-            ("redis://127.0.0.1:6379", "redis://127.0.0.1:6379"),
-            ("rediss://me:hun/ter2@h:1/0?x=hunter2", "rediss://h:1/0"),
-            ("etcd://a:1,b:2", "etcd://a:1,b:2"),
-        ] {
-            let url = RegistryUrl(url.into());
-            assert_eq!(format!("{url} {url:?}"), format!("{shown} {shown}"));
-        }
-    }
-
-    #[test]
-    fn errors_do_not_quote_the_password() {
-        let url = RegistryUrl("redis://:hunter2@h:1".into());
-        let text = url.hide_in("cannot log in at redis://:hunter2@h:1\nwith \"hunter2\"");
-        assert_eq!(text, "cannot log in at redis://h:1 with \"***\"");
-        assert_eq!(RegistryUrl("redis://h:1".into()).hide_in("a b"), "a b");
-    }
-
-    #[test]
-    fn the_scheme_selects_the_registry() {
-        assert!(RegistryUrl("etcd://h:1".into()).check().is_ok());
-        for url in ["", "localhost:6379", "http://h:1", "mysql://:hunter2@h"] {
-            let text = RegistryUrl(url.into()).check().unwrap_err().to_string();
-            assert!(
-                text.contains("redis://") && !text.contains("hunter2"),
-                "{text}"
-            );
         }
     }
 }

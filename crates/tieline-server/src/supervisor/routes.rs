@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::phase::ServingPhase;
 use crate::{
-    app::{access::AnonymousAccess, events::Events, namespace::Namespace},
+    app::{access::LiveAccess, events::Events, namespace::Namespace},
     wire::{
         self,
         webpubsub::{handler::WebPubSub, upgrade},
@@ -20,7 +20,7 @@ use crate::{
 pub(super) fn routes<E: Events>(
     node: &Node<WebPubSub<E>>,
     hub: Namespace,
-    access: AnonymousAccess,
+    access: LiveAccess,
     phase: watch::Receiver<ServingPhase>,
 ) -> Router {
     let not_found = format!("not found; WebSocket clients connect to /client/hubs/{hub}\n");

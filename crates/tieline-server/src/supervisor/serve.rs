@@ -14,8 +14,12 @@ use super::{
     listen,
     node::{ClientSettings, ReadyNode},
     registry::RegistrySettings,
+    reload::Reload,
 };
-use crate::{app::events::NoEvents, wire};
+use crate::{
+    app::{events::NoEvents, filter},
+    wire,
+};
 
 /// The settings of `tieline serve`.
 pub(crate) struct ServeSettings {
@@ -28,13 +32,14 @@ pub(crate) struct ServeSettings {
     pub(crate) drain_delay: Duration,
 }
 
-/// Serves until a signal.
-pub(crate) async fn serve(settings: ServeSettings) -> anyhow::Result<()> {
+/// Serves until a signal. SIGHUP reloads from the beginning, also while the node joins its cluster.
+pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Result<()> {
+    let reloads = reload.start()?;
     let mut listener = listen::bind(settings.listen).await?;
     if let Some(tls) = settings.tls {
         listener = listener.tls(tls);
     }
-    let hub = Hub::with_dialects(settings.config, wire::dialects().0)?;
+    let hub = Hub::with_filters(settings.config, wire::dialects().0, filter::compile)?;
     let cluster = match &settings.registry {
         Some(registry) => cluster::join(hub, registry, settings.cluster).await?,
         None => Cluster::single_node(hub),
@@ -45,5 +50,7 @@ pub(crate) async fn serve(settings: ServeSettings) -> anyhow::Result<()> {
 
     let supervisor = Supervisor::new();
     let node = ReadyNode::new(listener, cluster, NoEvents, clients, supervisor.phase());
-    supervisor.serve(vec![node], settings.drain_delay).await
+    let served = supervisor.serve(vec![node], settings.drain_delay).await;
+    reloads.abort();
+    served
 }

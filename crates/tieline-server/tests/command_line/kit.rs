@@ -13,6 +13,8 @@ pub(crate) fn tieline(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tieline"));
     command
         .args(arguments)
+        .env_remove("TIELINE_KEY")
+        .env_remove("TIELINE_SECONDARY_KEY")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
@@ -33,16 +35,21 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn serve(arguments: &[&str]) -> Self {
-        let mut child = tieline(arguments).spawn().unwrap();
+        Self::start(tieline(arguments), drop)
+    }
+
+    /// Starts a prepared command that logs the address to listen on, and hands on each further line of its log.
+    pub(crate) fn start(mut command: Command, log: impl FnMut(String) + Send + 'static) -> Self {
+        let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let line = lines.next().unwrap().unwrap();
-        let address = line
-            .split("address=")
-            .nth(1)
-            .expect("an address in the log");
+        let mut addresses = lines.by_ref().map_while(Result::ok).filter_map(|line| {
+            let (_, rest) = line.split_once("address=")?;
+            Some(rest.to_owned())
+        });
+        let address = addresses.next().expect("an address in the log");
         let address = address.split(' ').next().unwrap().to_owned();
         // Read on, or a full pipe would block the server.
-        std::thread::spawn(move || lines.for_each(drop));
+        std::thread::spawn(move || lines.map_while(Result::ok).for_each(log));
         Self {
             child,
             addresses: vec![address],
@@ -80,10 +87,23 @@ impl Server {
     }
 
     pub(crate) fn get(&self, node: usize, path: &str) -> String {
+        self.exchange(node, path, "Connection: close\r\n")
+    }
+
+    /// The response to an upgrade that is refused.
+    pub(crate) fn refused_upgrade(&self, path: &str, headers: &str) -> String {
+        let headers = format!(
+            "Upgrade: websocket\r\nConnection: Upgrade, close\r\n{headers}Sec-WebSocket-Version: 13\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+        );
+        self.exchange(0, path, &headers)
+    }
+
+    fn exchange(&self, node: usize, path: &str, headers: &str) -> String {
         let mut socket = TcpStream::connect(&self.addresses[node]).unwrap();
         socket.set_read_timeout(Some(DEADLINE)).unwrap();
         let host = &self.addresses[node];
-        let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n{headers}\r\n");
         socket.write_all(request.as_bytes()).unwrap();
         let mut answer = String::new();
         socket.read_to_string(&mut answer).unwrap();
@@ -147,6 +167,11 @@ impl Client {
     /// Connects without a subprotocol.
     pub(crate) fn simple(address: &str, path: &str) -> Self {
         Self(upgrade(address, path, "").0)
+    }
+
+    /// Connects without a subprotocol, and with further headers.
+    pub(crate) fn with_headers(server: &Server, path: &str, headers: &str) -> Self {
+        Self(upgrade(&server.addresses[0], path, headers).0)
     }
 
     pub(crate) fn send(&mut self, text: &str) {

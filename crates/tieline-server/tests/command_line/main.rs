@@ -4,9 +4,11 @@
 
 mod bench;
 mod cluster;
+mod config;
 mod demo;
 mod http;
 mod kit;
+mod tokens;
 mod wire;
 
 use std::{io::Read, net::TcpListener};
@@ -46,7 +48,9 @@ fn a_public_address_needs_a_flag() {
     let (code, stderr) = run(&["serve", "--listen", "0.0.0.0:0"]);
     assert_eq!(code, Some(2));
     assert!(
-        stderr.contains("--anonymous") && stderr.lines().count() == 1,
+        stderr.contains("--anonymous")
+            && stderr.contains("--key-file")
+            && stderr.lines().count() == 1,
         "{stderr}"
     );
 }

@@ -85,10 +85,11 @@ impl Upgrade {
         &self.request
     }
 
-    /// Accepts. Returns the response to send: 101, or the reason why not: 403 for a foreign origin, 400 for
-    /// an invalid name, 409 for a duplicate id with [`Duplicate::Reject`](crate::Duplicate), 503 if the
-    /// node is draining or full, if the cluster has a newer connection with that id, or if the decision
-    /// took longer than [`Config::decision_timeout`](crate::Config::decision_timeout).
+    /// Accepts. Returns the response to send: 101, or the reason why not: 403 for a foreign origin (unless
+    /// [`Accept::any_origin`]), 400 for an invalid name, 409 for a duplicate id with
+    /// [`Duplicate::Reject`](crate::Duplicate), 503 if the node is draining or full, if the cluster has a newer
+    /// connection with that id, or if the decision took longer than
+    /// [`Config::decision_timeout`](crate::Config::decision_timeout).
     pub async fn accept<H: Handler>(
         self,
         node: &Node<H>,
@@ -149,7 +150,7 @@ impl Upgrade {
         // From here on a drain waits for this upgrade, whatever its result.
         let _tracked = node.track();
         let hub = node.hub();
-        self.check(hub.config(), node.is_draining())?;
+        self.check(hub.config(), node.is_draining(), accept.any_origin)?;
         let handshake = &self.request.handshake;
         let deflate =
             hub.config().compression.is_some() && handshake.offers_deflate() && !accept.streaming;
@@ -196,7 +197,7 @@ impl Upgrade {
         Ok(response)
     }
 
-    fn check(&self, config: &Config, draining: bool) -> Result<(), Refusal> {
+    fn check(&self, config: &Config, draining: bool, any_origin: bool) -> Result<(), Refusal> {
         if draining {
             return Err(unavailable(DRAINING));
         }
@@ -205,7 +206,7 @@ impl Upgrade {
                 "the server took too long to decide; reconnect\n",
             ));
         }
-        if !origin::is_allowed(&config.origins, &self.request) {
+        if !any_origin && !origin::is_allowed(&config.origins, &self.request) {
             let body = "this origin is not allowed; the operator of the server can allow it \
                         (Config::origins, tieline serve --origin)\n";
             return Err(Refusal::new(StatusCode::FORBIDDEN, body));

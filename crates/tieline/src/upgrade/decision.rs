@@ -38,6 +38,7 @@ pub struct Accept<S> {
     pub(super) dialect: DialectId,
     pub(super) data: Option<Arc<dyn Any + Send + Sync>>,
     pub(super) streaming: bool,
+    pub(super) any_origin: bool,
 }
 
 impl<S> Accept<S> {
@@ -55,6 +56,7 @@ impl<S> Accept<S> {
             dialect: DialectId::PLAIN,
             data: None,
             streaming: false,
+            any_origin: false,
         }
     }
 
@@ -126,6 +128,26 @@ impl<S> Accept<S> {
         self
     }
 
+    /// Accepts pages of any origin, whatever [`Config::origins`](crate::Config::origins) says. Only for a client that
+    /// has proved who it is by something that browsers do not add on their own, such as a token in the query:
+    /// cookies come with the requests of any page.
+    ///
+    /// ```
+    /// use tieline::{Accept, Refusal, StatusCode, UpgradeRequest};
+    ///
+    /// # fn user_of(token: &str) -> Option<String> { (token == "t").then(|| "ada".into()) }
+    /// async fn authorize(request: UpgradeRequest) -> Result<Accept<()>, Refusal> {
+    ///     match request.query("token").and_then(|token| user_of(&token)) {
+    ///         Some(user) => Ok(Accept::new(()).user(user).any_origin()),
+    ///         None => Err(Refusal::new(StatusCode::UNAUTHORIZED, "pass ?token=\n")),
+    ///     }
+    /// }
+    /// ```
+    pub fn any_origin(mut self) -> Self {
+        self.any_origin = true;
+        self
+    }
+
     /// Adds a header to the response.
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
@@ -154,6 +176,7 @@ impl<S> Accept<S> {
             dialect: self.dialect,
             data: self.data,
             streaming: self.streaming,
+            any_origin: self.any_origin,
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Owns the parsed handshake. Must not know the hub or the node.
 
-use std::net::SocketAddr;
+use std::{fmt, net::SocketAddr};
 
 use http::{HeaderMap, Uri, header, request::Parts};
 use tieline_websocket::handshake;
@@ -19,7 +19,9 @@ use tieline_websocket::handshake;
 ///     }
 /// }
 /// ```
-#[derive(Debug, Clone)]
+///
+/// The debug form has neither the query nor the headers: they may contain tokens.
+#[derive(Clone)]
 pub struct UpgradeRequest {
     pub(super) uri: Uri,
     pub(super) headers: HeaderMap,
@@ -80,5 +82,14 @@ impl UpgradeRequest {
     /// text.
     pub fn header(&self, name: header::HeaderName) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
+    }
+}
+
+impl fmt::Debug for UpgradeRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UpgradeRequest")
+            .field("path", &self.path())
+            .field("remote_addr", &self.remote_addr)
+            .finish_non_exhaustive()
     }
 }

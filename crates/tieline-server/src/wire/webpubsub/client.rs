@@ -1,15 +1,28 @@
 //! The state of a client's connection.
 //!
-//! Owns the choice between the subprotocol and the modes of a simple client. Must not know the cluster.
-//! Invariant: the choice is made at the upgrade and never changes; only the ack ids do.
+//! Owns the choice between the subprotocol and the modes of a simple client, and what the client may do. Must
+//! not know the cluster. Invariant: both are decided at the upgrade and never change; only the ack ids do.
+
+use std::sync::Arc;
 
 use tieline::{Refusal, StatusCode, UpgradeRequest};
 
 use super::ack_ids::AckIds;
+use crate::app::{
+    events::OperationError,
+    role::{Permission, Roles},
+};
 
 /// The state of a client's connection.
 #[derive(Debug)]
-pub(crate) enum Client {
+pub(crate) struct Client {
+    pub(super) mode: Mode,
+    pub(super) roles: Arc<Roles>,
+}
+
+/// How a client speaks.
+#[derive(Debug)]
+pub(super) enum Mode {
     /// Speaks `json.webpubsub.azure.v1`.
     Json(AckIds),
     /// Sends bare payloads.
@@ -18,7 +31,7 @@ pub(crate) enum Client {
 
 /// What happens to the payloads of a simple client.
 #[derive(Debug)]
-pub(crate) enum SimpleMode {
+pub(super) enum SimpleMode {
     /// They are events named `message`.
     SendEvent,
     /// They go to a group. Boxed, so that clients without one pay nothing for it.
@@ -27,9 +40,27 @@ pub(crate) enum SimpleMode {
 
 /// The group that a simple client sends to.
 #[derive(Debug)]
-pub(crate) struct TargetGroup {
+pub(super) struct TargetGroup {
     pub(super) group: String,
     pub(super) no_echo: bool,
+}
+
+/// Whether these roles permit an operation on a group.
+pub(super) fn check(
+    roles: &Roles,
+    permission: Permission,
+    group: &str,
+) -> Result<(), OperationError> {
+    if roles.permit(permission, group) {
+        return Ok(());
+    }
+    let name = permission.name();
+    Err(OperationError {
+        name: "Forbidden",
+        message: format!(
+            "this client needs the role webpubsub.{name}, or one for the group, such as webpubsub.{name}.GROUP"
+        ),
+    })
 }
 
 impl SimpleMode {

@@ -9,13 +9,14 @@ use tieline::{CloseCode, CloseFrame, CloseReason, Cluster, Connection, Handler, 
 
 use super::{
     ack_ids::AckIds,
-    client::{Client, SimpleMode},
+    client::{self, Client, Mode, SimpleMode, TargetGroup},
     incoming::{ClientFrame, Operation},
     outgoing,
 };
 use crate::app::{
     events::{Events, OperationError, UserEvent},
     payload::Payload,
+    role::{Permission, Roles},
     send::send_to_group,
 };
 
@@ -34,21 +35,27 @@ impl<E: Events> Handler for WebPubSub<E> {
     }
 
     async fn on_message(&self, connection: &Connection, client: &mut Client, message: Message) {
-        match (client, message) {
-            (Client::Json(acked), Message::Text(text)) => match ClientFrame::parse(&text) {
-                Ok(incoming) => self.incoming(connection, acked, incoming).await,
+        let roles = &*client.roles;
+        match (&mut client.mode, message) {
+            (Mode::Json(acked), Message::Text(text)) => match ClientFrame::parse(&text) {
+                Ok(incoming) => self.incoming(connection, roles, acked, incoming).await,
                 Err(error) => close(connection, CloseCode::INVALID_PAYLOAD, &error.to_string()),
             },
-            (Client::Json(_), Message::Binary(_)) => {
+            (Mode::Json(_), Message::Binary(_)) => {
                 let why = "binary frame; json.webpubsub.azure.v1 has only text frames";
                 close(connection, CloseCode::UNSUPPORTED_DATA, why);
             }
-            (Client::Simple(SimpleMode::SendEvent), message) => {
+            (Mode::Simple(SimpleMode::SendEvent), message) => {
                 self.message_event(connection, &message).await;
             }
-            (Client::Simple(SimpleMode::SendToGroup(target)), message) => {
+            (Mode::Simple(SimpleMode::SendToGroup(target)), message) => {
                 let payload = Payload::from_message(&message);
-                self.send_to_group(connection, &target.group, target.no_echo, &payload);
+                let TargetGroup { group, no_echo } = &**target;
+                let sent = self.send_to_group(connection, roles, group, *no_echo, &payload);
+                // Without acks, nothing else says that the message went nowhere.
+                if let Err(error) = sent {
+                    close(connection, CloseCode::POLICY_VIOLATION, &error.message);
+                }
             }
         }
     }
@@ -66,12 +73,13 @@ impl<E: Events> WebPubSub<E> {
     async fn incoming(
         &self,
         connection: &Connection,
+        roles: &Roles,
         acked: &mut AckIds,
         incoming: ClientFrame<'_>,
     ) {
         match incoming {
             ClientFrame::Request { ack_id, operation } => {
-                let operation = self.apply(connection, operation);
+                let operation = self.apply(connection, roles, operation);
                 with_ack(connection, acked, ack_id, operation).await;
             }
             ClientFrame::Ping => drop(connection.emit(outgoing::pong())),
@@ -84,11 +92,16 @@ impl<E: Events> WebPubSub<E> {
     async fn apply(
         &self,
         connection: &Connection,
+        roles: &Roles,
         operation: Operation<'_>,
     ) -> Result<(), OperationError> {
         match operation {
-            Operation::JoinGroup { group } => self.join(connection, &group).await,
+            Operation::JoinGroup { group } => {
+                client::check(roles, Permission::JoinLeaveGroup, &group)?;
+                self.join(connection, &group).await
+            }
             Operation::LeaveGroup { group } => {
+                client::check(roles, Permission::JoinLeaveGroup, &group)?;
                 connection.leave(&group);
                 Ok(())
             }
@@ -96,10 +109,7 @@ impl<E: Events> WebPubSub<E> {
                 group,
                 no_echo,
                 payload,
-            } => {
-                self.send_to_group(connection, &group, no_echo, &payload);
-                Ok(())
-            }
+            } => self.send_to_group(connection, roles, &group, no_echo, &payload),
             Operation::Event { name, payload } => self.event(connection, &name, payload).await,
             Operation::Refused(why) => Err(OperationError {
                 name: "BadRequest",
@@ -120,8 +130,17 @@ impl<E: Events> WebPubSub<E> {
         Ok(())
     }
 
-    fn send_to_group(&self, sender: &Connection, group: &str, no_echo: bool, payload: &Payload) {
+    fn send_to_group(
+        &self,
+        sender: &Connection,
+        roles: &Roles,
+        group: &str,
+        no_echo: bool,
+        payload: &Payload,
+    ) -> Result<(), OperationError> {
+        client::check(roles, Permission::SendToGroup, group)?;
         send_to_group(&self.cluster, sender, group, no_echo, payload);
+        Ok(())
     }
 
     /// Calls the event handler and sends its reply.

@@ -8,6 +8,7 @@
 
 mod ack_ids;
 mod client;
+mod credential;
 pub(crate) mod dialects;
 pub(crate) mod handler;
 mod incoming;

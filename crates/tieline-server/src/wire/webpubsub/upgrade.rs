@@ -7,7 +7,6 @@
 use axum::{
     Router,
     extract::{Path, Query, State},
-    http::header::HOST,
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -16,12 +15,17 @@ use tieline::{Accept, ClientId, Node, Refusal, StatusCode, Upgrade, UpgradeReque
 
 use super::{
     ack_ids::AckIds,
-    client::{Client, SimpleMode},
+    client::{Client, Mode, SimpleMode},
+    credential,
     dialects::DialectIds,
     handler::WebPubSub,
     outgoing,
 };
-use crate::app::{access::AnonymousAccess, events::Events, namespace::Namespace};
+use crate::app::{
+    access::{Admitted, LiveAccess},
+    events::Events,
+    namespace::Namespace,
+};
 
 const SUBPROTOCOL: &str = "json.webpubsub.azure.v1";
 
@@ -29,7 +33,7 @@ const SUBPROTOCOL: &str = "json.webpubsub.azure.v1";
 struct RouteState<E: Events> {
     node: Node<WebPubSub<E>>,
     hub: Namespace,
-    access: AnonymousAccess,
+    access: LiveAccess,
     dialects: DialectIds,
 }
 
@@ -38,7 +42,7 @@ impl<E: Events> Clone for RouteState<E> {
         Self {
             node: self.node.clone(),
             hub: self.hub.clone(),
-            access: self.access,
+            access: self.access.clone(),
             dialects: self.dialects,
         }
     }
@@ -48,7 +52,7 @@ impl<E: Events> Clone for RouteState<E> {
 pub(crate) fn routes<E: Events>(
     node: Node<WebPubSub<E>>,
     hub: Namespace,
-    access: AnonymousAccess,
+    access: LiveAccess,
     dialects: DialectIds,
 ) -> Router {
     Router::new()
@@ -93,12 +97,16 @@ async fn connect<E: Events>(
     hub: &str,
     upgrade: Result<Upgrade, Refusal>,
 ) -> Response {
-    let decide = |request| decide(request, state.dialects);
+    let decide = |admitted, request| decide(admitted, request, state.dialects);
     match state.check_hub(hub).and(upgrade) {
-        Ok(upgrade) => match state.check_access(upgrade.request()).and_then(decide) {
-            Ok(accept) => upgrade.accept(&state.node, accept).await.into_response(),
-            Err(refusal) => refusal.into_response(),
-        },
+        Ok(upgrade) => {
+            let request = upgrade.request();
+            let admitted = state.admit(request).await;
+            match admitted.and_then(|by| decide(by, request)) {
+                Ok(accept) => upgrade.accept(&state.node, accept).await.into_response(),
+                Err(refusal) => refusal.into_response(),
+            }
+        }
         Err(refusal) => refusal.into_response(),
     }
 }
@@ -113,26 +121,36 @@ impl<E: Events> RouteState<E> {
         Err(Refusal::new(StatusCode::NOT_FOUND, body))
     }
 
-    fn check_access<'a>(&self, request: &'a UpgradeRequest) -> Result<&'a UpgradeRequest, Refusal> {
-        if self.access.allows(request.header(HOST).unwrap_or_default()) {
-            return Ok(request);
-        }
-        let body = "anonymous clients may connect only through localhost or a loopback address; \
-                    to allow others, start the server with --anonymous\n";
-        Err(Refusal::new(StatusCode::FORBIDDEN, body))
+    /// Tokens are for the path with the hub in it, even if the request has the hub in its query: without the
+    /// hub, a token would open all of them.
+    async fn admit(&self, request: &UpgradeRequest) -> Result<Admitted, Refusal> {
+        let path = format!("/client/hubs/{}", self.hub);
+        credential::admit(&self.access.load(), request, &path).await
     }
 }
 
-/// Accepts with the user that the client names, and with the state for its subprotocol.
-fn decide(request: &UpgradeRequest, dialects: DialectIds) -> Result<Accept<Client>, Refusal> {
+/// Accepts an admitted client, with the state for its subprotocol.
+fn decide(
+    admitted: Admitted,
+    request: &UpgradeRequest,
+    dialects: DialectIds,
+) -> Result<Accept<Client>, Refusal> {
+    let Admitted {
+        user,
+        groups,
+        roles,
+        by_token,
+    } = admitted;
     let id = ClientId::random();
-    let user = request.query("user").filter(|user| !user.is_empty());
+    let chosen = || request.query("user").filter(|user| !user.is_empty());
+    let user = if by_token { user } else { chosen() };
     let mut offered = request.subprotocols().peekable();
+    let client = |mode| Client { mode, roles };
     let accept = if offered.peek().is_none() {
-        let client = Client::Simple(SimpleMode::of(request)?);
-        Accept::new(client).dialect(dialects.simple)
+        let mode = Mode::Simple(SimpleMode::of(request)?);
+        Accept::new(client(mode)).dialect(dialects.simple)
     } else if let Some(spelled) = offered.find(|name| name.eq_ignore_ascii_case(SUBPROTOCOL)) {
-        Accept::new(Client::Json(AckIds::default()))
+        Accept::new(client(Mode::Json(AckIds::default())))
             .dialect(dialects.json)
             // In the client's spelling, with which it compares the reply.
             .subprotocol(spelled)
@@ -142,9 +160,15 @@ fn decide(request: &UpgradeRequest, dialects: DialectIds) -> Result<Accept<Clien
         let body = format!("unsupported subprotocol; offer {SUBPROTOCOL}\n");
         return Err(Refusal::new(StatusCode::BAD_REQUEST, body));
     };
-    let accept = accept.id(id);
-    Ok(match user {
+    let accept = groups.into_iter().fold(accept.id(id), Accept::group);
+    let accept = match user {
         Some(user) => accept.user(user),
         None => accept,
+    };
+    // A page gets a token from the application, not from the browser, which adds cookies to any request.
+    Ok(if by_token {
+        accept.any_origin()
+    } else {
+        accept
     })
 }

@@ -222,6 +222,8 @@ fn the_application_sees_path_query_headers_subprotocols_and_remote_address() {
         assert_eq!(request.uri().to_string(), target);
         assert_eq!(request.headers()["x-token"], "secret");
         assert!(request.subprotocols().eq(["a", "b"]));
+        let debug = format!("{request:?}");
+        assert!(debug.contains("/room/7") && !debug.contains("secret") && !debug.contains("name="));
         assert_eq!(
             request.remote_addr(),
             Some(raw.stream.local_addr().unwrap())
@@ -276,5 +278,23 @@ fn a_slow_body_does_not_keep_a_connection() {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }
         server.assert_unharmed().await;
+    });
+}
+
+#[test]
+fn an_accepted_request_may_come_from_any_origin_if_the_application_says_so() {
+    run(async {
+        let node = Node::new(Hub::new(Config::default()).unwrap(), ());
+        let authorize = async |request: UpgradeRequest| {
+            let accept = Accept::new(());
+            Ok(match request.query("token") {
+                Some(_) => accept.any_origin(),
+                None => accept,
+            })
+        };
+        let address = serve(node, authorize).await;
+        let foreign = "Origin: https://elsewhere.test\r\n";
+        assert_eq!(Raw::open(address, "/?token=t", foreign).await.1.status, 101);
+        assert_eq!(Raw::open(address, "/", foreign).await.1.status, 403);
     });
 }

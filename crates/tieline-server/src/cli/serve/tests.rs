@@ -1,29 +1,35 @@
 //! Flags and settings agree.
 
 use clap::Parser;
-use tieline::{Excess, Inbound};
+use std::time::Duration;
+use tieline::{Config, Excess, Inbound, Origins, SlowConsumer};
 
 use super::*;
+use crate::{
+    cli::command::{Cli, Command},
+    config::source::Environment,
+};
 
-#[derive(Debug, Parser)]
-struct Command {
-    #[command(flatten)]
-    limits: Limits,
+fn serve(flags: &str) -> Serve {
+    let arguments = ["tieline", "serve"]
+        .into_iter()
+        .chain(flags.split_whitespace());
+    let Command::Serve(serve) = Cli::parse_from(arguments).command else {
+        panic!("serve is not serve");
+    };
+    *serve
 }
 
+/// The configuration, valid or not.
 fn config(flags: &str) -> Config {
-    let arguments = std::iter::once("serve").chain(flags.split_whitespace());
-    Command::parse_from(arguments).limits.config(Origins::Any)
+    let (settings, _) = serve(flags).layers().load(&Environment::new()).unwrap();
+    settings.limits.config(&settings.times, Origins::Any)
 }
 
 #[test]
 fn without_flags_the_library_decides() {
-    let config = config("");
-    let default = Config {
-        origins: Origins::Any,
-        ..Config::default()
-    };
-    assert_eq!(format!("{config:?}"), format!("{default:?}"));
+    let config = serve("").check().unwrap().serve.config;
+    assert_eq!(format!("{config:?}"), format!("{:?}", Config::default()));
 }
 
 const EVERY_LIMIT: &str = "--max-message 1 --max-fragments 2 --message-timeout 3 --max-header 4 \
@@ -64,7 +70,7 @@ fn every_limit_has_a_flag() {
         groups_per_connection,
         max_requests: _, // the server's handler answers none
         duplicate: _,    // ids are random, so no two clients have the same
-        origins: _,      // a flag of `Clients`
+        origins: _,      // an option of hubs
         inbound,
         compression,
         shards,
@@ -111,7 +117,7 @@ fn every_limit_has_a_flag() {
 }
 
 #[test]
-fn errors_name_flags() {
+fn errors_of_the_library_name_flags() {
     for (flags, error) in [
         (
             "--max-outbox 9 --max-message 9",
@@ -142,9 +148,16 @@ fn errors_name_flags() {
             "--drain-window 60",
             "--drain-timeout is too small for --drain-window + --close-timeout: ",
         ),
+        (
+            "--registry redis://h --lease 1ms",
+            "--lease must be between 300ms and one day",
+        ),
+        (
+            "--registry redis://h --max-peer-handshakes 0",
+            "--max-peer-handshakes must be at least 1",
+        ),
     ] {
-        let invalid = config(flags).validate().unwrap_err();
-        let text = in_terms_of_flags(&invalid.to_string());
+        let text = serve(flags).check().err().unwrap().to_string();
         assert!(text.starts_with(error), "{text}");
     }
 }

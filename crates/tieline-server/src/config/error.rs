@@ -1,0 +1,81 @@
+//! What is wrong with a configuration: everything at once.
+
+use std::fmt;
+
+use super::option::Invalid;
+
+/// One mistake, in one line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Problem {
+    text: String,
+    /// A file could not be read, which may be different later.
+    is_unreadable: bool,
+}
+
+/// The mistakes of a configuration.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct ConfigErrors(Vec<Problem>);
+
+impl ConfigErrors {
+    pub(crate) fn one(text: impl Into<String>) -> Self {
+        let mut errors = Self::default();
+        errors.add(text);
+        errors
+    }
+
+    pub(crate) fn add(&mut self, text: impl Into<String>) {
+        self.push(text.into(), false);
+    }
+
+    pub(crate) fn add_unreadable(&mut self, text: impl Into<String>) {
+        self.push(text.into(), true);
+    }
+
+    /// Adds why a value is refused. `what` names it; `expected` is what belongs there.
+    pub(super) fn add_invalid(&mut self, what: &str, invalid: &Invalid, expected: &str) {
+        match invalid {
+            Invalid::Found(found) => {
+                self.add(format!("{what}: found {found}, expected {expected}"));
+            }
+            Invalid::Other(why) => self.add(format!("{what}: {why}")),
+            Invalid::Unreadable(why) => self.add_unreadable(format!("{what}: {why}")),
+        }
+    }
+
+    fn push(&mut self, text: String, is_unreadable: bool) {
+        let problem = Problem {
+            text,
+            is_unreadable,
+        };
+        if !self.0.contains(&problem) {
+            self.0.push(problem);
+        }
+    }
+
+    /// Whether nothing is wrong but that files could not be read.
+    pub(crate) fn is_unreadable(&self) -> bool {
+        self.0.iter().all(|problem| problem.is_unreadable)
+    }
+
+    pub(crate) fn into_result<T>(self, value: T) -> Result<T, Self> {
+        if self.0.is_empty() {
+            Ok(value)
+        } else {
+            Err(self)
+        }
+    }
+}
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let [problem] = &self.0[..] {
+            return f.write_str(&problem.text);
+        }
+        write!(f, "{} errors in the configuration:", self.0.len())?;
+        self.0
+            .iter()
+            .try_for_each(|problem| write!(f, "\n  {}", problem.text))
+    }
+}
+
+impl std::error::Error for ConfigErrors {}

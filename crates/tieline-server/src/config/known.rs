@@ -1,0 +1,110 @@
+//! The names that there are: options, tables, variables; and the nearest one to a name that is not.
+
+use super::{
+    option::{Opt, shout},
+    sections::{
+        cluster::ClusterSettings, general::General, hub::HubSettings, issuers::IssuerTable,
+        keys::Keys, limits::Limits, log::LogSettings, times::Times, tls::TlsSettings,
+    },
+    suggest,
+    values::HUB_DEFAULTS,
+};
+
+/// The tables of the file in their order, each with its options.
+pub(crate) const TABLES: [(&str, &[Opt]); 8] = [
+    ("", General::OPTIONS),
+    ("keys", Keys::OPTIONS),
+    ("tls", TlsSettings::OPTIONS),
+    ("cluster", ClusterSettings::OPTIONS),
+    (HUB_DEFAULTS, HubSettings::OPTIONS),
+    ("limits", Limits::OPTIONS),
+    ("times", Times::OPTIONS),
+    ("log", LogSettings::OPTIONS),
+];
+
+/// The table with a table for each hub.
+const HUBS: &str = "hub";
+
+/// The lists of tables, each with the options of a table.
+pub(crate) const LISTS: [(&str, &[Opt]); 1] = [("issuers", IssuerTable::OPTIONS)];
+
+/// All options but those of lists, in the order of the file.
+pub(crate) fn options() -> impl Iterator<Item = &'static Opt> {
+    TABLES.iter().flat_map(|(_, options)| options.iter())
+}
+
+/// What is at a place in the file.
+pub(super) enum Known {
+    Option(&'static Opt),
+    Table,
+    Hubs,
+    List(&'static str, &'static [Opt]),
+}
+
+pub(super) fn at(path: &str) -> Option<Known> {
+    if path == HUBS {
+        return Some(Known::Hubs);
+    }
+    if !path.is_empty() && TABLES.iter().any(|(name, _)| *name == path) {
+        return Some(Known::Table);
+    }
+    if let Some((name, options)) = LISTS.iter().find(|(name, _)| *name == path) {
+        return Some(Known::List(name, options));
+    }
+    options()
+        .find(|option| option.path() == path)
+        .map(Known::Option)
+}
+
+pub(super) fn unknown_key(path: &str) -> String {
+    let (table, name) = path.rsplit_once('.').unwrap_or(("", path));
+    // The name of a flag, or the right name in the wrong table.
+    let same = options().find(|option| {
+        option.name == suggest::normal(name)
+            || option.flag.replace('-', "_") == suggest::normal(name)
+    });
+    let places = options().map(Opt::path);
+    let tables = TABLES
+        .iter()
+        .chain(&LISTS)
+        .map(|(table, _)| (*table).to_owned());
+    let known: Vec<_> = places.chain(tables).chain([HUBS.to_owned()]).collect();
+    let near = || suggest::nearest(path, known.iter().map(String::as_str)).map(str::to_owned);
+    let in_table = || {
+        let options = options().filter(|option| option.section == table);
+        let name = suggest::nearest(name, options.map(|option| option.name))?;
+        Some(path.replace(path.rsplit('.').next()?, name))
+    };
+    let near = same.map(Opt::path).or_else(in_table).or_else(near);
+    with_suggestion(
+        &format!("unknown key `{path}`"),
+        near.filter(|near| !near.is_empty()).as_deref(),
+    )
+}
+
+/// The error for a name that is none of the options of a table.
+pub(super) fn unknown_in(scope: &str, options: &[Opt], name: &str) -> String {
+    let names = options.iter().map(|option| option.name);
+    let near = suggest::nearest(name, names).map(|name| format!("{scope}.{name}"));
+    with_suggestion(&format!("unknown key `{scope}.{name}`"), near.as_deref())
+}
+
+/// The name of a variable that may be a mistyped one, with the one that was probably meant.
+pub(super) fn near_variable(name: &str) -> Option<String> {
+    let known: Vec<_> = options()
+        .flat_map(|option| [option.environment(), option.nested_environment()])
+        .collect();
+    suggest::nearest(name, known.iter().map(String::as_str)).map(str::to_owned)
+}
+
+/// The variable for the file of a secret, after that of its flag.
+pub(super) fn file_variable(option: &Opt) -> Option<String> {
+    (!option.file_flag.is_empty()).then(|| format!("TIELINE_{}", shout(option.file_flag)))
+}
+
+pub(super) fn with_suggestion(text: &str, near: Option<&str>) -> String {
+    match near {
+        Some(near) => format!("{text}; did you mean `{near}`?"),
+        None => format!("{text}; `tieline config default` lists all"),
+    }
+}

@@ -1,0 +1,93 @@
+//! What nobody may read: a secret, and where it comes from.
+//!
+//! Owns that a secret is named in a file or a variable of its own, not written into the configuration.
+//! Must not know what it is for. Invariant: no text form shows it, not even its length.
+
+use std::fmt;
+
+use super::option::{Invalid, Place, Setting};
+
+/// A secret. Its text forms show nothing.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Secret(Box<str>);
+
+impl Secret {
+    pub(crate) fn new(secret: impl Into<Box<str>>) -> Self {
+        Self(secret.into())
+    }
+
+    /// The secret itself, for whoever has to use it.
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl fmt::Display for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl Setting for Secret {
+    const EXPECTED: &'static str = "{ file = \"…\" } or { env = \"…\" }";
+    const METAVAR: &'static str = "SECRET";
+    const IS_SECRET: bool = true;
+
+    fn from_text(text: &str, _: &Place<'_>) -> Result<Self, Invalid> {
+        Ok(Self::new(text))
+    }
+
+    fn from_file(value: &toml::Value, place: &Place<'_>) -> Result<Self, Invalid> {
+        match value {
+            toml::Value::Table(table) => referred(table, place).map(Self::new),
+            // Nor is a number shown: it may be meant as one.
+            _ => Err(Invalid::Other(
+                "a secret is not written here, where others may read it: use { file = \"…\" } or \
+                 { env = \"…\" }"
+                    .into(),
+            )),
+        }
+    }
+
+    fn show(&self) -> String {
+        "\"***\"".into()
+    }
+}
+
+/// What a table with `file` or `env` refers to. A file's trailing newline, which editors add, is dropped.
+pub(super) fn referred(table: &toml::Table, place: &Place<'_>) -> Result<String, Invalid> {
+    let mut fields = table.iter();
+    let (Some((key, toml::Value::String(name))), None) = (fields.next(), fields.next()) else {
+        return Err(Invalid::Other(
+            "expected one of { file = \"…\" } and { env = \"…\" }".into(),
+        ));
+    };
+    match key.as_str() {
+        "file" => {
+            let path = place.base.join(name);
+            let read = std::fs::read_to_string(&path).map_err(|error| {
+                Invalid::Unreadable(format!("cannot read {}: {error}", path.display()))
+            });
+            let mut text = read?;
+            let kept = text.trim_end_matches(['\r', '\n']).len();
+            text.truncate(kept);
+            if text.is_empty() {
+                return Err(Invalid::Other(format!("{} is empty", path.display())));
+            }
+            Ok(text)
+        }
+        "env" => match place.environment.get(name) {
+            Some(value) => Ok(value.clone()),
+            None => Err(Invalid::Other(format!("the variable {name} is not set"))),
+        },
+        key => Err(Invalid::Other(format!(
+            "unknown key `{key}`; expected `file` or `env`"
+        ))),
+    }
+}

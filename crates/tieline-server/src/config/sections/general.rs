@@ -1,0 +1,23 @@
+//! The options that are in no table.
+
+use std::net::SocketAddr;
+
+use crate::config::section::section;
+
+section! {
+    /// Where the node listens, and for which hubs.
+    pub(crate) struct General in "" {
+        listen: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 8080)),
+            "Address to listen on for clients.",
+            "With port 0, the server picks a free port and logs it. Beyond loopback it needs `keys.primary`, \
+             `issuers` or `hub_defaults.anonymous`.",
+            flag: "listen";
+        public_endpoints: Vec<String> = Vec::new(),
+            "URLs under which clients reach the server, such as \"https://example.org\".",
+            "If set, scheme, host and port of the audience of a token must be those of one of them.",
+            flag: "public-endpoint", variable: "TIELINE_PUBLIC_ENDPOINTS", metavar: "URL", without: "any", live: true;
+        only_listed_hubs: bool = false,
+            "Serve only hubs that have a table of their own.",
+            "A hub without a table does not exist then, so that a mistyped name is noticed.";
+    }
+}

@@ -1,0 +1,166 @@
+//! The settings of the server, typed, and how they are put together.
+//!
+//! Owns the order of the layers: the defaults, the file, the environment, the flags. A table of a hub goes
+//! over `hub_defaults` option by option; a list replaces the list. Must not know the command line.
+
+use std::{cell::RefCell, collections::BTreeMap, path::PathBuf};
+
+use super::{
+    environment,
+    error::ConfigErrors,
+    file,
+    option::{Opt, Raw},
+    sections::{
+        cluster::ClusterSettings, general::General, hub::HubSettings, issuers::IssuerTable,
+        keys::Keys, limits::Limits, log::LogSettings, times::Times, tls::TlsSettings,
+    },
+    source::{Environment, Source},
+    values::{Reader, Values, hub_scope, list_scope, path},
+};
+
+/// The settings of the server.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) general: General,
+    pub(crate) keys: Keys,
+    pub(crate) issuers: Vec<IssuerTable>,
+    pub(crate) tls: TlsSettings,
+    pub(crate) cluster: ClusterSettings,
+    pub(crate) limits: Limits,
+    pub(crate) times: Times,
+    pub(crate) log: LogSettings,
+    hub_defaults: HubSettings,
+    hubs: BTreeMap<String, HubSettings>,
+}
+
+/// A flag of the command line.
+#[derive(Clone)]
+pub(crate) struct Flag {
+    pub(crate) option: &'static Opt,
+    /// With its dashes.
+    pub(crate) name: String,
+    pub(crate) raw: Raw,
+}
+
+/// Where settings come from.
+#[derive(Clone)]
+pub(crate) struct Layers {
+    pub(crate) file: Option<PathBuf>,
+    pub(crate) flags: Vec<Flag>,
+    /// Which options the command has.
+    pub(crate) is_used: fn(&Opt) -> bool,
+}
+
+impl Layers {
+    /// Reads all layers.
+    pub(crate) fn load(
+        &self,
+        environment: &Environment,
+    ) -> Result<(Settings, Values), ConfigErrors> {
+        let mut values = Values::new(environment.clone());
+        if let Some(path) = &self.file {
+            file::add(&mut values, path);
+        }
+        environment::add(&mut values, environment, self.is_used);
+        for flag in &self.flags {
+            let source = Source::Flag(flag.name.clone());
+            values.set(flag.option, None, flag.raw.clone(), source);
+        }
+        check_registry(&mut values);
+        std::mem::take(&mut values.errors).into_result(())?;
+        Ok((Settings::read(&values)?, values))
+    }
+}
+
+impl Settings {
+    fn read(values: &Values) -> Result<Self, ConfigErrors> {
+        let errors = RefCell::default();
+        let reader = Reader::new(values, &errors);
+        let hub = |hub: &String| {
+            (
+                hub.clone(),
+                HubSettings::read(&reader.scope(hub_scope(hub))),
+            )
+        };
+        let issuers = 0..values.lists.get("issuers").copied().unwrap_or(0);
+        let issuer = |index| IssuerTable::read(&reader.scope(list_scope("issuers", index)));
+        let settings = Self {
+            general: General::read(&reader),
+            keys: Keys::read(&reader),
+            issuers: issuers.map(issuer).collect(),
+            tls: TlsSettings::read(&reader),
+            cluster: ClusterSettings::read(&reader),
+            limits: Limits::read(&reader),
+            times: Times::read(&reader),
+            log: LogSettings::read(&reader),
+            hub_defaults: HubSettings::read(&reader),
+            hubs: values.hubs.iter().map(hub).collect(),
+        };
+        errors.take().into_result(settings)
+    }
+
+    /// The settings of a hub: its table over that of all hubs.
+    pub(crate) fn hub(&self, name: &str) -> &HubSettings {
+        self.hubs.get(name).unwrap_or(&self.hub_defaults)
+    }
+
+    /// Whether a hub exists, if somebody uses it.
+    pub(crate) fn has_hub(&self, name: &str) -> bool {
+        !self.general.only_listed_hubs || self.hubs.contains_key(name)
+    }
+
+    /// The hubs with a table.
+    pub(crate) fn listed_hubs(&self) -> impl Iterator<Item = &str> {
+        self.hubs.keys().map(String::as_str)
+    }
+
+    /// What differs, as places in the file. `hub` is the hub that is served.
+    pub(crate) fn changes(&self, other: &Self, hub: &str) -> Vec<(String, &'static Opt)> {
+        let global = [
+            self.general.changes(&other.general),
+            self.keys.changes(&other.keys),
+            self.tls.changes(&other.tls),
+            self.cluster.changes(&other.cluster),
+            self.limits.changes(&other.limits),
+            self.times.changes(&other.times),
+            self.log.changes(&other.log),
+        ];
+        let global = global.into_iter().flatten();
+        let mut changes: Vec<_> = global.map(|option| (option.path(), option)).collect();
+        if self.issuers.len() != other.issuers.len() {
+            changes.push(("issuers".into(), &IssuerTable::OPTIONS[0]));
+        }
+        for (index, (issuer, other)) in self.issuers.iter().zip(&other.issuers).enumerate() {
+            let scope = list_scope("issuers", index);
+            let differing = issuer.changes(other).into_iter();
+            changes.extend(differing.map(|option| (path(option, Some(&scope)), option)));
+        }
+        let of_hub = self.hub(hub).changes(other.hub(hub)).into_iter();
+        let scope = hub_scope(hub);
+        changes.extend(of_hub.map(|option| (path(option, Some(&scope)), option)));
+        changes
+    }
+}
+
+/// Without a registry, what is said about the cluster has no effect. It is a mistake, unless a stronger layer
+/// took the registry away.
+fn check_registry(values: &mut Values) {
+    let [registry, ..] = ClusterSettings::OPTIONS else {
+        return;
+    };
+    if values.shown(registry, None).is_some() {
+        return;
+    }
+    let off = |option: &Opt| {
+        values
+            .shown(option, None)
+            .is_none_or(|(shown, _)| shown == "false")
+    };
+    let set = values.set_in("cluster").filter(|option| !off(option));
+    let needs = set.map(|option| {
+        let (name, registry) = (values.name_of(option), values.name_of(registry));
+        format!("{name} needs {registry}: without it, the node is in no cluster")
+    });
+    let needs: Vec<_> = needs.collect();
+    needs.into_iter().for_each(|text| values.errors.add(text));
+}

@@ -1,0 +1,86 @@
+//! Reloads the configuration on SIGHUP.
+//!
+//! Owns which changes are applied to a running node, and what is logged about all of them. Must not know the
+//! layers of the configuration: it is given a function that reads and checks them. Invariant: a
+//! configuration with an error changes nothing.
+
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    task::{JoinHandle, block_in_place},
+};
+use tracing_subscriber::EnvFilter;
+
+use crate::{app::access::LiveAccess, config::settings::Settings};
+
+/// Reads and checks the configuration, and what it says about who may connect.
+pub(crate) type Load = Box<dyn Fn() -> anyhow::Result<(Settings, LiveAccess)> + Send>;
+/// Replaces the levels of the log.
+pub(crate) type SetLog = Box<dyn Fn(EnvFilter) -> anyhow::Result<()> + Send>;
+
+/// What a reload needs.
+pub(crate) struct Reload {
+    /// What the node was started with.
+    pub(crate) started: Settings,
+    pub(crate) load: Load,
+    pub(crate) set_log: SetLog,
+    /// The hub that is served, and who may connect to it.
+    pub(crate) hub: String,
+    pub(crate) access: LiveAccess,
+}
+
+impl Reload {
+    /// Reloads at each SIGHUP from now on. The caller ends the task.
+    pub(super) fn start(self) -> anyhow::Result<JoinHandle<()>> {
+        let mut hangup = signal(SignalKind::hangup())?;
+        Ok(tokio::spawn(async move {
+            let mut applied = self.started.clone();
+            while hangup.recv().await.is_some() {
+                // It reads files, which may be slow.
+                match block_in_place(&self.load) {
+                    Ok((settings, access)) => {
+                        self.access.replace(&access);
+                        self.apply(&applied, &settings);
+                        applied = settings;
+                    }
+                    Err(error) => tracing::error!(
+                        "the configuration was not reloaded, and nothing has changed: {error:#}"
+                    ),
+                }
+            }
+        }))
+    }
+
+    /// Applies the changes that a running node can take.
+    fn apply(&self, applied: &Settings, settings: &Settings) {
+        let live = changes(applied, settings, &self.hub, true);
+        // What needs a restart is reported by each reload until then.
+        let fixed = changes(&self.started, settings, &self.hub, false);
+        let report = || {
+            tracing::info!(applied = live, "configuration reloaded");
+            if !fixed.is_empty() {
+                tracing::warn!(changed = fixed, "these changes need a restart");
+            }
+        };
+        // Before a level that hides the report, and after one that shows it.
+        let is_logged = tracing::enabled!(tracing::Level::INFO);
+        if is_logged {
+            report();
+        }
+        if let Err(error) = (self.set_log)(settings.log.level.filter()) {
+            tracing::error!("the log level was not changed: {error:#}");
+        }
+        if !is_logged {
+            report();
+        }
+    }
+}
+
+/// The places of the options that differ, those that can be applied or those that cannot.
+fn changes(old: &Settings, new: &Settings, hub: &str, live: bool) -> String {
+    let changes = old.changes(new, hub).into_iter();
+    let places = changes.filter(|(_, option)| option.live == live);
+    places
+        .map(|(place, _)| place)
+        .collect::<Vec<_>>()
+        .join(", ")
+}

@@ -1,0 +1,68 @@
+//! Where a client's token stands: in the query as `access_token`, or in the header `Authorization`.
+//!
+//! Owns that, and the response to a client that may not connect. Must not know what a token says. Invariants:
+//! of several tokens none is chosen, because a proxy in front may have checked another; no response repeats a
+//! token.
+
+use axum::http::{
+    HeaderValue,
+    header::{AUTHORIZATION, HOST, WWW_AUTHENTICATE},
+};
+use tieline::{Refusal, StatusCode, UpgradeRequest};
+
+use crate::app::access::{Access, AccessError, Admitted};
+
+/// The client of a request, admitted by its token for this path or, without one, as an anonymous client.
+pub(super) async fn admit(
+    access: &Access,
+    request: &UpgradeRequest,
+    path: &str,
+) -> Result<Admitted, Refusal> {
+    let admitted = match token(request) {
+        Ok(Some(token)) => access.by_token(&token, path).await,
+        Ok(None) => access.anonymous(request.header(HOST).unwrap_or_default()),
+        Err(error) => Err(error),
+    };
+    admitted.map_err(|error| {
+        tracing::debug!(reason = error.reason(), "refused a client");
+        refusal(error)
+    })
+}
+
+fn token(request: &UpgradeRequest) -> Result<Option<String>, AccessError> {
+    let query = request.uri().query().unwrap_or_default();
+    let in_query = form_urlencoded::parse(query.as_bytes())
+        .filter(|(name, _)| name == "access_token")
+        .map(|(_, token)| token.into_owned());
+    let headers = request.headers().get_all(AUTHORIZATION).iter();
+    let in_header = headers.filter_map(bearer);
+    let mut tokens = in_query.chain(in_header);
+    let token = tokens.next();
+    match tokens.next() {
+        None => Ok(token),
+        Some(_) => Err(AccessError::SeveralTokens),
+    }
+}
+
+/// The token of `Bearer token`, even if it cannot be one. What has another scheme is none of a client's.
+fn bearer(header: &HeaderValue) -> Option<String> {
+    let header = String::from_utf8_lossy(header.as_bytes());
+    let (scheme, token) = match header.split_once([' ', '\t']) {
+        Some((scheme, token)) => (scheme, token.trim()),
+        None => (&*header, ""),
+    };
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then(|| token.to_owned())
+}
+
+/// What the client learns: enough to get a better token.
+fn refusal(error: AccessError) -> Refusal {
+    let body = format!("{error}\n");
+    if error == AccessError::NotLoopback {
+        // A token would not help: there are none.
+        return Refusal::new(StatusCode::FORBIDDEN, body);
+    }
+    let scheme = HeaderValue::from_static("Bearer");
+    Refusal::new(StatusCode::UNAUTHORIZED, body).header(WWW_AUTHENTICATE, scheme)
+}
