@@ -25,7 +25,6 @@ use crate::{
     deliveries::{Deliveries, DeliveriesBuilder},
     delivery::{Delivery, Reached},
     receipt::Receipt,
-    written::TrackedReceipt,
 };
 
 /// Finding connections.
@@ -219,25 +218,6 @@ impl Hub {
                 Receipt::decided(Delivery::Offline)
             }
         }
-    }
-
-    /// As [`emit`](Self::emit), and tells when the message has left for the client: see [`TrackedReceipt`]. Costs
-    /// five small allocations more.
-    ///
-    /// ```
-    /// # use tieline::{Config, Delivery, Hub, WriteOutcome};
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), tieline::ConfigError> {
-    /// let hub = Hub::new(Config::default())?;
-    /// let mut receipt = hub.emit_tracked("alice", "hello");
-    /// let outcome = receipt.written().await;
-    /// assert_eq!(outcome, WriteOutcome::NotDelivered(Delivery::Offline));
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn emit_tracked(&self, id: &str, content: impl Into<Content>) -> TrackedReceipt {
-        let (cast, written) = content.into().into_unicast().tracked();
-        TrackedReceipt::new(self.emit_cast(id, cast), written)
     }
 
     /// Sends to many clients by their ids, as [`emit`](Self::emit) to each of them: with the same outcomes, in the

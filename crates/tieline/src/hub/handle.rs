@@ -12,7 +12,7 @@ use super::{
     content::Content, core::Hub, inner::ConnectionInner, message_writer::MessageWriter, namespace,
     room::SendError,
 };
-use crate::{close::CloseReason, delivery::Delivery, receipt::Receipt, written::TrackedReceipt};
+use crate::{close::CloseReason, receipt::Receipt};
 
 /// One accepted WebSocket. Cheap to clone. It may outlive the socket; `emit` then yields
 /// [`Delivery::Offline`](crate::Delivery::Offline).
@@ -108,13 +108,6 @@ impl Connection {
         self.hub.emit_to(&self.inner, content.into().into_unicast())
     }
 
-    /// As [`emit`](Self::emit), and tells when the message has left for the client: see [`TrackedReceipt`]. Costs
-    /// five small allocations more.
-    pub fn emit_tracked(&self, content: impl Into<Content>) -> TrackedReceipt {
-        let (cast, written) = content.into().into_unicast().tracked();
-        TrackedReceipt::new(self.hub.emit_to(&self.inner, cast), written)
-    }
-
     /// Sends to this client once its outbox has room, however slowly the client reads: less than half of
     /// [`Config::outbox_bytes`](crate::Config::outbox_bytes) and of
     /// [`Config::outbox_frames`](crate::Config::outbox_frames) is in use. The other half remains for `emit`,
@@ -150,33 +143,6 @@ impl Connection {
     pub async fn send(&self, content: impl Into<Content>) -> Result<(), SendError> {
         let cast = content.into().into_unicast();
         self.hub.send_when_ready(&self.inner, cast).await
-    }
-
-    /// As [`send`](Self::send), and tells when the message has left for the client, in a receipt whose delivery is
-    /// [`Delivered`](crate::Delivery::Delivered).
-    ///
-    /// ```
-    /// # use tieline::{Connection, Frame, SendError, WriteOutcome};
-    /// /// Sends all of a log, and returns whether it has left.
-    /// async fn replay(connection: &Connection, log: Vec<Frame>) -> Result<bool, SendError> {
-    ///     for frame in log {
-    ///         connection.send(frame).await?;
-    ///     }
-    ///     let mut end = connection.send_tracked("end of log").await?;
-    ///     Ok(end.written().await == WriteOutcome::Written)
-    /// }
-    /// ```
-    ///
-    /// # Errors
-    /// As those of [`send`](Self::send).
-    pub async fn send_tracked(
-        &self,
-        content: impl Into<Content>,
-    ) -> Result<TrackedReceipt, SendError> {
-        let (cast, written) = content.into().into_unicast().tracked();
-        self.hub.send_when_ready(&self.inner, cast).await?;
-        let delivered = Receipt::decided(Delivery::Delivered);
-        Ok(TrackedReceipt::new(delivered, written))
     }
 
     /// Begins a text message that is sent in pieces, for what is long or not known yet. It waits until the client's

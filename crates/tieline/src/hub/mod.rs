@@ -74,6 +74,7 @@ mod task_side;
 #[cfg(test)]
 mod tests;
 mod tick;
+mod tracked;
 
 #[cfg(feature = "tls")]
 pub(crate) use self::send_side::send_now;
