@@ -23,7 +23,7 @@ package         300   python                the crates can be packaged, with com
 deny            900   -                     licences, banned crates and sources (needs cargo-deny)
 model           300   -                     the registry protocol, explored over all orders of events within small bounds
 build           1800  -                     programs and examples in the release profile
-interop-node    600   build,node,servers    Node clients: ws and the official Web PubSub client
+interop-node    600   build,node,servers    Node: ws, the official Web PubSub client and event handler
 interop-python  600   build,python          Python clients: websockets and the official Web PubSub client
 autobahn        1500  build,python,apt      the Autobahn|Testsuite: sections 1 to 7, 9, 10, 12 and 13
 bench           600   build,servers,python  short runs of the measurements in docs/benchmarks.md; fails below half of a goal

@@ -10,6 +10,7 @@ mod config;
 mod demo;
 mod memory;
 mod supervisor;
+mod webhook;
 mod wire;
 
 use std::{io::IsTerminal, process::ExitCode};

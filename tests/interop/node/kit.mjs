@@ -57,7 +57,7 @@ async function canListen(port) {
 
 // Below the ephemeral ports of the system, so that a server can use its port again
 // after a restart.
-async function freePort() {
+export async function freePort() {
   for (;;) {
     const port = 20_000 + Math.floor(Math.random() * 10_000);
     if (await canListen(port)) return port;
@@ -79,6 +79,11 @@ export class Server {
     // The demo's second node; the tests use the first.
     const args = command === "demo" ? [command, "--second", "127.0.0.1:0"] : [command];
     return new Server("tieline", args, port ?? (await freePort()), isReady).start();
+  }
+
+  /** `tieline serve` with these flags. */
+  static async serve(...flags) {
+    return new Server("tieline", ["serve", ...flags], await freePort(), isReady).start();
   }
 
   /** A node of a cluster: `tieline serve`, or the yardstick if `yardstick` is set. */

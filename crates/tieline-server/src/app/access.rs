@@ -133,6 +133,11 @@ impl Access {
         })
     }
 
+    /// The permissions of roles that replace those of a token.
+    pub(crate) fn share(&self, roles: Vec<String>) -> Arc<Roles> {
+        self.role_lists.share(roles)
+    }
+
     /// Admits a client without a token, whose request has this `Host` header.
     pub(crate) fn anonymous(&self, host: &str) -> Result<Admitted, AccessError> {
         if self.anonymous.allows(host) {

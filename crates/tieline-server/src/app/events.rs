@@ -1,38 +1,136 @@
 //! The event handler: what the application does when clients connect, send events and disconnect.
 //!
-//! Owns the trait between a wire and an application, and the error that every operation reports. Must
-//! not know frames: a wire decodes the event before the call, and encodes the reply and the error after
-//! it.
+//! Owns the trait between a wire and an application, and the errors that operations report. Must not
+//! know frames: a wire decodes the event before the call, and encodes the reply and the error after it.
+//! Nor when an event is handled: the wire keeps the order of each connection's events.
 
-use tieline::{CloseReason, Connection};
+use std::sync::Arc;
+
+use tieline::{ClientId, CloseReason, Connection, StatusCode, UpgradeRequest};
 
 use super::payload::Payload;
 
 /// The application behind the wires.
 pub(crate) trait Events: Send + Sync + 'static {
-    /// A client connected.
-    fn connected(&self, client: &Connection) -> impl Future<Output = ()> + Send;
+    /// What it keeps with a connection from one event to the next.
+    type Memory: Default + Send + Sync + 'static;
 
-    /// A client sent an event. The reply, if any, reaches the client before the ack.
-    fn event(
+    /// Whether events of this kind are handled. The others are not reported, and cost nothing.
+    fn handles(&self, event: EventKind<'_>) -> bool;
+
+    /// A client asks to connect. It gets no response before this ends.
+    fn connect(
         &self,
-        client: &Connection,
-        event: UserEvent<'_>,
+        request: ConnectRequest<'_>,
+    ) -> impl Future<Output = Result<Admission<Self::Memory>, ConnectError>> + Send;
+
+    /// A client is connected, and reachable from every node.
+    fn connected(&self, client: EventClient<'_, Self::Memory>) -> impl Future<Output = ()> + Send;
+
+    /// A client has sent an event. The reply, if any, reaches the client before the ack.
+    fn user_event(
+        &self,
+        client: EventClient<'_, Self::Memory>,
+        event: UserEvent,
     ) -> impl Future<Output = Result<Option<Payload>, OperationError>> + Send;
 
-    /// A client disconnected.
+    /// A client has joined or left a group.
+    fn group_event(
+        &self,
+        client: EventClient<'_, Self::Memory>,
+        event: GroupEvent,
+    ) -> impl Future<Output = ()> + Send;
+
+    /// A client is gone. The last event of its connection.
     fn disconnected(
         &self,
-        client: &Connection,
-        reason: &CloseReason,
+        client: EventClient<'_, Self::Memory>,
+        reason: CloseReason,
     ) -> impl Future<Output = ()> + Send;
+}
+
+/// What happened, without its data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum EventKind<'a> {
+    Connect,
+    Connected,
+    Disconnected,
+    /// An event of this name.
+    User(&'a str),
+    /// A change of who is in this group.
+    Group(GroupChange, &'a str),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum GroupChange {
+    Joined,
+    Left,
+}
+
+/// The client that an event is about.
+#[derive(Debug)]
+pub(crate) struct EventClient<'a, M> {
+    pub(crate) connection: &'a Connection,
+    pub(crate) memory: &'a M,
+}
+
+/// A client that asks to connect.
+#[derive(Clone, Copy)]
+pub(crate) struct ConnectRequest<'a> {
+    /// The id that its connection will have.
+    pub(crate) id: &'a ClientId,
+    pub(crate) user: Option<&'a str>,
+    /// The token that it was admitted by.
+    pub(crate) token: Option<&'a str>,
+    pub(crate) upgrade: &'a UpgradeRequest,
+}
+
+/// A client that may connect, and as whom.
+#[derive(Debug)]
+pub(crate) struct Admission<M> {
+    /// The user from now on; `None` for an anonymous client.
+    pub(crate) user: Option<Arc<str>>,
+    /// If there are any, they replace those of its token.
+    pub(crate) groups: Vec<Arc<str>>,
+    /// Replace those that it has.
+    pub(crate) roles: Option<Vec<String>>,
+    /// One of those that the client offers, in its spelling.
+    pub(crate) subprotocol: Option<String>,
+    pub(crate) memory: M,
+}
+
+impl<M: Default> Admission<M> {
+    /// The client as it asks to connect.
+    pub(crate) fn unchanged(request: &ConnectRequest<'_>) -> Self {
+        Self {
+            user: request.user.map(Arc::from),
+            groups: Vec::new(),
+            roles: None,
+            subprotocol: None,
+            memory: M::default(),
+        }
+    }
+}
+
+/// Why a client may not connect: the response to its upgrade.
+#[derive(Debug)]
+pub(crate) struct ConnectError {
+    pub(crate) status: StatusCode,
+    pub(crate) message: String,
 }
 
 /// An event from a client.
 #[derive(Debug)]
-pub(crate) struct UserEvent<'a> {
-    pub(crate) name: &'a str,
+pub(crate) struct UserEvent {
+    pub(crate) name: String,
     pub(crate) payload: Payload,
+}
+
+/// A client has joined or left a group.
+#[derive(Debug)]
+pub(crate) struct GroupEvent {
+    pub(crate) change: GroupChange,
+    pub(crate) group: String,
 }
 
 /// Why an operation failed. Wires report name and message to the client.
@@ -42,23 +140,13 @@ pub(crate) struct OperationError {
     pub(crate) message: String,
 }
 
-/// No event handler: every event fails, as in the hosted service without one.
-#[derive(Debug)]
-pub(crate) struct NoEvents;
-
-impl Events for NoEvents {
-    async fn connected(&self, _: &Connection) {}
-
-    async fn event(
-        &self,
-        _: &Connection,
-        _: UserEvent<'_>,
-    ) -> Result<Option<Payload>, OperationError> {
-        Err(OperationError {
+impl OperationError {
+    /// An event that no event handler wants: every event fails, as in the hosted service without one.
+    pub(crate) fn no_event_handler() -> Self {
+        Self {
             name: "InternalServerError",
-            message: "no event handler is configured; publish to a group instead".into(),
-        })
+            message: "no event handler is configured for this event; publish to a group instead"
+                .into(),
+        }
     }
-
-    async fn disconnected(&self, _: &Connection, _: &CloseReason) {}
 }

@@ -5,12 +5,13 @@
 //! wire hands in payloads, which the dialects of all wires can read.
 
 pub(crate) mod access;
+pub(crate) mod event_queue;
 pub(crate) mod events;
 pub(crate) mod filter;
 pub(crate) mod jwks;
 pub(crate) mod key;
 pub(crate) mod namespace;
-mod pattern;
+pub(crate) mod pattern;
 pub(crate) mod payload;
 pub(crate) mod role;
 pub(crate) mod send;

@@ -114,6 +114,7 @@ fn serve_settings(
         },
         config,
         drain_delay: settings.times.drain_delay,
+        upstream: None,
     })
 }
 
@@ -154,6 +155,20 @@ pub(super) fn anonymous(hub: &HubSettings, has_tokens: bool) -> Anonymous {
     hub.anonymous.unwrap_or(default)
 }
 
+/// The keys that sign, if there are any.
+pub(super) fn access_keys(settings: &Settings) -> anyhow::Result<Option<AccessKeys>> {
+    let secondary = settings.keys.secondary.as_ref();
+    let secondary = secondary.map(|key| access_key(key, "--secondary-key-file"));
+    Ok(match (primary_key(settings)?, secondary.transpose()?) {
+        (Some(primary), secondary) => Some(AccessKeys { primary, secondary }),
+        (None, None) => None,
+        (None, Some(_)) => {
+            let text = "--secondary-key-file needs a primary key, from --key-file";
+            return Err(ConfigErrors::one(text).into());
+        }
+    })
+}
+
 /// What verifies tokens; `None` if there is neither a key nor an issuer. Reads the key sets.
 fn verifier(settings: &Settings) -> anyhow::Result<Option<Verifier>> {
     let endpoints = settings.general.public_endpoints.iter().map(|text| {
@@ -161,16 +176,7 @@ fn verifier(settings: &Settings) -> anyhow::Result<Option<Verifier>> {
         text.parse().map_err(invalid)
     });
     let endpoints = endpoints.collect::<Result<_, _>>()?;
-    let secondary = settings.keys.secondary.as_ref();
-    let secondary = secondary.map(|key| access_key(key, "--secondary-key-file"));
-    let keys = match (primary_key(settings)?, secondary.transpose()?) {
-        (Some(primary), secondary) => Some(AccessKeys { primary, secondary }),
-        (None, None) => None,
-        (None, Some(_)) => {
-            let text = "--secondary-key-file needs a primary key, from --key-file";
-            return Err(ConfigErrors::one(text).into());
-        }
-    };
+    let keys = access_keys(settings)?;
     let issuers = settings.issuers.iter().enumerate();
     let issuers = issuers.map(|(index, table)| issuer(index, table));
     let issuers = issuers.collect::<anyhow::Result<Vec<_>>>()?;

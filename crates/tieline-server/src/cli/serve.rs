@@ -8,8 +8,9 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{
-    configuration::{Checked, HubFlag, as_set, check},
+    configuration::{Checked, HubFlag, access_keys, as_set, check},
     error::in_terms_of_flags,
+    event_handler::EventHandlerFlags,
     flags::{Flags, Subset},
 };
 use crate::{
@@ -29,6 +30,8 @@ pub(crate) struct Serve {
     pub(super) hub: HubFlag,
     #[command(flatten)]
     pub(super) flags: Flags<ServeOptions>,
+    #[command(flatten)]
+    pub(super) event_handler: EventHandlerFlags,
 }
 
 /// All options that have a flag.
@@ -51,7 +54,15 @@ impl Serve {
 
     /// Reads the configuration and checks it.
     pub(crate) fn check(&self) -> anyhow::Result<Checked> {
-        check(&self.layers(), &self.hub.hub)
+        let mut checked = check(&self.layers(), &self.hub.hub)?;
+        let keys = access_keys(&checked.settings)?;
+        let serve = &mut checked.serve;
+        let (hub, listen) = (&self.hub.hub, serve.listen.ip());
+        let upstream = self
+            .event_handler
+            .settings(hub, listen, keys.as_ref(), &serve.config);
+        serve.upstream = upstream?;
+        Ok(checked)
     }
 
     /// Serves until a signal. `set_log` replaces the levels of the log.

@@ -15,7 +15,21 @@ use super::{
 
 const PREFIX: &str = "TIELINE_";
 /// Variables that are no options: those of the command line.
-const OTHERS: [&str; 3] = ["TIELINE_CONFIG", "TIELINE_HUB", "TIELINE_SECOND"];
+const OTHERS: [&str; 13] = [
+    "TIELINE_CONFIG",
+    "TIELINE_EVENT_HANDLER",
+    "TIELINE_EVENT_HANDLER_BEARER_FILE",
+    "TIELINE_EVENT_HANDLER_CA",
+    "TIELINE_EVENT_HANDLER_CONCURRENCY",
+    "TIELINE_EVENT_HANDLER_CONNECT_TIMEOUT",
+    "TIELINE_EVENT_HANDLER_GROUPS",
+    "TIELINE_EVENT_HANDLER_ORIGIN",
+    "TIELINE_EVENT_HANDLER_SYSTEM_EVENTS",
+    "TIELINE_EVENT_HANDLER_TIMEOUT",
+    "TIELINE_EVENT_HANDLER_USER_EVENTS",
+    "TIELINE_HUB",
+    "TIELINE_SECOND",
+];
 
 /// Adds what is in the environment, for the options that `is_used`.
 pub(super) fn add(values: &mut Values, environment: &Environment, is_used: fn(&Opt) -> bool) {

@@ -12,7 +12,10 @@ use super::{
     roster::{Roster, is_simple},
 };
 use crate::app::{
-    events::{Events, OperationError, UserEvent},
+    events::{
+        Admission, ConnectError, ConnectRequest, EventClient, EventKind, Events, GroupEvent,
+        OperationError, UserEvent,
+    },
     payload::Payload,
     send::{send_to_group, send_to_user},
 };
@@ -58,7 +61,19 @@ struct DirectMessage<'a> {
 }
 
 impl Events for Chat {
-    async fn connected(&self, client: &Connection) {
+    type Memory = ();
+
+    fn handles(&self, event: EventKind<'_>) -> bool {
+        use EventKind::{Connected, Disconnected, User};
+        matches!(event, Connected | Disconnected | User(_))
+    }
+
+    async fn connect(&self, request: ConnectRequest<'_>) -> Result<Admission<()>, ConnectError> {
+        Ok(Admission::unchanged(&request))
+    }
+
+    async fn connected(&self, client: EventClient<'_, ()>) {
+        let client = client.connection;
         // It cannot ask for it.
         if is_simple(client)
             && let Err(error) = client.join(LOBBY)
@@ -68,12 +83,13 @@ impl Events for Chat {
         self.roster.connected(client);
     }
 
-    async fn event(
+    async fn user_event(
         &self,
-        client: &Connection,
-        event: UserEvent<'_>,
+        client: EventClient<'_, ()>,
+        event: UserEvent,
     ) -> Result<Option<Payload>, OperationError> {
-        match event.name {
+        let client = client.connection;
+        match &*event.name {
             "online" => Ok(Some(self.roster.latest())),
             "direct" => self.direct(client, &event.payload).await.map(|()| None),
             "message" => {
@@ -87,7 +103,9 @@ impl Events for Chat {
         }
     }
 
-    async fn disconnected(&self, _: &Connection, _: &CloseReason) {
+    async fn group_event(&self, _: EventClient<'_, ()>, _: GroupEvent) {}
+
+    async fn disconnected(&self, _: EventClient<'_, ()>, _: CloseReason) {
         self.roster.refresh();
     }
 }

@@ -55,7 +55,14 @@ pub(crate) async fn demo(settings: DemoSettings) -> anyhow::Result<()> {
         let page = page::routes(&clients.hub, started.page, &pages);
         let chat = Chat::start(started.cluster.clone(), nodes.clone());
         let phase = supervisor.phase();
-        ReadyNode::new(started.listener, started.cluster, chat, clients, phase).with_routes(page)
+        ReadyNode::new(
+            started.listener,
+            started.cluster,
+            Some(chat),
+            clients,
+            phase,
+        )
+        .with_routes(page)
     });
     let served = served.collect();
     welcome(&pages)?;

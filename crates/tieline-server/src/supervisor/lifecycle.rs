@@ -16,6 +16,9 @@ use tokio::{
 use super::{node::ReadyNode, phase::ServingPhase};
 use crate::app::events::Events;
 
+/// How long the events of connections that have ended may take, once all have.
+const EVENTS_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Runs all nodes of the process. Owns its phase.
 pub(super) struct Supervisor(watch::Sender<ServingPhase>);
 
@@ -77,7 +80,12 @@ async fn serve_all<E: Events>(
             } = served;
             // An error means that the supervisor is gone, so the node drains too.
             let drain = async move { drop(phase.wait_for(|p| *p == ServingPhase::Draining).await) };
-            node.serve_service(listener, router, drain).await.remaining
+            let drained = node.serve_service(listener, router, drain).await;
+            let connections = node.handler().drain_events(EVENTS_TIMEOUT).await;
+            if connections > 0 {
+                tracing::warn!(connections, "stopped before all events were handled");
+            }
+            drained.remaining
         });
     }
     let mut remaining = 0;

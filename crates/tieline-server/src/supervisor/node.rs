@@ -31,7 +31,7 @@ impl<E: Events> ReadyNode<E> {
     pub(super) fn new(
         listener: Listener,
         cluster: Cluster,
-        events: E,
+        events: Option<E>,
         clients: &ClientSettings,
         phase: watch::Receiver<ServingPhase>,
     ) -> Self {

@@ -67,7 +67,7 @@ mod tests {
     use tieline::{Cluster, ClusterConfig, Config, Hub, registry::MemoryRegistry};
 
     use super::*;
-    use crate::app::events::NoEvents;
+    use crate::wire::webpubsub::upstream::Upstream;
 
     #[test]
     fn an_unreachable_registry_is_reported_but_the_node_stays_ready() {
@@ -97,7 +97,7 @@ mod tests {
             };
             let hub = Hub::new(Config::default()).unwrap();
             let cluster = Cluster::start(hub, registry.clone(), config).await.unwrap();
-            Node::in_cluster(cluster.clone(), WebPubSub::new(cluster, NoEvents))
+            Node::in_cluster(cluster.clone(), WebPubSub::<Upstream>::new(cluster, None))
         };
         let first = node(None).await;
         let address = first.cluster().unwrap().address().unwrap();

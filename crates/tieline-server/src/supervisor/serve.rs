@@ -17,8 +17,11 @@ use super::{
     reload::Reload,
 };
 use crate::{
-    app::{events::NoEvents, filter},
-    wire,
+    app::filter,
+    wire::{
+        self,
+        webpubsub::upstream::{Upstream, settings::UpstreamSettings},
+    },
 };
 
 /// The settings of `tieline serve`.
@@ -26,6 +29,8 @@ pub(crate) struct ServeSettings {
     pub(crate) listen: SocketAddr,
     pub(crate) tls: Option<Tls>,
     pub(crate) clients: ClientSettings,
+    /// Where events of clients go.
+    pub(crate) upstream: Option<UpstreamSettings>,
     pub(crate) config: Config,
     pub(crate) registry: Option<RegistrySettings>,
     pub(crate) cluster: ClusterConfig,
@@ -35,6 +40,7 @@ pub(crate) struct ServeSettings {
 /// Serves until a signal. SIGHUP reloads from the beginning, also while the node joins its cluster.
 pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Result<()> {
     let reloads = reload.start()?;
+    let upstream = settings.upstream.map(Upstream::new).transpose()?;
     let mut listener = listen::bind(settings.listen).await?;
     if let Some(tls) = settings.tls {
         listener = listener.tls(tls);
@@ -49,7 +55,7 @@ pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Re
     tracing::info!(%address, hub = %clients.hub, peers, "listening");
 
     let supervisor = Supervisor::new();
-    let node = ReadyNode::new(listener, cluster, NoEvents, clients, supervisor.phase());
+    let node = ReadyNode::new(listener, cluster, upstream, clients, supervisor.phase());
     let served = supervisor.serve(vec![node], settings.drain_delay).await;
     reloads.abort();
     served

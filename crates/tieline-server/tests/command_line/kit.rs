@@ -43,7 +43,8 @@ impl Server {
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let mut addresses = lines.by_ref().map_while(Result::ok).filter_map(|line| {
-            let (_, rest) = line.split_once("address=")?;
+            // A node of a cluster may log other addresses before.
+            let (_, rest) = line.split_once("listening address=")?;
             Some(rest.to_owned())
         });
         let address = addresses.next().expect("an address in the log");
@@ -126,6 +127,13 @@ impl Drop for Server {
 
 /// Upgrades a connection, and returns it with the head of the response.
 fn upgrade(address: &str, path: &str, headers: &str) -> (TcpStream, String) {
+    let (socket, head) = ask_to_upgrade(address, path, headers);
+    assert!(head.starts_with("HTTP/1.1 101"), "{head}");
+    (socket, head)
+}
+
+/// Asks for an upgrade, and returns the head of the response, whatever it says.
+pub(crate) fn ask_to_upgrade(address: &str, path: &str, headers: &str) -> (TcpStream, String) {
     let mut socket = TcpStream::connect(address).unwrap();
     socket.set_read_timeout(Some(DEADLINE)).unwrap();
     let request = format!(
@@ -139,9 +147,7 @@ fn upgrade(address: &str, path: &str, headers: &str) -> (TcpStream, String) {
         socket.read_exact(&mut byte).unwrap();
         head.extend(byte);
     }
-    let head = String::from_utf8(head).unwrap();
-    assert!(head.starts_with("HTTP/1.1 101"), "{head}");
-    (socket, head)
+    (socket, String::from_utf8(head).unwrap())
 }
 
 /// A client that sends what no SDK would.
@@ -169,7 +175,7 @@ impl Client {
         Self(upgrade(address, path, "").0)
     }
 
-    /// Connects without a subprotocol, and with further headers.
+    /// Connects with further headers.
     pub(crate) fn with_headers(server: &Server, path: &str, headers: &str) -> Self {
         Self(upgrade(&server.addresses[0], path, headers).0)
     }

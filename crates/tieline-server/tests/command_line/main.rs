@@ -10,6 +10,7 @@ mod demo;
 mod http;
 mod kit;
 mod tokens;
+mod webhooks;
 mod wire;
 
 use std::{io::Read, net::TcpListener};

@@ -3,7 +3,11 @@
 //! Owns their form: the registered ones (RFC 7519, 4.1), and those that Web PubSub adds. Must not know
 //! who signed them, or which audience is the right one. Invariant: of a claim that stands twice, none counts.
 
+use std::collections::BTreeMap;
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::error::TokenError;
 
@@ -62,6 +66,24 @@ impl Claims {
             groups: many(self.group),
         }
     }
+}
+
+/// All claims of a token that was verified before, as text, for whoever wants to see them.
+pub(crate) fn all(token: &str) -> BTreeMap<String, Vec<String>> {
+    let claims = token.split('.').nth(1).unwrap_or_default();
+    let claims = URL_SAFE_NO_PAD.decode(claims).unwrap_or_default();
+    let claims: BTreeMap<String, Value> = serde_json::from_slice(&claims).unwrap_or_default();
+    let text = |value: Value| match value {
+        Value::String(text) => text,
+        other => other.to_string(),
+    };
+    let list = |value| match value {
+        Value::Array(values) => values.into_iter().map(text).collect(),
+        Value::Null => Vec::new(),
+        value => vec![text(value)],
+    };
+    let claims = claims.into_iter();
+    claims.map(|(name, value)| (name, list(value))).collect()
 }
 
 fn many(values: Option<OneOrMany>) -> Vec<String> {

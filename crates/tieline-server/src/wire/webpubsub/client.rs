@@ -1,31 +1,31 @@
 //! The state of a client's connection.
 //!
 //! Owns the choice between the subprotocol and the modes of a simple client, and what the client may do. Must
-//! not know the cluster. Invariant: both are decided at the upgrade and never change; only the ack ids do.
+//! not know the cluster. Invariant: both are decided at the upgrade and never change.
 
 use std::sync::Arc;
 
 use tieline::{Refusal, StatusCode, UpgradeRequest};
 
-use super::ack_ids::AckIds;
+use super::session::SessionSlot;
 use crate::app::{
     events::OperationError,
     role::{Permission, Roles},
 };
 
 /// The state of a client's connection.
-#[derive(Debug)]
-pub(crate) struct Client {
-    pub(super) mode: Mode,
+pub(crate) struct Client<M> {
+    pub(super) language: Language,
     pub(super) roles: Arc<Roles>,
+    pub(super) session: SessionSlot<M>,
 }
 
-/// How a client speaks.
+/// How a client's messages are read.
 #[derive(Debug)]
-pub(super) enum Mode {
-    /// Speaks `json.webpubsub.azure.v1`.
-    Json(AckIds),
-    /// Sends bare payloads.
+pub(super) enum Language {
+    /// As frames of `json.webpubsub.azure.v1`.
+    Json,
+    /// As bare payloads.
     Simple(SimpleMode),
 }
 

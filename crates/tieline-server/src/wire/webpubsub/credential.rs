@@ -29,7 +29,8 @@ pub(super) async fn admit(
     })
 }
 
-fn token(request: &UpgradeRequest) -> Result<Option<String>, AccessError> {
+/// The token of a request, whatever it is worth.
+pub(super) fn token(request: &UpgradeRequest) -> Result<Option<String>, AccessError> {
     let query = request.uri().query().unwrap_or_default();
     let in_query = form_urlencoded::parse(query.as_bytes())
         .filter(|(name, _)| name == "access_token")

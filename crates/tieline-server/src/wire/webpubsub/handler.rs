@@ -5,50 +5,66 @@
 //! operation ends before its ack is sent, and one that succeeded is not repeated while its ack id is
 //! remembered.
 
+use std::time::Duration;
+
 use tieline::{CloseCode, CloseFrame, CloseReason, Cluster, Connection, Handler, Message};
 
 use super::{
-    ack_ids::AckIds,
-    client::{self, Client, Mode, SimpleMode, TargetGroup},
+    client::{self, Client, Language, SimpleMode, TargetGroup},
+    dispatcher::{Dispatcher, ReplyTo},
     incoming::{ClientFrame, Operation},
     outgoing,
+    session::SessionSlot,
 };
 use crate::app::{
-    events::{Events, OperationError, UserEvent},
+    events::{
+        Admission, ConnectError, ConnectRequest, Events, GroupChange, OperationError, UserEvent,
+    },
     payload::Payload,
     role::{Permission, Roles},
     send::send_to_group,
 };
 
 /// The handler of Web PubSub clients.
-#[derive(Debug)]
-pub(crate) struct WebPubSub<E> {
+pub(crate) struct WebPubSub<E: Events> {
     cluster: Cluster,
-    events: E,
+    events: Dispatcher<E>,
 }
 
 impl<E: Events> Handler for WebPubSub<E> {
-    type State = Client;
+    /// Boxed: the task of a connection holds it, and with more than two words would take another 128 bytes.
+    type State = Box<Client<E::Memory>>;
 
-    async fn on_connect(&self, connection: &Connection, _: &mut Client) {
-        self.events.connected(connection).await;
+    async fn on_connect(&self, connection: &Connection, client: &mut Self::State) {
+        self.events.connected(connection, &mut client.session);
     }
 
-    async fn on_message(&self, connection: &Connection, client: &mut Client, message: Message) {
-        let roles = &*client.roles;
-        match (&mut client.mode, message) {
-            (Mode::Json(acked), Message::Text(text)) => match ClientFrame::parse(&text) {
-                Ok(incoming) => self.incoming(connection, roles, acked, incoming).await,
+    async fn on_message(
+        &self,
+        connection: &Connection,
+        client: &mut Self::State,
+        message: Message,
+    ) {
+        let Client {
+            language,
+            roles,
+            session,
+        } = &mut **client;
+        match (language, message) {
+            (Language::Json, Message::Text(text)) => match ClientFrame::parse(&text) {
+                Ok(incoming) => self.incoming(connection, roles, session, incoming).await,
                 Err(error) => close(connection, CloseCode::INVALID_PAYLOAD, &error.to_string()),
             },
-            (Mode::Json(_), Message::Binary(_)) => {
+            (Language::Json, Message::Binary(_)) => {
                 let why = "binary frame; json.webpubsub.azure.v1 has only text frames";
                 close(connection, CloseCode::UNSUPPORTED_DATA, why);
             }
-            (Mode::Simple(SimpleMode::SendEvent), message) => {
-                self.message_event(connection, &message).await;
+            (Language::Simple(SimpleMode::SendEvent), message) => {
+                let event = ("message", Payload::from_message(&message));
+                self.event(connection, session, event, ReplyTo::Simple)
+                    .await;
             }
-            (Mode::Simple(SimpleMode::SendToGroup(target)), message) => {
+            (Language::Simple(SimpleMode::SendToGroup(target)), message) => {
                 let payload = Payload::from_message(&message);
                 let TargetGroup { group, no_echo } = &**target;
                 let sent = self.send_to_group(connection, roles, group, *no_echo, &payload);
@@ -60,74 +76,172 @@ impl<E: Events> Handler for WebPubSub<E> {
         }
     }
 
-    async fn on_disconnect(&self, connection: &Connection, _: &mut Client, reason: CloseReason) {
-        self.events.disconnected(connection, &reason).await;
+    async fn on_disconnect(
+        &self,
+        connection: &Connection,
+        client: &mut Self::State,
+        reason: CloseReason,
+    ) {
+        let session = &mut client.session;
+        self.events.disconnected(connection, session, reason);
     }
 }
 
 impl<E: Events> WebPubSub<E> {
-    pub(crate) fn new(cluster: Cluster, events: E) -> Self {
-        Self { cluster, events }
+    pub(crate) fn new(cluster: Cluster, events: Option<E>) -> Self {
+        Self {
+            events: Dispatcher::new(cluster.clone(), events),
+            cluster,
+        }
+    }
+
+    /// Asks the event handler whether a client may connect; `None` if it does not want to be asked.
+    pub(super) async fn connect(
+        &self,
+        request: ConnectRequest<'_>,
+    ) -> Option<Result<Admission<E::Memory>, ConnectError>> {
+        self.events.connect(request).await
+    }
+
+    /// Waits until the events of connections that have ended are handled, and returns how many connections
+    /// have some left after `timeout`.
+    pub(crate) async fn drain_events(&self, timeout: Duration) -> usize {
+        self.events.drain(timeout).await
     }
 
     async fn incoming(
         &self,
         connection: &Connection,
         roles: &Roles,
-        acked: &mut AckIds,
+        session: &mut SessionSlot<E::Memory>,
         incoming: ClientFrame<'_>,
     ) {
         match incoming {
             ClientFrame::Request { ack_id, operation } => {
-                let operation = self.apply(connection, roles, operation);
-                with_ack(connection, acked, ack_id, operation).await;
+                self.request(connection, roles, session, ack_id, operation)
+                    .await;
             }
+            ClientFrame::Event {
+                ack_id,
+                name,
+                payload,
+            } => {
+                let reply_to = ReplyTo::Ack(ack_id);
+                self.event(connection, session, (&name, payload), reply_to)
+                    .await;
+            }
+            ClientFrame::Invoke { id, event } => match event {
+                Ok((name, payload)) => {
+                    let reply_to = ReplyTo::Invocation(id);
+                    self.event(connection, session, (&name, payload), reply_to)
+                        .await;
+                }
+                Err(why) => {
+                    let failed = outgoing::invoke_failed(&id, "BadRequest", &why);
+                    connection.emit(failed);
+                }
+            },
             ClientFrame::Ping => drop(connection.emit(outgoing::pong())),
-            ClientFrame::Invoke(id) => drop(connection.emit(outgoing::invoke_unsupported(&id))),
             ClientFrame::Stream(id) => drop(connection.emit(outgoing::stream_unsupported(&id))),
             ClientFrame::Ignored => {}
         }
+    }
+
+    /// Hands an event to the event handler.
+    async fn event(
+        &self,
+        connection: &Connection,
+        session: &mut SessionSlot<E::Memory>,
+        (name, payload): (&str, Payload),
+        reply_to: ReplyTo,
+    ) {
+        let name = name.to_owned();
+        let event = UserEvent { name, payload };
+        let events = &self.events;
+        events
+            .user_event(connection, session, event, reply_to)
+            .await;
+    }
+
+    /// Carries out an operation, at most once per ack id, and acknowledges it.
+    async fn request(
+        &self,
+        connection: &Connection,
+        roles: &Roles,
+        session: &mut SessionSlot<E::Memory>,
+        ack_id: Option<u64>,
+        operation: Operation<'_>,
+    ) {
+        if let Some(id) = ack_id.filter(|id| session.is_acked(*id)) {
+            connection.emit(outgoing::duplicate_ack(id));
+            return;
+        }
+        let outcome = self.apply(connection, roles, session, operation).await;
+        // Without an ack id, failure is silent.
+        let Some(id) = ack_id else { return };
+        connection.emit(match outcome {
+            Ok(()) => {
+                session.insert_acked(id);
+                outgoing::ack(id)
+            }
+            Err(error) => outgoing::failed_ack(id, error.name, &error.message),
+        });
     }
 
     async fn apply(
         &self,
         connection: &Connection,
         roles: &Roles,
+        session: &mut SessionSlot<E::Memory>,
         operation: Operation<'_>,
     ) -> Result<(), OperationError> {
         match operation {
             Operation::JoinGroup { group } => {
                 client::check(roles, Permission::JoinLeaveGroup, &group)?;
-                self.join(connection, &group).await
+                if self.join(connection, &group).await? {
+                    let group = group.into_owned();
+                    let events = &self.events;
+                    events
+                        .group_event(connection, session, GroupChange::Joined, group)
+                        .await;
+                }
             }
             Operation::LeaveGroup { group } => {
                 client::check(roles, Permission::JoinLeaveGroup, &group)?;
-                connection.leave(&group);
-                Ok(())
+                if connection.leave(&group) {
+                    let group = group.into_owned();
+                    let events = &self.events;
+                    events
+                        .group_event(connection, session, GroupChange::Left, group)
+                        .await;
+                }
             }
             Operation::SendToGroup {
                 group,
                 no_echo,
                 payload,
-            } => self.send_to_group(connection, roles, &group, no_echo, &payload),
-            Operation::Event { name, payload } => self.event(connection, &name, payload).await,
-            Operation::Refused(why) => Err(OperationError {
-                name: "BadRequest",
-                message: why,
-            }),
+            } => self.send_to_group(connection, roles, &group, no_echo, &payload)?,
+            Operation::Refused(why) => {
+                return Err(OperationError {
+                    name: "BadRequest",
+                    message: why,
+                });
+            }
         }
+        Ok(())
     }
 
-    /// Joins once all nodes know, so that whatever any node sends to the group after the ack arrives.
-    async fn join(&self, connection: &Connection, group: &str) -> Result<(), OperationError> {
-        connection.join(group).map_err(|error| OperationError {
+    /// Joins once all nodes know, so that whatever any node sends to the group after the ack arrives. Whether
+    /// the client was not in the group before.
+    async fn join(&self, connection: &Connection, group: &str) -> Result<bool, OperationError> {
+        let is_new = connection.join(group).map_err(|error| OperationError {
             name: "BadRequest",
             message: error.to_string(),
         })?;
         if !self.cluster.synced().await {
             tracing::debug!(group, "acknowledging a join before every node knows of it");
         }
-        Ok(())
+        Ok(is_new)
     }
 
     fn send_to_group(
@@ -142,55 +256,6 @@ impl<E: Events> WebPubSub<E> {
         send_to_group(&self.cluster, sender, group, no_echo, payload);
         Ok(())
     }
-
-    /// Calls the event handler and sends its reply.
-    async fn event(
-        &self,
-        connection: &Connection,
-        name: &str,
-        payload: Payload,
-    ) -> Result<(), OperationError> {
-        let event = UserEvent { name, payload };
-        if let Some(reply) = self.events.event(connection, event).await? {
-            connection.emit(reply.to_note());
-        }
-        Ok(())
-    }
-
-    /// A simple client has no acks: a failed event closes its connection.
-    async fn message_event(&self, connection: &Connection, message: &Message) {
-        let payload = Payload::from_message(message);
-        if let Err(error) = self.event(connection, "message", payload).await {
-            close(connection, CloseCode::INTERNAL_ERROR, &error.message);
-        }
-    }
-}
-
-/// Runs an operation at most once per ack id, and acknowledges it.
-async fn with_ack(
-    connection: &Connection,
-    acked: &mut AckIds,
-    ack_id: Option<u64>,
-    operation: impl Future<Output = Result<(), OperationError>>,
-) {
-    let Some(id) = ack_id else {
-        // Without an ack id, failure is silent.
-        let _ = operation.await;
-        return;
-    };
-    if acked.contains(id) {
-        let message = "an operation with this ackId has already succeeded";
-        connection.emit(outgoing::failed_ack(id, "Duplicate", message));
-        return;
-    }
-    let ack = match operation.await {
-        Ok(()) => {
-            acked.insert(id);
-            outgoing::ack(id)
-        }
-        Err(error) => outgoing::failed_ack(id, error.name, &error.message),
-    };
-    connection.emit(ack);
 }
 
 fn close(connection: &Connection, code: CloseCode, why: &str) {

@@ -17,11 +17,20 @@ pub(super) enum ClientFrame<'a> {
         ack_id: Option<u64>,
         operation: Operation<'a>,
     },
+    /// An event, which is acknowledged when it is handled.
+    Event {
+        ack_id: Option<u64>,
+        name: Cow<'a, str>,
+        payload: Payload,
+    },
     Ping,
     /// A part of a stream, with the stream's id. Not supported.
     Stream(String),
-    /// An invocation of the event handler, with its id. Not supported.
-    Invoke(String),
+    /// An event whose answer goes back to the client, or why there is none.
+    Invoke {
+        id: String,
+        event: Result<(Cow<'a, str>, Payload), String>,
+    },
     /// A known frame that needs no action.
     Ignored,
 }
@@ -38,10 +47,6 @@ pub(super) enum Operation<'a> {
     SendToGroup {
         group: Cow<'a, str>,
         no_echo: bool,
-        payload: Payload,
-    },
-    Event {
-        name: Cow<'a, str>,
         payload: Payload,
     },
     /// An operation that is not supported, or one whose names or data cannot be passed on.
@@ -128,14 +133,25 @@ impl<'a> ClientFrame<'a> {
                 }
                 None => request(send_to_group(properties)?),
             },
-            "event" => request(event(properties)?),
+            "event" => {
+                let (name, payload) = event(properties)?;
+                Self::Event {
+                    ack_id,
+                    name,
+                    payload,
+                }
+            }
             "ping" => Self::Ping,
             "sequenceack" | "cancelinvocation" => Self::Ignored,
             "streamdata" | "streamend" => Self::stream(properties)?,
-            "invoke" => {
-                let id = properties.required(Property::InvocationId)?;
-                Self::Invoke(id.into_owned())
-            }
+            "invoke" => Self::Invoke {
+                id: properties.required(Property::InvocationId)?.into_owned(),
+                event: match invoked_event(properties) {
+                    Ok(event) => Ok(event),
+                    Err(FrameError::Refused(why)) => Err(why),
+                    Err(malformed) => return Err(malformed),
+                },
+            },
             "setgroupstate" | "subscribegroupstate" | "unsubscribegroupstate" => {
                 request(Operation::Refused("group state is not supported".into()))
             }
@@ -161,12 +177,20 @@ fn send_to_group<'a>(properties: &Properties<'a>) -> Result<Operation<'a>, Frame
     })
 }
 
-fn event<'a>(properties: &Properties<'a>) -> Result<Operation<'a>, FrameError> {
+fn event<'a>(properties: &Properties<'a>) -> Result<(Cow<'a, str>, Payload), FrameError> {
     let payload = payload(properties)?;
     let name = properties.required(Property::Event)?;
     // An event needs no data.
-    let payload = payload.unwrap_or_else(|| Payload::text(""));
-    Ok(Operation::Event { name, payload })
+    Ok((name, payload.unwrap_or_else(|| Payload::text(""))))
+}
+
+fn invoked_event<'a>(properties: &Properties<'a>) -> Result<(Cow<'a, str>, Payload), FrameError> {
+    match word(properties, Property::Target)?.as_deref() {
+        Some(target) if target.eq_ignore_ascii_case("event") => event(properties),
+        _ => Err(FrameError::Refused(
+            r#"only events can be invoked: use "target":"event""#.into(),
+        )),
+    }
 }
 
 /// The data with its type; `None` without data, and for null, which clients cannot receive.
@@ -252,10 +276,7 @@ mod tests {
         let text = r#"{"type":"event","event":"online"}"#;
         assert!(matches!(
             ClientFrame::parse(text),
-            Ok(ClientFrame::Request {
-                ack_id: None,
-                operation: Operation::Event { .. },
-            })
+            Ok(ClientFrame::Event { ack_id: None, .. })
         ));
     }
 }

@@ -1,8 +1,8 @@
 //! The client side of the Web PubSub wire.
 //!
 //! Owns the subprotocol `json.webpubsub.azure.v1` and simple clients: their upgrade, the frames that
-//! they send and receive, acks, and close codes. Must not know what events mean; that is up to the
-//! event handler. Messages to many go through the cluster, which is a single node without a registry.
+//! they send and receive, acks, and close codes, and in `upstream` how events reach the application's
+//! servers. Must not know what events mean; that is up to the event handler. Messages to many go through the cluster, which is a single node without a registry.
 //! Invariants: each frame with an `ackId` gets exactly one ack; absent properties are left out, never
 //! null; a client is sent only frame types that it knows.
 
@@ -10,8 +10,11 @@ mod ack_ids;
 mod client;
 mod credential;
 pub(crate) mod dialects;
+mod dispatcher;
 pub(crate) mod handler;
 mod incoming;
 pub(crate) mod outgoing;
 mod properties;
+mod session;
 pub(crate) mod upgrade;
+pub(crate) mod upstream;

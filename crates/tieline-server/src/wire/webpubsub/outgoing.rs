@@ -63,7 +63,12 @@ enum ServerFrame<'a> {
     InvokeResponse {
         invocation_id: &'a str,
         success: bool,
-        error: ErrorBody<'a>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        data_type: Option<DataType>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        data: Option<&'a RawValue>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        error: Option<ErrorBody<'a>>,
     },
     StreamClosed {
         stream_id: &'a str,
@@ -101,13 +106,16 @@ pub(super) fn connected(connection_id: &str, user_id: Option<&str>) -> Frame {
     }))
 }
 
+/// Why a connection ends: the text of the close frame, if it has one.
+pub(super) fn close_text(reason: &CloseReason) -> String {
+    let frame = reason.frame().map(|frame| frame.reason);
+    let text = frame.filter(|text| !text.is_empty());
+    text.unwrap_or_else(|| reason.to_string())
+}
+
 /// Sent before the server's close frame.
 pub(super) fn disconnected(reason: &CloseReason) -> Frame {
-    let close_text = reason
-        .frame()
-        .map(|frame| frame.reason)
-        .filter(|text| !text.is_empty());
-    let message = close_text.unwrap_or_else(|| reason.to_string());
+    let message = close_text(reason);
     frame(&ServerFrame::System(System::Disconnected {
         message: &message,
     }))
@@ -129,19 +137,34 @@ pub(super) fn failed_ack(ack_id: u64, name: &str, message: &str) -> Frame {
     })
 }
 
+/// Of an operation that is not repeated.
+pub(super) fn duplicate_ack(ack_id: u64) -> Frame {
+    let message = "an operation with this ackId has already succeeded";
+    failed_ack(ack_id, "Duplicate", message)
+}
+
 pub(super) fn pong() -> Frame {
     frame(&ServerFrame::Pong)
 }
 
-pub(super) fn invoke_unsupported(invocation_id: &str) -> Frame {
-    let error = ErrorBody {
-        name: "NotImplemented",
-        message: "invocations are not supported",
-    };
+/// The answer of an invocation, which may be empty.
+pub(super) fn invoke_response(invocation_id: &str, payload: Option<&Payload>) -> Frame {
+    frame(&ServerFrame::InvokeResponse {
+        invocation_id,
+        success: true,
+        data_type: payload.map(Payload::data_type),
+        data: payload.map(Payload::data),
+        error: None,
+    })
+}
+
+pub(super) fn invoke_failed(invocation_id: &str, name: &str, message: &str) -> Frame {
     frame(&ServerFrame::InvokeResponse {
         invocation_id,
         success: false,
-        error,
+        data_type: None,
+        data: None,
+        error: Some(ErrorBody { name, message }),
     })
 }
 
@@ -183,6 +206,18 @@ mod tests {
                 r#"{"type":"ack","ackId":3,"success":false,"error":{"name":"Forbidden","message":"no"}}"#,
             ),
             (pong(), r#"{"type":"pong"}"#),
+            (
+                invoke_response("7", Some(&Payload::text("x"))),
+                r#"{"type":"invokeResponse","invocationId":"7","success":true,"dataType":"text","data":"x"}"#,
+            ),
+            (
+                invoke_response("7", None),
+                r#"{"type":"invokeResponse","invocationId":"7","success":true}"#,
+            ),
+            (
+                invoke_failed("7", "Oops", "no"),
+                r#"{"type":"invokeResponse","invocationId":"7","success":false,"error":{"name":"Oops","message":"no"}}"#,
+            ),
             (
                 server_message(&Payload::binary(&[1, 2, 3])),
                 r#"{"type":"message","from":"server","dataType":"binary","data":"AQID"}"#,

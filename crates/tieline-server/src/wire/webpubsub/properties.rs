@@ -25,10 +25,11 @@ pub(super) enum Property {
     Stream,
     StreamId,
     InvocationId,
+    Target,
 }
 
 impl Property {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Type,
         Self::Group,
         Self::Event,
@@ -39,6 +40,7 @@ impl Property {
         Self::Stream,
         Self::StreamId,
         Self::InvocationId,
+        Self::Target,
     ];
 
     fn name(self) -> &'static str {
@@ -53,6 +55,7 @@ impl Property {
             Self::Stream => "stream",
             Self::StreamId => "streamId",
             Self::InvocationId => "invocationId",
+            Self::Target => "target",
         }
     }
 }

@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 use self::roles::{join, send};
 use super::kit::{Client, Server, tieline};
 
-const KEY: &str = "an access key of thirty-two bytes";
-const SECONDARY: &str = "a second key, valid while the first is replaced";
+pub(crate) const KEY: &str = "an access key of thirty-two bytes";
+pub(crate) const SECONDARY: &str = "a second key, valid while the first is replaced";
 const HUB: &str = "/client/hubs/chat";
 
 fn command(flags: &[&str]) -> Command {
@@ -43,7 +43,7 @@ fn now() -> u64 {
 }
 
 /// A token for the hub with further claims, or others in place of the usual ones.
-fn token(changes: Value) -> String {
+pub(crate) fn token(changes: Value) -> String {
     signed(Algorithm::HS256, KEY, changes)
 }
 

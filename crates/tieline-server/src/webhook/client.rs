@@ -1,0 +1,190 @@
+//! One HTTP request and its answer.
+//!
+//! Owns connections (HTTP/1.1, HTTP/2 over TLS, keep-alive), TLS, and the bound of an answer. Must not know
+//! retries or time limits: a call that is dropped ends. Invariant: no redirect is followed, and no more of
+//! an answer is read than [`MAX_ANSWER`].
+
+use std::{error::Error, sync::Arc, time::Duration};
+
+use http::{HeaderMap, HeaderValue, Method, Uri, header::AUTHORIZATION};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::{
+    client::legacy::{self, connect::HttpConnector},
+    rt::{TokioExecutor, TokioTimer},
+};
+use rustls::{
+    ClientConfig, RootCertStore,
+    crypto::aws_lc_rs,
+    pki_types::{CertificateDer, pem::PemObject},
+};
+use tieline::{Bytes, StatusCode};
+
+/// Longest body of an answer.
+const MAX_ANSWER: usize = 16 << 20;
+
+/// Longest head of an answer over HTTP/1.1, and the most that is read at once. hyper reads on and on while a
+/// server sends one interim answer (1xx) after the other, and looks up after 128 reads: with its own buffers,
+/// that is enough to hold up a thread for a second.
+const MAX_HEAD: usize = 32 << 10;
+
+/// How long connecting may take. Without it, a host that is gone takes the time of a whole call.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long an unused connection is kept. Shorter than what common servers keep theirs for would cost
+/// handshakes; for those that close earlier, the request is repeated on a new connection.
+const IDLE_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// What to send.
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    pub(crate) method: Method,
+    pub(crate) uri: Uri,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+/// What came back, of any status.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ClientError {
+    /// Longer than [`MAX_ANSWER`].
+    #[error("the answer has more than {} MiB", MAX_ANSWER >> 20)]
+    TooLong,
+    /// Not connected, not encrypted as configured, cut off, or not HTTP.
+    #[error("{0}")]
+    Network(String),
+}
+
+/// The authorities of TLS are unusable.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot use the certificate authorities: {0}")]
+pub(crate) struct AuthorityError(String);
+
+/// Which certificates are accepted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Authorities<'a> {
+    /// None: only plain HTTP is spoken.
+    None,
+    /// Those of the system.
+    System,
+    /// These alone, as PEM text.
+    Given(&'a [u8]),
+}
+
+/// Sends requests to one server. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Client {
+    http: legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    /// The header `Authorization` of each request.
+    authorization: Option<HeaderValue>,
+}
+
+impl Client {
+    pub(super) fn new(
+        authorities: Authorities<'_>,
+        authorization: Option<HeaderValue>,
+    ) -> Result<Self, AuthorityError> {
+        let mut connector = HttpConnector::new();
+        connector.enforce_http(false);
+        connector.set_nodelay(true);
+        connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(tls_config(authorities)?)
+            .https_or_http()
+            .enable_all_versions()
+            .wrap_connector(connector);
+        let http = legacy::Client::builder(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .http1_read_buf_exact_size(MAX_HEAD)
+            .build(connector);
+        Ok(Self {
+            http,
+            authorization,
+        })
+    }
+
+    pub(super) async fn send(&self, request: &Request) -> Result<Answer, ClientError> {
+        let mut outgoing = http::Request::new(Full::new(request.body.clone()));
+        *outgoing.method_mut() = request.method.clone();
+        *outgoing.uri_mut() = request.uri.clone();
+        outgoing.headers_mut().clone_from(&request.headers);
+        if let Some(authorization) = &self.authorization {
+            let headers = outgoing.headers_mut();
+            headers.insert(AUTHORIZATION, authorization.clone());
+        }
+        let sent = self.http.request(outgoing).await;
+        let (head, body) = sent.map_err(|error| network(&error))?.into_parts();
+        let body = Limited::new(body, MAX_ANSWER).collect().await;
+        let body = body.map_err(|error| {
+            if error.is::<LengthLimitError>() {
+                ClientError::TooLong
+            } else {
+                network(&*error)
+            }
+        })?;
+        Ok(Answer {
+            status: head.status,
+            headers: head.headers,
+            body: body.to_bytes(),
+        })
+    }
+}
+
+/// The error with its causes: hyper names the cause only there. None of them quotes the request.
+fn network(error: &(dyn Error + 'static)) -> ClientError {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    ClientError::Network(text)
+}
+
+fn tls_config(authorities: Authorities<'_>) -> Result<ClientConfig, AuthorityError> {
+    let roots = match authorities {
+        Authorities::None => RootCertStore::empty(),
+        Authorities::System => system_roots()?,
+        Authorities::Given(pem) => given_roots(pem)?,
+    };
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let config =
+        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let config = config.map_err(|error| AuthorityError(error.to_string()))?;
+    Ok(config.with_root_certificates(roots).with_no_client_auth())
+}
+
+fn given_roots(pem: &[u8]) -> Result<RootCertStore, AuthorityError> {
+    let mut roots = RootCertStore::empty();
+    for authority in CertificateDer::pem_slice_iter(pem) {
+        let authority = authority.map_err(|error| AuthorityError(error.to_string()))?;
+        let added = roots.add(authority);
+        added.map_err(|error| AuthorityError(error.to_string()))?;
+    }
+    if roots.is_empty() {
+        return Err(AuthorityError("the PEM text contains none".into()));
+    }
+    Ok(roots)
+}
+
+/// The system's authorities. Unreadable ones are skipped.
+fn system_roots() -> Result<RootCertStore, AuthorityError> {
+    let found = rustls_native_certs::load_native_certs();
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(found.certs);
+    match (roots.is_empty(), found.errors.first()) {
+        (false, _) => Ok(roots),
+        (true, Some(error)) => Err(AuthorityError(error.to_string())),
+        (true, None) => Err(AuthorityError("the system has none; configure one".into())),
+    }
+}

@@ -1,0 +1,265 @@
+//! An endpoint: a server of the application that requests are sent to, with what protects it and us.
+//!
+//! Owns retries, the breaker, the number of requests under way, and the log of failures. Must not know what
+//! requests mean, nor which answers are errors: any answer but those that ask for a retry ends a call.
+//! Invariant: a call ends at its deadline, waits and retries included.
+
+use std::{fmt, time::Duration};
+
+use http::HeaderValue;
+use tieline::StatusCode;
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, sleep_until, timeout_at},
+};
+
+use super::{
+    breaker::{Breaker, Change},
+    client::{Answer, Authorities, AuthorityError, Client, ClientError, Request},
+    sampled::Sampled,
+    validation::{Next, Validation},
+};
+
+/// How long asking a server whether it agrees to get requests may take.
+const VALIDATION_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The pauses before a request is repeated.
+const RETRY_DELAYS: [Duration; 3] = [
+    Duration::from_secs(1),
+    Duration::from_secs(3),
+    Duration::from_secs(5),
+];
+
+/// What happens while there is no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// Somebody waits: a few retries, and none while the breaker is open.
+    Blocking,
+    /// Nobody waits: retries until the deadline.
+    UntilDeadline,
+}
+
+/// Why a call has no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CallError {
+    /// The breaker is open: nothing was sent.
+    #[error("did not answer recently")]
+    Down,
+    #[error("did not answer in time")]
+    Late,
+    #[error("does not allow requests from this host in WebHook-Allowed-Origin")]
+    NotAllowed,
+    #[error(transparent)]
+    Client(#[from] ClientError),
+}
+
+/// What an endpoint is made of.
+pub(crate) struct EndpointSettings<'a> {
+    /// Stands for it in logs: without a query.
+    pub(crate) name: String,
+    /// Most requests under way.
+    pub(crate) concurrency: usize,
+    pub(crate) authorities: Authorities<'a>,
+    /// The header `Authorization` of each request.
+    pub(crate) authorization: Option<HeaderValue>,
+    /// The request that asks whether it takes requests from `host`.
+    pub(crate) validation: Request,
+    pub(crate) host: String,
+}
+
+pub(crate) struct Endpoint {
+    name: String,
+    client: Client,
+    places: Semaphore,
+    breaker: Breaker,
+    validation: Validation,
+    failures: Sampled,
+}
+
+impl Endpoint {
+    pub(crate) fn new(settings: EndpointSettings<'_>) -> Result<Self, AuthorityError> {
+        let EndpointSettings {
+            name,
+            concurrency,
+            authorities,
+            authorization,
+            validation,
+            host,
+        } = settings;
+        Ok(Self {
+            name,
+            client: Client::new(authorities, authorization)?,
+            places: Semaphore::new(concurrency),
+            breaker: Breaker::new(),
+            validation: Validation::new(validation, host),
+            failures: Sampled::default(),
+        })
+    }
+
+    /// Sends a request until it is answered, retries are used up, or the deadline is reached. An answer that
+    /// asks for a retry is returned when there is none left.
+    pub(crate) async fn call(
+        &self,
+        request: &Request,
+        deadline: Instant,
+        patience: Patience,
+    ) -> Result<Answer, CallError> {
+        let mut retries = 0;
+        loop {
+            let waits = patience == Patience::UntilDeadline;
+            let (again_at, result) = match self.attempt(request, deadline).await {
+                Attempt::Answered(answer) if !is_retriable(answer.status) => return Ok(answer),
+                Attempt::Answered(answer) => (retry_at(&mut retries, patience), Ok(answer)),
+                Attempt::Failed(ClientError::TooLong) => (None, Err(ClientError::TooLong.into())),
+                Attempt::Failed(error) => (retry_at(&mut retries, patience), Err(error.into())),
+                Attempt::Late => (None, Err(CallError::Late)),
+                Attempt::Down(at) => (waits.then_some(at), Err(CallError::Down)),
+                Attempt::NotAllowed(at) => (waits.then_some(at), Err(CallError::NotAllowed)),
+            };
+            let Some(at) = again_at.filter(|at| *at < deadline) else {
+                self.log_failure(&result);
+                return result;
+            };
+            sleep_until(at).await;
+        }
+    }
+
+    async fn attempt(&self, request: &Request, deadline: Instant) -> Attempt {
+        match self.validate(deadline).await {
+            Ok(()) => self.send(request, deadline).await,
+            Err(ended) => ended,
+        }
+    }
+
+    /// Asks whether the server takes requests, unless it has said so lately.
+    async fn validate(&self, deadline: Instant) -> Result<(), Attempt> {
+        let validation = &self.validation;
+        if let Next::Send = validation.next() {
+            return Ok(());
+        }
+        let Ok(Ok(_turn)) = timeout_at(deadline, validation.turn.acquire()).await else {
+            return Err(Attempt::Late);
+        };
+        match validation.next() {
+            Next::Send => return Ok(()),
+            Next::Wait(until) => return Err(Attempt::Down(until)),
+            Next::Ask => {}
+        }
+        let deadline = deadline.min(Instant::now() + VALIDATION_TIMEOUT);
+        match self.send(&validation.request, deadline).await {
+            Attempt::Answered(answer) => validation.answered(&answer).map_err(Attempt::NotAllowed),
+            ended => {
+                validation.unanswered();
+                Err(ended)
+            }
+        }
+    }
+
+    /// Sends a request once.
+    async fn send(&self, request: &Request, deadline: Instant) -> Attempt {
+        // Before the breaker is asked: it may open while this request waits.
+        let Ok(Ok(_place)) = timeout_at(deadline, self.places.acquire()).await else {
+            return Attempt::Late;
+        };
+        let pass = match self.breaker.pass() {
+            Ok(pass) => pass,
+            Err(at) => return Attempt::Down(at),
+        };
+        let attempt = match timeout_at(deadline, self.client.send(request)).await {
+            Ok(Ok(answer)) => Attempt::Answered(answer),
+            Ok(Err(error)) => Attempt::Failed(error),
+            Err(_) => Attempt::Late,
+        };
+        let change = if attempt.is_from_application() {
+            pass.succeeded()
+        } else {
+            pass.failed()
+        };
+        self.log_change(change, &attempt);
+        attempt
+    }
+
+    fn log_change(&self, change: Change, attempt: &Attempt) {
+        let endpoint = &*self.name;
+        match change {
+            Change::None => {}
+            Change::Opened => {
+                let cause = attempt.to_string();
+                tracing::warn!(endpoint, cause, "no answers; requests fail at once for now");
+            }
+            Change::Closed => tracing::info!(endpoint, "answers again"),
+        }
+    }
+
+    fn log_failure(&self, result: &Result<Answer, CallError>) {
+        let Some(left_out) = self.failures.due() else {
+            return;
+        };
+        let cause = match result {
+            Ok(answer) => format!("answered {}", answer.status),
+            Err(error) => error.to_string(),
+        };
+        let endpoint = &*self.name;
+        tracing::warn!(endpoint, cause, left_out, "a request failed");
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Endpoint").field(&self.name).finish()
+    }
+}
+
+/// How sending a request once has ended.
+#[derive(Debug)]
+enum Attempt {
+    Answered(Answer),
+    Failed(ClientError),
+    Late,
+    /// The breaker is open. It may be asked again then.
+    Down(Instant),
+    /// The server does not take requests. It may be asked again then.
+    NotAllowed(Instant),
+}
+
+impl Attempt {
+    /// Whether the server works, whatever it says. A proxy may say that the one behind it does not; a 500 is
+    /// the application's own.
+    fn is_from_application(&self) -> bool {
+        match self {
+            Self::Answered(answer) => !matches!(
+                answer.status,
+                StatusCode::BAD_GATEWAY
+                    | StatusCode::SERVICE_UNAVAILABLE
+                    | StatusCode::GATEWAY_TIMEOUT
+            ),
+            Self::Failed(error) => matches!(error, ClientError::TooLong),
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Answered(answer) => write!(f, "answered {}", answer.status),
+            Self::Failed(error) => error.fmt(f),
+            Self::Late => CallError::Late.fmt(f),
+            Self::Down(_) => CallError::Down.fmt(f),
+            Self::NotAllowed(_) => CallError::NotAllowed.fmt(f),
+        }
+    }
+}
+
+/// When to repeat a request; `None` if it is not repeated any more.
+fn retry_at(retries: &mut usize, patience: Patience) -> Option<Instant> {
+    let last = (patience == Patience::UntilDeadline).then(|| RETRY_DELAYS[RETRY_DELAYS.len() - 1]);
+    let delay = RETRY_DELAYS.get(*retries).copied().or(last)?;
+    *retries += 1;
+    Some(Instant::now() + delay)
+}
+
+/// Whether the same request may succeed later. 429 asks for fewer requests, not for more.
+fn is_retriable(status: StatusCode) -> bool {
+    status == StatusCode::REQUEST_TIMEOUT || status.is_server_error()
+}

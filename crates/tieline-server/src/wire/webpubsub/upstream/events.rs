@@ -1,0 +1,210 @@
+//! The event handlers of a hub, as the application behind the wire.
+//!
+//! Owns which of them gets an event, and what becomes of events that none has answered. Must not know how they
+//! are reached.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde_json::json;
+use tieline::{Bytes, CloseReason, StatusCode};
+
+use super::{
+    cloud_event::{CloudEvent, Sender},
+    connect,
+    handler::{EventError, EventHandler},
+    memory::Memory,
+    reply,
+    settings::UpstreamSettings,
+};
+use crate::{
+    app::{
+        events::{
+            Admission, ConnectError, ConnectRequest, EventClient, EventKind, Events, GroupChange,
+            GroupEvent, OperationError, UserEvent,
+        },
+        payload::{DataType, Payload},
+    },
+    webhook::{
+        client::{AuthorityError, ClientError},
+        endpoint::{CallError, Patience},
+    },
+    wire::webpubsub::outgoing::close_text,
+};
+
+#[derive(Debug)]
+pub(crate) struct Upstream {
+    sender: Sender,
+    handlers: Vec<EventHandler>,
+    max_groups: usize,
+    /// How many events were given up that nobody waits for.
+    given_up: AtomicU64,
+}
+
+impl Upstream {
+    pub(crate) fn new(settings: UpstreamSettings) -> Result<Self, AuthorityError> {
+        let sender = Sender {
+            hub: settings.hub,
+            host: settings.host,
+            keys: settings.keys,
+        };
+        let handlers = settings.handlers.into_iter();
+        let handlers = handlers.map(|settings| EventHandler::new(settings, &sender));
+        Ok(Self {
+            handlers: handlers.collect::<Result<_, _>>()?,
+            sender,
+            max_groups: settings.max_groups,
+            given_up: AtomicU64::new(0),
+        })
+    }
+
+    /// The first handler that wants an event.
+    fn handler_for(&self, event: EventKind<'_>) -> Option<&EventHandler> {
+        self.handlers.iter().find(|handler| handler.wants(event))
+    }
+
+    /// Sends an event that nobody waits for, until its time is over.
+    async fn notify(
+        &self,
+        kind: EventKind<'_>,
+        client: EventClient<'_, Memory>,
+        (category, name): (&'static str, &'static str),
+        body: serde_json::Value,
+    ) {
+        let Some(handler) = self.handler_for(kind) else {
+            return;
+        };
+        let event = event_of(&client, category, name, reply::content_type(DataType::Json));
+        let body = Bytes::from(body.to_string());
+        let patience = (handler.event_timeout(), Patience::UntilDeadline);
+        let sent = handler.send(&self.sender, event, client.memory, body, patience);
+        let problem = match sent.await {
+            Ok(answer) if answer.status.is_success() => return,
+            Ok(answer) => format!("answered {}", answer.status),
+            Err(error) => error.to_string(),
+        };
+        let given_up = self.given_up.fetch_add(1, Ordering::Relaxed) + 1;
+        tracing::warn!(event = name, problem, given_up, "gave up an event");
+    }
+}
+
+impl Events for Upstream {
+    type Memory = Memory;
+
+    fn handles(&self, event: EventKind<'_>) -> bool {
+        self.handler_for(event).is_some()
+    }
+
+    async fn connect(
+        &self,
+        request: ConnectRequest<'_>,
+    ) -> Result<Admission<Memory>, ConnectError> {
+        let Some(handler) = self.handler_for(EventKind::Connect) else {
+            return Ok(Admission::unchanged(&request));
+        };
+        let event = CloudEvent {
+            category: "sys",
+            name: "connect",
+            number: 0,
+            connection_id: request.id,
+            user: request.user,
+            subprotocol: None,
+            content_type: reply::content_type(DataType::Json),
+        };
+        let body = connect::body(request.upgrade, request.token);
+        let patience = (handler.connect_timeout(), Patience::Blocking);
+        let memory = Memory::default();
+        let sent = handler.send(&self.sender, event, &memory, body, patience);
+        let answer = sent.await.map_err(|error| ConnectError {
+            status: match error {
+                EventError::Call(
+                    CallError::NotAllowed | CallError::Client(ClientError::TooLong),
+                ) => StatusCode::INTERNAL_SERVER_ERROR,
+                _ => StatusCode::SERVICE_UNAVAILABLE,
+            },
+            message: client_text(&error).into(),
+        })?;
+        connect::decision(&answer, &request, self.max_groups)
+    }
+
+    async fn connected(&self, client: EventClient<'_, Memory>) {
+        let kind = EventKind::Connected;
+        self.notify(kind, client, ("sys", "connected"), json!({}))
+            .await;
+    }
+
+    async fn user_event(
+        &self,
+        client: EventClient<'_, Memory>,
+        event: UserEvent,
+    ) -> Result<Option<Payload>, OperationError> {
+        let UserEvent { name, payload } = event;
+        let Some(handler) = self.handler_for(EventKind::User(&name)) else {
+            return Err(OperationError::no_event_handler());
+        };
+        let content_type = reply::content_type(payload.data_type());
+        let event = event_of(&client, "user", &name, content_type);
+        let body = Bytes::copy_from_slice(payload.to_note().data());
+        drop(payload);
+        let patience = (handler.event_timeout(), Patience::Blocking);
+        let sent = handler.send(&self.sender, event, client.memory, body, patience);
+        let answer = sent.await;
+        let answer = answer.map_err(|error| reply::error(client_text(&error).into()))?;
+        let payload = reply::payload(&answer)?;
+        let too_long = |_| reply::error("the event handler set a state that is too long".into());
+        client
+            .memory
+            .keep_state(&answer.headers)
+            .map_err(too_long)?;
+        Ok(payload)
+    }
+
+    async fn group_event(&self, client: EventClient<'_, Memory>, event: GroupEvent) {
+        let GroupEvent { change, group } = event;
+        let name = match change {
+            GroupChange::Joined => "joined",
+            GroupChange::Left => "left",
+        };
+        let kind = EventKind::Group(change, &group);
+        self.notify(kind, client, ("gp", name), json!({ "group": group }))
+            .await;
+    }
+
+    async fn disconnected(&self, client: EventClient<'_, Memory>, reason: CloseReason) {
+        let body = json!({ "reason": close_text(&reason) });
+        let kind = EventKind::Disconnected;
+        self.notify(kind, client, ("sys", "disconnected"), body)
+            .await;
+    }
+}
+
+fn event_of<'a>(
+    client: &EventClient<'a, Memory>,
+    category: &'static str,
+    name: &'a str,
+    content_type: &'static str,
+) -> CloudEvent<'a> {
+    CloudEvent {
+        category,
+        name,
+        number: client.memory.next_number(),
+        connection_id: client.connection.id(),
+        user: client.connection.user(),
+        subprotocol: client.connection.subprotocol(),
+        content_type,
+    }
+}
+
+/// What a client learns of an error. The network behind the server is not its concern; the log has the rest.
+fn client_text(error: &EventError) -> &'static str {
+    match error {
+        EventError::Call(CallError::Late) => "the event handler did not answer in time",
+        EventError::Call(CallError::Down | CallError::Client(ClientError::Network(_))) => {
+            "the event handler does not answer"
+        }
+        EventError::Call(CallError::NotAllowed) => "the event handler does not allow this server",
+        EventError::Call(CallError::Client(ClientError::TooLong)) => {
+            "the event handler answered with too much data"
+        }
+        EventError::Name => "an event of this name cannot be passed on",
+    }
+}

@@ -1,0 +1,67 @@
+//! The settings of event handlers, as the configuration has them.
+//!
+//! Must not know where they come from.
+
+use std::{fmt, time::Duration};
+
+use aws_lc_rs::hmac;
+use http::HeaderValue;
+
+use super::{pattern::Patterns, url::UrlTemplate};
+
+/// Where the events of a hub go.
+#[derive(Debug)]
+pub(crate) struct UpstreamSettings {
+    pub(crate) hub: String,
+    /// The host by which handlers know this server.
+    pub(crate) host: HeaderValue,
+    /// Sign the connection ids; none without keys.
+    pub(crate) keys: Vec<hmac::Key>,
+    /// In this order: the first that wants an event gets it.
+    pub(crate) handlers: Vec<HandlerSettings>,
+    /// Most groups that the answer of a connect event may name.
+    pub(crate) max_groups: usize,
+}
+
+/// One event handler.
+pub(crate) struct HandlerSettings {
+    pub(crate) url: UrlTemplate,
+    pub(crate) system_events: SystemEvents,
+    pub(crate) user_events: Patterns,
+    pub(crate) group_events: GroupEvents,
+    /// How long a client that connects waits for the answer.
+    pub(crate) connect_timeout: Duration,
+    /// How long any other event may take, retries included.
+    pub(crate) event_timeout: Duration,
+    /// Most requests under way.
+    pub(crate) concurrency: usize,
+    /// The header `Authorization` of each request.
+    pub(crate) authorization: Option<HeaderValue>,
+    /// The authorities that may sign its certificate, as PEM text; those of the system if `None`.
+    pub(crate) ca: Option<Vec<u8>>,
+}
+
+/// Which system events a handler wants.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SystemEvents {
+    pub(crate) connect: bool,
+    pub(crate) connected: bool,
+    pub(crate) disconnected: bool,
+}
+
+/// Which changes of groups a handler wants: of those whose name has one of the patterns.
+#[derive(Debug)]
+pub(crate) struct GroupEvents {
+    pub(crate) joined: bool,
+    pub(crate) left: bool,
+    pub(crate) groups: Patterns,
+}
+
+impl fmt::Debug for HandlerSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // `authorization` is a secret.
+        f.debug_struct("HandlerSettings")
+            .field("url", &self.url.to_string())
+            .finish_non_exhaustive()
+    }
+}
