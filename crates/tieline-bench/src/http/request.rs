@@ -70,3 +70,34 @@ fn head(
     }
     Ok(head)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::validate::tests::plan;
+
+    #[test]
+    fn each_process_has_the_requests_of_its_connections() {
+        let mut plan = plan();
+        (plan.connections, plan.urls) = (4, vec!["http://h:1/{id}?v=1".into()]);
+        plan.request = Some(RequestPlan {
+            content_type: "text/plain".into(),
+            status: 202,
+            receiver_url: None,
+        });
+        let part = Partition::part(&plan, 1, 2);
+        let requests = Requests::new(&part).unwrap().expect("it sends requests");
+        let head = requests.head(1, 5);
+        assert!(
+            head.starts_with("POST /client-3?v=1 HTTP/1.1\r\nHost: h:1\r\n"),
+            "{head}"
+        );
+        assert!(head.ends_with("Content-Length: 5\r\n\r\n"), "{head}");
+    }
+
+    #[test]
+    fn other_scenarios_have_none() {
+        let whole = Partition::whole(&plan());
+        assert!(Requests::new(&whole).unwrap().is_none());
+    }
+}
