@@ -7,7 +7,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use tieline::{ClusterConfig, ClusterError, Config};
 
-use super::error::cluster_error;
+use super::{error::cluster_error, upstream::handlers};
 use crate::{
     app::{
         access::Access,
@@ -22,6 +22,7 @@ use crate::{
         names,
         secret::Secret,
         sections::{
+            event_handlers::EventHandlerTable,
             hub::{Anonymous, HubSettings},
             issuers::IssuerTable,
         },
@@ -40,9 +41,13 @@ pub(crate) struct Checked {
 }
 
 /// Reads the layers and checks everything.
-pub(crate) fn check(layers: &Layers) -> anyhow::Result<Checked> {
+pub(crate) fn check(
+    layers: &Layers,
+    event_handler: Option<EventHandlerTable>,
+) -> anyhow::Result<Checked> {
     let (settings, values) = layers.load(&source::environment())?;
-    let serve = serve_settings(&settings, &values).map_err(|error| as_set(error, &values))?;
+    let serve = serve_settings(&settings, event_handler, &values)
+        .map_err(|error| as_set(error, &values))?;
     Ok(Checked {
         settings,
         values,
@@ -61,7 +66,11 @@ pub(super) fn as_set(error: anyhow::Error, values: &Values) -> anyhow::Error {
     }
 }
 
-fn serve_settings(settings: &Settings, values: &Values) -> anyhow::Result<ServeSettings> {
+fn serve_settings(
+    settings: &Settings,
+    event_handler: Option<EventHandlerTable>,
+    values: &Values,
+) -> anyhow::Result<ServeSettings> {
     let config = settings.limits.config(&settings.times);
     config.validate().map_err(|error| invalid(&error, values))?;
     if settings.hubs.iter().next().is_none() {
@@ -69,7 +78,8 @@ fn serve_settings(settings: &Settings, values: &Values) -> anyhow::Result<ServeS
             "`only_listed_hubs` is true, but no hub has a table: add one, such as [hub.chat]";
         return Err(ConfigErrors::one(text).into());
     }
-    let verifier = verifier(settings)?.map(Arc::new);
+    let keys = access_keys(settings)?;
+    let verifier = verifier(settings, keys.as_ref())?.map(Arc::new);
     let has_tokens = verifier.is_some();
     Ok(ServeSettings {
         listen: check_listen(settings, settings.general.listen, has_tokens)?,
@@ -77,9 +87,9 @@ fn serve_settings(settings: &Settings, values: &Values) -> anyhow::Result<ServeS
         registry: registry(settings)?,
         cluster: cluster(settings, &config, values)?,
         rules: rules(settings, verifier.as_ref()),
+        handlers: handlers(settings, event_handler, keys.as_ref(), &config)?,
         config,
         drain_delay: settings.times.drain_delay,
-        upstream: None,
     })
 }
 
@@ -123,7 +133,7 @@ fn anonymous(hub: &HubSettings, has_tokens: bool) -> Anonymous {
 }
 
 /// The keys that sign, if there are any.
-pub(super) fn access_keys(settings: &Settings) -> anyhow::Result<Option<AccessKeys>> {
+fn access_keys(settings: &Settings) -> anyhow::Result<Option<AccessKeys>> {
     let secondary = settings.keys.secondary.as_ref();
     let secondary = secondary.map(|key| access_key(key, "--secondary-key-file"));
     Ok(match (primary_key(settings)?, secondary.transpose()?) {
@@ -137,20 +147,19 @@ pub(super) fn access_keys(settings: &Settings) -> anyhow::Result<Option<AccessKe
 }
 
 /// What verifies tokens; `None` if there is neither a key nor an issuer. Reads the key sets.
-fn verifier(settings: &Settings) -> anyhow::Result<Option<Verifier>> {
+fn verifier(settings: &Settings, keys: Option<&AccessKeys>) -> anyhow::Result<Option<Verifier>> {
     let endpoints = settings.general.public_endpoints.iter().map(|text| {
         let invalid = |why| ConfigErrors::one(format!("invalid --public-endpoint: {why}"));
         text.parse().map_err(invalid)
     });
     let endpoints = endpoints.collect::<Result<_, _>>()?;
-    let keys = access_keys(settings)?;
     let issuers = settings.issuers.iter().enumerate();
     let issuers = issuers.map(|(index, table)| issuer(index, table));
     let issuers = issuers.collect::<anyhow::Result<Vec<_>>>()?;
     if keys.is_none() && issuers.is_empty() {
         return Ok(None);
     }
-    Ok(Some(Verifier::new(keys.as_ref(), issuers, endpoints)))
+    Ok(Some(Verifier::new(keys, issuers, endpoints)))
 }
 
 /// The key that signs.

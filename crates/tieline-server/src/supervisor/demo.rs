@@ -59,7 +59,7 @@ pub(crate) async fn demo(settings: DemoSettings) -> anyhow::Result<()> {
         let node = ReadyNode::new(
             started.listener,
             started.cluster,
-            Some(chat),
+            chat,
             settings.rules.clone(),
             phase,
         )

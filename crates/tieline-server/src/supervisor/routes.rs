@@ -63,7 +63,6 @@ mod tests {
     use tieline::{Cluster, ClusterConfig, Config, Hub, registry::MemoryRegistry};
 
     use super::*;
-    use crate::wire::webpubsub::upstream::Upstream;
 
     #[test]
     fn an_unreachable_registry_is_reported_but_the_node_stays_ready() {
@@ -93,7 +92,7 @@ mod tests {
             };
             let hub = Hub::new(Config::default()).unwrap();
             let cluster = Cluster::start(hub, registry.clone(), config).await.unwrap();
-            Node::in_cluster(cluster, WebPubSub::<Upstream>::new(None))
+            Node::in_cluster(cluster, ())
         };
         let first = node(None).await;
         let address = first.cluster().unwrap().address().unwrap();

@@ -103,7 +103,7 @@ impl<E: Events> Handler for WebPubSub<E> {
 }
 
 impl<E: Events> WebPubSub<E> {
-    pub(crate) fn new(events: Option<E>) -> Self {
+    pub(crate) fn new(events: E) -> Self {
         Self {
             events: Dispatcher::new(events),
         }
