@@ -13,6 +13,7 @@ pub(crate) mod key;
 pub(crate) mod namespace;
 pub(crate) mod pattern;
 pub(crate) mod payload;
+mod permissions;
 pub(crate) mod role;
 pub(crate) mod send;
 pub(crate) mod token;

@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use super::pattern::Pattern;
 
 /// What a client may do to a group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Permission {
     JoinLeaveGroup,
     SendToGroup,
