@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use parking_lot::Mutex;
+
 use super::role::{Permission, Roles};
 
 /// Most groups with a grant or a revocation, of both permissions together.
@@ -14,7 +16,11 @@ pub(crate) const MAX_OVERRIDES: usize = 1000;
 #[derive(Debug)]
 pub(crate) struct Permissions {
     roles: Arc<Roles>,
-    /// Boxed: few clients have any. Sorted by permission and group.
+    /// Sorted by permission and group.
+    #[allow(
+        clippy::box_collection,
+        reason = "few clients have any, and a pointer is a third of a list"
+    )]
     overrides: Option<Box<Vec<Override>>>,
 }
 
@@ -24,6 +30,9 @@ struct Override {
     group: Box<str>,
     is_granted: bool,
 }
+
+/// The permissions of a connected client: its callbacks ask them, and its node grants and revokes them meanwhile.
+pub(crate) type SharedPermissions = Mutex<Permissions>;
 
 /// The client has too many grants and revocations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -13,7 +13,7 @@ use crate::{
     app::{access::LiveAccess, events::Events, namespace::Namespace},
     wire::{
         self,
-        webpubsub::{handler::WebPubSub, upgrade},
+        webpubsub::{handler::WebPubSub, rest, upgrade},
     },
 };
 
@@ -25,6 +25,9 @@ pub(super) fn routes<E: Events>(
 ) -> Router {
     let not_found = format!("not found; WebSocket clients connect to /client/hubs/{hub}\n");
     let (_, dialects) = wire::dialects();
+    let rest = node.cluster().map_or_else(Router::new, |cluster| {
+        rest::routes(cluster.clone(), hub.clone(), access.clone())
+    });
     let ready_node = node.clone();
     let ready = move || async move { readiness(&ready_node, *phase.borrow()) };
     Router::new()
@@ -36,6 +39,7 @@ pub(super) fn routes<E: Events>(
             access,
             dialects.webpubsub,
         ))
+        .merge(rest)
         .fallback(move || async move { (StatusCode::NOT_FOUND, not_found) })
 }
 

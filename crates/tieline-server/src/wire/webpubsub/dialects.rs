@@ -6,7 +6,11 @@
 use tieline::{Dialect, DialectId, Dialects, Frame, Note, NoteOrigin};
 
 use super::outgoing;
-use crate::app::payload::{DataType, Payload};
+use crate::app::{
+    about::About,
+    close,
+    payload::{DataType, Payload},
+};
 
 /// The dialects of the wire in a hub.
 #[derive(Debug, Clone, Copy)]
@@ -31,14 +35,14 @@ struct Json;
 
 impl Dialect for Json {
     fn render(&self, note: &Note) -> Option<Frame> {
+        if let Some(text) = close::farewell(note) {
+            return Some(outgoing::farewell(text));
+        }
         let payload = Payload::from_note(note)?;
+        let about = About::parse(note.about())?;
         Some(match note.origin() {
-            NoteOrigin::Group(group) => {
-                let sender = std::str::from_utf8(note.about()).ok()?;
-                let sender = Some(sender).filter(|sender| !sender.is_empty());
-                outgoing::group_message(group, sender, &payload)
-            }
-            _ => outgoing::server_message(&payload),
+            NoteOrigin::Group(group) => outgoing::group_message(group, about, &payload),
+            _ => outgoing::server_message_about(about, &payload),
         })
     }
 }

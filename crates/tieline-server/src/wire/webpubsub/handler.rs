@@ -7,7 +7,9 @@
 
 use std::time::Duration;
 
-use tieline::{CloseCode, CloseFrame, CloseReason, Cluster, Connection, Handler, Message};
+use tieline::{
+    Bytes, CloseCode, CloseFrame, CloseReason, Cluster, Connection, Handler, Message, RequestError,
+};
 
 use super::{
     client::{self, Client, Language, SimpleMode, TargetGroup},
@@ -20,8 +22,10 @@ use crate::app::{
     events::{
         Admission, ConnectError, ConnectRequest, Events, GroupChange, OperationError, UserEvent,
     },
+    operations,
     payload::Payload,
-    role::{Permission, Roles},
+    permissions::SharedPermissions,
+    role::Permission,
     send::send_to_group,
 };
 
@@ -36,6 +40,7 @@ impl<E: Events> Handler for WebPubSub<E> {
     type State = Box<Client<E::Memory>>;
 
     async fn on_connect(&self, connection: &Connection, client: &mut Self::State) {
+        client.permissions = connection.data();
         self.events.connected(connection, &mut client.session);
     }
 
@@ -47,12 +52,16 @@ impl<E: Events> Handler for WebPubSub<E> {
     ) {
         let Client {
             language,
-            roles,
+            permissions,
             session,
         } = &mut **client;
+        let permissions = permissions.as_deref();
         match (language, message) {
             (Language::Json, Message::Text(text)) => match ClientFrame::parse(&text) {
-                Ok(incoming) => self.incoming(connection, roles, session, incoming).await,
+                Ok(incoming) => {
+                    self.incoming(connection, permissions, session, incoming)
+                        .await;
+                }
                 Err(error) => close(connection, CloseCode::INVALID_PAYLOAD, &error.to_string()),
             },
             (Language::Json, Message::Binary(_)) => {
@@ -67,7 +76,7 @@ impl<E: Events> Handler for WebPubSub<E> {
             (Language::Simple(SimpleMode::SendToGroup(target)), message) => {
                 let payload = Payload::from_message(&message);
                 let TargetGroup { group, no_echo } = &**target;
-                let sent = self.send_to_group(connection, roles, group, *no_echo, &payload);
+                let sent = self.send_to_group(connection, permissions, group, *no_echo, &payload);
                 // Without acks, nothing else says that the message went nowhere.
                 if let Err(error) = sent {
                     close(connection, CloseCode::POLICY_VIOLATION, &error.message);
@@ -84,6 +93,18 @@ impl<E: Events> Handler for WebPubSub<E> {
     ) {
         let session = &mut client.session;
         self.events.disconnected(connection, session, reason);
+    }
+
+    async fn on_request(
+        &self,
+        connection: &Connection,
+        request: Bytes,
+    ) -> Result<Bytes, RequestError> {
+        operations::client::answer(connection, &request)
+    }
+
+    async fn on_node_request(&self, request: Bytes) -> Result<Bytes, RequestError> {
+        operations::node::answer(&self.cluster, &request).await
     }
 }
 
@@ -112,13 +133,13 @@ impl<E: Events> WebPubSub<E> {
     async fn incoming(
         &self,
         connection: &Connection,
-        roles: &Roles,
+        permissions: Option<&SharedPermissions>,
         session: &mut SessionSlot<E::Memory>,
         incoming: ClientFrame<'_>,
     ) {
         match incoming {
             ClientFrame::Request { ack_id, operation } => {
-                self.request(connection, roles, session, ack_id, operation)
+                self.request(connection, permissions, session, ack_id, operation)
                     .await;
             }
             ClientFrame::Event {
@@ -167,7 +188,7 @@ impl<E: Events> WebPubSub<E> {
     async fn request(
         &self,
         connection: &Connection,
-        roles: &Roles,
+        permissions: Option<&SharedPermissions>,
         session: &mut SessionSlot<E::Memory>,
         ack_id: Option<u64>,
         operation: Operation<'_>,
@@ -176,7 +197,9 @@ impl<E: Events> WebPubSub<E> {
             connection.emit(outgoing::duplicate_ack(id));
             return;
         }
-        let outcome = self.apply(connection, roles, session, operation).await;
+        let outcome = self
+            .apply(connection, permissions, session, operation)
+            .await;
         // Without an ack id, failure is silent.
         let Some(id) = ack_id else { return };
         connection.emit(match outcome {
@@ -191,13 +214,13 @@ impl<E: Events> WebPubSub<E> {
     async fn apply(
         &self,
         connection: &Connection,
-        roles: &Roles,
+        permissions: Option<&SharedPermissions>,
         session: &mut SessionSlot<E::Memory>,
         operation: Operation<'_>,
     ) -> Result<(), OperationError> {
         match operation {
             Operation::JoinGroup { group } => {
-                client::check(roles, Permission::JoinLeaveGroup, &group)?;
+                client::check(permissions, Permission::JoinLeaveGroup, &group)?;
                 if self.join(connection, &group).await? {
                     let group = group.into_owned();
                     let events = &self.events;
@@ -207,7 +230,7 @@ impl<E: Events> WebPubSub<E> {
                 }
             }
             Operation::LeaveGroup { group } => {
-                client::check(roles, Permission::JoinLeaveGroup, &group)?;
+                client::check(permissions, Permission::JoinLeaveGroup, &group)?;
                 if connection.leave(&group) {
                     let group = group.into_owned();
                     let events = &self.events;
@@ -220,7 +243,7 @@ impl<E: Events> WebPubSub<E> {
                 group,
                 no_echo,
                 payload,
-            } => self.send_to_group(connection, roles, &group, no_echo, &payload)?,
+            } => self.send_to_group(connection, permissions, &group, no_echo, &payload)?,
             Operation::Refused(why) => {
                 return Err(OperationError {
                     name: "BadRequest",
@@ -247,12 +270,12 @@ impl<E: Events> WebPubSub<E> {
     fn send_to_group(
         &self,
         sender: &Connection,
-        roles: &Roles,
+        permissions: Option<&SharedPermissions>,
         group: &str,
         no_echo: bool,
         payload: &Payload,
     ) -> Result<(), OperationError> {
-        client::check(roles, Permission::SendToGroup, group)?;
+        client::check(permissions, Permission::SendToGroup, group)?;
         send_to_group(&self.cluster, sender, group, no_echo, payload);
         Ok(())
     }

@@ -12,6 +12,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use parking_lot::Mutex;
 use serde::Deserialize;
 use tieline::{Accept, ClientId, Node, Refusal, StatusCode, Upgrade, UpgradeRequest};
 
@@ -27,6 +28,7 @@ use crate::app::{
     access::{Admitted, LiveAccess},
     events::{ConnectError, ConnectRequest, Events},
     namespace::Namespace,
+    permissions::{Permissions, SharedPermissions},
     role::Roles,
 };
 
@@ -156,10 +158,11 @@ impl<E: Events> RouteState<E> {
         };
         let mut accept = Accept::new(Box::new(Client {
             language,
-            roles,
+            permissions: None,
             session,
         }))
-        .id(id.clone());
+        .id(id.clone())
+        .data::<SharedPermissions>(Mutex::new(Permissions::new(roles)));
         accept = if is_json {
             accept
                 .dialect(self.dialects.json)
