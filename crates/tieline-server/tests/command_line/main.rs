@@ -8,6 +8,7 @@ mod config;
 mod demo;
 mod http;
 mod kit;
+mod rest;
 mod tokens;
 mod webhooks;
 mod wire;
