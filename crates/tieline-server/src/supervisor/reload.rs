@@ -10,10 +10,10 @@ use tokio::{
 };
 use tracing_subscriber::EnvFilter;
 
-use crate::{app::access::LiveAccess, config::settings::Settings};
+use crate::{app::hubs::LiveHubRules, config::settings::Settings};
 
 /// Reads and checks the configuration, and what it says about who may connect.
-pub(crate) type Load = Box<dyn Fn() -> anyhow::Result<(Settings, LiveAccess)> + Send>;
+pub(crate) type Load = Box<dyn Fn() -> anyhow::Result<(Settings, LiveHubRules)> + Send>;
 /// Replaces the levels of the log.
 pub(crate) type SetLog = Box<dyn Fn(EnvFilter) -> anyhow::Result<()> + Send>;
 
@@ -23,9 +23,8 @@ pub(crate) struct Reload {
     pub(crate) started: Settings,
     pub(crate) load: Load,
     pub(crate) set_log: SetLog,
-    /// The hub that is served, and who may connect to it.
-    pub(crate) hub: String,
-    pub(crate) access: LiveAccess,
+    /// Who may connect to which hub.
+    pub(crate) rules: LiveHubRules,
 }
 
 impl Reload {
@@ -37,8 +36,8 @@ impl Reload {
             while hangup.recv().await.is_some() {
                 // It reads files, which may be slow.
                 match block_in_place(&self.load) {
-                    Ok((settings, access)) => {
-                        self.access.replace(&access);
+                    Ok((settings, rules)) => {
+                        self.rules.replace(&rules);
                         self.apply(&applied, &settings);
                         applied = settings;
                     }
@@ -52,9 +51,9 @@ impl Reload {
 
     /// Applies the changes that a running node can take.
     fn apply(&self, applied: &Settings, settings: &Settings) {
-        let live = changes(applied, settings, &self.hub, true);
+        let live = changes(applied, settings, true);
         // What needs a restart is reported by each reload until then.
-        let fixed = changes(&self.started, settings, &self.hub, false);
+        let fixed = changes(&self.started, settings, false);
         let report = || {
             tracing::info!(applied = live, "configuration reloaded");
             if !fixed.is_empty() {
@@ -76,8 +75,8 @@ impl Reload {
 }
 
 /// The places of the options that differ, those that can be applied or those that cannot.
-fn changes(old: &Settings, new: &Settings, hub: &str, live: bool) -> String {
-    let changes = old.changes(new, hub).into_iter();
+fn changes(old: &Settings, new: &Settings, live: bool) -> String {
+    let changes = old.changes(new).into_iter();
     let places = changes.filter(|(_, option)| option.live == live);
     places
         .map(|(place, _)| place)

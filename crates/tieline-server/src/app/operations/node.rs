@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use tieline::{AskError, Bytes, Cluster, Connection, JoinError, RequestError};
 
 use super::{decode, decode_request, encode};
-use crate::app::{close, filter};
+use crate::app::{close, filter, hubs::HubHandle};
 
 /// Connections between two chances for other tasks.
 const SLICE: usize = 128;
@@ -90,13 +90,9 @@ pub(crate) struct Parts {
 }
 
 /// Asks every node, for 5 s at most. Costs a message to each, whether or not it has such connections.
-pub(crate) async fn ask_all(
-    cluster: &Cluster,
-    namespace: &str,
-    operation: &NodeOperation,
-) -> Parts {
-    let namespace = namespace.to_owned();
-    let replies = cluster.ask_all(encode(&NodeRequest {
+pub(crate) async fn ask_all(hub: &HubHandle, operation: &NodeOperation) -> Parts {
+    let namespace = hub.name().as_str().to_owned();
+    let replies = hub.cluster().ask_all(encode(&NodeRequest {
         namespace,
         operation,
     }));

@@ -1,18 +1,21 @@
 //! The state of a client's connection.
 //!
-//! Owns the choice between the subprotocol and the modes of a simple client, and what the client may do. Must
-//! not know the cluster. Invariant: both are decided at the upgrade and never change.
+//! Owns the choice between the subprotocol and the modes of a simple client, the hub, and what the client may
+//! do. Invariant: all are decided at the upgrade and never change.
 
 use std::sync::Arc;
 
 use tieline::{Refusal, StatusCode, UpgradeRequest};
 
 use super::session::SessionSlot;
-use crate::app::{events::OperationError, permissions::SharedPermissions, role::Permission};
+use crate::app::{
+    events::OperationError, hubs::HubHandle, permissions::SharedPermissions, role::Permission,
+};
 
 /// The state of a client's connection.
 pub(crate) struct Client<M> {
     pub(super) language: Language,
+    pub(super) hub: HubHandle,
     /// Those of the connection's data, from `on_connect` on.
     pub(super) permissions: Option<Arc<SharedPermissions>>,
     pub(super) session: SessionSlot<M>,
@@ -21,7 +24,7 @@ pub(crate) struct Client<M> {
 /// How a client's messages are read.
 #[derive(Debug)]
 pub(super) enum Language {
-    /// As frames of `json.webpubsub.azure.v1`.
+    /// As frames of `json.webpubsub.azure.v1`, also with numbers.
     Json,
     /// As bare payloads.
     Simple(SimpleMode),

@@ -22,6 +22,7 @@ use crate::app::{
     events::{
         Admission, ConnectError, ConnectRequest, Events, GroupChange, OperationError, UserEvent,
     },
+    hubs::HubHandle,
     operations,
     payload::Payload,
     permissions::SharedPermissions,
@@ -31,8 +32,17 @@ use crate::app::{
 
 /// The handler of Web PubSub clients.
 pub(crate) struct WebPubSub<E: Events> {
+    /// For requests of other nodes, which say in which hub.
     cluster: Cluster,
     events: Dispatcher<E>,
+}
+
+/// A client that sends, and what it may do in its hub.
+#[derive(Clone, Copy)]
+struct Sender<'a> {
+    connection: &'a Connection,
+    hub: &'a HubHandle,
+    permissions: Option<&'a SharedPermissions>,
 }
 
 impl<E: Events> Handler for WebPubSub<E> {
@@ -41,7 +51,8 @@ impl<E: Events> Handler for WebPubSub<E> {
 
     async fn on_connect(&self, connection: &Connection, client: &mut Self::State) {
         client.permissions = connection.data();
-        self.events.connected(connection, &mut client.session);
+        let Client { session, hub, .. } = &mut **client;
+        self.events.connected(connection, session, hub.cluster());
     }
 
     async fn on_message(
@@ -52,20 +63,22 @@ impl<E: Events> Handler for WebPubSub<E> {
     ) {
         let Client {
             language,
+            hub,
             permissions,
             session,
         } = &mut **client;
-        let permissions = permissions.as_deref();
+        let sender = Sender {
+            connection,
+            hub,
+            permissions: permissions.as_deref(),
+        };
         match (language, message) {
             (Language::Json, Message::Text(text)) => match ClientFrame::parse(&text) {
-                Ok(incoming) => {
-                    self.incoming(connection, permissions, session, incoming)
-                        .await;
-                }
+                Ok(incoming) => self.incoming(sender, session, incoming).await,
                 Err(error) => close(connection, CloseCode::INVALID_PAYLOAD, &error.to_string()),
             },
             (Language::Json, Message::Binary(_)) => {
-                let why = "binary frame; json.webpubsub.azure.v1 has only text frames";
+                let why = "binary frame; the JSON subprotocols have only text frames";
                 close(connection, CloseCode::UNSUPPORTED_DATA, why);
             }
             (Language::Simple(SimpleMode::SendEvent), message) => {
@@ -76,7 +89,7 @@ impl<E: Events> Handler for WebPubSub<E> {
             (Language::Simple(SimpleMode::SendToGroup(target)), message) => {
                 let payload = Payload::from_message(&message);
                 let TargetGroup { group, no_echo } = &**target;
-                let sent = self.send_to_group(connection, permissions, group, *no_echo, &payload);
+                let sent = sender.send_to_group(group, *no_echo, &payload);
                 // Without acks, nothing else says that the message went nowhere.
                 if let Err(error) = sent {
                     close(connection, CloseCode::POLICY_VIOLATION, &error.message);
@@ -111,8 +124,8 @@ impl<E: Events> Handler for WebPubSub<E> {
 impl<E: Events> WebPubSub<E> {
     pub(crate) fn new(cluster: Cluster, events: Option<E>) -> Self {
         Self {
-            events: Dispatcher::new(cluster.clone(), events),
             cluster,
+            events: Dispatcher::new(events),
         }
     }
 
@@ -132,15 +145,14 @@ impl<E: Events> WebPubSub<E> {
 
     async fn incoming(
         &self,
-        connection: &Connection,
-        permissions: Option<&SharedPermissions>,
+        sender: Sender<'_>,
         session: &mut SessionSlot<E::Memory>,
         incoming: ClientFrame<'_>,
     ) {
+        let connection = sender.connection;
         match incoming {
             ClientFrame::Request { ack_id, operation } => {
-                self.request(connection, permissions, session, ack_id, operation)
-                    .await;
+                self.request(sender, session, ack_id, operation).await;
             }
             ClientFrame::Event {
                 ack_id,
@@ -187,19 +199,17 @@ impl<E: Events> WebPubSub<E> {
     /// Carries out an operation, at most once per ack id, and acknowledges it.
     async fn request(
         &self,
-        connection: &Connection,
-        permissions: Option<&SharedPermissions>,
+        sender: Sender<'_>,
         session: &mut SessionSlot<E::Memory>,
         ack_id: Option<u64>,
         operation: Operation<'_>,
     ) {
+        let connection = sender.connection;
         if let Some(id) = ack_id.filter(|id| session.is_acked(*id)) {
             connection.emit(outgoing::duplicate_ack(id));
             return;
         }
-        let outcome = self
-            .apply(connection, permissions, session, operation)
-            .await;
+        let outcome = self.apply(sender, session, operation).await;
         // Without an ack id, failure is silent.
         let Some(id) = ack_id else { return };
         connection.emit(match outcome {
@@ -213,15 +223,15 @@ impl<E: Events> WebPubSub<E> {
 
     async fn apply(
         &self,
-        connection: &Connection,
-        permissions: Option<&SharedPermissions>,
+        sender: Sender<'_>,
         session: &mut SessionSlot<E::Memory>,
         operation: Operation<'_>,
     ) -> Result<(), OperationError> {
+        let connection = sender.connection;
         match operation {
             Operation::JoinGroup { group } => {
-                client::check(permissions, Permission::JoinLeaveGroup, &group)?;
-                if self.join(connection, &group).await? {
+                client::check(sender.permissions, Permission::JoinLeaveGroup, &group)?;
+                if sender.join(&group).await? {
                     let group = group.into_owned();
                     let events = &self.events;
                     events
@@ -230,7 +240,7 @@ impl<E: Events> WebPubSub<E> {
                 }
             }
             Operation::LeaveGroup { group } => {
-                client::check(permissions, Permission::JoinLeaveGroup, &group)?;
+                client::check(sender.permissions, Permission::JoinLeaveGroup, &group)?;
                 if connection.leave(&group) {
                     let group = group.into_owned();
                     let events = &self.events;
@@ -243,7 +253,7 @@ impl<E: Events> WebPubSub<E> {
                 group,
                 no_echo,
                 payload,
-            } => self.send_to_group(connection, permissions, &group, no_echo, &payload)?,
+            } => sender.send_to_group(&group, no_echo, &payload)?,
             Operation::Refused(why) => {
                 return Err(OperationError {
                     name: "BadRequest",
@@ -253,30 +263,32 @@ impl<E: Events> WebPubSub<E> {
         }
         Ok(())
     }
+}
 
+impl Sender<'_> {
     /// Joins once all nodes know, so that whatever any node sends to the group after the ack arrives. Whether
     /// the client was not in the group before.
-    async fn join(&self, connection: &Connection, group: &str) -> Result<bool, OperationError> {
-        let is_new = connection.join(group).map_err(|error| OperationError {
+    async fn join(self, group: &str) -> Result<bool, OperationError> {
+        let joined = self.connection.join(group);
+        let is_new = joined.map_err(|error| OperationError {
             name: "BadRequest",
             message: error.to_string(),
         })?;
-        if !self.cluster.synced().await {
+        if !self.hub.cluster().synced().await {
             tracing::debug!(group, "acknowledging a join before every node knows of it");
         }
         Ok(is_new)
     }
 
     fn send_to_group(
-        &self,
-        sender: &Connection,
-        permissions: Option<&SharedPermissions>,
+        self,
         group: &str,
         no_echo: bool,
         payload: &Payload,
     ) -> Result<(), OperationError> {
-        client::check(permissions, Permission::SendToGroup, group)?;
-        send_to_group(&self.cluster, sender, group, no_echo, payload);
+        client::check(self.permissions, Permission::SendToGroup, group)?;
+        let cluster = self.hub.cluster();
+        send_to_group(cluster, self.connection, group, no_echo, payload);
         Ok(())
     }
 }

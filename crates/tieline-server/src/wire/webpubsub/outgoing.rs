@@ -13,13 +13,8 @@ use crate::app::{
     payload::{DataType, Payload},
 };
 
-/// A message from the server.
-pub(crate) fn server_message(payload: &Payload) -> Frame {
-    message("server", None, About::default(), payload)
-}
-
-/// The same, of which more is known. Whoever sent it is not told: it is the server.
-pub(super) fn server_message_about(about: About<'_>, payload: &Payload) -> Frame {
+/// A message from the server. Whoever sent it is not told.
+pub(super) fn server_message(about: About<'_>, payload: &Payload) -> Frame {
     let sender = None;
     message("server", None, About { sender, ..about }, payload)
 }
@@ -229,7 +224,7 @@ mod tests {
                 r#"{"type":"invokeResponse","invocationId":"7","success":false,"error":{"name":"Oops","message":"no"}}"#,
             ),
             (
-                server_message(&Payload::binary(&[1, 2, 3])),
+                server_message(About::default(), &Payload::binary(&[1, 2, 3])),
                 r#"{"type":"message","from":"server","dataType":"binary","data":"AQID"}"#,
             ),
             (

@@ -55,6 +55,13 @@ fn whoever_is_closed_is_told_why_once() {
         204
     );
     assert_eq!(simple.close(), (1000, String::new()));
+    let path = client_path(json!({}));
+    let reliable = "json.reliable.webpubsub.azure.v1";
+    let mut reliable = Client::connect(&nodes.second, &path, reliable);
+    assert!(reliable.text().contains(r#""event":"connected""#));
+    assert_eq!(nodes.call("POST", "/:closeConnections").status, 204);
+    assert!(reliable.text().contains(WHAT));
+    assert_eq!(reliable.close(), (1000, String::new()));
     for (method, path) in [
         ("DELETE", "/connections/none"),
         ("POST", "/users/none/:closeConnections"),

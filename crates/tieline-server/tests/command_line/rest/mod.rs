@@ -36,19 +36,24 @@ struct Nodes {
 
 impl Nodes {
     fn start() -> Self {
+        let nodes = Self::with_lease("5");
+        // A new registry could be one that has lost its entries: who is not there is not known at first.
+        eventually("the registry knows who is not there", || {
+            nodes.call("HEAD", "/connections/none").status == 404
+        });
+        nodes
+    }
+
+    /// Starts them with a lease in seconds, until they know each other.
+    fn with_lease(lease: &str) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = { runtime }.enable_all().build().unwrap();
         let redis = runtime.block_on(Redis::start());
+        let registry = redis.url();
         let node = || {
             let peers = format!("127.0.0.1:{}", free_port());
-            serve(&[
-                "--registry",
-                &redis.url(),
-                "--peers-listen",
-                &peers,
-                "--lease",
-                "5",
-            ])
+            let cluster = ["--registry", &registry, "--peers-listen", &peers];
+            serve(&[&cluster[..], &["--lease", lease]].concat())
         };
         let nodes = Self {
             first: node(),
@@ -56,13 +61,8 @@ impl Nodes {
             _redis: redis,
         };
         let _linked = nodes.client(json!({"sub": "linked"}));
-        let status = |path| nodes.call("HEAD", path).status;
         eventually("the nodes know each other", || {
-            status("/users/linked") == 200
-        });
-        // A new registry could be one that has lost its entries: who is not there is not known at first.
-        eventually("the registry knows who is not there", || {
-            status("/connections/none") == 404
+            nodes.call("HEAD", "/users/linked").status == 200
         });
         nodes
     }

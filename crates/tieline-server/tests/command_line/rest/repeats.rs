@@ -22,10 +22,10 @@ fn a_repeated_request_is_sent_once_and_answered_alike() {
     };
     thread::scope(|scope| {
         let at_once = [(); 8].map(|()| scope.spawn(|| send("one", "x")));
-        for sent in at_once {
-            let sent = sent.join().unwrap();
-            assert_eq!((sent.status, sent.reach()), (202, ["1", "0", "0"]));
-            assert_eq!(sent.header("repeatability-result"), Some("accepted"));
+        for answer in at_once {
+            let answer = answer.join().unwrap();
+            assert_eq!((answer.status, answer.reach()), (202, ["1", "0", "0"]));
+            assert_eq!(answer.header("repeatability-result"), Some("accepted"));
         }
     });
     assert_eq!(send("one", "x").reach(), ["1", "0", "0"]);

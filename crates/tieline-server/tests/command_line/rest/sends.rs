@@ -212,8 +212,8 @@ fn metadata_is_in_the_frames_of_clients_that_know_it() {
         let headers = format!("Content-Type: text/plain\r\n{headers}");
         request(&nodes.first, "POST", "/users/ada/:send", &headers, b"x")
     };
-    let sent = send("X-WebPubSub-Metadata-Trace: a \"b\"\r\nX-WebPubSub-Metadata-n: 1\r\n");
-    assert_eq!(sent.status, 202, "{sent:?}");
+    let answer = send("X-WebPubSub-Metadata-Trace: a \"b\"\r\nX-WebPubSub-Metadata-n: 1\r\n");
+    assert_eq!(answer.status, 202, "{answer:?}");
     let expected = json!({
         "type": "message", "from": "server", "dataType": "text", "data": "x",
         "metadata": {"trace": "a \"b\"", "n": "1"}
@@ -245,7 +245,7 @@ fn metadata_is_in_the_frames_of_clients_that_know_it() {
 
 #[test]
 fn a_node_that_does_not_answer_is_missed_and_said_so() {
-    let nodes = Nodes::start();
+    let nodes = Nodes::with_lease("60");
     let _ada = nodes.client(json!({"sub": "ada", "webpubsub.group": ["g"]}));
     eventually("the group is known", || {
         nodes.call("HEAD", "/groups/g").status == 200

@@ -3,12 +3,12 @@
 use axum::{body::Body, http::StatusCode, response::Response};
 
 use super::{
-    Scope,
     error::Error,
     outcome::{self, MissedLog, empty},
     path::Target,
     query::Query,
 };
+use crate::app::hubs::HubHandle;
 use crate::app::operations::{
     client::{self, ClientRequest},
     node::{self, NodeOperation, Whom},
@@ -16,7 +16,7 @@ use crate::app::operations::{
 
 /// Closes one connection, or those of many. It is done whether or not there are any.
 pub(super) async fn close(
-    scope: &Scope,
+    hub: &HubHandle,
     target: Target,
     query: &Query,
     log: &MissedLog,
@@ -25,7 +25,7 @@ pub(super) async fn close(
     let whom = match target {
         Target::Connection(id) => {
             let request = ClientRequest::Close { reason };
-            if let Err(error) = client::ask(&scope.cluster, &id, &request).await
+            if let Err(error) = client::ask(hub.cluster(), &id, &request).await
                 && let Some(error) = outcome::not_asked(&error)
             {
                 return Err(error);
@@ -41,6 +41,6 @@ pub(super) async fn close(
         excluded: query.excluded(),
         reason,
     };
-    let parts = node::ask_all(&scope.cluster, &scope.namespace, &operation).await;
+    let parts = node::ask_all(hub, &operation).await;
     Ok(outcome::done_by_all(StatusCode::NO_CONTENT, &parts, log))
 }

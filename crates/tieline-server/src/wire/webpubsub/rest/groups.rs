@@ -11,11 +11,12 @@ use axum::{
 use serde::Deserialize;
 
 use super::{
-    Scope, body,
+    body,
     error::Error,
     outcome::{self, MissedLog, done_by_all, empty},
     path, query,
 };
+use crate::app::hubs::HubHandle;
 use crate::app::operations::{
     client::{self, ClientRequest},
     node::{self, NodeOperation, Parts, Whom},
@@ -33,31 +34,31 @@ struct Bulk {
 }
 
 pub(super) async fn add_connection(
-    scope: &Scope,
+    hub: &HubHandle,
     connection: &str,
     group: &str,
 ) -> Result<Response, Error> {
-    let membership = scope.cluster.join_group(connection, group).await;
+    let membership = hub.cluster().join_group(connection, group).await;
     outcome::changed(membership)?.ok_or_else(Error::no_connection)?;
     Ok(empty(StatusCode::OK))
 }
 
 /// It is done whether or not there is such a connection.
 pub(super) async fn remove_connection(
-    scope: &Scope,
+    hub: &HubHandle,
     connection: &str,
     group: &str,
 ) -> Result<Response, Error> {
-    outcome::changed(scope.cluster.leave_group(connection, group).await)?;
+    outcome::changed(hub.cluster().leave_group(connection, group).await)?;
     Ok(empty(StatusCode::NO_CONTENT))
 }
 
 pub(super) async fn remove_connection_from_all(
-    scope: &Scope,
+    hub: &HubHandle,
     connection: &str,
 ) -> Result<Response, Error> {
     let request = ClientRequest::LeaveAllGroups;
-    if let Err(error) = client::ask(&scope.cluster, connection, &request).await
+    if let Err(error) = client::ask(hub.cluster(), connection, &request).await
         && let Some(error) = outcome::not_asked(&error)
     {
         return Err(error);
@@ -67,13 +68,13 @@ pub(super) async fn remove_connection_from_all(
 
 /// Adds the connections that a user has now.
 pub(super) async fn add_user(
-    scope: &Scope,
+    hub: &HubHandle,
     user: String,
     group: String,
     log: &MissedLog,
 ) -> Result<Response, Error> {
     let parts = all(
-        scope,
+        hub,
         NodeOperation::Join {
             whom: Whom::User(user),
             groups: vec![group],
@@ -94,7 +95,7 @@ pub(super) async fn add_user(
 
 /// Removes the connections that a user has now; from all groups without one.
 pub(super) async fn remove_user(
-    scope: &Scope,
+    hub: &HubHandle,
     user: String,
     group: Option<String>,
     log: &MissedLog,
@@ -103,13 +104,13 @@ pub(super) async fn remove_user(
         whom: Whom::User(user),
         groups: group.map(|group| vec![group]),
     };
-    let parts = all(scope, leave).await;
+    let parts = all(hub, leave).await;
     Ok(done_by_all(StatusCode::NO_CONTENT, &parts, log))
 }
 
 /// Adds the connections that a filter admits now, or removes them.
 pub(super) async fn change_many(
-    scope: &Scope,
+    hub: &HubHandle,
     headers: &HeaderMap,
     body: Body,
     join: bool,
@@ -133,10 +134,10 @@ pub(super) async fn change_many(
         let groups = Some(groups);
         NodeOperation::Leave { whom, groups }
     };
-    let parts = all(scope, operation).await;
+    let parts = all(hub, operation).await;
     Ok(done_by_all(StatusCode::OK, &parts, log))
 }
 
-async fn all(scope: &Scope, operation: NodeOperation) -> Parts {
-    node::ask_all(&scope.cluster, &scope.namespace, &operation).await
+async fn all(hub: &HubHandle, operation: NodeOperation) -> Parts {
+    node::ask_all(hub, &operation).await
 }

@@ -13,12 +13,14 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Serialize;
 
 use super::{
-    Scope,
     error::Error,
     outcome::{self, MissedLog},
     query::Query,
 };
-use crate::app::operations::node::{self, Member, NodeOperation};
+use crate::app::{
+    hubs::HubHandle,
+    operations::node::{self, Member, NodeOperation},
+};
 
 const MAX_PAGE: usize = 200;
 
@@ -33,7 +35,7 @@ struct Page<'a> {
 /// Lists the members after the one that the query continues from. `url` is the one that was asked, without its
 /// query.
 pub(super) async fn members(
-    scope: &Scope,
+    hub: &HubHandle,
     group: String,
     query: &Query,
     url: &str,
@@ -48,7 +50,7 @@ pub(super) async fn members(
         after: after.unwrap_or_default(),
         limit,
     };
-    let parts = node::ask_all(&scope.cluster, &scope.namespace, &operation).await;
+    let parts = node::ask_all(hub, &operation).await;
     let rest = top.map(|top| top - parts.members.len());
     let last = parts
         .members

@@ -28,7 +28,6 @@ use axum::{
     response::{IntoResponse, Response},
     routing::any,
 };
-use tieline::Cluster;
 
 use self::{
     error::Error,
@@ -37,27 +36,22 @@ use self::{
     query::Query,
     repeat::Repeats,
 };
-use crate::app::{access::LiveAccess, namespace::Namespace};
+use crate::{
+    app::hubs::{Hub, HubHandle, Hubs},
+    config::hub_name::HubName,
+};
 
 /// What requests share.
 #[derive(Clone)]
 struct RestState {
-    cluster: Cluster,
-    hub: Namespace,
-    access: LiveAccess,
+    hubs: Hubs,
     repeats: Repeats,
     log: MissedLog,
 }
 
-/// The hub of a request.
-struct Scope {
-    cluster: Cluster,
-    namespace: String,
-}
-
 /// A request whose token has been checked.
 struct Checked {
-    scope: Scope,
+    hub: HubHandle,
     operation: Operation,
     query: Query,
     headers: HeaderMap,
@@ -68,14 +62,12 @@ struct Checked {
 }
 
 /// The REST API.
-pub(crate) fn routes(cluster: Cluster, hub: Namespace, access: LiveAccess) -> Router {
+pub(crate) fn routes(hubs: Hubs) -> Router {
     Router::new()
         .route("/api/health", any(health))
         .route("/api/{*path}", any(answer))
         .with_state(RestState {
-            cluster,
-            hub,
-            access,
+            hubs,
             repeats: Repeats::default(),
             log: MissedLog::default(),
         })
@@ -99,9 +91,9 @@ impl RestState {
         let (parts, body) = request.into_parts();
         let path = parts.uri.path();
         let Call { hub, operation } = Call::parse(&parts.method, path)?;
-        let scope = self.scope(&hub)?;
-        let access = self.access.load();
-        let token = auth::check(&access, &parts.headers, path)?;
+        let hub = self.hub(&hub)?;
+        let access = &hub.rules().access;
+        let token = auth::check(access, &parts.headers, path)?;
         let url = match operation {
             Operation::Members { .. } => access.url(token, path).unwrap_or_default(),
             _ => String::new(),
@@ -113,7 +105,7 @@ impl RestState {
             _ => self.repeats.id_of(&parts)?,
         };
         let checked = Checked {
-            scope,
+            hub: hub.handle().clone(),
             operation,
             query,
             headers: parts.headers,
@@ -131,23 +123,17 @@ impl RestState {
         Ok(self.repeats.once(id, carry_out).await)
     }
 
-    fn scope(&self, hub: &str) -> Result<Scope, Error> {
-        let name: Result<Namespace, _> = hub.parse();
+    fn hub(&self, name: &str) -> Result<Hub, Error> {
+        let name: Result<HubName, _> = name.parse();
         let name = name.map_err(|why| Error::bad_request("hub", why))?;
-        if name != self.hub {
-            return Err(Error::no_hub());
-        }
-        Ok(Scope {
-            cluster: self.cluster.clone(),
-            namespace: String::new(),
-        })
+        self.hubs.get(&name).ok_or_else(Error::no_hub)
     }
 }
 
 impl Checked {
     async fn carry_out(self) -> Result<Response, Error> {
         let Self {
-            scope,
+            hub,
             operation,
             query,
             headers,
@@ -155,38 +141,38 @@ impl Checked {
             url,
             log,
         } = self;
-        let (scope, query, headers, log) = (&scope, &query, &headers, &log);
-        let cluster = &scope.cluster;
+        let (hub, query, headers, log) = (&hub, &query, &headers, &log);
+        let cluster = hub.cluster();
         match operation {
             Operation::Send(target) => {
                 send::send(cluster, &target, query, (headers, body), log).await
             }
-            Operation::Close(target) => close::close(scope, target, query, log).await,
+            Operation::Close(target) => close::close(hub, target, query, log).await,
             Operation::Exists(target) => exists::exists(cluster, &target, log).await,
             Operation::AddConnection { group, connection } => {
-                groups::add_connection(scope, &connection, &group).await
+                groups::add_connection(hub, &connection, &group).await
             }
             Operation::RemoveConnection { group, connection } => {
-                groups::remove_connection(scope, &connection, &group).await
+                groups::remove_connection(hub, &connection, &group).await
             }
             Operation::RemoveConnectionFromAll { connection } => {
-                groups::remove_connection_from_all(scope, &connection).await
+                groups::remove_connection_from_all(hub, &connection).await
             }
-            Operation::AddUser { user, group } => groups::add_user(scope, user, group, log).await,
+            Operation::AddUser { user, group } => groups::add_user(hub, user, group, log).await,
             Operation::RemoveUser { user, group } => {
-                groups::remove_user(scope, user, Some(group), log).await
+                groups::remove_user(hub, user, Some(group), log).await
             }
             Operation::RemoveUserFromAll { user } => {
-                groups::remove_user(scope, user, None, log).await
+                groups::remove_user(hub, user, None, log).await
             }
             Operation::Permission(access, permission, connection) => {
                 permissions::permission(cluster, access, permission, &connection, query).await
             }
-            Operation::AddToGroups => groups::change_many(scope, headers, body, true, log).await,
+            Operation::AddToGroups => groups::change_many(hub, headers, body, true, log).await,
             Operation::RemoveFromGroups => {
-                groups::change_many(scope, headers, body, false, log).await
+                groups::change_many(hub, headers, body, false, log).await
             }
-            Operation::Members { group } => list::members(scope, group, query, &url, log).await,
+            Operation::Members { group } => list::members(hub, group, query, &url, log).await,
             Operation::GenerateToken => Err(Error::not_implemented(
                 "tokens are made by whoever has an access key: by the SDKs, or by `tieline token`",
             )),
