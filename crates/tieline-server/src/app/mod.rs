@@ -17,6 +17,7 @@ pub(crate) mod operations;
 pub(crate) mod pattern;
 pub(crate) mod payload;
 pub(crate) mod permissions;
+pub(crate) mod reach;
 pub(crate) mod role;
 pub(crate) mod send;
 pub(crate) mod token;

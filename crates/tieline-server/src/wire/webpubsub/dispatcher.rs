@@ -22,6 +22,7 @@ use crate::app::{
         GroupEvent, OperationError, UserEvent,
     },
     payload::Payload,
+    reach::reachable,
 };
 
 /// Most bytes of events that wait or are being handled, of all clients together. Beyond it, events fail at
@@ -62,8 +63,8 @@ impl<E: Events> Dispatcher<E> {
         Some(events.connect(request).await)
     }
 
-    /// Reports a connection, once every node knows its user and its groups: an event handler that answers
-    /// through another node reaches it.
+    /// Reports a connection, once every node reaches it by its id, its user and its groups: an event handler
+    /// may answer through another node.
     pub(super) fn connected(
         &self,
         connection: &Connection,
@@ -77,8 +78,8 @@ impl<E: Events> Dispatcher<E> {
         let (connection, session) = (connection.clone(), slot.open());
         let queue = Arc::clone(&session.queue);
         let job: Job = Box::pin(async move {
-            if !cluster.synced().await {
-                tracing::debug!("reporting a connection before every node knows of it");
+            if !reachable(&cluster, &connection).await {
+                tracing::debug!("reporting a connection that other nodes may not reach yet");
             }
             events.connected(client(&connection, &session)).await;
         });

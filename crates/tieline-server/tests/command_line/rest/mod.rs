@@ -1,5 +1,6 @@
 //! The REST API: what a backend asks for on one node, about clients of another.
 
+mod announced;
 mod closes;
 mod encodings;
 mod groups;

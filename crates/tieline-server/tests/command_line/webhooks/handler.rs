@@ -15,30 +15,30 @@ use crate::kit::DEADLINE;
 
 /// A request as it arrived.
 #[derive(Debug, Clone)]
-pub(super) struct Seen {
-    pub(super) method: String,
-    pub(super) path: String,
-    pub(super) headers: BTreeMap<String, String>,
-    pub(super) body: Vec<u8>,
+pub(crate) struct Seen {
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Seen {
-    pub(super) fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", String::as_str)
     }
 
     /// The name of the event.
-    pub(super) fn event(&self) -> &str {
+    pub(crate) fn event(&self) -> &str {
         self.header("ce-eventname")
     }
 
-    pub(super) fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         str::from_utf8(&self.body).unwrap()
     }
 }
 
 /// What a handler does with a request.
-pub(super) enum Reply {
+pub(crate) enum Reply {
     /// Answers with a status, header lines and a body.
     Http(u16, String, Vec<u8>),
     /// Sends these bytes and closes.
@@ -53,36 +53,36 @@ pub(super) enum Reply {
 
 impl Reply {
     /// 204.
-    pub(super) fn nothing() -> Self {
+    pub(crate) fn nothing() -> Self {
         Self::Http(204, String::new(), Vec::new())
     }
 
-    pub(super) fn status(status: u16) -> Self {
+    pub(crate) fn status(status: u16) -> Self {
         Self::Http(status, String::new(), b"secret stack trace".to_vec())
     }
 
-    pub(super) fn of(content_type: &str, body: &str) -> Self {
+    pub(crate) fn of(content_type: &str, body: &str) -> Self {
         let header = format!("Content-Type: {content_type}\r\n");
         Self::Http(200, header, body.into())
     }
 }
 
 /// A running handler. Questions whether it takes requests are not among what it has seen.
-pub(super) struct Handler {
+pub(crate) struct Handler {
     address: SocketAddr,
     seen: Receiver<Seen>,
 }
 
 impl Handler {
     /// Answers every event with what `reply` says.
-    pub(super) fn start(reply: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Self {
+    pub(crate) fn start(reply: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         Self::on(listener, true, reply)
     }
 
     /// The same, on a port of the test's choice. With `agrees`, it takes requests from everyone; otherwise
     /// `reply` answers that question too.
-    pub(super) fn on(
+    pub(crate) fn on(
         listener: TcpListener,
         agrees: bool,
         reply: impl Fn(&Seen) -> Reply + Send + Sync + 'static,
@@ -99,24 +99,24 @@ impl Handler {
         Self { address, seen }
     }
 
-    pub(super) fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
     /// The next request.
-    pub(super) fn next(&self) -> Seen {
+    pub(crate) fn next(&self) -> Seen {
         self.seen.recv_timeout(DEADLINE).expect("a request")
     }
 
     /// The next request, which must be this event.
-    pub(super) fn expect(&self, event: &str) -> Seen {
+    pub(crate) fn expect(&self, event: &str) -> Seen {
         let seen = self.next();
         assert_eq!(seen.event(), event, "{seen:?}");
         seen
     }
 
     /// What has arrived and was not looked at.
-    pub(super) fn rest(&self) -> Vec<Seen> {
+    pub(crate) fn rest(&self) -> Vec<Seen> {
         self.seen.try_iter().collect()
     }
 }

@@ -3,7 +3,7 @@
 mod breaker;
 mod connect;
 mod events;
-mod handler;
+pub(crate) mod handler;
 mod hostile;
 mod hubs;
 mod order;
