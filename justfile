@@ -67,3 +67,7 @@ bench:
 # The demo page in headless Chromium
 browser:
     ./test.sh browser
+
+# The official client in Chromium behind HAProxy and nginx
+proxies:
+    ./test.sh proxies

@@ -28,6 +28,7 @@ interop-python  600   build,python          Python clients: websockets and the o
 autobahn        1500  build,python,apt      the Autobahn|Testsuite: sections 1 to 7, 9, 10, 12 and 13
 bench           600   build,servers,python  short runs of the measurements in docs/benchmarks.md; fails below half of a goal
 browser         600   build,node,chromium   the demo page in headless Chromium
+proxies         600   build,node,chromium,servers,proxies  the official client in Chromium behind HAProxy and nginx
 '
 QUICK=(format clippy tests doctests)
 
@@ -123,6 +124,11 @@ part_browser() {
     TIELINE_BIN=$CARGO_TARGET_DIR/release/tieline node --test --test-reporter=spec tests/browser/*.test.mjs
 }
 
+part_proxies() {
+    npm ci --prefix tests/browser --no-audit --no-fund
+    TIELINE_BIN=$CARGO_TARGET_DIR/release/tieline node --test --test-reporter=spec tests/browser/proxies/*.test.mjs
+}
+
 # ---- requirements
 
 node_is() { command -v npm >/dev/null && node -e "process.exit(parseInt(process.versions.node) < $1 ? 1 : 0)" 2>/dev/null; }
@@ -130,6 +136,8 @@ have_node() { node_is 18; }
 have_python() { python3 -c 'import ensurepip, venv' 2>/dev/null; }
 have_chromium() { command -v "${CHROMIUM:-chromium}" >/dev/null; }
 have_servers() { command -v redis-server >/dev/null && command -v redis-sentinel >/dev/null && command -v etcd >/dev/null; }
+# The Debian packages put them where only root looks.
+have_proxies() { [[ -x /usr/sbin/nginx && -x /usr/sbin/haproxy ]] && command -v openssl >/dev/null; }
 have_apt() { command -v apt-get >/dev/null && command -v dpkg >/dev/null; }
 have_build() { [[ ${RESULT[build]:-} == ok ]]; }
 have_-() { true; }
@@ -139,6 +147,7 @@ declare -A WHY=(
     [python]="Python 3 with venv is missing (Debian: python3 python3-venv)"
     [chromium]="Chromium is missing (Debian: chromium)"
     [servers]="Redis or etcd is missing (Debian: redis-server redis-sentinel etcd-server)"
+    [proxies]="nginx, HAProxy or OpenSSL is missing (Debian: nginx haproxy openssl)"
     [apt]="apt-get is missing, and the test suite comes from Debian packages"
     [build]="the release build failed"
 )
@@ -150,6 +159,7 @@ install_missing() {
     [[ $needs == *" python "* ]] && ! have_python && packages+=(python3 python3-venv)
     [[ $needs == *" chromium "* ]] && ! have_chromium && packages+=(chromium fonts-dejavu-core)
     [[ $needs == *" servers "* ]] && ! have_servers && packages+=(redis-server redis-sentinel etcd-server)
+    [[ $needs == *" proxies "* ]] && ! have_proxies && packages+=(nginx haproxy openssl)
     if ((${#packages[@]} == 0)) || ! have_apt; then return 0; fi
     if ((EUID != 0)); then
         as=(sudo -n)

@@ -20,12 +20,12 @@ const quiet = [
 export const desktop = { viewport: { width: 1180, height: 760 } };
 export const phone = { viewport: { width: 360, height: 640 }, hasTouch: true, isMobile: true };
 
-export function launch() {
+export function launch(flags = []) {
   requireExecutable(
     executablePath,
     `no browser at ${executablePath}: install Chromium (Debian: apt-get install chromium), or name one in CHROMIUM`,
   );
-  return chromium.launch({ executablePath, args: quiet });
+  return chromium.launch({ executablePath, args: [...quiet, ...flags] });
 }
 
 export async function openContext(browser, options = {}) {
