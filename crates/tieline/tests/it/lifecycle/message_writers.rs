@@ -1,0 +1,42 @@
+//! Messages in pieces, beside what else is sent and who else sends.
+
+use tieline::{Config, SlowConsumer, WriteOutcome};
+
+use crate::kit::{
+    Server, eventually,
+    fragments::{expect, next},
+    raw::BINARY,
+    run,
+};
+
+#[test]
+fn a_policy_that_discards_messages_leaves_one_in_pieces_whole() {
+    run(async {
+        const OUTBOX: usize = 1024 * 1024;
+        let server = Server::start(Config {
+            outbox_bytes: OUTBOX,
+            message_size: OUTBOX - 1,
+            slow_consumer: SlowConsumer::DropOldest,
+            ..Config::default()
+        })
+        .await;
+        let mut client = server.narrow("id=a&quiet=1").await;
+        let connection = server.connection("a");
+        // Until the socket takes no more, so that fragments wait in the outbox.
+        let mut message = connection.stream_binary().await.unwrap();
+        let mut written = 0;
+        while connection.queued().1 < OUTBOX / 4 {
+            message.write(vec![7; 60_000]).await.unwrap();
+            written += 60_000;
+        }
+        message.finish().unwrap();
+        let mut first = connection.emit_tracked("x".repeat(OUTBOX / 2));
+        let last = "y".repeat(OUTBOX / 2);
+        drop(connection.emit(last.clone()));
+        assert_eq!(first.written().await, WriteOutcome::Discarded);
+        let got = next(&mut client, &mut Vec::new()).await;
+        assert_eq!((got.opcode, got.payload.len()), (BINARY, written));
+        expect(&mut client, &[&last]).await;
+        eventually(|| connection.queued() == (0, 0)).await;
+    });
+}
