@@ -1,6 +1,10 @@
 //! Messages in pieces, beside what else is sent and who else sends.
 
+use std::time::Duration;
+
+use futures_util::FutureExt;
 use tieline::{Config, SlowConsumer, WriteOutcome};
+use tokio::time::timeout;
 
 use crate::kit::{
     Server, eventually,
@@ -38,5 +42,26 @@ fn a_policy_that_discards_messages_leaves_one_in_pieces_whole() {
         assert_eq!((got.opcode, got.payload.len()), (BINARY, written));
         expect(&mut client, &[&last]).await;
         eventually(|| connection.queued() == (0, 0)).await;
+    });
+}
+
+#[test]
+fn a_writer_that_sends_beside_its_message_does_not_wait_for_those_who_wait_for_its_end() {
+    run(async {
+        let server = Server::start(Config::default()).await;
+        let mut client = server.raw("id=a&quiet=1").await;
+        let connection = server.connection("a");
+        let mut first = connection.stream_text().await.unwrap();
+        first.write("first").await.unwrap();
+        let mut second = Box::pin(connection.stream_text());
+        assert!((&mut second).now_or_never().is_none());
+        let beside = timeout(Duration::from_secs(5), async {
+            connection.ready().await.unwrap();
+            connection.send("beside").await.unwrap();
+        });
+        beside.await.expect("nothing is before it");
+        first.finish().unwrap();
+        second.await.unwrap().finish().unwrap();
+        expect(&mut client, &["first", "beside", ""]).await;
     });
 }
