@@ -213,7 +213,7 @@ fn wake_writer(send_side: &mut SendGuard<'_>, rules: &OutboxRules, is_closing: b
     let SendSide { outbox, extras, .. } = &mut **send_side;
     if (is_closing || !outbox.is_half_full(rules))
         && let Some(outgoing) = extras.outgoing()
-        && let Some(waker) = outgoing.waker.take()
+        && let Some(waker) = outgoing.stop_waiting()
     {
         MutexGuard::unlocked(send_side, || waker.wake());
     }
