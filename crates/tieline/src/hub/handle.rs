@@ -6,7 +6,7 @@ use std::{fmt, io, net::SocketAddr, sync::Arc};
 
 use tieline_registry::{ClientId, NameError, id};
 use tieline_websocket::{CloseFrame, FrameKind};
-use tokio::task::JoinHandle;
+use tokio::{runtime::Handle, task::JoinHandle};
 
 use super::{
     content::Content, core::Hub, inner::ConnectionInner, message_writer::MessageWriter, namespace,
@@ -173,6 +173,9 @@ impl Connection {
     ///
     /// # Errors
     /// [`SendError::Closed`] if the connection closes first.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
     pub async fn stream_text(&self) -> Result<MessageWriter, SendError> {
         self.stream(FrameKind::Text).await
     }
@@ -181,11 +184,16 @@ impl Connection {
     ///
     /// # Errors
     /// [`SendError::Closed`] if the connection closes first.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
     pub async fn stream_binary(&self) -> Result<MessageWriter, SendError> {
         self.stream(FrameKind::Binary).await
     }
 
     async fn stream(&self, kind: FrameKind) -> Result<MessageWriter, SendError> {
+        // Panics before the message has begun: nobody would ever end it.
+        let _runtime = Handle::current();
         self.hub.begin_message(&self.inner).await?;
         let watch = self.spawn(Arc::clone(&self.inner).watch_message());
         let conn = Arc::clone(&self.inner);

@@ -65,3 +65,18 @@ fn a_writer_that_sends_beside_its_message_does_not_wait_for_those_who_wait_for_i
         expect(&mut client, &["first", "beside", ""]).await;
     });
 }
+
+#[test]
+fn outside_of_a_runtime_no_message_begins() {
+    run(async {
+        let server = Server::start(Config::default()).await;
+        let mut client = server.raw("id=a&quiet=1").await;
+        let connection = server.connection("a");
+        let other = connection.clone();
+        let outside = std::thread::spawn(move || other.stream_text().now_or_never().is_some());
+        assert!(outside.join().is_err());
+        drop(connection.emit("not held"));
+        let got = timeout(Duration::from_secs(5), next(&mut client, &mut Vec::new())).await;
+        assert_eq!(got.expect("nothing is before it").text(), "not held");
+    });
+}
