@@ -80,3 +80,28 @@ fn outside_of_a_runtime_no_message_begins() {
         assert_eq!(got.expect("nothing is before it").text(), "not held");
     });
 }
+
+/// More than one call serves by itself, so that their messages leave in batches.
+const CROWD: usize = 40;
+
+#[test]
+fn batches_wait_for_the_end_of_a_message_in_pieces() {
+    run(async {
+        let server = Server::start(Config::default()).await;
+        let mut crowd = server.crowd("client", CROWD, "quiet=1").await;
+        let connection = server.connection("client0");
+        let mut message = connection.stream_text().await.unwrap();
+        message.write("begun, ").await.unwrap();
+        let hub = connection.hub();
+        let receipts = ["one", "two", "three"].map(|text| hub.broadcast(text));
+        for receipt in receipts {
+            assert_eq!(receipt.await.delivered, CROWD as u64);
+        }
+        expect(&mut crowd[1], &["one", "two", "three"]).await;
+        assert_eq!(connection.queued().0, 3);
+        message.write("ended").await.unwrap();
+        message.finish().unwrap();
+        let texts = ["begun, ended", "one", "two", "three"];
+        expect(&mut crowd[0], &texts).await;
+    });
+}
