@@ -115,7 +115,7 @@ impl Connection {
     /// what [`Delivery::Delivered`](crate::Delivery::Delivered) does.
     ///
     /// Those who wait for one client are served in the order in which they began to wait; a future that is kept
-    /// and not polled holds up nobody. What one task sends arrives in the order of its calls, if it awaits each
+    /// and not polled holds up nobody, nor does a message in pieces that waits for the end of another. What one task sends arrives in the order of its calls, if it awaits each
     /// `send` before the next call: an `emit` overtakes a `send` that waits. Cancel-safe: if the future is dropped before it is ready, the frame was not sent.
     ///
     /// A wait ends with the connection. A client that takes nothing is closed with
