@@ -4,29 +4,31 @@
 //! drain. Must not know how the nodes are started. Invariant: all settings are checked before anything
 //! starts.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use anyhow::Context;
 use clap::Args;
 use tieline::Config;
 
 use super::{
-    configuration::{HubFlag, access, anonymous, as_set, check_listen, registry},
+    configuration::{as_set, check_listen, registry, rules},
     error::in_terms_of_flags,
     flags::{Flags, Subset},
 };
 use crate::{
+    app::{
+        key::{AccessKey, AccessKeys},
+        token::verify::Verifier,
+    },
     config::{
         error::ConfigErrors,
         option::Opt,
-        sections::log::LogSettings,
+        sections::{hub::Anonymous, log::LogSettings},
         settings::{Layers, Settings},
         source,
         values::Values,
     },
-    supervisor::{
-        demo::{DemoSettings, demo},
-        node::ClientSettings,
-    },
+    supervisor::demo::{DemoSettings, demo},
 };
 
 #[derive(Debug, Args)]
@@ -34,8 +36,6 @@ pub(crate) struct Demo {
     /// Address of the second node [default: the port after that of --listen, or a free one]
     #[arg(long, value_name = "ADDRESS", value_parser = address, env = "TIELINE_SECOND")]
     second: Option<SocketAddr>,
-    #[command(flatten)]
-    hub: HubFlag,
     #[command(flatten)]
     flags: Flags<DemoOptions>,
 }
@@ -108,25 +108,30 @@ impl Demo {
     }
 
     fn settings(&self, settings: &Settings) -> anyhow::Result<DemoSettings> {
-        let of_hub = settings.hub(self.hub.hub.as_str());
         // A visitor does not want to wait for a drain.
         let config = Config {
             drain_window: Duration::from_secs(1),
             drain_timeout: Duration::from_secs(10),
-            origins: of_hub.origins(),
             ..Config::default()
         };
         config
             .validate()
             .map_err(|error| ConfigErrors::one(error.to_string()))?;
-        let check = |address| check_listen(address, anonymous(of_hub, false));
+        // Its pages have tokens, and other clients may connect as they can to a server without a key.
+        let anonymous = Anonymous::Loopback;
+        let check = |address| check_listen(settings, address, anonymous);
+        let key = AccessKey::generate().context("the system has no random bytes")?;
+        let keys = AccessKeys {
+            primary: key.clone(),
+            secondary: None,
+        };
+        let verifier = Arc::new(Verifier::new(Some(&keys), Vec::new(), Vec::new()));
         Ok(DemoSettings {
             listen: check(settings.general.listen)?,
             second: self.second.map(check).transpose()?,
-            clients: ClientSettings {
-                hub: self.hub.hub.clone(),
-                access: access(of_hub, None),
-            },
+            rules: rules(settings, Some(&verifier), anonymous),
+            key,
+            roles: settings.hubs.defaults().anonymous_roles.clone(),
             config,
             registry: registry(settings)?,
         })

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{
-    configuration::{Checked, HubFlag, access_keys, as_set, check},
+    configuration::{Checked, as_set, check},
     error::in_terms_of_flags,
     event_handler::EventHandlerFlags,
     flags::{Flags, Subset},
@@ -16,8 +16,8 @@ use super::{
 use crate::{
     config::{option::Opt, settings::Layers},
     supervisor::{
-        reload::{Reload, SetLog},
-        serve::serve,
+        reload::{Live, Reload, SetLog},
+        serve::{ServeSettings, serve},
     },
 };
 
@@ -26,8 +26,6 @@ pub(crate) struct Serve {
     /// Configuration file (TOML); `tieline config default` prints one
     #[arg(long, value_name = "FILE", env = "TIELINE_CONFIG")]
     pub(super) config: Option<PathBuf>,
-    #[command(flatten)]
-    pub(super) hub: HubFlag,
     #[command(flatten)]
     pub(super) flags: Flags<ServeOptions>,
     #[command(flatten)]
@@ -54,15 +52,7 @@ impl Serve {
 
     /// Reads the configuration and checks it.
     pub(crate) fn check(&self) -> anyhow::Result<Checked> {
-        let mut checked = check(&self.layers(), &self.hub.hub)?;
-        let keys = access_keys(&checked.settings)?;
-        let serve = &mut checked.serve;
-        let (hub, listen) = (&self.hub.hub, serve.listen.ip());
-        let upstream = self
-            .event_handler
-            .settings(hub, listen, keys.as_ref(), &serve.config);
-        serve.upstream = upstream?;
-        Ok(checked)
+        check(&self.layers(), self.event_handler.table()?)
     }
 
     /// Serves until a signal. `set_log` replaces the levels of the log.
@@ -79,15 +69,21 @@ impl Serve {
         let reload = Reload {
             started: settings,
             set_log,
-            hub: start.clients.hub.to_string(),
-            access: start.clients.access.clone(),
+            live: live(&start),
             load: Box::new(move || {
                 let checked = self.check()?;
-                Ok((checked.settings, checked.serve.clients.access))
+                Ok((checked.settings, live(&checked.serve)))
             }),
         };
         let served = serve(start, reload).await;
         served.map_err(|error| as_set(in_terms_of_flags(error, |_| "--listen"), &values))
+    }
+}
+
+fn live(settings: &ServeSettings) -> Live {
+    Live {
+        rules: settings.rules.clone(),
+        handlers: settings.handlers.clone(),
     }
 }
 

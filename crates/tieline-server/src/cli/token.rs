@@ -2,7 +2,7 @@
 //!
 //! Must not know what a token grants, which the server decides.
 
-use std::{io::Write, time::SystemTime};
+use std::io::Write;
 
 use anyhow::Context;
 use clap::Args;
@@ -15,10 +15,12 @@ use super::{
 use crate::{
     app::{
         key::AccessKey,
-        namespace::Namespace,
-        token::{audience::Endpoint, sign::NewToken},
+        token::{
+            audience::Endpoint,
+            sign::{NewToken, now},
+        },
     },
-    config::{error::ConfigErrors, option::Opt, settings::Layers, source},
+    config::{error::ConfigErrors, hub_name::HubName, option::Opt, settings::Layers, source},
 };
 
 /// Characters of a hub's name that a URL cannot have.
@@ -27,8 +29,8 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'_').remove(b'.');
 #[derive(Debug, Args)]
 pub(crate) struct Token {
     /// Hub that the client connects to
-    #[arg(long, value_name = "NAME", default_value = "chat", env = "TIELINE_HUB")]
-    hub: Namespace,
+    #[arg(long, value_name = "NAME", default_value = "chat")]
+    hub: HubName,
     /// User of the client [default: none]
     #[arg(long, value_name = "NAME")]
     user: Option<String>,
@@ -63,7 +65,7 @@ impl Token {
         let key = self.key()?;
         let hub = self.hub.to_string();
         let path = format!("/client/hubs/{}", utf8_percent_encode(&hub, ENCODED));
-        let now = now()?;
+        let now = now().context("the clock is before 1970")?;
         let token = NewToken {
             aud: &self.endpoint.http(&path),
             sub: self.user.as_deref(),
@@ -94,15 +96,6 @@ impl Token {
             )
         })
     }
-}
-
-#[allow(
-    clippy::disallowed_methods,
-    reason = "the times in a token are those of wall clocks"
-)]
-fn now() -> anyhow::Result<u64> {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    Ok(since.context("the clock is before 1970")?.as_secs())
 }
 
 /// Parses a time in seconds, minutes, hours or days.

@@ -23,6 +23,9 @@ use crate::app::{
 /// The group of everyone on the page.
 const LOBBY: &str = "lobby";
 
+/// The hub of the chat.
+pub(crate) const HUB: &str = "chat";
+
 /// The chat of one node.
 pub(crate) struct Chat {
     cluster: Cluster,
@@ -30,7 +33,7 @@ pub(crate) struct Chat {
 }
 
 impl Chat {
-    /// Starts the chat of a node. Until it is dropped, it keeps the node's clients informed about who is
+    /// Starts the chat of a node, whose cluster is that of the hub. Until it is dropped, it keeps the node's clients informed about who is
     /// online on all nodes.
     pub(crate) fn start(cluster: Cluster, nodes: Nodes) -> Self {
         Self {
@@ -63,9 +66,9 @@ struct DirectMessage<'a> {
 impl Events for Chat {
     type Memory = ();
 
-    fn handles(&self, event: EventKind<'_>) -> bool {
+    fn handles(&self, hub: &str, event: EventKind<'_>) -> bool {
         use EventKind::{Connected, Disconnected, User};
-        matches!(event, Connected | Disconnected | User(_))
+        hub == HUB && matches!(event, Connected | Disconnected | User(_))
     }
 
     async fn connect(&self, request: ConnectRequest<'_>) -> Result<Admission<()>, ConnectError> {

@@ -6,6 +6,7 @@
 
 use std::{io::Write, net::SocketAddr, sync::Arc, time::Duration};
 
+use anyhow::Context;
 use tieline::{
     Cluster, ClusterConfig, Config, Hub, Listener,
     registry::{MemoryRegistry, Registry},
@@ -15,12 +16,22 @@ use super::{
     cluster,
     lifecycle::Supervisor,
     listen::{ListenError, bind},
-    node::{ClientSettings, ReadyNode},
+    node::ReadyNode,
     registry::RegistrySettings,
 };
 use crate::{
-    app::filter,
-    demo::{chat::Chat, nodes::Nodes, page},
+    app::{
+        filter,
+        hubs::{Hubs, LiveHubRules},
+        key::AccessKey,
+    },
+    config::hub_name::HubName,
+    demo::{
+        chat::{Chat, HUB},
+        negotiate,
+        nodes::Nodes,
+        page,
+    },
     wire,
 };
 
@@ -29,7 +40,12 @@ pub(crate) struct DemoSettings {
     pub(crate) listen: SocketAddr,
     /// Where the second node listens: if `None`, on the next port or a free one.
     pub(crate) second: Option<SocketAddr>,
-    pub(crate) clients: ClientSettings,
+    /// Who may connect to which hub.
+    pub(crate) rules: LiveHubRules,
+    /// Signs the tokens of the pages.
+    pub(crate) key: AccessKey,
+    /// What the pages may do.
+    pub(crate) roles: Vec<String>,
     pub(crate) config: Config,
     pub(crate) registry: Option<RegistrySettings>,
 }
@@ -50,21 +66,27 @@ pub(crate) async fn demo(settings: DemoSettings) -> anyhow::Result<()> {
     let nodes: Nodes = addresses.collect();
     let pages: Vec<_> = nodes.pages().collect();
     let supervisor = Supervisor::new();
-    let clients = &settings.clients;
-    let served = started.into_iter().map(|started| {
-        let page = page::routes(&clients.hub, started.page, &pages);
-        let chat = Chat::start(started.cluster.clone(), nodes.clone());
+    let hub: HubName = HUB.parse().map_err(anyhow::Error::msg)?;
+    let mut served = Vec::new();
+    for started in started {
+        let page = page::routes(started.page, &pages);
+        let hubs = Hubs::new(started.cluster.clone(), settings.rules.clone());
+        let hub = hubs
+            .get(&hub)
+            .context("the hub of the chat does not exist")?;
+        let chat = Chat::start(hub.handle().cluster().clone(), nodes.clone());
+        let tokens = negotiate::routes(hub, settings.key.clone(), settings.roles.clone());
         let phase = supervisor.phase();
-        ReadyNode::new(
+        let node = ReadyNode::new(
             started.listener,
             started.cluster,
-            Some(chat),
-            clients,
+            chat,
+            settings.rules.clone(),
             phase,
         )
-        .with_routes(page)
-    });
-    let served = served.collect();
+        .with_routes(page.merge(tokens));
+        served.push(node);
+    }
     welcome(&pages)?;
     supervisor.serve(served, Duration::ZERO).await
 }

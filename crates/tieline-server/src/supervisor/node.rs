@@ -9,16 +9,12 @@ use tokio::sync::watch;
 
 use super::{phase::ServingPhase, routes};
 use crate::{
-    app::{access::LiveAccess, events::Events, namespace::Namespace},
+    app::{
+        events::Events,
+        hubs::{Hubs, LiveHubRules},
+    },
     wire::webpubsub::handler::WebPubSub,
 };
-
-/// Which clients may connect.
-#[derive(Debug, Clone)]
-pub(crate) struct ClientSettings {
-    pub(crate) hub: Namespace,
-    pub(crate) access: LiveAccess,
-}
 
 /// A node that is ready to serve.
 pub(super) struct ReadyNode<E: Events> {
@@ -31,13 +27,13 @@ impl<E: Events> ReadyNode<E> {
     pub(super) fn new(
         listener: Listener,
         cluster: Cluster,
-        events: Option<E>,
-        clients: &ClientSettings,
+        events: E,
+        rules: LiveHubRules,
         phase: watch::Receiver<ServingPhase>,
     ) -> Self {
-        let handler = WebPubSub::new(cluster.clone(), events);
-        let node = Node::in_cluster(cluster, handler);
-        let router = routes::routes(&node, clients.hub.clone(), clients.access.clone(), phase);
+        let hubs = Hubs::new(cluster.clone(), rules);
+        let node = Node::in_cluster(cluster, WebPubSub::new(events));
+        let router = routes::routes(&node, hubs, phase);
         Self {
             listener,
             node,

@@ -10,10 +10,12 @@ use tokio::{
 };
 use tracing_subscriber::EnvFilter;
 
-use crate::{app::access::LiveAccess, config::settings::Settings};
+use crate::{
+    app::hubs::LiveHubRules, config::settings::Settings, wire::webpubsub::upstream::LiveHandlers,
+};
 
-/// Reads and checks the configuration, and what it says about who may connect.
-pub(crate) type Load = Box<dyn Fn() -> anyhow::Result<(Settings, LiveAccess)> + Send>;
+/// Reads and checks the configuration.
+pub(crate) type Load = Box<dyn Fn() -> anyhow::Result<(Settings, Live)> + Send>;
 /// Replaces the levels of the log.
 pub(crate) type SetLog = Box<dyn Fn(EnvFilter) -> anyhow::Result<()> + Send>;
 
@@ -23,9 +25,16 @@ pub(crate) struct Reload {
     pub(crate) started: Settings,
     pub(crate) load: Load,
     pub(crate) set_log: SetLog,
-    /// The hub that is served, and who may connect to it.
-    pub(crate) hub: String,
-    pub(crate) access: LiveAccess,
+    pub(crate) live: Live,
+}
+
+/// What a running node looks up whenever it needs it.
+#[derive(Clone)]
+pub(crate) struct Live {
+    /// Who may connect to which hub.
+    pub(crate) rules: LiveHubRules,
+    /// Where the events of each hub go.
+    pub(crate) handlers: LiveHandlers,
 }
 
 impl Reload {
@@ -37,8 +46,9 @@ impl Reload {
             while hangup.recv().await.is_some() {
                 // It reads files, which may be slow.
                 match block_in_place(&self.load) {
-                    Ok((settings, access)) => {
-                        self.access.replace(&access);
+                    Ok((settings, live)) => {
+                        self.live.rules.replace(&live.rules);
+                        self.live.handlers.replace(&live.handlers);
                         self.apply(&applied, &settings);
                         applied = settings;
                     }
@@ -52,9 +62,9 @@ impl Reload {
 
     /// Applies the changes that a running node can take.
     fn apply(&self, applied: &Settings, settings: &Settings) {
-        let live = changes(applied, settings, &self.hub, true);
+        let live = changes(applied, settings, true);
         // What needs a restart is reported by each reload until then.
-        let fixed = changes(&self.started, settings, &self.hub, false);
+        let fixed = changes(&self.started, settings, false);
         let report = || {
             tracing::info!(applied = live, "configuration reloaded");
             if !fixed.is_empty() {
@@ -76,8 +86,8 @@ impl Reload {
 }
 
 /// The places of the options that differ, those that can be applied or those that cannot.
-fn changes(old: &Settings, new: &Settings, hub: &str, live: bool) -> String {
-    let changes = old.changes(new, hub).into_iter();
+fn changes(old: &Settings, new: &Settings, live: bool) -> String {
+    let changes = old.changes(new).into_iter();
     let places = changes.filter(|(_, option)| option.live == live);
     places
         .map(|(place, _)| place)

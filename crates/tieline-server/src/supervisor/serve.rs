@@ -9,18 +9,14 @@ use std::{net::SocketAddr, time::Duration};
 use tieline::{Cluster, ClusterConfig, Config, Hub, Tls};
 
 use super::{
-    cluster,
-    lifecycle::Supervisor,
-    listen,
-    node::{ClientSettings, ReadyNode},
-    registry::RegistrySettings,
+    cluster, lifecycle::Supervisor, listen, node::ReadyNode, registry::RegistrySettings,
     reload::Reload,
 };
 use crate::{
-    app::filter,
+    app::{filter, hubs::LiveHubRules},
     wire::{
         self,
-        webpubsub::upstream::{Upstream, settings::UpstreamSettings},
+        webpubsub::upstream::{LiveHandlers, Upstream},
     },
 };
 
@@ -28,9 +24,10 @@ use crate::{
 pub(crate) struct ServeSettings {
     pub(crate) listen: SocketAddr,
     pub(crate) tls: Option<Tls>,
-    pub(crate) clients: ClientSettings,
+    /// Who may connect to which hub.
+    pub(crate) rules: LiveHubRules,
     /// Where events of clients go.
-    pub(crate) upstream: Option<UpstreamSettings>,
+    pub(crate) handlers: LiveHandlers,
     pub(crate) config: Config,
     pub(crate) registry: Option<RegistrySettings>,
     pub(crate) cluster: ClusterConfig,
@@ -40,7 +37,7 @@ pub(crate) struct ServeSettings {
 /// Serves until a signal. SIGHUP reloads from the beginning, also while the node joins its cluster.
 pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Result<()> {
     let reloads = reload.start()?;
-    let upstream = settings.upstream.map(Upstream::new).transpose()?;
+    let upstream = Upstream::new(settings.handlers);
     let mut listener = listen::bind(settings.listen).await?;
     if let Some(tls) = settings.tls {
         listener = listener.tls(tls);
@@ -50,12 +47,17 @@ pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Re
         Some(registry) => cluster::join(hub, registry, settings.cluster).await?,
         None => Cluster::single_node(hub),
     };
-    let clients = &settings.clients;
     let (address, peers) = (listener.local_addr()?, cluster.address());
-    tracing::info!(%address, hub = %clients.hub, peers, "listening");
+    tracing::info!(%address, peers, "listening");
 
     let supervisor = Supervisor::new();
-    let node = ReadyNode::new(listener, cluster, upstream, clients, supervisor.phase());
+    let node = ReadyNode::new(
+        listener,
+        cluster,
+        upstream,
+        settings.rules,
+        supervisor.phase(),
+    );
     let served = supervisor.serve(vec![node], settings.drain_delay).await;
     reloads.abort();
     served
