@@ -27,7 +27,7 @@ impl<E: Events> ReadyNode<E> {
     pub(super) fn new(
         listener: Listener,
         cluster: Cluster,
-        events: Option<E>,
+        events: E,
         rules: LiveHubRules,
         phase: watch::Receiver<ServingPhase>,
     ) -> Self {

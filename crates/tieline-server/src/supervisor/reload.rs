@@ -10,10 +10,12 @@ use tokio::{
 };
 use tracing_subscriber::EnvFilter;
 
-use crate::{app::hubs::LiveHubRules, config::settings::Settings};
+use crate::{
+    app::hubs::LiveHubRules, config::settings::Settings, wire::webpubsub::upstream::LiveHandlers,
+};
 
-/// Reads and checks the configuration, and what it says about who may connect.
-pub(crate) type Load = Box<dyn Fn() -> anyhow::Result<(Settings, LiveHubRules)> + Send>;
+/// Reads and checks the configuration.
+pub(crate) type Load = Box<dyn Fn() -> anyhow::Result<(Settings, Live)> + Send>;
 /// Replaces the levels of the log.
 pub(crate) type SetLog = Box<dyn Fn(EnvFilter) -> anyhow::Result<()> + Send>;
 
@@ -23,8 +25,16 @@ pub(crate) struct Reload {
     pub(crate) started: Settings,
     pub(crate) load: Load,
     pub(crate) set_log: SetLog,
+    pub(crate) live: Live,
+}
+
+/// What a running node looks up whenever it needs it.
+#[derive(Clone)]
+pub(crate) struct Live {
     /// Who may connect to which hub.
     pub(crate) rules: LiveHubRules,
+    /// Where the events of each hub go.
+    pub(crate) handlers: LiveHandlers,
 }
 
 impl Reload {
@@ -36,8 +46,9 @@ impl Reload {
             while hangup.recv().await.is_some() {
                 // It reads files, which may be slow.
                 match block_in_place(&self.load) {
-                    Ok((settings, rules)) => {
-                        self.rules.replace(&rules);
+                    Ok((settings, live)) => {
+                        self.live.rules.replace(&live.rules);
+                        self.live.handlers.replace(&live.handlers);
                         self.apply(&applied, &settings);
                         applied = settings;
                     }

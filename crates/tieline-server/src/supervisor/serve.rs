@@ -16,7 +16,7 @@ use crate::{
     app::{filter, hubs::LiveHubRules},
     wire::{
         self,
-        webpubsub::upstream::{Upstream, settings::UpstreamSettings},
+        webpubsub::upstream::{LiveHandlers, Upstream},
     },
 };
 
@@ -27,7 +27,7 @@ pub(crate) struct ServeSettings {
     /// Who may connect to which hub.
     pub(crate) rules: LiveHubRules,
     /// Where events of clients go.
-    pub(crate) upstream: Option<UpstreamSettings>,
+    pub(crate) handlers: LiveHandlers,
     pub(crate) config: Config,
     pub(crate) registry: Option<RegistrySettings>,
     pub(crate) cluster: ClusterConfig,
@@ -37,7 +37,7 @@ pub(crate) struct ServeSettings {
 /// Serves until a signal. SIGHUP reloads from the beginning, also while the node joins its cluster.
 pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Result<()> {
     let reloads = reload.start()?;
-    let upstream = settings.upstream.map(Upstream::new).transpose()?;
+    let upstream = Upstream::new(settings.handlers);
     let mut listener = listen::bind(settings.listen).await?;
     if let Some(tls) = settings.tls {
         listener = listener.tls(tls);

@@ -4,6 +4,7 @@
 //! library. Must not know how values are read.
 
 pub(crate) mod cluster;
+pub(crate) mod event_handlers;
 pub(crate) mod general;
 pub(crate) mod hub;
 pub(crate) mod issuers;
