@@ -32,7 +32,7 @@ impl<E: Events> ReadyNode<E> {
         phase: watch::Receiver<ServingPhase>,
     ) -> Self {
         let hubs = Hubs::new(cluster.clone(), rules);
-        let node = Node::in_cluster(cluster, WebPubSub::new(events));
+        let node = Node::in_cluster(cluster.clone(), WebPubSub::new(cluster, events));
         let router = routes::routes(&node, hubs, phase);
         Self {
             listener,

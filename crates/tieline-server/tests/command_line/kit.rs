@@ -76,6 +76,21 @@ impl Server {
         assert!(kill.unwrap().success());
     }
 
+    /// Stops the process until it gets `CONT`. Returns when each of its threads has stopped.
+    pub(crate) fn pause(&self) {
+        self.signal("STOP");
+        let begin = Instant::now();
+        let threads = format!("/proc/{}/task", self.child.id());
+        let is_stopped = |thread: std::io::Result<std::fs::DirEntry>| {
+            let stat = std::fs::read_to_string(thread.unwrap().path().join("stat"));
+            // The state follows the name, which may contain anything.
+            stat.is_ok_and(|stat| stat.rsplit(") ").next().unwrap().starts_with('T'))
+        };
+        while !std::fs::read_dir(&threads).unwrap().all(is_stopped) {
+            assert!(begin.elapsed() < DEADLINE, "the server did not stop");
+        }
+    }
+
     pub(crate) fn exit_code(&mut self) -> Option<i32> {
         let begin = Instant::now();
         while begin.elapsed() < DEADLINE {
@@ -205,6 +220,22 @@ impl Client {
         let (first, payload) = self.frame();
         assert_eq!(first, 0x81, "{payload:?}");
         String::from_utf8(payload).unwrap()
+    }
+
+    /// The next message, of bytes.
+    pub(crate) fn binary(&mut self) -> Vec<u8> {
+        let (first, payload) = self.frame();
+        assert_eq!(first, 0x82, "{payload:?}");
+        payload
+    }
+
+    /// The close frame, which must be next.
+    pub(crate) fn close(&mut self) -> (u16, String) {
+        let (first, payload) = self.frame();
+        assert_eq!(first, 0x88, "{payload:?}");
+        let (code, reason) = payload.split_at(2);
+        let reason = String::from_utf8(reason.to_vec()).unwrap();
+        (u16::from_be_bytes([code[0], code[1]]), reason)
     }
 
     /// The code of the close frame, after any messages.

@@ -7,7 +7,9 @@
 
 use std::time::Duration;
 
-use tieline::{CloseCode, CloseFrame, CloseReason, Connection, Handler, Message};
+use tieline::{
+    Bytes, CloseCode, CloseFrame, CloseReason, Cluster, Connection, Handler, Message, RequestError,
+};
 
 use super::{
     client::{self, Client, Language, SimpleMode, TargetGroup},
@@ -21,13 +23,17 @@ use crate::app::{
         Admission, ConnectError, ConnectRequest, Events, GroupChange, OperationError, UserEvent,
     },
     hubs::HubHandle,
+    operations,
     payload::Payload,
-    role::{Permission, Roles},
+    permissions::SharedPermissions,
+    role::Permission,
     send::send_to_group,
 };
 
 /// The handler of Web PubSub clients.
 pub(crate) struct WebPubSub<E: Events> {
+    /// For requests of other nodes, which say in which hub.
+    cluster: Cluster,
     events: Dispatcher<E>,
 }
 
@@ -36,7 +42,7 @@ pub(crate) struct WebPubSub<E: Events> {
 struct Sender<'a> {
     connection: &'a Connection,
     hub: &'a HubHandle,
-    roles: &'a Roles,
+    permissions: Option<&'a SharedPermissions>,
 }
 
 impl<E: Events> Handler for WebPubSub<E> {
@@ -44,6 +50,7 @@ impl<E: Events> Handler for WebPubSub<E> {
     type State = Box<Client<E::Memory>>;
 
     async fn on_connect(&self, connection: &Connection, client: &mut Self::State) {
+        client.permissions = connection.data();
         let Client { session, hub, .. } = &mut **client;
         self.events.connected(connection, session, hub.cluster());
     }
@@ -57,13 +64,13 @@ impl<E: Events> Handler for WebPubSub<E> {
         let Client {
             language,
             hub,
-            roles,
+            permissions,
             session,
         } = &mut **client;
         let sender = Sender {
             connection,
             hub,
-            roles,
+            permissions: permissions.as_deref(),
         };
         match (language, message) {
             (Language::Json, Message::Text(text)) => match ClientFrame::parse(&text) {
@@ -100,11 +107,24 @@ impl<E: Events> Handler for WebPubSub<E> {
         let session = &mut client.session;
         self.events.disconnected(connection, session, reason);
     }
+
+    async fn on_request(
+        &self,
+        connection: &Connection,
+        request: Bytes,
+    ) -> Result<Bytes, RequestError> {
+        operations::client::answer(connection, &request)
+    }
+
+    async fn on_node_request(&self, request: Bytes) -> Result<Bytes, RequestError> {
+        operations::node::answer(&self.cluster, &request).await
+    }
 }
 
 impl<E: Events> WebPubSub<E> {
-    pub(crate) fn new(events: E) -> Self {
+    pub(crate) fn new(cluster: Cluster, events: E) -> Self {
         Self {
+            cluster,
             events: Dispatcher::new(events),
         }
     }
@@ -210,7 +230,7 @@ impl<E: Events> WebPubSub<E> {
         let connection = sender.connection;
         match operation {
             Operation::JoinGroup { group } => {
-                client::check(sender.roles, Permission::JoinLeaveGroup, &group)?;
+                client::check(sender.permissions, Permission::JoinLeaveGroup, &group)?;
                 if sender.join(&group).await? {
                     let group = group.into_owned();
                     let events = &self.events;
@@ -220,7 +240,7 @@ impl<E: Events> WebPubSub<E> {
                 }
             }
             Operation::LeaveGroup { group } => {
-                client::check(sender.roles, Permission::JoinLeaveGroup, &group)?;
+                client::check(sender.permissions, Permission::JoinLeaveGroup, &group)?;
                 if connection.leave(&group) {
                     let group = group.into_owned();
                     let events = &self.events;
@@ -266,7 +286,7 @@ impl Sender<'_> {
         no_echo: bool,
         payload: &Payload,
     ) -> Result<(), OperationError> {
-        client::check(self.roles, Permission::SendToGroup, group)?;
+        client::check(self.permissions, Permission::SendToGroup, group)?;
         let cluster = self.hub.cluster();
         send_to_group(cluster, self.connection, group, no_echo, payload);
         Ok(())
