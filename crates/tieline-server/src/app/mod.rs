@@ -5,6 +5,7 @@
 //! wire hands in payloads, which the dialects of all wires can read.
 
 pub(crate) mod access;
+pub(crate) mod describe;
 pub(crate) mod event_queue;
 pub(crate) mod events;
 pub(crate) mod filter;

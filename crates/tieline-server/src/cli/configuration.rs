@@ -31,6 +31,7 @@ use crate::{
         values::Values,
     },
     supervisor::{node::ClientSettings, registry::RegistrySettings, serve::ServeSettings},
+    wire::aws::key_pair::{KeyPair, LiveKeyPair},
 };
 
 /// The hub of a node. It is no option: once a node has many, clients name theirs.
@@ -105,6 +106,7 @@ fn serve_settings(
             settings.general.listen,
             anonymous(of_hub, verifier.is_some()),
         )?,
+        aws: LiveKeyPair::new(aws_key_pair(settings)?),
         tls: settings.tls.read_files()?,
         registry: registry(settings)?,
         cluster: cluster(settings, &config, values)?,
@@ -184,6 +186,11 @@ fn verifier(settings: &Settings) -> anyhow::Result<Option<Verifier>> {
         return Ok(None);
     }
     Ok(Some(Verifier::new(keys.as_ref(), issuers, endpoints)))
+}
+
+/// What signs the requests of backends that were written for AWS.
+fn aws_key_pair(settings: &Settings) -> Result<Option<KeyPair>, ConfigErrors> {
+    KeyPair::of(&settings.aws).map_err(|error| ConfigErrors::one(error.to_string()))
 }
 
 /// The key that signs.

@@ -81,6 +81,7 @@ impl Serve {
             set_log,
             hub: start.clients.hub.to_string(),
             access: start.clients.access.clone(),
+            aws: start.aws.clone(),
             load: Box::new(move || {
                 let checked = self.check()?;
                 Ok((checked.settings, checked.serve.clients.access))

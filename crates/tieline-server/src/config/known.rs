@@ -3,17 +3,19 @@
 use super::{
     option::{Opt, shout},
     sections::{
-        cluster::ClusterSettings, general::General, hub::HubSettings, issuers::IssuerTable,
-        keys::Keys, limits::Limits, log::LogSettings, times::Times, tls::TlsSettings,
+        aws::Aws, cluster::ClusterSettings, general::General, hub::HubSettings,
+        issuers::IssuerTable, keys::Keys, limits::Limits, log::LogSettings, times::Times,
+        tls::TlsSettings,
     },
     suggest,
     values::HUB_DEFAULTS,
 };
 
 /// The tables of the file in their order, each with its options.
-pub(crate) const TABLES: [(&str, &[Opt]); 8] = [
+pub(crate) const TABLES: [(&str, &[Opt]); 9] = [
     ("", General::OPTIONS),
     ("keys", Keys::OPTIONS),
+    ("aws", Aws::OPTIONS),
     ("tls", TlsSettings::OPTIONS),
     ("cluster", ClusterSettings::OPTIONS),
     (HUB_DEFAULTS, HubSettings::OPTIONS),

@@ -10,7 +10,11 @@ use tokio::{
 };
 use tracing_subscriber::EnvFilter;
 
-use crate::{app::access::LiveAccess, config::settings::Settings};
+use crate::{
+    app::access::LiveAccess,
+    config::settings::Settings,
+    wire::aws::key_pair::{KeyPair, LiveKeyPair},
+};
 
 /// Reads and checks the configuration, and what it says about who may connect.
 pub(crate) type Load = Box<dyn Fn() -> anyhow::Result<(Settings, LiveAccess)> + Send>;
@@ -26,6 +30,7 @@ pub(crate) struct Reload {
     /// The hub that is served, and who may connect to it.
     pub(crate) hub: String,
     pub(crate) access: LiveAccess,
+    pub(crate) aws: LiveKeyPair,
 }
 
 impl Reload {
@@ -38,6 +43,8 @@ impl Reload {
                 // It reads files, which may be slow.
                 match block_in_place(&self.load) {
                     Ok((settings, access)) => {
+                        // Checked when it was loaded.
+                        self.aws.replace(KeyPair::of(&settings.aws).ok().flatten());
                         self.access.replace(&access);
                         self.apply(&applied, &settings);
                         applied = settings;

@@ -20,6 +20,7 @@ use crate::{
     app::filter,
     wire::{
         self,
+        aws::{self, key_pair::LiveKeyPair},
         webpubsub::upstream::{Upstream, settings::UpstreamSettings},
     },
 };
@@ -29,6 +30,8 @@ pub(crate) struct ServeSettings {
     pub(crate) listen: SocketAddr,
     pub(crate) tls: Option<Tls>,
     pub(crate) clients: ClientSettings,
+    /// What signs the requests of backends to `@connections`.
+    pub(crate) aws: LiveKeyPair,
     /// Where events of clients go.
     pub(crate) upstream: Option<UpstreamSettings>,
     pub(crate) config: Config,
@@ -55,7 +58,9 @@ pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Re
     tracing::info!(%address, hub = %clients.hub, peers, "listening");
 
     let supervisor = Supervisor::new();
+    let aws = aws::routes::routes(cluster.clone(), clients.hub.clone(), settings.aws);
     let node = ReadyNode::new(listener, cluster, upstream, clients, supervisor.phase());
+    let node = node.with_routes(aws);
     let served = supervisor.serve(vec![node], settings.drain_delay).await;
     reloads.abort();
     served

@@ -7,7 +7,9 @@
 
 use std::time::Duration;
 
-use tieline::{CloseCode, CloseFrame, CloseReason, Cluster, Connection, Handler, Message};
+use tieline::{
+    Bytes, CloseCode, CloseFrame, CloseReason, Cluster, Connection, Handler, Message, RequestError,
+};
 
 use super::{
     client::{self, Client, Language, SimpleMode, TargetGroup},
@@ -17,6 +19,7 @@ use super::{
     session::SessionSlot,
 };
 use crate::app::{
+    describe,
     events::{
         Admission, ConnectError, ConnectRequest, Events, GroupChange, OperationError, UserEvent,
     },
@@ -84,6 +87,14 @@ impl<E: Events> Handler for WebPubSub<E> {
     ) {
         let session = &mut client.session;
         self.events.disconnected(connection, session, reason);
+    }
+
+    async fn on_request(
+        &self,
+        connection: &Connection,
+        request: Bytes,
+    ) -> Result<Bytes, RequestError> {
+        describe::answer(connection, &request).ok_or_else(RequestError::unsupported)
     }
 }
 
