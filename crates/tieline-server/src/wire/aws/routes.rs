@@ -24,7 +24,7 @@ use super::{
     connections,
     error::ApiError,
     key_pair::{KeyPair, LiveKeyPair},
-    sigv4::Signature,
+    sigv4::{Signature, error::SignatureError},
 };
 use crate::app::namespace::Namespace;
 
@@ -83,8 +83,7 @@ impl Shared {
             return Err(self.disabled());
         };
         let KeyPair { id, secret } = &*keys;
-        let forbidden =
-            |error: super::sigv4::SignatureError| ApiError::forbidden(error.to_string());
+        let forbidden = |error: SignatureError| ApiError::forbidden(error.to_string());
         let signature = Signature::of(head, id, now()).map_err(forbidden)?;
         let body = read(body).await?;
         let verified = signature.verify(head, &body, secret.expose());

@@ -4,7 +4,10 @@
 
 use axum::http::{HeaderMap, header::AUTHORIZATION};
 
-use super::{ALGORITHM, SignatureError};
+use super::error::SignatureError;
+
+/// The only algorithm.
+pub(super) const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
 /// What the header says.
 pub(super) struct Authorization<'a> {

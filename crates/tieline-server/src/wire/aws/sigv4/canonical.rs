@@ -7,8 +7,6 @@ use aws_lc_rs::digest::{SHA256, digest};
 use axum::http::request::Parts;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::hex;
-
 /// What is encoded in a path: all but `A-Z a-z 0-9 - . _ ~ /`.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
@@ -26,13 +24,7 @@ pub(super) fn request(head: &Parts, signed_headers: &str, body: &[u8]) -> Vec<u8
     for name in signed_headers.split(';') {
         add_header(&mut request, head, name);
     }
-    request.extend(
-        format!(
-            "\n{signed_headers}\n{}",
-            hex(digest(&SHA256, body).as_ref())
-        )
-        .bytes(),
-    );
+    request.extend(format!("\n{signed_headers}\n{}", hash(body)).bytes());
     request
 }
 
@@ -58,4 +50,11 @@ fn add_header(request: &mut Vec<u8>, head: &Parts, name: &str) {
         request.extend(words.join(&b' '));
     }
     request.push(b'\n');
+}
+
+/// The SHA-256 hash in hexadecimal digits.
+pub(super) fn hash(bytes: &[u8]) -> String {
+    let hash = digest(&SHA256, bytes);
+    let digits = hash.as_ref().iter().map(|byte| format!("{byte:02x}"));
+    digits.collect()
 }

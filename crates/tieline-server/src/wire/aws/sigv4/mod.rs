@@ -6,20 +6,21 @@
 
 mod authorization;
 mod canonical;
+pub(super) mod error;
 #[cfg(test)]
 mod tests;
 
 use std::time::{Duration, SystemTime};
 
-use aws_lc_rs::{
-    digest::{SHA256, digest},
-    hmac,
+use aws_lc_rs::hmac;
+use axum::http::{HeaderMap, HeaderName, request::Parts};
+
+use self::{
+    authorization::{ALGORITHM, Authorization},
+    canonical::hash,
+    error::SignatureError,
 };
-use axum::http::{HeaderMap, request::Parts};
 
-use authorization::Authorization;
-
-const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 const SERVICE: &str = "execute-api";
 const TERMINATOR: &str = "aws4_request";
 const DATE: &str = "x-amz-date";
@@ -28,35 +29,6 @@ const SESSION_TOKEN: &str = "x-amz-security-token";
 /// How far the clock of a backend may be from this one's, as at AWS. A captured request can be sent again for
 /// as long.
 const MAX_SKEW: Duration = Duration::from_mins(5);
-
-/// Why a request does not count as signed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum SignatureError {
-    #[error(
-        "the request is not signed; sign it with AWS Signature Version 4, in the Authorization header"
-    )]
-    Missing,
-    #[error("the Authorization header is not one of AWS Signature Version 4")]
-    Malformed,
-    #[error("session tokens are not accepted; the server has one fixed key pair")]
-    SessionToken,
-    #[error("the access key id is not that of the server")]
-    UnknownKey,
-    #[error(
-        "the scope of the credential must be DATE/REGION/execute-api/aws4_request, with the date of X-Amz-Date"
-    )]
-    Scope,
-    #[error("X-Amz-Date must be given once, as in 20261122T120000Z")]
-    Date,
-    #[error("the signature is not of now: the clocks differ by more than 5 minutes")]
-    Skew,
-    #[error("Host and all X-Amz headers must be signed")]
-    UnsignedHeader,
-    #[error(
-        "the signature does not match; check the secret key, and that no proxy changes the Host header or the path"
-    )]
-    Mismatch,
-}
 
 /// The signature of a request, of which everything but itself has been checked.
 pub(super) struct Signature<'a> {
@@ -91,7 +63,7 @@ impl<'a> Signature<'a> {
         if past.unwrap_or_else(|future| future.duration()) > MAX_SKEW {
             return Err(SignatureError::Skew);
         }
-        let ours = head.headers.keys().map(|name| name.as_str());
+        let ours = head.headers.keys().map(HeaderName::as_str);
         let required = ours
             .filter(|name| name.starts_with("x-amz-"))
             .chain(["host"]);
@@ -122,7 +94,7 @@ impl<'a> Signature<'a> {
         let text = format!(
             "{ALGORITHM}\n{}\n{day}/{region}/{SERVICE}/{TERMINATOR}\n{}",
             self.date,
-            hex(digest(&SHA256, &request).as_ref()),
+            hash(&request),
         );
         let first = format!("AWS4{secret}").into_bytes();
         let scope = [day, region, SERVICE, TERMINATOR];
@@ -156,8 +128,4 @@ fn moment(date: &str) -> Option<SystemTime> {
     let (hour, minute, second) = (&time[..2], &time[2..4], &time[4..]);
     let text = format!("{year}-{month}-{day}T{hour}:{minute}:{second}Z");
     humantime::parse_rfc3339(&text).ok()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
