@@ -1,0 +1,116 @@
+"""boto3, unmodified, as the backend on one node, with its clients on the other."""
+
+import asyncio
+import base64
+import json
+import unittest
+from email.utils import parsedate_to_datetime
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+
+from kit import DEADLINE, eventually, two_nodes
+
+KEY_ID, SECRET = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
+PROTOCOL = "json.webpubsub.azure.v1"
+
+
+class Connections(unittest.IsolatedAsyncioTestCase):
+    @classmethod
+    def setUpClass(cls):
+        env = {"TIELINE_AWS__ACCESS_KEY_ID": KEY_ID, "TIELINE_AWS__SECRET_ACCESS_KEY": SECRET}
+        cls.here, cls.there = two_nodes(cls, env)
+
+    def api(self, stage="chat", secret=SECRET, **options):
+        return boto3.client(
+            "apigatewaymanagementapi",
+            endpoint_url=self.here.url(f"/{stage}", "http"),
+            region_name="eu-west-1",
+            aws_access_key_id=KEY_ID,
+            aws_secret_access_key=secret,
+            config=Config(retries={"max_attempts": 0}, proxies={}),
+            **options,
+        )
+
+    async def client(self):
+        """A client of the other node, and its connection id."""
+        url = self.there.url("/client/hubs/chat?user=ada")
+        client = await connect(url, subprotocols=[PROTOCOL], proxy=None, open_timeout=DEADLINE)
+        self.addAsyncCleanup(client.close)
+        return client, json.loads(await client.recv())["connectionId"]
+
+    async def message(self, client):
+        frame = json.loads(await asyncio.wait_for(client.recv(), DEADLINE))
+        self.assertEqual((frame["type"], frame["from"]), ("message", "server"))
+        return frame["dataType"], frame["data"]
+
+    async def test_posts_text_and_bytes(self):
+        client, id = await self.client()
+        api = self.api()
+        for data in [" zwei\n\"Zeilen\" ž", "", "x" * 128 * 1024]:
+            api.post_to_connection(ConnectionId=id, Data=data.encode())
+            self.assertEqual(await self.message(client), ("text", data))
+        data = bytes(range(256))
+        api.post_to_connection(ConnectionId=id, Data=data)
+        self.assertEqual(await self.message(client), ("binary", base64.b64encode(data).decode()))
+
+    async def test_describes_a_client(self):
+        _, id = await self.client()
+        found = self.api().get_connection(ConnectionId=id)
+        self.assertEqual(found["Identity"]["SourceIp"], "127.0.0.1")
+        self.assertLess(abs((found["ConnectedAt"] - _now(found)).total_seconds()), DEADLINE)
+
+    async def test_disconnects_a_client_which_is_then_gone(self):
+        client, id = await self.client()
+        api = self.api()
+        api.delete_connection(ConnectionId=id)
+        with self.assertRaises(ConnectionClosed) as closed:
+            while True:
+                await asyncio.wait_for(client.recv(), DEADLINE)
+        self.assertEqual(closed.exception.rcvd.code, 1000)
+
+        def is_gone():
+            try:
+                api.get_connection(ConnectionId=id)
+            except api.exceptions.GoneException:
+                return True
+            except ClientError:
+                return False
+
+        # In the first lease of a new registry, a missing entry proves nothing.
+        await asyncio.to_thread(eventually, "the client is gone", is_gone)
+        for name, arguments in [
+            ("post_to_connection", {"Data": b"x"}),
+            ("get_connection", {}),
+            ("delete_connection", {}),
+        ]:
+            for gone in [id, "L0SM9cOFvHcCIhw=", "a/b +ž"]:
+                with self.assertRaises(api.exceptions.GoneException):
+                    getattr(api, name)(ConnectionId=gone, **arguments)
+
+    async def test_errors_are_the_exceptions_of_the_sdk(self):
+        client, id = await self.client()
+        api = self.api()
+        for length in [128 * 1024 + 1, 4 * 1024 * 1024]:
+            with self.assertRaises(api.exceptions.PayloadTooLargeException):
+                api.post_to_connection(ConnectionId=id, Data=b"x" * length)
+        for other in [self.api(secret=SECRET[::-1]), self.api(stage="prod"), self.api(aws_session_token="t")]:
+            with self.assertRaises(other.exceptions.ForbiddenException):
+                other.post_to_connection(ConnectionId=id, Data=b"x")
+        with self.assertRaises(ClientError) as invalid:
+            api.get_connection(ConnectionId="\0")
+        self.assertEqual(invalid.exception.response["Error"]["Code"], "BadRequestException")
+        api.post_to_connection(ConnectionId=id, Data=b"the only one")
+        self.assertEqual(await self.message(client), ("text", "the only one"))
+
+
+def _now(response):
+    """When the response was made."""
+    return parsedate_to_datetime(response["ResponseMetadata"]["HTTPHeaders"]["date"])
+
+
+if __name__ == "__main__":
+    unittest.main()
