@@ -65,6 +65,7 @@ class Connections(unittest.IsolatedAsyncioTestCase):
 
     async def test_disconnects_a_client_which_is_then_gone(self):
         client, id = await self.client()
+        _, elsewhere = await self.client()
         api = self.api()
         api.delete_connection(ConnectionId=id)
         with self.assertRaises(ConnectionClosed) as closed:
@@ -87,6 +88,8 @@ class Connections(unittest.IsolatedAsyncioTestCase):
             ("get_connection", {}),
             ("delete_connection", {}),
         ]:
+            with self.assertRaises(api.exceptions.GoneException):
+                getattr(self.api(stage="another"), name)(ConnectionId=elsewhere, **arguments)
             for gone in [id, "L0SM9cOFvHcCIhw=", "a/b +ž"]:
                 with self.assertRaises(api.exceptions.GoneException):
                     getattr(api, name)(ConnectionId=gone, **arguments)
@@ -97,7 +100,7 @@ class Connections(unittest.IsolatedAsyncioTestCase):
         for length in [128 * 1024 + 1, 4 * 1024 * 1024]:
             with self.assertRaises(api.exceptions.PayloadTooLargeException):
                 api.post_to_connection(ConnectionId=id, Data=b"x" * length)
-        for other in [self.api(secret=SECRET[::-1]), self.api(stage="prod"), self.api(aws_session_token="t")]:
+        for other in [self.api(secret=SECRET[::-1]), self.api(stage="1prod"), self.api(aws_session_token="t")]:
             with self.assertRaises(other.exceptions.ForbiddenException):
                 other.post_to_connection(ConnectionId=id, Data=b"x")
         with self.assertRaises(ClientError) as invalid:

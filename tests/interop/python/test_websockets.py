@@ -175,7 +175,7 @@ class Upgrade(Case):
 
     async def test_refusals_have_their_status(self):
         self.assertEqual(await self.refusal("/nowhere"), 404)
-        self.assertEqual(await self.refusal("/client/hubs/other?user=ada"), 404)
+        self.assertEqual(await self.refusal("/client/hubs/1?user=ada"), 400)
         foreign = {"origin": "http://elsewhere.example"}
         self.assertEqual(await self.refusal("/client/hubs/chat?user=ada", **foreign), 403)
 

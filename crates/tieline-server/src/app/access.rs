@@ -6,8 +6,6 @@
 
 use std::{net::IpAddr, sync::Arc, time::SystemTime};
 
-use arc_swap::ArcSwap;
-
 use super::{
     role::{RoleLists, Roles},
     token::{claims::Seconds, error::TokenError, verify::Verifier},
@@ -26,33 +24,14 @@ impl Anonymous {
     }
 }
 
-/// Who may connect at the moment: a reload replaces it. Clones share it.
-#[derive(Debug, Clone)]
-pub(crate) struct LiveAccess(Arc<ArcSwap<Access>>);
-
-impl LiveAccess {
-    pub(crate) fn new(access: Access) -> Self {
-        Self(Arc::new(ArcSwap::from_pointee(access)))
-    }
-
-    pub(crate) fn load(&self) -> Arc<Access> {
-        self.0.load_full()
-    }
-
-    /// Decides about the clients that connect from now on. `other` is not used any more.
-    pub(crate) fn replace(&self, other: &Self) {
-        self.0.store(other.load());
-    }
-}
-
-/// Decides who may connect.
+/// Decides who may connect to a hub.
 #[derive(Debug)]
 pub(crate) struct Access {
     anonymous: Anonymous,
     /// What anonymous clients may do.
     anonymous_roles: Arc<Roles>,
     /// Without one, there are no tokens.
-    verifier: Option<Verifier>,
+    verifier: Option<Arc<Verifier>>,
     role_lists: RoleLists,
 }
 
@@ -103,7 +82,7 @@ impl Access {
     pub(crate) fn new(
         anonymous: Anonymous,
         anonymous_roles: Roles,
-        verifier: Option<Verifier>,
+        verifier: Option<Arc<Verifier>>,
     ) -> Self {
         Self {
             anonymous,

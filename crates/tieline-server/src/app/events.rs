@@ -9,14 +9,15 @@ use std::sync::Arc;
 use tieline::{ClientId, CloseReason, Connection, StatusCode, UpgradeRequest};
 
 use super::payload::Payload;
+use crate::config::hub_name::HubName;
 
 /// The application behind the wires.
 pub(crate) trait Events: Send + Sync + 'static {
     /// What it keeps with a connection from one event to the next.
     type Memory: Default + Send + Sync + 'static;
 
-    /// Whether events of this kind are handled. The others are not reported, and cost nothing.
-    fn handles(&self, event: EventKind<'_>) -> bool;
+    /// Whether events of this kind are handled in a hub. The others are not reported, and cost nothing.
+    fn handles(&self, hub: &str, event: EventKind<'_>) -> bool;
 
     /// A client asks to connect. It gets no response before this ends.
     fn connect(
@@ -67,7 +68,7 @@ pub(crate) enum GroupChange {
     Left,
 }
 
-/// The client that an event is about.
+/// The client that an event is about. Its hub is the namespace of the connection.
 #[derive(Debug)]
 pub(crate) struct EventClient<'a, M> {
     pub(crate) connection: &'a Connection,
@@ -77,6 +78,8 @@ pub(crate) struct EventClient<'a, M> {
 /// A client that asks to connect.
 #[derive(Clone, Copy)]
 pub(crate) struct ConnectRequest<'a> {
+    /// The hub that it connects to.
+    pub(crate) hub: &'a HubName,
     /// The id that its connection will have.
     pub(crate) id: &'a ClientId,
     pub(crate) user: Option<&'a str>,

@@ -1,6 +1,6 @@
 //! What every wire shares.
 //!
-//! Owns namespaces, keys and tokens, who may connect, what a client may do, payloads, the operations that a
+//! Owns hubs, keys and tokens, who may connect, what a client may do, payloads, the operations that a
 //! client or a backend may ask for, and the event handler. Must not know any wire: neither its frames nor its URLs. A
 //! wire hands in payloads, which the dialects of all wires can read.
 
@@ -9,9 +9,9 @@ pub(crate) mod describe;
 pub(crate) mod event_queue;
 pub(crate) mod events;
 pub(crate) mod filter;
+pub(crate) mod hubs;
 pub(crate) mod jwks;
 pub(crate) mod key;
-pub(crate) mod namespace;
 pub(crate) mod pattern;
 pub(crate) mod payload;
 pub(crate) mod role;

@@ -6,10 +6,7 @@ use std::{io::Write, path::PathBuf};
 
 use clap::{Args, Subcommand};
 
-use super::{
-    configuration::{HubFlag, check},
-    serve::Serve,
-};
+use super::{configuration::check, serve::Serve};
 use crate::config::{settings::Layers, text};
 
 #[derive(Debug, Args)]
@@ -38,21 +35,18 @@ struct Check {
     /// Configuration file (TOML)
     #[arg(value_name = "FILE", env = "TIELINE_CONFIG")]
     file: Option<PathBuf>,
-    #[command(flatten)]
-    hub: HubFlag,
 }
 
 impl ConfigCommand {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         let text = match self.action {
             Action::Check(check_flags) => {
-                let Check { file, hub } = *check_flags;
                 let layers = Layers {
-                    file,
+                    file: check_flags.file,
                     flags: Vec::new(),
                     is_used: |_| true,
                 };
-                let checked = check(&layers, &hub.hub)?;
+                let checked = check(&layers)?;
                 warn(&checked.values.warnings);
                 "ok\n".into()
             }

@@ -3,18 +3,17 @@
 //! Owns the checks that need more than one option, those of the library among them. Must not start
 //! anything. Invariant: what passes here can be started, as far as can be known before.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
-use clap::Args;
 use tieline::{ClusterConfig, ClusterError, Config};
 
 use super::error::cluster_error;
 use crate::{
     app::{
-        access::{Access, LiveAccess},
+        access::Access,
+        hubs::{HubRules, LiveHubRules},
         jwks::{Issuer, IssuerSettings},
         key::{AccessKey, AccessKeys},
-        namespace::Namespace,
         role::Roles,
         token::verify::Verifier,
     },
@@ -30,23 +29,9 @@ use crate::{
         source,
         values::Values,
     },
-    supervisor::{node::ClientSettings, registry::RegistrySettings, serve::ServeSettings},
+    supervisor::{registry::RegistrySettings, serve::ServeSettings},
     wire::aws::key_pair::{KeyPair, LiveKeyPair},
 };
-
-/// The hub of a node. It is no option: once a node has many, clients name theirs.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct HubFlag {
-    /// Name of the hub, the last part of the URL that clients connect to
-    #[arg(
-        long,
-        value_name = "NAME",
-        default_value = "chat",
-        env = "TIELINE_HUB",
-        help_heading = "Clients"
-    )]
-    pub(super) hub: Namespace,
-}
 
 /// A configuration that has been checked.
 pub(crate) struct Checked {
@@ -56,22 +41,13 @@ pub(crate) struct Checked {
 }
 
 /// Reads the layers and checks everything.
-pub(crate) fn check(layers: &Layers, hub: &Namespace) -> anyhow::Result<Checked> {
-    let (settings, mut values) = layers.load(&source::environment())?;
-    values.warnings.extend(without_effect(&settings, hub));
-    let serve = serve_settings(&settings, hub, &values).map_err(|error| as_set(error, &values))?;
+pub(crate) fn check(layers: &Layers) -> anyhow::Result<Checked> {
+    let (settings, values) = layers.load(&source::environment())?;
+    let serve = serve_settings(&settings, &values).map_err(|error| as_set(error, &values))?;
     Ok(Checked {
         settings,
         values,
         serve,
-    })
-}
-
-/// Tables of hubs that are not served.
-fn without_effect(settings: &Settings, hub: &Namespace) -> impl Iterator<Item = String> {
-    let others = settings.listed_hubs().filter(|name| !hub.is_named(name));
-    others.map(move |name| {
-        format!("[hub.{name}] has no effect: the hub that is served is {hub}, see --hub")
     })
 }
 
@@ -86,34 +62,23 @@ pub(super) fn as_set(error: anyhow::Error, values: &Values) -> anyhow::Error {
     }
 }
 
-fn serve_settings(
-    settings: &Settings,
-    hub: &Namespace,
-    values: &Values,
-) -> anyhow::Result<ServeSettings> {
-    if !settings.has_hub(hub.as_str()) {
-        let text = format!(
-            "the hub {hub} has no table of its own, and `only_listed_hubs` is true: add [hub.{hub}]"
-        );
+fn serve_settings(settings: &Settings, values: &Values) -> anyhow::Result<ServeSettings> {
+    let config = settings.limits.config(&settings.times);
+    config.validate().map_err(|error| invalid(&error, values))?;
+    if settings.hubs.iter().next().is_none() {
+        let text =
+            "`only_listed_hubs` is true, but no hub has a table: add one, such as [hub.chat]";
         return Err(ConfigErrors::one(text).into());
     }
-    let of_hub = settings.hub(hub.as_str());
-    let config = settings.limits.config(&settings.times, of_hub.origins());
-    config.validate().map_err(|error| invalid(&error, values))?;
-    let verifier = verifier(settings)?;
+    let verifier = verifier(settings)?.map(Arc::new);
+    let has_tokens = verifier.is_some();
     Ok(ServeSettings {
-        listen: check_listen(
-            settings.general.listen,
-            anonymous(of_hub, verifier.is_some()),
-        )?,
+        listen: check_listen(settings, settings.general.listen, has_tokens)?,
         aws: LiveKeyPair::new(aws_key_pair(settings)?),
         tls: settings.tls.read_files()?,
         registry: registry(settings)?,
         cluster: cluster(settings, &config, values)?,
-        clients: ClientSettings {
-            hub: hub.clone(),
-            access: access(of_hub, verifier),
-        },
+        rules: rules(settings, verifier.as_ref()),
         config,
         drain_delay: settings.times.drain_delay,
         upstream: None,
@@ -136,19 +101,21 @@ fn invalid(error: &impl ToString, values: &Values) -> ConfigErrors {
     ConfigErrors::one(names::settings_as_set(&error.to_string(), values))
 }
 
-/// Who may connect to a hub.
-pub(super) fn access(hub: &HubSettings, verifier: Option<Verifier>) -> LiveAccess {
-    let roles = Roles::parse(&hub.anonymous_roles);
-    LiveAccess::new(Access::new(
-        anonymous(hub, verifier.is_some()),
-        roles,
-        verifier,
-    ))
+/// Who may connect to which hub. All accept the same tokens, each for itself.
+pub(super) fn rules(settings: &Settings, verifier: Option<&Arc<Verifier>>) -> LiveHubRules {
+    LiveHubRules::new(settings.hubs.map(|hub| {
+        let roles = Roles::parse(&hub.anonymous_roles);
+        let anonymous = anonymous(hub, verifier.is_some());
+        Arc::new(HubRules {
+            access: Access::new(anonymous, roles, verifier.cloned()),
+            origins: hub.origins(),
+        })
+    }))
 }
 
 /// Who may connect without a token. If there are tokens, nobody unless said so: a proxy on this machine may send
 /// its own loopback address as the host of every request.
-pub(super) fn anonymous(hub: &HubSettings, has_tokens: bool) -> Anonymous {
+fn anonymous(hub: &HubSettings, has_tokens: bool) -> Anonymous {
     let default = if has_tokens {
         Anonymous::Never
     } else {
@@ -232,31 +199,61 @@ pub(super) fn registry(settings: &Settings) -> anyhow::Result<Option<RegistrySet
     }))
 }
 
-/// The address, unless anonymous clients could reach it from other machines against the operator's
-/// intention.
+/// The address, unless anonymous clients of some hub could reach it from other machines against the
+/// operator's intention.
 pub(super) fn check_listen(
+    settings: &Settings,
     address: SocketAddr,
-    anonymous: Anonymous,
+    has_tokens: bool,
 ) -> Result<SocketAddr, ConfigErrors> {
-    if anonymous != Anonymous::Loopback || address.ip().is_loopback() {
-        return Ok(address);
+    let mut hubs = settings.hubs.iter();
+    let for_this_machine = hubs.find(|(_, hub)| anonymous(hub, has_tokens) == Anonymous::Loopback);
+    match for_this_machine {
+        Some((hub, _)) if !address.ip().is_loopback() => {
+            let of_hub = hub.map_or_else(String::new, |hub| format!(" of the hub {hub}"));
+            Err(ConfigErrors::one(format!(
+                "refusing to listen on {address}: clients{of_hub} could impersonate anyone; use 127.0.0.1, an \
+                 access key (--key-file) or --anonymous"
+            )))
+        }
+        _ => Ok(address),
     }
-    Err(ConfigErrors::one(format!(
-        "refusing to listen on {address}: clients could impersonate anyone; use 127.0.0.1, an access key (--key-file) or --anonymous"
-    )))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::source::Environment;
 
     #[test]
     fn a_public_address_requires_explicit_anonymous_access() {
-        let public = "0.0.0.0:8080".parse().unwrap();
-        let loopback = "[::1]:8080".parse().unwrap();
-        assert!(check_listen(public, Anonymous::Loopback).is_err());
-        assert_eq!(check_listen(loopback, Anonymous::Loopback), Ok(loopback));
-        assert_eq!(check_listen(public, Anonymous::Anyone), Ok(public));
-        assert_eq!(check_listen(public, Anonymous::Never), Ok(public));
+        let check = |variables: &[(&str, &str)], address: &str, has_tokens| {
+            let variables = variables.iter();
+            let variables: Environment = variables
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect();
+            let layers = Layers {
+                file: None,
+                flags: Vec::new(),
+                is_used: |_| true,
+            };
+            let (settings, _) = layers.load(&variables).unwrap();
+            let checked = check_listen(&settings, address.parse().unwrap(), has_tokens);
+            checked.map_err(|error| error.to_string())
+        };
+        let public = "0.0.0.0:8080";
+        assert!(check(&[], public, false).is_err());
+        assert!(check(&[], "[::1]:8080", false).is_ok());
+        assert!(check(&[], public, true).is_ok());
+        let anyone = ("TIELINE_ANONYMOUS", "anyone");
+        assert!(check(&[anyone], public, false).is_ok());
+        let one = ("TIELINE_HUB__NEWS__ANONYMOUS", "loopback");
+        let error = check(&[anyone, one], public, false).unwrap_err();
+        assert!(error.contains("of the hub news"), "{error}");
+        // Those without a table do not exist.
+        let only = ("TIELINE_ONLY_LISTED_HUBS", "true");
+        let one = ("TIELINE_HUB__NEWS__ANONYMOUS", "never");
+        assert!(check(&[only, one], public, false).is_ok());
+        assert!(check(&[one], public, false).is_err());
     }
 }

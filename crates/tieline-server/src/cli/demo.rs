@@ -10,7 +10,7 @@ use clap::Args;
 use tieline::Config;
 
 use super::{
-    configuration::{HubFlag, access, anonymous, as_set, check_listen, registry},
+    configuration::{as_set, check_listen, registry, rules},
     error::in_terms_of_flags,
     flags::{Flags, Subset},
 };
@@ -23,10 +23,7 @@ use crate::{
         source,
         values::Values,
     },
-    supervisor::{
-        demo::{DemoSettings, demo},
-        node::ClientSettings,
-    },
+    supervisor::demo::{DemoSettings, demo},
 };
 
 #[derive(Debug, Args)]
@@ -34,8 +31,6 @@ pub(crate) struct Demo {
     /// Address of the second node [default: the port after that of --listen, or a free one]
     #[arg(long, value_name = "ADDRESS", value_parser = address, env = "TIELINE_SECOND")]
     second: Option<SocketAddr>,
-    #[command(flatten)]
-    hub: HubFlag,
     #[command(flatten)]
     flags: Flags<DemoOptions>,
 }
@@ -108,25 +103,20 @@ impl Demo {
     }
 
     fn settings(&self, settings: &Settings) -> anyhow::Result<DemoSettings> {
-        let of_hub = settings.hub(self.hub.hub.as_str());
         // A visitor does not want to wait for a drain.
         let config = Config {
             drain_window: Duration::from_secs(1),
             drain_timeout: Duration::from_secs(10),
-            origins: of_hub.origins(),
             ..Config::default()
         };
         config
             .validate()
             .map_err(|error| ConfigErrors::one(error.to_string()))?;
-        let check = |address| check_listen(address, anonymous(of_hub, false));
+        let check = |address| check_listen(settings, address, false);
         Ok(DemoSettings {
             listen: check(settings.general.listen)?,
             second: self.second.map(check).transpose()?,
-            clients: ClientSettings {
-                hub: self.hub.hub.clone(),
-                access: access(of_hub, None),
-            },
+            rules: rules(settings, None),
             config,
             registry: registry(settings)?,
         })

@@ -16,10 +16,7 @@ use http::HeaderValue;
 use tieline::Config;
 
 use crate::{
-    app::{
-        key::{AccessKey, AccessKeys},
-        namespace::Namespace,
-    },
+    app::key::{AccessKey, AccessKeys},
     config::error::ConfigErrors,
     wire::webpubsub::upstream::{
         Patterns, UrlTemplate,
@@ -117,10 +114,9 @@ enum SystemEvent {
 }
 
 impl EventHandlerFlags {
-    /// Where the events of a hub go, if anywhere. `listen` is the address for clients, and `keys` sign.
+    /// Where the events of clients go, if anywhere. `listen` is the address for clients, and `keys` sign.
     pub(super) fn settings(
         &self,
-        hub: &Namespace,
         listen: IpAddr,
         keys: Option<&AccessKeys>,
         config: &Config,
@@ -159,7 +155,6 @@ impl EventHandlerFlags {
             None => HeaderValue::from_str(&listen.to_string())?,
         };
         Ok(Some(UpstreamSettings {
-            hub: hub.to_string(),
             host,
             keys: keys.map_or_else(Vec::new, signing_keys),
             handlers: vec![handler],

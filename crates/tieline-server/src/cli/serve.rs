@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{
-    configuration::{Checked, HubFlag, access_keys, as_set, check},
+    configuration::{Checked, access_keys, as_set, check},
     error::in_terms_of_flags,
     event_handler::EventHandlerFlags,
     flags::{Flags, Subset},
@@ -26,8 +26,6 @@ pub(crate) struct Serve {
     /// Configuration file (TOML); `tieline config default` prints one
     #[arg(long, value_name = "FILE", env = "TIELINE_CONFIG")]
     pub(super) config: Option<PathBuf>,
-    #[command(flatten)]
-    pub(super) hub: HubFlag,
     #[command(flatten)]
     pub(super) flags: Flags<ServeOptions>,
     #[command(flatten)]
@@ -54,13 +52,13 @@ impl Serve {
 
     /// Reads the configuration and checks it.
     pub(crate) fn check(&self) -> anyhow::Result<Checked> {
-        let mut checked = check(&self.layers(), &self.hub.hub)?;
+        let mut checked = check(&self.layers())?;
         let keys = access_keys(&checked.settings)?;
         let serve = &mut checked.serve;
-        let (hub, listen) = (&self.hub.hub, serve.listen.ip());
+        let listen = serve.listen.ip();
         let upstream = self
             .event_handler
-            .settings(hub, listen, keys.as_ref(), &serve.config);
+            .settings(listen, keys.as_ref(), &serve.config);
         serve.upstream = upstream?;
         Ok(checked)
     }
@@ -79,12 +77,11 @@ impl Serve {
         let reload = Reload {
             started: settings,
             set_log,
-            hub: start.clients.hub.to_string(),
-            access: start.clients.access.clone(),
+            rules: start.rules.clone(),
             aws: start.aws.clone(),
             load: Box::new(move || {
                 let checked = self.check()?;
-                Ok((checked.settings, checked.serve.clients.access))
+                Ok((checked.settings, checked.serve.rules))
             }),
         };
         let served = serve(start, reload).await;

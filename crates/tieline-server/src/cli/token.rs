@@ -15,10 +15,9 @@ use super::{
 use crate::{
     app::{
         key::AccessKey,
-        namespace::Namespace,
         token::{audience::Endpoint, sign::NewToken},
     },
-    config::{error::ConfigErrors, option::Opt, settings::Layers, source},
+    config::{error::ConfigErrors, hub_name::HubName, option::Opt, settings::Layers, source},
 };
 
 /// Characters of a hub's name that a URL cannot have.
@@ -27,8 +26,8 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'_').remove(b'.');
 #[derive(Debug, Args)]
 pub(crate) struct Token {
     /// Hub that the client connects to
-    #[arg(long, value_name = "NAME", default_value = "chat", env = "TIELINE_HUB")]
-    hub: Namespace,
+    #[arg(long, value_name = "NAME", default_value = "chat")]
+    hub: HubName,
     /// User of the client [default: none]
     #[arg(long, value_name = "NAME")]
     user: Option<String>,

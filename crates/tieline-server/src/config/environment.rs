@@ -5,7 +5,7 @@
 //! may hold a secret, and Kubernetes sets such variables for a service of that name.
 
 use super::{
-    hub_name,
+    hub_name::HubName,
     known::{self, file_variable, options},
     option::{Opt, Raw},
     sections::hub::HubSettings,
@@ -15,7 +15,7 @@ use super::{
 
 const PREFIX: &str = "TIELINE_";
 /// Variables that are no options: those of the command line.
-const OTHERS: [&str; 13] = [
+const OTHERS: [&str; 12] = [
     "TIELINE_CONFIG",
     "TIELINE_EVENT_HANDLER",
     "TIELINE_EVENT_HANDLER_BEARER_FILE",
@@ -27,7 +27,6 @@ const OTHERS: [&str; 13] = [
     "TIELINE_EVENT_HANDLER_SYSTEM_EVENTS",
     "TIELINE_EVENT_HANDLER_TIMEOUT",
     "TIELINE_EVENT_HANDLER_USER_EVENTS",
-    "TIELINE_HUB",
     "TIELINE_SECOND",
 ];
 
@@ -44,7 +43,7 @@ pub(super) fn add(values: &mut Values, environment: &Environment, is_used: fn(&O
                 } else {
                     Raw::Text(value.clone())
                 };
-                let scope = hub.as_deref().map(hub_scope);
+                let scope = hub.as_ref().map(|hub| hub_scope(hub.as_str()));
                 let source = Source::Environment(name.clone());
                 values.set(option, scope.as_deref(), raw, source);
                 values.hubs.extend(hub);
@@ -67,7 +66,7 @@ pub(super) fn add(values: &mut Values, environment: &Environment, is_used: fn(&O
 }
 
 /// The option of a variable, the hub that it is for, and whether it names the file of a secret.
-fn find(name: &str) -> Option<(&'static Opt, Option<String>, bool)> {
+fn find(name: &str) -> Option<(&'static Opt, Option<HubName>, bool)> {
     let named = |option: &&Opt| option.environment() == name || option.nested_environment() == name;
     if let Some(option) = options().find(named) {
         return Some((option, None, false));
@@ -83,7 +82,7 @@ fn find(name: &str) -> Option<(&'static Opt, Option<String>, bool)> {
     let (hub, option) = name.strip_prefix("TIELINE_HUB__")?.rsplit_once("__")?;
     let named = |known: &&Opt| known.name == option.to_ascii_lowercase();
     let option = HubSettings::OPTIONS.iter().find(named)?;
-    Some((option, Some(hub_name::check(hub).ok()?), false))
+    Some((option, Some(hub.parse().ok()?), false))
 }
 
 fn unknown(values: &mut Values, name: &str) {

@@ -12,7 +12,7 @@ use toml::{
 };
 
 use super::{
-    hub_name,
+    hub_name::HubName,
     known::{self, Known},
     option::{Opt, Raw},
     sections::hub::HubSettings,
@@ -100,11 +100,11 @@ impl File<'_> {
     fn add_hubs(&self, values: &mut Values, hubs: DeTable<'_>) {
         for (key, value) in in_order(hubs) {
             let source = self.source(&key.span());
-            let refused = match (hub_name::check(key.get_ref()), value.get_ref()) {
+            let refused = match (key.get_ref().parse::<HubName>(), value.get_ref()) {
                 (Ok(name), DeValue::Table(_)) if values.hubs.insert(name.clone()) => {
                     self.add_scope(
                         values,
-                        &hub_scope(&name),
+                        &hub_scope(name.as_str()),
                         HubSettings::OPTIONS,
                         inner(value),
                     );

@@ -1,15 +1,69 @@
-//! The syntax of hub names.
+//! The names of hubs.
+//!
+//! Owns their syntax and how they are compared. Must not know which hubs there are. Invariant: a `HubName` is
+//! valid and in lower case, so that a hub has one name everywhere.
+
+use std::{borrow::Borrow, fmt, str::FromStr};
 
 /// Longest name, in characters.
 const MAX_LENGTH: usize = 128;
 
-/// The name in lower case, in which names are compared, if it is valid.
-pub(crate) fn check(name: &str) -> Result<String, String> {
-    let mut chars = name.chars();
-    let first_fits = chars.next().is_some_and(|c| c.is_ascii_alphabetic());
-    let rest_fits = chars.all(|c| c.is_ascii_alphanumeric() || "_`,.[]".contains(c));
-    if first_fits && rest_fits && name.len() <= MAX_LENGTH {
-        return Ok(name.to_ascii_lowercase());
+/// A valid name, in lower case. Names are compared without regard to case.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct HubName(String);
+
+impl HubName {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
     }
-    Err("a hub name starts with a letter, followed by up to 127 letters, digits or _`,.[]".into())
+}
+
+impl FromStr for HubName {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let mut chars = name.chars();
+        let first_fits = chars.next().is_some_and(|c| c.is_ascii_alphabetic());
+        let rest_fits = chars.all(|c| c.is_ascii_alphanumeric() || "_`,.[]".contains(c));
+        if first_fits && rest_fits && name.len() <= MAX_LENGTH {
+            return Ok(Self(name.to_ascii_lowercase()));
+        }
+        Err(
+            "a hub name starts with a letter, followed by up to 127 letters, digits or _`,.[]"
+                .into(),
+        )
+    }
+}
+
+/// Both compare in the same way.
+impl Borrow<str> for HubName {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for HubName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_checked_and_lower_cased() {
+        let longest = "a".repeat(MAX_LENGTH);
+        for (name, lower) in [
+            ("Chat", "chat"),
+            ("a1_`,.[]", "a1_`,.[]"),
+            (&longest, &longest),
+        ] {
+            assert_eq!(name.parse::<HubName>().unwrap().as_str(), lower);
+        }
+        for name in ["", "1a", "a b", "a/b", "ä", "a\0", &(longest + "a")] {
+            assert!(name.parse::<HubName>().is_err(), "{name}");
+        }
+    }
 }

@@ -15,6 +15,7 @@ pub(crate) mod hub_name;
 pub(crate) mod known;
 pub(crate) mod names;
 pub(crate) mod option;
+pub(crate) mod per_hub;
 pub(crate) mod registry_url;
 pub(crate) mod secret;
 mod section;

@@ -3,13 +3,15 @@
 //! Owns the order of the layers: the defaults, the file, the environment, the flags. A table of a hub goes
 //! over `hub_defaults` option by option; a list replaces the list. Must not know the command line.
 
-use std::{cell::RefCell, collections::BTreeMap, path::PathBuf};
+use std::{cell::RefCell, collections::BTreeSet, path::PathBuf};
 
 use super::{
     environment,
     error::ConfigErrors,
     file,
+    hub_name::HubName,
     option::{Opt, Raw},
+    per_hub::PerHub,
     sections::{
         aws::Aws, cluster::ClusterSettings, general::General, hub::HubSettings,
         issuers::IssuerTable, keys::Keys, limits::Limits, log::LogSettings, times::Times,
@@ -31,8 +33,7 @@ pub(crate) struct Settings {
     pub(crate) limits: Limits,
     pub(crate) times: Times,
     pub(crate) log: LogSettings,
-    hub_defaults: HubSettings,
-    hubs: BTreeMap<String, HubSettings>,
+    pub(crate) hubs: PerHub<HubSettings>,
 }
 
 /// A flag of the command line.
@@ -78,16 +79,14 @@ impl Settings {
     fn read(values: &Values) -> Result<Self, ConfigErrors> {
         let errors = RefCell::default();
         let reader = Reader::new(values, &errors);
-        let hub = |hub: &String| {
-            (
-                hub.clone(),
-                HubSettings::read(&reader.scope(hub_scope(hub))),
-            )
+        let hub = |hub: &HubName| {
+            let scope = hub_scope(hub.as_str());
+            (hub.clone(), HubSettings::read(&reader.scope(scope)))
         };
+        let general = General::read(&reader);
         let issuers = 0..values.lists.get("issuers").copied().unwrap_or(0);
         let issuer = |index| IssuerTable::read(&reader.scope(list_scope("issuers", index)));
         let settings = Self {
-            general: General::read(&reader),
             keys: Keys::read(&reader),
             issuers: issuers.map(issuer).collect(),
             aws: Aws::read(&reader),
@@ -96,29 +95,18 @@ impl Settings {
             limits: Limits::read(&reader),
             times: Times::read(&reader),
             log: LogSettings::read(&reader),
-            hub_defaults: HubSettings::read(&reader),
-            hubs: values.hubs.iter().map(hub).collect(),
+            hubs: PerHub::new(
+                HubSettings::read(&reader),
+                values.hubs.iter().map(hub).collect(),
+                general.only_listed_hubs,
+            ),
+            general,
         };
         errors.take().into_result(settings)
     }
 
-    /// The settings of a hub: its table over that of all hubs.
-    pub(crate) fn hub(&self, name: &str) -> &HubSettings {
-        self.hubs.get(name).unwrap_or(&self.hub_defaults)
-    }
-
-    /// Whether a hub exists, if somebody uses it.
-    pub(crate) fn has_hub(&self, name: &str) -> bool {
-        !self.general.only_listed_hubs || self.hubs.contains_key(name)
-    }
-
-    /// The hubs with a table.
-    pub(crate) fn listed_hubs(&self) -> impl Iterator<Item = &str> {
-        self.hubs.keys().map(String::as_str)
-    }
-
-    /// What differs, as places in the file. `hub` is the hub that is served.
-    pub(crate) fn changes(&self, other: &Self, hub: &str) -> Vec<(String, &'static Opt)> {
+    /// What differs, as places in the file.
+    pub(crate) fn changes(&self, other: &Self) -> Vec<(String, &'static Opt)> {
         let global = [
             self.general.changes(&other.general),
             self.keys.changes(&other.keys),
@@ -139,9 +127,26 @@ impl Settings {
             let differing = issuer.changes(other).into_iter();
             changes.extend(differing.map(|option| (path(option, Some(&scope)), option)));
         }
-        let of_hub = self.hub(hub).changes(other.hub(hub)).into_iter();
-        let scope = hub_scope(hub);
-        changes.extend(of_hub.map(|option| (path(option, Some(&scope)), option)));
+        changes.extend(self.hub_changes(other));
+        changes
+    }
+
+    fn hub_changes(&self, other: &Self) -> Vec<(String, &'static Opt)> {
+        let (old, new) = (&self.hubs, &other.hubs);
+        let differing = old.defaults().changes(new.defaults()).into_iter();
+        let mut changes: Vec<_> = differing.map(|option| (option.path(), option)).collect();
+        let names: BTreeSet<_> = old.names().chain(new.names()).collect();
+        for name in names {
+            let scope = hub_scope(name.as_str());
+            let differing = old.own_or_default(name).changes(new.own_or_default(name));
+            if differing.is_empty() && old.is_listed(name) != new.is_listed(name) {
+                // A table that says what holds without it.
+                changes.push((scope, &HubSettings::OPTIONS[0]));
+                continue;
+            }
+            let differing = differing.into_iter();
+            changes.extend(differing.map(|option| (path(option, Some(&scope)), option)));
+        }
         changes
     }
 }

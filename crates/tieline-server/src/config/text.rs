@@ -91,7 +91,7 @@ pub(crate) fn in_force(settings: &Settings, values: &Values) -> String {
     let all = options().map(|option| line(option, values, None));
     let issuers = (0..settings.issuers.len()).map(|index| list_scope("issuers", index));
     let issuers = issuers.map(|scope| set_in(&scope, IssuerTable::OPTIONS, values));
-    let hubs = settings.listed_hubs().map(hub_scope);
+    let hubs = settings.hubs.names().map(|hub| hub_scope(hub.as_str()));
     let hubs = hubs.map(|scope| set_in(&scope, HubSettings::OPTIONS, values));
     all.chain(issuers).chain(hubs).collect()
 }

@@ -11,6 +11,7 @@ use std::{
 
 use super::{
     error::ConfigErrors,
+    hub_name::HubName,
     option::{Opt, Place, Raw, Setting},
     source::{Environment, Source},
 };
@@ -31,7 +32,7 @@ struct Entry {
 pub(crate) struct Values {
     entries: BTreeMap<String, Entry>,
     /// The hubs with a table.
-    pub(super) hubs: BTreeSet<String>,
+    pub(super) hubs: BTreeSet<HubName>,
     /// How many tables a list of tables has.
     pub(super) lists: BTreeMap<&'static str, usize>,
     environment: Environment,

@@ -5,7 +5,7 @@
 //! clients (`message`), which go to the lobby. Simple clients are in the lobby from the start.
 
 use serde::{Deserialize, Serialize};
-use tieline::{CloseReason, Cluster, Connection};
+use tieline::{CloseReason, Cluster, Connection, NameError};
 
 use super::{
     nodes::Nodes,
@@ -23,6 +23,9 @@ use crate::app::{
 /// The group of everyone on the page.
 const LOBBY: &str = "lobby";
 
+/// The hub of the chat.
+const HUB: &str = "chat";
+
 /// The chat of one node.
 pub(crate) struct Chat {
     cluster: Cluster,
@@ -32,11 +35,12 @@ pub(crate) struct Chat {
 impl Chat {
     /// Starts the chat of a node. Until it is dropped, it keeps the node's clients informed about who is
     /// online on all nodes.
-    pub(crate) fn start(cluster: Cluster, nodes: Nodes) -> Self {
-        Self {
+    pub(crate) fn start(cluster: &Cluster, nodes: Nodes) -> Result<Self, NameError> {
+        let cluster = cluster.namespace(HUB)?;
+        Ok(Self {
             roster: Roster::start(cluster.clone(), nodes),
             cluster,
-        }
+        })
     }
 }
 
@@ -63,9 +67,9 @@ struct DirectMessage<'a> {
 impl Events for Chat {
     type Memory = ();
 
-    fn handles(&self, event: EventKind<'_>) -> bool {
+    fn handles(&self, hub: &str, event: EventKind<'_>) -> bool {
         use EventKind::{Connected, Disconnected, User};
-        matches!(event, Connected | Disconnected | User(_))
+        hub == HUB && matches!(event, Connected | Disconnected | User(_))
     }
 
     async fn connect(&self, request: ConnectRequest<'_>) -> Result<Admission<()>, ConnectError> {

@@ -11,8 +11,6 @@ use axum::{
     routing::get,
 };
 
-use crate::app::namespace::Namespace;
-
 const INDEX: &str = include_str!("assets/index.html");
 
 /// Name, content type and text of each file that the page loads.
@@ -41,12 +39,11 @@ const ASSETS: [(&str, &str, &str); 13] = assets! {
 /// Only the page's own files, without inline code. `'self'` includes WebSockets to the same host.
 const CSP: &str = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// The page at `/`, and its files. The page learns its hub, its own address, and the addresses of all
+/// The page at `/`, and its files. The page learns its own address, and the addresses of all
 /// pages from `<meta>` elements.
-pub(crate) fn routes(hub: &Namespace, own: SocketAddr, pages: &[SocketAddr]) -> Router {
+pub(crate) fn routes(own: SocketAddr, pages: &[SocketAddr]) -> Router {
     let pages: Vec<_> = pages.iter().map(ToString::to_string).collect();
     let index = INDEX
-        .replace(r#"content="chat""#, &format!(r#"content="{hub}""#))
         .replace(
             r#"name="tieline-node" content="""#,
             &format!(r#"name="tieline-node" content="{own}""#),

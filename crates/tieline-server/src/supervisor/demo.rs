@@ -15,11 +15,14 @@ use super::{
     cluster,
     lifecycle::Supervisor,
     listen::{ListenError, bind},
-    node::{ClientSettings, ReadyNode},
+    node::ReadyNode,
     registry::RegistrySettings,
 };
 use crate::{
-    app::filter,
+    app::{
+        filter,
+        hubs::{Hubs, LiveHubRules},
+    },
     demo::{chat::Chat, nodes::Nodes, page},
     wire,
 };
@@ -29,7 +32,8 @@ pub(crate) struct DemoSettings {
     pub(crate) listen: SocketAddr,
     /// Where the second node listens: if `None`, on the next port or a free one.
     pub(crate) second: Option<SocketAddr>,
-    pub(crate) clients: ClientSettings,
+    /// Who may connect to which hub.
+    pub(crate) rules: LiveHubRules,
     pub(crate) config: Config,
     pub(crate) registry: Option<RegistrySettings>,
 }
@@ -50,21 +54,16 @@ pub(crate) async fn demo(settings: DemoSettings) -> anyhow::Result<()> {
     let nodes: Nodes = addresses.collect();
     let pages: Vec<_> = nodes.pages().collect();
     let supervisor = Supervisor::new();
-    let clients = &settings.clients;
-    let served = started.into_iter().map(|started| {
-        let page = page::routes(&clients.hub, started.page, &pages);
-        let chat = Chat::start(started.cluster.clone(), nodes.clone());
+    let mut served = Vec::new();
+    for started in started {
+        let page = page::routes(started.page, &pages);
+        let chat = Chat::start(&started.cluster, nodes.clone())?;
         let phase = supervisor.phase();
-        ReadyNode::new(
-            started.listener,
-            started.cluster,
-            Some(chat),
-            clients,
-            phase,
-        )
-        .with_routes(page)
-    });
-    let served = served.collect();
+        let hubs = Hubs::new(started.cluster.clone(), settings.rules.clone());
+        let node = ReadyNode::new(started.listener, started.cluster, Some(chat), hubs, phase)
+            .with_routes(page);
+        served.push(node);
+    }
     welcome(&pages)?;
     supervisor.serve(served, Duration::ZERO).await
 }

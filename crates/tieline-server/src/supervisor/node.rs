@@ -9,16 +9,9 @@ use tokio::sync::watch;
 
 use super::{phase::ServingPhase, routes};
 use crate::{
-    app::{access::LiveAccess, events::Events, namespace::Namespace},
+    app::{events::Events, hubs::Hubs},
     wire::webpubsub::handler::WebPubSub,
 };
-
-/// Which clients may connect.
-#[derive(Debug, Clone)]
-pub(crate) struct ClientSettings {
-    pub(crate) hub: Namespace,
-    pub(crate) access: LiveAccess,
-}
 
 /// A node that is ready to serve.
 pub(super) struct ReadyNode<E: Events> {
@@ -32,12 +25,11 @@ impl<E: Events> ReadyNode<E> {
         listener: Listener,
         cluster: Cluster,
         events: Option<E>,
-        clients: &ClientSettings,
+        hubs: Hubs,
         phase: watch::Receiver<ServingPhase>,
     ) -> Self {
-        let handler = WebPubSub::new(cluster.clone(), events);
-        let node = Node::in_cluster(cluster, handler);
-        let router = routes::routes(&node, clients.hub.clone(), clients.access.clone(), phase);
+        let node = Node::in_cluster(cluster, WebPubSub::new(events));
+        let router = routes::routes(&node, hubs, phase);
         Self {
             listener,
             node,

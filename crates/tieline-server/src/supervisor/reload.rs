@@ -11,13 +11,13 @@ use tokio::{
 use tracing_subscriber::EnvFilter;
 
 use crate::{
-    app::access::LiveAccess,
+    app::hubs::LiveHubRules,
     config::settings::Settings,
     wire::aws::key_pair::{KeyPair, LiveKeyPair},
 };
 
 /// Reads and checks the configuration, and what it says about who may connect.
-pub(crate) type Load = Box<dyn Fn() -> anyhow::Result<(Settings, LiveAccess)> + Send>;
+pub(crate) type Load = Box<dyn Fn() -> anyhow::Result<(Settings, LiveHubRules)> + Send>;
 /// Replaces the levels of the log.
 pub(crate) type SetLog = Box<dyn Fn(EnvFilter) -> anyhow::Result<()> + Send>;
 
@@ -27,9 +27,8 @@ pub(crate) struct Reload {
     pub(crate) started: Settings,
     pub(crate) load: Load,
     pub(crate) set_log: SetLog,
-    /// The hub that is served, and who may connect to it.
-    pub(crate) hub: String,
-    pub(crate) access: LiveAccess,
+    /// Who may connect to which hub.
+    pub(crate) rules: LiveHubRules,
     pub(crate) aws: LiveKeyPair,
 }
 
@@ -42,10 +41,10 @@ impl Reload {
             while hangup.recv().await.is_some() {
                 // It reads files, which may be slow.
                 match block_in_place(&self.load) {
-                    Ok((settings, access)) => {
+                    Ok((settings, rules)) => {
+                        self.rules.replace(&rules);
                         // Checked when it was loaded.
                         self.aws.replace(KeyPair::of(&settings.aws).ok().flatten());
-                        self.access.replace(&access);
                         self.apply(&applied, &settings);
                         applied = settings;
                     }
@@ -59,9 +58,9 @@ impl Reload {
 
     /// Applies the changes that a running node can take.
     fn apply(&self, applied: &Settings, settings: &Settings) {
-        let live = changes(applied, settings, &self.hub, true);
+        let live = changes(applied, settings, true);
         // What needs a restart is reported by each reload until then.
-        let fixed = changes(&self.started, settings, &self.hub, false);
+        let fixed = changes(&self.started, settings, false);
         let report = || {
             tracing::info!(applied = live, "configuration reloaded");
             if !fixed.is_empty() {
@@ -83,8 +82,8 @@ impl Reload {
 }
 
 /// The places of the options that differ, those that can be applied or those that cannot.
-fn changes(old: &Settings, new: &Settings, hub: &str, live: bool) -> String {
-    let changes = old.changes(new, hub).into_iter();
+fn changes(old: &Settings, new: &Settings, live: bool) -> String {
+    let changes = old.changes(new).into_iter();
     let places = changes.filter(|(_, option)| option.live == live);
     places
         .map(|(place, _)| place)

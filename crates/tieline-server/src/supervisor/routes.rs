@@ -10,33 +10,29 @@ use tokio::sync::watch;
 
 use super::phase::ServingPhase;
 use crate::{
-    app::{access::LiveAccess, events::Events, namespace::Namespace},
+    app::{events::Events, hubs::Hubs},
     wire::{
         self,
         webpubsub::{handler::WebPubSub, upgrade},
     },
 };
 
+const NOT_FOUND: &str =
+    "not found; WebSocket clients connect to /client/hubs/HUB, for example /client/hubs/chat\n";
+
 pub(super) fn routes<E: Events>(
     node: &Node<WebPubSub<E>>,
-    hub: Namespace,
-    access: LiveAccess,
+    hubs: Hubs,
     phase: watch::Receiver<ServingPhase>,
 ) -> Router {
-    let not_found = format!("not found; WebSocket clients connect to /client/hubs/{hub}\n");
     let (_, dialects) = wire::dialects();
     let ready_node = node.clone();
     let ready = move || async move { readiness(&ready_node, *phase.borrow()) };
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
-        .merge(upgrade::routes(
-            node.clone(),
-            hub,
-            access,
-            dialects.webpubsub,
-        ))
-        .fallback(move || async move { (StatusCode::NOT_FOUND, not_found) })
+        .merge(upgrade::routes(node.clone(), hubs, dialects.webpubsub))
+        .fallback(|| async { (StatusCode::NOT_FOUND, NOT_FOUND) })
 }
 
 /// Whether load balancers should send new clients here. An unreachable registry is only reported: the
@@ -97,7 +93,7 @@ mod tests {
             };
             let hub = Hub::new(Config::default()).unwrap();
             let cluster = Cluster::start(hub, registry.clone(), config).await.unwrap();
-            Node::in_cluster(cluster.clone(), WebPubSub::<Upstream>::new(cluster, None))
+            Node::in_cluster(cluster, WebPubSub::<Upstream>::new(None))
         };
         let first = node(None).await;
         let address = first.cluster().unwrap().address().unwrap();

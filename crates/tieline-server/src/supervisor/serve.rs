@@ -9,15 +9,14 @@ use std::{net::SocketAddr, time::Duration};
 use tieline::{Cluster, ClusterConfig, Config, Hub, Tls};
 
 use super::{
-    cluster,
-    lifecycle::Supervisor,
-    listen,
-    node::{ClientSettings, ReadyNode},
-    registry::RegistrySettings,
+    cluster, lifecycle::Supervisor, listen, node::ReadyNode, registry::RegistrySettings,
     reload::Reload,
 };
 use crate::{
-    app::filter,
+    app::{
+        filter,
+        hubs::{Hubs, LiveHubRules},
+    },
     wire::{
         self,
         aws::{self, key_pair::LiveKeyPair},
@@ -29,7 +28,8 @@ use crate::{
 pub(crate) struct ServeSettings {
     pub(crate) listen: SocketAddr,
     pub(crate) tls: Option<Tls>,
-    pub(crate) clients: ClientSettings,
+    /// Who may connect to which hub.
+    pub(crate) rules: LiveHubRules,
     /// What signs the requests of backends to `@connections`.
     pub(crate) aws: LiveKeyPair,
     /// Where events of clients go.
@@ -53,13 +53,13 @@ pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Re
         Some(registry) => cluster::join(hub, registry, settings.cluster).await?,
         None => Cluster::single_node(hub),
     };
-    let clients = &settings.clients;
     let (address, peers) = (listener.local_addr()?, cluster.address());
-    tracing::info!(%address, hub = %clients.hub, peers, "listening");
+    tracing::info!(%address, peers, "listening");
 
     let supervisor = Supervisor::new();
-    let aws = aws::routes::routes(cluster.clone(), clients.hub.clone(), settings.aws);
-    let node = ReadyNode::new(listener, cluster, upstream, clients, supervisor.phase());
+    let hubs = Hubs::new(cluster.clone(), settings.rules);
+    let aws = aws::routes::routes(hubs.clone(), settings.aws);
+    let node = ReadyNode::new(listener, cluster, upstream, hubs, supervisor.phase());
     let node = node.with_routes(aws);
     let served = supervisor.serve(vec![node], settings.drain_delay).await;
     reloads.abort();

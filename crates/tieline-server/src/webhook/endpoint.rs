@@ -6,7 +6,7 @@
 
 use std::{fmt, time::Duration};
 
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue, Uri};
 use tieline::StatusCode;
 use tokio::{
     sync::Semaphore,
@@ -17,7 +17,7 @@ use super::{
     breaker::{Breaker, Change},
     client::{Answer, Authorities, AuthorityError, Client, ClientError, Request},
     sampled::Sampled,
-    validation::{Next, Validation},
+    validation::{Agreements, Next},
 };
 
 /// How long asking a server whether it agrees to get requests may take.
@@ -62,8 +62,8 @@ pub(crate) struct EndpointSettings<'a> {
     pub(crate) authorities: Authorities<'a>,
     /// The header `Authorization` of each request.
     pub(crate) authorization: Option<HeaderValue>,
-    /// The request that asks whether it takes requests from `host`.
-    pub(crate) validation: Request,
+    /// The headers of a request that asks whether it takes requests from `host`.
+    pub(crate) validation: HeaderMap,
     pub(crate) host: String,
 }
 
@@ -72,7 +72,7 @@ pub(crate) struct Endpoint {
     client: Client,
     places: Semaphore,
     breaker: Breaker,
-    validation: Validation,
+    agreements: Agreements,
     failures: Sampled,
 }
 
@@ -91,23 +91,25 @@ impl Endpoint {
             client: Client::new(authorities, authorization)?,
             places: Semaphore::new(concurrency),
             breaker: Breaker::new(),
-            validation: Validation::new(validation, host),
+            agreements: Agreements::new(validation, host),
             failures: Sampled::default(),
         })
     }
 
     /// Sends a request until it is answered, retries are used up, or the deadline is reached. An answer that
-    /// asks for a retry is returned when there is none left.
+    /// asks for a retry is returned when there is none left. Before that, the server must agree at the URL
+    /// `asked`.
     pub(crate) async fn call(
         &self,
         request: &Request,
+        asked: &Uri,
         deadline: Instant,
         patience: Patience,
     ) -> Result<Answer, CallError> {
         let mut retries = 0;
         loop {
             let waits = patience == Patience::UntilDeadline;
-            let (again_at, result) = match self.attempt(request, deadline).await {
+            let (again_at, result) = match self.attempt(request, asked, deadline).await {
                 Attempt::Answered(answer) if !is_retriable(answer.status) => return Ok(answer),
                 Attempt::Answered(answer) => (retry_at(&mut retries, patience), Ok(answer)),
                 Attempt::Failed(ClientError::TooLong) => (None, Err(ClientError::TooLong.into())),
@@ -124,16 +126,16 @@ impl Endpoint {
         }
     }
 
-    async fn attempt(&self, request: &Request, deadline: Instant) -> Attempt {
-        match self.validate(deadline).await {
+    async fn attempt(&self, request: &Request, asked: &Uri, deadline: Instant) -> Attempt {
+        match self.validate(asked, deadline).await {
             Ok(()) => self.send(request, deadline).await,
             Err(ended) => ended,
         }
     }
 
     /// Asks whether the server takes requests, unless it has said so lately.
-    async fn validate(&self, deadline: Instant) -> Result<(), Attempt> {
-        let validation = &self.validation;
+    async fn validate(&self, asked: &Uri, deadline: Instant) -> Result<(), Attempt> {
+        let validation = &*self.agreements.at(asked);
         if let Next::Send = validation.next() {
             return Ok(());
         }

@@ -1,12 +1,14 @@
 //! Whether a server agrees to get requests: the abuse protection of `CloudEvents` webhooks.
 //!
 //! Owns how long an agreement holds, and when a server that did not agree is asked again. Must not know how
-//! it is asked. Invariant: it is asked by one request at a time.
+//! it is asked. Invariants: it is asked by one request at a time for each URL, and the number of URLs that are
+//! remembered has a bound.
 
-use std::time::Duration;
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use http::HeaderMap;
+use http::{HeaderMap, Method, Uri};
 use parking_lot::Mutex;
+use tieline::Bytes;
 use tokio::{sync::Semaphore, time::Instant};
 
 use super::client::{Answer, Request};
@@ -24,11 +26,53 @@ const UNANSWERED_PAUSE: Duration = Duration::from_secs(1);
 /// The header in which a server names those from whom it takes requests.
 const ALLOWED_ORIGIN: &str = "webhook-allowed-origin";
 
+/// Most URLs whose agreements are remembered. The names of hubs are in them, which strangers may choose.
+const MAX_URLS: usize = 1024;
+
+/// What a server says at each URL at which it is asked.
+pub(super) struct Agreements {
+    headers: HeaderMap,
+    host: Arc<str>,
+    by_url: Mutex<HashMap<Uri, Arc<Validation>>>,
+}
+
+impl Agreements {
+    /// `headers` are those of the question whether the server takes requests from `host`.
+    pub(super) fn new(headers: HeaderMap, host: String) -> Self {
+        Self {
+            headers,
+            host: host.into(),
+            by_url: Mutex::default(),
+        }
+    }
+
+    pub(super) fn at(&self, url: &Uri) -> Arc<Validation> {
+        let mut by_url = self.by_url.lock();
+        if let Some(known) = by_url.get(url) {
+            return Arc::clone(known);
+        }
+        if by_url.len() >= MAX_URLS {
+            // Whoever is forgotten is asked once more. Those that are being asked are not: they would be asked
+            // twice at a time.
+            by_url.retain(|_, validation| Arc::strong_count(validation) > 1);
+        }
+        let request = Request {
+            method: Method::OPTIONS,
+            uri: url.clone(),
+            headers: self.headers.clone(),
+            body: Bytes::new(),
+        };
+        let validation = Arc::new(Validation::new(request, Arc::clone(&self.host)));
+        by_url.insert(url.clone(), Arc::clone(&validation));
+        validation
+    }
+}
+
 pub(super) struct Validation {
     /// What to ask.
     pub(super) request: Request,
     /// For whom.
-    host: String,
+    host: Arc<str>,
     /// Of whoever asks.
     pub(super) turn: Semaphore,
     state: Mutex<State>,
@@ -50,7 +94,7 @@ pub(super) enum Next {
 }
 
 impl Validation {
-    pub(super) fn new(request: Request, host: String) -> Self {
+    fn new(request: Request, host: Arc<str>) -> Self {
         Self {
             request,
             host,
@@ -111,8 +155,8 @@ fn without_port(origin: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderValue, Method};
-    use tieline::{Bytes, StatusCode};
+    use http::HeaderValue;
+    use tieline::StatusCode;
 
     use super::*;
 
@@ -129,13 +173,25 @@ mod tests {
     }
 
     fn validation() -> Validation {
-        let request = Request {
-            method: Method::OPTIONS,
-            uri: "http://h/".parse().unwrap(),
-            headers: HeaderMap::new(),
-            body: Bytes::new(),
-        };
-        Validation::new(request, "ws.example".into())
+        let agreements = Agreements::new(HeaderMap::new(), "ws.example".into());
+        let validation = agreements.at(&"http://h/".parse().unwrap());
+        drop(agreements);
+        Arc::into_inner(validation).unwrap()
+    }
+
+    #[test]
+    fn the_urls_that_are_remembered_have_a_bound() {
+        let agreements = Agreements::new(HeaderMap::new(), "ws.example".into());
+        let at = |n: usize| agreements.at(&format!("http://h/{n}").parse().unwrap());
+        let asking = at(0);
+        for n in 0..3 * MAX_URLS {
+            assert_eq!(at(n).request.uri.path(), format!("/{n}"));
+        }
+        assert!(agreements.by_url.lock().len() <= MAX_URLS);
+        assert!(
+            Arc::ptr_eq(&asking, &at(0)),
+            "it would be asked twice at a time"
+        );
     }
 
     #[tokio::test]

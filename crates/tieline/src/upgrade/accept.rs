@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::{
     decision::{Accept, DRAINING, Refusal, unavailable},
-    origin, register,
+    register,
     request::UpgradeRequest,
 };
 use crate::{
@@ -207,7 +207,7 @@ impl Upgrade {
                 "the server took too long to decide; reconnect\n",
             ));
         }
-        if !any_origin && !origin::is_allowed(&config.origins, &self.request) {
+        if !any_origin && !config.origins.allow(&self.request) {
             let body = "this origin is not allowed; the operator of the server can allow it \
                         (Config::origins, tieline serve --origin)\n";
             return Err(Refusal::new(StatusCode::FORBIDDEN, body));

@@ -7,21 +7,40 @@ use http::{Uri, header};
 use super::request::UpgradeRequest;
 use crate::config::Origins;
 
-/// Whether the request's origin is allowed. Clients other than browsers send none, and are allowed: they
-/// could send any.
-pub(super) fn is_allowed(origins: &Origins, request: &UpgradeRequest) -> bool {
-    if !request.headers().contains_key(header::ORIGIN) {
-        return true;
-    }
-    let Some(origin) = request.header(header::ORIGIN) else {
-        return false;
-    };
-    match origins {
-        Origins::Any => true,
-        Origins::List(list) => list
-            .iter()
-            .any(|o| o.trim_end_matches('/').eq_ignore_ascii_case(origin)),
-        Origins::SameHost => same_host(origin, request.header(header::HOST).unwrap_or_default()),
+impl Origins {
+    /// Whether the page that a request comes from may connect. Clients other than browsers send no `Origin`, and
+    /// may: they could send any. For a server whose pages depend on what the client asks for, with
+    /// [`Accept::any_origin`](crate::Accept::any_origin); [`Config::origins`](crate::Config::origins) is checked
+    /// without a call.
+    ///
+    /// ```
+    /// use tieline::{Accept, Origins, Refusal, StatusCode, UpgradeRequest};
+    ///
+    /// /// Each tenant has pages of its own.
+    /// async fn authorize(request: UpgradeRequest) -> Result<Accept<()>, Refusal> {
+    ///     let tenant = request.query("tenant").unwrap_or_default();
+    ///     let origins = Origins::List(vec![format!("https://{tenant}.example.org")]);
+    ///     if !origins.allow(&request) {
+    ///         return Err(Refusal::new(StatusCode::FORBIDDEN, "a page of another tenant\n"));
+    ///     }
+    ///     Ok(Accept::new(()).namespace(&*tenant).any_origin())
+    /// }
+    /// ```
+    pub fn allow(&self, request: &UpgradeRequest) -> bool {
+        if !request.headers().contains_key(header::ORIGIN) {
+            return true;
+        }
+        let Some(origin) = request.header(header::ORIGIN) else {
+            return false;
+        };
+        let host = || request.header(header::HOST).unwrap_or_default();
+        match self {
+            Self::Any => true,
+            Self::List(list) => list
+                .iter()
+                .any(|o| o.trim_end_matches('/').eq_ignore_ascii_case(origin)),
+            Self::SameHost => same_host(origin, host()),
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use clap::Parser;
 use std::time::Duration;
-use tieline::{Config, Excess, Inbound, Origins, SlowConsumer};
+use tieline::{Config, Excess, Inbound, SlowConsumer};
 
 use super::*;
 use crate::{
@@ -23,7 +23,7 @@ fn serve(flags: &str) -> Serve {
 /// The configuration, valid or not.
 fn config(flags: &str) -> Config {
     let (settings, _) = serve(flags).layers().load(&Environment::new()).unwrap();
-    settings.limits.config(&settings.times, Origins::Any)
+    settings.limits.config(&settings.times)
 }
 
 #[test]

@@ -18,6 +18,7 @@ section! {
             flag: "public-endpoint", variable: "TIELINE_PUBLIC_ENDPOINTS", metavar: "URL", without: "any", live: true;
         only_listed_hubs: bool = false,
             "Serve only hubs that have a table of their own.",
-            "A hub without a table does not exist then, so that a mistyped name is noticed.";
+            "A hub without a table does not exist then, so that a mistyped name is noticed.",
+            live: true;
     }
 }

@@ -23,7 +23,7 @@ section! {
         origins: Vec<Origin> = Vec::new(),
             "Origins whose pages may connect, such as \"https://example.org\"; \"*\" allows all.",
             "A page of any other origin gets 403. Programs that send no origin always may.",
-            flag: "origin", variable: "TIELINE_ORIGINS", without: "the server's own";
+            flag: "origin", variable: "TIELINE_ORIGINS", without: "the server's own", live: true;
     }
 }
 

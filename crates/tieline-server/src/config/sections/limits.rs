@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use tieline::{Config, Deflate, Excess, Inbound, Origins, SlowConsumer};
+use tieline::{Config, Deflate, Excess, Inbound, SlowConsumer};
 
 use super::times::Times;
 use crate::config::{
@@ -126,7 +126,7 @@ fn library() -> Config {
 
 impl Limits {
     /// The configuration of a node with these limits.
-    pub(crate) fn config(&self, times: &Times, origins: Origins) -> Config {
+    pub(crate) fn config(&self, times: &Times) -> Config {
         let default = library();
         let broadcast_queue = default.broadcast_queue_bytes.max(self.max_outbox.0);
         Config {
@@ -156,7 +156,6 @@ impl Limits {
             max_connections: self.max_connections,
             groups_per_connection: self.max_groups,
             inbound: self.inbound(),
-            origins,
             compression: self.compress.then(Deflate::default),
             shards: self.shards,
             ..default

@@ -43,7 +43,7 @@ fn hubs_have_tables_over_that_of_all() {
                 [hub.Chat]\norigins = [\"https://c\"]\n[hub.news]\nanonymous = \"anyone\"";
     let settings = settings(file);
     let of = |hub| {
-        let hub = settings.hub(hub);
+        let hub = settings.hubs.of(hub).unwrap();
         let origins: Vec<_> = hub.origins.iter().map(|origin| origin.0.as_str()).collect();
         (hub.anonymous.unwrap(), origins)
     };
@@ -60,16 +60,19 @@ fn hubs_have_tables_over_that_of_all() {
         of("other"),
         (Anonymous::Never, vec!["https://a", "https://b"])
     );
-    assert!(settings.has_hub("other"));
+    assert!(settings.hubs.of("other").is_some());
 }
 
 #[test]
 fn hubs_without_a_table_may_be_refused() {
     let settings = settings("only_listed_hubs = true\n[hub.chat]");
-    assert!(settings.has_hub("chat") && !settings.has_hub("other"));
+    assert!(settings.hubs.of("chat").is_some() && settings.hubs.of("other").is_none());
     let variable = [("TIELINE_HUB__NEWS__ANONYMOUS", "anyone")];
     let (settings, _) = load("", &variable, &[]).unwrap();
-    assert_eq!(settings.hub("news").anonymous, Some(Anonymous::Anyone));
+    assert_eq!(
+        settings.hubs.of("news").unwrap().anonymous,
+        Some(Anonymous::Anyone)
+    );
 }
 
 #[test]
@@ -125,15 +128,26 @@ fn a_change_is_one_of_values_not_of_texts() {
     };
     let load = |file: &str, secret| load(file, &[("S", secret)], &[]).unwrap().0;
     let old = load(&file("60s", "a"), "hunter2");
-    let changes = |new: &Settings, hub: &str| {
-        let changes = old.changes(new, hub).into_iter();
+    let changes = |new: &Settings| {
+        let changes = old.changes(new).into_iter();
         changes.map(|(place, _)| place).collect::<Vec<_>>()
     };
-    assert_eq!(changes(&load(&file("1m", "a"), "hunter2"), "chat"), [""; 0]);
+    assert_eq!(changes(&load(&file("1m", "a"), "hunter2")), [""; 0]);
     let new = load(&file("61s", "b"), "hunter3");
     let expected = ["cluster.secret", "times.ping_timeout", "hub.chat.origins"];
-    assert_eq!(changes(&new, "chat"), expected);
-    assert_eq!(changes(&new, "other"), expected[..2]);
+    assert_eq!(changes(&new), expected);
+    let moved = load(&file("60s", "a").replace("hub.chat", "hub.news"), "hunter2");
+    let expected = ["hub.chat.origins", "hub.news.origins"];
+    assert_eq!(changes(&moved), expected);
+    let everywhere = load(
+        &file("60s", "a").replace("hub.chat", "hub_defaults"),
+        "hunter2",
+    );
+    assert_eq!(
+        changes(&everywhere),
+        ["hub_defaults.origins", "hub.chat"],
+        "the table says what holds without it"
+    );
 }
 
 #[test]
@@ -157,8 +171,8 @@ fn lists_of_tables_are_read_and_their_mistakes_are_named() {
     assert!(shown.contains(expected), "{shown}");
 
     let renamed = load(&file.replace("\"b\"", "\"c\""), &[], &[]).unwrap().0;
-    let changes = settings.changes(&renamed, "chat");
+    let changes = settings.changes(&renamed);
     assert_eq!(changes[0].0, "issuers[1].issuer");
     let fewer = load(&issuer("a"), &[], &[]).unwrap().0;
-    assert_eq!(settings.changes(&fewer, "chat")[0].0, "issuers");
+    assert_eq!(settings.changes(&fewer)[0].0, "issuers");
 }

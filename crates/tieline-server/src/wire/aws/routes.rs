@@ -18,7 +18,7 @@ use axum::{
 };
 use http_body_util::BodyExt;
 use percent_encoding::percent_decode_str;
-use tieline::{Bytes, ClientId, Cluster};
+use tieline::{Bytes, ClientId};
 
 use super::{
     connections,
@@ -26,7 +26,10 @@ use super::{
     key_pair::{KeyPair, LiveKeyPair},
     sigv4::{Signature, error::SignatureError},
 };
-use crate::app::namespace::Namespace;
+use crate::{
+    app::hubs::{HubHandle, Hubs},
+    config::hub_name::HubName,
+};
 
 /// Most bytes of a message, as in API Gateway.
 const MAX_MESSAGE: usize = 128 * 1024;
@@ -38,22 +41,20 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What the routes share.
 struct Shared {
-    cluster: Cluster,
-    hub: Namespace,
+    hubs: Hubs,
     keys: LiveKeyPair,
     /// The log says once that there is no key pair.
     warned: Once,
 }
 
 /// `/{stage}/@connections/{id}`, with `@` as it is or encoded: SDKs do either.
-pub(crate) fn routes(cluster: Cluster, hub: Namespace, keys: LiveKeyPair) -> Router {
+pub(crate) fn routes(hubs: Hubs, keys: LiveKeyPair) -> Router {
     let methods = get(serve).post(serve).delete(serve);
     Router::new()
         .route("/{stage}/@connections/{id}", methods.clone())
         .route("/{stage}/%40connections/{id}", methods)
         .with_state(Arc::new(Shared {
-            cluster,
-            hub,
+            hubs,
             keys,
             warned: Once::new(),
         }))
@@ -69,7 +70,8 @@ impl Shared {
         let (head, body) = request.into_parts();
         let body = self.authenticate(&head, body).await?;
         let (stage, id) = target(head.uri.path())?;
-        let cluster = self.cluster(&stage)?;
+        let hub = self.hub(&stage)?;
+        let cluster = hub.cluster();
         match head.method {
             Method::POST => connections::post(cluster, &id, body).await,
             Method::DELETE => connections::delete(cluster, &id).await,
@@ -99,13 +101,14 @@ impl Shared {
         ApiError::forbidden(WHY)
     }
 
-    fn cluster(&self, stage: &str) -> Result<&Cluster, ApiError> {
-        if self.hub.is_named(stage) {
-            return Ok(&self.cluster);
-        }
-        Err(ApiError::forbidden(format!(
-            "there is no hub {stage:?}; the stage, the first part of the path, is the hub"
-        )))
+    fn hub(&self, stage: &str) -> Result<HubHandle, ApiError> {
+        let name = stage.parse::<HubName>().ok();
+        let hub = name.and_then(|name| self.hubs.get(&name));
+        hub.map(|hub| hub.handle().clone()).ok_or_else(|| {
+            ApiError::forbidden(format!(
+                "there is no hub {stage:?}; the stage, the first part of the path, is the hub"
+            ))
+        })
     }
 }
 

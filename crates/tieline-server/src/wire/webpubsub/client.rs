@@ -1,7 +1,7 @@
 //! The state of a client's connection.
 //!
-//! Owns the choice between the subprotocol and the modes of a simple client, and what the client may do. Must
-//! not know the cluster. Invariant: both are decided at the upgrade and never change.
+//! Owns the choice between the subprotocol and the modes of a simple client, the hub, and what the client may
+//! do. Invariant: all are decided at the upgrade and never change.
 
 use std::sync::Arc;
 
@@ -10,12 +10,14 @@ use tieline::{Refusal, StatusCode, UpgradeRequest};
 use super::session::SessionSlot;
 use crate::app::{
     events::OperationError,
+    hubs::HubHandle,
     role::{Permission, Roles},
 };
 
 /// The state of a client's connection.
 pub(crate) struct Client<M> {
     pub(super) language: Language,
+    pub(super) hub: HubHandle,
     pub(super) roles: Arc<Roles>,
     pub(super) session: SessionSlot<M>,
 }

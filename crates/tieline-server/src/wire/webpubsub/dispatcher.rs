@@ -29,7 +29,6 @@ use crate::app::{
 const MAX_BYTES: usize = 64 << 20;
 
 pub(super) struct Dispatcher<E> {
-    cluster: Cluster,
     events: Option<Arc<E>>,
     /// One for each connection with events that wait.
     tasks: TaskTracker,
@@ -47,9 +46,8 @@ pub(super) enum ReplyTo {
 }
 
 impl<E: Events> Dispatcher<E> {
-    pub(super) fn new(cluster: Cluster, events: Option<E>) -> Self {
+    pub(super) fn new(events: Option<E>) -> Self {
         Self {
-            cluster,
             events: events.map(Arc::new),
             tasks: TaskTracker::new(),
             bytes: Arc::new(Semaphore::new(MAX_BYTES)),
@@ -60,17 +58,22 @@ impl<E: Events> Dispatcher<E> {
         &self,
         request: ConnectRequest<'_>,
     ) -> Option<Result<Admission<E::Memory>, ConnectError>> {
-        let events = self.handler_of(EventKind::Connect)?;
+        let events = self.handler_of(request.hub.as_str(), EventKind::Connect)?;
         Some(events.connect(request).await)
     }
 
     /// Reports a connection, once every node knows its user and its groups: an event handler that answers
     /// through another node reaches it.
-    pub(super) fn connected(&self, connection: &Connection, slot: &mut SessionSlot<E::Memory>) {
-        let Some(events) = self.handler_of(EventKind::Connected) else {
+    pub(super) fn connected(
+        &self,
+        connection: &Connection,
+        slot: &mut SessionSlot<E::Memory>,
+        cluster: &Cluster,
+    ) {
+        let Some(events) = self.handler_of(connection.namespace(), EventKind::Connected) else {
             return;
         };
-        let cluster = self.cluster.clone();
+        let cluster = cluster.clone();
         let (connection, session) = (connection.clone(), slot.open());
         let queue = Arc::clone(&session.queue);
         let job: Job = Box::pin(async move {
@@ -90,7 +93,8 @@ impl<E: Events> Dispatcher<E> {
         event: UserEvent,
         reply_to: ReplyTo,
     ) {
-        let Some(events) = self.handler_of(EventKind::User(&event.name)) else {
+        let Some(events) = self.handler_of(connection.namespace(), EventKind::User(&event.name))
+        else {
             let error = OperationError::no_event_handler();
             return reply_to.failed(connection, &error);
         };
@@ -127,7 +131,8 @@ impl<E: Events> Dispatcher<E> {
         change: GroupChange,
         group: String,
     ) {
-        let Some(events) = self.handler_of(EventKind::Group(change, &group)) else {
+        let kind = EventKind::Group(change, &group);
+        let Some(events) = self.handler_of(connection.namespace(), kind) else {
             return;
         };
         let (connection, session) = (connection.clone(), slot.open());
@@ -148,7 +153,7 @@ impl<E: Events> Dispatcher<E> {
         slot: &mut SessionSlot<E::Memory>,
         reason: CloseReason,
     ) {
-        let Some(events) = self.handler_of(EventKind::Disconnected) else {
+        let Some(events) = self.handler_of(connection.namespace(), EventKind::Disconnected) else {
             return;
         };
         let (connection, session) = (connection.clone(), slot.open());
@@ -167,9 +172,9 @@ impl<E: Events> Dispatcher<E> {
         self.tasks.len()
     }
 
-    fn handler_of(&self, event: EventKind<'_>) -> Option<Arc<E>> {
+    fn handler_of(&self, hub: &str, event: EventKind<'_>) -> Option<Arc<E>> {
         let events = self.events.as_ref();
-        events.filter(|events| events.handles(event)).cloned()
+        events.filter(|events| events.handles(hub, event)).cloned()
     }
 }
 

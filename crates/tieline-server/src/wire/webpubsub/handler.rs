@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use tieline::{
-    Bytes, CloseCode, CloseFrame, CloseReason, Cluster, Connection, Handler, Message, RequestError,
+    Bytes, CloseCode, CloseFrame, CloseReason, Connection, Handler, Message, RequestError,
 };
 
 use super::{
@@ -23,6 +23,7 @@ use crate::app::{
     events::{
         Admission, ConnectError, ConnectRequest, Events, GroupChange, OperationError, UserEvent,
     },
+    hubs::HubHandle,
     payload::Payload,
     role::{Permission, Roles},
     send::send_to_group,
@@ -30,8 +31,15 @@ use crate::app::{
 
 /// The handler of Web PubSub clients.
 pub(crate) struct WebPubSub<E: Events> {
-    cluster: Cluster,
     events: Dispatcher<E>,
+}
+
+/// A client that sends, and what it may do in its hub.
+#[derive(Clone, Copy)]
+struct Sender<'a> {
+    connection: &'a Connection,
+    hub: &'a HubHandle,
+    roles: &'a Roles,
 }
 
 impl<E: Events> Handler for WebPubSub<E> {
@@ -39,7 +47,8 @@ impl<E: Events> Handler for WebPubSub<E> {
     type State = Box<Client<E::Memory>>;
 
     async fn on_connect(&self, connection: &Connection, client: &mut Self::State) {
-        self.events.connected(connection, &mut client.session);
+        let Client { session, hub, .. } = &mut **client;
+        self.events.connected(connection, session, hub.cluster());
     }
 
     async fn on_message(
@@ -50,12 +59,18 @@ impl<E: Events> Handler for WebPubSub<E> {
     ) {
         let Client {
             language,
+            hub,
             roles,
             session,
         } = &mut **client;
+        let sender = Sender {
+            connection,
+            hub,
+            roles,
+        };
         match (language, message) {
             (Language::Json, Message::Text(text)) => match ClientFrame::parse(&text) {
-                Ok(incoming) => self.incoming(connection, roles, session, incoming).await,
+                Ok(incoming) => self.incoming(sender, session, incoming).await,
                 Err(error) => close(connection, CloseCode::INVALID_PAYLOAD, &error.to_string()),
             },
             (Language::Json, Message::Binary(_)) => {
@@ -70,7 +85,7 @@ impl<E: Events> Handler for WebPubSub<E> {
             (Language::Simple(SimpleMode::SendToGroup(target)), message) => {
                 let payload = Payload::from_message(&message);
                 let TargetGroup { group, no_echo } = &**target;
-                let sent = self.send_to_group(connection, roles, group, *no_echo, &payload);
+                let sent = sender.send_to_group(group, *no_echo, &payload);
                 // Without acks, nothing else says that the message went nowhere.
                 if let Err(error) = sent {
                     close(connection, CloseCode::POLICY_VIOLATION, &error.message);
@@ -99,10 +114,9 @@ impl<E: Events> Handler for WebPubSub<E> {
 }
 
 impl<E: Events> WebPubSub<E> {
-    pub(crate) fn new(cluster: Cluster, events: Option<E>) -> Self {
+    pub(crate) fn new(events: Option<E>) -> Self {
         Self {
-            events: Dispatcher::new(cluster.clone(), events),
-            cluster,
+            events: Dispatcher::new(events),
         }
     }
 
@@ -122,15 +136,14 @@ impl<E: Events> WebPubSub<E> {
 
     async fn incoming(
         &self,
-        connection: &Connection,
-        roles: &Roles,
+        sender: Sender<'_>,
         session: &mut SessionSlot<E::Memory>,
         incoming: ClientFrame<'_>,
     ) {
+        let connection = sender.connection;
         match incoming {
             ClientFrame::Request { ack_id, operation } => {
-                self.request(connection, roles, session, ack_id, operation)
-                    .await;
+                self.request(sender, session, ack_id, operation).await;
             }
             ClientFrame::Event {
                 ack_id,
@@ -177,17 +190,17 @@ impl<E: Events> WebPubSub<E> {
     /// Carries out an operation, at most once per ack id, and acknowledges it.
     async fn request(
         &self,
-        connection: &Connection,
-        roles: &Roles,
+        sender: Sender<'_>,
         session: &mut SessionSlot<E::Memory>,
         ack_id: Option<u64>,
         operation: Operation<'_>,
     ) {
+        let connection = sender.connection;
         if let Some(id) = ack_id.filter(|id| session.is_acked(*id)) {
             connection.emit(outgoing::duplicate_ack(id));
             return;
         }
-        let outcome = self.apply(connection, roles, session, operation).await;
+        let outcome = self.apply(sender, session, operation).await;
         // Without an ack id, failure is silent.
         let Some(id) = ack_id else { return };
         connection.emit(match outcome {
@@ -201,15 +214,15 @@ impl<E: Events> WebPubSub<E> {
 
     async fn apply(
         &self,
-        connection: &Connection,
-        roles: &Roles,
+        sender: Sender<'_>,
         session: &mut SessionSlot<E::Memory>,
         operation: Operation<'_>,
     ) -> Result<(), OperationError> {
+        let connection = sender.connection;
         match operation {
             Operation::JoinGroup { group } => {
-                client::check(roles, Permission::JoinLeaveGroup, &group)?;
-                if self.join(connection, &group).await? {
+                client::check(sender.roles, Permission::JoinLeaveGroup, &group)?;
+                if sender.join(&group).await? {
                     let group = group.into_owned();
                     let events = &self.events;
                     events
@@ -218,7 +231,7 @@ impl<E: Events> WebPubSub<E> {
                 }
             }
             Operation::LeaveGroup { group } => {
-                client::check(roles, Permission::JoinLeaveGroup, &group)?;
+                client::check(sender.roles, Permission::JoinLeaveGroup, &group)?;
                 if connection.leave(&group) {
                     let group = group.into_owned();
                     let events = &self.events;
@@ -231,7 +244,7 @@ impl<E: Events> WebPubSub<E> {
                 group,
                 no_echo,
                 payload,
-            } => self.send_to_group(connection, roles, &group, no_echo, &payload)?,
+            } => sender.send_to_group(&group, no_echo, &payload)?,
             Operation::Refused(why) => {
                 return Err(OperationError {
                     name: "BadRequest",
@@ -241,30 +254,32 @@ impl<E: Events> WebPubSub<E> {
         }
         Ok(())
     }
+}
 
+impl Sender<'_> {
     /// Joins once all nodes know, so that whatever any node sends to the group after the ack arrives. Whether
     /// the client was not in the group before.
-    async fn join(&self, connection: &Connection, group: &str) -> Result<bool, OperationError> {
-        let is_new = connection.join(group).map_err(|error| OperationError {
+    async fn join(self, group: &str) -> Result<bool, OperationError> {
+        let joined = self.connection.join(group);
+        let is_new = joined.map_err(|error| OperationError {
             name: "BadRequest",
             message: error.to_string(),
         })?;
-        if !self.cluster.synced().await {
+        if !self.hub.cluster().synced().await {
             tracing::debug!(group, "acknowledging a join before every node knows of it");
         }
         Ok(is_new)
     }
 
     fn send_to_group(
-        &self,
-        sender: &Connection,
-        roles: &Roles,
+        self,
         group: &str,
         no_echo: bool,
         payload: &Payload,
     ) -> Result<(), OperationError> {
-        client::check(roles, Permission::SendToGroup, group)?;
-        send_to_group(&self.cluster, sender, group, no_echo, payload);
+        client::check(self.roles, Permission::SendToGroup, group)?;
+        let cluster = self.hub.cluster();
+        send_to_group(cluster, self.connection, group, no_echo, payload);
         Ok(())
     }
 }

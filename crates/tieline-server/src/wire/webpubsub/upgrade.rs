@@ -23,11 +23,14 @@ use super::{
     outgoing,
     session::SessionSlot,
 };
-use crate::app::{
-    access::{Admitted, LiveAccess},
-    events::{ConnectError, ConnectRequest, Events},
-    namespace::Namespace,
-    role::Roles,
+use crate::{
+    app::{
+        access::Admitted,
+        events::{ConnectError, ConnectRequest, Events},
+        hubs::{Hub, Hubs},
+        role::Roles,
+    },
+    config::hub_name::HubName,
 };
 
 const SUBPROTOCOL: &str = "json.webpubsub.azure.v1";
@@ -35,8 +38,7 @@ const SUBPROTOCOL: &str = "json.webpubsub.azure.v1";
 /// What the routes share.
 struct RouteState<E: Events> {
     node: Node<WebPubSub<E>>,
-    hub: Namespace,
-    access: LiveAccess,
+    hubs: Hubs,
     dialects: DialectIds,
 }
 
@@ -44,8 +46,7 @@ impl<E: Events> Clone for RouteState<E> {
     fn clone(&self) -> Self {
         Self {
             node: self.node.clone(),
-            hub: self.hub.clone(),
-            access: self.access.clone(),
+            hubs: self.hubs.clone(),
             dialects: self.dialects,
         }
     }
@@ -54,8 +55,7 @@ impl<E: Events> Clone for RouteState<E> {
 /// The client endpoints: `/client/hubs/{hub}` and `/client/?hub={hub}`, with or without the last slash.
 pub(crate) fn routes<E: Events>(
     node: Node<WebPubSub<E>>,
-    hub: Namespace,
-    access: LiveAccess,
+    hubs: Hubs,
     dialects: DialectIds,
 ) -> Router {
     Router::new()
@@ -65,8 +65,7 @@ pub(crate) fn routes<E: Events>(
         .route("/client", get(by_query))
         .with_state(RouteState {
             node,
-            hub,
-            access,
+            hubs,
             dialects,
         })
 }
@@ -101,9 +100,10 @@ async fn connect<E: Events>(
     upgrade: Result<Upgrade, Refusal>,
 ) -> Response {
     let decided = async {
-        let upgrade = state.check_hub(hub).and(upgrade)?;
-        let admitted = state.admit(upgrade.request()).await?;
-        let accept = state.decide(admitted, upgrade.request()).await?;
+        let hub = state.hub(hub)?;
+        let upgrade = upgrade?;
+        let admitted = admit(&hub, upgrade.request()).await?;
+        let accept = state.decide(&hub, admitted, upgrade.request()).await?;
         Ok::<_, Refusal>((upgrade, accept))
     };
     match decided.await {
@@ -113,26 +113,21 @@ async fn connect<E: Events>(
 }
 
 impl<E: Events> RouteState<E> {
-    fn check_hub(&self, hub: &str) -> Result<(), Refusal> {
-        if self.hub.is_named(hub) {
-            return Ok(());
-        }
-        let own = &self.hub;
-        let body = format!("unknown hub {hub:?}; this server's hub is \"{own}\"\n");
-        Err(Refusal::new(StatusCode::NOT_FOUND, body))
-    }
-
-    /// Tokens are for the path with the hub in it, even if the request has the hub in its query: without the
-    /// hub, a token would open all of them.
-    async fn admit(&self, request: &UpgradeRequest) -> Result<Admitted, Refusal> {
-        let path = format!("/client/hubs/{}", self.hub);
-        credential::admit(&self.access.load(), request, &path).await
+    fn hub(&self, name: &str) -> Result<Hub, Refusal> {
+        let name: HubName = name
+            .parse()
+            .map_err(|why| Refusal::new(StatusCode::BAD_REQUEST, format!("{why}\n")))?;
+        self.hubs.get(&name).ok_or_else(|| {
+            let body = format!("there is no hub \"{name}\" on this server\n");
+            Refusal::new(StatusCode::NOT_FOUND, body)
+        })
     }
 
     /// Accepts an admitted client, unless the event handler says otherwise, with the state for its
     /// subprotocol.
     async fn decide(
         &self,
+        hub: &Hub,
         admitted: Admitted,
         request: &UpgradeRequest,
     ) -> Result<Accept<Box<Client<E::Memory>>>, Refusal> {
@@ -145,8 +140,7 @@ impl<E: Events> RouteState<E> {
             roles,
             subprotocol: chosen,
             session,
-            by_token,
-        } = self.identify(&id, admitted, request).await?;
+        } = self.identify(hub, &id, admitted, request).await?;
         let subprotocol = chosen.map_or_else(|| supported(request), |chosen| Ok(Some(chosen)))?;
         let is_json = subprotocol.as_deref().is_some_and(is_json);
         let language = if is_json {
@@ -156,10 +150,14 @@ impl<E: Events> RouteState<E> {
         };
         let mut accept = Accept::new(Box::new(Client {
             language,
+            hub: hub.handle().clone(),
             roles,
             session,
         }))
-        .id(id.clone());
+        .namespace(hub.name().as_str())
+        .id(id.clone())
+        // They have been checked: each hub has its own.
+        .any_origin();
         accept = if is_json {
             accept
                 .dialect(self.dialects.json)
@@ -174,18 +172,13 @@ impl<E: Events> RouteState<E> {
         if let Some(user) = user {
             accept = accept.user(user);
         }
-        let accept = groups.into_iter().fold(accept, Accept::group);
-        // A page gets a token from the application, not from the browser, which adds cookies to any request.
-        Ok(if by_token {
-            accept.any_origin()
-        } else {
-            accept
-        })
+        Ok(groups.into_iter().fold(accept, Accept::group))
     }
 
     /// Who a client is: whom its token names, or itself without one, and then what the event handler says.
     async fn identify(
         &self,
+        hub: &Hub,
         id: &ClientId,
         admitted: Admitted,
         request: &UpgradeRequest,
@@ -199,7 +192,6 @@ impl<E: Events> RouteState<E> {
             roles: admitted.roles,
             subprotocol: None,
             session: SessionSlot::default(),
-            by_token,
         };
         let user = identity.user.clone();
         let token = if by_token {
@@ -208,6 +200,7 @@ impl<E: Events> RouteState<E> {
             None
         };
         let asked = ConnectRequest {
+            hub: hub.name(),
             id,
             user: user.as_deref(),
             token: token.as_deref(),
@@ -221,12 +214,28 @@ impl<E: Events> RouteState<E> {
                 identity.groups = admission.groups;
             }
             if let Some(roles) = admission.roles {
-                identity.roles = self.access.load().share(roles);
+                identity.roles = hub.rules().access.share(roles);
             }
             identity.session = SessionSlot::with_memory(admission.memory);
         }
         Ok(identity)
     }
+}
+
+/// The client of a request, if it may connect to a hub.
+async fn admit(hub: &Hub, request: &UpgradeRequest) -> Result<Admitted, Refusal> {
+    // Tokens are for the path with the hub in it, even if the request has the hub in its query: without the
+    // hub, a token would open all of them.
+    let path = format!("/client/hubs/{}", hub.name());
+    let rules = hub.rules();
+    let admitted = credential::admit(&rules.access, request, &path).await?;
+    // A page gets a token from the application, not from the browser, which adds cookies to any request.
+    if !admitted.by_token && !rules.origins.allow(request) {
+        let body = "this origin is not allowed; the operator of the server can allow it (`origins` of the \
+                    hub, tieline serve --origin)\n";
+        return Err(Refusal::new(StatusCode::FORBIDDEN, body));
+    }
+    Ok(admitted)
 }
 
 /// Who a client is, and what it may do.
@@ -237,7 +246,6 @@ struct Identity<M> {
     /// The one that the event handler chose.
     subprotocol: Option<String>,
     session: SessionSlot<M>,
-    by_token: bool,
 }
 
 fn refuse(error: &ConnectError) -> Refusal {

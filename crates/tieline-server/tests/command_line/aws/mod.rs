@@ -117,11 +117,29 @@ fn the_stage_is_the_hub_and_at_may_be_encoded() {
         assert_eq!(request.send(address).status, 200, "{path}");
         assert_eq!(client.text(), message("text", "x"));
     }
-    let mut request = Request::new("POST", &id, b"x");
-    request.path = format!("/prod/@connections/{id}");
-    let response = request.send(address);
+    for (stage, error) in [
+        ("prod", (410, "GoneException")),
+        ("1prod", (403, "ForbiddenException")),
+    ] {
+        let mut request = Request::new("POST", &id, b"x");
+        request.path = format!("/{stage}/@connections/{id}");
+        assert_eq!(request.send(address).error(), error, "{stage}");
+    }
+}
+
+#[test]
+fn a_hub_that_does_not_exist_is_forbidden() {
+    let mut command = with_keys(&["serve", "--listen", "127.0.0.1:0"]);
+    command.env("TIELINE_ONLY_LISTED_HUBS", "true");
+    command.env("TIELINE_HUB__PROD__ANONYMOUS", "loopback");
+    let server = Server::start(command, drop);
+    let address = &server.addresses[0];
+    let response = Request::new("GET", "x", b"").send(address);
     assert_eq!(response.error(), (403, "ForbiddenException"));
     assert!(response.body.contains("stage"), "{}", response.body);
+    let mut request = Request::new("GET", "x", b"");
+    request.path = "/prod/@connections/x".into();
+    assert_eq!(request.send(address).error(), (410, "GoneException"));
 }
 
 #[test]

@@ -33,15 +33,7 @@ fn a_printed_token_of_a_printed_key_connects() {
     };
     std::fs::write(&file, format!("{key}\n")).unwrap();
     let file = file.to_str().unwrap();
-    let listen = [
-        "serve",
-        "--listen",
-        "127.0.0.1:0",
-        "--hub",
-        "chat",
-        "--key-file",
-        file,
-    ];
+    let listen = ["serve", "--listen", "127.0.0.1:0", "--key-file", file];
     let server = Server::serve(&listen);
     let endpoint = format!("http://{}", server.addresses[0]);
     let lines = printed(tieline(&[

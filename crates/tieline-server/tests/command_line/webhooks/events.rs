@@ -41,12 +41,12 @@ impl Scene {
         let token = token_file();
         let url = handler.url("/eh/{hub}/{event}?code=hunter2");
         let token = token.path().to_str().unwrap();
-        let mut flags = vec!["serve", "--listen", "127.0.0.1:0", "--hub", "Chat"];
+        let mut flags = vec!["serve", "--listen", "127.0.0.1:0"];
         flags.extend(["--event-handler", &url, "--event-handler-groups", "g*"]);
         flags.extend(["--event-handler-origin", "ws.example"]);
         flags.extend(["--event-handler-bearer-file", token]);
         let server = Server::serve(&flags);
-        let path = "/client/hubs/chat?user=ada&m=1&m=a%20b";
+        let path = "/client/hubs/Chat?user=ada&m=1&m=a%20b";
         let headers = "Sec-WebSocket-Protocol: other, json.webpubsub.azure.v1\r\n\
                        Authorization: Basic hunter2\r\nX-ASRS-Internal-A: hunter2\r\n\
                        X-Mine: 1\r\nX-Mine: 2\r\n";

@@ -19,7 +19,6 @@ const UNSAFE: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'%');
 /// Who sends events.
 #[derive(Debug)]
 pub(super) struct Sender {
-    pub(super) hub: String,
     /// The host by which handlers know this server.
     pub(super) host: HeaderValue,
     pub(super) keys: Vec<hmac::Key>,
@@ -28,6 +27,7 @@ pub(super) struct Sender {
 /// An event of a connection.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct CloudEvent<'a> {
+    pub(super) hub: &'a str,
     /// `sys`, `user` or `gp`.
     pub(super) category: &'static str,
     pub(super) name: &'a str,
@@ -40,14 +40,9 @@ pub(super) struct CloudEvent<'a> {
 }
 
 impl Sender {
-    /// The question whether a server takes requests from here.
-    pub(super) fn validation(&self, uri: Uri) -> Request {
-        Request {
-            method: Method::OPTIONS,
-            uri,
-            headers: self.common_headers(),
-            body: Bytes::new(),
-        }
+    /// The headers of the question whether a server takes requests from here.
+    pub(super) fn validation(&self) -> HeaderMap {
+        self.common_headers()
     }
 
     pub(super) fn request(
@@ -58,6 +53,7 @@ impl Sender {
         body: Bytes,
     ) -> Request {
         let CloudEvent {
+            hub,
             category,
             name,
             number,
@@ -70,11 +66,11 @@ impl Sender {
         };
         add("ce-specversion", "1.0");
         add("ce-type", &format!("azure.webpubsub.{category}.{name}"));
-        let source = format!("/hubs/{}/client/{connection_id}", self.hub);
+        let source = format!("/hubs/{hub}/client/{connection_id}");
         add("ce-source", &source);
         add("ce-id", &number.to_string());
         add("ce-time", &now());
-        add("ce-hub", &self.hub);
+        add("ce-hub", hub);
         add("ce-connectionid", connection_id);
         add("ce-eventname", name);
         if let Some(user) = event.user {

@@ -43,7 +43,6 @@ pub(crate) struct Upstream {
 impl Upstream {
     pub(crate) fn new(settings: UpstreamSettings) -> Result<Self, AuthorityError> {
         let sender = Sender {
-            hub: settings.hub,
             host: settings.host,
             keys: settings.keys,
         };
@@ -90,7 +89,7 @@ impl Upstream {
 impl Events for Upstream {
     type Memory = Memory;
 
-    fn handles(&self, event: EventKind<'_>) -> bool {
+    fn handles(&self, _: &str, event: EventKind<'_>) -> bool {
         self.handler_for(event).is_some()
     }
 
@@ -102,6 +101,7 @@ impl Events for Upstream {
             return Ok(Admission::unchanged(&request));
         };
         let event = CloudEvent {
+            hub: request.hub.as_str(),
             category: "sys",
             name: "connect",
             number: 0,
@@ -184,6 +184,7 @@ fn event_of<'a>(
     content_type: &'static str,
 ) -> CloudEvent<'a> {
     CloudEvent {
+        hub: client.connection.namespace(),
         category,
         name,
         number: client.memory.next_number(),

@@ -41,7 +41,6 @@ pub(super) enum EventError {
 
 impl EventHandler {
     pub(super) fn new(settings: HandlerSettings, sender: &Sender) -> Result<Self, AuthorityError> {
-        let validation = settings.url.expand(&sender.hub, "validate");
         let endpoint = EndpointSettings {
             name: settings.url.to_string(),
             concurrency: settings.concurrency,
@@ -51,7 +50,7 @@ impl EventHandler {
                 None => Authorities::System,
             },
             authorization: settings.authorization.clone(),
-            validation: sender.validation(validation.unwrap_or_default()),
+            validation: sender.validation(),
             host: sender.host.to_str().unwrap_or_default().to_owned(),
         };
         Ok(Self {
@@ -106,9 +105,11 @@ impl EventHandler {
         (timeout, patience): (Duration, Patience),
     ) -> Result<Answer, EventError> {
         let deadline = Instant::now() + timeout;
-        let uri = self.settings.url.expand(&sender.hub, event.name);
-        let uri = uri.ok_or(EventError::Name)?;
+        let url = |name| self.settings.url.expand(event.hub, name);
+        let asked = url("validate").ok_or(EventError::Name)?;
+        let uri = url(event.name).ok_or(EventError::Name)?;
         let request = sender.request(uri, event, memory, body);
-        Ok(self.endpoint.call(&request, deadline, patience).await?)
+        let called = self.endpoint.call(&request, &asked, deadline, patience);
+        Ok(called.await?)
     }
 }

@@ -9,10 +9,9 @@ use http::HeaderValue;
 
 use super::{pattern::Patterns, url::UrlTemplate};
 
-/// Where the events of a hub go.
+/// Where the events of clients go.
 #[derive(Debug)]
 pub(crate) struct UpstreamSettings {
-    pub(crate) hub: String,
     /// The host by which handlers know this server.
     pub(crate) host: HeaderValue,
     /// Sign the connection ids; none without keys.

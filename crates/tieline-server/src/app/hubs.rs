@@ -1,0 +1,141 @@
+//! The hubs of a node: which there are, who may connect to each, and how its clients are reached.
+//!
+//! A hub is a namespace of the library, so that names in different hubs never meet. It needs no setup: it
+//! exists once somebody uses it, unless only hubs with a table do. Must not know how a hub is named in a
+//! request, nor where settings come from. Invariants: all that use a hub at a time share what is kept of
+//! it, and nothing is kept of a hub that nobody uses: strangers can think up any number of names.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Weak},
+};
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use tieline::{Cluster, Origins};
+
+use super::access::Access;
+use crate::config::{hub_name::HubName, per_hub::PerHub};
+
+/// The rules of a hub: who may connect to it.
+#[derive(Debug)]
+pub(crate) struct HubRules {
+    pub(crate) access: Access,
+    /// Whose pages may connect without a token.
+    pub(crate) origins: Origins,
+}
+
+/// The rules of all hubs at the moment: a reload replaces them. Clones share them.
+#[derive(Debug, Clone)]
+pub(crate) struct LiveHubRules(Arc<ArcSwap<PerHub<Arc<HubRules>>>>);
+
+impl LiveHubRules {
+    pub(crate) fn new(rules: PerHub<Arc<HubRules>>) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(rules)))
+    }
+
+    /// Decides from now on. `other` is not used any more.
+    pub(crate) fn replace(&self, other: &Self) {
+        self.0.store(other.0.load_full());
+    }
+}
+
+/// The hubs of a node. Clones share them.
+#[derive(Clone)]
+pub(crate) struct Hubs(Arc<Shared>);
+
+struct Shared {
+    cluster: Cluster,
+    rules: LiveHubRules,
+    /// Those in use.
+    open: Mutex<BTreeMap<HubName, Weak<OpenHub>>>,
+}
+
+/// A hub with the rules that it had when it was asked for. For a request; what lasts longer keeps the
+/// [`HubHandle`].
+#[derive(Clone)]
+pub(crate) struct Hub {
+    handle: HubHandle,
+    rules: Arc<HubRules>,
+}
+
+/// A hub, for those who use it. One pointer: each client has one.
+#[derive(Clone)]
+pub(crate) struct HubHandle(Arc<OpenHub>);
+
+struct OpenHub {
+    name: HubName,
+    cluster: Cluster,
+    hubs: Arc<Shared>,
+}
+
+impl Hubs {
+    pub(crate) fn new(cluster: Cluster, rules: LiveHubRules) -> Self {
+        Self(Arc::new(Shared {
+            cluster,
+            rules,
+            open: Mutex::default(),
+        }))
+    }
+
+    /// A hub; `None` if only hubs with a table exist, and this one has none.
+    pub(crate) fn get(&self, name: &HubName) -> Option<Hub> {
+        let rules = Arc::clone(self.0.rules.0.load().of(name.as_str())?);
+        Some(Hub {
+            handle: self.open(name)?,
+            rules,
+        })
+    }
+
+    fn open(&self, name: &HubName) -> Option<HubHandle> {
+        let mut open = self.0.open.lock();
+        if let Some(hub) = open.get(name).and_then(Weak::upgrade) {
+            return Some(HubHandle(hub));
+        }
+        let hub = Arc::new(OpenHub {
+            name: name.clone(),
+            // The name of a hub is shorter than that of a namespace may be, and has no NUL.
+            cluster: self.0.cluster.namespace(name.as_str()).ok()?,
+            hubs: Arc::clone(&self.0),
+        });
+        open.insert(name.clone(), Arc::downgrade(&hub));
+        Some(HubHandle(hub))
+    }
+}
+
+impl Hub {
+    pub(crate) fn name(&self) -> &HubName {
+        &self.handle.0.name
+    }
+
+    pub(crate) fn rules(&self) -> &HubRules {
+        &self.rules
+    }
+
+    pub(crate) fn handle(&self) -> &HubHandle {
+        &self.handle
+    }
+}
+
+impl HubHandle {
+    /// The cluster as the hub sees it: its clients, users and groups, on all nodes.
+    pub(crate) fn cluster(&self) -> &Cluster {
+        &self.0.cluster
+    }
+}
+
+impl Drop for OpenHub {
+    fn drop(&mut self) {
+        let mut open = self.hubs.open.lock();
+        // Unless somebody has opened it again meanwhile.
+        if open
+            .get(&self.name)
+            .is_some_and(|hub| hub.strong_count() == 0)
+        {
+            open.remove(&self.name);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
