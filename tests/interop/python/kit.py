@@ -1,5 +1,7 @@
 """Shared fixtures: a server of the release build on a free port, and deadlines."""
 
+import atexit
+import functools
 import os
 import random
 import socket
@@ -118,14 +120,26 @@ class Redis:
         self.process.wait()
 
 
-def two_nodes(case, env):
-    """Two nodes over Redis with these variables, for the tests of a class."""
+KEY = "an access key of thirty-two bytes"
+AWS_KEY_ID, AWS_SECRET = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
+
+
+@functools.cache
+def two_nodes():
+    """Two nodes over Redis, with keys for backends and anonymous clients. They run until the end, because
+    in the first lease of a new registry, a missing entry proves nothing, and whoever needs that has to wait."""
     redis = Redis()
-    case.addClassCleanup(redis.stop)
+    atexit.register(redis.stop)
+    env = {
+        "TIELINE_KEY": KEY,
+        "TIELINE_ANONYMOUS": "loopback",
+        "TIELINE_AWS__ACCESS_KEY_ID": AWS_KEY_ID,
+        "TIELINE_AWS__SECRET_ACCESS_KEY": AWS_SECRET,
+    }
     nodes = []
     for _ in range(2):
         nodes.append(Server.node(redis, env))
-        case.addClassCleanup(nodes[-1].stop)
+        atexit.register(nodes[-1].stop)
     return nodes
 
 

@@ -12,24 +12,22 @@ from botocore.exceptions import ClientError
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from kit import DEADLINE, eventually, two_nodes
+from kit import AWS_KEY_ID, AWS_SECRET, DEADLINE, eventually, two_nodes
 
-KEY_ID, SECRET = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 PROTOCOL = "json.webpubsub.azure.v1"
 
 
 class Connections(unittest.IsolatedAsyncioTestCase):
     @classmethod
     def setUpClass(cls):
-        env = {"TIELINE_AWS__ACCESS_KEY_ID": KEY_ID, "TIELINE_AWS__SECRET_ACCESS_KEY": SECRET}
-        cls.here, cls.there = two_nodes(cls, env)
+        cls.here, cls.there = two_nodes()
 
-    def api(self, stage="chat", secret=SECRET, **options):
+    def api(self, stage="chat", secret=AWS_SECRET, **options):
         return boto3.client(
             "apigatewaymanagementapi",
             endpoint_url=self.here.url(f"/{stage}", "http"),
             region_name="eu-west-1",
-            aws_access_key_id=KEY_ID,
+            aws_access_key_id=AWS_KEY_ID,
             aws_secret_access_key=secret,
             config=Config(retries={"max_attempts": 0}, proxies={}),
             **options,
@@ -100,7 +98,7 @@ class Connections(unittest.IsolatedAsyncioTestCase):
         for length in [128 * 1024 + 1, 4 * 1024 * 1024]:
             with self.assertRaises(api.exceptions.PayloadTooLargeException):
                 api.post_to_connection(ConnectionId=id, Data=b"x" * length)
-        for other in [self.api(secret=SECRET[::-1]), self.api(stage="1prod"), self.api(aws_session_token="t")]:
+        for other in [self.api(secret=AWS_SECRET[::-1]), self.api(stage="1prod"), self.api(aws_session_token="t")]:
             with self.assertRaises(other.exceptions.ForbiddenException):
                 other.post_to_connection(ConnectionId=id, Data=b"x")
         with self.assertRaises(ClientError) as invalid:
