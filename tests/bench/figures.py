@@ -53,6 +53,11 @@ def started(commands, urls, prefix=""):
     return flags
 
 
+SERVE = f"{shlex.quote(str(RELEASE / 'tieline'))} serve --listen 127.0.0.1:{{port}}"
+# Tieline's server with clients of the JSON subprotocol, and yardstick with bare frames as the baseline.
+JSON = ["--wire", "json", *started([SERVE], ["ws://127.0.0.1:{port}/client/hubs/chat?user={id}"])]
+BARE = ["--base-wire", "bare", *started([node()], [client()], "base-")]
+GROUP = ["--base-on-open", "J:all", "--base-send", "G:all:{payload}"]
 ONE = started([node()], [client()])
 ECHO = started([node()], ["ws://127.0.0.1:{port}/echo"])
 SOCKET = started([node()], ["ws://127.0.0.1:{port}/socket"])
@@ -89,6 +94,9 @@ class Ratio:
         self.what, self.goal, self.metric, self.base, self.base_goal = what, goal, metric, base, base_goal
         self.scenario, self.flags = scenario, [*flags, *pins]
         self.at_least = metric == "per_second"
+
+    def is_of_yardstick(self):
+        return any(YARDSTICK in value for flag, value in zip(self.flags, self.flags[1:]) if flag == "--start")
 
     def use_base(self, yardstick):
         """Compares with an older yardstick instead."""
@@ -269,6 +277,9 @@ FIGURES = {
     "claims": Number("claims per second, Redis on the same machine", 50_000, "{:,.0f}", True, claims),
     "open-broadcast": Ratio("open loop, broadcast, p99.9", 3, "broadcast", [*ONE, *MANY, "--rate", "half"], "p99_9"),
     "open-direct": Ratio("open loop, direct, p99.9", 3, "direct", [*ONE, "--rate", "half"], "p99_9"),
+    "json-broadcast": Ratio("sendToGroup to 1,000 clients in JSON", 0.85, "broadcast", [*JSON, *BARE, *GROUP, *MANY], base="yardstick, bare frames"),
+    "json-rooms": Ratio("100 clients in JSON that each send to a group of 10", 0.6, "rooms", [*JSON, *BARE, "-c", "100"], base="yardstick, bare frames"),
+    "json-idle": Number("resident bytes per idle client in JSON, 8,000 connections", 1_250, "{:,.0f}", False, idle(JSON, 8_000)),
     "threads-echo": Ratio("echo with two threads, CPU time per message", 1.18, "echo", threads("ws://127.0.0.1:{port}/echo"), "cpu_per_message", LOOSE, "one thread"),
     "threads-broadcast": Ratio("broadcast with two threads, CPU time per message", 1.18, "broadcast", [*threads(), *MANY], "cpu_per_message", LOOSE, "one thread"),
     "threads-direct": Ratio("direct with two threads, CPU time per message", 1.18, "direct", threads(), "cpu_per_message", LOOSE, "one thread"),
@@ -300,7 +311,7 @@ def main():
     if options.base:
         if not options.base.is_file():
             sys.exit(f"figures.py: no yardstick at {options.base}")
-        names = [name for name in names if isinstance(FIGURES[name], Ratio)]
+        names = [name for name in names if isinstance(FIGURES[name], Ratio) and FIGURES[name].is_of_yardstick()]
         for name in names:
             FIGURES[name].use_base(options.base.resolve())
     print("| what | baseline | Tieline | ratio | spread | goal |\n|---|---|---|---|---|---|")

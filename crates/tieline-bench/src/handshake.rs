@@ -33,8 +33,8 @@ pub(crate) fn request(url: &Url, plan: &Plan) -> String {
 }
 
 /// Checks a response: yields its length, `None` if it is incomplete, or why it does not open a
-/// WebSocket.
-pub(crate) fn response(bytes: &[u8]) -> Result<Option<usize>, String> {
+/// WebSocket. A `subprotocol` that the load depends on must have been chosen.
+pub(crate) fn response(bytes: &[u8], subprotocol: Option<&str>) -> Result<Option<usize>, String> {
     if !b"HTTP/1.".starts_with(&bytes[..bytes.len().min(7)]) {
         return Err(format!("not an HTTP response: {}", excerpt(bytes)));
     }
@@ -51,6 +51,11 @@ pub(crate) fn response(bytes: &[u8]) -> Result<Option<usize>, String> {
     }
     if field(fields, "sec-websocket-accept") != Some(ACCEPT) {
         return Err("the response has a wrong Sec-WebSocket-Accept".to_owned());
+    }
+    if let Some(name) = subprotocol
+        && field(fields, "sec-websocket-protocol") != Some(name)
+    {
+        return Err(format!("the server did not choose the subprotocol {name}"));
     }
     Ok(Some(end + 4))
 }
@@ -81,11 +86,11 @@ mod tests {
     fn a_complete_response_opens() {
         let answer = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
                       sec-websocket-ACCEPT: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
-        assert_eq!(response(answer.as_bytes()), Ok(Some(answer.len())));
+        assert_eq!(response(answer.as_bytes(), None), Ok(Some(answer.len())));
         let more = [answer.as_bytes(), b"\x81\x02hi"].concat();
-        assert_eq!(response(&more), Ok(Some(answer.len())));
+        assert_eq!(response(&more, None), Ok(Some(answer.len())));
         for cut in 0..answer.len() {
-            assert_eq!(response(&answer.as_bytes()[..cut]), Ok(None));
+            assert_eq!(response(&answer.as_bytes()[..cut], None), Ok(None));
         }
     }
 
@@ -93,12 +98,32 @@ mod tests {
     fn a_refusal_is_quoted() {
         let refused = "HTTP/1.1 404 Not Found\r\n\r\ntry /ws?id=you\nor /echo\n";
         assert_eq!(
-            response(refused.as_bytes()),
+            response(refused.as_bytes(), None),
             Err("HTTP/1.1 404 Not Found: try /ws?id=you or /echo".to_owned())
         );
-        assert!(response(b"SSH-2.0-x\r\n").is_err());
-        assert!(response(b"HTTP/1.1 101 Fine\r\nsec-websocket-accept: no\r\n\r\n").is_err());
+        assert!(response(b"SSH-2.0-x\r\n", None).is_err());
+        assert!(
+            response(
+                b"HTTP/1.1 101 Fine\r\nsec-websocket-accept: no\r\n\r\n",
+                None
+            )
+            .is_err()
+        );
         let endless = format!("HTTP/1.1 101 {}", "x".repeat(MAX_HEAD));
-        assert!(response(endless.as_bytes()).is_err());
+        assert!(response(endless.as_bytes(), None).is_err());
+    }
+
+    #[test]
+    fn a_subprotocol_that_is_needed_must_be_chosen() {
+        let answer = |field: &str| {
+            let text = format!(
+                "HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: {ACCEPT}\r\n{field}\r\n"
+            );
+            response(text.as_bytes(), Some("a.b"))
+        };
+        assert!(answer("Sec-WebSocket-Protocol: a.b\r\n").is_ok());
+        for field in ["", "Sec-WebSocket-Protocol: c\r\n"] {
+            assert!(answer(field).unwrap_err().contains("subprotocol a.b"));
+        }
     }
 }

@@ -8,6 +8,8 @@
 //! - [`registry`]: plan and result of a measurement of a registry
 //! - `run`: turns a plan into an outcome, in this process or in several (`workers`)
 //! - `load`: the scenarios; `connections`: the sockets of a process and the poll that they share
+//! - `wire`: the message formats, with their default templates and how a connection opens; `http`: requests;
+//!   `token`: what signs both
 //! - `target`: starts and stops servers; `trial`: one measurement of a target; `compare`: two targets in
 //!   turn
 //! - `report`: results as a table, as JSON and as a page
@@ -29,6 +31,7 @@ mod floor;
 mod format;
 mod frame;
 mod handshake;
+mod http;
 mod load;
 pub mod outcome;
 mod partition;
@@ -46,10 +49,12 @@ mod stream;
 mod target;
 mod template;
 mod tls;
+mod token;
 mod trial;
 mod url;
 mod usage;
 mod validate;
+mod wire;
 mod workers;
 
 pub use self::{

@@ -39,6 +39,11 @@ impl Partition {
         }
     }
 
+    /// Number of sockets: the connections, then their receivers.
+    pub(crate) fn sockets(&self) -> usize {
+        self.connections * sockets_each(&self.plan)
+    }
+
     /// Part `index` of `of`.
     pub(crate) fn part(plan: &Plan, index: usize, of: usize) -> Self {
         let units = plan.connections.div_ceil(unit(plan));
@@ -56,6 +61,11 @@ impl Partition {
                 .map(|last| Ipv4Addr::new(127, 0, 0, last)),
         }
     }
+}
+
+/// The sockets of a connection: its own, and that of its receiver.
+pub(crate) fn sockets_each(plan: &Plan) -> usize {
+    1 + usize::from(plan.receiver_url().is_some())
 }
 
 /// How many connections stay in one process, because they send to each other: a pair, or a room.

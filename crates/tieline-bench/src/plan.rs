@@ -2,11 +2,11 @@
 //!
 //! Only data. A plan is sent to worker processes as JSON, so it holds no sockets and no borrowed text.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::affinity::CpuList;
+use crate::{affinity::CpuList, url::Scheme};
 
 /// The kind of load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +29,32 @@ pub enum Scenario {
     Storm,
     /// Each connection is closed as soon as it is open, and reopened.
     Churn,
+    /// Every connection sends requests over HTTP/1.1 and waits for the responses.
+    Rest,
+}
+
+/// The message format of a server.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Wire {
+    /// Messages as the templates have them, and nothing before or around them.
+    #[default]
+    Bare,
+    /// `json.webpubsub.azure.v1`: a connection is open when the server has said that it is connected, and has
+    /// acknowledged what it was sent to open.
+    Json,
+}
+
+/// The requests of `Rest`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestPlan {
+    /// The content type of the body.
+    pub content_type: String,
+    /// The expected status.
+    pub status: u16,
+    /// URL template of a WebSocket for each connection, which receives what the requests of the connection
+    /// send, in the plan's wire. Without it, nothing receives.
+    pub receiver_url: Option<String>,
 }
 
 /// When the next message is sent, or in `Churn` the next connection opened.
@@ -71,6 +97,13 @@ pub struct Plan {
     pub size: usize,
     /// Send binary messages.
     pub binary: bool,
+    /// The message format of the server.
+    pub wire: Wire,
+    /// The file with the key that signs a token for each connection. The plan has the path only: plans are
+    /// shown.
+    pub token_key: Option<PathBuf>,
+    /// The requests of `Rest`; `None` in other scenarios.
+    pub request: Option<RequestPlan>,
     /// The subprotocol to request.
     pub subprotocol: Option<String>,
     /// Headers to add to the handshake, as `Name: value`.
@@ -99,4 +132,19 @@ pub struct Plan {
     pub cpu: Option<CpuList>,
     /// Processes of the server, to measure their memory and CPU time.
     pub pids: Vec<u32>,
+}
+
+impl Plan {
+    /// The URL template of the receivers of requests, if there are any.
+    pub(crate) fn receiver_url(&self) -> Option<&String> {
+        self.request.as_ref()?.receiver_url.as_ref()
+    }
+
+    /// What the URLs lead to.
+    pub(crate) fn scheme(&self) -> Scheme {
+        match self.request {
+            Some(_) => Scheme::Http,
+            None => Scheme::WebSocket,
+        }
+    }
 }

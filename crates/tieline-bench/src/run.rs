@@ -71,7 +71,8 @@ pub(crate) fn check_processes(plan: &Plan) -> Result<(), PlanError> {
 
 /// How many processes a plan needs if each may have `allowed` connections.
 fn processes(plan: &Plan, allowed: usize) -> Result<usize, PlanError> {
-    let each = allowed.min(PORTS_PER_ADDRESS * plan.urls.len());
+    let sockets = allowed.min(PORTS_PER_ADDRESS * plan.urls.len());
+    let each = (sockets / partition::sockets_each(plan)).max(1);
     let needed = plan.connections.div_ceil(each).max(plan.processes);
     let processes = needed.clamp(1, plan.connections.div_ceil(partition::unit(plan)));
     if processes > MAX_PROCESSES {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::{
     outcome::{Faults, Latency, Opening, Outcome, ProcessUse},
-    plan::{Pacing, Plan, Scenario},
+    plan::{Pacing, Plan, Scenario, Wire},
 };
 
 pub(crate) fn plan() -> Plan {
@@ -19,6 +19,9 @@ pub(crate) fn plan() -> Plan {
         on_open: Vec::new(),
         size: 64,
         binary: false,
+        wire: Wire::Bare,
+        token_key: None,
+        request: None,
         subprotocol: None,
         headers: Vec::new(),
         insecure: false,

@@ -1,13 +1,21 @@
 //! The stamp at the start of a measured payload: scheduled time, sequence number and sender.
 //!
-//! A marker, letters and digits, which no JSON encoder escapes, so that it can be found in any envelope
-//! that the server adds. Every message is stamped and searched, so digits are encoded and decoded eight
-//! at a time.
+//! Letters and digits, which no JSON encoder escapes, so that it can be found in any envelope that the
+//! server adds. They are Base64 as well: a payload that the server decodes and encodes again comes back as
+//! the same text. Every message is stamped and searched, so digits are encoded and decoded eight at a time.
 
 /// Starts every payload. Common test servers have no command that starts like it.
-const MARKER: [u8; 2] = *b"~t";
+const MARKER: [u8; 2] = *b"zt";
 /// Length of the stamp, which is the minimum length of a payload.
 pub(crate) const LENGTH: usize = MARKER.len() + 32;
+
+/// Where the last stamp was. The next one is usually as far from the start of its message, or from the end if
+/// names of different lengths come before it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Hint {
+    from_start: usize,
+    from_end: usize,
+}
 
 /// The content of a stamp.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,21 +39,28 @@ impl Stamp {
         }
     }
 
-    /// Finds the stamp in a message. `hint` is the position of the last stamp, and usually of this one.
+    /// Finds the stamp in a message, first where the last one was.
     #[inline]
-    pub(crate) fn find(message: &[u8], hint: &mut usize) -> Option<Self> {
-        if let Some(stamp) = message.get(*hint..).and_then(Self::read) {
+    pub(crate) fn find(message: &[u8], hint: &mut Hint) -> Option<Self> {
+        if let Some(stamp) = message.get(hint.from_start..).and_then(Self::read) {
+            return Some(stamp);
+        }
+        let at = message.len().checked_sub(hint.from_end);
+        if let Some(stamp) = at.and_then(|at| Self::read(&message[at..])) {
             return Some(stamp);
         }
         Self::search(message, hint)
     }
 
     #[cold]
-    fn search(message: &[u8], hint: &mut usize) -> Option<Self> {
+    fn search(message: &[u8], hint: &mut Hint) -> Option<Self> {
         let starts = message.len().checked_sub(LENGTH)?;
         (0..=starts).find_map(|at| {
             let stamp = Self::read(&message[at..])?;
-            *hint = at;
+            *hint = Hint {
+                from_start: at,
+                from_end: message.len() - at,
+            };
             Some(stamp)
         })
     }
@@ -124,19 +139,19 @@ mod tests {
             sequence: 0xdead_beef,
             from: 7,
         };
-        assert_eq!(written(stamp), b"~t0123456789abcdefdeadbeef00000007xxxxx");
+        assert_eq!(written(stamp), b"zt0123456789abcdefdeadbeef00000007xxxxx");
     }
 
     #[test]
     fn a_message_without_a_stamp_is_recognized() {
-        let mut hint = 0;
+        let mut hint = Hint::default();
         assert_eq!(Stamp::find(b"welcome", &mut hint), None);
         assert_eq!(
-            Stamp::find(b"~t0123456789abcdefdeadbeef0000000G", &mut hint),
+            Stamp::find(b"zt0123456789abcdefdeadbeef0000000G", &mut hint),
             None
         );
         assert_eq!(
-            Stamp::find(b"~t0123456789ABCDEFdeadbeef00000001", &mut hint),
+            Stamp::find(b"zt0123456789ABCDEFdeadbeef00000001", &mut hint),
             None
         );
     }
@@ -144,18 +159,20 @@ mod tests {
     proptest! {
         #[test]
         fn a_stamp_is_found_at_any_position(
-            time: u64, sequence: u32, from: u32, before in "[ -}]{0,40}", hint in 0..60_usize,
+            time: u64, sequence: u32, from: u32, before in "[ -}]{0,40}",
+            from_start in 0..60_usize, from_end in 0..60_usize,
         ) {
             let stamp = Stamp { time, sequence, from };
             let message = [before.as_bytes(), &written(stamp)].concat();
-            let mut hint = hint;
+            let mut hint = Hint { from_start, from_end };
             prop_assert_eq!(Stamp::find(&message, &mut hint), Some(stamp));
-            prop_assert_eq!(hint, before.len());
+            let kept = hint == Hint { from_start, from_end };
+            prop_assert!(hint.from_start == before.len() || kept && from_end == message.len() - before.len());
         }
 
         #[test]
-        fn any_bytes_are_accepted(bytes: Vec<u8>, hint: usize) {
-            let mut hint = hint;
+        fn any_bytes_are_accepted(bytes: Vec<u8>, from_start: usize, from_end: usize) {
+            let mut hint = Hint { from_start, from_end };
             let marked = [&MARKER[..], &bytes].concat();
             Stamp::find(&bytes, &mut hint);
             Stamp::find(&marked, &mut hint);

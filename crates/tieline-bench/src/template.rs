@@ -82,12 +82,12 @@ impl Template {
 
     /// The text for a connection.
     pub(crate) fn text(&self, number: usize) -> String {
-        self.fill(number, 0).0
+        self.fill(number, "").0
     }
 
-    /// The text for a connection, with a payload of `size` bytes and its position.
-    pub(crate) fn fill(&self, number: usize, size: usize) -> (String, Range<usize>) {
-        let (mut text, mut payload) = (String::new(), 0..0);
+    /// The text for a connection, with a payload and its position.
+    pub(crate) fn fill(&self, number: usize, payload: &str) -> (String, Range<usize>) {
+        let (mut text, mut position) = (String::new(), 0..0);
         for part in &self.parts {
             match part {
                 Segment::Text(literal) => text.push_str(literal),
@@ -96,12 +96,12 @@ impl Template {
                 Segment::Placeholder(Placeholder::To) => text.push_str(&id(partner(number))),
                 Segment::Placeholder(Placeholder::Room) => text.push_str(&self.room(number)),
                 Segment::Placeholder(Placeholder::Payload) => {
-                    payload = text.len()..text.len() + size;
-                    text.extend(std::iter::repeat_n('x', size));
+                    position = text.len()..text.len() + payload.len();
+                    text.push_str(payload);
                 }
             }
         }
-        (text, payload)
+        (text, position)
     }
 
     fn room(&self, number: usize) -> String {
@@ -147,7 +147,7 @@ mod tests {
     #[test]
     fn other_braces_are_literal() {
         let json = r#"{"type":"event","n":{n},"data":{"{foo}":"{payload}"}}"#;
-        let (text, payload) = Template::parse(json, 1).fill(3, 4);
+        let (text, payload) = Template::parse(json, 1).fill(3, "xxxx");
         assert_eq!(text, r#"{"type":"event","n":3,"data":{"{foo}":"xxxx"}}"#);
         assert_eq!(&text[payload], "xxxx");
     }

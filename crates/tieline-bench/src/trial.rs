@@ -8,12 +8,7 @@ use crate::{outcome::Outcome, plan::Plan, progress_bar::ProgressBar, run, target
 /// comes first among the faults: it explains more than the broken connections.
 pub(crate) fn measure(target: &Target, plan: &Plan, bar: &ProgressBar) -> anyhow::Result<Outcome> {
     let mut running = target.start()?;
-    let aimed = Plan {
-        urls: running.urls.clone(),
-        pids: running.pids.clone(),
-        ..plan.clone()
-    };
-    let measured = run::run(&aimed, bar);
+    let measured = run::run(&running.aim(plan), bar);
     match (measured, running.ended()) {
         (Ok(mut outcome), Some(ended)) => {
             outcome.faults.examples.insert(0, ended);

@@ -1,4 +1,4 @@
-//! WebSocket URLs: `ws://host:port/path?query` and `wss://…`.
+//! URLs of WebSockets and of requests: `ws://host:port/path?query` and `wss://…`, `http://…` and `https://…`.
 //!
 //! Owns their syntax, the resolution of hosts, and the removal of secrets from URLs that are shown. Must
 //! not connect, nor know placeholders.
@@ -11,6 +11,15 @@ use std::{
 /// A query parameter whose name contains one of these is a secret.
 const SECRETS: [&str; 4] = ["token", "key", "secret", "password"];
 
+/// What a URL leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scheme {
+    /// A WebSocket: `ws` or `wss`.
+    WebSocket,
+    /// Requests: `http` or `https`.
+    Http,
+}
+
 /// A parsed URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Url {
@@ -21,19 +30,42 @@ pub(crate) struct Url {
     pub(crate) target: String,
 }
 
-/// A text is not a WebSocket URL.
+/// A text is not a URL of the kind that the load needs.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a WebSocket URL; write ws://host:port/path or wss://host/path")]
-pub struct UrlError(String);
+#[error("{text:?} is not {expected}")]
+pub struct UrlError {
+    text: String,
+    expected: &'static str,
+}
+
+impl Scheme {
+    /// The scheme without TLS, and with it.
+    const fn names(self) -> [&'static str; 2] {
+        match self {
+            Self::WebSocket => ["ws", "wss"],
+            Self::Http => ["http", "https"],
+        }
+    }
+
+    const fn expected(self) -> &'static str {
+        match self {
+            Self::WebSocket => "a WebSocket URL; write ws://host:port/path or wss://host/path",
+            Self::Http => "an HTTP URL; write http://host:port/path or https://host/path",
+        }
+    }
+}
 
 impl Url {
-    pub(crate) fn parse(text: &str) -> Result<Self, UrlError> {
-        let refuse = || UrlError(text.to_owned());
+    pub(crate) fn parse(text: &str, kind: Scheme) -> Result<Self, UrlError> {
+        let refuse = || UrlError {
+            text: text.to_owned(),
+            expected: kind.expected(),
+        };
         let (scheme, rest) = text.split_once("://").ok_or_else(refuse)?;
-        let tls = match scheme.to_ascii_lowercase().as_str() {
-            "ws" => false,
-            "wss" => true,
-            _ => return Err(refuse()),
+        let is_name = |name: &&str| scheme.eq_ignore_ascii_case(name);
+        let tls = match kind.names().iter().position(is_name) {
+            Some(index) => index == 1,
+            None => return Err(refuse()),
         };
         let rest = rest.split_once('#').map_or(rest, |(before, _)| before);
         let cut = rest.find(['/', '?']).unwrap_or(rest.len());
@@ -48,6 +80,18 @@ impl Url {
             authority: authority.to_owned(),
             target: format!("{slash}{target}"),
         })
+    }
+
+    /// The URL with the scheme for HTTP, as tokens name it; `path` follows the authority.
+    pub(crate) fn http(&self, path: &str) -> String {
+        let [plain, encrypted] = Scheme::Http.names();
+        let scheme = if self.tls { encrypted } else { plain };
+        format!("{scheme}://{}{path}", self.authority)
+    }
+
+    /// The path, without the query.
+    pub(crate) fn path(&self) -> &str {
+        self.target.split('?').next().unwrap_or_default()
     }
 
     /// The host without its port, and without the brackets of an IPv6 address.
@@ -120,18 +164,27 @@ mod tests {
 
     #[test]
     fn urls_are_parsed() {
-        let url = Url::parse("ws://127.0.0.1:9201/ws?id=client-1").unwrap();
+        let url = Url::parse("ws://127.0.0.1:9201/ws?id=client-1", Scheme::WebSocket).unwrap();
         assert_eq!((url.tls, url.target.as_str()), (false, "/ws?id=client-1"));
         assert_eq!((url.host(), url.port()), ("127.0.0.1", Some(9201)));
-        let url = Url::parse("wss://[::1]?a").unwrap();
+        let url = Url::parse("wss://[::1]?a", Scheme::WebSocket).unwrap();
         assert_eq!((url.tls, url.target.as_str()), (true, "/?a"));
         assert_eq!((url.host(), url.port()), ("::1", Some(443)));
     }
 
     #[test]
+    fn the_urls_of_requests_are_another_kind() {
+        let url = Url::parse("HTTPS://h/api/x?v=1", Scheme::Http).unwrap();
+        assert_eq!((url.tls, url.path()), (true, "/api/x"));
+        assert_eq!(url.http(&url.target), "https://h/api/x?v=1");
+        let error = Url::parse("ws://h/", Scheme::Http).unwrap_err().to_string();
+        assert!(error.contains("http://host"), "{error}");
+    }
+
+    #[test]
     fn other_text_is_refused() {
         for text in ["http://a/", "127.0.0.1:80", "ws:///x", "ws://a/b c"] {
-            assert!(Url::parse(text).is_err(), "{text}");
+            assert!(Url::parse(text, Scheme::WebSocket).is_err(), "{text}");
         }
     }
 
@@ -147,12 +200,12 @@ mod tests {
     #[test]
     fn hosts_are_resolved() {
         let mut resolver = Resolver::default();
-        let url = Url::parse("ws://127.0.0.1:9201/").unwrap();
+        let url = Url::parse("ws://127.0.0.1:9201/", Scheme::WebSocket).unwrap();
         assert_eq!(
             resolver.resolve(&url),
             Ok("127.0.0.1:9201".parse().unwrap())
         );
-        let url = Url::parse("ws://127.0.0.1:x/").unwrap();
+        let url = Url::parse("ws://127.0.0.1:x/", Scheme::WebSocket).unwrap();
         assert!(resolver.resolve(&url).is_err());
     }
 }

@@ -4,10 +4,11 @@
 //! depend on descriptors and ports. Must not know flags, nor open or resolve anything.
 
 use crate::{
-    plan::{Pacing, Plan, Scenario},
+    plan::{Pacing, Plan, Scenario, Wire},
     stamp,
     template::{Placeholder, Template},
-    url::{Url, UrlError},
+    url::{Scheme, Url, UrlError},
+    wire::json,
 };
 
 /// The maximum length of a payload, in bytes.
@@ -81,6 +82,19 @@ pub enum PlanError {
     /// A subprotocol is invalid.
     #[error("{0:?} is not a subprotocol; use a name without spaces and commas")]
     Subprotocol(String),
+    /// Requests and the scenario that sends them do not come together.
+    #[error(
+        "rest, and no other scenario, has a content type and an expected status, and no binary messages"
+    )]
+    Request,
+    /// A message is not in the format of the wire.
+    #[error("{message:?} is not a message of the JSON wire: {why}")]
+    Json {
+        /// The template of the message.
+        message: String,
+        /// What is wrong.
+        why: String,
+    },
 }
 
 impl Plan {
@@ -89,12 +103,14 @@ impl Plan {
         self.validate_numbers()?;
         self.validate_urls()?;
         self.validate_handshake()?;
+        self.validate_format()?;
         match self.scenario {
             Scenario::Echo
             | Scenario::Broadcast
             | Scenario::Direct
             | Scenario::Rooms
-            | Scenario::Mixed => self.validate_messages(),
+            | Scenario::Mixed
+            | Scenario::Rest => self.validate_messages(),
             Scenario::Idle | Scenario::Storm | Scenario::Churn => Ok(()),
         }
     }
@@ -138,9 +154,13 @@ impl Plan {
             return Err(PlanError::NoUrl);
         }
         for url in &self.urls {
-            Url::parse(&Template::parse(url, self.room).text(0))?;
+            Url::parse(&Template::parse(url, self.room).text(0), self.scheme())?;
         }
-        let mut fixed = self.urls.iter().chain(&self.on_open);
+        if let Some(url) = self.receiver_url() {
+            Url::parse(&Template::parse(url, self.room).text(0), Scheme::WebSocket)?;
+        }
+        let urls = self.urls.iter().chain(self.receiver_url());
+        let mut fixed = urls.chain(&self.on_open);
         match fixed.find(|text| payloads(text) > 0) {
             Some(text) => Err(PlanError::Misplaced(text.clone())),
             None => Ok(()),
@@ -163,6 +183,34 @@ impl Plan {
             Some(name) if !is_token(name) => Err(PlanError::Subprotocol(name.clone())),
             _ => Ok(()),
         }
+    }
+
+    fn validate_format(&self) -> Result<(), PlanError> {
+        let is_rest = self.scenario == Scenario::Rest;
+        if is_rest != self.request.is_some() || is_rest && self.binary {
+            return Err(PlanError::Request);
+        }
+        if let Some(request) = &self.request
+            && request.content_type.contains(char::is_control)
+        {
+            return Err(PlanError::Header(request.content_type.clone()));
+        }
+        if self.wire == Wire::Bare {
+            return Ok(());
+        }
+        let sends = !matches!(
+            self.scenario,
+            Scenario::Idle | Scenario::Storm | Scenario::Churn | Scenario::Rest
+        );
+        let broadcast = self.broadcast.as_ref().map(|flow| &flow.send);
+        let sent = sends.then_some(&self.send).into_iter().chain(broadcast);
+        let mut messages = sent.chain(&self.on_open);
+        messages.try_for_each(|message| {
+            json::check_template(message).map_err(|why| PlanError::Json {
+                message: message.clone(),
+                why,
+            })
+        })
     }
 
     fn validate_messages(&self) -> Result<(), PlanError> {
@@ -196,6 +244,7 @@ pub(crate) mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::plan::RequestPlan;
 
     pub(crate) fn plan() -> Plan {
         Plan {
@@ -207,6 +256,9 @@ pub(crate) mod tests {
             on_open: vec![],
             size: 64,
             binary: false,
+            wire: Wire::Bare,
+            token_key: None,
+            request: None,
             subprotocol: Some("a.b".into()),
             headers: vec!["Authorization: Bearer x".into()],
             insecure: false,
@@ -260,5 +312,38 @@ pub(crate) mod tests {
         let mixed = refused(|p| p.scenario = Scenario::Mixed);
         assert!(mixed.contains("at least 4"));
         assert!(rooms(5_000, 5_000).contains("at most 1000"));
+    }
+
+    #[test]
+    fn messages_must_be_in_the_format_of_the_wire() {
+        let json = |send: &str| {
+            let mut plan = plan();
+            (plan.wire, plan.send) = (Wire::Json, send.to_owned());
+            plan.validate()
+        };
+        let send = r#"{"type":"sendToGroup","group":"{to}","data":"{payload}"}"#;
+        assert_eq!(json(send), Ok(()));
+        let why = json("T:{to}:{payload}").unwrap_err().to_string();
+        assert!(why.contains("not a message of the JSON wire"), "{why}");
+        let why = refused(|p| (p.wire, p.on_open) = (Wire::Json, vec!["J:a".into()]));
+        assert!(why.contains("JSON wire"), "{why}");
+    }
+
+    #[test]
+    fn requests_have_urls_of_their_own() {
+        let rest = |url: &str, content_type: &str| {
+            let mut plan = plan();
+            (plan.scenario, plan.urls) = (Scenario::Rest, vec![url.to_owned()]);
+            plan.request = Some(RequestPlan {
+                content_type: content_type.to_owned(),
+                status: 202,
+                receiver_url: Some("ws://h:1/?id={id}".into()),
+            });
+            plan.validate()
+        };
+        assert_eq!(rest("http://h:1/api", "text/plain"), Ok(()));
+        assert!(rest("ws://h:1/api", "text/plain").is_err());
+        assert!(rest("http://h:1/api", "text/plain\r\nX: y").is_err());
+        assert!(refused(|p| p.scenario = Scenario::Rest).contains("rest"));
     }
 }

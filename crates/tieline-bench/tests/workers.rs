@@ -13,7 +13,7 @@ use std::{
 use tieline_bench::{
     Floor, Progress,
     outcome::{Faults, Outcome},
-    plan::{FlowPlan, Pacing, Plan, Scenario},
+    plan::{FlowPlan, Pacing, Plan, Scenario, Wire},
 };
 
 const WORKER: &str = "be-a-worker";
@@ -68,6 +68,9 @@ fn plan(scenario: Scenario, url: &str) -> Plan {
         on_open,
         size: 64,
         binary: false,
+        wire: Wire::Bare,
+        token_key: None,
+        request: None,
         subprotocol: None,
         headers: Vec::new(),
         insecure: false,

@@ -75,7 +75,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Key => key::run(),
         Command::Token(token) => token.run(),
         // Without a runtime: it blocks, and leaves the machine to the load.
-        Command::Bench(bench) => bench.run(&bench::registry),
+        Command::Bench(bench) => bench.run(&bench::registry, &bench::http_floor),
     }
 }
 

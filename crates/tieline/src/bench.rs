@@ -37,7 +37,9 @@ impl Outbox {
             write(length);
             Ok(length)
         };
-        while self.outbox.write(&self.rules, &mut write)? == hub::Written::Some {}
+        let mut reports = hub::Reports::default();
+        let mut write = || self.outbox.write(&self.rules, &mut reports, &mut write);
+        while write()? == hub::Written::Some {}
         Ok(())
     }
 }

@@ -37,7 +37,8 @@ pub struct Config {
     pub fragments: u32,
     /// How long a message may stay incomplete; then the connection closes with code 1008. Default 30 s. On
     /// connections that [stream](crate::Accept::streaming): the longest time between two pieces of a message, without that
-    /// for which the handler has one.
+    /// for which the handler has one. Also the longest time that the application may take for the next piece of a message
+    /// that it sends in pieces ([`Connection::stream_text`](crate::Connection::stream_text)); then, code 1011.
     pub message_timeout: Duration,
     /// The longest header block of an upgrade request, in bytes, at least 8 KiB; a longer one gets status 431.
     /// Default 16 KiB, held only until the upgrade.

@@ -86,9 +86,11 @@
 //! | [`Upgrade`], [`UpgradeRequest`], [`Accept`], [`Refusal`] | who may connect, and as whom |
 //! | [`Handler`], [`TryHandler`] | the callbacks of one connection |
 //! | [`Chunk`] | a piece of a long message |
+//! | [`MessageWriter`] | a long message that is sent in pieces |
 //! | [`Socket`] | a connection as a stream and a sink, for a task of your own |
 //! | [`Connection`], [`Message`], [`CloseReason`] | one accepted WebSocket, what it sent, why it ended |
 //! | [`Hub`], [`Frame`], [`Receipt`], [`Delivery`], [`Deliveries`] | sending on this node |
+//! | [`TrackedReceipt`], [`WriteOutcome`] | whether a message has left for its client |
 //! | [`Note`], [`Dialect`], [`Content`] | one message for clients that read differently |
 //! | [`Ask`], [`AskError`], [`RequestError`] | asking the handler about a client, on any node |
 //! | [`Config`] | every limit and policy |
@@ -148,6 +150,7 @@ mod socket;
 pub mod testing;
 mod try_handler;
 mod upgrade;
+mod written;
 
 pub use bytes::Bytes;
 pub use http::StatusCode;
@@ -168,7 +171,8 @@ pub use self::{
     handler::{ConnectionError, Handler},
     hub::{
         Connection, Content, Cork, Dialect, DialectId, Dialects, Ends, Except, FilterLanguage, Hub,
-        HubStats, JoinError, Note, NoteKind, NoteOrigin, Numbering, Predicate, SendError, Traffic,
+        HubStats, JoinError, MessageWriter, Note, NoteKind, NoteOrigin, Numbering, Predicate,
+        SendError, Traffic,
     },
     inbound::{Excess, ExcessVerdict, Inbound},
     listener::{Body, BodyError, HttpService, Listener},
@@ -178,6 +182,7 @@ pub use self::{
     socket::Socket,
     try_handler::{CallbackError, TryHandler},
     upgrade::{Accept, Refusal, Upgrade, UpgradeRequest},
+    written::{TrackedReceipt, WriteOutcome},
 };
 #[cfg(feature = "cluster")]
 pub use self::{

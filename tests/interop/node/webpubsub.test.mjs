@@ -165,11 +165,17 @@ describe("@azure/web-pubsub-client with tieline serve", () => {
     await ada.stop();
   });
 
-  // The reliable subprotocol is not supported. A client that requires it gets no
-  // subprotocol, and fails at its start instead of at its first message.
-  test("the default, reliable subprotocol is refused at the start", { timeout }, async () => {
-    const member = new Member(server, "ada", { protocol: undefined });
-    await assert.rejects(within(member.client.start(), "the refusal"));
+  test("the default, reliable subprotocol works", { timeout }, async () => {
+    const [ada, ben] = [await Member.start(server, "ada", { protocol: undefined }), await Member.start(server, "ben")];
+    try {
+      for (const { client } of [ada, ben]) await client.joinGroup("g6");
+      for (const text of ["one", "two"]) await ben.client.sendToGroup("g6", text, "text");
+      const got = await ada.messages("group-message", 2);
+      assert.deepEqual(got.map(({ data, sequenceId }) => [sequenceId, data]), [[1, "one"], [2, "two"]]);
+      assert.equal((await ben.messages("group-message", 2))[0].sequenceId, undefined);
+    } finally {
+      for (const member of [ada, ben]) await member.stop();
+    }
   });
 });
 

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from azure.messaging.webpubsubclient import WebPubSubClient
 from azure.messaging.webpubsubclient.models import (
     CallbackType,
-    OpenClientError,
     SendMessageError,
     WebPubSubDataType,
     WebPubSubProtocolType,
@@ -54,11 +53,11 @@ class Member:
 
 
 @contextmanager
-def members(server, *users):
+def members(server, *users, **options):
     started = []
     try:
         for user in users:
-            member = Member(server, user)
+            member = Member(server, user, **options)
             started.append(member)
             member.client.open()
             member.events(CallbackType.CONNECTED, 1)
@@ -135,13 +134,13 @@ class Serve(unittest.TestCase):
                 ada.client.send_event("any", {"a": 1}, WebPubSubDataType.JSON)
             self.assertEqual(failed.exception.error_detail.name, "InternalServerError")
 
-    def test_the_default_reliable_subprotocol_is_refused_at_the_start(self):
-        """It is not supported: the client fails when it opens, not at its first message."""
-        member = Member(
-            self.server, "ada", protocol_type=WebPubSubProtocolType.JSON_RELIABLE, reconnect_retry_total=0
-        )
-        with self.assertRaises(OpenClientError):
-            member.client.open()
+    def test_the_default_reliable_subprotocol_works(self):
+        with members(self.server, "ada", protocol_type=WebPubSubProtocolType.JSON_RELIABLE) as (ada,):
+            ada.client.join_group("g6")
+            for text in ("one", "two"):
+                ada.client.send_to_group("g6", text, WebPubSubDataType.TEXT)
+            got = ada.events(CallbackType.GROUP_MESSAGE, 2)
+            self.assertEqual([(event.sequence_id, event.data) for event in got], [(1, "one"), (2, "two")])
 
 
 class Demo(unittest.TestCase):

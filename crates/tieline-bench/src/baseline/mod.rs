@@ -2,7 +2,6 @@
 //!
 //! Must not know how a comparison runs.
 
-pub(crate) mod protocol;
 mod spec;
 
-pub(crate) use spec::Baseline;
+pub(crate) use spec::{Baseline, BaselineFormat};

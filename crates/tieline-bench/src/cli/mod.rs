@@ -54,10 +54,19 @@ enum Command {
             value_parser = parse::address)]
         listen: SocketAddr,
     },
+    /// Run the baseline server of rest: an axum handler that reads the body and answers 202
+    ///
+    /// One thread, no limits, no checks: use it for measurements only. Every path accepts POST.
+    HttpFloor {
+        /// Address to listen on
+        #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9200",
+            value_parser = parse::address)]
+        listen: SocketAddr,
+    },
     /// Compare a server with a baseline
     ///
     /// Measures both in turn and reports the ratios. The baseline is the server of `tieline bench
-    /// floor`, with the load in its own message format, or any server with --base-url: another version
+    /// floor` (for rest, of `tieline bench http-floor`), with the load in its own message format, or any server with --base-url: another version
     /// of the server, or one node instead of two. Started servers are restarted for each run. Pairs with
     /// faults are marked and do not count.
     Compare {
@@ -80,12 +89,18 @@ enum Command {
 }
 
 impl BenchCommand {
-    /// Runs the command. Blocks until it is done, so do not call it on a thread of an async runtime.
-    pub fn run(self, registry: &MeasureRegistry<'_>) -> anyhow::Result<()> {
+    /// Runs the command; `registry` measures a registry, and `http_floor` runs the baseline of requests, for which
+    /// this crate has no HTTP server. Blocks until it is done, so do not call it on a thread of an async runtime.
+    pub fn run(
+        self,
+        registry: &MeasureRegistry<'_>,
+        http_floor: &dyn Fn(SocketAddr) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
         match self.what {
             Command::Load(load) => measure(load, registry),
             Command::Compare { args, load } => compare(load, &args),
             Command::Floor { listen } => floor::floor(listen),
+            Command::HttpFloor { listen } => http_floor(listen),
             Command::Worker => workers::worker(),
             Command::Launch { cpu, command } => launch::execute(&command, cpu.as_ref()),
         }
@@ -126,10 +141,11 @@ fn compare(load: LoadCommand, args: &CompareArgs) -> anyhow::Result<()> {
         let why = "--min-ratio compares rates, and idle connections have none";
         return Err(Usage(why.into()).into());
     }
+    let plan = spec.plan()?;
     let comparison_spec = ComparisonSpec {
-        plan: spec.plan()?,
+        base: args.base(&spec, &plan)?,
+        plan,
         server: spec.target.clone(),
-        base: args.base(&spec)?,
         runs: args.runs,
         half_rate: spec.rate == Some(Rate::Half),
     };

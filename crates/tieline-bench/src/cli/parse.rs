@@ -5,6 +5,8 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use crate::url::Scheme;
+
 /// The rate of an open loop.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Rate {
@@ -44,19 +46,21 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(number * factor).map_err(|_| HOW.into())
 }
 
-pub(super) fn url(text: &str) -> Result<String, String> {
-    if text.starts_with("ws://") || text.starts_with("wss://") {
-        return Ok(text.into());
-    }
-    let instead = match text.split_once("://") {
-        Some(("http", rest)) => format!("ws://{rest}"),
-        Some(("https", rest)) => format!("wss://{rest}"),
-        Some(_) => return Err("a WebSocket URL starts with ws:// or wss://".into()),
-        None => format!("ws://{text}"),
+/// Checks that a URL has a scheme of this kind, and suggests one that has.
+pub(super) fn url(text: &str, kind: Scheme) -> Result<(), String> {
+    let (what, [plain, encrypted], others) = match kind {
+        Scheme::WebSocket => ("a WebSocket URL", ["ws", "wss"], ["http", "https"]),
+        Scheme::Http => ("the URL of requests", ["http", "https"], ["ws", "wss"]),
     };
-    Err(format!(
-        "a WebSocket URL starts with ws:// or wss://; did you mean {instead}?"
-    ))
+    let rule = format!("{what} starts with {plain}:// or {encrypted}://");
+    let instead = match text.split_once("://") {
+        Some((scheme, _)) if scheme == plain || scheme == encrypted => return Ok(()),
+        Some((scheme, rest)) if scheme == others[0] => format!("{plain}://{rest}"),
+        Some((scheme, rest)) if scheme == others[1] => format!("{encrypted}://{rest}"),
+        Some(_) => return Err(rule),
+        None => format!("{plain}://{text}"),
+    };
+    Err(format!("{rule}; did you mean {instead}?"))
 }
 
 pub(super) fn header(text: &str) -> Result<String, String> {
@@ -107,16 +111,20 @@ mod tests {
     }
 
     #[test]
-    fn an_http_url_is_corrected() {
-        assert_eq!(url("wss://h/x"), Ok("wss://h/x".into()));
-        for (wrong, right) in [
-            ("http://h:1/x", "ws://h:1/x"),
-            ("https://h/x", "wss://h/x"),
-            ("h:1", "ws://h:1"),
+    fn a_url_of_the_other_kind_is_corrected() {
+        assert_eq!(url("wss://h/x", Scheme::WebSocket), Ok(()));
+        assert_eq!(url("https://h/x", Scheme::Http), Ok(()));
+        for (kind, wrong, right) in [
+            (Scheme::WebSocket, "http://h:1/x", "ws://h:1/x"),
+            (Scheme::WebSocket, "https://h/x", "wss://h/x"),
+            (Scheme::WebSocket, "h:1", "ws://h:1"),
+            (Scheme::Http, "ws://h:1/x", "http://h:1/x"),
+            (Scheme::Http, "h:1", "http://h:1"),
         ] {
-            assert!(url(wrong).unwrap_err().contains(&format!("mean {right}?")));
+            let error = url(wrong, kind).unwrap_err();
+            assert!(error.contains(&format!("mean {right}?")), "{error}");
         }
-        assert!(!url("ftp://h").unwrap_err().contains("mean"));
+        assert!(!url("ftp://h", Scheme::Http).unwrap_err().contains("mean"));
     }
 
     #[test]

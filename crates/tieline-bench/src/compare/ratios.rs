@@ -100,6 +100,11 @@ impl<T: Copy> Ratios<T> {
                 "messages per CPU second",
                 "CPU per message",
             ),
+            Scenario::Rest => (
+                "requests per second",
+                "requests per CPU second",
+                "CPU per request",
+            ),
             Scenario::Idle | Scenario::Storm | Scenario::Churn => (
                 "connections per second",
                 "connections per CPU second",

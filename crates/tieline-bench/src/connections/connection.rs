@@ -1,7 +1,8 @@
 //! A connection: its socket, and incomplete input and output.
 //!
-//! Owns the reassembly of frames and fragments, the answers to pings and closes, and unsent bytes. Must
-//! not know the poll or other connections. After an error, the owner has to drop it.
+//! Owns the reassembly of frames, fragments and responses, the opening in the format of a wire, the answers to
+//! pings and closes, and unsent bytes. Must not know the poll or other connections. After an error, the owner
+//! has to drop it.
 
 use std::{
     io::{self, ErrorKind},
@@ -11,7 +12,9 @@ use std::{
 use crate::{
     frame::{self, Frame},
     handshake,
+    http::Response,
     stream::Stream,
+    wire::json::{Greeting, SUBPROTOCOL, Step},
 };
 
 /// A shorter tail is copied in front of the next read, so that frames are decoded in the read buffer. A
@@ -24,7 +27,12 @@ const MAX_MESSAGE: usize = 1 << 30;
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) stream: Stream,
-    /// The handshake is done.
+    stage: Stage,
+    /// The opening that follows the upgrade; `None` once it is complete, and if the wire has none.
+    greeting: Option<Box<Greeting>>,
+    /// The wire has only text frames.
+    text_only: bool,
+    /// Messages, or requests, may be sent.
     pub(super) open: bool,
     /// When dialing began.
     pub(super) began: u64,
@@ -36,6 +44,17 @@ pub(super) struct Connection {
     unsent: Vec<u8>,
     /// TLS has buffered records.
     tls_pending: bool,
+}
+
+/// What the bytes of the server are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// The response to the upgrade request.
+    Upgrading,
+    /// Frames.
+    WebSocket,
+    /// Responses.
+    Http,
 }
 
 /// The result of one read.
@@ -50,6 +69,9 @@ impl Connection {
     pub(super) fn new(stream: Stream, request: String, began: u64) -> Self {
         Self {
             stream,
+            stage: Stage::Upgrading,
+            greeting: None,
+            text_only: false,
             open: false,
             began,
             tail: Vec::new(),
@@ -57,6 +79,31 @@ impl Connection {
             unsent: request.into(),
             tls_pending: false,
         }
+    }
+
+    /// A connection for requests, which is open as soon as the server has accepted it.
+    pub(super) fn http(stream: Stream, began: u64) -> Self {
+        Self {
+            stage: Stage::Http,
+            ..Self::new(stream, String::new(), began)
+        }
+    }
+
+    /// The same with an opening that follows the upgrade, in a wire of text frames.
+    pub(super) fn greeting(self, greeting: Greeting) -> Self {
+        Self {
+            greeting: Some(Box::new(greeting)),
+            text_only: true,
+            ..self
+        }
+    }
+
+    /// Opens a connection for requests, if the server has accepted it.
+    pub(super) fn open_if_connected(&mut self) -> bool {
+        let opens =
+            !self.open && self.stage == Stage::Http && self.stream.socket().peer_addr().is_ok();
+        self.open |= opens;
+        opens
     }
 
     pub(super) fn is_congested(&self) -> bool {
@@ -133,15 +180,19 @@ impl Connection {
         Ok(())
     }
 
-    /// Decodes all complete frames; yields how many bytes they were.
+    /// Decodes all complete frames or responses; yields how many bytes they were.
     fn take(&mut self, bytes: &[u8], on_message: impl FnMut(&[u8])) -> Result<usize, String> {
-        if self.open {
-            return self.frames(bytes, 0, on_message);
+        match self.stage {
+            Stage::WebSocket => return self.frames(bytes, 0, on_message),
+            Stage::Http => return responses(bytes, on_message),
+            Stage::Upgrading => {}
         }
-        match handshake::response(bytes)? {
+        let subprotocol = self.greeting.as_ref().map(|_| SUBPROTOCOL);
+        match handshake::response(bytes, subprotocol)? {
             None => Ok(0),
             Some(length) => {
-                self.open = true;
+                self.stage = Stage::WebSocket;
+                self.open = self.greeting.is_none();
                 self.frames(bytes, length, on_message)
             }
         }
@@ -159,13 +210,47 @@ impl Connection {
             let payload = &bytes[frame.payload.clone()];
             if frame.is_control() {
                 self.control(frame.opcode, payload)?;
+            } else if self.text_only && frame.opcode == frame::BINARY {
+                return Err("garbage: a binary frame, and the wire has only text".to_owned());
             } else if frame.last && self.fragments.is_none() {
-                on_message(payload);
+                self.message(payload, &mut on_message)?;
             } else {
                 self.fragment(&frame, payload, &mut on_message)?;
             }
         }
         Ok(at)
+    }
+
+    /// Reports a message, or continues the opening with it.
+    #[inline]
+    fn message(
+        &mut self,
+        message: &[u8],
+        on_message: &mut impl FnMut(&[u8]),
+    ) -> Result<(), String> {
+        if self.open {
+            on_message(message);
+            return Ok(());
+        }
+        self.greet(message)
+    }
+
+    #[cold]
+    fn greet(&mut self, message: &[u8]) -> Result<(), String> {
+        let Some(greeting) = &mut self.greeting else {
+            return Ok(());
+        };
+        let step = greeting.on_message(message)?;
+        let complete = greeting.is_complete();
+        if let Step::Send(frames) = step {
+            self.send(&frames)
+                .map_err(|e| format!("a connection broke: {}", e.kind()))?;
+        }
+        if complete {
+            self.open = true;
+            self.greeting = None;
+        }
+        Ok(())
     }
 
     fn control(&mut self, opcode: u8, payload: &[u8]) -> Result<(), String> {
@@ -199,10 +284,22 @@ impl Connection {
         if frame.last
             && let Some(message) = self.fragments.take()
         {
-            on_message(&message);
+            return self.message(&message, on_message);
         }
         Ok(())
     }
+}
+
+/// Reports all complete responses; yields how many bytes they were.
+fn responses(bytes: &[u8], mut on_response: impl FnMut(&[u8])) -> Result<usize, String> {
+    let mut at = 0;
+    while at < bytes.len() {
+        let response = Response::at(bytes, at).map_err(|e| format!("garbage: {e}"))?;
+        let Some(response) = response else { break };
+        at = response.bytes.end;
+        on_response(&bytes[response.bytes]);
+    }
+    Ok(at)
 }
 
 fn control(out: &mut Vec<u8>, opcode: u8, payload: &[u8]) {

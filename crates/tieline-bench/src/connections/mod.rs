@@ -81,7 +81,7 @@ impl Connections {
         let connections = Self {
             timer: Timer::new(&poll, TIMER)?,
             connector: Connector::new(partition)?,
-            slots: (0..partition.connections).map(|_| None).collect(),
+            slots: (0..partition.sockets()).map(|_| None).collect(),
             handshakes: VecDeque::new(),
             input: vec![0; INPUT],
             ready: VecDeque::new(),
@@ -183,6 +183,7 @@ impl Connections {
         for event in events.iter().filter(|event| event.token() != TIMER) {
             let Token(at) = event.token();
             if event.is_writable() && self.is_waiting_to_write(at) {
+                self.open_if_connected(at, handler);
                 self.flush(at);
                 handler.writable(self, at);
             }
@@ -208,6 +209,23 @@ impl Connections {
             Err(e) if e.kind() != ErrorKind::Interrupted => Err(e),
             _ => Ok(()),
         }
+    }
+
+    /// Opens a connection for requests: unlike a WebSocket, it has no answer to wait for.
+    fn open_if_connected(&mut self, at: usize, handler: &mut impl Handler) {
+        if let Some(connection) = &mut self.slots[at]
+            && connection.open_if_connected()
+        {
+            let began = connection.began;
+            self.count_open();
+            self.finish_open(at, began, clock::now(), handler);
+        }
+    }
+
+    fn count_open(&mut self) {
+        self.dialing -= 1;
+        self.open += 1;
+        self.most_open = self.most_open.max(self.open);
     }
 
     fn is_waiting_to_write(&self, at: usize) -> bool {
@@ -256,9 +274,7 @@ impl Connections {
         });
         let (opens, began) = (connection.open && !was_open, connection.began);
         if opens {
-            self.dialing -= 1;
-            self.open += 1;
-            self.most_open = self.most_open.max(self.open);
+            self.count_open();
         }
         match result {
             Err(why) => self.fail(at, &why),

@@ -1,47 +1,54 @@
-//! Encodes the frames to send, once each: only the stamp differs from message to message.
+//! Encodes the frames or requests to send, once each: only the stamp differs from message to message.
 //!
-//! Owns the encoded frames and the sequence numbers of one kind of messages. Must not know when or why a message
+//! Owns the encoded messages and the sequence numbers of one kind of messages. Must not know when or why a message
 //! is sent. Invariant: sequence numbers are consecutive, and wrap at 2^32.
 
-use crate::{frame, partition::Partition, plan::Plan, stamp::Stamp, template::Template};
+use std::fmt;
 
-/// The frames of a process.
+use crate::{
+    frame, http::Requests, partition::Partition, plan::Plan, stamp::Stamp, template::Template,
+};
+
+/// The messages of a process.
 #[derive(Debug)]
 pub(super) struct MessageEncoder {
     first: usize,
-    /// One for all connections if the template is common, else one for each, encoded when it first
-    /// sends.
-    frames: Vec<Option<EncodedTemplate>>,
+    /// One for all connections if it is common, else one for each, encoded when it first sends.
+    messages: Vec<Option<EncodedTemplate>>,
     template: Template,
-    opcode: u8,
-    size: usize,
+    payload: String,
+    envelope: Envelope,
     sequence: u32,
 }
 
+/// What a message is in.
 #[derive(Debug)]
-struct EncodedTemplate {
-    bytes: Vec<u8>,
-    /// The position of the payload.
-    payload: usize,
+enum Envelope {
+    /// A frame with this opcode.
+    Frame(u8),
+    /// A request.
+    Request(Requests),
 }
 
 impl MessageEncoder {
-    pub(super) fn new(partition: &Partition, send: &str) -> Self {
-        let Plan { binary, room, .. } = &partition.plan;
-        let template = Template::parse(send, *room);
-        let count = if template.is_common() {
-            1
-        } else {
-            partition.connections
+    pub(super) fn new(partition: &Partition, send: &str) -> anyhow::Result<Self> {
+        let plan = &partition.plan;
+        let template = Template::parse(send, plan.room);
+        let envelope = match Requests::new(partition)? {
+            Some(requests) => Envelope::Request(requests),
+            None => Envelope::Frame(opcode(plan)),
         };
-        Self {
+        // The URL of a request is its connection's.
+        let is_common = template.is_common() && matches!(envelope, Envelope::Frame(_));
+        let count = if is_common { 1 } else { partition.connections };
+        Ok(Self {
             first: partition.first,
-            frames: (0..count).map(|_| None).collect(),
-            opcode: if *binary { frame::BINARY } else { frame::TEXT },
-            size: partition.plan.size,
-            sequence: 0,
+            messages: (0..count).map(|_| None).collect(),
+            payload: plan.wire.payload(plan.size, plan.binary),
             template,
-        }
+            envelope,
+            sequence: 0,
+        })
     }
 
     /// The number of the next message.
@@ -49,16 +56,17 @@ impl MessageEncoder {
         self.sequence
     }
 
-    /// Appends the next message of a connection, scheduled for `time`.
+    /// Appends the next message of a connection, scheduled for `time`; yields its stamp.
     #[inline]
-    pub(super) fn append(&mut self, out: &mut Vec<u8>, at: usize, time: u64) {
-        let index = if self.frames.len() == 1 { 0 } else { at };
+    pub(super) fn append(&mut self, out: &mut Vec<u8>, at: usize, time: u64) -> Stamp {
+        let index = if self.messages.len() == 1 { 0 } else { at };
         let number = self.first + at;
-        let frame = self.frames[index].get_or_insert_with(|| {
-            EncodedTemplate::new(&self.template, number, self.size, self.opcode)
+        let message = self.messages[index].get_or_insert_with(|| {
+            let (text, payload) = self.template.fill(number, &self.payload);
+            self.envelope.encode(at, &text, payload.start)
         });
-        let payload = out.len() + frame.payload;
-        out.extend_from_slice(&frame.bytes);
+        let payload = out.len() + message.payload;
+        out.extend_from_slice(&message.bytes);
         let stamp = Stamp {
             time,
             sequence: self.sequence,
@@ -66,16 +74,41 @@ impl MessageEncoder {
         };
         stamp.write(&mut out[payload..]);
         self.sequence = self.sequence.wrapping_add(1);
+        stamp
     }
 }
 
-impl EncodedTemplate {
-    fn new(template: &Template, number: usize, size: usize, opcode: u8) -> Self {
-        let (text, payload) = template.fill(number, size);
+struct EncodedTemplate {
+    bytes: Vec<u8>,
+    /// The position of the payload.
+    payload: usize,
+}
+
+/// Without the bytes: those of a request have its token.
+impl fmt::Debug for EncodedTemplate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("EncodedTemplate")
+    }
+}
+
+fn opcode(plan: &Plan) -> u8 {
+    if plan.binary && plan.wire.has_binary_frames() {
+        frame::BINARY
+    } else {
+        frame::TEXT
+    }
+}
+
+impl Envelope {
+    /// The message of a connection, whose payload is at `payload` of the text.
+    fn encode(&self, at: usize, text: &str, payload: usize) -> EncodedTemplate {
         let mut bytes = Vec::new();
-        frame::header(&mut bytes, opcode, text.len(), true);
-        let payload = bytes.len() + payload.start;
+        match self {
+            Self::Frame(opcode) => frame::header(&mut bytes, *opcode, text.len(), true),
+            Self::Request(requests) => bytes.extend(requests.head(at, text.len()).bytes()),
+        }
+        let payload = bytes.len() + payload;
         bytes.extend_from_slice(text.as_bytes());
-        Self { bytes, payload }
+        EncodedTemplate { bytes, payload }
     }
 }

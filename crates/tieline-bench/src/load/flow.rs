@@ -23,16 +23,16 @@ pub(super) struct Flow {
 }
 
 impl Flow {
-    pub(super) fn new(partition: &Partition, send: &str, pace: Pacing) -> Self {
-        Self {
-            messages: MessageEncoder::new(partition, send),
+    pub(super) fn new(partition: &Partition, send: &str, pace: Pacing) -> anyhow::Result<Self> {
+        Ok(Self {
+            messages: MessageEncoder::new(partition, send)?,
             meter: Meter::new(0, 0),
             senders: VecDeque::new(),
             in_flight: 0,
             schedule: None,
             completed: Completed::default(),
             pace,
-        }
+        })
     }
 
     /// Begins at `begin`, and counts from `counted` to `end`.

@@ -13,6 +13,7 @@ mod idle;
 mod meter;
 mod mixed;
 mod pending;
+mod reader;
 mod rooms;
 mod runner;
 mod schedule;
@@ -30,7 +31,10 @@ pub(crate) fn play(
     coordinator: &mut dyn Coordinator,
 ) -> anyhow::Result<Outcome> {
     match partition.plan.scenario {
-        Scenario::Echo => traffic::run(partition, coordinator, Echo::new(partition)),
+        // A response is the echo of its request.
+        Scenario::Echo | Scenario::Rest => {
+            traffic::run(partition, coordinator, Echo::new(partition))
+        }
         Scenario::Direct => traffic::run(partition, coordinator, Direct::new(partition, 0)),
         Scenario::Mixed => traffic::run(partition, coordinator, Mixed::new(partition)),
         Scenario::Rooms => traffic::run(partition, coordinator, Rooms::new(partition)),

@@ -84,7 +84,7 @@ impl<'a> Runner<'a> {
         // Do not retry a single server that does not answer: that would take another timeout.
         let silent = self.plan.urls.len() == 1 && self.connections.unanswered > 0;
         let others = match self.wait_at(Barrier::FirstOpen, silent.into(), handler)? {
-            0 => self.dial(first..partition.connections, handler)?,
+            0 => self.dial(first..partition.sockets(), handler)?,
             _ => 0,
         };
         self.opening = Opening {

@@ -11,6 +11,7 @@ use std::{
 use super::{
     flow::Flow,
     meter::Meter,
+    reader::{Incoming, Reader},
     runner::Runner,
     workload::{Arrival, Completed, Workload},
 };
@@ -18,7 +19,7 @@ use crate::{
     clock::{self, MILLISECOND, SECOND, nanoseconds},
     connections::{Connections, Handler},
     coordinator::{Barrier, Coordinator},
-    outcome::{FlowOutcome, Outcome},
+    outcome::{Faults, FlowOutcome, Outcome},
     partition::Partition,
     stamp::Stamp,
 };
@@ -39,7 +40,7 @@ pub(super) fn run<R: Workload>(
     workload: R,
 ) -> anyhow::Result<Outcome> {
     let mut runner = Runner::new(partition, coordinator)?;
-    let mut traffic = Traffic::new(partition, workload);
+    let mut traffic = Traffic::new(partition, workload)?;
     let begin = runner.open(partition, &mut traffic)?;
     traffic.wait(&mut runner, begin)?;
     traffic.begin(&mut runner.connections, partition, begin);
@@ -68,36 +69,38 @@ struct Traffic<R> {
     flows: Vec<Flow>,
     /// The scheduled times of messages that wait for their sender's socket.
     backlog: HashMap<usize, VecDeque<u64>>,
-    /// The position of the last stamp.
-    hint: usize,
+    reader: Reader,
     output: Vec<u8>,
     /// Expected and received arrivals.
     expected: u64,
     received: u64,
-    /// Messages that arrived at the wrong connection, or a second time.
-    misdelivered: u64,
-    duplicates: u64,
+    /// What arrived and should not have.
+    faults: Faults,
 }
 
 impl<R: Workload> Handler for Traffic<R> {
     #[inline]
     fn message(&mut self, at: usize, message: &[u8], now: u64) {
-        let Some(stamp) = Stamp::find(message, &mut self.hint) else {
-            return;
-        };
-        match self.workload.on_arrival(at, stamp) {
-            Arrival::Accepted(completed) => {
-                self.received += 1;
-                let flow = &mut self.flows[self.workload.flow(stamp.from as usize)];
-                flow.meter.arrived(stamp.time, now);
-                if completed.count > 0 {
-                    flow.completed.sender = completed.sender;
-                    flow.completed.count += completed.count;
+        match self.reader.read(at, message) {
+            Incoming::Stamped(stamp) => {
+                if let Some(flow) = self.arrived(at, stamp) {
+                    flow.meter.arrived(stamp.time, now);
                 }
             }
-            Arrival::Misdelivered => self.misdelivered += 1,
-            Arrival::Duplicate => self.duplicates += 1,
-            Arrival::Ignored => {}
+            Incoming::Delivered(connection, stamp) => {
+                // The response is what is measured; this only has to come.
+                if stamp.from as usize == self.first + connection {
+                    self.received += 1;
+                } else {
+                    self.faults.misdelivered += 1;
+                }
+            }
+            Incoming::Other => {}
+            Incoming::Unexpected(stamp, why) => {
+                self.faults.unexpected(why);
+                // The loop goes on, but this does not count as an arrival.
+                stamp.and_then(|stamp| self.arrived(at, stamp));
+            }
         }
     }
 
@@ -146,28 +149,47 @@ impl<R: Workload> Handler for Traffic<R> {
 }
 
 impl<R: Workload> Traffic<R> {
-    fn new(partition: &Partition, workload: R) -> Self {
+    fn new(partition: &Partition, workload: R) -> anyhow::Result<Self> {
         let plan = &partition.plan;
-        let mut flows = vec![Flow::new(partition, &plan.send, plan.pace)];
+        let mut flows = vec![Flow::new(partition, &plan.send, plan.pace)?];
         if let Some(broadcast) = &plan.broadcast {
-            flows.push(Flow::new(partition, &broadcast.send, broadcast.pace));
+            flows.push(Flow::new(partition, &broadcast.send, broadcast.pace)?);
         }
         let mut traffic = Self {
             workload,
             first: partition.first,
             flows,
             backlog: HashMap::new(),
-            hint: 0,
+            reader: Reader::new(partition),
             output: Vec::new(),
             expected: 0,
             received: 0,
-            misdelivered: 0,
-            duplicates: 0,
+            faults: Faults::default(),
         };
         for sender in traffic.workload.senders() {
             traffic.flow_of(sender).senders.push_back(sender);
         }
-        traffic
+        Ok(traffic)
+    }
+
+    /// A measured message has arrived; yields its flow if it is expected there.
+    #[inline]
+    fn arrived(&mut self, at: usize, stamp: Stamp) -> Option<&mut Flow> {
+        match self.workload.on_arrival(at, stamp) {
+            Arrival::Accepted(completed) => {
+                self.received += 1;
+                let flow = &mut self.flows[self.workload.flow(stamp.from as usize)];
+                if completed.count > 0 {
+                    flow.completed.sender = completed.sender;
+                    flow.completed.count += completed.count;
+                }
+                return Some(flow);
+            }
+            Arrival::Misdelivered => self.faults.misdelivered += 1,
+            Arrival::Duplicate => self.faults.repeated += 1,
+            Arrival::Ignored => {}
+        }
+        None
     }
 
     /// The flow of the messages of a sender.
@@ -303,9 +325,9 @@ impl<R: Workload> Traffic<R> {
         self.output.clear();
         let flow = &mut self.flows[self.workload.flow(self.first + sender)];
         for time in times {
-            let sequence = flow.messages.next_sequence();
-            flow.messages.append(&mut self.output, sender, time);
-            self.expected += self.workload.on_sent(sender, sequence);
+            let stamp = flow.messages.append(&mut self.output, sender, time);
+            self.expected += self.reader.on_sent(sender, stamp);
+            self.expected += self.workload.on_sent(sender, stamp.sequence);
             flow.meter.sent(now);
         }
         connections.send(sender, &self.output);
@@ -324,8 +346,7 @@ impl<R: Workload> Traffic<R> {
         let missing = self.expected.saturating_sub(self.received);
         let faults = &mut runner.connections.faults;
         faults.lost += missing + self.unsent() + self.workload.outstanding(issued);
-        faults.misdelivered += self.misdelivered;
-        faults.repeated += self.duplicates;
+        faults.add(mem::take(&mut self.faults));
         Ok(())
     }
 

@@ -24,6 +24,8 @@ pub struct Faults {
     pub misdelivered: u64,
     /// Messages that arrived a second time.
     pub repeated: u64,
+    /// Messages that were not in the format of the wire, and responses with another status than expected.
+    pub unexpected: u64,
     /// The first faults, described in words.
     pub examples: Vec<String>,
 }
@@ -31,8 +33,8 @@ pub struct Faults {
 impl Faults {
     /// Whether anything went wrong.
     pub fn any(&self) -> bool {
-        self.not_opened + self.ended + self.lost + self.misdelivered + self.repeated > 0
-            || !self.examples.is_empty()
+        let messages = self.lost + self.misdelivered + self.repeated + self.unexpected;
+        self.not_opened + self.ended + messages > 0 || !self.examples.is_empty()
     }
 
     pub(crate) fn not_opened(&mut self, why: impl Display) {
@@ -42,6 +44,11 @@ impl Faults {
 
     pub(crate) fn ended(&mut self, why: impl Display) {
         self.ended += 1;
+        self.add_example(why);
+    }
+
+    pub(crate) fn unexpected(&mut self, why: impl Display) {
+        self.unexpected += 1;
         self.add_example(why);
     }
 
@@ -84,6 +91,7 @@ impl Faults {
         self.lost += other.lost;
         self.misdelivered += other.misdelivered;
         self.repeated += other.repeated;
+        self.unexpected += other.unexpected;
         other
             .examples
             .into_iter()

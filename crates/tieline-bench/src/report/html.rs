@@ -333,7 +333,7 @@ fn about(outcome: &Outcome) -> String {
             format!("{:.2} s", outcome.load_cpu),
         ],
     ];
-    if labels::units(plan.scenario) == "messages" {
+    if labels::sends(plan.scenario) {
         rows.insert(0, vec!["message".into(), plan.send.clone()]);
     }
     table(&[], rows)

@@ -4,10 +4,12 @@
 //! sizes are bytes in fields that end with `_bytes`; a figure that was not measured is null. The fields:
 //!
 //! - `measurement`: `scenario`, the load (`urls`, `connections`, `in_flight` or `per_second`, `send`,
-//!   `on_open`, `size_bytes`, `binary`, `subprotocol`, `header_names`, `warm_up_ns`, `duration_ns`,
-//!   `rounds`; in `rooms` also `room` and `senders`), `elapsed_ns`, `sent`, `arrived`, `arrived_per_second`, `latency`, `opening`, `faults`,
-//!   `processes`, `arrived_per_cpu_second`, `cpu_per_message_ns`, `resident_per_connection_bytes`, `load_cpu_ns`. Headers are
-//!   listed without their values, and secrets are removed from URLs.
+//!   `on_open`, `size_bytes`, `binary`, `wire`, `signed` (with tokens), `subprotocol`, `header_names`,
+//!   `warm_up_ns`, `duration_ns`, `rounds`; in `rooms` also `room` and `senders`; in `rest` also
+//!   `content_type`, `status` and `receiver_url`), `elapsed_ns`, `sent`, `arrived`, `arrived_per_second`,
+//!   `latency`, `opening`, `faults`, `processes`, `arrived_per_cpu_second`, `cpu_per_message_ns`,
+//!   `resident_per_connection_bytes`, `load_cpu_ns`. Headers are listed without their values, and secrets are
+//!   removed from URLs.
 //!   In `mixed`, `broadcast` has `send`, `in_flight` or `per_second`, `sent`, `arrived`,
 //!   `arrived_per_second` and `latency` of the broadcasts; the fields above are of the messages in pairs,
 //!   except that CPU time is of all.
@@ -109,6 +111,11 @@ fn load(plan: &Plan) -> Value {
         "on_open": plan.on_open,
         "size_bytes": plan.size,
         "binary": plan.binary,
+        "wire": plan.wire,
+        "content_type": plan.request.as_ref().map(|request| &request.content_type),
+        "status": plan.request.as_ref().map(|request| request.status),
+        "receiver_url": plan.receiver_url().map(|url| redact(url)),
+        "signed": plan.token_key.is_some(),
         "subprotocol": plan.subprotocol,
         "header_names": plan.headers.iter().filter_map(name).collect::<Vec<_>>(),
         "warm_up_ns": nanos(plan.warm_up),

@@ -6,7 +6,7 @@
 use crate::{
     format::{bytes, float, micros, none, number, plural, setting},
     outcome::{Faults, Outcome},
-    plan::{Pacing, Plan, Scenario},
+    plan::{Pacing, Plan, Scenario, Wire},
 };
 
 /// The meaning of the latency.
@@ -14,6 +14,7 @@ pub(crate) fn latency(scenario: Scenario) -> &'static str {
     match scenario {
         Scenario::Idle | Scenario::Storm | Scenario::Churn => "handshake",
         Scenario::Echo => "round trip",
+        Scenario::Rest => "response",
         Scenario::Broadcast | Scenario::Direct | Scenario::Rooms | Scenario::Mixed => "latency",
     }
 }
@@ -27,7 +28,13 @@ pub(crate) fn units(scenario: Scenario) -> &'static str {
         | Scenario::Direct
         | Scenario::Rooms
         | Scenario::Mixed => "messages",
+        Scenario::Rest => "requests",
     }
+}
+
+/// Whether the scenario sends messages or requests at a pace.
+pub(crate) fn sends(scenario: Scenario) -> bool {
+    units(scenario) != "connections"
 }
 
 /// The same in the singular.
@@ -58,6 +65,7 @@ pub(crate) fn scenario(scenario: Scenario) -> &'static str {
         Scenario::Rooms => "rooms",
         Scenario::Storm => "storm",
         Scenario::Churn => "churn",
+        Scenario::Rest => "rest",
     }
 }
 
@@ -70,7 +78,10 @@ pub(crate) fn parameters(plan: &Plan) -> Vec<String> {
     if plan.scenario == Scenario::Rooms {
         parts.push(rooms(plan));
     }
-    if units(plan.scenario) == "messages" {
+    if plan.wire == Wire::Json {
+        parts.push("JSON".into());
+    }
+    if sends(plan.scenario) {
         let kind = if plan.binary { " binary" } else { "" };
         parts.push(pace(plan.pace));
         parts.push(format!("{}{kind} bytes", number(float(plan.size as u64))));
@@ -116,6 +127,7 @@ pub(crate) fn faults(faults: &Faults) -> String {
         .map(|(many, what)| format!("{} {what}", plural(*many, "connection")))
         .collect();
     let messages = [
+        (faults.unexpected, "came back otherwise than expected"),
         (faults.lost, "did not arrive"),
         (faults.misdelivered, "arrived at the wrong connection"),
         (faults.repeated, "arrived more than once"),

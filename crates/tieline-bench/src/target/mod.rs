@@ -11,7 +11,11 @@ mod process;
 use anyhow::Context;
 
 use self::{ports::Ports, process::Process};
-use crate::{affinity::CpuList, usage::Usage};
+use crate::{
+    affinity::CpuList,
+    plan::{Plan, RequestPlan},
+    usage::Usage,
+};
 
 /// The server under test.
 #[derive(Debug, Clone, Default)]
@@ -22,6 +26,8 @@ pub(crate) struct Target {
     pub(crate) cpu: Option<CpuList>,
     /// The URLs, with placeholders for ports.
     pub(crate) urls: Vec<String>,
+    /// The URL of those who receive what requests send, with placeholders for ports.
+    pub(crate) receiver_url: Option<String>,
     /// Running processes to measure as well.
     pub(crate) pids: Vec<u32>,
 }
@@ -29,8 +35,9 @@ pub(crate) struct Target {
 /// A target that accepts connections. Dropping it ends the started processes.
 #[derive(Debug)]
 pub(crate) struct RunningTarget {
-    pub(crate) urls: Vec<String>,
-    pub(crate) pids: Vec<u32>,
+    urls: Vec<String>,
+    receiver_url: Option<String>,
+    pids: Vec<u32>,
     processes: Vec<Process>,
 }
 
@@ -50,15 +57,15 @@ impl Target {
             }
             known.extend(names);
         }
-        self.urls.iter().try_for_each(|url| check_url(url, &known))
+        let mut urls = self.urls.iter().chain(&self.receiver_url);
+        urls.try_for_each(|url| check_url(url, &known))
     }
 
-    /// The URLs with sample ports, to validate them before the ports are known.
-    pub(crate) fn sample_urls(&self) -> Vec<String> {
-        self.urls
-            .iter()
-            .map(|url| ports::with_sample_port(url))
-            .collect()
+    /// The plan aimed at sample ports, to validate it before the ports are known.
+    pub(crate) fn sample(&self, plan: &Plan) -> Plan {
+        let fill = |url: &String| ports::with_sample_port(url);
+        let urls = self.urls.iter().map(fill).collect();
+        aim(plan, urls, self.receiver_url.as_ref().map(fill))
     }
 
     /// Runs each command once the one before accepts connections.
@@ -66,6 +73,7 @@ impl Target {
         let mut ports = Ports::default();
         let mut running = RunningTarget {
             urls: Vec::new(),
+            receiver_url: None,
             pids: self.pids.clone(),
             processes: Vec::new(),
         };
@@ -80,12 +88,23 @@ impl Target {
             running.processes.push(process);
             listens?;
         }
-        running.urls = self.urls.iter().map(|url| ports.fill(url)).collect();
+        let fill = |url: &String| ports.fill(url);
+        running.urls = self.urls.iter().map(fill).collect();
+        running.receiver_url = self.receiver_url.as_ref().map(fill);
         Ok(running)
     }
 }
 
 impl RunningTarget {
+    /// The plan, aimed at this target.
+    pub(crate) fn aim(&self, plan: &Plan) -> Plan {
+        let aimed = aim(plan, self.urls.clone(), self.receiver_url.clone());
+        Plan {
+            pids: self.pids.clone(),
+            ..aimed
+        }
+    }
+
     /// The message about a started process that has exited.
     pub(crate) fn ended(&mut self) -> Option<String> {
         self.processes.iter_mut().find_map(Process::ended)
@@ -98,6 +117,19 @@ impl Drop for RunningTarget {
         while let Some(process) = self.processes.pop() {
             drop(process);
         }
+    }
+}
+
+/// The plan with other URLs. A baseline may have no receivers.
+fn aim(plan: &Plan, urls: Vec<String>, receiver_url: Option<String>) -> Plan {
+    let request = plan.request.as_ref().map(|request| RequestPlan {
+        receiver_url,
+        ..request.clone()
+    });
+    Plan {
+        urls,
+        request,
+        ..plan.clone()
     }
 }
 
@@ -188,5 +220,23 @@ mod tests {
         let lost = target(&["node {port:a}"], &["ws://127.0.0.1:{port:b}/"]);
         let said = lost.check().unwrap_err().0;
         assert!(said.contains("{port:b}"), "{said}");
+    }
+
+    #[test]
+    fn the_receivers_of_a_plan_are_those_of_the_target() {
+        let mut plan = crate::sample::plan();
+        plan.request = Some(RequestPlan {
+            content_type: "text/plain".into(),
+            status: 202,
+            receiver_url: Some("ws://h:{port}/".into()),
+        });
+        let mut server = target(&["node {port}"], &["http://h:{port}/"]);
+        assert_eq!(server.sample(&plan).receiver_url(), None);
+        server.receiver_url = Some("ws://h:{port}/{id}".into());
+        server.check().unwrap();
+        let sample = server.sample(&plan);
+        assert_eq!(sample.receiver_url().unwrap(), "ws://h:65535/{id}");
+        server.receiver_url = Some("ws://h:{port:other}/".into());
+        assert!(server.check().unwrap_err().0.contains("{port:other}"));
     }
 }

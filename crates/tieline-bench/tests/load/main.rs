@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod json;
 mod misbehaving;
+mod rest;
 mod scenarios;
 mod servers;
 mod stall;
@@ -13,7 +15,7 @@ use std::time::Duration;
 use tieline_bench::{
     Progress,
     outcome::Outcome,
-    plan::{FlowPlan, Pacing, Plan, Scenario},
+    plan::{FlowPlan, Pacing, Plan, Scenario, Wire},
 };
 
 /// Ignores progress.
@@ -45,6 +47,9 @@ fn plan(scenario: Scenario, url: &str) -> Plan {
         on_open,
         size: 64,
         binary: false,
+        wire: Wire::Bare,
+        token_key: None,
+        request: None,
         subprotocol: None,
         headers: Vec::new(),
         insecure: false,

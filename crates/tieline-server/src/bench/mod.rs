@@ -1,10 +1,13 @@
-//! `tieline bench storm --registry`: the claims that a registry sustains.
+//! The parts of `tieline bench` that need Tieline or an HTTP server.
+//!
+//! `http_floor` is the baseline of requests; the rest is `storm --registry`, the claims that a registry sustains.
 //!
 //! Simulates nodes that claim the ids of clients, and other nodes that the clients move to, in batches of
 //! the size that real nodes use. Must not know connections: it opens none. Invariant: releases all claims,
 //! even if interrupted. Only a killed process leaves entries, which the next run with the same prefix
 //! removes.
 
+mod http_floor;
 mod node;
 mod round;
 
@@ -17,6 +20,7 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 
+pub(crate) use self::http_floor::http_floor;
 use self::node::{BATCH, IN_FLIGHT, Node};
 use crate::config::registry_url::RegistryUrl;
 

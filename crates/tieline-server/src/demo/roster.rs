@@ -14,11 +14,11 @@ use std::{
 
 use parking_lot::Mutex;
 use serde::Serialize;
-use tieline::{Cluster, Connection, Frame, Listed};
+use tieline::{Cluster, Connection, Listed, Note};
 use tokio::{sync::Notify, task::JoinSet, time};
 
 use super::nodes::Nodes;
-use crate::{app::payload::Payload, wire::webpubsub::outgoing::server_message};
+use crate::app::payload::Payload;
 
 /// Most users that a list names.
 const MAX_LISTED: usize = 200;
@@ -112,12 +112,12 @@ impl Shared {
         if *latest == online {
             return;
         }
-        let frame = online.frame();
+        let note = online.note();
         *latest = online;
         drop(latest);
         let clients = self.cluster.hub().connections();
         for client in clients.iter().filter(|client| !is_simple(client)) {
-            client.emit(frame.clone());
+            client.emit(note.clone());
         }
     }
 
@@ -126,7 +126,7 @@ impl Shared {
         let latest = self.latest.lock();
         // Before the first poll the list is empty, and the one that follows differs.
         if latest.total > 0 && !is_simple(client) {
-            client.emit(latest.frame());
+            client.emit(latest.note());
         }
     }
 }
@@ -137,8 +137,8 @@ pub(super) fn is_simple(client: &Connection) -> bool {
 }
 
 impl Online {
-    fn frame(&self) -> Frame {
-        server_message(&Payload::json(self))
+    fn note(&self) -> Note {
+        Payload::json(self).to_note()
     }
 
     fn from_listing(listed: Listed, nodes: &Nodes) -> Self {

@@ -4,12 +4,14 @@
 
 mod aws;
 mod bench;
+mod bench_wires;
 mod cluster;
 mod config;
 mod demo;
 mod http;
 mod hubs;
 mod kit;
+mod reliable;
 mod tokens;
 mod webhooks;
 mod wire;

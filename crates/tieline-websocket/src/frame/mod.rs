@@ -1,15 +1,18 @@
 //! Frames that the server sends (RFC 6455, section 5.2), encoded once and shared.
 //!
-//! Knows no connection. Invariants: a frame is immutable, complete (FIN) and unmasked, as a server's
-//! frames must be; it keeps one compressed form; a [`Frame`] is a message, so that no caller who may
+//! Knows no connection. Invariants: a frame is immutable and unmasked, as a server's frames must be, and
+//! complete (FIN) unless it is a fragment; it keeps one compressed form; a [`Frame`] is a message, so that no caller who may
 //! send messages can send a close or a ping.
 
 mod convert;
+mod fragment;
 mod payload;
 mod prefixed;
+mod tagged;
 #[cfg(test)]
 mod tests;
 
+use std::any::Any;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -33,6 +36,8 @@ pub enum FrameKind {
     Pong,
     /// A close.
     Close,
+    /// A part of a message.
+    Fragment,
 }
 
 impl FrameKind {
@@ -43,6 +48,7 @@ impl FrameKind {
             FrameKind::Close => 0x8,
             FrameKind::Ping => 0x9,
             FrameKind::Pong => 0xa,
+            FrameKind::Fragment => 0x0,
         }
     }
 
@@ -94,7 +100,7 @@ struct Inner {
     /// Who counts the queues in which the frame waits, and how many there are, in 32 bits each; see
     /// [`AnyFrame::retain`].
     holders: AtomicU64,
-    payload: Payload<Prefixed>,
+    payload: Payload<Prefixed, Tagged>,
     /// The inner `None`: compression gains nothing. Boxed because most frames are never compressed.
     deflated: OnceLock<Option<Box<Deflated>>>,
 }
@@ -106,6 +112,16 @@ struct Prefixed {
     /// The payload in one piece, if somebody has asked for it.
     joined: OnceLock<Vec<u8>>,
 }
+
+/// A frame, and what the owner of its queue knows it by; see `tagged`.
+struct Tagged {
+    frame: Frame,
+    tag: Tag,
+}
+
+/// What the owner of a queue knows a frame by.
+#[doc(hidden)]
+pub(crate) type Tag = Arc<dyn Any + Send + Sync>;
 
 /// The bytes before the shared rest: a header, the header of a stored block, and the prefix.
 struct Head {
@@ -141,7 +157,7 @@ impl AnyFrame {
 
     /// The length is passed, because reading it from a payload that was just put together stalls the processor.
     #[inline]
-    fn new(kind: FrameKind, length: usize, payload: impl Into<Payload<Prefixed>>) -> Self {
+    fn new(kind: FrameKind, length: usize, payload: impl Into<Payload<Prefixed, Tagged>>) -> Self {
         let payload = payload.into();
         debug_assert_eq!(payload.len(), length);
         AnyFrame(Arc::new(Inner {
@@ -180,6 +196,7 @@ impl AnyFrame {
             Payload::Owned(bytes) => bytes,
             Payload::Shared(bytes) => bytes,
             Payload::Prefixed(prefixed) => return prefixed.encoded(),
+            Payload::Tagged(tagged) => return tagged.frame.encoded(deflate),
         };
         if let Some(deflated) = deflate.and_then(|settings| inner.deflated(settings)) {
             return EncodedFrame {
@@ -213,6 +230,9 @@ impl AnyFrame {
 
     /// The compressed payload, if the frame was compressed.
     fn compressed(&self) -> Option<&[u8]> {
+        if let Payload::Tagged(tagged) = &self.0.payload {
+            return tagged.frame.compressed();
+        }
         Some(&self.0.deflated.get()?.as_deref()?.payload)
     }
 
@@ -227,10 +247,11 @@ impl AnyFrame {
             (of, count) if of == owner => Some(join(of, count.checked_add(1)?)),
             _ => None,
         };
-        let before = self
-            .0
-            .holders
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, retain);
+        let before =
+            self.untagged()
+                .0
+                .holders
+                .fetch_update(Ordering::AcqRel, Ordering::Acquire, retain);
         before.map_or(true, |before| split(before).1 == 0)
     }
 
@@ -242,10 +263,11 @@ impl AnyFrame {
             (of, count @ 1..) if of == owner => Some(join(of, count - 1)),
             _ => None,
         };
-        let before = self
-            .0
-            .holders
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, release);
+        let before =
+            self.untagged()
+                .0
+                .holders
+                .fetch_update(Ordering::AcqRel, Ordering::Acquire, release);
         before.map_or(true, |before| split(before).1 == 1)
     }
 }

@@ -75,6 +75,7 @@ impl AnyFrame {
     pub fn rest(&self) -> Option<&Frame> {
         match &self.0.payload {
             Payload::Prefixed(prefixed) => Some(&prefixed.rest),
+            Payload::Tagged(tagged) => tagged.frame.rest(),
             _ => None,
         }
     }
@@ -84,6 +85,7 @@ impl AnyFrame {
     pub fn own_len(&self) -> usize {
         match &self.0.payload {
             Payload::Prefixed(prefixed) => prefixed.head.prefix.into(),
+            Payload::Tagged(tagged) => tagged.frame.own_len(),
             payload => payload.len(),
         }
     }

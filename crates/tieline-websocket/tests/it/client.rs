@@ -135,6 +135,7 @@ pub(crate) fn decode(frame: &AnyFrame, encoded: &[u8]) -> (bool, Vec<u8>) {
         FrameKind::Close => 8,
         FrameKind::Ping => 9,
         FrameKind::Pong => 10,
+        FrameKind::Fragment => 0,
     };
     assert_eq!(encoded[0] & 0x8f, 0x80 | opcode);
     let (length, payload) = match encoded[1] {

@@ -25,7 +25,7 @@ use super::{
 use crate::{
     deliveries::Deliveries,
     delivery::Delivery,
-    hub::{ClientOp, Content, Hub, Namespace, Scope, check_key},
+    hub::{Cast, ClientOp, Content, Hub, Namespace, Scope, check_key},
     receipt::Receipt,
 };
 
@@ -165,7 +165,11 @@ impl Cluster {
 impl Cluster {
     /// Sends to a client by its id.
     pub fn emit(&self, id: &str, content: impl Into<Content>) -> Receipt {
-        let (id, cast) = (&*self.names().key(id), content.into().into_unicast());
+        self.emit_cast(&self.names().key(id), content.into().into_unicast())
+    }
+
+    /// As [`emit`](Self::emit), by the key of an id.
+    pub(super) fn emit_cast(&self, id: &str, cast: Cast) -> Receipt {
         if self.router.peers.is_single_node() {
             return self.hub.emit_cast(id, cast);
         }

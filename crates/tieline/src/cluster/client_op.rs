@@ -100,6 +100,7 @@ impl ClientOp {
                     binary,
                     kind,
                     about,
+                    report: cast.tracker().map_or(0, |it| link.expect_report(it)),
                 };
                 return link.send(&request, completion);
             }

@@ -30,6 +30,7 @@ use crate::{
         BoxFuture, Interest, MaybeReady, PeerInfo, Receiver, RequestKind, Response,
         proto::{self, OutcomeCode, QueryKind},
     },
+    written::{WRITE_TIMEOUT, written_by},
 };
 
 /// The receiver of this node's peer port, which must not keep the router alive.
@@ -114,10 +115,7 @@ impl MessageRouter {
     /// Carries out a request about names of a namespace.
     fn receive(self: &Arc<Self>, names: &Namespace, request: RequestKind) -> MaybeReady {
         let response = match request {
-            RequestKind::Emit(emit) => {
-                let content = WireContent::of_emit(&emit);
-                self.receive_unicast(names, &emit.id, content.read().map(ClientOp::Emit))
-            }
+            RequestKind::Emit(emit) => self.receive_emit(names, &emit),
             RequestKind::EmitMany(many) => self.receive_many(names, many),
             RequestKind::Close(close) => {
                 self.receive_unicast(names, &close.id, close_frame(&close).map(ClientOp::Close))
@@ -187,6 +185,20 @@ impl MessageRouter {
             }
             Response::Codes(codes)
         })))
+    }
+
+    fn receive_emit(self: &Arc<Self>, names: &Namespace, emit: &proto::Emit) -> Option<MaybeReady> {
+        let (cast, number) = (WireContent::of_emit(emit).read()?, emit.report);
+        if number == 0 {
+            return self.receive_unicast(names, &emit.id, Some(ClientOp::Emit(cast)));
+        }
+        let (cast, written) = cast.tracked();
+        let response = self.receive_unicast(names, &emit.id, Some(ClientOp::Emit(cast)))?;
+        Some(MaybeReady::Tracked {
+            response: Box::new(response),
+            number,
+            outcome: Box::pin(written_by(Instant::now() + WRITE_TIMEOUT, written)),
+        })
     }
 
     /// Applies an operation to one client.

@@ -132,6 +132,7 @@ impl MessageRouter {
             binary: content.binary,
             kind: content.kind,
             about: Bytes::copy_from_slice(content.about),
+            report: 0,
         });
         let request = NamespacedRef {
             namespace,

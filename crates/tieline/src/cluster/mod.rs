@@ -8,7 +8,7 @@
 //!
 //! | module | owns |
 //! |---|---|
-//! | `serving`, `questions`, `api`, `except` | the public [`Cluster`]; it decides nothing |
+//! | `serving`, `questions`, `tracked`, `api`, `except` | the public [`Cluster`]; it decides nothing |
 //! | `lifecycle` | start and end of a node |
 //! | `inbound` | requests of peers |
 //! | `listing`, `counting`, `asking`, `many` | lists and counts over all nodes; asks; messages to many ids |
@@ -49,6 +49,7 @@ mod routes;
 mod serving;
 mod stats;
 mod summary;
+mod tracked;
 mod unicast;
 mod wire_content;
 

@@ -141,6 +141,15 @@ impl Unicast {
         }
     }
 
+    /// It was not delivered where it was sent, or may not have been: no report on it comes from there.
+    pub(super) fn forget_report(&self) {
+        if let (ClientOp::Emit(cast), Some(route)) = (&self.op, &self.route)
+            && let Some(tracker) = cast.tracker()
+        {
+            route.peer.link.forget_report(tracker);
+        }
+    }
+
     /// Reports what a lookup has decided. A peer that was asked before has said that it is not concerned.
     pub(super) fn finish_unsent(self, result: OpResult) {
         self.reply.send(result, None);

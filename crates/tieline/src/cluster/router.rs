@@ -353,6 +353,9 @@ impl MessageRouter {
 
 impl OutcomeHandler for MessageRouter {
     fn on_outcome(self: Arc<Self>, mut unicast: Box<Unicast>, outcome: &Outcome) {
+        if *outcome != Outcome::Code(OutcomeCode::Delivered) {
+            unicast.forget_report();
+        }
         match unicast.on_outcome(outcome, &*self) {
             AfterOutcome::LookUp(reason) => self.take_back(unicast, reason),
             AfterOutcome::Finish(result) => {

@@ -33,6 +33,8 @@ impl<'a> WireContent<'a> {
         match cast {
             // The filter has a field of its own.
             Cast::Filtered(filtered) => Self::of(&filtered.0),
+            // So has the number of the tracker.
+            Cast::Tracked(tracked) => Self::of(&tracked.0),
             Cast::Frame(frame) => Self {
                 data: frame.payload(),
                 binary: frame.kind() == FrameKind::Binary,

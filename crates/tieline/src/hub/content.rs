@@ -8,12 +8,14 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use tieline_registry::id;
 use tieline_websocket::Frame;
+use tokio::sync::oneshot;
 
 use super::{
     dialect::{DialectId, Dialects, Rendered},
     note::{Note, NoteOrigin},
     scope::Scope,
 };
+use crate::written::{Tracker, WriteOutcome};
 
 /// What a call sends: made from a [`Frame`], from what converts into one, such as text, or from a [`Note`].
 ///
@@ -36,6 +38,8 @@ pub(crate) enum Cast {
     Note(Arc<CastNote>),
     /// For those only whom a filter admits.
     Filtered(Arc<(Cast, Bytes)>),
+    /// For one client, and the sender learns whether it has left.
+    Tracked(Arc<(Cast, Arc<Tracker>)>),
 }
 
 /// A note on its way.
@@ -106,10 +110,27 @@ impl Cast {
         Self::Filtered(Arc::new((self, filter)))
     }
 
+    /// The same for one client, and what becomes of it. The outcome is decided once, by whichever clone enters an
+    /// outbox.
+    pub(crate) fn tracked(self) -> (Self, oneshot::Receiver<WriteOutcome>) {
+        let (tracker, outcome) = Tracker::new();
+        let cast = Self::Tracked(Arc::new((self, Arc::new(tracker))));
+        (cast, outcome)
+    }
+
+    /// Who tells what becomes of it, if the sender wants to know.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn tracker(&self) -> Option<&Arc<Tracker>> {
+        match self {
+            Self::Tracked(tracked) => Some(&tracked.1),
+            Self::Frame(_) | Self::Note(_) | Self::Filtered(_) => None,
+        }
+    }
+
     pub(crate) fn filter(&self) -> Option<&[u8]> {
         match self {
             Self::Filtered(filtered) => Some(&filtered.1),
-            Self::Frame(_) | Self::Note(_) => None,
+            Self::Frame(_) | Self::Note(_) | Self::Tracked(_) => None,
         }
     }
 
@@ -117,7 +138,7 @@ impl Cast {
     pub(crate) fn unfiltered(&self) -> &Self {
         match self {
             Self::Filtered(filtered) => &filtered.0,
-            Self::Frame(_) | Self::Note(_) => self,
+            Self::Frame(_) | Self::Note(_) | Self::Tracked(_) => self,
         }
     }
 
@@ -129,6 +150,10 @@ impl Cast {
             Self::Frame(frame) => Some(Rendered::whole(frame.clone())),
             Self::Note(cast) => cast.rendered(dialects, dialect).cloned(),
             Self::Filtered(filtered) => filtered.0.rendered(dialects, dialect),
+            Self::Tracked(tracked) => {
+                let rendered = tracked.0.rendered(dialects, dialect)?;
+                Some(rendered.tracked(&tracked.1))
+            }
         }
     }
 
@@ -137,7 +162,9 @@ impl Cast {
     pub(super) fn into_rendered(self, dialects: &Dialects, dialect: DialectId) -> Option<Rendered> {
         match self {
             Self::Frame(frame) => Some(Rendered::whole(frame)),
-            Self::Note(_) | Self::Filtered(_) => self.rendered(dialects, dialect),
+            Self::Note(_) | Self::Filtered(_) | Self::Tracked(_) => {
+                self.rendered(dialects, dialect)
+            }
         }
     }
 
@@ -151,6 +178,7 @@ impl Cast {
                 Some((&rendered.frame, rendered.is_numbered))
             }
             Self::Filtered(filtered) => filtered.0.view(dialects, dialect),
+            Self::Tracked(tracked) => tracked.0.view(dialects, dialect),
         }
     }
 
@@ -167,6 +195,7 @@ impl Cast {
             Self::Frame(_) => true,
             Self::Note(cast) => cast.slot(dialect).is_some_and(|slot| slot.get().is_some()),
             Self::Filtered(filtered) => filtered.0.is_rendered(dialect),
+            Self::Tracked(tracked) => tracked.0.is_rendered(dialect),
         }
     }
 
@@ -178,6 +207,7 @@ impl Cast {
                 .slot(dialect)
                 .is_some_and(|slot| matches!(slot.get(), Some(None))),
             Self::Filtered(filtered) => filtered.0.leaves_out(dialect),
+            Self::Tracked(tracked) => tracked.0.leaves_out(dialect),
         }
     }
 
@@ -188,6 +218,7 @@ impl Cast {
             Self::Frame(frame) => frame.payload().len(),
             Self::Note(cast) => cast.note.data().len() + cast.note.about().len(),
             Self::Filtered(filtered) => filtered.0.len() + filtered.1.len(),
+            Self::Tracked(tracked) => tracked.0.len(),
         }
     }
 }

@@ -19,7 +19,7 @@ use super::{
     inner::ConnectionInner,
     namespace::Namespace,
     population::Population,
-    room::{Room, SendError},
+    room::{Entry, Room, SendError},
     scope::{Hashed, Scope},
     shard::Shard,
     shard_map::ShardMaps,
@@ -254,7 +254,17 @@ impl Hub {
             return Err(SendError::Refused);
         };
         conn.compress(&rendered.frame);
-        Room::new(conn, Some(rendered)).await
+        Room::new(conn, Entry::Frame(rendered)).await
+    }
+
+    /// Begins a message that is sent in pieces when the outbox has room and no other such message is being sent,
+    /// behind what is pending in the shard now.
+    pub(super) async fn begin_message(&self, conn: &Arc<ConnectionInner>) -> Result<(), SendError> {
+        if conn.is_close_requested() {
+            return Err(SendError::Closed);
+        }
+        self.shard(conn).queue.passed().await;
+        Room::new(conn, Entry::Message).await
     }
 
     /// Waits until the outbox of a connection has room.
@@ -262,7 +272,7 @@ impl Hub {
         if conn.is_close_requested() {
             return Err(SendError::Closed);
         }
-        Room::new(conn, None).await
+        Room::new(conn, Entry::Nobody).await
     }
 }
 

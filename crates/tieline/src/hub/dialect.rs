@@ -15,6 +15,7 @@ use super::{
     note::{Note, NoteKind},
     numbering::{Numbering, Opening, rest_of},
 };
+use crate::written::Tracker;
 
 /// How one kind of client reads: turns notes into frames for it. Given to a hub at its start
 /// ([`Hub::with_dialects`](crate::Hub::with_dialects)); a connection is accepted in one
@@ -168,6 +169,15 @@ impl Rendered {
         Self {
             frame,
             is_numbered: false,
+        }
+    }
+
+    /// The same for one receiver, which tells what becomes of it.
+    pub(super) fn tracked(&self, tracker: &Arc<Tracker>) -> Self {
+        let tag: Arc<Tracker> = Arc::clone(tracker);
+        Self {
+            frame: self.frame.tagged(tag),
+            is_numbered: self.is_numbered,
         }
     }
 }

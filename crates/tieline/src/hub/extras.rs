@@ -1,15 +1,18 @@
 //! What few connections have, in one box that most do without.
 //!
 //! Owns the reason of the close, the signal that it has begun, the line of those who wait for room in the
-//! outbox, the count of numbered messages, and the application's data. Must not know when any of them is due.
+//! outbox, the tracked frames that wait outside of it, the count of numbered messages, and the application's data. Must not know when any of them is due.
 //! Invariant: there is no box without something in it.
 
 use std::{any::Any, sync::Arc};
 
 use tokio_util::sync::CancellationToken;
 
-use super::line::{Line, Turn};
-use crate::close::CloseReason;
+use super::{
+    line::{Line, Turn},
+    outgoing::Outgoing,
+};
+use crate::{close::CloseReason, written::Tracker};
 
 #[derive(Debug, Default)]
 pub(super) struct Extras(Option<Box<Fields>>);
@@ -19,10 +22,21 @@ struct Fields {
     reason: Option<Box<CloseReason>>,
     /// Cancelled when the close begins; `None` as long as nobody waits for that.
     closing: Option<CancellationToken>,
-    line: Option<Box<Line>>,
+    waiting: Option<Box<Waiting>>,
     /// How many numbered messages the client was given.
     numbers: u64,
     data: Option<Data>,
+}
+
+/// Who waits.
+#[derive(Debug, Default)]
+struct Waiting {
+    /// For room in the outbox.
+    line: Line,
+    /// Until the bytes that the task has taken out of the outbox are sent.
+    staged: Vec<Arc<Tracker>>,
+    /// For the end of a message that is sent in pieces.
+    outgoing: Option<Box<Outgoing>>,
 }
 
 /// What the application keeps with a connection.
@@ -87,19 +101,19 @@ impl Extras {
 impl Extras {
     /// Those who wait, if anybody does.
     pub(super) fn line(&mut self) -> Option<&mut Line> {
-        self.0.as_deref_mut()?.line.as_deref_mut()
+        let waiting = self.0.as_deref_mut()?.waiting.as_deref_mut();
+        waiting.map(|waiting| &mut waiting.line)
     }
 
     /// Those who wait, for one who is about to.
     pub(super) fn line_or_empty(&mut self) -> &mut Line {
-        let fields = self.0.get_or_insert_default();
-        fields.line.get_or_insert_default()
+        &mut self.waiting().line
     }
 
     /// Whether the holder of this turn, or a newcomer, may send if there is room.
     pub(super) fn may_send(&self, turn: Option<Turn>) -> bool {
-        let line = self.0.as_deref().and_then(|fields| fields.line.as_deref());
-        line.is_none_or(|line| line.may_send(turn))
+        let waiting = self.0.as_deref().and_then(|it| it.waiting.as_deref());
+        waiting.is_none_or(|waiting| waiting.line.may_send(turn))
     }
 
     /// Ends a wait; true if nobody waits any more.
@@ -110,20 +124,88 @@ impl Extras {
                 return false;
             }
         }
-        if let Some(fields) = &mut self.0 {
-            fields.line = None;
-            let Fields {
-                reason,
-                closing,
-                line: _,
-                numbers,
-                data,
-            } = &**fields;
-            if reason.is_none() && closing.is_none() && *numbers == 0 && data.is_none() {
-                self.0 = None;
-            }
-        }
+        self.free();
         true
+    }
+
+    fn waiting(&mut self) -> &mut Waiting {
+        let fields = self.0.get_or_insert_default();
+        fields.waiting.get_or_insert_default()
+    }
+
+    /// Frees what has nothing in it.
+    fn free(&mut self) {
+        let Some(fields) = &mut self.0 else {
+            return;
+        };
+        if let Some(waiting) = &fields.waiting
+            && waiting.line.is_empty()
+            && waiting.staged.is_empty()
+            && waiting.outgoing.is_none()
+        {
+            fields.waiting = None;
+        }
+        let Fields {
+            reason,
+            closing,
+            waiting,
+            numbers,
+            data,
+        } = &**fields;
+        let is_empty = reason.is_none()
+            && closing.is_none()
+            && waiting.is_none()
+            && *numbers == 0
+            && data.is_none();
+        if is_empty {
+            self.0 = None;
+        }
+    }
+}
+
+/// A message that is sent in pieces.
+impl Extras {
+    /// The message, while it is sent.
+    #[inline]
+    pub(super) fn outgoing(&mut self) -> Option<&mut Outgoing> {
+        let waiting = self.0.as_deref_mut()?.waiting.as_deref_mut();
+        waiting?.outgoing.as_deref_mut()
+    }
+
+    pub(super) fn begin_outgoing(&mut self, outgoing: Outgoing) {
+        self.waiting().outgoing = Some(Box::new(outgoing));
+    }
+
+    /// Ends the message; returns what has waited for that.
+    pub(super) fn end_outgoing(&mut self) -> Option<Box<Outgoing>> {
+        let waiting = self.0.as_deref_mut()?.waiting.as_deref_mut();
+        let outgoing = waiting?.outgoing.take();
+        self.free();
+        outgoing
+    }
+
+    /// Whether the writer of the message waits for room.
+    pub(super) fn has_waiting_writer(&mut self) -> bool {
+        self.outgoing().is_some_and(|it| it.waker.is_some())
+    }
+}
+
+/// Tracked frames outside of the outbox.
+impl Extras {
+    /// Keeps the trackers of frames that have left the outbox, until all bytes that left it are sent.
+    pub(super) fn stage(&mut self, trackers: impl IntoIterator<Item = Arc<Tracker>>) {
+        self.waiting().staged.extend(trackers);
+    }
+
+    /// Those trackers, now that the bytes are sent, or will not be.
+    pub(super) fn take_staged(&mut self) -> Vec<Arc<Tracker>> {
+        let waiting = self.0.as_deref_mut().and_then(|it| it.waiting.as_mut());
+        let staged = waiting.map(|waiting| std::mem::take(&mut waiting.staged));
+        let Some(staged) = staged.filter(|staged| !staged.is_empty()) else {
+            return Vec::new();
+        };
+        self.free();
+        staged
     }
 }
 
@@ -132,6 +214,7 @@ mod tests {
     use std::task::Waker;
 
     use super::*;
+    use crate::hub::outbox::Outbox;
 
     #[test]
     fn the_box_goes_with_the_last_thing_in_it() {
@@ -140,6 +223,41 @@ mod tests {
         let turns = [(); 2].map(|()| extras.line_or_empty().wait(None, Waker::noop()));
         assert!(!extras.leave_line(turns[0]));
         assert!(extras.leave_line(turns[1]));
+        assert!(extras.is_empty());
+    }
+
+    #[test]
+    fn the_line_and_what_is_staged_keep_the_box_by_themselves() {
+        let mut extras = Extras::default();
+        let turn = extras.line_or_empty().wait(None, Waker::noop());
+        extras.stage([Arc::new(Tracker::new().0)]);
+        assert!(extras.leave_line(turn));
+        assert_eq!(extras.take_staged().len(), 1);
+        assert!(extras.is_empty());
+        extras.stage([Arc::new(Tracker::new().0)]);
+        let turn = extras.line_or_empty().wait(None, Waker::noop());
+        assert_eq!(extras.take_staged().len(), 1);
+        assert!(extras.take_staged().is_empty());
+        assert!(!extras.is_empty());
+        assert!(extras.leave_line(turn));
+        assert!(extras.is_empty());
+    }
+
+    #[test]
+    fn what_hardly_anybody_has_takes_no_room_from_others() {
+        assert!(size_of::<Fields>() <= 48);
+        assert!(size_of::<Waiting>() <= 72);
+        assert!(size_of::<Outbox>() <= 64);
+    }
+
+    #[test]
+    fn a_message_in_pieces_keeps_the_box_until_its_end() {
+        let mut extras = Extras::default();
+        extras.begin_outgoing(Outgoing::new(false));
+        let turn = extras.line_or_empty().wait(None, Waker::noop());
+        assert!(extras.leave_line(turn));
+        assert!(!extras.has_waiting_writer());
+        assert!(extras.end_outgoing().is_some());
         assert!(extras.is_empty());
     }
 

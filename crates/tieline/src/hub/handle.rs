@@ -5,10 +5,13 @@
 use std::{fmt, io, net::SocketAddr, sync::Arc};
 
 use tieline_registry::{ClientId, NameError, id};
-use tieline_websocket::CloseFrame;
+use tieline_websocket::{CloseFrame, FrameKind};
 use tokio::task::JoinHandle;
 
-use super::{content::Content, core::Hub, inner::ConnectionInner, namespace, room::SendError};
+use super::{
+    content::Content, core::Hub, inner::ConnectionInner, message_writer::MessageWriter, namespace,
+    room::SendError,
+};
 use crate::{close::CloseReason, receipt::Receipt};
 
 /// One accepted WebSocket. Cheap to clone. It may outlive the socket; `emit` then yields
@@ -140,6 +143,53 @@ impl Connection {
     pub async fn send(&self, content: impl Into<Content>) -> Result<(), SendError> {
         let cast = content.into().into_unicast();
         self.hub.send_when_ready(&self.inner, cast).await
+    }
+
+    /// Begins a text message that is sent in pieces, for what is long or not known yet. It waits until the client's
+    /// outbox has room and no other such message is being sent.
+    ///
+    /// Until the writer is finished, all else that is sent to this client waits in its outbox, within the bounds and
+    /// under the policy of [`Config`](crate::Config); pings, pongs and a close frame leave. The application gives the
+    /// next piece, or finishes, within [`Config::message_timeout`](crate::Config::message_timeout), or the connection
+    /// closes with code 1011. A close of the connection cuts the message off. The message is not compressed.
+    ///
+    /// Costs a task of tokio and two small allocations, and two for each 64 KiB.
+    ///
+    /// ```
+    /// use tieline::{Connection, SendError};
+    ///
+    /// /// Sends a table as one message, row by row.
+    /// async fn export(
+    ///     connection: &Connection,
+    ///     rows: impl Iterator<Item = String>,
+    /// ) -> Result<(), SendError> {
+    ///     let mut message = connection.stream_text().await?;
+    ///     for row in rows {
+    ///         message.write(row + "\n").await?;
+    ///     }
+    ///     message.finish()
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`SendError::Closed`] if the connection closes first.
+    pub async fn stream_text(&self) -> Result<MessageWriter, SendError> {
+        self.stream(FrameKind::Text).await
+    }
+
+    /// As [`stream_text`](Self::stream_text), for a binary message.
+    ///
+    /// # Errors
+    /// [`SendError::Closed`] if the connection closes first.
+    pub async fn stream_binary(&self) -> Result<MessageWriter, SendError> {
+        self.stream(FrameKind::Binary).await
+    }
+
+    async fn stream(&self, kind: FrameKind) -> Result<MessageWriter, SendError> {
+        self.hub.begin_message(&self.inner).await?;
+        let watch = self.spawn(Arc::clone(&self.inner).watch_message());
+        let conn = Arc::clone(&self.inner);
+        Ok(MessageWriter::new(conn, kind, watch.abort_handle()))
     }
 
     /// Waits until less than half of this client's outbox is in use: before work that is worth doing only for a

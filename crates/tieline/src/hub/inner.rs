@@ -196,8 +196,9 @@ impl ConnectionInner {
 
     /// Bytes that the socket did not take yet.
     pub(super) fn waiting_bytes(&self) -> usize {
-        if self.state.is(Activity::WRITE_PENDING) {
-            self.send_side.lock().outbox.bytes()
+        let activity = self.state.activity();
+        if activity.contains(Activity::WRITE_PENDING) || activity.contains(Activity::STREAMING) {
+            self.send_side.lock().queued().1
         } else {
             0
         }

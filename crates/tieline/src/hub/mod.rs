@@ -45,6 +45,7 @@ mod language;
 mod line;
 mod members;
 mod memory;
+mod message_writer;
 mod multicast;
 mod names;
 mod namespace;
@@ -53,8 +54,11 @@ mod numbered;
 mod numbering;
 mod observer;
 mod outbox;
+mod outgoing;
 mod parts;
+mod pieces;
 mod population;
+mod reports;
 mod requests;
 mod room;
 mod scope;
@@ -70,9 +74,8 @@ mod task_side;
 #[cfg(test)]
 mod tests;
 mod tick;
+mod tracked;
 
-#[cfg(feature = "bench")]
-pub(crate) use self::outbox::{Outbox, OutboxRules, Written};
 #[cfg(feature = "tls")]
 pub(crate) use self::send_side::send_now;
 #[cfg(all(test, feature = "cluster"))]
@@ -95,6 +98,7 @@ pub use self::{
     except::Except,
     handle::{Connection, JoinError},
     language::{FilterLanguage, Predicate},
+    message_writer::MessageWriter,
     note::{Note, NoteKind, NoteOrigin},
     numbering::Numbering,
     room::SendError,
@@ -108,4 +112,9 @@ pub(crate) use self::{
     inner::{ConnectionInfo, ConnectionInner, ConnectionOptions},
     namespace::Namespace,
     task_side::TaskStream,
+};
+#[cfg(feature = "bench")]
+pub(crate) use self::{
+    outbox::{Outbox, OutboxRules, Written},
+    reports::Reports,
 };

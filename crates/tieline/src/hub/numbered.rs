@@ -21,10 +21,14 @@ thread_local! {
 }
 
 impl ConnectionInner {
-    /// Appends a frame to the outbox, with the next number if it is a numbered one.
+    /// Appends a frame to the outbox, with the next number if it is a numbered one; behind the message that is sent
+    /// in pieces, if there is one.
     pub(super) fn push(&self, send_side: &mut SendGuard<'_>, rendered: Rendered) {
-        let frame = self.take_number(send_side, rendered);
-        send_side.outbox.push(frame, &self.context.rules);
+        let (frame, rules) = (self.take_number(send_side, rendered), &self.context.rules);
+        match send_side.extras.outgoing() {
+            None => send_side.outbox.push(frame, rules),
+            Some(outgoing) => outgoing.hold(frame, rules),
+        }
     }
 
     /// The frame for this client, with the next number if it is a numbered one.

@@ -15,9 +15,10 @@ use std::{
 use tieline_websocket::{AnyFrame, Deflate, FrameKind};
 
 pub(crate) use self::rules::OutboxRules;
-use super::budget::FRAME_OVERHEAD;
-use crate::delivery::Delivery;
+use super::{budget::FRAME_OVERHEAD, reports::Reports};
+use crate::{delivery::Delivery, written::WriteOutcome};
 
+mod discard;
 mod rules;
 
 /// Frames of up to this many bytes in total are copied together and leave in one plain write; above it,
@@ -53,7 +54,9 @@ pub(crate) struct Outbox {
     /// Whether what is queued counts against the budget.
     counted: bool,
     /// Frames that were delivered and are not in the counters yet.
-    uncounted: u16,
+    uncounted: u8,
+    /// Whether a tracked frame may be queued, so that others are not looked at when they leave.
+    tracks: bool,
     /// Bytes that have left since the client was last read from while this was half full.
     left: u32,
 }
@@ -103,6 +106,14 @@ impl Outbox {
                 && !rules.budget.is_exhausted())
     }
 
+    /// As [`Outbox::fits`], for frames that wait behind those of another outbox, within the bounds of one.
+    pub(crate) fn fits_behind(&self, front: &Self, frame: &AnyFrame, rules: &OutboxRules) -> bool {
+        self.queue.is_empty()
+            || (self.queue.len() + front.queue.len() < rules.frames
+                && self.bytes + front.bytes + self.length(frame, rules) <= rules.bytes
+                && !rules.budget.is_exhausted())
+    }
+
     /// Whether one more frame stays within twice the bound in bytes. Frames that only the connection's task
     /// may write wait until it runs: a burst may then pass the bounds this far.
     pub(crate) fn fits_burst(&self, frame: &AnyFrame, rules: &OutboxRules) -> bool {
@@ -146,6 +157,7 @@ impl Outbox {
         if self.counted {
             rules.budget.add([&frame]);
         }
+        self.tracks |= frame.tag().is_some();
         self.queue.push_back(frame);
     }
 
@@ -155,6 +167,16 @@ impl Outbox {
         self.push(frame, rules);
         self.written = written;
         self.bytes -= written;
+    }
+
+    /// Appends all that another outbox holds.
+    pub(crate) fn append(&mut self, mut other: Self, rules: &OutboxRules) {
+        if other.counted {
+            rules.budget.subtract(&other.queue);
+        }
+        for frame in other.queue.drain(..) {
+            self.push(frame, rules);
+        }
     }
 
     /// Counts what is queued against the budget, until it has left.
@@ -169,7 +191,7 @@ impl Outbox {
     /// [`Outbox::count_delivered`]: by itself for each frame it would cost more.
     pub(crate) fn note_delivered(&mut self, rules: &OutboxRules) {
         self.uncounted += 1;
-        if self.uncounted == u16::MAX {
+        if self.uncounted == u8::MAX {
             self.count_delivered(rules);
         }
     }
@@ -193,40 +215,18 @@ impl Outbox {
         self.pong.is_some()
     }
 
-    /// Discards the oldest frame that has not begun to leave; false if there is none.
-    pub(crate) fn discard_oldest(&mut self, rules: &OutboxRules) -> bool {
-        match self.queue.remove(usize::from(self.written > 0)) {
-            Some(frame) => {
-                self.bytes -= self.length(&frame, rules);
-                self.subtract(&frame, rules);
-                true
-            }
-            None => false,
-        }
-    }
-
-    /// Discards everything that has not begun to leave.
-    pub(crate) fn discard_waiting(&mut self, rules: &OutboxRules) {
-        self.pong = None;
-        while self.discard_oldest(rules) {}
-    }
-
-    /// Discards everything.
-    pub(crate) fn clear(&mut self, rules: &OutboxRules) {
-        if self.counted {
-            rules.budget.subtract(&self.queue);
-        }
-        self.count_delivered(rules);
-        *self = Self::default();
-    }
-
-    /// Calls `write` once with the first of what waits, unless nothing does.
-    pub(crate) fn write(&mut self, rules: &OutboxRules, write: Write<'_>) -> io::Result<Written> {
+    /// Calls `write` once with the first of what waits, unless nothing does. Notes the tracked frames that it took.
+    pub(crate) fn write(
+        &mut self,
+        rules: &OutboxRules,
+        reports: &mut Reports,
+        write: Write<'_>,
+    ) -> io::Result<Written> {
         self.promote_pong(rules);
         if !self.queue.is_empty() {
             match self.write_front(rules, write) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(n) => self.advance(n, rules),
+                Ok(n) => self.advance(n, rules, reports),
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(Written::Blocked),
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) => return Err(e),
@@ -235,6 +235,7 @@ impl Outbox {
         if !self.is_empty() {
             return Ok(Written::Some);
         }
+        self.tracks = false;
         self.release();
         Ok(Written::All)
     }
@@ -293,13 +294,14 @@ impl Outbox {
         write(&slices[..used])
     }
 
-    fn advance(&mut self, mut n: usize, rules: &OutboxRules) {
+    fn advance(&mut self, mut n: usize, rules: &OutboxRules, reports: &mut Reports) {
         self.bytes -= n;
         let left = u32::try_from(n).unwrap_or(u32::MAX);
         self.left = self.left.saturating_add(left);
         let (bytes, frames) = (n, self.queue.len());
         if self.bytes == 0 && !self.counted {
             // Most often, all has left.
+            self.report_all(WriteOutcome::Written, reports);
             self.queue.clear();
             (self.written, n) = (0, 0);
         }
@@ -312,6 +314,7 @@ impl Outbox {
             n -= rest;
             self.written = 0;
             if let Some(frame) = self.queue.pop_front() {
+                self.report(&frame, WriteOutcome::Written, reports);
                 self.subtract(&frame, rules);
             }
         }

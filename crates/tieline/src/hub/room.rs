@@ -32,23 +32,38 @@ pub enum SendError {
     /// The note is not for the client's [`Dialect`](crate::Dialect).
     #[error("the note is not for the client's dialect")]
     Refused,
+    /// A piece of a text message is not valid UTF-8, or the message ends within a character.
+    #[error("the text is not valid UTF-8")]
+    InvalidText,
+    /// The future that sent a piece of the message was dropped before it was ready, so that a part may be missing.
+    #[error("a piece of the message was sent in part")]
+    Interrupted,
 }
 
-/// Waits for room, and sends a frame if there is one. Nothing was sent if it is dropped before it is ready.
+/// What waits for room.
+pub(super) enum Entry {
+    /// Nothing but who waits.
+    Nobody,
+    /// A frame, which must be compressed already where the client wants that.
+    Frame(Rendered),
+    /// A message that is to be sent in pieces, when no other one is.
+    Message,
+}
+
+/// Waits for room, and enters then. Nothing was sent if it is dropped before it is ready.
 #[must_use = "futures do nothing unless polled"]
 pub(crate) struct Room<'a> {
     conn: &'a Arc<ConnectionInner>,
-    frame: Option<Rendered>,
+    entry: Entry,
     /// Since it waits.
     turn: Option<Turn>,
 }
 
 impl<'a> Room<'a> {
-    /// The frame must be compressed already where the client wants that.
-    pub(super) fn new(conn: &'a Arc<ConnectionInner>, frame: Option<Rendered>) -> Self {
+    pub(super) fn new(conn: &'a Arc<ConnectionInner>, entry: Entry) -> Self {
         Self {
             conn,
-            frame,
+            entry,
             turn: None,
         }
     }
@@ -60,8 +75,8 @@ impl Future for Room<'_> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         // A task that sends to a fast reader would never wait, and no other task would get a turn.
         let coop = ready!(coop::poll_proceed(cx));
-        let Self { conn, frame, turn } = self.get_mut();
-        let result = ready!(conn.poll_send(cx, frame, turn));
+        let Self { conn, entry, turn } = self.get_mut();
+        let result = ready!(conn.poll_send(cx, entry, turn));
         coop.made_progress();
         Poll::Ready(result)
     }
@@ -77,34 +92,35 @@ impl Drop for Room<'_> {
 }
 
 impl ConnectionInner {
-    /// Sends the frame, if there is one, when less than half of the outbox is in use and nobody waits before.
+    /// Lets in who waits, when less than half of the outbox is in use and nobody waits before.
     fn poll_send(
         self: &Arc<Self>,
         cx: &mut Context<'_>,
-        frame: &mut Option<Rendered>,
+        entry: &mut Entry,
         turn: &mut Option<Turn>,
     ) -> Poll<Result<(), SendError>> {
         let mut send_side = self.send_side.lock();
-        if !self.has_room(&send_side, frame.as_ref(), *turn) {
+        if !self.has_room(&mut send_side, entry, *turn) {
             // Inside a cork, what waits may not have been written yet.
             self.flush_locked(&mut send_side);
         }
         let is_open = !self.is_closing();
-        if is_open && !self.has_room(&send_side, frame.as_ref(), *turn) {
+        if is_open && !self.has_room(&mut send_side, entry, *turn) {
             self.state.set(Activity::ROOM_AWAITED, true);
             let line = send_side.extras.line_or_empty();
             *turn = Some(line.wait(*turn, cx.waker()));
             return Poll::Pending;
         }
-        if let Some(frame) = frame.take() {
-            let counters = self.context.counters();
-            if is_open {
+        let counters = self.context.counters();
+        match std::mem::replace(entry, Entry::Nobody) {
+            Entry::Frame(frame) if is_open => {
                 self.push(&mut send_side, frame);
                 counters.deliveries(Delivery::Delivered, 1);
                 self.flush_or_cork(&mut send_side);
-            } else {
-                counters.deliveries(Delivery::Offline, 1);
             }
+            Entry::Message if is_open => self.begin_outgoing(&mut send_side),
+            Entry::Frame(_) | Entry::Message => counters.deliveries(Delivery::Offline, 1),
+            Entry::Nobody => {}
         }
         if let Some(turn) = turn.take() {
             self.leave_line(&mut send_side, turn);
@@ -116,17 +132,27 @@ impl ConnectionInner {
         })
     }
 
-    fn has_room(&self, send_side: &SendSide, frame: Option<&Rendered>, turn: Option<Turn>) -> bool {
+    fn has_room(&self, send_side: &mut SendSide, entry: &Entry, turn: Option<Turn>) -> bool {
         let rules = &self.context.rules;
-        send_side.extras.may_send(turn)
-            && !send_side.outbox.is_half_full(rules)
-            && frame.is_none_or(|frame| send_side.outbox.fits(&frame.frame, rules))
+        if !send_side.extras.may_send(turn) || send_side.outbox.is_half_full(rules) {
+            return false;
+        }
+        if let Some(outgoing) = send_side.extras.outgoing()
+            && (outgoing.held.is_half_full(rules) || matches!(entry, Entry::Message))
+        {
+            return false;
+        }
+        match entry {
+            Entry::Frame(frame) => self.fits(send_side, &frame.frame),
+            Entry::Nobody | Entry::Message => true,
+        }
     }
 
     /// Ends a wait, so that the next one has its turn.
     fn leave_line(&self, send_side: &mut SendGuard<'_>, turn: Turn) {
         if send_side.extras.leave_line(turn) {
-            self.state.set(Activity::ROOM_AWAITED, false);
+            let is_awaited = send_side.extras.has_waiting_writer();
+            self.state.set(Activity::ROOM_AWAITED, is_awaited);
         } else {
             self.wake_waiting(send_side);
         }
@@ -134,7 +160,6 @@ impl ConnectionInner {
 
     /// How many frames wait in the outbox, and how many bytes.
     pub(super) fn queued(&self) -> (usize, usize) {
-        let outbox = &self.send_side.lock().outbox;
-        (outbox.len(), outbox.bytes())
+        self.send_side.lock().queued()
     }
 }

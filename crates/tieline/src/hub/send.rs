@@ -19,6 +19,7 @@ use super::{
     dialect::Rendered,
     frame_batch::FrameBatch,
     inner::ConnectionInner,
+    reports::Reports,
     send_side::{self, SendGuard, SendSide, WriteMode},
     state::Activity,
     tick::{Listed, Tick},
@@ -138,10 +139,12 @@ impl ConnectionInner {
 
     /// Whether bytes that go straight to the socket keep the order.
     pub(super) fn can_write_now(&self, send_side: &SendSide) -> bool {
+        let activity = self.state.activity();
         matches!(send_side.write_mode, WriteMode::Direct(_))
             && !self.is_closing()
             && send_side.outbox.is_empty()
-            && !self.state.is(Activity::WRITE_PENDING)
+            && !activity.contains(Activity::WRITE_PENDING)
+            && !activity.contains(Activity::STREAMING)
     }
 
     /// Writes the bytes of a batch straight to the socket if that keeps the order; returns how many left.
@@ -160,17 +163,31 @@ impl ConnectionInner {
             return Delivery::Offline;
         }
         // Without the number: a few bytes beyond the bound.
-        let (frame, rules) = (&rendered.frame, &self.context.rules);
-        let has_room = send_side.outbox.fits(frame, rules) || self.make_room(send_side, frame);
+        let frame = &rendered.frame;
+        let has_room = self.fits(send_side, frame) || self.make_room(send_side, frame);
         // An attempt to write may have failed.
         if self.is_closing() {
             return Delivery::Offline;
         }
-        if !has_room && !self.apply_policy(send_side, frame) {
+        let mut reports = Reports::default();
+        if !has_room && !self.apply_policy(send_side, frame, &mut reports) {
+            send_side::tell(send_side, reports);
             return Delivery::Refused;
         }
         self.push(send_side, rendered);
+        // Only now: the lock is released meanwhile, and others could take the room.
+        send_side::tell(send_side, reports);
         Delivery::Delivered
+    }
+
+    /// Whether one more frame stays within the bounds.
+    #[inline]
+    pub(super) fn fits(&self, send_side: &mut SendSide, frame: &Frame) -> bool {
+        let rules = &self.context.rules;
+        match send_side.extras.outgoing() {
+            None => send_side.outbox.fits(frame, rules),
+            Some(outgoing) => outgoing.held.fits_behind(&send_side.outbox, frame, rules),
+        }
     }
 
     /// Gives the socket a chance to take what waits before the policy strikes; whether the frame has room
@@ -179,7 +196,7 @@ impl ConnectionInner {
     fn make_room(&self, send_side: &mut SendGuard<'_>, frame: &Frame) -> bool {
         let rules = &self.context.rules;
         self.flush_locked(send_side);
-        if send_side.outbox.fits(frame, rules) {
+        if self.fits(send_side, frame) {
             return true;
         }
         match send_side.write_mode {
@@ -188,23 +205,31 @@ impl ConnectionInner {
                     // The task may wait for the outbox to drain, and reads on.
                     send_side.wake();
                 }
-                send_side.outbox.fits(frame, rules)
+                self.fits(send_side, frame)
             }
             WriteMode::TaskOnly if !self.state.is(Activity::TRIED_FULL) => {
                 send_side.wake();
-                send_side.outbox.fits_burst(frame, rules)
+                !self.state.is(Activity::STREAMING) && send_side.outbox.fits_burst(frame, rules)
             }
             _ => false,
         }
     }
 
     /// What happens to a frame for which there is no room; true if it has room now.
-    fn apply_policy(&self, send_side: &mut SendGuard<'_>, frame: &Frame) -> bool {
+    fn apply_policy(
+        &self,
+        send_side: &mut SendGuard<'_>,
+        frame: &Frame,
+        reports: &mut Reports,
+    ) -> bool {
         let rules = &self.context.rules;
         match self.context.config.slow_consumer {
             SlowConsumer::DropOldest => {
-                while !send_side.outbox.fits(frame, rules) {
-                    if !send_side.outbox.discard_oldest(rules) {
+                while !self.fits(send_side, frame) {
+                    let SendSide { outbox, extras, .. } = &mut **send_side;
+                    // Of a message that is sent in pieces, none is discarded.
+                    let outbox = extras.outgoing().map_or(outbox, |it| &mut it.held);
+                    if !outbox.discard_oldest(rules, reports) {
                         return false;
                     }
                 }
@@ -286,7 +311,7 @@ impl ConnectionInner {
         self.flush_or_cork(&mut send_side);
     }
 
-    fn begin_close(
+    pub(super) fn begin_close(
         &self,
         send_side: &mut SendGuard<'_>,
         reason: CloseReason,
@@ -299,7 +324,8 @@ impl ConnectionInner {
             MutexGuard::unlocked(send_side, || self.make_final_message(make, &reason))
         });
         let rules = &self.context.rules;
-        send_side.close(&self.state, reason, frame, final_message, rules);
+        let reports = send_side.close(&self.state, reason, frame, final_message, rules);
+        send_side::tell(send_side, reports);
         self.wake_waiting(send_side);
     }
 
@@ -331,8 +357,10 @@ impl ConnectionInner {
             self.flush_locked(&mut send_side);
         }
         if send_side.outbox.bytes() > KEPT_WHEN_SHED {
-            send_side.outbox.clear(rules);
+            let mut reports = Reports::default();
+            send_side.outbox.clear(rules, &mut reports);
             send_side.abort(&self.state, CloseReason::SlowConsumer);
+            send_side::tell(&mut send_side, reports);
         }
     }
 

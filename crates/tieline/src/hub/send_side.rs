@@ -19,9 +19,10 @@ use super::{
     extras::Extras,
     line::Line,
     outbox::{Outbox, OutboxRules, Written},
+    reports::Reports,
     state::{Activity, Lifecycle, StateCell},
 };
-use crate::close::CloseReason;
+use crate::{close::CloseReason, written::WriteOutcome};
 
 pub(super) struct SendSide {
     pub(super) outbox: Outbox,
@@ -75,6 +76,7 @@ fn write_out(
 ) -> bool {
     let mut changed = false;
     for _ in 0..WRITES {
+        let mut reports = Reports::default();
         if send_side.outbox.is_empty() || state.is(Activity::WRITE_PENDING) {
             return changed;
         }
@@ -86,12 +88,19 @@ fn write_out(
             // Not refused by a socket, and in most cases gone in a moment.
             WriteMode::TaskOnly if !outbox.is_half_full(rules) => break,
             WriteMode::TaskOnly => Ok(Written::Blocked),
-            WriteMode::Direct(socket) => outbox.write(rules, &mut |slices| match slices {
-                [one] => socket.try_write(one),
-                many => socket.try_write_vectored(many),
-            }),
+            WriteMode::Direct(socket) => {
+                outbox.write(rules, &mut reports, &mut |slices| match slices {
+                    [one] => socket.try_write(one),
+                    many => socket.try_write_vectored(many),
+                })
+            }
         };
-        changed |= !matches!(written, Ok(Written::Blocked));
+        let is_blocked = matches!(written, Ok(Written::Blocked));
+        if is_blocked {
+            outbox.count(rules);
+        }
+        changed |= !is_blocked;
+        tell(send_side, reports);
         match written {
             Ok(Written::All) => {
                 // The task waits for the close frame to leave.
@@ -101,10 +110,7 @@ fn write_out(
                 return changed;
             }
             Ok(Written::Some) => MutexGuard::bump(send_side),
-            Ok(Written::Blocked) => {
-                outbox.count(rules);
-                break;
-            }
+            Ok(Written::Blocked) => break,
             Err(e) => {
                 send_side.abort(state, CloseReason::Lost(e.kind()));
                 return changed;
@@ -138,7 +144,10 @@ pub(super) fn try_now(
             sent |= n > 0;
             Ok(n)
         };
-        match outbox.write(rules, &mut write) {
+        let mut reports = Reports::default();
+        let written = outbox.write(rules, &mut reports, &mut write);
+        tell(send_side, reports);
+        match written {
             Ok(Written::Some) => MutexGuard::bump(send_side),
             Ok(Written::All | Written::Blocked) => break,
             Err(e) => {
@@ -153,6 +162,15 @@ pub(super) fn try_now(
     sent
 }
 
+/// Tells those who wait for tracked frames what became of them. The lock is released meanwhile, as in
+/// [`wake_waiting`].
+#[inline]
+pub(super) fn tell(send_side: &mut SendGuard<'_>, reports: Reports) {
+    if !reports.is_empty() {
+        MutexGuard::unlocked(send_side, || reports.tell());
+    }
+}
+
 /// Wakes who waits for room, if there is some: one at a time, who lets the next one be woken, or all if
 /// nothing is left to be written. If the connection closes, all of them and those who wait for that. To be
 /// called after every write and every close. The lock is released meanwhile, because a waker may run what it
@@ -161,8 +179,10 @@ pub(super) fn wake_waiting(send_side: &mut SendGuard<'_>, rules: &OutboxRules, s
     if send_side.extras.is_empty() {
         return;
     }
+    let is_closing = state.reached(Lifecycle::Closing);
+    wake_writer(send_side, rules, is_closing);
     let SendSide { outbox, extras, .. } = &mut **send_side;
-    if state.reached(Lifecycle::Closing) {
+    if is_closing {
         let all = extras.line().map(Line::dissolve);
         let closing = extras.take_closing();
         MutexGuard::unlocked(send_side, || {
@@ -187,6 +207,17 @@ pub(super) fn wake_waiting(send_side: &mut SendGuard<'_>, rules: &OutboxRules, s
     }
 }
 
+/// As [`wake_waiting`], for the writer of a message that is sent in pieces: others cannot be sent before its end.
+fn wake_writer(send_side: &mut SendGuard<'_>, rules: &OutboxRules, is_closing: bool) {
+    let SendSide { outbox, extras, .. } = &mut **send_side;
+    if (is_closing || !outbox.is_half_full(rules))
+        && let Some(outgoing) = extras.outgoing()
+        && let Some(waker) = outgoing.waker.take()
+    {
+        MutexGuard::unlocked(send_side, || waker.wake());
+    }
+}
+
 /// Writes to a socket whatever its readiness, as far as the runtime knows it: the runtime learns of room
 /// only when it looks at its sockets again.
 pub(crate) fn send_now(socket: &TcpStream, slices: &[IoSlice<'_>]) -> io::Result<usize> {
@@ -205,8 +236,18 @@ impl SendSide {
         }
     }
 
+    /// How many frames wait, and how many bytes.
+    pub(super) fn queued(&mut self) -> (usize, usize) {
+        let (mut frames, mut bytes) = (self.outbox.len(), self.outbox.bytes());
+        if let Some(outgoing) = self.extras.outgoing() {
+            frames += outgoing.held.len();
+            bytes += outgoing.held.bytes();
+        }
+        (frames, bytes)
+    }
+
     /// Begins a close: the final message and the close frame go behind what waits, and the task is woken.
-    /// `frame` is the close frame that the protocol made, if it did.
+    /// `frame` is the close frame that the protocol made, if it did. Returns what is to be told.
     pub(super) fn close(
         &mut self,
         state: &StateCell,
@@ -214,13 +255,15 @@ impl SendSide {
         frame: Option<AnyFrame>,
         final_message: Option<Frame>,
         rules: &OutboxRules,
-    ) {
+    ) -> Reports {
+        let mut reports = Reports::default();
         if state.reached(Lifecycle::Closing) {
             // One close frame a side: where closes cross, each is the other's answer.
-            return;
+            return reports;
         }
+        let final_message = self.cut_off(final_message, rules, &mut reports);
         if matches!(reason, CloseReason::SlowConsumer | CloseReason::Silent) {
-            self.outbox.discard_waiting(rules);
+            self.outbox.discard_waiting(rules, &mut reports);
         }
         let close_frame = frame.or_else(|| Some(AnyFrame::close(Some(&reason.frame()?))));
         if let Some(close_frame) = close_frame {
@@ -230,6 +273,27 @@ impl SendSide {
             self.outbox.push(close_frame, rules);
         }
         self.enter(state, Lifecycle::Closing, reason);
+        reports
+    }
+
+    /// Cuts off the message that is sent in pieces, if there is one: of a message that has begun, what waits for its
+    /// end cannot be sent, nor can a final message.
+    fn cut_off(
+        &mut self,
+        final_message: Option<Frame>,
+        rules: &OutboxRules,
+        reports: &mut Reports,
+    ) -> Option<Frame> {
+        let Some(outgoing) = self.extras.outgoing() else {
+            return final_message;
+        };
+        if outgoing.has_begun {
+            outgoing.held.clear(rules, reports);
+            return None;
+        }
+        self.outbox
+            .append(std::mem::take(&mut outgoing.held), rules);
+        final_message
     }
 
     /// Ends the connection without a close handshake; the task ends at its next poll.
@@ -237,13 +301,19 @@ impl SendSide {
         self.enter(state, Lifecycle::Aborted, reason);
     }
 
-    /// Gives up socket and outbox; the task has ended.
-    pub(super) fn end(&mut self, rules: &OutboxRules, state: &StateCell) {
+    /// Gives up socket and outbox; the task has ended. Returns what is to be told.
+    pub(super) fn end(&mut self, rules: &OutboxRules, state: &StateCell) -> Reports {
+        let mut reports = Reports::default();
         self.waker = None;
         let reason = CloseReason::Lost(io::ErrorKind::NotConnected);
         self.enter(state, Lifecycle::Ended, reason);
         self.write_mode = WriteMode::Closed;
-        self.outbox.clear(rules);
+        reports.add(self.extras.take_staged(), WriteOutcome::Lost);
+        if let Some(outgoing) = self.extras.outgoing() {
+            outgoing.held.clear(rules, &mut reports);
+        }
+        self.outbox.clear(rules, &mut reports);
+        reports
     }
 
     fn enter(&mut self, state: &StateCell, lifecycle: Lifecycle, reason: CloseReason) {

@@ -31,7 +31,7 @@
 //!
 //! Nobody can load both fields at once, and nobody needs to:
 //!
-//! - `Closing`, `Aborted`, `Ended`, `WRITE_PENDING`, `TRIED_FULL`, `LISTED` and `ROOM_AWAITED` are entered, set and
+//! - `Closing`, `Aborted`, `Ended`, `WRITE_PENDING`, `TRIED_FULL`, `LISTED`, `ROOM_AWAITED` and `STREAMING` are entered, set and
 //!   cleared with the send side locked. While the lock is held, to enqueue, to flush or to write a batch to the socket, none
 //!   of them changes.
 //! - The keepalive holds no lock. It loads the activity first and the lifecycle second. The lifecycle only
@@ -112,6 +112,9 @@ impl Activity {
     /// The client negotiated compression. Set once: here it takes no room.
     pub(super) const TAKES_DEFLATE: Self = Self(1 << 11);
 
+    /// A message is being sent in pieces, and others wait behind it.
+    pub(super) const STREAMING: Self = Self(1 << 12);
+
     /// Whether all of these flags are set.
     pub(super) fn contains(self, flags: Self) -> bool {
         self.0 & flags.0 == flags.0
@@ -176,7 +179,7 @@ mod tests {
         Lifecycle::Ended,
     ];
 
-    const FLAGS: [Activity; 12] = [
+    const FLAGS: [Activity; 13] = [
         Activity::WRITE_PENDING,
         Activity::WRITE_STALLED,
         Activity::HANDLER_RUNNING,
@@ -189,6 +192,7 @@ mod tests {
         Activity::HAS_TICKS,
         Activity::ROOM_AWAITED,
         Activity::TAKES_DEFLATE,
+        Activity::STREAMING,
     ];
 
     fn in_state(lifecycle: Lifecycle) -> StateCell {

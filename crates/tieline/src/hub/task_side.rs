@@ -13,11 +13,12 @@ use tokio::net::tcp::OwnedWriteHalf;
 
 use super::{
     inner::ConnectionInner,
-    send_side::{self, WriteMode},
+    reports::Reports,
+    send_side::{self, SendGuard, WriteMode},
     state::{Activity, Lifecycle},
     tick,
 };
-use crate::close::CloseReason;
+use crate::{close::CloseReason, written::WriteOutcome};
 
 /// Bytes that the task takes from the outbox at once for a stream that only it may write to, while it holds
 /// the lock. A record of TLS has at most as many.
@@ -56,10 +57,11 @@ impl ConnectionInner {
             self.flush_locked(&mut send_side);
         }
         let was_open = !matches!(send_side.write_mode, WriteMode::BeforeUpgrade);
-        send_side.end(rules, &self.state);
+        let reports = send_side.end(rules, &self.state);
         if was_open && let Some(reason) = send_side.extras.reason() {
             self.context.counters().ended(reason);
         }
+        send_side::tell(&mut send_side, reports);
         self.wake_waiting(&mut send_side);
     }
 
@@ -157,23 +159,29 @@ impl ConnectionInner {
         self.state.set(Activity::TRIED_FULL, is_full);
     }
 
-    /// Takes the next bytes out of the outbox; false if there are none, and so nothing more to write.
+    /// Takes the next bytes out of the outbox, now that all bytes taken before were sent; false if there are none, and
+    /// so nothing more to write.
     fn take_chunk(&self, chunk: &mut Vec<u8>) -> io::Result<bool> {
         chunk.clear();
         let rules = &self.context.rules;
         let mut send_side = self.send_side.lock();
+        tell_staged(&mut send_side);
         if send_side.outbox.is_empty() {
             self.state.set(Activity::WRITE_PENDING, false);
             self.state.set(Activity::TRIED_FULL, false);
             return Ok(false);
         }
-        send_side.outbox.write(rules, &mut |slices| {
+        let mut taken = Reports::default();
+        send_side.outbox.write(rules, &mut taken, &mut |slices| {
             for slice in slices {
                 let room = CHUNK - chunk.len();
                 chunk.extend_from_slice(&slice[..slice.len().min(room)]);
             }
             Ok(chunk.len())
         })?;
+        if !taken.is_empty() {
+            send_side.extras.stage(taken.into_trackers());
+        }
         self.wake_waiting(&mut send_side);
         Ok(true)
     }
@@ -210,5 +218,14 @@ impl ConnectionInner {
         self.state.lifecycle() != Lifecycle::CloseRequested
             && !self.state.is(Activity::WRITE_PENDING)
             && self.send_side.lock().outbox.is_empty()
+    }
+}
+
+/// Tells that the frames which were taken out of the outbox have left.
+fn tell_staged(send_side: &mut SendGuard<'_>) {
+    if !send_side.extras.is_empty() {
+        let mut reports = Reports::default();
+        reports.add(send_side.extras.take_staged(), WriteOutcome::Written);
+        send_side::tell(send_side, reports);
     }
 }

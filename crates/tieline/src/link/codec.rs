@@ -28,6 +28,7 @@ const EMIT_DATA: u32 = 2;
 const EMIT_BINARY: u32 = 3;
 const EMIT_KIND: u32 = 4;
 const EMIT_ABOUT: u32 = 5;
+const EMIT_REPORT: u32 = 6;
 
 /// A request that can be sent to a peer.
 pub(crate) trait EncodeRequest {
@@ -81,18 +82,20 @@ pub(crate) struct RequestRef<'a> {
     pub(crate) binary: bool,
     pub(crate) kind: u32,
     pub(crate) about: &'a [u8],
+    /// 0 for none.
+    pub(crate) report: u64,
 }
 
 impl RequestRef<'_> {
     /// Length of the encoded fields; protobuf leaves out empty ones.
     fn fields_len(&self) -> usize {
-        let kind = match self.kind {
+        let number = |field: u64| match field {
             0 => 0,
-            kind => 1 + encoded_len_varint(kind.into()),
+            number => 1 + encoded_len_varint(number),
         };
         let binary = 2 * usize::from(self.binary);
         let bytes = field_len(self.id.as_bytes()) + field_len(self.data) + field_len(self.about);
-        bytes + binary + kind
+        bytes + binary + number(self.kind.into()) + number(self.report)
     }
 }
 
@@ -114,6 +117,10 @@ impl EncodeRequest for RequestRef<'_> {
             encode_varint(self.kind.into(), into);
         }
         put_field(EMIT_ABOUT, self.about, into);
+        if self.report > 0 {
+            encode_key(EMIT_REPORT, WireType::Varint, into);
+            encode_varint(self.report, into);
+        }
         put_field(REQUEST_NAMESPACE, self.namespace.as_bytes(), into);
     }
 
@@ -273,6 +280,7 @@ mod tests {
             binary: bool,
             kind in prop_oneof![Just(0), 0_u32..300],
             about in proptest::collection::vec(any::<u8>(), 0..300),
+            report in prop_oneof![Just(0), any::<u64>()],
             namespace in ".{0,60}",
         ) {
             let mut bytes = BytesMut::new();
@@ -283,6 +291,7 @@ mod tests {
                 binary,
                 kind,
                 about: &about,
+                report,
             };
             append_to_batch(&emit, emit.encoded_len(), &mut bytes);
             prop_assert_eq!(bytes.len(), len_in_batch(emit.encoded_len()));
@@ -292,6 +301,7 @@ mod tests {
                 binary,
                 kind,
                 about: about.into(),
+                report,
             });
             prop_assert_eq!(&bytes[..], prost_encoded(&namespace, same.clone()));
             prop_assert_eq!(is_namespaced(&bytes), !namespace.is_empty());
@@ -325,11 +335,12 @@ mod tests {
             binary: true,
             kind: 2,
             about: "ada".into(),
+            report: 7,
         };
         let older = OlderEmit::decode(&note.encode_to_vec()[..]).unwrap();
         assert_eq!((&*older.data, older.binary), (&b"hello"[..], true));
         let frame = proto::Emit::decode(&older.encode_to_vec()[..]).unwrap();
-        assert_eq!((frame.kind, frame.about.len()), (0, 0));
+        assert_eq!((frame.kind, frame.about.len(), frame.report), (0, 0, 0));
     }
 
     #[test]

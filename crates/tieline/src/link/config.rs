@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::{
     answers::Answers,
     proto::{self, BATCH_OVERHEAD, Hello, REQUEST_OVERHEAD},
+    reports::WriteReports,
     security::{PeerSecurity, SecurityError, Trust},
 };
 
@@ -63,6 +64,8 @@ pub(crate) struct LinkConfig {
     pub(super) trust: Arc<Trust>,
     /// What this process has asked, over all its links.
     pub(crate) answers: Arc<Answers>,
+    /// What this process has sent, over all its links, and its sender waits to have left.
+    pub(crate) reports: Arc<WriteReports>,
 }
 
 impl LinkConfig {
@@ -85,6 +88,7 @@ impl LinkConfig {
             clock: None,
             trust: Arc::new(Trust::new(security)?),
             answers: Arc::default(),
+            reports: Arc::default(),
         })
     }
 

@@ -22,6 +22,7 @@ mod outcome;
 mod places;
 mod probe;
 pub(crate) mod proto;
+mod reports;
 mod security;
 mod server;
 mod transport;

@@ -27,16 +27,16 @@ mod generated {
 pub(crate) use generated::link::{
     Answer, AnswerKind, Ask, Close, Codes, Confirmation, Counts, Emit, EmitMany, Evict, Hello,
     Interest, Listing, Membership, Multicast, OutcomeCode, Outcomes, PeerRequest, Query, QueryKind,
-    Reached, Refusal, RequestBatch, Response, ResponseBatch, Scope, link_client, link_server,
-    peer_request, response,
+    Reached, Refusal, Report, ReportKind, RequestBatch, Response, ResponseBatch, Scope,
+    link_client, link_server, peer_request, response,
 };
 pub(crate) use generated::websocket;
 
 pub(crate) use self::peer_request::Kind as RequestKind;
 
-/// The newest version of the stream: version 5 added namespaces, version 4 messages to many ids. Version 3 added the
-/// cluster, the expected process and the proofs to the greeting; without them a stranger cannot be told from a peer,
-/// so that no older version is supported.
+/// The newest version of the stream: version 5 added namespaces, and reports on what has left; version 4 added
+/// messages to many ids. Version 3 added the cluster, the expected process and the proofs to the greeting; without
+/// them a stranger cannot be told from a peer, so that no older version is supported.
 pub(crate) const VERSION: u32 = 5;
 /// The oldest version still supported.
 pub(crate) const MIN_VERSION: u32 = 3;
@@ -44,6 +44,8 @@ pub(crate) const MIN_VERSION: u32 = 3;
 pub(super) const EMIT_MANY: u32 = 4;
 /// The version that added namespaces.
 pub(super) const NAMESPACES: u32 = 5;
+/// The version that added reports.
+pub(super) const REPORTS: u32 = 5;
 
 /// The largest size of a request beside its data: names and tags.
 pub(super) const REQUEST_OVERHEAD: usize = 1024;

@@ -41,6 +41,7 @@ pub(super) fn encode(frame: &AnyFrame) -> Vec<u8> {
         FrameKind::Ping => PING,
         FrameKind::Pong => PONG,
         FrameKind::Close => CLOSE,
+        FrameKind::Fragment => CONTINUATION,
     };
     let payload = frame.payload();
     let mut bytes = vec![FIN | opcode];

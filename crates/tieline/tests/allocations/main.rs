@@ -21,7 +21,7 @@ use std::{
 };
 
 use allocation_counter::measure;
-use tieline::{Config, Connection, Deflate, Delivery, Frame, Message};
+use tieline::{Config, Connection, Deflate, Delivery, Frame, Message, WriteOutcome};
 use tokio::sync::oneshot;
 
 use self::harness::{Harness, OnMessage, masked};
@@ -121,6 +121,39 @@ fn echoes(opcode: u8, rounds: usize, in_flight: usize) -> Counted {
             }
         });
     })
+}
+
+#[test]
+fn a_tracked_message_allocates_five_times() {
+    let (harness, mut clients) = world_with(echo, 1, None);
+    let frame = Frame::text("x".repeat(64));
+    let mut read_rounds = |rounds| {
+        for _ in 0..rounds {
+            assert_eq!(self::frame(&mut clients[0]), (false, vec![b'x'; 64]));
+        }
+    };
+    let plain = count(16, |rounds| {
+        for _ in 0..rounds {
+            let delivery = harness.hub.emit("r0", frame.clone()).try_outcome();
+            assert_eq!(delivery, Some(Delivery::Delivered));
+        }
+        read_rounds(rounds);
+    });
+    let tracked = count(16, |rounds| {
+        harness.run(async {
+            for _ in 0..rounds {
+                let mut receipt = harness.hub.emit_tracked("r0", frame.clone());
+                assert_eq!(receipt.written().await, WriteOutcome::Written);
+            }
+        });
+        read_rounds(rounds);
+    });
+    // Those of reading.
+    assert_eq!(
+        tracked.times - plain.times,
+        5 * 16,
+        "{plain:?}, {tracked:?}"
+    );
 }
 
 #[test]

@@ -25,7 +25,7 @@ pub(crate) struct Client<M> {
 /// How a client's messages are read.
 #[derive(Debug)]
 pub(super) enum Language {
-    /// As frames of `json.webpubsub.azure.v1`.
+    /// As frames of `json.webpubsub.azure.v1`, also with numbers.
     Json,
     /// As bare payloads.
     Simple(SimpleMode),

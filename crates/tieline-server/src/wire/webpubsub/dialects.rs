@@ -1,18 +1,24 @@
 //! How the clients of the wire read messages.
 //!
-//! Owns the dialects: the JSON subprotocol, and bare payloads for simple clients. Must not know who the
-//! receivers are. Invariant: what is no payload, such as a note of another program, is sent to nobody.
+//! Owns the dialects: the JSON subprotocol, the same with numbers, and bare payloads for simple clients; and the
+//! names of the subprotocols. Must not know who the receivers are. Invariants: what is no payload, such as a note
+//! of another program, is sent to nobody; only messages have numbers, never acks and other answers.
 
-use tieline::{Dialect, DialectId, Dialects, Frame, Note, NoteOrigin};
+use tieline::{Dialect, DialectId, Dialects, Frame, Note, NoteOrigin, Numbering};
 
 use super::outgoing;
 use crate::app::payload::{DataType, Payload};
 
+pub(super) const JSON: &str = "json.webpubsub.azure.v1";
+
+/// Numbers each message, so that a client can say how far it has got.
+pub(super) const RELIABLE: &str = "json.reliable.webpubsub.azure.v1";
+
 /// The dialects of the wire in a hub.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct DialectIds {
-    /// Of clients of the subprotocol.
-    pub(super) json: DialectId,
+    json: DialectId,
+    reliable: DialectId,
     /// Of simple clients.
     pub(super) simple: DialectId,
 }
@@ -21,7 +27,19 @@ impl DialectIds {
     pub(crate) fn add_to(dialects: &mut Dialects) -> Self {
         Self {
             json: dialects.add(Json),
+            reliable: dialects.add(Reliable),
             simple: dialects.add(Simple),
+        }
+    }
+
+    /// How clients of a subprotocol read, if it is one of JSON frames.
+    pub(super) fn of_subprotocol(self, name: &str) -> Option<DialectId> {
+        if name.eq_ignore_ascii_case(JSON) {
+            Some(self.json)
+        } else if name.eq_ignore_ascii_case(RELIABLE) {
+            Some(self.reliable)
+        } else {
+            None
         }
     }
 }
@@ -40,6 +58,19 @@ impl Dialect for Json {
             }
             _ => outgoing::server_message(&payload),
         })
+    }
+}
+
+/// The same, with a number for each client.
+struct Reliable;
+
+impl Dialect for Reliable {
+    fn render(&self, note: &Note) -> Option<Frame> {
+        Json.render(note)
+    }
+
+    fn numbering(&self) -> Numbering {
+        Numbering::Member("sequenceId")
     }
 }
 

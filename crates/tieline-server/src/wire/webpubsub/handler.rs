@@ -74,7 +74,7 @@ impl<E: Events> Handler for WebPubSub<E> {
                 Err(error) => close(connection, CloseCode::INVALID_PAYLOAD, &error.to_string()),
             },
             (Language::Json, Message::Binary(_)) => {
-                let why = "binary frame; json.webpubsub.azure.v1 has only text frames";
+                let why = "binary frame; the JSON subprotocols have only text frames";
                 close(connection, CloseCode::UNSUPPORTED_DATA, why);
             }
             (Language::Simple(SimpleMode::SendEvent), message) => {

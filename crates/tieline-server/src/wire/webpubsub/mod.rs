@@ -1,6 +1,6 @@
 //! The client side of the Web PubSub wire.
 //!
-//! Owns the subprotocol `json.webpubsub.azure.v1` and simple clients: their upgrade, the frames that
+//! Owns the subprotocol `json.webpubsub.azure.v1`, also with numbers, and simple clients: their upgrade, the frames that
 //! they send and receive, acks, and close codes, and in `upstream` how events reach the application's
 //! servers. Must not know what events mean; that is up to the event handler. Messages to many go through the cluster, which is a single node without a registry.
 //! Invariants: each frame with an `ackId` gets exactly one ack; absent properties are left out, never
@@ -13,7 +13,7 @@ pub(crate) mod dialects;
 mod dispatcher;
 pub(crate) mod handler;
 mod incoming;
-pub(crate) mod outgoing;
+mod outgoing;
 mod properties;
 mod session;
 pub(crate) mod upgrade;

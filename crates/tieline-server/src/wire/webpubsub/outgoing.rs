@@ -10,7 +10,7 @@ use tieline::{CloseReason, Frame};
 use crate::app::payload::{DataType, Payload};
 
 /// A message from the server.
-pub(crate) fn server_message(payload: &Payload) -> Frame {
+pub(super) fn server_message(payload: &Payload) -> Frame {
     message("server", None, None, payload)
 }
 

@@ -18,7 +18,7 @@ use tieline::{Accept, ClientId, Node, Refusal, StatusCode, Upgrade, UpgradeReque
 use super::{
     client::{Client, Language, SimpleMode},
     credential,
-    dialects::DialectIds,
+    dialects::{DialectIds, JSON, RELIABLE},
     handler::WebPubSub,
     outgoing,
     session::SessionSlot,
@@ -32,8 +32,6 @@ use crate::{
     },
     config::hub_name::HubName,
 };
-
-const SUBPROTOCOL: &str = "json.webpubsub.azure.v1";
 
 /// What the routes share.
 struct RouteState<E: Events> {
@@ -141,12 +139,13 @@ impl<E: Events> RouteState<E> {
             subprotocol: chosen,
             session,
         } = self.identify(hub, &id, admitted, request).await?;
-        let subprotocol = chosen.map_or_else(|| supported(request), |chosen| Ok(Some(chosen)))?;
-        let is_json = subprotocol.as_deref().is_some_and(is_json);
-        let language = if is_json {
-            Language::Json
-        } else {
-            Language::Simple(mode)
+        let supported = || self.supported(request);
+        let subprotocol = chosen.map_or_else(supported, |chosen| Ok(Some(chosen)))?;
+        let dialect = subprotocol.as_deref();
+        let dialect = dialect.and_then(|name| self.dialects.of_subprotocol(name));
+        let language = match dialect {
+            Some(_) => Language::Json,
+            None => Language::Simple(mode),
         };
         let mut accept = Accept::new(Box::new(Client {
             language,
@@ -158,9 +157,9 @@ impl<E: Events> RouteState<E> {
         .id(id.clone())
         // They have been checked: each hub has its own.
         .any_origin();
-        accept = if is_json {
+        accept = if let Some(dialect) = dialect {
             accept
-                .dialect(self.dialects.json)
+                .dialect(dialect)
                 .first_message(outgoing::connected(&id, user.as_deref()))
                 .final_message(outgoing::disconnected)
         } else {
@@ -220,6 +219,21 @@ impl<E: Events> RouteState<E> {
         }
         Ok(identity)
     }
+
+    /// The first offered subprotocol that is supported, in the client's spelling, with which it compares the
+    /// reply; `None` if it offers none.
+    fn supported(&self, request: &UpgradeRequest) -> Result<Option<String>, Refusal> {
+        let mut offered = request.subprotocols().peekable();
+        if offered.peek().is_none() {
+            return Ok(None);
+        }
+        let Some(spelled) = offered.find(|name| self.dialects.of_subprotocol(name).is_some())
+        else {
+            let body = format!("unsupported subprotocol; offer {JSON} or {RELIABLE}\n");
+            return Err(Refusal::new(StatusCode::BAD_REQUEST, body));
+        };
+        Ok(Some(spelled.to_owned()))
+    }
 }
 
 /// The client of a request, if it may connect to a hub.
@@ -250,22 +264,4 @@ struct Identity<M> {
 
 fn refuse(error: &ConnectError) -> Refusal {
     Refusal::new(error.status, format!("{}\n", error.message))
-}
-
-fn is_json(subprotocol: &str) -> bool {
-    subprotocol.eq_ignore_ascii_case(SUBPROTOCOL)
-}
-
-/// The first offered subprotocol that is supported, in the client's spelling, with which it compares the reply;
-/// `None` if it offers none.
-fn supported(request: &UpgradeRequest) -> Result<Option<String>, Refusal> {
-    let mut offered = request.subprotocols().peekable();
-    if offered.peek().is_none() {
-        return Ok(None);
-    }
-    let Some(spelled) = offered.find(|name| is_json(name)) else {
-        let body = format!("unsupported subprotocol; offer {SUBPROTOCOL}\n");
-        return Err(Refusal::new(StatusCode::BAD_REQUEST, body));
-    };
-    Ok(Some(spelled.to_owned()))
 }

@@ -46,7 +46,7 @@ fn within(bytes: usize, frames: usize) -> OutboxRules {
 /// Writes until nothing is left, or the socket is full.
 fn flush(outbox: &mut Outbox, write: Write<'_>) -> io::Result<Written> {
     loop {
-        match outbox.write(&rules(), write)? {
+        match outbox.write(&rules(), &mut Reports::default(), write)? {
             Written::Some => {}
             written => return Ok(written),
         }
@@ -101,8 +101,8 @@ fn a_frame_that_began_to_leave_is_not_discarded() {
         flush(&mut outbox, &mut |s| socket.write(s)).unwrap(),
         Written::Blocked
     );
-    outbox.discard_waiting(&rules());
-    assert!(!outbox.discard_oldest(&rules()));
+    outbox.discard_waiting(&rules(), &mut Reports::default());
+    assert!(!outbox.discard_oldest(&rules(), &mut Reports::default()));
     assert_eq!([socket.taken, flush_all(&mut outbox)].concat(), encoded(&a));
 }
 
@@ -190,16 +190,28 @@ fn what_waits_counts_against_the_budget_until_it_has_left() {
         allowances: vec![3],
     };
     let mut write = |slices: &[IoSlice<'_>]| socket.write(slices);
-    assert_eq!(outbox.write(&rules, &mut write).unwrap(), Written::Some);
+    assert_eq!(
+        outbox
+            .write(&rules, &mut Reports::default(), &mut write)
+            .unwrap(),
+        Written::Some
+    );
     assert_eq!(rules.budget.waiting(), counted(&[&a, &b, &c, &pong]));
-    assert!(outbox.discard_oldest(&rules), "the second is left out");
+    assert!(
+        outbox.discard_oldest(&rules, &mut Reports::default()),
+        "the second is left out"
+    );
     let mut all = |slices: &[IoSlice<'_>]| Ok(slices.iter().map(|slice| slice.len()).sum());
-    while outbox.write(&rules, &mut all).unwrap() == Written::Some {}
+    while outbox
+        .write(&rules, &mut Reports::default(), &mut all)
+        .unwrap()
+        == Written::Some
+    {}
     assert_eq!(rules.budget.waiting(), 0);
     outbox.push(b, &rules);
     assert_eq!(rules.budget.waiting(), 0, "nothing waits any more");
     outbox.count(&rules);
-    outbox.clear(&rules);
+    outbox.clear(&rules, &mut Reports::default());
     assert_eq!(rules.budget.waiting(), 0);
 }
 
@@ -217,7 +229,12 @@ fn a_full_outbox_allows_reading_again_once_half_of_it_has_left() {
     assert!(!outbox.allows_reading(&rules));
     for left in [50, 100] {
         let mut write = |_: &[IoSlice<'_>]| Ok(50);
-        assert_eq!(outbox.write(&rules, &mut write).unwrap(), Written::Some);
+        assert_eq!(
+            outbox
+                .write(&rules, &mut Reports::default(), &mut write)
+                .unwrap(),
+            Written::Some
+        );
         fill(&mut outbox);
         assert_eq!(outbox.allows_reading(&rules), left == 100);
     }

@@ -19,6 +19,7 @@ use super::{
     handlers::HandlerSlot,
     inner::{ConnectionInfo, ConnectionInner, ConnectionOptions},
     outbox::Written,
+    reports::Reports,
 };
 use crate::config::Config;
 
@@ -92,7 +93,8 @@ fn received(guard: &ConnectionGuard) -> Vec<String> {
         Ok(slices.iter().map(|slice| slice.len()).sum())
     });
     let outbox = &mut conn.send_side.lock().outbox;
-    while outbox.write(&conn.context.rules, &mut write).unwrap() == Written::Some {}
+    let (rules, mut reports) = (&conn.context.rules, Reports::default());
+    while outbox.write(rules, &mut reports, &mut write).unwrap() == Written::Some {}
     texts(&bytes)
 }
 

@@ -16,6 +16,7 @@ use crate::{
         interest::Interest,
         proto::{OutcomeCode, RequestKind},
     },
+    written::WriteOutcome,
 };
 
 /// A boxed future.
@@ -51,6 +52,8 @@ pub(crate) enum Response {
         ask: u64,
         answer: Result<Bytes, AskError>,
     },
+    /// What became of the message with this number.
+    Report { number: u64, outcome: WriteOutcome },
 }
 
 /// A response that is available now or later.
@@ -61,6 +64,13 @@ pub(crate) enum MaybeReady {
     Undecided(BoxFuture<MaybeReady>),
     /// The request was received, which goes back at once; the answer takes its time, and holds up nothing else.
     Begun(BoxFuture<Response>),
+    /// A response, and if it is that a message was delivered, a report that follows when the message has left.
+    Tracked {
+        response: Box<MaybeReady>,
+        /// The number of the report.
+        number: u64,
+        outcome: BoxFuture<WriteOutcome>,
+    },
 }
 
 /// Receives the requests of peers.

@@ -54,6 +54,9 @@ impl ResponseBuilder {
             Response::Answer { ask, answer } => {
                 proto::response::Kind::Answer(self.answer(ask, answer, max_size))
             }
+            Response::Report { number, outcome } => {
+                proto::response::Kind::Report(proto::Report::new(number, outcome))
+            }
         };
         self.size += PART_OVERHEAD;
         self.message.responses.push(proto::Response {

@@ -17,17 +17,24 @@ use super::{
     receiver::{BoxFuture, MaybeReady, Response},
     response::ResponseBuilder,
 };
-use crate::link::proto::{self, OutcomeCode};
+use crate::{
+    link::proto::{self, OutcomeCode},
+    written::WriteOutcome,
+};
 
 /// Responses that may be pending at once; beyond it the stream is not read. Most are messages to many
 /// clients, and the queues of the shards are shorter than this.
 const MAX_PENDING: usize = 4_096;
+/// Reports that may be due at once: of clients that do not read. Beyond it there is none, and the stream goes on.
+const MAX_REPORTS: usize = 4_096;
 /// Size of one message, unless a single response is larger.
 const MESSAGE_BYTES: usize = 256 << 10;
 
 /// How long the outcome of an ask waits for its answer, which stands for it, up to twice as long: nearly every callback
 /// is quicker, and the two travel as one.
 const OUTCOME_DELAY: Duration = Duration::from_millis(20);
+
+const DELIVERED: Response = Response::Code(OutcomeCode::Delivered);
 
 /// Responses by the number of their request.
 type Numbered<T> = FuturesUnordered<BoxFuture<(u64, T)>>;
@@ -39,6 +46,8 @@ pub(super) struct Responses {
     pending: Numbered<MaybeReady>,
     /// Of callbacks, whose number the node bounds.
     answers: Numbered<Response>,
+    /// On messages that have not left.
+    reports: Numbered<Response>,
     /// Asks whose outcome has not been sent.
     begun: VecDeque<u64>,
     /// The first of them that have waited since the last tick; at the next they are sent.
@@ -55,6 +64,7 @@ impl Responses {
             max_size,
             pending: Numbered::new(),
             answers: Numbered::new(),
+            reports: Numbered::new(),
             begun: VecDeque::new(),
             due: 0,
             tick: None,
@@ -75,7 +85,10 @@ impl Responses {
 
     /// Whether everything that was received is answered.
     pub(super) fn is_settled(&self) -> bool {
-        self.pending.is_empty() && self.answers.is_empty() && self.deferred.is_none()
+        self.pending.is_empty()
+            && self.answers.is_empty()
+            && self.reports.is_empty()
+            && self.deferred.is_none()
     }
 
     /// Takes the response to the request with this number.
@@ -94,6 +107,39 @@ impl Responses {
                 self.begun.push_back(number);
                 let answer = answer.map(move |answer| (number, answer));
                 self.answers.push(Box::pin(answer));
+            }
+            MaybeReady::Tracked {
+                response,
+                number: report,
+                outcome,
+            } => self.take_tracked(number, *response, report, outcome),
+        }
+    }
+
+    fn take_tracked(
+        &mut self,
+        request: u64,
+        response: MaybeReady,
+        number: u64,
+        outcome: BoxFuture<WriteOutcome>,
+    ) {
+        let is_delivered = match &response {
+            MaybeReady::Ready(response) => Some(*response == DELIVERED),
+            _ => None,
+        };
+        self.take(request, response);
+        match is_delivered {
+            Some(false) => {}
+            Some(true) if self.reports.len() >= MAX_REPORTS => {
+                let outcome = WriteOutcome::Unknown;
+                let report = Response::Report { number, outcome };
+                self.message.response(request, report, self.max_size);
+            }
+            // Of those that are undecided, there is a bounded number.
+            Some(true) | None => {
+                let report =
+                    outcome.map(move |outcome| (request, Response::Report { number, outcome }));
+                self.reports.push(Box::pin(report));
             }
         }
     }
@@ -115,6 +161,11 @@ impl Responses {
             self.on_answer(number);
             self.message.response(number, answer, self.max_size);
         }
+        while self.has_room()
+            && let Poll::Ready(Some((number, report))) = self.reports.poll_next_unpin(cx)
+        {
+            self.message.response(number, report, self.max_size);
+        }
         self.poll_outcomes(cx);
     }
 
@@ -129,8 +180,7 @@ impl Responses {
         while tick.poll_unpin(cx).is_ready() {
             tick.as_mut().reset(Instant::now() + OUTCOME_DELAY);
             for number in self.begun.drain(..self.due) {
-                let outcome = Response::Code(OutcomeCode::Delivered);
-                self.message.response(number, outcome, self.max_size);
+                self.message.response(number, DELIVERED, self.max_size);
             }
             self.due = self.begun.len();
         }

@@ -154,10 +154,15 @@ impl<T: Completion> Shared<T> {
     }
 
     fn on_message(&self, mut message: proto::ResponseBatch) -> Result<(), UnknownNumber> {
+        let mut reports = Vec::new();
         for response in &mut message.responses {
-            if let Some(proto::response::Kind::Answer(answer)) = &mut response.kind {
-                let answer = std::mem::take(answer);
-                self.config.answers.answer(answer.ask, answer.answered());
+            match &mut response.kind {
+                Some(proto::response::Kind::Answer(answer)) => {
+                    let answer = std::mem::take(answer);
+                    self.config.answers.answer(answer.ask, answer.answered());
+                }
+                Some(proto::response::Kind::Report(report)) => reports.push(*report),
+                _ => {}
             }
         }
         let mut applied = None;
@@ -176,6 +181,10 @@ impl<T: Completion> Shared<T> {
             }
             (recovered, result)
         });
+        // After the outcomes: what was not delivered has none.
+        for report in reports {
+            self.config.reports.on_report(&self.address, &report);
+        }
         if recovered {
             tracing::info!(peer = %self.address, "peer responding again");
         }

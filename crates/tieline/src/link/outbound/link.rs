@@ -17,11 +17,14 @@ use super::{
     shared::Shared,
     state::{LinkLoad, State},
 };
-use crate::link::{
-    codec::EncodeRequest,
-    config::LinkConfig,
-    outcome::{Completion, Outcome},
-    proto::EMIT_MANY,
+use crate::{
+    link::{
+        codec::EncodeRequest,
+        config::LinkConfig,
+        outcome::{Completion, Outcome},
+        proto::{EMIT_MANY, REPORTS},
+    },
+    written::Tracker,
 };
 
 /// The stream to one peer. Clones share it; [`end`](Self::end) ends it.
@@ -105,6 +108,22 @@ impl<T: Completion> Link<T> {
         let version = self.0.peer_view.read().version();
         version.is_some_and(|version| version >= EMIT_MANY)
             && bytes <= self.0.config.queue_bytes / 2
+    }
+
+    /// Expects the peer's report on a message that is about to be sent. Returns the number of the report; 0 if there
+    /// will be none, because the peer makes none, or too many are expected.
+    pub(crate) fn expect_report(&self, tracker: &Arc<Tracker>) -> u64 {
+        let version = self.0.peer_view.read().version();
+        if version.is_some_and(|version| version >= REPORTS) {
+            self.0.config.reports.expect(tracker, &self.0.address)
+        } else {
+            0
+        }
+    }
+
+    /// Expects no report on this message any more.
+    pub(crate) fn forget_report(&self, tracker: &Tracker) {
+        self.0.config.reports.forget(tracker);
     }
 
     /// The peer's process. `None` before the peer's hello, and if the peer supports the unary service only.

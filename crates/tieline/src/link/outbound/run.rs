@@ -123,6 +123,7 @@ impl<T: Completion> Shared<T> {
         *self.peer_view.write() = PeerView::default();
         self.with_state(event);
         self.config.answers.on_stream_end(&self.address);
+        self.config.reports.on_stream_end(&self.address);
     }
 
     fn on_tick(&self) -> Instant {

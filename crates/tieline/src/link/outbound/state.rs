@@ -326,8 +326,10 @@ impl<T: Completion> State<T> {
                 },
                 Some(proto::response::Kind::Counts(counts)) => Outcome::Counts(counts.into()),
                 Some(proto::response::Kind::Codes(codes)) => Outcome::Codes(codes.codes),
-                // Whoever asked has it already; it says too that the request was received.
-                Some(proto::response::Kind::Answer(_)) => Outcome::Code(OutcomeCode::Delivered),
+                // Whoever waits for it has it already; it says too that the request was received.
+                Some(proto::response::Kind::Answer(_) | proto::response::Kind::Report(_)) => {
+                    Outcome::Code(OutcomeCode::Delivered)
+                }
                 None => Outcome::Code(OutcomeCode::Unknown),
             };
             self.queue.decide(response.number, outcome)?;

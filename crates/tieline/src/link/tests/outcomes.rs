@@ -13,9 +13,12 @@ use super::{
         reached_three, run,
     },
 };
-use crate::link::{
-    LinkStatus, Outcome, ProbeResult, RequestKind, probe,
-    proto::{self, OutcomeCode},
+use crate::{
+    link::{
+        LinkStatus, Outcome, ProbeResult, RequestKind, probe,
+        proto::{self, OutcomeCode},
+    },
+    written::Tracker,
 };
 
 #[test]
@@ -212,6 +215,23 @@ fn a_peer_of_an_older_version_takes_no_message_to_many_ids() {
         let delivered = [OutcomeCode::Delivered as u8; 2];
         let codes = Outcome::Codes(Bytes::copy_from_slice(&delivered));
         assert_eq!(link.request(many).await, codes);
+    });
+}
+
+#[test]
+fn only_a_peer_that_knows_reports_is_asked_for_them() {
+    run(async {
+        let mut theirs = config();
+        theirs.versions = 3..=4;
+        let older = Node::with(theirs, Script::default()).await;
+        let newer = Node::start().await;
+        for (node, reports) in [(older, false), (newer, true)] {
+            let link = open(node.address());
+            let tracker = Arc::new(Tracker::new().0);
+            assert_eq!(link.expect_report(&tracker), 0, "not before the hello");
+            link.until(LinkStatus::Up).await;
+            assert_eq!(link.expect_report(&tracker) > 0, reports);
+        }
     });
 }
 

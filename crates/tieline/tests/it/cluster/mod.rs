@@ -28,3 +28,4 @@ mod single_node;
 mod stale_connections;
 mod stats;
 mod strangers;
+mod written;

@@ -2,6 +2,7 @@
 
 pub(crate) mod child;
 pub(crate) mod dialects;
+pub(crate) mod fragments;
 #[cfg(feature = "cluster")]
 pub(crate) mod grpc;
 #[cfg(feature = "cluster")]

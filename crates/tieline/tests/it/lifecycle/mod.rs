@@ -9,12 +9,14 @@ mod floods;
 mod handler;
 mod load;
 mod lost;
+mod message_writer;
 mod order;
 mod receipts;
 mod stats;
 mod streaming;
 mod tasks;
 mod try_handler;
+mod written;
 
 use tieline::{CloseCode, CloseFrame};
 

@@ -1,6 +1,6 @@
 //! Every operation of a hub.
 
-use tieline::{Config, Connection, Delivery, Hub, Note};
+use tieline::{Config, Connection, Delivery, Hub, Note, WriteOutcome};
 
 use super::{Crowd, PLACES, marked};
 use crate::kit::{
@@ -9,8 +9,8 @@ use crate::kit::{
     eventually, run,
 };
 
-const TO_ADA: [&str; 8] = [
-    "emit", "many", "user", "group", "all", "handle", "matching", "asked",
+const TO_ADA: [&str; 9] = [
+    "emit", "tracked", "many", "user", "group", "all", "handle", "matching", "asked",
 ];
 const TO_BOB: [&str; 7] = [
     "user",
@@ -27,6 +27,8 @@ const TO_CAS: [&str; 2] = ["all", "except all"];
 async fn send_all(hub: &Hub, mark: &str) {
     let text = |what: &str| format!("{what} {mark}");
     assert_eq!(hub.emit("ada", text("emit")).await, Delivery::Delivered);
+    let mut tracked = hub.emit_tracked("ada", text("tracked"));
+    assert_eq!(tracked.written().await, WriteOutcome::Written);
     let many = hub.emit_many(["ada", "nobody"], text("many")).await;
     assert_eq!(many.delivered, 1);
     assert_eq!(many.missed, [("nobody".into(), Delivery::Offline)]);

@@ -2,7 +2,7 @@
 
 #[cfg(feature = "cluster")]
 use tieline::{AskError, Cluster, Membership, OnlineStatus};
-use tieline::{Config, Delivery, Hub, JoinError, NameError, Reached};
+use tieline::{Config, Delivery, Hub, JoinError, NameError, Reached, WriteOutcome};
 
 use super::PLACES;
 use crate::kit::{Client, Server, run};
@@ -27,6 +27,8 @@ async fn ask_a_hub_for_nobody(hub: &Hub) {
     for id in IDS {
         assert!(!hub.online(id) && hub.connection(id).is_none());
         assert_eq!(hub.emit(id, "no").await, Delivery::Offline);
+        let written = hub.emit_tracked(id, "no").written().await;
+        assert_eq!(written, WriteOutcome::NotDelivered(Delivery::Offline));
         let many = hub.emit_many([id], "no").await;
         assert_eq!(many.missed, [(id.into(), Delivery::Offline)]);
         assert!(hub.ask(id, "id").await.is_err());
@@ -81,6 +83,8 @@ fn a_name_that_looks_like_a_key_is_nobodys_in_a_hub() {
 async fn ask_a_cluster_for_nobody(cluster: &Cluster) {
     for id in IDS {
         assert_eq!(cluster.emit(id, "no").await, Delivery::Offline, "{id:?}");
+        let written = cluster.emit_tracked(id, "no").written().await;
+        assert_eq!(written, WriteOutcome::NotDelivered(Delivery::Offline));
         let many = cluster.emit_many([id], "no").await;
         assert_eq!(many.missed, [(id.into(), Delivery::Offline)]);
         let closed = cluster.close(id, close_frame(4000)).await;

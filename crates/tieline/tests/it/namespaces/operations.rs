@@ -8,7 +8,9 @@ use crate::kit::{
     test_config,
 };
 
-const TO_ADA: [&str; 7] = ["emit", "many", "user", "group", "all", "matching", "asked"];
+const TO_ADA: [&str; 8] = [
+    "emit", "tracked", "many", "user", "group", "all", "matching", "asked",
+];
 const TO_BOB: [&str; 9] = [
     "emit",
     "many",
@@ -42,6 +44,8 @@ async fn send_all(cluster: &Cluster, mark: &str) {
     for id in ["ada", "bob"] {
         deliver(cluster, id, &text("emit")).await;
     }
+    let tracked = async || cluster.emit_tracked("ada", text("tracked")).written().await;
+    insist(tracked, |outcome| outcome.is_written()).await;
     let many = async || {
         let ids = ["ada", "bob", "nobody"];
         cluster.emit_many(ids, text("many")).await

@@ -1,0 +1,69 @@
+//! The message formats: what connections send by default, and what makes a connection open.
+//!
+//! Owns the default templates of each scenario in each format. Must not know sockets. Invariant: a stamp is
+//! found in the same way in every format, so that reading costs the same.
+
+mod bare;
+pub(crate) mod json;
+
+use crate::plan::{Scenario, Wire};
+
+impl Wire {
+    /// The template of the message that a scenario sends.
+    pub(crate) fn send_template(self, scenario: Scenario, binary: bool) -> String {
+        match self {
+            Self::Bare => bare::send_template(scenario).to_owned(),
+            Self::Json => json::send_template(scenario, binary),
+        }
+    }
+
+    /// The template of the broadcasts beside other messages.
+    pub(crate) fn broadcast_template(self, binary: bool) -> String {
+        match self {
+            Self::Bare => bare::BROADCAST.to_owned(),
+            Self::Json => json::send_template(Scenario::Broadcast, binary),
+        }
+    }
+
+    /// The templates of the messages that each connection sends once when it opens.
+    pub(crate) fn on_open_templates(self, scenario: Scenario) -> Vec<String> {
+        match self {
+            Self::Bare => {
+                let templates = bare::on_open_templates(scenario).iter();
+                templates.map(ToString::to_string).collect()
+            }
+            Self::Json => json::on_open_templates(scenario),
+        }
+    }
+
+    /// Path and query of the URL for a scenario.
+    pub(crate) fn url_path(self, scenario: Scenario) -> &'static str {
+        match self {
+            _ if scenario == Scenario::Rest => "/api/hubs/chat/users/{id}/:send",
+            Self::Bare => bare::url_path(scenario),
+            Self::Json => "/client/hubs/chat?user={id}",
+        }
+    }
+
+    /// The subprotocol that connections request.
+    pub(crate) fn subprotocol(self) -> Option<&'static str> {
+        match self {
+            Self::Bare => None,
+            Self::Json => Some(json::SUBPROTOCOL),
+        }
+    }
+
+    /// What `{payload}` stands for: `size` bytes, in Base64 where the format has binary data as text. The stamp
+    /// replaces the beginning.
+    pub(crate) fn payload(self, size: usize, binary: bool) -> String {
+        match self {
+            Self::Json if binary => json::base64_payload(size),
+            _ => "x".repeat(size),
+        }
+    }
+
+    /// Whether messages are sent in binary frames.
+    pub(crate) fn has_binary_frames(self) -> bool {
+        self == Self::Bare
+    }
+}
