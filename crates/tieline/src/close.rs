@@ -50,17 +50,21 @@ pub enum CloseReason {
     Lost(std::io::ErrorKind),
 }
 
-/// Makes the message that is sent before our close frame, from the reason to close; see
+/// Makes the message that is sent before our close frame, from the reason to close, or none; see
 /// [`Accept::final_message`](crate::Accept::final_message). It runs in whichever thread closes: it must be
 /// quick and must not send. If it panics, the message is left out.
 ///
 /// ```
 /// use tieline::{Accept, CloseReason, FinalMessage, Frame};
 ///
-/// let goodbye: FinalMessage = |reason: &CloseReason| Frame::text(format!("goodbye: {reason}"));
+/// let goodbye: FinalMessage = |reason: &CloseReason| match reason {
+///     // The application has said goodbye itself.
+///     CloseReason::Application(_) => None,
+///     reason => Some(Frame::text(format!("goodbye: {reason}"))),
+/// };
 /// let accept = Accept::new(()).final_message(goodbye);
 /// ```
-pub type FinalMessage = fn(&CloseReason) -> Frame;
+pub type FinalMessage = fn(&CloseReason) -> Option<Frame>;
 
 impl CloseReason {
     /// Close code 4409: a newer connection took the client id.

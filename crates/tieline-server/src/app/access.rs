@@ -112,6 +112,19 @@ impl Access {
         })
     }
 
+    /// Whether a token is valid for a backend's request to this path.
+    pub(crate) fn backend(&self, token: &str, path: &str) -> Result<(), AccessError> {
+        let verifier = self.verifier.as_ref().ok_or(AccessError::NoKey)?;
+        verifier.verify(token, path, now())?;
+        Ok(())
+    }
+
+    /// The URL that a valid token is for, with this path and without its query: the server's, as whoever has made
+    /// the token sees it.
+    pub(crate) fn url(&self, token: &str, path: &str) -> Option<String> {
+        self.verifier.as_ref()?.url(token, path)
+    }
+
     /// The permissions of roles that replace those of a token.
     pub(crate) fn share(&self, roles: Vec<String>) -> Arc<Roles> {
         self.role_lists.share(roles)

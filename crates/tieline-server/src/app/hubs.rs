@@ -118,6 +118,10 @@ impl Hub {
 }
 
 impl HubHandle {
+    pub(crate) fn name(&self) -> &HubName {
+        &self.0.name
+    }
+
     /// The cluster as the hub sees it: its clients, users and groups, on all nodes.
     pub(crate) fn cluster(&self) -> &Cluster {
         &self.0.cluster

@@ -4,16 +4,19 @@
 //! client or a backend may ask for, and the event handler. Must not know any wire: neither its frames nor its URLs. A
 //! wire hands in payloads, which the dialects of all wires can read.
 
+pub(crate) mod about;
 pub(crate) mod access;
-pub(crate) mod describe;
+pub(crate) mod close;
 pub(crate) mod event_queue;
 pub(crate) mod events;
 pub(crate) mod filter;
 pub(crate) mod hubs;
 pub(crate) mod jwks;
 pub(crate) mod key;
+pub(crate) mod operations;
 pub(crate) mod pattern;
 pub(crate) mod payload;
+pub(crate) mod permissions;
 pub(crate) mod role;
 pub(crate) mod send;
 pub(crate) mod token;

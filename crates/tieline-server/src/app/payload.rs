@@ -7,7 +7,7 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
-use tieline::{Message, Note, NoteKind};
+use tieline::{Bytes, Message, Note, NoteKind};
 
 /// How the data of a payload is to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -60,6 +60,9 @@ pub(crate) enum InvalidData {
     /// It is valid JSON, but text of it has no form in UTF-8, and many parsers refuse it.
     #[error("the data contains half a surrogate pair, which is not a character")]
     HalfSurrogate,
+    /// SDKs drop it or throw an exception.
+    #[error("the data is null, which clients cannot receive")]
+    Null,
     #[error("the data is nested too deeply; at most {MAX_DEPTH} levels are allowed")]
     TooDeep,
 }
@@ -116,6 +119,27 @@ impl Payload {
             Some(text) => Self::text(text),
             None => Self::binary(message.as_bytes()),
         }
+    }
+
+    /// Data from a backend, checked against its type: the bare text, JSON or bytes.
+    pub(crate) fn note(data_type: DataType, data: Bytes) -> Result<Note, InvalidData> {
+        Ok(match data_type {
+            DataType::Json => {
+                let json: &RawValue =
+                    serde_json::from_slice(&data).map_err(|_| InvalidData::Mismatch)?;
+                check_readable(json.get())?;
+                if json.get() == "null" {
+                    return Err(InvalidData::Null);
+                }
+                Note::other(JSON, json.get().to_owned())
+            }
+            DataType::Text => {
+                let text = String::from_utf8(data.into());
+                Note::text(text.map_err(|_| InvalidData::Mismatch)?)
+            }
+            DataType::Binary => Note::binary(data),
+            DataType::Protobuf => Note::other(PROTOBUF, data),
+        })
     }
 
     pub(crate) fn data_type(&self) -> DataType {

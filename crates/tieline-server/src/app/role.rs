@@ -10,17 +10,25 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 
 use super::pattern::Pattern;
 
 /// What a client may do to a group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum Permission {
     JoinLeaveGroup,
     SendToGroup,
 }
 
 impl Permission {
+    /// The permission of that name, in any case.
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        let all = [Self::JoinLeaveGroup, Self::SendToGroup];
+        all.into_iter()
+            .find(|permission| permission.name().eq_ignore_ascii_case(name))
+    }
+
     /// The name, as in roles.
     pub(crate) fn name(self) -> &'static str {
         match self {

@@ -28,7 +28,7 @@ impl<E: Events> ReadyNode<E> {
         hubs: Hubs,
         phase: watch::Receiver<ServingPhase>,
     ) -> Self {
-        let node = Node::in_cluster(cluster, WebPubSub::new(events));
+        let node = Node::in_cluster(cluster.clone(), WebPubSub::new(cluster, events));
         let router = routes::routes(&node, hubs, phase);
         Self {
             listener,

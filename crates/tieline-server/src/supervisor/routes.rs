@@ -13,7 +13,7 @@ use crate::{
     app::{events::Events, hubs::Hubs},
     wire::{
         self,
-        webpubsub::{handler::WebPubSub, upgrade},
+        webpubsub::{handler::WebPubSub, rest, upgrade},
     },
 };
 
@@ -31,6 +31,7 @@ pub(super) fn routes<E: Events>(
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
+        .merge(rest::routes(hubs.clone()))
         .merge(upgrade::routes(node.clone(), hubs, dialects.webpubsub))
         .fallback(|| async { (StatusCode::NOT_FOUND, NOT_FOUND) })
 }
@@ -93,7 +94,8 @@ mod tests {
             };
             let hub = Hub::new(Config::default()).unwrap();
             let cluster = Cluster::start(hub, registry.clone(), config).await.unwrap();
-            Node::in_cluster(cluster, WebPubSub::<Upstream>::new(None))
+            let handler = WebPubSub::<Upstream>::new(cluster.clone(), None);
+            Node::in_cluster(cluster, handler)
         };
         let first = node(None).await;
         let address = first.cluster().unwrap().address().unwrap();

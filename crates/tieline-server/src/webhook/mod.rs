@@ -7,5 +7,5 @@
 mod breaker;
 pub(crate) mod client;
 pub(crate) mod endpoint;
-mod sampled;
+pub(crate) mod sampled;
 mod validation;

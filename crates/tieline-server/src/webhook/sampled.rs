@@ -12,11 +12,11 @@ const INTERVAL: Duration = Duration::from_secs(10);
 
 /// Decides which lines of a kind are written.
 #[derive(Debug, Default)]
-pub(super) struct Sampled(Mutex<(Option<Instant>, u64)>);
+pub(crate) struct Sampled(Mutex<(Option<Instant>, u64)>);
 
 impl Sampled {
     /// How many lines were left out since the last one, if the next is to be written.
-    pub(super) fn due(&self) -> Option<u64> {
+    pub(crate) fn due(&self) -> Option<u64> {
         let mut state = self.0.lock();
         let (last, left_out) = &mut *state;
         if last.is_some_and(|last| last.elapsed() < INTERVAL) {

@@ -207,6 +207,22 @@ impl Client {
         String::from_utf8(payload).unwrap()
     }
 
+    /// The next message, of bytes.
+    pub(crate) fn binary(&mut self) -> Vec<u8> {
+        let (first, payload) = self.frame();
+        assert_eq!(first, 0x82, "{payload:?}");
+        payload
+    }
+
+    /// The close frame, which must be next.
+    pub(crate) fn close(&mut self) -> (u16, String) {
+        let (first, payload) = self.frame();
+        assert_eq!(first, 0x88, "{payload:?}");
+        let (code, reason) = payload.split_at(2);
+        let reason = String::from_utf8(reason.to_vec()).unwrap();
+        (u16::from_be_bytes([code[0], code[1]]), reason)
+    }
+
     /// The code of the close frame, after any messages.
     pub(crate) fn close_code(&mut self) -> u16 {
         loop {

@@ -12,6 +12,7 @@ mod http;
 mod hubs;
 mod kit;
 mod reliable;
+mod rest;
 mod tokens;
 mod webhooks;
 mod wire;

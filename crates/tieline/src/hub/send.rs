@@ -329,9 +329,9 @@ impl ConnectionInner {
         self.wake_waiting(send_side);
     }
 
-    /// The application's last message; `None` if it panics.
+    /// The application's last message; `None` if it wants none, or panics.
     fn make_final_message(&self, make: FinalMessage, reason: &CloseReason) -> Option<Frame> {
-        let frame = catch_unwind(AssertUnwindSafe(|| make(reason))).ok()?;
+        let frame = catch_unwind(AssertUnwindSafe(|| make(reason))).ok()??;
         self.compress(&frame);
         Some(frame)
     }

@@ -216,7 +216,8 @@ impl<S> Accept<S> {
         }
     }
 
-    /// Sends a last message before the close frame whenever the server closes, not the client.
+    /// Sends a last message, if the function makes one, before the close frame whenever the server closes, not the
+    /// client.
     pub fn final_message(mut self, final_message: FinalMessage) -> Self {
         self.final_message = Some(final_message);
         self

@@ -153,6 +153,19 @@ impl Verifier {
         Ok(claims.into_identity())
     }
 
+    /// The audience of a token that is this path, without its query. The token must have been verified.
+    pub(crate) fn url(&self, token: &str, path: &str) -> Option<String> {
+        let parts = Parts::split(token).ok()?;
+        let audiences = Claims::parse(&parts.claims).ok()?.audiences();
+        let mut audiences = audiences.into_iter();
+        let url = audiences.find(|audience| {
+            let audience = std::slice::from_ref(audience);
+            audience::check(audience, path, &self.endpoints).is_ok()
+        })?;
+        let end = url.find(['?', '#']).unwrap_or(url.len());
+        Some(url[..end].to_owned())
+    }
+
     /// The issuer that a token names, whether or not it has signed it.
     pub(crate) fn issuer(&self, token: &str) -> Option<&Issuer> {
         let parts = Parts::split(token).ok()?;

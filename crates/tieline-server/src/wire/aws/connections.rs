@@ -8,11 +8,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde_json::{Map, Value};
-use tieline::{AskError, Bytes, CloseCode, CloseFrame, Cluster, Delivery, Note};
+use tieline::{AskError, Bytes, Cluster, Delivery, Note};
 use uuid::Uuid;
 
 use super::error::ApiError;
-use crate::app::describe::describe;
+use crate::app::operations::client::{ClientRequest, ask, describe};
 
 /// Sends a message: text if it is text, else bytes. SDKs declare no type, or bytes for everything.
 pub(super) async fn post(cluster: &Cluster, id: &str, data: Bytes) -> Result<Response, ApiError> {
@@ -26,12 +26,9 @@ pub(super) async fn post(cluster: &Cluster, id: &str, data: Bytes) -> Result<Res
 
 /// What is known of the client. All fields are optional, also in the vendor's API.
 pub(super) async fn get(cluster: &Cluster, id: &str) -> Result<Response, ApiError> {
-    let description = describe(cluster, id).await.map_err(|error| match error {
-        AskError::Offline => ApiError::gone(),
-        AskError::Unreachable => unreachable(),
-        AskError::QueueFull | AskError::Busy => ApiError::too_many("the client's node is busy"),
-        _ => ApiError::unknown("the client's node did not answer"),
-    })?;
+    let description = describe(cluster, id)
+        .await
+        .map_err(|error| no_reply(&error))?;
     let mut body = Map::new();
     if let Some(connected_at) = connected_at(id) {
         body.insert("connectedAt".into(), connected_at.into());
@@ -45,8 +42,10 @@ pub(super) async fn get(cluster: &Cluster, id: &str) -> Result<Response, ApiErro
 
 /// Disconnects the client.
 pub(super) async fn delete(cluster: &Cluster, id: &str) -> Result<Response, ApiError> {
-    let goodbye = CloseFrame::new(CloseCode::NORMAL, "");
-    check(cluster.close(id, goodbye).await)?;
+    let close = ClientRequest::Close { reason: None };
+    ask(cluster, id, &close)
+        .await
+        .map_err(|error| no_reply(&error))?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
@@ -59,6 +58,15 @@ fn check(delivery: Delivery) -> Result<(), ApiError> {
         Delivery::Unreachable => unreachable(),
         _ => ApiError::unknown("the client's node did not answer; the request may have arrived"),
     })
+}
+
+fn no_reply(error: &AskError) -> ApiError {
+    match error {
+        AskError::Offline => ApiError::gone(),
+        AskError::Unreachable => unreachable(),
+        AskError::QueueFull | AskError::Busy => ApiError::too_many("the client's node is busy"),
+        _ => ApiError::unknown("the client's node did not answer; the request may have arrived"),
+    }
 }
 
 fn unreachable() -> ApiError {

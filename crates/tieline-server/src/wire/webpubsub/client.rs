@@ -9,16 +9,15 @@ use tieline::{Refusal, StatusCode, UpgradeRequest};
 
 use super::session::SessionSlot;
 use crate::app::{
-    events::OperationError,
-    hubs::HubHandle,
-    role::{Permission, Roles},
+    events::OperationError, hubs::HubHandle, permissions::SharedPermissions, role::Permission,
 };
 
 /// The state of a client's connection.
 pub(crate) struct Client<M> {
     pub(super) language: Language,
     pub(super) hub: HubHandle,
-    pub(super) roles: Arc<Roles>,
+    /// Those of the connection's data, from `on_connect` on.
+    pub(super) permissions: Option<Arc<SharedPermissions>>,
     pub(super) session: SessionSlot<M>,
 }
 
@@ -47,13 +46,13 @@ pub(super) struct TargetGroup {
     pub(super) no_echo: bool,
 }
 
-/// Whether these roles permit an operation on a group.
+/// Whether a client may do this to a group.
 pub(super) fn check(
-    roles: &Roles,
+    permissions: Option<&SharedPermissions>,
     permission: Permission,
     group: &str,
 ) -> Result<(), OperationError> {
-    if roles.permit(permission, group) {
+    if permissions.is_some_and(|own| own.lock().permit(permission, group)) {
         return Ok(());
     }
     let name = permission.name();

@@ -2,12 +2,17 @@
 //!
 //! Owns the dialects: the JSON subprotocol, the same with numbers, and bare payloads for simple clients; and the
 //! names of the subprotocols. Must not know who the receivers are. Invariants: what is no payload, such as a note
-//! of another program, is sent to nobody; only messages have numbers, never acks and other answers.
+//! of another program, is sent to nobody; only messages have numbers, and what a backend says last, never acks and
+//! other answers.
 
 use tieline::{Dialect, DialectId, Dialects, Frame, Note, NoteOrigin, Numbering};
 
 use super::outgoing;
-use crate::app::payload::{DataType, Payload};
+use crate::app::{
+    about::About,
+    close,
+    payload::{DataType, Payload},
+};
 
 pub(super) const JSON: &str = "json.webpubsub.azure.v1";
 
@@ -49,14 +54,14 @@ struct Json;
 
 impl Dialect for Json {
     fn render(&self, note: &Note) -> Option<Frame> {
+        if let Some(text) = close::farewell(note) {
+            return Some(outgoing::farewell(text));
+        }
         let payload = Payload::from_note(note)?;
+        let about = About::parse(note.about())?;
         Some(match note.origin() {
-            NoteOrigin::Group(group) => {
-                let sender = std::str::from_utf8(note.about()).ok()?;
-                let sender = Some(sender).filter(|sender| !sender.is_empty());
-                outgoing::group_message(group, sender, &payload)
-            }
-            _ => outgoing::server_message(&payload),
+            NoteOrigin::Group(group) => outgoing::group_message(group, about, &payload),
+            _ => outgoing::server_message(about, &payload),
         })
     }
 }

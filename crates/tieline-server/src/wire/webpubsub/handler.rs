@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use tieline::{
-    Bytes, CloseCode, CloseFrame, CloseReason, Connection, Handler, Message, RequestError,
+    Bytes, CloseCode, CloseFrame, CloseReason, Cluster, Connection, Handler, Message, RequestError,
 };
 
 use super::{
@@ -19,18 +19,21 @@ use super::{
     session::SessionSlot,
 };
 use crate::app::{
-    describe,
     events::{
         Admission, ConnectError, ConnectRequest, Events, GroupChange, OperationError, UserEvent,
     },
     hubs::HubHandle,
+    operations,
     payload::Payload,
-    role::{Permission, Roles},
+    permissions::SharedPermissions,
+    role::Permission,
     send::send_to_group,
 };
 
 /// The handler of Web PubSub clients.
 pub(crate) struct WebPubSub<E: Events> {
+    /// For requests of other nodes, which say in which hub.
+    cluster: Cluster,
     events: Dispatcher<E>,
 }
 
@@ -39,7 +42,7 @@ pub(crate) struct WebPubSub<E: Events> {
 struct Sender<'a> {
     connection: &'a Connection,
     hub: &'a HubHandle,
-    roles: &'a Roles,
+    permissions: Option<&'a SharedPermissions>,
 }
 
 impl<E: Events> Handler for WebPubSub<E> {
@@ -47,6 +50,7 @@ impl<E: Events> Handler for WebPubSub<E> {
     type State = Box<Client<E::Memory>>;
 
     async fn on_connect(&self, connection: &Connection, client: &mut Self::State) {
+        client.permissions = connection.data();
         let Client { session, hub, .. } = &mut **client;
         self.events.connected(connection, session, hub.cluster());
     }
@@ -60,13 +64,13 @@ impl<E: Events> Handler for WebPubSub<E> {
         let Client {
             language,
             hub,
-            roles,
+            permissions,
             session,
         } = &mut **client;
         let sender = Sender {
             connection,
             hub,
-            roles,
+            permissions: permissions.as_deref(),
         };
         match (language, message) {
             (Language::Json, Message::Text(text)) => match ClientFrame::parse(&text) {
@@ -109,13 +113,18 @@ impl<E: Events> Handler for WebPubSub<E> {
         connection: &Connection,
         request: Bytes,
     ) -> Result<Bytes, RequestError> {
-        describe::answer(connection, &request).ok_or_else(RequestError::unsupported)
+        operations::client::answer(connection, &request)
+    }
+
+    async fn on_node_request(&self, request: Bytes) -> Result<Bytes, RequestError> {
+        operations::node::answer(&self.cluster, &request).await
     }
 }
 
 impl<E: Events> WebPubSub<E> {
-    pub(crate) fn new(events: Option<E>) -> Self {
+    pub(crate) fn new(cluster: Cluster, events: Option<E>) -> Self {
         Self {
+            cluster,
             events: Dispatcher::new(events),
         }
     }
@@ -221,7 +230,7 @@ impl<E: Events> WebPubSub<E> {
         let connection = sender.connection;
         match operation {
             Operation::JoinGroup { group } => {
-                client::check(sender.roles, Permission::JoinLeaveGroup, &group)?;
+                client::check(sender.permissions, Permission::JoinLeaveGroup, &group)?;
                 if sender.join(&group).await? {
                     let group = group.into_owned();
                     let events = &self.events;
@@ -231,7 +240,7 @@ impl<E: Events> WebPubSub<E> {
                 }
             }
             Operation::LeaveGroup { group } => {
-                client::check(sender.roles, Permission::JoinLeaveGroup, &group)?;
+                client::check(sender.permissions, Permission::JoinLeaveGroup, &group)?;
                 if connection.leave(&group) {
                     let group = group.into_owned();
                     let events = &self.events;
@@ -277,7 +286,7 @@ impl Sender<'_> {
         no_echo: bool,
         payload: &Payload,
     ) -> Result<(), OperationError> {
-        client::check(self.roles, Permission::SendToGroup, group)?;
+        client::check(self.permissions, Permission::SendToGroup, group)?;
         let cluster = self.hub.cluster();
         send_to_group(cluster, self.connection, group, no_echo, payload);
         Ok(())

@@ -15,6 +15,7 @@ pub(crate) mod handler;
 mod incoming;
 mod outgoing;
 mod properties;
+pub(crate) mod rest;
 mod session;
 pub(crate) mod upgrade;
 pub(crate) mod upstream;

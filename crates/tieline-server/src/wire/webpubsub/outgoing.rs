@@ -7,30 +7,31 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use tieline::{CloseReason, Frame};
 
-use crate::app::payload::{DataType, Payload};
+use crate::app::{
+    about::About,
+    close,
+    payload::{DataType, Payload},
+};
 
-/// A message from the server.
-pub(super) fn server_message(payload: &Payload) -> Frame {
-    message("server", None, None, payload)
+/// A message from the server. Whoever sent it is not told.
+pub(super) fn server_message(about: About<'_>, payload: &Payload) -> Frame {
+    let sender = None;
+    message("server", None, About { sender, ..about }, payload)
 }
 
-/// A message that a client sends to a group.
-pub(super) fn group_message(group: &str, user: Option<&str>, payload: &Payload) -> Frame {
-    message("group", Some(group), user, payload)
+/// A message to a group, from a client or from a backend.
+pub(super) fn group_message(group: &str, about: About<'_>, payload: &Payload) -> Frame {
+    message("group", Some(group), about, payload)
 }
 
-fn message(
-    from: &'static str,
-    group: Option<&str>,
-    user: Option<&str>,
-    payload: &Payload,
-) -> Frame {
+fn message(from: &'static str, group: Option<&str>, about: About<'_>, payload: &Payload) -> Frame {
     frame(&ServerFrame::Message {
         from,
         group,
-        from_user_id: user,
+        from_user_id: about.sender,
         data_type: payload.data_type(),
         data: payload.data(),
+        metadata: about.metadata,
     })
 }
 
@@ -58,6 +59,8 @@ enum ServerFrame<'a> {
         from_user_id: Option<&'a str>,
         data_type: DataType,
         data: &'a RawValue,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        metadata: Option<&'a RawValue>,
     },
     Pong,
     InvokeResponse {
@@ -113,12 +116,14 @@ pub(super) fn close_text(reason: &CloseReason) -> String {
     text.unwrap_or_else(|| reason.to_string())
 }
 
-/// Sent before the server's close frame.
-pub(super) fn disconnected(reason: &CloseReason) -> Frame {
-    let message = close_text(reason);
-    frame(&ServerFrame::System(System::Disconnected {
-        message: &message,
-    }))
+/// Sent before the server's close frame, unless a backend closes: then [`farewell`] has been sent.
+pub(super) fn disconnected(reason: &CloseReason) -> Option<Frame> {
+    (!close::is_told(reason)).then(|| farewell(&close_text(reason)))
+}
+
+/// The last message of a connection.
+pub(super) fn farewell(message: &str) -> Frame {
+    frame(&ServerFrame::System(System::Disconnected { message }))
 }
 
 pub(super) fn ack(ack_id: u64) -> Frame {
@@ -219,15 +224,22 @@ mod tests {
                 r#"{"type":"invokeResponse","invocationId":"7","success":false,"error":{"name":"Oops","message":"no"}}"#,
             ),
             (
-                server_message(&Payload::binary(&[1, 2, 3])),
+                server_message(About::default(), &Payload::binary(&[1, 2, 3])),
                 r#"{"type":"message","from":"server","dataType":"binary","data":"AQID"}"#,
             ),
             (
-                group_message("g1", Some("alice"), &Payload::text("echo")),
+                group_message(
+                    "g1",
+                    About {
+                        sender: Some("alice"),
+                        metadata: None,
+                    },
+                    &Payload::text("echo"),
+                ),
                 r#"{"type":"message","from":"group","group":"g1","fromUserId":"alice","dataType":"text","data":"echo"}"#,
             ),
             (
-                disconnected(&CloseReason::Drain),
+                disconnected(&CloseReason::Drain).unwrap(),
                 r#"{"type":"system","event":"disconnected","message":"the node is restarting"}"#,
             ),
         ];

@@ -12,6 +12,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use parking_lot::Mutex;
 use serde::Deserialize;
 use tieline::{Accept, ClientId, Node, Refusal, StatusCode, Upgrade, UpgradeRequest};
 
@@ -28,6 +29,7 @@ use crate::{
         access::Admitted,
         events::{ConnectError, ConnectRequest, Events},
         hubs::{Hub, Hubs},
+        permissions::{Permissions, SharedPermissions},
         role::Roles,
     },
     config::hub_name::HubName,
@@ -150,9 +152,10 @@ impl<E: Events> RouteState<E> {
         let mut accept = Accept::new(Box::new(Client {
             language,
             hub: hub.handle().clone(),
-            roles,
+            permissions: None,
             session,
         }))
+        .data::<SharedPermissions>(Mutex::new(Permissions::new(roles)))
         .namespace(hub.name().as_str())
         .id(id.clone())
         // They have been checked: each hub has its own.

@@ -37,7 +37,7 @@ fn serve(flags: &[&str]) -> Server {
     clippy::disallowed_methods,
     reason = "the times in a token are those of wall clocks"
 )]
-fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.unwrap().as_secs()
 }
@@ -47,7 +47,7 @@ pub(crate) fn token(changes: Value) -> String {
     signed(Algorithm::HS256, KEY, changes)
 }
 
-fn signed(algorithm: Algorithm, key: &str, changes: Value) -> String {
+pub(crate) fn signed(algorithm: Algorithm, key: &str, changes: Value) -> String {
     let mut claims = json!({"aud": "http://any.example/client/hubs/chat", "exp": now() + 60});
     let Value::Object(changes) = changes else {
         panic!("claims are an object");

@@ -221,7 +221,7 @@ async fn a_close_that_waited_ends_the_order_and_calls_the_application_without_a_
     let final_message: FinalMessage = |_| {
         let index = HUB.get().unwrap().inner.shards[0].index.try_lock();
         WAS_FREE.store(index.is_some(), Ordering::Relaxed);
-        Frame::text("bye")
+        Some(Frame::text("bye"))
     };
     let claimant = claimant_with(hub, Some(final_message), false);
     emit(hub, 1, &outcomes);

@@ -132,7 +132,11 @@ impl Probe {
             accept = accept.data(data);
         }
         if has_final {
-            accept = accept.final_message(|reason| Frame::text(format!("final {}", reason.code())));
+            accept = accept.final_message(|reason| {
+                let code = reason.code();
+                // Whoever closes with this one has said all.
+                (code != 4001).then(|| Frame::text(format!("final {code}")))
+            });
         }
         accept
     }

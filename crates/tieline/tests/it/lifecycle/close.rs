@@ -221,6 +221,10 @@ fn the_final_message_comes_before_our_close_frame_and_knows_the_reason() {
         let words = vec!["final 4409".to_owned()];
         assert_eq!(replaced.texts_until_closed().await, (words, 4409));
 
+        let mut told = server.raw("id=e&final=1").await;
+        server.connection("e").close(close_frame(4001, ""));
+        assert_eq!(told.texts_until_closed().await, (Vec::new(), 4001));
+
         let mut broken = server.raw("id=c&final=1").await;
         broken.write(b"\x81\x02hi").await;
         let words = vec!["final 1002".to_owned()];

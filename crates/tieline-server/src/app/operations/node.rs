@@ -1,0 +1,255 @@
+//! Requests to all nodes: each does its part with the connections that it has.
+//!
+//! Owns what is done on a node, and how the parts are put together. Must not know who asks. Invariants: a walk
+//! over many connections lets other tasks run in between; a part that is missing is counted, with the reason in
+//! the log of the caller.
+
+use std::{collections::HashSet, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+use tieline::{AskError, Bytes, Cluster, Connection, JoinError, RequestError};
+
+use super::{decode, decode_request, encode};
+use crate::app::{close, filter, hubs::HubHandle};
+
+/// Connections between two chances for other tasks.
+const SLICE: usize = 128;
+
+/// A request, and the namespace that it is about.
+#[derive(Debug, Serialize, Deserialize)]
+struct NodeRequest<O> {
+    namespace: String,
+    operation: O,
+}
+
+/// What each node is to do.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum NodeOperation {
+    Close {
+        whom: Whom,
+        excluded: Vec<String>,
+        reason: Option<String>,
+    },
+    Join {
+        whom: Whom,
+        groups: Vec<String>,
+    },
+    Leave {
+        whom: Whom,
+        /// `None`: all of them.
+        groups: Option<Vec<String>>,
+    },
+    /// A page of the members of a group: at most `limit`, in order, after the id `after`.
+    Members {
+        group: String,
+        after: String,
+        limit: usize,
+    },
+}
+
+/// The connections that an operation is about.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Whom {
+    Everyone,
+    Group(String),
+    User(String),
+    /// A filter that can be read.
+    Matching(String),
+}
+
+/// The part of one node.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct NodePart {
+    connections: u64,
+    refused: u64,
+    members: Vec<Member>,
+    more: bool,
+}
+
+/// A member of a group.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct Member {
+    #[serde(rename = "connectionId")]
+    pub(crate) id: String,
+    #[serde(rename = "userId", skip_serializing_if = "Option::is_none")]
+    pub(crate) user: Option<String>,
+}
+
+/// The parts of all nodes.
+#[derive(Debug, Default)]
+pub(crate) struct Parts {
+    /// The connections that it was about.
+    pub(crate) connections: u64,
+    /// Those of them that are in as many groups as they may be.
+    pub(crate) refused: u64,
+    /// In order, a page of them.
+    pub(crate) members: Vec<Member>,
+    pub(crate) more: bool,
+    /// Nodes that did not answer, by address.
+    pub(crate) missed: Vec<(Arc<str>, AskError)>,
+}
+
+/// Asks every node, for 5 s at most. Costs a message to each, whether or not it has such connections.
+pub(crate) async fn ask_all(hub: &HubHandle, operation: &NodeOperation) -> Parts {
+    let namespace = hub.name().as_str().to_owned();
+    let replies = hub.cluster().ask_all(encode(&NodeRequest {
+        namespace,
+        operation,
+    }));
+    let mut parts = Parts::default();
+    for reply in replies.await {
+        let part = reply.reply.and_then(|reply| {
+            let part = decode::<NodePart>(&reply);
+            part.ok_or(AskError::Unsupported)
+        });
+        match part {
+            Ok(part) => parts.add(part),
+            Err(error) => parts.missed.push((reply.node.unwrap_or_default(), error)),
+        }
+    }
+    if let NodeOperation::Members { limit, .. } = operation {
+        parts.members.sort_unstable();
+        parts.more |= parts.members.len() > *limit;
+        parts.members.truncate(*limit);
+    }
+    parts
+}
+
+impl Parts {
+    fn add(&mut self, part: NodePart) {
+        self.connections += part.connections;
+        self.refused += part.refused;
+        self.members.extend(part.members);
+        self.more |= part.more;
+    }
+}
+
+/// Answers a request to this node. `cluster` may be in any namespace.
+pub(crate) async fn answer(cluster: &Cluster, request: &[u8]) -> Result<Bytes, RequestError> {
+    let NodeRequest {
+        namespace,
+        operation,
+    } = decode_request(request)?;
+    let cluster = cluster.namespace(&namespace)?;
+    let part = match operation {
+        NodeOperation::Close {
+            whom,
+            excluded,
+            reason,
+        } => {
+            let excluded: HashSet<_> = excluded.into_iter().collect();
+            let close = |connection: &Connection| {
+                if !excluded.contains(connection.id().as_str()) {
+                    close::close(connection, reason.as_deref());
+                }
+                Ok(())
+            };
+            for_each(whom.connections(&cluster)?, close).await
+        }
+        NodeOperation::Join { whom, groups } => {
+            let join = |connection: &Connection| join(connection, &groups);
+            let part = for_each(whom.connections(&cluster)?, join).await;
+            if part.connections > 0 {
+                // So that what any node sends to the groups from now on arrives.
+                cluster.synced().await;
+            }
+            part
+        }
+        NodeOperation::Leave { whom, groups } => {
+            let leave = |connection: &Connection| {
+                leave(connection, groups.as_deref());
+                Ok(())
+            };
+            for_each(whom.connections(&cluster)?, leave).await
+        }
+        NodeOperation::Members {
+            group,
+            after,
+            limit,
+        } => members(&cluster, &group, &after, limit),
+    };
+    Ok(encode(&part))
+}
+
+impl Whom {
+    fn connections(&self, cluster: &Cluster) -> Result<Vec<Connection>, RequestError> {
+        let hub = cluster.hub();
+        Ok(match self {
+            Self::Everyone => hub.connections(),
+            Self::Group(group) => hub.members(group),
+            Self::User(user) => hub.user(user),
+            Self::Matching(text) => {
+                let admits = filter::compile(text.as_bytes());
+                let admits = admits.ok_or_else(|| RequestError::refused("invalid filter"))?;
+                let mut connections = hub.connections();
+                connections.retain(|connection| admits(connection));
+                connections
+            }
+        })
+    }
+}
+
+/// Does it to each connection. One that has ended meanwhile does not count.
+async fn for_each(
+    connections: Vec<Connection>,
+    mut act: impl FnMut(&Connection) -> Result<(), JoinError>,
+) -> NodePart {
+    let mut part = NodePart::default();
+    for (at, connection) in connections.iter().enumerate() {
+        match act(connection) {
+            Ok(()) => part.connections += 1,
+            Err(JoinError::Closed) => {}
+            Err(_) => {
+                part.connections += 1;
+                part.refused += 1;
+            }
+        }
+        if at % SLICE == SLICE - 1 {
+            tokio::task::yield_now().await;
+        }
+    }
+    part
+}
+
+fn join(connection: &Connection, groups: &[String]) -> Result<(), JoinError> {
+    for group in groups {
+        connection.join(group)?;
+    }
+    Ok(())
+}
+
+/// Leaves these groups, or all.
+fn leave(connection: &Connection, groups: Option<&[String]>) {
+    let Some(groups) = groups else {
+        return leave_all(connection);
+    };
+    for group in groups {
+        connection.leave(group);
+    }
+}
+
+pub(super) fn leave_all(connection: &Connection) {
+    for group in connection.groups() {
+        connection.leave(&group);
+    }
+}
+
+fn members(cluster: &Cluster, group: &str, after: &str, limit: usize) -> NodePart {
+    let members = cluster.hub().members(group).into_iter();
+    let later = members.filter(|connection| connection.id().as_str() > after);
+    let mut later: Vec<_> = later.collect();
+    let more = later.len() > limit;
+    if more {
+        later.select_nth_unstable_by(limit, |one, other| one.id().cmp(other.id()));
+        later.truncate(limit);
+    }
+    let members = later.iter().map(|connection| Member {
+        id: connection.id().as_str().to_owned(),
+        user: connection.user().map(str::to_owned),
+    });
+    NodePart {
+        members: members.collect(),
+        more,
+        ..NodePart::default()
+    }
+}

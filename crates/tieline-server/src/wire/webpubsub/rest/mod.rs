@@ -1,0 +1,181 @@
+//! The REST side of the Web PubSub wire, which backends use.
+//!
+//! Owns the paths below `/api`: what a request asks for (`path`, `query`, `body`, `metadata`), whether it may
+//! (`auth`), and what the response says (`error`, `outcome`). What is done is up to the operations of `app`. Must
+//! not know where connections are. Invariants: nothing is done before the token of the request has been checked;
+//! success has exactly the status that SDKs demand; what one request holds in memory is bounded, and so is its time.
+
+mod auth;
+mod body;
+mod close;
+mod error;
+mod exists;
+mod groups;
+mod list;
+mod metadata;
+mod outcome;
+mod path;
+mod permissions;
+mod query;
+mod repeat;
+mod send;
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{Request, State},
+    http::{HeaderMap, Method, StatusCode},
+    response::{IntoResponse, Response},
+    routing::any,
+};
+
+use self::{
+    error::Error,
+    outcome::{MissedLog, empty},
+    path::{Call, Operation},
+    query::Query,
+    repeat::Repeats,
+};
+use crate::{
+    app::hubs::{Hub, HubHandle, Hubs},
+    config::hub_name::HubName,
+};
+
+/// What requests share.
+#[derive(Clone)]
+struct RestState {
+    hubs: Hubs,
+    repeats: Repeats,
+    log: MissedLog,
+}
+
+/// A request whose token has been checked.
+struct Checked {
+    hub: HubHandle,
+    operation: Operation,
+    query: Query,
+    headers: HeaderMap,
+    body: Body,
+    /// The URL as the backend sees it, without its query.
+    url: String,
+    log: MissedLog,
+}
+
+/// The REST API.
+pub(crate) fn routes(hubs: Hubs) -> Router {
+    Router::new()
+        .route("/api/health", any(health))
+        .route("/api/{*path}", any(answer))
+        .with_state(RestState {
+            hubs,
+            repeats: Repeats::default(),
+            log: MissedLog::default(),
+        })
+}
+
+/// Whether there is a server. Whether it is ready is said elsewhere, to whom it concerns.
+async fn health(method: Method) -> Response {
+    if method == Method::HEAD {
+        return empty(StatusCode::OK);
+    }
+    Error::method("HEAD").into_response()
+}
+
+async fn answer(State(state): State<RestState>, request: Request) -> Response {
+    let answered = state.answer(request).await;
+    answered.unwrap_or_else(IntoResponse::into_response)
+}
+
+impl RestState {
+    async fn answer(&self, request: Request) -> Result<Response, Error> {
+        let (parts, body) = request.into_parts();
+        let path = parts.uri.path();
+        let Call { hub, operation } = Call::parse(&parts.method, path)?;
+        let hub = self.hub(&hub)?;
+        let access = &hub.rules().access;
+        let token = auth::check(access, &parts.headers, path)?;
+        let url = match operation {
+            Operation::Members { .. } => access.url(token, path).unwrap_or_default(),
+            _ => String::new(),
+        };
+        let query = Query::parse(parts.uri.query().unwrap_or_default())?;
+        let repeated = match parts.method {
+            // They change nothing.
+            Method::GET | Method::HEAD => None,
+            _ => self.repeats.id_of(&parts)?,
+        };
+        let checked = Checked {
+            hub: hub.handle().clone(),
+            operation,
+            query,
+            headers: parts.headers,
+            body,
+            url,
+            log: self.log.clone(),
+        };
+        let Some(id) = repeated else {
+            return checked.carry_out().await;
+        };
+        let carry_out = async move {
+            let answered = checked.carry_out().await;
+            answered.unwrap_or_else(IntoResponse::into_response)
+        };
+        Ok(self.repeats.once(id, carry_out).await)
+    }
+
+    fn hub(&self, name: &str) -> Result<Hub, Error> {
+        let name: Result<HubName, _> = name.parse();
+        let name = name.map_err(|why| Error::bad_request("hub", why))?;
+        self.hubs.get(&name).ok_or_else(Error::no_hub)
+    }
+}
+
+impl Checked {
+    async fn carry_out(self) -> Result<Response, Error> {
+        let Self {
+            hub,
+            operation,
+            query,
+            headers,
+            body,
+            url,
+            log,
+        } = self;
+        let (hub, query, headers, log) = (&hub, &query, &headers, &log);
+        let cluster = hub.cluster();
+        match operation {
+            Operation::Send(target) => {
+                send::send(cluster, &target, query, (headers, body), log).await
+            }
+            Operation::Close(target) => close::close(hub, target, query, log).await,
+            Operation::Exists(target) => exists::exists(cluster, &target, log).await,
+            Operation::AddConnection { group, connection } => {
+                groups::add_connection(hub, &connection, &group).await
+            }
+            Operation::RemoveConnection { group, connection } => {
+                groups::remove_connection(hub, &connection, &group).await
+            }
+            Operation::RemoveConnectionFromAll { connection } => {
+                groups::remove_connection_from_all(hub, &connection).await
+            }
+            Operation::AddUser { user, group } => groups::add_user(hub, user, group, log).await,
+            Operation::RemoveUser { user, group } => {
+                groups::remove_user(hub, user, Some(group), log).await
+            }
+            Operation::RemoveUserFromAll { user } => {
+                groups::remove_user(hub, user, None, log).await
+            }
+            Operation::Permission(access, permission, connection) => {
+                permissions::permission(cluster, access, permission, &connection, query).await
+            }
+            Operation::AddToGroups => groups::change_many(hub, headers, body, true, log).await,
+            Operation::RemoveFromGroups => {
+                groups::change_many(hub, headers, body, false, log).await
+            }
+            Operation::Members { group } => list::members(hub, group, query, &url, log).await,
+            Operation::GenerateToken => Err(Error::not_implemented(
+                "tokens are made by whoever has an access key: by the SDKs, or by `tieline token`",
+            )),
+        }
+    }
+}
