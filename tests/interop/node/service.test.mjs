@@ -13,19 +13,19 @@ const TEXT = { contentType: "text/plain" };
 
 /** A client on a node other than that of its token. */
 class Member {
-  static async start(node, service, options) {
+  static async start(node, service, protocol, options) {
     const token = await service.getClientAccessToken(options);
     const url = new URL(token.url);
     url.port = node.port;
-    const member = new Member(url.href);
+    const member = new Member(url.href, protocol);
     await within(member.client.start(), `${options.userId} starts`);
     await eventually("connected", () => member.seen.connected.length);
     return member;
   }
 
-  constructor(url) {
+  constructor(url, protocol) {
     this.client = new WebPubSubClient(url, {
-      protocol: WebPubSubJsonProtocol(),
+      protocol,
       autoReconnect: false,
       messageRetryOptions: { maxRetries: 0 },
       // The client's timers outlive its stop() and would keep the process alive.
@@ -77,13 +77,17 @@ describe("@azure/web-pubsub on another node than its clients", () => {
       retryOptions: { maxRetries: 0 },
     });
 
-  /** Runs a test in a hub of its own, with a client for each user. */
+  /** Runs a test in a hub of its own, with a client for each user, in turn of the subprotocol without and
+   * with sequence numbers, which is the default. */
   const withClients = (name, hub, users, body, options = {}) =>
     test(name, { timeout }, async () => {
       const service = backend(hub);
       const members = [];
       try {
-        for (const userId of users) members.push(await Member.start(there, service, { userId, ...options }));
+        for (const userId of users) {
+          const protocol = members.length % 2 === 0 ? WebPubSubJsonProtocol() : undefined;
+          members.push(await Member.start(there, service, protocol, { userId, ...options }));
+        }
         await body(service, ...members);
       } finally {
         for (const member of members) await member.stop();

@@ -3,6 +3,7 @@ the other."""
 
 import unittest
 from contextlib import contextmanager
+from itertools import cycle
 from urllib.parse import urlsplit
 
 from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, ResourceNotFoundError
@@ -19,11 +20,11 @@ BINARY = {"content_type": "application/octet-stream"}
 class Member:
     """A client on a node other than that of its token."""
 
-    def __init__(self, node, service, user, **options):
+    def __init__(self, node, service, protocol, user, **options):
         url = urlsplit(service.get_client_access_token(user_id=user, **options)["url"])
         self.client = WebPubSubClient(
             url._replace(netloc=f"127.0.0.1:{node.port}").geturl(),
-            protocol_type=WebPubSubProtocolType.JSON,
+            protocol_type=protocol,
             auto_reconnect=False,
             message_retry_total=0,
             # This client misses an ack that arrives before it starts to wait.
@@ -61,11 +62,13 @@ class Service(unittest.TestCase):
 
     @contextmanager
     def clients(self, hub, *users, **options):
-        """A backend of a hub, and a client for each user."""
+        """A backend of a hub, and a client for each user, in turn of the subprotocol with sequence numbers,
+        which is the default, and without."""
         service, started = self.backend(hub), []
         try:
-            for user in users:
-                started.append(Member(self.there, service, user, **options))
+            kinds = cycle([WebPubSubProtocolType.JSON_RELIABLE, WebPubSubProtocolType.JSON])
+            for user, kind in zip(users, kinds):
+                started.append(Member(self.there, service, kind, user, **options))
             yield service, *started
         finally:
             for member in started:

@@ -94,6 +94,11 @@ fn what_was_changed_does_not_match() {
         change(&mut head);
         assert_eq!(check(&head, b"hello"), mismatch, "{head:?}");
     }
+    let mut head = post();
+    let names = "host;x-amz-date;{}";
+    let signed = authorization(SCOPE, names, SIGNATURE);
+    set(&mut head, "authorization", &signed);
+    assert_eq!(check(&head, b"hello"), mismatch, "{names}");
     let head = post();
     let signature = Signature::of(&head, KEY_ID, noon()).ok().unwrap();
     let other = SECRET.replace('w', "W");
