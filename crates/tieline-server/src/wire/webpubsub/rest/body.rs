@@ -88,3 +88,25 @@ fn media_type(headers: &HeaderMap) -> Result<Option<String>, Error> {
     let essence = text.split(';').next().unwrap_or_default();
     Ok(Some(essence.trim().to_ascii_lowercase()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use axum::{http::StatusCode, response::IntoResponse};
+    use futures_util::{StreamExt, stream};
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_does_not_come_has_a_deadline() {
+        let start = Instant::now();
+        let first = stream::iter([Ok::<_, Infallible>(Bytes::from_static(b"x"))]);
+        let body = Body::from_stream(first.chain(stream::pending()));
+        let error = message(&HeaderMap::new(), body).await.unwrap_err();
+        let status = error.into_response().status();
+        assert_eq!(status, StatusCode::REQUEST_TIMEOUT);
+        assert_eq!(start.elapsed(), DEADLINE);
+    }
+}
