@@ -7,7 +7,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use tieline::{ClusterConfig, ClusterError, Config};
 
-use super::error::cluster_error;
+use super::{error::cluster_error, upstream::handlers};
 use crate::{
     app::{
         access::Access,
@@ -21,10 +21,7 @@ use crate::{
         error::ConfigErrors,
         names,
         secret::Secret,
-        sections::{
-            hub::{Anonymous, HubSettings},
-            issuers::IssuerTable,
-        },
+        sections::{event_handlers::EventHandlerTable, hub::Anonymous, issuers::IssuerTable},
         settings::{Layers, Settings},
         source,
         values::Values,
@@ -41,9 +38,13 @@ pub(crate) struct Checked {
 }
 
 /// Reads the layers and checks everything.
-pub(crate) fn check(layers: &Layers) -> anyhow::Result<Checked> {
+pub(crate) fn check(
+    layers: &Layers,
+    event_handler: Option<EventHandlerTable>,
+) -> anyhow::Result<Checked> {
     let (settings, values) = layers.load(&source::environment())?;
-    let serve = serve_settings(&settings, &values).map_err(|error| as_set(error, &values))?;
+    let serve = serve_settings(&settings, event_handler, &values)
+        .map_err(|error| as_set(error, &values))?;
     Ok(Checked {
         settings,
         values,
@@ -62,7 +63,11 @@ pub(super) fn as_set(error: anyhow::Error, values: &Values) -> anyhow::Error {
     }
 }
 
-fn serve_settings(settings: &Settings, values: &Values) -> anyhow::Result<ServeSettings> {
+fn serve_settings(
+    settings: &Settings,
+    event_handler: Option<EventHandlerTable>,
+    values: &Values,
+) -> anyhow::Result<ServeSettings> {
     let config = settings.limits.config(&settings.times);
     config.validate().map_err(|error| invalid(&error, values))?;
     if settings.hubs.iter().next().is_none() {
@@ -70,18 +75,19 @@ fn serve_settings(settings: &Settings, values: &Values) -> anyhow::Result<ServeS
             "`only_listed_hubs` is true, but no hub has a table: add one, such as [hub.chat]";
         return Err(ConfigErrors::one(text).into());
     }
-    let verifier = verifier(settings)?.map(Arc::new);
-    let has_tokens = verifier.is_some();
+    let keys = access_keys(settings)?;
+    let verifier = verifier(settings, keys.as_ref())?.map(Arc::new);
+    let anonymous = default_anonymous(verifier.is_some());
     Ok(ServeSettings {
-        listen: check_listen(settings, settings.general.listen, has_tokens)?,
+        listen: check_listen(settings, settings.general.listen, anonymous)?,
         aws: LiveKeyPair::new(aws_key_pair(settings)?),
         tls: settings.tls.read_files()?,
         registry: registry(settings)?,
         cluster: cluster(settings, &config, values)?,
-        rules: rules(settings, verifier.as_ref()),
+        rules: rules(settings, verifier.as_ref(), anonymous),
+        handlers: handlers(settings, event_handler, keys.as_ref(), &config)?,
         config,
         drain_delay: settings.times.drain_delay,
-        upstream: None,
     })
 }
 
@@ -101,11 +107,16 @@ fn invalid(error: &impl ToString, values: &Values) -> ConfigErrors {
     ConfigErrors::one(names::settings_as_set(&error.to_string(), values))
 }
 
-/// Who may connect to which hub. All accept the same tokens, each for itself.
-pub(super) fn rules(settings: &Settings, verifier: Option<&Arc<Verifier>>) -> LiveHubRules {
+/// Who may connect to which hub. All accept the same tokens, each for itself. `default` is for hubs whose
+/// settings do not say who may connect without one.
+pub(super) fn rules(
+    settings: &Settings,
+    verifier: Option<&Arc<Verifier>>,
+    default: Anonymous,
+) -> LiveHubRules {
     LiveHubRules::new(settings.hubs.map(|hub| {
         let roles = Roles::parse(&hub.anonymous_roles);
-        let anonymous = anonymous(hub, verifier.is_some());
+        let anonymous = hub.anonymous.unwrap_or(default);
         Arc::new(HubRules {
             access: Access::new(anonymous, roles, verifier.cloned()),
             origins: hub.origins(),
@@ -113,19 +124,18 @@ pub(super) fn rules(settings: &Settings, verifier: Option<&Arc<Verifier>>) -> Li
     }))
 }
 
-/// Who may connect without a token. If there are tokens, nobody unless said so: a proxy on this machine may send
-/// its own loopback address as the host of every request.
-fn anonymous(hub: &HubSettings, has_tokens: bool) -> Anonymous {
-    let default = if has_tokens {
+/// Who may connect without a token, unless said otherwise. If there are tokens, nobody: a proxy on this machine
+/// may send its own loopback address as the host of every request.
+fn default_anonymous(has_tokens: bool) -> Anonymous {
+    if has_tokens {
         Anonymous::Never
     } else {
         Anonymous::Loopback
-    };
-    hub.anonymous.unwrap_or(default)
+    }
 }
 
 /// The keys that sign, if there are any.
-pub(super) fn access_keys(settings: &Settings) -> anyhow::Result<Option<AccessKeys>> {
+fn access_keys(settings: &Settings) -> anyhow::Result<Option<AccessKeys>> {
     let secondary = settings.keys.secondary.as_ref();
     let secondary = secondary.map(|key| access_key(key, "--secondary-key-file"));
     Ok(match (primary_key(settings)?, secondary.transpose()?) {
@@ -139,20 +149,19 @@ pub(super) fn access_keys(settings: &Settings) -> anyhow::Result<Option<AccessKe
 }
 
 /// What verifies tokens; `None` if there is neither a key nor an issuer. Reads the key sets.
-fn verifier(settings: &Settings) -> anyhow::Result<Option<Verifier>> {
+fn verifier(settings: &Settings, keys: Option<&AccessKeys>) -> anyhow::Result<Option<Verifier>> {
     let endpoints = settings.general.public_endpoints.iter().map(|text| {
         let invalid = |why| ConfigErrors::one(format!("invalid --public-endpoint: {why}"));
         text.parse().map_err(invalid)
     });
     let endpoints = endpoints.collect::<Result<_, _>>()?;
-    let keys = access_keys(settings)?;
     let issuers = settings.issuers.iter().enumerate();
     let issuers = issuers.map(|(index, table)| issuer(index, table));
     let issuers = issuers.collect::<anyhow::Result<Vec<_>>>()?;
     if keys.is_none() && issuers.is_empty() {
         return Ok(None);
     }
-    Ok(Some(Verifier::new(keys.as_ref(), issuers, endpoints)))
+    Ok(Some(Verifier::new(keys, issuers, endpoints)))
 }
 
 /// What signs the requests of backends that were written for AWS.
@@ -204,10 +213,11 @@ pub(super) fn registry(settings: &Settings) -> anyhow::Result<Option<RegistrySet
 pub(super) fn check_listen(
     settings: &Settings,
     address: SocketAddr,
-    has_tokens: bool,
+    default: Anonymous,
 ) -> Result<SocketAddr, ConfigErrors> {
     let mut hubs = settings.hubs.iter();
-    let for_this_machine = hubs.find(|(_, hub)| anonymous(hub, has_tokens) == Anonymous::Loopback);
+    let for_this_machine =
+        hubs.find(|(_, hub)| hub.anonymous.unwrap_or(default) == Anonymous::Loopback);
     match for_this_machine {
         Some((hub, _)) if !address.ip().is_loopback() => {
             let of_hub = hub.map_or_else(String::new, |hub| format!(" of the hub {hub}"));
@@ -238,7 +248,11 @@ mod tests {
                 is_used: |_| true,
             };
             let (settings, _) = layers.load(&variables).unwrap();
-            let checked = check_listen(&settings, address.parse().unwrap(), has_tokens);
+            let checked = check_listen(
+                &settings,
+                address.parse().unwrap(),
+                default_anonymous(has_tokens),
+            );
             checked.map_err(|error| error.to_string())
         };
         let public = "0.0.0.0:8080";

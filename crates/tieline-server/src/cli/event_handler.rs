@@ -1,27 +1,21 @@
-//! The flags of the event handler: the server of the application that gets the events of clients.
+//! The flags of the event handler: the short form of a table in `hub_defaults.event_handlers`.
 //!
-//! Owns the files that they name, and their defaults. Must not know what is sent. Invariant: the token is in
-//! no text.
+//! Owns their names and defaults. Must not check what they mean, which `upstream` does for tables too.
+//! Invariant: the token is in no text.
 
 use std::{
-    net::IpAddr,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use anyhow::Context;
-use aws_lc_rs::hmac;
-use clap::{Args, ValueEnum};
-use http::HeaderValue;
-use tieline::Config;
+use clap::Args;
 
-use crate::{
-    app::key::{AccessKey, AccessKeys},
-    config::error::ConfigErrors,
-    wire::webpubsub::upstream::{
-        Patterns, UrlTemplate,
-        settings::{GroupEvents, HandlerSettings, SystemEvents, UpstreamSettings},
-    },
+use crate::config::{
+    option::Setting,
+    secret::Secret,
+    sections::event_handlers::{EventHandlerTable, GroupEventName, SystemEvent},
+    url_template::UrlTemplate,
 };
 
 #[derive(Debug, Args)]
@@ -38,8 +32,8 @@ pub(super) struct EventHandlerFlags {
     #[arg(
         long,
         value_name = "EVENTS",
-        value_enum,
         value_delimiter = ',',
+        value_parser = system_event,
         default_value = "connect,connected,disconnected",
         env = "TIELINE_EVENT_HANDLER_SYSTEM_EVENTS"
     )]
@@ -90,11 +84,6 @@ pub(super) struct EventHandlerFlags {
         env = "TIELINE_EVENT_HANDLER_CONCURRENCY"
     )]
     event_handler_concurrency: u32,
-    /// Host by which the event handler knows this server [default: the IP address of --listen]
-    ///
-    /// It is the WebHook-Request-Origin of requests, which the event handler must allow.
-    #[arg(long, value_name = "HOST", env = "TIELINE_EVENT_HANDLER_ORIGIN", value_parser = origin)]
-    event_handler_origin: Option<HeaderValue>,
     /// File with the token to send as Authorization: Bearer
     #[arg(long, value_name = "FILE", env = "TIELINE_EVENT_HANDLER_BEARER_FILE")]
     event_handler_bearer_file: Option<PathBuf>,
@@ -103,106 +92,40 @@ pub(super) struct EventHandlerFlags {
     event_handler_ca: Option<PathBuf>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum SystemEvent {
-    /// Before a client is connected; the answer decides
-    Connect,
-    /// When a client is connected
-    Connected,
-    /// When a client is gone
-    Disconnected,
-}
-
 impl EventHandlerFlags {
-    /// Where the events of clients go, if anywhere. `listen` is the address for clients, and `keys` sign.
-    pub(super) fn settings(
-        &self,
-        listen: IpAddr,
-        keys: Option<&AccessKeys>,
-        config: &Config,
-    ) -> anyhow::Result<Option<UpstreamSettings>> {
+    /// The table that the flags stand for, if there is a URL.
+    pub(super) fn table(&self) -> anyhow::Result<Option<EventHandlerTable>> {
         let Some(url) = &self.event_handler else {
             return Ok(None);
         };
-        let connect_timeout = Duration::from_secs(self.event_handler_connect_timeout);
-        if connect_timeout >= config.decision_timeout {
-            let text = "--event-handler-connect-timeout must be less than --decision-timeout";
-            return Err(ConfigErrors::one(text).into());
-        }
-        let wants = |event| self.event_handler_system_events.contains(&event);
-        let groups = patterns(Patterns::exact(&self.event_handler_groups))?;
-        let handler = HandlerSettings {
-            url: url.clone(),
-            system_events: SystemEvents {
-                connect: wants(SystemEvent::Connect),
-                connected: wants(SystemEvent::Connected),
-                disconnected: wants(SystemEvent::Disconnected),
-            },
-            user_events: patterns(Patterns::any_case(&self.event_handler_user_events))?,
-            group_events: GroupEvents {
-                joined: true,
-                left: true,
-                groups,
-            },
-            connect_timeout,
+        let bearer = self.event_handler_bearer_file.as_deref().map(bearer);
+        Ok(Some(EventHandlerTable {
+            url: Some(url.clone()),
+            system_events: self.event_handler_system_events.clone(),
+            user_events: Some(self.event_handler_user_events.clone()),
+            group_events: vec![GroupEventName::Joined, GroupEventName::Left],
+            group_filters: Some(self.event_handler_groups.clone()),
+            connect_timeout: Duration::from_secs(self.event_handler_connect_timeout),
             event_timeout: Duration::from_secs(self.event_handler_timeout),
             concurrency: self.event_handler_concurrency as usize,
-            authorization: self.bearer()?,
-            ca: self.event_handler_ca.as_deref().map(read).transpose()?,
-        };
-        let host = match &self.event_handler_origin {
-            Some(host) => host.clone(),
-            None => HeaderValue::from_str(&listen.to_string())?,
-        };
-        Ok(Some(UpstreamSettings {
-            host,
-            keys: keys.map_or_else(Vec::new, signing_keys),
-            handlers: vec![handler],
-            max_groups: config.groups_per_connection,
+            bearer: bearer.transpose()?,
+            ca: self.event_handler_ca.clone(),
         }))
     }
+}
 
-    fn bearer(&self) -> anyhow::Result<Option<HeaderValue>> {
-        let Some(path) = &self.event_handler_bearer_file else {
-            return Ok(None);
-        };
-        let file = read(path)?;
-        let token = file.trim_ascii();
-        let header = HeaderValue::from_bytes(&[b"Bearer ", token].concat());
-        let mut header = header.ok().filter(|_| !token.is_empty()).ok_or_else(|| {
-            let path = path.display();
-            ConfigErrors::one(format!("{path} must have one line: the token"))
-        })?;
-        header.set_sensitive(true);
-        Ok(Some(header))
+fn system_event(word: &str) -> Result<SystemEvent, String> {
+    match word {
+        "connect" => Ok(SystemEvent::Connect),
+        "connected" => Ok(SystemEvent::Connected),
+        "disconnected" => Ok(SystemEvent::Disconnected),
+        _ => Err(format!("expected {}", SystemEvent::EXPECTED)),
     }
 }
 
-/// Both keys sign, so that handlers can replace theirs at any time.
-fn signing_keys(keys: &AccessKeys) -> Vec<hmac::Key> {
-    let all = [Some(&keys.primary), keys.secondary.as_ref()];
-    let all = all.into_iter().flatten();
-    let key = |key: &AccessKey| hmac::Key::new(hmac::HMAC_SHA256, key.expose().as_bytes());
-    all.map(key).collect()
-}
-
-fn patterns(list: Result<Patterns, String>) -> Result<Patterns, ConfigErrors> {
-    let problem = |pattern| {
-        format!(
-            "invalid pattern {pattern:?}: it has more than five stars, or ends with a backslash"
-        )
-    };
-    list.map_err(|pattern| ConfigErrors::one(problem(pattern)))
-}
-
-fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
-    std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
-}
-
-fn origin(text: &str) -> Result<HeaderValue, String> {
-    let expected = || "expected a host name, such as ws.example.org".to_owned();
-    if text.is_empty() || text.contains(['/', ',', ' ', '*']) {
-        return Err(expected());
-    }
-    HeaderValue::from_str(text).map_err(|_| expected())
+/// The token of a file, without blanks and line breaks around it.
+fn bearer(path: &Path) -> anyhow::Result<Secret> {
+    let text = std::fs::read_to_string(path);
+    let text = text.with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(Secret::new(text.trim()))
 }

@@ -16,3 +16,4 @@ mod flags;
 pub(crate) mod key;
 mod serve;
 mod token;
+mod upstream;

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{
-    configuration::{Checked, access_keys, as_set, check},
+    configuration::{Checked, as_set, check},
     error::in_terms_of_flags,
     event_handler::EventHandlerFlags,
     flags::{Flags, Subset},
@@ -16,8 +16,8 @@ use super::{
 use crate::{
     config::{option::Opt, settings::Layers},
     supervisor::{
-        reload::{Reload, SetLog},
-        serve::serve,
+        reload::{Live, Reload, SetLog},
+        serve::{ServeSettings, serve},
     },
 };
 
@@ -52,15 +52,7 @@ impl Serve {
 
     /// Reads the configuration and checks it.
     pub(crate) fn check(&self) -> anyhow::Result<Checked> {
-        let mut checked = check(&self.layers())?;
-        let keys = access_keys(&checked.settings)?;
-        let serve = &mut checked.serve;
-        let listen = serve.listen.ip();
-        let upstream = self
-            .event_handler
-            .settings(listen, keys.as_ref(), &serve.config);
-        serve.upstream = upstream?;
-        Ok(checked)
+        check(&self.layers(), self.event_handler.table()?)
     }
 
     /// Serves until a signal. `set_log` replaces the levels of the log.
@@ -77,15 +69,22 @@ impl Serve {
         let reload = Reload {
             started: settings,
             set_log,
-            rules: start.rules.clone(),
-            aws: start.aws.clone(),
+            live: live(&start),
             load: Box::new(move || {
                 let checked = self.check()?;
-                Ok((checked.settings, checked.serve.rules))
+                Ok((checked.settings, live(&checked.serve)))
             }),
         };
         let served = serve(start, reload).await;
         served.map_err(|error| as_set(in_terms_of_flags(error, |_| "--listen"), &values))
+    }
+}
+
+fn live(settings: &ServeSettings) -> Live {
+    Live {
+        rules: settings.rules.clone(),
+        aws: settings.aws.clone(),
+        handlers: settings.handlers.clone(),
     }
 }
 

@@ -15,7 +15,10 @@ use super::{
     hub_name::HubName,
     known::{self, Known},
     option::{Opt, Raw},
-    sections::hub::HubSettings,
+    sections::{
+        event_handlers::{EventHandlerTable, LIST},
+        hub::HubSettings,
+    },
     source::Source,
     values::{Values, hub_scope, list_scope},
 };
@@ -73,11 +76,7 @@ impl File<'_> {
                 (Some(Known::List(list, options)), DeValue::Array(_)) => {
                     self.add_list(values, list, options, value);
                 }
-                (Some(Known::List(..)), _) => {
-                    let text =
-                        format!("{source}: invalid `{path}`: expected tables, as in [[{path}]]");
-                    values.errors.add(text);
-                }
+                (Some(Known::List(..)), _) => values.errors.add(not_a_list(&source, &path)),
                 (Some(Known::Hubs), DeValue::Table(_)) => self.add_hubs(values, inner(value)),
                 (Some(Known::Table), _) => {
                     let text =
@@ -106,6 +105,7 @@ impl File<'_> {
                         values,
                         &hub_scope(name.as_str()),
                         HubSettings::OPTIONS,
+                        &[(LIST, EventHandlerTable::OPTIONS)],
                         inner(value),
                     );
                     continue;
@@ -126,7 +126,7 @@ impl File<'_> {
     fn add_list(
         &self,
         values: &mut Values,
-        list: &'static str,
+        list: &str,
         options: &'static [Opt],
         value: Spanned<DeValue<'_>>,
     ) {
@@ -134,24 +134,23 @@ impl File<'_> {
         let DeValue::Array(items) = value.into_inner() else {
             return;
         };
-        values.lists.insert(list, items.len());
+        values.lists.insert(list.to_owned(), (options, items.len()));
         for (index, item) in items.into_iter().enumerate() {
             if matches!(item.get_ref(), DeValue::Table(_)) {
-                self.add_scope(values, &list_scope(list, index), options, inner(item));
+                self.add_scope(values, &list_scope(list, index), options, &[], inner(item));
             } else {
-                values.errors.add(format!(
-                    "{source}: invalid `{list}`: expected tables, as in [[{list}]]"
-                ));
+                values.errors.add(not_a_list(&source, list));
             }
         }
     }
 
-    /// Adds a table of which there are several.
+    /// Adds a table of which there are several. `lists` are the lists of tables that are in it.
     fn add_scope(
         &self,
         values: &mut Values,
         scope: &str,
         options: &'static [Opt],
+        lists: &[(&str, &'static [Opt])],
         table: DeTable<'_>,
     ) {
         for (key, value) in in_order(table) {
@@ -159,12 +158,23 @@ impl File<'_> {
             let name = key.get_ref();
             if let Some(option) = options.iter().find(|option| option.name == name) {
                 set(values, option, Some(scope), value, source);
+            } else if let Some((list, options)) = lists.iter().find(|(list, _)| *list == name) {
+                let list = format!("{scope}.{list}");
+                if matches!(value.get_ref(), DeValue::Array(_)) {
+                    self.add_list(values, &list, options, value);
+                } else {
+                    values.errors.add(not_a_list(&source, &list));
+                }
             } else {
                 let unknown = known::unknown_in(scope, options, name);
                 values.errors.add(format!("{source}: {unknown}"));
             }
         }
     }
+}
+
+fn not_a_list(source: &Source, list: &str) -> String {
+    format!("{source}: invalid `{list}`: expected tables, as in [[{list}]]")
 }
 
 /// As the file has them, so that errors come in the order of lines.

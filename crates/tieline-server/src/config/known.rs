@@ -3,8 +3,16 @@
 use super::{
     option::{Opt, shout},
     sections::{
-        aws::Aws, cluster::ClusterSettings, general::General, hub::HubSettings,
-        issuers::IssuerTable, keys::Keys, limits::Limits, log::LogSettings, times::Times,
+        aws::Aws,
+        cluster::ClusterSettings,
+        event_handlers::{DEFAULT_LIST, EventHandlerTable},
+        general::General,
+        hub::HubSettings,
+        issuers::IssuerTable,
+        keys::Keys,
+        limits::Limits,
+        log::LogSettings,
+        times::Times,
         tls::TlsSettings,
     },
     suggest,
@@ -28,7 +36,10 @@ pub(crate) const TABLES: [(&str, &[Opt]); 9] = [
 const HUBS: &str = "hub";
 
 /// The lists of tables, each with the options of a table.
-pub(crate) const LISTS: [(&str, &[Opt]); 1] = [("issuers", IssuerTable::OPTIONS)];
+pub(crate) const LISTS: [(&str, &[Opt]); 2] = [
+    (DEFAULT_LIST, EventHandlerTable::OPTIONS),
+    ("issuers", IssuerTable::OPTIONS),
+];
 
 /// All options but those of lists, in the order of the file.
 pub(crate) fn options() -> impl Iterator<Item = &'static Opt> {

@@ -28,4 +28,5 @@ mod tests;
 pub(crate) mod text;
 mod types;
 mod units;
+pub(crate) mod url_template;
 pub(crate) mod values;

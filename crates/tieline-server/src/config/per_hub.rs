@@ -40,7 +40,7 @@ impl<T> PerHub<T> {
     }
 
     /// The value of hubs without a table.
-    pub(super) fn defaults(&self) -> &T {
+    pub(crate) fn defaults(&self) -> &T {
         &self.defaults
     }
 
@@ -49,13 +49,28 @@ impl<T> PerHub<T> {
         self.listed.keys()
     }
 
-    pub(super) fn is_listed(&self, hub: &HubName) -> bool {
-        self.listed.contains_key(hub)
+    /// The value of a hub with a table.
+    pub(super) fn own(&self, hub: &HubName) -> Option<&T> {
+        self.listed.get(hub)
     }
 
     /// The value that a hub has or would have.
     pub(super) fn own_or_default(&self, hub: &HubName) -> &T {
         self.listed.get(hub).unwrap_or(&self.defaults)
+    }
+
+    /// What `make` makes of each value, which is that of a hub or the default. Fails as it does.
+    pub(crate) fn try_map<U, E>(
+        &self,
+        make: impl Fn(Option<&HubName>, &T) -> Result<U, E>,
+    ) -> Result<PerHub<U>, E> {
+        let listed = self.listed.iter();
+        let listed = listed.map(|(hub, value)| Ok((hub.clone(), make(Some(hub), value)?)));
+        Ok(PerHub {
+            defaults: make(None, &self.defaults)?,
+            listed: listed.collect::<Result<_, E>>()?,
+            only_listed: self.only_listed,
+        })
     }
 
     /// What `make` makes of each value.

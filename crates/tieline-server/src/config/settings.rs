@@ -13,8 +13,16 @@ use super::{
     option::{Opt, Raw},
     per_hub::PerHub,
     sections::{
-        aws::Aws, cluster::ClusterSettings, general::General, hub::HubSettings,
-        issuers::IssuerTable, keys::Keys, limits::Limits, log::LogSettings, times::Times,
+        aws::Aws,
+        cluster::ClusterSettings,
+        event_handlers::{DEFAULT_LIST, EventHandlerTable, LIST},
+        general::General,
+        hub::HubSettings,
+        issuers::IssuerTable,
+        keys::Keys,
+        limits::Limits,
+        log::LogSettings,
+        times::Times,
         tls::TlsSettings,
     },
     source::{Environment, Source},
@@ -34,6 +42,8 @@ pub(crate) struct Settings {
     pub(crate) times: Times,
     pub(crate) log: LogSettings,
     pub(crate) hubs: PerHub<HubSettings>,
+    /// `None` for hubs that have the list of all hubs.
+    pub(crate) event_handlers: PerHub<Option<Vec<EventHandlerTable>>>,
 }
 
 /// A flag of the command line.
@@ -84,8 +94,17 @@ impl Settings {
             (hub.clone(), HubSettings::read(&reader.scope(scope)))
         };
         let general = General::read(&reader);
-        let issuers = 0..values.lists.get("issuers").copied().unwrap_or(0);
+        let issuers = 0..values.list("issuers").unwrap_or(0);
         let issuer = |index| IssuerTable::read(&reader.scope(list_scope("issuers", index)));
+        let handlers = |list: &str| {
+            let handler = |index| EventHandlerTable::read(&reader.scope(list_scope(list, index)));
+            let count = values.list(list)?;
+            Some((0..count).map(handler).collect::<Vec<_>>())
+        };
+        let handlers_of = |hub: &HubName| {
+            let list = format!("{}.{LIST}", hub_scope(hub.as_str()));
+            (hub.clone(), handlers(&list))
+        };
         let settings = Self {
             keys: Keys::read(&reader),
             issuers: issuers.map(issuer).collect(),
@@ -98,6 +117,11 @@ impl Settings {
             hubs: PerHub::new(
                 HubSettings::read(&reader),
                 values.hubs.iter().map(hub).collect(),
+                general.only_listed_hubs,
+            ),
+            event_handlers: PerHub::new(
+                handlers(DEFAULT_LIST),
+                values.hubs.iter().map(handlers_of).collect(),
                 general.only_listed_hubs,
             ),
             general,
@@ -135,11 +159,21 @@ impl Settings {
         let (old, new) = (&self.hubs, &other.hubs);
         let differing = old.defaults().changes(new.defaults()).into_iter();
         let mut changes: Vec<_> = differing.map(|option| (option.path(), option)).collect();
+        let (handlers, others) = (&self.event_handlers, &other.event_handlers);
+        let defaults = handler_changes(
+            DEFAULT_LIST,
+            handlers.defaults().as_ref(),
+            others.defaults().as_ref(),
+        );
+        changes.extend(defaults);
         let names: BTreeSet<_> = old.names().chain(new.names()).collect();
         for name in names {
             let scope = hub_scope(name.as_str());
+            let list = format!("{scope}.{LIST}");
+            let [own, others] = [handlers, others].map(|lists| lists.own(name)?.as_ref());
+            changes.extend(handler_changes(&list, own, others));
             let differing = old.own_or_default(name).changes(new.own_or_default(name));
-            if differing.is_empty() && old.is_listed(name) != new.is_listed(name) {
+            if differing.is_empty() && old.own(name).is_some() != new.own(name).is_some() {
                 // A table that says what holds without it.
                 changes.push((scope, &HubSettings::OPTIONS[0]));
                 continue;
@@ -149,6 +183,24 @@ impl Settings {
         }
         changes
     }
+}
+
+/// What differs between the lists of event handlers at a place.
+fn handler_changes(
+    list: &str,
+    old: Option<&Vec<EventHandlerTable>>,
+    new: Option<&Vec<EventHandlerTable>>,
+) -> Vec<(String, &'static Opt)> {
+    if old.map(Vec::len) != new.map(Vec::len) {
+        return vec![(list.to_owned(), &EventHandlerTable::OPTIONS[0])];
+    }
+    let tables = old.into_iter().flatten().zip(new.into_iter().flatten());
+    let changes = tables.enumerate().flat_map(|(index, (old, new))| {
+        let scope = list_scope(list, index);
+        let differing = old.changes(new).into_iter();
+        differing.map(move |option| (path(option, Some(&scope)), option))
+    });
+    changes.collect()
 }
 
 /// Without a registry, what is said about the cluster has no effect. It is a mistake, unless a stronger layer

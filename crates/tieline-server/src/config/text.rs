@@ -5,7 +5,7 @@
 use super::{
     known::{LISTS, TABLES, options},
     option::Opt,
-    sections::{hub::HubSettings, issuers::IssuerTable},
+    sections::hub::HubSettings,
     settings::Settings,
     values::{HUB_DEFAULTS, Values, hub_scope, list_scope, path},
 };
@@ -89,11 +89,13 @@ fn comment(prose: &str) -> Vec<String> {
 /// What is in force, and from where.
 pub(crate) fn in_force(settings: &Settings, values: &Values) -> String {
     let all = options().map(|option| line(option, values, None));
-    let issuers = (0..settings.issuers.len()).map(|index| list_scope("issuers", index));
-    let issuers = issuers.map(|scope| set_in(&scope, IssuerTable::OPTIONS, values));
+    let lists = values.lists.iter().flat_map(|(list, (options, count))| {
+        let scopes = (0..*count).map(move |index| list_scope(list, index));
+        scopes.map(|scope| set_in(&scope, options, values))
+    });
     let hubs = settings.hubs.names().map(|hub| hub_scope(hub.as_str()));
     let hubs = hubs.map(|scope| set_in(&scope, HubSettings::OPTIONS, values));
-    all.chain(issuers).chain(hubs).collect()
+    all.chain(hubs).chain(lists).collect()
 }
 
 /// What is set of a table of which there are several.

@@ -33,8 +33,8 @@ pub(crate) struct Values {
     entries: BTreeMap<String, Entry>,
     /// The hubs with a table.
     pub(super) hubs: BTreeSet<HubName>,
-    /// How many tables a list of tables has.
-    pub(super) lists: BTreeMap<&'static str, usize>,
+    /// The lists of tables by their place, each with the options of a table and how many tables it has.
+    pub(super) lists: BTreeMap<String, (&'static [Opt], usize)>,
     environment: Environment,
     pub(super) errors: ConfigErrors,
     /// What is probably a mistake, but need not be.
@@ -115,6 +115,11 @@ impl Values {
     fn has_file(&self) -> bool {
         let mut sources = self.entries.values().map(|entry| &entry.source);
         sources.any(|source| matches!(source, Source::File { .. }))
+    }
+
+    /// How many tables a list of tables has, if it was set.
+    pub(super) fn list(&self, place: &str) -> Option<usize> {
+        self.lists.get(place).map(|(_, count)| *count)
     }
 
     /// What of a table is set, in the order of names.

@@ -6,6 +6,7 @@
 
 use std::{io::Write, net::SocketAddr, sync::Arc, time::Duration};
 
+use anyhow::Context;
 use tieline::{
     Cluster, ClusterConfig, Config, Hub, Listener,
     registry::{MemoryRegistry, Registry},
@@ -22,8 +23,15 @@ use crate::{
     app::{
         filter,
         hubs::{Hubs, LiveHubRules},
+        key::AccessKey,
     },
-    demo::{chat::Chat, nodes::Nodes, page},
+    config::hub_name::HubName,
+    demo::{
+        chat::{Chat, HUB},
+        negotiate,
+        nodes::Nodes,
+        page,
+    },
     wire,
 };
 
@@ -34,6 +42,10 @@ pub(crate) struct DemoSettings {
     pub(crate) second: Option<SocketAddr>,
     /// Who may connect to which hub.
     pub(crate) rules: LiveHubRules,
+    /// Signs the tokens of the pages.
+    pub(crate) key: AccessKey,
+    /// What the pages may do.
+    pub(crate) roles: Vec<String>,
     pub(crate) config: Config,
     pub(crate) registry: Option<RegistrySettings>,
 }
@@ -54,14 +66,19 @@ pub(crate) async fn demo(settings: DemoSettings) -> anyhow::Result<()> {
     let nodes: Nodes = addresses.collect();
     let pages: Vec<_> = nodes.pages().collect();
     let supervisor = Supervisor::new();
+    let hub: HubName = HUB.parse().map_err(anyhow::Error::msg)?;
     let mut served = Vec::new();
     for started in started {
         let page = page::routes(started.page, &pages);
-        let chat = Chat::start(&started.cluster, nodes.clone())?;
-        let phase = supervisor.phase();
         let hubs = Hubs::new(started.cluster.clone(), settings.rules.clone());
-        let node = ReadyNode::new(started.listener, started.cluster, Some(chat), hubs, phase)
-            .with_routes(page);
+        let hub = hubs
+            .get(&hub)
+            .context("the hub of the chat does not exist")?;
+        let chat = Chat::start(hub.handle().cluster().clone(), nodes.clone());
+        let tokens = negotiate::routes(hub, settings.key.clone(), settings.roles.clone());
+        let phase = supervisor.phase();
+        let node = ReadyNode::new(started.listener, started.cluster, chat, hubs, phase)
+            .with_routes(page.merge(tokens));
         served.push(node);
     }
     welcome(&pages)?;

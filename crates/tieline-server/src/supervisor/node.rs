@@ -24,7 +24,7 @@ impl<E: Events> ReadyNode<E> {
     pub(super) fn new(
         listener: Listener,
         cluster: Cluster,
-        events: Option<E>,
+        events: E,
         hubs: Hubs,
         phase: watch::Receiver<ServingPhase>,
     ) -> Self {

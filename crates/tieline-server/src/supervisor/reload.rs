@@ -13,11 +13,11 @@ use tracing_subscriber::EnvFilter;
 use crate::{
     app::hubs::LiveHubRules,
     config::settings::Settings,
-    wire::aws::key_pair::{KeyPair, LiveKeyPair},
+    wire::{aws::key_pair::LiveKeyPair, webpubsub::upstream::LiveHandlers},
 };
 
-/// Reads and checks the configuration, and what it says about who may connect.
-pub(crate) type Load = Box<dyn Fn() -> anyhow::Result<(Settings, LiveHubRules)> + Send>;
+/// Reads and checks the configuration.
+pub(crate) type Load = Box<dyn Fn() -> anyhow::Result<(Settings, Live)> + Send>;
 /// Replaces the levels of the log.
 pub(crate) type SetLog = Box<dyn Fn(EnvFilter) -> anyhow::Result<()> + Send>;
 
@@ -27,9 +27,18 @@ pub(crate) struct Reload {
     pub(crate) started: Settings,
     pub(crate) load: Load,
     pub(crate) set_log: SetLog,
+    pub(crate) live: Live,
+}
+
+/// What a running node looks up whenever it needs it.
+#[derive(Clone)]
+pub(crate) struct Live {
     /// Who may connect to which hub.
     pub(crate) rules: LiveHubRules,
+    /// What signs the requests of backends to `@connections`.
     pub(crate) aws: LiveKeyPair,
+    /// Where the events of each hub go.
+    pub(crate) handlers: LiveHandlers,
 }
 
 impl Reload {
@@ -41,10 +50,10 @@ impl Reload {
             while hangup.recv().await.is_some() {
                 // It reads files, which may be slow.
                 match block_in_place(&self.load) {
-                    Ok((settings, rules)) => {
-                        self.rules.replace(&rules);
-                        // Checked when it was loaded.
-                        self.aws.replace(KeyPair::of(&settings.aws).ok().flatten());
+                    Ok((settings, live)) => {
+                        self.live.rules.replace(&live.rules);
+                        self.live.aws.replace(&live.aws);
+                        self.live.handlers.replace(&live.handlers);
                         self.apply(&applied, &settings);
                         applied = settings;
                     }

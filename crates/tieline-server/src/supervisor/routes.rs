@@ -64,7 +64,6 @@ mod tests {
     use tieline::{Cluster, ClusterConfig, Config, Hub, registry::MemoryRegistry};
 
     use super::*;
-    use crate::wire::webpubsub::upstream::Upstream;
 
     #[test]
     fn an_unreachable_registry_is_reported_but_the_node_stays_ready() {
@@ -94,8 +93,7 @@ mod tests {
             };
             let hub = Hub::new(Config::default()).unwrap();
             let cluster = Cluster::start(hub, registry.clone(), config).await.unwrap();
-            let handler = WebPubSub::<Upstream>::new(cluster.clone(), None);
-            Node::in_cluster(cluster, handler)
+            Node::in_cluster(cluster, ())
         };
         let first = node(None).await;
         let address = first.cluster().unwrap().address().unwrap();

@@ -20,7 +20,7 @@ use crate::{
     wire::{
         self,
         aws::{self, key_pair::LiveKeyPair},
-        webpubsub::upstream::{Upstream, settings::UpstreamSettings},
+        webpubsub::upstream::{LiveHandlers, Upstream},
     },
 };
 
@@ -33,7 +33,7 @@ pub(crate) struct ServeSettings {
     /// What signs the requests of backends to `@connections`.
     pub(crate) aws: LiveKeyPair,
     /// Where events of clients go.
-    pub(crate) upstream: Option<UpstreamSettings>,
+    pub(crate) handlers: LiveHandlers,
     pub(crate) config: Config,
     pub(crate) registry: Option<RegistrySettings>,
     pub(crate) cluster: ClusterConfig,
@@ -43,7 +43,7 @@ pub(crate) struct ServeSettings {
 /// Serves until a signal. SIGHUP reloads from the beginning, also while the node joins its cluster.
 pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Result<()> {
     let reloads = reload.start()?;
-    let upstream = settings.upstream.map(Upstream::new).transpose()?;
+    let upstream = Upstream::new(settings.handlers);
     let mut listener = listen::bind(settings.listen).await?;
     if let Some(tls) = settings.tls {
         listener = listener.tls(tls);

@@ -16,6 +16,10 @@ section! {
             "URLs under which clients reach the server, such as \"https://example.org\".",
             "If set, scheme, host and port of the audience of a token must be those of one of them.",
             flag: "public-endpoint", variable: "TIELINE_PUBLIC_ENDPOINTS", metavar: "URL", without: "any", live: true;
+        event_handler_origin: Option<String> = None,
+            "Host by which event handlers know this server, such as \"ws.example.org\".",
+            "It is the WebHook-Request-Origin of requests, which event handlers must allow.",
+            flag: "event-handler-origin", metavar: "HOST", without: "the IP address of `listen`", live: true;
         only_listed_hubs: bool = false,
             "Serve only hubs that have a table of their own.",
             "A hub without a table does not exist then, so that a mistyped name is noticed.",

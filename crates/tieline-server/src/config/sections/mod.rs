@@ -5,6 +5,7 @@
 
 pub(crate) mod aws;
 pub(crate) mod cluster;
+pub(crate) mod event_handlers;
 pub(crate) mod general;
 pub(crate) mod hub;
 pub(crate) mod issuers;

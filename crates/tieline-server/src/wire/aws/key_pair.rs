@@ -63,9 +63,9 @@ impl LiveKeyPair {
         self.0.load_full()
     }
 
-    /// Requests from now on are signed with this pair, or refused.
-    pub(crate) fn replace(&self, pair: Option<KeyPair>) {
-        self.0.store(pair.map(Arc::new));
+    /// Requests from now on are signed with this pair, or refused. `other` is not used any more.
+    pub(crate) fn replace(&self, other: &Self) {
+        self.0.store(other.load());
     }
 }
 

@@ -29,7 +29,7 @@ use crate::app::{
 const MAX_BYTES: usize = 64 << 20;
 
 pub(super) struct Dispatcher<E> {
-    events: Option<Arc<E>>,
+    events: Arc<E>,
     /// One for each connection with events that wait.
     tasks: TaskTracker,
     bytes: Arc<Semaphore>,
@@ -46,9 +46,9 @@ pub(super) enum ReplyTo {
 }
 
 impl<E: Events> Dispatcher<E> {
-    pub(super) fn new(events: Option<E>) -> Self {
+    pub(super) fn new(events: E) -> Self {
         Self {
-            events: events.map(Arc::new),
+            events: Arc::new(events),
             tasks: TaskTracker::new(),
             bytes: Arc::new(Semaphore::new(MAX_BYTES)),
         }
@@ -173,8 +173,8 @@ impl<E: Events> Dispatcher<E> {
     }
 
     fn handler_of(&self, hub: &str, event: EventKind<'_>) -> Option<Arc<E>> {
-        let events = self.events.as_ref();
-        events.filter(|events| events.handles(hub, event)).cloned()
+        let events = &self.events;
+        events.handles(hub, event).then(|| Arc::clone(events))
     }
 }
 

@@ -122,7 +122,7 @@ impl<E: Events> Handler for WebPubSub<E> {
 }
 
 impl<E: Events> WebPubSub<E> {
-    pub(crate) fn new(cluster: Cluster, events: Option<E>) -> Self {
+    pub(crate) fn new(cluster: Cluster, events: E) -> Self {
         Self {
             cluster,
             events: Dispatcher::new(events),

@@ -5,6 +5,7 @@ mod connect;
 mod events;
 mod handler;
 mod hostile;
+mod hubs;
 mod order;
 mod reach;
 mod replies;

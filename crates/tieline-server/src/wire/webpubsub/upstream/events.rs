@@ -1,10 +1,14 @@
-//! The event handlers of a hub, as the application behind the wire.
+//! The event handlers of the hubs, as the application behind the wire.
 //!
 //! Owns which of them gets an event, and what becomes of events that none has answered. Must not know how they
 //! are reached.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
+use arc_swap::ArcSwap;
 use serde_json::json;
 use tieline::{Bytes, CloseReason, StatusCode};
 
@@ -14,7 +18,7 @@ use super::{
     handler::{EventError, EventHandler},
     memory::Memory,
     reply,
-    settings::UpstreamSettings,
+    settings::{HandlerSettings, UpstreamSettings},
 };
 use crate::{
     app::{
@@ -24,6 +28,7 @@ use crate::{
         },
         payload::{DataType, Payload},
     },
+    config::per_hub::PerHub,
     webhook::{
         client::{AuthorityError, ClientError},
         endpoint::{CallError, Patience},
@@ -31,34 +36,69 @@ use crate::{
     wire::webpubsub::outgoing::close_text,
 };
 
+/// The event handlers of all hubs at the moment: a reload replaces them. Clones share them.
+#[derive(Debug, Clone)]
+pub(crate) struct LiveHandlers(Arc<ArcSwap<Handlers>>);
+
+/// The event handlers of all hubs. Hubs that have the same list share its endpoints.
+#[derive(Debug)]
+struct Handlers {
+    lists: PerHub<Arc<[Arc<EventHandler>]>>,
+    max_groups: usize,
+}
+
+impl LiveHandlers {
+    pub(crate) fn new(settings: UpstreamSettings) -> Result<Self, AuthorityError> {
+        let UpstreamSettings {
+            host,
+            keys,
+            handlers,
+            max_groups,
+        } = settings;
+        let sender = Arc::new(Sender { host, keys });
+        let start = |list: &[Arc<HandlerSettings>]| {
+            let handler = |settings: &Arc<HandlerSettings>| {
+                EventHandler::new(Arc::clone(settings), Arc::clone(&sender)).map(Arc::new)
+            };
+            list.iter().map(handler).collect::<Result<Arc<[_]>, _>>()
+        };
+        let defaults = start(handlers.defaults().as_deref().unwrap_or_default())?;
+        let lists = handlers.try_map(|_, own| match own {
+            Some(own) => start(own),
+            None => Ok(Arc::clone(&defaults)),
+        })?;
+        Ok(Self(Arc::new(ArcSwap::from_pointee(Handlers {
+            lists,
+            max_groups,
+        }))))
+    }
+
+    /// Gets the events from now on. Those that are under way stay where they are; `other` is not used any more.
+    pub(crate) fn replace(&self, other: &Self) {
+        self.0.store(other.0.load_full());
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Upstream {
-    sender: Sender,
-    handlers: Vec<EventHandler>,
-    max_groups: usize,
+    handlers: LiveHandlers,
     /// How many events were given up that nobody waits for.
     given_up: AtomicU64,
 }
 
 impl Upstream {
-    pub(crate) fn new(settings: UpstreamSettings) -> Result<Self, AuthorityError> {
-        let sender = Sender {
-            host: settings.host,
-            keys: settings.keys,
-        };
-        let handlers = settings.handlers.into_iter();
-        let handlers = handlers.map(|settings| EventHandler::new(settings, &sender));
-        Ok(Self {
-            handlers: handlers.collect::<Result<_, _>>()?,
-            sender,
-            max_groups: settings.max_groups,
+    pub(crate) fn new(handlers: LiveHandlers) -> Self {
+        Self {
+            handlers,
             given_up: AtomicU64::new(0),
-        })
+        }
     }
 
-    /// The first handler that wants an event.
-    fn handler_for(&self, event: EventKind<'_>) -> Option<&EventHandler> {
-        self.handlers.iter().find(|handler| handler.wants(event))
+    /// The first handler of a hub that wants an event.
+    fn handler_for(&self, hub: &str, event: EventKind<'_>) -> Option<Arc<EventHandler>> {
+        let handlers = self.handlers.0.load();
+        let mut list = handlers.lists.of(hub)?.iter();
+        list.find(|handler| handler.wants(event)).cloned()
     }
 
     /// Sends an event that nobody waits for, until its time is over.
@@ -69,13 +109,13 @@ impl Upstream {
         (category, name): (&'static str, &'static str),
         body: serde_json::Value,
     ) {
-        let Some(handler) = self.handler_for(kind) else {
+        let Some(handler) = self.handler_for(client.connection.namespace(), kind) else {
             return;
         };
         let event = event_of(&client, category, name, reply::content_type(DataType::Json));
         let body = Bytes::from(body.to_string());
         let patience = (handler.event_timeout(), Patience::UntilDeadline);
-        let sent = handler.send(&self.sender, event, client.memory, body, patience);
+        let sent = handler.send(event, client.memory, body, patience);
         let problem = match sent.await {
             Ok(answer) if answer.status.is_success() => return,
             Ok(answer) => format!("answered {}", answer.status),
@@ -89,19 +129,20 @@ impl Upstream {
 impl Events for Upstream {
     type Memory = Memory;
 
-    fn handles(&self, _: &str, event: EventKind<'_>) -> bool {
-        self.handler_for(event).is_some()
+    fn handles(&self, hub: &str, event: EventKind<'_>) -> bool {
+        self.handler_for(hub, event).is_some()
     }
 
     async fn connect(
         &self,
         request: ConnectRequest<'_>,
     ) -> Result<Admission<Memory>, ConnectError> {
-        let Some(handler) = self.handler_for(EventKind::Connect) else {
+        let hub = request.hub.as_str();
+        let Some(handler) = self.handler_for(hub, EventKind::Connect) else {
             return Ok(Admission::unchanged(&request));
         };
         let event = CloudEvent {
-            hub: request.hub.as_str(),
+            hub,
             category: "sys",
             name: "connect",
             number: 0,
@@ -113,7 +154,7 @@ impl Events for Upstream {
         let body = connect::body(request.upgrade, request.token);
         let patience = (handler.connect_timeout(), Patience::Blocking);
         let memory = Memory::default();
-        let sent = handler.send(&self.sender, event, &memory, body, patience);
+        let sent = handler.send(event, &memory, body, patience);
         let answer = sent.await.map_err(|error| ConnectError {
             status: match error {
                 EventError::Call(
@@ -123,7 +164,8 @@ impl Events for Upstream {
             },
             message: client_text(&error).into(),
         })?;
-        connect::decision(&answer, &request, self.max_groups)
+        let max_groups = self.handlers.0.load().max_groups;
+        connect::decision(&answer, &request, max_groups)
     }
 
     async fn connected(&self, client: EventClient<'_, Memory>) {
@@ -138,7 +180,8 @@ impl Events for Upstream {
         event: UserEvent,
     ) -> Result<Option<Payload>, OperationError> {
         let UserEvent { name, payload } = event;
-        let Some(handler) = self.handler_for(EventKind::User(&name)) else {
+        let hub = client.connection.namespace();
+        let Some(handler) = self.handler_for(hub, EventKind::User(&name)) else {
             return Err(OperationError::no_event_handler());
         };
         let content_type = reply::content_type(payload.data_type());
@@ -146,7 +189,7 @@ impl Events for Upstream {
         let body = Bytes::copy_from_slice(payload.to_note().data());
         drop(payload);
         let patience = (handler.event_timeout(), Patience::Blocking);
-        let sent = handler.send(&self.sender, event, client.memory, body, patience);
+        let sent = handler.send(event, client.memory, body, patience);
         let answer = sent.await;
         let answer = answer.map_err(|error| reply::error(client_text(&error).into()))?;
         let payload = reply::payload(&answer)?;

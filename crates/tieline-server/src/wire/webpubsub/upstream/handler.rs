@@ -2,7 +2,7 @@
 //!
 //! Must not know what the events say. Invariant: an event that a handler does not want is never sent to it.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
@@ -25,7 +25,8 @@ const MAX_NAME: usize = 1024;
 
 #[derive(Debug)]
 pub(super) struct EventHandler {
-    settings: HandlerSettings,
+    settings: Arc<HandlerSettings>,
+    sender: Arc<Sender>,
     endpoint: Endpoint,
 }
 
@@ -40,7 +41,10 @@ pub(super) enum EventError {
 }
 
 impl EventHandler {
-    pub(super) fn new(settings: HandlerSettings, sender: &Sender) -> Result<Self, AuthorityError> {
+    pub(super) fn new(
+        settings: Arc<HandlerSettings>,
+        sender: Arc<Sender>,
+    ) -> Result<Self, AuthorityError> {
         let endpoint = EndpointSettings {
             name: settings.url.to_string(),
             concurrency: settings.concurrency,
@@ -56,6 +60,7 @@ impl EventHandler {
         Ok(Self {
             endpoint: Endpoint::new(endpoint)?,
             settings,
+            sender,
         })
     }
 
@@ -65,7 +70,7 @@ impl EventHandler {
             user_events,
             group_events,
             ..
-        } = &self.settings;
+        } = &*self.settings;
         let SystemEvents {
             connect,
             connected,
@@ -98,7 +103,6 @@ impl EventHandler {
 
     pub(super) async fn send(
         &self,
-        sender: &Sender,
         event: CloudEvent<'_>,
         memory: &Memory,
         body: Bytes,
@@ -108,7 +112,7 @@ impl EventHandler {
         let url = |name| self.settings.url.expand(event.hub, name);
         let asked = url("validate").ok_or(EventError::Name)?;
         let uri = url(event.name).ok_or(EventError::Name)?;
-        let request = sender.request(uri, event, memory, body);
+        let request = self.sender.request(uri, event, memory, body);
         let called = self.endpoint.call(&request, &asked, deadline, patience);
         Ok(called.await?)
     }

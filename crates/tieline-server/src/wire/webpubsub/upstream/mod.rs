@@ -14,6 +14,8 @@ mod pattern;
 mod reply;
 pub(crate) mod settings;
 mod signature;
-mod url;
 
-pub(crate) use self::{events::Upstream, pattern::Patterns, url::UrlTemplate};
+pub(crate) use self::{
+    events::{LiveHandlers, Upstream},
+    pattern::Patterns,
+};

@@ -2,12 +2,13 @@
 //!
 //! Must not know where they come from.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use aws_lc_rs::hmac;
 use http::HeaderValue;
 
-use super::{pattern::Patterns, url::UrlTemplate};
+use super::pattern::Patterns;
+use crate::config::{per_hub::PerHub, url_template::UrlTemplate};
 
 /// Where the events of clients go.
 #[derive(Debug)]
@@ -16,8 +17,8 @@ pub(crate) struct UpstreamSettings {
     pub(crate) host: HeaderValue,
     /// Sign the connection ids; none without keys.
     pub(crate) keys: Vec<hmac::Key>,
-    /// In this order: the first that wants an event gets it.
-    pub(crate) handlers: Vec<HandlerSettings>,
+    /// In this order: the first that wants an event gets it. `None` for hubs that have the list of all hubs.
+    pub(crate) handlers: PerHub<Option<Vec<Arc<HandlerSettings>>>>,
     /// Most groups that the answer of a connect event may name.
     pub(crate) max_groups: usize,
 }

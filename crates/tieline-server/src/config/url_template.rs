@@ -1,12 +1,17 @@
 //! The URL of an event handler, with places for the hub and the event.
 //!
 //! Owns the check of the URL and how names are put into it. Must not know what is sent there. Invariant: a
-//! name changes neither the host nor the number of path segments, and the text for logs has no query.
+//! name changes neither the host nor the number of path segments, and no text form has the query.
 
 use std::{fmt, str::FromStr};
 
 use http::Uri;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::{
+    option::{Invalid, Place, Setting},
+    types::quoted,
+};
 
 /// All but the characters that never need encoding (RFC 3986, 2.3).
 const NAME: &AsciiSet = &NON_ALPHANUMERIC
@@ -16,7 +21,7 @@ const NAME: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~');
 
 /// An absolute URL, with `{hub}` and `{event}` in the path or the query.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct UrlTemplate(String);
 
 impl FromStr for UrlTemplate {
@@ -48,7 +53,7 @@ impl FromStr for UrlTemplate {
 
 impl UrlTemplate {
     /// The URL for an event of a hub; `None` if the name of the event would change the path.
-    pub(super) fn expand(&self, hub: &str, event: &str) -> Option<Uri> {
+    pub(crate) fn expand(&self, hub: &str, event: &str) -> Option<Uri> {
         if matches!(event, "." | "..") {
             return None;
         }
@@ -57,7 +62,7 @@ impl UrlTemplate {
         url.replace("{event}", &encoded(event)).parse().ok()
     }
 
-    pub(super) fn is_https(&self) -> bool {
+    pub(crate) fn is_https(&self) -> bool {
         let scheme = self.0.get(..6);
         scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("https:"))
     }
@@ -67,6 +72,25 @@ impl UrlTemplate {
 impl fmt::Display for UrlTemplate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.0.split(['?', '#']).next().unwrap_or_default())
+    }
+}
+
+impl fmt::Debug for UrlTemplate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Setting for UrlTemplate {
+    const EXPECTED: &'static str = "a URL, such as \"http://127.0.0.1:3000/eventhandler/{event}\"";
+    const METAVAR: &'static str = "URL";
+
+    fn from_text(text: &str, _: &Place<'_>) -> Result<Self, Invalid> {
+        text.parse().map_err(Invalid::Other)
+    }
+
+    fn show(&self) -> String {
+        quoted(&self.to_string())
     }
 }
 
