@@ -21,16 +21,13 @@ use crate::{
         error::ConfigErrors,
         names,
         secret::Secret,
-        sections::{
-            event_handlers::EventHandlerTable,
-            hub::{Anonymous, HubSettings},
-            issuers::IssuerTable,
-        },
+        sections::{event_handlers::EventHandlerTable, hub::Anonymous, issuers::IssuerTable},
         settings::{Layers, Settings},
         source,
         values::Values,
     },
     supervisor::{registry::RegistrySettings, serve::ServeSettings},
+    wire::aws::key_pair::{KeyPair, LiveKeyPair},
 };
 
 /// A configuration that has been checked.
@@ -80,13 +77,14 @@ fn serve_settings(
     }
     let keys = access_keys(settings)?;
     let verifier = verifier(settings, keys.as_ref())?.map(Arc::new);
-    let has_tokens = verifier.is_some();
+    let anonymous = default_anonymous(verifier.is_some());
     Ok(ServeSettings {
-        listen: check_listen(settings, settings.general.listen, has_tokens)?,
+        listen: check_listen(settings, settings.general.listen, anonymous)?,
+        aws: LiveKeyPair::new(aws_key_pair(settings)?),
         tls: settings.tls.read_files()?,
         registry: registry(settings)?,
         cluster: cluster(settings, &config, values)?,
-        rules: rules(settings, verifier.as_ref()),
+        rules: rules(settings, verifier.as_ref(), anonymous),
         handlers: handlers(settings, event_handler, keys.as_ref(), &config)?,
         config,
         drain_delay: settings.times.drain_delay,
@@ -109,11 +107,16 @@ fn invalid(error: &impl ToString, values: &Values) -> ConfigErrors {
     ConfigErrors::one(names::settings_as_set(&error.to_string(), values))
 }
 
-/// Who may connect to which hub. All accept the same tokens, each for itself.
-pub(super) fn rules(settings: &Settings, verifier: Option<&Arc<Verifier>>) -> LiveHubRules {
+/// Who may connect to which hub. All accept the same tokens, each for itself. `default` is for hubs whose
+/// settings do not say who may connect without one.
+pub(super) fn rules(
+    settings: &Settings,
+    verifier: Option<&Arc<Verifier>>,
+    default: Anonymous,
+) -> LiveHubRules {
     LiveHubRules::new(settings.hubs.map(|hub| {
         let roles = Roles::parse(&hub.anonymous_roles);
-        let anonymous = anonymous(hub, verifier.is_some());
+        let anonymous = hub.anonymous.unwrap_or(default);
         Arc::new(HubRules {
             access: Access::new(anonymous, roles, verifier.cloned()),
             origins: hub.origins(),
@@ -121,15 +124,14 @@ pub(super) fn rules(settings: &Settings, verifier: Option<&Arc<Verifier>>) -> Li
     }))
 }
 
-/// Who may connect without a token. If there are tokens, nobody unless said so: a proxy on this machine may send
-/// its own loopback address as the host of every request.
-fn anonymous(hub: &HubSettings, has_tokens: bool) -> Anonymous {
-    let default = if has_tokens {
+/// Who may connect without a token, unless said otherwise. If there are tokens, nobody: a proxy on this machine
+/// may send its own loopback address as the host of every request.
+fn default_anonymous(has_tokens: bool) -> Anonymous {
+    if has_tokens {
         Anonymous::Never
     } else {
         Anonymous::Loopback
-    };
-    hub.anonymous.unwrap_or(default)
+    }
 }
 
 /// The keys that sign, if there are any.
@@ -160,6 +162,11 @@ fn verifier(settings: &Settings, keys: Option<&AccessKeys>) -> anyhow::Result<Op
         return Ok(None);
     }
     Ok(Some(Verifier::new(keys, issuers, endpoints)))
+}
+
+/// What signs the requests of backends that were written for AWS.
+fn aws_key_pair(settings: &Settings) -> Result<Option<KeyPair>, ConfigErrors> {
+    KeyPair::of(&settings.aws).map_err(|error| ConfigErrors::one(error.to_string()))
 }
 
 /// The key that signs.
@@ -206,10 +213,11 @@ pub(super) fn registry(settings: &Settings) -> anyhow::Result<Option<RegistrySet
 pub(super) fn check_listen(
     settings: &Settings,
     address: SocketAddr,
-    has_tokens: bool,
+    default: Anonymous,
 ) -> Result<SocketAddr, ConfigErrors> {
     let mut hubs = settings.hubs.iter();
-    let for_this_machine = hubs.find(|(_, hub)| anonymous(hub, has_tokens) == Anonymous::Loopback);
+    let for_this_machine =
+        hubs.find(|(_, hub)| hub.anonymous.unwrap_or(default) == Anonymous::Loopback);
     match for_this_machine {
         Some((hub, _)) if !address.ip().is_loopback() => {
             let of_hub = hub.map_or_else(String::new, |hub| format!(" of the hub {hub}"));
@@ -240,7 +248,11 @@ mod tests {
                 is_used: |_| true,
             };
             let (settings, _) = layers.load(&variables).unwrap();
-            let checked = check_listen(&settings, address.parse().unwrap(), has_tokens);
+            let checked = check_listen(
+                &settings,
+                address.parse().unwrap(),
+                default_anonymous(has_tokens),
+            );
             checked.map_err(|error| error.to_string())
         };
         let public = "0.0.0.0:8080";

@@ -4,8 +4,9 @@
 //! drain. Must not know how the nodes are started. Invariant: all settings are checked before anything
 //! starts.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use anyhow::Context;
 use clap::Args;
 use tieline::Config;
 
@@ -15,10 +16,14 @@ use super::{
     flags::{Flags, Subset},
 };
 use crate::{
+    app::{
+        key::{AccessKey, AccessKeys},
+        token::verify::Verifier,
+    },
     config::{
         error::ConfigErrors,
         option::Opt,
-        sections::log::LogSettings,
+        sections::{hub::Anonymous, log::LogSettings},
         settings::{Layers, Settings},
         source,
         values::Values,
@@ -112,11 +117,21 @@ impl Demo {
         config
             .validate()
             .map_err(|error| ConfigErrors::one(error.to_string()))?;
-        let check = |address| check_listen(settings, address, false);
+        // Its pages have tokens, and other clients may connect as they can to a server without a key.
+        let anonymous = Anonymous::Loopback;
+        let check = |address| check_listen(settings, address, anonymous);
+        let key = AccessKey::generate().context("the system has no random bytes")?;
+        let keys = AccessKeys {
+            primary: key.clone(),
+            secondary: None,
+        };
+        let verifier = Arc::new(Verifier::new(Some(&keys), Vec::new(), Vec::new()));
         Ok(DemoSettings {
             listen: check(settings.general.listen)?,
             second: self.second.map(check).transpose()?,
-            rules: rules(settings, None),
+            rules: rules(settings, Some(&verifier), anonymous),
+            key,
+            roles: settings.hubs.defaults().anonymous_roles.clone(),
             config,
             registry: registry(settings)?,
         })

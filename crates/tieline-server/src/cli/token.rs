@@ -2,7 +2,7 @@
 //!
 //! Must not know what a token grants, which the server decides.
 
-use std::{io::Write, time::SystemTime};
+use std::io::Write;
 
 use anyhow::Context;
 use clap::Args;
@@ -15,7 +15,10 @@ use super::{
 use crate::{
     app::{
         key::AccessKey,
-        token::{audience::Endpoint, sign::NewToken},
+        token::{
+            audience::Endpoint,
+            sign::{NewToken, now},
+        },
     },
     config::{error::ConfigErrors, hub_name::HubName, option::Opt, settings::Layers, source},
 };
@@ -62,7 +65,7 @@ impl Token {
         let key = self.key()?;
         let hub = self.hub.to_string();
         let path = format!("/client/hubs/{}", utf8_percent_encode(&hub, ENCODED));
-        let now = now()?;
+        let now = now().context("the clock is before 1970")?;
         let token = NewToken {
             aud: &self.endpoint.http(&path),
             sub: self.user.as_deref(),
@@ -93,15 +96,6 @@ impl Token {
             )
         })
     }
-}
-
-#[allow(
-    clippy::disallowed_methods,
-    reason = "the times in a token are those of wall clocks"
-)]
-fn now() -> anyhow::Result<u64> {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    Ok(since.context("the clock is before 1970")?.as_secs())
 }
 
 /// Parses a time in seconds, minutes, hours or days.

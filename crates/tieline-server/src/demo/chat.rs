@@ -5,7 +5,7 @@
 //! clients (`message`), which go to the lobby. Simple clients are in the lobby from the start.
 
 use serde::{Deserialize, Serialize};
-use tieline::{CloseReason, Cluster, Connection, NameError};
+use tieline::{CloseReason, Cluster, Connection};
 
 use super::{
     nodes::Nodes,
@@ -24,7 +24,7 @@ use crate::app::{
 const LOBBY: &str = "lobby";
 
 /// The hub of the chat.
-const HUB: &str = "chat";
+pub(crate) const HUB: &str = "chat";
 
 /// The chat of one node.
 pub(crate) struct Chat {
@@ -33,14 +33,13 @@ pub(crate) struct Chat {
 }
 
 impl Chat {
-    /// Starts the chat of a node. Until it is dropped, it keeps the node's clients informed about who is
+    /// Starts the chat of a node, whose cluster is that of the hub. Until it is dropped, it keeps the node's clients informed about who is
     /// online on all nodes.
-    pub(crate) fn start(cluster: &Cluster, nodes: Nodes) -> Result<Self, NameError> {
-        let cluster = cluster.namespace(HUB)?;
-        Ok(Self {
+    pub(crate) fn start(cluster: Cluster, nodes: Nodes) -> Self {
+        Self {
             roster: Roster::start(cluster.clone(), nodes),
             cluster,
-        })
+        }
     }
 }
 

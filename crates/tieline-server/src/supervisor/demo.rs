@@ -6,6 +6,7 @@
 
 use std::{io::Write, net::SocketAddr, sync::Arc, time::Duration};
 
+use anyhow::Context;
 use tieline::{
     Cluster, ClusterConfig, Config, Hub, Listener,
     registry::{MemoryRegistry, Registry},
@@ -19,8 +20,18 @@ use super::{
     registry::RegistrySettings,
 };
 use crate::{
-    app::{filter, hubs::LiveHubRules},
-    demo::{chat::Chat, nodes::Nodes, page},
+    app::{
+        filter,
+        hubs::{Hubs, LiveHubRules},
+        key::AccessKey,
+    },
+    config::hub_name::HubName,
+    demo::{
+        chat::{Chat, HUB},
+        negotiate,
+        nodes::Nodes,
+        page,
+    },
     wire,
 };
 
@@ -31,6 +42,10 @@ pub(crate) struct DemoSettings {
     pub(crate) second: Option<SocketAddr>,
     /// Who may connect to which hub.
     pub(crate) rules: LiveHubRules,
+    /// Signs the tokens of the pages.
+    pub(crate) key: AccessKey,
+    /// What the pages may do.
+    pub(crate) roles: Vec<String>,
     pub(crate) config: Config,
     pub(crate) registry: Option<RegistrySettings>,
 }
@@ -51,19 +66,19 @@ pub(crate) async fn demo(settings: DemoSettings) -> anyhow::Result<()> {
     let nodes: Nodes = addresses.collect();
     let pages: Vec<_> = nodes.pages().collect();
     let supervisor = Supervisor::new();
+    let hub: HubName = HUB.parse().map_err(anyhow::Error::msg)?;
     let mut served = Vec::new();
     for started in started {
         let page = page::routes(started.page, &pages);
-        let chat = Chat::start(&started.cluster, nodes.clone())?;
+        let hubs = Hubs::new(started.cluster.clone(), settings.rules.clone());
+        let hub = hubs
+            .get(&hub)
+            .context("the hub of the chat does not exist")?;
+        let chat = Chat::start(hub.handle().cluster().clone(), nodes.clone());
+        let tokens = negotiate::routes(hub, settings.key.clone(), settings.roles.clone());
         let phase = supervisor.phase();
-        let node = ReadyNode::new(
-            started.listener,
-            started.cluster,
-            chat,
-            settings.rules.clone(),
-            phase,
-        )
-        .with_routes(page);
+        let node = ReadyNode::new(started.listener, started.cluster, chat, hubs, phase)
+            .with_routes(page.merge(tokens));
         served.push(node);
     }
     welcome(&pages)?;

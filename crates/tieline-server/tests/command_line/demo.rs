@@ -1,8 +1,11 @@
 //! The two nodes of the demo.
 
-use std::{io::Read, net::TcpListener};
+use std::{
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
+};
 
-use super::kit::{Client, Server, run};
+use super::kit::{Client, DEADLINE, Server, run};
 
 #[test]
 fn each_node_has_a_page_that_links_to_the_others() {
@@ -116,4 +119,41 @@ fn a_group_holds_clients_of_every_kind_on_both_nodes() {
             assert_eq!(from_group(client), envelope("ada", data_type, data));
         }
     }
+}
+
+/// Asks as a page does for a token, under this `Host`.
+fn negotiate(address: &str, host: &str, user: &str) -> String {
+    let mut socket = TcpStream::connect(address).unwrap();
+    socket.set_read_timeout(Some(DEADLINE)).unwrap();
+    let request = format!(
+        "POST /negotiate?user={user} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\
+         Content-Length: 0\r\n\r\n"
+    );
+    socket.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn a_page_gets_a_token_which_both_nodes_accept() {
+    let demo = Server::demo(&["--listen", "127.0.0.1:0"]);
+    let address = &demo.addresses[0];
+    let answer = negotiate(address, address, "ada%20l");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let (_, token) = answer.split_once(r#"{"token":""#).unwrap();
+    let token = token.trim_end_matches("\"}");
+    let path = format!("/client/hubs/chat?access_token={token}");
+    for node in &demo.addresses {
+        let mut client = Client::connect_to(node, &path, Client::JSON);
+        assert!(client.text().contains(r#""userId":"ada l""#));
+        client.send(r#"{"type":"joinGroup","group":"lobby","ackId":1}"#);
+        while client.text() != r#"{"type":"ack","ackId":1,"success":true}"# {}
+    }
+    // It is for the chat only.
+    let other = demo.refused_upgrade(&path.replace("chat", "other"), "");
+    assert!(other.starts_with("HTTP/1.1 401"), "{other}");
+    // A page of another site whose name was rebound to this machine.
+    let foreign = negotiate(address, "evil.example", "ada");
+    assert!(foreign.starts_with("HTTP/1.1 403"), "{foreign}");
 }

@@ -1,5 +1,7 @@
 //! How a token is made.
 
+use std::time::SystemTime;
+
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde::Serialize;
 
@@ -23,6 +25,16 @@ pub(crate) struct NewToken<'a> {
     /// Seconds since 1970.
     pub(crate) iat: u64,
     pub(crate) exp: u64,
+}
+
+/// The time as tokens have it, in seconds since 1970; `None` with a clock before that.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the times in a token are those of wall clocks"
+)]
+pub(crate) fn now() -> Option<u64> {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    Some(since.ok()?.as_secs())
 }
 
 impl NewToken<'_> {

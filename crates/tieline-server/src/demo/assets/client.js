@@ -31,7 +31,7 @@ export class RequestError extends Error {
 }
 
 export class Client extends EventTarget {
-  #url;
+  #address;
   #socket = null;
   #state = "closed";
   #attempt = 0;
@@ -48,9 +48,10 @@ export class Client extends EventTarget {
   connectionId = "";
   userId = "";
 
-  constructor(url) {
+  /** `address` is an async function that returns the URL to connect to, with a fresh token. */
+  constructor(address) {
     super();
-    this.#url = url;
+    this.#address = address;
   }
 
   get state() {
@@ -96,14 +97,26 @@ export class Client extends EventTarget {
   #connect() {
     clearTimeout(this.#retryTimer);
     this.#disconnectReason = "";
-    const socket = new WebSocket(this.#url, SUBPROTOCOL);
+    const request = new AbortController();
+    // Stands for the socket until there is an address.
+    const opening = { close: () => request.abort() };
+    this.#socket = opening;
+    this.#openTimer = setTimeout(() => this.#drop(), OPEN_MS);
+    this.#enter("connecting");
+    const ifCurrent = (handle) => (value) => opening === this.#socket && handle(value);
+    this.#address(request.signal).then(
+      ifCurrent((address) => this.#open(address)),
+      ifCurrent(() => this.#lost(1006, "")),
+    );
+  }
+
+  #open(address) {
+    const socket = new WebSocket(address, SUBPROTOCOL);
     this.#socket = socket;
     // Ignores events of a socket that was abandoned.
     const ifCurrent = (handle) => (event) => socket === this.#socket && handle(event);
     socket.onmessage = ifCurrent((event) => this.#receive(event.data));
     socket.onclose = ifCurrent((event) => this.#lost(event.code, event.reason));
-    this.#openTimer = setTimeout(ifCurrent(() => this.#drop()), OPEN_MS);
-    this.#enter("connecting");
   }
 
   #receive(data) {

@@ -27,9 +27,8 @@ export class Session extends EventTarget {
     this.name = name;
     const address = new URL(`/client/hubs/${encodeURIComponent(hub)}`, location.href);
     address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
-    address.search = `?user=${encodeURIComponent(name)}`;
     this.endpoint = address.origin + address.pathname;
-    this.#client = new Client(address);
+    this.#client = new Client((signal) => withToken(this.endpoint, name, signal));
     this.#client.addEventListener("state", ({ detail }) => this.#entered(detail));
     this.#client.addEventListener("frame", ({ detail }) => this.#receive(detail));
   }
@@ -258,4 +257,12 @@ function rememberRooms(rooms) {
   } catch {
     // Without storage, the rooms are lost on reload.
   }
+}
+
+/** The address with a token of the visitor, as a backend would make one for its users. */
+async function withToken(endpoint, name, signal) {
+  const response = await fetch(`/negotiate?user=${encodeURIComponent(name)}`, { method: "POST", signal });
+  if (!response.ok) throw new Error(`no token: ${response.status}`);
+  const { token } = await response.json();
+  return `${endpoint}?access_token=${encodeURIComponent(token)}`;
 }

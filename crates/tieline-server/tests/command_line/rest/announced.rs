@@ -13,7 +13,7 @@ use std::{
 };
 
 use serde_json::json;
-use tieline_test_servers::{free_port, redis::Redis};
+use tieline_test_servers::redis::Redis;
 
 use super::{DEADLINE, JsonClient, Server, call, eventually, post, serve};
 use crate::webhooks::handler::{Handler, Reply};
@@ -52,8 +52,7 @@ impl Nodes {
         let gate = Arc::default();
         let gated = registry_behind(&gate, redis.url().trim_start_matches("redis://").to_owned());
         let node = |registry: &str, flags: &[&str]| {
-            let peers = format!("127.0.0.1:{}", free_port());
-            let cluster = ["--registry", registry, "--peers-listen", &peers];
+            let cluster = ["--registry", registry, "--peers-listen", "127.0.0.1:0"];
             serve(&[&cluster[..], flags].concat())
         };
         let nodes = Self {
