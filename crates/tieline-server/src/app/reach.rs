@@ -31,10 +31,11 @@ pub(crate) async fn reachable(cluster: &Cluster, connection: &Connection) -> boo
 /// other nodes take it for offline.
 async fn claimed(cluster: &Cluster, connection: &Connection) {
     let key = connection.id().key();
-    loop {
+    // A node without a cluster has no address, and nobody who looks for its clients.
+    while let Some(address) = cluster.address() {
         let lookup = timeout(LOOKUP_LIMIT, cluster.registry().locate(key, true)).await;
         match lookup {
-            Ok(Ok(Located::At(entry))) if Some(&*entry.address) == cluster.address() => return,
+            Ok(Ok(Located::At(entry))) if &*entry.address == address => return,
             _ => sleep(PAUSE).await,
         }
     }
