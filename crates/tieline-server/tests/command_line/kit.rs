@@ -76,6 +76,21 @@ impl Server {
         assert!(kill.unwrap().success());
     }
 
+    /// Stops the process until it gets `CONT`. Returns when each of its threads has stopped.
+    pub(crate) fn pause(&self) {
+        self.signal("STOP");
+        let begin = Instant::now();
+        let threads = format!("/proc/{}/task", self.child.id());
+        let is_stopped = |thread: std::io::Result<std::fs::DirEntry>| {
+            let stat = std::fs::read_to_string(thread.unwrap().path().join("stat"));
+            // The state follows the name, which may contain anything.
+            stat.is_ok_and(|stat| stat.rsplit(") ").next().unwrap().starts_with('T'))
+        };
+        while !std::fs::read_dir(&threads).unwrap().all(is_stopped) {
+            assert!(begin.elapsed() < DEADLINE, "the server did not stop");
+        }
+    }
+
     pub(crate) fn exit_code(&mut self) -> Option<i32> {
         let begin = Instant::now();
         while begin.elapsed() < DEADLINE {

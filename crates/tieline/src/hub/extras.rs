@@ -113,7 +113,7 @@ impl Extras {
     /// Whether the holder of this turn, or a newcomer, may send if there is room.
     pub(super) fn may_send(&self, turn: Option<Turn>) -> bool {
         let waiting = self.0.as_deref().and_then(|it| it.waiting.as_deref());
-        waiting.is_none_or(|waiting| waiting.line.may_send(turn))
+        waiting.is_none_or(|it| it.line.may_send(turn, it.outgoing.is_some()))
     }
 
     /// Ends a wait; true if nobody waits any more.
@@ -214,13 +214,13 @@ mod tests {
     use std::task::Waker;
 
     use super::*;
-    use crate::hub::outbox::Outbox;
+    use crate::hub::{line::Wish, outbox::Outbox};
 
     #[test]
     fn the_box_goes_with_the_last_thing_in_it() {
         let mut extras = Extras::default();
         assert!(extras.may_send(None));
-        let turns = [(); 2].map(|()| extras.line_or_empty().wait(None, Waker::noop()));
+        let turns = [(); 2].map(|()| extras.line_or_empty().wait(None, Waker::noop(), Wish::Room));
         assert!(!extras.leave_line(turns[0]));
         assert!(extras.leave_line(turns[1]));
         assert!(extras.is_empty());
@@ -229,13 +229,13 @@ mod tests {
     #[test]
     fn the_line_and_what_is_staged_keep_the_box_by_themselves() {
         let mut extras = Extras::default();
-        let turn = extras.line_or_empty().wait(None, Waker::noop());
+        let turn = extras.line_or_empty().wait(None, Waker::noop(), Wish::Room);
         extras.stage([Arc::new(Tracker::new().0)]);
         assert!(extras.leave_line(turn));
         assert_eq!(extras.take_staged().len(), 1);
         assert!(extras.is_empty());
         extras.stage([Arc::new(Tracker::new().0)]);
-        let turn = extras.line_or_empty().wait(None, Waker::noop());
+        let turn = extras.line_or_empty().wait(None, Waker::noop(), Wish::Room);
         assert_eq!(extras.take_staged().len(), 1);
         assert!(extras.take_staged().is_empty());
         assert!(!extras.is_empty());
@@ -254,7 +254,7 @@ mod tests {
     fn a_message_in_pieces_keeps_the_box_until_its_end() {
         let mut extras = Extras::default();
         extras.begin_outgoing(Outgoing::new(false));
-        let turn = extras.line_or_empty().wait(None, Waker::noop());
+        let turn = extras.line_or_empty().wait(None, Waker::noop(), Wish::Room);
         assert!(extras.leave_line(turn));
         assert!(!extras.has_waiting_writer());
         assert!(extras.end_outgoing().is_some());
@@ -266,7 +266,7 @@ mod tests {
         let mut extras = Extras::default();
         assert_eq!(extras.next_number(), 1);
         assert!(extras.is_empty());
-        let turn = extras.line_or_empty().wait(None, Waker::noop());
+        let turn = extras.line_or_empty().wait(None, Waker::noop(), Wish::Room);
         extras.take_numbers(2);
         assert!(extras.leave_line(turn));
         assert_eq!(extras.next_number(), 3);
@@ -276,7 +276,7 @@ mod tests {
     fn the_first_reason_stays() {
         let mut extras = Extras::default();
         extras.set_reason(CloseReason::Drain);
-        let turn = extras.line_or_empty().wait(None, Waker::noop());
+        let turn = extras.line_or_empty().wait(None, Waker::noop(), Wish::Room);
         extras.set_reason(CloseReason::Silent);
         assert!(extras.leave_line(turn));
         assert_eq!(extras.reason(), Some(&CloseReason::Drain));

@@ -6,7 +6,7 @@ use std::{fmt, io, net::SocketAddr, sync::Arc};
 
 use tieline_registry::{ClientId, NameError, id};
 use tieline_websocket::{CloseFrame, FrameKind};
-use tokio::task::JoinHandle;
+use tokio::{runtime::Handle, task::JoinHandle};
 
 use super::{
     content::Content, core::Hub, inner::ConnectionInner, message_writer::MessageWriter, namespace,
@@ -115,7 +115,7 @@ impl Connection {
     /// what [`Delivery::Delivered`](crate::Delivery::Delivered) does.
     ///
     /// Those who wait for one client are served in the order in which they began to wait; a future that is kept
-    /// and not polled holds up nobody. What one task sends arrives in the order of its calls, if it awaits each
+    /// and not polled holds up nobody, nor does a message in pieces that waits for the end of another. What one task sends arrives in the order of its calls, if it awaits each
     /// `send` before the next call: an `emit` overtakes a `send` that waits. Cancel-safe: if the future is dropped before it is ready, the frame was not sent.
     ///
     /// A wait ends with the connection. A client that takes nothing is closed with
@@ -173,6 +173,9 @@ impl Connection {
     ///
     /// # Errors
     /// [`SendError::Closed`] if the connection closes first.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
     pub async fn stream_text(&self) -> Result<MessageWriter, SendError> {
         self.stream(FrameKind::Text).await
     }
@@ -181,11 +184,16 @@ impl Connection {
     ///
     /// # Errors
     /// [`SendError::Closed`] if the connection closes first.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
     pub async fn stream_binary(&self) -> Result<MessageWriter, SendError> {
         self.stream(FrameKind::Binary).await
     }
 
     async fn stream(&self, kind: FrameKind) -> Result<MessageWriter, SendError> {
+        // Panics before the message has begun: nobody would ever end it.
+        let _runtime = Handle::current();
         self.hub.begin_message(&self.inner).await?;
         let watch = self.spawn(Arc::clone(&self.inner).watch_message());
         let conn = Arc::clone(&self.inner);

@@ -93,8 +93,7 @@ impl ConnectionInner {
             return Poll::Pending;
         };
         if let Some(outgoing) = send_side.extras.outgoing() {
-            outgoing.since = Instant::now();
-            outgoing.has_begun = true;
+            outgoing.proceed();
         }
         self.stop_waiting(&mut send_side);
         send_side.outbox.push(ready, rules);
@@ -105,7 +104,7 @@ impl ConnectionInner {
     /// The writer does not wait for room any more.
     fn stop_waiting(&self, send_side: &mut SendGuard<'_>) {
         if let Some(outgoing) = send_side.extras.outgoing() {
-            outgoing.waker = None;
+            outgoing.stop_waiting();
         }
         let is_awaited = send_side.extras.line().is_some_and(|line| !line.is_empty());
         self.state.set(Activity::ROOM_AWAITED, is_awaited);
@@ -167,10 +166,8 @@ impl ConnectionInner {
     /// Gives the message up if it is time to; returns when to look again.
     fn check_message(self: &Arc<Self>, patience: Duration) -> Option<Instant> {
         let mut send_side = self.send_side.lock();
-        let (now, outgoing) = (Instant::now(), send_side.extras.outgoing()?);
-        let is_waiting = outgoing.waker.is_some();
-        let due = if is_waiting { now } else { outgoing.since } + patience;
-        if due > now {
+        let due = send_side.extras.outgoing()?.due(patience);
+        if due > Instant::now() {
             return Some(due);
         }
         // Under the same lock: another message may begin when this one has ended. Also if nothing was sent: what is held

@@ -2,8 +2,8 @@
 //!
 //! Owns when a frame that waits may enter, and the order of those who wait. Must not know what is pending in
 //! the shard. Invariants: only the half of an outbox is filled by those who wait, so that the other half
-//! remains for what cannot wait; nobody overtakes one who waits and was not told of room, except by `emit`; a wait that is dropped
-//! leaves nothing behind, and lets the next one have its turn.
+//! remains for what cannot wait; nobody overtakes one who waits and was not told of room, except by `emit`, or if that
+//! one waits for the end of a message; a wait that is dropped leaves nothing behind, and lets the next one have its turn.
 
 use std::{
     pin::Pin,
@@ -16,7 +16,7 @@ use tokio::task::coop;
 use super::{
     dialect::Rendered,
     inner::ConnectionInner,
-    line::Turn,
+    line::{Turn, Wish},
     send_side::{SendGuard, SendSide},
     state::Activity,
 };
@@ -48,6 +48,15 @@ pub(super) enum Entry {
     Frame(Rendered),
     /// A message that is to be sent in pieces, when no other one is.
     Message,
+}
+
+impl Entry {
+    fn wish(&self) -> Wish {
+        match self {
+            Self::Message => Wish::Message,
+            Self::Nobody | Self::Frame(_) => Wish::Room,
+        }
+    }
 }
 
 /// Waits for room, and enters then. Nothing was sent if it is dropped before it is ready.
@@ -108,7 +117,7 @@ impl ConnectionInner {
         if is_open && !self.has_room(&mut send_side, entry, *turn) {
             self.state.set(Activity::ROOM_AWAITED, true);
             let line = send_side.extras.line_or_empty();
-            *turn = Some(line.wait(*turn, cx.waker()));
+            *turn = Some(line.wait(*turn, cx.waker(), entry.wish()));
             return Poll::Pending;
         }
         let counters = self.context.counters();

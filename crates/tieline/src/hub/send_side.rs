@@ -182,6 +182,7 @@ pub(super) fn wake_waiting(send_side: &mut SendGuard<'_>, rules: &OutboxRules, s
     let is_closing = state.reached(Lifecycle::Closing);
     wake_writer(send_side, rules, is_closing);
     let SendSide { outbox, extras, .. } = &mut **send_side;
+    let in_message = extras.outgoing().is_some();
     if is_closing {
         let all = extras.line().map(Line::dissolve);
         let closing = extras.take_closing();
@@ -193,7 +194,7 @@ pub(super) fn wake_waiting(send_side: &mut SendGuard<'_>, rules: &OutboxRules, s
         });
     } else if !outbox.is_half_full(rules)
         && let Some(line) = extras.line()
-        && let Some(next) = line.tell_next()
+        && let Some(next) = line.tell_next(in_message)
     {
         let rest = if outbox.is_empty() {
             line.tell_all()
@@ -212,7 +213,7 @@ fn wake_writer(send_side: &mut SendGuard<'_>, rules: &OutboxRules, is_closing: b
     let SendSide { outbox, extras, .. } = &mut **send_side;
     if (is_closing || !outbox.is_half_full(rules))
         && let Some(outgoing) = extras.outgoing()
-        && let Some(waker) = outgoing.waker.take()
+        && let Some(waker) = outgoing.stop_waiting()
     {
         MutexGuard::unlocked(send_side, || waker.wake());
     }

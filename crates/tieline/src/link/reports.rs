@@ -2,7 +2,7 @@
 //!
 //! Owns who waits for which report. Must not know requests. Invariants: each tracked message has one entry at most, of
 //! the peer to which it was sent last; a report of another peer changes nothing; whoever waits is never left waiting by
-//! an entry that nobody answers: without its stream, or its delivery, there is none.
+//! an entry that nobody answers: without its stream, or its delivery, or of a peer that makes no reports, there is none.
 
 use std::{fmt, sync::Arc};
 
@@ -60,9 +60,9 @@ impl WriteReports {
         }
     }
 
-    /// The stream to a peer has ended: it reports no more. What it has not received may still be sent elsewhere, so
-    /// nothing is decided; what nobody holds any more is unknown.
-    pub(super) fn on_stream_end(&self, peer: &str) {
+    /// A peer reports no more, because the stream to it has ended, or never, because its version does not. What it has
+    /// not received may still be sent elsewhere, so nothing is decided; what nobody holds any more is unknown.
+    pub(super) fn forget_all_of(&self, peer: &str) {
         let mut entries = self.0.lock();
         let lost = entries.extract_if(|_, entry| *entry.peer == *peer);
         let lost: Vec<_> = lost.collect();
@@ -152,7 +152,7 @@ mod tests {
         let reports = WriteReports::default();
         let (tracker, outcome, _) = sent(&reports, "a:1");
         let (elsewhere, other, number) = sent(&reports, "b:1");
-        reports.on_stream_end("a:1");
+        reports.forget_all_of("a:1");
         // It was not sent, and finds its client here.
         tracker.decide(WriteOutcome::Written);
         assert_eq!(outcome.await, Ok(WriteOutcome::Written));
@@ -161,7 +161,7 @@ mod tests {
         assert_eq!(other.await, Ok(WriteOutcome::Lost));
         let (tracker, outcome, _) = sent(&reports, "a:1");
         drop(tracker);
-        reports.on_stream_end("a:1");
+        reports.forget_all_of("a:1");
         assert!(outcome.await.is_err());
     }
 

@@ -217,7 +217,7 @@ impl<S> Accept<S> {
     }
 
     /// Sends a last message, if the function makes one, before the close frame whenever the server closes, not the
-    /// client.
+    /// client; not if that cuts off a message that is [sent in pieces](crate::Connection::stream_text).
     pub fn final_message(mut self, final_message: FinalMessage) -> Self {
         self.final_message = Some(final_message);
         self

@@ -14,7 +14,7 @@ fn send_with(server: &Server, headers: &str) -> Response {
 }
 
 fn token(changes: Value) -> String {
-    let mut claims = json!({"aud": format!("http://any.example{SEND}"), "exp": now() + 60});
+    let mut claims = json!({"aud": url(SEND), "exp": now() + 60});
     let Value::Object(changes) = changes else {
         panic!("claims are an object");
     };
@@ -29,67 +29,66 @@ fn is_unauthorized(answer: &Response) {
     assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
 }
 
-#[test]
-fn a_token_is_for_one_path_and_time_and_by_a_key() {
-    let server = serve(&["--public-endpoint", "http://any.example"]);
-    let bearer = |token: &str| format!("Authorization: Bearer {token}\r\n");
-    let valid = token(json!({}));
+/// The URL of a send, as an audience.
+fn url(path: &str) -> String {
+    format!("http://any.example{path}")
+}
+
+/// Tokens that are nearly the valid one.
+fn bad_tokens(valid: &str) -> Vec<(&'static str, String)> {
     let claims = valid.split('.').nth(1).unwrap();
-    let aud = |url: &str| token(json!({"aud": url}));
-    for (what, token) in [
+    let aud = |path: &str| token(json!({"aud": url(path)}));
+    let by = |algorithm, key: &str| {
+        let claims = json!({"aud": url(SEND), "exp": now() + 60});
+        signed(algorithm, key, claims)
+    };
+    vec![
         ("expired", token(json!({"exp": now() - 301}))),
         ("early", token(json!({"nbf": now() + 360}))),
         ("no exp", token(json!({"exp": null}))),
-        (
-            "another hub",
-            aud("http://any.example/api/hubs/other/:send"),
-        ),
-        (
-            "another operation",
-            aud("http://any.example/api/hubs/chat/:closeConnections"),
-        ),
-        ("a client's", aud("http://any.example/client/hubs/chat")),
+        ("another hub", aud("/api/hubs/other/:send")),
+        ("another operation", aud("/api/hubs/chat/:closeConnections")),
+        ("a client's", aud("/client/hubs/chat")),
+        ("an encoded slash", aud("/api/hubs%2Fchat/:send")),
         (
             "another server",
-            aud(&format!("http://other.example{SEND}")),
+            token(json!({"aud": format!("http://other.example{SEND}")})),
         ),
-        (
-            "an encoded slash",
-            aud("http://any.example/api/hubs%2Fchat/:send"),
-        ),
-        (
-            "another key",
-            signed(
-                Algorithm::HS256,
-                SECONDARY,
-                json!({"aud": format!("http://any.example{SEND}")}),
-            ),
-        ),
-        (
-            "a short key",
-            signed(
-                Algorithm::HS256,
-                "short",
-                json!({"aud": format!("http://any.example{SEND}")}),
-            ),
-        ),
-        (
-            "HS512",
-            signed(
-                Algorithm::HS512,
-                KEY,
-                json!({"aud": format!("http://any.example{SEND}")}),
-            ),
-        ),
+        ("another key", by(Algorithm::HS256, SECONDARY)),
+        ("a short key", by(Algorithm::HS256, "short")),
+        ("HS512", by(Algorithm::HS512, KEY)),
         ("none", format!("eyJhbGciOiJub25lIn0.{claims}.")),
         ("RS256", format!("eyJhbGciOiJSUzI1NiJ9.{claims}.AAAA")),
         ("nothing", String::new()),
         ("no token", "null".into()),
-    ] {
+    ]
+}
+
+fn bearer(token: &str) -> String {
+    format!("Authorization: Bearer {token}\r\n")
+}
+
+#[test]
+fn a_token_is_for_one_path_and_time_and_by_a_key() {
+    let server = serve(&["--public-endpoint", "http://any.example"]);
+    let valid = token(json!({}));
+    for (what, token) in bad_tokens(&valid) {
         let answer = send_with(&server, &bearer(&token));
         assert_eq!(answer.status, 401, "{what}: {answer:?}");
         is_unauthorized(&answer);
     }
+    // The one that they were made from, with the query in the audience or not.
+    assert_eq!(send_with(&server, &bearer(&valid)).status, 202);
+    let with_query = url(&format!("{SEND}?api-version=2024-01-01"));
+    let with_query = token(json!({"aud": with_query}));
+    let lower_case = format!("authorization: bearer {with_query}\r\n");
+    assert_eq!(send_with(&server, &lower_case).status, 202);
+}
+
+#[test]
+fn a_token_stands_in_its_header_once_and_opens_no_connection() {
+    let server = serve(&[]);
+    let valid = token(json!({}));
     let twice = bearer(&valid).repeat(2);
     for headers in [
         "",
@@ -108,24 +107,15 @@ fn a_token_is_for_one_path_and_time_and_by_a_key() {
         "Content-Length: 1\r\n",
         b"x",
     ));
-    // One of these paths opens no connection of a client.
     let upgrade = server.refused_upgrade(&format!("/client/hubs/chat?access_token={valid}"), "");
     assert!(upgrade.starts_with("HTTP/1.1 401"), "{upgrade}");
-    // The same token in its place, with the query in the audience or not.
-    assert_eq!(send_with(&server, &bearer(&valid)).status, 202);
-    let with_query = aud(&format!("http://any.example{SEND}?api-version=2024-01-01"));
-    assert_eq!(
-        send_with(&server, &format!("authorization: bearer {with_query}\r\n")).status,
-        202
-    );
 }
 
 #[test]
 fn without_a_key_nothing_is_open() {
     let server = Server::serve(&["serve", "--listen", "127.0.0.1:0", "--anonymous"]);
     is_unauthorized(&send_with(&server, ""));
-    let bearer = format!("Authorization: Bearer {}\r\n", token(json!({})));
-    is_unauthorized(&send_with(&server, &bearer));
+    is_unauthorized(&send_with(&server, &bearer(&token(json!({})))));
 }
 
 #[test]

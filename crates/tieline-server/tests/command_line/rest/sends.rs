@@ -251,7 +251,7 @@ fn a_node_that_does_not_answer_is_missed_and_said_so() {
         nodes.call("HEAD", "/groups/g").status == 200
     });
     let ada = nodes.client(json!({"sub": "ada"}));
-    nodes.second.signal("STOP");
+    nodes.second.pause();
     for path in ["/:send", "/groups/g/:send", "/users/ada/:send"] {
         let sent = nodes.send(path, TEXT, "x");
         assert_eq!(

@@ -1,25 +1,37 @@
 //! Frames that leave an outbox unwritten, and what is noted of those that are tracked.
 //!
-//! Owns which frames may be discarded: none that has begun to leave, unless the connection ends.
+//! Owns which frames may be discarded: none that has begun to leave, unless the connection ends, and no part of a
+//! message that was sent in pieces, unless the connection closes.
 
-use tieline_websocket::AnyFrame;
+use tieline_websocket::{AnyFrame, FrameKind};
 
 use super::{Outbox, OutboxRules};
 use crate::{hub::reports::Reports, written::WriteOutcome};
 
 impl Outbox {
-    /// Discards the oldest frame that has not begun to leave; false if there is none.
+    /// Discards the oldest frame that has not begun to leave; false if there is none. A fragment stays: without it,
+    /// the client would take another message for the rest of this one, or a part for the whole.
     pub(crate) fn discard_oldest(&mut self, rules: &OutboxRules, reports: &mut Reports) -> bool {
-        self.discard(WriteOutcome::Discarded, rules, reports)
+        let waiting = self.queue.iter().enumerate().skip(self.begun());
+        let mut whole = waiting.filter(|(_, frame)| frame.kind() != FrameKind::Fragment);
+        let oldest = whole.next().map(|(place, _)| place);
+        oldest.is_some_and(|place| self.discard(place, WriteOutcome::Discarded, rules, reports))
     }
 
+    /// How many frames have begun to leave.
+    fn begun(&self) -> usize {
+        usize::from(self.written > 0)
+    }
+
+    /// Discards the frame at this place; false if there is none.
     fn discard(
         &mut self,
+        place: usize,
         outcome: WriteOutcome,
         rules: &OutboxRules,
         reports: &mut Reports,
     ) -> bool {
-        match self.queue.remove(usize::from(self.written > 0)) {
+        match self.queue.remove(place) {
             Some(frame) => {
                 self.report(&frame, outcome, reports);
                 self.bytes -= self.length(&frame, rules);
@@ -33,7 +45,7 @@ impl Outbox {
     /// Discards everything that has not begun to leave, because the connection closes.
     pub(crate) fn discard_waiting(&mut self, rules: &OutboxRules, reports: &mut Reports) {
         self.pong = None;
-        while self.discard(WriteOutcome::Lost, rules, reports) {}
+        while self.discard(self.begun(), WriteOutcome::Lost, rules, reports) {}
     }
 
     /// Discards everything, because the connection ends.

@@ -116,6 +116,7 @@ impl Responses {
         }
     }
 
+    /// The report goes behind the response: on the other side, it says that the message was delivered.
     fn take_tracked(
         &mut self,
         request: u64,
@@ -123,25 +124,35 @@ impl Responses {
         number: u64,
         outcome: BoxFuture<WriteOutcome>,
     ) {
-        let is_delivered = match &response {
-            MaybeReady::Ready(response) => Some(*response == DELIVERED),
-            _ => None,
+        let response = match response {
+            MaybeReady::Ready(response) => response,
+            MaybeReady::Later(response) => {
+                let decided = response.map(move |response| {
+                    let response = Box::new(MaybeReady::Ready(response));
+                    let tracked = MaybeReady::Tracked {
+                        response,
+                        number,
+                        outcome,
+                    };
+                    (request, tracked)
+                });
+                return self.pending.push(Box::pin(decided));
+            }
+            // Those of asks, which are not tracked.
+            other => return self.take(request, other),
         };
-        self.take(request, response);
-        match is_delivered {
-            Some(false) => {}
-            Some(true) if self.reports.len() >= MAX_REPORTS => {
-                let outcome = WriteOutcome::Unknown;
-                let report = Response::Report { number, outcome };
-                self.message.response(request, report, self.max_size);
-            }
-            // Of those that are undecided, there is a bounded number.
-            Some(true) | None => {
-                let report =
-                    outcome.map(move |outcome| (request, Response::Report { number, outcome }));
-                self.reports.push(Box::pin(report));
-            }
+        let is_delivered = response == DELIVERED;
+        self.message.response(request, response, self.max_size);
+        if !is_delivered {
+            return;
         }
+        if self.reports.len() >= MAX_REPORTS {
+            let outcome = WriteOutcome::Unknown;
+            let report = Response::Report { number, outcome };
+            return self.message.response(request, report, self.max_size);
+        }
+        let report = outcome.map(move |outcome| (request, Response::Report { number, outcome }));
+        self.reports.push(Box::pin(report));
     }
 
     /// Takes in what is ready by now.
@@ -205,5 +216,69 @@ impl Responses {
 
     pub(super) fn take_message(&mut self) -> Option<proto::ResponseBatch> {
         self.message.take()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    const MAX_SIZE: usize = 1 << 20;
+
+    /// A message that waits in its shard, what decides its delivery, and what becomes of it.
+    fn undecided(
+        number: u64,
+        outcome: impl Future<Output = WriteOutcome> + Send + 'static,
+    ) -> (oneshot::Sender<OutcomeCode>, MaybeReady) {
+        let (sender, code) = oneshot::channel();
+        let tracked = MaybeReady::Tracked {
+            response: Box::new(MaybeReady::Later(Box::pin(async {
+                Response::Code(code.await.unwrap())
+            }))),
+            number,
+            outcome: Box::pin(outcome),
+        };
+        (sender, tracked)
+    }
+
+    fn poll(responses: &mut Responses) -> Option<proto::ResponseBatch> {
+        responses.poll(&mut Context::from_waker(Waker::noop()));
+        responses.take_message()
+    }
+
+    #[test]
+    fn there_is_no_report_before_the_delivery_and_none_without() {
+        let mut responses = Responses::new(MAX_SIZE);
+        // Its sender is gone before the delivery is known, as where a connection refuses it.
+        let gone = std::future::ready(WriteOutcome::Unknown);
+        let (decide, tracked) = undecided(1, gone);
+        responses.take(7, tracked);
+        assert_eq!(poll(&mut responses), None);
+        decide.send(OutcomeCode::NotHere).unwrap();
+        let message = poll(&mut responses).unwrap();
+        assert_eq!(message.outcomes[0].first, 7);
+        assert_eq!(message.outcomes[0].codes[..], [OutcomeCode::NotHere as u8]);
+        assert!(message.responses.is_empty(), "{message:?}");
+        assert!(responses.is_settled());
+    }
+
+    #[test]
+    fn so_many_reports_are_due_at_most_however_late_the_deliveries() {
+        let mut responses = Responses::new(MAX_SIZE);
+        let (mut delivered, mut reported) = (0, 0);
+        for number in 0..=MAX_REPORTS as u64 {
+            let (decide, tracked) = undecided(number, std::future::pending());
+            responses.take(number, tracked);
+            decide.send(OutcomeCode::Delivered).unwrap();
+            let message = poll(&mut responses).unwrap();
+            delivered += message.outcomes.len();
+            reported += message.responses.len();
+        }
+        assert_eq!((delivered, reported), (MAX_REPORTS + 1, 1));
+        assert_eq!(responses.reports.len(), MAX_REPORTS);
     }
 }

@@ -147,7 +147,7 @@ impl<T: Completion> Shared<T> {
 
     fn on_hello(&self, agreement: Agreement, theirs: &Hello) {
         let Agreement { process, version } = agreement;
-        *self.peer_view.write() = PeerView::stream(process, version);
+        self.set_view(PeerView::stream(process, version));
         let max_request = theirs.max_request(self.config.max_message_size());
         self.with_state(|state| state.on_hello(max_request, agreement.version, Instant::now()));
         tracing::info!(peer = %self.address, %process, version, "link up");

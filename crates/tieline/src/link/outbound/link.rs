@@ -22,7 +22,7 @@ use crate::{
         codec::EncodeRequest,
         config::LinkConfig,
         outcome::{Completion, Outcome},
-        proto::{EMIT_MANY, REPORTS},
+        proto::EMIT_MANY,
     },
     written::Tracker,
 };
@@ -113,8 +113,9 @@ impl<T: Completion> Link<T> {
     /// Expects the peer's report on a message that is about to be sent. Returns the number of the report; 0 if there
     /// will be none, because the peer makes none, or too many are expected.
     pub(crate) fn expect_report(&self, tracker: &Arc<Tracker>) -> u64 {
-        let version = self.0.peer_view.read().version();
-        if version.is_some_and(|version| version >= REPORTS) {
+        // Locked until it is expected: if the peer turns out to make no reports, that follows.
+        let view = self.0.peer_view.read();
+        if view.may_report() {
             self.0.config.reports.expect(tracker, &self.0.address)
         } else {
             0

@@ -6,7 +6,7 @@
 use foldhash::HashSet;
 use uuid::Uuid;
 
-use crate::link::proto;
+use crate::link::proto::{self, REPORTS};
 
 #[derive(Debug, Default)]
 pub(super) enum PeerView {
@@ -60,6 +60,15 @@ impl PeerView {
 
     pub(super) fn is_unary_only(&self) -> bool {
         matches!(self, Self::UnaryOnly)
+    }
+
+    /// Whether the peer may report on messages; one that was not heard yet may.
+    pub(super) fn may_report(&self) -> bool {
+        match self {
+            Self::Unknown => true,
+            Self::UnaryOnly | Self::Alias => false,
+            Self::Stream { version, .. } => *version >= REPORTS,
+        }
     }
 
     pub(super) fn is_alias(&self) -> bool {

@@ -123,7 +123,7 @@ impl<T: Completion> Shared<T> {
         *self.peer_view.write() = PeerView::default();
         self.with_state(event);
         self.config.answers.on_stream_end(&self.address);
-        self.config.reports.on_stream_end(&self.address);
+        self.config.reports.forget_all_of(&self.address);
     }
 
     fn on_tick(&self) -> Instant {
@@ -135,7 +135,7 @@ impl<T: Completion> Shared<T> {
     }
 
     fn on_unary_only(&self) {
-        let before = std::mem::replace(&mut *self.peer_view.write(), PeerView::UnaryOnly);
+        let before = self.set_view(PeerView::UnaryOnly);
         self.with_state(|state| state.on_unary_only(Instant::now()));
         if !before.is_unary_only() {
             tracing::info!(peer = %self.address, "link up, with unary calls");

@@ -61,6 +61,17 @@ impl<T: Completion> Shared<T> {
         }
     }
 
+    /// Sets what is known of the peer, now that it has answered; returns what was known before. No report is expected
+    /// of one that makes none.
+    pub(super) fn set_view(&self, view: PeerView) -> PeerView {
+        let may_report = view.may_report();
+        let before = std::mem::replace(&mut *self.peer_view.write(), view);
+        if !may_report {
+            self.config.reports.forget_all_of(&self.address);
+        }
+        before
+    }
+
     /// Runs `f` under the lock of the state, publishes a change of the status, and applies the collected
     /// effects after the lock is released.
     pub(super) fn with_state<R>(&self, f: impl FnOnce(&mut State<T>) -> R) -> R {

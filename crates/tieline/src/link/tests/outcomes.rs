@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tieline_test_servers::Stopwatch;
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, time::timeout};
 
 use super::{
     scripted::RawStream,
@@ -218,21 +218,23 @@ fn a_peer_of_an_older_version_takes_no_message_to_many_ids() {
     });
 }
 
-#[test]
-fn only_a_peer_that_knows_reports_is_asked_for_them() {
-    run(async {
-        let mut theirs = config();
-        theirs.versions = 3..=4;
-        let older = Node::with(theirs, Script::default()).await;
-        let newer = Node::start().await;
-        for (node, reports) in [(older, false), (newer, true)] {
-            let link = open(node.address());
-            let tracker = Arc::new(Tracker::new().0);
-            assert_eq!(link.expect_report(&tracker), 0, "not before the hello");
-            link.until(LinkStatus::Up).await;
-            assert_eq!(link.expect_report(&tracker) > 0, reports);
-        }
-    });
+/// On one thread, so that a link is not up before this waits for it.
+#[tokio::test]
+async fn only_a_peer_that_knows_reports_is_asked_for_them() {
+    let mut theirs = config();
+    theirs.versions = 3..=4;
+    let older = Node::with(theirs, Script::default()).await;
+    let newer = Node::start().await;
+    for (node, reports) in [(older, false), (newer, true)] {
+        let link = open(node.address());
+        let tracker = Arc::new(Tracker::new().0);
+        assert!(link.expect_report(&tracker) > 0, "it may know them");
+        let up = timeout(Duration::from_secs(30), link.until(LinkStatus::Up));
+        up.await.expect("the link goes up");
+        let expected = if reports { 2 } else { 1 };
+        assert_eq!(Arc::strong_count(&tracker), expected);
+        assert_eq!(link.expect_report(&tracker) > 0, reports);
+    }
 }
 
 #[test]

@@ -112,6 +112,31 @@ fn the_report_of_another_node_waits_for_a_client_that_does_not_read() {
 }
 
 #[test]
+fn a_message_that_waits_for_the_link_has_its_report() {
+    run(async {
+        let registry = memory_registry();
+        let (a, proxy) = TestNode::behind_proxy(&registry, Config::default(), test_config()).await;
+        let mut ann = a.raw("id=ann&quiet").await;
+        loop {
+            let watch = Stopwatch::start_threads();
+            proxy.set(Mode::Silent);
+            let backend = Cluster::connect(Arc::clone(&registry), test_config());
+            let backend = backend.await.unwrap();
+            let mut receipt = backend.emit_tracked("ann", "waits");
+            let queued = || backend.peers().iter().any(|peer| peer.queued > 0);
+            eventually(|| queued() || receipt.delivery().now_or_never().is_some()).await;
+            proxy.set(Mode::Pass);
+            if receipt.delivery().await == Delivery::Delivered {
+                assert_eq!(receipt.written().await, WriteOutcome::Written);
+                assert_eq!(ann.text().await, "waits");
+                return;
+            }
+            assert!(watch.has_lost(GIVEN_UP_AFTER));
+        }
+    });
+}
+
+#[test]
 fn a_link_that_breaks_leaves_nobody_waiting() {
     run(async {
         let registry = memory_registry();

@@ -10,6 +10,7 @@ mod handler;
 mod load;
 mod lost;
 mod message_writer;
+mod message_writers;
 mod order;
 mod receipts;
 mod stats;
