@@ -48,13 +48,17 @@ model:
 build:
     ./test.sh build
 
-# Node clients: ws and the official Web PubSub client
+# Node: ws, the official Web PubSub clients, event handler and SDK for backends
 interop-node:
     ./test.sh interop-node
 
-# Python clients: websockets and the official Web PubSub client
+# Python: websockets, the official Web PubSub client and SDK for backends, boto3
 interop-python:
     ./test.sh interop-python
+
+# Java: the official Web PubSub SDK for backends
+interop-java:
+    ./test.sh interop-java
 
 # The Autobahn|Testsuite: sections 1 to 7, 9, 10, 12 and 13
 autobahn:

@@ -23,8 +23,9 @@ package         300   python                the crates can be packaged, with com
 deny            900   -                     licences, banned crates and sources (needs cargo-deny)
 model           300   -                     the registry protocol, explored over all orders of events within small bounds
 build           1800  -                     programs and examples in the release profile
-interop-node    600   build,node,servers    Node: ws, the official Web PubSub client and event handler
-interop-python  600   build,python          Python clients: websockets and the official Web PubSub client
+interop-node    600   build,node,servers    Node: ws, the official Web PubSub clients, event handler and SDK for backends
+interop-python  600   build,python,servers  Python: websockets, the official Web PubSub client and SDK for backends, boto3
+interop-java    600   build,node,servers,java  Java: the official Web PubSub SDK for backends
 autobahn        1500  build,python,apt      the Autobahn|Testsuite: sections 1 to 7, 9, 10, 12 and 13
 bench           600   build,servers,python  short runs of the measurements in docs/benchmarks.md; fails below half of a goal
 browser         600   build,node,chromium   the demo page in headless Chromium
@@ -111,6 +112,15 @@ part_interop_python() {
     "$VENV/bin/python" -B -W ignore -m unittest discover --buffer --verbose -s tests/interop/python
 }
 
+# The SDK is a jar with others beside it, which Maven copies; the program is run as a source file.
+part_interop_java() {
+    npm ci --prefix tests/interop/node --no-audit --no-fund
+    local folder=$CARGO_TARGET_DIR/java
+    timeout 300 mvn --quiet --batch-mode --file tests/interop/java/pom.xml -Dmaven.repo.local="$folder/maven" \
+        dependency:copy-dependencies -DoutputDirectory="$folder/library"
+    TIELINE_JAVA_LIBRARY=$folder/library node --test --test-reporter=spec tests/interop/java/*.test.mjs
+}
+
 part_autobahn() {
     venv # for its pip, which Debian does not install by default
     PATH=$VENV/bin:$PATH tests/autobahn/run.py
@@ -128,6 +138,7 @@ part_browser() {
 node_is() { command -v npm >/dev/null && node -e "process.exit(parseInt(process.versions.node) < $1 ? 1 : 0)" 2>/dev/null; }
 have_node() { node_is 18; }
 have_python() { python3 -c 'import ensurepip, venv' 2>/dev/null; }
+have_java() { command -v javac >/dev/null && command -v mvn >/dev/null; }
 have_chromium() { command -v "${CHROMIUM:-chromium}" >/dev/null; }
 have_servers() { command -v redis-server >/dev/null && command -v redis-sentinel >/dev/null && command -v etcd >/dev/null; }
 have_apt() { command -v apt-get >/dev/null && command -v dpkg >/dev/null; }
@@ -137,6 +148,7 @@ have_-() { true; }
 declare -A WHY=(
     [node]="Node 18 or newer with npm is missing (Debian: nodejs npm)"
     [python]="Python 3 with venv is missing (Debian: python3 python3-venv)"
+    [java]="A JDK or Maven is missing (Debian: default-jdk-headless maven)"
     [chromium]="Chromium is missing (Debian: chromium)"
     [servers]="Redis or etcd is missing (Debian: redis-server redis-sentinel etcd-server)"
     [apt]="apt-get is missing, and the test suite comes from Debian packages"
@@ -149,6 +161,7 @@ install_missing() {
     [[ $needs == *" node "* ]] && ! have_node && packages+=(nodejs npm)
     [[ $needs == *" python "* ]] && ! have_python && packages+=(python3 python3-venv)
     [[ $needs == *" chromium "* ]] && ! have_chromium && packages+=(chromium fonts-dejavu-core)
+    [[ $needs == *" java "* ]] && ! have_java && packages+=(default-jdk-headless maven)
     [[ $needs == *" servers "* ]] && ! have_servers && packages+=(redis-server redis-sentinel etcd-server)
     if ((${#packages[@]} == 0)) || ! have_apt; then return 0; fi
     if ((EUID != 0)); then

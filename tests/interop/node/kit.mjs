@@ -87,11 +87,11 @@ export class Server {
   }
 
   /** A node of a cluster: `tieline serve`, or the yardstick if `yardstick` is set. */
-  static async node(registry, { yardstick = false, peers } = {}) {
+  static async node(registry, { yardstick = false, peers, env } = {}) {
     const program = yardstick ? path.join("examples", "yardstick") : "tieline";
     const args = yardstick ? [] : ["serve"];
     args.push("--registry", registry, "--peers-listen", `127.0.0.1:${peers ?? (await freePort())}`);
-    return new Server(program, args, await freePort(), yardstick ? accepts : isReady).start();
+    return new Server(program, args, await freePort(), yardstick ? accepts : isReady, env).start();
   }
 
   static async example(program) {
@@ -101,11 +101,12 @@ export class Server {
     return example.start();
   }
 
-  constructor(program, args, port, ready) {
+  constructor(program, args, port, ready, env = {}) {
     this.port = port;
     this.program = path.join(BUILD, program);
     this.args = [...args, "--listen", `127.0.0.1:${port}`];
     this.ready = ready;
+    this.env = env;
     this.output = "";
   }
 
@@ -117,7 +118,7 @@ export class Server {
     this.process = spawn(this.program, this.args, {
       stdio: ["ignore", "pipe", "pipe"],
       // Seconds over which `tieline serve` spreads its closes: 10 by default.
-      env: { ...process.env, TIELINE_DRAIN_WINDOW: "1" },
+      env: { ...process.env, TIELINE_DRAIN_WINDOW: "1", ...this.env },
     });
     running.add(this.process);
     this.exited = new Promise((resolve) => {

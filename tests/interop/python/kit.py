@@ -1,5 +1,7 @@
 """Shared fixtures: a server of the release build on a free port, and deadlines."""
 
+import atexit
+import functools
 import os
 import random
 import socket
@@ -47,14 +49,14 @@ def free_port():
 class Server:
     """A process under test: started and ready. The caller stops it."""
 
-    def __init__(self, program, args, port, ready):
+    def __init__(self, program, args, port, ready, env=None):
         self.port = port
         self.log = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
             [BUILD / program, *args, "--listen", f"127.0.0.1:{port}"],
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
             # Seconds over which `tieline serve` spreads its closes: 10 by default.
-            env={**os.environ, "TIELINE_DRAIN_WINDOW": "1"},
+            env={**os.environ, "TIELINE_DRAIN_WINDOW": "1", **(env or {})},
         )
         try:
             eventually(f"{program} is ready", lambda: self._alive() and ready(self))
@@ -72,6 +74,12 @@ class Server:
         # The demo's second node; the tests use the first.
         second = ["--second", "127.0.0.1:0"] if command == "demo" else []
         return cls("tieline", [command, *second], port or free_port(), _is_ready)
+
+    @classmethod
+    def node(cls, registry, env=None):
+        """A node of a cluster: `tieline serve`."""
+        args = ["serve", "--registry", registry.url, "--peers-listen", f"127.0.0.1:{free_port()}"]
+        return cls("tieline", args, free_port(), _is_ready, env)
 
     def url(self, target, scheme="ws"):
         return f"{scheme}://127.0.0.1:{self.port}{target}"
@@ -95,6 +103,44 @@ class Server:
         self.log.seek(0)
         output = self.log.read().decode(errors="replace")[-10_000:]
         raise AssertionError(f"{self.process.args[0]} ended before it was ready: {output}")
+
+
+class Redis:
+    """An empty registry on a free port, from the Debian package. The caller stops it."""
+
+    def __init__(self):
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}"
+        args = ["--port", str(self.port), "--save", "", "--appendonly", "no", "--dir", tempfile.gettempdir()]
+        self.process = subprocess.Popen(["redis-server", *args], stdout=subprocess.DEVNULL)
+        eventually("redis-server listens", lambda: _accepts(self))
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait()
+
+
+KEY = "an access key of thirty-two bytes"
+AWS_KEY_ID, AWS_SECRET = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
+
+
+@functools.cache
+def two_nodes():
+    """Two nodes over Redis, with keys for backends and anonymous clients. They run until the end, because
+    in the first lease of a new registry, a missing entry proves nothing, and whoever needs that has to wait."""
+    redis = Redis()
+    atexit.register(redis.stop)
+    env = {
+        "TIELINE_KEY": KEY,
+        "TIELINE_ANONYMOUS": "loopback",
+        "TIELINE_AWS__ACCESS_KEY_ID": AWS_KEY_ID,
+        "TIELINE_AWS__SECRET_ACCESS_KEY": AWS_SECRET,
+    }
+    nodes = []
+    for _ in range(2):
+        nodes.append(Server.node(redis, env))
+        atexit.register(nodes[-1].stop)
+    return nodes
 
 
 def _accepts(server):

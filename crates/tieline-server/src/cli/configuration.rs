@@ -27,6 +27,7 @@ use crate::{
         values::Values,
     },
     supervisor::{registry::RegistrySettings, serve::ServeSettings},
+    wire::aws::key_pair::{KeyPair, LiveKeyPair},
 };
 
 /// A configuration that has been checked.
@@ -79,6 +80,7 @@ fn serve_settings(
     let anonymous = default_anonymous(verifier.is_some());
     Ok(ServeSettings {
         listen: check_listen(settings, settings.general.listen, anonymous)?,
+        aws: LiveKeyPair::new(aws_key_pair(settings)?),
         tls: settings.tls.read_files()?,
         registry: registry(settings)?,
         cluster: cluster(settings, &config, values)?,
@@ -160,6 +162,11 @@ fn verifier(settings: &Settings, keys: Option<&AccessKeys>) -> anyhow::Result<Op
         return Ok(None);
     }
     Ok(Some(Verifier::new(keys, issuers, endpoints)))
+}
+
+/// What signs the requests of backends that were written for AWS.
+fn aws_key_pair(settings: &Settings) -> Result<Option<KeyPair>, ConfigErrors> {
+    KeyPair::of(&settings.aws).map_err(|error| ConfigErrors::one(error.to_string()))
 }
 
 /// The key that signs.

@@ -83,6 +83,7 @@ impl Serve {
 fn live(settings: &ServeSettings) -> Live {
     Live {
         rules: settings.rules.clone(),
+        aws: settings.aws.clone(),
         handlers: settings.handlers.clone(),
     }
 }

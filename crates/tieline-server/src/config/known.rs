@@ -3,6 +3,7 @@
 use super::{
     option::{Opt, shout},
     sections::{
+        aws::Aws,
         cluster::ClusterSettings,
         event_handlers::{DEFAULT_LIST, EventHandlerTable},
         general::General,
@@ -19,9 +20,10 @@ use super::{
 };
 
 /// The tables of the file in their order, each with its options.
-pub(crate) const TABLES: [(&str, &[Opt]); 8] = [
+pub(crate) const TABLES: [(&str, &[Opt]); 9] = [
     ("", General::OPTIONS),
     ("keys", Keys::OPTIONS),
+    ("aws", Aws::OPTIONS),
     ("tls", TlsSettings::OPTIONS),
     ("cluster", ClusterSettings::OPTIONS),
     (HUB_DEFAULTS, HubSettings::OPTIONS),

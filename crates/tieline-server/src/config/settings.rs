@@ -13,6 +13,7 @@ use super::{
     option::{Opt, Raw},
     per_hub::PerHub,
     sections::{
+        aws::Aws,
         cluster::ClusterSettings,
         event_handlers::{DEFAULT_LIST, EventHandlerTable, LIST},
         general::General,
@@ -34,6 +35,7 @@ pub(crate) struct Settings {
     pub(crate) general: General,
     pub(crate) keys: Keys,
     pub(crate) issuers: Vec<IssuerTable>,
+    pub(crate) aws: Aws,
     pub(crate) tls: TlsSettings,
     pub(crate) cluster: ClusterSettings,
     pub(crate) limits: Limits,
@@ -106,6 +108,7 @@ impl Settings {
         let settings = Self {
             keys: Keys::read(&reader),
             issuers: issuers.map(issuer).collect(),
+            aws: Aws::read(&reader),
             tls: TlsSettings::read(&reader),
             cluster: ClusterSettings::read(&reader),
             limits: Limits::read(&reader),
@@ -131,6 +134,7 @@ impl Settings {
         let global = [
             self.general.changes(&other.general),
             self.keys.changes(&other.keys),
+            self.aws.changes(&other.aws),
             self.tls.changes(&other.tls),
             self.cluster.changes(&other.cluster),
             self.limits.changes(&other.limits),

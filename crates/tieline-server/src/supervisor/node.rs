@@ -9,10 +9,7 @@ use tokio::sync::watch;
 
 use super::{phase::ServingPhase, routes};
 use crate::{
-    app::{
-        events::Events,
-        hubs::{Hubs, LiveHubRules},
-    },
+    app::{events::Events, hubs::Hubs},
     wire::webpubsub::handler::WebPubSub,
 };
 
@@ -28,10 +25,9 @@ impl<E: Events> ReadyNode<E> {
         listener: Listener,
         cluster: Cluster,
         events: E,
-        rules: LiveHubRules,
+        hubs: Hubs,
         phase: watch::Receiver<ServingPhase>,
     ) -> Self {
-        let hubs = Hubs::new(cluster.clone(), rules);
         let node = Node::in_cluster(cluster.clone(), WebPubSub::new(cluster, events));
         let router = routes::routes(&node, hubs, phase);
         Self {

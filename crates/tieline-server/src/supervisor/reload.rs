@@ -11,7 +11,9 @@ use tokio::{
 use tracing_subscriber::EnvFilter;
 
 use crate::{
-    app::hubs::LiveHubRules, config::settings::Settings, wire::webpubsub::upstream::LiveHandlers,
+    app::hubs::LiveHubRules,
+    config::settings::Settings,
+    wire::{aws::key_pair::LiveKeyPair, webpubsub::upstream::LiveHandlers},
 };
 
 /// Reads and checks the configuration.
@@ -33,6 +35,8 @@ pub(crate) struct Reload {
 pub(crate) struct Live {
     /// Who may connect to which hub.
     pub(crate) rules: LiveHubRules,
+    /// What signs the requests of backends to `@connections`.
+    pub(crate) aws: LiveKeyPair,
     /// Where the events of each hub go.
     pub(crate) handlers: LiveHandlers,
 }
@@ -48,6 +52,7 @@ impl Reload {
                 match block_in_place(&self.load) {
                     Ok((settings, live)) => {
                         self.live.rules.replace(&live.rules);
+                        self.live.aws.replace(&live.aws);
                         self.live.handlers.replace(&live.handlers);
                         self.apply(&applied, &settings);
                         applied = settings;

@@ -13,9 +13,13 @@ use super::{
     reload::Reload,
 };
 use crate::{
-    app::{filter, hubs::LiveHubRules},
+    app::{
+        filter,
+        hubs::{Hubs, LiveHubRules},
+    },
     wire::{
         self,
+        aws::{self, key_pair::LiveKeyPair},
         webpubsub::upstream::{LiveHandlers, Upstream},
     },
 };
@@ -26,6 +30,8 @@ pub(crate) struct ServeSettings {
     pub(crate) tls: Option<Tls>,
     /// Who may connect to which hub.
     pub(crate) rules: LiveHubRules,
+    /// What signs the requests of backends to `@connections`.
+    pub(crate) aws: LiveKeyPair,
     /// Where events of clients go.
     pub(crate) handlers: LiveHandlers,
     pub(crate) config: Config,
@@ -51,13 +57,10 @@ pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Re
     tracing::info!(%address, peers, "listening");
 
     let supervisor = Supervisor::new();
-    let node = ReadyNode::new(
-        listener,
-        cluster,
-        upstream,
-        settings.rules,
-        supervisor.phase(),
-    );
+    let hubs = Hubs::new(cluster.clone(), settings.rules);
+    let aws = aws::routes::routes(hubs.clone(), settings.aws);
+    let node = ReadyNode::new(listener, cluster, upstream, hubs, supervisor.phase());
+    let node = node.with_routes(aws);
     let served = supervisor.serve(vec![node], settings.drain_delay).await;
     reloads.abort();
     served

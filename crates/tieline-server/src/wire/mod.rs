@@ -1,14 +1,15 @@
 //! The protocols that clients and backends speak.
 //!
 //! A wire translates: bytes into operations, messages into frames, outcomes into replies. What the
-//! operations do is in `app`, which every wire uses. Wires never import each other. Each adds its dialects
-//! here, so that a hub has those of all wires.
+//! operations do is in `app`, which every wire uses. Wires never import each other. Each that has clients adds
+//! its dialects here, so that a hub has those of all wires.
 
 use tieline::Dialects;
 
+pub(crate) mod aws;
 pub(crate) mod webpubsub;
 
-/// The dialects of each wire.
+/// The dialects of each wire with clients.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct WireDialects {
     pub(crate) webpubsub: webpubsub::dialects::DialectIds,

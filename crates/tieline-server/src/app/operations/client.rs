@@ -2,7 +2,7 @@
 //!
 //! Owns what is done there. Must not know who asks, or whether that is allowed.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use tieline::{AskError, Bytes, Cluster, Connection, RequestError};
@@ -22,6 +22,7 @@ pub(crate) enum ClientRequest {
     Grant(Permission, String),
     Revoke(Permission, String),
     IsPermitted(Permission, String),
+    Describe,
 }
 
 /// What its node did.
@@ -34,6 +35,13 @@ pub(crate) enum ClientReply {
     TooMany,
 }
 
+/// What a node knows of a client: what it has anyway, because a connection keeps nothing for this.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Description {
+    /// Where the client, or a proxy, connects from.
+    pub(crate) remote_ip: Option<IpAddr>,
+}
+
 /// Asks the node of a client, for 5 s at most. [`AskError::Offline`] if nobody has the id.
 pub(crate) async fn ask(
     cluster: &Cluster,
@@ -41,6 +49,12 @@ pub(crate) async fn ask(
     request: &ClientRequest,
 ) -> Result<ClientReply, AskError> {
     let reply = cluster.ask(id, encode(request)).await?;
+    decode(&reply).ok_or(AskError::Unsupported)
+}
+
+/// Asks the node of a client what it knows of it. Otherwise as [`ask`].
+pub(crate) async fn describe(cluster: &Cluster, id: &str) -> Result<Description, AskError> {
+    let reply = cluster.ask(id, encode(&ClientRequest::Describe)).await?;
     decode(&reply).ok_or(AskError::Unsupported)
 }
 
@@ -63,6 +77,11 @@ pub(crate) fn answer(connection: &Connection, request: &[u8]) -> Result<Bytes, R
         }
         ClientRequest::IsPermitted(permission, group) => {
             ClientReply::Permitted(permissions(connection)?.lock().permit(permission, &group))
+        }
+        ClientRequest::Describe => {
+            let remote = connection.remote_addr();
+            let remote_ip = remote.map(|remote| remote.ip().to_canonical());
+            return Ok(encode(&Description { remote_ip }));
         }
     };
     Ok(encode(&reply))

@@ -1,0 +1,186 @@
+//! The route of `@connections`: who may use it, and which client of which hub a request is about.
+//!
+//! Owns the path, the size of a message, and that the stage in the path is the hub. Must not know what is done
+//! with a client. Invariant: a body is read only after everything that precedes it was checked.
+
+use std::{
+    sync::{Arc, Once},
+    time::{Duration, SystemTime},
+};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{Request, State},
+    http::{Method, request::Parts},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use http_body_util::BodyExt;
+use percent_encoding::percent_decode_str;
+use tieline::{Bytes, ClientId};
+
+use super::{
+    connections,
+    error::ApiError,
+    key_pair::{KeyPair, LiveKeyPair},
+    sigv4::{Signature, error::SignatureError},
+};
+use crate::{
+    app::hubs::{HubHandle, Hubs},
+    config::hub_name::HubName,
+};
+
+/// Most bytes of a message, as in API Gateway.
+const MAX_MESSAGE: usize = 128 * 1024;
+/// Most bytes of a longer message that are read, so that its sender reads the answer before the end of the
+/// connection.
+const MAX_DISCARDED: usize = 8 * 1024 * 1024;
+/// How long a body may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What the routes share.
+struct Shared {
+    hubs: Hubs,
+    keys: LiveKeyPair,
+    /// The log says once that there is no key pair.
+    warned: Once,
+}
+
+/// `/{stage}/@connections/{id}`, with `@` as it is or encoded: SDKs do either.
+pub(crate) fn routes(hubs: Hubs, keys: LiveKeyPair) -> Router {
+    let methods = get(serve).post(serve).delete(serve);
+    Router::new()
+        .route("/{stage}/@connections/{id}", methods.clone())
+        .route("/{stage}/%40connections/{id}", methods)
+        .with_state(Arc::new(Shared {
+            hubs,
+            keys,
+            warned: Once::new(),
+        }))
+}
+
+async fn serve(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let response = shared.serve(request).await;
+    response.unwrap_or_else(IntoResponse::into_response)
+}
+
+impl Shared {
+    async fn serve(&self, request: Request) -> Result<Response, ApiError> {
+        let (head, body) = request.into_parts();
+        let body = self.authenticate(&head, body).await?;
+        let (stage, id) = target(head.uri.path())?;
+        let hub = self.hub(&stage)?;
+        let cluster = hub.cluster();
+        match head.method {
+            Method::POST => connections::post(cluster, &id, body).await,
+            Method::DELETE => connections::delete(cluster, &id).await,
+            _ => connections::get(cluster, &id).await,
+        }
+    }
+
+    /// The body of a request that is signed with the key pair.
+    async fn authenticate(&self, head: &Parts, body: Body) -> Result<Bytes, ApiError> {
+        let Some(keys) = self.keys.load() else {
+            return Err(self.disabled());
+        };
+        let KeyPair { id, secret } = &*keys;
+        let forbidden = |error: SignatureError| ApiError::forbidden(error.to_string());
+        let signature = Signature::of(head, id, now()).map_err(forbidden)?;
+        let body = read(body).await?;
+        let verified = signature.verify(head, &body, secret.expose());
+        verified.map_err(forbidden)?;
+        Ok(body)
+    }
+
+    fn disabled(&self) -> ApiError {
+        const WHY: &str = "@connections is not enabled: set aws.access_key_id and aws.secret_access_key \
+                           in the configuration of the server";
+        self.warned
+            .call_once(|| tracing::warn!("refused a request: {WHY}"));
+        ApiError::forbidden(WHY)
+    }
+
+    fn hub(&self, stage: &str) -> Result<HubHandle, ApiError> {
+        let name = stage.parse::<HubName>().ok();
+        let hub = name.and_then(|name| self.hubs.get(&name));
+        hub.map(|hub| hub.handle().clone()).ok_or_else(|| {
+            ApiError::forbidden(format!(
+                "there is no hub {stage:?}; the stage, the first part of the path, is the hub"
+            ))
+        })
+    }
+}
+
+/// The stage and the client id.
+fn target(path: &str) -> Result<(String, ClientId), ApiError> {
+    let mut parts = path.split('/').skip(1);
+    let (stage, id) = (parts.next().unwrap_or_default(), parts.nth(1));
+    let decode = |part| percent_decode_str(part).decode_utf8().ok();
+    let id = decode(id.unwrap_or_default()).map(|id| ClientId::new(&*id));
+    match (decode(stage), id) {
+        (Some(stage), Some(Ok(id))) => Ok((stage.into_owned(), id)),
+        _ => Err(ApiError::bad_request("invalid connection id")),
+    }
+}
+
+/// The whole body, unless it is too long or too slow.
+async fn read(body: Body) -> Result<Bytes, ApiError> {
+    let late = |_| ApiError::bad_request("the message did not arrive in time");
+    tokio::time::timeout(BODY_TIMEOUT, collect(body))
+        .await
+        .map_err(late)?
+}
+
+async fn collect(mut body: Body) -> Result<Bytes, ApiError> {
+    let (mut message, mut length) = (Vec::new(), 0);
+    while let Some(frame) = body.frame().await {
+        let broken = |_| ApiError::bad_request("the message ended early");
+        let Ok(data) = frame.map_err(broken)?.into_data() else {
+            continue;
+        };
+        length += data.len();
+        if length <= MAX_MESSAGE {
+            message.extend_from_slice(&data);
+        } else if length > MAX_DISCARDED {
+            break;
+        }
+    }
+    if length <= MAX_MESSAGE {
+        return Ok(message.into());
+    }
+    Err(ApiError::too_large(format!(
+        "a message has at most {MAX_MESSAGE} bytes"
+    )))
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the times of signatures are those of wall clocks"
+)]
+fn now() -> SystemTime {
+    SystemTime::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_of_the_path_are_decoded_once() {
+        for (path, expected) in [
+            ("/prod/@connections/L0SM9cOFvHcCIhw%3D", "L0SM9cOFvHcCIhw="),
+            ("/prod/%40connections/a%2Fb", "a/b"),
+            ("/prod/@connections/a%252Fb", "a%2Fb"),
+            ("/prod/@connections/a+b", "a+b"),
+            ("/pr%6fd/@connections/%C5%BE", "ž"),
+        ] {
+            let (stage, id) = target(path).unwrap();
+            assert_eq!((&*stage, &*id), ("prod", expected), "{path}");
+        }
+        let long = format!("/prod/@connections/{}", "a".repeat(70_000));
+        for path in ["/prod/@connections/%ff", "/prod/@connections/%00", &long] {
+            assert!(target(path).is_err());
+        }
+    }
+}
