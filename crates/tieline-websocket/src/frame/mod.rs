@@ -6,6 +6,7 @@
 
 mod convert;
 mod fragment;
+mod holders;
 mod payload;
 mod prefixed;
 mod tagged;
@@ -15,7 +16,7 @@ mod tests;
 use std::any::Any;
 use std::fmt;
 use std::ops::Deref;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 
 use crate::close_frame::{CONTROL_MAX, CloseFrame};
@@ -235,51 +236,6 @@ impl AnyFrame {
         }
         Some(&self.0.deflated.get()?.as_deref()?.payload)
     }
-
-    /// Notes that one more queue of an owner holds the frame; true if its memory counts once more.
-    ///
-    /// For owners of queues that count memory: a frame that waits in many queues exists once. While
-    /// one owner counts its queues here, those of others count each by itself.
-    #[doc(hidden)]
-    pub fn retain(&self, owner: u32) -> bool {
-        let retain = |holders| match split(holders) {
-            (_, 0) => Some(join(owner, 1)),
-            (of, count) if of == owner => Some(join(of, count.checked_add(1)?)),
-            _ => None,
-        };
-        let before =
-            self.untagged()
-                .0
-                .holders
-                .fetch_update(Ordering::AcqRel, Ordering::Acquire, retain);
-        before.map_or(true, |before| split(before).1 == 0)
-    }
-
-    /// Notes that one queue less of an owner holds the frame; true if its memory counts once less.
-    /// Call it once for each [`AnyFrame::retain`]; then each owner gets as many `true` from both.
-    #[doc(hidden)]
-    pub fn release(&self, owner: u32) -> bool {
-        let release = |holders| match split(holders) {
-            (of, count @ 1..) if of == owner => Some(join(of, count - 1)),
-            _ => None,
-        };
-        let before =
-            self.untagged()
-                .0
-                .holders
-                .fetch_update(Ordering::AcqRel, Ordering::Acquire, release);
-        before.map_or(true, |before| split(before).1 == 1)
-    }
-}
-
-/// The owner and the count of [`Inner::holders`].
-#[expect(clippy::cast_possible_truncation, reason = "each is one half")]
-const fn split(holders: u64) -> (u32, u32) {
-    ((holders >> 32) as u32, holders as u32)
-}
-
-const fn join(owner: u32, count: u32) -> u64 {
-    (owner as u64) << 32 | count as u64
 }
 
 impl Inner {

@@ -17,7 +17,7 @@ use std::{
 
 use jsonwebtoken::Algorithm;
 use serde_json::{Value, json};
-use tieline_test_servers::{free_port, redis::Redis};
+use tieline_test_servers::redis::Redis;
 
 use super::{
     kit::{Client, DEADLINE, Server, tieline},
@@ -51,8 +51,7 @@ impl Nodes {
         let redis = runtime.block_on(Redis::start());
         let registry = redis.url();
         let node = || {
-            let peers = format!("127.0.0.1:{}", free_port());
-            let cluster = ["--registry", &registry, "--peers-listen", &peers];
+            let cluster = ["--registry", &registry, "--peers-listen", "127.0.0.1:0"];
             serve(&[&cluster[..], &["--lease", lease]].concat())
         };
         let nodes = Self {
