@@ -7,6 +7,7 @@
 use std::{net::IpAddr, sync::Arc, time::SystemTime};
 
 use super::{
+    clock,
     role::{RoleLists, Roles},
     token::{claims::Seconds, error::TokenError, verify::Verifier},
 };
@@ -147,12 +148,8 @@ impl Access {
     }
 }
 
-#[allow(
-    clippy::disallowed_methods,
-    reason = "the times in a token are those of wall clocks"
-)]
 fn now() -> Seconds {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let since = clock::now().duration_since(SystemTime::UNIX_EPOCH);
     // With a clock before 1970, every token has expired.
     since.map_or(Seconds::INFINITY, |since| since.as_secs_f64())
 }

@@ -5,7 +5,7 @@
 
 use std::{
     sync::{Arc, Once},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use axum::{
@@ -27,6 +27,7 @@ use super::{
     sigv4::{Signature, error::SignatureError},
 };
 use crate::{
+    app::clock,
     app::hubs::{HubHandle, Hubs},
     config::hub_name::HubName,
 };
@@ -86,7 +87,7 @@ impl Shared {
         };
         let KeyPair { id, secret } = &*keys;
         let forbidden = |error: SignatureError| ApiError::forbidden(error.to_string());
-        let signature = Signature::of(head, id, now()).map_err(forbidden)?;
+        let signature = Signature::of(head, id, clock::now()).map_err(forbidden)?;
         let body = read(body).await?;
         let verified = signature.verify(head, &body, secret.expose());
         verified.map_err(forbidden)?;
@@ -152,14 +153,6 @@ async fn collect(mut body: Body) -> Result<Bytes, ApiError> {
     Err(ApiError::too_large(format!(
         "a message has at most {MAX_MESSAGE} bytes"
     )))
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the times of signatures are those of wall clocks"
-)]
-fn now() -> SystemTime {
-    SystemTime::now()
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! Owns the headers of a request. Must not know who gets it. Invariant: a value that a client chose cannot
 //! break a header, and says the same to every handler.
 
-use std::{borrow::Cow, time::SystemTime};
+use std::borrow::Cow;
 
 use aws_lc_rs::hmac;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header::CONTENT_TYPE};
@@ -11,7 +11,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use tieline::Bytes;
 
 use super::{memory::Memory, signature::signature};
-use crate::webhook::client::Request;
+use crate::{app::clock, webhook::client::Request};
 
 /// What `CloudEvents` encodes in the value of a header, beside what is not ASCII.
 const UNSAFE: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'%');
@@ -69,7 +69,8 @@ impl Sender {
         let source = format!("/hubs/{hub}/client/{connection_id}");
         add("ce-source", &source);
         add("ce-id", &number.to_string());
-        add("ce-time", &now());
+        let time = humantime::format_rfc3339_millis(clock::now());
+        add("ce-time", &time.to_string());
         add("ce-hub", hub);
         add("ce-connectionid", connection_id);
         add("ce-eventname", name);
@@ -111,14 +112,6 @@ fn header_value(text: &str) -> HeaderValue {
         Cow::from(utf8_percent_encode(text, UNSAFE))
     };
     HeaderValue::from_str(&text).expect("visible ASCII and inner blanks are a valid value")
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "handlers want to know when it was by the wall clock"
-)]
-fn now() -> String {
-    humantime::format_rfc3339_millis(SystemTime::now()).to_string()
 }
 
 #[cfg(test)]

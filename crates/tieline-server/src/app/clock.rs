@@ -1,0 +1,14 @@
+//! The wall clock.
+//!
+//! Owns the one place that reads it. Must not be used to measure how long something takes: it may be set.
+
+use std::time::SystemTime;
+
+/// The time by the wall clock: that of tokens, signatures and events, which other machines compare with theirs.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "other machines know no other clock"
+)]
+pub(crate) fn now() -> SystemTime {
+    SystemTime::now()
+}
