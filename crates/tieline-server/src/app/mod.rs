@@ -20,5 +20,6 @@ pub(crate) mod payload;
 pub(crate) mod permissions;
 pub(crate) mod reach;
 pub(crate) mod role;
+pub(crate) mod sampled;
 pub(crate) mod send;
 pub(crate) mod token;

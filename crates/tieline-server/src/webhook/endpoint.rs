@@ -16,9 +16,9 @@ use tokio::{
 use super::{
     breaker::{Breaker, Change},
     client::{Answer, Authorities, AuthorityError, Client, ClientError, Request},
-    sampled::Sampled,
     validation::{Agreements, Next},
 };
+use crate::app::sampled::Sampled;
 
 /// How long asking a server whether it agrees to get requests may take.
 const VALIDATION_TIMEOUT: Duration = Duration::from_secs(10);

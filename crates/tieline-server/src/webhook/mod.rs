@@ -7,5 +7,4 @@
 mod breaker;
 pub(crate) mod client;
 pub(crate) mod endpoint;
-pub(crate) mod sampled;
 mod validation;

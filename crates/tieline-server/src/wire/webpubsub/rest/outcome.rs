@@ -13,7 +13,7 @@ use axum::{
 use tieline::{AskError, Delivery, Membership, NodeReached, Summary};
 
 use super::error::Error;
-use crate::{app::operations::node::Parts, webhook::sampled::Sampled};
+use crate::app::{operations::node::Parts, sampled::Sampled};
 
 const DELIVERED: HeaderName = HeaderName::from_static("tieline-delivered");
 const REFUSED: HeaderName = HeaderName::from_static("tieline-refused");
