@@ -6,8 +6,8 @@ use bytes::Bytes;
 use tieline::{AskError, Cluster, ClusterConfig, Config, Hub, Node, NodeReply};
 
 use crate::kit::{
-    GIVEN_UP_AFTER, LegacyNode, Probe, Stopwatch, TestNode, deliver, eventually, memory_registry,
-    run, test_config,
+    GIVEN_UP_AFTER, LegacyNode, Probe, Stopwatch, TestNode, deliver, eventually, linked_backend,
+    memory_registry, run, test_config,
 };
 
 /// Short, for requests that nobody answers.
@@ -35,8 +35,7 @@ fn a_request_reaches_the_handler_of_the_clients_node_and_the_reply_comes_back() 
     run(async {
         let registry = memory_registry();
         let [a, b] = TestNode::start_linked(&registry).await;
-        let backend = Cluster::connect(registry, test_config()).await.unwrap();
-        eventually(|| backend.peers().iter().filter(|peer| peer.up).count() == 2).await;
+        let backend = linked_backend(registry, 2).await;
         let _ann = a.client("id=ann&quiet").await;
         for cluster in [&a.cluster, &b.cluster, &backend] {
             assert_eq!(ask(cluster, "ann", "id").await.unwrap(), "ann");
@@ -173,8 +172,7 @@ fn nodes_answer_operators() {
     run(async {
         let registry = memory_registry();
         let [a, b] = TestNode::start_linked(&registry).await;
-        let backend = Cluster::connect(registry, test_config()).await.unwrap();
-        eventually(|| backend.peers().iter().filter(|peer| peer.up).count() == 2).await;
+        let backend = linked_backend(registry, 2).await;
         let (first, second) = (a.peer_address(), b.peer_address());
         for cluster in [&a.cluster, &b.cluster, &backend] {
             assert_eq!(cluster.ask_node(&first, "up?").await.unwrap(), "up?");

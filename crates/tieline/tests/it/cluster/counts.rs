@@ -1,9 +1,10 @@
 //! Lists and counts without handles, from anywhere in the cluster.
 
-use tieline::{AskError, Cluster, Config, Listed};
+use tieline::{AskError, Config, Listed};
 
 use crate::kit::{
-    LegacyNode, Mode, TestNode, deliver, eventually, memory_registry, run, test_config,
+    LegacyNode, Mode, TestNode, deliver, eventually, linked_backend, memory_registry, run,
+    test_config,
 };
 
 fn names(listed: &Listed) -> Vec<&str> {
@@ -15,8 +16,7 @@ fn what_all_nodes_hold_is_listed_and_counted_from_anywhere() {
     run(async {
         let registry = memory_registry();
         let [a, b, c] = TestNode::start_linked(&registry).await;
-        let backend = Cluster::connect(registry, test_config()).await.unwrap();
-        eventually(|| backend.peers().iter().filter(|peer| peer.up).count() == 3).await;
+        let backend = linked_backend(registry, 3).await;
         let clients = [
             a.client("id=ann&user=one&groups=hall,room").await,
             a.client("id=amy&user=one&groups=room").await,

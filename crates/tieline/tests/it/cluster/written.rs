@@ -12,7 +12,7 @@ use tieline::{
 
 use crate::kit::{
     GIVEN_UP_AFTER, LegacyNode, Mode, Proxy, Raw, Reader, Stopwatch, TestNode, deliver, eventually,
-    memory_registry, run, run_threads, test_config,
+    linked_backend, memory_registry, run, run_threads, test_config, was_given_up,
 };
 
 const OFFLINE: WriteOutcome = WriteOutcome::NotDelivered(Delivery::Offline);
@@ -26,7 +26,7 @@ async fn track(cluster: &Cluster, id: &str, text: &str) -> TrackedReceipt {
         if delivery == Delivery::Delivered {
             return receipt;
         }
-        assert!(watch.has_lost(GIVEN_UP_AFTER), "{id}: {delivery}");
+        assert!(was_given_up(delivery, &watch), "{id}: {delivery}");
     }
 }
 
@@ -66,8 +66,7 @@ fn whoever_sends_learns_it_wherever_the_client_is() {
     run(async {
         let registry = memory_registry();
         let [a, b] = TestNode::start_linked(&registry).await;
-        let backend = Cluster::connect(registry, test_config()).await.unwrap();
-        eventually(|| backend.peers().iter().filter(|peer| peer.up).count() == 2).await;
+        let backend = linked_backend(registry, 2).await;
         let mut ann = a.raw("id=ann&quiet").await;
         for cluster in [&a.cluster, &b.cluster, &backend] {
             // Looked up first, then by the cached route.

@@ -23,10 +23,12 @@ mod server;
 mod store;
 mod ws;
 
+#[cfg(feature = "cluster")]
+use std::sync::Arc;
 use std::{future::Future, time::Duration};
 
 #[cfg(feature = "cluster")]
-use tieline::{Cluster, Delivery};
+use tieline::{Cluster, Delivery, registry::Registry};
 pub(crate) use tieline_test_servers::Stopwatch;
 #[cfg(feature = "cluster")]
 pub(crate) use tieline_test_servers::Trace;
@@ -126,6 +128,14 @@ pub(crate) fn was_given_up(delivery: Delivery, watch: &Stopwatch) -> bool {
         Delivery::QueueFull,
     ];
     late.contains(&delivery) && watch.has_lost(GIVEN_UP_AFTER)
+}
+
+/// A backend, linked to as many nodes as there are.
+#[cfg(feature = "cluster")]
+pub(crate) async fn linked_backend(registry: Arc<dyn Registry>, nodes: usize) -> Cluster {
+    let backend = Cluster::connect(registry, test_config()).await.unwrap();
+    eventually(|| backend.peers().iter().filter(|peer| peer.up).count() == nodes).await;
+    backend
 }
 
 /// Delivers a text to a connected client. It is sent again only if a busy machine left no time for it.
