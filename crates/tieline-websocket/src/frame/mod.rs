@@ -121,7 +121,6 @@ struct Tagged {
 }
 
 /// What the owner of a queue knows a frame by.
-#[doc(hidden)]
 pub(crate) type Tag = Arc<dyn Any + Send + Sync>;
 
 /// The bytes before the shared rest: a header, the header of a stored block, and the prefix.

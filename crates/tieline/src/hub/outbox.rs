@@ -100,17 +100,25 @@ impl Outbox {
 
     /// Whether one more frame stays within the bounds, the node's included.
     pub(crate) fn fits(&self, frame: &AnyFrame, rules: &OutboxRules) -> bool {
-        self.queue.is_empty()
-            || (self.queue.len() < rules.frames
-                && self.bytes + self.length(frame, rules) <= rules.bytes
-                && !rules.budget.is_exhausted())
+        self.fits_beside(0, 0, frame, rules)
     }
 
     /// As [`Outbox::fits`], for frames that wait behind those of another outbox, within the bounds of one.
     pub(crate) fn fits_behind(&self, front: &Self, frame: &AnyFrame, rules: &OutboxRules) -> bool {
+        self.fits_beside(front.queue.len(), front.bytes, frame, rules)
+    }
+
+    #[inline]
+    fn fits_beside(
+        &self,
+        frames: usize,
+        bytes: usize,
+        frame: &AnyFrame,
+        rules: &OutboxRules,
+    ) -> bool {
         self.queue.is_empty()
-            || (self.queue.len() + front.queue.len() < rules.frames
-                && self.bytes + front.bytes + self.length(frame, rules) <= rules.bytes
+            || (self.queue.len() + frames < rules.frames
+                && self.bytes + bytes + self.length(frame, rules) <= rules.bytes
                 && !rules.budget.is_exhausted())
     }
 
