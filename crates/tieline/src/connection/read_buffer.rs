@@ -140,11 +140,12 @@ mod tests {
     #[test]
     fn a_full_buffer_is_kept_without_a_copy_and_becomes_a_threads_later() {
         let (mut buffer, mut other) = (ReadBuffer::default(), ReadBuffer::default());
-        let address = read(&mut buffer, &[7; SIZE]);
+        let full = vec![7; SIZE];
+        let address = read(&mut buffer, &full);
         buffer.keep_rest();
         assert_ne!(read(&mut other, b"world"), address);
         assert_eq!(other.rest(), b"world");
-        assert_eq!(buffer.rest(), [7; SIZE]);
+        assert_eq!(buffer.rest(), full);
         buffer.advance(SIZE);
         assert_eq!(read(&mut buffer, b"hello"), address);
     }

@@ -55,7 +55,7 @@ impl RecentNames {
         if name.len() > MAX_KEPT {
             return SharedName::new(name);
         }
-        let place = self.hasher.hash_one(name) as usize % PLACES;
+        let place = (self.hasher.hash_one(name) >> 32) as usize % PLACES;
         let mut place = self.places[place].lock();
         if let Some(kept) = place.as_ref().filter(|kept| ***kept == *name) {
             return kept.clone();
