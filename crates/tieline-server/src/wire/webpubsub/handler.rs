@@ -46,7 +46,7 @@ struct Sender<'a> {
 }
 
 impl<E: Events> Handler for WebPubSub<E> {
-    /// Boxed: the task of a connection holds it, and with more than two words would take another 128 bytes.
+    /// Boxed: the task of a connection holds it, and with more than one word would take another 128 bytes.
     type State = Box<Client<E::Memory>>;
 
     async fn on_connect(&self, connection: &Connection, client: &mut Self::State) {
