@@ -21,7 +21,7 @@ use crate::{
         error::ConfigErrors,
         names,
         secret::Secret,
-        sections::{event_handlers::EventHandlerTable, hub::Anonymous, issuers::IssuerTable},
+        sections::{hub::Anonymous, issuers::IssuerTable},
         settings::{Layers, Settings},
         source,
         values::Values,
@@ -38,13 +38,9 @@ pub(crate) struct Checked {
 }
 
 /// Reads the layers and checks everything.
-pub(crate) fn check(
-    layers: &Layers,
-    event_handler: Option<EventHandlerTable>,
-) -> anyhow::Result<Checked> {
+pub(crate) fn check(layers: &Layers) -> anyhow::Result<Checked> {
     let (settings, values) = layers.load(&source::environment())?;
-    let serve = serve_settings(&settings, event_handler, &values)
-        .map_err(|error| as_set(error, &values))?;
+    let serve = serve_settings(&settings, &values).map_err(|error| as_set(error, &values))?;
     Ok(Checked {
         settings,
         values,
@@ -63,11 +59,7 @@ pub(super) fn as_set(error: anyhow::Error, values: &Values) -> anyhow::Error {
     }
 }
 
-fn serve_settings(
-    settings: &Settings,
-    event_handler: Option<EventHandlerTable>,
-    values: &Values,
-) -> anyhow::Result<ServeSettings> {
+fn serve_settings(settings: &Settings, values: &Values) -> anyhow::Result<ServeSettings> {
     let config = settings.limits.config(&settings.times);
     config.validate().map_err(|error| invalid(&error, values))?;
     if settings.hubs.iter().next().is_none() {
@@ -85,7 +77,7 @@ fn serve_settings(
         registry: registry(settings)?,
         cluster: cluster(settings, &config, values)?,
         rules: rules(settings, verifier.as_ref(), anonymous),
-        handlers: handlers(settings, event_handler, keys.as_ref(), &config)?,
+        handlers: handlers(settings, values, keys.as_ref(), &config)?,
         config,
         drain_delay: settings.times.drain_delay,
     })

@@ -18,6 +18,7 @@ pub(crate) mod option;
 pub(crate) mod per_hub;
 pub(crate) mod registry_url;
 pub(crate) mod secret;
+pub(crate) mod secret_headers;
 mod section;
 pub(crate) mod sections;
 pub(crate) mod settings;

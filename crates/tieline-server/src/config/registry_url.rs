@@ -118,7 +118,9 @@ impl Setting for RegistryUrl {
     fn from_file(value: &toml::Value, place: &Place<'_>) -> Result<Self, Invalid> {
         match value {
             toml::Value::String(text) => Self::from_text(text, place),
-            toml::Value::Table(table) => Self::from_text(&secret::referred(table, place)?, place),
+            toml::Value::Table(table) => {
+                Self::from_text(secret::referred(table, place)?.expose(), place)
+            }
             other => Err(Invalid::found(other)),
         }
     }

@@ -6,7 +6,7 @@
 
 use std::{error::Error, sync::Arc, time::Duration};
 
-use http::{HeaderMap, HeaderValue, Method, Uri, header::AUTHORIZATION};
+use http::{HeaderMap, Method, Uri};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
@@ -83,14 +83,14 @@ pub(crate) enum Authorities<'a> {
 #[derive(Clone)]
 pub(super) struct Client {
     http: legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
-    /// The header `Authorization` of each request.
-    authorization: Option<HeaderValue>,
+    /// Those of each request.
+    headers: HeaderMap,
 }
 
 impl Client {
     pub(super) fn new(
         authorities: Authorities<'_>,
-        authorization: Option<HeaderValue>,
+        headers: HeaderMap,
     ) -> Result<Self, AuthorityError> {
         let mut connector = HttpConnector::new();
         connector.enforce_http(false);
@@ -107,21 +107,15 @@ impl Client {
             .pool_idle_timeout(IDLE_TIMEOUT)
             .http1_read_buf_exact_size(MAX_HEAD)
             .build(connector);
-        Ok(Self {
-            http,
-            authorization,
-        })
+        Ok(Self { http, headers })
     }
 
     pub(super) async fn send(&self, request: &Request) -> Result<Answer, ClientError> {
         let mut outgoing = http::Request::new(Full::new(request.body.clone()));
         *outgoing.method_mut() = request.method.clone();
         *outgoing.uri_mut() = request.uri.clone();
-        outgoing.headers_mut().clone_from(&request.headers);
-        if let Some(authorization) = &self.authorization {
-            let headers = outgoing.headers_mut();
-            headers.insert(AUTHORIZATION, authorization.clone());
-        }
+        outgoing.headers_mut().clone_from(&self.headers);
+        outgoing.headers_mut().extend(request.headers.clone());
         let sent = self.http.request(outgoing).await;
         let (head, body) = sent.map_err(|error| network(&error))?.into_parts();
         let body = Limited::new(body, MAX_ANSWER).collect().await;

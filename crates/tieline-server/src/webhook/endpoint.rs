@@ -6,7 +6,7 @@
 
 use std::{fmt, time::Duration};
 
-use http::{HeaderMap, HeaderValue, Uri};
+use http::{HeaderMap, Uri};
 use tieline::StatusCode;
 use tokio::{
     sync::Semaphore,
@@ -60,8 +60,8 @@ pub(crate) struct EndpointSettings<'a> {
     /// Most requests under way.
     pub(crate) concurrency: usize,
     pub(crate) authorities: Authorities<'a>,
-    /// The header `Authorization` of each request.
-    pub(crate) authorization: Option<HeaderValue>,
+    /// Those of each request.
+    pub(crate) headers: HeaderMap,
     /// The headers of a request that asks whether it takes requests from `host`.
     pub(crate) validation: HeaderMap,
     pub(crate) host: String,
@@ -82,13 +82,13 @@ impl Endpoint {
             name,
             concurrency,
             authorities,
-            authorization,
+            headers,
             validation,
             host,
         } = settings;
         Ok(Self {
             name,
-            client: Client::new(authorities, authorization)?,
+            client: Client::new(authorities, headers)?,
             places: Semaphore::new(concurrency),
             breaker: Breaker::new(),
             agreements: Agreements::new(validation, host),
@@ -148,7 +148,13 @@ impl Endpoint {
             Next::Ask => {}
         }
         let deadline = deadline.min(Instant::now() + VALIDATION_TIMEOUT);
-        match self.send(&validation.request, deadline).await {
+        let mut asked = self.send(&validation.request, deadline).await;
+        if let Attempt::Answered(answer) = &asked
+            && has_no_options(answer.status)
+        {
+            asked = self.send(&validation.by_get(), deadline).await;
+        }
+        match asked {
             Attempt::Answered(answer) => validation.answered(&answer).map_err(Attempt::NotAllowed),
             ended => {
                 validation.unanswered();
@@ -259,6 +265,14 @@ fn retry_at(retries: &mut usize, patience: Patience) -> Option<Instant> {
     let delay = RETRY_DELAYS.get(*retries).copied().or(last)?;
     *retries += 1;
     Some(Instant::now() + delay)
+}
+
+/// Whether a server does not know `OPTIONS`. It is asked by `GET` then.
+fn has_no_options(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED
+    )
 }
 
 /// Whether the same request may succeed later. 429 asks for fewer requests, not for more.

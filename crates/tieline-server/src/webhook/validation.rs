@@ -103,6 +103,14 @@ impl Validation {
         }
     }
 
+    /// The same question for a server that does not know `OPTIONS`.
+    pub(super) fn by_get(&self) -> Request {
+        Request {
+            method: Method::GET,
+            ..self.request.clone()
+        }
+    }
+
     pub(super) fn next(&self) -> Next {
         let now = Instant::now();
         match *self.state.lock() {

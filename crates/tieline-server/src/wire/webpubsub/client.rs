@@ -9,15 +9,15 @@ use tieline::{Refusal, StatusCode, UpgradeRequest};
 
 use super::session::SessionSlot;
 use crate::app::{
-    events::OperationError, hubs::HubHandle, permissions::SharedPermissions, role::Permission,
+    client_data::SharedClientData, events::OperationError, hubs::HubHandle, role::Permission,
 };
 
 /// The state of a client's connection.
 pub(crate) struct Client<M> {
     pub(super) language: Language,
     pub(super) hub: HubHandle,
-    /// Those of the connection's data, from `on_connect` on.
-    pub(super) permissions: Option<Arc<SharedPermissions>>,
+    /// That of the connection, from `on_connect` on.
+    pub(super) data: Option<Arc<SharedClientData>>,
     pub(super) session: SessionSlot<M>,
 }
 
@@ -48,11 +48,11 @@ pub(super) struct TargetGroup {
 
 /// Whether a client may do this to a group.
 pub(super) fn check(
-    permissions: Option<&SharedPermissions>,
+    data: Option<&SharedClientData>,
     permission: Permission,
     group: &str,
 ) -> Result<(), OperationError> {
-    if permissions.is_some_and(|own| own.lock().permit(permission, group)) {
+    if data.is_some_and(|data| data.lock().permissions.permit(permission, group)) {
         return Ok(());
     }
     let name = permission.name();

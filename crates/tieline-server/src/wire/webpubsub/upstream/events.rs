@@ -24,9 +24,9 @@ use crate::{
     app::{
         events::{
             Admission, ConnectError, ConnectRequest, EventClient, EventKind, Events, GroupChange,
-            GroupEvent, OperationError, UserEvent,
+            GroupEvent, OperationError, Reply, UserEvent,
         },
-        payload::{DataType, Payload},
+        payload::DataType,
     },
     config::per_hub::PerHub,
     webhook::{
@@ -178,7 +178,7 @@ impl Events for Upstream {
         &self,
         client: EventClient<'_, Memory>,
         event: UserEvent,
-    ) -> Result<Option<Payload>, OperationError> {
+    ) -> Result<Option<Reply>, OperationError> {
         let UserEvent { name, payload } = event;
         let hub = client.connection.namespace();
         let Some(handler) = self.handler_for(hub, EventKind::User(&name)) else {
@@ -192,13 +192,13 @@ impl Events for Upstream {
         let sent = handler.send(event, client.memory, body, patience);
         let answer = sent.await;
         let answer = answer.map_err(|error| reply::error(client_text(&error).into()))?;
-        let payload = reply::payload(&answer)?;
+        let reply = reply::reply(&answer)?;
         let too_long = |_| reply::error("the event handler set a state that is too long".into());
         client
             .memory
             .keep_state(&answer.headers)
             .map_err(too_long)?;
-        Ok(payload)
+        Ok(reply)
     }
 
     async fn group_event(&self, client: EventClient<'_, Memory>, event: GroupEvent) {

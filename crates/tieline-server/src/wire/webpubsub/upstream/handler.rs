@@ -53,7 +53,7 @@ impl EventHandler {
                 Some(pem) => Authorities::Given(pem),
                 None => Authorities::System,
             },
-            authorization: settings.authorization.clone(),
+            headers: settings.headers.clone(),
             validation: sender.validation(),
             host: sender.host.to_str().unwrap_or_default().to_owned(),
         };
