@@ -79,6 +79,7 @@ impl Serve {
 
 fn live(settings: &ServeSettings) -> Live {
     Live {
+        issuers: settings.issuers.clone(),
         rules: settings.rules.clone(),
         aws: settings.aws.clone(),
         handlers: settings.handlers.clone(),

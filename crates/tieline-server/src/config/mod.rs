@@ -12,6 +12,7 @@ pub(crate) mod error;
 mod file;
 mod files;
 pub(crate) mod hub_name;
+pub(crate) mod key_set_location;
 pub(crate) mod known;
 pub(crate) mod names;
 pub(crate) mod option;

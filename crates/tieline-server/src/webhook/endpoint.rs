@@ -15,10 +15,15 @@ use tokio::{
 
 use super::{
     breaker::{Breaker, Change},
-    client::{Answer, Authorities, AuthorityError, Client, ClientError, Request},
     validation::{Agreements, Next},
 };
-use crate::app::sampled::Sampled;
+use crate::{
+    app::sampled::Sampled,
+    http_client::{Answer, Authorities, AuthorityError, Client, ClientError, Request},
+};
+
+/// Longest body of an answer.
+const MAX_ANSWER: usize = 16 << 20;
 
 /// How long asking a server whether it agrees to get requests may take.
 const VALIDATION_TIMEOUT: Duration = Duration::from_secs(10);
@@ -88,7 +93,7 @@ impl Endpoint {
         } = settings;
         Ok(Self {
             name,
-            client: Client::new(authorities, headers)?,
+            client: Client::new(authorities, headers, MAX_ANSWER)?,
             places: Semaphore::new(concurrency),
             breaker: Breaker::new(),
             agreements: Agreements::new(validation, host),
@@ -112,7 +117,7 @@ impl Endpoint {
             let (again_at, result) = match self.attempt(request, asked, deadline).await {
                 Attempt::Answered(answer) if !is_retriable(answer.status) => return Ok(answer),
                 Attempt::Answered(answer) => (retry_at(&mut retries, patience), Ok(answer)),
-                Attempt::Failed(ClientError::TooLong) => (None, Err(ClientError::TooLong.into())),
+                Attempt::Failed(error @ ClientError::TooLong(_)) => (None, Err(error.into())),
                 Attempt::Failed(error) => (retry_at(&mut retries, patience), Err(error.into())),
                 Attempt::Late => (None, Err(CallError::Late)),
                 Attempt::Down(at) => (waits.then_some(at), Err(CallError::Down)),
@@ -241,7 +246,7 @@ impl Attempt {
                     | StatusCode::SERVICE_UNAVAILABLE
                     | StatusCode::GATEWAY_TIMEOUT
             ),
-            Self::Failed(error) => matches!(error, ClientError::TooLong),
+            Self::Failed(error) => matches!(error, ClientError::TooLong(_)),
             _ => false,
         }
     }

@@ -5,6 +5,5 @@
 //! call in time, whatever the other side does; no log or error has a query, a header or a body.
 
 mod breaker;
-pub(crate) mod client;
 pub(crate) mod endpoint;
 mod validation;

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use tieline::Bytes;
 use tokio::{sync::Semaphore, time::Instant};
 
-use super::client::{Answer, Request};
+use crate::http_client::{Answer, Request};
 
 /// How long an agreement holds.
 const AGREEMENT: Duration = Duration::from_mins(1);

@@ -29,10 +29,8 @@ use crate::{
         payload::DataType,
     },
     config::per_hub::PerHub,
-    webhook::{
-        client::{AuthorityError, ClientError},
-        endpoint::{CallError, Patience},
-    },
+    http_client::{AuthorityError, ClientError},
+    webhook::endpoint::{CallError, Patience},
     wire::webpubsub::outgoing::close_text,
 };
 
@@ -158,7 +156,7 @@ impl Events for Upstream {
         let answer = sent.await.map_err(|error| ConnectError {
             status: match error {
                 EventError::Call(
-                    CallError::NotAllowed | CallError::Client(ClientError::TooLong),
+                    CallError::NotAllowed | CallError::Client(ClientError::TooLong(_)),
                 ) => StatusCode::INTERNAL_SERVER_ERROR,
                 _ => StatusCode::SERVICE_UNAVAILABLE,
             },
@@ -246,7 +244,7 @@ fn client_text(error: &EventError) -> &'static str {
             "the event handler does not answer"
         }
         EventError::Call(CallError::NotAllowed) => "the event handler does not allow this server",
-        EventError::Call(CallError::Client(ClientError::TooLong)) => {
+        EventError::Call(CallError::Client(ClientError::TooLong(_))) => {
             "the event handler answered with too much data"
         }
         EventError::Name => "an event of this name cannot be passed on",

@@ -13,10 +13,8 @@ use super::{
 };
 use crate::{
     app::events::{EventKind, GroupChange},
-    webhook::{
-        client::{Answer, Authorities, AuthorityError},
-        endpoint::{CallError, Endpoint, EndpointSettings, Patience},
-    },
+    http_client::{Answer, Authorities, AuthorityError},
+    webhook::endpoint::{CallError, Endpoint, EndpointSettings, Patience},
 };
 use tieline::Bytes;
 

@@ -11,7 +11,7 @@ use crate::{
         events::{OperationError, Reply},
         payload::{DataType, Payload},
     },
-    webhook::client::Answer,
+    http_client::Answer,
     wire::webpubsub::metadata,
 };
 
