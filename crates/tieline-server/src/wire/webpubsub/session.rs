@@ -2,13 +2,16 @@
 //!
 //! Must not know frames. Invariant: a connection without events that anybody handles has no session.
 
-use std::{any::Any, sync::Arc};
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tieline::Connection;
 
 use super::ack_ids::AckIds;
-use crate::app::{client_data::SharedClientData, event_queue::EventQueue};
+use crate::app::{
+    client_data::{self, SharedClientData},
+    event_queue::EventQueue,
+};
 
 /// Shared by the callbacks of the connection, the handling of its events, and requests about it.
 pub(super) struct Session<M> {
@@ -39,7 +42,7 @@ impl<M: Default + Send + Sync + 'static> SessionSlot<M> {
     }
 
     /// The session that requests about the connection find, if there is one already.
-    pub(super) fn shared(&self) -> Option<Arc<dyn Any + Send + Sync>> {
+    pub(super) fn shared(&self) -> Option<client_data::Session> {
         match self {
             Self::Used(session) => Some(Arc::clone(session) as _),
             Self::Unused(_) => None,
