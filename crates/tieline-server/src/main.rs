@@ -3,12 +3,14 @@
 //! This file parses the command line, starts logging and the runtime, and turns errors into exit codes.
 //! `cli` turns file, environment and flags into settings, and `supervisor` runs nodes with them.
 
+mod admin;
 mod app;
 mod bench;
 mod cli;
 mod config;
 mod demo;
 mod memory;
+mod metrics;
 mod supervisor;
 mod webhook;
 mod wire;

@@ -171,6 +171,7 @@ fn heading(option: &Opt) -> Option<&'static str> {
         "hub_defaults" => "Clients",
         "limits" => "Limits",
         "times" => "Times",
+        "admin" => "Operators",
         "log" => "Logging",
         _ => return None,
     })

@@ -13,6 +13,7 @@ use super::{
     option::{Opt, Raw},
     per_hub::PerHub,
     sections::{
+        admin::AdminSettings,
         aws::Aws,
         cluster::ClusterSettings,
         event_handlers::{DEFAULT_LIST, EventHandlerTable, LIST},
@@ -40,6 +41,7 @@ pub(crate) struct Settings {
     pub(crate) cluster: ClusterSettings,
     pub(crate) limits: Limits,
     pub(crate) times: Times,
+    pub(crate) admin: AdminSettings,
     pub(crate) log: LogSettings,
     pub(crate) hubs: PerHub<HubSettings>,
     /// `None` for hubs that have the list of all hubs.
@@ -113,6 +115,7 @@ impl Settings {
             cluster: ClusterSettings::read(&reader),
             limits: Limits::read(&reader),
             times: Times::read(&reader),
+            admin: AdminSettings::read(&reader),
             log: LogSettings::read(&reader),
             hubs: PerHub::new(
                 HubSettings::read(&reader),
@@ -139,6 +142,7 @@ impl Settings {
             self.cluster.changes(&other.cluster),
             self.limits.changes(&other.limits),
             self.times.changes(&other.times),
+            self.admin.changes(&other.admin),
             self.log.changes(&other.log),
         ];
         let global = global.into_iter().flatten();

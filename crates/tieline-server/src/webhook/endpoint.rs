@@ -18,7 +18,10 @@ use super::{
     client::{Answer, Authorities, AuthorityError, Client, ClientError, Request},
     validation::{Agreements, Next},
 };
-use crate::app::sampled::Sampled;
+use crate::{
+    app::sampled::Sampled,
+    metrics::{EndpointMetrics, METRICS, Outcome},
+};
 
 /// How long asking a server whether it agrees to get requests may take.
 const VALIDATION_TIMEOUT: Duration = Duration::from_secs(10);
@@ -74,6 +77,7 @@ pub(crate) struct Endpoint {
     breaker: Breaker,
     agreements: Agreements,
     failures: Sampled,
+    metrics: EndpointMetrics,
 }
 
 impl Endpoint {
@@ -87,6 +91,7 @@ impl Endpoint {
             host,
         } = settings;
         Ok(Self {
+            metrics: METRICS.endpoint(&name),
             name,
             client: Client::new(authorities, authorization)?,
             places: Semaphore::new(concurrency),
@@ -100,6 +105,19 @@ impl Endpoint {
     /// asks for a retry is returned when there is none left. Before that, the server must agree at the URL
     /// `asked`.
     pub(crate) async fn call(
+        &self,
+        request: &Request,
+        asked: &Uri,
+        deadline: Instant,
+        patience: Patience,
+    ) -> Result<Answer, CallError> {
+        let start = Instant::now();
+        let result = self.call_until(request, asked, deadline, patience).await;
+        self.metrics.called(outcome(&result), start.elapsed());
+        result
+    }
+
+    async fn call_until(
         &self,
         request: &Request,
         asked: &Uri,
@@ -123,6 +141,7 @@ impl Endpoint {
                 return result;
             };
             sleep_until(at).await;
+            self.metrics.retried();
         }
     }
 
@@ -186,10 +205,14 @@ impl Endpoint {
         match change {
             Change::None => {}
             Change::Opened => {
+                self.metrics.opened();
                 let cause = attempt.to_string();
                 tracing::warn!(endpoint, cause, "no answers; requests fail at once for now");
             }
-            Change::Closed => tracing::info!(endpoint, "answers again"),
+            Change::Closed => {
+                self.metrics.closed();
+                tracing::info!(endpoint, "answers again");
+            }
         }
     }
 
@@ -203,6 +226,14 @@ impl Endpoint {
         };
         let endpoint = &*self.name;
         tracing::warn!(endpoint, cause, left_out, "a request failed");
+    }
+}
+
+impl Drop for Endpoint {
+    fn drop(&mut self) {
+        if self.breaker.is_open() {
+            self.metrics.closed();
+        }
     }
 }
 
@@ -250,6 +281,17 @@ impl fmt::Display for Attempt {
             Self::Down(_) => CallError::Down.fmt(f),
             Self::NotAllowed(_) => CallError::NotAllowed.fmt(f),
         }
+    }
+}
+
+fn outcome(result: &Result<Answer, CallError>) -> Outcome {
+    match result {
+        Ok(answer) => Outcome::of_status(answer.status.as_u16()),
+        Err(CallError::Down) => Outcome::Down,
+        Err(CallError::Late) => Outcome::Late,
+        Err(CallError::NotAllowed) => Outcome::NotAllowed,
+        Err(CallError::Client(ClientError::TooLong)) => Outcome::TooLong,
+        Err(CallError::Client(ClientError::Network(_))) => Outcome::Network,
     }
 }
 

@@ -10,7 +10,10 @@ use axum::http::{
 };
 use tieline::{Refusal, StatusCode, UpgradeRequest};
 
-use crate::app::access::{Access, AccessError, Admitted};
+use crate::{
+    app::access::{Access, AccessError, Admitted},
+    metrics::METRICS,
+};
 
 /// The client of a request, admitted by its token for this path or, without one, as an anonymous client.
 pub(super) async fn admit(
@@ -24,6 +27,7 @@ pub(super) async fn admit(
         Err(error) => Err(error),
     };
     admitted.map_err(|error| {
+        METRICS.client_refused(error.reason());
         tracing::debug!(reason = error.reason(), "refused a client");
         refusal(error)
     })

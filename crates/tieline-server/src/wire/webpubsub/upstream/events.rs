@@ -29,6 +29,7 @@ use crate::{
         payload::{DataType, Payload},
     },
     config::per_hub::PerHub,
+    metrics::METRICS,
     webhook::{
         client::{AuthorityError, ClientError},
         endpoint::{CallError, Patience},
@@ -121,6 +122,7 @@ impl Upstream {
             Ok(answer) => format!("answered {}", answer.status),
             Err(error) => error.to_string(),
         };
+        METRICS.event_given_up();
         let given_up = self.given_up.fetch_add(1, Ordering::Relaxed) + 1;
         tracing::warn!(event = name, problem, given_up, "gave up an event");
     }
