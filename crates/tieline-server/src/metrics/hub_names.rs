@@ -7,7 +7,7 @@ use std::{collections::HashSet, sync::Arc};
 
 use parking_lot::RwLock;
 
-/// Hubs that get a label when their first client connects. Each is a few lines of the page, for ever.
+/// Hubs that have a label, those of the configuration included, before others get none. Each is a few lines of the page, for ever.
 const MAX_HUBS: usize = 100;
 
 /// The label of all others.
@@ -17,7 +17,12 @@ const OTHER: &str = "other";
 pub(super) struct HubNames(RwLock<HashSet<Arc<str>>>);
 
 impl HubNames {
-    /// The label of a hub: its name, for the first [`MAX_HUBS`] of them.
+    /// Gives a hub a label of its own, whatever the cap. Before any client of it is counted.
+    pub(super) fn add(&self, hub: &str) {
+        self.0.write().insert(hub.into());
+    }
+
+    /// The label of a hub: its name, if it has one or there is room.
     pub(super) fn label(&self, hub: &str) -> Arc<str> {
         if let Some(name) = self.0.read().get(hub) {
             return Arc::clone(name);
@@ -42,12 +47,13 @@ mod tests {
     #[test]
     fn the_first_hubs_keep_their_names_and_the_others_share_one() {
         let names = HubNames::default();
+        names.add("listed");
         let label = |number: usize| names.label(&format!("hub{number}"));
         for _ in 0..2 {
-            assert_eq!(&*label(0), "hub0");
-            assert_eq!(&*label(MAX_HUBS - 1 - 1), format!("hub{}", MAX_HUBS - 2));
-            (0..MAX_HUBS).for_each(|number| assert_ne!(&*label(number), OTHER));
-            (MAX_HUBS..1000).for_each(|number| assert_eq!(&*label(number), OTHER));
+            let own = |number| assert_eq!(*label(number), format!("hub{number}"));
+            (0..MAX_HUBS - 1).for_each(own);
+            (MAX_HUBS - 1..1000).for_each(|number| assert_eq!(&*label(number), OTHER));
+            assert_eq!(&*names.label("listed"), "listed");
         }
         assert_eq!(names.0.read().len(), MAX_HUBS);
     }

@@ -83,6 +83,12 @@ impl ServerMetrics {
         metrics
     }
 
+    /// A hub that the configuration names keeps its label, however many hubs strangers think up. Only at the start:
+    /// its clients must not change their label.
+    pub(crate) fn name_hub(&self, hub: &str) {
+        self.hubs.add(hub);
+    }
+
     /// A client has connected. `wire` and `subprotocol` are words of the program.
     pub(crate) fn client_entered(&self, hub: &str, wire: &'static str, subprotocol: &'static str) {
         self.clients(hub, wire, subprotocol).inc();

@@ -23,6 +23,7 @@ use crate::{
         filter,
         hubs::{Hubs, LiveHubRules},
     },
+    metrics::METRICS,
     wire::{
         self,
         aws::{self, key_pair::LiveKeyPair},
@@ -68,6 +69,9 @@ pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Re
     let (address, peers) = (listener.local_addr()?, cluster.address());
     tracing::info!(%address, peers, "listening");
 
+    for hub in settings.rules.listed() {
+        METRICS.name_hub(hub.as_str());
+    }
     let supervisor = Supervisor::new();
     let hubs = Hubs::new(cluster.clone(), settings.rules);
     let aws = aws::routes::routes(hubs.clone(), settings.aws);

@@ -38,6 +38,14 @@ fn registry(page: &mut Page<'_>, stats: &ClusterStats) -> Written {
         "tieline_claim_requests_failed",
         "Requests to claim or release ids that were not answered; they are repeated",
     );
+    const AUDITS: Metric = Metric::count(
+        "tieline_registry_audits",
+        "Times that this node began to compare its entries with those of the registry",
+    );
+    const SWEPT: Metric = Metric::count(
+        "tieline_registry_entries_swept",
+        "Entries without a client that these comparisons have found",
+    );
     page.gauge(AVAILABLE, &u32::from(stats.registry_available))?;
     page.gauge(ENTRIES, &stats.entries)?;
     let answered = stats.lookups.saturating_sub(stats.lookups_failed);
@@ -51,7 +59,9 @@ fn registry(page: &mut Page<'_>, stats: &ClusterStats) -> Written {
         ([("verdict", "refused")], stats.claims_refused),
     ];
     page.counters(CLAIMS, claims)?;
-    page.counter(FAILED, &stats.claim_requests_failed)
+    page.counter(FAILED, &stats.claim_requests_failed)?;
+    page.counter(AUDITS, &stats.audits)?;
+    page.counter(SWEPT, &stats.swept)
 }
 
 fn links(page: &mut Page<'_>, peers: &[PeerStatus]) -> Written {

@@ -14,7 +14,8 @@ impl Collector for HubCollector {
         let (page, stats) = (&mut Page(encoder), self.0.stats());
         connections(page, &stats)?;
         messages(page, &stats)?;
-        waiting(page, &stats)
+        queues(page, &stats)?;
+        outboxes(page, &stats, self.0.largest_outbox())
     }
 }
 
@@ -87,19 +88,7 @@ fn messages(page: &mut Page<'_>, stats: &HubStats) -> Written {
     page.counters(DELIVERIES, deliveries.map(outcome))
 }
 
-fn waiting(page: &mut Page<'_>, stats: &HubStats) -> Written {
-    const OUTBOXES: Metric = Metric::bytes(
-        "tieline_outboxes",
-        "Bytes that wait for clients whose sockets did not take them",
-    );
-    const MAX_OUTBOXES: Metric = Metric::bytes(
-        "tieline_outboxes_limit",
-        "The bound of tieline_outboxes_bytes",
-    );
-    const SLOW: Metric = Metric::count(
-        "tieline_slow_consumers",
-        "Clients that were closed because they read too slowly",
-    );
+fn queues(page: &mut Page<'_>, stats: &HubStats) -> Written {
     const QUEUED: Metric = Metric::count(
         "tieline_broadcast_queue_messages",
         "Messages that wait in the queues of the shards",
@@ -108,15 +97,45 @@ fn waiting(page: &mut Page<'_>, stats: &HubStats) -> Written {
         "tieline_broadcast_queue",
         "Bytes of messages that wait in the queues of the shards",
     );
+    const AGE: Metric = Metric::seconds(
+        "tieline_broadcast_queue_age",
+        "How long the oldest message of the queues of the shards has waited",
+    );
+    const TIMES: Metric = Metric::seconds(
+        "tieline_broadcast_duration",
+        "How long messages that were queued took until their receivers had them",
+    );
+    page.gauge(QUEUED, &stats.queued)?;
+    page.gauge(QUEUED_BYTES, &stats.queued_bytes)?;
+    page.gauge(AGE, &stats.queue_age.as_secs_f64())?;
+    page.histogram(TIMES, &stats.queue_times)
+}
+
+fn outboxes(page: &mut Page<'_>, stats: &HubStats, largest: usize) -> Written {
+    const OUTBOXES: Metric = Metric::bytes(
+        "tieline_outboxes",
+        "Bytes that wait for clients whose sockets did not take them",
+    );
+    const MAX_OUTBOXES: Metric = Metric::bytes(
+        "tieline_outboxes_limit",
+        "The bound of tieline_outboxes_bytes",
+    );
+    const LARGEST: Metric = Metric::bytes(
+        "tieline_outbox_largest",
+        "Bytes that wait for the client for whom most waits",
+    );
+    const SLOW: Metric = Metric::count(
+        "tieline_slow_consumers",
+        "Clients that were closed because they read too slowly",
+    );
     page.gauge(OUTBOXES, &stats.waiting_bytes)?;
     page.gauge(MAX_OUTBOXES, &stats.max_waiting_bytes)?;
+    page.gauge(LARGEST, &largest)?;
     let slow = [
         ([("cause", "outbox")], stats.slow_consumers),
         ([("cause", "node")], stats.shed),
     ];
-    page.counters(SLOW, slow)?;
-    page.gauge(QUEUED, &stats.queued)?;
-    page.gauge(QUEUED_BYTES, &stats.queued_bytes)
+    page.counters(SLOW, slow)
 }
 
 impl fmt::Debug for HubCollector {

@@ -2,7 +2,7 @@
 //!
 //! Owns the form of counters, gauges and histograms that are read from elsewhere. Must not know any.
 
-use std::fmt::Error;
+use std::{fmt::Error, time::Duration};
 
 use prometheus_client::{
     encoding::{
@@ -12,6 +12,7 @@ use prometheus_client::{
     metrics::MetricType,
     registry::Unit,
 };
+use tieline::Times;
 
 pub(super) type Written = Result<(), Error>;
 
@@ -57,6 +58,16 @@ impl Page<'_> {
     pub(super) fn gauge(&mut self, metric: Metric, value: &impl EncodeGaugeValue) -> Written {
         self.describe(metric, MetricType::Gauge)?
             .encode_gauge(value)
+    }
+
+    /// A histogram of the library's.
+    pub(super) fn histogram(&mut self, metric: Metric, times: &Times) -> Written {
+        let bounds = Times::BOUNDS.iter().map(Duration::as_secs_f64);
+        let bounds = bounds.chain([f64::MAX]);
+        let buckets: Vec<_> = bounds.zip(times.counts).collect();
+        let (sum, count) = (times.sum.as_secs_f64(), times.total());
+        self.describe(metric, MetricType::Histogram)?
+            .encode_histogram::<NoLabelSet>(sum, count, &buckets, None)
     }
 
     /// A counter for each set of labels.

@@ -1,9 +1,20 @@
 //! Where the admin port listens, and who may use it.
 
-use std::net::TcpListener;
+use std::{
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
+    sync::Arc,
+};
+
+use rustls::{
+    ClientConfig, ClientConnection, RootCertStore, StreamOwned,
+    crypto::aws_lc_rs,
+    pki_types::{CertificateDer, pem::PemObject},
+};
+use tieline_test_servers::{Authority, Stopwatch};
 
 use super::{Node, get};
-use crate::kit::{Server, run};
+use crate::kit::{DEADLINE, Server, run};
 
 const TOKEN: &str = "0123456789abcdef0123";
 
@@ -137,4 +148,73 @@ fn it_can_be_off_and_is_served_during_a_drain() {
     node.page();
     drop(client);
     assert_eq!(node.server.exit_code(), Some(0));
+}
+
+#[test]
+fn a_reload_replaces_the_token() {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, token) = (
+        folder.path().join("tieline.toml"),
+        folder.path().join("token"),
+    );
+    std::fs::write(&token, TOKEN).unwrap();
+    let text = "admin.listen = \"127.0.0.1:0\"\nadmin.token = { file = \"token\" }\n";
+    std::fs::write(&config, text).unwrap();
+    let node = Node::serve(&["--config", config.to_str().unwrap()]);
+    let with = |token: &str| {
+        let authorization = format!("Authorization: Bearer {token}\r\n");
+        is_status(&get(&node.admin, "/metrics", &authorization), 200)
+    };
+    assert!(with(TOKEN));
+    let newer = "another-token-of-the-operator";
+    std::fs::write(&token, newer).unwrap();
+    node.server.signal("HUP");
+    let stopwatch = Stopwatch::start();
+    while !with(newer) {
+        assert!(stopwatch.elapsed() < DEADLINE, "the token is not replaced");
+    }
+    assert!(!with(TOKEN));
+}
+
+#[test]
+fn it_speaks_tls_with_the_certificate_of_clients() {
+    let (code, stderr) = run(&["serve", "--listen", "127.0.0.1:0", "--admin-tls"]);
+    assert_eq!(code, Some(2), "{stderr}");
+    assert!(stderr.contains("--tls-cert"), "{stderr}");
+
+    let authority = Authority::new();
+    let (cert, key) = authority.issue();
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, pem: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, pem).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (cert, key) = (write("cert.pem", &cert), write("key.pem", &key));
+    let node = Node::serve(&[
+        "--tls-cert",
+        &cert,
+        "--tls-key",
+        &key,
+        "--admin-tls",
+        "--admin-listen",
+        "127.0.0.1:0",
+    ]);
+    let mut roots = RootCertStore::empty();
+    let root = CertificateDer::from_pem_slice(authority.pem().as_bytes()).unwrap();
+    roots.add(root).unwrap();
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider);
+    let config = config.with_safe_default_protocol_versions().unwrap();
+    let config = config.with_root_certificates(roots).with_no_client_auth();
+    let name = "127.0.0.1".try_into().unwrap();
+    let client = ClientConnection::new(Arc::new(config), name).unwrap();
+    let socket = TcpStream::connect(&node.admin).unwrap();
+    socket.set_read_timeout(Some(DEADLINE)).unwrap();
+    let mut stream = StreamOwned::new(client, socket);
+    let request = b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n";
+    stream.write_all(request).unwrap();
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    assert!(is_status(&response, 200), "{response}");
 }
