@@ -79,3 +79,7 @@ browser:
 # The official client in Chromium behind HAProxy and nginx
 proxies:
     ./test.sh proxies
+
+# The alerts and the dashboard, asked of a real Prometheus that scrapes two nodes
+prometheus:
+    ./test.sh prometheus

@@ -31,6 +31,7 @@ autobahn        1500  build,python,apt      the Autobahn|Testsuite: sections 1 t
 bench           600   build,servers,python  short runs of the measurements in docs/benchmarks.md; fails below half of a goal
 browser         600   build,node,chromium   the demo page in headless Chromium
 proxies         600   build,node,chromium,servers,proxies  the official client in Chromium behind HAProxy and nginx
+prometheus      300   build,python,servers,prometheus  the alerts and the dashboard, asked of a real Prometheus that scrapes two nodes
 '
 QUICK=(format clippy tests doctests)
 
@@ -142,6 +143,11 @@ part_proxies() {
     TIELINE_BIN=$CARGO_TARGET_DIR/release/tieline node --test --test-reporter=spec tests/browser/proxies/*.test.mjs
 }
 
+part_prometheus() {
+    TIELINE_BIN=$CARGO_TARGET_DIR/release/tieline \
+        python3 -B -m unittest discover --buffer --verbose -s tests/prometheus
+}
+
 # ---- requirements
 
 node_is() { command -v npm >/dev/null && node -e "process.exit(parseInt(process.versions.node) < $1 ? 1 : 0)" 2>/dev/null; }
@@ -152,6 +158,7 @@ have_chromium() { command -v "${CHROMIUM:-chromium}" >/dev/null; }
 have_servers() { command -v redis-server >/dev/null && command -v redis-sentinel >/dev/null && command -v etcd >/dev/null; }
 # The Debian packages put them where only root looks.
 have_proxies() { [[ -x /usr/sbin/nginx && -x /usr/sbin/haproxy ]] && command -v openssl >/dev/null; }
+have_prometheus() { command -v prometheus >/dev/null && command -v promtool >/dev/null; }
 have_apt() { command -v apt-get >/dev/null && command -v dpkg >/dev/null; }
 have_build() { [[ ${RESULT[build]:-} == ok ]]; }
 have_-() { true; }
@@ -163,6 +170,7 @@ declare -A WHY=(
     [chromium]="Chromium is missing (Debian: chromium)"
     [servers]="Redis or etcd is missing (Debian: redis-server redis-sentinel etcd-server)"
     [proxies]="nginx, HAProxy or OpenSSL is missing (Debian: nginx haproxy openssl)"
+    [prometheus]="Prometheus is missing (Debian: prometheus)"
     [apt]="apt-get is missing, and the test suite comes from Debian packages"
     [build]="the release build failed"
 )
@@ -176,6 +184,7 @@ install_missing() {
     [[ $needs == *" java "* ]] && ! have_java && packages+=(default-jdk-headless maven)
     [[ $needs == *" servers "* ]] && ! have_servers && packages+=(redis-server redis-sentinel etcd-server)
     [[ $needs == *" proxies "* ]] && ! have_proxies && packages+=(nginx haproxy openssl)
+    [[ $needs == *" prometheus "* ]] && ! have_prometheus && packages+=(prometheus)
     if ((${#packages[@]} == 0)) || ! have_apt; then return 0; fi
     if ((EUID != 0)); then
         as=(sudo -n)

@@ -3,6 +3,7 @@
 //! This file parses the command line, starts logging and the runtime, and turns errors into exit codes.
 //! `cli` turns file, environment and flags into settings, and `supervisor` runs nodes with them.
 
+mod admin;
 mod app;
 mod bench;
 mod cli;
@@ -10,6 +11,7 @@ mod config;
 mod demo;
 mod http_client;
 mod memory;
+mod metrics;
 mod supervisor;
 mod webhook;
 mod wire;

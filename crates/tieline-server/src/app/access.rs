@@ -155,7 +155,7 @@ fn now() -> Seconds {
 }
 
 /// Whether a `Host`, with or without a port, is a loopback name or address.
-fn is_loopback(host: &str) -> bool {
+pub(crate) fn is_loopback(host: &str) -> bool {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
         _ => host,

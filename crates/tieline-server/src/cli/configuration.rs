@@ -6,10 +6,11 @@
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context;
-use tieline::{ClusterConfig, ClusterError, Config};
+use tieline::{ClusterConfig, ClusterError, Config, Tls};
 
 use super::{error::cluster_error, upstream::handlers};
 use crate::{
+    admin::token::{AdminToken, LiveAdminToken},
     app::{
         access::Access,
         hubs::{HubRules, LiveHubRules},
@@ -26,12 +27,12 @@ use crate::{
         key_set_location::KeySetLocation,
         names,
         secret::Secret,
-        sections::{hub::Anonymous, issuers::IssuerTable},
+        sections::{admin::AdminListen, hub::Anonymous, issuers::IssuerTable},
         settings::{Layers, Settings},
         source,
         values::Values,
     },
-    supervisor::{registry::RegistrySettings, serve::ServeSettings},
+    supervisor::{admin::AdminPortSettings, registry::RegistrySettings, serve::ServeSettings},
     wire::aws::key_pair::{KeyPair, LiveKeyPair},
 };
 
@@ -79,11 +80,13 @@ fn serve_settings(settings: &Settings, values: &Values) -> anyhow::Result<ServeS
     let issuers = issuers(settings)?;
     let verifier = verifier(settings, keys.as_ref(), &issuers)?.map(Arc::new);
     let anonymous = default_anonymous(verifier.is_some());
+    let tls = settings.tls.read_files()?;
     Ok(ServeSettings {
+        admin: admin(settings, tls.as_ref())?,
         listen: check_listen(settings, settings.general.listen, anonymous)?,
         issuers,
         aws: LiveKeyPair::new(aws_key_pair(settings)?),
-        tls: settings.tls.read_files()?,
+        tls,
         registry: registry(settings)?,
         cluster: cluster(settings, &config, values)?,
         rules: rules(settings, verifier.as_ref(), anonymous),
@@ -91,6 +94,45 @@ fn serve_settings(settings: &Settings, values: &Values) -> anyhow::Result<ServeS
         config,
         drain_delay: settings.times.drain_delay,
     })
+}
+
+/// The admin port; `None` if it is off.
+fn admin(
+    settings: &Settings,
+    tls: Option<&Tls>,
+) -> Result<Option<AdminPortSettings>, ConfigErrors> {
+    let admin = &settings.admin;
+    let token = admin.token.as_ref().map(AdminToken::of).transpose();
+    let token =
+        token.map_err(|error| ConfigErrors::one(format!("invalid --admin-token-file: {error}")))?;
+    let listen = match admin.listen {
+        Some(AdminListen::Off) => return Ok(None),
+        Some(AdminListen::At(address)) => Some(address),
+        None => None,
+    };
+    if let Some(address) = listen {
+        if token.is_none() && !address.ip().is_loopback() {
+            return Err(ConfigErrors::one(format!(
+                "refusing to listen for operators on {address}: anyone could read the metrics; use 127.0.0.1, or \
+                 set a token with --admin-token-file"
+            )));
+        }
+        if address == settings.general.listen && address.port() != 0 {
+            let text =
+                "--admin-listen is the address of clients; give operators a port of their own";
+            return Err(ConfigErrors::one(text));
+        }
+    }
+    let tls = match (admin.tls, tls) {
+        (false, _) => None,
+        (true, Some(tls)) => Some(tls.clone()),
+        (true, None) => return Err(ConfigErrors::one("--admin-tls needs --tls-cert")),
+    };
+    Ok(Some(AdminPortSettings {
+        listen,
+        token: LiveAdminToken::new(token),
+        tls,
+    }))
 }
 
 fn cluster(settings: &Settings, hub: &Config, values: &Values) -> anyhow::Result<ClusterConfig> {

@@ -172,6 +172,7 @@ fn heading(option: &Opt) -> Option<&'static str> {
         "hub_defaults.event_handlers" => "Event handler",
         "limits" => "Limits",
         "times" => "Times",
+        "admin" => "Operators",
         "log" => "Logging",
         _ => return None,
     })

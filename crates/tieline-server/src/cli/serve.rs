@@ -13,7 +13,8 @@ use super::{
     flags::{Flags, Subset},
 };
 use crate::{
-    config::{option::Opt, settings::Layers},
+    admin::token::LiveAdminToken,
+    config::{option::Opt, sections::admin::AdminListen, settings::Layers},
     supervisor::{
         reload::{Live, Reload, SetLog},
         serve::{ServeSettings, serve},
@@ -63,6 +64,11 @@ impl Serve {
             .warnings
             .iter()
             .for_each(|warning| tracing::warn!("{warning}"));
+        let admin_listen = settings.admin.listen;
+        let listen_flag = |address| match admin_listen {
+            Some(AdminListen::At(admin)) if admin == address => "--admin-listen",
+            _ => "--listen",
+        };
         let reload = Reload {
             started: settings,
             set_log,
@@ -73,7 +79,7 @@ impl Serve {
             }),
         };
         let served = serve(start, reload).await;
-        served.map_err(|error| as_set(in_terms_of_flags(error, |_| "--listen"), &values))
+        served.map_err(|error| as_set(in_terms_of_flags(error, listen_flag), &values))
     }
 }
 
@@ -83,6 +89,10 @@ fn live(settings: &ServeSettings) -> Live {
         rules: settings.rules.clone(),
         aws: settings.aws.clone(),
         handlers: settings.handlers.clone(),
+        admin_token: settings
+            .admin
+            .as_ref()
+            .map_or_else(|| LiveAdminToken::new(None), |admin| admin.token.clone()),
     }
 }
 

@@ -3,6 +3,7 @@
 use super::{
     option::{Opt, Raw, shout},
     sections::{
+        admin::AdminSettings,
         aws::Aws,
         cluster::ClusterSettings,
         event_handlers::{DEFAULT_LIST, EventHandlerTable},
@@ -21,7 +22,7 @@ use super::{
 };
 
 /// The tables of the file in their order, each with its options.
-pub(crate) const TABLES: [(&str, &[Opt]); 9] = [
+pub(crate) const TABLES: [(&str, &[Opt]); 10] = [
     ("", General::OPTIONS),
     ("keys", Keys::OPTIONS),
     ("aws", Aws::OPTIONS),
@@ -30,6 +31,7 @@ pub(crate) const TABLES: [(&str, &[Opt]); 9] = [
     (HUB_DEFAULTS, HubSettings::OPTIONS),
     ("limits", Limits::OPTIONS),
     ("times", Times::OPTIONS),
+    ("admin", AdminSettings::OPTIONS),
     ("log", LogSettings::OPTIONS),
 ];
 

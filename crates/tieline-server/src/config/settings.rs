@@ -14,6 +14,7 @@ use super::{
     option::{Opt, Raw},
     per_hub::PerHub,
     sections::{
+        admin::AdminSettings,
         aws::Aws,
         cluster::ClusterSettings,
         event_handlers::{DEFAULT_LIST, EventHandlerTable, LIST},
@@ -41,6 +42,7 @@ pub(crate) struct Settings {
     pub(crate) cluster: ClusterSettings,
     pub(crate) limits: Limits,
     pub(crate) times: Times,
+    pub(crate) admin: AdminSettings,
     pub(crate) log: LogSettings,
     pub(crate) hubs: PerHub<HubSettings>,
     /// `None` for hubs that have the list of all hubs.
@@ -114,6 +116,7 @@ impl Settings {
             cluster: ClusterSettings::read(&reader),
             limits: Limits::read(&reader),
             times: Times::read(&reader),
+            admin: AdminSettings::read(&reader),
             log: LogSettings::read(&reader),
             hubs: PerHub::new(
                 HubSettings::read(&reader),
@@ -140,6 +143,7 @@ impl Settings {
             self.cluster.changes(&other.cluster),
             self.limits.changes(&other.limits),
             self.times.changes(&other.times),
+            self.admin.changes(&other.admin),
             self.log.changes(&other.log),
         ];
         let global = global.into_iter().flatten();

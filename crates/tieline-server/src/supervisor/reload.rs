@@ -11,8 +11,10 @@ use tokio::{
 use tracing_subscriber::EnvFilter;
 
 use crate::{
+    admin::token::LiveAdminToken,
     app::{hubs::LiveHubRules, jwks::issuer::Issuers},
     config::settings::Settings,
+    metrics::METRICS,
     wire::{aws::key_pair::LiveKeyPair, webpubsub::upstream::LiveHandlers},
 };
 
@@ -41,6 +43,8 @@ pub(crate) struct Live {
     pub(crate) aws: LiveKeyPair,
     /// Where the events of each hub go.
     pub(crate) handlers: LiveHandlers,
+    /// What requests to the admin port must have.
+    pub(crate) admin_token: LiveAdminToken,
 }
 
 impl Reload {
@@ -67,12 +71,17 @@ impl Reload {
                         self.live.rules.replace(&live.rules);
                         self.live.aws.replace(&live.aws);
                         self.live.handlers.replace(&live.handlers);
+                        self.live.admin_token.replace(&live.admin_token);
                         self.apply(&applied, &settings);
                         applied = settings;
+                        METRICS.reloaded(true);
                     }
-                    Err(error) => tracing::error!(
-                        "the configuration was not reloaded, and nothing has changed: {error:#}"
-                    ),
+                    Err(error) => {
+                        METRICS.reloaded(false);
+                        tracing::error!(
+                            "the configuration was not reloaded, and nothing has changed: {error:#}"
+                        );
+                    }
                 }
             }
         }))

@@ -20,6 +20,7 @@ use super::{
 use crate::{
     app::sampled::Sampled,
     http_client::{Answer, Authorities, AuthorityError, Client, ClientError, Request},
+    metrics::{EndpointMetrics, METRICS, Outcome},
 };
 
 /// Longest body of an answer.
@@ -79,6 +80,7 @@ pub(crate) struct Endpoint {
     breaker: Breaker,
     agreements: Agreements,
     failures: Sampled,
+    metrics: EndpointMetrics,
 }
 
 impl Endpoint {
@@ -92,6 +94,7 @@ impl Endpoint {
             host,
         } = settings;
         Ok(Self {
+            metrics: METRICS.endpoint(&name),
             name,
             client: Client::new(authorities, headers, MAX_ANSWER)?,
             places: Semaphore::new(concurrency),
@@ -105,6 +108,19 @@ impl Endpoint {
     /// asks for a retry is returned when there is none left. Before that, the server must agree at the URL
     /// `asked`.
     pub(crate) async fn call(
+        &self,
+        request: &Request,
+        asked: &Uri,
+        deadline: Instant,
+        patience: Patience,
+    ) -> Result<Answer, CallError> {
+        let start = Instant::now();
+        let result = self.call_until(request, asked, deadline, patience).await;
+        self.metrics.called(outcome(&result), start.elapsed());
+        result
+    }
+
+    async fn call_until(
         &self,
         request: &Request,
         asked: &Uri,
@@ -128,6 +144,7 @@ impl Endpoint {
                 return result;
             };
             sleep_until(at).await;
+            self.metrics.retried();
         }
     }
 
@@ -197,10 +214,14 @@ impl Endpoint {
         match change {
             Change::None => {}
             Change::Opened => {
+                self.metrics.opened();
                 let cause = attempt.to_string();
                 tracing::warn!(endpoint, cause, "no answers; requests fail at once for now");
             }
-            Change::Closed => tracing::info!(endpoint, "answers again"),
+            Change::Closed => {
+                self.metrics.closed();
+                tracing::info!(endpoint, "answers again");
+            }
         }
     }
 
@@ -214,6 +235,14 @@ impl Endpoint {
         };
         let endpoint = &*self.name;
         tracing::warn!(endpoint, cause, left_out, "a request failed");
+    }
+}
+
+impl Drop for Endpoint {
+    fn drop(&mut self) {
+        if self.breaker.is_open() {
+            self.metrics.closed();
+        }
     }
 }
 
@@ -261,6 +290,17 @@ impl fmt::Display for Attempt {
             Self::Down(_) => CallError::Down.fmt(f),
             Self::NotAllowed(_) => CallError::NotAllowed.fmt(f),
         }
+    }
+}
+
+fn outcome(result: &Result<Answer, CallError>) -> Outcome {
+    match result {
+        Ok(answer) => Outcome::of_status(answer.status.as_u16()),
+        Err(CallError::Down) => Outcome::Down,
+        Err(CallError::Late) => Outcome::Late,
+        Err(CallError::NotAllowed) => Outcome::NotAllowed,
+        Err(CallError::Client(ClientError::TooLong(_))) => Outcome::TooLong,
+        Err(CallError::Client(ClientError::Network(_))) => Outcome::Network,
     }
 }
 

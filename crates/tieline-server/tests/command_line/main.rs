@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod admin;
 mod aws;
 mod bench;
 mod bench_wires;

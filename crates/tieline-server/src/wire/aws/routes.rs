@@ -26,6 +26,7 @@ use crate::{
     app::clock,
     app::hubs::{HubHandle, Hubs},
     config::hub_name::HubName,
+    metrics::METRICS,
     wire::body::{self, BodyError},
 };
 
@@ -54,8 +55,15 @@ pub(crate) fn routes(hubs: Hubs, keys: LiveKeyPair) -> Router {
 }
 
 async fn serve(State(shared): State<Arc<Shared>>, request: Request) -> Response {
-    let response = shared.serve(request).await;
-    response.unwrap_or_else(IntoResponse::into_response)
+    let route = match *request.method() {
+        Method::POST => "post_to_connection",
+        Method::DELETE => "delete_connection",
+        _ => "get_connection",
+    };
+    let answered = shared.serve(request).await;
+    let response = answered.unwrap_or_else(IntoResponse::into_response);
+    METRICS.rest_request("aws", route, response.status().as_u16());
+    response
 }
 
 impl Shared {
@@ -78,7 +86,10 @@ impl Shared {
             return Err(self.disabled());
         };
         let KeyPair { id, secret } = &*keys;
-        let forbidden = |error: SignatureError| ApiError::forbidden(error.to_string());
+        let forbidden = |error: SignatureError| {
+            METRICS.backend_refused("signature");
+            ApiError::forbidden(error.to_string())
+        };
         let signature = Signature::of(head, id, clock::now()).map_err(forbidden)?;
         let body = read(body).await?;
         let verified = signature.verify(head, &body, secret.expose());

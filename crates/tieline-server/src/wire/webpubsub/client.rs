@@ -5,9 +5,9 @@
 
 use std::sync::Arc;
 
-use tieline::{Refusal, StatusCode, UpgradeRequest};
+use tieline::{Connection, Refusal, StatusCode, UpgradeRequest};
 
-use super::session::SessionSlot;
+use super::{dialects::RELIABLE, session::SessionSlot};
 use crate::app::{
     client_data::SharedClientData, events::OperationError, hubs::HubHandle, role::Permission,
 };
@@ -19,6 +19,17 @@ pub(crate) struct Client<M> {
     /// That of the connection, from `on_connect` on.
     pub(super) data: Option<Arc<SharedClientData>>,
     pub(super) session: SessionSlot<M>,
+}
+
+impl<M> Client<M> {
+    /// What metrics call its subprotocol.
+    pub(super) fn kind(&self, connection: &Connection) -> &'static str {
+        match (&self.language, connection.subprotocol()) {
+            (Language::Simple(_), _) => "simple",
+            (_, Some(name)) if name.eq_ignore_ascii_case(RELIABLE) => "json_reliable",
+            _ => "json",
+        }
+    }
 }
 
 /// How a client's messages are read.

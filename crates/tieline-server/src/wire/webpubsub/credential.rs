@@ -10,9 +10,12 @@ use axum::http::{
 };
 use tieline::{Refusal, StatusCode, UpgradeRequest};
 
-use crate::app::{
-    access::{Access, AccessError, Admitted},
-    token::error::TokenError,
+use crate::{
+    app::{
+        access::{Access, AccessError, Admitted},
+        token::error::TokenError,
+    },
+    metrics::METRICS,
 };
 
 /// The client of a request, admitted by its token for this path or, without one, as an anonymous client.
@@ -27,6 +30,7 @@ pub(super) async fn admit(
         Err(error) => Err(error),
     };
     admitted.map_err(|error| {
+        METRICS.client_refused(error.reason());
         tracing::debug!(reason = error.reason(), "refused a client");
         refusal(error)
     })

@@ -18,17 +18,23 @@ use super::{
     outgoing,
     session::SessionSlot,
 };
-use crate::app::{
-    client_data::SharedClientData,
-    events::{
-        Admission, ConnectError, ConnectRequest, Events, GroupChange, OperationError, UserEvent,
+use crate::{
+    app::{
+        client_data::SharedClientData,
+        events::{
+            Admission, ConnectError, ConnectRequest, Events, GroupChange, OperationError, UserEvent,
+        },
+        hubs::HubHandle,
+        operations,
+        payload::Payload,
+        role::Permission,
+        send::send_to_group,
     },
-    hubs::HubHandle,
-    operations,
-    payload::Payload,
-    role::Permission,
-    send::send_to_group,
+    metrics::METRICS,
 };
+
+/// What metrics call the wire.
+const WIRE: &str = "webpubsub";
 
 /// The handler of Web PubSub clients.
 pub(crate) struct WebPubSub<E: Events> {
@@ -51,6 +57,7 @@ impl<E: Events> Handler for WebPubSub<E> {
 
     async fn on_connect(&self, connection: &Connection, client: &mut Self::State) {
         client.data = connection.data();
+        METRICS.client_entered(client.hub.name().as_str(), WIRE, client.kind(connection));
         let Client { session, hub, .. } = &mut **client;
         self.events.connected(connection, session, hub.cluster());
     }
@@ -104,6 +111,7 @@ impl<E: Events> Handler for WebPubSub<E> {
         client: &mut Self::State,
         reason: CloseReason,
     ) {
+        METRICS.client_left(client.hub.name().as_str(), WIRE, client.kind(connection));
         let session = &mut client.session;
         self.events.disconnected(connection, session, reason);
     }

@@ -33,6 +33,7 @@ use crate::{
         role::Roles,
     },
     config::hub_name::HubName,
+    metrics::METRICS,
 };
 
 /// What the routes share.
@@ -106,10 +107,14 @@ async fn connect<E: Events>(
         let accept = state.decide(&hub, admitted, upgrade.request()).await?;
         Ok::<_, Refusal>((upgrade, accept))
     };
-    match decided.await {
+    let response = match decided.await {
         Ok((upgrade, accept)) => upgrade.accept(&state.node, accept).await.into_response(),
         Err(refusal) => refusal.into_response(),
+    };
+    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        METRICS.upgrade_refused(response.status().as_u16());
     }
+    response
 }
 
 impl<E: Events> RouteState<E> {

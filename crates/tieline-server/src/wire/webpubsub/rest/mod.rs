@@ -38,6 +38,7 @@ use self::{
 use crate::{
     app::hubs::{Hub, HubHandle, Hubs},
     config::hub_name::HubName,
+    metrics::METRICS,
 };
 
 /// What requests share.
@@ -81,15 +82,24 @@ async fn health(method: Method) -> Response {
 }
 
 async fn answer(State(state): State<RestState>, request: Request) -> Response {
-    let answered = state.answer(request).await;
-    answered.unwrap_or_else(IntoResponse::into_response)
+    let call = Call::parse(request.method(), request.uri().path());
+    let route = call
+        .as_ref()
+        .map_or("unknown", |call| call.operation.route());
+    let answered = match call {
+        Ok(call) => state.answer(call, request).await,
+        Err(error) => Err(error),
+    };
+    let response = answered.unwrap_or_else(IntoResponse::into_response);
+    METRICS.rest_request("webpubsub", route, response.status().as_u16());
+    response
 }
 
 impl RestState {
-    async fn answer(&self, request: Request) -> Result<Response, Error> {
+    async fn answer(&self, call: Call, request: Request) -> Result<Response, Error> {
         let (parts, body) = request.into_parts();
         let path = parts.uri.path();
-        let Call { hub, operation } = Call::parse(&parts.method, path)?;
+        let Call { hub, operation } = call;
         let hub = self.hub(&hub)?;
         let access = &hub.rules().access;
         let token = auth::check(access, &parts.headers, path)?;

@@ -13,18 +13,22 @@ use axum::{
 use tieline::{AskError, Delivery, NodeReached, Summary};
 
 use super::error::Error;
-use crate::app::{operations::node::Parts, sampled::Sampled};
+use crate::{
+    app::{operations::node::Parts, sampled::Sampled},
+    metrics::METRICS,
+};
 
 const DELIVERED: HeaderName = HeaderName::from_static("tieline-delivered");
 const REFUSED: HeaderName = HeaderName::from_static("tieline-refused");
 const MISSED: HeaderName = HeaderName::from_static("tieline-missed");
 
-/// Warns of nodes that were missed. Clones share the sample.
+/// Counts the nodes that were missed, and warns of them. Clones share the sample.
 #[derive(Debug, Clone, Default)]
 pub(super) struct MissedLog(Arc<Sampled>);
 
 impl MissedLog {
     pub(super) fn missed(&self, node: &str, why: &dyn Display) {
+        METRICS.node_missed();
         if let Some(left_out) = self.0.due() {
             tracing::warn!(
                 node,

@@ -30,6 +30,7 @@ use crate::{
     },
     config::per_hub::PerHub,
     http_client::{AuthorityError, ClientError},
+    metrics::METRICS,
     webhook::endpoint::{CallError, Patience},
     wire::webpubsub::outgoing::close_text,
 };
@@ -119,6 +120,7 @@ impl Upstream {
             Ok(answer) => format!("answered {}", answer.status),
             Err(error) => error.to_string(),
         };
+        METRICS.event_given_up();
         let given_up = self.given_up.fetch_add(1, Ordering::Relaxed) + 1;
         tracing::warn!(event = name, problem, given_up, "gave up an event");
     }
