@@ -75,6 +75,9 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Key => key::run(),
         Command::Token(token) => token.run(),
         // Without a runtime: it blocks, and leaves the machine to the load.
+        Command::Health(health) => health.run(),
+        Command::Completions(completions) => completions.run(),
+        Command::Man(man) => man.run(),
         Command::Bench(bench) => bench.run(&bench::registry, &bench::http_floor),
     }
 }

@@ -8,6 +8,8 @@ mod bench_wires;
 mod cluster;
 mod config;
 mod demo;
+mod generated;
+mod health;
 mod http;
 mod hubs;
 mod kit;
