@@ -1,9 +1,7 @@
 #!/usr/bin/env bash
 # Build the Debian package of the server from a binary, and print its path.
 #
-#   packaging/deb/build.sh [VERSION]     VERSION is that of the crate, unless given
-#
-# The binary is that of the profile `dist`: cargo build --profile dist -p tieline-server --bin tieline
+# Needs cargo-deb. The binary is that of the profile `dist`: cargo build --profile dist -p tieline-server --bin tieline
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -16,11 +14,10 @@ files=$dist/deb
 rm -rf "$files"
 mkdir -p "$files/completions"
 env -i "$tieline" man "$files/man"
+gzip --best --no-name "$files"/man/*.1
 env -i "$tieline" completions bash >"$files/completions/tieline"
 env -i "$tieline" completions zsh >"$files/completions/_tieline"
 env -i "$tieline" completions fish >"$files/completions/tieline.fish"
 env -i "$tieline" config default >"$files/tieline.toml"
 
-version=()
-[[ -z ${1:-} ]] || version=(--deb-version "$1")
-cargo deb --quiet --no-build --profile dist -p tieline-server "${version[@]}"
+cargo deb --quiet --no-build --profile dist -p tieline-server
