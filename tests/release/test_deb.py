@@ -58,8 +58,8 @@ class Debian:
 
     def install(self, package):
         shutil.copy(package, self.folder / "tmp" / "tieline.deb")
-        keep = "-oDpkg::Options::=--force-confold"
-        self.run("apt-get", "install", "--yes", "--no-install-recommends", keep, "/tmp/tieline.deb")
+        options = ["--yes", "--no-install-recommends", "--allow-downgrades", "-oDpkg::Options::=--force-confold"]
+        self.run("apt-get", "install", *options, "/tmp/tieline.deb")
 
     def files(self):
         """All paths except those that other programs change."""
@@ -127,6 +127,10 @@ class Package(unittest.TestCase):
         self.assertEqual(debian.run("dpkg-query", "--show", "--showformat=${Version}", "tieline"), "99.0-1")
         self.assertEqual((debian.folder / CONFIG).read_text(), edited)
         self.assertIn("later version", (debian.folder / f"{CONFIG}.dpkg-dist").read_text())
+        self.check_that_it_serves()
+
+        debian.install(self.package)
+        self.assertEqual((debian.folder / CONFIG).read_text(), edited)
         self.check_that_it_serves()
 
         debian.run("apt-get", "remove", "--yes", "tieline")
