@@ -129,6 +129,7 @@ class Package(unittest.TestCase):
         self.assertIn("later version", (debian.folder / f"{CONFIG}.dpkg-dist").read_text())
         self.check_that_it_serves()
 
+        edited = (debian.folder / CONFIG).read_text()
         debian.install(self.package)
         self.assertEqual((debian.folder / CONFIG).read_text(), edited)
         self.check_that_it_serves()
