@@ -85,17 +85,19 @@ class Image(unittest.TestCase):
         port, container = free_port(), self.container()
         listen = f"TIELINE_LISTEN=127.0.0.1:{port}"
 
-        def command(name):
-            return self.command("run", f"--env={listen}", container, "/usr/bin/tieline", name)
+        def command(*arguments):
+            return self.command("run", f"--env={listen}", container, "/usr/bin/tieline", *arguments)
 
-        def health():
-            return subprocess.run(command("health"), capture_output=True, timeout=60).returncode
+        def health(*arguments):
+            return subprocess.run(command("health", *arguments), capture_output=True, timeout=60).returncode
 
         self.assertEqual(health(), 1)
         with Server(command("serve"), port, stdin=subprocess.DEVNULL) as server:
             server.wait_until_ready()
             self.assertEqual(server.connect()["event"], "connected")
             self.assertEqual(health(), 0)
+            # Names are resolved, which glibc does with files that it opens then.
+            self.assertEqual(health(f"--url=http://localhost:{port}"), 0)
             [pid] = processes(b"/usr/bin/tieline", listen.encode())
             self.assertRegex(Path(f"/proc/{pid}/status").read_text(), r"Uid:\s+65532\s+65532\s")
             os.kill(pid, signal.SIGTERM)
