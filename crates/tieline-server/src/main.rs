@@ -16,7 +16,7 @@ mod wire;
 use std::{io::IsTerminal, process::ExitCode};
 
 use anyhow::Context;
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use tokio::runtime::Runtime;
 use tracing_subscriber::{EnvFilter, fmt};
 
@@ -76,8 +76,8 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Token(token) => token.run(),
         // Without a runtime: it blocks, and leaves the machine to the load.
         Command::Health(health) => health.run(),
-        Command::Completions(completions) => completions.run(),
-        Command::Man(man) => man.run(),
+        Command::Completions(completions) => completions.run(Cli::command()),
+        Command::Man(man) => man.run(Cli::command()),
         Command::Bench(bench) => bench.run(&bench::registry, &bench::http_floor),
     }
 }

@@ -1,9 +1,11 @@
 //! `tieline completions`: what a shell needs to complete the command line.
+//!
+//! Must not know the commands: it is handed the command line.
 
-use clap::{Args, CommandFactory};
+use clap::{Args, Command};
 use clap_complete::Shell;
 
-use super::{command::Cli, print::print};
+use super::print::print;
 
 #[derive(Debug, Args)]
 pub(crate) struct Completions {
@@ -12,9 +14,9 @@ pub(crate) struct Completions {
 }
 
 impl Completions {
-    pub(crate) fn run(&self) -> anyhow::Result<()> {
+    pub(crate) fn run(&self, mut tieline: Command) -> anyhow::Result<()> {
         let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut Cli::command(), "tieline", &mut script);
+        clap_complete::generate(self.shell, &mut tieline, "tieline", &mut script);
         print(&script)
     }
 }

@@ -1,11 +1,11 @@
 //! `tieline man`: the manual pages.
+//!
+//! Must not know the commands: it is handed the command line.
 
 use std::path::PathBuf;
 
 use anyhow::Context;
-use clap::{Args, CommandFactory};
-
-use super::command::Cli;
+use clap::{Args, Command};
 
 #[derive(Debug, Args)]
 pub(crate) struct Man {
@@ -14,10 +14,10 @@ pub(crate) struct Man {
 }
 
 impl Man {
-    pub(crate) fn run(&self) -> anyhow::Result<()> {
+    pub(crate) fn run(&self, tieline: Command) -> anyhow::Result<()> {
         let folder = self.folder.display();
         std::fs::create_dir_all(&self.folder).with_context(|| format!("cannot make {folder}"))?;
-        clap_mangen::generate_to(Cli::command(), &self.folder)
+        clap_mangen::generate_to(tieline, &self.folder)
             .with_context(|| format!("cannot write the pages into {folder}"))
     }
 }
