@@ -23,19 +23,22 @@ fn health(mut command: Command) -> (Option<i32>, String, String) {
 }
 
 fn health_of(address: &str) -> (Option<i32>, String, String) {
-    let mut command = tieline(&["health"]);
+    let mut command = tieline(&["health", "--timeout", "20"]);
     command.env("TIELINE_LISTEN", address);
     health(command)
 }
 
 #[test]
 fn a_node_is_ready_until_it_drains() {
-    let mut server = Server::serve(&["serve", "--listen", "127.0.0.1:0", "--drain-delay", "5"]);
+    let mut server = Server::serve(&["serve", "--listen", "127.0.0.1:0", "--drain-delay", "60"]);
     let address = server.addresses[0].clone();
     let (code, out, err) = health_of(&address);
     assert_eq!((code, out.as_str()), (Some(0), "ready\n"), "{err}");
     let url = format!("http://{address}");
-    assert_eq!(health(tieline(&["health", "--url", &url])).0, Some(0));
+    assert_eq!(
+        health(tieline(&["health", "--timeout", "20", "--url", &url])).0,
+        Some(0)
+    );
 
     server.signal("TERM");
     let begin = Instant::now();
@@ -68,7 +71,7 @@ fn a_node_with_tls_is_asked_over_tls() {
     let flags = ["--tls-cert", cert.as_str(), "--tls-key", key.as_str()];
     let server = Server::serve(&[&["serve", "--listen", "127.0.0.1:0"], &flags[..]].concat());
     let address = server.addresses[0].as_str();
-    let mut command = tieline(&["health"]);
+    let mut command = tieline(&["health", "--timeout", "20"]);
     command
         .env("TIELINE_LISTEN", address)
         .env("TIELINE_TLS_CERT", &cert)
