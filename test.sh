@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Run all tests of the project, and report at the end what ran.
 #
-#   ./test.sh              run everything; install missing Debian packages if permitted
+#   ./test.sh              run all daily parts; install missing Debian packages if permitted
 #   ./test.sh --quick      run the format check, the lints and the Rust tests
 #   ./test.sh --release    run what is checked before a release: the packages, and what needs a long build
 #   ./test.sh PART...      run only these parts, and the build if they need it
