@@ -33,8 +33,8 @@ pub(crate) struct Health {
     #[arg(long, value_name = "FILE", env = "TIELINE_CONFIG")]
     config: Option<PathBuf>,
     /// URL of the node, such as http://127.0.0.1:8080, instead of the address of the configuration
-    #[arg(long, value_name = "URL")]
-    url: Option<Uri>,
+    #[arg(long, value_name = "URL", value_parser = Node::at)]
+    url: Option<Node>,
     /// Time after which a node that does not answer counts as not ready, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=3600))]
     timeout: u64,
@@ -43,7 +43,7 @@ pub(crate) struct Health {
 impl Health {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         let node = match &self.url {
-            Some(url) => Node::at(url)?,
+            Some(node) => node.clone(),
             None => Node::of(&self.settings()?),
         };
         let deadline = Instant::now() + Duration::from_secs(self.timeout);
@@ -70,7 +70,7 @@ impl Health {
 }
 
 /// The node that is asked.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Node {
     /// Its host and port.
     authority: String,
@@ -79,11 +79,12 @@ struct Node {
 }
 
 impl Node {
-    fn at(url: &Uri) -> anyhow::Result<Self> {
+    fn at(url: &str) -> Result<Self, String> {
+        let url: Uri = url.parse().map_err(|error| format!("{error}"))?;
         let is_tls = url.scheme() == Some(&Scheme::HTTPS);
         let (Some(host), true) = (url.host(), is_tls || url.scheme() == Some(&Scheme::HTTP)) else {
-            bail!(
-                "invalid --url: use http:// or https:// with a host, such as http://127.0.0.1:8080"
+            return Err(
+                "expected http:// or https:// with a host, such as http://127.0.0.1:8080".into(),
             );
         };
         let port = url.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
@@ -238,13 +239,15 @@ mod tests {
 
     #[test]
     fn a_url_has_a_scheme_and_a_host() {
-        let node = |url: &str| Node::at(&url.parse().unwrap());
-        assert_eq!(node("http://localhost").unwrap().authority, "localhost:80");
-        let over_tls = node("https://[::1]:8443/").unwrap();
+        assert_eq!(
+            Node::at("http://localhost").unwrap().authority,
+            "localhost:80"
+        );
+        let over_tls = Node::at("https://[::1]:8443/").unwrap();
         assert_eq!(over_tls.authority, "[::1]:8443");
         assert_eq!((over_tls.host.as_str(), over_tls.is_tls), ("::1", true));
         for url in ["127.0.0.1:8080", "ws://127.0.0.1:8080", "/readyz"] {
-            let error = node(url).unwrap_err().to_string();
+            let error = Node::at(url).unwrap_err();
             assert!(error.contains("http://127.0.0.1:8080"), "{error}");
         }
     }
