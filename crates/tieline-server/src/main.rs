@@ -19,7 +19,7 @@ mod wire;
 use std::{io::IsTerminal, process::ExitCode};
 
 use anyhow::Context;
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use tokio::runtime::Runtime;
 use tracing_subscriber::{EnvFilter, fmt};
 
@@ -78,6 +78,9 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Key => key::run(),
         Command::Token(token) => token.run(),
         // Without a runtime: it blocks, and leaves the machine to the load.
+        Command::Health(health) => health.run(),
+        Command::Completions(completions) => completions.run(Cli::command()),
+        Command::Man(man) => man.run(Cli::command()),
         Command::Bench(bench) => bench.run(&bench::registry, &bench::http_floor),
     }
 }

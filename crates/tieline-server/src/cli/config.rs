@@ -2,11 +2,11 @@
 //!
 //! Must not start anything, and prints no secret.
 
-use std::{io::Write, path::PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{configuration::check, serve::Serve};
+use super::{configuration::check, print::print, serve::Serve};
 use crate::config::{settings::Layers, text};
 
 #[derive(Debug, Args)]
@@ -57,11 +57,7 @@ impl ConfigCommand {
                 text::in_force(&checked.settings, &checked.values)
             }
         };
-        match std::io::stdout().write_all(text.as_bytes()) {
-            // `tieline config default | head` is no failure.
-            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-            written => Ok(written?),
-        }
+        print(text.as_bytes())
     }
 }
 
