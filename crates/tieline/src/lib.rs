@@ -160,7 +160,9 @@ pub use tieline_websocket::JsonError;
 pub use tieline_websocket::{Chunk, CloseCode, CloseFrame, Deflate, Frame, Message, ProtocolError};
 
 #[cfg(feature = "tls")]
-pub use self::listener::{Tls, TlsError};
+pub use self::listener::{
+    ClientAuth, ClientCertificate, Tls, TlsCertificate, TlsConfig, TlsError,
+};
 pub use self::{
     ask::{Ask, AskError, RequestError},
     close::{CloseReason, FinalMessage},

@@ -12,10 +12,12 @@ use tokio::{
     net::TcpStream,
     time::Instant,
 };
+#[cfg(feature = "tls")]
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 #[cfg(feature = "tls")]
-use super::tls::Tls;
+use super::{client_certificate::ClientCertificate, tls::Tls};
 use super::{
     accept_info::AcceptInfo,
     arrival,
@@ -114,6 +116,8 @@ impl Server {
             remote_addr,
             requested_at: Instant::now(),
             arrived_at: arrival::of(&tcp),
+            #[cfg(feature = "tls")]
+            client_certificate: None,
         };
         let _ = tcp.set_nodelay(true);
         #[cfg(feature = "tls")]
@@ -121,6 +125,10 @@ impl Server {
             match tls.accept(tcp).await {
                 Ok(stream) => {
                     place.bytes_arrived();
+                    let accept_info = AcceptInfo {
+                        client_certificate: client_certificate(&stream),
+                        ..accept_info
+                    };
                     let stream = self.http_stream(stream, place);
                     self.serve_http(stream, accept_info, place, service, stop)
                         .await;
@@ -147,12 +155,17 @@ impl Server {
         stop: CancellationToken,
     ) {
         let mut first = true;
+        let remote_addr = accept_info.remote_addr;
         let service = service_with(move |mut request: Request<Body>| {
             let in_progress = place.begin_request();
-            let mut accept_info = accept_info;
+            let mut accept_info = accept_info.clone();
             accept_info.requested_at = Instant::now();
             if !std::mem::take(&mut first) {
                 accept_info.arrived_at = accept_info.requested_at;
+            }
+            #[cfg(feature = "tls")]
+            if let Some(certificate) = &accept_info.client_certificate {
+                request.extensions_mut().insert(certificate.clone());
             }
             request.extensions_mut().insert(accept_info);
             respond(service.call(request), in_progress)
@@ -173,9 +186,17 @@ impl Server {
             }
         };
         if let Err(error) = ended {
-            tracing::debug!(remote_addr = %accept_info.remote_addr, %error, "HTTP connection failed");
+            tracing::debug!(%remote_addr, %error, "HTTP connection failed");
         }
     }
+}
+
+/// The certificate that the client has shown in the handshake.
+#[cfg(feature = "tls")]
+fn client_certificate(stream: &TlsStream<TcpStream>) -> Option<ClientCertificate> {
+    let (_, session) = stream.get_ref();
+    let leaf = session.peer_certificates()?.first()?;
+    Some(ClientCertificate::new(leaf))
 }
 
 /// The response to a request, which ends with it.

@@ -25,6 +25,8 @@ pub(crate) async fn serve_in_memory(
         remote_addr,
         requested_at: now,
         arrived_at: now,
+        #[cfg(feature = "tls")]
+        client_certificate: None,
     };
     let place = guard.place();
     let stream = server.http_stream(stream, place);

@@ -8,6 +8,8 @@ mod accept;
 mod accept_info;
 mod arrival;
 mod body;
+#[cfg(feature = "tls")]
+mod client_certificate;
 mod http1;
 mod http_stream;
 #[cfg(feature = "testing")]
@@ -20,7 +22,10 @@ mod tls;
 #[cfg(feature = "testing")]
 pub(crate) use self::in_memory::serve_in_memory;
 #[cfg(feature = "tls")]
-pub use self::tls::{Tls, TlsError};
+pub use self::{
+    client_certificate::ClientCertificate,
+    tls::{ClientAuth, Tls, TlsCertificate, TlsConfig, TlsError},
+};
 pub use self::{
     accept::Listener,
     body::{Body, BodyError},

@@ -34,7 +34,7 @@ use super::error::SecurityError;
 /// # Ok(config)
 /// # }
 /// ```
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct PeerTls {
     /// This node's certificate chain, leaf first. It must name the host that peers dial, or
     /// [`name`](Self::name), and be valid for both server and client authentication.

@@ -2,6 +2,8 @@
 
 #[cfg(feature = "axum")]
 mod axum;
+#[cfg(feature = "tls")]
+mod certificates;
 mod descriptors;
 mod requests;
 #[cfg(feature = "axum")]
