@@ -1,12 +1,14 @@
 //! Who may connect, and with which permissions.
 //!
-//! Owns the decision about a request with a token and about one without. Must not know where in a request
+//! Owns the decision about a request with a token, with a certificate, with both and with neither. Must not know where in a request
 //! the token stands, nor the response to a client that may not connect; both are up to the wire, and the
-//! address to listen on is checked by `cli`. Invariant: a token that is refused is never ignored.
+//! address to listen on is checked by `cli`. Invariant: neither a token nor a certificate
+//! that is refused is ever ignored.
 
 use std::{net::IpAddr, sync::Arc, time::SystemTime};
 
 use super::{
+    certificate::CertificateUsers,
     clock,
     role::{RoleLists, Roles},
     token::{claims::Seconds, error::TokenError, verify::Verifier},
@@ -34,18 +36,29 @@ pub(crate) struct Access {
     /// Without one, there are no tokens.
     verifier: Option<Arc<Verifier>>,
     role_lists: RoleLists,
+    /// Without, certificates name no users.
+    certificates: Option<CertificateUsers>,
 }
 
 /// A client that may connect.
 #[derive(Debug)]
 pub(crate) struct Admitted {
-    /// The user of the token.
+    /// The user of the token or the certificate.
     pub(crate) user: Option<String>,
     /// The groups that the client is in from the start.
     pub(crate) groups: Vec<String>,
     pub(crate) roles: Arc<Roles>,
-    /// Otherwise the client is anonymous, and may choose its user.
-    pub(crate) by_token: bool,
+    pub(crate) by: Proof,
+}
+
+/// What a client was admitted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Proof {
+    Token,
+    /// A browser shows it by itself, whichever page makes it connect.
+    Certificate,
+    /// Nothing: the client is anonymous, and may choose its user.
+    Nothing,
 }
 
 /// Why a client may not connect.
@@ -62,6 +75,12 @@ pub(crate) enum AccessError {
     NoKey,
     #[error("there are several tokens; send one")]
     SeveralTokens,
+    #[error(
+        "the client certificate does not have exactly one name of the kind that the server takes for the user"
+    )]
+    NoUserInCertificate,
+    #[error("the token is for another user than the client certificate")]
+    OtherUser,
     #[error(transparent)]
     Token(#[from] TokenError),
 }
@@ -74,6 +93,8 @@ impl AccessError {
             Self::NotLoopback => "not_loopback",
             Self::NoKey => "no_key",
             Self::SeveralTokens => "several_tokens",
+            Self::NoUserInCertificate => "certificate",
+            Self::OtherUser => "other_user",
             Self::Token(error) => error.reason(),
         }
     }
@@ -90,12 +111,45 @@ impl Access {
             anonymous_roles: Arc::new(anonymous_roles),
             verifier,
             role_lists: RoleLists::default(),
+            certificates: None,
         }
     }
 
-    /// Admits a client with a token for this path. Waits only for the keys of an issuer, which are read again
+    /// Lets certificates name the users of clients.
+    pub(crate) fn with_certificates(mut self, certificates: Option<CertificateUsers>) -> Self {
+        self.certificates = certificates;
+        self
+    }
+
+    /// The user that a client's certificate (DER) names; `None` if certificates name no users.
+    pub(crate) fn certified(&self, certificate: &[u8]) -> Result<Option<String>, AccessError> {
+        let Some(users) = &self.certificates else {
+            return Ok(None);
+        };
+        let user = users.user(certificate);
+        user.map(Some).ok_or(AccessError::NoUserInCertificate)
+    }
+
+    /// Admits a client whose certificate names this user.
+    pub(crate) fn by_certificate(&self, user: String) -> Admitted {
+        let users = self.certificates.as_ref();
+        Admitted {
+            user: Some(user),
+            groups: Vec::new(),
+            roles: users.map(|users| Arc::clone(&users.roles)).unwrap_or_default(),
+            by: Proof::Certificate,
+        }
+    }
+
+    /// Admits a client with a token for this path; `certified` is the user that its certificate names, who must
+    /// not be another one than that of the token. Waits only for the keys of an issuer, which are read again
     /// if the token names one that is not there.
-    pub(crate) async fn by_token(&self, token: &str, path: &str) -> Result<Admitted, AccessError> {
+    pub(crate) async fn by_token(
+        &self,
+        token: &str,
+        path: &str,
+        certified: Option<String>,
+    ) -> Result<Admitted, AccessError> {
         let verifier = self.verifier.as_ref().ok_or(AccessError::NoKey)?;
         let mut checked = verifier.verify(token, path, now());
         if checked == Err(TokenError::UnknownKey)
@@ -105,11 +159,14 @@ impl Access {
             checked = verifier.verify(token, path, now());
         }
         let identity = checked?;
+        if identity.user.is_some() && certified.is_some() && identity.user != certified {
+            return Err(AccessError::OtherUser);
+        }
         Ok(Admitted {
-            user: identity.user,
+            user: identity.user.or(certified),
             groups: identity.groups,
             roles: self.role_lists.share(identity.roles),
-            by_token: true,
+            by: Proof::Token,
         })
     }
 
@@ -138,7 +195,7 @@ impl Access {
                 user: None,
                 groups: Vec::new(),
                 roles: Arc::clone(&self.anonymous_roles),
-                by_token: false,
+                by: Proof::Nothing,
             });
         }
         Err(match self.verifier {

@@ -11,6 +11,7 @@ use super::{error::cluster_error, upstream::handlers};
 use crate::{
     app::{
         access::Access,
+        certificate::CertificateUsers,
         hubs::{HubRules, LiveHubRules},
         jwks::{Issuer, IssuerSettings},
         key::{AccessKey, AccessKeys},
@@ -77,14 +78,18 @@ fn serve_settings(
     }
     let keys = access_keys(settings)?;
     let verifier = verifier(settings, keys.as_ref())?.map(Arc::new);
-    let anonymous = default_anonymous(verifier.is_some());
+    let certificates = settings.tls.client_user.map(|place| {
+        let roles = Roles::parse(&settings.tls.client_roles);
+        CertificateUsers::new(place, roles)
+    });
+    let anonymous = default_anonymous(verifier.is_some() || certificates.is_some());
     Ok(ServeSettings {
         listen: check_listen(settings, settings.general.listen, anonymous)?,
         aws: LiveKeyPair::new(aws_key_pair(settings)?),
-        tls: settings.tls.read_files()?,
+        tls: settings.tls.read_files(&settings.certificates)?,
         registry: registry(settings)?,
         cluster: cluster(settings, &config, values)?,
-        rules: rules(settings, verifier.as_ref(), anonymous),
+        rules: rules(settings, verifier.as_ref(), certificates.as_ref(), anonymous),
         handlers: handlers(settings, event_handler, keys.as_ref(), &config)?,
         config,
         drain_delay: settings.times.drain_delay,
@@ -107,27 +112,29 @@ fn invalid(error: &impl ToString, values: &Values) -> ConfigErrors {
     ConfigErrors::one(names::settings_as_set(&error.to_string(), values))
 }
 
-/// Who may connect to which hub. All accept the same tokens, each for itself. `default` is for hubs whose
+/// Who may connect to which hub. All accept the same tokens, each for itself, and the same certificates. `default` is for hubs whose
 /// settings do not say who may connect without one.
 pub(super) fn rules(
     settings: &Settings,
     verifier: Option<&Arc<Verifier>>,
+    certificates: Option<&CertificateUsers>,
     default: Anonymous,
 ) -> LiveHubRules {
     LiveHubRules::new(settings.hubs.map(|hub| {
         let roles = Roles::parse(&hub.anonymous_roles);
         let anonymous = hub.anonymous.unwrap_or(default);
         Arc::new(HubRules {
-            access: Access::new(anonymous, roles, verifier.cloned()),
+            access: Access::new(anonymous, roles, verifier.cloned())
+                .with_certificates(certificates.cloned()),
             origins: hub.origins(),
         })
     }))
 }
 
-/// Who may connect without a token, unless said otherwise. If there are tokens, nobody: a proxy on this machine
-/// may send its own loopback address as the host of every request.
-fn default_anonymous(has_tokens: bool) -> Anonymous {
-    if has_tokens {
+/// Who may connect without a token or a certificate, unless said otherwise. If there are any, nobody: a proxy on this
+/// machine may send its own loopback address as the host of every request.
+fn default_anonymous(has_proofs: bool) -> Anonymous {
+    if has_proofs {
         Anonymous::Never
     } else {
         Anonymous::Loopback

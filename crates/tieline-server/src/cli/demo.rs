@@ -129,7 +129,7 @@ impl Demo {
         Ok(DemoSettings {
             listen: check(settings.general.listen)?,
             second: self.second.map(check).transpose()?,
-            rules: rules(settings, Some(&verifier), anonymous),
+            rules: rules(settings, Some(&verifier), None, anonymous),
             key,
             roles: settings.hubs.defaults().anonymous_roles.clone(),
             config,

@@ -13,7 +13,7 @@ use super::{
         limits::Limits,
         log::LogSettings,
         times::Times,
-        tls::TlsSettings,
+        tls::{CERTIFICATES, CertificateTable, TlsSettings},
     },
     suggest,
     values::HUB_DEFAULTS,
@@ -36,7 +36,8 @@ pub(crate) const TABLES: [(&str, &[Opt]); 9] = [
 const HUBS: &str = "hub";
 
 /// The lists of tables, each with the options of a table.
-pub(crate) const LISTS: [(&str, &[Opt]); 2] = [
+pub(crate) const LISTS: [(&str, &[Opt]); 3] = [
+    (CERTIFICATES, CertificateTable::OPTIONS),
     (DEFAULT_LIST, EventHandlerTable::OPTIONS),
     ("issuers", IssuerTable::OPTIONS),
 ];

@@ -3,6 +3,7 @@
 //! Owns what happens between valid settings and the end of the process: listening, joining the cluster,
 //! routes, signals, drain. Must not know flags, except by name in texts, nor what clients send.
 
+pub(crate) mod certificates;
 mod cluster;
 pub(crate) mod demo;
 mod lifecycle;

@@ -1,4 +1,4 @@
-//! Reloads the configuration on SIGHUP.
+//! Reloads the configuration on SIGHUP, and certificates when their files change.
 //!
 //! Owns which changes are applied to a running node, and what is logged about all of them. Must not know the
 //! layers of the configuration: it is given a function that reads and checks them. Invariant: a
@@ -7,9 +7,11 @@
 use tokio::{
     signal::unix::{SignalKind, signal},
     task::{JoinHandle, block_in_place},
+    time::sleep,
 };
 use tracing_subscriber::EnvFilter;
 
+use super::certificates::{CertificateFiles, LiveCertificates};
 use crate::{
     app::hubs::LiveHubRules,
     config::settings::Settings,
@@ -17,7 +19,7 @@ use crate::{
 };
 
 /// Reads and checks the configuration.
-pub(crate) type Load = Box<dyn Fn() -> anyhow::Result<(Settings, Live)> + Send>;
+pub(crate) type Load = Box<dyn Fn() -> anyhow::Result<(Settings, Loaded)> + Send>;
 /// Replaces the levels of the log.
 pub(crate) type SetLog = Box<dyn Fn(EnvFilter) -> anyhow::Result<()> + Send>;
 
@@ -28,6 +30,12 @@ pub(crate) struct Reload {
     pub(crate) load: Load,
     pub(crate) set_log: SetLog,
     pub(crate) live: Live,
+}
+
+/// What a configuration has for a running node.
+pub(crate) struct Loaded {
+    pub(crate) live: Live,
+    pub(crate) certificates: CertificateFiles,
 }
 
 /// What a running node looks up whenever it needs it.
@@ -42,27 +50,45 @@ pub(crate) struct Live {
 }
 
 impl Reload {
-    /// Reloads at each SIGHUP from now on. The caller ends the task.
-    pub(super) fn start(self) -> anyhow::Result<JoinHandle<()>> {
+    /// Reloads at each SIGHUP from now on, and looks at the files of certificates in between. The caller ends the
+    /// task.
+    pub(super) fn start(
+        self,
+        mut certificates: LiveCertificates,
+    ) -> anyhow::Result<JoinHandle<()>> {
         let mut hangup = signal(SignalKind::hangup())?;
         Ok(tokio::spawn(async move {
             let mut applied = self.started.clone();
-            while hangup.recv().await.is_some() {
-                // It reads files, which may be slow.
-                match block_in_place(&self.load) {
-                    Ok((settings, live)) => {
-                        self.live.rules.replace(&live.rules);
-                        self.live.aws.replace(&live.aws);
-                        self.live.handlers.replace(&live.handlers);
-                        self.apply(&applied, &settings);
-                        applied = settings;
+            loop {
+                let interval = applied.tls.check_interval;
+                // Both read files, which may be slow.
+                tokio::select! {
+                    signal = hangup.recv() => match signal {
+                        Some(()) => block_in_place(|| self.reload(&mut applied, &mut certificates)),
+                        None => return,
+                    },
+                    () = sleep(interval), if !interval.is_zero() => {
+                        block_in_place(|| certificates.check(&applied));
                     }
-                    Err(error) => tracing::error!(
-                        "the configuration was not reloaded, and nothing has changed: {error:#}"
-                    ),
                 }
             }
         }))
+    }
+
+    fn reload(&self, applied: &mut Settings, certificates: &mut LiveCertificates) {
+        match (self.load)() {
+            Ok((settings, loaded)) => {
+                self.live.rules.replace(&loaded.live.rules);
+                self.live.aws.replace(&loaded.live.aws);
+                self.live.handlers.replace(&loaded.live.handlers);
+                certificates.replace(&loaded.certificates);
+                self.apply(applied, &settings);
+                *applied = settings;
+            }
+            Err(error) => tracing::error!(
+                "the configuration was not reloaded, and nothing has changed: {error:#}"
+            ),
+        }
     }
 
     /// Applies the changes that a running node can take.

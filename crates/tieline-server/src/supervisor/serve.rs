@@ -4,11 +4,16 @@
 //! in the registry if its address is taken. Must not know flags: the settings are checked before they
 //! get here.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
-use tieline::{Cluster, ClusterConfig, Config, Hub, Tls};
+use tieline::{Cluster, ClusterConfig, Config, Hub, Tls, TlsConfig};
 
 use super::{
+    certificates::{CertificateFiles, LiveCertificates},
     cluster, lifecycle::Supervisor, listen, node::ReadyNode, registry::RegistrySettings,
     reload::Reload,
 };
@@ -27,7 +32,7 @@ use crate::{
 /// The settings of `tieline serve`.
 pub(crate) struct ServeSettings {
     pub(crate) listen: SocketAddr,
-    pub(crate) tls: Option<Tls>,
+    pub(crate) tls: Option<TlsConfig>,
     /// Who may connect to which hub.
     pub(crate) rules: LiveHubRules,
     /// What signs the requests of backends to `@connections`.
@@ -40,12 +45,26 @@ pub(crate) struct ServeSettings {
     pub(crate) drain_delay: Duration,
 }
 
+impl ServeSettings {
+    /// The certificates, as their files have them.
+    pub(crate) fn certificates(&self) -> CertificateFiles {
+        CertificateFiles {
+            clients: self.tls.clone(),
+            peers: self.cluster.security.tls.clone(),
+        }
+    }
+}
+
 /// Serves until a signal. SIGHUP reloads from the beginning, also while the node joins its cluster.
 pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Result<()> {
-    let reloads = reload.start()?;
+    let tls = settings.tls.as_ref().map(Tls::new).transpose()?;
+    let joined = Arc::new(OnceLock::new());
+    let certificates =
+        LiveCertificates::new(settings.certificates(), tls.clone(), Arc::clone(&joined));
+    let reloads = reload.start(certificates)?;
     let upstream = Upstream::new(settings.handlers);
     let mut listener = listen::bind(settings.listen).await?;
-    if let Some(tls) = settings.tls {
+    if let Some(tls) = tls {
         listener = listener.tls(tls);
     }
     let hub = Hub::with_filters(settings.config, wire::dialects().0, filter::compile)?;
@@ -53,6 +72,7 @@ pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Re
         Some(registry) => cluster::join(hub, registry, settings.cluster).await?,
         None => Cluster::single_node(hub),
     };
+    let _ = joined.set(cluster.clone());
     let (address, peers) = (listener.local_addr()?, cluster.address());
     tracing::info!(%address, peers, "listening");
 

@@ -5,6 +5,7 @@
 mod aws;
 mod bench;
 mod bench_wires;
+mod certificates;
 mod cluster;
 mod config;
 mod demo;

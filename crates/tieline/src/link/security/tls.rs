@@ -48,6 +48,16 @@ pub struct PeerTls {
     pub name: Option<String>,
 }
 
+impl PeerTls {
+    /// Checks that the certificate, its key and the authorities can be used.
+    ///
+    /// # Errors
+    /// [`SecurityError::Tls`] if not.
+    pub fn validate(&self) -> Result<(), SecurityError> {
+        Credentials::new(self).map(drop)
+    }
+}
+
 impl fmt::Debug for PeerTls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PeerTls")
