@@ -41,7 +41,10 @@ impl Authority {
     }
 
     /// A certificate with these parameters, and its key.
-    #[expect(clippy::needless_pass_by_value, reason = "they are made for one certificate")]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "they are made for one certificate"
+    )]
     pub fn sign(&self, params: CertificateParams) -> (String, String) {
         let own = KeyPair::from_pem(&self.key).unwrap();
         let issuer = Issuer::from_params(&self.params, &own);

@@ -5,7 +5,13 @@
 //! address to listen on is checked by `cli`. Invariant: neither a token nor a certificate
 //! that is refused is ever ignored.
 
-use std::{net::IpAddr, sync::Arc, time::SystemTime};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::SystemTime,
+};
+
+use axum::http::{HeaderMap, HeaderName, header::FORWARDED};
 
 use super::{
     certificate::CertificateUsers,
@@ -16,12 +22,12 @@ use super::{
 use crate::config::sections::hub::Anonymous;
 
 impl Anonymous {
-    /// Whether a request with this `Host` header may connect. A page of another site whose name was rebound to
-    /// this machine sends that site's name, and so does a proxy that forwards requests from elsewhere.
-    fn allows(self, host: &str) -> bool {
+    /// Whether a request with this `Host` header may connect, and whether it is [local](is_local). A page of another
+    /// site whose name was rebound to this machine is local, and sends that site's name.
+    fn allows(self, host: &str, is_local: bool) -> bool {
         match self {
             Self::Anyone => true,
-            Self::Loopback => is_loopback(host),
+            Self::Loopback => is_local && is_loopback(host),
             Self::Never => false,
         }
     }
@@ -67,8 +73,8 @@ pub(crate) enum AccessError {
     #[error("a token is required, as access_token in the query or as Authorization: Bearer")]
     NoToken,
     #[error(
-        "anonymous clients may connect only through localhost or a loopback address; to allow others, give \
-         them tokens, or start the server with --anonymous"
+        "anonymous clients may connect only through localhost or a loopback address, and not through a proxy; to \
+         allow others, give them tokens, or start the server with --anonymous"
     )]
     NotLoopback,
     #[error("this server has no access key and no issuer, so it accepts no tokens")]
@@ -136,7 +142,9 @@ impl Access {
         Admitted {
             user: Some(user),
             groups: Vec::new(),
-            roles: users.map(|users| Arc::clone(&users.roles)).unwrap_or_default(),
+            roles: users
+                .map(|users| Arc::clone(&users.roles))
+                .unwrap_or_default(),
             by: Proof::Certificate,
         }
     }
@@ -188,9 +196,9 @@ impl Access {
         self.role_lists.share(roles)
     }
 
-    /// Admits a client without a token, whose request has this `Host` header.
-    pub(crate) fn anonymous(&self, host: &str) -> Result<Admitted, AccessError> {
-        if self.anonymous.allows(host) {
+    /// Admits a client without a token, whose request has this `Host` header, and [is local](is_local) or not.
+    pub(crate) fn anonymous(&self, host: &str, is_local: bool) -> Result<Admitted, AccessError> {
+        if self.anonymous.allows(host, is_local) {
             return Ok(Admitted {
                 user: None,
                 groups: Vec::new(),
@@ -203,6 +211,14 @@ impl Access {
             None => AccessError::NotLoopback,
         })
     }
+}
+
+/// Whether a request was sent on this machine, to the server itself. One that a proxy has passed on is not, wherever
+/// it says that it came from: which proxies are believed is about the addresses of others.
+pub(crate) fn is_local(client: Option<SocketAddr>, headers: &HeaderMap) -> bool {
+    let passed_on = [FORWARDED, HeaderName::from_static("x-forwarded-for")];
+    client.is_some_and(|client| client.ip().to_canonical().is_loopback())
+        && !passed_on.iter().any(|name| headers.contains_key(name))
 }
 
 fn now() -> Seconds {
@@ -235,7 +251,7 @@ mod tests {
             "[::1]:80",
             "[::1]",
         ] {
-            assert!(Anonymous::Loopback.allows(host), "{host}");
+            assert!(Anonymous::Loopback.allows(host, true), "{host}");
         }
         for host in [
             "",
@@ -244,9 +260,29 @@ mod tests {
             "127.0.0.1.evil.example",
             "10.0.0.1:80",
         ] {
-            assert!(!Anonymous::Loopback.allows(host), "{host}");
-            assert!(Anonymous::Anyone.allows(host), "{host}");
-            assert!(!Anonymous::Never.allows(host), "{host}");
+            assert!(!Anonymous::Loopback.allows(host, true), "{host}");
+            assert!(Anonymous::Anyone.allows(host, true), "{host}");
+            assert!(!Anonymous::Never.allows(host, true), "{host}");
         }
+        assert!(!Anonymous::Loopback.allows("localhost", false));
+        assert!(Anonymous::Anyone.allows("localhost", false));
+    }
+
+    #[test]
+    fn what_a_proxy_passed_on_is_not_local() {
+        let local = |address: &str, header: Option<&'static str>| {
+            let mut headers = HeaderMap::new();
+            if let Some(name) = header {
+                headers.insert(name, "127.0.0.1".parse().unwrap());
+            }
+            is_local(Some(SocketAddr::new(address.parse().unwrap(), 1)), &headers)
+        };
+        assert!(local("127.0.0.1", None));
+        assert!(local("::ffff:127.0.0.1", None));
+        assert!(local("::1", Some("x-other")));
+        assert!(!local("192.0.2.1", None));
+        assert!(!local("127.0.0.1", Some("x-forwarded-for")));
+        assert!(!local("127.0.0.1", Some("forwarded")));
+        assert!(!is_local(None, &HeaderMap::new()));
     }
 }

@@ -30,7 +30,9 @@ impl CertificateUsers {
         let names: Vec<&str> = match self.place {
             ClientUser::CommonName => {
                 let names = certificate.subject().iter_common_name();
-                names.map(|name| name.as_str().ok()).collect::<Option<_>>()?
+                names
+                    .map(|name| name.as_str().ok())
+                    .collect::<Option<_>>()?
             }
             place => {
                 let extension = certificate.subject_alternative_name().ok()??;

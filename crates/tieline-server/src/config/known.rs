@@ -12,6 +12,7 @@ use super::{
         keys::Keys,
         limits::Limits,
         log::LogSettings,
+        proxies::{Forwarded, ProxyProtocol},
         times::Times,
         tls::{CERTIFICATES, CertificateTable, TlsSettings},
     },
@@ -20,11 +21,13 @@ use super::{
 };
 
 /// The tables of the file in their order, each with its options.
-pub(crate) const TABLES: [(&str, &[Opt]); 9] = [
+pub(crate) const TABLES: [(&str, &[Opt]); 11] = [
     ("", General::OPTIONS),
     ("keys", Keys::OPTIONS),
     ("aws", Aws::OPTIONS),
     ("tls", TlsSettings::OPTIONS),
+    ("proxy_protocol", ProxyProtocol::OPTIONS),
+    ("forwarded", Forwarded::OPTIONS),
     ("cluster", ClusterSettings::OPTIONS),
     (HUB_DEFAULTS, HubSettings::OPTIONS),
     ("limits", Limits::OPTIONS),

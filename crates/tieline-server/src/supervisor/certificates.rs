@@ -108,7 +108,10 @@ impl LiveCertificates {
 
 fn report(of: &str, replaced: anyhow::Result<()>) {
     match replaced {
-        Ok(()) => tracing::info!(of, "new certificates are in use; open connections keep theirs"),
+        Ok(()) => tracing::info!(
+            of,
+            "new certificates are in use; open connections keep theirs"
+        ),
         Err(error) => tracing::error!(of, "the certificates were not replaced: {error:#}"),
     }
 }

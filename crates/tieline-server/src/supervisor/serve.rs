@@ -10,11 +10,15 @@ use std::{
     time::Duration,
 };
 
-use tieline::{Cluster, ClusterConfig, Config, Hub, Tls, TlsConfig};
+use tieline::{Cluster, ClusterConfig, Config, Hub, Proxies, Tls, TlsConfig};
 
 use super::{
     certificates::{CertificateFiles, LiveCertificates},
-    cluster, lifecycle::Supervisor, listen, node::ReadyNode, registry::RegistrySettings,
+    cluster,
+    lifecycle::Supervisor,
+    listen,
+    node::ReadyNode,
+    registry::RegistrySettings,
     reload::Reload,
 };
 use crate::{
@@ -33,6 +37,7 @@ use crate::{
 pub(crate) struct ServeSettings {
     pub(crate) listen: SocketAddr,
     pub(crate) tls: Option<TlsConfig>,
+    pub(crate) proxies: Proxies,
     /// Who may connect to which hub.
     pub(crate) rules: LiveHubRules,
     /// What signs the requests of backends to `@connections`.
@@ -63,7 +68,8 @@ pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Re
         LiveCertificates::new(settings.certificates(), tls.clone(), Arc::clone(&joined));
     let reloads = reload.start(certificates)?;
     let upstream = Upstream::new(settings.handlers);
-    let mut listener = listen::bind(settings.listen).await?;
+    let listener = listen::bind(settings.listen).await?;
+    let mut listener = listener.proxies(settings.proxies);
     if let Some(tls) = tls {
         listener = listener.tls(tls);
     }

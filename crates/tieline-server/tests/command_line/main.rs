@@ -12,6 +12,7 @@ mod demo;
 mod http;
 mod hubs;
 mod kit;
+mod proxies;
 mod reliable;
 mod rest;
 mod tokens;

@@ -14,21 +14,26 @@ mod http1;
 mod http_stream;
 #[cfg(feature = "testing")]
 mod in_memory;
+mod network;
 mod places;
+mod proxy;
 mod service;
 #[cfg(feature = "tls")]
 mod tls;
 
 #[cfg(feature = "testing")]
 pub(crate) use self::in_memory::serve_in_memory;
+pub use self::{
+    accept::Listener,
+    accept_info::client_addr,
+    body::{Body, BodyError},
+    network::{Network, NetworkError},
+    proxy::{ForwardedHeader, Proxies},
+    service::HttpService,
+};
+pub(crate) use self::{accept_info::AcceptInfo, http_stream::HttpStream};
 #[cfg(feature = "tls")]
 pub use self::{
     client_certificate::ClientCertificate,
     tls::{ClientAuth, Tls, TlsCertificate, TlsConfig, TlsError},
 };
-pub use self::{
-    accept::Listener,
-    body::{Body, BodyError},
-    service::HttpService,
-};
-pub(crate) use self::{accept_info::AcceptInfo, http_stream::HttpStream};

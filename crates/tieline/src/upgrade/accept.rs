@@ -61,11 +61,14 @@ impl Upgrade {
     /// HTTP server cannot upgrade it.
     pub fn from_parts(parts: &mut Parts) -> Result<Self, Refusal> {
         let accept_info = parts.extensions.get::<AcceptInfo>().cloned();
-        let remote_addr = accept_info
-            .as_ref()
-            .map(|info| info.remote_addr)
-            .or_else(|| connect_info_addr(parts));
-        #[cfg_attr(not(feature = "tls"), expect(unused_mut, reason = "it has nothing else"))]
+        let remote_addr = match &accept_info {
+            Some(info) => info.remote_addr,
+            None => connect_info_addr(parts),
+        };
+        #[cfg_attr(
+            not(feature = "tls"),
+            expect(unused_mut, reason = "it has nothing else")
+        )]
         let mut request = UpgradeRequest::new(parts, remote_addr)?;
         #[cfg(feature = "tls")]
         {

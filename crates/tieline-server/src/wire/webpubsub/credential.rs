@@ -11,7 +11,7 @@ use axum::http::{
 };
 use tieline::{Refusal, StatusCode, UpgradeRequest};
 
-use crate::app::access::{Access, AccessError, Admitted};
+use crate::app::access::{Access, AccessError, Admitted, is_local};
 
 /// The client of a request, admitted by its token for this path; without one by its certificate; without either as
 /// an anonymous client.
@@ -27,11 +27,15 @@ pub(super) async fn admit(
         match (token(request)?, certified) {
             (Some(token), certified) => access.by_token(&token, path, certified).await,
             (None, Some(user)) => Ok(access.by_certificate(user)),
-            (None, None) => access.anonymous(request.header(HOST).unwrap_or_default()),
+            (None, None) => {
+                let is_local = is_local(request.remote_addr(), request.headers());
+                access.anonymous(request.header(HOST).unwrap_or_default(), is_local)
+            }
         }
     };
     admitted.await.map_err(|error| {
-        tracing::debug!(reason = error.reason(), "refused a client");
+        let address = request.remote_addr().map(tracing::field::display);
+        tracing::debug!(reason = error.reason(), address, "refused a client");
         refusal(error)
     })
 }

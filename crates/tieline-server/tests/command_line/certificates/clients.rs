@@ -92,7 +92,10 @@ fn a_token_beside_a_certificate_is_for_the_same_user() {
     let server = Mutual::start("", settings);
     let ada = server.certificate(&["ada"]);
     let query = |claims| format!("?access_token={}", token(claims));
-    assert_eq!(server.status(Some(&ada), &query(json!({"sub": "eve"})), ""), 401);
+    assert_eq!(
+        server.status(Some(&ada), &query(json!({"sub": "eve"})), ""),
+        401
+    );
     assert_eq!(server.status(Some(&ada), "?access_token=none", ""), 401);
     for claims in [json!({"sub": "ada", "role": "r"}), json!({})] {
         let socket = server.connect(Some(&ada)).unwrap();
@@ -120,7 +123,10 @@ fn a_page_of_another_site_cannot_use_the_certificate_of_its_visitor() {
     let ada = server.certificate(&["ada"]);
     let foreign = "Origin: https://evil.example\r\n";
     assert_eq!(server.status(Some(&ada), "", foreign), 403);
-    assert_eq!(server.status(Some(&ada), "", "Origin: https://node.test\r\n"), 101);
+    assert_eq!(
+        server.status(Some(&ada), "", "Origin: https://node.test\r\n"),
+        101
+    );
     let by_token = format!("?access_token={}", token(json!({"sub": "ada"})));
     assert_eq!(server.status(Some(&ada), &by_token, foreign), 101);
 }
@@ -130,13 +136,19 @@ fn a_required_certificate_is_required_of_everybody_and_alone_admits_nobody() {
     let server = Mutual::start("", "");
     let certificate = server.certificate(&["ada"]);
     // With TLS 1.3, the refusal comes after the handshake.
-    let refused = server.connect(None).and_then(|mut socket| upgrade(&mut socket, "/healthz", ""));
+    let refused = server
+        .connect(None)
+        .and_then(|mut socket| upgrade(&mut socket, "/healthz", ""));
     assert!(refused.is_err(), "{refused:?}");
     let strange = issue(&Authority::new(), "ada");
     let refused = server.connect(Some(&strange));
     let refused = refused.and_then(|mut socket| upgrade(&mut socket, "/healthz", ""));
     assert!(refused.is_err(), "{refused:?}");
-    assert_eq!(server.status(Some(&certificate), "", ""), 401, "no user is read in it");
+    assert_eq!(
+        server.status(Some(&certificate), "", ""),
+        401,
+        "no user is read in it"
+    );
     let query = format!("?access_token={}", token(json!({"sub": "bob"})));
     let socket = server.connect(Some(&certificate)).unwrap();
     let (_, connected) = json_client(socket, &format!("{PATH}{query}"), "");

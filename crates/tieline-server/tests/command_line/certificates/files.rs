@@ -57,7 +57,10 @@ fn a_secret_that_is_swapped_is_used_and_a_broken_one_is_not() {
     // The chain of one certificate, and the key of another.
     swap(folder, "3", &(last.0.clone(), new.1.clone()));
     let line = served.line("the old ones stay in use");
-    assert!(line.contains("cert.pem") && !line.contains("PRIVATE"), "{line}");
+    assert!(
+        line.contains("cert.pem") && !line.contains("PRIVATE"),
+        "{line}"
+    );
     assert_eq!(shown(&open()), der(&new));
     swap(folder, "4", &last);
     served.line("can be used again");

@@ -72,7 +72,9 @@ fn connect(
 }
 
 fn shown(socket: &Socket) -> CertificateDer<'static> {
-    socket.conn.peer_certificates().unwrap()[0].clone().into_owned()
+    socket.conn.peer_certificates().unwrap()[0]
+        .clone()
+        .into_owned()
 }
 
 /// Asks for an upgrade, and returns the head of the response.

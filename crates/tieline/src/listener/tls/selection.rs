@@ -37,10 +37,18 @@ impl ResolvesServerCert for Selection {
         let name = name.and_then(|name| ServerName::try_from(name).ok());
         // For one name there may be a certificate with each kind of key.
         let fitting = name.and_then(|name| {
-            let mut named = self.all.iter().filter(|certificate| names(certificate, &name));
+            let mut named = self
+                .all
+                .iter()
+                .filter(|certificate| names(certificate, &name));
             let first = named.next()?;
             let fits = |key: &&Arc<CertifiedKey>| signs(key, hello.signature_schemes());
-            Some(std::iter::once(first).chain(named).find(fits).unwrap_or(first))
+            Some(
+                std::iter::once(first)
+                    .chain(named)
+                    .find(fits)
+                    .unwrap_or(first),
+            )
         });
         Some(Arc::clone(fitting.unwrap_or(&self.default)))
     }

@@ -43,7 +43,9 @@ fn an_authority_is_replaced_without_a_link_going_down() {
         let nodes = pair([(); 2].map(|()| security(tls(&old, &[&old])))).await;
         let links_before = nodes[0].cluster.peers();
         let replace = |tls: &dyn Fn() -> PeerTls| {
-            let replaced = nodes.iter().map(|node| node.cluster.replace_peer_tls(&tls()));
+            let replaced = nodes
+                .iter()
+                .map(|node| node.cluster.replace_peer_tls(&tls()));
             replaced.for_each(|replaced| replaced.unwrap());
         };
         replace(&|| tls(&old, &[&old, &new]));

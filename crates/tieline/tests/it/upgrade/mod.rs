@@ -5,6 +5,7 @@ mod axum;
 #[cfg(feature = "tls")]
 mod certificates;
 mod descriptors;
+mod proxies;
 mod requests;
 #[cfg(feature = "axum")]
 mod socket;

@@ -59,7 +59,11 @@ pub(super) fn body(request: &UpgradeRequest, token: Option<&str>) -> Bytes {
         query,
         headers,
         subprotocols: request.subprotocols().collect(),
-        client_certificates: request.client_certificate().map(thumbprint).into_iter().collect(),
+        client_certificates: request
+            .client_certificate()
+            .map(thumbprint)
+            .into_iter()
+            .collect(),
     };
     let json = serde_json::to_vec(&body);
     json.expect("maps with text keys, lists and text always serialize")
