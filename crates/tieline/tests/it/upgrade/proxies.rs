@@ -29,7 +29,7 @@ impl Server {
         tokio::spawn(async move {
             let authorize = move |request: UpgradeRequest| {
                 noted.lock().push(request.remote_addr());
-                async { Ok(Accept::new(()).id("a")) }
+                async { Ok(Accept::new(()).id(tieline::ClientId::new("a").unwrap())) }
             };
             let forever = std::future::pending();
             serving.serve(listener, authorize, forever).await
