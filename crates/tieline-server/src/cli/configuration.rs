@@ -20,6 +20,7 @@ use crate::{
     },
     config::{
         error::ConfigErrors,
+        listen::{Listen, Listeners},
         names,
         secret::Secret,
         sections::{
@@ -87,7 +88,7 @@ fn serve_settings(
     });
     let anonymous = default_anonymous(verifier.is_some() || certificates.is_some());
     Ok(ServeSettings {
-        listen: check_listen(settings, settings.general.listen, anonymous)?,
+        listen: check_all(settings, anonymous)?,
         aws: LiveKeyPair::new(aws_key_pair(settings)?),
         tls: settings.tls.read_files(&settings.certificates)?,
         proxies: proxies(&settings.proxy_protocol, &settings.forwarded),
@@ -224,6 +225,19 @@ pub(super) fn registry(settings: &Settings) -> anyhow::Result<Option<RegistrySet
     }))
 }
 
+/// Where to listen, as [`check_listen`] has it. What systemd has opened is not known yet, and counts as public.
+fn check_all(settings: &Settings, default: Anonymous) -> Result<Listeners, ConfigErrors> {
+    let listeners = &settings.general.listen;
+    for listen in listeners.iter() {
+        let is_loopback = match listen {
+            Listen::Address(address) => address.ip().is_loopback(),
+            Listen::Systemd(_) => false,
+        };
+        check_loopback(settings, listen, is_loopback, default)?;
+    }
+    Ok(listeners.clone())
+}
+
 /// The address, unless anonymous clients of some hub could reach it from other machines against the
 /// operator's intention.
 pub(super) fn check_listen(
@@ -231,18 +245,29 @@ pub(super) fn check_listen(
     address: SocketAddr,
     default: Anonymous,
 ) -> Result<SocketAddr, ConfigErrors> {
+    let is_loopback = address.ip().is_loopback();
+    check_loopback(settings, &address, is_loopback, default)?;
+    Ok(address)
+}
+
+fn check_loopback(
+    settings: &Settings,
+    place: &dyn std::fmt::Display,
+    is_loopback: bool,
+    default: Anonymous,
+) -> Result<(), ConfigErrors> {
     let mut hubs = settings.hubs.iter();
     let for_this_machine =
         hubs.find(|(_, hub)| hub.anonymous.unwrap_or(default) == Anonymous::Loopback);
     match for_this_machine {
-        Some((hub, _)) if !address.ip().is_loopback() => {
+        Some((hub, _)) if !is_loopback => {
             let of_hub = hub.map_or_else(String::new, |hub| format!(" of the hub {hub}"));
             Err(ConfigErrors::one(format!(
-                "refusing to listen on {address}: clients{of_hub} could impersonate anyone; use 127.0.0.1, an \
+                "refusing to listen on {place}: clients{of_hub} could impersonate anyone; use 127.0.0.1, an \
                  access key (--key-file) or --anonymous"
             )))
         }
-        _ => Ok(address),
+        _ => Ok(()),
     }
 }
 

@@ -13,6 +13,7 @@ mod file;
 mod files;
 pub(crate) mod hub_name;
 pub(crate) mod known;
+pub(crate) mod listen;
 pub(crate) mod names;
 pub(crate) mod option;
 pub(crate) mod per_hub;

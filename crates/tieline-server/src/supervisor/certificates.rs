@@ -58,6 +58,11 @@ impl LiveCertificates {
         }
     }
 
+    /// Whether the node has joined its cluster, or has none.
+    pub(super) fn has_joined(&self) -> bool {
+        self.cluster.get().is_some()
+    }
+
     /// Looks at the files, and uses what is new in them. Reads, which may be slow.
     pub(super) fn check(&mut self, settings: &Settings) {
         if self.used.is_empty() {

@@ -14,3 +14,4 @@ pub(crate) mod registry;
 pub(crate) mod reload;
 mod routes;
 pub(crate) mod serve;
+pub(crate) mod systemd;

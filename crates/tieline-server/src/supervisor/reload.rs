@@ -11,7 +11,10 @@ use tokio::{
 };
 use tracing_subscriber::EnvFilter;
 
-use super::certificates::{CertificateFiles, LiveCertificates};
+use super::{
+    certificates::{CertificateFiles, LiveCertificates},
+    systemd,
+};
 use crate::{
     app::hubs::LiveHubRules,
     config::settings::Settings,
@@ -76,6 +79,11 @@ impl Reload {
     }
 
     fn reload(&self, applied: &mut Settings, certificates: &mut LiveCertificates) {
+        // Before it has joined, the node is not ready, and a reload would say so.
+        let has_joined = certificates.has_joined();
+        if has_joined {
+            systemd::is_reloading();
+        }
         match (self.load)() {
             Ok((settings, loaded)) => {
                 self.live.rules.replace(&loaded.live.rules);
@@ -88,6 +96,9 @@ impl Reload {
             Err(error) => tracing::error!(
                 "the configuration was not reloaded, and nothing has changed: {error:#}"
             ),
+        }
+        if has_joined {
+            systemd::is_ready();
         }
     }
 

@@ -5,12 +5,12 @@
 //! get here.
 
 use std::{
-    net::SocketAddr,
     sync::{Arc, OnceLock},
     time::Duration,
 };
 
 use tieline::{Cluster, ClusterConfig, Config, Hub, Proxies, Tls, TlsConfig};
+use tokio::task::JoinHandle;
 
 use super::{
     certificates::{CertificateFiles, LiveCertificates},
@@ -20,12 +20,14 @@ use super::{
     node::ReadyNode,
     registry::RegistrySettings,
     reload::Reload,
+    systemd,
 };
 use crate::{
     app::{
         filter,
         hubs::{Hubs, LiveHubRules},
     },
+    config::listen::Listeners,
     wire::{
         self,
         aws::{self, key_pair::LiveKeyPair},
@@ -35,7 +37,7 @@ use crate::{
 
 /// The settings of `tieline serve`.
 pub(crate) struct ServeSettings {
-    pub(crate) listen: SocketAddr,
+    pub(crate) listen: Listeners,
     pub(crate) tls: Option<TlsConfig>,
     pub(crate) proxies: Proxies,
     /// Who may connect to which hub.
@@ -68,26 +70,36 @@ pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Re
         LiveCertificates::new(settings.certificates(), tls.clone(), Arc::clone(&joined));
     let reloads = reload.start(certificates)?;
     let upstream = Upstream::new(settings.handlers);
-    let listener = listen::bind(settings.listen).await?;
-    let mut listener = listener.proxies(settings.proxies);
-    if let Some(tls) = tls {
-        listener = listener.tls(tls);
-    }
+    let watchdog = systemd::feed_watchdog();
+    let listeners = listen::open(&settings.listen).await?.into_iter();
+    let listeners: Vec<_> = listeners
+        .map(|listener| {
+            let listener = listener.proxies(settings.proxies.clone());
+            match &tls {
+                Some(tls) => listener.tls(tls.clone()),
+                None => listener,
+            }
+        })
+        .collect();
     let hub = Hub::with_filters(settings.config, wire::dialects().0, filter::compile)?;
     let cluster = match &settings.registry {
         Some(registry) => cluster::join(hub, registry, settings.cluster).await?,
         None => Cluster::single_node(hub),
     };
     let _ = joined.set(cluster.clone());
-    let (address, peers) = (listener.local_addr()?, cluster.address());
-    tracing::info!(%address, peers, "listening");
+    for listener in &listeners {
+        let (address, peers) = (listener.local_addr()?, cluster.address());
+        tracing::info!(%address, peers, "listening");
+    }
+    systemd::is_ready();
 
     let supervisor = Supervisor::new();
     let hubs = Hubs::new(cluster.clone(), settings.rules);
     let aws = aws::routes::routes(hubs.clone(), settings.aws);
-    let node = ReadyNode::new(listener, cluster, upstream, hubs, supervisor.phase());
+    let node = ReadyNode::new(listeners, cluster, upstream, hubs, supervisor.phase());
     let node = node.with_routes(aws);
     let served = supervisor.serve(vec![node], settings.drain_delay).await;
     reloads.abort();
+    watchdog.inspect(JoinHandle::abort);
     served
 }

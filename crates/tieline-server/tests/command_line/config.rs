@@ -56,7 +56,13 @@ pub(crate) struct Served {
 
 impl Served {
     pub(crate) fn start(mut command: Command) -> Self {
-        let mut child = command.stdout(Stdio::null()).spawn().unwrap();
+        command.stdout(Stdio::null());
+        Self::start_as(command)
+    }
+
+    /// The same with the standard output that the command has.
+    pub(crate) fn start_as(mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         // More lines than a test makes the server log.
         let (sender, log) = sync_channel(1000);
@@ -79,9 +85,18 @@ impl Served {
     }
 
     pub(crate) fn reload(&self) {
+        self.signal("HUP");
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
-        let kill = Command::new("kill").args(["-s", "HUP", &pid]).status();
+        let kill = Command::new("kill").args(["-s", name, &pid]).status();
         assert!(kill.unwrap().success());
+    }
+
+    /// Waits for the end, without a deadline but that of the test.
+    pub(crate) fn exit_code(&mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
     }
 
     /// The status of an upgrade.

@@ -15,6 +15,7 @@ mod kit;
 mod proxies;
 mod reliable;
 mod rest;
+mod systemd;
 mod tokens;
 mod webhooks;
 mod wire;

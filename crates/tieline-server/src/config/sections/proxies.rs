@@ -11,7 +11,7 @@ section! {
             "Networks whose connections begin with a header of the PROXY protocol, version 1 or 2, such as \
              \"10.0.0.0/8\".",
             "One without a header is closed. From other networks, a header is refused.",
-            flag: "proxy-protocol-from", metavar: "NETWORK";
+            flag: "proxy-protocol-from", metavar: "NETWORK", without: "none";
     }
 }
 
@@ -21,7 +21,7 @@ section! {
         from: Vec<Network> = Vec::new(),
             "Networks whose requests say in a header who the client is, such as \"10.0.0.0/8\".",
             "From other networks, the header is ignored: anybody can send it.",
-            flag: "forwarded-from", metavar: "NETWORK";
+            flag: "forwarded-from", metavar: "NETWORK", without: "none";
         header: HeaderName = HeaderName::XForwardedFor,
             "The header: \"x-forwarded-for\" or \"forwarded\".",
             "The proxies must add to it, or replace it. The other one is ignored: they pass it on as clients send it.",

@@ -10,19 +10,21 @@ use http::{HeaderMap, HeaderName, header};
 
 use super::config::{ForwardedHeader, Proxies};
 
+/// Those of a line from left to right; `None` is what is no address.
+type Addresses = Vec<Option<SocketAddr>>;
+
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// The client's address, with port 0 if the port is not said. `None` if the header does not say who the client is.
 /// The request came from a proxy that is believed.
 pub(in crate::listener) fn client(proxies: &Proxies, headers: &HeaderMap) -> Option<SocketAddr> {
-    let (name, addresses): (_, fn(&str) -> Vec<Option<SocketAddr>>) = match proxies.forwarded_header
-    {
+    let (name, addresses): (_, fn(&str) -> Addresses) = match proxies.forwarded_header {
         ForwardedHeader::XForwardedFor => (X_FORWARDED_FOR, x_forwarded_for),
         ForwardedHeader::Forwarded => (header::FORWARDED, forwarded),
     };
     let mut nearest = None;
     for line in headers.get_all(name).iter().rev() {
-        let addresses = line.to_str().map(addresses).unwrap_or_else(|_| vec![None]);
+        let addresses = line.to_str().map_or_else(|_| vec![None], addresses);
         for address in addresses.into_iter().rev() {
             let address = address?;
             if !proxies.forwards(address.ip()) {
@@ -34,12 +36,12 @@ pub(in crate::listener) fn client(proxies: &Proxies, headers: &HeaderMap) -> Opt
     nearest
 }
 
-fn x_forwarded_for(line: &str) -> Vec<Option<SocketAddr>> {
+fn x_forwarded_for(line: &str) -> Addresses {
     line.split(',').map(|node| address(node.trim())).collect()
 }
 
 /// The parameters `for` of a line. A line that does not follow the grammar says nothing.
-fn forwarded(line: &str) -> Vec<Option<SocketAddr>> {
+fn forwarded(line: &str) -> Addresses {
     let Some(elements) = split(line, ',') else {
         return vec![None];
     };
