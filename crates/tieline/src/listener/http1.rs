@@ -167,7 +167,10 @@ impl Server {
                     self.serve_http(stream, accept_info, place, service, stop)
                         .await;
                 }
-                Err(error) => tracing::debug!(?remote_addr, %error, "TLS handshake failed"),
+                Err(error) => {
+                    let remote_addr = remote_addr.map(tracing::field::display);
+                    tracing::debug!(remote_addr, %error, "TLS handshake failed");
+                }
             }
             return;
         }
@@ -246,7 +249,8 @@ impl Server {
             }
         };
         if let Err(error) = ended {
-            tracing::debug!(?remote_addr, %error, "HTTP connection failed");
+            let remote_addr = remote_addr.map(tracing::field::display);
+            tracing::debug!(remote_addr, %error, "HTTP connection failed");
         }
     }
 }

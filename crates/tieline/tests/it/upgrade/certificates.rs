@@ -11,10 +11,13 @@ use rustls::{
 };
 use tieline::{Accept, ClientAuth, Config, Hub, Node, Tls, TlsCertificate, TlsConfig, TlsError};
 use tieline_test_servers::Authority;
-use tokio::net::TcpStream;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use crate::kit::{Raw, listen, run};
+use crate::kit::{Raw, listen, raw::request, run};
 
 /// A certificate with its key, as PEM text.
 type Pair = (String, String);
@@ -79,9 +82,7 @@ impl Server {
         let name = ServerName::try_from(name.to_owned()).unwrap();
         let connector = TlsConnector::from(Arc::new(client.clone()));
         let mut socket = connector.connect(name, tcp).await?;
-        use tokio::io::{AsyncReadExt, AsyncWriteExt};
-        let request = crate::kit::raw::request("/", "");
-        socket.write_all(request.as_bytes()).await?;
+        socket.write_all(request("/", "").as_bytes()).await?;
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             head.push(socket.read_u8().await?);

@@ -85,8 +85,8 @@ fn forwarding(header: ForwardedHeader) -> Proxies {
     proxies
 }
 
-fn address(text: &str) -> Option<SocketAddr> {
-    Some(text.parse().unwrap())
+fn address(text: &str) -> SocketAddr {
+    text.parse().unwrap()
 }
 
 #[test]
@@ -95,14 +95,14 @@ fn a_listed_proxy_announces_its_client_before_the_request() {
         let server = Server::start(Config::default(), announcing()).await;
         let line = "PROXY TCP4 192.0.2.1 127.0.0.1 4711 80\r\n";
         let seen = server.address_of(PROXY, line, "").await;
-        assert_eq!(seen, address("192.0.2.1:4711"));
+        assert_eq!(seen, Some(address("192.0.2.1:4711")));
         let unknown = server.address_of(PROXY, "PROXY UNKNOWN\r\n", "").await;
         assert_eq!(unknown, None, "it is not the proxy's own");
         // What requests say is not asked for.
         let seen = server
             .address_of(PROXY, line, "X-Forwarded-For: 127.0.0.1\r\n")
             .await;
-        assert_eq!(seen, address("192.0.2.1:4711"));
+        assert_eq!(seen, Some(address("192.0.2.1:4711")));
     });
 }
 
@@ -160,16 +160,16 @@ fn places_are_counted_for_the_announced_client() {
         let other = "PROXY TCP4 192.0.2.2 127.0.0.1 4711 80\r\n";
         assert_eq!(
             server.address_of(PROXY, other, "").await,
-            address("192.0.2.2:4711")
+            Some(address("192.0.2.2:4711"))
         );
         drop(waiting);
         // Its place is free again.
-        let mut served = false;
-        while !served {
+        let mut is_free = false;
+        while !is_free {
             let mut raw = server.connect(PROXY).await;
             raw.write([line, &request("/", "")].concat().as_bytes())
                 .await;
-            served = raw.stream.read_u8().await.is_ok();
+            is_free = raw.stream.read_u8().await.is_ok();
         }
     });
 }
@@ -199,7 +199,7 @@ fn forwarded_headers_count_from_listed_networks_only() {
         let chain = "X-Forwarded-For: 127.0.0.1, 192.0.2.1\r\nX-Forwarded-For: 10.0.0.7\r\n";
         assert_eq!(
             server.address_of(PROXY, "", chain).await,
-            address("192.0.2.1:0")
+            Some(address("192.0.2.1:0"))
         );
         let seen = server.address_of(STRANGER, "", chain).await.unwrap();
         assert_eq!(seen.ip().to_string(), STRANGER);
@@ -212,7 +212,7 @@ fn forwarded_headers_count_from_listed_networks_only() {
         let seen = server
             .address_of(PROXY, "", "Forwarded: for=\"[2001:db8::1]:1\"\r\n")
             .await;
-        assert_eq!(seen, address("[2001:db8::1]:1"));
+        assert_eq!(seen, Some(address("[2001:db8::1]:1")));
     });
 }
 
@@ -226,11 +226,11 @@ fn a_balancer_that_announces_proxies_and_a_proxy_that_forwards_are_both_believed
         let by_proxy = "PROXY TCP4 10.0.0.7 127.0.0.1 4711 80\r\n";
         assert_eq!(
             server.address_of(PROXY, by_proxy, header).await,
-            address("192.0.2.1:0")
+            Some(address("192.0.2.1:0"))
         );
         let by_stranger = "PROXY TCP4 192.0.2.9 127.0.0.1 4711 80\r\n";
         let seen = server.address_of(PROXY, by_stranger, header).await;
-        assert_eq!(seen, address("192.0.2.9:4711"));
+        assert_eq!(seen, Some(address("192.0.2.9:4711")));
     });
 }
 
@@ -251,7 +251,7 @@ fn each_request_of_a_kept_connection_has_its_own_client() {
         raw.write(request("/", header).as_bytes()).await;
         assert_eq!(raw.answer().await.status, 101);
         eventually(|| !server.seen.lock().is_empty()).await;
-        assert_eq!(*server.seen.lock(), [address("192.0.2.9:0")]);
+        assert_eq!(*server.seen.lock(), [Some(address("192.0.2.9:0"))]);
     });
 }
 
@@ -272,6 +272,6 @@ fn the_header_comes_before_tls() {
         let mut client = secure.secure(plain.stream).await;
         assert_eq!(client.upgrade("/?id=a", "").await.status, 101);
         let connection = secure.node.hub().connection("a").unwrap();
-        assert_eq!(connection.remote_addr(), address("192.0.2.1:4711"));
+        assert_eq!(connection.remote_addr(), Some(address("192.0.2.1:4711")));
     });
 }
