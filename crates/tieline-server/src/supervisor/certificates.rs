@@ -90,19 +90,18 @@ impl LiveCertificates {
     /// Uses what was read, where it differs from what is in use.
     pub(super) fn replace(&mut self, files: &CertificateFiles) {
         if files.clients != self.used.clients {
-            match (&self.clients, &files.clients) {
-                (Some(tls), Some(config)) => {
-                    report("clients", tls.replace(config).map_err(Into::into));
-                    self.used.clients = files.clients.clone();
-                }
-                _ => tracing::warn!("turning TLS for clients on or off needs a restart"),
+            if let (Some(tls), Some(config)) = (&self.clients, &files.clients) {
+                report("clients", tls.replace(config).map_err(Into::into));
+                self.used.clients.clone_from(&files.clients);
+            } else {
+                tracing::warn!("turning TLS for clients on or off needs a restart");
             }
         }
         if files.peers != self.used.peers {
             match (self.cluster.get(), &files.peers) {
                 (Some(cluster), Some(tls)) => {
                     report("peers", cluster.replace_peer_tls(tls).map_err(Into::into));
-                    self.used.peers = files.peers.clone();
+                    self.used.peers.clone_from(&files.peers);
                 }
                 (None, Some(_)) => {} // Seen again at the next look.
                 (_, None) => tracing::warn!("turning TLS between nodes on or off needs a restart"),

@@ -174,7 +174,8 @@ fn the_event_handler_learns_the_thumbprint_of_the_certificate() {
         &aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY,
         &super::der(&ada),
     );
-    let thumbprint: String = digest.as_ref().iter().map(|b| format!("{b:02X}")).collect();
+    let digits = digest.as_ref().iter().map(|byte| format!("{byte:02X}"));
+    let thumbprint = digits.collect::<Vec<_>>().concat();
     let asked = handler.expect("connect");
     let expected = format!(r#""clientCertificates":[{{"thumbprint":"{thumbprint}"}}]"#);
     assert!(asked.text().contains(&expected), "{}", asked.text());

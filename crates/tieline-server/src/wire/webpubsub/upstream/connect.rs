@@ -72,9 +72,9 @@ pub(super) fn body(request: &UpgradeRequest, token: Option<&str>) -> Bytes {
 
 fn thumbprint(certificate: &ClientCertificate) -> CertificateBody {
     let digest = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, certificate.der());
-    let digits = digest.as_ref().iter();
+    let digits = digest.as_ref().iter().map(|byte| format!("{byte:02X}"));
     CertificateBody {
-        thumbprint: digits.map(|byte| format!("{byte:02X}")).collect(),
+        thumbprint: digits.collect::<Vec<_>>().concat(),
     }
 }
 
