@@ -35,11 +35,13 @@ impl Namespace {
         Self((!name.is_empty()).then(|| Arc::new(name.into())))
     }
 
+    #[inline]
     pub(crate) fn name(&self) -> &str {
         self.0.as_deref().map_or(id::DEFAULT_NAMESPACE, |name| name)
     }
 
     /// The key of a name. One that begins with a NUL could be the key of a name elsewhere: it is nobody's.
+    #[inline]
     pub(crate) fn key<'a>(&self, name: &'a str) -> Cow<'a, str> {
         if name.starts_with('\0') {
             return Cow::Borrowed(NOBODY);

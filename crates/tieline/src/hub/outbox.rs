@@ -310,7 +310,8 @@ impl Outbox {
         if self.bytes == 0 && !self.counted {
             // Most often, all has left.
             self.report_all(WriteOutcome::Written, reports);
-            self.queue.clear();
+            // For a few frames cheaper than `clear`.
+            while self.queue.pop_front().is_some() {}
             (self.written, n) = (0, 0);
         }
         while n > 0 {
