@@ -160,7 +160,7 @@ pub use tieline_websocket::JsonError;
 pub use tieline_websocket::{Chunk, CloseCode, CloseFrame, Deflate, Frame, Message, ProtocolError};
 
 #[cfg(feature = "tls")]
-pub use self::listener::{Tls, TlsError};
+pub use self::listener::{ClientAuth, ClientCertificate, Tls, TlsCertificate, TlsConfig, TlsError};
 pub use self::{
     ask::{Ask, AskError, RequestError},
     close::{CloseReason, FinalMessage},
@@ -175,7 +175,10 @@ pub use self::{
         SendError, Times, Traffic,
     },
     inbound::{Excess, ExcessVerdict, Inbound},
-    listener::{Body, BodyError, HttpService, Listener},
+    listener::{
+        Body, BodyError, ForwardedHeader, HttpService, Listener, Network, NetworkError, Proxies,
+        client_addr,
+    },
     node::{Drained, Node},
     receipt::Receipt,
     serve::NodeService,

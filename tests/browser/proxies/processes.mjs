@@ -17,8 +17,8 @@ const execute = promisify(execFile);
 const READY_MS = 15_000;
 const POLL_MS = 50;
 const KEPT_OUTPUT = 4_000;
-const binary = process.env.TIELINE_BIN ?? `${repository}target/release/tieline`;
-const KEY = "an access key of thirty-two bytes";
+export const binary = process.env.TIELINE_BIN ?? `${repository}target/release/tieline`;
+export const KEY = "an access key of thirty-two bytes";
 
 const running = new Set();
 const folders = new Set();

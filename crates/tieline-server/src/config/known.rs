@@ -13,8 +13,9 @@ use super::{
         keys::Keys,
         limits::Limits,
         log::LogSettings,
+        proxies::{Forwarded, ProxyProtocol},
         times::Times,
-        tls::TlsSettings,
+        tls::{CERTIFICATES, CertificateTable, TlsSettings},
     },
     source::Source,
     suggest,
@@ -22,11 +23,13 @@ use super::{
 };
 
 /// The tables of the file in their order, each with its options.
-pub(crate) const TABLES: [(&str, &[Opt]); 10] = [
+pub(crate) const TABLES: [(&str, &[Opt]); 12] = [
     ("", General::OPTIONS),
     ("keys", Keys::OPTIONS),
     ("aws", Aws::OPTIONS),
     ("tls", TlsSettings::OPTIONS),
+    ("proxy_protocol", ProxyProtocol::OPTIONS),
+    ("forwarded", Forwarded::OPTIONS),
     ("cluster", ClusterSettings::OPTIONS),
     (HUB_DEFAULTS, HubSettings::OPTIONS),
     ("limits", Limits::OPTIONS),
@@ -39,7 +42,8 @@ pub(crate) const TABLES: [(&str, &[Opt]); 10] = [
 const HUBS: &str = "hub";
 
 /// The lists of tables, each with the options of a table.
-pub(crate) const LISTS: [(&str, &[Opt]); 2] = [
+pub(crate) const LISTS: [(&str, &[Opt]); 3] = [
+    (CERTIFICATES, CertificateTable::OPTIONS),
     (DEFAULT_LIST, EventHandlerTable::OPTIONS),
     ("issuers", IssuerTable::OPTIONS),
 ];

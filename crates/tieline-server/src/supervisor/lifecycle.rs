@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use anyhow::Context;
 use tieline::Hub;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -14,7 +15,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{admin::ReadyAdminPort, node::ReadyNode, phase::ServingPhase};
+use super::{admin::ReadyAdminPort, node::ReadyNode, phase::ServingPhase, systemd};
 use crate::app::events::Events;
 
 /// How long the events of connections that have ended may take, once all have.
@@ -46,6 +47,7 @@ impl Supervisor {
             first.next().await;
             self.0.send_replace(ServingPhase::DrainDelay);
             let connections: usize = hubs.iter().map(Hub::len).sum();
+            systemd::is_stopping(connections);
             tracing::info!(connections, "draining; a second signal stops immediately");
             tokio::time::sleep(drain_delay).await;
             self.0.send_replace(ServingPhase::Draining);
@@ -82,26 +84,35 @@ async fn serve_all<E: Events>(
 ) -> anyhow::Result<usize> {
     let mut tasks = JoinSet::new();
     for served in nodes {
-        let mut phase = phase.subscribe();
+        let phase = phase.subscribe();
         tasks.spawn(async move {
             let ReadyNode {
-                listener,
+                mut listeners,
                 node,
                 router,
             } = served;
             // An error means that the supervisor is gone, so the node drains too.
-            let drain = async move { drop(phase.wait_for(|p| *p == ServingPhase::Draining).await) };
-            let drained = node.serve_service(listener, router, drain).await;
+            let drain = |mut phase: watch::Receiver<ServingPhase>| async move {
+                drop(phase.wait_for(|p| *p == ServingPhase::Draining).await);
+            };
+            let last = listeners.pop().context("a node listens somewhere")?;
+            let mut others = JoinSet::new();
+            for listener in listeners {
+                let listener = listener.limits(node.hub().config())?;
+                others.spawn(listener.serve(router.clone(), drain(phase.clone())));
+            }
+            let served = node.serve_service(last, router, drain(phase));
+            let (drained, _) = tokio::join!(served, others.join_all());
             let connections = node.handler().drain_events(EVENTS_TIMEOUT).await;
             if connections > 0 {
                 tracing::warn!(connections, "stopped before all events were handled");
             }
-            drained.remaining
+            anyhow::Ok(drained.remaining)
         });
     }
     let mut remaining = 0;
     while let Some(drained) = tasks.join_next().await {
-        remaining += drained?;
+        remaining += drained??;
     }
     Ok(remaining)
 }

@@ -1,4 +1,4 @@
-//! One node of the process, ready to serve: its listener, its handler and its routes.
+//! One node of the process, ready to serve: its listeners, its handler and its routes.
 //!
 //! Owns how these are put together from a cluster and an event handler. Must not know signals: it only
 //! passes the phase on to the routes.
@@ -15,14 +15,15 @@ use crate::{
 
 /// A node that is ready to serve.
 pub(super) struct ReadyNode<E: Events> {
-    pub(super) listener: Listener,
+    /// At least one.
+    pub(super) listeners: Vec<Listener>,
     pub(super) node: Node<WebPubSub<E>>,
     pub(super) router: Router,
 }
 
 impl<E: Events> ReadyNode<E> {
     pub(super) fn new(
-        listener: Listener,
+        listeners: Vec<Listener>,
         cluster: Cluster,
         events: E,
         hubs: Hubs,
@@ -31,7 +32,7 @@ impl<E: Events> ReadyNode<E> {
         let node = Node::in_cluster(cluster.clone(), WebPubSub::new(cluster, events));
         let router = routes::routes(&node, hubs, phase);
         Self {
-            listener,
+            listeners,
             node,
             router,
         }

@@ -98,7 +98,7 @@ section! {
             flag: "max-handshakes", without: "5% of the descriptor limit, at least 64";
         max_handshakes_per_address: Option<usize> = None,
             "Maximum number of connections before the upgrade from one address.",
-            "Do not set it behind a proxy: all clients have the proxy's address.",
+            "Behind a proxy it needs `proxy_protocol.from`, or all clients have the proxy's address.",
             flag: "max-handshakes-per-address", without: "no maximum";
     }
 }

@@ -71,12 +71,13 @@ async fn start() -> SocketAddr {
     let hubs = Hubs::new(cluster.clone(), LiveHubRules::new(rules));
     let phase = watch::channel(ServingPhase::Serving).1;
     let events = Upstream::new(handlers.unwrap());
-    let ready = ReadyNode::new(listener, cluster, events, hubs, phase);
+    let mut ready = ReadyNode::new(vec![listener], cluster, events, hubs, phase);
     tokio::spawn(async move {
         let never = std::future::pending();
+        let listener = ready.listeners.pop().unwrap();
         ready
             .node
-            .serve_service(ready.listener, ready.router, never)
+            .serve_service(listener, ready.router, never)
             .await
     });
     address

@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     app::{
-        access::Admitted,
+        access::{Admitted, Proof},
         client_data::{ClientData, SharedClientData},
         events::{ConnectError, ConnectRequest, Events},
         hubs::{Hub, Hubs},
@@ -183,7 +183,8 @@ impl<E: Events> RouteState<E> {
         Ok(groups.into_iter().fold(accept, Accept::group))
     }
 
-    /// Who a client is: whom its token names, or itself without one, and then what the event handler says.
+    /// Who a client is: whom its token or certificate names, or itself without either, and then what the event
+    /// handler says.
     async fn identify(
         &self,
         hub: &Hub,
@@ -192,8 +193,10 @@ impl<E: Events> RouteState<E> {
         request: &UpgradeRequest,
     ) -> Result<Identity<E::Memory>, Refusal> {
         let chosen = || request.query("user").filter(|user| !user.is_empty());
-        let by_token = admitted.by_token;
-        let user = if by_token { admitted.user } else { chosen() };
+        let user = match admitted.by {
+            Proof::Token | Proof::Certificate => admitted.user,
+            Proof::Nothing => chosen(),
+        };
         let mut identity = Identity {
             user: user.map(Arc::from),
             groups: admitted.groups.into_iter().map(Arc::from).collect(),
@@ -202,7 +205,7 @@ impl<E: Events> RouteState<E> {
             session: SessionSlot::default(),
         };
         let user = identity.user.clone();
-        let token = if by_token {
+        let token = if admitted.by == Proof::Token {
             credential::token(request).ok().flatten()
         } else {
             None
@@ -252,8 +255,9 @@ async fn admit(hub: &Hub, request: &UpgradeRequest) -> Result<Admitted, Refusal>
     let path = format!("/client/hubs/{}", hub.name());
     let rules = hub.rules();
     let admitted = credential::admit(&rules.access, request, &path).await?;
-    // A page gets a token from the application, not from the browser, which adds cookies to any request.
-    if !admitted.by_token && !rules.origins.allow(request) {
+    // A page gets a token from the application, not from the browser, which adds cookies to any request and shows
+    // certificates for any page.
+    if admitted.by != Proof::Token && !rules.origins.allow(request) {
         let body = "this origin is not allowed; the operator of the server can allow it (`origins` of the \
                     hub, tieline serve --origin)\n";
         return Err(Refusal::new(StatusCode::FORBIDDEN, body));
