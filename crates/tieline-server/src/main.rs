@@ -9,6 +9,7 @@ mod bench;
 mod cli;
 mod config;
 mod demo;
+mod http_client;
 mod memory;
 mod metrics;
 mod supervisor;

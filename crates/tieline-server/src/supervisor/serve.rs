@@ -22,6 +22,7 @@ use crate::{
     app::{
         filter,
         hubs::{Hubs, LiveHubRules},
+        jwks::issuer::Issuers,
     },
     metrics::METRICS,
     wire::{
@@ -37,6 +38,8 @@ pub(crate) struct ServeSettings {
     pub(crate) tls: Option<Tls>,
     /// `None` if there is no admin port.
     pub(crate) admin: Option<AdminPortSettings>,
+    /// Whose tokens the rules accept.
+    pub(crate) issuers: Issuers,
     /// Who may connect to which hub.
     pub(crate) rules: LiveHubRules,
     /// What signs the requests of backends to `@connections`.

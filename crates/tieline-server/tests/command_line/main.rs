@@ -10,6 +10,7 @@ mod cluster;
 mod config;
 mod demo;
 mod http;
+mod https;
 mod hubs;
 mod kit;
 mod reliable;

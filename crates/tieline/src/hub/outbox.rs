@@ -346,6 +346,13 @@ impl Outbox {
         front.any(|frame| frame.kind() == FrameKind::Pong)
     }
 
+    /// Frees the queue if it is empty.
+    pub(crate) fn release_all(&mut self) {
+        if self.queue.is_empty() {
+            self.queue = VecDeque::new();
+        }
+    }
+
     fn release(&mut self) {
         if self.queue.capacity() <= KEPT_SLOTS {
             return;

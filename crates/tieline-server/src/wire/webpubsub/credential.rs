@@ -11,7 +11,10 @@ use axum::http::{
 use tieline::{Refusal, StatusCode, UpgradeRequest};
 
 use crate::{
-    app::access::{Access, AccessError, Admitted},
+    app::{
+        access::{Access, AccessError, Admitted},
+        token::error::TokenError,
+    },
     metrics::METRICS,
 };
 
@@ -67,6 +70,10 @@ fn refusal(error: AccessError) -> Refusal {
     if error == AccessError::NotLoopback {
         // A token would not help: there are none.
         return Refusal::new(StatusCode::FORBIDDEN, body);
+    }
+    if error == AccessError::Token(TokenError::NoKeys) {
+        // The token may be as good as any; the server is not ready for it.
+        return Refusal::new(StatusCode::SERVICE_UNAVAILABLE, body);
     }
     let scheme = HeaderValue::from_static("Bearer");
     Refusal::new(StatusCode::UNAUTHORIZED, body).header(WWW_AUTHENTICATE, scheme)
