@@ -72,10 +72,12 @@ pub(super) fn at(path: &str) -> Option<Known> {
 pub(super) fn unknown_key(path: &str) -> String {
     let (table, name) = path.rsplit_once('.').unwrap_or(("", path));
     // The name of a flag, or the right name in the wrong table.
-    let same = options().find(|option| {
+    let is_same = |option: &&Opt| {
         option.name == suggest::normal(name)
             || option.flag.replace('-', "_") == suggest::normal(name)
-    });
+    };
+    let here = options().find(|option| option.section == table && is_same(option));
+    let same = here.or_else(|| options().find(is_same));
     let places = options().map(Opt::path);
     let tables = TABLES
         .iter()

@@ -1,6 +1,6 @@
-//! The lifecycle of the process: serve until a signal, then drain all nodes at once.
+//! The lifecycle of the process: serve until a drain begins, then drain all nodes at once.
 //!
-//! Owns the phase of the process and its signals. Must not know what the nodes serve, nor how one of
+//! Owns the phase of the process, its signals, and how a drain is begun. Must not know what the nodes serve, nor how one of
 //! them drains. Invariants: the phase only advances, and a second signal ends the process in every
 //! phase.
 
@@ -22,6 +22,23 @@ const EVENTS_TIMEOUT: Duration = Duration::from_secs(5);
 /// Runs all nodes of the process. Owns its phase.
 pub(super) struct Supervisor(watch::Sender<ServingPhase>);
 
+/// Begins the drain of the process, for whatever reason.
+#[derive(Clone)]
+pub(super) struct DrainHandle(watch::Sender<ServingPhase>);
+
+impl DrainHandle {
+    /// Begins the drain, unless it has begun already.
+    pub(super) fn start(&self) {
+        self.0.send_if_modified(|phase| {
+            let begins = *phase == ServingPhase::Serving;
+            if begins {
+                *phase = ServingPhase::DrainDelay;
+            }
+            begins
+        });
+    }
+}
+
 impl Supervisor {
     pub(super) fn new() -> Self {
         Self(watch::channel(ServingPhase::Serving).0)
@@ -31,8 +48,13 @@ impl Supervisor {
         self.0.subscribe()
     }
 
-    /// Serves until SIGTERM or Ctrl+C, and for `drain_delay` after it; then drains. A second signal
-    /// stops immediately.
+    /// What begins the drain, beside signals.
+    pub(super) fn drain_handle(&self) -> DrainHandle {
+        DrainHandle(self.0.clone())
+    }
+
+    /// Serves until SIGTERM, Ctrl+C or a [`DrainHandle`] begins the drain, and for `drain_delay` after it; then
+    /// drains. A second signal stops immediately.
     pub(super) async fn serve<E: Events>(
         self,
         nodes: Vec<ReadyNode<E>>,
@@ -40,9 +62,18 @@ impl Supervisor {
     ) -> anyhow::Result<()> {
         let (mut first, mut second) = (Signals::new()?, Signals::new()?);
         let hubs: Vec<_> = nodes.iter().map(|n| n.node.hub().clone()).collect();
-        let drain = async {
+        let (handle, mut phase) = (self.drain_handle(), self.phase());
+        let signal = async {
             first.next().await;
-            self.0.send_replace(ServingPhase::DrainDelay);
+            handle.start();
+            std::future::pending::<()>().await;
+        };
+        let begun = async { drop(phase.wait_for(|p| *p > ServingPhase::Serving).await) };
+        let drain = async {
+            tokio::select! {
+                () = begun => {}
+                () = signal => {}
+            }
             let connections: usize = hubs.iter().map(Hub::len).sum();
             tracing::info!(connections, "draining; a second signal stops immediately");
             tokio::time::sleep(drain_delay).await;
@@ -77,10 +108,14 @@ async fn serve_all<E: Events>(
                 listener,
                 node,
                 router,
+                quotas,
             } = served;
             // An error means that the supervisor is gone, so the node drains too.
             let drain = async move { drop(phase.wait_for(|p| *p == ServingPhase::Draining).await) };
-            let drained = node.serve_service(listener, router, drain).await;
+            let drained = tokio::select! {
+                drained = node.serve_service(listener, router, drain) => drained,
+                never = quotas.sweep() => match never {},
+            };
             let connections = node.handler().drain_events(EVENTS_TIMEOUT).await;
             if connections > 0 {
                 tracing::warn!(connections, "stopped before all events were handled");

@@ -149,8 +149,17 @@ fn upgrade(address: &str, path: &str, headers: &str) -> (TcpStream, String) {
 
 /// Asks for an upgrade, and returns the head of the response, whatever it says.
 pub(crate) fn ask_to_upgrade(address: &str, path: &str, headers: &str) -> (TcpStream, String) {
-    let mut socket = TcpStream::connect(address).unwrap();
+    let socket = TcpStream::connect(address).unwrap();
     socket.set_read_timeout(Some(DEADLINE)).unwrap();
+    ask_over(socket, address, path, headers)
+}
+
+fn ask_over(
+    mut socket: TcpStream,
+    address: &str,
+    path: &str,
+    headers: &str,
+) -> (TcpStream, String) {
     let request = format!(
         "GET {path} HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n{headers}\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
@@ -182,6 +191,14 @@ impl Client {
         let (socket, head) = upgrade(address, path, &header);
         let (_, agreed) = head.split_once("sec-websocket-protocol: ").unwrap();
         assert_eq!(agreed.lines().next(), Some(subprotocol));
+        Self(socket)
+    }
+
+    /// Connects over a socket, with the JSON subprotocol.
+    pub(crate) fn over(socket: TcpStream, address: &str, path: &str) -> Self {
+        let header = format!("Sec-WebSocket-Protocol: {}\r\n", Self::JSON);
+        let (socket, head) = ask_over(socket, address, path, &header);
+        assert!(head.starts_with("HTTP/1.1 101"), "{head}");
         Self(socket)
     }
 

@@ -11,6 +11,7 @@ mod demo;
 mod http;
 mod hubs;
 mod kit;
+mod limits;
 mod reliable;
 mod rest;
 mod tokens;

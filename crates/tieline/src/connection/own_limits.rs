@@ -41,3 +41,15 @@ impl ClientLimits {
         (message.is_some() || meter.is_some()).then(|| Box::new(OwnLimits { message, meter }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As `Inbound` says.
+    #[test]
+    fn own_limits_take_160_bytes() {
+        let size = size_of::<OwnLimits>();
+        assert!(size <= 160, "{size} bytes");
+    }
+}
