@@ -3,6 +3,7 @@
 #
 #   ./test.sh              run everything; install missing Debian packages if permitted
 #   ./test.sh --quick      run the format check, the lints and the Rust tests
+#   ./test.sh --release    run what takes too long for every change
 #   ./test.sh PART...      run only these parts, and the build if they need it
 #   ./test.sh --list       list the parts
 #
@@ -32,6 +33,11 @@ browser         600   build,node,chromium   the demo page in headless Chromium
 proxies         600   build,node,chromium,servers,proxies  the official client in Chromium behind HAProxy and nginx
 '
 QUICK=(format clippy tests doctests)
+
+# The same for --release.
+RELEASE_PARTS='
+rolling         900   build,node,servers,proxies  a rolling restart of three nodes with 3,000 official clients behind HAProxy
+'
 
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}
 export CARGO_TERM_COLOR=never
@@ -139,6 +145,12 @@ part_proxies() {
     TIELINE_BIN=$CARGO_TARGET_DIR/release/tieline node --test --test-reporter=spec tests/browser/proxies/*.test.mjs
 }
 
+part_rolling() {
+    npm ci --prefix tests/browser --no-audit --no-fund
+    TIELINE_ROLLING_CLIENTS=3000 TIELINE_BIN=$CARGO_TARGET_DIR/release/tieline \
+        node --test --test-reporter=spec tests/browser/proxies/rolling.test.mjs
+}
+
 # ---- requirements
 
 node_is() { command -v npm >/dev/null && node -e "process.exit(parseInt(process.versions.node) < $1 ? 1 : 0)" 2>/dev/null; }
@@ -187,11 +199,12 @@ install_missing() {
 # ---- execution
 
 declare -A LIMIT NEEDS ABOUT RESULT TIME
-ORDER=()
+ORDER=() RELEASE=()
 while read -r name limit needs about; do
     [[ -n $name ]] || continue
     ORDER+=("$name") LIMIT[$name]=$limit NEEDS[$name]=${needs//,/ } ABOUT[$name]=$about
-done <<<"$PARTS"
+done <<<"$PARTS$RELEASE_PARTS"
+while read -r name _; do [[ -z $name ]] || RELEASE+=("$name"); done <<<"$RELEASE_PARTS"
 
 run() {
     local name=$1 need log=$LOGS/$1.log start=$SECONDS status=0
@@ -249,9 +262,11 @@ main() {
         --inside) set -e; "part_${2//-/_}"; return ;;
         --list) for name in "${ORDER[@]}"; do printf '%-15s %s\n' "$name" "${ABOUT[$name]}"; done; return ;;
         --quick) wanted=" ${QUICK[*]} " ;;
+        --release) wanted=" build ${RELEASE[*]} " ;;
         -*) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' test.sh; exit 2 ;;
         '')
             wanted=" ${ORDER[*]} "
+            for name in "${RELEASE[@]}"; do wanted=${wanted/ $name / }; done
             # Building cargo-deny takes minutes, so do it only on request.
             command -v cargo-deny >/dev/null || {
                 wanted=${wanted/ deny / }
