@@ -65,6 +65,7 @@ fn connects_beyond_a_rate_get_429_and_the_time_to_come_again() {
             }
             more += 1;
             assert!(more <= begun.elapsed().as_secs() + 1, "{head}");
+            assert!(begun.elapsed() < DEADLINE, "never refused");
         };
         assert_eq!(after, "1");
         limited.logged(&format!(
