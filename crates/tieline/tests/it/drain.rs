@@ -343,22 +343,23 @@ fn a_message_that_does_not_end_is_cut_off_in_time_for_the_close() {
     run(async {
         let server = Server::start(Config {
             drain_window: Duration::ZERO,
-            close_timeout: millis(1000),
-            drain_timeout: millis(1500),
+            close_timeout: millis(10_000),
+            drain_timeout: millis(10_500),
             ..Config::default()
         })
         .await;
         let mut client = server.raw("id=a&quiet=1").await;
         let mut message = server.connection("a").stream_text().await.unwrap();
         message.write("one, ").await.unwrap();
-        let watch = Stopwatch::start();
+        // By the clock: a busy machine makes it longer.
+        let begun = Instant::now();
         let (drained, ()) = tokio::join!(server.node.drain(), async {
             while client.frame().await.unwrap().opcode != CLOSE {}
             client.send_close(1012).await;
             client.end().await;
         });
         assert_eq!((drained.closed, drained.remaining), (1, 0));
-        assert!(watch.elapsed() >= millis(500));
+        assert!(begun.elapsed() >= millis(500));
         assert!(message.write("two").await.is_err());
     });
 }
