@@ -20,6 +20,10 @@ clippy:
 tests:
     ./test.sh tests
 
+# Tests that take minutes in real time
+slow:
+    ./test.sh slow
+
 # The examples in the documentation comments, the READMEs and docs/
 doctests:
     ./test.sh doctests

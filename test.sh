@@ -18,6 +18,7 @@ format          60    -                     the source code is formatted (cargo 
 clippy          1200  -                     lints, with warnings denied
 tests           1800  servers               unit, property, differential, integration and fault tests
 doctests        900   -                     the examples in the documentation comments, the READMEs and docs/
+slow            900   -                     tests that take minutes in real time
 docs            900   -                     the API documentation builds without warnings
 api             900   python                the public API names no types of dependencies except those allowed
 package         300   python                the crates can be packaged, with complete metadata
@@ -25,7 +26,7 @@ deny            900   -                     licences, banned crates and sources 
 model           300   -                     the registry protocol, explored over all orders of events within small bounds
 build           1800  -                     programs and examples in the release profile
 interop-node    600   build,node,servers    Node: ws, the official Web PubSub clients, event handler and SDK for backends
-interop-python  600   build,python,servers  Python: websockets, the official Web PubSub client and SDK for backends, boto3
+interop-python  600   build,python,servers  Python: websockets, the official Web PubSub client and SDK for backends, also with async, boto3
 interop-java    600   build,node,servers,java  Java: the official Web PubSub SDK for backends
 autobahn        1500  build,python,apt      the Autobahn|Testsuite: sections 1 to 7, 9, 10, 12 and 13
 bench           600   build,servers,python  short runs of the measurements in docs/benchmarks.md; fails below half of a goal
@@ -65,6 +66,8 @@ part_clippy() {
     done
 }
 part_tests() { cargo test "${ALL[@]}" --lib --bins --tests --no-fail-fast; }
+# Those that are ignored otherwise.
+part_slow() { cargo test "${ALL[@]}" --tests --no-fail-fast -- --ignored; }
 part_doctests() { cargo test "${ALL[@]}" --doc --no-fail-fast; }
 # Only the libraries: the server's documentation comments are the text of its --help.
 # With the flags of docs.rs, so that items show the feature they need.

@@ -8,6 +8,7 @@ mod bench;
 mod cli;
 mod config;
 mod demo;
+mod http_client;
 mod memory;
 mod supervisor;
 mod webhook;

@@ -22,7 +22,7 @@ pub use tieline_registry::{
     Claim, ClaimKind, ClaimOutcomes, Cursor, Entry, Epoch, ExpiredNode, JoinOutcome, JoinRequest,
     LeaseInfo, Located, MemoryRegistry, NodeInfo, NodeReport, NodeSession, Owner, Page, Registry,
     RegistryError, RegistryErrorKind, RegistryFuture, RegistryTls, Release, ReleaseOutcome,
-    Renewal, Stamp, Verdict, connect, connect_with,
+    Renewal, Stamp, Verdict, connect, connect_with, schemes,
 };
 #[cfg(feature = "etcd")]
 pub use tieline_registry::{EtcdOptions, EtcdRegistry};

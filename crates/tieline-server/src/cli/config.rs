@@ -46,7 +46,7 @@ impl ConfigCommand {
                     flags: Vec::new(),
                     is_used: |_| true,
                 };
-                let checked = check(&layers, None)?;
+                let checked = check(&layers)?;
                 warn(&checked.values.warnings);
                 "ok\n".into()
             }

@@ -11,7 +11,6 @@ mod config;
 mod configuration;
 pub(crate) mod demo;
 pub(crate) mod error;
-mod event_handler;
 mod flags;
 pub(crate) mod key;
 mod serve;

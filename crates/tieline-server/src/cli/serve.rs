@@ -10,7 +10,6 @@ use clap::Args;
 use super::{
     configuration::{Checked, as_set, check},
     error::in_terms_of_flags,
-    event_handler::EventHandlerFlags,
     flags::{Flags, Subset},
 };
 use crate::{
@@ -28,8 +27,6 @@ pub(crate) struct Serve {
     pub(super) config: Option<PathBuf>,
     #[command(flatten)]
     pub(super) flags: Flags<ServeOptions>,
-    #[command(flatten)]
-    pub(super) event_handler: EventHandlerFlags,
 }
 
 /// All options that have a flag.
@@ -52,7 +49,7 @@ impl Serve {
 
     /// Reads the configuration and checks it.
     pub(crate) fn check(&self) -> anyhow::Result<Checked> {
-        check(&self.layers(), self.event_handler.table()?)
+        check(&self.layers())
     }
 
     /// Serves until a signal. `set_log` replaces the levels of the log.
@@ -82,6 +79,7 @@ impl Serve {
 
 fn live(settings: &ServeSettings) -> Live {
     Live {
+        issuers: settings.issuers.clone(),
         rules: settings.rules.clone(),
         aws: settings.aws.clone(),
         handlers: settings.handlers.clone(),

@@ -10,6 +10,7 @@ use super::{
     error::ConfigErrors,
     file,
     hub_name::HubName,
+    known,
     option::{Opt, Raw},
     per_hub::PerHub,
     sections::{
@@ -77,7 +78,7 @@ impl Layers {
         environment::add(&mut values, environment, self.is_used);
         for flag in &self.flags {
             let source = Source::Flag(flag.name.clone());
-            values.set(flag.option, None, flag.raw.clone(), source);
+            known::set(&mut values, flag.option, flag.raw.clone(), source);
         }
         check_registry(&mut values);
         std::mem::take(&mut values.errors).into_result(())?;
@@ -219,7 +220,8 @@ fn check_registry(values: &mut Values) {
     };
     let set = values.set_in("cluster").filter(|option| !off(option));
     let needs = set.map(|option| {
-        let (name, registry) = (values.name_of(option), values.name_of(registry));
+        let name_of = |option| values.name_of(option, None);
+        let (name, registry) = (name_of(option), name_of(registry));
         format!("{name} needs {registry}: without it, the node is in no cluster")
     });
     let needs: Vec<_> = needs.collect();

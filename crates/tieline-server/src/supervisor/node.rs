@@ -48,3 +48,6 @@ impl<E: Events> ReadyNode<E> {
         self
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,6 +16,7 @@ use crate::{
     app::{
         filter,
         hubs::{Hubs, LiveHubRules},
+        jwks::issuer::Issuers,
     },
     wire::{
         self,
@@ -28,6 +29,8 @@ use crate::{
 pub(crate) struct ServeSettings {
     pub(crate) listen: SocketAddr,
     pub(crate) tls: Option<Tls>,
+    /// Whose tokens the rules accept.
+    pub(crate) issuers: Issuers,
     /// Who may connect to which hub.
     pub(crate) rules: LiveHubRules,
     /// What signs the requests of backends to `@connections`.

@@ -6,7 +6,7 @@
 
 use std::{fmt, time::Duration};
 
-use http::{HeaderMap, HeaderValue, Uri};
+use http::{HeaderMap, Uri};
 use tieline::StatusCode;
 use tokio::{
     sync::Semaphore,
@@ -15,10 +15,15 @@ use tokio::{
 
 use super::{
     breaker::{Breaker, Change},
-    client::{Answer, Authorities, AuthorityError, Client, ClientError, Request},
     validation::{Agreements, Next},
 };
-use crate::app::sampled::Sampled;
+use crate::{
+    app::sampled::Sampled,
+    http_client::{Answer, Authorities, AuthorityError, Client, ClientError, Request},
+};
+
+/// Longest body of an answer.
+const MAX_ANSWER: usize = 16 << 20;
 
 /// How long asking a server whether it agrees to get requests may take.
 const VALIDATION_TIMEOUT: Duration = Duration::from_secs(10);
@@ -60,8 +65,8 @@ pub(crate) struct EndpointSettings<'a> {
     /// Most requests under way.
     pub(crate) concurrency: usize,
     pub(crate) authorities: Authorities<'a>,
-    /// The header `Authorization` of each request.
-    pub(crate) authorization: Option<HeaderValue>,
+    /// Those of each request.
+    pub(crate) headers: HeaderMap,
     /// The headers of a request that asks whether it takes requests from `host`.
     pub(crate) validation: HeaderMap,
     pub(crate) host: String,
@@ -82,13 +87,13 @@ impl Endpoint {
             name,
             concurrency,
             authorities,
-            authorization,
+            headers,
             validation,
             host,
         } = settings;
         Ok(Self {
             name,
-            client: Client::new(authorities, authorization)?,
+            client: Client::new(authorities, headers, MAX_ANSWER)?,
             places: Semaphore::new(concurrency),
             breaker: Breaker::new(),
             agreements: Agreements::new(validation, host),
@@ -112,7 +117,7 @@ impl Endpoint {
             let (again_at, result) = match self.attempt(request, asked, deadline).await {
                 Attempt::Answered(answer) if !is_retriable(answer.status) => return Ok(answer),
                 Attempt::Answered(answer) => (retry_at(&mut retries, patience), Ok(answer)),
-                Attempt::Failed(ClientError::TooLong) => (None, Err(ClientError::TooLong.into())),
+                Attempt::Failed(error @ ClientError::TooLong(_)) => (None, Err(error.into())),
                 Attempt::Failed(error) => (retry_at(&mut retries, patience), Err(error.into())),
                 Attempt::Late => (None, Err(CallError::Late)),
                 Attempt::Down(at) => (waits.then_some(at), Err(CallError::Down)),
@@ -148,7 +153,13 @@ impl Endpoint {
             Next::Ask => {}
         }
         let deadline = deadline.min(Instant::now() + VALIDATION_TIMEOUT);
-        match self.send(&validation.request, deadline).await {
+        let mut asked = self.send(&validation.request, deadline).await;
+        if let Attempt::Answered(answer) = &asked
+            && has_no_options(answer.status)
+        {
+            asked = self.send(&validation.by_get(), deadline).await;
+        }
+        match asked {
             Attempt::Answered(answer) => validation.answered(&answer).map_err(Attempt::NotAllowed),
             ended => {
                 validation.unanswered();
@@ -235,7 +246,7 @@ impl Attempt {
                     | StatusCode::SERVICE_UNAVAILABLE
                     | StatusCode::GATEWAY_TIMEOUT
             ),
-            Self::Failed(error) => matches!(error, ClientError::TooLong),
+            Self::Failed(error) => matches!(error, ClientError::TooLong(_)),
             _ => false,
         }
     }
@@ -259,6 +270,14 @@ fn retry_at(retries: &mut usize, patience: Patience) -> Option<Instant> {
     let delay = RETRY_DELAYS.get(*retries).copied().or(last)?;
     *retries += 1;
     Some(Instant::now() + delay)
+}
+
+/// Whether a server does not know `OPTIONS`. It is asked by `GET` then.
+fn has_no_options(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED
+    )
 }
 
 /// Whether the same request may succeed later. 429 asks for fewer requests, not for more.

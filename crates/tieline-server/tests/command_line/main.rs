@@ -9,6 +9,7 @@ mod cluster;
 mod config;
 mod demo;
 mod http;
+mod https;
 mod hubs;
 mod kit;
 mod limits;

@@ -66,6 +66,7 @@ mod send;
 mod send_side;
 mod shard;
 mod shard_map;
+mod shared_name;
 mod shedding;
 mod start;
 mod state;

@@ -20,6 +20,7 @@ use super::{
     session::SessionSlot,
 };
 use crate::app::{
+    client_data::SharedClientData,
     events::{
         Admission, ConnectError, ConnectRequest, Events, GroupChange, OperationError, UserEvent,
     },
@@ -27,7 +28,6 @@ use crate::app::{
     limits::counts::{Action, Limited, Scope},
     operations,
     payload::Payload,
-    permissions::SharedPermissions,
     role::Permission,
     send::send_to_group,
 };
@@ -44,15 +44,15 @@ pub(crate) struct WebPubSub<E: Events> {
 struct Sender<'a> {
     connection: &'a Connection,
     hub: &'a HubHandle,
-    permissions: Option<&'a SharedPermissions>,
+    data: Option<&'a SharedClientData>,
 }
 
 impl<E: Events> Handler for WebPubSub<E> {
-    /// Boxed: the task of a connection holds it, and with more than two words would take another 128 bytes.
+    /// Boxed: the task of a connection holds it, and with more than one word would take another 128 bytes.
     type State = Box<Client<E::Memory>>;
 
     async fn on_connect(&self, connection: &Connection, client: &mut Self::State) {
-        client.permissions = connection.data();
+        client.data = connection.data();
         let Client { session, hub, .. } = &mut **client;
         self.events.connected(connection, session, hub.cluster());
     }
@@ -66,13 +66,13 @@ impl<E: Events> Handler for WebPubSub<E> {
         let Client {
             language,
             hub,
-            permissions,
+            data,
             session,
         } = &mut **client;
         let sender = Sender {
             connection,
             hub,
-            permissions: permissions.as_deref(),
+            data: data.as_deref(),
         };
         match (language, message) {
             (Language::Json, Message::Text(text)) => match ClientFrame::parse(&text) {
@@ -131,11 +131,17 @@ impl<E: Events> Handler for WebPubSub<E> {
         connection: &Connection,
         request: Bytes,
     ) -> Result<Bytes, RequestError> {
-        operations::client::answer(connection, &request)
+        let changed = |connection: &Connection, change, group: &str| {
+            self.events.group_changed(connection, change, group);
+        };
+        operations::client::answer(&self.cluster, connection, &request, &changed).await
     }
 
     async fn on_node_request(&self, request: Bytes) -> Result<Bytes, RequestError> {
-        operations::node::answer(&self.cluster, &request).await
+        let changed = |connection: &Connection, change, group: &str| {
+            self.events.group_changed(connection, change, group);
+        };
+        operations::node::answer(&self.cluster, &request, &changed).await
     }
 }
 
@@ -248,7 +254,7 @@ impl<E: Events> WebPubSub<E> {
         let connection = sender.connection;
         match operation {
             Operation::JoinGroup { group } => {
-                client::check(sender.permissions, Permission::JoinLeaveGroup, &group)?;
+                client::check(sender.data, Permission::JoinLeaveGroup, &group)?;
                 if sender.join(&group).await? {
                     let group = group.into_owned();
                     let events = &self.events;
@@ -258,7 +264,7 @@ impl<E: Events> WebPubSub<E> {
                 }
             }
             Operation::LeaveGroup { group } => {
-                client::check(sender.permissions, Permission::JoinLeaveGroup, &group)?;
+                client::check(sender.data, Permission::JoinLeaveGroup, &group)?;
                 if connection.leave(&group) {
                     let group = group.into_owned();
                     let events = &self.events;
@@ -319,7 +325,7 @@ impl Sender<'_> {
         no_echo: bool,
         payload: &Payload,
     ) -> Result<(), OperationError> {
-        client::check(self.permissions, Permission::SendToGroup, group)?;
+        client::check(self.data, Permission::SendToGroup, group)?;
         let cluster = self.hub.cluster();
         send_to_group(cluster, self.connection, group, no_echo, payload);
         Ok(())

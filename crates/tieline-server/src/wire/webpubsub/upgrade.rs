@@ -28,10 +28,10 @@ use super::{
 use crate::{
     app::{
         access::Admitted,
+        client_data::{ClientData, SharedClientData},
         events::{ConnectError, ConnectRequest, Events},
         hubs::{Hub, Hubs},
         limits::{Arrival, HubLimits, LimitExceeded},
-        permissions::{Permissions, SharedPermissions},
         role::Roles,
     },
     config::hub_name::HubName,
@@ -169,13 +169,14 @@ impl<E: Events> RouteState<E> {
             Some(_) => Language::Json,
             None => Language::Simple(mode),
         };
+        let data = ClientData::new(roles, session.shared());
         let mut accept = Accept::new(Box::new(Client {
             language,
             hub: hub.handle().clone(),
-            permissions: None,
+            data: None,
             session,
         }))
-        .data::<SharedPermissions>(Mutex::new(Permissions::new(roles)))
+        .data::<SharedClientData>(Mutex::new(data))
         .namespace(hub.name().as_str())
         .id(id.clone())
         // They have been checked: each hub has its own.

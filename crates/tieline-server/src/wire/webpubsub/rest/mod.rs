@@ -1,6 +1,6 @@
 //! The REST side of the Web PubSub wire, which backends use.
 //!
-//! Owns the paths below `/api`: what a request asks for (`path`, `query`, `body`, `metadata`), whether it may
+//! Owns the paths below `/api`: what a request asks for (`path`, `query`, `body`), whether it may
 //! (`auth`), and what the response says (`error`, `outcome`). What is done is up to the operations of `app`. Must
 //! not know where connections are. Invariants: nothing is done before the token of the request has been checked;
 //! success has exactly the status that SDKs demand; what one request holds in memory is bounded, and so is its time.
@@ -12,7 +12,6 @@ mod error;
 mod exists;
 mod groups;
 mod list;
-mod metadata;
 mod outcome;
 mod path;
 mod permissions;

@@ -10,7 +10,7 @@ use axum::{
     http::{HeaderName, HeaderValue, StatusCode},
     response::Response,
 };
-use tieline::{AskError, Delivery, Membership, NodeReached, Summary};
+use tieline::{AskError, Delivery, NodeReached, Summary};
 
 use super::error::Error;
 use crate::app::{operations::node::Parts, sampled::Sampled};
@@ -108,18 +108,6 @@ pub(super) fn not_asked(error: &AskError) -> Option<Error> {
         AskError::Offline => None,
         error => Some(Error::unavailable(format!(
             "the node of the connection gave no answer: {error}"
-        ))),
-    }
-}
-
-/// Whether a membership is as it was to be; `None` if nobody has the id.
-pub(super) fn changed(membership: Membership) -> Result<Option<()>, Error> {
-    match membership {
-        Membership::Changed | Membership::Unchanged => Ok(Some(())),
-        Membership::Offline => Ok(None),
-        Membership::TooMany => Err(too_many_groups()),
-        why => Err(Error::unavailable(format!(
-            "the node of the connection gave no answer: {why}"
         ))),
     }
 }
