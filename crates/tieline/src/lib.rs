@@ -174,7 +174,7 @@ pub use self::{
         HubStats, JoinError, MessageWriter, Note, NoteKind, NoteOrigin, Numbering, Predicate,
         SendError, Times, Traffic,
     },
-    inbound::{Excess, ExcessVerdict, Inbound},
+    inbound::{Excess, ExcessVerdict, Inbound, InboundLimit, InboundVerdict},
     listener::{
         Body, BodyError, ForwardedHeader, HttpService, Listener, Network, NetworkError, Proxies,
         client_addr,

@@ -16,6 +16,7 @@ pub(crate) mod filter;
 pub(crate) mod hubs;
 pub(crate) mod jwks;
 pub(crate) mod key;
+pub(crate) mod limits;
 pub(crate) mod operations;
 pub(crate) mod pattern;
 pub(crate) mod payload;

@@ -20,6 +20,7 @@ use crate::{
             source::{Remote, Source},
         },
         key::{AccessKey, AccessKeys},
+        limits::HubLimits,
         role::Roles,
         token::verify::Verifier,
     },
@@ -73,6 +74,7 @@ pub(super) fn as_set(error: anyhow::Error, values: &Values) -> anyhow::Error {
 fn serve_settings(settings: &Settings, values: &Values) -> anyhow::Result<ServeSettings> {
     let config = settings.limits.config(&settings.times);
     config.validate().map_err(|error| invalid(&error, values))?;
+    check_limits(settings)?;
     if settings.hubs.iter().next().is_none() {
         let text =
             "`only_listed_hubs` is true, but no hub has a table: add one, such as [hub.chat]";
@@ -174,8 +176,41 @@ pub(super) fn rules(
             access: Access::new(anonymous, roles, verifier.cloned())
                 .with_certificates(certificates.cloned()),
             origins: hub.origins(),
+            limits: Arc::new(HubLimits::new(&settings.limits, hub)),
         })
     }))
+}
+
+/// The limits of hubs, as far as one must fit another.
+fn check_limits(settings: &Settings) -> Result<(), ConfigErrors> {
+    let (node, time) = (&settings.limits, settings.times.message_timeout);
+    for (hub, own) in settings.hubs.iter() {
+        let whose = hub.map_or_else(|| "`[hub_defaults]`".into(), |hub| format!("`[hub.{hub}]`"));
+        if own
+            .max_message
+            .is_some_and(|size| size.0 > node.max_message.0)
+        {
+            let text = format!(
+                "`max_message` of {whose} is more than `limits.max_message`: raise that, or lower it"
+            );
+            return Err(ConfigErrors::one(text));
+        }
+        let (largest, limits) = (node.max_message.0, HubLimits::new(node, own));
+        if let Err(scope) = limits.check(largest, time) {
+            let text = format!(
+                "the bytes per second of one {} of {whose} are too few for the largest message: it takes more than \
+                 `times.message_timeout`; raise the rate, or lower `max_message`",
+                scope.name()
+            );
+            return Err(ConfigErrors::one(text));
+        }
+        if own.has_zero_rate() || node.has_zero_rate() {
+            let text =
+                format!("a rate of {whose} or `[limits]` is zero: leave it out, or raise it");
+            return Err(ConfigErrors::one(text));
+        }
+    }
+    Ok(())
 }
 
 /// Who may connect without a token or a certificate, unless said otherwise. If there are any, nobody: a proxy on this

@@ -105,10 +105,14 @@ pub(super) fn at(path: &str) -> Option<Known> {
 pub(super) fn unknown_key(path: &str) -> String {
     let (table, name) = path.rsplit_once('.').unwrap_or(("", path));
     // The name of a flag, or the right name in the wrong table.
-    let same = options().find(|option| {
-        option.name == suggest::normal(name)
-            || option.flag.replace('-', "_") == suggest::normal(name)
-    });
+    let wanted = suggest::normal(name);
+    let has_name = |option: &&Opt| option.name == wanted;
+    let has_flag = |option: &&Opt| option.flag.replace('-', "_") == wanted;
+    let is_here = |option: &&Opt| option.section == table;
+    // Several tables may have the name.
+    let here = options().find(|option| is_here(option) && (has_name(option) || has_flag(option)));
+    let same = here.or_else(|| options().find(has_flag));
+    let same = same.or_else(|| options().find(has_name));
     let places = options().map(Opt::path);
     let tables = TABLES
         .iter()

@@ -1,6 +1,6 @@
-//! The lifecycle of the process: serve until a signal, then drain all nodes at once.
+//! The lifecycle of the process: serve until a drain begins, then drain all nodes at once.
 //!
-//! Owns the phase of the process and its signals. Must not know what the nodes serve, nor how one of
+//! Owns the phase of the process, its signals, and how a drain is begun. Must not know what the nodes serve, nor how one of
 //! them drains. Invariants: the phase only advances, and a second signal ends the process in every
 //! phase.
 
@@ -24,6 +24,23 @@ const EVENTS_TIMEOUT: Duration = Duration::from_secs(5);
 /// Runs all nodes of the process. Owns its phase.
 pub(super) struct Supervisor(watch::Sender<ServingPhase>);
 
+/// Begins the drain of the process, for whatever reason.
+#[derive(Clone)]
+pub(super) struct DrainHandle(watch::Sender<ServingPhase>);
+
+impl DrainHandle {
+    /// Begins the drain, unless it has begun already.
+    pub(super) fn start(&self) {
+        self.0.send_if_modified(|phase| {
+            let begins = *phase == ServingPhase::Serving;
+            if begins {
+                *phase = ServingPhase::DrainDelay;
+            }
+            begins
+        });
+    }
+}
+
 impl Supervisor {
     pub(super) fn new() -> Self {
         Self(watch::channel(ServingPhase::Serving).0)
@@ -33,8 +50,13 @@ impl Supervisor {
         self.0.subscribe()
     }
 
-    /// Serves until SIGTERM or Ctrl+C, and for `drain_delay` after it; then drains. The admin port is served
-    /// until the end. A second signal stops immediately.
+    /// What begins the drain, beside signals.
+    pub(super) fn drain_handle(&self) -> DrainHandle {
+        DrainHandle(self.0.clone())
+    }
+
+    /// Serves until SIGTERM, Ctrl+C or a [`DrainHandle`] begins the drain, and for `drain_delay` after it; then
+    /// drains. The admin port is served until the end. A second signal stops immediately.
     pub(super) async fn serve<E: Events>(
         self,
         nodes: Vec<ReadyNode<E>>,
@@ -43,9 +65,18 @@ impl Supervisor {
     ) -> anyhow::Result<()> {
         let (mut first, mut second) = (Signals::new()?, Signals::new()?);
         let hubs: Vec<_> = nodes.iter().map(|n| n.node.hub().clone()).collect();
-        let drain = async {
+        let (handle, mut phase) = (self.drain_handle(), self.phase());
+        let signal = async {
             first.next().await;
-            self.0.send_replace(ServingPhase::DrainDelay);
+            handle.start();
+            std::future::pending::<()>().await;
+        };
+        let begun = async { drop(phase.wait_for(|p| *p > ServingPhase::Serving).await) };
+        let drain = async {
+            tokio::select! {
+                () = begun => {}
+                () = signal => {}
+            }
             let connections: usize = hubs.iter().map(Hub::len).sum();
             systemd::is_stopping(connections);
             tracing::info!(connections, "draining; a second signal stops immediately");
@@ -90,6 +121,7 @@ async fn serve_all<E: Events>(
                 mut listeners,
                 node,
                 router,
+                quotas,
             } = served;
             // An error means that the supervisor is gone, so the node drains too.
             let drain = |mut phase: watch::Receiver<ServingPhase>| async move {
@@ -102,7 +134,11 @@ async fn serve_all<E: Events>(
                 others.spawn(listener.serve(router.clone(), drain(phase.clone())));
             }
             let served = node.serve_service(last, router, drain(phase));
-            let (drained, _) = tokio::join!(served, others.join_all());
+            let served = async { tokio::join!(served, others.join_all()).0 };
+            let drained = tokio::select! {
+                drained = served => drained,
+                never = quotas.sweep() => match never {},
+            };
             let connections = node.handler().drain_events(EVENTS_TIMEOUT).await;
             if connections > 0 {
                 tracing::warn!(connections, "stopped before all events were handled");

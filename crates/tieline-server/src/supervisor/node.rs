@@ -3,13 +3,15 @@
 //! Owns how these are put together from a cluster and an event handler. Must not know signals: it only
 //! passes the phase on to the routes.
 
+use std::sync::Arc;
+
 use axum::Router;
 use tieline::{Cluster, Listener, Node};
 use tokio::sync::watch;
 
 use super::{phase::ServingPhase, routes};
 use crate::{
-    app::{events::Events, hubs::Hubs},
+    app::{events::Events, hubs::Hubs, limits::Quotas},
     wire::webpubsub::handler::WebPubSub,
 };
 
@@ -19,6 +21,7 @@ pub(super) struct ReadyNode<E: Events> {
     pub(super) listeners: Vec<Listener>,
     pub(super) node: Node<WebPubSub<E>>,
     pub(super) router: Router,
+    pub(super) quotas: Arc<Quotas>,
 }
 
 impl<E: Events> ReadyNode<E> {
@@ -30,11 +33,13 @@ impl<E: Events> ReadyNode<E> {
         phase: watch::Receiver<ServingPhase>,
     ) -> Self {
         let node = Node::in_cluster(cluster.clone(), WebPubSub::new(cluster, events));
+        let quotas = Arc::clone(hubs.quotas());
         let router = routes::routes(&node, hubs, phase);
         Self {
             listeners,
             node,
             router,
+            quotas,
         }
     }
 

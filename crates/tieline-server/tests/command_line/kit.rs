@@ -196,6 +196,14 @@ impl Client {
         Self(socket)
     }
 
+    /// Connects over a socket, with the JSON subprotocol.
+    pub(crate) fn over(mut socket: TcpStream, address: &str, path: &str) -> Self {
+        let header = format!("Sec-WebSocket-Protocol: {}\r\n", Self::JSON);
+        let head = ask_on(&mut socket, address, path, &header).unwrap();
+        assert!(head.starts_with("HTTP/1.1 101"), "{head}");
+        Self(socket)
+    }
+
     /// Connects without a subprotocol.
     pub(crate) fn simple(address: &str, path: &str) -> Self {
         Self(upgrade(address, path, "").0)

@@ -16,6 +16,7 @@ mod http;
 mod https;
 mod hubs;
 mod kit;
+mod limits;
 mod proxies;
 mod reliable;
 mod rest;

@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     config::Config,
+    connection::NewClient,
     handler::Handler,
     hub::{ConnectionInfo, ConnectionOptions},
     listener::AcceptInfo,
@@ -197,14 +198,12 @@ impl Upgrade {
         register::check_dialect(options.dialect, hub)?;
         let guard = register::admit(node, info, options, self.arrived_at).await?;
         let deadline = Instant::now() + hub.config().handshake_timeout;
-        node.start(
-            handler,
-            guard,
-            accept.state,
+        let client = NewClient {
+            state: accept.state,
             protocol,
-            self.pending,
-            deadline,
-        );
+            limits: accept.limits.for_connection(hub.config()),
+        };
+        node.start(handler, guard, client, self.pending, deadline);
         Ok(response)
     }
 

@@ -19,6 +19,7 @@ use crate::{
     app::{
         access::Access,
         hubs::{HubRules, LiveHubRules},
+        limits::HubLimits,
         role::Roles,
     },
     config::{sections::hub::Anonymous, settings::Layers, source::Environment},
@@ -46,11 +47,13 @@ async fn start() -> SocketAddr {
         flags: Vec::new(),
         is_used: |_| true,
     };
-    let hubs = layers.load(&Environment::new()).unwrap().0.hubs;
-    let rules = hubs.map(|_| {
+    let settings = layers.load(&Environment::new()).unwrap().0;
+    let hubs = settings.hubs;
+    let rules = hubs.map(|hub| {
         Arc::new(HubRules {
             access: Access::new(Anonymous::Anyone, Roles::default(), None),
             origins: Origins::Any,
+            limits: Arc::new(HubLimits::new(&settings.limits, hub)),
         })
     });
     let handlers = LiveHandlers::new(UpstreamSettings {
