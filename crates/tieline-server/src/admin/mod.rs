@@ -1,12 +1,18 @@
 //! The admin port: what operators see of the process.
 //!
-//! Owns its routes, who may use them, and the page of metrics. Must not know how it listens, nor when a node is
+//! Owns its routes, who may use them, the page of metrics, and the API. Must not know how it listens, nor when a node is
 //! ready: `supervisor` hands that in. Invariant: only the health routes answer a request that is not allowed.
 
+mod api;
 mod collectors;
 mod exposition;
 mod guard;
 mod routes;
 pub(crate) mod token;
 
-pub(crate) use self::{exposition::Exposition, guard::Guard, routes::routes};
+pub(crate) use self::{
+    api::{AdminAccess, Api},
+    exposition::Exposition,
+    guard::Guard,
+    routes::routes,
+};

@@ -10,7 +10,10 @@ use tieline::{ClusterConfig, ClusterError, Config};
 
 use super::{error::cluster_error, upstream::handlers};
 use crate::{
-    admin::token::{AdminToken, LiveAdminToken},
+    admin::{
+        AdminAccess,
+        token::{AdminToken, LiveAdminToken},
+    },
     app::{
         access::Access,
         certificate::CertificateUsers,
@@ -142,6 +145,9 @@ fn admin(settings: &Settings, has_tls: bool) -> Result<Option<AdminPortSettings>
         listen,
         token: LiveAdminToken::new(token),
         tls: admin.tls,
+        access: AdminAccess {
+            read_only: admin.read_only,
+        },
     }))
 }
 

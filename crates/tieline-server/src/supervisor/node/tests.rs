@@ -71,10 +71,11 @@ async fn start() -> SocketAddr {
     let cluster = Cluster::single_node(Hub::with_dialects(config, wire::dialects().0).unwrap());
     let listener = Listener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let hubs = Hubs::new(cluster.clone(), LiveHubRules::new(rules));
-    let phase = watch::channel(ServingPhase::Serving).1;
+    let hubs = Hubs::new(cluster, LiveHubRules::new(rules));
+    let phase = watch::channel(ServingPhase::Serving).0;
     let events = Upstream::new(handlers.unwrap());
-    let mut ready = ReadyNode::new(vec![listener], cluster, events, hubs, phase);
+    let control = Control::new(phase.subscribe(), DrainHandle::new(phase), None);
+    let mut ready = ReadyNode::new(vec![listener], events, hubs, control);
     tokio::spawn(async move {
         let never = std::future::pending();
         let listener = ready.listeners.pop().unwrap();

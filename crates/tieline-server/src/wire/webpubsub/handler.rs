@@ -5,7 +5,7 @@
 //! operation ends before its ack is sent, and one that succeeded is not repeated while its ack id is
 //! remembered.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tieline::{
     Bytes, CloseCode, CloseFrame, CloseReason, Cluster, Connection, ExcessVerdict, Frame, Handler,
@@ -26,9 +26,11 @@ use crate::{
             Admission, ConnectError, ConnectRequest, Events, GroupChange, OperationError, UserEvent,
         },
         hubs::HubHandle,
+        inspection::{self, Inspector},
         limits::counts::{Action, Limited, Scope},
         operations,
         payload::Payload,
+        refusals::What,
         role::Permission,
         send::send_to_group,
     },
@@ -43,6 +45,8 @@ pub(crate) struct WebPubSub<E: Events> {
     /// For requests of other nodes, which say in which hub.
     cluster: Cluster,
     events: Dispatcher<E>,
+    /// For requests of operators at any node.
+    inspector: Arc<Inspector>,
 }
 
 /// A client that sends, and what it may do in its hub.
@@ -115,6 +119,7 @@ impl<E: Events> Handler for WebPubSub<E> {
     ) {
         METRICS.client_left(client.hub.name().as_str(), WIRE, client.kind(connection));
         count_close(&client.hub, connection, &reason);
+        note_cut(&client.hub, connection, &reason);
         let session = &mut client.session;
         self.events.disconnected(connection, session, reason);
     }
@@ -139,6 +144,9 @@ impl<E: Events> Handler for WebPubSub<E> {
         connection: &Connection,
         request: Bytes,
     ) -> Result<Bytes, RequestError> {
+        if inspection::is_inspection(&request) {
+            return Ok(self.inspector.describe(connection));
+        }
         let changed = |connection: &Connection, change, group: &str| {
             self.events.group_changed(connection, change, group);
         };
@@ -146,6 +154,9 @@ impl<E: Events> Handler for WebPubSub<E> {
     }
 
     async fn on_node_request(&self, request: Bytes) -> Result<Bytes, RequestError> {
+        if inspection::is_inspection(&request) {
+            return self.inspector.answer(&request).await;
+        }
         let changed = |connection: &Connection, change, group: &str| {
             self.events.group_changed(connection, change, group);
         };
@@ -154,10 +165,11 @@ impl<E: Events> Handler for WebPubSub<E> {
 }
 
 impl<E: Events> WebPubSub<E> {
-    pub(crate) fn new(cluster: Cluster, events: E) -> Self {
+    pub(crate) fn new(events: E, inspector: Arc<Inspector>) -> Self {
         Self {
-            cluster,
+            cluster: inspector.cluster().clone(),
             events: Dispatcher::new(events),
+            inspector,
         }
     }
 
@@ -365,6 +377,24 @@ fn count_close(hub: &HubHandle, connection: &Connection, reason: &CloseReason) {
         _ => return,
     };
     count(hub, connection, limited, Action::Closed);
+}
+
+/// Keeps, for operators, who was cut off for what it did or did not do.
+fn note_cut(hub: &HubHandle, connection: &Connection, reason: &CloseReason) {
+    if matches!(
+        reason,
+        CloseReason::SlowConsumer
+            | CloseReason::Silent
+            | CloseReason::Unfinished
+            | CloseReason::TooFast
+            | CloseReason::Protocol(_)
+            | CloseReason::Panic
+    ) {
+        let address = connection.remote_addr().map(|address| address.ip());
+        let (reason, hub_name) = (reason.to_string(), hub.name().as_str());
+        let refusals = hub.refusals();
+        refusals.add(What::ConnectionCut, &reason, hub_name, address);
+    }
 }
 
 fn count(hub: &HubHandle, connection: &Connection, limited: Limited, action: Action) {

@@ -32,6 +32,7 @@ use crate::{
         events::{ConnectError, ConnectRequest, Events},
         hubs::{Hub, Hubs},
         limits::{Arrival, HubLimits, LimitExceeded},
+        refusals::What,
         role::Roles,
     },
     config::hub_name::HubName,
@@ -102,6 +103,10 @@ async fn connect<E: Events>(
     hub: &str,
     upgrade: Result<Upgrade, Refusal>,
 ) -> Response {
+    let address = upgrade.as_ref().ok().and_then(|upgrade| {
+        let address = upgrade.request().remote_addr();
+        address.map(|address| address.ip())
+    });
     let decided = async {
         let hub = state.hub(hub)?;
         let upgrade = upgrade?;
@@ -113,13 +118,16 @@ async fn connect<E: Events>(
         Ok::<_, Refusal>((upgrade, accept))
     };
     let response = match decided.await {
-        Ok((upgrade, accept)) => upgrade.accept(&state.node, accept).await.into_response(),
-        Err(refusal) => refusal.into_response(),
+        Ok((upgrade, accept)) => upgrade.accept(&state.node, accept).await,
+        Err(refusal) => refusal.into_http(),
     };
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         METRICS.upgrade_refused(response.status().as_u16());
+        let reason = format!("{}: {}", response.status().as_u16(), response.body());
+        let refusals = state.hubs.refusals();
+        refusals.add(What::UpgradeRefused, &reason, hub, address);
     }
-    response
+    response.into_response()
 }
 
 impl<E: Events> RouteState<E> {
