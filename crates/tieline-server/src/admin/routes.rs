@@ -5,12 +5,14 @@ use tokio::task::spawn_blocking;
 
 use super::{
     api::Api,
+    dashboard,
     exposition::Exposition,
     guard::{self, Guard},
 };
 
 const NOT_FOUND: &str =
-    "not found; the admin port has /metrics, /api/nodes, /healthz and /readyz\n";
+    "not found; the admin port has a dashboard at /, /metrics, /api/nodes, /healthz and /readyz
+";
 
 /// The routes. `health` answers everybody, as on the clients' port.
 pub(crate) fn routes(exposition: Exposition, api: Api, guard: Guard, health: Router) -> Router {
@@ -23,5 +25,6 @@ pub(crate) fn routes(exposition: Exposition, api: Api, guard: Guard, health: Rou
         // What is added above is for those only who may use the port.
         .route_layer(middleware::from_fn_with_state(guard, guard::check))
         .merge(health)
+        .merge(dashboard::routes())
         .fallback(|| async { (StatusCode::NOT_FOUND, NOT_FOUND) })
 }

@@ -1,6 +1,7 @@
-//! The admin port: who may use it, and what its page of metrics says.
+//! The admin port: who may use it, what its page of metrics says, and the dashboard.
 
 mod access;
+mod dashboard;
 mod documentation;
 mod metrics;
 
