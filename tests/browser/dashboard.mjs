@@ -107,9 +107,8 @@ export class Clients {
     }), options);
   }
 
-  /** Tries with a token that is not valid. */
-  async connectInVain(node) {
-    const url = `${clientUrl(`http://${node.address}`, "mallory")}x`;
+  /** Waits until the node has refused this URL. */
+  async connectInVain(url) {
     await this.page.evaluate((url) => new Promise((resolve) => {
       new WebSocket(url).onclose = resolve;
     }), url);

@@ -7,6 +7,7 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { Clients, Operator, startCluster } from "./dashboard.mjs";
+import { clientUrl } from "./proxies/processes.mjs";
 import { repository, requireBinary } from "./server.mjs";
 import { launch, phone } from "./visitor.mjs";
 
@@ -22,7 +23,7 @@ const { cluster, clients, stop } = await stage();
 try {
   await talk(cluster, clients);
   const [first] = cluster.nodes;
-  const desktop = { viewport: { width: 1180, height: 640 } };
+  const desktop = { viewport: { width: 1180, height: 540 } };
   const light = await Operator.open(browser, first, desktop);
   const dark = await Operator.open(browser, first, { ...desktop, colorScheme: "dark", view: "#/connections" });
   const small = await Operator.open(browser, first, { ...phone, deviceScaleFactor: 2 });
@@ -32,13 +33,13 @@ try {
   await shot(dark, "connections-dark");
   await dark.row("connections-table", "grace").getByRole("link").click();
   await dark.fact("User", "grace").waitFor();
+  await dark.page.setViewportSize({ width: 1180, height: 720 });
   await shot(dark, "connection-dark");
   await shot(small, "phone");
-  for (const [view, name] of [["Groups", "groups"], ["Event handlers", "handlers"], ["Refusals", "refusals"]]) {
-    await light.choose(view);
-    await light.page.locator(`#${name}-table tbody tr`).first().waitFor();
-    await shot(light, name);
-  }
+  await light.page.setViewportSize({ width: 1180, height: 300 });
+  await light.choose("Refusals");
+  await light.page.locator("#refusals-table tbody tr").nth(2).waitFor();
+  await shot(light, "refusals");
   for (const operator of [light, dark, small]) operator.assertNoErrors();
 } finally {
   await stop();
@@ -46,9 +47,8 @@ try {
 
 /** The cluster, its event handler and its clients. */
 async function stage() {
-  const handler = createServer((request, response) => response.writeHead(request.url.includes("tea") ? 500 : 204, {
-    "webhook-allowed-origin": "*",
-  }).end()).listen(0, "127.0.0.1");
+  const answer = (_, response) => response.writeHead(204, { "webhook-allowed-origin": "*" }).end();
+  const handler = createServer(answer).listen(0, "127.0.0.1");
   await once(handler, "listening");
   const cluster = await startCluster({ TIELINE_EVENT_HANDLER: `http://127.0.0.1:${handler.address().port}/events` });
   const clients = await Clients.open(browser);
@@ -64,12 +64,22 @@ async function talk({ nodes }, clients) {
   for (const [n, name] of PEOPLE.entries()) {
     await clients.connect(nodes[n % 2], name, ROOMS.slice(0, 1 + (n % ROOMS.length)));
   }
-  await clients.connectInVain(nodes[1]);
+  await refused(nodes, clients);
   await clients.page.evaluate(() => setInterval(() => {
     const all = [...window.clients.values()];
     const { socket } = all[Math.floor(Math.random() * all.length)];
     socket.send(JSON.stringify({ type: "sendToGroup", group: "engines", dataType: "text", data: "hello" }));
   }, 20));
+}
+
+/** Clients that do not get in, each for another reason. */
+async function refused(nodes, clients) {
+  const urls = [
+    clientUrl(`http://${nodes[0].address}`, "ada").replace(/access_token=.*/u, ""),
+    `${clientUrl(`http://${nodes[1].address}`, "ada")}x`,
+    clientUrl(`http://${nodes[0].address}`, "ada").replace("/chat", "/devices"),
+  ];
+  for (const url of urls) await clients.connectInVain(url);
 }
 
 function shot({ page }, name) {

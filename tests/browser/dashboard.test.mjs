@@ -9,6 +9,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { Clients, Operator, startCluster, TOKEN } from "./dashboard.mjs";
+import { clientUrl } from "./proxies/processes.mjs";
 import { requireBinary } from "./server.mjs";
 import { launch, phone } from "./visitor.mjs";
 
@@ -103,7 +104,7 @@ test("who was refused by another node is shown with the reason", LIMIT, async (t
   const { second, clients, operator } = await stage(t);
   const person = await operator({ view: "#/refusals" });
   await person.page.getByText("Nobody has been refused.").waitFor();
-  await clients.connectInVain(second);
+  await clients.connectInVain(`${clientUrl(`http://${second.address}`, "mallory")}x`);
   const row = person.row("refusals-table", second.peers);
   await row.locator('[data-label="Address"]', { hasText: "127.0.0.1" }).waitFor();
   const reason = await row.locator('[data-label="Reason"]').textContent();

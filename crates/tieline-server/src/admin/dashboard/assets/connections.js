@@ -4,7 +4,7 @@ import { get } from "./api.js";
 import { byId, element, reconcile, setText } from "./dom.js";
 import { ago, bytes, count } from "./format.js";
 import { Poll } from "./poll.js";
-import { name, number, Table, text } from "./table.js";
+import { name, number, Table, whole } from "./table.js";
 
 // Without a user or a group, each node looks at all of its connections.
 const PERIOD_MS = 5_000;
@@ -23,8 +23,8 @@ export class Connections {
       name("Id", ({ id }) => id, connectionHref),
       name("User", ({ user }) => user),
       name("Hub", ({ hub }) => hub),
-      name("Address", ({ address }) => address),
-      text("Node", ({ node }) => node ?? ""),
+      whole("Address", ({ address }) => address ?? ""),
+      whole("Node", ({ node }) => node),
       number("Connected", ({ since }) => since ? ago(since) : "—"),
       number("Groups", (connection) => count(connection.group_count)),
       number("Waiting", (connection) => bytes(connection.queued_bytes)),

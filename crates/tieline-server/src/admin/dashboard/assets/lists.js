@@ -4,7 +4,7 @@ import { get } from "./api.js";
 import { byId } from "./dom.js";
 import { count, moment } from "./format.js";
 import { Poll } from "./poll.js";
-import { badge, name, number, Table, text } from "./table.js";
+import { badge, name, number, Table, whole } from "./table.js";
 
 const PERIOD_MS = 3_000;
 // Each node looks at all of its connections.
@@ -58,7 +58,7 @@ export const handlers = (reports) => new List({
     caption: "Event handlers",
     columns: [
       name("URL", ({ url }) => url),
-      text("Node", ({ node }) => node ?? ""),
+      whole("Node", ({ node }) => node),
       name("Hub", ({ hub }) => hub),
       badge("State", handlerState, handlerTone),
       number("Queued", ({ queued }) => count(queued)),
@@ -91,12 +91,12 @@ export const refusals = (reports) => new List({
   table: {
     caption: "Refusals",
     columns: [
-      text("Time", ({ at }) => moment(at), "time"),
+      whole("Time", ({ at }) => moment(at)),
       badge("What", ({ what }) => what.replaceAll("_", " "), () => "warn"),
       name("Reason", ({ reason }) => reason),
-      name("Address", ({ address }) => address),
+      whole("Address", ({ address }) => address ?? ""),
       name("Hub", ({ hub }) => hub),
-      text("Node", ({ node }) => node ?? ""),
+      whole("Node", ({ node }) => node),
     ],
     key: ({ node, at, what, address }, position) => JSON.stringify([node, at, what, address, position]),
     empty: "Nobody has been refused.",

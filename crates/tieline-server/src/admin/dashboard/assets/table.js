@@ -59,6 +59,9 @@ export const text = (label, value, className = "") => ({
   fill: (cell, row) => setText(cell, value(row)),
 });
 
+/** A column of addresses and times, which stay on one line where there is room. */
+export const whole = (label, value) => text(label, value, "whole");
+
 /** A column of numbers. */
 export const number = (label, value) => text(label, value, "number");
 
