@@ -3,8 +3,6 @@
 //! Owns their routes and response headers. Must not know what the pages do. Invariant: a page loads its own files only,
 //! and runs no inline code, whatever text gets into it.
 
-use std::sync::Arc;
-
 use axum::{
     Router,
     http::{HeaderName, HeaderValue, header},
@@ -36,8 +34,7 @@ const CSP: &str = "default-src 'self'; base-uri 'none'; form-action 'none'; fram
 
 /// The page at `/`, and its files.
 pub(crate) fn routes(index: String, assets: &'static [Asset]) -> Router {
-    let index: Arc<str> = index.into();
-    let page = move || async move { (headers("text/html"), Html(index.to_string())).into_response() };
+    let page = move || async move { (headers("text/html"), Html(index)).into_response() };
     let router = Router::new().route("/", get(page));
     assets.iter().fold(router, |router, asset| {
         let file = move || async move { (headers(asset.content_type), asset.text) };

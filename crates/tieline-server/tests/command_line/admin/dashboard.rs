@@ -16,7 +16,9 @@ fn it_needs_no_token_to_be_loaded_and_runs_only_its_own_files() {
     let (head, body) = page.split_once("\r\n\r\n").unwrap();
     assert!(head.contains("content-type: text/html"), "{head}");
     assert!(!body.contains("style=\"") && !body.contains(" onclick="));
-    let mut files: Vec<_> = named(body, "href=\"").chain(named(body, "src=\"")).collect();
+    let mut files: Vec<_> = named(body, "href=\"")
+        .chain(named(body, "src=\""))
+        .collect();
     files.retain(|file| file.contains('.'));
     assert!(files.contains(&"dashboard.js".into()), "{files:?}");
     while let Some(file) = files.pop() {
