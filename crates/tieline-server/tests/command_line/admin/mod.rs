@@ -1,6 +1,7 @@
 //! The admin port: who may use it, and what its page of metrics says.
 
 mod access;
+mod api;
 mod documentation;
 mod metrics;
 
