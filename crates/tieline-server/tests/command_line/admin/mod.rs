@@ -1,6 +1,7 @@
-//! The admin port: who may use it, what its page of metrics says, and the dashboard.
+//! The admin port: who may use it, what its page of metrics says, its API, and the dashboard.
 
 mod access;
+mod api;
 mod dashboard;
 mod documentation;
 mod metrics;
