@@ -96,6 +96,44 @@ fn what_can_be_passed_on_arrives_as_it_was_sent() {
 }
 
 #[test]
+fn metadata_of_a_client_goes_with_its_message_to_the_group() {
+    let server = serve(&[]);
+    let mut client = joined(&server);
+    for (sent, received) in [
+        (
+            r#""data":1,"metadata":{"Kind":"a \"b\"","n":""}"#,
+            r#""dataType":"json","data":1,"metadata":{"Kind":"a \"b\"","n":""}"#,
+        ),
+        (
+            r#""metadata":{"kind":"typing"}"#,
+            r#""dataType":"text","data":"","metadata":{"kind":"typing"}"#,
+        ),
+        (r#""data":1,"metadata":{}"#, r#""dataType":"json","data":1"#),
+        (
+            r#""data":1,"metadata":null"#,
+            r#""dataType":"json","data":1"#,
+        ),
+    ] {
+        client.send(&format!(r#"{{"type":"sendToGroup","group":"g",{sent}}}"#));
+        let message = format!(
+            r#"{{"type":"message","from":"group","group":"g","fromUserId":"ada",{received}}}"#
+        );
+        assert_eq!(client.text(), message);
+    }
+    for (id, metadata) in [(2, "[]"), (3, r#"{"n":1}"#), (4, r#"{"n":"\u00e9"}"#)] {
+        client.send(&format!(
+            r#"{{"type":"sendToGroup","group":"g","ackId":{id},"data":1,"metadata":{metadata}}}"#
+        ));
+        let failed = format!(r#"{{"type":"ack","ackId":{id},"success":false,"#);
+        let ack = client.text();
+        assert!(
+            ack.starts_with(&failed) && ack.contains("metadata"),
+            "{ack}"
+        );
+    }
+}
+
+#[test]
 fn the_last_of_duplicate_properties_counts() {
     let server = serve(&[]);
     let mut client = joined(&server);

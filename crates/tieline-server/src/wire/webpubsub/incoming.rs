@@ -6,8 +6,14 @@
 
 use std::borrow::Cow;
 
-use super::properties::{Properties, Property, PropertyError};
-use crate::app::payload::{DataType, InvalidData, Payload};
+use super::{
+    metadata::{self, MetadataError},
+    properties::{Properties, Property, PropertyError},
+};
+use crate::app::{
+    about::Metadata,
+    payload::{DataType, InvalidData, Payload},
+};
 
 /// A valid frame.
 #[derive(Debug)]
@@ -48,6 +54,7 @@ pub(super) enum Operation<'a> {
         group: Cow<'a, str>,
         no_echo: bool,
         payload: Payload,
+        metadata: Option<Metadata>,
     },
     /// An operation that is not supported, or one whose names or data cannot be passed on.
     Refused(String),
@@ -96,6 +103,12 @@ impl From<InvalidData> for FrameError {
             InvalidData::Mismatch => Self::Malformed(Malformed::Data(error)),
             error => Self::Refused(error.to_string()),
         }
+    }
+}
+
+impl From<MetadataError> for FrameError {
+    fn from(error: MetadataError) -> Self {
+        Self::Refused(error.to_string())
     }
 }
 
@@ -173,14 +186,22 @@ impl<'a> ClientFrame<'a> {
 }
 
 fn send_to_group<'a>(properties: &Properties<'a>) -> Result<Operation<'a>, FrameError> {
-    let Some(payload) = payload(properties)? else {
-        let why = "data is required and must not be null";
-        return Err(FrameError::Refused(why.into()));
+    let metadata = properties.json(Property::Metadata);
+    let metadata = metadata.map(metadata::parse).transpose()?.flatten();
+    let payload = match payload(properties)? {
+        Some(payload) => payload,
+        // What there is to say is in the metadata.
+        None if metadata.is_some() => Payload::text(""),
+        None => {
+            let why = "data is required and must not be null, unless there is metadata";
+            return Err(FrameError::Refused(why.into()));
+        }
     };
     Ok(Operation::SendToGroup {
         no_echo: properties.flag(Property::NoEcho)?.unwrap_or(false),
         group: properties.required(Property::Group)?,
         payload,
+        metadata,
     })
 }
 
