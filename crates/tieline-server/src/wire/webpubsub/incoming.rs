@@ -12,6 +12,7 @@ use super::{
 };
 use crate::app::{
     about::Metadata,
+    name::{self, InvalidName},
     payload::{DataType, InvalidData, Payload},
 };
 
@@ -112,6 +113,12 @@ impl From<MetadataError> for FrameError {
     }
 }
 
+impl From<InvalidName> for FrameError {
+    fn from(error: InvalidName) -> Self {
+        Self::Refused(error.to_string())
+    }
+}
+
 impl<'a> ClientFrame<'a> {
     /// Parses a text frame.
     pub(super) fn parse(text: &'a str) -> Result<Self, Malformed> {
@@ -135,10 +142,10 @@ impl<'a> ClientFrame<'a> {
         // The .NET SDK capitalizes what the others write in lower camel case.
         Ok(match &*kind.to_ascii_lowercase() {
             "joingroup" => request(Operation::JoinGroup {
-                group: properties.required(Property::Group)?,
+                group: group(properties)?,
             }),
             "leavegroup" => request(Operation::LeaveGroup {
-                group: properties.required(Property::Group)?,
+                group: group(properties)?,
             }),
             "sendtogroup" => match properties.json(Property::Stream) {
                 Some(stream) => {
@@ -199,10 +206,17 @@ fn send_to_group<'a>(properties: &Properties<'a>) -> Result<Operation<'a>, Frame
     };
     Ok(Operation::SendToGroup {
         no_echo: properties.flag(Property::NoEcho)?.unwrap_or(false),
-        group: properties.required(Property::Group)?,
+        group: group(properties)?,
         payload,
         metadata,
     })
+}
+
+/// The name of a group that there can be: a client that sends to another one would never learn that nobody gets it.
+fn group<'a>(properties: &Properties<'a>) -> Result<Cow<'a, str>, FrameError> {
+    let group = properties.required(Property::Group)?;
+    name::check(&group)?;
+    Ok(group)
 }
 
 fn event<'a>(properties: &Properties<'a>) -> Result<(Cow<'a, str>, Payload), FrameError> {
