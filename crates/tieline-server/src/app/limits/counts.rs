@@ -117,8 +117,8 @@ impl Limited {
         match (self, scope) {
             (Self::Messages | Self::Bytes, _) => &[Refused, SlowedDown, Closed],
             (Self::MessageSize | Self::Outbox, Scope::Client) => &[Closed],
-            (Self::Groups, Scope::Client) => &[Refused],
-            (Self::Connections, Scope::User | Scope::Address | Scope::Hub) => &[Refused],
+            (Self::Groups, Scope::Client)
+            | (Self::Connections, Scope::User | Scope::Address | Scope::Hub) => &[Refused],
             (Self::Connects, Scope::User | Scope::Address | Scope::Hub) => &[Refused, SlowedDown],
             _ => &[],
         }

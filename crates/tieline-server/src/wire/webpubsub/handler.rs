@@ -9,11 +9,12 @@ use std::{sync::Arc, time::Duration};
 
 use tieline::{
     Bytes, CloseCode, CloseFrame, CloseReason, Cluster, Connection, ExcessVerdict, Frame, Handler,
-    JoinError, Message, ProtocolError, RequestError,
+    JoinError, Message, RequestError,
 };
 
 use super::{
     client::{self, Client, Language, SimpleMode, TargetGroup},
+    cuts,
     dispatcher::{Dispatcher, ReplyTo},
     incoming::{ClientFrame, Operation},
     outgoing,
@@ -21,16 +22,16 @@ use super::{
 };
 use crate::{
     app::{
+        about::Metadata,
         client_data::SharedClientData,
         events::{
             Admission, ConnectError, ConnectRequest, Events, GroupChange, OperationError, UserEvent,
         },
         hubs::HubHandle,
         inspection::{self, Inspector},
-        limits::counts::{Action, Limited, Scope},
+        limits::counts::{Action, Limited},
         operations,
         payload::Payload,
-        refusals::What,
         role::Permission,
         send::send_to_group,
     },
@@ -102,7 +103,7 @@ impl<E: Events> Handler for WebPubSub<E> {
             (Language::Simple(SimpleMode::SendToGroup(target)), message) => {
                 let payload = Payload::from_message(&message);
                 let TargetGroup { group, no_echo } = &**target;
-                let sent = sender.send_to_group(group, *no_echo, &payload);
+                let sent = sender.send_to_group(group, *no_echo, &payload, None);
                 // Without acks, nothing else says that the message went nowhere.
                 if let Err(error) = sent {
                     close(connection, CloseCode::POLICY_VIOLATION, &error.message);
@@ -118,8 +119,7 @@ impl<E: Events> Handler for WebPubSub<E> {
         reason: CloseReason,
     ) {
         METRICS.client_left(client.hub.name().as_str(), WIRE, client.kind(connection));
-        count_close(&client.hub, connection, &reason);
-        note_cut(&client.hub, connection, &reason);
+        cuts::closed(&client.hub, connection, &reason);
         let session = &mut client.session;
         self.events.disconnected(connection, session, reason);
     }
@@ -297,7 +297,8 @@ impl<E: Events> WebPubSub<E> {
                 group,
                 no_echo,
                 payload,
-            } => sender.send_to_group(&group, no_echo, &payload)?,
+                metadata,
+            } => sender.send_to_group(&group, no_echo, &payload, metadata.as_ref())?,
             Operation::Refused(why) => {
                 return Err(OperationError {
                     name: "BadRequest",
@@ -320,7 +321,7 @@ impl Sender<'_> {
         };
         let is_new = joined.map_err(|error| {
             if let JoinError::TooMany(_) = error {
-                count(self.hub, self.connection, Limited::Groups, Action::Refused);
+                cuts::count(self.hub, self.connection, Limited::Groups, Action::Refused);
             }
             OperationError {
                 name: "BadRequest",
@@ -344,10 +345,11 @@ impl Sender<'_> {
         group: &str,
         no_echo: bool,
         payload: &Payload,
+        metadata: Option<&Metadata>,
     ) -> Result<(), OperationError> {
         client::check(self.data, Permission::SendToGroup, group)?;
         let cluster = self.hub.cluster();
-        send_to_group(cluster, self.connection, group, no_echo, payload);
+        send_to_group(cluster, self.connection, group, no_echo, payload, metadata);
         Ok(())
     }
 }
@@ -365,43 +367,6 @@ fn refusal_of(frame: ClientFrame<'_>) -> Option<Frame> {
         ClientFrame::Stream(id) => Some(outgoing::stream_unsupported(&id)),
         ClientFrame::Ignored => None,
     }
-}
-
-/// Counts a close for a limit of the library. What is sent too fast was counted when it came.
-fn count_close(hub: &HubHandle, connection: &Connection, reason: &CloseReason) {
-    let limited = match reason {
-        CloseReason::SlowConsumer => Limited::Outbox,
-        CloseReason::Protocol(
-            ProtocolError::MessageTooBig { .. } | ProtocolError::TooManyFragments { .. },
-        ) => Limited::MessageSize,
-        _ => return,
-    };
-    count(hub, connection, limited, Action::Closed);
-}
-
-/// Keeps, for operators, who was cut off for what it did or did not do.
-fn note_cut(hub: &HubHandle, connection: &Connection, reason: &CloseReason) {
-    if matches!(
-        reason,
-        CloseReason::SlowConsumer
-            | CloseReason::Silent
-            | CloseReason::Unfinished
-            | CloseReason::TooFast
-            | CloseReason::Protocol(_)
-            | CloseReason::Panic
-    ) {
-        let address = connection.remote_addr().map(|address| address.ip());
-        let (reason, hub_name) = (reason.to_string(), hub.name().as_str());
-        let refusals = hub.refusals();
-        refusals.add(What::ConnectionCut, &reason, hub_name, address);
-    }
-}
-
-fn count(hub: &HubHandle, connection: &Connection, limited: Limited, action: Action) {
-    let who = format_args!("hub {}, client {}", hub.name(), connection.id()).to_string();
-    hub.quotas()
-        .counts
-        .count(Scope::Client, limited, action, &who);
 }
 
 fn close(connection: &Connection, code: CloseCode, why: &str) {
