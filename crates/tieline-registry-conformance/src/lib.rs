@@ -88,6 +88,11 @@
 //! | `interleavings::foreign_writes` | legacy nodes can share the registry |
 //! | `interleavings::model` | the orders of events that break the protocol without one of its rules |
 //! | `interleavings::random` | random orders of all these steps converge |
+//! | `presence::terms` | rosters are right when puts are late, nodes crash or drain, and the registry stands still |
+//! | `presence::losses` | the nodes repair rosters that were lost, and tell nobody to have gone who is there |
+//! | `presence::followers` | a follower is told each transition once, and the dispatcher leaves none out |
+//! | `presence::random` | random orders of puts converge |
+//! | `presence::contract` | the contract of each method of `Rosters` |
 //!
 //! The documentation of each scenario, above its function in the source, states its order of
 //! events.
@@ -113,6 +118,7 @@ mod expect;
 mod harness;
 mod interleavings;
 mod memory;
+mod presence;
 mod readme;
 mod report;
 mod simulation;
