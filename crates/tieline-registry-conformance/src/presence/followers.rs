@@ -12,7 +12,7 @@ use crate::{
 const MANY: usize = 2_500;
 
 async fn crowd(harness: &dyn RegistryHarness) -> Result<Stage<'_>, Skipped> {
-    let mut stage = Stage::new(harness).await?;
+    let mut stage = Stage::with_long_leases(harness, 6).await?;
     stage.most = 0;
     for number in 0..MANY {
         stage.connect(NODE_A, &format!("user {number}"));
@@ -85,7 +85,7 @@ pub(crate) async fn followed_ahead_of_the_reader(harness: &dyn RegistryHarness) 
 
 /// More transitions than the journal keeps. A follower that slept must get all of them, or be told that it cannot.
 pub(crate) async fn journal_trimmed(harness: &dyn RegistryHarness) -> ScenarioResult {
-    let mut stage = Stage::new(harness).await?;
+    let mut stage = Stage::with_long_leases(harness, 6).await?;
     stage.follow(NODE_B);
     stage.catch_up(NODE_B).await;
     let users: Vec<_> = (0..512).map(|number| format!("user {number}")).collect();

@@ -113,29 +113,26 @@ impl Stage<'_> {
 
     /// What is not as it must be at rest.
     async fn wrong(&mut self) -> Option<String> {
-        let here: BTreeSet<Arc<str>> = self
-            .nodes
-            .iter()
-            .flat_map(|node| node.users.clone())
-            .collect();
+        let users = self.nodes.iter().flat_map(|node| node.users.clone());
+        let here: BTreeSet<Arc<str>> = users.collect();
         let members = self.members(&lobby()).await;
         if members != here {
-            return Some(format!(
-                "I1: the registry has {members:?} in the roster, and {here:?} are here"
-            ));
+            let difference = difference(&members, &here);
+            return Some(format!("I1: the roster is not who is here: {difference}"));
         }
         for (number, node) in self.nodes.iter().enumerate() {
             let told: BTreeSet<_> = node.told.keys().cloned().collect();
             if node.follows && told != here {
+                let difference = difference(&told, &here);
                 return Some(format!(
-                    "I1: node {number} shows {told:?}, and {here:?} are here"
+                    "I1: node {number} does not show who is here: {difference}"
                 ));
             }
         }
         if self.auditor.members != here {
-            let replayed = &self.auditor.members;
+            let difference = difference(&self.auditor.members, &here);
             return Some(format!(
-                "I2: the journal tells {replayed:?}, and {here:?} are here"
+                "I2: the journal does not tell who is here: {difference}"
             ));
         }
         None
@@ -192,4 +189,13 @@ impl Stage<'_> {
             }
         }
     }
+}
+
+/// The users whom one set has too many, and those whom it lacks: some of them.
+fn difference(found: &BTreeSet<Arc<str>>, here: &BTreeSet<Arc<str>>) -> String {
+    let some = |one: &BTreeSet<Arc<str>>, other: &BTreeSet<Arc<str>>| {
+        one.difference(other).take(10).cloned().collect::<Vec<_>>()
+    };
+    let (too_many, missing) = (some(found, here), some(here, found));
+    format!("{too_many:?} are too many, {missing:?} are missing")
 }

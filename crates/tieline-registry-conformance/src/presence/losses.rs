@@ -211,7 +211,7 @@ pub(crate) async fn settled_behind(harness: &dyn RegistryHarness) -> ScenarioRes
 
 /// Entering everybody again takes longer than a lease: the registry must hold until it is done.
 pub(crate) async fn reentry_longer_than_hold(harness: &dyn RegistryHarness) -> ScenarioResult {
-    let mut stage = Stage::with_lease(harness, harness.lease() * 6).await?;
+    let mut stage = Stage::with_long_leases(harness, 6).await?;
     for number in 0..12 {
         stage.connect(NODE_A, &format!("user {number}"));
     }

@@ -30,6 +30,8 @@ pub(super) struct Stage<'a> {
     pub(super) harness: &'a dyn RegistryHarness,
     pub(super) registry: Arc<dyn Registry>,
     pub(super) lease: Duration,
+    /// The time after which a lease has certainly run out.
+    pub(super) expiry: Duration,
     /// The nodes' clock.
     pub(super) now: Duration,
     pub(super) nodes: Vec<Node>,
@@ -81,22 +83,25 @@ pub(super) fn lobby() -> RosterName {
 impl<'a> Stage<'a> {
     /// Two nodes, each with a term, on a registry that holds nobody any more.
     pub(super) async fn new(harness: &'a dyn RegistryHarness) -> Result<Stage<'a>, Skipped> {
-        Self::with_lease(harness, harness.lease()).await
+        Self::with_long_leases(harness, 2).await
     }
 
-    /// With a lease that leaves more time between two steps.
-    pub(super) async fn with_lease(
+    /// With leases that are so many times as long as those of the harness. A registry that nobody has beaten for half
+    /// a lease seems to have stood still: on a busy machine, steps that take long need long ones.
+    pub(super) async fn with_long_leases(
         harness: &'a dyn RegistryHarness,
-        lease: Duration,
+        times: u32,
     ) -> Result<Stage<'a>, Skipped> {
         let registry = harness.registry().await;
         if registry.rosters().is_none() {
             return Err(Skipped::new("the registry has no rosters"));
         }
+        let lease = harness.lease() * times;
         let mut stage = Stage {
             harness,
             registry,
             lease,
+            expiry: harness.expiry() * times,
             now: Duration::ZERO,
             nodes: vec![Node::new(lease), Node::new(lease)],
             most: 512,

@@ -172,7 +172,7 @@ impl Stage<'_> {
     /// have stood still.
     pub(super) async fn expire_all_but(&mut self, node: usize) {
         let step = self.lease / 6;
-        let mut left = self.harness.expiry() + self.lease;
+        let mut left = self.expiry + self.lease / 2;
         while left > step {
             self.pass(step).await;
             self.beat(node).await;
@@ -184,7 +184,7 @@ impl Stage<'_> {
     /// one that ends leases by a clock of its own cannot be stopped here, and to it the nodes were away.
     pub(super) async fn stand_still(&mut self) -> bool {
         let before = self.members(&lobby()).await;
-        self.pass(self.harness.expiry()).await;
+        self.pass(self.expiry).await;
         let stood = self.members(&lobby()).await == before;
         if !stood {
             self.forgive();

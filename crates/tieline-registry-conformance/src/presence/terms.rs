@@ -63,7 +63,7 @@ pub(crate) async fn term_opened_again(harness: &dyn RegistryHarness) -> Scenario
 
 /// A's term runs out with more entries than are removed at once. It beats between two chunks: the term must be over.
 pub(crate) async fn beat_between_chunks(harness: &dyn RegistryHarness) -> ScenarioResult {
-    let mut stage = Stage::new(harness).await?;
+    let mut stage = Stage::with_long_leases(harness, 4).await?;
     stage.follow(NODE_B);
     for number in 0..600 {
         stage.connect(NODE_A, &format!("user {number}"));

@@ -38,8 +38,9 @@ use crate::{cluster::Cluster, hub::Namespace};
 /// [`namespace`](Self::namespace). When the last clone is dropped, what this node has entered stays until its lease
 /// and the [grace](PresenceConfig::grace) have run out; [`drain`](Self::drain) is the end in order.
 ///
-/// Costs one request to the registry for all that comes and goes while the one before is answered, 5 to 7 µs of Redis
-/// for each user; two small requests a second while idle, and one every 50 ms while anybody follows on this node.
+/// Costs one request to the registry for all that comes and goes while the one before is answered, 4 µs of Redis for
+/// each user in a crowd and 12 µs for one alone; two small requests a second while idle, and one every 50 ms while
+/// anybody follows on this node. A member with 40 bytes of information takes 180 bytes of Redis.
 ///
 /// ```
 /// use std::sync::Arc;
