@@ -38,3 +38,6 @@ pub use self::{
     slot::{Settled, Verdict},
     table::RosterTable,
 };
+
+#[cfg(test)]
+mod tests;
