@@ -8,6 +8,10 @@ default:
 quick:
     ./test.sh --quick
 
+# What is checked before a release: the parts at the end
+release:
+    ./test.sh --release
+
 # The source code is formatted (cargo fmt)
 format:
     ./test.sh format
@@ -19,6 +23,10 @@ clippy:
 # Unit, property, differential, integration and fault tests
 tests:
     ./test.sh tests
+
+# Tests that take minutes in real time
+slow:
+    ./test.sh slow
 
 # The examples in the documentation comments, the READMEs and docs/
 doctests:
@@ -75,3 +83,35 @@ browser:
 # The official client in Chromium behind HAProxy and nginx
 proxies:
     ./test.sh proxies
+
+# The alerts and the dashboard, asked of a real Prometheus that scrapes two nodes
+prometheus:
+    ./test.sh prometheus
+
+# The program as it is released (profile dist)
+dist:
+    ./test.sh dist
+
+# Memory and start of an idle node, size of the program
+smallest:
+    ./test.sh smallest
+
+# The Debian package: install, run, upgrade, purge; its systemd unit
+deb:
+    ./test.sh deb
+
+# The container image: build, contents, a node with its health check
+image:
+    ./test.sh image
+
+# The Helm chart: helm, the types of Kubernetes, the configuration of each pod
+chart:
+    ./test.sh chart
+
+# The crates as they would be published, compiled from their archives
+publish:
+    ./test.sh publish
+
+# The public API is compatible with that of the last release
+semver:
+    ./test.sh semver

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Run all tests of the project, and report at the end what ran.
 #
-#   ./test.sh              run everything; install missing Debian packages if permitted
+#   ./test.sh              run all daily parts; install missing Debian packages if permitted
 #   ./test.sh --quick      run the format check, the lints and the Rust tests
+#   ./test.sh --release    run what is checked before a release: the packages, and what needs a long build
 #   ./test.sh PART...      run only these parts, and the build if they need it
-#   ./test.sh --list       list the parts
+#   ./test.sh --list       list the parts; with --release, those of a release
 #
 # A part that fails does not stop the others. The output of each part is in
 # target/test-logs. With CI=true, a part that cannot run counts as failed.
@@ -17,6 +18,7 @@ format          60    -                     the source code is formatted (cargo 
 clippy          1200  -                     lints, with warnings denied
 tests           1800  servers               unit, property, differential, integration and fault tests
 doctests        900   -                     the examples in the documentation comments, the READMEs and docs/
+slow            900   -                     tests that take minutes in real time
 docs            900   -                     the API documentation builds without warnings
 api             900   python                the public API names no types of dependencies except those allowed
 package         300   python                the crates can be packaged, with complete metadata
@@ -24,14 +26,26 @@ deny            900   -                     licences, banned crates and sources 
 model           600   -                     the protocols of registry and presence, explored over all orders of events within small bounds
 build           1800  -                     programs and examples in the release profile
 interop-node    600   build,node,servers    Node: ws, the official Web PubSub clients, event handler and SDK for backends
-interop-python  600   build,python,servers  Python: websockets, the official Web PubSub client and SDK for backends, boto3
+interop-python  600   build,python,servers  Python: websockets, the official Web PubSub client and SDK for backends, also with async, boto3
 interop-java    600   build,node,servers,java  Java: the official Web PubSub SDK for backends
 autobahn        1500  build,python,apt      the Autobahn|Testsuite: sections 1 to 7, 9, 10, 12 and 13
 bench           600   build,servers,python  short runs of the measurements in docs/benchmarks.md; fails below half of a goal
 browser         600   build,node,chromium   the demo page in headless Chromium
 proxies         600   build,node,chromium,servers,proxies  the official client in Chromium behind HAProxy and nginx
+prometheus      300   build,python,servers,prometheus  the alerts and the dashboard, asked of a real Prometheus that scrapes two nodes
 '
 QUICK=(format clippy tests doctests)
+
+# The same for --release.
+RELEASE_PARTS='
+dist            3600  -                     the program as it is released (profile dist)
+smallest        300   dist,python,binutils  memory and start of an idle node, size of the program
+deb             1200  dist,python,root,debian  the Debian package: install, run, upgrade, purge; its systemd unit
+image           1200  dist,python,root,debian,buildah  the container image: build, contents, a node with its health check
+chart           1200  dist,go               the Helm chart: helm, the types of Kubernetes, the configuration of each pod
+publish         3600  -                     the crates as they would be published, compiled from their archives
+semver          3600  semver                the public API is compatible with that of the last release
+'
 
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}
 export CARGO_TERM_COLOR=never
@@ -59,6 +73,8 @@ part_clippy() {
     done
 }
 part_tests() { cargo test "${ALL[@]}" --lib --bins --tests --no-fail-fast; }
+# Those that are ignored otherwise.
+part_slow() { cargo test "${ALL[@]}" --tests --no-fail-fast -- --ignored; }
 part_doctests() { cargo test "${ALL[@]}" --doc --no-fail-fast; }
 # Only the libraries: the server's documentation comments are the text of its --help.
 # With the flags of docs.rs, so that items show the feature they need.
@@ -123,6 +139,41 @@ part_interop_java() {
     TIELINE_JAVA_LIBRARY=$folder/library node --test --test-reporter=spec tests/interop/java/*.test.mjs
 }
 
+# ---- the parts of a release
+
+part_dist() {
+    cargo build --profile dist "${LOCKED[@]}" -p tieline-server --bin tieline
+    ls -l "$CARGO_TARGET_DIR/dist/tieline"
+}
+
+release_test() { python3 -B -m unittest discover --verbose -s tests/release -p "$1"; }
+
+part_smallest() { release_test test_smallest.py; }
+
+part_deb() {
+    command -v cargo-deb >/dev/null || cargo install --locked --debug cargo-deb --root "$TOOLS"
+    rm -rf "$CARGO_TARGET_DIR/debian"
+    packaging/deb/build.sh
+    release_test test_deb.py
+}
+
+part_image() { release_test test_image.py; }
+
+# helm is a tool of the Go module, so its version is in go.mod.
+part_chart() { (cd tests/release/chart && TIELINE_BIN=$CARGO_TARGET_DIR/dist/tieline go test -count=1 -v .); }
+
+# The archives are compiled with each other, as users will get them.
+part_publish() { cargo publish --dry-run "${LOCKED[@]}" --workspace --allow-dirty; }
+
+part_semver() {
+    local last
+    last=$(last_release) || { echo "no release before this commit: nothing to compare with"; return; }
+    cargo semver-checks --workspace --exclude tieline-server --exclude tieline-bench --all-features --baseline-rev "$last"
+}
+last_release() { git describe --tags --abbrev=0 --match 'v*' HEAD^ 2>/dev/null; }
+
+# ---- the daily parts that need more than Rust
+
 part_autobahn() {
     venv # for its pip, which Debian does not install by default
     PATH=$VENV/bin:$PATH tests/autobahn/run.py
@@ -140,6 +191,11 @@ part_proxies() {
     TIELINE_BIN=$CARGO_TARGET_DIR/release/tieline node --test --test-reporter=spec tests/browser/proxies/*.test.mjs
 }
 
+part_prometheus() {
+    TIELINE_BIN=$CARGO_TARGET_DIR/release/tieline \
+        python3 -B -m unittest discover --buffer --verbose -s tests/prometheus
+}
+
 # ---- requirements
 
 node_is() { command -v npm >/dev/null && node -e "process.exit(parseInt(process.versions.node) < $1 ? 1 : 0)" 2>/dev/null; }
@@ -150,8 +206,16 @@ have_chromium() { command -v "${CHROMIUM:-chromium}" >/dev/null; }
 have_servers() { command -v redis-server >/dev/null && command -v redis-sentinel >/dev/null && command -v etcd >/dev/null; }
 # The Debian packages put them where only root looks.
 have_proxies() { [[ -x /usr/sbin/nginx && -x /usr/sbin/haproxy ]] && command -v openssl >/dev/null; }
+have_prometheus() { command -v prometheus >/dev/null && command -v promtool >/dev/null; }
+have_root() { ((EUID == 0)); }
+have_debian() { command -v mmdebstrap >/dev/null && command -v strace >/dev/null && command -v systemd-analyze >/dev/null; }
+have_buildah() { command -v buildah >/dev/null; }
+have_binutils() { command -v readelf >/dev/null; }
+have_go() { command -v go >/dev/null && (cd tests/release/chart && go list -m >/dev/null 2>&1); }
+have_semver() { command -v cargo-semver-checks >/dev/null || ! last_release >/dev/null; }
 have_apt() { command -v apt-get >/dev/null && command -v dpkg >/dev/null; }
 have_build() { [[ ${RESULT[build]:-} == ok ]]; }
+have_dist() { [[ ${RESULT[dist]:-} == ok ]]; }
 have_-() { true; }
 
 declare -A WHY=(
@@ -161,8 +225,16 @@ declare -A WHY=(
     [chromium]="Chromium is missing (Debian: chromium)"
     [servers]="Redis or etcd is missing (Debian: redis-server redis-sentinel etcd-server)"
     [proxies]="nginx, HAProxy or OpenSSL is missing (Debian: nginx haproxy openssl)"
+    [prometheus]="Prometheus is missing (Debian: prometheus)"
     [apt]="apt-get is missing, and the test suite comes from Debian packages"
     [build]="the release build failed"
+    [dist]="the build of the profile dist failed"
+    [root]="it needs root, for the Debian that it makes"
+    [debian]="mmdebstrap, strace or systemd-analyze is missing (Debian: mmdebstrap strace systemd)"
+    [buildah]="buildah is missing (Debian: buildah)"
+    [binutils]="readelf is missing (Debian: binutils)"
+    [go]="Go is missing, or older than tests/release/chart/go.mod says"
+    [semver]="cargo-semver-checks is missing (cargo install cargo-semver-checks)"
 )
 
 # Install the Debian packages that the selected parts need.
@@ -174,6 +246,10 @@ install_missing() {
     [[ $needs == *" java "* ]] && ! have_java && packages+=(default-jdk-headless maven)
     [[ $needs == *" servers "* ]] && ! have_servers && packages+=(redis-server redis-sentinel etcd-server)
     [[ $needs == *" proxies "* ]] && ! have_proxies && packages+=(nginx haproxy openssl)
+    [[ $needs == *" prometheus "* ]] && ! have_prometheus && packages+=(prometheus)
+    [[ $needs == *" debian "* ]] && ! have_debian && packages+=(mmdebstrap strace systemd)
+    [[ $needs == *" buildah "* ]] && ! have_buildah && packages+=(buildah)
+    [[ $needs == *" binutils "* ]] && ! have_binutils && packages+=(binutils)
     if ((${#packages[@]} == 0)) || ! have_apt; then return 0; fi
     if ((EUID != 0)); then
         as=(sudo -n)
@@ -188,11 +264,12 @@ install_missing() {
 # ---- execution
 
 declare -A LIMIT NEEDS ABOUT RESULT TIME
-ORDER=()
+DAILY=() RELEASE=()
 while read -r name limit needs about; do
     [[ -n $name ]] || continue
-    ORDER+=("$name") LIMIT[$name]=$limit NEEDS[$name]=${needs//,/ } ABOUT[$name]=$about
-done <<<"$PARTS"
+    LIMIT[$name]=$limit NEEDS[$name]=${needs//,/ } ABOUT[$name]=$about
+    if [[ $PARTS == *$'\n'"$name "* ]]; then DAILY+=("$name"); else RELEASE+=("$name"); fi
+done <<<"$PARTS$RELEASE_PARTS"
 
 run() {
     local name=$1 need log=$LOGS/$1.log start=$SECONDS status=0
@@ -245,14 +322,18 @@ summary() {
 }
 
 main() {
-    local chosen=() name wanted
+    local chosen=() listed=("${DAILY[@]}") name wanted
     case ${1:-} in
         --inside) set -e; "part_${2//-/_}"; return ;;
-        --list) for name in "${ORDER[@]}"; do printf '%-15s %s\n' "$name" "${ABOUT[$name]}"; done; return ;;
+        --list)
+            [[ ${2:-} != --release ]] || listed=("${RELEASE[@]}")
+            for name in "${listed[@]}"; do printf '%-15s %s\n' "$name" "${ABOUT[$name]}"; done
+            return ;;
         --quick) wanted=" ${QUICK[*]} " ;;
+        --release) wanted=" ${RELEASE[*]} " ;;
         -*) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' test.sh; exit 2 ;;
         '')
-            wanted=" ${ORDER[*]} "
+            wanted=" ${DAILY[*]} "
             # Building cargo-deny takes minutes, so do it only on request.
             command -v cargo-deny >/dev/null || {
                 wanted=${wanted/ deny / }
@@ -261,11 +342,11 @@ main() {
         *)
             wanted=" $* "
             for name; do
-                [[ -n ${LIMIT[$name]:-} ]] || { echo "unknown part: $name; ./test.sh --list shows all parts" >&2; exit 2; }
-                [[ ${NEEDS[$name]} != build* ]] || wanted+="build "
+                [[ -n ${LIMIT[$name]:-} ]] || { echo "unknown part: $name; ./test.sh --list [--release] shows all parts" >&2; exit 2; }
+                case ${NEEDS[$name]} in build* | dist*) wanted+="${NEEDS[$name]%% *} " ;; esac
             done ;;
     esac
-    for name in "${ORDER[@]}"; do [[ $wanted == *" $name "* ]] && chosen+=("$name"); done
+    for name in "${DAILY[@]}" "${RELEASE[@]}"; do [[ $wanted == *" $name "* ]] && chosen+=("$name"); done
 
     mkdir -p "$LOGS"
     trap '[[ -z ${RUNNING:-} ]] || kill "$RUNNING"; exit 130' INT TERM

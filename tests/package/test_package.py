@@ -71,11 +71,39 @@ class Repository(unittest.TestCase):
         self.assertEqual(channel, f"{minimum}.0")
 
     def test_the_justfile_has_a_recipe_for_each_part(self):
-        parts = [line.split()[0] for line in output("./test.sh", "--list").splitlines()]
+        lists = output("./test.sh", "--list") + output("./test.sh", "--list", "--release")
+        parts = [line.split()[0] for line in lists.splitlines()]
         justfile = (ROOT / "justfile").read_text()
         recipes = re.findall(r"^([a-z-]+):\n    (.+)$", justfile, re.MULTILINE)
-        expected = [("default", "@just --list --unsorted"), ("quick", "./test.sh --quick")]
+        expected = [("default", "@just --list --unsorted")]
+        expected += [(name, f"./test.sh --{name}") for name in ("quick", "release")]
         self.assertEqual(recipes, expected + [(part, f"./test.sh {part}") for part in parts])
+
+    def test_contributing_describes_each_part(self):
+        contributing = (ROOT / "CONTRIBUTING.md").read_text()
+        for line in (output("./test.sh", "--list") + output("./test.sh", "--list", "--release")).splitlines():
+            with self.subTest(line):
+                self.assertIn(f"`{line.split()[0]}`", contributing)
+
+    def test_the_changelog_has_the_changes_of_the_version(self):
+        version = toml("Cargo.toml")["workspace"]["package"]["version"]
+        headings = re.findall(r"^## \[([^]]+)\](?: - (\d{4}-\d{2}-\d{2}))?$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+        self.assertEqual(headings[0], ("Unreleased", ""))
+        released = dict(headings[1:])
+        self.assertTrue(all(released.values()), "each release has its date")
+        # A version that is tagged has a section; one that is not may have its changes below Unreleased.
+        tags = output("git", "tag", "--list", "v*").split()
+        if f"v{version}" in tags:
+            self.assertIn(version, released)
+
+    def test_all_crates_and_the_chart_have_one_version(self):
+        version = toml("Cargo.toml")["workspace"]["package"]["version"]
+        self.assertEqual({package["version"] for package in packages()}, {version})
+        dependencies = toml("Cargo.toml")["workspace"]["dependencies"]
+        own = {name: entry["version"] for name, entry in dependencies.items() if isinstance(entry, dict) and "path" in entry and "version" in entry}
+        self.assertEqual(set(own.values()), {version}, own)
+        chart = (ROOT / "packaging/helm/tieline/Chart.yaml").read_text()
+        self.assertEqual(set(re.findall(r"^(?:appV|v)ersion: (.+)$", chart, re.MULTILINE)), {version})
 
 
 if __name__ == "__main__":

@@ -62,6 +62,7 @@ pub use self::{
     floor::{Floor, floor},
     progress::Progress,
     run::{run, run_with},
+    tls::unverified_tls,
     url::UrlError,
     validate::PlanError,
     workers::worker,

@@ -15,21 +15,35 @@ use rustls::{
 
 /// The settings of all sessions: the root certificates of the machine, or no verification if `insecure`.
 pub(crate) fn config(insecure: bool) -> anyhow::Result<Arc<ClientConfig>> {
+    if insecure {
+        return Ok(unverified_tls()?);
+    }
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()?;
-    let mut config = if insecure {
-        builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(NoVerifier(provider)))
-            .with_no_client_auth()
-    } else {
-        builder
-            .with_root_certificates(roots()?)
-            .with_no_client_auth()
-    };
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots()?)
+        .with_no_client_auth();
+    Ok(http1(config))
+}
+
+/// TLS without verification of the server, for those who ask a server on this machine and send no secret.
+///
+/// # Errors
+///
+/// If the provider of cryptography lacks the versions of TLS, which it does not.
+pub fn unverified_tls() -> Result<Arc<ClientConfig>, Error> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(NoVerifier(provider)))
+        .with_no_client_auth();
+    Ok(http1(config))
+}
+
+fn http1(mut config: ClientConfig) -> Arc<ClientConfig> {
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
+    Arc::new(config)
 }
 
 fn roots() -> anyhow::Result<RootCertStore> {

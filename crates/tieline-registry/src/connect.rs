@@ -74,7 +74,7 @@ pub async fn connect_with(
         _ if ETCD.contains(&scheme) => Box::pin(etcd(url, prefix, tls)).await,
         _ => {
             let _ = (prefix, tls);
-            let known = [REDIS, ETCD].concat().join(", ");
+            let known = schemes().collect::<Vec<_>>().join(", ");
             let why = if known.is_empty() {
                 "this build has no registry with a URL; enable the feature redis or etcd".to_owned()
             } else {
@@ -89,7 +89,18 @@ pub async fn connect_with(
     }
 }
 
-/// The schemes that this build supports.
+/// The schemes of URLs that this build can connect to, which depend on its features.
+///
+/// ```
+/// let url = "redis://127.0.0.1:6379";
+/// let scheme = url.split_once("://").map(|(scheme, _)| scheme);
+/// let is_known = scheme.is_some_and(|scheme| tieline_registry::schemes().any(|known| known == scheme));
+/// # assert_eq!(is_known, cfg!(feature = "redis"));
+/// ```
+pub fn schemes() -> impl Iterator<Item = &'static str> {
+    REDIS.iter().chain(ETCD).copied()
+}
+
 const REDIS: &[&str] = if cfg!(feature = "redis") {
     &[
         "redis",

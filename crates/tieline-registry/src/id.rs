@@ -87,16 +87,19 @@ impl ClientId {
     }
 
     /// The name, without its namespace.
+    #[inline]
     pub fn as_str(&self) -> &str {
         split(&self.0).1
     }
 
     /// The namespace; [`DEFAULT_NAMESPACE`] unless another one was named.
+    #[inline]
     pub fn namespace(&self) -> &str {
         split(&self.0).0
     }
 
     /// The text that is this id's alone in all namespaces: in the default one, the name.
+    #[inline]
     pub fn key(&self) -> &str {
         &self.0
     }
@@ -105,6 +108,7 @@ impl ClientId {
 impl Deref for ClientId {
     type Target = str;
 
+    #[inline]
     fn deref(&self) -> &str {
         self.as_str()
     }
@@ -160,6 +164,7 @@ pub enum NameError {
 ///
 /// # Errors
 /// The name cannot be used.
+#[inline]
 pub fn check(name: &str) -> Result<(), NameError> {
     match name.len() {
         0 => Err(NameError::Empty),
@@ -173,6 +178,7 @@ pub fn check(name: &str) -> Result<(), NameError> {
 ///
 /// # Errors
 /// The namespace cannot be used.
+#[inline]
 pub fn check_namespace(namespace: &str) -> Result<(), NameError> {
     if namespace.len() > MAX_NAMESPACE || namespace.contains(MARK) {
         return Err(NameError::Namespace);
@@ -181,23 +187,34 @@ pub fn check_namespace(namespace: &str) -> Result<(), NameError> {
 }
 
 /// The key of a valid name in a valid namespace.
+#[inline]
 pub fn key<'a>(namespace: &str, name: &'a str) -> Cow<'a, str> {
     if namespace == DEFAULT_NAMESPACE {
         return Cow::Borrowed(name);
     }
+    Cow::Owned(key_in(namespace, name))
+}
+
+fn key_in(namespace: &str, name: &str) -> String {
     let mut key = String::with_capacity(namespace.len() + name.len() + 2);
     key.push(MARK);
     key.push_str(namespace);
     key.push(MARK);
     key.push_str(name);
-    Cow::Owned(key)
+    key
 }
 
 /// The namespace and the name of a key.
+#[inline]
 pub fn split(key: &str) -> (&str, &str) {
-    let in_namespace = key
-        .strip_prefix(MARK)
-        .and_then(|rest| rest.split_once(MARK));
+    if key.starts_with(MARK) {
+        return split_marked(key);
+    }
+    (DEFAULT_NAMESPACE, key)
+}
+
+fn split_marked(key: &str) -> (&str, &str) {
+    let in_namespace = key[MARK.len_utf8()..].split_once(MARK);
     in_namespace.unwrap_or((DEFAULT_NAMESPACE, key))
 }
 

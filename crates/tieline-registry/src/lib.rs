@@ -66,7 +66,7 @@
 //! | [`Entry`], [`NodeInfo`], [`ExpiredNode`] | what the registry knows of an id and of a node |
 //! | [`Cursor`], [`Page`] | a walk over many ids |
 //! | [`RegistryError`], [`RegistryErrorKind`] | a failed operation |
-//! | [`connect()`], [`connect_with`] | a registry by its URL |
+//! | [`connect()`], [`connect_with`], [`schemes`] | a registry by its URL |
 //! | [`MemoryRegistry`] | the registry for the nodes of one process |
 #![cfg_attr(
     feature = "redis",
@@ -117,7 +117,7 @@ pub use self::etcd::{EtcdOptions, EtcdRegistry};
 #[cfg(feature = "redis")]
 pub use self::redis::{RedisOptions, RedisRegistry};
 pub use self::{
-    connect::{RegistryTls, connect, connect_with},
+    connect::{RegistryTls, connect, connect_with, schemes},
     contract::Registry,
     error::{RegistryError, RegistryErrorKind},
     id::{ClientId, DEFAULT_NAMESPACE, MAX_NAME, MAX_NAMESPACE, NameError},

@@ -18,6 +18,8 @@
 mod app;
 #[path = "../src/config/mod.rs"]
 mod config;
+#[path = "../src/http_client.rs"]
+mod http_client;
 
 use std::hint::black_box;
 
@@ -25,6 +27,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use jsonwebtoken::{Algorithm, DecodingKey, crypto};
 
 use self::app::{
+    jwks::issuer::Issuers,
     key::{AccessKey, AccessKeys},
     token::{
         sign::{NewToken, now},
@@ -62,7 +65,7 @@ fn check(criterion: &mut Criterion) {
         primary,
         secondary: Some(secondary),
     };
-    let verifier = Verifier::new(Some(&keys), Vec::new(), Vec::new());
+    let verifier = Verifier::new(Some(&keys), Issuers::default(), Vec::new());
     #[allow(clippy::cast_precision_loss, reason = "seconds since 1970")]
     let now = now as f64;
 

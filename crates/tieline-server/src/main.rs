@@ -3,12 +3,15 @@
 //! This file parses the command line, starts logging and the runtime, and turns errors into exit codes.
 //! `cli` turns file, environment and flags into settings, and `supervisor` runs nodes with them.
 
+mod admin;
 mod app;
 mod bench;
 mod cli;
 mod config;
 mod demo;
+mod http_client;
 mod memory;
+mod metrics;
 mod supervisor;
 mod webhook;
 mod wire;
@@ -16,7 +19,7 @@ mod wire;
 use std::{io::IsTerminal, process::ExitCode};
 
 use anyhow::Context;
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use tokio::runtime::Runtime;
 use tracing_subscriber::{EnvFilter, fmt};
 
@@ -75,6 +78,9 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Key => key::run(),
         Command::Token(token) => token.run(),
         // Without a runtime: it blocks, and leaves the machine to the load.
+        Command::Health(health) => health.run(),
+        Command::Completions(completions) => completions.run(Cli::command()),
+        Command::Man(man) => man.run(Cli::command()),
         Command::Bench(bench) => bench.run(&bench::registry, &bench::http_floor),
     }
 }

@@ -7,7 +7,8 @@ use std::{hint::black_box, time::Duration};
 
 use tokio::time::{MissedTickBehavior, interval};
 
-#[cfg(feature = "mimalloc")]
+// The unit tests have one that counts.
+#[cfg(all(feature = "mimalloc", not(test)))]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -42,7 +42,8 @@ use crate::{ask::RequestError, close::CloseReason, hub::Connection, inbound::Exc
 )]
 pub trait Handler: Send + Sync + 'static {
     /// The application's state of each connection; passed to [`Accept::new`](crate::Accept::new) at the
-    /// upgrade.
+    /// upgrade. The task of the connection holds it: one word is free, and more makes each task larger, by steps
+    /// of 128 bytes. Box a larger one if you hold many idle clients.
     type State: Send + 'static;
 
     /// The connection is open.

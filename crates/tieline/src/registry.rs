@@ -24,7 +24,7 @@ pub use tieline_registry::{
     MemoryRegistry, NodeInfo, NodeReport, NodeSession, OpenReply, Owner, Page, Pulse, Put, PutItem,
     PutOp, PutReply, Registry, RegistryError, RegistryErrorKind, RegistryFuture, RegistryTls,
     Release, ReleaseOutcome, Renewal, RosterKind, RosterName, RosterPage, RosterReply, Rosters,
-    Stamp, TendReply, Term, Verdict, connect, connect_with,
+    Stamp, TendReply, Term, Verdict, connect, connect_with, schemes,
 };
 #[cfg(feature = "etcd")]
 pub use tieline_registry::{EtcdOptions, EtcdRegistry};

@@ -83,7 +83,12 @@ export class Server {
 
   /** `tieline serve` with these flags. */
   static async serve(...flags) {
-    return new Server("tieline", ["serve", ...flags], await freePort(), isReady).start();
+    return Server.serveWith({}, ...flags);
+  }
+
+  /** The same with environment variables. */
+  static async serveWith(env, ...flags) {
+    return new Server("tieline", ["serve", ...flags], await freePort(), isReady, env).start();
   }
 
   /** A node of a cluster: `tieline serve`, or the yardstick if `yardstick` is set. */

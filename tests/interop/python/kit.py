@@ -76,6 +76,11 @@ class Server:
         return cls("tieline", [command, *second], port or free_port(), _is_ready)
 
     @classmethod
+    def serve(cls, **env):
+        """`tieline serve` with these environment variables."""
+        return cls("tieline", ["serve"], free_port(), _is_ready, env)
+
+    @classmethod
     def node(cls, registry, env=None):
         """A node of a cluster: `tieline serve`."""
         args = ["serve", "--registry", registry.url, "--peers-listen", f"127.0.0.1:{free_port()}"]

@@ -7,7 +7,7 @@
 use super::{
     args::{
         BroadcastArgs, CommonArgs, CompareArgs, LoadArgs, LoadCommand, MessageArgs, OutputArgs,
-        PaceArgs, RequestArgs, RoomArgs, ServerArgs, SocketArgs,
+        PaceArgs, RequestArgs, RoomArgs, SendArgs, ServerArgs, SocketArgs,
     },
     parse::{self, Rate},
 };
@@ -287,42 +287,23 @@ fn scenario(load: &LoadCommand) -> Scenario {
 /// The flags of every scenario, and those of this one.
 fn split(load: LoadCommand) -> (CommonArgs, OwnArgs) {
     let mut own = OwnArgs::default();
+    let mut sending = |sends: SendArgs| {
+        (own.pace, own.messages) = (sends.pace, sends.messages);
+        sends.common
+    };
     let common = match load {
         LoadCommand::Idle { common } => common,
-        LoadCommand::Echo {
-            common,
-            pace,
-            messages,
-        }
-        | LoadCommand::Broadcast {
-            common,
-            pace,
-            messages,
-        }
-        | LoadCommand::Direct {
-            common,
-            pace,
-            messages,
-        } => {
-            (own.pace, own.messages) = (pace, messages);
+        LoadCommand::Echo { sends }
+        | LoadCommand::Broadcast { sends }
+        | LoadCommand::Direct { sends } => sending(sends),
+        LoadCommand::Mixed { broadcast, sends } => {
+            let common = sending(sends);
+            own.broadcast = broadcast;
             common
         }
-        LoadCommand::Mixed {
-            common,
-            broadcast,
-            pace,
-            messages,
-        } => {
-            (own.broadcast, own.pace, own.messages) = (broadcast, pace, messages);
-            common
-        }
-        LoadCommand::Rooms {
-            common,
-            rooms,
-            pace,
-            messages,
-        } => {
-            (own.rooms, own.pace, own.messages) = (rooms, pace, messages);
+        LoadCommand::Rooms { rooms, sends } => {
+            let common = sending(sends);
+            own.rooms = rooms;
             common
         }
         LoadCommand::Storm { common, rounds, .. } => {

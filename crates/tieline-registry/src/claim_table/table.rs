@@ -73,14 +73,17 @@ impl<C> ClaimTable<C> {
     }
 
     /// The registry lists these ids under this node's address, with these stamps: releases those without
-    /// a connection here.
-    pub fn sweep(&mut self, ids: impl IntoIterator<Item = (ClientId, Stamp)>) {
+    /// a connection here. Returns how many those are.
+    pub fn sweep(&mut self, ids: impl IntoIterator<Item = (ClientId, Stamp)>) -> usize {
+        let mut released = 0;
         for (id, stamp) in ids {
             self.entries.entry(id.clone()).or_default();
             if self.apply(id.key(), |entry| entry.sweep(stamp)) == Some(true) {
                 self.lanes.push(Lane::Slow, id, &self.entries);
+                released += 1;
             }
         }
+        released
     }
 
     /// Claims everything again that is believed to be registered.

@@ -94,11 +94,11 @@ impl Access {
     }
 
     /// Admits a client with a token for this path. Waits only for the keys of an issuer, which are read again
-    /// if the token names one that is not there.
+    /// if the token names one that is not there, or if there are none.
     pub(crate) async fn by_token(&self, token: &str, path: &str) -> Result<Admitted, AccessError> {
         let verifier = self.verifier.as_ref().ok_or(AccessError::NoKey)?;
         let mut checked = verifier.verify(token, path, now());
-        if checked == Err(TokenError::UnknownKey)
+        if matches!(checked, Err(TokenError::UnknownKey | TokenError::NoKeys))
             && let Some(issuer) = verifier.issuer(token)
         {
             issuer.reread().await;
@@ -155,7 +155,7 @@ fn now() -> Seconds {
 }
 
 /// Whether a `Host`, with or without a port, is a loopback name or address.
-fn is_loopback(host: &str) -> bool {
+pub(crate) fn is_loopback(host: &str) -> bool {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
         _ => host,

@@ -1,8 +1,8 @@
 //! The events of one connection, which are handled one after the other, beside its callbacks.
 //!
 //! Owns their order, and how many wait. Must not know what an event is: it runs futures. Invariants: at most
-//! one runs at a time, in the order of the pushes; the queue and its task exist only while something waits
-//! or runs.
+//! one runs at a time, in the order of the pushes, and none after the last; the list and its task exist only while
+//! something waits or runs.
 
 use std::{collections::VecDeque, pin::Pin, sync::Arc};
 
@@ -21,13 +21,35 @@ pub(crate) type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The queue of one connection.
 #[derive(Default)]
-pub(crate) struct EventQueue(Mutex<Option<Box<Waiting>>>);
+pub(crate) struct EventQueue(Mutex<State>);
+
+#[derive(Default)]
+enum State {
+    /// Nothing waits or runs.
+    #[default]
+    Idle,
+    Busy(Box<Waiting>),
+    /// The last event was handled.
+    Ended,
+}
+
+/// What became of an event that was offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Offered {
+    Taken,
+    /// As many wait as may.
+    Full,
+    /// It came after the last one.
+    Ended,
+}
 
 #[derive(Default)]
 struct Waiting {
     /// Each with the bytes of its event.
     jobs: VecDeque<(usize, Job)>,
     bytes: usize,
+    /// Whether the last of these is the last of all.
+    ends: bool,
     /// Notified when a job was taken.
     room: Arc<Notify>,
 }
@@ -44,22 +66,51 @@ impl EventQueue {
     /// Adds a job for an event of so many bytes, full or not. What a client can repeat at will waits for
     /// [`room`](Self::room) first.
     pub(crate) fn push(self: &Arc<Self>, tasks: &TaskTracker, bytes: usize, job: Job) {
-        let mut slot = self.0.lock();
-        let is_idle = slot.is_none();
-        let waiting = slot.get_or_insert_default();
+        self.add(tasks, bytes, job, false);
+    }
+
+    /// Adds the last job.
+    pub(crate) fn push_last(self: &Arc<Self>, tasks: &TaskTracker, job: Job) {
+        self.add(tasks, 0, job, true);
+    }
+
+    /// Adds a job if there is room.
+    pub(crate) fn offer(self: &Arc<Self>, tasks: &TaskTracker, bytes: usize, job: Job) -> Offered {
+        if self.full().is_some() {
+            return Offered::Full;
+        }
+        self.add(tasks, bytes, job, false)
+    }
+
+    fn add(self: &Arc<Self>, tasks: &TaskTracker, bytes: usize, job: Job, ends: bool) -> Offered {
+        let mut state = self.0.lock();
+        let is_idle = matches!(*state, State::Idle);
+        if is_idle {
+            *state = State::Busy(Box::default());
+        }
+        let State::Busy(waiting) = &mut *state else {
+            return Offered::Ended;
+        };
+        if waiting.ends {
+            return Offered::Ended;
+        }
         waiting.jobs.push_back((bytes, job));
         waiting.bytes += bytes;
-        drop(slot);
+        waiting.ends = ends;
+        drop(state);
         if is_idle {
             tasks.spawn(Arc::clone(self).run());
         }
+        Offered::Taken
     }
 
     fn full(&self) -> Option<Arc<Notify>> {
-        let slot = self.0.lock();
-        let Waiting { jobs, bytes, room } = &**slot.as_ref()?;
-        let is_full = jobs.len() >= MAX_WAITING || *bytes >= MAX_WAITING_BYTES;
-        is_full.then(|| Arc::clone(room))
+        let state = self.0.lock();
+        let State::Busy(waiting) = &*state else {
+            return None;
+        };
+        let is_full = waiting.jobs.len() >= MAX_WAITING || waiting.bytes >= MAX_WAITING_BYTES;
+        is_full.then(|| Arc::clone(&waiting.room))
     }
 
     async fn run(self: Arc<Self>) {
@@ -68,12 +119,18 @@ impl EventQueue {
         }
     }
 
-    /// The next job. Without one, the queue is given up, and the next push starts another task.
+    /// The next job. Without one, the list is given up, and the next push starts another task.
     fn next(&self) -> Option<Job> {
-        let mut slot = self.0.lock();
-        let waiting = slot.as_mut()?;
+        let mut state = self.0.lock();
+        let State::Busy(waiting) = &mut *state else {
+            return None;
+        };
         let Some((bytes, job)) = waiting.jobs.pop_front() else {
-            *slot = None;
+            *state = if waiting.ends {
+                State::Ended
+            } else {
+                State::Idle
+            };
             return None;
         };
         waiting.bytes -= bytes;
@@ -110,13 +167,8 @@ mod tests {
                 seen,
             };
             scene.push(0, 1);
-            while scene
-                .queue
-                .0
-                .lock()
-                .as_ref()
-                .is_some_and(|w| !w.jobs.is_empty())
-            {
+            let waits = || matches!(&*scene.queue.0.lock(), State::Busy(waiting) if !waiting.jobs.is_empty());
+            while waits() {
                 tokio::task::yield_now().await;
             }
             scene
@@ -149,7 +201,29 @@ mod tests {
         }
         scene.tasks.close();
         scene.tasks.wait().await;
-        assert!(scene.queue.0.lock().is_none(), "an idle queue is given up");
+        let is_idle = matches!(*scene.queue.0.lock(), State::Idle);
+        assert!(is_idle, "an idle queue is given up");
+    }
+
+    #[tokio::test]
+    async fn what_is_offered_is_bounded_and_nothing_follows_the_last_event() {
+        let mut scene = Scene::start().await;
+        let (queue, tasks) = (Arc::clone(&scene.queue), scene.tasks.clone());
+        let offer = || queue.offer(&tasks, 1, Box::pin(async {}));
+        for _ in 0..MAX_WAITING {
+            assert_eq!(offer(), Offered::Taken);
+        }
+        assert_eq!(offer(), Offered::Full);
+        let handled = scene.handled.clone();
+        let last = async move { handled.send(1).await.unwrap() };
+        queue.push_last(&tasks, Box::pin(last));
+        scene.gate.add_permits(1);
+        assert_eq!(scene.seen.recv().await, Some(0));
+        assert_eq!(scene.seen.recv().await, Some(1), "the last is handled too");
+        assert_eq!(offer(), Offered::Ended);
+        tasks.close();
+        tasks.wait().await;
+        assert_eq!(offer(), Offered::Ended);
     }
 
     #[tokio::test]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tieline::{ClientId, CloseReason, Connection, StatusCode, UpgradeRequest};
 
-use super::payload::Payload;
+use super::{about::Metadata, payload::Payload};
 use crate::config::hub_name::HubName;
 
 /// The application behind the wires.
@@ -33,7 +33,7 @@ pub(crate) trait Events: Send + Sync + 'static {
         &self,
         client: EventClient<'_, Self::Memory>,
         event: UserEvent,
-    ) -> impl Future<Output = Result<Option<Payload>, OperationError>> + Send;
+    ) -> impl Future<Output = Result<Option<Reply>, OperationError>> + Send;
 
     /// A client has joined or left a group.
     fn group_event(
@@ -127,6 +127,22 @@ pub(crate) struct ConnectError {
 pub(crate) struct UserEvent {
     pub(crate) name: String,
     pub(crate) payload: Payload,
+}
+
+/// The reply to an event.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) payload: Payload,
+    pub(crate) metadata: Option<Metadata>,
+}
+
+impl From<Payload> for Reply {
+    fn from(payload: Payload) -> Self {
+        Self {
+            payload,
+            metadata: None,
+        }
+    }
 }
 
 /// A client has joined or left a group.

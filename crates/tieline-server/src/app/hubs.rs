@@ -34,6 +34,11 @@ impl LiveHubRules {
         Self(Arc::new(ArcSwap::from_pointee(rules)))
     }
 
+    /// The hubs that have a table now.
+    pub(crate) fn listed(&self) -> Vec<HubName> {
+        self.0.load().names().cloned().collect()
+    }
+
     /// Decides from now on. `other` is not used any more.
     pub(crate) fn replace(&self, other: &Self) {
         self.0.store(other.0.load_full());

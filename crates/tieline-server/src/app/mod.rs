@@ -6,6 +6,7 @@
 
 pub(crate) mod about;
 pub(crate) mod access;
+pub(crate) mod client_data;
 pub(crate) mod clock;
 pub(crate) mod close;
 pub(crate) mod event_queue;

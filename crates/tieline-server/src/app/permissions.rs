@@ -5,8 +5,6 @@
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-
 use super::role::{Permission, Roles};
 
 /// Most groups with a grant or a revocation, of both permissions together.
@@ -30,9 +28,6 @@ struct Override {
     group: Box<str>,
     is_granted: bool,
 }
-
-/// The permissions of a connected client: its callbacks ask them, and its node grants and revokes them meanwhile.
-pub(crate) type SharedPermissions = Mutex<Permissions>;
 
 /// The client has too many grants and revocations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

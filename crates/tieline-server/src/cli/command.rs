@@ -5,7 +5,10 @@
 
 use clap::{Parser, Subcommand};
 
-use super::{config::ConfigCommand, demo::Demo, serve::Serve, token::Token};
+use super::{
+    completions::Completions, config::ConfigCommand, demo::Demo, health::Health, man::Man,
+    serve::Serve, token::Token,
+};
 
 /// Serve WebSockets from one node or a cluster
 ///
@@ -58,6 +61,21 @@ pub(crate) enum Command {
     /// Measure a running server with --url, or start one for the measurement with --start. Results are
     /// a table, JSON, or a page with a chart.
     Bench(Box<tieline_bench::cli::BenchCommand>),
+    /// Ask a node of this machine whether it is ready
+    ///
+    /// For the health checks of containers, which have no other program to ask with. Asks GET /readyz at the
+    /// address of the configuration, and prints the answer. The exit code is 0 if the node is ready, and 1
+    /// otherwise.
+    Health(Health),
+    /// Print the completions for a shell
+    ///
+    /// The Debian package installs them. For bash: tieline completions bash >
+    /// ~/.local/share/bash-completion/completions/tieline
+    Completions(Completions),
+    /// Write the manual pages into a folder
+    ///
+    /// A page for each command, in the format of man. The Debian package installs them.
+    Man(Man),
 }
 
 #[cfg(test)]

@@ -2,11 +2,11 @@
 //!
 //! Must not start anything, and prints no secret.
 
-use std::{io::Write, path::PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{configuration::check, serve::Serve};
+use super::{configuration::check, print::print, serve::Serve};
 use crate::config::{settings::Layers, text};
 
 #[derive(Debug, Args)]
@@ -46,7 +46,7 @@ impl ConfigCommand {
                     flags: Vec::new(),
                     is_used: |_| true,
                 };
-                let checked = check(&layers, None)?;
+                let checked = check(&layers)?;
                 warn(&checked.values.warnings);
                 "ok\n".into()
             }
@@ -57,11 +57,7 @@ impl ConfigCommand {
                 text::in_force(&checked.settings, &checked.values)
             }
         };
-        match std::io::stdout().write_all(text.as_bytes()) {
-            // `tieline config default | head` is no failure.
-            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-            written => Ok(written?),
-        }
+        print(text.as_bytes())
     }
 }
 

@@ -3,32 +3,41 @@
 //! Owns the checks that need more than one option, those of the library among them. Must not start
 //! anything. Invariant: what passes here can be started, as far as can be known before.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use tieline::{ClusterConfig, ClusterError, Config};
+use anyhow::Context;
+use tieline::{ClusterConfig, ClusterError, Config, Tls};
 
 use super::{error::cluster_error, upstream::handlers};
 use crate::{
+    admin::token::{AdminToken, LiveAdminToken},
     app::{
         access::Access,
         hubs::{HubRules, LiveHubRules},
-        jwks::{Issuer, IssuerSettings},
+        jwks::{
+            issuer::{Issuer, IssuerSettings, Issuers},
+            source::{Remote, Source},
+        },
         key::{AccessKey, AccessKeys},
         role::Roles,
         token::verify::Verifier,
     },
     config::{
         error::ConfigErrors,
+        key_set_location::KeySetLocation,
         names,
         secret::Secret,
-        sections::{event_handlers::EventHandlerTable, hub::Anonymous, issuers::IssuerTable},
+        sections::{admin::AdminListen, hub::Anonymous, issuers::IssuerTable},
         settings::{Layers, Settings},
         source,
         values::Values,
     },
-    supervisor::{registry::RegistrySettings, serve::ServeSettings},
+    supervisor::{admin::AdminPortSettings, registry::RegistrySettings, serve::ServeSettings},
     wire::aws::key_pair::{KeyPair, LiveKeyPair},
 };
+
+/// The keys of an issuer are not fetched more often.
+const MIN_REFRESH: Duration = Duration::from_secs(1);
 
 /// A configuration that has been checked.
 pub(crate) struct Checked {
@@ -38,13 +47,9 @@ pub(crate) struct Checked {
 }
 
 /// Reads the layers and checks everything.
-pub(crate) fn check(
-    layers: &Layers,
-    event_handler: Option<EventHandlerTable>,
-) -> anyhow::Result<Checked> {
+pub(crate) fn check(layers: &Layers) -> anyhow::Result<Checked> {
     let (settings, values) = layers.load(&source::environment())?;
-    let serve = serve_settings(&settings, event_handler, &values)
-        .map_err(|error| as_set(error, &values))?;
+    let serve = serve_settings(&settings, &values).map_err(|error| as_set(error, &values))?;
     Ok(Checked {
         settings,
         values,
@@ -63,11 +68,7 @@ pub(super) fn as_set(error: anyhow::Error, values: &Values) -> anyhow::Error {
     }
 }
 
-fn serve_settings(
-    settings: &Settings,
-    event_handler: Option<EventHandlerTable>,
-    values: &Values,
-) -> anyhow::Result<ServeSettings> {
+fn serve_settings(settings: &Settings, values: &Values) -> anyhow::Result<ServeSettings> {
     let config = settings.limits.config(&settings.times);
     config.validate().map_err(|error| invalid(&error, values))?;
     if settings.hubs.iter().next().is_none() {
@@ -76,19 +77,62 @@ fn serve_settings(
         return Err(ConfigErrors::one(text).into());
     }
     let keys = access_keys(settings)?;
-    let verifier = verifier(settings, keys.as_ref())?.map(Arc::new);
+    let issuers = issuers(settings)?;
+    let verifier = verifier(settings, keys.as_ref(), &issuers)?.map(Arc::new);
     let anonymous = default_anonymous(verifier.is_some());
+    let tls = settings.tls.read_files()?;
     Ok(ServeSettings {
+        admin: admin(settings, tls.as_ref())?,
         listen: check_listen(settings, settings.general.listen, anonymous)?,
+        issuers,
         aws: LiveKeyPair::new(aws_key_pair(settings)?),
-        tls: settings.tls.read_files()?,
+        tls,
         registry: registry(settings)?,
         cluster: cluster(settings, &config, values)?,
         rules: rules(settings, verifier.as_ref(), anonymous),
-        handlers: handlers(settings, event_handler, keys.as_ref(), &config)?,
+        handlers: handlers(settings, values, keys.as_ref(), &config)?,
         config,
         drain_delay: settings.times.drain_delay,
     })
+}
+
+/// The admin port; `None` if it is off.
+fn admin(
+    settings: &Settings,
+    tls: Option<&Tls>,
+) -> Result<Option<AdminPortSettings>, ConfigErrors> {
+    let admin = &settings.admin;
+    let token = admin.token.as_ref().map(AdminToken::of).transpose();
+    let token =
+        token.map_err(|error| ConfigErrors::one(format!("invalid --admin-token-file: {error}")))?;
+    let listen = match admin.listen {
+        Some(AdminListen::Off) => return Ok(None),
+        Some(AdminListen::At(address)) => Some(address),
+        None => None,
+    };
+    if let Some(address) = listen {
+        if token.is_none() && !address.ip().is_loopback() {
+            return Err(ConfigErrors::one(format!(
+                "refusing to listen for operators on {address}: anyone could read the metrics; use 127.0.0.1, or \
+                 set a token with --admin-token-file"
+            )));
+        }
+        if address == settings.general.listen && address.port() != 0 {
+            let text =
+                "--admin-listen is the address of clients; give operators a port of their own";
+            return Err(ConfigErrors::one(text));
+        }
+    }
+    let tls = match (admin.tls, tls) {
+        (false, _) => None,
+        (true, Some(tls)) => Some(tls.clone()),
+        (true, None) => return Err(ConfigErrors::one("--admin-tls needs --tls-cert")),
+    };
+    Ok(Some(AdminPortSettings {
+        listen,
+        token: LiveAdminToken::new(token),
+        tls,
+    }))
 }
 
 fn cluster(settings: &Settings, hub: &Config, values: &Values) -> anyhow::Result<ClusterConfig> {
@@ -148,20 +192,21 @@ fn access_keys(settings: &Settings) -> anyhow::Result<Option<AccessKeys>> {
     })
 }
 
-/// What verifies tokens; `None` if there is neither a key nor an issuer. Reads the key sets.
-fn verifier(settings: &Settings, keys: Option<&AccessKeys>) -> anyhow::Result<Option<Verifier>> {
+/// What verifies tokens; `None` if there is neither a key nor an issuer.
+fn verifier(
+    settings: &Settings,
+    keys: Option<&AccessKeys>,
+    issuers: &Issuers,
+) -> anyhow::Result<Option<Verifier>> {
     let endpoints = settings.general.public_endpoints.iter().map(|text| {
         let invalid = |why| ConfigErrors::one(format!("invalid --public-endpoint: {why}"));
         text.parse().map_err(invalid)
     });
     let endpoints = endpoints.collect::<Result<_, _>>()?;
-    let issuers = settings.issuers.iter().enumerate();
-    let issuers = issuers.map(|(index, table)| issuer(index, table));
-    let issuers = issuers.collect::<anyhow::Result<Vec<_>>>()?;
     if keys.is_none() && issuers.is_empty() {
         return Ok(None);
     }
-    Ok(Some(Verifier::new(keys, issuers, endpoints)))
+    Ok(Some(Verifier::new(keys, issuers.clone(), endpoints)))
 }
 
 /// What signs the requests of backends that were written for AWS.
@@ -182,16 +227,39 @@ fn access_key(secret: &Secret, flag: &str) -> Result<AccessKey, ConfigErrors> {
         .map_err(|error| ConfigErrors::one(format!("invalid {flag}: {error}")))
 }
 
-fn issuer(index: usize, table: &IssuerTable) -> anyhow::Result<Issuer> {
+/// The issuers of tokens. Reads the key sets that are in files.
+fn issuers(settings: &Settings) -> anyhow::Result<Issuers> {
+    let issuers = settings.issuers.iter().enumerate();
+    let issuers = issuers.map(|(index, table)| issuer(index, table));
+    Ok(Issuers::new(issuers.collect::<anyhow::Result<_>>()?))
+}
+
+fn issuer(index: usize, table: &IssuerTable) -> anyhow::Result<Arc<Issuer>> {
+    let invalid = |why: &str| ConfigErrors::one(format!("`issuers[{index}]` {why}"));
     let (Some(issuer), Some(keys), false) =
         (&table.issuer, &table.jwks, table.algorithms.is_empty())
     else {
-        let text = format!("`issuers[{index}]` needs `issuer`, `jwks` and `algorithms`");
-        return Err(ConfigErrors::one(text).into());
+        return Err(invalid("needs `issuer`, `jwks` and `algorithms`").into());
+    };
+    if table.refresh < MIN_REFRESH {
+        return Err(invalid("needs a `refresh` of at least 1s").into());
+    }
+    let keys = match (keys, &table.ca) {
+        (KeySetLocation::File(path), None) => Source::File(path.clone()),
+        (KeySetLocation::Url(url), ca) => {
+            let read = |path: &PathBuf| {
+                std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+            };
+            let ca = ca.as_ref().map(read).transpose()?;
+            Source::Url(Box::new(Remote::new(url.clone(), ca, table.refresh)?))
+        }
+        (KeySetLocation::File(_), Some(_)) => {
+            return Err(invalid("needs `ca` only if `jwks` is a URL").into());
+        }
     };
     Ok(Issuer::open(IssuerSettings {
         issuer: issuer.clone(),
-        keys: keys.clone(),
+        keys,
         algorithms: table.algorithms.clone(),
         audience: table.audience.clone(),
     })?)

@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     app::{
+        jwks::issuer::Issuers,
         key::{AccessKey, AccessKeys},
         token::verify::Verifier,
     },
@@ -125,7 +126,7 @@ impl Demo {
             primary: key.clone(),
             secondary: None,
         };
-        let verifier = Arc::new(Verifier::new(Some(&keys), Vec::new(), Vec::new()));
+        let verifier = Arc::new(Verifier::new(Some(&keys), Issuers::default(), Vec::new()));
         Ok(DemoSettings {
             listen: check(settings.general.listen)?,
             second: self.second.map(check).transpose()?,

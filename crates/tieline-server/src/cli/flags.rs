@@ -10,7 +10,7 @@ use clap::{
 };
 
 use crate::config::{
-    known::options,
+    known::settable,
     option::{Opt, Raw, shout},
     settings::Flag,
 };
@@ -43,7 +43,7 @@ impl<S> fmt::Debug for Flags<S> {
 
 impl<S: Subset> Args for Flags<S> {
     fn augment_args(command: Command) -> Command {
-        options()
+        settable()
             .filter(|option| S::has(option))
             .fold(command, |command, option| {
                 let flag = (!option.flag.is_empty()).then(|| arg(option));
@@ -60,7 +60,7 @@ impl<S: Subset> Args for Flags<S> {
 impl<S: Subset> FromArgMatches for Flags<S> {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let mut given = Vec::new();
-        for option in options().filter(|option| S::has(option)) {
+        for option in settable().filter(|option| S::has(option)) {
             if !option.flag.is_empty()
                 && let Some(texts) = matches.get_many::<String>(option.flag)
             {
@@ -154,7 +154,7 @@ fn default(option: &Opt) -> String {
 
 /// The texts of options name others by their place in the file.
 fn with_flags(text: &str) -> String {
-    options().fold(text.to_owned(), |text, option| {
+    settable().fold(text.to_owned(), |text, option| {
         let flag = match (option.flag, option.file_flag) {
             ("", "") => return text,
             ("", flag) | (flag, _) => flag,
@@ -169,8 +169,10 @@ fn heading(option: &Opt) -> Option<&'static str> {
         "tls" => "TLS",
         "cluster" => "Cluster",
         "hub_defaults" => "Clients",
+        "hub_defaults.event_handlers" => "Event handler",
         "limits" => "Limits",
         "times" => "Times",
+        "admin" => "Operators",
         "log" => "Logging",
         _ => return None,
     })

@@ -7,13 +7,16 @@
 #![allow(clippy::doc_markdown, reason = "the help is read in a terminal")]
 
 pub(crate) mod command;
+mod completions;
 mod config;
 mod configuration;
 pub(crate) mod demo;
 pub(crate) mod error;
-mod event_handler;
 mod flags;
+mod health;
 pub(crate) mod key;
+mod man;
+mod print;
 mod serve;
 mod token;
 mod upstream;

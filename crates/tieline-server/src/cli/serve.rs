@@ -10,11 +10,11 @@ use clap::Args;
 use super::{
     configuration::{Checked, as_set, check},
     error::in_terms_of_flags,
-    event_handler::EventHandlerFlags,
     flags::{Flags, Subset},
 };
 use crate::{
-    config::{option::Opt, settings::Layers},
+    admin::token::LiveAdminToken,
+    config::{option::Opt, sections::admin::AdminListen, settings::Layers},
     supervisor::{
         reload::{Live, Reload, SetLog},
         serve::{ServeSettings, serve},
@@ -28,8 +28,6 @@ pub(crate) struct Serve {
     pub(super) config: Option<PathBuf>,
     #[command(flatten)]
     pub(super) flags: Flags<ServeOptions>,
-    #[command(flatten)]
-    pub(super) event_handler: EventHandlerFlags,
 }
 
 /// All options that have a flag.
@@ -52,7 +50,7 @@ impl Serve {
 
     /// Reads the configuration and checks it.
     pub(crate) fn check(&self) -> anyhow::Result<Checked> {
-        check(&self.layers(), self.event_handler.table()?)
+        check(&self.layers())
     }
 
     /// Serves until a signal. `set_log` replaces the levels of the log.
@@ -66,6 +64,11 @@ impl Serve {
             .warnings
             .iter()
             .for_each(|warning| tracing::warn!("{warning}"));
+        let admin_listen = settings.admin.listen;
+        let listen_flag = |address| match admin_listen {
+            Some(AdminListen::At(admin)) if admin == address => "--admin-listen",
+            _ => "--listen",
+        };
         let reload = Reload {
             started: settings,
             set_log,
@@ -76,15 +79,20 @@ impl Serve {
             }),
         };
         let served = serve(start, reload).await;
-        served.map_err(|error| as_set(in_terms_of_flags(error, |_| "--listen"), &values))
+        served.map_err(|error| as_set(in_terms_of_flags(error, listen_flag), &values))
     }
 }
 
 fn live(settings: &ServeSettings) -> Live {
     Live {
+        issuers: settings.issuers.clone(),
         rules: settings.rules.clone(),
         aws: settings.aws.clone(),
         handlers: settings.handlers.clone(),
+        admin_token: settings
+            .admin
+            .as_ref()
+            .map_or_else(|| LiveAdminToken::new(None), |admin| admin.token.clone()),
     }
 }
 

@@ -7,18 +7,25 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
 use aws_lc_rs::hmac;
-use http::HeaderValue;
+use http::{
+    HeaderMap, HeaderName, HeaderValue,
+    header::{
+        AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, TE,
+        TRANSFER_ENCODING, UPGRADE,
+    },
+};
 use tieline::Config;
 
 use crate::{
     app::key::{AccessKey, AccessKeys},
     config::{
         error::ConfigErrors,
-        secret::Secret,
+        secret_headers::sensitive,
         sections::event_handlers::{
             DEFAULT_LIST, EventHandlerTable, GroupEventName, LIST, SystemEvent,
         },
         settings::Settings,
+        values::{Values, hub_scope, list_scope},
     },
     wire::webpubsub::upstream::{
         LiveHandlers, Patterns,
@@ -32,25 +39,25 @@ const MAX_EVENT_TIMEOUT: Duration = Duration::from_hours(1);
 /// Most requests to a handler at a time.
 const MAX_CONCURRENCY: usize = 1 << 16;
 
-/// Where the events of each hub go. What is given by flags replaces the list of `hub_defaults`; `keys` sign.
+/// Where the events of each hub go; `keys` sign.
 pub(super) fn handlers(
     settings: &Settings,
-    by_flags: Option<EventHandlerTable>,
+    values: &Values,
     keys: Option<&AccessKeys>,
     config: &Config,
 ) -> anyhow::Result<LiveHandlers> {
-    let by_flags = by_flags.map(|table| [table]);
-    let handlers = settings.event_handlers.try_map(|hub, own| {
-        let (place, tables) = match (hub, own, &by_flags) {
-            (None, _, Some(table)) => (Place::Flags, &table[..]),
-            (_, None, _) => return Ok(None),
-            (None, Some(own), None) => (Place::List(DEFAULT_LIST.to_owned()), &own[..]),
-            (Some(hub), Some(own), _) => (Place::List(format!("hub.{hub}.{LIST}")), &own[..]),
+    let handlers = settings.event_handlers.try_map(|hub, tables| {
+        let Some(tables) = tables else {
+            return Ok(None);
         };
-        let tables = tables.iter().enumerate();
-        let handlers = tables.map(|(index, table)| {
-            let name = |option: &str| place.name(index, option);
-            handler(table, &name, config).map(Arc::new)
+        let list = match hub {
+            None => DEFAULT_LIST.to_owned(),
+            Some(hub) => format!("{}.{LIST}", hub_scope(hub.as_str())),
+        };
+        let handlers = tables.iter().enumerate().map(|(index, table)| {
+            let scope = list_scope(&list, index);
+            let invalid = |option: &str, why: &str| invalid(values, &scope, option, why);
+            handler(table, &invalid, config).map(Arc::new)
         });
         handlers.collect::<anyhow::Result<Vec<_>>>().map(Some)
     })?;
@@ -66,32 +73,19 @@ pub(super) fn handlers(
     })?)
 }
 
-/// Where a table comes from.
-enum Place {
-    Flags,
-    /// A list of the file.
-    List(String),
-}
-
-impl Place {
-    /// What an error calls an option.
-    fn name(&self, index: usize, option: &str) -> String {
-        match self {
-            Self::Flags => format!("--event-handler-{}", option.replace('_', "-")),
-            Self::List(list) => format!("`{list}[{index}].{option}`"),
-        }
-    }
+/// What is wrong with an option of a table.
+fn invalid(values: &Values, scope: &str, option: &str, why: &str) -> anyhow::Error {
+    let mut options = EventHandlerTable::OPTIONS.iter();
+    let option = options.find(|known| known.name == option);
+    let name = option.map(|option| values.name_of(option, Some(scope)));
+    ConfigErrors::one(format!("{} {why}", name.unwrap_or_default())).into()
 }
 
 fn handler(
     table: &EventHandlerTable,
-    name: &impl Fn(&str) -> String,
+    invalid: &impl Fn(&str, &str) -> anyhow::Error,
     config: &Config,
 ) -> anyhow::Result<HandlerSettings> {
-    let invalid = |option, why: &str| {
-        let text = format!("{} {why}", name(option));
-        anyhow::Error::from(ConfigErrors::one(text))
-    };
     let Some(url) = &table.url else {
         return Err(invalid("url", "is required"));
     };
@@ -119,10 +113,6 @@ fn handler(
     };
     let system = |event| table.system_events.contains(&event);
     let group = |event| table.group_events.contains(&event);
-    let bearer = table.bearer.as_ref().map(|token| {
-        authorization(token)
-            .ok_or_else(|| invalid("bearer", "must be a token in visible ASCII, on one line"))
-    });
     let ca = table
         .ca
         .as_ref()
@@ -143,17 +133,58 @@ fn handler(
         connect_timeout: table.connect_timeout,
         event_timeout: table.event_timeout,
         concurrency: table.concurrency,
-        authorization: bearer.transpose()?,
+        headers: headers(table, invalid)?,
         ca: ca.transpose()?,
     })
 }
 
-fn authorization(token: &Secret) -> Option<HeaderValue> {
-    let token = token.expose().trim();
-    let header = HeaderValue::from_str(&format!("Bearer {token}")).ok();
-    let mut header = header.filter(|_| !token.is_empty())?;
-    header.set_sensitive(true);
-    Some(header)
+/// By which the handler knows who asks.
+fn headers(
+    table: &EventHandlerTable,
+    invalid: &impl Fn(&str, &str) -> anyhow::Error,
+) -> anyhow::Result<HeaderMap> {
+    const VISIBLE: &str = "must be visible ASCII, on one line";
+    let mut headers = table.headers.to_map().map_err(|name| {
+        invalid(
+            "headers",
+            &format!("has a bad value: that of {name} {VISIBLE}"),
+        )
+    })?;
+    if let Some(name) = headers.keys().find(|name| is_ours(name)) {
+        let why = format!("must not have {name}, which the server sets itself");
+        return Err(invalid("headers", &why));
+    }
+    let Some(token) = &table.bearer else {
+        return Ok(headers);
+    };
+    let bearer = match token.expose().trim() {
+        "" => None,
+        token => sensitive(&format!("Bearer {token}")),
+    };
+    let bearer = bearer.ok_or_else(|| invalid("bearer", VISIBLE))?;
+    if headers.insert(AUTHORIZATION, bearer).is_some() {
+        return Err(invalid(
+            "bearer",
+            "is the header authorization, which is also in `headers`",
+        ));
+    }
+    Ok(headers)
+}
+
+/// Whether a header says what the request is, or how it is sent.
+fn is_ours(name: &HeaderName) -> bool {
+    let own = [
+        CONNECTION,
+        CONTENT_LENGTH,
+        CONTENT_TYPE,
+        COOKIE,
+        HOST,
+        TE,
+        TRANSFER_ENCODING,
+        UPGRADE,
+    ];
+    let text = name.as_str();
+    own.contains(name) || text.starts_with("ce-") || text.starts_with("webhook-")
 }
 
 /// Both keys sign, so that handlers can replace theirs at any time.

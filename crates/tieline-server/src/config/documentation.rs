@@ -1,7 +1,7 @@
 //! The table of options in the documentation is that of the program.
 
 use super::{
-    known::{LISTS, TABLES, file_variable},
+    known::{LISTS, TABLES, file_variable, settable},
     option::Opt,
     settings::Layers,
     source::Environment,
@@ -24,8 +24,16 @@ fn tables() -> String {
     };
     let list = |(name, options): (&str, &[Opt])| {
         let rows = options.iter().map(row).collect::<String>();
+        let (what, column) = if has_flags(name) {
+            let what = "A table for each. Flags and variables are for the first of them, option by option; without \
+                        one in the file, they make one.";
+            (what, " flag, variable |")
+        } else {
+            ("A table for each; only in the file.", "")
+        };
+        let line = if column.is_empty() { "" } else { "---|" };
         format!(
-            "\n### `[[{name}]]`\n\nA table for each; only in the file.\n\n| key | default | description |\n|---|---|---|\n{rows}"
+            "\n### `[[{name}]]`\n\n{what}\n\n| key | default | description |{column}\n|---|---|---|{line}\n{rows}"
         )
     };
     TABLES.map(table).concat() + &LISTS.map(list).concat() + "\n"
@@ -48,12 +56,17 @@ fn row(option: &Opt) -> String {
     };
     let (name, sentence, cost, names) =
         (option.name, option.sentence, option.cost, names.join(", "));
-    let names = if LISTS.iter().any(|(list, _)| *list == option.section) {
+    let is_in_list = LISTS.iter().any(|(list, _)| *list == option.section);
+    let names = if is_in_list && !has_flags(option.section) {
         String::new()
     } else {
         format!(" {names} |")
     };
     format!("| `{name}` | {default} | {sentence} {cost}{live} |{names}\n")
+}
+
+fn has_flags(section: &str) -> bool {
+    settable().any(|option| option.section == section)
 }
 
 /// To write the tables after a change: `UPDATE_DOCS=1 cargo test -p tieline-server documentation`.

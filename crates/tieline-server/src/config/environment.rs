@@ -6,7 +6,7 @@
 
 use super::{
     hub_name::HubName,
-    known::{self, file_variable, options},
+    known::{self, file_variable, settable},
     option::{Opt, Raw},
     sections::hub::HubSettings,
     source::{Environment, Source},
@@ -15,19 +15,7 @@ use super::{
 
 const PREFIX: &str = "TIELINE_";
 /// Variables that are no options: those of the command line.
-const OTHERS: [&str; 11] = [
-    "TIELINE_CONFIG",
-    "TIELINE_EVENT_HANDLER",
-    "TIELINE_EVENT_HANDLER_BEARER_FILE",
-    "TIELINE_EVENT_HANDLER_CA",
-    "TIELINE_EVENT_HANDLER_CONCURRENCY",
-    "TIELINE_EVENT_HANDLER_CONNECT_TIMEOUT",
-    "TIELINE_EVENT_HANDLER_GROUPS",
-    "TIELINE_EVENT_HANDLER_SYSTEM_EVENTS",
-    "TIELINE_EVENT_HANDLER_TIMEOUT",
-    "TIELINE_EVENT_HANDLER_USER_EVENTS",
-    "TIELINE_SECOND",
-];
+const OTHERS: [&str; 2] = ["TIELINE_CONFIG", "TIELINE_SECOND"];
 
 /// Adds what is in the environment, for the options that `is_used`.
 pub(super) fn add(values: &mut Values, environment: &Environment, is_used: fn(&Opt) -> bool) {
@@ -42,16 +30,20 @@ pub(super) fn add(values: &mut Values, environment: &Environment, is_used: fn(&O
                 } else {
                     Raw::Text(value.clone())
                 };
-                let scope = hub.as_ref().map(|hub| hub_scope(hub.as_str()));
                 let source = Source::Environment(name.clone());
-                values.set(option, scope.as_deref(), raw, source);
-                values.hubs.extend(hub);
+                match hub {
+                    None => known::set(values, option, raw, source),
+                    Some(hub) => {
+                        values.set(option, Some(&hub_scope(hub.as_str())), raw, source);
+                        values.hubs.insert(hub);
+                    }
+                }
             }
             Some(_) => {}
             None => unknown(values, name),
         }
     }
-    for option in options().filter(|option| is_used(option)) {
+    for option in settable().filter(|option| is_used(option)) {
         if let Some(value) = environment.get(option.shared_variable)
             && !matches!(
                 values.shown(option, None),
@@ -59,7 +51,7 @@ pub(super) fn add(values: &mut Values, environment: &Environment, is_used: fn(&O
             )
         {
             let source = Source::Environment(option.shared_variable.to_owned());
-            values.set(option, None, Raw::Text(value.clone()), source);
+            known::set(values, option, Raw::Text(value.clone()), source);
         }
     }
 }
@@ -67,7 +59,7 @@ pub(super) fn add(values: &mut Values, environment: &Environment, is_used: fn(&O
 /// The option of a variable, the hub that it is for, and whether it names the file of a secret.
 fn find(name: &str) -> Option<(&'static Opt, Option<HubName>, bool)> {
     let named = |option: &&Opt| option.environment() == name || option.nested_environment() == name;
-    if let Some(option) = options().find(named) {
+    if let Some(option) = settable().find(named) {
         return Some((option, None, false));
     }
     let of_file = |option: &&Opt| {
@@ -75,7 +67,7 @@ fn find(name: &str) -> Option<(&'static Opt, Option<HubName>, bool)> {
         file_variable(option).is_some_and(|file| file == name)
             || option.kind.is_secret && nested == name
     };
-    if let Some(option) = options().find(of_file) {
+    if let Some(option) = settable().find(of_file) {
         return Some((option, None, true));
     }
     let (hub, option) = name.strip_prefix("TIELINE_HUB__")?.rsplit_once("__")?;

@@ -25,6 +25,7 @@ use super::{
 
 /// Adds what is in the file.
 pub(super) fn add(values: &mut Values, path: &Path) {
+    values.has_file = true;
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) => {

@@ -1,8 +1,9 @@
 //! The names that there are: options, tables, variables; and the nearest one to a name that is not.
 
 use super::{
-    option::{Opt, shout},
+    option::{Opt, Raw, shout},
     sections::{
+        admin::AdminSettings,
         aws::Aws,
         cluster::ClusterSettings,
         event_handlers::{DEFAULT_LIST, EventHandlerTable},
@@ -15,12 +16,13 @@ use super::{
         times::Times,
         tls::TlsSettings,
     },
+    source::Source,
     suggest,
-    values::HUB_DEFAULTS,
+    values::{HUB_DEFAULTS, Values, list_scope},
 };
 
 /// The tables of the file in their order, each with its options.
-pub(crate) const TABLES: [(&str, &[Opt]); 9] = [
+pub(crate) const TABLES: [(&str, &[Opt]); 10] = [
     ("", General::OPTIONS),
     ("keys", Keys::OPTIONS),
     ("aws", Aws::OPTIONS),
@@ -29,6 +31,7 @@ pub(crate) const TABLES: [(&str, &[Opt]); 9] = [
     (HUB_DEFAULTS, HubSettings::OPTIONS),
     ("limits", Limits::OPTIONS),
     ("times", Times::OPTIONS),
+    ("admin", AdminSettings::OPTIONS),
     ("log", LogSettings::OPTIONS),
 ];
 
@@ -44,6 +47,32 @@ pub(crate) const LISTS: [(&str, &[Opt]); 2] = [
 /// All options but those of lists, in the order of the file.
 pub(crate) fn options() -> impl Iterator<Item = &'static Opt> {
     TABLES.iter().flat_map(|(_, options)| options.iter())
+}
+
+/// All options that have a variable: those of tables, and those with a flag of the first table of each list.
+pub(crate) fn settable() -> impl Iterator<Item = &'static Opt> {
+    let of_lists = LISTS.iter().flat_map(|(_, options)| options.iter());
+    let has_flag = |option: &&Opt| !option.flag.is_empty() || !option.file_flag.is_empty();
+    options().chain(of_lists.filter(has_flag))
+}
+
+/// The scope that flags and variables set an option in, if it is one of a list.
+pub(super) fn first_table(option: &Opt) -> Option<String> {
+    let in_list = LISTS.iter().any(|(list, _)| *list == option.section);
+    in_list.then(|| list_scope(option.section, 0))
+}
+
+/// Sets an option by its flag or its variable. One of a list is set in the first table, which is added if
+/// there is none.
+pub(super) fn set(values: &mut Values, option: &'static Opt, raw: Raw, source: Source) {
+    if let Some((list, options)) = LISTS.iter().find(|(list, _)| *list == option.section) {
+        let (_, count) = values
+            .lists
+            .entry((*list).to_owned())
+            .or_insert((options, 0));
+        *count = 1.max(*count);
+    }
+    values.set(option, first_table(option).as_deref(), raw, source);
 }
 
 /// What is at a place in the file.
@@ -104,7 +133,7 @@ pub(super) fn unknown_in(scope: &str, options: &[Opt], name: &str) -> String {
 
 /// The name of a variable that may be a mistyped one, with the one that was probably meant.
 pub(super) fn near_variable(name: &str) -> Option<String> {
-    let known: Vec<_> = options()
+    let known: Vec<_> = settable()
         .flat_map(|option| [option.environment(), option.nested_environment()])
         .collect();
     suggest::nearest(name, known.iter().map(String::as_str)).map(str::to_owned)

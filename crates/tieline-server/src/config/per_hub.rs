@@ -45,7 +45,7 @@ impl<T> PerHub<T> {
     }
 
     /// The hubs with a table.
-    pub(super) fn names(&self) -> impl Iterator<Item = &HubName> {
+    pub(crate) fn names(&self) -> impl Iterator<Item = &HubName> {
         self.listed.keys()
     }
 

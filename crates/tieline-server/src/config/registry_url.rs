@@ -1,9 +1,12 @@
 //! The URL of a registry, which may contain a password.
 //!
-//! Owns the check of its scheme. Must not know any registry: the library selects one by the scheme.
+//! Owns the check of its scheme. Must not know any registry: the library selects one by the scheme, and says which
+//! there are.
 //! Invariant: neither the text forms of a URL nor an error contain the password.
 
 use std::fmt;
+
+use tieline::registry::schemes;
 
 use super::{
     option::{Invalid, Place, Setting},
@@ -28,7 +31,7 @@ pub(crate) struct InvalidRegistryUrl;
 
 impl InvalidRegistryUrl {
     fn use_one() -> String {
-        let schemes = RegistryUrl::SCHEMES.join(", ");
+        let schemes = schemes().collect::<Vec<_>>().join(", ");
         format!(
             "use a URL such as redis://127.0.0.1:6379 or etcd://127.0.0.1:2379, with one of the schemes {schemes}"
         )
@@ -41,21 +44,10 @@ impl RegistryUrl {
         &self.0
     }
 
-    const SCHEMES: [&str; 8] = [
-        "redis",
-        "rediss",
-        "redis+sentinel",
-        "rediss+sentinel",
-        "redis+cluster",
-        "rediss+cluster",
-        "etcd",
-        "etcds",
-    ];
-
     /// Checks the scheme.
     pub(crate) fn check(&self) -> Result<(), InvalidRegistryUrl> {
         let scheme = self.0.split_once("://").map(|(scheme, _)| scheme);
-        if scheme.is_some_and(|scheme| Self::SCHEMES.contains(&scheme)) {
+        if scheme.is_some_and(|scheme| schemes().any(|known| known == scheme)) {
             return Ok(());
         }
         Err(InvalidRegistryUrl)
@@ -118,7 +110,9 @@ impl Setting for RegistryUrl {
     fn from_file(value: &toml::Value, place: &Place<'_>) -> Result<Self, Invalid> {
         match value {
             toml::Value::String(text) => Self::from_text(text, place),
-            toml::Value::Table(table) => Self::from_text(&secret::referred(table, place)?, place),
+            toml::Value::Table(table) => {
+                Self::from_text(secret::referred(table, place)?.expose(), place)
+            }
             other => Err(Invalid::found(other)),
         }
     }

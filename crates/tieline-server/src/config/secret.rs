@@ -45,7 +45,7 @@ impl Setting for Secret {
 
     fn from_file(value: &toml::Value, place: &Place<'_>) -> Result<Self, Invalid> {
         match value {
-            toml::Value::Table(table) => referred(table, place).map(Self::new),
+            toml::Value::Table(table) => referred(table, place),
             // Nor is a number shown: it may be meant as one.
             _ => Err(Invalid::Other(
                 "a secret is not written here, where others may read it: use { file = \"…\" } or \
@@ -60,8 +60,8 @@ impl Setting for Secret {
     }
 }
 
-/// What a table with `file` or `env` refers to. A file's trailing newline, which editors add, is dropped.
-pub(super) fn referred(table: &toml::Table, place: &Place<'_>) -> Result<String, Invalid> {
+/// What a table with `file` or `env` refers to.
+pub(super) fn referred(table: &toml::Table, place: &Place<'_>) -> Result<Secret, Invalid> {
     let mut fields = table.iter();
     let (Some((key, toml::Value::String(name))), None) = (fields.next(), fields.next()) else {
         return Err(Invalid::Other(
@@ -69,25 +69,27 @@ pub(super) fn referred(table: &toml::Table, place: &Place<'_>) -> Result<String,
         ));
     };
     match key.as_str() {
-        "file" => {
-            let path = place.base.join(name);
-            let read = std::fs::read_to_string(&path).map_err(|error| {
-                Invalid::Unreadable(format!("cannot read {}: {error}", path.display()))
-            });
-            let mut text = read?;
-            let kept = text.trim_end_matches(['\r', '\n']).len();
-            text.truncate(kept);
-            if text.is_empty() {
-                return Err(Invalid::Other(format!("{} is empty", path.display())));
-            }
-            Ok(text)
-        }
+        "file" => in_file(name, place),
         "env" => match place.environment.get(name) {
-            Some(value) => Ok(value.clone()),
+            Some(value) => Ok(Secret::new(value.clone())),
             None => Err(Invalid::Other(format!("the variable {name} is not set"))),
         },
         key => Err(Invalid::Other(format!(
             "unknown key `{key}`; expected `file` or `env`"
         ))),
     }
+}
+
+/// The secret in a file. A trailing newline, which editors add, is dropped.
+pub(super) fn in_file(name: &str, place: &Place<'_>) -> Result<Secret, Invalid> {
+    let path = place.base.join(name);
+    let read = std::fs::read_to_string(&path)
+        .map_err(|error| Invalid::Unreadable(format!("cannot read {}: {error}", path.display())));
+    let mut text = read?;
+    let kept = text.trim_end_matches(['\r', '\n']).len();
+    text.truncate(kept);
+    if text.is_empty() {
+        return Err(Invalid::Other(format!("{} is empty", path.display())));
+    }
+    Ok(Secret::new(text))
 }

@@ -10,9 +10,11 @@ use super::{
     error::ConfigErrors,
     file,
     hub_name::HubName,
+    known,
     option::{Opt, Raw},
     per_hub::PerHub,
     sections::{
+        admin::AdminSettings,
         aws::Aws,
         cluster::ClusterSettings,
         event_handlers::{DEFAULT_LIST, EventHandlerTable, LIST},
@@ -40,6 +42,7 @@ pub(crate) struct Settings {
     pub(crate) cluster: ClusterSettings,
     pub(crate) limits: Limits,
     pub(crate) times: Times,
+    pub(crate) admin: AdminSettings,
     pub(crate) log: LogSettings,
     pub(crate) hubs: PerHub<HubSettings>,
     /// `None` for hubs that have the list of all hubs.
@@ -77,7 +80,7 @@ impl Layers {
         environment::add(&mut values, environment, self.is_used);
         for flag in &self.flags {
             let source = Source::Flag(flag.name.clone());
-            values.set(flag.option, None, flag.raw.clone(), source);
+            known::set(&mut values, flag.option, flag.raw.clone(), source);
         }
         check_registry(&mut values);
         std::mem::take(&mut values.errors).into_result(())?;
@@ -113,6 +116,7 @@ impl Settings {
             cluster: ClusterSettings::read(&reader),
             limits: Limits::read(&reader),
             times: Times::read(&reader),
+            admin: AdminSettings::read(&reader),
             log: LogSettings::read(&reader),
             hubs: PerHub::new(
                 HubSettings::read(&reader),
@@ -139,6 +143,7 @@ impl Settings {
             self.cluster.changes(&other.cluster),
             self.limits.changes(&other.limits),
             self.times.changes(&other.times),
+            self.admin.changes(&other.admin),
             self.log.changes(&other.log),
         ];
         let global = global.into_iter().flatten();
@@ -219,7 +224,8 @@ fn check_registry(values: &mut Values) {
     };
     let set = values.set_in("cluster").filter(|option| !off(option));
     let needs = set.map(|option| {
-        let (name, registry) = (values.name_of(option), values.name_of(registry));
+        let name_of = |option| values.name_of(option, None);
+        let (name, registry) = (name_of(option), name_of(registry));
         format!("{name} needs {registry}: without it, the node is in no cluster")
     });
     let needs: Vec<_> = needs.collect();

@@ -8,7 +8,7 @@ mod secrets;
 use std::collections::BTreeMap;
 
 use super::{
-    known::options,
+    known::settable,
     option::Raw,
     settings::{Flag, Layers, Settings},
     values::Values,
@@ -28,7 +28,7 @@ fn load(
     std::fs::write(folder.path().join("secret"), "hunter2\r\n").unwrap();
     std::fs::write(folder.path().join("empty"), "\n").unwrap();
     let flag = |(name, text): &(&'static str, &str)| Flag {
-        option: options().find(|option| option.flag == *name).unwrap(),
+        option: settable().find(|option| option.flag == *name).unwrap(),
         name: format!("--{name}"),
         raw: Raw::Text((*text).into()),
     };

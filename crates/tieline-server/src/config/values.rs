@@ -35,6 +35,8 @@ pub(crate) struct Values {
     pub(super) hubs: BTreeSet<HubName>,
     /// The lists of tables by their place, each with the options of a table and how many tables it has.
     pub(super) lists: BTreeMap<String, (&'static [Opt], usize)>,
+    /// Whether there is a file.
+    pub(super) has_file: bool,
     environment: Environment,
     pub(super) errors: ConfigErrors,
     /// What is probably a mistake, but need not be.
@@ -47,6 +49,7 @@ impl Values {
             entries: BTreeMap::new(),
             hubs: BTreeSet::new(),
             lists: BTreeMap::new(),
+            has_file: false,
             environment,
             errors: ConfigErrors::default(),
             warnings: Vec::new(),
@@ -100,21 +103,16 @@ impl Values {
 
     /// What the errors call an option: as it was set, or else as somebody would set it who has a file or
     /// has none.
-    pub(crate) fn name_of(&self, option: &Opt) -> String {
-        let by_path = |path: &str| format!("`{path}`");
-        match self.shown(option, None) {
-            Some((_, source)) => name(&option.path(), source),
+    pub(crate) fn name_of(&self, option: &Opt, scope: Option<&str>) -> String {
+        let path = path(option, scope);
+        match self.shown(option, scope) {
+            Some((_, source)) => name(&path, source),
             None => match (option.flag, option.file_flag) {
-                _ if self.has_file() => by_path(&option.path()),
-                ("", "") => by_path(&option.path()),
+                _ if self.has_file => format!("`{path}`"),
+                ("", "") => format!("`{path}`"),
                 ("", flag) | (flag, _) => format!("--{flag}"),
             },
         }
-    }
-
-    fn has_file(&self) -> bool {
-        let mut sources = self.entries.values().map(|entry| &entry.source);
-        sources.any(|source| matches!(source, Source::File { .. }))
     }
 
     /// How many tables a list of tables has, if it was set.
@@ -133,12 +131,12 @@ impl Values {
 }
 
 /// The scope of a hub.
-pub(super) fn hub_scope(hub: &str) -> String {
+pub(crate) fn hub_scope(hub: &str) -> String {
     format!("hub.{hub}")
 }
 
 /// The scope of a table of a list.
-pub(super) fn list_scope(list: &str, index: usize) -> String {
+pub(crate) fn list_scope(list: &str, index: usize) -> String {
     format!("{list}[{index}]")
 }
 

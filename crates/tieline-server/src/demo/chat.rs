@@ -14,7 +14,7 @@ use super::{
 use crate::app::{
     events::{
         Admission, ConnectError, ConnectRequest, EventClient, EventKind, Events, GroupEvent,
-        OperationError, UserEvent,
+        OperationError, Reply, UserEvent,
     },
     payload::Payload,
     send::{send_to_group, send_to_user},
@@ -90,10 +90,10 @@ impl Events for Chat {
         &self,
         client: EventClient<'_, ()>,
         event: UserEvent,
-    ) -> Result<Option<Payload>, OperationError> {
+    ) -> Result<Option<Reply>, OperationError> {
         let client = client.connection;
         match &*event.name {
-            "online" => Ok(Some(self.roster.latest())),
+            "online" => Ok(Some(self.roster.latest().into())),
             "direct" => self.direct(client, &event.payload).await.map(|()| None),
             "message" => {
                 send_to_group(&self.cluster, client, LOBBY, false, &event.payload);

@@ -82,7 +82,8 @@ pub(crate) async fn demo(settings: DemoSettings) -> anyhow::Result<()> {
         served.push(node);
     }
     welcome(&pages)?;
-    supervisor.serve(served, Duration::ZERO).await
+    // The page of metrics is that of one node.
+    supervisor.serve(served, None, Duration::ZERO).await
 }
 
 /// Starts both nodes in one cluster, with a registry in memory unless the settings name one.

@@ -12,8 +12,9 @@ use tokio::{
     sync::watch,
     task::JoinSet,
 };
+use tokio_util::sync::CancellationToken;
 
-use super::{node::ReadyNode, phase::ServingPhase};
+use super::{admin::ReadyAdminPort, node::ReadyNode, phase::ServingPhase};
 use crate::app::events::Events;
 
 /// How long the events of connections that have ended may take, once all have.
@@ -31,11 +32,12 @@ impl Supervisor {
         self.0.subscribe()
     }
 
-    /// Serves until SIGTERM or Ctrl+C, and for `drain_delay` after it; then drains. A second signal
-    /// stops immediately.
+    /// Serves until SIGTERM or Ctrl+C, and for `drain_delay` after it; then drains. The admin port is served
+    /// until the end. A second signal stops immediately.
     pub(super) async fn serve<E: Events>(
         self,
         nodes: Vec<ReadyNode<E>>,
+        admin: Option<ReadyAdminPort>,
         drain_delay: Duration,
     ) -> anyhow::Result<()> {
         let (mut first, mut second) = (Signals::new()?, Signals::new()?);
@@ -52,9 +54,18 @@ impl Supervisor {
             second.next().await;
             second.next().await;
         };
-        let served = serve_all(nodes, &self.0);
+        let ended = CancellationToken::new();
+        let served = async {
+            let _ends = ended.clone().drop_guard();
+            serve_all(nodes, &self.0).await
+        };
+        let admin = async {
+            if let Some(ReadyAdminPort { listener, router }) = admin {
+                listener.serve(router, ended.cancelled()).await;
+            }
+        };
         tokio::select! {
-            (remaining, ()) = async { tokio::join!(served, drain) } => {
+            (remaining, (), ()) = async { tokio::join!(served, drain, admin) } => {
                 let remaining = remaining?;
                 anyhow::ensure!(remaining == 0, "{remaining} connections did not close in time");
                 Ok(())

@@ -3,10 +3,12 @@
 //! Owns what happens between valid settings and the end of the process: listening, joining the cluster,
 //! routes, signals, drain. Must not know flags, except by name in texts, nor what clients send.
 
+pub(crate) mod admin;
 mod cluster;
 pub(crate) mod demo;
 mod lifecycle;
 pub(crate) mod listen;
+mod measured_registry;
 pub(crate) mod node;
 mod phase;
 pub(crate) mod registry;

@@ -43,3 +43,6 @@ impl<E: Events> ReadyNode<E> {
         self
     }
 }
+
+#[cfg(test)]
+mod tests;

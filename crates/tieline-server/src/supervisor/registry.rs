@@ -7,6 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use tieline::registry::{Registry, RegistryTls};
 
+use super::measured_registry::MeasuredRegistry;
 use crate::config::registry_url::RegistryUrl;
 
 /// How long connecting may take when a node starts, whatever the deadlines of the registry's client.
@@ -25,7 +26,7 @@ impl RegistrySettings {
         let connecting =
             tieline::registry::connect_with(self.url.expose(), &self.prefix, &self.tls);
         match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
-            Ok(Ok(registry)) => Ok(registry),
+            Ok(Ok(registry)) => Ok(Arc::new(MeasuredRegistry::new(registry))),
             Ok(Err(error)) => Err(self.url.error(&error.into())),
             Err(_) => {
                 let seconds = CONNECT_TIMEOUT.as_secs();

@@ -1,4 +1,4 @@
-//! Reloads the configuration on SIGHUP.
+//! Reloads the configuration on SIGHUP, and keeps up to date what it refers to.
 //!
 //! Owns which changes are applied to a running node, and what is logged about all of them. Must not know the
 //! layers of the configuration: it is given a function that reads and checks them. Invariant: a
@@ -11,8 +11,10 @@ use tokio::{
 use tracing_subscriber::EnvFilter;
 
 use crate::{
-    app::hubs::LiveHubRules,
+    admin::token::LiveAdminToken,
+    app::{hubs::LiveHubRules, jwks::issuer::Issuers},
     config::settings::Settings,
+    metrics::METRICS,
     wire::{aws::key_pair::LiveKeyPair, webpubsub::upstream::LiveHandlers},
 };
 
@@ -33,33 +35,53 @@ pub(crate) struct Reload {
 /// What a running node looks up whenever it needs it.
 #[derive(Clone)]
 pub(crate) struct Live {
+    /// Whose tokens the rules accept.
+    pub(crate) issuers: Issuers,
     /// Who may connect to which hub.
     pub(crate) rules: LiveHubRules,
     /// What signs the requests of backends to `@connections`.
     pub(crate) aws: LiveKeyPair,
     /// Where the events of each hub go.
     pub(crate) handlers: LiveHandlers,
+    /// What requests to the admin port must have.
+    pub(crate) admin_token: LiveAdminToken,
 }
 
 impl Reload {
-    /// Reloads at each SIGHUP from now on. The caller ends the task.
+    /// Reloads at each SIGHUP from now on, and fetches the keys of issuers in between. The caller ends the task.
     pub(super) fn start(self) -> anyhow::Result<JoinHandle<()>> {
         let mut hangup = signal(SignalKind::hangup())?;
         Ok(tokio::spawn(async move {
             let mut applied = self.started.clone();
-            while hangup.recv().await.is_some() {
+            let mut issuers = self.live.issuers.clone();
+            loop {
+                tokio::select! {
+                    hung_up = hangup.recv() => {
+                        if hung_up.is_none() {
+                            return;
+                        }
+                    }
+                    () = issuers.keep_fresh() => {}
+                }
                 // It reads files, which may be slow.
                 match block_in_place(&self.load) {
                     Ok((settings, live)) => {
+                        live.issuers.adopt(&issuers);
+                        issuers = live.issuers;
                         self.live.rules.replace(&live.rules);
                         self.live.aws.replace(&live.aws);
                         self.live.handlers.replace(&live.handlers);
+                        self.live.admin_token.replace(&live.admin_token);
                         self.apply(&applied, &settings);
                         applied = settings;
+                        METRICS.reloaded(true);
                     }
-                    Err(error) => tracing::error!(
-                        "the configuration was not reloaded, and nothing has changed: {error:#}"
-                    ),
+                    Err(error) => {
+                        METRICS.reloaded(false);
+                        tracing::error!(
+                            "the configuration was not reloaded, and nothing has changed: {error:#}"
+                        );
+                    }
                 }
             }
         }))

@@ -26,14 +26,20 @@ pub(super) fn routes<E: Events>(
     phase: watch::Receiver<ServingPhase>,
 ) -> Router {
     let (_, dialects) = wire::dialects();
-    let ready_node = node.clone();
-    let ready = move || async move { readiness(&ready_node, *phase.borrow()) };
     Router::new()
-        .route("/healthz", get(|| async { "ok\n" }))
-        .route("/readyz", get(ready))
+        .merge(health(node, phase))
         .merge(rest::routes(hubs.clone()))
         .merge(upgrade::routes(node.clone(), hubs, dialects.webpubsub))
         .fallback(|| async { (StatusCode::NOT_FOUND, NOT_FOUND) })
+}
+
+/// `/healthz` and `/readyz`, which stand on the clients' port and on the admin port.
+pub(super) fn health<H: Handler>(node: &Node<H>, phase: watch::Receiver<ServingPhase>) -> Router {
+    let node = node.clone();
+    let ready = move || async move { readiness(&node, *phase.borrow()) };
+    Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
 }
 
 /// Whether load balancers should send new clients here. An unreachable registry is only reported: the

@@ -9,14 +9,22 @@ use std::{net::SocketAddr, time::Duration};
 use tieline::{Cluster, ClusterConfig, Config, Hub, Tls};
 
 use super::{
-    cluster, lifecycle::Supervisor, listen, node::ReadyNode, registry::RegistrySettings,
+    admin::{AdminPort, AdminPortSettings},
+    cluster,
+    lifecycle::Supervisor,
+    listen,
+    node::ReadyNode,
+    registry::RegistrySettings,
     reload::Reload,
+    routes,
 };
 use crate::{
     app::{
         filter,
         hubs::{Hubs, LiveHubRules},
+        jwks::issuer::Issuers,
     },
+    metrics::METRICS,
     wire::{
         self,
         aws::{self, key_pair::LiveKeyPair},
@@ -28,6 +36,10 @@ use crate::{
 pub(crate) struct ServeSettings {
     pub(crate) listen: SocketAddr,
     pub(crate) tls: Option<Tls>,
+    /// Whose tokens the rules accept.
+    pub(crate) issuers: Issuers,
+    /// `None` if there is no admin port.
+    pub(crate) admin: Option<AdminPortSettings>,
     /// Who may connect to which hub.
     pub(crate) rules: LiveHubRules,
     /// What signs the requests of backends to `@connections`.
@@ -48,6 +60,10 @@ pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Re
     if let Some(tls) = settings.tls {
         listener = listener.tls(tls);
     }
+    let admin = match settings.admin {
+        Some(admin) => Some(AdminPort::bind(admin).await?),
+        None => None,
+    };
     let hub = Hub::with_filters(settings.config, wire::dialects().0, filter::compile)?;
     let cluster = match &settings.registry {
         Some(registry) => cluster::join(hub, registry, settings.cluster).await?,
@@ -56,12 +72,26 @@ pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Re
     let (address, peers) = (listener.local_addr()?, cluster.address());
     tracing::info!(%address, peers, "listening");
 
+    for hub in settings.rules.listed() {
+        METRICS.name_hub(hub.as_str());
+    }
     let supervisor = Supervisor::new();
     let hubs = Hubs::new(cluster.clone(), settings.rules);
     let aws = aws::routes::routes(hubs.clone(), settings.aws);
-    let node = ReadyNode::new(listener, cluster, upstream, hubs, supervisor.phase());
+    let node = ReadyNode::new(
+        listener,
+        cluster.clone(),
+        upstream,
+        hubs,
+        supervisor.phase(),
+    );
     let node = node.with_routes(aws);
-    let served = supervisor.serve(vec![node], settings.drain_delay).await;
+    let health = || routes::health(&node.node, supervisor.phase());
+    let admin = admin.map(|admin| admin.ready(cluster, health()));
+    let admin = admin.transpose()?;
+    let served = supervisor
+        .serve(vec![node], admin, settings.drain_delay)
+        .await;
     reloads.abort();
     served
 }

@@ -55,6 +55,11 @@ impl Breaker {
         Self(Mutex::new(State::Closed { failures: 0 }))
     }
 
+    /// Whether the server is held to be down.
+    pub(super) fn is_open(&self) -> bool {
+        !matches!(*self.0.lock(), State::Closed { .. })
+    }
+
     /// Leave to send a request, or when to ask again.
     pub(super) fn pass(&self) -> Result<Pass<'_>, Instant> {
         let now = Instant::now();

@@ -6,7 +6,7 @@
 
 use std::{fmt, time::Duration};
 
-use http::{HeaderMap, HeaderValue, Uri};
+use http::{HeaderMap, Uri};
 use tieline::StatusCode;
 use tokio::{
     sync::Semaphore,
@@ -15,10 +15,16 @@ use tokio::{
 
 use super::{
     breaker::{Breaker, Change},
-    client::{Answer, Authorities, AuthorityError, Client, ClientError, Request},
     validation::{Agreements, Next},
 };
-use crate::app::sampled::Sampled;
+use crate::{
+    app::sampled::Sampled,
+    http_client::{Answer, Authorities, AuthorityError, Client, ClientError, Request},
+    metrics::{EndpointMetrics, METRICS, Outcome},
+};
+
+/// Longest body of an answer.
+const MAX_ANSWER: usize = 16 << 20;
 
 /// How long asking a server whether it agrees to get requests may take.
 const VALIDATION_TIMEOUT: Duration = Duration::from_secs(10);
@@ -60,8 +66,8 @@ pub(crate) struct EndpointSettings<'a> {
     /// Most requests under way.
     pub(crate) concurrency: usize,
     pub(crate) authorities: Authorities<'a>,
-    /// The header `Authorization` of each request.
-    pub(crate) authorization: Option<HeaderValue>,
+    /// Those of each request.
+    pub(crate) headers: HeaderMap,
     /// The headers of a request that asks whether it takes requests from `host`.
     pub(crate) validation: HeaderMap,
     pub(crate) host: String,
@@ -74,6 +80,7 @@ pub(crate) struct Endpoint {
     breaker: Breaker,
     agreements: Agreements,
     failures: Sampled,
+    metrics: EndpointMetrics,
 }
 
 impl Endpoint {
@@ -82,13 +89,14 @@ impl Endpoint {
             name,
             concurrency,
             authorities,
-            authorization,
+            headers,
             validation,
             host,
         } = settings;
         Ok(Self {
+            metrics: METRICS.endpoint(&name),
             name,
-            client: Client::new(authorities, authorization)?,
+            client: Client::new(authorities, headers, MAX_ANSWER)?,
             places: Semaphore::new(concurrency),
             breaker: Breaker::new(),
             agreements: Agreements::new(validation, host),
@@ -106,13 +114,26 @@ impl Endpoint {
         deadline: Instant,
         patience: Patience,
     ) -> Result<Answer, CallError> {
+        let start = Instant::now();
+        let result = self.call_until(request, asked, deadline, patience).await;
+        self.metrics.called(outcome(&result), start.elapsed());
+        result
+    }
+
+    async fn call_until(
+        &self,
+        request: &Request,
+        asked: &Uri,
+        deadline: Instant,
+        patience: Patience,
+    ) -> Result<Answer, CallError> {
         let mut retries = 0;
         loop {
             let waits = patience == Patience::UntilDeadline;
             let (again_at, result) = match self.attempt(request, asked, deadline).await {
                 Attempt::Answered(answer) if !is_retriable(answer.status) => return Ok(answer),
                 Attempt::Answered(answer) => (retry_at(&mut retries, patience), Ok(answer)),
-                Attempt::Failed(ClientError::TooLong) => (None, Err(ClientError::TooLong.into())),
+                Attempt::Failed(error @ ClientError::TooLong(_)) => (None, Err(error.into())),
                 Attempt::Failed(error) => (retry_at(&mut retries, patience), Err(error.into())),
                 Attempt::Late => (None, Err(CallError::Late)),
                 Attempt::Down(at) => (waits.then_some(at), Err(CallError::Down)),
@@ -123,6 +144,7 @@ impl Endpoint {
                 return result;
             };
             sleep_until(at).await;
+            self.metrics.retried();
         }
     }
 
@@ -148,7 +170,13 @@ impl Endpoint {
             Next::Ask => {}
         }
         let deadline = deadline.min(Instant::now() + VALIDATION_TIMEOUT);
-        match self.send(&validation.request, deadline).await {
+        let mut asked = self.send(&validation.request, deadline).await;
+        if let Attempt::Answered(answer) = &asked
+            && has_no_options(answer.status)
+        {
+            asked = self.send(&validation.by_get(), deadline).await;
+        }
+        match asked {
             Attempt::Answered(answer) => validation.answered(&answer).map_err(Attempt::NotAllowed),
             ended => {
                 validation.unanswered();
@@ -186,10 +214,14 @@ impl Endpoint {
         match change {
             Change::None => {}
             Change::Opened => {
+                self.metrics.opened();
                 let cause = attempt.to_string();
                 tracing::warn!(endpoint, cause, "no answers; requests fail at once for now");
             }
-            Change::Closed => tracing::info!(endpoint, "answers again"),
+            Change::Closed => {
+                self.metrics.closed();
+                tracing::info!(endpoint, "answers again");
+            }
         }
     }
 
@@ -203,6 +235,14 @@ impl Endpoint {
         };
         let endpoint = &*self.name;
         tracing::warn!(endpoint, cause, left_out, "a request failed");
+    }
+}
+
+impl Drop for Endpoint {
+    fn drop(&mut self) {
+        if self.breaker.is_open() {
+            self.metrics.closed();
+        }
     }
 }
 
@@ -235,7 +275,7 @@ impl Attempt {
                     | StatusCode::SERVICE_UNAVAILABLE
                     | StatusCode::GATEWAY_TIMEOUT
             ),
-            Self::Failed(error) => matches!(error, ClientError::TooLong),
+            Self::Failed(error) => matches!(error, ClientError::TooLong(_)),
             _ => false,
         }
     }
@@ -253,12 +293,31 @@ impl fmt::Display for Attempt {
     }
 }
 
+fn outcome(result: &Result<Answer, CallError>) -> Outcome {
+    match result {
+        Ok(answer) => Outcome::of_status(answer.status.as_u16()),
+        Err(CallError::Down) => Outcome::Down,
+        Err(CallError::Late) => Outcome::Late,
+        Err(CallError::NotAllowed) => Outcome::NotAllowed,
+        Err(CallError::Client(ClientError::TooLong(_))) => Outcome::TooLong,
+        Err(CallError::Client(ClientError::Network(_))) => Outcome::Network,
+    }
+}
+
 /// When to repeat a request; `None` if it is not repeated any more.
 fn retry_at(retries: &mut usize, patience: Patience) -> Option<Instant> {
     let last = (patience == Patience::UntilDeadline).then(|| RETRY_DELAYS[RETRY_DELAYS.len() - 1]);
     let delay = RETRY_DELAYS.get(*retries).copied().or(last)?;
     *retries += 1;
     Some(Instant::now() + delay)
+}
+
+/// Whether a server does not know `OPTIONS`. It is asked by `GET` then.
+fn has_no_options(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED
+    )
 }
 
 /// Whether the same request may succeed later. 429 asks for fewer requests, not for more.

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use tieline::Bytes;
 use tokio::{sync::Semaphore, time::Instant};
 
-use super::client::{Answer, Request};
+use crate::http_client::{Answer, Request};
 
 /// How long an agreement holds.
 const AGREEMENT: Duration = Duration::from_mins(1);
@@ -100,6 +100,14 @@ impl Validation {
             host,
             turn: Semaphore::new(1),
             state: Mutex::new(State::Unknown),
+        }
+    }
+
+    /// The same question for a server that does not know `OPTIONS`.
+    pub(super) fn by_get(&self) -> Request {
+        Request {
+            method: Method::GET,
+            ..self.request.clone()
         }
     }
 

@@ -1,12 +1,13 @@
 //! The protocols that clients and backends speak.
 //!
 //! A wire translates: bytes into operations, messages into frames, outcomes into replies. What the
-//! operations do is in `app`, which every wire uses. Wires never import each other. Each that has clients adds
+//! operations do is in `app`, which every wire uses. Wires never import each other; what their backends' requests have in common is in `body`. Each that has clients adds
 //! its dialects here, so that a hub has those of all wires.
 
 use tieline::Dialects;
 
 pub(crate) mod aws;
+mod body;
 pub(crate) mod webpubsub;
 
 /// The dialects of each wire with clients.

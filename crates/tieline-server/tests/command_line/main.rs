@@ -2,13 +2,17 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod admin;
 mod aws;
 mod bench;
 mod bench_wires;
 mod cluster;
 mod config;
 mod demo;
+mod generated;
+mod health;
 mod http;
+mod https;
 mod hubs;
 mod kit;
 mod reliable;
@@ -26,6 +30,7 @@ fn an_invalid_command_line_is_a_usage_error() {
     for arguments in [
         &["serve", "--nonsense"][..],
         &["token", "--hub", "a b"],
+        &["health", "--url", "127.0.0.1:8080"],
         &["serve", "--tls-cert", "only-one"],
         &["serve", "--max-message", "100", "--max-outbox", "100"],
         &["serve", "--max-outbox-memory", "1000"],

@@ -183,3 +183,31 @@ fn the_most_groups_of_a_client_are_a_flag() {
         assert!(answer.starts_with(&ack), "{answer}");
     }
 }
+
+#[test]
+fn the_query_of_a_simple_client_has_no_case_and_its_last_value_counts() {
+    let server = serve(&[]);
+    let mut member = joined(&server);
+    let path = |query: &str| format!("/client/hubs/chat?{query}");
+    for query in [
+        "webpubsub_mode=SENDTOGROUP&group=other&group=g",
+        "webpubsub_mode=sendEvent&webpubsub_mode=sendToGroup&group=g&noEcho=x&noEcho=False",
+    ] {
+        let mut simple = Client::simple(&server.addresses[0], &path(query));
+        simple.send(query);
+        let message = member.text();
+        assert!(message.contains(query), "{message}");
+    }
+    let json = format!("Sec-WebSocket-Protocol: {}\r\n", Client::JSON);
+    for query in [
+        "webpubsub_mode=nope",
+        "webpubsub_mode=sendToGroup",
+        "webpubsub_mode=sendToGroup&group=g&group=",
+        "webpubsub_mode=sendToGroup&group=g&noEcho=yes",
+    ] {
+        for headers in ["", &json] {
+            let refused = server.refused_upgrade(&path(query), headers);
+            assert!(refused.starts_with("HTTP/1.1 400"), "{query}: {refused}");
+        }
+    }
+}

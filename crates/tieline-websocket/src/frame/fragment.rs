@@ -38,6 +38,7 @@ impl AnyFrame {
         header.bytes[0] = opcode | if is_last { FIN } else { 0 };
         AnyFrame(Arc::new(Inner {
             kind: FrameKind::Fragment,
+            plain_len: header.plain_len(payload.len()),
             header,
             holders: AtomicU64::new(0),
             payload: payload.into(),

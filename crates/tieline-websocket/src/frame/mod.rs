@@ -98,6 +98,9 @@ pub struct AnyFrame(Arc<Inner>);
 struct Inner {
     kind: FrameKind,
     header: Header,
+    /// Length of header and payload uncompressed, or [`RARE`]: asked for several times while a frame waits, it is
+    /// nearer here than behind the kinds of payload.
+    plain_len: u32,
     /// Who counts the queues in which the frame waits, and how many there are, in 32 bits each; see
     /// [`AnyFrame::retain`].
     holders: AtomicU64,
@@ -105,6 +108,9 @@ struct Inner {
     /// The inner `None`: compression gains nothing. Boxed because most frames are never compressed.
     deflated: OnceLock<Option<Box<Deflated>>>,
 }
+
+/// The `plain_len` of frames that are longer, or have a prefix or a tag.
+const RARE: u32 = u32::MAX;
 
 /// A prefix and a shared rest; see `prefixed`.
 struct Prefixed {
@@ -160,9 +166,11 @@ impl AnyFrame {
     fn new(kind: FrameKind, length: usize, payload: impl Into<Payload<Prefixed, Tagged>>) -> Self {
         let payload = payload.into();
         debug_assert_eq!(payload.len(), length);
+        let header = Header::new(kind, false, length);
         AnyFrame(Arc::new(Inner {
             kind,
-            header: Header::new(kind, false, length),
+            plain_len: header.plain_len(length),
+            header,
             holders: AtomicU64::new(0),
             payload,
             deflated: OnceLock::new(),
@@ -213,13 +221,11 @@ impl AnyFrame {
     /// The length of what [`AnyFrame::encoded`] returns, in bytes.
     #[inline]
     pub fn encoded_len(&self, deflate: Option<&Deflate>) -> usize {
-        let inner = &*self.0;
-        let payload = match (&inner.payload, deflate) {
-            (Payload::Owned(bytes), None) => bytes.len(),
-            (Payload::Shared(bytes), None) => bytes.len(),
-            _ => return self.encoded_len_of_rare(deflate),
-        };
-        usize::from(inner.header.len) + payload
+        let length = self.0.plain_len;
+        if length != RARE && deflate.is_none() {
+            return length as usize;
+        }
+        self.encoded_len_of_rare(deflate)
     }
 
     /// Apart, so that the rest is small enough to be inlined.
@@ -321,6 +327,12 @@ impl Header {
             10
         };
         Header { bytes, len }
+    }
+
+    /// The length with a payload of this length, for [`Inner::plain_len`].
+    #[inline]
+    fn plain_len(&self, payload: usize) -> u32 {
+        u32::try_from(payload + usize::from(self.len)).unwrap_or(RARE)
     }
 
     #[inline]

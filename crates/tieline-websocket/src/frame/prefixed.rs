@@ -8,7 +8,7 @@ use std::ops::Deref;
 use std::sync::{Arc, OnceLock, atomic::AtomicU64};
 
 use super::payload::Payload;
-use super::{AnyFrame, EncodedFrame, Frame, FrameKind, Head, Header, Inner, Prefixed};
+use super::{AnyFrame, EncodedFrame, Frame, FrameKind, Head, Header, Inner, Prefixed, RARE};
 use crate::deflate::Deflate;
 
 /// Length of the header of a stored block (RFC 1951, section 3.2.4): not the last block, no compression, the
@@ -43,6 +43,7 @@ impl AnyFrame {
         AnyFrame(Arc::new(Inner {
             kind: rest.kind(),
             header: Header::NONE,
+            plain_len: RARE,
             holders: AtomicU64::new(0),
             payload: Payload::Prefixed(Box::new(prefixed)),
             deflated: OnceLock::new(),

@@ -7,7 +7,7 @@ use std::ops::Deref;
 use std::sync::{Arc, OnceLock, atomic::AtomicU64};
 
 use super::payload::Payload;
-use super::{AnyFrame, Frame, Header, Inner, Tag, Tagged};
+use super::{AnyFrame, Frame, Header, Inner, RARE, Tag, Tagged};
 
 impl Frame {
     /// The same frame with a tag, for one receiver. It shares the payload and its compressed form.
@@ -19,6 +19,7 @@ impl Frame {
         Frame(AnyFrame(Arc::new(Inner {
             kind: self.kind(),
             header: Header::NONE,
+            plain_len: RARE,
             holders: AtomicU64::new(0),
             payload: Payload::Tagged(Tagged { frame, tag }),
             deflated: OnceLock::new(),
@@ -31,6 +32,14 @@ impl AnyFrame {
     #[doc(hidden)]
     #[inline]
     pub fn tag(&self) -> Option<&Tag> {
+        if self.0.plain_len == RARE {
+            self.tag_of_rare()
+        } else {
+            None
+        }
+    }
+
+    fn tag_of_rare(&self) -> Option<&Tag> {
         match &self.0.payload {
             Payload::Owned(_) | Payload::Shared(_) => None,
             Payload::Prefixed(prefixed) => prefixed.rest.tag(),

@@ -14,7 +14,7 @@ use crate::{
     close::CloseReason,
     hub::{ClientOp, ConnectionInner, Hub, JoinError, OpOutcome, RunningRequest},
     link::{
-        Completion, Link, NamespacedRef, RequestKind, RequestRef,
+        Completion, EmitRef, EmitRequest, Link, NamespacedRef, RequestKind,
         proto::{self, OutcomeCode},
     },
     receipt::Receipt,
@@ -93,8 +93,7 @@ impl ClientOp {
                     kind,
                     about,
                 } = WireContent::of(cast);
-                let request = RequestRef {
-                    namespace,
+                let emit = EmitRef {
                     id,
                     data,
                     binary,
@@ -102,7 +101,7 @@ impl ClientOp {
                     about,
                     report: cast.tracker().map_or(0, |it| link.expect_report(it)),
                 };
-                return link.send(&request, completion);
+                return link.send(&EmitRequest::new(namespace, emit), completion);
             }
             Self::Close(frame) => RequestKind::Close(proto::Close {
                 id: bytes(id),

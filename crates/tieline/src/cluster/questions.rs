@@ -84,6 +84,8 @@ impl Cluster {
             lookups_failed,
             claims_granted: claims.granted,
             claims_refused: claims.refused,
+            audits: claims.audits,
+            swept: claims.swept,
             claim_requests_failed: claims.failed_requests,
         }
     }

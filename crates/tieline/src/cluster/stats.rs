@@ -25,6 +25,11 @@ pub struct ClusterStats {
     pub claims_granted: u64,
     /// Ids that another connection had or was given.
     pub claims_refused: u64,
+    /// Times that this node began to compare its entries with those of the registry: at intervals, and when a number
+    /// differs.
+    pub audits: u64,
+    /// Entries that the registry had for this node without a client, found by these comparisons and released.
+    pub swept: u64,
     /// Requests to claim or release ids that were not answered; they are repeated.
     pub claim_requests_failed: u64,
 }

@@ -16,12 +16,11 @@ thread_local! {
 /// The bytes of one read, not yet decoded; empty while the connection waits for more.
 #[derive(Debug, Default)]
 pub(crate) struct ReadBuffer {
-    /// The thread's buffer, or a copy of what was left of it.
+    /// The thread's buffer, or a copy of what was left of it. Told apart by their length: a flag would take a
+    /// word of each connection.
     bytes: Option<Box<[u8]>>,
     start: u32,
     end: u32,
-    /// Whether the bytes are the thread's.
-    borrowed: bool,
 }
 
 impl ReadBuffer {
@@ -31,7 +30,6 @@ impl ReadBuffer {
             end: offset(bytes.len()),
             bytes: (!bytes.is_empty()).then(|| bytes.into()),
             start: 0,
-            borrowed: false,
         }
     }
 
@@ -52,7 +50,6 @@ impl ReadBuffer {
             } else {
                 0
             },
-            borrowed: true,
         };
         if self.is_empty() {
             self.clear();
@@ -83,9 +80,10 @@ impl ReadBuffer {
         }
     }
 
-    /// Prepares for a wait: keeps a copy of what is left, and returns the buffer to the thread.
+    /// Prepares for a wait: keeps a copy of what is left, and returns the buffer to the thread. If all of it is left,
+    /// the connection keeps the buffer, and the thread makes itself another.
     pub(crate) fn keep_rest(&mut self) {
-        if self.borrowed {
+        if self.is_borrowed() && self.len() < SIZE {
             let copy = Self::copy_of(self.rest());
             *self = copy;
         }
@@ -93,6 +91,11 @@ impl ReadBuffer {
 
     fn clear(&mut self) {
         *self = Self::default();
+    }
+
+    /// Whether the bytes are a thread's, or can be given to one.
+    fn is_borrowed(&self) -> bool {
+        self.bytes.as_ref().is_some_and(|bytes| bytes.len() == SIZE)
     }
 }
 
@@ -103,7 +106,7 @@ fn offset(n: usize) -> u32 {
 
 impl Drop for ReadBuffer {
     fn drop(&mut self) {
-        if self.borrowed {
+        if self.is_borrowed() {
             SPARE.set(self.bytes.take());
         }
     }
@@ -132,6 +135,19 @@ mod tests {
         buffer.keep_rest();
         assert_eq!(read(&mut other, b"world"), address);
         assert_eq!(buffer.rest(), b"llo");
+    }
+
+    #[test]
+    fn a_full_buffer_is_kept_without_a_copy_and_becomes_a_threads_later() {
+        let (mut buffer, mut other) = (ReadBuffer::default(), ReadBuffer::default());
+        let full = vec![7; SIZE];
+        let address = read(&mut buffer, &full);
+        buffer.keep_rest();
+        assert_ne!(read(&mut other, b"world"), address);
+        assert_eq!(other.rest(), b"world");
+        assert_eq!(buffer.rest(), full);
+        buffer.advance(SIZE);
+        assert_eq!(read(&mut buffer, b"hello"), address);
     }
 
     #[test]

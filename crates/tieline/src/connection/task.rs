@@ -365,9 +365,9 @@ mod tests {
     struct Silent;
 
     impl Handler for Silent {
-        type State = ();
+        type State = Box<u32>;
 
-        async fn on_message(&self, _: &crate::Connection, (): &mut (), _: Message) {}
+        async fn on_message(&self, _: &crate::Connection, _: &mut Box<u32>, _: Message) {}
     }
 
     fn size_of_future<A, F>(_: fn(A) -> F) -> usize {
@@ -376,7 +376,7 @@ mod tests {
 
     /// Tokio adds its header and the tracker, 112 bytes, and pads the sum to a multiple of 128.
     #[test]
-    fn a_task_that_waits_fits_256_bytes() {
+    fn a_task_that_waits_and_a_state_of_a_pointer_fit_256_bytes() {
         let size = size_of_future(ConnectionTask::<Silent>::run);
         assert!(size <= 144, "{size} bytes");
     }

@@ -11,7 +11,7 @@ use std::sync::{
 };
 
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 
 use super::{
     batch::{BroadcastBatch, BroadcastJob},
@@ -19,6 +19,8 @@ use super::{
     content::Cast,
     cork::Cork,
     inner::ConnectionInner,
+    stats::HubStats,
+    times::TimeCounts,
 };
 use crate::{
     close::CloseReason,
@@ -47,6 +49,12 @@ impl QueuedSend {
     }
 }
 
+/// An entry, and when it was queued.
+struct Queued {
+    at: Instant,
+    send: QueuedSend,
+}
+
 /// The bounds of a queue.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
@@ -63,10 +71,11 @@ pub(super) struct ShardQueue {
     /// Notified whenever entries have been delivered.
     progress: Notify,
     bounds: Bounds,
+    times: TimeCounts,
 }
 
 struct QueueState {
-    entries: BlockQueue<QueuedSend>,
+    entries: BlockQueue<Queued>,
     closes: usize,
     bytes: usize,
     /// Entries that were ever queued.
@@ -89,6 +98,7 @@ impl ShardQueue {
             notify: Notify::new(),
             progress: Notify::new(),
             bounds,
+            times: TimeCounts::default(),
         }
     }
 
@@ -97,10 +107,15 @@ impl ShardQueue {
         self.pending.load(Ordering::Acquire) == 0
     }
 
-    /// How many entries wait, and how many bytes.
-    pub(super) fn depth(&self) -> (usize, usize) {
-        let state = self.state.lock();
-        (state.entries.len(), state.bytes)
+    /// Adds what waits here, and how long it took before.
+    pub(super) fn add_to(&self, stats: &mut HubStats) {
+        let queue = self.state.lock();
+        stats.queued += queue.entries.len();
+        stats.queued_bytes += queue.bytes;
+        let age = queue.entries.front().map(|entry| entry.at.elapsed());
+        drop(queue);
+        stats.queue_age = stats.queue_age.max(age.unwrap_or_default());
+        self.times.add_to(&mut stats.queue_times);
     }
 
     /// Queues a broadcast; returns it if there is no room. Wakes nobody: the caller holds a lock.
@@ -160,10 +175,11 @@ impl ShardQueue {
         Ok(())
     }
 
-    fn enqueue(&self, state: &mut QueueState, entry: QueuedSend) {
-        state.bytes += entry.length();
-        state.closes += usize::from(matches!(entry, QueuedSend::Close(..)));
-        state.entries.push_back(entry);
+    fn enqueue(&self, state: &mut QueueState, send: QueuedSend) {
+        state.bytes += send.length();
+        state.closes += usize::from(matches!(send, QueuedSend::Close(..)));
+        let at = Instant::now();
+        state.entries.push_back(Queued { at, send });
         state.queued += 1;
         self.pending.fetch_add(1, Ordering::AcqRel);
     }
@@ -203,6 +219,11 @@ impl ShardQueue {
         self.notify.notified().await;
     }
 
+    /// Notes how long broadcasts took, the oldest of which was queued then.
+    pub(super) fn record(&self, queued_at: Instant, broadcasts: usize) {
+        self.times.record(queued_at.elapsed(), broadcasts as u64);
+    }
+
     /// Notes that entries have been delivered.
     pub(super) fn finish(&self, entries: usize) {
         self.state.lock().delivered += entries as u64;
@@ -221,13 +242,14 @@ impl ShardQueue {
         while done < limit
             && let Some(next) = self.next_if(|entry| !matches!(entry, QueuedSend::Broadcast(_)))
         {
-            match next {
+            match next.send {
                 QueuedSend::Unicast(conn, cast, sum) => {
                     let conn = conn.upgrade();
                     let delivery = conn.map_or(Delivery::Offline, |conn| conn.send(cast));
                     let mut reached = Reached::default();
                     reached.record(delivery);
                     sum.add_part(reached);
+                    self.record(next.at, 1);
                 }
                 QueuedSend::Close(conn, reason) => close(&conn, reason),
                 QueuedSend::Broadcast(_) => {}
@@ -238,10 +260,11 @@ impl ShardQueue {
     }
 
     /// The next broadcast, and those right behind it that are for the same scope, with the closes between
-    /// them.
-    pub(super) fn next_batch(&self) -> Option<BroadcastBatch> {
+    /// them; and when it was queued.
+    pub(super) fn next_batch(&self) -> Option<(BroadcastBatch, Instant)> {
         let is_broadcast = |entry: &QueuedSend| matches!(entry, QueuedSend::Broadcast(_));
-        let Some(QueuedSend::Broadcast(first)) = self.next_if(is_broadcast) else {
+        let Queued { at, send } = self.next_if(is_broadcast)?;
+        let QueuedSend::Broadcast(first) = send else {
             return None;
         };
         let mut batch = BroadcastBatch::new(first);
@@ -250,23 +273,23 @@ impl ShardQueue {
             QueuedSend::Close(..) => true,
             QueuedSend::Unicast(..) => false,
         }) {
-            match next {
+            match next.send {
                 QueuedSend::Broadcast(job) => batch.push(job),
                 QueuedSend::Close(conn, reason) => batch.push_close(conn, reason),
                 QueuedSend::Unicast(..) => {}
             }
         }
-        Some(batch.seal())
+        Some((batch.seal(), at))
     }
 
-    fn next_if(&self, wanted: impl FnOnce(&QueuedSend) -> bool) -> Option<QueuedSend> {
+    fn next_if(&self, wanted: impl FnOnce(&QueuedSend) -> bool) -> Option<Queued> {
         let mut state = self.state.lock();
-        if !wanted(state.entries.front()?) {
+        if !wanted(&state.entries.front()?.send) {
             return None;
         }
         let next = state.entries.pop_front()?;
-        state.bytes -= next.length();
-        state.closes -= usize::from(matches!(next, QueuedSend::Close(..)));
+        state.bytes -= next.send.length();
+        state.closes -= usize::from(matches!(next.send, QueuedSend::Close(..)));
         Some(next)
     }
 }

@@ -1,5 +1,5 @@
 //! What all connections of a hub share: the configuration, the clock, the ping frame, the budget, the
-//! ticks, the dialects, and the list of the application's tasks.
+//! ticks, the dialects, the names that many have, and the list of the application's tasks.
 //!
 //! Owns the coarse clock. Knows no connection.
 
@@ -13,7 +13,10 @@ use tieline_websocket::{AnyFrame, Limits};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-use super::{counters::Counters, dialect::Dialects, outbox::OutboxRules, tick::Ticks};
+use super::{
+    counters::Counters, dialect::Dialects, outbox::OutboxRules, shared_name::RecentNames,
+    tick::Ticks,
+};
 use crate::config::Config;
 
 pub(crate) struct HubContext {
@@ -24,6 +27,7 @@ pub(crate) struct HubContext {
     pub(super) rules: OutboxRules,
     pub(super) ticks: Ticks,
     pub(crate) dialects: Dialects,
+    pub(super) names: RecentNames,
     /// What the application has spawned on connections.
     pub(super) tasks: TaskTracker,
 }
@@ -41,6 +45,7 @@ impl HubContext {
             rules,
             ticks: Ticks::new(),
             dialects,
+            names: RecentNames::new(),
             tasks: TaskTracker::new(),
         }
     }

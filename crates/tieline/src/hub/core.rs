@@ -139,7 +139,7 @@ impl Hub {
         if conn.id.namespace() == self.namespace.name() {
             return self.clone();
         }
-        self.within(Namespace::of(&conn.id))
+        self.within(Namespace::shared(&conn.id, &self.inner.context.names))
     }
 
     /// Where names are looked for.

@@ -2,7 +2,7 @@
 //!
 //! Owns the reason of the close, the signal that it has begun, the line of those who wait for room in the
 //! outbox, the tracked frames that wait outside of it, the count of numbered messages, and the application's data. Must not know when any of them is due.
-//! Invariant: there is no box without something in it.
+//! Invariant: there is no box without something in it beside the data.
 
 use std::{any::Any, sync::Arc};
 
@@ -14,11 +14,15 @@ use super::{
 };
 use crate::{close::CloseReason, written::Tracker};
 
-#[derive(Debug, Default)]
-pub(super) struct Extras(Option<Box<Fields>>);
+#[derive(Debug)]
+pub(super) enum Extras {
+    /// The application's data, and nothing else: it needs no box.
+    Data(Data),
+    Fields(Option<Box<Fields>>),
+}
 
 #[derive(Debug, Default)]
-struct Fields {
+pub(super) struct Fields {
     reason: Option<Box<CloseReason>>,
     /// Cancelled when the close begins; `None` as long as nobody waits for that.
     closing: Option<CancellationToken>,
@@ -44,42 +48,69 @@ pub(super) type Data = Arc<dyn Any + Send + Sync>;
 
 impl Extras {
     pub(super) fn new(data: Option<Data>) -> Self {
-        Self(data.map(|data| {
-            Box::new(Fields {
-                data: Some(data),
-                ..Fields::default()
-            })
-        }))
+        data.map_or(Self::Fields(None), Self::Data)
     }
 
     pub(super) fn data(&self) -> Option<&Data> {
-        self.0.as_deref()?.data.as_ref()
+        match self {
+            Self::Data(data) => Some(data),
+            Self::Fields(fields) => fields.as_ref()?.data.as_ref(),
+        }
     }
 
+    /// Whether there is nothing but data.
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_none()
+        self.fields().is_none()
+    }
+
+    fn fields(&self) -> Option<&Fields> {
+        match self {
+            Self::Data(_) => None,
+            Self::Fields(fields) => fields.as_deref(),
+        }
+    }
+
+    fn fields_mut(&mut self) -> Option<&mut Fields> {
+        match self {
+            Self::Data(_) => None,
+            Self::Fields(fields) => fields.as_deref_mut(),
+        }
+    }
+
+    fn fields_or_empty(&mut self) -> &mut Fields {
+        if let Self::Data(data) = self {
+            let data = Some(Arc::clone(data));
+            *self = Self::Fields(Some(Box::new(Fields {
+                data,
+                ..Fields::default()
+            })));
+        }
+        match self {
+            Self::Fields(fields) => fields.get_or_insert_default(),
+            Self::Data(_) => unreachable!("the data has moved into the box"),
+        }
     }
 
     /// Why the connection closes, once it does.
     pub(super) fn reason(&self) -> Option<&CloseReason> {
-        self.0.as_deref()?.reason.as_deref()
+        self.fields()?.reason.as_deref()
     }
 
     /// Sets the reason, unless there is one.
     pub(super) fn set_reason(&mut self, reason: CloseReason) {
-        let fields = self.0.get_or_insert_default();
+        let fields = self.fields_or_empty();
         fields.reason.get_or_insert_with(|| Box::new(reason));
     }
 
     /// What is cancelled when the close begins.
     pub(super) fn closing(&mut self) -> &CancellationToken {
-        let fields = self.0.get_or_insert_default();
+        let fields = self.fields_or_empty();
         fields.closing.get_or_insert_default()
     }
 
     /// What to cancel now that the close has begun.
     pub(super) fn take_closing(&mut self) -> Option<CancellationToken> {
-        self.0.as_deref_mut()?.closing.take()
+        self.fields_mut()?.closing.take()
     }
 }
 
@@ -87,12 +118,12 @@ impl Extras {
 impl Extras {
     /// The number of the next message.
     pub(super) fn next_number(&self) -> u64 {
-        self.0.as_deref().map_or(0, |fields| fields.numbers) + 1
+        self.fields().map_or(0, |fields| fields.numbers) + 1
     }
 
     pub(super) fn take_numbers(&mut self, count: u64) {
         if count > 0 {
-            self.0.get_or_insert_default().numbers += count;
+            self.fields_or_empty().numbers += count;
         }
     }
 }
@@ -101,7 +132,7 @@ impl Extras {
 impl Extras {
     /// Those who wait, if anybody does.
     pub(super) fn line(&mut self) -> Option<&mut Line> {
-        let waiting = self.0.as_deref_mut()?.waiting.as_deref_mut();
+        let waiting = self.fields_mut()?.waiting.as_deref_mut();
         waiting.map(|waiting| &mut waiting.line)
     }
 
@@ -112,7 +143,7 @@ impl Extras {
 
     /// Whether the holder of this turn, or a newcomer, may send if there is room.
     pub(super) fn may_send(&self, turn: Option<Turn>) -> bool {
-        let waiting = self.0.as_deref().and_then(|it| it.waiting.as_deref());
+        let waiting = self.fields().and_then(|it| it.waiting.as_deref());
         waiting.is_none_or(|it| it.line.may_send(turn, it.outgoing.is_some()))
     }
 
@@ -129,13 +160,13 @@ impl Extras {
     }
 
     fn waiting(&mut self) -> &mut Waiting {
-        let fields = self.0.get_or_insert_default();
+        let fields = self.fields_or_empty();
         fields.waiting.get_or_insert_default()
     }
 
     /// Frees what has nothing in it.
     fn free(&mut self) {
-        let Some(fields) = &mut self.0 else {
+        let Some(fields) = self.fields_mut() else {
             return;
         };
         if let Some(waiting) = &fields.waiting
@@ -151,14 +182,9 @@ impl Extras {
             waiting,
             numbers,
             data,
-        } = &**fields;
-        let is_empty = reason.is_none()
-            && closing.is_none()
-            && waiting.is_none()
-            && *numbers == 0
-            && data.is_none();
-        if is_empty {
-            self.0 = None;
+        } = fields;
+        if reason.is_none() && closing.is_none() && waiting.is_none() && *numbers == 0 {
+            *self = Self::new(data.take());
         }
     }
 }
@@ -168,7 +194,7 @@ impl Extras {
     /// The message, while it is sent.
     #[inline]
     pub(super) fn outgoing(&mut self) -> Option<&mut Outgoing> {
-        let waiting = self.0.as_deref_mut()?.waiting.as_deref_mut();
+        let waiting = self.fields_mut()?.waiting.as_deref_mut();
         waiting?.outgoing.as_deref_mut()
     }
 
@@ -178,7 +204,7 @@ impl Extras {
 
     /// Ends the message; returns what has waited for that.
     pub(super) fn end_outgoing(&mut self) -> Option<Box<Outgoing>> {
-        let waiting = self.0.as_deref_mut()?.waiting.as_deref_mut();
+        let waiting = self.fields_mut()?.waiting.as_deref_mut();
         let outgoing = waiting?.outgoing.take();
         self.free();
         outgoing
@@ -199,7 +225,7 @@ impl Extras {
 
     /// Those trackers, now that the bytes are sent, or will not be.
     pub(super) fn take_staged(&mut self) -> Vec<Arc<Tracker>> {
-        let waiting = self.0.as_deref_mut().and_then(|it| it.waiting.as_mut());
+        let waiting = self.fields_mut().and_then(|it| it.waiting.as_mut());
         let staged = waiting.map(|waiting| std::mem::take(&mut waiting.staged));
         let Some(staged) = staged.filter(|staged| !staged.is_empty()) else {
             return Vec::new();
@@ -218,7 +244,7 @@ mod tests {
 
     #[test]
     fn the_box_goes_with_the_last_thing_in_it() {
-        let mut extras = Extras::default();
+        let mut extras = Extras::new(None);
         assert!(extras.may_send(None));
         let turns = [(); 2].map(|()| extras.line_or_empty().wait(None, Waker::noop(), Wish::Room));
         assert!(!extras.leave_line(turns[0]));
@@ -228,7 +254,7 @@ mod tests {
 
     #[test]
     fn the_line_and_what_is_staged_keep_the_box_by_themselves() {
-        let mut extras = Extras::default();
+        let mut extras = Extras::new(None);
         let turn = extras.line_or_empty().wait(None, Waker::noop(), Wish::Room);
         extras.stage([Arc::new(Tracker::new().0)]);
         assert!(extras.leave_line(turn));
@@ -245,6 +271,7 @@ mod tests {
 
     #[test]
     fn what_hardly_anybody_has_takes_no_room_from_others() {
+        assert!(size_of::<Extras>() <= 16);
         assert!(size_of::<Fields>() <= 48);
         assert!(size_of::<Waiting>() <= 72);
         assert!(size_of::<Outbox>() <= 64);
@@ -252,7 +279,7 @@ mod tests {
 
     #[test]
     fn a_message_in_pieces_keeps_the_box_until_its_end() {
-        let mut extras = Extras::default();
+        let mut extras = Extras::new(None);
         extras.begin_outgoing(Outgoing::new(false));
         let turn = extras.line_or_empty().wait(None, Waker::noop(), Wish::Room);
         assert!(extras.leave_line(turn));
@@ -262,8 +289,22 @@ mod tests {
     }
 
     #[test]
+    fn data_needs_no_box_and_outlasts_it() {
+        let data: Data = Arc::new(7);
+        let mut extras = Extras::new(Some(Arc::clone(&data)));
+        assert!(extras.is_empty() && extras.may_send(None));
+        let turn = extras.line_or_empty().wait(None, Waker::noop(), Wish::Room);
+        let is_same = |extras: &Extras| extras.data().is_some_and(|it| Arc::ptr_eq(it, &data));
+        assert!(!extras.is_empty() && is_same(&extras));
+        assert!(extras.leave_line(turn));
+        assert!(extras.is_empty() && is_same(&extras));
+        extras.set_reason(CloseReason::Drain);
+        assert!(!extras.is_empty() && is_same(&extras));
+    }
+
+    #[test]
     fn numbers_outlast_those_who_wait() {
-        let mut extras = Extras::default();
+        let mut extras = Extras::new(None);
         assert_eq!(extras.next_number(), 1);
         assert!(extras.is_empty());
         let turn = extras.line_or_empty().wait(None, Waker::noop(), Wish::Room);
@@ -274,7 +315,7 @@ mod tests {
 
     #[test]
     fn the_first_reason_stays() {
-        let mut extras = Extras::default();
+        let mut extras = Extras::new(None);
         extras.set_reason(CloseReason::Drain);
         let turn = extras.line_or_empty().wait(None, Waker::noop(), Wish::Room);
         extras.set_reason(CloseReason::Silent);

@@ -31,6 +31,7 @@ use super::{
     outbox::Outbox,
     scope::OwnedScope,
     send_side::{self, SendGuard, SendSide},
+    shared_name::SharedName,
     state::{Activity, Lifecycle, StateCell},
     tick::Listed,
 };
@@ -40,7 +41,7 @@ pub(crate) struct ConnectionInner {
     pub(crate) id: ClientId,
     /// Its key, as those of the groups.
     pub(crate) user: Option<Arc<str>>,
-    pub(crate) subprotocol: Option<Box<str>>,
+    pub(crate) subprotocol: Option<SharedName>,
     pub(crate) remote_addr: Option<SocketAddr>,
     /// Kept after the connection has left the index, so that `on_disconnect` can still read it.
     pub(super) groups: Mutex<Groups>,
@@ -99,7 +100,7 @@ impl ConnectionInner {
         Self {
             id: info.id,
             user: info.user,
-            subprotocol: info.subprotocol,
+            subprotocol: info.subprotocol.map(|name| context.names.share(&name)),
             remote_addr: info.remote_addr,
             groups: Mutex::new(Groups::of(info.groups)),
             final_message: options.final_message,

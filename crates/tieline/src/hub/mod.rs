@@ -66,6 +66,7 @@ mod send;
 mod send_side;
 mod shard;
 mod shard_map;
+mod shared_name;
 mod shedding;
 mod start;
 mod state;
@@ -74,6 +75,7 @@ mod task_side;
 #[cfg(test)]
 mod tests;
 mod tick;
+mod times;
 mod tracked;
 
 #[cfg(feature = "tls")]
@@ -102,7 +104,7 @@ pub use self::{
     note::{Note, NoteKind, NoteOrigin},
     numbering::Numbering,
     room::SendError,
-    stats::{Ends, HubStats, Traffic},
+    stats::{Ends, HubStats, Times, Traffic},
 };
 pub(crate) use self::{
     core::Asked,

@@ -18,7 +18,8 @@ use super::{
 
 // SipHash, the hasher of std: clients may choose names.
 pub(super) struct Names {
-    table: Parts<Named>,
+    /// Boxed: up to half of a table's places are empty.
+    table: Parts<Box<Named>>,
     hasher: RandomState,
     /// The shards that have members of a name, for senders.
     map: Arc<ShardMap>,
@@ -65,10 +66,10 @@ impl Names {
     pub(super) fn add(&mut self, name: &Arc<str>, conn: &Arc<ConnectionInner>) -> usize {
         let hash = self.hasher.hash_one(&**name);
         if self.get_mut(hash, name).is_none() {
-            let named = Named {
+            let named = Box::new(Named {
                 name: Arc::clone(name),
                 members: Members::new(),
-            };
+            });
             let hasher = &self.hasher;
             self.table
                 .insert(hash, named, |named| hasher.hash_one(&*named.name));
@@ -117,9 +118,10 @@ impl Names {
     /// Whether any name with this hash has members: two names may have the same, and share their place in
     /// the map.
     fn has_members(&self, hash: u64) -> bool {
-        let has_members =
-            |named: &Named| named.members.len() > 0 && self.hasher.hash_one(&*named.name) == hash;
-        self.table.find(hash, has_members).is_some()
+        let found = self.table.find(hash, |named| {
+            named.members.len() > 0 && self.hasher.hash_one(&*named.name) == hash
+        });
+        found.is_some()
     }
 
     /// The names that have members, from this part on; returns the part with which to go on.

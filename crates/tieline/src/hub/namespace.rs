@@ -8,15 +8,17 @@ use std::{borrow::Cow, fmt, sync::Arc};
 
 use tieline_registry::{ClientId, NameError, id};
 
-use super::scope::Scope;
+use super::{
+    scope::Scope,
+    shared_name::{RecentNames, SharedName},
+};
 
 /// The key of a name that nobody can have: names are not empty.
 const NOBODY: &str = "";
 
-/// Where a handle of the hub or the cluster looks for names. One pointer, not the two of an `Arc<str>`: the task of
-/// each connection holds one.
+/// Where a handle of the hub or the cluster looks for names. The task of each connection holds one.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub(crate) struct Namespace(Option<Arc<Box<str>>>);
+pub(crate) struct Namespace(Option<SharedName>);
 
 impl Namespace {
     pub(crate) const DEFAULT: Self = Self(None);
@@ -32,14 +34,22 @@ impl Namespace {
     }
 
     fn of_checked(name: &str) -> Self {
-        Self((!name.is_empty()).then(|| Arc::new(name.into())))
+        Self((!name.is_empty()).then(|| SharedName::new(name)))
     }
 
+    /// The one that an id is in, shared with those who have used it before.
+    pub(super) fn shared(id: &ClientId, names: &RecentNames) -> Self {
+        let name = id.namespace();
+        Self((!name.is_empty()).then(|| names.share(name)))
+    }
+
+    #[inline]
     pub(crate) fn name(&self) -> &str {
-        self.0.as_deref().map_or(id::DEFAULT_NAMESPACE, |name| name)
+        self.0.as_deref().unwrap_or(id::DEFAULT_NAMESPACE)
     }
 
     /// The key of a name. One that begins with a NUL could be the key of a name elsewhere: it is nobody's.
+    #[inline]
     pub(crate) fn key<'a>(&self, name: &'a str) -> Cow<'a, str> {
         if name.starts_with('\0') {
             return Cow::Borrowed(NOBODY);

@@ -38,12 +38,18 @@ impl ConnectionInner {
         send_side: &mut SendGuard<'_>,
         rendered: Rendered,
     ) -> AnyFrame {
-        if !rendered.is_numbered {
-            return rendered.frame.into();
+        if rendered.is_numbered {
+            return self.take_next_number(send_side, &rendered.frame);
         }
+        rendered.frame.into()
+    }
+
+    /// Apart, so that the rest is small enough to be inlined.
+    #[inline(never)]
+    fn take_next_number(&self, send_side: &mut SendGuard<'_>, rest: &Frame) -> AnyFrame {
         let number = send_side.extras.next_number();
         send_side.extras.take_numbers(1);
-        self.numbered(number, &rendered.frame)
+        self.numbered(number, rest)
     }
 
     fn numbered(&self, number: u64, rest: &Frame) -> AnyFrame {

@@ -310,7 +310,8 @@ impl Outbox {
         if self.bytes == 0 && !self.counted {
             // Most often, all has left.
             self.report_all(WriteOutcome::Written, reports);
-            self.queue.clear();
+            // For a few frames cheaper than `clear`.
+            while self.queue.pop_front().is_some() {}
             (self.written, n) = (0, 0);
         }
         while n > 0 {
@@ -343,6 +344,13 @@ impl Outbox {
     fn pong_queued(&self) -> bool {
         let mut front = self.queue.iter().take(2);
         front.any(|frame| frame.kind() == FrameKind::Pong)
+    }
+
+    /// Frees the queue if it is empty.
+    pub(crate) fn release_all(&mut self) {
+        if self.queue.is_empty() {
+            self.queue = VecDeque::new();
+        }
     }
 
     fn release(&mut self) {

@@ -2,8 +2,9 @@
 //!
 //! Owns the entries and how they are spread over the parts. Must not know what the entries are; callers
 //! hash and compare. A large table grows part by part, and is walked part by part, so that its lock is
-//! held for one part at a time. Invariant: an entry stays in the part that its hash selects; only the
-//! split of the first part moves entries, once in the life of a table.
+//! held for one part at a time. The first entry needs no allocation: most users have one connection.
+//! Invariant: an entry stays in the part that its hash selects; only the split of the first part moves
+//! entries, once in the life of a table.
 
 use hashbrown::{HashTable, hash_table};
 
@@ -15,46 +16,65 @@ const SPLIT_AT: usize = 1024;
 
 #[derive(Debug)]
 pub(super) enum Parts<T> {
-    One(HashTable<T>),
+    /// One part, which may be empty.
+    Table(HashTable<T>),
+    /// Apart, so that the pointer of the table tells which it is, and no other word has to.
+    Other(Other<T>),
+}
+
+#[derive(Debug)]
+pub(super) enum Other<T> {
+    /// One part with one entry.
+    Single(T),
     Many {
         parts: Box<[HashTable<T>]>,
         len: usize,
     },
 }
 
+/// The entries of one part.
+pub(super) enum Part<'a, T> {
+    Single(Option<&'a T>),
+    Table(hash_table::Iter<'a, T>),
+}
+
 impl<T> Parts<T> {
     pub(super) const fn new() -> Self {
-        Self::One(HashTable::new())
+        Self::Table(HashTable::new())
     }
 
     pub(super) fn len(&self) -> usize {
         match self {
-            Self::One(table) => table.len(),
-            Self::Many { len, .. } => *len,
+            Self::Table(table) => table.len(),
+            Self::Other(Other::Single(_)) => 1,
+            Self::Other(Other::Many { len, .. }) => *len,
         }
     }
 
     /// The number of parts.
     pub(super) fn count(&self) -> usize {
         match self {
-            Self::One(_) => 1,
-            Self::Many { parts, .. } => parts.len(),
+            Self::Table(_) | Self::Other(Other::Single(_)) => 1,
+            Self::Other(Other::Many { parts, .. }) => parts.len(),
         }
     }
 
     /// The part of the entries with this hash.
     pub(super) fn part_of(&self, hash: u64) -> usize {
         match self {
-            Self::One(_) => 0,
-            Self::Many { .. } => part_of(hash),
+            Self::Table(_) | Self::Other(Other::Single(_)) => 0,
+            Self::Other(Other::Many { .. }) => part_of(hash),
         }
     }
 
     /// The entries of one part; `None` behind the last part.
-    pub(super) fn part(&self, part: usize) -> Option<hash_table::Iter<'_, T>> {
+    pub(super) fn part(&self, part: usize) -> Option<Part<'_, T>> {
         match self {
-            Self::One(table) => (part == 0).then(|| table.iter()),
-            Self::Many { parts, .. } => parts.get(part).map(HashTable::iter),
+            Self::Table(table) => (part == 0).then(|| Part::Table(table.iter())),
+            Self::Other(Other::Single(entry)) => (part == 0).then_some(Part::Single(Some(entry))),
+            Self::Other(Other::Many { parts, .. }) => {
+                parts.get(part).map(|table| Part::Table(table.iter()))
+            }
         }
     }
 
@@ -64,38 +84,77 @@ impl<T> Parts<T> {
             .flatten()
     }
 
-    pub(super) fn find(&self, hash: u64, is_wanted: impl FnMut(&T) -> bool) -> Option<&T> {
-        self.table(hash).find(hash, is_wanted)
+    pub(super) fn find(&self, hash: u64, mut is_wanted: impl FnMut(&T) -> bool) -> Option<&T> {
+        match self {
+            Self::Table(table) => table.find(hash, is_wanted),
+            Self::Other(Other::Single(entry)) => is_wanted(entry).then_some(entry),
+            Self::Other(Other::Many { parts, .. }) => parts[part_of(hash)].find(hash, is_wanted),
+        }
     }
 
     pub(super) fn find_mut(
         &mut self,
         hash: u64,
-        is_wanted: impl FnMut(&T) -> bool,
+        mut is_wanted: impl FnMut(&T) -> bool,
     ) -> Option<&mut T> {
-        self.table_mut(hash).find_mut(hash, is_wanted)
+        match self {
+            Self::Table(table) => table.find_mut(hash, is_wanted),
+            Self::Other(Other::Single(entry)) => is_wanted(entry).then_some(entry),
+            Self::Other(Other::Many { parts, .. }) => {
+                parts[part_of(hash)].find_mut(hash, is_wanted)
+            }
+        }
     }
 
     /// Adds an entry that is not there.
     pub(super) fn insert(&mut self, hash: u64, entry: T, hash_of: impl Fn(&T) -> u64) {
-        if let Self::One(table) = self
-            && table.len() == SPLIT_AT
-        {
-            *self = Self::split(std::mem::take(table), &hash_of);
-        }
-        self.table_mut(hash).insert_unique(hash, entry, hash_of);
-        if let Self::Many { len, .. } = self {
-            *len += 1;
+        match self {
+            Self::Table(table) if table.capacity() == 0 => {
+                *self = Self::Other(Other::Single(entry));
+            }
+            Self::Table(table) if table.len() == SPLIT_AT => {
+                *self = Self::split(std::mem::take(table), &hash_of);
+                self.insert(hash, entry, hash_of);
+            }
+            Self::Table(table) => {
+                table.insert_unique(hash, entry, hash_of);
+            }
+            Self::Other(Other::Single(_)) => {
+                let mut table = HashTable::with_capacity(2);
+                if let Some(first) = self.take_single() {
+                    table.insert_unique(hash_of(&first), first, &hash_of);
+                }
+                table.insert_unique(hash, entry, hash_of);
+                *self = Self::Table(table);
+            }
+            Self::Other(Other::Many { parts, len }) => {
+                parts[part_of(hash)].insert_unique(hash, entry, hash_of);
+                *len += 1;
+            }
         }
     }
 
-    pub(super) fn remove(&mut self, hash: u64, is_wanted: impl FnMut(&T) -> bool) -> Option<T> {
-        let entry = self.table_mut(hash).find_entry(hash, is_wanted).ok()?;
-        let (entry, _) = entry.remove();
-        if let Self::Many { len, .. } = self {
-            *len -= 1;
+    pub(super) fn remove(&mut self, hash: u64, mut is_wanted: impl FnMut(&T) -> bool) -> Option<T> {
+        let table = match self {
+            Self::Table(table) => table,
+            Self::Other(Other::Single(entry)) if is_wanted(entry) => return self.take_single(),
+            Self::Other(Other::Single(_)) => return None,
+            Self::Other(Other::Many { parts, len }) => {
+                let entry = parts[part_of(hash)].find_entry(hash, is_wanted).ok()?;
+                *len -= 1;
+                return Some(entry.remove().0);
+            }
+        };
+        let entry = table.find_entry(hash, is_wanted).ok()?;
+        Some(entry.remove().0)
+    }
+
+    /// The only entry, which is no longer here.
+    fn take_single(&mut self) -> Option<T> {
+        match std::mem::replace(self, Self::new()) {
+            Self::Other(Other::Single(entry)) => Some(entry),
+            _ => None,
         }
-        Some(entry)
     }
 
     fn split(table: HashTable<T>, hash_of: impl Fn(&T) -> u64) -> Self {
@@ -105,23 +164,36 @@ impl<T> Parts<T> {
             let hash = hash_of(&entry);
             parts[part_of(hash)].insert_unique(hash, entry, &hash_of);
         }
-        Self::Many { parts, len }
+        Self::Other(Other::Many { parts, len })
     }
+}
 
-    fn table(&self, hash: u64) -> &HashTable<T> {
+impl<'a, T> Iterator for Part<'a, T> {
+    type Item = &'a T;
+
+    fn next(&mut self) -> Option<&'a T> {
         match self {
-            Self::One(table) => table,
-            Self::Many { parts, .. } => &parts[part_of(hash)],
+            Self::Single(entry) => entry.take(),
+            Self::Table(entries) => entries.next(),
         }
     }
 
-    fn table_mut(&mut self, hash: u64) -> &mut HashTable<T> {
+    fn size_hint(&self) -> (usize, Option<usize>) {
         match self {
-            Self::One(table) => table,
-            Self::Many { parts, .. } => &mut parts[part_of(hash)],
+            Self::Single(entry) => (entry.iter().len(), Some(entry.iter().len())),
+            Self::Table(entries) => entries.size_hint(),
+        }
+    }
+
+    fn fold<B, F: FnMut(B, &'a T) -> B>(self, start: B, step: F) -> B {
+        match self {
+            Self::Single(entry) => entry.into_iter().fold(start, step),
+            Self::Table(entries) => entries.fold(start, step),
         }
     }
 }
+
+impl<T> ExactSizeIterator for Part<'_, T> {}
 
 /// By bits that neither select the shard nor the place in a part's table: those would be the same for all
 /// entries of a part, or of a shard.
@@ -143,6 +215,7 @@ mod tests {
     #[test]
     fn entries_are_found_and_removed_before_and_after_the_split() {
         let mut parts = Parts::new();
+        assert_eq!(parts.remove(hash(&0), |_| true), None);
         for entry in 0..10 * SPLIT_AT {
             assert!(parts.find(hash(&entry), |found| *found == entry).is_none());
             parts.insert(hash(&entry), entry, hash);
@@ -169,6 +242,23 @@ mod tests {
         (0..60_000).for_each(|entry| parts.insert(hash(&entry), entry, hash));
         let largest = (0..parts.count()).filter_map(|part| Some(parts.part(part)?.len()));
         assert!(largest.max() < Some(400));
+    }
+
+    #[test]
+    fn a_single_entry_is_found_and_removed_without_a_table() {
+        let mut parts = Parts::new();
+        for entry in [3, 5] {
+            parts.insert(hash(&entry), entry, hash);
+            assert!(matches!(parts, Parts::Other(Other::Single(_))));
+            assert!(parts.part(0).is_some_and(|part| part.len() == 1));
+            assert!(parts.iter().eq([&entry]) && parts.part(1).is_none());
+            assert_eq!(parts.remove(hash(&7), |found| *found == 7), None);
+            assert_eq!(
+                parts.remove(hash(&entry), |found| *found == entry),
+                Some(entry)
+            );
+            assert_eq!((parts.len(), parts.iter().count()), (0, 0));
+        }
     }
 
     #[test]

@@ -131,6 +131,7 @@ impl ConnectionInner {
 
     /// Compresses a frame for this client, unless that was done, or it takes none. Before the send side is
     /// locked: compression takes milliseconds.
+    #[inline]
     pub(super) fn compress(&self, frame: &Frame) {
         if let Some(deflate) = self.deflate() {
             frame.encoded(Some(deflate));
@@ -163,8 +164,18 @@ impl ConnectionInner {
             return Delivery::Offline;
         }
         // Without the number: a few bytes beyond the bound.
+        if self.fits(send_side, &rendered.frame) {
+            self.push(send_side, rendered);
+            return Delivery::Delivered;
+        }
+        self.enqueue_in_full(send_side, rendered)
+    }
+
+    /// As [`Self::enqueue`], where the bounds are reached.
+    #[cold]
+    fn enqueue_in_full(&self, send_side: &mut SendGuard<'_>, rendered: Rendered) -> Delivery {
         let frame = &rendered.frame;
-        let has_room = self.fits(send_side, frame) || self.make_room(send_side, frame);
+        let has_room = self.make_room(send_side, frame);
         // An attempt to write may have failed.
         if self.is_closing() {
             return Delivery::Offline;

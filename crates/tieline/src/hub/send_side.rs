@@ -167,8 +167,14 @@ pub(super) fn try_now(
 #[inline]
 pub(super) fn tell(send_side: &mut SendGuard<'_>, reports: Reports) {
     if !reports.is_empty() {
-        MutexGuard::unlocked(send_side, || reports.tell());
+        tell_now(send_side, reports);
     }
+}
+
+/// Apart, so that the check is small enough to be inlined.
+#[cold]
+fn tell_now(send_side: &mut SendGuard<'_>, reports: Reports) {
+    MutexGuard::unlocked(send_side, || reports.tell());
 }
 
 /// Wakes who waits for room, if there is some: one at a time, who lets the next one be woken, or all if

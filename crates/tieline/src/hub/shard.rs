@@ -86,7 +86,11 @@ impl Shard {
                 let unicasts = self.queue.drain_unicasts();
                 self.queue.finish(unicasts);
                 match self.queue.next_batch() {
-                    Some(batch) => self.deliver(batch, &mut receivers).await,
+                    Some((batch, queued_at)) => {
+                        let broadcasts = batch.len();
+                        self.deliver(batch, &mut receivers).await;
+                        self.queue.record(queued_at, broadcasts);
+                    }
                     // What was queued meanwhile has notified again.
                     None if unicasts == 0 => break,
                     None => yield_now().await,

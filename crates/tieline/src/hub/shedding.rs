@@ -53,6 +53,20 @@ async fn waiting(shards: &[Arc<Shard>]) -> Vec<(usize, Arc<ConnectionInner>)> {
     waiting
 }
 
+/// How many bytes wait for the connection for which most waits.
+pub(super) fn largest(shards: &[Arc<Shard>]) -> usize {
+    let (mut largest, mut slice) = (0, Vec::new());
+    for shard in shards {
+        let mut next = Some(Place::START);
+        while let Some(place) = next {
+            next = shard.index.lock().copy_connections(place, &mut slice);
+            let sizes = slice.drain(..).map(|conn| conn.waiting_bytes());
+            largest = sizes.fold(largest, usize::max);
+        }
+    }
+    largest
+}
+
 fn report(context: &HubContext, reported: &mut (u64, u64)) {
     let budget = &context.rules.budget;
     let closed = budget.closed();

@@ -2,6 +2,8 @@
 //!
 //! Owns the public form of the counts. Knows nobody who counts.
 
+use std::time::Duration;
+
 use crate::delivery::Reached;
 
 /// The load of a hub, as of now; see [`Hub::stats`](crate::Hub::stats). Counts begin with the hub and only grow;
@@ -26,6 +28,12 @@ pub struct HubStats {
     /// Their bytes; the bound for each shard is
     /// [`Config::broadcast_queue_bytes`](crate::Config::broadcast_queue_bytes).
     pub queued_bytes: usize,
+    /// How long the oldest of them has waited.
+    pub queue_age: Duration,
+    /// How long messages that went through these queues took from the call until the last of their receivers in a
+    /// shard had them, in its socket or its outbox; once for each shard. Those that are delivered together count with
+    /// the time of the oldest. What a call writes itself, without a queue, is not among them.
+    pub queue_times: Times,
     /// Bytes that wait for clients whose sockets did not take them: each frame once, in however many
     /// outboxes it waits, with 128 bytes besides its payload.
     pub waiting_bytes: usize,
@@ -36,6 +44,52 @@ pub struct HubStats {
     pub slow_consumers: u64,
     /// Clients closed with code 1013 because `max_waiting_bytes` was exceeded and most waited for them.
     pub shed: u64,
+}
+
+/// How long something took, as counts in buckets.
+///
+/// ```
+/// use tieline::Times;
+///
+/// /// How many took no longer than 5 ms.
+/// fn fast(times: &Times) -> u64 {
+///     let within = Times::BOUNDS.iter().take_while(|bound| bound.as_millis() <= 5).count();
+///     times.counts[..within].iter().sum()
+/// }
+/// # assert_eq!(fast(&Times::default()), 0);
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Times {
+    /// How many took longer than the bound before and no longer than that of their place; the last one counts those
+    /// beyond all bounds.
+    pub counts: [u64; Self::BOUNDS.len() + 1],
+    /// The times of all together.
+    pub sum: Duration,
+}
+
+impl Times {
+    /// The upper bounds of the buckets.
+    pub const BOUNDS: [Duration; 13] = [
+        Duration::from_micros(50),
+        Duration::from_micros(100),
+        Duration::from_micros(250),
+        Duration::from_micros(500),
+        Duration::from_millis(1),
+        Duration::from_micros(2500),
+        Duration::from_millis(5),
+        Duration::from_millis(10),
+        Duration::from_millis(25),
+        Duration::from_millis(50),
+        Duration::from_millis(100),
+        Duration::from_millis(250),
+        Duration::from_secs(1),
+    ];
+
+    /// How many there were.
+    pub fn total(&self) -> u64 {
+        self.counts.iter().sum()
+    }
 }
 
 /// Connections that have ended, by [`CloseReason`](crate::CloseReason).

@@ -47,6 +47,8 @@ impl ConnectionInner {
         send_side.write_mode = socket.map_or(WriteMode::TaskOnly, WriteMode::Direct);
         self.context.counters().opened();
         self.flush_locked(&mut send_side);
+        // Most connections get a first message, and are idle then.
+        send_side.outbox.release_all();
     }
 
     /// Gives up socket and outbox; the task has ended. What was to leave with the tick does so before.

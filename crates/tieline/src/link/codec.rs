@@ -75,8 +75,8 @@ impl EncodeRequest for NamespacedRef<'_> {
 }
 
 /// An emit that borrows its parts. Nearly all requests are emits.
-pub(crate) struct RequestRef<'a> {
-    pub(crate) namespace: &'a str,
+#[derive(Clone, Copy)]
+pub(crate) struct EmitRef<'a> {
     pub(crate) id: &'a str,
     pub(crate) data: &'a [u8],
     pub(crate) binary: bool,
@@ -86,9 +86,9 @@ pub(crate) struct RequestRef<'a> {
     pub(crate) report: u64,
 }
 
-impl RequestRef<'_> {
+impl EmitRef<'_> {
     /// Length of the encoded fields; protobuf leaves out empty ones.
-    fn fields_len(&self) -> usize {
+    fn encoded_len(&self) -> usize {
         let number = |field: u64| match field {
             0 => 0,
             number => 1 + encoded_len_varint(number),
@@ -99,27 +99,46 @@ impl RequestRef<'_> {
     }
 }
 
-impl EncodeRequest for RequestRef<'_> {
+/// A request to emit.
+pub(crate) struct EmitRequest<'a> {
+    namespace: &'a str,
+    emit: EmitRef<'a>,
+    /// The length of the encoded emit: counted once, and needed twice.
+    emit_len: usize,
+}
+
+impl<'a> EmitRequest<'a> {
+    pub(crate) fn new(namespace: &'a str, emit: EmitRef<'a>) -> Self {
+        Self {
+            namespace,
+            emit,
+            emit_len: emit.encoded_len(),
+        }
+    }
+}
+
+impl EncodeRequest for EmitRequest<'_> {
     fn encoded_len(&self) -> usize {
-        delimited_len(self.fields_len()) + field_len(self.namespace.as_bytes())
+        delimited_len(self.emit_len) + field_len(self.namespace.as_bytes())
     }
 
     fn encode(&self, into: &mut BytesMut) {
-        put_header(REQUEST_EMIT, self.fields_len(), into);
-        put_field(EMIT_ID, self.id.as_bytes(), into);
-        put_field(EMIT_DATA, self.data, into);
-        if self.binary {
+        let emit = &self.emit;
+        put_header(REQUEST_EMIT, self.emit_len, into);
+        put_field(EMIT_ID, emit.id.as_bytes(), into);
+        put_field(EMIT_DATA, emit.data, into);
+        if emit.binary {
             encode_key(EMIT_BINARY, WireType::Varint, into);
             into.put_u8(1);
         }
-        if self.kind > 0 {
+        if emit.kind > 0 {
             encode_key(EMIT_KIND, WireType::Varint, into);
-            encode_varint(self.kind.into(), into);
+            encode_varint(emit.kind.into(), into);
         }
-        put_field(EMIT_ABOUT, self.about, into);
-        if self.report > 0 {
+        put_field(EMIT_ABOUT, emit.about, into);
+        if emit.report > 0 {
             encode_key(EMIT_REPORT, WireType::Varint, into);
-            encode_varint(self.report, into);
+            encode_varint(emit.report, into);
         }
         put_field(REQUEST_NAMESPACE, self.namespace.as_bytes(), into);
     }
@@ -284,8 +303,7 @@ mod tests {
             namespace in ".{0,60}",
         ) {
             let mut bytes = BytesMut::new();
-            let emit = RequestRef {
-                namespace: &namespace,
+            let emit = EmitRef {
                 id: &id,
                 data: &data,
                 binary,
@@ -293,6 +311,7 @@ mod tests {
                 about: &about,
                 report,
             };
+            let emit = EmitRequest::new(&namespace, emit);
             append_to_batch(&emit, emit.encoded_len(), &mut bytes);
             prop_assert_eq!(bytes.len(), len_in_batch(emit.encoded_len()));
             let same = RequestKind::Emit(proto::Emit {

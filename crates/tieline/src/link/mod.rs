@@ -30,7 +30,7 @@ mod transport;
 pub use self::security::{PeerSecurity, PeerTls, SecurityError};
 pub(crate) use self::{
     answers::{Answers, PendingAnswer},
-    codec::{NamespacedRef, RequestRef},
+    codec::{EmitRef, EmitRequest, NamespacedRef},
     config::{LinkConfig, PeerClock},
     inbound::{BoxFuture, MaybeReady, PeerInfo, Receiver, Response},
     interest::{Interest, hash},

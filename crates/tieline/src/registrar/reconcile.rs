@@ -36,6 +36,7 @@ impl<H: RegistrarHost> Registrar<H> {
         loop {
             self.wait_for_work(next_audit).await;
             if inner.reconciler.take_due() {
+                inner.claims.audit_begun();
                 inner.table.lock().audit();
                 sweep_due.notify_one();
                 // Jitter, so that nodes that started together do not audit together.
@@ -92,7 +93,7 @@ impl<H: RegistrarHost> Registrar<H> {
     async fn check_suspects(&self) {
         for id in self.0.reconciler.take_suspects() {
             if let Some(stamp) = self.own_stamp(&id).await {
-                self.0.table.lock().sweep([(id, stamp)]);
+                self.release_orphans([(id, stamp)]);
             }
         }
     }
@@ -129,7 +130,13 @@ impl<H: RegistrarHost> Registrar<H> {
         let page = self.0.registry.ids_of(&session, cursor);
         let page = RegistryError::with_timeout(timeout, "list the node's ids", page);
         let page = page.await.ok()?;
-        self.0.table.lock().sweep(page.items);
+        self.release_orphans(page.items);
         Some(page.next)
+    }
+
+    /// Releases those of the entries that have no client here.
+    fn release_orphans(&self, entries: impl IntoIterator<Item = (ClientId, Stamp)>) {
+        let released = self.0.table.lock().sweep(entries);
+        self.0.claims.swept(released);
     }
 }

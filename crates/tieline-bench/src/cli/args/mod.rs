@@ -29,29 +29,17 @@ pub(super) enum LoadCommand {
     /// Every connection sends a message and waits for its echo
     Echo {
         #[command(flatten)]
-        common: CommonArgs,
-        #[command(flatten)]
-        pace: PaceArgs,
-        #[command(flatten)]
-        messages: MessageArgs,
+        sends: SendArgs,
     },
     /// One connection sends, and all connections receive
     Broadcast {
         #[command(flatten)]
-        common: CommonArgs,
-        #[command(flatten)]
-        pace: PaceArgs,
-        #[command(flatten)]
-        messages: MessageArgs,
+        sends: SendArgs,
     },
     /// In pairs, the first connection sends to the second by its id
     Direct {
         #[command(flatten)]
-        common: CommonArgs,
-        #[command(flatten)]
-        pace: PaceArgs,
-        #[command(flatten)]
-        messages: MessageArgs,
+        sends: SendArgs,
     },
     /// Messages in pairs as in direct, while broadcasts run
     ///
@@ -60,26 +48,18 @@ pub(super) enum LoadCommand {
     /// pairs.
     Mixed {
         #[command(flatten)]
-        common: CommonArgs,
-        #[command(flatten)]
         broadcast: BroadcastArgs,
         #[command(flatten)]
-        pace: PaceArgs,
-        #[command(flatten)]
-        messages: MessageArgs,
+        sends: SendArgs,
     },
     /// Every connection sends to its room, and all members of the room receive
     ///
     /// A sender sends the next message when its own copy has arrived. Latency is that of all copies.
     Rooms {
         #[command(flatten)]
-        common: CommonArgs,
-        #[command(flatten)]
         rooms: RoomArgs,
         #[command(flatten)]
-        pace: PaceArgs,
-        #[command(flatten)]
-        messages: MessageArgs,
+        sends: SendArgs,
     },
     /// Drop all connections at once, and reopen them as fast as the server accepts them
     ///
@@ -140,7 +120,18 @@ pub(super) struct CommonArgs {
     pub(super) output: OutputArgs,
 }
 
-/// The same without what WebSockets say.
+/// The flags of every scenario whose connections send messages.
+#[derive(Debug, Args)]
+pub(super) struct SendArgs {
+    #[command(flatten)]
+    pub(super) common: CommonArgs,
+    #[command(flatten)]
+    pub(super) pace: PaceArgs,
+    #[command(flatten)]
+    pub(super) messages: MessageArgs,
+}
+
+/// The same as for every scenario, without what WebSockets say.
 #[derive(Debug, Args)]
 #[command(after_help = EXIT)]
 pub(super) struct RestArgs {

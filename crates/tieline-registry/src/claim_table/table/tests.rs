@@ -179,7 +179,8 @@ fn a_join_claims_slowly_what_was_held_and_at_once_what_was_not() {
 fn a_sweep_releases_unknown_ids_and_spares_connections() {
     let mut table = joined();
     table.connect(&id(1), Stamp(1), 1, false);
-    table.sweep([(id(1), Stamp(1)), (id(2), Stamp(5))]);
+    let released = table.sweep([(id(1), Stamp(1)), (id(2), Stamp(5))]);
+    assert_eq!(released, 1);
     let release = request(&mut table, Lane::Slow);
     let (id, up_to) = (id(2), Stamp(5));
     assert_eq!(

@@ -5,19 +5,19 @@
 use std::{net::IpAddr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
-use tieline::{AskError, Bytes, Cluster, Connection, RequestError};
+use tieline::{AskError, Bytes, Cluster, Connection, JoinError, RequestError};
 
-use super::{decode, decode_request, encode, node};
+use super::{GroupChanged, decode, decode_request, encode, node};
 use crate::app::{
-    close,
-    permissions::{SharedPermissions, TooManyOverrides},
-    role::Permission,
+    client_data::SharedClientData, close, permissions::TooManyOverrides, role::Permission,
 };
 
 /// What is asked about a client.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum ClientRequest {
     Close { reason: Option<String> },
+    Join(String),
+    Leave(String),
     LeaveAllGroups,
     Grant(Permission, String),
     Revoke(Permission, String),
@@ -31,8 +31,10 @@ pub(crate) enum ClientReply {
     Done,
     /// Is it permitted?
     Permitted(bool),
-    /// The client has as many grants and revocations as it may.
+    /// The client has as many grants and revocations as it may, or is in as many groups.
     TooMany,
+    /// The client is leaving.
+    Gone,
 }
 
 /// What a node knows of a client: what it has anyway, because a connection keeps nothing for this.
@@ -58,26 +60,53 @@ pub(crate) async fn describe(cluster: &Cluster, id: &str) -> Result<Description,
     decode(&reply).ok_or(AskError::Unsupported)
 }
 
-/// Answers a request about a connection of this node.
-pub(crate) fn answer(connection: &Connection, request: &[u8]) -> Result<Bytes, RequestError> {
+/// Answers a request about a connection of this node. Tells `changed` of groups that it joins or leaves.
+pub(crate) async fn answer(
+    cluster: &Cluster,
+    connection: &Connection,
+    request: &[u8],
+    changed: &impl GroupChanged,
+) -> Result<Bytes, RequestError> {
     let reply = match decode_request(request)? {
         ClientRequest::Close { reason } => {
             close::close(connection, reason.as_deref());
             ClientReply::Done
         }
-        ClientRequest::LeaveAllGroups => {
-            node::leave_all(connection);
+        ClientRequest::Join(group) => match node::join(connection, &group, changed) {
+            Ok(()) => {
+                // So that what any node sends to the group from now on arrives.
+                cluster.synced().await;
+                ClientReply::Done
+            }
+            Err(JoinError::Closed) => ClientReply::Gone,
+            Err(_) => ClientReply::TooMany,
+        },
+        ClientRequest::Leave(group) => {
+            node::leave(connection, &group, changed);
             ClientReply::Done
         }
-        ClientRequest::Grant(permission, group) => {
-            done(permissions(connection)?.lock().grant(permission, &group))
+        ClientRequest::LeaveAllGroups => {
+            node::leave_all(connection, changed);
+            ClientReply::Done
         }
-        ClientRequest::Revoke(permission, group) => {
-            done(permissions(connection)?.lock().revoke(permission, &group))
-        }
-        ClientRequest::IsPermitted(permission, group) => {
-            ClientReply::Permitted(permissions(connection)?.lock().permit(permission, &group))
-        }
+        ClientRequest::Grant(permission, group) => done(
+            data(connection)?
+                .lock()
+                .permissions
+                .grant(permission, &group),
+        ),
+        ClientRequest::Revoke(permission, group) => done(
+            data(connection)?
+                .lock()
+                .permissions
+                .revoke(permission, &group),
+        ),
+        ClientRequest::IsPermitted(permission, group) => ClientReply::Permitted(
+            data(connection)?
+                .lock()
+                .permissions
+                .permit(permission, &group),
+        ),
         ClientRequest::Describe => {
             let remote = connection.remote_addr();
             let remote_ip = remote.map(|remote| remote.ip().to_canonical());
@@ -87,9 +116,9 @@ pub(crate) fn answer(connection: &Connection, request: &[u8]) -> Result<Bytes, R
     Ok(encode(&reply))
 }
 
-fn permissions(connection: &Connection) -> Result<Arc<SharedPermissions>, RequestError> {
-    let permissions = connection.data::<SharedPermissions>();
-    permissions.ok_or_else(RequestError::unsupported)
+fn data(connection: &Connection) -> Result<Arc<SharedClientData>, RequestError> {
+    let data = connection.data::<SharedClientData>();
+    data.ok_or_else(RequestError::unsupported)
 }
 
 fn done(outcome: Result<(), TooManyOverrides>) -> ClientReply {

@@ -8,11 +8,18 @@ pub(crate) mod client;
 pub(crate) mod node;
 
 use serde::{Serialize, de::DeserializeOwned};
-use tieline::{Bytes, RequestError};
+use tieline::{Bytes, Connection, RequestError};
+
+use super::events::GroupChange;
 
 /// The first byte of requests and replies. A node of another version answers none of them: raise it when an old
 /// node would take a new request for another one.
 const VERSION: u8 = 1;
+
+/// Is told of each connection that an operation has added to a group, or removed from it.
+pub(crate) trait GroupChanged: Fn(&Connection, GroupChange, &str) + Send + Sync {}
+
+impl<F: Fn(&Connection, GroupChange, &str) + Send + Sync> GroupChanged for F {}
 
 fn encode(value: &impl Serialize) -> Bytes {
     let mut bytes = vec![VERSION];

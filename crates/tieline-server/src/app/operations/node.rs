@@ -9,8 +9,8 @@ use std::{collections::HashSet, sync::Arc};
 use serde::{Deserialize, Serialize};
 use tieline::{AskError, Bytes, Cluster, Connection, JoinError, RequestError};
 
-use super::{decode, decode_request, encode};
-use crate::app::{close, filter, hubs::HubHandle};
+use super::{GroupChanged, decode, decode_request, encode};
+use crate::app::{close, events::GroupChange, filter, hubs::HubHandle};
 
 /// Connections between two chances for other tasks.
 const SLICE: usize = 128;
@@ -124,8 +124,13 @@ impl Parts {
     }
 }
 
-/// Answers a request to this node. `cluster` may be in any namespace.
-pub(crate) async fn answer(cluster: &Cluster, request: &[u8]) -> Result<Bytes, RequestError> {
+/// Answers a request to this node. `cluster` may be in any namespace. Tells `changed` of connections that join or
+/// leave groups.
+pub(crate) async fn answer(
+    cluster: &Cluster,
+    request: &[u8],
+    changed: &impl GroupChanged,
+) -> Result<Bytes, RequestError> {
     let NodeRequest {
         namespace,
         operation,
@@ -147,7 +152,10 @@ pub(crate) async fn answer(cluster: &Cluster, request: &[u8]) -> Result<Bytes, R
             for_each(whom.connections(&cluster)?, close).await
         }
         NodeOperation::Join { whom, groups } => {
-            let join = |connection: &Connection| join(connection, &groups);
+            let join = |connection: &Connection| {
+                let mut groups = groups.iter();
+                groups.try_for_each(|group| join(connection, group, changed))
+            };
             let part = for_each(whom.connections(&cluster)?, join).await;
             if part.connections > 0 {
                 // So that what any node sends to the groups from now on arrives.
@@ -157,7 +165,12 @@ pub(crate) async fn answer(cluster: &Cluster, request: &[u8]) -> Result<Bytes, R
         }
         NodeOperation::Leave { whom, groups } => {
             let leave = |connection: &Connection| {
-                leave(connection, groups.as_deref());
+                match &groups {
+                    Some(groups) => groups
+                        .iter()
+                        .for_each(|group| leave(connection, group, changed)),
+                    None => leave_all(connection, changed),
+                }
                 Ok(())
             };
             for_each(whom.connections(&cluster)?, leave).await
@@ -211,26 +224,26 @@ async fn for_each(
     part
 }
 
-fn join(connection: &Connection, groups: &[String]) -> Result<(), JoinError> {
-    for group in groups {
-        connection.join(group)?;
+pub(super) fn join(
+    connection: &Connection,
+    group: &str,
+    changed: &impl GroupChanged,
+) -> Result<(), JoinError> {
+    if connection.join(group)? {
+        changed(connection, GroupChange::Joined, group);
     }
     Ok(())
 }
 
-/// Leaves these groups, or all.
-fn leave(connection: &Connection, groups: Option<&[String]>) {
-    let Some(groups) = groups else {
-        return leave_all(connection);
-    };
-    for group in groups {
-        connection.leave(group);
+pub(super) fn leave(connection: &Connection, group: &str, changed: &impl GroupChanged) {
+    if connection.leave(group) {
+        changed(connection, GroupChange::Left, group);
     }
 }
 
-pub(super) fn leave_all(connection: &Connection) {
+pub(super) fn leave_all(connection: &Connection, changed: &impl GroupChanged) {
     for group in connection.groups() {
-        connection.leave(&group);
+        leave(connection, &group, changed);
     }
 }
 

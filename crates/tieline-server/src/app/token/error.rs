@@ -16,6 +16,8 @@ pub(crate) enum TokenError {
     Issuer,
     #[error("the token is signed with a key that its issuer does not have")]
     UnknownKey,
+    #[error("the keys of the token's issuer have not been fetched yet; try again later")]
+    NoKeys,
     #[error("the token is signed with another key")]
     Signature,
     #[error("the token has no expiration time (exp)")]
@@ -45,6 +47,7 @@ impl TokenError {
             Self::Algorithm => "algorithm",
             Self::Issuer => "issuer",
             Self::UnknownKey => "unknown_key",
+            Self::NoKeys => "no_keys",
             Self::Signature => "signature",
             Self::NoExpiry => "no_expiry",
             Self::Expired => "expired",

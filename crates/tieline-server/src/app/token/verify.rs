@@ -4,6 +4,8 @@
 //! file: both are handed in, so that a check costs only its arithmetic. Invariant: the algorithm that a token
 //! names is compared with what the key allows, and never selects how it is verified.
 
+use std::sync::Arc;
+
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, DecodingKey, crypto};
 use serde::Deserialize;
@@ -13,7 +15,10 @@ use super::{
     claims::{Claims, Identity, Seconds},
     error::{MAX_LENGTH, TokenError},
 };
-use crate::app::{jwks::Issuer, key::AccessKeys};
+use crate::app::{
+    jwks::issuer::{Checked, Issuer, Issuers},
+    key::AccessKeys,
+};
 
 /// Tokens of issuers are for paths below this one only.
 const CLIENTS: &str = "/client/";
@@ -23,7 +28,7 @@ const CLIENTS: &str = "/client/";
 pub(crate) struct Verifier {
     /// The primary first.
     keys: Vec<DecodingKey>,
-    issuers: Vec<Issuer>,
+    issuers: Issuers,
     endpoints: Vec<Endpoint>,
 }
 
@@ -80,7 +85,7 @@ impl Verifier {
     /// one of the endpoints, if there are any.
     pub(crate) fn new(
         keys: Option<&AccessKeys>,
-        issuers: Vec<Issuer>,
+        issuers: Issuers,
         endpoints: Vec<Endpoint>,
     ) -> Self {
         let keys = keys.into_iter();
@@ -96,7 +101,7 @@ impl Verifier {
 
     /// Whom a token names, if it is valid now for a request to this path.
     ///
-    /// After [`TokenError::UnknownKey`], its [`issuer`](Self::issuer) may have the key when it is asked again.
+    /// After [`TokenError::UnknownKey`] and [`TokenError::NoKeys`], its [`issuer`](Self::issuer) may have the key when it is asked again.
     pub(crate) fn verify(
         &self,
         token: &str,
@@ -138,10 +143,11 @@ impl Verifier {
         let Header { alg, kid, .. } = &parts.header;
         let algorithm = issuer.algorithm(alg).ok_or(TokenError::Algorithm)?;
         let by = |key: &DecodingKey| parts.is_signed_by(key, algorithm.to_jwt());
-        match issuer.any_key(kid.as_deref(), algorithm, by) {
-            None => return Err(TokenError::UnknownKey),
-            Some(false) => return Err(TokenError::Signature),
-            Some(true) => {}
+        match issuer.check(kid.as_deref(), algorithm, by) {
+            Checked::NoKeys => return Err(TokenError::NoKeys),
+            Checked::UnknownKey => return Err(TokenError::UnknownKey),
+            Checked::Failed => return Err(TokenError::Signature),
+            Checked::Passed => {}
         }
         claims.check_time(now)?;
         let audiences = claims.audiences();
@@ -167,12 +173,12 @@ impl Verifier {
     }
 
     /// The issuer that a token names, whether or not it has signed it.
-    pub(crate) fn issuer(&self, token: &str) -> Option<&Issuer> {
+    pub(crate) fn issuer(&self, token: &str) -> Option<&Arc<Issuer>> {
         let parts = Parts::split(token).ok()?;
         self.issuer_of(&Claims::parse(&parts.claims).ok()?)
     }
 
-    fn issuer_of(&self, claims: &Claims) -> Option<&Issuer> {
+    fn issuer_of(&self, claims: &Claims) -> Option<&Arc<Issuer>> {
         let name = claims.iss.as_deref()?;
         self.issuers.iter().find(|issuer| issuer.name() == name)
     }

@@ -3,6 +3,7 @@
 //! Owns each option's type, default, texts and names, and what the settings of a table mean to the
 //! library. Must not know how values are read.
 
+pub(crate) mod admin;
 pub(crate) mod aws;
 pub(crate) mod cluster;
 pub(crate) mod event_handlers;

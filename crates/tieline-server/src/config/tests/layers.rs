@@ -38,6 +38,28 @@ fn flags_go_over_variables_over_the_file_over_defaults() {
 }
 
 #[test]
+fn flags_and_variables_of_a_list_are_for_its_first_table() {
+    let handlers = |file: &str, variables: &[(&str, &str)], flags: &[(&'static str, &str)]| {
+        let (settings, _) = load(file, variables, flags).unwrap();
+        let tables = settings.event_handlers.defaults().clone();
+        let tables = tables.into_iter().flatten();
+        let seen = tables.map(|table| (table.url.map(|url| url.to_string()), table.concurrency));
+        seen.collect::<Vec<_>>()
+    };
+    let url = |text: &str| Some(text.to_owned());
+    let variables = [("TIELINE_EVENT_HANDLER", "http://b/")];
+    let flags = [("event-handler-concurrency", "3")];
+    assert_eq!(handlers("", &[], &[]), []);
+    assert_eq!(handlers("", &variables, &flags), [(url("http://b/"), 3)]);
+    let file = "[[hub_defaults.event_handlers]]\nurl = \"http://a/\"\nconcurrency = 2\n";
+    let first = (url("http://b/"), 2);
+    let second = (url("http://a/"), 2);
+    assert_eq!(handlers(&file.repeat(2), &variables, &[]), [first, second]);
+    let none = "[hub_defaults]\nevent_handlers = []";
+    assert_eq!(handlers(none, &variables, &[]), [(url("http://b/"), 64)]);
+}
+
+#[test]
 fn hubs_have_tables_over_that_of_all() {
     let file = "[hub_defaults]\nanonymous = \"never\"\norigins = [\"https://a\", \"https://b\"]\n\
                 [hub.Chat]\norigins = [\"https://c\"]\n[hub.news]\nanonymous = \"anyone\"";

@@ -4,22 +4,23 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{load, settings};
 use crate::config::{
-    known::{LISTS, options},
+    known::{self, LISTS, options, settable},
     settings::Layers,
     text,
 };
 
 #[test]
 fn every_option_can_be_set_by_its_place_as_a_variable() {
-    for option in options() {
+    for option in settable() {
         let default = (option.default)();
-        let text = default.replace(['"', '[', ']'], "");
+        let text = default.replace(['"', '[', ']', '{', '}'], "");
         if text.is_empty() {
             continue;
         }
         let name = option.nested_environment();
         let (_, values) = load("[cluster]\nregistry = \"\"", &[(&name, &text)], &[]).unwrap();
-        let (shown, _) = values.shown(option, None).unwrap();
+        let scope = known::first_table(option);
+        let (shown, _) = values.shown(option, scope.as_deref()).unwrap();
         assert_eq!(shown, default, "{name}");
     }
 }
@@ -59,7 +60,7 @@ fn every_option_is_described() {
         // Without a default value, it is said what happens then.
         let default = (option.default)();
         assert_eq!(
-            default == "\"\"" || default == "[]",
+            ["\"\"", "[]", "{}"].contains(&&*default),
             !option.without.is_empty(),
             "{path}"
         );

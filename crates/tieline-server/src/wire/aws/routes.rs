@@ -3,10 +3,7 @@
 //! Owns the path, the size of a message, and that the stage in the path is the hub. Must not know what is done
 //! with a client. Invariant: a body is read only after everything that precedes it was checked.
 
-use std::{
-    sync::{Arc, Once},
-    time::Duration,
-};
+use std::sync::{Arc, Once};
 
 use axum::{
     Router,
@@ -16,7 +13,6 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use http_body_util::BodyExt;
 use percent_encoding::percent_decode_str;
 use tieline::{Bytes, ClientId};
 
@@ -30,15 +26,12 @@ use crate::{
     app::clock,
     app::hubs::{HubHandle, Hubs},
     config::hub_name::HubName,
+    metrics::METRICS,
+    wire::body::{self, BodyError},
 };
 
 /// Most bytes of a message, as in API Gateway.
 const MAX_MESSAGE: usize = 128 * 1024;
-/// Most bytes of a longer message that are read, so that its sender reads the answer before the end of the
-/// connection.
-const MAX_DISCARDED: usize = 8 * 1024 * 1024;
-/// How long a body may take to arrive.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What the routes share.
 struct Shared {
@@ -62,8 +55,15 @@ pub(crate) fn routes(hubs: Hubs, keys: LiveKeyPair) -> Router {
 }
 
 async fn serve(State(shared): State<Arc<Shared>>, request: Request) -> Response {
-    let response = shared.serve(request).await;
-    response.unwrap_or_else(IntoResponse::into_response)
+    let route = match *request.method() {
+        Method::POST => "post_to_connection",
+        Method::DELETE => "delete_connection",
+        _ => "get_connection",
+    };
+    let answered = shared.serve(request).await;
+    let response = answered.unwrap_or_else(IntoResponse::into_response);
+    METRICS.rest_request("aws", route, response.status().as_u16());
+    response
 }
 
 impl Shared {
@@ -86,7 +86,10 @@ impl Shared {
             return Err(self.disabled());
         };
         let KeyPair { id, secret } = &*keys;
-        let forbidden = |error: SignatureError| ApiError::forbidden(error.to_string());
+        let forbidden = |error: SignatureError| {
+            METRICS.backend_refused("signature");
+            ApiError::forbidden(error.to_string())
+        };
         let signature = Signature::of(head, id, clock::now()).map_err(forbidden)?;
         let body = read(body).await?;
         let verified = signature.verify(head, &body, secret.expose());
@@ -125,34 +128,16 @@ fn target(path: &str) -> Result<(String, ClientId), ApiError> {
     }
 }
 
-/// The whole body, unless it is too long or too slow.
+/// The whole body.
 async fn read(body: Body) -> Result<Bytes, ApiError> {
-    let late = |_| ApiError::bad_request("the message did not arrive in time");
-    tokio::time::timeout(BODY_TIMEOUT, collect(body))
-        .await
-        .map_err(late)?
-}
-
-async fn collect(mut body: Body) -> Result<Bytes, ApiError> {
-    let (mut message, mut length) = (Vec::new(), 0);
-    while let Some(frame) = body.frame().await {
-        let broken = |_| ApiError::bad_request("the message ended early");
-        let Ok(data) = frame.map_err(broken)?.into_data() else {
-            continue;
-        };
-        length += data.len();
-        if length <= MAX_MESSAGE {
-            message.extend_from_slice(&data);
-        } else if length > MAX_DISCARDED {
-            break;
+    let read = body::read(body, MAX_MESSAGE).await;
+    read.map_err(|error| match error {
+        BodyError::TooLong => {
+            ApiError::too_large(format!("a message has at most {MAX_MESSAGE} bytes"))
         }
-    }
-    if length <= MAX_MESSAGE {
-        return Ok(message.into());
-    }
-    Err(ApiError::too_large(format!(
-        "a message has at most {MAX_MESSAGE} bytes"
-    )))
+        BodyError::Late => ApiError::bad_request("the message did not arrive in time"),
+        BodyError::Broken => ApiError::bad_request("the message ended early"),
+    })
 }
 
 #[cfg(test)]

@@ -7,41 +7,47 @@
 const MAX_RANGES: usize = 128;
 
 /// The ids of the operations that succeeded, so that a repeated one fails with `Duplicate` while a
-/// failed one can be tried again. Kept as ranges of consecutive ids: 16 bytes for a client that counts.
+/// failed one can be tried again. Kept as ranges of consecutive ids: a client that counts has one.
 #[derive(Debug, Default)]
 pub(crate) struct AckIds {
     /// First and last id of each range, ascending, with a gap between any two.
-    ranges: Vec<(u64, u64)>,
+    #[allow(
+        clippy::box_collection,
+        reason = "an idle client has none, and a pointer is a third of a list"
+    )]
+    ranges: Option<Box<Vec<(u64, u64)>>>,
 }
 
 impl AckIds {
     pub(super) fn contains(&self, id: u64) -> bool {
-        let at = self.ranges.partition_point(|(_, last)| *last < id);
-        self.ranges.get(at).is_some_and(|(first, _)| *first <= id)
+        let ranges = self.ranges.as_deref().map_or(&[][..], Vec::as_slice);
+        let at = ranges.partition_point(|(_, last)| *last < id);
+        ranges.get(at).is_some_and(|(first, _)| *first <= id)
     }
 
     /// Remembers an id. Beyond the bound, the lowest range is forgotten.
     pub(super) fn insert(&mut self, id: u64) {
-        let at = self.ranges.partition_point(|(_, last)| *last < id);
-        if self.ranges.get(at).is_some_and(|(first, _)| *first <= id) {
+        // One range is the rule.
+        let ranges = self
+            .ranges
+            .get_or_insert_with(|| Box::new(Vec::with_capacity(1)));
+        let at = ranges.partition_point(|(_, last)| *last < id);
+        if ranges.get(at).is_some_and(|(first, _)| *first <= id) {
             return;
         }
-        let joins_next = self
-            .ranges
-            .get(at)
-            .is_some_and(|(first, _)| *first - 1 == id);
-        let joins_previous = at > 0 && self.ranges[at - 1].1 + 1 == id;
+        let joins_next = ranges.get(at).is_some_and(|(first, _)| *first - 1 == id);
+        let joins_previous = at > 0 && ranges[at - 1].1 + 1 == id;
         match (joins_previous, joins_next) {
             (true, true) => {
-                self.ranges[at - 1].1 = self.ranges[at].1;
-                self.ranges.remove(at);
+                ranges[at - 1].1 = ranges[at].1;
+                ranges.remove(at);
             }
-            (true, false) => self.ranges[at - 1].1 = id,
-            (false, true) => self.ranges[at].0 = id,
-            (false, false) => self.ranges.insert(at, (id, id)),
+            (true, false) => ranges[at - 1].1 = id,
+            (false, true) => ranges[at].0 = id,
+            (false, false) => ranges.insert(at, (id, id)),
         }
-        if self.ranges.len() > MAX_RANGES {
-            self.ranges.remove(0);
+        if ranges.len() > MAX_RANGES {
+            ranges.remove(0);
         }
     }
 }
@@ -56,7 +62,7 @@ mod tests {
     fn a_counting_client_costs_one_range() {
         let mut ids = AckIds::default();
         (1..10_000).for_each(|id| ids.insert(id));
-        assert_eq!(ids.ranges, [(1, 9_999)]);
+        assert_eq!(ids.ranges.as_deref(), Some(&vec![(1, 9_999)]));
     }
 
     #[test]
@@ -81,7 +87,10 @@ mod tests {
     fn a_client_that_skips_forgets_the_oldest() {
         let mut ids = AckIds::default();
         (0..1000).for_each(|id| ids.insert(id * 2));
-        assert_eq!(ids.ranges.len(), MAX_RANGES);
+        assert_eq!(
+            ids.ranges.as_ref().map(|ranges| ranges.len()),
+            Some(MAX_RANGES)
+        );
         assert!(ids.contains(1998) && !ids.contains(0));
     }
 }

@@ -5,20 +5,31 @@
 
 use std::sync::Arc;
 
-use tieline::{Refusal, StatusCode, UpgradeRequest};
+use tieline::{Connection, Refusal, StatusCode, UpgradeRequest};
 
-use super::session::SessionSlot;
+use super::{dialects::RELIABLE, session::SessionSlot};
 use crate::app::{
-    events::OperationError, hubs::HubHandle, permissions::SharedPermissions, role::Permission,
+    client_data::SharedClientData, events::OperationError, hubs::HubHandle, role::Permission,
 };
 
 /// The state of a client's connection.
 pub(crate) struct Client<M> {
     pub(super) language: Language,
     pub(super) hub: HubHandle,
-    /// Those of the connection's data, from `on_connect` on.
-    pub(super) permissions: Option<Arc<SharedPermissions>>,
+    /// That of the connection, from `on_connect` on.
+    pub(super) data: Option<Arc<SharedClientData>>,
     pub(super) session: SessionSlot<M>,
+}
+
+impl<M> Client<M> {
+    /// What metrics call its subprotocol.
+    pub(super) fn kind(&self, connection: &Connection) -> &'static str {
+        match (&self.language, connection.subprotocol()) {
+            (Language::Simple(_), _) => "simple",
+            (_, Some(name)) if name.eq_ignore_ascii_case(RELIABLE) => "json_reliable",
+            _ => "json",
+        }
+    }
 }
 
 /// How a client's messages are read.
@@ -48,11 +59,11 @@ pub(super) struct TargetGroup {
 
 /// Whether a client may do this to a group.
 pub(super) fn check(
-    permissions: Option<&SharedPermissions>,
+    data: Option<&SharedClientData>,
     permission: Permission,
     group: &str,
 ) -> Result<(), OperationError> {
-    if permissions.is_some_and(|own| own.lock().permit(permission, group)) {
+    if data.is_some_and(|data| data.lock().permissions.permit(permission, group)) {
         return Ok(());
     }
     let name = permission.name();
@@ -67,23 +78,37 @@ pub(super) fn check(
 impl SimpleMode {
     /// The mode that `webpubsub_mode` of the request's URL selects.
     pub(super) fn of(request: &UpgradeRequest) -> Result<Self, Refusal> {
-        match request.query("webpubsub_mode").as_deref() {
-            None | Some("" | "sendEvent") => Ok(Self::SendEvent),
-            Some("sendToGroup") => {
-                let group = request.query("group").filter(|group| !group.is_empty());
-                let Some(group) = group else {
-                    return bad_request("webpubsub_mode=sendToGroup requires group=NAME");
-                };
-                let no_echo = request
-                    .query("noEcho")
-                    .is_some_and(|v| v.eq_ignore_ascii_case("true"));
-                Ok(Self::SendToGroup(Box::new(TargetGroup { group, no_echo })))
-            }
-            Some(mode) => bad_request(&format!(
-                "unknown webpubsub_mode {mode:?}; use sendEvent or sendToGroup"
-            )),
+        let last = |name| last(request, name).filter(|value| !value.is_empty());
+        let mode = last("webpubsub_mode").unwrap_or_else(|| "sendEvent".into());
+        if mode.eq_ignore_ascii_case("sendEvent") {
+            return Ok(Self::SendEvent);
         }
+        if !mode.eq_ignore_ascii_case("sendToGroup") {
+            return bad_request(&format!(
+                "unknown webpubsub_mode {mode:?}; use sendEvent or sendToGroup"
+            ));
+        }
+        let Some(group) = last("group") else {
+            return bad_request("webpubsub_mode=sendToGroup requires group=NAME");
+        };
+        let no_echo = match last("noEcho")
+            .map(|value| value.to_ascii_lowercase())
+            .as_deref()
+        {
+            None | Some("false") => false,
+            Some("true") => true,
+            Some(_) => return bad_request("noEcho must be true or false"),
+        };
+        Ok(Self::SendToGroup(Box::new(TargetGroup { group, no_echo })))
     }
+}
+
+/// Of repeated values, the last counts.
+fn last(request: &UpgradeRequest, name: &str) -> Option<String> {
+    let query = request.uri().query().unwrap_or_default();
+    let pairs = form_urlencoded::parse(query.as_bytes());
+    let values = pairs.filter(|(other, _)| other == name);
+    values.last().map(|(_, value)| value.into_owned())
 }
 
 fn bad_request<T>(what: &str) -> Result<T, Refusal> {

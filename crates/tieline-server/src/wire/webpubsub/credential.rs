@@ -10,7 +10,13 @@ use axum::http::{
 };
 use tieline::{Refusal, StatusCode, UpgradeRequest};
 
-use crate::app::access::{Access, AccessError, Admitted};
+use crate::{
+    app::{
+        access::{Access, AccessError, Admitted},
+        token::error::TokenError,
+    },
+    metrics::METRICS,
+};
 
 /// The client of a request, admitted by its token for this path or, without one, as an anonymous client.
 pub(super) async fn admit(
@@ -24,6 +30,7 @@ pub(super) async fn admit(
         Err(error) => Err(error),
     };
     admitted.map_err(|error| {
+        METRICS.client_refused(error.reason());
         tracing::debug!(reason = error.reason(), "refused a client");
         refusal(error)
     })
@@ -63,6 +70,10 @@ fn refusal(error: AccessError) -> Refusal {
     if error == AccessError::NotLoopback {
         // A token would not help: there are none.
         return Refusal::new(StatusCode::FORBIDDEN, body);
+    }
+    if error == AccessError::Token(TokenError::NoKeys) {
+        // The token may be as good as any; the server is not ready for it.
+        return Refusal::new(StatusCode::SERVICE_UNAVAILABLE, body);
     }
     let scheme = HeaderValue::from_static("Bearer");
     Refusal::new(StatusCode::UNAUTHORIZED, body).header(WWW_AUTHENTICATE, scheme)

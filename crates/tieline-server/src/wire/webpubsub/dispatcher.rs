@@ -13,16 +13,17 @@ use tokio_util::task::TaskTracker;
 
 use super::{
     outgoing,
-    session::{Session, SessionSlot},
+    session::{self, Session, SessionSlot},
 };
 use crate::app::{
-    event_queue::Job,
+    about,
+    event_queue::{Job, Offered},
     events::{
         Admission, ConnectError, ConnectRequest, EventClient, EventKind, Events, GroupChange,
-        GroupEvent, OperationError, UserEvent,
+        GroupEvent, OperationError, Reply, UserEvent,
     },
-    payload::Payload,
     reach::reachable,
+    sampled::Sampled,
 };
 
 /// Most bytes of events that wait or are being handled, of all clients together. Beyond it, events fail at
@@ -34,6 +35,7 @@ pub(super) struct Dispatcher<E> {
     /// One for each connection with events that wait.
     tasks: TaskTracker,
     bytes: Arc<Semaphore>,
+    given_up: Sampled,
 }
 
 /// What is sent to the client when its event is handled.
@@ -52,6 +54,7 @@ impl<E: Events> Dispatcher<E> {
             events: Arc::new(events),
             tasks: TaskTracker::new(),
             bytes: Arc::new(Semaphore::new(MAX_BYTES)),
+            given_up: Sampled::default(),
         }
     }
 
@@ -75,7 +78,7 @@ impl<E: Events> Dispatcher<E> {
             return;
         };
         let cluster = cluster.clone();
-        let (connection, session) = (connection.clone(), slot.open());
+        let (connection, session) = (connection.clone(), slot.open(connection));
         let queue = Arc::clone(&session.queue);
         let job: Job = Box::pin(async move {
             if !reachable(&cluster, &connection).await {
@@ -99,7 +102,7 @@ impl<E: Events> Dispatcher<E> {
             let error = OperationError::no_event_handler();
             return reply_to.failed(connection, &error);
         };
-        let session = slot.open();
+        let session = slot.open(connection);
         let queue = Arc::clone(&session.queue);
         queue.room().await;
         let size = event.payload.data().get().len();
@@ -117,7 +120,7 @@ impl<E: Events> Dispatcher<E> {
             }
             let client = client(&connection, &session);
             match events.user_event(client, event).await {
-                Ok(reply) => reply_to.answered(&connection, &session, reply.as_ref()),
+                Ok(reply) => reply_to.answered(&connection, &session, reply),
                 Err(error) => reply_to.failed(&connection, &error),
             }
             drop(bytes);
@@ -136,16 +139,36 @@ impl<E: Events> Dispatcher<E> {
         let Some(events) = self.handler_of(connection.namespace(), kind) else {
             return;
         };
-        let (connection, session) = (connection.clone(), slot.open());
+        let session = slot.open(connection);
         let queue = Arc::clone(&session.queue);
         queue.room().await;
         let size = group.len();
-        let job: Job = Box::pin(async move {
-            let event = GroupEvent { change, group };
-            let client = client(&connection, &session);
-            events.group_event(client, event).await;
-        });
+        let event = GroupEvent { change, group };
+        let job = handle_group_event(events, connection.clone(), session, event);
         queue.push(&self.tasks, size, job);
+    }
+
+    /// Queues the event of a group that a backend has changed. Nobody waits for room: a backend that changes the
+    /// groups of a client faster than its events are handled does not hold up the other clients of its request.
+    pub(super) fn group_changed(&self, connection: &Connection, change: GroupChange, group: &str) {
+        let kind = EventKind::Group(change, group);
+        let Some(events) = self.handler_of(connection.namespace(), kind) else {
+            return;
+        };
+        let session = session::of(connection);
+        let queue = Arc::clone(&session.queue);
+        let group = group.to_owned();
+        let size = group.len();
+        let event = GroupEvent { change, group };
+        let job = handle_group_event(events, connection.clone(), session, event);
+        if queue.offer(&self.tasks, size, job) == Offered::Full
+            && let Some(left_out) = self.given_up.due()
+        {
+            tracing::warn!(
+                left_out,
+                "gave up the event of a group that a backend has changed: too many events of the client wait"
+            );
+        }
     }
 
     pub(super) fn disconnected(
@@ -157,13 +180,13 @@ impl<E: Events> Dispatcher<E> {
         let Some(events) = self.handler_of(connection.namespace(), EventKind::Disconnected) else {
             return;
         };
-        let (connection, session) = (connection.clone(), slot.open());
+        let (connection, session) = (connection.clone(), slot.open(connection));
         let queue = Arc::clone(&session.queue);
         let job: Job = Box::pin(async move {
             let client = client(&connection, &session);
             events.disconnected(client, reason).await;
         });
-        queue.push(&self.tasks, 0, job);
+        queue.push_last(&self.tasks, job);
     }
 
     pub(super) async fn drain(&self, limit: Duration) -> usize {
@@ -177,6 +200,18 @@ impl<E: Events> Dispatcher<E> {
         let events = &self.events;
         events.handles(hub, event).then(|| Arc::clone(events))
     }
+}
+
+fn handle_group_event<E: Events>(
+    events: Arc<E>,
+    connection: Connection,
+    session: Arc<Session<E::Memory>>,
+    event: GroupEvent,
+) -> Job {
+    Box::pin(async move {
+        let client = client(&connection, &session);
+        events.group_event(client, event).await;
+    })
 }
 
 fn too_much() -> OperationError {
@@ -194,13 +229,18 @@ fn client<'a, M>(connection: &'a Connection, session: &'a Session<M>) -> EventCl
 }
 
 impl ReplyTo {
-    fn answered<M>(&self, connection: &Connection, session: &Session<M>, reply: Option<&Payload>) {
+    fn answered<M>(&self, connection: &Connection, session: &Session<M>, reply: Option<Reply>) {
         if let Self::Invocation(id) = self {
-            connection.emit(outgoing::invoke_response(id, reply));
+            let payload = reply.as_ref().map(|reply| &reply.payload);
+            connection.emit(outgoing::invoke_response(id, payload));
             return;
         }
-        if let Some(reply) = reply {
-            connection.emit(reply.to_note());
+        if let Some(Reply { payload, metadata }) = reply {
+            let note = payload.to_note();
+            connection.emit(match metadata {
+                Some(metadata) => note.with_about(about::of_metadata(&metadata)),
+                None => note,
+            });
         }
         if let Self::Ack(Some(id)) = self {
             session.acked.lock().insert(*id);

@@ -18,17 +18,23 @@ use super::{
     outgoing,
     session::SessionSlot,
 };
-use crate::app::{
-    events::{
-        Admission, ConnectError, ConnectRequest, Events, GroupChange, OperationError, UserEvent,
+use crate::{
+    app::{
+        client_data::SharedClientData,
+        events::{
+            Admission, ConnectError, ConnectRequest, Events, GroupChange, OperationError, UserEvent,
+        },
+        hubs::HubHandle,
+        operations,
+        payload::Payload,
+        role::Permission,
+        send::send_to_group,
     },
-    hubs::HubHandle,
-    operations,
-    payload::Payload,
-    permissions::SharedPermissions,
-    role::Permission,
-    send::send_to_group,
+    metrics::METRICS,
 };
+
+/// What metrics call the wire.
+const WIRE: &str = "webpubsub";
 
 /// The handler of Web PubSub clients.
 pub(crate) struct WebPubSub<E: Events> {
@@ -42,15 +48,16 @@ pub(crate) struct WebPubSub<E: Events> {
 struct Sender<'a> {
     connection: &'a Connection,
     hub: &'a HubHandle,
-    permissions: Option<&'a SharedPermissions>,
+    data: Option<&'a SharedClientData>,
 }
 
 impl<E: Events> Handler for WebPubSub<E> {
-    /// Boxed: the task of a connection holds it, and with more than two words would take another 128 bytes.
+    /// Boxed: the task of a connection holds it, and with more than one word would take another 128 bytes.
     type State = Box<Client<E::Memory>>;
 
     async fn on_connect(&self, connection: &Connection, client: &mut Self::State) {
-        client.permissions = connection.data();
+        client.data = connection.data();
+        METRICS.client_entered(client.hub.name().as_str(), WIRE, client.kind(connection));
         let Client { session, hub, .. } = &mut **client;
         self.events.connected(connection, session, hub.cluster());
     }
@@ -64,13 +71,13 @@ impl<E: Events> Handler for WebPubSub<E> {
         let Client {
             language,
             hub,
-            permissions,
+            data,
             session,
         } = &mut **client;
         let sender = Sender {
             connection,
             hub,
-            permissions: permissions.as_deref(),
+            data: data.as_deref(),
         };
         match (language, message) {
             (Language::Json, Message::Text(text)) => match ClientFrame::parse(&text) {
@@ -104,6 +111,7 @@ impl<E: Events> Handler for WebPubSub<E> {
         client: &mut Self::State,
         reason: CloseReason,
     ) {
+        METRICS.client_left(client.hub.name().as_str(), WIRE, client.kind(connection));
         let session = &mut client.session;
         self.events.disconnected(connection, session, reason);
     }
@@ -113,11 +121,17 @@ impl<E: Events> Handler for WebPubSub<E> {
         connection: &Connection,
         request: Bytes,
     ) -> Result<Bytes, RequestError> {
-        operations::client::answer(connection, &request)
+        let changed = |connection: &Connection, change, group: &str| {
+            self.events.group_changed(connection, change, group);
+        };
+        operations::client::answer(&self.cluster, connection, &request, &changed).await
     }
 
     async fn on_node_request(&self, request: Bytes) -> Result<Bytes, RequestError> {
-        operations::node::answer(&self.cluster, &request).await
+        let changed = |connection: &Connection, change, group: &str| {
+            self.events.group_changed(connection, change, group);
+        };
+        operations::node::answer(&self.cluster, &request, &changed).await
     }
 }
 
@@ -230,7 +244,7 @@ impl<E: Events> WebPubSub<E> {
         let connection = sender.connection;
         match operation {
             Operation::JoinGroup { group } => {
-                client::check(sender.permissions, Permission::JoinLeaveGroup, &group)?;
+                client::check(sender.data, Permission::JoinLeaveGroup, &group)?;
                 if sender.join(&group).await? {
                     let group = group.into_owned();
                     let events = &self.events;
@@ -240,7 +254,7 @@ impl<E: Events> WebPubSub<E> {
                 }
             }
             Operation::LeaveGroup { group } => {
-                client::check(sender.permissions, Permission::JoinLeaveGroup, &group)?;
+                client::check(sender.data, Permission::JoinLeaveGroup, &group)?;
                 if connection.leave(&group) {
                     let group = group.into_owned();
                     let events = &self.events;
@@ -286,7 +300,7 @@ impl Sender<'_> {
         no_echo: bool,
         payload: &Payload,
     ) -> Result<(), OperationError> {
-        client::check(self.permissions, Permission::SendToGroup, group)?;
+        client::check(self.data, Permission::SendToGroup, group)?;
         let cluster = self.hub.cluster();
         send_to_group(cluster, self.connection, group, no_echo, payload);
         Ok(())

@@ -152,7 +152,14 @@ impl<'a> ClientFrame<'a> {
                     Err(malformed) => return Err(malformed),
                 },
             },
-            "setgroupstate" | "subscribegroupstate" | "unsubscribegroupstate" => {
+            "setgroupstate"
+            | "cleargroupstate"
+            | "getgroupstate"
+            | "listgroupstates"
+            | "subscribegroupstate"
+            | "subscribegroupstates"
+            | "unsubscribegroupstate"
+            | "unsubscribegroupstates" => {
                 request(Operation::Refused("group state is not supported".into()))
             }
             _ => return Err(Malformed::Type(kind.into_owned()).into()),
@@ -269,6 +276,29 @@ mod tests {
                 operation: Operation::Refused(_),
             })
         ));
+    }
+
+    #[test]
+    fn what_is_not_supported_is_refused_and_not_taken_for_nonsense() {
+        for kind in [
+            "setGroupState",
+            "clearGroupState",
+            "getGroupState",
+            "listGroupStates",
+            "subscribeGroupStates",
+            "unsubscribeGroupStates",
+        ] {
+            let text = format!(r#"{{"type":"{kind}","group":"g","ackId":4}}"#);
+            let frame = ClientFrame::parse(&text);
+            let is_refused = matches!(
+                frame,
+                Ok(ClientFrame::Request {
+                    ack_id: Some(4),
+                    operation: Operation::Refused(_),
+                })
+            );
+            assert!(is_refused, "{kind}: {frame:?}");
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub(crate) mod dialects;
 mod dispatcher;
 pub(crate) mod handler;
 mod incoming;
+mod metadata;
 mod outgoing;
 mod properties;
 pub(crate) mod rest;

@@ -5,11 +5,15 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use tieline::Connection;
 
 use super::ack_ids::AckIds;
-use crate::app::event_queue::EventQueue;
+use crate::app::{
+    client_data::{self, SharedClientData},
+    event_queue::EventQueue,
+};
 
-/// Shared by the callbacks of the connection and the handling of its events.
+/// Shared by the callbacks of the connection, the handling of its events, and requests about it.
 pub(super) struct Session<M> {
     pub(super) queue: Arc<EventQueue>,
     /// The operations that succeeded, events included.
@@ -23,18 +27,35 @@ pub(super) enum SessionSlot<M> {
     Used(Arc<Session<M>>),
 }
 
-impl<M: Default> SessionSlot<M> {
+/// The session of a connection, from now on.
+pub(super) fn of<M: Default + Send + Sync + 'static>(connection: &Connection) -> Arc<Session<M>> {
+    let data = connection.data::<SharedClientData>();
+    data.map_or_else(Arc::default, |data| data.lock().session())
+}
+
+impl<M: Default + Send + Sync + 'static> SessionSlot<M> {
     pub(super) fn with_memory(memory: M) -> Self {
-        Self::Used(Arc::new(Session::new(AckIds::default(), memory)))
+        Self::Used(Arc::new(Session {
+            memory,
+            ..Session::default()
+        }))
     }
 
-    /// The session, from now on.
-    pub(super) fn open(&mut self) -> Arc<Session<M>> {
+    /// The session that requests about the connection find, if there is one already.
+    pub(super) fn shared(&self) -> Option<client_data::Session> {
+        match self {
+            Self::Used(session) => Some(Arc::clone(session) as _),
+            Self::Unused(_) => None,
+        }
+    }
+
+    /// The session of the connection, which is this slot's from now on.
+    pub(super) fn open(&mut self, connection: &Connection) -> Arc<Session<M>> {
         match self {
             Self::Used(session) => Arc::clone(session),
             Self::Unused(acked) => {
-                let session = Session::new(std::mem::take(acked), M::default());
-                let session = Arc::new(session);
+                let session = of(connection);
+                *session.acked.lock() = std::mem::take(acked);
                 *self = Self::Used(Arc::clone(&session));
                 session
             }
@@ -62,12 +83,12 @@ impl<M> Default for SessionSlot<M> {
     }
 }
 
-impl<M> Session<M> {
-    fn new(acked: AckIds, memory: M) -> Self {
+impl<M: Default> Default for Session<M> {
+    fn default() -> Self {
         Self {
             queue: Arc::default(),
-            acked: Mutex::new(acked),
-            memory,
+            acked: Mutex::default(),
+            memory: M::default(),
         }
     }
 }

@@ -27,12 +27,13 @@ use super::{
 use crate::{
     app::{
         access::Admitted,
+        client_data::{ClientData, SharedClientData},
         events::{ConnectError, ConnectRequest, Events},
         hubs::{Hub, Hubs},
-        permissions::{Permissions, SharedPermissions},
         role::Roles,
     },
     config::hub_name::HubName,
+    metrics::METRICS,
 };
 
 /// What the routes share.
@@ -106,10 +107,14 @@ async fn connect<E: Events>(
         let accept = state.decide(&hub, admitted, upgrade.request()).await?;
         Ok::<_, Refusal>((upgrade, accept))
     };
-    match decided.await {
+    let response = match decided.await {
         Ok((upgrade, accept)) => upgrade.accept(&state.node, accept).await.into_response(),
         Err(refusal) => refusal.into_response(),
+    };
+    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        METRICS.upgrade_refused(response.status().as_u16());
     }
+    response
 }
 
 impl<E: Events> RouteState<E> {
@@ -149,13 +154,14 @@ impl<E: Events> RouteState<E> {
             Some(_) => Language::Json,
             None => Language::Simple(mode),
         };
+        let data = ClientData::new(roles, session.shared());
         let mut accept = Accept::new(Box::new(Client {
             language,
             hub: hub.handle().clone(),
-            permissions: None,
+            data: None,
             session,
         }))
-        .data::<SharedPermissions>(Mutex::new(Permissions::new(roles)))
+        .data::<SharedClientData>(Mutex::new(data))
         .namespace(hub.name().as_str())
         .id(id.clone())
         // They have been checked: each hub has its own.

@@ -29,7 +29,7 @@ use super::{
 const API: &str = "/api/hubs/chat";
 
 /// Two nodes of a cluster. Backends ask the first, and clients are on the second.
-struct Nodes {
+pub(crate) struct Nodes {
     first: Server,
     second: Server,
     _redis: Redis,
@@ -47,17 +47,26 @@ impl Nodes {
 
     /// Starts them with a lease in seconds, until they know each other.
     fn with_lease(lease: &str) -> Self {
+        Self::with_flags(&["--lease", lease], &[])
+    }
+
+    /// The same with flags of the second node.
+    pub(crate) fn with_flags_of_second(flags: &[&str]) -> Self {
+        Self::with_flags(&["--lease", "5"], flags)
+    }
+
+    fn with_flags(flags: &[&str], of_second: &[&str]) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = { runtime }.enable_all().build().unwrap();
         let redis = runtime.block_on(Redis::start());
         let registry = redis.url();
-        let node = || {
+        let node = |own: &[&str]| {
             let cluster = ["--registry", &registry, "--peers-listen", "127.0.0.1:0"];
-            serve(&[&cluster[..], &["--lease", lease]].concat())
+            serve(&[&cluster[..], flags, own].concat())
         };
         let nodes = Self {
-            first: node(),
-            second: node(),
+            first: node(&[]),
+            second: node(of_second),
             _redis: redis,
         };
         let _linked = nodes.client(json!({"sub": "linked"}));
@@ -68,16 +77,16 @@ impl Nodes {
     }
 
     /// Asks the first node.
-    fn call(&self, method: &str, path: &str) -> Response {
+    pub(crate) fn call(&self, method: &str, path: &str) -> Response {
         call(&self.first, method, path)
     }
 
-    fn send(&self, path: &str, media_type: &str, body: &str) -> Response {
+    pub(crate) fn send(&self, path: &str, media_type: &str, body: &str) -> Response {
         post(&self.first, path, media_type, body)
     }
 
     /// Connects a client to the second node, with claims besides the audience.
-    fn client(&self, claims: Value) -> JsonClient {
+    pub(crate) fn client(&self, claims: Value) -> JsonClient {
         JsonClient::connect(&self.second, claims)
     }
 }
@@ -89,8 +98,8 @@ fn serve(flags: &[&str]) -> Server {
 }
 
 /// A client of the subprotocol, with the id that it was given.
-struct JsonClient {
-    id: String,
+pub(crate) struct JsonClient {
+    pub(crate) id: String,
     client: Client,
 }
 
@@ -103,7 +112,11 @@ impl JsonClient {
         Self { id, client }
     }
 
-    fn next(&mut self) -> Value {
+    pub(crate) fn send(&mut self, frame: &str) {
+        self.client.send(frame);
+    }
+
+    pub(crate) fn next(&mut self) -> Value {
         serde_json::from_str(&self.client.text()).unwrap()
     }
 
@@ -121,8 +134,8 @@ fn client_path(mut claims: Value) -> String {
 
 /// What a server responds.
 #[derive(Debug)]
-struct Response {
-    status: u16,
+pub(crate) struct Response {
+    pub(crate) status: u16,
     head: String,
     body: String,
 }

@@ -137,6 +137,10 @@ fn a_body_has_a_limit_however_it_is_sent() {
     let more = [&*most, b"x"].concat();
     let answer = request(&server, "POST", "/:send", "", &more);
     answer.is_error(413, "Error.PayloadTooLarge");
+    // Beyond the limit it is read on, so that whoever sends it gets to the response.
+    let long = vec![b'x'; 4 << 20];
+    let answer = request(&server, "POST", "/:send", "", &long);
+    answer.is_error(413, "Error.PayloadTooLarge");
     let bearer = bearer(&server, "/:send");
     // Before it is sent.
     let announced = format!("{bearer}Content-Length: 99999999999\r\nExpect: 100-continue\r\n");

@@ -195,7 +195,7 @@ fn no_log_shows_a_token_or_a_key() {
     }
 }
 /// A key of an issuer: its public half as a JSON Web Key, and a token that it signed.
-fn es256(id: &str) -> (Value, String) {
+pub(super) fn es256(id: &str) -> (Value, String) {
     let how = &ECDSA_P256_SHA256_FIXED_SIGNING;
     let pkcs8 = EcdsaKeyPair::generate_pkcs8(how, &SystemRandom::new()).unwrap();
     let key = EncodingKey::from_ec_der(pkcs8.as_ref());

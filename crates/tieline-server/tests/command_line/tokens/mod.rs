@@ -1,5 +1,6 @@
 //! Tokens: who may connect, and as whom.
 
+mod jwks;
 mod keys;
 mod roles;
 

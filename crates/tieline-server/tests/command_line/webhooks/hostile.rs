@@ -198,3 +198,44 @@ fn the_log_has_no_secrets() {
         "{text}"
     );
 }
+
+/// In real time, with the default timeout.
+#[test]
+#[ignore = "takes 100 s; run by ./test.sh slow"]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the handler is slow in real time, on a thread of its own, and pings are paced"
+)]
+fn a_handler_that_is_silent_for_130_s_is_given_100_and_holds_up_nothing_else() {
+    let handler = Handler::start(|seen| {
+        if seen.event() == "slow" {
+            std::thread::sleep(Duration::from_secs(130));
+        }
+        Reply::nothing()
+    });
+    let server = super::serve(&handler, &[]);
+    let mut client = super::connect(&server);
+    let begin = Instant::now();
+    client.send(&event("slow", 1, "x"));
+    client.send(&event("after", 2, "x"));
+    let ended = loop {
+        client.send(r#"{"type":"ping"}"#);
+        match client.text() {
+            pong if pong == r#"{"type":"pong"}"# => std::thread::sleep(Duration::from_millis(100)),
+            ack => break ack,
+        }
+    };
+    let waited = begin.elapsed().as_secs();
+    assert!((100..115).contains(&waited), "{waited} s");
+    assert_eq!(
+        failed(&ended, 1),
+        "the event handler did not answer in time"
+    );
+    // The next one waited for it, and has its own time.
+    while client.text() != ack(2) {
+        assert!(begin.elapsed().as_secs() < 125);
+    }
+    let seen = handler.rest().into_iter();
+    let seen: Vec<_> = seen.map(|seen| seen.event().to_owned()).collect();
+    assert_eq!(seen, ["connect", "connected", "slow", "after"]);
+}

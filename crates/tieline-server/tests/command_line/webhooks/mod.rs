@@ -3,7 +3,9 @@
 mod breaker;
 mod connect;
 mod events;
+mod groups;
 pub(crate) mod handler;
+mod headers;
 mod hostile;
 mod hubs;
 mod order;
@@ -11,6 +13,7 @@ mod reach;
 mod replies;
 mod tls;
 mod tokens;
+mod validation;
 
 use self::handler::Handler;
 use super::kit::{Client, Server};

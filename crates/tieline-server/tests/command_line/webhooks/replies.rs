@@ -13,6 +13,20 @@ fn handler() -> Handler {
         "text" => Reply::of("text/plain; charset=utf-8", "ž"),
         "json" => Reply::of("application/json", r#"{"a": 1}"#),
         "binary" => Reply::of("application/octet-stream", "\0\x01"),
+        "noted" => Reply::Http(
+            200,
+            "Content-Type: text/plain\r\nX-WebPubSub-Metadata-Kind: greeting\r\n".into(),
+            b"hi".to_vec(),
+        ),
+        "note" => Reply::Http(204, "X-WebPubSub-Metadata-a: 1\r\n".into(), Vec::new()),
+        "bad-note" => {
+            let long = "a".repeat(1025);
+            Reply::Http(
+                204,
+                format!("X-WebPubSub-Metadata-a: {long}\r\n"),
+                Vec::new(),
+            )
+        }
         "empty" => Reply::Http(200, "Content-Type: text/html\r\n".into(), Vec::new()),
         "echo" | "message" => Reply::of("text/plain", seen.text()),
         "html" => Reply::of("text/html", "<p>secret</p>"),
@@ -136,4 +150,34 @@ fn an_invocation_is_an_event_whose_answer_is_its_response() {
         client.send(&invoke(id, rest));
         assert_eq!(client.text(), response(id, expected));
     }
+}
+
+#[test]
+fn an_answer_may_have_metadata_even_without_a_body() {
+    let handler = handler();
+    let server = super::serve(&handler, &[]);
+    let mut client = super::connect(&server);
+    for (id, name, expected) in [
+        (
+            1,
+            "noted",
+            r#"{"type":"message","from":"server","dataType":"text","data":"hi","metadata":{"kind":"greeting"}}"#,
+        ),
+        (
+            2,
+            "note",
+            r#"{"type":"message","from":"server","dataType":"text","data":"","metadata":{"a":"1"}}"#,
+        ),
+    ] {
+        client.send(&event(name, id, ""));
+        let message: serde_json::Value = serde_json::from_str(&client.text()).unwrap();
+        assert_eq!(
+            message,
+            serde_json::from_str::<serde_json::Value>(expected).unwrap()
+        );
+        assert_eq!(client.text(), ack(id));
+    }
+    client.send(&event("bad-note", 3, ""));
+    let why = failed(&client.text(), 3);
+    assert!(why.contains("more than 1024 characters"), "{why}");
 }

@@ -1,25 +1,15 @@
 //! Handlers behind TLS.
 
-use std::{io::Write, sync::Arc, thread};
+use std::{io::Write, net::TcpListener};
 
 use axum::{Router, extract::Request, response::IntoResponse};
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo},
-    server::conn::auto,
-    service::TowerToHyperService,
-};
 use tieline_test_servers::Authority;
-use tokio_rustls::{
-    TlsAcceptor,
-    rustls::{
-        ServerConfig,
-        crypto::aws_lc_rs,
-        pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
-    },
-};
 
 use super::{event, failed, server_message};
-use crate::kit::{Client, Server};
+use crate::{
+    https,
+    kit::{Client, Server},
+};
 
 /// Answers each event with the version of HTTP.
 async fn answer(request: Request) -> impl IntoResponse {
@@ -33,38 +23,16 @@ async fn answer(request: Request) -> impl IntoResponse {
     ([("webhook-allowed-origin", "*")], body)
 }
 
-/// A handler with a certificate for 127.0.0.1 that speaks these protocols. Returns its port.
+/// A handler that speaks these protocols. Returns its port.
 fn start(authority: &Authority, protocols: &[&[u8]]) -> u16 {
-    let (certificate, key) = authority.issue();
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let config = ServerConfig::builder_with_provider(provider);
-    let config = config.with_safe_default_protocol_versions().unwrap();
-    let certificate = CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap();
-    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
-    let config = config.with_no_client_auth();
-    let mut config = config.with_single_cert(vec![certificate], key).unwrap();
-    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
-    let acceptor = TlsAcceptor::from(Arc::new(config));
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.set_nonblocking(true).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread();
-        let runtime = { runtime }.enable_all().build().unwrap();
-        runtime.block_on(async move {
-            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-            let service = TowerToHyperService::new(Router::new().fallback(answer));
-            while let Ok((socket, _)) = listener.accept().await {
-                let (acceptor, service) = (acceptor.clone(), service.clone());
-                tokio::spawn(async move {
-                    let stream = acceptor.accept(socket).await.ok()?;
-                    let server = auto::Builder::new(TokioExecutor::new());
-                    let io = TokioIo::new(stream);
-                    server.serve_connection(io, service).await.ok()
-                });
-            }
-        });
-    });
+    https::start(
+        listener,
+        authority,
+        protocols,
+        Router::new().fallback(answer),
+    );
     port
 }
 

@@ -25,7 +25,7 @@ fn messages_leave_together_whoever_sends_them_and_whoever_comes_and_goes() {
             assert!(crowd[40 + i].connection().leave("g"));
             hub.close_connection(inner(&crowd[60 + i]), CloseReason::Drain);
         }
-        let batch = hub.inner.shards[0].queue.next_batch().unwrap();
+        let batch = hub.inner.shards[0].queue.next_batch().unwrap().0;
         assert_eq!((batch.len(), batch.entries()), (16, 16 + 16 + 16));
     });
 }

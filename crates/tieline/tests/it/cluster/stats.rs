@@ -27,6 +27,10 @@ fn lookups_claims_and_links_are_counted() {
         assert_eq!(after.lookups_failed, 0);
         assert_eq!(after.claims_refused, 0);
 
+        // A node compares when it has joined.
+        assert!(after.audits >= 1, "{after:?}");
+        assert_eq!(after.swept, 0);
+
         // An idle link pings.
         eventually(|| a.cluster.stats().peers[0].round_trip.is_some()).await;
         let round_trip = a.cluster.stats().peers[0].round_trip.unwrap();

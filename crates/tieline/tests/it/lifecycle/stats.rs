@@ -1,5 +1,7 @@
 //! What a hub counts.
 
+use std::time::Duration;
+
 use tieline::{Config, Delivery, Ends, HubStats};
 
 use crate::kit::{Server, close_frame, eventually, raw::TEXT, run, run_threads};
@@ -97,6 +99,32 @@ fn deliveries_are_counted_by_their_outcome() {
             .unwrap();
         outcomes.delivered += 1;
         assert_eq!(of(&server.hub.stats()), outcomes);
+        drop(crowd);
+    });
+}
+
+#[test]
+fn queues_say_since_when_messages_wait_and_how_long_they_took() {
+    run(async {
+        let config = Config {
+            shards: Some(2),
+            ..Config::default()
+        };
+        let server = Server::start(config).await;
+        let crowd = server.crowd("r", 100, "").await;
+        let before = server.hub.stats();
+        assert_eq!(before.queue_age, Duration::ZERO);
+        let receipt = server.hub.broadcast("to all");
+        // The workers share this thread.
+        let waiting = server.hub.stats();
+        assert_eq!(waiting.queued, 2, "one in each shard");
+        assert!(waiting.queue_age > Duration::ZERO);
+        assert_eq!(receipt.await.delivered, 100);
+        eventually(|| server.hub.stats().queue_times.total() == before.queue_times.total() + 2)
+            .await;
+        let after = server.hub.stats();
+        assert_eq!((after.queued, after.queue_age), (0, Duration::ZERO));
+        assert!(after.queue_times.sum > before.queue_times.sum);
         drop(crowd);
     });
 }

@@ -10,7 +10,10 @@ use axum::http::{
 };
 
 use super::error::Error;
-use crate::app::access::{Access, AccessError};
+use crate::{
+    app::access::{Access, AccessError},
+    metrics::METRICS,
+};
 
 /// The token of a request to this path, as it was sent, if it is valid.
 pub(super) fn check<'a>(
@@ -23,6 +26,7 @@ pub(super) fn check<'a>(
         Ok(token)
     });
     checked.map_err(|error| {
+        METRICS.backend_refused(error.reason());
         tracing::debug!(reason = error.reason(), "refused a request of a backend");
         Error::unauthorized()
     })

@@ -1,41 +1,31 @@
-//! The body of a request.
+//! What is in the body of a request.
 //!
-//! Owns its type, its length and how long it may take. Must not know what it is for. Invariant: at most 1 MiB of a
-//! request is in memory.
-
-use std::time::Duration;
+//! Owns its type, and its longest length. Must not know what it is for.
 
 use axum::{
-    body::{Body, HttpBody},
+    body::Body,
     http::{HeaderMap, header::CONTENT_TYPE},
 };
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Deserialize;
 use tieline::{Bytes, Note};
-use tokio::time::timeout;
 
 use super::error::Error;
-use crate::app::payload::{DataType, InvalidData, Payload};
+use crate::{
+    app::payload::{DataType, InvalidData, Payload},
+    wire::body::{self, BodyError},
+};
 
 /// The longest body, in bytes; that of the hosted service.
 const MAX_LENGTH: usize = 1024 * 1024;
 
-/// How long a body may take. At the longest length it needs 35 KB/s.
-const DEADLINE: Duration = Duration::from_secs(30);
-
 /// The whole body.
 async fn read(body: Body) -> Result<Bytes, Error> {
-    // Before the client has sent it.
-    if body.size_hint().lower() > MAX_LENGTH as u64 {
-        return Err(Error::too_large(MAX_LENGTH));
-    }
-    let collected = timeout(DEADLINE, Limited::new(body, MAX_LENGTH).collect()).await;
-    let collected = collected.map_err(|_| Error::slow_body(DEADLINE.as_secs()))?;
-    match collected {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Error::too_large(MAX_LENGTH)),
-        Err(_) => Err(Error::bad_request("body", "the body is not complete")),
-    }
+    let read = body::read(body, MAX_LENGTH).await;
+    read.map_err(|error| match error {
+        BodyError::TooLong => Error::too_large(MAX_LENGTH),
+        BodyError::Late => Error::slow_body(body::DEADLINE.as_secs()),
+        BodyError::Broken => Error::bad_request("body", "the body is not complete"),
+    })
 }
 
 /// The message in a body.
@@ -87,26 +77,4 @@ fn media_type(headers: &HeaderMap) -> Result<Option<String>, Error> {
     let text = String::from_utf8_lossy(first.as_bytes());
     let essence = text.split(';').next().unwrap_or_default();
     Ok(Some(essence.trim().to_ascii_lowercase()))
-}
-
-#[cfg(test)]
-mod tests {
-    use std::convert::Infallible;
-
-    use axum::{http::StatusCode, response::IntoResponse};
-    use futures_util::{StreamExt, stream};
-    use tokio::time::Instant;
-
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn a_body_that_does_not_come_has_a_deadline() {
-        let start = Instant::now();
-        let first = stream::iter([Ok::<_, Infallible>(Bytes::from_static(b"x"))]);
-        let body = Body::from_stream(first.chain(stream::pending()));
-        let error = message(&HeaderMap::new(), body).await.unwrap_err();
-        let status = error.into_response().status();
-        assert_eq!(status, StatusCode::REQUEST_TIMEOUT);
-        assert_eq!(start.elapsed(), DEADLINE);
-    }
 }

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::app::hubs::HubHandle;
 use crate::app::operations::{
-    client::{self, ClientRequest},
+    client::{self, ClientReply, ClientRequest},
     node::{self, NodeOperation, Parts, Whom},
 };
 
@@ -38,9 +38,13 @@ pub(super) async fn add_connection(
     connection: &str,
     group: &str,
 ) -> Result<Response, Error> {
-    let membership = hub.cluster().join_group(connection, group).await;
-    outcome::changed(membership)?.ok_or_else(Error::no_connection)?;
-    Ok(empty(StatusCode::OK))
+    let request = ClientRequest::Join(group.to_owned());
+    match client::ask(hub.cluster(), connection, &request).await {
+        Ok(ClientReply::Gone) => Err(Error::no_connection()),
+        Ok(ClientReply::TooMany) => Err(outcome::too_many_groups()),
+        Ok(_) => Ok(empty(StatusCode::OK)),
+        Err(error) => Err(outcome::not_asked(&error).unwrap_or_else(Error::no_connection)),
+    }
 }
 
 /// It is done whether or not there is such a connection.
@@ -49,15 +53,21 @@ pub(super) async fn remove_connection(
     connection: &str,
     group: &str,
 ) -> Result<Response, Error> {
-    outcome::changed(hub.cluster().leave_group(connection, group).await)?;
-    Ok(empty(StatusCode::NO_CONTENT))
+    leave(hub, connection, ClientRequest::Leave(group.to_owned())).await
 }
 
 pub(super) async fn remove_connection_from_all(
     hub: &HubHandle,
     connection: &str,
 ) -> Result<Response, Error> {
-    let request = ClientRequest::LeaveAllGroups;
+    leave(hub, connection, ClientRequest::LeaveAllGroups).await
+}
+
+async fn leave(
+    hub: &HubHandle,
+    connection: &str,
+    request: ClientRequest,
+) -> Result<Response, Error> {
     if let Err(error) = client::ask(hub.cluster(), connection, &request).await
         && let Some(error) = outcome::not_asked(&error)
     {

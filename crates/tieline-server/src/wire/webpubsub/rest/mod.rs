@@ -1,6 +1,6 @@
 //! The REST side of the Web PubSub wire, which backends use.
 //!
-//! Owns the paths below `/api`: what a request asks for (`path`, `query`, `body`, `metadata`), whether it may
+//! Owns the paths below `/api`: what a request asks for (`path`, `query`, `body`), whether it may
 //! (`auth`), and what the response says (`error`, `outcome`). What is done is up to the operations of `app`. Must
 //! not know where connections are. Invariants: nothing is done before the token of the request has been checked;
 //! success has exactly the status that SDKs demand; what one request holds in memory is bounded, and so is its time.
@@ -12,7 +12,6 @@ mod error;
 mod exists;
 mod groups;
 mod list;
-mod metadata;
 mod outcome;
 mod path;
 mod permissions;
@@ -39,6 +38,7 @@ use self::{
 use crate::{
     app::hubs::{Hub, HubHandle, Hubs},
     config::hub_name::HubName,
+    metrics::METRICS,
 };
 
 /// What requests share.
@@ -82,15 +82,24 @@ async fn health(method: Method) -> Response {
 }
 
 async fn answer(State(state): State<RestState>, request: Request) -> Response {
-    let answered = state.answer(request).await;
-    answered.unwrap_or_else(IntoResponse::into_response)
+    let call = Call::parse(request.method(), request.uri().path());
+    let route = call
+        .as_ref()
+        .map_or("unknown", |call| call.operation.route());
+    let answered = match call {
+        Ok(call) => state.answer(call, request).await,
+        Err(error) => Err(error),
+    };
+    let response = answered.unwrap_or_else(IntoResponse::into_response);
+    METRICS.rest_request("webpubsub", route, response.status().as_u16());
+    response
 }
 
 impl RestState {
-    async fn answer(&self, request: Request) -> Result<Response, Error> {
+    async fn answer(&self, call: Call, request: Request) -> Result<Response, Error> {
         let (parts, body) = request.into_parts();
         let path = parts.uri.path();
-        let Call { hub, operation } = Call::parse(&parts.method, path)?;
+        let Call { hub, operation } = call;
         let hub = self.hub(&hub)?;
         let access = &hub.rules().access;
         let token = auth::check(access, &parts.headers, path)?;

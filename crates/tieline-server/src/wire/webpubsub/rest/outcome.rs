@@ -10,21 +10,25 @@ use axum::{
     http::{HeaderName, HeaderValue, StatusCode},
     response::Response,
 };
-use tieline::{AskError, Delivery, Membership, NodeReached, Summary};
+use tieline::{AskError, Delivery, NodeReached, Summary};
 
 use super::error::Error;
-use crate::app::{operations::node::Parts, sampled::Sampled};
+use crate::{
+    app::{operations::node::Parts, sampled::Sampled},
+    metrics::METRICS,
+};
 
 const DELIVERED: HeaderName = HeaderName::from_static("tieline-delivered");
 const REFUSED: HeaderName = HeaderName::from_static("tieline-refused");
 const MISSED: HeaderName = HeaderName::from_static("tieline-missed");
 
-/// Warns of nodes that were missed. Clones share the sample.
+/// Counts the nodes that were missed, and warns of them. Clones share the sample.
 #[derive(Debug, Clone, Default)]
 pub(super) struct MissedLog(Arc<Sampled>);
 
 impl MissedLog {
     pub(super) fn missed(&self, node: &str, why: &dyn Display) {
+        METRICS.node_missed();
         if let Some(left_out) = self.0.due() {
             tracing::warn!(
                 node,
@@ -108,18 +112,6 @@ pub(super) fn not_asked(error: &AskError) -> Option<Error> {
         AskError::Offline => None,
         error => Some(Error::unavailable(format!(
             "the node of the connection gave no answer: {error}"
-        ))),
-    }
-}
-
-/// Whether a membership is as it was to be; `None` if nobody has the id.
-pub(super) fn changed(membership: Membership) -> Result<Option<()>, Error> {
-    match membership {
-        Membership::Changed | Membership::Unchanged => Ok(Some(())),
-        Membership::Offline => Ok(None),
-        Membership::TooMany => Err(too_many_groups()),
-        why => Err(Error::unavailable(format!(
-            "the node of the connection gave no answer: {why}"
         ))),
     }
 }

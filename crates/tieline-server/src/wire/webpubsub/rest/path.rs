@@ -54,6 +54,39 @@ pub(super) enum Access {
     Revoke,
 }
 
+impl Operation {
+    /// A word for metrics.
+    pub(super) fn route(&self) -> &'static str {
+        match self {
+            Self::Send(Target::Everyone) => "send_to_all",
+            Self::Send(Target::Group(_)) => "send_to_group",
+            Self::Send(Target::User(_)) => "send_to_user",
+            Self::Send(Target::Connection(_)) => "send_to_connection",
+            Self::Close(Target::Everyone) => "close_all",
+            Self::Close(Target::Group(_)) => "close_group",
+            Self::Close(Target::User(_)) => "close_user",
+            Self::Close(Target::Connection(_)) => "close_connection",
+            Self::Exists(Target::Everyone) => "hub_exists",
+            Self::Exists(Target::Group(_)) => "group_exists",
+            Self::Exists(Target::User(_)) => "user_exists",
+            Self::Exists(Target::Connection(_)) => "connection_exists",
+            Self::AddConnection { .. } => "add_connection_to_group",
+            Self::RemoveConnection { .. } => "remove_connection_from_group",
+            Self::RemoveConnectionFromAll { .. } => "remove_connection_from_all_groups",
+            Self::AddUser { .. } => "add_user_to_group",
+            Self::RemoveUser { .. } => "remove_user_from_group",
+            Self::RemoveUserFromAll { .. } => "remove_user_from_all_groups",
+            Self::Permission(Access::Grant, ..) => "grant_permission",
+            Self::Permission(Access::Check, ..) => "check_permission",
+            Self::Permission(Access::Revoke, ..) => "revoke_permission",
+            Self::AddToGroups => "add_connections_to_groups",
+            Self::RemoveFromGroups => "remove_connections_from_groups",
+            Self::Members { .. } => "list_connections_in_group",
+            Self::GenerateToken => "generate_token",
+        }
+    }
+}
+
 const METHODS: [Method; 5] = [
     Method::GET,
     Method::HEAD,

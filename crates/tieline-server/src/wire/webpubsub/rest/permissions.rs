@@ -38,15 +38,16 @@ pub(super) async fn permission(
         Access::Revoke => StatusCode::NO_CONTENT,
         Access::Grant | Access::Check => StatusCode::OK,
     };
+    let nobody = || match access {
+        Access::Revoke => Ok(empty(done)),
+        Access::Check => Err(Error::not_permitted()),
+        Access::Grant => Err(Error::no_connection()),
+    };
     match client::ask(cluster, connection, &request).await {
         Ok(ClientReply::Done | ClientReply::Permitted(true)) => Ok(empty(done)),
         Ok(ClientReply::Permitted(false)) => Err(Error::not_permitted()),
         Ok(ClientReply::TooMany) => Err(Error::conflict(TooManyOverrides.to_string())),
-        Err(error) => match (outcome::not_asked(&error), access) {
-            (Some(error), _) => Err(error),
-            (None, Access::Revoke) => Ok(empty(done)),
-            (None, Access::Check) => Err(Error::not_permitted()),
-            (None, Access::Grant) => Err(Error::no_connection()),
-        },
+        Ok(ClientReply::Gone) => nobody(),
+        Err(error) => outcome::not_asked(&error).map_or_else(nobody, Err),
     }
 }

@@ -12,12 +12,11 @@ use tieline::{Cluster, Note, Receipt, Summary};
 use super::{
     body,
     error::Error,
-    metadata,
     outcome::{self, MissedLog},
     path::Target,
     query::Query,
 };
-use crate::app::about;
+use crate::{app::about, wire::webpubsub::metadata};
 
 /// Sends the body of a request.
 pub(super) async fn send(
@@ -29,7 +28,8 @@ pub(super) async fn send(
 ) -> Result<Response<Body>, Error> {
     query.check_ttl()?;
     let filter = query.filter()?;
-    let metadata = metadata::read(headers)?;
+    let metadata = metadata::read(headers)
+        .map_err(|error| Error::bad_request("X-WebPubSub-Metadata-*", error.to_string()))?;
     let mut note = body::message(headers, body).await?;
     if let Some(metadata) = metadata {
         note = note.with_about(about::of_metadata(&metadata));

@@ -11,7 +11,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use tieline::Bytes;
 
 use super::{memory::Memory, signature::signature};
-use crate::{app::clock, webhook::client::Request};
+use crate::{app::clock, http_client::Request};
 
 /// What `CloudEvents` encodes in the value of a header, beside what is not ASCII.
 const UNSAFE: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'%');

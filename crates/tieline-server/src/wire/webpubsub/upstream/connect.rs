@@ -14,7 +14,7 @@ use crate::{
         events::{Admission, ConnectError, ConnectRequest},
         token::claims,
     },
-    webhook::client::Answer,
+    http_client::Answer,
 };
 
 type Lists = BTreeMap<String, Vec<String>>;

@@ -24,15 +24,14 @@ use crate::{
     app::{
         events::{
             Admission, ConnectError, ConnectRequest, EventClient, EventKind, Events, GroupChange,
-            GroupEvent, OperationError, UserEvent,
+            GroupEvent, OperationError, Reply, UserEvent,
         },
-        payload::{DataType, Payload},
+        payload::DataType,
     },
     config::per_hub::PerHub,
-    webhook::{
-        client::{AuthorityError, ClientError},
-        endpoint::{CallError, Patience},
-    },
+    http_client::{AuthorityError, ClientError},
+    metrics::METRICS,
+    webhook::endpoint::{CallError, Patience},
     wire::webpubsub::outgoing::close_text,
 };
 
@@ -121,6 +120,7 @@ impl Upstream {
             Ok(answer) => format!("answered {}", answer.status),
             Err(error) => error.to_string(),
         };
+        METRICS.event_given_up();
         let given_up = self.given_up.fetch_add(1, Ordering::Relaxed) + 1;
         tracing::warn!(event = name, problem, given_up, "gave up an event");
     }
@@ -158,7 +158,7 @@ impl Events for Upstream {
         let answer = sent.await.map_err(|error| ConnectError {
             status: match error {
                 EventError::Call(
-                    CallError::NotAllowed | CallError::Client(ClientError::TooLong),
+                    CallError::NotAllowed | CallError::Client(ClientError::TooLong(_)),
                 ) => StatusCode::INTERNAL_SERVER_ERROR,
                 _ => StatusCode::SERVICE_UNAVAILABLE,
             },
@@ -178,7 +178,7 @@ impl Events for Upstream {
         &self,
         client: EventClient<'_, Memory>,
         event: UserEvent,
-    ) -> Result<Option<Payload>, OperationError> {
+    ) -> Result<Option<Reply>, OperationError> {
         let UserEvent { name, payload } = event;
         let hub = client.connection.namespace();
         let Some(handler) = self.handler_for(hub, EventKind::User(&name)) else {
@@ -192,13 +192,13 @@ impl Events for Upstream {
         let sent = handler.send(event, client.memory, body, patience);
         let answer = sent.await;
         let answer = answer.map_err(|error| reply::error(client_text(&error).into()))?;
-        let payload = reply::payload(&answer)?;
+        let reply = reply::reply(&answer)?;
         let too_long = |_| reply::error("the event handler set a state that is too long".into());
         client
             .memory
             .keep_state(&answer.headers)
             .map_err(too_long)?;
-        Ok(payload)
+        Ok(reply)
     }
 
     async fn group_event(&self, client: EventClient<'_, Memory>, event: GroupEvent) {
@@ -246,7 +246,7 @@ fn client_text(error: &EventError) -> &'static str {
             "the event handler does not answer"
         }
         EventError::Call(CallError::NotAllowed) => "the event handler does not allow this server",
-        EventError::Call(CallError::Client(ClientError::TooLong)) => {
+        EventError::Call(CallError::Client(ClientError::TooLong(_))) => {
             "the event handler answered with too much data"
         }
         EventError::Name => "an event of this name cannot be passed on",

@@ -13,10 +13,8 @@ use super::{
 };
 use crate::{
     app::events::{EventKind, GroupChange},
-    webhook::{
-        client::{Answer, Authorities, AuthorityError},
-        endpoint::{CallError, Endpoint, EndpointSettings, Patience},
-    },
+    http_client::{Answer, Authorities, AuthorityError},
+    webhook::endpoint::{CallError, Endpoint, EndpointSettings, Patience},
 };
 use tieline::Bytes;
 
@@ -53,7 +51,7 @@ impl EventHandler {
                 Some(pem) => Authorities::Given(pem),
                 None => Authorities::System,
             },
-            authorization: settings.authorization.clone(),
+            headers: settings.headers.clone(),
             validation: sender.validation(),
             host: sender.host.to_str().unwrap_or_default().to_owned(),
         };

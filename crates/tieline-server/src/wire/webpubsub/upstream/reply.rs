@@ -1,4 +1,4 @@
-//! The answers of user events: payloads, or errors.
+//! The answers of user events: payloads with metadata, or errors.
 //!
 //! Owns which content types are which data types. Must not know frames. Invariant: what is passed on can be read
 //! by every client.
@@ -8,10 +8,11 @@ use serde_json::value::RawValue;
 
 use crate::{
     app::{
-        events::OperationError,
+        events::{OperationError, Reply},
         payload::{DataType, Payload},
     },
-    webhook::client::Answer,
+    http_client::Answer,
+    wire::webpubsub::metadata,
 };
 
 /// The content type of an event's data.
@@ -24,8 +25,24 @@ pub(super) fn content_type(data_type: DataType) -> &'static str {
     }
 }
 
-/// What goes back to the client: nothing for an empty body.
-pub(super) fn payload(answer: &Answer) -> Result<Option<Payload>, OperationError> {
+/// What goes back to the client: nothing for an empty body, unless it has metadata.
+pub(super) fn reply(answer: &Answer) -> Result<Option<Reply>, OperationError> {
+    let payload = payload(answer)?;
+    let metadata = metadata::read(&answer.headers);
+    let metadata = metadata.map_err(|problem| {
+        error(format!(
+            "the event handler answered with bad metadata: {problem}"
+        ))
+    })?;
+    let payload = match (payload, &metadata) {
+        (None, None) => return Ok(None),
+        (None, Some(_)) => Payload::text(""),
+        (Some(payload), _) => payload,
+    };
+    Ok(Some(Reply { payload, metadata }))
+}
+
+fn payload(answer: &Answer) -> Result<Option<Payload>, OperationError> {
     if !answer.status.is_success() {
         return Err(error(format!(
             "the event handler answered {}",

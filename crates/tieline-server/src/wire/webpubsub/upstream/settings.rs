@@ -5,7 +5,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use aws_lc_rs::hmac;
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue};
 
 use super::pattern::Patterns;
 use crate::config::{per_hub::PerHub, url_template::UrlTemplate};
@@ -35,8 +35,8 @@ pub(crate) struct HandlerSettings {
     pub(crate) event_timeout: Duration,
     /// Most requests under way.
     pub(crate) concurrency: usize,
-    /// The header `Authorization` of each request.
-    pub(crate) authorization: Option<HeaderValue>,
+    /// By which the handler knows who asks.
+    pub(crate) headers: HeaderMap,
     /// The authorities that may sign its certificate, as PEM text; those of the system if `None`.
     pub(crate) ca: Option<Vec<u8>>,
 }
@@ -59,7 +59,7 @@ pub(crate) struct GroupEvents {
 
 impl fmt::Debug for HandlerSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // `authorization` is a secret.
+        // `headers` are secrets.
         f.debug_struct("HandlerSettings")
             .field("url", &self.url.to_string())
             .finish_non_exhaustive()

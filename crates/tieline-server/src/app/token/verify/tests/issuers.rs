@@ -9,7 +9,10 @@ use jsonwebtoken::jwk::Jwk;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::{app::jwks::IssuerSettings, config::sections::issuers::IssuerAlgorithm};
+use crate::{
+    app::jwks::{issuer::IssuerSettings, source::Source},
+    config::sections::issuers::IssuerAlgorithm,
+};
 
 const ISSUER: &str = "https://id.example";
 
@@ -93,22 +96,22 @@ fn object(value: Value) -> serde_json::Map<String, Value> {
     }
 }
 
-fn issuer(algorithms: &[&str], keys: &[Value], audience: Option<&str>) -> Issuer {
+fn issuer(algorithms: &[&str], keys: &[Value], audience: Option<&str>) -> Arc<Issuer> {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), json!({"keys": keys}).to_string()).unwrap();
     let algorithms = algorithms.iter().map(|name| name.parse().unwrap());
     let settings = IssuerSettings {
         issuer: ISSUER.into(),
-        keys: file.path().into(),
+        keys: Source::File(file.path().into()),
         algorithms: algorithms.collect::<Vec<IssuerAlgorithm>>(),
         audience: audience.map(str::to_owned),
     };
     Issuer::open(settings).unwrap()
 }
 
-fn accepts(issuer: Issuer) -> Verifier {
+fn accepts(issuer: Arc<Issuer>) -> Verifier {
     let mut verifier = verifier();
-    verifier.issuers.push(issuer);
+    verifier.issuers = Issuers::new(vec![issuer]);
     verifier
 }
 
@@ -253,7 +256,10 @@ fn issuer_key_id_times_and_path_are_checked() {
         verifier.verify(&without_id, PATH, NOW),
         Err(TokenError::UnknownKey)
     );
-    assert_eq!(verifier.issuer(&without_id).map(Issuer::name), Some(ISSUER));
+    assert_eq!(
+        verifier.issuer(&without_id).map(|issuer| issuer.name()),
+        Some(ISSUER)
+    );
 }
 
 #[test]

@@ -19,7 +19,7 @@ fn verifier() -> Verifier {
         primary: key(KEY),
         secondary: Some(key(SECONDARY)),
     };
-    Verifier::new(Some(&keys), Vec::new(), Vec::new())
+    Verifier::new(Some(&keys), Issuers::default(), Vec::new())
 }
 
 fn part(json: &str) -> String {

@@ -1,12 +1,12 @@
-//! One HTTP request and its answer.
+//! One HTTP request of the server to another, and its answer.
 //!
 //! Owns connections (HTTP/1.1, HTTP/2 over TLS, keep-alive), TLS, and the bound of an answer. Must not know
-//! retries or time limits: a call that is dropped ends. Invariant: no redirect is followed, and no more of
-//! an answer is read than [`MAX_ANSWER`].
+//! who is asked, nor retries or time limits: a call that is dropped ends. Invariant: no redirect is followed, and no
+//! more of an answer is read than its bound.
 
 use std::{error::Error, sync::Arc, time::Duration};
 
-use http::{HeaderMap, HeaderValue, Method, Uri, header::AUTHORIZATION};
+use http::{HeaderMap, Method, Uri};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
@@ -19,9 +19,6 @@ use rustls::{
     pki_types::{CertificateDer, pem::PemObject},
 };
 use tieline::{Bytes, StatusCode};
-
-/// Longest body of an answer.
-const MAX_ANSWER: usize = 16 << 20;
 
 /// Longest head of an answer over HTTP/1.1, and the most that is read at once. hyper reads on and on while a
 /// server sends one interim answer (1xx) after the other, and looks up after 128 reads: with its own buffers,
@@ -55,9 +52,9 @@ pub(crate) struct Answer {
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ClientError {
-    /// Longer than [`MAX_ANSWER`].
-    #[error("the answer has more than {} MiB", MAX_ANSWER >> 20)]
-    TooLong,
+    /// Longer than this bound.
+    #[error("the answer has more than {} MiB", .0 >> 20)]
+    TooLong(usize),
     /// Not connected, not encrypted as configured, cut off, or not HTTP.
     #[error("{0}")]
     Network(String),
@@ -81,16 +78,19 @@ pub(crate) enum Authorities<'a> {
 
 /// Sends requests to one server. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Client {
+pub(crate) struct Client {
     http: legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
-    /// The header `Authorization` of each request.
-    authorization: Option<HeaderValue>,
+    /// Those of each request.
+    headers: HeaderMap,
+    /// Longest body of an answer.
+    max_answer: usize,
 }
 
 impl Client {
-    pub(super) fn new(
+    pub(crate) fn new(
         authorities: Authorities<'_>,
-        authorization: Option<HeaderValue>,
+        headers: HeaderMap,
+        max_answer: usize,
     ) -> Result<Self, AuthorityError> {
         let mut connector = HttpConnector::new();
         connector.enforce_http(false);
@@ -109,25 +109,23 @@ impl Client {
             .build(connector);
         Ok(Self {
             http,
-            authorization,
+            headers,
+            max_answer,
         })
     }
 
-    pub(super) async fn send(&self, request: &Request) -> Result<Answer, ClientError> {
+    pub(crate) async fn send(&self, request: &Request) -> Result<Answer, ClientError> {
         let mut outgoing = http::Request::new(Full::new(request.body.clone()));
         *outgoing.method_mut() = request.method.clone();
         *outgoing.uri_mut() = request.uri.clone();
-        outgoing.headers_mut().clone_from(&request.headers);
-        if let Some(authorization) = &self.authorization {
-            let headers = outgoing.headers_mut();
-            headers.insert(AUTHORIZATION, authorization.clone());
-        }
+        outgoing.headers_mut().clone_from(&self.headers);
+        outgoing.headers_mut().extend(request.headers.clone());
         let sent = self.http.request(outgoing).await;
         let (head, body) = sent.map_err(|error| network(&error))?.into_parts();
-        let body = Limited::new(body, MAX_ANSWER).collect().await;
+        let body = Limited::new(body, self.max_answer).collect().await;
         let body = body.map_err(|error| {
             if error.is::<LengthLimitError>() {
-                ClientError::TooLong
+                ClientError::TooLong(self.max_answer)
             } else {
                 network(&*error)
             }

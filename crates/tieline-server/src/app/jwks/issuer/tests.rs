@@ -1,3 +1,5 @@
+use std::path::PathBuf;
+
 use super::*;
 
 /// The public halves of keys; the RSA one is no real key, which does not matter until it verifies.
@@ -27,10 +29,10 @@ impl File {
         std::fs::write(&self.path, json).unwrap();
     }
 
-    fn open(&self, algorithms: &[IssuerAlgorithm]) -> Result<Issuer, KeySetError> {
+    fn open(&self, algorithms: &[IssuerAlgorithm]) -> Result<Arc<Issuer>, IssuerError> {
         Issuer::open(IssuerSettings {
             issuer: "https://id.example".into(),
-            keys: self.path.clone(),
+            keys: Source::File(self.path.clone()),
             algorithms: algorithms.to_vec(),
             audience: None,
         })
@@ -44,7 +46,7 @@ const ALL: [IssuerAlgorithm; 3] = [
 ];
 
 fn has(issuer: &Issuer, id: &str, algorithm: IssuerAlgorithm) -> bool {
-    issuer.any_key(Some(id), algorithm, |_| true).is_some()
+    issuer.check(Some(id), algorithm, |_| true) == Checked::Passed
 }
 
 #[test]
@@ -93,17 +95,30 @@ fn keys_for_something_else_are_left_out() {
 fn an_issuer_without_a_key_that_it_may_use_is_an_error() {
     let file = File::new(&[ES256]);
     let error = file.open(&[IssuerAlgorithm::EdDsa]).unwrap_err();
-    assert!(matches!(error, KeySetError::NoKey(_)), "{error}");
+    assert!(
+        matches!(error, IssuerError::KeySet(_, KeySetError::NoKey)),
+        "{error}"
+    );
     std::fs::write(&file.path, "{}").unwrap();
     assert!(matches!(
         file.open(&ALL).unwrap_err(),
-        KeySetError::Json(..)
+        IssuerError::KeySet(_, KeySetError::Json(_))
     ));
     std::fs::remove_file(&file.path).unwrap();
     assert!(matches!(
         file.open(&ALL).unwrap_err(),
-        KeySetError::File(..)
+        IssuerError::Read(..)
     ));
+}
+
+#[test]
+fn a_set_has_a_hundred_keys_at_most() {
+    let error = File::new(&[ES256; 101]).open(&ALL).unwrap_err();
+    assert!(
+        matches!(error, IssuerError::KeySet(_, KeySetError::TooMany)),
+        "{error}"
+    );
+    File::new(&[ES256; 100]).open(&ALL).unwrap();
 }
 
 #[test]
@@ -116,13 +131,14 @@ fn without_a_key_id_each_key_of_the_algorithm_is_tried() {
         false
     };
     // Perhaps the key has just been replaced.
-    assert_eq!(issuer.any_key(None, IssuerAlgorithm::Es256, refuse), None);
+    let checked = issuer.check(None, IssuerAlgorithm::Es256, refuse);
+    assert_eq!(checked, Checked::UnknownKey);
     assert_eq!(tried.get(), 2);
-    let with_id = issuer.any_key(Some("es"), IssuerAlgorithm::Es256, refuse);
-    assert_eq!((with_id, tried.get()), (Some(false), 3));
+    let with_id = issuer.check(Some("es"), IssuerAlgorithm::Es256, refuse);
+    assert_eq!((with_id, tried.get()), (Checked::Failed, 3));
     assert_eq!(
-        issuer.any_key(None, IssuerAlgorithm::Es256, |_| true),
-        Some(true)
+        issuer.check(None, IssuerAlgorithm::Es256, |_| true),
+        Checked::Passed
     );
 }
 
@@ -145,4 +161,17 @@ async fn keys_are_read_again_twice_a_minute_at_most_and_kept_if_that_fails() {
     tokio::time::advance(INTERVAL).await;
     issuer.reread().await;
     assert!(has(&issuer, "es", es256), "kept");
+}
+
+#[tokio::test]
+async fn a_client_that_hangs_up_cancels_no_read() {
+    let file = File::new(&[ES256]);
+    let issuer = file.open(&ALL).unwrap();
+    file.write(&[ED25519]);
+    let mut hangs_up = Box::pin(issuer.reread());
+    assert!(futures_util::poll!(&mut hangs_up).is_pending());
+    drop(hangs_up);
+    // It was the one read of the interval, and brings the keys to those who wait for it.
+    issuer.reread().await;
+    assert!(has(&issuer, "ed", IssuerAlgorithm::EdDsa));
 }

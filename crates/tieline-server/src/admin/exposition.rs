@@ -1,0 +1,49 @@
+//! The page of metrics, in the text format `OpenMetrics`.
+//!
+//! Owns the registry of the process: what the server counts, and what is read when the page is asked for.
+
+use std::sync::Arc;
+
+use axum::{
+    http::{StatusCode, header::CONTENT_TYPE},
+    response::{IntoResponse, Response},
+};
+use prometheus_client::{encoding::text::encode, metrics::info::Info, registry::Registry};
+use tieline::Cluster;
+use tokio::runtime::Handle;
+
+use super::collectors::{
+    cluster::ClusterCollector, hub::HubCollector, process::ProcessCollector,
+    runtime::RuntimeCollector,
+};
+use crate::metrics::METRICS;
+
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// What `/metrics` answers. Clones share it.
+#[derive(Debug, Clone)]
+pub(crate) struct Exposition(Arc<Registry>);
+
+impl Exposition {
+    /// The metrics of this process and of its node.
+    pub(crate) fn new(cluster: Cluster, runtime: Handle) -> Self {
+        let mut registry = Registry::default();
+        let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("tieline_build", "The version of the server", version);
+        METRICS.register(&mut registry);
+        registry.register_collector(Box::new(HubCollector(cluster.hub().clone())));
+        registry.register_collector(Box::new(ClusterCollector(cluster)));
+        registry.register_collector(Box::new(RuntimeCollector(runtime)));
+        registry.register_collector(Box::new(ProcessCollector::new()));
+        Self(Arc::new(registry))
+    }
+
+    pub(super) fn page(&self) -> Response {
+        let mut page = String::new();
+        match encode(&mut page, &self.0) {
+            Ok(()) => ([(CONTENT_TYPE, OPEN_METRICS)], page).into_response(),
+            // Only a writer can fail, and a string does not.
+            Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! The port for operators.
+
+use std::net::SocketAddr;
+
+use crate::config::{
+    option::{Invalid, Place, Setting},
+    secret::Secret,
+    section::section,
+    types::quoted,
+};
+
+section! {
+    /// The port for operators: metrics and health.
+    pub(crate) struct AdminSettings in "admin" {
+        listen: Option<AdminListen> = None,
+            "Address to listen on for operators, or \"off\".",
+            "It must not be that of clients. Beyond loopback it needs `admin.token`.",
+            flag: "admin-listen", without: "127.0.0.1:9464, or a free port of loopback if that one is taken";
+        token: Option<Secret> = None,
+            "Token that requests to the admin port must have, as \"Authorization: Bearer\".",
+            "At least 16 characters without spaces; `tieline key` makes one. Without it, requests must be for a loopback \
+             address or localhost. Health needs no token.",
+            file_flag: "admin-token-file", variable: "TIELINE_ADMIN_TOKEN", without: "none", live: true;
+        tls: bool = false,
+            "Serve the admin port with the certificate of `tls.cert`.",
+            "Without it, the token is readable on the network: then listen on one that you trust.",
+            flag: "admin-tls";
+    }
+}
+
+/// Where operators connect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AdminListen {
+    Off,
+    At(SocketAddr),
+}
+
+impl Setting for AdminListen {
+    const EXPECTED: &'static str = "IP address and port, such as \"127.0.0.1:9464\", or \"off\"";
+    const METAVAR: &'static str = "ADDRESS";
+
+    fn from_text(text: &str, _: &Place<'_>) -> Result<Self, Invalid> {
+        if text.eq_ignore_ascii_case("off") {
+            return Ok(Self::Off);
+        }
+        text.parse().map(Self::At).map_err(|_| Invalid::text(text))
+    }
+
+    fn show(&self) -> String {
+        match self {
+            Self::Off => quoted("off"),
+            Self::At(address) => quoted(&address.to_string()),
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! The admin port of the process.
+//!
+//! Owns where it listens. Must not know its routes. Invariant: it outlives the drain, so that operators see how far
+//! that is.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use axum::Router;
+use tieline::{Cluster, Listener, Tls};
+use tokio::runtime::Handle;
+
+use super::listen::{ListenError, bind};
+use crate::admin::{self, Exposition, Guard, token::LiveAdminToken};
+
+/// Where it listens unless told otherwise: the port by which exporters of OpenTelemetry are scraped.
+const DEFAULT: SocketAddr = at_loopback(9464);
+
+/// For the second node of a machine, whose operator has not said anything either.
+const FREE: SocketAddr = at_loopback(0);
+
+const fn at_loopback(port: u16) -> SocketAddr {
+    SocketAddr::V4(std::net::SocketAddrV4::new(Ipv4Addr::LOCALHOST, port))
+}
+
+/// The settings of the admin port.
+pub(crate) struct AdminPortSettings {
+    /// `None` for the default, or a free port of loopback.
+    pub(crate) listen: Option<SocketAddr>,
+    pub(crate) token: LiveAdminToken,
+    pub(crate) tls: Option<Tls>,
+}
+
+/// The port, which listens and is not served yet.
+pub(super) struct AdminPort {
+    listener: Listener,
+    guard: Guard,
+}
+
+/// The port with its routes.
+pub(super) struct ReadyAdminPort {
+    pub(super) listener: Listener,
+    pub(super) router: Router,
+}
+
+impl AdminPort {
+    pub(super) async fn bind(settings: AdminPortSettings) -> Result<Self, ListenError> {
+        let AdminPortSettings { listen, token, tls } = settings;
+        let mut listener = match listen {
+            Some(address) => bind(address).await?,
+            None => match bind(DEFAULT).await {
+                Ok(listener) => listener,
+                Err(_) => bind(FREE).await?,
+            },
+        };
+        if let Some(tls) = tls {
+            listener = listener.tls(tls);
+        }
+        let is_local = listen.is_none_or(|address| address.ip().is_loopback());
+        let guard = Guard::new(token, is_local);
+        Ok(Self { listener, guard })
+    }
+
+    /// Adds its routes. `health` answers whether the node is ready.
+    pub(super) fn ready(self, cluster: Cluster, health: Router) -> std::io::Result<ReadyAdminPort> {
+        let Self { listener, guard } = self;
+        let address = listener.local_addr()?;
+        tracing::info!(%address, "serving the admin port");
+        let exposition = Exposition::new(cluster, Handle::current());
+        let router = admin::routes(exposition, guard, health);
+        Ok(ReadyAdminPort { listener, router })
+    }
+}

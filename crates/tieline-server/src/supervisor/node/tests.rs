@@ -1,0 +1,141 @@
+//! What an idle client costs the node, in bytes that are allocated for it. The allocator and the pages that it
+//! cannot fill come on top: `docs/benchmarks.md` has what the process takes.
+
+use std::{
+    io::{ErrorKind, Read, Write},
+    net::{SocketAddr, TcpStream},
+    sync::Arc,
+    time::Duration,
+};
+
+use allocation_counter::measure;
+use http::HeaderValue;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tieline::{Config, Hub, Origins};
+use tokio::{runtime, task::yield_now, time::timeout};
+
+use super::*;
+use crate::{
+    app::{
+        access::Access,
+        hubs::{HubRules, LiveHubRules},
+        role::Roles,
+    },
+    config::{sections::hub::Anonymous, settings::Layers, source::Environment},
+    wire::{
+        self,
+        webpubsub::upstream::{LiveHandlers, Upstream, settings::UpstreamSettings},
+    },
+};
+
+/// The tables of the index have been split by then, and grow in small steps.
+const BEFORE: usize = 1_200;
+const COUNTED: usize = 1_000;
+
+/// Bytes and blocks per client: its task, its connection, its socket and tokio's part of it, its id, its user and
+/// the user's entry in the index, its permissions, and what the wire keeps of it; and a share of three tables.
+const MAX_BYTES: u64 = 1_150;
+const MAX_BLOCKS: u64 = 9;
+
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// A node as `tieline serve` starts one, without event handlers.
+async fn start() -> SocketAddr {
+    let layers = Layers {
+        file: None,
+        flags: Vec::new(),
+        is_used: |_| true,
+    };
+    let hubs = layers.load(&Environment::new()).unwrap().0.hubs;
+    let rules = hubs.map(|_| {
+        Arc::new(HubRules {
+            access: Access::new(Anonymous::Anyone, Roles::default(), None),
+            origins: Origins::Any,
+        })
+    });
+    let handlers = LiveHandlers::new(UpstreamSettings {
+        host: HeaderValue::from_static("node.test"),
+        keys: Vec::new(),
+        handlers: hubs.map(|_| None),
+        max_groups: 10,
+    });
+    let config = Config {
+        shards: Some(1),
+        // The clients answer none.
+        ping_interval: Duration::from_hours(24),
+        ..Config::default()
+    };
+    let cluster = Cluster::single_node(Hub::with_dialects(config, wire::dialects().0).unwrap());
+    let listener = Listener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let hubs = Hubs::new(cluster.clone(), LiveHubRules::new(rules));
+    let phase = watch::channel(ServingPhase::Serving).1;
+    let events = Upstream::new(handlers.unwrap());
+    let ready = ReadyNode::new(listener, cluster, events, hubs, phase);
+    tokio::spawn(async move {
+        let never = std::future::pending();
+        ready
+            .node
+            .serve_service(ready.listener, ready.router, never)
+            .await
+    });
+    address
+}
+
+/// A client of the JSON subprotocol with a user, which has read that it is connected. A plain socket, which
+/// allocates nothing.
+async fn connect(address: SocketAddr, user: usize) -> TcpStream {
+    let mut client = TcpStream::connect(address).unwrap();
+    write!(
+        client,
+        "GET /client/hubs/chat?user=client-{user} HTTP/1.1\r\nHost: node.test\r\nUpgrade: websocket\r\n\
+         Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: json.webpubsub.azure.v1\r\n\r\n"
+    )
+    .unwrap();
+    client.set_nonblocking(true).unwrap();
+    let (mut received, mut length) = ([0; 2048], 0);
+    while !received[..length].ends_with(b"}") {
+        match client.read(&mut received[length..]) {
+            Ok(0) => panic!("the server has closed the connection"),
+            Ok(n) => length += n,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => yield_now().await,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    let received = String::from_utf8_lossy(&received[..length]);
+    assert!(received.starts_with("HTTP/1.1 101 "), "{received}");
+    assert!(received.contains(r#""event":"connected""#), "{received}");
+    client
+}
+
+/// Both ends of each connection are in this process; shells commonly grant 1,024 descriptors.
+fn raise_descriptor_limit() {
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    let current = maximum;
+    setrlimit(Resource::Nofile, Rlimit { current, maximum }).unwrap();
+}
+
+#[test]
+fn an_idle_client_costs_little() {
+    raise_descriptor_limit();
+    // One thread: the counts are those of the thread that measures.
+    let runtime = runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.unwrap();
+    let address = runtime.block_on(start());
+    let mut clients = Vec::with_capacity(BEFORE + COUNTED);
+    let mut open = |count: usize| {
+        for _ in 0..count {
+            let user = clients.len();
+            let client = async { timeout(DEADLINE, connect(address, user)).await };
+            clients.push(runtime.block_on(client).unwrap());
+        }
+    };
+    open(BEFORE);
+    let counted = measure(|| open(COUNTED));
+    let per_client = |sum: i64| u64::try_from(sum).unwrap() / COUNTED as u64;
+    let bytes = per_client(counted.bytes_current);
+    let blocks = per_client(counted.count_current);
+    assert!(bytes <= MAX_BYTES, "{bytes} bytes in {blocks} blocks");
+    assert!(blocks <= MAX_BLOCKS, "{blocks} blocks");
+}
