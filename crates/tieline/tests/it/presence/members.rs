@@ -3,12 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use tieline::{
-    Cluster, Config, EnterOutcome, Exit, Hub, MAX_NAME, Presence, PresenceConfig, PresenceError,
+    Cluster, ClusterConfig, Config, EnterOutcome, Exit, Hub, MAX_NAME, Presence, PresenceConfig,
+    PresenceError,
     registry::{Cursor, MemoryRegistry, Registry},
 };
 
 use super::history::Observer;
-use crate::kit::{memory_registry, run_within, test_config};
+use crate::kit::{free_port, memory_registry, run_within, test_config};
 
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -151,6 +152,39 @@ fn a_full_group_takes_nobody_who_is_new() {
         on_b.exit("lobby", "ada", Exit::Left);
         observer.until_heard("-ada").await;
         assert_eq!(outcome(&on_b, "grace").await, EnterOutcome::Entered);
+    });
+}
+
+#[test]
+fn nodes_without_links_between_them_agree() {
+    run_within(LIMIT, async {
+        let registry = memory_registry();
+        // Nobody answers where they can be reached, so no link ever comes up.
+        let cut = async || {
+            let hub = Hub::new(Config::default()).unwrap();
+            let config = ClusterConfig {
+                advertise: Some(free_port().to_string()),
+                ..test_config()
+            };
+            let cluster = Cluster::start(hub, Arc::clone(&registry), config)
+                .await
+                .unwrap();
+            let presence = Presence::new(&cluster).unwrap();
+            (cluster, presence)
+        };
+        let (a, on_a) = cut().await;
+        let (b, on_b) = cut().await;
+        let mut observer = Observer::start(on_b.follow("lobby").await.unwrap()).await;
+        enter(&on_a, "ada").await;
+        enter(&on_b, "ada").await;
+        on_b.exit("lobby", "ada", Exit::Left);
+        enter(&on_b, "grace").await;
+        on_a.exit("lobby", "ada", Exit::Left);
+        observer.until_heard("-ada").await;
+        assert_eq!(observer.history.heard, ["+ada", "+grace", "-ada"]);
+        for cluster in [a, b] {
+            assert!(cluster.peers().iter().all(|peer| !peer.up));
+        }
     });
 }
 
