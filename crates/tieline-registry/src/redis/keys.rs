@@ -52,6 +52,11 @@ impl Keys {
         (&self.entries_of, &self.roster)
     }
 
+    /// The stream of transitions.
+    pub(super) fn journal(&self) -> &str {
+        &self.presence[3]
+    }
+
     /// Adds the KEYS of a script about presence: those that all have, the entries of a term, and rosters.
     pub(super) fn add_presence(&self, command: &mut Cmd, term: Option<&str>, rosters: &[&str]) {
         command.arg(self.presence.len() + usize::from(term.is_some()) + rosters.len());

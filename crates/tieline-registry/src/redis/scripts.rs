@@ -57,10 +57,9 @@ presence_script!(END_TERM, "scripts/presence/end.lua");
 presence_script!(ROSTER, "scripts/presence/roster.lua");
 presence_script!(PAGE, "scripts/presence/page.lua");
 presence_script!(LIST_ROSTERS, "scripts/presence/list.lua");
-presence_script!(READ, "scripts/presence/read.lua");
 presence_script!(HOOK, "scripts/presence/hook.lua");
 
-static ALL: [&LazyLock<Script>; 23] = [
+static ALL: [&LazyLock<Script>; 22] = [
     &CHECK,
     &JOIN,
     &RENEW,
@@ -82,7 +81,6 @@ static ALL: [&LazyLock<Script>; 23] = [
     &ROSTER,
     &PAGE,
     &LIST_ROSTERS,
-    &READ,
     &HOOK,
 ];
 

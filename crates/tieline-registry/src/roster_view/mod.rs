@@ -20,3 +20,6 @@ pub use self::{
     followed::{Transition, Update},
     view::{Fetch, RosterView},
 };
+
+#[cfg(test)]
+mod tests;

@@ -18,7 +18,7 @@ use crate::{
     presence::history::Observer,
 };
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// A cluster of two nodes on Redis, and a backend that follows.
 struct Stage<S = Redis> {

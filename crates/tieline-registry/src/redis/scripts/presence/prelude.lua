@@ -1,7 +1,8 @@
 -- The beginning of every script about presence: the names of the keys, the time, and the journal.
 --
 -- KEYS are in one slot of a Redis Cluster. A script names each key that it writes, so that while a slot moves, Redis
--- refuses the script as a whole instead of failing in its middle. All scripts have the first seven:
+-- refuses the script as a whole instead of failing in its middle; `tend`, which cannot know them, reads each before it
+-- writes any. All scripts have the first seven:
 --   terms    zset    living terms -> end of their lease, in ms of TIME
 --   numbers  hash    term -> number of its last put
 --   buried   set     terms that are over and still have entries
