@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tieline_registry::{MAX_INFO, NameError, RegistryError};
 
-/// The settings of a [`Presence`].
+/// The settings of a [`Presence`](crate::Presence).
 ///
 /// ```
 /// use std::time::Duration;

@@ -83,6 +83,30 @@ fn a_thousand_joins_a_second_are_told_in_few_messages() {
 }
 
 #[test]
+fn a_hundred_thousand_groups_of_one_are_listed() {
+    run_within(Duration::from_mins(2), async {
+        let registry = memory_registry();
+        let (_a, on_a) = node(&registry).await;
+        let (_b, on_b) = node(&registry).await;
+        for first in (0..100_000).step_by(2_000) {
+            join_all((first..first + 2_000).map(|number| {
+                let (presence, group) = (on_a.clone(), format!("group {number:05}"));
+                async move { presence.enter(&group, "ada", "").await.unwrap() }
+            }))
+            .await;
+        }
+        while on_b.occupied().await.unwrap().len() < 100_000 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let groups = on_b.occupied().await.unwrap();
+        assert_eq!(
+            (&*groups[0], &*groups[99_999]),
+            ("group 00000", "group 99999")
+        );
+    });
+}
+
+#[test]
 fn a_follower_that_falls_behind_gets_everybody_anew() {
     run_within(Duration::from_mins(1), async {
         let registry = memory_registry();
