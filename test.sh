@@ -45,6 +45,7 @@ image           1200  dist,python,root,debian,buildah  the container image: buil
 chart           1200  dist,go               the Helm chart: helm, the types of Kubernetes, the configuration of each pod
 publish         3600  -                     the crates as they would be published, compiled from their archives
 semver          3600  semver                the public API is compatible with that of the last release
+rolling         900   dist,node,servers,proxies  a rolling restart of three nodes with 3,000 official clients behind HAProxy
 '
 
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}
@@ -194,6 +195,12 @@ part_proxies() {
 part_prometheus() {
     TIELINE_BIN=$CARGO_TARGET_DIR/release/tieline \
         python3 -B -m unittest discover --buffer --verbose -s tests/prometheus
+}
+
+part_rolling() {
+    npm ci --prefix tests/browser --no-audit --no-fund
+    TIELINE_ROLLING_CLIENTS=3000 TIELINE_BIN=$CARGO_TARGET_DIR/dist/tieline \
+        node --test --test-reporter=spec tests/browser/proxies/rolling.test.mjs
 }
 
 # ---- requirements

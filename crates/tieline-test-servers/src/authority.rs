@@ -37,10 +37,18 @@ impl Authority {
 
     /// A certificate for 127.0.0.1, and its key.
     pub fn issue(&self) -> (String, String) {
+        self.sign(CertificateParams::new(["127.0.0.1".to_owned()]).unwrap())
+    }
+
+    /// A certificate with these parameters, and its key.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "they are made for one certificate"
+    )]
+    pub fn sign(&self, params: CertificateParams) -> (String, String) {
         let own = KeyPair::from_pem(&self.key).unwrap();
         let issuer = Issuer::from_params(&self.params, &own);
         let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
         let certificate = params.signed_by(&key, &issuer).unwrap();
         (certificate.pem(), key.serialize_pem())
     }

@@ -65,7 +65,7 @@ pub struct Config {
     pub max_handshakes: Option<usize>,
     /// Maximum number of these connections from one IP address, or from one /64 network of IPv6; further ones
     /// are closed at once. Default `None`: no such limit, because all clients behind a proxy share its
-    /// address.
+    /// address, unless it [announces them](crate::Proxies::proxy_protocol).
     pub max_handshakes_per_address: Option<usize>,
     /// Maximum number of bytes that wait for one client; beyond it [`Config::slow_consumer`] applies. Default 4
     /// MiB. One frame always fits an empty outbox. A frame for many receivers is held in memory once. While half

@@ -1,15 +1,16 @@
 //! How much a client may send, and what happens if it sends more.
 //!
-//! Plain values: `connection/meter.rs` measures, `connection/restraint.rs` acts. Must not know connections.
+//! Plain values, and the trait for limits that are the application's: `connection/meter.rs` measures,
+//! `connection/restraint.rs` acts. Must not know connections.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use tieline_websocket::CloseFrame;
 
 /// How much each client may send. By default there is no limit.
 ///
 /// Each limit is a token bucket: it fills at the given rate up to what arrives in `burst`, and every message
-/// takes from it. Costs 88 bytes per connection and a look at the clock per message, if a limit is set.
+/// takes from it. Costs 160 bytes per connection and a look at the clock per message, if a limit is set.
 ///
 /// ```
 /// use std::time::Duration;
@@ -95,4 +96,53 @@ pub enum ExcessVerdict {
     Drop,
     /// It is dropped, and the connection closes.
     Close(CloseFrame),
+}
+
+/// A limit that several connections share, such as those of a user or of an address: an upgrade adds it with
+/// [`Accept::inbound_limit`](crate::Accept::inbound_limit). It applies beside [`Inbound`], which is each connection's
+/// own; the stricter of both decides.
+///
+/// ```
+/// use std::sync::{Arc, atomic::{AtomicU64, Ordering}};
+/// use std::time::Duration;
+/// use tieline::{Accept, Excess, InboundLimit, InboundVerdict};
+///
+/// /// What all clients of a trial account may send, until somebody resets it.
+/// #[derive(Debug)]
+/// struct Trial(AtomicU64);
+///
+/// impl InboundLimit for Trial {
+///     fn take(&self, _messages: usize, bytes: usize) -> InboundVerdict {
+///         let before = self.0.fetch_add(bytes as u64, Ordering::Relaxed);
+///         if before > 10 * 1024 * 1024 {
+///             return InboundVerdict::Excess { policy: Excess::Close, wait: Duration::ZERO };
+///         }
+///         InboundVerdict::Within
+///     }
+/// }
+///
+/// fn accept(trial: &Arc<Trial>) -> Accept<()> {
+///     Accept::new(()).inbound_limit(trial.clone())
+/// }
+/// ```
+pub trait InboundLimit: fmt::Debug + Send + Sync + 'static {
+    /// Takes what one of the connections has sent, before it is handled: whole messages, and bytes as they arrive,
+    /// with the headers of frames, pings included. Called for each frame by the task of its connection, so at once by
+    /// several threads: it must be quick and must not block.
+    fn take(&self, messages: usize, bytes: usize) -> InboundVerdict;
+}
+
+/// What an [`InboundLimit`] says of what has arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum InboundVerdict {
+    /// It is handled at once.
+    Within,
+    /// It is too much.
+    Excess {
+        /// What happens to it.
+        policy: Excess,
+        /// How long it waits if it is slowed down.
+        wait: Duration,
+    },
 }

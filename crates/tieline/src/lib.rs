@@ -162,7 +162,7 @@ pub use tieline_websocket::JsonError;
 pub use tieline_websocket::{Chunk, CloseCode, CloseFrame, Deflate, Frame, Message, ProtocolError};
 
 #[cfg(feature = "tls")]
-pub use self::listener::{Tls, TlsError};
+pub use self::listener::{ClientAuth, ClientCertificate, Tls, TlsCertificate, TlsConfig, TlsError};
 pub use self::{
     ask::{Ask, AskError, RequestError},
     close::{CloseReason, FinalMessage},
@@ -176,8 +176,11 @@ pub use self::{
         HubStats, JoinError, MessageWriter, Note, NoteKind, NoteOrigin, Numbering, Predicate,
         SendError, Times, Traffic,
     },
-    inbound::{Excess, ExcessVerdict, Inbound},
-    listener::{Body, BodyError, HttpService, Listener},
+    inbound::{Excess, ExcessVerdict, Inbound, InboundLimit, InboundVerdict},
+    listener::{
+        Body, BodyError, ForwardedHeader, HttpService, Listener, Network, NetworkError, Proxies,
+        client_addr,
+    },
     node::{Drained, Node},
     receipt::Receipt,
     serve::NodeService,

@@ -17,8 +17,8 @@ const execute = promisify(execFile);
 const READY_MS = 15_000;
 const POLL_MS = 50;
 const KEPT_OUTPUT = 4_000;
-const binary = process.env.TIELINE_BIN ?? `${repository}target/release/tieline`;
-const KEY = "an access key of thirty-two bytes";
+export const binary = process.env.TIELINE_BIN ?? `${repository}target/release/tieline`;
+export const KEY = "an access key of thirty-two bytes";
 
 const running = new Set();
 const folders = new Set();
@@ -111,11 +111,24 @@ export function clientUrl(endpoint, user) {
 
 /** A node of the cluster. */
 class Node {
-  constructor(port, peers, registry) {
+  constructor(port, peers, registry, drainWindow) {
     this.address = `127.0.0.1:${port}`;
     this.peers = `127.0.0.1:${peers}`;
     const args = ["serve", "--listen", this.address, "--registry", registry, "--peers-listen", this.peers];
-    this.process = new Process(binary, [...args, "--drain-delay", "3s"], { TIELINE_KEY: KEY, TIELINE_DRAIN_WINDOW: "1s" });
+    this.args = [...args, "--drain-delay", "3s", "--drain-window", drainWindow];
+    this.start();
+  }
+
+  start() {
+    this.process = new Process(binary, this.args, { TIELINE_KEY: KEY });
+  }
+
+  /** Drains it, and starts it anew. Returns how the old process ended. */
+  async restart() {
+    const ended = await this.process.stop();
+    this.start();
+    await this.process.ready(() => this.isReady());
+    return ended;
   }
 
   async isReady() {
@@ -131,16 +144,16 @@ class Node {
   }
 }
 
-/** Two nodes over Redis. */
+/** Nodes over Redis. */
 export class Cluster {
-  static async start() {
-    const [redis, ...ports] = await freePorts(5);
+  static async start(size = 2, drainWindow = "1s") {
+    const [redis, ...ports] = await freePorts(1 + 2 * size);
     const cluster = new Cluster();
     cluster.redis = redis;
     const args = ["--port", String(redis), "--bind", "127.0.0.1", "--save", "", "--dir", tmpdir()];
     cluster.registry = await new Process("redis-server", args).ready(listens(redis));
     const url = `redis://127.0.0.1:${redis}`;
-    cluster.nodes = [new Node(ports[0], ports[1], url), new Node(ports[2], ports[3], url)];
+    cluster.nodes = Array.from({ length: size }, (_, n) => new Node(ports[2 * n], ports[2 * n + 1], url, drainWindow));
     await Promise.all(cluster.nodes.map((node) => node.process.ready(() => node.isReady())));
     return cluster;
   }
@@ -172,6 +185,11 @@ export class Certificate {
     const files = ["-keyout", certificate.key, "-out", certificate.file];
     await execute("openssl", [...request.split(" "), ...names, ...files]);
     return certificate;
+  }
+
+  /** What other clients need to trust it. */
+  get pem() {
+    return readFileSync(this.file);
   }
 
   /** What a browser needs to trust it, and no other. */
@@ -230,13 +248,28 @@ export class Proxy {
     const { file: certificate, key } = this.certificate;
     writeFileSync(both, readFileSync(certificate, "utf8") + readFileSync(key, "utf8"), { mode: 0o600 });
     const text = edited(readFileSync(`${repository}docs/proxies/haproxy.cfg`, "utf8"), [
-      ...nodes,
+      ...nodes.slice(0, 2),
       ["bind :443", `bind 127.0.0.1:${this.port}`],
       ["/etc/tieline/cert-and-key.pem", both],
     ]);
+    const more = nodes.slice(2).map(([, address], n) => `    server node${n + 3} ${address}\n`);
     const file = join(this.folder, "haproxy.cfg");
-    writeFileSync(file, text);
+    this.control = join(this.folder, "control");
+    writeFileSync(file, `global\n    stats socket ${this.control}\n${text}${more.join("")}`);
     return ["-db", "-f", file];
+  }
+
+  /** Waits until HAProxy sends clients to this node of the cluster. */
+  async serves(n) {
+    const isUp = async () => {
+      const socket = connect(this.control).setEncoding("utf8");
+      socket.end("show stat\n");
+      let table = "";
+      for await (const part of socket) table += part;
+      const row = table.split("\n").find((line) => line.startsWith(`tieline,node${n + 1},`));
+      return row?.split(",")[17] === "UP";
+    };
+    await eventually(`HAProxy serves node ${n + 1}`, isUp);
   }
 
   /** `nginx -s reload`. */

@@ -1,4 +1,5 @@
-//! The hubs of a node: which there are, who may connect to each, and how its clients are reached.
+//! The hubs of a node: which there are, who may connect to each, how much its clients may do, and how they are
+//! reached.
 //!
 //! A hub is a namespace of the library, so that names in different hubs never meet. It needs no setup: it
 //! exists once somebody uses it, unless only hubs with a table do. Must not know how a hub is named in a
@@ -14,15 +15,19 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use tieline::{Cluster, Origins};
 
-use super::access::Access;
+use super::{
+    access::Access,
+    limits::{HubLimits, Quotas},
+};
 use crate::config::{hub_name::HubName, per_hub::PerHub};
 
-/// The rules of a hub: who may connect to it.
+/// The rules of a hub: who may connect to it, and how much its clients may do.
 #[derive(Debug)]
 pub(crate) struct HubRules {
     pub(crate) access: Access,
     /// Whose pages may connect without a token.
     pub(crate) origins: Origins,
+    pub(crate) limits: Arc<HubLimits>,
 }
 
 /// The rules of all hubs at the moment: a reload replaces them. Clones share them.
@@ -52,6 +57,7 @@ pub(crate) struct Hubs(Arc<Shared>);
 struct Shared {
     cluster: Cluster,
     rules: LiveHubRules,
+    quotas: Arc<Quotas>,
     /// Those in use.
     open: Mutex<BTreeMap<HubName, Weak<OpenHub>>>,
 }
@@ -79,8 +85,14 @@ impl Hubs {
         Self(Arc::new(Shared {
             cluster,
             rules,
+            quotas: Arc::new(Quotas::new()),
             open: Mutex::default(),
         }))
+    }
+
+    /// What clients have used up of their limits.
+    pub(crate) fn quotas(&self) -> &Arc<Quotas> {
+        &self.0.quotas
     }
 
     /// A hub; `None` if only hubs with a table exist, and this one has none.
@@ -125,6 +137,17 @@ impl Hub {
 impl HubHandle {
     pub(crate) fn name(&self) -> &HubName {
         &self.0.name
+    }
+
+    /// The rules at the moment; `None` if the hub does not exist any more.
+    pub(crate) fn rules(&self) -> Option<Arc<HubRules>> {
+        let rules = self.0.hubs.rules.0.load();
+        rules.of(self.name().as_str()).cloned()
+    }
+
+    /// What clients have used up of their limits.
+    pub(crate) fn quotas(&self) -> &Quotas {
+        &self.0.hubs.quotas
     }
 
     /// The cluster as the hub sees it: its clients, users and groups, on all nodes.

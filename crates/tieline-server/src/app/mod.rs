@@ -6,6 +6,7 @@
 
 pub(crate) mod about;
 pub(crate) mod access;
+pub(crate) mod certificate;
 pub(crate) mod client_data;
 pub(crate) mod clock;
 pub(crate) mod close;
@@ -15,6 +16,7 @@ pub(crate) mod filter;
 pub(crate) mod hubs;
 pub(crate) mod jwks;
 pub(crate) mod key;
+pub(crate) mod limits;
 pub(crate) mod operations;
 pub(crate) mod pattern;
 pub(crate) mod payload;

@@ -6,28 +6,31 @@
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context;
-use tieline::{ClusterConfig, ClusterError, Config, Tls};
+use tieline::{ClusterConfig, ClusterError, Config};
 
 use super::{error::cluster_error, upstream::handlers};
 use crate::{
     admin::token::{AdminToken, LiveAdminToken},
     app::{
         access::Access,
+        certificate::CertificateUsers,
         hubs::{HubRules, LiveHubRules},
         jwks::{
             issuer::{Issuer, IssuerSettings, Issuers},
             source::{Remote, Source},
         },
         key::{AccessKey, AccessKeys},
+        limits::HubLimits,
         role::Roles,
         token::verify::Verifier,
     },
     config::{
         error::ConfigErrors,
         key_set_location::KeySetLocation,
+        listen::{Listen, Listeners},
         names,
         secret::Secret,
-        sections::{admin::AdminListen, hub::Anonymous, issuers::IssuerTable},
+        sections::{admin::AdminListen, hub::Anonymous, issuers::IssuerTable, proxies::proxies},
         settings::{Layers, Settings},
         source,
         values::Values,
@@ -71,6 +74,7 @@ pub(super) fn as_set(error: anyhow::Error, values: &Values) -> anyhow::Error {
 fn serve_settings(settings: &Settings, values: &Values) -> anyhow::Result<ServeSettings> {
     let config = settings.limits.config(&settings.times);
     config.validate().map_err(|error| invalid(&error, values))?;
+    check_limits(settings)?;
     if settings.hubs.iter().next().is_none() {
         let text =
             "`only_listed_hubs` is true, but no hub has a table: add one, such as [hub.chat]";
@@ -79,17 +83,27 @@ fn serve_settings(settings: &Settings, values: &Values) -> anyhow::Result<ServeS
     let keys = access_keys(settings)?;
     let issuers = issuers(settings)?;
     let verifier = verifier(settings, keys.as_ref(), &issuers)?.map(Arc::new);
-    let anonymous = default_anonymous(verifier.is_some());
-    let tls = settings.tls.read_files()?;
+    let certificates = settings.tls.client_user.map(|place| {
+        let roles = Roles::parse(&settings.tls.client_roles);
+        CertificateUsers::new(place, roles)
+    });
+    let anonymous = default_anonymous(verifier.is_some() || certificates.is_some());
+    let tls = settings.tls.read_files(&settings.certificates)?;
     Ok(ServeSettings {
-        admin: admin(settings, tls.as_ref())?,
-        listen: check_listen(settings, settings.general.listen, anonymous)?,
+        admin: admin(settings, tls.is_some())?,
+        listen: check_all(settings, anonymous)?,
         issuers,
         aws: LiveKeyPair::new(aws_key_pair(settings)?),
         tls,
+        proxies: proxies(&settings.proxy_protocol, &settings.forwarded),
         registry: registry(settings)?,
         cluster: cluster(settings, &config, values)?,
-        rules: rules(settings, verifier.as_ref(), anonymous),
+        rules: rules(
+            settings,
+            verifier.as_ref(),
+            certificates.as_ref(),
+            anonymous,
+        ),
         handlers: handlers(settings, values, keys.as_ref(), &config)?,
         config,
         drain_delay: settings.times.drain_delay,
@@ -97,10 +111,7 @@ fn serve_settings(settings: &Settings, values: &Values) -> anyhow::Result<ServeS
 }
 
 /// The admin port; `None` if it is off.
-fn admin(
-    settings: &Settings,
-    tls: Option<&Tls>,
-) -> Result<Option<AdminPortSettings>, ConfigErrors> {
+fn admin(settings: &Settings, has_tls: bool) -> Result<Option<AdminPortSettings>, ConfigErrors> {
     let admin = &settings.admin;
     let token = admin.token.as_ref().map(AdminToken::of).transpose();
     let token =
@@ -117,21 +128,20 @@ fn admin(
                  set a token with --admin-token-file"
             )));
         }
-        if address == settings.general.listen && address.port() != 0 {
+        let is_taken = |of_clients: &Listen| *of_clients == Listen::Address(address);
+        if address.port() != 0 && settings.general.listen.iter().any(is_taken) {
             let text =
                 "--admin-listen is the address of clients; give operators a port of their own";
             return Err(ConfigErrors::one(text));
         }
     }
-    let tls = match (admin.tls, tls) {
-        (false, _) => None,
-        (true, Some(tls)) => Some(tls.clone()),
-        (true, None) => return Err(ConfigErrors::one("--admin-tls needs --tls-cert")),
-    };
+    if admin.tls && !has_tls {
+        return Err(ConfigErrors::one("--admin-tls needs --tls-cert"));
+    }
     Ok(Some(AdminPortSettings {
         listen,
         token: LiveAdminToken::new(token),
-        tls,
+        tls: admin.tls,
     }))
 }
 
@@ -151,27 +161,62 @@ fn invalid(error: &impl ToString, values: &Values) -> ConfigErrors {
     ConfigErrors::one(names::settings_as_set(&error.to_string(), values))
 }
 
-/// Who may connect to which hub. All accept the same tokens, each for itself. `default` is for hubs whose
+/// Who may connect to which hub. All accept the same tokens, each for itself, and the same certificates. `default` is for hubs whose
 /// settings do not say who may connect without one.
 pub(super) fn rules(
     settings: &Settings,
     verifier: Option<&Arc<Verifier>>,
+    certificates: Option<&CertificateUsers>,
     default: Anonymous,
 ) -> LiveHubRules {
     LiveHubRules::new(settings.hubs.map(|hub| {
         let roles = Roles::parse(&hub.anonymous_roles);
         let anonymous = hub.anonymous.unwrap_or(default);
         Arc::new(HubRules {
-            access: Access::new(anonymous, roles, verifier.cloned()),
+            access: Access::new(anonymous, roles, verifier.cloned())
+                .with_certificates(certificates.cloned()),
             origins: hub.origins(),
+            limits: Arc::new(HubLimits::new(&settings.limits, hub)),
         })
     }))
 }
 
-/// Who may connect without a token, unless said otherwise. If there are tokens, nobody: a proxy on this machine
-/// may send its own loopback address as the host of every request.
-fn default_anonymous(has_tokens: bool) -> Anonymous {
-    if has_tokens {
+/// The limits of hubs, as far as one must fit another.
+fn check_limits(settings: &Settings) -> Result<(), ConfigErrors> {
+    let (node, time) = (&settings.limits, settings.times.message_timeout);
+    for (hub, own) in settings.hubs.iter() {
+        let whose = hub.map_or_else(|| "`[hub_defaults]`".into(), |hub| format!("`[hub.{hub}]`"));
+        if own
+            .max_message
+            .is_some_and(|size| size.0 > node.max_message.0)
+        {
+            let text = format!(
+                "`max_message` of {whose} is more than `limits.max_message`: raise that, or lower it"
+            );
+            return Err(ConfigErrors::one(text));
+        }
+        let (largest, limits) = (node.max_message.0, HubLimits::new(node, own));
+        if let Err(scope) = limits.check(largest, time) {
+            let text = format!(
+                "the bytes per second of one {} of {whose} are too few for the largest message: it takes more than \
+                 `times.message_timeout`; raise the rate, or lower `max_message`",
+                scope.name()
+            );
+            return Err(ConfigErrors::one(text));
+        }
+        if own.has_zero_rate() || node.has_zero_rate() {
+            let text =
+                format!("a rate of {whose} or `[limits]` is zero: leave it out, or raise it");
+            return Err(ConfigErrors::one(text));
+        }
+    }
+    Ok(())
+}
+
+/// Who may connect without a token or a certificate, unless said otherwise. If there are any, nobody: a proxy on this
+/// machine may send its own loopback address as the host of every request.
+fn default_anonymous(has_proofs: bool) -> Anonymous {
+    if has_proofs {
         Anonymous::Never
     } else {
         Anonymous::Loopback
@@ -276,6 +321,19 @@ pub(super) fn registry(settings: &Settings) -> anyhow::Result<Option<RegistrySet
     }))
 }
 
+/// Where to listen, as [`check_listen`] has it. What systemd has opened is not known yet, and counts as public.
+fn check_all(settings: &Settings, default: Anonymous) -> Result<Listeners, ConfigErrors> {
+    let listeners = &settings.general.listen;
+    for listen in listeners.iter() {
+        let is_loopback = match listen {
+            Listen::Address(address) => address.ip().is_loopback(),
+            Listen::Systemd(_) => false,
+        };
+        check_loopback(settings, listen, is_loopback, default)?;
+    }
+    Ok(listeners.clone())
+}
+
 /// The address, unless anonymous clients of some hub could reach it from other machines against the
 /// operator's intention.
 pub(super) fn check_listen(
@@ -283,18 +341,29 @@ pub(super) fn check_listen(
     address: SocketAddr,
     default: Anonymous,
 ) -> Result<SocketAddr, ConfigErrors> {
+    let is_loopback = address.ip().is_loopback();
+    check_loopback(settings, &address, is_loopback, default)?;
+    Ok(address)
+}
+
+fn check_loopback(
+    settings: &Settings,
+    place: &dyn std::fmt::Display,
+    is_loopback: bool,
+    default: Anonymous,
+) -> Result<(), ConfigErrors> {
     let mut hubs = settings.hubs.iter();
     let for_this_machine =
         hubs.find(|(_, hub)| hub.anonymous.unwrap_or(default) == Anonymous::Loopback);
     match for_this_machine {
-        Some((hub, _)) if !address.ip().is_loopback() => {
+        Some((hub, _)) if !is_loopback => {
             let of_hub = hub.map_or_else(String::new, |hub| format!(" of the hub {hub}"));
             Err(ConfigErrors::one(format!(
-                "refusing to listen on {address}: clients{of_hub} could impersonate anyone; use 127.0.0.1, an \
+                "refusing to listen on {place}: clients{of_hub} could impersonate anyone; use 127.0.0.1, an \
                  access key (--key-file) or --anonymous"
             )))
         }
-        _ => Ok(address),
+        _ => Ok(()),
     }
 }
 

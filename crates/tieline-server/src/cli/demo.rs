@@ -23,6 +23,7 @@ use crate::{
     },
     config::{
         error::ConfigErrors,
+        listen::{Listen, Listeners},
         option::Opt,
         sections::{hub::Anonymous, log::LogSettings},
         settings::{Layers, Settings},
@@ -73,6 +74,17 @@ impl CheckedDemo {
             return (&self.settings.log, false);
         };
         (&self.settings.log, self.values.shown(level, None).is_some())
+    }
+}
+
+/// The address of the first node.
+fn only_address(listen: &Listeners) -> Result<SocketAddr, ConfigErrors> {
+    let mut all = listen.iter();
+    match (all.next(), all.next()) {
+        (Some(Listen::Address(address)), None) => Ok(*address),
+        _ => Err(ConfigErrors::one(
+            "`tieline demo` listens on one address: set --listen to it",
+        )),
     }
 }
 
@@ -128,9 +140,9 @@ impl Demo {
         };
         let verifier = Arc::new(Verifier::new(Some(&keys), Issuers::default(), Vec::new()));
         Ok(DemoSettings {
-            listen: check(settings.general.listen)?,
+            listen: check(only_address(&settings.general.listen)?)?,
             second: self.second.map(check).transpose()?,
-            rules: rules(settings, Some(&verifier), anonymous),
+            rules: rules(settings, Some(&verifier), None, anonymous),
             key,
             roles: settings.hubs.defaults().anonymous_roles.clone(),
             config,

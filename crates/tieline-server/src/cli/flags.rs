@@ -167,6 +167,7 @@ fn heading(option: &Opt) -> Option<&'static str> {
     Some(match option.section {
         "keys" => "Tokens",
         "tls" => "TLS",
+        "proxy_protocol" | "forwarded" => "Proxies",
         "cluster" => "Cluster",
         "hub_defaults" => "Clients",
         "hub_defaults.event_handlers" => "Event handler",

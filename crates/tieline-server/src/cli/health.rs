@@ -44,7 +44,7 @@ impl Health {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         let node = match &self.url {
             Some(node) => node.clone(),
-            None => Node::of(&self.settings()?),
+            None => Node::of(&self.settings()?)?,
         };
         let deadline = Instant::now() + Duration::from_secs(self.timeout);
         let (status, body) = node
@@ -96,18 +96,20 @@ impl Node {
     }
 
     /// The node with these settings, as seen from its own machine.
-    fn of(settings: &Settings) -> Self {
-        let listen = settings.general.listen;
+    fn of(settings: &Settings) -> anyhow::Result<Self> {
+        let first = settings.general.listen.addresses().next();
+        let listen =
+            first.context("systemd opens the sockets of this node; name one with --url")?;
         let ip = match listen.ip() {
             IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
             IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
             ip => ip,
         };
-        Self {
+        Ok(Self {
             authority: SocketAddr::new(ip, listen.port()).to_string(),
             host: ip.to_string(),
-            is_tls: settings.tls.cert.is_some(),
-        }
+            is_tls: settings.tls.cert.is_some() || !settings.certificates.is_empty(),
+        })
     }
 
     /// Asks for `/readyz`. Returns the status and the body.
@@ -224,7 +226,7 @@ mod tests {
                 flags: Vec::new(),
                 is_used: |_| true,
             };
-            let node = Node::of(&layers.load(&variables).unwrap().0);
+            let node = Node::of(&layers.load(&variables).unwrap().0).unwrap();
             (node.authority, node.is_tls)
         };
         let plain = |authority: &str| (authority.to_owned(), false);

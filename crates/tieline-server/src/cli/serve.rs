@@ -16,7 +16,7 @@ use crate::{
     admin::token::LiveAdminToken,
     config::{option::Opt, sections::admin::AdminListen, settings::Layers},
     supervisor::{
-        reload::{Live, Reload, SetLog},
+        reload::{Live, Loaded, Reload, SetLog},
         serve::{ServeSettings, serve},
     },
 };
@@ -75,7 +75,11 @@ impl Serve {
             live: live(&start),
             load: Box::new(move || {
                 let checked = self.check()?;
-                Ok((checked.settings, live(&checked.serve)))
+                let loaded = Loaded {
+                    live: live(&checked.serve),
+                    certificates: checked.serve.certificates(),
+                };
+                Ok((checked.settings, loaded))
             }),
         };
         let served = serve(start, reload).await;

@@ -61,9 +61,12 @@ pub(super) fn handlers(
         });
         handlers.collect::<anyhow::Result<Vec<_>>>().map(Some)
     })?;
-    let host = match &settings.general.event_handler_origin {
-        Some(host) => origin(host)?,
-        None => HeaderValue::from_str(&settings.general.listen.ip().to_string())?,
+    let host = if let Some(host) = &settings.general.event_handler_origin {
+        origin(host)?
+    } else {
+        let address = settings.general.listen.addresses().next();
+        let host = address.map_or_else(|| "localhost".into(), |address| address.ip().to_string());
+        HeaderValue::from_str(&host)?
     };
     Ok(LiveHandlers::new(UpstreamSettings {
         host,

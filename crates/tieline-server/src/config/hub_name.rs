@@ -9,7 +9,7 @@ use std::{borrow::Borrow, fmt, str::FromStr};
 const MAX_LENGTH: usize = 128;
 
 /// A valid name, in lower case. Names are compared without regard to case.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct HubName(String);
 
 impl HubName {

@@ -13,8 +13,9 @@ use super::{
         keys::Keys,
         limits::Limits,
         log::LogSettings,
+        proxies::{Forwarded, ProxyProtocol},
         times::Times,
-        tls::TlsSettings,
+        tls::{CERTIFICATES, CertificateTable, TlsSettings},
     },
     source::Source,
     suggest,
@@ -22,11 +23,13 @@ use super::{
 };
 
 /// The tables of the file in their order, each with its options.
-pub(crate) const TABLES: [(&str, &[Opt]); 10] = [
+pub(crate) const TABLES: [(&str, &[Opt]); 12] = [
     ("", General::OPTIONS),
     ("keys", Keys::OPTIONS),
     ("aws", Aws::OPTIONS),
     ("tls", TlsSettings::OPTIONS),
+    ("proxy_protocol", ProxyProtocol::OPTIONS),
+    ("forwarded", Forwarded::OPTIONS),
     ("cluster", ClusterSettings::OPTIONS),
     (HUB_DEFAULTS, HubSettings::OPTIONS),
     ("limits", Limits::OPTIONS),
@@ -39,7 +42,8 @@ pub(crate) const TABLES: [(&str, &[Opt]); 10] = [
 const HUBS: &str = "hub";
 
 /// The lists of tables, each with the options of a table.
-pub(crate) const LISTS: [(&str, &[Opt]); 2] = [
+pub(crate) const LISTS: [(&str, &[Opt]); 3] = [
+    (CERTIFICATES, CertificateTable::OPTIONS),
     (DEFAULT_LIST, EventHandlerTable::OPTIONS),
     ("issuers", IssuerTable::OPTIONS),
 ];
@@ -101,10 +105,14 @@ pub(super) fn at(path: &str) -> Option<Known> {
 pub(super) fn unknown_key(path: &str) -> String {
     let (table, name) = path.rsplit_once('.').unwrap_or(("", path));
     // The name of a flag, or the right name in the wrong table.
-    let same = options().find(|option| {
-        option.name == suggest::normal(name)
-            || option.flag.replace('-', "_") == suggest::normal(name)
-    });
+    let wanted = suggest::normal(name);
+    let has_name = |option: &&Opt| option.name == wanted;
+    let has_flag = |option: &&Opt| option.flag.replace('-', "_") == wanted;
+    let is_here = |option: &&Opt| option.section == table;
+    // Several tables may have the name.
+    let here = options().find(|option| is_here(option) && (has_name(option) || has_flag(option)));
+    let same = here.or_else(|| options().find(has_flag));
+    let same = same.or_else(|| options().find(has_name));
     let places = options().map(Opt::path);
     let tables = TABLES
         .iter()

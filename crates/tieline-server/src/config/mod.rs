@@ -14,6 +14,7 @@ mod files;
 pub(crate) mod hub_name;
 pub(crate) mod key_set_location;
 pub(crate) mod known;
+pub(crate) mod listen;
 pub(crate) mod names;
 pub(crate) mod option;
 pub(crate) mod per_hub;

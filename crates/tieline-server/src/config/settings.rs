@@ -24,8 +24,9 @@ use super::{
         keys::Keys,
         limits::Limits,
         log::LogSettings,
+        proxies::{Forwarded, ProxyProtocol},
         times::Times,
-        tls::TlsSettings,
+        tls::{CERTIFICATES, CertificateTable, TlsSettings},
     },
     source::{Environment, Source},
     values::{Reader, Values, hub_scope, list_scope, path},
@@ -39,6 +40,9 @@ pub(crate) struct Settings {
     pub(crate) issuers: Vec<IssuerTable>,
     pub(crate) aws: Aws,
     pub(crate) tls: TlsSettings,
+    pub(crate) certificates: Vec<CertificateTable>,
+    pub(crate) proxy_protocol: ProxyProtocol,
+    pub(crate) forwarded: Forwarded,
     pub(crate) cluster: ClusterSettings,
     pub(crate) limits: Limits,
     pub(crate) times: Times,
@@ -99,6 +103,9 @@ impl Settings {
         let general = General::read(&reader);
         let issuers = 0..values.list("issuers").unwrap_or(0);
         let issuer = |index| IssuerTable::read(&reader.scope(list_scope("issuers", index)));
+        let certificates = 0..values.list(CERTIFICATES).unwrap_or(0);
+        let certificate =
+            |index| CertificateTable::read(&reader.scope(list_scope(CERTIFICATES, index)));
         let handlers = |list: &str| {
             let handler = |index| EventHandlerTable::read(&reader.scope(list_scope(list, index)));
             let count = values.list(list)?;
@@ -113,6 +120,9 @@ impl Settings {
             issuers: issuers.map(issuer).collect(),
             aws: Aws::read(&reader),
             tls: TlsSettings::read(&reader),
+            certificates: certificates.map(certificate).collect(),
+            proxy_protocol: ProxyProtocol::read(&reader),
+            forwarded: Forwarded::read(&reader),
             cluster: ClusterSettings::read(&reader),
             limits: Limits::read(&reader),
             times: Times::read(&reader),
@@ -140,6 +150,8 @@ impl Settings {
             self.keys.changes(&other.keys),
             self.aws.changes(&other.aws),
             self.tls.changes(&other.tls),
+            self.proxy_protocol.changes(&other.proxy_protocol),
+            self.forwarded.changes(&other.forwarded),
             self.cluster.changes(&other.cluster),
             self.limits.changes(&other.limits),
             self.times.changes(&other.times),
@@ -148,14 +160,16 @@ impl Settings {
         ];
         let global = global.into_iter().flatten();
         let mut changes: Vec<_> = global.map(|option| (option.path(), option)).collect();
-        if self.issuers.len() != other.issuers.len() {
-            changes.push(("issuers".into(), &IssuerTable::OPTIONS[0]));
-        }
-        for (index, (issuer, other)) in self.issuers.iter().zip(&other.issuers).enumerate() {
-            let scope = list_scope("issuers", index);
-            let differing = issuer.changes(other).into_iter();
-            changes.extend(differing.map(|option| (path(option, Some(&scope)), option)));
-        }
+        changes.extend(list_changes(
+            ("issuers", IssuerTable::OPTIONS),
+            (&self.issuers, &other.issuers),
+            IssuerTable::changes,
+        ));
+        changes.extend(list_changes(
+            (CERTIFICATES, CertificateTable::OPTIONS),
+            (&self.certificates, &other.certificates),
+            CertificateTable::changes,
+        ));
         changes.extend(self.hub_changes(other));
         changes
     }
@@ -196,13 +210,29 @@ fn handler_changes(
     old: Option<&Vec<EventHandlerTable>>,
     new: Option<&Vec<EventHandlerTable>>,
 ) -> Vec<(String, &'static Opt)> {
-    if old.map(Vec::len) != new.map(Vec::len) {
-        return vec![(list.to_owned(), &EventHandlerTable::OPTIONS[0])];
+    let options = EventHandlerTable::OPTIONS;
+    match (old, new) {
+        (None, None) => Vec::new(),
+        (Some(old), Some(new)) => {
+            list_changes((list, options), (old, new), EventHandlerTable::changes)
+        }
+        _ => vec![(list.to_owned(), &options[0])],
     }
-    let tables = old.into_iter().flatten().zip(new.into_iter().flatten());
-    let changes = tables.enumerate().flat_map(|(index, (old, new))| {
+}
+
+/// What differs between the tables of a list.
+fn list_changes<T>(
+    (list, options): (&str, &'static [Opt]),
+    (old, new): (&[T], &[T]),
+    changes: fn(&T, &T) -> Vec<&'static Opt>,
+) -> Vec<(String, &'static Opt)> {
+    if old.len() != new.len() {
+        return vec![(list.to_owned(), &options[0])];
+    }
+    let tables = old.iter().zip(new).enumerate();
+    let changes = tables.flat_map(|(index, (old, new))| {
         let scope = list_scope(list, index);
-        let differing = old.changes(new).into_iter();
+        let differing = changes(old, new).into_iter();
         differing.map(move |option| (path(option, Some(&scope)), option))
     });
     changes.collect()

@@ -10,7 +10,7 @@ use axum::{
     Router,
     extract::{Query, State},
     http::{
-        HeaderMap, StatusCode,
+        Extensions, HeaderMap, StatusCode,
         header::{CACHE_CONTROL, CONTENT_TYPE, HOST},
     },
     response::{IntoResponse, Response},
@@ -18,8 +18,10 @@ use axum::{
 };
 use serde::Deserialize;
 use serde_json::json;
+use tieline::client_addr;
 
 use crate::app::{
+    access::is_local,
     hubs::Hub,
     key::AccessKey,
     token::sign::{NewToken, now},
@@ -55,10 +57,13 @@ async fn negotiate(
     State(state): State<Arc<Negotiation>>,
     Query(Visitor { user }): Query<Visitor>,
     headers: HeaderMap,
+    extensions: Extensions,
 ) -> Response {
     let host = headers.get(HOST).and_then(|host| host.to_str().ok());
     let host = host.unwrap_or_default();
-    if state.hub.rules().access.anonymous(host).is_err() {
+    let is_local = is_local(client_addr(&extensions), &headers);
+    let access = &state.hub.rules().access;
+    if access.anonymous(host, is_local).is_err() {
         return (StatusCode::FORBIDDEN, FOREIGN).into_response();
     }
     let Some(token) = state.token(&user, host) else {

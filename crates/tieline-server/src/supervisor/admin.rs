@@ -27,7 +27,8 @@ pub(crate) struct AdminPortSettings {
     /// `None` for the default, or a free port of loopback.
     pub(crate) listen: Option<SocketAddr>,
     pub(crate) token: LiveAdminToken,
-    pub(crate) tls: Option<Tls>,
+    /// With the certificates of the clients' port.
+    pub(crate) tls: bool,
 }
 
 /// The port, which listens and is not served yet.
@@ -43,8 +44,12 @@ pub(super) struct ReadyAdminPort {
 }
 
 impl AdminPort {
-    pub(super) async fn bind(settings: AdminPortSettings) -> Result<Self, ListenError> {
-        let AdminPortSettings { listen, token, tls } = settings;
+    /// `tls` is that of the clients' port.
+    pub(super) async fn bind(
+        settings: AdminPortSettings,
+        tls: Option<&Tls>,
+    ) -> Result<Self, ListenError> {
+        let listen = settings.listen;
         let mut listener = match listen {
             Some(address) => bind(address).await?,
             None => match bind(DEFAULT).await {
@@ -52,11 +57,11 @@ impl AdminPort {
                 Err(_) => bind(FREE).await?,
             },
         };
-        if let Some(tls) = tls {
-            listener = listener.tls(tls);
+        if let Some(tls) = tls.filter(|_| settings.tls) {
+            listener = listener.tls(tls.clone());
         }
         let is_local = listen.is_none_or(|address| address.ip().is_loopback());
-        let guard = Guard::new(token, is_local);
+        let guard = Guard::new(settings.token, is_local);
         Ok(Self { listener, guard })
     }
 

@@ -77,7 +77,7 @@ pub(crate) async fn demo(settings: DemoSettings) -> anyhow::Result<()> {
         let chat = Chat::start(hub.handle().cluster().clone(), nodes.clone());
         let tokens = negotiate::routes(hub, settings.key.clone(), settings.roles.clone());
         let phase = supervisor.phase();
-        let node = ReadyNode::new(started.listener, started.cluster, chat, hubs, phase)
+        let node = ReadyNode::new(vec![started.listener], started.cluster, chat, hubs, phase)
             .with_routes(page.merge(tokens));
         served.push(node);
     }

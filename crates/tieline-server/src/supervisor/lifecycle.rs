@@ -1,11 +1,12 @@
-//! The lifecycle of the process: serve until a signal, then drain all nodes at once.
+//! The lifecycle of the process: serve until a drain begins, then drain all nodes at once.
 //!
-//! Owns the phase of the process and its signals. Must not know what the nodes serve, nor how one of
+//! Owns the phase of the process, its signals, and how a drain is begun. Must not know what the nodes serve, nor how one of
 //! them drains. Invariants: the phase only advances, and a second signal ends the process in every
 //! phase.
 
 use std::time::Duration;
 
+use anyhow::Context;
 use tieline::Hub;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -14,7 +15,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{admin::ReadyAdminPort, node::ReadyNode, phase::ServingPhase};
+use super::{admin::ReadyAdminPort, node::ReadyNode, phase::ServingPhase, systemd};
 use crate::app::events::Events;
 
 /// How long the events of connections that have ended may take, once all have.
@@ -22,6 +23,23 @@ const EVENTS_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Runs all nodes of the process. Owns its phase.
 pub(super) struct Supervisor(watch::Sender<ServingPhase>);
+
+/// Begins the drain of the process, for whatever reason.
+#[derive(Clone)]
+pub(super) struct DrainHandle(watch::Sender<ServingPhase>);
+
+impl DrainHandle {
+    /// Begins the drain, unless it has begun already.
+    pub(super) fn start(&self) {
+        self.0.send_if_modified(|phase| {
+            let begins = *phase == ServingPhase::Serving;
+            if begins {
+                *phase = ServingPhase::DrainDelay;
+            }
+            begins
+        });
+    }
+}
 
 impl Supervisor {
     pub(super) fn new() -> Self {
@@ -32,8 +50,13 @@ impl Supervisor {
         self.0.subscribe()
     }
 
-    /// Serves until SIGTERM or Ctrl+C, and for `drain_delay` after it; then drains. The admin port is served
-    /// until the end. A second signal stops immediately.
+    /// What begins the drain, beside signals.
+    pub(super) fn drain_handle(&self) -> DrainHandle {
+        DrainHandle(self.0.clone())
+    }
+
+    /// Serves until SIGTERM, Ctrl+C or a [`DrainHandle`] begins the drain, and for `drain_delay` after it; then
+    /// drains. The admin port is served until the end. A second signal stops immediately.
     pub(super) async fn serve<E: Events>(
         self,
         nodes: Vec<ReadyNode<E>>,
@@ -42,10 +65,20 @@ impl Supervisor {
     ) -> anyhow::Result<()> {
         let (mut first, mut second) = (Signals::new()?, Signals::new()?);
         let hubs: Vec<_> = nodes.iter().map(|n| n.node.hub().clone()).collect();
-        let drain = async {
+        let (handle, mut phase) = (self.drain_handle(), self.phase());
+        let signal = async {
             first.next().await;
-            self.0.send_replace(ServingPhase::DrainDelay);
+            handle.start();
+            std::future::pending::<()>().await;
+        };
+        let begun = async { drop(phase.wait_for(|p| *p > ServingPhase::Serving).await) };
+        let drain = async {
+            tokio::select! {
+                () = begun => {}
+                () = signal => {}
+            }
             let connections: usize = hubs.iter().map(Hub::len).sum();
+            systemd::is_stopping(connections);
             tracing::info!(connections, "draining; a second signal stops immediately");
             tokio::time::sleep(drain_delay).await;
             self.0.send_replace(ServingPhase::Draining);
@@ -82,26 +115,40 @@ async fn serve_all<E: Events>(
 ) -> anyhow::Result<usize> {
     let mut tasks = JoinSet::new();
     for served in nodes {
-        let mut phase = phase.subscribe();
+        let phase = phase.subscribe();
         tasks.spawn(async move {
             let ReadyNode {
-                listener,
+                mut listeners,
                 node,
                 router,
+                quotas,
             } = served;
             // An error means that the supervisor is gone, so the node drains too.
-            let drain = async move { drop(phase.wait_for(|p| *p == ServingPhase::Draining).await) };
-            let drained = node.serve_service(listener, router, drain).await;
+            let drain = |mut phase: watch::Receiver<ServingPhase>| async move {
+                drop(phase.wait_for(|p| *p == ServingPhase::Draining).await);
+            };
+            let last = listeners.pop().context("a node listens somewhere")?;
+            let mut others = JoinSet::new();
+            for listener in listeners {
+                let listener = listener.limits(node.hub().config())?;
+                others.spawn(listener.serve(router.clone(), drain(phase.clone())));
+            }
+            let served = node.serve_service(last, router, drain(phase));
+            let served = async { tokio::join!(served, others.join_all()).0 };
+            let drained = tokio::select! {
+                drained = served => drained,
+                never = quotas.sweep() => match never {},
+            };
             let connections = node.handler().drain_events(EVENTS_TIMEOUT).await;
             if connections > 0 {
                 tracing::warn!(connections, "stopped before all events were handled");
             }
-            drained.remaining
+            anyhow::Ok(drained.remaining)
         });
     }
     let mut remaining = 0;
     while let Some(drained) = tasks.join_next().await {
-        remaining += drained?;
+        remaining += drained??;
     }
     Ok(remaining)
 }

@@ -5,6 +5,10 @@
 use std::{io, net::SocketAddr};
 
 use tieline::Listener;
+use tokio::net::TcpListener;
+
+use super::systemd::PassedSockets;
+use crate::config::listen::{Listen, Listeners};
 
 /// Why a node cannot listen.
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +17,27 @@ pub(crate) struct ListenError {
     pub(crate) address: SocketAddr,
     #[source]
     pub(crate) source: io::Error,
+}
+
+/// Listens on all of these places, in their order.
+pub(super) async fn open(listeners: &Listeners) -> anyhow::Result<Vec<Listener>> {
+    // Asked once: it takes what it is asked for out of the environment.
+    let mut passed = None;
+    let mut opened = Vec::new();
+    for listen in listeners.iter() {
+        match listen {
+            Listen::Address(address) => opened.push(bind(*address).await?),
+            Listen::Systemd(name) => {
+                let passed = passed.get_or_insert_with(PassedSockets::new);
+                for socket in passed.take(name.as_deref())? {
+                    socket.set_nonblocking(true)?;
+                    opened.push(Listener::from_tcp(TcpListener::from_std(socket)?));
+                }
+            }
+        }
+    }
+    raise_descriptor_limit();
+    Ok(opened)
 }
 
 pub(super) async fn bind(address: SocketAddr) -> Result<Listener, ListenError> {

@@ -4,6 +4,7 @@
 //! routes, signals, drain. Must not know flags, except by name in texts, nor what clients send.
 
 pub(crate) mod admin;
+pub(crate) mod certificates;
 mod cluster;
 pub(crate) mod demo;
 mod lifecycle;
@@ -15,3 +16,4 @@ pub(crate) mod registry;
 pub(crate) mod reload;
 mod routes;
 pub(crate) mod serve;
+pub(crate) mod systemd;

@@ -1,15 +1,22 @@
-//! Reloads the configuration on SIGHUP, and keeps up to date what it refers to.
+//! Reloads the configuration on SIGHUP, and keeps up to date what it refers to: keys of issuers, and certificates.
 //!
 //! Owns which changes are applied to a running node, and what is logged about all of them. Must not know the
 //! layers of the configuration: it is given a function that reads and checks them. Invariant: a
 //! configuration with an error changes nothing.
 
+use std::pin::pin;
+
 use tokio::{
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     task::{JoinHandle, block_in_place},
+    time::sleep,
 };
 use tracing_subscriber::EnvFilter;
 
+use super::{
+    certificates::{CertificateFiles, LiveCertificates},
+    systemd,
+};
 use crate::{
     admin::token::LiveAdminToken,
     app::{hubs::LiveHubRules, jwks::issuer::Issuers},
@@ -19,7 +26,7 @@ use crate::{
 };
 
 /// Reads and checks the configuration.
-pub(crate) type Load = Box<dyn Fn() -> anyhow::Result<(Settings, Live)> + Send>;
+pub(crate) type Load = Box<dyn Fn() -> anyhow::Result<(Settings, Loaded)> + Send>;
 /// Replaces the levels of the log.
 pub(crate) type SetLog = Box<dyn Fn(EnvFilter) -> anyhow::Result<()> + Send>;
 
@@ -30,6 +37,12 @@ pub(crate) struct Reload {
     pub(crate) load: Load,
     pub(crate) set_log: SetLog,
     pub(crate) live: Live,
+}
+
+/// What a configuration has for a running node.
+pub(crate) struct Loaded {
+    pub(crate) live: Live,
+    pub(crate) certificates: CertificateFiles,
 }
 
 /// What a running node looks up whenever it needs it.
@@ -48,43 +61,59 @@ pub(crate) struct Live {
 }
 
 impl Reload {
-    /// Reloads at each SIGHUP from now on, and fetches the keys of issuers in between. The caller ends the task.
-    pub(super) fn start(self) -> anyhow::Result<JoinHandle<()>> {
+    /// Reloads at each SIGHUP from now on, and in between fetches the keys of issuers and looks at the files of
+    /// certificates. The caller ends the task.
+    pub(super) fn start(
+        self,
+        mut certificates: LiveCertificates,
+    ) -> anyhow::Result<JoinHandle<()>> {
         let mut hangup = signal(SignalKind::hangup())?;
         Ok(tokio::spawn(async move {
             let mut applied = self.started.clone();
             let mut issuers = self.live.issuers.clone();
-            loop {
-                tokio::select! {
-                    hung_up = hangup.recv() => {
-                        if hung_up.is_none() {
-                            return;
-                        }
-                    }
-                    () = issuers.keep_fresh() => {}
-                }
+            while until_hangup(&mut hangup, &applied, &issuers, &mut certificates).await {
                 // It reads files, which may be slow.
-                match block_in_place(&self.load) {
-                    Ok((settings, live)) => {
-                        live.issuers.adopt(&issuers);
-                        issuers = live.issuers;
-                        self.live.rules.replace(&live.rules);
-                        self.live.aws.replace(&live.aws);
-                        self.live.handlers.replace(&live.handlers);
-                        self.live.admin_token.replace(&live.admin_token);
-                        self.apply(&applied, &settings);
-                        applied = settings;
-                        METRICS.reloaded(true);
-                    }
-                    Err(error) => {
-                        METRICS.reloaded(false);
-                        tracing::error!(
-                            "the configuration was not reloaded, and nothing has changed: {error:#}"
-                        );
-                    }
-                }
+                block_in_place(|| self.reload(&mut applied, &mut issuers, &mut certificates));
             }
         }))
+    }
+
+    fn reload(
+        &self,
+        applied: &mut Settings,
+        issuers: &mut Issuers,
+        certificates: &mut LiveCertificates,
+    ) {
+        // Before it has joined, the node is not ready, and a reload would say so.
+        let has_joined = certificates.has_joined();
+        if has_joined {
+            systemd::is_reloading();
+        }
+        let loaded = (self.load)();
+        METRICS.reloaded(loaded.is_ok());
+        match loaded {
+            Ok((settings, loaded)) => {
+                let Loaded {
+                    live,
+                    certificates: files,
+                } = loaded;
+                live.issuers.adopt(issuers);
+                *issuers = live.issuers;
+                self.live.rules.replace(&live.rules);
+                self.live.aws.replace(&live.aws);
+                self.live.handlers.replace(&live.handlers);
+                self.live.admin_token.replace(&live.admin_token);
+                certificates.replace(&files);
+                self.apply(applied, &settings);
+                *applied = settings;
+            }
+            Err(error) => tracing::error!(
+                "the configuration was not reloaded, and nothing has changed: {error:#}"
+            ),
+        }
+        if has_joined {
+            systemd::is_ready();
+        }
     }
 
     /// Applies the changes that a running node can take.
@@ -108,6 +137,27 @@ impl Reload {
         }
         if !is_logged {
             report();
+        }
+    }
+}
+
+/// Keeps up to date what the configuration refers to until the next SIGHUP; false if there will be none.
+async fn until_hangup(
+    hangup: &mut Signal,
+    applied: &Settings,
+    issuers: &Issuers,
+    certificates: &mut LiveCertificates,
+) -> bool {
+    let interval = applied.tls.check_interval;
+    // Begun once: it fetches the keys when it begins.
+    let mut keys = pin!(issuers.keep_fresh());
+    loop {
+        tokio::select! {
+            signal = hangup.recv() => return signal.is_some(),
+            () = &mut keys => {}
+            () = sleep(interval), if !interval.is_zero() => {
+                block_in_place(|| certificates.check(applied));
+            }
         }
     }
 }

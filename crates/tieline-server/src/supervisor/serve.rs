@@ -4,19 +4,24 @@
 //! in the registry if its address is taken. Must not know flags: the settings are checked before they
 //! get here.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
-use tieline::{Cluster, ClusterConfig, Config, Hub, Tls};
+use tieline::{Cluster, ClusterConfig, Config, Hub, Proxies, Tls, TlsConfig};
+use tokio::task::JoinHandle;
 
 use super::{
     admin::{AdminPort, AdminPortSettings},
+    certificates::{CertificateFiles, LiveCertificates},
     cluster,
     lifecycle::Supervisor,
     listen,
     node::ReadyNode,
     registry::RegistrySettings,
     reload::Reload,
-    routes,
+    routes, systemd,
 };
 use crate::{
     app::{
@@ -24,6 +29,7 @@ use crate::{
         hubs::{Hubs, LiveHubRules},
         jwks::issuer::Issuers,
     },
+    config::listen::Listeners,
     metrics::METRICS,
     wire::{
         self,
@@ -34,8 +40,9 @@ use crate::{
 
 /// The settings of `tieline serve`.
 pub(crate) struct ServeSettings {
-    pub(crate) listen: SocketAddr,
-    pub(crate) tls: Option<Tls>,
+    pub(crate) listen: Listeners,
+    pub(crate) tls: Option<TlsConfig>,
+    pub(crate) proxies: Proxies,
     /// Whose tokens the rules accept.
     pub(crate) issuers: Issuers,
     /// `None` if there is no admin port.
@@ -52,16 +59,37 @@ pub(crate) struct ServeSettings {
     pub(crate) drain_delay: Duration,
 }
 
+impl ServeSettings {
+    /// The certificates, as their files have them.
+    pub(crate) fn certificates(&self) -> CertificateFiles {
+        CertificateFiles {
+            clients: self.tls.clone(),
+            peers: self.cluster.security.tls.clone(),
+        }
+    }
+}
+
 /// Serves until a signal. SIGHUP reloads from the beginning, also while the node joins its cluster.
 pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Result<()> {
-    let reloads = reload.start()?;
+    let tls = settings.tls.as_ref().map(Tls::new).transpose()?;
+    let joined = Arc::new(OnceLock::new());
+    let certificates =
+        LiveCertificates::new(settings.certificates(), tls.clone(), Arc::clone(&joined));
+    let reloads = reload.start(certificates)?;
     let upstream = Upstream::new(settings.handlers);
-    let mut listener = listen::bind(settings.listen).await?;
-    if let Some(tls) = settings.tls {
-        listener = listener.tls(tls);
-    }
+    let watchdog = systemd::feed_watchdog();
+    let listeners = listen::open(&settings.listen).await?.into_iter();
+    let listeners: Vec<_> = listeners
+        .map(|listener| {
+            let listener = listener.proxies(settings.proxies.clone());
+            match &tls {
+                Some(tls) => listener.tls(tls.clone()),
+                None => listener,
+            }
+        })
+        .collect();
     let admin = match settings.admin {
-        Some(admin) => Some(AdminPort::bind(admin).await?),
+        Some(admin) => Some(AdminPort::bind(admin, tls.as_ref()).await?),
         None => None,
     };
     let hub = Hub::with_filters(settings.config, wire::dialects().0, filter::compile)?;
@@ -69,8 +97,12 @@ pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Re
         Some(registry) => cluster::join(hub, registry, settings.cluster).await?,
         None => Cluster::single_node(hub),
     };
-    let (address, peers) = (listener.local_addr()?, cluster.address());
-    tracing::info!(%address, peers, "listening");
+    let _ = joined.set(cluster.clone());
+    for listener in &listeners {
+        let (address, peers) = (listener.local_addr()?, cluster.address());
+        tracing::info!(%address, peers, "listening");
+    }
+    systemd::is_ready();
 
     for hub in settings.rules.listed() {
         METRICS.name_hub(hub.as_str());
@@ -79,7 +111,7 @@ pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Re
     let hubs = Hubs::new(cluster.clone(), settings.rules);
     let aws = aws::routes::routes(hubs.clone(), settings.aws);
     let node = ReadyNode::new(
-        listener,
+        listeners,
         cluster.clone(),
         upstream,
         hubs,
@@ -93,5 +125,6 @@ pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Re
         .serve(vec![node], admin, settings.drain_delay)
         .await;
     reloads.abort();
+    watchdog.inspect(JoinHandle::abort);
     served
 }

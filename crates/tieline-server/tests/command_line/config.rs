@@ -14,24 +14,24 @@ use tempfile::TempDir;
 use super::kit::{DEADLINE, tieline};
 
 /// A file in a folder of its own.
-struct ConfigFile {
-    folder: TempDir,
+pub(crate) struct ConfigFile {
+    pub(crate) folder: TempDir,
     path: PathBuf,
 }
 
 impl ConfigFile {
-    fn new(text: &str) -> Self {
+    pub(crate) fn new(text: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tieline.toml");
         std::fs::write(&path, text).unwrap();
         Self { folder, path }
     }
 
-    fn write(&self, text: &str) {
+    pub(crate) fn write(&self, text: &str) {
         std::fs::write(&self.path, text).unwrap();
     }
 
-    fn path(&self) -> &str {
+    pub(crate) fn path(&self) -> &str {
         self.path.to_str().unwrap()
     }
 }
@@ -48,15 +48,21 @@ fn output(mut command: Command) -> (Option<i32>, String, String) {
 }
 
 /// A server with its log.
-struct Served {
+pub(crate) struct Served {
     child: std::process::Child,
-    address: String,
+    pub(crate) address: String,
     log: Receiver<String>,
 }
 
 impl Served {
-    fn start(mut command: Command) -> Self {
-        let mut child = command.stdout(Stdio::null()).spawn().unwrap();
+    pub(crate) fn start(mut command: Command) -> Self {
+        command.stdout(Stdio::null());
+        Self::start_as(command)
+    }
+
+    /// The same with the standard output that the command has.
+    pub(crate) fn start_as(mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         // More lines than a test makes the server log.
         let (sender, log) = sync_channel(1000);
@@ -74,14 +80,23 @@ impl Served {
         }
     }
 
-    fn line(&self, text: &str) -> String {
+    pub(crate) fn line(&self, text: &str) -> String {
         next_line(&self.log, text)
     }
 
-    fn reload(&self) {
+    pub(crate) fn reload(&self) {
+        self.signal("HUP");
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
-        let kill = Command::new("kill").args(["-s", "HUP", &pid]).status();
+        let kill = Command::new("kill").args(["-s", name, &pid]).status();
         assert!(kill.unwrap().success());
+    }
+
+    /// Waits for the end, without a deadline but that of the test.
+    pub(crate) fn exit_code(&mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
     }
 
     /// The status of an upgrade.

@@ -151,22 +151,33 @@ fn upgrade(address: &str, path: &str, headers: &str) -> (TcpStream, String) {
 pub(crate) fn ask_to_upgrade(address: &str, path: &str, headers: &str) -> (TcpStream, String) {
     let mut socket = TcpStream::connect(address).unwrap();
     socket.set_read_timeout(Some(DEADLINE)).unwrap();
+    let head = ask_on(&mut socket, address, path, headers).unwrap();
+    (socket, head)
+}
+
+/// The same on a connection that is open, to this host.
+pub(crate) fn ask_on(
+    socket: &mut (impl Read + Write),
+    host: &str,
+    path: &str,
+    headers: &str,
+) -> std::io::Result<String> {
     let request = format!(
-        "GET {path} HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n{headers}\
+        "GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n{headers}\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
     );
-    socket.write_all(request.as_bytes()).unwrap();
+    socket.write_all(request.as_bytes())?;
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let mut byte = [0];
-        socket.read_exact(&mut byte).unwrap();
+        socket.read_exact(&mut byte)?;
         head.extend(byte);
     }
-    (socket, String::from_utf8(head).unwrap())
+    Ok(String::from_utf8(head).unwrap())
 }
 
 /// A client that sends what no SDK would.
-pub(crate) struct Client(TcpStream);
+pub(crate) struct Client<S = TcpStream>(pub(crate) S);
 
 impl Client {
     pub(crate) const JSON: &str = "json.webpubsub.azure.v1";
@@ -185,6 +196,14 @@ impl Client {
         Self(socket)
     }
 
+    /// Connects over a socket, with the JSON subprotocol.
+    pub(crate) fn over(mut socket: TcpStream, address: &str, path: &str) -> Self {
+        let header = format!("Sec-WebSocket-Protocol: {}\r\n", Self::JSON);
+        let head = ask_on(&mut socket, address, path, &header).unwrap();
+        assert!(head.starts_with("HTTP/1.1 101"), "{head}");
+        Self(socket)
+    }
+
     /// Connects without a subprotocol.
     pub(crate) fn simple(address: &str, path: &str) -> Self {
         Self(upgrade(address, path, "").0)
@@ -194,7 +213,9 @@ impl Client {
     pub(crate) fn with_headers(server: &Server, path: &str, headers: &str) -> Self {
         Self(upgrade(&server.addresses[0], path, headers).0)
     }
+}
 
+impl<S: Read + Write> Client<S> {
     pub(crate) fn send(&mut self, text: &str) {
         self.send_frame(0x81, text.as_bytes());
     }

@@ -19,7 +19,7 @@ use uuid::Uuid;
 use super::pending::{Membership, Peer};
 use crate::{
     hub::{Namespace, ScopeKey},
-    link::{self, Link, LinkConfig, proto},
+    link::{self, Link, LinkConfig, PeerTls, SecurityError, proto},
 };
 
 pub(super) type PeerMap = HashMap<Arc<str>, Arc<Peer>>;
@@ -63,6 +63,11 @@ impl Peers {
     /// Notified when the list of nodes is out of date.
     pub(super) fn list_is_stale(&self) -> Arc<Notify> {
         Arc::clone(&self.config.list_is_stale)
+    }
+
+    /// Replaces the certificates for connections that are made from now on.
+    pub(super) fn replace_tls(&self, tls: &PeerTls) -> Result<(), SecurityError> {
+        self.config.replace_tls(tls)
     }
 
     /// A snapshot; costs a lock and no allocation.

@@ -1,6 +1,6 @@
-//! Whether a node may take connections, and the claims of their ids.
+//! Whether a node may take connections, the claims of their ids, and the certificates of its links.
 //!
-//! Owns nothing: it asks the registrar. Must not know upgrades.
+//! Owns nothing: it asks the registrar and the peers. Must not know upgrades.
 
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::{api::Cluster, directory::NodeRegistrar};
 use crate::{
     hub::ConnectionInner,
+    link::{PeerTls, SecurityError},
     registrar::{ClaimDecision, Health, LocalInstant},
 };
 
@@ -26,6 +27,18 @@ impl Cluster {
                 self.address().unwrap_or_default()
             )),
         }
+    }
+
+    /// Replaces this node's certificate and the authorities that it accepts, for connections to and from other
+    /// nodes that are made from now on. Links that are up stay up, with the certificates they began with.
+    ///
+    /// To replace the authority, let both sides accept the old one and the new one while the nodes change over.
+    ///
+    /// # Errors
+    /// [`SecurityError::Tls`] if something cannot be used, [`SecurityError::NoTls`] if the node was started without
+    /// certificates; then nothing has changed.
+    pub fn replace_peer_tls(&self, tls: &PeerTls) -> Result<(), SecurityError> {
+        self.router.peers.replace_tls(tls)
     }
 
     fn health(&self) -> Option<Health> {

@@ -1,24 +1,30 @@
 //! Token buckets for what one client sends.
 //!
-//! Owns how much may still come. Must not know connections or what happens to excess. Invariants: over any
-//! time t, at most rate × (t + burst) is within the limit, beside one message that is larger than a full
-//! bucket; what was excess counts too, so that a client which goes on gets nothing more through.
+//! Owns how much may still come, and whom else to ask about it. Must not know connections or what happens to
+//! excess. Invariants: over any time t, at most rate × (t + burst) is within the limit, beside one message that is
+//! larger than a full bucket; what was excess counts too, so that a client which goes on gets nothing more through.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use crate::inbound::Inbound;
+use crate::inbound::{Excess, Inbound, InboundLimit, InboundVerdict};
 
 /// The longest time that a bucket may take to fill, so that no sum of times overflows. An empty one takes a day
 /// at most.
 const MAX_DEBT: Duration = Duration::from_hours(48);
 
-/// What one client has sent, against the limits of its node.
+/// What one client has sent, against its limits and those that it shares with others.
 pub(super) struct Meter {
     messages: Option<Bucket>,
     bytes: Option<Bucket>,
-    is_excess: bool,
+    /// What happens to what is more than the buckets had.
+    policy: Excess,
+    shared: Option<Arc<dyn InboundLimit>>,
+    /// When the shared limit lets through what was taken last.
+    shared_at: Option<Instant>,
+    /// What happens to what was taken last, if it was too much.
+    excess: Option<Excess>,
 }
 
 /// A bucket, by the time at which it will be full: it needs no work while nothing is taken.
@@ -32,19 +38,20 @@ struct Bucket {
 
 impl Meter {
     /// A meter with full buckets; `None` without limits.
-    pub(super) fn new(limits: &Inbound) -> Option<Box<Self>> {
+    pub(super) fn new(limits: &Inbound, shared: Option<Arc<dyn InboundLimit>>) -> Option<Self> {
         let now = Instant::now();
         let bucket = |rate| Bucket {
             rate,
             burst: limits.burst,
             full_at: now,
         };
-        limits.is_limited().then(|| {
-            Box::new(Self {
-                messages: limits.messages.map(bucket),
-                bytes: limits.bytes.map(bucket),
-                is_excess: false,
-            })
+        (limits.is_limited() || shared.is_some()).then(|| Self {
+            messages: limits.messages.map(bucket),
+            bytes: limits.bytes.map(bucket),
+            policy: limits.excess,
+            shared,
+            shared_at: None,
+            excess: None,
         })
     }
 
@@ -55,18 +62,35 @@ impl Meter {
             bucket.is_some_and(|bucket| bucket.take(amount, now))
         };
         // Both, in any case.
-        self.is_excess = take(&mut self.messages, messages) | take(&mut self.bytes, bytes);
+        let is_excess = take(&mut self.messages, messages) | take(&mut self.bytes, bytes);
+        self.excess = is_excess.then_some(self.policy);
+        if let Some(shared) = &self.shared {
+            self.shared_at = None;
+            if let InboundVerdict::Excess { policy, wait } = shared.take(messages, bytes) {
+                self.shared_at = Some(now + wait.min(MAX_DEBT));
+                self.excess = Some(self.excess.map_or(policy, |own| stricter(own, policy)));
+            }
+        }
     }
 
-    /// Whether what was taken last is more than the buckets had.
-    pub(super) fn is_excess(&self) -> bool {
-        self.is_excess
+    /// What happens to what was taken last, if it is more than there was.
+    pub(super) fn excess(&self) -> Option<Excess> {
+        self.excess
     }
 
-    /// When both buckets lack nothing.
+    /// When both buckets lack nothing, and others let it through.
     pub(super) fn ready_at(&self) -> Option<Instant> {
         let buckets = [&self.messages, &self.bytes].into_iter().flatten();
-        buckets.filter_map(Bucket::ready_at).max()
+        let own = buckets.filter_map(Bucket::ready_at).max();
+        own.max(self.shared_at)
+    }
+}
+
+fn stricter(one: Excess, other: Excess) -> Excess {
+    match (one, other) {
+        (Excess::Close, _) | (_, Excess::Close) => Excess::Close,
+        (Excess::Ask, _) | (_, Excess::Ask) => Excess::Ask,
+        _ => Excess::SlowDown,
     }
 }
 
@@ -103,14 +127,14 @@ mod tests {
             burst,
             ..Inbound::default()
         };
-        *Meter::new(&limits).unwrap()
+        Meter::new(&limits, None).unwrap()
     }
 
     const SECOND: Duration = Duration::from_secs(1);
 
     fn take(meter: &mut Meter, messages: usize, bytes: usize, now: Instant) -> bool {
         meter.take(messages, bytes, now);
-        meter.is_excess()
+        meter.excess().is_some()
     }
 
     #[test]
@@ -164,6 +188,40 @@ mod tests {
             now += Duration::from_hours(24);
         }
         assert!(meter.ready_at().is_some());
+    }
+
+    /// Says the same of everything.
+    #[derive(Debug)]
+    struct Always(Excess, Duration);
+
+    impl InboundLimit for Always {
+        fn take(&self, _: usize, _: usize) -> InboundVerdict {
+            let Self(policy, wait) = *self;
+            InboundVerdict::Excess { policy, wait }
+        }
+    }
+
+    #[test]
+    fn the_stricter_of_the_own_and_the_shared_limit_decides() {
+        let now = Instant::now();
+        for (own, shared, decides) in [
+            (Excess::SlowDown, Excess::Close, Excess::Close),
+            (Excess::Close, Excess::SlowDown, Excess::Close),
+            (Excess::SlowDown, Excess::Ask, Excess::Ask),
+            (Excess::SlowDown, Excess::SlowDown, Excess::SlowDown),
+        ] {
+            let limits = Inbound {
+                messages: Some(1),
+                excess: own,
+                ..Inbound::default()
+            };
+            let shared = Arc::new(Always(shared, 5 * SECOND));
+            let mut meter = Meter::new(&limits, Some(shared)).unwrap();
+            meter.take(2, 0, now);
+            meter.take(1, 0, now);
+            assert_eq!(meter.excess(), Some(decides));
+            assert_eq!(meter.ready_at(), Some(now + 5 * SECOND), "the longer time");
+        }
     }
 
     proptest! {

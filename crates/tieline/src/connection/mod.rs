@@ -10,6 +10,7 @@ mod chunks;
 mod foreign;
 mod io;
 mod meter;
+mod own_limits;
 mod read_buffer;
 mod restraint;
 mod stream;
@@ -18,4 +19,8 @@ mod task;
 #[cfg(feature = "tls")]
 mod tls;
 
-pub(crate) use self::{takeover::take_socket, task::ConnectionTask};
+pub(crate) use self::{
+    own_limits::ClientLimits,
+    takeover::take_socket,
+    task::{ConnectionTask, NewClient},
+};

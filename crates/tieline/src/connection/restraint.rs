@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{
     callback::{CallbackOutcome, call},
+    meter::Meter,
     task::{ConnectionTask, Decoded, Flow},
 };
 use crate::{
@@ -25,8 +26,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 impl<H: Handler> ConnectionTask<H> {
     /// Handles what is not simply a message within the limits.
     pub(super) async fn handle_other(&mut self, mut decoded: Decoded) -> Flow {
-        if self.is_excess() {
-            decoded = match self.restrain(decoded).await {
+        if let Some(policy) = self.excess() {
+            decoded = match self.restrain(policy, decoded).await {
                 Ok(decoded) => decoded,
                 Err(interrupted) => return interrupted,
             };
@@ -43,15 +44,14 @@ impl<H: Handler> ConnectionTask<H> {
         }
     }
 
-    /// Whether what was decoded last is more than the client may send.
-    pub(super) fn is_excess(&self) -> bool {
-        self.meter.as_ref().is_some_and(|meter| meter.is_excess())
+    /// What happens to what was decoded last, if it is more than the client may send.
+    pub(super) fn excess(&self) -> Option<Excess> {
+        self.limits.as_ref()?.meter.as_ref()?.excess()
     }
 
     /// Applies the policy to what is too much; a flow if the handler was asked and could not decide.
-    async fn restrain(&mut self, decoded: Decoded) -> Result<Decoded, Flow> {
-        let conn = self.guard.connection().inner();
-        let verdict = match (conn.context().config.inbound.excess, &decoded) {
+    async fn restrain(&mut self, policy: Excess, decoded: Decoded) -> Result<Decoded, Flow> {
+        let verdict = match (policy, &decoded) {
             // The end is never too much.
             (_, Decoded::End | Decoded::Failed(_)) => ExcessVerdict::Deliver,
             // A message that lacks a piece would be another one, so nobody is asked about pieces.
@@ -97,7 +97,8 @@ impl<H: Handler> ConnectionTask<H> {
     /// Waits until the buckets lack nothing, or the connection closes. As while a callback waits, nothing is read;
     /// so it is looked for a client that has left, which may have left much behind.
     async fn wait_for_meter(&mut self) {
-        let ready_at = self.meter.as_ref().and_then(|meter| meter.ready_at());
+        let meter = self.limits.as_ref().and_then(|own| own.meter.as_ref());
+        let ready_at = meter.and_then(Meter::ready_at);
         let Some(ready_at) = ready_at else {
             return;
         };

@@ -18,7 +18,7 @@ use tokio::{net::tcp::OwnedWriteHalf, time::Instant};
 use super::{
     callback::{CallbackFuture, CallbackOutcome, call},
     io::{ConnectionIo, IoEvent},
-    meter::Meter,
+    own_limits::OwnLimits,
     read_buffer::ReadBuffer,
     stream::Stream,
 };
@@ -44,11 +44,18 @@ pub(crate) struct ConnectionTask<H: Handler> {
     pub(super) protocol: Protocol,
     pub(super) io: ConnectionIo,
     pub(super) buffer: ReadBuffer,
-    /// If what a client sends is limited.
-    pub(super) meter: Option<Box<Meter>>,
+    /// If the client has some of its own, or what it sends is measured.
+    pub(super) limits: Option<Box<OwnLimits>>,
     /// Units of work since the task yielded. A field of this size fills a gap of the structure, while a
     /// variable of the task would enlarge its future.
     handled: u8,
+}
+
+/// What a connection begins with.
+pub(crate) struct NewClient<S> {
+    pub(crate) state: S,
+    pub(crate) protocol: Protocol,
+    pub(crate) limits: Option<Box<OwnLimits>>,
 }
 
 /// What the task does next.
@@ -96,22 +103,20 @@ impl<H: Handler> ConnectionTask<H> {
     pub(crate) fn new(
         handler: Arc<H>,
         guard: ConnectionGuard,
-        state: H::State,
-        protocol: Protocol,
+        client: NewClient<H::State>,
         (stream, write_half, early): (Stream, Option<OwnedWriteHalf>, ReadBuffer),
     ) -> Self {
         let conn = guard.connection().inner();
         conn.attach(write_half);
         conn.context().counters().bytes_in(early.len());
-        let meter = Meter::new(&conn.context().config.inbound);
         Self {
             handler,
             guard,
-            state,
-            protocol,
+            state: client.state,
+            protocol: client.protocol,
             io: ConnectionIo::new(stream),
             buffer: early,
-            meter,
+            limits: client.limits,
             handled: 0,
         }
     }
@@ -145,14 +150,14 @@ impl<H: Handler> ConnectionTask<H> {
             }
             flow = match self.decode() {
                 // By itself, so that a message is not moved through memory on its way to the handler.
-                Some(Decoded::Message(message)) if !self.is_excess() => {
+                Some(Decoded::Message(message)) if self.excess().is_none() => {
                     messages += 1;
                     match self.handle(message).await {
                         CallbackOutcome::Done => self.proceed(),
                         outcome => Box::pin(self.on_outcome(outcome)).await,
                     }
                 }
-                Some(Decoded::Nothing) if !self.is_excess() => Flow::Continue,
+                Some(Decoded::Nothing) if self.excess().is_none() => Flow::Continue,
                 Some(decoded) => {
                     messages += u64::from(decoded.ends_message());
                     Box::pin(self.handle_other(decoded)).await
@@ -228,11 +233,12 @@ impl<H: Handler> ConnectionTask<H> {
         if self.buffer.is_empty() || !conn.may_decode() {
             return None;
         }
-        let received = self
-            .protocol
-            .receive(&conn.context().limits, self.buffer.rest());
+        let own = self.limits.as_deref_mut();
+        let of_message = own.as_ref().and_then(|own| own.message.as_ref());
+        let of_message = of_message.unwrap_or(&conn.context().limits);
+        let received = self.protocol.receive(of_message, self.buffer.rest());
         self.buffer.advance(received.consumed);
-        if let Some(meter) = &mut self.meter {
+        if let Some(meter) = own.and_then(|own| own.meter.as_mut()) {
             let is_message = received.action.as_ref().is_some_and(ends_message);
             meter.take(is_message.into(), received.consumed, Instant::now());
         }

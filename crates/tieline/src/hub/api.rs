@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tieline_websocket::{CloseCode, CloseFrame};
+use tokio::task::JoinHandle;
 
 use super::{
     content::{Cast, Content},
@@ -155,6 +156,32 @@ impl Hub {
         let scope = Hashed::new(scope, &self.inner.hasher);
         let members = |shard: &Shard| shard.index.lock().members(scope).map_or(0, Members::len);
         self.shards_of(scope).map(members).sum()
+    }
+
+    /// Starts a task that a drain of the hub's node waits for, until
+    /// [`Config::drain_timeout`](crate::Config::drain_timeout): for what goes on when whoever asked for it has left. In a
+    /// cluster, it can still reach other nodes. It should have a deadline of its own, because nothing else ends it.
+    ///
+    /// ```
+    /// use tieline::Hub;
+    ///
+    /// /// Tells everyone in a while, whatever becomes of the HTTP request that has asked for it.
+    /// fn announce(hub: &Hub, text: String) {
+    ///     let later = hub.clone();
+    ///     hub.spawn(async move {
+    ///         tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    ///         later.broadcast(text);
+    ///     });
+    /// }
+    /// ```
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        self.tasks().spawn(future)
     }
 
     /// Names of this namespace that the shards have, each once.

@@ -71,8 +71,8 @@ impl Connection {
         self.inner.subprotocol.as_deref()
     }
 
-    /// The address of the client or, behind a proxy, of the proxy. `None` if the HTTP server does not provide
-    /// it.
+    /// The address of the client or, behind a proxy that is [not believed](crate::Proxies), of the proxy. `None` if
+    /// the HTTP server does not provide it, or a proxy that is believed does not say it.
     pub fn remote_addr(&self) -> Option<SocketAddr> {
         self.inner.remote_addr
     }

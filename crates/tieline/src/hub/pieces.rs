@@ -67,6 +67,11 @@ impl ConnectionInner {
         self.state.set(Activity::STREAMING, true);
     }
 
+    /// Whether a message is being sent in pieces; not once the connection closes.
+    pub(crate) fn is_sending_pieces(&self) -> bool {
+        self.state.is(Activity::STREAMING) && !self.is_closing()
+    }
+
     /// Sends a fragment when less than half of the outbox is in use, whoever waits: others cannot be sent before.
     fn poll_fragment(
         self: &Arc<Self>,

@@ -12,7 +12,7 @@ use super::{
     answers::Answers,
     proto::{self, BATCH_OVERHEAD, Hello, REQUEST_OVERHEAD},
     reports::WriteReports,
-    security::{PeerSecurity, SecurityError, Trust},
+    security::{PeerSecurity, PeerTls, SecurityError, Trust},
 };
 
 /// HTTP/2 window of a stream: bytes that a peer may send before this node reads them. With batches of
@@ -90,6 +90,11 @@ impl LinkConfig {
             answers: Arc::default(),
             reports: Arc::default(),
         })
+    }
+
+    /// Replaces the certificates with which connections are made from now on.
+    pub(crate) fn replace_tls(&self, tls: &PeerTls) -> Result<(), SecurityError> {
+        self.trust.replace(tls)
     }
 
     /// The largest message that this node accepts: a batch of one request that fills a queue.

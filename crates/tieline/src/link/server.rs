@@ -216,7 +216,7 @@ impl Shared {
             if tcp.set_nodelay(true).is_err() {
                 return;
             }
-            let Some(credentials) = &self.config.trust.credentials else {
+            let Some(credentials) = self.config.trust.credentials() else {
                 return self.serve_http(tcp, &caller).await;
             };
             match timeout(HANDSHAKE_TIMEOUT, credentials.acceptor.accept(tcp)).await {

@@ -59,7 +59,7 @@ impl Connection {
         config: &LinkConfig,
         tracker: &TaskTracker,
     ) -> Result<Self, DialError> {
-        let credentials = config.trust.credentials.as_ref();
+        let credentials = config.trust.credentials();
         let origin = origin(address, credentials.is_some())?;
         let tcp = TcpStream::connect(address)
             .await
@@ -67,7 +67,7 @@ impl Connection {
         tcp.set_nodelay(true).map_err(DialError::Connect)?;
         let peer = tcp.peer_addr().map_err(DialError::Connect)?;
         let tasks = Tasks::new(tracker.clone());
-        let requests = match credentials {
+        let requests = match &credentials {
             None => handshake(tcp, &tasks).await?,
             Some(credentials) => {
                 let host = origin.host().unwrap_or_default();

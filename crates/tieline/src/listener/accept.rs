@@ -15,6 +15,7 @@ use super::tls::Tls;
 use super::{
     arrival,
     http1::{Accepted, Server},
+    proxy::Proxies,
     service::HttpService,
 };
 use crate::config::{Config, ConfigError};
@@ -101,6 +102,19 @@ impl Listener {
         self
     }
 
+    /// Believes these proxies when they say who their client is. Everything that has an address of a client then has
+    /// that one: [`UpgradeRequest::remote_addr`](crate::UpgradeRequest::remote_addr),
+    /// [`Connection::remote_addr`](crate::Connection::remote_addr), logs, and
+    /// [`Config::max_handshakes_per_address`](crate::Config::max_handshakes_per_address) (with the PROXY protocol;
+    /// connections from `forwarded` networks carry the requests of many clients and are not counted).
+    ///
+    /// The header of the PROXY protocol comes before TLS, and has to arrive within
+    /// [`Config::handshake_timeout`](crate::Config::handshake_timeout).
+    pub fn proxies(mut self, proxies: Proxies) -> Self {
+        self.server.proxies(proxies);
+        self
+    }
+
     /// Serves TLS instead of plain TCP.
     #[cfg(feature = "tls")]
     pub fn tls(mut self, tls: Tls) -> Self {
@@ -119,7 +133,8 @@ impl Listener {
         loop {
             let next = async {
                 let (tcp, remote_addr) = accept(&self.tcp, &mut warned).await;
-                let place = self.server.places().take(remote_addr.ip()).await?;
+                let address = self.server.counts_for(remote_addr);
+                let place = self.server.places().take(address).await?;
                 Some(Accepted {
                     tcp,
                     remote_addr,

@@ -2,7 +2,14 @@
 //!
 //! Owns the limits of headers, and when a request begins and ends. Must not know what is served.
 
-use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    io,
+    net::{IpAddr, SocketAddr},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use http::{Request, Response, StatusCode};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
@@ -12,18 +19,21 @@ use tokio::{
     net::TcpStream,
     time::Instant,
 };
+#[cfg(feature = "tls")]
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
-#[cfg(feature = "tls")]
-use super::tls::Tls;
 use super::{
     accept_info::AcceptInfo,
     arrival,
     body::{Body, ResponseBody},
     http_stream::HttpStream,
     places::{Place, PlaceGuard, Places, RequestInProgress},
+    proxy::{self, Announced, Proxies},
     service::HttpService,
 };
+#[cfg(feature = "tls")]
+use super::{client_certificate::ClientCertificate, tls::Tls};
 use crate::config::Config;
 
 /// The settings by which connections are served before an upgrade.
@@ -33,6 +43,7 @@ pub(super) struct Server {
     header_fields: usize,
     handshake_timeout: Duration,
     places: Arc<Places>,
+    proxies: Arc<Proxies>,
     #[cfg(feature = "tls")]
     tls: Option<Tls>,
 }
@@ -53,6 +64,7 @@ impl Server {
             header_fields: config.header_fields,
             handshake_timeout: config.handshake_timeout,
             places: Arc::new(Places::new(config)),
+            proxies: Arc::default(),
             #[cfg(feature = "tls")]
             tls: None,
         }
@@ -61,6 +73,7 @@ impl Server {
     /// Takes the limits of a valid configuration.
     pub(super) fn limits(&mut self, config: &Config) {
         *self = Self {
+            proxies: Arc::clone(&self.proxies),
             #[cfg(feature = "tls")]
             tls: self.tls.take(),
             ..Self::new(config)
@@ -70,6 +83,17 @@ impl Server {
     #[cfg(feature = "tls")]
     pub(super) fn tls(&mut self, tls: Tls) {
         self.tls = Some(tls);
+    }
+
+    pub(super) fn proxies(&mut self, proxies: Proxies) {
+        self.proxies = Arc::new(proxies);
+    }
+
+    /// The address that a connection counts for when it is accepted: not that of a proxy.
+    pub(super) fn counts_for(&self, remote_addr: SocketAddr) -> Option<IpAddr> {
+        let address = remote_addr.ip();
+        let is_proxy = self.proxies.announces(address) || self.proxies.forwards(address);
+        (!is_proxy).then_some(address)
     }
 
     pub(super) fn places(&self) -> &Arc<Places> {
@@ -104,16 +128,30 @@ impl Server {
 
     async fn serve_tcp(
         &self,
-        tcp: TcpStream,
+        mut tcp: TcpStream,
         remote_addr: SocketAddr,
         place: &Arc<Place>,
         service: impl HttpService,
         stop: CancellationToken,
     ) {
+        let remote_addr = if self.proxies.announces(remote_addr.ip()) {
+            // Boxed, so that connections without a header have no room for one.
+            match Box::pin(self.announced(&mut tcp, remote_addr, place)).await {
+                Ok(client) => client,
+                Err(error) => {
+                    tracing::debug!(proxy = %remote_addr, %error, "refused a connection of a proxy");
+                    return;
+                }
+            }
+        } else {
+            Some(remote_addr)
+        };
         let accept_info = AcceptInfo {
             remote_addr,
             requested_at: Instant::now(),
             arrived_at: arrival::of(&tcp),
+            #[cfg(feature = "tls")]
+            client_certificate: None,
         };
         let _ = tcp.set_nodelay(true);
         #[cfg(feature = "tls")]
@@ -121,17 +159,45 @@ impl Server {
             match tls.accept(tcp).await {
                 Ok(stream) => {
                     place.bytes_arrived();
+                    let accept_info = AcceptInfo {
+                        client_certificate: client_certificate(&stream),
+                        ..accept_info
+                    };
                     let stream = self.http_stream(stream, place);
                     self.serve_http(stream, accept_info, place, service, stop)
                         .await;
                 }
-                Err(error) => tracing::debug!(%remote_addr, %error, "TLS handshake failed"),
+                Err(error) => {
+                    let remote_addr = remote_addr.map(tracing::field::display);
+                    tracing::debug!(remote_addr, %error, "TLS handshake failed");
+                }
             }
             return;
         }
         let stream = self.http_stream(tcp, place);
         self.serve_http(stream, accept_info, place, service, stop)
             .await;
+    }
+
+    /// Who the client of a proxy is, by the header that comes first; `None` if the proxy does not say.
+    async fn announced(
+        &self,
+        tcp: &mut TcpStream,
+        proxy: SocketAddr,
+        place: &Place,
+    ) -> io::Result<Option<SocketAddr>> {
+        let client = match proxy::receive(tcp).await? {
+            Announced::Client(client) => client,
+            Announced::Proxy => return Ok(Some(proxy)),
+            Announced::Unknown => return Ok(None),
+        };
+        // Another proxy may come first, whose requests are those of many.
+        if !self.proxies.forwards(client.ip()) && !place.count_for(client.ip()) {
+            return Err(io::Error::other(
+                "its client has as many connections as it may have",
+            ));
+        }
+        Ok(Some(client))
     }
 
     pub(super) fn http_stream<S>(&self, stream: S, place: &Arc<Place>) -> HttpStream<S> {
@@ -147,12 +213,22 @@ impl Server {
         stop: CancellationToken,
     ) {
         let mut first = true;
+        let remote_addr = accept_info.remote_addr;
+        let forwards = remote_addr.is_some_and(|address| self.proxies.forwards(address.ip()));
+        let proxies = forwards.then(|| Arc::clone(&self.proxies));
         let service = service_with(move |mut request: Request<Body>| {
             let in_progress = place.begin_request();
-            let mut accept_info = accept_info;
+            let mut accept_info = accept_info.clone();
+            if let Some(proxies) = &proxies {
+                accept_info.remote_addr = proxy::client(proxies, request.headers());
+            }
             accept_info.requested_at = Instant::now();
             if !std::mem::take(&mut first) {
                 accept_info.arrived_at = accept_info.requested_at;
+            }
+            #[cfg(feature = "tls")]
+            if let Some(certificate) = &accept_info.client_certificate {
+                request.extensions_mut().insert(certificate.clone());
             }
             request.extensions_mut().insert(accept_info);
             respond(service.call(request), in_progress)
@@ -173,9 +249,18 @@ impl Server {
             }
         };
         if let Err(error) = ended {
-            tracing::debug!(remote_addr = %accept_info.remote_addr, %error, "HTTP connection failed");
+            let remote_addr = remote_addr.map(tracing::field::display);
+            tracing::debug!(remote_addr, %error, "HTTP connection failed");
         }
     }
+}
+
+/// The certificate that the client has shown in the handshake.
+#[cfg(feature = "tls")]
+fn client_certificate(stream: &TlsStream<TcpStream>) -> Option<ClientCertificate> {
+    let (_, session) = stream.get_ref();
+    let leaf = session.peer_certificates()?.first()?;
+    Some(ClientCertificate::new(leaf))
 }
 
 /// The response to a request, which ends with it.

@@ -17,14 +17,16 @@ pub(crate) async fn serve_in_memory(
     service: impl HttpService,
 ) {
     let server = Server::new(&Config::default());
-    let Some(guard) = server.places().take(remote_addr.ip()).await else {
+    let Some(guard) = server.places().take(Some(remote_addr.ip())).await else {
         return;
     };
     let now = Instant::now();
     let accept_info = AcceptInfo {
-        remote_addr,
+        remote_addr: Some(remote_addr),
         requested_at: now,
         arrived_at: now,
+        #[cfg(feature = "tls")]
+        client_certificate: None,
     };
     let place = guard.place();
     let stream = server.http_stream(stream, place);

@@ -8,22 +8,32 @@ mod accept;
 mod accept_info;
 mod arrival;
 mod body;
+#[cfg(feature = "tls")]
+mod client_certificate;
 mod http1;
 mod http_stream;
 #[cfg(feature = "testing")]
 mod in_memory;
+mod network;
 mod places;
+mod proxy;
 mod service;
 #[cfg(feature = "tls")]
 mod tls;
 
 #[cfg(feature = "testing")]
 pub(crate) use self::in_memory::serve_in_memory;
-#[cfg(feature = "tls")]
-pub use self::tls::{Tls, TlsError};
 pub use self::{
     accept::Listener,
+    accept_info::client_addr,
     body::{Body, BodyError},
+    network::{Network, NetworkError},
+    proxy::{ForwardedHeader, Proxies},
     service::HttpService,
 };
 pub(crate) use self::{accept_info::AcceptInfo, http_stream::HttpStream};
+#[cfg(feature = "tls")]
+pub use self::{
+    client_certificate::ClientCertificate,
+    tls::{ClientAuth, Tls, TlsCertificate, TlsConfig, TlsError},
+};

@@ -12,7 +12,7 @@ use std::{
     future::poll_fn,
     net::{IpAddr, Ipv6Addr},
     pin::pin,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     task::Poll,
     time::Duration,
 };
@@ -66,7 +66,8 @@ struct Table {
 pub(super) struct Place {
     places: Arc<Places>,
     id: u64,
-    address: IpAddr,
+    /// The address that it counts for, if one is known.
+    address: OnceLock<IpAddr>,
     asked: Arc<Notify>,
     wait: Mutex<Wait>,
 }
@@ -120,12 +121,12 @@ impl Places {
     }
 
     /// Takes a place for a connection that was just accepted, once there is one; `None` if its address has
-    /// as many as it may have. Cancel-safe.
-    pub(super) async fn take(self: &Arc<Self>, address: IpAddr) -> Option<PlaceGuard> {
+    /// as many as it may have. Without an address, it counts for none until [`Place::count_for`]. Cancel-safe.
+    pub(super) async fn take(self: &Arc<Self>, address: Option<IpAddr>) -> Option<PlaceGuard> {
         loop {
             let mut changed = pin!(self.changed.notified());
             changed.as_mut().enable();
-            match self.attempt(network(address)) {
+            match self.attempt(address.map(network)) {
                 Attempt::Taken(place) => return Some(place),
                 Attempt::Refused => return None,
                 Attempt::Full(None) => changed.await,
@@ -134,31 +135,41 @@ impl Places {
         }
     }
 
-    fn attempt(self: &Arc<Self>, address: IpAddr) -> Attempt {
+    fn attempt(self: &Arc<Self>, address: Option<IpAddr>) -> Attempt {
         let now = Instant::now();
         let mut table = self.table.lock();
-        let bounded = self.most_per_address < usize::MAX;
-        if bounded && table.by_address.get(&address) >= Some(&self.most_per_address) {
+        if address.is_some_and(|address| self.has_most(&table, address)) {
             return Attempt::Refused;
         }
         if table.taken >= self.most {
             return Attempt::Full(table.ask_oldest(now));
         }
         table.taken += 1;
-        if bounded {
-            *table.by_address.entry(address).or_default() += 1;
+        if let Some(address) = address {
+            self.count(&mut table, address);
         }
         table.next_id += 1;
         let place = Place {
             places: Arc::clone(self),
             id: table.next_id,
-            address,
+            address: address.map(OnceLock::from).unwrap_or_default(),
             asked: Arc::new(Notify::new()),
             wait: Mutex::new(Wait::No),
         };
         drop(table);
         place.wait_for(Wait::request(now));
         Attempt::Taken(PlaceGuard(Arc::new(place)))
+    }
+
+    fn has_most(&self, table: &Table, address: IpAddr) -> bool {
+        table.by_address.get(&address) >= Some(&self.most_per_address)
+    }
+
+    /// Unless addresses are not bounded.
+    fn count(&self, table: &mut Table, address: IpAddr) {
+        if self.most_per_address < usize::MAX {
+            *table.by_address.entry(address).or_default() += 1;
+        }
     }
 }
 
@@ -178,18 +189,33 @@ impl Table {
         None
     }
 
-    fn leave(&mut self, address: IpAddr) {
+    fn leave(&mut self, address: Option<&IpAddr>) {
         self.taken -= 1;
-        if let Some(count) = self.by_address.get_mut(&address) {
+        if let Some(address) = address
+            && let Some(count) = self.by_address.get_mut(address)
+        {
             *count -= 1;
             if *count == 0 {
-                self.by_address.remove(&address);
+                self.by_address.remove(address);
             }
         }
     }
 }
 
 impl Place {
+    /// Counts a connection that counts for no address yet; false if this one has as many as it may have.
+    pub(super) fn count_for(&self, address: IpAddr) -> bool {
+        let address = network(address);
+        let mut table = self.places.table.lock();
+        if self.places.has_most(&table, address) {
+            return false;
+        }
+        if self.address.set(address).is_ok() {
+            self.places.count(&mut table, address);
+        }
+        true
+    }
+
     /// The client sent bytes: if it was idle, a request has begun.
     pub(super) fn bytes_arrived(&self) {
         let mut wait = self.wait.lock();
@@ -291,7 +317,7 @@ impl Place {
             table.waiting.insert((due, self.id), asked);
         }
         if let Wait::Released = next {
-            table.leave(self.address);
+            table.leave(self.address.get());
         }
         drop(table);
         self.places.changed.notify_waiters();

@@ -9,14 +9,13 @@ use std::sync::{
 };
 
 use hyper::upgrade::OnUpgrade;
-use tieline_websocket::Protocol;
 use tokio::time::Instant;
 use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 
 #[cfg(feature = "cluster")]
 use crate::cluster::Cluster;
 use crate::{
-    connection::{ConnectionTask, take_socket},
+    connection::{ConnectionTask, NewClient, take_socket},
     handler::Handler,
     hub::{Asked, ConnectionGuard, HandlerSlot, Hub, RequestHandler},
 };
@@ -124,8 +123,7 @@ impl<H: Handler> Node<H> {
         &self,
         handler: Arc<T>,
         guard: ConnectionGuard,
-        state: T::State,
-        protocol: Protocol,
+        client: NewClient<T::State>,
         on_upgrade: OnUpgrade,
         deadline: Instant,
     ) {
@@ -134,7 +132,7 @@ impl<H: Handler> Node<H> {
             match tokio::time::timeout_at(deadline, on_upgrade).await {
                 Ok(Ok(upgraded)) => {
                     let parts = take_socket(upgraded);
-                    let task = ConnectionTask::new(handler, guard, state, protocol, parts);
+                    let task = ConnectionTask::new(handler, guard, client, parts);
                     tasks.spawn(task.run());
                 }
                 Ok(Err(error)) => tracing::debug!(%error, "client disconnected during the upgrade"),

@@ -1,6 +1,6 @@
 //! The orderly end of a node.
 //!
-//! Owns the pace of the closes. Must not know what is served.
+//! Owns the pace of the closes, and which of them wait for a message. Must not know what is served.
 
 use std::{sync::atomic::Ordering, time::Duration};
 
@@ -8,6 +8,9 @@ use tokio::time::Instant;
 
 use super::api::Node;
 use crate::{close::CloseReason, handler::Handler, hub::Connection};
+
+/// How often it is looked whether messages in pieces have ended: the end of one tells nobody.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// The result of a drain.
 ///
@@ -34,7 +37,9 @@ pub struct Drained {
 impl<H: Handler> Node<H> {
     /// Ends the node in order. It refuses new upgrades with 503, closes connections of all namespaces with code 1012 at
     /// random moments within [`Config::drain_window`](crate::Config::drain_window), so that clients reconnect spread
-    /// over that time, and waits for every task until
+    /// over that time. A client that is being sent a message [in pieces](crate::Connection::stream_text) is closed when
+    /// that has ended, [`Config::close_timeout`](crate::Config::close_timeout) before the end of the drain at the
+    /// latest. The drain waits for every task until
     /// [`Config::drain_timeout`](crate::Config::drain_timeout). In a cluster, each client's entry is released
     /// with its close, and the node leaves the cluster at the end. A further call does the same with what
     /// remains.
@@ -47,7 +52,8 @@ impl<H: Handler> Node<H> {
         if let Some(cluster) = self.cluster() {
             cluster.is_ending().await;
         }
-        let closed = self.close_paced(config.drain_window).await;
+        let last_close = deadline - config.close_timeout.min(config.drain_timeout);
+        let closed = self.close_paced(config.drain_window, last_close).await;
         // Connections and upgrades; and what the application has spawned on connections, which ends with them.
         let (own, spawned) = (&self.0.tasks, self.hub().tasks());
         spawned.close();
@@ -62,19 +68,42 @@ impl<H: Handler> Node<H> {
         Drained { closed, remaining }
     }
 
-    async fn close_paced(&self, window: Duration) -> usize {
+    async fn close_paced(&self, window: Duration, last_close: Instant) -> usize {
         let mut connections = self.hub().all_connections();
         fastrand::shuffle(&mut connections);
         let start = Instant::now();
         let count = connections.len();
-        for (connection, moment) in connections.iter().zip(moments(count, window)) {
+        let mut in_message = Vec::new();
+        for (connection, moment) in connections.into_iter().zip(moments(count, window)) {
             tokio::time::sleep_until(start + moment).await;
-            close(connection);
+            if connection.inner().is_sending_pieces() {
+                in_message.push(connection);
+            } else {
+                close(&connection);
+            }
         }
+        close_after_messages(in_message, last_close).await;
         // Those whose upgrade was in progress when the drain began.
         let late = self.hub().all_connections();
         late.iter().for_each(close);
         count + late.len()
+    }
+}
+
+/// Closes each of these when its message has ended, or at the last moment.
+async fn close_after_messages(mut connections: Vec<Connection>, last_close: Instant) {
+    while !connections.is_empty() {
+        let is_last = Instant::now() >= last_close;
+        connections.retain(|connection| {
+            let goes_on = !is_last && connection.inner().is_sending_pieces();
+            if !goes_on {
+                close(connection);
+            }
+            goes_on
+        });
+        if !connections.is_empty() {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
 }
 

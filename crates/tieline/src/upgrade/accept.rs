@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     config::Config,
+    connection::NewClient,
     handler::Handler,
     hub::{ConnectionInfo, ConnectionOptions},
     listener::AcceptInfo,
@@ -60,11 +61,21 @@ impl Upgrade {
     /// 400, 405 or 426 if the request is not a valid WebSocket handshake (RFC 6455, 4.2.1), 400 if the
     /// HTTP server cannot upgrade it.
     pub fn from_parts(parts: &mut Parts) -> Result<Self, Refusal> {
-        let accept_info = parts.extensions.get::<AcceptInfo>().copied();
-        let remote_addr = accept_info
-            .map(|info| info.remote_addr)
-            .or_else(|| connect_info_addr(parts));
-        let request = UpgradeRequest::new(parts, remote_addr)?;
+        let accept_info = parts.extensions.get::<AcceptInfo>().cloned();
+        let remote_addr = match &accept_info {
+            Some(info) => info.remote_addr,
+            None => connect_info_addr(parts),
+        };
+        #[cfg_attr(
+            not(feature = "tls"),
+            expect(unused_mut, reason = "it has nothing else")
+        )]
+        let mut request = UpgradeRequest::new(parts, remote_addr)?;
+        #[cfg(feature = "tls")]
+        {
+            let info = accept_info.as_ref();
+            request.client_certificate = info.and_then(|info| info.client_certificate.clone());
+        }
         let pending = parts.extensions.remove::<OnUpgrade>().ok_or_else(|| {
             Refusal::new(
                 StatusCode::BAD_REQUEST,
@@ -75,7 +86,7 @@ impl Upgrade {
         Ok(Self {
             request,
             pending,
-            requested_at: accept_info.map_or(now, |info| info.requested_at),
+            requested_at: accept_info.as_ref().map_or(now, |info| info.requested_at),
             arrived_at: accept_info.map_or(now, |info| info.arrived_at),
         })
     }
@@ -187,14 +198,12 @@ impl Upgrade {
         register::check_dialect(options.dialect, hub)?;
         let guard = register::admit(node, info, options, self.arrived_at).await?;
         let deadline = Instant::now() + hub.config().handshake_timeout;
-        node.start(
-            handler,
-            guard,
-            accept.state,
+        let client = NewClient {
+            state: accept.state,
             protocol,
-            self.pending,
-            deadline,
-        );
+            limits: accept.limits.for_connection(hub.config()),
+        };
+        node.start(handler, guard, client, self.pending, deadline);
         Ok(response)
     }
 

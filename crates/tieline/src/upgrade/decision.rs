@@ -8,7 +8,12 @@ use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use tieline_registry::ClientId;
 use tieline_websocket::{Frame, handshake::HandshakeError};
 
-use crate::{close::FinalMessage, hub::DialectId};
+use crate::{
+    close::FinalMessage,
+    connection::ClientLimits,
+    hub::DialectId,
+    inbound::{Inbound, InboundLimit},
+};
 
 /// An accepted upgrade: who the client is, and what is sent to it first and last.
 ///
@@ -40,6 +45,7 @@ pub struct Accept<S> {
     pub(super) data: Option<Arc<dyn Any + Send + Sync>>,
     pub(super) streaming: bool,
     pub(super) any_origin: bool,
+    pub(super) limits: ClientLimits,
 }
 
 impl<S> Accept<S> {
@@ -59,6 +65,7 @@ impl<S> Accept<S> {
             data: None,
             streaming: false,
             any_origin: false,
+            limits: ClientLimits::default(),
         }
     }
 
@@ -183,6 +190,46 @@ impl<S> Accept<S> {
         self
     }
 
+    /// Sets the largest message of this client, in bytes, instead of
+    /// [`Config::message_size`](crate::Config::message_size), which it cannot exceed. A longer one closes the connection
+    /// with code 1009. Costs a box per connection, which [`inbound`](Self::inbound) shares.
+    pub fn message_size(mut self, bytes: usize) -> Self {
+        self.limits.message_size = Some(bytes);
+        self
+    }
+
+    /// Sets how much this client may send, instead of [`Config::inbound`](crate::Config::inbound). A message of the
+    /// largest size must be able to arrive within [`Config::message_timeout`](crate::Config::message_timeout), or it is
+    /// cut off; a rate of zero counts as one.
+    ///
+    /// ```
+    /// use tieline::{Accept, Excess, Inbound};
+    ///
+    /// /// Guests send short messages, and few of them.
+    /// fn accept(is_guest: bool) -> Accept<()> {
+    ///     let accept = Accept::new(());
+    ///     if !is_guest {
+    ///         return accept;
+    ///     }
+    ///     accept.message_size(4 * 1024).inbound(Inbound {
+    ///         messages: Some(5),
+    ///         excess: Excess::Close,
+    ///         ..Inbound::default()
+    ///     })
+    /// }
+    /// ```
+    pub fn inbound(mut self, inbound: Inbound) -> Self {
+        self.limits.inbound = Some(inbound);
+        self
+    }
+
+    /// Adds a limit that this client shares with others; it is asked about all that the client sends. It is dropped with
+    /// the connection. One for each connection: a further call replaces it.
+    pub fn inbound_limit(mut self, limit: Arc<dyn InboundLimit>) -> Self {
+        self.limits.shared = Some(limit);
+        self
+    }
+
     /// Adds a header to the response.
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
@@ -213,6 +260,7 @@ impl<S> Accept<S> {
             data: self.data,
             streaming: self.streaming,
             any_origin: self.any_origin,
+            limits: self.limits,
         }
     }
 

@@ -7,6 +7,9 @@ use std::{fmt, net::SocketAddr};
 use http::{HeaderMap, Uri, header, request::Parts};
 use tieline_websocket::handshake;
 
+#[cfg(feature = "tls")]
+use crate::listener::ClientCertificate;
+
 /// A request to open a WebSocket: headers, path and query, remote address.
 ///
 /// ```
@@ -27,6 +30,8 @@ pub struct UpgradeRequest {
     pub(super) headers: HeaderMap,
     pub(super) remote_addr: Option<SocketAddr>,
     pub(super) handshake: handshake::Request,
+    #[cfg(feature = "tls")]
+    pub(super) client_certificate: Option<ClientCertificate>,
 }
 
 impl UpgradeRequest {
@@ -40,6 +45,8 @@ impl UpgradeRequest {
             headers: parts.headers.clone(),
             remote_addr,
             handshake,
+            #[cfg(feature = "tls")]
+            client_certificate: None,
         })
     }
 
@@ -67,10 +74,16 @@ impl UpgradeRequest {
         &self.headers
     }
 
-    /// The address of the client or, behind a proxy, of the proxy. `None` if the HTTP server does not provide
-    /// it.
+    /// The address of the client or, behind a proxy that is [not believed](crate::Proxies), of the proxy. `None` if
+    /// the HTTP server does not provide it, or a proxy that is believed does not say it.
     pub fn remote_addr(&self) -> Option<SocketAddr> {
         self.remote_addr
+    }
+
+    /// The certificate of the client, if the listener [asked for one](crate::ClientAuth) and the client has one.
+    #[cfg(feature = "tls")]
+    pub fn client_certificate(&self) -> Option<&ClientCertificate> {
+        self.client_certificate.as_ref()
     }
 
     /// The subprotocols that the client offers, in its order of preference.

@@ -6,7 +6,12 @@ use futures_util::future::join_all;
 use tieline::{CloseReason, Config, Delivery};
 use tokio::net::TcpStream;
 
-use crate::kit::{Raw, Server, Stopwatch, eventually, raw::request, run, run_threads};
+use crate::kit::{
+    Raw, Server, Stopwatch, eventually,
+    fragments::next,
+    raw::{CLOSE, request},
+    run, run_threads,
+};
 
 const fn millis(n: u64) -> Duration {
     Duration::from_millis(n)
@@ -302,5 +307,59 @@ fn upgrades_that_race_with_the_drain_are_refused_or_closed() {
                 client.await.unwrap();
             }
         }
+    });
+}
+
+#[test]
+fn a_message_in_pieces_ends_before_its_client_is_closed() {
+    run(async {
+        let server = Server::start(Config {
+            drain_window: Duration::ZERO,
+            ..Config::default()
+        })
+        .await;
+        let mut client = server.raw("id=a&quiet=1").await;
+        let mut bystander = server.raw("id=b").await;
+        let mut message = server.connection("a").stream_text().await.unwrap();
+        message.write("one, ").await.unwrap();
+        let drain = tokio::spawn({
+            let node = server.node.clone();
+            async move { node.drain().await }
+        });
+        // Whoever is sent nothing does not wait for it.
+        leave(&mut bystander).await;
+        message.write("two").await.unwrap();
+        message.finish().unwrap();
+        let got = next(&mut client, &mut Vec::new()).await;
+        assert_eq!(got.text(), "one, two");
+        leave(&mut client).await;
+        let drained = drain.await.unwrap();
+        assert_eq!((drained.closed, drained.remaining), (2, 0));
+    });
+}
+
+#[test]
+fn a_message_that_does_not_end_is_cut_off_in_time_for_the_close() {
+    run(async {
+        let server = Server::start(Config {
+            drain_window: Duration::ZERO,
+            close_timeout: millis(10_000),
+            drain_timeout: millis(10_500),
+            ..Config::default()
+        })
+        .await;
+        let mut client = server.raw("id=a&quiet=1").await;
+        let mut message = server.connection("a").stream_text().await.unwrap();
+        message.write("one, ").await.unwrap();
+        // By the clock: a busy machine makes it longer.
+        let begun = Instant::now();
+        let (drained, ()) = tokio::join!(server.node.drain(), async {
+            while client.frame().await.unwrap().opcode != CLOSE {}
+            client.send_close(1012).await;
+            client.end().await;
+        });
+        assert_eq!((drained.closed, drained.remaining), (1, 0));
+        assert!(begun.elapsed() >= millis(500));
+        assert!(message.write("two").await.is_err());
     });
 }

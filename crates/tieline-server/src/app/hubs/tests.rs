@@ -23,6 +23,7 @@ fn hubs(file: &str) -> Hubs {
         Arc::new(HubRules {
             access: Access::new(Anonymous::Anyone, Roles::default(), None),
             origins: hub.origins(),
+            limits: Arc::new(HubLimits::new(&settings.limits, hub)),
         })
     });
     let hub = tieline::Hub::new(Config::default()).unwrap();

@@ -53,19 +53,19 @@ section! {
         tls_cert: Option<PathBuf> = None,
             "File with the certificate chain that this node presents to other nodes, leaf first (PEM).",
             "Needs `cluster.tls_key` and `cluster.tls_ca`.",
-            flag: "peer-tls-cert", without: "no TLS";
+            flag: "peer-tls-cert", without: "no TLS", live: true;
         tls_key: Option<PathBuf> = None,
             "File with the private key of `cluster.tls_cert` (PEM).",
             "Only the server should be able to read it.",
-            flag: "peer-tls-key", without: "no TLS";
+            flag: "peer-tls-key", without: "no TLS", live: true;
         tls_ca: Option<PathBuf> = None,
             "File with the CA certificates that verify other nodes (PEM).",
             "Any certificate that they signed is accepted.",
-            flag: "peer-tls-ca", without: "no TLS";
+            flag: "peer-tls-ca", without: "no TLS", live: true;
         tls_name: Option<String> = None,
             "Name that the certificates of all nodes contain.",
             "With it, a certificate is valid for any node.",
-            flag: "peer-tls-name", metavar: "NAME", without: "the host of each node's address";
+            flag: "peer-tls-name", metavar: "NAME", without: "the host of each node's address", live: true;
         plaintext: bool = false,
             "Allow unencrypted peer connections on addresses that are not loopback.",
             "Whoever is on the network can read all messages: only for a trusted one.",
@@ -159,7 +159,8 @@ impl ClusterSettings {
         Ok(Some(line.to_owned()))
     }
 
-    fn tls(&self) -> anyhow::Result<Option<PeerTls>> {
+    /// Reads the certificates between nodes, if there are any, and checks that they can be used.
+    pub(crate) fn tls(&self) -> anyhow::Result<Option<PeerTls>> {
         let (cert, key, authorities) = match (&self.tls_cert, &self.tls_key, &self.tls_ca) {
             (Some(cert), Some(key), Some(authorities)) => (cert, key, authorities),
             (None, None, None) if self.tls_name.is_none() => return Ok(None),
@@ -173,12 +174,14 @@ impl ClusterSettings {
             let text = "--admit-go-nodes cannot be used with --peer-tls-cert: go-websocket nodes have no TLS";
             return Err(ConfigErrors::one(text).into());
         }
-        Ok(Some(PeerTls {
+        let tls = PeerTls {
             certificate: files::read(cert)?,
             key: files::read(key)?,
             authorities: files::read(authorities)?,
             name: self.tls_name.clone(),
-        }))
+        };
+        tls.validate()?;
+        Ok(Some(tls))
     }
 
     /// The certificates for the registry. Reads their files.

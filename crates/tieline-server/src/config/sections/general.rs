@@ -2,13 +2,14 @@
 
 use std::net::SocketAddr;
 
-use crate::config::section::section;
+use crate::config::{listen::Listeners, section::section};
 
 section! {
     /// Where the node listens, and for which hubs.
     pub(crate) struct General in "" {
-        listen: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 8080)),
-            "Address to listen on for clients.",
+        listen: Listeners = Listeners::new(SocketAddr::from(([127, 0, 0, 1], 8080))),
+            "Address to listen on for clients, or a list of addresses; \"systemd\" or \"systemd:NAME\" for sockets that \
+             systemd has opened.",
             "With port 0, the server picks a free port and logs it. Beyond loopback it needs `keys.primary`, \
              `issuers` or `hub_defaults.anonymous`.",
             flag: "listen";
@@ -19,7 +20,7 @@ section! {
         event_handler_origin: Option<String> = None,
             "Host by which event handlers know this server, such as \"ws.example.org\".",
             "It is the WebHook-Request-Origin of requests, which event handlers must allow.",
-            flag: "event-handler-origin", metavar: "HOST", without: "the IP address of `listen`", live: true;
+            flag: "event-handler-origin", metavar: "HOST", without: "the first IP address of `listen`", live: true;
         only_listed_hubs: bool = false,
             "Serve only hubs that have a table of their own.",
             "A hub without a table does not exist then, so that a mistyped name is noticed.",

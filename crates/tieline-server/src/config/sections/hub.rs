@@ -1,15 +1,16 @@
-//! The options of a hub: who may connect to it.
+//! The options of a hub: who may connect to it, and how much its clients may do.
 
 use tieline::Origins;
 
+use super::limits::ExcessPolicy;
 use crate::config::{
     option::{Invalid, Place, Setting},
     section::section,
-    types::Origin,
+    types::{Origin, Size},
 };
 
 section! {
-    /// Who may connect to a hub.
+    /// Who may connect to a hub, and what its clients may do there.
     pub(crate) struct HubSettings in "hub_defaults" {
         anonymous: Option<Anonymous> = None,
             "Who may connect without a token and choose a name with ?user=: \"never\", \"loopback\" or \"anyone\".",
@@ -24,10 +25,79 @@ section! {
             "Origins whose pages may connect, such as \"https://example.org\"; \"*\" allows all.",
             "A page of any other origin gets 403. Programs that send no origin always may.",
             flag: "origin", variable: "TIELINE_ORIGINS", without: "the server's own", live: true;
+        max_connections: Option<usize> = None,
+            "Maximum number of clients of the hub on a node.",
+            "Further clients get 429.",
+            without: "no maximum", live: true;
+        max_connections_per_user: Option<usize> = None,
+            "Maximum number of clients of a user on a node.",
+            "Further clients get 429. About 250 bytes for each user.",
+            without: "no maximum", live: true;
+        max_connect_rate: Option<u32> = None,
+            "Maximum number of clients per second that connect to the hub on a node.",
+            "Beyond it, `limits.connect_excess` applies.",
+            without: "no maximum", live: true;
+        max_connect_rate_per_user: Option<u32> = None,
+            "Maximum number of clients of a user per second that connect to a node.",
+            "Beyond it, `limits.connect_excess` applies. About 250 bytes for each user.",
+            without: "no maximum", live: true;
+        max_message_rate: Option<u32> = None,
+            "Maximum number of messages per second from all clients of the hub on a node.",
+            "Beyond it, `hub_defaults.rate_excess` applies to whoever sends.",
+            without: "no maximum", live: true;
+        max_message_rate_per_user: Option<u32> = None,
+            "Maximum number of messages per second from the clients of a user on a node.",
+            "Beyond it, `hub_defaults.rate_excess` applies. About 250 bytes for each user.",
+            without: "no maximum", live: true;
+        max_message_rate_per_client: Option<u32> = None,
+            "Maximum number of messages per second from a client.",
+            "About 350 bytes per connection; beyond it, `hub_defaults.rate_excess` applies.",
+            without: "`limits.max_message_rate`", live: true;
+        max_byte_rate: Option<Size<u32>> = None,
+            "Maximum number of bytes per second from all clients of the hub on a node.",
+            "Beyond it, `hub_defaults.rate_excess` applies to whoever sends.",
+            without: "no maximum", live: true;
+        max_byte_rate_per_user: Option<Size<u32>> = None,
+            "Maximum number of bytes per second from the clients of a user on a node.",
+            "Beyond it, `hub_defaults.rate_excess` applies. About 250 bytes for each user.",
+            without: "no maximum", live: true;
+        max_byte_rate_per_client: Option<Size<u32>> = None,
+            "Maximum number of bytes per second from a client.",
+            "About 350 bytes per connection; beyond it, `hub_defaults.rate_excess` applies.",
+            without: "`limits.max_byte_rate`", live: true;
+        rate_excess: Option<ExcessPolicy> = None,
+            "What happens if clients of the hub send more than a rate allows.",
+            "As for `limits.rate_excess`.",
+            metavar: "POLICY", without: "`limits.rate_excess`", live: true;
+        max_message: Option<Size<usize>> = None,
+            "Maximum size of a message from a client of the hub.",
+            "A longer one closes the connection with 1009. At most `limits.max_message`, which applies otherwise.",
+            without: "`limits.max_message`", live: true;
+        max_groups: Option<usize> = None,
+            "Maximum number of groups that a client of the hub may join.",
+            "Further joins of the client fail; a backend may join it to `limits.max_groups`.",
+            without: "`limits.max_groups`", live: true;
     }
 }
 
 impl HubSettings {
+    /// Whether a rate lets nobody send, or in.
+    pub(crate) fn has_zero_rate(&self) -> bool {
+        let bytes = [
+            self.max_byte_rate,
+            self.max_byte_rate_per_user,
+            self.max_byte_rate_per_client,
+        ];
+        let rates = [
+            self.max_connect_rate,
+            self.max_connect_rate_per_user,
+            self.max_message_rate,
+            self.max_message_rate_per_user,
+            self.max_message_rate_per_client,
+        ];
+        rates.contains(&Some(0)) || bytes.contains(&Some(Size(0)))
+    }
+
     pub(crate) fn origins(&self) -> Origins {
         if self.origins.is_empty() {
             Origins::SameHost

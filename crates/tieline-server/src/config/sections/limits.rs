@@ -70,20 +70,46 @@ section! {
             flag: "compress";
         max_message_rate: Option<u32> = None,
             "Maximum number of messages per second from a client.",
-            "88 bytes per connection; beyond it, `limits.rate_excess` applies.",
-            flag: "max-message-rate", library: "inbound.messages", without: "no maximum";
+            "About 350 bytes per connection; beyond it, `limits.rate_excess` applies.",
+            flag: "max-message-rate", library: "inbound.messages", without: "no maximum", live: true;
         max_byte_rate: Option<Size<u32>> = None,
             "Maximum number of bytes per second from a client.",
-            "88 bytes per connection; beyond it, `limits.rate_excess` applies.",
-            flag: "max-byte-rate", library: "inbound.bytes", without: "no maximum";
+            "About 350 bytes per connection; beyond it, `limits.rate_excess` applies.",
+            flag: "max-byte-rate", library: "inbound.bytes", without: "no maximum", live: true;
         rate_burst: Duration = Inbound::default().burst,
             "The time whose messages and bytes may come at once.",
             "Longer times let a client send more in a moment.",
-            flag: "rate-burst", library: "inbound.burst";
+            flag: "rate-burst", library: "inbound.burst", live: true;
         rate_excess: ExcessPolicy = ExcessPolicy::SlowDown,
-            "What happens if a client sends more.",
-            "\"slow-down\" does not read from it until it is within the rate again, \"close\" closes it with 1008.",
-            flag: "rate-excess", metavar: "POLICY";
+            "What happens if a client, or those who share a limit, send more.",
+            "\"slow-down\" does not read from the client until its turn has come, \"refuse\" drops the message and says so \
+             in its ack, \"close\" closes the client with 1008.",
+            flag: "rate-excess", metavar: "POLICY", live: true;
+        max_message_rate_per_address: Option<u32> = None,
+            "Maximum number of messages per second from the clients of one address.",
+            "As `limits.max_connections_per_address`; beyond it, `limits.rate_excess` applies.",
+            flag: "max-message-rate-per-address", without: "no maximum", live: true;
+        max_byte_rate_per_address: Option<Size<u32>> = None,
+            "Maximum number of bytes per second from the clients of one address.",
+            "As `limits.max_connections_per_address`; beyond it, `limits.rate_excess` applies.",
+            flag: "max-byte-rate-per-address", without: "no maximum", live: true;
+        max_connections_per_address: Option<usize> = None,
+            "Maximum number of clients from one address.",
+            "Further clients get 429. An IPv6 network of /64 is one address. Behind a proxy all clients may have one, and \
+             many people share one behind a NAT.",
+            flag: "max-connections-per-address", without: "no maximum", live: true;
+        max_connect_rate_per_address: Option<u32> = None,
+            "Maximum number of clients per second that connect from one address.",
+            "As `limits.max_connections_per_address`; beyond it, `limits.connect_excess` applies.",
+            flag: "max-connect-rate-per-address", without: "no maximum", live: true;
+        connect_burst: Duration = Duration::from_secs(10),
+            "The time whose connects may come at once.",
+            "After a restart, all clients of an address come at once.",
+            flag: "connect-burst", live: true;
+        connect_excess: ConnectExcess = ConnectExcess::Refuse,
+            "What happens if more clients connect than a rate allows.",
+            "\"refuse\" answers 429 with Retry-After, \"slow-down\" lets a client wait for its turn if that comes within 5 s.",
+            flag: "connect-excess", metavar: "POLICY", live: true;
         max_header: Size<usize> = Size(library().header_size),
             "Maximum size of the head of a request.",
             "Memory until the upgrade, at least 8 KiB; a longer one gets 431.",
@@ -98,7 +124,7 @@ section! {
             flag: "max-handshakes", without: "5% of the descriptor limit, at least 64";
         max_handshakes_per_address: Option<usize> = None,
             "Maximum number of connections before the upgrade from one address.",
-            "Do not set it behind a proxy: all clients have the proxy's address.",
+            "Behind a proxy it needs `proxy_protocol.from`, or all clients have the proxy's address.",
             flag: "max-handshakes-per-address", without: "no maximum";
     }
 }
@@ -116,7 +142,16 @@ choices! {
     /// What happens to a client that sends too much.
     pub(crate) enum ExcessPolicy {
         SlowDown = "slow-down",
+        Refuse = "refuse",
         Close = "close",
+    }
+}
+
+choices! {
+    /// What happens to a client that connects when too many do.
+    pub(crate) enum ConnectExcess {
+        Refuse = "refuse",
+        SlowDown = "slow-down",
     }
 }
 
@@ -162,6 +197,17 @@ impl Limits {
         }
     }
 
+    /// Whether a rate lets nobody in.
+    pub(crate) fn has_zero_rate(&self) -> bool {
+        let bytes = self.max_byte_rate_per_address.map(|size| size.0);
+        let rates = [
+            self.max_message_rate_per_address,
+            bytes,
+            self.max_connect_rate_per_address,
+        ];
+        rates.contains(&Some(0))
+    }
+
     fn inbound(&self) -> Inbound {
         Inbound {
             messages: self.max_message_rate,
@@ -169,6 +215,7 @@ impl Limits {
             burst: self.rate_burst,
             excess: match self.rate_excess {
                 ExcessPolicy::SlowDown => Excess::SlowDown,
+                ExcessPolicy::Refuse => Excess::Ask,
                 ExcessPolicy::Close => Excess::Close,
             },
         }

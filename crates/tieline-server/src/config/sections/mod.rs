@@ -13,5 +13,6 @@ pub(crate) mod issuers;
 pub(crate) mod keys;
 pub(crate) mod limits;
 pub(crate) mod log;
+pub(crate) mod proxies;
 pub(crate) mod times;
 pub(crate) mod tls;

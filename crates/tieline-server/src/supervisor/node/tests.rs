@@ -19,6 +19,7 @@ use crate::{
     app::{
         access::Access,
         hubs::{HubRules, LiveHubRules},
+        limits::HubLimits,
         role::Roles,
     },
     config::{sections::hub::Anonymous, settings::Layers, source::Environment},
@@ -46,11 +47,13 @@ async fn start() -> SocketAddr {
         flags: Vec::new(),
         is_used: |_| true,
     };
-    let hubs = layers.load(&Environment::new()).unwrap().0.hubs;
-    let rules = hubs.map(|_| {
+    let settings = layers.load(&Environment::new()).unwrap().0;
+    let hubs = settings.hubs;
+    let rules = hubs.map(|hub| {
         Arc::new(HubRules {
             access: Access::new(Anonymous::Anyone, Roles::default(), None),
             origins: Origins::Any,
+            limits: Arc::new(HubLimits::new(&settings.limits, hub)),
         })
     });
     let handlers = LiveHandlers::new(UpstreamSettings {
@@ -71,12 +74,13 @@ async fn start() -> SocketAddr {
     let hubs = Hubs::new(cluster.clone(), LiveHubRules::new(rules));
     let phase = watch::channel(ServingPhase::Serving).1;
     let events = Upstream::new(handlers.unwrap());
-    let ready = ReadyNode::new(listener, cluster, events, hubs, phase);
+    let mut ready = ReadyNode::new(vec![listener], cluster, events, hubs, phase);
     tokio::spawn(async move {
         let never = std::future::pending();
+        let listener = ready.listeners.pop().unwrap();
         ready
             .node
-            .serve_service(ready.listener, ready.router, never)
+            .serve_service(listener, ready.router, never)
             .await
     });
     address

@@ -1,4 +1,5 @@
-//! Where a client's token stands: in the query as `access_token`, or in the header `Authorization`.
+//! Where a client's token stands: in the query as `access_token`, or in the header `Authorization`. And which of
+//! token and certificate a client is admitted by.
 //!
 //! Owns that, and the response to a client that may not connect. Must not know what a token says. Invariants:
 //! of several tokens none is chosen, because a proxy in front may have checked another; no response repeats a
@@ -12,26 +13,36 @@ use tieline::{Refusal, StatusCode, UpgradeRequest};
 
 use crate::{
     app::{
-        access::{Access, AccessError, Admitted},
+        access::{Access, AccessError, Admitted, is_local},
         token::error::TokenError,
     },
     metrics::METRICS,
 };
 
-/// The client of a request, admitted by its token for this path or, without one, as an anonymous client.
+/// The client of a request, admitted by its token for this path; without one by its certificate; without either as
+/// an anonymous client.
 pub(super) async fn admit(
     access: &Access,
     request: &UpgradeRequest,
     path: &str,
 ) -> Result<Admitted, Refusal> {
-    let admitted = match token(request) {
-        Ok(Some(token)) => access.by_token(&token, path).await,
-        Ok(None) => access.anonymous(request.header(HOST).unwrap_or_default()),
-        Err(error) => Err(error),
+    let admitted = async {
+        let certificate = request.client_certificate();
+        let certified = certificate.map(|certificate| access.certified(certificate.der()));
+        let certified = certified.transpose()?.flatten();
+        match (token(request)?, certified) {
+            (Some(token), certified) => access.by_token(&token, path, certified).await,
+            (None, Some(user)) => Ok(access.by_certificate(user)),
+            (None, None) => {
+                let is_local = is_local(request.remote_addr(), request.headers());
+                access.anonymous(request.header(HOST).unwrap_or_default(), is_local)
+            }
+        }
     };
-    admitted.map_err(|error| {
+    admitted.await.map_err(|error| {
         METRICS.client_refused(error.reason());
-        tracing::debug!(reason = error.reason(), "refused a client");
+        let address = request.remote_addr().map(tracing::field::display);
+        tracing::debug!(reason = error.reason(), address, "refused a client");
         refusal(error)
     })
 }
@@ -67,8 +78,8 @@ fn bearer(header: &HeaderValue) -> Option<String> {
 /// What the client learns: enough to get a better token.
 fn refusal(error: AccessError) -> Refusal {
     let body = format!("{error}\n");
-    if error == AccessError::NotLoopback {
-        // A token would not help: there are none.
+    if let AccessError::NotLoopback | AccessError::NoUserInCertificate = error {
+        // A token would not help: there are none, or the certificate goes with each.
         return Refusal::new(StatusCode::FORBIDDEN, body);
     }
     if error == AccessError::Token(TokenError::NoKeys) {

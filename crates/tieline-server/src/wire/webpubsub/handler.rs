@@ -8,7 +8,8 @@
 use std::time::Duration;
 
 use tieline::{
-    Bytes, CloseCode, CloseFrame, CloseReason, Cluster, Connection, Handler, Message, RequestError,
+    Bytes, CloseCode, CloseFrame, CloseReason, Cluster, Connection, ExcessVerdict, Frame, Handler,
+    JoinError, Message, ProtocolError, RequestError,
 };
 
 use super::{
@@ -25,6 +26,7 @@ use crate::{
             Admission, ConnectError, ConnectRequest, Events, GroupChange, OperationError, UserEvent,
         },
         hubs::HubHandle,
+        limits::counts::{Action, Limited, Scope},
         operations,
         payload::Payload,
         role::Permission,
@@ -112,8 +114,24 @@ impl<E: Events> Handler for WebPubSub<E> {
         reason: CloseReason,
     ) {
         METRICS.client_left(client.hub.name().as_str(), WIRE, client.kind(connection));
+        count_close(&client.hub, connection, &reason);
         let session = &mut client.session;
         self.events.disconnected(connection, session, reason);
+    }
+
+    /// Refuses a message that is too much: the client learns of it where it waits for an answer.
+    async fn on_excess(
+        &self,
+        connection: &Connection,
+        client: &mut Self::State,
+        message: &Message,
+    ) -> ExcessVerdict {
+        if let (Language::Json, Message::Text(text)) = (&client.language, message)
+            && let Some(refusal) = ClientFrame::parse(text).ok().and_then(refusal_of)
+        {
+            connection.emit(refusal);
+        }
+        ExcessVerdict::Drop
     }
 
     async fn on_request(
@@ -283,15 +301,30 @@ impl Sender<'_> {
     /// Joins once all nodes know, so that whatever any node sends to the group after the ack arrives. Whether
     /// the client was not in the group before.
     async fn join(self, group: &str) -> Result<bool, OperationError> {
-        let joined = self.connection.join(group);
-        let is_new = joined.map_err(|error| OperationError {
-            name: "BadRequest",
-            message: error.to_string(),
+        let own = self.hub.rules().and_then(|rules| rules.limits.groups);
+        let joined = match own.filter(|most| self.has_groups(*most, group)) {
+            Some(most) => Err(JoinError::TooMany(most)),
+            None => self.connection.join(group),
+        };
+        let is_new = joined.map_err(|error| {
+            if let JoinError::TooMany(_) = error {
+                count(self.hub, self.connection, Limited::Groups, Action::Refused);
+            }
+            OperationError {
+                name: "BadRequest",
+                message: error.to_string(),
+            }
         })?;
         if !self.hub.cluster().synced().await {
             tracing::debug!(group, "acknowledging a join before every node knows of it");
         }
         Ok(is_new)
+    }
+
+    /// Whether the client is in as many groups as it may join, and not in this one.
+    fn has_groups(self, most: usize, group: &str) -> bool {
+        let groups = self.connection.groups();
+        groups.len() >= most && !groups.iter().any(|own| **own == *group)
     }
 
     fn send_to_group(
@@ -305,6 +338,40 @@ impl Sender<'_> {
         send_to_group(cluster, self.connection, group, no_echo, payload);
         Ok(())
     }
+}
+
+/// The answer to a frame that is refused because the client, or others with it, send too much.
+fn refusal_of(frame: ClientFrame<'_>) -> Option<Frame> {
+    const NAME: &str = "TooManyRequests";
+    const WHY: &str = "too much was sent; try again later";
+    match frame {
+        ClientFrame::Request { ack_id, .. } | ClientFrame::Event { ack_id, .. } => {
+            Some(outgoing::failed_ack(ack_id?, NAME, WHY))
+        }
+        ClientFrame::Invoke { id, .. } => Some(outgoing::invoke_failed(&id, NAME, WHY)),
+        ClientFrame::Ping => Some(outgoing::pong()),
+        ClientFrame::Stream(id) => Some(outgoing::stream_unsupported(&id)),
+        ClientFrame::Ignored => None,
+    }
+}
+
+/// Counts a close for a limit of the library. What is sent too fast was counted when it came.
+fn count_close(hub: &HubHandle, connection: &Connection, reason: &CloseReason) {
+    let limited = match reason {
+        CloseReason::SlowConsumer => Limited::Outbox,
+        CloseReason::Protocol(
+            ProtocolError::MessageTooBig { .. } | ProtocolError::TooManyFragments { .. },
+        ) => Limited::MessageSize,
+        _ => return,
+    };
+    count(hub, connection, limited, Action::Closed);
+}
+
+fn count(hub: &HubHandle, connection: &Connection, limited: Limited, action: Action) {
+    let who = format_args!("hub {}, client {}", hub.name(), connection.id()).to_string();
+    hub.quotas()
+        .counts
+        .count(Scope::Client, limited, action, &who);
 }
 
 fn close(connection: &Connection, code: CloseCode, why: &str) {

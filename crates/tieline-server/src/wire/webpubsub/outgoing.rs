@@ -109,6 +109,9 @@ pub(super) fn connected(connection_id: &str, user_id: Option<&str>) -> Frame {
     }))
 }
 
+/// What the clients of a node that drains are to do. At once, because they are told one after the other.
+const COME_BACK: &str = "the node is restarting; connect again now";
+
 /// Why a connection ends: the text of the close frame, if it has one.
 pub(super) fn close_text(reason: &CloseReason) -> String {
     let frame = reason.frame().map(|frame| frame.reason);
@@ -118,6 +121,9 @@ pub(super) fn close_text(reason: &CloseReason) -> String {
 
 /// Sent before the server's close frame, unless a backend closes: then [`farewell`] has been sent.
 pub(super) fn disconnected(reason: &CloseReason) -> Option<Frame> {
+    if *reason == CloseReason::Drain {
+        return Some(farewell(COME_BACK));
+    }
     (!close::is_told(reason)).then(|| farewell(&close_text(reason)))
 }
 
@@ -240,7 +246,7 @@ mod tests {
             ),
             (
                 disconnected(&CloseReason::Drain).unwrap(),
-                r#"{"type":"system","event":"disconnected","message":"the node is restarting"}"#,
+                r#"{"type":"system","event":"disconnected","message":"the node is restarting; connect again now"}"#,
             ),
         ];
         for (frame, expected) in cases {

@@ -9,12 +9,13 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::{Path, Query, State},
+    http::{HeaderValue, header::RETRY_AFTER},
     response::{IntoResponse, Response},
     routing::get,
 };
 use parking_lot::Mutex;
 use serde::Deserialize;
-use tieline::{Accept, ClientId, Node, Refusal, StatusCode, Upgrade, UpgradeRequest};
+use tieline::{Accept, ClientId, Inbound, Node, Refusal, StatusCode, Upgrade, UpgradeRequest};
 
 use super::{
     client::{Client, Language, SimpleMode},
@@ -26,10 +27,11 @@ use super::{
 };
 use crate::{
     app::{
-        access::Admitted,
+        access::{Admitted, Proof},
         client_data::{ClientData, SharedClientData},
         events::{ConnectError, ConnectRequest, Events},
         hubs::{Hub, Hubs},
+        limits::{Arrival, HubLimits, LimitExceeded},
         role::Roles,
     },
     config::hub_name::HubName,
@@ -103,8 +105,11 @@ async fn connect<E: Events>(
     let decided = async {
         let hub = state.hub(hub)?;
         let upgrade = upgrade?;
-        let admitted = admit(&hub, upgrade.request()).await?;
-        let accept = state.decide(&hub, admitted, upgrade.request()).await?;
+        let request = upgrade.request();
+        // First what costs least: whoever asks too often does not get a token checked.
+        let arrival = state.arrive(&hub, request).await?;
+        let admitted = admit(&hub, request).await?;
+        let accept = state.decide(&hub, admitted, request, arrival).await?;
         Ok::<_, Refusal>((upgrade, accept))
     };
     let response = match decided.await {
@@ -128,6 +133,15 @@ impl<E: Events> RouteState<E> {
         })
     }
 
+    /// A client on its way into a hub, if its address may have another.
+    async fn arrive(&self, hub: &Hub, request: &UpgradeRequest) -> Result<Arrival, Refusal> {
+        let address = request.remote_addr().map(|address| address.ip());
+        let limits = Arc::clone(&hub.rules().limits);
+        let quotas = Arc::clone(self.hubs.quotas());
+        let arrival = Arrival::at_hub(quotas, limits, hub.name(), address).await;
+        arrival.map_err(too_many)
+    }
+
     /// Accepts an admitted client, unless the event handler says otherwise, with the state for its
     /// subprotocol.
     async fn decide(
@@ -135,10 +149,13 @@ impl<E: Events> RouteState<E> {
         hub: &Hub,
         admitted: Admitted,
         request: &UpgradeRequest,
+        mut arrival: Arrival,
     ) -> Result<Accept<Box<Client<E::Memory>>>, Refusal> {
         // Whatever is wrong with the request itself, the event handler need not hear of it.
         let mode = SimpleMode::of(request)?;
         let id = ClientId::random();
+        // Before the event handler, which a flood is not to reach.
+        arrival.admit().await.map_err(too_many)?;
         let Identity {
             user,
             groups,
@@ -146,6 +163,9 @@ impl<E: Events> RouteState<E> {
             subprotocol: chosen,
             session,
         } = self.identify(hub, &id, admitted, request).await?;
+        if let Some(user) = &user {
+            arrival.identify(user).await.map_err(too_many)?;
+        }
         let supported = || self.supported(request);
         let subprotocol = chosen.map_or_else(supported, |chosen| Ok(Some(chosen)))?;
         let dialect = subprotocol.as_deref();
@@ -180,10 +200,12 @@ impl<E: Events> RouteState<E> {
         if let Some(user) = user {
             accept = accept.user(user);
         }
+        accept = with_limits(accept, &hub.rules().limits, arrival);
         Ok(groups.into_iter().fold(accept, Accept::group))
     }
 
-    /// Who a client is: whom its token names, or itself without one, and then what the event handler says.
+    /// Who a client is: whom its token or certificate names, or itself without either, and then what the event
+    /// handler says.
     async fn identify(
         &self,
         hub: &Hub,
@@ -192,8 +214,10 @@ impl<E: Events> RouteState<E> {
         request: &UpgradeRequest,
     ) -> Result<Identity<E::Memory>, Refusal> {
         let chosen = || request.query("user").filter(|user| !user.is_empty());
-        let by_token = admitted.by_token;
-        let user = if by_token { admitted.user } else { chosen() };
+        let user = match admitted.by {
+            Proof::Token | Proof::Certificate => admitted.user,
+            Proof::Nothing => chosen(),
+        };
         let mut identity = Identity {
             user: user.map(Arc::from),
             groups: admitted.groups.into_iter().map(Arc::from).collect(),
@@ -202,7 +226,7 @@ impl<E: Events> RouteState<E> {
             session: SessionSlot::default(),
         };
         let user = identity.user.clone();
-        let token = if by_token {
+        let token = if admitted.by == Proof::Token {
             credential::token(request).ok().flatten()
         } else {
             None
@@ -245,6 +269,18 @@ impl<E: Events> RouteState<E> {
     }
 }
 
+/// A client with the limits of its hub. They include what the configuration of the library says of every client.
+fn with_limits<S>(mut accept: Accept<S>, limits: &HubLimits, arrival: Arrival) -> Accept<S> {
+    if let Some(size) = limits.message_size {
+        accept = accept.message_size(size);
+    }
+    accept = accept.inbound(Inbound::default());
+    match arrival.connected() {
+        Some(limit) => accept.inbound_limit(limit),
+        None => accept,
+    }
+}
+
 /// The client of a request, if it may connect to a hub.
 async fn admit(hub: &Hub, request: &UpgradeRequest) -> Result<Admitted, Refusal> {
     // Tokens are for the path with the hub in it, even if the request has the hub in its query: without the
@@ -252,8 +288,9 @@ async fn admit(hub: &Hub, request: &UpgradeRequest) -> Result<Admitted, Refusal>
     let path = format!("/client/hubs/{}", hub.name());
     let rules = hub.rules();
     let admitted = credential::admit(&rules.access, request, &path).await?;
-    // A page gets a token from the application, not from the browser, which adds cookies to any request.
-    if !admitted.by_token && !rules.origins.allow(request) {
+    // A page gets a token from the application, not from the browser, which adds cookies to any request and shows
+    // certificates for any page.
+    if admitted.by != Proof::Token && !rules.origins.allow(request) {
         let body = "this origin is not allowed; the operator of the server can allow it (`origins` of the \
                     hub, tieline serve --origin)\n";
         return Err(Refusal::new(StatusCode::FORBIDDEN, body));
@@ -269,6 +306,15 @@ struct Identity<M> {
     /// The one that the event handler chose.
     subprotocol: Option<String>,
     session: SessionSlot<M>,
+}
+
+fn too_many(error: LimitExceeded) -> Refusal {
+    let seconds = error.retry_after.as_millis().div_ceil(1000).max(1);
+    let body = format!("{error}\n");
+    Refusal::new(StatusCode::TOO_MANY_REQUESTS, body).header(
+        RETRY_AFTER,
+        HeaderValue::from(u64::try_from(seconds).unwrap_or(u64::MAX)),
+    )
 }
 
 fn refuse(error: &ConnectError) -> Refusal {

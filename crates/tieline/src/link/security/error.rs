@@ -25,6 +25,9 @@ pub enum SecurityError {
     /// The secret is empty or not visible ASCII.
     #[error("the cluster's secret must be one or more visible ASCII characters")]
     Secret,
+    /// There are no certificates to replace: nodes change to TLS all at once, with a restart.
+    #[error("peers connect without TLS: restart all nodes with peer certificates")]
+    NoTls,
     /// The peers' certificate, key or authority is unusable.
     #[error("cannot use the peers' {what}: {why}")]
     Tls {

@@ -34,7 +34,7 @@ use super::error::SecurityError;
 /// # Ok(config)
 /// # }
 /// ```
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct PeerTls {
     /// This node's certificate chain, leaf first. It must name the host that peers dial, or
     /// [`name`](Self::name), and be valid for both server and client authentication.
@@ -46,6 +46,16 @@ pub struct PeerTls {
     pub authorities: Vec<u8>,
     /// The name in all nodes' certificates, if these do not name hosts. Default: the host that is dialed.
     pub name: Option<String>,
+}
+
+impl PeerTls {
+    /// Checks that the certificate, its key and the authorities can be used.
+    ///
+    /// # Errors
+    /// [`SecurityError::Tls`] if not.
+    pub fn validate(&self) -> Result<(), SecurityError> {
+        Credentials::new(self).map(drop)
+    }
 }
 
 impl fmt::Debug for PeerTls {

@@ -4,10 +4,11 @@
 //! requests beyond their metadata, or what a proof is about.
 //! Invariant: no debug output contains the secret or a key.
 
-use std::{fmt, net::SocketAddr};
+use std::{fmt, net::SocketAddr, sync::Arc};
 
 use aws_lc_rs::hmac;
 use bytes::Bytes;
+use parking_lot::RwLock;
 use subtle::ConstantTimeEq;
 use tonic::{
     Status,
@@ -83,7 +84,8 @@ impl fmt::Debug for PeerSecurity {
 
 /// The secret and the certificates, ready for use.
 pub(in crate::link) struct Trust {
-    pub(in crate::link) credentials: Option<Credentials>,
+    /// A connection uses those of the moment at which it is made.
+    credentials: Option<RwLock<Arc<Credentials>>>,
     bearer: Option<AsciiMetadataValue>,
     key: Option<hmac::Key>,
 }
@@ -100,10 +102,27 @@ impl Trust {
         let credentials = security.tls.as_ref().map(Credentials::new).transpose()?;
         let key = security.secret.as_deref().map(str::as_bytes);
         Ok(Self {
-            credentials,
+            credentials: credentials.map(|credentials| RwLock::new(Arc::new(credentials))),
             bearer,
             key: key.map(|secret| hmac::Key::new(hmac::HMAC_SHA256, secret)),
         })
+    }
+
+    /// The certificates, unless peers connect without TLS.
+    pub(in crate::link) fn credentials(&self) -> Option<Arc<Credentials>> {
+        self.credentials
+            .as_ref()
+            .map(|credentials| Arc::clone(&credentials.read()))
+    }
+
+    /// Replaces the certificates for connections from now on.
+    pub(in crate::link) fn replace(&self, tls: &PeerTls) -> Result<(), SecurityError> {
+        let Some(credentials) = &self.credentials else {
+            return Err(SecurityError::NoTls);
+        };
+        let replacement = Arc::new(Credentials::new(tls)?);
+        *credentials.write() = replacement;
+        Ok(())
     }
 
     /// Proves that this side has the secret, without disclosing it; empty if none is configured. `what` says

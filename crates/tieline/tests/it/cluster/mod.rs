@@ -19,6 +19,7 @@ mod node_lifecycle;
 mod numbered_messages;
 mod operations_in_order;
 mod order;
+mod peer_certificates;
 mod peer_security;
 mod reach;
 mod registry_outage;

@@ -19,7 +19,7 @@ use crate::kit::{
 
 pub(super) const EXCHANGE: &str = "/tieline.link.v1.Link/Exchange";
 
-fn config_with(security: PeerSecurity) -> ClusterConfig {
+pub(super) fn config_with(security: PeerSecurity) -> ClusterConfig {
     ClusterConfig {
         security,
         ..test_config()

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::{ClientConfig, RootCertStore, pki_types::ServerName};
-use tieline::{Config, Hub, Node, Tls};
+use tieline::{Config, Hub, Node, Proxies, Tls};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
@@ -18,6 +18,11 @@ pub(crate) struct Secure {
 
 impl Secure {
     pub(crate) async fn start(config: Config) -> Self {
+        Self::start_with(config, Proxies::default()).await
+    }
+
+    /// The same behind proxies.
+    pub(crate) async fn start_with(config: Config, proxies: Proxies) -> Self {
         let CertifiedKey { cert, signing_key } =
             generate_simple_self_signed(["node.test".to_owned()]).unwrap();
         let key = signing_key.serialize_pem();
@@ -37,7 +42,9 @@ impl Secure {
         tokio::spawn(async move {
             let authorize = move |request| probe.clone().authorize(request);
             let forever = std::future::pending();
-            serving.serve(listener.tls(tls), authorize, forever).await
+            serving
+                .serve(listener.proxies(proxies).tls(tls), authorize, forever)
+                .await
         });
         Self {
             node,

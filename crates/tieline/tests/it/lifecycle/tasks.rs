@@ -198,3 +198,26 @@ fn a_drain_waits_for_spawned_tasks_and_counts_those_that_remain() {
         assert_eq!(server.node.drain().await.remaining, 0);
     });
 }
+
+#[test]
+fn a_drain_waits_for_what_was_spawned_on_the_hub() {
+    run(async {
+        let server = Server::start(Config {
+            drain_window: Duration::ZERO,
+            ..Config::default()
+        })
+        .await;
+        let release = Arc::new(Notify::new());
+        let task = server.hub.spawn({
+            let release = Arc::clone(&release);
+            async move { release.notified().await }
+        });
+        let mut drain = std::pin::pin!(server.node.drain());
+        let early = tokio::time::timeout(Duration::from_millis(200), &mut drain).await;
+        assert!(early.is_err(), "the drain did not wait");
+        assert!(!task.is_finished());
+        release.notify_one();
+        assert_eq!(drain.await.remaining, 0);
+        task.await.unwrap();
+    });
+}

@@ -6,6 +6,7 @@ mod inbound;
 mod liveness;
 mod messages;
 mod outbox;
+mod own;
 mod places;
 mod requests;
 mod slow_readers;

@@ -2,7 +2,10 @@
 
 #[cfg(feature = "axum")]
 mod axum;
+#[cfg(feature = "tls")]
+mod certificates;
 mod descriptors;
+mod proxies;
 mod requests;
 #[cfg(feature = "axum")]
 mod socket;

@@ -122,6 +122,7 @@ impl RestState {
             url,
             log: self.log.clone(),
         };
+        let cluster = hub.handle().cluster();
         let Some(id) = repeated else {
             return checked.carry_out().await;
         };
@@ -129,7 +130,7 @@ impl RestState {
             let answered = checked.carry_out().await;
             answered.unwrap_or_else(IntoResponse::into_response)
         };
-        Ok(self.repeats.once(id, carry_out).await)
+        Ok(self.repeats.once(id, cluster.hub(), carry_out).await)
     }
 
     fn hub(&self, name: &str) -> Result<Hub, Error> {

@@ -19,6 +19,7 @@ use axum::{
 };
 use http_body_util::{BodyExt, Collected};
 use parking_lot::Mutex;
+use tieline::Hub;
 use tokio::{sync::watch, time::Instant};
 
 use super::error::Error;
@@ -83,10 +84,12 @@ impl Repeats {
         Ok(Some(RequestId((id.into(), target))))
     }
 
-    /// The answer to a request: the one that was given before, or that of `carry_out`.
+    /// The answer to a request: the one that was given before, or that of `carry_out`, for which a drain of the
+    /// hub's node waits.
     pub(super) async fn once(
         &self,
         id: RequestId,
+        hub: &Hub,
         carry_out: impl Future<Output = Response> + Send + 'static,
     ) -> Response {
         let RequestId(key) = id;
@@ -96,7 +99,7 @@ impl Repeats {
                 let answer = sender.subscribe();
                 let repeats = self.clone();
                 // A task, so that it goes on when the backend gives up. The deadlines of operations end it.
-                tokio::spawn(async move {
+                hub.spawn(async move {
                     let answer = Answer::of(carry_out.await).await;
                     if !answer.is_final() {
                         repeats.0.requests.lock().answers.remove(&key);
@@ -211,12 +214,16 @@ mod tests {
         String::from_utf8(body.to_vec()).unwrap()
     }
 
+    fn hub() -> Hub {
+        Hub::new(tieline::Config::default()).unwrap()
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_repetition_gets_the_answer_of_the_first_for_five_minutes() {
-        let (repeats, work) = (Repeats::default(), Work::default());
+        let (repeats, work, hub) = (Repeats::default(), Work::default(), hub());
         let send = async |name: &str, uri: &str| {
             let carry_out = work.clone().run(StatusCode::ACCEPTED);
-            text(repeats.once(id(&repeats, name, uri), carry_out).await).await
+            text(repeats.once(id(&repeats, name, uri), &hub, carry_out).await).await
         };
         let (one, other) = tokio::join!(send("a", "/x"), send("a", "/x"));
         assert_eq!((&*one, &*other), ("1", "1"), "at once");
@@ -229,35 +236,57 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn it_goes_on_when_the_backend_gives_up() {
-        let (repeats, work) = (Repeats::default(), Work::default());
+        let (repeats, work, hub) = (Repeats::default(), Work::default(), hub());
         let first = repeats.once(
             id(&repeats, "a", "/x"),
+            &hub,
             work.clone().run(StatusCode::ACCEPTED),
         );
         let gave_up = tokio::time::timeout(Duration::from_millis(1), first).await;
         assert!(gave_up.is_err());
         let second = repeats.once(
             id(&repeats, "a", "/x"),
+            &hub,
             work.clone().run(StatusCode::ACCEPTED),
         );
         assert_eq!(text(second.await).await, "1");
     }
 
+    #[tokio::test]
+    async fn a_drain_waits_for_it() {
+        let (repeats, hub) = (Repeats::default(), hub());
+        let node = tieline::Node::new(hub.clone(), ());
+        let (answer, answered) = tokio::sync::oneshot::channel::<StatusCode>();
+        let carry_out = async move { answered.await.unwrap().into_response() };
+        let first = repeats.once(id(&repeats, "a", "/x"), &hub, carry_out);
+        let gave_up = tokio::time::timeout(Duration::from_millis(1), first).await;
+        assert!(gave_up.is_err());
+        let mut drain = std::pin::pin!(node.drain());
+        let early = tokio::time::timeout(Duration::from_millis(100), &mut drain).await;
+        assert!(early.is_err(), "the drain did not wait");
+        answer.send(StatusCode::ACCEPTED).unwrap();
+        assert_eq!(drain.await.remaining, 0);
+    }
+
     #[tokio::test(start_paused = true)]
     async fn what_was_not_carried_out_can_be_repeated() {
-        let (repeats, work) = (Repeats::default(), Work::default());
+        let (repeats, work, hub) = (Repeats::default(), Work::default(), hub());
         for (status, times) in [
             (StatusCode::SERVICE_UNAVAILABLE, "1"),
             (StatusCode::BAD_REQUEST, "2"),
             (StatusCode::ACCEPTED, "3"),
             (StatusCode::ACCEPTED, "3"),
         ] {
-            let answer = repeats.once(id(&repeats, "a", "/x"), work.clone().run(status));
+            let answer = repeats.once(id(&repeats, "a", "/x"), &hub, work.clone().run(status));
             assert_eq!(text(answer.await).await, times);
         }
-        let panics = repeats.once(id(&repeats, "p", "/x"), panics());
+        let panics = repeats.once(id(&repeats, "p", "/x"), &hub, panics());
         assert_eq!(panics.await.status(), StatusCode::SERVICE_UNAVAILABLE);
-        let again = repeats.once(id(&repeats, "p", "/x"), work.run(StatusCode::ACCEPTED));
+        let again = repeats.once(
+            id(&repeats, "p", "/x"),
+            &hub,
+            work.run(StatusCode::ACCEPTED),
+        );
         assert_eq!(again.await.status(), StatusCode::ACCEPTED);
     }
 

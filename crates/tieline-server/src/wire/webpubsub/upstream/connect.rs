@@ -5,8 +5,9 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use aws_lc_rs::digest;
 use serde::{Deserialize, Serialize};
-use tieline::{Bytes, ClientId, StatusCode, UpgradeRequest};
+use tieline::{Bytes, ClientCertificate, ClientId, StatusCode, UpgradeRequest};
 
 use super::memory::Memory;
 use crate::{
@@ -26,8 +27,13 @@ struct ConnectBody<'a> {
     query: Lists,
     headers: Lists,
     subprotocols: Vec<&'a str>,
-    /// Clients are not asked for certificates.
-    client_certificates: [(); 0],
+    client_certificates: Vec<CertificateBody>,
+}
+
+#[derive(Serialize)]
+struct CertificateBody {
+    /// SHA-1 in hexadecimal digits, as the event has it. It identifies, and proves nothing.
+    thumbprint: String,
 }
 
 /// What a handler learns of a client.
@@ -53,11 +59,23 @@ pub(super) fn body(request: &UpgradeRequest, token: Option<&str>) -> Bytes {
         query,
         headers,
         subprotocols: request.subprotocols().collect(),
-        client_certificates: [],
+        client_certificates: request
+            .client_certificate()
+            .map(thumbprint)
+            .into_iter()
+            .collect(),
     };
     let json = serde_json::to_vec(&body);
     json.expect("maps with text keys, lists and text always serialize")
         .into()
+}
+
+fn thumbprint(certificate: &ClientCertificate) -> CertificateBody {
+    let digest = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, certificate.der());
+    let digits = digest.as_ref().iter().map(|byte| format!("{byte:02X}"));
+    CertificateBody {
+        thumbprint: digits.collect::<Vec<_>>().concat(),
+    }
 }
 
 #[derive(Deserialize, Default)]

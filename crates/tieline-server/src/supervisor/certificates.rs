@@ -1,0 +1,121 @@
+//! The certificates in use, which follow their files.
+//!
+//! Owns when new contents of the files are used. Must not know what the files are for, nor the rest of the
+//! configuration. Invariants: what cannot be used changes nothing, and is logged once; no connection is closed.
+//!
+//! The contents are compared, not times: Kubernetes replaces a secret by a symbolic link to another folder, and a
+//! watch of the kernel sees that as many things, or as none on some file systems. Reading a few kilobytes every few
+//! seconds costs nothing.
+
+use std::sync::{Arc, OnceLock};
+
+use tieline::{Cluster, PeerTls, Tls, TlsConfig};
+
+use crate::config::settings::Settings;
+
+/// What the files of certificates contain.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct CertificateFiles {
+    pub(crate) clients: Option<TlsConfig>,
+    pub(crate) peers: Option<PeerTls>,
+}
+
+impl CertificateFiles {
+    fn read(settings: &Settings) -> anyhow::Result<Self> {
+        Ok(Self {
+            clients: settings.tls.read_files(&settings.certificates)?,
+            peers: settings.cluster.tls()?,
+        })
+    }
+
+    fn is_empty(&self) -> bool {
+        self.clients.is_none() && self.peers.is_none()
+    }
+}
+
+/// The certificates that connections are made with.
+pub(super) struct LiveCertificates {
+    /// What is in use.
+    used: CertificateFiles,
+    clients: Option<Tls>,
+    /// Set once the node has joined. Until then, its certificates cannot be replaced.
+    cluster: Arc<OnceLock<Cluster>>,
+    /// Why the files could not be used when they were last looked at.
+    failure: Option<String>,
+}
+
+impl LiveCertificates {
+    pub(super) fn new(
+        used: CertificateFiles,
+        clients: Option<Tls>,
+        cluster: Arc<OnceLock<Cluster>>,
+    ) -> Self {
+        Self {
+            used,
+            clients,
+            cluster,
+            failure: None,
+        }
+    }
+
+    /// Whether the node has joined its cluster, or has none.
+    pub(super) fn has_joined(&self) -> bool {
+        self.cluster.get().is_some()
+    }
+
+    /// Looks at the files, and uses what is new in them. Reads, which may be slow.
+    pub(super) fn check(&mut self, settings: &Settings) {
+        if self.used.is_empty() {
+            return;
+        }
+        match CertificateFiles::read(settings) {
+            Ok(files) => {
+                if self.failure.take().is_some() {
+                    tracing::info!("the files of the certificates can be used again");
+                }
+                self.replace(&files);
+            }
+            Err(error) => {
+                let failure = format!("{error:#}");
+                if self.failure.as_ref() != Some(&failure) {
+                    tracing::error!(
+                        "the certificates were not reloaded, and the old ones stay in use: {failure}"
+                    );
+                }
+                self.failure = Some(failure);
+            }
+        }
+    }
+
+    /// Uses what was read, where it differs from what is in use.
+    pub(super) fn replace(&mut self, files: &CertificateFiles) {
+        if files.clients != self.used.clients {
+            if let (Some(tls), Some(config)) = (&self.clients, &files.clients) {
+                report("clients", tls.replace(config).map_err(Into::into));
+                self.used.clients.clone_from(&files.clients);
+            } else {
+                tracing::warn!("turning TLS for clients on or off needs a restart");
+            }
+        }
+        if files.peers != self.used.peers {
+            match (self.cluster.get(), &files.peers) {
+                (Some(cluster), Some(tls)) => {
+                    report("peers", cluster.replace_peer_tls(tls).map_err(Into::into));
+                    self.used.peers.clone_from(&files.peers);
+                }
+                (None, Some(_)) => {} // Seen again at the next look.
+                (_, None) => tracing::warn!("turning TLS between nodes on or off needs a restart"),
+            }
+        }
+    }
+}
+
+fn report(of: &str, replaced: anyhow::Result<()>) {
+    match replaced {
+        Ok(()) => tracing::info!(
+            of,
+            "new certificates are in use; open connections keep theirs"
+        ),
+        Err(error) => tracing::error!(of, "the certificates were not replaced: {error:#}"),
+    }
+}
