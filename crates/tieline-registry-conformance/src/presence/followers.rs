@@ -131,7 +131,7 @@ pub(crate) async fn moved_then_posted(harness: &dyn RegistryHarness) -> Scenario
     stage.flush(NODE_A).await;
     stage.crash(NODE_A);
     stage.expire_all_but(NODE_B).await;
-    while stage.tend().await == (tieline_registry::TendReply::Done { left: 1 }) {}
+    stage.bury(NODE_B).await;
     let late = expect_reply(stage.rosters().hook(&term_a, Some(&ada)).await);
     assert_eq!(late, HookReply::Lost, "A's term is over");
     let hook = expect_reply(stage.rosters().hook(&term_b, None).await);

@@ -116,14 +116,14 @@ pub(crate) async fn old_term_runs_out(harness: &dyn RegistryHarness) -> Scenario
 async fn fall_back_behind_return(
     harness: &dyn RegistryHarness,
 ) -> Result<Stage<'_>, crate::harness::Skipped> {
-    let mut stage = Stage::new(harness).await?;
+    let mut stage = Stage::with_long_leases(harness, 6).await?;
     stage.connect(NODE_A, "ada");
     stage.round_trip(NODE_A).await;
     stage.harness.snapshot().await?;
     stage.disconnect(NODE_A, "ada");
-    stage.round_trip(NODE_A).await;
+    stage.flush(NODE_A).await;
     stage.connect(NODE_A, "ada");
-    stage.round_trip(NODE_A).await;
+    stage.flush(NODE_A).await;
     stage.harness.restore().await?;
     Ok(stage)
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tieline_registry::{BeatReply, PutReply, TendReply, roster_table::Verdict, roster_view::Fetch};
 
-use super::stage::{Node, Request, Stage, lobby};
+use super::stage::{Node, ROUNDS, Request, Stage, lobby};
 use crate::{expect::expect_reply, harness::Skipped};
 
 /// Users come and go; processes fail.
@@ -166,6 +166,19 @@ impl Stage<'_> {
 
     pub(super) async fn tend(&mut self) -> TendReply {
         expect_reply(self.rosters().tend(self.lease).await)
+    }
+
+    /// Ends the terms that have run out, and removes the first chunk of what they left. If a busy machine has made the
+    /// registry hold, it is waited for: this node goes on beating.
+    pub(super) async fn bury(&mut self, living: usize) {
+        for _ in 0..ROUNDS {
+            if let TendReply::Done { .. } = self.tend().await {
+                return;
+            }
+            self.pass(self.lease / 6).await;
+            self.beat(living).await;
+        }
+        panic!("the registry holds for longer than it may");
     }
 
     /// Lets the terms run out of all nodes but this one, which goes on beating, so that the registry does not seem to

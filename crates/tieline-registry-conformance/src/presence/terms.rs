@@ -54,7 +54,7 @@ pub(crate) async fn term_opened_again(harness: &dyn RegistryHarness) -> Scenario
     stage.send(NODE_A);
     stage.disconnect(NODE_A, "ada");
     stage.execute(NODE_A).await;
-    stage.tend().await;
+    stage.bury(NODE_B).await;
     stage.beat(NODE_A).await;
     stage.open(NODE_A).await;
     stage.converge().await;
@@ -72,7 +72,7 @@ pub(crate) async fn beat_between_chunks(harness: &dyn RegistryHarness) -> Scenar
     stage.pause(NODE_A);
     stage.forgive();
     stage.expire_all_but(NODE_B).await;
-    stage.tend().await;
+    stage.bury(NODE_B).await;
     stage.wake_up(NODE_A);
     stage.beat(NODE_A).await;
     assert!(
