@@ -26,7 +26,7 @@ use crate::kit::run;
 const PREFIX: &str = "ws";
 
 /// Of an operation of the suite.
-const TIMEOUT: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// A node's address.
 const NODE: &str = "10.0.0.1:7000";
