@@ -15,6 +15,7 @@ pub(crate) mod error;
 mod flags;
 mod health;
 pub(crate) mod key;
+mod keys;
 mod man;
 mod print;
 mod serve;

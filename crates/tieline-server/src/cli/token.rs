@@ -9,8 +9,8 @@ use clap::Args;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::{
-    configuration::primary_key,
     flags::{Flags, Subset},
+    keys::primary_key,
 };
 use crate::{
     app::{
