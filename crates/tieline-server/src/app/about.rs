@@ -45,9 +45,12 @@ impl<'a> About<'a> {
     }
 }
 
-/// The `about` of a message with metadata, from nobody.
-pub(crate) fn of_metadata(metadata: &Metadata) -> String {
-    format!("{MARK}{}{MARK}", metadata.0)
+/// The `about` of a message from a user, with metadata; `""` is nobody.
+pub(crate) fn of(sender: &str, metadata: Option<&Metadata>) -> String {
+    match metadata {
+        Some(Metadata(json)) => format!("{MARK}{json}{MARK}{sender}"),
+        None => sender.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -66,9 +69,11 @@ mod tests {
         let pairs = [("a".to_owned(), "x\0\"y".to_owned())];
         let metadata = Metadata::new(pairs).unwrap();
         let json = r#"{"a":"x\u0000\"y"}"#;
-        assert_eq!(read(&of_metadata(&metadata)), Some((None, Some(json))));
-        let by_ada = format!("{}ada", of_metadata(&metadata));
-        assert_eq!(read(&by_ada), Some((Some("ada"), Some(json))));
+        for (sender, expected) in [("", None), ("ada", Some("ada"))] {
+            let with = of(sender, Some(&metadata));
+            assert_eq!(read(&with), Some((expected, Some(json))));
+            assert_eq!(of(sender, None), sender);
+        }
         assert!(Metadata::new([]).is_none());
     }
 

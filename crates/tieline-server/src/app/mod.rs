@@ -17,6 +17,7 @@ pub(crate) mod hubs;
 pub(crate) mod jwks;
 pub(crate) mod key;
 pub(crate) mod limits;
+pub(crate) mod name;
 pub(crate) mod operations;
 pub(crate) mod pattern;
 pub(crate) mod payload;

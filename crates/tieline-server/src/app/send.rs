@@ -5,7 +5,10 @@
 
 use tieline::{Cluster, Connection, Summary};
 
-use super::payload::Payload;
+use super::{
+    about::{self, Metadata},
+    payload::Payload,
+};
 
 /// Sends to a group on behalf of a client; with `no_echo`, the client itself gets nothing.
 pub(crate) fn send_to_group(
@@ -14,10 +17,11 @@ pub(crate) fn send_to_group(
     group: &str,
     no_echo: bool,
     payload: &Payload,
+    metadata: Option<&Metadata>,
 ) {
     // The wires show who has sent it.
-    let sender = client.user().unwrap_or_default().to_owned();
-    let note = payload.to_note().with_about(sender);
+    let about = about::of(client.user().unwrap_or_default(), metadata);
+    let note = payload.to_note().with_about(about);
     if no_echo {
         cluster.except([client.id()]).emit_group(group, note);
     } else {

@@ -96,7 +96,7 @@ impl Events for Chat {
             "online" => Ok(Some(self.roster.latest().into())),
             "direct" => self.direct(client, &event.payload).await.map(|()| None),
             "message" => {
-                send_to_group(&self.cluster, client, LOBBY, false, &event.payload);
+                send_to_group(&self.cluster, client, LOBBY, false, &event.payload, None);
                 Ok(None)
             }
             name => Err(failure(

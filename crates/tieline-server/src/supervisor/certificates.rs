@@ -31,6 +31,15 @@ impl CertificateFiles {
     fn is_empty(&self) -> bool {
         self.clients.is_none() && self.peers.is_none()
     }
+
+    /// Without what would turn TLS on or off: a reload has said that this needs a restart, and looking at the files
+    /// is no reason to say it again.
+    fn of_those_in_use(self, used: &Self) -> Self {
+        Self {
+            clients: if_in_use(self.clients, used.clients.as_ref()),
+            peers: if_in_use(self.peers, used.peers.as_ref()),
+        }
+    }
 }
 
 /// The certificates that connections are made with.
@@ -73,6 +82,7 @@ impl LiveCertificates {
                 if self.failure.take().is_some() {
                     tracing::info!("the files of the certificates can be used again");
                 }
+                let files = files.of_those_in_use(&self.used);
                 self.replace(&files);
             }
             Err(error) => {
@@ -110,6 +120,13 @@ impl LiveCertificates {
     }
 }
 
+fn if_in_use<T: Clone>(new: Option<T>, used: Option<&T>) -> Option<T> {
+    match (new, used) {
+        (Some(new), Some(_)) => Some(new),
+        (_, used) => used.cloned(),
+    }
+}
+
 fn report(of: &str, replaced: anyhow::Result<()>) {
     match replaced {
         Ok(()) => tracing::info!(
@@ -117,5 +134,18 @@ fn report(of: &str, replaced: anyhow::Result<()>) {
             "new certificates are in use; open connections keep theirs"
         ),
         Err(error) => tracing::error!(of, "the certificates were not replaced: {error:#}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tls_is_neither_turned_on_nor_off_by_what_is_in_files() {
+        assert_eq!(if_in_use(Some("new"), Some(&"used")), Some("new"));
+        assert_eq!(if_in_use(None, Some(&"used")), Some("used"));
+        assert_eq!(if_in_use(Some("new"), None), None);
+        assert_eq!(if_in_use::<&str>(None, None), None);
     }
 }

@@ -66,18 +66,22 @@ fn a_hub_is_named_in_the_path_or_in_the_query() {
         client.send(r#"{"type":"joinGroup","group":"g","ackId":1}"#);
         assert!(client.text().contains(r#""success":true"#), "{path}");
     }
-    for path in [
-        "/client/hubs/1news",
-        "/client/hubs/a%2Fb",
-        "/client/hubs/a%00",
-        "/client/?hub=",
-        "/client/",
+    let invalid = "a hub name starts with a letter";
+    for (path, why) in [
+        ("/client/hubs/1news", invalid),
+        ("/client/hubs/a%2Fb", invalid),
+        ("/client/hubs/a%00", invalid),
+        ("/client/hubs/a%ff", "not UTF-8"),
+        ("/client/?hub=", invalid),
+        ("/client/", "no hub in the path or the query"),
+        ("/client/?hub=a&hub=b", "several hubs"),
     ] {
         let refused = server.refused_upgrade(path, "");
         assert!(refused.starts_with("HTTP/1.1 400"), "{path}: {refused}");
+        let (_, text) = refused.split_once("\r\n\r\n").unwrap();
         assert!(
-            refused.contains("a hub name starts with a letter"),
-            "{refused}"
+            text.contains(why) && text.ends_with('\n'),
+            "{path}: {refused}"
         );
     }
 }

@@ -76,6 +76,26 @@ fn what_cannot_be_passed_on_gets_a_failed_ack_or_silence() {
 }
 
 #[test]
+fn a_group_that_there_cannot_be_is_refused_whatever_is_to_happen_with_it() {
+    let server = serve(&[]);
+    let mut client = joined(&server);
+    let mut id = 1;
+    for group in ["", " ", r"\u0000chat", &"x".repeat(1025)] {
+        for frame in ["joinGroup", "leaveGroup", r#"sendToGroup","data":"1"#] {
+            id += 1;
+            client.send(&format!(
+                r#"{{"ackId":{id},"group":"{group}","type":"{frame}"}}"#
+            ));
+            let failed = format!(
+                r#"{{"type":"ack","ackId":{id},"success":false,"error":{{"name":"BadRequest","#
+            );
+            let ack = client.text();
+            assert!(ack.starts_with(&failed), "{frame} {group:?}: {ack}");
+        }
+    }
+}
+
+#[test]
 fn what_can_be_passed_on_arrives_as_it_was_sent() {
     let server = serve(&[]);
     let mut client = joined(&server);
@@ -92,6 +112,44 @@ fn what_can_be_passed_on_arrives_as_it_was_sent() {
             r#"{{"type":"message","from":"group","group":"g","fromUserId":"ada","dataType":"json","data":{data}}}"#
         );
         assert_eq!(client.text(), message);
+    }
+}
+
+#[test]
+fn metadata_of_a_client_goes_with_its_message_to_the_group() {
+    let server = serve(&[]);
+    let mut client = joined(&server);
+    for (sent, received) in [
+        (
+            r#""data":1,"metadata":{"Kind":"a \"b\"","n":""}"#,
+            r#""dataType":"json","data":1,"metadata":{"Kind":"a \"b\"","n":""}"#,
+        ),
+        (
+            r#""metadata":{"kind":"typing"}"#,
+            r#""dataType":"text","data":"","metadata":{"kind":"typing"}"#,
+        ),
+        (r#""data":1,"metadata":{}"#, r#""dataType":"json","data":1"#),
+        (
+            r#""data":1,"metadata":null"#,
+            r#""dataType":"json","data":1"#,
+        ),
+    ] {
+        client.send(&format!(r#"{{"type":"sendToGroup","group":"g",{sent}}}"#));
+        let message = format!(
+            r#"{{"type":"message","from":"group","group":"g","fromUserId":"ada",{received}}}"#
+        );
+        assert_eq!(client.text(), message);
+    }
+    for (id, metadata) in [(2, "[]"), (3, r#"{"n":1}"#), (4, r#"{"n":"\u00e9"}"#)] {
+        client.send(&format!(
+            r#"{{"type":"sendToGroup","group":"g","ackId":{id},"data":1,"metadata":{metadata}}}"#
+        ));
+        let failed = format!(r#"{{"type":"ack","ackId":{id},"success":false,"#);
+        let ack = client.text();
+        assert!(
+            ack.starts_with(&failed) && ack.contains("metadata"),
+            "{ack}"
+        );
     }
 }
 
@@ -204,6 +262,7 @@ fn the_query_of_a_simple_client_has_no_case_and_its_last_value_counts() {
         "webpubsub_mode=sendToGroup",
         "webpubsub_mode=sendToGroup&group=g&group=",
         "webpubsub_mode=sendToGroup&group=g&noEcho=yes",
+        "webpubsub_mode=sendToGroup&group=%00g",
     ] {
         for headers in ["", &json] {
             let refused = server.refused_upgrade(&path(query), headers);

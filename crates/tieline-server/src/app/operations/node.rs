@@ -12,7 +12,7 @@ use tieline::{AskError, Bytes, Cluster, Connection, JoinError, RequestError};
 use super::{GroupChanged, decode, decode_request, encode};
 use crate::app::{close, events::GroupChange, filter, hubs::HubHandle};
 
-/// Connections between two chances for other tasks.
+/// Closes, joins and leaves between two chances for other tasks.
 const SLICE: usize = 128;
 
 /// A request, and the namespace that it is about.
@@ -149,14 +149,14 @@ pub(crate) async fn answer(
                 }
                 Ok(())
             };
-            for_each(whom.connections(&cluster)?, close).await
+            for_each(whom.connections(&cluster)?, 1, close).await
         }
         NodeOperation::Join { whom, groups } => {
             let join = |connection: &Connection| {
                 let mut groups = groups.iter();
                 groups.try_for_each(|group| join(connection, group, changed))
             };
-            let part = for_each(whom.connections(&cluster)?, join).await;
+            let part = for_each(whom.connections(&cluster)?, groups.len(), join).await;
             if part.connections > 0 {
                 // So that what any node sends to the groups from now on arrives.
                 cluster.synced().await;
@@ -173,7 +173,8 @@ pub(crate) async fn answer(
                 }
                 Ok(())
             };
-            for_each(whom.connections(&cluster)?, leave).await
+            let each = groups.as_ref().map_or(1, Vec::len);
+            for_each(whom.connections(&cluster)?, each, leave).await
         }
         NodeOperation::Members {
             group,
@@ -202,13 +203,15 @@ impl Whom {
     }
 }
 
-/// Does it to each connection. One that has ended meanwhile does not count.
-async fn for_each(
-    connections: Vec<Connection>,
-    mut act: impl FnMut(&Connection) -> Result<(), JoinError>,
+/// Does it to each connection, which takes about so many steps `each`. One that has ended meanwhile does not count.
+async fn for_each<T>(
+    connections: Vec<T>,
+    each: usize,
+    mut act: impl FnMut(&T) -> Result<(), JoinError>,
 ) -> NodePart {
     let mut part = NodePart::default();
-    for (at, connection) in connections.iter().enumerate() {
+    let mut steps = 0;
+    for connection in &connections {
         match act(connection) {
             Ok(()) => part.connections += 1,
             Err(JoinError::Closed) => {}
@@ -217,7 +220,9 @@ async fn for_each(
                 part.refused += 1;
             }
         }
-        if at % SLICE == SLICE - 1 {
+        steps += each;
+        if steps >= SLICE {
+            steps = 0;
             tokio::task::yield_now().await;
         }
     }
@@ -264,5 +269,25 @@ fn members(cluster: &Cluster, group: &str, after: &str, limit: usize) -> NodePar
         members: members.collect(),
         more,
         ..NodePart::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::poll;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn other_tasks_run_after_so_many_steps_however_many_a_connection_takes() {
+        for (each, pauses) in [(1, 2), (SLICE / 2, SLICE), (1000, 2 * SLICE)] {
+            let done = for_each(vec![(); 2 * SLICE], each, |()| Ok(()));
+            let mut done = std::pin::pin!(done);
+            for pause in 0..pauses {
+                let is_pending = poll!(&mut done).is_pending();
+                assert!(is_pending, "{each} steps each, {pause} pauses");
+            }
+            assert_eq!(done.await.connections, 2 * SLICE as u64);
+        }
     }
 }

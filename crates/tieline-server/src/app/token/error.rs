@@ -8,7 +8,10 @@ pub(crate) const MAX_LENGTH: usize = 8 * 1024;
 pub(crate) enum TokenError {
     #[error("the token is longer than {MAX_LENGTH} bytes")]
     TooLong,
-    #[error("the token is not a signed JSON Web Token")]
+    #[error(
+        "the token is not a signed JSON Web Token, or a claim of it has another type than it must have, or stands \
+         there twice"
+    )]
     Malformed,
     #[error("the token is signed with an algorithm that is not accepted; access keys use HS256")]
     Algorithm,

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use aws_lc_rs::hmac;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, DecodingKey, crypto};
 use serde::Deserialize;
@@ -26,8 +27,8 @@ const CLIENTS: &str = "/client/";
 /// Verifies tokens.
 #[derive(Debug)]
 pub(crate) struct Verifier {
-    /// The primary first.
-    keys: Vec<DecodingKey>,
+    /// The primary first, each prepared once: that takes half as long as a signature.
+    keys: Vec<hmac::Key>,
     issuers: Issuers,
     endpoints: Vec<Endpoint>,
 }
@@ -75,6 +76,15 @@ impl<'a> Parts<'a> {
         })
     }
 
+    /// By HS256 (RFC 7518, 3.2).
+    fn is_signed_by_any(&self, keys: &[hmac::Key]) -> bool {
+        let Ok(signature) = URL_SAFE_NO_PAD.decode(self.signature) else {
+            return false;
+        };
+        let is_signed = |key| hmac::verify(key, self.message.as_bytes(), &signature).is_ok();
+        keys.iter().any(is_signed)
+    }
+
     fn is_signed_by(&self, key: &DecodingKey, algorithm: Algorithm) -> bool {
         crypto::verify(self.signature, self.message.as_bytes(), key, algorithm).unwrap_or(false)
     }
@@ -91,7 +101,7 @@ impl Verifier {
         let keys = keys.into_iter();
         let keys = keys.flat_map(|keys| [Some(&keys.primary), keys.secondary.as_ref()]);
         let keys = keys.flatten();
-        let keys = keys.map(|key| DecodingKey::from_secret(key.expose().as_bytes()));
+        let keys = keys.map(|key| hmac::Key::new(hmac::HMAC_SHA256, key.expose().as_bytes()));
         Self {
             keys: keys.collect(),
             issuers,
@@ -122,8 +132,7 @@ impl Verifier {
     }
 
     fn by_key(&self, parts: &Parts<'_>, path: &str, now: Seconds) -> Result<Identity, TokenError> {
-        let mut keys = self.keys.iter();
-        if !keys.any(|key| parts.is_signed_by(key, Algorithm::HS256)) {
+        if !parts.is_signed_by_any(&self.keys) {
             return Err(TokenError::Signature);
         }
         let mut claims = Claims::parse(&parts.claims)?;

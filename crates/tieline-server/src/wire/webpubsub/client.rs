@@ -9,7 +9,7 @@ use tieline::{Connection, Refusal, StatusCode, UpgradeRequest};
 
 use super::{dialects::RELIABLE, session::SessionSlot};
 use crate::app::{
-    client_data::SharedClientData, events::OperationError, hubs::HubHandle, role::Permission,
+    client_data::SharedClientData, events::OperationError, hubs::HubHandle, name, role::Permission,
 };
 
 /// The state of a client's connection.
@@ -91,6 +91,9 @@ impl SimpleMode {
         let Some(group) = last("group") else {
             return bad_request("webpubsub_mode=sendToGroup requires group=NAME");
         };
+        if let Err(error) = name::check(&group) {
+            return bad_request(&format!("group: {error}"));
+        }
         let no_echo = match last("noEcho")
             .map(|value| value.to_ascii_lowercase())
             .as_deref()
@@ -111,6 +114,6 @@ fn last(request: &UpgradeRequest, name: &str) -> Option<String> {
     values.last().map(|(_, value)| value.into_owned())
 }
 
-fn bad_request<T>(what: &str) -> Result<T, Refusal> {
+pub(super) fn bad_request<T>(what: &str) -> Result<T, Refusal> {
     Err(Refusal::new(StatusCode::BAD_REQUEST, format!("{what}\n")))
 }

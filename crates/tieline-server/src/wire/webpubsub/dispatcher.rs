@@ -238,7 +238,7 @@ impl ReplyTo {
         if let Some(Reply { payload, metadata }) = reply {
             let note = payload.to_note();
             connection.emit(match metadata {
-                Some(metadata) => note.with_about(about::of_metadata(&metadata)),
+                Some(metadata) => note.with_about(about::of("", Some(&metadata))),
                 None => note,
             });
         }

@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     app::{
+        about::Metadata,
         client_data::SharedClientData,
         events::{
             Admission, ConnectError, ConnectRequest, Events, GroupChange, OperationError, UserEvent,
@@ -98,7 +99,7 @@ impl<E: Events> Handler for WebPubSub<E> {
             (Language::Simple(SimpleMode::SendToGroup(target)), message) => {
                 let payload = Payload::from_message(&message);
                 let TargetGroup { group, no_echo } = &**target;
-                let sent = sender.send_to_group(group, *no_echo, &payload);
+                let sent = sender.send_to_group(group, *no_echo, &payload, None);
                 // Without acks, nothing else says that the message went nowhere.
                 if let Err(error) = sent {
                     close(connection, CloseCode::POLICY_VIOLATION, &error.message);
@@ -285,7 +286,8 @@ impl<E: Events> WebPubSub<E> {
                 group,
                 no_echo,
                 payload,
-            } => sender.send_to_group(&group, no_echo, &payload)?,
+                metadata,
+            } => sender.send_to_group(&group, no_echo, &payload, metadata.as_ref())?,
             Operation::Refused(why) => {
                 return Err(OperationError {
                     name: "BadRequest",
@@ -332,10 +334,11 @@ impl Sender<'_> {
         group: &str,
         no_echo: bool,
         payload: &Payload,
+        metadata: Option<&Metadata>,
     ) -> Result<(), OperationError> {
         client::check(self.data, Permission::SendToGroup, group)?;
         let cluster = self.hub.cluster();
-        send_to_group(cluster, self.connection, group, no_echo, payload);
+        send_to_group(cluster, self.connection, group, no_echo, payload, metadata);
         Ok(())
     }
 }

@@ -6,8 +6,15 @@
 
 use std::borrow::Cow;
 
-use super::properties::{Properties, Property, PropertyError};
-use crate::app::payload::{DataType, InvalidData, Payload};
+use super::{
+    metadata::{self, MetadataError},
+    properties::{Properties, Property, PropertyError},
+};
+use crate::app::{
+    about::Metadata,
+    name::{self, InvalidName},
+    payload::{DataType, InvalidData, Payload},
+};
 
 /// A valid frame.
 #[derive(Debug)]
@@ -48,6 +55,7 @@ pub(super) enum Operation<'a> {
         group: Cow<'a, str>,
         no_echo: bool,
         payload: Payload,
+        metadata: Option<Metadata>,
     },
     /// An operation that is not supported, or one whose names or data cannot be passed on.
     Refused(String),
@@ -99,6 +107,18 @@ impl From<InvalidData> for FrameError {
     }
 }
 
+impl From<MetadataError> for FrameError {
+    fn from(error: MetadataError) -> Self {
+        Self::Refused(error.to_string())
+    }
+}
+
+impl From<InvalidName> for FrameError {
+    fn from(error: InvalidName) -> Self {
+        Self::Refused(error.to_string())
+    }
+}
+
 impl<'a> ClientFrame<'a> {
     /// Parses a text frame.
     pub(super) fn parse(text: &'a str) -> Result<Self, Malformed> {
@@ -122,10 +142,10 @@ impl<'a> ClientFrame<'a> {
         // The .NET SDK capitalizes what the others write in lower camel case.
         Ok(match &*kind.to_ascii_lowercase() {
             "joingroup" => request(Operation::JoinGroup {
-                group: properties.required(Property::Group)?,
+                group: group(properties)?,
             }),
             "leavegroup" => request(Operation::LeaveGroup {
-                group: properties.required(Property::Group)?,
+                group: group(properties)?,
             }),
             "sendtogroup" => match properties.json(Property::Stream) {
                 Some(stream) => {
@@ -173,15 +193,30 @@ impl<'a> ClientFrame<'a> {
 }
 
 fn send_to_group<'a>(properties: &Properties<'a>) -> Result<Operation<'a>, FrameError> {
-    let Some(payload) = payload(properties)? else {
-        let why = "data is required and must not be null";
-        return Err(FrameError::Refused(why.into()));
+    let metadata = properties.json(Property::Metadata);
+    let metadata = metadata.map(metadata::parse).transpose()?.flatten();
+    let payload = match payload(properties)? {
+        Some(payload) => payload,
+        // What there is to say is in the metadata.
+        None if metadata.is_some() => Payload::text(""),
+        None => {
+            let why = "data is required and must not be null, unless there is metadata";
+            return Err(FrameError::Refused(why.into()));
+        }
     };
     Ok(Operation::SendToGroup {
         no_echo: properties.flag(Property::NoEcho)?.unwrap_or(false),
-        group: properties.required(Property::Group)?,
+        group: group(properties)?,
         payload,
+        metadata,
     })
+}
+
+/// The name of a group that there can be: a client that sends to another one would never learn that nobody gets it.
+fn group<'a>(properties: &Properties<'a>) -> Result<Cow<'a, str>, FrameError> {
+    let group = properties.required(Property::Group)?;
+    name::check(&group)?;
+    Ok(group)
 }
 
 fn event<'a>(properties: &Properties<'a>) -> Result<(Cow<'a, str>, Payload), FrameError> {

@@ -26,10 +26,11 @@ pub(super) enum Property {
     StreamId,
     InvocationId,
     Target,
+    Metadata,
 }
 
 impl Property {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Type,
         Self::Group,
         Self::Event,
@@ -41,6 +42,7 @@ impl Property {
         Self::StreamId,
         Self::InvocationId,
         Self::Target,
+        Self::Metadata,
     ];
 
     fn name(self) -> &'static str {
@@ -56,6 +58,7 @@ impl Property {
             Self::StreamId => "streamId",
             Self::InvocationId => "invocationId",
             Self::Target => "target",
+            Self::Metadata => "metadata",
         }
     }
 }

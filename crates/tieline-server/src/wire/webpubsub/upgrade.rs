@@ -8,17 +8,16 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::{Path, Query, State},
-    http::{HeaderValue, header::RETRY_AFTER},
+    extract::{Path, State, rejection::PathRejection},
+    http::{HeaderValue, Uri, header::RETRY_AFTER},
     response::{IntoResponse, Response},
     routing::get,
 };
 use parking_lot::Mutex;
-use serde::Deserialize;
 use tieline::{Accept, ClientId, Inbound, Node, Refusal, StatusCode, Upgrade, UpgradeRequest};
 
 use super::{
-    client::{Client, Language, SimpleMode},
+    client::{self, Client, Language, SimpleMode},
     credential,
     dialects::{DialectIds, JSON, RELIABLE},
     handler::WebPubSub,
@@ -75,35 +74,39 @@ pub(crate) fn routes<E: Events>(
 
 async fn by_path<E: Events>(
     State(state): State<RouteState<E>>,
-    Path(hub): Path<String>,
+    hub: Result<Path<String>, PathRejection>,
     upgrade: Result<Upgrade, Refusal>,
 ) -> Response {
-    connect(&state, &hub, upgrade).await
-}
-
-#[derive(Deserialize)]
-struct HubQuery {
-    #[serde(default)]
-    hub: String,
+    let hub = hub.or_else(|_| client::bad_request("the name of the hub is not UTF-8"));
+    connect(&state, hub.map(|Path(hub)| hub), upgrade).await
 }
 
 async fn by_query<E: Events>(
     State(state): State<RouteState<E>>,
-    Query(HubQuery { hub }): Query<HubQuery>,
+    uri: Uri,
     upgrade: Result<Upgrade, Refusal>,
 ) -> Response {
-    connect(&state, &hub, upgrade).await
+    let query = uri.query().unwrap_or_default();
+    let pairs = form_urlencoded::parse(query.as_bytes());
+    let mut hubs = pairs.filter(|(name, _)| name == "hub");
+    let hub = match (hubs.next(), hubs.next()) {
+        (Some((_, hub)), None) => Ok(hub.into_owned()),
+        (None, _) => client::bad_request("there is no hub in the path or the query"),
+        // A proxy may have read the other.
+        (Some(_), Some(_)) => client::bad_request("there are several hubs in the query; name one"),
+    };
+    connect(&state, hub, upgrade).await
 }
 
 /// Checks the hub first, so that a request without an upgrade, for example from curl, also learns that
 /// the hub is wrong.
 async fn connect<E: Events>(
     state: &RouteState<E>,
-    hub: &str,
+    hub: Result<String, Refusal>,
     upgrade: Result<Upgrade, Refusal>,
 ) -> Response {
     let decided = async {
-        let hub = state.hub(hub)?;
+        let hub = state.hub(&hub?)?;
         let upgrade = upgrade?;
         let request = upgrade.request();
         // First what costs least: whoever asks too often does not get a token checked.

@@ -6,10 +6,9 @@
 
 use axum::http::Method;
 use percent_encoding::percent_decode_str;
-use tieline::MAX_NAME;
 
 use super::error::Error;
-use crate::app::role::Permission;
+use crate::app::{name, role::Permission};
 
 /// A request's hub, as it stands there, and what it asks for.
 #[derive(Debug, PartialEq, Eq)]
@@ -209,18 +208,13 @@ fn named(name: &str) -> Result<String, Error> {
 
 /// Whether a group, a user or a connection can have this name.
 pub(super) fn check_name(target: &'static str, name: &str) -> Result<(), Error> {
-    if name.trim().is_empty() {
-        return Err(Error::bad_request(target, "a name is empty"));
-    }
-    if name.len() > MAX_NAME || name.starts_with('\0') {
-        let message = format!("a name has more than {MAX_NAME} bytes, or begins with a NUL");
-        return Err(Error::bad_request(target, message));
-    }
-    Ok(())
+    name::check(name).map_err(|error| Error::bad_request(target, error.to_string()))
 }
 
 #[cfg(test)]
 mod tests {
+    use tieline::MAX_NAME;
+
     use super::*;
 
     fn operation(method: &Method, path: &str) -> Operation {

@@ -47,10 +47,13 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct Requests {
-    answers: HashMap<Key, watch::Receiver<Option<Answer>>>,
-    /// The oldest first.
-    order: VecDeque<(Instant, Key)>,
+    answers: HashMap<Key, Pending>,
+    /// The oldest first. One that was not carried out stays in its place, and has another if it comes again.
+    order: VecDeque<(Instant, Key, Pending)>,
 }
+
+/// The answer that a request has or will have.
+type Pending = watch::Receiver<Option<Answer>>;
 
 /// The id, and a hash of method and URL: an id that was meant for another request is not taken for it.
 type Key = (Arc<str>, u64);
@@ -123,14 +126,14 @@ impl Repeats {
 
 impl Requests {
     /// The answer that a request has or will have; else the place for it.
-    fn find(
-        &mut self,
-        key: &Key,
-    ) -> Result<watch::Receiver<Option<Answer>>, watch::Sender<Option<Answer>>> {
-        while let Some((since, oldest)) = self.order.front()
+    fn find(&mut self, key: &Key) -> Result<Pending, watch::Sender<Option<Answer>>> {
+        while let Some((since, key, oldest)) = self.order.front()
             && (since.elapsed() >= REMEMBERED_FOR || self.order.len() >= MAX_REQUESTS)
         {
-            self.answers.remove(oldest);
+            let answer = self.answers.get(key);
+            if answer.is_some_and(|answer| answer.same_channel(oldest)) {
+                self.answers.remove(key);
+            }
             self.order.pop_front();
         }
         if let Some(answer) = self.answers.get(key)
@@ -140,8 +143,9 @@ impl Requests {
             return Ok(answer.clone());
         }
         let (sender, receiver) = watch::channel(None);
-        self.answers.insert(key.clone(), receiver);
-        self.order.push_back((Instant::now(), key.clone()));
+        self.answers.insert(key.clone(), receiver.clone());
+        let place = (Instant::now(), key.clone(), receiver);
+        self.order.push_back(place);
         Err(sender)
     }
 }
@@ -288,6 +292,22 @@ mod tests {
             work.run(StatusCode::ACCEPTED),
         );
         assert_eq!(again.await.status(), StatusCode::ACCEPTED);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn five_minutes_begin_with_the_attempt_that_was_carried_out() {
+        let (repeats, work, hub) = (Repeats::default(), Work::default(), hub());
+        let send = async |status| {
+            let answer = repeats.once(id(&repeats, "a", "/x"), &hub, work.clone().run(status));
+            text(answer.await).await
+        };
+        assert_eq!(send(StatusCode::SERVICE_UNAVAILABLE).await, "1");
+        tokio::time::sleep(REMEMBERED_FOR / 2).await;
+        assert_eq!(send(StatusCode::ACCEPTED).await, "2");
+        tokio::time::sleep(REMEMBERED_FOR / 2).await;
+        assert_eq!(send(StatusCode::ACCEPTED).await, "2");
+        tokio::time::sleep(REMEMBERED_FOR / 2).await;
+        assert_eq!(send(StatusCode::ACCEPTED).await, "3");
     }
 
     #[tokio::test(start_paused = true)]

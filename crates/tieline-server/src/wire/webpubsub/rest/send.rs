@@ -31,8 +31,8 @@ pub(super) async fn send(
     let metadata = metadata::read(headers)
         .map_err(|error| Error::bad_request("X-WebPubSub-Metadata-*", error.to_string()))?;
     let mut note = body::message(headers, body).await?;
-    if let Some(metadata) = metadata {
-        note = note.with_about(about::of_metadata(&metadata));
+    if metadata.is_some() {
+        note = note.with_about(about::of("", metadata.as_ref()));
     }
     if let Target::Connection(id) = target {
         let delivery = cluster.emit(id, note).await;

@@ -147,15 +147,19 @@ fn valid_name(name: String, problem: &str) -> Result<Arc<str>, ConnectError> {
 
 /// The status is passed on, the body is not: it may be a stack trace.
 fn refused(status: StatusCode) -> ConnectError {
-    if status.is_client_error() || status.is_server_error() {
+    if is_refusal(status) {
         let message = "the event handler refused the connection".into();
         return ConnectError { status, message };
     }
     bad_answer("a status that is neither a success nor an error")
 }
 
+/// Whether a handler refuses the client; any other error is a mistake of the handler.
+pub(super) fn is_refusal(status: StatusCode) -> bool {
+    status.is_client_error() || status.is_server_error()
+}
+
 fn bad_answer(what: &str) -> ConnectError {
-    tracing::warn!("the event handler answered connect with {what}");
     ConnectError {
         status: StatusCode::INTERNAL_SERVER_ERROR,
         message: format!("the event handler answered with {what}"),

@@ -27,6 +27,7 @@ use crate::{
             GroupEvent, OperationError, Reply, UserEvent,
         },
         payload::DataType,
+        sampled::Sampled,
     },
     config::per_hub::PerHub,
     http_client::{AuthorityError, ClientError},
@@ -83,6 +84,8 @@ pub(crate) struct Upstream {
     handlers: LiveHandlers,
     /// How many events were given up that nobody waits for.
     given_up: AtomicU64,
+    given_up_log: Sampled,
+    bad_answers: Sampled,
 }
 
 impl Upstream {
@@ -90,6 +93,8 @@ impl Upstream {
         Self {
             handlers,
             given_up: AtomicU64::new(0),
+            given_up_log: Sampled::default(),
+            bad_answers: Sampled::default(),
         }
     }
 
@@ -122,7 +127,16 @@ impl Upstream {
         };
         METRICS.event_given_up();
         let given_up = self.given_up.fetch_add(1, Ordering::Relaxed) + 1;
-        tracing::warn!(event = name, problem, given_up, "gave up an event");
+        // One line for each client that comes or goes while a handler is away would be a flood.
+        if let Some(left_out) = self.given_up_log.due() {
+            tracing::warn!(
+                event = name,
+                problem,
+                given_up,
+                left_out,
+                "gave up an event"
+            );
+        }
     }
 }
 
@@ -165,7 +179,14 @@ impl Events for Upstream {
             message: client_text(&error).into(),
         })?;
         let max_groups = self.handlers.0.load().max_groups;
-        connect::decision(&answer, &request, max_groups)
+        let decision = connect::decision(&answer, &request, max_groups);
+        if let Err(ConnectError { message, .. }) = &decision
+            && !connect::is_refusal(answer.status)
+            && let Some(left_out) = self.bad_answers.due()
+        {
+            tracing::warn!(hub, left_out, "cannot use the answer to connect: {message}");
+        }
+        decision
     }
 
     async fn connected(&self, client: EventClient<'_, Memory>) {
