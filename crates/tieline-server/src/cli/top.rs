@@ -141,9 +141,9 @@ fn duration(seconds: f64) -> String {
         .as_secs();
     match seconds {
         ..60 => format!("{seconds}s"),
-        60..3600 => format!("{}m {}s", seconds / 60, seconds % 60),
-        3600..86_400 => format!("{}h {}m", seconds / 3600, seconds / 60 % 60),
-        _ => format!("{}d {}h", seconds / 86_400, seconds / 3600 % 24),
+        60..3600 => format!("{}m{}s", seconds / 60, seconds % 60),
+        3600..86_400 => format!("{}h{}m", seconds / 3600, seconds / 60 % 60),
+        _ => format!("{}d{}h", seconds / 86_400, seconds / 3600 % 24),
     }
 }
 
@@ -173,8 +173,8 @@ mod tests {
             "missed": ["10.0.0.2:9300"],
         });
         let expected = "1 nodes, 12 connections, 1.5 messages/s in, 20.0 out\n\n\
-            NODE              VERSION  UP     PHASE    CONNS  USERS  GROUPS  IN/S  OUT/S  OUTBOX  QUEUE  LINKS\n\
-            10.0.0.1:9300[2J  0.1.0    1d 1h  serving     12      3       4   1.5   20.0   2 KiB      0    1/2\n\
+            NODE              VERSION  UP    PHASE    CONNS  USERS  GROUPS  IN/S  OUT/S  OUTBOX  QUEUE  LINKS\n\
+            10.0.0.1:9300[2J  0.1.0    1d1h  serving     12      3       4   1.5   20.0   2 KiB      0    1/2\n\
             10.0.0.2:9300 did not answer\n";
         assert_eq!(table(&answer), expected);
     }

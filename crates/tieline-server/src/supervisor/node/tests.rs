@@ -11,8 +11,8 @@ use std::{
 use allocation_counter::measure;
 use http::HeaderValue;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tieline::{Config, Hub, Origins};
-use tokio::{runtime, task::yield_now, time::timeout};
+use tieline::{Cluster, Config, Hub, Origins};
+use tokio::{runtime, sync::watch, task::yield_now, time::timeout};
 
 use super::*;
 use crate::{
@@ -23,6 +23,7 @@ use crate::{
         role::Roles,
     },
     config::{sections::hub::Anonymous, settings::Layers, source::Environment},
+    supervisor::phase::{DrainHandle, ServingPhase},
     wire::{
         self,
         webpubsub::upstream::{LiveHandlers, Upstream, settings::UpstreamSettings},

@@ -9,7 +9,7 @@ use crate::{
 #[test]
 fn top_shows_all_nodes_and_drain_ends_another() {
     let mut nodes = Nodes::start(&[]);
-    let (_client, _) = nodes.client("ada");
+    let (client, _) = nodes.client("ada");
     let other = nodes.other();
     let url = format!("http://{}", nodes.first.admin);
     // No terminal: it prints one table also without --once.
@@ -32,7 +32,7 @@ fn top_shows_all_nodes_and_drain_ends_another() {
     let output = tieline(&["drain", "--node", &other, "--admin", &url]).output();
     let output = String::from_utf8(output.unwrap().stdout).unwrap();
     assert_eq!(output, format!("{other} drains\n"));
-    drop(_client);
+    drop(client);
     assert_eq!(nodes.second.server.exit_code(), Some(0));
     nodes.eventually("/api/nodes", |answer| list(answer, "nodes").len() == 1);
     let (code, stderr) = run(&["drain", "--node", &other, "--admin", &url]);

@@ -65,6 +65,15 @@ impl Nodes {
         }
     }
 
+    /// Posts until the answer is this one: a new registry could be one that has lost its entries, so that who is not
+    /// there is not known at first.
+    fn eventually_posts(&self, path: &str, body: &str, expected: &Value) {
+        let begin = Instant::now();
+        while post(&self.first.admin, path, body).1 != *expected {
+            assert!(begin.elapsed() < DEADLINE, "never {expected}");
+        }
+    }
+
     /// The address of the second node.
     fn other(&self) -> String {
         let nodes = self.ask("/api/nodes");
