@@ -81,7 +81,7 @@ pub(super) async fn one(
     Path((hub, id)): Path<(String, String)>,
 ) -> Result<Json<Value>, ApiError> {
     let mut asked = ask_client(&api.hub(&hub)?, &id).await;
-    // The registry may name its node for a while after its end.
+    // A new registry, or one that has lost its entries, does not know who is not there. The nodes do.
     if let Err(AskError::Unreachable) = asked {
         asked = ask_all_for(api.inspector.cluster(), &query::hub(&hub)?, &id).await;
     }

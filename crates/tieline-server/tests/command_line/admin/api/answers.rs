@@ -115,7 +115,7 @@ fn a_list_has_pages_without_gaps() {
 }
 
 #[test]
-fn a_connection_that_has_ended_is_not_found_even_if_the_registry_still_names_its_node() {
+fn a_connection_that_has_ended_is_not_found_even_if_the_registry_does_not_know() {
     let nodes = Nodes::start(&[]);
     let (client, id) = nodes.client("ada");
     let path = format!("/api/connections/chat/{id}");
