@@ -16,6 +16,7 @@ mod incoming;
 mod metadata;
 mod outgoing;
 mod properties;
+mod refused;
 pub(crate) mod rest;
 mod session;
 pub(crate) mod upgrade;
