@@ -76,13 +76,11 @@ impl Collector {
             if let Some(span) = self.spans.iter().find(|span| is_wanted(span)) {
                 return span.clone();
             }
-            match self
-                .seen
-                .recv_timeout(DEADLINE.saturating_sub(begin.elapsed()))
-            {
-                Ok(span) => self.spans.push(span),
-                Err(_) => panic!("no span {what} among {:#?}", self.spans),
-            }
+            let left = DEADLINE.saturating_sub(begin.elapsed());
+            let Ok(span) = self.seen.recv_timeout(left) else {
+                panic!("no span {what} among {:#?}", self.spans);
+            };
+            self.spans.push(span);
         }
     }
 
@@ -140,7 +138,8 @@ fn attributes(list: Vec<KeyValue>) -> BTreeMap<String, String> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digits = bytes.iter().map(|byte| format!("{byte:02x}"));
+    digits.collect::<Vec<_>>().concat()
 }
 
 /// A collector that takes connections, and says nothing.
