@@ -20,6 +20,8 @@ mod app;
 mod config;
 #[path = "../src/http_client.rs"]
 mod http_client;
+#[path = "../src/traces/mod.rs"]
+mod traces;
 
 use std::hint::black_box;
 

@@ -13,6 +13,7 @@ mod http_client;
 mod memory;
 mod metrics;
 mod supervisor;
+mod traces;
 mod web_page;
 mod webhook;
 mod wire;
@@ -22,7 +23,15 @@ use std::{io::IsTerminal, process::ExitCode};
 use anyhow::Context;
 use clap::{CommandFactory, Parser};
 use tokio::runtime::Runtime;
-use tracing_subscriber::{EnvFilter, fmt};
+use tracing::Metadata;
+use tracing_subscriber::{
+    EnvFilter, Layer, Registry,
+    filter::{FilterExt, filter_fn},
+    fmt,
+    layer::SubscriberExt,
+    reload,
+    util::SubscriberInitExt,
+};
 
 use self::{
     cli::{
@@ -31,7 +40,7 @@ use self::{
         error::is_usage_error,
         key,
     },
-    config::sections::log::LogFormat,
+    config::sections::{log::LogFormat, traces::TracesSettings},
     supervisor::reload::SetLog,
 };
 
@@ -66,14 +75,16 @@ fn run(command: Command) -> anyhow::Result<()> {
             } else {
                 EnvFilter::new(DEMO_LEVEL)
             };
-            let _set_log = start_log(log.format, level);
+            let _set_log = start_log(log.format, level, None);
             runtime()?.block_on(Demo::run(checked))
         }
         Command::Serve(serve) => {
             let checked = serve.check()?;
             let log = &checked.settings.log;
-            let set_log = start_log(log.format, log.level.filter());
-            runtime()?.block_on(serve.run(checked, set_log))
+            let runtime = runtime()?;
+            let (traces, _export) = start_traces(&checked.settings.traces, &runtime)?;
+            let set_log = start_log(log.format, log.level.filter(), traces);
+            runtime.block_on(serve.run(checked, set_log))
         }
         Command::Config(config) => config.run(),
         Command::Key => key::run(),
@@ -95,23 +106,52 @@ fn runtime() -> std::io::Result<Runtime> {
     Ok(runtime)
 }
 
-/// Logs to standard error. Returns what replaces the levels.
-fn start_log(format: LogFormat, level: EnvFilter) -> SetLog {
-    let builder = fmt().with_writer(std::io::stderr);
+/// What gets spans, beside the log.
+type SpanLayer = Box<dyn Layer<Registry> + Send + Sync>;
+
+/// Starts the export of traces, if there is a collector. It ends when the second value is dropped.
+#[cfg(feature = "otlp")]
+fn start_traces(
+    settings: &TracesSettings,
+    runtime: &Runtime,
+) -> anyhow::Result<(Option<SpanLayer>, Option<traces::otlp::Export>)> {
+    let Some(collector) = &settings.endpoint else {
+        return Ok((None, None));
+    };
+    let _context = runtime.enter();
+    let (layer, export) = traces::otlp::start(traces::otlp::ExportSettings {
+        endpoint: collector.url(),
+        sample_ratio: settings.sample_ratio.0,
+    })?;
+    Ok((Some(layer.boxed()), Some(export)))
+}
+
+/// Without the feature, the configuration has no collector.
+#[cfg(not(feature = "otlp"))]
+#[expect(clippy::unnecessary_wraps, reason = "with the feature, it may fail")]
+fn start_traces(_: &TracesSettings, _: &Runtime) -> anyhow::Result<(Option<SpanLayer>, ())> {
+    Ok((None, ()))
+}
+
+/// Logs to standard error, and hands spans to `traces`. Returns what replaces the levels.
+fn start_log(format: LogFormat, level: EnvFilter, traces: Option<SpanLayer>) -> SetLog {
+    let (level, handle) = reload::Layer::new(level);
+    // Lines have fields of their own, and no spans around them: the fields of a line do not depend on whether
+    // traces are on.
+    let level = level.and(filter_fn(is_no_span));
+    let lines = fmt::layer().with_writer(std::io::stderr);
+    let registry = tracing_subscriber::registry().with(traces);
     match format {
         LogFormat::Text => {
-            let builder = builder.with_ansi(std::io::stderr().is_terminal());
-            let builder = builder.with_env_filter(level).with_filter_reloading();
-            let handle = builder.reload_handle();
-            builder.init();
-            Box::new(move |level| handle.reload(level).context("the log is gone"))
+            let lines = lines.with_ansi(std::io::stderr().is_terminal());
+            registry.with(lines.with_filter(level)).init();
         }
-        LogFormat::Json => {
-            let builder = builder.json();
-            let builder = builder.with_env_filter(level).with_filter_reloading();
-            let handle = builder.reload_handle();
-            builder.init();
-            Box::new(move |level| handle.reload(level).context("the log is gone"))
-        }
+        LogFormat::Json => registry.with(lines.json().with_filter(level)).init(),
     }
+    Box::new(move |level| handle.reload(level).context("the log is gone"))
+}
+
+/// It may also be the question whether a line would be written, which is no event.
+fn is_no_span(metadata: &Metadata<'_>) -> bool {
+    !metadata.is_span()
 }

@@ -216,7 +216,7 @@ pub trait Handler: Send + Sync + 'static {
 
 /// The default of `on_chunk`.
 pub(crate) fn refuse_chunks(connection: &Connection) {
-    tracing::error!(id = %connection.id(), "accepted with `Accept::streaming`, but the handler has no `on_chunk`");
+    tracing::error!(id = %connection.id(), "accepted with Accept::streaming, but the handler has no on_chunk");
     connection.close(CloseFrame::new(CloseCode::INTERNAL_ERROR, ""));
 }
 

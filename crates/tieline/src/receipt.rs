@@ -209,7 +209,7 @@ impl<T> OutcomeCell<T> {
                 *state = State::Decided(None);
                 drop(state);
                 if catch_unwind(AssertUnwindSafe(|| callback(outcome))).is_err() {
-                    tracing::error!("`on_outcome` callback panicked");
+                    tracing::error!("a callback of on_outcome panicked");
                 }
             }
         }

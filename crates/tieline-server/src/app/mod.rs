@@ -10,6 +10,8 @@ pub(crate) mod certificate;
 pub(crate) mod client_data;
 pub(crate) mod clock;
 pub(crate) mod close;
+pub(crate) mod connection_log;
+pub(crate) mod emit;
 pub(crate) mod event_queue;
 pub(crate) mod events;
 pub(crate) mod filter;

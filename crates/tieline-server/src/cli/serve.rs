@@ -60,10 +60,9 @@ impl Serve {
             values,
             serve: start,
         } = checked;
-        values
-            .warnings
-            .iter()
-            .for_each(|warning| tracing::warn!("{warning}"));
+        values.warnings.iter().for_each(
+            |warning| tracing::warn!(%warning, "a variable of the environment is ignored"),
+        );
         let admin_listen = settings.admin.listen;
         let listen_flag = |address| match admin_listen {
             Some(AdminListen::At(admin)) if admin == address => "--admin-listen",

@@ -16,6 +16,7 @@ use super::{
         proxies::{Forwarded, ProxyProtocol},
         times::Times,
         tls::{CERTIFICATES, CertificateTable, TlsSettings},
+        traces::TracesSettings,
     },
     source::Source,
     suggest,
@@ -23,7 +24,7 @@ use super::{
 };
 
 /// The tables of the file in their order, each with its options.
-pub(crate) const TABLES: [(&str, &[Opt]); 12] = [
+pub(crate) const TABLES: [(&str, &[Opt]); 13] = [
     ("", General::OPTIONS),
     ("keys", Keys::OPTIONS),
     ("aws", Aws::OPTIONS),
@@ -36,6 +37,7 @@ pub(crate) const TABLES: [(&str, &[Opt]); 12] = [
     ("times", Times::OPTIONS),
     ("admin", AdminSettings::OPTIONS),
     ("log", LogSettings::OPTIONS),
+    ("traces", TracesSettings::OPTIONS),
 ];
 
 /// The table with a table for each hub.

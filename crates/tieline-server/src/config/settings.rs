@@ -27,6 +27,7 @@ use super::{
         proxies::{Forwarded, ProxyProtocol},
         times::Times,
         tls::{CERTIFICATES, CertificateTable, TlsSettings},
+        traces::TracesSettings,
     },
     source::{Environment, Source},
     values::{Reader, Values, hub_scope, list_scope, path},
@@ -48,6 +49,7 @@ pub(crate) struct Settings {
     pub(crate) times: Times,
     pub(crate) admin: AdminSettings,
     pub(crate) log: LogSettings,
+    pub(crate) traces: TracesSettings,
     pub(crate) hubs: PerHub<HubSettings>,
     /// `None` for hubs that have the list of all hubs.
     pub(crate) event_handlers: PerHub<Option<Vec<EventHandlerTable>>>,
@@ -128,6 +130,7 @@ impl Settings {
             times: Times::read(&reader),
             admin: AdminSettings::read(&reader),
             log: LogSettings::read(&reader),
+            traces: TracesSettings::read(&reader),
             hubs: PerHub::new(
                 HubSettings::read(&reader),
                 values.hubs.iter().map(hub).collect(),
@@ -157,6 +160,7 @@ impl Settings {
             self.times.changes(&other.times),
             self.admin.changes(&other.admin),
             self.log.changes(&other.log),
+            self.traces.changes(&other.traces),
         ];
         let global = global.into_iter().flatten();
         let mut changes: Vec<_> = global.map(|option| (option.path(), option)).collect();

@@ -63,6 +63,11 @@ impl Outcome {
         "not_allowed",
     ];
 
+    /// The word for it.
+    pub(crate) fn name(self) -> &'static str {
+        Self::NAMES[self as usize]
+    }
+
     /// That of an answer.
     pub(crate) fn of_status(status: u16) -> Self {
         match status {

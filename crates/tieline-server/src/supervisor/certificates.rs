@@ -89,7 +89,8 @@ impl LiveCertificates {
                 let failure = format!("{error:#}");
                 if self.failure.as_ref() != Some(&failure) {
                     tracing::error!(
-                        "the certificates were not reloaded, and the old ones stay in use: {failure}"
+                        error = %failure,
+                        "the certificates were not reloaded, and the old ones stay in use"
                     );
                 }
                 self.failure = Some(failure);
@@ -133,7 +134,11 @@ fn report(of: &str, replaced: anyhow::Result<()>) {
             of,
             "new certificates are in use; open connections keep theirs"
         ),
-        Err(error) => tracing::error!(of, "the certificates were not replaced: {error:#}"),
+        Err(error) => tracing::error!(
+            of,
+            error = %format_args!("{error:#}"),
+            "the certificates were not replaced"
+        ),
     }
 }
 

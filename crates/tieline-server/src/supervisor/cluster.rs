@@ -40,7 +40,7 @@ pub(super) async fn start(
 /// Warns of what would otherwise show only when messages to this node fail.
 fn warn_if_unreachable(cluster: &Cluster, url: Option<&RegistryUrl>) {
     if let Err(why) = cluster.readiness() {
-        tracing::warn!("{why}; give each node a different address with --advertise");
+        tracing::warn!(%why, "this node is not ready; give each node a different address with --advertise");
     }
     let is_remote = url.is_some_and(|url| !is_local(&url.to_string()));
     let local = cluster.address().filter(|address| is_local(address));

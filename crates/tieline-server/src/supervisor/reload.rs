@@ -108,7 +108,8 @@ impl Reload {
                 *applied = settings;
             }
             Err(error) => tracing::error!(
-                "the configuration was not reloaded, and nothing has changed: {error:#}"
+                error = %format_args!("{error:#}"),
+                "the configuration was not reloaded, and nothing has changed"
             ),
         }
         if has_joined {
@@ -133,9 +134,10 @@ impl Reload {
             report();
         }
         if let Err(error) = (self.set_log)(settings.log.level.filter()) {
-            tracing::error!("the log level was not changed: {error:#}");
+            tracing::error!(error = %format_args!("{error:#}"), "the log level was not changed");
         }
-        if !is_logged {
+        // Asked again, also because a filter remembers for a moment that it has said no.
+        if !is_logged && tracing::enabled!(tracing::Level::INFO) {
             report();
         }
     }

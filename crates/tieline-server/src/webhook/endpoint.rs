@@ -12,6 +12,7 @@ use tokio::{
     sync::Semaphore,
     time::{Instant, sleep_until, timeout_at},
 };
+use tracing::{Instrument, field::Empty};
 
 use super::{
     breaker::{Breaker, Change},
@@ -22,6 +23,10 @@ use crate::{
     app::{inspection::reports::EndpointReport, sampled::Sampled},
     http_client::{Answer, Authorities, AuthorityError, Client, ClientError, Request},
     metrics::{EndpointMetrics, METRICS, Outcome},
+    traces::{
+        context::{TRACEPARENT, TraceContext},
+        spans::TARGET,
+    },
 };
 
 /// Longest body of an answer.
@@ -118,8 +123,27 @@ impl Endpoint {
         patience: Patience,
     ) -> Result<Answer, CallError> {
         let (start, open) = (Instant::now(), self.history.begin());
-        let result = self.call_until(request, asked, deadline, patience).await;
-        self.metrics.called(outcome(&result), start.elapsed());
+        let span = tracing::info_span!(
+            target: TARGET,
+            "webhook",
+            otel.kind = "client",
+            endpoint = &*self.name,
+            outcome = Empty,
+        );
+        let call = async {
+            match TraceContext::current() {
+                None => self.call_until(request, asked, deadline, patience).await,
+                Some(context) => {
+                    let mut request = request.clone();
+                    request.headers.insert(TRACEPARENT, context.header());
+                    self.call_until(&request, asked, deadline, patience).await
+                }
+            }
+        };
+        let result = call.instrument(span.clone()).await;
+        let outcome = outcome(&result);
+        span.record("outcome", outcome.name());
+        self.metrics.called(outcome, start.elapsed());
         open.ended(problem(&result));
         result
     }

@@ -17,11 +17,13 @@ mod https;
 mod hubs;
 mod kit;
 mod limits;
+mod logs;
 mod proxies;
 mod reliable;
 mod rest;
 mod systemd;
 mod tokens;
+mod traces;
 mod webhooks;
 mod wire;
 

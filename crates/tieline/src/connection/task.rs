@@ -346,7 +346,8 @@ impl<H: Handler> ConnectionTask<H> {
 
         let reason = conn.reason();
         let reason = reason.unwrap_or(CloseReason::Lost(io::ErrorKind::UnexpectedEof));
-        tracing::debug!(id = %connection.id(), %reason, "connection ended");
+        // Not at `debug`: an application that logs ends says more about them.
+        tracing::trace!(id = %connection.id(), %reason, "connection ended");
         self.io.extend_deadline(conn);
         let (handler, state) = (&self.handler, &mut self.state);
         let mut empty = ReadBuffer::default();

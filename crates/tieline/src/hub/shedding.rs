@@ -75,12 +75,12 @@ fn report(context: &HubContext, reported: &mut (u64, u64)) {
     }
     let (slow, shed) = (closed.0 - reported.0, closed.1 - reported.1);
     *reported = closed;
+    // `slow` for their own full outbox, `shed` because all outboxes together exceeded their budget.
     tracing::warn!(
         slow,
         shed,
         waiting_bytes = budget.waiting(),
         max_outbox_memory = budget.limit(),
-        "closed clients that read too slowly: `slow` for their own full outbox, `shed` because all \
-         outboxes together exceeded their budget"
+        "closed clients that read too slowly"
     );
 }

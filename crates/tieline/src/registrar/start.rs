@@ -48,10 +48,12 @@ impl<H: RegistrarHost> Registrar<H> {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
             let session = inner.session.lock().clone();
-            if let Some(session) = session
-                && let Err(error) = inner.registry.leave(&session).await
-            {
-                tracing::warn!(error = %ErrorChain(&error), "failed to leave the registry; the lease will expire");
+            let Some(session) = session else { return };
+            match inner.registry.leave(&session).await {
+                Ok(()) => tracing::info!(address = %inner.config.address, "left the registry"),
+                Err(error) => {
+                    tracing::warn!(error = %ErrorChain(&error), "failed to leave the registry; the lease will expire");
+                }
             }
         };
         let _ = tokio::time::timeout_at(deadline, leaving).await;

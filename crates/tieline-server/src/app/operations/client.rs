@@ -6,8 +6,9 @@ use std::{net::IpAddr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use tieline::{AskError, Bytes, Cluster, Connection, JoinError, RequestError};
+use tracing::Instrument;
 
-use super::{GroupChanged, decode, decode_request, encode, node};
+use super::{GroupChanged, decode, decode_request, encode, encode_request, node};
 use crate::app::{
     client_data::SharedClientData, close, permissions::TooManyOverrides, role::Permission,
 };
@@ -50,13 +51,15 @@ pub(crate) async fn ask(
     id: &str,
     request: &ClientRequest,
 ) -> Result<ClientReply, AskError> {
-    let reply = cluster.ask(id, encode(request)).await?;
+    let reply = cluster.ask(id, encode_request(request)).await?;
     decode(&reply).ok_or(AskError::Unsupported)
 }
 
 /// Asks the node of a client what it knows of it. Otherwise as [`ask`].
 pub(crate) async fn describe(cluster: &Cluster, id: &str) -> Result<Description, AskError> {
-    let reply = cluster.ask(id, encode(&ClientRequest::Describe)).await?;
+    let reply = cluster
+        .ask(id, encode_request(&ClientRequest::Describe))
+        .await?;
     decode(&reply).ok_or(AskError::Unsupported)
 }
 
@@ -67,7 +70,19 @@ pub(crate) async fn answer(
     request: &[u8],
     changed: &impl GroupChanged,
 ) -> Result<Bytes, RequestError> {
-    let reply = match decode_request(request)? {
+    let (request, span) = decode_request(request)?;
+    carry_out(cluster, connection, request, changed)
+        .instrument(span)
+        .await
+}
+
+async fn carry_out(
+    cluster: &Cluster,
+    connection: &Connection,
+    request: ClientRequest,
+    changed: &impl GroupChanged,
+) -> Result<Bytes, RequestError> {
+    let reply = match request {
         ClientRequest::Close { reason } => {
             close::close(connection, reason.as_deref());
             ClientReply::Done

@@ -8,8 +8,9 @@ use std::{collections::HashSet, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use tieline::{AskError, Bytes, Cluster, Connection, JoinError, RequestError};
+use tracing::Instrument;
 
-use super::{GroupChanged, decode, decode_request, encode};
+use super::{GroupChanged, decode, decode_request, encode, encode_request};
 use crate::app::{close, events::GroupChange, filter, hubs::HubHandle};
 
 /// Closes, joins and leaves between two chances for other tasks.
@@ -92,7 +93,7 @@ pub(crate) struct Parts {
 /// Asks every node, for 5 s at most. Costs a message to each, whether or not it has such connections.
 pub(crate) async fn ask_all(hub: &HubHandle, operation: &NodeOperation) -> Parts {
     let namespace = hub.name().as_str().to_owned();
-    let replies = hub.cluster().ask_all(encode(&NodeRequest {
+    let replies = hub.cluster().ask_all(encode_request(&NodeRequest {
         namespace,
         operation,
     }));
@@ -131,11 +132,18 @@ pub(crate) async fn answer(
     request: &[u8],
     changed: &impl GroupChanged,
 ) -> Result<Bytes, RequestError> {
-    let NodeRequest {
-        namespace,
-        operation,
-    } = decode_request(request)?;
-    let cluster = cluster.namespace(&namespace)?;
+    let (request, span) = decode_request::<NodeRequest<_>>(request)?;
+    let cluster = cluster.namespace(&request.namespace)?;
+    carry_out(&cluster, request.operation, changed)
+        .instrument(span)
+        .await
+}
+
+async fn carry_out(
+    cluster: &Cluster,
+    operation: NodeOperation,
+    changed: &impl GroupChanged,
+) -> Result<Bytes, RequestError> {
     let part = match operation {
         NodeOperation::Close {
             whom,
@@ -149,14 +157,14 @@ pub(crate) async fn answer(
                 }
                 Ok(())
             };
-            for_each(whom.connections(&cluster)?, 1, close).await
+            for_each(whom.connections(cluster)?, 1, close).await
         }
         NodeOperation::Join { whom, groups } => {
             let join = |connection: &Connection| {
                 let mut groups = groups.iter();
                 groups.try_for_each(|group| join(connection, group, changed))
             };
-            let part = for_each(whom.connections(&cluster)?, groups.len(), join).await;
+            let part = for_each(whom.connections(cluster)?, groups.len(), join).await;
             if part.connections > 0 {
                 // So that what any node sends to the groups from now on arrives.
                 cluster.synced().await;
@@ -174,13 +182,13 @@ pub(crate) async fn answer(
                 Ok(())
             };
             let each = groups.as_ref().map_or(1, Vec::len);
-            for_each(whom.connections(&cluster)?, each, leave).await
+            for_each(whom.connections(cluster)?, each, leave).await
         }
         NodeOperation::Members {
             group,
             after,
             limit,
-        } => members(&cluster, &group, &after, limit),
+        } => members(cluster, &group, &after, limit),
     };
     Ok(encode(&part))
 }

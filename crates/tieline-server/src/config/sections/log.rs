@@ -17,7 +17,8 @@ section! {
             flag: "log-format", metavar: "FORMAT";
         level: LogLevel = LogLevel("info".into()),
             "What is logged: a level, or levels of targets, such as \"tieline=debug,hyper=warn\".",
-            "\"debug\" adds a line for the end of every connection, with its reason. The variable RUST_LOG sets it too.",
+            "\"info,tieline::connections=debug\" adds a line for each connection that begins, ends or is refused. The variable \
+             RUST_LOG sets it too.",
             flag: "log-level", shared_variable: "RUST_LOG", metavar: "LEVEL", live: true;
     }
 }

@@ -16,3 +16,4 @@ pub(crate) mod log;
 pub(crate) mod proxies;
 pub(crate) mod times;
 pub(crate) mod tls;
+pub(crate) mod traces;

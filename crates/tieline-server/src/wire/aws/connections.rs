@@ -12,7 +12,10 @@ use tieline::{AskError, Bytes, Cluster, Delivery, Note};
 use uuid::Uuid;
 
 use super::error::ApiError;
-use crate::app::operations::client::{ClientRequest, ask, describe};
+use crate::app::{
+    emit,
+    operations::client::{ClientRequest, ask, describe},
+};
 
 /// Sends a message: text if it is text, else bytes. SDKs declare no type, or bytes for everything.
 pub(super) async fn post(cluster: &Cluster, id: &str, data: Bytes) -> Result<Response, ApiError> {
@@ -20,7 +23,7 @@ pub(super) async fn post(cluster: &Cluster, id: &str, data: Bytes) -> Result<Res
         Ok(text) => Note::text(text),
         Err(error) => Note::binary(error.into_bytes()),
     };
-    check(cluster.emit(id, note).await)?;
+    check(emit::to_one(cluster, id, note).await)?;
     Ok(StatusCode::OK.into_response())
 }
 

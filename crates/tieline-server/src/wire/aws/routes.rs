@@ -22,11 +22,14 @@ use super::{
     key_pair::{KeyPair, LiveKeyPair},
     sigv4::{Signature, error::SignatureError},
 };
+use tracing::Instrument;
+
 use crate::{
     app::clock,
     app::hubs::{HubHandle, Hubs},
     config::hub_name::HubName,
     metrics::METRICS,
+    traces::spans,
     wire::body::{self, BodyError},
 };
 
@@ -60,24 +63,31 @@ async fn serve(State(shared): State<Arc<Shared>>, request: Request) -> Response 
         Method::DELETE => "delete_connection",
         _ => "get_connection",
     };
-    let answered = shared.serve(request).await;
+    let answered = shared.serve(request, route).await;
     let response = answered.unwrap_or_else(IntoResponse::into_response);
     METRICS.rest_request("aws", route, response.status().as_u16());
     response
 }
 
 impl Shared {
-    async fn serve(&self, request: Request) -> Result<Response, ApiError> {
+    async fn serve(&self, request: Request, route: &str) -> Result<Response, ApiError> {
         let (head, body) = request.into_parts();
         let body = self.authenticate(&head, body).await?;
         let (stage, id) = target(head.uri.path())?;
         let hub = self.hub(&stage)?;
         let cluster = hub.cluster();
-        match head.method {
-            Method::POST => connections::post(cluster, &id, body).await,
-            Method::DELETE => connections::delete(cluster, &id).await,
-            _ => connections::get(cluster, &id).await,
-        }
+        let carry_out = async {
+            match head.method {
+                Method::POST => connections::post(cluster, &id, body).await,
+                Method::DELETE => connections::delete(cluster, &id).await,
+                _ => connections::get(cluster, &id).await,
+            }
+        };
+        let span = spans::backend_request(("aws", route), hub.name().as_str(), &head.headers);
+        let answered = carry_out.instrument(span.clone()).await;
+        let response = answered.unwrap_or_else(IntoResponse::into_response);
+        span.record("http.response.status_code", response.status().as_u16());
+        Ok(response)
     }
 
     /// The body of a request that is signed with the key pair.
@@ -101,7 +111,7 @@ impl Shared {
         const WHY: &str = "@connections is not enabled: set aws.access_key_id and aws.secret_access_key \
                            in the configuration of the server";
         self.warned
-            .call_once(|| tracing::warn!("refused a request: {WHY}"));
+            .call_once(|| tracing::warn!(why = WHY, "refused a backend's request"));
         ApiError::forbidden(WHY)
     }
 

@@ -11,6 +11,7 @@ use axum::http::{
 };
 use tieline::{Refusal, StatusCode, UpgradeRequest};
 
+use super::refused::Refused;
 use crate::{
     app::{
         access::{Access, AccessError, Admitted, is_local},
@@ -25,7 +26,7 @@ pub(super) async fn admit(
     access: &Access,
     request: &UpgradeRequest,
     path: &str,
-) -> Result<Admitted, Refusal> {
+) -> Result<Admitted, Refused> {
     let admitted = async {
         let certificate = request.client_certificate();
         let certified = certificate.map(|certificate| access.certified(certificate.der()));
@@ -41,9 +42,7 @@ pub(super) async fn admit(
     };
     admitted.await.map_err(|error| {
         METRICS.client_refused(error.reason());
-        let address = request.remote_addr().map(tracing::field::display);
-        tracing::debug!(reason = error.reason(), address, "refused a client");
-        refusal(error)
+        Refused::new(refusal(error), error.reason())
     })
 }
 

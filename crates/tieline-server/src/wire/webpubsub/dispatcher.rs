@@ -10,6 +10,7 @@ use std::{sync::Arc, time::Duration};
 use tieline::{CloseCode, CloseFrame, CloseReason, Cluster, Connection};
 use tokio::{sync::Semaphore, time::timeout};
 use tokio_util::task::TaskTracker;
+use tracing::{Instrument, Span};
 
 use super::{
     outgoing,
@@ -25,6 +26,7 @@ use crate::app::{
     reach::reachable,
     sampled::Sampled,
 };
+use crate::traces::{context::TraceContext, spans::TARGET};
 
 /// Most bytes of events that wait or are being handled, of all clients together. Beyond it, events fail at
 /// once: clients that have none waiting must not be held up by those that have.
@@ -77,6 +79,7 @@ impl<E: Events> Dispatcher<E> {
         let Some(events) = self.handler_of(connection.namespace(), EventKind::Connected) else {
             return;
         };
+        let span = span("connected", connection);
         let cluster = cluster.clone();
         let (connection, session) = (connection.clone(), slot.open(connection));
         let queue = Arc::clone(&session.queue);
@@ -86,7 +89,7 @@ impl<E: Events> Dispatcher<E> {
             }
             events.connected(client(&connection, &session)).await;
         });
-        queue.push(&self.tasks, 0, job);
+        queue.push(&self.tasks, 0, in_span(span, job));
     }
 
     /// Queues an event. While too many of the client wait, this does, and the client is not read.
@@ -110,6 +113,7 @@ impl<E: Events> Dispatcher<E> {
         let Ok(bytes) = Arc::clone(&self.bytes).try_acquire_many_owned(permits) else {
             return reply_to.failed(connection, &too_much());
         };
+        let span = span("user", connection);
         let connection = connection.clone();
         let job: Job = Box::pin(async move {
             if let ReplyTo::Ack(Some(id)) = reply_to
@@ -125,7 +129,7 @@ impl<E: Events> Dispatcher<E> {
             }
             drop(bytes);
         });
-        queue.push(&self.tasks, size, job);
+        queue.push(&self.tasks, size, in_span(span, job));
     }
 
     pub(super) async fn group_event(
@@ -180,13 +184,14 @@ impl<E: Events> Dispatcher<E> {
         let Some(events) = self.handler_of(connection.namespace(), EventKind::Disconnected) else {
             return;
         };
+        let span = span("disconnected", connection);
         let (connection, session) = (connection.clone(), slot.open(connection));
         let queue = Arc::clone(&session.queue);
         let job: Job = Box::pin(async move {
             let client = client(&connection, &session);
             events.disconnected(client, reason).await;
         });
-        queue.push_last(&self.tasks, job);
+        queue.push_last(&self.tasks, in_span(span, job));
     }
 
     pub(super) async fn drain(&self, limit: Duration) -> usize {
@@ -208,10 +213,34 @@ fn handle_group_event<E: Events>(
     session: Arc<Session<E::Memory>>,
     event: GroupEvent,
 ) -> Job {
-    Box::pin(async move {
+    let kind = match event.change {
+        GroupChange::Joined => "joined",
+        GroupChange::Left => "left",
+    };
+    let span = span(kind, &connection);
+    let job = Box::pin(async move {
         let client = client(&connection, &session);
         events.group_event(client, event).await;
-    })
+    });
+    in_span(span, job)
+}
+
+/// The span of an event, from now until it is handled, in the trace of what has caused it. Not as a child within the
+/// process: a span ends with the last of those, and the cause does not wait for its events.
+fn span(event: &'static str, connection: &Connection) -> Span {
+    let hub = connection.namespace();
+    let span = tracing::info_span!(target: TARGET, parent: None, "event", event, hub);
+    if let Some(context) = TraceContext::current() {
+        context.adopt(&span);
+    }
+    span
+}
+
+fn in_span(span: Span, job: Job) -> Job {
+    if span.is_disabled() {
+        return job;
+    }
+    Box::pin(job.instrument(span))
 }
 
 fn too_much() -> OperationError {

@@ -24,6 +24,7 @@ use crate::{
     app::{
         about::Metadata,
         client_data::SharedClientData,
+        connection_log,
         events::{
             Admission, ConnectError, ConnectRequest, Events, GroupChange, OperationError, UserEvent,
         },
@@ -38,8 +39,8 @@ use crate::{
     metrics::METRICS,
 };
 
-/// What metrics call the wire.
-const WIRE: &str = "webpubsub";
+/// What metrics and the log call the wire.
+pub(super) const WIRE: &str = "webpubsub";
 
 /// The handler of Web PubSub clients.
 pub(crate) struct WebPubSub<E: Events> {
@@ -64,7 +65,9 @@ impl<E: Events> Handler for WebPubSub<E> {
 
     async fn on_connect(&self, connection: &Connection, client: &mut Self::State) {
         client.data = connection.data();
-        METRICS.client_entered(client.hub.name().as_str(), WIRE, client.kind(connection));
+        let kind = client.kind(connection);
+        METRICS.client_entered(client.hub.name().as_str(), WIRE, kind);
+        connection_log::accepted(connection, WIRE, kind);
         let Client { session, hub, .. } = &mut **client;
         self.events.connected(connection, session, hub.cluster());
     }
@@ -119,6 +122,7 @@ impl<E: Events> Handler for WebPubSub<E> {
         reason: CloseReason,
     ) {
         METRICS.client_left(client.hub.name().as_str(), WIRE, client.kind(connection));
+        connection_log::ended(connection, WIRE, &reason);
         cuts::closed(&client.hub, connection, &reason);
         let session = &mut client.session;
         self.events.disconnected(connection, session, reason);

@@ -17,6 +17,7 @@ mod incoming;
 mod metadata;
 mod outgoing;
 mod properties;
+mod refused;
 pub(crate) mod rest;
 mod session;
 pub(crate) mod upgrade;

@@ -15,19 +15,25 @@ use axum::{
 };
 use parking_lot::Mutex;
 use tieline::{Accept, ClientId, Inbound, Node, Refusal, StatusCode, Upgrade, UpgradeRequest};
+use tracing::{
+    Instrument, Span,
+    field::{Empty, display},
+};
 
 use super::{
     client::{self, Client, Language, SimpleMode},
     credential,
     dialects::{DialectIds, JSON, RELIABLE},
-    handler::WebPubSub,
+    handler::{WIRE, WebPubSub},
     outgoing,
+    refused::Refused,
     session::SessionSlot,
 };
 use crate::{
     app::{
         access::{Admitted, Proof},
         client_data::{ClientData, SharedClientData},
+        connection_log,
         events::{ConnectError, ConnectRequest, Events},
         hubs::{Hub, Hubs},
         limits::{Arrival, HubLimits, LimitExceeded},
@@ -36,6 +42,7 @@ use crate::{
     },
     config::hub_name::HubName,
     metrics::METRICS,
+    traces::spans::TARGET,
 };
 
 /// What the routes share.
@@ -99,57 +106,83 @@ async fn by_query<E: Events>(
     connect(&state, hub, upgrade).await
 }
 
-/// Checks the hub first, so that a request without an upgrade, for example from curl, also learns that
-/// the hub is wrong.
 async fn connect<E: Events>(
     state: &RouteState<E>,
     hub: Result<String, Refusal>,
     upgrade: Result<Upgrade, Refusal>,
 ) -> Response {
-    let address = upgrade.as_ref().ok().and_then(|upgrade| {
-        let address = upgrade.request().remote_addr();
-        address.map(|address| address.ip())
-    });
+    // In no trace of the client's: a stranger must not choose what is recorded.
+    let span = tracing::info_span!(
+        target: TARGET,
+        "upgrade",
+        otel.kind = "server",
+        wire = WIRE,
+        id = Empty,
+        http.response.status_code = Empty,
+    );
+    let response = answer(state, hub, upgrade).instrument(span.clone()).await;
+    span.record("http.response.status_code", response.status().as_u16());
+    response
+}
+
+/// Checks the hub first, so that a request without an upgrade, for example from curl, also learns that
+/// the hub is wrong.
+async fn answer<E: Events>(
+    state: &RouteState<E>,
+    hub: Result<String, Refusal>,
+    upgrade: Result<Upgrade, Refusal>,
+) -> Response {
+    let address = upgrade.as_ref().ok();
+    let address = address.and_then(|upgrade| upgrade.request().remote_addr());
     let (name, unnamed) = match hub {
         Ok(name) => (name, None),
         Err(refusal) => (String::new(), Some(refusal)),
     };
     let decided = async {
-        let hub = unnamed.map_or_else(|| state.hub(&name), Err)?;
+        let hub = match unnamed {
+            Some(refusal) => Err(refusal.into()),
+            None => state.hub(&name),
+        }?;
         let upgrade = upgrade?;
         let request = upgrade.request();
         // First what costs least: whoever asks too often does not get a token checked.
         let arrival = state.arrive(&hub, request).await?;
         let admitted = admit(&hub, request).await?;
         let accept = state.decide(&hub, admitted, request, arrival).await?;
-        Ok::<_, Refusal>((upgrade, accept))
+        Ok::<_, Refused>((upgrade, accept))
     };
-    let response = match decided.await {
-        Ok((upgrade, accept)) => upgrade.accept(&state.node, accept).await,
-        Err(refusal) => refusal.into_http(),
+    let (response, reason) = match decided.await {
+        // The node may refuse too: it is full, drains, or has another connection of this id.
+        Ok((upgrade, accept)) => (upgrade.accept(&state.node, accept).await, "node"),
+        Err(Refused { refusal, reason }) => (refusal.into_http(), reason),
     };
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        METRICS.upgrade_refused(response.status().as_u16());
-        let reason = format!("{}: {}", response.status().as_u16(), response.body());
+        let status = response.status().as_u16();
+        METRICS.upgrade_refused(status);
+        let hub = name.parse::<HubName>().ok();
+        let hub = hub.as_ref().map(HubName::as_str);
+        connection_log::refused(hub, address, WIRE, (status, reason));
+        let text = format!("{status}: {}", response.body());
+        let address = address.map(|address| address.ip());
         let refusals = state.hubs.refusals();
-        refusals.add(What::UpgradeRefused, &reason, &name, address);
+        refusals.add(What::UpgradeRefused, &text, &name, address);
     }
     response.into_response()
 }
 
 impl<E: Events> RouteState<E> {
-    fn hub(&self, name: &str) -> Result<Hub, Refusal> {
+    fn hub(&self, name: &str) -> Result<Hub, Refused> {
         let name: HubName = name
             .parse()
             .map_err(|why| Refusal::new(StatusCode::BAD_REQUEST, format!("{why}\n")))?;
         self.hubs.get(&name).ok_or_else(|| {
             let body = format!("there is no hub \"{name}\" on this server\n");
-            Refusal::new(StatusCode::NOT_FOUND, body)
+            Refused::new(Refusal::new(StatusCode::NOT_FOUND, body), "hub")
         })
     }
 
     /// A client on its way into a hub, if its address may have another.
-    async fn arrive(&self, hub: &Hub, request: &UpgradeRequest) -> Result<Arrival, Refusal> {
+    async fn arrive(&self, hub: &Hub, request: &UpgradeRequest) -> Result<Arrival, Refused> {
         let address = request.remote_addr().map(|address| address.ip());
         let limits = Arc::clone(&hub.rules().limits);
         let quotas = Arc::clone(self.hubs.quotas());
@@ -165,10 +198,11 @@ impl<E: Events> RouteState<E> {
         admitted: Admitted,
         request: &UpgradeRequest,
         mut arrival: Arrival,
-    ) -> Result<Accept<Box<Client<E::Memory>>>, Refusal> {
+    ) -> Result<Accept<Box<Client<E::Memory>>>, Refused> {
         // Whatever is wrong with the request itself, the event handler need not hear of it.
         let mode = SimpleMode::of(request)?;
         let id = ClientId::random();
+        Span::current().record("id", display(&id));
         // Before the event handler, which a flood is not to reach.
         arrival.admit().await.map_err(too_many)?;
         let Identity {
@@ -227,7 +261,7 @@ impl<E: Events> RouteState<E> {
         id: &ClientId,
         admitted: Admitted,
         request: &UpgradeRequest,
-    ) -> Result<Identity<E::Memory>, Refusal> {
+    ) -> Result<Identity<E::Memory>, Refused> {
         let chosen = || request.query("user").filter(|user| !user.is_empty());
         let user = match admitted.by {
             Proof::Token | Proof::Certificate => admitted.user,
@@ -297,7 +331,7 @@ fn with_limits<S>(mut accept: Accept<S>, limits: &HubLimits, arrival: Arrival) -
 }
 
 /// The client of a request, if it may connect to a hub.
-async fn admit(hub: &Hub, request: &UpgradeRequest) -> Result<Admitted, Refusal> {
+async fn admit(hub: &Hub, request: &UpgradeRequest) -> Result<Admitted, Refused> {
     // Tokens are for the path with the hub in it, even if the request has the hub in its query: without the
     // hub, a token would open all of them.
     let path = format!("/client/hubs/{}", hub.name());
@@ -308,7 +342,8 @@ async fn admit(hub: &Hub, request: &UpgradeRequest) -> Result<Admitted, Refusal>
     if admitted.by != Proof::Token && !rules.origins.allow(request) {
         let body = "this origin is not allowed; the operator of the server can allow it (`origins` of the \
                     hub, tieline serve --origin)\n";
-        return Err(Refusal::new(StatusCode::FORBIDDEN, body));
+        let refusal = Refusal::new(StatusCode::FORBIDDEN, body);
+        return Err(Refused::new(refusal, "origin"));
     }
     Ok(admitted)
 }
@@ -323,15 +358,17 @@ struct Identity<M> {
     session: SessionSlot<M>,
 }
 
-fn too_many(error: LimitExceeded) -> Refusal {
+fn too_many(error: LimitExceeded) -> Refused {
     let seconds = error.retry_after.as_millis().div_ceil(1000).max(1);
     let body = format!("{error}\n");
-    Refusal::new(StatusCode::TOO_MANY_REQUESTS, body).header(
+    let refusal = Refusal::new(StatusCode::TOO_MANY_REQUESTS, body).header(
         RETRY_AFTER,
         HeaderValue::from(u64::try_from(seconds).unwrap_or(u64::MAX)),
-    )
+    );
+    Refused::new(refusal, "limit")
 }
 
-fn refuse(error: &ConnectError) -> Refusal {
-    Refusal::new(error.status, format!("{}\n", error.message))
+fn refuse(error: &ConnectError) -> Refused {
+    let refusal = Refusal::new(error.status, format!("{}\n", error.message));
+    Refused::new(refusal, "event_handler")
 }

@@ -55,7 +55,8 @@ impl Nodes {
         Self::with_flags(&["--lease", "5"], flags)
     }
 
-    fn with_flags(flags: &[&str], of_second: &[&str]) -> Self {
+    /// The same with flags of both nodes, and of the second.
+    pub(crate) fn with_flags(flags: &[&str], of_second: &[&str]) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = { runtime }.enable_all().build().unwrap();
         let redis = runtime.block_on(Redis::start());
@@ -79,6 +80,11 @@ impl Nodes {
     /// Asks the first node.
     pub(crate) fn call(&self, method: &str, path: &str) -> Response {
         call(&self.first, method, path)
+    }
+
+    /// Asks the first node, with further headers and without a body.
+    pub(crate) fn call_with(&self, method: &str, path: &str, headers: &str) -> Response {
+        request(&self.first, method, path, headers, b"")
     }
 
     pub(crate) fn send(&self, path: &str, media_type: &str, body: &str) -> Response {

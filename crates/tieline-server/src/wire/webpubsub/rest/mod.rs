@@ -27,6 +27,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::any,
 };
+use tracing::{Instrument, Span};
 
 use self::{
     error::Error,
@@ -39,6 +40,7 @@ use crate::{
     app::hubs::{Hub, HubHandle, Hubs},
     config::hub_name::HubName,
     metrics::METRICS,
+    traces::spans,
 };
 
 /// What requests share.
@@ -103,6 +105,7 @@ impl RestState {
         let hub = self.hub(&hub)?;
         let access = &hub.rules().access;
         let token = auth::check(access, &parts.headers, path)?;
+        let route = operation.route();
         let url = match operation {
             Operation::Members { .. } => access.url(token, path).unwrap_or_default(),
             _ => String::new(),
@@ -123,14 +126,11 @@ impl RestState {
             log: self.log.clone(),
         };
         let cluster = hub.handle().cluster();
-        let Some(id) = repeated else {
-            return checked.carry_out().await;
-        };
-        let carry_out = async move {
-            let answered = checked.carry_out().await;
-            answered.unwrap_or_else(IntoResponse::into_response)
-        };
-        Ok(self.repeats.once(id, cluster.hub(), carry_out).await)
+        let carry_out = checked.traced(route);
+        Ok(match repeated {
+            Some(id) => self.repeats.once(id, cluster.hub(), carry_out).await,
+            None => carry_out.await,
+        })
     }
 
     fn hub(&self, name: &str) -> Result<Hub, Error> {
@@ -141,6 +141,20 @@ impl RestState {
 }
 
 impl Checked {
+    /// Carries it out, as a part of the backend's trace.
+    fn traced(self, route: &'static str) -> impl Future<Output = Response> + Send + 'static {
+        let hub = self.hub.name().as_str();
+        let span = spans::backend_request(("webpubsub", route), hub, &self.headers);
+        let carry_out = async move {
+            let answered = self.carry_out().await;
+            let response = answered.unwrap_or_else(IntoResponse::into_response);
+            let status = response.status().as_u16();
+            Span::current().record("http.response.status_code", status);
+            response
+        };
+        carry_out.instrument(span)
+    }
+
     async fn carry_out(self) -> Result<Response, Error> {
         let Self {
             hub,

@@ -32,8 +32,9 @@ impl MissedLog {
         if let Some(left_out) = self.0.due() {
             tracing::warn!(
                 node,
+                %why,
                 left_out,
-                "a backend's request missed the clients of a node: {why}"
+                "a backend's request missed the clients of a node"
             );
         }
     }

@@ -45,6 +45,18 @@ pub(super) enum Target {
     Connection(String),
 }
 
+impl Target {
+    /// A word for traces.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::Everyone => "everyone",
+            Self::Group(_) => "group",
+            Self::User(_) => "user",
+            Self::Connection(_) => "connection",
+        }
+    }
+}
+
 /// What is done with a permission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Access {

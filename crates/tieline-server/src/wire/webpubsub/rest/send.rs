@@ -16,7 +16,10 @@ use super::{
     path::Target,
     query::Query,
 };
-use crate::{app::about, wire::webpubsub::metadata};
+use crate::{
+    app::{about, emit},
+    wire::webpubsub::metadata,
+};
 
 /// Sends the body of a request.
 pub(super) async fn send(
@@ -35,7 +38,7 @@ pub(super) async fn send(
         note = note.with_about(about::of("", metadata.as_ref()));
     }
     if let Target::Connection(id) = target {
-        let delivery = cluster.emit(id, note).await;
+        let delivery = emit::to_one(cluster, id, note).await;
         return Ok(outcome::sent_to_one(delivery, log));
     }
     // Those to a user have no exceptions.
@@ -48,7 +51,8 @@ pub(super) async fn send(
     } else {
         to_some(cluster, target, note, (filter, excluded))
     };
-    Ok(outcome::sent_to_many(&receipt.await, log))
+    let summary = emit::to_many(target.kind(), receipt).await;
+    Ok(outcome::sent_to_many(&summary, log))
 }
 
 fn to_all(cluster: &Cluster, target: &Target, note: Note) -> Receipt<Summary> {

@@ -196,7 +196,12 @@ impl Events for Upstream {
             && !connect::is_refusal(answer.status)
             && let Some(left_out) = self.bad_answers.due()
         {
-            tracing::warn!(hub, left_out, "cannot use the answer to connect: {message}");
+            tracing::warn!(
+                hub,
+                problem = message,
+                left_out,
+                "cannot use the answer to connect"
+            );
         }
         decision
     }
