@@ -1,15 +1,20 @@
 //! The admin port of the process.
 //!
-//! Owns where it listens. Must not know its routes. Invariant: it outlives the drain, so that operators see how far
-//! that is.
+//! Owns where it listens, and that its requests never wait for those of clients. Must not know its routes.
+//! Invariant: it outlives the drain, so that operators see how far that is.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
+use anyhow::Context;
 use axum::Router;
 use tieline::{Cluster, Listener, Tls};
 use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
 
-use super::listen::{ListenError, bind};
+use super::{
+    admin_thread::AdminThread,
+    listen::{ListenError, bind},
+};
 use crate::admin::{self, Exposition, Guard, token::LiveAdminToken};
 
 /// Where it listens unless told otherwise: the port by which exporters of OpenTelemetry are scraped.
@@ -33,14 +38,16 @@ pub(crate) struct AdminPortSettings {
 
 /// The port, which listens and is not served yet.
 pub(super) struct AdminPort {
+    thread: AdminThread,
     listener: Listener,
     guard: Guard,
 }
 
 /// The port with its routes.
 pub(super) struct ReadyAdminPort {
-    pub(super) listener: Listener,
-    pub(super) router: Router,
+    thread: AdminThread,
+    listener: Listener,
+    router: Router,
 }
 
 impl AdminPort {
@@ -48,30 +55,107 @@ impl AdminPort {
     pub(super) async fn bind(
         settings: AdminPortSettings,
         tls: Option<&Tls>,
-    ) -> Result<Self, ListenError> {
+    ) -> anyhow::Result<Self> {
         let listen = settings.listen;
-        let mut listener = match listen {
-            Some(address) => bind(address).await?,
-            None => match bind(DEFAULT).await {
-                Ok(listener) => listener,
-                Err(_) => bind(FREE).await?,
-            },
-        };
+        let thread = AdminThread::start().context("cannot start the thread of the admin port")?;
+        // There, because a socket wakes the runtime that it was made on.
+        let mut listener = thread.spawn(bind_or_default(listen)).await??;
         if let Some(tls) = tls.filter(|_| settings.tls) {
             listener = listener.tls(tls.clone());
         }
         let is_local = listen.is_none_or(|address| address.ip().is_loopback());
         let guard = Guard::new(settings.token, is_local);
-        Ok(Self { listener, guard })
+        Ok(Self {
+            thread,
+            listener,
+            guard,
+        })
     }
 
     /// Adds its routes. `health` answers whether the node is ready.
     pub(super) fn ready(self, cluster: Cluster, health: Router) -> std::io::Result<ReadyAdminPort> {
-        let Self { listener, guard } = self;
+        let Self {
+            thread,
+            listener,
+            guard,
+        } = self;
         let address = listener.local_addr()?;
         tracing::info!(%address, "serving the admin port");
         let exposition = Exposition::new(cluster, Handle::current());
         let router = admin::routes(exposition, guard, health);
-        Ok(ReadyAdminPort { listener, router })
+        Ok(ReadyAdminPort {
+            thread,
+            listener,
+            router,
+        })
+    }
+}
+
+impl ReadyAdminPort {
+    /// Begins to serve at once, until the token is cancelled.
+    pub(super) fn serve(self, ended: CancellationToken) -> impl Future<Output = ()> {
+        let Self {
+            thread,
+            listener,
+            router,
+        } = self;
+        let served = thread.spawn(listener.serve(router, ended.cancelled_owned()));
+        async move {
+            let _ = served.await;
+            drop(thread);
+        }
+    }
+}
+
+async fn bind_or_default(listen: Option<SocketAddr>) -> Result<Listener, ListenError> {
+    match listen {
+        Some(address) => bind(address).await,
+        None => match bind(DEFAULT).await {
+            Ok(listener) => Ok(listener),
+            Err(_) => bind(FREE).await,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{Read, Write},
+        net::TcpStream,
+        time::Duration,
+    };
+
+    use axum::routing::get;
+    use tieline::{Config, Hub};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn operators_are_answered_while_no_worker_is_free() {
+        let settings = AdminPortSettings {
+            listen: Some(FREE),
+            token: LiveAdminToken::new(None),
+            tls: false,
+        };
+        let port = AdminPort::bind(settings, None).await.unwrap();
+        let address = port.listener.local_addr().unwrap();
+        let cluster = Cluster::single_node(Hub::new(Config::default()).unwrap());
+        let health = Router::new().route("/readyz", get(|| async { "ready\n" }));
+        let ended = CancellationToken::new();
+        let served = port.ready(cluster, health).unwrap().serve(ended.clone());
+        // This runtime has one thread, which waits here.
+        for path in ["/readyz", "/metrics"] {
+            let mut client = TcpStream::connect(address).unwrap();
+            let deadline = Some(Duration::from_secs(30));
+            client.set_read_timeout(deadline).unwrap();
+            let request =
+                format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+            client.write_all(request.as_bytes()).unwrap();
+            let mut answer = String::new();
+            client.read_to_string(&mut answer).unwrap();
+            assert!(answer.starts_with("HTTP/1.1 200"), "{path}: {answer}");
+        }
+        ended.cancel();
+        served.await;
     }
 }
