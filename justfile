@@ -48,7 +48,7 @@ package:
 deny:
     ./test.sh deny
 
-# The registry protocol, explored over all orders of events within small bounds
+# The protocols of registry and presence, explored over all orders of events within small bounds
 model:
     ./test.sh model
 

@@ -24,7 +24,7 @@ docs            900   -                     the API documentation builds without
 api             900   python                the public API names no types of dependencies except those allowed
 package         300   python                the crates can be packaged, with complete metadata
 deny            900   -                     licences, banned crates and sources (needs cargo-deny)
-model           300   -                     the registry protocol, explored over all orders of events within small bounds
+model           600   -                     the protocols of registry and presence, explored over all orders of events within small bounds
 build           1800  -                     programs and examples in the release profile
 interop-node    600   build,node,servers    Node: ws, the official Web PubSub clients, event handler and SDK for backends
 interop-python  600   build,python,servers  Python: websockets, the official Web PubSub client and SDK for backends, also with async, boto3
@@ -116,6 +116,7 @@ part_model() {
     "${model[@]}"
     "${model[@]}" --traces |
         diff - crates/tieline-registry-conformance/src/interleavings/model_traces.txt
+    cargo run --release "${LOCKED[@]}" -p tieline-presence-model
 }
 
 # One command for all packages: built separately, they would enable different

@@ -18,13 +18,16 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 
-# What public signatures may name beside the workspace's own crates: the folder or file where the
+# What public signatures may name beside the workspace's own crates: the folders or files where the
 # crate is allowed ("": anywhere), and why. No type of hyper, tonic, redis or etcd belongs here.
 STANDARD = dict.fromkeys(("std", "core", "alloc"), ("", "the standard library"))
 ALLOWED = STANDARD | {
     "axum_core": ("crates/tieline/src/axum", "the traits of extractors and responses"),
     "bytes": ("", "the data of an HTTP body"),
-    "futures_core": ("crates/tieline/src/socket", "the trait of streams"),
+    "futures_core": (
+        ("crates/tieline/src/socket", "crates/tieline/src/presence"),
+        "the trait of streams",
+    ),
     "futures_sink": ("crates/tieline/src/socket", "the trait of sinks"),
     "http": ("", "requests, responses, headers; shared by axum, hyper and tonic"),
     "http_body": ("", "the trait of HTTP bodies, shared likewise"),

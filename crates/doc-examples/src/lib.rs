@@ -40,6 +40,9 @@ mod pages {
     #[doc = include_str!("../../../docs/peers.md")]
     struct Peers;
 
+    #[doc = include_str!("../../../docs/presence.md")]
+    struct Presence;
+
     #[doc = include_str!("../../../docs/registries.md")]
     struct Registries;
 

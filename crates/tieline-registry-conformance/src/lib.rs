@@ -61,8 +61,8 @@
 //!
 //! | method | without it |
 //! |---|---|
-//! | [`wipe`](RegistryHarness::wipe) | the five scenarios in which the store loses all data are skipped |
-//! | [`snapshot`](RegistryHarness::snapshot), [`restore`](RegistryHarness::restore) | `failover_loses_claim` and `failover_revives_entry` are skipped |
+//! | [`wipe`](RegistryHarness::wipe) | the scenarios in which the store loses all data are skipped |
+//! | [`snapshot`](RegistryHarness::snapshot), [`restore`](RegistryHarness::restore) | the eight scenarios in which the store falls back to an earlier state are skipped |
 //! | [`lease`](RegistryHarness::lease), [`expiry`](RegistryHarness::expiry) | the lease is 500 ms and has certainly expired after 750 ms |
 //! | [`pass`](RegistryHarness::pass) | the suite sleeps, so the scenarios about leases take real time |
 //!
@@ -88,6 +88,11 @@
 //! | `interleavings::foreign_writes` | legacy nodes can share the registry |
 //! | `interleavings::model` | the orders of events that break the protocol without one of its rules |
 //! | `interleavings::random` | random orders of all these steps converge |
+//! | `presence::terms` | rosters are right when puts are late, nodes crash or drain, and the registry stands still |
+//! | `presence::losses` | the nodes repair rosters that were lost, and tell nobody to have gone who is there |
+//! | `presence::followers` | a follower is told each transition once, and the dispatcher leaves none out |
+//! | `presence::random` | random orders of puts converge |
+//! | `presence::contract` | the contract of each method of `Rosters` |
 //!
 //! The documentation of each scenario, above its function in the source, states its order of
 //! events.
@@ -107,12 +112,24 @@
 //! | I6 | an emit never answers `Offline` for a client that was connected and registered all the time |
 //! | I7 | a pause, a restart, or two processes with one address harm no other process |
 //! | I8 | an emit answers `Delivered` only for a connection that has its id |
+//!
+//! The scenarios of `presence` have invariants of their own. A registry without
+//! [rosters](tieline_registry::Registry::rosters) skips them.
+//!
+//! | | |
+//! |---|---|
+//! | I1 | at rest, a roster is exactly the users who are in the group, and every follower shows it |
+//! | I2 | every change of a roster is in the journal once |
+//! | I3 | what a follower is told at a position is the roster there, and each announcement changes it |
+//! | I4 | nobody is told to have gone who is there, acknowledged, at a node that was never away |
+//! | I5 | the nodes come to rest |
 
 mod contract;
 mod expect;
 mod harness;
 mod interleavings;
 mod memory;
+mod presence;
 mod readme;
 mod report;
 mod simulation;

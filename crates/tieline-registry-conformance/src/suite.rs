@@ -3,7 +3,7 @@
 use crate::{
     contract,
     harness::{BoxFuture, RegistryHarness, ScenarioResult, Skipped},
-    interleavings,
+    interleavings, presence,
     report::{self, Report},
 };
 
@@ -137,6 +137,46 @@ scenarios! {
     }
     interleavings::random {
         random_interleavings_converge
+    }
+    presence::terms {
+        caller_tells
+        late_put_after_leave
+        term_opened_again
+        beat_between_chunks
+        registry_stood_still
+        outage_then_move
+        drain_and_return
+        crash_is_told
+        an_ended_term_is_over
+    }
+    presence::losses {
+        second_connection_leaves_after_wipe
+        removal_while_settling
+        acknowledged_put_lost
+        loss_hidden_by_the_next_put
+        old_term_ended_first
+        old_term_runs_out
+        journal_replaced
+        journal_forked
+        wipe_seen_before_reentry
+        settled_behind
+        reentry_longer_than_hold
+    }
+    presence::followers {
+        pages_of_two_times
+        page_of_a_lost_journal
+        followed_ahead_of_the_reader
+        journal_trimmed
+        moved_then_posted
+    }
+    presence::random {
+        random_puts_converge
+    }
+    presence::contract {
+        a_roster_is_told_first_in_last_out
+        full
+        large_puts_are_one_call
+        unusual_rosters_work
     }
     contract::sessions {
         a_live_address_is_busy

@@ -2,20 +2,18 @@
 //!
 //! Owns [`Registry`]. Must not know connections, links, HTTP or any store.
 
-use std::{fmt, future::Future, pin::Pin, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use crate::{
     error::{RegistryError, RegistryErrorKind},
     id::ClientId,
+    reply::RegistryFuture,
+    rosters::Rosters,
     types::{
         Claim, ClaimOutcomes, Cursor, ExpiredNode, JoinOutcome, JoinRequest, Located, NodeInfo,
         NodeReport, NodeSession, Page, Release, ReleaseOutcome, Renewal, Stamp,
     },
 };
-
-/// The future that each method of a [`Registry`] returns.
-pub type RegistryFuture<'a, T> =
-    Pin<Box<dyn Future<Output = Result<T, RegistryError>> + Send + 'a>>;
 
 /// The id that another program may write, which knows the default namespace only.
 pub(crate) fn shared_id(operation: &'static str, id: &str) -> Result<ClientId, RegistryError> {
@@ -163,6 +161,13 @@ pub trait Registry: fmt::Debug + Send + Sync + 'static {
     fn reap<'a>(&'a self, expired: &'a ExpiredNode, limit: usize) -> RegistryFuture<'a, bool> {
         let _ = (expired, limit);
         Box::pin(async { Ok(false) })
+    }
+
+    // ---- Presence
+
+    /// The rosters of the cluster's groups. The default is none: such a registry has no presence.
+    fn rosters(&self) -> Option<&dyn Rosters> {
+        None
     }
 
     // ---- The layout that other programs share

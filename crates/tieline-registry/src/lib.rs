@@ -76,8 +76,12 @@
     feature = "etcd",
     doc = "| [`EtcdRegistry`], [`EtcdOptions`] | the registry on etcd |"
 )]
+//! | [`Rosters`] | the part of the contract about presence: who is in which group |
+//! | [`Term`], [`Put`], [`Pulse`] | a node enters its users under a name with a lease |
+//! | [`RosterName`], [`Member`], [`Position`], [`JournalEntry`] | rosters, and the journal of their changes |
 //! | [`id`] | client ids, and the bounds of all names |
 //! | [`claim_table`] | the node's side of the protocol, as a pure state machine |
+//! | [`roster_table`], [`roster_view`] | the same for presence: what a node enters, and what it follows |
 //!
 //! # Features
 //!
@@ -101,6 +105,11 @@ mod memory;
 mod readme;
 #[cfg(feature = "redis")]
 mod redis;
+mod reply;
+mod roster;
+pub mod roster_table;
+pub mod roster_view;
+mod rosters;
 mod types;
 
 #[cfg(feature = "etcd")]
@@ -109,10 +118,17 @@ pub use self::etcd::{EtcdOptions, EtcdRegistry};
 pub use self::redis::{RedisOptions, RedisRegistry};
 pub use self::{
     connect::{RegistryTls, connect, connect_with, schemes},
-    contract::{Registry, RegistryFuture},
+    contract::Registry,
     error::{RegistryError, RegistryErrorKind},
     id::{ClientId, DEFAULT_NAMESPACE, MAX_NAME, MAX_NAMESPACE, NameError},
     memory::MemoryRegistry,
+    reply::RegistryFuture,
+    roster::{
+        BeatReply, HookReply, ItemOutcome, JournalEntry, JournalReply, MAX_INFO, MAX_PUT, MAX_READ,
+        Member, OpenReply, Position, Pulse, Put, PutItem, PutOp, PutReply, RosterKind, RosterName,
+        RosterPage, RosterReply, TendReply, Term, TransitionKind,
+    },
+    rosters::Rosters,
     types::{
         Claim, ClaimKind, ClaimOutcomes, Cursor, Entry, Epoch, ExpiredNode, JoinOutcome,
         JoinRequest, LeaseInfo, Located, NodeInfo, NodeReport, NodeSession, Owner, Page, Release,

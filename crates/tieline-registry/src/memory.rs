@@ -1,8 +1,9 @@
 //! The registry in memory, for the nodes of one process and for tests.
 //!
-//! Owns the clock, the lock and the pages; `data` owns what the operations do to the data.
+//! Owns the clock, the lock and the pages; `data` and `rosters` own what the operations do to the data.
 
 mod data;
+mod rosters;
 
 use std::{ops::Bound, sync::Arc, time::Duration};
 
@@ -12,9 +13,15 @@ use uuid::Uuid;
 
 use self::data::Data;
 use crate::{
-    contract::{Registry, RegistryFuture, shared_id},
+    contract::{Registry, shared_id},
     error::{RegistryError, RegistryErrorKind},
     id::ClientId,
+    reply::RegistryFuture,
+    roster::{
+        BeatReply, HookReply, JournalReply, OpenReply, Position, Put, PutReply, RosterKind,
+        RosterName, RosterPage, RosterReply, TendReply, Term,
+    },
+    rosters::Rosters,
     types::{
         Claim, ClaimOutcomes, Cursor, ExpiredNode, JoinOutcome, JoinRequest, Located, NodeInfo,
         NodeReport, NodeSession, Page, Release, ReleaseOutcome, Renewal, Stamp,
@@ -61,6 +68,7 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     data: Data,
+    rosters: rosters::Rosters,
     /// How far `skip` has advanced the clock.
     ahead: Duration,
 }
@@ -89,6 +97,12 @@ impl MemoryRegistry {
         let now = state.data.now(micros);
         f(&mut state.data, now)
     }
+
+    /// Runs `f` on the rosters, with the cluster's time in µs.
+    fn with_rosters<T>(&self, f: impl FnOnce(&mut rosters::Rosters, u64) -> T) -> T {
+        let now = self.with(|_, now| now);
+        f(&mut self.shared.state.lock().rosters, now)
+    }
 }
 
 /// For tests: what can happen to a real store.
@@ -101,15 +115,22 @@ impl MemoryRegistry {
     /// A copy of the data as it is now.
     pub fn snapshot(&self) -> Self {
         let copy = Self::new();
-        copy.shared.state.lock().data = self.shared.state.lock().data.clone();
+        let state = self.shared.state.lock();
+        let mut copied = copy.shared.state.lock();
+        copied.data = state.data.clone();
+        copied.rosters = state.rosters.clone();
+        drop(copied);
         copy
     }
 
     /// Replaces the data with that of another registry, such as a [`snapshot`](Self::snapshot). The clock
     /// continues. With an empty registry, everything is lost, and a new [`Epoch`](crate::Epoch) begins.
     pub fn restore(&self, from: &Self) {
-        let restored = from.shared.state.lock().data.clone();
-        self.with(|data, now| data.replace(restored, now));
+        let state = from.shared.state.lock();
+        let (data, rosters) = (state.data.clone(), state.rosters.clone());
+        drop(state);
+        self.with(|current, now| current.replace(data, now));
+        self.with_rosters(|current, _| current.replace(rosters));
     }
 }
 
@@ -183,6 +204,10 @@ impl Registry for MemoryRegistry {
         Box::pin(async move { Ok(self.with(|data, now| data.reap(expired, limit, now))) })
     }
 
+    fn rosters(&self) -> Option<&dyn Rosters> {
+        Some(self)
+    }
+
     fn set<'a>(&'a self, id: &'a str, address: &'a str) -> RegistryFuture<'a, ()> {
         Box::pin(async move {
             let id = shared_id("set an id", id)?;
@@ -210,6 +235,59 @@ impl Registry for MemoryRegistry {
             let next = next(items.last().map(|(id, _)| id), items.len());
             Ok(Page { items, next })
         })
+    }
+}
+
+impl Rosters for MemoryRegistry {
+    fn open<'a>(&'a self, term: &'a Term) -> RegistryFuture<'a, OpenReply> {
+        Box::pin(async move { Ok(self.with_rosters(|rosters, now| rosters.open(term, now))) })
+    }
+
+    fn beat<'a>(&'a self, term: &'a Term) -> RegistryFuture<'a, BeatReply> {
+        Box::pin(async move { Ok(self.with_rosters(|rosters, now| rosters.beat(term, now))) })
+    }
+
+    fn put<'a>(&'a self, term: &'a Term, put: &'a Put) -> RegistryFuture<'a, PutReply> {
+        Box::pin(async move { Ok(self.with_rosters(|rosters, now| rosters.put(term, put, now))) })
+    }
+
+    fn tend(&self, lease: Duration) -> RegistryFuture<'_, TendReply> {
+        Box::pin(async move { Ok(self.with_rosters(|rosters, now| rosters.tend(lease, now))) })
+    }
+
+    fn end<'a>(&'a self, term: &'a Term, after: Duration) -> RegistryFuture<'a, ()> {
+        Box::pin(async move {
+            self.with_rosters(|rosters, now| rosters.end(term, after, now));
+            Ok(())
+        })
+    }
+
+    fn roster<'a>(
+        &'a self,
+        roster: &'a RosterName,
+        most: usize,
+    ) -> RegistryFuture<'a, RosterReply> {
+        Box::pin(async move { Ok(self.with_rosters(|rosters, _| rosters.roster(roster, most))) })
+    }
+
+    fn page<'a>(&'a self, roster: &'a RosterName, from: Cursor) -> RegistryFuture<'a, RosterPage> {
+        Box::pin(async move { Ok(self.with_rosters(|rosters, _| rosters.page(roster, &from))) })
+    }
+
+    fn rosters(&self, kind: RosterKind, from: Cursor) -> RegistryFuture<'_, Page<RosterName>> {
+        Box::pin(async move { self.with_rosters(|rosters, _| rosters.rosters(kind, &from)) })
+    }
+
+    fn read<'a>(&'a self, after: &'a Position) -> RegistryFuture<'a, JournalReply> {
+        Box::pin(async move { Ok(self.with_rosters(|rosters, _| rosters.read(after))) })
+    }
+
+    fn hook<'a>(
+        &'a self,
+        term: &'a Term,
+        reached: Option<&'a Position>,
+    ) -> RegistryFuture<'a, HookReply> {
+        Box::pin(async move { Ok(self.with_rosters(|rosters, _| rosters.hook(term, reached))) })
     }
 }
 

@@ -138,6 +138,8 @@ mod inbound;
 mod link;
 mod listener;
 mod node;
+#[cfg(feature = "cluster")]
+mod presence;
 mod readme;
 mod receipt;
 #[cfg(feature = "cluster")]
@@ -194,4 +196,9 @@ pub use self::{
         Membership, NodeCount, NodeReached, NodeReply, OnlineStatus, PeerStatus, Summary,
     },
     link::{PeerSecurity, PeerTls, SecurityError},
+    presence::{
+        Change, DispatchError, Dispatcher, Dispatching, EnterOutcome, Exit, Following, Member,
+        Position, Presence, PresenceConfig, PresenceError, PresenceEvent, RosterPart, Transition,
+        TransitionKind,
+    },
 };

@@ -19,10 +19,12 @@
 //! ```
 
 pub use tieline_registry::{
-    Claim, ClaimKind, ClaimOutcomes, Cursor, Entry, Epoch, ExpiredNode, JoinOutcome, JoinRequest,
-    LeaseInfo, Located, MemoryRegistry, NodeInfo, NodeReport, NodeSession, Owner, Page, Registry,
-    RegistryError, RegistryErrorKind, RegistryFuture, RegistryTls, Release, ReleaseOutcome,
-    Renewal, Stamp, Verdict, connect, connect_with, schemes,
+    BeatReply, Claim, ClaimKind, ClaimOutcomes, Cursor, Entry, Epoch, ExpiredNode, HookReply,
+    ItemOutcome, JoinOutcome, JoinRequest, JournalEntry, JournalReply, LeaseInfo, Located,
+    MemoryRegistry, NodeInfo, NodeReport, NodeSession, OpenReply, Owner, Page, Pulse, Put, PutItem,
+    PutOp, PutReply, Registry, RegistryError, RegistryErrorKind, RegistryFuture, RegistryTls,
+    Release, ReleaseOutcome, Renewal, RosterKind, RosterName, RosterPage, RosterReply, Rosters,
+    Stamp, TendReply, Term, Verdict, connect, connect_with, schemes,
 };
 #[cfg(feature = "etcd")]
 pub use tieline_registry::{EtcdOptions, EtcdRegistry};

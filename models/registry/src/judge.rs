@@ -1,14 +1,43 @@
 //! The next world, and what must hold in it.
 
+use tieline_model_search::Model;
+
 use crate::{
     action::Action,
     setup::Setup,
     world::{Emit, Id, Place, World},
 };
 
-impl Setup {
-    /// The world after an action, judged.
-    pub(crate) fn next(&self, w: &World, action: Action) -> World {
+impl Model for Setup {
+    type World = World;
+    type Action = Action;
+
+    fn parse(line: &str) -> Self {
+        Self::of_line(line)
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn expected(&self) -> &[String] {
+        &self.expected
+    }
+
+    fn start(&self) -> World {
+        World::start(self)
+    }
+
+    fn actions(&self, w: &World) -> Vec<Action> {
+        let mut actions = vec![];
+        if w.bad.is_none() {
+            self.faults(w, &mut actions);
+            self.steps(w, &mut actions);
+        }
+        actions
+    }
+
+    fn next(&self, w: &World, action: Action) -> World {
         let mut n = w.clone();
         self.apply(&mut n, action);
         let covered = self.is_covered(&mut n);
@@ -21,6 +50,16 @@ impl Setup {
         n
     }
 
+    fn violation(w: &World) -> Option<&'static str> {
+        w.bad
+    }
+
+    fn words(action: Action) -> String {
+        action.words()
+    }
+}
+
+impl Setup {
     /// What is wrong with a quiet world.
     fn judge(&self, w: &World, id: Id) -> Option<&'static str> {
         let routable = self.pids().filter(|&p| !w.processes[p].conflict);
@@ -39,15 +78,5 @@ impl Setup {
             }
             _ => Some("I1 two live connections remain"),
         }
-    }
-
-    /// Everything that may happen next.
-    pub(crate) fn actions(&self, w: &World) -> Vec<Action> {
-        let mut actions = vec![];
-        if w.bad.is_none() {
-            self.faults(w, &mut actions);
-            self.steps(w, &mut actions);
-        }
-        actions
     }
 }

@@ -21,7 +21,8 @@
 //! | `action` | what can happen |
 //! | `faults`, `steps` | what can happen in a world |
 //! | `apply`, `judge` | the next world, and whether the invariants hold |
-//! | `search` | the search |
+//!
+//! The search is in `models/search`.
 
 mod action;
 mod apply;
@@ -30,7 +31,6 @@ mod faults;
 mod judge;
 mod lease;
 mod node;
-mod search;
 mod setup;
 mod steps;
 mod store;
@@ -40,10 +40,11 @@ use std::{
     collections::BTreeSet,
     io::{self, Write},
     process::ExitCode,
-    time::Instant,
 };
 
-use crate::{action::Action, search::Graph, setup::Setup};
+use tieline_model_search::{Graph, Model as _, code, experiments, explore, text, violations};
+
+use crate::setup::Setup;
 
 const SMALL: &str = include_str!("../experiments.txt");
 const LARGE: &str = include_str!("../large.txt");
@@ -58,90 +59,27 @@ fn main() -> io::Result<ExitCode> {
             true
         }
         ["--line", line] => explore(&[Setup::parse(line)], &mut out)?,
-        ["--large"] => explore(&experiments(LARGE, ""), &mut out)?,
-        ["--large", filter] => explore(&experiments(LARGE, filter), &mut out)?,
-        [] => explore(&experiments(SMALL, ""), &mut out)?,
-        [filter] => explore(&experiments(SMALL, filter), &mut out)?,
+        ["--large"] => explore::<Setup>(&experiments(LARGE, ""), &mut out)?,
+        ["--large", filter] => explore::<Setup>(&experiments(LARGE, filter), &mut out)?,
+        [] => explore::<Setup>(&experiments(SMALL, ""), &mut out)?,
+        [filter] => explore::<Setup>(&experiments(SMALL, filter), &mut out)?,
         _ => false,
     };
     Ok(ExitCode::from(u8::from(!passed)))
-}
-
-/// The experiments of a table whose names contain a text.
-fn experiments(table: &str, filter: &str) -> Vec<Setup> {
-    let lines = table
-        .lines()
-        .filter(|line| !line.is_empty() && !line.starts_with('#'));
-    let setups = lines.map(Setup::parse);
-    setups.filter(|setup| setup.name.contains(filter)).collect()
-}
-
-/// Explores each setup, and prints what it finds. Whether that is what is expected.
-fn explore(setups: &[Setup], out: &mut impl Write) -> io::Result<bool> {
-    let mut passed = !setups.is_empty();
-    let mut worlds = 0;
-    for setup in setups {
-        let start = Instant::now();
-        let graph = Graph::explore(setup);
-        worlds += graph.worlds();
-        let (count, steps) = (graph.worlds(), graph.steps());
-        writeln!(
-            out,
-            "{}: {count} worlds, {steps} steps, {:.1?}",
-            setup.name,
-            start.elapsed()
-        )?;
-        let violations = violations(setup, &graph);
-        for (violation, trace) in &violations {
-            writeln!(out, "   {violation}: {}", text(trace))?;
-        }
-        let found: BTreeSet<_> = violations.iter().map(|(name, _)| code(name)).collect();
-        if !found.iter().eq(&setup.expected) {
-            writeln!(out, "   EXPECTED {:?}", setup.expected)?;
-            passed = false;
-        }
-    }
-    writeln!(out, "{worlds} worlds in all")?;
-    Ok(passed)
-}
-
-/// Each violation with a shortest trace.
-fn violations(setup: &Setup, graph: &Graph) -> Vec<(&'static str, Vec<Action>)> {
-    let bad = graph.bad.iter();
-    let mut violations: Vec<_> = bad
-        .map(|&(bad, at)| (bad, graph.trace(setup, at)))
-        .collect();
-    if let Some((from, _)) = graph.cycle() {
-        violations.push(("I5 the protocol goes in circles", graph.trace(setup, from)));
-    }
-    if graph.was_cut_off {
-        violations.push(("?? the search was cut off", vec![]));
-    }
-    violations
-}
-
-fn code(violation: &str) -> String {
-    let (code, _) = violation.split_once(' ').unwrap_or((violation, ""));
-    code.to_owned()
-}
-
-fn text(trace: &[Action]) -> String {
-    let words: Vec<_> = trace.iter().map(|action| action.words()).collect();
-    words.join(", ")
 }
 
 /// The shortest trace of each violation that a protocol without one of its rules has, once each: what the
 /// conformance suite plays on every registry.
 fn traces() -> String {
     let mut traces = BTreeSet::new();
-    for setup in experiments(SMALL, "without") {
+    for setup in experiments::<Setup>(SMALL, "without") {
         let graph = Graph::explore(&setup);
         for (violation, trace) in violations(&setup, &graph) {
             traces.insert(format!(
                 "{} | {} | {}\n",
                 setup.name,
                 code(violation),
-                text(&trace)
+                text::<Setup>(&trace)
             ));
         }
     }

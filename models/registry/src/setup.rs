@@ -115,7 +115,7 @@ pub(crate) struct Setup {
 impl Setup {
     /// Parses a line: "name | draft, all or -rule,-rule | address of each process | clients | redis or
     /// etcd | faults | expected violations".
-    pub(crate) fn parse(line: &str) -> Self {
+    pub(crate) fn of_line(line: &str) -> Self {
         let columns: Vec<_> = line.split('|').map(str::trim).collect();
         let [name, switches, addresses, clients, store, budget, expected] =
             columns.try_into().expect("an experiment has seven columns");

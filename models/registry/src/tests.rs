@@ -1,3 +1,5 @@
+use tieline_model_search::Model as _;
+
 use super::*;
 
 #[test]
@@ -8,7 +10,7 @@ fn a_missing_rule_is_found_with_its_shortest_trace() {
     let [(violation, trace)] = &violations[..] else {
         panic!("one violation: {violations:?}");
     };
-    let trace = text(trace);
+    let trace = text::<Setup>(trace);
     assert_eq!(code(violation), "I3");
     assert!(trace.starts_with("Connect A x, Arrive A x, "), "{trace}");
     assert!(trace.contains("CopyRequest A x"), "{trace}");
@@ -28,7 +30,7 @@ fn an_unexpected_violation_fails() {
 #[test]
 fn the_experiments_are_well_formed() {
     for table in [SMALL, LARGE] {
-        let experiments = experiments(table, "");
+        let experiments = experiments::<Setup>(table, "");
         assert!(experiments.len() > 30);
         let names: BTreeSet<_> = experiments.iter().map(|setup| &setup.name).collect();
         assert_eq!(names.len(), experiments.len(), "a name occurs twice");

@@ -1,5 +1,7 @@
 //! A memory registry with one deliberate difference.
 
+mod rosters;
+
 use std::{
     collections::HashMap,
     sync::{
@@ -12,7 +14,7 @@ use parking_lot::Mutex;
 use tieline_registry::{
     Claim, ClaimOutcomes, ClientId, Cursor, DEFAULT_NAMESPACE, ExpiredNode, JoinOutcome,
     JoinRequest, LeaseInfo, Located, NodeInfo, NodeReport, NodeSession, Page, Registry,
-    RegistryError, RegistryFuture, Release, ReleaseOutcome, Renewal, Stamp,
+    RegistryError, RegistryFuture, Release, ReleaseOutcome, Renewal, Rosters, Stamp,
 };
 
 /// What differs from a correct memory registry.
@@ -38,6 +40,24 @@ pub(super) enum Mutation {
     IgnoresLoss,
     /// Ids are told apart by their names only.
     IgnoresNamespaces,
+    /// A put is carried out whatever its number is.
+    IgnoresNumbers,
+    /// Acknowledged puts may be missing, and nobody is told.
+    HidesLoss,
+    /// Rosters take any number of members.
+    IgnoresLimit,
+    /// Terms end although the registry stood still or lost its data.
+    IgnoresHold,
+    /// A term ends at once instead of after its grace.
+    EndsAtOnce,
+    /// The journal goes on from a position that it does not contain.
+    IgnoresBreaks,
+    /// A read leaves out a transition.
+    SkipsTransitions,
+    /// A read returns a transition twice.
+    RepeatsTransitions,
+    /// There are as many dispatchers as ask.
+    SharesTheHook,
 }
 
 #[derive(Debug)]
@@ -47,6 +67,8 @@ pub(super) struct MutantRegistry {
     executed: AtomicU64,
     /// The current fencing token of each address.
     fences: Mutex<HashMap<Arc<str>, i64>>,
+    /// Puts so far.
+    numbers: AtomicU64,
 }
 
 impl MutantRegistry {
@@ -56,6 +78,7 @@ impl MutantRegistry {
             mutation,
             executed: AtomicU64::new(0),
             fences: Mutex::default(),
+            numbers: AtomicU64::new(0),
         }
     }
 
@@ -285,6 +308,10 @@ impl Registry for MutantRegistry {
 
     fn delete<'a>(&'a self, id: &'a str) -> RegistryFuture<'a, ()> {
         self.inner.delete(id)
+    }
+
+    fn rosters(&self) -> Option<&dyn Rosters> {
+        Some(self)
     }
 
     fn delete_node<'a>(&'a self, address: &'a str) -> RegistryFuture<'a, u64> {

@@ -13,9 +13,10 @@ use super::{
     rpc::{DeleteRangeRequest, PutRequest},
 };
 use crate::{
-    contract::{Registry, RegistryFuture, shared_id},
+    contract::{Registry, shared_id},
     error::RegistryError,
     id::ClientId,
+    reply::RegistryFuture,
     types::{
         Claim, ClaimOutcomes, Cursor, JoinOutcome, JoinRequest, Located, NodeInfo, NodeReport,
         NodeSession, Page, Release, ReleaseOutcome, Renewal, Stamp,

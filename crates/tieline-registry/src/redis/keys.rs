@@ -19,6 +19,12 @@ pub(super) struct Keys {
     pub(super) name: String,
     /// The key of a node's set is this, followed by the node's address.
     node_ids: String,
+    /// What all scripts about presence have, in the order of their prelude.
+    presence: [String; 7],
+    /// The key of a term's set of entries is this, followed by the term.
+    entries_of: String,
+    /// The key of a roster is this, followed by its name.
+    roster: String,
 }
 
 impl Keys {
@@ -35,6 +41,33 @@ impl Keys {
             clock: format!("{tag}:clock"),
             name: format!("{tag}:cluster"),
             node_ids: format!("{tag}:node:"),
+            presence: ["pt", "pq", "px", "pj", "pb", "pi", "ph"].map(|key| format!("{tag}:{key}")),
+            entries_of: format!("{tag}:pn:"),
+            roster: format!("{tag}:pr:"),
+        }
+    }
+
+    /// The prefixes of the keys that a script about presence makes itself: of a term's entries, and of a roster.
+    pub(super) fn presence_prefixes(&self) -> (&str, &str) {
+        (&self.entries_of, &self.roster)
+    }
+
+    /// The stream of transitions.
+    pub(super) fn journal(&self) -> &str {
+        &self.presence[3]
+    }
+
+    /// Adds the KEYS of a script about presence: those that all have, the entries of a term, and rosters.
+    pub(super) fn add_presence(&self, command: &mut Cmd, term: Option<&str>, rosters: &[&str]) {
+        command.arg(self.presence.len() + usize::from(term.is_some()) + rosters.len());
+        for key in &self.presence {
+            command.arg(key);
+        }
+        if let Some(term) = term {
+            command.arg(format!("{}{term}", self.entries_of));
+        }
+        for roster in rosters {
+            command.arg(format!("{}{roster}", self.roster));
         }
     }
 

@@ -18,9 +18,11 @@ use super::{
     },
 };
 use crate::{
-    contract::{Registry, RegistryFuture, shared_id},
+    contract::{Registry, shared_id},
     error::RegistryError,
     id::ClientId,
+    reply::RegistryFuture,
+    rosters::Rosters,
     types::{
         Claim, ClaimKind, ClaimOutcomes, Cursor, Entry, ExpiredNode, JoinOutcome, JoinRequest,
         LeaseInfo, Located, NodeInfo, NodeReport, NodeSession, Owner, Page, Release,
@@ -326,6 +328,10 @@ impl Registry for RedisRegistry {
 
     fn reap<'a>(&'a self, expired: &'a ExpiredNode, limit: usize) -> RegistryFuture<'a, bool> {
         Box::pin(self.do_reap(expired, limit))
+    }
+
+    fn rosters(&self) -> Option<&dyn Rosters> {
+        Some(self)
     }
 
     fn set<'a>(&'a self, id: &'a str, address: &'a str) -> RegistryFuture<'a, ()> {

@@ -50,6 +50,19 @@ use super::{client::ReconnectingClient, keys::Keys};
 /// | `T:clock` | the cluster's clock, in µs: it never goes back, whatever the server's does |
 /// | `T:cluster` | the prefix; a node whose prefix is another one does not start, since `ws` and `{ws}` share these keys |
 ///
+/// Presence adds these:
+///
+/// | key | content |
+/// |---|---|
+/// | `T:pt` | sorted set: term → end of its lease, in ms of the server's clock |
+/// | `T:pq` | hash: term → number of its last put |
+/// | `T:px` | set: terms that are over and still have entries |
+/// | `T:pn:TERM` | set: the entries of a term |
+/// | `T:pr:ROSTER` | hash: user → how many terms have it, and the information about it |
+/// | `T:pi` | set: the rosters that have members |
+/// | `T:pj` | stream: the journal, about 65,536 transitions of 92 bytes |
+/// | `T:pb`, `T:ph` | hashes: the last beat, and the dispatcher |
+///
 /// An id is stored as its [key](crate::ClientId::key): in the default namespace, the name. In another one,
 /// `T:own` and the set of its node are all that is stored of it.
 ///

@@ -191,7 +191,7 @@ pub(super) fn clock(value: Value) -> Option<Stamp> {
     text(value)?.parse().ok().map(Stamp)
 }
 
-fn text(value: Value) -> Option<String> {
+pub(super) fn text(value: Value) -> Option<String> {
     match value {
         Value::BulkString(bytes) => {
             let lossy = |error: std::string::FromUtf8Error| {

@@ -23,6 +23,18 @@ macro_rules! script {
     };
 }
 
+/// Defines a script about presence, with their prelude before it.
+macro_rules! presence_script {
+    ($name:ident, $file:literal) => {
+        pub(super) static $name: LazyLock<Script> = LazyLock::new(|| {
+            Script::new(concat!(
+                include_str!("scripts/presence/prelude.lua"),
+                include_str!($file)
+            ))
+        });
+    };
+}
+
 script!(CHECK, "scripts/check.lua");
 script!(JOIN, "scripts/join.lua");
 script!(RENEW, "scripts/renew.lua");
@@ -37,7 +49,17 @@ script!(EXPIRED, "scripts/expired.lua");
 script!(REAP, "scripts/reap.lua");
 script!(DELETE_NODE, "scripts/delete_node.lua");
 
-static ALL: [&LazyLock<Script>; 13] = [
+presence_script!(OPEN_TERM, "scripts/presence/open.lua");
+presence_script!(BEAT, "scripts/presence/beat.lua");
+presence_script!(PUT, "scripts/presence/put.lua");
+presence_script!(TEND, "scripts/presence/tend.lua");
+presence_script!(END_TERM, "scripts/presence/end.lua");
+presence_script!(ROSTER, "scripts/presence/roster.lua");
+presence_script!(PAGE, "scripts/presence/page.lua");
+presence_script!(LIST_ROSTERS, "scripts/presence/list.lua");
+presence_script!(HOOK, "scripts/presence/hook.lua");
+
+static ALL: [&LazyLock<Script>; 22] = [
     &CHECK,
     &JOIN,
     &RENEW,
@@ -51,6 +73,15 @@ static ALL: [&LazyLock<Script>; 13] = [
     &EXPIRED,
     &REAP,
     &DELETE_NODE,
+    &OPEN_TERM,
+    &BEAT,
+    &PUT,
+    &TEND,
+    &END_TERM,
+    &ROSTER,
+    &PAGE,
+    &LIST_ROSTERS,
+    &HOOK,
 ];
 
 /// The text of a script, and its hash.
@@ -70,6 +101,22 @@ impl Script {
     pub(super) fn call(&'static self, keys: &Keys, uses: KeyUse<'_>) -> ScriptCall {
         let mut with_keys = Cmd::new();
         keys.add_to(&mut with_keys, uses);
+        ScriptCall {
+            script: self,
+            keys: with_keys,
+            args: Cmd::new(),
+        }
+    }
+
+    /// A call of this script, which is about presence: with the entries of a term, and rosters.
+    pub(super) fn call_presence(
+        &'static self,
+        keys: &Keys,
+        term: Option<&str>,
+        rosters: &[&str],
+    ) -> ScriptCall {
+        let mut with_keys = Cmd::new();
+        keys.add_presence(&mut with_keys, term, rosters);
         ScriptCall {
             script: self,
             keys: with_keys,

@@ -13,7 +13,7 @@ use std::{sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use tieline_registry::{
-    Claim, ClaimKind, ClaimOutcomes, ClientId, JoinOutcome, JoinRequest, NodeSession,
+    Claim, ClaimKind, ClaimOutcomes, ClientId, JoinOutcome, JoinRequest, NodeSession, RedisOptions,
     RedisRegistry, Registry, RegistryError, Stamp, Verdict,
 };
 use tieline_registry_conformance::{BoxFuture, RegistryHarness, Skipped};
@@ -24,6 +24,9 @@ use crate::kit::run;
 
 /// The prefix of most tests.
 const PREFIX: &str = "ws";
+
+/// Of an operation of the suite.
+const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// A node's address.
 const NODE: &str = "10.0.0.1:7000";
@@ -50,8 +53,9 @@ impl RegistryHarness for RedisHarness {
     fn registry(&self) -> BoxFuture<'_, Arc<dyn Registry>> {
         Box::pin(async {
             self.redis.wipe().await;
-            let registry = RedisRegistry::connect(&self.redis.url(), PREFIX).await;
-            Arc::new(registry.unwrap()) as Arc<dyn Registry>
+            // All tests run at once, and some send many large requests.
+            let options = RedisOptions::new(self.redis.url(), PREFIX).timeout(TIMEOUT);
+            Arc::new(options.connect().await.unwrap()) as Arc<dyn Registry>
         })
     }
 

@@ -3,7 +3,7 @@
 //! Owns nothing but handles: it turns calls into operations, and answers from the hub where the client
 //! is here. Must not decide where a message goes.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tieline_registry::{NameError, Registry};
@@ -337,8 +337,13 @@ impl Cluster {
         &self.hub
     }
 
-    pub(super) fn names(&self) -> &Namespace {
+    pub(crate) fn names(&self) -> &Namespace {
         self.hub.names()
+    }
+
+    /// The lease of nodes in the registry, and the timeout of a request to it.
+    pub(crate) fn registry_times(&self) -> (Duration, Duration) {
+        (self.runtime.lease, self.router.directory.timeout())
     }
 
     /// The registry.

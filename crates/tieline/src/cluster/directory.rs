@@ -49,6 +49,11 @@ impl NodeDirectory {
         }
     }
 
+    /// Of each request to the registry.
+    pub(super) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     pub(super) fn registry(&self) -> &Arc<dyn Registry> {
         &self.registry
     }

@@ -43,6 +43,8 @@ pub(super) struct NodeRuntime {
     server: Option<PeerServer>,
     /// Ends the discovery of nodes, then links and the registrar.
     stop: CancellationToken,
+    /// Of this node in the registry, or of nodes with the same configuration.
+    pub(super) lease: Duration,
 }
 
 pub(super) async fn start(
@@ -76,8 +78,13 @@ pub(super) async fn start(
         return Err(error);
     }
     let stop = discover_nodes(&router, config).await?;
-    let server = Some(server);
-    Ok((router, NodeRuntime { server, stop }))
+    let (server, lease) = (Some(server), config.lease);
+    let runtime = NodeRuntime {
+        server,
+        stop,
+        lease,
+    };
+    Ok((router, runtime))
 }
 
 pub(super) async fn connect(
@@ -94,8 +101,12 @@ pub(super) async fn connect(
     let router = new_router(hub, registry, config, links, Arc::default(), Peers::new);
     refuse_overlap(&router).await?;
     let stop = discover_nodes(&router, config).await?;
-    let server = None;
-    Ok((router, NodeRuntime { server, stop }))
+    let runtime = NodeRuntime {
+        server: None,
+        stop,
+        lease: config.lease,
+    };
+    Ok((router, runtime))
 }
 
 pub(super) fn single_node(hub: Hub) -> (Arc<MessageRouter>, NodeRuntime) {
@@ -108,6 +119,7 @@ pub(super) fn single_node(hub: Hub) -> (Arc<MessageRouter>, NodeRuntime) {
     let runtime = NodeRuntime {
         server: None,
         stop: CancellationToken::new(),
+        lease: config.lease,
     };
     (router, runtime)
 }

@@ -16,6 +16,8 @@ mod lifecycle;
 mod limits;
 mod model;
 mod namespaces;
+#[cfg(feature = "cluster")]
+mod presence;
 #[cfg(all(feature = "axum", feature = "redis", feature = "etcd"))]
 mod processes;
 mod slow;

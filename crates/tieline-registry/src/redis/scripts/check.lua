@@ -14,6 +14,15 @@ redis.call('HGETALL', nodes)
 redis.call('SCARD', node_ids)
 redis.call('SSCAN', node_ids, '0', 'COUNT', '1')
 redis.call('SPOP', node_ids, '0')
+redis.call('SISMEMBER', node_ids, '')
+redis.call('SRANDMEMBER', node_ids)
+local journal = string.gsub(leases, 'leases$', 'pj')
+redis.call('XRANGE', journal, '+', '+', 'COUNT', '1')
+redis.call('XREVRANGE', journal, '-', '-', 'COUNT', '1')
+-- No stream takes this id, so nothing is added. The error about it names the command; that of a missing permission
+-- does not, in capitals.
+local refused = redis.pcall('XADD', journal, '0-0', 'k', '')
+if not string.find(refused.err, 'XADD', 1, true) then return refused end
 redis.call('ZSCORE', leases, '')
 redis.call('ZRANGEBYSCORE', leases, '0', '0', 'LIMIT', '0', '1')
 redis.call('HSET', shadows, absent, '')

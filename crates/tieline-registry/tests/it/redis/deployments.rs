@@ -10,7 +10,7 @@ use super::{PREFIX, claim, granted, join};
 use crate::kit::{message, run};
 
 /// Scenarios that use every script. Time and faults are tested with a single server.
-const SCENARIOS: [&str; 13] = [
+const SCENARIOS: [&str; 17] = [
     "evict_lost",
     "foreign_delete_of_newer_entry",
     "a_live_address_is_busy",
@@ -24,6 +24,10 @@ const SCENARIOS: [&str; 13] = [
     "lease_info_counts_ids_of_all_namespaces",
     "delete_node_reaches_all_namespaces",
     "reaping_reaches_all_namespaces",
+    "crash_is_told",
+    "moved_then_posted",
+    "unusual_rosters_work",
+    "full",
 ];
 
 /// A deployment, and the prefix of its registry.

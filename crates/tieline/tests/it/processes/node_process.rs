@@ -60,6 +60,7 @@ pub(super) fn setup(registry: &str) -> Setup {
         // A lease where the registry counts entries, as Redis: audits are ten times as rare there.
         audit: LEASE / 10,
         drain_window: Duration::from_millis(300),
+        presence: None,
     }
 }
 

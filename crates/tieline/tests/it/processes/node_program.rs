@@ -2,7 +2,7 @@
 //!
 //! `/emit?ids=a,b&data=` sends to each id and answers, once all receipts are decided, with the
 //! outcome of each and how long it took by a stopwatch; `/close?id=&code=` closes a client; `/stats` reports the
-//! state of the node. SIGTERM drains. The program waits for a registry that is away at its start,
+//! state of the node; `node_presence` has those about presence. SIGTERM drains. The program waits for a registry that is away at its start,
 //! as a supervisor that restarts it would.
 
 use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
@@ -21,6 +21,7 @@ use tieline::{
 };
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::node_presence::NodePresence;
 use crate::kit::{Stopwatch, child};
 
 /// The environment variable with the [`Setup`].
@@ -40,6 +41,9 @@ pub(super) struct Setup {
     pub(super) lease: Duration,
     pub(super) audit: Duration,
     pub(super) drain_window: Duration,
+    /// With presence, and this grace.
+    #[serde(default)]
+    pub(super) presence: Option<Duration>,
 }
 
 /// The state of a node.
@@ -84,6 +88,10 @@ pub(super) async fn serve() {
         }
         tokio::time::sleep(AGAIN).await;
     };
+    let presence = match setup.presence {
+        Some(grace) => Some(NodePresence::start(&cluster, grace).await),
+        None => None,
+    };
     let node = Node::in_cluster(cluster, Echo);
     let listener = loop {
         match Listener::bind(setup.clients).await {
@@ -93,8 +101,17 @@ pub(super) async fn serve() {
         tokio::time::sleep(AGAIN).await;
     };
     child::say("serving");
-    let terminated = async { _ = terminate.recv().await };
-    let drained = node.serve_service(listener, router(node.clone()), terminated);
+    let mut router = router(node.clone());
+    if let Some(presence) = presence.clone() {
+        router = router.merge(presence.router());
+    }
+    let terminated = async {
+        terminate.recv().await;
+        if let Some(node) = presence {
+            node.presence.drain().await.unwrap();
+        }
+    };
+    let drained = node.serve_service(listener, router, terminated);
     assert_eq!(drained.await.remaining, 0, "every task has ended");
 }
 

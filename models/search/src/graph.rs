@@ -8,14 +8,14 @@ use std::{
     hash::{DefaultHasher, Hash, Hasher},
 };
 
-use crate::{action::Action, setup::Setup, world::World};
+use crate::Model;
 
 /// Worlds in one search; they take some 3 GB.
 const LIMIT: usize = 29_000_000;
 
 /// The reachable worlds, numbered in the order in which they were found.
 #[derive(Default)]
-pub(crate) struct Graph {
+pub struct Graph {
     index: HashMap<u64, u32>,
     /// How each was reached first, so on a shortest path: from where, by which action there.
     parent: Vec<(u32, u16)>,
@@ -23,15 +23,17 @@ pub(crate) struct Graph {
     bounds: Vec<usize>,
     edges: Vec<u32>,
     /// The first world of each violation.
-    pub(crate) bad: Vec<(&'static str, u32)>,
-    pub(crate) was_cut_off: bool,
+    pub bad: Vec<(&'static str, u32)>,
+    /// Whether the search ended before it was complete.
+    pub was_cut_off: bool,
 }
 
 impl Graph {
-    pub(crate) fn explore(setup: &Setup) -> Self {
+    /// Finds all worlds that can be reached, unless there are too many.
+    pub fn explore<M: Model>(model: &M) -> Self {
         let mut graph = Self::default();
         let mut queue = VecDeque::new();
-        graph.visit(World::start(setup), (0, 0), &mut queue);
+        graph.visit::<M>(model.start(), (0, 0), &mut queue);
         while let Some(world) = queue.pop_front() {
             let at = number(graph.bounds.len());
             graph.bounds.push(graph.edges.len());
@@ -39,11 +41,11 @@ impl Graph {
             let actions = if graph.was_cut_off {
                 vec![]
             } else {
-                setup.actions(&world)
+                model.actions(&world)
             };
             for (choice, action) in (0..).zip(actions) {
-                let next = setup.next(&world, action);
-                let next = graph.visit(next, (at, choice), &mut queue);
+                let next = model.next(&world, action);
+                let next = graph.visit::<M>(next, (at, choice), &mut queue);
                 graph.edges.push(next);
             }
         }
@@ -51,22 +53,29 @@ impl Graph {
         graph
     }
 
-    pub(crate) fn worlds(&self) -> usize {
+    /// How many worlds were found.
+    pub fn worlds(&self) -> usize {
         self.parent.len()
     }
 
-    pub(crate) fn steps(&self) -> usize {
+    /// How many steps lead from one of them to another.
+    pub fn steps(&self) -> usize {
         self.edges.len()
     }
 
-    fn visit(&mut self, world: World, parent: (u32, u16), queue: &mut VecDeque<World>) -> u32 {
+    fn visit<M: Model>(
+        &mut self,
+        world: M::World,
+        parent: (u32, u16),
+        queue: &mut VecDeque<M::World>,
+    ) -> u32 {
         let mut hasher = DefaultHasher::new();
         world.hash(&mut hasher);
         let new = number(self.parent.len());
         let at = *self.index.entry(hasher.finish()).or_insert(new);
         if at == new {
             self.parent.push(parent);
-            if let Some(bad) = world.bad
+            if let Some(bad) = M::violation(&world)
                 && self.bad.iter().all(|&(known, _)| known != bad)
             {
                 self.bad.push((bad, at));
@@ -77,24 +86,24 @@ impl Graph {
     }
 
     /// A shortest sequence of actions that leads to a world.
-    pub(crate) fn trace(&self, setup: &Setup, mut at: u32) -> Vec<Action> {
+    pub fn trace<M: Model>(&self, model: &M, mut at: u32) -> Vec<M::Action> {
         let mut choices = vec![];
         while at != 0 {
             let (from, choice) = self.parent[at as usize];
             choices.push(choice);
             at = from;
         }
-        let mut world = World::start(setup);
+        let mut world = model.start();
         let play = |choice: u16| {
-            let action = setup.actions(&world)[usize::from(choice)];
-            world = setup.next(&world, action);
+            let action = model.actions(&world)[usize::from(choice)];
+            world = model.next(&world, action);
             action
         };
         choices.into_iter().rev().map(play).collect()
     }
 
     /// The last step of a cycle. Faults are finite, so only the protocol itself can go in circles (I5).
-    pub(crate) fn cycle(&self) -> Option<(u32, u32)> {
+    pub fn cycle(&self) -> Option<(u32, u32)> {
         let mut open = vec![false; self.worlds()];
         let mut next = vec![0; self.worlds()];
         let mut stack = vec![0_u32];

@@ -1,0 +1,370 @@
+//! The slots of a node, and what it puts.
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use super::slot::{InFlight, Known, Settled, Slot, SlotKey, Verdict};
+use crate::roster::{
+    BeatReply, ItemOutcome, MAX_PUT, Put, PutItem, PutOp, PutReply, RosterName, Term,
+};
+
+/// What a node enters in rosters, and what it knows of its entries.
+///
+/// Times are those of any monotonic clock of the driver.
+#[derive(Debug, Default)]
+pub struct RosterTable {
+    limit: Option<u32>,
+    term: Option<Term>,
+    /// The term before this one, whose entries stay until everything stands under the new one.
+    old: Option<Term>,
+    number: u64,
+    acknowledged: u64,
+    slots: HashMap<SlotKey, Slot>,
+    /// Who has come or gone: sent at once.
+    fresh: VecDeque<SlotKey>,
+    /// Who is entered again: paced.
+    again: VecDeque<SlotKey>,
+    /// Who goes later, by when.
+    due: BTreeMap<Duration, Vec<SlotKey>>,
+    /// Who stays while the registry holds.
+    held: Vec<SlotKey>,
+    /// The items of the put in flight, in order.
+    in_flight: Vec<SlotKey>,
+    is_in_flight: bool,
+}
+
+/// What the application does.
+impl RosterTable {
+    /// An empty table. A roster takes no new member beyond `limit`.
+    pub fn new(limit: Option<u32>) -> Self {
+        Self {
+            limit,
+            ..Self::default()
+        }
+    }
+
+    /// A connection of a user comes into a group. Whether the entry stands already; if not, a [`Settled`] follows.
+    pub fn enter(&mut self, roster: &RosterName, user: &str, info: &str) -> bool {
+        let key: SlotKey = (roster.clone(), user.into());
+        let slot = self.slots.entry(key.clone()).or_default();
+        let is_new_info = slot.info.as_deref() != Some(info);
+        slot.connections += 1;
+        if is_new_info {
+            slot.info = Some(info.into());
+        }
+        if is_new_info || slot.known == Known::Absent {
+            slot.is_fresh = true;
+        }
+        // The entry was to go, and has not gone.
+        if slot.known == Known::Later {
+            slot.known = Known::Mine;
+        }
+        let stands = slot.known == Known::Mine && !slot.is_fresh && slot.in_flight.is_none();
+        self.queue(&key, Duration::ZERO);
+        stands
+    }
+
+    /// A connection of a user leaves a group. If it was the user's last here, the entry goes at the time `due`.
+    pub fn exit(&mut self, roster: &RosterName, user: &str, due: Duration) {
+        let key: SlotKey = (roster.clone(), user.into());
+        let Some(slot) = self.slots.get_mut(&key) else {
+            return;
+        };
+        slot.connections = slot.connections.saturating_sub(1);
+        if slot.connections > 0 {
+            return;
+        }
+        slot.due = due;
+        if slot.is_over() {
+            self.slots.remove(&key);
+        } else {
+            self.due.entry(due).or_default().push(key);
+        }
+    }
+
+    /// How many connections of a user are in a group at this node.
+    pub fn connections(&self, roster: &RosterName, user: &str) -> u32 {
+        let slot = self.slots.get(&(roster.clone(), user.into()));
+        slot.map_or(0, |slot| slot.connections)
+    }
+}
+
+/// What is sent to the registry.
+impl RosterTable {
+    /// The current term; `None` if one is to be opened.
+    pub fn term(&self) -> Option<&Term> {
+        self.term.as_ref()
+    }
+
+    /// The term before, which is renewed until it can be [ended](Self::take_ended).
+    pub fn old_term(&self) -> Option<&Term> {
+        self.old.as_ref()
+    }
+
+    /// A term has been opened, and so much stands in it.
+    pub fn on_opened(&mut self, term: Term, stands: u64) {
+        self.term = Some(term);
+        (self.number, self.acknowledged) = (stands, stands);
+        let keys: Vec<_> = self.slots.keys().cloned().collect();
+        keys.iter().for_each(|key| self.queue(key, Duration::ZERO));
+    }
+
+    /// The old term, once everything stands under the new one: it is to be ended.
+    pub fn take_ended(&mut self) -> Option<Term> {
+        let stands = |slot: &Slot| slot.connections == 0 || slot.known == Known::Mine;
+        let ended = self.term.is_some() && self.old.is_some();
+        if ended && !self.is_in_flight && self.slots.values().all(stands) {
+            return self.old.take();
+        }
+        None
+    }
+
+    /// The next put, if there is anything to put and none is in flight. At most `again` of its items enter again
+    /// who was entered before.
+    pub fn next_put(&mut self, now: Duration, again: usize) -> Option<Put> {
+        if self.is_in_flight || self.term.is_none() {
+            return None;
+        }
+        self.queue_due(now);
+        let mut items = Vec::new();
+        while items.len() < MAX_PUT
+            && let Some(key) = self.fresh.pop_front()
+        {
+            items.extend(self.take_item(key, now));
+        }
+        for _ in 0..again {
+            if items.len() == MAX_PUT {
+                break;
+            }
+            let Some(key) = self.again.pop_front() else {
+                break;
+            };
+            items.extend(self.take_item(key, now));
+        }
+        if items.is_empty() {
+            return None;
+        }
+        self.number += 1;
+        self.is_in_flight = true;
+        Some(Put {
+            number: self.number,
+            acknowledged: self.acknowledged,
+            limit: self.limit,
+            items,
+        })
+    }
+
+    /// Whether [`next_put`](Self::next_put) has something that does not wait to be entered again.
+    pub fn has_fresh(&self) -> bool {
+        !self.fresh.is_empty()
+    }
+
+    /// Whether somebody is to be entered again.
+    pub fn has_again(&self) -> bool {
+        !self.again.is_empty()
+    }
+
+    /// When the next entry goes.
+    pub fn next_due(&self) -> Option<Duration> {
+        self.due.keys().next().copied()
+    }
+
+    /// How many users this node has in rosters, or may have.
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    fn queue_due(&mut self, now: Duration) {
+        while let Some(first) = self.due.first_entry()
+            && *first.key() <= now
+        {
+            for key in first.remove() {
+                self.queue(&key, now);
+            }
+        }
+    }
+
+    fn queue(&mut self, key: &SlotKey, now: Duration) {
+        let Some(slot) = self.slots.get_mut(key).filter(|slot| !slot.is_queued) else {
+            return;
+        };
+        let Some(op) = slot.wanted(now) else {
+            return;
+        };
+        slot.is_queued = true;
+        let queue = match op {
+            PutOp::Enter | PutOp::Leave => &mut self.fresh,
+            PutOp::Reenter => &mut self.again,
+        };
+        queue.push_back(key.clone());
+    }
+
+    fn take_item(&mut self, key: SlotKey, now: Duration) -> Option<PutItem> {
+        let slot = self.slots.get_mut(&key)?;
+        slot.is_queued = false;
+        let op = slot.wanted(now)?;
+        let info = match op {
+            PutOp::Enter | PutOp::Reenter => slot.info(),
+            PutOp::Leave => Arc::default(),
+        };
+        slot.in_flight = Some(InFlight {
+            op,
+            info: Arc::clone(&info),
+        });
+        let (roster, user) = key.clone();
+        self.in_flight.push(key);
+        Some(PutItem {
+            op,
+            roster,
+            user,
+            info,
+        })
+    }
+}
+
+/// What the registry answers.
+impl RosterTable {
+    /// The reply to the put in flight; `None` if there was none in time. If a beat has ended the term meanwhile,
+    /// there is no put in flight any more: drop its reply.
+    pub fn on_reply(&mut self, reply: Option<PutReply>, now: Duration) -> Vec<Settled> {
+        if !std::mem::take(&mut self.is_in_flight) {
+            return Vec::new();
+        }
+        let keys = std::mem::take(&mut self.in_flight);
+        match reply {
+            Some(PutReply::Done { stands, outcomes }) => {
+                self.acknowledged = stands;
+                let outcomes = keys.into_iter().zip(outcomes);
+                let settled = outcomes.filter_map(|(key, outcome)| self.apply(key, outcome, now));
+                return settled.collect();
+            }
+            Some(PutReply::Stale { stands }) => {
+                self.acknowledged = stands;
+                self.number = self.number.max(stands);
+                self.doubt(keys, now);
+            }
+            Some(PutReply::Lost) => {
+                self.doubt(keys, now);
+                self.renounce(false);
+            }
+            Some(PutReply::Loss) => {
+                self.doubt(keys, now);
+                self.renounce(true);
+            }
+            None => self.doubt(keys, now),
+        }
+        Vec::new()
+    }
+
+    /// The reply to a beat of the current term.
+    pub fn on_beat(&mut self, reply: &BeatReply, now: Duration) {
+        match reply {
+            BeatReply::Lost => self.renounce(false),
+            BeatReply::Renewed(pulse) if pulse.stands < self.acknowledged => self.renounce(true),
+            BeatReply::Renewed(pulse) if pulse.hold.is_zero() => {
+                for key in std::mem::take(&mut self.held) {
+                    if let Some(slot) = self.slots.get_mut(&key)
+                        && slot.known == Known::Later
+                    {
+                        slot.known = Known::Mine;
+                        self.queue(&key, now);
+                    }
+                }
+            }
+            BeatReply::Renewed(_) => {}
+        }
+    }
+
+    /// The old term is over.
+    pub fn on_old_lost(&mut self) {
+        self.old = None;
+    }
+
+    /// The registry was away, and is back: who went meanwhile goes at the time `due`, so that users who changed
+    /// nodes are entered there first.
+    pub fn postpone(&mut self, due: Duration) {
+        let going: Vec<_> = self
+            .slots
+            .iter_mut()
+            .filter(|(_, slot)| slot.connections == 0 && slot.due < due)
+            .map(|(key, slot)| {
+                slot.due = due;
+                key.clone()
+            })
+            .collect();
+        self.due.entry(due).or_default().extend(going);
+    }
+
+    fn apply(&mut self, key: SlotKey, outcome: ItemOutcome, now: Duration) -> Option<Settled> {
+        let slot = self.slots.get_mut(&key)?;
+        let InFlight { op, info } = slot.in_flight.take()?;
+        let verdict = match (op, outcome) {
+            (PutOp::Leave, ItemOutcome::Later) => {
+                slot.known = Known::Later;
+                if slot.connections > 0 {
+                    slot.known = Known::Mine;
+                } else {
+                    self.held.push(key.clone());
+                }
+                None
+            }
+            (PutOp::Leave, _) => {
+                slot.known = Known::Absent;
+                (slot.is_fresh, slot.is_confirmed) = (slot.connections > 0, false);
+                None
+            }
+            (_, ItemOutcome::Full) => {
+                (slot.known, slot.connections) = (Known::Absent, 0);
+                Some(Verdict::Full)
+            }
+            _ => {
+                (slot.known, slot.is_confirmed) = (Known::Mine, true);
+                // Who is entered again keeps the information that is there.
+                slot.is_fresh &= op == PutOp::Reenter || slot.info.as_ref() != Some(&info);
+                Some(Verdict::Entered)
+            }
+        };
+        if slot.is_over() {
+            self.slots.remove(&key);
+        } else {
+            self.queue(&key, now);
+        }
+        verdict.map(|verdict| Settled::new(key.0, key.1, verdict))
+    }
+
+    /// What these slots have in the registry is unknown.
+    fn doubt(&mut self, keys: Vec<SlotKey>, now: Duration) {
+        for key in keys {
+            if let Some(slot) = self.slots.get_mut(&key) {
+                slot.in_flight = None;
+                slot.known = Known::Unknown;
+            }
+            self.queue(&key, now);
+        }
+    }
+
+    /// The term is over, or its writes are in doubt: everything is entered again, under another one.
+    fn renounce(&mut self, in_doubt: bool) {
+        let term = self.term.take();
+        if in_doubt {
+            self.old = term;
+        }
+        self.fresh.clear();
+        self.again.clear();
+        self.held.clear();
+        self.in_flight.clear();
+        self.is_in_flight = false;
+        self.slots.retain(|_, slot| {
+            (slot.known, slot.is_queued, slot.in_flight) = (Known::Absent, false, None);
+            !slot.is_over()
+        });
+    }
+}

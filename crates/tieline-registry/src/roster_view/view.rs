@@ -1,0 +1,242 @@
+//! The rosters that a node follows, at one position of the journal.
+
+use std::{collections::HashMap, time::Duration};
+
+use super::followed::{Followed, Update};
+use crate::{
+    roster::{
+        BeatReply, JournalReply, MAX_READ, Member, Position, RosterName, RosterPage, RosterReply,
+    },
+    types::Cursor,
+};
+
+/// What a node follows.
+///
+/// Times are those of any monotonic clock of the driver.
+#[derive(Debug, Default)]
+pub struct RosterView {
+    lease: Duration,
+    /// Where the reader is; `None` until a roster was read.
+    at: Option<Position>,
+    rosters: HashMap<RosterName, Followed>,
+    settling: Option<Settling>,
+}
+
+/// After a break: who is missing may only not be entered again yet.
+#[derive(Debug)]
+struct Settling {
+    since: Duration,
+    /// The end of the journal when everybody had the time to enter again.
+    tail: Option<Position>,
+}
+
+/// What the driver reads next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fetch {
+    /// The roster, with all members if they are few.
+    Roster(RosterName),
+    /// A page of it.
+    Page(RosterName, Cursor),
+}
+
+/// What is followed.
+impl RosterView {
+    /// A view that follows nothing. `lease` is that of the cluster's nodes.
+    pub fn new(lease: Duration) -> Self {
+        Self {
+            lease,
+            ..Self::default()
+        }
+    }
+
+    /// Begins to follow a roster, unless it is followed already.
+    pub fn follow(&mut self, roster: &RosterName) {
+        if !self.rosters.contains_key(roster) {
+            let mut followed = Followed::default();
+            followed.read_again();
+            self.rosters.insert(roster.clone(), followed);
+        }
+    }
+
+    /// Follows a roster no longer. With the last one, the view forgets its position.
+    pub fn unfollow(&mut self, roster: &RosterName) {
+        self.rosters.remove(roster);
+        if self.rosters.is_empty() {
+            (self.at, self.settling) = (None, None);
+        }
+    }
+
+    /// Where the reader is. Together with what was told, it is what a second subscriber gets.
+    pub fn position(&self) -> Option<&Position> {
+        self.at.as_ref()
+    }
+
+    /// Everybody who was told to be in a roster; `None` before anything was told.
+    pub fn shown(&self, roster: &RosterName) -> Option<Vec<Member>> {
+        let followed = self.rosters.get(roster)?;
+        followed.is_told.then(|| followed.shown())
+    }
+
+    /// Whether users who are missing may only not be entered again yet.
+    pub fn is_settling(&self) -> bool {
+        self.settling.is_some()
+    }
+}
+
+/// What the driver reads.
+impl RosterView {
+    /// The next roster or page to read.
+    pub fn next_fetch(&self) -> Option<Fetch> {
+        self.rosters.iter().find_map(|(name, followed)| {
+            let reading = followed.reading.as_ref()?;
+            match &reading.next {
+                _ if reading.is_complete => None,
+                None => Some(Fetch::Roster(name.clone())),
+                Some(cursor) => Some(Fetch::Page(name.clone(), cursor.clone())),
+            }
+        })
+    }
+
+    /// A roster was read.
+    pub fn on_roster(&mut self, name: &RosterName, reply: RosterReply) {
+        let at = self.at.get_or_insert_with(|| reply.tail.clone()).clone();
+        let is_settling = self.settling.is_some();
+        let Some(followed) = self.rosters.get_mut(name) else {
+            return;
+        };
+        let Some(reading) = &mut followed.reading else {
+            return;
+        };
+        reading.tails.push(reply.tail);
+        match reply.members {
+            Some(members) => {
+                let members = members.into_iter();
+                reading.members = members.map(|one| (one.user, one.info)).collect();
+                reading.is_complete = true;
+            }
+            None => reading.next = Some(Cursor::default()),
+        }
+        followed.meet(&at, is_settling);
+    }
+
+    /// A page was read.
+    pub fn on_page(&mut self, name: &RosterName, page: RosterPage) {
+        let is_settling = self.settling.is_some();
+        let (Some(at), Some(followed)) = (&self.at, self.rosters.get_mut(name)) else {
+            return;
+        };
+        let Some(reading) = &mut followed.reading else {
+            return;
+        };
+        if !reading.tails.contains(&page.tail) {
+            reading.tails.push(page.tail);
+        }
+        let members = page.members.into_iter();
+        reading
+            .members
+            .extend(members.map(|one| (one.user, one.info)));
+        reading.is_complete = page.next.is_none();
+        reading.next = page.next;
+        followed.meet(at, is_settling);
+    }
+
+    /// The journal was read from the position on. Whether there may be more.
+    pub fn on_read(&mut self, reply: JournalReply, now: Duration) -> bool {
+        let entries = match reply {
+            JournalReply::Entries(entries) => entries,
+            JournalReply::Broken => {
+                self.on_broken(now);
+                return true;
+            }
+        };
+        let is_full = entries.len() >= MAX_READ;
+        for entry in entries {
+            let is_settling = self.settling.is_some();
+            if let Some(followed) = self.rosters.get_mut(&entry.roster) {
+                followed.apply(&entry, is_settling);
+            }
+            self.reach(entry.position);
+        }
+        if !is_full {
+            self.on_end();
+        }
+        is_full
+    }
+
+    fn reach(&mut self, at: Position) {
+        let is_settling = self.settling.is_some();
+        for followed in self.rosters.values_mut() {
+            if followed.reading.is_some() {
+                followed.meet(&at, is_settling);
+            }
+        }
+        let tail = self.settling.as_ref().and_then(|one| one.tail.as_ref());
+        if tail == Some(&at) {
+            self.settle();
+        }
+        self.at = Some(at);
+    }
+
+    /// The end of the journal. What was read before, and whose end was not met, is of a journal that is lost.
+    fn on_end(&mut self) {
+        for followed in self.rosters.values_mut() {
+            let unmet = followed.reading.as_ref();
+            if unmet.is_some_and(|reading| !reading.tails.is_empty()) {
+                followed.read_again();
+            }
+        }
+        if let Some(settling) = &mut self.settling {
+            settling.tail = None;
+        }
+    }
+
+    /// The journal is another one: everything is read anew.
+    fn on_broken(&mut self, now: Duration) {
+        self.at = None;
+        self.settling = Some(Settling {
+            since: now,
+            tail: None,
+        });
+        self.rosters.values_mut().for_each(Followed::read_again);
+    }
+
+    /// Whether the view needs a beat to settle: a lease has passed, and everything is read.
+    pub fn wants_beat(&self, now: Duration) -> bool {
+        let waited = |settling: &Settling| {
+            settling.tail.is_none() && now.saturating_sub(settling.since) >= self.lease
+        };
+        let is_read = || self.rosters.values().all(|one| one.reading.is_none());
+        self.settling.as_ref().is_some_and(waited) && is_read()
+    }
+
+    /// The reply to the beat that the view wants. What follows until the end of the journal that came with it was
+    /// entered when everybody had the time to.
+    pub fn on_beat(&mut self, reply: &BeatReply) {
+        let (Some(settling), BeatReply::Renewed(pulse)) = (&mut self.settling, reply) else {
+            return;
+        };
+        if !pulse.hold.is_zero() {
+            return;
+        }
+        if self.at.as_ref() == Some(&pulse.tail) {
+            self.settle();
+        } else {
+            settling.tail = Some(pulse.tail.clone());
+        }
+    }
+
+    fn settle(&mut self) {
+        self.settling = None;
+        self.rosters.values_mut().for_each(Followed::settle);
+    }
+
+    /// What is to be told, of each roster at once.
+    pub fn take_updates(&mut self) -> Vec<(RosterName, Update)> {
+        let rosters = self.rosters.iter_mut();
+        let updates = rosters.filter_map(|(name, followed)| {
+            let update = followed.take_update()?;
+            Some((name.clone(), update))
+        });
+        updates.collect()
+    }
+}

@@ -1,0 +1,134 @@
+//! What a dispatcher is told: the transitions of all groups, by one node for the cluster.
+
+use std::{error::Error, fmt, future::Future, sync::Arc};
+
+use tieline_registry::Position;
+use tokio_util::task::AbortOnDropHandle;
+
+/// Why a [`Dispatcher`] could not take events.
+pub type DispatchError = Box<dyn Error + Send + Sync>;
+
+/// Takes the transitions of all groups, as for webhooks: the cluster has one at a time, whichever node that is.
+///
+/// Events come in the order of the registry. None is left out; some may come twice, if the node that dispatched them
+/// died or stood still before it said so: drop what is not after the last [version](PresenceEvent::version) that you have
+/// seen, or let the receiver bear it.
+///
+/// ```
+/// use tieline::{DispatchError, Dispatcher, PresenceEvent};
+///
+/// struct Log;
+///
+/// impl Dispatcher for Log {
+///     async fn dispatch(&self, events: &[PresenceEvent]) -> Result<(), DispatchError> {
+///         for event in events {
+///             println!("{event:?}");
+///         }
+///         Ok(())
+///     }
+/// }
+/// ```
+pub trait Dispatcher: Send + Sync + 'static {
+    /// Takes events, one to 512. After an error, the same come again, after a pause of up to five seconds.
+    fn dispatch(
+        &self,
+        events: &[PresenceEvent],
+    ) -> impl Future<Output = Result<(), DispatchError>> + Send;
+}
+
+/// A transition of any group of any namespace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PresenceEvent {
+    /// What came before may be incomplete: the cluster is new, or the registry has lost data. Ask
+    /// [`Presence::occupied`](crate::Presence::occupied) which groups are occupied now.
+    Reset {
+        /// The place from which events are complete again.
+        version: Position,
+    },
+    /// A user has come into a group: the first connection in the cluster.
+    Joined {
+        /// The namespace of the group.
+        namespace: Arc<str>,
+        /// The group.
+        group: Arc<str>,
+        /// The user.
+        user: Arc<str>,
+        /// The information about it.
+        info: Arc<str>,
+        /// How many members the group has from then on; 1 if it was empty.
+        members: u64,
+        /// The place in the order of all events.
+        version: Position,
+    },
+    /// A user has gone from a group: the last connection in the cluster.
+    Left {
+        /// The namespace of the group.
+        namespace: Arc<str>,
+        /// The group.
+        group: Arc<str>,
+        /// The user.
+        user: Arc<str>,
+        /// How many members the group has from then on; 0 if it is empty.
+        members: u64,
+        /// The place in the order of all events.
+        version: Position,
+    },
+    /// The information about a member has changed.
+    Changed {
+        /// The namespace of the group.
+        namespace: Arc<str>,
+        /// The group.
+        group: Arc<str>,
+        /// The user.
+        user: Arc<str>,
+        /// The information about it.
+        info: Arc<str>,
+        /// The place in the order of all events.
+        version: Position,
+    },
+    /// A group for which somebody calls [`Presence::occupy`](crate::Presence::occupy) is occupied: by the first
+    /// connection in the cluster.
+    Occupied {
+        /// The namespace of the group.
+        namespace: Arc<str>,
+        /// The group.
+        group: Arc<str>,
+        /// The place in the order of all events.
+        version: Position,
+    },
+    /// Such a group is vacated: its last connection in the cluster is gone.
+    Vacated {
+        /// The namespace of the group.
+        namespace: Arc<str>,
+        /// The group.
+        group: Arc<str>,
+        /// The place in the order of all events.
+        version: Position,
+    },
+}
+
+impl PresenceEvent {
+    /// The place in the order of all events.
+    pub fn version(&self) -> &Position {
+        match self {
+            Self::Reset { version }
+            | Self::Joined { version, .. }
+            | Self::Left { version, .. }
+            | Self::Changed { version, .. }
+            | Self::Occupied { version, .. }
+            | Self::Vacated { version, .. } => version,
+        }
+    }
+}
+
+/// Dispatches, or waits to take over, until it is dropped. From [`Presence::dispatch`](crate::Presence::dispatch).
+pub struct Dispatching {
+    pub(super) _task: AbortOnDropHandle<()>,
+}
+
+impl fmt::Debug for Dispatching {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dispatching").finish_non_exhaustive()
+    }
+}

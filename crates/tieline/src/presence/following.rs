@@ -1,0 +1,72 @@
+//! What follows of one group: all members, then every change.
+
+use std::{
+    fmt,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    task::{Context, Poll},
+};
+
+use futures_core::Stream;
+use tieline_registry::{Member, Position, roster_view::Transition};
+use tokio::sync::mpsc;
+
+/// What a follower of a group is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Change {
+    /// All members. It comes first, and again if the follower has fallen behind by more than 256 changes.
+    Snapshot {
+        /// In no particular order.
+        members: Arc<[Member]>,
+        /// The place in the order of all changes at which they are the members.
+        version: Position,
+    },
+    /// What has changed since, in order: each changes what was told before. About 20 such messages a second at most,
+    /// however many users come and go.
+    Transitions {
+        /// One or more.
+        transitions: Arc<[Transition]>,
+        /// The place after the last of them.
+        version: Position,
+    },
+}
+
+/// Follows one group: a stream of [`Change`], from [`Presence::follow`](crate::Presence::follow). Dropped, it ends.
+pub struct Following {
+    pub(super) changes: mpsc::Receiver<Change>,
+    pub(super) is_stale: Arc<AtomicBool>,
+}
+
+impl Following {
+    /// The next change; `None` once the last handle of the [`Presence`](crate::Presence) is dropped. Dropping the
+    /// future loses nothing.
+    pub async fn next(&mut self) -> Option<Change> {
+        self.changes.recv().await
+    }
+
+    /// Whether what was told may be out of date: the registry does not answer, or has lost data and not everybody had
+    /// the time to enter again.
+    pub fn is_stale(&self) -> bool {
+        self.is_stale.load(Relaxed)
+    }
+}
+
+impl Stream for Following {
+    type Item = Change;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Change>> {
+        self.changes.poll_recv(cx)
+    }
+}
+
+impl fmt::Debug for Following {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Following")
+            .field("is_stale", &self.is_stale())
+            .finish_non_exhaustive()
+    }
+}

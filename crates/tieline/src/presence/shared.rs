@@ -1,0 +1,145 @@
+//! What the tasks of a presence share.
+//!
+//! Owns the table of what this node enters, who waits for a verdict, and the way to the registry. Must not know when
+//! anything is sent.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+use tieline_registry::{
+    Registry, RegistryError, RegistryErrorKind, RegistryFuture, RosterName, Rosters, Term,
+    roster_table::{RosterTable, Settled, Verdict},
+};
+use tokio::{
+    sync::{Notify, oneshot},
+    time::Instant,
+};
+
+use super::config::PresenceConfig;
+
+pub(super) struct Shared {
+    registry: Arc<dyn Registry>,
+    pub(super) config: PresenceConfig,
+    /// Of the cluster's nodes.
+    pub(super) lease: Duration,
+    /// Of each request to the registry.
+    timeout: Duration,
+    start: Instant,
+    state: Mutex<State>,
+    /// There is something to enter or to remove.
+    pub(super) changed: Notify,
+    /// The journal has grown, by this node.
+    pub(super) entered: Notify,
+    /// The registry does not answer.
+    pub(super) is_away: AtomicBool,
+    pub(super) is_draining: AtomicBool,
+}
+
+struct State {
+    table: RosterTable,
+    waiting: HashMap<(RosterName, Arc<str>), Vec<oneshot::Sender<Verdict>>>,
+}
+
+impl Shared {
+    pub(super) fn new(
+        registry: Arc<dyn Registry>,
+        config: PresenceConfig,
+        (lease, timeout): (Duration, Duration),
+    ) -> Self {
+        Self {
+            registry,
+            lease,
+            timeout,
+            start: Instant::now(),
+            state: Mutex::new(State {
+                table: RosterTable::new(config.members),
+                waiting: HashMap::new(),
+            }),
+            changed: Notify::new(),
+            entered: Notify::new(),
+            is_away: AtomicBool::new(false),
+            is_draining: AtomicBool::new(false),
+            config,
+        }
+    }
+
+    /// The time of this node's state machines.
+    pub(super) fn now(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    pub(super) fn table<T>(&self, f: impl FnOnce(&mut RosterTable) -> T) -> T {
+        f(&mut self.state.lock().table)
+    }
+
+    pub(super) fn term(&self) -> Option<Term> {
+        self.table(|table| table.term().cloned())
+    }
+
+    /// Enters a user. `None` if the entry stands already; else who is told the verdict.
+    pub(super) fn enter(
+        &self,
+        roster: RosterName,
+        user: &str,
+        info: &str,
+    ) -> Option<oneshot::Receiver<Verdict>> {
+        let mut state = self.state.lock();
+        if state.table.enter(&roster, user, info) {
+            return None;
+        }
+        let (sender, verdict) = oneshot::channel();
+        let waiting = state.waiting.entry((roster, user.into())).or_default();
+        waiting.push(sender);
+        drop(state);
+        self.changed.notify_one();
+        Some(verdict)
+    }
+
+    pub(super) fn exit(&self, roster: &RosterName, user: &str, after: Duration) {
+        let due = self.now() + after;
+        self.table(|table| table.exit(roster, user, due));
+        self.changed.notify_one();
+    }
+
+    /// Tells who waits what was decided.
+    pub(super) fn settle(&self, settled: Vec<Settled>) {
+        let mut state = self.state.lock();
+        for one in settled {
+            let waiting = state.waiting.remove(&(one.roster, one.user));
+            for sender in waiting.into_iter().flatten() {
+                // Who does not wait any more was told that it is pending.
+                let _ = sender.send(one.verdict);
+            }
+        }
+    }
+
+    /// Lets a term end after a time.
+    pub(super) async fn end(&self, term: Term, after: Duration) -> Result<(), RegistryError> {
+        let ended = self.ask("end a term", |rosters| {
+            Box::pin(async move { rosters.end(&term, after).await })
+        });
+        ended.await
+    }
+
+    /// Asks the registry, and notes whether it answers.
+    pub(super) async fn ask<'a, T>(
+        &'a self,
+        operation: &'static str,
+        request: impl FnOnce(&'a dyn Rosters) -> RegistryFuture<'a, T>,
+    ) -> Result<T, RegistryError> {
+        let rosters = self.registry.rosters().ok_or_else(|| {
+            let kind = RegistryErrorKind::Misconfigured;
+            RegistryError::of_kind(kind, operation, "it keeps no rosters")
+        })?;
+        let reply = RegistryError::with_timeout(self.timeout, operation, request(rosters)).await;
+        self.is_away.store(reply.is_err(), Relaxed);
+        reply
+    }
+}
