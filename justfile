@@ -76,6 +76,14 @@ autobahn:
 bench:
     ./test.sh bench
 
+# A node that is offered twice what it sustains: operators see in, memory is bounded, it recovers
+overload:
+    ./test.sh overload
+
+# Three nodes under churn and kills for this time, such as `just soak 30m`
+soak time:
+    ./test.sh --soak {{time}}
+
 # The demo page in headless Chromium
 browser:
     ./test.sh browser

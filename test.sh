@@ -5,6 +5,7 @@
 #   ./test.sh --quick      run the format check, the lints and the Rust tests
 #   ./test.sh --release    run what is checked before a release: the packages, and what needs a long build
 #   ./test.sh PART...      run only these parts, and the build if they need it
+#   ./test.sh --soak 30m   run three nodes under churn and kills for this time
 #   ./test.sh --list       list the parts; with --release, those of a release
 #
 # A part that fails does not stop the others. The output of each part is in
@@ -30,6 +31,7 @@ interop-python  600   build,python,servers  Python: websockets, the official Web
 interop-java    600   build,node,servers,java  Java: the official Web PubSub SDK for backends
 autobahn        1500  build,python,apt      the Autobahn|Testsuite: sections 1 to 7, 9, 10, 12 and 13
 bench           600   build,servers,python  short runs of the measurements in docs/benchmarks.md; fails below half of a goal
+overload        300   build,python          a node that is offered twice what it sustains: operators see in, memory is bounded, it recovers
 browser         600   build,node,chromium,servers  the demo page and the dashboard in headless Chromium
 proxies         600   build,node,chromium,servers,proxies  the official client in Chromium behind HAProxy and nginx
 prometheus      300   build,python,servers,prometheus  the alerts and the dashboard, asked of a real Prometheus that scrapes two nodes
@@ -46,6 +48,11 @@ chart           1200  dist,go               the Helm chart: helm, the types of K
 publish         3600  -                     the crates as they would be published, compiled from their archives
 semver          3600  semver                the public API is compatible with that of the last release
 rolling         900   dist,node,servers,proxies  a rolling restart of three nodes with 3,000 official clients behind HAProxy
+'
+
+# The same for --soak, which sets the time limit.
+SOAK_PARTS='
+soak            -     build,servers,python  three nodes over Redis under churn and kills: nothing grows, nothing is lost
 '
 
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}
@@ -182,6 +189,13 @@ part_autobahn() {
 
 part_bench() { tests/bench/figures.py --quick; }
 
+part_overload() {
+    python3 -B -m unittest discover -s tests/load
+    python3 -B tests/load/overload.py
+}
+
+part_soak() { python3 -B tests/load/soak.py "$SOAK"; }
+
 part_browser() {
     npm ci --prefix tests/browser --no-audit --no-fund
     TIELINE_BIN=$CARGO_TARGET_DIR/release/tieline node --test --test-reporter=spec tests/browser/*.test.mjs
@@ -275,8 +289,9 @@ DAILY=() RELEASE=()
 while read -r name limit needs about; do
     [[ -n $name ]] || continue
     LIMIT[$name]=$limit NEEDS[$name]=${needs//,/ } ABOUT[$name]=$about
-    if [[ $PARTS == *$'\n'"$name "* ]]; then DAILY+=("$name"); else RELEASE+=("$name"); fi
-done <<<"$PARTS$RELEASE_PARTS"
+    if [[ $PARTS == *$'\n'"$name "* ]]; then DAILY+=("$name")
+    elif [[ $RELEASE_PARTS == *$'\n'"$name "* ]]; then RELEASE+=("$name"); fi
+done <<<"$PARTS$RELEASE_PARTS$SOAK_PARTS"
 
 run() {
     local name=$1 need log=$LOGS/$1.log start=$SECONDS status=0
@@ -338,6 +353,11 @@ main() {
             return ;;
         --quick) wanted=" ${QUICK[*]} " ;;
         --release) wanted=" ${RELEASE[*]} " ;;
+        --soak)
+            export SOAK=${2:-}
+            [[ $SOAK =~ ^([0-9]+)([smh])$ ]] || { echo "--soak needs a time, such as 30m" >&2; exit 2; }
+            local -A unit=([s]=1 [m]=60 [h]=3600)
+            LIMIT[soak]=$((BASH_REMATCH[1] * unit[${BASH_REMATCH[2]}] + 300)) wanted=" build soak " ;;
         -*) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' test.sh; exit 2 ;;
         '')
             wanted=" ${DAILY[*]} "
@@ -349,11 +369,11 @@ main() {
         *)
             wanted=" $* "
             for name; do
-                [[ -n ${LIMIT[$name]:-} ]] || { echo "unknown part: $name; ./test.sh --list [--release] shows all parts" >&2; exit 2; }
+                [[ -n ${LIMIT[$name]:-} && $name != soak ]] || { echo "unknown part: $name; ./test.sh --list [--release] shows all parts" >&2; exit 2; }
                 case ${NEEDS[$name]} in build* | dist*) wanted+="${NEEDS[$name]%% *} " ;; esac
             done ;;
     esac
-    for name in "${DAILY[@]}" "${RELEASE[@]}"; do [[ $wanted == *" $name "* ]] && chosen+=("$name"); done
+    for name in "${DAILY[@]}" "${RELEASE[@]}" soak; do [[ $wanted == *" $name "* ]] && chosen+=("$name"); done
 
     mkdir -p "$LOGS"
     trap '[[ -z ${RUNNING:-} ]] || kill "$RUNNING"; exit 130' INT TERM

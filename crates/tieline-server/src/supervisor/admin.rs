@@ -1,18 +1,23 @@
 //! The admin port of the process.
 //!
-//! Owns where it listens. Must not know its routes. Invariant: it outlives the drain, so that operators see how far
-//! that is.
+//! Owns where it listens, and that its requests never wait for those of clients. Must not know its routes.
+//! Invariant: it outlives the drain, so that operators see how far that is.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
     sync::Arc,
 };
 
+use anyhow::Context;
 use axum::Router;
 use tieline::{Listener, Tls};
 use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
 
-use super::listen::{ListenError, bind};
+use super::{
+    admin_thread::AdminThread,
+    listen::{ListenError, bind},
+};
 use crate::{
     admin::{self, AdminAccess, Api, Exposition, Guard, token::LiveAdminToken},
     app::inspection::Inspector,
@@ -41,6 +46,7 @@ pub(crate) struct AdminPortSettings {
 
 /// The port, which listens and is not served yet.
 pub(super) struct AdminPort {
+    thread: AdminThread,
     listener: Listener,
     guard: Guard,
     access: AdminAccess,
@@ -48,8 +54,9 @@ pub(super) struct AdminPort {
 
 /// The port with its routes.
 pub(super) struct ReadyAdminPort {
-    pub(super) listener: Listener,
-    pub(super) router: Router,
+    thread: AdminThread,
+    listener: Listener,
+    router: Router,
 }
 
 impl AdminPort {
@@ -57,21 +64,18 @@ impl AdminPort {
     pub(super) async fn bind(
         settings: AdminPortSettings,
         tls: Option<&Tls>,
-    ) -> Result<Self, ListenError> {
+    ) -> anyhow::Result<Self> {
         let listen = settings.listen;
-        let mut listener = match listen {
-            Some(address) => bind(address).await?,
-            None => match bind(DEFAULT).await {
-                Ok(listener) => listener,
-                Err(_) => bind(FREE).await?,
-            },
-        };
+        let thread = AdminThread::start().context("cannot start the thread of the admin port")?;
+        // There, because a socket wakes the runtime that it was made on.
+        let mut listener = thread.spawn(bind_or_default(listen)).await??;
         if let Some(tls) = tls.filter(|_| settings.tls) {
             listener = listener.tls(tls.clone());
         }
         let is_local = listen.is_none_or(|address| address.ip().is_loopback());
         let guard = Guard::new(settings.token, is_local);
         Ok(Self {
+            thread,
             listener,
             guard,
             access: settings.access,
@@ -85,6 +89,7 @@ impl AdminPort {
         health: Router,
     ) -> anyhow::Result<ReadyAdminPort> {
         let Self {
+            thread,
             listener,
             guard,
             access,
@@ -94,6 +99,80 @@ impl AdminPort {
         let exposition = Exposition::new(inspector, Handle::current());
         let api = Api::new(Arc::clone(inspector), access)?;
         let router = admin::routes(exposition, api, guard, health);
-        Ok(ReadyAdminPort { listener, router })
+        Ok(ReadyAdminPort {
+            thread,
+            listener,
+            router,
+        })
+    }
+}
+
+impl ReadyAdminPort {
+    /// Begins to serve at once, until the token is cancelled.
+    pub(super) fn serve(self, ended: CancellationToken) -> impl Future<Output = ()> {
+        let Self {
+            thread,
+            listener,
+            router,
+        } = self;
+        let served = thread.spawn(listener.serve(router, ended.cancelled_owned()));
+        async move {
+            let _ = served.await;
+            drop(thread);
+        }
+    }
+}
+
+async fn bind_or_default(listen: Option<SocketAddr>) -> Result<Listener, ListenError> {
+    match listen {
+        Some(address) => bind(address).await,
+        None => match bind(DEFAULT).await {
+            Ok(listener) => Ok(listener),
+            Err(_) => bind(FREE).await,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{Read, Write},
+        net::TcpStream,
+        time::Duration,
+    };
+
+    use axum::routing::get;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn operators_are_answered_while_no_worker_is_free() {
+        let settings = AdminPortSettings {
+            listen: Some(FREE),
+            token: LiveAdminToken::new(None),
+            tls: false,
+            access: AdminAccess { read_only: false },
+        };
+        let port = AdminPort::bind(settings, None).await.unwrap();
+        let address = port.listener.local_addr().unwrap();
+        let ready = ReadyAdminPort {
+            thread: port.thread,
+            listener: port.listener,
+            router: Router::new().route("/readyz", get(|| async { "ready\n" })),
+        };
+        let ended = CancellationToken::new();
+        let served = ready.serve(ended.clone());
+        // This runtime has one thread, which waits here.
+        let mut client = TcpStream::connect(address).unwrap();
+        let deadline = Some(Duration::from_secs(30));
+        client.set_read_timeout(deadline).unwrap();
+        let request =
+            format!("GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+        client.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        ended.cancel();
+        served.await;
     }
 }

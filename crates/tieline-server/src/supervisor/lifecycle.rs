@@ -81,8 +81,8 @@ impl Supervisor {
             serve_all(nodes, &self.0).await
         };
         let admin = async {
-            if let Some(ReadyAdminPort { listener, router }) = admin {
-                listener.serve(router, ended.cancelled()).await;
+            if let Some(admin) = admin {
+                admin.serve(ended.clone()).await;
             }
         };
         tokio::select! {

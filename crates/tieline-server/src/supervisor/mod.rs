@@ -4,6 +4,7 @@
 //! routes, signals, drain. Must not know flags, except by name in texts, nor what clients send.
 
 pub(crate) mod admin;
+mod admin_thread;
 pub(crate) mod certificates;
 mod cluster;
 mod control;
