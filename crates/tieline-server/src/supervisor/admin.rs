@@ -3,14 +3,20 @@
 //! Owns where it listens. Must not know its routes. Invariant: it outlives the drain, so that operators see how far
 //! that is.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
 
 use axum::Router;
-use tieline::{Cluster, Listener, Tls};
+use tieline::{Listener, Tls};
 use tokio::runtime::Handle;
 
 use super::listen::{ListenError, bind};
-use crate::admin::{self, Exposition, Guard, token::LiveAdminToken};
+use crate::{
+    admin::{self, AdminAccess, Api, Exposition, Guard, token::LiveAdminToken},
+    app::inspection::Inspector,
+};
 
 /// Where it listens unless told otherwise: the port by which exporters of OpenTelemetry are scraped.
 const DEFAULT: SocketAddr = at_loopback(9464);
@@ -29,12 +35,15 @@ pub(crate) struct AdminPortSettings {
     pub(crate) token: LiveAdminToken,
     /// With the certificates of the clients' port.
     pub(crate) tls: bool,
+    /// What its users may do.
+    pub(crate) access: AdminAccess,
 }
 
 /// The port, which listens and is not served yet.
 pub(super) struct AdminPort {
     listener: Listener,
     guard: Guard,
+    access: AdminAccess,
 }
 
 /// The port with its routes.
@@ -62,16 +71,29 @@ impl AdminPort {
         }
         let is_local = listen.is_none_or(|address| address.ip().is_loopback());
         let guard = Guard::new(settings.token, is_local);
-        Ok(Self { listener, guard })
+        Ok(Self {
+            listener,
+            guard,
+            access: settings.access,
+        })
     }
 
     /// Adds its routes. `health` answers whether the node is ready.
-    pub(super) fn ready(self, cluster: Cluster, health: Router) -> std::io::Result<ReadyAdminPort> {
-        let Self { listener, guard } = self;
+    pub(super) fn ready(
+        self,
+        inspector: &Arc<Inspector>,
+        health: Router,
+    ) -> anyhow::Result<ReadyAdminPort> {
+        let Self {
+            listener,
+            guard,
+            access,
+        } = self;
         let address = listener.local_addr()?;
         tracing::info!(%address, "serving the admin port");
-        let exposition = Exposition::new(cluster, Handle::current());
-        let router = admin::routes(exposition, guard, health);
+        let exposition = Exposition::new(inspector, Handle::current());
+        let api = Api::new(Arc::clone(inspector), access)?;
+        let router = admin::routes(exposition, api, guard, health);
         Ok(ReadyAdminPort { listener, router })
     }
 }

@@ -6,6 +6,7 @@
 pub(crate) mod admin;
 pub(crate) mod certificates;
 mod cluster;
+mod control;
 pub(crate) mod demo;
 mod lifecycle;
 pub(crate) mod listen;

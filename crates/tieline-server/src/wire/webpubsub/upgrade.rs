@@ -37,6 +37,7 @@ use crate::{
         events::{ConnectError, ConnectRequest, Events},
         hubs::{Hub, Hubs},
         limits::{Arrival, HubLimits, LimitExceeded},
+        refusals::What,
         role::Roles,
     },
     config::hub_name::HubName,
@@ -133,12 +134,12 @@ async fn answer<E: Events>(
 ) -> Response {
     let address = upgrade.as_ref().map(|u| u.request().remote_addr());
     let address = address.ok().flatten();
-    let name = hub
-        .as_ref()
-        .ok()
-        .and_then(|hub| hub.parse::<HubName>().ok());
+    let (name, unnamed) = match hub {
+        Ok(name) => (name, None),
+        Err(refusal) => (String::new(), Some(refusal)),
+    };
     let decided = async {
-        let hub = state.hub(&hub?)?;
+        let hub = unnamed.map_or_else(|| state.hub(&name), |refusal| Err(refusal.into()))?;
         let upgrade = upgrade?;
         let request = upgrade.request();
         // First what costs least: whoever asks too often does not get a token checked.
@@ -149,19 +150,21 @@ async fn answer<E: Events>(
     };
     let (response, reason) = match decided.await {
         // The node may refuse too: it is full, drains, or has another connection of this id.
-        Ok((upgrade, accept)) => {
-            let response = upgrade.accept(&state.node, accept).await;
-            (response.into_response(), "node")
-        }
-        Err(Refused { refusal, reason }) => (refusal.into_response(), reason),
+        Ok((upgrade, accept)) => (upgrade.accept(&state.node, accept).await, "node"),
+        Err(Refused { refusal, reason }) => (refusal.into_http(), reason),
     };
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         let status = response.status().as_u16();
         METRICS.upgrade_refused(status);
-        let hub = name.as_ref().map(HubName::as_str);
+        let hub = name.parse::<HubName>().ok();
+        let hub = hub.as_ref().map(HubName::as_str);
         connection_log::refused(hub, address, WIRE, (status, reason));
+        let text = format!("{status}: {}", response.body());
+        let ip = address.map(|address| address.ip());
+        let refusals = state.hubs.refusals();
+        refusals.add(What::UpgradeRefused, &text, &name, ip);
     }
-    response
+    response.into_response()
 }
 
 impl<E: Events> RouteState<E> {
