@@ -13,6 +13,7 @@ mod http_client;
 mod memory;
 mod metrics;
 mod supervisor;
+mod web_page;
 mod webhook;
 mod wire;
 

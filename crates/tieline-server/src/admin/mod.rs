@@ -1,10 +1,12 @@
 //! The admin port: what operators see of the process.
 //!
-//! Owns its routes, who may use them, the page of metrics, and the API. Must not know how it listens, nor when a node is
-//! ready: `supervisor` hands that in. Invariant: only the health routes answer a request that is not allowed.
+//! Owns its routes, who may use them, the page of metrics, the API and the dashboard. Must not know how it listens, nor
+//! when a node is ready: `supervisor` hands that in. Invariant: only the health routes, and the files of the dashboard,
+//! answer a request that is not allowed.
 
 mod api;
 mod collectors;
+mod dashboard;
 mod exposition;
 mod guard;
 mod routes;

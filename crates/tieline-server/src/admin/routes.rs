@@ -6,12 +6,13 @@ use tokio::task::spawn_blocking;
 
 use super::{
     api::{self, Api},
+    dashboard,
     exposition::Exposition,
     guard::{self, Guard},
 };
 
 const NOT_FOUND: &str =
-    "not found; the admin port has /metrics, /api/nodes, /healthz and /readyz\n";
+    "not found; the admin port has a dashboard at /, /metrics, /api/nodes, /healthz and /readyz\n";
 
 /// The routes. `health` answers everybody, as on the clients' port.
 pub(crate) fn routes(
@@ -29,5 +30,6 @@ pub(crate) fn routes(
         // What is added above is for those only who may use the port.
         .route_layer(middleware::from_fn_with_state(guard, guard::check))
         .merge(health)
+        .merge(dashboard::routes())
         .fallback(|| async { (StatusCode::NOT_FOUND, NOT_FOUND) }))
 }

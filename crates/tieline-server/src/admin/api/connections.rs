@@ -11,12 +11,15 @@ use serde_json::{Value, json};
 use tieline::{AskError, CloseCode, CloseFrame, Cluster, Delivery};
 
 use super::{error::ApiError, query, state::Api};
-use crate::app::{
-    inspection::{
-        Answers, Question, ask_all, ask_client, ask_node,
-        connections::{self, ConnectionQuery, Page},
+use crate::{
+    app::{
+        inspection::{
+            Answers, Question, ask_all, ask_client, ask_node,
+            connections::{self, ConnectionQuery, ConnectionReport, Page},
+        },
+        payload::Payload,
     },
-    payload::Payload,
+    config::hub_name::HubName,
 };
 
 /// Longest reason of a close frame (RFC 6455, 5.5).
@@ -77,12 +80,39 @@ pub(super) async fn one(
     State(api): State<Api>,
     Path((hub, id)): Path<(String, String)>,
 ) -> Result<Json<Value>, ApiError> {
-    let report = ask_client(&api.hub(&hub)?, &id).await;
-    let report = report.map_err(|error| {
+    let mut asked = ask_client(&api.hub(&hub)?, &id).await;
+    // A new registry, or one that has lost its entries, does not know who is not there. The nodes do.
+    if let Err(AskError::Unreachable) = asked {
+        asked = ask_all_for(api.inspector.cluster(), &query::hub(&hub)?, &id).await;
+    }
+    let report = asked.map_err(|error| {
         let what = format!("connection {id:?} in hub {hub:?}");
         ApiError::unasked(&what, &error)
     })?;
     Ok(Json(json!(report)))
+}
+
+/// Asks the nodes themselves for a connection.
+async fn ask_all_for(
+    cluster: &Cluster,
+    hub: &HubName,
+    id: &str,
+) -> Result<ConnectionReport, AskError> {
+    let question = Question::Connections(ConnectionQuery {
+        hub: Some(hub.to_string()),
+        // The first that begins so is the one, if it exists.
+        id: Some(id.to_owned()),
+        limit: 1,
+        ..ConnectionQuery::default()
+    });
+    let Answers { parts, missed } = ask_all::<Page>(cluster, &question).await;
+    let mut found = parts.into_iter().flat_map(|(_, page)| page.connections);
+    let report = found.find(|report| report.id == id);
+    report.ok_or(if missed.is_empty() {
+        AskError::Offline
+    } else {
+        AskError::Unreachable
+    })
 }
 
 #[derive(Deserialize)]

@@ -115,6 +115,21 @@ fn a_list_has_pages_without_gaps() {
 }
 
 #[test]
+fn a_connection_that_has_ended_is_not_found_even_if_the_registry_does_not_know() {
+    let nodes = Nodes::start(&[]);
+    let (client, id) = nodes.client("ada");
+    let path = format!("/api/connections/chat/{id}");
+    assert_eq!(nodes.ask(&path)["user"], "ada");
+    drop(client);
+    nodes.eventually("/api/nodes", |answer| {
+        let nodes = list(answer, "nodes").iter();
+        { nodes }.all(|node| node["connections"] == 0)
+    });
+    let (status, answer) = parse(&get(&nodes.first.admin, &path, ""));
+    assert_eq!(status, 404, "{answer}");
+}
+
+#[test]
 fn handlers_and_refusals_of_other_nodes_are_shown() {
     let flags = [
         "--event-handler",
