@@ -1,30 +1,35 @@
 //! The routes of the admin port.
 
 use axum::{Router, http::StatusCode, middleware, routing::get};
+use tieline::ConfigError;
 use tokio::task::spawn_blocking;
 
 use super::{
-    api::Api,
+    api::{self, Api},
     dashboard,
     exposition::Exposition,
     guard::{self, Guard},
 };
 
 const NOT_FOUND: &str =
-    "not found; the admin port has a dashboard at /, /metrics, /api/nodes, /healthz and /readyz
-";
+    "not found; the admin port has a dashboard at /, /metrics, /api/nodes, /healthz and /readyz\n";
 
 /// The routes. `health` answers everybody, as on the clients' port.
-pub(crate) fn routes(exposition: Exposition, api: Api, guard: Guard, health: Router) -> Router {
+pub(crate) fn routes(
+    exposition: Exposition,
+    api: Api,
+    guard: Guard,
+    health: Router,
+) -> Result<Router, ConfigError> {
     // It may look at every connection.
     let page = move || spawn_blocking(move || exposition.page());
     let metrics = || async { page().await.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR) };
-    Router::new()
+    Ok(Router::new()
         .route("/metrics", get(metrics))
-        .merge(api.routes())
+        .merge(api::routes(api)?)
         // What is added above is for those only who may use the port.
         .route_layer(middleware::from_fn_with_state(guard, guard::check))
         .merge(health)
         .merge(dashboard::routes())
-        .fallback(|| async { (StatusCode::NOT_FOUND, NOT_FOUND) })
+        .fallback(|| async { (StatusCode::NOT_FOUND, NOT_FOUND) }))
 }

@@ -97,8 +97,8 @@ impl AdminPort {
         let address = listener.local_addr()?;
         tracing::info!(%address, "serving the admin port");
         let exposition = Exposition::new(inspector, Handle::current());
-        let api = Api::new(Arc::clone(inspector), access)?;
-        let router = admin::routes(exposition, api, guard, health);
+        let api = Api::new(Arc::clone(inspector), access);
+        let router = admin::routes(exposition, api, guard, health)?;
         Ok(ReadyAdminPort {
             thread,
             listener,

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tieline::{AskError, CloseCode, CloseFrame, Cluster, Delivery};
 
-use super::{Api, error::ApiError, query};
+use super::{error::ApiError, query, state::Api};
 use crate::{
     app::{
         inspection::{

@@ -45,7 +45,7 @@ impl ApiError {
             AskError::Offline => Self::new(StatusCode::NOT_FOUND, format!("there is no {what}")),
             error => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
-                format!("the node of {what} did not answer ({error}); try again"),
+                format!("{what} could not be asked ({error}); try again"),
             ),
         }
     }

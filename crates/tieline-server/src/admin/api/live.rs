@@ -10,7 +10,7 @@ use tieline::{
 };
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::{AdminAccess, Api, nodes::all_nodes};
+use super::{nodes::all_nodes, state::AdminAccess};
 use crate::app::inspection::Inspector;
 
 /// The subprotocol that a client may offer: browsers need one to send a token beside it.
@@ -41,7 +41,7 @@ pub(super) fn node(
 }
 
 pub(super) async fn follow(
-    State(api): State<Api>,
+    State(node): State<Node<Live>>,
     upgrade: Result<Upgrade, Refusal>,
 ) -> axum::response::Response {
     use axum::response::IntoResponse;
@@ -52,7 +52,7 @@ pub(super) async fn follow(
     };
     // The guard has checked the origin.
     let accept = Accept::new(()).subprotocol(SUBPROTOCOL).any_origin();
-    upgrade.accept(&api.live, accept).await.into_response()
+    upgrade.accept(&node, accept).await.into_response()
 }
 
 impl Handler for Live {

@@ -9,6 +9,7 @@ mod error;
 mod live;
 mod nodes;
 mod query;
+mod state;
 
 use std::sync::Arc;
 
@@ -23,62 +24,38 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{any, get, post},
 };
-use tieline::{ConfigError, Node, StatusCode};
+use tieline::{ConfigError, StatusCode};
 
-use self::{error::ApiError, live::Live};
-use crate::app::inspection::Inspector;
+use self::error::ApiError;
+pub(crate) use self::state::{AdminAccess, Api};
 
 /// Longest body of a request, and so the longest message that an operator sends.
 const MAX_BODY: usize = 1 << 20;
 
-/// What its users may do.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct AdminAccess {
-    /// They look, and change nothing.
-    pub(crate) read_only: bool,
-}
-
-/// The API of a node. Clones share it.
-#[derive(Clone)]
-pub(crate) struct Api {
-    inspector: Arc<Inspector>,
-    access: AdminAccess,
-    live: Node<Live>,
-}
-
-impl Api {
-    pub(crate) fn new(inspector: Arc<Inspector>, access: AdminAccess) -> Result<Self, ConfigError> {
-        Ok(Self {
-            live: live::node(Arc::clone(&inspector), access)?,
-            inspector,
-            access,
-        })
-    }
-
-    /// The routes below `/api`. Who may use them is still to be decided.
-    pub(super) fn routes(self) -> Router {
-        let writes = Router::new()
-            .route(
-                "/api/connections/{hub}/{id}/close",
-                post(connections::close),
-            )
-            .route("/api/connections/{hub}/{id}/send", post(connections::send))
-            .route("/api/drain", post(nodes::drain))
-            .route_layer(middleware::from_fn_with_state(self.access, may_write));
-        Router::new()
-            .route("/api/nodes", get(nodes::nodes))
-            .route("/api/handlers", get(nodes::handlers))
-            .route("/api/refusals", get(nodes::refusals))
-            .route("/api/groups", get(nodes::groups))
-            .route("/api/connections", get(connections::list))
-            .route("/api/connections/{hub}/{id}", get(connections::one))
-            .route("/api/live", get(live::follow))
-            .merge(writes)
-            .route("/api/{*rest}", any(not_found))
-            .layer(DefaultBodyLimit::max(MAX_BODY))
-            .layer(middleware::map_response(as_data))
-            .with_state(self)
-    }
+/// The routes below `/api`. Who may use them is still to be decided.
+pub(super) fn routes(api: Api) -> Result<Router, ConfigError> {
+    let writes = Router::new()
+        .route(
+            "/api/connections/{hub}/{id}/close",
+            post(connections::close),
+        )
+        .route("/api/connections/{hub}/{id}/send", post(connections::send))
+        .route("/api/drain", post(nodes::drain))
+        .route_layer(middleware::from_fn_with_state(api.access, may_write));
+    let live = live::node(Arc::clone(&api.inspector), api.access)?;
+    Ok(Router::new()
+        .route("/api/nodes", get(nodes::nodes))
+        .route("/api/handlers", get(nodes::handlers))
+        .route("/api/refusals", get(nodes::refusals))
+        .route("/api/groups", get(nodes::groups))
+        .route("/api/connections", get(connections::list))
+        .route("/api/connections/{hub}/{id}", get(connections::one))
+        .route("/api/live", get(live::follow).with_state(live))
+        .merge(writes)
+        .route("/api/{*rest}", any(not_found))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(middleware::map_response(as_data))
+        .with_state(api))
 }
 
 /// Lets a request that changes something pass, or answers it.

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tieline::StatusCode;
 
-use super::{Api, error::ApiError, query};
+use super::{error::ApiError, query, state::Api};
 use crate::app::{
     inspection::{
         Answers, Inspector, Question, ask_all, ask_node,

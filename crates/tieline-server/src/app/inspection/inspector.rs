@@ -10,10 +10,9 @@ use tieline::{Bytes, Cluster, Connection, HubStats, PeerStatus, RequestError};
 use tokio::time::Instant;
 
 use super::{
-    Question, SINGLE_NODE,
+    asking::{Question, SINGLE_NODE, decode, encode},
     census::Census,
     connections::{self, ConnectionReport, MAX_LIMIT},
-    decode, encode,
     groups::Groups,
     reports::{HandlerReport, LinkReport, NodeReport},
 };

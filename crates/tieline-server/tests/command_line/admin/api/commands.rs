@@ -34,7 +34,9 @@ fn top_shows_all_nodes_and_drain_ends_another() {
     assert_eq!(output, format!("{other} drains\n"));
     drop(client);
     assert_eq!(nodes.second.server.exit_code(), Some(0));
-    nodes.eventually("/api/nodes", |answer| list(answer, "nodes").len() == 1);
+    nodes.eventually("/api/nodes", |answer| {
+        list(answer, "nodes").len() == 1 && list(answer, "missed").is_empty()
+    });
     let (code, stderr) = run(&["drain", "--node", &other, "--admin", &url]);
     assert_eq!(code, Some(1));
     assert!(

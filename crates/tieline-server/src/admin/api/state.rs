@@ -1,0 +1,25 @@
+//! What the routes of the API share.
+
+use std::sync::Arc;
+
+use crate::app::inspection::Inspector;
+
+/// What its users may do.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AdminAccess {
+    /// They look, and change nothing.
+    pub(crate) read_only: bool,
+}
+
+/// The API of a node. Clones share it.
+#[derive(Clone)]
+pub(crate) struct Api {
+    pub(super) inspector: Arc<Inspector>,
+    pub(super) access: AdminAccess,
+}
+
+impl Api {
+    pub(crate) fn new(inspector: Arc<Inspector>, access: AdminAccess) -> Self {
+        Self { inspector, access }
+    }
+}
