@@ -32,7 +32,7 @@ interop-java    600   build,node,servers,java  Java: the official Web PubSub SDK
 autobahn        1500  build,python,apt      the Autobahn|Testsuite: sections 1 to 7, 9, 10, 12 and 13
 bench           600   build,servers,python  short runs of the measurements in docs/benchmarks.md; fails below half of a goal
 overload        300   build,python          a node that is offered twice what it sustains: operators see in, memory is bounded, it recovers
-browser         600   build,node,chromium   the demo page in headless Chromium
+browser         600   build,node,chromium,servers  the demo page and the dashboard in headless Chromium
 proxies         600   build,node,chromium,servers,proxies  the official client in Chromium behind HAProxy and nginx
 prometheus      300   build,python,servers,prometheus  the alerts and the dashboard, asked of a real Prometheus that scrapes two nodes
 '

@@ -32,10 +32,13 @@ export function requireExecutable(path, message) {
   }
 }
 
-/** Free ports, all different. */
+/** Free ports, all different, below the range from which the system gives some to others meanwhile. */
 export async function freePorts(count) {
-  const probes = Array.from({ length: count }, () => createServer().listen(0, "127.0.0.1"));
-  await Promise.all(probes.map((probe) => once(probe, "listening")));
+  const probes = [];
+  while (probes.length < count) {
+    const probe = createServer().listen(20_000 + Math.floor(12_000 * Math.random()), "127.0.0.1");
+    if (await once(probe, "listening").then(() => true, () => false)) probes.push(probe);
+  }
   const ports = probes.map((probe) => probe.address().port);
   probes.forEach((probe) => probe.close());
   await Promise.all(probes.map((probe) => once(probe, "close")));

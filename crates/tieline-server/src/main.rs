@@ -13,6 +13,7 @@ mod http_client;
 mod memory;
 mod metrics;
 mod supervisor;
+mod web_page;
 mod webhook;
 mod wire;
 
@@ -79,6 +80,8 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Token(token) => token.run(),
         // Without a runtime: it blocks, and leaves the machine to the load.
         Command::Health(health) => health.run(),
+        Command::Top(top) => top.run(),
+        Command::Drain(drain) => drain.run(),
         Command::Completions(completions) => completions.run(Cli::command()),
         Command::Man(man) => man.run(Cli::command()),
         Command::Bench(bench) => bench.run(&bench::registry, &bench::http_floor),

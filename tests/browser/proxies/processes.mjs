@@ -106,21 +106,22 @@ function sign(claims) {
 export function clientUrl(endpoint, user) {
   const role = ["webpubsub.joinLeaveGroup", "webpubsub.sendToGroup"];
   const token = sign({ aud: `${endpoint}/client/hubs/chat`, sub: user, role });
-  return `${endpoint.replace("https", "wss")}/client/hubs/chat?access_token=${token}`;
+  return `${endpoint.replace(/^http/u, "ws")}/client/hubs/chat?access_token=${token}`;
 }
 
 /** A node of the cluster. */
 class Node {
-  constructor(port, peers, registry, drainWindow) {
-    this.address = `127.0.0.1:${port}`;
-    this.peers = `127.0.0.1:${peers}`;
-    const args = ["serve", "--listen", this.address, "--registry", registry, "--peers-listen", this.peers];
-    this.args = [...args, "--drain-delay", "3s", "--drain-window", drainWindow];
+  constructor(ports, registry, drainWindow, environment) {
+    [this.address, this.peers, this.admin] = ports.map((port) => `127.0.0.1:${port}`);
+    const listen = ["--listen", this.address, "--peers-listen", this.peers, "--admin-listen", this.admin];
+    const drain = ["--drain-delay", "3s", "--drain-window", drainWindow];
+    this.args = ["serve", ...listen, "--registry", registry, ...drain];
+    this.environment = { TIELINE_KEY: KEY, ...environment };
     this.start();
   }
 
   start() {
-    this.process = new Process(binary, this.args, { TIELINE_KEY: KEY });
+    this.process = new Process(binary, this.args, this.environment);
   }
 
   /** Drains it, and starts it anew. Returns how the old process ended. */
@@ -146,14 +147,15 @@ class Node {
 
 /** Nodes over Redis. */
 export class Cluster {
-  static async start(size = 2, drainWindow = "1s") {
-    const [redis, ...ports] = await freePorts(1 + 2 * size);
+  static async start(size = 2, drainWindow = "1s", environment = {}) {
+    const [redis, ...ports] = await freePorts(1 + 3 * size);
     const cluster = new Cluster();
     cluster.redis = redis;
     const args = ["--port", String(redis), "--bind", "127.0.0.1", "--save", "", "--dir", tmpdir()];
     cluster.registry = await new Process("redis-server", args).ready(listens(redis));
     const url = `redis://127.0.0.1:${redis}`;
-    cluster.nodes = Array.from({ length: size }, (_, n) => new Node(ports[2 * n], ports[2 * n + 1], url, drainWindow));
+    const portsOf = (n) => ports.slice(3 * n, 3 * n + 3);
+    cluster.nodes = Array.from({ length: size }, (_, n) => new Node(portsOf(n), url, drainWindow, environment));
     await Promise.all(cluster.nodes.map((node) => node.process.ready(() => node.isReady())));
     return cluster;
   }

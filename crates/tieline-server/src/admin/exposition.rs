@@ -9,14 +9,13 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use prometheus_client::{encoding::text::encode, metrics::info::Info, registry::Registry};
-use tieline::Cluster;
 use tokio::runtime::Handle;
 
 use super::collectors::{
-    cluster::ClusterCollector, hub::HubCollector, process::ProcessCollector,
-    runtime::RuntimeCollector,
+    cluster::ClusterCollector, hub::HubCollector, limits::LimitsCollector,
+    process::ProcessCollector, runtime::RuntimeCollector,
 };
-use crate::metrics::METRICS;
+use crate::{app::inspection::Inspector, metrics::METRICS};
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -26,13 +25,16 @@ pub(crate) struct Exposition(Arc<Registry>);
 
 impl Exposition {
     /// The metrics of this process and of its node.
-    pub(crate) fn new(cluster: Cluster, runtime: Handle) -> Self {
+    pub(crate) fn new(inspector: &Inspector, runtime: Handle) -> Self {
+        let cluster = inspector.cluster().clone();
         let mut registry = Registry::default();
         let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("tieline_build", "The version of the server", version);
         METRICS.register(&mut registry);
         registry.register_collector(Box::new(HubCollector(cluster.hub().clone())));
         registry.register_collector(Box::new(ClusterCollector(cluster)));
+        let quotas = Arc::clone(inspector.hubs().quotas());
+        registry.register_collector(Box::new(LimitsCollector(quotas)));
         registry.register_collector(Box::new(RuntimeCollector(runtime)));
         registry.register_collector(Box::new(ProcessCollector::new()));
         Self(Arc::new(registry))

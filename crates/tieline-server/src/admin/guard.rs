@@ -8,11 +8,12 @@ use axum::{
     extract::{Request, State},
     http::{
         HeaderMap, HeaderValue, StatusCode,
-        header::{AUTHORIZATION, HOST, ORIGIN, WWW_AUTHENTICATE},
+        header::{AUTHORIZATION, HOST, ORIGIN, SEC_WEBSOCKET_PROTOCOL, WWW_AUTHENTICATE},
     },
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use super::token::LiveAdminToken;
 use crate::{app::access::is_loopback, metrics::METRICS};
@@ -52,9 +53,9 @@ impl Guard {
             return Err(Refused::ForeignOrigin);
         }
         match self.token.load() {
-            Some(token) => match bearer(headers) {
+            Some(token) => match bearer(headers).or_else(|| of_browser(headers)) {
                 None => Err(Refused::NoToken),
-                Some(text) if token.is(text) => Ok(()),
+                Some(text) if token.is(&text) => Ok(()),
                 Some(_) => Err(Refused::WrongToken),
             },
             None if !self.is_local => Err(Refused::NoToken),
@@ -106,10 +107,18 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
-fn bearer(headers: &HeaderMap) -> Option<&str> {
+fn bearer(headers: &HeaderMap) -> Option<String> {
     let (scheme, token) = text(headers, AUTHORIZATION.as_str())?.split_once(' ')?;
     let is_bearer = scheme.eq_ignore_ascii_case("bearer");
-    is_bearer.then(|| token.trim_matches(' '))
+    is_bearer.then(|| token.trim_matches(' ').to_owned())
+}
+
+/// The token of a WebSocket that a page opens: browsers let it choose no header but the subprotocols, so one of those
+/// that it offers is `bearer.` and the token in Base64 (URL).
+fn of_browser(headers: &HeaderMap) -> Option<String> {
+    let mut offered = text(headers, SEC_WEBSOCKET_PROTOCOL.as_str())?.split(',');
+    let token = offered.find_map(|name| name.trim().strip_prefix("bearer."))?;
+    String::from_utf8(URL_SAFE_NO_PAD.decode(token).ok()?).ok()
 }
 
 /// Whether an origin is that of pages which this host has served, by either scheme: a proxy may have added TLS.
@@ -166,6 +175,19 @@ mod tests {
             assert_eq!(with(&format!("Basic {TOKEN}")), Err(Refused::NoToken));
             let without = check(&guard, &[("host", "127.0.0.1:9464")]);
             assert_eq!(without, Err(Refused::NoToken));
+        }
+    }
+
+    #[test]
+    fn a_page_sends_the_token_with_its_websocket() {
+        let guard = guard(true, true);
+        let with = |offered: &str| check(&guard, &[("sec-websocket-protocol", offered)]);
+        let encoded = URL_SAFE_NO_PAD.encode(TOKEN);
+        assert_eq!(with(&format!("tieline.live, bearer.{encoded}")), Ok(()));
+        let wrong = URL_SAFE_NO_PAD.encode("0123456789abcdeF");
+        assert_eq!(with(&format!("bearer.{wrong}")), Err(Refused::WrongToken));
+        for none in ["tieline.live", "bearer.%%%", "bearer.__8"] {
+            assert_eq!(with(none), Err(Refused::NoToken), "{none}");
         }
     }
 

@@ -1,25 +1,35 @@
 //! What a node keeps with the connection of a client, for its callbacks and for requests about it.
 //!
-//! Must not know what a wire keeps there. Invariant: callbacks and requests see the same.
+//! Must not know what a wire keeps there. Invariants: callbacks and requests see the same; what was said last of a
+//! group counts, over any role; what few clients have takes one word of the others.
 
 use std::{any::Any, sync::Arc};
 
 use parking_lot::Mutex;
 
-use super::{permissions::Permissions, role::Roles};
+use super::{
+    clock,
+    permissions::{Overrides, TooManyOverrides},
+    role::{Permission, Roles},
+};
 
 /// Shared by the callbacks of the connection and by requests about it.
 pub(crate) type SharedClientData = Mutex<ClientData>;
 
 /// The data of a connection.
 pub(crate) struct ClientData {
-    pub(crate) permissions: Permissions,
+    roles: Arc<Roles>,
+    /// When it connected, in seconds since 1970: more than a `u32` has would cost every client a word.
+    since: u32,
+    rare: Option<Box<Rare>>,
+}
+
+/// What few clients have.
+#[derive(Default)]
+struct Rare {
+    overrides: Overrides,
     /// What the wire needs once events of the client are handled.
-    #[allow(
-        clippy::redundant_allocation,
-        reason = "few clients have one, and the others hold one word instead of two"
-    )]
-    session: Option<Box<Session>>,
+    session: Option<Session>,
 }
 
 /// A wire's own type.
@@ -28,23 +38,77 @@ pub(crate) type Session = Arc<dyn Any + Send + Sync>;
 impl ClientData {
     /// With a session, if there is one before the client is connected.
     pub(crate) fn new(roles: Arc<Roles>, session: Option<Session>) -> Self {
+        let rare = |session| {
+            Box::new(Rare {
+                session: Some(session),
+                ..Rare::default()
+            })
+        };
         Self {
-            permissions: Permissions::new(roles),
-            session: session.map(Box::new),
+            roles,
+            since: u32::try_from(clock::unix_seconds()).unwrap_or(u32::MAX),
+            rare: session.map(rare),
         }
+    }
+
+    /// When it connected, in seconds since 1970.
+    pub(crate) fn since(&self) -> u32 {
+        self.since
+    }
+
+    /// The roles, without what was granted or revoked since.
+    pub(crate) fn roles(&self) -> &Arc<Roles> {
+        &self.roles
+    }
+
+    /// Whether the client may do this.
+    pub(crate) fn permit(&self, permission: Permission, group: &str) -> bool {
+        let rare = self.rare.as_ref();
+        let own = rare.and_then(|rare| rare.overrides.permit(permission, group));
+        own.unwrap_or_else(|| self.roles.permit(permission, group))
+    }
+
+    /// Permits it for this group, whatever the roles say.
+    pub(crate) fn grant(
+        &mut self,
+        permission: Permission,
+        group: &str,
+    ) -> Result<(), TooManyOverrides> {
+        self.rare().overrides.set(permission, group, true)
+    }
+
+    /// Forbids it for this group, whatever the roles say. The client stays in the group.
+    pub(crate) fn revoke(
+        &mut self,
+        permission: Permission,
+        group: &str,
+    ) -> Result<(), TooManyOverrides> {
+        self.rare().overrides.set(permission, group, false)
     }
 
     /// The session, which is made by whoever needs it first.
     pub(crate) fn session<S: Default + Send + Sync + 'static>(&mut self) -> Arc<S> {
-        let make = || -> Box<Session> { Box::new(Arc::new(S::default())) };
-        let session = Session::clone(self.session.get_or_insert_with(make)).downcast();
+        let make = || -> Session { Arc::new(S::default()) };
+        let session = Session::clone(self.rare().session.get_or_insert_with(make)).downcast();
         session.expect("a connection has one wire, whose sessions have one type")
+    }
+
+    fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::app::permissions::MAX_OVERRIDES;
+
+    const SEND: Permission = Permission::SendToGroup;
+    const JOIN: Permission = Permission::JoinLeaveGroup;
+
+    fn client(role: &str) -> ClientData {
+        ClientData::new(Arc::new(Roles::parse([role])), None)
+    }
 
     #[test]
     fn a_session_is_made_once_and_a_client_without_one_holds_a_pointer() {
@@ -54,8 +118,36 @@ mod tests {
         assert!(Arc::ptr_eq(&one, &other));
         let mut early = ClientData::new(roles, Some(Arc::clone(&one) as Session));
         assert!(Arc::ptr_eq(&one, &early.session()));
-        let pointer = size_of::<usize>();
-        let more = size_of::<SharedClientData>() - size_of::<Mutex<Permissions>>();
-        assert_eq!(more, pointer);
+        // The lock, the roles, and one pointer; the time fills a gap.
+        assert_eq!(size_of::<SharedClientData>(), 4 * size_of::<usize>());
+    }
+
+    #[test]
+    fn what_was_said_last_of_a_group_goes_over_the_roles() {
+        let mut client = client("webpubsub.sendToGroup");
+        client.revoke(SEND, "a").unwrap();
+        client.grant(JOIN, "a").unwrap();
+        assert!(!client.permit(SEND, "a") && client.permit(SEND, "b"));
+        assert!(client.permit(JOIN, "a") && !client.permit(JOIN, "b"));
+        client.grant(SEND, "a").unwrap();
+        client.revoke(JOIN, "a").unwrap();
+        assert!(client.permit(SEND, "a") && !client.permit(JOIN, "a"));
+    }
+
+    #[test]
+    fn a_grant_is_for_the_literal_group() {
+        let mut client = client("");
+        client.grant(SEND, "a.*").unwrap();
+        assert!(client.permit(SEND, "a.*") && !client.permit(SEND, "a.b"));
+    }
+
+    #[test]
+    fn their_number_is_bounded_and_known_groups_can_still_change() {
+        let mut client = client("");
+        (0..MAX_OVERRIDES).for_each(|n| client.grant(SEND, &n.to_string()).unwrap());
+        assert_eq!(client.grant(SEND, "one more"), Err(TooManyOverrides));
+        assert_eq!(client.revoke(JOIN, "0"), Err(TooManyOverrides));
+        client.revoke(SEND, "0").unwrap();
+        assert!(!client.permit(SEND, "0") && client.permit(SEND, "1"));
     }
 }

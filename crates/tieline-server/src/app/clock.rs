@@ -12,3 +12,9 @@ use std::time::SystemTime;
 pub(crate) fn now() -> SystemTime {
     SystemTime::now()
 }
+
+/// The same in whole seconds since 1970.
+pub(crate) fn unix_seconds() -> u64 {
+    let since = now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs())
+}

@@ -18,6 +18,7 @@ use tieline::{Cluster, Origins};
 use super::{
     access::Access,
     limits::{HubLimits, Quotas},
+    refusals::Refusals,
 };
 use crate::config::{hub_name::HubName, per_hub::PerHub};
 
@@ -58,6 +59,7 @@ struct Shared {
     cluster: Cluster,
     rules: LiveHubRules,
     quotas: Arc<Quotas>,
+    refusals: Refusals,
     /// Those in use.
     open: Mutex<BTreeMap<HubName, Weak<OpenHub>>>,
 }
@@ -86,6 +88,7 @@ impl Hubs {
             cluster,
             rules,
             quotas: Arc::new(Quotas::new()),
+            refusals: Refusals::default(),
             open: Mutex::default(),
         }))
     }
@@ -93,6 +96,26 @@ impl Hubs {
     /// What clients have used up of their limits.
     pub(crate) fn quotas(&self) -> &Arc<Quotas> {
         &self.0.quotas
+    }
+
+    /// Who was refused lately.
+    pub(crate) fn refusals(&self) -> &Refusals {
+        &self.0.refusals
+    }
+
+    /// The cluster, in the default namespace, which no hub is.
+    pub(crate) fn cluster(&self) -> &Cluster {
+        &self.0.cluster
+    }
+
+    /// The hubs in use, in order.
+    pub(crate) fn open_hubs(&self) -> Vec<HubHandle> {
+        let open: Vec<_> = {
+            let open = self.0.open.lock();
+            open.values().filter_map(Weak::upgrade).collect()
+        };
+        // Outside the lock, which the last handle of a hub takes when it is dropped.
+        open.into_iter().map(HubHandle).collect()
     }
 
     /// A hub; `None` if only hubs with a table exist, and this one has none.
@@ -143,6 +166,11 @@ impl HubHandle {
     pub(crate) fn rules(&self) -> Option<Arc<HubRules>> {
         let rules = self.0.hubs.rules.0.load();
         rules.of(self.name().as_str()).cloned()
+    }
+
+    /// Who was refused lately.
+    pub(crate) fn refusals(&self) -> &Refusals {
+        &self.0.hubs.refusals
     }
 
     /// What clients have used up of their limits.

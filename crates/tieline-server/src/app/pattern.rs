@@ -3,6 +3,8 @@
 //! Owns their syntax, which is that of the hosted service. Must not know what is named. Invariant: a check
 //! takes time in proportion to the product of pattern and name at most, whatever both are.
 
+use std::fmt::{self, Write};
+
 /// Most stars in a pattern, as in the hosted service.
 const MAX_STARS: usize = 5;
 
@@ -20,6 +22,28 @@ enum Piece {
     Star,
     /// `**`
     Stars,
+}
+
+/// As it is written, with no more `\` than it needs.
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for piece in &self.0 {
+            match piece {
+                Piece::Literal(text) => {
+                    for c in text.chars() {
+                        if matches!(c, '*' | '?' | '\\') {
+                            f.write_char('\\')?;
+                        }
+                        f.write_char(c)?;
+                    }
+                }
+                Piece::One => f.write_char('?')?,
+                Piece::Star => f.write_char('*')?,
+                Piece::Stars => f.write_str("**")?,
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Pattern {

@@ -75,6 +75,21 @@ impl Roles {
             Permission::SendToGroup => self.send.contain(group),
         }
     }
+
+    /// The roles by which they permit something, as they are written.
+    pub(crate) fn names(&self) -> impl Iterator<Item = String> {
+        let of = |permission: Permission, targets: &Targets| {
+            let name = format!("webpubsub.{}", permission.name());
+            let any = targets.any.then(|| name.clone()).into_iter();
+            let groups = targets.groups.iter().map(|group| format!("{name}.{group}"));
+            let patterns = &targets.patterns;
+            let patterns = patterns.iter().map(|pattern| format!("{name}s.{pattern}"));
+            any.chain(groups).chain(patterns).collect::<Vec<_>>()
+        };
+        let join_leave = of(Permission::JoinLeaveGroup, &self.join_leave);
+        let send = of(Permission::SendToGroup, &self.send);
+        join_leave.into_iter().chain(send)
+    }
 }
 
 impl Targets {
@@ -160,6 +175,19 @@ mod tests {
             let roles = Roles::parse([role]);
             assert_eq!(roles.permit(permission, group), permitted, "{role} {group}");
         }
+    }
+
+    #[test]
+    fn roles_are_written_as_they_were_read() {
+        let all = [
+            "webpubsub.joinLeaveGroup",
+            "webpubsub.joinLeaveGroups.a.**.?",
+            "webpubsub.sendToGroup.a*",
+            r"webpubsub.sendToGroups.\*b*",
+        ];
+        let unknown = ["webpubsub.sendToGroupX"];
+        let roles = Roles::parse(all.iter().chain(&unknown));
+        assert_eq!(roles.names().collect::<Vec<_>>(), all);
     }
 
     #[test]

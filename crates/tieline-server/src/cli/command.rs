@@ -6,8 +6,8 @@
 use clap::{Parser, Subcommand};
 
 use super::{
-    completions::Completions, config::ConfigCommand, demo::Demo, health::Health, man::Man,
-    serve::Serve, token::Token,
+    completions::Completions, config::ConfigCommand, demo::Demo, drain::Drain, health::Health,
+    man::Man, serve::Serve, token::Token, top::Top,
 };
 
 /// Serve WebSockets from one node or a cluster
@@ -67,6 +67,16 @@ pub(crate) enum Command {
     /// address of the configuration, and prints the answer. The exit code is 0 if the node is ready, and 1
     /// otherwise.
     Health(Health),
+    /// Show how the nodes of a cluster are doing
+    ///
+    /// One table, refreshed: connections, messages per second, what waits, links. Asks the admin port of one node,
+    /// which asks the others. Without a terminal, or with --once, prints one table.
+    Top(Top),
+    /// Begin the drain of a node, as SIGTERM does
+    ///
+    /// The node stops accepting clients, closes the connections over its drain window, and ends. Asks the admin port
+    /// of one node; with --node, that one passes it on.
+    Drain(Drain),
     /// Print the completions for a shell
     ///
     /// The Debian package installs them. For bash: tieline completions bash >

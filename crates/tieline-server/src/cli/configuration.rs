@@ -13,7 +13,10 @@ use super::{
     upstream::handlers,
 };
 use crate::{
-    admin::token::{AdminToken, LiveAdminToken},
+    admin::{
+        AdminAccess,
+        token::{AdminToken, LiveAdminToken},
+    },
     app::{
         access::Access,
         certificate::CertificateUsers,
@@ -135,6 +138,9 @@ fn admin(settings: &Settings, has_tls: bool) -> Result<Option<AdminPortSettings>
         listen,
         token: LiveAdminToken::new(token),
         tls: admin.tls,
+        access: AdminAccess {
+            read_only: admin.read_only,
+        },
     }))
 }
 

@@ -6,11 +6,13 @@
 
 #![allow(clippy::doc_markdown, reason = "the help is read in a terminal")]
 
+mod admin_client;
 pub(crate) mod command;
 mod completions;
 mod config;
 mod configuration;
 pub(crate) mod demo;
+mod drain;
 pub(crate) mod error;
 mod flags;
 mod health;
@@ -20,4 +22,5 @@ mod man;
 mod print;
 mod serve;
 mod token;
+mod top;
 mod upstream;

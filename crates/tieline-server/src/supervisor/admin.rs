@@ -3,11 +3,14 @@
 //! Owns where it listens, and that its requests never wait for those of clients. Must not know its routes.
 //! Invariant: it outlives the drain, so that operators see how far that is.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
 
 use anyhow::Context;
 use axum::Router;
-use tieline::{Cluster, Listener, Tls};
+use tieline::{Listener, Tls};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
@@ -15,7 +18,10 @@ use super::{
     admin_thread::AdminThread,
     listen::{ListenError, bind},
 };
-use crate::admin::{self, Exposition, Guard, token::LiveAdminToken};
+use crate::{
+    admin::{self, AdminAccess, Api, Exposition, Guard, token::LiveAdminToken},
+    app::inspection::Inspector,
+};
 
 /// Where it listens unless told otherwise: the port by which exporters of OpenTelemetry are scraped.
 const DEFAULT: SocketAddr = at_loopback(9464);
@@ -34,6 +40,8 @@ pub(crate) struct AdminPortSettings {
     pub(crate) token: LiveAdminToken,
     /// With the certificates of the clients' port.
     pub(crate) tls: bool,
+    /// What its users may do.
+    pub(crate) access: AdminAccess,
 }
 
 /// The port, which listens and is not served yet.
@@ -41,6 +49,7 @@ pub(super) struct AdminPort {
     thread: AdminThread,
     listener: Listener,
     guard: Guard,
+    access: AdminAccess,
 }
 
 /// The port with its routes.
@@ -69,20 +78,27 @@ impl AdminPort {
             thread,
             listener,
             guard,
+            access: settings.access,
         })
     }
 
     /// Adds its routes. `health` answers whether the node is ready.
-    pub(super) fn ready(self, cluster: Cluster, health: Router) -> std::io::Result<ReadyAdminPort> {
+    pub(super) fn ready(
+        self,
+        inspector: &Arc<Inspector>,
+        health: Router,
+    ) -> anyhow::Result<ReadyAdminPort> {
         let Self {
             thread,
             listener,
             guard,
+            access,
         } = self;
         let address = listener.local_addr()?;
         tracing::info!(%address, "serving the admin port");
-        let exposition = Exposition::new(cluster, Handle::current());
-        let router = admin::routes(exposition, guard, health);
+        let exposition = Exposition::new(inspector, Handle::current());
+        let api = Api::new(Arc::clone(inspector), access)?;
+        let router = admin::routes(exposition, api, guard, health);
         Ok(ReadyAdminPort {
             thread,
             listener,
@@ -126,35 +142,31 @@ mod tests {
     };
 
     use axum::routing::get;
-    use tieline::{Config, Hub};
 
     use super::*;
 
     #[tokio::test]
     async fn operators_are_answered_while_no_worker_is_free() {
-        let settings = AdminPortSettings {
-            listen: Some(FREE),
-            token: LiveAdminToken::new(None),
-            tls: false,
+        let thread = AdminThread::start().unwrap();
+        let listener = thread.spawn(bind(FREE)).await.unwrap().unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = Router::new().route("/readyz", get(|| async { "ready\n" }));
+        let port = ReadyAdminPort {
+            thread,
+            listener,
+            router,
         };
-        let port = AdminPort::bind(settings, None).await.unwrap();
-        let address = port.listener.local_addr().unwrap();
-        let cluster = Cluster::single_node(Hub::new(Config::default()).unwrap());
-        let health = Router::new().route("/readyz", get(|| async { "ready\n" }));
         let ended = CancellationToken::new();
-        let served = port.ready(cluster, health).unwrap().serve(ended.clone());
+        let served = port.serve(ended.clone());
         // This runtime has one thread, which waits here.
-        for path in ["/readyz", "/metrics"] {
-            let mut client = TcpStream::connect(address).unwrap();
-            let deadline = Some(Duration::from_secs(30));
-            client.set_read_timeout(deadline).unwrap();
-            let request =
-                format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
-            client.write_all(request.as_bytes()).unwrap();
-            let mut answer = String::new();
-            client.read_to_string(&mut answer).unwrap();
-            assert!(answer.starts_with("HTTP/1.1 200"), "{path}: {answer}");
-        }
+        let mut client = TcpStream::connect(address).unwrap();
+        let deadline = Some(Duration::from_secs(30));
+        client.set_read_timeout(deadline).unwrap();
+        let request = "GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        client.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
         ended.cancel();
         served.await;
     }

@@ -14,6 +14,7 @@ use tieline::{
 
 use super::{
     cluster,
+    control::Control,
     lifecycle::Supervisor,
     listen::{ListenError, bind},
     node::ReadyNode,
@@ -70,14 +71,14 @@ pub(crate) async fn demo(settings: DemoSettings) -> anyhow::Result<()> {
     let mut served = Vec::new();
     for started in started {
         let page = page::routes(started.page, &pages);
-        let hubs = Hubs::new(started.cluster.clone(), settings.rules.clone());
+        let hubs = Hubs::new(started.cluster, settings.rules.clone());
         let hub = hubs
             .get(&hub)
             .context("the hub of the chat does not exist")?;
         let chat = Chat::start(hub.handle().cluster().clone(), nodes.clone());
         let tokens = negotiate::routes(hub, settings.key.clone(), settings.roles.clone());
-        let phase = supervisor.phase();
-        let node = ReadyNode::new(vec![started.listener], started.cluster, chat, hubs, phase)
+        let control = Control::new(supervisor.phase(), supervisor.drain_handle(), None);
+        let node = ReadyNode::new(vec![started.listener], chat, hubs, control)
             .with_routes(page.merge(tokens));
         served.push(node);
     }

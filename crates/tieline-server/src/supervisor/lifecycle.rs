@@ -1,6 +1,6 @@
 //! The lifecycle of the process: serve until a drain begins, then drain all nodes at once.
 //!
-//! Owns the phase of the process, its signals, and how a drain is begun. Must not know what the nodes serve, nor how one of
+//! Owns the phase of the process and its signals. Must not know what the nodes serve, nor how one of
 //! them drains. Invariants: the phase only advances, and a second signal ends the process in every
 //! phase.
 
@@ -15,7 +15,12 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{admin::ReadyAdminPort, node::ReadyNode, phase::ServingPhase, systemd};
+use super::{
+    admin::ReadyAdminPort,
+    node::ReadyNode,
+    phase::{DrainHandle, ServingPhase},
+    systemd,
+};
 use crate::app::events::Events;
 
 /// How long the events of connections that have ended may take, once all have.
@@ -23,23 +28,6 @@ const EVENTS_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Runs all nodes of the process. Owns its phase.
 pub(super) struct Supervisor(watch::Sender<ServingPhase>);
-
-/// Begins the drain of the process, for whatever reason.
-#[derive(Clone)]
-pub(super) struct DrainHandle(watch::Sender<ServingPhase>);
-
-impl DrainHandle {
-    /// Begins the drain, unless it has begun already.
-    pub(super) fn start(&self) {
-        self.0.send_if_modified(|phase| {
-            let begins = *phase == ServingPhase::Serving;
-            if begins {
-                *phase = ServingPhase::DrainDelay;
-            }
-            begins
-        });
-    }
-}
 
 impl Supervisor {
     pub(super) fn new() -> Self {
@@ -52,7 +40,7 @@ impl Supervisor {
 
     /// What begins the drain, beside signals.
     pub(super) fn drain_handle(&self) -> DrainHandle {
-        DrainHandle(self.0.clone())
+        DrainHandle::new(self.0.clone())
     }
 
     /// Serves until SIGTERM, Ctrl+C or a [`DrainHandle`] begins the drain, and for `drain_delay` after it; then
@@ -122,6 +110,7 @@ async fn serve_all<E: Events>(
                 node,
                 router,
                 quotas,
+                inspector: _,
             } = served;
             // An error means that the supervisor is gone, so the node drains too.
             let drain = |mut phase: watch::Receiver<ServingPhase>| async move {

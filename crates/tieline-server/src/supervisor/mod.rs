@@ -7,6 +7,7 @@ pub(crate) mod admin;
 mod admin_thread;
 pub(crate) mod certificates;
 mod cluster;
+mod control;
 pub(crate) mod demo;
 mod lifecycle;
 pub(crate) mod listen;

@@ -6,12 +6,11 @@
 use std::sync::Arc;
 
 use axum::Router;
-use tieline::{Cluster, Listener, Node};
-use tokio::sync::watch;
+use tieline::{Listener, Node};
 
-use super::{phase::ServingPhase, routes};
+use super::{control::Control, routes};
 use crate::{
-    app::{events::Events, hubs::Hubs, limits::Quotas},
+    app::{events::Events, hubs::Hubs, inspection::Inspector, limits::Quotas},
     wire::webpubsub::handler::WebPubSub,
 };
 
@@ -22,17 +21,16 @@ pub(super) struct ReadyNode<E: Events> {
     pub(super) node: Node<WebPubSub<E>>,
     pub(super) router: Router,
     pub(super) quotas: Arc<Quotas>,
+    /// What operators learn of it.
+    pub(super) inspector: Arc<Inspector>,
 }
 
 impl<E: Events> ReadyNode<E> {
-    pub(super) fn new(
-        listeners: Vec<Listener>,
-        cluster: Cluster,
-        events: E,
-        hubs: Hubs,
-        phase: watch::Receiver<ServingPhase>,
-    ) -> Self {
-        let node = Node::in_cluster(cluster.clone(), WebPubSub::new(cluster, events));
+    pub(super) fn new(listeners: Vec<Listener>, events: E, hubs: Hubs, control: Control) -> Self {
+        let phase = control.phase();
+        let inspector = Arc::new(Inspector::new(hubs.clone(), control));
+        let handler = WebPubSub::new(events, Arc::clone(&inspector));
+        let node = Node::in_cluster(hubs.cluster().clone(), handler);
         let quotas = Arc::clone(hubs.quotas());
         let router = routes::routes(&node, hubs, phase);
         Self {
@@ -40,6 +38,7 @@ impl<E: Events> ReadyNode<E> {
             node,
             router,
             quotas,
+            inspector,
         }
     }
 

@@ -1,4 +1,6 @@
-//! The phases of the process.
+//! The phases of the process, and how a drain is begun.
+
+use tokio::sync::watch;
 
 /// The phase of the process. It only advances:
 ///
@@ -13,4 +15,25 @@ pub(super) enum ServingPhase {
     DrainDelay,
     /// No clients are accepted, and connections are being closed.
     Draining,
+}
+
+/// Begins the drain of the process, for whatever reason.
+#[derive(Clone)]
+pub(super) struct DrainHandle(watch::Sender<ServingPhase>);
+
+impl DrainHandle {
+    pub(super) fn new(phase: watch::Sender<ServingPhase>) -> Self {
+        Self(phase)
+    }
+
+    /// Begins the drain, unless it has begun already.
+    pub(super) fn start(&self) {
+        self.0.send_if_modified(|phase| {
+            let begins = *phase == ServingPhase::Serving;
+            if begins {
+                *phase = ServingPhase::DrainDelay;
+            }
+            begins
+        });
+    }
 }

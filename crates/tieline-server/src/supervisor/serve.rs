@@ -16,6 +16,7 @@ use super::{
     admin::{AdminPort, AdminPortSettings},
     certificates::{CertificateFiles, LiveCertificates},
     cluster,
+    control::Control,
     lifecycle::Supervisor,
     listen,
     node::ReadyNode,
@@ -76,7 +77,7 @@ pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Re
     let certificates =
         LiveCertificates::new(settings.certificates(), tls.clone(), Arc::clone(&joined));
     let reloads = reload.start(certificates)?;
-    let upstream = Upstream::new(settings.handlers);
+    let upstream = Upstream::new(settings.handlers.clone());
     let watchdog = systemd::feed_watchdog();
     let listeners = listen::open(&settings.listen).await?.into_iter();
     let listeners: Vec<_> = listeners
@@ -108,18 +109,17 @@ pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Re
         METRICS.name_hub(hub.as_str());
     }
     let supervisor = Supervisor::new();
-    let hubs = Hubs::new(cluster.clone(), settings.rules);
+    let hubs = Hubs::new(cluster, settings.rules);
     let aws = aws::routes::routes(hubs.clone(), settings.aws);
-    let node = ReadyNode::new(
-        listeners,
-        cluster.clone(),
-        upstream,
-        hubs,
+    let control = Control::new(
         supervisor.phase(),
+        supervisor.drain_handle(),
+        Some(settings.handlers),
     );
+    let node = ReadyNode::new(listeners, upstream, hubs, control);
     let node = node.with_routes(aws);
     let health = || routes::health(&node.node, supervisor.phase());
-    let admin = admin.map(|admin| admin.ready(cluster, health()));
+    let admin = admin.map(|admin| admin.ready(&node.inspector, health()));
     let admin = admin.transpose()?;
     let served = supervisor
         .serve(vec![node], admin, settings.drain_delay)

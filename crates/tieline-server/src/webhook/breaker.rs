@@ -60,6 +60,15 @@ impl Breaker {
         !matches!(*self.0.lock(), State::Closed { .. })
     }
 
+    /// A word for its state.
+    pub(super) fn name(&self) -> &'static str {
+        match *self.0.lock() {
+            State::Closed { .. } => "closed",
+            State::Open { .. } => "open",
+            State::Probing { .. } => "probing",
+        }
+    }
+
     /// Leave to send a request, or when to ask again.
     pub(super) fn pass(&self) -> Result<Pass<'_>, Instant> {
         let now = Instant::now();

@@ -15,10 +15,11 @@ use tokio::{
 
 use super::{
     breaker::{Breaker, Change},
+    history::History,
     validation::{Agreements, Next},
 };
 use crate::{
-    app::sampled::Sampled,
+    app::{inspection::reports::EndpointReport, sampled::Sampled},
     http_client::{Answer, Authorities, AuthorityError, Client, ClientError, Request},
     metrics::{EndpointMetrics, METRICS, Outcome},
 };
@@ -80,6 +81,7 @@ pub(crate) struct Endpoint {
     breaker: Breaker,
     agreements: Agreements,
     failures: Sampled,
+    history: History,
     metrics: EndpointMetrics,
 }
 
@@ -101,6 +103,7 @@ impl Endpoint {
             breaker: Breaker::new(),
             agreements: Agreements::new(validation, host),
             failures: Sampled::default(),
+            history: History::default(),
         })
     }
 
@@ -114,10 +117,16 @@ impl Endpoint {
         deadline: Instant,
         patience: Patience,
     ) -> Result<Answer, CallError> {
-        let start = Instant::now();
+        let (start, open) = (Instant::now(), self.history.begin());
         let result = self.call_until(request, asked, deadline, patience).await;
         self.metrics.called(outcome(&result), start.elapsed());
+        open.ended(problem(&result));
         result
+    }
+
+    /// How it is doing.
+    pub(crate) fn report(&self) -> EndpointReport {
+        self.history.report(self.breaker.name())
     }
 
     async fn call_until(
@@ -229,10 +238,7 @@ impl Endpoint {
         let Some(left_out) = self.failures.due() else {
             return;
         };
-        let cause = match result {
-            Ok(answer) => format!("answered {}", answer.status),
-            Err(error) => error.to_string(),
-        };
+        let cause = cause(result);
         let endpoint = &*self.name;
         tracing::warn!(endpoint, cause, left_out, "a request failed");
     }
@@ -290,6 +296,19 @@ impl fmt::Display for Attempt {
             Self::Down(_) => CallError::Down.fmt(f),
             Self::NotAllowed(_) => CallError::NotAllowed.fmt(f),
         }
+    }
+}
+
+/// What is wrong with the answer of a server, or its absence.
+fn problem(result: &Result<Answer, CallError>) -> Option<String> {
+    let is_fine = matches!(result, Ok(answer) if answer.status.as_u16() < 400);
+    (!is_fine).then(|| cause(result))
+}
+
+fn cause(result: &Result<Answer, CallError>) -> String {
+    match result {
+        Ok(answer) => format!("answered {}", answer.status),
+        Err(error) => error.to_string(),
     }
 }
 

@@ -6,4 +6,5 @@
 
 mod breaker;
 pub(crate) mod endpoint;
+mod history;
 mod validation;

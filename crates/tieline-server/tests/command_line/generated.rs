@@ -4,16 +4,18 @@ use std::{collections::BTreeSet, path::Path, process::Command};
 
 use super::kit::tieline;
 
-const COMMANDS: [&str; 9] = [
+const COMMANDS: [&str; 11] = [
     "bench",
     "completions",
     "config",
     "demo",
+    "drain",
     "health",
     "key",
     "man",
     "serve",
     "token",
+    "top",
 ];
 
 #[test]

@@ -5,6 +5,7 @@
 
 pub(super) mod cluster;
 pub(super) mod hub;
+pub(super) mod limits;
 mod page;
 pub(super) mod process;
 pub(super) mod runtime;

@@ -53,6 +53,22 @@ struct Cell {
 }
 
 impl LimitCounts {
+    /// What can happen, and how often it did: from the beginning, because what begins to count later has no rate at
+    /// first.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (Scope, Limited, Action, u64)> {
+        let limits = Scope::ALL.into_iter().flat_map(|scope| {
+            let limits = Limited::ALL.into_iter();
+            limits.flat_map(move |limited| {
+                let actions = limited.actions(scope).iter();
+                actions.map(move |action| (scope, limited, *action))
+            })
+        });
+        limits.map(|(scope, limited, action)| {
+            let cell = &self.0[scope as usize][limited as usize][action as usize];
+            (scope, limited, action, cell.count.load(Ordering::Relaxed))
+        })
+    }
+
     /// Counts, and logs a sample. `who` says for whom, as far as the log is to say it.
     pub(crate) fn count(
         &self,
@@ -72,6 +88,8 @@ impl LimitCounts {
 }
 
 impl Scope {
+    const ALL: [Self; SCOPES] = [Self::Client, Self::User, Self::Address, Self::Hub];
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Client => "client",
@@ -83,6 +101,29 @@ impl Scope {
 }
 
 impl Limited {
+    const ALL: [Self; LIMITED] = [
+        Self::Connections,
+        Self::Connects,
+        Self::Messages,
+        Self::Bytes,
+        Self::MessageSize,
+        Self::Groups,
+        Self::Outbox,
+    ];
+
+    /// What can happen beyond it.
+    fn actions(self, scope: Scope) -> &'static [Action] {
+        use Action::{Closed, Refused, SlowedDown};
+        match (self, scope) {
+            (Self::Messages | Self::Bytes, _) => &[Refused, SlowedDown, Closed],
+            (Self::MessageSize | Self::Outbox, Scope::Client) => &[Closed],
+            (Self::Groups, Scope::Client)
+            | (Self::Connections, Scope::User | Scope::Address | Scope::Hub) => &[Refused],
+            (Self::Connects, Scope::User | Scope::Address | Scope::Hub) => &[Refused, SlowedDown],
+            _ => &[],
+        }
+    }
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Connections => "connections",

@@ -89,24 +89,15 @@ pub(crate) async fn answer(
             node::leave_all(connection, changed);
             ClientReply::Done
         }
-        ClientRequest::Grant(permission, group) => done(
-            data(connection)?
-                .lock()
-                .permissions
-                .grant(permission, &group),
-        ),
-        ClientRequest::Revoke(permission, group) => done(
-            data(connection)?
-                .lock()
-                .permissions
-                .revoke(permission, &group),
-        ),
-        ClientRequest::IsPermitted(permission, group) => ClientReply::Permitted(
-            data(connection)?
-                .lock()
-                .permissions
-                .permit(permission, &group),
-        ),
+        ClientRequest::Grant(permission, group) => {
+            done(data(connection)?.lock().grant(permission, &group))
+        }
+        ClientRequest::Revoke(permission, group) => {
+            done(data(connection)?.lock().revoke(permission, &group))
+        }
+        ClientRequest::IsPermitted(permission, group) => {
+            ClientReply::Permitted(data(connection)?.lock().permit(permission, &group))
+        }
         ClientRequest::Describe => {
             let remote = connection.remote_addr();
             let remote_ip = remote.map(|remote| remote.ip().to_canonical());

@@ -25,6 +25,10 @@ section! {
             "Serve the admin port with the certificate of `tls.cert`.",
             "Without it, the token is readable on the network: then listen on one that you trust.",
             flag: "admin-tls";
+        read_only: bool = false,
+            "Let users of the admin port look and change nothing.",
+            "Requests to drain a node, or to close or send to a connection, get 403.",
+            flag: "admin-read-only";
     }
 }
 

@@ -11,8 +11,8 @@ use std::{
 use allocation_counter::measure;
 use http::HeaderValue;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tieline::{Config, Hub, Origins};
-use tokio::{runtime, task::yield_now, time::timeout};
+use tieline::{Cluster, Config, Hub, Origins};
+use tokio::{runtime, sync::watch, task::yield_now, time::timeout};
 
 use super::*;
 use crate::{
@@ -23,6 +23,7 @@ use crate::{
         role::Roles,
     },
     config::{sections::hub::Anonymous, settings::Layers, source::Environment},
+    supervisor::phase::{DrainHandle, ServingPhase},
     wire::{
         self,
         webpubsub::upstream::{LiveHandlers, Upstream, settings::UpstreamSettings},
@@ -71,10 +72,11 @@ async fn start() -> SocketAddr {
     let cluster = Cluster::single_node(Hub::with_dialects(config, wire::dialects().0).unwrap());
     let listener = Listener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let hubs = Hubs::new(cluster.clone(), LiveHubRules::new(rules));
-    let phase = watch::channel(ServingPhase::Serving).1;
+    let hubs = Hubs::new(cluster, LiveHubRules::new(rules));
+    let phase = watch::channel(ServingPhase::Serving).0;
     let events = Upstream::new(handlers.unwrap());
-    let mut ready = ReadyNode::new(vec![listener], cluster, events, hubs, phase);
+    let control = Control::new(phase.subscribe(), DrainHandle::new(phase), None);
+    let mut ready = ReadyNode::new(vec![listener], events, hubs, control);
     tokio::spawn(async move {
         let never = std::future::pending();
         let listener = ready.listeners.pop().unwrap();

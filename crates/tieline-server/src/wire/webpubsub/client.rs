@@ -63,7 +63,7 @@ pub(super) fn check(
     permission: Permission,
     group: &str,
 ) -> Result<(), OperationError> {
-    if data.is_some_and(|data| data.lock().permissions.permit(permission, group)) {
+    if data.is_some_and(|data| data.lock().permit(permission, group)) {
         return Ok(());
     }
     let name = permission.name();

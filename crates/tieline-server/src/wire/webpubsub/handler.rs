@@ -5,15 +5,16 @@
 //! operation ends before its ack is sent, and one that succeeded is not repeated while its ack id is
 //! remembered.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tieline::{
     Bytes, CloseCode, CloseFrame, CloseReason, Cluster, Connection, ExcessVerdict, Frame, Handler,
-    JoinError, Message, ProtocolError, RequestError,
+    JoinError, Message, RequestError,
 };
 
 use super::{
     client::{self, Client, Language, SimpleMode, TargetGroup},
+    cuts,
     dispatcher::{Dispatcher, ReplyTo},
     incoming::{ClientFrame, Operation},
     outgoing,
@@ -27,7 +28,8 @@ use crate::{
             Admission, ConnectError, ConnectRequest, Events, GroupChange, OperationError, UserEvent,
         },
         hubs::HubHandle,
-        limits::counts::{Action, Limited, Scope},
+        inspection::{self, Inspector},
+        limits::counts::{Action, Limited},
         operations,
         payload::Payload,
         role::Permission,
@@ -44,6 +46,8 @@ pub(crate) struct WebPubSub<E: Events> {
     /// For requests of other nodes, which say in which hub.
     cluster: Cluster,
     events: Dispatcher<E>,
+    /// For requests of operators at any node.
+    inspector: Arc<Inspector>,
 }
 
 /// A client that sends, and what it may do in its hub.
@@ -115,7 +119,7 @@ impl<E: Events> Handler for WebPubSub<E> {
         reason: CloseReason,
     ) {
         METRICS.client_left(client.hub.name().as_str(), WIRE, client.kind(connection));
-        count_close(&client.hub, connection, &reason);
+        cuts::closed(&client.hub, connection, &reason);
         let session = &mut client.session;
         self.events.disconnected(connection, session, reason);
     }
@@ -140,6 +144,9 @@ impl<E: Events> Handler for WebPubSub<E> {
         connection: &Connection,
         request: Bytes,
     ) -> Result<Bytes, RequestError> {
+        if inspection::is_inspection(&request) {
+            return Ok(self.inspector.describe(connection));
+        }
         let changed = |connection: &Connection, change, group: &str| {
             self.events.group_changed(connection, change, group);
         };
@@ -147,6 +154,9 @@ impl<E: Events> Handler for WebPubSub<E> {
     }
 
     async fn on_node_request(&self, request: Bytes) -> Result<Bytes, RequestError> {
+        if inspection::is_inspection(&request) {
+            return self.inspector.answer(&request).await;
+        }
         let changed = |connection: &Connection, change, group: &str| {
             self.events.group_changed(connection, change, group);
         };
@@ -155,10 +165,11 @@ impl<E: Events> Handler for WebPubSub<E> {
 }
 
 impl<E: Events> WebPubSub<E> {
-    pub(crate) fn new(cluster: Cluster, events: E) -> Self {
+    pub(crate) fn new(events: E, inspector: Arc<Inspector>) -> Self {
         Self {
-            cluster,
+            cluster: inspector.cluster().clone(),
             events: Dispatcher::new(events),
+            inspector,
         }
     }
 
@@ -310,7 +321,7 @@ impl Sender<'_> {
         };
         let is_new = joined.map_err(|error| {
             if let JoinError::TooMany(_) = error {
-                count(self.hub, self.connection, Limited::Groups, Action::Refused);
+                cuts::count(self.hub, self.connection, Limited::Groups, Action::Refused);
             }
             OperationError {
                 name: "BadRequest",
@@ -356,25 +367,6 @@ fn refusal_of(frame: ClientFrame<'_>) -> Option<Frame> {
         ClientFrame::Stream(id) => Some(outgoing::stream_unsupported(&id)),
         ClientFrame::Ignored => None,
     }
-}
-
-/// Counts a close for a limit of the library. What is sent too fast was counted when it came.
-fn count_close(hub: &HubHandle, connection: &Connection, reason: &CloseReason) {
-    let limited = match reason {
-        CloseReason::SlowConsumer => Limited::Outbox,
-        CloseReason::Protocol(
-            ProtocolError::MessageTooBig { .. } | ProtocolError::TooManyFragments { .. },
-        ) => Limited::MessageSize,
-        _ => return,
-    };
-    count(hub, connection, limited, Action::Closed);
-}
-
-fn count(hub: &HubHandle, connection: &Connection, limited: Limited, action: Action) {
-    let who = format_args!("hub {}, client {}", hub.name(), connection.id()).to_string();
-    hub.quotas()
-        .counts
-        .count(Scope::Client, limited, action, &who);
 }
 
 fn close(connection: &Connection, code: CloseCode, why: &str) {

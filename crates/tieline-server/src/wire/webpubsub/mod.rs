@@ -9,6 +9,7 @@
 mod ack_ids;
 mod client;
 mod credential;
+mod cuts;
 pub(crate) mod dialects;
 mod dispatcher;
 pub(crate) mod handler;

@@ -31,6 +31,7 @@ use crate::{
         events::{ConnectError, ConnectRequest, Events},
         hubs::{Hub, Hubs},
         limits::{Arrival, HubLimits, LimitExceeded},
+        refusals::What,
         role::Roles,
     },
     config::hub_name::HubName,
@@ -105,8 +106,16 @@ async fn connect<E: Events>(
     hub: Result<String, Refusal>,
     upgrade: Result<Upgrade, Refusal>,
 ) -> Response {
+    let address = upgrade.as_ref().ok().and_then(|upgrade| {
+        let address = upgrade.request().remote_addr();
+        address.map(|address| address.ip())
+    });
+    let (name, unnamed) = match hub {
+        Ok(name) => (name, None),
+        Err(refusal) => (String::new(), Some(refusal)),
+    };
     let decided = async {
-        let hub = state.hub(&hub?)?;
+        let hub = unnamed.map_or_else(|| state.hub(&name), Err)?;
         let upgrade = upgrade?;
         let request = upgrade.request();
         // First what costs least: whoever asks too often does not get a token checked.
@@ -116,13 +125,16 @@ async fn connect<E: Events>(
         Ok::<_, Refusal>((upgrade, accept))
     };
     let response = match decided.await {
-        Ok((upgrade, accept)) => upgrade.accept(&state.node, accept).await.into_response(),
-        Err(refusal) => refusal.into_response(),
+        Ok((upgrade, accept)) => upgrade.accept(&state.node, accept).await,
+        Err(refusal) => refusal.into_http(),
     };
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         METRICS.upgrade_refused(response.status().as_u16());
+        let reason = format!("{}: {}", response.status().as_u16(), response.body());
+        let refusals = state.hubs.refusals();
+        refusals.add(What::UpgradeRefused, &reason, &name, address);
     }
-    response
+    response.into_response()
 }
 
 impl<E: Events> RouteState<E> {

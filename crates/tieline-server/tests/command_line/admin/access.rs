@@ -88,7 +88,7 @@ fn without_a_token_neither_another_host_nor_a_foreign_page_is_served() {
     assert!(is_status(&page, 403), "{page}");
     let page = get(&node.admin, "/metrics", "Host: localhost:9464\r\n");
     assert!(is_status(&page, 200), "{page}");
-    assert!(is_status(&get(&node.admin, "/", ""), 404));
+    assert!(is_status(&get(&node.admin, "/nothing", ""), 404));
 }
 
 #[test]

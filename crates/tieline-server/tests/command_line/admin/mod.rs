@@ -1,6 +1,8 @@
-//! The admin port: who may use it, and what its page of metrics says.
+//! The admin port: who may use it, what its page of metrics says, its API, and the dashboard.
 
 mod access;
+mod api;
+mod dashboard;
 mod documentation;
 mod metrics;
 

@@ -26,6 +26,7 @@ use crate::{
             Admission, ConnectError, ConnectRequest, EventClient, EventKind, Events, GroupChange,
             GroupEvent, OperationError, Reply, UserEvent,
         },
+        inspection::reports::HandlerReport,
         payload::DataType,
         sampled::Sampled,
     },
@@ -71,6 +72,17 @@ impl LiveHandlers {
             lists,
             max_groups,
         }))))
+    }
+
+    /// How the handlers of each hub are doing.
+    pub(crate) fn report(&self) -> Vec<HandlerReport> {
+        let handlers = self.0.load();
+        let lists = handlers.lists.iter();
+        let reports = lists.flat_map(|(hub, list)| {
+            let hub = hub.map_or_else(|| "*".to_owned(), ToString::to_string);
+            list.iter().map(move |handler| handler.report(hub.clone()))
+        });
+        reports.collect()
     }
 
     /// Gets the events from now on. Those that are under way stay where they are; `other` is not used any more.

@@ -12,7 +12,10 @@ use super::{
     settings::{HandlerSettings, SystemEvents},
 };
 use crate::{
-    app::events::{EventKind, GroupChange},
+    app::{
+        events::{EventKind, GroupChange},
+        inspection::reports::HandlerReport,
+    },
     http_client::{Answer, Authorities, AuthorityError},
     webhook::endpoint::{CallError, Endpoint, EndpointSettings, Patience},
 };
@@ -86,6 +89,15 @@ impl EventHandler {
                 };
                 wanted && group_events.groups.match_name(group)
             }
+        }
+    }
+
+    /// How it is doing, as a handler of `hub`.
+    pub(super) fn report(&self, hub: String) -> HandlerReport {
+        HandlerReport {
+            hub,
+            url: self.settings.url.to_string(),
+            endpoint: self.endpoint.report(),
         }
     }
 

@@ -1,0 +1,112 @@
+//! The admin API: what operators see and do, of all nodes from any of them, as JSON.
+//!
+//! Owns its URLs, its parameters and what its errors say. Must not know how nodes are asked, nor who may use the port:
+//! `guard` has decided that. Invariants: what changes anything is a POST with a body of JSON, which no page of another
+//! site can send, and does nothing in read-only mode; texts of clients are strings of JSON and nothing else.
+
+mod connections;
+mod error;
+mod live;
+mod nodes;
+mod query;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, Request, State},
+    http::{
+        HeaderValue,
+        header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS},
+    },
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::{any, get, post},
+};
+use tieline::{ConfigError, Node, StatusCode};
+
+use self::{error::ApiError, live::Live};
+use crate::app::inspection::Inspector;
+
+/// Longest body of a request, and so the longest message that an operator sends.
+const MAX_BODY: usize = 1 << 20;
+
+/// What its users may do.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AdminAccess {
+    /// They look, and change nothing.
+    pub(crate) read_only: bool,
+}
+
+/// The API of a node. Clones share it.
+#[derive(Clone)]
+pub(crate) struct Api {
+    inspector: Arc<Inspector>,
+    access: AdminAccess,
+    live: Node<Live>,
+}
+
+impl Api {
+    pub(crate) fn new(inspector: Arc<Inspector>, access: AdminAccess) -> Result<Self, ConfigError> {
+        Ok(Self {
+            live: live::node(Arc::clone(&inspector), access)?,
+            inspector,
+            access,
+        })
+    }
+
+    /// The routes below `/api`. Who may use them is still to be decided.
+    pub(super) fn routes(self) -> Router {
+        let writes = Router::new()
+            .route(
+                "/api/connections/{hub}/{id}/close",
+                post(connections::close),
+            )
+            .route("/api/connections/{hub}/{id}/send", post(connections::send))
+            .route("/api/drain", post(nodes::drain))
+            .route_layer(middleware::from_fn_with_state(self.access, may_write));
+        Router::new()
+            .route("/api/nodes", get(nodes::nodes))
+            .route("/api/handlers", get(nodes::handlers))
+            .route("/api/refusals", get(nodes::refusals))
+            .route("/api/groups", get(nodes::groups))
+            .route("/api/connections", get(connections::list))
+            .route("/api/connections/{hub}/{id}", get(connections::one))
+            .route("/api/live", get(live::follow))
+            .merge(writes)
+            .route("/api/{*rest}", any(not_found))
+            .layer(DefaultBodyLimit::max(MAX_BODY))
+            .layer(middleware::map_response(as_data))
+            .with_state(self)
+    }
+}
+
+/// Lets a request that changes something pass, or answers it.
+async fn may_write(State(access): State<AdminAccess>, request: Request, next: Next) -> Response {
+    if access.read_only {
+        return ApiError::READ_ONLY.into_response();
+    }
+    let content_type = request.headers().get(CONTENT_TYPE);
+    let media_type = content_type.and_then(|value| value.to_str().ok()?.split(';').next());
+    if !media_type.is_some_and(|media| media.trim().eq_ignore_ascii_case("application/json")) {
+        return ApiError::NOT_JSON.into_response();
+    }
+    next.run(request).await
+}
+
+/// An answer is for now, and is no page.
+async fn as_data(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let no_sniff = HeaderValue::from_static("nosniff");
+    headers.insert(X_CONTENT_TYPE_OPTIONS, no_sniff);
+    response
+}
+
+async fn not_found() -> ApiError {
+    ApiError::new(
+        StatusCode::NOT_FOUND,
+        "the admin API has /api/nodes, /api/connections, /api/groups, /api/handlers, /api/refusals, /api/drain and \
+         /api/live",
+    )
+}

@@ -1,0 +1,53 @@
+//! What requests ask for: parameters and bodies.
+//!
+//! Owns how they are read, and what is said of those that cannot be.
+
+use axum::{body::Bytes, extract::Query, http::Uri};
+use serde::de::DeserializeOwned;
+
+use super::error::ApiError;
+use crate::{app::inspection::connections::MAX_LIMIT, config::hub_name::HubName};
+
+/// How many items a list has unless told otherwise.
+const DEFAULT_LIMIT: usize = 100;
+
+/// The parameters of a URL.
+pub(super) fn parameters<T: DeserializeOwned>(uri: &Uri) -> Result<T, ApiError> {
+    let query = Query::try_from_uri(uri);
+    let query = query.map_err(|error| ApiError::bad_request(error.body_text()))?;
+    Ok(query.0)
+}
+
+/// The JSON of a body; an empty one is an empty object.
+pub(super) fn body<T: DeserializeOwned>(body: &Bytes) -> Result<T, ApiError> {
+    let text = if body.is_empty() { b"{}" } else { &body[..] };
+    let value = serde_json::from_slice(text);
+    value.map_err(|error| {
+        ApiError::bad_request(format!("the body is not what is expected: {error}"))
+    })
+}
+
+pub(super) fn limit(limit: Option<usize>) -> Result<usize, ApiError> {
+    let limit = limit.unwrap_or(DEFAULT_LIMIT);
+    if (1..=MAX_LIMIT).contains(&limit) {
+        return Ok(limit);
+    }
+    let message = format!("limit is a number from 1 to {MAX_LIMIT}");
+    Err(ApiError::bad_request(message))
+}
+
+/// A parameter; one without a value, as forms send it, is none.
+pub(super) fn given(value: Option<String>) -> Option<String> {
+    value.filter(|value| !value.is_empty())
+}
+
+pub(super) fn hub(name: &str) -> Result<HubName, ApiError> {
+    name.parse()
+        .map_err(|error: String| ApiError::bad_request(error))
+}
+
+/// The hub of a parameter, as hubs are named inside.
+pub(super) fn hub_given(value: Option<String>) -> Result<Option<String>, ApiError> {
+    let name = given(value).map(|name| hub(&name)).transpose()?;
+    Ok(name.map(|name| name.to_string()))
+}

@@ -1,0 +1,75 @@
+//! `tieline top` and `tieline drain`.
+
+use super::{Nodes, list};
+use crate::{
+    admin::Node,
+    kit::{run, tieline},
+};
+
+#[test]
+fn top_shows_all_nodes_and_drain_ends_another() {
+    let mut nodes = Nodes::start(&[]);
+    let (client, _) = nodes.client("ada");
+    let other = nodes.other();
+    let url = format!("http://{}", nodes.first.admin);
+    // No terminal: it prints one table also without --once.
+    for arguments in [
+        &["top", "--once", "--admin", &url][..],
+        &["top", "--admin", &url],
+    ] {
+        let output = tieline(arguments).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{text}");
+        assert!(text.starts_with("2 nodes, 1 connections, "), "{text}");
+        assert!(!text.contains('\x1b'), "{text}");
+        let row = text.lines().find(|line| line.starts_with(&other)).unwrap();
+        let cells: Vec<_> = row.split_whitespace().collect();
+        assert_eq!(
+            (cells[1], cells[3], cells[4]),
+            (env!("CARGO_PKG_VERSION"), "serving", "1")
+        );
+    }
+    let output = tieline(&["drain", "--node", &other, "--admin", &url]).output();
+    let output = String::from_utf8(output.unwrap().stdout).unwrap();
+    assert_eq!(output, format!("{other} drains\n"));
+    drop(client);
+    assert_eq!(nodes.second.server.exit_code(), Some(0));
+    nodes.eventually("/api/nodes", |answer| list(answer, "nodes").len() == 1);
+    let (code, stderr) = run(&["drain", "--node", &other, "--admin", &url]);
+    assert_eq!(code, Some(1));
+    assert!(
+        stderr.contains("there is no node") && stderr.contains(&other),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn commands_send_the_token_and_show_what_is_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let token = file("token", "0123456789abcdef0123\n");
+    let wrong = file("wrong", "0123456789abcdef0124\n");
+    let node = Node::serve(&[
+        "--admin-listen",
+        "127.0.0.1:0",
+        "--admin-token-file",
+        &token,
+    ]);
+    let url = format!("http://{}", node.admin);
+    let top = |more: &[&str]| run(&[&["top", "--once", "--admin", &url], more].concat());
+    assert_eq!(top(&["--token-file", &token]).0, Some(0));
+    let (code, stderr) = top(&["--token-file", &wrong]);
+    assert_eq!(code, Some(1));
+    assert!(
+        stderr.contains("401") && !stderr.contains("0123456789"),
+        "{stderr}"
+    );
+    assert!(top(&[]).1.contains("a token is required"));
+    let (code, stderr) = run(&["top", "--once", "--admin", "http://127.0.0.1:1"]);
+    assert_eq!(code, Some(1));
+    assert!(stderr.contains("--admin"), "{stderr}");
+}
