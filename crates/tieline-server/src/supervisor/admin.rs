@@ -147,27 +147,22 @@ mod tests {
 
     #[tokio::test]
     async fn operators_are_answered_while_no_worker_is_free() {
-        let settings = AdminPortSettings {
-            listen: Some(FREE),
-            token: LiveAdminToken::new(None),
-            tls: false,
-            access: AdminAccess { read_only: false },
-        };
-        let port = AdminPort::bind(settings, None).await.unwrap();
-        let address = port.listener.local_addr().unwrap();
-        let ready = ReadyAdminPort {
-            thread: port.thread,
-            listener: port.listener,
-            router: Router::new().route("/readyz", get(|| async { "ready\n" })),
+        let thread = AdminThread::start().unwrap();
+        let listener = thread.spawn(bind(FREE)).await.unwrap().unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = Router::new().route("/readyz", get(|| async { "ready\n" }));
+        let port = ReadyAdminPort {
+            thread,
+            listener,
+            router,
         };
         let ended = CancellationToken::new();
-        let served = ready.serve(ended.clone());
+        let served = port.serve(ended.clone());
         // This runtime has one thread, which waits here.
         let mut client = TcpStream::connect(address).unwrap();
         let deadline = Some(Duration::from_secs(30));
         client.set_read_timeout(deadline).unwrap();
-        let request =
-            format!("GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+        let request = "GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
         client.write_all(request.as_bytes()).unwrap();
         let mut answer = String::new();
         client.read_to_string(&mut answer).unwrap();
