@@ -36,7 +36,7 @@ try {
   await dark.page.setViewportSize({ width: 1180, height: 720 });
   await shot(dark, "connection-dark");
   await shot(small, "phone");
-  await light.page.setViewportSize({ width: 1180, height: 300 });
+  await light.page.setViewportSize({ width: 1180, height: 320 });
   await light.choose("Refusals");
   await light.page.locator("#refusals-table tbody tr").nth(2).waitFor();
   await shot(light, "refusals");
