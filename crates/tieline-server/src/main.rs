@@ -1,6 +1,6 @@
 //! The Tieline server: `tieline demo`, `tieline serve` and the commands around them.
 //!
-//! This file parses the command line, starts logging and the runtime, and turns errors into exit codes.
+//! This file parses the command line, starts the runtime, and turns errors into exit codes.
 //! `cli` turns file, environment and flags into settings, and `supervisor` runs nodes with them.
 
 mod admin;
@@ -10,6 +10,7 @@ mod cli;
 mod config;
 mod demo;
 mod http_client;
+mod logging;
 mod memory;
 mod metrics;
 mod supervisor;
@@ -18,20 +19,11 @@ mod web_page;
 mod webhook;
 mod wire;
 
-use std::{io::IsTerminal, process::ExitCode};
+use std::process::ExitCode;
 
-use anyhow::Context;
 use clap::{CommandFactory, Parser};
 use tokio::runtime::Runtime;
-use tracing::Metadata;
-use tracing_subscriber::{
-    EnvFilter, Layer, Registry,
-    filter::{FilterExt, filter_fn},
-    fmt,
-    layer::SubscriberExt,
-    reload,
-    util::SubscriberInitExt,
-};
+use tracing_subscriber::EnvFilter;
 
 use self::{
     cli::{
@@ -40,8 +32,7 @@ use self::{
         error::is_usage_error,
         key,
     },
-    config::sections::{log::LogFormat, traces::TracesSettings},
-    supervisor::reload::SetLog,
+    logging::{start_log, start_traces},
 };
 
 /// What the demo logs, unless told otherwise. Both nodes end at the same time, and each link would warn that
@@ -104,54 +95,4 @@ fn runtime() -> std::io::Result<Runtime> {
     let runtime = Runtime::new()?;
     runtime.spawn(memory::give_back());
     Ok(runtime)
-}
-
-/// What gets spans, beside the log.
-type SpanLayer = Box<dyn Layer<Registry> + Send + Sync>;
-
-/// Starts the export of traces, if there is a collector. It ends when the second value is dropped.
-#[cfg(feature = "otlp")]
-fn start_traces(
-    settings: &TracesSettings,
-    runtime: &Runtime,
-) -> anyhow::Result<(Option<SpanLayer>, Option<traces::otlp::Export>)> {
-    let Some(collector) = &settings.endpoint else {
-        return Ok((None, None));
-    };
-    let _context = runtime.enter();
-    let (layer, export) = traces::otlp::start(traces::otlp::ExportSettings {
-        endpoint: collector.url(),
-        sample_ratio: settings.sample_ratio.0,
-    })?;
-    Ok((Some(layer.boxed()), Some(export)))
-}
-
-/// Without the feature, the configuration has no collector.
-#[cfg(not(feature = "otlp"))]
-#[expect(clippy::unnecessary_wraps, reason = "with the feature, it may fail")]
-fn start_traces(_: &TracesSettings, _: &Runtime) -> anyhow::Result<(Option<SpanLayer>, ())> {
-    Ok((None, ()))
-}
-
-/// Logs to standard error, and hands spans to `traces`. Returns what replaces the levels.
-fn start_log(format: LogFormat, level: EnvFilter, traces: Option<SpanLayer>) -> SetLog {
-    let (level, handle) = reload::Layer::new(level);
-    // Lines have fields of their own, and no spans around them: the fields of a line do not depend on whether
-    // traces are on.
-    let level = level.and(filter_fn(is_no_span));
-    let lines = fmt::layer().with_writer(std::io::stderr);
-    let registry = tracing_subscriber::registry().with(traces);
-    match format {
-        LogFormat::Text => {
-            let lines = lines.with_ansi(std::io::stderr().is_terminal());
-            registry.with(lines.with_filter(level)).init();
-        }
-        LogFormat::Json => registry.with(lines.json().with_filter(level)).init(),
-    }
-    Box::new(move |level| handle.reload(level).context("the log is gone"))
-}
-
-/// It may also be the question whether a line would be written, which is no event.
-fn is_no_span(metadata: &Metadata<'_>) -> bool {
-    !metadata.is_span()
 }

@@ -1,0 +1,77 @@
+//! Where log lines and spans go: standard error, and a collector.
+//!
+//! Owns the subscriber of the process. Must not know who writes lines or opens spans.
+
+use std::io::IsTerminal;
+
+use anyhow::Context;
+use tokio::runtime::Runtime;
+use tracing::Metadata;
+use tracing_subscriber::{
+    EnvFilter, Layer, Registry,
+    filter::{FilterExt, filter_fn},
+    fmt,
+    layer::SubscriberExt,
+    reload,
+    util::SubscriberInitExt,
+};
+
+#[cfg(feature = "otlp")]
+use crate::traces;
+use crate::{
+    config::sections::{log::LogFormat, traces::TracesSettings},
+    supervisor::reload::SetLog,
+};
+
+/// What gets spans, beside the log.
+pub(crate) type SpanLayer = Box<dyn Layer<Registry> + Send + Sync>;
+
+/// Starts the export of traces, if there is a collector. It ends when the second value is dropped.
+#[cfg(feature = "otlp")]
+pub(crate) fn start_traces(
+    settings: &TracesSettings,
+    runtime: &Runtime,
+) -> anyhow::Result<(Option<SpanLayer>, Option<traces::otlp::Export>)> {
+    let Some(collector) = &settings.endpoint else {
+        return Ok((None, None));
+    };
+    let _context = runtime.enter();
+    let (layer, export) = traces::otlp::start(traces::otlp::ExportSettings {
+        endpoint: collector.url(),
+        sample_ratio: settings.sample_ratio.0,
+    })?;
+    Ok((Some(layer.boxed()), Some(export)))
+}
+
+/// Without the feature, the configuration has no collector.
+#[cfg(not(feature = "otlp"))]
+#[expect(clippy::unnecessary_wraps, reason = "with the feature, it may fail")]
+pub(crate) fn start_traces(
+    _: &TracesSettings,
+    _: &Runtime,
+) -> anyhow::Result<(Option<SpanLayer>, ())> {
+    Ok((None, ()))
+}
+
+/// Logs to standard error, and hands spans to `traces`. Returns what replaces the levels.
+pub(crate) fn start_log(format: LogFormat, level: EnvFilter, traces: Option<SpanLayer>) -> SetLog {
+    let (level, handle) = reload::Layer::new(level);
+    // Lines have fields of their own, and no spans around them: the fields of a line do not depend on whether
+    // traces are on.
+    let level = level.and(filter_fn(is_no_span));
+    let lines = fmt::layer().with_writer(std::io::stderr);
+    let registry = tracing_subscriber::registry().with(traces);
+    match format {
+        LogFormat::Text => {
+            let lines = lines.with_ansi(std::io::stderr().is_terminal());
+            registry.with(lines.with_filter(level)).init();
+        }
+        LogFormat::Json => registry.with(lines.json().with_filter(level)).init(),
+    }
+    Box::new(move |level| handle.reload(level).context("the log is gone"))
+}
+
+/// It may also be the question whether a line would be written, which is no event.
+fn is_no_span(metadata: &Metadata<'_>) -> bool {
+    !metadata.is_span()
+}
