@@ -24,13 +24,13 @@ clippy:
 tests:
     ./test.sh tests
 
-# Tests that take minutes in real time
-slow:
-    ./test.sh slow
-
 # The examples in the documentation comments, the READMEs and docs/
 doctests:
     ./test.sh doctests
+
+# Tests that take minutes in real time
+slow:
+    ./test.sh slow
 
 # The API documentation builds without warnings
 docs:
@@ -123,3 +123,7 @@ publish:
 # The public API is compatible with that of the last release
 semver:
     ./test.sh semver
+
+# A rolling restart of three nodes with 3,000 official clients behind HAProxy
+rolling:
+    ./test.sh rolling
