@@ -3,7 +3,7 @@
 use super::stage::{NODE_A, NODE_B, Stage, lobby};
 use crate::{
     expect::expect_reply,
-    harness::{RegistryHarness, ScenarioResult},
+    harness::{RegistryHarness, ScenarioResult, Skipped},
 };
 
 /// A user is at A and at B. After a wipe, B enters it and loses it before A has entered it. It must not be told to have
@@ -11,16 +11,7 @@ use crate::{
 pub(crate) async fn second_connection_leaves_after_wipe(
     harness: &dyn RegistryHarness,
 ) -> ScenarioResult {
-    let mut stage = Stage::new(harness).await?;
-    for node in [NODE_A, NODE_B] {
-        stage.connect(node, "ada");
-        stage.flush(node).await;
-    }
-    stage.follow(NODE_A);
-    stage.catch_up(NODE_A).await;
-    stage.wipe().await?;
-    stage.beat(NODE_B).await;
-    stage.open(NODE_B).await;
+    let mut stage = wiped_while_at_both(harness).await?;
     stage.flush(NODE_B).await;
     stage.disconnect(NODE_B, "ada");
     stage.flush(NODE_B).await;
@@ -32,6 +23,20 @@ pub(crate) async fn second_connection_leaves_after_wipe(
 
 /// As before, and A reads the journal while the user is gone from it. Who only settles must wait with removals too.
 pub(crate) async fn removal_while_settling(harness: &dyn RegistryHarness) -> ScenarioResult {
+    let mut stage = wiped_while_at_both(harness).await?;
+    stage.read(NODE_A).await;
+    stage.flush(NODE_B).await;
+    stage.catch_up(NODE_A).await;
+    stage.disconnect(NODE_B, "ada");
+    stage.flush(NODE_B).await;
+    stage.catch_up(NODE_A).await;
+    stage.converge().await;
+    assert!(stage.heard(NODE_A).is_empty(), "{:?}", stage.heard(NODE_A));
+    Ok(())
+}
+
+/// A user is at A and at B, and A follows. The registry loses everything, and B begins again.
+async fn wiped_while_at_both(harness: &dyn RegistryHarness) -> Result<Stage<'_>, Skipped> {
     let mut stage = Stage::new(harness).await?;
     for node in [NODE_A, NODE_B] {
         stage.connect(node, "ada");
@@ -42,15 +47,7 @@ pub(crate) async fn removal_while_settling(harness: &dyn RegistryHarness) -> Sce
     stage.wipe().await?;
     stage.beat(NODE_B).await;
     stage.open(NODE_B).await;
-    stage.read(NODE_A).await;
-    stage.flush(NODE_B).await;
-    stage.catch_up(NODE_A).await;
-    stage.disconnect(NODE_B, "ada");
-    stage.flush(NODE_B).await;
-    stage.catch_up(NODE_A).await;
-    stage.converge().await;
-    assert!(stage.heard(NODE_A).is_empty(), "{:?}", stage.heard(NODE_A));
-    Ok(())
+    Ok(stage)
 }
 
 /// The registry falls back behind a put that it acknowledged. The next beat must find out.
@@ -113,9 +110,7 @@ pub(crate) async fn old_term_runs_out(harness: &dyn RegistryHarness) -> Scenario
     Ok(())
 }
 
-async fn fall_back_behind_return(
-    harness: &dyn RegistryHarness,
-) -> Result<Stage<'_>, crate::harness::Skipped> {
+async fn fall_back_behind_return(harness: &dyn RegistryHarness) -> Result<Stage<'_>, Skipped> {
     let mut stage = Stage::with_long_leases(harness, 6).await?;
     stage.connect(NODE_A, "ada");
     stage.round_trip(NODE_A).await;
