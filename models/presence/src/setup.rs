@@ -4,27 +4,9 @@
 
 use std::ops::Range;
 
+use tieline_model_search::named;
+
 use crate::world::{Mask, Pid, bit};
-
-/// Defines a struct of named values that a line of text can set.
-macro_rules! named {
-    ($(#[$doc:meta])* $type:ident: $of:ty { $($(#[$field:meta])* $name:ident,)* }) => {
-        $(#[$doc])*
-        #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-        pub(crate) struct $type { $($(#[$field])* pub(crate) $name: $of),* }
-
-        impl $type {
-            pub(crate) const NAMES: &[&str] = &[$(stringify!($name)),*];
-
-            fn set(&mut self, name: &str, to: $of) {
-                match name {
-                    $(stringify!($name) => self.$name = to,)*
-                    _ => panic!("{name} is none of {:?}", Self::NAMES),
-                }
-            }
-        }
-    };
-}
 
 named! {
     /// The rules of the protocol.

@@ -48,6 +48,30 @@ pub trait Model: Sized {
     fn words(action: Self::Action) -> String;
 }
 
+/// Defines a struct of named values that a line of a table can set.
+///
+/// # Panics
+/// `set` panics on a name that is none of `NAMES`.
+#[macro_export]
+macro_rules! named {
+    ($(#[$doc:meta])* $type:ident: $of:ty { $($(#[$field:meta])* $name:ident,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+        pub(crate) struct $type { $($(#[$field])* pub(crate) $name: $of),* }
+
+        impl $type {
+            pub(crate) const NAMES: &[&str] = &[$(stringify!($name)),*];
+
+            fn set(&mut self, name: &str, to: $of) {
+                match name {
+                    $(stringify!($name) => self.$name = to,)*
+                    _ => panic!("{name} is none of {:?}", Self::NAMES),
+                }
+            }
+        }
+    };
+}
+
 /// The experiments of a table whose names contain a text.
 pub fn experiments<M: Model>(table: &str, filter: &str) -> Vec<M> {
     let lines = table
