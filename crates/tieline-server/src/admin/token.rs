@@ -29,7 +29,7 @@ pub(crate) struct InvalidToken;
 impl AdminToken {
     /// That of a secret, which is its first line.
     pub(crate) fn of(secret: &Secret) -> Result<Self, InvalidToken> {
-        let line = secret.expose().lines().next().unwrap_or_default().trim();
+        let line = secret.first_line();
         let is_sendable = line.bytes().all(|byte| byte.is_ascii_graphic());
         if line.len() < MIN_LENGTH || !is_sendable {
             return Err(InvalidToken);

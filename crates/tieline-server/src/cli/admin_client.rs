@@ -15,7 +15,10 @@ use serde_json::Value;
 use tieline::Bytes;
 use tokio::time::timeout;
 
-use crate::http_client::{Authorities, Client, Request};
+use crate::{
+    config::files,
+    http_client::{Authorities, Client, Request},
+};
 
 /// How long an answer may take: nodes have 2 s for theirs.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -55,12 +58,9 @@ impl AdminClient {
             Some("http") => false,
             _ => bail!("--admin is a URL, such as http://127.0.0.1:9464"),
         };
-        let read = |path: &PathBuf| {
-            std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
-        };
         let mut headers = HeaderMap::new();
         if let Some(path) = &flags.token_file {
-            let text = read(path)?;
+            let text = files::read(path)?;
             let token = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
             let value = [b"Bearer ", token.trim_ascii()].concat();
             let value = HeaderValue::from_bytes(&value);
@@ -68,7 +68,7 @@ impl AdminClient {
             value.set_sensitive(true);
             headers.insert(AUTHORIZATION, value);
         }
-        let ca = flags.ca.as_ref().map(read).transpose()?;
+        let ca = flags.ca.as_deref().map(files::read).transpose()?;
         let authorities = match &ca {
             _ if !is_tls => Authorities::None,
             Some(pem) => Authorities::Given(pem),

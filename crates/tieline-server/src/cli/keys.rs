@@ -2,9 +2,7 @@
 //!
 //! Owns which of these need each other. Reads the files that settings name. Must not know who may do what.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
-
-use anyhow::Context;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     app::{
@@ -16,7 +14,7 @@ use crate::{
         token::verify::Verifier,
     },
     config::{
-        error::ConfigErrors, key_set_location::KeySetLocation, secret::Secret,
+        error::ConfigErrors, files, key_set_location::KeySetLocation, secret::Secret,
         sections::issuers::IssuerTable, settings::Settings,
     },
     wire::aws::key_pair::KeyPair,
@@ -67,10 +65,8 @@ pub(super) fn primary_key(settings: &Settings) -> Result<Option<AccessKey>, Conf
     key.map(|key| access_key(key, "--key-file")).transpose()
 }
 
-/// The first line of a secret: what other programs keep may have more.
 fn access_key(secret: &Secret, flag: &str) -> Result<AccessKey, ConfigErrors> {
-    let line = secret.expose().lines().next().unwrap_or_default();
-    AccessKey::new(line.trim())
+    AccessKey::new(secret.first_line())
         .map_err(|error| ConfigErrors::one(format!("invalid {flag}: {error}")))
 }
 
@@ -94,10 +90,7 @@ fn issuer(index: usize, table: &IssuerTable) -> anyhow::Result<Arc<Issuer>> {
     let keys = match (keys, &table.ca) {
         (KeySetLocation::File(path), None) => Source::File(path.clone()),
         (KeySetLocation::Url(url), ca) => {
-            let read = |path: &PathBuf| {
-                std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
-            };
-            let ca = ca.as_ref().map(read).transpose()?;
+            let ca = ca.as_deref().map(files::read).transpose()?;
             Source::Url(Box::new(Remote::new(url.clone(), ca, table.refresh)?))
         }
         (KeySetLocation::File(_), Some(_)) => {

@@ -5,7 +5,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use anyhow::Context;
 use aws_lc_rs::hmac;
 use http::{
     HeaderMap, HeaderName, HeaderValue,
@@ -20,6 +19,7 @@ use crate::{
     app::key::{AccessKey, AccessKeys},
     config::{
         error::ConfigErrors,
+        files,
         secret_headers::sensitive,
         sections::event_handlers::{
             DEFAULT_LIST, EventHandlerTable, GroupEventName, LIST, SystemEvent,
@@ -116,10 +116,7 @@ fn handler(
     };
     let system = |event| table.system_events.contains(&event);
     let group = |event| table.group_events.contains(&event);
-    let ca = table
-        .ca
-        .as_ref()
-        .map(|path| std::fs::read(path).with_context(|| format!("cannot read {}", path.display())));
+    let ca = table.ca.as_deref().map(files::read);
     Ok(HandlerSettings {
         url: url.clone(),
         system_events: SystemEvents {

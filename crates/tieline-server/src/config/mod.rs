@@ -10,7 +10,7 @@ mod documentation;
 mod environment;
 pub(crate) mod error;
 mod file;
-mod files;
+pub(crate) mod files;
 pub(crate) mod hub_name;
 pub(crate) mod key_set_location;
 pub(crate) mod known;

@@ -20,6 +20,11 @@ impl Secret {
     pub(crate) fn expose(&self) -> &str {
         &self.0
     }
+
+    /// Its first line, without white space around it: what other programs keep may have more.
+    pub(crate) fn first_line(&self) -> &str {
+        self.0.lines().next().unwrap_or_default().trim()
+    }
 }
 
 impl fmt::Debug for Secret {
