@@ -127,6 +127,13 @@ impl Hubs {
         })
     }
 
+    /// The hub that an app has to itself, whichever hubs have a table: its rules are those of hubs without one.
+    pub(crate) fn of_app(&self, id: &str) -> Option<Hub> {
+        let rules = Arc::clone(self.0.rules.0.load().defaults());
+        let handle = self.open(&HubName::of_app(id))?;
+        Some(Hub { handle, rules })
+    }
+
     fn open(&self, name: &HubName) -> Option<HubHandle> {
         let mut open = self.0.open.lock();
         if let Some(hub) = open.get(name).and_then(Weak::upgrade) {

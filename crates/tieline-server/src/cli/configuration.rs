@@ -10,6 +10,7 @@ use tieline::{ClusterConfig, ClusterError, Config};
 use super::{
     error::cluster_error,
     keys::{access_keys, aws_key_pair, issuers, verifier},
+    pusher::apps,
     upstream::handlers,
 };
 use crate::{
@@ -90,6 +91,7 @@ fn serve_settings(settings: &Settings, values: &Values) -> anyhow::Result<ServeS
         listen: check_all(settings, anonymous)?,
         issuers,
         aws: LiveKeyPair::new(aws_key_pair(settings)?),
+        apps: apps(settings, values)?,
         tls,
         proxies: proxies(&settings.proxy_protocol, &settings.forwarded),
         registry: registry(settings)?,

@@ -20,6 +20,7 @@ pub(crate) mod key;
 mod keys;
 mod man;
 mod print;
+mod pusher;
 mod serve;
 mod token;
 mod top;

@@ -91,6 +91,7 @@ fn live(settings: &ServeSettings) -> Live {
         issuers: settings.issuers.clone(),
         rules: settings.rules.clone(),
         aws: settings.aws.clone(),
+        apps: settings.apps.clone(),
         handlers: settings.handlers.clone(),
         admin_token: settings
             .admin

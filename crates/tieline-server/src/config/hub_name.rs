@@ -5,6 +5,8 @@
 
 use std::{borrow::Borrow, fmt, str::FromStr};
 
+use super::option::{Invalid, Place, Setting};
+
 /// Longest name, in characters.
 const MAX_LENGTH: usize = 128;
 
@@ -15,6 +17,16 @@ pub(crate) struct HubName(String);
 impl HubName {
     pub(crate) fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// Begins the name of the hub of an app. No hub that somebody names can begin with it.
+const APP: &str = "pusher/";
+
+impl HubName {
+    /// The hub that an app has to itself. Nobody else can name it.
+    pub(crate) fn of_app(id: &str) -> Self {
+        Self(format!("{APP}{id}"))
     }
 }
 
@@ -35,6 +47,19 @@ impl FromStr for HubName {
     }
 }
 
+impl Setting for HubName {
+    const EXPECTED: &'static str = "the name of a hub";
+    const METAVAR: &'static str = "HUB";
+
+    fn from_text(text: &str, _: &Place<'_>) -> Result<Self, Invalid> {
+        text.parse().map_err(Invalid::Other)
+    }
+
+    fn show(&self) -> String {
+        format!("{:?}", self.0)
+    }
+}
+
 /// Both compare in the same way.
 impl Borrow<str> for HubName {
     fn borrow(&self) -> &str {
@@ -51,6 +76,13 @@ impl fmt::Display for HubName {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nobody_can_name_the_hub_of_an_app() {
+        let name = HubName::of_app("3");
+        assert_eq!(name.as_str(), "pusher/3");
+        assert!(name.as_str().parse::<HubName>().is_err());
+    }
 
     #[test]
     fn names_are_checked_and_lower_cased() {

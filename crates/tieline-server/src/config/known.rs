@@ -14,6 +14,7 @@ use super::{
         limits::Limits,
         log::LogSettings,
         proxies::{Forwarded, ProxyProtocol},
+        pusher::{APPS, AppTable, PusherSettings},
         times::Times,
         tls::{CERTIFICATES, CertificateTable, TlsSettings},
         traces::TracesSettings,
@@ -24,7 +25,7 @@ use super::{
 };
 
 /// The tables of the file in their order, each with its options.
-pub(crate) const TABLES: [(&str, &[Opt]); 13] = [
+pub(crate) const TABLES: [(&str, &[Opt]); 14] = [
     ("", General::OPTIONS),
     ("keys", Keys::OPTIONS),
     ("aws", Aws::OPTIONS),
@@ -33,6 +34,7 @@ pub(crate) const TABLES: [(&str, &[Opt]); 13] = [
     ("forwarded", Forwarded::OPTIONS),
     ("cluster", ClusterSettings::OPTIONS),
     (HUB_DEFAULTS, HubSettings::OPTIONS),
+    ("pusher", PusherSettings::OPTIONS),
     ("limits", Limits::OPTIONS),
     ("times", Times::OPTIONS),
     ("admin", AdminSettings::OPTIONS),
@@ -44,10 +46,11 @@ pub(crate) const TABLES: [(&str, &[Opt]); 13] = [
 const HUBS: &str = "hub";
 
 /// The lists of tables, each with the options of a table.
-pub(crate) const LISTS: [(&str, &[Opt]); 3] = [
+pub(crate) const LISTS: [(&str, &[Opt]); 4] = [
     (CERTIFICATES, CertificateTable::OPTIONS),
     (DEFAULT_LIST, EventHandlerTable::OPTIONS),
     ("issuers", IssuerTable::OPTIONS),
+    (APPS, AppTable::OPTIONS),
 ];
 
 /// All options but those of lists, in the order of the file.

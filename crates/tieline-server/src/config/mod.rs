@@ -29,7 +29,7 @@ mod suggest;
 #[cfg(test)]
 mod tests;
 pub(crate) mod text;
-mod types;
+pub(crate) mod types;
 mod units;
 pub(crate) mod url_template;
 pub(crate) mod values;

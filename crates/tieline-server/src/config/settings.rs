@@ -25,6 +25,7 @@ use super::{
         limits::Limits,
         log::LogSettings,
         proxies::{Forwarded, ProxyProtocol},
+        pusher::{APPS, AppTable, PusherSettings},
         times::Times,
         tls::{CERTIFICATES, CertificateTable, TlsSettings},
         traces::TracesSettings,
@@ -45,6 +46,8 @@ pub(crate) struct Settings {
     pub(crate) proxy_protocol: ProxyProtocol,
     pub(crate) forwarded: Forwarded,
     pub(crate) cluster: ClusterSettings,
+    pub(crate) pusher: PusherSettings,
+    pub(crate) pusher_apps: Vec<AppTable>,
     pub(crate) limits: Limits,
     pub(crate) times: Times,
     pub(crate) admin: AdminSettings,
@@ -108,6 +111,8 @@ impl Settings {
         let certificates = 0..values.list(CERTIFICATES).unwrap_or(0);
         let certificate =
             |index| CertificateTable::read(&reader.scope(list_scope(CERTIFICATES, index)));
+        let apps = 0..values.list(APPS).unwrap_or(0);
+        let app = |index| AppTable::read(&reader.scope(list_scope(APPS, index)));
         let handlers = |list: &str| {
             let handler = |index| EventHandlerTable::read(&reader.scope(list_scope(list, index)));
             let count = values.list(list)?;
@@ -126,6 +131,8 @@ impl Settings {
             proxy_protocol: ProxyProtocol::read(&reader),
             forwarded: Forwarded::read(&reader),
             cluster: ClusterSettings::read(&reader),
+            pusher: PusherSettings::read(&reader),
+            pusher_apps: apps.map(app).collect(),
             limits: Limits::read(&reader),
             times: Times::read(&reader),
             admin: AdminSettings::read(&reader),
@@ -156,6 +163,7 @@ impl Settings {
             self.proxy_protocol.changes(&other.proxy_protocol),
             self.forwarded.changes(&other.forwarded),
             self.cluster.changes(&other.cluster),
+            self.pusher.changes(&other.pusher),
             self.limits.changes(&other.limits),
             self.times.changes(&other.times),
             self.admin.changes(&other.admin),
@@ -173,6 +181,11 @@ impl Settings {
             (CERTIFICATES, CertificateTable::OPTIONS),
             (&self.certificates, &other.certificates),
             CertificateTable::changes,
+        ));
+        changes.extend(list_changes(
+            (APPS, AppTable::OPTIONS),
+            (&self.pusher_apps, &other.pusher_apps),
+            AppTable::changes,
         ));
         changes.extend(self.hub_changes(other));
         changes

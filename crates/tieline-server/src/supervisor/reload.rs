@@ -22,7 +22,7 @@ use crate::{
     app::{hubs::LiveHubRules, jwks::issuer::Issuers},
     config::settings::Settings,
     metrics::METRICS,
-    wire::{aws::key_pair::LiveKeyPair, webpubsub::upstream::LiveHandlers},
+    wire::{aws::key_pair::LiveKeyPair, pusher::app::LiveApps, webpubsub::upstream::LiveHandlers},
 };
 
 /// Reads and checks the configuration.
@@ -54,6 +54,8 @@ pub(crate) struct Live {
     pub(crate) rules: LiveHubRules,
     /// What signs the requests of backends to `@connections`.
     pub(crate) aws: LiveKeyPair,
+    /// The apps of Pusher Channels.
+    pub(crate) apps: LiveApps,
     /// Where the events of each hub go.
     pub(crate) handlers: LiveHandlers,
     /// What requests to the admin port must have.
@@ -101,6 +103,7 @@ impl Reload {
                 *issuers = live.issuers;
                 self.live.rules.replace(&live.rules);
                 self.live.aws.replace(&live.aws);
+                self.live.apps.replace(&live.apps);
                 self.live.handlers.replace(&live.handlers);
                 self.live.admin_token.replace(&live.admin_token);
                 certificates.replace(&files);

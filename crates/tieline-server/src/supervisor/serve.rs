@@ -35,6 +35,7 @@ use crate::{
     wire::{
         self,
         aws::{self, key_pair::LiveKeyPair},
+        pusher::app::LiveApps,
         webpubsub::upstream::{LiveHandlers, Upstream},
     },
 };
@@ -52,6 +53,8 @@ pub(crate) struct ServeSettings {
     pub(crate) rules: LiveHubRules,
     /// What signs the requests of backends to `@connections`.
     pub(crate) aws: LiveKeyPair,
+    /// The apps of Pusher Channels.
+    pub(crate) apps: LiveApps,
     /// Where events of clients go.
     pub(crate) handlers: LiveHandlers,
     pub(crate) config: Config,
@@ -106,6 +109,9 @@ pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Re
     systemd::is_ready();
 
     for hub in settings.rules.listed() {
+        METRICS.name_hub(hub.as_str());
+    }
+    for hub in settings.apps.load().hubs() {
         METRICS.name_hub(hub.as_str());
     }
     let supervisor = Supervisor::new();

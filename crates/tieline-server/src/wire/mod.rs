@@ -8,6 +8,7 @@ use tieline::Dialects;
 
 pub(crate) mod aws;
 mod body;
+pub(crate) mod pusher;
 pub(crate) mod webpubsub;
 
 /// The dialects of each wire with clients.

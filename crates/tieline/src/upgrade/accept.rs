@@ -111,6 +111,42 @@ impl Upgrade {
             .unwrap_or_else(Refusal::into_http)
     }
 
+    /// Accepts as [`accept`](Self::accept) does, with a handler of its own for this connection. The node's handler is
+    /// called for it only by [requests](Handler::on_request) of other nodes and of backends.
+    ///
+    /// For nodes with clients of several kinds, which have different states.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use tieline::{Accept, Connection, Handler, Message, Node, Upgrade};
+    ///
+    /// struct Sensors;
+    ///
+    /// impl Handler for Sensors {
+    ///     type State = u64;
+    ///
+    ///     async fn on_message(&self, connection: &Connection, count: &mut u64, _: Message) {
+    ///         *count += 1;
+    ///         connection.emit(count.to_string());
+    ///     }
+    /// }
+    ///
+    /// async fn sensor<H: Handler>(node: Node<H>, sensors: Arc<Sensors>, upgrade: Upgrade) {
+    ///     let response = upgrade.accept_with(&node, sensors, Accept::new(0)).await;
+    /// #   let _ = response;
+    /// }
+    /// ```
+    pub async fn accept_with<H: Handler, T: Handler>(
+        self,
+        node: &Node<H>,
+        handler: Arc<T>,
+        accept: Accept<T::State>,
+    ) -> Response<String> {
+        self.accept_for(node, handler, accept)
+            .await
+            .unwrap_or_else(Refusal::into_http)
+    }
+
     /// Accepts, and runs `run` with the connection as a [`Socket`], in a task of its own, once the upgrade has
     /// completed. The node's handler is not called for this connection.
     ///

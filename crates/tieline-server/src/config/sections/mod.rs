@@ -14,6 +14,7 @@ pub(crate) mod keys;
 pub(crate) mod limits;
 pub(crate) mod log;
 pub(crate) mod proxies;
+pub(crate) mod pusher;
 pub(crate) mod times;
 pub(crate) mod tls;
 pub(crate) mod traces;

@@ -1,0 +1,317 @@
+//! Apps: who may connect, subscribe and publish, by which key pair.
+//!
+//! Owns what makes an app of its settings, and what its secret signs. Must not know what is signed. Invariants: no
+//! two apps have the same id or key; no text shows a secret; signatures are compared in constant time.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use aws_lc_rs::hmac;
+
+use crate::{
+    app::hubs::{Hub, Hubs},
+    config::{hub_name::HubName, sections::pusher::AppTable},
+};
+
+/// Shortest secret, in bytes. Those that Pusher and others make have 20.
+const MIN_SECRET: usize = 16;
+
+/// Longest id or key, in bytes.
+const MAX_NAME: usize = 64;
+
+/// An app.
+pub(crate) struct App {
+    pub(crate) id: String,
+    pub(crate) key: String,
+    secret: hmac::Key,
+    /// The hub that it shares with others.
+    hub: Option<HubName>,
+    pub(crate) rules: AppRules,
+}
+
+/// What the clients and backends of an app may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct AppRules {
+    pub(crate) enabled: bool,
+    pub(crate) tls_only: bool,
+    pub(crate) client_events: bool,
+    /// Per second and client.
+    pub(crate) max_client_event_rate: u32,
+    /// Bytes of the data of an event.
+    pub(crate) max_event: usize,
+    /// Of the app, on this node.
+    pub(crate) max_connections: Option<usize>,
+    /// Of a presence channel.
+    pub(crate) max_members: u32,
+    pub(crate) subscription_counts: bool,
+    /// Of the last event of a cache channel.
+    pub(crate) cache_expiry: Duration,
+}
+
+/// What is wrong with an option of the table of an app.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct InvalidApp {
+    /// The place of the table in the list.
+    pub(crate) index: usize,
+    pub(crate) option: &'static str,
+    /// What is to follow the name of the option.
+    pub(crate) why: String,
+}
+
+impl App {
+    fn new(table: &AppTable) -> Result<Self, (&'static str, String)> {
+        let id = name("id", table.id.as_deref())?;
+        let key = name("key", table.key.as_deref())?;
+        let Some(secret) = &table.secret else {
+            return Err(("secret", "is required".into()));
+        };
+        let secret = secret.expose();
+        if secret.len() < MIN_SECRET {
+            let why = format!(
+                "has {} bytes, and needs at least {MIN_SECRET}",
+                secret.len()
+            );
+            return Err(("secret", why));
+        }
+        if table.max_client_event_rate == 0 {
+            let why = "must be above zero; client_events = false refuses them all";
+            return Err(("max_client_event_rate", why.into()));
+        }
+        if table.cache_expiry < Duration::from_secs(1) {
+            return Err(("cache_expiry", "must be at least 1s".into()));
+        }
+        Ok(Self {
+            id,
+            key,
+            secret: hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()),
+            hub: table.hub.clone(),
+            rules: AppRules {
+                enabled: table.enabled,
+                tls_only: table.tls_only,
+                client_events: table.client_events,
+                max_client_event_rate: table.max_client_event_rate,
+                max_event: table.max_event.0,
+                max_connections: table.max_connections,
+                max_members: table.max_members,
+                subscription_counts: table.subscription_counts,
+                cache_expiry: table.cache_expiry,
+            },
+        })
+    }
+
+    /// The hub whose groups are the channels of the app; `None` if it does not exist.
+    pub(crate) fn hub(&self, hubs: &Hubs) -> Option<Hub> {
+        match &self.hub {
+            Some(name) => hubs.get(name),
+            None => hubs.of_app(&self.id),
+        }
+    }
+
+    /// The signature of a text, in lower-case hexadecimal digits.
+    pub(crate) fn sign(&self, text: &[u8]) -> String {
+        hex(hmac::sign(&self.secret, text).as_ref())
+    }
+
+    /// Whether this is the signature of a text: in lower-case hexadecimal digits.
+    pub(crate) fn has_signed(&self, text: &[u8], signature: &str) -> bool {
+        let signature = unhex(signature);
+        signature.is_some_and(|tag| hmac::verify(&self.secret, text, &tag).is_ok())
+    }
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut app = f.debug_struct("App");
+        app.field("id", &self.id).field("hub", &self.hub);
+        app.finish_non_exhaustive()
+    }
+}
+
+/// All apps.
+#[derive(Debug, Default)]
+pub(crate) struct Apps {
+    by_id: BTreeMap<String, Arc<App>>,
+    by_key: BTreeMap<String, Arc<App>>,
+}
+
+impl Apps {
+    /// The apps of the settings.
+    pub(crate) fn of(tables: &[AppTable]) -> Result<Self, InvalidApp> {
+        let mut apps = Self::default();
+        for (index, table) in tables.iter().enumerate() {
+            let invalid = |(option, why)| InvalidApp { index, option, why };
+            let app = Arc::new(App::new(table).map_err(invalid)?);
+            let taken = |option| {
+                let why = "is that of another app";
+                invalid((option, why.into()))
+            };
+            if apps
+                .by_id
+                .insert(app.id.clone(), Arc::clone(&app))
+                .is_some()
+            {
+                return Err(taken("id"));
+            }
+            if apps.by_key.insert(app.key.clone(), app).is_some() {
+                return Err(taken("key"));
+            }
+        }
+        Ok(apps)
+    }
+
+    /// The first app that shares a hub which does not exist.
+    pub(crate) fn without_hub(&self, exists: impl Fn(&HubName) -> bool) -> Option<&str> {
+        let mut apps = self.by_id.values();
+        let app = apps.find(|app| app.hub.as_ref().is_some_and(|hub| !exists(hub)));
+        app.map(|app| app.id.as_str())
+    }
+
+    /// The names of the hubs of all apps, in order.
+    pub(crate) fn hubs(&self) -> BTreeSet<HubName> {
+        let name = |app: &Arc<App>| {
+            let own = || HubName::of_app(&app.id);
+            app.hub.clone().unwrap_or_else(own)
+        };
+        self.by_id.values().map(name).collect()
+    }
+}
+
+/// The apps at the moment: a reload replaces them. Clones share them.
+#[derive(Debug, Clone)]
+pub(crate) struct LiveApps(Arc<ArcSwap<Apps>>);
+
+impl LiveApps {
+    pub(crate) fn new(apps: Apps) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(apps)))
+    }
+
+    /// All apps, as they are now.
+    pub(crate) fn load(&self) -> Arc<Apps> {
+        self.0.load_full()
+    }
+
+    pub(crate) fn by_id(&self, id: &str) -> Option<Arc<App>> {
+        self.0.load().by_id.get(id).cloned()
+    }
+
+    pub(crate) fn by_key(&self, key: &str) -> Option<Arc<App>> {
+        self.0.load().by_key.get(key).cloned()
+    }
+
+    /// Decides from now on. `other` is not used any more.
+    pub(crate) fn replace(&self, other: &Self) {
+        self.0.store(other.load());
+    }
+}
+
+/// An id or a key, which stands in paths.
+fn name(option: &'static str, text: Option<&str>) -> Result<String, (&'static str, String)> {
+    let Some(text) = text else {
+        return Err((option, "is required".into()));
+    };
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    if text.len() > MAX_NAME || !text.bytes().all(is_plain) {
+        let why = format!("must be of letters, digits, - and _, at most {MAX_NAME}");
+        return Err((option, why));
+    }
+    Ok(text.to_owned())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let digits = bytes.iter().map(|byte| format!("{byte:02x}"));
+    digits.collect()
+}
+
+/// The bytes of lower-case hexadecimal digits.
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digit = |byte: &u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    };
+    let pairs = text.as_bytes().chunks(2);
+    let bytes = pairs.map(|pair| match pair {
+        [high, low] => Some(digit(high)? << 4 | digit(low)?),
+        _ => None,
+    });
+    bytes.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{secret::Secret, types::Size};
+
+    fn table(id: &str, key: &str, secret: &str) -> AppTable {
+        AppTable {
+            id: Some(id.into()),
+            key: Some(key.into()),
+            secret: Some(Secret::new(secret)),
+            enabled: true,
+            hub: None,
+            tls_only: false,
+            client_events: false,
+            max_client_event_rate: 10,
+            max_event: Size(10_240),
+            max_connections: None,
+            max_members: 100,
+            subscription_counts: false,
+            cache_expiry: Duration::from_mins(30),
+        }
+    }
+
+    const SECRET: &str = "7ad3773142a6692b25b8";
+
+    fn invalid(tables: &[AppTable]) -> (usize, &'static str) {
+        let invalid = Apps::of(tables).unwrap_err();
+        assert!(!invalid.why.contains(SECRET), "{invalid:?}");
+        (invalid.index, invalid.option)
+    }
+
+    /// The example of the documentation of Pusher Channels.
+    #[test]
+    fn a_signature_is_that_of_the_documentation() {
+        let key = "278d425bdf160c739803";
+        let apps = LiveApps::new(Apps::of(&[table("3", key, SECRET)]).unwrap());
+        let app = apps.by_key(key).unwrap();
+        let signature = "58df8b0c36d6982b82c3ecf6b4662e34fe8c25bba48f5369f135bf843651c3a4";
+        let text = b"1234.1234:private-foobar";
+        assert_eq!(app.sign(text), signature);
+        assert!(app.has_signed(text, signature));
+        assert!(!app.has_signed(b"1234.1234:private-foo", signature));
+        for other in [&signature.to_uppercase(), "", &signature[1..], "x", "ä"] {
+            assert!(!app.has_signed(text, other), "{other}");
+        }
+        assert!(apps.by_id("4").is_none() && apps.by_id("3").is_some());
+        assert!(!format!("{app:?}").contains(SECRET));
+    }
+
+    #[test]
+    fn every_app_has_an_id_a_key_and_a_secret_of_its_own() {
+        let good = table("1", "a", SECRET);
+        assert_eq!(
+            invalid(&[AppTable {
+                id: None,
+                ..good.clone()
+            }]),
+            (0, "id")
+        );
+        let second = [
+            good.clone(),
+            AppTable {
+                key: None,
+                ..good.clone()
+            },
+        ];
+        assert_eq!(invalid(&second), (1, "key"));
+        assert_eq!(invalid(&[table("1", "a/b", SECRET)]), (0, "key"));
+        assert_eq!(invalid(&[table("1", "a", &SECRET[5..])]), (0, "secret"));
+        assert_eq!(invalid(&[good.clone(), table("1", "b", SECRET)]), (1, "id"));
+        assert_eq!(invalid(&[good, table("2", "a", SECRET)]), (1, "key"));
+    }
+}

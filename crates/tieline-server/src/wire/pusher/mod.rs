@@ -1,0 +1,8 @@
+//! The protocol of Pusher Channels.
+//!
+//! Owns apps and what their keys sign, the clients of an app, and the HTTP API for their backends. A channel is a
+//! group of the app's hub, and the `socket_id` is the id of the connection. Must not know other wires: in a hub that
+//! an app shares with one, they meet in the notes that go through the groups. Invariants: the secret of an app is in
+//! no text; a client gets `data` as a string, in all frames but those about errors, and never null.
+
+pub(crate) mod app;
