@@ -6,3 +6,5 @@
 //! no text; a client gets `data` as a string, in all frames but those about errors, and never null.
 
 pub(crate) mod app;
+mod channel;
+mod event;

@@ -1,0 +1,152 @@
+//! Events as notes, which go through the groups of a hub.
+//!
+//! Owns how an event of this wire becomes a note that clients of all wires can read, and how any note becomes an
+//! event: the name travels as metadata, the data as JSON if it is some, else as text. Must not know frames. Invariant:
+//! what a backend published comes out as the same text, byte for byte.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tieline::{Bytes, Note};
+
+use crate::app::{
+    about::{self, About, Metadata},
+    payload::{DataType, Payload},
+};
+
+/// The name of the metadata that is the name of an event.
+const NAME: &str = "event";
+
+/// What messages of other wires are called that do not say it.
+const UNNAMED: &str = "message";
+
+/// Begins the name of an event that a client sends.
+pub(super) const OF_CLIENT: &str = "client-";
+
+/// An event that a backend publishes.
+pub(super) fn of_backend(name: &str, data: &str) -> Note {
+    // JSON with blanks around it would come out without.
+    let is_trimmed = data.trim().len() == data.len();
+    let bytes = || Bytes::copy_from_slice(data.as_bytes());
+    let json = is_trimmed.then(|| Payload::note(DataType::Json, bytes()).ok());
+    let note = json.flatten().unwrap_or_else(|| Note::text(data));
+    note.with_about(about(name, ""))
+}
+
+/// An event that a client sends, on a presence channel as this member.
+pub(super) fn of_client(name: &str, data: &RawValue, member: Option<&str>) -> Option<Note> {
+    let payload = Payload::new(DataType::Json, data).ok()?;
+    let note = payload.to_note();
+    Some(note.with_about(about(name, member.unwrap_or_default())))
+}
+
+fn about(name: &str, sender: &str) -> String {
+    let metadata = Metadata::new([(NAME.to_owned(), name.to_owned())]);
+    about::of(sender, metadata.as_ref())
+}
+
+/// A note as an event.
+pub(super) struct Event<'a> {
+    pub(super) name: String,
+    pub(super) data: EventData,
+    /// The user who sent it, if one did.
+    pub(super) sender: Option<&'a str>,
+}
+
+/// The data of an event.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum EventData {
+    /// A text, whatever it says.
+    Text(String),
+    /// JSON as a client sent it, which goes out as it came.
+    Json(Box<str>),
+}
+
+#[derive(Deserialize)]
+struct NamedEvent {
+    #[serde(default)]
+    event: Option<String>,
+}
+
+impl<'a> Event<'a> {
+    /// Reads a note; `None` if it is no message.
+    pub(super) fn of_note(note: &'a Note) -> Option<Self> {
+        let About { sender, metadata } = About::parse(note.about())?;
+        let named = metadata.and_then(|json| serde_json::from_str(json.get()).ok());
+        let name = named.and_then(|NamedEvent { event }| event);
+        let name = name.unwrap_or_else(|| UNNAMED.into());
+        let data = match DataType::of_note(note)? {
+            DataType::Text | DataType::Json => std::str::from_utf8(note.data()).ok()?,
+            DataType::Binary | DataType::Protobuf => {
+                let payload = Payload::from_note(note)?;
+                let text: String = serde_json::from_str(payload.data().get()).ok()?;
+                let data = EventData::Text(text);
+                return Some(Self { name, data, sender });
+            }
+        };
+        let is_json = DataType::of_note(note)? == DataType::Json && name.starts_with(OF_CLIENT);
+        let data = if is_json {
+            EventData::Json(data.into())
+        } else {
+            EventData::Text(data.to_owned())
+        };
+        Some(Self { name, data, sender })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(note: &Note) -> (String, EventData, Option<String>) {
+        let event = Event::of_note(note).unwrap();
+        (event.name, event.data, event.sender.map(str::to_owned))
+    }
+
+    #[test]
+    fn what_a_backend_published_comes_out_as_the_same_text() {
+        for data in [
+            "",
+            "hello",
+            "{\"a\": [1]}",
+            " {}",
+            "null",
+            "\"x\"",
+            "1 ",
+            "\"\\ud800\"",
+            "ü",
+        ] {
+            let (name, event, sender) = read(&of_backend("greeting", data));
+            assert_eq!((&*name, sender), ("greeting", None));
+            assert_eq!(event, EventData::Text(data.into()), "{data}");
+        }
+        let is_json = |data| DataType::of_note(&of_backend("x", data)) == Some(DataType::Json);
+        assert!(is_json("{\"a\": [1]}") && is_json("1"));
+        assert!(!is_json("hello") && !is_json(" {}") && !is_json("null"));
+    }
+
+    #[test]
+    fn what_a_client_sent_comes_out_as_the_same_json() {
+        for data in ["{\"a\": 1}", "\"text\"", "[]", "7"] {
+            let json: &RawValue = serde_json::from_str(data).unwrap();
+            let note = of_client("client-x", json, Some("ada")).unwrap();
+            let (name, event, sender) = read(&note);
+            assert_eq!((&*name, sender.as_deref()), ("client-x", Some("ada")));
+            assert_eq!(event, EventData::Json(data.into()));
+        }
+    }
+
+    #[test]
+    fn messages_of_other_wires_are_events_too() {
+        let plain = Note::text("hi").with_about(about::of("ada", None));
+        let text = |text: &str| EventData::Text(text.into());
+        assert_eq!(
+            read(&plain),
+            ("message".into(), text("hi"), Some("ada".into()))
+        );
+        let binary = Payload::binary(&[1, 2, 3]).to_note();
+        assert_eq!(read(&binary), ("message".into(), text("AQID"), None));
+        let json = Payload::json(&[1]).to_note();
+        assert_eq!(read(&json).1, text("[1]"));
+        assert!(Event::of_note(&Note::other(9, "x")).is_none());
+    }
+}
