@@ -21,15 +21,15 @@ pub(crate) fn close(connection: &Connection, why: Option<&str>) {
         Some(why) => format!("{WHAT} Reason: {why}"),
         None => WHAT.to_owned(),
     };
-    let unauthorized = CloseCode::new(UNAUTHORIZED);
-    match unauthorized.filter(|_| ClientKind::of(connection) == ClientKind::Pusher) {
+    if ClientKind::of(connection) == ClientKind::Pusher
+        && let Some(code) = CloseCode::new(UNAUTHORIZED)
+    {
         // After any code below 4000, its SDK would connect again in a second.
-        Some(code) => connection.close(CloseFrame::new(code, text)),
-        None => {
-            connection.emit(Note::other(FAREWELL, text));
-            connection.close(CloseFrame::new(CloseCode::NORMAL, ""));
-        }
+        connection.close(CloseFrame::new(code, text));
+        return;
     }
+    connection.emit(Note::other(FAREWELL, text));
+    connection.close(CloseFrame::new(CloseCode::NORMAL, ""));
 }
 
 /// The text, if a note is the last one before such a close.

@@ -130,10 +130,8 @@ fn relay(
         return not_relayed("the name of an event has at most 200 characters");
     }
     // Some SDKs throw an exception without data.
-    let data = match event.data {
-        Some(data) => data,
-        None => serde_json::from_str::<&RawValue>(EMPTY).map_err(NotRelayed::of)?,
-    };
+    let empty = || serde_json::from_str::<&RawValue>(EMPTY).expect("it is JSON");
+    let data = event.data.unwrap_or_else(empty);
     if data.get().len() > rules.max_event {
         let most = rules.max_event;
         return not_relayed(format!("the data of an event has at most {most} bytes"));
@@ -155,14 +153,14 @@ fn relay(
 }
 
 impl NotRelayed {
-    fn of(why: impl ToString) -> Self {
+    fn of(why: impl Into<String>) -> Self {
         Self {
             code: None,
-            message: why.to_string(),
+            message: why.into(),
         }
     }
 }
 
-fn not_relayed<T>(why: impl ToString) -> Result<T, NotRelayed> {
+fn not_relayed<T>(why: impl Into<String>) -> Result<T, NotRelayed> {
     Err(NotRelayed::of(why))
 }
