@@ -149,9 +149,7 @@ impl Upgrade {
         handler: Arc<T>,
         accept: Accept<T::State>,
     ) -> Response<String> {
-        self.accept_for(node, handler, accept)
-            .await
-            .unwrap_or_else(Refusal::into_http)
+        self.accept_for(node, handler, accept).await
     }
 
     /// Accepts, and runs `run` with the connection as a [`Socket`], in a task of its own, once the upgrade has
