@@ -36,7 +36,10 @@ pub(crate) struct App {
 
 /// What the clients and backends of an app may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of its own"
+)]
 pub(crate) struct AppRules {
     pub(crate) enabled: bool,
     pub(crate) tls_only: bool,
