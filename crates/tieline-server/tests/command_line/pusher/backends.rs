@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Nodes, Pusher, configuration};
+use super::{Pusher, configuration};
 use crate::rest::{self, JsonClient};
 
 struct Shared {
@@ -37,8 +37,16 @@ fn a_client_that_a_backend_closes_is_told_to_stay_away() {
     let what = "Application server closed the connection.";
     for (path, method, message) in [
         ("connection", "DELETE", format!("{what} Reason: banned")),
-        ("/groups/a/:closeConnections", "POST", format!("{what} Reason: banned")),
-        ("/:closeConnections", "POST", format!("{what} Reason: banned")),
+        (
+            "/groups/a/:closeConnections",
+            "POST",
+            format!("{what} Reason: banned"),
+        ),
+        (
+            "/:closeConnections",
+            "POST",
+            format!("{what} Reason: banned"),
+        ),
     ] {
         let mut client = shared.client();
         client.subscribe("a");
@@ -63,12 +71,21 @@ fn a_client_chooses_its_channels_itself() {
         ("PUT", format!("/groups/b/connections/{id}")),
         ("DELETE", format!("/groups/a/connections/{id}")),
         ("DELETE", format!("/connections/{id}/groups")),
-        ("PUT", format!("/permissions/sendToGroup/connections/{id}?targetName=b")),
-        ("DELETE", format!("/permissions/sendToGroup/connections/{id}?targetName=b")),
+        (
+            "PUT",
+            format!("/permissions/sendToGroup/connections/{id}?targetName=b"),
+        ),
+        (
+            "DELETE",
+            format!("/permissions/sendToGroup/connections/{id}?targetName=b"),
+        ),
     ] {
         let refused = shared.nodes.call(method, &path);
         assert_eq!(refused.status, 409, "{path}: {refused:?}");
-        assert!(refused.body.contains("chooses its channels itself"), "{refused:?}");
+        assert!(
+            refused.body.contains("chooses its channels itself"),
+            "{refused:?}"
+        );
     }
     let path = format!("/permissions/sendToGroup/connections/{id}?targetName=a");
     assert_eq!(shared.nodes.call("HEAD", &path).status, 404);
@@ -76,11 +93,19 @@ fn a_client_chooses_its_channels_itself() {
     let changed = shared
         .nodes
         .send("/:addToGroups", "application/json", r#"{"groups":["b"]}"#);
-    assert_eq!((changed.status, changed.header("tieline-refused")), (200, Some("1")));
-    let changed = shared
-        .nodes
-        .send("/:removeFromGroups", "application/json", r#"{"groups":["a"]}"#);
-    assert_eq!((changed.status, changed.header("tieline-refused")), (200, Some("1")));
+    assert_eq!(
+        (changed.status, changed.header("tieline-refused")),
+        (200, Some("1"))
+    );
+    let changed = shared.nodes.send(
+        "/:removeFromGroups",
+        "application/json",
+        r#"{"groups":["a"]}"#,
+    );
+    assert_eq!(
+        (changed.status, changed.header("tieline-refused")),
+        (200, Some("1"))
+    );
     shared.nodes.send("/groups/b/:send", "text/plain", "unseen");
     shared.nodes.send("/groups/a/:send", "text/plain", "seen");
     let event = r#"{"event":"message","channel":"a","data":"seen"}"#;

@@ -71,11 +71,15 @@ fn a_false_signature_is_told_twice_and_the_connection_lives() {
             // Of another connection.
             json!(format!("{KEY}:{}", signature(&format!("1.1:{channel}")))),
         ] {
-            let asked = json!({"event": "pusher:subscribe", "data": {"channel": channel, "auth": auth}});
+            let asked =
+                json!({"event": "pusher:subscribe", "data": {"channel": channel, "auth": auth}});
             client.send(&asked.to_string());
             let message = is_told_twice(&mut client, channel, "AuthError", 401);
             assert!(message.starts_with("Invalid signature"), "{message}");
-            assert!(!message.contains(SECRET) && !message.contains(hex), "{message}");
+            assert!(
+                !message.contains(SECRET) && !message.contains(hex),
+                "{message}"
+            );
         }
         client.subscribe(channel);
     }
@@ -91,11 +95,24 @@ fn a_name_that_no_channel_has_is_an_error() {
     let nodes = Nodes::one("");
     let mut client = nodes.client();
     let long = "x".repeat(201);
-    for channel in ["", " ", "a b", "ä", "a/b", "a\0", "#a", "#server-to-user-", &long] {
+    for channel in [
+        "",
+        " ",
+        "a b",
+        "ä",
+        "a/b",
+        "a\0",
+        "#a",
+        "#server-to-user-",
+        &long,
+    ] {
         client.ask_to_subscribe(channel);
         let (code, message) = client.error();
         assert_eq!(code, Value::Null);
-        assert!(message.contains("name of a channel"), "{channel:?}: {message}");
+        assert!(
+            message.contains("name of a channel"),
+            "{channel:?}: {message}"
+        );
     }
     client.lives();
 }

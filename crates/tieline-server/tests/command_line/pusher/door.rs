@@ -19,7 +19,10 @@ fn refused(address: &str, path: &str, headers: &str) -> (u16, String) {
     let expected =
         format!(r#"{{"event":"pusher:error","data":{{"code":{code},"message":"{message}"}}}}"#);
     assert_eq!(text, expected);
-    assert!(message.starts_with(&reason) && !reason.is_empty(), "{reason}");
+    assert!(
+        message.starts_with(&reason) && !reason.is_empty(),
+        "{reason}"
+    );
     (code, message.to_owned())
 }
 
@@ -44,7 +47,10 @@ fn every_sdk_connects_with_its_query_its_subprotocol_and_from_any_page() {
     for path in [path(), "/app/unknown?protocol=7".into()] {
         let (_socket, head) = ask_to_upgrade(address, &path, &headers);
         let agreed = format!("sec-websocket-protocol: {name}\r\n");
-        assert!(head.starts_with("HTTP/1.1 101") && head.contains(&agreed), "{head}");
+        assert!(
+            head.starts_with("HTTP/1.1 101") && head.contains(&agreed),
+            "{head}"
+        );
     }
 }
 
@@ -70,7 +76,11 @@ fn whoever_is_refused_is_told_by_a_frame_and_a_close() {
         ("/app/?protocol=7", 4005, "/app/KEY"),
         ("/app/a/b?protocol=7", 4005, "/app/KEY"),
         ("/app/%ff?protocol=7", 4005, "/app/KEY"),
-        (&format!("/app/{KEY}?protocol=7&version=%3Cx%3E"), 4006, "version"),
+        (
+            &format!("/app/{KEY}?protocol=7&version=%3Cx%3E"),
+            4006,
+            "version",
+        ),
         (&long, 4006, "version"),
         (&format!("/app/{KEY}?protocol=3"), 4007, "protocol=7"),
         (&format!("/app/{KEY}?protocol=8"), 4007, "protocol=7"),
@@ -130,7 +140,7 @@ fn what_may_be_over_soon_is_told_with_a_code_to_come_back_later() {
     let _client = nodes.client();
     assert_eq!(refused(nodes.address(), &path(), "").0, 4100);
     // An address has too many.
-    let nodes = Nodes::with("", "[limits.address]\nmax_connections = 1\n", &[]);
+    let nodes = Nodes::with("", "[limits]\nmax_connections_per_address = 1\n", &[]);
     let _client = nodes.client();
     let (code, message) = refused(nodes.address(), &path(), "");
     assert_eq!(code, 4100);
@@ -147,10 +157,16 @@ fn a_request_for_no_websocket_gets_an_answer_of_http() {
         (&*path(), "426", "WebSocket"),
     ] {
         let answer = server.get(0, path);
-        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status}")),
+            "{answer}"
+        );
         assert!(answer.contains(why), "{answer}");
     }
     // The fallbacks of an SDK that was not told to do without.
-    let answer = server.get(0, &format!("/pusher/app/{KEY}/1/a/xhr_streaming?protocol=7"));
+    let answer = server.get(
+        0,
+        &format!("/pusher/app/{KEY}/1/a/xhr_streaming?protocol=7"),
+    );
     assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
 }

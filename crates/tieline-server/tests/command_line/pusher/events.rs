@@ -1,9 +1,14 @@
 //! Events: of clients, and how they come to subscribers on all nodes.
 
+use std::{
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    time::Instant,
+};
+
 use serde_json::{Value, json};
 
 use super::{Nodes, Pusher, succeeded};
-use crate::kit::Client;
+use crate::kit::{Client, DEADLINE};
 
 /// Two subscribers of a channel, on different nodes if there are some.
 fn subscribed(nodes: &Nodes, channel: &str) -> [Pusher; 2] {
@@ -35,14 +40,17 @@ fn an_event_of_a_client_reaches_all_other_subscribers_unchanged() {
                 one.send(&format!(
                     r#"{{"event":"client-x","data":{data},"channel":"private-c","user_id":"forged","x":1}}"#
                 ));
-                let event = format!(r#"{{"event":"client-x","channel":"private-c","data":{data}}}"#);
+                let event =
+                    format!(r#"{{"event":"client-x","channel":"private-c","data":{data}}}"#);
                 assert_eq!(other.next(), event);
                 std::mem::swap(&mut one, &mut other);
             }
         }
         // Some SDKs throw an exception without data.
         for data in ["", r#","data":null"#] {
-            one.send(&format!(r#"{{"event":"client-x","channel":"private-c"{data}}}"#));
+            one.send(&format!(
+                r#"{{"event":"client-x","channel":"private-c"{data}}}"#
+            ));
             let event = r#"{"event":"client-x","channel":"private-c","data":{}}"#;
             assert_eq!(other.next(), event);
         }
@@ -65,8 +73,18 @@ fn an_event_that_breaks_a_rule_is_an_error_and_not_relayed() {
     let deep = format!("{}{}", "[".repeat(64), "]".repeat(64));
     for (name, channel, data, why) in [
         ("client-x", "public", json!(1), "private and presence"),
-        ("client-x", "private-encrypted-c", json!(1), "private and presence"),
-        ("client-x", "#server-to-user-1", json!(1), "private and presence"),
+        (
+            "client-x",
+            "private-encrypted-c",
+            json!(1),
+            "private and presence",
+        ),
+        (
+            "client-x",
+            "#server-to-user-1",
+            json!(1),
+            "private and presence",
+        ),
         ("client-x", "a b", json!(1), "private and presence"),
         ("client-x", "private-other", json!(1), "subscribed"),
         ("client-x", "presence-none", json!(1), "subscribed"),
@@ -79,7 +97,9 @@ fn an_event_that_breaks_a_rule_is_an_error_and_not_relayed() {
         assert!(message.contains(why), "{name} {channel}: {message}");
     }
     for data in [&deep, r#""\ud83d""#] {
-        sender.send(&format!(r#"{{"event":"client-x","channel":"private-c","data":{data}}}"#));
+        sender.send(&format!(
+            r#"{{"event":"client-x","channel":"private-c","data":{data}}}"#
+        ));
         assert_eq!(sender.error().0, Value::Null);
     }
     // At the edges, all is well.
@@ -87,7 +107,10 @@ fn an_event_that_breaks_a_rule_is_an_error_and_not_relayed() {
     let data = json!("x".repeat(98));
     sender.send(&json!({"event": longest, "channel": "private-c", "data": data}).to_string());
     let event = other.next();
-    assert!(event.contains(&longest) && event.contains(&data.to_string()), "{event}");
+    assert!(
+        event.contains(&longest) && event.contains(&data.to_string()),
+        "{event}"
+    );
     sender.lives();
     other.lives();
 }
@@ -109,7 +132,9 @@ fn a_client_sends_so_many_events_a_second() {
     let [mut sender, mut other] = subscribed(&nodes, "private-c");
     let begun = std::time::Instant::now();
     for n in 0..1000 {
-        sender.send(&format!(r#"{{"event":"client-x","channel":"private-c","data":{n}}}"#));
+        sender.send(&format!(
+            r#"{{"event":"client-x","channel":"private-c","data":{n}}}"#
+        ));
     }
     sender.send(r#"{"event":"pusher:ping"}"#);
     let mut refused = 0;
@@ -123,7 +148,10 @@ fn a_client_sends_so_many_events_a_second() {
     // A bucket of five, and what flowed in meanwhile.
     let most = 5 + 5 * (begun.elapsed().as_secs() + 1);
     let relayed = 1000 - refused;
-    assert!((5..=most).contains(&relayed), "{relayed} relayed, {most} at most");
+    assert!(
+        (5..=most).contains(&relayed),
+        "{relayed} relayed, {most} at most"
+    );
     for _ in 0..relayed {
         assert!(other.next().contains("client-x"));
     }
@@ -137,34 +165,39 @@ fn the_answer_to_a_subscription_is_before_any_event_and_after_it_none_is_missed(
     let [here, there] = nodes.ends();
     let mut sender = Client::connect_to(here, "/client/hubs/chat", Client::JSON);
     assert!(sender.text().contains("connected"));
-    let (stop, stopped) = std::sync::mpsc::channel::<()>();
-    let flood = std::thread::spawn(move || {
-        let mut number = 0;
-        while stopped.try_recv() == Err(std::sync::mpsc::TryRecvError::Empty) {
-            number += 1;
-            let frame = json!({"type": "sendToGroup", "group": "a", "data": number, "ackId": number});
-            sender.send(&frame.to_string());
-            assert!(sender.text().contains("ack"));
+    let begun = Instant::now();
+    let (sent, stopped) = (AtomicU64::new(0), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stopped.load(Ordering::Relaxed) && begun.elapsed() < DEADLINE {
+                let number = sent.fetch_add(1, Ordering::SeqCst) + 1;
+                let frame =
+                    json!({"type": "sendToGroup", "group": "a", "data": number, "ackId": number});
+                sender.send(&frame.to_string());
+                assert!(sender.text().contains("ack"));
+            }
+        });
+        for _ in 0..30 {
+            let mut client = Pusher::connect(there);
+            client.ask_to_subscribe("a");
+            assert_eq!(client.next(), succeeded("a"));
+            let sent = sent.load(Ordering::SeqCst);
+            let mut last = None;
+            for _ in 0..5 {
+                let event: Value = serde_json::from_str(&client.next()).unwrap();
+                assert_eq!(event["event"], "message");
+                let number = event["data"].as_str().unwrap().parse::<u64>().unwrap();
+                // Of those before the answer, some may come. Of those after it, all do.
+                let is_next = last.is_some_and(|last| number == last + 1);
+                assert!(
+                    is_next || number <= sent + 1,
+                    "{number} after {last:?}, {sent}"
+                );
+                last = Some(number);
+            }
         }
+        stopped.store(true, Ordering::Relaxed);
     });
-    for _ in 0..30 {
-        let mut client = Pusher::connect(there);
-        client.ask_to_subscribe("a");
-        assert_eq!(client.next(), succeeded("a"));
-        let number = |event: &str| {
-            let event: Value = serde_json::from_str(event).unwrap();
-            assert_eq!(event["event"], "message");
-            event["data"].as_str().unwrap().parse::<u64>().unwrap()
-        };
-        let mut last = number(&client.next());
-        for _ in 0..5 {
-            let next = number(&client.next());
-            assert_eq!(next, last + 1);
-            last = next;
-        }
-    }
-    drop(stop);
-    flood.join().unwrap();
     // What the other node publishes once the answer is there arrives.
     for round in 0..30 {
         let channel = format!("room-{round}");

@@ -10,7 +10,9 @@ fn ten_thousand_subscriptions_are_bounded_and_then_refused() {
     let mut client = nodes.client();
     for batch in 0..100 {
         let channels: Vec<_> = (0..100).map(|n| format!("c-{batch}-{n}")).collect();
-        channels.iter().for_each(|channel| client.ask_to_subscribe(channel));
+        channels
+            .iter()
+            .for_each(|channel| client.ask_to_subscribe(channel));
         for channel in &channels {
             if batch < 2 {
                 assert_eq!(client.next(), succeeded(channel));
@@ -28,7 +30,9 @@ fn ten_thousand_subscriptions_are_kept_where_they_may_be() {
     let mut client = nodes.client();
     for batch in 0..100 {
         let channels: Vec<_> = (0..100).map(|n| format!("c-{batch}-{n}")).collect();
-        channels.iter().for_each(|channel| client.ask_to_subscribe(channel));
+        channels
+            .iter()
+            .for_each(|channel| client.ask_to_subscribe(channel));
         for channel in &channels {
             assert_eq!(client.next(), succeeded(channel));
         }
@@ -49,7 +53,11 @@ fn a_frame_of_a_megabyte_is_an_error_or_the_end_of_its_sender_alone() {
         json!({"event": "pusher:subscribe", "data": {"channel": long}}).to_string(),
         json!({"event": "client-x", "channel": "private-a", "data": long}).to_string(),
         format!("{}{}", "[".repeat(1 << 19), "]".repeat(1 << 19)),
-        format!(r#"{{"event":"pusher:subscribe","data":{}1{}}}"#, "[".repeat(1 << 19), "]".repeat(1 << 19)),
+        format!(
+            r#"{{"event":"pusher:subscribe","data":{}1{}}}"#,
+            "[".repeat(1 << 19),
+            "]".repeat(1 << 19)
+        ),
     ] {
         client.send(&frame);
         let (code, message) = client.error();
@@ -62,7 +70,7 @@ fn a_frame_of_a_megabyte_is_an_error_or_the_end_of_its_sender_alone() {
     let message = super::is_told_twice(&mut client, "private-a", "AuthError", 401);
     assert!(message.len() < 1000, "{}", message.len());
     client.lives();
-    let nodes = Nodes::one("");
+    let nodes = Nodes::with("", "", &["--max-message", "65536"]);
     let mut short = nodes.client();
     let mut other = nodes.client();
     short.send(&long);
@@ -74,7 +82,9 @@ fn a_frame_of_a_megabyte_is_an_error_or_the_end_of_its_sender_alone() {
 fn events_at_a_thousand_a_second_harm_nobody_else() {
     let nodes = Nodes::one("client_events = true");
     let mut clients: Vec<Pusher> = (0..3).map(|_| nodes.client()).collect();
-    clients.iter_mut().for_each(|client| client.subscribe("private-a"));
+    clients
+        .iter_mut()
+        .for_each(|client| client.subscribe("private-a"));
     let mut flooder = clients.remove(0);
     let frame = r#"{"event":"client-x","channel":"private-a","data":{}}"#;
     for _ in 0..20 {

@@ -7,7 +7,7 @@ mod events;
 mod frames;
 mod hostile;
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, fs::Permissions, os::unix::fs::PermissionsExt};
 
 use aws_lc_rs::hmac;
 use serde_json::{Value, json};
@@ -81,12 +81,16 @@ impl Nodes {
 
 fn configuration(app: &str, node: &str) -> (TempDir, String) {
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("t.toml");
+    let place = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (file, secret) = (place("t.toml"), place("secret"));
+    std::fs::write(&secret, SECRET).unwrap();
+    std::fs::set_permissions(&secret, Permissions::from_mode(0o600)).unwrap();
     let text = format!(
-        "listen = \"127.0.0.1:0\"\n{node}\n[[pusher.app]]\nid = \"3\"\nkey = \"{KEY}\"\nsecret = \"{SECRET}\"\n{app}\n"
+        "listen = \"127.0.0.1:0\"\n{node}\n[[pusher.app]]\nid = \"3\"\nkey = \"{KEY}\"\n\
+         secret = {{ file = \"{secret}\" }}\n{app}\n"
     );
     std::fs::write(&file, text).unwrap();
-    (folder, file.to_str().unwrap().to_owned())
+    (folder, file)
 }
 
 fn path() -> String {
@@ -141,7 +145,11 @@ impl Pusher {
         let mut frame: Value = serde_json::from_str(&text).unwrap();
         let object = frame.as_object().unwrap();
         let has = object.keys().map(String::as_str).collect::<Vec<_>>();
-        assert_eq!((has, &frame["event"]), (vec!["data", "event"], &json!("pusher:error")), "{text}");
+        assert_eq!(
+            (has, &frame["event"]),
+            (vec!["data", "event"], &json!("pusher:error")),
+            "{text}"
+        );
         let message = frame["data"]["message"].as_str().expect(&text).to_owned();
         let code = frame["data"]["code"].take();
         (code, message)
@@ -202,6 +210,9 @@ fn is_told_twice(client: &mut Pusher, channel: &str, kind: &str, status: u16) ->
     assert_eq!(told["event"], "pusher:subscription_error");
     assert_eq!(told["channel"], *channel);
     let data: Value = serde_json::from_str(told["data"].as_str().unwrap()).unwrap();
-    assert_eq!(data, json!({"type": kind, "error": message, "status": status}));
+    assert_eq!(
+        data,
+        json!({"type": kind, "error": message, "status": status})
+    );
     message
 }
