@@ -13,8 +13,10 @@ mod event;
 mod handler;
 mod incoming;
 mod outgoing;
+mod presence;
 mod refused;
 pub(crate) mod service;
+mod signed;
 mod subscribe;
 mod upgrade;
 
