@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::{json, value::RawValue};
-use tieline::{CloseReason, Frame};
+use tieline::Frame;
 
 use super::event::EventData;
 
@@ -87,15 +87,6 @@ pub(super) fn event(
             user_id,
         }),
     }
-}
-
-/// What some SDKs read instead of the close frame, before a close with a code of this wire.
-pub(super) fn farewell(reason: &CloseReason) -> Option<Frame> {
-    let close = reason.frame()?;
-    let code = close.code.as_u16();
-    (4000..4300)
-        .contains(&code)
-        .then(|| error(Some(code), &close.reason))
 }
 
 fn encode(event: &str, channel: Option<&str>, data: impl Serialize) -> String {
