@@ -177,7 +177,7 @@ pub use self::{
     hub::{
         Connection, Content, Cork, Dialect, DialectId, Dialects, Ends, Except, FilterLanguage, Hub,
         HubStats, JoinError, MessageWriter, Note, NoteKind, NoteOrigin, Numbering, Predicate,
-        SendError, Times, Traffic,
+        SendError, Times, Traffic, UserError,
     },
     inbound::{Excess, ExcessVerdict, Inbound, InboundLimit, InboundVerdict},
     listener::{
@@ -195,8 +195,9 @@ pub use self::{
 #[cfg(feature = "cluster")]
 pub use self::{
     cluster::{
-        Cluster, ClusterConfig, ClusterError, ClusterExcept, ClusterStats, Counted, Listed,
-        Membership, NodeCount, NodeReached, NodeReply, OnlineStatus, PeerStatus, Summary,
+        Cluster, ClusterConfig, ClusterError, ClusterExcept, ClusterStats, ClusterValues, Counted,
+        Listed, Membership, NodeCount, NodeReached, NodeReply, OnlineStatus, PeerStatus, Summary,
+        ValuesError,
     },
     link::{PeerSecurity, PeerTls, SecurityError},
     presence::{
