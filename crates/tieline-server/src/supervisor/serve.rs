@@ -120,7 +120,7 @@ pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Re
     let hubs = Hubs::with_members(cluster, settings.rules, settings.members);
     let aws = aws::routes::routes(hubs.clone(), settings.aws);
     let dialect = wire::dialects().1.pusher;
-    let pusher = Pusher::new(settings.apps, hubs.clone(), dialect, tls.is_some());
+    let pusher = Pusher::new(settings.apps.clone(), hubs.clone(), dialect, tls.is_some());
     let control = Control::new(
         supervisor.phase(),
         supervisor.drain_handle(),
@@ -129,7 +129,7 @@ pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Re
     let leaving = hubs.clone();
     let node = ReadyNode::new(listeners, upstream, hubs, control);
     let pusher = pusher::routes(&node.node, pusher);
-    let node = node.with_routes(aws).with_routes(pusher);
+    let node = node.with_routes(aws).with_apps(settings.apps, pusher);
     let health = || routes::health(&node.node, supervisor.phase());
     let admin = admin.map(|admin| admin.ready(&node.inspector, health()));
     let admin = admin.transpose()?;

@@ -10,6 +10,7 @@ mod channel;
 mod client;
 pub(crate) mod dialect;
 mod event;
+mod farewell;
 mod handler;
 mod incoming;
 mod outgoing;

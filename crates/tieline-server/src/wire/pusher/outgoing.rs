@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::{json, value::RawValue};
-use tieline::{CloseReason, Frame};
+use tieline::Frame;
 
 use super::event::EventData;
 
@@ -129,15 +129,6 @@ pub(super) fn event(
             user_id,
         }),
     }
-}
-
-/// What some SDKs read instead of the close frame, before a close with a code of this wire.
-pub(super) fn farewell(reason: &CloseReason) -> Option<Frame> {
-    let close = reason.frame()?;
-    let code = close.code.as_u16();
-    (4000..4300)
-        .contains(&code)
-        .then(|| error(Some(code), &close.reason))
 }
 
 fn encode_data(data: &impl Serialize) -> String {
