@@ -61,7 +61,10 @@ mod tests {
             assert_eq!(*opened.get_or_open(key, || Arc::new("other")), "other");
             assert!(opened.0.lock().open.len() <= MIN_SWEEP);
         }
-        assert!(Arc::ptr_eq(&kept, &opened.get_or_open(0, || Arc::new("again"))));
+        assert!(Arc::ptr_eq(
+            &kept,
+            &opened.get_or_open(0, || Arc::new("again"))
+        ));
         drop(kept);
         assert_eq!(*opened.get_or_open(0, || Arc::new("again")), "again");
     }

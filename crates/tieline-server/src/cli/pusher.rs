@@ -54,7 +54,9 @@ pub(super) fn members(settings: &PusherSettings) -> Result<PresenceConfig, Confi
         return Err(ConfigErrors::one(text));
     }
     if settings.member_grace > MAX_GRACE {
-        return Err(ConfigErrors::one("`pusher.member_grace` must be at most 1h"));
+        return Err(ConfigErrors::one(
+            "`pusher.member_grace` must be at most 1h",
+        ));
     }
     Ok(PresenceConfig {
         grace: settings.member_grace,

@@ -100,7 +100,11 @@ mod tests {
         for (data, id, info) in [
             (r#"{"user_id":"u1"}"#, "u1", ""),
             (r#"{"user_id": 17 , "user_info":null}"#, "17", ""),
-            (r#"{"user_info":{"a" : 1},"user_id":-3}"#, "-3", r#"{"a" : 1}"#),
+            (
+                r#"{"user_info":{"a" : 1},"user_id":-3}"#,
+                "-3",
+                r#"{"a" : 1}"#,
+            ),
             (r#"{"user_id":"\u00fc","user_info":"x"}"#, "ü", r#""x""#),
         ] {
             let member = Member::of_channel(data).unwrap();
@@ -111,7 +115,10 @@ mod tests {
     #[test]
     fn what_describes_nobody_is_refused() {
         let long = format!(r#"{{"user_id":"{}"}}"#, "x".repeat(MAX_ID + 1));
-        let much = format!(r#"{{"user_id":"1","user_info":"{}"}}"#, "x".repeat(MAX_INFO));
+        let much = format!(
+            r#"{{"user_id":"1","user_info":"{}"}}"#,
+            "x".repeat(MAX_INFO)
+        );
         for (data, error) in [
             ("", InvalidMember::ChannelData),
             ("[]", InvalidMember::ChannelData),

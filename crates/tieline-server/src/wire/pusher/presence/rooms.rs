@@ -47,7 +47,10 @@ impl Rooms {
     pub(super) fn open(&self, hub: &HubHandle, channel: &str) -> Option<Arc<OpenRoom>> {
         let presence = hub.presence()?;
         let key = (hub.name().clone(), Box::from(channel));
-        Some(self.0.get_or_open(key, || OpenRoom::start(hub, presence, channel)))
+        Some(
+            self.0
+                .get_or_open(key, || OpenRoom::start(hub, presence, channel)),
+        )
     }
 }
 
@@ -133,7 +136,9 @@ async fn follow(presence: Presence, channel: String, room: Weak<OpenRoom>) {
     while let Some(change) = following.next().await {
         let Some(open) = room.upgrade() else { return };
         let mut room = open.room.lock();
-        room.change(change).iter().for_each(|telling| open.tell(telling));
+        room.change(change)
+            .iter()
+            .for_each(|telling| open.tell(telling));
         drop(room);
         open.is_read.send_replace(true);
     }

@@ -21,7 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The users of a list, which may be missing; one more than are watched at most.
 pub(super) fn ids(list: Option<&RawValue>) -> Vec<Arc<str>> {
-    let list = list.and_then(|list| serde_json::from_str::<Vec<serde_json::Value>>(list.get()).ok());
+    let list =
+        list.and_then(|list| serde_json::from_str::<Vec<serde_json::Value>>(list.get()).ok());
     let list = list.unwrap_or_default();
     let mut ids: Vec<Arc<str>> = Vec::new();
     for id in list.iter().filter_map(serde_json::Value::as_str) {
@@ -82,7 +83,11 @@ async fn tell(connection: Connection, mut users: Vec<Watched>) {
             let now = *receiver.borrow_and_update();
             if now.is_some() && now != user.told {
                 user.told = now;
-                let list = if now == Some(true) { &mut online } else { &mut offline };
+                let list = if now == Some(true) {
+                    &mut online
+                } else {
+                    &mut offline
+                };
                 list.push(&*user.id);
             }
         }

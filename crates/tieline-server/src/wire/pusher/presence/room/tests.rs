@@ -57,9 +57,15 @@ fn a_snapshot_has_every_member_and_always_the_subscriber() {
     );
     // What others know of a member holds while it is one.
     let other = member("ada", "{}");
-    assert!(room.change(transition(TransitionKind::Changed, &other)).is_empty());
+    assert!(
+        room.change(transition(TransitionKind::Changed, &other))
+            .is_empty()
+    );
     assert_eq!(room.info_of("ada"), Some(&ada.info));
-    assert!(room.subscribe(client("3"), &other).contains(r#""ada":{"a": 1}"#));
+    assert!(
+        room.subscribe(client("3"), &other)
+            .contains(r#""ada":{"a": 1}"#)
+    );
 }
 
 /// What one subscriber knows.
@@ -87,7 +93,11 @@ impl Reader {
         match &telling.what {
             Told::Added(one) => {
                 assert_ne!(&one.id, own, "told of itself");
-                assert!(self.knows.insert(one.id.to_string()), "{} came twice", one.id);
+                assert!(
+                    self.knows.insert(one.id.to_string()),
+                    "{} came twice",
+                    one.id
+                );
             }
             Told::Removed(user) => {
                 assert_ne!(user, own, "told of itself");
