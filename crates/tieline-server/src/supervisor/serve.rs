@@ -17,7 +17,7 @@ use super::{
     certificates::{CertificateFiles, LiveCertificates},
     cluster,
     control::Control,
-    lifecycle::Supervisor,
+    lifecycle::{EVENTS_TIMEOUT, Supervisor},
     listen,
     node::ReadyNode,
     registry::RegistrySettings,
@@ -35,7 +35,10 @@ use crate::{
     wire::{
         self,
         aws::{self, key_pair::LiveKeyPair},
-        pusher::app::LiveApps,
+        pusher::{
+            app::LiveApps,
+            webhooks::{self, LiveWebhooks, Webhooks},
+        },
         webpubsub::upstream::{LiveHandlers, Upstream},
     },
 };
@@ -55,6 +58,8 @@ pub(crate) struct ServeSettings {
     pub(crate) aws: LiveKeyPair,
     /// The apps of Pusher Channels.
     pub(crate) apps: LiveApps,
+    /// Where their events go.
+    pub(crate) webhooks: LiveWebhooks,
     /// Where events of clients go.
     pub(crate) handlers: LiveHandlers,
     pub(crate) config: Config,
@@ -96,6 +101,7 @@ pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Re
         Some(admin) => Some(AdminPort::bind(admin, tls.as_ref()).await?),
         None => None,
     };
+    let lease = settings.cluster.lease;
     let hub = Hub::with_filters(settings.config, wire::dialects().0, filter::compile)?;
     let cluster = match &settings.registry {
         Some(registry) => cluster::join(hub, registry, settings.cluster).await?,
@@ -122,6 +128,10 @@ pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Re
         supervisor.drain_handle(),
         Some(settings.handlers),
     );
+    let control = control.with_webhooks(settings.webhooks.clone());
+    let webhooks = Webhooks::new(settings.webhooks, settings.apps);
+    let dispatching = webhooks::dispatch(webhooks.clone(), hubs.cluster().clone(), lease);
+    let dispatching = tokio::spawn(dispatching);
     let node = ReadyNode::new(listeners, upstream, hubs, control);
     let node = node.with_routes(aws);
     let health = || routes::health(&node.node, supervisor.phase());
@@ -130,6 +140,10 @@ pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Re
     let served = supervisor
         .serve(vec![node], admin, settings.drain_delay)
         .await;
+    if !webhooks.drain(EVENTS_TIMEOUT).await {
+        tracing::warn!("stopped before all events were sent to webhooks");
+    }
+    dispatching.abort();
     reloads.abort();
     watchdog.inspect(JoinHandle::abort);
     served

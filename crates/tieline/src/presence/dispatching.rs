@@ -2,7 +2,10 @@
 //!
 //! Invariant: no more is noted in the registry than the dispatcher is done with, so nothing is left out.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 
 use tieline_registry::{
     HookReply, JournalEntry, JournalReply, Position, RegistryError, RosterKind, RosterName, Term,
@@ -33,7 +36,7 @@ impl<D: Dispatcher> DispatchTask<D> {
     /// Runs until it is dropped.
     pub(super) async fn run(self) {
         loop {
-            let pause = match self.shared.term() {
+            let pause = match self.term() {
                 None => POLL,
                 Some(term) => match self.serve(&term).await {
                     // Another node has the place: it loses it within a lease if it dies.
@@ -46,6 +49,12 @@ impl<D: Dispatcher> DispatchTask<D> {
             };
             sleep(pause).await;
         }
+    }
+
+    /// The term of the node, unless it drains.
+    fn term(&self) -> Option<Term> {
+        let is_draining = self.shared.is_draining.load(Relaxed);
+        self.shared.term().filter(|_| !is_draining)
     }
 
     /// Takes the place, if it is free, and dispatches until it is lost.
@@ -73,8 +82,8 @@ impl<D: Dispatcher> DispatchTask<D> {
         }
         let mut is_new = is_reset;
         loop {
-            // Whoever has lost its term has lost the place.
-            if self.shared.term().as_ref() != Some(term) {
+            // Whoever has lost or ended its term has lost the place.
+            if self.term().as_ref() != Some(term) {
                 return Ok(());
             }
             let done = self.dispatcher.done(&at);
