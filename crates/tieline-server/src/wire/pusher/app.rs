@@ -46,8 +46,6 @@ pub(crate) struct AppRules {
     pub(crate) max_event: usize,
     /// Of the app, on this node.
     pub(crate) max_connections: Option<usize>,
-    /// Of a presence channel.
-    pub(crate) max_members: u32,
     pub(crate) subscription_counts: bool,
     /// Of the last event of a cache channel.
     pub(crate) cache_expiry: Duration,
@@ -97,7 +95,6 @@ impl App {
                 max_client_event_rate: table.max_client_event_rate,
                 max_event: table.max_event.0,
                 max_connections: table.max_connections,
-                max_members: table.max_members,
                 subscription_counts: table.subscription_counts,
                 cache_expiry: table.cache_expiry,
             },
@@ -265,7 +262,6 @@ mod tests {
             max_client_event_rate: 10,
             max_event: Size(10_240),
             max_connections: None,
-            max_members: 100,
             subscription_counts: false,
             cache_expiry: Duration::from_mins(30),
         }
