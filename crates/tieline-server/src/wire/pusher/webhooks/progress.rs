@@ -3,7 +3,7 @@
 //! Owns which of them are under way. Must not know what is done with them. Invariant: it is done with a change only if
 //! it is done with all before it, so whoever goes on from there leaves nothing out.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use parking_lot::Mutex;
 use tieline::Position;
@@ -16,10 +16,10 @@ pub(super) struct Progress(Arc<Mutex<State>>);
 struct State {
     /// Receipts of another one are of no account.
     generation: u64,
-    /// The number of the first change below.
-    first: u64,
-    /// From the first that is under way.
-    taken: VecDeque<Taken>,
+    /// The number of the next change.
+    next: u64,
+    /// By number, from the first that is under way. Of neighbours that are done, the last one alone: it says it all.
+    taken: BTreeMap<u64, Taken>,
     done: Option<Position>,
 }
 
@@ -41,16 +41,10 @@ impl Progress {
     /// Takes the next change.
     pub(super) fn take(&self, position: Position) -> Arc<Receipt> {
         let mut state = self.0.lock();
-        let taken = Taken {
-            position,
-            is_done: false,
-        };
-        match state.taken.back_mut() {
-            // Of neighbours that are done, the last one says it all: the rest need no memory.
-            Some(last) if last.is_done => *last = taken,
-            _ => state.taken.push_back(taken),
-        }
-        let number = state.first + state.taken.len() as u64 - 1;
+        let number = state.next;
+        state.next += 1;
+        let is_done = false;
+        state.taken.insert(number, Taken { position, is_done });
         Arc::new(Receipt {
             progress: self.clone(),
             generation: state.generation,
@@ -76,13 +70,20 @@ impl Progress {
         if state.generation != generation {
             return;
         }
-        let index = usize::try_from(number - state.first).unwrap_or(usize::MAX);
-        if let Some(taken) = state.taken.get_mut(index) {
+        let taken = &mut state.taken;
+        if let Some(taken) = taken.get_mut(&number) {
             taken.is_done = true;
         }
-        while let Some(taken) = state.taken.pop_front_if(|taken| taken.is_done) {
-            state.first += 1;
-            state.done = Some(taken.position);
+        let before = taken.range(..number).next_back();
+        if let Some((&before, Taken { is_done: true, .. })) = before {
+            taken.remove(&before);
+        }
+        let after = taken.range(number + 1..).next();
+        if let Some((_, Taken { is_done: true, .. })) = after {
+            taken.remove(&number);
+        }
+        if let Some(first) = taken.first_entry().filter(|first| first.get().is_done) {
+            state.done = Some(first.remove().position);
         }
     }
 }
@@ -140,7 +141,6 @@ mod tests {
                     open.remove(which.index(open.len()));
                 }
                 let oldest = open.iter().map(|(number, _)| *number).min();
-                // The oldest open one, or the last one; changes that are done may be told by a later one.
                 let most = oldest.map_or(taken, |oldest| oldest - 1);
                 let expected = (most > 0).then(|| position(most));
                 prop_assert_eq!(progress.done(), expected);

@@ -22,7 +22,7 @@ use crate::{
     config::sections::pusher_webhooks::WebhookEvent,
     http_client::{Answer, Authorities, AuthorityError, Request},
     metrics::METRICS,
-    webhook::endpoint::{CallError, Endpoint, EndpointSettings},
+    webhook::endpoint::{Endpoint, EndpointSettings},
 };
 
 /// How long an event is sent again before it is given up.
