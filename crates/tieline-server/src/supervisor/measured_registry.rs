@@ -3,6 +3,8 @@
 //! Owns which operation each request counts as. Must not know the registry. Invariant: each call is passed on as it
 //! is, also those that most registries do not implement themselves.
 
+mod rosters;
+
 use std::{fmt, sync::Arc};
 
 use tieline::{
@@ -10,7 +12,7 @@ use tieline::{
     registry::{
         Claim, ClaimOutcomes, Cursor, ExpiredNode, JoinOutcome, JoinRequest, Located, NodeInfo,
         NodeReport, NodeSession, Page, Registry, RegistryFuture, Release, ReleaseOutcome, Renewal,
-        Stamp,
+        Rosters, Stamp,
     },
 };
 
@@ -37,11 +39,13 @@ enum Operation {
     Reap,
     /// The layout that other programs share.
     Shared,
+    /// Who is in which group.
+    Roster,
 }
 
 /// The words of the operations, in their order.
-const OPERATIONS: [&str; 9] = [
-    "join", "renew", "claim", "release", "locate", "nodes", "list", "reap", "shared",
+const OPERATIONS: [&str; 10] = [
+    "join", "renew", "claim", "release", "locate", "nodes", "list", "reap", "shared", "roster",
 ];
 
 impl MeasuredRegistry {
@@ -134,6 +138,10 @@ impl Registry for MeasuredRegistry {
 
     fn reap<'a>(&'a self, expired: &'a ExpiredNode, limit: usize) -> RegistryFuture<'a, bool> {
         self.measure(Operation::Reap, self.inner.reap(expired, limit))
+    }
+
+    fn rosters(&self) -> Option<&dyn Rosters> {
+        self.inner.rosters().map(|_| self as &dyn Rosters)
     }
 
     fn set<'a>(&'a self, id: &'a str, address: &'a str) -> RegistryFuture<'a, ()> {

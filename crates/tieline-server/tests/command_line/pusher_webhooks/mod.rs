@@ -9,9 +9,11 @@ use std::{net::TcpListener, time::Duration};
 use aws_lc_rs::hmac;
 use serde_json::Value;
 use tempfile::TempDir;
-use tieline::{Change, Cluster, ClusterConfig, Exit, Presence, TransitionKind, registry};
+use tieline::{
+    Change, Cluster, ClusterConfig, EnterOutcome, Exit, Presence, TransitionKind, registry,
+};
 use tieline_test_servers::redis::Redis;
-use tokio::runtime::Runtime;
+use tokio::{runtime::Runtime, time::sleep};
 
 use super::{
     kit::{DEADLINE, Server, tieline},
@@ -41,8 +43,8 @@ impl Scene {
             let registry = registry::connect(&redis.url(), "tieline").await.unwrap();
             let config = ClusterConfig::default();
             let cluster = Cluster::connect(registry, config).await.unwrap();
-            let presence = Presence::new(&cluster).unwrap();
-            (cluster, presence.namespace("pusher/3").unwrap())
+            let presence = presence(&cluster).await;
+            (cluster, presence)
         });
         Self {
             runtime,
@@ -55,9 +57,7 @@ impl Scene {
 
     /// Another node of the test, whose users are of the app too.
     fn other_presence(&self) -> Presence {
-        let _context = self.runtime.enter();
-        let presence = Presence::new(&self.cluster).unwrap();
-        presence.namespace("pusher/3").unwrap()
+        self.runtime.block_on(presence(&self.cluster))
     }
 
     /// Writes the file of a node, with these webhooks.
@@ -82,7 +82,10 @@ impl Scene {
     ) -> Server {
         let path = self.write(name, webhooks);
         let mut command = tieline(&["serve", "--config", &path]);
-        command.env("SECRET", SECRET).env("NODE", name);
+        command
+            .env("SECRET", SECRET)
+            .env("NODE", name)
+            .env("TIELINE_LOG_LEVEL", "debug");
         Server::start(command, log)
     }
 
@@ -127,6 +130,15 @@ impl Scene {
             .block_on(self.presence.occupy(channel))
             .unwrap();
     }
+}
+
+/// Presence in the hub of the app, once the registry knows of it: until then, what comes is entered in any order.
+async fn presence(cluster: &Cluster) -> Presence {
+    let presence = Presence::new(cluster).unwrap();
+    while presence.enter("warm-up", "", "").await.unwrap() != EnterOutcome::Entered {
+        sleep(Duration::from_millis(10)).await;
+    }
+    presence.namespace("pusher/3").unwrap()
 }
 
 /// A server that is posted events. It takes what it is told to.
@@ -174,6 +186,13 @@ impl Receiver {
         for expected in all {
             assert_eq!(self.next(), *expected);
         }
+    }
+
+    /// The same for events of different channels.
+    fn expect_in_any_order(&self, all: &[&str]) {
+        let mut seen: Vec<_> = all.iter().map(|_| self.next()).collect();
+        seen.sort_unstable();
+        assert_eq!(seen, all);
     }
 
     /// What follows until this event, in words.

@@ -64,7 +64,7 @@ fn an_invalid_webhook_is_a_usage_error() {
              [[pusher.app.webhooks]]\n{lines}\n"
         );
         std::fs::write(&path, text).unwrap();
-        let mut command = tieline(&["config", "check", "--config", path.to_str().unwrap()]);
+        let mut command = tieline(&["config", "check", path.to_str().unwrap()]);
         let output = command.env("SECRET", super::SECRET).output().unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{lines}: {stderr}");
@@ -72,6 +72,6 @@ fn an_invalid_webhook_is_a_usage_error() {
         assert!(!stderr.contains("hunter2"), "{stderr}");
     }
     std::fs::write(&path, "[pusher.app]\n").unwrap();
-    let (code, stderr) = run(&["config", "check", "--config", path.to_str().unwrap()]);
+    let (code, stderr) = run(&["config", "check", path.to_str().unwrap()]);
     assert_eq!(code, Some(2), "{stderr}");
 }
