@@ -11,6 +11,7 @@ use std::{
 
 use tieline::{Cluster, ClusterConfig, Config, Hub, Proxies, Tls, TlsConfig};
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use super::{
     admin::{AdminPort, AdminPortSettings},
@@ -130,7 +131,9 @@ pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Re
     );
     let control = control.with_webhooks(settings.webhooks.clone());
     let webhooks = Webhooks::new(settings.webhooks, settings.apps);
-    let dispatching = webhooks::dispatch(webhooks.clone(), hubs.cluster().clone(), lease);
+    let stop = CancellationToken::new();
+    let cluster = hubs.cluster().clone();
+    let dispatching = webhooks::dispatch(webhooks.clone(), cluster, lease, stop.clone());
     let dispatching = tokio::spawn(dispatching);
     let node = ReadyNode::new(listeners, upstream, hubs, control);
     let node = node.with_routes(aws);
@@ -140,10 +143,14 @@ pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Re
     let served = supervisor
         .serve(vec![node], admin, settings.drain_delay)
         .await;
-    if !webhooks.drain(EVENTS_TIMEOUT).await {
-        tracing::warn!("stopped before all events were sent to webhooks");
+    // A second signal stops immediately.
+    if served.is_ok() {
+        if !webhooks.drain(EVENTS_TIMEOUT).await {
+            tracing::warn!("stopped before all events were sent to webhooks");
+        }
+        stop.cancel();
+        drop(dispatching.await);
     }
-    dispatching.abort();
     reloads.abort();
     watchdog.inspect(JoinHandle::abort);
     served

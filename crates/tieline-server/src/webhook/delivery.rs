@@ -28,7 +28,10 @@ impl Endpoint {
         self.observe(async {
             let mut pause = FIRST_PAUSE;
             let mut last = Err(CallError::Late);
-            while let Some(request) = request() {
+            loop {
+                let Some(request) = request() else {
+                    return last;
+                };
                 let until = deadline.min(Instant::now() + timeout);
                 let attempt = self.send(&request, until).await;
                 let again_at = if let Attempt::Down(at) = attempt {

@@ -103,6 +103,22 @@ fn what_a_node_has_not_posted_when_it_is_killed_is_posted_by_another() {
 }
 
 #[test]
+fn a_node_that_ends_in_order_hands_over_at_once() {
+    let receiver = Receiver::start();
+    let scene = Scene::with_lease("10m");
+    let mut a = scene.node("a", &receiver);
+    scene.occupy("one");
+    assert_eq!(receiver.request().0.header("x-node"), "a");
+    let _b = scene.node("b", &receiver);
+    a.signal("TERM");
+    assert_eq!(a.exit_code(), Some(0));
+    scene.occupy("two");
+    let (seen, events) = receiver.request();
+    assert_eq!(seen.header("x-node"), "b");
+    assert_eq!(super::words(&events[0]), "channel_occupied two");
+}
+
+#[test]
 fn the_difference_is_posted_after_the_registry_has_lost_its_data() {
     let (scene, receiver) = (Scene::start(), Receiver::start());
     let _node = scene.node("a", &receiver);

@@ -29,6 +29,7 @@ const HOLD: Duration = Duration::from_secs(3);
 struct Scene {
     runtime: Runtime,
     redis: Redis,
+    lease: &'static str,
     folder: TempDir,
     cluster: Cluster,
     presence: Presence,
@@ -36,6 +37,11 @@ struct Scene {
 
 impl Scene {
     fn start() -> Self {
+        Self::with_lease("3s")
+    }
+
+    /// The same with nodes of this lease.
+    fn with_lease(lease: &'static str) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread();
         let runtime = { runtime }.worker_threads(1).enable_all().build().unwrap();
         let redis = runtime.block_on(Redis::start());
@@ -49,6 +55,7 @@ impl Scene {
         Self {
             runtime,
             redis,
+            lease,
             folder: tempfile::tempdir().unwrap(),
             cluster,
             presence,
@@ -62,11 +69,11 @@ impl Scene {
 
     /// Writes the file of a node, with these webhooks.
     fn write(&self, name: &str, webhooks: &str) -> String {
-        std::fs::write(self.folder.path().join("node"), name).unwrap();
         let text = format!(
-            "listen = \"127.0.0.1:0\"\n[cluster]\nregistry = \"{}\"\nlisten = \"127.0.0.1:0\"\nlease = \"3s\"\n\
+            "listen = \"127.0.0.1:0\"\n[cluster]\nregistry = \"{}\"\nlisten = \"127.0.0.1:0\"\nlease = \"{}\"\n\
              [[pusher.app]]\nid = \"3\"\nkey = \"key3\"\nsecret = {{ env = \"SECRET\" }}\n{webhooks}",
-            self.redis.url()
+            self.redis.url(),
+            self.lease
         );
         let path = self.folder.path().join(format!("{name}.toml"));
         std::fs::write(&path, text).unwrap();
@@ -135,7 +142,7 @@ impl Scene {
 /// Presence in the hub of the app, once the registry knows of it: until then, what comes is entered in any order.
 async fn presence(cluster: &Cluster) -> Presence {
     let presence = Presence::new(cluster).unwrap();
-    while presence.enter("warm-up", "", "").await.unwrap() != EnterOutcome::Entered {
+    while presence.occupy("warm-up").await.unwrap() != EnterOutcome::Entered {
         sleep(Duration::from_millis(10)).await;
     }
     presence.namespace("pusher/3").unwrap()

@@ -5,31 +5,57 @@
 use std::time::Duration;
 
 use tieline::{Cluster, Dispatching, Presence};
+use tokio_util::sync::CancellationToken;
 
 use super::{
     dispatcher::{OF_CHANNELS, OF_MEMBERS, WebhookDispatcher},
     live::Webhooks,
 };
 
-/// Dispatches, or waits to take over, while any webhook wants events of rosters. Runs until it is dropped. `lease` is
-/// that of the cluster's nodes.
-pub(crate) async fn dispatch(webhooks: Webhooks, cluster: Cluster, lease: Duration) {
+/// Dispatches, or waits to take over, while any webhook wants events of rosters. Runs until `stop`, and then hands its
+/// place over. `lease` is that of the cluster's nodes.
+pub(crate) async fn dispatch(
+    webhooks: Webhooks,
+    cluster: Cluster,
+    lease: Duration,
+    stop: CancellationToken,
+) {
     let mut reloads = webhooks.reloads();
-    let mut dispatching: Option<Dispatching> = None;
+    let mut dispatching: Option<(Presence, Dispatching)> = None;
     loop {
         let hubs = webhooks.hubs_wanting(&[OF_CHANNELS, OF_MEMBERS].concat());
         if hubs.is_empty() {
-            dispatching = None;
+            hand_over(dispatching.take()).await;
         } else if dispatching.is_none() {
             dispatching = start(&webhooks, &cluster, lease);
         }
-        if reloads.changed().await.is_err() {
-            return;
+        tokio::select! {
+            reloaded = reloads.changed() => {
+                if reloaded.is_err() {
+                    return;
+                }
+            }
+            () = stop.cancelled() => return hand_over(dispatching).await,
         }
     }
 }
 
-fn start(webhooks: &Webhooks, cluster: &Cluster, lease: Duration) -> Option<Dispatching> {
+/// Lets another node take the place at once, and not after the lease.
+async fn hand_over(dispatching: Option<(Presence, Dispatching)>) {
+    let Some((presence, dispatching)) = dispatching else {
+        return;
+    };
+    drop(dispatching);
+    if let Err(error) = presence.drain().await {
+        tracing::debug!(%error, "another node dispatches once the lease is over");
+    }
+}
+
+fn start(
+    webhooks: &Webhooks,
+    cluster: &Cluster,
+    lease: Duration,
+) -> Option<(Presence, Dispatching)> {
     let presence = Presence::new(cluster);
     let presence = presence.inspect_err(|error| {
         tracing::warn!(
@@ -39,5 +65,6 @@ fn start(webhooks: &Webhooks, cluster: &Cluster, lease: Duration) -> Option<Disp
     });
     let presence = presence.ok()?;
     let dispatcher = WebhookDispatcher::new(webhooks.clone(), presence.clone(), lease);
-    Some(presence.dispatch(dispatcher))
+    let dispatching = presence.dispatch(dispatcher);
+    Some((presence, dispatching))
 }

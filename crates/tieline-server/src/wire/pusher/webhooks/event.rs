@@ -22,8 +22,8 @@ pub(super) struct Event {
 pub(crate) struct ClientEvent<'a> {
     pub(crate) channel: &'a str,
     pub(crate) name: &'a str,
-    /// As the client sent it; `None` without any, and for null.
-    pub(crate) data: Option<&'a RawValue>,
+    /// As the client sent it.
+    pub(crate) data: &'a RawValue,
     pub(crate) socket_id: &'a str,
     /// Of the member, on a presence channel.
     pub(crate) user: Option<&'a str>,
@@ -64,7 +64,7 @@ impl Event {
     pub(super) fn of_client(event: ClientEvent<'_>) -> Self {
         let kind = WebhookEvent::ClientEvent;
         // Libraries read a string and nothing else: other JSON is sent as its text.
-        let data = event.data.map_or("null", RawValue::get);
+        let data = event.data.get();
         let text: Option<String> = serde_json::from_str(data).ok();
         let body = ClientEventBody {
             name: kind.name(),
@@ -129,7 +129,7 @@ mod tests {
             let event = ClientEvent {
                 channel: "private-a",
                 name: "client-x",
-                data: Some(serde_json::from_str(sent).unwrap()),
+                data: serde_json::from_str(sent).unwrap(),
                 socket_id: "1.2",
                 user: None,
             };
