@@ -9,9 +9,8 @@ use std::{
     time::Duration,
 };
 
-use tieline::{Cluster, ClusterConfig, Config, Hub, Proxies, Tls, TlsConfig};
+use tieline::{Cluster, ClusterConfig, Config, Hub, Listener, Proxies, Tls, TlsConfig};
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 
 use super::{
     admin::{AdminPort, AdminPortSettings},
@@ -38,7 +37,7 @@ use crate::{
         aws::{self, key_pair::LiveKeyPair},
         pusher::{
             app::LiveApps,
-            webhooks::{self, LiveWebhooks, Webhooks},
+            webhooks::{LiveWebhooks, Posting, Webhooks},
         },
         webpubsub::upstream::{LiveHandlers, Upstream},
     },
@@ -88,16 +87,7 @@ pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Re
     let reloads = reload.start(certificates)?;
     let upstream = Upstream::new(settings.handlers.clone());
     let watchdog = systemd::feed_watchdog();
-    let listeners = listen::open(&settings.listen).await?.into_iter();
-    let listeners: Vec<_> = listeners
-        .map(|listener| {
-            let listener = listener.proxies(settings.proxies.clone());
-            match &tls {
-                Some(tls) => listener.tls(tls.clone()),
-                None => listener,
-            }
-        })
-        .collect();
+    let listeners = listeners(&settings, tls.as_ref()).await?;
     let admin = match settings.admin {
         Some(admin) => Some(AdminPort::bind(admin, tls.as_ref()).await?),
         None => None,
@@ -115,12 +105,7 @@ pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Re
     }
     systemd::is_ready();
 
-    for hub in settings.rules.listed() {
-        METRICS.name_hub(hub.as_str());
-    }
-    for hub in settings.apps.load().hubs() {
-        METRICS.name_hub(hub.as_str());
-    }
+    name_hubs(&settings.rules, &settings.apps);
     let supervisor = Supervisor::new();
     let hubs = Hubs::new(cluster, settings.rules);
     let aws = aws::routes::routes(hubs.clone(), settings.aws);
@@ -131,10 +116,7 @@ pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Re
     );
     let control = control.with_webhooks(settings.webhooks.clone());
     let webhooks = Webhooks::new(settings.webhooks, settings.apps);
-    let stop = CancellationToken::new();
-    let cluster = hubs.cluster().clone();
-    let dispatching = webhooks::dispatch(webhooks.clone(), cluster, lease, stop.clone());
-    let dispatching = tokio::spawn(dispatching);
+    let posting = Posting::start(webhooks, hubs.cluster().clone(), lease);
     let node = ReadyNode::new(listeners, upstream, hubs, control);
     let node = node.with_routes(aws);
     let health = || routes::health(&node.node, supervisor.phase());
@@ -145,13 +127,32 @@ pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Re
         .await;
     // A second signal stops immediately.
     if served.is_ok() {
-        if !webhooks.drain(EVENTS_TIMEOUT).await {
-            tracing::warn!("stopped before all events were sent to webhooks");
-        }
-        stop.cancel();
-        drop(dispatching.await);
+        posting.end(EVENTS_TIMEOUT).await;
     }
     reloads.abort();
     watchdog.inspect(JoinHandle::abort);
     served
+}
+
+/// Listens for clients.
+async fn listeners(settings: &ServeSettings, tls: Option<&Tls>) -> anyhow::Result<Vec<Listener>> {
+    let listeners = listen::open(&settings.listen).await?.into_iter();
+    let listeners = listeners.map(|listener| {
+        let listener = listener.proxies(settings.proxies.clone());
+        match tls {
+            Some(tls) => listener.tls(tls.clone()),
+            None => listener,
+        }
+    });
+    Ok(listeners.collect())
+}
+
+/// Gives the hubs of the configuration labels of their own.
+fn name_hubs(rules: &LiveHubRules, apps: &LiveApps) {
+    for hub in rules.listed() {
+        METRICS.name_hub(hub.as_str());
+    }
+    for hub in apps.load().hubs() {
+        METRICS.name_hub(hub.as_str());
+    }
 }

@@ -5,21 +5,47 @@
 use std::time::Duration;
 
 use tieline::{Cluster, Dispatching, Presence};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use super::{
     dispatcher::{OF_CHANNELS, OF_MEMBERS, WebhookDispatcher},
     live::Webhooks,
 };
 
+/// Webhooks whose node offers itself.
+pub(crate) struct Posting {
+    webhooks: Webhooks,
+    stop: CancellationToken,
+    task: AbortOnDropHandle<()>,
+}
+
+impl Posting {
+    /// `lease` is that of the cluster's nodes.
+    pub(crate) fn start(webhooks: Webhooks, cluster: Cluster, lease: Duration) -> Self {
+        let stop = CancellationToken::new();
+        let dispatching = dispatch(webhooks.clone(), cluster, lease, stop.clone());
+        let task = AbortOnDropHandle::new(tokio::spawn(dispatching));
+        Self {
+            webhooks,
+            stop,
+            task,
+        }
+    }
+
+    /// Waits until all was sent, but no longer than this, and hands the rest over.
+    pub(crate) async fn end(self, limit: Duration) {
+        if !self.webhooks.drain(limit).await {
+            tracing::warn!("stopped before all events were sent to webhooks");
+        }
+        self.stop.cancel();
+        // An error would be that of a task which has panicked, and was reported.
+        drop(self.task.await);
+    }
+}
+
 /// Dispatches, or waits to take over, while any webhook wants events of rosters. Runs until `stop`, and then hands its
 /// place over. `lease` is that of the cluster's nodes.
-pub(crate) async fn dispatch(
-    webhooks: Webhooks,
-    cluster: Cluster,
-    lease: Duration,
-    stop: CancellationToken,
-) {
+async fn dispatch(webhooks: Webhooks, cluster: Cluster, lease: Duration, stop: CancellationToken) {
     let mut reloads = webhooks.reloads();
     let mut dispatching: Option<(Presence, Dispatching)> = None;
     loop {

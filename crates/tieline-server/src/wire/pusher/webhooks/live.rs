@@ -172,7 +172,7 @@ impl Webhooks {
     }
 
     /// Waits until all was sent, but no longer than this. Whether it was.
-    pub(crate) async fn drain(&self, limit: Duration) -> bool {
+    pub(super) async fn drain(&self, limit: Duration) -> bool {
         let is_idle = || {
             self.live
                 .0

@@ -17,7 +17,7 @@ pub(crate) mod settings;
 mod webhook;
 
 pub(crate) use self::{
-    dispatching::dispatch,
+    dispatching::Posting,
     event::ClientEvent,
     live::{LiveWebhooks, Webhooks},
 };
