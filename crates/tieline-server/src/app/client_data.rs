@@ -6,12 +6,53 @@
 use std::{any::Any, sync::Arc};
 
 use parking_lot::Mutex;
+use tieline::Connection;
 
 use super::{
     clock,
+    hubs::HubHandle,
     permissions::{Overrides, TooManyOverrides},
     role::{Permission, Roles},
 };
+
+/// What a node keeps with the connection of a client of Pusher Channels, for requests about it. It has no roles:
+/// signatures say what it may do.
+pub(crate) struct PusherData {
+    hub: HubHandle,
+    since: u32,
+}
+
+/// What a client speaks, and so what a backend may do with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ClientKind {
+    WebPubSub,
+    Pusher,
+}
+
+impl PusherData {
+    pub(crate) fn new(hub: HubHandle) -> Self {
+        let since = now();
+        Self { hub, since }
+    }
+
+    pub(crate) fn hub(&self) -> &HubHandle {
+        &self.hub
+    }
+
+    /// When it connected, in seconds since 1970.
+    pub(crate) fn since(&self) -> u32 {
+        self.since
+    }
+}
+
+impl ClientKind {
+    pub(crate) fn of(connection: &Connection) -> Self {
+        match connection.data::<PusherData>() {
+            Some(_) => Self::Pusher,
+            None => Self::WebPubSub,
+        }
+    }
+}
 
 /// Shared by the callbacks of the connection and by requests about it.
 pub(crate) type SharedClientData = Mutex<ClientData>;
@@ -46,7 +87,7 @@ impl ClientData {
         };
         Self {
             roles,
-            since: u32::try_from(clock::unix_seconds()).unwrap_or(u32::MAX),
+            since: now(),
             rare: session.map(rare),
         }
     }
@@ -96,6 +137,11 @@ impl ClientData {
     fn rare(&mut self) -> &mut Rare {
         self.rare.get_or_insert_default()
     }
+}
+
+/// In seconds since 1970.
+fn now() -> u32 {
+    u32::try_from(clock::unix_seconds()).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

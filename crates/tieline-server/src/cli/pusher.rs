@@ -29,7 +29,7 @@ pub(super) fn apps(settings: &Settings, values: &Values) -> Result<LiveApps, Con
         let text = "`pusher.max_members` is zero, so nobody could subscribe to a presence channel";
         return Err(ConfigErrors::one(text));
     }
-    let apps = Apps::of(&settings.pusher_apps).map_err(|invalid| {
+    let apps = Apps::of(&settings.pusher_apps, timeout).map_err(|invalid| {
         let mut options = AppTable::OPTIONS.iter();
         let option = options.find(|known| known.name == invalid.option);
         let scope = list_scope(APPS, invalid.index);

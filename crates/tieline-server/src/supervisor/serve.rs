@@ -36,7 +36,9 @@ use crate::{
         self,
         aws::{self, key_pair::LiveKeyPair},
         pusher::{
+            self,
             app::LiveApps,
+            service::Pusher,
             webhooks::{LiveWebhooks, Posting, Webhooks},
         },
         webpubsub::upstream::{LiveHandlers, Upstream},
@@ -109,16 +111,20 @@ pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Re
     let supervisor = Supervisor::new();
     let hubs = Hubs::new(cluster, settings.rules);
     let aws = aws::routes::routes(hubs.clone(), settings.aws);
+    let dialect = wire::dialects().1.pusher;
+    let webhooks = Webhooks::new(settings.webhooks.clone(), settings.apps.clone());
+    let pusher = (settings.apps, webhooks.clone());
+    let pusher = Pusher::new(pusher, hubs.clone(), dialect, tls.is_some());
     let control = Control::new(
         supervisor.phase(),
         supervisor.drain_handle(),
         Some(settings.handlers),
     );
-    let control = control.with_webhooks(settings.webhooks.clone());
-    let webhooks = Webhooks::new(settings.webhooks, settings.apps);
+    let control = control.with_webhooks(settings.webhooks);
     let posting = Posting::start(webhooks, hubs.cluster().clone(), lease);
     let node = ReadyNode::new(listeners, upstream, hubs, control);
-    let node = node.with_routes(aws);
+    let pusher = pusher::routes(&node.node, pusher);
+    let node = node.with_routes(aws).with_routes(pusher);
     let health = || routes::health(&node.node, supervisor.phase());
     let admin = admin.map(|admin| admin.ready(&node.inspector, health()));
     let admin = admin.transpose()?;

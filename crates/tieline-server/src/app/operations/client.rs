@@ -10,7 +10,10 @@ use tracing::Instrument;
 
 use super::{GroupChanged, decode, decode_request, encode, encode_request, node};
 use crate::app::{
-    client_data::SharedClientData, close, permissions::TooManyOverrides, role::Permission,
+    client_data::{ClientKind, SharedClientData},
+    close,
+    permissions::TooManyOverrides,
+    role::Permission,
 };
 
 /// What is asked about a client.
@@ -24,6 +27,25 @@ pub(crate) enum ClientRequest {
     Revoke(Permission, String),
     IsPermitted(Permission, String),
     Describe,
+}
+
+/// Why a backend does not decide which groups a client is in.
+const OWN_CHANNELS: &str = "the connection is a client of Pusher Channels, which chooses its channels itself and would \
+                            not know of others; close it instead";
+
+impl ClientRequest {
+    /// The answer for a client of Pusher Channels, where it is not that for others.
+    fn answer_for_pusher(&self) -> Option<Result<Bytes, RequestError>> {
+        match self {
+            Self::Join(_)
+            | Self::Leave(_)
+            | Self::LeaveAllGroups
+            | Self::Grant(..)
+            | Self::Revoke(..) => Some(Err(RequestError::refused(OWN_CHANNELS))),
+            Self::IsPermitted(..) => Some(Ok(encode(&ClientReply::Permitted(false)))),
+            Self::Close { .. } | Self::Describe => None,
+        }
+    }
 }
 
 /// What its node did.
@@ -82,6 +104,11 @@ async fn carry_out(
     request: ClientRequest,
     changed: &impl GroupChanged,
 ) -> Result<Bytes, RequestError> {
+    if ClientKind::of(connection) == ClientKind::Pusher
+        && let Some(answer) = request.answer_for_pusher()
+    {
+        return answer;
+    }
     let reply = match request {
         ClientRequest::Close { reason } => {
             close::close(connection, reason.as_deref());

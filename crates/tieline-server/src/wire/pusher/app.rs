@@ -36,6 +36,10 @@ pub(crate) struct App {
 
 /// What the clients and backends of an app may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of its own"
+)]
 pub(crate) struct AppRules {
     pub(crate) enabled: bool,
     pub(crate) tls_only: bool,
@@ -136,16 +140,22 @@ impl fmt::Debug for App {
 }
 
 /// All apps.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Apps {
+    /// What their clients are told.
+    pub(crate) activity_timeout: Duration,
     by_id: BTreeMap<String, Arc<App>>,
     by_key: BTreeMap<String, Arc<App>>,
 }
 
 impl Apps {
     /// The apps of the settings.
-    pub(crate) fn of(tables: &[AppTable]) -> Result<Self, InvalidApp> {
-        let mut apps = Self::default();
+    pub(crate) fn of(tables: &[AppTable], activity_timeout: Duration) -> Result<Self, InvalidApp> {
+        let mut apps = Self {
+            activity_timeout,
+            by_id: BTreeMap::new(),
+            by_key: BTreeMap::new(),
+        };
         for (index, table) in tables.iter().enumerate() {
             let invalid = |(option, why)| InvalidApp { index, option, why };
             let app = Arc::new(App::new(table).map_err(invalid)?);
@@ -267,10 +277,11 @@ mod tests {
         }
     }
 
+    const TIMEOUT: Duration = Duration::from_mins(2);
     const SECRET: &str = "7ad3773142a6692b25b8";
 
     fn invalid(tables: &[AppTable]) -> (usize, &'static str) {
-        let invalid = Apps::of(tables).unwrap_err();
+        let invalid = Apps::of(tables, TIMEOUT).unwrap_err();
         assert!(!invalid.why.contains(SECRET), "{invalid:?}");
         (invalid.index, invalid.option)
     }
@@ -279,7 +290,7 @@ mod tests {
     #[test]
     fn a_signature_is_that_of_the_documentation() {
         let key = "278d425bdf160c739803";
-        let apps = LiveApps::new(Apps::of(&[table("3", key, SECRET)]).unwrap());
+        let apps = LiveApps::new(Apps::of(&[table("3", key, SECRET)], TIMEOUT).unwrap());
         let app = apps.by_key(key).unwrap();
         let signature = "58df8b0c36d6982b82c3ecf6b4662e34fe8c25bba48f5369f135bf843651c3a4";
         let text = b"1234.1234:private-foobar";

@@ -7,5 +7,26 @@
 
 pub(crate) mod app;
 mod channel;
+mod client;
+pub(crate) mod dialect;
 mod event;
+mod handler;
+mod incoming;
+mod outgoing;
+mod refused;
+pub(crate) mod service;
+mod subscribe;
+mod upgrade;
 pub(crate) mod webhooks;
+
+use std::sync::Arc;
+
+use axum::Router;
+use tieline::{Handler, Node};
+
+use self::service::Pusher;
+
+/// The routes of the wire at a node.
+pub(crate) fn routes<H: Handler>(node: &Node<H>, pusher: Pusher) -> Router {
+    upgrade::routes(node.clone(), Arc::new(pusher))
+}
