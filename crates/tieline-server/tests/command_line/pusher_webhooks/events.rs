@@ -2,9 +2,11 @@
 
 use std::time::Instant;
 
+use serde_json::{Value, json};
 use tieline::Exit;
 
-use super::{HOLD, Receiver, Scene, words};
+use super::{HOLD, Receiver, Scene, sign, words};
+use crate::kit::Client;
 
 #[test]
 fn what_happens_to_channels_is_posted_once_for_the_cluster_and_in_order() {
@@ -142,4 +144,39 @@ fn a_batch_has_several_events_in_the_order_of_each_channel() {
         .chain(added);
     assert_eq!(seen, expected.collect::<Vec<_>>());
     assert!(requests < 21, "each event had a request of its own");
+}
+
+#[test]
+fn the_events_of_clients_are_posted_with_their_data_as_text() {
+    let (scene, receiver) = (Scene::start(), Receiver::start());
+    let webhook = receiver.webhook("events = [\"client_event\"]");
+    let node = scene.node_with("a", &format!("client_events = true\n{webhook}"), drop);
+    let mut client = Client::simple(&node.addresses[0], "/app/key3?protocol=7");
+    let first: Value = serde_json::from_str(&client.text()).unwrap();
+    let data: Value = serde_json::from_str(first["data"].as_str().unwrap()).unwrap();
+    let socket_id = data["socket_id"].as_str().unwrap();
+    let auth = sign(format!("{socket_id}:private-x").as_bytes());
+    client.send(&format!(
+        r#"{{"event":"pusher:subscribe","data":{{"auth":"key3:{auth}","channel":"private-x"}}}}"#
+    ));
+    assert!(client.text().contains("subscription_succeeded"));
+    for (sent, posted) in [
+        (r#"{"a": [1, "ü"]}"#, r#"{"a": [1, "ü"]}"#),
+        (r#""{\"a\":1}""#, r#"{"a":1}"#),
+        ("7", "7"),
+    ] {
+        client.send(&format!(
+            r#"{{"event":"client-x","channel":"private-x","data":{sent}}}"#
+        ));
+        let (_, events) = receiver.request();
+        let expected = json!([{
+            "name": "client_event", "channel": "private-x", "event": "client-x", "data": posted,
+            "socket_id": socket_id,
+        }]);
+        assert_eq!(Value::from(events), expected);
+    }
+    // What is refused is not posted.
+    client.send(r#"{"event":"client-x","channel":"private-y","data":{}}"#);
+    assert!(client.text().contains("pusher:error"));
+    assert_eq!(receiver.0.rest().len(), 0);
 }

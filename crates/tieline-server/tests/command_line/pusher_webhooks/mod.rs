@@ -217,16 +217,18 @@ fn check(seen: &Seen) -> Value {
     assert_eq!((&*seen.method, &*seen.path), ("POST", "/hook?code=hunter2"));
     assert_eq!(seen.header("content-type"), "application/json");
     assert_eq!(seen.header("x-pusher-key"), "key3");
-    let key = hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes());
-    let signature = hmac::sign(&key, &seen.body);
-    let digits = signature.as_ref().iter().map(|byte| format!("{byte:02x}"));
-    assert_eq!(
-        seen.header("x-pusher-signature"),
-        digits.collect::<String>()
-    );
+    assert_eq!(seen.header("x-pusher-signature"), sign(&seen.body));
     let body: Value = serde_json::from_slice(&seen.body).unwrap();
     assert_eq!(body.as_object().unwrap().len(), 2, "{body}");
     body
+}
+
+/// The signature of the app.
+fn sign(text: &[u8]) -> String {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes());
+    let signature = hmac::sign(&key, text);
+    let digits = signature.as_ref().iter();
+    digits.map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// An event as its name, the end of its channel's name, and its user: all that it has.
