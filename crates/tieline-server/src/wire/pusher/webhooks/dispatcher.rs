@@ -133,20 +133,8 @@ impl Shared {
         let receipt = self.progress.take(event.version().clone());
         let mut holds = self.holds.lock();
         holds.resume();
-        let (hub, channel) = match event {
-            PresenceEvent::Joined {
-                namespace, group, ..
-            }
-            | PresenceEvent::Left {
-                namespace, group, ..
-            }
-            | PresenceEvent::Occupied {
-                namespace, group, ..
-            }
-            | PresenceEvent::Vacated {
-                namespace, group, ..
-            } => (namespace, group),
-            _ => return,
+        let Some((hub, channel)) = place(event) else {
+            return;
         };
         let of_members = kind(channel) == Some(Kind::Presence);
         let of_others = kind(channel) == Some(Kind::Other);
@@ -241,6 +229,25 @@ impl Shared {
                 () = self.held.notified() => {}
             }
         }
+    }
+}
+
+/// The hub and the group in which somebody has come or gone.
+fn place(event: &PresenceEvent) -> Option<(&Arc<str>, &Arc<str>)> {
+    match event {
+        PresenceEvent::Joined {
+            namespace, group, ..
+        }
+        | PresenceEvent::Left {
+            namespace, group, ..
+        }
+        | PresenceEvent::Occupied {
+            namespace, group, ..
+        }
+        | PresenceEvent::Vacated {
+            namespace, group, ..
+        } => Some((namespace, group)),
+        _ => None,
     }
 }
 

@@ -151,7 +151,7 @@ impl Webhook {
             let jobs = batch.iter().filter(|job| job.is_current());
             let mut events = jobs.map(|job| &job.event).peekable();
             events.peek()?;
-            Some(self.request(&app, event::body(clock::unix_milliseconds(), events))?)
+            self.request(&app, event::body(clock::unix_milliseconds(), events))
         };
         let sent = self
             .endpoint

@@ -27,7 +27,7 @@ async fn a_return_in_time_is_not_told_and_a_later_one_is() {
     assert!(holds.pop(start + HOLD).is_none() && holds.next_due().is_none());
     holds.go(ada.clone(), start + HOLD, ());
     assert!(holds.pop(start + HOLD - Duration::from_millis(1)).is_none());
-    assert_eq!(popped(&mut holds, start + HOLD), [ada.clone()]);
+    assert_eq!(popped(&mut holds, start + HOLD), std::slice::from_ref(&ada));
     assert!(holds.come(&ada), "after the time");
 }
 
@@ -75,7 +75,7 @@ async fn what_another_node_may_have_told_is_told_again() {
     holds.suspend();
     assert!(holds.next_due().is_none(), "another node tells of Joan");
     let told = holds.reset(std::slice::from_ref(&ada), (start, HOLD), || ());
-    assert_eq!(told, [ada.clone()]);
+    assert_eq!(told, std::slice::from_ref(&ada));
     assert_eq!(popped(&mut holds, start + HOLD), [joan, bob]);
 
     holds.suspend();
