@@ -13,6 +13,12 @@ pub(crate) fn now() -> SystemTime {
     SystemTime::now()
 }
 
+/// The same in whole milliseconds since 1970.
+pub(crate) fn unix_milliseconds() -> u128 {
+    let since = now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_millis())
+}
+
 /// The same in whole seconds since 1970.
 pub(crate) fn unix_seconds() -> u64 {
     let since = now().duration_since(SystemTime::UNIX_EPOCH);

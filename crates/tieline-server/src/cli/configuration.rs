@@ -11,6 +11,7 @@ use super::{
     error::cluster_error,
     keys::{access_keys, aws_key_pair, issuers, verifier},
     pusher::{apps, members},
+    pusher_webhooks::webhooks,
     upstream::handlers,
 };
 use crate::{
@@ -86,12 +87,14 @@ fn serve_settings(settings: &Settings, values: &Values) -> anyhow::Result<ServeS
     });
     let anonymous = default_anonymous(verifier.is_some() || certificates.is_some());
     let tls = settings.tls.read_files(&settings.certificates)?;
+    let apps = apps(settings, values)?;
     Ok(ServeSettings {
         admin: admin(settings, tls.is_some())?,
         listen: check_all(settings, anonymous)?,
         issuers,
         aws: LiveKeyPair::new(aws_key_pair(settings)?),
-        apps: apps(settings, values)?,
+        webhooks: webhooks(settings, values, &apps.load())?,
+        apps,
         members: members(&settings.pusher)?,
         tls,
         proxies: proxies(&settings.proxy_protocol, &settings.forwarded),

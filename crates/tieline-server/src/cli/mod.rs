@@ -21,6 +21,7 @@ mod keys;
 mod man;
 mod print;
 mod pusher;
+mod pusher_webhooks;
 mod serve;
 mod token;
 mod top;

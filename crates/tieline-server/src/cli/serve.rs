@@ -92,6 +92,7 @@ fn live(settings: &ServeSettings) -> Live {
         rules: settings.rules.clone(),
         aws: settings.aws.clone(),
         apps: settings.apps.clone(),
+        webhooks: settings.webhooks.clone(),
         handlers: settings.handlers.clone(),
         admin_token: settings
             .admin

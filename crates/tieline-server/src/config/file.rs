@@ -18,6 +18,8 @@ use super::{
     sections::{
         event_handlers::{EventHandlerTable, LIST},
         hub::HubSettings,
+        pusher::APPS,
+        pusher_webhooks::{WEBHOOKS, WebhookTable},
     },
     source::Source,
     values::{Values, hub_scope, list_scope},
@@ -136,9 +138,19 @@ impl File<'_> {
             return;
         };
         values.lists.insert(list.to_owned(), (options, items.len()));
+        let lists: &[(&str, &'static [Opt])] = match list {
+            APPS => &[(WEBHOOKS, WebhookTable::OPTIONS)],
+            _ => &[],
+        };
         for (index, item) in items.into_iter().enumerate() {
             if matches!(item.get_ref(), DeValue::Table(_)) {
-                self.add_scope(values, &list_scope(list, index), options, &[], inner(item));
+                self.add_scope(
+                    values,
+                    &list_scope(list, index),
+                    options,
+                    lists,
+                    inner(item),
+                );
             } else {
                 values.errors.add(not_a_list(&source, list));
             }

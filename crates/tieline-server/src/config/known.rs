@@ -15,6 +15,7 @@ use super::{
         log::LogSettings,
         proxies::{Forwarded, ProxyProtocol},
         pusher::{APPS, AppTable, PusherSettings},
+        pusher_webhooks::{WEBHOOK_LIST, WebhookTable},
         times::Times,
         tls::{CERTIFICATES, CertificateTable, TlsSettings},
         traces::TracesSettings,
@@ -46,11 +47,12 @@ pub(crate) const TABLES: [(&str, &[Opt]); 14] = [
 const HUBS: &str = "hub";
 
 /// The lists of tables, each with the options of a table.
-pub(crate) const LISTS: [(&str, &[Opt]); 4] = [
+pub(crate) const LISTS: [(&str, &[Opt]); 5] = [
     (CERTIFICATES, CertificateTable::OPTIONS),
     (DEFAULT_LIST, EventHandlerTable::OPTIONS),
     ("issuers", IssuerTable::OPTIONS),
     (APPS, AppTable::OPTIONS),
+    (WEBHOOK_LIST, WebhookTable::OPTIONS),
 ];
 
 /// All options but those of lists, in the order of the file.

@@ -33,3 +33,4 @@ pub(crate) mod types;
 mod units;
 pub(crate) mod url_template;
 pub(crate) mod values;
+pub(crate) mod webhook_url;

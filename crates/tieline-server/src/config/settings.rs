@@ -26,6 +26,7 @@ use super::{
         log::LogSettings,
         proxies::{Forwarded, ProxyProtocol},
         pusher::{APPS, AppTable, PusherSettings},
+        pusher_webhooks::{WEBHOOKS, WebhookTable},
         times::Times,
         tls::{CERTIFICATES, CertificateTable, TlsSettings},
         traces::TracesSettings,
@@ -48,6 +49,8 @@ pub(crate) struct Settings {
     pub(crate) cluster: ClusterSettings,
     pub(crate) pusher: PusherSettings,
     pub(crate) pusher_apps: Vec<AppTable>,
+    /// Those of each app.
+    pub(crate) pusher_webhooks: Vec<Vec<WebhookTable>>,
     pub(crate) limits: Limits,
     pub(crate) times: Times,
     pub(crate) admin: AdminSettings,
@@ -113,6 +116,12 @@ impl Settings {
             |index| CertificateTable::read(&reader.scope(list_scope(CERTIFICATES, index)));
         let apps = 0..values.list(APPS).unwrap_or(0);
         let app = |index| AppTable::read(&reader.scope(list_scope(APPS, index)));
+        let webhooks = |index| {
+            let list = webhook_list(index);
+            let webhook = |index| WebhookTable::read(&reader.scope(list_scope(&list, index)));
+            let count = values.list(&list).unwrap_or(0);
+            (0..count).map(webhook).collect()
+        };
         let handlers = |list: &str| {
             let handler = |index| EventHandlerTable::read(&reader.scope(list_scope(list, index)));
             let count = values.list(list)?;
@@ -132,7 +141,8 @@ impl Settings {
             forwarded: Forwarded::read(&reader),
             cluster: ClusterSettings::read(&reader),
             pusher: PusherSettings::read(&reader),
-            pusher_apps: apps.map(app).collect(),
+            pusher_apps: apps.clone().map(app).collect(),
+            pusher_webhooks: apps.map(webhooks).collect(),
             limits: Limits::read(&reader),
             times: Times::read(&reader),
             admin: AdminSettings::read(&reader),
@@ -187,6 +197,11 @@ impl Settings {
             (&self.pusher_apps, &other.pusher_apps),
             AppTable::changes,
         ));
+        let webhooks = self.pusher_webhooks.iter().zip(&other.pusher_webhooks);
+        changes.extend(webhooks.enumerate().flat_map(|(index, (old, new))| {
+            let (list, options) = (webhook_list(index), WebhookTable::OPTIONS);
+            list_changes((&list, options), (old, new), WebhookTable::changes)
+        }));
         changes.extend(self.hub_changes(other));
         changes
     }
@@ -219,6 +234,11 @@ impl Settings {
         }
         changes
     }
+}
+
+/// The place of the webhooks of an app.
+pub(crate) fn webhook_list(app: usize) -> String {
+    format!("{}.{WEBHOOKS}", list_scope(APPS, app))
 }
 
 /// What differs between the lists of event handlers at a place.

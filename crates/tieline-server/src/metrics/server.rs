@@ -155,7 +155,12 @@ impl ServerMetrics {
 
     /// An event that nobody waits for was given up.
     pub(crate) fn event_given_up(&self) {
-        self.events_given_up.inc();
+        self.events_given_up(1);
+    }
+
+    /// The same of several.
+    pub(crate) fn events_given_up(&self, count: u64) {
+        self.events_given_up.inc_by(count);
     }
 
     /// The configuration was read again.
@@ -203,7 +208,7 @@ impl ServerMetrics {
         self.registry.register(registry);
         registry.register(
             "tieline_webhook_events_given_up",
-            "Events that no event handler took before their time was over",
+            "Events that no event handler or webhook took before their time was over, or that were too many",
             self.events_given_up.clone(),
         );
         registry.register(

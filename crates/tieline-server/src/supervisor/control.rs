@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use super::phase::{DrainHandle, ServingPhase};
 use crate::{
     app::inspection::{NodeControl, reports::HandlerReport},
-    wire::webpubsub::upstream::LiveHandlers,
+    wire::{pusher::webhooks::LiveWebhooks, webpubsub::upstream::LiveHandlers},
 };
 
 /// The control of a node.
@@ -16,6 +16,7 @@ pub(super) struct Control {
     drain: DrainHandle,
     /// `None` for an application that is part of the process.
     handlers: Option<LiveHandlers>,
+    webhooks: Option<LiveWebhooks>,
 }
 
 impl Control {
@@ -28,6 +29,15 @@ impl Control {
             phase,
             drain,
             handlers,
+            webhooks: None,
+        }
+    }
+
+    /// Reports these webhooks too.
+    pub(super) fn with_webhooks(self, webhooks: LiveWebhooks) -> Self {
+        Self {
+            webhooks: Some(webhooks),
+            ..self
         }
     }
 
@@ -46,8 +56,9 @@ impl NodeControl for Control {
     }
 
     fn handlers(&self) -> Vec<HandlerReport> {
-        let handlers = self.handlers.as_ref();
-        handlers.map_or_else(Vec::new, LiveHandlers::report)
+        let handlers = self.handlers.as_ref().map(LiveHandlers::report);
+        let webhooks = self.webhooks.as_ref().map(LiveWebhooks::report);
+        handlers.into_iter().chain(webhooks).flatten().collect()
     }
 
     fn drain(&self) {

@@ -23,7 +23,7 @@ use super::{
 use crate::app::events::Events;
 
 /// How long the events of connections that have ended may take, once all have.
-const EVENTS_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const EVENTS_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Runs all nodes of the process. Owns its phase.
 pub(super) struct Supervisor(watch::Sender<ServingPhase>);

@@ -3,6 +3,8 @@
 //! Owns which operation each request counts as. Must not know the registry. Invariant: each call is passed on as it
 //! is, also those that most registries do not implement themselves.
 
+mod rosters;
+
 use std::{fmt, sync::Arc, time::Duration};
 
 use tieline::{
@@ -10,7 +12,7 @@ use tieline::{
     registry::{
         Claim, ClaimOutcomes, Cursor, ExpiredNode, JoinOutcome, JoinRequest, Located, NodeInfo,
         NodeReport, NodeSession, Page, Registry, RegistryFuture, Release, ReleaseOutcome, Renewal,
-        Stamp, StoredValue, Values,
+        Rosters, Stamp, StoredValue, Values,
     },
 };
 
@@ -39,11 +41,14 @@ enum Operation {
     Shared,
     /// Short-lived values.
     Value,
+    /// Who is in which group.
+    Roster,
 }
 
 /// The words of the operations, in their order.
-const OPERATIONS: [&str; 10] = [
+const OPERATIONS: [&str; 11] = [
     "join", "renew", "claim", "release", "locate", "nodes", "list", "reap", "shared", "value",
+    "roster",
 ];
 
 impl MeasuredRegistry {
@@ -140,6 +145,10 @@ impl Registry for MeasuredRegistry {
 
     fn values(&self) -> Option<&dyn Values> {
         self.inner.values().map(|_| self as &dyn Values)
+    }
+
+    fn rosters(&self) -> Option<&dyn Rosters> {
+        self.inner.rosters().map(|_| self as &dyn Rosters)
     }
 
     fn set<'a>(&'a self, id: &'a str, address: &'a str) -> RegistryFuture<'a, ()> {

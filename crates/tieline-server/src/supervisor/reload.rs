@@ -22,7 +22,11 @@ use crate::{
     app::{hubs::LiveHubRules, jwks::issuer::Issuers},
     config::settings::Settings,
     metrics::METRICS,
-    wire::{aws::key_pair::LiveKeyPair, pusher::app::LiveApps, webpubsub::upstream::LiveHandlers},
+    wire::{
+        aws::key_pair::LiveKeyPair,
+        pusher::{app::LiveApps, webhooks::LiveWebhooks},
+        webpubsub::upstream::LiveHandlers,
+    },
 };
 
 /// Reads and checks the configuration.
@@ -56,6 +60,8 @@ pub(crate) struct Live {
     pub(crate) aws: LiveKeyPair,
     /// The apps of Pusher Channels.
     pub(crate) apps: LiveApps,
+    /// Where their events go.
+    pub(crate) webhooks: LiveWebhooks,
     /// Where the events of each hub go.
     pub(crate) handlers: LiveHandlers,
     /// What requests to the admin port must have.
@@ -104,6 +110,7 @@ impl Reload {
                 self.live.rules.replace(&live.rules);
                 self.live.aws.replace(&live.aws);
                 self.live.apps.replace(&live.apps);
+                self.live.webhooks.replace(&live.webhooks);
                 self.live.handlers.replace(&live.handlers);
                 self.live.admin_token.replace(&live.admin_token);
                 certificates.replace(&files);

@@ -9,7 +9,9 @@ use std::{
     time::Duration,
 };
 
-use tieline::{Cluster, ClusterConfig, Config, Hub, PresenceConfig, Proxies, Tls, TlsConfig};
+use tieline::{
+    Cluster, ClusterConfig, Config, Hub, Listener, PresenceConfig, Proxies, Tls, TlsConfig,
+};
 use tokio::task::JoinHandle;
 
 use super::{
@@ -17,7 +19,7 @@ use super::{
     certificates::{CertificateFiles, LiveCertificates},
     cluster,
     control::Control,
-    lifecycle::Supervisor,
+    lifecycle::{EVENTS_TIMEOUT, Supervisor},
     listen,
     node::ReadyNode,
     registry::RegistrySettings,
@@ -35,7 +37,12 @@ use crate::{
     wire::{
         self,
         aws::{self, key_pair::LiveKeyPair},
-        pusher::{self, app::LiveApps, service::Pusher},
+        pusher::{
+            self,
+            app::LiveApps,
+            service::Pusher,
+            webhooks::{LiveWebhooks, Posting, Webhooks},
+        },
         webpubsub::upstream::{LiveHandlers, Upstream},
     },
 };
@@ -57,6 +64,8 @@ pub(crate) struct ServeSettings {
     pub(crate) apps: LiveApps,
     /// Who is a member of a group, and for how long.
     pub(crate) members: PresenceConfig,
+    /// Where their events go.
+    pub(crate) webhooks: LiveWebhooks,
     /// Where events of clients go.
     pub(crate) handlers: LiveHandlers,
     pub(crate) config: Config,
@@ -84,20 +93,12 @@ pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Re
     let reloads = reload.start(certificates)?;
     let upstream = Upstream::new(settings.handlers.clone());
     let watchdog = systemd::feed_watchdog();
-    let listeners = listen::open(&settings.listen).await?.into_iter();
-    let listeners: Vec<_> = listeners
-        .map(|listener| {
-            let listener = listener.proxies(settings.proxies.clone());
-            match &tls {
-                Some(tls) => listener.tls(tls.clone()),
-                None => listener,
-            }
-        })
-        .collect();
+    let listeners = listeners(&settings, tls.as_ref()).await?;
     let admin = match settings.admin {
         Some(admin) => Some(AdminPort::bind(admin, tls.as_ref()).await?),
         None => None,
     };
+    let lease = settings.cluster.lease;
     let hub = Hub::with_filters(settings.config, wire::dialects().0, filter::compile)?;
     let cluster = match &settings.registry {
         Some(registry) => cluster::join(hub, registry, settings.cluster).await?,
@@ -110,22 +111,21 @@ pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Re
     }
     systemd::is_ready();
 
-    for hub in settings.rules.listed() {
-        METRICS.name_hub(hub.as_str());
-    }
-    for hub in settings.apps.load().hubs() {
-        METRICS.name_hub(hub.as_str());
-    }
+    name_hubs(&settings.rules, &settings.apps);
     let supervisor = Supervisor::new();
     let hubs = Hubs::with_members(cluster, settings.rules, settings.members);
     let aws = aws::routes::routes(hubs.clone(), settings.aws);
     let dialect = wire::dialects().1.pusher;
-    let pusher = Pusher::new(settings.apps.clone(), hubs.clone(), dialect, tls.is_some());
+    let webhooks = Webhooks::new(settings.webhooks.clone(), settings.apps.clone());
+    let apps = (settings.apps.clone(), webhooks.clone());
+    let pusher = Pusher::new(apps, hubs.clone(), dialect, tls.is_some());
     let control = Control::new(
         supervisor.phase(),
         supervisor.drain_handle(),
         Some(settings.handlers),
     );
+    let control = control.with_webhooks(settings.webhooks);
+    let posting = Posting::start(webhooks, hubs.cluster().clone(), lease);
     let leaving = hubs.clone();
     let node = ReadyNode::new(listeners, upstream, hubs, control);
     let pusher = pusher::routes(&node.node, pusher);
@@ -136,10 +136,35 @@ pub(crate) async fn serve(settings: ServeSettings, reload: Reload) -> anyhow::Re
     let served = supervisor
         .serve(vec![node], admin, settings.drain_delay)
         .await;
+    // A second signal stops immediately.
     if served.is_ok() {
         leaving.end_presence().await;
+        posting.end(EVENTS_TIMEOUT).await;
     }
     reloads.abort();
     watchdog.inspect(JoinHandle::abort);
     served
+}
+
+/// Listens for clients.
+async fn listeners(settings: &ServeSettings, tls: Option<&Tls>) -> anyhow::Result<Vec<Listener>> {
+    let listeners = listen::open(&settings.listen).await?.into_iter();
+    let listeners = listeners.map(|listener| {
+        let listener = listener.proxies(settings.proxies.clone());
+        match tls {
+            Some(tls) => listener.tls(tls.clone()),
+            None => listener,
+        }
+    });
+    Ok(listeners.collect())
+}
+
+/// Gives the hubs of the configuration labels of their own.
+fn name_hubs(rules: &LiveHubRules, apps: &LiveApps) {
+    for hub in rules.listed() {
+        METRICS.name_hub(hub.as_str());
+    }
+    for hub in apps.load().hubs() {
+        METRICS.name_hub(hub.as_str());
+    }
 }

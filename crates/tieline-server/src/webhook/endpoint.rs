@@ -87,7 +87,7 @@ pub(crate) struct Endpoint {
     agreements: Agreements,
     failures: Sampled,
     history: History,
-    metrics: EndpointMetrics,
+    pub(super) metrics: EndpointMetrics,
 }
 
 impl Endpoint {
@@ -122,15 +122,7 @@ impl Endpoint {
         deadline: Instant,
         patience: Patience,
     ) -> Result<Answer, CallError> {
-        let (start, open) = (Instant::now(), self.history.begin());
-        let span = tracing::info_span!(
-            target: TARGET,
-            "webhook",
-            otel.kind = "client",
-            endpoint = &*self.name,
-            outcome = Empty,
-        );
-        let call = async {
+        self.observe(async {
             match TraceContext::current() {
                 None => self.call_until(request, asked, deadline, patience).await,
                 Some(context) => {
@@ -139,7 +131,23 @@ impl Endpoint {
                     self.call_until(&request, asked, deadline, patience).await
                 }
             }
-        };
+        })
+        .await
+    }
+
+    /// Counts a call and what becomes of it, retries included.
+    pub(super) async fn observe(
+        &self,
+        call: impl Future<Output = Result<Answer, CallError>>,
+    ) -> Result<Answer, CallError> {
+        let (start, open) = (Instant::now(), self.history.begin());
+        let span = tracing::info_span!(
+            target: TARGET,
+            "webhook",
+            otel.kind = "client",
+            endpoint = &*self.name,
+            outcome = Empty,
+        );
         let result = call.instrument(span.clone()).await;
         let outcome = outcome(&result);
         span.record("outcome", outcome.name());
@@ -219,7 +227,7 @@ impl Endpoint {
     }
 
     /// Sends a request once.
-    async fn send(&self, request: &Request, deadline: Instant) -> Attempt {
+    pub(super) async fn send(&self, request: &Request, deadline: Instant) -> Attempt {
         // Before the breaker is asked: it may open while this request waits.
         let Ok(Ok(_place)) = timeout_at(deadline, self.places.acquire()).await else {
             return Attempt::Late;
@@ -258,7 +266,7 @@ impl Endpoint {
         }
     }
 
-    fn log_failure(&self, result: &Result<Answer, CallError>) {
+    pub(super) fn log_failure(&self, result: &Result<Answer, CallError>) {
         let Some(left_out) = self.failures.due() else {
             return;
         };
@@ -284,7 +292,7 @@ impl fmt::Debug for Endpoint {
 
 /// How sending a request once has ended.
 #[derive(Debug)]
-enum Attempt {
+pub(super) enum Attempt {
     Answered(Answer),
     Failed(ClientError),
     Late,

@@ -5,6 +5,7 @@
 //! call in time, whatever the other side does; no log or error has a query, a header or a body.
 
 mod breaker;
+mod delivery;
 pub(crate) mod endpoint;
 mod history;
 mod validation;

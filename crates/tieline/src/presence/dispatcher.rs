@@ -34,6 +34,20 @@ pub trait Dispatcher: Send + Sync + 'static {
         &self,
         events: &[PresenceEvent],
     ) -> impl Future<Output = Result<(), DispatchError>> + Send;
+
+    /// How far it is done, `taken` being the last event that it was given. If this node dies, the next dispatcher
+    /// begins after that, so whatever takes longer than [`dispatch`](Self::dispatch), as a request in the background,
+    /// comes again. Asked after each call and every 50 ms. `None` if it is done with nothing yet.
+    ///
+    /// By default, it is done with what it was given. A position that is too far behind leaves the journal, which
+    /// keeps about 65,536 events; then the next dispatcher begins with a [reset](PresenceEvent::Reset).
+    fn done(&self, taken: &Position) -> Option<Position> {
+        Some(taken.clone())
+    }
+
+    /// The node has lost its place, or the registry: what it is not done with comes again, to this dispatcher or to that
+    /// of another node, which may have seen more by now. Whoever works in the background drops it.
+    fn handed_over(&self) {}
 }
 
 /// A transition of any group of any namespace.

@@ -1,8 +1,11 @@
 //! The task of a dispatcher: takes the cluster's one place, reads the journal, and hands it on.
 //!
-//! Invariant: what was handed on is noted in the registry afterwards, so nothing is left out.
+//! Invariant: no more is noted in the registry than the dispatcher is done with, so nothing is left out.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 
 use tieline_registry::{
     HookReply, JournalEntry, JournalReply, Position, RegistryError, RosterKind, RosterName, Term,
@@ -33,7 +36,7 @@ impl<D: Dispatcher> DispatchTask<D> {
     /// Runs until it is dropped.
     pub(super) async fn run(self) {
         loop {
-            let pause = match self.shared.term() {
+            let pause = match self.term() {
                 None => POLL,
                 Some(term) => match self.serve(&term).await {
                     // Another node has the place: it loses it within a lease if it dies.
@@ -48,55 +51,77 @@ impl<D: Dispatcher> DispatchTask<D> {
         }
     }
 
+    /// The term of the node, unless it drains.
+    fn term(&self) -> Option<Term> {
+        let is_draining = self.shared.is_draining.load(Relaxed);
+        self.shared.term().filter(|_| !is_draining)
+    }
+
     /// Takes the place, if it is free, and dispatches until it is lost.
     async fn serve(&self, term: &Term) -> Result<(), RegistryError> {
-        let mut at = match self.hook(term, None).await? {
-            HookReply::Held(at) => at,
-            HookReply::Reset(at) => match self.reset(term, at).await? {
-                Some(at) => at,
-                None => return Ok(()),
-            },
+        let taken = self.hook(term, None).await?;
+        let (at, is_reset) = match taken {
+            HookReply::Held(at) => (at, false),
+            HookReply::Reset(at) => (at, true),
             HookReply::Busy | HookReply::Lost => return Ok(()),
         };
+        let served = self.serve_from(term, at, is_reset).await;
+        self.dispatcher.handed_over();
+        served
+    }
+
+    async fn serve_from(
+        &self,
+        term: &Term,
+        mut at: Position,
+        is_reset: bool,
+    ) -> Result<(), RegistryError> {
+        let mut noted = None;
+        if is_reset {
+            self.reset(&at).await;
+        }
+        let mut is_new = is_reset;
         loop {
+            // Whoever has lost or ended its term has lost the place.
+            if self.term().as_ref() != Some(term) {
+                return Ok(());
+            }
+            let done = self.dispatcher.done(&at);
+            if is_new || done != noted {
+                if !self.note(term, done.as_ref()).await? {
+                    return Ok(());
+                }
+                noted = done;
+            }
+            is_new = true;
             let after = at.clone();
             let asked = self.shared.ask("read the journal", |rosters| {
                 Box::pin(async move { rosters.read(&after).await })
             });
-            let next = match asked.await? {
+            match asked.await? {
                 JournalReply::Entries(entries) => match entries.last() {
                     None => {
                         sleep(POLL).await;
-                        // Whoever has lost its term has lost the place.
-                        if self.shared.term().as_ref() != Some(term) {
-                            return Ok(());
-                        }
-                        continue;
+                        is_new = false;
                     }
                     Some(last) => {
-                        let last = last.position.clone();
+                        at = last.position.clone();
                         let events: Vec<_> = entries.iter().filter_map(event).collect();
                         self.hand_on(&events).await;
-                        self.note(term, last).await?
                     }
                 },
                 JournalReply::Broken => {
-                    let tail = self.tail().await?;
-                    self.reset(term, tail).await?
+                    at = self.tail().await?;
+                    self.reset(&at).await;
                 }
-            };
-            match next {
-                Some(next) => at = next,
-                None => return Ok(()),
             }
         }
     }
 
     /// Says that what comes is complete again from a position on.
-    async fn reset(&self, term: &Term, at: Position) -> Result<Option<Position>, RegistryError> {
+    async fn reset(&self, at: &Position) {
         let version = at.clone();
         self.hand_on(&[PresenceEvent::Reset { version }]).await;
-        self.note(term, at).await
     }
 
     /// Hands events on, until they are taken.
@@ -112,17 +137,18 @@ impl<D: Dispatcher> DispatchTask<D> {
         }
     }
 
-    /// Notes how far this dispatcher has come. `None` if another has taken the place.
-    async fn note(&self, term: &Term, at: Position) -> Result<Option<Position>, RegistryError> {
-        match self.hook(term, Some(at.clone())).await? {
-            // The position that was read knows what stands there.
-            HookReply::Held(_) => Ok(Some(at)),
-            HookReply::Reset(_) | HookReply::Busy | HookReply::Lost => Ok(None),
-        }
+    /// Notes how far this dispatcher is done. False if another has taken the place.
+    async fn note(&self, term: &Term, done: Option<&Position>) -> Result<bool, RegistryError> {
+        Ok(match self.hook(term, done).await? {
+            HookReply::Held(_) => true,
+            // Nothing is noted yet.
+            HookReply::Reset(_) => done.is_none(),
+            HookReply::Busy | HookReply::Lost => false,
+        })
     }
 
-    async fn hook(&self, term: &Term, at: Option<Position>) -> Result<HookReply, RegistryError> {
-        let term = term.clone();
+    async fn hook(&self, term: &Term, at: Option<&Position>) -> Result<HookReply, RegistryError> {
+        let (term, at) = (term.clone(), at.cloned());
         let asked = self.shared.ask("take the dispatcher's place", |rosters| {
             Box::pin(async move { rosters.hook(&term, at.as_ref()).await })
         });

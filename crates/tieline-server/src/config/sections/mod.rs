@@ -15,6 +15,7 @@ pub(crate) mod limits;
 pub(crate) mod log;
 pub(crate) mod proxies;
 pub(crate) mod pusher;
+pub(crate) mod pusher_webhooks;
 pub(crate) mod times;
 pub(crate) mod tls;
 pub(crate) mod traces;

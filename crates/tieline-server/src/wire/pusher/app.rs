@@ -113,6 +113,12 @@ impl App {
         }
     }
 
+    /// The name of that hub.
+    pub(crate) fn hub_name(&self) -> HubName {
+        let own = || HubName::of_app(&self.id);
+        self.hub.clone().unwrap_or_else(own)
+    }
+
     /// The signature of a text, in lower-case hexadecimal digits.
     pub(crate) fn sign(&self, text: &[u8]) -> String {
         hex(hmac::sign(&self.secret, text).as_ref())
@@ -171,6 +177,10 @@ impl Apps {
         Ok(apps)
     }
 
+    pub(crate) fn by_id(&self, id: &str) -> Option<&Arc<App>> {
+        self.by_id.get(id)
+    }
+
     /// The first app that shares a hub which does not exist.
     pub(crate) fn without_hub(&self, exists: impl Fn(&HubName) -> bool) -> Option<&str> {
         let mut apps = self.by_id.values();
@@ -184,11 +194,7 @@ impl Apps {
 
     /// The names of the hubs of all apps, in order.
     pub(crate) fn hubs(&self) -> BTreeSet<HubName> {
-        let name = |app: &Arc<App>| {
-            let own = || HubName::of_app(&app.id);
-            app.hub.clone().unwrap_or_else(own)
-        };
-        self.by_id.values().map(name).collect()
+        self.by_id.values().map(|app| app.hub_name()).collect()
     }
 }
 

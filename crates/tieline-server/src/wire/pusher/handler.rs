@@ -14,6 +14,7 @@ use super::{
     outgoing::{self, EMPTY},
     presence::sign_in,
     subscribe::{subscribe, unsubscribe},
+    webhooks,
 };
 use crate::{
     app::{connection_log, cuts},
@@ -115,9 +116,10 @@ fn relay(
     event: &ClientEvent<'_>,
 ) -> Result<(), NotRelayed> {
     let app = client.place.app();
-    let Some(rules) = app.map(|app| app.rules).filter(|rules| rules.client_events) else {
+    let Some(app) = app.filter(|app| app.rules.client_events) else {
         return not_relayed("client events are not enabled for this app");
     };
+    let rules = app.rules;
     let kind = Channel::parse(&event.channel).map(Channel::kind);
     if !matches!(kind, Ok(ChannelKind::Private | ChannelKind::Presence)) {
         return not_relayed("clients send events to private and presence channels only");
@@ -148,6 +150,14 @@ fn relay(
     }
     let others = client.hub.cluster().except([connection.id()]);
     others.emit_group(&event.channel, note);
+    let posted = webhooks::ClientEvent {
+        channel: &event.channel,
+        name: &event.name,
+        data,
+        socket_id: connection.id(),
+        user: member,
+    };
+    client.place.pusher.webhooks.client_event(&app, posted);
     Ok(())
 }
 

@@ -20,6 +20,7 @@ pub(crate) mod service;
 mod signed;
 mod subscribe;
 mod upgrade;
+pub(crate) mod webhooks;
 
 use std::sync::Arc;
 

@@ -11,12 +11,14 @@ use super::{
     app::{App, LiveApps},
     dialect::PusherDialect,
     presence::{Rooms, WatchedUsers},
+    webhooks::Webhooks,
 };
 use crate::app::hubs::Hubs;
 
 /// The wire of a node.
 pub(crate) struct Pusher {
     pub(super) apps: LiveApps,
+    pub(super) webhooks: Webhooks,
     pub(super) hubs: Hubs,
     pub(super) dialect: PusherDialect,
     /// Whether the node itself speaks TLS with its clients.
@@ -35,9 +37,15 @@ pub(super) struct Place {
 }
 
 impl Pusher {
-    pub(crate) fn new(apps: LiveApps, hubs: Hubs, dialect: PusherDialect, is_tls: bool) -> Self {
+    pub(crate) fn new(
+        (apps, webhooks): (LiveApps, Webhooks),
+        hubs: Hubs,
+        dialect: PusherDialect,
+        is_tls: bool,
+    ) -> Self {
         Self {
             apps,
+            webhooks,
             hubs,
             dialect,
             is_tls,

@@ -1,9 +1,15 @@
 //! One dispatcher for the cluster.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use parking_lot::Mutex;
-use tieline::{DispatchError, Dispatcher, Exit, PresenceEvent};
+use tieline::{DispatchError, Dispatcher, Exit, Position, PresenceEvent};
 use tokio::sync::watch;
 
 use super::members::node;
@@ -127,5 +133,90 @@ fn one_node_dispatches_every_change_in_order() {
         notes_b.until("+grace in /lobby: 1").await;
         let all = notes_b.all.lock().clone();
         assert_eq!(all, ["+grace in /lobby: 1"]);
+    });
+}
+
+/// Takes everything, and is done with what comes before the first event of a user that it waits for.
+#[derive(Clone)]
+struct Waits {
+    notes: Notes,
+    before: Arc<Mutex<Option<Position>>>,
+    is_waiting: Arc<AtomicBool>,
+    handed_over: watch::Sender<usize>,
+}
+
+impl Dispatcher for Waits {
+    async fn dispatch(&self, events: &[PresenceEvent]) -> Result<(), DispatchError> {
+        for event in events {
+            let is_awaited =
+                matches!(event, PresenceEvent::Joined { user, .. } if &**user == "slow");
+            if is_awaited {
+                self.is_waiting.store(true, Relaxed);
+            } else if !self.is_waiting.load(Relaxed) {
+                *self.before.lock() = Some(event.version().clone());
+            }
+        }
+        self.notes.dispatch(events).await
+    }
+
+    fn done(&self, _: &Position) -> Option<Position> {
+        self.before.lock().clone()
+    }
+
+    fn handed_over(&self) {
+        self.handed_over.send_modify(|count| *count += 1);
+    }
+}
+
+#[test]
+fn what_a_dispatcher_is_not_done_with_comes_again() {
+    run_within(Duration::from_secs(40), async {
+        let registry = memory_registry();
+        let (a, on_a) = node(&registry).await;
+        let (_b, on_b) = node(&registry).await;
+        let waits = Waits {
+            notes: Notes::new(),
+            before: Arc::default(),
+            is_waiting: Arc::default(),
+            handed_over: watch::Sender::new(0),
+        };
+        let dispatching_a = on_a.dispatch(waits.clone());
+        waits.notes.until("reset").await;
+        on_b.enter("lobby", "ada", "").await.unwrap();
+        waits.notes.until("+ada in /lobby: 1").await;
+        on_b.enter("lobby", "slow", "").await.unwrap();
+        waits.notes.until("+slow in /lobby: 2").await;
+        on_b.enter("lobby", "joan", "").await.unwrap();
+        waits.notes.until("+joan in /lobby: 3").await;
+        assert_eq!(*waits.handed_over.borrow(), 0);
+
+        // A has been done with Ada alone, and said so before it took what followed.
+        drop((dispatching_a, on_a, a));
+        let notes = Notes::new();
+        let _dispatching_b = on_b.dispatch(notes.clone());
+        notes.until("+joan in /lobby: 3").await;
+        assert_eq!(
+            *notes.all.lock(),
+            ["+slow in /lobby: 2", "+joan in /lobby: 3"]
+        );
+    });
+}
+
+#[test]
+fn a_dispatcher_learns_that_its_node_has_lost_the_place() {
+    run_within(Duration::from_secs(40), async {
+        let registry = memory_registry();
+        let (_a, on_a) = node(&registry).await;
+        let waits = Waits {
+            notes: Notes::new(),
+            before: Arc::default(),
+            is_waiting: Arc::default(),
+            handed_over: watch::Sender::new(0),
+        };
+        let _dispatching = on_a.dispatch(waits.clone());
+        waits.notes.until("reset").await;
+        let mut handed_over = waits.handed_over.subscribe();
+        on_a.drain().await.unwrap();
+        handed_over.wait_for(|count| *count > 0).await.unwrap();
     });
 }
