@@ -8,3 +8,4 @@
 pub(crate) mod app;
 mod channel;
 mod event;
+pub(crate) mod http;
